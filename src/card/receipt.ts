@@ -1,0 +1,80 @@
+import type { LayerKind } from "../models/architecture.ts";
+import type { TierPlan } from "../quant/plan-types.ts";
+
+/** Name of the receipt in every tier repo. A folder or repo that holds one is ours. */
+export const receiptPath = "oqe-receipt.json";
+
+/** What the config says about the model, for the card's highlights. Counts are elements. */
+export interface ModelFacts {
+  readonly modelType: string;
+  readonly parameters: number;
+  /** Parameters that take part in one token: all but the routed experts that it does not visit. */
+  readonly activeParameters: number;
+  /** Blocks by kind, e.g. {mamba: 23, moe: 23, attention: 6}. Only kinds that occur. */
+  readonly layers: Partial<Record<LayerKind, number>>;
+  readonly experts: { readonly routed: number; readonly perToken: number; readonly shared: number } | null;
+  readonly hiddenSize: number;
+  readonly vocabularySize: number;
+  /** Tokens; null where the config does not say. */
+  readonly contextLength: number | null;
+  readonly tiedHead: boolean;
+}
+
+/** What the base's own card says and ours inherits. Absent keys stay absent. */
+export interface Inherited {
+  readonly license?: string;
+  readonly licenseName?: string;
+  readonly licenseLink?: string;
+  readonly language?: readonly string[];
+  readonly pipelineTag?: string;
+  readonly tags?: readonly string[];
+}
+
+/** One row of the performance matrix: a TierPlan without its module list. */
+export type SeriesRow = Omit<TierPlan, "modules">;
+
+/** Measured while rounding, over all quantized tensors of the tier, from the bytes as stored. */
+export interface WeightError {
+  /** Sum (w - ŵ)² / sum w². */
+  readonly relative: number;
+}
+
+/**
+ * Everything a tier repo claims, as a value. The card is a function of it and of nothing else. It holds no time, host or
+ * path: the same inputs give the same bytes.
+ */
+export interface Receipt {
+  readonly format: 1;
+  readonly engine: { readonly name: "oqe-publisher"; readonly version: string; readonly kernelSha256: string };
+  readonly base: {
+    /** `org/name` on the Hub; null when the base was a folder. */
+    readonly id: string | null;
+    readonly name: string;
+    readonly revision: string;
+    readonly inherited: Inherited;
+  };
+  readonly model: ModelFacts;
+  readonly options: {
+    /** Part 1 rounds; part 2 adds "tuned". */
+    readonly method: "rounded";
+    readonly rounding: "stored" | "mlx";
+    readonly policy: string;
+    /** Dtype of scales, biases and unquantized tensors, as safetensors spells it. */
+    readonly storage: "BF16" | "F16" | "F32";
+  };
+  /** `<namespace>/<Model>-<tier>` when published; `<Model>-<tier>` when only written to a folder. */
+  readonly repository: string;
+  /** Name of the repo without namespace: `<Model>-<tier>`. */
+  readonly name: string;
+  readonly plan: TierPlan;
+  /** Tensors that are never quantized -> the reason. */
+  readonly kept: Readonly<Record<string, string>>;
+  /** The tiers of this run, in the order of the tier table. */
+  readonly series: readonly SeriesRow[];
+  readonly weightError: WeightError;
+  /** Changes of config.json against the base, one sentence each, e.g. the dt floor of nemotron_h. */
+  readonly configNotes: readonly string[];
+  readonly warnings: readonly string[];
+  /** Every file of the repo but the receipt and README.md, by path. */
+  readonly files: Readonly<Record<string, { readonly bytes: number; readonly sha256: string }>>;
+}

@@ -1,0 +1,73 @@
+import type { FloatDtype } from "../checkpoint/dtype.ts";
+import type { Bits, GroupSize, Rounding } from "../quant/plan-types.ts";
+
+/** Quantize one tile of a matrix at several widths in one visit of its bytes. Operands are host memory; nothing is shared mutably. */
+export interface QuantizeJob {
+  /** Row-major little-endian elements of the base, `[rows, columns]` in `from`. Over a SharedArrayBuffer, or copied into one. */
+  readonly weights: Uint8Array;
+  readonly from: FloatDtype;
+  readonly rows: number;
+  /** A multiple of every group size asked for. */
+  readonly columns: number;
+  /** Dtype of scales and biases as stored. */
+  readonly store: FloatDtype;
+  readonly rounding: Rounding;
+  readonly widths: readonly { readonly bits: Bits; readonly groupSize: GroupSize }[];
+}
+
+/** One width's share of a QuantizeJob's answer. Byte views over SharedArrayBuffers, little-endian, ready to be written to a file. */
+export interface QuantizedTile {
+  readonly bits: Bits;
+  readonly groupSize: GroupSize;
+  /** U32 `[rows, columns * bits / 32]` */
+  readonly words: Uint8Array;
+  /** `store` `[rows, columns / groupSize]` */
+  readonly scales: Uint8Array;
+  /** `store` `[rows, columns / groupSize]` */
+  readonly biases: Uint8Array;
+  /** Sum over the tile of (w - ŵ)², ŵ from the values as stored, float64 in row order. */
+  readonly squaredError: number;
+}
+
+export interface QuantizeResult {
+  readonly tiles: readonly QuantizedTile[];
+  /** Sum over the tile of w², float64 in row order. */
+  readonly energy: number;
+  /** NaN and ±Inf elements met. Any at all make the base unusable; the caller names the tensor. */
+  readonly nonFinite: number;
+}
+
+/** Inverse of QuantizeJob for one width: codes × scale + bias in float32 (product rounded, then sum rounded). */
+export interface DequantizeJob {
+  readonly words: Uint8Array;
+  readonly scales: Uint8Array;
+  readonly biases: Uint8Array;
+  readonly store: FloatDtype;
+  readonly rows: number;
+  readonly columns: number;
+  readonly bits: Bits;
+  readonly groupSize: GroupSize;
+}
+
+/** Change of float dtype, round to nearest even (NaN stays NaN). `weights` as in QuantizeJob, any shape. */
+export interface CastJob {
+  readonly weights: Uint8Array;
+  readonly from: FloatDtype;
+  readonly to: FloatDtype;
+}
+
+/**
+ * The WebAssembly kernel behind a pool of Node workers, each with a private instance. Jobs run in any order; every promise
+ * resolves with its own job's answer, and the answer never depends on the number of workers.
+ */
+export interface Kernel {
+  readonly workers: number;
+  /** SHA-256 of the .wasm, for the receipt. */
+  readonly sha256: string;
+  quantize(job: QuantizeJob): Promise<QuantizeResult>;
+  /** float32 `[rows, columns]` */
+  dequantize(job: DequantizeJob): Promise<Float32Array>;
+  cast(job: CastJob): Promise<Uint8Array>;
+  /** Ends the workers; jobs under way reject with KERNEL. */
+  close(): Promise<void>;
+}
