@@ -1,0 +1,44 @@
+import { OqeError } from "../errors.ts";
+import type { ModelConfig } from "./architecture.ts";
+
+/** Reads a positive integer of the config, or `fallback` where the key is absent or null. Throws BAD_CHECKPOINT. */
+export function integer(config: ModelConfig, key: string, fallback?: number): number {
+  const value = config[key] ?? fallback;
+  if (typeof value !== "number" || !Number.isSafeInteger(value) || value < 1) {
+    throw new OqeError(
+      "BAD_CHECKPOINT",
+      `config.json: "${key}" should be a positive integer, got ${JSON.stringify(value) ?? "nothing"}`,
+      "Check that the config belongs to this checkpoint.",
+    );
+  }
+  return value;
+}
+
+/** Reads a boolean, or `fallback` where the key is absent or null. Throws BAD_CHECKPOINT. */
+export function flag(config: ModelConfig, key: string, fallback: boolean): boolean {
+  const value = config[key] ?? fallback;
+  if (typeof value !== "boolean") {
+    throw new OqeError("BAD_CHECKPOINT", `config.json: "${key}" should be true or false, got ${JSON.stringify(value)}`);
+  }
+  return value;
+}
+
+/** Whether a nullable key is set. */
+export function has(config: ModelConfig, key: string): boolean {
+  return config[key] !== undefined && config[key] !== null;
+}
+
+/** Width of one attention head: `head_dim`, else hidden_size / heads. */
+export function headSize(config: ModelConfig): number {
+  return integer(config, "head_dim", integer(config, "hidden_size") / integer(config, "num_attention_heads"));
+}
+
+/** Rows of q_proj: all query heads together. */
+export function querySize(config: ModelConfig): number {
+  return integer(config, "num_attention_heads") * headSize(config);
+}
+
+/** Rows of k_proj and v_proj: the key/value heads together. */
+export function keySize(config: ModelConfig): number {
+  return integer(config, "num_key_value_heads", integer(config, "num_attention_heads")) * headSize(config);
+}

@@ -1,0 +1,23 @@
+import { OqeError } from "../errors.ts";
+import type { Architecture, ModelConfig } from "./architecture.ts";
+import { llama } from "./llama.ts";
+import { nemotronH } from "./nemotron-h.ts";
+import { qwen3 } from "./qwen3.ts";
+import { qwen3Moe } from "./qwen3-moe.ts";
+
+/** Every architecture that can be quantized. To add one: a file with its role table, and a line here. */
+export const architectures: readonly Architecture[] = [nemotronH, llama, qwen3, qwen3Moe];
+
+/** The architecture that the config names. Throws UNSUPPORTED_MODEL with the supported ones. */
+export function findArchitecture(config: ModelConfig): Architecture {
+  const found = architectures.find((architecture) => architecture.modelType === config.model_type);
+  if (found === undefined) {
+    const supported = architectures.map((architecture) => architecture.modelType).join(", ");
+    throw new OqeError(
+      "UNSUPPORTED_MODEL",
+      `config.json: model_type ${JSON.stringify(config.model_type) ?? "is missing, it"} is not supported; supported are ${supported}`,
+      "docs/adding-a-model.md says how to add one: a role table of some forty lines.",
+    );
+  }
+  return found;
+}
