@@ -20,6 +20,8 @@ export interface Repository {
   readonly files: ReadonlyMap<string, number>;
   /** Opens a file of `files`. Throws MISSING_FILE for another name. */
   open(path: string): Promise<ByteSource>;
+  /** Lets go of file handles. The repository stays usable: it opens its files again when asked. */
+  close?(): Promise<void>;
 }
 
 /** Whole small file as text (config, tokenizer, licence). `limit` guards memory against a lying listing. */
@@ -31,7 +33,10 @@ export async function readText(repository: Repository, path: string, limit = 64 
 export async function readBytes(repository: Repository, path: string, limit = 256 << 20): Promise<Uint8Array> {
   const source = await repository.open(path);
   if (source.size > limit) {
-    throw new OqeError("BAD_CHECKPOINT", `${source.name} is ${source.size} bytes; at most ${limit} are read of such a file`);
+    throw new OqeError(
+      "BAD_CHECKPOINT",
+      `${source.name} is ${source.size} bytes; at most ${limit} are read of such a file`,
+    );
   }
   return source.read(0, source.size);
 }

@@ -1,0 +1,43 @@
+import { OqeError } from "../errors.ts";
+import type { ModelConfig } from "../models/architecture.ts";
+import { quote } from "./json.ts";
+import type { Repository } from "./repository.ts";
+import type { TensorEntry } from "./safetensors.ts";
+
+/** Where MLX, transformers and older compressed-tensors say that weights are quantized. */
+const configKeys = ["quantization", "quantization_config", "compression_config"];
+/** Codes of packed or 8-bit weights. Not I64, U64, BOOL and F64: masks and counters have those. */
+const packed = /^(U8|I8|F8_.*|U16|I16|U32|I32)$/;
+/** What quantizers put beside or in place of `<module>.weight`: MLX, fp8, compressed-tensors, GPTQ/AWQ, bitsandbytes. */
+const siblings = /^(.*)\.(scales|weight_scale|weight_scale_inv|weight_packed|qweight|weight\.absmax)$/;
+
+/** Throws ALREADY_QUANTIZED when the config says that the weights are quantized. Asked before any header is read. */
+export function refuseQuantizedConfig(config: ModelConfig, repository: Repository): void {
+  for (const key of configKeys) {
+    const value = config[key];
+    if (value === undefined || value === null || value === false) continue;
+    const method = quote(
+      String((value as Record<string, unknown>).quant_method ?? (value as Record<string, unknown>).mode ?? ""),
+    );
+    refuse(repository, `config.json has ${quote(key)}${method === '""' ? "" : ` (${method})`}`);
+  }
+}
+
+/** Throws ALREADY_QUANTIZED when a tensor is one that only quantized checkpoints have. */
+export function refuseQuantizedTensors(tensors: ReadonlyMap<string, TensorEntry>, repository: Repository): void {
+  for (const { name, dtype } of tensors.values()) {
+    if (packed.test(dtype)) refuse(repository, `tensor ${quote(name)} has dtype ${dtype}`);
+    const module = siblings.exec(name)?.[1];
+    if (module !== undefined && (tensors.has(`${module}.weight`) || !name.endsWith(".scales"))) {
+      refuse(repository, `tensor ${quote(name)} holds quantization scales or codes`);
+    }
+  }
+}
+
+function refuse(repository: Repository, found: string): never {
+  throw new OqeError(
+    "ALREADY_QUANTIZED",
+    `${repository.id ?? repository.name} is already quantized: ${found}`,
+    "Name the unquantized base (BF16, F16 or F32 weights); quantizing twice adds both errors.",
+  );
+}

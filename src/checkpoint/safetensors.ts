@@ -1,0 +1,158 @@
+import { OqeError } from "../errors.ts";
+import { bytesPerElement } from "./dtype.ts";
+import { asObject, parseJson, quote } from "./json.ts";
+import type { ByteSource } from "./repository.ts";
+
+/** The limit of the safetensors crate (`MAX_HEADER_SIZE`): a longer header is refused by every other reader, too. */
+export const MAX_HEADER_BYTES = 100_000_000;
+/** One read of this size holds the length and, for most shards, the whole header. */
+const FIRST_READ = 64 << 10;
+/** The largest published models have some 200,000 tensors over all shards. */
+const MAX_TENSORS = 500_000;
+const MAX_NAME_LENGTH = 512;
+const MAX_RANK = 8;
+
+export interface TensorEntry {
+  readonly name: string;
+  /** A key of `bytesPerElement`. */
+  readonly dtype: string;
+  readonly shape: readonly number[];
+  /** Absolute byte offsets in the file, end exclusive. */
+  readonly start: number;
+  readonly end: number;
+}
+
+export interface SafetensorsHeader {
+  /** In the order of their bytes. */
+  readonly tensors: readonly TensorEntry[];
+  readonly metadata: Readonly<Record<string, string>>;
+  /** The file ends where its header ends although it declares data. */
+  readonly headerOnly: boolean;
+}
+
+/**
+ * Reads and checks a safetensors header: 8 bytes little-endian length, JSON, then the tensors' bytes without gaps
+ * (https://huggingface.co/docs/safetensors). Nothing in it is believed: every entry is checked against dtype, shape, its neighbours
+ * and the size of the file. Throws BAD_CHECKPOINT. `allowHeaderOnly` accepts a file that holds its header and none of its data.
+ */
+export async function readHeader(
+  source: ByteSource,
+  options: { readonly allowHeaderOnly?: boolean } = {},
+): Promise<SafetensorsHeader> {
+  const bytes = await readHeaderBytes(source);
+  const object = parseHeader(bytes, source);
+  const dataStart = 8 + bytes.length;
+  const { __metadata__: metadata, ...entries } = object;
+  const names = Object.keys(entries);
+  if (names.length > MAX_TENSORS) refuse(source, `declares ${names.length} tensors; at most ${MAX_TENSORS} are read`);
+  const tensors = names
+    .map((name) => readEntry(name, entries[name], dataStart, source))
+    .sort((a, b) => a.start - b.start || a.end - b.end);
+  const dataEnd = checkCoverage(tensors, dataStart, source);
+  return {
+    tensors,
+    metadata: readMetadata(metadata, source),
+    headerOnly: checkSize(dataStart, dataEnd, source, options.allowHeaderOnly ?? false),
+  };
+}
+
+async function readHeaderBytes(source: ByteSource): Promise<Uint8Array> {
+  if (source.size < 8) refuse(source, `is truncated: expected at least 8 bytes, got ${source.size}`, again);
+  const first = await source.read(0, Math.min(FIRST_READ, source.size));
+  const declared = new DataView(first.buffer, first.byteOffset).getBigUint64(0, true);
+  if (declared > BigInt(MAX_HEADER_BYTES)) {
+    refuse(source, `declares a header of ${declared} bytes; at most ${MAX_HEADER_BYTES} are read`, notSafetensors);
+  }
+  const length = Number(declared);
+  if (length < 2) refuse(source, `declares a header of ${length} bytes; the shortest is "{}"`, notSafetensors);
+  if (8 + length > source.size) {
+    refuse(source, `is truncated: expected a header of ${length} bytes, got ${source.size - 8}`, again);
+  }
+  if (8 + length <= first.length) return first.subarray(8, 8 + length);
+  const bytes = new Uint8Array(length);
+  bytes.set(first.subarray(8));
+  bytes.set(await source.read(first.length, 8 + length - first.length), first.length - 8);
+  return bytes;
+}
+
+function parseHeader(bytes: Uint8Array, source: ByteSource): Record<string, unknown> {
+  if (bytes[0] !== 0x7b) refuse(source, "has a header that does not start with '{'", notSafetensors);
+  let text: string;
+  try {
+    text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch {
+    return refuse(source, "has a header that is not valid UTF-8", notSafetensors);
+  }
+  const header = parseJson(text, `the header of ${source.name}`, { duplicateKeys: "refuse" });
+  return asObject(header) ?? refuse(source, "has a header that is not a JSON object", notSafetensors);
+}
+
+function readEntry(name: string, value: unknown, dataStart: number, source: ByteSource): TensorEntry {
+  const bad = (problem: string): never => refuse(source, `has a bad entry for tensor ${quote(name)}: ${problem}`);
+  if (name === "" || name.length > MAX_NAME_LENGTH || !name.isWellFormed() || /\p{Cc}/u.test(name)) {
+    bad(`a name has 1 to ${MAX_NAME_LENGTH} characters, none of them a control character`);
+  }
+  const entry = asObject(value) ?? bad("not an object");
+  const { dtype, shape, data_offsets: offsets } = entry;
+  if (typeof dtype !== "string" || !Object.hasOwn(bytesPerElement, dtype)) {
+    return bad(`unknown dtype ${quote(String(dtype))}; known are ${Object.keys(bytesPerElement).join(", ")}`);
+  }
+  if (!isCounts(shape) || shape.length > MAX_RANK) return bad(`shape is not a list of at most ${MAX_RANK} sizes`);
+  if (!isCounts(offsets) || offsets.length !== 2) return bad("data_offsets is not a pair of byte offsets");
+  const [from, to] = offsets as [number, number];
+  const length = shape.reduce((product, size) => product * size, bytesPerElement[dtype]!);
+  if (!Number.isSafeInteger(length)) return bad(`shape [${shape}] has more elements than can be counted`);
+  if (to - from !== length) {
+    return bad(`shape [${shape}] of ${dtype} takes ${length} bytes, data_offsets [${from}, ${to}] hold ${to - from}`);
+  }
+  if (!Number.isSafeInteger(dataStart + to)) return bad(`data_offsets [${from}, ${to}] are past any file`);
+  return { name, dtype, shape, start: dataStart + from, end: dataStart + to };
+}
+
+function isCounts(value: unknown): value is number[] {
+  return Array.isArray(value) && value.every((item) => Number.isSafeInteger(item) && item >= 0 && !Object.is(item, -0));
+}
+
+/** Every byte of the data belongs to exactly one tensor. Returns the absolute end of the data. */
+function checkCoverage(tensors: readonly TensorEntry[], dataStart: number, source: ByteSource): number {
+  let reached = dataStart;
+  let previous = "the start of the data";
+  for (const { name, start, end } of tensors) {
+    if (start < reached) refuse(source, `has overlapping tensors: ${quote(name)} starts inside ${previous}`);
+    if (start > reached) refuse(source, `has a gap of ${start - reached} bytes between ${previous} and ${quote(name)}`);
+    reached = end;
+    previous = quote(name);
+  }
+  return reached;
+}
+
+function readMetadata(value: unknown, source: ByteSource): Record<string, string> {
+  if (value === undefined || value === null) return {};
+  const metadata = asObject(value) ?? refuse(source, "has a __metadata__ that is not an object of strings");
+  for (const [key, text] of Object.entries(metadata)) {
+    if (typeof text !== "string") refuse(source, `has a __metadata__ whose ${quote(key)} is not a string`);
+  }
+  return metadata as Record<string, string>;
+}
+
+/** Whether the file is a bare header; throws where its size is neither that nor exactly what the header says. */
+function checkSize(dataStart: number, dataEnd: number, source: ByteSource, allowHeaderOnly: boolean): boolean {
+  if (source.size === dataEnd) return false;
+  if (allowHeaderOnly && source.size === dataStart) return true;
+  if (source.size < dataEnd) refuse(source, `is truncated: expected ${dataEnd} bytes, got ${source.size}`, again);
+  return refuse(
+    source,
+    `has ${source.size - dataEnd} bytes after its last tensor: expected ${dataEnd}, got ${source.size}`,
+  );
+}
+
+const again = "Download the file again.";
+const notSafetensors = "Is this a safetensors file? Download it again, or ask the model's authors.";
+
+function refuse(
+  source: ByteSource,
+  problem: string,
+  hint = "The file is damaged or not what it says; ask the model's authors.",
+): never {
+  throw new OqeError("BAD_CHECKPOINT", `${source.name} ${problem}`, hint);
+}

@@ -1,0 +1,113 @@
+import { OqeError } from "../errors.ts";
+import { asObject, parseJson, quote } from "./json.ts";
+import { type Repository, readText } from "./repository.ts";
+
+export const INDEX_FILE = "model.safetensors.index.json";
+const SINGLE_FILE = "model.safetensors";
+const NUMBERED = /^(.+)-(\d{5})-of-(\d{5})\.safetensors$/;
+
+/** The files that hold a checkpoint's weights. */
+export interface ShardSet {
+  /** Sorted. */
+  readonly files: readonly string[];
+  /** Tensor name -> file, as the index has it; null where there is no index. */
+  readonly index: ReadonlyMap<string, string> | null;
+}
+
+/**
+ * Finds the weights: by the index; else model.safetensors; else the one complete set of numbered shards, or the one safetensors file,
+ * at the top of the repository. Throws MISSING_FILE where there are none, BAD_CHECKPOINT where they are incomplete or ambiguous.
+ */
+export async function findShards(repository: Repository): Promise<ShardSet> {
+  if (repository.files.has(INDEX_FILE)) return readIndex(repository);
+  const sets = groupFiles([...repository.files.keys()].filter((f) => f.endsWith(".safetensors") && !f.includes("/")));
+  const named = [...sets.keys()].filter((set) => set === SINGLE_FILE || set.startsWith("model-of-"));
+  const choice = named.length > 0 ? named : [...sets.keys()];
+  if (choice.length === 0) throw noWeights(repository);
+  if (choice.length > 1) {
+    throw new OqeError(
+      "BAD_CHECKPOINT",
+      `${repository.name} holds several sets of weights and no index: ${choice.map((set) => sets.get(set)![0]).join(", ")}`,
+      `Keep one of them, or add ${INDEX_FILE}.`,
+    );
+  }
+  const files = sets.get(choice[0]!)!;
+  checkComplete(files, repository);
+  return { files, index: null };
+}
+
+/** Files by set: `<prefix>-of-<count>` for numbered shards, the file itself for all others. */
+function groupFiles(files: readonly string[]): Map<string, string[]> {
+  const sets = new Map<string, string[]>();
+  for (const file of files) {
+    const [, prefix, , count] = NUMBERED.exec(file) ?? [];
+    const set = prefix === undefined ? file : `${prefix}-of-${count}`;
+    sets.set(set, [...(sets.get(set) ?? []), file]);
+  }
+  return sets;
+}
+
+function checkComplete(files: readonly string[], repository: Repository): void {
+  const [, prefix, , count] = NUMBERED.exec(files[0]!) ?? [];
+  if (prefix === undefined) return;
+  const number = (n: number) => `${prefix}-${String(n).padStart(5, "0")}-of-${count}.safetensors`;
+  const expected = Array.from({ length: Number(count) }, (_, i) => number(i + 1));
+  const missing = expected.filter((file) => !repository.files.has(file));
+  const stray = files.filter((file) => !expected.includes(file));
+  if (missing.length + stray.length === 0) return;
+  const wrong = missing.length > 0 ? `lacks ${some(missing)}` : `has a shard beyond its own count: ${some(stray)}`;
+  throw new OqeError(
+    "BAD_CHECKPOINT",
+    `${repository.name} ${wrong} (expected ${expected.length} shards, got ${files.length})`,
+    "Download the whole model again.",
+  );
+}
+
+async function readIndex(repository: Repository): Promise<ShardSet> {
+  const where = `${repository.name}/${INDEX_FILE}`;
+  const document = asObject(parseJson(await readText(repository, INDEX_FILE), where, { duplicateKeys: "refuse" }));
+  const entries = Object.entries(asObject(document?.weight_map) ?? {});
+  if (entries.length === 0) throw badIndex(`${where} has no weight_map that maps tensor names to files`);
+  const index = new Map<string, string>();
+  for (const [tensor, file] of entries) index.set(tensor, checkShardName(file, tensor, where));
+  const files = [...new Set(index.values())].sort();
+  const missing = files.filter((file) => !repository.files.has(file));
+  if (missing.length > 0) {
+    throw badIndex(
+      `${where} names ${some(missing)}, which ${missing.length > 1 ? "do" : "does"} not exist in ${repository.name}`,
+    );
+  }
+  return { files, index };
+}
+
+function checkShardName(file: unknown, tensor: string, where: string): string {
+  if (typeof file !== "string") throw badIndex(`${where} maps ${quote(tensor)} to something that is not a file name`);
+  const parts = file.split(/[/\\]/);
+  if (parts.includes("..") || parts.includes(".") || parts.includes("") || /^[A-Za-z]:/.test(file)) {
+    throw badIndex(`${where} maps ${quote(tensor)} to ${quote(file)}: a path must stay in the repository`);
+  }
+  if (!file.endsWith(".safetensors"))
+    throw badIndex(`${where} maps ${quote(tensor)} to ${quote(file)}, no safetensors file`);
+  return file;
+}
+
+function badIndex(message: string): OqeError {
+  const hint =
+    "The index is damaged or was copied from another model; download the whole model again, or delete a wrong index.";
+  return new OqeError("BAD_CHECKPOINT", message, hint);
+}
+
+function noWeights(repository: Repository): OqeError {
+  const other = [...repository.files.keys()].filter((file) => /\.(bin|pt|pth|gguf|h5|msgpack|onnx|npz)$/.test(file));
+  const instead = other.length > 0 ? `; it has ${some(other)}` : "";
+  return new OqeError(
+    "MISSING_FILE",
+    `${repository.name} has no .safetensors weights${instead}`,
+    "Name a base that publishes safetensors, or save the model as safetensors first.",
+  );
+}
+
+function some(files: readonly string[]): string {
+  const shown = files.slice(0, 3).map(quote).join(", ");
+  return files.length > 3 ? `${shown} and ${files.length - 3} more` : shown;
+}
