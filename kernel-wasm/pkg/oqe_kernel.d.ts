@@ -1,0 +1,66 @@
+/* tslint:disable */
+/* eslint-disable */
+
+/**
+ * Address of at least `bytes` bytes, aligned to 64. A later, larger request moves the arena and forgets what it held.
+ */
+export function arena(bytes: number): number;
+
+/**
+ * Changes the dtype of `count` elements.
+ *
+ * # Safety
+ * As [`quantize`].
+ */
+export function cast(elements: number, from: number, count: number, to: number, out: number): void;
+
+/**
+ * Decodes into float32 `[rows, columns]` at `out`. `spec` = `[bits, group, words, scales, biases]`.
+ *
+ * # Safety
+ * As [`quantize`]; `out` is aligned to 4.
+ */
+export function dequantize(spec: number, store: number, rows: number, columns: number, out: number): void;
+
+/**
+ * Quantizes `[rows, columns]` weights at `count` widths. `widths` = count × `[bits, group, words, scales, biases]`; `sums` = float64
+ * `[energy, nonFinite, squaredError of each width]`, to which this adds: a tile may come in slabs of rows.
+ *
+ * # Safety
+ * Every address lies in the arena with the room that its operand needs; they do not overlap.
+ */
+export function quantize(weights: number, from: number, rows: number, columns: number, store: number, mlx: boolean, widths: number, count: number, sums: number): void;
+
+export type InitInput = RequestInfo | URL | Response | BufferSource | WebAssembly.Module;
+
+export interface InitOutput {
+    readonly memory: WebAssembly.Memory;
+    readonly arena: (a: number) => number;
+    readonly cast: (a: number, b: number, c: number, d: number, e: number) => void;
+    readonly dequantize: (a: number, b: number, c: number, d: number, e: number) => void;
+    readonly quantize: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number) => void;
+    readonly __wbindgen_externrefs: WebAssembly.Table;
+    readonly __wbindgen_start: () => void;
+}
+
+export type SyncInitInput = BufferSource | WebAssembly.Module;
+
+/**
+ * Instantiates the given `module`, which can either be bytes or
+ * a precompiled `WebAssembly.Module`.
+ *
+ * @param {{ module: SyncInitInput }} module - Passing `SyncInitInput` directly is deprecated.
+ *
+ * @returns {InitOutput}
+ */
+export function initSync(module: { module: SyncInitInput } | SyncInitInput): InitOutput;
+
+/**
+ * If `module_or_path` is {RequestInfo} or {URL}, makes a request and
+ * for everything else, calls `WebAssembly.instantiate` directly.
+ *
+ * @param {{ module_or_path: InitInput | Promise<InitInput> }} module_or_path - Passing `InitInput` directly is deprecated.
+ *
+ * @returns {Promise<InitOutput>}
+ */
+export default function __wbg_init (module_or_path?: { module_or_path: InitInput | Promise<InitInput> } | InitInput | Promise<InitInput>): Promise<InitOutput>;

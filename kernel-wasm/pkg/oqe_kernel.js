@@ -1,0 +1,182 @@
+/* @ts-self-types="./oqe_kernel.d.ts" */
+
+/**
+ * Address of at least `bytes` bytes, aligned to 64. A later, larger request moves the arena and forgets what it held.
+ * @param {number} bytes
+ * @returns {number}
+ */
+export function arena(bytes) {
+    const ret = wasm.arena(bytes);
+    return ret >>> 0;
+}
+
+/**
+ * Changes the dtype of `count` elements.
+ *
+ * # Safety
+ * As [`quantize`].
+ * @param {number} elements
+ * @param {number} from
+ * @param {number} count
+ * @param {number} to
+ * @param {number} out
+ */
+export function cast(elements, from, count, to, out) {
+    wasm.cast(elements, from, count, to, out);
+}
+
+/**
+ * Decodes into float32 `[rows, columns]` at `out`. `spec` = `[bits, group, words, scales, biases]`.
+ *
+ * # Safety
+ * As [`quantize`]; `out` is aligned to 4.
+ * @param {number} spec
+ * @param {number} store
+ * @param {number} rows
+ * @param {number} columns
+ * @param {number} out
+ */
+export function dequantize(spec, store, rows, columns, out) {
+    wasm.dequantize(spec, store, rows, columns, out);
+}
+
+/**
+ * Quantizes `[rows, columns]` weights at `count` widths. `widths` = count × `[bits, group, words, scales, biases]`; `sums` = float64
+ * `[energy, nonFinite, squaredError of each width]`, to which this adds: a tile may come in slabs of rows.
+ *
+ * # Safety
+ * Every address lies in the arena with the room that its operand needs; they do not overlap.
+ * @param {number} weights
+ * @param {number} from
+ * @param {number} rows
+ * @param {number} columns
+ * @param {number} store
+ * @param {boolean} mlx
+ * @param {number} widths
+ * @param {number} count
+ * @param {number} sums
+ */
+export function quantize(weights, from, rows, columns, store, mlx, widths, count, sums) {
+    wasm.quantize(weights, from, rows, columns, store, mlx, widths, count, sums);
+}
+function __wbg_get_imports() {
+    const import0 = {
+        __proto__: null,
+        __wbindgen_init_externref_table: function() {
+            const table = wasm.__wbindgen_externrefs;
+            table.set(0, undefined);
+            table.set(1024, undefined);
+            table.set(1025, null);
+            table.set(1026, true);
+            table.set(1027, false);
+        },
+    };
+    return {
+        __proto__: null,
+        "./oqe_kernel_bg.js": import0,
+    };
+}
+
+let wasmModule, wasmInstance, wasm;
+function __wbg_finalize_init(instance, module) {
+    wasmInstance = instance;
+    wasm = instance.exports;
+    wasmModule = module;
+    wasm.__wbindgen_start();
+    return wasm;
+}
+
+async function __wbg_load(module, imports) {
+    if (typeof Response === 'function' && module instanceof Response) {
+        if (!module.ok) {
+            throw new Error(`failed to fetch Wasm: ${module.status} ${module.statusText} fetching '${module.url}'`);
+        }
+
+        if (typeof WebAssembly.instantiateStreaming === 'function') {
+            try {
+                return await WebAssembly.instantiateStreaming(module, imports);
+            } catch (e) {
+                const validResponse = expectedResponseType(module.type);
+
+                if (validResponse && module.headers.get('Content-Type') !== 'application/wasm') {
+                    console.warn("`WebAssembly.instantiateStreaming` failed because your server does not serve Wasm with `application/wasm` MIME type. Falling back to `WebAssembly.instantiate` which is slower. Original error:\n", e);
+
+                } else { throw e; }
+            }
+        }
+
+        const bytes = await module.arrayBuffer();
+        return await WebAssembly.instantiate(bytes, imports);
+    } else {
+        const instance = await WebAssembly.instantiate(module, imports);
+
+        if (instance instanceof WebAssembly.Instance) {
+            return { instance, module };
+        } else {
+            return instance;
+        }
+    }
+
+    function expectedResponseType(type) {
+        switch (type) {
+            case 'basic': case 'cors': case 'default': return true;
+        }
+        return false;
+    }
+}
+
+function initSync(module) {
+    if (wasm !== undefined) return wasm;
+
+
+    if (module !== undefined) {
+        if (Object.getPrototypeOf(module) === Object.prototype) {
+            ({module} = module)
+        } else {
+            console.warn('using deprecated parameters for `initSync()`; pass a single object instead')
+        }
+    }
+
+    const imports = __wbg_get_imports();
+    if (!(module instanceof WebAssembly.Module)) {
+        module = new WebAssembly.Module(module);
+    }
+    const instance = new WebAssembly.Instance(module, imports);
+    return __wbg_finalize_init(instance, module);
+}
+
+let __wbg_init_promise;
+async function __wbg_init(module_or_path) {
+    if (wasm !== undefined) return wasm;
+    if (__wbg_init_promise === undefined) {
+        __wbg_init_promise = __wbg_init_once(module_or_path);
+        __wbg_init_promise.catch(() => { __wbg_init_promise = undefined; });
+    }
+    return __wbg_init_promise;
+}
+
+async function __wbg_init_once(module_or_path) {
+
+    if (module_or_path !== undefined) {
+        if (Object.getPrototypeOf(module_or_path) === Object.prototype) {
+            ({module_or_path} = module_or_path)
+        } else {
+            console.warn('using deprecated parameters for the initialization function; pass a single object instead')
+        }
+    }
+
+    if (module_or_path === undefined) {
+        module_or_path = new URL('oqe_kernel_bg.wasm', import.meta.url);
+    }
+    const imports = __wbg_get_imports();
+
+    if (typeof module_or_path === 'string' || (typeof Request === 'function' && module_or_path instanceof Request) || (typeof URL === 'function' && module_or_path instanceof URL)) {
+        module_or_path = fetch(module_or_path);
+    }
+
+    const { instance, module } = await __wbg_load(await module_or_path, imports);
+
+    return __wbg_finalize_init(instance, module);
+}
+
+export { initSync, __wbg_init as default };

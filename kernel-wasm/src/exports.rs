@@ -1,0 +1,137 @@
+//! What JavaScript sees: one arena to write operands into, and coarse routines over addresses within it. The caller
+//! (`src/kernel/kernel.ts`) lays the arena out and vouches for every address and length.
+
+use std::alloc::{alloc, dealloc, handle_alloc_error, Layout};
+use std::cell::Cell;
+use std::slice::{from_raw_parts, from_raw_parts_mut};
+
+use wasm_bindgen::prelude::wasm_bindgen;
+
+use crate::affine::Rounding;
+use crate::half::{narrow, widen, Dtype};
+use crate::tile::{self, Sums, Tile, Width};
+
+/// Cache line and more than any lane load needs.
+const ALIGNMENT: usize = 64;
+
+thread_local! {
+    static ARENA: Cell<(usize, usize)> = const { Cell::new((0, 0)) };
+}
+
+fn layout(bytes: usize) -> Layout {
+    Layout::from_size_align(bytes, ALIGNMENT).expect("an arena below 2 GiB")
+}
+
+/// Address of at least `bytes` bytes, aligned to 64. A later, larger request moves the arena and forgets what it held.
+#[wasm_bindgen]
+pub fn arena(bytes: usize) -> usize {
+    let (address, size) = ARENA.get();
+    if size >= bytes {
+        return address;
+    }
+    ARENA.set((0, 0));
+    if size > 0 {
+        // SAFETY: allocated below with the same layout, and forgotten above.
+        unsafe { dealloc(address as *mut u8, layout(size)) };
+    }
+    // SAFETY: bytes > size >= 0, so the layout is not empty.
+    let fresh = unsafe { alloc(layout(bytes)) };
+    if fresh.is_null() {
+        handle_alloc_error(layout(bytes));
+    }
+    ARENA.set((fresh as usize, bytes));
+    fresh as usize
+}
+
+/// 0 = BF16, 1 = F16, 2 = F32, as in kernel.ts.
+fn dtype(code: u32) -> Dtype {
+    Dtype::ALL[code as usize]
+}
+
+unsafe fn bytes<'a>(address: usize, length: usize) -> &'a [u8] {
+    from_raw_parts(address as *const u8, length)
+}
+
+unsafe fn bytes_mut<'a>(address: usize, length: usize) -> &'a mut [u8] {
+    from_raw_parts_mut(address as *mut u8, length)
+}
+
+/// One width of `quantize` or the operands of `dequantize`: `[bits, group, words, scales, biases]` as 32-bit numbers.
+unsafe fn width<'a>(spec: &[u32], rows: usize, columns: usize, store: Dtype) -> Width<'a> {
+    let [bits, group, words, scales, biases] =
+        [spec[0], spec[1], spec[2], spec[3], spec[4]].map(|n| n as usize);
+    let pairs = rows * (columns / group) * store.bytes();
+    Width {
+        bits,
+        group,
+        words: bytes_mut(words, rows * columns / 8 * bits),
+        scales: bytes_mut(scales, pairs),
+        biases: bytes_mut(biases, pairs),
+        squared_error: 0.0,
+    }
+}
+
+/// Quantizes `[rows, columns]` weights at `count` widths. `widths` = count × `[bits, group, words, scales, biases]`; `sums` = float64
+/// `[energy, nonFinite, squaredError of each width]`, to which this adds: a tile may come in slabs of rows.
+///
+/// # Safety
+/// Every address lies in the arena with the room that its operand needs; they do not overlap.
+#[wasm_bindgen]
+#[allow(clippy::too_many_arguments)]
+pub unsafe fn quantize(
+    weights: usize,
+    from: u32,
+    rows: usize,
+    columns: usize,
+    store: u32,
+    mlx: bool,
+    widths: usize,
+    count: usize,
+    sums: usize,
+) {
+    let (from, store) = (dtype(from), dtype(store));
+    let rounding = if mlx { Rounding::Mlx } else { Rounding::Stored };
+    let weights = bytes(weights, rows * columns * from.bytes());
+    let sums = from_raw_parts_mut(sums as *mut f64, 2 + count);
+    let specs = from_raw_parts(widths as *const u32, 5 * count);
+    let mut widths: Vec<Width> =
+        specs.chunks_exact(5).map(|spec| width(spec, rows, columns, store)).collect();
+    for (width, sum) in widths.iter_mut().zip(&sums[2..]) {
+        width.squared_error = *sum;
+    }
+    let mut totals = Sums { energy: sums[0], non_finite: sums[1] };
+    tile::quantize(&Tile { weights, from, columns, store, rounding }, &mut widths, &mut totals);
+    sums[0] = totals.energy;
+    sums[1] = totals.non_finite;
+    for (width, sum) in widths.iter().zip(&mut sums[2..]) {
+        *sum = width.squared_error;
+    }
+}
+
+/// Decodes into float32 `[rows, columns]` at `out`. `spec` = `[bits, group, words, scales, biases]`.
+///
+/// # Safety
+/// As [`quantize`]; `out` is aligned to 4.
+#[wasm_bindgen]
+pub unsafe fn dequantize(spec: usize, store: u32, rows: usize, columns: usize, out: usize) {
+    let spec = from_raw_parts(spec as *const u32, 5);
+    let out = from_raw_parts_mut(out as *mut f32, rows * columns);
+    tile::dequantize(&width(spec, rows, columns, dtype(store)), dtype(store), out);
+}
+
+/// Changes the dtype of `count` elements.
+///
+/// # Safety
+/// As [`quantize`].
+#[wasm_bindgen]
+pub unsafe fn cast(elements: usize, from: u32, count: usize, to: u32, out: usize) {
+    let (from, to) = (dtype(from), dtype(to));
+    let mut values = [0.0; 1024];
+    let elements = bytes(elements, count * from.bytes()).chunks(values.len() * from.bytes());
+    let out = bytes_mut(out, count * to.bytes()).chunks_mut(values.len() * to.bytes());
+    for (elements, out) in elements.zip(out) {
+        let values = &mut values[..elements.len() / from.bytes()];
+        widen(from, elements, values);
+        narrow(to, values, out);
+    }
+}

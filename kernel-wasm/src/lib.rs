@@ -1,0 +1,10 @@
+//! The arithmetic of oqe-publisher, for WebAssembly. Safe routines over slices live in the modules and are tested on the host;
+//! `exports` is the thin layer that turns pointers into slices.
+
+pub mod affine;
+pub mod half;
+pub mod pack;
+pub mod tile;
+
+#[cfg(target_arch = "wasm32")]
+pub mod exports;

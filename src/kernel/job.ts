@@ -1,0 +1,69 @@
+import type { FloatDtype } from "../checkpoint/dtype.ts";
+import { OqeError } from "../errors.ts";
+import type { Bits, GroupSize, Width } from "../quant/plan-types.ts";
+import type { CastJob, DequantizeJob, QuantizeJob, QuantizeResult } from "./kernel-types.ts";
+
+/** A job as it travels to a worker, and what comes back. */
+export type Task =
+  | { readonly kind: "quantize"; readonly job: QuantizeJob }
+  | { readonly kind: "dequantize"; readonly job: DequantizeJob }
+  | { readonly kind: "cast"; readonly job: CastJob };
+
+export type Answer = QuantizeResult | Float32Array<SharedArrayBuffer> | Uint8Array<SharedArrayBuffer>;
+
+/** Bytes of one element. */
+export const elementBytes: Readonly<Record<FloatDtype, number>> = { BF16: 2, F16: 2, F32: 4 };
+
+const bitWidths: readonly Bits[] = [2, 3, 4, 5, 6, 8];
+const groupSizes: readonly GroupSize[] = [32, 64, 128];
+
+/** How errors call a task. */
+export function nameTask({ kind, job }: Task): string {
+  if (kind === "cast") return `cast of ${job.weights.byteLength} bytes ${job.from} to ${job.to}`;
+  const widths = kind === "quantize" ? job.widths : [job];
+  const from = kind === "quantize" ? job.from : job.store;
+  return `${kind} of ${job.rows}x${job.columns} ${from} at ${widths.map((w) => `${w.bits} bits g${w.groupSize}`).join(", ")}`;
+}
+
+/** Throws INTERNAL where an operand cannot be what the job says: after this the kernel may trust every length. */
+export function checkTask(task: Task): void {
+  const fail = (what: string): never => {
+    throw new OqeError(
+      "INTERNAL",
+      `${nameTask(task)}: ${what}`,
+      "This is a bug in oqe-publisher, not in the checkpoint.",
+    );
+  };
+  const expectBytes = (what: string, operand: Uint8Array, expected: number) => {
+    if (operand.byteLength !== expected) fail(`${what} have ${operand.byteLength} bytes, expected ${expected}`);
+  };
+  const { kind, job } = task;
+  if (kind === "cast") {
+    if (job.weights.byteLength % sizeOf(job.from, fail) !== 0) fail("weights end within an element");
+    sizeOf(job.to, fail);
+    return;
+  }
+  for (const n of [job.rows, job.columns]) {
+    if (!Number.isSafeInteger(n) || n < 1) fail("rows and columns must be whole numbers above 0");
+  }
+  const store = sizeOf(job.store, fail);
+  if (kind === "quantize") {
+    expectBytes("weights", job.weights, job.rows * job.columns * sizeOf(job.from, fail));
+    for (const width of job.widths) checkWidth(width, job.columns, fail);
+    return;
+  }
+  checkWidth(job, job.columns, fail);
+  expectBytes("words", job.words, (job.rows * job.columns * job.bits) / 8);
+  expectBytes("scales", job.scales, (job.rows * job.columns * store) / job.groupSize);
+  expectBytes("biases", job.biases, (job.rows * job.columns * store) / job.groupSize);
+}
+
+function sizeOf(dtype: FloatDtype, fail: (what: string) => never): number {
+  return elementBytes[dtype] ?? fail(`${dtype} is no float dtype`);
+}
+
+function checkWidth({ bits, groupSize }: Width, columns: number, fail: (what: string) => never): void {
+  if (!bitWidths.includes(bits)) fail(`MLX has no ${bits}-bit format, only ${bitWidths.join(", ")}`);
+  if (!groupSizes.includes(groupSize)) fail(`MLX has no groups of ${groupSize}, only ${groupSizes.join(", ")}`);
+  if (columns % groupSize !== 0) fail(`${columns} columns are no multiple of the group of ${groupSize}`);
+}

@@ -1,0 +1,143 @@
+import * as wasm from "../../kernel-wasm/pkg/oqe_kernel.js";
+import type { FloatDtype } from "../checkpoint/dtype.ts";
+import { elementBytes } from "./job.ts";
+import type { CastJob, DequantizeJob, QuantizedTile, QuantizeJob, QuantizeResult } from "./kernel-types.ts";
+
+/**
+ * The boundary to WebAssembly: the one file that knows addresses. It trusts its jobs (job.ts has checked them).
+ * A tile passes through the arena in slabs of rows that fit a core's second-level cache, so its size is no matter, and each
+ * copy in and out costs little more than the memory traffic that the job needs anyway.
+ */
+const slabBytes = 256 * 1024;
+
+/** Codes of the dtypes in exports.rs. */
+const dtypeCode: Readonly<Record<FloatDtype, number>> = { BF16: 0, F16: 1, F32: 2 };
+
+let memory: WebAssembly.Memory;
+
+/** Gives this thread its private instance. Call once, before any job. */
+export function instantiate(module: WebAssembly.Module): void {
+  memory = wasm.initSync({ module }).memory;
+}
+
+/** Offsets of a job's operands within the arena, each at its own cache line. */
+class Layout {
+  size = 0;
+
+  place(bytes: number): number {
+    const offset = this.size;
+    this.size = Math.ceil((offset + bytes) / 64) * 64;
+    return offset;
+  }
+
+  /** Address of the arena, which from now on holds this layout. Views of the memory made before are void. */
+  claim(): number {
+    if (this.size > 0xffff_0000) throw new RangeError(`${this.size} bytes for one row exceed WebAssembly's 4 GiB`);
+    return wasm.arena(this.size) >>> 0;
+  }
+}
+
+function copyIn(address: number, bytes: Uint8Array): void {
+  new Uint8Array(memory.buffer, address, bytes.byteLength).set(bytes);
+}
+
+function copyOut(address: number, into: Uint8Array): void {
+  into.set(new Uint8Array(memory.buffer, address, into.byteLength));
+}
+
+/** Visits `[start, end)` of `count` in slabs of at most `slabBytes`. */
+function eachSlab(count: number, bytesEach: number, visit: (start: number, end: number) => void): void {
+  const step = Math.max(1, Math.floor(slabBytes / bytesEach));
+  for (let start = 0; start < count; start += step) visit(start, Math.min(count, start + step));
+}
+
+const shared = (bytes: number) => new Uint8Array(new SharedArrayBuffer(bytes));
+
+export function quantize(job: QuantizeJob): QuantizeResult {
+  const { rows, columns, widths } = job;
+  const rowBytes = columns * elementBytes[job.from];
+  const slabRows = Math.min(rows, Math.max(1, Math.floor(slabBytes / rowBytes)));
+  const layout = new Layout();
+  const sums = layout.place(8 * (2 + widths.length));
+  const specs = layout.place(4 * 5 * widths.length);
+  const weights = layout.place(slabRows * rowBytes);
+  const outputs = widths.map(({ bits, groupSize }) => {
+    const pairBytes = (columns / groupSize) * elementBytes[job.store];
+    const parts = [(columns * bits) / 8, pairBytes, pairBytes].map((bytesEach) => ({
+      bytesEach,
+      offset: layout.place(slabRows * bytesEach),
+      out: shared(rows * bytesEach),
+    }));
+    return { bits, groupSize, parts };
+  });
+  const base = layout.claim();
+  new Float64Array(memory.buffer, base + sums, 2 + widths.length).fill(0);
+  new Uint32Array(memory.buffer, base + specs, 5 * widths.length).set(
+    outputs.flatMap(({ bits, groupSize, parts }) => [bits, groupSize, ...parts.map(({ offset }) => base + offset)]),
+  );
+  eachSlab(rows, rowBytes, (start, end) => {
+    copyIn(base + weights, job.weights.subarray(start * rowBytes, end * rowBytes));
+    wasm.quantize(
+      base + weights,
+      dtypeCode[job.from],
+      end - start,
+      columns,
+      dtypeCode[job.store],
+      job.rounding === "mlx",
+      base + specs,
+      widths.length,
+      base + sums,
+    );
+    for (const { bytesEach, offset, out } of outputs.flatMap(({ parts }) => parts)) {
+      copyOut(base + offset, out.subarray(start * bytesEach, end * bytesEach));
+    }
+  });
+  const [energy, nonFinite, ...errors] = new Float64Array(memory.buffer, base + sums, 2 + widths.length);
+  const tiles = outputs.map(({ bits, groupSize, parts: [words, scales, biases] }, i): QuantizedTile => {
+    return { bits, groupSize, words: words!.out, scales: scales!.out, biases: biases!.out, squaredError: errors[i]! };
+  });
+  return { tiles, energy: energy!, nonFinite: nonFinite! };
+}
+
+export function dequantize(job: DequantizeJob): Float32Array<SharedArrayBuffer> {
+  const { rows, columns, bits, groupSize } = job;
+  const rowBytes = columns * 4;
+  const slabRows = Math.min(rows, Math.max(1, Math.floor(slabBytes / rowBytes)));
+  const pairBytes = (columns / groupSize) * elementBytes[job.store];
+  const layout = new Layout();
+  const spec = layout.place(4 * 5);
+  const operands = [
+    { from: job.words, bytesEach: (columns * bits) / 8 },
+    { from: job.scales, bytesEach: pairBytes },
+    { from: job.biases, bytesEach: pairBytes },
+  ].map((operand) => ({ ...operand, offset: layout.place(slabRows * operand.bytesEach) }));
+  const values = layout.place(slabRows * rowBytes);
+  const out = shared(rows * rowBytes);
+  const base = layout.claim();
+  new Uint32Array(memory.buffer, base + spec, 5).set([bits, groupSize, ...operands.map(({ offset }) => base + offset)]);
+  eachSlab(rows, rowBytes, (start, end) => {
+    for (const { from, bytesEach, offset } of operands) {
+      copyIn(base + offset, from.subarray(start * bytesEach, end * bytesEach));
+    }
+    wasm.dequantize(base + spec, dtypeCode[job.store], end - start, columns, base + values);
+    copyOut(base + values, out.subarray(start * rowBytes, end * rowBytes));
+  });
+  return new Float32Array(out.buffer);
+}
+
+export function cast(job: CastJob): Uint8Array<SharedArrayBuffer> {
+  const { weights, from, to } = job;
+  const [narrow, wide] = [elementBytes[from], elementBytes[to]];
+  const count = weights.byteLength / narrow;
+  const slab = Math.floor(slabBytes / narrow);
+  const layout = new Layout();
+  const [source, target] = [layout.place(slab * narrow), layout.place(slab * wide)];
+  const out = shared(count * wide);
+  const base = layout.claim();
+  eachSlab(count, narrow, (start, end) => {
+    copyIn(base + source, weights.subarray(start * narrow, end * narrow));
+    wasm.cast(base + source, dtypeCode[from], end - start, dtypeCode[to], base + target);
+    copyOut(base + target, out.subarray(start * wide, end * wide));
+  });
+  return out;
+}

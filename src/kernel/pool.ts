@@ -1,0 +1,159 @@
+import { createHash } from "node:crypto";
+import { readFile } from "node:fs/promises";
+import { availableParallelism } from "node:os";
+import { Worker } from "node:worker_threads";
+import { assets } from "../assets.ts";
+import { OqeError } from "../errors.ts";
+import { type Answer, checkTask, nameTask, type Task } from "./job.ts";
+import type { CastJob, DequantizeJob, Kernel, QuantizeJob, QuantizeResult } from "./kernel-types.ts";
+
+/** More cores than this find no memory bandwidth to share. */
+const mostWorkers = 64;
+
+/**
+ * Opens the kernel. Workers start with their first task and cost nothing before.
+ * Throws KERNEL where the .wasm is missing or this Node cannot run it.
+ */
+export async function openKernel(options: { workers?: number } = {}): Promise<Kernel> {
+  const workers = options.workers ?? Math.min(availableParallelism(), mostWorkers);
+  if (!Number.isInteger(workers) || workers < 1 || workers > mostWorkers) {
+    throw new OqeError("BAD_INPUT", `workers: expected a whole number from 1 to ${mostWorkers}, got ${workers}`);
+  }
+  const bytes = await readFile(assets.kernel).catch((cause) => {
+    throw new OqeError("KERNEL", `cannot read the kernel: ${cause.message}`, "Build it: npm run kernel.", cause);
+  });
+  return new Pool(await compile(bytes), createHash("sha256").update(bytes).digest("hex"), workers);
+}
+
+async function compile(bytes: Uint8Array<ArrayBuffer>): Promise<WebAssembly.Module> {
+  try {
+    return await WebAssembly.compile(bytes);
+  } catch (cause) {
+    const what = cause instanceof Error ? cause.message : String(cause);
+    const old = Number.parseInt(process.versions.node, 10) < 22;
+    throw old
+      ? new OqeError(
+          "KERNEL",
+          `the kernel needs Node 22 or newer (WebAssembly relaxed SIMD), and this is Node ${process.versions.node}`,
+          "Install Node 24, or run through npm, which brings its own.",
+          cause,
+        )
+      : new OqeError(
+          "KERNEL",
+          `the kernel does not compile: ${what}`,
+          "The file is damaged: fetch or build it anew.",
+          cause,
+        );
+  }
+}
+
+interface Ticket {
+  readonly task: Task;
+  resolve(answer: Answer): void;
+  reject(error: OqeError): void;
+}
+
+/** A place for one worker, empty until the first task and after a trap. */
+interface Seat {
+  worker?: Worker | undefined;
+  ticket?: Ticket | undefined;
+}
+
+class Pool implements Kernel {
+  readonly sha256: string;
+  readonly #module: WebAssembly.Module;
+  readonly #seats: Seat[];
+  readonly #queue: Ticket[] = [];
+  #closed = false;
+
+  constructor(module: WebAssembly.Module, sha256: string, workers: number) {
+    this.#module = module;
+    this.sha256 = sha256;
+    this.#seats = Array.from({ length: workers }, () => ({}));
+  }
+
+  get workers(): number {
+    return this.#seats.length;
+  }
+
+  quantize(job: QuantizeJob): Promise<QuantizeResult> {
+    return this.#submit({ kind: "quantize", job }, ["weights"]) as Promise<QuantizeResult>;
+  }
+
+  dequantize(job: DequantizeJob): Promise<Float32Array> {
+    return this.#submit({ kind: "dequantize", job }, ["words", "scales", "biases"]) as Promise<Float32Array>;
+  }
+
+  cast(job: CastJob): Promise<Uint8Array> {
+    return this.#submit({ kind: "cast", job }, ["weights"]) as Promise<Uint8Array>;
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    const tickets = [...this.#seats.flatMap(({ ticket }) => ticket ?? []), ...this.#queue.splice(0)];
+    const workers = this.#seats.flatMap(({ worker }) => worker ?? []);
+    for (const seat of this.#seats) seat.worker = seat.ticket = undefined;
+    for (const { task, reject } of tickets) reject(closed(task));
+    await Promise.all(workers.map((worker) => worker.terminate()));
+  }
+
+  async #submit(task: Task, operands: readonly string[]): Promise<Answer> {
+    if (this.#closed) throw closed(task);
+    checkTask(task);
+    const job = Object.fromEntries(
+      Object.entries(task.job).map(([name, value]) => [name, operands.includes(name) ? share(value) : value]),
+    );
+    return new Promise((resolve, reject) => {
+      this.#queue.push({ task: { kind: task.kind, job } as unknown as Task, resolve, reject });
+      this.#dispatch();
+    });
+  }
+
+  #dispatch(): void {
+    for (const seat of this.#seats) {
+      if (this.#queue.length === 0) return;
+      if (seat.ticket) continue;
+      seat.ticket = this.#queue.shift()!;
+      seat.worker ??= this.#start(seat);
+      seat.worker.ref();
+      seat.worker.postMessage(seat.ticket.task);
+    }
+  }
+
+  #start(seat: Seat): Worker {
+    const worker = new Worker(assets.worker, { workerData: this.#module });
+    worker.on("message", (answer: Answer) => {
+      const ticket = seat.ticket;
+      seat.ticket = undefined;
+      worker.unref(); // an idle pool that nobody closed does not keep the process alive
+      ticket?.resolve(answer);
+      this.#dispatch();
+    });
+    const die = (why: string, cause?: unknown) => {
+      if (seat.worker !== worker) return;
+      const ticket = seat.ticket;
+      seat.worker = seat.ticket = undefined;
+      ticket?.reject(trapped(ticket.task, why, cause));
+      this.#dispatch();
+    };
+    worker.on("error", (cause) => die(cause instanceof Error ? cause.message : String(cause), cause));
+    worker.on("exit", (code) => die(`its worker ended with code ${code}`));
+    return worker;
+  }
+}
+
+function closed(task: Task): OqeError {
+  return new OqeError("KERNEL", `${nameTask(task)}: the kernel was closed`);
+}
+
+function trapped(task: Task, why: string, cause: unknown): OqeError {
+  return new OqeError("KERNEL", `${nameTask(task)}: ${why}`, "Please report this with the name of the model.", cause);
+}
+
+/** The operand over shared memory: as it is, or copied. */
+function share(operand: Uint8Array): Uint8Array<SharedArrayBuffer> {
+  if (operand.buffer instanceof SharedArrayBuffer) return operand as Uint8Array<SharedArrayBuffer>;
+  const copy = new Uint8Array(new SharedArrayBuffer(operand.byteLength));
+  copy.set(operand);
+  return copy;
+}
