@@ -32,3 +32,15 @@ export class OqeError extends Error {
     this.hint = hint;
   }
 }
+
+/** What an entry prints of a failure. Anything but an OqeError is a bug of ours and says so; its stack only on request. */
+export function describeFailure(error: unknown, debug: boolean): { message: string; hint: string; details: string } {
+  const details = debug && error instanceof Error ? `${error.stack}\n` : "";
+  if (error instanceof OqeError) return { message: `${error.message} [${error.code}]`, hint: error.hint, details };
+  const message = error instanceof Error ? error.message : String(error);
+  return {
+    message: `unexpected failure: ${message} [INTERNAL]`,
+    hint: "This is a bug of oqe-publisher. Run again with OQE_DEBUG=1 and report what it prints.",
+    details,
+  };
+}

@@ -1,24 +1,10 @@
-import type { LayerKind } from "../models/architecture.ts";
+import type { ModelFacts } from "../quant/model-facts.ts";
 import type { TierPlan } from "../quant/plan-types.ts";
+
+export type { ModelFacts };
 
 /** Name of the receipt in every tier repo. A folder or repo that holds one is ours. */
 export const receiptPath = "oqe-receipt.json";
-
-/** What the config says about the model, for the card's highlights. Counts are elements. */
-export interface ModelFacts {
-  readonly modelType: string;
-  readonly parameters: number;
-  /** Parameters that take part in one token: all but the routed experts that it does not visit. */
-  readonly activeParameters: number;
-  /** Blocks by kind, e.g. {mamba: 23, moe: 23, attention: 6}. Only kinds that occur. */
-  readonly layers: Partial<Record<LayerKind, number>>;
-  readonly experts: { readonly routed: number; readonly perToken: number; readonly shared: number } | null;
-  readonly hiddenSize: number;
-  readonly vocabularySize: number;
-  /** Tokens; null where the config does not say. */
-  readonly contextLength: number | null;
-  readonly tiedHead: boolean;
-}
 
 /** What the base's own card says and ours inherits. Absent keys stay absent. */
 export interface Inherited {

@@ -46,6 +46,8 @@ export interface Architecture {
   dropped(name: string, config: ModelConfig): boolean;
   /** Keys to add or change so that mlx-lm behaves as the base does. Applied to a copy of the config. */
   mlxConfig(config: ModelConfig): ModelConfig;
+  /** Why mlxConfig changes a key, for the card. */
+  readonly configReasons: Readonly<Record<string, string>>;
 }
 
 /** A tensor of the MLX repo and the base tensors it is made of (several for an expert stack). */

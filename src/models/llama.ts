@@ -67,6 +67,10 @@ export const llama: Architecture = {
   dropped: (name, c) => name.endsWith(".rotary_emb.inv_freq") || (tied(c) && name === "lm_head.weight"),
   // mlx-lm's llama ties the head when the key is absent, transformers' does not: say it.
   mlxConfig: (c) => ({ ...c, tie_word_embeddings: tied(c), ...ropeConfig(c) }),
+  configReasons: {
+    tie_word_embeddings: "transformers and mlx-lm have different defaults",
+    rope_theta: "transformers and mlx-lm may have different defaults",
+  },
 };
 
 /** mlx-lm reads `rope_theta` with a class default: an absent one must become transformers' default (10000), in words. */

@@ -168,4 +168,8 @@ export const nemotronH: Architecture = {
     const floor = typeof c.time_step_min === "number" ? c.time_step_min : 0.001;
     return { ...c, time_step_limit: [floor, endlessStep] };
   },
+  configReasons: {
+    time_step_limit:
+      "transformers clamps the Mamba step from below at time_step_min, mlx-lm at time_step_limit; both must clamp alike to give the same logits",
+  },
 };

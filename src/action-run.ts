@@ -1,0 +1,21 @@
+import * as core from "@actions/core";
+import { renderSummary } from "./card/render.ts";
+import { openDoors } from "./commands.ts";
+import { describeOccasion } from "./github/event.ts";
+import { parseInputs } from "./inputs.ts";
+import { publishModel } from "./pipeline.ts";
+import { actionsReport } from "./report.ts";
+
+/** One run of the Action: inputs → publish → outputs and job summary. */
+export async function runAction(): Promise<void> {
+  const inputs = parseInputs((name) => core.getInput(name), process.env);
+  if (inputs.hubToken !== null) core.setSecret(inputs.hubToken);
+  const report = actionsReport();
+  const { plan, tiers } = await publishModel(inputs, openDoors(inputs, report, describeOccasion()));
+  core.setOutput("repositories", JSON.stringify(tiers));
+  core.setOutput("changed", String(tiers.some((tier) => tier.outcome === "published")));
+  core.setOutput("revision", plan.revision);
+  const series = plan.tiers.map(({ modules: _, ...row }) => row);
+  const base = { id: inputs.baseModel.kind === "hub" ? plan.model : null, name: plan.model, revision: plan.revision };
+  await core.summary.addRaw(await renderSummary({ series, base, repositories: tiers, dryRun: inputs.dryRun, warnings: [] })).write();
+}

@@ -1,0 +1,11 @@
+import * as core from "@actions/core";
+import { runAction } from "./action-run.ts";
+import { describeFailure } from "./errors.ts";
+
+try {
+  await runAction();
+} catch (error) {
+  const { message, hint, details } = describeFailure(error, core.isDebug());
+  core.setFailed(hint === "" ? message : `${message}\n${hint}`);
+  if (details !== "") core.debug(details);
+}

@@ -1,0 +1,128 @@
+import { resolve } from "node:path";
+import { parseArgs } from "node:util";
+import { engine } from "./engine.ts";
+import { OqeError } from "./errors.ts";
+import { connectHub } from "./hub/client.ts";
+import { type Inputs, inputTable, parseInputs } from "./inputs.ts";
+import { openKernel } from "./kernel/pool.ts";
+import { startLocalHub } from "./local-hub/local-hub.ts";
+import { formatKept, formatMatrix } from "./matrix.ts";
+import { type Doors, planModel, publishModel, quantizeModel } from "./pipeline.ts";
+import { type Report, terminalReport } from "./report.ts";
+import { rewriteCard } from "./series.ts";
+
+export const usage = `oqe ${engine.version}: publish the oQe series of a base model
+
+  oqe plan <model> [--tiers oQ8e,oQ4e] [--policy oq] [--json]
+  oqe quantize <model> --out <folder> [--tiers ...] [--rounding stored|mlx] [--overwrite] [--json]
+  oqe publish <model> --namespace <ns> [--tiers ...] [--hub-endpoint <url>] [--private] [--dry-run] [--json]
+  oqe card <folder>                 renders the card of a finished folder from its receipt
+  oqe hub <folder> [--port N]       a Hub on 127.0.0.1 to rehearse a release against
+
+<model> is a folder, or org/name[@revision] on the Hub. Further flags: --revision, --work-dir, --workers, --hub-token.
+The Hub's address and token also come from HF_ENDPOINT and HF_TOKEN (better than a flag: other users see flags).
+`;
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+interface Call {
+  readonly target: string;
+  readonly flags: Readonly<Record<string, string | boolean | undefined>>;
+  readonly inputs: () => Inputs;
+  readonly doors: (inputs: Inputs) => Doors;
+  /** Prints the command's result: the JSON document under --json, else the text. */
+  readonly print: (value: unknown, text: string) => void;
+}
+
+const commands: Record<string, (call: Call) => Promise<void>> = { plan, quantize, publish, card, hub };
+
+/** Runs one command line. Results go to `write` (stdout), everything else to stderr. Throws OqeError. */
+export async function runCommand(argv: readonly string[], environment: Environment, write: (text: string) => void): Promise<void> {
+  const { values: flags, positionals } = parseFlags(argv);
+  const [name, target, ...more] = positionals;
+  if (flags.version === true) return write(`${engine.version}\n`);
+  if (flags.help === true || name === undefined || name === "help") return write(usage);
+  const command = Object.hasOwn(commands, name) ? commands[name]! : undefined;
+  if (command === undefined) throw new OqeError("BAD_INPUT", `"${name}" is not a command`, usage);
+  if (target === undefined || more.length > 0) {
+    throw new OqeError("BAD_INPUT", `oqe ${name} takes one argument, got ${target === undefined ? "none" : [target, ...more].join(" ")}`, usage);
+  }
+  const report = terminalReport();
+  const print = (value: unknown, text: string) => write(flags.json === true ? `${JSON.stringify(value, null, 2)}\n` : `${text}\n`);
+  const inputs = () => {
+    const read = (input: string) => (input === "base-model" ? target : String(flags[input] ?? ""));
+    return parseInputs(read, environment);
+  };
+  await command({ target, flags, inputs, doors: (parsed) => openDoors(parsed, report, ""), print });
+}
+
+function parseFlags(argv: readonly string[]) {
+  const fromTable = inputTable.map((row) => [row.name, { type: "toggle" in row ? "boolean" : "string" }] as const);
+  const options = {
+    ...Object.fromEntries(fromTable),
+    out: { type: "string" },
+    port: { type: "string" },
+    json: { type: "boolean" },
+    help: { type: "boolean", short: "h" },
+    version: { type: "boolean" },
+  } as const;
+  try {
+    return parseArgs({ args: [...argv], options, allowPositionals: true }) as {
+      values: Record<string, string | boolean | undefined>;
+      positionals: string[];
+    };
+  } catch (cause) {
+    throw new OqeError("BAD_INPUT", (cause as Error).message.split(". ")[0]!, usage, cause);
+  }
+}
+
+/** The real doors: the Hub by HTTP, the kernel in worker threads. */
+export function openDoors(inputs: Inputs, report: Report, occasion: string): Doors {
+  return {
+    report,
+    occasion,
+    connect: () => connectHub({ endpoint: inputs.hubEndpoint, token: inputs.hubToken, report }),
+    openKernel: () => openKernel(inputs.workers === null ? {} : { workers: inputs.workers }),
+  };
+}
+
+async function plan({ inputs, doors, print }: Call) {
+  const parsed = inputs();
+  const series = await planModel(parsed, doors(parsed));
+  print(series, `${series.model} at ${series.revision}\n${formatMatrix(series)}\n${formatKept(series)}`);
+}
+
+async function quantize({ inputs, flags, doors, print }: Call) {
+  const parsed = inputs();
+  if (typeof flags.out !== "string" || flags.out === "") {
+    throw new OqeError("BAD_INPUT", "oqe quantize needs --out <folder>", "The tiers are written to <folder>/<Model>-<tier>/.");
+  }
+  const { plan: series, folders } = await quantizeModel(parsed, resolve(flags.out), doors(parsed));
+  print({ ...series, folders }, `${formatMatrix(series)}\n${folders.join("\n")}`);
+}
+
+async function publish({ inputs, doors, print }: Call) {
+  const parsed = inputs();
+  const { plan: series, tiers } = await publishModel(parsed, doors(parsed));
+  const lines = tiers.map((tier) => `${tier.outcome.padEnd(9)}  ${tier.url}${tier.folder === null ? "" : `  (${tier.folder})`}`);
+  print({ ...series, repositories: tiers }, `${formatMatrix(series)}\n${lines.join("\n")}`);
+}
+
+async function card({ target, print }: Call) {
+  const path = await rewriteCard(resolve(target));
+  print({ card: path }, path);
+}
+
+async function hub({ target, flags, print }: Call) {
+  const port = Number(flags.port ?? 0);
+  if (!Number.isInteger(port) || port < 0 || port > 65535) {
+    throw new OqeError("BAD_INPUT", `port: "${flags.port}" is not a port number`, "A whole number up to 65535; none or 0 takes a free port.");
+  }
+  const server = await startLocalHub({ folder: resolve(target), port });
+  print({ endpoint: server.url }, `${server.url}\n  HF_ENDPOINT=${server.url} HF_TOKEN=hf_rehearsal oqe publish <model> --namespace <ns>\n  ends with Ctrl-C`);
+  await new Promise<void>((stop) => {
+    process.once("SIGINT", () => stop());
+    process.once("SIGTERM", () => stop());
+  });
+  await server.close();
+}

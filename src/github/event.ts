@@ -1,0 +1,11 @@
+import { context } from "@actions/github";
+
+/** What asked for this run, in words for the commits on the Hub: `tag v1.2.0 of acme/models`. Empty outside GitHub. */
+export function describeOccasion(): string {
+  const { eventName, ref, sha } = context;
+  const repository = process.env.GITHUB_REPOSITORY ?? "";
+  if (eventName === undefined || repository === "") return "";
+  const tag = /^refs\/tags\/(.+)$/.exec(ref ?? "");
+  if (tag !== null) return `tag ${tag[1]} of ${repository}`;
+  return `${eventName} of ${repository} at ${(sha ?? "").slice(0, 12)}`;
+}

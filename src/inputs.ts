@@ -1,0 +1,126 @@
+import { existsSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { OqeError } from "./errors.ts";
+import { type Policy, policies } from "./quant/plan.ts";
+import type { Rounding } from "./quant/plan-types.ts";
+import { parseTiers, type Tier, tiers } from "./quant/tiers.ts";
+
+/** The base: a folder, or a repository on the Hub at a revision (branch, tag or commit). */
+export type ModelReference =
+  | { readonly kind: "folder"; readonly path: string }
+  | { readonly kind: "hub"; readonly id: string; readonly revision: string };
+
+/** Everything a run is told, parsed and frozen. The token is here and in the Hub client, nowhere else. */
+export interface Inputs {
+  readonly baseModel: ModelReference;
+  readonly namespace: string;
+  readonly tiers: readonly Tier[];
+  readonly policy: Policy;
+  readonly rounding: Rounding;
+  readonly hubEndpoint: string;
+  readonly hubToken: string | null;
+  readonly workDir: string;
+  readonly private: boolean;
+  readonly dryRun: boolean;
+  readonly overwrite: boolean;
+  /** null: one per core. */
+  readonly workers: number | null;
+}
+
+/** One input of the Action = one flag of the CLI. action.yml holds the same names and defaults (a test compares them). */
+export interface InputRow {
+  readonly name: string;
+  /** Text used when the input is absent or empty. */
+  readonly default: string;
+  /** Flags without a value on the command line. */
+  readonly toggle?: true;
+}
+
+export const inputTable = [
+  { name: "base-model", default: "" },
+  { name: "revision", default: "" },
+  { name: "namespace", default: "" },
+  { name: "tiers", default: tiers.map((tier) => tier.name).join(",") },
+  { name: "policy", default: "oq" },
+  { name: "rounding", default: "stored" },
+  { name: "hub-endpoint", default: "" },
+  { name: "hub-token", default: "" },
+  { name: "work-dir", default: "" },
+  { name: "private", default: "false", toggle: true },
+  { name: "dry-run", default: "false", toggle: true },
+  { name: "overwrite", default: "false", toggle: true },
+  { name: "workers", default: "" },
+] as const satisfies readonly InputRow[];
+
+export type InputName = (typeof inputTable)[number]["name"];
+
+/**
+ * Parses every input. `read` gives the raw text of one (empty where absent); `environment` fills in what Hub tools share
+ * (HF_ENDPOINT, HF_TOKEN) and the runner's scratch folder.
+ */
+export function parseInputs(
+  read: (name: InputName) => string,
+  environment: Readonly<Record<string, string | undefined>>,
+): Inputs {
+  const text = (name: InputName) => read(name).trim() || inputTable.find((row) => row.name === name)!.default;
+  return Object.freeze({
+    baseModel: parseModel(text("base-model"), text("revision")),
+    namespace: text("namespace"),
+    tiers: parseTiers(text("tiers")),
+    policy: parseChoice("policy", text("policy"), policies),
+    rounding: parseChoice("rounding", text("rounding"), ["stored", "mlx"] as const),
+    hubEndpoint: text("hub-endpoint") || environment.HF_ENDPOINT || "https://huggingface.co",
+    hubToken: text("hub-token") || environment.HF_TOKEN || null,
+    workDir: resolve(text("work-dir") || join(environment.RUNNER_TEMP || ".", "oqe-work")),
+    private: parseToggle("private", text("private")),
+    dryRun: parseToggle("dry-run", text("dry-run")),
+    overwrite: parseToggle("overwrite", text("overwrite")),
+    workers: parseWorkers(text("workers")),
+  });
+}
+
+/** `org/name[@revision]` on the Hub, or a folder: whatever exists on disk or starts with `.`, `/` or `~` is a folder. */
+export function parseModel(model: string, revision: string): ModelReference {
+  if (model === "") {
+    throw new OqeError("BAD_INPUT", "no base model given", "Name a folder, or a repository on the Hub as org/name or org/name@revision.");
+  }
+  if (/^[./~]/.test(model) || existsSync(model)) {
+    if (revision !== "") {
+      throw new OqeError("BAD_INPUT", `revision "${revision}" given for the folder ${model}`, "A revision belongs to a model on the Hub.");
+    }
+    return { kind: "folder", path: resolve(model) };
+  }
+  const [, id, inline] = /^([\w][\w.-]*\/[\w][\w.-]*)(?:@(.+))?$/.exec(model) ?? [];
+  if (id === undefined || /\.\.|--/.test(id)) {
+    throw new OqeError("BAD_INPUT", `"${model}" is neither a folder nor a repository name`, "Name a folder that exists, or org/name[@revision].");
+  }
+  if (inline !== undefined && revision !== "" && inline !== revision) {
+    throw new OqeError("BAD_INPUT", `two revisions given: "${inline}" in the model's name and "${revision}"`);
+  }
+  const chosen = inline ?? (revision || "main");
+  if (!/^[\w][\w./-]*$/.test(chosen) || chosen.includes("..")) {
+    throw new OqeError("BAD_INPUT", `"${chosen}" is not a revision`, "A branch, a tag, or a commit of 40 hexadecimal digits.");
+  }
+  return { kind: "hub", id, revision: chosen };
+}
+
+function parseChoice<T extends string>(name: string, value: string, choices: readonly T[]): T {
+  const found = choices.find((choice) => choice === value.toLowerCase());
+  if (found === undefined) throw new OqeError("BAD_INPUT", `${name}: "${value}" is not one of ${choices.join(", ")}`);
+  return found;
+}
+
+function parseToggle(name: string, value: string): boolean {
+  if (/^true$/i.test(value)) return true;
+  if (/^false$/i.test(value)) return false;
+  throw new OqeError("BAD_INPUT", `${name}: "${value}" is neither true nor false`);
+}
+
+function parseWorkers(value: string): number | null {
+  if (value === "") return null;
+  const count = Number(value);
+  if (!Number.isInteger(count) || count < 1 || count > 64) {
+    throw new OqeError("BAD_INPUT", `workers: "${value}" is not a whole number from 1 to 64`);
+  }
+  return count;
+}

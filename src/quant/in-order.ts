@@ -1,0 +1,18 @@
+/**
+ * Runs tasks with at most `limit` under way and yields their results in the order of the tasks, whatever the order in
+ * which they finish. A failure stops new tasks, waits for those under way, and is thrown.
+ */
+export async function* inOrder<T>(tasks: Iterable<() => Promise<T>>, limit: number): AsyncGenerator<T> {
+  const waiting: Promise<T>[] = [];
+  try {
+    for (const task of tasks) {
+      const running = task();
+      running.catch(() => {}); // awaited below; until then a failure must not count as unhandled
+      waiting.push(running);
+      if (waiting.length >= limit) yield await waiting.shift()!;
+    }
+    while (waiting.length > 0) yield await waiting.shift()!;
+  } finally {
+    await Promise.allSettled(waiting);
+  }
+}

@@ -1,0 +1,104 @@
+import { writeFile } from "node:fs/promises";
+import { createHash } from "node:crypto";
+import { join } from "node:path";
+import { indexText, layoutShards } from "../checkpoint/layout.ts";
+import { mlxConfigText } from "../checkpoint/mlx-config.ts";
+import { readBytes, type Repository } from "../checkpoint/repository.ts";
+import { createShards } from "../checkpoint/shard-writer.ts";
+import { OqeError } from "../errors.ts";
+import type { Kernel } from "../kernel/kernel-types.ts";
+import type { Report } from "../report.ts";
+import type { Base } from "./base.ts";
+import { modulePath, storedTensors } from "./format.ts";
+import type { Rounding, TierPlan } from "./plan-types.ts";
+import { quantizeSeries } from "./quantize.ts";
+import { tierGroupSize, tiers } from "./tiers.ts";
+
+/** Files of one finished tier, by path, without card and receipt. */
+export type TierFiles = Readonly<Record<string, { readonly bytes: number; readonly sha256: string }>>;
+
+export interface WrittenTier {
+  readonly files: TierFiles;
+  readonly relativeError: number;
+}
+
+export interface WriteRequest {
+  readonly base: Base;
+  readonly plans: readonly TierPlan[];
+  /** One empty folder per plan. */
+  readonly folders: readonly string[];
+  /** Licence files of the base to carry over beside the tokenizer's. */
+  readonly licences: readonly string[];
+  readonly rounding: Rounding;
+  readonly kernel: Kernel;
+  readonly report: Report;
+}
+
+/** Files that make an MLX repo usable beside weights and config; what the base has of them goes along unchanged. */
+const carried =
+  /^(tokenizer\.json|tokenizer_config\.json|special_tokens_map\.json|added_tokens\.json|tokenizer\.model|vocab\.(json|txt)|merges\.txt|chat_template\.(jinja|json)|generation_config\.json|[\w-]+\.py)$/;
+
+/** Throws MISSING_FILE when the base has no tokenizer that mlx-lm could load. */
+export function requireTokenizer(repository: Repository): void {
+  const has = (name: string) => repository.files.has(name);
+  if (has("tokenizer.json") || has("tokenizer.model") || (has("vocab.json") && has("merges.txt"))) return;
+  throw new OqeError(
+    "MISSING_FILE",
+    `${repository.id ?? repository.name} has no tokenizer: expected tokenizer.json, tokenizer.model, or vocab.json with merges.txt`,
+    "Without it nobody can use the quantized model. Add the tokenizer's files to the base.",
+  );
+}
+
+/** Writes the MLX repo of every plan in one walk over the base: shards, index, config, tokenizer and licence files. */
+export async function writeTiers(request: WriteRequest): Promise<readonly WrittenTier[]> {
+  const { base, plans, folders } = request;
+  const layouts = plans.map((plan) =>
+    layoutShards(base.tensors.flatMap((tensor) => storedTensors(tensor, plan.modules[modulePath(tensor)], base.storage))),
+  );
+  const writers: Awaited<ReturnType<typeof createShards>>[] = [];
+  try {
+    for (const [i, folder] of folders.entries()) writers.push(await createShards(folder, layouts[i]!));
+    const { read } = base.checkpoint;
+    const outcome = await quantizeSeries({ ...request, tensors: base.tensors, storage: base.storage, read, sinks: writers });
+    const written: WrittenTier[] = [];
+    for (const [i, plan] of plans.entries()) {
+      const shards = await writers[i]!.finish();
+      const small = await writeSmallFiles(folders[i]!, request, plan, indexText(layouts[i]!, base.parameters));
+      written.push({ files: sortKeys({ ...shards, ...small }), relativeError: outcome[i]!.relativeError });
+    }
+    return written;
+  } catch (error) {
+    await Promise.allSettled(writers.map((writer) => writer.abort()));
+    throw error;
+  }
+}
+
+async function writeSmallFiles(folder: string, request: WriteRequest, plan: TierPlan, index: string): Promise<TierFiles> {
+  const { repository } = request.base.checkpoint;
+  const texts: Record<string, Uint8Array | string> = {
+    "model.safetensors.index.json": index,
+    "config.json": configText(request.base, plan),
+  };
+  for (const name of repository.files.keys()) {
+    if (carried.test(name) || request.licences.includes(name)) texts[name] = await readBytes(repository, name);
+  }
+  const files: Record<string, { bytes: number; sha256: string }> = {};
+  for (const [name, content] of Object.entries(texts)) {
+    const bytes = typeof content === "string" ? new TextEncoder().encode(content) : content;
+    await writeFile(join(folder, name), bytes);
+    files[name] = { bytes: bytes.byteLength, sha256: createHash("sha256").update(bytes).digest("hex") };
+  }
+  return files;
+}
+
+function configText(base: Base, plan: TierPlan): string {
+  const bits = tiers.find((tier) => tier.name === plan.tier)!.bits;
+  const config = base.architecture.mlxConfig(base.config);
+  const { floatKeys } = base.checkpoint;
+  const defaults = { bits, groupSize: tierGroupSize } as const;
+  return mlxConfigText(config, { defaults, modules: plan.modules, storage: base.storage, floatKeys });
+}
+
+function sortKeys<T>(record: Record<string, T>): Record<string, T> {
+  return Object.fromEntries(Object.entries(record).sort(([a], [b]) => (a < b ? -1 : 1)));
+}

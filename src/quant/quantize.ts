@@ -1,0 +1,152 @@
+import type { FloatDtype } from "../checkpoint/dtype.ts";
+import { bytesPerElement } from "../checkpoint/dtype.ts";
+import { OqeError } from "../errors.ts";
+import type { Kernel, QuantizeResult } from "../kernel/kernel-types.ts";
+import type { Report } from "../report.ts";
+import { elements, keptDtype, modulePath } from "./format.ts";
+import { inOrder } from "./in-order.ts";
+import type { PlannedTensor, Rounding, TierPlan, Width } from "./plan-types.ts";
+
+/** Base bytes per job: large enough that a job's overhead vanishes, small enough that a dozen in flight are nothing. */
+const tileBytes = 4 << 20;
+
+/** Where a tier's tensors go: positional writes, in any order. */
+export interface TierSink {
+  write(tensor: string, byteOffset: number, bytes: Uint8Array): Promise<void>;
+}
+
+export interface QuantizeRequest {
+  /** Tensors of the MLX repo in order. */
+  readonly tensors: readonly PlannedTensor[];
+  /** Bytes `[offset, offset + length)` of a base tensor. */
+  readonly read: (name: string, byteOffset: number, byteLength: number) => Promise<Uint8Array>;
+  readonly plans: readonly TierPlan[];
+  /** One sink per plan, in the same order. */
+  readonly sinks: readonly TierSink[];
+  readonly storage: FloatDtype;
+  readonly rounding: Rounding;
+  readonly kernel: Kernel;
+  readonly report: Report;
+}
+
+/** Relative squared weight error of each plan over its quantized tensors: sum (w - ŵ)² / sum w². */
+export type QuantizeOutcome = readonly { readonly relativeError: number }[];
+
+/** A row range of one base tensor, and where it lies in the stacked tensor of the MLX repo. */
+interface Tile {
+  readonly tensor: PlannedTensor;
+  readonly source: string;
+  /** First row within the source, and within the whole stack. */
+  readonly row: number;
+  readonly stackedRow: number;
+  readonly rows: number;
+}
+
+/**
+ * One walk over the base: every tile is read once, quantized at every width that some tier wants, and written to each
+ * tier. Memory holds a few tiles; sums run in tile order, so neither workers nor timing change a byte or a digit.
+ * Throws BAD_CHECKPOINT for non-finite weights.
+ */
+export async function quantizeSeries(request: QuantizeRequest): Promise<QuantizeOutcome> {
+  const sums = request.plans.map(() => ({ error: 0, energy: 0 }));
+  const total = request.tensors.reduce((sum, tensor) => sum + elements(tensor.shape) * bytesPerElement[tensor.dtype]!, 0);
+  let done = 0;
+  const tiles = [...cutTiles(request.tensors)];
+  const limit = request.kernel.workers + 2;
+  const results = inOrder(
+    tiles.map((tile) => async () => ({ tile, result: await quantizeTile(tile, request) })),
+    limit,
+  );
+  for await (const { tile, result } of results) {
+    done += tile.rows * rowBytes(tile.tensor);
+    request.report.tick(done, total, "bytes");
+    if (result === null) continue;
+    checkFinite(tile, result);
+    for (const [index, plan] of request.plans.entries()) {
+      const width = plan.modules[modulePath(tile.tensor)]!;
+      sums[index]!.error += tileOf(result, width).squaredError;
+      sums[index]!.energy += result.energy;
+    }
+  }
+  return sums.map(({ error, energy }) => ({ relativeError: energy === 0 ? 0 : error / energy }));
+}
+
+function* cutTiles(tensors: readonly PlannedTensor[]): Generator<Tile> {
+  for (const tensor of tensors) {
+    const rowsPerSource = elements(tensor.shape.slice(0, -1)) / tensor.sources.length;
+    const rowsPerTile = Math.max(1, Math.floor(tileBytes / rowBytes(tensor)));
+    for (const [e, source] of tensor.sources.entries()) {
+      for (let row = 0; row < rowsPerSource; row += rowsPerTile) {
+        const rows = Math.min(rowsPerTile, rowsPerSource - row);
+        yield { tensor, source, row, stackedRow: e * rowsPerSource + row, rows };
+      }
+    }
+  }
+}
+
+/** Bytes in the base of one row: the last axis. */
+function rowBytes(tensor: PlannedTensor): number {
+  return tensor.shape.at(-1)! * bytesPerElement[tensor.dtype]!;
+}
+
+async function quantizeTile(tile: Tile, request: QuantizeRequest): Promise<QuantizeResult | null> {
+  const bytes = rowBytes(tile.tensor);
+  const weights = await request.read(tile.source, tile.row * bytes, tile.rows * bytes);
+  const path = modulePath(tile.tensor);
+  const planned = request.plans.map((plan) => plan.modules[path]);
+  if (planned[0] === undefined) {
+    await keepTile(tile, weights, request);
+    return null;
+  }
+  const result = await request.kernel.quantize({
+    weights,
+    from: tile.tensor.dtype as FloatDtype,
+    rows: tile.rows,
+    columns: tile.tensor.shape.at(-1)!,
+    store: request.storage,
+    rounding: request.rounding,
+    widths: distinct(planned as Width[]),
+  });
+  if (result.nonFinite === 0) {
+    await Promise.all(
+      request.sinks.map(async (sink, index) => {
+        const { words, scales, biases } = tileOf(result, planned[index]!);
+        const rowOf = (part: Uint8Array) => tile.stackedRow * (part.byteLength / tile.rows);
+        await sink.write(`${path}.weight`, rowOf(words), words);
+        await sink.write(`${path}.scales`, rowOf(scales), scales);
+        await sink.write(`${path}.biases`, rowOf(biases), biases);
+      }),
+    );
+  }
+  return result;
+}
+
+async function keepTile(tile: Tile, weights: Uint8Array, request: QuantizeRequest) {
+  const from = tile.tensor.dtype as FloatDtype;
+  const to = keptDtype(tile.tensor, request.storage);
+  const kept = from === to ? weights : await request.kernel.cast({ weights, from, to });
+  const offset = tile.stackedRow * (kept.byteLength / tile.rows);
+  await Promise.all(request.sinks.map((sink) => sink.write(tile.tensor.name, offset, kept)));
+}
+
+function distinct(widths: readonly Width[]): Width[] {
+  return widths.filter((width, i) => widths.findIndex((other) => sameWidth(other, width)) === i);
+}
+
+function sameWidth(a: Width, b: Width): boolean {
+  return a.bits === b.bits && a.groupSize === b.groupSize;
+}
+
+function tileOf(result: QuantizeResult, width: Width) {
+  return result.tiles.find((tile) => sameWidth(tile, width))!;
+}
+
+function checkFinite(tile: Tile, result: QuantizeResult) {
+  if (result.nonFinite > 0) {
+    throw new OqeError(
+      "BAD_CHECKPOINT",
+      `tensor "${tile.source}" holds ${result.nonFinite} NaN or infinite values in rows ${tile.row} to ${tile.row + tile.rows - 1}`,
+      "Such a model answers nonsense at any precision. Check the download, or report it to the model's authors.",
+    );
+  }
+}

@@ -1,0 +1,118 @@
+import { readFile } from "node:fs/promises";
+import { basename, join } from "node:path";
+import { isCurrent } from "./card/recipe.ts";
+import { parseReceipt } from "./card/receipt-file.ts";
+import { OqeError } from "./errors.ts";
+import type { Hub, PushResult, RemoteState } from "./hub/hub-types.ts";
+import { checkRepositoryName } from "./hub/names.ts";
+import type { Inputs } from "./inputs.ts";
+import type { Report } from "./report.ts";
+import { type Job, tierName } from "./series.ts";
+
+export interface PublishedTier {
+  readonly tier: string;
+  readonly repository: string;
+  readonly outcome: PushResult["outcome"] | "dry-run";
+  /** Head of main after the run; null where a dry run would create the repository. */
+  readonly commit: string | null;
+  readonly url: string;
+  /** The finished folder; null where nothing had to be made. */
+  readonly folder: string | null;
+}
+
+/** Throws BAD_INPUT for a namespace or tier repository that the Hub would refuse, before any work. */
+export function checkNames(inputs: Inputs): void {
+  const { baseModel } = inputs;
+  if (inputs.namespace === "") {
+    throw new OqeError("BAD_INPUT", "no namespace given", "Name the user or organization that the tier repositories belong to.");
+  }
+  const modelName = basename(baseModel.kind === "folder" ? baseModel.path : baseModel.id);
+  for (const tier of inputs.tiers) checkRepositoryName(inputs.namespace, tierName(modelName, tier.name));
+}
+
+/** Asks the Hub who the token is, so that a wrong or read-only one fails in the first second and not in the last. */
+export async function checkRights(hub: Hub, inputs: Inputs, report: Report): Promise<void> {
+  if (inputs.hubToken === null) {
+    throw new OqeError("UNAUTHORIZED", "no Hub token given", "Set the input hub-token, or HF_TOKEN, to a token with write access.");
+  }
+  const identity = await hub.identify();
+  if (identity.canWrite === false) {
+    throw new OqeError(
+      "FORBIDDEN",
+      `the token of ${identity.name} may read but not write`,
+      `Make a token with write access to ${inputs.namespace}.`,
+    );
+  }
+  if (identity.name !== inputs.namespace && !identity.organizations.includes(inputs.namespace)) {
+    report.warn(`the token belongs to ${identity.name}; the Hub does not list ${inputs.namespace} among its organizations`);
+  }
+}
+
+/** The state of every tier's repo. Throws NOT_OURS for one that holds files but no receipt, unless told to overwrite. */
+export async function inspectAll(hub: Hub, jobs: readonly Job[], inputs: Inputs): Promise<ReadonlyMap<Job, RemoteState>> {
+  const states = new Map<Job, RemoteState>();
+  for (const job of jobs) {
+    const state = await hub.inspect(job.recipe.repository);
+    const own = [...state.files.keys()].filter((path) => path !== ".gitattributes");
+    if (own.length > 0 && state.receipt === null && !inputs.overwrite) {
+      throw new OqeError(
+        "NOT_OURS",
+        `${job.recipe.repository} exists and holds no receipt, so it is not a repository that this program made`,
+        "Choose another namespace, or say overwrite to replace its files.",
+      );
+    }
+    states.set(job, state);
+  }
+  return states;
+}
+
+/** Whether main already holds what the job would make. A receipt that cannot be read counts as another recipe. */
+export function isPublished(job: Job, state: RemoteState): boolean {
+  if (state.receipt === null) return false;
+  try {
+    return isCurrent(job.recipe, parseReceipt(state.receipt, job.recipe.repository), state);
+  } catch {
+    return false;
+  }
+}
+
+/** Lets the Hub check each card's front matter before anything is uploaded. */
+export async function checkCards(hub: Hub, jobs: readonly Job[]): Promise<void> {
+  for (const job of jobs) {
+    const errors = await hub.validateCard(await readFile(join(job.place, "README.md"), "utf8"));
+    if (errors.length > 0) {
+      throw new OqeError(
+        "TEMPLATE",
+        `the Hub refuses the front matter of ${job.recipe.repository}: ${errors.join("; ")}`,
+        "Its values come from the base model's card: check license, language and tags there.",
+      );
+    }
+  }
+}
+
+
+/** Publishes one finished tier, or says that nothing had to be done. */
+export async function publishTier(
+  hub: Hub,
+  job: Job,
+  state: RemoteState,
+  pending: boolean,
+  inputs: Inputs,
+  occasion: string,
+): Promise<PublishedTier> {
+  const { repository, plan, base, engine } = job.recipe;
+  const url = `${hub.endpoint}/${repository}`;
+  const folder = pending ? job.place : null;
+  if (!pending) return { tier: plan.tier, repository, outcome: "unchanged", commit: state.head, url, folder };
+  if (inputs.dryRun) return { tier: plan.tier, repository, outcome: "dry-run", commit: state.head, url, folder };
+  const source = `${base.id ?? base.name} at ${base.revision}, by ${engine.name} ${engine.version}`;
+  const result = await hub.push({
+    repository,
+    folder: job.place,
+    state,
+    private: inputs.private,
+    title: `Publish ${plan.tier} of ${base.name}`,
+    description: occasion === "" ? source : `${source}, for ${occasion}`,
+  });
+  return { tier: plan.tier, repository, outcome: result.outcome, commit: result.commit, url, folder };
+}

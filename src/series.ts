@@ -1,0 +1,133 @@
+import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { inheritFrom, licenceFiles } from "./card/inherit.ts";
+import { type Receipt, receiptPath } from "./card/receipt.ts";
+import { parseReceipt, writeReceipt } from "./card/receipt-file.ts";
+import { completeReceipt, type Recipe } from "./card/recipe.ts";
+import { renderCard } from "./card/render.ts";
+import { requireRoom } from "./checkpoint/disk.ts";
+import { openFolder } from "./checkpoint/folder.ts";
+import type { Repository } from "./checkpoint/repository.ts";
+import { engine } from "./engine.ts";
+import { OqeError } from "./errors.ts";
+import type { Hub } from "./hub/hub-types.ts";
+import type { Inputs } from "./inputs.ts";
+import type { Kernel } from "./kernel/kernel-types.ts";
+import { type Base, describeConfigChanges, readBase } from "./quant/base.ts";
+import { requireTokenizer, writeTiers } from "./quant/mlx-repo.ts";
+import { describeModel } from "./quant/model-facts.ts";
+import { keptTensors, planTier } from "./quant/plan.ts";
+import type { SeriesPlan } from "./quant/plan-types.ts";
+import { stripSuffixes } from "./quant/tiers.ts";
+import type { Report } from "./report.ts";
+import { buildAside, onDisk, refuseForeignFolder } from "./work.ts";
+
+/** A tier's recipe and the place of its folder. */
+export interface Job {
+  readonly recipe: Recipe;
+  readonly place: string;
+}
+
+/** Opens the base at one fixed state and holds it against its role table. */
+export async function openBase(inputs: Inputs, connect: () => Hub, options: { allowHeaderOnly: boolean }): Promise<Base> {
+  return readBase(await openRepository(inputs, connect), options);
+}
+
+function openRepository({ baseModel }: Inputs, connect: () => Hub): Promise<Repository> {
+  return baseModel.kind === "folder" ? openFolder(baseModel.path) : connect().open(baseModel.id, baseModel.revision);
+}
+
+/** Name of a tier's repository, without namespace: `<Model>-<tier>`. */
+export function tierName(modelName: string, tier: string): string {
+  return `${stripSuffixes(modelName)}-${tier}`;
+}
+
+export function makePlan(base: Base, inputs: Inputs): SeriesPlan {
+  const { repository } = base.checkpoint;
+  return {
+    model: repository.id ?? repository.name,
+    revision: repository.revision,
+    policy: inputs.policy,
+    tiers: inputs.tiers.map((tier) => planTier(tier, base)),
+    kept: keptTensors(base.tensors),
+  };
+}
+
+/** The recipe of every tier, with its place below `folder`. `namespace` null: the tiers are written, not published. */
+export async function makeJobs(
+  base: Base,
+  plan: SeriesPlan,
+  inputs: Inputs,
+  target: { readonly folder: string; readonly namespace: string | null; readonly kernelSha256: string },
+): Promise<readonly Job[]> {
+  const { repository } = base.checkpoint;
+  requireTokenizer(repository);
+  const inherited = await inheritFrom(repository);
+  const model = describeModel(base);
+  const configNotes = describeConfigChanges(base);
+  const series = plan.tiers.map(({ modules: _, ...row }) => row);
+  return plan.tiers.map((tier) => {
+    const name = tierName(repository.name, tier.tier);
+    const recipe: Recipe = {
+      format: 1,
+      engine: { ...engine, kernelSha256: target.kernelSha256 },
+      base: { id: repository.id, name: repository.name, revision: repository.revision, inherited },
+      model,
+      options: { method: "rounded", rounding: inputs.rounding, policy: inputs.policy, storage: base.storage },
+      repository: target.namespace === null ? name : `${target.namespace}/${name}`,
+      name,
+      plan: tier,
+      kept: plan.kept,
+      series,
+      configNotes,
+      warnings: [],
+    };
+    return { recipe, place: join(target.folder, name) };
+  });
+}
+
+/** Makes the folders of all jobs in one walk over the base, each complete with receipt and card, or none at all. */
+export async function makeFolders(
+  base: Base,
+  jobs: readonly Job[],
+  inputs: Inputs,
+  doors: { readonly report: Report; readonly kernel: Kernel },
+): Promise<void> {
+  if (jobs.length === 0) return;
+  const places = jobs.map((job) => job.place);
+  for (const place of places) await refuseForeignFolder(place, inputs.overwrite);
+  const parent = dirname(places[0]!);
+  const needed = jobs.reduce((sum, job) => sum + job.recipe.plan.bytes, 0);
+  await onDisk(parent, needed, () => mkdir(parent, { recursive: true }));
+  await requireRoom(parent, needed);
+  const licences = licenceFiles(base.checkpoint.repository);
+  await buildAside(places, (folders) =>
+    onDisk(parent, needed, async () => {
+      const plans = jobs.map((job) => job.recipe.plan);
+      const written = await writeTiers({ base, plans, folders, licences, rounding: inputs.rounding, ...doors });
+      for (const [i, { files, relativeError }] of written.entries()) {
+        const receipt = completeReceipt(jobs[i]!.recipe, { files, weightError: { relative: relativeError } });
+        await writeFile(join(folders[i]!, receiptPath), writeReceipt(receipt));
+        await writeFile(join(folders[i]!, "README.md"), await renderCard(receipt));
+        doors.report.info(`${receipt.name}: ${receipt.plan.bytes.toLocaleString("en")} bytes, ${receipt.plan.bpw.toFixed(2)} bpw`);
+      }
+    }),
+  );
+}
+
+/** Reads the receipt of a finished folder. */
+export async function readReceipt(folder: string): Promise<Receipt> {
+  const path = join(folder, receiptPath);
+  const text = await readFile(path, "utf8").catch((cause) => {
+    throw new OqeError("NOT_FOUND", `${path} cannot be read`, "Name a folder that `oqe quantize` or `oqe publish` wrote.", cause);
+  });
+  return parseReceipt(text, path);
+}
+
+/** Renders the card of a finished folder anew from its receipt; gives the card's path. */
+export async function rewriteCard(folder: string): Promise<string> {
+  const path = join(folder, "README.md");
+  const card = await renderCard(await readReceipt(folder));
+  await onDisk(folder, card.length, () => writeFile(path, card));
+  return path;
+}
