@@ -1,0 +1,257 @@
+import { readFileSync } from "node:fs";
+import { afterAll, describe, expect, test } from "vitest";
+import type { FloatDtype } from "../checkpoint/dtype.ts";
+import type { Bits, GroupSize } from "../quant/plan-types.ts";
+import type { QuantizedTile, QuantizeJob } from "./kernel-types.ts";
+import { openKernel } from "./pool.ts";
+
+const kernel = await openKernel({ workers: 2 });
+afterAll(() => kernel.close());
+
+const allBits: readonly Bits[] = [2, 3, 4, 5, 6, 8];
+const groups: readonly GroupSize[] = [32, 64, 128];
+const allWidths = allBits.flatMap((bits) => groups.map((groupSize) => ({ bits, groupSize })));
+const dtypes: readonly FloatDtype[] = ["BF16", "F16", "F32"];
+/** The first rows of the golden input are edge cases, the others Gaussian. */
+const [goldenRows, goldenColumns, gaussianFrom] = [40, 128, 29];
+
+/** Tensors of a golden file: name -> bytes. */
+function golden(name: string): Record<string, Uint8Array> {
+  const file = readFileSync(new URL(`../../test/golden/${name}.safetensors`, import.meta.url));
+  const start = 8 + Number(file.readBigUInt64LE());
+  const header: Record<string, { data_offsets?: [number, number] }> = JSON.parse(file.toString("utf8", 8, start));
+  return Object.fromEntries(
+    Object.entries(header).flatMap(([tensor, { data_offsets: at }]) =>
+      at ? [[tensor, new Uint8Array(file.subarray(start + at[0], start + at[1]))]] : [],
+    ),
+  );
+}
+
+function goldenJob(dtype: FloatDtype, change: Partial<QuantizeJob> = {}): QuantizeJob {
+  const weights = golden(`input_${dtype.toLowerCase()}`).w!;
+  const shape = { rows: goldenRows, columns: goldenColumns };
+  return { weights, from: dtype, ...shape, store: dtype, rounding: "mlx", widths: allWidths, ...change };
+}
+
+async function floats(bytes: Uint8Array, from: FloatDtype): Promise<Float32Array> {
+  const wide = await kernel.cast({ weights: bytes, from, to: "F32" });
+  return new Float32Array(wide.buffer);
+}
+
+/** Code k of a row sits at bits [k·bits, (k+1)·bits) of the stream. */
+function codesOf(words: Uint8Array, bits: number): number[] {
+  return Array.from({ length: (words.length * 8) / bits }, (_, k) => {
+    let code = 0;
+    for (let i = 0; i < bits; i++) {
+      const at = k * bits + i;
+      code |= ((words[at >> 3]! >> (at & 7)) & 1) << i;
+    }
+    return code;
+  });
+}
+
+/** Gaussian bf16 of deviation 0.02 from a fixed seed (mulberry32, Box-Muller). */
+function gaussian(count: number, seed: number): Uint8Array {
+  let state = seed;
+  const uniform = () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let t = Math.imul(state ^ (state >>> 15), 1 | state);
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
+  };
+  const values = Float32Array.from({ length: count }, () => {
+    return 0.02 * Math.sqrt(-2 * Math.log(1 - uniform())) * Math.cos(2 * Math.PI * uniform());
+  });
+  const halves = new Uint32Array(values.buffer).map((bits) => (bits + 0x7fff + ((bits >> 16) & 1)) >>> 16);
+  return new Uint8Array(Uint16Array.from(halves).buffer);
+}
+
+const rint = (x: number) => (Math.abs(x % 1) === 0.5 ? 2 * Math.round(x / 2) : Math.round(x));
+
+describe("rule mlx is mx.quantize, bit for bit", () => {
+  for (const dtype of dtypes) {
+    test(`${dtype}: every row, width and group`, async () => {
+      const { tiles } = await kernel.quantize(goldenJob(dtype));
+      for (const tile of tiles) {
+        const expected = golden(`affine_${dtype.toLowerCase()}_b${tile.bits}`);
+        const group = `g${tile.groupSize}`;
+        expect([tile.bits, group, tile.words]).toEqual([tile.bits, group, expected[`${group}.weight`]]);
+        expect([tile.bits, group, tile.scales]).toEqual([tile.bits, group, expected[`${group}.scales`]]);
+        expect([tile.bits, group, tile.biases]).toEqual([tile.bits, group, expected[`${group}.biases`]]);
+      }
+    });
+  }
+
+  test("stacked experts are rows", async () => {
+    const expected = golden("stacked3d_bf16_b4_g64");
+    const widths = [{ bits: 4, groupSize: 64 }] as const;
+    const { tiles } = await kernel.quantize(goldenJob("BF16", { weights: expected.w!, rows: 24, widths }));
+    expect(tiles[0]!.words).toEqual(expected.weight);
+    expect(tiles[0]!.scales).toEqual(expected.scales);
+    expect(tiles[0]!.biases).toEqual(expected.biases);
+  });
+
+  test("a base in another dtype is cast before it is quantized", async () => {
+    for (const from of dtypes) {
+      const weights = await kernel.cast({ weights: golden("input_f32").w!, from: "F32", to: from });
+      for (const store of dtypes.filter((d) => d !== from)) {
+        const cast = await kernel.cast({ weights, from, to: store });
+        const job = goldenJob(store, { weights: cast.subarray(29 * 128 * (store === "F32" ? 4 : 2)), rows: 11 });
+        const direct = await kernel.quantize(job);
+        const tail = weights.subarray(29 * 128 * (from === "F32" ? 4 : 2));
+        const through = await kernel.quantize({ ...job, from, weights: tail });
+        expect(bytesOf(through.tiles)).toEqual(bytesOf(direct.tiles));
+      }
+    }
+  });
+});
+
+const bytesOf = (tiles: readonly QuantizedTile[]) => tiles.map(({ words, scales, biases }) => [words, scales, biases]);
+
+describe("packing and decoding", () => {
+  test("the packing ramp decodes to its codes at every width", async () => {
+    const ramp = golden("packing_ramp");
+    const ones = new Uint8Array(Float32Array.from({ length: 4 }, () => 1).buffer);
+    const zeros = new Uint8Array(16);
+    for (const bits of allBits) {
+      const shape = { rows: 1, columns: 256, bits, groupSize: 64 } as const;
+      const operands = { words: ramp[`b${bits}.words`]!, scales: ones, biases: zeros };
+      const decoded = await kernel.dequantize({ ...operands, ...shape, store: "F32" });
+      expect(Array.from(decoded)).toEqual(Array.from(ramp[`b${bits}.codes`]!));
+    }
+  });
+
+  test("dequantized float32 equals MLX's, bit for bit", async () => {
+    const expected = golden("dequant_bf16_g64");
+    for (const bits of allBits) {
+      const { "g64.weight": words, "g64.scales": scales, "g64.biases": biases } = golden(`affine_bf16_b${bits}`);
+      const shape = { rows: goldenRows, columns: goldenColumns, bits, groupSize: 64, store: "BF16" } as const;
+      const values = await kernel.dequantize({ words: words!, scales: scales!, biases: biases!, ...shape });
+      const everyFourth = Array.from({ length: 10 }, (_, i) => values.slice(i * 4 * 128, (i * 4 + 1) * 128)).flatMap(
+        (row) => Array.from(row),
+      );
+      expect(new Uint8Array(Float32Array.from(everyFourth).buffer)).toEqual(expected[`b${bits}.f32`]);
+    }
+  });
+
+  test("casts round to nearest even and keep NaN", async () => {
+    const values = [1, 1 + 2 ** -8, 1 + 3 * 2 ** -8, 65519.99, 65520, -1e-8, 2 ** -24, NaN, -Infinity, 3.4e38];
+    const weights = new Uint8Array(Float32Array.from(values).buffer);
+    const through = async (to: FloatDtype) =>
+      Array.from(await floats(await kernel.cast({ weights, from: "F32", to }), to));
+    expect(await through("BF16")).toEqual([
+      1,
+      1,
+      1 + 2 ** -6,
+      65536,
+      65536,
+      Math.fround(-1.0011717677116394e-8),
+      2 ** -24,
+      NaN,
+      -Infinity,
+      Infinity,
+    ]);
+    expect(await through("F16")).toEqual([
+      1,
+      1 + 2 ** -8,
+      1 + 3 * 2 ** -8,
+      65504,
+      Infinity,
+      -0,
+      2 ** -24,
+      NaN,
+      -Infinity,
+      Infinity,
+    ]);
+    for (const length of [0, 1, 3, 63, 64, 65, 1023, 1024, 1025, 140_001]) {
+      const source = gaussian(length, length);
+      const wide = await kernel.cast({ weights: source, from: "BF16", to: "F32" });
+      expect(await kernel.cast({ weights: wide, from: "F32", to: "BF16" })).toEqual(source);
+    }
+  });
+});
+
+describe("rule stored", () => {
+  test("codes are the nearest against the scale and bias in the file, and the error is theirs", async () => {
+    for (const [from, store] of [
+      ["BF16", "BF16"],
+      ["F32", "BF16"],
+      ["F32", "F16"],
+      ["F16", "F16"],
+    ] as const) {
+      const job = goldenJob(from, { store, rounding: "stored" });
+      const weights = await floats(job.weights, from);
+      const { tiles, energy, nonFinite } = await kernel.quantize(job);
+      expect(nonFinite).toBe(0);
+      expect(energy).toBeCloseTo(
+        weights.reduce((sum, w) => sum + w * w, 0),
+        -Math.log10(energy * 1e-12),
+      );
+      for (const { bits, groupSize, words, scales, biases, squaredError } of tiles) {
+        const [s, b] = [await floats(scales, store), await floats(biases, store)];
+        const codes = codesOf(words, bits);
+        let sum = 0;
+        const expected = Array.from(weights, (w, k) => {
+          const [scale, bias] = [s[Math.floor(k / groupSize)]!, b[Math.floor(k / groupSize)]!];
+          const q = rint(Math.fround(Math.fround(w - bias) / scale));
+          sum += (w - Math.fround(Math.fround(codes[k]! * scale) + bias)) ** 2;
+          return Math.max(0, Math.min(2 ** bits - 1, q));
+        });
+        expect(codes).toEqual(expected);
+        expect(Math.abs(squaredError - sum) / sum).toBeLessThan(1e-6);
+      }
+    }
+  });
+
+  test("stores the very scales and biases of rule mlx", async () => {
+    for (const dtype of dtypes) {
+      const [mlx, stored] = await both(goldenJob(dtype));
+      expect(stored.tiles.map((t) => [t.scales, t.biases])).toEqual(mlx.tiles.map((t) => [t.scales, t.biases]));
+    }
+  });
+
+  test("is never worse than rule mlx, and a quarter better at 8 bits", async () => {
+    const weights = golden("input_bf16").w!.subarray(gaussianFrom * goldenColumns * 2);
+    const [mlx, stored] = await both(goldenJob("BF16", { weights, rows: goldenRows - gaussianFrom }));
+    for (const [i, { squaredError }] of stored.tiles.entries()) {
+      expect(squaredError).toBeLessThanOrEqual(mlx.tiles[i]!.squaredError);
+    }
+    const large = goldenJob("BF16", { weights: gaussian(256 * 1024, 1), rows: 256, columns: 1024 });
+    const [plain, better] = await both({ ...large, widths: groups.map((groupSize) => ({ bits: 8, groupSize })) });
+    for (const [i, { squaredError }] of better.tiles.entries()) {
+      expect(squaredError).toBeLessThan(0.75 * plain.tiles[i]!.squaredError);
+    }
+  });
+
+  test("a scale beyond the range of the file's dtype saturates", async () => {
+    const weights = new Uint8Array(Float32Array.from({ length: 64 }, (_, i) => (i - 31) * 1e30).buffer);
+    const job = { weights, from: "F32", rows: 1, columns: 64, store: "F16", rounding: "stored" } as const;
+    const { tiles, nonFinite } = await kernel.quantize({ ...job, widths: [{ bits: 4, groupSize: 64 }] });
+    expect(nonFinite).toBe(0);
+    expect(Array.from(await floats(tiles[0]!.scales, "F16"))).toEqual([-65504]);
+    expect(Array.from(await floats(tiles[0]!.biases, "F16"))).toEqual([65504]);
+    expect(Number.isFinite(tiles[0]!.squaredError)).toBe(true);
+  });
+});
+
+function both(job: QuantizeJob) {
+  return Promise.all((["mlx", "stored"] as const).map((rounding) => kernel.quantize({ ...job, rounding }))) as Promise<
+    [Awaited<ReturnType<typeof kernel.quantize>>, Awaited<ReturnType<typeof kernel.quantize>>]
+  >;
+}
+
+test("NaN and infinities are counted, wherever they stand", async () => {
+  for (const from of dtypes) {
+    const columns = 1152;
+    const values = Float32Array.from({ length: 3 * columns }, (_, k) => Math.sin(k));
+    const bad = [0, 31, 1023, 1024, columns - 1, columns, 3 * columns - 1];
+    for (const [i, k] of bad.entries()) values[k] = [NaN, Infinity, -Infinity][i % 3]!;
+    const weights = await kernel.cast({ weights: new Uint8Array(values.buffer), from: "F32", to: from });
+    for (const rounding of ["mlx", "stored"] as const) {
+      const shape = { rows: 3, columns, from, store: from, rounding, widths: allWidths };
+      expect((await kernel.quantize({ ...shape, weights })).nonFinite).toBe(bad.length);
+      const clean = weights.subarray(weights.length / 3).slice(0, weights.length / 3);
+      expect((await kernel.quantize({ ...shape, rows: 1, weights: clean })).nonFinite).toBe(1);
+    }
+  }
+});
