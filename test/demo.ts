@@ -1,0 +1,42 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdir, rm } from "node:fs/promises";
+import { fileURLToPath } from "node:url";
+import { startLocalHub } from "../src/local-hub/local-hub.ts";
+
+/** `npm run demo`: the whole job on the embedded model, over HTTP, against a Hub on this machine. */
+const root = fileURLToPath(new URL("../", import.meta.url));
+const demo = `${root}demo`;
+const base = "base/nemotron-nano-tiny";
+
+await rm(demo, { recursive: true, force: true });
+await mkdir(demo);
+const hub = await startLocalHub({ folder: `${demo}/hub` });
+try {
+  const commit = await hub.seed(base, `${root}test/models/nemotron-nano-tiny`);
+  console.log(`local Hub on ${hub.url}, seeded with ${base} at ${commit.slice(0, 12)}\n`);
+  const publish = ["publish", base, "--namespace", "demo", "--work-dir", `${demo}/work`];
+  await runCli(publish);
+  console.log("\nonce more, to show that the same thing is not published twice:");
+  await runCli(publish);
+  console.log(`
+The published repositories, as the Hub stores them:
+  ${demo}/hub/demo/
+Their cards: README.md in each, for example
+  ${demo}/hub/demo/nemotron-nano-tiny-oQ4e/README.md
+The folders that were uploaded:
+  ${demo}/work/`);
+} finally {
+  await hub.close();
+}
+
+/** Runs the committed bundle, as a user's machine would. */
+async function runCli(args: string[]) {
+  const env = { ...process.env, HF_ENDPOINT: hub.url, HF_TOKEN: "hf_rehearsal" };
+  const child = spawn(process.execPath, [`${root}dist/cli.js`, ...args], { cwd: demo, env, stdio: "inherit" });
+  const [code] = await once(child, "exit");
+  if (code !== 0) {
+    process.exitCode = 1;
+    throw new Error(`oqe ${args[0]} ended with exit code ${code}; its message is above`);
+  }
+}
