@@ -1,7 +1,8 @@
+import { isDeepStrictEqual } from "node:util";
 import { OqeError } from "../errors.ts";
 import type { ModelConfig } from "../models/architecture.ts";
 import { type FloatDtype, isFloat } from "./dtype.ts";
-import { asObject, parseJson, quote } from "./json.ts";
+import { asObject, parseJson, show } from "./json.ts";
 import { type Repository, readText } from "./repository.ts";
 
 export const CONFIG_FILE = "config.json";
@@ -36,7 +37,7 @@ export async function readConfig(repository: Repository): Promise<ConfigFile> {
 export function foldConfig(config: ModelConfig, where: string): ModelConfig {
   const type = config.model_type;
   if (typeof type !== "string" || !/^[\w.-]{1,64}$/.test(type)) {
-    throw bad(`${where}: model_type must be a word, got ${quote(JSON.stringify(type) ?? "nothing")}`);
+    throw bad(`${where}: model_type must be a word, got ${show(type)}`);
   }
   const folded = { ...config };
   rename(folded, "dtype", "torch_dtype", where);
@@ -56,8 +57,8 @@ function rename(config: ModelConfig, from: string, to: string, where: string): v
 function place(config: ModelConfig, key: string, value: unknown, source: string, where: string): void {
   if (value === undefined || value === null) return;
   const present = config[key];
-  if (present !== undefined && present !== null && JSON.stringify(present) !== JSON.stringify(value)) {
-    throw bad(`${where}: ${key} is ${JSON.stringify(present)}, but ${source} says ${JSON.stringify(value)}`);
+  if (present !== undefined && present !== null && !isDeepStrictEqual(present, value)) {
+    throw bad(`${where}: ${key} is ${show(present)}, but ${source} says ${show(value)}`);
   }
   config[key] = value;
 }
@@ -99,7 +100,7 @@ function foldBlocks(config: ModelConfig, where: string): void {
       const letter = blockLetters.get(kind);
       if (letter !== undefined) return letter;
       const known = [...blockLetters.keys()].join(", ");
-      throw bad(`${where}: layers_block_type has ${quote(String(kind))}; known are ${known}`);
+      throw bad(`${where}: layers_block_type has ${show(kind)}; known are ${known}`);
     });
     place(config, "hybrid_override_pattern", letters.join(""), "layers_block_type", where);
   }

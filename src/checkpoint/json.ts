@@ -2,8 +2,8 @@ import { OqeError } from "../errors.ts";
 
 /** Deeper nesting than any config or header has; keeps the recursion below far from the end of the stack. */
 const MAX_DEPTH = 100;
-/** 100 MB of `[],[],…` would become gigabytes of objects. A header of 500,000 tensors stays below this. */
-const MAX_VALUES = 8_000_000;
+/** 100 MB of `[],[],…` would become gigabytes of objects. A header of 250,000 tensors stays below this. */
+const MAX_VALUES = 4_000_000;
 /** No double needs more digits. */
 const MAX_NUMBER_LENGTH = 400;
 
@@ -37,6 +37,11 @@ export function quote(name: string): string {
     /[\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]/g,
     (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`,
   );
+}
+
+/** Any value from a hostile file for a message. Not `String(value)`: an object with a key `toString` makes that throw. */
+export function show(value: unknown): string {
+  return typeof value === "string" ? quote(value) : quote(JSON.stringify(value) ?? "nothing").slice(1, -1);
 }
 
 const words: Readonly<Record<string, unknown>> = {

@@ -3,10 +3,16 @@ import type { Width } from "../quant/plan-types.ts";
 import type { FloatDtype } from "./dtype.ts";
 import { writeJson } from "./json.ts";
 
-/** A repo's widths: the default, and every quantized module by its MLX path. */
+/** What a repo's config says about its weights. */
 export interface Quantization {
-  readonly default: Width;
+  /** Width of every quantized module that `modules` does not name. */
+  readonly defaults: Width;
+  /** MLX module path -> width. */
   readonly modules: Readonly<Record<string, Width>>;
+  /** Dtype of scales, biases and kept tensors. */
+  readonly storage: FloatDtype;
+  /** Of the base's ConfigFile. */
+  readonly floatKeys: ReadonlySet<string>;
 }
 
 const torchNames: Readonly<Record<FloatDtype, string>> = { BF16: "bfloat16", F16: "float16", F32: "float32" };
@@ -16,21 +22,18 @@ const torchNames: Readonly<Record<FloatDtype, string>> = { BF16: "bfloat16", F16
  * model tree reads the latter). Every module that differs from the default gets an override: mlx-lm up to 0.32.0 would load it at
  * the default width otherwise.
  */
-export function mlxConfigText(
-  config: ModelConfig,
-  quantization: Quantization,
-  storage: FloatDtype,
-  floatKeys: ReadonlySet<string>,
-): string {
+export function mlxConfigText(config: ModelConfig, quantization: Quantization): string {
   const { _name_or_path: _, ...rest } = config;
   const value = quantizationValue(quantization);
-  const whole = { ...rest, torch_dtype: torchNames[storage], quantization: value, quantization_config: value };
-  return writeJson(whole, 4, floatKeys);
+  const torch_dtype = torchNames[quantization.storage];
+  const whole = { ...rest, torch_dtype, quantization: value, quantization_config: value };
+  return writeJson(whole, 4, quantization.floatKeys);
 }
 
-function quantizationValue({ default: base, modules }: Quantization): Record<string, unknown> {
-  const overrides = Object.entries(modules).filter(([, w]) => w.bits !== base.bits || w.groupSize !== base.groupSize);
-  return { ...widthValue(base), ...Object.fromEntries(overrides.map(([path, width]) => [path, widthValue(width)])) };
+function quantizationValue({ defaults, modules }: Quantization): Record<string, unknown> {
+  const differs = ({ bits, groupSize }: Width) => bits !== defaults.bits || groupSize !== defaults.groupSize;
+  const overrides = Object.entries(modules).filter(([, width]) => differs(width));
+  return { ...widthValue(defaults), ...Object.fromEntries(overrides.map(([path, w]) => [path, widthValue(w)])) };
 }
 
 function widthValue({ bits, groupSize }: Width) {

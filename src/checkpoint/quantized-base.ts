@@ -1,6 +1,6 @@
 import { OqeError } from "../errors.ts";
 import type { ModelConfig } from "../models/architecture.ts";
-import { quote } from "./json.ts";
+import { asObject, quote, show } from "./json.ts";
 import type { Repository } from "./repository.ts";
 import type { TensorEntry } from "./safetensors.ts";
 
@@ -16,10 +16,9 @@ export function refuseQuantizedConfig(config: ModelConfig, repository: Repositor
   for (const key of configKeys) {
     const value = config[key];
     if (value === undefined || value === null || value === false) continue;
-    const method = quote(
-      String((value as Record<string, unknown>).quant_method ?? (value as Record<string, unknown>).mode ?? ""),
-    );
-    refuse(repository, `config.json has ${quote(key)}${method === '""' ? "" : ` (${method})`}`);
+    const { quant_method: method, mode } = asObject(value) ?? {};
+    const how = method ?? mode;
+    refuse(repository, `config.json has ${quote(key)}${how === undefined ? "" : ` (${show(how)})`}`);
   }
 }
 

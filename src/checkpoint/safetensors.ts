@@ -1,6 +1,6 @@
 import { OqeError } from "../errors.ts";
 import { bytesPerElement } from "./dtype.ts";
-import { asObject, parseJson, quote } from "./json.ts";
+import { asObject, parseJson, quote, show } from "./json.ts";
 import type { ByteSource } from "./repository.ts";
 
 /** The limit of the safetensors crate (`MAX_HEADER_SIZE`): a longer header is refused by every other reader, too. */
@@ -8,7 +8,7 @@ export const MAX_HEADER_BYTES = 100_000_000;
 /** One read of this size holds the length and, for most shards, the whole header. */
 const FIRST_READ = 64 << 10;
 /** The largest published models have some 200,000 tensors over all shards. */
-const MAX_TENSORS = 500_000;
+const MAX_TENSORS = 250_000;
 const MAX_NAME_LENGTH = 512;
 const MAX_RANK = 8;
 
@@ -95,7 +95,7 @@ function readEntry(name: string, value: unknown, dataStart: number, source: Byte
   const entry = asObject(value) ?? bad("not an object");
   const { dtype, shape, data_offsets: offsets } = entry;
   if (typeof dtype !== "string" || !Object.hasOwn(bytesPerElement, dtype)) {
-    return bad(`unknown dtype ${quote(String(dtype))}; known are ${Object.keys(bytesPerElement).join(", ")}`);
+    return bad(`unknown dtype ${show(dtype)}; known are ${Object.keys(bytesPerElement).join(", ")}`);
   }
   if (!isCounts(shape) || shape.length > MAX_RANK) return bad(`shape is not a list of at most ${MAX_RANK} sizes`);
   if (!isCounts(offsets) || offsets.length !== 2) return bad("data_offsets is not a pair of byte offsets");

@@ -1,0 +1,258 @@
+import { entry, goodConfig, type HostileCase, safetensors, shard } from "./case.ts";
+
+const index = "model.safetensors.index.json";
+const one = "model-00001-of-00002.safetensors";
+const two = "model-00002-of-00002.safetensors";
+const sound = { "config.json": goodConfig, "model.safetensors": shard("w") };
+const twoShards = { "config.json": goodConfig, [one]: shard("a"), [two]: shard("b") };
+
+/** Texts of an index beside two sound shards that hold "a" and "b". */
+const indexes: Record<string, string> = {
+  "index empty": "",
+  "index not JSON": "weight_map: {}",
+  "index array": "[]",
+  "index null": "null",
+  "index string": '"weight_map"',
+  "index cut": `{"weight_map": {"a": "${one}", "b"`,
+  "index without weight_map": '{"metadata": {"total_size": 16}}',
+  "weight_map null": '{"weight_map": null}',
+  "weight_map array": `{"weight_map": ["${one}"]}`,
+  "weight_map string": `{"weight_map": "${one}"}`,
+  "weight_map empty": '{"weight_map": {}}',
+  "file null": `{"weight_map": {"a": null, "b": "${two}"}}`,
+  "file number": `{"weight_map": {"a": 1, "b": "${two}"}}`,
+  "file list": `{"weight_map": {"a": ["${one}"], "b": "${two}"}}`,
+  "file object with a toString": '{"weight_map": {"a": {"toString": 1}}}',
+  "file empty": `{"weight_map": {"a": "", "b": "${two}"}}`,
+  "file missing": `{"weight_map": {"a": "model-00001-of-00003.safetensors", "b": "${two}"}}`,
+  "every file missing (copied from another model)":
+    '{"weight_map": {"a": "model-00001-of-00009.safetensors", "b": "x.safetensors"}}',
+  "file above the folder": `{"weight_map": {"a": "../outside/secret.safetensors", "b": "${two}"}}`,
+  "file above the folder, by a detour": `{"weight_map": {"a": "sub/../../outside/secret.safetensors", "b": "${two}"}}`,
+  "file above the folder, with backslashes": `{"weight_map": {"a": "..\\\\outside\\\\secret.safetensors", "b": "${two}"}}`,
+  "file absolute": '{"weight_map": {"a": "/etc/passwd.safetensors"}}',
+  "file on a drive": '{"weight_map": {"a": "C:evil.safetensors"}}',
+  "file at a URL": '{"weight_map": {"a": "https://example.com/a.safetensors"}}',
+  "file spelled with a dot": `{"weight_map": {"a": "./${one}", "b": "${two}"}}`,
+  "file with NUL": `{"weight_map": {"a": "${one}\\u0000", "b": "${two}"}}`,
+  "file with a trailing space": `{"weight_map": {"a": "${one} ", "b": "${two}"}}`,
+  "file called __proto__": '{"weight_map": {"a": "__proto__"}}',
+  "file a pickle": '{"weight_map": {"a": "pytorch_model.bin"}}',
+  "file the index itself": `{"weight_map": {"a": "${index}"}}`,
+  "file the config": '{"weight_map": {"a": "config.json"}}',
+  "tensor twice": `{"weight_map": {"a": "${one}", "a": "${two}", "b": "${two}"}}`,
+  "index with a tensor called __proto__": `{"weight_map": {"__proto__": "${one}", "a": "${one}", "b": "${two}"}}`,
+  "tensor only in the index": `{"weight_map": {"a": "${one}", "b": "${two}", "c": "${two}"}}`,
+  "tensor only in a shard": `{"weight_map": {"x": "${one}", "b": "${two}"}}`,
+  "tensors swapped": `{"weight_map": {"a": "${two}", "b": "${one}"}}`,
+  "tensor in the wrong shard": `{"weight_map": {"a": "${one}", "b": "${one}"}}`,
+  "index nested deep": `{"weight_map": ${'{"a":'.repeat(50_000)}`,
+};
+
+const configs: Record<string, string | Uint8Array> = {
+  "config empty": "",
+  "config not JSON": "model_type: llama",
+  "config cut": '{"model_type": "lla',
+  "config array": "[]",
+  "config null": "null",
+  "config string": '"llama"',
+  "config NaN": "NaN",
+  "config is an LFS pointer": "version https://git-lfs.github.com/spec/v1\noid sha256:0000\nsize 123\n",
+  "config with nan in lower case": '{"model_type": "llama", "x": nan}',
+  "config with +Infinity": '{"model_type": "llama", "x": +Infinity}',
+  "config with None": '{"model_type": "llama", "x": None}',
+  "config with __proto__": '{"__proto__": {"model_type": "llama"}}',
+  "config nested deep": `{"model_type": ${"[".repeat(50_000)}`,
+  "config of NUL bytes": new Uint8Array(4096),
+  "model_type missing": "{}",
+  "model_type null": '{"model_type": null}',
+  "model_type number": '{"model_type": 7}',
+  "model_type list": '{"model_type": ["llama"]}',
+  "model_type object": '{"model_type": {"toString": 1}}',
+  "model_type empty": '{"model_type": ""}',
+  "model_type a path": '{"model_type": "../../etc/passwd"}',
+  "model_type with a line break": '{"model_type": "llama\\n::error::pwned"}',
+  "model_type a sentence": '{"model_type": "llama or so"}',
+  "model_type of a megabyte": `{"model_type": "${"l".repeat(1 << 20)}"}`,
+  "two dtypes": '{"model_type": "llama", "dtype": "float16", "torch_dtype": "bfloat16"}',
+  "two rope_thetas": '{"model_type": "llama", "rope_theta": 1e4, "rope_parameters": {"rope_theta": 1e6}}',
+  "rope_parameters list": '{"model_type": "llama", "rope_parameters": [1e4]}',
+  "rope_parameters number": '{"model_type": "llama", "rope_parameters": 1e4}',
+  "two rope scalings":
+    '{"model_type": "llama", "rope_scaling": {"rope_type": "linear", "factor": 2}, "rope_parameters": {"rope_type": "linear", "factor": 4}}',
+  "two expert counts": '{"model_type": "qwen3_moe", "num_experts": 8, "num_local_experts": 16}',
+  "two block patterns":
+    '{"model_type": "nemotron_h", "hybrid_override_pattern": "ME", "layers_block_type": ["moe", "mamba"]}',
+  "layers_block_type string": '{"model_type": "nemotron_h", "layers_block_type": "MEM"}',
+  "layers_block_type object": '{"model_type": "nemotron_h", "layers_block_type": {"0": "mamba"}}',
+  "layers_block_type unknown": '{"model_type": "nemotron_h", "layers_block_type": ["mamba", "transformer"]}',
+  "layers_block_type of letters": '{"model_type": "nemotron_h", "layers_block_type": ["M", "E"]}',
+  "layers_block_type with null": '{"model_type": "nemotron_h", "layers_block_type": [null]}',
+  "layers_block_type with an object": '{"model_type": "nemotron_h", "layers_block_type": [{"toString": 1}]}',
+  "layers_block_type constructor": '{"model_type": "nemotron_h", "layers_block_type": ["constructor"]}',
+};
+
+const quantizedConfigs: Record<string, string> = {
+  "quantized by MLX": '{"model_type": "llama", "quantization": {"group_size": 64, "bits": 4}}',
+  "quantized by GPTQ": '{"model_type": "llama", "quantization_config": {"quant_method": "gptq", "bits": 4}}',
+  "quantized to fp8": '{"model_type": "llama", "quantization_config": {"quant_method": "fp8"}}',
+  "quantized by a hostile method": '{"model_type": "llama", "quantization_config": {"quant_method": {"toString": 1}}}',
+  "quantized without details": '{"model_type": "llama", "quantization_config": true}',
+  "quantized by compressed-tensors of old":
+    '{"model_type": "llama", "compression_config": {"format": "pack-quantized"}}',
+};
+
+const quantizedTensors: Record<string, Record<string, unknown>> = {
+  "packed words": { "w.weight": entry("U32", [2], 0, 8) },
+  "packed integers": { "w.weight": entry("I32", [2], 0, 8) },
+  "bytes of codes": { "w.weight": entry("U8", [8], 0, 8) },
+  "signed bytes of codes": { "w.weight": entry("I8", [8], 0, 8) },
+  "8-bit floats": { "w.weight": entry("F8_E4M3", [8], 0, 8) },
+  "other 8-bit floats": { "w.weight": entry("F8_E5M2", [8], 0, 8) },
+  "scales beside a weight": { "w.weight": entry("BF16", [2], 0, 4), "w.scales": entry("BF16", [2], 4, 8) },
+  "an inverse scale": { "w.weight": entry("BF16", [2], 0, 4), "w.weight_scale_inv": entry("F32", [1], 4, 8) },
+  "a weight scale": { "w.weight": entry("BF16", [2], 0, 4), "w.weight_scale": entry("F32", [1], 4, 8) },
+};
+
+const sets: Record<string, [files: Record<string, string | Uint8Array>, code: HostileCase["code"], names: string]> = {
+  "no config": [{ "model.safetensors": shard("w") }, "MISSING_FILE", "config.json"],
+  "nothing but a config": [{ "config.json": goodConfig }, "MISSING_FILE", ".safetensors"],
+  "only PyTorch weights": [
+    { "config.json": goodConfig, "pytorch_model.bin": "PK" },
+    "MISSING_FILE",
+    "pytorch_model.bin",
+  ],
+  "only GGUF weights": [
+    { "config.json": goodConfig, "model-Q4_K_M.gguf": "GGUF" },
+    "MISSING_FILE",
+    "model-Q4_K_M.gguf",
+  ],
+  "weights below a folder only": [
+    { "config.json": goodConfig, "sub/model.safetensors": shard("w") },
+    "MISSING_FILE",
+    ".safetensors",
+  ],
+  "weights below a dot-folder only": [
+    { "config.json": goodConfig, ".cache/model.safetensors": shard("w") },
+    "MISSING_FILE",
+    ".safetensors",
+  ],
+  "first shard missing": [{ "config.json": goodConfig, [two]: shard("b") }, "BAD_CHECKPOINT", one],
+  "last shard missing": [{ "config.json": goodConfig, [one]: shard("a") }, "BAD_CHECKPOINT", two],
+  "99,998 shards missing": [
+    { "config.json": goodConfig, "model-00001-of-99999.safetensors": shard("a") },
+    "BAD_CHECKPOINT",
+    "model-00002-of-99999",
+  ],
+  "shard 3 of 2": [
+    { ...twoShards, "model-00003-of-00002.safetensors": shard("c") },
+    "BAD_CHECKPOINT",
+    "model-00003-of-00002",
+  ],
+  "shard 0 of 2": [
+    { ...twoShards, "model-00000-of-00002.safetensors": shard("c") },
+    "BAD_CHECKPOINT",
+    "model-00000-of-00002",
+  ],
+  "shard 0 of 0": [
+    { "config.json": goodConfig, "model-00000-of-00000.safetensors": shard("c") },
+    "BAD_CHECKPOINT",
+    "model-00000-of-00000",
+  ],
+  "two counts": [
+    { ...twoShards, "model-00001-of-00003.safetensors": shard("c") },
+    "BAD_CHECKPOINT",
+    "model-00001-of-00003",
+  ],
+  "a single file beside shards": [
+    { ...twoShards, "model.safetensors": shard("c") },
+    "BAD_CHECKPOINT",
+    "model.safetensors",
+  ],
+  "two files of other names": [
+    { "config.json": goodConfig, "x.safetensors": shard("a"), "y.safetensors": shard("b") },
+    "BAD_CHECKPOINT",
+    "y.safetensors",
+  ],
+  "a name in two shards": [{ ...twoShards, [two]: shard("b", "a") }, "BAD_CHECKPOINT", two],
+  "a name in two indexed shards": [
+    { ...twoShards, [two]: shard("b", "a"), [index]: `{"weight_map": {"a": "${one}", "b": "${two}"}}` },
+    "BAD_CHECKPOINT",
+    two,
+  ],
+  "second of two shards truncated": [{ ...twoShards, [two]: shard("b").subarray(0, -1) }, "BAD_CHECKPOINT", two],
+  "index beside a truncated shard": [
+    { ...twoShards, [one]: shard("a").subarray(0, 12), [index]: `{"weight_map": {"a": "${one}", "b": "${two}"}}` },
+    "BAD_CHECKPOINT",
+    one,
+  ],
+  "index of a single file names another": [
+    { ...sound, [index]: '{"weight_map": {"w": "other.safetensors"}}' },
+    "BAD_CHECKPOINT",
+    "other.safetensors",
+  ],
+};
+
+const links: Record<string, [links: Record<string, string>, code: HostileCase["code"], names: string]> = {
+  "link out of the folder": [
+    { "model.safetensors": "../outside/secret.safetensors" },
+    "BAD_INPUT",
+    "model.safetensors",
+  ],
+  "absolute link out of the folder": [{ "model.safetensors": "/dev/zero" }, "BAD_INPUT", "model.safetensors"],
+  "link to a folder outside": [{ sub: "../outside" }, "BAD_INPUT", "sub"],
+  "link to the parent": [{ sub: ".." }, "BAD_INPUT", "sub"],
+  "link to a sibling whose name starts alike": [
+    { "model.safetensors": "../model-evil/secret.safetensors" },
+    "BAD_INPUT",
+    "model.safetensors",
+  ],
+  "link to nothing": [{ "model.safetensors": "gone.safetensors" }, "BAD_CHECKPOINT", "model.safetensors"],
+  "link to itself": [{ "model.safetensors": "model.safetensors" }, "BAD_CHECKPOINT", "model.safetensors"],
+  "two links in a circle": [{ "model.safetensors": "b", b: "model.safetensors" }, "BAD_CHECKPOINT", "model"],
+};
+
+export const repositoryCases: readonly HostileCase[] = [
+  ...Object.entries(indexes).map(
+    ([name, text]): HostileCase => ({
+      name,
+      files: { ...twoShards, [index]: text },
+      code: "BAD_CHECKPOINT",
+      names: index,
+    }),
+  ),
+  ...Object.entries(configs).map(
+    ([name, text]): HostileCase => ({
+      name,
+      files: { ...sound, "config.json": text },
+      code: "BAD_CHECKPOINT",
+      names: "config.json",
+    }),
+  ),
+  ...Object.entries(quantizedConfigs).map(
+    ([name, text]): HostileCase => ({
+      name,
+      files: { ...sound, "config.json": text },
+      code: "ALREADY_QUANTIZED",
+      names: "config.json",
+    }),
+  ),
+  ...Object.entries(quantizedTensors).map(
+    ([name, header]): HostileCase => ({
+      name,
+      files: { ...sound, "model.safetensors": safetensors(header, 8) },
+      code: "ALREADY_QUANTIZED",
+      names: Object.keys(header).at(-1)!,
+    }),
+  ),
+  ...Object.entries(sets).map(([name, [files, code, names]]): HostileCase => ({ name, files, code, names })),
+  ...Object.entries(links).map(
+    ([name, [targets, code, names]]): HostileCase => ({
+      name,
+      files: { "config.json": goodConfig },
+      links: targets,
+      code,
+      names,
+    }),
+  ),
+];
