@@ -1,0 +1,44 @@
+import type { Report } from "../report.ts";
+import { createGuard } from "./guard.ts";
+import type { Hub } from "./hub-types.ts";
+import { identify } from "./identify.ts";
+import { inspect } from "./inspect.ts";
+import { checkEndpoint, checkToken, createSender, defaultEndpoint } from "./origin.ts";
+import { pull } from "./pull.ts";
+import { push } from "./push.ts";
+import { type Patience, sleep } from "./retry.ts";
+import { createTransport } from "./transport.ts";
+import { validateCard } from "./validate-card.ts";
+
+export interface HubOptions {
+  /** https, or http on this machine. */
+  readonly endpoint?: string;
+  /** Null for an anonymous reader. */
+  readonly token: string | null;
+  readonly report: Report;
+  /** Doors for tests and proxies. */
+  readonly fetch?: typeof globalThis.fetch;
+  readonly sleep?: Patience["sleep"];
+  /** Uniform in [0, 1): the jitter of waits. */
+  readonly random?: Patience["random"];
+}
+
+/** Opens the door to the Hub. No request is made yet. BAD_INPUT for an endpoint or token that cannot be one. */
+export function connectHub(options: HubOptions): Hub {
+  const endpoint = checkEndpoint(options.endpoint ?? defaultEndpoint);
+  const token = checkToken(options.token);
+  const guard = createGuard(token);
+  const transport = createTransport(endpoint, token !== null, createSender(endpoint, token, options.fetch ?? fetch), {
+    sleep: options.sleep ?? sleep,
+    random: options.random ?? Math.random,
+    report: guard.report(options.report),
+  });
+  return {
+    endpoint,
+    identify: guard.errors(() => identify(transport)),
+    open: guard.errors(async (id, revision) => guard.repository(await pull(transport, id, revision))),
+    inspect: guard.errors((repository) => inspect(transport, repository)),
+    push: guard.errors((request) => push(transport, request)),
+    validateCard: guard.errors((text) => validateCard(transport, text)),
+  };
+}

@@ -1,0 +1,190 @@
+import { HubApiError } from "@huggingface/hub";
+import { type ErrorCode, OqeError } from "../errors.ts";
+import { printable } from "./names.ts";
+import { describe, place } from "./origin.ts";
+import type { Transport } from "./transport.ts";
+
+/** What a request was for, so that its failure can be told in the user's words. */
+export interface Subject {
+  /** `org/name`; null for the account itself. */
+  readonly id: string | null;
+  readonly revision?: string;
+  readonly path?: string;
+  /** The right that the token needs. */
+  readonly right: "read" | "write";
+}
+
+/** A refusal by status, as far as its headers and body explain it. */
+interface Refusal {
+  readonly status: number;
+  /** `X-Error-Code`, e.g. RepoNotFound. */
+  readonly code: string;
+  /** The server's own words, made safe. */
+  readonly said: string;
+  /** Method and address, without query. */
+  readonly request: string;
+}
+
+/** A `fetch` that throws an OqeError for every refusal of the Hub itself; others' answers (storage, xet) pass. */
+export function strictFetch(transport: Transport, subject: Subject): typeof fetch {
+  return async (input, init) => {
+    const response = await transport.fetch(input, init);
+    const isHub = new URL(String(input)).origin === new URL(transport.endpoint).origin;
+    if (response.ok || !isHub) return response;
+    throw await refused(transport, subject, response, `${init?.method ?? "GET"} ${place(String(input))}`);
+  };
+}
+
+/** Turns an answer with an error status into the error that people see. Reads its body. */
+export async function refused(
+  transport: Transport,
+  subject: Subject,
+  response: Response,
+  request: string,
+): Promise<OqeError> {
+  const text = await response.text().catch(() => "");
+  const said = response.headers.get("x-error-message") ?? wordsOf(text);
+  return explain(transport, subject, {
+    status: response.status,
+    code: response.headers.get("x-error-code") ?? "",
+    said: printable(said, 300),
+    request,
+  });
+}
+
+/** Errors of @huggingface/hub and of the file system as ours; an OqeError stays. Nothing of the original is kept: it may hold what a server echoed. */
+export function adopt(transport: Transport, subject: Subject, failure: unknown): unknown {
+  if (failure instanceof OqeError) return failure;
+  if (failure instanceof HubApiError) {
+    const said = printable(String(failure.data?.error ?? failure.data?.message ?? ""), 300);
+    return explain(transport, subject, {
+      status: failure.statusCode,
+      code: "",
+      said,
+      request: `a request to ${failure.url}`,
+    });
+  }
+  const system = failure as { code?: unknown; syscall?: unknown };
+  if (typeof system?.code === "string" && typeof system.syscall === "string" && system.syscall !== "connect") {
+    return new OqeError(
+      "DISK",
+      `A file to upload cannot be read: ${describe(failure)}`,
+      "Check the folder, then run again.",
+    );
+  }
+  const reason = failure instanceof SyntaxError ? "it is not JSON" : describe(failure);
+  return new OqeError(
+    "NETWORK",
+    `The Hub's answer about ${nameOf(subject)} makes no sense: ${reason}`,
+    "Check the Hub endpoint, then run again.",
+  );
+}
+
+function explain(transport: Transport, subject: Subject, refusal: Refusal): OqeError {
+  const { status, code } = refusal;
+  if (code === "GatedRepo") return gated(transport, subject, refusal);
+  if (status === 401) return unauthorized(transport, subject, refusal);
+  if (status === 403) return forbidden(transport, subject, refusal);
+  if (status === 404) return notFound(transport, subject, refusal);
+  if (status === 409 || status === 412) {
+    return failure(
+      "CONFLICT",
+      `${nameOf(subject)} was changed by somebody else meanwhile`,
+      refusal,
+      "Look at its history, then run again.",
+    );
+  }
+  return failure(
+    "NETWORK",
+    `The Hub refuses a request about ${nameOf(subject)}`,
+    refusal,
+    "If the message does not say why, run again later.",
+  );
+}
+
+/** Message = what, in our words; then status, request and the server's words. */
+function failure(code: ErrorCode, what: string, refusal: Refusal, hint: string): OqeError {
+  const said = refusal.said === "" ? "" : `: ${refusal.said}`;
+  return new OqeError(code, `${what} (${refusal.request} answers ${refusal.status}${said})`, hint);
+}
+
+function gated(transport: Transport, subject: Subject, refusal: Refusal): OqeError {
+  const token = transport.authenticated
+    ? "with the account of the token"
+    : "and pass a token of the account that accepted";
+  return failure(
+    "GATED",
+    `${nameOf(subject)} is gated: its terms must be accepted first`,
+    refusal,
+    `Accept the terms at ${transport.endpoint}/${subject.id} ${token}, then run again.`,
+  );
+}
+
+function unauthorized(transport: Transport, subject: Subject, refusal: Refusal): OqeError {
+  if (transport.authenticated) {
+    return failure(
+      "UNAUTHORIZED",
+      "The Hub does not accept the token",
+      refusal,
+      `It may be mistyped, expired or revoked. Make a new one at ${transport.endpoint}/settings/tokens.`,
+    );
+  }
+  return failure(
+    "UNAUTHORIZED",
+    `The Hub asks who wants ${nameOf(subject)}, and no token was given`,
+    refusal,
+    "A private repository needs a token (hub-token or HF_TOKEN). One that does not exist looks the same to a stranger: check its name.",
+  );
+}
+
+function forbidden(transport: Transport, subject: Subject, refusal: Refusal): OqeError {
+  const namespace = subject.id?.split("/")[0];
+  const hint =
+    subject.right === "write"
+      ? `Use a token with write access to ${namespace} (role "write", or fine-grained with write access to its repositories): ${transport.endpoint}/settings/tokens. Its account must be ${namespace} or a member with that right.`
+      : `Use a token that may read ${subject.id}: a fine-grained one must name it or "public gated repositories" (${transport.endpoint}/settings/tokens).`;
+  return failure("FORBIDDEN", `The token may not ${subject.right} ${nameOf(subject)}`, refusal, hint);
+}
+
+function notFound(transport: Transport, subject: Subject, refusal: Refusal): OqeError {
+  const { id, revision, path } = subject;
+  if (refusal.code === "EntryNotFound") {
+    return failure(
+      "NOT_FOUND",
+      `${id} has no file ${path ?? ""} at ${revision}`,
+      refusal,
+      "Check that the repository is complete.",
+    );
+  }
+  if (refusal.code === "RevisionNotFound") {
+    return failure(
+      "NOT_FOUND",
+      `${id} has no revision ${revision}`,
+      refusal,
+      `See its branches and tags at ${transport.endpoint}/${id}/tree/main.`,
+    );
+  }
+  const stranger = transport.authenticated ? "that this token can see" : "that can be seen without a token";
+  return failure(
+    "NOT_FOUND",
+    `There is no ${nameOf(subject)} ${stranger} at ${transport.endpoint}`,
+    refusal,
+    "Check the name, the Hub endpoint and, for a private repository, the token.",
+  );
+}
+
+function nameOf(subject: Subject): string {
+  const { id, revision, path } = subject;
+  if (id === null) return "the account of the token";
+  return `${id}${revision === undefined ? "" : `@${revision}`}${path === undefined ? "" : `/${path}`}`;
+}
+
+/** The explanation in an error body: JSON `error` or `message`, or a short plain text; pages of HTML say nothing. */
+function wordsOf(body: string): string {
+  try {
+    const { error, message } = JSON.parse(body) as { error?: unknown; message?: unknown };
+    return [error, message].find((words) => typeof words === "string") ?? "";
+  } catch {
+    return body.includes("<") ? "" : body;
+  }
+}

@@ -1,0 +1,95 @@
+import { createHash } from "node:crypto";
+import { createReadStream } from "node:fs";
+import { readdir, stat } from "node:fs/promises";
+import { join, relative, sep } from "node:path";
+import { pathToFileURL } from "node:url";
+import { OqeError } from "../errors.ts";
+import { pathFault, printable } from "./names.ts";
+
+/** Git itself holds no file above 10 MB on the Hub, so a larger one never needs a blob id. */
+const largestBlob = 16 << 20;
+
+/** A file to publish, with both names that the Hub may know its content by. */
+export interface LocalFile {
+  /** With "/", relative to the folder. */
+  readonly path: string;
+  readonly url: URL;
+  /** Bytes. */
+  readonly size: number;
+  readonly sha256: string;
+  /** SHA-1 of the git blob; null for a file too large to be one. */
+  readonly oid: string | null;
+}
+
+/**
+ * Every file of a folder, hashed, sorted by path. BAD_INPUT for a path that a repository cannot hold and for anything but
+ * files and folders (a link could publish what lies outside); DISK where one cannot be read. `.gitattributes` is left
+ * to the Hub, which writes its own.
+ */
+export async function readFolder(folder: string, onBytes: (done: number, total: number) => void): Promise<LocalFile[]> {
+  try {
+    const paths = await listFolder(folder);
+    const sizes = await Promise.all(paths.map(async (path) => (await stat(join(folder, path))).size));
+    const total = sizes.reduce((sum, size) => sum + size, 0);
+    const files: LocalFile[] = [];
+    let done = 0;
+    for (const [index, path] of paths.entries()) {
+      files.push(await hashFile(folder, path, sizes[index]!));
+      done += sizes[index]!;
+      onBytes(done, total);
+    }
+    return files;
+  } catch (failure) {
+    if (failure instanceof OqeError) throw failure;
+    throw new OqeError(
+      "DISK",
+      `The folder ${folder} cannot be read: ${(failure as Error).message}`,
+      "Check the folder, then run again.",
+    );
+  }
+}
+
+async function listFolder(folder: string): Promise<string[]> {
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true });
+  const paths: string[] = [];
+  for (const entry of entries) {
+    const path = relative(folder, join(entry.parentPath, entry.name)).split(sep).join("/");
+    if (entry.isDirectory() || path === ".gitattributes") continue;
+    const fault = entry.isFile() ? pathFault(path) : "it is not a plain file";
+    if (fault !== null) {
+      throw new OqeError(
+        "BAD_INPUT",
+        `"${printable(path)}" in ${folder} cannot be published: ${fault}`,
+        "Rename or remove it.",
+      );
+    }
+    paths.push(path);
+  }
+  if (paths.length === 0)
+    throw new OqeError("BAD_INPUT", `The folder ${folder} holds no file to publish`, "Check the folder.");
+  return paths.sort();
+}
+
+async function hashFile(folder: string, path: string, size: number): Promise<LocalFile> {
+  const sha256 = createHash("sha256");
+  const blob = size <= largestBlob ? createHash("sha1").update(`blob ${size}\0`) : null;
+  let seen = 0;
+  for await (const chunk of createReadStream(join(folder, path), { highWaterMark: 1 << 20 })) {
+    sha256.update(chunk);
+    blob?.update(chunk);
+    seen += chunk.length;
+  }
+  if (seen !== size)
+    throw new OqeError(
+      "DISK",
+      `${path} in ${folder} changed while it was read`,
+      "Nothing may write to the folder during a publish.",
+    );
+  return {
+    path,
+    url: pathToFileURL(join(folder, path)),
+    size,
+    sha256: sha256.digest("hex"),
+    oid: blob?.digest("hex") ?? null,
+  };
+}

@@ -1,0 +1,35 @@
+import { whoAmI } from "@huggingface/hub";
+import { OqeError } from "../errors.ts";
+import { adopt, type Subject, strictFetch } from "./failure.ts";
+import type { Identity } from "./hub-types.ts";
+import type { Transport } from "./transport.ts";
+import { credentials } from "./tree.ts";
+
+/** Whose token it is. UNAUTHORIZED without one, or with one that the Hub does not know. */
+export async function identify(transport: Transport): Promise<Identity> {
+  const subject: Subject = { id: null, right: "read" };
+  if (!transport.authenticated) {
+    throw new OqeError(
+      "UNAUTHORIZED",
+      "The Hub cannot tell who this is: no token was given",
+      "Pass hub-token or HF_TOKEN.",
+    );
+  }
+  try {
+    const answer = await whoAmI({
+      hubUrl: transport.endpoint,
+      fetch: strictFetch(transport, subject),
+      ...(credentials(transport) as { accessToken: string }),
+    });
+    const organizations = answer.type === "user" ? (answer.orgs ?? []).map((organization) => organization.name) : [];
+    return { name: answer.name, organizations, canWrite: canWrite(answer.auth?.accessToken?.role) };
+  } catch (failure) {
+    throw adopt(transport, subject, failure);
+  }
+}
+
+/** Fine-grained tokens have rights per repository, which the Hub does not list here. */
+function canWrite(role: string | undefined): boolean | null {
+  if (role === "write" || role === "admin") return true;
+  return role === "read" ? false : null;
+}

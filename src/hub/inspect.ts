@@ -1,0 +1,45 @@
+import { receiptPath } from "../card/receipt.ts";
+import { readText } from "../checkpoint/repository.ts";
+import { OqeError } from "../errors.ts";
+import type { RemoteState } from "./hub-types.ts";
+import { checkRepositoryId } from "./names.ts";
+import { remoteRepository } from "./pull.ts";
+import type { Transport } from "./transport.ts";
+import { listTree, resolveRevision, type TreeFile } from "./tree.ts";
+
+/** A receipt is a few hundred kilobytes at most (one line per module); more is not ours. */
+const receiptLimit = 32 << 20;
+
+/** The head of main and its files. Null where there is no such repository; a refusal (401, 403) is an error. */
+export async function readMain(
+  transport: Transport,
+  repository: string,
+  right: "read" | "write",
+): Promise<{ head: string; tree: Map<string, TreeFile> } | null> {
+  const subject = { id: checkRepositoryId(repository), revision: "main", right };
+  try {
+    const { id, commit } = await resolveRevision(transport, subject);
+    if (id !== repository) {
+      // The Hub forwards an old name to the new one; what we write to the one would land in the other.
+      throw new OqeError(
+        "CONFLICT",
+        `${repository} is now called ${id} on the Hub`,
+        "Publish under that name, or under a new one.",
+      );
+    }
+    return { head: commit, tree: await listTree(transport, subject, commit) };
+  } catch (failure) {
+    if (failure instanceof OqeError && failure.code === "NOT_FOUND") return null;
+    throw failure;
+  }
+}
+
+/** What is on main now, with the receipt that tells whether it is ours. */
+export async function inspect(transport: Transport, repository: string): Promise<RemoteState> {
+  const main = await readMain(transport, repository, "read");
+  if (main === null) return { exists: false, head: null, files: new Map(), receipt: null };
+  const files = new Map([...main.tree].map(([path, { size, sha256 }]) => [path, { size, sha256 }]));
+  const remote = remoteRepository(transport, repository, main.head, main.tree);
+  const receipt = files.has(receiptPath) ? await readText(remote, receiptPath, receiptLimit) : null;
+  return { exists: true, head: main.head, files, receipt };
+}

@@ -1,0 +1,44 @@
+import type { ByteSource, Repository } from "../checkpoint/repository.ts";
+import { OqeError } from "../errors.ts";
+import { checkRepositoryId, checkRevision } from "./names.ts";
+import { openRemote } from "./range.ts";
+import type { Transport } from "./transport.ts";
+import { listTree, resolveRevision, type TreeFile } from "./tree.ts";
+
+/**
+ * A model on the Hub at one commit. The revision is resolved here, once; whatever happens to its branch later, every byte
+ * comes from that commit.
+ */
+export async function pull(transport: Transport, id: string, revision = "main"): Promise<Repository> {
+  checkRepositoryId(id);
+  checkRevision(revision);
+  const resolved = await resolveRevision(transport, { id, revision, right: "read" });
+  if (resolved.id !== id) transport.patience.report.info(`${id} is now called ${resolved.id}`);
+  const tree = await listTree(transport, { id: resolved.id, revision, right: "read" }, resolved.commit);
+  return remoteRepository(transport, resolved.id, resolved.commit, tree);
+}
+
+/** A listed commit as a `Repository`. */
+export function remoteRepository(
+  transport: Transport,
+  id: string,
+  commit: string,
+  tree: ReadonlyMap<string, TreeFile>,
+): Repository {
+  const files = new Map([...tree].map(([path, { size }]) => [path, size]));
+  return {
+    id,
+    name: id.slice(id.indexOf("/") + 1),
+    revision: commit,
+    files,
+    async open(path: string): Promise<ByteSource> {
+      const size = files.get(path);
+      if (size !== undefined) return openRemote(transport, { id, commit, path, size });
+      throw new OqeError(
+        "MISSING_FILE",
+        `${id}@${commit} has no file ${path}`,
+        `Its files are listed at ${transport.endpoint}/${id}/tree/${commit}.`,
+      );
+    },
+  };
+}

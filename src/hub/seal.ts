@@ -1,0 +1,53 @@
+import { readFile } from "node:fs/promises";
+import { OqeError } from "../errors.ts";
+import { strictFetch } from "./failure.ts";
+import type { LocalFile } from "./folder.ts";
+import { printable } from "./names.ts";
+import type { Target } from "./stage.ts";
+import type { Transport } from "./transport.ts";
+import { authorization } from "./tree.ts";
+
+/** What one commit changes. */
+export interface Change {
+  readonly title: string;
+  readonly description: string;
+  /** Commit that main must still be at; the Hub refuses with 412 otherwise. */
+  readonly parent: string;
+  /** Files whose content is in the Hub's storage already: named by SHA-256, not sent. */
+  readonly staged: readonly Pick<LocalFile, "path" | "size" | "sha256">[];
+  /** Small files, sent inside the commit. */
+  readonly inline: readonly Pick<LocalFile, "path" | "url">[];
+  readonly deleted: readonly string[];
+}
+
+/**
+ * Moves main by one commit (newline-delimited JSON: header, files, deletions) and returns it. Safe to repeat: a second
+ * try after a lost answer meets a moved main, never makes a second commit.
+ */
+export async function seal(transport: Transport, target: Target, change: Change): Promise<string> {
+  const inline = change.inline.map(async ({ path, url }) => ({
+    key: "file",
+    value: { path, content: (await readFile(url)).toString("base64"), encoding: "base64" },
+  }));
+  const lines = [
+    { key: "header", value: { summary: change.title, description: change.description, parentCommit: change.parent } },
+    ...(await Promise.all(inline)),
+    ...change.staged.map(({ path, size, sha256 }) => ({
+      key: "lfsFile",
+      value: { path, algo: "sha256", size, oid: sha256 },
+    })),
+    ...change.deleted.map((path) => ({ key: "deletedFile", value: { path } })),
+  ];
+  const response = await strictFetch(transport, target)(`${transport.endpoint}/api/models/${target.id}/commit/main`, {
+    method: "POST",
+    headers: { "Content-Type": "application/x-ndjson", ...authorization(transport) },
+    body: lines.map((line) => JSON.stringify(line)).join("\n"),
+  });
+  const { commitOid } = (await response.json()) as { commitOid?: unknown };
+  if (typeof commitOid === "string" && /^[0-9a-f]{40}$/.test(commitOid)) return commitOid;
+  throw new OqeError(
+    "NETWORK",
+    `The Hub answers the commit with "${printable(String(commitOid), 60)}"; expected a commit`,
+    "Run again.",
+  );
+}

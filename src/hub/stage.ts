@@ -1,0 +1,112 @@
+import { createReadStream } from "node:fs";
+import { commitIter } from "@huggingface/hub";
+import { OqeError } from "../errors.ts";
+import { adopt, type Subject, strictFetch } from "./failure.ts";
+import type { LocalFile } from "./folder.ts";
+import type { Transport } from "./transport.ts";
+import { authorization, credentials } from "./tree.ts";
+
+/** Each upload by xet owns 64 MiB for its block and 64 MiB for its index, so a 7 GB machine should not see many at once. */
+const filesInFlight = 2;
+
+/** The Hub takes at most 100 files per preupload request. */
+const filesPerQuestion = 100;
+
+/** A second round, because links given out in the first may have expired, and an upload whose last answer was lost only shows when asked for again. */
+const uploadRounds = 2;
+
+export type Target = Subject & { readonly id: string };
+
+/** Which files the Hub wants in its large-file storage; the others travel inside the commit. */
+export async function askForLarge(
+  transport: Transport,
+  target: Target,
+  files: readonly LocalFile[],
+): Promise<Set<string>> {
+  const large = new Set<string>();
+  for (let first = 0; first < files.length; first += filesPerQuestion) {
+    const asked = await Promise.all(
+      files.slice(first, first + filesPerQuestion).map(async ({ path, size, url }) => {
+        const head = await createReadStream(url, { end: 511 }).toArray();
+        return { path, size, sample: Buffer.concat(head).toString("base64") };
+      }),
+    );
+    const response = await strictFetch(transport, target)(
+      `${transport.endpoint}/api/models/${target.id}/preupload/main`,
+      {
+        method: "POST",
+        headers: { "Content-Type": "application/json", ...authorization(transport) },
+        body: JSON.stringify({ files: asked }),
+      },
+    );
+    const answer = (await response.json()) as { files: { path: string; uploadMode: string }[] };
+    for (const { path, uploadMode } of answer.files) if (uploadMode === "lfs") large.add(path);
+  }
+  return large;
+}
+
+/**
+ * Sends large files to the Hub's storage without any commit: main does not change, and what is stored already is not sent
+ * again. `onBytes` gets the bytes done so far.
+ */
+export async function stage(
+  transport: Transport,
+  target: Target,
+  files: readonly LocalFile[],
+  onBytes: (done: number) => void,
+): Promise<void> {
+  const distinct = [...new Map(files.map((file) => [file.sha256, file])).values()];
+  let before = 0;
+  for (let first = 0; first < distinct.length; first += filesInFlight) {
+    const some = distinct.slice(first, first + filesInFlight);
+    const size = new Map(some.map((file) => [file.path, file.size]));
+    const done = new Map<string, number>();
+    for (let round = 1; ; round++) {
+      try {
+        await upload(transport, target, some, (path, share) => {
+          done.set(path, share * (size.get(path) ?? 0));
+          onBytes(before + [...done.values()].reduce((sum, bytes) => sum + bytes, 0));
+        });
+        break;
+      } catch (failure) {
+        const known = adopt(transport, target, failure);
+        if (round === uploadRounds || !isWorthAnotherRound(known)) throw known;
+        transport.patience.report.info(`${(known as OqeError).message}; asking for new upload links`);
+      }
+    }
+    before += some.reduce((sum, file) => sum + file.size, 0);
+  }
+}
+
+/**
+ * @huggingface/hub hashes and uploads (xet, multipart or one PUT, as the Hub answers), and its generator stops before
+ * the commit: leaving the loop there means that none is made.
+ */
+async function upload(
+  transport: Transport,
+  target: Target,
+  files: readonly LocalFile[],
+  onShare: (path: string, share: number) => void,
+): Promise<void> {
+  const events = commitIter({
+    repo: { type: "model", name: target.id },
+    title: "never sent",
+    operations: files.map(({ path, url }) => ({ operation: "addOrUpdate", path, content: url })),
+    hubUrl: transport.endpoint,
+    fetch: strictFetch(transport, target),
+    ...credentials(transport),
+  });
+  for await (const event of events) {
+    if (event.event === "phase" && event.phase === "committing") return;
+    if (event.event === "fileProgress" && event.state === "uploading") onShare(event.path, event.progress);
+  }
+  throw new OqeError(
+    "INTERNAL",
+    "The upload went on to a commit of its own",
+    "Report this: @huggingface/hub changed its order of events.",
+  );
+}
+
+function isWorthAnotherRound(failure: unknown): boolean {
+  return failure instanceof OqeError && ["NETWORK", "NOT_FOUND", "CONFLICT"].includes(failure.code);
+}
