@@ -1,0 +1,117 @@
+import { refuse } from "./errors.ts";
+import type { StoredRepo } from "./stored-repo.ts";
+
+export interface LocalHubUser {
+  name: string;
+  organizations?: string[];
+  role: "write" | "read";
+  /** Namespaces the token may write; default: name and organizations; `["*"]`: any. */
+  writes?: string[];
+}
+
+/** Finds the user of a token; null for a token that the Hub does not know. */
+export type UserTable = (token: string) => LocalHubUser | null;
+
+/** Without a table: any `hf_…` writes everywhere, save the rehearsal tokens `hf_invalid…` and `hf_read…`. */
+export function userTable(users: Record<string, LocalHubUser> | undefined): UserTable {
+  if (users) return (token) => (Object.hasOwn(users, token) ? users[token]! : null);
+  return (token) => {
+    if (!token.startsWith("hf_") || token.startsWith("hf_invalid")) return null;
+    return { name: "local", role: token.startsWith("hf_read") ? "read" : "write", writes: ["*"] };
+  };
+}
+
+/** The user behind an `Authorization` header; null without one. A header that names nobody is an error even for public repos. */
+export function identify(header: string | undefined, table: UserTable): LocalHubUser | null {
+  if (header === undefined) return null;
+  const token = /^Bearer ([\x21-\x7e]+)$/.exec(header)?.[1];
+  const user = token === undefined ? null : table(token);
+  if (!user) throw refuse.unknownToken();
+  return user;
+}
+
+function namespaces(user: LocalHubUser): string[] {
+  return [user.name, ...(user.organizations ?? [])];
+}
+
+function mayWrite(user: LocalHubUser, namespace: string): boolean {
+  const writes = user.writes ?? namespaces(user);
+  return user.role === "write" && (writes.includes("*") || writes.includes(namespace));
+}
+
+export function checkMayCreate(user: LocalHubUser | null, namespace: string): void {
+  if (!user) throw refuse.unauthorized();
+  if (!mayWrite(user, namespace)) {
+    throw refuse.forbidden(`You don't have the rights to create a model under the namespace "${namespace}"`);
+  }
+}
+
+/** A private repo does not exist for others. */
+export function checkMayRead(user: LocalHubUser | null, repo: StoredRepo | undefined): StoredRepo {
+  const visible =
+    repo &&
+    (!repo.state.private || (user && [...namespaces(user), ...(user.writes ?? [])].some((name) => owns(name, repo))));
+  if (!visible) throw refuse.noRepository(user !== null);
+  return repo;
+}
+
+function owns(name: string, repo: StoredRepo): boolean {
+  return name === "*" || repo.id.startsWith(`${name}/`);
+}
+
+export function checkMayWrite(user: LocalHubUser | null, repo: StoredRepo): void {
+  if (!user) throw refuse.unauthorized();
+  if (!mayWrite(user, repo.id.split("/")[0]!)) {
+    throw refuse.forbidden(
+      user.role === "read"
+        ? "Forbidden: this token has the role `read`; use a token with the `write` role"
+        : "Forbidden: pass `create_pr=1` as a query parameter to create a Pull Request",
+    );
+  }
+}
+
+/** Anybody with a write token may propose a change. */
+export function checkMayPropose(user: LocalHubUser | null): void {
+  if (!user) throw refuse.unauthorized();
+  if (user.role !== "write") {
+    throw refuse.forbidden("Forbidden: this token has the role `read`; use a token with the `write` role");
+  }
+}
+
+export function checkGate(user: LocalHubUser | null, repo: StoredRepo, gated: Record<string, string[]>): void {
+  if (!Object.hasOwn(gated, repo.id)) return;
+  if (!user || !gated[repo.id]!.includes(user.name)) throw refuse.gated(repo.id, user !== null);
+}
+
+/** The body of `/api/whoami-v2`. `every` are all namespaces of the store, which a user of `["*"]` belongs to. */
+export function describeUser(user: LocalHubUser, every: readonly string[]) {
+  const organizations =
+    user.organizations ?? (user.writes?.includes("*") ? every.filter((name) => name !== user.name) : []);
+  return {
+    type: "user",
+    id: `user-${user.name}`,
+    name: user.name,
+    fullname: user.name,
+    email: `${user.name}@localhost`,
+    emailVerified: true,
+    isPro: false,
+    canPay: false,
+    periodEnd: null,
+    avatarUrl: "",
+    orgs: organizations.map((name) => ({
+      type: "org",
+      id: `org-${name}`,
+      name,
+      fullname: name,
+      email: null,
+      canPay: false,
+      periodEnd: null,
+      avatarUrl: "",
+      roleInOrg: user.role === "write" ? "write" : "read",
+    })),
+    auth: {
+      type: "access_token",
+      accessToken: { displayName: "local", role: user.role, createdAt: "2024-01-01T00:00:00.000Z" },
+    },
+  };
+}

@@ -1,0 +1,156 @@
+import { checkMayPropose } from "./auth.ts";
+import { type RepoContext, resolveRevision } from "./context.ts";
+import { refuse } from "./errors.ts";
+import { json, type Reply, readJson } from "./exchange.ts";
+import { type Commit, dateOf, makeCommit, sortTree, type Tree } from "./history.ts";
+import type { Discussion, StoredRepo } from "./stored-repo.ts";
+
+const createdAt = "2024-01-01T00:00:00.000Z";
+
+function summary(repo: StoredRepo, { num, title, author, status, isPullRequest }: Discussion) {
+  return {
+    num,
+    title,
+    author: { name: author },
+    status,
+    isPullRequest,
+    createdAt,
+    repo: { name: repo.id, type: "model" },
+  };
+}
+
+/** `GET /api/models/<id>/discussions` */
+export async function listDiscussions(context: RepoContext): Promise<Reply> {
+  const { discussions } = context.repo.state;
+  const start = context.query.get("p") === null || context.query.get("p") === "0" ? 0 : discussions.length;
+  const shown = discussions.slice(start).map((discussion) => summary(context.repo, discussion));
+  return json({ discussions: shown, count: discussions.length, start });
+}
+
+/** `GET /api/models/<id>/discussions/<num>` */
+export async function discussion(context: RepoContext): Promise<Reply> {
+  const { repo } = context;
+  const found = find(context);
+  const comment = { edited: false, hidden: false, latest: { raw: found.description } };
+  const event = { id: `${found.num}-0`, type: "comment", createdAt, author: { name: found.author }, data: comment };
+  const commitEvents = commitsOf(repo, found).map((commit) => ({
+    id: commit.id,
+    type: "commit",
+    createdAt: dateOf(commit),
+    author: { name: commit.author },
+    data: { subject: commit.title, oid: commit.id },
+  }));
+  const pull = {
+    changes: { base: "refs/heads/main", ...(found.mergeCommit ? { mergeCommitId: found.mergeCommit } : {}) },
+    filesWithConflicts: found.status === "merged" ? [] : conflicts(repo, found),
+    diff: "",
+  };
+  return json({ ...summary(repo, found), events: [event, ...commitEvents], ...(found.isPullRequest ? pull : {}) });
+}
+
+function find(context: RepoContext): Discussion {
+  const found = context.repo.state.discussions.find((one) => String(one.num) === context.params.num);
+  if (!found) throw refuse.noEntry(`discussion ${context.params.num}`);
+  return found;
+}
+
+/** Commits of a pull request beyond its base, oldest first. */
+function commitsOf(repo: StoredRepo, { base, head }: Discussion): Commit[] {
+  const commits: Commit[] = [];
+  for (let id = head; id && id !== base; id = commits.at(-1)!.parents[0] ?? null) commits.push(repo.commit(id)!);
+  return commits.reverse();
+}
+
+/** `POST /api/models/<id>/discussions` `{title, description, pullRequest}` */
+export async function createDiscussion(context: RepoContext): Promise<Reply> {
+  checkMayPropose(context.user);
+  const { repo, hub } = context;
+  const { title, description, pullRequest } = await readJson(context.request);
+  if (typeof title !== "string" || title.length < 3 || title.length > 200) {
+    throw refuse.badRequest('"title" must have 3 to 200 characters');
+  }
+  return hub.store.change(repo.id, async () => {
+    const main = pullRequest === true ? resolveRevision(repo, "main").id : null;
+    const made: Discussion = {
+      num: repo.state.discussions.length + 1,
+      title,
+      description: typeof description === "string" ? description : "",
+      author: context.user!.name,
+      isPullRequest: main !== null,
+      status: main === null ? "open" : "draft",
+      base: main,
+      head: main,
+      mergeCommit: null,
+    };
+    await repo.setState({ ...repo.state, discussions: [...repo.state.discussions, made] });
+    return json(summary(repo, made));
+  });
+}
+
+/** `POST /api/models/<id>/discussions/<num>/status` `{status}` */
+export async function setStatus(context: RepoContext): Promise<Reply> {
+  const { repo, hub } = context;
+  const { status } = await readJson(context.request);
+  if (status !== "open" && status !== "closed") throw refuse.badRequest('"status" must be "open" or "closed"');
+  return hub.store.change(repo.id, async () => {
+    const found = find(context);
+    if (found.status === "merged") throw refuse.badRequest("The pull request is merged");
+    await replace(repo, { ...found, status });
+    return json({ newStatus: { id: "status", type: "status-change", createdAt, data: { status } } });
+  });
+}
+
+/** `POST /api/models/<id>/discussions/<num>/merge` */
+export async function merge(context: RepoContext): Promise<Reply> {
+  const { repo, hub } = context;
+  return hub.store.change(repo.id, async () => {
+    const found = find(context);
+    if (!found.isPullRequest || found.status === "merged" || found.status === "closed") {
+      throw refuse.badRequest("Only an open pull request can be merged");
+    }
+    const clashing = conflicts(repo, found);
+    if (clashing.length > 0) throw refuse.conflict(`Files with conflicts: ${clashing.join(", ")}`);
+    const main = resolveRevision(repo, "main");
+    const head = repo.commit(found.head!)!;
+    const tree = replay(repo.commit(found.base!)!.tree, head.tree, main.tree);
+    const merged = makeCommit([main, head], tree, `${found.title} (#${found.num})`, "", context.user!.name);
+    await repo.addCommit(merged);
+    const discussions = repo.state.discussions.map((one) =>
+      one.num === found.num ? { ...one, status: "merged" as const, mergeCommit: merged.id } : one,
+    );
+    await repo.setState({ ...repo.state, branches: { ...repo.state.branches, main: merged.id }, discussions });
+    return json({ newStatus: { id: "status", type: "status-change", createdAt, data: { status: "merged" } } });
+  });
+}
+
+async function replace(repo: StoredRepo, changed: Discussion): Promise<void> {
+  const discussions = repo.state.discussions.map((one) => (one.num === changed.num ? changed : one));
+  await repo.setState({ ...repo.state, discussions });
+}
+
+/** Paths that differ between two trees. */
+function changedPaths(before: Tree, after: Tree): string[] {
+  const paths = new Set([...before.keys(), ...after.keys()]);
+  return [...paths].filter((path) => before.get(path)?.sha256 !== after.get(path)?.sha256).sort();
+}
+
+/** Files that the pull request and main both changed since its base, in different ways. */
+function conflicts(repo: StoredRepo, pull: Discussion): string[] {
+  if (!pull.isPullRequest) return [];
+  const [base, head] = [repo.commit(pull.base!)!.tree, repo.commit(pull.head!)!.tree];
+  const main = resolveRevision(repo, "main").tree;
+  const onMain = new Set(changedPaths(base, main));
+  return changedPaths(base, head).filter(
+    (path) => onMain.has(path) && main.get(path)?.sha256 !== head.get(path)?.sha256,
+  );
+}
+
+function replay(base: Tree, head: Tree, onto: Tree): Tree {
+  const files = new Map(onto);
+  for (const path of changedPaths(base, head)) {
+    const entry = head.get(path);
+    if (entry) files.set(path, entry);
+    else files.delete(path);
+  }
+  return sortTree(files);
+}

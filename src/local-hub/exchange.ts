@@ -1,0 +1,109 @@
+import { createReadStream } from "node:fs";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { pipeline } from "node:stream/promises";
+import { type Refusal, refuse } from "./errors.ts";
+
+/** Bytes `start` to `end` (exclusive) of a file. */
+export interface FileSlice {
+  readonly file: string;
+  readonly start: number;
+  readonly end: number;
+}
+
+/** What a handler answers. An object that is no `FileSlice` goes out as JSON. */
+export interface Reply {
+  readonly status: number;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: Buffer | string | FileSlice | { readonly json: unknown };
+}
+
+export function json(value: unknown, status = 200, headers: Record<string, string> = {}): Reply {
+  return { status, headers, body: { json: value } };
+}
+
+export function refusalReply(error: Refusal): Reply {
+  const message = error.message.replace(/[^\x20-\x7e]+/g, " ");
+  return json({ error: error.message, ...error.fields }, error.status, {
+    ...(error.code ? { "X-Error-Code": error.code } : {}),
+    "X-Error-Message": message,
+    ...error.headers,
+  });
+}
+
+/** Largest JSON body that is read; commits have their own limit. */
+export const jsonLimit = 16 * 1024 * 1024;
+
+export async function readBody(request: IncomingMessage, limit: number): Promise<Buffer> {
+  if (Number(request.headers["content-length"] ?? 0) > limit) throw refuse.tooLarge(limit);
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of request as AsyncIterable<Buffer>) {
+    size += chunk.length;
+    if (size > limit) throw refuse.tooLarge(limit);
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks);
+}
+
+export type JsonObject = Readonly<Record<string, unknown>>;
+
+/** The body as a JSON object; an empty body is `{}`. */
+export async function readJson(request: IncomingMessage): Promise<JsonObject> {
+  const text = decodeUtf8(await readBody(request, jsonLimit));
+  return text.trim() === "" ? {} : parseObject(text);
+}
+
+export function parseObject(text: string): JsonObject {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    throw refuse.badRequest("The request body is not valid JSON");
+  }
+  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+    throw refuse.badRequest("The request body must be a JSON object");
+  }
+  return value as JsonObject;
+}
+
+export function decodeUtf8(bytes: Uint8Array): string {
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch {
+    throw refuse.badRequest("The request body is not valid UTF-8");
+  }
+}
+
+/** Sends a reply. `keep` is the part of the body that goes out before the connection is cut: 1 but for injected faults. */
+export async function send(response: ServerResponse, reply: Reply, withBody: boolean, keep = 1): Promise<void> {
+  const { body } = reply;
+  const isSlice = body !== undefined && typeof body === "object" && "file" in body;
+  const bytes = isSlice ? null : encode(body);
+  const length = isSlice ? body.end - body.start : bytes!.length;
+  response.writeHead(reply.status, {
+    ...(body !== undefined && typeof body === "object" && "json" in body
+      ? { "Content-Type": "application/json; charset=utf-8" }
+      : {}),
+    ...reply.headers,
+    ...(reply.status === 304 ? {} : { "Content-Length": String(length) }),
+  });
+  const wanted = Math.floor(length * keep);
+  if (withBody && wanted > 0) {
+    if (bytes) response.write(bytes.subarray(0, wanted));
+    else if (isSlice) {
+      const source = createReadStream(body.file, { start: body.start, end: body.start + wanted - 1 });
+      await pipeline(source, response, { end: false });
+    }
+  }
+  if (keep < 1) {
+    // Let what was written leave, then cut.
+    await new Promise<void>((resolve) => response.write("", () => resolve()));
+    response.destroy();
+  } else response.end();
+}
+
+function encode(body: Exclude<Reply["body"], FileSlice>): Buffer {
+  if (body === undefined) return Buffer.alloc(0);
+  if (typeof body === "string") return Buffer.from(body);
+  return Buffer.isBuffer(body) ? body : Buffer.from(JSON.stringify(body.json));
+}

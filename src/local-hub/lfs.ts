@@ -1,0 +1,101 @@
+import type { Context, RepoContext } from "./context.ts";
+import { refuse } from "./errors.ts";
+import { type JsonObject, json, type Reply, readJson } from "./exchange.ts";
+
+/** Objects in one batch request, at most; the Hub's clients send 100 and 256. */
+const largestBatch = 1000;
+
+export interface TransferLimits {
+  /** Size in bytes from which an object is uploaded in parts. */
+  readonly multipartThreshold: number;
+  readonly partSize: number;
+}
+
+interface BatchObject {
+  readonly oid: string;
+  readonly size: number;
+}
+
+function readObjects(body: JsonObject): BatchObject[] {
+  if (!Array.isArray(body.objects) || body.objects.length === 0 || body.objects.length > largestBatch) {
+    throw refuse.badRequest(`"objects" must be a list of 1 to ${largestBatch} objects`);
+  }
+  return body.objects.map((object: { oid?: unknown; size?: unknown } | null) => readObject(object ?? {}));
+}
+
+function readObject(object: { oid?: unknown; size?: unknown }): BatchObject {
+  const { oid, size } = object;
+  if (typeof oid !== "string" || !/^[0-9a-f]{64}$/.test(oid)) throw refuse.badRequest('"oid" must be a SHA-256 in hex');
+  if (typeof size !== "number" || !Number.isSafeInteger(size) || size < 0) {
+    throw refuse.badRequest('"size" must be a number of bytes');
+  }
+  return { oid, size };
+}
+
+/** `POST /<id>.git/info/lfs/objects/batch`: how to upload or fetch each object. Never xet, which needs a server of its own. */
+export async function lfsBatch(context: RepoContext, limits: TransferLimits): Promise<Reply> {
+  const body = await readJson(context.request);
+  if (body.hash_algo !== undefined && body.hash_algo !== "sha256" && body.hash_algo !== "sha_256") {
+    throw refuse.badRequest(`Unsupported hash_algo: ${JSON.stringify(body.hash_algo)}`);
+  }
+  const objects = readObjects(body);
+  const transfers = Array.isArray(body.transfers) ? (body.transfers as unknown[]) : ["basic"];
+  const multipart =
+    transfers.includes("multipart") && objects.some((object) => object.size >= limits.multipartThreshold);
+  const describe = body.operation === "download" ? describeDownload : describeUpload;
+  if (body.operation !== "download" && body.operation !== "upload") {
+    throw refuse.badRequest('"operation" must be "upload" or "download"');
+  }
+  const answers = [];
+  for (const object of objects) answers.push(await describe(context, object, multipart, limits));
+  const answer = { transfer: multipart ? "multipart" : "basic", objects: answers, hash_algo: "sha256" };
+  return json(answer, 200, { "Content-Type": "application/vnd.git-lfs+json" });
+}
+
+async function describeDownload(context: RepoContext, object: BatchObject) {
+  const size = await context.repo.objects.size(object.oid);
+  if (size === null) return { ...object, error: { code: 404, message: "Object does not exist" } };
+  const href = context.hub.storage.downloadUrl(context.repo, object.oid, object.oid);
+  return { oid: object.oid, size, authenticated: true, actions: { download: { href } } };
+}
+
+async function describeUpload(context: RepoContext, object: BatchObject, multipart: boolean, limits: TransferLimits) {
+  const { hub, repo, origin } = context;
+  const known = await repo.objects.size(object.oid);
+  if (known !== null && known !== object.size) {
+    return { ...object, error: { code: 422, message: `The object is known with ${known} bytes` } };
+  }
+  if (known !== null) return object; // no actions: already there
+  if (object.size === 0) return { ...object, error: { code: 422, message: "Empty files cannot be LFS objects" } };
+  const verify = { href: `${origin}/${repo.id}.git/info/lfs/verify`, header: {} };
+  if (!multipart || object.size < limits.multipartThreshold) {
+    const upload = { href: hub.storage.basicUploadUrl(repo, object.oid, object.size), header: {} };
+    return { ...object, authenticated: true, actions: { upload, verify } };
+  }
+  const { id, urls } = hub.storage.startMultipart(repo, object.oid, object.size, limits.partSize);
+  const header: Record<string, string> = { chunk_size: String(limits.partSize) };
+  for (const [index, url] of urls.entries()) header[String(index + 1).padStart(5, "0")] = url;
+  const href = hub.storage.sign(origin, "POST", "/api/complete_multipart", { repo: repo.id, upload: id });
+  return { ...object, authenticated: true, actions: { upload: { href, header }, verify } };
+}
+
+/** `POST /api/complete_multipart?…`: on the Hub's origin but, like the parts, authorized by its signature. */
+export async function completeMultipart(context: Context): Promise<Reply> {
+  const { hub, query, path } = context;
+  if (!hub.storage.isSigned("POST", path, query)) throw refuse.forbidden("The signature does not fit, or has expired");
+  const repo = hub.store.get(query.get("repo") ?? "");
+  if (!repo) throw refuse.noRepository(true);
+  const body = await readJson(context.request);
+  const { oid } = readObject({ oid: body.oid, size: 0 });
+  await hub.storage.complete(repo, query.get("upload") ?? "", oid, body.parts);
+  return json({ success: true });
+}
+
+/** `POST /<id>.git/info/lfs/verify`: whether an object arrived. Its hash was checked when it did. */
+export async function lfsVerify(context: RepoContext): Promise<Reply> {
+  const { oid, size } = readObject(await readJson(context.request));
+  const known = await context.repo.objects.size(oid);
+  if (known === null) throw refuse.noEntry(oid);
+  if (known !== size) throw refuse.badRequest(`The object holds ${known} bytes, not ${size}`);
+  return json({ success: true });
+}

@@ -1,0 +1,111 @@
+import type { IncomingMessage } from "node:http";
+import { checkGate, checkMayRead, checkMayWrite, identify } from "./auth.ts";
+import { commit, preupload } from "./commit.ts";
+import { type Context, decodeSegment, type HubState, type RepoContext } from "./context.ts";
+import { createDiscussion, discussion, listDiscussions, merge, setStatus } from "./discussions.ts";
+import { refuse } from "./errors.ts";
+import type { Reply } from "./exchange.ts";
+import { completeMultipart, lfsBatch, lfsVerify, type TransferLimits } from "./lfs.ts";
+import { commits, pathsInfo, tree } from "./listing.ts";
+import { createRepo, deleteRepo, listModels, modelInfo, validateYaml, whoami } from "./models.ts";
+import { createBranch, createTag, deleteBranch, deleteTag, refs } from "./refs.ts";
+import { rawFile, resolveFile } from "./resolve.ts";
+
+export interface Route {
+  /** One or several, parted by `|`. */
+  readonly method: string;
+  /** `:x` stands for one segment, a trailing `*` for any number. */
+  readonly pattern: string;
+  /**
+   * What the user must be allowed: `open`: nothing (the handler checks); `read`: to see the repo; `content`: and to
+   * pass its gate; `write`: to change the repo.
+   */
+  readonly needs: "open" | "read" | "content" | "write";
+  readonly handle: (context: RepoContext) => Promise<Reply>;
+}
+
+const open = (method: string, pattern: string, handle: (context: Context) => Promise<Reply>): Route => ({
+  method,
+  pattern,
+  needs: "open",
+  handle,
+});
+
+/** Every request that the Hub answers. */
+export function routes(limits: TransferLimits): readonly Route[] {
+  const model = "/api/models/:namespace/:name";
+  const repo = "/:namespace/:name";
+  return [
+    open("GET", "/api/whoami-v2", whoami),
+    open("POST", "/api/validate-yaml", validateYaml),
+    open("POST", "/api/repos/create", createRepo),
+    open("DELETE", "/api/repos/delete", deleteRepo),
+    open("POST", "/api/complete_multipart", completeMultipart),
+    open("GET", "/api/models", listModels),
+    { method: "GET", pattern: model, needs: "read", handle: modelInfo },
+    { method: "GET", pattern: `${model}/revision/:revision`, needs: "read", handle: modelInfo },
+    { method: "GET", pattern: `${model}/tree/*`, needs: "read", handle: tree },
+    { method: "POST", pattern: `${model}/paths-info/:revision`, needs: "read", handle: pathsInfo },
+    { method: "GET", pattern: `${model}/commits/*`, needs: "read", handle: commits },
+    { method: "GET", pattern: `${model}/refs`, needs: "read", handle: refs },
+    { method: "POST", pattern: `${model}/branch/:branch`, needs: "write", handle: createBranch },
+    { method: "DELETE", pattern: `${model}/branch/:branch`, needs: "write", handle: deleteBranch },
+    { method: "POST", pattern: `${model}/tag/:revision`, needs: "write", handle: createTag },
+    { method: "DELETE", pattern: `${model}/tag/:revision`, needs: "write", handle: deleteTag },
+    { method: "POST", pattern: `${model}/preupload/:revision`, needs: "read", handle: preupload },
+    { method: "POST", pattern: `${model}/commit/:revision`, needs: "read", handle: commit },
+    { method: "GET", pattern: `${model}/discussions`, needs: "read", handle: listDiscussions },
+    { method: "POST", pattern: `${model}/discussions`, needs: "read", handle: createDiscussion },
+    { method: "GET", pattern: `${model}/discussions/:num`, needs: "read", handle: discussion },
+    { method: "POST", pattern: `${model}/discussions/:num/status`, needs: "write", handle: setStatus },
+    { method: "POST", pattern: `${model}/discussions/:num/merge`, needs: "write", handle: merge },
+    {
+      method: "POST",
+      pattern: `${repo}.git/info/lfs/objects/batch`,
+      needs: "write",
+      handle: (it) => lfsBatch(it, limits),
+    },
+    { method: "POST", pattern: `${repo}.git/info/lfs/verify`, needs: "write", handle: lfsVerify },
+    { method: "GET|HEAD", pattern: `${repo}/resolve/*`, needs: "content", handle: resolveFile },
+    { method: "GET|HEAD", pattern: `${repo}/raw/*`, needs: "content", handle: rawFile },
+  ];
+}
+
+interface Match {
+  readonly route: Route;
+  readonly params: Record<string, string>;
+  readonly rest: string[];
+}
+
+function match(route: Route, method: string, path: string): Match | null {
+  if (!route.method.split("|").includes(method)) return null;
+  const source = route.pattern
+    .replace(/\./g, "\\.")
+    .replace(/:(\w+)/g, "(?<$1>[^/]+?)")
+    .replace(/\*$/, "(?<rest>.+)");
+  const found = new RegExp(`^${source}$`).exec(path);
+  if (!found) return null;
+  const { rest, ...params } = { ...found.groups };
+  const decoded = Object.entries(params).map(([name, value]) => [name, decodeSegment(value!)]);
+  return { route, params: Object.fromEntries(decoded), rest: rest?.split("/").map(decodeSegment) ?? [] };
+}
+
+/** Finds the route, checks the token and what the route needs, and runs its handler. */
+export async function answerHub(hub: HubState, table: readonly Route[], request: IncomingMessage): Promise<Reply> {
+  const [path = "", query = ""] = request.url!.split(/\?(.*)/s);
+  const user = identify(request.headers.authorization, hub.users);
+  for (const route of table) {
+    const matched = match(route, request.method!, path);
+    if (!matched) continue;
+    const { params, rest } = matched;
+    const origin = `http://${request.headers.host}`;
+    const context = { hub, request, user, origin, path, query: new URLSearchParams(query), params, rest };
+    // Open routes never look at the repo.
+    if (route.needs === "open") return route.handle(context as unknown as RepoContext);
+    const repo = checkMayRead(user, hub.store.get(`${params.namespace}/${params.name}`));
+    if (route.needs === "content") checkGate(user, repo, hub.gated);
+    if (route.needs === "write") checkMayWrite(user, repo);
+    return route.handle({ ...context, repo });
+  }
+  throw refuse.noRoute();
+}

@@ -1,0 +1,200 @@
+import { createHmac, randomBytes, randomUUID, timingSafeEqual } from "node:crypto";
+import { createReadStream } from "node:fs";
+import { rm } from "node:fs/promises";
+import type { IncomingMessage } from "node:http";
+import { refuse } from "./errors.ts";
+import type { Reply } from "./exchange.ts";
+import { receive, TooLong } from "./objects.ts";
+import { sliceReply } from "./ranges.ts";
+import type { Store } from "./store.ts";
+import type { StoredRepo } from "./stored-repo.ts";
+
+/** Seconds for which a signed URL works. */
+const lifetime = 900;
+
+interface Part {
+  readonly file: string;
+  readonly md5: string;
+  readonly size: number;
+}
+
+interface Upload {
+  readonly id: string;
+  readonly oid: string;
+  readonly size: number;
+  readonly partSize: number;
+  readonly parts: Map<number, Part>;
+}
+
+/**
+ * The second origin, where LFS objects are put and fetched by signed URLs, as on the real Hub (there: S3 and a CDN).
+ * It has no idea of tokens; one that reaches it has left the Hub's origin and is counted in `leakedTokens`.
+ */
+export class Storage {
+  leakedTokens = 0;
+  url = "";
+  readonly #store: Store;
+  readonly #secret = randomBytes(32);
+  readonly #uploads = new Map<string, Upload>();
+
+  constructor(store: Store) {
+    this.#store = store;
+  }
+
+  /** Signs method, path and query; `base` is the origin that will serve the URL. */
+  sign(base: string, method: string, path: string, values: Record<string, string | number>): string {
+    const query = new URLSearchParams();
+    for (const [name, value] of Object.entries(values)) query.set(name, String(value));
+    query.set("expires", String(Math.floor(Date.now() / 1000) + lifetime));
+    query.set("signature", this.#signature(method, path, query));
+    return `${base}${path}?${query}`;
+  }
+
+  #signature(method: string, path: string, query: URLSearchParams): string {
+    const unsigned = [...query].filter(([name]) => name !== "signature").sort();
+    return createHmac("sha256", this.#secret)
+      .update(JSON.stringify([method, path, unsigned]))
+      .digest("hex");
+  }
+
+  /** Whether a URL carries our signature for this method and has not expired. */
+  isSigned(method: string, path: string, query: URLSearchParams): boolean {
+    const given = Buffer.from(query.get("signature") ?? "");
+    const right = Buffer.from(this.#signature(method === "HEAD" ? "GET" : method, path, query));
+    if (given.length !== right.length || !timingSafeEqual(given, right)) return false;
+    return Number(query.get("expires")) >= Date.now() / 1000;
+  }
+
+  downloadUrl(repo: StoredRepo, oid: string, filename: string): string {
+    return this.sign(this.url, "GET", `/${repo.id}/${oid}`, { filename });
+  }
+
+  basicUploadUrl(repo: StoredRepo, oid: string, size: number): string {
+    return this.sign(this.url, "PUT", `/${repo.id}/${oid}`, { size });
+  }
+
+  /** Opens a multipart upload: the id of its completion and one URL per part, in order. */
+  startMultipart(repo: StoredRepo, oid: string, size: number, partSize: number): { id: string; urls: string[] } {
+    const id = randomUUID();
+    this.#uploads.set(id, { id, oid, size, partSize, parts: new Map() });
+    const urls = Array.from({ length: Math.ceil(size / partSize) }, (_, index) =>
+      this.sign(this.url, "PUT", `/${repo.id}/${oid}`, {
+        upload: id,
+        part: index + 1,
+        size: Math.min(partSize, size - index * partSize),
+      }),
+    );
+    return { id, urls };
+  }
+
+  async handle(request: IncomingMessage, path: string, query: URLSearchParams): Promise<Reply> {
+    if (request.headers.authorization !== undefined) {
+      this.leakedTokens++;
+      return storageError(400, "InvalidArgument", "Only one auth mechanism allowed; the token must stay with the Hub");
+    }
+    const method = request.method ?? "";
+    const [, id, oid] = /^\/([^/]+\/[^/]+)\/([0-9a-f]{64})$/.exec(path) ?? [];
+    if (!["GET", "HEAD", "PUT"].includes(method) || !this.isSigned(method, path, query)) {
+      return storageError(403, "AccessDenied", "The signature does not fit this request, or has expired");
+    }
+    const repo = this.#store.get(id!);
+    if (!repo) return storageError(404, "NoSuchBucket", "The repo is gone");
+    return method === "PUT" ? this.#put(repo, oid!, request, query) : this.#get(repo, oid!, request, query);
+  }
+
+  async #get(repo: StoredRepo, oid: string, request: IncomingMessage, query: URLSearchParams): Promise<Reply> {
+    const size = await repo.objects.size(oid);
+    if (size === null) return storageError(404, "NoSuchKey", "There is no such object");
+    const name = (query.get("filename") ?? oid).replace(/[^\w.-]/g, "_");
+    return sliceReply(repo.objects.path(oid), size, request.headers.range, {
+      ETag: `"${oid}"`,
+      "Content-Type": "application/octet-stream",
+      "Content-Disposition": `attachment; filename="${name}"`,
+    });
+  }
+
+  async #put(repo: StoredRepo, oid: string, request: IncomingMessage, query: URLSearchParams): Promise<Reply> {
+    const size = Number(query.get("size"));
+    const announced = request.headers["content-length"];
+    if (announced === undefined) return storageError(411, "MissingContentLength", "Content-Length is needed");
+    if (Number(announced) !== size) {
+      return storageError(400, "EntityTooLarge", `The URL is for ${size} bytes, the request brings ${announced}`);
+    }
+    const file = await repo.objects.asidePath();
+    try {
+      const got = await receive(request, file, size);
+      if (got.size !== size) throw new TooLong();
+      const upload = query.get("upload");
+      return upload === null
+        ? await this.#keepObject(repo, oid, file, got)
+        : await this.#keepPart(upload, Number(query.get("part")), { file, md5: got.md5, size });
+    } catch (error) {
+      await rm(file, { force: true });
+      if (error instanceof TooLong) return storageError(400, "IncompleteBody", `Expected ${size} bytes`);
+      throw error;
+    }
+  }
+
+  async #keepObject(repo: StoredRepo, oid: string, file: string, got: { sha256: string; md5: string }): Promise<Reply> {
+    if (got.sha256 !== oid) {
+      await rm(file, { force: true });
+      return storageError(400, "BadDigest", `Expected bytes with SHA-256 ${oid}, got ${got.sha256}`);
+    }
+    await repo.objects.adopt(file, oid);
+    return { status: 200, headers: { ETag: `"${got.md5}"` } };
+  }
+
+  async #keepPart(id: string, number: number, part: Part): Promise<Reply> {
+    const upload = this.#uploads.get(id);
+    if (!upload) {
+      await rm(part.file, { force: true });
+      return storageError(404, "NoSuchUpload", "The upload is finished or unknown");
+    }
+    const before = upload.parts.get(number);
+    upload.parts.set(number, part);
+    if (before) await rm(before.file, { force: true });
+    return { status: 200, headers: { ETag: `"${part.md5}"` } };
+  }
+
+  /** Puts the parts of an upload together. Doing it twice is fine, for the answer to the first may have been lost. */
+  async complete(repo: StoredRepo, id: string, oid: string, given: unknown): Promise<void> {
+    const upload = this.#uploads.get(id);
+    if (!upload || upload.oid !== oid) {
+      if ((await repo.objects.size(oid)) !== null) return;
+      throw refuse.badRequest("The multipart upload is unknown");
+    }
+    checkParts(upload, given);
+    const files = [...upload.parts].sort(([a], [b]) => a - b).map(([, part]) => part.file);
+    const whole = await repo.objects.asidePath();
+    const got = await receive(concatenate(files), whole, upload.size);
+    this.#uploads.delete(id);
+    for (const file of files) await rm(file, { force: true });
+    if (got.sha256 !== oid || got.size !== upload.size) {
+      await rm(whole, { force: true });
+      throw refuse.badRequest(`Expected bytes with SHA-256 ${oid}, got ${got.sha256}`);
+    }
+    await repo.objects.adopt(whole, oid);
+  }
+}
+
+function checkParts(upload: Upload, given: unknown): void {
+  const count = Math.ceil(upload.size / upload.partSize);
+  if (!Array.isArray(given) || given.length !== count) throw refuse.badRequest(`Expected ${count} parts`);
+  const named = new Map(given.map((part: { partNumber?: unknown; etag?: unknown }) => [part?.partNumber, part?.etag]));
+  for (let number = 1; number <= count; number++) {
+    const part = upload.parts.get(number);
+    if (!part) throw refuse.badRequest(`Part ${number} has not been uploaded`);
+    if (String(named.get(number)).replace(/"/g, "") !== part.md5) {
+      throw refuse.badRequest(`Part ${number}: the etag is not that of the uploaded part`);
+    }
+  }
+}
+
+async function* concatenate(files: readonly string[]): AsyncGenerator<Uint8Array> {
+  for (const file of files) yield* createReadStream(file) as AsyncIterable<Uint8Array>;
+}
+
+function storageError(status: number, code: string, message: string): Reply {
+  const xml = `<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>${code}</Code><Message>${message}</Message></Error>`;
+  return { status, headers: { "Content-Type": "application/xml" }, body: xml };
+}

@@ -1,0 +1,138 @@
+import { mkdir, readdir } from "node:fs/promises";
+import { join } from "node:path";
+import { initialAttributes } from "./attributes.ts";
+import { refuse } from "./errors.ts";
+import { type Commit, type FileEntry, makeCommit, sortTree, type Tree } from "./history.ts";
+import { isLegalId, isLegalName } from "./names.ts";
+import { exists } from "./objects.ts";
+import { StoredRepo } from "./stored-repo.ts";
+
+/**
+ * All repos of one folder. `<folder>/<org>/<name>/` shows main for people; `<folder>/.hub/<org>/<name>/` holds objects,
+ * commits and refs. A `<org>/<name>` without a history becomes a repo on opening: seeding is copying a folder.
+ */
+export class Store {
+  readonly folder: string;
+  readonly #repos = new Map<string, StoredRepo>();
+  readonly #tails = new Map<string, Promise<unknown>>();
+
+  private constructor(folder: string) {
+    this.folder = folder;
+  }
+
+  static async open(folder: string): Promise<Store> {
+    const store = new Store(folder);
+    await mkdir(join(folder, ".hub"), { recursive: true });
+    for (const id of await store.#idsOnDisk()) {
+      const repo = new StoredRepo(id, folder);
+      if (await repo.hasHistory()) await repo.load();
+      else await store.#import(repo);
+      if (repo.resolve("main")) store.#repos.set(id, repo);
+    }
+    return store;
+  }
+
+  /** Legal `<org>/<name>` folders, with a history or without. */
+  async #idsOnDisk(): Promise<string[]> {
+    const ids = new Set<string>();
+    for (const root of [join(this.folder, ".hub"), this.folder]) {
+      for (const namespace of await foldersIn(root)) {
+        if (!isLegalName(namespace)) continue;
+        for (const name of await foldersIn(join(root, namespace))) {
+          if (isLegalId(`${namespace}/${name}`)) ids.add(`${namespace}/${name}`);
+        }
+      }
+    }
+    return [...ids].sort();
+  }
+
+  async #import(repo: StoredRepo): Promise<void> {
+    await repo.clear();
+    const folder = join(this.folder, repo.id);
+    if (!(await exists(folder))) return;
+    const commit = makeCommit([], await repo.takeFolder(folder, true), "Import", "", "local");
+    await repo.addCommit(commit);
+    await repo.markShown(commit);
+    await repo.setState({ private: false, branches: { main: commit.id }, tags: {}, discussions: [] });
+  }
+
+  get(id: string): StoredRepo | undefined {
+    return this.#repos.get(id);
+  }
+
+  /** Every repo, by id. */
+  all(): StoredRepo[] {
+    return [...this.#repos.values()].sort((a, b) => (a.id < b.id ? -1 : 1));
+  }
+
+  /** Runs one change of a repo after those before it; readers see the state before or after, nothing in between. */
+  async change<T>(id: string, run: () => Promise<T>): Promise<T> {
+    const key = id.toLowerCase();
+    const before = this.#tails.get(key) ?? Promise.resolve();
+    const mine = before.then(run, run);
+    const tail = mine.catch(() => {});
+    this.#tails.set(key, tail);
+    try {
+      return await mine;
+    } finally {
+      if (this.#tails.get(key) === tail) this.#tails.delete(key);
+    }
+  }
+
+  /** Creates a repo whose first commit holds `.gitattributes` and `files`. 409 where the id is taken, whatever its case. */
+  async create(
+    id: string,
+    isPrivate: boolean,
+    files: ReadonlyMap<string, Uint8Array>,
+    url: string,
+  ): Promise<StoredRepo> {
+    return this.change(id, async () => {
+      const taken = this.all().find((repo) => repo.id.toLowerCase() === id.toLowerCase());
+      if (taken) throw refuse.conflict("You already created this model repo", { url: `${url}/${taken.id}` });
+      const repo = new StoredRepo(id, this.folder);
+      await repo.clear();
+      const tree: [string, FileEntry][] = [];
+      for (const [path, bytes] of new Map([[".gitattributes", Buffer.from(initialAttributes)], ...files])) {
+        tree.push([path, await repo.addRegular(bytes)]);
+      }
+      await this.#start(repo, sortTree(tree), isPrivate);
+      return repo;
+    });
+  }
+
+  async #start(repo: StoredRepo, tree: Tree, isPrivate: boolean): Promise<Commit> {
+    const commit = makeCommit([], tree, "initial commit", "", "local");
+    await repo.addCommit(commit);
+    await repo.setState({ private: isPrivate, branches: { main: commit.id }, tags: {}, discussions: [] });
+    this.#repos.set(repo.id, repo);
+    return commit;
+  }
+
+  /** Makes main of `id` hold exactly the files of `folder`; creates the repo where there is none. */
+  async seed(id: string, folder: string): Promise<Commit> {
+    return this.change(id, async () => {
+      const known = this.get(id);
+      const repo = known ?? new StoredRepo(id, this.folder);
+      const tree = await repo.takeFolder(folder, false);
+      if (!known) return this.#start(repo, tree, false);
+      const commit = makeCommit([repo.resolve("main")!], tree, "Seed", "", "local");
+      await repo.addCommit(commit);
+      await repo.setState({ ...repo.state, branches: { ...repo.state.branches, main: commit.id } });
+      return commit;
+    });
+  }
+
+  async remove(id: string): Promise<void> {
+    await this.change(id, async () => {
+      const repo = this.get(id);
+      if (!repo) throw refuse.noRepository(true);
+      this.#repos.delete(id);
+      await repo.destroy();
+    });
+  }
+}
+
+async function foldersIn(path: string): Promise<string[]> {
+  const items = await readdir(path, { withFileTypes: true });
+  return items.filter((item) => item.isDirectory()).map((item) => item.name);
+}
