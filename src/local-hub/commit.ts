@@ -74,8 +74,8 @@ function parseOperations(text: string): { header: Header; operations: Operation[
   if (first?.key !== "header") throw refuse.badRequest("The first line must be the header");
   const { summary, description, parentCommit } = first.value;
   if (typeof summary !== "string" || summary.trim() === "") throw refuse.badRequest('"summary" must not be empty');
-  if (parentCommit !== undefined && parentCommit !== null && !/^[0-9a-f]{40}$/.test(String(parentCommit))) {
-    throw refuse.badRequest('"parentCommit" must be a commit id of 40 hex digits');
+  if (parentCommit !== undefined && parentCommit !== null && !/^[0-9a-f]{5,40}$/.test(String(parentCommit))) {
+    throw refuse.badRequest('"parentCommit" must be a commit id in hex, or its first digits');
   }
   return {
     header: {
@@ -173,9 +173,10 @@ export async function commit(context: RepoContext): Promise<Reply> {
   const revision = context.params.revision!;
   const { header, operations } = parseOperations(decodeUtf8(await readBody(context.request, largestCommit)));
   return hub.store.change(repo.id, async () => {
-    const parent =
-      proposes && header.parentCommit ? resolveRevision(repo, header.parentCommit) : headOf(repo, revision);
-    if (!proposes && header.parentCommit && header.parentCommit !== parent.id) throw refuse.parentMoved();
+    const wanted = header.parentCommit;
+    const parent = proposes && wanted ? repo.commitByPrefix(wanted) : headOf(repo, revision);
+    if (!parent) throw refuse.noRevision(wanted!);
+    if (!proposes && wanted && !parent.id.startsWith(wanted)) throw refuse.parentMoved();
     const tree = await applyOperations(context, parent.tree, operations);
     const made = makeCommit([parent], tree, header.summary, header.description, context.user!.name);
     await repo.addCommit(made);

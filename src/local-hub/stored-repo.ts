@@ -64,6 +64,12 @@ export class StoredRepo {
     return this.#commits.get(id);
   }
 
+  /** The one commit whose id starts with `prefix`. */
+  commitByPrefix(prefix: string): Commit | undefined {
+    const found = [...this.#commits.values()].filter((commit) => commit.id.startsWith(prefix));
+    return found.length === 1 ? found[0] : undefined;
+  }
+
   /** The commit that a branch, tag, `HEAD`, `refs/…` or full commit id names. */
   resolve(revision: string): Commit | undefined {
     const { branches, tags, discussions } = this.#state;
