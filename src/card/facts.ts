@@ -1,0 +1,144 @@
+import { bitsPerWeight, gibibytes, gigabytes, grouped, parameterCount, squaredError } from "./figures.ts";
+import { resolveLicenseLink } from "./front-matter.ts";
+import { highlightRows } from "./highlights.ts";
+import { code, commentJson, inline, link, prose, pythonString, shellWord } from "./markdown.ts";
+import type { Receipt, SeriesRow } from "./receipt.ts";
+import { matrixRows } from "./series-rows.ts";
+import { table } from "./template-shapes.ts";
+import { keptRows, widthRows } from "./widths.ts";
+import { baseBits, enhancementWords, groupSizes, keepsRouter, policyWords, roundingWords } from "./wording.ts";
+
+/**
+ * All that a card may say: strings in Markdown (already escaped), flags, and lists of them. `templates/model-card.md.jinja`
+ * places them and formats nothing.
+ */
+export type CardFacts = ReturnType<typeof cardFacts>;
+
+/** The card's facts, from the receipt and nothing else; the order of its keys does not matter. */
+export function cardFacts(receipt: Receipt) {
+  const { plan, model, engine, options } = receipt;
+  return {
+    name: inline(receipt.name),
+    tier: inline(plan.tier),
+    tiers: receipt.series.map((row) => inline(row.tier)).join(", "),
+    severalTiers: receipt.series.length > 1,
+    base: baseFacts(receipt),
+    parameters: parameterCount(model.parameters),
+    activeParameters: parameterCount(model.activeParameters),
+    sparse: model.experts !== null,
+    gb: gigabytes(plan.bytes),
+    gib: gibibytes(plan.bytes),
+    bpw: bitsPerWeight(plan.bpw),
+    fileBpw: bitsPerWeight(plan.fileBpw),
+    quantizedModules: grouped(Object.keys(plan.modules).length),
+    baseBits: String(baseBits(receipt)),
+    groupSizes: groupSizes(receipt),
+    matrix: matrixRows(receipt.series, (row) => tierLabel(receipt, row)),
+    rounded: options.method === "rounded",
+    rounding: code(options.rounding),
+    roundingWords: roundingWords(receipt),
+    enhancement: enhancementWords(receipt),
+    policy: code(options.policy),
+    policyWords: policyWords(receipt),
+    keepsRouter: keepsRouter(receipt),
+    storage: code(options.storage),
+    weightError: squaredError(receipt.weightError.relative),
+    widths: widthRows(receipt),
+    kept: keptRows(receipt),
+    highlights: highlightRows(receipt),
+    configNotes: receipt.configNotes.map(prose),
+    engine: { version: inline(engine.version), kernel: code(engine.kernelSha256) },
+    files: fileRows(receipt),
+    filesSize: filesSize(receipt),
+    use: useFacts(receipt),
+    reproduce: reproduceFacts(receipt),
+    warnings: receipt.warnings.map(prose),
+    machine: commentJson(machineFacts(receipt)),
+  };
+}
+
+function baseFacts(receipt: Receipt) {
+  const { id, name, revision, inherited } = receipt.base;
+  const web = `https://huggingface.co/${id}`;
+  const commit = /^[0-9a-f]{40}$/.test(revision);
+  return {
+    name: inline(name),
+    fromHub: id !== null,
+    fingerprinted: revision.startsWith("sha256:"),
+    title: id === null ? `the folder ${code(name)}` : link(inline(id), web),
+    revision: id !== null && commit ? link(code(revision), `${web}/tree/${revision}`) : code(revision),
+    licence: licence(receipt),
+    hasLicence: inherited.license !== undefined,
+  };
+}
+
+/** The licence as the base names it: `other (name)`, linked where the base links it. */
+function licence(receipt: Receipt): string {
+  const { license, licenseName } = receipt.base.inherited;
+  if (license === undefined) return "not stated in the base's card metadata";
+  const name = licenseName === undefined ? inline(license) : `${inline(license)} (${inline(licenseName)})`;
+  const target = resolveLicenseLink(receipt);
+  if (target === null) return name;
+  return /^LICENSE(\.md)?$/.test(target) ? `[${name}](${target})` : link(name, target);
+}
+
+/** The tier's name; bold if it is this one, linked to its repository if it is another one on the Hub. */
+function tierLabel(receipt: Receipt, row: SeriesRow): string {
+  if (row.tier === receipt.plan.tier) return `**${inline(row.tier)}** (this one)`;
+  const suffix = `-${receipt.plan.tier}`;
+  if (!receipt.repository.includes("/") || !receipt.repository.endsWith(suffix)) return inline(row.tier);
+  const sibling = `${receipt.repository.slice(0, -suffix.length)}-${row.tier}`;
+  return link(inline(row.tier), `https://huggingface.co/${sibling}`);
+}
+
+function fileRows(receipt: Receipt) {
+  return table(
+    ["path", "bytes", "sha256"],
+    Object.keys(receipt.files)
+      .sort()
+      .map((path) => ({
+        path: code(path),
+        bytes: grouped(receipt.files[path]!.bytes),
+        sha256: code(receipt.files[path]!.sha256),
+      })),
+  );
+}
+
+function filesSize(receipt: Receipt): string {
+  const bytes = Object.values(receipt.files).reduce((sum, file) => sum + file.bytes, 0);
+  return `${grouped(bytes)} bytes (${gigabytes(bytes)} GB, ${gibibytes(bytes)} GiB)`;
+}
+
+function useFacts(receipt: Receipt) {
+  return {
+    word: shellWord(receipt.repository),
+    literal: pythonString(receipt.repository),
+    published: receipt.repository.includes("/"),
+  };
+}
+
+/** The command that makes these files again; options at their defaults are left out. */
+function reproduceFacts(receipt: Receipt) {
+  const { base, options, plan } = receipt;
+  const model = base.id === null ? `./${base.name}` : `${base.id}@${base.revision}`;
+  const rounding = options.rounding === "stored" ? "" : ` --rounding ${options.rounding}`;
+  const chosen = `--tiers ${shellWord(plan.tier)} --policy ${shellWord(options.policy)}${rounding}`;
+  return { command: `oqe quantize ${shellWord(model)} --out . ${chosen}` };
+}
+
+/** For tools that read cards: what the receipt says in short. */
+function machineFacts(receipt: Receipt) {
+  const { engine, base, options, plan } = receipt;
+  return {
+    engine: engine.name,
+    version: engine.version,
+    kernelSha256: engine.kernelSha256,
+    base: base.id,
+    revision: base.revision,
+    tier: plan.tier,
+    ...options,
+    bpw: plan.bpw,
+    fileBpw: plan.fileBpw,
+    bytes: plan.bytes,
+  };
+}

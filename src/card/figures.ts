@@ -1,0 +1,55 @@
+/** How the card writes numbers. Templates only place the strings; jinja cannot format (facts: no `round`, no `%`). */
+
+/** `33,559,877,504`. Not toLocaleString: its answer depends on the machine's language data. */
+export function grouped(count: number): string {
+  return count.toFixed(0).replace(/\B(?=(\d{3})+$)/g, ",");
+}
+
+/** Bytes in units of 10^9, two decimals, without the unit. */
+export function gigabytes(bytes: number): string {
+  return (bytes / 1e9).toFixed(2);
+}
+
+/** Bytes in units of 2^30, two decimals, without the unit. */
+export function gibibytes(bytes: number): string {
+  return (bytes / 2 ** 30).toFixed(2);
+}
+
+/** `31.6 B`, `7.5 M`, `12.3 k`, `640`: one decimal, the unit chosen after rounding so that 999.96 M is 1.0 B. */
+export function parameterCount(count: number): string {
+  const units: readonly (readonly [number, string])[] = [
+    [1e12, "T"],
+    [1e9, "B"],
+    [1e6, "M"],
+    [1e3, "k"],
+  ];
+  for (const [size, unit] of units) {
+    const tenthsBelow = Math.round((count / size) * 1e4); // tenths of the next smaller unit
+    if (tenthsBelow >= 1e4) return `${(count / size).toFixed(1)} ${unit}`;
+  }
+  return count.toFixed(0);
+}
+
+/** `11.3 %` of a whole; `0.0 %` of nothing. */
+export function percentage(part: number, whole: number): string {
+  return `${whole === 0 ? "0.0" : ((100 * part) / whole).toFixed(1)} %`;
+}
+
+export function bitsPerWeight(bpw: number): string {
+  return bpw.toFixed(2);
+}
+
+/**
+ * A relative squared error three ways: the ratio itself, its root (relative RMS error) and the signal-to-noise ratio
+ * 10 log10(1 / ratio) in decibels.
+ */
+export function squaredError(relative: number): string {
+  if (relative === 0) return "0 (every weight is exact)";
+  const root = (100 * Math.sqrt(relative)).toPrecision(3);
+  return `${relative.toExponential(2)} (RMS ${root} %, ${(-10 * Math.log10(relative)).toFixed(1)} dB)`;
+}
+
+/** `1 tensor`, `3 tensors`. */
+export function plural(count: number, noun: string): string {
+  return `${grouped(count)} ${noun}${count === 1 ? "" : "s"}`;
+}

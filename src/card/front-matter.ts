@@ -1,0 +1,63 @@
+import { stringify } from "yaml";
+import { webAddress } from "./markdown.ts";
+import type { Receipt } from "./receipt.ts";
+
+/** Tags that are true of the base's files or services but not of ours, or that the Hub adds by itself. */
+const untrueOfOurs = new Set(
+  (
+    "safetensors pytorch torch tf tensorflow jax flax transformers transformers.js vllm sglang tensorrt tensorrt-llm " +
+    "text-generation-inference endpoints_compatible autotrain_compatible deploy:azure custom_code " +
+    "gguf ggml llama.cpp llama-cpp onnx openvino coreml tflite executorch mlc-llm mlx-my-repo gguf-my-repo " +
+    "quantized quantization awq gptq exl2 exl3 eetq hqq aqlm quip bitsandbytes bnb compressed-tensors imatrix modelopt " +
+    "bf16 fp16 fp32 bfloat16 float16 fp8 fp4 nvfp4 mxfp4 mxfp8 int8 int4 w4a16 w8a8"
+  ).split(" "),
+);
+const untruePattern = /^(\d+-?bits?|q\d_.*|oq[\d.]*e?|(base_model|license|region|dataset|model-index):.*)$/;
+
+/**
+ * The card's metadata, in the order it is written. `base_model` and its relation are left out where the base was a folder:
+ * there is no repository to point at. Without a licence on the base's card none is claimed.
+ */
+export function frontMatter(receipt: Receipt): Record<string, unknown> {
+  const { id, inherited } = receipt.base;
+  const licenseLink = resolveLicenseLink(receipt);
+  return {
+    ...(id !== null && { base_model: id, base_model_relation: "quantized" }),
+    library_name: "mlx",
+    pipeline_tag: inherited.pipelineTag ?? "text-generation",
+    ...(inherited.license !== undefined && {
+      license: inherited.license,
+      ...(inherited.licenseName !== undefined && { license_name: inherited.licenseName }),
+      ...(licenseLink !== null && { license_link: licenseLink }),
+    }),
+    ...(inherited.language !== undefined && { language: [...inherited.language] }),
+    tags: tags(receipt),
+    quantized_by: "oqe-publisher",
+  };
+}
+
+/** The metadata between its two lines. Values that YAML 1.1 readers (PyYAML) would take for a boolean or date are quoted. */
+export function serializeFrontMatter(fields: Record<string, unknown>): string {
+  return `---\n${stringify(fields, { compat: "yaml-1.1", lineWidth: 0, aliasDuplicateObjects: false })}---\n`;
+}
+
+function tags(receipt: Receipt): string[] {
+  const base = (receipt.base.inherited.tags ?? []).filter((tag) => {
+    const lower = tag.toLowerCase();
+    return !untrueOfOurs.has(lower) && !untruePattern.test(lower);
+  });
+  return [...new Set([...base, "mlx", "oq", "oqe", receipt.plan.tier.toLowerCase()])];
+}
+
+/**
+ * The Hub takes a web address, or LICENSE or LICENSE.md of the same repo. Any other path of the base, or one that was not
+ * carried over, becomes the address of the base's file at the pinned commit.
+ */
+export function resolveLicenseLink(receipt: Receipt): string | null {
+  const given = receipt.base.inherited.licenseLink;
+  if (given === undefined) return null;
+  if (webAddress(given) !== null) return given;
+  if (/^LICENSE(\.md)?$/.test(given) && Object.hasOwn(receipt.files, given)) return given;
+  if (receipt.base.id === null || !/^[\w-][\w./-]*$/.test(given) || given.includes("..")) return null;
+  return `https://huggingface.co/${receipt.base.id}/blob/${receipt.base.revision}/${given}`;
+}

@@ -1,0 +1,76 @@
+/**
+ * Words that others chose (names, tags, licences, tensor and file names) on their way into Markdown. Nothing of them may
+ * end a table cell, open a tag or a link, or leave its line; they may only be read.
+ */
+const longest = 500;
+
+/** One line, no control characters and none that reorder text (Unicode TR 36), at most 500 characters. */
+function oneLine(text: string): string {
+  const line = text.replace(/[\p{Cc}\s]+/gu, " ").replace(/[\u200e\u200f\u202a-\u202e\u2066-\u2069]/g, "");
+  const characters = [...line.trim()];
+  return characters.length > longest ? `${characters.slice(0, longest - 1).join("")}…` : characters.join("");
+}
+
+/** Plain text for a sentence, a list item or a table cell. */
+export function inline(text: string): string {
+  return escaped(oneLine(text));
+}
+
+function escaped(text: string): string {
+  return text
+    .replace(/[\\`*[\]|~$!]/g, "\\$&")
+    .replace(/(?<!\w)_|_(?!\w)/g, "\\_") // within a word an underscore is only an underscore
+    .replace(/&/g, "&amp;")
+    .replace(/</g, "&lt;")
+    .replace(/>/g, "&gt;")
+    .replace(/^[#+=-]/, "\\$&")
+    .replace(/^(\d+)([.)])(?=\s|$)/, "$1\\$2");
+}
+
+/** A sentence of ours around words of others: `names` in backticks stay code where they are plain, the rest is escaped. */
+export function prose(text: string): string {
+  const parts = oneLine(text).split(/`([\w.-]+)`/);
+  return parts.map((part, index) => (index % 2 === 1 ? `\`${part}\`` : escaped(part))).join("");
+}
+
+/** A code span, where the text cannot break out of one; otherwise plain text: escapes do not work inside code spans. */
+export function code(text: string): string {
+  return /^[\w.,:;/@+=()*#-]([\w.,:;/@+=()*# -]*[\w.,:;/@+=()*#-])?$/.test(text) && text.length <= longest
+    ? `\`${text}\``
+    : inline(text);
+}
+
+/** A link, where `url` is a plain http(s) address; otherwise the label alone. `label` is Markdown already. */
+export function link(label: string, url: string): string {
+  const address = webAddress(url);
+  return address === null ? label : `[${label}](${address})`;
+}
+
+/** The address in a spelling that cannot end a Markdown link, or null where it is none of the web's. */
+export function webAddress(url: string): string | null {
+  if (url.length > longest || !URL.canParse(url)) return null;
+  const parsed = new URL(url);
+  if (parsed.protocol !== "https:" && parsed.protocol !== "http:") return null;
+  if (parsed.username !== "" || parsed.password !== "") return null;
+  return parsed.href.replace(/[()<>[\]`|\\"'*_~$!]/g, (character) => (character === "_" ? "_" : `%${hex(character)}`));
+}
+
+function hex(character: string): string {
+  return character.charCodeAt(0).toString(16).toUpperCase().padStart(2, "0");
+}
+
+/** A value as JSON that can stand in an HTML comment: still valid JSON, but without `<`, `>` and `--`. */
+export function commentJson(value: unknown): string {
+  return JSON.stringify(value).replace(/</g, "\\u003c").replace(/>/g, "\\u003e").replace(/--/g, "-\\u002d");
+}
+
+/** A string literal of Python. JSON's escapes are all Python's too, and keep it on its line. */
+export function pythonString(text: string): string {
+  return JSON.stringify(oneLine(text));
+}
+
+/** One word of a POSIX shell command. */
+export function shellWord(text: string): string {
+  const line = oneLine(text);
+  return /^[\w@%+=:,./][\w@%+=:,./-]*$/.test(line) ? line : `'${line.replace(/'/g, `'\\''`)}'`;
+}

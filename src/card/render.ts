@@ -1,0 +1,16 @@
+import { cardFacts } from "./facts.ts";
+import { frontMatter, serializeFrontMatter } from "./front-matter.ts";
+import type { Receipt } from "./receipt.ts";
+import { type SummaryFacts, summaryView } from "./summary.ts";
+import { renderNamed } from "./template.ts";
+
+/** The README.md of a tier repo: front matter and body. A function of the receipt; ends with one newline. Throws TEMPLATE. */
+export async function renderCard(receipt: Receipt): Promise<string> {
+  const body = await renderNamed("model-card.md.jinja", cardFacts(receipt));
+  return `${serializeFrontMatter(frontMatter(receipt))}\n${body.trim()}\n`;
+}
+
+/** The Action's job summary, in Markdown; ends with one newline. Throws TEMPLATE. */
+export async function renderSummary(facts: SummaryFacts): Promise<string> {
+  return `${(await renderNamed("summary.md.jinja", summaryView(facts))).trim()}\n`;
+}

@@ -1,0 +1,73 @@
+import { grouped } from "./figures.ts";
+import { code, prose } from "./markdown.ts";
+import type { Receipt } from "./receipt.ts";
+import { table } from "./template-shapes.ts";
+
+/** What a module does, by its path. First match wins; paths are mlx-lm's. */
+const parts: readonly (readonly [RegExp, string])[] = [
+  [/switch_mlp/, "routed experts"],
+  [/shared_expert/, "shared expert"],
+  [/embed/, "embeddings"],
+  [/lm_head/, "output head"],
+  [/self_attn|\b[qkvo]_proj/, "attention"],
+  [/\b(in|out)_proj/, "Mamba-2"],
+  [/\b(up|down|gate)_proj/, "MLP"],
+];
+const mostPatterns = 8;
+
+/** How many modules of each kind got which width, widest first. */
+export function widthRows(receipt: Receipt) {
+  const patterns = new Map<string, Map<string, number>>();
+  for (const [path, width] of Object.entries(receipt.plan.modules)) {
+    const counts = patterns.get(patternOf(path)) ?? new Map<string, number>();
+    const label = `${width.bits}-bit`;
+    counts.set(label, (counts.get(label) ?? 0) + 1);
+    patterns.set(patternOf(path), counts);
+  }
+  const rows = [...patterns].map(([pattern, counts]) => {
+    const sorted = [...counts].sort(([a], [b]) => Number.parseInt(b, 10) - Number.parseInt(a, 10));
+    return {
+      part: partOf(pattern),
+      modules: code(pattern),
+      count: grouped(sorted.reduce((sum, [, count]) => sum + count, 0)),
+      widths: sorted.map(([label, count]) => `${label} × ${grouped(count)}`).join(", "),
+      order: Number.parseInt(sorted[0]?.[0] ?? "0", 10),
+    };
+  });
+  rows.sort((a, b) => b.order - a.order || rank(a.part) - rank(b.part) || (a.modules < b.modules ? -1 : 1));
+  return table(
+    ["part", "modules", "count", "widths"],
+    rows.map(({ order: _, ...row }) => row),
+  );
+}
+
+/** Tensors that no tier quantizes, by the reason. */
+export function keptRows(receipt: Receipt) {
+  const reasons = new Map<string, string[]>();
+  for (const tensor of Object.keys(receipt.kept).sort()) {
+    const reason = receipt.kept[tensor]!;
+    reasons.set(reason, [...(reasons.get(reason) ?? []), tensor]);
+  }
+  return table(
+    ["reason", "count", "tensors"],
+    [...reasons].map(([reason, tensors]) => {
+      const patterns = [...new Set(tensors.map(patternOf))];
+      const shown = patterns.slice(0, mostPatterns).map(code).join(", ");
+      const more = patterns.length > mostPatterns ? `, and ${grouped(patterns.length - mostPatterns)} more` : "";
+      return { reason: prose(reason), count: grouped(tensors.length), tensors: shown + more };
+    }),
+  );
+}
+
+/** The path with every number in it, the layer's, as a star. */
+function patternOf(path: string): string {
+  return path.replace(/(?<=^|\.)\d+(?=\.|$)/g, "*");
+}
+
+function partOf(pattern: string): string {
+  return parts.find(([matches]) => matches.test(pattern))?.[1] ?? "other";
+}
+
+function rank(part: string): number {
+  return parts.findIndex(([, name]) => name === part);
+}

@@ -1,0 +1,63 @@
+import type { Receipt } from "./receipt.ts";
+
+/** What a receipt's choices mean, in words. Keyed by the choice, so that a new choice cannot inherit an old claim. */
+
+/** How codes are chosen, in a sentence or three. */
+export function roundingWords({ options }: Receipt): string {
+  if (options.rounding === "mlx")
+    return "Codes are chosen as `mx.quantize` chooses them: the packed values are the ones MLX itself would write.";
+  if (options.storage === "F32") return "Codes are chosen against each group's scale and bias *as stored*, in F32.";
+  return (
+    `Codes are chosen against each group's scale and bias *as stored*, in ${options.storage}. ` +
+    "`mx.quantize` chooses them for the float32 scale and rounds the scale afterwards, so that its codes fit a scale that is not in the file. " +
+    "Choosing them last costs nothing: format, size and speed stay the same."
+  );
+}
+
+/** What the e of oQe stands for, and how much of it this run did. */
+export function enhancementWords({ options }: Receipt): string {
+  return options.rounding === "mlx"
+    ? "The *e* of oQe stands for *enhanced*, a more careful choice of codes. With rounding `mlx` there is none here: the codes are MLX's own."
+    : "The *e* of oQe stands for *enhanced*, a more careful choice of codes. In this release that is rounding against the scales as stored; tuning is to follow.";
+}
+
+/** The plan's rules and what they came to, one sentence each. */
+export function policyWords(receipt: Receipt): readonly string[] {
+  const { plan, options, model } = receipt;
+  const base = baseBits(receipt);
+  if (plan.boosts === 0) return [`${plan.tier} is uniform: every quantized module gets ${base} bits.`];
+  if (options.policy !== "oq") return ["The widths are those of the table below."];
+  const shared = model.experts !== null && model.experts.shared > 0;
+  const outside = model.experts === null ? "" : " outside the routed experts";
+  return [
+    `Every quantized module starts at ${base} bits, and the tier's cap in bits per weight is never passed.`,
+    `First claim on the budget, at 8 bits: embeddings and output head${shared ? ", then the shared experts" : ""}. Every token passes them.`,
+    raisesOthers(receipt)
+      ? `Then, in layer order, the other matrices${outside} are widened by a step or two while the budget lasts.`
+      : `No other matrix is widened${base === 6 ? ": the next step from 6 bits would be 7, a width that MLX does not have" : ""}.`,
+    ...(model.experts === null ? [] : ["Routed experts hold most of the weights and stay at the base width."]),
+  ];
+}
+
+/** Whether anything but embeddings, head and shared experts is above the base width. */
+function raisesOthers(receipt: Receipt): boolean {
+  const base = baseBits(receipt);
+  const first = /embed|lm_head|shared_expert/;
+  return Object.entries(receipt.plan.modules).some(([path, { bits }]) => bits > base && !first.test(path));
+}
+
+/** The tier's own width: the least that any module has, for a plan only ever raises. */
+export function baseBits(receipt: Receipt): number {
+  return Object.values(receipt.plan.modules).reduce((least, { bits }) => Math.min(least, bits), 8);
+}
+
+/** `64`, or `32 and 64` where the plan mixes them. */
+export function groupSizes(receipt: Receipt): string {
+  const sizes = new Set(Object.values(receipt.plan.modules).map(({ groupSize }) => groupSize));
+  return [...sizes].sort((a, b) => a - b).join(" and ");
+}
+
+/** Whether the model routes, and no part of a router or gate is among the quantized modules. */
+export function keepsRouter({ model, plan }: Receipt): boolean {
+  return model.experts !== null && !Object.keys(plan.modules).some((path) => /\.(gate|router)(\.|$)/.test(path));
+}

@@ -1,0 +1,68 @@
+import { createHash } from "node:crypto";
+import type { Receipt } from "../src/card/receipt.ts";
+import { expandTable } from "../src/models/expand.ts";
+import { findArchitecture } from "../src/models/registry.ts";
+import { keptTensors, planTier } from "../src/quant/plan.ts";
+import type { PlannedTensor } from "../src/quant/plan-types.ts";
+import { tiers } from "../src/quant/tiers.ts";
+import { nemotron30b } from "./nemotron-30b.ts";
+
+const architecture = findArchitecture(nemotron30b);
+const tensors: PlannedTensor[] = expandTable(architecture, nemotron30b).map((tensor) => ({
+  ...tensor,
+  dtype: tensor.role.role === "router.bias" ? "F32" : "BF16",
+}));
+const plans = tiers.map((tier) => planTier(tier, { architecture, config: nemotron30b, tensors, storage: "BF16" }));
+
+export const sha256 = (text: string) => createHash("sha256").update(text).digest("hex");
+
+/** The receipt that a run on NVIDIA-Nemotron-3-Nano-30B-A3B would write; its plan is the real planner's. Hashes are made up. */
+export function nemotronReceipt(tier = "oQ4e", changes: Partial<Receipt> = {}): Receipt {
+  const plan = plans.find((candidate) => candidate.tier === tier)!;
+  return {
+    format: 1,
+    engine: { name: "oqe-publisher", version: "0.1.0", kernelSha256: sha256("kernel") },
+    base: {
+      id: "nvidia/NVIDIA-Nemotron-3-Nano-30B-A3B-BF16",
+      name: "NVIDIA-Nemotron-3-Nano-30B-A3B",
+      revision: "0123456789abcdef0123456789abcdef01234567",
+      inherited: {
+        license: "other",
+        licenseName: "nvidia-open-model-license",
+        licenseLink: "https://www.nvidia.com/en-us/agreements/enterprise-software/nvidia-open-model-license",
+        language: ["en", "es", "fr", "de", "ja", "it"],
+        pipelineTag: "text-generation",
+        tags: ["nvidia", "safetensors", "pytorch", "MLX-friendly", "4-bit", "base_model:someone/else"],
+      },
+    },
+    model: {
+      modelType: "nemotron_h",
+      parameters: 31_577_940_288,
+      activeParameters: 3_580_000_000,
+      layers: { mamba: 23, moe: 23, attention: 6 },
+      experts: { routed: 128, perToken: 6, shared: 1 },
+      hiddenSize: 2688,
+      vocabularySize: 131_072,
+      contextLength: 262_144,
+      tiedHead: false,
+    },
+    options: { method: "rounded", rounding: "stored", policy: "oq", storage: "BF16" },
+    repository: `acme/NVIDIA-Nemotron-3-Nano-30B-A3B-${tier}`,
+    name: `NVIDIA-Nemotron-3-Nano-30B-A3B-${tier}`,
+    plan,
+    kept: keptTensors(tensors),
+    series: plans.map(({ modules: _, ...row }) => row),
+    weightError: { relative: 0.005_912 },
+    configNotes: [
+      "`time_step_limit` is [0.001, 1000000] (absent in the base): mlx-lm then clamps dt as transformers does",
+    ],
+    warnings: [],
+    files: {
+      "config.json": { bytes: 12_345, sha256: sha256("config") },
+      "model-00001-of-00002.safetensors": { bytes: 5_368_000_000, sha256: sha256("first") },
+      "model-00002-of-00002.safetensors": { bytes: 13_195_676_032, sha256: sha256("second") },
+      "tokenizer.json": { bytes: 17_077_484, sha256: sha256("tokenizer") },
+    },
+    ...changes,
+  };
+}
