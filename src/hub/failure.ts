@@ -29,8 +29,7 @@ interface Refusal {
 export function strictFetch(transport: Transport, subject: Subject): typeof fetch {
   return async (input, init) => {
     const response = await transport.fetch(input, init);
-    const isHub = new URL(String(input)).origin === new URL(transport.endpoint).origin;
-    if (response.ok || !isHub) return response;
+    if (response.ok || !isAtHub(transport, String(input))) return response;
     throw await refused(transport, subject, response, `${init?.method ?? "GET"} ${place(String(input))}`);
   };
 }
@@ -57,12 +56,15 @@ export function adopt(transport: Transport, subject: Subject, failure: unknown):
   if (failure instanceof OqeError) return failure;
   if (failure instanceof HubApiError) {
     const said = printable(String(failure.data?.error ?? failure.data?.message ?? ""), 300);
-    return explain(transport, subject, {
-      status: failure.statusCode,
-      code: "",
-      said,
-      request: `a request to ${failure.url}`,
-    });
+    const refusal = { status: failure.statusCode, code: "", said, request: `a request to ${failure.url}` };
+    if (isAtHub(transport, failure.url)) return explain(transport, subject, refusal);
+    // A storage link knows nothing of rights: a 403 there means that the link is too old.
+    return refusedAs(
+      "NETWORK",
+      `The storage refuses a file of ${nameOf(subject)}`,
+      refusal,
+      "Run again: finished uploads are not sent twice.",
+    );
   }
   const system = failure as { code?: unknown; syscall?: unknown };
   if (typeof system?.code === "string" && typeof system.syscall === "string" && system.syscall !== "connect") {
@@ -87,14 +89,14 @@ function explain(transport: Transport, subject: Subject, refusal: Refusal): OqeE
   if (status === 403) return forbidden(transport, subject, refusal);
   if (status === 404) return notFound(transport, subject, refusal);
   if (status === 409 || status === 412) {
-    return failure(
+    return refusedAs(
       "CONFLICT",
       `${nameOf(subject)} was changed by somebody else meanwhile`,
       refusal,
       "Look at its history, then run again.",
     );
   }
-  return failure(
+  return refusedAs(
     "NETWORK",
     `The Hub refuses a request about ${nameOf(subject)}`,
     refusal,
@@ -103,7 +105,7 @@ function explain(transport: Transport, subject: Subject, refusal: Refusal): OqeE
 }
 
 /** Message = what, in our words; then status, request and the server's words. */
-function failure(code: ErrorCode, what: string, refusal: Refusal, hint: string): OqeError {
+function refusedAs(code: ErrorCode, what: string, refusal: Refusal, hint: string): OqeError {
   const said = refusal.said === "" ? "" : `: ${refusal.said}`;
   return new OqeError(code, `${what} (${refusal.request} answers ${refusal.status}${said})`, hint);
 }
@@ -112,7 +114,7 @@ function gated(transport: Transport, subject: Subject, refusal: Refusal): OqeErr
   const token = transport.authenticated
     ? "with the account of the token"
     : "and pass a token of the account that accepted";
-  return failure(
+  return refusedAs(
     "GATED",
     `${nameOf(subject)} is gated: its terms must be accepted first`,
     refusal,
@@ -122,14 +124,14 @@ function gated(transport: Transport, subject: Subject, refusal: Refusal): OqeErr
 
 function unauthorized(transport: Transport, subject: Subject, refusal: Refusal): OqeError {
   if (transport.authenticated) {
-    return failure(
+    return refusedAs(
       "UNAUTHORIZED",
       "The Hub does not accept the token",
       refusal,
       `It may be mistyped, expired or revoked. Make a new one at ${transport.endpoint}/settings/tokens.`,
     );
   }
-  return failure(
+  return refusedAs(
     "UNAUTHORIZED",
     `The Hub asks who wants ${nameOf(subject)}, and no token was given`,
     refusal,
@@ -143,13 +145,13 @@ function forbidden(transport: Transport, subject: Subject, refusal: Refusal): Oq
     subject.right === "write"
       ? `Use a token with write access to ${namespace} (role "write", or fine-grained with write access to its repositories): ${transport.endpoint}/settings/tokens. Its account must be ${namespace} or a member with that right.`
       : `Use a token that may read ${subject.id}: a fine-grained one must name it or "public gated repositories" (${transport.endpoint}/settings/tokens).`;
-  return failure("FORBIDDEN", `The token may not ${subject.right} ${nameOf(subject)}`, refusal, hint);
+  return refusedAs("FORBIDDEN", `The token may not ${subject.right} ${nameOf(subject)}`, refusal, hint);
 }
 
 function notFound(transport: Transport, subject: Subject, refusal: Refusal): OqeError {
   const { id, revision, path } = subject;
   if (refusal.code === "EntryNotFound") {
-    return failure(
+    return refusedAs(
       "NOT_FOUND",
       `${id} has no file ${path ?? ""} at ${revision}`,
       refusal,
@@ -157,7 +159,7 @@ function notFound(transport: Transport, subject: Subject, refusal: Refusal): Oqe
     );
   }
   if (refusal.code === "RevisionNotFound") {
-    return failure(
+    return refusedAs(
       "NOT_FOUND",
       `${id} has no revision ${revision}`,
       refusal,
@@ -165,7 +167,7 @@ function notFound(transport: Transport, subject: Subject, refusal: Refusal): Oqe
     );
   }
   const stranger = transport.authenticated ? "that this token can see" : "that can be seen without a token";
-  return failure(
+  return refusedAs(
     "NOT_FOUND",
     `There is no ${nameOf(subject)} ${stranger} at ${transport.endpoint}`,
     refusal,
@@ -187,4 +189,8 @@ function wordsOf(body: string): string {
   } catch {
     return body.includes("<") ? "" : body;
   }
+}
+
+function isAtHub(transport: Transport, address: string): boolean {
+  return URL.canParse(address) && new URL(address).origin === new URL(transport.endpoint).origin;
 }

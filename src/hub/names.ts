@@ -29,6 +29,12 @@ export function checkRepositoryId(id: string): string {
   );
 }
 
+/** Whether an id that came from outside is one at all. */
+export function isRepositoryId(id: string): boolean {
+  const [namespace = "", name = "", ...more] = id.split("/");
+  return more.length === 0 && nameFault("namespace", namespace) === null && nameFault("name", name) === null;
+}
+
 function nameFault(part: string, name: string): string | null {
   if (name === "") return `the ${part} is empty`;
   if (name.length > longestName) return `the ${part} has ${name.length} characters, at most ${longestName} are allowed`;

@@ -69,12 +69,11 @@ async function publish(
   const kept = new Set(files.map((file) => file.path)).add(".gitattributes");
   const large = await askForLarge(transport, target, changed);
   const staged = changed.filter((file) => large.has(file.path));
-  const total = staged.reduce((sum, file) => sum + file.size, 0);
   await stage(
     transport,
     target,
     staged,
-    inSteps(total, (done) => report.tick(done, total, "bytes uploaded")),
+    inSteps((done, total) => report.tick(done, total, "bytes uploaded")),
   );
   const change = {
     title: request.title,
@@ -214,13 +213,13 @@ function isBlank(main: Main): boolean {
 }
 
 /** Passes a count on when it moved by a hundredth: the library counts every 64 KiB. */
-function inSteps(total: number, tick: (done: number) => void): (done: number) => void {
+function inSteps(tick: (done: number, total: number) => void): (done: number, total: number) => void {
   let last = -1;
-  return (done) => {
-    const step = total === 0 ? 100 : Math.floor((done / total) * 100);
+  return (done, total) => {
+    const step = Math.floor((done / Math.max(1, total)) * 100);
     if (step <= last) return;
     last = step;
-    tick(Math.min(done, total));
+    tick(Math.min(Math.round(done), total), total);
   };
 }
 

@@ -47,15 +47,16 @@ export async function askForLarge(
 
 /**
  * Sends large files to the Hub's storage without any commit: main does not change, and what is stored already is not sent
- * again. `onBytes` gets the bytes done so far.
+ * again. `onBytes` gets the bytes done so far, of how many; equal files count and travel once.
  */
 export async function stage(
   transport: Transport,
   target: Target,
   files: readonly LocalFile[],
-  onBytes: (done: number) => void,
+  onBytes: (done: number, total: number) => void,
 ): Promise<void> {
   const distinct = [...new Map(files.map((file) => [file.sha256, file])).values()];
+  const total = distinct.reduce((sum, file) => sum + file.size, 0);
   let before = 0;
   for (let first = 0; first < distinct.length; first += filesInFlight) {
     const some = distinct.slice(first, first + filesInFlight);
@@ -65,7 +66,7 @@ export async function stage(
       try {
         await upload(transport, target, some, (path, share) => {
           done.set(path, share * (size.get(path) ?? 0));
-          onBytes(before + [...done.values()].reduce((sum, bytes) => sum + bytes, 0));
+          onBytes(before + [...done.values()].reduce((sum, bytes) => sum + bytes, 0), total);
         });
         break;
       } catch (failure) {

@@ -1,7 +1,7 @@
 import { modelInfo } from "@huggingface/hub";
 import { OqeError } from "../errors.ts";
 import { adopt, type Subject, strictFetch } from "./failure.ts";
-import { checkRepositoryId, pathFault, printable } from "./names.ts";
+import { isRepositoryId, pathFault, printable } from "./names.ts";
 import { tokenPlaceholder } from "./origin.ts";
 import type { Transport } from "./transport.ts";
 
@@ -40,7 +40,9 @@ export async function resolveRevision(
   if (typeof info.sha !== "string" || !/^[0-9a-f]{40}$/.test(info.sha)) {
     throw nonsense(`${id}@${revision}`, `expected a commit of 40 hex digits, got ${printable(String(info.sha))}`);
   }
-  return { id: checkRepositoryId(String(info.name ?? id)), commit: info.sha };
+  const name = String(info.name ?? id);
+  if (!isRepositoryId(name)) throw nonsense(`${id}@${revision}`, `it calls the repository "${printable(name)}"`);
+  return { id: name, commit: info.sha };
 }
 
 /** What the library is given to write into `Authorization`: never the token itself. */
