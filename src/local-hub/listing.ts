@@ -21,14 +21,12 @@ export async function tree(context: RepoContext): Promise<Reply> {
   const folder = path.replace(/\/$/, "");
   const recursive = isTrue(context.query.get("recursive"));
   const expand = isTrue(context.query.get("expand"));
-  const items = itemsBelow(commit.tree, folder).filter(
-    (item) => recursive || !item.path.slice(folder.length + 1).includes("/"),
-  );
-  const direct =
-    folder === "" ? itemsBelow(commit.tree, "").filter((item) => recursive || !item.path.includes("/")) : items;
-  if (folder !== "" && items.length === 0) throw refuse.noEntry(folder, commit.id);
+  const below = itemsBelow(commit.tree, folder);
+  if (folder !== "" && below.length === 0) throw refuse.noEntry(folder, commit.id);
+  const prefix = folder === "" ? 0 : folder.length + 1;
+  const items = recursive ? below : below.filter((item) => !item.path.slice(prefix).includes("/"));
   const most = expand ? Math.min(expandedPage, context.hub.pageSize) : context.hub.pageSize;
-  const { shown, headers } = page(context, direct, (item) => item.path, most);
+  const { shown, headers } = page(context, items, (item) => item.path, most);
   return json(
     shown.map((item) => describe(context.repo, commit, item, expand)),
     200,

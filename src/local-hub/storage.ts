@@ -20,6 +20,7 @@ interface Part {
 
 interface Upload {
   readonly id: string;
+  readonly repo: string;
   readonly oid: string;
   readonly size: number;
   readonly partSize: number;
@@ -76,7 +77,7 @@ export class Storage {
   /** Opens a multipart upload: the id of its completion and one URL per part, in order. */
   startMultipart(repo: StoredRepo, oid: string, size: number, partSize: number): { id: string; urls: string[] } {
     const id = randomUUID();
-    this.#uploads.set(id, { id, oid, size, partSize, parts: new Map() });
+    this.#uploads.set(id, { id, repo: repo.id, oid, size, partSize, parts: new Map() });
     const urls = Array.from({ length: Math.ceil(size / partSize) }, (_, index) =>
       this.sign(this.url, "PUT", `/${repo.id}/${oid}`, {
         upload: id,
@@ -87,7 +88,9 @@ export class Storage {
     return { id, urls };
   }
 
-  async handle(request: IncomingMessage, path: string, query: URLSearchParams): Promise<Reply> {
+  async handle(request: IncomingMessage): Promise<Reply> {
+    const [path = "", text = ""] = request.url!.split(/\?(.*)/s);
+    const query = new URLSearchParams(text);
     if (request.headers.authorization !== undefined) {
       this.leakedTokens++;
       return storageError(400, "InvalidArgument", "Only one auth mechanism allowed; the token must stay with the Hub");
@@ -167,13 +170,20 @@ export class Storage {
     const files = [...upload.parts].sort(([a], [b]) => a - b).map(([, part]) => part.file);
     const whole = await repo.objects.asidePath();
     const got = await receive(concatenate(files), whole, upload.size);
-    this.#uploads.delete(id);
-    for (const file of files) await rm(file, { force: true });
+    await this.#forget(repo, oid);
     if (got.sha256 !== oid || got.size !== upload.size) {
       await rm(whole, { force: true });
       throw refuse.badRequest(`Expected bytes with SHA-256 ${oid}, got ${got.sha256}`);
     }
     await repo.objects.adopt(whole, oid);
+  }
+
+  /** Drops this object's uploads, those that a client began and gave up included. */
+  async #forget(repo: StoredRepo, oid: string): Promise<void> {
+    for (const upload of [...this.#uploads.values()].filter((one) => one.repo === repo.id && one.oid === oid)) {
+      this.#uploads.delete(upload.id);
+      for (const part of upload.parts.values()) await rm(part.file, { force: true });
+    }
   }
 }
 

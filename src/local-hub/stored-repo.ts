@@ -106,7 +106,8 @@ export class StoredRepo {
   async setState(next: RepoState): Promise<void> {
     await writeAtomically(join(this.#history, "state.json"), `${JSON.stringify(next, null, 1)}\n`);
     this.#state = next;
-    await this.#show();
+    // The change has happened by now. A readable folder that cannot follow (no room, a file held open) is made good on start.
+    await this.#show().catch((error) => console.error(`${this.#visible} does not show ${this.id}: ${error}`));
   }
 
   /** Brings the readable folder to main. `shown` names the commit it shows, so that a crash in between is made good on start. */
