@@ -1,0 +1,105 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import { Refusal, refuse } from "./errors.ts";
+import { json, type Reply, refusalReply, send } from "./exchange.ts";
+import { type Fault, takeFault } from "./faults.ts";
+
+export interface SeenRequest {
+  readonly method: string;
+  readonly url: string;
+  readonly headers: IncomingMessage["headers"];
+  readonly origin: "hub" | "storage";
+  /** 0 where the connection was broken by a fault before an answer. */
+  readonly status: number;
+}
+
+export interface Serving {
+  readonly origin: "hub" | "storage";
+  readonly answer: (request: IncomingMessage) => Promise<Reply>;
+  readonly faults: readonly Fault[];
+  readonly onRequest: ((request: SeenRequest) => void) | undefined;
+}
+
+export interface RunningServer {
+  /** `http://127.0.0.1:<port>` */
+  readonly url: string;
+  /** Cuts every connection and waits for what is still being done. */
+  close(): Promise<void>;
+}
+
+/** Listens on 127.0.0.1 only; port 0: a free one. */
+export async function serve(how: Serving, port: number): Promise<RunningServer> {
+  const running = new Set<Promise<void>>();
+  const server = createServer((request, response) => {
+    const done = exchange(how, request, response).finally(() => running.delete(done));
+    running.add(done);
+  });
+  await listen(server, port);
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    close: async () => {
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      server.closeAllConnections();
+      await Promise.all([closed, ...running]);
+    },
+  };
+}
+
+async function listen(server: Server, port: number): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", reject);
+    server.listen(port, "127.0.0.1", resolve);
+  });
+}
+
+let requests = 0;
+
+/** One request from its first byte to its last, injected faults included. */
+async function exchange(how: Serving, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  const { method = "", url = "", headers } = request;
+  const seen = (status: number) => how.onRequest?.({ method, url, headers, origin: how.origin, status });
+  const fault = takeFault(how.faults, `${method} ${url}`);
+  response.setHeader("X-Request-Id", `local-${++requests}`);
+  try {
+    if (fault === "reset") {
+      seen(0);
+      request.socket.resetAndDestroy();
+      return;
+    }
+    const injected = fault !== null && typeof fault === "object";
+    const reply = injected
+      ? json(fault.body ?? { error: "Injected" }, fault.status, fault.headers)
+      : await compute(how, request);
+    if (fault === "drop-answer") {
+      seen(0);
+      request.socket.resetAndDestroy();
+      return;
+    }
+    seen(reply.status);
+    await send(response, reply, method !== "HEAD", fault === "truncate" ? 0.5 : 1);
+  } catch {
+    // The client went away, or a file vanished while it was being sent: nothing more can be said on this connection.
+    response.destroy();
+  }
+}
+
+async function compute(how: Serving, request: IncomingMessage): Promise<Reply> {
+  try {
+    checkHost(request);
+    return await how.answer(request);
+  } catch (error) {
+    if (error instanceof Refusal) return refusalReply(error);
+    // A client that hangs up in the middle of its request is no failure of ours, and hears no answer either.
+    if (request.destroyed && !request.complete) throw error;
+    console.error(error);
+    return json({ error: "Internal Server Error" }, 500);
+  }
+}
+
+/** Only by a local name: a web page that points its own name at 127.0.0.1 gets nothing. */
+function checkHost(request: IncomingMessage): void {
+  if (!/^(127\.0\.0\.1|localhost)(:\d{1,5})?$/i.test(request.headers.host ?? "")) {
+    throw new Refusal(421, "This Hub answers on 127.0.0.1 only");
+  }
+  if (!request.url!.startsWith("/")) throw refuse.badRequest("The request target must be a path");
+}
