@@ -10,7 +10,11 @@ const stamp = new URL("node_modules/.installed-lock", root);
 if (!existsSync(stamp) || readFileSync(stamp, "utf8") !== lock) {
   console.error("installing node_modules (npm ci)");
   const quiet = ["ci", "--no-audit", "--no-fund", "--loglevel=error"];
-  const { status } = spawnSync("npm", quiet, { cwd: root, stdio: ["ignore", 2, 2], shell: process.platform === "win32" });
+  const { status } = spawnSync("npm", quiet, {
+    cwd: root,
+    stdio: ["ignore", 2, 2],
+    shell: process.platform === "win32",
+  });
   if (status !== 0) {
     console.error("npm ci failed: see its message above. It needs the npm registry, and npm 9 or newer.");
     process.exit(1);

@@ -17,5 +17,7 @@ export async function runAction(): Promise<void> {
   core.setOutput("revision", plan.revision);
   const series = plan.tiers.map(({ modules: _, ...row }) => row);
   const base = { id: inputs.baseModel.kind === "hub" ? plan.model : null, name: plan.model, revision: plan.revision };
-  await core.summary.addRaw(await renderSummary({ series, base, repositories: tiers, dryRun: inputs.dryRun, warnings: [] })).write();
+  await core.summary
+    .addRaw(await renderSummary({ series, base, repositories: tiers, dryRun: inputs.dryRun, warnings: [] }))
+    .write();
 }

@@ -37,7 +37,11 @@ interface Call {
 const commands: Record<string, (call: Call) => Promise<void>> = { plan, quantize, publish, card, hub };
 
 /** Runs one command line. Results go to `write` (stdout), everything else to stderr. Throws OqeError. */
-export async function runCommand(argv: readonly string[], environment: Environment, write: (text: string) => void): Promise<void> {
+export async function runCommand(
+  argv: readonly string[],
+  environment: Environment,
+  write: (text: string) => void,
+): Promise<void> {
   const { values: flags, positionals } = parseFlags(argv);
   const [name, target, ...more] = positionals;
   if (flags.version === true) return write(`${engine.version}\n`);
@@ -45,10 +49,15 @@ export async function runCommand(argv: readonly string[], environment: Environme
   const command = Object.hasOwn(commands, name) ? commands[name]! : undefined;
   if (command === undefined) throw new OqeError("BAD_INPUT", `"${name}" is not a command`, usage);
   if (target === undefined || more.length > 0) {
-    throw new OqeError("BAD_INPUT", `oqe ${name} takes one argument, got ${target === undefined ? "none" : [target, ...more].join(" ")}`, usage);
+    throw new OqeError(
+      "BAD_INPUT",
+      `oqe ${name} takes one argument, got ${target === undefined ? "none" : [target, ...more].join(" ")}`,
+      usage,
+    );
   }
   const report = terminalReport();
-  const print = (value: unknown, text: string) => write(flags.json === true ? `${JSON.stringify(value, null, 2)}\n` : `${text}\n`);
+  const print = (value: unknown, text: string) =>
+    write(flags.json === true ? `${JSON.stringify(value, null, 2)}\n` : `${text}\n`);
   const inputs = () => {
     const read = (input: string) => (input === "base-model" ? target : String(flags[input] ?? ""));
     return parseInputs(read, environment);
@@ -95,7 +104,11 @@ async function plan({ inputs, doors, print }: Call) {
 async function quantize({ inputs, flags, doors, print }: Call) {
   const parsed = inputs();
   if (typeof flags.out !== "string" || flags.out === "") {
-    throw new OqeError("BAD_INPUT", "oqe quantize needs --out <folder>", "The tiers are written to <folder>/<Model>-<tier>/.");
+    throw new OqeError(
+      "BAD_INPUT",
+      "oqe quantize needs --out <folder>",
+      "The tiers are written to <folder>/<Model>-<tier>/.",
+    );
   }
   const { plan: series, folders } = await quantizeModel(parsed, resolve(flags.out), doors(parsed));
   print({ ...series, folders }, `${formatMatrix(series)}\n${folders.join("\n")}`);
@@ -104,7 +117,9 @@ async function quantize({ inputs, flags, doors, print }: Call) {
 async function publish({ inputs, doors, print }: Call) {
   const parsed = inputs();
   const { plan: series, tiers } = await publishModel(parsed, doors(parsed));
-  const lines = tiers.map((tier) => `${tier.outcome.padEnd(9)}  ${tier.url}${tier.folder === null ? "" : `  (${tier.folder})`}`);
+  const lines = tiers.map(
+    (tier) => `${tier.outcome.padEnd(9)}  ${tier.url}${tier.folder === null ? "" : `  (${tier.folder})`}`,
+  );
   print({ ...series, repositories: tiers }, `${formatMatrix(series)}\n${lines.join("\n")}`);
 }
 
@@ -116,10 +131,17 @@ async function card({ target, print }: Call) {
 async function hub({ target, flags, print }: Call) {
   const port = Number(flags.port ?? 0);
   if (!Number.isInteger(port) || port < 0 || port > 65535) {
-    throw new OqeError("BAD_INPUT", `port: "${flags.port}" is not a port number`, "A whole number up to 65535; none or 0 takes a free port.");
+    throw new OqeError(
+      "BAD_INPUT",
+      `port: "${flags.port}" is not a port number`,
+      "A whole number up to 65535; none or 0 takes a free port.",
+    );
   }
   const server = await startLocalHub({ folder: resolve(target), port });
-  print({ endpoint: server.url }, `${server.url}\n  HF_ENDPOINT=${server.url} HF_TOKEN=hf_rehearsal oqe publish <model> --namespace <ns>\n  ends with Ctrl-C`);
+  print(
+    { endpoint: server.url },
+    `${server.url}\n  HF_ENDPOINT=${server.url} HF_TOKEN=hf_rehearsal oqe publish <model> --namespace <ns>\n  ends with Ctrl-C`,
+  );
   await new Promise<void>((stop) => {
     process.once("SIGINT", () => stop());
     process.once("SIGTERM", () => stop());

@@ -82,24 +82,40 @@ export function parseInputs(
 /** `org/name[@revision]` on the Hub, or a folder: whatever exists on disk or starts with `.`, `/` or `~` is a folder. */
 export function parseModel(model: string, revision: string): ModelReference {
   if (model === "") {
-    throw new OqeError("BAD_INPUT", "no base model given", "Name a folder, or a repository on the Hub as org/name or org/name@revision.");
+    throw new OqeError(
+      "BAD_INPUT",
+      "no base model given",
+      "Name a folder, or a repository on the Hub as org/name or org/name@revision.",
+    );
   }
   if (/^[./~]/.test(model) || existsSync(model)) {
     if (revision !== "") {
-      throw new OqeError("BAD_INPUT", `revision "${revision}" given for the folder ${model}`, "A revision belongs to a model on the Hub.");
+      throw new OqeError(
+        "BAD_INPUT",
+        `revision "${revision}" given for the folder ${model}`,
+        "A revision belongs to a model on the Hub.",
+      );
     }
     return { kind: "folder", path: resolve(model) };
   }
   const [, id, inline] = /^([\w][\w.-]*\/[\w][\w.-]*)(?:@(.+))?$/.exec(model) ?? [];
   if (id === undefined || /\.\.|--/.test(id)) {
-    throw new OqeError("BAD_INPUT", `"${model}" is neither a folder nor a repository name`, "Name a folder that exists, or org/name[@revision].");
+    throw new OqeError(
+      "BAD_INPUT",
+      `"${model}" is neither a folder nor a repository name`,
+      "Name a folder that exists, or org/name[@revision].",
+    );
   }
   if (inline !== undefined && revision !== "" && inline !== revision) {
     throw new OqeError("BAD_INPUT", `two revisions given: "${inline}" in the model's name and "${revision}"`);
   }
   const chosen = inline ?? (revision || "main");
   if (!/^[\w][\w./-]*$/.test(chosen) || chosen.includes("..")) {
-    throw new OqeError("BAD_INPUT", `"${chosen}" is not a revision`, "A branch, a tag, or a commit of 40 hexadecimal digits.");
+    throw new OqeError(
+      "BAD_INPUT",
+      `"${chosen}" is not a revision`,
+      "A branch, a tag, or a commit of 40 hexadecimal digits.",
+    );
   }
   return { kind: "hub", id, revision: chosen };
 }

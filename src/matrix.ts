@@ -2,6 +2,11 @@ import type { SeriesPlan } from "./quant/plan-types.ts";
 
 const columns = ["tier", "target bpw", "bpw", "file bpw", "bytes", "GB", "GiB", "boosts", "plan"];
 
+/** Two decimals; three significant digits where those would say 0.00. */
+function formatSize(units: number): string {
+  return units >= 1 ? units.toFixed(2) : units.toPrecision(3);
+}
+
 /** The series as a plain table for a terminal: one line a tier, columns aligned. */
 export function formatMatrix(plan: SeriesPlan): string {
   const rows = plan.tiers.map((tier) => [
@@ -10,14 +15,15 @@ export function formatMatrix(plan: SeriesPlan): string {
     tier.bpw.toFixed(2),
     tier.fileBpw.toFixed(2),
     tier.bytes.toLocaleString("en"),
-    (tier.bytes / 1e9).toFixed(2),
-    (tier.bytes / 2 ** 30).toFixed(2),
+    formatSize(tier.bytes / 1e9),
+    formatSize(tier.bytes / 2 ** 30),
     String(tier.boosts),
     tier.plan,
   ]);
   const table = [columns, ...rows];
   const sizes = columns.map((_, c) => Math.max(...table.map((row) => row[c]!.length)));
-  const align = (cell: string, c: number) => (c === 0 || c === columns.length - 1 ? cell.padEnd(sizes[c]!) : cell.padStart(sizes[c]!));
+  const align = (cell: string, c: number) =>
+    c === 0 || c === columns.length - 1 ? cell.padEnd(sizes[c]!) : cell.padStart(sizes[c]!);
   return table.map((row) => row.map(align).join("  ").trimEnd()).join("\n");
 }
 

@@ -2,7 +2,15 @@ import type { Hub } from "./hub/hub-types.ts";
 import type { Inputs } from "./inputs.ts";
 import type { Kernel } from "./kernel/kernel-types.ts";
 import type { SeriesPlan } from "./quant/plan-types.ts";
-import { checkCards, checkNames, checkRights, inspectAll, isPublished, type PublishedTier, publishTier } from "./release.ts";
+import {
+  checkCards,
+  checkNames,
+  checkRights,
+  inspectAll,
+  isPublished,
+  type PublishedTier,
+  publishTier,
+} from "./release.ts";
 import type { Report } from "./report.ts";
 import { makeFolders, makeJobs, makePlan, openBase } from "./series.ts";
 
@@ -30,7 +38,9 @@ export async function planModel(inputs: Inputs, doors: Doors): Promise<SeriesPla
 /** Writes one MLX repo folder per tier below `out`, card and receipt included; gives the plan and the folders. */
 export async function quantizeModel(inputs: Inputs, out: string, doors: Doors) {
   const { report } = doors;
-  const base = await report.stage("Open the base model", () => openBase(inputs, doors.connect, { allowHeaderOnly: false }));
+  const base = await report.stage("Open the base model", () =>
+    openBase(inputs, doors.connect, { allowHeaderOnly: false }),
+  );
   const kernel = await doors.openKernel();
   try {
     const plan = makePlan(base, inputs);
@@ -57,8 +67,9 @@ export async function publishModel(inputs: Inputs, doors: Doors): Promise<Publis
     const jobs = await makeJobs(base, plan, inputs, target);
     const states = await report.stage("Look at the tier repositories", () => inspectAll(hub, jobs, inputs));
     const pending = jobs.filter((job) => !isPublished(job, states.get(job)!));
-    await report.stage("Quantize", () => makeFolders(base, pending, inputs, { report, kernel }));
-    if (!inputs.dryRun) await report.stage("Check the cards", () => checkCards(hub, pending));
+    if (pending.length > 0)
+      await report.stage("Quantize", () => makeFolders(base, pending, inputs, { report, kernel }));
+    if (!inputs.dryRun && pending.length > 0) await report.stage("Check the cards", () => checkCards(hub, pending));
     const tiers: PublishedTier[] = [];
     for (const job of jobs) {
       const publish = () => publishTier(hub, job, states.get(job)!, pending.includes(job), inputs, doors.occasion);

@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { basename, join } from "node:path";
-import { isCurrent } from "./card/recipe.ts";
 import { parseReceipt } from "./card/receipt-file.ts";
+import { isCurrent } from "./card/recipe.ts";
 import { OqeError } from "./errors.ts";
 import type { Hub, PushResult, RemoteState } from "./hub/hub-types.ts";
 import { checkRepositoryName } from "./hub/names.ts";
@@ -24,7 +24,11 @@ export interface PublishedTier {
 export function checkNames(inputs: Inputs): void {
   const { baseModel } = inputs;
   if (inputs.namespace === "") {
-    throw new OqeError("BAD_INPUT", "no namespace given", "Name the user or organization that the tier repositories belong to.");
+    throw new OqeError(
+      "BAD_INPUT",
+      "no namespace given",
+      "Name the user or organization that the tier repositories belong to.",
+    );
   }
   const modelName = basename(baseModel.kind === "folder" ? baseModel.path : baseModel.id);
   for (const tier of inputs.tiers) checkRepositoryName(inputs.namespace, tierName(modelName, tier.name));
@@ -33,7 +37,11 @@ export function checkNames(inputs: Inputs): void {
 /** Asks the Hub who the token is, so that a wrong or read-only one fails in the first second and not in the last. */
 export async function checkRights(hub: Hub, inputs: Inputs, report: Report): Promise<void> {
   if (inputs.hubToken === null) {
-    throw new OqeError("UNAUTHORIZED", "no Hub token given", "Set the input hub-token, or HF_TOKEN, to a token with write access.");
+    throw new OqeError(
+      "UNAUTHORIZED",
+      "no Hub token given",
+      "Set the input hub-token, or HF_TOKEN, to a token with write access.",
+    );
   }
   const identity = await hub.identify();
   if (identity.canWrite === false) {
@@ -44,15 +52,21 @@ export async function checkRights(hub: Hub, inputs: Inputs, report: Report): Pro
     );
   }
   if (identity.name !== inputs.namespace && !identity.organizations.includes(inputs.namespace)) {
-    report.warn(`the token belongs to ${identity.name}; the Hub does not list ${inputs.namespace} among its organizations`);
+    report.warn(
+      `the token belongs to ${identity.name}; the Hub does not list ${inputs.namespace} among its organizations`,
+    );
   }
 }
 
 /** The state of every tier's repo. Throws NOT_OURS for one that holds files but no receipt, unless told to overwrite. */
-export async function inspectAll(hub: Hub, jobs: readonly Job[], inputs: Inputs): Promise<ReadonlyMap<Job, RemoteState>> {
+export async function inspectAll(
+  hub: Hub,
+  jobs: readonly Job[],
+  inputs: Inputs,
+): Promise<ReadonlyMap<Job, RemoteState>> {
   const states = new Map<Job, RemoteState>();
   for (const job of jobs) {
-    const state = await hub.inspect(job.recipe.repository);
+    const state = await inspect(hub, job.recipe.repository, inputs);
     const own = [...state.files.keys()].filter((path) => path !== ".gitattributes");
     if (own.length > 0 && state.receipt === null && !inputs.overwrite) {
       throw new OqeError(
@@ -64,6 +78,17 @@ export async function inspectAll(hub: Hub, jobs: readonly Job[], inputs: Inputs)
     states.set(job, state);
   }
   return states;
+}
+
+/** Without a token the Hub does not tell a missing repository from a private one: a dry run then takes it as missing. */
+async function inspect(hub: Hub, repository: string, inputs: Inputs): Promise<RemoteState> {
+  try {
+    return await hub.inspect(repository);
+  } catch (error) {
+    const anonymous = inputs.hubToken === null && error instanceof OqeError && error.code === "UNAUTHORIZED";
+    if (!anonymous) throw error;
+    return { exists: false, head: null, files: new Map(), receipt: null };
+  }
 }
 
 /** Whether main already holds what the job would make. A receipt that cannot be read counts as another recipe. */
@@ -89,7 +114,6 @@ export async function checkCards(hub: Hub, jobs: readonly Job[]): Promise<void> 
     }
   }
 }
-
 
 /** Publishes one finished tier, or says that nothing had to be done. */
 export async function publishTier(

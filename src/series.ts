@@ -29,7 +29,11 @@ export interface Job {
 }
 
 /** Opens the base at one fixed state and holds it against its role table. */
-export async function openBase(inputs: Inputs, connect: () => Hub, options: { allowHeaderOnly: boolean }): Promise<Base> {
+export async function openBase(
+  inputs: Inputs,
+  connect: () => Hub,
+  options: { allowHeaderOnly: boolean },
+): Promise<Base> {
   return readBase(await openRepository(inputs, connect), options);
 }
 
@@ -109,7 +113,9 @@ export async function makeFolders(
         const receipt = completeReceipt(jobs[i]!.recipe, { files, weightError: { relative: relativeError } });
         await writeFile(join(folders[i]!, receiptPath), writeReceipt(receipt));
         await writeFile(join(folders[i]!, "README.md"), await renderCard(receipt));
-        doors.report.info(`${receipt.name}: ${receipt.plan.bytes.toLocaleString("en")} bytes, ${receipt.plan.bpw.toFixed(2)} bpw`);
+        doors.report.info(
+          `${receipt.name}: ${receipt.plan.bytes.toLocaleString("en")} bytes, ${receipt.plan.bpw.toFixed(2)} bpw`,
+        );
       }
     }),
   );
@@ -119,7 +125,12 @@ export async function makeFolders(
 export async function readReceipt(folder: string): Promise<Receipt> {
   const path = join(folder, receiptPath);
   const text = await readFile(path, "utf8").catch((cause) => {
-    throw new OqeError("NOT_FOUND", `${path} cannot be read`, "Name a folder that `oqe quantize` or `oqe publish` wrote.", cause);
+    throw new OqeError(
+      "NOT_FOUND",
+      `${path} cannot be read`,
+      "Name a folder that `oqe quantize` or `oqe publish` wrote.",
+      cause,
+    );
   });
   return parseReceipt(text, path);
 }

@@ -8,7 +8,10 @@ import { OqeError } from "./errors.ts";
  * Builds folders aside (`.<name>.partial` beside each place) and puts each in place by one rename when `fill` is done.
  * Whatever happens, a place holds the old folder or the whole new one; on failure the partial folders are removed.
  */
-export async function buildAside<T>(places: readonly string[], fill: (folders: readonly string[]) => Promise<T>): Promise<T> {
+export async function buildAside<T>(
+  places: readonly string[],
+  fill: (folders: readonly string[]) => Promise<T>,
+): Promise<T> {
   const partials = places.map((place) => join(dirname(place), `.${basename(place)}.partial`));
   try {
     for (const partial of partials) {

@@ -11,7 +11,10 @@ const base = "base/nemotron-nano-tiny";
 
 await rm(demo, { recursive: true, force: true });
 await mkdir(demo);
-const hub = await startLocalHub({ folder: `${demo}/hub` });
+const hub = await startLocalHub({
+  folder: `${demo}/hub`,
+  users: { hf_rehearsal: { name: "demo", role: "write", writes: ["*"] } },
+});
 try {
   const commit = await hub.seed(base, `${root}test/models/nemotron-nano-tiny`);
   console.log(`local Hub on ${hub.url}, seeded with ${base} at ${commit.slice(0, 12)}\n`);

@@ -12,7 +12,11 @@ export interface BaseTensor {
  * each with the base tensors it is made of. Throws BAD_CHECKPOINT for a missing tensor or a shape that the config does not
  * give, UNSUPPORTED_MODEL for a tensor that no role names.
  */
-export function expand(architecture: Architecture, config: ModelConfig, base: ReadonlyMap<string, BaseTensor>): OutputTensor[] {
+export function expand(
+  architecture: Architecture,
+  config: ModelConfig,
+  base: ReadonlyMap<string, BaseTensor>,
+): OutputTensor[] {
   const outputs = expandTable(architecture, config);
   const named = new Set<string>();
   for (const output of outputs) {
@@ -59,7 +63,12 @@ function instantiate(role: Role, config: ModelConfig, layer: number | null, expe
   return { role, layer, name: inLayer(role.mlx), shape: [experts, ...one], sources };
 }
 
-function checkShape(name: string, tensor: BaseTensor | undefined, expected: readonly number[], architecture: Architecture) {
+function checkShape(
+  name: string,
+  tensor: BaseTensor | undefined,
+  expected: readonly number[],
+  architecture: Architecture,
+) {
   if (tensor === undefined) {
     throw new OqeError(
       "BAD_CHECKPOINT",
@@ -79,6 +88,9 @@ function checkShape(name: string, tensor: BaseTensor | undefined, expected: read
 function checkOneDtype(output: OutputTensor, base: ReadonlyMap<string, BaseTensor>) {
   const dtypes = new Set(output.sources.map((source) => base.get(source)!.dtype));
   if (dtypes.size > 1) {
-    throw new OqeError("BAD_CHECKPOINT", `the tensors stacked into "${output.name}" have several dtypes: ${[...dtypes].join(", ")}`);
+    throw new OqeError(
+      "BAD_CHECKPOINT",
+      `the tensors stacked into "${output.name}" have several dtypes: ${[...dtypes].join(", ")}`,
+    );
   }
 }

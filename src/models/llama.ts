@@ -11,7 +11,13 @@ export const normReason = "norms scale every channel and cost nothing";
 const vector = "a vector, not a matrix";
 
 /** A role whose tensor has the same name in both repositories. */
-export function sameName(role: string, name: string, fedBy: string | null, shape: Role["shape"], more: Partial<Role> = {}): Role {
+export function sameName(
+  role: string,
+  name: string,
+  fedBy: string | null,
+  shape: Role["shape"],
+  more: Partial<Role> = {},
+): Role {
   return { role, base: name, mlx: name, fedBy, treatment: "quantized", shape, ...more };
 }
 
@@ -77,7 +83,10 @@ export const llama: Architecture = {
 function ropeConfig(c: ModelConfig): ModelConfig {
   const theta = c.rope_theta ?? 10000;
   if (typeof theta !== "number" || !(theta > 0)) {
-    throw new OqeError("BAD_CHECKPOINT", `config.json: "rope_theta" should be a positive number, got ${JSON.stringify(theta)}`);
+    throw new OqeError(
+      "BAD_CHECKPOINT",
+      `config.json: "rope_theta" should be a positive number, got ${JSON.stringify(theta)}`,
+    );
   }
   return { rope_theta: theta };
 }

@@ -91,20 +91,48 @@ const moe: Role[] = [
     why: router,
     exemptFromCast: true,
   }),
-  role("experts.up", "{b}.mixer.experts.{e}.up_proj.weight", "experts.in", "quantized", (c) => [expertSize(c), expertInput(c)], {
-    mlx: "{b}.mixer.switch_mlp.fc1.weight",
-    routed: true,
-  }),
-  role("experts.down", "{b}.mixer.experts.{e}.down_proj.weight", "experts.h", "quantized", (c) => [expertInput(c), expertSize(c)], {
-    mlx: "{b}.mixer.switch_mlp.fc2.weight",
-    routed: true,
-  }),
-  role("shared.up", "{b}.mixer.shared_experts.up_proj.weight", "block.in", "quantized", (c) => [sharedSize(c), hidden(c)], {
-    when: shared,
-  }),
-  role("shared.down", "{b}.mixer.shared_experts.down_proj.weight", "shared.h", "quantized", (c) => [hidden(c), sharedSize(c)], {
-    when: shared,
-  }),
+  role(
+    "experts.up",
+    "{b}.mixer.experts.{e}.up_proj.weight",
+    "experts.in",
+    "quantized",
+    (c) => [expertSize(c), expertInput(c)],
+    {
+      mlx: "{b}.mixer.switch_mlp.fc1.weight",
+      routed: true,
+    },
+  ),
+  role(
+    "experts.down",
+    "{b}.mixer.experts.{e}.down_proj.weight",
+    "experts.h",
+    "quantized",
+    (c) => [expertInput(c), expertSize(c)],
+    {
+      mlx: "{b}.mixer.switch_mlp.fc2.weight",
+      routed: true,
+    },
+  ),
+  role(
+    "shared.up",
+    "{b}.mixer.shared_experts.up_proj.weight",
+    "block.in",
+    "quantized",
+    (c) => [sharedSize(c), hidden(c)],
+    {
+      when: shared,
+    },
+  ),
+  role(
+    "shared.down",
+    "{b}.mixer.shared_experts.down_proj.weight",
+    "shared.h",
+    "quantized",
+    (c) => [hidden(c), sharedSize(c)],
+    {
+      when: shared,
+    },
+  ),
   role("shared.up.bias", "{b}.mixer.shared_experts.up_proj.bias", null, "kept", (c) => [sharedSize(c)], {
     why: vector,
     when: (c) => shared(c) && mlpBias(c),
@@ -113,14 +141,24 @@ const moe: Role[] = [
     why: vector,
     when: (c) => shared(c) && mlpBias(c),
   }),
-  role("latent.in", "{b}.mixer.fc1_latent_proj.weight", "block.in", "quantized", (c) => [expertInput(c), hidden(c)], { when: latent }),
-  role("latent.out", "{b}.mixer.fc2_latent_proj.weight", "latent.h", "quantized", (c) => [hidden(c), expertInput(c)], { when: latent }),
+  role("latent.in", "{b}.mixer.fc1_latent_proj.weight", "block.in", "quantized", (c) => [expertInput(c), hidden(c)], {
+    when: latent,
+  }),
+  role("latent.out", "{b}.mixer.fc2_latent_proj.weight", "latent.h", "quantized", (c) => [hidden(c), expertInput(c)], {
+    when: latent,
+  }),
 ];
 
 const mlp: Role[] = [
   blockNorm,
-  role("mlp.up", "{b}.mixer.up_proj.weight", "block.in", "quantized", (c) => [integer(c, "intermediate_size"), hidden(c)]),
-  role("mlp.down", "{b}.mixer.down_proj.weight", "mlp.h", "quantized", (c) => [hidden(c), integer(c, "intermediate_size")]),
+  role("mlp.up", "{b}.mixer.up_proj.weight", "block.in", "quantized", (c) => [
+    integer(c, "intermediate_size"),
+    hidden(c),
+  ]),
+  role("mlp.down", "{b}.mixer.down_proj.weight", "mlp.h", "quantized", (c) => [
+    hidden(c),
+    integer(c, "intermediate_size"),
+  ]),
   role("mlp.up.bias", "{b}.mixer.up_proj.bias", null, "kept", (c) => [integer(c, "intermediate_size")], {
     why: vector,
     when: mlpBias,
@@ -156,7 +194,11 @@ export const nemotronH: Architecture = {
   roles: (kind) => tables[kind] ?? [],
   experts: (c) =>
     nemotronH.layers(c).includes("moe")
-      ? { routed: experts(c), perToken: integer(c, "num_experts_per_tok"), shared: shared(c) ? integer(c, "n_shared_experts") : 0 }
+      ? {
+          routed: experts(c),
+          perToken: integer(c, "num_experts_per_tok"),
+          shared: shared(c) ? integer(c, "n_shared_experts") : 0,
+        }
       : null,
   dropped: (name) => name.startsWith("mtp."),
   /**

@@ -36,7 +36,10 @@ function layers(c: ModelConfig): readonly LayerKind[] {
   const step = integer(c, "decoder_sparse_step", 1);
   const dense = c.mlp_only_layers ?? [];
   if (!Array.isArray(dense)) {
-    throw new OqeError("BAD_CHECKPOINT", `config.json: "mlp_only_layers" should be a list, got ${JSON.stringify(dense)}`);
+    throw new OqeError(
+      "BAD_CHECKPOINT",
+      `config.json: "mlp_only_layers" should be a list, got ${JSON.stringify(dense)}`,
+    );
   }
   return qwen3.layers(c).map((_, i) => ((i + 1) % step === 0 && !dense.includes(i) ? "moe" : "transformer"));
 }

@@ -34,12 +34,22 @@ export async function readBase(repository: Repository, options: { allowHeaderOnl
     const tensors = expand(architecture, config, checkpoint.tensors).map((tensor) => {
       const { dtype } = checkpoint.tensors.get(tensor.sources[0]!)!;
       if (!isFloat(dtype)) {
-        throw new OqeError("BAD_CHECKPOINT", `tensor "${tensor.sources[0]}" is ${dtype}; weights should be BF16, F16 or F32`);
+        throw new OqeError(
+          "BAD_CHECKPOINT",
+          `tensor "${tensor.sources[0]}" is ${dtype}; weights should be BF16, F16 or F32`,
+        );
       }
       return { ...tensor, dtype };
     });
     const parameters = tensors.reduce((sum, tensor) => sum + elements(tensor.shape), 0);
-    return { checkpoint, architecture, config, tensors, storage: storageDtype(config, checkpoint.tensors.values()), parameters };
+    return {
+      checkpoint,
+      architecture,
+      config,
+      tensors,
+      storage: storageDtype(config, checkpoint.tensors.values()),
+      parameters,
+    };
   } catch (error) {
     await checkpoint.close();
     throw error;

@@ -1,9 +1,9 @@
-import { writeFile } from "node:fs/promises";
 import { createHash } from "node:crypto";
+import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { indexText, layoutShards } from "../checkpoint/layout.ts";
 import { mlxConfigText } from "../checkpoint/mlx-config.ts";
-import { readBytes, type Repository } from "../checkpoint/repository.ts";
+import { type Repository, readBytes } from "../checkpoint/repository.ts";
 import { createShards } from "../checkpoint/shard-writer.ts";
 import { OqeError } from "../errors.ts";
 import type { Kernel } from "../kernel/kernel-types.ts";
@@ -53,13 +53,21 @@ export function requireTokenizer(repository: Repository): void {
 export async function writeTiers(request: WriteRequest): Promise<readonly WrittenTier[]> {
   const { base, plans, folders } = request;
   const layouts = plans.map((plan) =>
-    layoutShards(base.tensors.flatMap((tensor) => storedTensors(tensor, plan.modules[modulePath(tensor)], base.storage))),
+    layoutShards(
+      base.tensors.flatMap((tensor) => storedTensors(tensor, plan.modules[modulePath(tensor)], base.storage)),
+    ),
   );
   const writers: Awaited<ReturnType<typeof createShards>>[] = [];
   try {
     for (const [i, folder] of folders.entries()) writers.push(await createShards(folder, layouts[i]!));
     const { read } = base.checkpoint;
-    const outcome = await quantizeSeries({ ...request, tensors: base.tensors, storage: base.storage, read, sinks: writers });
+    const outcome = await quantizeSeries({
+      ...request,
+      tensors: base.tensors,
+      storage: base.storage,
+      read,
+      sinks: writers,
+    });
     const written: WrittenTier[] = [];
     for (const [i, plan] of plans.entries()) {
       const shards = await writers[i]!.finish();
@@ -73,7 +81,12 @@ export async function writeTiers(request: WriteRequest): Promise<readonly Writte
   }
 }
 
-async function writeSmallFiles(folder: string, request: WriteRequest, plan: TierPlan, index: string): Promise<TierFiles> {
+async function writeSmallFiles(
+  folder: string,
+  request: WriteRequest,
+  plan: TierPlan,
+  index: string,
+): Promise<TierFiles> {
   const { repository } = request.base.checkpoint;
   const texts: Record<string, Uint8Array | string> = {
     "model.safetensors.index.json": index,
@@ -94,7 +107,8 @@ async function writeSmallFiles(folder: string, request: WriteRequest, plan: Tier
 function configText(base: Base, plan: TierPlan): string {
   const bits = tiers.find((tier) => tier.name === plan.tier)!.bits;
   const config = base.architecture.mlxConfig(base.config);
-  const { floatKeys } = base.checkpoint;
+  // Keys that mlxConfig may add: transformers reads them as floats and refuses 1000000 for 1000000.0.
+  const floatKeys = new Set([...base.checkpoint.floatKeys, "time_step_limit", "rope_theta"]);
   const defaults = { bits, groupSize: tierGroupSize } as const;
   return mlxConfigText(config, { defaults, modules: plan.modules, storage: base.storage, floatKeys });
 }

@@ -23,7 +23,10 @@ export interface PlanInput {
 export function planTier(tier: Tier, input: PlanInput): TierPlan {
   const quantizable = input.tensors.filter(isQuantizable);
   if (quantizable.length === 0) {
-    throw new OqeError("BAD_CHECKPOINT", `no tensor can be quantized: no input width is a multiple of ${tierGroupSize}`);
+    throw new OqeError(
+      "BAD_CHECKPOINT",
+      `no tensor can be quantized: no input width is a multiple of ${tierGroupSize}`,
+    );
   }
   const layers = input.architecture.layers(input.config).length;
   const widths = planByRules(tier, quantizable, {

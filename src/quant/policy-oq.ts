@@ -151,4 +151,3 @@ export function describePlan(tier: Tier, widthsChosen: readonly Width[]): { boos
   const boosts = [...counts.values()].reduce((sum, count) => sum + count, 0);
   return { boosts, plan: boosts === 0 ? `uniform ${tier.bits}bit` : parts.join(", ") };
 }
-

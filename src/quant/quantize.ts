@@ -49,7 +49,10 @@ interface Tile {
  */
 export async function quantizeSeries(request: QuantizeRequest): Promise<QuantizeOutcome> {
   const sums = request.plans.map(() => ({ error: 0, energy: 0 }));
-  const total = request.tensors.reduce((sum, tensor) => sum + elements(tensor.shape) * bytesPerElement[tensor.dtype]!, 0);
+  const total = request.tensors.reduce(
+    (sum, tensor) => sum + elements(tensor.shape) * bytesPerElement[tensor.dtype]!,
+    0,
+  );
   let done = 0;
   const tiles = [...cutTiles(request.tensors)];
   const limit = request.kernel.workers + 2;

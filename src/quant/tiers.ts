@@ -28,7 +28,10 @@ export function parseTiers(text: string): readonly Tier[] {
   const wanted = text.split(/[\s,]+/).filter((word) => word !== "");
   for (const word of wanted) {
     if (!tiers.some((tier) => tier.name.toLowerCase() === word.toLowerCase())) {
-      throw new OqeError("BAD_INPUT", `tiers: "${word}" is not a tier; known are ${tiers.map((tier) => tier.name).join(", ")}`);
+      throw new OqeError(
+        "BAD_INPUT",
+        `tiers: "${word}" is not a tier; known are ${tiers.map((tier) => tier.name).join(", ")}`,
+      );
     }
   }
   const chosen = tiers.filter((tier) => wanted.some((word) => word.toLowerCase() === tier.name.toLowerCase()));

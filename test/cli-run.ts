@@ -1,0 +1,28 @@
+import { spawn } from "node:child_process";
+import { fileURLToPath } from "node:url";
+
+export interface CliResult {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+const cli = fileURLToPath(new URL("../src/cli.ts", import.meta.url));
+
+/** Runs the CLI from source in its own process, with nothing of the caller's environment but PATH. */
+export function runCli(
+  args: readonly string[],
+  environment: Record<string, string> = {},
+  prefix: readonly string[] = [],
+): Promise<CliResult> {
+  const [command, ...rest] = [...prefix, process.execPath, cli, ...args];
+  const child = spawn(command!, rest, { env: { PATH: process.env.PATH ?? "", ...environment } });
+  let stdout = "";
+  let stderr = "";
+  child.stdout.setEncoding("utf8").on("data", (text) => (stdout += text));
+  child.stderr.setEncoding("utf8").on("data", (text) => (stderr += text));
+  return new Promise((done, reject) => {
+    child.once("error", reject);
+    child.once("close", (code) => done({ code, stdout, stderr }));
+  });
+}

@@ -1,0 +1,170 @@
+import { createHash } from "node:crypto";
+import { readdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { parseSafetensorsMetadata } from "@huggingface/hub";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { type LocalHub, type SeenRequest, startLocalHub } from "../src/local-hub/local-hub.ts";
+import { runCli } from "./cli-run.ts";
+import { byArchitecture, embedded, removeFolder, scratchFolder } from "./models.ts";
+
+const tiers = ["oQ8e", "oQ6e", "oQ5e", "oQ4e"];
+const token = "hf_tokenOfTheTest";
+
+let folder: string;
+let hub: LocalHub;
+let seen: SeenRequest[] = [];
+
+beforeAll(async () => {
+  folder = await scratchFolder();
+  hub = await startLocalHub({ folder: `${folder}/hub`, onRequest: (request) => seen.push(request) });
+  for (const [name, model] of Object.entries(byArchitecture)) await hub.seed(`base/${name}-tiny`, model);
+});
+
+afterAll(async () => {
+  await hub.close();
+  await removeFolder(folder);
+});
+
+const environment = () => ({ HF_ENDPOINT: hub.url, HF_TOKEN: token });
+const publish = (model: string, ...more: string[]) =>
+  runCli(["publish", model, "--namespace", "acme", "--work-dir", `${folder}/work`, "--json", ...more], environment());
+const writes = () =>
+  seen.filter(({ method, url }) => !["GET", "HEAD"].includes(method) && !/validate-yaml|paths-info/.test(url));
+
+describe.each(Object.keys(byArchitecture))("publishing a %s", (architecture) => {
+  const name = `${architecture}-tiny`;
+  const repository = (tier: string) => `acme/${name}-${tier}`;
+
+  test("gives four repositories whose main holds what the receipt lists", async () => {
+    seen = [];
+    const { code, stdout, stderr } = await publish(`base/${name}`);
+    expect({ code, stderr: code === 0 ? "" : stderr }).toEqual({ code: 0, stderr: "" });
+    const result = JSON.parse(stdout);
+    expect(result.revision).toBe(hub.head(`base/${name}`));
+    expect(result.repositories.map((r: { outcome: string }) => r.outcome)).toEqual(Array(4).fill("published"));
+    for (const tier of tiers) {
+      const files = hub.files(repository(tier));
+      const main = `${folder}/hub/${repository(tier)}`;
+      const receipt = JSON.parse(await readFile(`${main}/oqe-receipt.json`, "utf8"));
+      expect(receipt.base).toMatchObject({ id: `base/${name}`, revision: hub.head(`base/${name}`) });
+      for (const [path, { bytes, sha256 }] of Object.entries<{ bytes: number; sha256: string }>(receipt.files)) {
+        expect(files.get(path)).toMatchObject({ size: bytes, sha256 });
+        expect(
+          createHash("sha256")
+            .update(await readFile(join(main, path)))
+            .digest("hex"),
+        ).toBe(sha256);
+      }
+      const expected = [...Object.keys(receipt.files), "README.md", "oqe-receipt.json", ".gitattributes"].sort();
+      expect([...files.keys()].sort()).toEqual(expected);
+    }
+  });
+
+  test("counts the base's parameters for the Hub's own reader", async () => {
+    const count = async (repo: string) => {
+      const { parameterTotal } = await parseSafetensorsMetadata({
+        repo,
+        hubUrl: hub.url,
+        computeParametersCount: true,
+      });
+      return parameterTotal;
+    };
+    const base = await count(`base/${name}`);
+    for (const tier of tiers) expect(await count(repository(tier))).toBe(base);
+  });
+
+  test("a second time is a no-op that says so", async () => {
+    await new Promise((settled) => setTimeout(settled, 200)); // the Hub still notes the last request of the run before
+    seen = [];
+    const heads = tiers.map((tier) => hub.head(repository(tier)));
+    const { code, stdout, stderr } = await publish(`base/${name}`);
+    expect(code).toBe(0);
+    expect(JSON.parse(stdout).repositories.map((r: { outcome: string }) => r.outcome)).toEqual(
+      Array(4).fill("unchanged"),
+    );
+    expect(stderr).toContain("unchanged");
+    expect(writes()).toEqual([]);
+    expect(tiers.map((tier) => hub.head(repository(tier)))).toEqual(heads);
+  });
+});
+
+describe("a release", () => {
+  test("never shows the token, and sends it to no other origin", async () => {
+    seen = [];
+    await hub.seed("base/secretive", embedded);
+    const { stdout, stderr, code } = await publish("base/secretive", "--tiers", "oQ4e");
+    expect(code).toBe(0);
+    expect(stdout + stderr).not.toContain(token);
+    expect(hub.leakedTokens).toBe(0);
+    expect(seen.some(({ origin }) => origin === "storage")).toBe(true);
+    for (const { origin, headers } of seen) {
+      if (origin === "storage") expect(headers.authorization).toBeUndefined();
+    }
+    for (const file of await readdir(`${folder}/work`, { recursive: true, withFileTypes: true })) {
+      if (file.isFile()) expect(await readFile(join(file.parentPath, file.name), "latin1")).not.toContain(token);
+    }
+  });
+
+  test("takes every byte from one commit, whatever happens to the branch meanwhile", async () => {
+    const first = await hub.seed("base/moving", byArchitecture.llama!);
+    await hub.seed("base/moving", byArchitecture.qwen3!);
+    const { code, stdout } = await publish(`base/moving@${first}`, "--tiers", "oQ8e");
+    expect(code).toBe(0);
+    expect(JSON.parse(stdout).revision).toBe(first);
+    const config = JSON.parse(await readFile(`${folder}/hub/acme/moving-oQ8e/config.json`, "utf8"));
+    expect(config.model_type).toBe("llama");
+  });
+
+  test("in a dry run makes folders and cards and writes nothing", async () => {
+    await hub.seed("base/rehearsed", embedded);
+    seen = [];
+    const { code, stdout } = await runCli(
+      ["publish", "base/rehearsed", "--namespace", "acme", "--dry-run", "--json", "--work-dir", `${folder}/dry`],
+      { HF_ENDPOINT: hub.url },
+    );
+    expect(code).toBe(0);
+    expect(writes()).toEqual([]);
+    const result = JSON.parse(stdout);
+    expect(result.repositories.map((r: { outcome: string }) => r.outcome)).toEqual(Array(4).fill("dry-run"));
+    for (const { folder: made } of result.repositories) expect(await readdir(made)).toContain("README.md");
+    expect(hub.head("acme/rehearsed-oQ4e")).toBeNull();
+  });
+
+  test("that fails midway leaves main as it was, and the next run completes it", async () => {
+    await hub.seed("base/unlucky", embedded);
+    hub.faults.push({
+      match: /^POST \/api\/models\/acme\/unlucky-oQ6e\/commit/,
+      times: 1,
+      action: { status: 403, body: { error: "no" } },
+    });
+    const failed = await publish("base/unlucky");
+    expect(failed.code).toBe(1);
+    expect(failed.stderr).toMatch(/error: .*\[FORBIDDEN\]/);
+    expect(failed.stderr).not.toMatch(/^\s+at /m);
+    expect([...hub.files("acme/unlucky-oQ6e").keys()].filter((path) => path !== ".gitattributes")).toEqual([]);
+    const again = await publish("base/unlucky");
+    expect(again.code).toBe(0);
+    expect(JSON.parse(again.stdout).repositories.map((r: { outcome: string }) => r.outcome)).toEqual([
+      "unchanged",
+      "published",
+      "published",
+      "published",
+    ]);
+  });
+
+  test("survives a storm of faults and gives the same bytes", async () => {
+    await hub.seed("base/stormy", embedded);
+    hub.faults.push(
+      { match: /^GET \/base\/stormy\/resolve\//, times: 2, action: { status: 503 } },
+      { match: /^GET \/.*sha256|^GET \/storage/, times: 1, action: "truncate" },
+      { match: /^POST \/api\/repos\/create/, times: 1, action: { status: 429, headers: { "retry-after": "0" } } },
+      { match: /^PUT /, times: 1, action: "reset" },
+      { match: /^POST \/api\/models\/acme\/stormy-oQ8e\/commit/, times: 1, action: "drop-answer" },
+    );
+    const { code, stderr } = await publish("base/stormy", "--tiers", "oQ8e");
+    expect({ code, stderr: code === 0 ? "" : stderr }).toEqual({ code: 0, stderr: "" });
+    expect(hub.files("acme/stormy-oQ8e").get("model.safetensors")?.sha256).toBe(
+      hub.files("acme/nemotron_h-tiny-oQ8e").get("model.safetensors")?.sha256,
+    );
+  });
+});
