@@ -5,14 +5,19 @@ export function grouped(count: number): string {
   return count.toFixed(0).replace(/\B(?=(\d{3})+$)/g, ",");
 }
 
-/** Bytes in units of 10^9, two decimals, without the unit. */
+/** Bytes in units of 10^9, without the unit. */
 export function gigabytes(bytes: number): string {
-  return (bytes / 1e9).toFixed(2);
+  return size(bytes / 1e9);
 }
 
-/** Bytes in units of 2^30, two decimals, without the unit. */
+/** Bytes in units of 2^30, without the unit. */
 export function gibibytes(bytes: number): string {
-  return (bytes / 2 ** 30).toFixed(2);
+  return size(bytes / 2 ** 30);
+}
+
+/** Two decimals; three digits below one unit, where two decimals would say next to nothing. */
+function size(units: number): string {
+  return units >= 1 || units === 0 ? units.toFixed(2) : units.toPrecision(3);
 }
 
 /** `31.6 B`, `7.5 M`, `12.3 k`, `640`: one decimal, the unit chosen after rounding so that 999.96 M is 1.0 B. */

@@ -30,7 +30,7 @@ export function policyWords(receipt: Receipt): readonly string[] {
   const shared = model.experts !== null && model.experts.shared > 0;
   const outside = model.experts === null ? "" : " outside the routed experts";
   return [
-    `Every quantized module starts at ${base} bits, and the tier's cap in bits per weight is never passed.`,
+    `Every quantized module starts at ${base} bits, and no step is taken that would pass the tier's cap in bits per weight; the next one is tried instead.`,
     `First claim on the budget, at 8 bits: embeddings and output head${shared ? ", then the shared experts" : ""}. Every token passes them.`,
     raisesOthers(receipt)
       ? `Then, in layer order, the other matrices${outside} are widened by a step or two while the budget lasts.`
