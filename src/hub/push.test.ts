@@ -231,6 +231,109 @@ describe("a push in bad weather", () => {
   });
 });
 
+describe("a Hub that cannot be trusted", () => {
+  /** Lets a test change what the Hub answers to requests that fit. */
+  const altering =
+    (match: RegExp, alter: (text: string, calls: number) => string): typeof fetch =>
+    async (input, init) => {
+      const response = await fetch(input, init);
+      if (!match.test(`${init?.method ?? "GET"} ${input}`)) return response;
+      return new Response(alter(await response.text(), ++calls), {
+        status: response.status,
+        headers: { "Content-Type": "application/json" },
+      });
+    };
+  let calls = 0;
+  beforeEach(() => {
+    calls = 0;
+  });
+  const listing = /GET .*\/tree\//;
+  const shard = "model-00002-of-00002.safetensors";
+
+  it.each<[string, (entries: { path: string; size: number; oid: string; lfs?: { oid: string } }[]) => void, string]>([
+    [
+      "another SHA-256",
+      (entries) => Object.assign(entries.find((entry) => entry.path === shard)!.lfs!, { oid: "0".repeat(64) }),
+      shard,
+    ],
+    [
+      "another size",
+      (entries) => Object.assign(entries.find((entry) => entry.path === "config.json")!, { size: 3 }),
+      "config.json",
+    ],
+    [
+      "another blob",
+      (entries) => Object.assign(entries.find((entry) => entry.path === "sub/notes.txt")!, { oid: "0".repeat(40) }),
+      "sub/notes.txt",
+    ],
+    [
+      "a file less",
+      (entries) =>
+        entries.splice(
+          entries.findIndex((entry) => entry.path === "README.md"),
+          1,
+        ),
+      "README.md is missing",
+    ],
+    [
+      "a file more",
+      (entries) => entries.push({ path: "stray.bin", size: 0, oid: "0".repeat(40), ...{ type: "file" } }),
+      "stray.bin is not ours",
+    ],
+  ])("and shows %s after the commit is named with the file", async (_name, alter, words) => {
+    let armed = false;
+    const { push, ask, hub } = await start(
+      {},
+      {
+        fetch: altering(listing, (text) => {
+          const entries = JSON.parse(text);
+          if (armed && entries.length > 3) alter(entries);
+          return JSON.stringify(entries);
+        }),
+      },
+    );
+    await push(await writeFolder("blank", { "README.md": "first" }));
+    const request = await ask(await writeFolder("a", series));
+    armed = true;
+    expect(await thrown(hub.push(request))).toMatchObject({ code: "NETWORK", message: expect.stringContaining(words) });
+  });
+
+  it("and shows the commit a little late is waited for", async () => {
+    let parent = "";
+    const { local, push, ask, hub, waits } = await start(
+      {},
+      {
+        fetch: altering(/GET .*\/revision\/main/, (text, nth) =>
+          parent !== "" && nth <= 5 ? JSON.stringify({ ...JSON.parse(text), sha: parent }) : text,
+        ),
+      },
+    );
+    await push(await writeFolder("blank", { "README.md": "first" }));
+    const request = await ask(await writeFolder("a", series));
+    parent = local.head(id)!;
+    calls = 0;
+    expect((await hub.push(request)).commit).toBe(local.head(id));
+    expect(waits).toEqual([500, 1000, 2000, 4000]);
+  });
+
+  it.each(["<html>", "{}", '{"commitOid": "main"}', "null"])(
+    "and answers the commit with %s is asked for main",
+    async (answer) => {
+      const { local, push } = await start({}, { fetch: altering(/\/commit\//, () => answer) });
+      expect((await push(await writeFolder("a", series))).commit).toBe(local.head(id));
+    },
+  );
+
+  it.each(["<html>", "{}", "null", '{"files": [{}]}', '{"files": []}'])(
+    "and answers the preupload with %s",
+    async (answer) => {
+      const { local, push } = await start({}, { fetch: altering(/\/preupload\//, () => answer) });
+      expect(await thrown(push(await writeFolder("a", series)))).toMatchObject({ name: "OqeError", code: "NETWORK" });
+      expect(published(local)).toEqual({});
+    },
+  );
+});
+
 describe("somebody else", () => {
   const theirs = { "README.md": "theirs", "other.txt": "theirs" };
 

@@ -1,5 +1,6 @@
 import { createRepo } from "@huggingface/hub";
 import { OqeError } from "../errors.ts";
+import { firstDifference, isBlank, isSame, isSameFile, type Main } from "./compare.ts";
 import { adopt, strictFetch } from "./failure.ts";
 import { type LocalFile, readFolder } from "./folder.ts";
 import type { PushRequest, PushResult } from "./hub-types.ts";
@@ -9,12 +10,7 @@ import { retry, Transient } from "./retry.ts";
 import { seal } from "./seal.ts";
 import { askForLarge, stage, type Target } from "./stage.ts";
 import type { Transport } from "./transport.ts";
-import { credentials, type TreeFile } from "./tree.ts";
-
-interface Main {
-  readonly head: string;
-  readonly tree: ReadonlyMap<string, TreeFile>;
-}
+import { credentials } from "./tree.ts";
 
 /**
  * Publishes a folder: hash → compare with main → create the repo where it is missing → stage the large files → seal all
@@ -182,34 +178,6 @@ async function confirm(
     `${who} ${target.id}@${commit}, but main differs from what was sent: ${wrong}`,
     "Look at its history, then run again.",
   );
-}
-
-function firstDifference(main: Main, files: readonly LocalFile[]): string | null {
-  for (const file of files) {
-    const remote = main.tree.get(file.path);
-    if (isSameFile(remote, file)) continue;
-    const is = remote
-      ? `${remote.size} bytes, ${remote.sha256 ? `sha256 ${remote.sha256}` : `blob ${remote.oid}`}`
-      : "missing";
-    return `${file.path} is ${is}; expected ${file.size} bytes, sha256 ${file.sha256} (blob ${file.oid ?? "none"})`;
-  }
-  const ours = new Set(files.map((file) => file.path)).add(".gitattributes");
-  const extra = [...main.tree.keys()].find((path) => !ours.has(path));
-  return extra === undefined ? null : `${extra} is not ours`;
-}
-
-function isSame(main: Main, files: readonly LocalFile[]): boolean {
-  return firstDifference(main, files) === null;
-}
-
-function isSameFile(remote: TreeFile | undefined, local: LocalFile): boolean {
-  if (remote === undefined || remote.size !== local.size) return false;
-  return remote.sha256 === null ? remote.oid === local.oid : remote.sha256 === local.sha256;
-}
-
-/** A repo as the Hub makes it: nothing but its own `.gitattributes`. */
-function isBlank(main: Main): boolean {
-  return [...main.tree.keys()].every((path) => path === ".gitattributes");
 }
 
 /** Passes a count on when it moved by a hundredth: the library counts every 64 KiB. */

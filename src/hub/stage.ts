@@ -3,6 +3,7 @@ import { commitIter } from "@huggingface/hub";
 import { OqeError } from "../errors.ts";
 import { adopt, type Subject, strictFetch } from "./failure.ts";
 import type { LocalFile } from "./folder.ts";
+import { printable } from "./names.ts";
 import type { Transport } from "./transport.ts";
 import { authorization, credentials } from "./tree.ts";
 
@@ -25,8 +26,9 @@ export async function askForLarge(
 ): Promise<Set<string>> {
   const large = new Set<string>();
   for (let first = 0; first < files.length; first += filesPerQuestion) {
-    const asked = await Promise.all(
-      files.slice(first, first + filesPerQuestion).map(async ({ path, size, url }) => {
+    const asked = files.slice(first, first + filesPerQuestion);
+    const samples = await Promise.all(
+      asked.map(async ({ path, size, url }) => {
         const head = await createReadStream(url, { end: 511 }).toArray();
         return { path, size, sample: Buffer.concat(head).toString("base64") };
       }),
@@ -36,11 +38,24 @@ export async function askForLarge(
       {
         method: "POST",
         headers: { "Content-Type": "application/json", ...authorization(transport) },
-        body: JSON.stringify({ files: asked }),
+        body: JSON.stringify({ files: samples }),
       },
     );
     const answer = (await response.json()) as { files: { path: string; uploadMode: string }[] };
-    for (const { path, uploadMode } of answer.files) if (uploadMode === "lfs") large.add(path);
+    const modes = new Map(answer.files.map((file) => [file.path, file.uploadMode]));
+    for (const { path, oid } of asked) {
+      const mode = modes.get(path);
+      // A weight shard inside a commit would be held in memory, and no Hub takes it.
+      if (mode !== "lfs" && (mode !== "regular" || oid === null)) {
+        const said = mode === undefined ? "nothing" : `"${printable(mode, 40)}"`;
+        throw new OqeError(
+          "NETWORK",
+          `The Hub says ${said} about how to send ${path} of ${target.id}`,
+          "Check the Hub endpoint, then run again.",
+        );
+      }
+      if (mode === "lfs") large.add(path);
+    }
   }
   return large;
 }
