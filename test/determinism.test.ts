@@ -1,0 +1,97 @@
+import { spawn } from "node:child_process";
+import { createHash } from "node:crypto";
+import { once } from "node:events";
+import { readdir, readFile, writeFile } from "node:fs/promises";
+import { fileURLToPath } from "node:url";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { startLocalHub } from "../src/local-hub/local-hub.ts";
+import { runCli } from "./cli-run.ts";
+import { embedded, removeFolder, scratchFolder } from "./models.ts";
+
+/** SHA-256 of every file below a folder, by path. */
+async function hashes(folder: string): Promise<Record<string, string>> {
+  const found: Record<string, string> = {};
+  for (const entry of await readdir(folder, { recursive: true, withFileTypes: true })) {
+    if (!entry.isFile()) continue;
+    const path = `${entry.parentPath}/${entry.name}`;
+    found[path.slice(folder.length)] = createHash("sha256")
+      .update(await readFile(path))
+      .digest("hex");
+  }
+  return found;
+}
+
+describe("the same inputs give the same bytes, card and receipt included", () => {
+  let folder: string;
+  let first: Record<string, string>;
+
+  const quantize = async (out: string, ...more: string[]) => {
+    const { code, stderr } = await runCli(["quantize", embedded, "--out", `${folder}/${out}`, ...more]);
+    if (code !== 0) throw new Error(stderr);
+    return hashes(`${folder}/${out}`);
+  };
+
+  beforeAll(async () => {
+    folder = await scratchFolder();
+    first = await quantize("first");
+  });
+  afterAll(() => removeFolder(folder));
+
+  test("in four complete folders", () => {
+    expect(Object.keys(first).filter((path) => path.endsWith("model.safetensors"))).toHaveLength(4);
+    expect(Object.keys(first).filter((path) => path.endsWith("README.md"))).toHaveLength(4);
+  });
+
+  test.each(["1", "2", "3"])("with %s workers", async (workers) => {
+    expect(await quantize(`workers-${workers}`, "--workers", workers)).toEqual(first);
+  });
+
+  test("one tier at a time, but for the matrix of the run on card and receipt", async () => {
+    for (const tier of ["oQ8e", "oQ4e"]) {
+      const alone = await quantize(`alone-${tier}`, "--tiers", tier);
+      for (const [path, hash] of Object.entries(alone)) {
+        if (!/README\.md|oqe-receipt\.json/.test(path)) expect({ path, hash }).toEqual({ path, hash: first[path] });
+      }
+    }
+  });
+
+  test("after a kill at any point, with the old folders whole meanwhile", async () => {
+    const out = `${folder}/killed`;
+    const cli = fileURLToPath(new URL("../src/cli.ts", import.meta.url));
+    for (const delay of [250, 400, 550, 700, 850]) {
+      const child = spawn(process.execPath, [cli, "quantize", embedded, "--out", out], { stdio: "ignore" });
+      const ended = once(child, "exit");
+      setTimeout(() => child.kill("SIGKILL"), delay);
+      await ended;
+      const visible = (await readdir(out).catch(() => [])).filter((name) => !name.startsWith("."));
+      for (const name of visible) expect(await readdir(`${out}/${name}`)).toContain("README.md");
+    }
+    expect(await quantize("killed")).toEqual(first);
+  });
+
+  test("from the Hub by range reads as from a folder", async () => {
+    const hub = await startLocalHub({ folder: `${folder}/hub` });
+    try {
+      await hub.seed("base/nemotron-nano-tiny", embedded);
+      const out = `${folder}/from-hub`;
+      const { code, stderr } = await runCli(["quantize", "base/nemotron-nano-tiny", "--out", out], {
+        HF_ENDPOINT: hub.url,
+      });
+      expect({ code, stderr: code === 0 ? "" : stderr }).toEqual({ code: 0, stderr: "" });
+      const fromHub = await hashes(out);
+      const weights = (all: Record<string, string>) =>
+        Object.fromEntries(Object.entries(all).filter(([path]) => !/README\.md|oqe-receipt\.json/.test(path)));
+      expect(weights(fromHub)).toEqual(weights(first));
+    } finally {
+      await hub.close();
+    }
+  });
+
+  test("the card is a function of the receipt", async () => {
+    const tier = `${folder}/first/nemotron-nano-tiny-oQ4e`;
+    const card = await readFile(`${tier}/README.md`, "utf8");
+    await writeFile(`${tier}/README.md`, "lost");
+    expect((await runCli(["card", tier])).code).toBe(0);
+    expect(await readFile(`${tier}/README.md`, "utf8")).toBe(card);
+  });
+});
