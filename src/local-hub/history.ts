@@ -49,6 +49,10 @@ export function sortTree(files: Iterable<readonly [string, FileEntry]>): Tree {
   return new Map([...files].sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0)));
 }
 
+export function sameTree(a: Tree, b: Tree): boolean {
+  return a.size === b.size && [...a].every(([path, entry]) => b.get(path)?.blob === entry.blob);
+}
+
 /** A commit whose id follows from its parents, message and files alone: the same pushes give the same history. */
 export function makeCommit(
   parents: readonly Commit[],

@@ -1,0 +1,289 @@
+import { expect, test } from "vitest";
+import { addFile, call, commit, createRepo, startHub } from "./testing.ts";
+
+const users = {
+  hf_ada: { name: "ada", organizations: ["acme"], role: "write" as const },
+  hf_eve: { name: "eve", role: "write" as const },
+  hf_bob: { name: "bob", organizations: ["acme"], role: "read" as const },
+};
+
+async function refusal(response: Response) {
+  const { error } = (await response.json()) as { error: string };
+  return { status: response.status, code: response.headers.get("X-Error-Code"), error };
+}
+
+test("who gets 401, 403 and 404", async () => {
+  const hub = await startHub({ users });
+  await createRepo(hub, "acme/open", "hf_ada");
+  await createRepo(hub, "acme/secret", "hf_ada", { visibility: "private" });
+  const read = async (id: string, token: string | null) => refusal(await call(hub, `GET /api/models/${id}`, { token }));
+  expect(await read("acme/absent", null)).toMatchObject({ status: 401, error: "Invalid username or password." });
+  expect(await read("acme/absent", "hf_ada")).toMatchObject({ status: 404, code: "RepoNotFound" });
+  expect(await read("acme/secret", null)).toMatchObject({ status: 401, code: "RepoNotFound" });
+  expect(await read("acme/secret", "hf_eve")).toMatchObject({ status: 404, code: "RepoNotFound" });
+  expect((await call(hub, "GET /api/models/acme/secret", { token: "hf_bob" })).status).toBe(200);
+  expect((await call(hub, "GET /api/models/acme/open", { token: null })).status).toBe(200);
+  const wrong = { status: 401, error: "Invalid credentials in Authorization header" };
+  expect(await read("acme/open", "hf_nobody")).toMatchObject(wrong);
+  expect(await read("acme/open", "__proto__")).toMatchObject(wrong);
+  const basic = { token: null, headers: { Authorization: "Basic aGY6aGY=" } };
+  expect(await refusal(await call(hub, "GET /api/models/acme/open", basic))).toMatchObject(wrong);
+  expect((await call(hub, "GET /api/whoami-v2", { token: null })).status).toBe(401);
+});
+
+test("every write needs the right to it", async () => {
+  const hub = await startHub({ users });
+  await createRepo(hub, "acme/open", "hf_ada");
+  const object = { oid: "a".repeat(64), size: 1 };
+  const writes: [string, unknown][] = [
+    ["POST /api/models/acme/open/preupload/main", { files: [] }],
+    ["POST /acme/open.git/info/lfs/objects/batch", { operation: "upload", objects: [object] }],
+    ["POST /acme/open.git/info/lfs/verify", object],
+    ["POST /api/models/acme/open/branch/b", {}],
+    ["DELETE /api/models/acme/open/branch/b", undefined],
+    ["POST /api/models/acme/open/tag/main", { tag: "t" }],
+    ["DELETE /api/models/acme/open/tag/t", undefined],
+    ["POST /api/models/acme/open/discussions/1/merge", {}],
+    ["POST /api/models/acme/open/discussions/1/status", { status: "closed" }],
+    ["POST /api/repos/create", { organization: "acme", name: "new" }],
+    ["DELETE /api/repos/delete", { organization: "acme", name: "open" }],
+  ];
+  for (const [line, json] of writes) {
+    const statusFor = async (token: string | null) => (await call(hub, line, { token, json })).status;
+    expect([line, await statusFor(null), await statusFor("hf_bob"), await statusFor("hf_eve")]).toEqual([
+      line,
+      401,
+      403,
+      403,
+    ]);
+  }
+  for (const token of [null, "hf_bob", "hf_eve"]) {
+    expect((await commit(hub, "acme/open", [addFile("a", "a")], { token })).status).toBe(token ? 403 : 401);
+  }
+  const proposed = await commit(hub, "acme/open", [addFile("a", "a")], { token: "hf_eve", query: "?create_pr=1" });
+  expect(proposed.status).toBe(200);
+  expect((await commit(hub, "acme/open", [addFile("a", "a")], { token: "hf_bob", query: "?create_pr=1" })).status).toBe(
+    403,
+  );
+  expect([...hub.files("acme/open").keys()]).toEqual([".gitattributes"]);
+});
+
+test("the default users: any hf_ token writes, hf_read reads, hf_invalid is nobody", async () => {
+  const hub = await startHub();
+  expect((await createRepo(hub, "any/one", "hf_whatever")).status).toBe(200);
+  expect((await createRepo(hub, "any/two", "hf_read")).status).toBe(403);
+  expect((await createRepo(hub, "any/two", "hf_invalid")).status).toBe(401);
+  expect((await createRepo(hub, "any/two", "other")).status).toBe(401);
+  const me = await (await call(hub, "GET /api/whoami-v2")).json();
+  expect(me).toMatchObject({ name: "local", orgs: [{ name: "any", roleInOrg: "write" }] });
+});
+
+test("a gate holds back files, not the description, until the user is listed", async () => {
+  const gated: Record<string, string[]> = { "acme/open": [] };
+  const hub = await startHub({ users, gated });
+  await createRepo(hub, "acme/open", "hf_ada");
+  const get = async (token: string | null) =>
+    refusal(await call(hub, "GET /acme/open/resolve/main/.gitattributes", { token }));
+  expect(await get("hf_ada")).toMatchObject({ status: 403, code: "GatedRepo" });
+  expect(await get(null)).toMatchObject({ status: 401, code: "GatedRepo" });
+  expect((await call(hub, "GET /acme/open/raw/main/.gitattributes", { token: "hf_ada" })).status).toBe(403);
+  expect(await (await call(hub, "GET /api/models/acme/open", { token: null })).json()).toMatchObject({
+    gated: "manual",
+  });
+  gated["acme/open"]!.push("ada");
+  expect((await call(hub, "GET /acme/open/resolve/main/.gitattributes", { token: "hf_ada" })).status).toBe(200);
+});
+
+test("what does not exist says what it is", async () => {
+  const hub = await startHub();
+  await createRepo(hub, "acme/m");
+  const commitId = hub.head("acme/m")!;
+  const get = async (line: string) => refusal(await call(hub, line));
+  expect(await get("GET /acme/m/resolve/main/no")).toMatchObject({ status: 404, code: "EntryNotFound" });
+  expect(await get("GET /acme/m/resolve/no/a")).toMatchObject({
+    status: 404,
+    code: "RevisionNotFound",
+    error: "Invalid rev id: no",
+  });
+  expect(await get("GET /api/models/acme/m/revision/refs%2Fpr%2F9")).toMatchObject({
+    status: 404,
+    code: "RevisionNotFound",
+  });
+  expect(await get("GET /api/models/acme/m/tree/refs/pr/9")).toMatchObject({ error: "Invalid rev id: refs/pr/9" });
+  expect(await get("GET /api/models/acme/m/tree/main/folder")).toMatchObject({ status: 404, code: "EntryNotFound" });
+  expect(await get("GET /api/models/acme/m/revision/__proto__")).toMatchObject({
+    status: 404,
+    code: "RevisionNotFound",
+  });
+  const missing = await call(hub, "HEAD /acme/m/resolve/main/no");
+  expect([missing.status, missing.headers.get("X-Repo-Commit"), await missing.text()]).toEqual([404, commitId, ""]);
+  expect((await call(hub, "GET /api/agent-harnesses")).status).toBe(404);
+});
+
+test("a revision may be HEAD, a branch, a tag, refs/… or a commit", async () => {
+  const hub = await startHub();
+  await createRepo(hub, "acme/m");
+  await call(hub, "POST /api/models/acme/m/tag/main", { json: { tag: "v1" } });
+  await call(hub, "POST /api/models/acme/m/branch/a%2Fb", { json: {} });
+  const head = hub.head("acme/m")!;
+  for (const revision of ["HEAD", "main", "v1", "a%2Fb", "refs%2Fheads%2Fmain", "refs/tags/v1", "a/b", head]) {
+    const answer = await call(hub, `GET /acme/m/resolve/${revision}/.gitattributes`);
+    expect([revision, answer.status, answer.headers.get("X-Repo-Commit")]).toEqual([revision, 200, head]);
+  }
+});
+
+test("a commit is checked as a whole before anything is there", async () => {
+  const hub = await startHub();
+  await createRepo(hub, "acme/m");
+  const head = hub.head("acme/m")!;
+  const good = addFile("good.txt", "good");
+  const bad: [string, { key: string; value: unknown }][] = [
+    ["not base64", { key: "file", value: { path: "a", content: "%%%", encoding: "base64" } }],
+    ["no content", { key: "file", value: { path: "a" } }],
+    ["encoding", { key: "file", value: { path: "a", content: "", encoding: "latin1" } }],
+    ["unknown operation", { key: "chmod", value: { path: "a" } }],
+    ["value", { key: "file", value: null }],
+    ["file below file", addFile("good.txt/below", "x")],
+    ["absent object", { key: "lfsFile", value: { path: "w", algo: "sha256", oid: "b".repeat(64), size: 3 } }],
+    ["oid", { key: "lfsFile", value: { path: "w", oid: "../../etc/passwd", size: 3 } }],
+    ["algorithm", { key: "lfsFile", value: { path: "w", algo: "md5", oid: "b".repeat(64), size: 3 } }],
+    ["card", addFile("README.md", "---\nlicense: mine\n---\n")],
+    ["too large", addFile("big.txt", "x".repeat(10 * 1024 * 1024 + 1))],
+  ];
+  for (const [what, line] of bad) {
+    expect([what, (await commit(hub, "acme/m", [good, line])).status]).toEqual([what, 400]);
+  }
+  const deletion = { key: "deletedFile", value: { path: "absent" } };
+  expect((await commit(hub, "acme/m", [good, deletion])).status).toBe(404);
+  expect((await commit(hub, "acme/m", [good, { ...deletion, key: "deletedFolder" }])).status).toBe(404);
+  expect(hub.head("acme/m")).toBe(head);
+});
+
+test("the header of a commit comes first and has a summary", async () => {
+  const hub = await startHub();
+  await createRepo(hub, "acme/m");
+  const line = JSON.stringify(addFile("a", "a"));
+  const header = (value: object) => JSON.stringify({ key: "header", value });
+  const bodies = [
+    "",
+    line,
+    `${line}\n${header({ summary: "S" })}`,
+    header({}),
+    header({ summary: " " }),
+    header({ summary: "S", parentCommit: "main" }),
+    "{",
+    "[]",
+    `${header({ summary: "S" })}\nnull`,
+  ];
+  for (const body of bodies) {
+    expect([body, (await call(hub, "POST /api/models/acme/m/commit/main", { body })).status]).toEqual([body, 400]);
+  }
+  const invalidUtf8 = new Uint8Array([0x7b, 0xff, 0x7d]);
+  expect((await call(hub, "POST /api/models/acme/m/commit/main", { body: invalidUtf8 })).status).toBe(400);
+});
+
+test("commits go to branches and open pull requests only", async () => {
+  const hub = await startHub();
+  await createRepo(hub, "acme/m");
+  await call(hub, "POST /api/models/acme/m/tag/main", { json: { tag: "v1" } });
+  for (const branch of ["v1", hub.head("acme/m")!, "absent", "refs%2Fpr%2F1"]) {
+    expect([branch, (await commit(hub, "acme/m", [addFile("a", "a")], { branch })).status]).toEqual([branch, 404]);
+  }
+  await commit(hub, "acme/m", [addFile("a", "a")], { query: "?create_pr=1" });
+  expect((await commit(hub, "acme/m", [addFile("b", "b")], { branch: "refs%2Fpr%2F1" })).status).toBe(200);
+  await call(hub, "POST /api/models/acme/m/discussions/1/status", { json: { status: "closed" } });
+  expect((await commit(hub, "acme/m", [addFile("c", "c")], { branch: "refs%2Fpr%2F1" })).status).toBe(404);
+});
+
+test("of many commits with the same parent one wins", async () => {
+  const hub = await startHub();
+  await createRepo(hub, "acme/m");
+  const parentCommit = hub.head("acme/m")!;
+  const answers = await Promise.all(
+    Array.from({ length: 8 }, (_, i) => commit(hub, "acme/m", [addFile(`f${i}`, "x")], { parentCommit })),
+  );
+  expect(answers.map((answer) => answer.status).sort()).toEqual([200, ...Array(7).fill(412)]);
+  expect(hub.files("acme/m").size).toBe(2);
+});
+
+test("a commit that changes nothing is a commit, as on the Hub", async () => {
+  const hub = await startHub();
+  await createRepo(hub, "acme/m");
+  const before = hub.head("acme/m");
+  expect((await commit(hub, "acme/m", [])).status).toBe(200);
+  expect(hub.head("acme/m")).not.toBe(before);
+});
+
+test("creating a repo twice is 409 with its URL, whatever the case", async () => {
+  const hub = await startHub();
+  await createRepo(hub, "acme/Model");
+  for (const id of ["acme/Model", "acme/model", "ACME/MODEL"]) {
+    const again = await createRepo(hub, id);
+    expect(again.status).toBe(409);
+    expect(await again.json()).toMatchObject({ url: `${hub.url}/acme/Model` });
+  }
+  const racing = await Promise.all(Array.from({ length: 5 }, () => createRepo(hub, "acme/race")));
+  expect(racing.map((answer) => answer.status).sort()).toEqual([200, 409, 409, 409, 409]);
+});
+
+test("a pull request that clashes with main is not merged", async () => {
+  const hub = await startHub();
+  await createRepo(hub, "acme/m");
+  await commit(hub, "acme/m", [addFile("a", "theirs")], { query: "?create_pr=1" });
+  await commit(hub, "acme/m", [addFile("a", "ours")]);
+  const details = await (await call(hub, "GET /api/models/acme/m/discussions/1")).json();
+  expect(details).toMatchObject({ status: "open", filesWithConflicts: ["a"] });
+  const head = hub.head("acme/m");
+  expect((await call(hub, "POST /api/models/acme/m/discussions/1/merge")).status).toBe(409);
+  expect(hub.head("acme/m")).toBe(head);
+});
+
+test("an empty branch holds nothing; overwriting one needs saying so", async () => {
+  const hub = await startHub();
+  await createRepo(hub, "acme/m");
+  const branch = (json: object) => call(hub, "POST /api/models/acme/m/branch/b", { json });
+  const list = async () => (await call(hub, "GET /api/models/acme/m/tree/b")).json();
+  expect((await branch({ emptyBranch: true })).status).toBe(200);
+  expect(await list()).toEqual([]);
+  expect((await branch({ startingPoint: "main" })).status).toBe(409);
+  expect((await branch({ startingPoint: "main", overwrite: true })).status).toBe(200);
+  expect(await list()).toHaveLength(1);
+});
+
+test("listings page by cursor, in order, each entry once", async () => {
+  const hub = await startHub({ pageSize: 4 });
+  await createRepo(hub, "acme/m");
+  const paths = Array.from({ length: 10 }, (_, i) => `d${i % 3}/f${i}.txt`);
+  await commit(
+    hub,
+    "acme/m",
+    paths.map((path) => addFile(path, path)),
+  );
+  const found: string[] = [];
+  let url: string | undefined = `${hub.url}/api/models/acme/m/tree/main?recursive=true&limit=3`;
+  for (let pages = 0; url; pages++) {
+    const answer = await call(hub, `GET ${url}`);
+    const items = (await answer.json()) as { path: string }[];
+    expect(items.length).toBeLessThanOrEqual(3);
+    found.push(...items.map((item) => item.path));
+    url = /<([^>]+)>; rel="next"/.exec(answer.headers.get("Link") ?? "")?.[1];
+    expect(pages).toBeLessThan(10);
+  }
+  expect(found).toEqual([...paths, ".gitattributes", "d0", "d1", "d2"].sort());
+  expect((await call(hub, "GET /api/models/acme/m/tree/main?cursor=bm8")).status).toBe(400);
+});
+
+test("validate-yaml answers lists, with 400 where there are errors, without a token", async () => {
+  const hub = await startHub();
+  const check = async (content: unknown) => {
+    const answer = await call(hub, "POST /api/validate-yaml", { token: null, json: { content, repoType: "model" } });
+    return { status: answer.status, ...((await answer.json()) as object) };
+  };
+  expect(await check("---\nlicense: mit\n---\n")).toEqual({ status: 200, errors: [], warnings: [] });
+  expect(await check("no metadata")).toMatchObject({ status: 200, warnings: [{ message: expect.any(String) }] });
+  const bad = await check("---\nlicense: mine\n---\n");
+  expect(bad).toMatchObject({
+    status: 400,
+    errors: [{ message: expect.stringMatching(/"license" must be one of \[apache-2.0/) }],
+  });
+});
