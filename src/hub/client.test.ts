@@ -102,6 +102,14 @@ describe("a refusal", () => {
   });
 });
 
+it("will not write under a name that forwards to another repo", async () => {
+  const { hub } = await start(() => ({ body: { id: "acme/renamed", sha: "c".repeat(40) } }));
+  expect(await thrown(hub.inspect("acme/model"))).toMatchObject({
+    code: "CONFLICT",
+    message: expect.stringContaining("acme/renamed"),
+  });
+});
+
 describe("the token never comes out", () => {
   const commit = "c".repeat(40);
   /** Everything a person or a log could see of a failure. */
