@@ -1,0 +1,17 @@
+import { spawnSync } from "node:child_process";
+import { cpus } from "node:os";
+import { fileURLToPath } from "node:url";
+
+/** `npm run bench`: every benchmark, each in its own process, as the tables of docs/benchmarks.md. */
+const root = fileURLToPath(new URL("../", import.meta.url));
+console.log(`${cpus()[0]?.model ?? "unknown processor"}, ${cpus().length} cores, Node ${process.versions.node}\n`);
+for (const [title, script] of [
+  ["Kernel throughput", "bench/kernel.ts"],
+  ["Peak memory", "bench/memory.ts"],
+  ["Hostile inputs", "test/hostile/corpus.ts"],
+] as const) {
+  console.log(`## ${title}\n`);
+  const { status } = spawnSync(process.execPath, [script], { cwd: root, stdio: ["ignore", "inherit", "inherit"] });
+  if (status !== 0) process.exitCode = 1;
+  console.log();
+}
