@@ -1,5 +1,6 @@
 import * as core from "@actions/core";
 import { renderSummary } from "./card/render.ts";
+import type { SummaryFacts } from "./card/summary.ts";
 import { openDoors } from "./commands.ts";
 import { describeOccasion } from "./github/event.ts";
 import { parseInputs } from "./inputs.ts";
@@ -17,7 +18,14 @@ export async function runAction(): Promise<void> {
   core.setOutput("revision", plan.revision);
   const series = plan.tiers.map(({ modules: _, ...row }) => row);
   const base = { id: inputs.baseModel.kind === "hub" ? plan.model : null, name: plan.model, revision: plan.revision };
-  await core.summary
-    .addRaw(await renderSummary({ series, base, repositories: tiers, dryRun: inputs.dryRun, warnings: [] }))
-    .write();
+  await writeSummary({ series, base, repositories: tiers, dryRun: inputs.dryRun, warnings: [] });
+}
+
+/** What is published is published: a summary that cannot be written is a warning, never a failed job. */
+async function writeSummary(facts: SummaryFacts): Promise<void> {
+  try {
+    await core.summary.addRaw(await renderSummary(facts)).write();
+  } catch (error) {
+    core.warning(`the job summary could not be written: ${(error as Error).message}`);
+  }
 }

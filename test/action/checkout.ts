@@ -1,0 +1,67 @@
+import { spawnSync } from "node:child_process";
+import { existsSync } from "node:fs";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { parse } from "yaml";
+
+export const root = fileURLToPath(new URL("../../", import.meta.url));
+
+function run(cwd: string, command: string, args: readonly string[], environment: Record<string, string> = {}): string {
+  const env = { ...process.env, ...environment };
+  const { status, stdout, stderr, error } = spawnSync(command, args, { cwd, env, encoding: "utf8" });
+  if (status !== 0) throw new Error(`${command} ${args.join(" ")}: ${error?.message ?? stderr}`);
+  return stdout.trim();
+}
+
+/**
+ * Unpacks into `to` what GitHub hands to a runner for `uses: <owner>/oqe-publisher@v1`: the archive of the commit that the
+ * working tree would make, `export-ignore` applied. The repository's own index and objects stay untouched.
+ */
+export async function unpackAction(to: string, scratch: string): Promise<void> {
+  if (!existsSync(join(root, "dist/action.js"))) throw new Error("dist/ is missing: run npm run build");
+  await Promise.all([to, `${scratch}/objects`].map((folder) => mkdir(folder, { recursive: true })));
+  const aside = {
+    GIT_INDEX_FILE: `${scratch}/index`,
+    GIT_OBJECT_DIRECTORY: `${scratch}/objects`,
+    GIT_ALTERNATE_OBJECT_DIRECTORIES: run(root, "git", [
+      "rev-parse",
+      "--path-format=absolute",
+      "--git-path",
+      "objects",
+    ]),
+  };
+  // Only what the archive may hold: the rest of the tree (other people's half-written files) is not read.
+  run(
+    root,
+    "git",
+    ["add", "--all", "--", ".gitattributes", "package.json", "action.yml", "dist", "test/models.ts"],
+    aside,
+  );
+  const tree = run(root, "git", ["write-tree"], aside);
+  run(root, "git", ["archive", "--output", `${scratch}/action.tar`, tree], aside);
+  run(to, "tar", ["xf", `${scratch}/action.tar`]);
+}
+
+/** Makes a folder a repository with one commit, a tag and an origin, as act wants it, with the given workflow in it. */
+export async function makeRepository(folder: string, workflow: string, tag: string): Promise<void> {
+  await mkdir(`${folder}/.github/workflows`, { recursive: true });
+  await writeFile(`${folder}/.github/workflows/release.yml`, await readFile(workflow));
+  const who = ["-c", "user.name=Test", "-c", "user.email=test@example.org", "-c", "commit.gpgsign=false"];
+  run(folder, "git", ["init", "--quiet", "--initial-branch=main"]);
+  run(folder, "git", ["add", "--all"]);
+  run(folder, "git", [...who, "commit", "--quiet", "--message=Everything"]);
+  run(folder, "git", ["tag", tag]);
+  run(folder, "git", ["remote", "add", "origin", "https://github.com/acme/series.git"]);
+}
+
+/** The inputs of action.yml as the runner passes them: INPUT_<NAME>, dashes kept, defaults filled in. */
+export async function inputVariables(given: Readonly<Record<string, string>>): Promise<Record<string, string>> {
+  const { inputs } = parse(await readFile(`${root}action.yml`, "utf8")) as {
+    inputs: Record<string, { default?: string }>;
+  };
+  for (const name of Object.keys(given)) if (!Object.hasOwn(inputs, name)) throw new Error(`no input ${name}`);
+  return Object.fromEntries(
+    Object.entries(inputs).map(([name, input]) => [`INPUT_${name.toUpperCase()}`, given[name] ?? input.default ?? ""]),
+  );
+}
