@@ -1,15 +1,26 @@
 import type { FloatDtype } from "../checkpoint/dtype.ts";
 import { OqeError } from "../errors.ts";
 import type { Bits, GroupSize, Width } from "../quant/plan-types.ts";
-import type { CastJob, DequantizeJob, QuantizeJob, QuantizeResult } from "./kernel-types.ts";
+import type { CastJob, DequantizeJob, QuantizedTile, QuantizeJob } from "./kernel-types.ts";
 
 /** A job as it travels to a worker, and what comes back. */
 export type Task =
-  | { readonly kind: "quantize"; readonly job: QuantizeJob }
+  | { readonly kind: "quantize"; readonly job: QuantizeJob; readonly out: readonly TileBytes[] }
   | { readonly kind: "dequantize"; readonly job: DequantizeJob }
   | { readonly kind: "cast"; readonly job: CastJob };
 
-export type Answer = QuantizeResult | Float32Array<SharedArrayBuffer> | Uint8Array<SharedArrayBuffer>;
+/** Where a width's bytes go. */
+export type TileBytes = Pick<QuantizedTile, "words" | "scales" | "biases">;
+
+/** What a quantize task counts; its bytes are in `out`. */
+export interface QuantizeSums {
+  readonly energy: number;
+  readonly nonFinite: number;
+  /** One per width. */
+  readonly squaredErrors: readonly number[];
+}
+
+export type Answer = QuantizeSums | Float32Array<SharedArrayBuffer> | Uint8Array<SharedArrayBuffer>;
 
 /** Bytes of one element. */
 export const elementBytes: Readonly<Record<FloatDtype, number>> = { BF16: 2, F16: 2, F32: 4 };

@@ -35,6 +35,8 @@ export interface QuantizeResult {
   readonly energy: number;
   /** NaN and ±Inf elements met. Any at all make the base unusable; the caller names the tensor. */
   readonly nonFinite: number;
+  /** Lets later jobs use the buffers again: call it when the tiles' bytes are written, and do not look at them afterwards. */
+  release(): void;
 }
 
 /** Inverse of QuantizeJob for one width: codes × scale + bias in float32 (product rounded, then sum rounded). */

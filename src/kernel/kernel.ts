@@ -1,7 +1,7 @@
 import * as wasm from "../../kernel-wasm/pkg/oqe_kernel.js";
 import type { FloatDtype } from "../checkpoint/dtype.ts";
-import { elementBytes } from "./job.ts";
-import type { CastJob, DequantizeJob, QuantizedTile, QuantizeJob, QuantizeResult } from "./kernel-types.ts";
+import { elementBytes, type QuantizeSums, type TileBytes } from "./job.ts";
+import type { CastJob, DequantizeJob, QuantizeJob } from "./kernel-types.ts";
 
 /**
  * The boundary to WebAssembly: the one file that knows addresses. It trusts its jobs (job.ts has checked them).
@@ -53,7 +53,8 @@ function eachSlab(count: number, bytesEach: number, visit: (start: number, end: 
 
 const shared = (bytes: number) => new Uint8Array(new SharedArrayBuffer(bytes));
 
-export function quantize(job: QuantizeJob): QuantizeResult {
+/** Writes the bytes of every width to `out`, in the order of the widths. */
+export function quantize(job: QuantizeJob, out: readonly TileBytes[]): QuantizeSums {
   const { rows, columns, widths } = job;
   const rowBytes = columns * elementBytes[job.from];
   const slabRows = Math.min(rows, Math.max(1, Math.floor(slabBytes / rowBytes)));
@@ -61,13 +62,12 @@ export function quantize(job: QuantizeJob): QuantizeResult {
   const sums = layout.place(8 * (2 + widths.length));
   const specs = layout.place(4 * 5 * widths.length);
   const weights = layout.place(slabRows * rowBytes);
-  const outputs = widths.map(({ bits, groupSize }) => {
-    const pairBytes = (columns / groupSize) * elementBytes[job.store];
-    const parts = [(columns * bits) / 8, pairBytes, pairBytes].map((bytesEach) => ({
-      bytesEach,
-      offset: layout.place(slabRows * bytesEach),
-      out: shared(rows * bytesEach),
-    }));
+  const outputs = widths.map(({ bits, groupSize }, i) => {
+    const { words, scales, biases } = out[i]!;
+    const parts = [words, scales, biases].map((bytes) => {
+      const bytesEach = bytes.byteLength / rows;
+      return { bytesEach, offset: layout.place(slabRows * bytesEach), out: bytes };
+    });
     return { bits, groupSize, parts };
   });
   const base = layout.claim();
@@ -92,11 +92,8 @@ export function quantize(job: QuantizeJob): QuantizeResult {
       copyOut(base + offset, out.subarray(start * bytesEach, end * bytesEach));
     }
   });
-  const [energy, nonFinite, ...errors] = new Float64Array(memory.buffer, base + sums, 2 + widths.length);
-  const tiles = outputs.map(({ bits, groupSize, parts: [words, scales, biases] }, i): QuantizedTile => {
-    return { bits, groupSize, words: words!.out, scales: scales!.out, biases: biases!.out, squaredError: errors[i]! };
-  });
-  return { tiles, energy: energy!, nonFinite: nonFinite! };
+  const [energy, nonFinite, ...squaredErrors] = new Float64Array(memory.buffer, base + sums, 2 + widths.length);
+  return { energy: energy!, nonFinite: nonFinite!, squaredErrors };
 }
 
 export function dequantize(job: DequantizeJob): Float32Array<SharedArrayBuffer> {

@@ -4,8 +4,9 @@ import { availableParallelism } from "node:os";
 import { Worker } from "node:worker_threads";
 import { assets } from "../assets.ts";
 import { OqeError } from "../errors.ts";
-import { type Answer, checkTask, nameTask, type Task } from "./job.ts";
+import { type Answer, checkTask, elementBytes, nameTask, type QuantizeSums, type Task, type TileBytes } from "./job.ts";
 import type { CastJob, DequantizeJob, Kernel, QuantizeJob, QuantizeResult } from "./kernel-types.ts";
+import { Cutter, Leases } from "./lease.ts";
 
 /** More cores than this find no memory bandwidth to share. */
 const mostWorkers = 64;
@@ -64,6 +65,7 @@ class Pool implements Kernel {
   readonly #module: WebAssembly.Module;
   readonly #seats: Seat[];
   readonly #queue: Ticket[] = [];
+  readonly #leases = new Leases();
   #closed = false;
 
   constructor(module: WebAssembly.Module, sha256: string, workers: number) {
@@ -76,8 +78,26 @@ class Pool implements Kernel {
     return this.#seats.length;
   }
 
-  quantize(job: QuantizeJob): Promise<QuantizeResult> {
-    return this.#submit({ kind: "quantize", job }, ["weights"]) as Promise<QuantizeResult>;
+  async quantize(job: QuantizeJob): Promise<QuantizeResult> {
+    checkTask({ kind: "quantize", job, out: [] });
+    const cutter = new Cutter();
+    const isShared = job.weights.buffer instanceof SharedArrayBuffer;
+    const weightsIn = cutter.place(isShared ? 0 : job.weights.byteLength);
+    const parts = job.widths.map(({ bits, groupSize }) => {
+      const pairs = ((job.rows * job.columns) / groupSize) * elementBytes[job.store];
+      const [words, scales, biases] = [(job.rows * job.columns * bits) / 8, pairs, pairs].map((n) => cutter.place(n));
+      return { words: words!, scales: scales!, biases: biases! };
+    });
+    const buffer = this.#leases.take(cutter.size);
+    const weights = isShared ? job.weights : weightsIn(buffer);
+    if (!isShared) weights.set(job.weights);
+    const out = parts.map(({ words, scales, biases }): TileBytes => {
+      return { words: words(buffer), scales: scales(buffer), biases: biases(buffer) };
+    });
+    const task: Task = { kind: "quantize", job: { ...job, weights }, out };
+    const { energy, nonFinite, squaredErrors } = (await this.#submit(task, [])) as QuantizeSums;
+    const tiles = job.widths.map((width, i) => ({ ...width, ...out[i]!, squaredError: squaredErrors[i]! }));
+    return { tiles, energy, nonFinite, release: () => this.#leases.give(buffer, 2 * this.workers + 2) };
   }
 
   dequantize(job: DequantizeJob): Promise<Float32Array> {
@@ -104,7 +124,7 @@ class Pool implements Kernel {
       Object.entries(task.job).map(([name, value]) => [name, operands.includes(name) ? share(value) : value]),
     );
     return new Promise((resolve, reject) => {
-      this.#queue.push({ task: { kind: task.kind, job } as unknown as Task, resolve, reject });
+      this.#queue.push({ task: { ...task, job } as unknown as Task, resolve, reject });
       this.#dispatch();
     });
   }

@@ -3,14 +3,14 @@ import type { Answer, Task } from "./job.ts";
 import { cast, dequantize, instantiate, quantize } from "./kernel.ts";
 
 /** A worker thread: one private instance, one task at a time. A trap ends the thread; the pool starts another. */
-function run({ kind, job }: Task): Answer {
-  switch (kind) {
+function run(task: Task): Answer {
+  switch (task.kind) {
     case "quantize":
-      return quantize(job);
+      return quantize(task.job, task.out);
     case "dequantize":
-      return dequantize(job);
+      return dequantize(task.job);
     case "cast":
-      return cast(job);
+      return cast(task.job);
   }
 }
 

@@ -8,7 +8,7 @@ import { inOrder } from "./in-order.ts";
 import type { PlannedTensor, Rounding, TierPlan, Width } from "./plan-types.ts";
 
 /** Base bytes per job: large enough that a job's overhead vanishes, small enough that a dozen in flight are nothing. */
-const tileBytes = 4 << 20;
+const tileBytes = 2 << 20;
 
 /** Where a tier's tensors go: positional writes, in any order. */
 export interface TierSink {
@@ -121,6 +121,7 @@ async function quantizeTile(tile: Tile, request: QuantizeRequest): Promise<Quant
       }),
     );
   }
+  result.release(); // the sums stay
   return result;
 }
 
