@@ -177,6 +177,10 @@ test("only local names are answered, on both origins", async () => {
   ]) {
     expect([host, await raw(hub, "/api/models/acme/m", { Host: host })]).toEqual([host, 421]);
   }
+  const { host } = new URL(hub.storageUrl);
+  const elsewhere = await fetch(`http://${host}/acme/m/${"a".repeat(64)}`);
+  expect(elsewhere.status).toBe(403);
+  expect(await raw({ ...hub, url: hub.storageUrl }, `/acme/m/${"a".repeat(64)}`, { Host: "evil.example" })).toBe(421);
   expect(await raw(hub, "/api/models/acme/m", { Host: `localhost:${new URL(hub.url).port}` })).toBe(200);
   expect(new URL(hub.url).hostname).toBe("127.0.0.1");
   expect(new URL(hub.storageUrl).origin).not.toBe(new URL(hub.url).origin);
@@ -205,6 +209,22 @@ test("bodies that are too large, no JSON or of the wrong shape are refused", asy
     );
     expect([path, status]).toEqual([path, 413]);
   }
+});
+
+test("a body without a length is read no further than the limit", async () => {
+  const hub = await startHub();
+  const { port } = new URL(hub.url);
+  const status = await new Promise((resolve, reject) => {
+    const path = "/api/validate-yaml";
+    const sent = request({ host: "127.0.0.1", port, path, method: "POST" }, (response) => {
+      response.resume();
+      resolve(response.statusCode);
+    });
+    sent.on("error", reject);
+    for (let i = 0; i < 17; i++) sent.write("x".repeat(1024 * 1024));
+    sent.end();
+  });
+  expect(status).toBe(413);
 });
 
 test("an announced length is not believed: half a request harms nobody", async () => {

@@ -159,6 +159,16 @@ test("a commit is checked as a whole before anything is there", async () => {
   expect(hub.head("acme/m")).toBe(head);
 });
 
+test("a commit that names an object which was never uploaded says so", async () => {
+  const hub = await startHub();
+  await createRepo(hub, "acme/m");
+  for (const size of [3, undefined]) {
+    const line = { key: "lfsFile", value: { path: "w.bin", algo: "sha256", oid: "b".repeat(64), size } };
+    const answer = await refusal(await commit(hub, "acme/m", [line]));
+    expect(answer).toMatchObject({ status: 400, error: expect.stringMatching(/a file that does not exist: w\.bin/) });
+  }
+});
+
 test("the header of a commit comes first and has a summary", async () => {
   const hub = await startHub();
   await createRepo(hub, "acme/m");

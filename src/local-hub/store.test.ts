@@ -1,4 +1,4 @@
-import { chmod, cp, mkdir, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import { chmod, cp, mkdir, readdir, readFile, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test, vi } from "vitest";
 import { startLocalHub } from "./local-hub.ts";
@@ -136,6 +136,18 @@ test("a symbolic link in the readable folder never leads a commit out of it", as
   expect(await readFile(join(folder, "acme/m/out/new.txt"), "utf8")).toBe("new");
 });
 
+test("what a person left in the readable folder makes way for a file of that name", async () => {
+  const folder = await scratchFolder();
+  const hub = await startHub({ folder });
+  await createRepo(hub, "acme/m");
+  await mkdir(join(folder, "acme/m/notes"));
+  await writeFile(join(folder, "acme/m/notes/mine.txt"), "mine");
+  await writeFile(join(folder, "acme/m/kept.txt"), "kept");
+  await commit(hub, "acme/m", [addFile("notes", "a file")]);
+  expect(await readFile(join(folder, "acme/m/notes"), "utf8")).toBe("a file");
+  expect(await readFile(join(folder, "acme/m/kept.txt"), "utf8")).toBe("kept");
+});
+
 test("a crash between the commit and the readable folder is made good on start", async () => {
   const folder = await scratchFolder();
   const [, older, newer] = await history(folder);
@@ -210,7 +222,6 @@ test("objects are read-only, so that an editor cannot change history through a l
   await history(folder);
   const file = join(folder, "acme/m/w.safetensors");
   await expect(readFile(file)).resolves.toEqual(Buffer.from(weights));
-  const { stat } = await import("node:fs/promises");
   expect((await stat(file)).mode & 0o222).toBe(0);
   await chmod(file, 0o644);
 });
