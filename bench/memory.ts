@@ -4,7 +4,7 @@ import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import type { ModelConfig } from "../src/models/architecture.ts";
+import type { ModelConfig } from "../src/checkpoint/model-config.ts";
 import { makeCheckpoint } from "../test/checkpoints.ts";
 import { nemotron30b } from "../test/nemotron-30b.ts";
 
@@ -59,13 +59,17 @@ export async function benchMemory(): Promise<string> {
     ] as const) {
       const base = await makeCheckpoint(`${scratch}/base`, config, 4, "noise");
       const { peak, seconds } = await measureCli(["quantize", `${scratch}/base`, "--out", `${scratch}/out`]);
-      rows.push(`| quantize, 4 tiers: ${name} | ${megabytes(base)} | ${megabytes(peak)} | ${(base / peak).toFixed(1)} | ${seconds.toFixed(1)} |`);
+      rows.push(
+        `| quantize, 4 tiers: ${name} | ${megabytes(base)} | ${megabytes(peak)} | ${(base / peak).toFixed(1)} | ${seconds.toFixed(1)} |`,
+      );
       await rm(`${scratch}/base`, { recursive: true });
       await rm(`${scratch}/out`, { recursive: true });
     }
     const base = await makeCheckpoint(`${scratch}/30b`, nemotron30b, 60, "header-only");
     const { peak, seconds } = await measureCli(["plan", `${scratch}/30b`]);
-    rows.push(`| plan: Nemotron-3-Nano-30B-A3B, 60 shards of headers | ${megabytes(base)} | ${megabytes(peak)} | ${(base / peak).toFixed(0)} | ${seconds.toFixed(1)} |`);
+    rows.push(
+      `| plan: Nemotron-3-Nano-30B-A3B, 60 shards of headers | ${megabytes(base)} | ${megabytes(peak)} | ${(base / peak).toFixed(0)} | ${seconds.toFixed(1)} |`,
+    );
   } finally {
     await rm(scratch, { recursive: true, force: true });
   }

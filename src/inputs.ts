@@ -1,8 +1,8 @@
 import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { OqeError } from "./errors.ts";
+import type { Rounding } from "./kernel/width.ts";
 import { type Policy, policies } from "./quant/plan.ts";
-import type { Rounding } from "./quant/plan-types.ts";
 import { parseTiers, type Tier, tiers } from "./quant/tiers.ts";
 
 /** The base: a folder, or a repository on the Hub at a revision (branch, tag or commit). */

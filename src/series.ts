@@ -11,6 +11,7 @@ import type { Repository } from "./checkpoint/repository.ts";
 import { engine } from "./engine.ts";
 import { OqeError } from "./errors.ts";
 import type { Hub } from "./hub/hub-types.ts";
+import { checkRepositoryName } from "./hub/names.ts";
 import type { Inputs } from "./inputs.ts";
 import type { Kernel } from "./kernel/kernel-types.ts";
 import { type Base, describeConfigChanges, readBase } from "./quant/base.ts";
@@ -72,6 +73,7 @@ export async function makeJobs(
   const series = plan.tiers.map(({ modules: _, ...row }) => row);
   return plan.tiers.map((tier) => {
     const name = tierName(repository.name, tier.tier);
+    checkRepositoryName(target.namespace ?? "folder", name);
     const recipe: Recipe = {
       format: 1,
       engine: { ...engine, kernelSha256: target.kernelSha256 },
@@ -90,6 +92,14 @@ export async function makeJobs(
   });
 }
 
+/** Makes receipt and card once with nothing measured, so that what they refuse is refused before hours of work. */
+export async function rehearseCards(jobs: readonly Job[]): Promise<void> {
+  for (const { recipe } of jobs) {
+    const receipt = completeReceipt(recipe, { files: {}, weightError: { relative: 0 } });
+    await renderCard(parseReceipt(writeReceipt(receipt), receipt.name));
+  }
+}
+
 /** Makes the folders of all jobs in one walk over the base, each complete with receipt and card, or none at all. */
 export async function makeFolders(
   base: Base,
@@ -98,6 +108,7 @@ export async function makeFolders(
   doors: { readonly report: Report; readonly kernel: Kernel },
 ): Promise<void> {
   if (jobs.length === 0) return;
+  await rehearseCards(jobs);
   const places = jobs.map((job) => job.place);
   for (const place of places) await refuseForeignFolder(place, inputs.overwrite);
   const parent = dirname(places[0]!);

@@ -1,6 +1,6 @@
 import { mkdir, open, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { ModelConfig } from "../src/models/architecture.ts";
+import type { ModelConfig } from "../src/checkpoint/model-config.ts";
 import { expandTable } from "../src/models/expand.ts";
 import { findArchitecture } from "../src/models/registry.ts";
 
@@ -55,7 +55,8 @@ async function writeShard(path: string, tensors: readonly MadeTensor[], filling:
   let end = 0;
   for (const { name, dtype, shape } of tensors) {
     const bytes = shape.reduce((product, size) => product * size, dtype === "F32" ? 4 : 2);
-    header[name] = { dtype, shape, data_offsets: [end, (end += bytes)] };
+    header[name] = { dtype, shape, data_offsets: [end, end + bytes] };
+    end += bytes;
   }
   const text = Buffer.from(JSON.stringify(header));
   const length = Buffer.alloc(8);

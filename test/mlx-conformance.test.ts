@@ -5,7 +5,7 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { runCli } from "./cli-run.ts";
-import { byArchitecture, removeFolder, scratchFolder } from "./models.ts";
+import { byArchitecture, castModel, removeFolder, scratchFolder } from "./models.ts";
 import { findPython } from "./python/python.ts";
 
 const tiers = ["oQ8e", "oQ6e", "oQ5e", "oQ4e"];
@@ -67,6 +67,22 @@ describe.skipIf(absent !== null)(`stock mlx-lm${absent === null ? "" : ` (${abse
       expect(checks.filter(({ ok }) => !ok)).toEqual([]);
       expect(checks).toHaveLength(3 * tiers.length);
     });
+  });
+
+  test("loads every tier of a float16 base, stored as float16 and with the bytes of mlx_lm.convert", async () => {
+    const base = await castModel(byArchitecture.qwen3_moe!, "F16", "half");
+    const loaded = await runPython("load", base, await quantize(base, "stored"));
+    const converted = await runPython("convert", base, await quantize(base, "mlx"));
+    expect([...loaded, ...converted].filter(({ ok }) => !ok)).toEqual([]);
+    expect(converted).toHaveLength(3 * tiers.length);
+  });
+
+  test("loads every tier of a float32 base, stored as bfloat16", async () => {
+    const base = await castModel(byArchitecture.llama!, "F32", "single");
+    const folders = await quantize(base, "stored");
+    const checks = await runPython("load", base, folders);
+    expect(checks.filter(({ ok }) => !ok)).toEqual([]);
+    expect(JSON.parse(await readFile(`${folders[0]}/config.json`, "utf8")).torch_dtype).toBe("bfloat16");
   });
 
   test("the checks can fail: one changed scale is found", async () => {

@@ -2,6 +2,8 @@ import { cp, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import type { FloatDtype } from "../src/kernel/dtype.ts";
+import { openKernel } from "../src/kernel/pool.ts";
 
 const models = fileURLToPath(new URL("./models/", import.meta.url));
 
@@ -53,3 +55,34 @@ export async function editSafetensors(
 }
 
 export const removeFolder = (folder: string) => rm(folder, { recursive: true, force: true });
+
+/** A copy of a single-file bf16 base with every float tensor in another dtype, its config saying so. */
+export async function castModel(from: string, to: "F16" | "F32", name: string): Promise<string> {
+  const folder = await copyModel(from, name);
+  const path = join(folder, "model.safetensors");
+  const file = await readFile(path);
+  const size = Number(file.readBigUInt64LE());
+  const header = JSON.parse(file.subarray(8, 8 + size).toString());
+  const kernel = await openKernel({ workers: 1 });
+  const parts: Uint8Array[] = [];
+  let end = 0;
+  for (const tensor of Object.values<{ dtype: FloatDtype; data_offsets: [number, number] }>(header)) {
+    if (tensor.data_offsets === undefined) continue; // __metadata__
+    const [start, stop] = tensor.data_offsets;
+    const weights = new Uint8Array(file.subarray(8 + size + start, 8 + size + stop));
+    const { bytes } = await kernel.cast({ weights, from: tensor.dtype, to });
+    parts.push(bytes);
+    tensor.dtype = to;
+    tensor.data_offsets = [end, end + bytes.byteLength];
+    end += bytes.byteLength;
+  }
+  await kernel.close();
+  const text = Buffer.from(JSON.stringify(header));
+  const length = Buffer.alloc(8);
+  length.writeBigUInt64LE(BigInt(text.length));
+  await writeFile(path, Buffer.concat([length, text, ...parts]));
+  await editConfig(folder, (config) => {
+    config.torch_dtype = to === "F16" ? "float16" : "float32";
+  });
+  return folder;
+}

@@ -1,4 +1,4 @@
-import type { ModelConfig } from "../src/models/architecture.ts";
+import type { ModelConfig } from "../src/checkpoint/model-config.ts";
 
 /** What role tables read of NVIDIA-Nemotron-3-Nano-30B-A3B's config.json. */
 export const nemotron30b: ModelConfig = {

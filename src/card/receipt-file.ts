@@ -1,7 +1,8 @@
 import { engine } from "../engine.ts";
 import { OqeError } from "../errors.ts";
+import type { Width } from "../kernel/width.ts";
 import type { LayerKind } from "../models/architecture.ts";
-import type { TierPlan, Width } from "../quant/plan-types.ts";
+import type { TierPlan } from "../quant/plan-types.ts";
 import type { Inherited, ModelFacts, Receipt, SeriesRow } from "./receipt.ts";
 import { Field } from "./receipt-field.ts";
 

@@ -1,10 +1,8 @@
 import type { ModelFacts } from "../quant/model-facts.ts";
 import type { TierPlan } from "../quant/plan-types.ts";
 
+export { receiptPath } from "../hub/hub-types.ts";
 export type { ModelFacts };
-
-/** Name of the receipt in every tier repo. A folder or repo that holds one is ours. */
-export const receiptPath = "oqe-receipt.json";
 
 /** What the base's own card says and ours inherits. Absent keys stay absent. */
 export interface Inherited {

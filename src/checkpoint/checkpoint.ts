@@ -1,8 +1,8 @@
 import { OqeError } from "../errors.ts";
-import type { ModelConfig } from "../models/architecture.ts";
 import { mapBounded } from "./bounded.ts";
 import { readConfig } from "./config.ts";
 import { quote } from "./json.ts";
+import type { ModelConfig } from "./model-config.ts";
 import { refuseQuantizedConfig, refuseQuantizedTensors } from "./quantized-base.ts";
 import type { Repository } from "./repository.ts";
 import { readHeader, type TensorEntry } from "./safetensors.ts";

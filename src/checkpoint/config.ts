@@ -1,8 +1,8 @@
 import { isDeepStrictEqual } from "node:util";
 import { OqeError } from "../errors.ts";
-import type { ModelConfig } from "../models/architecture.ts";
-import { type FloatDtype, isFloat } from "./dtype.ts";
+import { type FloatDtype, isFloat } from "../kernel/dtype.ts";
 import { asObject, parseJson, show } from "./json.ts";
+import type { ModelConfig } from "./model-config.ts";
 import { type Repository, readText } from "./repository.ts";
 
 export const CONFIG_FILE = "config.json";

@@ -1,5 +1,5 @@
 import { OqeError } from "../errors.ts";
-import { bytesPerElement } from "./dtype.ts";
+import { bytesPerElement } from "../kernel/dtype.ts";
 import { writeJson } from "./json.ts";
 
 /** Tensor bytes per shard: 1 GB, so that a finished shard can go up and leave the disk while the next one is made. */

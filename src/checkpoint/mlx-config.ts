@@ -1,7 +1,7 @@
-import type { ModelConfig } from "../models/architecture.ts";
-import type { Width } from "../quant/plan-types.ts";
-import type { FloatDtype } from "./dtype.ts";
+import type { FloatDtype } from "../kernel/dtype.ts";
+import type { Width } from "../kernel/width.ts";
 import { writeJson } from "./json.ts";
+import type { ModelConfig } from "./model-config.ts";
 
 /** What a repo's config says about its weights. */
 export interface Quantization {

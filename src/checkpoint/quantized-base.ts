@@ -1,6 +1,6 @@
 import { OqeError } from "../errors.ts";
-import type { ModelConfig } from "../models/architecture.ts";
 import { asObject, quote, show } from "./json.ts";
+import type { ModelConfig } from "./model-config.ts";
 import type { Repository } from "./repository.ts";
 import type { TensorEntry } from "./safetensors.ts";
 

@@ -1,5 +1,5 @@
 import { OqeError } from "../errors.ts";
-import { bytesPerElement } from "./dtype.ts";
+import { bytesPerElement } from "../kernel/dtype.ts";
 import { asObject, parseJson, quote, show } from "./json.ts";
 import type { ByteSource } from "./repository.ts";
 

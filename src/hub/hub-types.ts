@@ -1,5 +1,8 @@
 import type { Repository } from "../checkpoint/repository.ts";
 
+/** Name of the receipt in every tier repo. A folder or repo that holds one is ours. */
+export const receiptPath = "oqe-receipt.json";
+
 /** Who the token is, as the Hub says. */
 export interface Identity {
   readonly name: string;

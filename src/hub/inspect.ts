@@ -1,7 +1,7 @@
-import { receiptPath } from "../card/receipt.ts";
 import { readText } from "../checkpoint/repository.ts";
 import { OqeError } from "../errors.ts";
 import type { RemoteState } from "./hub-types.ts";
+import { receiptPath } from "./hub-types.ts";
 import { checkRepositoryId } from "./names.ts";
 import { remoteRepository } from "./pull.ts";
 import type { Transport } from "./transport.ts";

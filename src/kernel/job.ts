@@ -1,7 +1,7 @@
-import type { FloatDtype } from "../checkpoint/dtype.ts";
 import { OqeError } from "../errors.ts";
-import type { Bits, GroupSize, Width } from "../quant/plan-types.ts";
+import type { FloatDtype } from "./dtype.ts";
 import type { CastJob, DequantizeJob, QuantizedTile, QuantizeJob } from "./kernel-types.ts";
+import type { Bits, GroupSize, Width } from "./width.ts";
 
 /** A job as it travels to a worker, and what comes back. */
 export type Task =

@@ -1,5 +1,5 @@
-import type { FloatDtype } from "../checkpoint/dtype.ts";
-import type { Bits, GroupSize, Rounding } from "../quant/plan-types.ts";
+import type { FloatDtype } from "./dtype.ts";
+import type { Bits, GroupSize, Rounding } from "./width.ts";
 
 /** Quantize one tile of a matrix at several widths in one visit of its bytes. Operands are host memory; nothing is shared mutably. */
 export interface QuantizeJob {

@@ -1,9 +1,9 @@
 import { readFileSync } from "node:fs";
 import { afterAll, describe, expect, test } from "vitest";
-import type { FloatDtype } from "../checkpoint/dtype.ts";
-import type { Bits, GroupSize } from "../quant/plan-types.ts";
+import type { FloatDtype } from "./dtype.ts";
 import type { QuantizedTile, QuantizeJob } from "./kernel-types.ts";
 import { openKernel } from "./pool.ts";
+import type { Bits, GroupSize } from "./width.ts";
 
 const kernel = await openKernel({ workers: 2 });
 afterAll(() => kernel.close());

@@ -1,5 +1,5 @@
 import * as wasm from "../../kernel-wasm/pkg/oqe_kernel.js";
-import type { FloatDtype } from "../checkpoint/dtype.ts";
+import type { FloatDtype } from "./dtype.ts";
 import { elementBytes, type QuantizeSums, type TileBytes } from "./job.ts";
 import type { CastJob, DequantizeJob, QuantizeJob } from "./kernel-types.ts";
 

@@ -1,5 +1,4 @@
-/** A checkpoint's `config.json` as parsed, both generations of keys folded into the older one (see checkpoint/config.ts). */
-export type ModelConfig = Record<string, unknown>;
+import type { ModelConfig } from "../checkpoint/model-config.ts";
 
 /** What a block of the model is. `glue` is all that lies outside the blocks: embeddings, final norm, head. */
 export type LayerKind = "mamba" | "attention" | "moe" | "mlp" | "transformer";

@@ -1,5 +1,5 @@
+import type { ModelConfig } from "../checkpoint/model-config.ts";
 import { OqeError } from "../errors.ts";
-import type { ModelConfig } from "./architecture.ts";
 
 /** Reads a positive integer of the config, or `fallback` where the key is absent or null. Throws BAD_CHECKPOINT. */
 export function integer(config: ModelConfig, key: string, fallback?: number): number {

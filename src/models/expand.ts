@@ -1,5 +1,6 @@
+import type { ModelConfig } from "../checkpoint/model-config.ts";
 import { OqeError } from "../errors.ts";
-import type { Architecture, ModelConfig, OutputTensor, Role } from "./architecture.ts";
+import type { Architecture, OutputTensor, Role } from "./architecture.ts";
 
 /** What expand needs to know of a base tensor. */
 export interface BaseTensor {

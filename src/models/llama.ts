@@ -1,5 +1,6 @@
+import type { ModelConfig } from "../checkpoint/model-config.ts";
 import { OqeError } from "../errors.ts";
-import type { Architecture, LayerKind, ModelConfig, Role } from "./architecture.ts";
+import type { Architecture, LayerKind, Role } from "./architecture.ts";
 import { flag, integer, keySize, querySize } from "./config-fields.ts";
 
 const hidden = (c: ModelConfig) => integer(c, "hidden_size");

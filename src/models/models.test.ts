@@ -3,7 +3,7 @@ import { byArchitecture } from "../../test/models.ts";
 import { nemotron30b } from "../../test/nemotron-30b.ts";
 import { openCheckpoint } from "../checkpoint/checkpoint.ts";
 import { openFolder } from "../checkpoint/folder.ts";
-import type { ModelConfig } from "./architecture.ts";
+import type { ModelConfig } from "../checkpoint/model-config.ts";
 import { expand, expandTable } from "./expand.ts";
 import { architectures, findArchitecture } from "./registry.ts";
 

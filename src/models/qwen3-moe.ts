@@ -1,5 +1,6 @@
+import type { ModelConfig } from "../checkpoint/model-config.ts";
 import { OqeError } from "../errors.ts";
-import type { Architecture, LayerKind, ModelConfig, Role } from "./architecture.ts";
+import type { Architecture, LayerKind, Role } from "./architecture.ts";
 import { integer } from "./config-fields.ts";
 import { attentionRoles, mlpRoles, sameName } from "./llama.ts";
 import { headNorms, qwen3 } from "./qwen3.ts";

@@ -1,5 +1,6 @@
+import type { ModelConfig } from "../checkpoint/model-config.ts";
 import { OqeError } from "../errors.ts";
-import type { Architecture, ModelConfig } from "./architecture.ts";
+import type { Architecture } from "./architecture.ts";
 import { llama } from "./llama.ts";
 import { nemotronH } from "./nemotron-h.ts";
 import { qwen3 } from "./qwen3.ts";

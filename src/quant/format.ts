@@ -1,7 +1,8 @@
-import type { FloatDtype } from "../checkpoint/dtype.ts";
-import { bytesPerElement } from "../checkpoint/dtype.ts";
+import type { FloatDtype } from "../kernel/dtype.ts";
+import { bytesPerElement } from "../kernel/dtype.ts";
+import type { Width } from "../kernel/width.ts";
 import type { OutputTensor } from "../models/architecture.ts";
-import type { PlannedTensor, Width } from "./plan-types.ts";
+import type { PlannedTensor } from "./plan-types.ts";
 
 /**
  * MLX's affine layout: a matrix [.., rows, columns] becomes `weight` U32 [.., rows, columns * bits / 32], `scales` and

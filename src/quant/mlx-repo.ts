@@ -7,10 +7,11 @@ import { type Repository, readBytes } from "../checkpoint/repository.ts";
 import { createShards } from "../checkpoint/shard-writer.ts";
 import { OqeError } from "../errors.ts";
 import type { Kernel } from "../kernel/kernel-types.ts";
+import type { Rounding } from "../kernel/width.ts";
 import type { Report } from "../report.ts";
 import type { Base } from "./base.ts";
 import { modulePath, storedTensors } from "./format.ts";
-import type { Rounding, TierPlan } from "./plan-types.ts";
+import type { TierPlan } from "./plan-types.ts";
 import { quantizeSeries } from "./quantize.ts";
 import { tierGroupSize, tiers } from "./tiers.ts";
 

@@ -1,14 +1,5 @@
+import type { Width } from "../kernel/width.ts";
 import type { OutputTensor } from "../models/architecture.ts";
-
-/** Widths that MLX's affine format knows. */
-export type Bits = 2 | 3 | 4 | 5 | 6 | 8;
-export type GroupSize = 32 | 64 | 128;
-export type Rounding = "stored" | "mlx";
-
-export interface Width {
-  readonly bits: Bits;
-  readonly groupSize: GroupSize;
-}
 
 /** A tier's plan: which width every quantized module gets. Plain JSON: the same value goes to `plan --json`, receipt and card. */
 export interface TierPlan {

@@ -1,9 +1,11 @@
-import type { FloatDtype } from "../checkpoint/dtype.ts";
-import { bytesPerElement } from "../checkpoint/dtype.ts";
+import type { ModelConfig } from "../checkpoint/model-config.ts";
 import { OqeError } from "../errors.ts";
-import type { Architecture, ModelConfig } from "../models/architecture.ts";
+import type { FloatDtype } from "../kernel/dtype.ts";
+import { bytesPerElement } from "../kernel/dtype.ts";
+import type { Width } from "../kernel/width.ts";
+import type { Architecture } from "../models/architecture.ts";
 import { elements, isAligned, modulePath, quantizedBytes, storedTensors } from "./format.ts";
-import type { PlannedTensor, TierPlan, Width } from "./plan-types.ts";
+import type { PlannedTensor, TierPlan } from "./plan-types.ts";
 import { describePlan, planByRules } from "./policy-oq.ts";
 import { type Tier, tierGroupSize } from "./tiers.ts";
 

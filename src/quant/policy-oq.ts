@@ -1,6 +1,7 @@
-import type { FloatDtype } from "../checkpoint/dtype.ts";
+import type { FloatDtype } from "../kernel/dtype.ts";
+import type { Bits, Width } from "../kernel/width.ts";
 import { elements, quantizedBytes } from "./format.ts";
-import type { Bits, PlannedTensor, Width } from "./plan-types.ts";
+import type { PlannedTensor } from "./plan-types.ts";
 import { type Tier, tierGroupSize } from "./tiers.ts";
 
 /** What the rules look at beside the tensors. */

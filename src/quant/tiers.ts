@@ -1,5 +1,5 @@
 import { OqeError } from "../errors.ts";
-import type { Bits } from "./plan-types.ts";
+import type { Bits } from "../kernel/width.ts";
 
 /** One tier of the series. Bits per weight count scales and biases: affine at group size 64 adds 0.5. */
 export interface Tier {
