@@ -5,7 +5,7 @@ import { describeFailure } from "./errors.ts";
 try {
   await runAction();
 } catch (error) {
-  const { message, hint, details } = describeFailure(error, core.isDebug() || process.env.OQE_DEBUG === "1");
+  const { message, hint, details } = describeFailure(error, core.isDebug() || process.env.OQE_DEBUG !== undefined);
   core.setFailed(hint === "" ? message : `${message}\n${hint}`);
   if (details !== "") core.info(details);
 }
