@@ -1,0 +1,68 @@
+import { existsSync } from "node:fs";
+import { readdir, readFile } from "node:fs/promises";
+import { fileURLToPath } from "node:url";
+import { describe, expect, test } from "vitest";
+import { architectures } from "../src/models/registry.ts";
+
+const root = new URL("../", import.meta.url);
+const read = (path: string) => readFile(new URL(path, root), "utf8");
+const below = await readdir(new URL("docs/", root), { recursive: true });
+const pages = ["README.md", ...below.filter((path) => path.endsWith(".md")).map((path) => `docs/${path}`)].sort();
+
+/** A page's text without fenced blocks and inline code, which may show what is no link and no heading. */
+const prose = (page: string) => page.replace(/^```[\s\S]*?^```/gm, "").replace(/`[^`\n]*`/g, "code");
+
+/** Targets of Markdown links and images, without those that lead to other hosts. */
+function relativeLinks(page: string): string[] {
+  const targets = [...prose(page).matchAll(/\]\(([^)\s]+)\)/g)].map(([, target]) => target!);
+  return targets.filter((target) => !/^[a-z][a-z+.-]*:/i.test(target));
+}
+
+/** The anchors that GitHub gives a page's headings: lower case, blanks as hyphens, other marks gone. */
+function anchors(page: string): string[] {
+  const text = page.replace(/^```[\s\S]*?^```/gm, "");
+  const headings = [...text.matchAll(/^#+ (.+)$/gm)].map(([, heading]) => heading!.toLowerCase());
+  return headings.map((heading) => heading.replace(/[^\p{L}\p{N}_ -]/gu, "").replaceAll(" ", "-"));
+}
+
+async function brokenLinks(path: string, page: string): Promise<string[]> {
+  const broken: string[] = [];
+  for (const link of relativeLinks(page)) {
+    const url = new URL(link, new URL(path, root));
+    const anchor = decodeURIComponent(url.hash.slice(1));
+    url.hash = "";
+    const leaves = !url.href.startsWith(root.href);
+    const target = fileURLToPath(url);
+    if (leaves || !existsSync(target)) broken.push(link);
+    else if (anchor !== "" && !anchors(await readFile(target, "utf8")).includes(anchor)) broken.push(link);
+  }
+  return broken;
+}
+
+describe("documents", () => {
+  test.each(pages)("%s links to what exists", async (path) => {
+    expect(await brokenLinks(path, await read(path))).toEqual([]);
+  });
+
+  test("a wrong file, a wrong heading and a way out are found", async () => {
+    const page =
+      "# A `b` c\n[x](errors.md#network) [y](gone.md) [z](#a-b-c) [v](#a-b) [w](../../out.md) [u](https://a.b/c)";
+    expect(await brokenLinks("docs/made-up.md", page)).toEqual(expect.arrayContaining(["gone.md", "../../out.md"]));
+    expect(await brokenLinks("docs/errors.md", "[v](#no-such-heading) [w](#network)")).toEqual(["#no-such-heading"]);
+    expect(anchors(page)).toEqual(["a-b-c"]);
+  });
+
+  test("every error code has its section in docs/errors.md, and no other code has", async () => {
+    const union = /export type ErrorCode =([^;]+;)/.exec((await read("src/errors.ts")).replace(/\/\/.*$/gm, ""))?.[1];
+    const codes = [...(union ?? "").matchAll(/"([A-Z_]+)"/g)].map(([, code]) => code);
+    const sections = [...(await read("docs/errors.md")).matchAll(/^## (.+)$/gm)].map(([, title]) => title);
+    expect(codes.length).toBeGreaterThan(10);
+    expect(sections).toEqual(codes);
+  });
+
+  test("every architecture of the registry is named in docs/format.md", async () => {
+    const format = await read("docs/format.md");
+    const missing = architectures.filter(({ modelType }) => !format.includes(`| \`${modelType}\` |`));
+    expect(missing.map(({ modelType }) => modelType)).toEqual([]);
+  });
+});
