@@ -12,13 +12,14 @@ export async function runAction(): Promise<void> {
   const inputs = parseInputs((name) => core.getInput(name), process.env);
   if (inputs.hubToken !== null) core.setSecret(inputs.hubToken);
   const report = actionsReport();
-  const { plan, tiers } = await publishModel(inputs, openDoors(inputs, report, describeOccasion()));
+  const { plan, tiers, failure } = await publishModel(inputs, openDoors(inputs, report, describeOccasion()));
   core.setOutput("repositories", JSON.stringify(tiers));
   core.setOutput("changed", String(tiers.some((tier) => tier.outcome === "published")));
   core.setOutput("revision", plan.revision);
   const series = plan.tiers.map(({ modules: _, ...row }) => row);
   const base = { id: inputs.baseModel.kind === "hub" ? plan.model : null, name: plan.model, revision: plan.revision };
   await writeSummary({ series, base, repositories: tiers, dryRun: inputs.dryRun, warnings: [] });
+  if (failure !== null) throw failure;
 }
 
 /** What is published is published: a summary that cannot be written is a warning, never a failed job. */

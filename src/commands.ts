@@ -116,11 +116,12 @@ async function quantize({ inputs, flags, doors, print }: Call) {
 
 async function publish({ inputs, doors, print }: Call) {
   const parsed = inputs();
-  const { plan: series, tiers } = await publishModel(parsed, doors(parsed));
+  const { plan: series, tiers, failure } = await publishModel(parsed, doors(parsed));
   const lines = tiers.map(
     (tier) => `${tier.outcome.padEnd(9)}  ${tier.url}${tier.folder === null ? "" : `  (${tier.folder})`}`,
   );
   print({ ...series, repositories: tiers }, `${formatMatrix(series)}\n${lines.join("\n")}`);
+  if (failure !== null) throw failure;
 }
 
 async function card({ target, print }: Call) {

@@ -6,6 +6,7 @@ import {
   checkCards,
   checkNames,
   checkRights,
+  failedTier,
   inspectAll,
   isPublished,
   type PublishedTier,
@@ -26,6 +27,8 @@ export interface Doors {
 export interface Published {
   readonly plan: SeriesPlan;
   readonly tiers: readonly PublishedTier[];
+  /** What stopped the publishing after the tiers that are done; null when all are. The entry reports the tiers, then throws it. */
+  readonly failure: unknown;
 }
 
 /** Plans the series from headers alone. */
@@ -71,12 +74,21 @@ export async function publishModel(inputs: Inputs, doors: Doors): Promise<Publis
       await report.stage("Quantize", () => makeFolders(base, pending, inputs, { report, kernel }));
     if (!inputs.dryRun && pending.length > 0) await report.stage("Check the cards", () => checkCards(hub, pending));
     const tiers: PublishedTier[] = [];
+    let failure: unknown = null;
     for (const job of jobs) {
-      const publish = () => publishTier(hub, job, states.get(job)!, pending.includes(job), inputs, doors.occasion);
-      tiers.push(await report.stage(`Publish ${job.recipe.repository}`, publish));
-      report.info(`${tiers.at(-1)!.repository}: ${tiers.at(-1)!.outcome}`);
+      const { repository } = job.recipe;
+      if (failure === null) {
+        const publish = () => publishTier(hub, job, states.get(job)!, pending.includes(job), inputs, doors.occasion);
+        const tier = await report.stage(`Publish ${repository}`, publish).catch((error: unknown) => {
+          failure = error;
+          return null;
+        });
+        if (tier !== null) tiers.push(tier);
+      }
+      if (failure !== null) tiers.push(failedTier(hub, job, states.get(job)!));
+      report.info(`${repository}: ${tiers.at(-1)!.outcome}`);
     }
-    return { plan, tiers };
+    return { plan, tiers, failure };
   } finally {
     await kernel.close();
     await base.checkpoint.close();

@@ -12,7 +12,7 @@ import { type Job, tierName } from "./series.ts";
 export interface PublishedTier {
   readonly tier: string;
   readonly repository: string;
-  readonly outcome: PushResult["outcome"] | "dry-run";
+  readonly outcome: PushResult["outcome"] | "dry-run" | "failed";
   /** Head of main after the run; null where a dry run would create the repository. */
   readonly commit: string | null;
   readonly url: string;
@@ -139,4 +139,17 @@ export async function publishTier(
     description: occasion === "" ? source : `${source}, for ${occasion}`,
   });
   return { tier: plan.tier, repository, outcome: result.outcome, commit: result.commit, url, folder };
+}
+
+/** A tier that this run did not get to publish: its main is as it was. */
+export function failedTier(hub: Hub, { recipe, place }: Job, state: RemoteState): PublishedTier {
+  const { repository, plan } = recipe;
+  return {
+    tier: plan.tier,
+    repository,
+    outcome: "failed",
+    commit: state.head,
+    url: `${hub.endpoint}/${repository}`,
+    folder: place,
+  };
 }

@@ -21,16 +21,22 @@ export async function buildAside<T>(
       });
     }
     const value = await fill(partials);
-    for (const [i, place] of places.entries()) {
-      await onDisk(place, 0, async () => {
-        await rm(place, { recursive: true, force: true });
-        await rename(partials[i]!, place);
-      });
-    }
+    for (const [i, place] of places.entries()) await onDisk(place, 0, () => replaceFolder(partials[i]!, place));
     return value;
   } finally {
     await Promise.allSettled(partials.map((partial) => rm(partial, { recursive: true, force: true })));
   }
+}
+
+/** Puts `made` in the place of a folder that may exist; the old one is out of the way before and removed after. */
+async function replaceFolder(made: string, place: string): Promise<void> {
+  const old = join(dirname(place), `.${basename(place)}.old`);
+  await rm(old, { recursive: true, force: true });
+  await rename(place, old).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== "ENOENT") throw error;
+  });
+  await rename(made, place);
+  await rm(old, { recursive: true, force: true });
 }
 
 /** Throws NOT_OURS when `place` holds something that no run of ours wrote. */

@@ -141,6 +141,12 @@ describe("a release", () => {
     expect(failed.code).toBe(1);
     expect(failed.stderr).toMatch(/error: .*\[FORBIDDEN\]/);
     expect(failed.stderr).not.toMatch(/^\s+at /m);
+    expect(JSON.parse(failed.stdout).repositories.map((r: { outcome: string }) => r.outcome)).toEqual([
+      "published",
+      "failed",
+      "failed",
+      "failed",
+    ]);
     expect([...hub.files("acme/unlucky-oQ6e").keys()].filter((path) => path !== ".gitattributes")).toEqual([]);
     const again = await publish("base/unlucky");
     expect(again.code).toBe(0);

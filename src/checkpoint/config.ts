@@ -43,9 +43,26 @@ export function foldConfig(config: ModelConfig, where: string): ModelConfig {
   rename(folded, "dtype", "torch_dtype", where);
   foldRope(folded, where);
   if (type === "qwen3_moe") rename(folded, "num_local_experts", "num_experts", where);
-  if (type === "nemotron_h") foldBlocks(folded, where);
+  if (type === "nemotron_h") {
+    for (const [from, to] of mambaNames) rename(folded, from, to, where);
+    foldBlocks(folded, "layers_block_type", where);
+    foldBlocks(folded, "layer_types", where);
+  }
   return folded;
 }
+
+/** Names that transformers' NemotronHConfig also takes, and those that it gives them. */
+const mambaNames = [
+  ["mamba_n_groups", "n_groups"],
+  ["mamba_d_conv", "conv_kernel"],
+  ["mamba_expand", "expand"],
+  ["mamba_dt_min", "time_step_min"],
+  ["mamba_dt_max", "time_step_max"],
+  ["mamba_dt_limit", "time_step_limit"],
+  ["mamba_dt_init_floor", "time_step_floor"],
+  ["mamba_conv_bias", "use_conv_bias"],
+  ["mamba_chunk_size", "chunk_size"],
+] as const;
 
 function rename(config: ModelConfig, from: string, to: string, where: string): void {
   if (!(from in config)) return;
@@ -91,18 +108,19 @@ const blockLetters = new Map<unknown, string>([
   ["mlp", "-"],
 ]);
 
-function foldBlocks(config: ModelConfig, where: string): void {
-  const kinds = config.layers_block_type;
-  delete config.layers_block_type;
+/** A list of block kinds under `key` -> the letters of `hybrid_override_pattern`. */
+function foldBlocks(config: ModelConfig, key: string, where: string): void {
+  const kinds = config[key];
+  delete config[key];
   if (kinds !== undefined && kinds !== null) {
-    if (!Array.isArray(kinds)) throw bad(`${where}: layers_block_type is not a list`);
+    if (!Array.isArray(kinds)) throw bad(`${where}: ${key} is not a list`);
     const letters = kinds.map((kind) => {
       const letter = blockLetters.get(kind);
       if (letter !== undefined) return letter;
       const known = [...blockLetters.keys()].join(", ");
-      throw bad(`${where}: layers_block_type has ${show(kind)}; known are ${known}`);
+      throw bad(`${where}: ${key} has ${show(kind)}; known are ${known}`);
     });
-    place(config, "hybrid_override_pattern", letters.join(""), "layers_block_type", where);
+    place(config, "hybrid_override_pattern", letters.join(""), key, where);
   }
   const pattern = config.hybrid_override_pattern;
   if (typeof pattern === "string") config.num_hidden_layers ??= pattern.length;
