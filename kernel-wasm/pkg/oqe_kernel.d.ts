@@ -15,12 +15,12 @@ export function arena(bytes: number): number;
 export function cast(elements: number, from: number, count: number, to: number, out: number): void;
 
 /**
- * Decodes into float32 `[rows, columns]` at `out`. `spec` = `[bits, group, words, scales, biases]`.
+ * Decodes `count` elements, whole groups, into float32 at `out`.
  *
  * # Safety
  * As [`quantize`]; `out` is aligned to 4.
  */
-export function dequantize(spec: number, store: number, rows: number, columns: number, out: number): void;
+export function dequantize(bits: number, group: number, words: number, scales: number, biases: number, store: number, count: number, out: number): void;
 
 /**
  * Quantizes `[rows, columns]` weights at `count` widths. `widths` = count × `[bits, group, words, scales, biases]`; `sums` = float64
@@ -37,7 +37,7 @@ export interface InitOutput {
     readonly memory: WebAssembly.Memory;
     readonly arena: (a: number) => number;
     readonly cast: (a: number, b: number, c: number, d: number, e: number) => void;
-    readonly dequantize: (a: number, b: number, c: number, d: number, e: number) => void;
+    readonly dequantize: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number) => void;
     readonly quantize: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number) => void;
     readonly __wbindgen_externrefs: WebAssembly.Table;
     readonly __wbindgen_start: () => void;

@@ -26,18 +26,21 @@ export function cast(elements, from, count, to, out) {
 }
 
 /**
- * Decodes into float32 `[rows, columns]` at `out`. `spec` = `[bits, group, words, scales, biases]`.
+ * Decodes `count` elements, whole groups, into float32 at `out`.
  *
  * # Safety
  * As [`quantize`]; `out` is aligned to 4.
- * @param {number} spec
+ * @param {number} bits
+ * @param {number} group
+ * @param {number} words
+ * @param {number} scales
+ * @param {number} biases
  * @param {number} store
- * @param {number} rows
- * @param {number} columns
+ * @param {number} count
  * @param {number} out
  */
-export function dequantize(spec, store, rows, columns, out) {
-    wasm.dequantize(spec, store, rows, columns, out);
+export function dequantize(bits, group, words, scales, biases, store, count, out) {
+    wasm.dequantize(bits, group, words, scales, biases, store, count, out);
 }
 
 /**

@@ -1,60 +1,187 @@
-//! MLX's affine group quantization: a weight w becomes a code q in 0..=n (n = 2^bits - 1) with w ≈ q · scale + bias.
+//! MLX's affine group quantization: a weight w becomes a code q in 0..=n (n = 2^bits - 1) with w ≈ q · scale + bias. Here a
+//! group's scale and bias are found; encode.rs finds the codes.
 //! Source of the formulas: the behaviour of `mx.quantize(mode="affine")` of MLX 0.32 on a CPU. All arithmetic is float32 with
 //! one rounding an operation (never a fused multiply-add), rounding to integers is half to even.
 
-use crate::half::{round_to, Dtype};
+use std::array::from_fn;
 
-/// Which scale and bias the codes are chosen against.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Rounding {
-    /// Those that the file holds: the nearest code is then the nearest that a reader can decode.
-    Stored,
-    /// The float32 ones before they are rounded to the file's dtype, as `mx.quantize` does.
-    Mlx,
-}
+use crate::half::{narrow, widen, Dtype};
+use crate::lanes::Floats;
 
-#[derive(Clone, Copy, PartialEq, Debug)]
-pub struct Affine {
-    pub scale: f32,
-    pub bias: f32,
-}
+/// The smallest group, in columns.
+pub const SMALLEST_GROUP: usize = 32;
+/// Columns visited at once: a multiple of every group, and in float32 a small part of the first-level cache.
+pub const BLOCK: usize = 2048;
+const GROUPS: usize = BLOCK / SMALLEST_GROUP;
 
 /// The smallest scale that MLX lets a group have.
 const EPSILON: f32 = 1e-7;
 
-/// Scale and bias of a group whose values span `[lo, hi]`. The value of largest magnitude (the edge; a tie goes to `hi`) becomes
-/// code 0 exactly, and the scale is nudged so that zero falls on a code too. The scale is positive only where the edge is `lo`.
-pub fn group_affine(lo: f32, hi: f32, bits: usize) -> Affine {
-    let levels = ((1 << bits) - 1) as f32;
-    let step = ((hi - lo) / levels).max(EPSILON);
-    let from_below = lo.abs() > hi.abs();
-    let (edge, step) = if from_below { (lo, step) } else { (hi, -step) };
-    let steps = (edge / step).round_ties_even();
-    if steps == 0.0 {
-        Affine { scale: step, bias: 0.0 }
-    } else {
-        Affine { scale: edge / steps, bias: edge }
+/// The smallest and largest value of each group of a block.
+#[derive(Clone)]
+pub struct Ranges {
+    pub lo: [f32; GROUPS],
+    pub hi: [f32; GROUPS],
+}
+
+/// Scale and bias of each group of a block.
+#[derive(Clone)]
+pub struct Affines {
+    pub scale: [f32; GROUPS],
+    pub bias: [f32; GROUPS],
+}
+
+impl Ranges {
+    pub const ZERO: Ranges = Ranges { lo: [0.0; GROUPS], hi: [0.0; GROUPS] };
+
+    /// Of the smallest groups of at most a block of values.
+    #[inline(never)]
+    pub fn measure(&mut self, values: &[f32]) {
+        for ((group, lo), hi) in
+            values.as_chunks::<SMALLEST_GROUP>().0.iter().zip(&mut self.lo).zip(&mut self.hi)
+        {
+            let values = from_fn::<_, { SMALLEST_GROUP / 4 }, _>(|lanes| Floats::of(group, lanes));
+            *lo = tree(values, Floats::lesser).least();
+            *hi = tree(values, Floats::greater).greatest();
+        }
+    }
+
+    /// Of groups twice as large.
+    pub fn join_pairs(&mut self) {
+        for i in 0..GROUPS / 2 {
+            self.lo[i] = self.lo[2 * i].min(self.lo[2 * i + 1]);
+            self.hi[i] = self.hi[2 * i].max(self.hi[2 * i + 1]);
+        }
+    }
+
+    /// The largest magnitude in the first `groups`.
+    pub fn largest(&self, groups: usize) -> f32 {
+        let lo = self.lo[..groups].iter().copied().fold(0.0, f32::min);
+        self.hi[..groups].iter().copied().fold(-lo, f32::max)
     }
 }
 
-/// The pair as a reader of the file sees it. Beyond the range of `store` it saturates rather than becomes infinite. It never
-/// becomes zero: |scale| ≥ EPSILON / 2, and half of the smallest F16 is below that.
-pub fn stored_affine(exact: Affine, store: Dtype) -> Affine {
-    let limit = store.largest();
-    Affine {
-        scale: round_to(store, exact.scale.clamp(-limit, limit)),
-        bias: round_to(store, exact.bias.clamp(-limit, limit)),
+#[inline(always)]
+fn tree([a, b, c, d, e, f, g, h]: [Floats; 8], join: fn(Floats, Floats) -> Floats) -> Floats {
+    join(join(join(a, b), join(c, d)), join(join(e, f), join(g, h)))
+}
+
+impl Affines {
+    pub const ZERO: Affines = Affines { scale: [0.0; GROUPS], bias: [0.0; GROUPS] };
+
+    /// Of the first `groups` ranges. The value of largest magnitude (the edge; a tie goes to `hi`) becomes code 0 exactly, and the
+    /// scale is nudged so that zero falls on a code too. The scale is positive only where the edge is `lo`.
+    #[inline(never)]
+    pub fn fit(&mut self, ranges: &Ranges, groups: usize, bits: usize) {
+        let (lo, hi) = (ranges.lo.as_chunks::<4>().0, ranges.hi.as_chunks::<4>().0);
+        let (scale, bias) = (self.scale.as_chunks_mut::<4>().0, self.bias.as_chunks_mut::<4>().0);
+        for i in 0..groups.div_ceil(4) {
+            let (lo, hi) = (Floats::load(&lo[i]), Floats::load(&hi[i]));
+            let zero = Floats::splat(0.0);
+            let step = Floats::splat(EPSILON).greater((hi - lo) / Floats::splat(levels(bits)));
+            let edge = hi.abs().if_below(lo.abs(), lo, hi);
+            let step = hi.abs().if_below(lo.abs(), step, zero - step);
+            let steps = (edge / step).round_ties_even();
+            steps.if_equal(zero, step, edge / steps).store(&mut scale[i]);
+            steps.if_equal(zero, zero, edge).store(&mut bias[i]);
+        }
+    }
+
+    /// Writes them as a file of dtype `store` holds them, and becomes what a reader of that file sees. With `saturate`, what is
+    /// beyond the range of `store` becomes its largest value instead of infinity. No scale becomes zero: it is at least about
+    /// EPSILON / 2, and half of the smallest F16 is below that.
+    #[inline(never)]
+    pub fn settle(&mut self, store: Dtype, saturate: bool, scales: &mut [u8], biases: &mut [u8]) {
+        let limit = store.largest();
+        for (values, bytes) in [(&mut self.scale, scales), (&mut self.bias, biases)] {
+            let values = &mut values[..bytes.len() / store.bytes()];
+            if saturate {
+                values.iter_mut().for_each(|value| *value = value.clamp(-limit, limit));
+            }
+            narrow(store, values, bytes);
+            widen(store, bytes, values);
+        }
     }
 }
 
-/// The nearest code; a NaN gives 0.
-#[inline]
-pub fn code(value: f32, affine: Affine, levels: f32) -> u8 {
-    ((value - affine.bias) / affine.scale).round_ties_even().clamp(0.0, levels) as u8
+/// The highest code.
+pub fn levels(bits: usize) -> f32 {
+    ((1u32 << bits) - 1) as f32
 }
 
-/// What a reader makes of a code: product rounded, then sum rounded.
-#[inline]
-pub fn decode(code: u8, affine: Affine) -> f32 {
-    f32::from(code) * affine.scale + affine.bias
+#[cfg(test)]
+pub mod tests {
+    use super::*;
+    use crate::half::round_to;
+
+    /// Scale and bias of a group whose values span `[lo, hi]`, one at a time and in so many words.
+    pub fn fit_ref(lo: f32, hi: f32, bits: usize) -> (f32, f32) {
+        let step = ((hi - lo) / levels(bits)).max(EPSILON);
+        let from_below = lo.abs() > hi.abs();
+        let (edge, step) = if from_below { (lo, step) } else { (hi, -step) };
+        let steps = (edge / step).round_ties_even();
+        if steps == 0.0 {
+            (step, 0.0)
+        } else {
+            (edge / steps, edge)
+        }
+    }
+
+    /// A pair as a reader of a file of dtype `store` sees it.
+    pub fn settle_ref((scale, bias): (f32, f32), store: Dtype, saturate: bool) -> (f32, f32) {
+        let limit = if saturate { store.largest() } else { f32::INFINITY };
+        let settle = |value: f32| round_to(store, value.clamp(-limit, limit));
+        (settle(scale), settle(bias))
+    }
+
+    const EDGES: [f32; 14] =
+        [0.0, -0.0, 1.0, -1.0, 0.3, -2.5, 5e-8, -4e-8, 1e-7, 1e-30, 65504.0, 7e4, 3e38, f32::MAX];
+
+    #[test]
+    fn pairs_agree_with_their_definition() {
+        for bits in [2, 3, 4, 5, 6, 8] {
+            for groups in [1, 3, 4, 31, 63, GROUPS] {
+                let mut ranges = Ranges::ZERO;
+                for i in 0..groups {
+                    let (a, b) = (EDGES[i % EDGES.len()], -EDGES[(i * 5 + groups) % EDGES.len()]);
+                    (ranges.lo[i], ranges.hi[i]) = (a.min(b), a.max(b));
+                }
+                for (store, saturate) in
+                    Dtype::ALL.into_iter().flat_map(|store| [(store, true), (store, false)])
+                {
+                    let mut affines = Affines::ZERO;
+                    affines.fit(&ranges, groups, bits);
+                    let exact = affines.clone();
+                    let mut bytes = vec![0; 2 * groups * store.bytes()];
+                    let (scales, biases) = bytes.split_at_mut(groups * store.bytes());
+                    affines.settle(store, saturate, scales, biases);
+                    for i in 0..groups {
+                        let expected = fit_ref(ranges.lo[i], ranges.hi[i], bits);
+                        assert_eq!((exact.scale[i], exact.bias[i]), expected);
+                        let settled = settle_ref(expected, store, saturate);
+                        assert_eq!((affines.scale[i], affines.bias[i]), settled);
+                        assert!(affines.scale[i] != 0.0 && (!saturate || affines.scale[i].is_finite()));
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn ranges_agree_with_a_plain_search_at_every_group_size() {
+        let values: Vec<f32> = (0..BLOCK).map(|k| ((k * k) as f32 * 0.37).sin() * (k % 7) as f32).collect();
+        for count in [32, 64, 96, 128, 160, 1024, BLOCK - 32, BLOCK] {
+            let mut ranges = Ranges::ZERO;
+            ranges.measure(&values[..count]);
+            let largest = values[..count].iter().fold(0f32, |most, value| most.max(value.abs()));
+            assert_eq!(ranges.largest(count / SMALLEST_GROUP), largest);
+            for group in [32, 64, 128] {
+                for (i, group) in values[..count].chunks_exact(group).enumerate() {
+                    assert_eq!(ranges.lo[i], group.iter().copied().fold(f32::MAX, f32::min));
+                    assert_eq!(ranges.hi[i], group.iter().copied().fold(f32::MIN, f32::max));
+                }
+                ranges.join_pairs();
+            }
+        }
+    }
 }

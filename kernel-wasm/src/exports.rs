@@ -7,9 +7,9 @@ use std::slice::{from_raw_parts, from_raw_parts_mut};
 
 use wasm_bindgen::prelude::wasm_bindgen;
 
-use crate::affine::Rounding;
+use crate::dequantize::{self, Packed};
 use crate::half::{narrow, widen, Dtype};
-use crate::tile::{self, Sums, Tile, Width};
+use crate::tile::{self, Rounding, Sums, Tile, Width};
 
 /// Cache line and more than any lane load needs.
 const ALIGNMENT: usize = 64;
@@ -56,15 +56,14 @@ unsafe fn bytes_mut<'a>(address: usize, length: usize) -> &'a mut [u8] {
     from_raw_parts_mut(address as *mut u8, length)
 }
 
-/// One width of `quantize` or the operands of `dequantize`: `[bits, group, words, scales, biases]` as 32-bit numbers.
-unsafe fn width<'a>(spec: &[u32], rows: usize, columns: usize, store: Dtype) -> Width<'a> {
-    let [bits, group, words, scales, biases] =
-        [spec[0], spec[1], spec[2], spec[3], spec[4]].map(|n| n as usize);
-    let pairs = rows * (columns / group) * store.bytes();
+/// One width of `quantize`: `[bits, group, words, scales, biases]` as 32-bit numbers.
+unsafe fn width<'a>(spec: &[u32], elements: usize, store: Dtype) -> Width<'a> {
+    let [bits, group, words, scales, biases] = [0, 1, 2, 3, 4].map(|i| spec[i] as usize);
+    let pairs = elements / group * store.bytes();
     Width {
         bits,
         group,
-        words: bytes_mut(words, rows * columns / 8 * bits),
+        words: bytes_mut(words, elements / 8 * bits),
         scales: bytes_mut(scales, pairs),
         biases: bytes_mut(biases, pairs),
         squared_error: 0.0,
@@ -95,7 +94,7 @@ pub unsafe fn quantize(
     let sums = from_raw_parts_mut(sums as *mut f64, 2 + count);
     let specs = from_raw_parts(widths as *const u32, 5 * count);
     let mut widths: Vec<Width> =
-        specs.chunks_exact(5).map(|spec| width(spec, rows, columns, store)).collect();
+        specs.chunks_exact(5).map(|spec| width(spec, rows * columns, store)).collect();
     for (width, sum) in widths.iter_mut().zip(&sums[2..]) {
         width.squared_error = *sum;
     }
@@ -108,15 +107,27 @@ pub unsafe fn quantize(
     }
 }
 
-/// Decodes into float32 `[rows, columns]` at `out`. `spec` = `[bits, group, words, scales, biases]`.
+/// Decodes `count` elements, whole groups, into float32 at `out`.
 ///
 /// # Safety
 /// As [`quantize`]; `out` is aligned to 4.
 #[wasm_bindgen]
-pub unsafe fn dequantize(spec: usize, store: u32, rows: usize, columns: usize, out: usize) {
-    let spec = from_raw_parts(spec as *const u32, 5);
-    let out = from_raw_parts_mut(out as *mut f32, rows * columns);
-    tile::dequantize(&width(spec, rows, columns, dtype(store)), dtype(store), out);
+#[allow(clippy::too_many_arguments)]
+pub unsafe fn dequantize(
+    bits: usize,
+    group: usize,
+    words: usize,
+    scales: usize,
+    biases: usize,
+    store: u32,
+    count: usize,
+    out: usize,
+) {
+    let store = dtype(store);
+    let (words, pairs) = (bytes(words, count / 8 * bits), count / group * store.bytes());
+    let (scales, biases) = (bytes(scales, pairs), bytes(biases, pairs));
+    let out = from_raw_parts_mut(out as *mut f32, count);
+    dequantize::dequantize(&Packed { bits, group, words, scales, biases, store }, out);
 }
 
 /// Changes the dtype of `count` elements.

@@ -2,8 +2,12 @@
 //! `exports` is the thin layer that turns pointers into slices.
 
 pub mod affine;
+pub mod dequantize;
+pub mod encode;
 pub mod half;
+mod lanes;
 pub mod pack;
+mod squares;
 pub mod tile;
 
 #[cfg(target_arch = "wasm32")]

@@ -1,18 +1,41 @@
 //! MLX's bit stream: code k of a row occupies bits [k·bits, (k+1)·bits) of the row's bytes, lowest bit first.
 //! Eight codes always fill `bits` whole bytes, so that a run of a multiple of eight codes starts and ends on a byte.
 
-/// Packs `codes` (one a byte, each below 2^bits, a multiple of 8 of them) into `out` (`codes.len() * bits / 8` bytes).
+use crate::lanes::Bytes;
+
+/// Packs `codes` (one a byte, each below 2^bits, a multiple of 32 of them) into `out` (`codes.len() * bits / 8` bytes).
+#[inline(never)]
 pub fn pack(bits: usize, codes: &[u8], out: &mut [u8]) {
     assert_eq!(out.len() * 8, codes.len() * bits);
-    for (eight, bytes) in codes.chunks_exact(8).zip(out.chunks_exact_mut(bits)) {
-        let mut word = u64::from_le_bytes([
-            eight[0], eight[1], eight[2], eight[3], eight[4], eight[5], eight[6], eight[7],
-        ]);
-        // Close the gaps between neighbours: pairs of codes, then fours, then all eight.
-        word = word & 0x00ff_00ff_00ff_00ff | (word >> 8 & 0x00ff_00ff_00ff_00ff) << bits;
-        word = word & 0x0000_ffff_0000_ffff | (word >> 16 & 0x0000_ffff_0000_ffff) << (2 * bits);
-        word = word & 0xffff_ffff | word >> 32 << (4 * bits);
-        bytes.copy_from_slice(&word.to_le_bytes()[..bits]);
+    assert_eq!(codes.len() % 32, 0);
+    match bits {
+        8 => out.copy_from_slice(codes),
+        4 => pack_nibbles(codes, out),
+        _ => pack_eights(bits, codes, out),
+    }
+}
+
+fn pack_nibbles(codes: &[u8], out: &mut [u8]) {
+    for (codes, out) in codes.as_chunks::<32>().0.iter().zip(out.as_chunks_mut::<16>().0) {
+        let (sixteens, _) = codes.as_chunks::<16>();
+        let [low, high] = [0, 1].map(|half| Bytes::load(&sixteens[half]).join_pairs(4));
+        low.even_bytes(high).store(out);
+    }
+}
+
+/// Eight codes become a word of `8 * bits` bits, of which the bytes beyond are written too, to be overwritten by the next word.
+fn pack_eights(bits: usize, codes: &[u8], out: &mut [u8]) {
+    let width = bits as u32;
+    let mut start = 0;
+    for sixteen in codes.as_chunks::<16>().0 {
+        for word in Bytes::load(sixteen).join_pairs(width).join_fours(2 * width) {
+            let word = word.to_le_bytes();
+            match out[start..].first_chunk_mut::<8>() {
+                Some(room) => *room = word,
+                None => out[start..start + bits].copy_from_slice(&word[..bits]),
+            }
+            start += bits;
+        }
     }
 }
 
@@ -48,13 +71,13 @@ mod tests {
     #[test]
     fn agrees_with_the_bit_by_bit_definition() {
         for bits in [2, 3, 4, 5, 6, 8] {
-            for eights in [0, 1, 2, 3, 4, 7, 8, 9, 16, 127] {
-                let codes: Vec<u8> = (0..eights * 8)
+            for blocks in [0, 1, 2, 3, 4, 31, 32, 33] {
+                let codes: Vec<u8> = (0..blocks * 32)
                     .map(|k| (((k * 2_654_435_761usize) >> 7) & ((1 << bits) - 1)) as u8)
                     .collect();
                 let mut packed = vec![0; codes.len() * bits / 8];
                 pack(bits, &codes, &mut packed);
-                assert_eq!(packed, pack_ref(bits, &codes), "{bits} bits, {eights} times eight");
+                assert_eq!(packed, pack_ref(bits, &codes), "{bits} bits, {blocks} times 32");
                 let mut back = vec![0; codes.len()];
                 unpack(bits, &packed, &mut back);
                 assert_eq!(back, codes);

@@ -1,8 +1,35 @@
-//! One visit of a tile's rows: each is widened once, and quantized at every width asked for.
+//! One visit of a tile's rows: each block of a row is widened once, and quantized at every width asked for.
 
-use crate::affine::{code, decode, group_affine, stored_affine, Affine, Rounding};
+use crate::affine::{levels, Affines, Ranges, BLOCK, SMALLEST_GROUP};
+use crate::encode::Codes;
 use crate::half::{narrow, round_to, widen, Dtype};
-use crate::pack::{pack, unpack};
+use crate::pack::pack;
+use crate::squares::sum_of_squares;
+
+/// Which scale and bias the codes are chosen against.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Rounding {
+    /// Those that the file holds: the nearest code is then the nearest that a reader can decode.
+    Stored,
+    /// The float32 ones before they are rounded to the file's dtype, as `mx.quantize` does; a base in another dtype is cast first.
+    Mlx,
+}
+
+/// The weights, `[rows, columns]` in `from`, and how they shall be stored.
+#[derive(Clone, Copy)]
+pub struct Tile<'a> {
+    pub weights: &'a [u8],
+    pub from: Dtype,
+    pub columns: usize,
+    pub store: Dtype,
+    pub rounding: Rounding,
+}
+
+impl Tile<'_> {
+    fn casts(&self) -> bool {
+        self.rounding == Rounding::Mlx && self.from != self.store
+    }
+}
 
 /// One width's share of the answer: row-major, exact lengths.
 pub struct Width<'a> {
@@ -13,88 +40,123 @@ pub struct Width<'a> {
     /// `[rows, columns / group]` in the dtype of the file
     pub scales: &'a mut [u8],
     pub biases: &'a mut [u8],
-    /// Grows by the sum of (w - ŵ)² over the tile.
+    /// Grows by the sum of (w - ŵ)² over the tile, row by row.
     pub squared_error: f64,
-}
-
-/// The weights, `[rows, columns]` in `from`, and how they shall be stored.
-pub struct Tile<'a> {
-    pub weights: &'a [u8],
-    pub from: Dtype,
-    pub columns: usize,
-    pub store: Dtype,
-    pub rounding: Rounding,
 }
 
 #[derive(Clone, Copy, Default, PartialEq, Debug)]
 pub struct Sums {
-    /// Sum of w²
+    /// Sum of w², row by row.
     pub energy: f64,
-    /// How many NaN and infinities
+    /// How many NaN and infinities, in the base or through a cast.
     pub non_finite: f64,
 }
 
+/// What a block needs besides its bytes.
+struct Workplace {
+    base: [f32; BLOCK],
+    cast: [f32; BLOCK],
+    codes: Codes,
+    ranges: Ranges,
+    exact: Affines,
+    stored: Affines,
+}
+
+/// Quantizes every row at every width. The columns are a multiple of every group.
 pub fn quantize(tile: &Tile, widths: &mut [Width], sums: &mut Sums) {
-    let row_bytes = tile.columns * tile.from.bytes();
-    let mut base = vec![0.0; tile.columns];
-    let mut codes = vec![0; tile.columns];
-    for (row, bytes) in tile.weights.chunks_exact(row_bytes).enumerate() {
-        widen(tile.from, bytes, &mut base);
-        sums.energy += base.iter().map(|&w| f64::from(w) * f64::from(w)).sum::<f64>();
-        sums.non_finite += base.iter().filter(|w| !w.is_finite()).count() as f64;
-        for width in widths.iter_mut() {
-            quantize_row(tile, row, &base, width, &mut codes);
+    let mut work = Workplace {
+        base: [0.0; BLOCK],
+        cast: [0.0; BLOCK],
+        codes: Codes::ZERO,
+        ranges: Ranges::ZERO,
+        exact: Affines::ZERO,
+        stored: Affines::ZERO,
+    };
+    let mut errors = vec![0.0; widths.len()];
+    let element = tile.from.bytes();
+    for (row, bytes) in tile.weights.chunks_exact(tile.columns * element).enumerate() {
+        errors.fill(0.0);
+        let mut energy = 0.0;
+        for (block, bytes) in bytes.chunks(BLOCK * element).enumerate() {
+            let start = row * tile.columns + block * BLOCK;
+            energy += quantize_block(tile, &mut work, start, bytes, widths, &mut errors);
+        }
+        sums.energy += energy;
+        for (width, error) in widths.iter_mut().zip(&errors) {
+            width.squared_error += error;
+        }
+        // Finite elements have finite sums: only where a sum is not is there anything to count.
+        if !energy.is_finite() || errors.iter().any(|error| !error.is_finite()) {
+            sums.non_finite += count_non_finite(tile, bytes);
         }
     }
 }
 
-fn quantize_row(tile: &Tile, row: usize, base: &[f32], width: &mut Width, codes: &mut [u8]) {
-    let (bits, group) = (width.bits, width.group);
-    let levels = ((1 << bits) - 1) as f32;
-    let mut scales = Vec::new();
-    let mut biases = Vec::new();
-    let mut error = 0.0;
-    for (base, codes) in base.chunks_exact(group).zip(codes.chunks_exact_mut(group)) {
-        let seen: Vec<f32> = match tile.rounding {
-            Rounding::Mlx => base.iter().map(|&w| round_to(tile.store, w)).collect(),
-            Rounding::Stored => base.to_vec(),
-        };
-        let lo = seen.iter().copied().fold(f32::INFINITY, f32::min);
-        let hi = seen.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-        let exact = group_affine(lo, hi, bits);
-        let (stored, chosen) = match tile.rounding {
-            Rounding::Mlx => (
-                Affine { scale: round_to(tile.store, exact.scale), bias: round_to(tile.store, exact.bias) },
-                exact,
-            ),
-            Rounding::Stored => (stored_affine(exact, tile.store), stored_affine(exact, tile.store)),
-        };
-        scales.push(stored.scale);
-        biases.push(stored.bias);
-        for ((&w, &b), q) in seen.iter().zip(base).zip(codes) {
-            *q = code(w, chosen, levels);
-            let d = f64::from(b - decode(*q, stored));
-            error += d * d;
+/// Elements `start ..` of the tile, at most a block of them. Adds to `errors`, gives the sum of squares.
+fn quantize_block(
+    tile: &Tile,
+    work: &mut Workplace,
+    start: usize,
+    bytes: &[u8],
+    widths: &mut [Width],
+    errors: &mut [f64],
+) -> f64 {
+    let Workplace { base, cast, codes, ranges, exact, stored } = work;
+    let end = start + bytes.len() / tile.from.bytes();
+    let base = &mut base[..end - start];
+    widen(tile.from, bytes, base);
+    ranges.measure(base);
+    let largest = ranges.largest(base.len() / SMALLEST_GROUP);
+    let mut values = &*base;
+    if tile.casts() {
+        cast_block(tile.store, base, cast);
+        values = &cast[..base.len()];
+        ranges.measure(values);
+    }
+    for group in [32, 64, 128] {
+        if group > SMALLEST_GROUP {
+            ranges.join_pairs();
+        }
+        for (width, error) in
+            widths.iter_mut().zip(errors.iter_mut()).filter(|(width, _)| width.group == group)
+        {
+            let pairs = start / group * tile.store.bytes()..end / group * tile.store.bytes();
+            let (scales, biases) = (&mut width.scales[pairs.clone()], &mut width.biases[pairs]);
+            stored.fit(ranges, values.len() / group, width.bits);
+            let as_stored = tile.rounding == Rounding::Stored;
+            if !as_stored {
+                exact.clone_from(stored);
+            }
+            stored.settle(tile.store, as_stored, scales, biases);
+            codes.choose(values, group, if as_stored { stored } else { exact }, levels(width.bits));
+            *error += codes.cost(base, group, stored, largest);
+            let words = start / 8 * width.bits..end / 8 * width.bits;
+            pack(width.bits, &codes.bytes[..values.len()], &mut width.words[words]);
         }
     }
-    width.squared_error += error;
-    let line = tile.columns * bits / 8;
-    pack(bits, codes, &mut width.words[row * line..(row + 1) * line]);
-    let line = tile.columns / group * tile.store.bytes();
-    narrow(tile.store, &scales, &mut width.scales[row * line..(row + 1) * line]);
-    narrow(tile.store, &biases, &mut width.biases[row * line..(row + 1) * line]);
+    sum_of_squares(base, largest)
 }
 
-/// Codes back to float32, `out` = `[rows, columns]`; the lengths of `words`, `scales` and `biases` are those of a [`Width`].
-pub fn dequantize(width: &Width, store: Dtype, out: &mut [f32]) {
-    let mut codes = vec![0; out.len()];
-    let mut scales = vec![0.0; out.len() / width.group];
-    let mut biases = vec![0.0; out.len() / width.group];
-    unpack(width.bits, width.words, &mut codes);
-    widen(store, width.scales, &mut scales);
-    widen(store, width.biases, &mut biases);
-    for (k, (value, code)) in out.iter_mut().zip(codes).enumerate() {
-        let place = k / width.group;
-        *value = decode(code, Affine { scale: scales[place], bias: biases[place] });
-    }
+/// `cast` = `base` as `to` can store it.
+fn cast_block(to: Dtype, base: &[f32], cast: &mut [f32; BLOCK]) {
+    let mut bytes = [0; BLOCK * 4];
+    let bytes = &mut bytes[..base.len() * to.bytes()];
+    narrow(to, base, bytes);
+    widen(to, bytes, &mut cast[..base.len()]);
 }
+
+#[cold]
+fn count_non_finite(tile: &Tile, row: &[u8]) -> f64 {
+    let mut value = [0.0];
+    let mut count = 0;
+    for element in row.chunks_exact(tile.from.bytes()) {
+        widen(tile.from, element, &mut value);
+        let seen = if tile.casts() { round_to(tile.store, value[0]) } else { value[0] };
+        count += usize::from(!seen.is_finite());
+    }
+    count as f64
+}
+
+#[cfg(test)]
+#[path = "tile_tests.rs"]
+mod tests;

@@ -25,15 +25,15 @@ export interface QuantizedTile {
   readonly scales: Uint8Array;
   /** `store` `[rows, columns / groupSize]` */
   readonly biases: Uint8Array;
-  /** Sum over the tile of (w - ŵ)², ŵ from the values as stored, float64 in row order. */
+  /** Sum over the tile of (w - ŵ)², ŵ from the values as stored: accurate to 1e-7 of itself, rows added up in order. */
   readonly squaredError: number;
 }
 
 export interface QuantizeResult {
   readonly tiles: readonly QuantizedTile[];
-  /** Sum over the tile of w², float64 in row order. */
+  /** Sum over the tile of w²: as accurate, rows added up in order. */
   readonly energy: number;
-  /** NaN and ±Inf elements met. Any at all make the base unusable; the caller names the tensor. */
+  /** NaN and ±Inf elements met, in the base or (rule mlx) through the cast to `store`. Any at all make the base unusable; the caller names the tensor. */
   readonly nonFinite: number;
   /** Lets later jobs use the buffers again: call it when the tiles' bytes are written, and do not look at them afterwards. */
   release(): void;

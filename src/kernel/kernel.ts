@@ -45,9 +45,12 @@ function copyOut(address: number, into: Uint8Array): void {
   into.set(new Uint8Array(memory.buffer, address, into.byteLength));
 }
 
-/** Visits `[start, end)` of `count` in slabs of at most `slabBytes`. */
-function eachSlab(count: number, bytesEach: number, visit: (start: number, end: number) => void): void {
-  const step = Math.max(1, Math.floor(slabBytes / bytesEach));
+function rowsOfSlab(rows: number, rowBytes: number): number {
+  return Math.min(rows, Math.max(1, Math.floor(slabBytes / rowBytes)));
+}
+
+/** Visits `[start, end)` of `count`, `step` at a time. */
+function eachSlab(count: number, step: number, visit: (start: number, end: number) => void): void {
   for (let start = 0; start < count; start += step) visit(start, Math.min(count, start + step));
 }
 
@@ -57,7 +60,7 @@ const shared = (bytes: number) => new Uint8Array(new SharedArrayBuffer(bytes));
 export function quantize(job: QuantizeJob, out: readonly TileBytes[]): QuantizeSums {
   const { rows, columns, widths } = job;
   const rowBytes = columns * elementBytes[job.from];
-  const slabRows = Math.min(rows, Math.max(1, Math.floor(slabBytes / rowBytes)));
+  const slabRows = rowsOfSlab(rows, rowBytes);
   const layout = new Layout();
   const sums = layout.place(8 * (2 + widths.length));
   const specs = layout.place(4 * 5 * widths.length);
@@ -75,7 +78,7 @@ export function quantize(job: QuantizeJob, out: readonly TileBytes[]): QuantizeS
   new Uint32Array(memory.buffer, base + specs, 5 * widths.length).set(
     outputs.flatMap(({ bits, groupSize, parts }) => [bits, groupSize, ...parts.map(({ offset }) => base + offset)]),
   );
-  eachSlab(rows, rowBytes, (start, end) => {
+  eachSlab(rows, slabRows, (start, end) => {
     copyIn(base + weights, job.weights.subarray(start * rowBytes, end * rowBytes));
     wasm.quantize(
       base + weights,
@@ -99,10 +102,9 @@ export function quantize(job: QuantizeJob, out: readonly TileBytes[]): QuantizeS
 export function dequantize(job: DequantizeJob): Float32Array<SharedArrayBuffer> {
   const { rows, columns, bits, groupSize } = job;
   const rowBytes = columns * 4;
-  const slabRows = Math.min(rows, Math.max(1, Math.floor(slabBytes / rowBytes)));
+  const slabRows = rowsOfSlab(rows, rowBytes);
   const pairBytes = (columns / groupSize) * elementBytes[job.store];
   const layout = new Layout();
-  const spec = layout.place(4 * 5);
   const operands = [
     { from: job.words, bytesEach: (columns * bits) / 8 },
     { from: job.scales, bytesEach: pairBytes },
@@ -111,12 +113,13 @@ export function dequantize(job: DequantizeJob): Float32Array<SharedArrayBuffer> 
   const values = layout.place(slabRows * rowBytes);
   const out = shared(rows * rowBytes);
   const base = layout.claim();
-  new Uint32Array(memory.buffer, base + spec, 5).set([bits, groupSize, ...operands.map(({ offset }) => base + offset)]);
-  eachSlab(rows, rowBytes, (start, end) => {
+  const [words, scales, biases] = operands.map(({ offset }) => base + offset) as [number, number, number];
+  eachSlab(rows, slabRows, (start, end) => {
     for (const { from, bytesEach, offset } of operands) {
       copyIn(base + offset, from.subarray(start * bytesEach, end * bytesEach));
     }
-    wasm.dequantize(base + spec, dtypeCode[job.store], end - start, columns, base + values);
+    const count = (end - start) * columns;
+    wasm.dequantize(bits, groupSize, words, scales, biases, dtypeCode[job.store], count, base + values);
     copyOut(base + values, out.subarray(start * rowBytes, end * rowBytes));
   });
   return new Float32Array(out.buffer);
@@ -124,17 +127,17 @@ export function dequantize(job: DequantizeJob): Float32Array<SharedArrayBuffer> 
 
 export function cast(job: CastJob): Uint8Array<SharedArrayBuffer> {
   const { weights, from, to } = job;
-  const [narrow, wide] = [elementBytes[from], elementBytes[to]];
-  const count = weights.byteLength / narrow;
-  const slab = Math.floor(slabBytes / narrow);
+  const [fromBytes, toBytes] = [elementBytes[from], elementBytes[to]];
+  const count = weights.byteLength / fromBytes;
+  const slab = Math.floor(slabBytes / fromBytes);
   const layout = new Layout();
-  const [source, target] = [layout.place(slab * narrow), layout.place(slab * wide)];
-  const out = shared(count * wide);
+  const [source, target] = [layout.place(slab * fromBytes), layout.place(slab * toBytes)];
+  const out = shared(count * toBytes);
   const base = layout.claim();
-  eachSlab(count, narrow, (start, end) => {
-    copyIn(base + source, weights.subarray(start * narrow, end * narrow));
+  eachSlab(count, slab, (start, end) => {
+    copyIn(base + source, weights.subarray(start * fromBytes, end * fromBytes));
     wasm.cast(base + source, dtypeCode[from], end - start, dtypeCode[to], base + target);
-    copyOut(base + target, out.subarray(start * wide, end * wide));
+    copyOut(base + target, out.subarray(start * toBytes, end * toBytes));
   });
   return out;
 }

@@ -1,0 +1,44 @@
+//! Four float32 in a register: WebAssembly's 128-bit vectors, and elsewhere arrays with the same results, so that the fast
+//! routines can be tested on the host. Only operations whose result the IEEE standard or the WebAssembly one fixes to the bit.
+
+use std::hint::black_box;
+
+#[cfg_attr(target_arch = "wasm32", path = "lanes_wasm.rs")]
+#[cfg_attr(not(target_arch = "wasm32"), path = "lanes_portable.rs")]
+mod native;
+
+pub use native::{ByteOrder, Bytes, Doubles, Floats};
+
+impl Floats {
+    /// [`Floats::splat`] of a constant that stays in a register: V8 makes known ones anew at every use, with three instructions.
+    #[inline(always)]
+    pub fn held(value: f32) -> Self {
+        Self::splat(black_box(value))
+    }
+
+    /// The four values at `4 * index` of a block.
+    #[inline(always)]
+    pub fn of<const N: usize>(block: &[f32; N], index: usize) -> Self {
+        Self::load(block[4 * index..4 * index + 4].try_into().expect("four values"))
+    }
+
+    /// Writes the four values at `4 * index` of a block.
+    #[inline(always)]
+    pub fn put<const N: usize>(self, block: &mut [f32; N], index: usize) {
+        self.store((&mut block[4 * index..4 * index + 4]).try_into().expect("four values"));
+    }
+
+    /// The smallest lane. Not for NaN.
+    #[inline(always)]
+    pub fn least(self) -> f32 {
+        let pairs = self.lesser(self.swap_halves());
+        pairs.lesser(pairs.swap_pairs()).first()
+    }
+
+    /// The largest lane. Not for NaN.
+    #[inline(always)]
+    pub fn greatest(self) -> f32 {
+        let pairs = self.greater(self.swap_halves());
+        pairs.greater(pairs.swap_pairs()).first()
+    }
+}

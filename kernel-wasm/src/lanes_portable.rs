@@ -1,0 +1,154 @@
+use std::array::from_fn;
+use std::ops::{Add, Div, Mul, Sub};
+
+#[derive(Clone, Copy)]
+pub struct Floats([f32; 4]);
+
+/// Sixteen bytes.
+#[derive(Clone, Copy)]
+pub struct Bytes([u8; 16]);
+
+/// Four 32-bit integers.
+#[derive(Clone, Copy)]
+pub struct Words([u32; 4]);
+
+/// Where each of sixteen bytes goes: nothing to keep here.
+#[derive(Clone, Copy)]
+pub struct ByteOrder;
+
+/// Two float64.
+#[derive(Clone, Copy, Default)]
+pub struct Doubles([f64; 2]);
+
+impl Floats {
+    pub fn splat(value: f32) -> Self {
+        Self([value; 4])
+    }
+
+    pub fn load(values: &[f32; 4]) -> Self {
+        Self(*values)
+    }
+
+    pub fn store(self, values: &mut [f32; 4]) {
+        *values = self.0;
+    }
+
+    pub fn first(self) -> f32 {
+        self.0[0]
+    }
+
+    pub fn swap_halves(self) -> Self {
+        Self(from_fn(|i| self.0[i ^ 2]))
+    }
+
+    pub fn swap_pairs(self) -> Self {
+        Self(from_fn(|i| self.0[i ^ 1]))
+    }
+
+    /// `other < self ? other : self`
+    pub fn lesser(self, other: Self) -> Self {
+        other.if_below(self, other, self)
+    }
+
+    /// `self < other ? other : self`
+    pub fn greater(self, other: Self) -> Self {
+        self.if_below(other, other, self)
+    }
+
+    pub fn round_ties_even(self) -> Self {
+        Self(self.0.map(f32::round_ties_even))
+    }
+
+    pub fn abs(self) -> Self {
+        Self(self.0.map(f32::abs))
+    }
+
+    /// Lane by lane `self < limit ? then : otherwise`.
+    pub fn if_below(self, limit: Self, then: Self, otherwise: Self) -> Self {
+        Self(from_fn(|i| if self.0[i] < limit.0[i] { then.0[i] } else { otherwise.0[i] }))
+    }
+
+    /// Lane by lane `self == value ? then : otherwise`.
+    pub fn if_equal(self, value: Self, then: Self, otherwise: Self) -> Self {
+        Self(from_fn(|i| if self.0[i] == value.0[i] { then.0[i] } else { otherwise.0[i] }))
+    }
+
+    pub fn widen(self) -> [Doubles; 2] {
+        let [a, b, c, d] = self.0.map(f64::from);
+        [Doubles([a, b]), Doubles([c, d])]
+    }
+
+    /// Eight BF16 elements: the upper half of a float32's bits.
+    pub fn from_bf16(bytes: &[u8; 16]) -> [Self; 2] {
+        let element = |i: usize| f32::from_bits(u32::from_le_bytes([0, 0, bytes[2 * i], bytes[2 * i + 1]]));
+        [Self(from_fn(element)), Self(from_fn(|i| element(i + 4)))]
+    }
+
+    /// The integer parts of values of 0..=65535.
+    pub fn to_words(self) -> Words {
+        Words(self.0.map(|value| value as u32))
+    }
+}
+
+impl Words {
+    /// Lane i holds bytes i and 4 + i of sixteen in its low half, `high` likewise bytes 8 + i and 12 + i: puts them in order.
+    pub fn interleave(self, high: Self, _: ByteOrder) -> Bytes {
+        Bytes(from_fn(|k| ([self, high][k / 8].0[k % 4] >> (k / 4 % 2 * 8)) as u8))
+    }
+}
+
+impl ByteOrder {
+    /// For [`Words::interleave`].
+    pub fn held() -> Self {
+        Self
+    }
+}
+
+impl Bytes {
+    pub fn load(bytes: &[u8; 16]) -> Self {
+        Self(*bytes)
+    }
+
+    pub fn store(self, bytes: &mut [u8; 16]) {
+        *bytes = self.0;
+    }
+
+    /// Bytes 0, 2, 4 … of `self`, then of `other`.
+    pub fn even_bytes(self, other: Self) -> Self {
+        Self(from_fn(|k| [self, other][k / 8].0[k % 8 * 2]))
+    }
+
+    /// Eight 16-bit lanes: byte 2i + 2^bits · byte 2i+1. Bytes and 2^bits are below 128.
+    pub fn join_pairs(self, bits: u32) -> Self {
+        let pair = |i: usize| u16::from(self.0[2 * i]) + (u16::from(self.0[2 * i + 1]) << bits);
+        Self(from_fn(|k| pair(k / 2).to_le_bytes()[k % 2]))
+    }
+
+    /// Two 64-bit lanes of four 16-bit ones, each of which holds `bits` bits, at most 15, closed up.
+    pub fn join_fours(self, bits: u32) -> [u64; 2] {
+        let lane = |i: usize| u64::from(u16::from_le_bytes([self.0[2 * i], self.0[2 * i + 1]]));
+        from_fn(|half| (0..4).map(|i| lane(4 * half + i) << (i as u32 * bits)).sum())
+    }
+}
+
+impl Doubles {
+    pub fn plus(self, values: Self) -> Self {
+        Self(from_fn(|i| self.0[i] + values.0[i]))
+    }
+
+    pub fn sum(self) -> f64 {
+        self.0[0] + self.0[1]
+    }
+}
+
+macro_rules! lane_operators {
+    ($($trait:ident $method:ident $operator:tt)*) => {$(
+        impl $trait for Floats {
+            type Output = Self;
+            fn $method(self, other: Self) -> Self {
+                Self(from_fn(|i| self.0[i] $operator other.0[i]))
+            }
+        }
+    )*};
+}
+lane_operators!(Add add + Sub sub - Mul mul * Div div /);

@@ -1,0 +1,200 @@
+use core::arch::wasm32::*;
+use core::hint::black_box;
+use core::ops::{Add, Div, Mul, Sub};
+
+#[derive(Clone, Copy)]
+pub struct Floats(v128);
+
+/// Sixteen bytes.
+#[derive(Clone, Copy)]
+pub struct Bytes(v128);
+
+/// Four 32-bit integers.
+#[derive(Clone, Copy)]
+pub struct Words(v128);
+
+/// Where each of sixteen bytes goes.
+#[derive(Clone, Copy)]
+pub struct ByteOrder(v128);
+
+/// Two float64.
+#[derive(Clone, Copy)]
+pub struct Doubles(v128);
+
+impl Floats {
+    #[inline(always)]
+    pub fn splat(value: f32) -> Self {
+        Self(f32x4_splat(value))
+    }
+
+    #[inline(always)]
+    pub fn load(values: &[f32; 4]) -> Self {
+        // SAFETY: reads the 16 bytes of the array; v128.load asks for no alignment.
+        Self(unsafe { v128_load(values.as_ptr().cast()) })
+    }
+
+    #[inline(always)]
+    pub fn store(self, values: &mut [f32; 4]) {
+        // SAFETY: writes the 16 bytes of the array; v128.store asks for no alignment.
+        unsafe { v128_store(values.as_mut_ptr().cast(), self.0) }
+    }
+
+    #[inline(always)]
+    pub fn first(self) -> f32 {
+        f32x4_extract_lane::<0>(self.0)
+    }
+
+    #[inline(always)]
+    pub fn swap_halves(self) -> Self {
+        Self(i32x4_shuffle::<2, 3, 0, 1>(self.0, self.0))
+    }
+
+    #[inline(always)]
+    pub fn swap_pairs(self) -> Self {
+        Self(i32x4_shuffle::<1, 0, 3, 2>(self.0, self.0))
+    }
+
+    /// `other < self ? other : self`
+    #[inline(always)]
+    pub fn lesser(self, other: Self) -> Self {
+        Self(f32x4_pmin(self.0, other.0))
+    }
+
+    /// `self < other ? other : self`
+    #[inline(always)]
+    pub fn greater(self, other: Self) -> Self {
+        Self(f32x4_pmax(self.0, other.0))
+    }
+
+    #[inline(always)]
+    pub fn round_ties_even(self) -> Self {
+        Self(f32x4_nearest(self.0))
+    }
+
+    #[inline(always)]
+    pub fn abs(self) -> Self {
+        Self(f32x4_abs(self.0))
+    }
+
+    /// Lane by lane `self < limit ? then : otherwise`.
+    #[inline(always)]
+    pub fn if_below(self, limit: Self, then: Self, otherwise: Self) -> Self {
+        // The mask is all ones or all zeros, for which the relaxed choice is the strict one.
+        Self(i32x4_relaxed_laneselect(then.0, otherwise.0, f32x4_lt(self.0, limit.0)))
+    }
+
+    /// Lane by lane `self == value ? then : otherwise`.
+    #[inline(always)]
+    pub fn if_equal(self, value: Self, then: Self, otherwise: Self) -> Self {
+        Self(i32x4_relaxed_laneselect(then.0, otherwise.0, f32x4_eq(self.0, value.0)))
+    }
+
+    #[inline(always)]
+    pub fn widen(self) -> [Doubles; 2] {
+        let high = self.swap_halves().0;
+        [Doubles(f64x2_promote_low_f32x4(self.0)), Doubles(f64x2_promote_low_f32x4(high))]
+    }
+
+    /// Eight BF16 elements: the upper half of a float32's bits.
+    #[inline(always)]
+    pub fn from_bf16(bytes: &[u8; 16]) -> [Self; 2] {
+        // SAFETY: reads the 16 bytes of the array; v128.load asks for no alignment.
+        let halves = unsafe { v128_load(bytes.as_ptr().cast()) };
+        let zero = i16x8_splat(0);
+        [
+            Self(i16x8_shuffle::<0, 8, 1, 9, 2, 10, 3, 11>(zero, halves)),
+            Self(i16x8_shuffle::<4, 12, 5, 13, 6, 14, 7, 15>(zero, halves)),
+        ]
+    }
+
+    /// The integer parts of values of 0..=65535.
+    #[inline(always)]
+    pub fn to_words(self) -> Words {
+        // In range, where the relaxed conversion is the strict one.
+        Words(i32x4_relaxed_trunc_f32x4(self.0))
+    }
+}
+
+impl Words {
+    /// Lane i holds bytes i and 4 + i of sixteen in its low half, `high` likewise bytes 8 + i and 12 + i: puts them in order.
+    #[inline(always)]
+    pub fn interleave(self, high: Self, order: ByteOrder) -> Bytes {
+        // The indices are in range, for which the relaxed swizzle is the strict one.
+        Bytes(i8x16_relaxed_swizzle(v128_or(self.0, i32x4_shl(high.0, 16)), order.0))
+    }
+}
+
+impl ByteOrder {
+    /// For [`Words::interleave`], in a register.
+    #[inline(always)]
+    pub fn held() -> Self {
+        Self(black_box(u8x16(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15)))
+    }
+}
+
+impl Bytes {
+    #[inline(always)]
+    pub fn load(bytes: &[u8; 16]) -> Self {
+        // SAFETY: reads the 16 bytes of the array; v128.load asks for no alignment.
+        Self(unsafe { v128_load(bytes.as_ptr().cast()) })
+    }
+
+    #[inline(always)]
+    pub fn store(self, bytes: &mut [u8; 16]) {
+        // SAFETY: writes the 16 bytes of the array; v128.store asks for no alignment.
+        unsafe { v128_store(bytes.as_mut_ptr().cast(), self.0) }
+    }
+
+    /// Bytes 0, 2, 4 … of `self`, then of `other`.
+    #[inline(always)]
+    pub fn even_bytes(self, other: Self) -> Self {
+        Self(u8x16_shuffle::<0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30>(self.0, other.0))
+    }
+
+    /// Eight 16-bit lanes: byte 2i + 2^bits · byte 2i+1. Bytes and 2^bits are below 128.
+    #[inline(always)]
+    pub fn join_pairs(self, bits: u32) -> Self {
+        // Below 128 both operands are the same signed and unsigned, for which the relaxed product is the strict one.
+        Self(i16x8_relaxed_dot_i8x16_i7x16(self.0, i16x8_splat(1 | 0x100 << bits)))
+    }
+
+    /// Two 64-bit lanes of four 16-bit ones, each of which holds `bits` bits, at most 15, closed up.
+    #[inline(always)]
+    pub fn join_fours(self, bits: u32) -> [u64; 2] {
+        let pairs = i32x4_dot_i16x8(self.0, i32x4_splat(1 | 0x10000 << bits));
+        let low = v128_and(pairs, i64x2_splat(0xffff_ffff));
+        let joined = v128_or(low, i64x2_shl(u64x2_shr(pairs, 32), 2 * bits));
+        [u64x2_extract_lane::<0>(joined), u64x2_extract_lane::<1>(joined)]
+    }
+}
+
+impl Doubles {
+    #[inline(always)]
+    pub fn plus(self, values: Self) -> Self {
+        Self(f64x2_add(self.0, values.0))
+    }
+
+    #[inline(always)]
+    pub fn sum(self) -> f64 {
+        f64x2_extract_lane::<0>(self.0) + f64x2_extract_lane::<1>(self.0)
+    }
+}
+
+impl Default for Doubles {
+    fn default() -> Self {
+        Self(f64x2_splat(0.0))
+    }
+}
+
+macro_rules! lane_operators {
+    ($($trait:ident $method:ident $instruction:ident)*) => {$(
+        impl $trait for Floats {
+            type Output = Self;
+            #[inline(always)]
+            fn $method(self, other: Self) -> Self {
+                Self($instruction(self.0, other.0))
+            }
+        }
+    )*};
+}
+lane_operators!(Add add f32x4_add Sub sub f32x4_sub Mul mul f32x4_mul Div div f32x4_div);
