@@ -7,12 +7,12 @@
 export function arena(bytes: number): number;
 
 /**
- * Changes the dtype of `count` elements.
+ * Changes the dtype of `count` elements. Returns how many are NaN or infinite afterwards.
  *
  * # Safety
  * As [`quantize`].
  */
-export function cast(elements: number, from: number, count: number, to: number, out: number): void;
+export function cast(elements: number, from: number, count: number, to: number, out: number): number;
 
 /**
  * Decodes `count` elements, whole groups, into float32 at `out`.
@@ -36,7 +36,7 @@ export type InitInput = RequestInfo | URL | Response | BufferSource | WebAssembl
 export interface InitOutput {
     readonly memory: WebAssembly.Memory;
     readonly arena: (a: number) => number;
-    readonly cast: (a: number, b: number, c: number, d: number, e: number) => void;
+    readonly cast: (a: number, b: number, c: number, d: number, e: number) => number;
     readonly dequantize: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number) => void;
     readonly quantize: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number) => void;
     readonly __wbindgen_externrefs: WebAssembly.Table;

@@ -11,7 +11,7 @@ export function arena(bytes) {
 }
 
 /**
- * Changes the dtype of `count` elements.
+ * Changes the dtype of `count` elements. Returns how many are NaN or infinite afterwards.
  *
  * # Safety
  * As [`quantize`].
@@ -20,9 +20,11 @@ export function arena(bytes) {
  * @param {number} count
  * @param {number} to
  * @param {number} out
+ * @returns {number}
  */
 export function cast(elements, from, count, to, out) {
-    wasm.cast(elements, from, count, to, out);
+    const ret = wasm.cast(elements, from, count, to, out);
+    return ret;
 }
 
 /**

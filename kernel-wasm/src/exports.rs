@@ -130,19 +130,24 @@ pub unsafe fn dequantize(
     dequantize::dequantize(&Packed { bits, group, words, scales, biases, store }, out);
 }
 
-/// Changes the dtype of `count` elements.
+/// Changes the dtype of `count` elements. Returns how many are NaN or infinite afterwards.
 ///
 /// # Safety
 /// As [`quantize`].
 #[wasm_bindgen]
-pub unsafe fn cast(elements: usize, from: u32, count: usize, to: u32, out: usize) {
+pub unsafe fn cast(elements: usize, from: u32, count: usize, to: u32, out: usize) -> f64 {
     let (from, to) = (dtype(from), dtype(to));
     let mut values = [0.0; 1024];
+    let mut lost = 0;
     let elements = bytes(elements, count * from.bytes()).chunks(values.len() * from.bytes());
     let out = bytes_mut(out, count * to.bytes()).chunks_mut(values.len() * to.bytes());
     for (elements, out) in elements.zip(out) {
         let values = &mut values[..elements.len() / from.bytes()];
         widen(from, elements, values);
         narrow(to, values, out);
+        // Counted from what is stored: a narrower range turns a large value into an infinity.
+        widen(to, out, values);
+        lost += values.iter().filter(|value| !value.is_finite()).count();
     }
+    lost as f64
 }

@@ -1,6 +1,6 @@
 import { OqeError } from "../errors.ts";
 import type { FloatDtype } from "./dtype.ts";
-import type { CastJob, DequantizeJob, QuantizedTile, QuantizeJob } from "./kernel-types.ts";
+import type { CastJob, CastResult, DequantizeJob, QuantizedTile, QuantizeJob } from "./kernel-types.ts";
 import type { Bits, GroupSize, Width } from "./width.ts";
 
 /** A job as it travels to a worker, and what comes back. */
@@ -20,7 +20,7 @@ export interface QuantizeSums {
   readonly squaredErrors: readonly number[];
 }
 
-export type Answer = QuantizeSums | Float32Array<SharedArrayBuffer> | Uint8Array<SharedArrayBuffer>;
+export type Answer = QuantizeSums | Float32Array<SharedArrayBuffer> | CastResult;
 
 /** Bytes of one element. */
 export const elementBytes: Readonly<Record<FloatDtype, number>> = { BF16: 2, F16: 2, F32: 4 };

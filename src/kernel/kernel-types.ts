@@ -58,6 +58,13 @@ export interface CastJob {
   readonly to: FloatDtype;
 }
 
+export interface CastResult {
+  /** Over a SharedArrayBuffer, little-endian, in `to`. */
+  readonly bytes: Uint8Array;
+  /** NaN and ±Inf among the results, whether they were there before or the narrower range made them. */
+  readonly nonFinite: number;
+}
+
 /**
  * The WebAssembly kernel behind a pool of Node workers, each with a private instance. Jobs run in any order; every promise
  * resolves with its own job's answer, and the answer never depends on the number of workers.
@@ -69,7 +76,7 @@ export interface Kernel {
   quantize(job: QuantizeJob): Promise<QuantizeResult>;
   /** float32 `[rows, columns]` */
   dequantize(job: DequantizeJob): Promise<Float32Array>;
-  cast(job: CastJob): Promise<Uint8Array>;
+  cast(job: CastJob): Promise<CastResult>;
   /** Ends the workers; jobs under way reject with KERNEL. */
   close(): Promise<void>;
 }

@@ -34,7 +34,7 @@ function goldenJob(dtype: FloatDtype, change: Partial<QuantizeJob> = {}): Quanti
 }
 
 async function floats(bytes: Uint8Array, from: FloatDtype): Promise<Float32Array> {
-  const wide = await kernel.cast({ weights: bytes, from, to: "F32" });
+  const { bytes: wide } = await kernel.cast({ weights: bytes, from, to: "F32" });
   return new Float32Array(wide.buffer);
 }
 
@@ -93,9 +93,9 @@ describe("rule mlx is mx.quantize, bit for bit", () => {
 
   test("a base in another dtype is cast before it is quantized", async () => {
     for (const from of dtypes) {
-      const weights = await kernel.cast({ weights: golden("input_f32").w!, from: "F32", to: from });
+      const { bytes: weights } = await kernel.cast({ weights: golden("input_f32").w!, from: "F32", to: from });
       for (const store of dtypes.filter((d) => d !== from)) {
-        const cast = await kernel.cast({ weights, from, to: store });
+        const { bytes: cast } = await kernel.cast({ weights, from, to: store });
         const job = goldenJob(store, { weights: cast.subarray(29 * 128 * (store === "F32" ? 4 : 2)), rows: 11 });
         const direct = await kernel.quantize(job);
         const tail = weights.subarray(29 * 128 * (from === "F32" ? 4 : 2));
@@ -138,7 +138,7 @@ describe("packing and decoding", () => {
     const values = [1, 1 + 2 ** -8, 1 + 3 * 2 ** -8, 65519.99, 65520, -1e-8, 2 ** -24, NaN, -Infinity, 3.4e38];
     const weights = new Uint8Array(Float32Array.from(values).buffer);
     const through = async (to: FloatDtype) =>
-      Array.from(await floats(await kernel.cast({ weights, from: "F32", to }), to));
+      Array.from(await floats((await kernel.cast({ weights, from: "F32", to })).bytes, to));
     expect(await through("BF16")).toEqual([
       1,
       1,
@@ -165,8 +165,8 @@ describe("packing and decoding", () => {
     ]);
     for (const length of [0, 1, 3, 63, 64, 65, 1023, 1024, 1025, 140_001]) {
       const source = gaussian(length, length);
-      const wide = await kernel.cast({ weights: source, from: "BF16", to: "F32" });
-      expect(await kernel.cast({ weights: wide, from: "F32", to: "BF16" })).toEqual(source);
+      const { bytes: wide } = await kernel.cast({ weights: source, from: "BF16", to: "F32" });
+      expect((await kernel.cast({ weights: wide, from: "F32", to: "BF16" })).bytes).toEqual(source);
     }
   });
 });
@@ -244,7 +244,7 @@ test("NaN and infinities are counted, wherever they stand", async () => {
     const values = Float32Array.from({ length: 3 * columns }, (_, k) => Math.sin(k));
     const bad = [0, 31, 1023, 1024, columns - 1, columns, 3 * columns - 1];
     for (const [i, k] of bad.entries()) values[k] = [NaN, Infinity, -Infinity][i % 3]!;
-    const weights = await kernel.cast({ weights: new Uint8Array(values.buffer), from: "F32", to: from });
+    const { bytes: weights } = await kernel.cast({ weights: new Uint8Array(values.buffer), from: "F32", to: from });
     for (const rounding of ["mlx", "stored"] as const) {
       const shape = { rows: 3, columns, from, store: from, rounding, widths: allWidths };
       expect((await kernel.quantize({ ...shape, weights })).nonFinite).toBe(bad.length);
@@ -252,4 +252,11 @@ test("NaN and infinities are counted, wherever they stand", async () => {
       expect((await kernel.quantize({ ...shape, rows: 1, weights: clean })).nonFinite).toBe(1);
     }
   }
+});
+
+test("a cast counts what is not finite in its result", async () => {
+  const values = new Float32Array([1, Number.NaN, 1e30, Number.NEGATIVE_INFINITY, -7e4, 65504, 0]);
+  const weights = new Uint8Array(values.buffer);
+  const count = async (to: "BF16" | "F16" | "F32") => (await kernel.cast({ weights, from: "F32", to })).nonFinite;
+  expect([await count("F32"), await count("BF16"), await count("F16")]).toEqual([2, 2, 4]);
 });

@@ -1,7 +1,7 @@
 import * as wasm from "../../kernel-wasm/pkg/oqe_kernel.js";
 import type { FloatDtype } from "./dtype.ts";
 import { elementBytes, type QuantizeSums, type TileBytes } from "./job.ts";
-import type { CastJob, DequantizeJob, QuantizeJob } from "./kernel-types.ts";
+import type { CastJob, CastResult, DequantizeJob, QuantizeJob } from "./kernel-types.ts";
 
 /**
  * The boundary to WebAssembly: the one file that knows addresses. It trusts its jobs (job.ts has checked them).
@@ -125,7 +125,7 @@ export function dequantize(job: DequantizeJob): Float32Array<SharedArrayBuffer> 
   return new Float32Array(out.buffer);
 }
 
-export function cast(job: CastJob): Uint8Array<SharedArrayBuffer> {
+export function cast(job: CastJob): CastResult {
   const { weights, from, to } = job;
   const [fromBytes, toBytes] = [elementBytes[from], elementBytes[to]];
   const count = weights.byteLength / fromBytes;
@@ -134,10 +134,11 @@ export function cast(job: CastJob): Uint8Array<SharedArrayBuffer> {
   const [source, target] = [layout.place(slab * fromBytes), layout.place(slab * toBytes)];
   const out = shared(count * toBytes);
   const base = layout.claim();
+  let nonFinite = 0;
   eachSlab(count, slab, (start, end) => {
     copyIn(base + source, weights.subarray(start * fromBytes, end * fromBytes));
-    wasm.cast(base + source, dtypeCode[from], end - start, dtypeCode[to], base + target);
+    nonFinite += wasm.cast(base + source, dtypeCode[from], end - start, dtypeCode[to], base + target);
     copyOut(base + target, out.subarray(start * toBytes, end * toBytes));
   });
-  return out;
+  return { bytes: out, nonFinite };
 }

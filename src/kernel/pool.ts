@@ -5,7 +5,7 @@ import { Worker } from "node:worker_threads";
 import { assets } from "../assets.ts";
 import { OqeError } from "../errors.ts";
 import { type Answer, checkTask, elementBytes, nameTask, type QuantizeSums, type Task, type TileBytes } from "./job.ts";
-import type { CastJob, DequantizeJob, Kernel, QuantizeJob, QuantizeResult } from "./kernel-types.ts";
+import type { CastJob, CastResult, DequantizeJob, Kernel, QuantizeJob, QuantizeResult } from "./kernel-types.ts";
 import { Cutter, Leases } from "./lease.ts";
 
 /** More cores than this find no memory bandwidth to share. */
@@ -104,8 +104,8 @@ class Pool implements Kernel {
     return this.#submit({ kind: "dequantize", job }, ["words", "scales", "biases"]) as Promise<Float32Array>;
   }
 
-  cast(job: CastJob): Promise<Uint8Array> {
-    return this.#submit({ kind: "cast", job }, ["weights"]) as Promise<Uint8Array>;
+  cast(job: CastJob): Promise<CastResult> {
+    return this.#submit({ kind: "cast", job }, ["weights"]) as Promise<CastResult>;
   }
 
   async close(): Promise<void> {

@@ -65,7 +65,7 @@ export async function quantizeSeries(request: QuantizeRequest): Promise<Quantize
     done += tile.rows * rowBytes(tile.tensor);
     request.report.tick(done, total, "bytes");
     if (result === null) continue;
-    checkFinite(tile, result);
+    checkFinite(tile, result.nonFinite);
     for (const [index, plan] of request.plans.entries()) {
       const width = plan.modules[modulePath(tile.tensor)]!;
       sums[index]!.error += tileOf(result, width).squaredError;
@@ -129,9 +129,10 @@ async function quantizeTile(tile: Tile, request: QuantizeRequest): Promise<Quant
 async function keepTile(tile: Tile, weights: Uint8Array, request: QuantizeRequest) {
   const from = tile.tensor.dtype as FloatDtype;
   const to = keptDtype(tile.tensor, request.storage);
-  const kept = from === to ? weights : await request.kernel.cast({ weights, from, to });
-  const offset = tile.stackedRow * (kept.byteLength / tile.rows);
-  await Promise.all(request.sinks.map((sink) => sink.write(tile.tensor.name, offset, kept)));
+  const { bytes, nonFinite } = await request.kernel.cast({ weights, from, to });
+  checkFinite(tile, nonFinite);
+  const offset = tile.stackedRow * (bytes.byteLength / tile.rows);
+  await Promise.all(request.sinks.map((sink) => sink.write(tile.tensor.name, offset, bytes)));
 }
 
 function distinct(widths: readonly Width[]): Width[] {
@@ -146,11 +147,11 @@ function tileOf(result: QuantizeResult, width: Width) {
   return result.tiles.find((tile) => sameWidth(tile, width))!;
 }
 
-function checkFinite(tile: Tile, result: QuantizeResult) {
-  if (result.nonFinite > 0) {
+function checkFinite(tile: Tile, nonFinite: number) {
+  if (nonFinite > 0) {
     throw new OqeError(
       "BAD_CHECKPOINT",
-      `tensor "${tile.source}" holds ${result.nonFinite} NaN or infinite values in rows ${tile.row} to ${tile.row + tile.rows - 1}`,
+      `tensor "${tile.source}" holds ${nonFinite} NaN or infinite values in rows ${tile.row} to ${tile.row + tile.rows - 1}`,
       "Such a model answers nonsense at any precision. Check the download, or report it to the model's authors.",
     );
   }
