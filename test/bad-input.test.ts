@@ -1,9 +1,10 @@
 import { execFileSync } from "node:child_process";
-import { mkdir, readdir, rm, truncate, writeFile } from "node:fs/promises";
+import { appendFile, cp, mkdir, readdir, rm, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type LocalHub, type SeenRequest, startLocalHub } from "../src/local-hub/local-hub.ts";
-import { runCli } from "./cli-run.ts";
+import { runCli, runScript } from "./cli-run.ts";
 import {
   byArchitecture,
   copyModel,
@@ -360,6 +361,37 @@ describe("bad input ends in one clear message, exit code 1, and nothing half-wri
     expect({ code: told.code, stderr: told.code === 0 ? "" : told.stderr }).toEqual({ code: 0, stderr: "" });
     expect(hub.head("acme/taken-oQ4e")).not.toBe(before);
     expect([...hub.files("acme/taken-oQ4e").keys()]).toContain("oqe-receipt.json");
+  });
+});
+
+describe("bad input that needs a Hub or an installation of its own", () => {
+  test("a token without rights in the namespace", async () => {
+    const strict = await startLocalHub({
+      folder: `${folder}/strict`,
+      users: { hf_elsewhere: { name: "somebody", role: "write" } },
+    });
+    try {
+      await strict.seed("base/tiny", llama);
+      const { code, stderr } = await runCli(
+        ["publish", "base/tiny", "--namespace", "acme", "--tiers", "oQ4e", "--work-dir", `${folder}/strict-work`],
+        { HF_ENDPOINT: strict.url, HF_TOKEN: "hf_elsewhere" },
+      );
+      expect(code).toBe(1);
+      expect(stderr).toMatch(/error: .*acme.*\[FORBIDDEN\]/);
+      expect(strict.head("acme/tiny-oQ4e")).toBeNull();
+    } finally {
+      await strict.close();
+    }
+  });
+
+  test("a template that names what the facts do not hold, before anything is quantized", async () => {
+    const dist = `${folder}/dist`;
+    await cp(fileURLToPath(new URL("../dist", import.meta.url)), dist, { recursive: true });
+    await appendFile(`${dist}/templates/model-card.md.jinja`, "{{ perplexity }}\n");
+    const { code, stderr } = await runScript(`${dist}/cli.js`, ["quantize", llama, "--out", `${folder}/templated`]);
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/error: .*model-card\.md\.jinja.*perplexity.*\[TEMPLATE\]/);
+    expect(await readdir(`${folder}/templated`).catch(() => [])).toEqual([]);
   });
 });
 

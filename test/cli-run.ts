@@ -10,13 +10,17 @@ export interface CliResult {
 const cli = fileURLToPath(new URL("../src/cli.ts", import.meta.url));
 
 /** Runs the CLI from source in its own process, with nothing of the caller's environment but PATH. */
-export function runCli(
+export function runCli(args: readonly string[], environment: Record<string, string> = {}): Promise<CliResult> {
+  return runScript(cli, args, environment);
+}
+
+export function runScript(
+  script: string,
   args: readonly string[],
   environment: Record<string, string> = {},
-  prefix: readonly string[] = [],
+  node = process.execPath,
 ): Promise<CliResult> {
-  const [command, ...rest] = [...prefix, process.execPath, cli, ...args];
-  const child = spawn(command!, rest, { env: { PATH: process.env.PATH ?? "", ...environment } });
+  const child = spawn(node, [script, ...args], { env: { PATH: process.env.PATH ?? "", ...environment } });
   let stdout = "";
   let stderr = "";
   child.stdout.setEncoding("utf8").on("data", (text) => (stdout += text));
