@@ -1,0 +1,106 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdir } from "node:fs/promises";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+import { whoAmI } from "@huggingface/hub";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { engine } from "../src/engine.ts";
+import { startLocalHub } from "../src/local-hub/local-hub.ts";
+import { runCli } from "./cli-run.ts";
+import { byArchitecture, embedded, removeFolder, scratchFolder } from "./models.ts";
+
+let folder: string;
+beforeAll(async () => {
+  folder = await scratchFolder();
+});
+afterAll(() => removeFolder(folder));
+
+describe("oqe", () => {
+  test.each([[[]], [["help"]], [["--help"]], [["plan", "--help"]]])(
+    "%j explains itself and ends well",
+    async (args) => {
+      const { code, stdout, stderr } = await runCli(args);
+      expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+      for (const command of ["plan", "quantize", "publish", "card", "hub"]) expect(stdout).toContain(`oqe ${command}`);
+    },
+  );
+
+  test("--version is the engine's", async () => {
+    expect((await runCli(["--version"])).stdout).toBe(`${engine.version}\n`);
+  });
+
+  test.each([
+    [["frobnicate", "x"], /"frobnicate" is not a command/],
+    [["plan"], /oqe plan takes one argument, got none/],
+    [["plan", "a", "b"], /got a b/],
+    [["quantize", embedded], /--out/],
+    [["hub", "x", "--port", "http"], /port: "http"/],
+    [["card", "/nowhere"], /\/nowhere\/oqe-receipt\.json/],
+  ])("%j is refused in one line", async (args, says) => {
+    const { code, stdout, stderr } = await runCli(args);
+    expect({ code, stdout }).toEqual({ code: 1, stdout: "" });
+    expect(stderr).toMatch(says);
+    expect(stderr.split("\n").filter((line) => line.startsWith("error: "))).toHaveLength(1);
+  });
+
+  test("plan --json prints one document with every module's width, from a folder and from the Hub", async () => {
+    const hub = await startLocalHub({ folder: `${folder}/plan-hub` });
+    try {
+      const commit = await hub.seed("base/nemotron-nano-tiny", embedded);
+      const local = await runCli(["plan", embedded, "--json"]);
+      const remote = await runCli(["plan", "base/nemotron-nano-tiny@main", "--json"], { HF_ENDPOINT: hub.url });
+      const [a, b] = [JSON.parse(local.stdout), JSON.parse(remote.stdout)];
+      expect(b).toMatchObject({ model: "base/nemotron-nano-tiny", revision: commit, policy: "oq" });
+      expect(b.tiers).toEqual(a.tiers);
+      expect(a.tiers.map((tier: { tier: string }) => tier.tier)).toEqual(["oQ8e", "oQ6e", "oQ5e", "oQ4e"]);
+      const keys = ["bpw", "boosts", "bytes", "fileBpw", "modules", "plan", "targetBpw", "tier"].sort();
+      for (const tier of a.tiers) expect(Object.keys(tier).sort()).toEqual(keys);
+      expect(a.tiers[0].modules["backbone.layers.1.mixer.switch_mlp.fc1"]).toEqual({ bits: 8, groupSize: 64 });
+    } finally {
+      await hub.close();
+    }
+  });
+
+  test("quantize --json names the folders, and only they appear", async () => {
+    const { stdout } = await runCli([
+      "quantize",
+      byArchitecture.llama!,
+      "--out",
+      `${folder}/q`,
+      "--tiers",
+      "oq6e oq4e",
+      "--json",
+    ]);
+    expect(JSON.parse(stdout).folders).toEqual([`${folder}/q/llama-oQ6e`, `${folder}/q/llama-oQ4e`]);
+  });
+
+  test("hub serves a folder until it is told to end, and the folder is a Hub again afterwards", async () => {
+    await mkdir(`${folder}/served`);
+    const cli = fileURLToPath(new URL("../src/cli.ts", import.meta.url));
+    for (const outcome of ["published", "unchanged"]) {
+      const child = spawn(process.execPath, [cli, "hub", `${folder}/served`], { stdio: ["ignore", "pipe", "inherit"] });
+      const ended = once(child, "exit");
+      const [line] = await once(createInterface(child.stdout), "line");
+      expect(line).toMatch(/^http:\/\/127\.0\.0\.1:\d+$/);
+      expect((await whoAmI({ hubUrl: line, accessToken: "hf_rehearsal" })).name).toBe("local");
+      const published = await runCli(
+        [
+          "publish",
+          byArchitecture.llama!,
+          "--namespace",
+          "me",
+          "--tiers",
+          "oQ4e",
+          "--work-dir",
+          `${folder}/w`,
+          "--json",
+        ],
+        { HF_ENDPOINT: line, HF_TOKEN: "hf_rehearsal" },
+      );
+      expect(JSON.parse(published.stdout).repositories[0].outcome).toBe(outcome);
+      child.kill("SIGTERM");
+      expect((await ended)[0]).toBe(0);
+    }
+  });
+});
