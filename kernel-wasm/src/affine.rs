@@ -3,67 +3,24 @@
 //! Source of the formulas: the behaviour of `mx.quantize(mode="affine")` of MLX 0.32 on a CPU. All arithmetic is float32 with
 //! one rounding an operation (never a fused multiply-add), rounding to integers is half to even.
 
-use std::array::from_fn;
-
 use crate::half::{narrow, widen, Dtype};
 use crate::lanes::Floats;
+use crate::ranges::Ranges;
 
 /// The smallest group, in columns.
 pub const SMALLEST_GROUP: usize = 32;
 /// Columns visited at once: a multiple of every group, and in float32 a small part of the first-level cache.
 pub const BLOCK: usize = 2048;
-const GROUPS: usize = BLOCK / SMALLEST_GROUP;
+pub const GROUPS: usize = BLOCK / SMALLEST_GROUP;
 
 /// The smallest scale that MLX lets a group have.
 const EPSILON: f32 = 1e-7;
-
-/// The smallest and largest value of each group of a block.
-#[derive(Clone)]
-pub struct Ranges {
-    pub lo: [f32; GROUPS],
-    pub hi: [f32; GROUPS],
-}
 
 /// Scale and bias of each group of a block.
 #[derive(Clone)]
 pub struct Affines {
     pub scale: [f32; GROUPS],
     pub bias: [f32; GROUPS],
-}
-
-impl Ranges {
-    pub const ZERO: Ranges = Ranges { lo: [0.0; GROUPS], hi: [0.0; GROUPS] };
-
-    /// Of the smallest groups of at most a block of values.
-    #[inline(never)]
-    pub fn measure(&mut self, values: &[f32]) {
-        for ((group, lo), hi) in
-            values.as_chunks::<SMALLEST_GROUP>().0.iter().zip(&mut self.lo).zip(&mut self.hi)
-        {
-            let values = from_fn::<_, { SMALLEST_GROUP / 4 }, _>(|lanes| Floats::of(group, lanes));
-            *lo = tree(values, Floats::lesser).least();
-            *hi = tree(values, Floats::greater).greatest();
-        }
-    }
-
-    /// Of groups twice as large.
-    pub fn join_pairs(&mut self) {
-        for i in 0..GROUPS / 2 {
-            self.lo[i] = self.lo[2 * i].min(self.lo[2 * i + 1]);
-            self.hi[i] = self.hi[2 * i].max(self.hi[2 * i + 1]);
-        }
-    }
-
-    /// The largest magnitude in the first `groups`.
-    pub fn largest(&self, groups: usize) -> f32 {
-        let lo = self.lo[..groups].iter().copied().fold(0.0, f32::min);
-        self.hi[..groups].iter().copied().fold(-lo, f32::max)
-    }
-}
-
-#[inline(always)]
-fn tree([a, b, c, d, e, f, g, h]: [Floats; 8], join: fn(Floats, Floats) -> Floats) -> Floats {
-    join(join(join(a, b), join(c, d)), join(join(e, f), join(g, h)))
 }
 
 impl Affines {
@@ -92,12 +49,10 @@ impl Affines {
     /// EPSILON / 2, and half of the smallest F16 is below that.
     #[inline(never)]
     pub fn settle(&mut self, store: Dtype, saturate: bool, scales: &mut [u8], biases: &mut [u8]) {
-        let limit = store.largest();
+        let limit = if saturate { store.largest() } else { f32::INFINITY };
         for (values, bytes) in [(&mut self.scale, scales), (&mut self.bias, biases)] {
             let values = &mut values[..bytes.len() / store.bytes()];
-            if saturate {
-                values.iter_mut().for_each(|value| *value = value.clamp(-limit, limit));
-            }
+            values.iter_mut().for_each(|value| *value = value.clamp(-limit, limit));
             narrow(store, values, bytes);
             widen(store, bytes, values);
         }
@@ -163,24 +118,6 @@ pub mod tests {
                         assert!(affines.scale[i] != 0.0 && (!saturate || affines.scale[i].is_finite()));
                     }
                 }
-            }
-        }
-    }
-
-    #[test]
-    fn ranges_agree_with_a_plain_search_at_every_group_size() {
-        let values: Vec<f32> = (0..BLOCK).map(|k| ((k * k) as f32 * 0.37).sin() * (k % 7) as f32).collect();
-        for count in [32, 64, 96, 128, 160, 1024, BLOCK - 32, BLOCK] {
-            let mut ranges = Ranges::ZERO;
-            ranges.measure(&values[..count]);
-            let largest = values[..count].iter().fold(0f32, |most, value| most.max(value.abs()));
-            assert_eq!(ranges.largest(count / SMALLEST_GROUP), largest);
-            for group in [32, 64, 128] {
-                for (i, group) in values[..count].chunks_exact(group).enumerate() {
-                    assert_eq!(ranges.lo[i], group.iter().copied().fold(f32::MAX, f32::min));
-                    assert_eq!(ranges.hi[i], group.iter().copied().fold(f32::MIN, f32::max));
-                }
-                ranges.join_pairs();
             }
         }
     }

@@ -3,7 +3,7 @@
 
 use crate::affine::{Affines, BLOCK};
 use crate::lanes::{ByteOrder, Floats};
-use crate::squares::SquareSum;
+use crate::squares::{squares, SquareSum};
 
 /// 2^23: the last mantissa bit of 2^23 + x, 0 <= x < 2^22, weighs 1, so that the addition rounds x half to even.
 const INTEGER: f32 = 8_388_608.0;
@@ -42,17 +42,34 @@ impl Codes {
     /// Sum of squares of base - (code · scale + bias), product rounded, then sum rounded. The base is at most about `largest`.
     #[inline(never)]
     pub fn cost(&self, base: &[f32], group: usize, affines: &Affines, largest: f32) -> f64 {
-        let mut sum = SquareSum::for_values_up_to(largest);
-        let factor = sum.factor();
+        let sum = SquareSum::for_values_up_to(largest);
+        if sum.factor == 1.0 {
+            self.add_cost(base, group, affines, sum, |difference| difference)
+        } else {
+            let factor = Floats::splat(sum.factor);
+            self.add_cost(base, group, affines, sum, |difference| difference * factor)
+        }
+    }
+
+    #[inline(always)]
+    fn add_cost(
+        &self,
+        base: &[f32],
+        group: usize,
+        affines: &Affines,
+        mut sum: SquareSum,
+        scaled: impl Fn(Floats) -> Floats,
+    ) -> f64 {
         let groups = base.chunks_exact(group).zip(self.floats.chunks_exact(group));
         for (place, (base, codes)) in groups.enumerate() {
             let (scale, bias) = (Floats::splat(affines.scale[place]), Floats::splat(affines.bias[place]));
+            let mut total = Floats::splat(0.0);
             for (base, codes) in base.as_chunks::<16>().0.iter().zip(codes.as_chunks::<16>().0) {
-                let [a, b, c, d] = [0, 1, 2, 3].map(|lanes| {
-                    (Floats::of(base, lanes) - (Floats::of(codes, lanes) * scale + bias)) * factor
-                });
-                sum.add((a * a + b * b) + (c * c + d * d));
+                let decoded = |lanes| Floats::of(codes, lanes) * scale + bias;
+                let differences = [0, 1, 2, 3].map(|lanes| scaled(Floats::of(base, lanes) - decoded(lanes)));
+                total = total + squares(differences);
             }
+            sum.add(total);
         }
         sum.total()
     }

@@ -1,8 +1,6 @@
 //! Float dtypes of a checkpoint and their exact conversions: widening loses nothing, narrowing rounds to nearest even.
 //! Integer arithmetic throughout, so that every processor gives the same bits. A NaN stays a NaN (narrowed: the quiet one).
 
-use crate::lanes::Floats;
-
 /// How elements are stored, little-endian.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Dtype {
@@ -72,7 +70,7 @@ pub fn f32_to_f16(value: f32) -> u16 {
 pub fn widen(from: Dtype, bytes: &[u8], out: &mut [f32]) {
     assert_eq!(bytes.len(), out.len() * from.bytes());
     match from {
-        Dtype::Bf16 => widen_bf16(bytes, out),
+        Dtype::Bf16 => widen_halves(bytes, out, bf16_to_f32),
         Dtype::F16 => widen_halves(bytes, out, f16_to_f32),
         Dtype::F32 => {
             for (value, element) in out.iter_mut().zip(bytes.chunks_exact(4)) {
@@ -94,20 +92,6 @@ pub fn narrow(to: Dtype, values: &[f32], bytes: &mut [u8]) {
             }
         }
     }
-}
-
-#[inline(never)]
-fn widen_bf16(bytes: &[u8], out: &mut [f32]) {
-    let (blocks, rest) = out.as_chunks_mut::<32>();
-    let (block_bytes, rest_bytes) = bytes.as_chunks::<64>();
-    for (block, bytes) in blocks.iter_mut().zip(block_bytes) {
-        for (i, eight) in bytes.as_chunks::<16>().0.iter().enumerate() {
-            let [low, high] = Floats::from_bf16(eight);
-            low.put(block, 2 * i);
-            high.put(block, 2 * i + 1);
-        }
-    }
-    widen_halves(rest_bytes, rest, bf16_to_f32);
 }
 
 #[inline(always)]

@@ -7,6 +7,7 @@ pub mod encode;
 pub mod half;
 mod lanes;
 pub mod pack;
+mod ranges;
 mod squares;
 pub mod tile;
 

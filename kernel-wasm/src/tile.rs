@@ -1,10 +1,10 @@
 //! One visit of a tile's rows: each block of a row is widened once, and quantized at every width asked for.
 
-use crate::affine::{levels, Affines, Ranges, BLOCK, SMALLEST_GROUP};
+use crate::affine::{levels, Affines, BLOCK, SMALLEST_GROUP};
 use crate::encode::Codes;
 use crate::half::{narrow, round_to, widen, Dtype};
 use crate::pack::pack;
-use crate::squares::sum_of_squares;
+use crate::ranges::Ranges;
 
 /// Which scale and bias the codes are chosen against.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -104,9 +104,7 @@ fn quantize_block(
     let Workplace { base, cast, codes, ranges, exact, stored } = work;
     let end = start + bytes.len() / tile.from.bytes();
     let base = &mut base[..end - start];
-    widen(tile.from, bytes, base);
-    ranges.measure(base);
-    let largest = ranges.largest(base.len() / SMALLEST_GROUP);
+    let (largest, energy) = ranges.widen(tile.from, bytes, base);
     let mut values = &*base;
     if tile.casts() {
         cast_block(tile.store, base, cast);
@@ -134,7 +132,7 @@ fn quantize_block(
             pack(width.bits, &codes.bytes[..values.len()], &mut width.words[words]);
         }
     }
-    sum_of_squares(base, largest)
+    energy
 }
 
 /// `cast` = `base` as `to` can store it.

@@ -25,7 +25,7 @@ export interface QuantizedTile {
   readonly scales: Uint8Array;
   /** `store` `[rows, columns / groupSize]` */
   readonly biases: Uint8Array;
-  /** Sum over the tile of (w - ŵ)², ŵ from the values as stored: accurate to 1e-7 of itself, rows added up in order. */
+  /** Sum over the tile of (w - ŵ)², ŵ from the values as stored: accurate to a millionth of itself, rows added up in order. */
   readonly squaredError: number;
 }
 

@@ -8,7 +8,7 @@ import type { CastJob, CastResult, DequantizeJob, QuantizeJob } from "./kernel-t
  * A tile passes through the arena in slabs of rows that fit a core's second-level cache, so its size is no matter, and each
  * copy in and out costs little more than the memory traffic that the job needs anyway.
  */
-const slabBytes = 256 * 1024;
+const slabBytes = 128 * 1024;
 
 /** Codes of the dtypes in exports.rs. */
 const dtypeCode: Readonly<Record<FloatDtype, number>> = { BF16: 0, F16: 1, F32: 2 };
@@ -37,12 +37,19 @@ class Layout {
   }
 }
 
-function copyIn(address: number, bytes: Uint8Array): void {
-  new Uint8Array(memory.buffer, address, bytes.byteLength).set(bytes);
+/** Bytes `[start, end)` of host memory into the arena. */
+function copyIn(address: number, from: Uint8Array, start: number, end: number): void {
+  asBuffer(from).copy(Buffer.from(memory.buffer, address, end - start), 0, start, end);
 }
 
-function copyOut(address: number, into: Uint8Array): void {
-  into.set(new Uint8Array(memory.buffer, address, into.byteLength));
+/** From the arena to bytes `[start, end)` of host memory. */
+function copyOut(address: number, into: Uint8Array, start: number, end: number): void {
+  Buffer.from(memory.buffer, address, end - start).copy(asBuffer(into), start);
+}
+
+/** The same memory: a Buffer's copy moves it in bulk, where a typed array's `set` goes word by word as soon as memory is shared. */
+function asBuffer({ buffer, byteOffset, byteLength }: Uint8Array): Buffer {
+  return Buffer.from(buffer, byteOffset, byteLength);
 }
 
 function rowsOfSlab(rows: number, rowBytes: number): number {
@@ -79,7 +86,7 @@ export function quantize(job: QuantizeJob, out: readonly TileBytes[]): QuantizeS
     outputs.flatMap(({ bits, groupSize, parts }) => [bits, groupSize, ...parts.map(({ offset }) => base + offset)]),
   );
   eachSlab(rows, slabRows, (start, end) => {
-    copyIn(base + weights, job.weights.subarray(start * rowBytes, end * rowBytes));
+    copyIn(base + weights, job.weights, start * rowBytes, end * rowBytes);
     wasm.quantize(
       base + weights,
       dtypeCode[job.from],
@@ -92,7 +99,7 @@ export function quantize(job: QuantizeJob, out: readonly TileBytes[]): QuantizeS
       base + sums,
     );
     for (const { bytesEach, offset, out } of outputs.flatMap(({ parts }) => parts)) {
-      copyOut(base + offset, out.subarray(start * bytesEach, end * bytesEach));
+      copyOut(base + offset, out, start * bytesEach, end * bytesEach);
     }
   });
   const [energy, nonFinite, ...squaredErrors] = new Float64Array(memory.buffer, base + sums, 2 + widths.length);
@@ -116,11 +123,11 @@ export function dequantize(job: DequantizeJob): Float32Array<SharedArrayBuffer> 
   const [words, scales, biases] = operands.map(({ offset }) => base + offset) as [number, number, number];
   eachSlab(rows, slabRows, (start, end) => {
     for (const { from, bytesEach, offset } of operands) {
-      copyIn(base + offset, from.subarray(start * bytesEach, end * bytesEach));
+      copyIn(base + offset, from, start * bytesEach, end * bytesEach);
     }
     const count = (end - start) * columns;
     wasm.dequantize(bits, groupSize, words, scales, biases, dtypeCode[job.store], count, base + values);
-    copyOut(base + values, out.subarray(start * rowBytes, end * rowBytes));
+    copyOut(base + values, out, start * rowBytes, end * rowBytes);
   });
   return new Float32Array(out.buffer);
 }
@@ -136,9 +143,9 @@ export function cast(job: CastJob): CastResult {
   const base = layout.claim();
   let nonFinite = 0;
   eachSlab(count, slab, (start, end) => {
-    copyIn(base + source, weights.subarray(start * fromBytes, end * fromBytes));
+    copyIn(base + source, weights, start * fromBytes, end * fromBytes);
     nonFinite += wasm.cast(base + source, dtypeCode[from], end - start, dtypeCode[to], base + target);
-    copyOut(base + target, out.subarray(start * toBytes, end * toBytes));
+    copyOut(base + target, out, start * toBytes, end * toBytes);
   });
   return { bytes: out, nonFinite };
 }
