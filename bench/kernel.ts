@@ -55,35 +55,32 @@ class Matrix {
     this.weights = gaussian(rows * columns);
   }
 
-  /** Quantizes every tile of rows and hands each to `visit` in order. */
-  async quantize(kernel: Kernel, bits: Bits, rounding: Rounding, visit = (_: QuantizedTile) => {}): Promise<void> {
+  /** Quantizes every tile of rows, two under way for each worker, and hands each to `visit`. */
+  async quantize(kernel: Kernel, bits: Bits, rounding: Rounding, visit = (_: QuantizedTile, _at: number) => {}) {
     const { rows, columns, weights } = this;
     const shape = { from: "BF16", store: "BF16", rounding, widths: [{ bits, groupSize: 64 }] } as const;
-    const starts = Array.from({ length: Math.ceil(rows / tileRows) }, (_, i) => i * tileRows);
-    const jobs = starts.map((start) => {
-      const count = Math.min(tileRows, rows - start);
-      const tile = weights.subarray(2 * columns * start, 2 * columns * (start + count));
-      return kernel.quantize({ ...shape, weights: tile, rows: count, columns });
-    });
-    for (const job of jobs) {
-      const { tiles, release } = await job;
-      visit(tiles[0]!);
-      release();
-    }
+    let next = 0;
+    const lane = async () => {
+      while (next < rows) {
+        const [start, end] = [next, Math.min(rows, next + tileRows)];
+        next = end;
+        const tile = weights.subarray(2 * columns * start, 2 * columns * end);
+        const { tiles, release } = await kernel.quantize({ ...shape, weights: tile, rows: end - start, columns });
+        visit(tiles[0]!, start / tileRows);
+        release();
+      }
+    };
+    await Promise.all(Array.from({ length: 2 * kernel.workers }, lane));
   }
 
   /** As the peer's: of all codes, then all scales, then all biases, under the peer's rounding rule. */
   async sha256(kernel: Kernel, bits: Bits): Promise<string> {
-    const parts: { words: Uint8Array[]; scales: Uint8Array[]; biases: Uint8Array[] } = {
-      words: [],
-      scales: [],
-      biases: [],
-    };
-    await this.quantize(kernel, bits, "mlx", (tile) => {
-      for (const part of ["words", "scales", "biases"] as const) parts[part].push(tile[part].slice());
+    const parts: Uint8Array[][] = [[], [], []];
+    await this.quantize(kernel, bits, "mlx", ({ words, scales, biases }, at) => {
+      for (const [i, bytes] of [words, scales, biases].entries()) parts[i]![at] = bytes.slice();
     });
     const hash = createHash("sha256");
-    for (const bytes of [...parts.words, ...parts.scales, ...parts.biases]) hash.update(bytes);
+    for (const bytes of parts.flat()) hash.update(bytes);
     return hash.digest("hex");
   }
 }
