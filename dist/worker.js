@@ -100,7 +100,7 @@ function initSync(module) {
 * A tile passes through the arena in slabs of rows that fit a core's second-level cache, so its size is no matter, and each
 * copy in and out costs little more than the memory traffic that the job needs anyway.
 */
-const slabBytes = 262144;
+const slabBytes = 131072;
 /** Codes of the dtypes in exports.rs. */
 const dtypeCode = {
 	BF16: 0,
@@ -126,11 +126,17 @@ var Layout = class {
 		return arena(this.size) >>> 0;
 	}
 };
-function copyIn(address, bytes) {
-	new Uint8Array(memory.buffer, address, bytes.byteLength).set(bytes);
+/** Bytes `[start, end)` of host memory into the arena. */
+function copyIn(address, from, start, end) {
+	asBuffer(from).copy(Buffer.from(memory.buffer, address, end - start), 0, start, end);
 }
-function copyOut(address, into) {
-	into.set(new Uint8Array(memory.buffer, address, into.byteLength));
+/** From the arena to bytes `[start, end)` of host memory. */
+function copyOut(address, into, start, end) {
+	Buffer.from(memory.buffer, address, end - start).copy(asBuffer(into), start);
+}
+/** The same memory: a Buffer's copy moves it in bulk, where a typed array's `set` goes word by word as soon as memory is shared. */
+function asBuffer({ buffer, byteOffset, byteLength }) {
+	return Buffer.from(buffer, byteOffset, byteLength);
 }
 function rowsOfSlab(rows, rowBytes) {
 	return Math.min(rows, Math.max(1, Math.floor(slabBytes / rowBytes)));
@@ -176,9 +182,9 @@ function quantize(job, out) {
 		...parts.map(({ offset }) => base + offset)
 	]));
 	eachSlab(rows, slabRows, (start, end) => {
-		copyIn(base + weights, job.weights.subarray(start * rowBytes, end * rowBytes));
+		copyIn(base + weights, job.weights, start * rowBytes, end * rowBytes);
 		quantize$1(base + weights, dtypeCode[job.from], end - start, columns, dtypeCode[job.store], job.rounding === "mlx", base + specs, widths.length, base + sums);
-		for (const { bytesEach, offset, out } of outputs.flatMap(({ parts }) => parts)) copyOut(base + offset, out.subarray(start * bytesEach, end * bytesEach));
+		for (const { bytesEach, offset, out } of outputs.flatMap(({ parts }) => parts)) copyOut(base + offset, out, start * bytesEach, end * bytesEach);
 	});
 	const [energy, nonFinite, ...squaredErrors] = new Float64Array(memory.buffer, base + sums, 2 + widths.length);
 	return {
@@ -215,10 +221,10 @@ function dequantize(job) {
 	const base = layout.claim();
 	const [words, scales, biases] = operands.map(({ offset }) => base + offset);
 	eachSlab(rows, slabRows, (start, end) => {
-		for (const { from, bytesEach, offset } of operands) copyIn(base + offset, from.subarray(start * bytesEach, end * bytesEach));
+		for (const { from, bytesEach, offset } of operands) copyIn(base + offset, from, start * bytesEach, end * bytesEach);
 		const count = (end - start) * columns;
 		dequantize$1(bits, groupSize, words, scales, biases, dtypeCode[job.store], count, base + values);
-		copyOut(base + values, out.subarray(start * rowBytes, end * rowBytes));
+		copyOut(base + values, out, start * rowBytes, end * rowBytes);
 	});
 	return new Float32Array(out.buffer);
 }
@@ -233,9 +239,9 @@ function cast(job) {
 	const base = layout.claim();
 	let nonFinite = 0;
 	eachSlab(count, slab, (start, end) => {
-		copyIn(base + source, weights.subarray(start * fromBytes, end * fromBytes));
+		copyIn(base + source, weights, start * fromBytes, end * fromBytes);
 		nonFinite += cast$1(base + source, dtypeCode[from], end - start, dtypeCode[to], base + target);
-		copyOut(base + target, out.subarray(start * toBytes, end * toBytes));
+		copyOut(base + target, out, start * toBytes, end * toBytes);
 	});
 	return {
 		bytes: out,
