@@ -3,6 +3,10 @@ import { n as runCommand } from "./commands.js";
 import { a as describeFailure } from "./job.js";
 
 // src/cli.ts
+process.stdout.on("error", (error) => {
+	if (error.code === "EPIPE") process.exit(0);
+	throw error;
+});
 try {
 	await runCommand(process.argv.slice(2), process.env, (text) => process.stdout.write(text));
 } catch (error) {

@@ -19,7 +19,7 @@ import { access as access$1, chmod as chmod$1, copyFile as copyFile$1, link as l
 import { basename, dirname, join, relative, resolve as resolve$1, sep } from "node:path";
 import { setTimeout as setTimeout$2 } from "node:timers/promises";
 import { createReadStream as createReadStream$1, createWriteStream, existsSync as existsSync$1 } from "node:fs";
-import { availableParallelism } from "node:os";
+import { availableParallelism, homedir } from "node:os";
 import { pipeline } from "node:stream/promises";
 
 // \0rolldown/runtime.js
@@ -24652,7 +24652,7 @@ const outcomes = {
 	published: "published",
 	unchanged: "unchanged: the repository held exactly this already",
 	"dry-run": "dry run: not published",
-	failed: "failed: the repository is as it was"
+	failed: "failed: see the error; the commit is the head of main after it"
 };
 function summaryView(facts) {
 	const { id, name, revision } = facts.base;
@@ -34588,12 +34588,16 @@ function openRemote(transport, file) {
 /** One attempt to fill `into` with the bytes from `offset`. */
 async function readPiece(transport, file, link, offset, into) {
 	const deadline = withDeadline(null, into.length);
-	const answer = await request(transport, file, link, offset, into.length, deadline);
+	const answer = await request(transport, file, link, offset, into.length, deadline).catch((failure) => {
+		link.storage = null;
+		throw failure;
+	});
 	try {
 		if (isTransientStatus(answer.response.status)) throw await transient(answer);
 		const { skip, total } = await checkRange(transport, file, answer, offset, into.length);
 		await fill(answer.response, skip, total, into);
 	} catch (failure) {
+		link.storage = null;
 		await answer.response.body?.cancel().catch(() => {});
 		throw failure;
 	}
@@ -34709,6 +34713,7 @@ async function pull(transport, id, revision = "main") {
 /** A listed commit as a `Repository`. */
 function remoteRepository(transport, id, commit, tree) {
 	const files = new Map([...tree].map(([path, { size }]) => [path, size]));
+	const sources = /* @__PURE__ */ new Map();
 	return {
 		id,
 		name: id.slice(id.indexOf("/") + 1),
@@ -34716,12 +34721,16 @@ function remoteRepository(transport, id, commit, tree) {
 		files,
 		async open(path) {
 			const size = files.get(path);
-			if (size !== void 0) return openRemote(transport, {
-				id,
-				commit,
-				path,
-				size
-			});
+			if (size !== void 0) {
+				const source = sources.get(path) ?? openRemote(transport, {
+					id,
+					commit,
+					path,
+					size
+				});
+				sources.set(path, source);
+				return source;
+			}
 			throw new OqeError("MISSING_FILE", `${id}@${commit} has no file ${path}`, `Its files are listed at ${transport.endpoint}/${id}/tree/${commit}.`);
 		}
 	};
@@ -35024,6 +35033,7 @@ async function push(transport, request) {
 	const { report } = transport.patience;
 	const url = `${transport.endpoint}/${target.id}`;
 	const files = await readFolder(request.folder, (done, total) => report.tick(done, total, "bytes hashed"));
+	checkExpected(request, files);
 	if (!transport.authenticated) throw new OqeError("UNAUTHORIZED", `Publishing ${target.id} needs a token, and none was given`, "Pass hub-token or HF_TOKEN.");
 	const before = request.state.exists ? await readMain(transport, target.id, "write") : null;
 	if (before !== null && isSame(before, files)) return {
@@ -35050,6 +35060,14 @@ async function push(transport, request) {
 		};
 	} catch (failure) {
 		throw await explainLeftover(transport, target, created, adopt(transport, target, failure));
+	}
+}
+/** What goes up must be what the receipt says: a disk, or another run in the same folder, may have changed it since. */
+function checkExpected({ folder, expected }, files) {
+	for (const [path, { bytes, sha256 }] of Object.entries(expected)) {
+		const found = files.find((file) => file.path === path);
+		if (found?.size === bytes && found.sha256 === sha256) continue;
+		throw new OqeError("CONFLICT", `${folder}/${path} is not the file that the receipt lists (${found === void 0 ? "it is gone" : "size or SHA-256 differ"})`, "Another run may be using the same work folder. Run again, with a work-dir of its own.");
 	}
 }
 /** The two steps that change the Hub: large files into its storage, then main by one commit. */
@@ -35583,7 +35601,7 @@ function parseModel(model, revision) {
 		if (revision !== "") throw new OqeError("BAD_INPUT", `revision "${revision}" given for the folder ${model}`, "A revision belongs to a model on the Hub.");
 		return {
 			kind: "folder",
-			path: resolve$1(model)
+			path: resolve$1(model.replace(/^~(?=\/|$)/, homedir()))
 		};
 	}
 	const [, id, inline] = /^([\w][\w.-]*\/[\w][\w.-]*)(?:@(.+))?$/.exec(model) ?? [];
@@ -35781,8 +35799,8 @@ var Pool = class {
 		for (const seat of this.#seats) {
 			if (this.#queue.length === 0) return;
 			if (seat.ticket) continue;
-			seat.ticket = this.#queue.shift();
 			seat.worker ??= this.#start(seat);
+			seat.ticket = this.#queue.shift();
 			seat.worker.ref();
 			seat.worker.postMessage(seat.ticket.task);
 		}
@@ -38607,12 +38625,14 @@ function completeReceipt(recipe, measured) {
 }
 /**
 * Whether a repo's main holds just what this recipe would give, so that nothing needs doing: same recipe on its receipt,
-* and every file of the receipt there with its size and, where the Hub tells it, its SHA-256. A base folder has no commit
-* that could vouch for its weights, so it is never current.
+* every file of the receipt there with its size and, where the Hub tells it, its SHA-256, a card, and no weights beside
+* them (mlx-lm loads all it finds). A base folder has no commit that could vouch for its weights, so it is never current.
 */
 function isCurrent(recipe, published, remote) {
 	const { files, weightError: _, ...made } = published;
 	if (recipe.base.id === null || !isDeepStrictEqual(made, JSON.parse(JSON.stringify(recipe)))) return false;
+	const mayBe = (path) => Object.hasOwn(files, path) || !path.endsWith(".safetensors");
+	if (!remote.files.has("README.md") || ![...remote.files.keys()].every(mayBe)) return false;
 	return Object.entries(files).every(([path, expected]) => {
 		const found = remote.files.get(path);
 		return found?.size === expected.bytes && (found.sha256 === null || found.sha256 === expected.sha256);
@@ -39027,7 +39047,10 @@ async function openFolder(path) {
 		throw new OqeError("NOT_FOUND", `${root} cannot be listed: ${cause.message}`, "Check its permissions.", cause);
 	});
 	const folder = new Folder(root, files);
-	const revision = commitOf(root) ?? await fingerprint(folder);
+	const revision = commitOf(root) ?? await fingerprint(folder).catch(async (error) => {
+		await folder.close();
+		throw error;
+	});
 	return {
 		id: null,
 		name: nameOf(root),
@@ -39104,7 +39127,7 @@ function nameOf(root) {
 async function fingerprint(folder) {
 	const hash = createHash$1("sha256");
 	for (const [path, size] of folder.files) {
-		if (path !== "config.json" && !path.endsWith(".safetensors")) continue;
+		if (path !== "config.json" && !/^[^/]+\.safetensors$/.test(path)) continue;
 		hash.update(`${path}\0${size}\0`);
 		const source = await folder.open(path);
 		await digest(source, path === "config.json" ? Math.min(size, MAX_CONFIG) : await headerEnd(source), hash);
@@ -39408,6 +39431,14 @@ const HEADERS_AT_ONCE = 8;
 * `allowHeaderOnly` accepts shards without their data, for planning.
 */
 async function openCheckpoint(repository, options = {}) {
+	try {
+		return await readCheckpoint(repository, options);
+	} catch (error) {
+		await repository.close?.();
+		throw error;
+	}
+}
+async function readCheckpoint(repository, options) {
 	const { config, floatKeys } = await readConfig(repository);
 	refuseQuantizedConfig(config, repository);
 	const shards = await findShards(repository);
@@ -39463,6 +39494,46 @@ function bad(message) {
 	return new OqeError("BAD_CHECKPOINT", message, "Download the whole model again, or ask the model's authors.");
 }
 
+// src/checkpoint/mlx-config.ts
+/** How config.json spells a dtype. */
+const torchNames = {
+	BF16: "bfloat16",
+	F16: "float16",
+	F32: "float32"
+};
+/**
+* Text of an MLX repo's `config.json`: the base's (folded) config, plus `quantization` and its copy `quantization_config` (the Hub's
+* model tree reads the latter). Every module that differs from the default gets an override: mlx-lm up to 0.32.0 would load it at
+* the default width otherwise.
+*/
+function mlxConfigText(config, quantization) {
+	const { _name_or_path: _, ...rest } = config;
+	const value = quantizationValue(quantization);
+	const torch_dtype = torchNames[quantization.storage];
+	const whole = {
+		...rest,
+		torch_dtype,
+		quantization: value,
+		quantization_config: value
+	};
+	return writeJson(whole, 4, quantization.floatKeys);
+}
+function quantizationValue({ defaults, modules }) {
+	const differs = ({ bits, groupSize }) => bits !== defaults.bits || groupSize !== defaults.groupSize;
+	const overrides = Object.entries(modules).filter(([, width]) => differs(width));
+	return {
+		...widthValue(defaults),
+		...Object.fromEntries(overrides.map(([path, w]) => [path, widthValue(w)]))
+	};
+}
+function widthValue({ bits, groupSize }) {
+	return {
+		group_size: groupSize,
+		bits,
+		mode: "affine"
+	};
+}
+
 // src/models/expand.ts
 /**
 * Holds the role table against the checkpoint: the tensors of the MLX repo in order (embeddings, blocks, final norm, head),
@@ -39470,6 +39541,7 @@ function bad(message) {
 * give, UNSUPPORTED_MODEL for a tensor that no role names.
 */
 function expand(architecture, config, base) {
+	refuseMoreThanThereIs(architecture, config, base.size);
 	const outputs = expandTable(architecture, config);
 	const named = /* @__PURE__ */ new Set();
 	for (const output of outputs) {
@@ -39483,11 +39555,19 @@ function expand(architecture, config, base) {
 	for (const name of base.keys()) if (!named.has(name) && !architecture.dropped(name, config)) throw new OqeError("UNSUPPORTED_MODEL", `tensor "${name}" is named by no role of ${architecture.modelType}`, "Quantizing only what is known would lose this tensor silently. Check that the config belongs to the checkpoint, or add the role (docs/adding-a-model.md).");
 	return outputs;
 }
+/** A config may promise billions of layers or experts; listing them would take all memory before one is missed. */
+function refuseMoreThanThereIs(architecture, config, tensors) {
+	const layers = architecture.layers(config);
+	const experts = architecture.experts(config);
+	const routed = experts === null ? 0 : experts.routed * layers.filter((kind) => kind === "moe").length;
+	if (layers.length + routed > tensors) throw new OqeError("BAD_CHECKPOINT", `config.json promises ${layers.length} layers and ${routed} routed experts, but the checkpoint has only ${tensors} tensors`, "The config may belong to another checkpoint, or the upload may be incomplete.");
+	if (experts !== null && experts.perToken > experts.routed) throw new OqeError("BAD_CHECKPOINT", `config.json chooses ${experts.perToken} experts per token out of ${experts.routed}`, "The config may belong to another checkpoint.");
+}
 /** The tensors that the table and the config promise, without looking at a checkpoint. */
 function expandTable(architecture, config) {
 	const glue = architecture.glue.map((role) => instantiate(role, config, null, 0));
+	const routed = architecture.experts(config)?.routed ?? 0;
 	const blocks = architecture.layers(config).map((kind, layer) => {
-		const routed = architecture.experts(config)?.routed ?? 0;
 		return architecture.roles(kind).map((role) => instantiate(role, config, layer, routed));
 	});
 	const [first, ...rest] = glue;
@@ -39538,6 +39618,14 @@ function integer(config, key, fallback) {
 	const value = config[key] ?? fallback;
 	if (typeof value !== "number" || !Number.isSafeInteger(value) || value < 1) throw new OqeError("BAD_CHECKPOINT", `config.json: "${key}" should be a positive integer, got ${JSON.stringify(value) ?? "nothing"}`, "Check that the config belongs to this checkpoint.");
 	return value;
+}
+/** More blocks than any model has by far: a config that says more is damaged, or means to fill our memory. */
+const mostLayers = 1e4;
+/** Reads a count of blocks. Throws BAD_CHECKPOINT. */
+function layerCount(config, key) {
+	const count = integer(config, key);
+	if (count > mostLayers) throw new OqeError("BAD_CHECKPOINT", `config.json: "${key}" is ${count}; no model has more than ${mostLayers} layers`);
+	return count;
 }
 /** Reads a boolean, or `fallback` where the key is absent or null. Throws BAD_CHECKPOINT. */
 function flag(config, key, fallback) {
@@ -39623,7 +39711,7 @@ const biases = [
 /** Llama: the dense transformer that the others here vary (mlx-lm models/llama.py). */
 const llama = {
 	modelType: "llama",
-	layers: (c) => Array(integer(c, "num_hidden_layers")).fill("transformer"),
+	layers: (c) => Array(layerCount(c, "num_hidden_layers")).fill("transformer"),
 	glue: [
 		sameName("embeddings", "model.embed_tokens.weight", null, (c) => [vocabulary$1(c), hidden$2(c)]),
 		keptNorm("final_norm", "model.norm.weight", (c) => [hidden$2(c)]),
@@ -39945,14 +40033,18 @@ async function readBase(repository, options) {
 	}
 }
 /** What config.json of the MLX repo says otherwise than the base's, one sentence a key, for the card. */
-function describeConfigChanges({ architecture, config }) {
-	const written = architecture.mlxConfig(config);
+function describeConfigChanges({ architecture, config, storage }) {
+	const written = {
+		...architecture.mlxConfig(config),
+		torch_dtype: torchNames[storage]
+	};
 	return Object.keys(written).filter((key) => !isDeepStrictEqual(written[key], config[key])).map((key) => {
 		const before = config[key] === void 0 ? "absent in the base" : `${show(config[key])} in the base`;
-		const reason = architecture.configReasons[key];
+		const reason = key === "torch_dtype" ? dtypeReason : architecture.configReasons[key];
 		return `\`${key}\` is ${show(written[key])} (${before})${reason === void 0 ? "" : `: ${reason}`}`;
 	});
 }
+const dtypeReason = "scales, biases and unquantized tensors are stored in it; a wider base was rounded to it";
 /** JSON, but with the numbers that JSON lacks. */
 function show(value) {
 	if (Array.isArray(value)) return `[${value.map(show).join(", ")}]`;
@@ -40060,45 +40152,6 @@ function indexText(layouts, totalParameters) {
 }
 function bug$1(problem) {
 	return new OqeError("INTERNAL", `layout: ${problem}`);
-}
-
-// src/checkpoint/mlx-config.ts
-const torchNames = {
-	BF16: "bfloat16",
-	F16: "float16",
-	F32: "float32"
-};
-/**
-* Text of an MLX repo's `config.json`: the base's (folded) config, plus `quantization` and its copy `quantization_config` (the Hub's
-* model tree reads the latter). Every module that differs from the default gets an override: mlx-lm up to 0.32.0 would load it at
-* the default width otherwise.
-*/
-function mlxConfigText(config, quantization) {
-	const { _name_or_path: _, ...rest } = config;
-	const value = quantizationValue(quantization);
-	const torch_dtype = torchNames[quantization.storage];
-	const whole = {
-		...rest,
-		torch_dtype,
-		quantization: value,
-		quantization_config: value
-	};
-	return writeJson(whole, 4, quantization.floatKeys);
-}
-function quantizationValue({ defaults, modules }) {
-	const differs = ({ bits, groupSize }) => bits !== defaults.bits || groupSize !== defaults.groupSize;
-	const overrides = Object.entries(modules).filter(([, width]) => differs(width));
-	return {
-		...widthValue(defaults),
-		...Object.fromEntries(overrides.map(([path, w]) => [path, widthValue(w)]))
-	};
-}
-function widthValue({ bits, groupSize }) {
-	return {
-		group_size: groupSize,
-		bits,
-		mode: "affine"
-	};
 }
 
 // src/checkpoint/shard-writer.ts
@@ -40363,6 +40416,7 @@ function requireTokenizer(repository) {
 async function writeTiers(request) {
 	const { base, plans, folders } = request;
 	const layouts = plans.map((plan) => layoutShards(base.tensors.flatMap((tensor) => storedTensors(tensor, plan.modules[modulePath(tensor)], base.storage))));
+	const carriedFiles = await readCarried(base.checkpoint.repository, request.licences);
 	const writers = [];
 	try {
 		for (const [i, folder] of folders.entries()) writers.push(await createShards(folder, layouts[i]));
@@ -40377,7 +40431,11 @@ async function writeTiers(request) {
 		const written = [];
 		for (const [i, plan] of plans.entries()) {
 			const shards = await writers[i].finish();
-			const small = await writeSmallFiles(folders[i], request, plan, indexText(layouts[i], base.parameters));
+			const small = await writeSmallFiles(folders[i], {
+				"model.safetensors.index.json": indexText(layouts[i], base.parameters),
+				"config.json": configText(base, plan),
+				...carriedFiles
+			});
 			written.push({
 				files: sortKeys({
 					...shards,
@@ -40392,13 +40450,13 @@ async function writeTiers(request) {
 		throw error;
 	}
 }
-async function writeSmallFiles(folder, request, plan, index) {
-	const { repository } = request.base.checkpoint;
-	const texts = {
-		"model.safetensors.index.json": index,
-		"config.json": configText(request.base, plan)
-	};
-	for (const name of repository.files.keys()) if (carried.test(name) || request.licences.includes(name)) texts[name] = await readBytes(repository, name);
+/** Tokenizer and licence files of the base. Read before the walk: what cannot be read should not cost hours. */
+async function readCarried(repository, licences) {
+	const files = {};
+	for (const name of repository.files.keys()) if (carried.test(name) || licences.includes(name)) files[name] = await readBytes(repository, name);
+	return files;
+}
+async function writeSmallFiles(folder, texts) {
 	const files = {};
 	for (const [name, content] of Object.entries(texts)) {
 		const bytes = typeof content === "string" ? new TextEncoder().encode(content) : content;
@@ -40458,13 +40516,15 @@ function countLayers(kinds) {
 
 // src/work.ts
 /**
-* Builds folders aside (`.<name>.partial` beside each place) and puts each in place by one rename when `fill` is done.
-* Whatever happens, a place holds the old folder or the whole new one; on failure the partial folders are removed.
+* Builds folders aside (`.<name>.<process>.partial` beside each place) and puts each in place by renaming when `fill` is done.
+* A place holds the old folder or the whole new one, never a part; on failure the partial folders are removed. Two runs at
+* once do not see each other's partial folders: the last one's folder stays.
 */
 async function buildAside(places, fill) {
-	const partials = places.map((place) => join(dirname(place), `.${basename(place)}.partial`));
+	const partials = places.map((place) => beside(place, `${process.pid}.partial`));
 	try {
-		for (const partial of partials) await onDisk(dirname(partial), 0, async () => {
+		for (const [i, partial] of partials.entries()) await onDisk(dirname(partial), 0, async () => {
+			await tidy(places[i]);
 			await rm$1(partial, {
 				recursive: true,
 				force: true
@@ -40481,9 +40541,33 @@ async function buildAside(places, fill) {
 		})));
 	}
 }
-/** Puts `made` in the place of a folder that may exist; the old one is out of the way before and removed after. */
+function beside(place, suffix) {
+	return join(dirname(place), `.${basename(place)}.${suffix}`);
+}
+/** Clears up after runs that were killed: what they half built goes, what they had moved out of the way comes back. */
+async function tidy(place) {
+	await rename$2(beside(place, "old"), place).catch(() => {});
+	const names = await readdir$1(dirname(place)).catch(() => []);
+	for (const name of names) {
+		const [, pid] = /^\.(?:.+)\.(\d+)\.partial$/.exec(name) ?? [];
+		const ofThisPlace = name.startsWith(`.${basename(place)}.`);
+		if (pid !== void 0 && ofThisPlace && !isRunning(Number(pid))) await rm$1(join(dirname(place), name), {
+			recursive: true,
+			force: true
+		});
+	}
+}
+function isRunning(pid) {
+	try {
+		process.kill(pid, 0);
+		return true;
+	} catch (error) {
+		return error.code === "EPERM";
+	}
+}
+/** Puts `made` in the place of a folder that may exist. Between two renames the place is empty for a moment. */
 async function replaceFolder(made, place) {
-	const old = join(dirname(place), `.${basename(place)}.old`);
+	const old = beside(place, "old");
 	await rm$1(old, {
 		recursive: true,
 		force: true
@@ -40491,7 +40575,10 @@ async function replaceFolder(made, place) {
 	await rename$2(place, old).catch((error) => {
 		if (error.code !== "ENOENT") throw error;
 	});
-	await rename$2(made, place);
+	await rename$2(made, place).catch(async (error) => {
+		await rename$2(old, place).catch(() => {});
+		throw error;
+	});
 	await rm$1(old, {
 		recursive: true,
 		force: true
@@ -40578,21 +40665,29 @@ async function makeJobs(base, plan, inputs, target) {
 		};
 	});
 }
-/** Makes receipt and card once with nothing measured, so that what they refuse is refused before hours of work. */
-async function rehearseCards(jobs) {
-	for (const { recipe } of jobs) {
-		const receipt = completeReceipt(recipe, {
-			files: {},
-			weightError: { relative: 0 }
-		});
-		await renderCard(parseReceipt(writeReceipt(receipt), receipt.name));
+/** The card with nothing measured yet: what receipt, template or Hub refuse of it is refused before hours of work. */
+async function rehearseCard({ recipe }) {
+	const receipt = completeReceipt(recipe, {
+		files: {},
+		weightError: { relative: 0 }
+	});
+	return renderCard(parseReceipt(writeReceipt(receipt), receipt.name));
+}
+/** Throws BAD_INPUT where a tier's folder would replace the base or lie inside of it. */
+function refuseInsideBase({ baseModel }, places) {
+	if (baseModel.kind !== "folder") return;
+	for (const place of places) {
+		const down = relative(baseModel.path, place);
+		const up = relative(place, baseModel.path);
+		if (down === "" || !down.startsWith("..") || !up.startsWith("..")) throw new OqeError("BAD_INPUT", `${place} overlaps with the base model's own folder ${baseModel.path}`, "Choose an output or work folder outside of the base model.");
 	}
 }
 /** Makes the folders of all jobs in one walk over the base, each complete with receipt and card, or none at all. */
 async function makeFolders(base, jobs, inputs, doors) {
 	if (jobs.length === 0) return;
-	await rehearseCards(jobs);
+	for (const job of jobs) await rehearseCard(job);
 	const places = jobs.map((job) => job.place);
+	refuseInsideBase(inputs, places);
 	for (const place of places) await refuseForeignFolder(place, inputs.overwrite);
 	const parent = dirname(places[0]);
 	const needed = jobs.reduce((sum, job) => sum + job.recipe.plan.bytes, 0);
@@ -40684,12 +40779,37 @@ function isPublished(job, state) {
 		return false;
 	}
 }
-/** Lets the Hub check each card's front matter before anything is uploaded. */
+/** Lets the Hub check each card's front matter, which is known before any weight is read. */
 async function checkCards(hub, jobs) {
 	for (const job of jobs) {
-		const errors = await hub.validateCard(await readFile(join(job.place, "README.md"), "utf8"));
+		const errors = await hub.validateCard(await rehearseCard(job));
 		if (errors.length > 0) throw new OqeError("TEMPLATE", `the Hub refuses the front matter of ${job.recipe.repository}: ${errors.join("; ")}`, "Its values come from the base model's card: check license, language and tags there.");
 	}
+}
+/** Publishes tier after tier. The first failure ends it; the tiers are reported all the same, and the caller throws it. */
+async function publishTiers(hub, jobs, release) {
+	const { states, pending, inputs, doors } = release;
+	const tiers = [];
+	let failure = null;
+	for (const job of jobs) {
+		const { repository } = job.recipe;
+		const state = states.get(job);
+		const isPending = pending.includes(job);
+		if (failure === null || !isPending) {
+			const publish = () => publishTier(hub, job, state, isPending, inputs, doors.occasion);
+			const tier = await doors.report.stage(`Publish ${repository}`, publish).catch((error) => {
+				failure = error;
+				return null;
+			});
+			if (tier !== null) tiers.push(tier);
+		}
+		if (failure !== null && isPending) tiers.push(await failedTier(hub, job, state));
+		doors.report.info(`${repository}: ${tiers.at(-1).outcome}`);
+	}
+	return {
+		tiers,
+		failure
+	};
 }
 /** Publishes one finished tier, or says that nothing had to be done. */
 async function publishTier(hub, job, state, pending, inputs, occasion) {
@@ -40717,6 +40837,7 @@ async function publishTier(hub, job, state, pending, inputs, occasion) {
 		repository,
 		folder: job.place,
 		state,
+		expected: (await readReceipt(job.place)).files,
 		private: inputs.private,
 		title: `Publish ${plan.tier} of ${base.name}`,
 		description: occasion === "" ? source : `${source}, for ${occasion}`
@@ -40730,16 +40851,18 @@ async function publishTier(hub, job, state, pending, inputs, occasion) {
 		folder
 	};
 }
-/** A tier that this run did not get to publish: its main is as it was. */
-function failedTier(hub, { recipe, place }, state) {
-	const { repository, plan } = recipe;
+/** A tier that this run did not publish. Its main is read again: a commit may have landed although its check failed. */
+async function failedTier(hub, job, state) {
+	const { repository, plan } = job.recipe;
+	const now = await hub.inspect(repository).catch(() => state);
+	const url = `${hub.endpoint}/${repository}`;
 	return {
 		tier: plan.tier,
 		repository,
 		outcome: "failed",
-		commit: state.head,
-		url: `${hub.endpoint}/${repository}`,
-		folder: place
+		commit: now.head,
+		url,
+		folder: job.place
 	};
 }
 
@@ -40753,9 +40876,7 @@ async function planModel(inputs, doors) {
 /** Writes one MLX repo folder per tier below `out`, card and receipt included; gives the plan and the folders. */
 async function quantizeModel(inputs, out, doors) {
 	const { report } = doors;
-	const base = await report.stage("Open the base model", () => openBase(inputs, doors.connect, { allowHeaderOnly: false }));
-	const kernel = await doors.openKernel();
-	try {
+	return withBase(inputs, doors, doors.connect, async (base, kernel) => {
 		const plan = makePlan(base, inputs);
 		const jobs = await makeJobs(base, plan, inputs, {
 			folder: out,
@@ -40770,20 +40891,15 @@ async function quantizeModel(inputs, out, doors) {
 			plan,
 			folders: jobs.map((job) => job.place)
 		};
-	} finally {
-		await kernel.close();
-		await base.checkpoint.close();
-	}
+	});
 }
-/** The whole job: open → plan → quantize → card → publish. Nothing reaches the Hub before every tier is finished on disk. */
+/** The whole job: open → plan → card → quantize → publish. Nothing reaches the Hub before every tier is finished on disk. */
 async function publishModel(inputs, doors) {
 	const { report } = doors;
 	const hub = doors.connect();
 	checkNames(inputs);
 	if (!inputs.dryRun) await report.stage("Check the token", () => checkRights(hub, inputs, report));
-	const base = await report.stage("Open the base model", () => openBase(inputs, () => hub, { allowHeaderOnly: false }));
-	const kernel = await doors.openKernel();
-	try {
+	return withBase(inputs, doors, () => hub, async (base, kernel) => {
 		const plan = makePlan(base, inputs);
 		const target = {
 			folder: inputs.workDir,
@@ -40793,33 +40909,36 @@ async function publishModel(inputs, doors) {
 		const jobs = await makeJobs(base, plan, inputs, target);
 		const states = await report.stage("Look at the tier repositories", () => inspectAll(hub, jobs, inputs));
 		const pending = jobs.filter((job) => !isPublished(job, states.get(job)));
-		if (pending.length > 0) await report.stage("Quantize", () => makeFolders(base, pending, inputs, {
-			report,
-			kernel
-		}));
-		if (!inputs.dryRun && pending.length > 0) await report.stage("Check the cards", () => checkCards(hub, pending));
-		const tiers = [];
-		let failure = null;
-		for (const job of jobs) {
-			const { repository } = job.recipe;
-			if (failure === null) {
-				const publish = () => publishTier(hub, job, states.get(job), pending.includes(job), inputs, doors.occasion);
-				const tier = await report.stage(`Publish ${repository}`, publish).catch((error) => {
-					failure = error;
-					return null;
-				});
-				if (tier !== null) tiers.push(tier);
-			}
-			if (failure !== null) tiers.push(failedTier(hub, job, states.get(job)));
-			report.info(`${repository}: ${tiers.at(-1).outcome}`);
+		if (pending.length > 0) {
+			if (!inputs.dryRun) await report.stage("Check the cards", () => checkCards(hub, pending));
+			await report.stage("Quantize", () => makeFolders(base, pending, inputs, {
+				report,
+				kernel
+			}));
 		}
 		return {
 			plan,
-			tiers,
-			failure
+			...await publishTiers(hub, jobs, {
+				states,
+				pending,
+				inputs,
+				doors
+			})
 		};
+	});
+}
+/** Opens base and kernel, and closes both whatever happens. */
+async function withBase(inputs, doors, connect, run) {
+	const open = () => openBase(inputs, connect, { allowHeaderOnly: false });
+	const base = await doors.report.stage("Open the base model", open);
+	try {
+		const kernel = await doors.openKernel();
+		try {
+			return await run(base, kernel);
+		} finally {
+			await kernel.close();
+		}
 	} finally {
-		await kernel.close();
 		await base.checkpoint.close();
 	}
 }
@@ -40873,12 +40992,47 @@ const usage = `oqe ${engine.version}: publish the oQe series of a base model
 <model> is a folder, or org/name[@revision] on the Hub. Further flags: --revision, --work-dir, --workers, --hub-token.
 The Hub's address and token also come from HF_ENDPOINT and HF_TOKEN (better than a flag: other users see flags).
 `;
+const modelFlags = [
+	"revision",
+	"tiers",
+	"policy",
+	"hub-endpoint",
+	"hub-token"
+];
+const makingFlags = [
+	...modelFlags,
+	"rounding",
+	"overwrite",
+	"workers"
+];
+/** Every command with the flags that mean something to it; `json` goes with all. */
 const commands = {
-	plan,
-	quantize,
-	publish,
-	card,
-	hub
+	plan: {
+		run: plan,
+		flags: modelFlags
+	},
+	quantize: {
+		run: quantize,
+		flags: [...makingFlags, "out"]
+	},
+	publish: {
+		run: publish,
+		flags: [
+			...makingFlags,
+			"namespace",
+			"work-dir",
+			"private",
+			"dry-run"
+		]
+	},
+	card: {
+		run: card,
+		flags: []
+	},
+	hub: {
+		run: hub,
+		flags: ["port"]
+	}
 };
 /** Runs one command line. Results go to `write` (stdout), everything else to stderr. Throws OqeError. */
 async function runCommand(argv, environment, write) {
@@ -40889,13 +41043,15 @@ async function runCommand(argv, environment, write) {
 	const command = Object.hasOwn(commands, name) ? commands[name] : void 0;
 	if (command === void 0) throw new OqeError("BAD_INPUT", `"${name}" is not a command`, usage);
 	if (target === void 0 || more.length > 0) throw new OqeError("BAD_INPUT", `oqe ${name} takes one argument, got ${target === void 0 ? "none" : [target, ...more].join(" ")}`, usage);
+	const stray = Object.keys(flags).find((flag) => flag !== "json" && !command.flags.includes(flag));
+	if (stray !== void 0) throw new OqeError("BAD_INPUT", `oqe ${name} does not take --${stray}`, usage);
 	const report = terminalReport();
 	const print = (value, text) => write(flags.json === true ? `${JSON.stringify(value, null, 2)}\n` : `${text}\n`);
 	const inputs = () => {
 		const read = (input) => input === "base-model" ? target : String(flags[input] ?? "");
 		return parseInputs(read, environment);
 	};
-	await command({
+	await command.run({
 		target,
 		flags,
 		inputs,

@@ -1,3 +1,5 @@
+import { inspect } from "node:util";
+
 // src/errors.ts
 /**
 * The one error class: `message` says what, where, expected and got; `hint` says what to do next.
@@ -15,7 +17,7 @@ var OqeError = class extends Error {
 };
 /** What an entry prints of a failure. Anything but an OqeError is a bug of ours and says so; its stack only on request. */
 function describeFailure(error, debug) {
-	const details = debug && error instanceof Error ? `${error.stack}\n` : "";
+	const details = debug && error instanceof Error ? `${inspect(error)}\n` : "";
 	if (error instanceof OqeError) return {
 		message: `${error.message} [${error.code}]`,
 		hint: error.hint,

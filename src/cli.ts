@@ -2,6 +2,12 @@
 import { runCommand } from "./commands.ts";
 import { describeFailure } from "./errors.ts";
 
+// A reader that has seen enough (`oqe plan … | head`) is no failure.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code === "EPIPE") process.exit(0);
+  throw error;
+});
+
 try {
   await runCommand(process.argv.slice(2), process.env, (text) => process.stdout.write(text));
 } catch (error) {

@@ -34,7 +34,17 @@ interface Call {
   readonly print: (value: unknown, text: string) => void;
 }
 
-const commands: Record<string, (call: Call) => Promise<void>> = { plan, quantize, publish, card, hub };
+const modelFlags = ["revision", "tiers", "policy", "hub-endpoint", "hub-token"];
+const makingFlags = [...modelFlags, "rounding", "overwrite", "workers"];
+
+/** Every command with the flags that mean something to it; `json` goes with all. */
+const commands: Record<string, { readonly run: (call: Call) => Promise<void>; readonly flags: readonly string[] }> = {
+  plan: { run: plan, flags: modelFlags },
+  quantize: { run: quantize, flags: [...makingFlags, "out"] },
+  publish: { run: publish, flags: [...makingFlags, "namespace", "work-dir", "private", "dry-run"] },
+  card: { run: card, flags: [] },
+  hub: { run: hub, flags: ["port"] },
+};
 
 /** Runs one command line. Results go to `write` (stdout), everything else to stderr. Throws OqeError. */
 export async function runCommand(
@@ -55,6 +65,8 @@ export async function runCommand(
       usage,
     );
   }
+  const stray = Object.keys(flags).find((flag) => flag !== "json" && !command.flags.includes(flag));
+  if (stray !== undefined) throw new OqeError("BAD_INPUT", `oqe ${name} does not take --${stray}`, usage);
   const report = terminalReport();
   const print = (value: unknown, text: string) =>
     write(flags.json === true ? `${JSON.stringify(value, null, 2)}\n` : `${text}\n`);
@@ -62,7 +74,7 @@ export async function runCommand(
     const read = (input: string) => (input === "base-model" ? target : String(flags[input] ?? ""));
     return parseInputs(read, environment);
   };
-  await command({ target, flags, inputs, doors: (parsed) => openDoors(parsed, report, ""), print });
+  await command.run({ target, flags, inputs, doors: (parsed) => openDoors(parsed, report, ""), print });
 }
 
 function parseFlags(argv: readonly string[]) {

@@ -1,3 +1,5 @@
+import { inspect } from "node:util";
+
 /** What went wrong, as a word that troubleshooting and tests can name. One code = one section of docs/errors.md. */
 export type ErrorCode =
   | "BAD_INPUT" // an option or flag that cannot be read: unknown tier, illegal repo name, a path that leaves its folder
@@ -35,7 +37,7 @@ export class OqeError extends Error {
 
 /** What an entry prints of a failure. Anything but an OqeError is a bug of ours and says so; its stack only on request. */
 export function describeFailure(error: unknown, debug: boolean): { message: string; hint: string; details: string } {
-  const details = debug && error instanceof Error ? `${error.stack}\n` : "";
+  const details = debug && error instanceof Error ? `${inspect(error)}\n` : "";
   if (error instanceof OqeError) return { message: `${error.message} [${error.code}]`, hint: error.hint, details };
   const message = error instanceof Error ? error.message : String(error);
   return {

@@ -1,4 +1,5 @@
 import { existsSync } from "node:fs";
+import { homedir } from "node:os";
 import { join, resolve } from "node:path";
 import { OqeError } from "./errors.ts";
 import type { Rounding } from "./kernel/width.ts";
@@ -96,7 +97,7 @@ export function parseModel(model: string, revision: string): ModelReference {
         "A revision belongs to a model on the Hub.",
       );
     }
-    return { kind: "folder", path: resolve(model) };
+    return { kind: "folder", path: resolve(model.replace(/^~(?=\/|$)/, homedir())) };
   }
   const [, id, inline] = /^([\w][\w.-]*\/[\w][\w.-]*)(?:@(.+))?$/.exec(model) ?? [];
   if (id === undefined || /\.\.|--/.test(id)) {

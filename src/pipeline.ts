@@ -1,16 +1,16 @@
 import type { Hub } from "./hub/hub-types.ts";
 import type { Inputs } from "./inputs.ts";
 import type { Kernel } from "./kernel/kernel-types.ts";
+import type { Base } from "./quant/base.ts";
 import type { SeriesPlan } from "./quant/plan-types.ts";
 import {
   checkCards,
   checkNames,
   checkRights,
-  failedTier,
   inspectAll,
   isPublished,
   type PublishedTier,
-  publishTier,
+  publishTiers,
 } from "./release.ts";
 import type { Report } from "./report.ts";
 import { makeFolders, makeJobs, makePlan, openBase } from "./series.ts";
@@ -41,56 +41,56 @@ export async function planModel(inputs: Inputs, doors: Doors): Promise<SeriesPla
 /** Writes one MLX repo folder per tier below `out`, card and receipt included; gives the plan and the folders. */
 export async function quantizeModel(inputs: Inputs, out: string, doors: Doors) {
   const { report } = doors;
-  const base = await report.stage("Open the base model", () =>
-    openBase(inputs, doors.connect, { allowHeaderOnly: false }),
-  );
-  const kernel = await doors.openKernel();
-  try {
+  return withBase(inputs, doors, doors.connect, async (base, kernel) => {
     const plan = makePlan(base, inputs);
     const jobs = await makeJobs(base, plan, inputs, { folder: out, namespace: null, kernelSha256: kernel.sha256 });
     await report.stage("Quantize", () => makeFolders(base, jobs, inputs, { report, kernel }));
     return { plan, folders: jobs.map((job) => job.place) };
-  } finally {
-    await kernel.close();
-    await base.checkpoint.close();
-  }
+  });
 }
 
-/** The whole job: open → plan → quantize → card → publish. Nothing reaches the Hub before every tier is finished on disk. */
+/** The whole job: open → plan → card → quantize → publish. Nothing reaches the Hub before every tier is finished on disk. */
 export async function publishModel(inputs: Inputs, doors: Doors): Promise<Published> {
   const { report } = doors;
   const hub = doors.connect();
   checkNames(inputs);
   if (!inputs.dryRun) await report.stage("Check the token", () => checkRights(hub, inputs, report));
-  const base = await report.stage("Open the base model", () => openBase(inputs, () => hub, { allowHeaderOnly: false }));
-  const kernel = await doors.openKernel();
-  try {
-    const plan = makePlan(base, inputs);
-    const target = { folder: inputs.workDir, namespace: inputs.namespace, kernelSha256: kernel.sha256 };
-    const jobs = await makeJobs(base, plan, inputs, target);
-    const states = await report.stage("Look at the tier repositories", () => inspectAll(hub, jobs, inputs));
-    const pending = jobs.filter((job) => !isPublished(job, states.get(job)!));
-    if (pending.length > 0)
-      await report.stage("Quantize", () => makeFolders(base, pending, inputs, { report, kernel }));
-    if (!inputs.dryRun && pending.length > 0) await report.stage("Check the cards", () => checkCards(hub, pending));
-    const tiers: PublishedTier[] = [];
-    let failure: unknown = null;
-    for (const job of jobs) {
-      const { repository } = job.recipe;
-      if (failure === null) {
-        const publish = () => publishTier(hub, job, states.get(job)!, pending.includes(job), inputs, doors.occasion);
-        const tier = await report.stage(`Publish ${repository}`, publish).catch((error: unknown) => {
-          failure = error;
-          return null;
-        });
-        if (tier !== null) tiers.push(tier);
+  return withBase(
+    inputs,
+    doors,
+    () => hub,
+    async (base, kernel) => {
+      const plan = makePlan(base, inputs);
+      const target = { folder: inputs.workDir, namespace: inputs.namespace, kernelSha256: kernel.sha256 };
+      const jobs = await makeJobs(base, plan, inputs, target);
+      const states = await report.stage("Look at the tier repositories", () => inspectAll(hub, jobs, inputs));
+      const pending = jobs.filter((job) => !isPublished(job, states.get(job)!));
+      if (pending.length > 0) {
+        if (!inputs.dryRun) await report.stage("Check the cards", () => checkCards(hub, pending));
+        await report.stage("Quantize", () => makeFolders(base, pending, inputs, { report, kernel }));
       }
-      if (failure !== null) tiers.push(failedTier(hub, job, states.get(job)!));
-      report.info(`${repository}: ${tiers.at(-1)!.outcome}`);
+      return { plan, ...(await publishTiers(hub, jobs, { states, pending, inputs, doors })) };
+    },
+  );
+}
+
+/** Opens base and kernel, and closes both whatever happens. */
+async function withBase<T>(
+  inputs: Inputs,
+  doors: Doors,
+  connect: () => Hub,
+  run: (base: Base, kernel: Kernel) => Promise<T>,
+): Promise<T> {
+  const open = () => openBase(inputs, connect, { allowHeaderOnly: false });
+  const base = await doors.report.stage("Open the base model", open);
+  try {
+    const kernel = await doors.openKernel();
+    try {
+      return await run(base, kernel);
+    } finally {
+      await kernel.close();
     }
-    return { plan, tiers, failure };
   } finally {
-    await kernel.close();
     await base.checkpoint.close();
   }
 }

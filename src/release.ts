@@ -1,5 +1,4 @@
-import { readFile } from "node:fs/promises";
-import { basename, join } from "node:path";
+import { basename } from "node:path";
 import { parseReceipt } from "./card/receipt-file.ts";
 import { isCurrent } from "./card/recipe.ts";
 import { OqeError } from "./errors.ts";
@@ -7,7 +6,7 @@ import type { Hub, PushResult, RemoteState } from "./hub/hub-types.ts";
 import { checkRepositoryName } from "./hub/names.ts";
 import type { Inputs } from "./inputs.ts";
 import type { Report } from "./report.ts";
-import { type Job, tierName } from "./series.ts";
+import { type Job, readReceipt, rehearseCard, tierName } from "./series.ts";
 
 export interface PublishedTier {
   readonly tier: string;
@@ -101,10 +100,10 @@ export function isPublished(job: Job, state: RemoteState): boolean {
   }
 }
 
-/** Lets the Hub check each card's front matter before anything is uploaded. */
+/** Lets the Hub check each card's front matter, which is known before any weight is read. */
 export async function checkCards(hub: Hub, jobs: readonly Job[]): Promise<void> {
   for (const job of jobs) {
-    const errors = await hub.validateCard(await readFile(join(job.place, "README.md"), "utf8"));
+    const errors = await hub.validateCard(await rehearseCard(job));
     if (errors.length > 0) {
       throw new OqeError(
         "TEMPLATE",
@@ -115,8 +114,39 @@ export async function checkCards(hub: Hub, jobs: readonly Job[]): Promise<void> 
   }
 }
 
+export interface Release {
+  readonly states: ReadonlyMap<Job, RemoteState>;
+  /** Jobs whose folder was made because main does not hold it yet. */
+  readonly pending: readonly Job[];
+  readonly inputs: Inputs;
+  readonly doors: { readonly report: Report; readonly occasion: string };
+}
+
+/** Publishes tier after tier. The first failure ends it; the tiers are reported all the same, and the caller throws it. */
+export async function publishTiers(hub: Hub, jobs: readonly Job[], release: Release) {
+  const { states, pending, inputs, doors } = release;
+  const tiers: PublishedTier[] = [];
+  let failure: unknown = null;
+  for (const job of jobs) {
+    const { repository } = job.recipe;
+    const state = states.get(job)!;
+    const isPending = pending.includes(job);
+    if (failure === null || !isPending) {
+      const publish = () => publishTier(hub, job, state, isPending, inputs, doors.occasion);
+      const tier = await doors.report.stage(`Publish ${repository}`, publish).catch((error: unknown) => {
+        failure = error;
+        return null;
+      });
+      if (tier !== null) tiers.push(tier);
+    }
+    if (failure !== null && isPending) tiers.push(await failedTier(hub, job, state));
+    doors.report.info(`${repository}: ${tiers.at(-1)!.outcome}`);
+  }
+  return { tiers, failure };
+}
+
 /** Publishes one finished tier, or says that nothing had to be done. */
-export async function publishTier(
+async function publishTier(
   hub: Hub,
   job: Job,
   state: RemoteState,
@@ -134,6 +164,7 @@ export async function publishTier(
     repository,
     folder: job.place,
     state,
+    expected: (await readReceipt(job.place)).files,
     private: inputs.private,
     title: `Publish ${plan.tier} of ${base.name}`,
     description: occasion === "" ? source : `${source}, for ${occasion}`,
@@ -141,15 +172,10 @@ export async function publishTier(
   return { tier: plan.tier, repository, outcome: result.outcome, commit: result.commit, url, folder };
 }
 
-/** A tier that this run did not get to publish: its main is as it was. */
-export function failedTier(hub: Hub, { recipe, place }: Job, state: RemoteState): PublishedTier {
-  const { repository, plan } = recipe;
-  return {
-    tier: plan.tier,
-    repository,
-    outcome: "failed",
-    commit: state.head,
-    url: `${hub.endpoint}/${repository}`,
-    folder: place,
-  };
+/** A tier that this run did not publish. Its main is read again: a commit may have landed although its check failed. */
+async function failedTier(hub: Hub, job: Job, state: RemoteState): Promise<PublishedTier> {
+  const { repository, plan } = job.recipe;
+  const now = await hub.inspect(repository).catch(() => state);
+  const url = `${hub.endpoint}/${repository}`;
+  return { tier: plan.tier, repository, outcome: "failed", commit: now.head, url, folder: job.place };
 }

@@ -1,5 +1,5 @@
 import { mkdir, readFile, writeFile } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { dirname, join, relative } from "node:path";
 import { inheritFrom, licenceFiles } from "./card/inherit.ts";
 import { type Receipt, receiptPath } from "./card/receipt.ts";
 import { parseReceipt, writeReceipt } from "./card/receipt-file.ts";
@@ -92,11 +92,25 @@ export async function makeJobs(
   });
 }
 
-/** Makes receipt and card once with nothing measured, so that what they refuse is refused before hours of work. */
-export async function rehearseCards(jobs: readonly Job[]): Promise<void> {
-  for (const { recipe } of jobs) {
-    const receipt = completeReceipt(recipe, { files: {}, weightError: { relative: 0 } });
-    await renderCard(parseReceipt(writeReceipt(receipt), receipt.name));
+/** The card with nothing measured yet: what receipt, template or Hub refuse of it is refused before hours of work. */
+export async function rehearseCard({ recipe }: Job): Promise<string> {
+  const receipt = completeReceipt(recipe, { files: {}, weightError: { relative: 0 } });
+  return renderCard(parseReceipt(writeReceipt(receipt), receipt.name));
+}
+
+/** Throws BAD_INPUT where a tier's folder would replace the base or lie inside of it. */
+function refuseInsideBase({ baseModel }: Inputs, places: readonly string[]): void {
+  if (baseModel.kind !== "folder") return;
+  for (const place of places) {
+    const down = relative(baseModel.path, place);
+    const up = relative(place, baseModel.path);
+    if (down === "" || !down.startsWith("..") || !up.startsWith("..")) {
+      throw new OqeError(
+        "BAD_INPUT",
+        `${place} overlaps with the base model's own folder ${baseModel.path}`,
+        "Choose an output or work folder outside of the base model.",
+      );
+    }
   }
 }
 
@@ -108,8 +122,9 @@ export async function makeFolders(
   doors: { readonly report: Report; readonly kernel: Kernel },
 ): Promise<void> {
   if (jobs.length === 0) return;
-  await rehearseCards(jobs);
+  for (const job of jobs) await rehearseCard(job);
   const places = jobs.map((job) => job.place);
+  refuseInsideBase(inputs, places);
   for (const place of places) await refuseForeignFolder(place, inputs.overwrite);
   const parent = dirname(places[0]!);
   const needed = jobs.reduce((sum, job) => sum + job.recipe.plan.bytes, 0);

@@ -5,17 +5,19 @@ import { diskError } from "./checkpoint/disk.ts";
 import { OqeError } from "./errors.ts";
 
 /**
- * Builds folders aside (`.<name>.partial` beside each place) and puts each in place by one rename when `fill` is done.
- * Whatever happens, a place holds the old folder or the whole new one; on failure the partial folders are removed.
+ * Builds folders aside (`.<name>.<process>.partial` beside each place) and puts each in place by renaming when `fill` is done.
+ * A place holds the old folder or the whole new one, never a part; on failure the partial folders are removed. Two runs at
+ * once do not see each other's partial folders: the last one's folder stays.
  */
 export async function buildAside<T>(
   places: readonly string[],
   fill: (folders: readonly string[]) => Promise<T>,
 ): Promise<T> {
-  const partials = places.map((place) => join(dirname(place), `.${basename(place)}.partial`));
+  const partials = places.map((place) => beside(place, `${process.pid}.partial`));
   try {
-    for (const partial of partials) {
+    for (const [i, partial] of partials.entries()) {
       await onDisk(dirname(partial), 0, async () => {
+        await tidy(places[i]!);
         await rm(partial, { recursive: true, force: true });
         await mkdir(partial, { recursive: true });
       });
@@ -28,14 +30,43 @@ export async function buildAside<T>(
   }
 }
 
-/** Puts `made` in the place of a folder that may exist; the old one is out of the way before and removed after. */
+function beside(place: string, suffix: string): string {
+  return join(dirname(place), `.${basename(place)}.${suffix}`);
+}
+
+/** Clears up after runs that were killed: what they half built goes, what they had moved out of the way comes back. */
+async function tidy(place: string): Promise<void> {
+  await rename(beside(place, "old"), place).catch(() => {}); // fails where the place is taken, or nothing was moved
+  const names = await readdir(dirname(place)).catch(() => []);
+  for (const name of names) {
+    const [, pid] = /^\.(?:.+)\.(\d+)\.partial$/.exec(name) ?? [];
+    const ofThisPlace = name.startsWith(`.${basename(place)}.`);
+    if (pid !== undefined && ofThisPlace && !isRunning(Number(pid))) {
+      await rm(join(dirname(place), name), { recursive: true, force: true });
+    }
+  }
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === "EPERM"; // somebody else's process
+  }
+}
+
+/** Puts `made` in the place of a folder that may exist. Between two renames the place is empty for a moment. */
 async function replaceFolder(made: string, place: string): Promise<void> {
-  const old = join(dirname(place), `.${basename(place)}.old`);
+  const old = beside(place, "old");
   await rm(old, { recursive: true, force: true });
   await rename(place, old).catch((error: NodeJS.ErrnoException) => {
     if (error.code !== "ENOENT") throw error;
   });
-  await rename(made, place);
+  await rename(made, place).catch(async (error) => {
+    await rename(old, place).catch(() => {});
+    throw error;
+  });
   await rm(old, { recursive: true, force: true });
 }
 

@@ -1,4 +1,4 @@
-import { execFileSync } from "node:child_process";
+import { spawnSync } from "node:child_process";
 import { appendFile, cp, mkdir, readdir, rm, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -200,6 +200,30 @@ const cases: Case[] = [
     says: /hybrid_override_pattern/,
   },
   {
+    what: "more layers than memory could list",
+    base: config((c) => {
+      c.num_hidden_layers = 30_000_000;
+    }, llama),
+    code: "BAD_CHECKPOINT",
+    says: /num_hidden_layers.*30000000/,
+  },
+  {
+    what: "more experts than memory could list",
+    base: config((c) => {
+      c.n_routed_experts = 1_000_000_000;
+    }),
+    code: "BAD_CHECKPOINT",
+    says: /5000000000 routed experts/,
+  },
+  {
+    what: "more experts per token than there are",
+    base: config((c) => {
+      c.num_experts_per_tok = 400;
+    }),
+    code: "BAD_CHECKPOINT",
+    says: /400 experts per token out of 16/,
+  },
+  {
     what: "a config that is not JSON",
     base: spoiled(llama, (at) => writeFile(join(at, "config.json"), "{ nope")),
     code: "BAD_CHECKPOINT",
@@ -326,15 +350,16 @@ describe("bad input ends in one clear message, exit code 1, and nothing half-wri
     const mount = `${folder}/small`;
     await mkdir(mount);
     const mounted = tryMount(mount, "3m");
-    if (!mounted && process.env.CI !== "true") skip("a small file system can only be mounted as root");
-    expect(mounted).toBe(true);
+    if (mounted === null && process.env.CI !== "true") skip("a small file system can only be mounted as root");
+    expect(mounted).not.toBeNull();
     try {
       const { code, stderr } = await runCli(["quantize", embedded, "--out", `${mount}/out`]);
       expect(code).toBe(1);
       expect(stderr).toMatch(/error: .*needed.*\[DISK\]/);
       expect(await readdir(`${mount}/out`).catch(() => [])).toEqual([]);
     } finally {
-      execFileSync("umount", [mount]);
+      const [command, ...args] = [...mounted!, "umount", mount];
+      spawnSync(command!, args);
     }
   });
 
@@ -349,6 +374,16 @@ describe("bad input ends in one clear message, exit code 1, and nothing half-wri
     const told = await runCli(["quantize", llama, "--out", out, "--tiers", "oQ4e", "--overwrite"]);
     expect(told.code).toBe(0);
     expect(await readdir(`${out}/llama-oQ4e`)).toContain("oqe-receipt.json");
+  });
+
+  test("an output folder within the base, or in its place", async () => {
+    const base = await copyModel(llama, "model-oQ4e");
+    for (const out of [`${base}/out`, join(base, "..")]) {
+      const { code, stderr } = await runCli(["quantize", base, "--out", out, "--tiers", "oQ4e", "--overwrite"]);
+      expect(code).toBe(1);
+      expect(stderr).toMatch(/error: .*model-oQ4e.*\[BAD_INPUT\]/);
+      expect(await readdir(base)).toContain("model.safetensors");
+    }
   });
 
   test("overwrite replaces a foreign repository in one commit", async () => {
@@ -395,11 +430,11 @@ describe("bad input that needs a Hub or an installation of its own", () => {
   });
 });
 
-function tryMount(at: string, size: string): boolean {
-  try {
-    execFileSync("mount", ["-t", "tmpfs", "-o", `size=${size}`, "tmpfs", at], { stdio: "ignore" });
-    return true;
-  } catch {
-    return false;
+/** The command that mounts: as root it is there, on a CI runner sudo gives it. */
+function tryMount(at: string, size: string): string[] | null {
+  for (const prefix of [[], ["sudo", "-n"]]) {
+    const [command, ...args] = [...prefix, "mount", "-t", "tmpfs", "-o", `size=${size},mode=1777`, "tmpfs", at];
+    if (spawnSync(command!, args, { stdio: "ignore" }).status === 0) return prefix;
   }
+  return null;
 }

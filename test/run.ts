@@ -85,13 +85,14 @@ function runCargo() {
   const sum = (column: number) => results.reduce((n, match) => n + Number(match[column]), 0);
   const failed = sum(2) + (status !== 0 && sum(2) === 0 ? 1 : 0);
   add("kernel crate", { passed: sum(1), failed, skipped: sum(3) > 0 ? [`${sum(3)} ignored`] : [] });
-  if (spawnSync("cargo", ["clippy", "--version"]).status === 0) {
-    runInCrate("clippy", ["clippy", "--quiet", "--all-targets", "--", "-D", "warnings"]);
-    runInCrate("rustfmt", ["fmt", "--check"]);
-  }
+  runInCrate("clippy", ["clippy", "--quiet", "--all-targets", "--", "-D", "warnings"]);
+  runInCrate("fmt", ["fmt", "--check"]);
 }
 
 function runInCrate(suite: string, args: string[]) {
+  if (spawnSync("cargo", [suite, "--version"]).status !== 0) {
+    return add(suite, { passed: 0, failed: 0, skipped: [`this Rust has no cargo ${suite}`] });
+  }
   const { status } = spawnSync("cargo", args, {
     cwd: join(root, "kernel-wasm"),
     stdio: ["ignore", "inherit", "inherit"],

@@ -12,12 +12,14 @@ export function completeReceipt(recipe: Recipe, measured: Pick<Receipt, "files" 
 
 /**
  * Whether a repo's main holds just what this recipe would give, so that nothing needs doing: same recipe on its receipt,
- * and every file of the receipt there with its size and, where the Hub tells it, its SHA-256. A base folder has no commit
- * that could vouch for its weights, so it is never current.
+ * every file of the receipt there with its size and, where the Hub tells it, its SHA-256, a card, and no weights beside
+ * them (mlx-lm loads all it finds). A base folder has no commit that could vouch for its weights, so it is never current.
  */
 export function isCurrent(recipe: Recipe, published: Receipt, remote: RemoteState): boolean {
   const { files, weightError: _, ...made } = published;
   if (recipe.base.id === null || !isDeepStrictEqual(made, JSON.parse(JSON.stringify(recipe)))) return false;
+  const mayBe = (path: string) => Object.hasOwn(files, path) || !path.endsWith(".safetensors");
+  if (!remote.files.has("README.md") || ![...remote.files.keys()].every(mayBe)) return false;
   return Object.entries(files).every(([path, expected]) => {
     const found = remote.files.get(path);
     return found?.size === expected.bytes && (found.sha256 === null || found.sha256 === expected.sha256);

@@ -3,7 +3,7 @@ import type { SeriesRow } from "./receipt.ts";
 import { matrixRows } from "./series-rows.ts";
 import { table } from "./template-shapes.ts";
 
-/** What became of one tier's repository. `failed`: main is as it was. */
+/** What became of one tier's repository. `failed`: see the commit and the error. */
 export type Outcome = "published" | "unchanged" | "dry-run" | "failed";
 
 /** What a run has to say at its end; the Action's job summary. */
@@ -25,7 +25,7 @@ const outcomes: Readonly<Record<Outcome, string>> = {
   published: "published",
   unchanged: "unchanged: the repository held exactly this already",
   "dry-run": "dry run: not published",
-  failed: "failed: the repository is as it was",
+  failed: "failed: see the error; the commit is the head of main after it",
 };
 
 /** The facts of `templates/summary.md.jinja`. */

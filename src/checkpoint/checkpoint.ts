@@ -40,6 +40,18 @@ export async function openCheckpoint(
   repository: Repository,
   options: { readonly allowHeaderOnly?: boolean } = {},
 ): Promise<Checkpoint> {
+  try {
+    return await readCheckpoint(repository, options);
+  } catch (error) {
+    await repository.close?.();
+    throw error;
+  }
+}
+
+async function readCheckpoint(
+  repository: Repository,
+  options: { readonly allowHeaderOnly?: boolean },
+): Promise<Checkpoint> {
   const { config, floatKeys } = await readConfig(repository);
   refuseQuantizedConfig(config, repository);
   const shards = await findShards(repository);

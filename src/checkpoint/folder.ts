@@ -26,7 +26,12 @@ export async function openFolder(path: string): Promise<Repository> {
     throw new OqeError("NOT_FOUND", `${root} cannot be listed: ${cause.message}`, "Check its permissions.", cause);
   });
   const folder = new Folder(root, files);
-  const revision = commitOf(root) ?? (await fingerprint(folder));
+  const revision =
+    commitOf(root) ??
+    (await fingerprint(folder).catch(async (error) => {
+      await folder.close();
+      throw error;
+    }));
   return {
     id: null,
     name: nameOf(root),
@@ -135,7 +140,8 @@ function nameOf(root: string): string {
 async function fingerprint(folder: Folder): Promise<string> {
   const hash = createHash("sha256");
   for (const [path, size] of folder.files) {
-    if (path !== "config.json" && !path.endsWith(".safetensors")) continue;
+    // Shards lie at the top; what is below may be our own output.
+    if (path !== "config.json" && !/^[^/]+\.safetensors$/.test(path)) continue;
     hash.update(`${path}\0${size}\0`);
     const source = await folder.open(path);
     await digest(source, path === "config.json" ? Math.min(size, MAX_CONFIG) : await headerEnd(source), hash);

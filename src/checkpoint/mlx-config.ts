@@ -15,7 +15,8 @@ export interface Quantization {
   readonly floatKeys: ReadonlySet<string>;
 }
 
-const torchNames: Readonly<Record<FloatDtype, string>> = { BF16: "bfloat16", F16: "float16", F32: "float32" };
+/** How config.json spells a dtype. */
+export const torchNames: Readonly<Record<FloatDtype, string>> = { BF16: "bfloat16", F16: "float16", F32: "float32" };
 
 /**
  * Text of an MLX repo's `config.json`: the base's (folded) config, plus `quantization` and its copy `quantization_config` (the Hub's

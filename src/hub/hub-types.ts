@@ -27,6 +27,8 @@ export interface PushRequest {
   readonly repository: string;
   /** Folder to publish: after the push main holds exactly these files (and .gitattributes). */
   readonly folder: string;
+  /** Size and SHA-256 that files of the folder must have, by path: what its receipt says. Others are not checked. */
+  readonly expected: Readonly<Record<string, { readonly bytes: number; readonly sha256: string }>>;
   readonly state: RemoteState;
   readonly private: boolean;
   readonly title: string;

@@ -26,6 +26,8 @@ export function remoteRepository(
   tree: ReadonlyMap<string, TreeFile>,
 ): Repository {
   const files = new Map([...tree].map(([path, { size }]) => [path, size]));
+  // One source a file for the whole run: it keeps the storage link, and links are limited (range.ts).
+  const sources = new Map<string, ByteSource>();
   return {
     id,
     name: id.slice(id.indexOf("/") + 1),
@@ -33,7 +35,11 @@ export function remoteRepository(
     files,
     async open(path: string): Promise<ByteSource> {
       const size = files.get(path);
-      if (size !== undefined) return openRemote(transport, { id, commit, path, size });
+      if (size !== undefined) {
+        const source = sources.get(path) ?? openRemote(transport, { id, commit, path, size });
+        sources.set(path, source);
+        return source;
+      }
       throw new OqeError(
         "MISSING_FILE",
         `${id}@${commit} has no file ${path}`,

@@ -54,6 +54,7 @@ async function start(options: Partial<LocalHubOptions> = {}, client: Parameters<
     repository: id,
     folder,
     state: await hub.inspect(id),
+    expected: {},
     private: false,
     title: "Publish oQ8e",
     description: "all of it",
@@ -401,12 +402,33 @@ describe("somebody else", () => {
   });
 });
 
+describe("a folder that is not what its receipt says", () => {
+  it.each(["another SHA-256", "another size", "no such file"])("%s: nothing is sent", async (what) => {
+    const { local, hub, ask } = await start();
+    const folder = await writeFolder("a", series);
+    const request = await ask(folder, hub);
+    const [path] = Object.keys(series);
+    const claim = {
+      bytes: what === "another size" ? 1 : Buffer.byteLength(series[path as keyof typeof series]),
+      sha256: "0".repeat(64),
+    };
+    const expected = what === "no such file" ? { "absent.json": claim } : { [path!]: claim };
+    expect(await thrown(hub.push({ ...request, expected }))).toMatchObject({
+      code: "CONFLICT",
+      message: expect.stringContaining("receipt"),
+    });
+    expect(local.head(id)).toBeNull();
+  });
+});
+
 describe("refused before any request", () => {
   it.each(["../x", "acme/../x", "acme", "acme/a b", "acme/x--y"])("the repository %j", async (repository) => {
     const { hub, requests } = await start();
     const state = { exists: false, head: null, files: new Map(), receipt: null };
     const folder = await writeFolder("a", series);
-    const failure = await thrown(hub.push({ repository, folder, state, private: false, title: "t", description: "" }));
+    const failure = await thrown(
+      hub.push({ repository, folder, state, expected: {}, private: false, title: "t", description: "" }),
+    );
     expect(failure).toMatchObject({ code: "BAD_INPUT" });
     expect(await thrown(hub.inspect(repository))).toMatchObject({ code: "BAD_INPUT" });
     expect(requests).toHaveLength(0);
@@ -451,7 +473,7 @@ describe("rights", () => {
     const state = { exists: false, head: null, files: new Map(), receipt: null };
     const folder = await writeFolder("a", series);
     const failure = await thrown(
-      hub.push({ repository: id, folder, state, private: false, title: "t", description: "" }),
+      hub.push({ repository: id, folder, state, expected: {}, private: false, title: "t", description: "" }),
     );
     expect(failure).toMatchObject({ code, hint: expect.stringMatching(/token|TOKEN/) });
     if (code === "FORBIDDEN") expect(failure).toMatchObject({ hint: expect.stringContaining("write access to acme") });

@@ -22,6 +22,7 @@ export async function push(transport: Transport, request: PushRequest): Promise<
   const { report } = transport.patience;
   const url = `${transport.endpoint}/${target.id}`;
   const files = await readFolder(request.folder, (done, total) => report.tick(done, total, "bytes hashed"));
+  checkExpected(request, files);
   if (!transport.authenticated) {
     throw new OqeError(
       "UNAUTHORIZED",
@@ -49,6 +50,19 @@ export async function push(transport: Transport, request: PushRequest): Promise<
     return { outcome: "published", commit, url };
   } catch (failure) {
     throw await explainLeftover(transport, target, created, adopt(transport, target, failure));
+  }
+}
+
+/** What goes up must be what the receipt says: a disk, or another run in the same folder, may have changed it since. */
+function checkExpected({ folder, expected }: PushRequest, files: readonly LocalFile[]): void {
+  for (const [path, { bytes, sha256 }] of Object.entries(expected)) {
+    const found = files.find((file) => file.path === path);
+    if (found?.size === bytes && found.sha256 === sha256) continue;
+    throw new OqeError(
+      "CONFLICT",
+      `${folder}/${path} is not the file that the receipt lists (${found === undefined ? "it is gone" : "size or SHA-256 differ"})`,
+      "Another run may be using the same work folder. Run again, with a work-dir of its own.",
+    );
   }
 }
 

@@ -67,12 +67,16 @@ async function readPiece(
   into: Uint8Array,
 ): Promise<void> {
   const deadline = withDeadline(null, into.length);
-  const answer = await request(transport, file, link, offset, into.length, deadline);
+  const answer = await request(transport, file, link, offset, into.length, deadline).catch((failure) => {
+    link.storage = null; // its host may be gone for good: the next attempt asks the Hub
+    throw failure;
+  });
   try {
     if (isTransientStatus(answer.response.status)) throw await transient(answer);
     const { skip, total } = await checkRange(transport, file, answer, offset, into.length);
     await fill(answer.response, skip, total, into);
   } catch (failure) {
+    link.storage = null;
     await answer.response.body?.cancel().catch(() => {});
     throw failure;
   }

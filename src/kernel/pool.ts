@@ -133,8 +133,8 @@ class Pool implements Kernel {
     for (const seat of this.#seats) {
       if (this.#queue.length === 0) return;
       if (seat.ticket) continue;
+      seat.worker ??= this.#start(seat); // may throw: before a ticket is taken
       seat.ticket = this.#queue.shift()!;
-      seat.worker ??= this.#start(seat);
       seat.worker.ref();
       seat.worker.postMessage(seat.ticket.task);
     }

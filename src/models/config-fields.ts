@@ -14,6 +14,21 @@ export function integer(config: ModelConfig, key: string, fallback?: number): nu
   return value;
 }
 
+/** More blocks than any model has by far: a config that says more is damaged, or means to fill our memory. */
+const mostLayers = 10_000;
+
+/** Reads a count of blocks. Throws BAD_CHECKPOINT. */
+export function layerCount(config: ModelConfig, key: string): number {
+  const count = integer(config, key);
+  if (count > mostLayers) {
+    throw new OqeError(
+      "BAD_CHECKPOINT",
+      `config.json: "${key}" is ${count}; no model has more than ${mostLayers} layers`,
+    );
+  }
+  return count;
+}
+
 /** Reads a boolean, or `fallback` where the key is absent or null. Throws BAD_CHECKPOINT. */
 export function flag(config: ModelConfig, key: string, fallback: boolean): boolean {
   const value = config[key] ?? fallback;

@@ -18,6 +18,7 @@ export function expand(
   config: ModelConfig,
   base: ReadonlyMap<string, BaseTensor>,
 ): OutputTensor[] {
+  refuseMoreThanThereIs(architecture, config, base.size);
   const outputs = expandTable(architecture, config);
   const named = new Set<string>();
   for (const output of outputs) {
@@ -40,11 +41,32 @@ export function expand(
   return outputs;
 }
 
+/** A config may promise billions of layers or experts; listing them would take all memory before one is missed. */
+function refuseMoreThanThereIs(architecture: Architecture, config: ModelConfig, tensors: number) {
+  const layers = architecture.layers(config);
+  const experts = architecture.experts(config);
+  const routed = experts === null ? 0 : experts.routed * layers.filter((kind) => kind === "moe").length;
+  if (layers.length + routed > tensors) {
+    throw new OqeError(
+      "BAD_CHECKPOINT",
+      `config.json promises ${layers.length} layers and ${routed} routed experts, but the checkpoint has only ${tensors} tensors`,
+      "The config may belong to another checkpoint, or the upload may be incomplete.",
+    );
+  }
+  if (experts !== null && experts.perToken > experts.routed) {
+    throw new OqeError(
+      "BAD_CHECKPOINT",
+      `config.json chooses ${experts.perToken} experts per token out of ${experts.routed}`,
+      "The config may belong to another checkpoint.",
+    );
+  }
+}
+
 /** The tensors that the table and the config promise, without looking at a checkpoint. */
 export function expandTable(architecture: Architecture, config: ModelConfig): OutputTensor[] {
   const glue = architecture.glue.map((role) => instantiate(role, config, null, 0));
+  const routed = architecture.experts(config)?.routed ?? 0;
   const blocks = architecture.layers(config).map((kind, layer) => {
-    const routed = architecture.experts(config)?.routed ?? 0;
     return architecture.roles(kind).map((role) => instantiate(role, config, layer, routed));
   });
   const [first, ...rest] = glue;

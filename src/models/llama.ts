@@ -1,7 +1,7 @@
 import type { ModelConfig } from "../checkpoint/model-config.ts";
 import { OqeError } from "../errors.ts";
 import type { Architecture, LayerKind, Role } from "./architecture.ts";
-import { flag, integer, keySize, querySize } from "./config-fields.ts";
+import { flag, integer, keySize, layerCount, querySize } from "./config-fields.ts";
 
 const hidden = (c: ModelConfig) => integer(c, "hidden_size");
 const inter = (c: ModelConfig) => integer(c, "intermediate_size");
@@ -63,7 +63,7 @@ const biases: readonly Role[] = [
 /** Llama: the dense transformer that the others here vary (mlx-lm models/llama.py). */
 export const llama: Architecture = {
   modelType: "llama",
-  layers: (c) => Array<LayerKind>(integer(c, "num_hidden_layers")).fill("transformer"),
+  layers: (c) => Array<LayerKind>(layerCount(c, "num_hidden_layers")).fill("transformer"),
   glue: [
     sameName("embeddings", "model.embed_tokens.weight", null, (c) => [vocabulary(c), hidden(c)]),
     keptNorm("final_norm", "model.norm.weight", (c) => [hidden(c)]),

@@ -2,6 +2,7 @@ import { isDeepStrictEqual } from "node:util";
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import { openCheckpoint } from "../checkpoint/checkpoint.ts";
 import { storageDtype } from "../checkpoint/config.ts";
+import { torchNames } from "../checkpoint/mlx-config.ts";
 import type { ModelConfig } from "../checkpoint/model-config.ts";
 import type { Repository } from "../checkpoint/repository.ts";
 import { OqeError } from "../errors.ts";
@@ -58,15 +59,17 @@ export async function readBase(repository: Repository, options: { allowHeaderOnl
 }
 
 /** What config.json of the MLX repo says otherwise than the base's, one sentence a key, for the card. */
-export function describeConfigChanges({ architecture, config }: Base): string[] {
-  const written = architecture.mlxConfig(config);
+export function describeConfigChanges({ architecture, config, storage }: Base): string[] {
+  const written: ModelConfig = { ...architecture.mlxConfig(config), torch_dtype: torchNames[storage] };
   const changed = Object.keys(written).filter((key) => !isDeepStrictEqual(written[key], config[key]));
   return changed.map((key) => {
     const before = config[key] === undefined ? "absent in the base" : `${show(config[key])} in the base`;
-    const reason = architecture.configReasons[key];
+    const reason = key === "torch_dtype" ? dtypeReason : architecture.configReasons[key];
     return `\`${key}\` is ${show(written[key])} (${before})${reason === undefined ? "" : `: ${reason}`}`;
   });
 }
+
+const dtypeReason = "scales, biases and unquantized tensors are stored in it; a wider base was rounded to it";
 
 /** JSON, but with the numbers that JSON lacks. */
 function show(value: unknown): string {

@@ -58,6 +58,7 @@ export async function writeTiers(request: WriteRequest): Promise<readonly Writte
       base.tensors.flatMap((tensor) => storedTensors(tensor, plan.modules[modulePath(tensor)], base.storage)),
     ),
   );
+  const carriedFiles = await readCarried(base.checkpoint.repository, request.licences);
   const writers: Awaited<ReturnType<typeof createShards>>[] = [];
   try {
     for (const [i, folder] of folders.entries()) writers.push(await createShards(folder, layouts[i]!));
@@ -72,7 +73,11 @@ export async function writeTiers(request: WriteRequest): Promise<readonly Writte
     const written: WrittenTier[] = [];
     for (const [i, plan] of plans.entries()) {
       const shards = await writers[i]!.finish();
-      const small = await writeSmallFiles(folders[i]!, request, plan, indexText(layouts[i]!, base.parameters));
+      const small = await writeSmallFiles(folders[i]!, {
+        "model.safetensors.index.json": indexText(layouts[i]!, base.parameters),
+        "config.json": configText(base, plan),
+        ...carriedFiles,
+      });
       written.push({ files: sortKeys({ ...shards, ...small }), relativeError: outcome[i]!.relativeError });
     }
     return written;
@@ -82,20 +87,19 @@ export async function writeTiers(request: WriteRequest): Promise<readonly Writte
   }
 }
 
+/** Tokenizer and licence files of the base. Read before the walk: what cannot be read should not cost hours. */
+async function readCarried(repository: Repository, licences: readonly string[]): Promise<Record<string, Uint8Array>> {
+  const files: Record<string, Uint8Array> = {};
+  for (const name of repository.files.keys()) {
+    if (carried.test(name) || licences.includes(name)) files[name] = await readBytes(repository, name);
+  }
+  return files;
+}
+
 async function writeSmallFiles(
   folder: string,
-  request: WriteRequest,
-  plan: TierPlan,
-  index: string,
+  texts: Readonly<Record<string, Uint8Array | string>>,
 ): Promise<TierFiles> {
-  const { repository } = request.base.checkpoint;
-  const texts: Record<string, Uint8Array | string> = {
-    "model.safetensors.index.json": index,
-    "config.json": configText(request.base, plan),
-  };
-  for (const name of repository.files.keys()) {
-    if (carried.test(name) || request.licences.includes(name)) texts[name] = await readBytes(repository, name);
-  }
   const files: Record<string, { bytes: number; sha256: string }> = {};
   for (const [name, content] of Object.entries(texts)) {
     const bytes = typeof content === "string" ? new TextEncoder().encode(content) : content;
