@@ -27449,7 +27449,7 @@ function createGuard(token) {
 				const source = await repository.open(path);
 				return {
 					...source,
-					read: errors((offset, length) => source.read(offset, length))
+					read: errors((offset, length, into) => source.read(offset, length, into))
 				};
 			})
 		}),
@@ -34573,9 +34573,9 @@ function openRemote(transport, file) {
 	return {
 		name,
 		size: file.size,
-		async read(offset, length) {
+		async read(offset, length, into) {
 			if (!(Number.isSafeInteger(offset) && Number.isSafeInteger(length) && offset >= 0 && length >= 0 && offset + length <= file.size)) throw new OqeError("BAD_CHECKPOINT", `${name} has ${file.size} bytes; asked for ${length} at ${offset}`);
-			const bytes = new Uint8Array(length);
+			const bytes = into ?? new Uint8Array(length);
 			for (let done = 0; done < length; done += pieceBytes) {
 				const piece = bytes.subarray(done, Math.min(done + pieceBytes, length));
 				const what = `Reading ${name} at ${offset + done}`;
@@ -35644,15 +35644,15 @@ var Leases = class {
 	/** The smallest spare buffer of at least `bytes`, else a new one. Its content is whatever the last job left. */
 	take(bytes) {
 		const best = this.#spare.filter((buffer) => buffer.byteLength >= bytes).sort((a, b) => a.byteLength - b.byteLength)[0];
-		if (best === void 0 || best.byteLength > 4 * bytes + granule) return new SharedArrayBuffer(Math.ceil(bytes / granule) * granule);
+		if (best === void 0) return new SharedArrayBuffer(Math.ceil(bytes / granule) * granule);
 		this.#spare.splice(this.#spare.indexOf(best), 1);
 		return best;
 	}
-	/** Takes a buffer back; keeps at most `most`, the largest go first. */
+	/** Takes a buffer back; keeps the `most` largest, which can serve any job that the others can. */
 	give(buffer, most) {
 		this.#spare.push(buffer);
 		if (this.#spare.length <= most) return;
-		this.#spare.sort((a, b) => a.byteLength - b.byteLength).pop();
+		this.#spare.sort((a, b) => a.byteLength - b.byteLength).shift();
 	}
 };
 /** Cuts byte ranges off one buffer, each at its own cache line. */
@@ -39159,9 +39159,9 @@ var FileSource = class FileSource {
 		});
 		return new FileSource(path, size, handle);
 	}
-	async read(offset, length) {
+	async read(offset, length, into) {
 		if (offset < 0 || length < 0 || !(offset + length <= this.size)) throw new OqeError("BAD_CHECKPOINT", `${this.name}: bytes ${offset} to ${offset + length} were asked for, the file has ${this.size}`);
-		const bytes = new Uint8Array(length);
+		const bytes = into ?? new Uint8Array(length);
 		for (let done = 0; done < length;) {
 			const { bytesRead } = await this.handle.read(bytes, done, Math.min(length - done, MAX_READ), offset + done);
 			if (bytesRead === 0) {
@@ -39457,7 +39457,7 @@ async function readCheckpoint(repository, options) {
 		floatKeys,
 		tensors,
 		headerOnly: headers.some((header) => header.headerOnly),
-		read: (name, byteOffset, byteLength) => readTensor(repository, tensors.get(name), name, byteOffset, byteLength),
+		read: (name, byteOffset, byteLength, into) => readTensor(repository, tensors.get(name), name, byteOffset, byteLength, into),
 		close: async () => repository.close?.()
 	};
 }
@@ -39484,11 +39484,11 @@ function checkIndex(tensors, index, repository) {
 	}
 	for (const [name, file] of index) if (!tensors.has(name)) throw bad(`${where} names tensor ${quote(name)}, which ${quote(file)} does not hold`);
 }
-async function readTensor(repository, tensor, name, byteOffset, byteLength) {
+async function readTensor(repository, tensor, name, byteOffset, byteLength, into) {
 	if (!tensor) throw bad(`${repository.name} has no tensor ${quote(name)}`);
 	const size = tensor.end - tensor.start;
 	if (byteOffset < 0 || byteLength < 0 || !(byteOffset + byteLength <= size)) throw bad(`${`bytes ${byteOffset} to ${byteOffset + byteLength}`} of tensor ${quote(name)} were asked for; ${quote(tensor.file)} holds ${size}`);
-	return (await repository.open(tensor.file)).read(tensor.start + byteOffset, byteLength);
+	return (await repository.open(tensor.file)).read(tensor.start + byteOffset, byteLength, into);
 }
 function bad(message) {
 	return new OqeError("BAD_CHECKPOINT", message, "Download the whole model again, or ask the model's authors.");
@@ -40313,10 +40313,20 @@ async function quantizeSeries(request) {
 	let done = 0;
 	const tiles = [...cutTiles(request.tensors)];
 	const limit = request.kernel.workers + 2;
-	const results = inOrder(tiles.map((tile) => async () => ({
-		tile,
-		result: await quantizeTile(tile, request)
-	})), limit);
+	const buffers = new Leases();
+	const visit = async (tile) => {
+		const bytes = tile.rows * rowBytes(tile.tensor);
+		const buffer = buffers.take(bytes);
+		const weights = new Uint8Array(buffer, 0, bytes);
+		await request.read(tile.source, tile.row * rowBytes(tile.tensor), bytes, weights);
+		const result = await quantizeTile(tile, weights, request);
+		buffers.give(buffer, limit);
+		return {
+			tile,
+			result
+		};
+	};
+	const results = inOrder(tiles.map((tile) => () => visit(tile)), limit);
 	for await (const { tile, result } of results) {
 		done += tile.rows * rowBytes(tile.tensor);
 		request.report.tick(done, total, "bytes");
@@ -40350,9 +40360,7 @@ function* cutTiles(tensors) {
 function rowBytes(tensor) {
 	return tensor.shape.at(-1) * bytesPerElement[tensor.dtype];
 }
-async function quantizeTile(tile, request) {
-	const bytes = rowBytes(tile.tensor);
-	const weights = await request.read(tile.source, tile.row * bytes, tile.rows * bytes);
+async function quantizeTile(tile, weights, request) {
 	const path = modulePath(tile.tensor);
 	const planned = request.plans.map((plan) => plan.modules[path]);
 	if (planned[0] === void 0) {

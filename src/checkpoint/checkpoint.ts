@@ -28,7 +28,7 @@ export interface Checkpoint {
   /** At least one shard holds its header and no data: only planning is possible. */
   readonly headerOnly: boolean;
   /** `byteLength` bytes of a tensor from `byteOffset` within it. BAD_CHECKPOINT for an unknown name or a range outside of it. */
-  read(name: string, byteOffset: number, byteLength: number): Promise<Uint8Array>;
+  read(name: string, byteOffset: number, byteLength: number, into?: Uint8Array): Promise<Uint8Array>;
   close(): Promise<void>;
 }
 
@@ -67,7 +67,8 @@ async function readCheckpoint(
     floatKeys,
     tensors,
     headerOnly: headers.some((header) => header.headerOnly),
-    read: (name, byteOffset, byteLength) => readTensor(repository, tensors.get(name), name, byteOffset, byteLength),
+    read: (name, byteOffset, byteLength, into) =>
+      readTensor(repository, tensors.get(name), name, byteOffset, byteLength, into),
     close: async () => repository.close?.(),
   };
 }
@@ -118,6 +119,7 @@ async function readTensor(
   name: string,
   byteOffset: number,
   byteLength: number,
+  into?: Uint8Array,
 ): Promise<Uint8Array> {
   if (!tensor) throw bad(`${repository.name} has no tensor ${quote(name)}`);
   const size = tensor.end - tensor.start;
@@ -126,7 +128,7 @@ async function readTensor(
     throw bad(`${asked} of tensor ${quote(name)} were asked for; ${quote(tensor.file)} holds ${size}`);
   }
   const source = await repository.open(tensor.file);
-  return source.read(tensor.start + byteOffset, byteLength);
+  return source.read(tensor.start + byteOffset, byteLength, into);
 }
 
 function bad(message: string): OqeError {

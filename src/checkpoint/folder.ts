@@ -184,14 +184,14 @@ class FileSource implements ByteSource {
     return new FileSource(path, size, handle);
   }
 
-  async read(offset: number, length: number): Promise<Uint8Array> {
+  async read(offset: number, length: number, into?: Uint8Array): Promise<Uint8Array> {
     if (offset < 0 || length < 0 || !(offset + length <= this.size)) {
       throw new OqeError(
         "BAD_CHECKPOINT",
         `${this.name}: bytes ${offset} to ${offset + length} were asked for, the file has ${this.size}`,
       );
     }
-    const bytes = new Uint8Array(length);
+    const bytes = into ?? new Uint8Array(length);
     for (let done = 0; done < length; ) {
       const { bytesRead } = await this.handle.read(bytes, done, Math.min(length - done, MAX_READ), offset + done);
       if (bytesRead === 0) {

@@ -5,7 +5,8 @@ export interface ByteSource {
   /** For messages: a path or `org/name@commit/file`. */
   readonly name: string;
   readonly size: number;
-  read(offset: number, length: number): Promise<Uint8Array>;
+  /** Fills `into`, of exactly `length` bytes, where one is given: a walk over gigabytes reuses its buffers. */
+  read(offset: number, length: number, into?: Uint8Array): Promise<Uint8Array>;
 }
 
 /** A model repository at one fixed state: a folder, or a commit on the Hub. Every byte of a run comes from it. */

@@ -33,7 +33,7 @@ export function createGuard(token: string | null): Guard {
       ...repository,
       open: errors(async (path) => {
         const source = await repository.open(path);
-        return { ...source, read: errors((offset, length) => source.read(offset, length)) };
+        return { ...source, read: errors((offset, length, into) => source.read(offset, length, into)) };
       }),
     }),
     report: (report) => ({

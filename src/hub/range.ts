@@ -30,7 +30,7 @@ export function openRemote(transport: Transport, file: RemoteFile): ByteSource {
   return {
     name,
     size: file.size,
-    async read(offset, length) {
+    async read(offset, length, into) {
       if (
         !(
           Number.isSafeInteger(offset) &&
@@ -42,7 +42,7 @@ export function openRemote(transport: Transport, file: RemoteFile): ByteSource {
       ) {
         throw new OqeError("BAD_CHECKPOINT", `${name} has ${file.size} bytes; asked for ${length} at ${offset}`);
       }
-      const bytes = new Uint8Array(length);
+      const bytes = into ?? new Uint8Array(length);
       for (let done = 0; done < length; done += pieceBytes) {
         const piece = bytes.subarray(done, Math.min(done + pieceBytes, length));
         const what = `Reading ${name} at ${offset + done}`;

@@ -12,18 +12,16 @@ export class Leases {
   take(bytes: number): SharedArrayBuffer {
     const fitting = this.#spare.filter((buffer) => buffer.byteLength >= bytes);
     const best = fitting.sort((a, b) => a.byteLength - b.byteLength)[0];
-    if (best === undefined || best.byteLength > 4 * bytes + granule) {
-      return new SharedArrayBuffer(Math.ceil(bytes / granule) * granule);
-    }
+    if (best === undefined) return new SharedArrayBuffer(Math.ceil(bytes / granule) * granule);
     this.#spare.splice(this.#spare.indexOf(best), 1);
     return best;
   }
 
-  /** Takes a buffer back; keeps at most `most`, the largest go first. */
+  /** Takes a buffer back; keeps the `most` largest, which can serve any job that the others can. */
   give(buffer: SharedArrayBuffer, most: number): void {
     this.#spare.push(buffer);
     if (this.#spare.length <= most) return;
-    this.#spare.sort((a, b) => a.byteLength - b.byteLength).pop();
+    this.#spare.sort((a, b) => a.byteLength - b.byteLength).shift();
   }
 }
 

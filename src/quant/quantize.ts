@@ -2,6 +2,7 @@ import { OqeError } from "../errors.ts";
 import type { FloatDtype } from "../kernel/dtype.ts";
 import { bytesPerElement } from "../kernel/dtype.ts";
 import type { Kernel, QuantizeResult } from "../kernel/kernel-types.ts";
+import { Leases } from "../kernel/lease.ts";
 import type { Rounding, Width } from "../kernel/width.ts";
 import type { Report } from "../report.ts";
 import { elements, keptDtype, modulePath } from "./format.ts";
@@ -20,7 +21,7 @@ export interface QuantizeRequest {
   /** Tensors of the MLX repo in order. */
   readonly tensors: readonly PlannedTensor[];
   /** Bytes `[offset, offset + length)` of a base tensor. */
-  readonly read: (name: string, byteOffset: number, byteLength: number) => Promise<Uint8Array>;
+  readonly read: (name: string, byteOffset: number, byteLength: number, into: Uint8Array) => Promise<Uint8Array>;
   readonly plans: readonly TierPlan[];
   /** One sink per plan, in the same order. */
   readonly sinks: readonly TierSink[];
@@ -57,8 +58,18 @@ export async function quantizeSeries(request: QuantizeRequest): Promise<Quantize
   let done = 0;
   const tiles = [...cutTiles(request.tensors)];
   const limit = request.kernel.workers + 2;
+  const buffers = new Leases();
+  const visit = async (tile: Tile) => {
+    const bytes = tile.rows * rowBytes(tile.tensor);
+    const buffer = buffers.take(bytes);
+    const weights = new Uint8Array(buffer, 0, bytes);
+    await request.read(tile.source, tile.row * rowBytes(tile.tensor), bytes, weights);
+    const result = await quantizeTile(tile, weights, request);
+    buffers.give(buffer, limit); // after a failure it is left alone: a dying worker may still look at it
+    return { tile, result };
+  };
   const results = inOrder(
-    tiles.map((tile) => async () => ({ tile, result: await quantizeTile(tile, request) })),
+    tiles.map((tile) => () => visit(tile)),
     limit,
   );
   for await (const { tile, result } of results) {
@@ -93,9 +104,7 @@ function rowBytes(tensor: PlannedTensor): number {
   return tensor.shape.at(-1)! * bytesPerElement[tensor.dtype]!;
 }
 
-async function quantizeTile(tile: Tile, request: QuantizeRequest): Promise<QuantizeResult | null> {
-  const bytes = rowBytes(tile.tensor);
-  const weights = await request.read(tile.source, tile.row * bytes, tile.rows * bytes);
+async function quantizeTile(tile: Tile, weights: Uint8Array, request: QuantizeRequest): Promise<QuantizeResult | null> {
   const path = modulePath(tile.tensor);
   const planned = request.plans.map((plan) => plan.modules[path]);
   if (planned[0] === undefined) {

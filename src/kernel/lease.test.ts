@@ -1,0 +1,25 @@
+import { expect, test } from "vitest";
+import { Leases } from "./lease.ts";
+
+test("a long run of jobs lives on a few buffers, whatever small jobs come between", () => {
+  const leases = new Leases();
+  const seen = new Set<SharedArrayBuffer>();
+  for (let i = 0; i < 1000; i++) {
+    const taken = [i % 10 === 0 ? 1000 : 2 << 20, 2 << 20, i % 7 === 0 ? 10 : 2 << 20].map((bytes) =>
+      leases.take(bytes),
+    );
+    for (const buffer of taken) seen.add(buffer);
+    for (const buffer of taken) leases.give(buffer, 4);
+  }
+  expect(seen.size).toBeLessThanOrEqual(6);
+});
+
+test("gives the smallest buffer that is large enough, and never one that is out", () => {
+  const leases = new Leases();
+  const [small, large] = [leases.take(1 << 20), leases.take(5 << 20)];
+  leases.give(large, 4);
+  leases.give(small, 4);
+  expect(leases.take(100)).toBe(small);
+  expect(leases.take(100)).toBe(large);
+  expect(leases.take(100)).not.toBe(large);
+});
