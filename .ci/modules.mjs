@@ -1,5 +1,6 @@
 // Installs node_modules when it is absent or older than package-lock.json. Plain JavaScript: it runs on the machine's own
-// Node before the project's Node 24 is there. Afterwards `node` in an npm script is node_modules/.bin/node.
+// Node before the project's Node 24 is there. Scripts name
+// node_modules/.bin/node themselves: their shell may have looked up `node` before it was there.
 import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 

@@ -20,6 +20,7 @@ import { basename, dirname, join, relative, resolve as resolve$1, sep } from "no
 import { setTimeout as setTimeout$2 } from "node:timers/promises";
 import { createReadStream as createReadStream$1, createWriteStream, existsSync as existsSync$1 } from "node:fs";
 import { availableParallelism, homedir } from "node:os";
+import { setFlagsFromString } from "node:v8";
 import { pipeline } from "node:stream/promises";
 
 // \0rolldown/runtime.js
@@ -24499,9 +24500,9 @@ function policyWords(receipt) {
 	const outside = model.experts === null ? "" : " outside the routed experts";
 	return [
 		`Every quantized module starts at ${base} bits, and no step is taken that would pass the tier's cap in bits per weight; the next one is tried instead.`,
-		`First claim on the budget, at 8 bits: embeddings and output head${shared ? ", then the shared experts" : ""}. Every token passes them.`,
+		`First claim on the budget, at 8 bits where that fits under the cap: embeddings and output head${shared ? ", then the shared experts" : ""}. Every token passes them.`,
 		raisesOthers(receipt) ? `Then, in layer order, the other matrices${outside} are widened by a step or two while the budget lasts.` : `No other matrix is widened${base === 6 ? ": the next step from 6 bits would be 7, a width that MLX does not have" : ""}.`,
-		...model.experts === null ? [] : ["Routed experts hold most of the weights and stay at the base width."]
+		...model.experts === null ? [] : ["Routed experts stay at the base width."]
 	];
 }
 /** Whether anything but embeddings, head and shared experts is above the base width. */
@@ -35682,10 +35683,11 @@ async function openKernel(options = {}) {
 }
 async function compile(bytes) {
 	try {
+		if (Number.parseInt(process.versions.node, 10) < 22) setFlagsFromString("--experimental-wasm-relaxed-simd");
 		return await WebAssembly.compile(bytes);
 	} catch (cause) {
 		const what = cause instanceof Error ? cause.message : String(cause);
-		throw Number.parseInt(process.versions.node, 10) < 22 ? new OqeError("KERNEL", `the kernel needs Node 22 or newer (WebAssembly relaxed SIMD), and this is Node ${process.versions.node}`, "Install Node 24, or run through npm, which brings its own.", cause) : new OqeError("KERNEL", `the kernel does not compile: ${what}`, "The file is damaged: fetch or build it anew.", cause);
+		throw Number.parseInt(process.versions.node, 10) < 22 ? new OqeError("KERNEL", `the kernel needs Node 20 or newer (WebAssembly relaxed SIMD), and this is Node ${process.versions.node}`, "Install Node 24, or run through npm, which brings its own.", cause) : new OqeError("KERNEL", `the kernel does not compile: ${what}`, "The file is damaged: fetch or build it anew.", cause);
 	}
 }
 var Pool = class {
@@ -40416,7 +40418,7 @@ function checkFinite(tile, nonFinite) {
 const carried = /^(tokenizer\.json|tokenizer_config\.json|special_tokens_map\.json|added_tokens\.json|tokenizer\.model|vocab\.(json|txt)|merges\.txt|chat_template\.(jinja|json)|generation_config\.json|[\w-]+\.py)$/;
 /** Throws MISSING_FILE when the base has no tokenizer that mlx-lm could load. */
 function requireTokenizer(repository) {
-	const has = (name) => repository.files.has(name);
+	const has = (name) => (repository.files.get(name) ?? 0) > 0;
 	if (has("tokenizer.json") || has("tokenizer.model") || has("vocab.json") && has("merges.txt")) return;
 	throw new OqeError("MISSING_FILE", `${repository.id ?? repository.name} has no tokenizer: expected tokenizer.json, tokenizer.model, or vocab.json with merges.txt`, "Without it nobody can use the quantized model. Add the tokenizer's files to the base.");
 }
@@ -40512,7 +40514,7 @@ function describeModel({ architecture, config, tensors, parameters }) {
 		experts,
 		hiddenSize: integer(config, "hidden_size"),
 		vocabularySize: integer(config, "vocab_size"),
-		contextLength: typeof config.max_position_embeddings === "number" ? config.max_position_embeddings : null,
+		contextLength: has(config, "max_position_embeddings") ? integer(config, "max_position_embeddings") : null,
 		tiedHead: flag(config, "tie_word_embeddings", false)
 	};
 }
@@ -40750,9 +40752,18 @@ function checkNames(inputs) {
 /** Asks the Hub who the token is, so that a wrong or read-only one fails in the first second and not in the last. */
 async function checkRights(hub, inputs, report) {
 	if (inputs.hubToken === null) throw new OqeError("UNAUTHORIZED", "no Hub token given", "Set the input hub-token, or HF_TOKEN, to a token with write access.");
-	const identity = await hub.identify();
+	const identity = await hub.identify().catch(ifAbsent(report, "does not say whom the token belongs to"));
+	if (identity === null) return;
 	if (identity.canWrite === false) throw new OqeError("FORBIDDEN", `the token of ${identity.name} may read but not write`, `Make a token with write access to ${inputs.namespace}.`);
 	if (identity.name !== inputs.namespace && !identity.organizations.includes(inputs.namespace)) report.warn(`the token belongs to ${identity.name}; the Hub does not list ${inputs.namespace} among its organizations`);
+}
+/** A Hub that lacks an endpoint which only serves to fail early: said, and gone on without. */
+function ifAbsent(report, what) {
+	return (error) => {
+		if (!(error instanceof OqeError) || error.code !== "NOT_FOUND") throw error;
+		report.warn(`this Hub ${what}; going on without`);
+		return null;
+	};
 }
 /** The state of every tier's repo. Throws NOT_OURS for one that holds files but no receipt, unless told to overwrite. */
 async function inspectAll(hub, jobs, inputs) {
@@ -40760,9 +40771,24 @@ async function inspectAll(hub, jobs, inputs) {
 	for (const job of jobs) {
 		const state = await inspect(hub, job.recipe.repository, inputs);
 		if ([...state.files.keys()].filter((path) => path !== ".gitattributes").length > 0 && state.receipt === null && !inputs.overwrite) throw new OqeError("NOT_OURS", `${job.recipe.repository} exists and holds no receipt, so it is not a repository that this program made`, "Choose another namespace, or say overwrite to replace its files.");
+		refuseOtherBase(job, state, inputs);
 		states.set(job, state);
 	}
 	return states;
+}
+/** Two bases of one name would take turns in the same repository. Throws NOT_OURS, unless told to overwrite. */
+function refuseOtherBase({ recipe }, state, inputs) {
+	const published = state.receipt === null ? null : readBaseId(state.receipt, recipe.repository);
+	if (published === null || recipe.base.id === null || published === recipe.base.id || inputs.overwrite) return;
+	throw new OqeError("NOT_OURS", `${recipe.repository} holds a tier of ${published}, not of ${recipe.base.id}`, "Choose another namespace, or say overwrite to replace its files.");
+}
+/** null where the receipt cannot be read or its base was a folder. */
+function readBaseId(receipt, repository) {
+	try {
+		return parseReceipt(receipt, repository).base.id;
+	} catch {
+		return null;
+	}
 }
 /** Without a token the Hub does not tell a missing repository from a private one: a dry run then takes it as missing. */
 async function inspect(hub, repository, inputs) {
@@ -40788,9 +40814,10 @@ function isPublished(job, state) {
 	}
 }
 /** Lets the Hub check each card's front matter, which is known before any weight is read. */
-async function checkCards(hub, jobs) {
+async function checkCards(hub, jobs, report) {
 	for (const job of jobs) {
-		const errors = await hub.validateCard(await rehearseCard(job));
+		const card = await rehearseCard(job);
+		const errors = await hub.validateCard(card).catch(ifAbsent(report, "does not check cards")) ?? [];
 		if (errors.length > 0) throw new OqeError("TEMPLATE", `the Hub refuses the front matter of ${job.recipe.repository}: ${errors.join("; ")}`, "Its values come from the base model's card: check license, language and tags there.");
 	}
 }
@@ -40918,7 +40945,7 @@ async function publishModel(inputs, doors) {
 		const states = await report.stage("Look at the tier repositories", () => inspectAll(hub, jobs, inputs));
 		const pending = jobs.filter((job) => !isPublished(job, states.get(job)));
 		if (pending.length > 0) {
-			if (!inputs.dryRun) await report.stage("Check the cards", () => checkCards(hub, pending));
+			if (!inputs.dryRun) await report.stage("Check the cards", () => checkCards(hub, pending, report));
 			await report.stage("Quantize", () => makeFolders(base, pending, inputs, {
 				report,
 				kernel
@@ -41000,19 +41027,8 @@ const usage = `oqe ${engine.version}: publish the oQe series of a base model
 <model> is a folder, or org/name[@revision] on the Hub. Further flags: --revision, --work-dir, --workers, --hub-token.
 The Hub's address and token also come from HF_ENDPOINT and HF_TOKEN (better than a flag: other users see flags).
 `;
-const modelFlags = [
-	"revision",
-	"tiers",
-	"policy",
-	"hub-endpoint",
-	"hub-token"
-];
-const makingFlags = [
-	...modelFlags,
-	"rounding",
-	"overwrite",
-	"workers"
-];
+/** The same options for all three; but a `quantize --dry-run` that writes would be a surprise. */
+const modelFlags = inputTable.map((row) => row.name);
 /** Every command with the flags that mean something to it; `json` goes with all. */
 const commands = {
 	plan: {
@@ -41021,17 +41037,11 @@ const commands = {
 	},
 	quantize: {
 		run: quantize,
-		flags: [...makingFlags, "out"]
+		flags: [...modelFlags.filter((flag) => flag !== "dry-run"), "out"]
 	},
 	publish: {
 		run: publish,
-		flags: [
-			...makingFlags,
-			"namespace",
-			"work-dir",
-			"private",
-			"dry-run"
-		]
+		flags: modelFlags
 	},
 	card: {
 		run: card,

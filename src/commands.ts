@@ -34,14 +34,14 @@ interface Call {
   readonly print: (value: unknown, text: string) => void;
 }
 
-const modelFlags = ["revision", "tiers", "policy", "hub-endpoint", "hub-token"];
-const makingFlags = [...modelFlags, "rounding", "overwrite", "workers"];
+/** The same options for all three; but a `quantize --dry-run` that writes would be a surprise. */
+const modelFlags = inputTable.map((row): string => row.name);
 
 /** Every command with the flags that mean something to it; `json` goes with all. */
 const commands: Record<string, { readonly run: (call: Call) => Promise<void>; readonly flags: readonly string[] }> = {
   plan: { run: plan, flags: modelFlags },
-  quantize: { run: quantize, flags: [...makingFlags, "out"] },
-  publish: { run: publish, flags: [...makingFlags, "namespace", "work-dir", "private", "dry-run"] },
+  quantize: { run: quantize, flags: [...modelFlags.filter((flag) => flag !== "dry-run"), "out"] },
+  publish: { run: publish, flags: modelFlags },
   card: { run: card, flags: [] },
   hub: { run: hub, flags: ["port"] },
 };

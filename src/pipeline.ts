@@ -66,7 +66,7 @@ export async function publishModel(inputs: Inputs, doors: Doors): Promise<Publis
       const states = await report.stage("Look at the tier repositories", () => inspectAll(hub, jobs, inputs));
       const pending = jobs.filter((job) => !isPublished(job, states.get(job)!));
       if (pending.length > 0) {
-        if (!inputs.dryRun) await report.stage("Check the cards", () => checkCards(hub, pending));
+        if (!inputs.dryRun) await report.stage("Check the cards", () => checkCards(hub, pending, report));
         await report.stage("Quantize", () => makeFolders(base, pending, inputs, { report, kernel }));
       }
       return { plan, ...(await publishTiers(hub, jobs, { states, pending, inputs, doors })) };

@@ -42,7 +42,8 @@ export async function checkRights(hub: Hub, inputs: Inputs, report: Report): Pro
       "Set the input hub-token, or HF_TOKEN, to a token with write access.",
     );
   }
-  const identity = await hub.identify();
+  const identity = await hub.identify().catch(ifAbsent(report, "does not say whom the token belongs to"));
+  if (identity === null) return;
   if (identity.canWrite === false) {
     throw new OqeError(
       "FORBIDDEN",
@@ -55,6 +56,15 @@ export async function checkRights(hub: Hub, inputs: Inputs, report: Report): Pro
       `the token belongs to ${identity.name}; the Hub does not list ${inputs.namespace} among its organizations`,
     );
   }
+}
+
+/** A Hub that lacks an endpoint which only serves to fail early: said, and gone on without. */
+function ifAbsent(report: Report, what: string): (error: unknown) => null {
+  return (error) => {
+    if (!(error instanceof OqeError) || error.code !== "NOT_FOUND") throw error;
+    report.warn(`this Hub ${what}; going on without`);
+    return null;
+  };
 }
 
 /** The state of every tier's repo. Throws NOT_OURS for one that holds files but no receipt, unless told to overwrite. */
@@ -74,9 +84,30 @@ export async function inspectAll(
         "Choose another namespace, or say overwrite to replace its files.",
       );
     }
+    refuseOtherBase(job, state, inputs);
     states.set(job, state);
   }
   return states;
+}
+
+/** Two bases of one name would take turns in the same repository. Throws NOT_OURS, unless told to overwrite. */
+function refuseOtherBase({ recipe }: Job, state: RemoteState, inputs: Inputs): void {
+  const published = state.receipt === null ? null : readBaseId(state.receipt, recipe.repository);
+  if (published === null || recipe.base.id === null || published === recipe.base.id || inputs.overwrite) return;
+  throw new OqeError(
+    "NOT_OURS",
+    `${recipe.repository} holds a tier of ${published}, not of ${recipe.base.id}`,
+    "Choose another namespace, or say overwrite to replace its files.",
+  );
+}
+
+/** null where the receipt cannot be read or its base was a folder. */
+function readBaseId(receipt: string, repository: string): string | null {
+  try {
+    return parseReceipt(receipt, repository).base.id;
+  } catch {
+    return null;
+  }
 }
 
 /** Without a token the Hub does not tell a missing repository from a private one: a dry run then takes it as missing. */
@@ -101,9 +132,10 @@ export function isPublished(job: Job, state: RemoteState): boolean {
 }
 
 /** Lets the Hub check each card's front matter, which is known before any weight is read. */
-export async function checkCards(hub: Hub, jobs: readonly Job[]): Promise<void> {
+export async function checkCards(hub: Hub, jobs: readonly Job[], report: Report): Promise<void> {
   for (const job of jobs) {
-    const errors = await hub.validateCard(await rehearseCard(job));
+    const card = await rehearseCard(job);
+    const errors = (await hub.validateCard(card).catch(ifAbsent(report, "does not check cards"))) ?? [];
     if (errors.length > 0) {
       throw new OqeError(
         "TEMPLATE",

@@ -138,6 +138,25 @@ describe("a release", () => {
     expect(hub.head("acme/rehearsed-oQ4e")).toBeNull();
   });
 
+  test("goes through on a Hub that neither knows whoami nor checks cards, and says so", async () => {
+    await hub.seed("base/plain", byArchitecture.llama!);
+    hub.faults.push(
+      { match: /whoami/, times: 1, action: { status: 404, body: { error: "no" } } },
+      { match: /validate-yaml/, times: 1, action: { status: 404, body: { error: "no" } } },
+    );
+    const { code, stderr } = await publish("base/plain", "--tiers", "oQ4e");
+    expect({ code, stderr: code === 0 ? "" : stderr }).toEqual({ code: 0, stderr: "" });
+    expect(stderr.match(/warning: this Hub/g)).toHaveLength(2);
+  });
+
+  test("of another base with the same name is refused, unless told to overwrite", async () => {
+    await hub.seed("other/plain", byArchitecture.qwen3!);
+    const refused = await publish("other/plain", "--tiers", "oQ4e");
+    expect(refused.code).toBe(1);
+    expect(refused.stderr).toMatch(/error: .*base\/plain, not of other\/plain \[NOT_OURS\]/);
+    expect((await publish("other/plain", "--tiers", "oQ4e", "--overwrite")).code).toBe(0);
+  });
+
   test("that fails midway leaves main as it was, and the next run completes it", async () => {
     await hub.seed("base/unlucky", embedded);
     hub.faults.push({

@@ -31,11 +31,11 @@ export function policyWords(receipt: Receipt): readonly string[] {
   const outside = model.experts === null ? "" : " outside the routed experts";
   return [
     `Every quantized module starts at ${base} bits, and no step is taken that would pass the tier's cap in bits per weight; the next one is tried instead.`,
-    `First claim on the budget, at 8 bits: embeddings and output head${shared ? ", then the shared experts" : ""}. Every token passes them.`,
+    `First claim on the budget, at 8 bits where that fits under the cap: embeddings and output head${shared ? ", then the shared experts" : ""}. Every token passes them.`,
     raisesOthers(receipt)
       ? `Then, in layer order, the other matrices${outside} are widened by a step or two while the budget lasts.`
       : `No other matrix is widened${base === 6 ? ": the next step from 6 bits would be 7, a width that MLX does not have" : ""}.`,
-    ...(model.experts === null ? [] : ["Routed experts hold most of the weights and stay at the base width."]),
+    ...(model.experts === null ? [] : ["Routed experts stay at the base width."]),
   ];
 }
 

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { availableParallelism } from "node:os";
+import { setFlagsFromString } from "node:v8";
 import { Worker } from "node:worker_threads";
 import { assets } from "../assets.ts";
 import { OqeError } from "../errors.ts";
@@ -28,6 +29,8 @@ export async function openKernel(options: { workers?: number } = {}): Promise<Ke
 
 async function compile(bytes: Uint8Array<ArrayBuffer>): Promise<WebAssembly.Module> {
   try {
+    // Node 20 has relaxed SIMD behind a switch; the results are the same.
+    if (Number.parseInt(process.versions.node, 10) < 22) setFlagsFromString("--experimental-wasm-relaxed-simd");
     return await WebAssembly.compile(bytes);
   } catch (cause) {
     const what = cause instanceof Error ? cause.message : String(cause);
@@ -35,7 +38,7 @@ async function compile(bytes: Uint8Array<ArrayBuffer>): Promise<WebAssembly.Modu
     throw old
       ? new OqeError(
           "KERNEL",
-          `the kernel needs Node 22 or newer (WebAssembly relaxed SIMD), and this is Node ${process.versions.node}`,
+          `the kernel needs Node 20 or newer (WebAssembly relaxed SIMD), and this is Node ${process.versions.node}`,
           "Install Node 24, or run through npm, which brings its own.",
           cause,
         )

@@ -41,7 +41,7 @@ const carried =
 
 /** Throws MISSING_FILE when the base has no tokenizer that mlx-lm could load. */
 export function requireTokenizer(repository: Repository): void {
-  const has = (name: string) => repository.files.has(name);
+  const has = (name: string) => (repository.files.get(name) ?? 0) > 0; // an empty file is none
   if (has("tokenizer.json") || has("tokenizer.model") || (has("vocab.json") && has("merges.txt"))) return;
   throw new OqeError(
     "MISSING_FILE",

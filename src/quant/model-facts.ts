@@ -1,5 +1,5 @@
 import type { LayerKind } from "../models/architecture.ts";
-import { flag, integer } from "../models/config-fields.ts";
+import { flag, has, integer } from "../models/config-fields.ts";
 import type { Base } from "./base.ts";
 import { elements } from "./format.ts";
 
@@ -32,7 +32,7 @@ export function describeModel({ architecture, config, tensors, parameters }: Bas
     experts,
     hiddenSize: integer(config, "hidden_size"),
     vocabularySize: integer(config, "vocab_size"),
-    contextLength: typeof config.max_position_embeddings === "number" ? config.max_position_embeddings : null,
+    contextLength: has(config, "max_position_embeddings") ? integer(config, "max_position_embeddings") : null,
     tiedHead: flag(config, "tie_word_embeddings", false),
   };
 }
