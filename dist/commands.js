@@ -38337,10 +38337,6 @@ const columns = [
 	"boosts",
 	"plan"
 ];
-/** Two decimals; three significant digits where those would say 0.00. */
-function formatSize(units) {
-	return units >= 1 ? units.toFixed(2) : units.toPrecision(3);
-}
 /** The series as a plain table for a terminal: one line a tier, columns aligned. */
 function formatMatrix(plan) {
 	const rows = plan.tiers.map((tier) => [
@@ -38348,9 +38344,9 @@ function formatMatrix(plan) {
 		tier.targetBpw.toFixed(2),
 		tier.bpw.toFixed(2),
 		tier.fileBpw.toFixed(2),
-		tier.bytes.toLocaleString("en"),
-		formatSize(tier.bytes / 1e9),
-		formatSize(tier.bytes / 2 ** 30),
+		grouped(tier.bytes),
+		gigabytes(tier.bytes),
+		gibibytes(tier.bytes),
 		String(tier.boosts),
 		tier.plan
 	]);

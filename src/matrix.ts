@@ -1,11 +1,7 @@
+import { gibibytes, gigabytes, grouped } from "./card/figures.ts";
 import type { SeriesPlan } from "./quant/plan-types.ts";
 
 const columns = ["tier", "target bpw", "bpw", "file bpw", "bytes", "GB", "GiB", "boosts", "plan"];
-
-/** Two decimals; three significant digits where those would say 0.00. */
-function formatSize(units: number): string {
-  return units >= 1 ? units.toFixed(2) : units.toPrecision(3);
-}
 
 /** The series as a plain table for a terminal: one line a tier, columns aligned. */
 export function formatMatrix(plan: SeriesPlan): string {
@@ -14,9 +10,9 @@ export function formatMatrix(plan: SeriesPlan): string {
     tier.targetBpw.toFixed(2),
     tier.bpw.toFixed(2),
     tier.fileBpw.toFixed(2),
-    tier.bytes.toLocaleString("en"),
-    formatSize(tier.bytes / 1e9),
-    formatSize(tier.bytes / 2 ** 30),
+    grouped(tier.bytes),
+    gigabytes(tier.bytes),
+    gibibytes(tier.bytes),
     String(tier.boosts),
     tier.plan,
   ]);
