@@ -59,6 +59,11 @@ impl Floats {
         Self(self.0.map(f32::round_ties_even))
     }
 
+    /// `self * factor + addend`, rounded once.
+    pub fn mul_add(self, factor: Self, addend: Self) -> Self {
+        Self(from_fn(|i| self.0[i].mul_add(factor.0[i], addend.0[i])))
+    }
+
     pub fn abs(self) -> Self {
         Self(self.0.map(f32::abs))
     }

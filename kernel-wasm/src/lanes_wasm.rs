@@ -71,6 +71,12 @@ impl Floats {
         Self(f32x4_nearest(self.0))
     }
 
+    /// `self * factor + addend`, rounded once: both x86-64 and arm64 fuse the relaxed instruction.
+    #[inline(always)]
+    pub fn mul_add(self, factor: Self, addend: Self) -> Self {
+        Self(f32x4_relaxed_madd(self.0, factor.0, addend.0))
+    }
+
     #[inline(always)]
     pub fn abs(self) -> Self {
         Self(f32x4_abs(self.0))

@@ -1,13 +1,16 @@
 import { OqeError } from "../errors.ts";
 import type { FloatDtype } from "./dtype.ts";
-import type { CastJob, CastResult, DequantizeJob, QuantizedTile, QuantizeJob } from "./kernel-types.ts";
+import type { CastJob, DequantizeJob, QuantizedTile, QuantizeJob } from "./kernel-types.ts";
+import type { Routine } from "./routine.ts";
+import { routines } from "./routines.ts";
 import type { Bits, GroupSize, Width } from "./width.ts";
 
 /** A job as it travels to a worker, and what comes back. */
 export type Task =
   | { readonly kind: "quantize"; readonly job: QuantizeJob; readonly out: readonly TileBytes[] }
   | { readonly kind: "dequantize"; readonly job: DequantizeJob }
-  | { readonly kind: "cast"; readonly job: CastJob };
+  | { readonly kind: "cast"; readonly job: CastJob }
+  | { readonly kind: "routine"; readonly name: string; readonly job: unknown };
 
 /** Where a width's bytes go. */
 export type TileBytes = Pick<QuantizedTile, "words" | "scales" | "biases">;
@@ -20,7 +23,7 @@ export interface QuantizeSums {
   readonly squaredErrors: readonly number[];
 }
 
-export type Answer = QuantizeSums | Float32Array<SharedArrayBuffer> | CastResult;
+export type Answer = unknown;
 
 /** Bytes of one element. */
 export const elementBytes: Readonly<Record<FloatDtype, number>> = { BF16: 2, F16: 2, F32: 4 };
@@ -28,8 +31,15 @@ export const elementBytes: Readonly<Record<FloatDtype, number>> = { BF16: 2, F16
 const bitWidths: readonly Bits[] = [2, 3, 4, 5, 6, 8];
 const groupSizes: readonly GroupSize[] = [32, 64, 128];
 
+/** The routine of a name that `Kernel.run` got. */
+export function routineOf(name: string): Routine<unknown, unknown> {
+  return (routines as unknown as Record<string, Routine<unknown, unknown>>)[name]!;
+}
+
 /** How errors call a task. */
-export function nameTask({ kind, job }: Task): string {
+export function nameTask(task: Task): string {
+  if (task.kind === "routine") return routineOf(task.name).describe(task.job);
+  const { kind, job } = task;
   if (kind === "cast") return `cast of ${job.weights.byteLength} bytes ${job.from} to ${job.to}`;
   const widths = kind === "quantize" ? job.widths : [job];
   const from = kind === "quantize" ? job.from : job.store;
@@ -48,6 +58,10 @@ export function checkTask(task: Task): void {
   const expectBytes = (what: string, operand: Uint8Array, expected: number) => {
     if (operand.byteLength !== expected) fail(`${what} have ${operand.byteLength} bytes, expected ${expected}`);
   };
+  if (task.kind === "routine") {
+    routineOf(task.name).check(task.job, fail);
+    return;
+  }
   const { kind, job } = task;
   if (kind === "cast") {
     if (job.weights.byteLength % sizeOf(job.from, fail) !== 0) fail("weights end within an element");

@@ -1,4 +1,5 @@
 import type { FloatDtype } from "./dtype.ts";
+import type { AnswerOf, JobOf, RoutineName } from "./routines.ts";
 import type { Bits, GroupSize, Rounding } from "./width.ts";
 
 /** Quantize one tile of a matrix at several widths in one visit of its bytes. Operands are host memory; nothing is shared mutably. */
@@ -77,6 +78,8 @@ export interface Kernel {
   /** float32 `[rows, columns]` */
   dequantize(job: DequantizeJob): Promise<Float32Array>;
   cast(job: CastJob): Promise<CastResult>;
+  /** Any of the routines by name. Throws INTERNAL for operands that contradict each other, KERNEL for a trap. */
+  run<N extends RoutineName>(name: N, job: JobOf<N>): Promise<AnswerOf<N>>;
   /** Ends the workers; jobs under way reject with KERNEL. */
   close(): Promise<void>;
 }

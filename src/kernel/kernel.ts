@@ -1,10 +1,11 @@
 import * as wasm from "../../kernel-wasm/pkg/oqe_kernel.js";
+import { copyIn, copyOut, Layout, memory } from "./arena.ts";
 import type { FloatDtype } from "./dtype.ts";
 import { elementBytes, type QuantizeSums, type TileBytes } from "./job.ts";
 import type { CastJob, CastResult, DequantizeJob, QuantizeJob } from "./kernel-types.ts";
 
 /**
- * The boundary to WebAssembly: the one file that knows addresses. It trusts its jobs (job.ts has checked them).
+ * The packing half of the boundary to WebAssembly (routines/ is the other). It trusts its jobs (job.ts has checked them).
  * A tile passes through the arena in slabs of rows that fit a core's second-level cache, so its size is no matter, and each
  * copy in and out costs little more than the memory traffic that the job needs anyway.
  */
@@ -12,45 +13,6 @@ const slabBytes = 128 * 1024;
 
 /** Codes of the dtypes in exports.rs. */
 const dtypeCode: Readonly<Record<FloatDtype, number>> = { BF16: 0, F16: 1, F32: 2 };
-
-let memory: WebAssembly.Memory;
-
-/** Gives this thread its private instance. Call once, before any job. */
-export function instantiate(module: WebAssembly.Module): void {
-  memory = wasm.initSync({ module }).memory;
-}
-
-/** Offsets of a job's operands within the arena, each at its own cache line. */
-class Layout {
-  size = 0;
-
-  place(bytes: number): number {
-    const offset = this.size;
-    this.size = Math.ceil((offset + bytes) / 64) * 64;
-    return offset;
-  }
-
-  /** Address of the arena, which from now on holds this layout. Views of the memory made before are void. */
-  claim(): number {
-    if (this.size > 0xffff_0000) throw new RangeError(`${this.size} bytes for one row exceed WebAssembly's 4 GiB`);
-    return wasm.arena(this.size) >>> 0;
-  }
-}
-
-/** Bytes `[start, end)` of host memory into the arena. */
-function copyIn(address: number, from: Uint8Array, start: number, end: number): void {
-  asBuffer(from).copy(Buffer.from(memory.buffer, address, end - start), 0, start, end);
-}
-
-/** From the arena to bytes `[start, end)` of host memory. */
-function copyOut(address: number, into: Uint8Array, start: number, end: number): void {
-  Buffer.from(memory.buffer, address, end - start).copy(asBuffer(into), start);
-}
-
-/** The same memory: a Buffer's copy moves it in bulk, where a typed array's `set` goes word by word as soon as memory is shared. */
-function asBuffer({ buffer, byteOffset, byteLength }: Uint8Array): Buffer {
-  return Buffer.from(buffer, byteOffset, byteLength);
-}
 
 function rowsOfSlab(rows: number, rowBytes: number): number {
   return Math.min(rows, Math.max(1, Math.floor(slabBytes / rowBytes)));

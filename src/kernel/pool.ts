@@ -8,6 +8,7 @@ import { OqeError } from "../errors.ts";
 import { type Answer, checkTask, elementBytes, nameTask, type QuantizeSums, type Task, type TileBytes } from "./job.ts";
 import type { CastJob, CastResult, DequantizeJob, Kernel, QuantizeJob, QuantizeResult } from "./kernel-types.ts";
 import { Cutter, Leases } from "./lease.ts";
+import type { AnswerOf, JobOf, RoutineName } from "./routines.ts";
 
 /** More cores than this find no memory bandwidth to share. */
 const mostWorkers = 64;
@@ -111,6 +112,10 @@ class Pool implements Kernel {
     return this.#submit({ kind: "cast", job }, ["weights"]) as Promise<CastResult>;
   }
 
+  async run<N extends RoutineName>(name: N, job: JobOf<N>): Promise<AnswerOf<N>> {
+    return (await this.#submit({ kind: "routine", name, job }, [])) as AnswerOf<N>;
+  }
+
   async close(): Promise<void> {
     this.#closed = true;
     const tickets = [...this.#seats.flatMap(({ ticket }) => ticket ?? []), ...this.#queue.splice(0)];
@@ -124,7 +129,7 @@ class Pool implements Kernel {
     if (this.#closed) throw closed(task);
     checkTask(task);
     const job = Object.fromEntries(
-      Object.entries(task.job).map(([name, value]) => [name, operands.includes(name) ? share(value) : value]),
+      Object.entries(task.job as object).map(([name, value]) => [name, operands.includes(name) ? share(value) : value]),
     );
     return new Promise((resolve, reject) => {
       this.#queue.push({ task: { ...task, job } as unknown as Task, resolve, reject });

@@ -1,6 +1,7 @@
 import { parentPort, workerData } from "node:worker_threads";
-import type { Answer, Task } from "./job.ts";
-import { cast, dequantize, instantiate, quantize } from "./kernel.ts";
+import { instantiate } from "./arena.ts";
+import { type Answer, routineOf, type Task } from "./job.ts";
+import { cast, dequantize, quantize } from "./kernel.ts";
 
 /** A worker thread: one private instance, one task at a time. A trap ends the thread; the pool starts another. */
 function run(task: Task): Answer {
@@ -11,6 +12,8 @@ function run(task: Task): Answer {
       return dequantize(task.job);
     case "cast":
       return cast(task.job);
+    case "routine":
+      return routineOf(task.name).run(task.job);
   }
 }
 
