@@ -15,6 +15,15 @@ export function arena(bytes: number): number;
 export function cast(elements: number, from: number, count: number, to: number, out: number): number;
 
 /**
+ * Compares the logits `[rows, vocabulary]` of two models; `next` = the token that follows each row. `out` = float64 `[rows, 4]`:
+ * divergence, log-probability of the next token under the base and under the model, 1 where both hold the same token for likeliest.
+ *
+ * # Safety
+ * As [`quantize`]; `out` is aligned to 8.
+ */
+export function compare(base: number, model: number, next: number, rows: number, vocabulary: number, out: number): void;
+
+/**
  * Decodes `count` elements, whole groups, into float32 at `out`.
  *
  * # Safety
@@ -37,6 +46,7 @@ export interface InitOutput {
     readonly memory: WebAssembly.Memory;
     readonly arena: (a: number) => number;
     readonly cast: (a: number, b: number, c: number, d: number, e: number) => number;
+    readonly compare: (a: number, b: number, c: number, d: number, e: number, f: number) => void;
     readonly dequantize: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number) => void;
     readonly quantize: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number) => void;
     readonly __wbindgen_externrefs: WebAssembly.Table;

@@ -28,6 +28,23 @@ export function cast(elements, from, count, to, out) {
 }
 
 /**
+ * Compares the logits `[rows, vocabulary]` of two models; `next` = the token that follows each row. `out` = float64 `[rows, 4]`:
+ * divergence, log-probability of the next token under the base and under the model, 1 where both hold the same token for likeliest.
+ *
+ * # Safety
+ * As [`quantize`]; `out` is aligned to 8.
+ * @param {number} base
+ * @param {number} model
+ * @param {number} next
+ * @param {number} rows
+ * @param {number} vocabulary
+ * @param {number} out
+ */
+export function compare(base, model, next, rows, vocabulary, out) {
+    wasm.compare(base, model, next, rows, vocabulary, out);
+}
+
+/**
  * Decodes `count` elements, whole groups, into float32 at `out`.
  *
  * # Safety

@@ -8,6 +8,7 @@ use std::slice::{from_raw_parts, from_raw_parts_mut};
 use wasm_bindgen::prelude::wasm_bindgen;
 
 use crate::dequantize::{self, Packed};
+use crate::divergence;
 use crate::half::{narrow, widen, Dtype};
 use crate::tile::{self, Rounding, Sums, Tile, Width};
 
@@ -150,4 +151,25 @@ pub unsafe fn cast(elements: usize, from: u32, count: usize, to: u32, out: usize
         lost += values.iter().filter(|value| !value.is_finite()).count();
     }
     lost as f64
+}
+
+/// Compares the logits `[rows, vocabulary]` of two models; `next` = the token that follows each row. `out` = float64 `[rows, 4]`:
+/// divergence, log-probability of the next token under the base and under the model, 1 where both hold the same token for likeliest.
+///
+/// # Safety
+/// As [`quantize`]; `out` is aligned to 8.
+#[wasm_bindgen]
+pub unsafe fn compare(base: usize, model: usize, next: usize, rows: usize, vocabulary: usize, out: usize) {
+    let base = from_raw_parts(base as *const f32, rows * vocabulary);
+    let model = from_raw_parts(model as *const f32, rows * vocabulary);
+    let next = from_raw_parts(next as *const u32, rows);
+    let out = from_raw_parts_mut(out as *mut f64, rows * 4);
+    let rows = base.chunks_exact(vocabulary).zip(model.chunks_exact(vocabulary)).zip(next);
+    for (((base, model), &next), out) in rows.zip(out.chunks_exact_mut(4)) {
+        let position = divergence::compare(base, model, next as usize);
+        out[0] = position.divergence;
+        out[1] = position.base;
+        out[2] = position.model;
+        out[3] = f64::from(u8::from(position.same_top));
+    }
 }

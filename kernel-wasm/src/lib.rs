@@ -3,6 +3,7 @@
 
 pub mod affine;
 pub mod dequantize;
+pub mod divergence;
 pub mod encode;
 pub mod half;
 mod lanes;

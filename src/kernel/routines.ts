@@ -1,7 +1,10 @@
 import type { Routine } from "./routine.ts";
+import { compare } from "./routines/compare.ts";
 
 /** Every routine that `Kernel.run` knows, one file each in routines/. */
-export const routines = {} satisfies Record<string, Routine<never, unknown>>;
+export const routines = {
+  compare,
+} satisfies Record<string, Routine<never, unknown>>;
 
 export type RoutineName = keyof typeof routines;
 export type JobOf<N extends RoutineName> = (typeof routines)[N] extends Routine<infer Job, unknown> ? Job : never;
