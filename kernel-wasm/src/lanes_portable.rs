@@ -45,6 +45,11 @@ impl Floats {
         Self(from_fn(|i| self.0[i ^ 1]))
     }
 
+    /// Lane j of vector i becomes lane i of vector j.
+    pub fn transpose(vectors: [Self; 4]) -> [Self; 4] {
+        from_fn(|j| Self(from_fn(|i| vectors[i].0[j])))
+    }
+
     /// `other < self ? other : self`
     pub fn lesser(self, other: Self) -> Self {
         other.if_below(self, other, self)

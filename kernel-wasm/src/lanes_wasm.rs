@@ -54,6 +54,19 @@ impl Floats {
         Self(i32x4_shuffle::<1, 0, 3, 2>(self.0, self.0))
     }
 
+    /// Lane j of vector i becomes lane i of vector j.
+    #[inline(always)]
+    pub fn transpose([a, b, c, d]: [Self; 4]) -> [Self; 4] {
+        let low = (i32x4_shuffle::<0, 4, 1, 5>(a.0, b.0), i32x4_shuffle::<0, 4, 1, 5>(c.0, d.0));
+        let high = (i32x4_shuffle::<2, 6, 3, 7>(a.0, b.0), i32x4_shuffle::<2, 6, 3, 7>(c.0, d.0));
+        [
+            Self(i64x2_shuffle::<0, 2>(low.0, low.1)),
+            Self(i64x2_shuffle::<1, 3>(low.0, low.1)),
+            Self(i64x2_shuffle::<0, 2>(high.0, high.1)),
+            Self(i64x2_shuffle::<1, 3>(high.0, high.1)),
+        ]
+    }
+
     /// `other < self ? other : self`
     #[inline(always)]
     pub fn lesser(self, other: Self) -> Self {

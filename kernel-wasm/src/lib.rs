@@ -5,6 +5,7 @@ pub mod affine;
 pub mod dequantize;
 pub mod divergence;
 pub mod encode;
+pub mod gemm;
 pub mod half;
 mod lanes;
 pub mod pack;
