@@ -3,7 +3,7 @@ import { renderSummary } from "./card/render.ts";
 import type { SummaryFacts } from "./card/summary.ts";
 import { openDoors } from "./commands.ts";
 import { describeOccasion } from "./github/event.ts";
-import { parseInputs } from "./inputs.ts";
+import { parseInputs, unusedInputs } from "./inputs.ts";
 import { publishModel } from "./pipeline.ts";
 import { actionsReport } from "./report.ts";
 
@@ -12,6 +12,7 @@ export async function runAction(): Promise<void> {
   const inputs = parseInputs((name) => core.getInput(name), process.env);
   if (inputs.hubToken !== null) core.setSecret(inputs.hubToken);
   const report = actionsReport();
+  for (const line of unusedInputs(inputs)) report.warn(line);
   const { plan, tiers, failure } = await publishModel(inputs, openDoors(inputs, report, describeOccasion()));
   core.setOutput("repositories", JSON.stringify(tiers));
   core.setOutput("changed", String(tiers.some((tier) => tier.outcome === "published")));

@@ -3,7 +3,7 @@ import { parseArgs } from "node:util";
 import { engine } from "./engine.ts";
 import { OqeError } from "./errors.ts";
 import { connectHub } from "./hub/client.ts";
-import { type Inputs, inputTable, parseInputs } from "./inputs.ts";
+import { type Inputs, inputTable, parseInputs, unusedInputs } from "./inputs.ts";
 import { openKernel } from "./kernel/pool.ts";
 import { startLocalHub } from "./local-hub/local-hub.ts";
 import { formatKept, formatMatrix } from "./matrix.ts";
@@ -14,12 +14,14 @@ import { rewriteCard } from "./series.ts";
 export const usage = `oqe ${engine.version}: publish the oQe series of a base model
 
   oqe plan <model> [--tiers oQ8e,oQ4e] [--policy oq] [--json]
-  oqe quantize <model> --out <folder> [--tiers ...] [--rounding stored|mlx] [--overwrite] [--json]
+  oqe quantize <model> --out <folder> [--tiers ...] [--method tuned|rounded] [--overwrite] [--json]
   oqe publish <model> --namespace <ns> [--tiers ...] [--hub-endpoint <url>] [--private] [--dry-run] [--json]
   oqe card <folder>                 renders the card of a finished folder from its receipt
   oqe hub <folder> [--port N]       a Hub on 127.0.0.1 to rehearse a release against
 
-<model> is a folder, or org/name[@revision] on the Hub. Further flags: --revision, --work-dir, --workers, --hub-token.
+<model> is a folder, or org/name[@revision] on the Hub. Further flags: --revision, --work-dir, --workers, --hub-token;
+with --method rounded --rounding stored|mlx; with --method tuned --calibration <file or datasets/org/name/path>,
+--calibration-samples, --calibration-length, --propagation reference|sequential.
 The Hub's address and token also come from HF_ENDPOINT and HF_TOKEN (better than a flag: other users see flags).
 `;
 
@@ -72,7 +74,9 @@ export async function runCommand(
     write(flags.json === true ? `${JSON.stringify(value, null, 2)}\n` : `${text}\n`);
   const inputs = () => {
     const read = (input: string) => (input === "base-model" ? target : String(flags[input] ?? ""));
-    return parseInputs(read, environment);
+    const parsed = parseInputs(read, environment);
+    for (const line of unusedInputs(parsed)) report.warn(line);
+    return parsed;
   };
   await command.run({ target, flags, inputs, doors: (parsed) => openDoors(parsed, report, ""), print });
 }
@@ -87,14 +91,22 @@ function parseFlags(argv: readonly string[]) {
     help: { type: "boolean", short: "h" },
     version: { type: "boolean" },
   } as const;
+  let parsed: ReturnType<typeof parseArgs>;
   try {
-    return parseArgs({ args: [...argv], options, allowPositionals: true }) as {
-      values: Record<string, string | boolean | undefined>;
-      positionals: string[];
-    };
+    parsed = parseArgs({ args: [...argv], options, allowPositionals: true, tokens: true });
   } catch (cause) {
     throw new OqeError("BAD_INPUT", (cause as Error).message.split(". ")[0]!, usage, cause);
   }
+  refuseRepeated((parsed.tokens ?? []).flatMap((token) => (token.kind === "option" ? [token.name] : [])));
+  return parsed as { values: Record<string, string | boolean | undefined>; positionals: string[] };
+}
+
+/** parseArgs would take the last of several, and a tier or a base would be gone without a word. */
+function refuseRepeated(flags: readonly string[]): void {
+  const repeated = flags.find((flag, at) => flags.indexOf(flag) < at);
+  if (repeated === undefined) return;
+  const hint = repeated === "tiers" ? "Several tiers go into one list: --tiers oQ6e,oQ4e." : "Give every flag once.";
+  throw new OqeError("BAD_INPUT", `--${repeated} is given more than once`, hint);
 }
 
 /** The real doors: the Hub by HTTP, the kernel in worker threads. */

@@ -1,15 +1,26 @@
-import { existsSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import { homedir } from "node:os";
 import { join, resolve } from "node:path";
 import { OqeError } from "./errors.ts";
 import type { Rounding } from "./kernel/width.ts";
 import { type Policy, policies } from "./quant/plan.ts";
 import { parseTiers, type Tier, tiers } from "./quant/tiers.ts";
+import { type Method, methods, type Propagation, propagations } from "./quant/tuning-record.ts";
+
+/** What a run does unless told otherwise; action.yml says the same (a test compares them). */
+const defaultMethod: Method = "rounded";
+const defaultPropagation: Propagation = "reference";
 
 /** The base: a folder, or a repository on the Hub at a revision (branch, tag or commit). */
 export type ModelReference =
   | { readonly kind: "folder"; readonly path: string }
   | { readonly kind: "hub"; readonly id: string; readonly revision: string };
+
+/** Text for calibration: the rows that come with the engine, a file, or a file of a dataset on the Hub. */
+export type CalibrationReference =
+  | { readonly kind: "bundled" }
+  | { readonly kind: "file"; readonly path: string }
+  | { readonly kind: "hub"; readonly dataset: string; readonly revision: string; readonly path: string };
 
 /** Everything a run is told, parsed and frozen. The token is here and in the Hub client, nowhere else. */
 export interface Inputs {
@@ -17,7 +28,13 @@ export interface Inputs {
   readonly namespace: string;
   readonly tiers: readonly Tier[];
   readonly policy: Policy;
+  readonly method: Method;
   readonly rounding: Rounding;
+  readonly calibration: CalibrationReference;
+  /** Rows, and tokens in each of them. */
+  readonly calibrationSamples: number;
+  readonly calibrationLength: number;
+  readonly propagation: Propagation;
   readonly hubEndpoint: string;
   readonly hubToken: string | null;
   readonly workDir: string;
@@ -43,7 +60,12 @@ export const inputTable = [
   { name: "namespace", default: "" },
   { name: "tiers", default: tiers.map((tier) => tier.name).join(",") },
   { name: "policy", default: "oq" },
+  { name: "method", default: defaultMethod },
   { name: "rounding", default: "stored" },
+  { name: "calibration", default: "" },
+  { name: "calibration-samples", default: "128" },
+  { name: "calibration-length", default: "256" },
+  { name: "propagation", default: defaultPropagation },
   { name: "hub-endpoint", default: "" },
   { name: "hub-token", default: "" },
   { name: "work-dir", default: "" },
@@ -64,20 +86,48 @@ export function parseInputs(
   environment: Readonly<Record<string, string | undefined>>,
 ): Inputs {
   const text = (name: InputName) => read(name).trim() || inputTable.find((row) => row.name === name)!.default;
+  const method = parseChoice("method", text("method"), methods);
+  const rounding = parseChoice("rounding", text("rounding"), ["stored", "mlx"] as const);
+  if (method === "tuned" && rounding === "mlx") {
+    throw new OqeError(
+      "BAD_INPUT",
+      "rounding mlx gives the bytes of mx.quantize, and method tuned chooses other codes",
+      "Say method rounded with it, or leave rounding out.",
+    );
+  }
   return Object.freeze({
     baseModel: parseModel(text("base-model"), text("revision")),
     namespace: text("namespace"),
     tiers: parseTiers(text("tiers")),
     policy: parseChoice("policy", text("policy"), policies),
-    rounding: parseChoice("rounding", text("rounding"), ["stored", "mlx"] as const),
+    method,
+    rounding,
+    calibration: parseCalibration(text("calibration")),
+    calibrationSamples: parseCount("calibration-samples", text("calibration-samples"), 1, 4096),
+    calibrationLength: parseCount("calibration-length", text("calibration-length"), 16, 8192),
+    propagation: parseChoice("propagation", text("propagation"), propagations),
     hubEndpoint: text("hub-endpoint") || environment.HF_ENDPOINT || "https://huggingface.co",
     hubToken: text("hub-token") || environment.HF_TOKEN || null,
     workDir: resolve(text("work-dir") || join(environment.RUNNER_TEMP || ".", "oqe-work")),
     private: parseToggle("private", text("private")),
     dryRun: parseToggle("dry-run", text("dry-run")),
     overwrite: parseToggle("overwrite", text("overwrite")),
-    workers: parseWorkers(text("workers")),
+    workers: text("workers") === "" ? null : parseCount("workers", text("workers"), 1, 64),
   });
+}
+
+/** Inputs that were set and that the method does not look at, as sentences for the log. */
+export function unusedInputs(inputs: Inputs): readonly string[] {
+  if (inputs.method === "tuned") return [];
+  const values: Partial<Record<InputName, string>> = {
+    calibration: inputs.calibration.kind === "bundled" ? "" : inputs.calibration.path,
+    "calibration-samples": String(inputs.calibrationSamples),
+    "calibration-length": String(inputs.calibrationLength),
+    propagation: inputs.propagation,
+  };
+  const set = inputTable.flatMap((row) => ((values[row.name] ?? row.default) === row.default ? [] : [row.name]));
+  if (set.length === 0) return [];
+  return [`${set.join(", ")}: without effect, for method ${inputs.method} uses no calibration`];
 }
 
 /** `org/name[@revision]` on the Hub, or a folder: whatever exists on disk or starts with `.`, `/` or `~` is a folder. */
@@ -133,11 +183,35 @@ function parseToggle(name: string, value: string): boolean {
   throw new OqeError("BAD_INPUT", `${name}: "${value}" is neither true nor false`);
 }
 
-function parseWorkers(value: string): number | null {
-  if (value === "") return null;
+function parseCount(name: string, value: string, least: number, most: number): number {
   const count = Number(value);
-  if (!Number.isInteger(count) || count < 1 || count > 64) {
-    throw new OqeError("BAD_INPUT", `workers: "${value}" is not a whole number from 1 to 64`);
+  if (!/^\d+$/.test(value) || count < least || count > most) {
+    throw new OqeError("BAD_INPUT", `${name}: "${value}" is not a whole number from ${least} to ${most}`);
   }
   return count;
+}
+
+/** A file that exists or starts with `.`, `/` or `~`, or `datasets/org/name[@revision]/path` on the Hub; empty: bundled. */
+export function parseCalibration(text: string): CalibrationReference {
+  if (text === "") return { kind: "bundled" };
+  if (/^[./~]/.test(text) || existsSync(text)) {
+    const path = resolve(text.replace(/^~(?=\/|$)/, homedir()));
+    const found = statSync(path, { throwIfNoEntry: false });
+    if (found?.isFile() === true) return { kind: "file", path };
+    throw new OqeError(
+      "BAD_INPUT",
+      `calibration: ${path} ${found === undefined ? "does not exist" : "is not a file"}`,
+      "Name one text file, or leave calibration out to use the rows that come with oqe-publisher.",
+    );
+  }
+  const pattern = /^(?:hf:\/\/)?datasets\/([\w][\w.-]*\/[\w][\w.-]*)(?:@([\w][\w.-]*))?\/(.+)$/;
+  const [, dataset, revision = "main", path] = pattern.exec(text) ?? [];
+  if (dataset === undefined || path === undefined || /\.\.|--/.test(dataset) || /\.\.|\/\/|[\p{Cc}\\?#]/u.test(path)) {
+    throw new OqeError(
+      "BAD_INPUT",
+      `calibration: "${text}" is neither a file nor a file of a dataset on the Hub`,
+      "Name a file that exists, or datasets/org/name[@revision]/path/to/file.",
+    );
+  }
+  return { kind: "hub", dataset, revision, path };
 }

@@ -3,7 +3,7 @@ import { dirname, join, relative } from "node:path";
 import { inheritFrom, licenceFiles } from "./card/inherit.ts";
 import { type Receipt, receiptPath } from "./card/receipt.ts";
 import { parseReceipt, writeReceipt } from "./card/receipt-file.ts";
-import { completeReceipt, type Recipe } from "./card/recipe.ts";
+import { blankTuning, completeReceipt, type Recipe } from "./card/recipe.ts";
 import { renderCard } from "./card/render.ts";
 import { requireRoom } from "./checkpoint/disk.ts";
 import { openFolder } from "./checkpoint/folder.ts";
@@ -79,14 +79,21 @@ export async function makeJobs(
       engine: { ...engine, kernelSha256: target.kernelSha256 },
       base: { id: repository.id, name: repository.name, revision: repository.revision, inherited },
       model,
-      options: { method: "rounded", rounding: inputs.rounding, policy: inputs.policy, storage: base.storage },
+      options: {
+        method: inputs.method,
+        propagation: inputs.method === "tuned" ? inputs.propagation : null,
+        rounding: inputs.rounding,
+        policy: inputs.policy,
+        storage: base.storage,
+      },
+      calibration: null,
+      evaluation: null,
       repository: target.namespace === null ? name : `${target.namespace}/${name}`,
       name,
       plan: tier,
       kept: plan.kept,
       series,
       configNotes,
-      warnings: [],
     };
     return { recipe, place: join(target.folder, name) };
   });
@@ -94,7 +101,8 @@ export async function makeJobs(
 
 /** The card with nothing measured yet: what receipt, template or Hub refuse of it is refused before hours of work. */
 export async function rehearseCard({ recipe }: Job): Promise<string> {
-  const receipt = completeReceipt(recipe, { files: {}, weightError: { relative: 0 } });
+  const blank = { files: {}, weightError: { relative: 0 }, tuning: blankTuning(recipe), warnings: [] };
+  const receipt = completeReceipt(recipe, blank);
   return renderCard(parseReceipt(writeReceipt(receipt), receipt.name));
 }
 
@@ -136,7 +144,8 @@ export async function makeFolders(
       const plans = jobs.map((job) => job.recipe.plan);
       const written = await writeTiers({ base, plans, folders, licences, rounding: inputs.rounding, ...doors });
       for (const [i, { files, relativeError }] of written.entries()) {
-        const receipt = completeReceipt(jobs[i]!.recipe, { files, weightError: { relative: relativeError } });
+        const measured = { files, weightError: { relative: relativeError }, tuning: null, warnings: [] };
+        const receipt = completeReceipt(jobs[i]!.recipe, measured);
         await writeFile(join(folders[i]!, receiptPath), writeReceipt(receipt));
         await writeFile(join(folders[i]!, "README.md"), await renderCard(receipt));
         doors.report.info(

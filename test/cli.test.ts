@@ -36,6 +36,9 @@ describe("oqe", () => {
     [["plan", "a", "b"], /got a b/],
     [["quantize", embedded], /--out/],
     [["hub", "x", "--port", "http"], /port: "http"/],
+    [["plan", embedded, "--tiers", "oQ8e", "--tiers", "oQ4e"], /--tiers is given more than once.*\n.*oQ6e,oQ4e/],
+    [["plan", embedded, "--json", "--workers=1", "--json"], /--json is given more than once/],
+    [["plan", embedded, "--method", "best"], /method: "best" is not one of rounded, tuned/],
     [["card", "/nowhere"], /\/nowhere\/oqe-receipt\.json/],
   ])("%j is refused in one line", async (args, says) => {
     const { code, stdout, stderr } = await runCli(args);
@@ -60,6 +63,20 @@ describe("oqe", () => {
     } finally {
       await hub.close();
     }
+  });
+
+  test("an input that the method does not look at is a warning, once", async () => {
+    const { code, stdout, stderr } = await runCli([
+      "plan",
+      embedded,
+      "--method",
+      "rounded",
+      "--calibration-samples",
+      "7",
+      "--json",
+    ]);
+    expect({ code, tiers: JSON.parse(stdout).tiers.length }).toEqual({ code: 0, tiers: 4 });
+    expect(stderr).toBe("  warning: calibration-samples: without effect, for method rounded uses no calibration\n");
   });
 
   test("quantize --json names the folders, and only they appear", async () => {

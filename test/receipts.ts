@@ -2,9 +2,11 @@ import { createHash } from "node:crypto";
 import type { Receipt } from "../src/card/receipt.ts";
 import { expandTable } from "../src/models/expand.ts";
 import { findArchitecture } from "../src/models/registry.ts";
-import { keptTensors, planTier } from "../src/quant/plan.ts";
+import { modulePath } from "../src/quant/format.ts";
+import { isQuantizable, keptTensors, planTier } from "../src/quant/plan.ts";
 import type { PlannedTensor } from "../src/quant/plan-types.ts";
 import { tiers } from "../src/quant/tiers.ts";
+import { kindOf, kindRecords, type ModuleRecord } from "../src/quant/tuning-record.ts";
 import { nemotron30b } from "./nemotron-30b.ts";
 
 const architecture = findArchitecture(nemotron30b);
@@ -46,13 +48,16 @@ export function nemotronReceipt(tier = "oQ4e", changes: Partial<Receipt> = {}): 
       contextLength: 262_144,
       tiedHead: false,
     },
-    options: { method: "rounded", rounding: "stored", policy: "oq", storage: "BF16" },
+    options: { method: "rounded", propagation: null, rounding: "stored", policy: "oq", storage: "BF16" },
+    calibration: null,
+    evaluation: null,
     repository: `acme/NVIDIA-Nemotron-3-Nano-30B-A3B-${tier}`,
     name: `NVIDIA-Nemotron-3-Nano-30B-A3B-${tier}`,
     plan,
     kept: keptTensors(tensors),
     series: plans.map(({ modules: _, ...row }) => row),
     weightError: { relative: 0.005_912 },
+    tuning: null,
     configNotes: [
       "`time_step_limit` is [0.001, 1000000] (absent in the base): mlx-lm then clamps dt as transformers does",
     ],
@@ -62,6 +67,49 @@ export function nemotronReceipt(tier = "oQ4e", changes: Partial<Receipt> = {}): 
       "model-00001-of-00002.safetensors": { bytes: 5_368_000_000, sha256: sha256("first") },
       "model-00002-of-00002.safetensors": { bytes: 13_195_676_032, sha256: sha256("second") },
       "tokenizer.json": { bytes: 17_077_484, sha256: sha256("tokenizer") },
+    },
+    ...changes,
+  };
+}
+
+/** Every matrix but the embeddings, which nothing multiplies, tuned to a ratio that tells its kind; figures are made up. */
+const modules: Record<string, ModuleRecord> = Object.fromEntries(
+  tensors
+    .filter((tensor) => isQuantizable(tensor) && tensor.role.fedBy !== null)
+    .map((tensor) => {
+      const rows = tensor.shape.slice(0, -1).reduce((product, size) => product * size, 1);
+      const ratio = kindOf(tensor.role) === "experts (up)" ? 0.35 : 0.5;
+      return [modulePath(tensor), { ratio, roundedRows: Math.floor(rows / 100), rows }];
+    }),
+);
+
+/** The same, tuned on rows whose figures are made up too. */
+export function tunedReceipt(tier = "oQ4e", changes: Partial<Receipt> = {}): Receipt {
+  const rounded = nemotronReceipt(tier);
+  return {
+    ...rounded,
+    options: { ...rounded.options, method: "tuned", propagation: "reference" },
+    calibration: {
+      source: "bundled",
+      sha256: sha256("calibration"),
+      samples: 128,
+      length: 256,
+      tokens: 32_768,
+      domains: { code: 40, en: 60, ja: 28 },
+    },
+    evaluation: {
+      source: "bundled",
+      sha256: sha256("evaluation"),
+      samples: 64,
+      length: 256,
+      tokens: 16_384,
+      domains: { code: 20, en: 30, ja: 14 },
+    },
+    tuning: {
+      experts: { experts: 2944, min: 0, median: 1511.5, unseen: 3, belowWidth: 0.6231 },
+      droppedRows: 0,
+      kinds: kindRecords(tensors, modules),
+      modules,
     },
     ...changes,
   };

@@ -128,7 +128,8 @@ function reproduceFacts(receipt: Receipt) {
 
 /** For tools that read cards: what the receipt says in short. */
 function machineFacts(receipt: Receipt) {
-  const { engine, base, options, plan } = receipt;
+  const { engine, base, plan } = receipt;
+  const { propagation, ...options } = receipt.options;
   return {
     engine: engine.name,
     version: engine.version,
@@ -137,6 +138,9 @@ function machineFacts(receipt: Receipt) {
     revision: base.revision,
     tier: plan.tier,
     ...options,
+    ...(propagation !== null && { propagation }),
+    ...(receipt.calibration !== null && { calibrationSha256: receipt.calibration.sha256 }),
+    ...(receipt.evaluation !== null && { evaluationSha256: receipt.evaluation.sha256 }),
     bpw: plan.bpw,
     fileBpw: plan.fileBpw,
     bytes: plan.bytes,

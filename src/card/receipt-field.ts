@@ -56,6 +56,11 @@ export class Field {
       : this.fail("a number, not negative");
   }
 
+  /** A part of a whole, 0 to 1. */
+  share(): number {
+    return this.number() <= 1 ? this.number() : this.fail("a number from 0 to 1");
+  }
+
   flag(): boolean {
     return typeof this.value === "boolean" ? this.value : this.fail("true or false");
   }

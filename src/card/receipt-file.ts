@@ -5,6 +5,7 @@ import type { LayerKind } from "../models/architecture.ts";
 import type { TierPlan } from "../quant/plan-types.ts";
 import type { Inherited, ModelFacts, Receipt, SeriesRow } from "./receipt.ts";
 import { Field } from "./receipt-field.ts";
+import { checkMethod, readCalibration, readMethod, readTuning } from "./receipt-tuning.ts";
 
 const layerKinds = ["mamba", "attention", "moe", "mlp", "transformer"] as const satisfies readonly LayerKind[];
 /** Of a folder at least: one segment of a path on any system, and not hidden. */
@@ -38,23 +39,28 @@ export function writeReceipt(receipt: Receipt): string {
 
 function readReceipt(root: Field): Receipt {
   checkFormat(root);
+  const plan = readPlan(root.at("plan"));
   const receipt: Receipt = {
     format: 1,
     engine: readEngine(root.at("engine")),
     base: readBase(root.at("base")),
     model: readModel(root.at("model")),
     options: readOptions(root.at("options")),
+    calibration: readCalibration(root.at("calibration")),
+    evaluation: readCalibration(root.at("evaluation")),
     repository: readRepository(root.at("repository")),
     name: root.at("name").matching(folderName, "a repository's name"),
-    plan: readPlan(root.at("plan")),
+    plan,
     kept: root.at("kept").entries((field) => field.text()),
     series: root.at("series").list(readRow),
     weightError: { relative: root.at("weightError").at("relative").number() },
+    tuning: readTuning(root.at("tuning"), plan.modules),
     configNotes: root.at("configNotes").list((field) => field.text()),
     warnings: root.at("warnings").list((field) => field.text()),
     files: readFiles(root.at("files")),
   };
   checkNames(root, receipt);
+  checkMethod(root, receipt);
   return receipt;
 }
 
@@ -136,7 +142,7 @@ function readExperts(field: Field): NonNullable<ModelFacts["experts"]> {
 
 function readOptions(field: Field): Receipt["options"] {
   return {
-    method: field.at("method").oneOf(["rounded"]),
+    ...readMethod(field),
     rounding: field.at("rounding").oneOf(["stored", "mlx"]),
     policy: field.at("policy").matching(/^[\w.-]{1,64}$/, "a policy's name"),
     storage: field.at("storage").oneOf(["BF16", "F16", "F32"]),

@@ -1,8 +1,9 @@
 import type { ModelFacts } from "../quant/model-facts.ts";
 import type { TierPlan } from "../quant/plan-types.ts";
+import type { CalibrationRecord, Method, Propagation, TuningRecord } from "../quant/tuning-record.ts";
 
 export { receiptPath } from "../hub/hub-types.ts";
-export type { ModelFacts };
+export type { CalibrationRecord, Method, ModelFacts, Propagation, TuningRecord };
 
 /** What the base's own card says and ours inherits. Absent keys stay absent. */
 export interface Inherited {
@@ -17,7 +18,7 @@ export interface Inherited {
 /** One row of the performance matrix: a TierPlan without its module list. */
 export type SeriesRow = Omit<TierPlan, "modules">;
 
-/** Measured while rounding, over all quantized tensors of the tier, from the bytes as stored. */
+/** Measured while quantizing, over all quantized tensors of the tier, from the bytes as stored. */
 export interface WeightError {
   /** Sum (w - ŵ)² / sum w². */
   readonly relative: number;
@@ -39,13 +40,18 @@ export interface Receipt {
   };
   readonly model: ModelFacts;
   readonly options: {
-    /** Part 1 rounds; part 2 adds "tuned". */
-    readonly method: "rounded";
+    readonly method: Method;
     readonly rounding: "stored" | "mlx";
+    /** null: nothing was tuned. */
+    readonly propagation: Propagation | null;
     readonly policy: string;
     /** Dtype of scales, biases and unquantized tensors, as safetensors spells it. */
     readonly storage: "BF16" | "F16" | "F32";
   };
+  /** The rows that it was tuned on; null where nothing was tuned. */
+  readonly calibration: CalibrationRecord | null;
+  /** Rows of other documents, kept apart for judging the result; null where none were. */
+  readonly evaluation: CalibrationRecord | null;
   /** `<namespace>/<Model>-<tier>` when published; `<Model>-<tier>` when only written to a folder. */
   readonly repository: string;
   /** Name of the repo without namespace: `<Model>-<tier>`. */
@@ -53,11 +59,14 @@ export interface Receipt {
   readonly plan: TierPlan;
   /** Tensors that are never quantized -> the reason. */
   readonly kept: Readonly<Record<string, string>>;
-  /** The tiers of this run, in the order of the tier table. */
+  /** Every tier of the series, in the order of the tier table, whichever of them a run makes. */
   readonly series: readonly SeriesRow[];
   readonly weightError: WeightError;
+  /** What tuning did; null where nothing was tuned. */
+  readonly tuning: TuningRecord | null;
   /** Changes of config.json against the base, one sentence each, e.g. the dt floor of nemotron_h. */
   readonly configNotes: readonly string[];
+  /** What did not go as meant while this tier was made, one sentence each. */
   readonly warnings: readonly string[];
   /** Every file of the repo but the receipt and README.md, by path. */
   readonly files: Readonly<Record<string, { readonly bytes: number; readonly sha256: string }>>;

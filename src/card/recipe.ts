@@ -1,13 +1,26 @@
 import { isDeepStrictEqual } from "node:util";
 import type { RemoteState } from "../hub/hub-types.ts";
-import type { Receipt } from "./receipt.ts";
+import type { Receipt, TuningRecord } from "./receipt.ts";
+
+/** What is known of a tier only after its weights were made. */
+export type Measured = Pick<Receipt, "files" | "weightError" | "tuning" | "warnings">;
 
 /** The part of a receipt that is known before any weight is read. The same recipe gives the same files. */
-export type Recipe = Omit<Receipt, "files" | "weightError">;
+export type Recipe = Omit<Receipt, keyof Measured>;
 
-/** Completes a recipe with what the run measured. */
-export function completeReceipt(recipe: Recipe, measured: Pick<Receipt, "files" | "weightError">): Receipt {
-  return { ...recipe, ...measured };
+/** Digits of a measured ratio on the receipt: more than anybody reads, few enough to read. */
+const digits = 6;
+
+/** Completes a recipe with what the run measured; ratios are rounded to six significant digits. */
+export function completeReceipt(recipe: Recipe, { tuning, ...measured }: Measured): Receipt {
+  return { ...recipe, ...measured, tuning: tuning === null ? null : roundRatios(tuning) };
+}
+
+/** A record of a tier that is still to be tuned, for the rehearsal of its card; null where it will not be. */
+export function blankTuning({ options, model }: Pick<Recipe, "options" | "model">): TuningRecord | null {
+  if (options.method !== "tuned") return null;
+  const experts = model.experts === null ? null : { experts: 0, min: 0, median: 0, unseen: 0, belowWidth: 0 };
+  return { experts, droppedRows: 0, kinds: {}, modules: {} };
 }
 
 /**
@@ -16,7 +29,7 @@ export function completeReceipt(recipe: Recipe, measured: Pick<Receipt, "files" 
  * them (mlx-lm loads all it finds). A base folder has no commit that could vouch for its weights, so it is never current.
  */
 export function isCurrent(recipe: Recipe, published: Receipt, remote: RemoteState): boolean {
-  const { files, weightError: _, ...made } = published;
+  const { files, weightError: _w, tuning: _t, warnings: _s, ...made } = published;
   if (recipe.base.id === null || !isDeepStrictEqual(made, JSON.parse(JSON.stringify(recipe)))) return false;
   const mayBe = (path: string) => Object.hasOwn(files, path) || !path.endsWith(".safetensors");
   if (!remote.files.has("README.md") || ![...remote.files.keys()].every(mayBe)) return false;
@@ -24,4 +37,22 @@ export function isCurrent(recipe: Recipe, published: Receipt, remote: RemoteStat
     const found = remote.files.get(path);
     return found?.size === expected.bytes && (found.sha256 === null || found.sha256 === expected.sha256);
   });
+}
+
+function roundRatios({ experts, kinds, modules, ...rest }: TuningRecord): TuningRecord {
+  return {
+    ...rest,
+    experts: experts === null ? null : { ...experts, belowWidth: rounded(experts.belowWidth) },
+    kinds: mapValues(kinds, (kind) => ({ ...kind, ratio: rounded(kind.ratio) })),
+    modules: mapValues(modules, (module) => ({ ...module, ratio: rounded(module.ratio) })),
+  };
+}
+
+/** NaN and infinities stay what they are, for the writer to refuse. */
+function rounded(value: number): number {
+  return Number(value.toPrecision(digits));
+}
+
+function mapValues<T>(record: Readonly<Record<string, T>>, map: (value: T) => T): Record<string, T> {
+  return Object.fromEntries(Object.entries(record).map(([key, value]) => [key, map(value)]));
 }

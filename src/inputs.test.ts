@@ -1,0 +1,109 @@
+import { mkdir, writeFile } from "node:fs/promises";
+import { homedir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { removeFolder, scratchFolder } from "../test/models.ts";
+import { type InputName, parseCalibration, parseInputs, unusedInputs } from "./inputs.ts";
+
+const parse = (given: Partial<Record<InputName, string>> = {}) =>
+  parseInputs((name) => ({ "base-model": "org/base", ...given })[name] ?? "", {});
+
+let folder: string;
+beforeAll(async () => {
+  folder = await scratchFolder();
+});
+afterAll(() => removeFolder(folder));
+
+describe("inputs of tuning", () => {
+  test("have defaults, and empty text means the default", () => {
+    expect(parse()).toMatchObject({
+      method: "rounded",
+      rounding: "stored",
+      calibration: { kind: "bundled" },
+      calibrationSamples: 128,
+      calibrationLength: 256,
+      propagation: "reference",
+      workers: null,
+    });
+    expect(parse({ "calibration-samples": " ", method: "" })).toEqual(parse());
+  });
+
+  test("are read as given, choices in any case", () => {
+    const given = {
+      method: "Tuned",
+      propagation: "sequential",
+      "calibration-samples": "1",
+      "calibration-length": "8192",
+    };
+    expect(parse(given)).toMatchObject({
+      method: "tuned",
+      propagation: "sequential",
+      calibrationSamples: 1,
+      calibrationLength: 8192,
+    });
+  });
+
+  test.each<[InputName, string, RegExp]>([
+    ["method", "gptq", /^method: "gptq" is not one of rounded, tuned$/],
+    ["propagation", "both", /^propagation: "both" is not one of reference, sequential$/],
+    ["calibration-samples", "0", /^calibration-samples: "0" is not a whole number from 1 to 4096$/],
+    ["calibration-samples", "4097", /from 1 to 4096/],
+    ["calibration-samples", "1e2", /"1e2" is not a whole number/],
+    ["calibration-length", "15", /^calibration-length: "15" is not a whole number from 16 to 8192$/],
+    ["calibration-length", "256.5", /from 16 to 8192/],
+    ["calibration-length", "0x100", /from 16 to 8192/],
+    ["workers", "65", /^workers: "65" is not a whole number from 1 to 64$/],
+    ["calibration", "./nowhere.txt", /nowhere\.txt does not exist/],
+    ["calibration", "corpus.txt", /"corpus\.txt" is neither a file nor a file of a dataset/],
+    ["calibration", "datasets/org/name", /neither/],
+    ["calibration", "datasets/org/name@main", /neither/],
+    ["calibration", "datasets/../name/a.txt", /neither/],
+    ["calibration", "datasets/org/name/../../a.txt", /neither/],
+    ["calibration", "datasets/org/name/a//b.txt", /neither/],
+    ["calibration", "datasets/org/name/a.txt?x=1", /neither/],
+    ["calibration", "https://example.org/a.txt", /neither/],
+  ])("%s = %j is refused in one sentence", (name, value, says) => {
+    expect(() => parse({ [name]: value })).toThrow(
+      expect.objectContaining({ code: "BAD_INPUT", message: expect.stringMatching(says) }),
+    );
+  });
+
+  test("MLX's bytes and tuning exclude each other", () => {
+    expect(() => parse({ method: "tuned", rounding: "mlx" })).toThrow(/rounding mlx .* method tuned/);
+    expect(parse({ method: "rounded", rounding: "mlx" }).rounding).toBe("mlx");
+  });
+
+  test("that the method does not look at are named, defaults are not", () => {
+    expect(unusedInputs(parse())).toEqual([]);
+    const set = { calibration: "datasets/org/name/a.txt", propagation: "sequential", "calibration-length": "256" };
+    expect(unusedInputs(parse(set))).toEqual([
+      "calibration, propagation: without effect, for method rounded uses no calibration",
+    ]);
+    expect(unusedInputs(parse({ ...set, method: "tuned" }))).toEqual([]);
+  });
+});
+
+describe("calibration text", () => {
+  test("is a file where one exists, even if its name could be a dataset's", async () => {
+    await writeFile(join(folder, "rows.txt"), "text");
+    const path = join(folder, "rows.txt");
+    expect(parseCalibration(path)).toEqual({ kind: "file", path });
+  });
+
+  test("is no folder", async () => {
+    await mkdir(join(folder, "rows"));
+    expect(() => parseCalibration(join(folder, "rows"))).toThrow(/rows is not a file$/);
+  });
+
+  test("may lie at home", () => {
+    expect(() => parseCalibration("~/no such file")).toThrow(join(homedir(), "no such file"));
+  });
+
+  test.each([
+    ["datasets/org/name/a.txt", { dataset: "org/name", revision: "main", path: "a.txt" }],
+    ["datasets/org/name@v1.0/deep/a b.jsonl", { dataset: "org/name", revision: "v1.0", path: "deep/a b.jsonl" }],
+    ["hf://datasets/o/n/train.txt", { dataset: "o/n", revision: "main", path: "train.txt" }],
+  ])("%s is a file of a dataset", (text, expected) => {
+    expect(parseCalibration(text)).toEqual({ kind: "hub", ...expected });
+  });
+});
