@@ -32,6 +32,24 @@ export function compare(base: number, model: number, next: number, rows: number,
 export function dequantize(bits: number, group: number, words: number, scales: number, biases: number, store: number, count: number, out: number): void;
 
 /**
+ * Adds alpha·XᵀX to the first `height` rows of a Gram matrix: x float32 `[rows, columns]`, `gram` float32 `[height, columns]`, of
+ * which the elements (i, j) with j >= i are right afterwards.
+ *
+ * # Safety
+ * As [`linear`].
+ */
+export function gram(x: number, rows: number, columns: number, alpha: number, height: number, gram: number): void;
+
+/**
+ * `y` = `x`·Wᵀ + `bias`: x float32 `[rows, inputs]`, W `[outputs, inputs]` in dtype `from`, y float32 `[rows, outputs]`.
+ * `bias` = address of float32 `[outputs]`, or 0; `widened` = room for W in float32, not used if it is that already.
+ *
+ * # Safety
+ * As [`super::quantize`]; float32 operands are aligned to 4.
+ */
+export function linear(x: number, rows: number, inputs: number, weight: number, from: number, outputs: number, widened: number, bias: number, y: number): void;
+
+/**
  * Quantizes `[rows, columns]` weights at `count` widths. `widths` = count × `[bits, group, words, scales, biases]`; `sums` = float64
  * `[energy, nonFinite, squaredError of each width]`, to which this adds: a tile may come in slabs of rows.
  *
@@ -48,6 +66,8 @@ export interface InitOutput {
     readonly cast: (a: number, b: number, c: number, d: number, e: number) => number;
     readonly compare: (a: number, b: number, c: number, d: number, e: number, f: number) => void;
     readonly dequantize: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number) => void;
+    readonly gram: (a: number, b: number, c: number, d: number, e: number, f: number) => void;
+    readonly linear: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number) => void;
     readonly quantize: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number) => void;
     readonly __wbindgen_externrefs: WebAssembly.Table;
     readonly __wbindgen_start: () => void;

@@ -63,6 +63,43 @@ export function dequantize(bits, group, words, scales, biases, store, count, out
 }
 
 /**
+ * Adds alpha·XᵀX to the first `height` rows of a Gram matrix: x float32 `[rows, columns]`, `gram` float32 `[height, columns]`, of
+ * which the elements (i, j) with j >= i are right afterwards.
+ *
+ * # Safety
+ * As [`linear`].
+ * @param {number} x
+ * @param {number} rows
+ * @param {number} columns
+ * @param {number} alpha
+ * @param {number} height
+ * @param {number} gram
+ */
+export function gram(x, rows, columns, alpha, height, gram) {
+    wasm.gram(x, rows, columns, alpha, height, gram);
+}
+
+/**
+ * `y` = `x`·Wᵀ + `bias`: x float32 `[rows, inputs]`, W `[outputs, inputs]` in dtype `from`, y float32 `[rows, outputs]`.
+ * `bias` = address of float32 `[outputs]`, or 0; `widened` = room for W in float32, not used if it is that already.
+ *
+ * # Safety
+ * As [`super::quantize`]; float32 operands are aligned to 4.
+ * @param {number} x
+ * @param {number} rows
+ * @param {number} inputs
+ * @param {number} weight
+ * @param {number} from
+ * @param {number} outputs
+ * @param {number} widened
+ * @param {number} bias
+ * @param {number} y
+ */
+export function linear(x, rows, inputs, weight, from, outputs, widened, bias, y) {
+    wasm.linear(x, rows, inputs, weight, from, outputs, widened, bias, y);
+}
+
+/**
  * Quantizes `[rows, columns]` weights at `count` widths. `widths` = count × `[bits, group, words, scales, biases]`; `sums` = float64
  * `[energy, nonFinite, squaredError of each width]`, to which this adds: a tile may come in slabs of rows.
  *

@@ -1,14 +1,17 @@
 //! What JavaScript sees: one arena to write operands into, and coarse routines over addresses within it. The caller
 //! (`src/kernel/kernel.ts`) lays the arena out and vouches for every address and length.
 
+mod algebra;
+
 use std::alloc::{alloc, dealloc, handle_alloc_error, Layout};
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::slice::{from_raw_parts, from_raw_parts_mut};
 
 use wasm_bindgen::prelude::wasm_bindgen;
 
 use crate::dequantize::{self, Packed};
 use crate::divergence;
+use crate::gemm::Scratch;
 use crate::half::{narrow, widen, Dtype};
 use crate::tile::{self, Rounding, Sums, Tile, Width};
 
@@ -17,6 +20,7 @@ const ALIGNMENT: usize = 64;
 
 thread_local! {
     static ARENA: Cell<(usize, usize)> = const { Cell::new((0, 0)) };
+    static SCRATCH: RefCell<Scratch> = RefCell::default();
 }
 
 fn layout(bytes: usize) -> Layout {
@@ -44,7 +48,12 @@ pub fn arena(bytes: usize) -> usize {
     fresh as usize
 }
 
-/// 0 = BF16, 1 = F16, 2 = F32, as in kernel.ts.
+/// Lends the panels of this instance to a product.
+fn with_scratch<T>(work: impl FnOnce(&mut Scratch) -> T) -> T {
+    SCRATCH.with_borrow_mut(work)
+}
+
+/// 0 = BF16, 1 = F16, 2 = F32, as in arena.ts.
 fn dtype(code: u32) -> Dtype {
     Dtype::ALL[code as usize]
 }
@@ -55,6 +64,10 @@ unsafe fn bytes<'a>(address: usize, length: usize) -> &'a [u8] {
 
 unsafe fn bytes_mut<'a>(address: usize, length: usize) -> &'a mut [u8] {
     from_raw_parts_mut(address as *mut u8, length)
+}
+
+unsafe fn floats_mut<'a>(address: usize, length: usize) -> &'a mut [f32] {
+    from_raw_parts_mut(address as *mut f32, length)
 }
 
 /// One width of `quantize`: `[bits, group, words, scales, biases]` as 32-bit numbers.

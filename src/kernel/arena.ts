@@ -1,10 +1,14 @@
 import * as wasm from "../../kernel-wasm/pkg/oqe_kernel.js";
+import type { FloatDtype } from "./dtype.ts";
 
 /**
  * This thread's WebAssembly memory. Routines copy their operands from host memory into the arena, call the kernel with
  * addresses, and copy results out; nothing outside of this file, kernel.ts and routines/ knows an address.
  */
 export let memory: WebAssembly.Memory;
+
+/** Codes of the dtypes in exports.rs. */
+export const dtypeCode: Readonly<Record<FloatDtype, number>> = { BF16: 0, F16: 1, F32: 2 };
 
 /** Gives this thread its private instance. Call once, before any job. */
 export function instantiate(module: WebAssembly.Module): void {
@@ -36,6 +40,54 @@ export function copyIn(address: number, from: Uint8Array, start: number, end: nu
 /** From the arena to bytes `[start, end)` of host memory. */
 export function copyOut(address: number, into: Uint8Array, start: number, end: number): void {
   Buffer.from(memory.buffer, address, end - start).copy(asBuffer(into), start);
+}
+
+/** Rows `[top, bottom)`, columns `[left, right)` of a float32 matrix in host memory, row-major with `columns` elements a row. */
+export interface Rectangle {
+  readonly data: Float32Array<SharedArrayBuffer>;
+  readonly columns: number;
+  readonly top: number;
+  readonly bottom: number;
+  readonly left: number;
+  readonly right: number;
+  /** Given, row i is row `rows[i]` of the matrix. */
+  readonly rows?: Uint32Array<SharedArrayBuffer> | null;
+}
+
+/** A rectangle into the arena, its rows one after the other. */
+export function copyRectangleIn(address: number, { data, columns, top, bottom, left, right, rows }: Rectangle): void {
+  const bytes = 4 * (right - left);
+  const host = asBuffer(bytesOf(data));
+  const arena = Buffer.from(memory.buffer, address, (bottom - top) * bytes);
+  if (!rows && right - left === columns) {
+    host.copy(arena, 0, top * bytes, bottom * bytes);
+    return;
+  }
+  for (let i = top; i < bottom; i++) {
+    const start = 4 * ((rows ? rows[i]! : i) * columns + left);
+    host.copy(arena, (i - top) * bytes, start, start + bytes);
+  }
+}
+
+/** From the arena to a rectangle. `upper`: row i only from its column i on, the rest of host memory is left alone. */
+export function copyRectangleOut(address: number, rectangle: Omit<Rectangle, "rows">, upper = false): void {
+  const { data, columns, top, bottom, left, right } = rectangle;
+  const bytes = 4 * (right - left);
+  const host = asBuffer(bytesOf(data));
+  const arena = Buffer.from(memory.buffer, address, (bottom - top) * bytes);
+  if (!upper && right - left === columns) {
+    arena.copy(host, top * bytes);
+    return;
+  }
+  for (let i = 0; i < bottom - top; i++) {
+    const skip = upper ? Math.min(bytes, 4 * i) : 0;
+    arena.copy(host, 4 * ((top + i) * columns + left) + skip, i * bytes + skip, (i + 1) * bytes);
+  }
+}
+
+/** The bytes of a typed array: the same memory. */
+export function bytesOf({ buffer, byteOffset, byteLength }: ArrayBufferView<SharedArrayBuffer>): Uint8Array {
+  return new Uint8Array(buffer, byteOffset, byteLength);
 }
 
 /** The same memory: a Buffer's copy moves it in bulk, where a typed array's `set` goes word by word as soon as memory is shared. */

@@ -1,6 +1,5 @@
 import * as wasm from "../../kernel-wasm/pkg/oqe_kernel.js";
-import { copyIn, copyOut, Layout, memory } from "./arena.ts";
-import type { FloatDtype } from "./dtype.ts";
+import { copyIn, copyOut, dtypeCode, Layout, memory } from "./arena.ts";
 import { elementBytes, type QuantizeSums, type TileBytes } from "./job.ts";
 import type { CastJob, CastResult, DequantizeJob, QuantizeJob } from "./kernel-types.ts";
 
@@ -10,9 +9,6 @@ import type { CastJob, CastResult, DequantizeJob, QuantizeJob } from "./kernel-t
  * copy in and out costs little more than the memory traffic that the job needs anyway.
  */
 const slabBytes = 128 * 1024;
-
-/** Codes of the dtypes in exports.rs. */
-const dtypeCode: Readonly<Record<FloatDtype, number>> = { BF16: 0, F16: 1, F32: 2 };
 
 function rowsOfSlab(rows: number, rowBytes: number): number {
   return Math.min(rows, Math.max(1, Math.floor(slabBytes / rowBytes)));

@@ -1,9 +1,13 @@
 import type { Routine } from "./routine.ts";
 import { compare } from "./routines/compare.ts";
+import { gram } from "./routines/gram.ts";
+import { linear } from "./routines/linear.ts";
 
 /** Every routine that `Kernel.run` knows, one file each in routines/. */
 export const routines = {
   compare,
+  gram,
+  linear,
 } satisfies Record<string, Routine<never, unknown>>;
 
 export type RoutineName = keyof typeof routines;

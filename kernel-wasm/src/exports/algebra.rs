@@ -1,0 +1,58 @@
+//! Linear algebra: products, Gram matrices, factors.
+
+use wasm_bindgen::prelude::wasm_bindgen;
+
+use super::{bytes, dtype, floats_mut, with_scratch};
+use crate::gemm::{gemm, gemm_upper, View};
+use crate::half::{widen, Dtype};
+
+/// `y` = `x`·Wᵀ + `bias`: x float32 `[rows, inputs]`, W `[outputs, inputs]` in dtype `from`, y float32 `[rows, outputs]`.
+/// `bias` = address of float32 `[outputs]`, or 0; `widened` = room for W in float32, not used if it is that already.
+///
+/// # Safety
+/// As [`super::quantize`]; float32 operands are aligned to 4.
+#[wasm_bindgen]
+#[allow(clippy::too_many_arguments)]
+pub unsafe fn linear(
+    x: usize,
+    rows: usize,
+    inputs: usize,
+    weight: usize,
+    from: u32,
+    outputs: usize,
+    widened: usize,
+    bias: usize,
+    y: usize,
+) {
+    let from = dtype(from);
+    let weight = if from == Dtype::F32 {
+        weight as *const f32
+    } else {
+        let count = outputs * inputs;
+        widen(from, bytes(weight, count * from.bytes()), floats_mut(widened, count));
+        widened as *const f32
+    };
+    let result = floats_mut(y, rows * outputs);
+    if bias == 0 {
+        result.fill(0.0);
+    } else {
+        let bias = floats_mut(bias, outputs);
+        result.chunks_exact_mut(outputs).for_each(|row| row.copy_from_slice(bias));
+    }
+    let x = View::of_rows(x as *const f32, inputs);
+    let weight = View::of_rows(weight, inputs).transposed();
+    with_scratch(|scratch| gemm(rows, outputs, inputs, 1.0, x, weight, y as *mut f32, outputs, scratch));
+}
+
+/// Adds alpha·XᵀX to the first `height` rows of a Gram matrix: x float32 `[rows, columns]`, `gram` float32 `[height, columns]`, of
+/// which the elements (i, j) with j >= i are right afterwards.
+///
+/// # Safety
+/// As [`linear`].
+#[wasm_bindgen]
+pub unsafe fn gram(x: usize, rows: usize, columns: usize, alpha: f32, height: usize, gram: usize) {
+    let x = View::of_rows(x as *const f32, columns);
+    with_scratch(|scratch| {
+        gemm_upper(height, columns, rows, alpha, x.transposed(), x, gram as *mut f32, columns, 0, scratch)
+    });
+}

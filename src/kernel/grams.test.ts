@@ -1,0 +1,83 @@
+import { afterAll, expect, test } from "vitest";
+import { gram } from "./grams.ts";
+import { type Matrix, newMatrix, sharedFloats, sharedIntegers } from "./matrix.ts";
+import { openKernel } from "./pool.ts";
+
+const kernels = await Promise.all([1, 2, 3].map((workers) => openKernel({ workers })));
+afterAll(() => Promise.all(kernels.map((kernel) => kernel.close())));
+
+/** Activations of both signs that do not repeat. */
+function activations(tokens: number, d: number): Matrix {
+  const x = newMatrix(tokens, d);
+  for (let i = 0; i < x.data.length; i++) x.data[i] = Math.sin(i * 1.3 + (i % 17)) * (1 + (i % d) / d);
+  return x;
+}
+
+/** Element (i, j) of alpha·XᵀX in float64, and the sum of its terms' magnitudes. */
+function expected({ data, rows, columns }: Matrix, i: number, j: number, alpha: number): [number, number] {
+  let [sum, size] = [0, 0];
+  for (let t = 0; t < rows; t++) {
+    const term = alpha * data[t * columns + i]! * data[t * columns + j]!;
+    sum += term;
+    size += Math.abs(term);
+  }
+  return [sum, size];
+}
+
+test("a gram is XᵀX above its diagonal and untouched below", async () => {
+  for (const [tokens, d] of [
+    [1, 1],
+    [3, 7],
+    [257, 5],
+    [64, 65],
+    [300, 127],
+  ] as const) {
+    const x = activations(tokens, d);
+    const sums = sharedFloats(d * d).fill(7);
+    await gram(kernels[1]!, x, sums, 0.5);
+    await gram(kernels[1]!, x, sums, 0.25);
+    for (let i = 0; i < d; i++) {
+      for (let j = 0; j < i; j++) expect(sums[i * d + j]).toBe(7);
+      for (let j = i; j < d; j++) {
+        const [sum, size] = expected(x, i, j, 0.75);
+        expect(Math.abs(sums[i * d + j]! - 7 - sum)).toBeLessThanOrEqual(1e-6 * (7 + size));
+      }
+    }
+  }
+});
+
+test("the same bytes for 1, 2 and 3 workers, and for tokens picked by row", async () => {
+  const [tokens, d] = [4100, 520]; // panels and slabs: several of each
+  const x = activations(tokens, d);
+  const every = sharedIntegers(tokens);
+  every.set(every.map((_, i) => i));
+  const results = await Promise.all(
+    [...kernels, kernels[0]!].map(async (kernel, i) => {
+      const sums = sharedFloats(d * d);
+      await gram(kernel, x, sums, 1, i === 3 ? every : null);
+      return sums;
+    }),
+  );
+  for (const sums of results) expect(Buffer.compare(Buffer.from(sums.buffer), Buffer.from(results[0]!.buffer))).toBe(0);
+  for (const [i, j] of [
+    [0, 0],
+    [3, 519],
+    [200, 201],
+    [519, 519],
+  ] as const) {
+    const [sum, size] = expected(x, i, j, 1);
+    expect(Math.abs(results[0]![i * d + j]! - sum)).toBeLessThanOrEqual(1e-6 * size);
+  }
+});
+
+test("rows outside of the matrix are refused", async () => {
+  const job = { x: activations(3, 4), rows: null, gram: sharedFloats(16), from: 0, to: 4, alpha: 1 };
+  for (const [change, message] of [
+    [{ from: 2, to: 5 }, "rows 2 to 5"],
+    [{ gram: sharedFloats(12) }, "the gram has 12 elements"],
+    [{ rows: sharedIntegers(1).fill(3) }, "a row outside of the 3"],
+  ] as const) {
+    const answer = kernels[0]!.run("gram", { ...job, ...change });
+    await expect(answer).rejects.toMatchObject({ code: "INTERNAL", message: expect.stringContaining(message) });
+  }
+});

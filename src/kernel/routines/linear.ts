@@ -1,0 +1,83 @@
+import * as wasm from "../../../kernel-wasm/pkg/oqe_kernel.js";
+import { bytesOf, copyIn, copyRectangleIn, copyRectangleOut, dtypeCode, Layout } from "../arena.ts";
+import { bytesPerElement } from "../dtype.ts";
+import type { Matrix, Weight } from "../matrix.ts";
+import type { Routine } from "../routine.ts";
+
+/** y = x·Wᵀ + bias in float32. */
+export interface LinearJob {
+  /** `[tokens, in]` */
+  readonly x: Matrix;
+  /** Row i of y comes from row `rows[i]` of x; null: from row i. */
+  readonly rows: Uint32Array<SharedArrayBuffer> | null;
+  /** `[out, in]` */
+  readonly weight: Weight;
+  /** `[out]` */
+  readonly bias: Float32Array<SharedArrayBuffer> | null;
+  /** Overwritten: `[tokens, out]`, or `[rows.length, out]`. */
+  readonly y: Matrix;
+}
+
+/** Most float32 in the arena for rows of x, and for rows of the weight. Either holds at least one tile of the product. */
+const [mostOfX, mostOfWeight] = [8 * 2 ** 20, 2 * 2 ** 20];
+/** Sides of a tile of the product (gemm.rs): slabs of whole tiles. */
+const [tileRows, tileColumns] = [6, 8];
+
+/** How many rows of `width` elements make a slab of at most `most` elements, in whole tiles. */
+function slabOf(count: number, width: number, most: number, tile: number): number {
+  return Math.min(count, Math.max(tile, Math.floor(most / width / tile) * tile));
+}
+
+export const linear: Routine<LinearJob, void> = {
+  describe: ({ x, weight, y }) => `product of ${y.rows}x${x.columns} rows and ${weight.rows}x${weight.columns} weights`,
+  check({ x, rows, weight, bias, y }, fail) {
+    const elementBytes = bytesPerElement[weight.dtype] ?? fail(`${weight.dtype} is no dtype`);
+    if (!(weight.dtype in dtypeCode)) fail(`${weight.dtype} is no float dtype`);
+    if (x.columns !== weight.columns) fail("x and the weight differ in their input width");
+    if (y.columns !== weight.rows) fail(`y has ${y.columns} columns`);
+    if (y.rows !== (rows ?? { length: x.rows }).length) fail(`${rows?.length ?? x.rows} rows go in`);
+    for (const { data, rows, columns } of [x, y]) {
+      if (data.length !== rows * columns) fail(`${data.length} elements for ${rows}x${columns}`);
+    }
+    if (weight.bytes.length !== weight.rows * weight.columns * elementBytes) {
+      fail(`the weight has ${weight.bytes.length} bytes`);
+    }
+    if (bias && bias.length !== weight.rows) fail(`the bias has ${bias.length} elements`);
+    if (rows?.some((row) => row >= x.rows)) fail(`a row outside of the ${x.rows} of x`);
+  },
+  run({ x, rows, weight, bias, y }) {
+    const inputs = weight.columns;
+    const elementBytes = bytesPerElement[weight.dtype]!;
+    const [high, wide] = [
+      slabOf(y.rows, inputs, mostOfX, tileRows),
+      slabOf(weight.rows, inputs, mostOfWeight, tileColumns),
+    ];
+    const layout = new Layout();
+    const [atX, atY] = [layout.place(4 * high * inputs), layout.place(4 * high * wide)];
+    const [atWeight, atWide] = [layout.place(elementBytes * wide * inputs), layout.place(4 * wide * inputs)];
+    const atBias = layout.place(4 * wide);
+    const base = layout.claim();
+    const dtype = dtypeCode[weight.dtype];
+    for (let top = 0; top < y.rows; top += high) {
+      const bottom = Math.min(y.rows, top + high);
+      copyRectangleIn(base + atX, { ...x, rows, top, bottom, left: 0, right: inputs });
+      for (let left = 0; left < weight.rows; left += wide) {
+        const right = Math.min(weight.rows, left + wide);
+        copyIn(base + atWeight, weight.bytes, left * inputs * elementBytes, right * inputs * elementBytes);
+        if (bias) copyIn(base + atBias, bytesOf(bias), 4 * left, 4 * right);
+        wasm.linear(
+          base + atX,
+          bottom - top,
+          inputs,
+          base + atWeight,
+          dtype,
+          right - left,
+          base + atWide,
+          bias ? base + atBias : 0,
+          base + atY,
+        );
+        copyRectangleOut(base + atY, { ...y, top, bottom, left, right });
+      }
+    }
+  },
+};
