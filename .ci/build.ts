@@ -2,7 +2,7 @@ import { cp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { rolldown } from "rolldown";
 
-/** Builds dist/: the Action, the CLI and the kernel's worker as ES modules, with wasm and templates beside them. */
+/** Builds dist/: the Action, the CLI and the kernel's worker as ES modules, with wasm, templates and the calibration corpus beside them. */
 const root = fileURLToPath(new URL("../", import.meta.url));
 const dist = `${root}dist/`;
 
@@ -21,7 +21,7 @@ await bundle.write({
 });
 await bundle.close();
 await cp(`${root}kernel-wasm/pkg/oqe_kernel_bg.wasm`, `${dist}oqe_kernel_bg.wasm`);
-await cp(`${root}templates`, `${dist}templates`, { recursive: true });
+for (const folder of ["templates", "corpus"]) await cp(root + folder, dist + folder, { recursive: true });
 await writeFile(`${dist}package.json`, `${JSON.stringify({ type: "module" })}\n`);
 // Bundled sources may carry trailing blanks of their authors; ours would be flagged by git.
 for (const name of await readdir(dist)) {

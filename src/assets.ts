@@ -15,4 +15,6 @@ export const assets = {
   kernel: locate("../kernel-wasm/pkg/oqe_kernel_bg.wasm", "./oqe_kernel_bg.wasm"),
   /** Folder of the card templates, with a trailing slash. */
   templates: locate("../templates/", "./templates/"),
+  /** Folder of the calibration corpus, with a trailing slash. */
+  corpus: locate("../corpus/", "./corpus/"),
 } as const;

@@ -15,6 +15,7 @@ const rows = [
   ["card/"],
   ["github/", "hub/", "local-hub/"],
   ["quant/"],
+  ["calibration/"],
   ["models/"],
   ["checkpoint/"],
   ["kernel/"],

@@ -1,0 +1,44 @@
+import { createHash } from "node:crypto";
+import { readFile } from "node:fs/promises";
+import { assets } from "../assets.ts";
+import { OqeError } from "../errors.ts";
+import { documentsOf } from "./documents.ts";
+
+/** The documents of one domain, in the order of their source. */
+export interface DomainText {
+  readonly domain: string;
+  readonly documents: readonly string[];
+}
+
+/** Text to draw rows from. */
+export interface Corpus {
+  /** For messages and receipts: `bundled`, a file's name, or `datasets/<owner>/<name>@<commit>/<path>`. */
+  readonly name: string;
+  /** SHA-256 of the bytes that were read, hex. Of the bundled corpus: of its files one after another. */
+  readonly sha256: string;
+  /** Domains in the order in which they share out the rows. */
+  readonly texts: readonly DomainText[];
+}
+
+/** Domains of the bundled corpus. Where rows do not divide evenly, the first ones get one more. */
+export const bundledDomains = ["en", "es", "fr", "de", "ja", "it", "code", "math", "reasoning"] as const;
+
+/** The bundled text for tuning, or the one for measuring: disjoint documents of the same domains (corpus/README.md). */
+export async function bundledCorpus(part: "calibration" | "evaluation"): Promise<Corpus> {
+  const hash = createHash("sha256");
+  const texts: DomainText[] = [];
+  for (const domain of bundledDomains) {
+    const file = new URL(`${part}/${domain}.txt`, assets.corpus);
+    const bytes = await readFile(file).catch((cause) => {
+      throw new OqeError(
+        "INTERNAL",
+        `the bundled corpus lacks ${part}/${domain}.txt`,
+        "Fetch the package again.",
+        cause,
+      );
+    });
+    hash.update(bytes);
+    texts.push({ domain, documents: documentsOf(bytes.toString("utf8")) });
+  }
+  return { name: "bundled", sha256: hash.digest("hex"), texts };
+}

@@ -1,0 +1,156 @@
+import { createHash } from "node:crypto";
+import { OqeError } from "../errors.ts";
+import { sharedIntegers } from "../kernel/matrix.ts";
+import type { Corpus, DomainText } from "./corpus.ts";
+import { sectionsOf } from "./documents.ts";
+import { hashName, seededRandom, shuffled, windowStarts } from "./random.ts";
+import type { Tokenizer } from "./tokenizer.ts";
+
+export interface RowsRequest {
+  readonly tokenizer: Tokenizer;
+  readonly corpus: Corpus;
+  /** Rows to draw, and tokens of each. */
+  readonly samples: number;
+  readonly length: number;
+  /** 32 bits of it count. */
+  readonly seed: number;
+  /** The model's `vocab_size`: rows of its embedding. */
+  readonly vocabularySize: number;
+}
+
+/** Rows of tokens, each from one domain's text. */
+export interface Rows {
+  /** `[samples, length]`, row-major. */
+  readonly ids: Uint32Array<SharedArrayBuffer>;
+  readonly samples: number;
+  readonly length: number;
+  /** Domain of each row; a domain's rows lie together, domains in the corpus's order. */
+  readonly rows: readonly { readonly domain: string }[];
+  /** Rows of each domain that has any. */
+  readonly domains: Readonly<Record<string, number>>;
+  /** `samples * length`. */
+  readonly tokens: number;
+  /** SHA-256, hex, of `ids` as little-endian uint32: which tokens the model was shown. */
+  readonly sha256: string;
+}
+
+/**
+ * Draws rows evenly over the corpus's domains. A domain whose text is too short for its share gives what it has, and the others
+ * take over what is missing. Which rows these are depends on the arguments alone.
+ * Throws BAD_INPUT where all domains together are too short, BAD_CHECKPOINT where a token lies outside the vocabulary.
+ */
+export function drawRows(request: RowsRequest): Rows {
+  const { corpus, samples, length } = request;
+  const streams = corpus.texts.map((text) => new TokenStream(text, request));
+  const shares = shareOut(streams, request);
+  const ids = sharedIntegers(samples * length);
+  const rows = streams.flatMap((stream, index) => {
+    const before = shares.slice(0, index).reduce((sum, share) => sum + share, 0);
+    stream.draw(shares[index]!, ids.subarray(before * length, (before + shares[index]!) * length));
+    return Array.from({ length: shares[index]! }, () => ({ domain: stream.domain }));
+  });
+  checkVocabulary(ids, request);
+  const domains = streams
+    .map(({ domain }, index) => [domain, shares[index]!] as const)
+    .filter(([, share]) => share > 0);
+  return {
+    ids,
+    samples,
+    length,
+    rows,
+    domains: Object.fromEntries(domains),
+    tokens: samples * length,
+    sha256: hashOf(ids),
+  };
+}
+
+/** Rows that each stream gives. */
+function shareOut(streams: readonly TokenStream[], request: RowsRequest): number[] {
+  const { corpus, samples, length } = request;
+  const shares = streams.map(() => 0);
+  let open = streams.map((_, index) => index);
+  for (let missing = samples; missing > 0; ) {
+    if (open.length === 0) {
+      const found = streams.reduce((sum, stream) => sum + stream.available, 0);
+      throw new OqeError(
+        "BAD_INPUT",
+        `${corpus.name} is too short: ${samples} rows of ${length} tokens are needed (${samples * length} tokens), its ${found} tokens give ${samples - missing}`,
+        "Add text, or ask for fewer or shorter rows.",
+      );
+    }
+    const wanted = open.map((stream, at) => shares[stream]! + part(missing, open.length, at));
+    open.forEach((stream, at) => {
+      const given = streams[stream]!.rowsUpTo(wanted[at]!);
+      missing -= given - shares[stream]!;
+      shares[stream] = given;
+    });
+    open = open.filter((stream, at) => shares[stream]! === wanted[at]!);
+  }
+  return shares;
+}
+
+/** Part `index` of `total` dealt out over `count`: the first ones get the remainder. */
+function part(total: number, count: number, index: number): number {
+  return Math.floor(total / count) + (index < total % count ? 1 : 0);
+}
+
+/**
+ * A domain's text as tokens: its documents in random order, each encoded for itself and ended by an empty line. Encoded only as
+ * far as rows need it, with as much again to choose from, so that a large file costs no more than a small one.
+ */
+class TokenStream {
+  readonly domain: string;
+  private readonly request: RowsRequest;
+  private readonly random: () => number;
+  private readonly sections: readonly string[];
+  private readonly ids: number[] = [];
+  private encoded = 0;
+
+  constructor({ domain, documents }: DomainText, request: RowsRequest) {
+    this.domain = domain;
+    this.request = request;
+    this.random = seededRandom(request.seed ^ hashName(domain));
+    this.sections = shuffled(sectionsOf(documents), this.random);
+  }
+
+  /** Tokens encoded so far. */
+  get available(): number {
+    return this.ids.length;
+  }
+
+  /** The rows it can give, at most `wanted`. */
+  rowsUpTo(wanted: number): number {
+    const { tokenizer, length } = this.request;
+    while (this.ids.length < 2 * wanted * length && this.encoded < this.sections.length) {
+      for (const id of tokenizer.encode(`${this.sections[this.encoded]!}\n\n`)) this.ids.push(id);
+      this.encoded++;
+    }
+    return Math.min(wanted, Math.floor(this.ids.length / length));
+  }
+
+  /** Writes `count` rows to `into`, `[count, length]`: windows at random places, none overlapping another. */
+  draw(count: number, into: Uint32Array): void {
+    const { length } = this.request;
+    windowStarts(count, length, this.ids.length, this.random).forEach((start, row) => {
+      for (let at = 0; at < length; at++) into[row * length + at] = this.ids[start + at]!;
+    });
+  }
+}
+
+function checkVocabulary(ids: Uint32Array, { tokenizer, vocabularySize }: RowsRequest): void {
+  const outside = ids.find((id) => id >= vocabularySize);
+  if (outside === undefined) return;
+  throw new OqeError(
+    "BAD_CHECKPOINT",
+    `${tokenizer.name} gives token ${outside}, outside of the model's vocabulary of ${vocabularySize} (vocab_size in config.json)`,
+    "Tokenizer and model do not belong together: download the base again, or choose `method: rounded`, which reads no text.",
+  );
+}
+
+function hashOf(ids: Uint32Array): string {
+  const bytes = new DataView(new ArrayBuffer(4 * ids.length));
+  ids.forEach((id, index) => {
+    bytes.setUint32(4 * index, id, true);
+  });
+  return createHash("sha256").update(bytes).digest("hex");
+}
