@@ -12,14 +12,15 @@ export async function runAction(): Promise<void> {
   const inputs = parseInputs((name) => core.getInput(name), process.env);
   if (inputs.hubToken !== null) core.setSecret(inputs.hubToken);
   const report = actionsReport();
-  for (const line of unusedInputs(inputs)) report.warn(line);
-  const { plan, tiers, failure } = await publishModel(inputs, openDoors(inputs, report, describeOccasion()));
+  const warnings = unusedInputs(inputs);
+  for (const line of warnings) report.warn(line);
+  const { plan, made, tiers, failure } = await publishModel(inputs, openDoors(inputs, report, describeOccasion()));
   core.setOutput("repositories", JSON.stringify(tiers));
   core.setOutput("changed", String(tiers.some((tier) => tier.outcome === "published")));
   core.setOutput("revision", plan.revision);
   const series = plan.tiers.map(({ modules: _, ...row }) => row);
   const base = { id: inputs.baseModel.kind === "hub" ? plan.model : null, name: plan.model, revision: plan.revision };
-  await writeSummary({ series, base, repositories: tiers, dryRun: inputs.dryRun, warnings: [] });
+  await writeSummary({ series, base, repositories: tiers, made, dryRun: inputs.dryRun, warnings });
   if (failure !== null) throw failure;
 }
 

@@ -1,3 +1,4 @@
+import type { Receipt } from "./card/receipt.ts";
 import type { Hub } from "./hub/hub-types.ts";
 import type { Inputs } from "./inputs.ts";
 import type { Kernel } from "./kernel/kernel-types.ts";
@@ -27,6 +28,8 @@ export interface Doors {
 export interface Published {
   readonly plan: SeriesPlan;
   readonly tiers: readonly PublishedTier[];
+  /** Receipts of the tiers that had to be made. */
+  readonly made: readonly Receipt[];
   /** What stopped the publishing after the tiers that are done; null when all are. The entry reports the tiers, then throws it. */
   readonly failure: unknown;
 }
@@ -65,11 +68,12 @@ export async function publishModel(inputs: Inputs, doors: Doors): Promise<Publis
       const jobs = await makeJobs(base, plan, inputs, target);
       const states = await report.stage("Look at the tier repositories", () => inspectAll(hub, jobs, inputs));
       const pending = jobs.filter((job) => !isPublished(job, states.get(job)!));
+      let made: readonly Receipt[] = [];
       if (pending.length > 0) {
         if (!inputs.dryRun) await report.stage("Check the cards", () => checkCards(hub, pending, report));
-        await report.stage("Quantize", () => makeFolders(base, pending, inputs, { report, kernel }));
+        made = await report.stage("Quantize", () => makeFolders(base, pending, inputs, { report, kernel }));
       }
-      return { plan, ...(await publishTiers(hub, jobs, { states, pending, inputs, doors })) };
+      return { plan, made, ...(await publishTiers(hub, jobs, { states, pending, inputs, doors })) };
     },
   );
 }

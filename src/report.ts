@@ -1,4 +1,5 @@
 import * as core from "@actions/core";
+import { grouped } from "./grouped.ts";
 
 /** Where a run says what it does. Entries pass one in: log groups in Actions, plain lines on stderr in a terminal. */
 export interface Report {
@@ -30,7 +31,7 @@ function throttle(interval: number, print: (line: string) => void): Report["tick
     if (Date.now() - last < interval) return;
     last = Date.now();
     const percent = total > 0 ? Math.floor((100 * done) / total) : 100;
-    print(`${percent} % (${done.toLocaleString("en")} of ${total.toLocaleString("en")} ${unit})`);
+    print(`${percent} % (${grouped(done)} of ${grouped(total)} ${unit})`);
   };
 }
 

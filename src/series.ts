@@ -1,10 +1,12 @@
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { dirname, join, relative } from "node:path";
+import { bitsPerWeight, grouped } from "./card/figures.ts";
 import { inheritFrom, licenceFiles } from "./card/inherit.ts";
-import { type Receipt, receiptPath } from "./card/receipt.ts";
+import { type Receipt, receiptPath, type SeriesRow } from "./card/receipt.ts";
 import { parseReceipt, writeReceipt } from "./card/receipt-file.ts";
 import { blankTuning, completeReceipt, type Recipe } from "./card/recipe.ts";
 import { renderCard } from "./card/render.ts";
+import { kindRatios } from "./card/tuning-facts.ts";
 import { requireRoom } from "./checkpoint/disk.ts";
 import { openFolder } from "./checkpoint/folder.ts";
 import type { Repository } from "./checkpoint/repository.ts";
@@ -19,7 +21,7 @@ import { requireTokenizer, writeTiers } from "./quant/mlx-repo.ts";
 import { describeModel } from "./quant/model-facts.ts";
 import { keptTensors, planTier } from "./quant/plan.ts";
 import type { SeriesPlan } from "./quant/plan-types.ts";
-import { stripSuffixes } from "./quant/tiers.ts";
+import { stripSuffixes, tiers } from "./quant/tiers.ts";
 import type { Report } from "./report.ts";
 import { buildAside, onDisk, refuseForeignFolder } from "./work.ts";
 
@@ -70,7 +72,7 @@ export async function makeJobs(
   const inherited = await inheritFrom(repository);
   const model = describeModel(base);
   const configNotes = describeConfigChanges(base);
-  const series = plan.tiers.map(({ modules: _, ...row }) => row);
+  const series = wholeSeries(base, plan);
   return plan.tiers.map((tier) => {
     const name = tierName(repository.name, tier.tier);
     checkRepositoryName(target.namespace ?? "folder", name);
@@ -99,6 +101,17 @@ export async function makeJobs(
   });
 }
 
+/**
+ * A row for every tier there is. A tier's card then does not depend on which others its run makes, so that four jobs of one
+ * tier each write what one job writes.
+ */
+function wholeSeries(base: Base, plan: SeriesPlan): readonly SeriesRow[] {
+  return tiers.map((tier) => {
+    const { modules: _, ...row } = plan.tiers.find((made) => made.tier === tier.name) ?? planTier(tier, base);
+    return row;
+  });
+}
+
 /** The card with nothing measured yet: what receipt, template or Hub refuse of it is refused before hours of work. */
 export async function rehearseCard({ recipe }: Job): Promise<string> {
   const blank = { files: {}, weightError: { relative: 0 }, tuning: blankTuning(recipe), warnings: [] };
@@ -122,14 +135,14 @@ function refuseInsideBase({ baseModel }: Inputs, places: readonly string[]): voi
   }
 }
 
-/** Makes the folders of all jobs in one walk over the base, each complete with receipt and card, or none at all. */
+/** Makes the folders of all jobs in one walk over the base, each complete with receipt and card, or none at all; gives the receipts. */
 export async function makeFolders(
   base: Base,
   jobs: readonly Job[],
   inputs: Inputs,
   doors: { readonly report: Report; readonly kernel: Kernel },
-): Promise<void> {
-  if (jobs.length === 0) return;
+): Promise<readonly Receipt[]> {
+  if (jobs.length === 0) return [];
   for (const job of jobs) await rehearseCard(job);
   const places = jobs.map((job) => job.place);
   refuseInsideBase(inputs, places);
@@ -139,8 +152,9 @@ export async function makeFolders(
   await onDisk(parent, needed, () => mkdir(parent, { recursive: true }));
   await requireRoom(parent, needed);
   const licences = licenceFiles(base.checkpoint.repository);
-  await buildAside(places, (folders) =>
+  return buildAside(places, (folders) =>
     onDisk(parent, needed, async () => {
+      const receipts: Receipt[] = [];
       const plans = jobs.map((job) => job.recipe.plan);
       const written = await writeTiers({ base, plans, folders, licences, rounding: inputs.rounding, ...doors });
       for (const [i, { files, relativeError }] of written.entries()) {
@@ -148,12 +162,19 @@ export async function makeFolders(
         const receipt = completeReceipt(jobs[i]!.recipe, measured);
         await writeFile(join(folders[i]!, receiptPath), writeReceipt(receipt));
         await writeFile(join(folders[i]!, "README.md"), await renderCard(receipt));
-        doors.report.info(
-          `${receipt.name}: ${receipt.plan.bytes.toLocaleString("en")} bytes, ${receipt.plan.bpw.toFixed(2)} bpw`,
-        );
+        tell(receipt, doors.report);
+        receipts.push(receipt);
       }
+      return receipts;
     }),
   );
+}
+
+/** One line on a finished tier, one more where it was tuned, and its warnings. */
+function tell({ name, plan, tuning, warnings }: Receipt, report: Report): void {
+  report.info(`${name}: ${grouped(plan.bytes)} bytes, ${bitsPerWeight(plan.bpw)} bpw`);
+  if (tuning !== null) report.info(`${name}: calibration loss, rounding = 1: ${kindRatios(tuning)}`);
+  for (const warning of warnings) report.warn(`${name}: ${warning}`);
 }
 
 /** Reads the receipt of a finished folder. */

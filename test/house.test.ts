@@ -20,7 +20,7 @@ const rows = [
   ["checkpoint/"],
   ["kernel/"],
   ["report.ts", "engine.ts", "assets.ts"],
-  ["errors.ts"],
+  ["errors.ts", "grouped.ts"],
 ];
 const src = fileURLToPath(new URL("../src/", import.meta.url));
 const files = readdirSync(src, { recursive: true, encoding: "utf8" }).filter(

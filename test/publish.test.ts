@@ -97,6 +97,23 @@ describe.each(Object.keys(byArchitecture))("publishing a %s", (architecture) => 
 });
 
 describe("a release", () => {
+  test("of one tier is what a release of all makes of it, card and receipt included", async () => {
+    await hub.seed("base/alone", embedded);
+    expect((await publish("base/alone", "--tiers", "oQ4e")).code).toBe(0);
+    const alone = hub.head("acme/alone-oQ4e");
+    const card = await readFile(`${folder}/hub/acme/alone-oQ4e/README.md`, "utf8");
+    for (const tier of tiers) expect(card).toMatch(new RegExp(`^\\| \\**${tier}`, "m"));
+    const { code, stdout } = await publish("base/alone");
+    expect(code).toBe(0);
+    expect(JSON.parse(stdout).repositories.map((r: { outcome: string }) => r.outcome)).toEqual([
+      "published",
+      "published",
+      "published",
+      "unchanged",
+    ]);
+    expect(hub.head("acme/alone-oQ4e")).toBe(alone);
+  });
+
   test("never shows the token, and sends it to no other origin", async () => {
     seen = [];
     await hub.seed("base/secretive", embedded);

@@ -2,9 +2,10 @@ import { bitsPerWeight, gibibytes, gigabytes, grouped, parameterCount, squaredEr
 import { resolveLicenseLink } from "./front-matter.ts";
 import { highlightRows } from "./highlights.ts";
 import { code, commentJson, inline, link, prose, pythonString, shellWord } from "./markdown.ts";
-import type { Receipt, SeriesRow } from "./receipt.ts";
+import type { CalibrationRecord, Receipt, SeriesRow } from "./receipt.ts";
 import { matrixRows } from "./series-rows.ts";
 import { table } from "./template-shapes.ts";
+import { tuningFacts } from "./tuning-facts.ts";
 import { keptRows, widthRows } from "./widths.ts";
 import { baseBits, enhancementWords, groupSizes, keepsRouter, policyWords, roundingWords } from "./wording.ts";
 
@@ -20,8 +21,6 @@ export function cardFacts(receipt: Receipt) {
   return {
     name: inline(receipt.name),
     tier: inline(plan.tier),
-    tiers: receipt.series.map((row) => inline(row.tier)).join(", "),
-    severalTiers: receipt.series.length > 1,
     base: baseFacts(receipt),
     parameters: parameterCount(model.parameters),
     activeParameters: parameterCount(model.activeParameters),
@@ -34,7 +33,10 @@ export function cardFacts(receipt: Receipt) {
     baseBits: String(baseBits(receipt)),
     groupSizes: groupSizes(receipt),
     matrix: matrixRows(receipt.series, (row) => tierLabel(receipt, row)),
-    rounded: options.method === "rounded",
+    seriesLink: seriesLink(receipt),
+    tuned: options.method === "tuned",
+    method: code(options.method),
+    tuning: tuningFacts(receipt),
     rounding: code(options.rounding),
     roundingWords: roundingWords(receipt),
     enhancement: enhancementWords(receipt),
@@ -82,13 +84,19 @@ function licence(receipt: Receipt): string {
   return /^LICENSE(\.md)?$/.test(target) ? `[${name}](${target})` : link(name, target);
 }
 
-/** The tier's name; bold if it is this one, linked to its repository if it is another one on the Hub. */
+/** The tier's name; bold if it is this one. */
 function tierLabel(receipt: Receipt, row: SeriesRow): string {
-  if (row.tier === receipt.plan.tier) return `**${inline(row.tier)}** (this one)`;
-  const suffix = `-${receipt.plan.tier}`;
-  if (!receipt.repository.includes("/") || !receipt.repository.endsWith(suffix)) return inline(row.tier);
-  const sibling = `${receipt.repository.slice(0, -suffix.length)}-${row.tier}`;
-  return link(inline(row.tier), `https://huggingface.co/${sibling}`);
+  return row.tier === receipt.plan.tier ? `**${inline(row.tier)}** (this one)` : inline(row.tier);
+}
+
+/**
+ * The Hub's own list of the series. Not a link a tier: which of them are published is not for this card to know, and cards
+ * made one by one are to be the same as cards made in one run. Empty for a folder that is not published.
+ */
+function seriesLink({ repository, plan }: Receipt): string {
+  const [, namespace, model] = /^([\w.-]+)\/([\w.-]+)$/.exec(repository.slice(0, -`-${plan.tier}`.length)) ?? [];
+  if (namespace === undefined || !repository.endsWith(`-${plan.tier}`)) return "";
+  return link("these", `https://huggingface.co/models?author=${namespace}&search=${model}-oQ`);
 }
 
 function fileRows(receipt: Receipt) {
@@ -117,13 +125,28 @@ function useFacts(receipt: Receipt) {
   };
 }
 
-/** The command that makes these files again; options at their defaults are left out. */
+/** The command that makes these files again. The method is always named: its default is another one in other versions. */
 function reproduceFacts(receipt: Receipt) {
-  const { base, options, plan } = receipt;
+  const { base, options, plan, calibration } = receipt;
   const model = base.id === null ? `./${base.name}` : `${base.id}@${base.revision}`;
-  const rounding = options.rounding === "stored" ? "" : ` --rounding ${options.rounding}`;
-  const chosen = `--tiers ${shellWord(plan.tier)} --policy ${shellWord(options.policy)}${rounding}`;
-  return { command: `oqe quantize ${shellWord(model)} --out . ${chosen}` };
+  const flags = {
+    tiers: plan.tier,
+    policy: options.policy,
+    method: options.method,
+    ...(options.rounding !== "stored" && { rounding: options.rounding }),
+    ...(options.propagation !== null && { propagation: options.propagation }),
+    ...(calibration !== null && calibrationFlags(calibration)),
+  };
+  const chosen = Object.entries(flags).map(([flag, value]) => `--${flag} ${shellWord(value)}`);
+  return { command: `oqe quantize ${shellWord(model)} --out . ${chosen.join(" ")}` };
+}
+
+function calibrationFlags({ source, samples, length }: CalibrationRecord): Record<string, string> {
+  return {
+    ...(source !== "bundled" && { calibration: source.includes("/") ? source : `./${source}` }),
+    "calibration-samples": String(samples),
+    "calibration-length": String(length),
+  };
 }
 
 /** For tools that read cards: what the receipt says in short. */

@@ -1,9 +1,8 @@
+import { grouped } from "../grouped.ts";
+
 /** How the card writes numbers. Templates only place the strings; jinja cannot format (facts: no `round`, no `%`). */
 
-/** `33,559,877,504`. Not toLocaleString: its answer depends on the machine's language data. */
-export function grouped(count: number): string {
-  return count.toFixed(0).replace(/\B(?=(\d{3})+$)/g, ",");
-}
+export { grouped };
 
 /** Bytes in units of 10^9, without the unit. */
 export function gigabytes(bytes: number): string {
@@ -52,6 +51,16 @@ export function squaredError(relative: number): string {
   if (relative === 0) return "0 (every weight is exact)";
   const root = (100 * Math.sqrt(relative)).toPrecision(3);
   return `${relative.toExponential(2)} (RMS ${root} %, ${(-10 * Math.log10(relative)).toFixed(1)} dB)`;
+}
+
+/** A loss against another, `0.352`; 1.00 is no difference. */
+export function lossRatio(ratio: number): string {
+  return ratio.toPrecision(3);
+}
+
+/** A median of counts: whole, or half-way between two. */
+export function median(count: number): string {
+  return `${grouped(Math.floor(count))}${Number.isInteger(count) ? "" : ".5"}`;
 }
 
 /** `1 tensor`, `3 tensors`. */

@@ -9,7 +9,7 @@ const untrueOfOurs = new Set(
     "text-generation-inference endpoints_compatible autotrain_compatible deploy:azure custom_code " +
     "gguf ggml llama.cpp llama-cpp onnx openvino coreml tflite executorch mlc-llm mlx-my-repo gguf-my-repo " +
     "quantized quantization awq gptq exl2 exl3 eetq hqq aqlm quip bitsandbytes bnb compressed-tensors imatrix modelopt " +
-    "bf16 fp16 fp32 bfloat16 float16 fp8 fp4 nvfp4 mxfp4 mxfp8 int8 int4 w4a16 w8a8"
+    "hessian-tuned bf16 fp16 fp32 bfloat16 float16 fp8 fp4 nvfp4 mxfp4 mxfp8 int8 int4 w4a16 w8a8"
   ).split(" "),
 );
 const untruePattern = /^(\d+-?bits?|q\d_.*|oq[\d.]*e?|(base_model|license|region|dataset|model-index):.*)$/;
@@ -46,7 +46,9 @@ function tags(receipt: Receipt): string[] {
     const lower = tag.toLowerCase();
     return !untrueOfOurs.has(lower) && !untruePattern.test(lower);
   });
-  return [...new Set([...base, "mlx", "oq", "oqe", receipt.plan.tier.toLowerCase()])];
+  // Not "gptq": to the Hub and to loaders that is a format, and these files are MLX's.
+  const tuned = receipt.options.method === "tuned" ? ["hessian-tuned"] : [];
+  return [...new Set([...base, "mlx", "oq", "oqe", receipt.plan.tier.toLowerCase(), ...tuned])];
 }
 
 /**

@@ -62,6 +62,7 @@ describe("the receipt of a tuned tier", () => {
     ["tuning/experts", undefined, "tuning.experts"],
     ["tuning/experts/min", -1, "tuning.experts.min"],
     ["tuning/experts/median", "12", "tuning.experts.median"],
+    ["tuning/experts/median", 0.25, "tuning.experts.median"],
     ["tuning/experts/belowWidth", 1.5, "tuning.experts.belowWidth"],
     ["tuning/droppedRows", null, "tuning.droppedRows"],
     ["tuning/kinds", { convolution: { tensors: 1, ratio: 1 } }, "tuning.kinds.convolution"],

@@ -12,7 +12,7 @@ import type { Field } from "./receipt-field.ts";
 
 const hash = /^[0-9a-f]{64}$/;
 /** `bundled`, a file's name, or a file of a dataset at a commit. A path of the machine is none of them. */
-const source = /^(datasets\/[\w.-]+\/[\w.-]+@[0-9a-f]{40}\/[^\\:]+|[^/\\:]{1,255})$/;
+const source = /^(datasets\/[\w.-]+\/[\w.-]+@[0-9a-f]{40}\/[^\\:]+|[^/]{1,255})$/;
 const mostDomains = 256;
 
 /** What a receipt says of its method. Receipts of the engine's first version do not have these fields: they were rounded. */
@@ -67,10 +67,14 @@ function readExperts(field: Field): ExpertRecord {
   return {
     experts: field.at("experts").count(),
     min: field.at("min").count(),
-    median: field.at("median").number(),
+    median: readMedian(field.at("median")),
     unseen: field.at("unseen").count(),
     belowWidth: field.at("belowWidth").share(),
   };
+}
+
+function readMedian(field: Field): number {
+  return Number.isSafeInteger(2 * field.number()) ? field.number() : field.fail("a whole number or one and a half");
 }
 
 function readModule(field: Field): ModuleRecord {

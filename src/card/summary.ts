@@ -1,7 +1,8 @@
 import { code, inline, link, prose } from "./markdown.ts";
-import type { SeriesRow } from "./receipt.ts";
+import type { Receipt, SeriesRow } from "./receipt.ts";
 import { matrixRows } from "./series-rows.ts";
 import { table } from "./template-shapes.ts";
+import { kindRatios } from "./tuning-facts.ts";
 
 /** What became of one tier's repository. `failed`: see the commit and the error. */
 export type Outcome = "published" | "unchanged" | "dry-run" | "failed";
@@ -17,7 +18,10 @@ export interface SummaryFacts {
     readonly url: string | null;
     readonly commit: string | null;
   }[];
+  /** Receipts of the tiers that the run made. */
+  readonly made: readonly Receipt[];
   readonly dryRun: boolean;
+  /** Of the run; those of a tier are on its receipt. */
   readonly warnings: readonly string[];
 }
 
@@ -46,6 +50,22 @@ export function summaryView(facts: SummaryFacts) {
         commit: commit === null ? "–" : code(commit),
       })),
     ),
-    warnings: facts.warnings.map(prose),
+    losses: lossRows(facts.made),
+    warnings: [
+      ...facts.warnings.map(prose),
+      ...facts.made.flatMap(({ plan, warnings }) =>
+        warnings.map((warning) => `${inline(plan.tier)}: ${prose(warning)}`),
+      ),
+    ],
   };
+}
+
+/** What tuning brought, a line for every tuned tier. */
+function lossRows(made: readonly Receipt[]) {
+  return table(
+    ["tier", "losses"],
+    made.flatMap(({ plan, tuning }) =>
+      tuning === null ? [] : [{ tier: inline(plan.tier), losses: inline(kindRatios(tuning)) }],
+    ),
+  );
 }

@@ -16,9 +16,11 @@ export function roundingWords({ options }: Receipt): string {
 
 /** What the e of oQe stands for, and how much of it this run did. */
 export function enhancementWords({ options }: Receipt): string {
+  const meaning = "The *e* of oQe stands for *enhanced*, a more careful choice of codes";
+  if (options.method === "tuned") return `${meaning}: here, GPTQ against scales as stored.`;
   return options.rounding === "mlx"
-    ? "The *e* of oQe stands for *enhanced*, a more careful choice of codes. With rounding `mlx` there is none here: the codes are MLX's own."
-    : "The *e* of oQe stands for *enhanced*, a more careful choice of codes. In this release that is rounding against the scales as stored; tuning is to follow.";
+    ? `${meaning}. With rounding \`mlx\` there is none here: the codes are MLX's own.`
+    : `${meaning}. Here that is rounding against the scales as stored, and no more; the engine can tune as well.`;
 }
 
 /** The plan's rules and what they came to, one sentence each. */

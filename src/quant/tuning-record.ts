@@ -15,6 +15,7 @@ export type Propagation = (typeof propagations)[number];
 export interface CalibrationRecord {
   /** `bundled`, the name of a file, or `datasets/org/name@commit/path`. Never a path of the machine. */
   readonly source: string;
+  /** Of the token ids, row after row, as little-endian uint32. */
   readonly sha256: string;
   /** Rows, and tokens in each of them. */
   readonly samples: number;
@@ -55,14 +56,14 @@ export interface ModuleRecord {
   readonly fallback?: string;
 }
 
-/** What tuning did to one tier. Modules that are not listed were rounded: nothing multiplies them, or no row reached them. */
+/** What tuning did to one tier. */
 export interface TuningRecord {
   /** null for a model without routed experts. */
   readonly experts: ExpertRecord | null;
   /** Calibration rows that were left out because an activation was not finite. */
   readonly droppedRows: number;
   readonly kinds: Readonly<Partial<Record<TensorKind, KindRecord>>>;
-  /** MLX module path -> what became of it. */
+  /** MLX module path -> what became of it. A module that is not listed was rounded: no activation multiplies it. */
   readonly modules: Readonly<Record<string, ModuleRecord>>;
 }
 

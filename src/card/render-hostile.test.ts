@@ -1,0 +1,88 @@
+import { describe, expect, test } from "vitest";
+import { parse } from "yaml";
+import { expectWholeTables, prose } from "../../test/markdown-tables.ts";
+import { tunedReceipt } from "../../test/receipts.ts";
+import type { Receipt } from "./receipt.ts";
+import { renderCard, renderSummary } from "./render.ts";
+
+const card = await renderCard(tunedReceipt());
+
+describe("hostile values", () => {
+  const evil =
+    'x | y`z` <script>alert(1)</script> --> [a](javascript:b) {{ 7 * 7 }} {% raw %} """ \n---\n# Owned\n| a | b |\n```\n';
+  const receipt = tunedReceipt();
+  const hostile: Receipt = {
+    ...receipt,
+    engine: { ...receipt.engine, version: evil, kernelSha256: evil },
+    base: {
+      id: null,
+      name: evil,
+      revision: evil,
+      inherited: {
+        license: evil,
+        licenseName: evil,
+        licenseLink: evil,
+        language: [evil],
+        pipelineTag: evil,
+        tags: [evil],
+      },
+    },
+    model: { ...receipt.model, modelType: evil },
+    options: { ...receipt.options, policy: evil },
+    repository: evil,
+    name: evil,
+    plan: { ...receipt.plan, plan: evil, modules: { [evil]: { bits: 4, groupSize: 64 } } },
+    kept: { [evil]: evil },
+    calibration: { ...receipt.calibration!, source: evil, sha256: evil, domains: { [evil]: 1 } },
+    evaluation: { ...receipt.evaluation!, source: evil, sha256: evil },
+    tuning: {
+      ...receipt.tuning!,
+      modules: { [`${evil}2`]: { ratio: 1, roundedRows: 1, rows: 1, fallback: evil } },
+    },
+    series: [{ ...receipt.series[0]!, tier: evil, plan: evil }],
+    configNotes: [evil],
+    warnings: [evil],
+    files: { [evil]: { bytes: 1, sha256: evil } },
+  };
+
+  test("break no table, open no tag, and inject no front matter, heading, fence or link", async () => {
+    const text = await renderCard(hostile);
+    const [, front = "", ...rest] = text.split(/^---\n/m);
+    const body = rest.join("---\n");
+    expect(parse(front)).toMatchObject({
+      license: evil,
+      license_name: evil,
+      language: [evil],
+      tags: [evil, "mlx", "oq", "oqe", "oq4e", "hessian-tuned"],
+    });
+    expect(parse(front)).not.toHaveProperty("license_link");
+    expectWholeTables(prose(text));
+    expect(prose(text)).not.toMatch(/<script|<!--|-->|^---$/);
+    expect(body).not.toMatch(/^---$|^# Owned/m);
+    expect(body.match(/^#+ .*$/gm)).toHaveLength(card.match(/^#+ .*$/gm)!.length);
+    expect(body.match(/^```/gm)).toHaveLength(card.match(/^```/gm)!.length);
+    expect(body.match(/^<!-- .* -->$/gm)).toHaveLength(1);
+    expect(/^<!-- (.*) -->$/m.exec(body)![1]).not.toMatch(/--|[<>]/);
+    expect(prose(text)).not.toMatch(/(?<!\\)\]\(javascript/);
+    expect(body).not.toContain("49");
+  });
+
+  test("as a Hub id they make no link either", async () => {
+    const text = await renderCard({ ...receipt, base: { ...receipt.base, id: evil, revision: evil } });
+    expectWholeTables(prose(text));
+    expect(prose(text)).not.toMatch(/(?<!\\)\]\((javascript|[^)\n]*[\s<>`|])/);
+  });
+
+  test("in the job summary likewise", async () => {
+    const text = await renderSummary({
+      base: { id: null, name: evil, revision: evil },
+      series: [{ ...receipt.series[0]!, tier: evil, plan: evil }],
+      repositories: [{ repository: evil, outcome: "published", url: evil, commit: evil }],
+      made: [{ ...hostile, plan: { ...hostile.plan, tier: evil } }],
+      dryRun: false,
+      warnings: [evil],
+    });
+    expectWholeTables(text);
+    expect(text).not.toMatch(/<script|^---$|^# Owned|(?<!\\)\]\(javascript/m);
+  });
+});

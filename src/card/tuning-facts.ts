@@ -1,0 +1,101 @@
+import { tensorKinds } from "../quant/tuning-record.ts";
+import { grouped, lossRatio, median, percentage, plural } from "./figures.ts";
+import { code, inline, prose } from "./markdown.ts";
+import type { CalibrationRecord, Receipt, TuningRecord } from "./receipt.ts";
+import { table } from "./template-shapes.ts";
+import { kindWords, propagationWords } from "./tuning-words.ts";
+
+const mostModules = 8;
+const nothing: TuningRecord = { experts: null, droppedRows: 0, kinds: {}, modules: {} };
+const noRows: CalibrationRecord = { source: "", sha256: "", samples: 0, length: 0, tokens: 0, domains: {} };
+
+/** What the card says of tuning. Of a rounded tier the same names, empty: the template asks `tuned` first. */
+export function tuningFacts(receipt: Receipt) {
+  const tuning = receipt.tuning ?? nothing;
+  const modules = Object.values(tuning.modules);
+  const rows = modules.reduce((sum, module) => sum + module.rows, 0);
+  const roundedRows = modules.reduce((sum, module) => sum + module.roundedRows, 0);
+  const untuned = Object.keys(receipt.plan.modules).filter((path) => !Object.hasOwn(tuning.modules, path));
+  return {
+    modules: grouped(modules.length),
+    untuned: listed(untuned),
+    kinds: kindRows(tuning),
+    propagation: code(receipt.options.propagation ?? ""),
+    propagationWords: propagationWords(receipt),
+    roundedRows: `${grouped(roundedRows)} of ${plural(rows, "row")} (${percentage(roundedRows, rows)})`,
+    fallbacks: fallbackRows(tuning),
+    ...expertFacts(tuning),
+    droppedRows: grouped(tuning.droppedRows),
+    calibration: rowFacts(receipt.calibration),
+    evaluation: rowFacts(receipt.evaluation),
+  };
+}
+
+/** `experts (up) 0.352, head 0.510`, in plain text: for logs and the job summary. */
+export function kindRatios({ kinds }: TuningRecord): string {
+  return tensorKinds
+    .flatMap((kind) => (kinds[kind] === undefined ? [] : [`${kind} ${lossRatio(kinds[kind].ratio)}`]))
+    .join(", ");
+}
+
+function kindRows({ kinds }: TuningRecord) {
+  return table(
+    ["kind", "modules", "ratio"],
+    tensorKinds.flatMap((kind) => {
+      const record = kinds[kind];
+      if (record === undefined) return [];
+      return [{ kind: kindWords[kind], modules: grouped(record.tensors), ratio: lossRatio(record.ratio) }];
+    }),
+  );
+}
+
+/** Modules that could not be tuned as meant, by what was done instead. */
+function fallbackRows({ modules }: TuningRecord) {
+  const paths = new Map<string, string[]>();
+  for (const path of Object.keys(modules).sort()) {
+    const { fallback } = modules[path]!;
+    if (fallback !== undefined) paths.set(fallback, [...(paths.get(fallback) ?? []), path]);
+  }
+  return table(
+    ["what", "count", "modules"],
+    [...paths].map(([what, found]) => ({
+      what: prose(what),
+      count: plural(found.length, "module"),
+      modules: listed(found),
+    })),
+  );
+}
+
+function expertFacts({ experts }: TuningRecord) {
+  const { experts: count, min, median: middle, unseen, belowWidth } = experts ?? { ...blankExperts };
+  return {
+    hasExperts: experts !== null,
+    fewTokens: belowWidth > 0,
+    experts: grouped(count),
+    minTokens: grouped(min),
+    medianTokens: median(middle),
+    unseen: grouped(unseen),
+    belowWidth: percentage(belowWidth, 1),
+  };
+}
+const blankExperts = { experts: 0, min: 0, median: 0, unseen: 0, belowWidth: 0 };
+
+function rowFacts(record: CalibrationRecord | null) {
+  const { source, sha256, samples, length, tokens, domains } = record ?? noRows;
+  const names = Object.keys(domains).sort((a, b) => domains[b]! - domains[a]! || (a < b ? -1 : 1));
+  return {
+    given: record !== null,
+    bundled: source === "bundled",
+    source: source === "bundled" ? "the text that comes with oqe-publisher" : code(source),
+    rows: `${plural(samples, "row")} of ${plural(length, "token")}`,
+    tokens: grouped(tokens),
+    domains: names.map((name) => `${inline(name)} ${grouped(domains[name]!)}`).join(", "),
+    sha256: code(sha256),
+  };
+}
+
+/** Module paths as code, the first few of many. */
+function listed(paths: readonly string[]): string {
+  const more = paths.length > mostModules ? `, and ${grouped(paths.length - mostModules)} more` : "";
+  return paths.slice(0, mostModules).map(code).join(", ") + more;
+}
