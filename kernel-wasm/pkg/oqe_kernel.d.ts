@@ -15,6 +15,15 @@ export function arena(bytes: number): number;
 export function cast(elements: number, from: number, count: number, to: number, out: number): number;
 
 /**
+ * Replaces the upper triangle of H `[n, n]` by R with H = RᵀR. Gives the index of the first pivot that is not positive and finite,
+ * or -1; below the diagonal stands nothing of meaning.
+ *
+ * # Safety
+ * As [`linear`].
+ */
+export function cholesky(n: number, h: number): number;
+
+/**
  * Compares the logits `[rows, vocabulary]` of two models; `next` = the token that follows each row. `out` = float64 `[rows, 4]`:
  * divergence, log-probability of the next token under the base and under the model, 1 where both hold the same token for likeliest.
  *
@@ -32,6 +41,11 @@ export function compare(base: number, model: number, next: number, rows: number,
 export function dequantize(bits: number, group: number, words: number, scales: number, biases: number, store: number, count: number, out: number): void;
 
 /**
+ * Runs `steps` steps of 96 float32 operations each on registers alone: what this processor can do at most. For benchmarks.
+ */
+export function fma_peak(steps: number, factor: number): number;
+
+/**
  * Adds alpha·XᵀX to the first `height` rows of a Gram matrix: x float32 `[rows, columns]`, `gram` float32 `[height, columns]`, of
  * which the elements (i, j) with j >= i are right afterwards.
  *
@@ -39,6 +53,14 @@ export function dequantize(bits: number, group: number, words: number, scales: n
  * As [`linear`].
  */
 export function gram(x: number, rows: number, columns: number, alpha: number, height: number, gram: number): void;
+
+/**
+ * Replaces R, upper triangular `[n, n]`, by its inverse. Nothing below the diagonal is touched.
+ *
+ * # Safety
+ * As [`linear`].
+ */
+export function invert_upper(n: number, r: number): void;
 
 /**
  * `y` = `x`·Wᵀ + `bias`: x float32 `[rows, inputs]`, W `[outputs, inputs]` in dtype `from`, y float32 `[rows, outputs]`.
@@ -58,17 +80,39 @@ export function linear(x: number, rows: number, inputs: number, weight: number, 
  */
 export function quantize(weights: number, from: number, rows: number, columns: number, store: number, mlx: boolean, widths: number, count: number, sums: number): void;
 
+/**
+ * Replaces B `[n, m]` by X with RᵀX = B, for R upper triangular `[n, n]`.
+ *
+ * # Safety
+ * As [`linear`].
+ */
+export function solve(n: number, m: number, r: number, b: number): void;
+
+/**
+ * `tile` -= LᵀR: L float32 `[depth, height]`, R `[depth, width]`, tile `[height, width]`. With `upper` only its elements (i, j) with
+ * j >= i are right afterwards.
+ *
+ * # Safety
+ * As [`linear`].
+ */
+export function subtract_product(left: number, right: number, depth: number, height: number, width: number, tile: number, upper: boolean): void;
+
 export type InitInput = RequestInfo | URL | Response | BufferSource | WebAssembly.Module;
 
 export interface InitOutput {
     readonly memory: WebAssembly.Memory;
     readonly arena: (a: number) => number;
     readonly cast: (a: number, b: number, c: number, d: number, e: number) => number;
+    readonly cholesky: (a: number, b: number) => number;
     readonly compare: (a: number, b: number, c: number, d: number, e: number, f: number) => void;
     readonly dequantize: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number) => void;
+    readonly fma_peak: (a: number, b: number) => number;
     readonly gram: (a: number, b: number, c: number, d: number, e: number, f: number) => void;
+    readonly invert_upper: (a: number, b: number) => void;
     readonly linear: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number) => void;
     readonly quantize: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number) => void;
+    readonly solve: (a: number, b: number, c: number, d: number) => void;
+    readonly subtract_product: (a: number, b: number, c: number, d: number, e: number, f: number, g: number) => void;
     readonly __wbindgen_externrefs: WebAssembly.Table;
     readonly __wbindgen_start: () => void;
 }

@@ -304,7 +304,7 @@ unsafe fn pack_singly<const R: usize>(
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
     /// Values of both signs and several magnitudes.

@@ -2,6 +2,7 @@
 //! `exports` is the thin layer that turns pointers into slices.
 
 pub mod affine;
+pub mod cholesky;
 pub mod dequantize;
 pub mod divergence;
 pub mod encode;
@@ -9,9 +10,11 @@ pub mod gemm;
 pub mod half;
 mod lanes;
 pub mod pack;
+pub mod peak;
 mod ranges;
 mod squares;
 pub mod tile;
+pub mod triangular;
 
 #[cfg(target_arch = "wasm32")]
 pub mod exports;

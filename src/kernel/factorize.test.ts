@@ -1,0 +1,88 @@
+import { afterAll, expect, test } from "vitest";
+import { factorize, tileSize } from "./factorize.ts";
+import { gram } from "./grams.ts";
+import { newMatrix, sharedFloats } from "./matrix.ts";
+import { openKernel } from "./pool.ts";
+
+const kernels = await Promise.all([1, 2, 3].map((workers) => openKernel({ workers })));
+afterAll(() => Promise.all(kernels.map((kernel) => kernel.close())));
+
+/** XᵀX of more tokens than columns, with `below` under the diagonal. */
+async function hessian(d: number, below = 7): Promise<Float32Array<SharedArrayBuffer>> {
+  const x = newMatrix(d + 40, d);
+  let state = d;
+  for (let i = 0; i < x.data.length; i++) {
+    state = (Math.imul(state, 1664525) + 1013904223) | 0;
+    x.data[i] = state / 2 ** 31;
+  }
+  const h = sharedFloats(d * d).fill(below);
+  for (let i = 0; i < d; i++) h.fill(0, i * d + i, (i + 1) * d);
+  await gram(kernels[1]!, x, h, 1 / x.rows);
+  for (let i = 0; i < d; i++) h[i * d + i]! += 0.01;
+  return h;
+}
+
+/** The largest |RᵀR - H| over some elements spread over the upper triangle, RᵀR in float64. */
+function residual(r: Float32Array, h: Float32Array, d: number): number {
+  let worst = 0;
+  const step = Math.max(1, Math.floor(d / 37));
+  for (let i = 0; i < d; i += step) {
+    for (let j = d - 1; j >= i; j -= step) {
+      let sum = 0;
+      for (let k = 0; k <= i; k++) sum += r[k * d + i]! * r[k * d + j]!;
+      worst = Math.max(worst, Math.abs(sum - h[i * d + j]!));
+    }
+  }
+  return worst;
+}
+
+const copy = (values: Float32Array) => {
+  const same = sharedFloats(values.length);
+  same.set(values);
+  return same;
+};
+
+test("RᵀR is H, in one tile and in several, and nothing below the diagonal is touched", async () => {
+  for (const d of [1, 3, 63, 65, tileSize - 1, tileSize, tileSize + 1, 2 * tileSize + 100]) {
+    const h = await hessian(d);
+    const r = copy(h);
+    expect(await factorize(kernels[1]!, r, d)).toEqual({ pivot: null });
+    expect(residual(r, h, d)).toBeLessThan(2e-6);
+    for (let i = 0; i < d; i++) {
+      expect(r[i * d + i]).toBeGreaterThan(0);
+      expect(r.subarray(i * d, i * d + i).every((value) => value === 7)).toBe(true);
+    }
+  }
+});
+
+test("the same bytes for 1, 2 and 3 workers, whatever stands below the diagonal", async () => {
+  const d = 3 * tileSize + 10;
+  const [first, ...others] = await Promise.all(
+    [kernels[0]!, ...kernels].map(async (kernel, i) => {
+      const r = await hessian(d, i === 0 ? Number.NaN : 0);
+      await factorize(kernel, r, d);
+      for (let k = 0; k < d; k++) r.fill(0, k * d, k * d + k);
+      return Buffer.from(r.buffer);
+    }),
+  );
+  expect(others.map((other) => first!.equals(other))).toEqual([true, true, true]);
+});
+
+test("the first row that is not positive definite is named, wherever its tile is", async () => {
+  const d = 2 * tileSize + 30;
+  const h = await hessian(d);
+  for (const at of [0, 40, tileSize - 1, tileSize, tileSize + 300, d - 1]) {
+    for (const value of [-1, Number.NaN]) {
+      const r = copy(h);
+      r[at * d + at] = value;
+      expect(await factorize(kernels[2]!, r, d)).toEqual({ pivot: at });
+    }
+  }
+});
+
+test("tiles that do not fit the matrix are refused", async () => {
+  const job = { factor: sharedFloats(100), d: 10, top: 0, bottom: 5, left: 5, right: 10 };
+  for (const change of [{ d: 9 }, { right: 11 }, { left: 4 }, { left: 0 }, { bottom: 0 }, { top: 0.5 }]) {
+    await expect(kernels[0]!.run("factorTile", { ...job, ...change })).rejects.toMatchObject({ code: "INTERNAL" });
+  }
+});

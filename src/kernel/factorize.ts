@@ -1,0 +1,36 @@
+import type { Kernel } from "./kernel-types.ts";
+
+/** Rows and columns of a tile. Part of the results' bits; a smaller matrix is one job. */
+export const tileSize = 512;
+
+/**
+ * Replaces the upper triangle of a symmetric H, float32 `[d, d]` row-major, by R, upper triangular with H = RᵀR. Nothing below the
+ * diagonal is read or written. Workers share the tiles; each holds a few of them, whatever d is, and who does which does not
+ * show in the result.
+ *
+ * `pivot` is null, or the first row whose pivot is not positive and finite: H is not positive definite in float32. Then `factor`
+ * holds neither H nor R.
+ */
+export async function factorize(
+  kernel: Kernel,
+  factor: Float32Array<SharedArrayBuffer>,
+  d: number,
+): Promise<{ pivot: number | null }> {
+  const count = Math.max(1, Math.ceil(d / tileSize));
+  const bound = (i: number) => Math.min(d, i * tileSize);
+  let pivot: number | null = null;
+  const finish = async (i: number, j: number, needed: readonly (Promise<void> | undefined)[]): Promise<void> => {
+    await Promise.all(needed);
+    if (pivot !== null) return;
+    const [top, bottom, left, right] = [bound(i), bound(i + 1), bound(j), bound(j + 1)];
+    pivot = (await kernel.run("factorTile", { factor, d, top, bottom, left, right })).pivot ?? pivot;
+  };
+  // Of each column of tiles the lowest that has been asked for.
+  const lowest: Promise<void>[] = [];
+  for (let i = 0; i < count; i++) {
+    lowest[i] = finish(i, i, [lowest[i]]);
+    for (let j = i + 1; j < count; j++) lowest[j] = finish(i, j, [lowest[i], lowest[j]]);
+  }
+  await Promise.all(lowest);
+  return { pivot };
+}

@@ -1,0 +1,115 @@
+import type { Routine } from "../routine.ts";
+
+/** Makes of a Gram matrix the Hessian that is to be factorized: shrunk, without dead columns, in the order of tuning, damped. */
+export interface ConditionJob {
+  /** G: float32 `[d, d]`, row-major, upper triangle. */
+  readonly gram: Float32Array<SharedArrayBuffer>;
+  /** T: what G is shrunk towards, as `gram`; null: G's own diagonal. */
+  readonly target: Float32Array<SharedArrayBuffer> | null;
+  /** λ from 0 to below 1, T's share of H = (1 - λ)·G + λ·T·(tr G / tr T). A G of trace 0 saw no token: then H = T. */
+  readonly share: number;
+  /** Added to the diagonal: this fraction of its mean. */
+  readonly damping: number;
+  /** Written `[d]`: natural column of each position, by ascending diagonal of H; of equal ones the higher column first. */
+  readonly order: Uint32Array<SharedArrayBuffer>;
+  /** Written `[d]`: the diagonal of H in natural order, dead columns at the mean, before damping. */
+  readonly diagonal: Float32Array<SharedArrayBuffer>;
+  /** Written, upper triangle: float32 `[d, d]`, row-major, H in `order`, damped. Not the memory of G or T. */
+  readonly factor: Float32Array<SharedArrayBuffer>;
+}
+
+export interface ConditionAnswer {
+  /** Columns whose diagonal is not above 0, no token ever reached them: off their diagonal they are 0 now, on it the mean. */
+  readonly dead: number;
+  /** Mean diagonal of the live columns, before damping; 1 if there is none. */
+  readonly mean: number;
+  /** Sum of the live columns' diagonal, before damping. */
+  readonly trace: number;
+}
+
+/** H(i, j) = gram·G(i, j) + target·T(i, j) off the diagonal; on it G counts `gramDiagonal` times. */
+interface Mixture {
+  readonly gram: number;
+  readonly gramDiagonal: number;
+  readonly target: number;
+}
+
+export const condition: Routine<ConditionJob, ConditionAnswer> = {
+  describe: ({ order }) => `conditioning of ${order.length}x${order.length}`,
+  check({ gram, target, share, damping, order, diagonal, factor }, fail) {
+    const d = order.length;
+    if (gram.length !== d * d) fail(`the gram has ${gram.length} elements`);
+    if (target && target.length !== d * d) fail(`the target has ${target.length} elements`);
+    if (factor.length !== d * d) fail(`the factor has ${factor.length} elements`);
+    if (diagonal.length !== d) fail(`the diagonal has ${diagonal.length} elements`);
+    if (!(share >= 0 && share < 1)) fail(`a share of ${share}`);
+    if (!(damping >= 0 && damping < Number.POSITIVE_INFINITY)) fail(`a damping of ${damping}`);
+    const same = (one: Float32Array | null) => one?.buffer === factor.buffer && one.byteOffset === factor.byteOffset;
+    if (same(gram) || same(target)) fail("the factor would overwrite its source");
+  },
+  run(job) {
+    const { gram, target, share, damping, order, diagonal, factor } = job;
+    const d = order.length;
+    const mixture = mix(traceOf(gram, d), target && traceOf(target, d), share);
+    const answer = conditionDiagonal(job, mixture);
+    const { dead, mean, trace } = answer;
+    order.set(Array.from(diagonal.keys()).sort((a, b) => diagonal[a]! - diagonal[b]! || b - a));
+    permute(gram, target, mixture, order, answer.isLive, factor);
+    for (let p = 0; p < d; p++) factor[p * d + p] = diagonal[order[p]!]! + damping * mean;
+    return { dead, mean, trace };
+  },
+};
+
+function traceOf(matrix: Float32Array, d: number): number {
+  let trace = 0;
+  for (let i = 0; i < d; i++) trace += matrix[i * d + i]!;
+  return trace;
+}
+
+function mix(gramTrace: number, targetTrace: number | null, share: number): Mixture {
+  if (targetTrace === null) return { gram: 1 - share, gramDiagonal: 1, target: 0 };
+  if (gramTrace === 0) return { gram: 0, gramDiagonal: 0, target: 1 };
+  if (targetTrace === 0) return { gram: 1, gramDiagonal: 1, target: 0 };
+  return { gram: 1 - share, gramDiagonal: 1 - share, target: (share * gramTrace) / targetTrace };
+}
+
+/** Writes H's diagonal with dead columns at the mean. `isLive` = 1 for every other column. */
+function conditionDiagonal({ gram, target, diagonal }: ConditionJob, mixture: Mixture) {
+  const d = diagonal.length;
+  const isLive = new Uint8Array(d);
+  let [trace, live] = [0, 0];
+  for (let i = 0; i < d; i++) {
+    const at = i * d + i;
+    diagonal[i] = mixture.gramDiagonal * gram[at]! + (target ? mixture.target * target[at]! : 0);
+    if (diagonal[i]! <= 0) continue; // NaN stays, for the factorization to find
+    isLive[i] = 1;
+    live++;
+    trace += diagonal[i]!;
+  }
+  const mean = live > 0 ? trace / live : 1;
+  for (let i = 0; i < d; i++) if (!isLive[i]) diagonal[i] = mean;
+  return { isLive, mean, trace, dead: d - live };
+}
+
+/** Writes H off the diagonal: reads rows one after the other, and puts each element where its two columns now stand. */
+function permute(
+  gram: Float32Array,
+  target: Float32Array | null,
+  mixture: Mixture,
+  order: Uint32Array,
+  isLive: Uint8Array,
+  factor: Float32Array,
+): void {
+  const d = order.length;
+  const position = new Uint32Array(d);
+  for (let p = 0; p < d; p++) position[order[p]!] = p;
+  for (let i = 0; i < d; i++) {
+    const [p, start] = [position[i]!, i * d];
+    const [fromGram, fromTarget] = isLive[i] ? [mixture.gram, mixture.target] : [0, 0];
+    for (let j = i + 1; j < d; j++) {
+      const q = position[j]!;
+      const value = fromGram * gram[start + j]! + (target ? fromTarget * target[start + j]! : 0);
+      factor[p < q ? p * d + q : q * d + p] = isLive[j] ? value : 0;
+    }
+  }
+}
