@@ -1,0 +1,87 @@
+/** Statistics of paired measurements: times of turns, divergences of the same evaluation rows under two methods. */
+
+/** Middle of a sorted copy; the mean of the two middle values of an even count. */
+export function median(values: ArrayLike<number>): number {
+  const sorted = Float64Array.from(values).sort();
+  const middle = sorted.length >> 1;
+  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
+}
+
+export function mean(values: ArrayLike<number>): number {
+  let sum = 0;
+  for (let i = 0; i < values.length; i++) sum += values[i]!;
+  return sum / values.length;
+}
+
+/** Standard deviation of a sample (n - 1). */
+export function deviation(values: ArrayLike<number>): number {
+  const centre = mean(values);
+  const squares = Float64Array.from(values, (value) => (value - centre) ** 2);
+  return Math.sqrt((mean(squares) * values.length) / (values.length - 1));
+}
+
+/** Standard error of the mean of independent values. */
+export function standardError(values: ArrayLike<number>): number {
+  return deviation(values) / Math.sqrt(values.length);
+}
+
+/** One measurement by evaluation row: of every row its positions, `[rows][length]`. */
+export type Rows = readonly Float64Array[];
+
+/** What summarises the positions of the rows drawn: `means` or `medians`. */
+export type Summary = (rows: Rows) => number;
+
+/** Mean over all positions. */
+export const means: Summary = (rows) => {
+  let [sum, count] = [0, 0];
+  for (const row of rows) {
+    sum += mean(row) * row.length;
+    count += row.length;
+  }
+  return sum / count;
+};
+
+/** Median over all positions. */
+export const medians: Summary = (rows) => {
+  const all = new Float64Array(rows.reduce((sum, row) => sum + row.length, 0));
+  let at = 0;
+  for (const row of rows) {
+    all.set(row, at);
+    at += row.length;
+  }
+  return median(all);
+};
+
+export interface Ratio {
+  readonly ratio: number;
+  /** Standard deviation of the ratio over the bootstrap's draws. */
+  readonly error: number;
+}
+
+/**
+ * `summary(ours) / summary(theirs)`, and its error by a paired bootstrap: rows are drawn with replacement, the same rows for
+ * both, because positions of a row depend on each other and two methods err on the same rows (Efron & Tibshirani 1993, chapter 6).
+ * Seeded: the same numbers every time.
+ */
+export function pairedRatio(ours: Rows, theirs: Rows, summary: Summary = means, draws = 400, seed = 1): Ratio {
+  if (ours.length !== theirs.length || ours.length < 2) {
+    throw new RangeError(`expected the same rows of two methods, 2 or more; got ${ours.length} and ${theirs.length}`);
+  }
+  const random = uniform(seed);
+  const ratios = Float64Array.from({ length: draws }, () => {
+    const drawn = ours.map(() => Math.floor(random() * ours.length));
+    return summary(drawn.map((row) => ours[row]!)) / summary(drawn.map((row) => theirs[row]!));
+  });
+  return { ratio: summary(ours) / summary(theirs), error: deviation(ratios) };
+}
+
+/** Numbers in [0, 1) from a seed: SplitMix32. */
+export function uniform(seed: number): () => number {
+  let state = seed | 0;
+  return () => {
+    state = (state + 0x9e3779b9) | 0;
+    let x = Math.imul(state ^ (state >>> 16), 0x21f0aaad);
+    x = Math.imul(x ^ (x >>> 15), 0x735a2d97);
+    return ((x ^ (x >>> 15)) >>> 0) / 2 ** 32;
+  };
+}
