@@ -72,15 +72,13 @@ export function nemotronReceipt(tier = "oQ4e", changes: Partial<Receipt> = {}): 
   };
 }
 
-/** Every matrix but the embeddings, which nothing multiplies, tuned to a ratio that tells its kind; figures are made up. */
+/** Every matrix tuned to a ratio that tells its kind; figures are made up. */
 const modules: Record<string, ModuleRecord> = Object.fromEntries(
-  tensors
-    .filter((tensor) => isQuantizable(tensor) && tensor.role.fedBy !== null)
-    .map((tensor) => {
-      const rows = tensor.shape.slice(0, -1).reduce((product, size) => product * size, 1);
-      const ratio = kindOf(tensor.role) === "experts (up)" ? 0.35 : 0.5;
-      return [modulePath(tensor), { ratio, roundedRows: Math.floor(rows / 100), rows }];
-    }),
+  tensors.filter(isQuantizable).map((tensor) => {
+    const rows = tensor.shape.slice(0, -1).reduce((product, size) => product * size, 1);
+    const ratio = { "experts (up)": 0.35, embeddings: 0.95 }[kindOf(tensor.role) as string] ?? 0.5;
+    return [modulePath(tensor), { ratio, roundedRows: Math.floor(rows / 100), rows }];
+  }),
 );
 
 /** The same, tuned on rows whose figures are made up too. */

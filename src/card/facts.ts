@@ -5,7 +5,7 @@ import { code, commentJson, inline, link, prose, pythonString, shellWord } from 
 import type { CalibrationRecord, Receipt, SeriesRow } from "./receipt.ts";
 import { matrixRows } from "./series-rows.ts";
 import { table } from "./template-shapes.ts";
-import { tuningFacts } from "./tuning-facts.ts";
+import { otherWarnings, tuningFacts } from "./tuning-facts.ts";
 import { keptRows, widthRows } from "./widths.ts";
 import { baseBits, enhancementWords, groupSizes, keepsRouter, policyWords, roundingWords } from "./wording.ts";
 
@@ -54,7 +54,7 @@ export function cardFacts(receipt: Receipt) {
     filesSize: filesSize(receipt),
     use: useFacts(receipt),
     reproduce: reproduceFacts(receipt),
-    warnings: receipt.warnings.map(prose),
+    warnings: otherWarnings(receipt).map(prose),
     machine: commentJson(machineFacts(receipt)),
   };
 }

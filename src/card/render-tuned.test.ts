@@ -27,13 +27,14 @@ describe("the card of a tuned tier", () => {
   });
 
   test.each([
+    ["embeddings", ["1", "0.950"]],
     ["output head", ["1", "0.500"]],
     ["attention", ["24", "0.500"]],
     ["Mamba-2", ["46", "0.500"]],
     ["routed experts, up projection", ["23", "0.350"]],
     ["routed experts, down projection", ["23", "0.500"]],
   ])("gives the calibration loss of %s against rounding", (kind, expected) => {
-    const [, section = ""] = card.split("where plain rounding at the same width is 1");
+    const [, section = ""] = card.split("plain rounding to the same width is 1:");
     expect(row(section, kind).slice(1)).toEqual(expected);
   });
 
@@ -42,7 +43,7 @@ describe("the card of a tuned tier", () => {
     ["Their text", "the text that comes with oqe-publisher"],
     ["Their domains", "en 60, code 40, ja 28"],
     ["Their SHA-256", `\`${tuned.calibration!.sha256}\``],
-    ["Rows dropped", "0"],
+    ["Activations left out", "0"],
     ["Routed experts, all layers", "2,944"],
     ["Tokens per expert", "0 at least, 1,511.5 in the median"],
     ["Experts without a token", "3"],
@@ -52,9 +53,9 @@ describe("the card of a tuned tier", () => {
     expect(row(card, label).at(-1)).toBe(value);
   });
 
-  test("says where rounding was kept, and which module nothing multiplies", () => {
+  test("says where rounding was kept, and which module has no input to be tuned on", () => {
     expect(card).toMatch(/plain rounding serves at least as well keeps it: [\d,]+ of [\d,]+ rows \(1\.0 %\) did\./);
-    expect(card).toContain("- Rounded without tuning, for no activation multiplies them: `backbone.embeddings`.");
+    expect(card).toContain("- `backbone.embeddings`: looked up, not multiplied.");
     expect(card).toContain(tuned.evaluation!.sha256);
     expect(card).toContain("the text that comes with oqe-publisher, other documents of it");
   });
@@ -100,14 +101,15 @@ describe("the card of a tuned tier", () => {
 
 describe("what tuning did decides what the card says", () => {
   test("fallbacks are listed by what was done, warnings among the limits", async () => {
-    const done = { ratio: 1, roundedRows: 0, rows: 8, fallback: "the Hessian was singular: plain rounding" };
+    const done = { ratio: 1, roundedRows: 0, rows: 8, fallback: "Hessian damped by 10 % instead of 1 %" };
     const modules = { ...tuned.tuning!.modules, lm_head: done, "backbone.layers.5.mixer.q_proj": done };
-    const text = await withTuning({ modules, droppedRows: 1 }, { warnings: ["`lm_head`: rounded"] });
+    const warnings = [`lm_head: ${done.fallback}`, "`lm_head`: odd"];
+    const text = await withTuning({ modules, droppedRows: 1 }, { warnings });
     expect(text).toContain(
-      "- Not tuned as meant, 2 modules (`backbone.layers.5.mixer.q_proj`, `lm_head`): the Hessian was singular: plain rounding.",
+      "- Not as meant, 2 modules (`backbone.layers.5.mixer.q_proj`, `lm_head`): Hessian damped by 10 % instead of 1 %.",
     );
-    expect(text).toContain("- Warning of the build: `lm_head`: rounded\n");
-    expect(row(text, "Rows dropped")[1]).toBe("1");
+    expect(text.match(/Warning of the build.*/g)).toEqual(["Warning of the build: `lm_head`: odd"]);
+    expect(row(text, "Activations left out")[1]).toBe("1");
     expectWholeTables(text);
   });
 
@@ -129,9 +131,16 @@ describe("what tuning did decides what the card says", () => {
       },
     );
     expect(text).not.toMatch(/expert|router/i);
-    expect(text).not.toContain("Rounded without tuning");
-    expect(row(text.split("is 1:")[1]!, "MLP")).toEqual(["MLP", "1", "0.250"]);
+    expect(text).not.toContain("looked up");
+    expect(text).toContain("- A Hessian that saw few tokens for its width");
+    expect(row(text.split("same width is 1:")[1]!, "MLP")).toEqual(["MLP", "1", "0.250"]);
     expectWholeTables(text);
+  });
+
+  test("embeddings that are the output head too are tuned as such", async () => {
+    const text = await withTuning({}, { model: { ...tuned.model, tiedHead: true } });
+    expect(text).toContain("The codes of 164 of 164 quantized modules");
+    expect(text).not.toContain("looked up");
   });
 
   test("each tier's own prefix is told from the base's activations", async () => {

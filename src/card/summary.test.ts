@@ -42,7 +42,7 @@ describe("the job summary", () => {
     const text = await renderSummary({ ...facts, made, warnings: ["careful"] });
     const losses = text.split("\n").filter((line) => line.includes("experts (up)"));
     expect(losses).toEqual([
-      "| oQ4e | head 0.500, attention 0.500, mamba 0.500, shared experts 0.500, experts (up) 0.350, experts (down) 0.500 |",
+      "| oQ4e | embeddings 0.950, head 0.500, attention 0.500, mamba 0.500, shared experts 0.500, experts (up) 0.350, experts (down) 0.500 |",
     ]);
     expect(text).toMatch(/- careful\n- oQ4e: `lm_head`: no finite activation, rounded\n$/);
     expect(text).not.toMatch(/\n{3}/);

@@ -15,10 +15,10 @@ export function tuningFacts(receipt: Receipt) {
   const modules = Object.values(tuning.modules);
   const rows = modules.reduce((sum, module) => sum + module.rows, 0);
   const roundedRows = modules.reduce((sum, module) => sum + module.roundedRows, 0);
-  const untuned = Object.keys(receipt.plan.modules).filter((path) => !Object.hasOwn(tuning.modules, path));
+  const lookedUp = Object.keys(tuning.modules).filter((path) => isLookedUp(receipt, path));
   return {
-    modules: grouped(modules.length),
-    untuned: listed(untuned),
+    modules: grouped(modules.length - lookedUp.length),
+    lookedUp: listed(lookedUp),
     kinds: kindRows(tuning),
     propagation: code(receipt.options.propagation ?? ""),
     propagationWords: propagationWords(receipt),
@@ -29,6 +29,17 @@ export function tuningFacts(receipt: Receipt) {
     calibration: rowFacts(receipt.calibration),
     evaluation: rowFacts(receipt.evaluation),
   };
+}
+
+/** Embeddings have a Hessian only where they are the output head as well. */
+function isLookedUp({ model }: Receipt, path: string): boolean {
+  return !model.tiedHead && /embed/.test(path);
+}
+
+/** The warnings that the section on tuning has not told as fallbacks. */
+export function otherWarnings({ warnings, tuning }: Receipt): readonly string[] {
+  const told = Object.entries(tuning?.modules ?? {}).map(([path, { fallback }]) => `${path}: ${fallback}`);
+  return warnings.filter((warning) => !told.includes(warning));
 }
 
 /** `experts (up) 0.352, head 0.510`, in plain text: for logs and the job summary. */

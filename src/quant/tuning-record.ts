@@ -47,7 +47,10 @@ export interface KindRecord {
 }
 
 export interface ModuleRecord {
-  /** Calibration loss tr(E H Eᵀ) of what was stored over that of plain rounding at the same width; 1 where both are 0. */
+  /**
+   * Calibration loss tr(E H Eᵀ) of what was stored over that of plain rounding at the same width, H as it was tuned with (of
+   * embeddings that are only looked up: the identity); 1 where both are 0. Of an expert stack the mean over its matrices.
+   */
   readonly ratio: number;
   /** Rows (of all experts of a stack) where plain rounding was at least as good and was kept. */
   readonly roundedRows: number;
@@ -60,10 +63,10 @@ export interface ModuleRecord {
 export interface TuningRecord {
   /** null for a model without routed experts. */
   readonly experts: ExpertRecord | null;
-  /** Calibration rows that were left out because an activation was not finite. */
+  /** Activation rows that were left out of a Hessian because they were not finite, over all inputs. */
   readonly droppedRows: number;
   readonly kinds: Readonly<Partial<Record<TensorKind, KindRecord>>>;
-  /** MLX module path -> what became of it. A module that is not listed was rounded: no activation multiplies it. */
+  /** MLX module path -> what became of it, for every quantized module. */
   readonly modules: Readonly<Record<string, ModuleRecord>>;
 }
 
