@@ -12,6 +12,7 @@ import { findPython } from "./python/python.ts";
 /** The local Hub as Python's huggingface_hub sees it: a client that nobody here wrote. One test per check of the script. */
 const script = fileURLToPath(new URL("python/hub_conformance.py", import.meta.url));
 const model = fileURLToPath(new URL("models/nemotron-nano-tiny", import.meta.url));
+const corpus = fileURLToPath(new URL("../corpus", import.meta.url));
 const checks = [...readFileSync(script, "utf8").matchAll(/^@check\ndef (\w+)/gm)].map(([, name]) => name!);
 const python = findPython("huggingface_hub");
 const title = "reason" in python ? `huggingface_hub (${python.reason})` : "huggingface_hub";
@@ -43,6 +44,7 @@ describe.skipIf("reason" in python)(title, () => {
       },
     });
     await hub.seed("closed/base", model);
+    await hub.seed("datasets/acme/text", corpus);
     const env = {
       PATH: process.env.PATH,
       HOME: folder,

@@ -1,4 +1,5 @@
 import type { Report } from "../report.ts";
+import { openDatasetFile } from "./dataset.ts";
 import { createGuard } from "./guard.ts";
 import type { Hub } from "./hub-types.ts";
 import { identify } from "./identify.ts";
@@ -37,6 +38,9 @@ export function connectHub(options: HubOptions): Hub {
     endpoint,
     identify: guard.errors(() => identify(transport)),
     open: guard.errors(async (id, revision) => guard.repository(await pull(transport, id, revision))),
+    openDatasetFile: guard.errors(async (dataset, path, revision) =>
+      guard.repository(await openDatasetFile(transport, dataset, path, revision)),
+    ),
     inspect: guard.errors((repository) => inspect(transport, repository)),
     push: guard.errors((request) => push(transport, request)),
     validateCard: guard.errors((text) => validateCard(transport, text)),

@@ -46,6 +46,8 @@ export interface Hub {
   identify(): Promise<Identity>;
   /** Resolves `revision` to a commit once and lists that commit. NOT_FOUND, GATED, UNAUTHORIZED, NETWORK. */
   open(id: string, revision?: string): Promise<Repository>;
+  /** A dataset at the commit that `revision` names now, as far as this one file. As `open`; BAD_INPUT for a folder. */
+  openDatasetFile(dataset: string, path: string, revision?: string): Promise<Repository>;
   inspect(repository: string): Promise<RemoteState>;
   /** Uploads every file, then moves main in one commit; on any failure main is as it was. */
   push(request: PushRequest): Promise<PushResult>;

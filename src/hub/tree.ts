@@ -37,12 +37,18 @@ export async function resolveRevision(
   }).catch((failure: unknown) => {
     throw adopt(transport, subject, failure);
   });
-  if (typeof info.sha !== "string" || !/^[0-9a-f]{40}$/.test(info.sha)) {
-    throw nonsense(`${id}@${revision}`, `expected a commit of 40 hex digits, got ${printable(String(info.sha))}`);
+  return checkResolved(`${id}@${revision}`, { sha: info.sha, name: info.name ?? id });
+}
+
+/** What the Hub says of a revision, held to be a commit and a name. */
+export function checkResolved(where: string, info: { sha: unknown; name: unknown }): { id: string; commit: string } {
+  const commit = String(info.sha);
+  if (!/^[0-9a-f]{40}$/.test(commit)) {
+    throw nonsense(where, `expected a commit of 40 hex digits, got ${printable(commit)}`);
   }
-  const name = String(info.name ?? id);
-  if (!isRepositoryId(name)) throw nonsense(`${id}@${revision}`, `it calls the repository "${printable(name)}"`);
-  return { id: name, commit: info.sha };
+  const id = String(info.name);
+  if (!isRepositoryId(id)) throw nonsense(where, `it calls the repository "${printable(id)}"`);
+  return { id, commit };
 }
 
 /** What the library is given to write into `Authorization`: never the token itself. */
@@ -82,7 +88,8 @@ export async function listTree(
   return tree;
 }
 
-function readEntry(
+/** An entry of type `file` in a listing, checked. */
+export function readEntry(
   where: string,
   entry: { path?: unknown; size?: unknown; oid?: unknown; lfs?: { oid?: unknown } | null },
 ): [string, TreeFile] {
@@ -109,7 +116,7 @@ function nextPage(link: string | null, page: string): string | null {
   return next === undefined || !URL.canParse(next, page) ? null : new URL(next, page).href;
 }
 
-function nonsense(where: string, reason: string): OqeError {
+export function nonsense(where: string, reason: string): OqeError {
   return new OqeError(
     "NETWORK",
     `The Hub's answer about ${where} makes no sense: ${reason}`,

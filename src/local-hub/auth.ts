@@ -56,12 +56,12 @@ export function checkMayRead(user: LocalHubUser | null, repo: StoredRepo | undef
 }
 
 function owns(name: string, repo: StoredRepo): boolean {
-  return name === "*" || repo.id.startsWith(`${name}/`);
+  return name === "*" || repo.namespace === name;
 }
 
 export function checkMayWrite(user: LocalHubUser | null, repo: StoredRepo): void {
   if (!user) throw refuse.unauthorized();
-  if (!mayWrite(user, repo.id.split("/")[0]!)) {
+  if (!mayWrite(user, repo.namespace)) {
     throw refuse.forbidden(
       user.role === "read"
         ? "Forbidden: this token has the role `read`; use a token with the `write` role"
@@ -80,7 +80,8 @@ export function checkMayPropose(user: LocalHubUser | null): void {
 
 export function checkGate(user: LocalHubUser | null, repo: StoredRepo, gated: Record<string, string[]>): void {
   if (!Object.hasOwn(gated, repo.id)) return;
-  if (!user || !gated[repo.id]!.includes(user.name)) throw refuse.gated(repo.id, user !== null);
+  if (!user || !gated[repo.id]!.includes(user.name))
+    throw refuse.gated(repo.isDataset ? "dataset" : "model", repo.apiId, user !== null);
 }
 
 /** The body of `/api/whoami-v2`. `every` are all namespaces of the store, which a user of `["*"]` belongs to. */

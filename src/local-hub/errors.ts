@@ -45,16 +45,16 @@ export const refuse = {
       commit ? { headers: { "X-Repo-Commit": commit } } : {},
     ),
   noRoute: () => new Refusal(404, "Sorry, we can't find the page you are looking for."),
-  gated: (id: string, hasToken: boolean) =>
+  gated: (kind: string, id: string, hasToken: boolean) =>
     hasToken
       ? new Refusal(
           403,
-          `Access to model ${id} is restricted and you are not in the authorized list. Ask for access on its page.`,
+          `Access to ${kind} ${id} is restricted and you are not in the authorized list. Ask for access on its page.`,
           "GatedRepo",
         )
       : new Refusal(
           401,
-          `Access to model ${id} is restricted. You must have access to it and be authenticated to access it. Please log in.`,
+          `Access to ${kind} ${id} is restricted. You must have access to it and be authenticated to access it. Please log in.`,
           "GatedRepo",
         ),
   conflict: (message: string, fields: Record<string, unknown> = {}) => new Refusal(409, message, null, { fields }),

@@ -47,7 +47,7 @@ export interface LocalHub {
   /** Requests that brought an `Authorization` header to the storage origin: each is a client's bug. */
   readonly leakedTokens: number;
   close(): Promise<void>;
-  /** Makes main of a repo hold exactly the files of a folder; returns the commit. */
+  /** Makes main of a repo (`<namespace>/<name>`, or a dataset's with `datasets/` before it) hold exactly the files of a folder; returns the commit. */
   seed(id: string, folder: string): Promise<string>;
   /** Head commit of main; null where there is no such repo. */
   head(id: string): string | null;

@@ -10,7 +10,7 @@ import type { StoredRepo } from "./stored-repo.ts";
 /** `GET /api/whoami-v2` */
 export async function whoami(context: Context): Promise<Reply> {
   if (!context.user) throw refuse.unauthorized();
-  const every = [...new Set(context.hub.store.all().map((repo) => repo.id.split("/")[0]!))];
+  const every = [...new Set(context.hub.store.all().map((repo) => repo.namespace))];
   return json(describeUser(context.user, every));
 }
 
@@ -27,7 +27,8 @@ export async function validateYaml(context: Context): Promise<Reply> {
 function idOf(context: Context, body: JsonObject): string {
   const { name, organization, type = "model" } = body;
   if (!context.user) throw refuse.unauthorized();
-  if (type !== "model" && type !== null) throw refuse.badRequest("This local Hub holds models only");
+  if (type !== "model" && type !== null)
+    throw refuse.badRequest("This local Hub makes models only; its datasets are folders");
   if (typeof name !== "string") throw refuse.badRequest('"name" must be a string');
   return checkId(typeof organization === "string" ? organization : context.user.name, name);
 }
@@ -57,11 +58,11 @@ export async function deleteRepo(context: Context): Promise<Reply> {
   return { status: 200, body: "OK" };
 }
 
-/** `GET /api/models/<id>[/revision/<rev>]?expand…&blobs` */
-export async function modelInfo(context: RepoContext): Promise<Reply> {
+/** `GET /api/models/<id>[/revision/<rev>]?expand…&blobs`, and the same of a dataset. */
+export async function repoInfo(context: RepoContext): Promise<Reply> {
   const { repo, query } = context;
   const commit = resolveRevision(repo, context.params.revision ?? "main");
-  const full = await describeModel(context, repo, commit);
+  const full = await describeRepo(context, repo, commit);
   const asked = [...query.getAll("expand"), ...query.getAll("expand[]")];
   if (asked.length > 0) {
     const chosen = Object.entries(full).filter(([key]) => key === "_id" || key === "id" || asked.includes(key));
@@ -80,14 +81,14 @@ function blobOf({ size, blob, sha256, lfs }: FileEntry) {
   };
 }
 
-async function describeModel(context: Context, repo: StoredRepo, commit: Commit) {
+async function describeRepo(context: Context, repo: StoredRepo, commit: Commit) {
   const cardData = await cardDataOf(repo, commit);
   const text = (key: string) => (typeof cardData?.[key] === "string" ? { [key]: cardData[key] } : {});
   return {
     _id: sha256Of(repo.id).slice(0, 24),
-    id: repo.id,
-    modelId: repo.id,
-    author: repo.id.split("/")[0]!,
+    id: repo.apiId,
+    ...(repo.isDataset ? {} : { modelId: repo.apiId }),
+    author: repo.namespace,
     sha: commit.id,
     createdAt: "2024-01-01T00:00:00.000Z",
     lastModified: dateOf(commit),
@@ -139,13 +140,9 @@ export async function listModels(context: Context): Promise<Reply> {
   const filters = query.getAll("filter").flatMap((filter) => filter.split(","));
   const found = [];
   for (const repo of hub.store.all()) {
-    if (!mayRead(user, repo) || !repo.id.toLowerCase().includes(search)) continue;
+    if (repo.isDataset || !mayRead(user, repo) || !repo.id.toLowerCase().includes(search)) continue;
     if (author !== null && !repo.id.startsWith(`${author}/`)) continue;
-    const {
-      siblings: _siblings,
-      spaces: _spaces,
-      ...model
-    } = await describeModel(context, repo, repo.resolve("main")!);
+    const { siblings: _siblings, spaces: _spaces, ...model } = await describeRepo(context, repo, repo.resolve("main")!);
     if (filters.every((filter) => model.tags.includes(filter))) found.push(model);
   }
   const { shown, headers } = page(context, found, (model) => model.id, hub.pageSize);

@@ -13,15 +13,20 @@ export function isLegalName(name: string): boolean {
   return !name.includes("--") && !name.includes("..") && !name.toLowerCase().endsWith(".git");
 }
 
+/** First part of a dataset's id, `datasets/<namespace>/<name>`, and so the name of no namespace. */
+export const datasetsRoot = "datasets";
+
+/** Whether this is the id of a repo: `<namespace>/<name>`, of a dataset with `datasets/` before it. */
 export function isLegalId(id: string): boolean {
   const parts = id.split("/");
-  return parts.length === 2 && parts.every(isLegalName);
+  if (parts[0] === datasetsRoot) parts.shift();
+  return parts.length === 2 && parts[0] !== datasetsRoot && parts.every(isLegalName);
 }
 
-/** Throws 400 unless `namespace/name` is a legal repo id; returns it. */
+/** Throws 400 unless `namespace/name` is the legal id of a model; returns it. */
 export function checkId(namespace: string, name: string): string {
   const id = `${namespace}/${name}`;
-  if (!isLegalId(id)) {
+  if (!isLegalId(id) || id.startsWith(`${datasetsRoot}/`)) {
     throw refuse.badRequest(
       `Repo id must use alphanumeric chars, '-', '_' or '.', without '--' and '..', at most ${longestName} long: '${id}'`,
     );

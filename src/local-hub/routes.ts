@@ -7,7 +7,8 @@ import { refuse } from "./errors.ts";
 import type { Reply } from "./exchange.ts";
 import { completeMultipart, lfsBatch, lfsVerify, type TransferLimits } from "./lfs.ts";
 import { commits, pathsInfo, tree } from "./listing.ts";
-import { createRepo, deleteRepo, listModels, modelInfo, validateYaml, whoami } from "./models.ts";
+import { createRepo, deleteRepo, listModels, repoInfo, validateYaml, whoami } from "./models.ts";
+import { datasetsRoot } from "./names.ts";
 import { createBranch, createTag, deleteBranch, deleteTag, refs } from "./refs.ts";
 import { rawFile, resolveFile } from "./resolve.ts";
 
@@ -22,6 +23,8 @@ export interface Route {
    */
   readonly needs: "open" | "read" | "content" | "write";
   readonly handle: (context: RepoContext) => Promise<Reply>;
+  /** `datasets/` where the route is about a dataset. */
+  readonly prefix?: string;
 }
 
 const open = (method: string, pattern: string, handle: (context: Context) => Promise<Reply>): Route => ({
@@ -31,10 +34,14 @@ const open = (method: string, pattern: string, handle: (context: Context) => Pro
   handle,
 });
 
+/** Datasets are read only here: a folder is how one comes to be. */
+const ofDatasets = (table: readonly Route[]) => table.map((route) => ({ ...route, prefix: `${datasetsRoot}/` }));
+
 /** Every request that the Hub answers. */
 export function routes(limits: TransferLimits): readonly Route[] {
   const model = "/api/models/:namespace/:name";
   const repo = "/:namespace/:name";
+  const dataset = "/api/datasets/:namespace/:name";
   return [
     open("GET", "/api/whoami-v2", whoami),
     open("POST", "/api/validate-yaml", validateYaml),
@@ -42,8 +49,8 @@ export function routes(limits: TransferLimits): readonly Route[] {
     open("DELETE", "/api/repos/delete", deleteRepo),
     open("POST", "/api/complete_multipart", completeMultipart),
     open("GET", "/api/models", listModels),
-    { method: "GET", pattern: model, needs: "read", handle: modelInfo },
-    { method: "GET", pattern: `${model}/revision/:revision`, needs: "read", handle: modelInfo },
+    { method: "GET", pattern: model, needs: "read", handle: repoInfo },
+    { method: "GET", pattern: `${model}/revision/:revision`, needs: "read", handle: repoInfo },
     { method: "GET", pattern: `${model}/tree/*`, needs: "read", handle: tree },
     { method: "POST", pattern: `${model}/paths-info/:revision`, needs: "read", handle: pathsInfo },
     { method: "GET", pattern: `${model}/commits/*`, needs: "read", handle: commits },
@@ -68,6 +75,14 @@ export function routes(limits: TransferLimits): readonly Route[] {
     { method: "POST", pattern: `${repo}.git/info/lfs/verify`, needs: "write", handle: lfsVerify },
     { method: "GET|HEAD", pattern: `${repo}/resolve/*`, needs: "content", handle: resolveFile },
     { method: "GET|HEAD", pattern: `${repo}/raw/*`, needs: "content", handle: rawFile },
+    ...ofDatasets([
+      { method: "GET", pattern: dataset, needs: "read", handle: repoInfo },
+      { method: "GET", pattern: `${dataset}/revision/:revision`, needs: "read", handle: repoInfo },
+      { method: "GET", pattern: `${dataset}/tree/*`, needs: "read", handle: tree },
+      { method: "POST", pattern: `${dataset}/paths-info/:revision`, needs: "read", handle: pathsInfo },
+      { method: "GET|HEAD", pattern: `/${datasetsRoot}${repo}/resolve/*`, needs: "content", handle: resolveFile },
+      { method: "GET|HEAD", pattern: `/${datasetsRoot}${repo}/raw/*`, needs: "content", handle: rawFile },
+    ]),
   ];
 }
 
@@ -102,7 +117,9 @@ export async function answerHub(hub: HubState, table: readonly Route[], request:
     const context = { hub, request, user, origin, path, query: new URLSearchParams(query), params, rest };
     // Open routes never look at the repo.
     if (route.needs === "open") return route.handle(context as unknown as RepoContext);
-    const repo = checkMayRead(user, hub.store.get(`${params.namespace}/${params.name}`));
+    const found = hub.store.get(`${route.prefix ?? ""}${params.namespace}/${params.name}`);
+    // `datasets%2Facme/text` is the name of no model: through it a dataset could be written.
+    const repo = checkMayRead(user, found?.isDataset === (route.prefix !== undefined) ? found : undefined);
     if (route.needs === "content") checkGate(user, repo, hub.gated);
     if (route.needs === "write") checkMayWrite(user, repo);
     return route.handle({ ...context, repo });

@@ -96,7 +96,7 @@ export class Storage {
       return storageError(400, "InvalidArgument", "Only one auth mechanism allowed; the token must stay with the Hub");
     }
     const method = request.method ?? "";
-    const [, id, oid] = /^\/([^/]+\/[^/]+)\/([0-9a-f]{64})$/.exec(path) ?? [];
+    const [, id, oid] = /^\/((?:[^/]+\/){1,2}[^/]+)\/([0-9a-f]{64})$/.exec(path) ?? [];
     if (!["GET", "HEAD", "PUT"].includes(method) || !this.isSigned(method, path, query)) {
       return storageError(403, "AccessDenied", "The signature does not fit this request, or has expired");
     }

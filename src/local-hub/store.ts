@@ -3,13 +3,13 @@ import { join } from "node:path";
 import { initialAttributes } from "./attributes.ts";
 import { refuse } from "./errors.ts";
 import { type Commit, type FileEntry, makeCommit, sameTree, sortTree, type Tree } from "./history.ts";
-import { isLegalId, isLegalName } from "./names.ts";
+import { datasetsRoot, isLegalId, isLegalName } from "./names.ts";
 import { exists } from "./objects.ts";
 import { StoredRepo } from "./stored-repo.ts";
 
 /**
  * All repos of one folder. `<folder>/<org>/<name>/` shows main for people; `<folder>/.hub/<org>/<name>/` holds objects,
- * commits and refs. A `<org>/<name>` without a history becomes a repo on opening: seeding is copying a folder.
+ * commits and refs (of a dataset: `datasets/<org>/<name>/` in both). A `<org>/<name>` without a history becomes a repo on opening: seeding is copying a folder.
  */
 export class Store {
   readonly folder: string;
@@ -36,12 +36,7 @@ export class Store {
   async #idsOnDisk(): Promise<string[]> {
     const ids = new Set<string>();
     for (const root of [join(this.folder, ".hub"), this.folder]) {
-      for (const namespace of await foldersIn(root)) {
-        if (!isLegalName(namespace)) continue;
-        for (const name of await foldersIn(join(root, namespace))) {
-          if (isLegalId(`${namespace}/${name}`)) ids.add(`${namespace}/${name}`);
-        }
-      }
+      for (const id of [...(await idsBelow(root, "")), ...(await idsBelow(root, `${datasetsRoot}/`))]) ids.add(id);
     }
     return [...ids].sort();
   }
@@ -132,6 +127,16 @@ export class Store {
       await repo.destroy();
     });
   }
+}
+
+async function idsBelow(root: string, prefix: string): Promise<string[]> {
+  const found: string[] = [];
+  if (!(await exists(join(root, prefix)))) return found;
+  for (const namespace of await foldersIn(join(root, prefix))) {
+    if (!isLegalName(namespace)) continue;
+    for (const name of await foldersIn(join(root, prefix, namespace))) found.push(`${prefix}${namespace}/${name}`);
+  }
+  return found.filter(isLegalId);
 }
 
 async function foldersIn(path: string): Promise<string[]> {

@@ -13,6 +13,7 @@ import {
   sortTree,
   type Tree,
 } from "./history.ts";
+import { datasetsRoot } from "./names.ts";
 import { exists, Objects, writeAtomically } from "./objects.ts";
 
 /** A pull request or discussion. `head` is null for a discussion without changes. */
@@ -39,7 +40,12 @@ export interface RepoState {
 
 /** One repo: its state in memory and on disk. Changes go through `Store.change`, which lets one in at a time. */
 export class StoredRepo {
+  /** `<namespace>/<name>`, of a dataset with `datasets/` before it: its key here and its address. */
   readonly id: string;
+  readonly isDataset: boolean;
+  /** The id as the API tells it: without that prefix. */
+  readonly apiId: string;
+  readonly namespace: string;
   readonly objects: Objects;
   /** Uploads and renames in the making; cleared on start. */
   readonly aside: string;
@@ -50,6 +56,9 @@ export class StoredRepo {
 
   constructor(id: string, folder: string) {
     this.id = id;
+    this.isDataset = id.startsWith(`${datasetsRoot}/`);
+    this.apiId = this.isDataset ? id.slice(datasetsRoot.length + 1) : id;
+    this.namespace = this.apiId.split("/")[0]!;
     this.#history = join(folder, ".hub", id);
     this.#visible = join(folder, id);
     this.aside = join(this.#history, "aside");

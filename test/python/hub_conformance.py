@@ -1,7 +1,8 @@
 """Python's huggingface_hub against a local Hub. Prints one JSON line per check: {"check", "ok", "detail"}.
 
 Arguments: folder of the embedded model, scratch folder. Environment: HF_ENDPOINT, HF_HOME, HF_HUB_DISABLE_XET=1.
-The Hub knows hf_ada (writes ada and acme), hf_eve (writes eve), hf_bob (reads), and the gated repo closed/base, open to ada.
+The Hub knows hf_ada (writes ada and acme), hf_eve (writes eve), hf_bob (reads), the gated repo closed/base, open to ada, and the
+dataset acme/text, which holds the calibration corpus.
 """
 
 import filecmp
@@ -337,6 +338,20 @@ def hostile_paths_are_refused():
         )
         assert answer.status_code == 400, f"{path!r}: {answer.status_code}"
     assert ada.model_info(REPO).sha == head
+
+
+@check
+def dataset_can_be_read():
+    info = bob.dataset_info("acme/text")
+    assert info.id == "acme/text" and info.author == "acme" and len(info.sha) == 40
+    files = bob.list_repo_files("acme/text", repo_type="dataset")
+    assert "evaluation/math.txt" in files and "README.md" in files
+    (entry,) = bob.get_paths_info("acme/text", ["evaluation/math.txt"], repo_type="dataset", revision=info.sha)
+    path = Path(bob.hf_hub_download("acme/text", "evaluation/math.txt", repo_type="dataset", revision="main"))
+    assert path.stat().st_size == entry.size and path.parent.parent.name == info.sha
+    raises(RepositoryNotFoundError, lambda: bob.model_info("acme/text"), 404)
+    raises(RepositoryNotFoundError, lambda: bob.dataset_info("acme/none"), 404)
+    raises(EntryNotFoundError, lambda: bob.hf_hub_download("acme/text", "none.txt", repo_type="dataset"), 404)
 
 
 @check

@@ -1,0 +1,85 @@
+import { createHash } from "node:crypto";
+import { type FileHandle, open } from "node:fs/promises";
+import { basename } from "node:path";
+import { type Repository, readBytes } from "../checkpoint/repository.ts";
+import { OqeError } from "../errors.ts";
+import { bundledCorpus, type Corpus } from "./corpus.ts";
+import { checkFormat, largestTextFile, readTexts } from "./texts.ts";
+
+/** Text to calibrate on: what comes with the engine, a file, or a file of a dataset on the Hub. */
+export type CalibrationReference =
+  | { readonly kind: "bundled" }
+  | { readonly kind: "file"; readonly path: string }
+  | { readonly kind: "hub"; readonly dataset: string; readonly revision: string; readonly path: string };
+
+/** The one thing that calibration asks of the Hub. */
+export interface Datasets {
+  /** A dataset at the commit that `revision` names now, as far as this one file. */
+  openDatasetFile(dataset: string, path: string, revision: string): Promise<Repository>;
+}
+
+/**
+ * Reads the corpus that a reference names. The Hub is connected to only where the reference needs it.
+ * Throws BAD_INPUT for text that cannot be used (texts.ts), and what the Hub's client throws.
+ */
+export async function openCalibration(reference: CalibrationReference, connect: () => Datasets): Promise<Corpus> {
+  switch (reference.kind) {
+    case "bundled":
+      return bundledCorpus("calibration");
+    case "file":
+      return openFile(reference.path);
+    case "hub":
+      return openDataset(reference, connect);
+  }
+}
+
+async function openFile(path: string): Promise<Corpus> {
+  checkFormat(path);
+  // No name of the machine's folders, nor what a receipt could not hold.
+  const name = basename(path).replace(/[\p{Cc}\\:]/gu, "_");
+  return corpusOf(await readFile(path), { path, where: path, name });
+}
+
+async function readFile(path: string): Promise<Uint8Array> {
+  let file: FileHandle | undefined;
+  try {
+    file = await open(path, "r");
+    const status = await file.stat();
+    if (!status.isFile()) throw unreadable(path, status.isDirectory() ? "is a folder" : "is no plain file");
+    checkSize(path, status.size);
+    return await file.readFile();
+  } catch (cause) {
+    if (cause instanceof OqeError) throw cause;
+    const { code, message } = cause as NodeJS.ErrnoException;
+    throw unreadable(path, code === "ENOENT" ? "does not exist" : `cannot be read: ${message}`, cause);
+  } finally {
+    await file?.close();
+  }
+}
+
+async function openDataset(
+  { dataset, path, revision }: CalibrationReference & { kind: "hub" },
+  connect: () => Datasets,
+): Promise<Corpus> {
+  checkFormat(path);
+  const repository = await connect().openDatasetFile(dataset, path, revision);
+  const name = `datasets/${dataset}@${repository.revision}/${path}`;
+  checkSize(name, repository.files.get(path) ?? 0);
+  return corpusOf(await readBytes(repository, path), { path, where: name, name });
+}
+
+function corpusOf(bytes: Uint8Array, file: { path: string; where: string; name: string }): Corpus {
+  const sha256 = createHash("sha256").update(bytes).digest("hex");
+  return { name: file.name, sha256, texts: readTexts(bytes, file.path, file.where) };
+}
+
+function checkSize(where: string, size: number): void {
+  if (size === 0) throw unreadable(where, "is empty");
+  if (size <= largestTextFile) return;
+  throw unreadable(where, `has ${size} bytes; at most ${largestTextFile} are read`);
+}
+
+function unreadable(where: string, why: string, cause?: unknown): OqeError {
+  const hint = "Name a file with text, or leave calibration out to use the text that comes with oqe-publisher.";
+  return new OqeError("BAD_INPUT", `calibration: ${where} ${why}`, hint, cause);
+}

@@ -1,0 +1,120 @@
+import { asObject } from "../checkpoint/json.ts";
+import { OqeError } from "../errors.ts";
+import type { DomainText } from "./corpus.ts";
+import { documentsOf } from "./documents.ts";
+
+/** Larger files hold no better sample of a language; and a file is read whole. */
+export const largestTextFile = 64 << 20;
+
+/** The domain of documents that name none. */
+const namelessDomain = "custom";
+/** What a receipt can list. */
+const mostDomains = 256;
+const domainName = /^[\w. -]{1,64}$/;
+
+const formats: Readonly<Record<string, (text: string, where: string) => DomainText[]>> = {
+  ".txt": (text) => [{ domain: namelessDomain, documents: documentsOf(text) }],
+  ".jsonl": (text, where) => byDomain(readLines(text, where), where),
+  ".json": (text, where) => byDomain(readList(text, where), where),
+};
+
+/** BAD_INPUT unless the file's extension says one of the formats. */
+export function checkFormat(path: string): void {
+  formatOf(path, path);
+}
+
+/**
+ * Documents of a text file, by its extension: `.txt` (documents separated by empty lines, or by form feeds), `.jsonl` (objects
+ * with `text` and maybe `domain`, one a line), `.json` (a list of strings or of such objects).
+ * `where` names the file in messages. Throws BAD_INPUT for what is empty, is no UTF-8, or is not of its format.
+ */
+export function readTexts(bytes: Uint8Array, path: string, where: string): readonly DomainText[] {
+  const read = formatOf(path, where);
+  const texts = read(decode(bytes, where), where).filter(({ documents }) => documents.length > 0);
+  if (texts.length === 0) throw bad(`${where} holds no text`, "Name a file with text to calibrate on.");
+  return texts;
+}
+
+function formatOf(path: string, where: string) {
+  const extension = /\.[^./]*$/.exec(path)?.[0].toLowerCase() ?? "";
+  if (Object.hasOwn(formats, extension)) return formats[extension]!;
+  throw bad(
+    `${where} is of no format that can be read: expected ${Object.keys(formats).join(", ")}`,
+    "Export its text as .jsonl, an object with a text a line.",
+  );
+}
+
+function decode(bytes: Uint8Array, where: string): string {
+  const hint = "Save it as plain text in UTF-8.";
+  let text: string;
+  try {
+    text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch (cause) {
+    throw bad(`${where} is not UTF-8`, hint, cause);
+  }
+  if (text.includes("\0")) throw bad(`${where} holds a zero byte: it is no text, or not in UTF-8`, hint);
+  return text;
+}
+
+interface Document {
+  readonly text: string;
+  readonly domain: string;
+}
+
+function readLines(text: string, where: string): Document[] {
+  return text.split("\n").flatMap((line, index) => {
+    if (line.trim() === "") return [];
+    return readDocument(attemptJson(line), `${where}, line ${index + 1}`, false);
+  });
+}
+
+function readList(text: string, where: string): Document[] {
+  const list = attemptJson(text);
+  if (Array.isArray(list)) return list.map((item, index) => readDocument(item, `${where}, item ${index + 1}`, true));
+  throw bad(`${where} is no JSON list`, "A .json file is a list of strings, or of objects with a text.");
+}
+
+/** The value, or undefined where the text is no JSON. */
+function attemptJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+function readDocument(value: unknown, where: string, mayBeString: boolean): Document {
+  if (mayBeString && typeof value === "string") return { text: value, domain: namelessDomain };
+  const { text, domain } = asObject(value) ?? {};
+  if (typeof text !== "string") {
+    const expected = `${mayBeString ? "a string or " : ""}a JSON object with a string "text"`;
+    throw bad(`${where}: expected ${expected}`, 'For example {"text": "…", "domain": "en"}; other fields are ignored.');
+  }
+  if (domain === undefined || domain === null) return { text, domain: namelessDomain };
+  if (typeof domain === "string" && domainName.test(domain)) return { text, domain };
+  throw bad(
+    `${where}: "domain" is not the name of one`,
+    'A domain is a string of 1 to 64 ASCII letters, digits, blanks, ".", "_" and "-". Leave it out where there is none.',
+  );
+}
+
+/** Domains in the order in which they first appear. */
+function byDomain(documents: readonly Document[], where: string): DomainText[] {
+  const texts = new Map<string, string[]>();
+  for (const { text, domain } of documents) {
+    const known = texts.get(domain) ?? [];
+    if (text.trim() !== "") known.push(text.trimEnd());
+    texts.set(domain, known);
+  }
+  if (texts.size > mostDomains) {
+    throw bad(
+      `${where} names ${texts.size} domains; at most ${mostDomains} can be told apart`,
+      "Name broader domains.",
+    );
+  }
+  return [...texts].map(([domain, those]) => ({ domain, documents: those }));
+}
+
+function bad(what: string, hint: string, cause?: unknown): OqeError {
+  return new OqeError("BAD_INPUT", `calibration: ${what}`, hint, cause);
+}
