@@ -2,9 +2,33 @@
 /* eslint-disable */
 
 /**
+ * `y += x`
+ *
+ * # Safety
+ * As the module says.
+ */
+export function add(y: number, x: number, count: number): void;
+
+/**
+ * Row r of `y` += weights[r] · row r of `x`.
+ *
+ * # Safety
+ * As the module says.
+ */
+export function add_weighted(y: number, x: number, weights: number, rows: number, columns: number): void;
+
+/**
  * Address of at least `bytes` bytes, aligned to 64. A later, larger request moves the arena and forgets what it held.
  */
 export function arena(bytes: number): number;
+
+/**
+ * Causal attention of one sequence; changes `q` and `k`. Norm weights `[size]` and tables `[tokens, size / 2]` may be absent.
+ *
+ * # Safety
+ * As the module says.
+ */
+export function attend(tokens: number, queries: number, keys: number, size: number, query_norm: number, key_norm: number, eps: number, cosines: number, sines: number, q: number, k: number, v: number, y: number): void;
 
 /**
  * Changes the dtype of `count` elements. Returns how many are NaN or infinite afterwards.
@@ -13,15 +37,6 @@ export function arena(bytes: number): number;
  * As [`quantize`].
  */
 export function cast(elements: number, from: number, count: number, to: number, out: number): number;
-
-/**
- * Replaces the upper triangle of H `[n, n]` by R with H = RᵀR. Gives the index of the first pivot that is not positive and finite,
- * or -1; below the diagonal stands nothing of meaning.
- *
- * # Safety
- * As [`linear`].
- */
-export function cholesky(n: number, h: number): number;
 
 /**
  * Compares the logits `[rows, vocabulary]` of two models; `next` = the token that follows each row. `out` = float64 `[rows, 4]`:
@@ -41,11 +56,6 @@ export function compare(base: number, model: number, next: number, rows: number,
 export function dequantize(bits: number, group: number, words: number, scales: number, biases: number, store: number, count: number, out: number): void;
 
 /**
- * Runs `steps` steps of 96 float32 operations each on registers alone: what this processor can do at most. For benchmarks.
- */
-export function fma_peak(steps: number, factor: number): number;
-
-/**
  * Adds alpha·XᵀX to the first `height` rows of a Gram matrix: x float32 `[rows, columns]`, `gram` float32 `[height, columns]`, of
  * which the elements (i, j) with j >= i are right afterwards.
  *
@@ -53,14 +63,6 @@ export function fma_peak(steps: number, factor: number): number;
  * As [`linear`].
  */
 export function gram(x: number, rows: number, columns: number, alpha: number, height: number, gram: number): void;
-
-/**
- * Replaces R, upper triangular `[n, n]`, by its inverse. Nothing below the diagonal is touched.
- *
- * # Safety
- * As [`linear`].
- */
-export function invert_upper(n: number, r: number): void;
 
 /**
  * `y` = `x`·Wᵀ + `bias`: x float32 `[rows, inputs]`, W `[outputs, inputs]` in dtype `from`, y float32 `[rows, outputs]`.
@@ -72,6 +74,15 @@ export function invert_upper(n: number, r: number): void;
 export function linear(x: number, rows: number, inputs: number, weight: number, from: number, outputs: number, widened: number, bias: number, y: number): void;
 
 /**
+ * One sequence through a Mamba-2 mixer. `sizes` = u32 `[heads, head, groups, state, taps]`; `tensors` = addresses of
+ * `[convolution, convolution bias, step bias, decay log, skip, norm]`.
+ *
+ * # Safety
+ * As the module says.
+ */
+export function mamba(sizes: number, tensors: number, least: number, most: number, eps: number, tokens: number, z: number, y: number): void;
+
+/**
  * Quantizes `[rows, columns]` weights at `count` widths. `widths` = count × `[bits, group, words, scales, biases]`; `sums` = float64
  * `[energy, nonFinite, squaredError of each width]`, to which this adds: a tile may come in slabs of rows.
  *
@@ -81,38 +92,84 @@ export function linear(x: number, rows: number, inputs: number, weight: number, 
 export function quantize(weights: number, from: number, rows: number, columns: number, store: number, mlx: boolean, widths: number, count: number, sums: number): void;
 
 /**
- * Replaces B `[n, m]` by X with RᵀX = B, for R upper triangular `[n, n]`.
+ * max(x, 0)² of `count` values, in place.
  *
  * # Safety
- * As [`linear`].
+ * As the module says.
  */
-export function solve(n: number, m: number, r: number, b: number): void;
+export function relu_squared(data: number, count: number): void;
 
 /**
- * `tile` -= LᵀR: L float32 `[depth, height]`, R `[depth, width]`, tile `[height, width]`. With `upper` only its elements (i, j) with
- * j >= i are right afterwards.
+ * Norms `rows` rows of `columns` values in place, in groups of `width`.
  *
  * # Safety
- * As [`linear`].
+ * As the module says.
  */
-export function subtract_product(left: number, right: number, depth: number, height: number, width: number, tile: number, upper: boolean): void;
+export function rms_norm(data: number, rows: number, columns: number, weight: number, width: number, eps: number): void;
+
+/**
+ * Tables `[positions, size / 2]`. `scaling` = float64 `[kind, factor, …]`: 0 default; 1 linear; 2 Llama 3 `low, high, original`;
+ * 3 YaRN `fast, slow, original, whole, attention, mscale, mscale of all dimensions`.
+ *
+ * # Safety
+ * As the module says.
+ */
+export function rotary(base: number, size: number, positions: number, scaling: number, cosines: number, sines: number): void;
+
+/**
+ * Chooses experts for `tokens` rows of logits, which become scores.
+ *
+ * # Safety
+ * As the module says.
+ */
+export function route(numbers: number, correction: number, scale: number, tokens: number, logits: number, experts: number, selection: number, weights: number): void;
+
+/**
+ * `gate` = SiLU(gate) · up.
+ *
+ * # Safety
+ * As the module says.
+ */
+export function swiglu(gate: number, up: number, count: number): void;
+
+/**
+ * Weights of chosen experts, `[tokens, kept]`.
+ *
+ * # Safety
+ * As the module says.
+ */
+export function weigh(numbers: number, scale: number, tokens: number, scores: number, experts: number, weights: number): void;
+
+/**
+ * `count` elements of dtype `from` as float32.
+ *
+ * # Safety
+ * As the module says.
+ */
+export function widen(elements: number, from: number, count: number, out: number): void;
 
 export type InitInput = RequestInfo | URL | Response | BufferSource | WebAssembly.Module;
 
 export interface InitOutput {
     readonly memory: WebAssembly.Memory;
+    readonly add: (a: number, b: number, c: number) => void;
+    readonly add_weighted: (a: number, b: number, c: number, d: number, e: number) => void;
     readonly arena: (a: number) => number;
+    readonly attend: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number, j: number, k: number, l: number, m: number) => void;
     readonly cast: (a: number, b: number, c: number, d: number, e: number) => number;
-    readonly cholesky: (a: number, b: number) => number;
     readonly compare: (a: number, b: number, c: number, d: number, e: number, f: number) => void;
     readonly dequantize: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number) => void;
-    readonly fma_peak: (a: number, b: number) => number;
     readonly gram: (a: number, b: number, c: number, d: number, e: number, f: number) => void;
-    readonly invert_upper: (a: number, b: number) => void;
     readonly linear: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number) => void;
+    readonly mamba: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number) => void;
     readonly quantize: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number) => void;
-    readonly solve: (a: number, b: number, c: number, d: number) => void;
-    readonly subtract_product: (a: number, b: number, c: number, d: number, e: number, f: number, g: number) => void;
+    readonly relu_squared: (a: number, b: number) => void;
+    readonly rms_norm: (a: number, b: number, c: number, d: number, e: number, f: number) => void;
+    readonly rotary: (a: number, b: number, c: number, d: number, e: number, f: number) => void;
+    readonly route: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number) => void;
+    readonly swiglu: (a: number, b: number, c: number) => void;
+    readonly weigh: (a: number, b: number, c: number, d: number, e: number, f: number) => void;
+    readonly widen: (a: number, b: number, c: number, d: number) => void;
     readonly __wbindgen_externrefs: WebAssembly.Table;
     readonly __wbindgen_start: () => void;
 }

@@ -1,6 +1,34 @@
 /* @ts-self-types="./oqe_kernel.d.ts" */
 
 /**
+ * `y += x`
+ *
+ * # Safety
+ * As the module says.
+ * @param {number} y
+ * @param {number} x
+ * @param {number} count
+ */
+export function add(y, x, count) {
+    wasm.add(y, x, count);
+}
+
+/**
+ * Row r of `y` += weights[r] · row r of `x`.
+ *
+ * # Safety
+ * As the module says.
+ * @param {number} y
+ * @param {number} x
+ * @param {number} weights
+ * @param {number} rows
+ * @param {number} columns
+ */
+export function add_weighted(y, x, weights, rows, columns) {
+    wasm.add_weighted(y, x, weights, rows, columns);
+}
+
+/**
  * Address of at least `bytes` bytes, aligned to 64. A later, larger request moves the arena and forgets what it held.
  * @param {number} bytes
  * @returns {number}
@@ -8,6 +36,29 @@
 export function arena(bytes) {
     const ret = wasm.arena(bytes);
     return ret >>> 0;
+}
+
+/**
+ * Causal attention of one sequence; changes `q` and `k`. Norm weights `[size]` and tables `[tokens, size / 2]` may be absent.
+ *
+ * # Safety
+ * As the module says.
+ * @param {number} tokens
+ * @param {number} queries
+ * @param {number} keys
+ * @param {number} size
+ * @param {number} query_norm
+ * @param {number} key_norm
+ * @param {number} eps
+ * @param {number} cosines
+ * @param {number} sines
+ * @param {number} q
+ * @param {number} k
+ * @param {number} v
+ * @param {number} y
+ */
+export function attend(tokens, queries, keys, size, query_norm, key_norm, eps, cosines, sines, q, k, v, y) {
+    wasm.attend(tokens, queries, keys, size, query_norm, key_norm, eps, cosines, sines, q, k, v, y);
 }
 
 /**
@@ -24,21 +75,6 @@ export function arena(bytes) {
  */
 export function cast(elements, from, count, to, out) {
     const ret = wasm.cast(elements, from, count, to, out);
-    return ret;
-}
-
-/**
- * Replaces the upper triangle of H `[n, n]` by R with H = RᵀR. Gives the index of the first pivot that is not positive and finite,
- * or -1; below the diagonal stands nothing of meaning.
- *
- * # Safety
- * As [`linear`].
- * @param {number} n
- * @param {number} h
- * @returns {number}
- */
-export function cholesky(n, h) {
-    const ret = wasm.cholesky(n, h);
     return ret;
 }
 
@@ -78,17 +114,6 @@ export function dequantize(bits, group, words, scales, biases, store, count, out
 }
 
 /**
- * Runs `steps` steps of 96 float32 operations each on registers alone: what this processor can do at most. For benchmarks.
- * @param {number} steps
- * @param {number} factor
- * @returns {number}
- */
-export function fma_peak(steps, factor) {
-    const ret = wasm.fma_peak(steps, factor);
-    return ret;
-}
-
-/**
  * Adds alpha·XᵀX to the first `height` rows of a Gram matrix: x float32 `[rows, columns]`, `gram` float32 `[height, columns]`, of
  * which the elements (i, j) with j >= i are right afterwards.
  *
@@ -103,18 +128,6 @@ export function fma_peak(steps, factor) {
  */
 export function gram(x, rows, columns, alpha, height, gram) {
     wasm.gram(x, rows, columns, alpha, height, gram);
-}
-
-/**
- * Replaces R, upper triangular `[n, n]`, by its inverse. Nothing below the diagonal is touched.
- *
- * # Safety
- * As [`linear`].
- * @param {number} n
- * @param {number} r
- */
-export function invert_upper(n, r) {
-    wasm.invert_upper(n, r);
 }
 
 /**
@@ -138,6 +151,25 @@ export function linear(x, rows, inputs, weight, from, outputs, widened, bias, y)
 }
 
 /**
+ * One sequence through a Mamba-2 mixer. `sizes` = u32 `[heads, head, groups, state, taps]`; `tensors` = addresses of
+ * `[convolution, convolution bias, step bias, decay log, skip, norm]`.
+ *
+ * # Safety
+ * As the module says.
+ * @param {number} sizes
+ * @param {number} tensors
+ * @param {number} least
+ * @param {number} most
+ * @param {number} eps
+ * @param {number} tokens
+ * @param {number} z
+ * @param {number} y
+ */
+export function mamba(sizes, tensors, least, most, eps, tokens, z, y) {
+    wasm.mamba(sizes, tensors, least, most, eps, tokens, z, y);
+}
+
+/**
  * Quantizes `[rows, columns]` weights at `count` widths. `widths` = count × `[bits, group, words, scales, biases]`; `sums` = float64
  * `[energy, nonFinite, squaredError of each width]`, to which this adds: a tile may come in slabs of rows.
  *
@@ -158,35 +190,109 @@ export function quantize(weights, from, rows, columns, store, mlx, widths, count
 }
 
 /**
- * Replaces B `[n, m]` by X with RᵀX = B, for R upper triangular `[n, n]`.
+ * max(x, 0)² of `count` values, in place.
  *
  * # Safety
- * As [`linear`].
- * @param {number} n
- * @param {number} m
- * @param {number} r
- * @param {number} b
+ * As the module says.
+ * @param {number} data
+ * @param {number} count
  */
-export function solve(n, m, r, b) {
-    wasm.solve(n, m, r, b);
+export function relu_squared(data, count) {
+    wasm.relu_squared(data, count);
 }
 
 /**
- * `tile` -= LᵀR: L float32 `[depth, height]`, R `[depth, width]`, tile `[height, width]`. With `upper` only its elements (i, j) with
- * j >= i are right afterwards.
+ * Norms `rows` rows of `columns` values in place, in groups of `width`.
  *
  * # Safety
- * As [`linear`].
- * @param {number} left
- * @param {number} right
- * @param {number} depth
- * @param {number} height
+ * As the module says.
+ * @param {number} data
+ * @param {number} rows
+ * @param {number} columns
+ * @param {number} weight
  * @param {number} width
- * @param {number} tile
- * @param {boolean} upper
+ * @param {number} eps
  */
-export function subtract_product(left, right, depth, height, width, tile, upper) {
-    wasm.subtract_product(left, right, depth, height, width, tile, upper);
+export function rms_norm(data, rows, columns, weight, width, eps) {
+    wasm.rms_norm(data, rows, columns, weight, width, eps);
+}
+
+/**
+ * Tables `[positions, size / 2]`. `scaling` = float64 `[kind, factor, …]`: 0 default; 1 linear; 2 Llama 3 `low, high, original`;
+ * 3 YaRN `fast, slow, original, whole, attention, mscale, mscale of all dimensions`.
+ *
+ * # Safety
+ * As the module says.
+ * @param {number} base
+ * @param {number} size
+ * @param {number} positions
+ * @param {number} scaling
+ * @param {number} cosines
+ * @param {number} sines
+ */
+export function rotary(base, size, positions, scaling, cosines, sines) {
+    wasm.rotary(base, size, positions, scaling, cosines, sines);
+}
+
+/**
+ * Chooses experts for `tokens` rows of logits, which become scores.
+ *
+ * # Safety
+ * As the module says.
+ * @param {number} numbers
+ * @param {number} correction
+ * @param {number} scale
+ * @param {number} tokens
+ * @param {number} logits
+ * @param {number} experts
+ * @param {number} selection
+ * @param {number} weights
+ */
+export function route(numbers, correction, scale, tokens, logits, experts, selection, weights) {
+    wasm.route(numbers, correction, scale, tokens, logits, experts, selection, weights);
+}
+
+/**
+ * `gate` = SiLU(gate) · up.
+ *
+ * # Safety
+ * As the module says.
+ * @param {number} gate
+ * @param {number} up
+ * @param {number} count
+ */
+export function swiglu(gate, up, count) {
+    wasm.swiglu(gate, up, count);
+}
+
+/**
+ * Weights of chosen experts, `[tokens, kept]`.
+ *
+ * # Safety
+ * As the module says.
+ * @param {number} numbers
+ * @param {number} scale
+ * @param {number} tokens
+ * @param {number} scores
+ * @param {number} experts
+ * @param {number} weights
+ */
+export function weigh(numbers, scale, tokens, scores, experts, weights) {
+    wasm.weigh(numbers, scale, tokens, scores, experts, weights);
+}
+
+/**
+ * `count` elements of dtype `from` as float32.
+ *
+ * # Safety
+ * As the module says.
+ * @param {number} elements
+ * @param {number} from
+ * @param {number} count
+ * @param {number} out
+ */
+export function widen(elements, from, count, out) {
+    wasm.widen(elements, from, count, out);
 }
 function __wbg_get_imports() {
     const import0 = {

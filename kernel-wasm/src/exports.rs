@@ -2,6 +2,7 @@
 //! (`src/kernel/kernel.ts`) lays the arena out and vouches for every address and length.
 
 mod algebra;
+mod forward;
 
 use std::alloc::{alloc, dealloc, handle_alloc_error, Layout};
 use std::cell::{Cell, RefCell};

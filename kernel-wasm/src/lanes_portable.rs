@@ -94,6 +94,11 @@ impl Floats {
         [Self(from_fn(element)), Self(from_fn(|i| element(i + 4)))]
     }
 
+    /// 2 to the power of whole numbers of -126..=127.
+    pub fn two_to(self) -> Self {
+        Self(self.0.map(|power| f32::from_bits(((power as i32 + 127) as u32) << 23)))
+    }
+
     /// The integer parts of values of 0..=65535.
     pub fn to_words(self) -> Words {
         Words(self.0.map(|value| value as u32))

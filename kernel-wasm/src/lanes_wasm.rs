@@ -126,6 +126,13 @@ impl Floats {
         ]
     }
 
+    /// 2 to the power of whole numbers of -126..=127.
+    #[inline(always)]
+    pub fn two_to(self) -> Self {
+        // In range, where the relaxed conversion is the strict one.
+        Self(i32x4_shl(i32x4_add(i32x4_relaxed_trunc_f32x4(self.0), i32x4_splat(127)), 23))
+    }
+
     /// The integer parts of values of 0..=65535.
     #[inline(always)]
     pub fn to_words(self) -> Words {

@@ -1,17 +1,25 @@
 //! The arithmetic of oqe-publisher, for WebAssembly. Safe routines over slices live in the modules and are tested on the host;
 //! `exports` is the thin layer that turns pointers into slices.
 
+pub mod activate;
 pub mod affine;
+pub mod attention;
 pub mod cholesky;
 pub mod dequantize;
 pub mod divergence;
+pub mod elementary;
 pub mod encode;
 pub mod gemm;
 pub mod half;
 mod lanes;
+pub mod mamba;
+pub mod norm;
 pub mod pack;
 pub mod peak;
 mod ranges;
+pub mod rotary;
+pub mod route;
+pub mod rows;
 mod squares;
 pub mod tile;
 pub mod triangular;

@@ -1,0 +1,249 @@
+//! The routines of forward passes. Addresses and lengths are the caller's word, as everywhere in `exports`; float32 operands are
+//! aligned to 4, float64 ones to 8, an address of 0 stands for an absent operand.
+
+use std::slice::{from_raw_parts, from_raw_parts_mut};
+
+use wasm_bindgen::prelude::wasm_bindgen;
+
+use super::{bytes, dtype, floats_mut, with_scratch};
+use crate::attention::{attend as attend_sequence, Heads};
+use crate::mamba::{mix, Mixer};
+use crate::norm::{rms_norm as norm_rows, Norm};
+use crate::rotary::{table, Scaling};
+use crate::route::{route as route_tokens, weigh as weigh_experts, Rules, Score};
+use crate::{activate, half, rows};
+
+unsafe fn floats<'a>(address: usize, count: usize) -> &'a [f32] {
+    if address == 0 {
+        return &[];
+    }
+    from_raw_parts(address as *const f32, count)
+}
+
+/// Norms `rows` rows of `columns` values in place, in groups of `width`.
+///
+/// # Safety
+/// As the module says.
+#[wasm_bindgen]
+pub unsafe fn rms_norm(data: usize, rows: usize, columns: usize, weight: usize, width: usize, eps: f32) {
+    norm_rows(&Norm { weight: floats(weight, columns), width, eps }, floats_mut(data, rows * columns));
+}
+
+/// max(x, 0)² of `count` values, in place.
+///
+/// # Safety
+/// As the module says.
+#[wasm_bindgen]
+pub unsafe fn relu_squared(data: usize, count: usize) {
+    activate::relu_squared(floats_mut(data, count));
+}
+
+/// `gate` = SiLU(gate) · up.
+///
+/// # Safety
+/// As the module says.
+#[wasm_bindgen]
+pub unsafe fn swiglu(gate: usize, up: usize, count: usize) {
+    activate::swiglu(floats_mut(gate, count), floats(up, count));
+}
+
+/// `y += x`
+///
+/// # Safety
+/// As the module says.
+#[wasm_bindgen]
+pub unsafe fn add(y: usize, x: usize, count: usize) {
+    rows::add(floats_mut(y, count), floats(x, count));
+}
+
+/// Row r of `y` += weights[r] · row r of `x`.
+///
+/// # Safety
+/// As the module says.
+#[wasm_bindgen]
+pub unsafe fn add_weighted(y: usize, x: usize, weights: usize, rows: usize, columns: usize) {
+    let count = rows * columns;
+    rows::add_weighted(floats_mut(y, count), floats(x, count), floats(weights, rows), columns);
+}
+
+/// `count` elements of dtype `from` as float32.
+///
+/// # Safety
+/// As the module says.
+#[wasm_bindgen]
+pub unsafe fn widen(elements: usize, from: u32, count: usize, out: usize) {
+    let from = dtype(from);
+    half::widen(from, bytes(elements, count * from.bytes()), floats_mut(out, count));
+}
+
+/// One sequence through a Mamba-2 mixer. `sizes` = u32 `[heads, head, groups, state, taps]`; `tensors` = addresses of
+/// `[convolution, convolution bias, step bias, decay log, skip, norm]`.
+///
+/// # Safety
+/// As the module says.
+#[wasm_bindgen]
+#[allow(clippy::too_many_arguments)]
+pub unsafe fn mamba(
+    sizes: usize,
+    tensors: usize,
+    least: f32,
+    most: f32,
+    eps: f32,
+    tokens: usize,
+    z: usize,
+    y: usize,
+) {
+    let word = |base: usize, i: usize| *(base as *const u32).add(i) as usize;
+    let [heads, head, groups, state, taps] = [0, 1, 2, 3, 4].map(|i| word(sizes, i));
+    let inner = heads * head;
+    let channels = inner + 2 * groups * state;
+    let tensor = |i: usize, count: usize| floats(word(tensors, i), count);
+    let mixer = Mixer {
+        heads,
+        head,
+        groups,
+        state,
+        taps,
+        convolution: tensor(0, channels * taps),
+        convolution_bias: tensor(1, channels),
+        step_bias: tensor(2, heads),
+        decay_log: tensor(3, heads),
+        skip: tensor(4, heads),
+        limits: [least, most],
+        norm: Norm { weight: tensor(5, inner), width: inner / groups, eps },
+    };
+    mix(&mixer, floats(z, tokens * mixer.columns()), floats_mut(y, tokens * inner));
+}
+
+/// Causal attention of one sequence; changes `q` and `k`. Norm weights `[size]` and tables `[tokens, size / 2]` may be absent.
+///
+/// # Safety
+/// As the module says.
+#[wasm_bindgen]
+#[allow(clippy::too_many_arguments)]
+pub unsafe fn attend(
+    tokens: usize,
+    queries: usize,
+    keys: usize,
+    size: usize,
+    query_norm: usize,
+    key_norm: usize,
+    eps: f32,
+    cosines: usize,
+    sines: usize,
+    q: usize,
+    k: usize,
+    v: usize,
+    y: usize,
+) {
+    let pair = |a: usize, b: usize, count: usize| (a != 0).then(|| [floats(a, count), floats(b, count)]);
+    let heads = Heads {
+        queries,
+        keys,
+        size,
+        norms: pair(query_norm, key_norm, size),
+        eps,
+        rotary: pair(cosines, sines, tokens * (size / 2)),
+    };
+    let (wide, narrow) = (tokens * queries * size, tokens * keys * size);
+    with_scratch(|scratch| {
+        attend_sequence(
+            &heads,
+            floats_mut(q, wide),
+            floats_mut(k, narrow),
+            floats(v, narrow),
+            floats_mut(y, wide),
+            scratch,
+        )
+    });
+}
+
+/// Tables `[positions, size / 2]`. `scaling` = float64 `[kind, factor, …]`: 0 default; 1 linear; 2 Llama 3 `low, high, original`;
+/// 3 YaRN `fast, slow, original, whole, attention, mscale, mscale of all dimensions`.
+///
+/// # Safety
+/// As the module says.
+#[wasm_bindgen]
+pub unsafe fn rotary(base: f64, size: usize, positions: usize, scaling: usize, cosines: usize, sines: usize) {
+    let [kind, factor, a, b, c, d, e, f, g] = *(scaling as *const [f64; 9]);
+    let scaling = match kind as u32 {
+        0 => Scaling::Default,
+        1 => Scaling::Linear { factor },
+        2 => Scaling::Llama3 { factor, low: a, high: b, original: c },
+        _ => Scaling::Yarn {
+            factor,
+            fast: a,
+            slow: b,
+            original: c,
+            whole: d != 0.0,
+            attention: e,
+            mscales: [f, g],
+        },
+    };
+    let count = positions * (size / 2);
+    table(base, size, scaling, floats_mut(cosines, count), floats_mut(sines, count));
+}
+
+/// `numbers` = u32 `[softmax, routed, visited, kept, groups, open groups, normalized]`.
+unsafe fn rules<'a>(numbers: usize, correction: usize, scale: f32) -> Rules<'a> {
+    let [softmax, routed, visited, kept, groups, open_groups, normalized] = *(numbers as *const [u32; 7]);
+    Rules {
+        score: if softmax == 1 { Score::Softmax } else { Score::Sigmoid },
+        routed: routed as usize,
+        visited: visited as usize,
+        kept: kept as usize,
+        groups: groups as usize,
+        open_groups: open_groups as usize,
+        correction: floats(correction, routed as usize),
+        normalized: normalized == 1,
+        scale,
+    }
+}
+
+/// Chooses experts for `tokens` rows of logits, which become scores.
+///
+/// # Safety
+/// As the module says.
+#[wasm_bindgen]
+#[allow(clippy::too_many_arguments)]
+pub unsafe fn route(
+    numbers: usize,
+    correction: usize,
+    scale: f32,
+    tokens: usize,
+    logits: usize,
+    experts: usize,
+    selection: usize,
+    weights: usize,
+) {
+    let rules = rules(numbers, correction, scale);
+    route_tokens(
+        &rules,
+        floats_mut(logits, tokens * rules.routed),
+        from_raw_parts_mut(experts as *mut u32, tokens * rules.kept),
+        floats_mut(selection, tokens * rules.kept),
+        floats_mut(weights, tokens * rules.visited),
+    );
+}
+
+/// Weights of chosen experts, `[tokens, kept]`.
+///
+/// # Safety
+/// As the module says.
+#[wasm_bindgen]
+pub unsafe fn weigh(
+    numbers: usize,
+    scale: f32,
+    tokens: usize,
+    scores: usize,
+    experts: usize,
+    weights: usize,
+) {
+    let rules = rules(numbers, 0, scale);
+    weigh_experts(
+        &rules,
+        floats(scores, tokens * rules.routed),
+        from_raw_parts(experts as *const u32, tokens * rules.kept),
+        floats_mut(weights, tokens * rules.visited),
+    );
+}
