@@ -39,6 +39,15 @@ export function attend(tokens: number, queries: number, keys: number, size: numb
 export function cast(elements: number, from: number, count: number, to: number, out: number): number;
 
 /**
+ * Replaces the upper triangle of H `[n, n]` by R with H = RᵀR. Gives the index of the first pivot that is not positive and finite,
+ * or -1; below the diagonal stands nothing of meaning.
+ *
+ * # Safety
+ * As [`linear`].
+ */
+export function cholesky(n: number, h: number): number;
+
+/**
  * Compares the logits `[rows, vocabulary]` of two models; `next` = the token that follows each row. `out` = float64 `[rows, 4]`:
  * divergence, log-probability of the next token under the base and under the model, 1 where both hold the same token for likeliest.
  *
@@ -56,6 +65,11 @@ export function compare(base: number, model: number, next: number, rows: number,
 export function dequantize(bits: number, group: number, words: number, scales: number, biases: number, store: number, count: number, out: number): void;
 
 /**
+ * Runs `steps` steps of 96 float32 operations each on registers alone: what this processor can do at most. For benchmarks.
+ */
+export function fma_peak(steps: number, factor: number): number;
+
+/**
  * Adds alpha·XᵀX to the first `height` rows of a Gram matrix: x float32 `[rows, columns]`, `gram` float32 `[height, columns]`, of
  * which the elements (i, j) with j >= i are right afterwards.
  *
@@ -63,6 +77,14 @@ export function dequantize(bits: number, group: number, words: number, scales: n
  * As [`linear`].
  */
 export function gram(x: number, rows: number, columns: number, alpha: number, height: number, gram: number): void;
+
+/**
+ * Replaces R, upper triangular `[n, n]`, by its inverse. Nothing below the diagonal is touched.
+ *
+ * # Safety
+ * As [`linear`].
+ */
+export function invert_upper(n: number, r: number): void;
 
 /**
  * `y` = `x`·Wᵀ + `bias`: x float32 `[rows, inputs]`, W `[outputs, inputs]` in dtype `from`, y float32 `[rows, outputs]`.
@@ -125,6 +147,23 @@ export function rotary(base: number, size: number, positions: number, scaling: n
 export function route(numbers: number, correction: number, scale: number, tokens: number, logits: number, experts: number, selection: number, weights: number): void;
 
 /**
+ * Replaces B `[n, m]` by X with RᵀX = B, for R upper triangular `[n, n]`.
+ *
+ * # Safety
+ * As [`linear`].
+ */
+export function solve(n: number, m: number, r: number, b: number): void;
+
+/**
+ * `tile` -= LᵀR: L float32 `[depth, height]`, R `[depth, width]`, tile `[height, width]`. With `upper` only its elements (i, j) with
+ * j >= i are right afterwards.
+ *
+ * # Safety
+ * As [`linear`].
+ */
+export function subtract_product(left: number, right: number, depth: number, height: number, width: number, tile: number, upper: boolean): void;
+
+/**
  * `gate` = SiLU(gate) · up.
  *
  * # Safety
@@ -157,9 +196,12 @@ export interface InitOutput {
     readonly arena: (a: number) => number;
     readonly attend: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number, j: number, k: number, l: number, m: number) => void;
     readonly cast: (a: number, b: number, c: number, d: number, e: number) => number;
+    readonly cholesky: (a: number, b: number) => number;
     readonly compare: (a: number, b: number, c: number, d: number, e: number, f: number) => void;
     readonly dequantize: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number) => void;
+    readonly fma_peak: (a: number, b: number) => number;
     readonly gram: (a: number, b: number, c: number, d: number, e: number, f: number) => void;
+    readonly invert_upper: (a: number, b: number) => void;
     readonly linear: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number) => void;
     readonly mamba: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number) => void;
     readonly quantize: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number) => void;
@@ -167,6 +209,8 @@ export interface InitOutput {
     readonly rms_norm: (a: number, b: number, c: number, d: number, e: number, f: number) => void;
     readonly rotary: (a: number, b: number, c: number, d: number, e: number, f: number) => void;
     readonly route: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number) => void;
+    readonly solve: (a: number, b: number, c: number, d: number) => void;
+    readonly subtract_product: (a: number, b: number, c: number, d: number, e: number, f: number, g: number) => void;
     readonly swiglu: (a: number, b: number, c: number) => void;
     readonly weigh: (a: number, b: number, c: number, d: number, e: number, f: number) => void;
     readonly widen: (a: number, b: number, c: number, d: number) => void;

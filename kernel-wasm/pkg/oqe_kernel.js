@@ -79,6 +79,21 @@ export function cast(elements, from, count, to, out) {
 }
 
 /**
+ * Replaces the upper triangle of H `[n, n]` by R with H = RᵀR. Gives the index of the first pivot that is not positive and finite,
+ * or -1; below the diagonal stands nothing of meaning.
+ *
+ * # Safety
+ * As [`linear`].
+ * @param {number} n
+ * @param {number} h
+ * @returns {number}
+ */
+export function cholesky(n, h) {
+    const ret = wasm.cholesky(n, h);
+    return ret;
+}
+
+/**
  * Compares the logits `[rows, vocabulary]` of two models; `next` = the token that follows each row. `out` = float64 `[rows, 4]`:
  * divergence, log-probability of the next token under the base and under the model, 1 where both hold the same token for likeliest.
  *
@@ -114,6 +129,17 @@ export function dequantize(bits, group, words, scales, biases, store, count, out
 }
 
 /**
+ * Runs `steps` steps of 96 float32 operations each on registers alone: what this processor can do at most. For benchmarks.
+ * @param {number} steps
+ * @param {number} factor
+ * @returns {number}
+ */
+export function fma_peak(steps, factor) {
+    const ret = wasm.fma_peak(steps, factor);
+    return ret;
+}
+
+/**
  * Adds alpha·XᵀX to the first `height` rows of a Gram matrix: x float32 `[rows, columns]`, `gram` float32 `[height, columns]`, of
  * which the elements (i, j) with j >= i are right afterwards.
  *
@@ -128,6 +154,18 @@ export function dequantize(bits, group, words, scales, biases, store, count, out
  */
 export function gram(x, rows, columns, alpha, height, gram) {
     wasm.gram(x, rows, columns, alpha, height, gram);
+}
+
+/**
+ * Replaces R, upper triangular `[n, n]`, by its inverse. Nothing below the diagonal is touched.
+ *
+ * # Safety
+ * As [`linear`].
+ * @param {number} n
+ * @param {number} r
+ */
+export function invert_upper(n, r) {
+    wasm.invert_upper(n, r);
 }
 
 /**
@@ -250,6 +288,38 @@ export function rotary(base, size, positions, scaling, cosines, sines) {
  */
 export function route(numbers, correction, scale, tokens, logits, experts, selection, weights) {
     wasm.route(numbers, correction, scale, tokens, logits, experts, selection, weights);
+}
+
+/**
+ * Replaces B `[n, m]` by X with RᵀX = B, for R upper triangular `[n, n]`.
+ *
+ * # Safety
+ * As [`linear`].
+ * @param {number} n
+ * @param {number} m
+ * @param {number} r
+ * @param {number} b
+ */
+export function solve(n, m, r, b) {
+    wasm.solve(n, m, r, b);
+}
+
+/**
+ * `tile` -= LᵀR: L float32 `[depth, height]`, R `[depth, width]`, tile `[height, width]`. With `upper` only its elements (i, j) with
+ * j >= i are right afterwards.
+ *
+ * # Safety
+ * As [`linear`].
+ * @param {number} left
+ * @param {number} right
+ * @param {number} depth
+ * @param {number} height
+ * @param {number} width
+ * @param {number} tile
+ * @param {boolean} upper
+ */
+export function subtract_product(left, right, depth, height, width, tile, upper) {
+    wasm.subtract_product(left, right, depth, height, width, tile, upper);
 }
 
 /**

@@ -1,5 +1,6 @@
 import * as wasm from "../../kernel-wasm/pkg/oqe_kernel.js";
 import type { FloatDtype } from "./dtype.ts";
+import type { Matrix } from "./matrix.ts";
 
 /**
  * This thread's WebAssembly memory. Routines copy their operands from host memory into the arena, call the kernel with
@@ -31,6 +32,13 @@ export class Layout {
     return wasm.arena(this.size) >>> 0;
   }
 }
+
+/** Rows of `rowBytes` that fit a core's second-level cache together, of a matrix that has `rows`. */
+export function rowsOfSlab(rows: number, rowBytes: number): number {
+  return Math.min(rows, Math.max(1, Math.floor(slabBytes / rowBytes)));
+}
+
+const slabBytes = 128 * 1024;
 
 /** Bytes `[start, end)` of host memory into the arena. */
 export function copyIn(address: number, from: Uint8Array, start: number, end: number): void {
@@ -83,6 +91,30 @@ export function copyRectangleOut(address: number, rectangle: Omit<Rectangle, "ro
     const skip = upper ? Math.min(bytes, 4 * i) : 0;
     arena.copy(host, 4 * ((top + i) * columns + left) + skip, i * bytes + skip, (i + 1) * bytes);
   }
+}
+
+/** Rows `[top, bottom)` of a matrix into the arena; given `rows`, those of their numbers. */
+export function copyRowsIn(
+  address: number,
+  { data, columns }: Matrix,
+  top: number,
+  bottom: number,
+  rows: Uint32Array<SharedArrayBuffer> | null = null,
+): void {
+  copyRectangleIn(address, { data, columns, top, bottom, left: 0, right: columns, rows });
+}
+
+/** From the arena to rows `[top, bottom)` of a matrix. */
+export function copyRowsOut(address: number, { data, columns }: Matrix, top: number, bottom: number): void {
+  copyRectangleOut(address, { data, columns, top, bottom, left: 0, right: columns });
+}
+
+/** Rows one after the other in the arena to rows `rows` of a matrix. */
+export function scatterRows(address: number, { data, columns }: Matrix, rows: ArrayLike<number>): void {
+  const bytes = 4 * columns;
+  const host = asBuffer(bytesOf(data));
+  const arena = Buffer.from(memory.buffer, address, rows.length * bytes);
+  for (let i = 0; i < rows.length; i++) arena.copy(host, rows[i]! * bytes, i * bytes, (i + 1) * bytes);
 }
 
 /** The bytes of a typed array: the same memory. */

@@ -42,3 +42,22 @@ export function sharedIntegers(count: number): Uint32Array<SharedArrayBuffer> {
 export function sharedBytes(count: number): Uint8Array<SharedArrayBuffer> {
   return new Uint8Array(new SharedArrayBuffer(count));
 }
+
+/** Calls `fail` where a job's matrix is not `[rows, columns]`, or its memory is not. */
+export function checkMatrix(
+  name: string,
+  matrix: Matrix,
+  rows: number,
+  columns: number,
+  fail: (what: string) => never,
+): void {
+  if (matrix.rows !== rows || matrix.columns !== columns) {
+    fail(`${name} is ${matrix.rows}x${matrix.columns}, expected ${rows}x${columns}`);
+  }
+  if (matrix.data.length !== rows * columns) fail(`${name} has ${matrix.data.length} elements for ${rows}x${columns}`);
+}
+
+/** Calls `fail` where a row number lies outside of the matrix. */
+export function checkRows(rows: Uint32Array, matrix: Matrix, fail: (what: string) => never): void {
+  if (rows.some((row) => row >= matrix.rows)) fail(`a row outside of the ${matrix.rows} there are`);
+}

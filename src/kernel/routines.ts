@@ -1,17 +1,35 @@
 import type { Routine } from "./routine.ts";
+import { accumulate } from "./routines/accumulate.ts";
+import { attention } from "./routines/attention.ts";
 import { compare } from "./routines/compare.ts";
 import { condition } from "./routines/condition.ts";
+import { elementwise } from "./routines/elementwise.ts";
+import { embed } from "./routines/embed.ts";
 import { factorTile } from "./routines/factor-tile.ts";
+import { gather } from "./routines/gather.ts";
 import { gram } from "./routines/gram.ts";
 import { linear } from "./routines/linear.ts";
+import { mamba } from "./routines/mamba.ts";
+import { rmsNorm } from "./routines/rms-norm.ts";
+import { rotary } from "./routines/rotary.ts";
+import { route } from "./routines/route.ts";
 
 /** Every routine that `Kernel.run` knows, one file each in routines/. */
 export const routines = {
+  accumulate,
+  attention,
   compare,
   condition,
   factorTile,
+  elementwise,
+  embed,
+  gather,
   gram,
   linear,
+  mamba,
+  rmsNorm,
+  rotary,
+  route,
 } satisfies Record<string, Routine<never, unknown>>;
 
 export type RoutineName = keyof typeof routines;

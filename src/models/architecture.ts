@@ -1,4 +1,5 @@
 import type { ModelConfig } from "../checkpoint/model-config.ts";
+import type { Forward } from "./forward.ts";
 
 /** What a block of the model is. `glue` is all that lies outside the blocks: embeddings, final norm, head. */
 export type LayerKind = "mamba" | "attention" | "moe" | "mlp" | "transformer";
@@ -47,6 +48,8 @@ export interface Architecture {
   mlxConfig(config: ModelConfig): ModelConfig;
   /** Why mlxConfig changes a key, for the card. */
   readonly configReasons: Readonly<Record<string, string>>;
+  /** Its arithmetic, block by block. */
+  readonly forward: Forward;
 }
 
 /** A tensor of the MLX repo and the base tensors it is made of (several for an expert stack). */

@@ -57,3 +57,31 @@ export function querySize(config: ModelConfig): number {
 export function keySize(config: ModelConfig): number {
   return integer(config, "num_key_value_heads", integer(config, "num_attention_heads")) * headSize(config);
 }
+
+/** Reads a finite number, or `fallback` where the key is absent or null. Throws BAD_CHECKPOINT. */
+export function number(config: ModelConfig, key: string, fallback: number): number {
+  const value = config[key] ?? fallback;
+  if (typeof value !== "number" || !Number.isFinite(value)) {
+    throw new OqeError("BAD_CHECKPOINT", `config.json: "${key}" should be a number, got ${JSON.stringify(value)}`);
+  }
+  return value;
+}
+
+/** Throws UNSUPPORTED_MODEL where the key has a value that is none of the known. */
+export function oneOf(config: ModelConfig, key: string, known: readonly string[]): void {
+  const value = config[key];
+  if (value === undefined || value === null || known.includes(value as string)) return;
+  throw new OqeError(
+    "UNSUPPORTED_MODEL",
+    `config.json: "${key}" is ${JSON.stringify(value)}, which tuning does not know; known: ${known.join(", ")}`,
+    "Quantize it without tuning: method rounded.",
+  );
+}
+
+/** Throws BAD_CHECKPOINT unless the number under `part` divides that under `whole`. Absent keys divide everything. */
+export function divides(config: ModelConfig, part: string, whole: string): void {
+  if (!has(config, part) || !has(config, whole)) return;
+  const [divisor, value] = [integer(config, part), integer(config, whole)];
+  if (value % divisor === 0) return;
+  throw new OqeError("BAD_CHECKPOINT", `config.json: "${whole}" is ${value}, no multiple of "${part}", ${divisor}`);
+}

@@ -2,6 +2,7 @@ import type { ModelConfig } from "../checkpoint/model-config.ts";
 import { OqeError } from "../errors.ts";
 import type { Architecture, LayerKind, Role } from "./architecture.ts";
 import { flag, integer, keySize, layerCount, querySize } from "./config-fields.ts";
+import { llamaForward } from "./llama-forward.ts";
 
 const hidden = (c: ModelConfig) => integer(c, "hidden_size");
 const inter = (c: ModelConfig) => integer(c, "intermediate_size");
@@ -78,6 +79,7 @@ export const llama: Architecture = {
     tie_word_embeddings: "transformers and mlx-lm have different defaults",
     rope_theta: "transformers and mlx-lm may have different defaults",
   },
+  forward: llamaForward,
 };
 
 /** mlx-lm reads `rope_theta` with a class default: an absent one must become transformers' default (10000), in words. */

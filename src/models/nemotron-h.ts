@@ -2,6 +2,7 @@ import type { ModelConfig } from "../checkpoint/model-config.ts";
 import { OqeError } from "../errors.ts";
 import type { Architecture, LayerKind, Role } from "./architecture.ts";
 import { flag, has, integer, keySize, querySize } from "./config-fields.ts";
+import { nemotronHForward, stepLimits } from "./nemotron-h-forward.ts";
 
 const hidden = (c: ModelConfig) => integer(c, "hidden_size");
 const vocabulary = (c: ModelConfig) => integer(c, "vocab_size");
@@ -148,6 +149,14 @@ const moe: Role[] = [
   role("latent.out", "{b}.mixer.fc2_latent_proj.weight", "latent.h", "quantized", (c) => [hidden(c), expertInput(c)], {
     when: latent,
   }),
+  role("latent.in.bias", "{b}.mixer.fc1_latent_proj.bias", null, "kept", (c) => [expertInput(c)], {
+    why: vector,
+    when: (c) => latent(c) && mlpBias(c),
+  }),
+  role("latent.out.bias", "{b}.mixer.fc2_latent_proj.bias", null, "kept", (c) => [hidden(c)], {
+    why: vector,
+    when: (c) => latent(c) && mlpBias(c),
+  }),
 ];
 
 const mlp: Role[] = [
@@ -169,9 +178,6 @@ const mlp: Role[] = [
 
 const kinds: Record<string, LayerKind> = { M: "mamba", "*": "attention", E: "moe", "-": "mlp" };
 const tables: Partial<Record<LayerKind, readonly Role[]>> = { mamba, attention, moe, mlp };
-
-/** Largest step that we write: softplus never reaches it, and unlike Infinity every JSON reader knows it. */
-const endlessStep = 1e6;
 
 /** Nemotron-H: Mamba-2, attention, MoE and MLP blocks by a pattern string (mlx-lm models/nemotron_h.py). */
 export const nemotronH: Architecture = {
@@ -208,11 +214,11 @@ export const nemotronH: Architecture = {
    * say in mlx-lm's key what transformers does, or the logits differ.
    */
   mlxConfig: (c) => {
-    const floor = typeof c.time_step_min === "number" ? c.time_step_min : 0.001;
-    return { ...c, time_step_limit: [floor, endlessStep] };
+    return { ...c, time_step_limit: stepLimits(c) };
   },
   configReasons: {
     time_step_limit:
       "transformers clamps the Mamba step from below at time_step_min, mlx-lm at time_step_limit; both must clamp alike to give the same logits",
   },
+  forward: nemotronHForward,
 };

@@ -1,10 +1,170 @@
+import { inOrder } from "../kernel/in-order.ts";
 import type { Kernel } from "../kernel/kernel-types.ts";
+import { type Matrix, newMatrix, rowsOf, sharedFloats, sharedIntegers, type Weight } from "../kernel/matrix.ts";
+import type { Heads } from "../kernel/routines/attention.ts";
+import type { Mixer } from "../kernel/routines/mamba.ts";
+import type { RopeScaling } from "../kernel/routines/rotary.ts";
+import type { RouterRules } from "../kernel/routines/route.ts";
+import type { Routing } from "./routing.ts";
 
-/** The operations of a forward pass over matrices of any size, cut into jobs for the kernel. */
+type Floats = Float32Array<SharedArrayBuffer>;
+
+/** Rows of a matrix product a job: enough that packing the weight anew for each costs little. */
+const productRows = 512;
+/** Rows a job of what costs a few operations an element. */
+const lightRows = 2048;
+/** Tokens whose widest activations are in memory at once, in whole sequences. */
+const batchTokens = 4096;
+
+/**
+ * The operations of a forward pass over matrices of any size, cut into jobs for the kernel. Rows are independent of each other, or
+ * sequences are, so that no result depends on the cut.
+ */
 export class Ops {
   readonly kernel: Kernel;
 
   constructor(kernel: Kernel) {
     this.kernel = kernel;
   }
+
+  /** `x · Wᵀ + bias`, `[rows, out]`. */
+  async linear(x: Matrix, weight: Weight, bias: Floats | null = null): Promise<Matrix> {
+    const y = newMatrix(x.rows, weight.rows);
+    await eachPiece(x.rows, productRows, (start, end) => {
+      const job = { x: rowsOf(x, start, end), rows: null, weight, bias, y: rowsOf(y, start, end) };
+      return this.kernel.run("linear", job);
+    });
+    return y;
+  }
+
+  /** `x · weight / √(mean of x² + eps)` by row. */
+  async rmsNorm(x: Matrix, weight: Floats, eps: number): Promise<Matrix> {
+    const y = newMatrix(x.rows, x.columns);
+    await eachPiece(x.rows, lightRows, (start, end) => {
+      return this.kernel.run("rmsNorm", { x: rowsOf(x, start, end), weight, eps, y: rowsOf(y, start, end) });
+    });
+    return y;
+  }
+
+  /** max(x, 0)², in place. Gives x. */
+  async reluSquared(x: Matrix): Promise<Matrix> {
+    await eachPiece(x.rows, lightRows, (start, end) => {
+      return this.kernel.run("elementwise", { what: "relu_squared", x: rowsOf(x, start, end) });
+    });
+    return x;
+  }
+
+  /** SiLU(gate) · up, in place of gate. Gives it. */
+  swiglu(gate: Matrix, up: Matrix): Promise<Matrix> {
+    return this.#combine("swiglu", gate, up);
+  }
+
+  /** x + by, in place of x. Gives it. */
+  add(x: Matrix, by: Matrix): Promise<Matrix> {
+    return this.#combine("add", x, by);
+  }
+
+  async #combine(what: "swiglu" | "add", x: Matrix, by: Matrix): Promise<Matrix> {
+    await eachPiece(x.rows, lightRows, (start, end) => {
+      return this.kernel.run("elementwise", { what, x: rowsOf(x, start, end), by: rowsOf(by, start, end) });
+    });
+    return x;
+  }
+
+  /** Rows of x by number. */
+  async gather(x: Matrix, rows: Uint32Array<SharedArrayBuffer>): Promise<Matrix> {
+    const y = newMatrix(rows.length, x.columns);
+    await eachPiece(rows.length, lightRows, (start, end) => {
+      return this.kernel.run("gather", { x, rows: rows.subarray(start, end), y: rowsOf(y, start, end) });
+    });
+    return y;
+  }
+
+  /** `y[rows[i]] += weights[i] · x[i]`; no row twice. */
+  async accumulate(y: Matrix, rows: Uint32Array<SharedArrayBuffer>, weights: Floats, x: Matrix): Promise<void> {
+    await eachPiece(rows.length, lightRows, (start, end) => {
+      const [some, shares] = [rows.subarray(start, end), weights.subarray(start, end)];
+      return this.kernel.run("accumulate", { x: rowsOf(x, start, end), rows: some, weights: shares, y });
+    });
+  }
+
+  /** Overwrites the rows of y whose ids lie in the piece `[first, first + rows)` of an embedding table. */
+  async embed(y: Matrix, ids: Uint32Array<SharedArrayBuffer>, table: Weight, first: number): Promise<void> {
+    await eachPiece(ids.length, lightRows, (start, end) => {
+      const job = { table, first, ids: ids.subarray(start, end), y: rowsOf(y, start, end) };
+      return this.kernel.run("embed", job);
+    });
+  }
+
+  /** Sequences of `length` tokens through a Mamba-2 mixer, into y. */
+  async mamba(z: Matrix, length: number, mixer: Mixer, y: Matrix): Promise<void> {
+    await eachPiece(z.rows, length, (start, end) => {
+      return this.kernel.run("mamba", { z: rowsOf(z, start, end), length, mixer, y: rowsOf(y, start, end) });
+    });
+  }
+
+  /** Causal self-attention within sequences of `length` tokens, into y. */
+  async attention(q: Matrix, k: Matrix, v: Matrix, length: number, heads: Heads, y: Matrix): Promise<void> {
+    await eachPiece(q.rows, length, (start, end) => {
+      const [some, keys, values] = [q, k, v].map((matrix) => rowsOf(matrix, start, end)) as [Matrix, Matrix, Matrix];
+      const job = { q: some, k: keys, v: values, length, heads, y: rowsOf(y, start, end) };
+      return this.kernel.run("attention", job);
+    });
+  }
+
+  /** Cosines and sines `[positions, size / 2]`. */
+  async rotary(base: number, size: number, scaling: RopeScaling, positions: number) {
+    const [cosines, sines] = [sharedFloats((positions * size) / 2), sharedFloats((positions * size) / 2)];
+    await this.kernel.run("rotary", { base, size, scaling, cosines, sines });
+    return { cosines, sines };
+  }
+
+  /** The router's choice for every row of `logits [tokens, routed]`, which become its scores. */
+  async route(logits: Matrix, rules: RouterRules): Promise<Routing> {
+    const { rows: tokens } = logits;
+    const { routed, visited: perToken, kept } = rules;
+    const experts = sharedIntegers(tokens * kept);
+    const [selection, weights] = [sharedFloats(tokens * kept), sharedFloats(tokens * perToken)];
+    const routing = { tokens, routed, perToken, kept, experts, selection, weights, scores: logits.data };
+    await this.#route(routing, rules, false);
+    return routing;
+  }
+
+  /** The experts of `forced` with the weights that `own` gives them. */
+  async reroute(own: Routing, forced: Routing, rules: RouterRules): Promise<Routing> {
+    const routing = { ...forced, scores: own.scores, weights: sharedFloats(own.weights.length) };
+    await this.#route(routing, rules, true);
+    return routing;
+  }
+
+  async #route({ tokens, routed, perToken, kept, ...arrays }: Routing, rules: RouterRules, forced: boolean) {
+    const { experts, selection, weights, scores } = arrays;
+    await eachPiece(tokens, lightRows, (start, end) => {
+      const cut = <T extends Floats | Uint32Array>(array: T, n: number) => array.subarray(start * n, end * n) as T;
+      return this.kernel.run("route", {
+        scores: { data: cut(scores, routed), rows: end - start, columns: routed },
+        rules,
+        experts: cut(experts, kept),
+        selection: cut(selection, kept),
+        weights: cut(weights, perToken),
+        forced,
+      });
+    });
+  }
+
+  /** Visits `tokens` rows in batches of whole sequences, a few at a time: for steps whose in-between results are wide. */
+  async inBatches(tokens: number, length: number, visit: (start: number, end: number) => Promise<void>): Promise<void> {
+    const step = Math.max(1, Math.floor(batchTokens / length)) * length;
+    const starts = Array.from({ length: Math.ceil(tokens / step) }, (_, i) => i * step);
+    const tasks = starts.map((start) => () => visit(start, Math.min(tokens, start + step)));
+    // One batch has jobs for eight workers; one more keeps them busy while it ends.
+    const atOnce = Math.ceil(this.kernel.workers / 8) + 1;
+    for await (const _ of inOrder(tasks, atOnce));
+  }
+}
+
+/** Visits `[start, end)` of `count`, `size` at a time, all at once. */
+async function eachPiece(count: number, size: number, visit: (start: number, end: number) => Promise<void>) {
+  const pieces = Array.from({ length: Math.ceil(count / size) }, (_, i) => i * size);
+  await Promise.all(pieces.map((start) => visit(start, Math.min(count, start + size))));
 }

@@ -1,12 +1,12 @@
 import { OqeError } from "../errors.ts";
 import type { FloatDtype } from "../kernel/dtype.ts";
 import { bytesPerElement } from "../kernel/dtype.ts";
+import { inOrder } from "../kernel/in-order.ts";
 import type { Kernel, QuantizeResult } from "../kernel/kernel-types.ts";
 import { Leases } from "../kernel/lease.ts";
 import type { Rounding, Width } from "../kernel/width.ts";
 import type { Report } from "../report.ts";
 import { elements, keptDtype, modulePath } from "./format.ts";
-import { inOrder } from "./in-order.ts";
 import type { PlannedTensor, TierPlan } from "./plan-types.ts";
 
 /** Base bytes per job: large enough that a job's overhead vanishes, small enough that a dozen in flight are nothing. */

@@ -1,0 +1,37 @@
+import * as wasm from "../../../kernel-wasm/pkg/oqe_kernel.js";
+import { bytesOf, copyIn, copyRowsIn, copyRowsOut, Layout, rowsOfSlab } from "../arena.ts";
+import { checkMatrix, type Matrix } from "../matrix.ts";
+import type { Routine } from "../routine.ts";
+
+/** y = x · weight / √(mean of x² + eps) by row: root-mean-square norm. */
+export interface RmsNormJob {
+  readonly x: Matrix;
+  /** `[columns]` */
+  readonly weight: Float32Array<SharedArrayBuffer>;
+  readonly eps: number;
+  /** Overwritten: as x, or x itself. */
+  readonly y: Matrix;
+}
+
+export const rmsNorm: Routine<RmsNormJob, void> = {
+  describe: ({ x }) => `norm of ${x.rows}x${x.columns}`,
+  check({ x, weight, y }, fail) {
+    checkMatrix("x", x, x.rows, x.columns, fail);
+    checkMatrix("y", y, x.rows, x.columns, fail);
+    if (weight.length !== x.columns) fail(`${weight.length} weights`);
+  },
+  run({ x, weight, eps, y }) {
+    const { rows, columns } = x;
+    const slab = rowsOfSlab(rows, 4 * columns);
+    const layout = new Layout();
+    const [atRows, atWeight] = [layout.place(4 * slab * columns), layout.place(4 * columns)];
+    const base = layout.claim();
+    copyIn(base + atWeight, bytesOf(weight), 0, 4 * columns);
+    for (let top = 0; top < rows; top += slab) {
+      const bottom = Math.min(rows, top + slab);
+      copyRowsIn(base + atRows, x, top, bottom);
+      wasm.rms_norm(base + atRows, bottom - top, columns, base + atWeight, columns, eps);
+      copyRowsOut(base + atRows, y, top, bottom);
+    }
+  },
+};

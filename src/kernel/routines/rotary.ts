@@ -1,0 +1,74 @@
+import * as wasm from "../../../kernel-wasm/pkg/oqe_kernel.js";
+import { bytesOf, copyOut, Layout, memory } from "../arena.ts";
+import type { Routine } from "../routine.ts";
+
+/** How rotary frequencies are stretched beyond the pretrained length (rotary.rs). */
+export type RopeScaling =
+  | { readonly kind: "default" }
+  | { readonly kind: "linear"; readonly factor: number }
+  | {
+      readonly kind: "llama3";
+      readonly factor: number;
+      readonly low: number;
+      readonly high: number;
+      readonly original: number;
+    }
+  | {
+      readonly kind: "yarn";
+      readonly factor: number;
+      readonly fast: number;
+      readonly slow: number;
+      readonly original: number;
+      /** Whether the ramp begins and ends at whole dimensions. */
+      readonly whole: boolean;
+      /** Factor of cosines and sines; null: what YaRN derives from factor and the two mscales. */
+      readonly attention: number | null;
+      readonly mscales: readonly [number, number];
+    };
+
+/** Cosines and sines of rotary position embeddings for positions from 0. */
+export interface RotaryJob {
+  readonly base: number;
+  /** Channels of a head. */
+  readonly size: number;
+  readonly scaling: RopeScaling;
+  /** Overwritten: `[positions, size / 2]` each. */
+  readonly cosines: Float32Array<SharedArrayBuffer>;
+  readonly sines: Float32Array<SharedArrayBuffer>;
+}
+
+/** As exports/forward.rs reads them. */
+function numbersOf(scaling: RopeScaling): number[] {
+  switch (scaling.kind) {
+    case "default":
+      return [0];
+    case "linear":
+      return [1, scaling.factor];
+    case "llama3":
+      return [2, scaling.factor, scaling.low, scaling.high, scaling.original];
+    case "yarn": {
+      const { factor, fast, slow, original, whole, attention, mscales } = scaling;
+      return [3, factor, fast, slow, original, Number(whole), attention ?? Number.NaN, ...mscales];
+    }
+  }
+}
+
+export const rotary: Routine<RotaryJob, void> = {
+  describe: ({ scaling, size }) => `${scaling.kind} rotary tables for heads of ${size}`,
+  check({ size, cosines, sines }, fail) {
+    if (size < 2 || size % 2 !== 0) fail("a head should have an even number of channels");
+    if (cosines.length !== sines.length || cosines.length % (size / 2) !== 0) fail("tables that do not fit");
+  },
+  run({ base: wavelength, size, scaling, cosines, sines }) {
+    const layout = new Layout();
+    const [atNumbers, atCosines] = [layout.place(8 * 9), layout.place(cosines.byteLength)];
+    const atSines = layout.place(sines.byteLength);
+    const base = layout.claim();
+    new Float64Array(memory.buffer, base + atNumbers, 9).fill(0);
+    new Float64Array(memory.buffer, base + atNumbers, 9).set(numbersOf(scaling));
+    const positions = cosines.length / (size / 2);
+    wasm.rotary(wavelength, size, positions, base + atNumbers, base + atCosines, base + atSines);
+    copyOut(base + atCosines, bytesOf(cosines), 0, cosines.byteLength);
+    copyOut(base + atSines, bytesOf(sines), 0, sines.byteLength);
+  },
+};

@@ -1,0 +1,90 @@
+import * as wasm from "../../../kernel-wasm/pkg/oqe_kernel.js";
+import { bytesOf, copyIn, copyOut, Layout, memory, rowsOfSlab } from "../arena.ts";
+import { checkMatrix, type Matrix } from "../matrix.ts";
+import type { Routine } from "../routine.ts";
+
+type Floats = Float32Array<SharedArrayBuffer>;
+
+/** How a router chooses among its experts (route.rs). */
+export interface RouterRules {
+  /** What makes scores of logits: each expert for itself, or a softmax over all. */
+  readonly score: "sigmoid" | "softmax";
+  readonly routed: number;
+  /** Experts that a token visits. */
+  readonly visited: number;
+  /** Ranks to report, at least the visited ones. */
+  readonly kept: number;
+  /** Experts come in this many groups; only the best `openGroups` stay in the choice. */
+  readonly groups: number;
+  readonly openGroups: number;
+  /** `[routed]` added to the scores for the choice alone. */
+  readonly correction: Floats | null;
+  /** Whether a token's weights are divided by their sum. */
+  readonly normalized: boolean;
+  readonly scale: number;
+}
+
+/** Chooses experts for every token, or weighs those that somebody else chose. */
+export interface RouteJob {
+  /** `[tokens, routed]`: logits that become scores; for `forced` experts: scores already. */
+  readonly scores: Matrix;
+  readonly rules: RouterRules;
+  /** `[tokens, kept]`: overwritten with the experts by rank; `forced`: read. */
+  readonly experts: Uint32Array<SharedArrayBuffer>;
+  /** Overwritten: `[tokens, kept]` scores of the choice. Left alone for `forced` experts. */
+  readonly selection: Floats;
+  /** Overwritten: `[tokens, visited]`. */
+  readonly weights: Floats;
+  readonly forced: boolean;
+}
+
+export const route: Routine<RouteJob, void> = {
+  describe: ({ scores }) => `routes of ${scores.rows} tokens to ${scores.columns} experts`,
+  check({ scores, rules, experts, selection, weights, forced }, fail) {
+    const { routed, visited, kept, groups, openGroups, correction } = rules;
+    checkMatrix("the scores", scores, scores.rows, routed, fail);
+    if (visited < 1 || kept < visited || kept > routed) fail(`${visited} experts visited and ${kept} kept`);
+    if (routed % groups !== 0 || openGroups < 1 || openGroups > groups) fail(`${openGroups} of ${groups} groups`);
+    if (correction && correction.length !== routed) fail(`${correction.length} corrections`);
+    if (experts.length !== scores.rows * kept || selection.length !== experts.length) fail("no room for the ranks");
+    if (weights.length !== scores.rows * visited) fail("no room for the weights");
+    if (forced && experts.some((expert) => expert >= routed)) fail("a forced expert that does not exist");
+  },
+  run({ scores, rules, experts, selection, weights, forced }) {
+    const { routed, visited, kept } = rules;
+    const slab = rowsOfSlab(scores.rows, 4 * (routed + 2 * kept + visited));
+    const layout = new Layout();
+    const [atNumbers, atCorrection] = [layout.place(4 * 7), layout.place(4 * routed)];
+    const place = (columns: number) => layout.place(4 * slab * columns);
+    const [atScores, atExperts, atSelection, atWeights] = [routed, kept, kept, visited].map(place) as Four;
+    const base = layout.claim();
+    new Uint32Array(memory.buffer, base + atNumbers, 7).set(numbersOf(rules));
+    if (rules.correction) copyIn(base + atCorrection, bytesOf(rules.correction), 0, 4 * routed);
+    const correction = rules.correction ? base + atCorrection : 0;
+    for (let top = 0; top < scores.rows; top += slab) {
+      const rows = Math.min(slab, scores.rows - top);
+      const move = (copy: typeof copyIn, offset: number, array: Floats | Uint32Array<SharedArrayBuffer>, n: number) =>
+        copy(base + offset, bytesOf(array), 4 * top * n, 4 * (top + rows) * n);
+      move(copyIn, atScores, scores.data, routed);
+      const scale = Math.fround(rules.scale);
+      if (forced) {
+        move(copyIn, atExperts, experts, kept);
+        wasm.weigh(base + atNumbers, scale, rows, base + atScores, base + atExperts, base + atWeights);
+      } else {
+        const outputs = [base + atExperts, base + atSelection, base + atWeights] as const;
+        wasm.route(base + atNumbers, correction, scale, rows, base + atScores, ...outputs);
+        move(copyOut, atScores, scores.data, routed);
+        move(copyOut, atExperts, experts, kept);
+        move(copyOut, atSelection, selection, kept);
+      }
+      move(copyOut, atWeights, weights, visited);
+    }
+  },
+};
+
+type Four = [number, number, number, number];
+
+/** As exports/forward.rs reads them. */
+function numbersOf({ score, routed, visited, kept, groups, openGroups, normalized }: RouterRules): number[] {
+  return [Number(score === "softmax"), routed, visited, kept, groups, openGroups, Number(normalized)];
+}

@@ -1,0 +1,111 @@
+import { inOrder } from "../kernel/in-order.ts";
+import { type Matrix, newMatrix, rowsOf, sharedIntegers, type Weight } from "../kernel/matrix.ts";
+import type { Heads } from "../kernel/routines/attention.ts";
+import type { RouterRules } from "../kernel/routines/route.ts";
+import type { BlockContext, WalkContext } from "./forward.ts";
+import { visitorsOf } from "./routing.ts";
+
+/** The parts that blocks of several architectures are made of. x: `[tokens, hidden]`, normed; what they give is the caller's to change. */
+
+/** Rows of the embedding table that are in memory at once. */
+const tableRows = 8192;
+
+/** `[tokens, hidden]` rows of the role `embeddings`. */
+export async function embed(at: WalkContext, ids: Uint32Array, vocabulary: number, hidden: number): Promise<Matrix> {
+  const x = newMatrix(ids.length, hidden);
+  const shared = sharedIntegers(ids.length);
+  shared.set(ids);
+  for (let first = 0; first < vocabulary; first += tableRows) {
+    const table = await at.rows("embeddings", first, Math.min(vocabulary, first + tableRows));
+    await at.ops.embed(x, shared, table, first);
+  }
+  return x;
+}
+
+/** RMS norm by the weights of a kept role. */
+export async function norm(at: WalkContext, role: string, x: Matrix, eps: number): Promise<Matrix> {
+  return at.ops.rmsNorm(x, await tensor(at, role), eps);
+}
+
+/** A kept tensor that every config has. */
+export async function tensor(at: WalkContext, role: string): Promise<Float32Array<SharedArrayBuffer>> {
+  const values = await at.kept(role);
+  if (values === null) throw new TypeError(`the role table has no ${role}`);
+  return values;
+}
+
+/** Causal self-attention with its projections: roles `attention.{q,k,v,o}`. */
+export async function attention(at: BlockContext, x: Matrix, heads: Heads): Promise<Matrix> {
+  const { ops, sequenceLength } = at;
+  const roles = ["attention.q", "attention.k", "attention.v"] as const;
+  const weights: Weight[] = [];
+  for (const role of roles) weights.push(await at.weight(role, x));
+  const biases = await Promise.all(roles.map((role) => at.kept(`${role}.bias`)));
+  const y = newMatrix(x.rows, heads.queries * heads.size);
+  await ops.inBatches(x.rows, sequenceLength, async (start, end) => {
+    const rows = rowsOf(x, start, end);
+    const project = (i: number) => ops.linear(rows, weights[i]!, biases[i]!);
+    const [q, k, v] = await Promise.all([project(0), project(1), project(2)]);
+    await ops.attention(q, k, v, sequenceLength, heads, rowsOf(y, start, end));
+  });
+  return at.linear("attention.o", y);
+}
+
+/** down · relu(up · x)²: roles `<name>.{up,down}`. */
+export async function squaredMlp(at: BlockContext, name: string, x: Matrix): Promise<Matrix> {
+  const h = await at.ops.reluSquared(await at.linear(`${name}.up`, x));
+  return at.linear(`${name}.down`, h);
+}
+
+/** down · (SiLU(gate · x) · (up · x)): roles `<name>.{gate,up,down}`. */
+export async function gatedMlp(at: BlockContext, name: string, x: Matrix): Promise<Matrix> {
+  const { ops } = at;
+  const h = await at.linear(`${name}.gate`, x);
+  const up = await at.weight(`${name}.up`, x);
+  const bias = await at.kept(`${name}.up.bias`);
+  await ops.inBatches(x.rows, at.sequenceLength, async (start, end) => {
+    await ops.swiglu(rowsOf(h, start, end), await ops.linear(rowsOf(x, start, end), up, bias));
+  });
+  return at.linear(`${name}.down`, h);
+}
+
+/** What an expert does with the tokens that visit it: `rows [visits, in]`, `near` those that nearly did. Gives `[visits, in]`. */
+export type Expert = (expert: number, rows: Matrix, near: Matrix | undefined) => Promise<Matrix>;
+
+/**
+ * Σ over each token's experts of weight · expert(x), in ascending order of the experts. The router sees `routed [tokens, hidden]`, the
+ * experts x, which differs where they work in a narrower space. An expert that nobody visits is run with no rows, so that it is met too.
+ */
+export async function mixture(
+  at: BlockContext,
+  routed: Matrix,
+  x: Matrix,
+  rules: RouterRules,
+  expert: Expert,
+): Promise<Matrix> {
+  const { ops } = at;
+  const visitors = visitorsOf(await routes(at, routed, rules));
+  await at.pool("experts.in", x);
+  const y = newMatrix(x.rows, x.columns);
+  const tasks = visitors.map(({ tokens, weights, near }, e) => async () => {
+    const rows = await ops.gather(x, tokens);
+    const out = await expert(e, rows, at.wantsNear ? await ops.gather(x, near) : undefined);
+    return { tokens, weights, out };
+  });
+  for await (const { tokens, weights, out } of inOrder(tasks, ops.kernel.workers + 1)) {
+    await ops.accumulate(y, tokens, weights, out);
+  }
+  return y;
+}
+
+async function routes(at: BlockContext, x: Matrix, rules: RouterRules) {
+  const logits = await at.ops.linear(x, asWeight(await tensor(at, "router"), x.columns));
+  const own = await at.ops.route(logits, rules);
+  const followed = at.routes(own);
+  return followed === own ? own : at.ops.reroute(own, followed, rules);
+}
+
+function asWeight(values: Float32Array<SharedArrayBuffer>, columns: number): Weight {
+  const bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+  return { bytes, dtype: "F32", rows: values.length / columns, columns };
+}

@@ -1,0 +1,116 @@
+import type { ModelConfig } from "../checkpoint/model-config.ts";
+import { type Matrix, newMatrix, rowsOf, sharedFloats } from "../kernel/matrix.ts";
+import type { Mixer } from "../kernel/routines/mamba.ts";
+import type { RouterRules } from "../kernel/routines/route.ts";
+import { attention, embed, mixture, norm, squaredMlp, tensor } from "./blocks.ts";
+import { divides, flag, has, headSize, integer, number, oneOf } from "./config-fields.ts";
+import type { BlockContext, Forward } from "./forward.ts";
+
+/** Largest step: softplus never reaches it, and unlike Infinity every JSON reader knows it. */
+const endlessStep = 1e6;
+
+/** Smallest and largest step of the state-space recurrence, as transformers clamps it (docs/decisions/0005). */
+export function stepLimits(c: ModelConfig): readonly [number, number] {
+  return [number(c, "time_step_min", 0.001), endlessStep];
+}
+
+const eps = (c: ModelConfig) => number(c, "layer_norm_epsilon", 1e-5);
+const queries = (c: ModelConfig) => integer(c, "num_attention_heads");
+const keys = (c: ModelConfig) => integer(c, "num_key_value_heads", queries(c));
+
+/** Mamba-2: x -> in_proj -> convolution, recurrence, gate, norm -> out_proj. */
+async function mamba(at: BlockContext, x: Matrix): Promise<Matrix> {
+  const { ops, sequenceLength } = at;
+  const mixer = await mixerOf(at);
+  const weight = await at.weight("mamba.in", x);
+  const bias = await at.kept("mamba.in.bias");
+  const y = newMatrix(x.rows, mixer.heads * mixer.head);
+  await ops.inBatches(x.rows, sequenceLength, async (start, end) => {
+    const z = await ops.linear(rowsOf(x, start, end), weight, bias); // [batch, gate I | x I, B GN, C GN | step H]
+    await ops.mamba(z, sequenceLength, mixer, rowsOf(y, start, end));
+  });
+  return at.linear("mamba.out", y);
+}
+
+async function mixerOf(at: BlockContext): Promise<Mixer> {
+  const c = at.config;
+  const convolution = await tensor(at, "mamba.conv"); // [C, 1, taps]
+  const taps = integer(c, "conv_kernel");
+  return {
+    heads: integer(c, "mamba_num_heads"),
+    head: integer(c, "mamba_head_dim"),
+    groups: integer(c, "n_groups"),
+    state: integer(c, "ssm_state_size"),
+    taps,
+    convolution,
+    convolutionBias: (await at.kept("mamba.conv.bias")) ?? sharedFloats(convolution.length / taps),
+    stepBias: await tensor(at, "mamba.dt_bias"),
+    decayLog: await tensor(at, "mamba.A_log"),
+    skip: await tensor(at, "mamba.D"),
+    norm: await tensor(at, "mamba.norm"),
+    eps: eps(c),
+    limits: stepLimits(c),
+  };
+}
+
+/** Routed experts, in a narrower space where the config says so, and one shared expert that every token visits. */
+async function moe(at: BlockContext, x: Matrix): Promise<Matrix> {
+  const { ops, config: c } = at;
+  const narrow = has(c, "moe_latent_size");
+  const entering = narrow ? await at.linear("latent.in", x) : x;
+  const mixed = await mixture(at, x, entering, await rulesOf(at), async (expert, rows, near) => {
+    const up = await at.weight("experts.up", rows, { expert });
+    const h = await ops.reluSquared(await ops.linear(rows, up)); // [visits, F]
+    if (near === undefined) return at.linear("experts.down", h, { expert });
+    return at.linear("experts.down", h, { expert, near: await ops.reluSquared(await ops.linear(near, up)) });
+  });
+  const y = narrow ? await at.linear("latent.out", mixed) : mixed;
+  return has(c, "n_shared_experts") ? ops.add(y, await squaredMlp(at, "shared", x)) : y;
+}
+
+async function rulesOf(at: BlockContext): Promise<RouterRules> {
+  const c = at.config;
+  const [routed, visited] = [integer(c, "n_routed_experts"), integer(c, "num_experts_per_tok")];
+  return {
+    score: "sigmoid",
+    routed,
+    visited,
+    kept: Math.min(3 * visited, routed),
+    groups: integer(c, "n_group", 1),
+    openGroups: integer(c, "topk_group", 1),
+    correction: await tensor(at, "router.bias"),
+    normalized: flag(c, "norm_topk_prob", true),
+    scale: number(c, "routed_scaling_factor", 1),
+  };
+}
+
+/** Attention without positions: the Mamba blocks know the order. */
+function attend(at: BlockContext, x: Matrix): Promise<Matrix> {
+  const { config: c } = at;
+  return attention(at, x, { queries: queries(c), keys: keys(c), size: headSize(c), norms: null, rotary: null });
+}
+
+const mixers: Partial<Record<BlockContext["kind"], (at: BlockContext, x: Matrix) => Promise<Matrix>>> = {
+  mamba,
+  moe,
+  attention: attend,
+  mlp: (at, x) => squaredMlp(at, "mlp", x),
+};
+
+/** x + mixer(norm(x)), block by block (transformers' modeling_nemotron_h.py). */
+export const nemotronHForward: Forward = {
+  check(c) {
+    oneOf(c, "mlp_hidden_act", ["relu2"]);
+    oneOf(c, "mamba_hidden_act", ["silu"]);
+    divides(c, "n_groups", "mamba_num_heads");
+    divides(c, "num_key_value_heads", "num_attention_heads");
+    if (has(c, "n_group")) divides(c, "n_group", "n_routed_experts");
+    stepLimits(c);
+  },
+  embed: (at, ids) => embed(at, ids, integer(at.config, "vocab_size"), integer(at.config, "hidden_size")),
+  async block(at, x) {
+    const y = await mixers[at.kind]!(at, await norm(at, "norm", x, eps(at.config)));
+    return at.ops.add(y, x);
+  },
+  finish: (at, x) => norm(at, "final_norm", x, eps(at.config)),
+};

@@ -1,0 +1,84 @@
+import type { ModelConfig } from "../checkpoint/model-config.ts";
+import type { Matrix, Weight } from "../kernel/matrix.ts";
+import type { Architecture, LayerKind } from "./architecture.ts";
+import type { BlockContext, LinearOptions, WalkContext } from "./forward.ts";
+import type { Ops } from "./ops.ts";
+import type { Routing } from "./routing.ts";
+
+/** Where a model's weights come from: a base, or a finished MLX repository. `layer` is null for the glue. */
+export interface WeightSource {
+  /** A kept tensor as float32, flat; null where the config has none. */
+  kept(layer: number | null, role: string): Promise<Float32Array<SharedArrayBuffer> | null>;
+  /** Rows `[start, end)` of a quantizable role's matrix, or of one routed expert's; all without a range. */
+  matrix(layer: number | null, role: string, expert?: number, range?: readonly [number, number]): Promise<Weight>;
+}
+
+/** A model that can be run. */
+export interface Model {
+  readonly architecture: Architecture;
+  readonly config: ModelConfig;
+  readonly weights: WeightSource;
+  readonly ops: Ops;
+}
+
+export interface RunOptions {
+  /** Tokens of a sequence. */
+  readonly length: number;
+  /** As BlockContext.routes, with the layer. Default: the model's own choice. */
+  readonly routes?: (layer: number, own: Routing) => Routing;
+  /** Called after each block. */
+  readonly progress?: (layersDone: number, layers: number) => void;
+}
+
+/** What the head multiplies, `[tokens, hidden]`, for the ids of whole sequences. One block's weights are in memory at a time. */
+export async function runModel(model: Model, ids: Uint32Array, options: RunOptions): Promise<Matrix> {
+  const { forward } = model.architecture;
+  const layers = model.architecture.layers(model.config);
+  const glue = plainContext(model, null, options);
+  let x = await forward.embed(glue, ids);
+  for (const [layer, kind] of layers.entries()) {
+    x = await forward.block(blockContext(model, layer, kind, options), x);
+    options.progress?.(layer + 1, layers.length);
+  }
+  return forward.finish(glue, x);
+}
+
+/** Logits `[tokens, vocabulary]` of what `runModel` gave, or of some rows of it. */
+export function logitsOf(model: Model, x: Matrix): Promise<Matrix> {
+  return plainContext(model, null, { length: x.rows }).linear("head", x);
+}
+
+/** Role of the matrix that makes logits: a tied head is the embeddings. */
+export function headRole({ glue }: Architecture, config: ModelConfig): string {
+  const own = glue.find(({ role }) => role === "head");
+  return own?.when?.(config) === false ? "embeddings" : "head";
+}
+
+/** Answers with the weights as they are. */
+export function plainContext(model: Model, layer: number | null, { length }: RunOptions): WalkContext {
+  const { config, ops, weights, architecture } = model;
+  const matrix = (role: string, options?: LinearOptions) => {
+    return weights.matrix(layer, role === "head" ? headRole(architecture, config) : role, options?.expert);
+  };
+  return {
+    config,
+    ops,
+    sequenceLength: length,
+    kept: (role) => weights.kept(layer, role),
+    weight: (role, _, options) => matrix(role, options),
+    linear: async (role, x, options) =>
+      ops.linear(x, await matrix(role, options), await weights.kept(layer, `${role}.bias`)),
+    rows: (role, start, end) => weights.matrix(layer, role, undefined, [start, end]),
+  };
+}
+
+function blockContext(model: Model, layer: number, kind: LayerKind, options: RunOptions): BlockContext {
+  return {
+    ...plainContext(model, layer, options),
+    layer,
+    kind,
+    pool: async () => {},
+    routes: (own) => options.routes?.(layer, own) ?? own,
+    wantsNear: false,
+  };
+}

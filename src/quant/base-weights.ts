@@ -1,0 +1,53 @@
+import { OqeError } from "../errors.ts";
+import { bytesPerElement, type FloatDtype } from "../kernel/dtype.ts";
+import type { Kernel } from "../kernel/kernel-types.ts";
+import { sharedBytes, type Weight } from "../kernel/matrix.ts";
+import type { WeightSource } from "../models/run.ts";
+import type { Base } from "./base.ts";
+import type { PlannedTensor } from "./plan-types.ts";
+
+/** The weights of an opened base, read from its files when asked: nothing is kept in memory. */
+export function baseWeights(base: Pick<Base, "tensors" | "checkpoint">, kernel: Kernel): WeightSource {
+  const { checkpoint } = base;
+  const tensors = byRole(base.tensors);
+  const read = async (name: string, offset: number, bytes: number) => {
+    const into = sharedBytes(bytes);
+    await checkpoint.read(name, offset, bytes, into);
+    return into;
+  };
+  return {
+    async kept(layer, role) {
+      const tensor = tensors.find(layer, role);
+      if (tensor === undefined) return null;
+      const [name] = tensor.sources;
+      const { start, end } = checkpoint.tensors.get(name!)!;
+      return toFloats(await read(name!, 0, end - start), tensor.dtype as FloatDtype, kernel);
+    },
+    async matrix(layer, role, expert = 0, range): Promise<Weight> {
+      const tensor = tensors.get(layer, role);
+      const [rows, columns] = tensor.shape.slice(-2) as [number, number];
+      const [start, end] = range ?? [0, rows];
+      const rowBytes = columns * bytesPerElement[tensor.dtype]!;
+      const bytes = await read(tensor.sources[expert]!, start * rowBytes, (end - start) * rowBytes);
+      return { bytes, dtype: tensor.dtype as FloatDtype, rows: end - start, columns };
+    },
+  };
+}
+
+/** Float32 of elements in any float dtype. */
+export async function toFloats(weights: Uint8Array<SharedArrayBuffer>, from: FloatDtype, kernel: Kernel) {
+  const { bytes } = await kernel.cast({ weights, from, to: "F32" });
+  return new Float32Array(bytes.buffer as SharedArrayBuffer, bytes.byteOffset, bytes.byteLength / 4);
+}
+
+/** Tensors by layer and role. */
+export function byRole<T extends Pick<PlannedTensor, "layer" | "role">>(tensors: readonly T[]) {
+  const table = new Map(tensors.map((tensor) => [`${tensor.layer} ${tensor.role.role}`, tensor]));
+  const find = (layer: number | null, role: string) => table.get(`${layer} ${role}`);
+  const get = (layer: number | null, role: string) => {
+    const tensor = find(layer, role);
+    if (tensor === undefined) throw new OqeError("INTERNAL", `layer ${layer} has no role ${role}`);
+    return tensor;
+  };
+  return { find, get };
+}
