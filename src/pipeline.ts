@@ -1,3 +1,4 @@
+import { calibrate } from "./calibrate.ts";
 import type { Receipt } from "./card/receipt.ts";
 import type { Hub } from "./hub/hub-types.ts";
 import type { Inputs } from "./inputs.ts";
@@ -46,8 +47,13 @@ export async function quantizeModel(inputs: Inputs, out: string, doors: Doors) {
   const { report } = doors;
   return withBase(inputs, doors, doors.connect, async (base, kernel) => {
     const plan = makePlan(base, inputs);
-    const jobs = await makeJobs(base, plan, inputs, { folder: out, namespace: null, kernelSha256: kernel.sha256 });
-    await report.stage("Quantize", () => makeFolders(base, jobs, inputs, { report, kernel }));
+    const calibration = await report.stage("Calibrate", () => calibrate(base, inputs, doors.connect));
+    const jobs = await makeJobs(base, plan, inputs, calibration, {
+      folder: out,
+      namespace: null,
+      kernelSha256: kernel.sha256,
+    });
+    await report.stage("Quantize", () => makeFolders(base, jobs, inputs, calibration, { report, kernel }));
     return { plan, folders: jobs.map((job) => job.place) };
   });
 }
@@ -65,13 +71,16 @@ export async function publishModel(inputs: Inputs, doors: Doors): Promise<Publis
     async (base, kernel) => {
       const plan = makePlan(base, inputs);
       const target = { folder: inputs.workDir, namespace: inputs.namespace, kernelSha256: kernel.sha256 };
-      const jobs = await makeJobs(base, plan, inputs, target);
+      const calibration = await report.stage("Calibrate", () => calibrate(base, inputs, () => hub));
+      const jobs = await makeJobs(base, plan, inputs, calibration, target);
       const states = await report.stage("Look at the tier repositories", () => inspectAll(hub, jobs, inputs));
       const pending = jobs.filter((job) => !isPublished(job, states.get(job)!));
       let made: readonly Receipt[] = [];
       if (pending.length > 0) {
         if (!inputs.dryRun) await report.stage("Check the cards", () => checkCards(hub, pending, report));
-        made = await report.stage("Quantize", () => makeFolders(base, pending, inputs, { report, kernel }));
+        made = await report.stage("Quantize", () =>
+          makeFolders(base, pending, inputs, calibration, { report, kernel }),
+        );
       }
       return { plan, made, ...(await publishTiers(hub, jobs, { states, pending, inputs, doors })) };
     },

@@ -1,5 +1,6 @@
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { dirname, join, relative } from "node:path";
+import type { Calibration } from "./calibrate.ts";
 import { bitsPerWeight, grouped } from "./card/figures.ts";
 import { inheritFrom, licenceFiles } from "./card/inherit.ts";
 import { type Receipt, receiptPath, type SeriesRow } from "./card/receipt.ts";
@@ -22,6 +23,7 @@ import { describeModel } from "./quant/model-facts.ts";
 import { keptTensors, planTier } from "./quant/plan.ts";
 import type { SeriesPlan } from "./quant/plan-types.ts";
 import { stripSuffixes, tiers } from "./quant/tiers.ts";
+import { tuningSettings } from "./quant/tuning-settings.ts";
 import type { Report } from "./report.ts";
 import { buildAside, onDisk, refuseForeignFolder } from "./work.ts";
 
@@ -65,6 +67,7 @@ export async function makeJobs(
   base: Base,
   plan: SeriesPlan,
   inputs: Inputs,
+  calibration: Calibration | null,
   target: { readonly folder: string; readonly namespace: string | null; readonly kernelSha256: string },
 ): Promise<readonly Job[]> {
   const { repository } = base.checkpoint;
@@ -88,8 +91,8 @@ export async function makeJobs(
         policy: inputs.policy,
         storage: base.storage,
       },
-      calibration: null,
-      evaluation: null,
+      calibration: calibration?.record ?? null,
+      evaluation: calibration?.evaluation ?? null,
       repository: target.namespace === null ? name : `${target.namespace}/${name}`,
       name,
       plan: tier,
@@ -140,6 +143,7 @@ export async function makeFolders(
   base: Base,
   jobs: readonly Job[],
   inputs: Inputs,
+  calibration: Calibration | null,
   doors: { readonly report: Report; readonly kernel: Kernel },
 ): Promise<readonly Receipt[]> {
   if (jobs.length === 0) return [];
@@ -156,10 +160,12 @@ export async function makeFolders(
     onDisk(parent, needed, async () => {
       const receipts: Receipt[] = [];
       const plans = jobs.map((job) => job.recipe.plan);
-      const written = await writeTiers({ base, plans, folders, licences, rounding: inputs.rounding, ...doors });
-      for (const [i, { files, relativeError }] of written.entries()) {
-        const measured = { files, weightError: { relative: relativeError }, tuning: null, warnings: [] };
-        const receipt = completeReceipt(jobs[i]!.recipe, measured);
+      const { rounding, propagation } = inputs;
+      const tuning =
+        calibration === null ? null : { calibration: calibration.rows, propagation, settings: tuningSettings };
+      const written = await writeTiers({ base, plans, folders, licences, rounding, tuning, ...doors });
+      for (const [i, { relativeError, ...measured }] of written.entries()) {
+        const receipt = completeReceipt(jobs[i]!.recipe, { ...measured, weightError: { relative: relativeError } });
         await writeFile(join(folders[i]!, receiptPath), writeReceipt(receipt));
         await writeFile(join(folders[i]!, "README.md"), await renderCard(receipt));
         tell(receipt, doors.report);

@@ -11,6 +11,7 @@ const rows = [
   ["pipeline.ts"],
   ["release.ts"],
   ["series.ts"],
+  ["calibrate.ts"],
   ["matrix.ts", "inputs.ts", "work.ts"],
   ["card/"],
   ["github/", "hub/", "local-hub/"],

@@ -13,6 +13,9 @@ import { mamba } from "./routines/mamba.ts";
 import { rmsNorm } from "./routines/rms-norm.ts";
 import { rotary } from "./routines/rotary.ts";
 import { route } from "./routines/route.ts";
+import { scale } from "./routines/scale.ts";
+import { screen } from "./routines/screen.ts";
+import { tune } from "./routines/tune.ts";
 
 /** Every routine that `Kernel.run` knows, one file each in routines/. */
 export const routines = {
@@ -30,6 +33,9 @@ export const routines = {
   rmsNorm,
   rotary,
   route,
+  scale,
+  screen,
+  tune,
 } satisfies Record<string, Routine<never, unknown>>;
 
 export type RoutineName = keyof typeof routines;

@@ -12,8 +12,11 @@ import type { Report } from "../report.ts";
 import type { Base } from "./base.ts";
 import { modulePath, storedTensors } from "./format.ts";
 import type { TierPlan } from "./plan-types.ts";
-import { quantizeSeries } from "./quantize.ts";
+import { quantizeSeries, type TierSink } from "./quantize.ts";
 import { tierGroupSize, tiers } from "./tiers.ts";
+import { type CalibrationIds, tuneSeries } from "./tune-series.ts";
+import type { Propagation, TuningRecord } from "./tuning-record.ts";
+import type { TuningSettings } from "./tuning-settings.ts";
 
 /** Files of one finished tier, by path, without card and receipt. */
 export type TierFiles = Readonly<Record<string, { readonly bytes: number; readonly sha256: string }>>;
@@ -21,6 +24,16 @@ export type TierFiles = Readonly<Record<string, { readonly bytes: number; readon
 export interface WrittenTier {
   readonly files: TierFiles;
   readonly relativeError: number;
+  /** null: rounded. */
+  readonly tuning: TuningRecord | null;
+  readonly warnings: readonly string[];
+}
+
+/** What tuning needs beside the base. */
+export interface Tuning {
+  readonly calibration: CalibrationIds;
+  readonly propagation: Propagation;
+  readonly settings: TuningSettings;
 }
 
 export interface WriteRequest {
@@ -31,6 +44,8 @@ export interface WriteRequest {
   /** Licence files of the base to carry over beside the tokenizer's. */
   readonly licences: readonly string[];
   readonly rounding: Rounding;
+  /** null: round. */
+  readonly tuning: Tuning | null;
   readonly kernel: Kernel;
   readonly report: Report;
 }
@@ -62,14 +77,7 @@ export async function writeTiers(request: WriteRequest): Promise<readonly Writte
   const writers: Awaited<ReturnType<typeof createShards>>[] = [];
   try {
     for (const [i, folder] of folders.entries()) writers.push(await createShards(folder, layouts[i]!));
-    const { read } = base.checkpoint;
-    const outcome = await quantizeSeries({
-      ...request,
-      tensors: base.tensors,
-      storage: base.storage,
-      read,
-      sinks: writers,
-    });
+    const outcome = await fill(request, writers);
     const written: WrittenTier[] = [];
     for (const [i, plan] of plans.entries()) {
       const shards = await writers[i]!.finish();
@@ -78,13 +86,24 @@ export async function writeTiers(request: WriteRequest): Promise<readonly Writte
         "config.json": configText(base, plan),
         ...carriedFiles,
       });
-      written.push({ files: sortKeys({ ...shards, ...small }), relativeError: outcome[i]!.relativeError });
+      written.push({ files: sortKeys({ ...shards, ...small }), ...outcome[i]! });
     }
     return written;
   } catch (error) {
     await Promise.allSettled(writers.map((writer) => writer.abort()));
     throw error;
   }
+}
+
+/** The walk over the base that fills the shards. */
+async function fill(
+  { tuning, ...request }: WriteRequest,
+  sinks: readonly TierSink[],
+): Promise<readonly Omit<WrittenTier, "files">[]> {
+  const { tensors, storage, checkpoint } = request.base;
+  if (tuning !== null) return tuneSeries({ ...request, ...tuning, sinks });
+  const rounded = await quantizeSeries({ ...request, tensors, storage, read: checkpoint.read, sinks });
+  return rounded.map((tier) => ({ ...tier, tuning: null, warnings: [] }));
 }
 
 /** Tokenizer and licence files of the base. Read before the walk: what cannot be read should not cost hours. */

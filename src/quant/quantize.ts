@@ -1,4 +1,3 @@
-import { OqeError } from "../errors.ts";
 import type { FloatDtype } from "../kernel/dtype.ts";
 import { bytesPerElement } from "../kernel/dtype.ts";
 import { inOrder } from "../kernel/in-order.ts";
@@ -6,6 +5,7 @@ import type { Kernel, QuantizeResult } from "../kernel/kernel-types.ts";
 import { Leases } from "../kernel/lease.ts";
 import type { Rounding, Width } from "../kernel/width.ts";
 import type { Report } from "../report.ts";
+import { nonFiniteWeights } from "./finite.ts";
 import { elements, keptDtype, modulePath } from "./format.ts";
 import type { PlannedTensor, TierPlan } from "./plan-types.ts";
 
@@ -76,7 +76,6 @@ export async function quantizeSeries(request: QuantizeRequest): Promise<Quantize
     done += tile.rows * rowBytes(tile.tensor);
     request.report.tick(done, total, "bytes");
     if (result === null) continue;
-    checkFinite(tile, result.nonFinite);
     for (const [index, plan] of request.plans.entries()) {
       const width = plan.modules[modulePath(tile.tensor)]!;
       sums[index]!.error += tileOf(result, width).squaredError;
@@ -120,17 +119,16 @@ async function quantizeTile(tile: Tile, weights: Uint8Array, request: QuantizeRe
     rounding: request.rounding,
     widths: distinct(planned as Width[]),
   });
-  if (result.nonFinite === 0) {
-    await Promise.all(
-      request.sinks.map(async (sink, index) => {
-        const { words, scales, biases } = tileOf(result, planned[index]!);
-        const rowOf = (part: Uint8Array) => tile.stackedRow * (part.byteLength / tile.rows);
-        await sink.write(`${path}.weight`, rowOf(words), words);
-        await sink.write(`${path}.scales`, rowOf(scales), scales);
-        await sink.write(`${path}.biases`, rowOf(biases), biases);
-      }),
-    );
-  }
+  refuseNonFinite(tile, weights, result.nonFinite);
+  await Promise.all(
+    request.sinks.map(async (sink, index) => {
+      const { words, scales, biases } = tileOf(result, planned[index]!);
+      const rowOf = (part: Uint8Array) => tile.stackedRow * (part.byteLength / tile.rows);
+      await sink.write(`${path}.weight`, rowOf(words), words);
+      await sink.write(`${path}.scales`, rowOf(scales), scales);
+      await sink.write(`${path}.biases`, rowOf(biases), biases);
+    }),
+  );
   result.release(); // the sums stay
   return result;
 }
@@ -139,7 +137,7 @@ async function keepTile(tile: Tile, weights: Uint8Array, request: QuantizeReques
   const from = tile.tensor.dtype as FloatDtype;
   const to = keptDtype(tile.tensor, request.storage);
   const { bytes, nonFinite } = await request.kernel.cast({ weights, from, to });
-  checkFinite(tile, nonFinite);
+  refuseNonFinite(tile, weights, nonFinite);
   const offset = tile.stackedRow * (bytes.byteLength / tile.rows);
   await Promise.all(request.sinks.map((sink) => sink.write(tile.tensor.name, offset, bytes)));
 }
@@ -156,12 +154,8 @@ function tileOf(result: QuantizeResult, width: Width) {
   return result.tiles.find((tile) => sameWidth(tile, width))!;
 }
 
-function checkFinite(tile: Tile, nonFinite: number) {
-  if (nonFinite > 0) {
-    throw new OqeError(
-      "BAD_CHECKPOINT",
-      `tensor "${tile.source}" holds ${nonFinite} NaN or infinite values in rows ${tile.row} to ${tile.row + tile.rows - 1}`,
-      "Such a model answers nonsense at any precision. Check the download, or report it to the model's authors.",
-    );
-  }
+function refuseNonFinite({ tensor, source, row }: Tile, weights: Uint8Array, count: number) {
+  if (count === 0) return;
+  const part = { source, row, columns: tensor.shape.at(-1)!, dtype: tensor.dtype as FloatDtype };
+  throw nonFiniteWeights(part, weights, count);
 }

@@ -1,0 +1,288 @@
+import type { ModelConfig } from "../checkpoint/model-config.ts";
+import { bytesPerElement, type FloatDtype } from "../kernel/dtype.ts";
+import type { Leases } from "../kernel/lease.ts";
+import { type Matrix, rowsOf, sharedBytes, type Weight, weightRows } from "../kernel/matrix.ts";
+import type { Width } from "../kernel/width.ts";
+import type { LayerKind } from "../models/architecture.ts";
+import type { BlockContext, LinearOptions } from "../models/forward.ts";
+import type { Ops } from "../models/ops.ts";
+import type { Routing } from "../models/routing.ts";
+import { nonFiniteWeights } from "./finite.ts";
+import { modulePath } from "./format.ts";
+import { collect, type Gram, type Hessian, makeHessian, newGram, type Shrinkage } from "./hessian.ts";
+import type { PlannedTensor } from "./plan-types.ts";
+import { tableHessian } from "./table-hessian.ts";
+import { type TunedRows, tuneMatrix } from "./tune-matrix.ts";
+import type { TuneRequest } from "./tune-series.ts";
+import type { TuningLedger } from "./tuning-ledger.ts";
+
+/** What a walk shares among its blocks. */
+export interface TuneWalk {
+  readonly request: TuneRequest;
+  /** Indices of the plans that this walk makes. */
+  readonly plans: readonly number[];
+  /** Whether later blocks are to see what this walk's (only) plan makes of the earlier ones. */
+  readonly sequential: boolean;
+  readonly ops: Ops;
+  readonly ledger: TuningLedger;
+  /** Memory for Hessians, and for what is written: kept apart, being of other sizes. */
+  readonly hessianBuffers: Leases;
+  readonly resultBuffers: Leases;
+}
+
+/**
+ * A place in the model while its tensors are tuned: a block, or the glue around the blocks. Gathers a Hessian from every input
+ * before the weight is multiplied with it, tunes the weight for every plan, and answers with what later activations are to be made of.
+ */
+export class BlockTuner implements BlockContext {
+  readonly config: ModelConfig;
+  readonly ops: Ops;
+  readonly sequenceLength: number;
+  readonly wantsNear: boolean;
+  readonly layer: number;
+  readonly kind: LayerKind;
+  readonly #walk: TuneWalk;
+  readonly #tensors: ReadonlyMap<string, PlannedTensor>;
+  /** The embeddings as a sequential walk stored them. */
+  #table: Weight | null = null;
+  readonly #pooled = new Map<string, Promise<Gram>>();
+  /** Hessians under way or yet to be asked for by further roles, by input and expert. */
+  readonly #hessians = new Map<string, { readonly hessian: Promise<Hessian>; users: number }>();
+
+  constructor(walk: TuneWalk, tensors: readonly PlannedTensor[], place: { layer: number; kind: LayerKind }) {
+    this.#walk = walk;
+    this.#tensors = new Map(tensors.map((tensor) => [tensor.role.role, tensor]));
+    this.config = walk.request.base.config;
+    this.ops = walk.ops;
+    this.sequenceLength = walk.request.calibration.length;
+    this.wantsNear = walk.request.settings.nearWeight > 0;
+    this.layer = place.layer;
+    this.kind = place.kind;
+  }
+
+  async kept(role: string): Promise<Float32Array<SharedArrayBuffer> | null> {
+    const tensor = this.#tensors.get(role);
+    if (tensor === undefined) return null;
+    const weights = await this.#read(tensor, 0, 0, elementsOf(tensor));
+    const { bytes } = await this.#walk.request.kernel.cast({ weights, from: tensor.dtype as FloatDtype, to: "F32" });
+    return new Float32Array(bytes.buffer as SharedArrayBuffer, bytes.byteOffset, bytes.byteLength / 4);
+  }
+
+  async pool(fedBy: string, x: Matrix): Promise<void> {
+    const gather = async () => {
+      const gram = newGram(this.#walk.hessianBuffers, x.columns);
+      await collect(this.#walk.request.kernel, gram, await this.#screen(x, fedBy));
+      return gram;
+    };
+    const gram = gather();
+    this.#pooled.set(fedBy, gram);
+    await gram;
+  }
+
+  /** When the block is done. */
+  async close(): Promise<void> {
+    for (const gram of this.#pooled.values()) (await gram).release();
+  }
+
+  routes(own: Routing): Routing {
+    return own;
+  }
+
+  async linear(role: string, x: Matrix, options: LinearOptions = {}): Promise<Matrix> {
+    const weight = await this.weight(role, x, options);
+    return this.ops.linear(x, weight, await this.kept(`${role}.bias`));
+  }
+
+  async rows(role: string, start: number, end: number): Promise<Weight> {
+    const tensor = this.#tensors.get(role)!;
+    return this.#table === null ? this.#whole(tensor, 0, start, end) : weightRows(this.#table, start, end);
+  }
+
+  /** Tunes what is looked up and not multiplied. */
+  async tuneTable(tensor: PlannedTensor): Promise<void> {
+    const hessian = await tableHessian(this.#walk);
+    this.#table = await this.#tune(tensor, 0, hessian);
+    hessian?.release();
+  }
+
+  /** Tunes the head on what it multiplies; nobody waits for its product. */
+  async tuneHead(tensor: PlannedTensor, x: Matrix): Promise<void> {
+    const hessian = await this.#gather(tensor, x);
+    await this.#tune(tensor, 0, hessian);
+    hessian.release();
+  }
+
+  async weight(role: string, x: Matrix, options: LinearOptions = {}): Promise<Weight> {
+    const tensor = this.#tensors.get(role)!;
+    const expert = options.expert ?? 0;
+    const { rows } = shapeOf(tensor);
+    const whole = await this.#whole(tensor, expert, 0, rows);
+    if (!this.#isQuantized(tensor)) return whole;
+    const shared = this.#share(tensor, x, options);
+    const hessian = await shared.hessian;
+    const tuned = await this.#tune(tensor, expert, hessian, whole);
+    shared.release(hessian);
+    return tuned ?? whole;
+  }
+
+  /** Tunes one matrix for every plan and writes it; gives what a sequential walk goes on with. `hessian` null: all columns alike. */
+  async #tune(tensor: PlannedTensor, expert: number, hessian: Hessian | null, whole?: Weight): Promise<Weight | null> {
+    const { request, plans, sequential, ledger, resultBuffers } = this.#walk;
+    const { rows, columns } = shapeOf(tensor);
+    const dtype = tensor.dtype as FloatDtype;
+    const path = modulePath(tensor);
+    const widths = distinct(plans.map((plan) => request.plans[plan]!.modules[path]!));
+    const read = async (start: number, end: number) =>
+      whole === undefined
+        ? this.#read(tensor, expert, start * columns, end * columns)
+        : weightRows(whole, start, end).bytes;
+    const parts: TunedRows[] = [];
+    const write = async (part: TunedRows) => {
+      if (sequential) parts.push(copyOf(part));
+      const wanted = plans.filter((plan) => sameWidth(request.plans[plan]!.modules[path]!, part.width));
+      await Promise.all(wanted.map((plan) => writeRows(request.sinks[plan]!, path, expert * rows, part)));
+    };
+    const { storage: store, rounding, settings } = request;
+    const options = { store, rounding, sweeps: settings.sweeps, buffers: resultBuffers };
+    const sums = await tuneMatrix(request.kernel, { rows, columns, dtype, read }, hessian, widths, options, write);
+    if (sums.some(({ nonFinite }) => nonFinite > 0)) {
+      const source = tensor.sources[expert]!;
+      throw nonFiniteWeights({ source, row: 0, columns, dtype }, await read(0, rows), sums[0]!.nonFinite);
+    }
+    ledger.add(tensor, expert, hessian, widths, sums);
+    request.progress(rows * columns * bytesPerElement[dtype]! * plans.length);
+    return sequential ? this.#dequantize(parts, rows, columns) : null;
+  }
+
+  #isQuantized(tensor: PlannedTensor): boolean {
+    return Object.hasOwn(this.#walk.request.plans[0]!.modules, modulePath(tensor));
+  }
+
+  /** The Hessian of a role's input, made when the first role of that input asks; the last one gives it back. */
+  #share(tensor: PlannedTensor, x: Matrix, { expert, near }: LinearOptions) {
+    const key = `${tensor.role.fedBy} ${expert ?? ""}`;
+    let entry = this.#hessians.get(key);
+    if (entry === undefined) {
+      const sharing = [...this.#tensors.values()].filter(({ role }) => role.fedBy === tensor.role.fedBy);
+      const users = sharing.filter((sharer) => this.#isQuantized(sharer)).length;
+      entry = { hessian: this.#gather(tensor, x, expert, near), users };
+      this.#hessians.set(key, entry);
+    }
+    const { hessian } = entry;
+    const release = (made: Hessian) => {
+      entry.users--;
+      if (entry.users > 0) return;
+      this.#hessians.delete(key);
+      made.release();
+    };
+    return { hessian, release };
+  }
+
+  async #gather(tensor: PlannedTensor, x: Matrix, expert?: number, near?: Matrix): Promise<Hessian> {
+    const { settings, kernel } = this.#walk.request;
+    const buffers = this.#walk.hessianBuffers;
+    const fedBy = tensor.role.fedBy ?? "head.in"; // a tied table has no input of its own
+    const pooled = (await this.#pooled.get(fedBy)) ?? null;
+    if (expert !== undefined) this.#walk.ledger.route(this.layer, expert, x);
+    if (expert !== undefined && settings.experts === "pooled" && pooled !== null) {
+      return makeHessian(kernel, buffers, pooled, { target: null, strength: 0 }, settings.curvature);
+    }
+    const gram = newGram(this.#walk.hessianBuffers, x.columns);
+    const seen = expert === undefined ? x : rowsOf(x, 0, Math.ceil(x.rows * settings.expertTokens));
+    await collect(kernel, gram, await this.#screen(seen, fedBy));
+    if (near !== undefined && settings.nearWeight > 0) {
+      const some = rowsOf(near, 0, Math.ceil(near.rows * settings.expertTokens));
+      await collect(kernel, gram, await this.#screen(some, fedBy), settings.nearWeight, false);
+    }
+    const shrinkage = this.#shrinkage(gram, pooled, expert !== undefined);
+    const hessian = await makeHessian(kernel, buffers, gram, shrinkage, settings.curvature);
+    gram.release();
+    return hessian;
+  }
+
+  #shrinkage(gram: Gram, pooled: Gram | null, routed: boolean): Shrinkage {
+    const { pooledStrength, diagonalStrength, denseStrength, denseEnough } = this.#walk.request.settings;
+    if (pooled !== null) return { target: pooled, strength: pooledStrength };
+    if (routed) return { target: null, strength: diagonalStrength };
+    const few = gram.tokens < denseEnough * gram.width;
+    return { target: null, strength: few ? denseStrength : 0 };
+  }
+
+  /** Without the rows that are not finite, which would spoil the whole sum: they become zeros, and are counted. */
+  async #screen(x: Matrix, fedBy: string): Promise<Matrix> {
+    if (x.rows === 0) return x;
+    const { dropped } = await this.#walk.request.kernel.run("screen", { x });
+    this.#walk.ledger.drop(dropped, x.rows, `layer ${this.layer}, ${fedBy}`);
+    return x;
+  }
+
+  async #whole(tensor: PlannedTensor, expert: number, start: number, end: number): Promise<Weight> {
+    const { columns } = shapeOf(tensor);
+    const bytes = await this.#read(tensor, expert, start * columns, end * columns);
+    return { bytes, dtype: tensor.dtype as FloatDtype, rows: end - start, columns };
+  }
+
+  /** Bytes of elements `[start, end)` of one base tensor. */
+  async #read(
+    tensor: PlannedTensor,
+    expert: number,
+    start: number,
+    end: number,
+  ): Promise<Uint8Array<SharedArrayBuffer>> {
+    const size = bytesPerElement[tensor.dtype]!;
+    const into = sharedBytes((end - start) * size);
+    await this.#walk.request.read(tensor.sources[expert]!, start * size, into.byteLength, into);
+    return into;
+  }
+
+  async #dequantize(parts: readonly TunedRows[], rows: number, columns: number): Promise<Weight> {
+    const { kernel, storage } = this.#walk.request;
+    const bytes = sharedBytes(rows * columns * 4);
+    for (const { width, start, rows: count, words, scales, biases } of parts) {
+      const job = { words, scales, biases, store: storage, rows: count, columns, ...width };
+      const values = await kernel.dequantize(job);
+      bytes.set(new Uint8Array(values.buffer, values.byteOffset, values.byteLength), start * columns * 4);
+    }
+    return { bytes, dtype: "F32", rows, columns };
+  }
+}
+
+function copyOf(part: TunedRows): TunedRows {
+  const copy = (bytes: Uint8Array) => {
+    const own = sharedBytes(bytes.byteLength);
+    own.set(bytes);
+    return own;
+  };
+  return { ...part, words: copy(part.words), scales: copy(part.scales), biases: copy(part.biases) };
+}
+
+type Sink = TuneRequest["sinks"][number];
+
+async function writeRows(sink: Sink, path: string, firstRow: number, part: TunedRows): Promise<void> {
+  const { start, rows } = part;
+  for (const [name, bytes] of [
+    ["weight", part.words],
+    ["scales", part.scales],
+    ["biases", part.biases],
+  ] as const) {
+    await sink.write(`${path}.${name}`, (firstRow + start) * (bytes.byteLength / rows), bytes);
+  }
+}
+
+function elementsOf(tensor: PlannedTensor): number {
+  return tensor.shape.reduce((product, size) => product * size, 1) / tensor.sources.length;
+}
+
+/** Of one base matrix, whether or not it will be stacked. */
+function shapeOf(tensor: PlannedTensor): { rows: number; columns: number } {
+  const columns = tensor.shape.at(-1)!;
+  return { rows: elementsOf(tensor) / columns, columns };
+}
+
+export function distinct(widths: readonly Width[]): Width[] {
+  return widths.filter((width, i) => widths.findIndex((other) => sameWidth(other, width)) === i);
+}
+
+export function sameWidth(a: Width, b: Width): boolean {
+  return a.bits === b.bits && a.groupSize === b.groupSize;
+}

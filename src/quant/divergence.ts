@@ -1,0 +1,115 @@
+import type { Kernel } from "../kernel/kernel-types.ts";
+import { type Matrix, rowsOf } from "../kernel/matrix.ts";
+import type { Routing } from "../models/routing.ts";
+import { logitsOf, type Model, runModel } from "../models/run.ts";
+import type { CalibrationIds } from "./tune-series.ts";
+
+/** What the base does with some rows of text: what its head multiplies, and which experts its routers chose. */
+export interface Reference {
+  readonly base: Model;
+  readonly rows: CalibrationIds;
+  readonly hidden: Matrix;
+  readonly routes: ReadonlyMap<number, Routing>;
+}
+
+/** How a model differs from its base, position by position, in the order of the rows. */
+export interface Divergence {
+  /** KL(base ‖ model) `[positions]` in nats, over the full vocabulary in float64. */
+  readonly divergence: Float64Array;
+  /** Log-probability of the next token under the base and under the model; the last position of a row has none and holds NaN. */
+  readonly base: Float64Array;
+  readonly model: Float64Array;
+  /** 1 where both hold the same token for the likeliest. */
+  readonly sameTop: Uint8Array;
+  /** Share of the base's choices of experts that the model made too, by layer; empty without routers. */
+  readonly routerAgreement: ReadonlyMap<number, number>;
+}
+
+/** Positions whose logits are in memory at once. */
+const positionsAtOnce = 512;
+
+/** Runs the base once over the rows. */
+export async function observe(base: Model, rows: CalibrationIds): Promise<Reference> {
+  const routes = new Map<number, Routing>();
+  const hidden = await runModel(base, rows.ids, {
+    length: rows.length,
+    routes: (layer, own) => {
+      routes.set(layer, own);
+      return own;
+    },
+  });
+  return { base, rows, hidden, routes };
+}
+
+/** Runs a model over the same rows. `forced`: it follows the base's choice of experts, each weighed by its own router. */
+export async function diverge(reference: Reference, model: Model, forced: boolean): Promise<Divergence> {
+  const { rows } = reference;
+  const routerAgreement = new Map<number, number>();
+  const hidden = await runModel(model, rows.ids, {
+    length: rows.length,
+    routes: (layer, own) => {
+      const theirs = reference.routes.get(layer)!;
+      routerAgreement.set(layer, agreement(theirs, own));
+      return forced ? theirs : own;
+    },
+  });
+  const results = await compareAll(reference, model, hidden);
+  const positions = rows.ids.length;
+  const column = (i: number) => Float64Array.from({ length: positions }, (_, t) => results[4 * t + i]!);
+  const scored = (i: number) => column(i).map((value, t) => ((t + 1) % rows.length === 0 ? Number.NaN : value));
+  return {
+    divergence: column(0),
+    base: scored(1),
+    model: scored(2),
+    sameTop: Uint8Array.from(column(3)),
+    routerAgreement,
+  };
+}
+
+async function compareAll({ base, rows, hidden: own }: Reference, model: Model, hidden: Matrix) {
+  const { kernel } = model.ops;
+  const positions = rows.ids.length;
+  const out = new Float64Array(new SharedArrayBuffer(32 * positions));
+  const next = new Uint32Array(new SharedArrayBuffer(4 * positions));
+  next.set(rows.ids.subarray(1));
+  for (let start = 0; start < positions; start += positionsAtOnce) {
+    const end = Math.min(positions, start + positionsAtOnce);
+    const [ours, theirs] = await Promise.all([
+      logitsOf(base, rowsOf(own, start, end)),
+      logitsOf(model, rowsOf(hidden, start, end)),
+    ]);
+    await compareParts(kernel, ours, theirs, next.subarray(start, end), out.subarray(4 * start, 4 * end));
+  }
+  return out;
+}
+
+/** In one job a worker. */
+async function compareParts(
+  kernel: Kernel,
+  base: Matrix,
+  model: Matrix,
+  next: Uint32Array<SharedArrayBuffer>,
+  out: Float64Array<SharedArrayBuffer>,
+): Promise<void> {
+  const step = Math.ceil(base.rows / kernel.workers);
+  const starts = Array.from({ length: Math.ceil(base.rows / step) }, (_, i) => i * step);
+  await Promise.all(
+    starts.map((start) => {
+      const end = Math.min(base.rows, start + step);
+      const [some, others] = [rowsOf(base, start, end), rowsOf(model, start, end)];
+      const job = { base: some, model: others, next: next.subarray(start, end), out: out.subarray(4 * start, 4 * end) };
+      return kernel.run("compare", job);
+    }),
+  );
+}
+
+function agreement(base: Routing, model: Routing): number {
+  let both = 0;
+  for (let token = 0; token < base.tokens; token++) {
+    const chosen = (routing: Routing) =>
+      routing.experts.subarray(token * routing.kept, token * routing.kept + routing.perToken);
+    const theirs = chosen(base);
+    for (const expert of chosen(model)) if (theirs.includes(expert)) both++;
+  }
+  return both / (base.tokens * base.perToken);
+}

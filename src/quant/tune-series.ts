@@ -1,0 +1,133 @@
+import type { FloatDtype } from "../kernel/dtype.ts";
+import { bytesPerElement } from "../kernel/dtype.ts";
+import type { Kernel } from "../kernel/kernel-types.ts";
+import { Leases } from "../kernel/lease.ts";
+import type { Rounding } from "../kernel/width.ts";
+import { Ops } from "../models/ops.ts";
+import { type Report, silentReport } from "../report.ts";
+import type { Base } from "./base.ts";
+import { BlockTuner, type TuneWalk } from "./block-tuner.ts";
+import { elements, modulePath } from "./format.ts";
+import type { PlannedTensor, TierPlan } from "./plan-types.ts";
+import { quantizeSeries, type TierSink } from "./quantize.ts";
+import { TuningLedger } from "./tuning-ledger.ts";
+import type { Propagation, TuningRecord } from "./tuning-record.ts";
+import type { TuningSettings } from "./tuning-settings.ts";
+
+/** Calibration rows: `samples` sequences of `length` token ids, one after the other. */
+export interface CalibrationIds {
+  readonly ids: Uint32Array<SharedArrayBuffer>;
+  readonly samples: number;
+  readonly length: number;
+}
+
+export interface TuneSeriesRequest {
+  readonly base: Base;
+  readonly plans: readonly TierPlan[];
+  /** One sink per plan, in the same order. */
+  readonly sinks: readonly TierSink[];
+  readonly calibration: CalibrationIds;
+  readonly propagation: Propagation;
+  readonly settings: TuningSettings;
+  /** The plain rounding that results are held against. */
+  readonly rounding: Rounding;
+  readonly kernel: Kernel;
+  readonly report: Report;
+}
+
+/** As the blocks see it. */
+export interface TuneRequest extends TuneSeriesRequest {
+  readonly storage: FloatDtype;
+  readonly read: Base["checkpoint"]["read"];
+  /** Base bytes × plans that are done. */
+  readonly progress: (bytes: number) => void;
+}
+
+/** What became of one plan. */
+export interface TunedTier {
+  /** Σ (w - ŵ)² / Σ w² over the quantized tensors. */
+  readonly relativeError: number;
+  readonly tuning: TuningRecord;
+  readonly warnings: readonly string[];
+}
+
+/**
+ * Walks the model block by block with the hidden states of all calibration rows, and tunes every matrix with the Hessian of its own
+ * input. `reference`: one walk on the base's activations serves all plans. `sequential`: one walk a plan, each block seeing what the
+ * plan made of the blocks before it. The bytes depend neither on the number of workers nor on timing.
+ * Throws BAD_CHECKPOINT for non-finite weights or activations.
+ */
+export async function tuneSeries(request: TuneSeriesRequest): Promise<readonly TunedTier[]> {
+  const { base, plans } = request;
+  const total = plans.length * base.tensors.reduce((sum, tensor) => sum + bytesOf(tensor), 0);
+  let done = 0;
+  const progress = (bytes: number) => {
+    done += bytes;
+    request.report.tick(done, total, "bytes");
+  };
+  const full: TuneRequest = { ...request, storage: base.storage, read: base.checkpoint.read, progress };
+  const together = plans.map((_, index) => index);
+  const walks = request.propagation === "sequential" ? together.map((index) => [index]) : [together];
+  const tiers: TunedTier[] = [];
+  for (const plansOfWalk of walks) {
+    const ledger = await walk(full, plansOfWalk, request.propagation === "sequential");
+    tiers.push(...plansOfWalk.map((index) => ledger.close(plans[index]!)));
+  }
+  return tiers;
+}
+
+async function walk(request: TuneRequest, plans: readonly number[], sequential: boolean): Promise<TuningLedger> {
+  const { base, calibration } = request;
+  const { architecture, config } = base;
+  const ledger = new TuningLedger(base);
+  const shared: TuneWalk = {
+    request,
+    plans,
+    sequential,
+    ops: new Ops(request.kernel),
+    ledger,
+    hessianBuffers: new Leases(),
+    resultBuffers: new Leases(),
+  };
+  const kinds = architecture.layers(config);
+  const glue = base.tensors.filter(({ layer }) => layer === null);
+  await keep(request, plans);
+  const ends = new BlockTuner(shared, glue, { layer: -1, kind: kinds[0]! });
+  const head = headOf(glue);
+  const table = glue.find((tensor) => tensor.role.role === "embeddings")!;
+  // A tied table is the head too: it is tuned as such, and looked up as it is in the base until then.
+  if (table !== head && isQuantized(request, table)) await ends.tuneTable(table);
+  let x = await architecture.forward.embed(ends, calibration.ids);
+  for (const [layer, kind] of kinds.entries()) {
+    const tensors = base.tensors.filter((tensor) => tensor.layer === layer);
+    const block = new BlockTuner(shared, tensors, { layer, kind });
+    x = await architecture.forward.block(block, x);
+    await block.close();
+  }
+  const last = await architecture.forward.finish(ends, x);
+  if (isQuantized(request, head)) await ends.tuneHead(head, last);
+  return ledger;
+}
+
+/** Writes the tensors that no tier quantizes. */
+async function keep(request: TuneRequest, plans: readonly number[]): Promise<void> {
+  const tensors = request.base.tensors.filter((tensor) => !isQuantized(request, tensor));
+  const pick = <T>(list: readonly T[]) => plans.map((plan) => list[plan]!);
+  const [some, sinks] = [pick(request.plans), pick(request.sinks)];
+  await quantizeSeries({ ...request, tensors, plans: some, sinks, report: silentReport });
+  request.progress(plans.length * tensors.reduce((sum, tensor) => sum + bytesOf(tensor), 0));
+}
+
+function headOf(glue: readonly PlannedTensor[]): PlannedTensor {
+  return (
+    glue.find((tensor) => tensor.role.role === "head") ?? glue.find((tensor) => tensor.role.role === "embeddings")!
+  );
+}
+
+function isQuantized({ plans }: TuneRequest, tensor: PlannedTensor): boolean {
+  return Object.hasOwn(plans[0]!.modules, modulePath(tensor));
+}
+
+function bytesOf(tensor: PlannedTensor): number {
+  return elements(tensor.shape) * bytesPerElement[tensor.dtype]!;
+}

@@ -1,0 +1,37 @@
+import type { Width } from "../kernel/width.ts";
+
+/**
+ * The numbers of the method, each measured (docs/tuning.md). Part of the engine: another value is another recipe. The benchmark
+ * passes others to show what each is worth.
+ */
+export interface TuningSettings {
+  /** `hessian`: GPTQ. `diagonal`: scales weighted by the diagonal, nearest codes, as imatrix methods do; for comparison. */
+  readonly curvature: "hessian" | "diagonal";
+  /** Whose Hessian an expert is tuned with: its own one shrunk, or its layer's; for comparison. */
+  readonly experts: "own" | "pooled";
+  /** Strength of the pooled Hessian in that of an expert's input projection. */
+  readonly pooledStrength: number;
+  /** Strength of the diagonal in the Hessian of an expert's output projection, whose input basis no other expert shares. */
+  readonly diagonalStrength: number;
+  /** What a token that nearly came counts in the Hessian of an expert's output projection. */
+  readonly nearWeight: number;
+  /** Strength of the diagonal in other Hessians that were seen by fewer than `denseEnough` tokens per column. */
+  readonly denseStrength: number;
+  readonly denseEnough: number;
+  /** Share of an expert's tokens that are looked at; below 1 only to see how few suffice. */
+  readonly expertTokens: number;
+  /** Coordinate-descent sweeps after the GPTQ sweep. */
+  readonly sweeps: (width: Width) => number;
+}
+
+export const tuningSettings: TuningSettings = {
+  curvature: "hessian",
+  experts: "own",
+  pooledStrength: 2,
+  diagonalStrength: 2,
+  nearWeight: 0.25,
+  denseStrength: 1,
+  denseEnough: 8,
+  expertTokens: 1,
+  sweeps: () => 2,
+};
