@@ -1,11 +1,11 @@
 import { spawnSync } from "node:child_process";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { bundledCorpus } from "../src/calibration/corpus.ts";
 import { openTokenizer } from "../src/calibration/tokenizer.ts";
 import { openFolder } from "../src/checkpoint/folder.ts";
-import { byArchitecture } from "./models.ts";
+import { byArchitecture, removeFolder, scratchFolder } from "./models.ts";
 import { findPython } from "./python/python.ts";
 
 /** Our token ids against those of Rust's tokenizers, the library behind every fast tokenizer of Python. */
@@ -17,34 +17,54 @@ const title = "reason" in python ? `tokenizers (${python.reason})` : "tokenizers
 const hard = [
   "",
   " \n\n\t  a  b\r\n\r\n",
-  "İI ß ﬁ é é 한국어 हिन्दी العربية 👩‍👩‍👧 \u0085\u200b\ufeff\u0000",
+  "İI ß ﬁ e\u0301 é 한국어 हिन्दी العربية 👩‍👩‍👧 \u0085\u200b\ufeff\u0000",
   "1234567890 it'S we'Ll 3.14e-5 <s>x</s> <think> a</think>\n",
+  "XMLHttpRequest ÄÖÜber//\n  DŽungla ǅ 第3章　全角  ",
 ];
 
-function pythonIds(folder: string, texts: readonly string[]): number[][] {
+function runPython(command: "ids" | "train", place: string, texts: readonly string[]): string[] {
   if ("reason" in python) throw new Error(python.reason);
-  const input = { input: JSON.stringify(texts), encoding: "utf8" as const, maxBuffer: 1 << 28 };
-  const { stdout, stderr, status } = spawnSync(python.path, [script, join(folder, "tokenizer.json")], input);
+  const options = { input: JSON.stringify(texts), encoding: "utf8" as const, maxBuffer: 1 << 28 };
+  const { stdout, stderr, status } = spawnSync(python.path, [script, command, place], options);
   if (status !== 0) throw new Error(stderr);
-  return stdout
-    .trim()
-    .split("\n")
-    .map((line) => JSON.parse(line));
+  return stdout.trim().split("\n");
 }
 
-describe.skipIf("reason" in python)(title, () => {
-  test.each(Object.entries(byArchitecture))("gives the ids that ours gives: %s", async (_, folder) => {
-    const corpora = [await bundledCorpus("calibration"), await bundledCorpus("evaluation")];
-    const documents = corpora.flatMap(({ texts }) => texts.flatMap((text) => text.documents));
-    const texts = [...documents.map((document) => `${document}\n\n`), ...hard];
-    const base = await openFolder(folder);
-    const { encode } = await openTokenizer(base);
-    await base.close?.();
-    const expected = pythonIds(folder, texts);
-    expect(expected.length).toBe(texts.length);
-    expect(expected.flat().length).toBeGreaterThan(200_000);
-    texts.forEach((text, index) => {
-      expect(encode(text), JSON.stringify(text.slice(0, 200))).toEqual(expected[index]);
-    });
+async function compare(folder: string, texts: readonly string[]): Promise<number> {
+  const base = await openFolder(folder);
+  const { encode } = await openTokenizer(base);
+  await base.close?.();
+  const expected = runPython("ids", join(folder, "tokenizer.json"), texts).map((line) => JSON.parse(line) as number[]);
+  expect(expected.length).toBe(texts.length);
+  texts.forEach((text, index) => {
+    expect(encode(text), JSON.stringify(text.slice(0, 200))).toEqual(expected[index]);
   });
+  return expected.flat().length;
+}
+
+describe.skipIf("reason" in python)(title, async () => {
+  const corpora = [await bundledCorpus("calibration"), await bundledCorpus("evaluation")];
+  const documents = corpora.flatMap(({ texts }) => texts.flatMap((text) => text.documents));
+  const texts = [...documents.map((document) => `${document}\n\n`), ...hard];
+  let trained: string;
+  beforeAll(async () => {
+    trained = await scratchFolder();
+    runPython(
+      "train",
+      trained,
+      corpora[1]!.texts.flatMap((text) => text.documents),
+    );
+  }, 60_000);
+  afterAll(() => removeFolder(trained));
+
+  test("gives the ids that ours gives: the embedded model, over the whole corpus", async () => {
+    expect(await compare(byArchitecture.nemotron_h!, texts)).toBeGreaterThan(200_000);
+  });
+
+  test.each(["llama-2", "llama-3", "qwen", "tekken"])(
+    "gives the ids that ours gives: a tokenizer of the kind of %s",
+    async (kind) => {
+      expect(await compare(join(trained, kind), texts)).toBeGreaterThan(150_000);
+    },
+  );
 });
