@@ -13,19 +13,17 @@ export function documentsOf(text: string): string[] {
 export function sectionsOf(documents: readonly string[]): string[] {
   return documents.flatMap((document) => {
     const sections: string[] = [];
-    let start = 0;
-    while (document.length - start > sectionLength) {
-      const end = cutBefore(document, start, start + sectionLength);
-      sections.push(document.slice(start, end));
-      start = end;
+    for (let start = 0; start < document.length; start += sections.at(-1)!.length) {
+      const most = document.slice(start, start + sectionLength);
+      sections.push(start + most.length === document.length ? most : cut(most));
     }
-    return [...sections, document.slice(start)];
+    return sections;
   });
 }
 
-function cutBefore(text: string, start: number, limit: number): number {
-  const line = text.lastIndexOf("\n", limit - 1) + 1;
-  if (line > start) return line;
-  const isPair = /[\ud800-\udbff]/.test(text[limit - 1]!);
-  return isPair ? limit - 1 : limit;
+/** The text up to its last whole line, or up to its last whole character. */
+function cut(text: string): string {
+  const line = text.lastIndexOf("\n") + 1;
+  if (line > 0) return text.slice(0, line);
+  return /[\ud800-\udbff]$/.test(text) ? text.slice(0, -1) : text;
 }
