@@ -1,25 +1,12 @@
 import { spawn } from "node:child_process";
-import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { readdir, readFile, writeFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { startLocalHub } from "../src/local-hub/local-hub.ts";
 import { runCli } from "./cli-run.ts";
+import { folderHashes } from "./folder-hashes.ts";
 import { embedded, removeFolder, scratchFolder } from "./models.ts";
-
-/** SHA-256 of every file below a folder, by path. */
-async function hashes(folder: string): Promise<Record<string, string>> {
-  const found: Record<string, string> = {};
-  for (const entry of await readdir(folder, { recursive: true, withFileTypes: true })) {
-    if (!entry.isFile()) continue;
-    const path = `${entry.parentPath}/${entry.name}`;
-    found[path.slice(folder.length)] = createHash("sha256")
-      .update(await readFile(path))
-      .digest("hex");
-  }
-  return found;
-}
 
 describe("the same inputs give the same bytes, card and receipt included", () => {
   let folder: string;
@@ -28,7 +15,7 @@ describe("the same inputs give the same bytes, card and receipt included", () =>
   const quantize = async (out: string, ...more: string[]) => {
     const { code, stderr } = await runCli(["quantize", embedded, "--out", `${folder}/${out}`, ...more]);
     if (code !== 0) throw new Error(stderr);
-    return hashes(`${folder}/${out}`);
+    return folderHashes(`${folder}/${out}`);
   };
 
   beforeAll(async () => {
@@ -94,7 +81,7 @@ describe("the same inputs give the same bytes, card and receipt included", () =>
         HF_ENDPOINT: hub.url,
       });
       expect({ code, stderr: code === 0 ? "" : stderr }).toEqual({ code: 0, stderr: "" });
-      const fromHub = await hashes(out);
+      const fromHub = await folderHashes(out);
       const weights = (all: Record<string, string>) =>
         Object.fromEntries(Object.entries(all).filter(([path]) => !/README\.md|oqe-receipt\.json/.test(path)));
       expect(weights(fromHub)).toEqual(weights(first));

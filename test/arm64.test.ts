@@ -1,0 +1,47 @@
+import { fileURLToPath } from "node:url";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { findTool } from "./action/run.ts";
+import { runScript } from "./cli-run.ts";
+import { folderHashes } from "./folder-hashes.ts";
+import { removeFolder, scratchFolder } from "./models.ts";
+
+/**
+ * The bytes of a run on arm64, the runner's processor, are those of a run on this machine: Node for arm64 runs the same
+ * sources and the same kernel under an emulator. That is some ninety times slower, hence the smallest models and few rows.
+ */
+const emulated = findTool("node-arm64");
+const absent = emulated === null && process.env.CI !== "true";
+const cli = fileURLToPath(new URL("../src/cli.ts", import.meta.url));
+
+describe.skipIf(absent)("Node on arm64 (absent? .ci/toolchain arm64)", () => {
+  let folder: string;
+  beforeAll(async () => {
+    folder = await scratchFolder();
+  });
+  afterAll(() => removeFolder(folder));
+
+  const quantize = async (node: string, model: string, ...how: string[]) => {
+    const out = `${folder}/${model}-${node === emulated ? "arm64" : "here"}`;
+    const base = fileURLToPath(new URL(`./models/random-tiny/${model}`, import.meta.url));
+    const args = ["quantize", base, "--out", out, "--workers", "1", "--overwrite", ...how];
+    const { code, stderr } = await runScript(cli, args, {}, node);
+    if (code !== 0) throw new Error(stderr);
+    return folderHashes(out);
+  };
+
+  test("is what the emulator runs", async () => {
+    if (emulated === null) throw new Error("no node-arm64: run .ci/toolchain arm64");
+    const { stdout } = await runScript("-p", ["process.arch + process.version"], {}, emulated);
+    expect(stdout.trim()).toBe(`arm64${process.version}`);
+  });
+
+  const few = ["--tiers", "oQ4e"];
+  test.each([
+    ["llama", ["--method", "rounded", ...few]],
+    ["nemotron_h", ["--method", "rounded", ...few]],
+  ])("gives the bytes of this machine: %s %j", { timeout: 600_000 }, async (model, how) => {
+    const here = await quantize(process.execPath, model, ...how);
+    expect(Object.keys(here).some((path) => path.endsWith("/model.safetensors"))).toBe(true);
+    expect(await quantize(emulated!, model, ...how)).toEqual(here);
+  });
+});
