@@ -1,3 +1,4 @@
+import { collect, countShared } from "./collect.ts";
 import { bytesPerElement, type FloatDtype } from "./dtype.ts";
 
 /** Float32 `[rows, columns]` in host memory that workers share, row-major. */
@@ -32,15 +33,20 @@ export function weightRows({ bytes, dtype, columns }: Weight, start: number, end
 }
 
 export function sharedFloats(count: number): Float32Array<SharedArrayBuffer> {
-  return new Float32Array(new SharedArrayBuffer(4 * count));
+  return new Float32Array(shared(4 * count));
 }
 
 export function sharedIntegers(count: number): Uint32Array<SharedArrayBuffer> {
-  return new Uint32Array(new SharedArrayBuffer(4 * count));
+  return new Uint32Array(shared(4 * count));
 }
 
 export function sharedBytes(count: number): Uint8Array<SharedArrayBuffer> {
-  return new Uint8Array(new SharedArrayBuffer(count));
+  return new Uint8Array(shared(count));
+}
+
+function shared(bytes: number): SharedArrayBuffer {
+  if (countShared(bytes)) collect();
+  return new SharedArrayBuffer(bytes);
 }
 
 /** Calls `fail` where a job's matrix is not `[rows, columns]`, or its memory is not. */

@@ -1,5 +1,6 @@
 import { parentPort, workerData } from "node:worker_threads";
 import { instantiate } from "./arena.ts";
+import { bytesIn, collect, countShared } from "./collect.ts";
 import { type Answer, routineOf, type Task } from "./job.ts";
 import { cast, dequantize, quantize } from "./kernel.ts";
 
@@ -18,4 +19,7 @@ function run(task: Task): Answer {
 }
 
 instantiate(workerData as WebAssembly.Module);
-parentPort!.on("message", (task: Task) => parentPort!.postMessage(run(task)));
+parentPort!.on("message", (task: Task) => {
+  parentPort!.postMessage(run(task));
+  if (countShared(bytesIn(task.job))) setImmediate(collect); // when nothing refers to the task any more
+});
