@@ -1,26 +1,54 @@
 //! Elementary functions, four at a time, from fused multiply-adds alone: the same bits on every processor.
 
+use std::hint::black_box;
+
 use crate::lanes::Floats;
 
-/// Below this exp is 0 in the sums and gates that it serves; above, it stays at its largest.
+/// Below this exp is 0 in the sums and gates that it serves; above the greatest it stays.
 const LEAST: f32 = -87.0;
 const GREATEST: f32 = 88.0;
 /// ln 2 in two parts: whole multiples of the first are exact.
 const LN2: [f32; 2] = [0.693_359_4, -2.121_944_4e-4];
-/// Taylor's coefficients of e^r; for |r| <= ln 2 / 2 what follows is below 6e-9.
-const SERIES: [f32; 8] = [1.0 / 5040.0, 1.0 / 720.0, 1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 0.5, 1.0, 1.0];
+
+/// What [`exp`] multiplies and adds, each in all four lanes: one load apiece, where V8 makes known constants anew at every use.
+static CONSTANTS: [[f32; 4]; 13] = {
+    let numbers = [
+        LEAST,
+        GREATEST,
+        std::f32::consts::LOG2_E,
+        -LN2[0],
+        -LN2[1],
+        // Taylor's coefficients of e^r; for |r| <= ln 2 / 2 what follows is below 6e-9.
+        1.0 / 5040.0,
+        1.0 / 720.0,
+        1.0 / 120.0,
+        1.0 / 24.0,
+        1.0 / 6.0,
+        0.5,
+        1.0,
+        1.0,
+    ];
+    let mut lanes = [[0.0; 4]; 13];
+    let mut i = 0;
+    while i < numbers.len() {
+        lanes[i] = [numbers[i]; 4];
+        i += 1;
+    }
+    lanes
+};
 
 /// e^x within 2 units in the last place; 0 below -87, e^88 above 88. NaN stays NaN.
 #[inline(always)]
 pub fn exp(x: Floats) -> Floats {
-    let [least, greatest] = [LEAST, GREATEST].map(Floats::splat);
+    let constants = black_box(&CONSTANTS);
+    let at = |i: usize| Floats::load(&constants[i]);
+    let (least, greatest) = (at(0), at(1));
     let clamped = greatest.if_below(x, greatest, x.if_below(least, least, x));
-    let power = (clamped * Floats::splat(std::f32::consts::LOG2_E)).round_ties_even();
-    let rest = power.mul_add(Floats::splat(-LN2[0]), clamped);
-    let rest = power.mul_add(Floats::splat(-LN2[1]), rest);
-    let mut sum = Floats::splat(SERIES[0]);
-    for coefficient in &SERIES[1..] {
-        sum = sum.mul_add(rest, Floats::splat(*coefficient));
+    let power = (clamped * at(2)).round_ties_even();
+    let rest = power.mul_add(at(4), power.mul_add(at(3), clamped));
+    let mut sum = at(5);
+    for i in 6..13 {
+        sum = sum.mul_add(rest, at(i));
     }
     x.if_below(least, Floats::splat(0.0), sum * power.two_to())
 }
