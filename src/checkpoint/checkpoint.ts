@@ -32,14 +32,16 @@ export interface Checkpoint {
   close(): Promise<void>;
 }
 
+export interface OpenOptions {
+  readonly allowHeaderOnly?: boolean;
+  readonly allowQuantized?: boolean;
+}
+
 /**
  * Opens a base. Reads its config and headers, no weights. Throws MISSING_FILE, BAD_CHECKPOINT or ALREADY_QUANTIZED.
- * `allowHeaderOnly` accepts shards without their data, for planning.
+ * `allowHeaderOnly` accepts shards without their data, for planning; `allowQuantized` a finished MLX repository, for proofs.
  */
-export async function openCheckpoint(
-  repository: Repository,
-  options: { readonly allowHeaderOnly?: boolean } = {},
-): Promise<Checkpoint> {
+export async function openCheckpoint(repository: Repository, options: OpenOptions = {}): Promise<Checkpoint> {
   try {
     return await readCheckpoint(repository, options);
   } catch (error) {
@@ -48,19 +50,16 @@ export async function openCheckpoint(
   }
 }
 
-async function readCheckpoint(
-  repository: Repository,
-  options: { readonly allowHeaderOnly?: boolean },
-): Promise<Checkpoint> {
+async function readCheckpoint(repository: Repository, options: OpenOptions): Promise<Checkpoint> {
   const { config, floatKeys } = await readConfig(repository);
-  refuseQuantizedConfig(config, repository);
+  if (!options.allowQuantized) refuseQuantizedConfig(config, repository);
   const shards = await findShards(repository);
   const headers = await mapBounded(shards.files, HEADERS_AT_ONCE, async (file) => {
     return { file, ...(await readHeader(await repository.open(file), options)) };
   });
   const tensors = gatherTensors(headers, repository);
   if (shards.index) checkIndex(tensors, shards.index, repository);
-  refuseQuantizedTensors(tensors, repository);
+  if (!options.allowQuantized) refuseQuantizedTensors(tensors, repository);
   return {
     repository,
     config,

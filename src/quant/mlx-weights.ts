@@ -1,0 +1,135 @@
+import type { Checkpoint } from "../checkpoint/checkpoint.ts";
+import { openCheckpoint } from "../checkpoint/checkpoint.ts";
+import { storageDtype } from "../checkpoint/config.ts";
+import { openFolder } from "../checkpoint/folder.ts";
+import { asObject } from "../checkpoint/json.ts";
+import type { ModelConfig } from "../checkpoint/model-config.ts";
+import { OqeError } from "../errors.ts";
+import { type FloatDtype, isFloat } from "../kernel/dtype.ts";
+import type { Kernel } from "../kernel/kernel-types.ts";
+import { sharedBytes, type Weight } from "../kernel/matrix.ts";
+import type { Bits, GroupSize, Width } from "../kernel/width.ts";
+import { expandTable } from "../models/expand.ts";
+import { Ops } from "../models/ops.ts";
+import { findArchitecture } from "../models/registry.ts";
+import type { Model, WeightSource } from "../models/run.ts";
+import { byRole, toFloats } from "./base-weights.ts";
+import { elements, isAligned, modulePath, storedTensors } from "./format.ts";
+import type { PlannedTensor } from "./plan-types.ts";
+
+/** A tensor of a finished repository: as quantized as its config says. */
+interface FinishedTensor extends PlannedTensor {
+  /** Undefined: kept as it is. */
+  readonly width: Width | undefined;
+}
+
+/** A finished MLX repository that can be run by the same forward pass as its base. */
+export interface FinishedModel extends Model {
+  close(): Promise<void>;
+}
+
+/**
+ * Opens a folder that oqe-publisher or `mlx_lm.convert -q` made. Every tensor that the role table and the config promise must be
+ * there, in the shape that its width gives. Throws BAD_CHECKPOINT, MISSING_FILE, UNSUPPORTED_MODEL.
+ */
+export async function openFinished(folder: string, kernel: Kernel): Promise<FinishedModel> {
+  const checkpoint = await openCheckpoint(await openFolder(folder), { allowQuantized: true });
+  try {
+    const { config } = checkpoint;
+    const architecture = findArchitecture(config);
+    const tensors = expandTable(architecture, config).map((tensor) => holdAgainst(checkpoint, tensor));
+    const weights = mlxWeights(checkpoint, tensors, kernel);
+    return { architecture, config, weights, ops: new Ops(kernel), close: () => checkpoint.close() };
+  } catch (error) {
+    await checkpoint.close();
+    throw error;
+  }
+}
+
+/** The tensor with its dtype and width as the files have it. */
+function holdAgainst(
+  { tensors, config, repository }: Checkpoint,
+  tensor: Omit<PlannedTensor, "dtype">,
+): FinishedTensor {
+  const path = modulePath(tensor);
+  const scales = tensors.get(`${path}.scales`);
+  const dtype = (scales ?? tensors.get(tensor.name))?.dtype ?? storageDtype(config, []);
+  const width = scales === undefined ? undefined : widthOf(config, path);
+  const bad = (what: string) => new OqeError("BAD_CHECKPOINT", `${repository.name}: ${what}`, "Make the folder anew.");
+  if (!isFloat(dtype)) throw bad(`"${tensor.name}" is ${dtype}, not a float`);
+  if (width !== undefined && !isAligned(tensor.shape, width.groupSize)) throw bad(`"${path}" has no whole groups`);
+  for (const { name, shape } of storedTensors({ ...tensor, dtype }, width, dtype)) {
+    const found = tensors.get(name);
+    if (found === undefined) throw bad(`tensor "${name}" is missing`);
+    if (elements(found.shape) !== elements(shape) || found.shape.at(-1) !== shape.at(-1)) {
+      throw bad(`tensor "${name}" has shape [${found.shape.join(", ")}], its config gives [${shape.join(", ")}]`);
+    }
+  }
+  return { ...tensor, dtype, width };
+}
+
+/** Width of a module by the config's `quantization`: its own, else the default. */
+function widthOf(config: ModelConfig, path: string): Width {
+  const quantization = asObject(config.quantization ?? config.quantization_config);
+  const own = asObject(quantization?.[path]) ?? quantization;
+  const { bits, group_size: groupSize = 64, mode = "affine" } = own ?? {};
+  const isKnown = [2, 3, 4, 5, 6, 8].includes(bits as number) && [32, 64, 128].includes(groupSize as number);
+  if (isKnown && mode === "affine") return { bits: bits as Bits, groupSize: groupSize as GroupSize };
+  throw new OqeError(
+    "BAD_CHECKPOINT",
+    `config.json: quantization of "${path}" is ${JSON.stringify(own) ?? "missing"}, no affine width of MLX`,
+  );
+}
+
+/** Weights decoded to float32 when asked: codes · scale + bias, as a reader in float32 gets them. */
+function mlxWeights(checkpoint: Checkpoint, finished: readonly FinishedTensor[], kernel: Kernel): WeightSource {
+  const tensors = byRole(finished);
+  /** Rows `[start, end)` of the stored tensor, all axes but the last being rows. */
+  const read = async (name: string, start: number, end: number) => {
+    const { shape, start: from, end: to } = checkpoint.tensors.get(name)!;
+    const rowBytes = (to - from) / elements(shape.slice(0, -1));
+    const into = sharedBytes((end - start) * rowBytes);
+    await checkpoint.read(name, start * rowBytes, into.byteLength, into);
+    return into;
+  };
+  return {
+    async kept(layer, role) {
+      const tensor = tensors.find(layer, role);
+      if (tensor === undefined) return null;
+      if (tensor.width !== undefined) return floatsOf(await decode(tensor, tensor.width, 0, rowsIn(tensor)));
+      return toFloats(await read(tensor.name, 0, rowsIn(tensor)), tensor.dtype as FloatDtype, kernel);
+    },
+    async matrix(layer, role, expert = 0, range): Promise<Weight> {
+      const tensor = tensors.get(layer, role);
+      const [rows, columns] = tensor.shape.slice(-2) as [number, number];
+      const [start, end] = (range ?? [0, rows]).map((row) => expert * rows + row) as [number, number];
+      if (tensor.width !== undefined) return decode(tensor, tensor.width, start, end);
+      return {
+        bytes: await read(tensor.name, start, end),
+        dtype: tensor.dtype as FloatDtype,
+        rows: end - start,
+        columns,
+      };
+    },
+  };
+
+  async function decode(tensor: FinishedTensor, width: Width, start: number, end: number): Promise<Weight> {
+    const path = modulePath(tensor);
+    const columns = tensor.shape.at(-1)!;
+    const [words, scales, biases] = (await Promise.all(
+      ["weight", "scales", "biases"].map((part) => read(`${path}.${part}`, start, end)),
+    )) as [Uint8Array, Uint8Array, Uint8Array];
+    const packed = { words, scales, biases, store: tensor.dtype as FloatDtype, rows: end - start, columns, ...width };
+    const values = (await kernel.dequantize(packed)) as Float32Array<SharedArrayBuffer>;
+    const bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+    return { bytes, dtype: "F32", rows: end - start, columns };
+  }
+}
+
+function rowsIn({ shape }: FinishedTensor): number {
+  return elements(shape.slice(0, -1));
+}
+
+function floatsOf({ bytes }: Weight): Float32Array<SharedArrayBuffer> {
+  return new Float32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4);
+}
