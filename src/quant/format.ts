@@ -19,7 +19,7 @@ export function elements(shape: readonly number[]): number {
 }
 
 /** Module path of a weight: MLX's config names modules, not tensors. */
-export function modulePath(tensor: OutputTensor): string {
+export function modulePath(tensor: Pick<OutputTensor, "name">): string {
   return tensor.name.replace(/\.weight$/, "");
 }
 
