@@ -15,7 +15,7 @@ import { readBase } from "../src/quant/base.ts";
 import { baseWeights } from "../src/quant/base-weights.ts";
 import { type Divergence, diverge, observe } from "../src/quant/divergence.ts";
 import { type Tuning, writeTiers } from "../src/quant/mlx-repo.ts";
-import { openMlxModel } from "../src/quant/mlx-weights.ts";
+import { openFinished } from "../src/quant/mlx-weights.ts";
 import { planTier } from "../src/quant/plan.ts";
 import { tiers } from "../src/quant/tiers.ts";
 import type { Propagation } from "../src/quant/tuning-record.ts";
@@ -65,7 +65,7 @@ interface Judged {
 }
 
 async function judge(folder: string): Promise<Judged> {
-  const quantized = await openMlxModel(folder, kernel);
+  const quantized = await openFinished(folder, kernel);
   const [free, forced] = [await diverge(reference, quantized, false), await diverge(reference, quantized, true)];
   await quantized.close();
   return { free, forced };
