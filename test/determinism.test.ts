@@ -1,19 +1,19 @@
-import { spawn } from "node:child_process";
-import { once } from "node:events";
 import { readdir, readFile, writeFile } from "node:fs/promises";
-import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { startLocalHub } from "../src/local-hub/local-hub.ts";
 import { runCli } from "./cli-run.ts";
 import { folderHashes } from "./folder-hashes.ts";
+import { killedAt } from "./killed-run.ts";
 import { embedded, removeFolder, scratchFolder } from "./models.ts";
 
-describe("the same inputs give the same bytes, card and receipt included", () => {
+const rounded = ["--method", "rounded"]; // tuned-determinism.test.ts has the other one
+
+describe("the same inputs give the same rounded bytes, card and receipt included", () => {
   let folder: string;
   let first: Record<string, string>;
 
   const quantize = async (out: string, ...more: string[]) => {
-    const { code, stderr } = await runCli(["quantize", embedded, "--out", `${folder}/${out}`, ...more]);
+    const { code, stderr } = await runCli(["quantize", embedded, "--out", `${folder}/${out}`, ...rounded, ...more]);
     if (code !== 0) throw new Error(stderr);
     return folderHashes(`${folder}/${out}`);
   };
@@ -45,22 +45,10 @@ describe("the same inputs give the same bytes, card and receipt included", () =>
   test("after a kill at any point, with every visible folder whole meanwhile", async () => {
     const out = `${folder}/killed`;
     await quantize("killed", "--rounding", "mlx"); // something to be replaced
-    const cli = fileURLToPath(new URL("../src/cli.ts", import.meta.url));
     let reached = 0;
     // Killed as soon as the walk has left so much behind; the last ones meet the renames.
     for (const sign of ["partial", "model.safetensors", "config.json", "oqe-receipt.json", "README.md", "old"]) {
-      const child = spawn(process.execPath, [cli, "quantize", embedded, "--out", out], { stdio: "ignore" });
-      const ended = once(child, "exit");
-      while (child.exitCode === null) {
-        const names = (await readdir(out, { recursive: true }).catch(() => [])).filter((name) => name.startsWith("."));
-        if (names.some((name) => name.endsWith(sign))) {
-          reached++;
-          child.kill("SIGKILL");
-          break;
-        }
-        await new Promise((again) => setImmediate(again));
-      }
-      await ended;
+      if (await killedAt(sign, out, ["quantize", embedded, "--out", out, ...rounded])) reached++;
       const visible = (await readdir(out)).filter((name) => !name.startsWith("."));
       expect(visible.length).toBeGreaterThanOrEqual(3); // between two renames one place may be empty
       for (const name of visible) {
@@ -77,7 +65,7 @@ describe("the same inputs give the same bytes, card and receipt included", () =>
     try {
       await hub.seed("base/nemotron-nano-tiny", embedded);
       const out = `${folder}/from-hub`;
-      const { code, stderr } = await runCli(["quantize", "base/nemotron-nano-tiny", "--out", out], {
+      const { code, stderr } = await runCli(["quantize", "base/nemotron-nano-tiny", "--out", out, ...rounded], {
         HF_ENDPOINT: hub.url,
       });
       expect({ code, stderr: code === 0 ? "" : stderr }).toEqual({ code: 0, stderr: "" });

@@ -18,6 +18,12 @@ export const byArchitecture: Readonly<Record<string, string>> = {
   qwen3_moe: `${models}random-tiny/qwen3_moe`,
 };
 
+/** One smaller base per architecture, untrained: for what is slow. */
+export const smallest: Readonly<Record<string, string>> = {
+  ...byArchitecture,
+  nemotron_h: `${models}random-tiny/nemotron_h`,
+};
+
 export const scratchFolder = () => mkdtemp(join(tmpdir(), "oqe-test-"));
 
 /** A copy of a base in a scratch folder, for a test to spoil. */

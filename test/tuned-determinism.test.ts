@@ -1,0 +1,89 @@
+import { readdir } from "node:fs/promises";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { startLocalHub } from "../src/local-hub/local-hub.ts";
+import { runCli } from "./cli-run.ts";
+import { folderHashes } from "./folder-hashes.ts";
+import { killedAt } from "./killed-run.ts";
+import { embedded, removeFolder, scratchFolder, smallest } from "./models.ts";
+
+type Hashes = Record<string, string>;
+const few = ["--method", "tuned", "--calibration-samples", "4", "--calibration-length", "32"];
+/** Four runs and more in one test. */
+const slow = { timeout: 600_000 };
+const hybrid = smallest.nemotron_h!;
+
+/** Without receipt and card, which name the base as it was given. */
+const weights = (all: Hashes) =>
+  Object.fromEntries(Object.entries(all).filter(([path]) => !/README\.md|oqe-receipt\.json/.test(path)));
+
+let folder: string;
+beforeAll(async () => {
+  folder = await scratchFolder();
+});
+afterAll(() => removeFolder(folder));
+
+let runs = 0;
+async function tune(model: string, more: readonly string[] = [], out = `${folder}/run-${runs++}`): Promise<Hashes> {
+  const { code, stderr } = await runCli(["quantize", model, "--out", out, ...few, ...more]);
+  if (code !== 0) throw new Error(stderr);
+  return folderHashes(out);
+}
+
+describe("the same inputs give the same tuned bytes, card and receipt included", () => {
+  test.each(Object.entries(smallest))("with 1, 2 and 3 workers, and a second time: %s", slow, async (_, model) => {
+    const first = await tune(model, ["--workers", "1"]);
+    expect(Object.keys(first).filter((path) => path.endsWith("/oqe-receipt.json"))).toHaveLength(4);
+    for (const workers of ["2", "3", "3"]) {
+      expect({ workers, files: await tune(model, ["--workers", workers]) }).toEqual({ workers, files: first });
+    }
+  });
+
+  test("where every tier sees its own errors", async () => {
+    const first = await tune(hybrid, ["--propagation", "sequential", "--workers", "1"]);
+    expect(weights(first)).not.toEqual(weights(await tune(hybrid)));
+    expect(await tune(hybrid, ["--propagation", "sequential", "--workers", "3"])).toEqual(first);
+  });
+
+  test("on a trained model of larger matrices", slow, async () => {
+    const first = await tune(embedded, ["--tiers", "oQ4e", "--workers", "1"]);
+    for (const workers of ["2", "3"]) {
+      expect(await tune(embedded, ["--tiers", "oQ4e", "--workers", workers]), workers).toEqual(first);
+    }
+  });
+});
+
+describe("a tuned tier's bytes do not depend on", () => {
+  let first: Hashes;
+  beforeAll(async () => {
+    first = await tune(hybrid);
+  });
+
+  test.each([["oQ8e"], ["oQ5e"], ["oQ4e"], ["oQ6e,oQ4e"]])("which others are made with it: %s", async (tiers) => {
+    const alone = await tune(hybrid, ["--tiers", tiers]);
+    expect(Object.keys(alone).length).toBeGreaterThan(4);
+    expect(alone).toEqual(Object.fromEntries(Object.keys(alone).map((path) => [path, first[path]])));
+  });
+
+  test("whether a run before was killed, wherever it stood", slow, async () => {
+    const out = `${folder}/killed`;
+    await tune(hybrid, ["--propagation", "sequential"], out); // something to be replaced
+    let reached = 0;
+    for (const sign of ["partial", "model.safetensors", "config.json", "oqe-receipt.json", "README.md"]) {
+      if (await killedAt(sign, out, ["quantize", hybrid, "--out", out, ...few])) reached++;
+    }
+    expect(reached).toBeGreaterThanOrEqual(3);
+    expect(await tune(hybrid, [], out)).toEqual(first);
+    expect((await readdir(out)).filter((name) => name.startsWith("."))).toEqual([]);
+  });
+
+  test("whether the base is read from a folder or from the Hub", async () => {
+    const hub = await startLocalHub({ folder: `${folder}/hub` });
+    try {
+      await hub.seed("base/nemotron_h", hybrid);
+      const fromHub = await tune("base/nemotron_h", ["--hub-endpoint", hub.url]);
+      expect(weights(fromHub)).toEqual(weights(first));
+    } finally {
+      await hub.close();
+    }
+  });
+});
