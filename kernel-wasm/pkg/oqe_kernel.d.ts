@@ -10,6 +10,15 @@
 export function add(y: number, x: number, count: number): void;
 
 /**
+ * `tile` += alpha·LᵀR: L float32 `[depth, height]`, R `[depth, width]`, tile `[height, width]`. With `upper` only its elements (i, j)
+ * with j >= i are right afterwards.
+ *
+ * # Safety
+ * As [`linear`].
+ */
+export function add_product(left: number, right: number, depth: number, height: number, width: number, alpha: number, tile: number, upper: boolean): void;
+
+/**
  * Row r of `y` += weights[r] · row r of `x`.
  *
  * # Safety
@@ -68,15 +77,6 @@ export function dequantize(bits: number, group: number, words: number, scales: n
  * Runs `steps` steps of 96 float32 operations each on registers alone: what this processor can do at most. For benchmarks.
  */
 export function fma_peak(steps: number, factor: number): number;
-
-/**
- * Adds alpha·XᵀX to the first `height` rows of a Gram matrix: x float32 `[rows, columns]`, `gram` float32 `[height, columns]`, of
- * which the elements (i, j) with j >= i are right afterwards.
- *
- * # Safety
- * As [`linear`].
- */
-export function gram(x: number, rows: number, columns: number, alpha: number, height: number, gram: number): void;
 
 /**
  * Replaces R, upper triangular `[n, n]`, by its inverse. Nothing below the diagonal is touched.
@@ -155,15 +155,6 @@ export function route(numbers: number, correction: number, scale: number, tokens
 export function solve(n: number, m: number, r: number, b: number): void;
 
 /**
- * `tile` -= LᵀR: L float32 `[depth, height]`, R `[depth, width]`, tile `[height, width]`. With `upper` only its elements (i, j) with
- * j >= i are right afterwards.
- *
- * # Safety
- * As [`linear`].
- */
-export function subtract_product(left: number, right: number, depth: number, height: number, width: number, tile: number, upper: boolean): void;
-
-/**
  * `gate` = SiLU(gate) · up.
  *
  * # Safety
@@ -192,6 +183,7 @@ export type InitInput = RequestInfo | URL | Response | BufferSource | WebAssembl
 export interface InitOutput {
     readonly memory: WebAssembly.Memory;
     readonly add: (a: number, b: number, c: number) => void;
+    readonly add_product: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number) => void;
     readonly add_weighted: (a: number, b: number, c: number, d: number, e: number) => void;
     readonly arena: (a: number) => number;
     readonly attend: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number, j: number, k: number, l: number, m: number) => void;
@@ -200,7 +192,6 @@ export interface InitOutput {
     readonly compare: (a: number, b: number, c: number, d: number, e: number, f: number) => void;
     readonly dequantize: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number) => void;
     readonly fma_peak: (a: number, b: number) => number;
-    readonly gram: (a: number, b: number, c: number, d: number, e: number, f: number) => void;
     readonly invert_upper: (a: number, b: number) => void;
     readonly linear: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number) => void;
     readonly mamba: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number) => void;
@@ -210,7 +201,6 @@ export interface InitOutput {
     readonly rotary: (a: number, b: number, c: number, d: number, e: number, f: number) => void;
     readonly route: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number) => void;
     readonly solve: (a: number, b: number, c: number, d: number) => void;
-    readonly subtract_product: (a: number, b: number, c: number, d: number, e: number, f: number, g: number) => void;
     readonly swiglu: (a: number, b: number, c: number) => void;
     readonly weigh: (a: number, b: number, c: number, d: number, e: number, f: number) => void;
     readonly widen: (a: number, b: number, c: number, d: number) => void;

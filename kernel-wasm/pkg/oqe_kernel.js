@@ -14,6 +14,25 @@ export function add(y, x, count) {
 }
 
 /**
+ * `tile` += alpha·LᵀR: L float32 `[depth, height]`, R `[depth, width]`, tile `[height, width]`. With `upper` only its elements (i, j)
+ * with j >= i are right afterwards.
+ *
+ * # Safety
+ * As [`linear`].
+ * @param {number} left
+ * @param {number} right
+ * @param {number} depth
+ * @param {number} height
+ * @param {number} width
+ * @param {number} alpha
+ * @param {number} tile
+ * @param {boolean} upper
+ */
+export function add_product(left, right, depth, height, width, alpha, tile, upper) {
+    wasm.add_product(left, right, depth, height, width, alpha, tile, upper);
+}
+
+/**
  * Row r of `y` += weights[r] · row r of `x`.
  *
  * # Safety
@@ -137,23 +156,6 @@ export function dequantize(bits, group, words, scales, biases, store, count, out
 export function fma_peak(steps, factor) {
     const ret = wasm.fma_peak(steps, factor);
     return ret;
-}
-
-/**
- * Adds alpha·XᵀX to the first `height` rows of a Gram matrix: x float32 `[rows, columns]`, `gram` float32 `[height, columns]`, of
- * which the elements (i, j) with j >= i are right afterwards.
- *
- * # Safety
- * As [`linear`].
- * @param {number} x
- * @param {number} rows
- * @param {number} columns
- * @param {number} alpha
- * @param {number} height
- * @param {number} gram
- */
-export function gram(x, rows, columns, alpha, height, gram) {
-    wasm.gram(x, rows, columns, alpha, height, gram);
 }
 
 /**
@@ -302,24 +304,6 @@ export function route(numbers, correction, scale, tokens, logits, experts, selec
  */
 export function solve(n, m, r, b) {
     wasm.solve(n, m, r, b);
-}
-
-/**
- * `tile` -= LᵀR: L float32 `[depth, height]`, R `[depth, width]`, tile `[height, width]`. With `upper` only its elements (i, j) with
- * j >= i are right afterwards.
- *
- * # Safety
- * As [`linear`].
- * @param {number} left
- * @param {number} right
- * @param {number} depth
- * @param {number} height
- * @param {number} width
- * @param {number} tile
- * @param {boolean} upper
- */
-export function subtract_product(left, right, depth, height, width, tile, upper) {
-    wasm.subtract_product(left, right, depth, height, width, tile, upper);
 }
 
 /**

@@ -1,9 +1,11 @@
 import { afterAll, expect, test } from "vitest";
-import { factorize, tileSize } from "./factorize.ts";
+import { factorize } from "./factorize.ts";
 import { gram } from "./grams.ts";
 import { newMatrix, sharedFloats } from "./matrix.ts";
 import { openKernel } from "./pool.ts";
 
+/** Wider matrices are cut into tiles. */
+const tileSize = 512;
 const kernels = await Promise.all([1, 2, 3].map((workers) => openKernel({ workers })));
 afterAll(() => Promise.all(kernels.map((kernel) => kernel.close())));
 

@@ -1,7 +1,5 @@
 import type { Kernel } from "./kernel-types.ts";
-
-/** Rows and columns of a tile. Part of the results' bits; a smaller matrix is one job. */
-export const tileSize = 512;
+import { tileBounds } from "./tiles.ts";
 
 /**
  * Replaces the upper triangle of a symmetric H, float32 `[d, d]` row-major, by R, upper triangular with H = RᵀR. Nothing below the
@@ -16,13 +14,13 @@ export async function factorize(
   factor: Float32Array<SharedArrayBuffer>,
   d: number,
 ): Promise<{ pivot: number | null }> {
-  const count = Math.max(1, Math.ceil(d / tileSize));
-  const bound = (i: number) => Math.min(d, i * tileSize);
+  const bounds = tileBounds(d);
+  const count = bounds.length - 1;
   let pivot: number | null = null;
   const finish = async (i: number, j: number, needed: readonly (Promise<void> | undefined)[]): Promise<void> => {
     await Promise.all(needed);
     if (pivot !== null) return;
-    const [top, bottom, left, right] = [bound(i), bound(i + 1), bound(j), bound(j + 1)];
+    const [top, bottom, left, right] = [bounds[i]!, bounds[i + 1]!, bounds[j]!, bounds[j + 1]!];
     pivot = (await kernel.run("factorTile", { factor, d, top, bottom, left, right })).pivot ?? pivot;
   };
   // Of each column of tiles the lowest that has been asked for.

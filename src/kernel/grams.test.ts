@@ -47,7 +47,7 @@ test("a gram is XᵀX above its diagonal and untouched below", async () => {
 });
 
 test("the same bytes for 1, 2 and 3 workers, and for tokens picked by row", async () => {
-  const [tokens, d] = [4100, 520]; // panels and slabs: several of each
+  const [tokens, d] = [2100, 1100]; // tiles and slabs: several of each
   const x = activations(tokens, d);
   const every = sharedIntegers(tokens);
   every.set(every.map((_, i) => i));
@@ -61,9 +61,9 @@ test("the same bytes for 1, 2 and 3 workers, and for tokens picked by row", asyn
   for (const sums of results) expect(Buffer.compare(Buffer.from(sums.buffer), Buffer.from(results[0]!.buffer))).toBe(0);
   for (const [i, j] of [
     [0, 0],
-    [3, 519],
-    [200, 201],
-    [519, 519],
+    [3, 1099],
+    [300, 700],
+    [1099, 1099],
   ] as const) {
     const [sum, size] = expected(x, i, j, 1);
     expect(Math.abs(results[0]![i * d + j]! - sum)).toBeLessThanOrEqual(1e-6 * size);
@@ -71,9 +71,19 @@ test("the same bytes for 1, 2 and 3 workers, and for tokens picked by row", asyn
 });
 
 test("rows outside of the matrix are refused", async () => {
-  const job = { x: activations(3, 4), rows: null, gram: sharedFloats(16), from: 0, to: 4, alpha: 1 };
+  const job = {
+    x: activations(3, 4),
+    rows: null,
+    gram: sharedFloats(16),
+    top: 0,
+    bottom: 4,
+    left: 0,
+    right: 4,
+    alpha: 1,
+  };
   for (const [change, message] of [
-    [{ from: 2, to: 5 }, "rows 2 to 5"],
+    [{ bottom: 5, right: 5 }, "rows 0 to 5"],
+    [{ bottom: 3 }, "columns 0 to 4"],
     [{ gram: sharedFloats(12) }, "the gram has 12 elements"],
     [{ rows: sharedIntegers(1).fill(3) }, "a row outside of the 3"],
   ] as const) {

@@ -46,32 +46,20 @@ pub unsafe fn linear(
     with_scratch(|scratch| gemm(rows, outputs, inputs, 1.0, x, weight, y as *mut f32, outputs, scratch));
 }
 
-/// Adds alpha·XᵀX to the first `height` rows of a Gram matrix: x float32 `[rows, columns]`, `gram` float32 `[height, columns]`, of
-/// which the elements (i, j) with j >= i are right afterwards.
-///
-/// # Safety
-/// As [`linear`].
-#[wasm_bindgen]
-pub unsafe fn gram(x: usize, rows: usize, columns: usize, alpha: f32, height: usize, gram: usize) {
-    let x = View::of_rows(x as *const f32, columns);
-    with_scratch(|scratch| {
-        gemm_upper(height, columns, rows, alpha, x.transposed(), x, gram as *mut f32, columns, 0, scratch)
-    });
-}
-
-/// `tile` -= LᵀR: L float32 `[depth, height]`, R `[depth, width]`, tile `[height, width]`. With `upper` only its elements (i, j) with
-/// j >= i are right afterwards.
+/// `tile` += alpha·LᵀR: L float32 `[depth, height]`, R `[depth, width]`, tile `[height, width]`. With `upper` only its elements (i, j)
+/// with j >= i are right afterwards.
 ///
 /// # Safety
 /// As [`linear`].
 #[wasm_bindgen]
 #[allow(clippy::too_many_arguments)]
-pub unsafe fn subtract_product(
+pub unsafe fn add_product(
     left: usize,
     right: usize,
     depth: usize,
     height: usize,
     width: usize,
+    alpha: f32,
     tile: usize,
     upper: bool,
 ) {
@@ -80,9 +68,9 @@ pub unsafe fn subtract_product(
     let tile = tile as *mut f32;
     with_scratch(|scratch| {
         if upper {
-            gemm_upper(height, width, depth, -1.0, left, right, tile, width, 0, scratch);
+            gemm_upper(height, width, depth, alpha, left, right, tile, width, 0, scratch);
         } else {
-            gemm(height, width, depth, -1.0, left, right, tile, width, scratch);
+            gemm(height, width, depth, alpha, left, right, tile, width, scratch);
         }
     });
 }

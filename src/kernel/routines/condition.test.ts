@@ -19,7 +19,7 @@ function symmetric(diagonal: readonly number[], phase: number): Float32Array<Sha
 
 function jobOf(gram: Float32Array<SharedArrayBuffer>, change: Partial<ConditionJob> = {}): ConditionJob {
   const d = Math.sqrt(gram.length);
-  const outputs = { order: sharedIntegers(d), diagonal: sharedFloats(d), factor: sharedFloats(d * d).fill(-99) };
+  const outputs = { order: sharedIntegers(d), diagonal: sharedFloats(d), factor: sharedFloats(d * d).fill(Number.NaN) };
   return { gram, target: null, share: 0, damping: 0, ...outputs, ...change };
 }
 
@@ -63,6 +63,16 @@ describe("the conditioned matrix is what its definition says", () => {
     ["no token: the target", jobOf(nothing, { target, share: 0.25, damping: 0.1 })],
     ["no token and no target", jobOf(nothing, { share: 0.25, damping: 0.1 })],
     ["an empty target", jobOf(symmetric(ones, 1), { target: nothing, share: 0.25 })],
+    [
+      "several blocks",
+      jobOf(
+        symmetric(
+          Array.from({ length: 100 }, (_, i) => 1 + ((i * 37) % 23)),
+          1,
+        ),
+        { share: 0.1 },
+      ),
+    ],
     ["one column", jobOf(symmetric([3], 1), { damping: 0.1 })],
   ] as const) {
     test(name, async () => {
@@ -75,7 +85,6 @@ describe("the conditioned matrix is what its definition says", () => {
       const d = order.length;
       for (let p = 0; p < d; p++) {
         expect(job.diagonal[p]).toBeCloseTo(diagonal[p]!, 5);
-        for (let q = 0; q < p; q++) expect(job.factor[p * d + q]).toBe(-99);
         for (let q = p; q < d; q++) expect(job.factor[p * d + q]).toBeCloseTo(factor(p, q), 5);
       }
     });
@@ -86,6 +95,12 @@ test("ties go to the higher column first", async () => {
   const job = jobOf(symmetric([1, 2, 1, 2, 1], 0));
   await kernel.run("condition", job);
   expect(Array.from(job.order)).toEqual([4, 2, 0, 3, 1]);
+});
+
+test("a NaN is not taken for a dead column: it reaches the factor", async () => {
+  const job = jobOf(symmetric([1, Number.NaN, 3], 0));
+  expect(await kernel.run("condition", job)).toEqual({ dead: 0, mean: Number.NaN, trace: Number.NaN });
+  expect(job.factor.some(Number.isNaN)).toBe(true);
 });
 
 test("operands that contradict each other are refused", async () => {

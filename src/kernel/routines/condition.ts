@@ -14,7 +14,7 @@ export interface ConditionJob {
   readonly order: Uint32Array<SharedArrayBuffer>;
   /** Written `[d]`: the diagonal of H in natural order, dead columns at the mean, before damping. */
   readonly diagonal: Float32Array<SharedArrayBuffer>;
-  /** Written, upper triangle: float32 `[d, d]`, row-major, H in `order`, damped. Not the memory of G or T. */
+  /** Written: float32 `[d, d]`, row-major, H in `order`, damped. What is below the diagonal means nothing. Not the memory of G or T. */
   readonly factor: Float32Array<SharedArrayBuffer>;
 }
 
@@ -33,6 +33,9 @@ interface Mixture {
   readonly gramDiagonal: number;
   readonly target: number;
 }
+
+/** Rows whose elements below the diagonal go above it at once. */
+const blockRows = 64;
 
 export const condition: Routine<ConditionJob, ConditionAnswer> = {
   describe: ({ order }) => `conditioning of ${order.length}x${order.length}`,
@@ -73,7 +76,7 @@ function mix(gramTrace: number, targetTrace: number | null, share: number): Mixt
   return { gram: 1 - share, gramDiagonal: 1 - share, target: (share * gramTrace) / targetTrace };
 }
 
-/** Writes H's diagonal with dead columns at the mean. `isLive` = 1 for every other column. */
+/** Writes H's diagonal with dead columns at the mean. `isLive` = 1 for every other column, also for NaN: let the factorization find it. */
 function conditionDiagonal({ gram, target, diagonal }: ConditionJob, mixture: Mixture) {
   const d = diagonal.length;
   const isLive = new Uint8Array(d);
@@ -81,7 +84,7 @@ function conditionDiagonal({ gram, target, diagonal }: ConditionJob, mixture: Mi
   for (let i = 0; i < d; i++) {
     const at = i * d + i;
     diagonal[i] = mixture.gramDiagonal * gram[at]! + (target ? mixture.target * target[at]! : 0);
-    if (diagonal[i]! <= 0) continue; // NaN stays, for the factorization to find
+    if (diagonal[i]! <= 0) continue;
     isLive[i] = 1;
     live++;
     trace += diagonal[i]!;
@@ -103,13 +106,21 @@ function permute(
   const d = order.length;
   const position = new Uint32Array(d);
   for (let p = 0; p < d; p++) position[order[p]!] = p;
+  factor.fill(0);
+  // Row by row: (p, q) and (q, p) are the same element, and it lands in the row of the lower natural column.
   for (let i = 0; i < d; i++) {
-    const [p, start] = [position[i]!, i * d];
-    const [fromGram, fromTarget] = isLive[i] ? [mixture.gram, mixture.target] : [0, 0];
+    const [to, from] = [position[i]! * d, i * d];
+    const [ofGram, ofTarget] = isLive[i] ? [mixture.gram, mixture.target] : [0, 0];
     for (let j = i + 1; j < d; j++) {
-      const q = position[j]!;
-      const value = fromGram * gram[start + j]! + (target ? fromTarget * target[start + j]! : 0);
-      factor[p < q ? p * d + q : q * d + p] = isLive[j] ? value : 0;
+      const value = ofGram * gram[from + j]! + (target ? ofTarget * target[from + j]! : 0);
+      factor[to + position[j]!] = isLive[j] ? value : 0;
+    }
+  }
+  // Those that landed below the diagonal are added to the zeros above it, a few rows below at a time, which stay in the cache.
+  for (let left = 0; left < d; left += blockRows) {
+    const right = Math.min(d, left + blockRows);
+    for (let p = 0; p < right; p++) {
+      for (let q = Math.max(p + 1, left); q < right; q++) factor[p * d + q]! += factor[q * d + p]!;
     }
   }
 }

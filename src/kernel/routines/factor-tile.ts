@@ -1,17 +1,12 @@
 import * as wasm from "../../../kernel-wasm/pkg/oqe_kernel.js";
 import { copyRectangleIn, copyRectangleOut, Layout } from "../arena.ts";
 import type { Routine } from "../routine.ts";
+import { checkTile, type Tile } from "../tiles.ts";
 
 /** Finishes one tile of a Cholesky factor H = RᵀR in place, once the tiles above it and left of it (its row's diagonal tile) are. */
-export interface FactorTileJob {
+export interface FactorTileJob extends Tile {
   /** Float32 `[d, d]`, row-major: R in the rows before `top`, H from there on. Only the upper triangle is read. */
   readonly factor: Float32Array<SharedArrayBuffer>;
-  readonly d: number;
-  /** Rows `[top, bottom)` and columns `[left, right)`: the diagonal tile of these rows, or one to its right. */
-  readonly top: number;
-  readonly bottom: number;
-  readonly left: number;
-  readonly right: number;
 }
 
 export interface FactorTileAnswer {
@@ -26,11 +21,7 @@ export const factorTile: Routine<FactorTileJob, FactorTileAnswer> = {
   describe: ({ d, top, left }) => `factor of ${d}x${d}, tile at ${top},${left}`,
   check({ factor, d, top, bottom, left, right }, fail) {
     if (factor.length !== d * d) fail(`the factor has ${factor.length} elements`);
-    if (![top, bottom, left, right].every(Number.isInteger)) fail("bounds must be whole numbers");
-    const diagonal = left === top && right === bottom;
-    if (top < 0 || top >= bottom || left >= right || right > d || !(diagonal || left >= bottom)) {
-      fail(`rows ${top} to ${bottom}, columns ${left} to ${right}`);
-    }
+    checkTile({ d, top, bottom, left, right }, fail);
   },
   run({ factor, d, top, bottom, left, right }) {
     const [height, width, diagonal] = [bottom - top, right - left, left === top];
@@ -48,7 +39,7 @@ export const factorTile: Routine<FactorTileJob, FactorTileAnswer> = {
       copyRectangleIn(base + atLeft, { ...above, left: top, right: bottom });
       if (!diagonal) copyRectangleIn(base + atRight, { ...above, left, right });
       const other = base + (diagonal ? atLeft : atRight);
-      wasm.subtract_product(base + atLeft, other, depth, height, width, base + atTile, diagonal);
+      wasm.add_product(base + atLeft, other, depth, height, width, -1, base + atTile, diagonal);
     }
     let pivot = -1;
     if (diagonal) {

@@ -2,8 +2,9 @@ import * as wasm from "../../../kernel-wasm/pkg/oqe_kernel.js";
 import { copyRectangleIn, copyRectangleOut, Layout } from "../arena.ts";
 import type { Matrix } from "../matrix.ts";
 import type { Routine } from "../routine.ts";
+import { checkTile } from "../tiles.ts";
 
-/** Adds alpha·XᵀX to some rows of a Gram matrix's upper triangle. */
+/** Adds alpha·XᵀX to one tile of a Gram matrix's upper triangle. */
 export interface GramJob {
   /** `[tokens, d]` */
   readonly x: Matrix;
@@ -11,42 +12,47 @@ export interface GramJob {
   readonly rows: Uint32Array<SharedArrayBuffer> | null;
   /** Float32 `[d, d]`, row-major. Nothing below the diagonal is touched. */
   readonly gram: Float32Array<SharedArrayBuffer>;
-  /** Rows `[from, to)` of `gram`. */
-  readonly from: number;
-  readonly to: number;
+  /** Rows `[top, bottom)` and columns `[left, right)`: the same, on the diagonal, or columns to the right of it. */
+  readonly top: number;
+  readonly bottom: number;
+  readonly left: number;
+  readonly right: number;
   readonly alpha: number;
 }
 
-/** Most float32 in the arena for tokens. */
-const mostOfX = 4 * 2 ** 20;
-/** Tokens come in slabs of whole blocks of the product's depth (`DEPTH` in gemm.rs), so that slabs do not show in a sum's bits. */
-const depth = 256;
+/**
+ * Tokens in the arena at once, few enough for a core's caches. Whole blocks of the product's depth (`DEPTH` in gemm.rs), so that
+ * slabs do not show in a sum's bits.
+ */
+const slab = 1024;
 
 export const gram: Routine<GramJob, void> = {
-  describe: ({ x, rows }) => `gram of ${rows?.length ?? x.rows}x${x.columns}`,
-  check({ x, rows, gram, from, to }, fail) {
+  describe: ({ x, rows, top, left }) => `gram of ${rows?.length ?? x.rows}x${x.columns}, tile at ${top},${left}`,
+  check({ x, rows, gram, top, bottom, left, right }, fail) {
     const d = x.columns;
     if (x.data.length !== x.rows * d) fail(`x has ${x.data.length} elements`);
     if (gram.length !== d * d) fail(`the gram has ${gram.length} elements`);
-    if (!(Number.isInteger(from) && Number.isInteger(to) && 0 <= from && from < to && to <= d)) {
-      fail(`rows ${from} to ${to}`);
-    }
+    checkTile({ d, top, bottom, left, right }, fail);
     if (rows?.some((row) => row >= x.rows)) fail(`a row outside of the ${x.rows} of x`);
   },
-  run({ x, rows, gram, from, to, alpha }) {
-    const d = x.columns;
-    const [tokens, width] = [rows?.length ?? x.rows, d - from];
-    const slab = Math.min(tokens, Math.max(1, Math.floor(mostOfX / width / depth)) * depth);
+  run({ x, rows, gram, top, bottom, left, right, alpha }) {
+    const tokens = rows?.length ?? x.rows;
+    const [height, width, diagonal] = [bottom - top, right - left, left === top];
+    const deep = Math.min(slab, tokens);
     const layout = new Layout();
-    const [atX, atGram] = [layout.place(4 * slab * width), layout.place(4 * (to - from) * width)];
+    const [atLeft, atRight] = [layout.place(4 * deep * height), layout.place(diagonal ? 0 : 4 * deep * width)];
+    const atTile = layout.place(4 * height * width);
     const base = layout.claim();
-    const panel = { data: gram, columns: d, top: from, bottom: to, left: from, right: d };
-    copyRectangleIn(base + atGram, panel);
-    for (let top = 0; top < tokens; top += slab) {
-      const bottom = Math.min(tokens, top + slab);
-      copyRectangleIn(base + atX, { ...x, rows, top, bottom, left: from, right: d });
-      wasm.gram(base + atX, bottom - top, width, alpha, to - from, base + atGram);
+    const tile = { data: gram, columns: x.columns, top, bottom, left, right };
+    copyRectangleIn(base + atTile, tile);
+    for (let start = 0; start < tokens; start += slab) {
+      const some = { ...x, rows, top: start, bottom: Math.min(tokens, start + slab) };
+      const depth = some.bottom - start;
+      copyRectangleIn(base + atLeft, { ...some, left: top, right: bottom });
+      if (!diagonal) copyRectangleIn(base + atRight, { ...some, left, right });
+      const other = base + (diagonal ? atLeft : atRight);
+      wasm.add_product(base + atLeft, other, depth, height, width, alpha, base + atTile, diagonal);
     }
-    copyRectangleOut(base + atGram, panel, true);
+    copyRectangleOut(base + atTile, tile, diagonal);
   },
 };
