@@ -1,0 +1,158 @@
+import { readFileSync } from "node:fs";
+import { afterAll, describe, expect, test } from "vitest";
+import { type Matrix, newMatrix, sharedFloats, sharedIntegers } from "../src/kernel/matrix.ts";
+import { openKernel } from "../src/kernel/pool.ts";
+import type { BlockContext, LinearOptions } from "../src/models/forward.ts";
+import type { Routing } from "../src/models/routing.ts";
+import { plainContext, runModel } from "../src/models/run.ts";
+import { difference, openBase, readNpy, run, someIds } from "./forward-run.ts";
+import { byArchitecture, embedded } from "./models.ts";
+
+const kernel = await openKernel({ workers: 2 });
+afterAll(() => kernel.close());
+const random = new URL("./models/random-tiny/", import.meta.url).pathname;
+
+function withExperts(routing: Routing, expert: (i: number) => number): Routing {
+  const experts = sharedIntegers(routing.experts.length);
+  experts.forEach((_, i) => {
+    experts[i] = expert(i);
+  });
+  return { ...routing, experts };
+}
+
+test.each([...Object.keys(byArchitecture)])("the logits of %s are torch's", async (name) => {
+  const folder = `${random}${name}`;
+  const model = await openBase(folder, kernel);
+  const ids = Uint32Array.from(JSON.parse(readFileSync(`${folder}/ref_ids.json`, "utf8")).flat() as number[]);
+  const { logits, vocabulary } = await run(model, ids, ids.length);
+  const gap = difference(logits, readNpy(`${folder}/ref_logits_f32_torch.npy`, Float32Array), vocabulary);
+  expect(gap.relative, gap.text).toBeLessThan(5e-6);
+  await model.close();
+});
+
+describe("the embedded model", () => {
+  /** More tokens than any job or batch takes at once. */
+  const [sequences, length] = [18, 256];
+  const ids = someIds(sequences * length, 4096);
+  const hidden = async (workers: number, some: Uint32Array) => {
+    const own = await openKernel({ workers });
+    const model = await openBase(embedded, own);
+    const { data } = await runModel(model, some, { length });
+    await model.close();
+    await own.close();
+    return Buffer.from(data.buffer, data.byteOffset, data.byteLength);
+  };
+
+  test("gives the same bits with any number of workers, and for a sequence alone", async () => {
+    const whole = await hidden(2, ids);
+    expect((await hidden(1, ids)).equals(whole)).toBe(true);
+    expect((await hidden(3, ids)).equals(whole)).toBe(true);
+    const bytes = (whole.length / sequences) * 3;
+    const third = await hidden(2, ids.subarray(3 * length, 4 * length));
+    expect(third.equals(whole.subarray(bytes, bytes + third.length))).toBe(true);
+  });
+
+  test("follows its own routes and forced ones alike, with weights of its own", async () => {
+    const model = await openBase(embedded, kernel);
+    const some = ids.subarray(0, 2 * length);
+    const follow = (routes: (layer: number, own: Routing) => Routing) => runModel(model, some, { length, routes });
+    const own = new Map<number, Routing>();
+    const free = await follow((layer, routing) => {
+      own.set(layer, routing);
+      return routing;
+    });
+    // The same experts with somebody else's weights: those must not count.
+    const forced = await follow((layer) => ({
+      ...own.get(layer)!,
+      weights: sharedFloats(own.get(layer)!.weights.length),
+    }));
+    expect(forced.data).toEqual(free.data);
+    // Each token's first two experts replaced by its third and fourth.
+    const shifted = await follow((_, routing) =>
+      withExperts(routing, (i) => routing.experts[i - (i % routing.kept) + ((i + 2) % routing.kept)]!),
+    );
+    expect(difference(shifted.data, free.data, free.columns).relative).toBeGreaterThan(0.01);
+    await model.close();
+  });
+});
+
+describe("a mixture of experts", () => {
+  /** Runs one block and tells what it asks for. */
+  async function watch(folder: string, layer: number, wantsNear: boolean, routes?: BlockContext["routes"]) {
+    const model = await openBase(folder, kernel);
+    const plain = plainContext(model, layer, { length: 32 });
+    const asked: { role: string; expert?: number; rows: number; near: number | undefined }[] = [];
+    const pools: Matrix[] = [];
+    const note = (role: string, x: Matrix, options: LinearOptions = {}) => {
+      const { expert, near } = options;
+      asked.push({ role, ...(expert === undefined ? {} : { expert }), rows: x.rows, near: near?.rows });
+    };
+    let routing: Routing | undefined;
+    const at: BlockContext = {
+      ...plain,
+      layer,
+      kind: model.architecture.layers(model.config)[layer]!,
+      wantsNear,
+      weight: (role, x, options) => {
+        note(role, x, options);
+        return plain.weight(role, x, options);
+      },
+      linear: (role, x, options) => {
+        note(role, x, options);
+        return plain.linear(role, x, options);
+      },
+      pool: async (fedBy, x) => {
+        if (fedBy === "experts.in") pools.push(x);
+      },
+      routes: (own) => {
+        routing = routes?.(own) ?? own;
+        return routing;
+      },
+    };
+    const x = newMatrix(96, model.config.hidden_size as number);
+    x.data.forEach((_, i) => {
+      x.data[i] = Math.sin(i * i);
+    });
+    const before = x.data.slice();
+    const y = await model.architecture.forward.block(at, x);
+    expect(x.data).toEqual(before);
+    await model.close();
+    return { asked, pools, routing: routing!, y };
+  }
+
+  test.each([
+    ["nemotron_h", 1, ["experts.up", "experts.down"]],
+    ["qwen3_moe", 0, ["experts.gate", "experts.up", "experts.down"]],
+  ] as const)(
+    "of %s meets every expert once per role, with its visitors and its near ones",
+    async (name, layer, roles) => {
+      const { asked, pools, routing } = await watch(`${random}${name}`, layer, true);
+      expect(pools.map(({ rows }) => rows)).toEqual([96]);
+      for (const role of roles) {
+        const calls = asked.filter((call) => call.role === role);
+        expect(calls.map(({ expert }) => expert).sort()).toEqual([0, 1, 2, 3, 4, 5, 6, 7]);
+        expect(calls.reduce((sum, { rows }) => sum + rows, 0)).toBe(96 * routing.perToken);
+      }
+      const near = asked.filter((call) => call.role === "experts.down").map((call) => call.near ?? 0);
+      expect(near.reduce((sum, rows) => sum + rows, 0)).toBe(96 * (routing.kept - routing.perToken));
+    },
+  );
+
+  test("meets an expert that nobody visits, and computes nothing near where nobody wants it", async () => {
+    const onlyLow = (own: Routing) => withExperts(own, (i) => i % own.kept);
+    const { asked } = await watch(`${random}nemotron_h`, 1, false, onlyLow);
+    const downs = asked.filter((call) => call.role === "experts.down");
+    expect(downs.find(({ expert }) => expert === 7)).toEqual({
+      role: "experts.down",
+      expert: 7,
+      rows: 0,
+      near: undefined,
+    });
+    expect(downs.find(({ expert }) => expert === 1)).toEqual({
+      role: "experts.down",
+      expert: 1,
+      rows: 96,
+      near: undefined,
+    });
+  });
+});
