@@ -18,6 +18,7 @@ import time
 
 import numpy as np
 from nemotron_h import NemotronH
+from rows import read_rows
 from stored import load
 
 at_once = 16  # rows: what a scan's state needs to stay in cache
@@ -63,14 +64,6 @@ def overlap(base, other):
     """Share of the base's choices that the other model chose too, over tokens and layers."""
     both = [(base[layer][..., :, None] == other[layer][..., None, :]).any(-1) for layer in base]
     return float(np.mean(both))
-
-
-def read_rows(file, most):
-    rows = json.loads(pathlib.Path(file).read_text())
-    rows = rows["rows"] if isinstance(rows, dict) else rows
-    labelled = isinstance(rows[0], dict)
-    ids = np.array([row["ids"] if labelled else row for row in rows[:most]])
-    return ids, [row.get("domain", "") for row in rows[:most]] if labelled else []
 
 
 def partly(base, repo, only):

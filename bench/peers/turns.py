@@ -1,0 +1,45 @@
+"""How bench/layer.ts talks to a peer: the peer says what it can do, then takes one turn a line until its input ends.
+
+First line out: {"methods": [...], "missing": {method: reason}, "versions": {...}}. Each line in is a method's name; each line
+out {"seconds": ..., "stages": {...}}. What a turn made lies in FOLDER/<method>/: `width.json` with bits and group size beside
+`words.npy`, `scales.npy`, `biases.npy` as an MLX repository stores them (bf16 as its 16 bits), or else `values.npy` in float32
+where MLX's format cannot hold it.
+"""
+import json
+import pathlib
+import sys
+
+import numpy as np
+from layer_problem import bf16
+
+
+def pack(codes, bits):
+    """Codes [rows, columns] -> U32 words [rows, columns * bits / 32]: one little-endian stream of bits a row."""
+    stream = (codes.astype(np.uint8)[..., None] >> np.arange(bits, dtype=np.uint8)) & 1
+    return np.packbits(stream.reshape(len(codes), -1), axis=-1, bitorder="little").view("<u4")
+
+
+def as_bits(values):
+    """float32 -> bf16, as its 16 bits."""
+    return (bf16(values).view(np.uint32) >> 16).astype(np.uint16)
+
+
+def store(folder, bits, group, words, scales, biases):
+    folder.mkdir(exist_ok=True)
+    (folder / "width.json").write_text(json.dumps({"bits": bits, "group_size": group}))
+    for name, array in {"words": words, "scales": as_bits(scales), "biases": as_bits(biases)}.items():
+        np.save(folder / f"{name}.npy", array)
+
+
+def store_values(folder, values):
+    folder.mkdir(exist_ok=True)
+    np.save(folder / "values.npy", values.astype(np.float32))
+
+
+def serve(folder, methods, missing, versions, answers=sys.stdout):
+    """`methods`: name -> a function that takes the folder for its results, and gives seconds and stage times."""
+    print(json.dumps({"methods": list(methods), "missing": missing, "versions": versions}), file=answers, flush=True)
+    for line in sys.stdin:
+        name = line.strip()
+        seconds, stages = methods[name](pathlib.Path(folder) / name)
+        print(json.dumps({"seconds": seconds, "stages": stages}), file=answers, flush=True)
