@@ -1,0 +1,208 @@
+import { spawnSync } from "node:child_process";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { homedir, tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import type { Kernel } from "../src/kernel/kernel-types.ts";
+import { Leases } from "../src/kernel/lease.ts";
+import { type Matrix, newMatrix, sharedBytes } from "../src/kernel/matrix.ts";
+import { openKernel } from "../src/kernel/pool.ts";
+import type { Width } from "../src/kernel/width.ts";
+import { collect, makeHessian, newGram } from "../src/quant/hessian.ts";
+import { type BaseMatrix, tuneMatrix } from "../src/quant/tune-matrix.ts";
+import { tuningSettings } from "../src/quant/tuning-settings.ts";
+import { readNpy, writeNpy } from "./npy.ts";
+import { type Peer, startPeer, type Turn } from "./peers/peer.ts";
+import { median } from "./statistics.ts";
+
+/**
+ * One linear layer, Hessian to codes, beside the peers on the same X and W, turn by turn: seconds, and tr(E H Eᵀ)/tr(W H Wᵀ) of what
+ * each stored, judged in float64 by layer_loss.py. `node bench/layer.ts [--columns 2048] [--rows 2048] [--samples 4096] [--bits 4]
+ * [--repeats 3] [--methods mlx-lm,llmcompressor,…]`. Peers: MLX from .ci/toolchain, torch's from bench/peers/install.
+ */
+const { values: options } = parseArgs({
+  options: {
+    columns: { type: "string", default: "2048" },
+    rows: { type: "string", default: "2048" },
+    samples: { type: "string", default: "4096" },
+    bits: { type: "string", default: "4" },
+    repeats: { type: "string", default: "3" },
+    methods: { type: "string" },
+  },
+});
+const width = { bits: Number(options.bits), groupSize: 64 } as Width;
+const tools = process.env.OQE_TOOLS ?? join(homedir(), ".cache/oqe-publisher");
+const [mlxPython, torchPython] = [join(tools, "python/bin/python"), join(tools, "peers/bin/python")];
+const script = (name: string) => fileURLToPath(new URL(`peers/${name}.py`, import.meta.url));
+
+interface Contestant {
+  readonly name: string;
+  readonly ours: boolean;
+  run(): Promise<Turn>;
+}
+
+interface Problem {
+  readonly folder: string;
+  readonly x: Matrix;
+  readonly weights: BaseMatrix;
+}
+
+/** Made by the peers' Python, whose generator of random numbers the issue's figures come from. */
+async function makeProblem(folder: string): Promise<Problem> {
+  const { status, stderr } = spawnSync(mlxPython, [
+    script("layer_problem"),
+    folder,
+    options.columns,
+    options.rows,
+    options.samples,
+  ]);
+  if (status !== 0) throw new Error(`layer_problem.py failed (it needs .ci/toolchain python): ${stderr ?? ""}`);
+  const [inputs, weight] = await Promise.all([readNpy(`${folder}/X.npy`), readNpy(`${folder}/W.npy`)]);
+  const [samples, columns] = inputs.shape as [number, number];
+  const x = newMatrix(samples, columns);
+  x.data.set(inputs.data);
+  const rows = weight.shape[0]!;
+  const bytes = sharedBytes(2 * rows * columns);
+  const halves = new Uint16Array(bytes.buffer);
+  const bits = new Uint32Array(weight.data.buffer);
+  for (let i = 0; i < halves.length; i++) halves[i] = bits[i]! >>> 16; // bf16 values: exact
+  const read = async (start: number, end: number) => bytes.subarray(2 * columns * start, 2 * columns * end);
+  return { folder, x, weights: { rows, columns, dtype: "BF16", read } };
+}
+
+/** Some rows as stored, in memory of their own. */
+type Packed = Record<"words" | "scales" | "biases", Uint8Array<ArrayBuffer>>;
+
+/** As the walk over a model does it: Gram matrix, conditioning, factor, tuning of all rows. Times each stage. */
+async function tuneLayer(kernel: Kernel, { x, weights }: Problem, buffers: Leases): Promise<[Turn, Packed[]]> {
+  const parts: Packed[] = [];
+  const marks = [performance.now()];
+  const gram = newGram(buffers, x.columns);
+  await collect(kernel, gram, x);
+  marks.push(performance.now());
+  const hessian = await makeHessian(kernel, buffers, gram, { target: null, strength: 0 });
+  marks.push(performance.now());
+  const { sweeps } = tuningSettings;
+  const how = { store: "BF16", rounding: "stored", buffers: new Leases(), sweeps } as const;
+  await tuneMatrix(kernel, weights, hessian, [width], how, async ({ words, scales, biases }) => {
+    parts.push({ words: words.slice(), scales: scales.slice(), biases: biases.slice() });
+  });
+  marks.push(performance.now());
+  gram.release();
+  hessian.release();
+  const [hessianSeconds, factor, tune] = marks.slice(1).map((mark, i) => (mark - marks[i]!) / 1e3);
+  const stages = { Hessian: hessianSeconds!, factor: factor!, tune: tune! };
+  return [{ seconds: (marks.at(-1)! - marks[0]!) / 1e3, stages }, parts];
+}
+
+/** For the judge, as turns.py says. */
+async function storeParts(folder: string, { rows, columns }: BaseMatrix, parts: readonly Packed[]): Promise<void> {
+  await mkdir(folder, { recursive: true });
+  await writeFile(`${folder}/width.json`, JSON.stringify({ bits: width.bits, group_size: width.groupSize }));
+  const whole = (name: keyof Packed) => new Uint8Array(parts.flatMap((part) => Array.from(part[name]))).buffer;
+  const groups = columns / width.groupSize;
+  const words = new Uint32Array(whole("words"));
+  await writeNpy(`${folder}/words.npy`, { shape: [rows, (columns * width.bits) / 32], data: words });
+  for (const name of ["scales", "biases"] as const) {
+    await writeNpy(`${folder}/${name}.npy`, { shape: [rows, groups], data: new Uint16Array(whole(name)) });
+  }
+}
+
+function ours(name: string, kernel: Kernel, problem: Problem): Contestant {
+  const buffers = new Leases();
+  const run = async () => {
+    const [turn, parts] = await tuneLayer(kernel, problem, buffers);
+    await storeParts(`${problem.folder}/${name}`, problem.weights, parts);
+    return turn;
+  };
+  return { name, ours: true, run };
+}
+
+/** Every method of every peer that can run, and why the others cannot. */
+async function openPeers(folder: string): Promise<{ peers: Peer[]; contestants: Contestant[]; absent: string[] }> {
+  const peers: Peer[] = [];
+  const [contestants, absent]: [Contestant[], string[]] = [[], []];
+  for (const [python, name, how] of [
+    [mlxPython, "mlx_gptq", ".ci/toolchain python"],
+    [torchPython, "torch_gptq", "bench/peers/install"],
+  ] as const) {
+    const peer = await startPeer(python, script(name), [folder, options.bits]).catch((error: Error) => {
+      absent.push(`${name}.py: ${error.message} (${how} installs it)`);
+    });
+    if (!peer) continue;
+    peers.push(peer);
+    absent.push(...Object.entries(peer.missing).map(([method, why]) => `${method}: ${why}`));
+    console.log(JSON.stringify(peer.versions));
+    const wanted = options.methods?.split(",") ?? peer.methods.filter((method) => method !== "mlx-lm-stages");
+    for (const method of peer.methods.filter((method) => wanted.includes(method))) {
+      contestants.push({ name: method, ours: false, run: () => peer.turn(method) });
+    }
+  }
+  return { peers, contestants, absent };
+}
+
+/** All turns of all contestants: one of each, then the next of each, so that a noisy neighbour disturbs all of them. */
+async function compete(contestants: readonly Contestant[], repeats: number): Promise<Map<string, Turn[]>> {
+  const turns = new Map<string, Turn[]>(contestants.map(({ name }) => [name, []]));
+  for (const { ours, run } of contestants) if (ours) await run(); // instances start, V8 optimizes
+  for (let repeat = 0; repeat < repeats; repeat++) {
+    for (const { name, run } of contestants) turns.get(name)!.push(await run());
+  }
+  return turns;
+}
+
+function judge(folder: string, names: readonly string[]): Record<string, number> {
+  const { status, stdout, stderr } = spawnSync(mlxPython, [script("layer_loss"), folder, ...names]);
+  if (status !== 0) throw new Error(`layer_loss.py failed: ${stderr}`);
+  return JSON.parse(stdout.toString());
+}
+
+function tableOf(
+  turns: ReadonlyMap<string, readonly Turn[]>,
+  losses: Record<string, number>,
+  reference: string,
+): string {
+  const own = turns.get(reference)!;
+  const rows = [...turns].map(([name, theirs]) => {
+    const seconds = theirs.map((turn) => turn.seconds);
+    const ratio = median(seconds.map((value, i) => value / own[i]!.seconds));
+    const stages = Object.keys(theirs[0]!.stages).map((stage) => {
+      return `${stage} ${median(theirs.map((turn) => turn.stages[stage]!)).toFixed(2)}`;
+    });
+    const cells = [
+      name,
+      median(seconds).toPrecision(3),
+      ratio.toPrecision(3),
+      losses[name]!.toExponential(3),
+      stages.join(", "),
+    ];
+    return `| ${cells.join(" | ")} |`;
+  });
+  return [
+    `| method | seconds | / ${reference} | tr(E H Eᵀ)/tr(W H Wᵀ) | of which |`,
+    "|---|---:|---:|---:|---|",
+    ...rows,
+  ].join("\n");
+}
+
+async function benchLayer(): Promise<void> {
+  const folder = await mkdtemp(join(tmpdir(), "oqe-layer-"));
+  const kernels = await Promise.all([openKernel({ workers: 1 }), openKernel({ workers: 2 })]);
+  const { columns, rows, samples, bits } = options;
+  console.log(`${rows} × ${columns}, ${samples} vectors, ${bits} bits, groups of ${width.groupSize}`);
+  try {
+    const problem = await makeProblem(folder);
+    const { peers, contestants, absent } = await openPeers(folder);
+    const own = kernels.map((kernel) => ours(`ours-${kernel.workers}`, kernel, problem));
+    const turns = await compete([...own, ...contestants], Number(options.repeats));
+    for (const peer of peers) peer.end();
+    console.log(`\n${tableOf(turns, judge(folder, [...turns.keys()]), "ours-2")}`);
+    for (const line of absent) console.log(`\nabsent: ${line}`);
+  } finally {
+    await Promise.all(kernels.map((kernel) => kernel.close()));
+    await rm(folder, { recursive: true });
+  }
+}
+
+await benchLayer();

@@ -1,0 +1,45 @@
+import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
+import { existsSync } from "node:fs";
+import { basename } from "node:path";
+import { createInterface } from "node:readline";
+
+/** Of a turn, by the peer's own clock. */
+export interface Turn {
+  readonly seconds: number;
+  readonly stages: Readonly<Record<string, number>>;
+}
+
+interface Introduction {
+  readonly methods: readonly string[];
+  /** Method → why it cannot run here. */
+  readonly missing: Readonly<Record<string, string>>;
+  readonly versions: Readonly<Record<string, string | null>>;
+}
+
+/** A Python process that takes turns (turns.py); it idles between them. */
+export interface Peer extends Introduction {
+  turn(method: string): Promise<Turn>;
+  end(): void;
+}
+
+/** Starts `script` with `args`. Throws where that Python is not there, or the script ends before it says what it can do. */
+export async function startPeer(python: string, script: string, args: readonly string[]): Promise<Peer> {
+  if (!existsSync(python)) throw new Error(`there is no ${python}`);
+  const child: ChildProcessWithoutNullStreams = spawn(python, [script, ...args]);
+  child.stderr.resume(); // libraries greet and warn
+  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+  const answer = async <T>(): Promise<T> => {
+    const { value, done } = await lines.next();
+    if (done) throw new Error(`${basename(script)} ended early: run it by hand to see why`);
+    return JSON.parse(value) as T;
+  };
+  const introduction = await answer<Introduction>();
+  return {
+    ...introduction,
+    turn: (method) => {
+      child.stdin.write(`${method}\n`);
+      return answer<Turn>();
+    },
+    end: () => child.stdin.end(),
+  };
+}
