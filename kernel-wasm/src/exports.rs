@@ -3,6 +3,7 @@
 
 mod algebra;
 mod forward;
+mod tuning;
 
 use std::alloc::{alloc, dealloc, handle_alloc_error, Layout};
 use std::cell::{Cell, RefCell};

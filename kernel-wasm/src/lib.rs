@@ -6,6 +6,7 @@ pub mod affine;
 pub mod attention;
 pub mod cholesky;
 pub mod dequantize;
+pub mod descent;
 pub mod divergence;
 pub mod elementary;
 pub mod encode;
@@ -20,9 +21,12 @@ mod ranges;
 pub mod rotary;
 pub mod route;
 pub mod rows;
+pub mod search;
 mod squares;
 pub mod tile;
 pub mod triangular;
+pub mod tuned;
+pub mod tuner;
 
 #[cfg(target_arch = "wasm32")]
 pub mod exports;

@@ -142,8 +142,8 @@ export class BlockTuner implements BlockContext {
       const wanted = plans.filter((plan) => sameWidth(request.plans[plan]!.modules[path]!, part.width));
       await Promise.all(wanted.map((plan) => writeRows(request.sinks[plan]!, path, expert * rows, part)));
     };
-    const { storage: store, rounding, settings } = request;
-    const options = { store, rounding, sweeps: settings.sweeps, buffers: resultBuffers };
+    const { storage: store, settings } = request;
+    const options = { store, sweeps: settings.sweeps, buffers: resultBuffers };
     const sums = await tuneMatrix(request.kernel, { rows, columns, dtype, read }, hessian, widths, options, write);
     if (sums.some(({ nonFinite }) => nonFinite > 0)) {
       const source = tensor.sources[expert]!;

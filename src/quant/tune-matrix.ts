@@ -3,7 +3,7 @@ import { bytesPerElement } from "../kernel/dtype.ts";
 import { inOrder } from "../kernel/in-order.ts";
 import type { Kernel } from "../kernel/kernel-types.ts";
 import { Cutter, type Leases } from "../kernel/lease.ts";
-import type { Rounding, Width } from "../kernel/width.ts";
+import type { Width } from "../kernel/width.ts";
 import type { Hessian } from "./hessian.ts";
 
 /** A matrix of the base, read by rows. */
@@ -18,8 +18,6 @@ export interface BaseMatrix {
 /** How codes are chosen. */
 export interface TuneOptions {
   readonly store: FloatDtype;
-  /** The plain rounding that the result is held against. */
-  readonly rounding: Rounding;
   /** Memory for results, which is given back when they are written. */
   readonly buffers: Leases;
   /** Coordinate-descent sweeps after the GPTQ sweep, by width. */
@@ -107,7 +105,7 @@ async function tuneRows(
   { weights, start, rows }: { weights: Uint8Array<SharedArrayBuffer>; start: number; rows: number },
   hessian: Hessian | null,
   width: Width,
-  { store, rounding, sweeps, buffers }: TuneOptions,
+  { store, sweeps, buffers }: TuneOptions,
 ) {
   const pairs = ((rows * columns) / width.groupSize) * bytesPerElement[store]!;
   const cutter = new Cutter();
@@ -127,7 +125,6 @@ async function tuneRows(
     rows,
     columns,
     store,
-    rounding,
     factor: hessian?.factor ?? null,
     order: hessian?.order ?? null,
     diagonal: hessian?.diagonal ?? null,

@@ -1,165 +1,127 @@
-import type { FloatDtype } from "../dtype.ts";
+import * as wasm from "../../../kernel-wasm/pkg/oqe_kernel.js";
+import { bytesOf, copyIn, copyOut, copyRectangleIn, dtypeCode, Layout, memory } from "../arena.ts";
+import { bytesPerElement, type FloatDtype } from "../dtype.ts";
 import type { Routine } from "../routine.ts";
-import type { Bits, GroupSize, Rounding } from "../width.ts";
+import type { Bits, GroupSize } from "../width.ts";
 
+/**
+ * Quantizes rows of a matrix at one width so that tr(E H Eᵀ) is low, E the error of the weights as stored. Rows are independent: how
+ * a matrix is cut does not show in the result.
+ */
 export interface TuneJob {
+  /** `[rows, columns]` of the base in `from`, columns in their natural order. */
   readonly weights: Uint8Array<SharedArrayBuffer>;
   readonly from: FloatDtype;
   readonly rows: number;
+  /** A multiple of the group size. */
   readonly columns: number;
+  /** Dtype of scales and biases as stored. */
   readonly store: FloatDtype;
-  readonly rounding: Rounding;
+  /** Upper factor R `[columns, columns]` of the Hessian in the order of `order` (kernel/factorize.ts); null: only the diagonal counts. */
   readonly factor: Float32Array<SharedArrayBuffer> | null;
+  /** Column of each position `[columns]`, that of the largest moment last; null: natural order. */
   readonly order: Uint32Array<SharedArrayBuffer> | null;
+  /** Diagonal of the Hessian by column `[columns]`; null: all alike. */
   readonly diagonal: Float32Array<SharedArrayBuffer> | null;
   readonly bits: Bits;
   readonly groupSize: GroupSize;
+  /**
+   * Coordinate descent: codes are revised after every block of columns, and this many times more after the last. 0: each code is final
+   * when it is chosen, as in plain GPTQ; so also above `widestDescent` columns.
+   */
   readonly sweeps: number;
+  /** Written: U32 `[rows, columns * bits / 32]`, and `[rows, columns / groupSize]` in `store`. */
   readonly words: Uint8Array<SharedArrayBuffer>;
   readonly scales: Uint8Array<SharedArrayBuffer>;
   readonly biases: Uint8Array<SharedArrayBuffer>;
 }
+
+/** Sums over the rows. Losses are tr(E H Eᵀ) with the H of `factor`, else Σ diagonal · E². */
 export interface TuneAnswer {
   readonly loss: number;
+  /** Of plain rounding against stored scales and biases, and rows where it was no worse and was kept. */
   readonly roundedLoss: number;
   readonly roundedRows: number;
+  /** Σ (w - ŵ)² and Σ w². */
   readonly squaredError: number;
   readonly weightEnergy: number;
+  /** NaN and infinite weights; with any, nothing else means anything. */
   readonly nonFinite: number;
 }
-const f = new Float32Array(1);
-const u = new Uint32Array(f.buffer);
-const bf = (x: number) => {
-  f[0] = x;
-  u[0] = ((u[0]! + 0x7fff + ((u[0]! >> 16) & 1)) & 0xffff0000) >>> 0;
-  return f[0]!;
-};
-const rint = (x: number) => {
-  const r = Math.round(x);
-  return Math.abs(x % 1) === 0.5 ? 2 * Math.round(x / 2) : r;
-};
+
+/** Positions a panel of the factor (tuner.rs, BLOCK). */
+const panelHeight = 64;
+/** Descent keeps a square matrix of this width in the instance. */
+export const widestDescent = 4096;
+
 export const tune: Routine<TuneJob, TuneAnswer> = {
-  describe: ({ rows, columns, bits }) => `tuning of ${rows}x${columns} at ${bits} bits`,
-  check() {},
-  run(job) {
-    const { rows, columns: d, bits, groupSize: gs, factor, order } = job;
-    const n = 2 ** bits - 1;
-    const h = job.diagonal ?? new Float32Array(d).fill(1);
-    const w = new Float64Array(d);
-    const words = new Uint8Array(job.words.length);
-    const dv = new DataView(job.weights.buffer, job.weights.byteOffset);
-    const [S, B] = [new Float64Array(d / gs), new Float64Array(d / gs)];
-    const [S0, B0] = [new Float64Array(d / gs), new Float64Array(d / gs)];
-    let [loss, roundedLoss, roundedRows, squaredError, weightEnergy] = [0, 0, 0, 0, 0];
-    const codes = new Uint8Array(d);
-    const rcodes = new Uint8Array(d);
-    const E = new Float64Array(d);
-    const lossOf = (c: Uint8Array, s: Float64Array, b: Float64Array) => {
-      let sum = 0;
-      if (factor === null || order === null) {
-        for (let k = 0; k < d; k++) {
-          const g = Math.floor(k / gs);
-          const e = w[k]! - (c[k]! * s[g]! + b[g]!);
-          sum += h[k]! * e * e;
-        }
-        return sum;
-      }
-      for (let p = 0; p < d; p++) {
-        const k = order[p]!;
-        const g = Math.floor(k / gs);
-        E[p] = w[k]! - (c[k]! * s[g]! + b[g]!);
-      }
-      for (let p = 0; p < d; p++) {
-        let t = 0;
-        for (let q = p; q < d; q++) t += E[q]! * factor[p * d + q]!;
-        sum += t * t;
-      }
-      return sum;
+  describe: ({ rows, columns, bits, groupSize }) => `tuning of ${rows}x${columns} to ${bits} bits g${groupSize}`,
+  check(job, fail) {
+    const { rows, columns, bits, groupSize } = job;
+    if (columns % groupSize !== 0) fail(`${columns} columns are no multiple of the group`);
+    const expect = (what: string, array: { length: number } | null, length: number) => {
+      if (array !== null && array.length !== length) fail(`${what} have ${array.length} elements, expected ${length}`);
     };
-    for (let row = 0; row < rows; row++) {
-      for (let k = 0; k < d; k++) {
-        if (job.from === "BF16") {
-          u[0] = (dv.getUint16((row * d + k) * 2, true) << 16) >>> 0;
-          w[k] = f[0]!;
-        } else w[k] = dv.getFloat32((row * d + k) * 4, true);
-        weightEnergy += w[k]! ** 2;
+    const pairs = ((rows * columns) / groupSize) * bytesPerElement[job.store]!;
+    expect("weights", job.weights, rows * columns * bytesPerElement[job.from]!);
+    expect("words", job.words, (rows * columns * bits) / 8);
+    expect("scales", job.scales, pairs);
+    expect("biases", job.biases, pairs);
+    expect("factors", job.factor, columns * columns);
+    expect("positions", job.order, columns);
+    expect("moments", job.diagonal, columns);
+    if (job.factor !== null && job.order === null) fail("a factor without its order");
+    if (job.order?.some((column) => column >= columns)) fail("the order names a column that is not there");
+  },
+  run: (job) => {
+    const { rows, columns, factor, words, scales, biases } = job;
+    const descends = factor !== null && job.sweeps > 0 && columns <= widestDescent;
+    const layout = new Layout();
+    const weights = layout.place(Math.max(job.weights.length, words.length + scales.length + biases.length + 192));
+    const [order, moments] = [layout.place(4 * columns), layout.place(4 * columns)];
+    const panel = layout.place(4 * panelHeight * columns);
+    const sums = layout.place(8 * 6);
+    const base = layout.claim();
+    copyIn(base + weights, job.weights, 0, job.weights.length);
+    const [orderView, momentsView] = [
+      new Uint32Array(memory.buffer, base + order, columns),
+      floats(base + moments, columns),
+    ];
+    orderView.set(job.order ?? Array.from({ length: columns }, (_, i) => i));
+    if (job.diagonal === null) momentsView.fill(1);
+    else momentsView.set(job.diagonal);
+    const [from, store] = [dtypeCode[job.from], dtypeCode[job.store]];
+    const shape = [rows, columns, store, job.bits, job.groupSize] as const;
+    const tuner = wasm.open_tuner(base + weights, from, ...shape, base + order, base + moments, descends);
+    const walk = (weigh: boolean) => {
+      for (let end = columns; end > 0; end -= panelHeight) {
+        const start = Math.max(0, end - panelHeight);
+        const place = { data: factor!, columns, top: start, bottom: end, left: start, right: columns };
+        copyRectangleIn(base + panel, place);
+        wasm.step_tuner(tuner, base + panel, start, end, weigh);
       }
-      for (let g = 0; g < d / gs; g++) {
-        let [lo, hi] = [Infinity, -Infinity];
-        for (let k = g * gs; k < (g + 1) * gs; k++) {
-          lo = Math.min(lo, w[k]!);
-          hi = Math.max(hi, w[k]!);
-        }
-        let [best, bs, bb] = [Infinity, 0, 0];
-        const consider = (s0: number, b0: number) => {
-          const s = bf(s0) || 1e-7;
-          const b = bf(b0);
-          let e = 0;
-          for (let k = g * gs; k < (g + 1) * gs; k++) {
-            const x = w[k]! - b - s * Math.min(n, Math.max(0, Math.round((w[k]! - b) / s)));
-            e += h[k]! * x * x;
-          }
-          if (e < best) [best, bs, bb] = [e, s, b];
-        };
-        let s = Math.max((hi - lo) / n, 1e-7);
-        const neg = Math.abs(lo) > Math.abs(hi);
-        if (!neg) s = -s;
-        const edge = neg ? lo : hi;
-        const q0 = rint(edge / s);
-        if (q0 !== 0) consider(edge / q0, edge);
-        else consider(s, 0);
-        [S0[g], B0[g]] = [bs, bb];
-        for (let a = 0; a < 7; a++)
-          for (let c = 0; c < 7; c++) {
-            const [p, q] = [1 - 0.05 * a, 1 - 0.05 * c];
-            consider((hi * p - lo * q) / n, lo * q);
-          }
-        [S[g], B[g]] = [bs, bb];
-      }
-      for (let k = 0; k < d; k++) {
-        const g = Math.floor(k / gs);
-        rcodes[k] = Math.min(n, Math.max(0, rint((w[k]! - B0[g]!) / S0[g]!)));
-        codes[k] = Math.min(n, Math.max(0, rint((w[k]! - B[g]!) / S[g]!)));
-      }
-      if (factor !== null && order !== null) {
-        for (let p = d - 1; p >= 0; p--) {
-          let t = 0;
-          for (let q = p + 1; q < d; q++) t += E[q]! * factor[p * d + q]!;
-          const k = order[p]!;
-          const g = Math.floor(k / gs);
-          const target = w[k]! + t / factor[p * d + p]!;
-          codes[k] = Math.min(n, Math.max(0, rint((target - B[g]!) / S[g]!)));
-          E[p] = w[k]! - (codes[k]! * S[g]! + B[g]!);
-        }
-      }
-      const own = lossOf(codes, S, B);
-      const plain = lossOf(rcodes, S0, B0);
-      const keep = plain <= own;
-      const [c, s, b] = keep ? [rcodes, S0, B0] : [codes, S, B];
-      if (keep) roundedRows++;
-      loss += Math.min(own, plain);
-      roundedLoss += plain;
-      for (let k = 0; k < d; k++) {
-        const g = Math.floor(k / gs);
-        squaredError += (w[k]! - (c[k]! * s[g]! + b[g]!)) ** 2;
-        for (let i = 0; i < bits; i++) {
-          const at = row * d * bits + k * bits + i;
-          words[at >> 3]! |= ((c[k]! >> i) & 1) << (at & 7);
-        }
-      }
-      for (let g = 0; g < d / gs; g++) {
-        for (const [bytes, value] of [
-          [job.scales, s[g]!],
-          [job.biases, b[g]!],
-        ] as const) {
-          f[0] = value;
-          const at = (row * (d / gs) + g) * 2;
-          bytes[at] = (u[0]! >> 16) & 255;
-          bytes[at + 1] = u[0]! >>> 24;
-        }
+    };
+    if (factor === null) {
+      wasm.weigh_tuner(tuner, base + moments);
+    } else {
+      walk(false);
+      if (descends) {
+        wasm.revise_tuner(tuner, job.sweeps);
+        walk(true);
       }
     }
-    job.words.set(words);
-    return { loss, roundedLoss, roundedRows, squaredError, weightEnergy, nonFinite: 0 };
+    const outputs = [words, scales, biases];
+    const places = [0, pad(words.length), pad(words.length) + pad(scales.length)].map((at) => base + weights + at);
+    wasm.close_tuner(tuner, places[0]!, places[1]!, places[2]!, base + sums);
+    for (const [i, bytes] of outputs.entries()) copyOut(places[i]!, bytesOf(bytes), 0, bytes.length);
+    const [loss, roundedLoss, roundedRows, squaredError, weightEnergy, nonFinite] = new Float64Array(
+      memory.buffer,
+      base + sums,
+      6,
+    ) as unknown as [number, number, number, number, number, number];
+    return { loss, roundedLoss, roundedRows, squaredError, weightEnergy, nonFinite };
   },
 };
+
+const floats = (address: number, count: number) => new Float32Array(memory.buffer, address, count);
+const pad = (bytes: number) => Math.ceil(bytes / 64) * 64;
