@@ -5,24 +5,35 @@
 //! After the positions `start..` are settled, the loss that is decided is Σ_{p >= start} t_p² = e M eᵀ over these positions, with
 //! M = Σ_{p >= start} R[p]ᵀR[p], what GPTQ calls the Hessian of the columns that are done, the others making up for them at best.
 
+use std::ops::Range;
+
 use crate::gemm::{gemm, Scratch, View};
 use crate::lanes::Floats;
 
-/// Rows that go through the columns together, so that a row of M serves all of them from the cache.
-const ROWS: usize = 16;
+/// Rows and positions that are visited together: what they need of M and of the slopes stays in the second-level cache.
+const ROWS: usize = 32;
+const POSITIONS: usize = 32;
 
 pub struct Descent {
     rows: usize,
     columns: usize,
     /// M `[columns, columns]`, whole, of the settled positions.
     curvature: Vec<f32>,
+    /// Its diagonal `[columns]`, close together.
+    diagonal: Vec<f32>,
     /// e·M `[rows, columns]`: half the slope of the loss in each error.
     slopes: Vec<f32>,
 }
 
 impl Descent {
     pub fn new(rows: usize, columns: usize) -> Self {
-        Self { rows, columns, curvature: vec![0.0; columns * columns], slopes: vec![0.0; rows * columns] }
+        Self {
+            rows,
+            columns,
+            curvature: vec![0.0; columns * columns],
+            diagonal: vec![0.0; columns],
+            slopes: vec![0.0; rows * columns],
+        }
     }
 
     /// Takes in the components `[rows, height]` of positions `start..start + height` and their panel of R.
@@ -45,6 +56,9 @@ impl Descent {
             gemm(self.rows, width, height, 1.0, components, panel, slopes, columns, scratch);
             gemm(width, width, height, 1.0, panel.transposed(), panel, curvature, columns, scratch);
         }
+        for position in start..columns {
+            self.diagonal[position] = self.curvature[position * columns + position];
+        }
     }
 
     /// Visits the positions from the last to `start` and gives each the code that is best while all others stay.
@@ -59,31 +73,56 @@ impl Descent {
     ) {
         let columns = self.columns;
         for first in (0..self.rows).step_by(ROWS) {
-            for position in (start..columns).rev() {
-                let curvature = &self.curvature[position * columns..][..columns];
-                let own = curvature[position];
+            for end in (start + 1..=columns).rev().step_by(POSITIONS) {
+                let positions = end.saturating_sub(POSITIONS).max(start)..end;
                 for row in first..self.rows.min(first + ROWS) {
-                    let at = row * columns + position;
-                    let (slope, scale) = (self.slopes[at], scales[at]);
-                    // Nearer to another code than to this one?
-                    if slope.abs() <= 0.5 * own * scale.abs() {
-                        continue;
-                    }
-                    let old = f32::from(codes[at]);
-                    let new = (old + slope / (own * scale)).round_ties_even().clamp(0.0, most);
-                    if new == old {
-                        continue;
-                    }
-                    let step = (old * scale + biases[at]) - (new * scale + biases[at]);
-                    codes[at] = new as u8;
-                    errors[at] += step;
-                    add_scaled(
-                        &mut self.slopes[row * columns + start..][..columns - start],
-                        step,
-                        &curvature[start..],
-                    );
+                    let own = row * columns..(row + 1) * columns;
+                    let place = Place {
+                        start,
+                        slopes: &mut self.slopes[own.clone()],
+                        codes: &mut codes[own.clone()],
+                        errors: &mut errors[own.clone()],
+                        scales: &scales[own.clone()],
+                        biases: &biases[own],
+                    };
+                    place.visit(positions.clone(), &self.curvature, &self.diagonal, most);
                 }
             }
+        }
+    }
+}
+
+/// One row, all of its positions.
+struct Place<'a> {
+    start: usize,
+    slopes: &'a mut [f32],
+    codes: &'a mut [u8],
+    errors: &'a mut [f32],
+    scales: &'a [f32],
+    biases: &'a [f32],
+}
+
+impl Place<'_> {
+    #[inline(never)]
+    fn visit(self, positions: Range<usize>, curvature: &[f32], diagonal: &[f32], most: f32) {
+        let columns = self.slopes.len();
+        for at in positions.rev() {
+            let own = diagonal[at];
+            let (slope, scale) = (self.slopes[at], self.scales[at]);
+            // Nearer to another code than to this one?
+            if slope.abs() <= 0.5 * own * scale.abs() {
+                continue;
+            }
+            let old = f32::from(self.codes[at]);
+            let new = (old + slope / (own * scale)).round_ties_even().clamp(0.0, most);
+            if new == old {
+                continue;
+            }
+            let step = (old * scale + self.biases[at]) - (new * scale + self.biases[at]);
+            self.codes[at] = new as u8;
+            self.errors[at] += step;
+            let others = &curvature[at * columns + self.start..(at + 1) * columns];
+            add_scaled(&mut self.slopes[self.start..], step, others);
         }
     }
 }

@@ -52,7 +52,7 @@ export interface TunedSums {
 const mostSpare = 32;
 
 /** Rows per job: the factor is copied once a job, which vanishes beside what 512 rows have to compute. */
-const rowsPerJob = 512;
+const rowsPerJob = 1024;
 
 /**
  * Tunes a matrix at several widths against one Hessian (null: every column counts alike, as for embeddings, whose rows are looked
