@@ -139,7 +139,20 @@ mod tests {
             assert!((1..32).all(|i| ratio(i) <= ratio(i - 1)), "{scaling:?}");
             assert!((0..32).any(|i| ratio(i) > 0.126 && ratio(i) < 0.999), "{scaling:?}");
         }
-        assert!((f64::from(tables(yarn).0[0]) - (1.0 + 0.1 * 8f64.ln())).abs() < 1e-6);
+    }
+
+    #[test]
+    fn yarn_amplifies_as_told_or_by_its_factor() {
+        let at = |factor: f64, attention: f64, mscales: [f64; 2]| {
+            let (fast, slow, original) = (32.0, 1.0, 512.0);
+            tables(Scaling::Yarn { factor, fast, slow, original, whole: true, attention, mscales }).0[0]
+        };
+        assert_eq!(at(8.0, 1.5, [1.0, 2.0]), 1.5);
+        assert_eq!(at(8.0, f64::NAN, [0.0, 0.0]), (1.0 + 0.1 * 8f64.ln()) as f32);
+        assert_eq!(at(8.0, f64::NAN, [1.0, 0.0]), (1.0 + 0.1 * 8f64.ln()) as f32);
+        let (over, under) = (1.0 + 0.1 * 8f64.ln(), 1.0 + 0.2 * 8f64.ln());
+        assert_eq!(at(8.0, f64::NAN, [1.0, 2.0]), (over / under) as f32);
+        assert_eq!(at(0.5, f64::NAN, [0.0, 0.0]), 1.0);
     }
 
     #[test]
