@@ -1,12 +1,18 @@
 import { readFileSync } from "node:fs";
 import { afterAll, describe, expect, test } from "vitest";
+import { openFolder } from "../src/checkpoint/folder.ts";
+import type { ModelConfig } from "../src/checkpoint/model-config.ts";
 import { type Matrix, newMatrix, sharedFloats, sharedIntegers } from "../src/kernel/matrix.ts";
 import { openKernel } from "../src/kernel/pool.ts";
 import type { BlockContext, LinearOptions } from "../src/models/forward.ts";
+import { Ops } from "../src/models/ops.ts";
 import type { Routing } from "../src/models/routing.ts";
-import { plainContext, runModel } from "../src/models/run.ts";
+import { plainContext, runModel, type WeightSource } from "../src/models/run.ts";
+import { readBase } from "../src/quant/base.ts";
+import { baseWeights } from "../src/quant/base-weights.ts";
 import { difference, openBase, readNpy, run, someIds } from "./forward-run.ts";
-import { byArchitecture, embedded } from "./models.ts";
+import { byArchitecture, embedded, removeFolder, scratchFolder } from "./models.ts";
+import { hybrid, makeRandomModel } from "./random-model.ts";
 
 const kernel = await openKernel({ workers: 2 });
 afterAll(() => kernel.close());
@@ -28,6 +34,46 @@ test.each([...Object.keys(byArchitecture)])("the logits of %s are torch's", asyn
   const gap = difference(logits, readNpy(`${folder}/ref_logits_f32_torch.npy`, Float32Array), vocabulary);
   expect(gap.relative, gap.text).toBeLessThan(5e-6);
   await model.close();
+});
+
+describe("every tensor of the table is used", () => {
+  const everything = {
+    ...hybrid,
+    moe_latent_size: 40,
+    mlp_bias: true,
+    attention_bias: true,
+    mamba_proj_bias: true,
+  };
+  test.each([...Object.keys(byArchitecture), "all of nemotron_h", "biased llama"])("by %s", async (name) => {
+    const scratch = await scratchFolder();
+    const llama = JSON.parse(readFileSync(`${random}llama/config.json`, "utf8"));
+    const made = {
+      "all of nemotron_h": everything,
+      "biased llama": { ...llama, attention_bias: true, mlp_bias: true },
+    };
+    const config = (made as Record<string, ModelConfig>)[name];
+    if (config !== undefined) await makeRandomModel(scratch, config);
+    const folder = config === undefined ? `${random}${name}` : scratch;
+    const base = await readBase(await openFolder(folder), { allowHeaderOnly: false });
+    const plain = baseWeights(base, kernel);
+    const used = new Set<string>();
+    const weights: WeightSource = {
+      kept: (layer, role) => {
+        used.add(`${layer} ${role} 0`);
+        return plain.kept(layer, role);
+      },
+      matrix: (layer, role, expert, range) => {
+        used.add(`${layer} ${role} ${expert ?? 0}`);
+        return plain.matrix(layer, role, expert, range);
+      },
+    };
+    const model = { ...base, weights, ops: new Ops(kernel) };
+    await run(model, someIds(24, 100), 12);
+    const all = base.tensors.flatMap(({ layer, role, sources }) => sources.map((_, e) => `${layer} ${role.role} ${e}`));
+    expect(all.filter((tensor) => !used.has(tensor))).toEqual([]);
+    await base.checkpoint.close();
+    await removeFolder(scratch);
+  });
 });
 
 describe("the embedded model", () => {

@@ -13,7 +13,7 @@ import { runCli } from "./cli-run.ts";
 import { difference, openBase, readNpy, run, someIds } from "./forward-run.ts";
 import { byArchitecture, copyModel, editConfig, embedded, removeFolder, scratchFolder } from "./models.ts";
 import { findPython } from "./python/python.ts";
-import { makeRandomModel } from "./random-model.ts";
+import { hybrid, makeRandomModel } from "./random-model.ts";
 
 const script = fileURLToPath(new URL("./python/mlx_forward.py", import.meta.url));
 const python = findPython("mlx_lm");
@@ -49,44 +49,7 @@ const ropes: Record<string, ModelConfig> = {
   "qwen3, yarn": { rope_scaling: { rope_type: "yarn", ...yarn } },
 };
 
-/** Parts of Nemotron-H that the published small ones lack, and sizes that no lane or block divides. */
-const hybrid: ModelConfig = {
-  model_type: "nemotron_h",
-  hybrid_override_pattern: "ME-*E",
-  num_hidden_layers: 5,
-  vocab_size: 101,
-  hidden_size: 72,
-  intermediate_size: 84,
-  max_position_embeddings: 512,
-  num_attention_heads: 6,
-  num_key_value_heads: 2,
-  head_dim: 12,
-  attention_bias: false,
-  mamba_num_heads: 6,
-  mamba_head_dim: 10,
-  mamba_proj_bias: false,
-  n_groups: 3,
-  ssm_state_size: 18,
-  conv_kernel: 3,
-  use_conv_bias: true,
-  use_bias: false,
-  mlp_bias: false,
-  mlp_hidden_act: "relu2",
-  layer_norm_epsilon: 1e-5,
-  moe_intermediate_size: 36,
-  moe_shared_expert_intermediate_size: 52,
-  moe_latent_size: null,
-  n_routed_experts: 12,
-  n_shared_experts: 1,
-  n_group: 1,
-  topk_group: 1,
-  num_experts_per_tok: 3,
-  norm_topk_prob: true,
-  routed_scaling_factor: 2.5,
-  time_step_limit: [0.001, 1e6],
-  time_step_min: 0.001,
-  torch_dtype: "bfloat16",
-};
+/** Parts of Nemotron-H that the published small ones lack. */
 const hybrids: Record<string, ModelConfig> = {
   "odd sizes": {},
   "steps that are clamped": { time_step_limit: [0.6, 1e6], time_step_min: 0.6 },

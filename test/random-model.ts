@@ -5,6 +5,44 @@ import type { Role } from "../src/models/architecture.ts";
 import { expandTable } from "../src/models/expand.ts";
 import { findArchitecture } from "../src/models/registry.ts";
 
+/** A Nemotron-H with every kind of block, of sizes that no lane or block divides. */
+export const hybrid: ModelConfig = {
+  model_type: "nemotron_h",
+  hybrid_override_pattern: "ME-*E",
+  num_hidden_layers: 5,
+  vocab_size: 101,
+  hidden_size: 72,
+  intermediate_size: 84,
+  max_position_embeddings: 512,
+  num_attention_heads: 6,
+  num_key_value_heads: 2,
+  head_dim: 12,
+  attention_bias: false,
+  mamba_num_heads: 6,
+  mamba_head_dim: 10,
+  mamba_proj_bias: false,
+  n_groups: 3,
+  ssm_state_size: 18,
+  conv_kernel: 3,
+  use_conv_bias: true,
+  use_bias: false,
+  mlp_bias: false,
+  mlp_hidden_act: "relu2",
+  layer_norm_epsilon: 1e-5,
+  moe_intermediate_size: 36,
+  moe_shared_expert_intermediate_size: 52,
+  moe_latent_size: null,
+  n_routed_experts: 12,
+  n_shared_experts: 1,
+  n_group: 1,
+  topk_group: 1,
+  num_experts_per_tok: 3,
+  norm_topk_prob: true,
+  routed_scaling_factor: 2.5,
+  time_step_limit: [0.001, 1e6],
+  time_step_min: 0.001,
+  torch_dtype: "bfloat16",
+};
 /**
  * Makes a base of seeded random weights for any config of a known architecture, names as the model's authors publish them: for
  * variants of which nobody publishes a small one. BF16, the router's bias and A_log F32. Scales are such that every part matters.

@@ -6,7 +6,7 @@ import { nemotronH } from "./nemotron-h.ts";
 import { qwen3 } from "./qwen3.ts";
 import { qwen3Moe } from "./qwen3-moe.ts";
 
-/** Every architecture that can be quantized. To add one: a file with its role table, and a line here. */
+/** Every architecture that can be quantized. To add one: its role table, its forward pass, and a line here. */
 export const architectures: readonly Architecture[] = [nemotronH, llama, qwen3, qwen3Moe];
 
 /** The architecture that the config names. Throws UNSUPPORTED_MODEL with the supported ones. */
@@ -17,7 +17,7 @@ export function findArchitecture(config: ModelConfig): Architecture {
     throw new OqeError(
       "UNSUPPORTED_MODEL",
       `config.json: model_type ${JSON.stringify(config.model_type) ?? "is missing, it"} is not supported; supported are ${supported}`,
-      "docs/adding-a-model.md says how to add one: a role table of some forty lines.",
+      "docs/adding-a-model.md says how to add one: a role table and a forward pass.",
     );
   }
   return found;
