@@ -150,9 +150,10 @@ const variant = async (name: string, tuning: Tuning) => {
 };
 if (wants("methods")) {
   table("oQ4e: other methods at the same plan");
-  await variant("diagonal (imatrix-like)", tuned(calibration, { curvature: "diagonal" }));
+  await variant("diagonal (imatrix-like)", tuned(calibration, { curvature: "diagonal", headGroups: 1 }));
   await variant("pooled experts", tuned(calibration, { experts: "pooled" }));
   await variant("no shrinkage", tuned(calibration, { pooledStrength: 0, diagonalStrength: 0, nearWeight: 0 }));
+  await variant("one Hessian for the head", tuned(calibration, { headGroups: 1 }));
   await variant("no coordinate descent", tuned(calibration, { sweeps: () => 0 }));
   const gptq = await mlxGptq();
   if (gptq.folder !== null) console.log(line("mlx_lm.gptq (its own plan)", await judge(gptq.folder), fourth));

@@ -10,6 +10,15 @@
 export function add(y: number, x: number, count: number): void;
 
 /**
+ * Adds to each token's context: `contexts` float32 `[vocabulary, width]` += Σ over positions of p_v (1 - p_v) · z. `logits` float32
+ * `[rows, vocabulary]`, overwritten; `z` `[rows, width]`.
+ *
+ * # Safety
+ * As [`super::quantize`].
+ */
+export function add_contexts(logits: number, rows: number, vocabulary: number, z: number, width: number, contexts: number): void;
+
+/**
  * `tile` += alpha·LᵀR: L float32 `[depth, height]`, R `[depth, width]`, tile `[height, width]`. With `upper` only its elements (i, j)
  * with j >= i are right afterwards.
  *
@@ -17,6 +26,15 @@ export function add(y: number, x: number, count: number): void;
  * As [`linear`].
  */
 export function add_product(left: number, right: number, depth: number, height: number, width: number, alpha: number, tile: number, upper: boolean): void;
+
+/**
+ * Adds what the tokens of each group have at stake: `logits` float32 `[rows, vocabulary]`, overwritten; `groups` uint32 `[vocabulary]`;
+ * `stakes` float32 `[rows, count]`.
+ *
+ * # Safety
+ * As [`super::quantize`]; every group is below `count`.
+ */
+export function add_stakes(logits: number, rows: number, vocabulary: number, groups: number, stakes: number, count: number): void;
 
 /**
  * Row r of `y` += weights[r] · row r of `x`.
@@ -225,7 +243,9 @@ export type InitInput = RequestInfo | URL | Response | BufferSource | WebAssembl
 export interface InitOutput {
     readonly memory: WebAssembly.Memory;
     readonly add: (a: number, b: number, c: number) => void;
+    readonly add_contexts: (a: number, b: number, c: number, d: number, e: number, f: number) => void;
     readonly add_product: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number) => void;
+    readonly add_stakes: (a: number, b: number, c: number, d: number, e: number, f: number) => void;
     readonly add_weighted: (a: number, b: number, c: number, d: number, e: number) => void;
     readonly arena: (a: number) => number;
     readonly attend: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number, j: number, k: number, l: number, m: number) => void;

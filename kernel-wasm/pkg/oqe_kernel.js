@@ -14,6 +14,23 @@ export function add(y, x, count) {
 }
 
 /**
+ * Adds to each token's context: `contexts` float32 `[vocabulary, width]` += Σ over positions of p_v (1 - p_v) · z. `logits` float32
+ * `[rows, vocabulary]`, overwritten; `z` `[rows, width]`.
+ *
+ * # Safety
+ * As [`super::quantize`].
+ * @param {number} logits
+ * @param {number} rows
+ * @param {number} vocabulary
+ * @param {number} z
+ * @param {number} width
+ * @param {number} contexts
+ */
+export function add_contexts(logits, rows, vocabulary, z, width, contexts) {
+    wasm.add_contexts(logits, rows, vocabulary, z, width, contexts);
+}
+
+/**
  * `tile` += alpha·LᵀR: L float32 `[depth, height]`, R `[depth, width]`, tile `[height, width]`. With `upper` only its elements (i, j)
  * with j >= i are right afterwards.
  *
@@ -30,6 +47,23 @@ export function add(y, x, count) {
  */
 export function add_product(left, right, depth, height, width, alpha, tile, upper) {
     wasm.add_product(left, right, depth, height, width, alpha, tile, upper);
+}
+
+/**
+ * Adds what the tokens of each group have at stake: `logits` float32 `[rows, vocabulary]`, overwritten; `groups` uint32 `[vocabulary]`;
+ * `stakes` float32 `[rows, count]`.
+ *
+ * # Safety
+ * As [`super::quantize`]; every group is below `count`.
+ * @param {number} logits
+ * @param {number} rows
+ * @param {number} vocabulary
+ * @param {number} groups
+ * @param {number} stakes
+ * @param {number} count
+ */
+export function add_stakes(logits, rows, vocabulary, groups, stakes, count) {
+    wasm.add_stakes(logits, rows, vocabulary, groups, stakes, count);
 }
 
 /**

@@ -23,6 +23,7 @@ pub mod route;
 pub mod rows;
 pub mod search;
 mod squares;
+pub mod stakes;
 pub mod tile;
 pub mod triangular;
 pub mod tuned;

@@ -1,6 +1,7 @@
 import type { Routine } from "./routine.ts";
 import { accumulate } from "./routines/accumulate.ts";
 import { attention } from "./routines/attention.ts";
+import { cluster } from "./routines/cluster.ts";
 import { compare } from "./routines/compare.ts";
 import { condition } from "./routines/condition.ts";
 import { elementwise } from "./routines/elementwise.ts";
@@ -13,8 +14,9 @@ import { mamba } from "./routines/mamba.ts";
 import { rmsNorm } from "./routines/rms-norm.ts";
 import { rotary } from "./routines/rotary.ts";
 import { route } from "./routines/route.ts";
-import { scale } from "./routines/scale.ts";
+import { scale, weigh } from "./routines/scale.ts";
 import { screen } from "./routines/screen.ts";
+import { contexts, stakes } from "./routines/stakes.ts";
 import { tune } from "./routines/tune.ts";
 
 /** Every routine that `Kernel.run` knows, one file each in routines/. */
@@ -34,6 +36,10 @@ export const routines = {
   rotary,
   route,
   scale,
+  stakes,
+  weigh,
+  cluster,
+  contexts,
   screen,
   tune,
 } satisfies Record<string, Routine<never, unknown>>;

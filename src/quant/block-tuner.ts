@@ -8,12 +8,14 @@ import type { BlockContext, LinearOptions } from "../models/forward.ts";
 import type { Ops } from "../models/ops.ts";
 import type { Routing } from "../models/routing.ts";
 import { nonFiniteWeights } from "./finite.ts";
-import { modulePath } from "./format.ts";
+import { distinct, modulePath, sameWidth } from "./format.ts";
+import { tuneHeadRows } from "./head-tuner.ts";
 import { collect, type Gram, type Hessian, makeHessian, newGram, type Shrinkage } from "./hessian.ts";
 import type { PlannedTensor } from "./plan-types.ts";
 import { tableHessian } from "./table-hessian.ts";
-import { type TunedRows, tuneMatrix } from "./tune-matrix.ts";
+import { type TunedSums, tuneMatrix } from "./tune-matrix.ts";
 import type { TuneRequest } from "./tune-series.ts";
+import { copyOf, type TunedRows, writeRows } from "./tuned-rows.ts";
 import type { TuningLedger } from "./tuning-ledger.ts";
 
 /** What a walk shares among its blocks. */
@@ -107,9 +109,17 @@ export class BlockTuner implements BlockContext {
 
   /** Tunes the head on what it multiplies; nobody waits for its product. */
   async tuneHead(tensor: PlannedTensor, x: Matrix): Promise<void> {
-    const hessian = await this.#gather(tensor, x);
-    await this.#tune(tensor, 0, hessian);
-    hessian.release();
+    const { request, plans, ledger } = this.#walk;
+    const path = modulePath(tensor);
+    const { rows, columns } = shapeOf(tensor);
+    const head = await this.#whole(tensor, 0, 0, rows);
+    const widths = distinct(plans.map((plan) => request.plans[plan]!.modules[path]!));
+    const seen = await this.#screen(x, "head.in");
+    const { parts, sums, hessian } = await tuneHeadRows(this.#walk, head, seen, widths);
+    refuseNonFinite(tensor, 0, head, sums);
+    for (const part of parts) await this.#write(path, 0, part);
+    ledger.add(tensor, 0, hessian, widths, sums);
+    request.progress(rows * columns * bytesPerElement[head.dtype]! * plans.length);
   }
 
   async weight(role: string, x: Matrix, options: LinearOptions = {}): Promise<Weight> {
@@ -139,19 +149,24 @@ export class BlockTuner implements BlockContext {
     const parts: TunedRows[] = [];
     const write = async (part: TunedRows) => {
       if (sequential) parts.push(copyOf(part));
-      const wanted = plans.filter((plan) => sameWidth(request.plans[plan]!.modules[path]!, part.width));
-      await Promise.all(wanted.map((plan) => writeRows(request.sinks[plan]!, path, expert * rows, part)));
+      await this.#write(path, expert * rows, part);
     };
     const { storage: store, settings } = request;
     const options = { store, sweeps: settings.sweeps, buffers: resultBuffers };
     const sums = await tuneMatrix(request.kernel, { rows, columns, dtype, read }, hessian, widths, options, write);
-    if (sums.some(({ nonFinite }) => nonFinite > 0)) {
-      const source = tensor.sources[expert]!;
-      throw nonFiniteWeights({ source, row: 0, columns, dtype }, await read(0, rows), sums[0]!.nonFinite);
+    if (sums[0]!.nonFinite > 0) {
+      refuseNonFinite(tensor, expert, whole ?? (await this.#whole(tensor, expert, 0, rows)), sums);
     }
     ledger.add(tensor, expert, hessian, widths, sums);
     request.progress(rows * columns * bytesPerElement[dtype]! * plans.length);
     return sequential ? this.#dequantize(parts, rows, columns) : null;
+  }
+
+  /** Writes rows to all plans that want their width. */
+  async #write(path: string, firstRow: number, part: TunedRows): Promise<void> {
+    const { request, plans } = this.#walk;
+    const wanted = plans.filter((plan) => sameWidth(request.plans[plan]!.modules[path]!, part.width));
+    await Promise.all(wanted.map((plan) => writeRows(request.sinks[plan]!, path, firstRow, part)));
   }
 
   #isQuantized(tensor: PlannedTensor): boolean {
@@ -181,7 +196,7 @@ export class BlockTuner implements BlockContext {
   async #gather(tensor: PlannedTensor, x: Matrix, expert?: number, near?: Matrix): Promise<Hessian> {
     const { settings, kernel } = this.#walk.request;
     const buffers = this.#walk.hessianBuffers;
-    const fedBy = tensor.role.fedBy ?? "head.in"; // a tied table has no input of its own
+    const fedBy = tensor.role.fedBy!;
     const pooled = (await this.#pooled.get(fedBy)) ?? null;
     if (expert !== undefined) this.#walk.ledger.route(this.layer, expert, x);
     if (expert !== undefined && settings.experts === "pooled" && pooled !== null) {
@@ -247,26 +262,11 @@ export class BlockTuner implements BlockContext {
   }
 }
 
-function copyOf(part: TunedRows): TunedRows {
-  const copy = (bytes: Uint8Array) => {
-    const own = sharedBytes(bytes.byteLength);
-    own.set(bytes);
-    return own;
-  };
-  return { ...part, words: copy(part.words), scales: copy(part.scales), biases: copy(part.biases) };
-}
-
-type Sink = TuneRequest["sinks"][number];
-
-async function writeRows(sink: Sink, path: string, firstRow: number, part: TunedRows): Promise<void> {
-  const { start, rows } = part;
-  for (const [name, bytes] of [
-    ["weight", part.words],
-    ["scales", part.scales],
-    ["biases", part.biases],
-  ] as const) {
-    await sink.write(`${path}.${name}`, (firstRow + start) * (bytes.byteLength / rows), bytes);
-  }
+function refuseNonFinite(tensor: PlannedTensor, expert: number, weight: Weight, sums: readonly TunedSums[]): void {
+  const count = sums[0]!.nonFinite;
+  if (count === 0) return;
+  const place = { source: tensor.sources[expert]!, row: 0, columns: weight.columns, dtype: weight.dtype };
+  throw nonFiniteWeights(place, weight.bytes, count);
 }
 
 function elementsOf(tensor: PlannedTensor): number {
@@ -277,12 +277,4 @@ function elementsOf(tensor: PlannedTensor): number {
 function shapeOf(tensor: PlannedTensor): { rows: number; columns: number } {
   const columns = tensor.shape.at(-1)!;
   return { rows: elementsOf(tensor) / columns, columns };
-}
-
-export function distinct(widths: readonly Width[]): Width[] {
-  return widths.filter((width, i) => widths.findIndex((other) => sameWidth(other, width)) === i);
-}
-
-export function sameWidth(a: Width, b: Width): boolean {
-  return a.bits === b.bits && a.groupSize === b.groupSize;
 }

@@ -52,3 +52,12 @@ export function storedTensors(tensor: PlannedTensor, width: Width | undefined, s
     { name: `${path}.biases`, dtype: storage, shape: grouped },
   ];
 }
+
+/** Without repeats, in order of first appearance. */
+export function distinct(widths: readonly Width[]): Width[] {
+  return widths.filter((width, i) => widths.findIndex((other) => sameWidth(other, width)) === i);
+}
+
+export function sameWidth(a: Width, b: Width): boolean {
+  return a.bits === b.bits && a.groupSize === b.groupSize;
+}

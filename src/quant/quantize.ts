@@ -6,7 +6,7 @@ import { Leases } from "../kernel/lease.ts";
 import type { Rounding, Width } from "../kernel/width.ts";
 import type { Report } from "../report.ts";
 import { nonFiniteWeights } from "./finite.ts";
-import { elements, keptDtype, modulePath } from "./format.ts";
+import { distinct, elements, keptDtype, modulePath, sameWidth } from "./format.ts";
 import type { PlannedTensor, TierPlan } from "./plan-types.ts";
 
 /** Base bytes per job: large enough that a job's overhead vanishes, small enough that a dozen in flight are nothing. */
@@ -140,14 +140,6 @@ async function keepTile(tile: Tile, weights: Uint8Array, request: QuantizeReques
   refuseNonFinite(tile, weights, nonFinite);
   const offset = tile.stackedRow * (bytes.byteLength / tile.rows);
   await Promise.all(request.sinks.map((sink) => sink.write(tile.tensor.name, offset, bytes)));
-}
-
-function distinct(widths: readonly Width[]): Width[] {
-  return widths.filter((width, i) => widths.findIndex((other) => sameWidth(other, width)) === i);
-}
-
-function sameWidth(a: Width, b: Width): boolean {
-  return a.bits === b.bits && a.groupSize === b.groupSize;
 }
 
 function tileOf(result: QuantizeResult, width: Width) {

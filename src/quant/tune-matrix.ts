@@ -5,6 +5,7 @@ import type { Kernel } from "../kernel/kernel-types.ts";
 import { Cutter, type Leases } from "../kernel/lease.ts";
 import type { Width } from "../kernel/width.ts";
 import type { Hessian } from "./hessian.ts";
+import type { TunedRows } from "./tuned-rows.ts";
 
 /** A matrix of the base, read by rows. */
 export interface BaseMatrix {
@@ -22,16 +23,6 @@ export interface TuneOptions {
   readonly buffers: Leases;
   /** Coordinate-descent sweeps after the GPTQ sweep, by width. */
   readonly sweeps: (width: Width) => number;
-}
-
-/** Rows of one width as they are stored. */
-export interface TunedRows {
-  readonly width: Width;
-  readonly start: number;
-  readonly rows: number;
-  readonly words: Uint8Array<SharedArrayBuffer>;
-  readonly scales: Uint8Array<SharedArrayBuffer>;
-  readonly biases: Uint8Array<SharedArrayBuffer>;
 }
 
 /** What became of a matrix at one width; sums over its rows. */

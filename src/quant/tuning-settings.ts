@@ -18,6 +18,8 @@ export interface TuningSettings {
   /** Strength of the diagonal in other Hessians that were seen by fewer than `denseEnough` tokens per column. */
   readonly denseStrength: number;
   readonly denseEnough: number;
+  /** Groups of the head's rows that have a Hessian each (head-tuner.ts); 1: all share that of all text. */
+  readonly headGroups: number;
   /** Share of an expert's tokens that are looked at; below 1 only to see how few suffice. */
   readonly expertTokens: number;
   /** Coordinate-descent sweeps after the GPTQ sweep. */
@@ -32,6 +34,7 @@ export const tuningSettings: TuningSettings = {
   nearWeight: 0.25,
   denseStrength: 1,
   denseEnough: 8,
+  headGroups: 32,
   expertTokens: 1,
   sweeps: () => 2,
 };

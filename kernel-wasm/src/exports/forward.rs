@@ -7,6 +7,7 @@ use wasm_bindgen::prelude::wasm_bindgen;
 
 use super::{bytes, dtype, floats_mut, with_scratch};
 use crate::attention::{attend as attend_sequence, Heads};
+use crate::gemm::{gemm, View};
 use crate::mamba::{mix, Mixer};
 use crate::norm::{rms_norm as norm_rows, Norm};
 use crate::rotary::{table, Scaling};
@@ -246,4 +247,49 @@ pub unsafe fn weigh(
         from_raw_parts(experts as *const u32, tokens * rules.kept),
         floats_mut(weights, tokens * rules.visited),
     );
+}
+
+/// Adds what the tokens of each group have at stake: `logits` float32 `[rows, vocabulary]`, overwritten; `groups` uint32 `[vocabulary]`;
+/// `stakes` float32 `[rows, count]`.
+///
+/// # Safety
+/// As [`super::quantize`]; every group is below `count`.
+#[wasm_bindgen]
+pub unsafe fn add_stakes(
+    logits: usize,
+    rows: usize,
+    vocabulary: usize,
+    groups: usize,
+    stakes: usize,
+    count: usize,
+) {
+    let groups = from_raw_parts(groups as *const u32, vocabulary);
+    let rows = floats_mut(logits, rows * vocabulary)
+        .chunks_exact_mut(vocabulary)
+        .zip(floats_mut(stakes, rows * count).chunks_exact_mut(count));
+    for (logits, stakes) in rows {
+        crate::stakes::add(logits, groups, stakes);
+    }
+}
+
+/// Adds to each token's context: `contexts` float32 `[vocabulary, width]` += Σ over positions of p_v (1 - p_v) · z. `logits` float32
+/// `[rows, vocabulary]`, overwritten; `z` `[rows, width]`.
+///
+/// # Safety
+/// As [`super::quantize`].
+#[wasm_bindgen]
+pub unsafe fn add_contexts(
+    logits: usize,
+    rows: usize,
+    vocabulary: usize,
+    z: usize,
+    width: usize,
+    contexts: usize,
+) {
+    for row in floats_mut(logits, rows * vocabulary).chunks_exact_mut(vocabulary) {
+        crate::stakes::variances(row);
+    }
+    let v = View::of_rows(logits as *const f32, vocabulary).transposed();
+    let z = View::of_rows(z as *const f32, width);
+    with_scratch(|scratch| gemm(vocabulary, width, rows, 1.0, v, z, contexts as *mut f32, width, scratch));
 }

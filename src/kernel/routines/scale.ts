@@ -20,3 +20,34 @@ export const scale: Routine<ScaleJob, void> = {
     }
   },
 };
+
+/** Rows weighed so that their second moments count as one column of `weights` says: y = √weight · x. */
+export interface WeighJob {
+  /** `[rows, columns]` */
+  readonly x: Matrix;
+  /** `[rows, kinds]`, not negative. */
+  readonly weights: Matrix;
+  readonly kind: number;
+  /** Overwritten: `[rows, columns]`. */
+  readonly y: Matrix;
+}
+
+/** Gives the sums of the weights and of their squares. */
+export const weigh: Routine<WeighJob, { readonly sum: number; readonly squares: number }> = {
+  describe: ({ x }) => `weighing of ${x.rows}x${x.columns}`,
+  check({ x, weights, kind, y }, fail) {
+    if (weights.rows !== x.rows || kind >= weights.columns) fail(`weights are ${weights.rows}x${weights.columns}`);
+    if (y.rows !== x.rows || y.columns !== x.columns) fail(`room for ${y.rows}x${y.columns}`);
+  },
+  run({ x: { data, rows, columns }, weights, kind, y }) {
+    let [sum, squares] = [0, 0];
+    for (let row = 0; row < rows; row++) {
+      const weight = weights.data[row * weights.columns + kind]!;
+      const root = Math.sqrt(weight);
+      sum += weight;
+      squares += weight * weight;
+      for (let i = 0; i < columns; i++) y.data[row * columns + i] = root * data[row * columns + i]!;
+    }
+    return { sum, squares };
+  },
+};

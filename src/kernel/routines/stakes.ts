@@ -1,0 +1,72 @@
+import * as wasm from "../../../kernel-wasm/pkg/oqe_kernel.js";
+import { bytesOf, copyIn, copyOut, copyRowsIn, copyRowsOut, Layout, memory } from "../arena.ts";
+import type { Matrix } from "../matrix.ts";
+import type { Routine } from "../routine.ts";
+
+/** Positions in the arena at once. */
+const slab = 16;
+
+/** What the tokens of each group of the vocabulary have at stake at every position: Σ p_v (1 - p_v) (stakes.rs). */
+export interface StakesJob {
+  /** `[positions, vocabulary]` */
+  readonly logits: Matrix;
+  /** Group of each token `[vocabulary]`. */
+  readonly groups: Uint32Array<SharedArrayBuffer>;
+  /** Overwritten: `[positions, groups]`. */
+  readonly stakes: Matrix;
+}
+
+export const stakes: Routine<StakesJob, void> = {
+  describe: ({ logits }) => `stakes of ${logits.rows}x${logits.columns} logits`,
+  check({ logits, groups, stakes: out }, fail) {
+    if (groups.length !== logits.columns) fail(`${groups.length} tokens have a group`);
+    if (out.rows !== logits.rows) fail(`room for ${out.rows} positions`);
+    if (groups.some((group) => group >= out.columns)) fail("a group that has no column");
+  },
+  run({ logits, groups, stakes: out }) {
+    const layout = new Layout();
+    const [rows, sums] = [layout.place(4 * slab * logits.columns), layout.place(4 * slab * out.columns)];
+    const numbers = layout.place(4 * groups.length);
+    const base = layout.claim();
+    copyIn(base + numbers, bytesOf(groups), 0, 4 * groups.length);
+    for (let top = 0; top < logits.rows; top += slab) {
+      const bottom = Math.min(logits.rows, top + slab);
+      copyRowsIn(base + rows, logits, top, bottom);
+      new Float32Array(memory.buffer, base + sums, slab * out.columns).fill(0);
+      wasm.add_stakes(base + rows, bottom - top, logits.columns, base + numbers, base + sums, out.columns);
+      copyRowsOut(base + sums, out, top, bottom);
+    }
+  },
+};
+
+/** Where in the space of hidden states each token of the vocabulary is likely: Σ over positions of p_v (1 - p_v) · z. */
+export interface ContextsJob {
+  /** `[positions, vocabulary]` */
+  readonly logits: Matrix;
+  /** `[positions, width]` */
+  readonly z: Matrix;
+  /** Added to: `[vocabulary, width]`. */
+  readonly contexts: Matrix;
+}
+
+export const contexts: Routine<ContextsJob, void> = {
+  describe: ({ logits }) => `contexts of ${logits.rows}x${logits.columns} logits`,
+  check({ logits, z, contexts: out }, fail) {
+    if (z.rows !== logits.rows) fail(`${z.rows} positions have a place`);
+    if (out.rows !== logits.columns || out.columns !== z.columns) fail(`room for ${out.rows}x${out.columns}`);
+  },
+  run({ logits, z, contexts: out }) {
+    const layout = new Layout();
+    const [rows, places] = [layout.place(4 * slab * logits.columns), layout.place(4 * slab * z.columns)];
+    const sums = layout.place(4 * out.rows * out.columns);
+    const base = layout.claim();
+    copyIn(base + sums, bytesOf(out.data), 0, 4 * out.data.length);
+    for (let top = 0; top < logits.rows; top += slab) {
+      const bottom = Math.min(logits.rows, top + slab);
+      copyRowsIn(base + rows, logits, top, bottom);
+      copyRowsIn(base + places, z, top, bottom);
+      wasm.add_contexts(base + rows, bottom - top, logits.columns, base + places, z.columns, base + sums);
+    }
+    copyOut(base + sums, bytesOf(out.data), 0, 4 * out.data.length);
+  },
+};

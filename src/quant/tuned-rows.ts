@@ -1,0 +1,35 @@
+import { sharedBytes } from "../kernel/matrix.ts";
+import type { Width } from "../kernel/width.ts";
+import type { TierSink } from "./quantize.ts";
+
+/** Rows of one width as they are stored. */
+export interface TunedRows {
+  readonly width: Width;
+  readonly start: number;
+  readonly rows: number;
+  readonly words: Uint8Array<SharedArrayBuffer>;
+  readonly scales: Uint8Array<SharedArrayBuffer>;
+  readonly biases: Uint8Array<SharedArrayBuffer>;
+}
+
+/** In memory of its own. */
+export function copyOf(part: TunedRows): TunedRows {
+  const copy = (bytes: Uint8Array) => {
+    const own = sharedBytes(bytes.byteLength);
+    own.set(bytes);
+    return own;
+  };
+  return { ...part, words: copy(part.words), scales: copy(part.scales), biases: copy(part.biases) };
+}
+
+/** Writes them to their places below `firstRow` of the module's tensors. */
+export async function writeRows(sink: TierSink, path: string, firstRow: number, part: TunedRows): Promise<void> {
+  const { start, rows } = part;
+  for (const [name, bytes] of [
+    ["weight", part.words],
+    ["scales", part.scales],
+    ["biases", part.biases],
+  ] as const) {
+    await sink.write(`${path}.${name}`, (firstRow + start) * (bytes.byteLength / rows), bytes);
+  }
+}
