@@ -2,7 +2,6 @@ import type { ModelConfig } from "../checkpoint/model-config.ts";
 import { bytesPerElement, type FloatDtype } from "../kernel/dtype.ts";
 import type { Leases } from "../kernel/lease.ts";
 import { type Matrix, rowsOf, sharedBytes, type Weight, weightRows } from "../kernel/matrix.ts";
-import type { Width } from "../kernel/width.ts";
 import type { LayerKind } from "../models/architecture.ts";
 import type { BlockContext, LinearOptions } from "../models/forward.ts";
 import type { Ops } from "../models/ops.ts";
