@@ -7,6 +7,7 @@ const root = fileURLToPath(new URL("../", import.meta.url));
 console.log(`${cpus()[0]?.model ?? "unknown processor"}, ${cpus().length} cores, Node ${process.versions.node}\n`);
 for (const [title, script] of [
   ["Kernel throughput", "bench/kernel.ts"],
+  ["Linear algebra", "bench/algebra.ts"],
   ["Peak memory", "bench/memory.ts"],
   ["Hostile inputs", "test/hostile/corpus.ts"],
 ] as const) {

@@ -3,9 +3,9 @@ import { factorize } from "./factorize.ts";
 import { gram } from "./grams.ts";
 import { newMatrix, sharedFloats } from "./matrix.ts";
 import { openKernel } from "./pool.ts";
+import { mostRows } from "./tiles.ts";
 
-/** Wider matrices are cut into tiles. */
-const tileSize = 512;
+const tileSize = mostRows.factor;
 const kernels = await Promise.all([1, 2, 3].map((workers) => openKernel({ workers })));
 afterAll(() => Promise.all(kernels.map((kernel) => kernel.close())));
 

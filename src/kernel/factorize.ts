@@ -1,5 +1,5 @@
 import type { Kernel } from "./kernel-types.ts";
-import { tileBounds } from "./tiles.ts";
+import { mostRows, tileBounds } from "./tiles.ts";
 
 /**
  * Replaces the upper triangle of a symmetric H, float32 `[d, d]` row-major, by R, upper triangular with H = RᵀR. Nothing below the
@@ -14,7 +14,7 @@ export async function factorize(
   factor: Float32Array<SharedArrayBuffer>,
   d: number,
 ): Promise<{ pivot: number | null }> {
-  const bounds = tileBounds(d);
+  const bounds = tileBounds(d, mostRows.factor);
   const count = bounds.length - 1;
   let pivot: number | null = null;
   const finish = async (i: number, j: number, needed: readonly (Promise<void> | undefined)[]): Promise<void> => {

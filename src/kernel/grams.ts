@@ -1,6 +1,6 @@
 import type { Kernel } from "./kernel-types.ts";
 import type { Matrix } from "./matrix.ts";
-import { tileBounds } from "./tiles.ts";
+import { mostRows, tileBounds } from "./tiles.ts";
 
 /**
  * Adds alpha·XᵀX to the upper triangle of `gram`: x `[tokens, d]`, of which only `rows` count, in that order, where they are
@@ -14,7 +14,7 @@ export async function gram(
   alpha: number,
   rows: Uint32Array<SharedArrayBuffer> | null = null,
 ): Promise<void> {
-  const bounds = tileBounds(x.columns);
+  const bounds = tileBounds(x.columns, mostRows.gram);
   const tiles = bounds.slice(1).flatMap((bottom, i) => {
     return bounds.slice(i + 1).map((right, j) => ({ top: bounds[i]!, bottom, left: bounds[i + j]!, right }));
   });

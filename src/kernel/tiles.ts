@@ -1,7 +1,11 @@
 /** Tiles of the upper triangle of a large square matrix, each a job of its own. */
 
-/** Most rows and columns of a tile: enough that copying its operands costs little beside the product. */
-const mostRows = 512;
+/** Most rows and columns of a tile. Copying its operands should cost little beside the product, and there should be several. */
+export const mostRows = {
+  gram: 512,
+  /** Smaller, because a tile of a factor waits for others. */
+  factor: 384,
+} as const;
 /** Whole tiles of the product in registers (gemm.rs). */
 const unit = 24;
 
@@ -9,7 +13,7 @@ const unit = 24;
  * Where tiles of a `[d, d]` matrix begin and end: 0 … d, in steps of equal size but for the last. Depends on d alone: the steps of
  * a factorization are part of its result's bits.
  */
-export function tileBounds(d: number): number[] {
+export function tileBounds(d: number, mostRows: number): number[] {
   const count = Math.max(1, Math.ceil(d / mostRows));
   const size = Math.ceil(d / count / unit) * unit;
   return [...Array.from({ length: Math.ceil(d / size) }, (_, i) => i * size), d];
