@@ -106,7 +106,7 @@ test("a NaN is not taken for a dead column: it reaches the factor", async () => 
 test("operands that contradict each other are refused", async () => {
   const job = jobOf(symmetric([1, 2, 3], 0));
   for (const [change, message] of [
-    [{ share: 1 }, "a share of 1"],
+    [{ share: 1.5 }, "a share of 1.5"],
     [{ damping: Number.NaN }, "a damping of NaN"],
     [{ target: sharedFloats(8) }, "the target has 8"],
     [{ diagonal: sharedFloats(2) }, "the diagonal has 2"],

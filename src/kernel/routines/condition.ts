@@ -6,7 +6,7 @@ export interface ConditionJob {
   readonly gram: Float32Array<SharedArrayBuffer>;
   /** T: what G is shrunk towards, as `gram`; null: G's own diagonal. */
   readonly target: Float32Array<SharedArrayBuffer> | null;
-  /** λ from 0 to below 1, T's share of H = (1 - λ)·G + λ·T·(tr G / tr T). A G of trace 0 saw no token: then H = T. */
+  /** λ from 0 to 1, T's share of H = (1 - λ)·G + λ·T·(tr G / tr T). A G of trace 0 saw no token: then H = T. */
   readonly share: number;
   /** Added to the diagonal: this fraction of its mean. */
   readonly damping: number;
@@ -45,7 +45,7 @@ export const condition: Routine<ConditionJob, ConditionAnswer> = {
     if (target && target.length !== d * d) fail(`the target has ${target.length} elements`);
     if (factor.length !== d * d) fail(`the factor has ${factor.length} elements`);
     if (diagonal.length !== d) fail(`the diagonal has ${diagonal.length} elements`);
-    if (!(share >= 0 && share < 1)) fail(`a share of ${share}`);
+    if (!(share >= 0 && share <= 1)) fail(`a share of ${share}`);
     if (!(damping >= 0 && damping < Number.POSITIVE_INFINITY)) fail(`a damping of ${damping}`);
     const same = (one: Float32Array | null) => one?.buffer === factor.buffer && one.byteOffset === factor.byteOffset;
     if (same(gram) || same(target)) fail("the factor would overwrite its source");
