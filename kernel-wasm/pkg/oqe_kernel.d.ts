@@ -75,14 +75,6 @@ export function cast(elements: number, from: number, count: number, to: number, 
 export function cholesky(n: number, h: number): number;
 
 /**
- * Writes the rows and closes the tuner. `sums` = float64: loss, plain loss, plain rows, squared error, energy, non-finite weights.
- *
- * # Safety
- * `tuner` is open; the outputs have room for its rows.
- */
-export function close_tuner(tuner: number, words: number, scales: number, biases: number, sums: number): void;
-
-/**
  * Compares the logits `[rows, vocabulary]` of two models; `next` = the token that follows each row. `out` = float64 `[rows, 4]`:
  * divergence, log-probability of the next token under the base and under the model, 1 where both hold the same token for likeliest.
  *
@@ -131,15 +123,6 @@ export function linear(x: number, rows: number, inputs: number, weight: number, 
 export function mamba(sizes: number, tensors: number, least: number, most: number, eps: number, tokens: number, z: number, y: number): void;
 
 /**
- * A handle for the tuner of `[rows, columns]` weights. `order` = uint32 `[columns]`, column of each position; `moments` = float32
- * `[columns]`, the diagonal of the Hessian by column.
- *
- * # Safety
- * As [`super::quantize`].
- */
-export function open_tuner(weights: number, from: number, rows: number, columns: number, store: number, bits: number, group: number, order: number, moments: number, descent: boolean): number;
-
-/**
  * Quantizes `[rows, columns]` weights at `count` widths. `widths` = count × `[bits, group, words, scales, biases]`; `sums` = float64
  * `[energy, nonFinite, squaredError of each width]`, to which this adds: a tile may come in slabs of rows.
  *
@@ -155,14 +138,6 @@ export function quantize(weights: number, from: number, rows: number, columns: n
  * As the module says.
  */
 export function relu_squared(data: number, count: number): void;
-
-/**
- * After the last panel: revises all codes `sweeps` times. Losses have to be weighed afterwards.
- *
- * # Safety
- * `tuner` is open and was opened with descent.
- */
-export function revise_tuner(tuner: number, sweeps: number): void;
 
 /**
  * Norms `rows` rows of `columns` values in place, in groups of `width`.
@@ -198,15 +173,6 @@ export function route(numbers: number, correction: number, scale: number, tokens
 export function solve(n: number, m: number, r: number, b: number): void;
 
 /**
- * One step of an opened tuner with the panel at `panel`: rows `[start, end)` of the factor from column `start` on. `weigh`: adds up losses
- * of codes that stand, else chooses the codes of these positions.
- *
- * # Safety
- * `tuner` is open; the panel is float32 `[end - start, columns - start]`.
- */
-export function step_tuner(tuner: number, panel: number, start: number, end: number, weigh: boolean): void;
-
-/**
  * `gate` = SiLU(gate) · up.
  *
  * # Safety
@@ -215,20 +181,45 @@ export function step_tuner(tuner: number, panel: number, start: number, end: num
 export function swiglu(gate: number, up: number, count: number): void;
 
 /**
+ * Positions `[start, end)`; `factor` = R `[end - start, columns - start]`, those rows from column `start` on.
+ *
+ * # Safety
+ * As [`tune_prepare`].
+ */
+export function tune_block(job: number, start: number, end: number, factor: number): void;
+
+/**
+ * Positions of a block, at most.
+ */
+export function tune_block_size(): number;
+
+/**
+ * # Safety
+ * As [`tune_prepare`].
+ */
+export function tune_finish(job: number): void;
+
+/**
+ * # Safety
+ * As [`tune_room`]; every address lies in the arena with the room that its operand needs, aligned to 8.
+ */
+export function tune_prepare(job: number): void;
+
+/**
+ * Float64 of room that the job at `job` needs; its addresses may still be missing, but for whether `order` is 0.
+ *
+ * # Safety
+ * `job` are 16 32-bit numbers in the order of [`Job`].
+ */
+export function tune_room(job: number): number;
+
+/**
  * Weights of chosen experts, `[tokens, kept]`.
  *
  * # Safety
  * As the module says.
  */
 export function weigh(numbers: number, scale: number, tokens: number, scores: number, experts: number, weights: number): void;
-
-/**
- * Losses where there is no factor.
- *
- * # Safety
- * `tuner` is open; `moments` as in [`open_tuner`].
- */
-export function weigh_tuner(tuner: number, moments: number): void;
 
 /**
  * `count` elements of dtype `from` as float32.
@@ -251,25 +242,25 @@ export interface InitOutput {
     readonly attend: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number, j: number, k: number, l: number, m: number) => void;
     readonly cast: (a: number, b: number, c: number, d: number, e: number) => number;
     readonly cholesky: (a: number, b: number) => number;
-    readonly close_tuner: (a: number, b: number, c: number, d: number, e: number) => void;
     readonly compare: (a: number, b: number, c: number, d: number, e: number, f: number) => void;
     readonly dequantize: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number) => void;
     readonly fma_peak: (a: number, b: number) => number;
     readonly invert_upper: (a: number, b: number) => void;
     readonly linear: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number) => void;
     readonly mamba: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number) => void;
-    readonly open_tuner: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number, j: number) => number;
     readonly quantize: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number) => void;
     readonly relu_squared: (a: number, b: number) => void;
-    readonly revise_tuner: (a: number, b: number) => void;
     readonly rms_norm: (a: number, b: number, c: number, d: number, e: number, f: number) => void;
     readonly rotary: (a: number, b: number, c: number, d: number, e: number, f: number) => void;
     readonly route: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number) => void;
     readonly solve: (a: number, b: number, c: number, d: number) => void;
-    readonly step_tuner: (a: number, b: number, c: number, d: number, e: number) => void;
     readonly swiglu: (a: number, b: number, c: number) => void;
+    readonly tune_block: (a: number, b: number, c: number, d: number) => void;
+    readonly tune_block_size: () => number;
+    readonly tune_finish: (a: number) => void;
+    readonly tune_prepare: (a: number) => void;
+    readonly tune_room: (a: number) => number;
     readonly weigh: (a: number, b: number, c: number, d: number, e: number, f: number) => void;
-    readonly weigh_tuner: (a: number, b: number) => void;
     readonly widen: (a: number, b: number, c: number, d: number) => void;
     readonly __wbindgen_externrefs: WebAssembly.Table;
     readonly __wbindgen_start: () => void;

@@ -147,21 +147,6 @@ export function cholesky(n, h) {
 }
 
 /**
- * Writes the rows and closes the tuner. `sums` = float64: loss, plain loss, plain rows, squared error, energy, non-finite weights.
- *
- * # Safety
- * `tuner` is open; the outputs have room for its rows.
- * @param {number} tuner
- * @param {number} words
- * @param {number} scales
- * @param {number} biases
- * @param {number} sums
- */
-export function close_tuner(tuner, words, scales, biases, sums) {
-    wasm.close_tuner(tuner, words, scales, biases, sums);
-}
-
-/**
  * Compares the logits `[rows, vocabulary]` of two models; `next` = the token that follows each row. `out` = float64 `[rows, 4]`:
  * divergence, log-probability of the next token under the base and under the model, 1 where both hold the same token for likeliest.
  *
@@ -259,29 +244,6 @@ export function mamba(sizes, tensors, least, most, eps, tokens, z, y) {
 }
 
 /**
- * A handle for the tuner of `[rows, columns]` weights. `order` = uint32 `[columns]`, column of each position; `moments` = float32
- * `[columns]`, the diagonal of the Hessian by column.
- *
- * # Safety
- * As [`super::quantize`].
- * @param {number} weights
- * @param {number} from
- * @param {number} rows
- * @param {number} columns
- * @param {number} store
- * @param {number} bits
- * @param {number} group
- * @param {number} order
- * @param {number} moments
- * @param {boolean} descent
- * @returns {number}
- */
-export function open_tuner(weights, from, rows, columns, store, bits, group, order, moments, descent) {
-    const ret = wasm.open_tuner(weights, from, rows, columns, store, bits, group, order, moments, descent);
-    return ret >>> 0;
-}
-
-/**
  * Quantizes `[rows, columns]` weights at `count` widths. `widths` = count × `[bits, group, words, scales, biases]`; `sums` = float64
  * `[energy, nonFinite, squaredError of each width]`, to which this adds: a tile may come in slabs of rows.
  *
@@ -311,18 +273,6 @@ export function quantize(weights, from, rows, columns, store, mlx, widths, count
  */
 export function relu_squared(data, count) {
     wasm.relu_squared(data, count);
-}
-
-/**
- * After the last panel: revises all codes `sweeps` times. Losses have to be weighed afterwards.
- *
- * # Safety
- * `tuner` is open and was opened with descent.
- * @param {number} tuner
- * @param {number} sweeps
- */
-export function revise_tuner(tuner, sweeps) {
-    wasm.revise_tuner(tuner, sweeps);
 }
 
 /**
@@ -391,22 +341,6 @@ export function solve(n, m, r, b) {
 }
 
 /**
- * One step of an opened tuner with the panel at `panel`: rows `[start, end)` of the factor from column `start` on. `weigh`: adds up losses
- * of codes that stand, else chooses the codes of these positions.
- *
- * # Safety
- * `tuner` is open; the panel is float32 `[end - start, columns - start]`.
- * @param {number} tuner
- * @param {number} panel
- * @param {number} start
- * @param {number} end
- * @param {boolean} weigh
- */
-export function step_tuner(tuner, panel, start, end, weigh) {
-    wasm.step_tuner(tuner, panel, start, end, weigh);
-}
-
-/**
  * `gate` = SiLU(gate) · up.
  *
  * # Safety
@@ -417,6 +351,60 @@ export function step_tuner(tuner, panel, start, end, weigh) {
  */
 export function swiglu(gate, up, count) {
     wasm.swiglu(gate, up, count);
+}
+
+/**
+ * Positions `[start, end)`; `factor` = R `[end - start, columns - start]`, those rows from column `start` on.
+ *
+ * # Safety
+ * As [`tune_prepare`].
+ * @param {number} job
+ * @param {number} start
+ * @param {number} end
+ * @param {number} factor
+ */
+export function tune_block(job, start, end, factor) {
+    wasm.tune_block(job, start, end, factor);
+}
+
+/**
+ * Positions of a block, at most.
+ * @returns {number}
+ */
+export function tune_block_size() {
+    const ret = wasm.tune_block_size();
+    return ret >>> 0;
+}
+
+/**
+ * # Safety
+ * As [`tune_prepare`].
+ * @param {number} job
+ */
+export function tune_finish(job) {
+    wasm.tune_finish(job);
+}
+
+/**
+ * # Safety
+ * As [`tune_room`]; every address lies in the arena with the room that its operand needs, aligned to 8.
+ * @param {number} job
+ */
+export function tune_prepare(job) {
+    wasm.tune_prepare(job);
+}
+
+/**
+ * Float64 of room that the job at `job` needs; its addresses may still be missing, but for whether `order` is 0.
+ *
+ * # Safety
+ * `job` are 16 32-bit numbers in the order of [`Job`].
+ * @param {number} job
+ * @returns {number}
+ */
+export function tune_room(job) {
+    const ret = wasm.tune_room(job);
+    return ret >>> 0;
 }
 
 /**
@@ -433,18 +421,6 @@ export function swiglu(gate, up, count) {
  */
 export function weigh(numbers, scale, tokens, scores, experts, weights) {
     wasm.weigh(numbers, scale, tokens, scores, experts, weights);
-}
-
-/**
- * Losses where there is no factor.
- *
- * # Safety
- * `tuner` is open; `moments` as in [`open_tuner`].
- * @param {number} tuner
- * @param {number} moments
- */
-export function weigh_tuner(tuner, moments) {
-    wasm.weigh_tuner(tuner, moments);
 }
 
 /**

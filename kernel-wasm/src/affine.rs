@@ -14,7 +14,7 @@ pub const BLOCK: usize = 2048;
 pub const GROUPS: usize = BLOCK / SMALLEST_GROUP;
 
 /// The smallest scale that MLX lets a group have.
-const EPSILON: f32 = 1e-7;
+pub const EPSILON: f32 = 1e-7;
 
 /// Scale and bias of each group of a block.
 #[derive(Clone)]
@@ -32,15 +32,11 @@ impl Affines {
     pub fn fit(&mut self, ranges: &Ranges, groups: usize, bits: usize) {
         let (lo, hi) = (ranges.lo.as_chunks::<4>().0, ranges.hi.as_chunks::<4>().0);
         let (scale, bias) = (self.scale.as_chunks_mut::<4>().0, self.bias.as_chunks_mut::<4>().0);
+        let levels = Floats::splat(levels(bits));
         for i in 0..groups.div_ceil(4) {
-            let (lo, hi) = (Floats::load(&lo[i]), Floats::load(&hi[i]));
-            let zero = Floats::splat(0.0);
-            let step = Floats::splat(EPSILON).greater((hi - lo) / Floats::splat(levels(bits)));
-            let edge = hi.abs().if_below(lo.abs(), lo, hi);
-            let step = hi.abs().if_below(lo.abs(), step, zero - step);
-            let steps = (edge / step).round_ties_even();
-            steps.if_equal(zero, step, edge / steps).store(&mut scale[i]);
-            steps.if_equal(zero, zero, edge).store(&mut bias[i]);
+            let pair = pair(Floats::load(&lo[i]), Floats::load(&hi[i]), levels);
+            pair.0.store(&mut scale[i]);
+            pair.1.store(&mut bias[i]);
         }
     }
 
@@ -57,6 +53,17 @@ impl Affines {
             widen(store, bytes, values);
         }
     }
+}
+
+/// Scale and bias of four groups with values from `lo` to `hi`, as [`Affines::fit`] finds them.
+#[inline(always)]
+pub fn pair(lo: Floats, hi: Floats, levels: Floats) -> (Floats, Floats) {
+    let zero = Floats::splat(0.0);
+    let step = Floats::splat(EPSILON).greater((hi - lo) / levels);
+    let edge = hi.abs().if_below(lo.abs(), lo, hi);
+    let step = hi.abs().if_below(lo.abs(), step, zero - step);
+    let steps = (edge / step).round_ties_even();
+    (steps.if_equal(zero, step, edge / steps), steps.if_equal(zero, zero, edge))
 }
 
 /// The highest code.

@@ -1,142 +1,198 @@
-//! Coordinate descent on codes while they are being chosen. GPTQ settles a column for good when it comes to it, knowing only the columns
-//! before; once more columns are settled, another code of an earlier one may fit better (CDQuant, arXiv 2406.17542, and QuantEase,
-//! arXiv 2309.01885, sweep after the last column; sweeping after every block costs the same products and leaves less to repair).
+//! Coordinate descent on codes (QuantEase, arXiv 2309.01885; CDQuant, arXiv 2406.17542), here within the sweep: after each block of
+//! columns it looks again at those done so far, while the columns to come can still make up for what changes.
 //!
-//! After the positions `start..` are settled, the loss that is decided is Σ_{p >= start} t_p² = e M eᵀ over these positions, with
-//! M = Σ_{p >= start} R[p]ᵀR[p], what GPTQ calls the Hessian of the columns that are done, the others making up for them at best.
+//! What these cannot undo is Σ_{p >= start} t_p², with second derivatives M = Σ_{p >= start} R_pᵀR_p (halved), and a column's best
+//! code, all others as they are, lies g / (M_qq · scale) from its own, g = Σ_{p >= start} t_p R_p (arXiv 2309.01885, section 3). Few
+//! codes change, so gradients are kept row by row and a change adds one row of M. At the last block M = H'.
+//!
+//! Gradients and M are a window of `reach` slots: position p in slot (p - columns) mod reach. It is the whole matrix up to some
+//! thousand columns, and moves along in wider ones.
 
 use std::ops::Range;
 
 use crate::gemm::{gemm, Scratch, View};
 use crate::lanes::Floats;
+use crate::sweep::Block;
+use crate::tuning::{Plan, Rooms};
 
-/// Rows and positions that are visited together: what they need of M and of the slopes stays in the second-level cache.
-const ROWS: usize = 32;
-const POSITIONS: usize = 32;
+/// Columns that are looked at together: two vectors.
+const LOOK: usize = 8;
 
-pub struct Descent {
-    rows: usize,
-    columns: usize,
-    /// M `[columns, columns]`, whole, of the settled positions.
-    curvature: Vec<f32>,
-    /// Its diagonal `[columns]`, close together.
-    diagonal: Vec<f32>,
-    /// e·M `[rows, columns]`: half the slope of the loss in each error.
-    slopes: Vec<f32>,
-}
-
-impl Descent {
-    pub fn new(rows: usize, columns: usize) -> Self {
-        Self {
-            rows,
-            columns,
-            curvature: vec![0.0; columns * columns],
-            diagonal: vec![0.0; columns],
-            slopes: vec![0.0; rows * columns],
-        }
-    }
-
-    /// Takes in the components `[rows, height]` of positions `start..start + height` and their panel of R.
-    pub fn grow(
-        &mut self,
-        components: &[f32],
-        panel: &[f32],
-        start: usize,
-        height: usize,
-        scratch: &mut Scratch,
-    ) {
-        let columns = self.columns;
-        let width = columns - start;
-        let panel = View { data: panel.as_ptr(), row: width, column: 1 };
-        let components = View { data: components.as_ptr(), row: height, column: 1 };
-        let slopes = self.slopes[start..].as_mut_ptr();
-        let curvature = self.curvature[start * columns + start..].as_mut_ptr();
-        // SAFETY: the slopes hold rows x columns from position `start` on, the curvature width x columns from its corner on.
-        unsafe {
-            gemm(self.rows, width, height, 1.0, components, panel, slopes, columns, scratch);
-            gemm(width, width, height, 1.0, panel.transposed(), panel, curvature, columns, scratch);
-        }
-        for position in start..columns {
-            self.diagonal[position] = self.curvature[position * columns + position];
-        }
-    }
-
-    /// Visits the positions from the last to `start` and gives each the code that is best while all others stay.
-    pub fn sweep(
-        &mut self,
-        start: usize,
-        codes: &mut [u8],
-        errors: &mut [f32],
-        scales: &[f32],
-        biases: &[f32],
-        most: f32,
-    ) {
-        let columns = self.columns;
-        for first in (0..self.rows).step_by(ROWS) {
-            for end in (start + 1..=columns).rev().step_by(POSITIONS) {
-                let positions = end.saturating_sub(POSITIONS).max(start)..end;
-                for row in first..self.rows.min(first + ROWS) {
-                    let own = row * columns..(row + 1) * columns;
-                    let place = Place {
-                        start,
-                        slopes: &mut self.slopes[own.clone()],
-                        codes: &mut codes[own.clone()],
-                        errors: &mut errors[own.clone()],
-                        scales: &scales[own.clone()],
-                        biases: &biases[own],
-                    };
-                    place.visit(positions.clone(), &self.curvature, &self.diagonal, most);
-                }
-            }
-        }
-    }
-}
-
-/// One row, all of its positions.
-struct Place<'a> {
+/// The window when positions from `start` on are done.
+pub struct Window {
     start: usize,
-    slopes: &'a mut [f32],
-    codes: &'a mut [u8],
-    errors: &'a mut [f32],
-    scales: &'a [f32],
-    biases: &'a [f32],
+    reach: usize,
+    /// Slot of `start`.
+    first: usize,
+    count: usize,
 }
 
-impl Place<'_> {
-    #[inline(never)]
-    fn visit(self, positions: Range<usize>, curvature: &[f32], diagonal: &[f32], most: f32) {
-        let columns = self.slopes.len();
-        for at in positions.rev() {
-            let own = diagonal[at];
-            let (slope, scale) = (self.slopes[at], self.scales[at]);
-            // Nearer to another code than to this one?
-            if slope.abs() <= 0.5 * own * scale.abs() {
-                continue;
+impl Window {
+    pub fn of(plan: &Plan, start: usize) -> Self {
+        let (reach, done) = (plan.reach(), plan.columns - start);
+        Self { start, reach, first: (reach - done % reach) % reach, count: done.min(reach) }
+    }
+
+    /// Slots of the first `count` positions as ranges of rising position.
+    fn slots(&self, count: usize) -> [Range<usize>; 2] {
+        let end = self.first + count;
+        [self.first..end.min(self.reach), 0..end.saturating_sub(self.reach)]
+    }
+
+    fn position(&self, slot: usize) -> usize {
+        self.start + if slot >= self.first { slot - self.first } else { slot + self.reach - self.first }
+    }
+}
+
+/// Takes a block whose codes are chosen and whose t stands in `rooms.products` into the window.
+pub fn include(plan: &Plan, order: &[u32], block: &Block, rooms: &mut Rooms, scratch: &mut Scratch) {
+    let window = Window::of(plan, block.start);
+    let height = block.end - block.start;
+    let (rows, reach, stride) = (plan.rows, window.reach, plan.stride());
+    // A block never straddles the window's end: that of the first blocks is the matrix's, and the window holds whole blocks.
+    let [fresh, _] = window.slots(height);
+    for row in rooms.gradients.chunks_exact_mut(reach) {
+        row[fresh.clone()].fill(0.0);
+    }
+    for (slot, row) in rooms.gram.chunks_exact_mut(reach).enumerate() {
+        let cleared = if fresh.contains(&slot) { 0..reach } else { fresh.clone() };
+        row[cleared].fill(0.0);
+    }
+    let products = View::of_rows(rooms.products.as_ptr(), stride).transposed();
+    let (gradients, gram) = (rooms.gradients.as_mut_ptr(), rooms.gram.as_mut_ptr());
+    let filled = || window.slots(window.count).into_iter().filter(|slots| !slots.is_empty());
+    for slots in filled() {
+        let factor = block.at(block.start, window.position(slots.start));
+        // SAFETY: the views end with their slices, the slots lie within a row of gradients and of M.
+        unsafe {
+            let to = gradients.add(slots.start);
+            gemm(rows, slots.len(), height, 1.0, products, factor, to, reach, scratch);
+            for others in filled() {
+                let left = block.at(block.start, window.position(others.start)).transposed();
+                let to = gram.add(others.start * reach + slots.start);
+                gemm(others.len(), slots.len(), height, 1.0, left, factor, to, reach, scratch);
             }
-            let old = f32::from(self.codes[at]);
-            let new = (old + slope / (own * scale)).round_ties_even().clamp(0.0, most);
-            if new == old {
-                continue;
-            }
-            let step = (old * scale + self.biases[at]) - (new * scale + self.biases[at]);
-            self.codes[at] = new as u8;
-            self.errors[at] += step;
-            let others = &curvature[at * columns + self.start..(at + 1) * columns];
-            add_scaled(&mut self.slopes[self.start..], step, others);
+        }
+        for slot in slots {
+            rooms.inverse[slot] = 1.0 / rooms.gram[slot * reach + slot];
+        }
+    }
+    for slot in fresh {
+        let p = window.position(slot);
+        for row in 0..rows {
+            let (low, high) = bounds(plan, order, rooms, p, row);
+            rooms.low[row * reach + slot] = low;
+            rooms.high[row * reach + slot] = high;
         }
     }
 }
 
-/// y += factor · x
-#[inline(always)]
-fn add_scaled(y: &mut [f32], factor: f32, x: &[f32]) {
-    let factors = Floats::splat(factor);
-    let (fours, rest) = y.as_chunks_mut::<4>();
-    let (others, last) = x.as_chunks::<4>();
-    for (y, x) in fours.iter_mut().zip(others) {
-        Floats::load(x).mul_add(factors, Floats::load(y)).store(y);
+/// How far g / M_qq may go before another code is nearer: half a step, without end where there is no further code.
+fn bounds(plan: &Plan, order: &[u32], rooms: &Rooms, p: usize, row: usize) -> (f32, f32) {
+    let stride = plan.stride();
+    let code = rooms.codes[p * stride + row];
+    let scale = rooms.scales[order[p] as usize / plan.group * stride + row];
+    let half = 0.5 * scale.abs();
+    let (first, last) = (code == 0.0, code == plan.levels());
+    let (no_lower, no_higher) = if scale > 0.0 { (first, last) } else { (last, first) };
+    let bound = |none: bool| if none { f32::INFINITY } else { half };
+    (-bound(no_lower), bound(no_higher))
+}
+
+/// Looks `plan.sweeps` times at every code in the window, from the last position to the first, and takes each that is better.
+pub fn descend(plan: &Plan, order: &[u32], start: usize, rooms: &mut Rooms) {
+    let window = Window::of(plan, start);
+    for row in 0..plan.rows {
+        for _ in 0..plan.sweeps {
+            let mut changes = 0;
+            for slots in window.slots(window.count).into_iter().rev() {
+                changes += look(plan, order, &window, slots, row, rooms);
+            }
+            if changes == 0 {
+                break;
+            }
+        }
     }
-    for (y, x) in rest.iter_mut().zip(last) {
-        *y = x.mul_add(factor, *y);
+}
+
+#[inline(never)]
+fn look(
+    plan: &Plan,
+    order: &[u32],
+    window: &Window,
+    slots: Range<usize>,
+    row: usize,
+    rooms: &mut Rooms,
+) -> usize {
+    let mut changes = 0;
+    let base = row * window.reach;
+    // Columns, and with them slots, come in multiples of 32.
+    for from in slots.step_by(LOOK).rev() {
+        if beyond(rooms, base + from, from) {
+            for slot in (from..from + LOOK).rev() {
+                changes += usize::from(change(plan, order, window, slot, row, rooms));
+            }
+        }
+    }
+    changes
+}
+
+/// Whether one of eight gradients is out of bounds.
+#[inline(always)]
+fn beyond(rooms: &Rooms, at: usize, slot: usize) -> bool {
+    fn eight(values: &[f32]) -> &[f32; LOOK] {
+        values.first_chunk().expect("eight slots")
+    }
+    let (gradients, inverse) = (eight(&rooms.gradients[at..]), eight(&rooms.inverse[slot..]));
+    let (low, high) = (eight(&rooms.low[at..]), eight(&rooms.high[at..]));
+    (0..LOOK / 4).any(|lane| {
+        let miss = Floats::of(gradients, lane) * Floats::of(inverse, lane);
+        miss.any_beyond(Floats::of(low, lane), Floats::of(high, lane))
+    })
+}
+
+/// Gives a slot its best code if the loss falls.
+#[inline(never)]
+fn change(plan: &Plan, order: &[u32], window: &Window, slot: usize, row: usize, rooms: &mut Rooms) -> bool {
+    let (reach, stride) = (window.reach, plan.stride());
+    let at = row * reach + slot;
+    let (gradient, miss) = (rooms.gradients[at], rooms.gradients[at] * rooms.inverse[slot]);
+    if miss >= rooms.low[at] && miss <= rooms.high[at] {
+        return false;
+    }
+    let p = window.position(slot);
+    let natural = order[p] as usize;
+    let pair = natural / plan.group * stride + row;
+    let (scale, bias) = (rooms.scales[pair], rooms.biases[pair]);
+    let place = p * stride + row;
+    let code = (rooms.codes[place] + miss / scale).round_ties_even().clamp(0.0, plan.levels());
+    let error = rooms.weights[natural * stride + row] - (code * scale + bias);
+    let step = error - rooms.errors[place];
+    let gram = &rooms.gram[slot * reach..][..reach];
+    let gain = -step * (2.0 * gradient + step * gram[slot]);
+    if !(gain > 0.0 && code != rooms.codes[place]) {
+        return false;
+    }
+    rooms.codes[place] = code;
+    rooms.errors[place] = error;
+    rooms.losses[row] -= f64::from(gain);
+    (rooms.low[at], rooms.high[at]) = bounds(plan, order, rooms, p, row);
+    for slots in window.slots(window.count) {
+        add(&mut rooms.gradients[row * reach..][slots.clone()], step, &rooms.gram[slot * reach..][slots]);
+    }
+    true
+}
+
+/// `values` += factor · others.
+#[inline(always)]
+pub fn add(values: &mut [f32], factor: f32, others: &[f32]) {
+    let (values, rest) = values.as_chunks_mut::<4>();
+    let (others, more) = others.as_chunks::<4>();
+    let lanes = Floats::splat(factor);
+    for (values, others) in values.iter_mut().zip(others) {
+        lanes.mul_add(Floats::load(others), Floats::load(values)).store(values);
+    }
+    for (value, other) in rest.iter_mut().zip(more) {
+        *value = factor.mul_add(*other, *value);
     }
 }

@@ -83,6 +83,19 @@ impl Floats {
         Self(from_fn(|i| if self.0[i] == value.0[i] { then.0[i] } else { otherwise.0[i] }))
     }
 
+    /// Whether some lane is below its `low` or above its `high`.
+    pub fn any_beyond(self, low: Self, high: Self) -> bool {
+        (0..4).any(|i| self.0[i] < low.0[i] || self.0[i] > high.0[i])
+    }
+
+    /// Rounded to BF16, half to even. Not for NaN.
+    pub fn to_bf16(self) -> Self {
+        Self(self.0.map(|value| {
+            let bits = value.to_bits();
+            f32::from_bits(bits.wrapping_add(0x7fff + (bits >> 16 & 1)) & 0xffff_0000)
+        }))
+    }
+
     pub fn widen(self) -> [Doubles; 2] {
         let [a, b, c, d] = self.0.map(f64::from);
         [Doubles([a, b]), Doubles([c, d])]

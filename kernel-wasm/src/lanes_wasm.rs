@@ -108,6 +108,20 @@ impl Floats {
         Self(i32x4_relaxed_laneselect(then.0, otherwise.0, f32x4_eq(self.0, value.0)))
     }
 
+    /// Whether some lane is below its `low` or above its `high`.
+    #[inline(always)]
+    pub fn any_beyond(self, low: Self, high: Self) -> bool {
+        v128_any_true(v128_or(f32x4_lt(self.0, low.0), f32x4_gt(self.0, high.0)))
+    }
+
+    /// Rounded to BF16, half to even. Not for NaN.
+    #[inline(always)]
+    pub fn to_bf16(self) -> Self {
+        let odd = v128_and(u32x4_shr(self.0, 16), i32x4_splat(1));
+        let rounded = i32x4_add(self.0, i32x4_add(odd, i32x4_splat(0x7fff)));
+        Self(v128_and(rounded, i32x4_splat(0xffff_0000u32 as i32)))
+    }
+
     #[inline(always)]
     pub fn widen(self) -> [Doubles; 2] {
         let high = self.swap_halves().0;

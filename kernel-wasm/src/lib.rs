@@ -18,16 +18,18 @@ pub mod norm;
 pub mod pack;
 pub mod peak;
 mod ranges;
+pub mod refit;
 pub mod rotary;
 pub mod route;
 pub mod rows;
 pub mod search;
 mod squares;
 pub mod stakes;
+pub mod sweep;
 pub mod tile;
 pub mod triangular;
 pub mod tuned;
-pub mod tuner;
+pub mod tuning;
 
 #[cfg(target_arch = "wasm32")]
 pub mod exports;

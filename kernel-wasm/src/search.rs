@@ -1,141 +1,199 @@
-//! Scale and bias of a group, found by search: those for which nearest codes lose least, every column weighted by its second
-//! moment (the diagonal of the Hessian). Candidates are rounded to the stored dtype before they are judged, so that what is judged is
-//! what a reader decodes.
+//! Scales and biases of groups, searched: those with the smallest Σ h (w - ŵ)² over a group, h the weight of a column, ŵ with the
+//! nearest codes. What is tried is first rounded to what the file can hold, so that the error is the one that a reader sees.
+//!
+//! Tried are, in this order, MLX's own pair; ranges that leave out more and more at both ends; and for the best so far the
+//! least-squares line through its codes, twice. The first of equals stays.
 
-use crate::affine::levels;
+use crate::affine::{pair, EPSILON};
 use crate::half::{round_to, Dtype};
 use crate::lanes::Floats;
+use crate::tuning::{Plan, Rooms};
 
-/// The smallest scale that MLX lets a group have.
-const EPSILON: f32 = 1e-7;
+/// Ends of a range that are tried, on either side, from the full range on.
+const ENDS: usize = 11;
+/// Fits of a line to the codes.
+const FITS: usize = 2;
+/// Rows searched together: two vectors.
+const ROWS: usize = 8;
 
-/// Shares of a group's range, at either end, that are tried first; then the neighbours of the best at half the distance.
-const SHARES: [f32; 6] = [1.0, 0.94, 0.88, 0.82, 0.76, 0.7];
-const STEP: f32 = 0.03;
-/// Least-squares refits of scale and bias to the codes found.
-const REFITS: usize = 2;
-
-/// What decodes a group: w ≈ q · scale + bias.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Pair {
-    pub scale: f32,
-    pub bias: f32,
+/// What is left out of the range at either end, at most. Few codes gain most from leaving out.
+fn shortest(bits: usize) -> f32 {
+    [0.25, 0.2, 0.15, 0.1, 0.06, 0.04, 0.02][bits - 2]
 }
 
-impl Pair {
-    /// As a file of dtype `store` holds it; never a scale of zero, nor infinities.
-    fn settled(self, store: Dtype) -> Self {
-        let settle = |value: f32| round_to(store, value.clamp(-store.largest(), store.largest()));
-        let scale = settle(self.scale);
-        Self { scale: if scale == 0.0 { settle(EPSILON) } else { scale }, bias: settle(self.bias) }
-    }
-
-    /// The nearest code.
-    #[inline(always)]
-    pub fn code(self, w: f32, most: f32) -> f32 {
-        ((w - self.bias) / self.scale).round_ties_even().clamp(0.0, most)
-    }
-
-    /// What a reader makes of a code: product rounded, then sum rounded.
-    #[inline(always)]
-    pub fn decode(self, code: f32) -> f32 {
-        code * self.scale + self.bias
-    }
-}
-
-/// MLX's own rule (affine.rs): the edge becomes code 0 exactly, and zero falls on a code.
-pub fn fit(group: &[f32], bits: usize, store: Dtype) -> Pair {
-    let (lo, hi) = range(group);
-    let step = ((hi - lo) / levels(bits)).max(EPSILON);
-    let (edge, step) = if lo.abs() > hi.abs() { (lo, step) } else { (hi, -step) };
-    let steps = (edge / step).round_ties_even();
-    let pair =
-        if steps == 0.0 { Pair { scale: step, bias: 0.0 } } else { Pair { scale: edge / steps, bias: edge } };
-    pair.settled(store)
-}
-
-fn range(group: &[f32]) -> (f32, f32) {
-    group.iter().fold((f32::INFINITY, f32::NEG_INFINITY), |(lo, hi), &w| (lo.min(w), hi.max(w)))
-}
-
-/// The best pair found for a group of columns with second moments `weights`; `plain` is the first candidate, ties keep the first.
-pub fn search(group: &[f32], weights: &[f32], bits: usize, store: Dtype, plain: Pair) -> Pair {
-    let (lo, hi) = range(group);
-    let most = levels(bits);
-    let mut best = Best { pair: plain, loss: error(group, weights, plain, most) };
-    let consider = |pair: Pair, best: &mut Best| {
-        let pair = pair.settled(store);
-        let loss = error(group, weights, pair, most);
-        let better = loss < best.loss;
-        if better {
-            *best = Best { pair, loss };
-        }
-        better
-    };
-    let shrunk =
-        |low: f32, high: f32| Pair { scale: ((hi * high - lo * low) / most).max(EPSILON), bias: lo * low };
-    let mut at = (1.0, 1.0);
-    for low in SHARES {
-        for high in SHARES {
-            if consider(shrunk(low, high), &mut best) {
-                at = (low, high);
+/// Finds scales and biases of all groups of all rows. `importance` = h of each natural column.
+pub fn search(plan: &Plan, importance: &[f32], rooms: &mut Rooms) {
+    let (group, stride) = (plan.group, plan.stride());
+    let mut weights = [0.0; 128];
+    let mut values = [[Floats::splat(0.0); 2]; 128];
+    for (place, importance) in importance.chunks_exact(group).enumerate() {
+        balance(importance, &mut weights[..group]);
+        for row in (0..plan.padded()).step_by(ROWS) {
+            for (k, values) in values[..group].iter_mut().enumerate() {
+                let from: &[f32; ROWS] = rooms.weights[(place * group + k) * stride + row..]
+                    .first_chunk()
+                    .expect("rows are padded");
+                *values = [Floats::of(from, 0), Floats::of(from, 1)];
+            }
+            let best = Search::of(plan, &values[..group], &weights[..group]).best();
+            for (lane, best) in best.into_iter().enumerate() {
+                let at = place * stride + row + 4 * lane;
+                best.scale.store(rooms.scales[at..].first_chunk_mut().expect("rows are padded"));
+                best.bias.store(rooms.biases[at..].first_chunk_mut().expect("rows are padded"));
             }
         }
     }
-    for low in [-STEP, 0.0, STEP] {
-        for high in [-STEP, 0.0, STEP] {
-            consider(shrunk(at.0 + low, at.1 + high), &mut best);
-        }
-    }
-    for _ in 0..REFITS {
-        if !consider(refit(group, weights, best.pair, most), &mut best) {
-            break;
-        }
-    }
-    best.pair
 }
 
+/// `weights` = importance with 1 for the largest; all 1 where nothing in the group is important.
+fn balance(importance: &[f32], weights: &mut [f32]) {
+    let largest = importance.iter().copied().fold(0.0, f32::max);
+    for (weight, importance) in weights.iter_mut().zip(importance) {
+        *weight = if largest > 0.0 { importance.max(0.0) / largest } else { 1.0 };
+    }
+}
+
+/// The best pair of four groups.
+#[derive(Clone, Copy)]
 struct Best {
-    pair: Pair,
-    loss: f32,
+    scale: Floats,
+    bias: Floats,
+    error: Floats,
 }
 
-/// Σ h (w - ŵ)² with (nearly) nearest codes.
-#[inline(never)]
-fn error(group: &[f32], weights: &[f32], pair: Pair, most: f32) -> f32 {
-    let (scale, bias) = (Floats::splat(pair.scale), Floats::splat(pair.bias));
-    let inverse = Floats::splat(1.0 / pair.scale);
-    let (zero, most) = (Floats::splat(0.0), Floats::splat(most));
-    let mut sum = [zero; 2];
-    let (groups, weights) = (group.as_chunks::<8>().0, weights.as_chunks::<8>().0);
-    for (w, h) in groups.iter().zip(weights) {
-        for (half, sum) in sum.iter_mut().enumerate() {
-            let (w, h) = (Floats::of(w, half), Floats::of(h, half));
-            let code = ((w - bias) * inverse).round_ties_even().greater(zero).lesser(most);
-            let off = w - (code * scale + bias);
-            *sum = (off * off).mul_add(h, *sum);
+/// Groups of eight rows.
+struct Search<'a> {
+    values: &'a [[Floats; 2]],
+    weights: &'a [f32],
+    levels: Floats,
+    shortest: f32,
+    store: Dtype,
+    lo: [Floats; 2],
+    hi: [Floats; 2],
+    /// 1 / largest magnitude: errors are compared in this unit, which no square overflows or loses.
+    unit: [Floats; 2],
+}
+
+impl<'a> Search<'a> {
+    fn of(plan: &Plan, values: &'a [[Floats; 2]], weights: &'a [f32]) -> Self {
+        let fold = |join: fn(Floats, Floats) -> Floats| {
+            [0, 1].map(|lane| values.iter().map(|values| values[lane]).reduce(join).expect("a group"))
+        };
+        let (lo, hi) = (fold(Floats::lesser), fold(Floats::greater));
+        let smallest = Floats::splat(f32::MIN_POSITIVE);
+        let unit =
+            [0, 1].map(|lane| Floats::splat(1.0) / smallest.greater(lo[lane].abs().greater(hi[lane].abs())));
+        let (levels, shortest) = (Floats::splat(plan.levels()), shortest(plan.bits));
+        Self { values, weights, levels, shortest, store: plan.store, lo, hi, unit }
+    }
+
+    fn best(&self) -> [Best; 2] {
+        let own = [0, 1].map(|lane| pair(self.lo[lane], self.hi[lane], self.levels));
+        let settle = |value: Floats| settle(self.store, value);
+        let own = own.map(|(scale, bias)| (settle(scale), settle(bias)));
+        let errors = self.errors(own);
+        let mut best = [0, 1].map(|lane| Best { scale: own[lane].0, bias: own[lane].1, error: errors[lane] });
+        let span = [0, 1].map(|lane| self.hi[lane] - self.lo[lane]);
+        for low in 0..ENDS {
+            for high in 0..ENDS {
+                let [low, high] =
+                    [low, high].map(|end| self.shortest * end as f32 / (ENDS - 1) as f32).map(Floats::splat);
+                self.consider(&mut best, |lane| {
+                    let left = (Floats::splat(1.0) - (low + high)) * span[lane];
+                    (left / self.levels, low.mul_add(span[lane], self.lo[lane]))
+                });
+            }
+        }
+        for _ in 0..FITS {
+            let lines = self.lines(&best);
+            self.consider(&mut best, |lane| lines[lane]);
+        }
+        best
+    }
+
+    /// Keeps a pair where it is better. No scale comes near zero: not below half of MLX's least.
+    #[inline(always)]
+    fn consider(&self, best: &mut [Best; 2], tried: impl Fn(usize) -> (Floats, Floats)) {
+        let tried = [0, 1].map(|lane| {
+            let (scale, bias) = tried(lane);
+            (settle(self.store, scale), settle(self.store, bias))
+        });
+        let errors = self.errors(tried);
+        for (lane, best) in best.iter_mut().enumerate() {
+            let ((scale, bias), infinite) = (tried[lane], Floats::splat(f32::INFINITY));
+            let error = scale.abs().if_below(Floats::splat(EPSILON / 2.0), infinite, errors[lane]);
+            *best = Best {
+                scale: error.if_below(best.error, scale, best.scale),
+                bias: error.if_below(best.error, bias, best.bias),
+                error: error.if_below(best.error, error, best.error),
+            };
         }
     }
-    let total = sum[0] + sum[1];
-    let pairs = total + total.swap_halves();
-    (pairs + pairs.swap_pairs()).first()
+
+    /// Σ h (w - ŵ)², with w - ŵ taken in steps of the scale.
+    #[inline(always)]
+    fn errors(&self, pairs: [(Floats, Floats); 2]) -> [Floats; 2] {
+        let zero = Floats::splat(0.0);
+        let inverse = pairs.map(|(scale, _)| Floats::splat(1.0) / scale);
+        let start = [0, 1].map(|lane| zero - pairs[lane].1 * inverse[lane]);
+        let mut sums = [zero; 2];
+        for (values, &weight) in self.values.iter().zip(self.weights) {
+            let weight = Floats::splat(weight);
+            for lane in [0, 1] {
+                let place = values[lane].mul_add(inverse[lane], start[lane]);
+                let miss = place - self.levels.lesser(zero.greater(place)).round_ties_even();
+                sums[lane] = (miss * weight).mul_add(miss, sums[lane]);
+            }
+        }
+        [0, 1].map(|lane| {
+            let step = pairs[lane].0 * self.unit[lane];
+            sums[lane] * step * step
+        })
+    }
+
+    /// The weighted least-squares line through (code, value); where all codes are equal, the scale stays.
+    fn lines(&self, best: &[Best; 2]) -> [(Floats, Floats); 2] {
+        let zero = Floats::splat(0.0);
+        [0, 1].map(|lane| {
+            let Best { scale, bias, .. } = best[lane];
+            let code = |values: &[Floats; 2]| {
+                self.levels.lesser(zero.greater((values[lane] - bias) / scale)).round_ties_even()
+            };
+            let points = || self.values.iter().zip(self.weights);
+            let (mut mass, mut codes, mut sum) = (zero, zero, zero);
+            for (values, &weight) in points() {
+                let weight = Floats::splat(weight);
+                mass = mass + weight;
+                codes = weight.mul_add(code(values), codes);
+                sum = weight.mul_add(values[lane] * self.unit[lane], sum);
+            }
+            let (mean_code, mean) = (codes / mass, sum / mass);
+            let (mut spread, mut joint) = (zero, zero);
+            for (values, &weight) in points() {
+                let code = code(values) - mean_code;
+                let weighted = Floats::splat(weight) * code;
+                spread = weighted.mul_add(code, spread);
+                joint = weighted.mul_add(values[lane] * self.unit[lane] - mean, joint);
+            }
+            let slope = spread.if_equal(zero, scale, joint / spread / self.unit[lane]);
+            let slope = settle(self.store, slope);
+            (slope, mean / self.unit[lane] - slope * mean_code)
+        })
+    }
 }
 
-/// Scale and bias that fit the codes of `pair` best, by weighted least squares.
-fn refit(group: &[f32], weights: &[f32], pair: Pair, most: f32) -> Pair {
-    let [mut all, mut codes, mut values, mut squares, mut products] = [0f64; 5];
-    for (&w, &h) in group.iter().zip(weights) {
-        let (code, w, h) = (f64::from(pair.code(w, most)), f64::from(w), f64::from(h));
-        all += h;
-        codes += h * code;
-        values += h * w;
-        squares += h * code * code;
-        products += h * code * w;
+/// As a file of dtype `store` holds it; beyond its range, the largest value.
+#[inline(always)]
+pub fn settle(store: Dtype, values: Floats) -> Floats {
+    let largest = Floats::splat(store.largest());
+    let values = largest.lesser((Floats::splat(0.0) - largest).greater(values));
+    match store {
+        Dtype::F32 => values,
+        Dtype::Bf16 => values.to_bf16(),
+        Dtype::F16 => {
+            let mut lanes = [0.0; 4];
+            values.store(&mut lanes);
+            Floats::load(&lanes.map(|value| round_to(store, value)))
+        }
     }
-    let spread = squares * all - codes * codes;
-    if all.is_nan() || spread.is_nan() || spread <= 1e-9 * squares * all {
-        return pair;
-    }
-    let scale = (products * all - codes * values) / spread;
-    Pair { scale: scale as f32, bias: ((values - scale * codes) / all) as f32 }
 }

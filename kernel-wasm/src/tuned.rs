@@ -1,58 +1,221 @@
-//! The end of tuning: every row as it is stored, tuned or plainly rounded, whichever lost less.
+//! A tuning job from its first step to its last: plain rounding, which is what the file gets where nothing better is found; the
+//! search for scales; block by block the codes; at last, row by row, the better of the two.
 
-use crate::affine::levels;
-use crate::half::narrow;
+use crate::affine::BLOCK as MOST_AT_ONCE;
+use crate::dequantize::{dequantize, Packed};
+use crate::descent;
+use crate::gemm::Scratch;
+use crate::half::{narrow, widen};
+use crate::lanes::Floats;
 use crate::pack::pack;
-use crate::search::Pair;
-use crate::tuner::{Format, Tuner};
+use crate::refit::refit;
+use crate::search::search;
+use crate::sweep::{add_rounded, chunk, chunk_mut, sweep, Block};
+use crate::tile::{self, Sums, Tile, Width};
+use crate::tuning::{Plan, Rooms, CHUNK};
 
-/// Sums over rows, in their order.
+/// What the file holds of these rows: as in [`crate::tile::Width`].
+pub struct Stored<'a> {
+    pub words: &'a mut [u8],
+    pub scales: &'a mut [u8],
+    pub biases: &'a mut [u8],
+}
+
 #[derive(Clone, Copy, Default, Debug, PartialEq)]
-pub struct Outcome {
-    /// Calibration loss of what is stored, and of plain rounding.
+pub struct Totals {
+    /// tr(E H' Eᵀ) of what is stored, and of plain rounding; without a factor Σ h (w - ŵ)².
     pub loss: f64,
-    pub plain_loss: f64,
-    /// Rows that plain rounding was no worse for.
-    pub plain_rows: f64,
-    /// Σ (w - ŵ)² and Σ w².
+    pub rounded_loss: f64,
+    /// Rows that were left rounded.
+    pub rounded_rows: f64,
+    /// Σ (w - ŵ)² of what is stored.
     pub squared_error: f64,
+    /// Σ w²
     pub energy: f64,
-    /// NaN and infinite weights; where there are any, nothing else means anything.
+    /// NaN and infinities among the weights. Where there are any, nothing else is right.
     pub non_finite: f64,
 }
 
-impl Tuner {
-    /// Writes words `[rows, columns * bits / 8]`, scales and biases `[rows, columns / group]` in the stored dtype.
-    pub fn finish(&self, words: &mut [u8], scales: &mut [u8], biases: &mut [u8]) -> Outcome {
-        let Format { columns, bits, group, store } = self.format;
-        let (groups, pair_bytes) = (columns / group, columns / group * store.bytes());
-        let mut outcome = Outcome::default();
-        let mut codes = vec![0; columns];
-        for row in 0..self.rows {
-            let is_plain = self.plain_losses[row] <= self.losses[row];
-            let own = row * columns..(row + 1) * columns;
-            let pairs = &(if is_plain { &self.plain } else { &self.pairs })[row * groups..(row + 1) * groups];
-            let errors = &(if is_plain { &self.plain_errors } else { &self.errors })[own.clone()];
-            for (position, &column) in self.order.iter().enumerate() {
-                let at = own.start + position;
-                let plain = || pairs[column as usize / group].code(self.weights[at], levels(bits)) as u8;
-                codes[column as usize] = if is_plain { plain() } else { self.codes[at] };
-            }
-            pack(bits, &codes, &mut words[row * columns / 8 * bits..][..columns / 8 * bits]);
-            let of = |value: fn(&Pair) -> f32| pairs.iter().map(value).collect::<Vec<f32>>();
-            narrow(store, &of(|pair| pair.scale), &mut scales[row * pair_bytes..][..pair_bytes]);
-            narrow(store, &of(|pair| pair.bias), &mut biases[row * pair_bytes..][..pair_bytes]);
-            outcome.loss += if is_plain { self.plain_losses[row] } else { self.losses[row] };
-            outcome.plain_loss += self.plain_losses[row];
-            outcome.plain_rows += f64::from(u8::from(is_plain));
-            outcome.squared_error += squares(errors);
-            outcome.energy += squares(&self.weights[own]);
-        }
-        outcome.non_finite = self.weights.iter().filter(|w| !w.is_finite()).count() as f64;
-        outcome
+/// Rounds plainly into `stored`, and finds scales, biases and (without a factor) codes.
+pub fn prepare(
+    plan: &Plan,
+    tile: &Tile,
+    order: &[u32],
+    importance: &[f32],
+    stored: &mut Stored,
+    rooms: &mut Rooms,
+) -> Totals {
+    let Stored { words, scales, biases } = stored;
+    let mut widths =
+        [Width { bits: plan.bits, group: plan.group, words, scales, biases, squared_error: 0.0 }];
+    let mut sums = Sums::default();
+    tile::quantize(tile, &mut widths, &mut sums);
+    let totals = Totals { energy: sums.energy, non_finite: sums.non_finite, ..Totals::default() };
+    if totals.non_finite > 0.0 {
+        return totals;
+    }
+    rooms.losses.fill(0.0);
+    rooms.rounded_losses.fill(0.0);
+    spread(plan, tile, order, importance, stored, rooms);
+    search(plan, importance, rooms);
+    if !plan.factored {
+        nearest(plan, importance, rooms);
+    }
+    totals
+}
+
+/// One block of positions, those after it done: takes what plain rounding loses in it, and chooses its codes.
+pub fn tune_block(plan: &Plan, order: &[u32], block: &Block, rooms: &mut Rooms, scratch: &mut Scratch) {
+    add_rounded(plan, block, rooms, scratch);
+    sweep(plan, order, block, rooms, scratch);
+    if plan.reach() > 0 {
+        descent::include(plan, order, block, rooms, scratch);
+        descent::descend(plan, order, block.start, rooms);
+    }
+    if block.start == 0 && plan.refits() {
+        refit(plan, order, rooms, scratch);
     }
 }
 
-fn squares(values: &[f32]) -> f64 {
-    values.iter().map(|&value| f64::from(value) * f64::from(value)).sum()
+/// Writes weights and the errors of plain rounding, rows side by side.
+fn spread(plan: &Plan, tile: &Tile, order: &[u32], importance: &[f32], stored: &Stored, rooms: &mut Rooms) {
+    let (columns, stride, from) = (plan.columns, plan.stride(), tile.from);
+    let mut weights = vec![0.0; CHUNK * columns];
+    let mut rounded = weights.clone();
+    for (row, bytes) in tile.weights.chunks(CHUNK * columns * from.bytes()).enumerate() {
+        let (row, present) = (row * CHUNK, bytes.len() / from.bytes());
+        weights[present..].fill(0.0);
+        rounded[present..].fill(0.0);
+        widen(from, bytes, &mut weights[..present]);
+        dequantize(&rows_of(plan, stored, row, present / columns), &mut rounded[..present]);
+        for (rounded, weight) in rounded.iter_mut().zip(&weights) {
+            *rounded = weight - *rounded;
+        }
+        for k in 0..columns {
+            let column = chunk_mut(&mut rooms.weights[k * stride + row..]);
+            column.iter_mut().enumerate().for_each(|(i, value)| *value = weights[i * columns + k]);
+        }
+        if plan.factored {
+            for (p, &natural) in order.iter().enumerate() {
+                let column = chunk_mut(&mut rooms.rounded[p * stride + row..]);
+                let values = &rounded[natural as usize..];
+                column.iter_mut().enumerate().for_each(|(i, value)| *value = values[i * columns]);
+            }
+        } else {
+            let losses = &mut rooms.rounded_losses[row..];
+            for (loss, errors) in losses.iter_mut().zip(rounded.chunks_exact(columns)) {
+                *loss = weigh(errors.iter().copied(), importance);
+            }
+        }
+    }
 }
+
+/// Rows `row ..` of what is stored.
+fn rows_of<'a>(plan: &Plan, stored: &'a Stored, row: usize, rows: usize) -> Packed<'a> {
+    let Plan { bits, group, store, .. } = *plan;
+    let words = plan.columns / 8 * bits;
+    let pairs = plan.groups() * store.bytes();
+    let cut = |bytes: &'a [u8], width: usize| &bytes[row * width..(row + rows) * width];
+    Packed {
+        bits,
+        group,
+        store,
+        words: cut(stored.words, words),
+        scales: cut(stored.scales, pairs),
+        biases: cut(stored.biases, pairs),
+    }
+}
+
+/// Σ h e²
+fn weigh(errors: impl Iterator<Item = f32>, importance: &[f32]) -> f64 {
+    errors
+        .zip(importance)
+        .map(|(error, &weight)| f64::from(weight) * f64::from(error) * f64::from(error))
+        .sum()
+}
+
+/// The nearest code for every weight, positions in natural order.
+fn nearest(plan: &Plan, importance: &[f32], rooms: &mut Rooms) {
+    let stride = plan.stride();
+    let (zero, levels) = (Floats::splat(0.0), Floats::splat(plan.levels()));
+    for (k, &weight) in importance.iter().enumerate() {
+        for row in (0..plan.padded()).step_by(CHUNK) {
+            let (at, pair) = (k * stride + row, k / plan.group * stride + row);
+            let weights = chunk(&rooms.weights[at..]);
+            let (scales, biases) = (chunk(&rooms.scales[pair..]), chunk(&rooms.biases[pair..]));
+            let (codes, errors) = (chunk_mut(&mut rooms.codes[at..]), chunk_mut(&mut rooms.errors[at..]));
+            for lane in 0..CHUNK / 4 {
+                let (scale, bias) = (Floats::of(scales, lane), Floats::of(biases, lane));
+                let value = Floats::of(weights, lane);
+                let code = levels.lesser(zero.greater(((value - bias) / scale).round_ties_even()));
+                code.put(codes, lane);
+                (value - (code * scale + bias)).put(errors, lane);
+            }
+            for (loss, &error) in rooms.losses[row..].iter_mut().zip(errors.iter()) {
+                *loss += f64::from(weight) * f64::from(error) * f64::from(error);
+            }
+        }
+    }
+}
+
+/// Stores each row that tuning made better, and sums up.
+pub fn finish(
+    plan: &Plan,
+    tile: &Tile,
+    order: &[u32],
+    stored: &mut Stored,
+    rooms: &Rooms,
+    totals: &mut Totals,
+) {
+    let columns = plan.columns;
+    let mut codes = vec![0; CHUNK * columns];
+    let mut weights = vec![0.0; columns];
+    let mut decoded = vec![0.0; columns];
+    for row in 0..plan.rows {
+        if row % CHUNK == 0 {
+            gather_codes(plan, order, row, rooms, &mut codes);
+        }
+        let (loss, rounded_loss) = (rooms.losses[row], rooms.rounded_losses[row]);
+        totals.rounded_loss += rounded_loss;
+        if loss < rounded_loss {
+            totals.loss += loss;
+            store_row(plan, row, &codes[row % CHUNK * columns..][..columns], stored, rooms);
+        } else {
+            totals.loss += rounded_loss;
+            totals.rounded_rows += 1.0;
+        }
+        let element = tile.from.bytes();
+        widen(tile.from, &tile.weights[row * columns * element..][..columns * element], &mut weights);
+        dequantize(&rows_of(plan, stored, row, 1), &mut decoded);
+        let squares =
+            weights.iter().zip(&decoded).map(|(weight, decoded)| f64::from(weight - decoded).powi(2));
+        totals.squared_error += squares.sum::<f64>();
+    }
+}
+
+/// Sixteen rows of codes, `[CHUNK, columns]` in natural order.
+fn gather_codes(plan: &Plan, order: &[u32], row: usize, rooms: &Rooms, codes: &mut [u8]) {
+    for (p, column) in rooms.codes.chunks_exact(plan.stride()).enumerate() {
+        let natural = if plan.factored { order[p] as usize } else { p };
+        let own = chunk(&column[row..]);
+        own.iter().enumerate().for_each(|(i, &code)| codes[i * plan.columns + natural] = code as u8);
+    }
+}
+
+fn store_row(plan: &Plan, row: usize, codes: &[u8], stored: &mut Stored, rooms: &Rooms) {
+    let words = plan.columns / 8 * plan.bits;
+    let words = &mut stored.words[row * words..][..words];
+    for (codes, words) in codes.chunks(MOST_AT_ONCE).zip(words.chunks_mut(MOST_AT_ONCE / 8 * plan.bits)) {
+        pack(plan.bits, codes, words);
+    }
+    let (groups, element) = (plan.groups(), plan.store.bytes());
+    let pairs = row * groups * element..(row + 1) * groups * element;
+    for (values, bytes) in [(&rooms.scales, &mut stored.scales), (&rooms.biases, &mut stored.biases)] {
+        let values: Vec<f32> = (0..groups).map(|group| values[group * plan.stride() + row]).collect();
+        narrow(plan.store, &values, &mut bytes[pairs.clone()]);
+    }
+}
+
+#[cfg(test)]
+#[path = "tuned_tests.rs"]
+mod tests;

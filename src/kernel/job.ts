@@ -3,7 +3,7 @@ import type { FloatDtype } from "./dtype.ts";
 import type { CastJob, DequantizeJob, QuantizedTile, QuantizeJob } from "./kernel-types.ts";
 import type { Routine } from "./routine.ts";
 import { routines } from "./routines.ts";
-import type { Bits, GroupSize, Width } from "./width.ts";
+import { checkWidth } from "./width.ts";
 
 /** A job as it travels to a worker, and what comes back. */
 export type Task =
@@ -27,9 +27,6 @@ export type Answer = unknown;
 
 /** Bytes of one element. */
 export const elementBytes: Readonly<Record<FloatDtype, number>> = { BF16: 2, F16: 2, F32: 4 };
-
-const bitWidths: readonly Bits[] = [2, 3, 4, 5, 6, 8];
-const groupSizes: readonly GroupSize[] = [32, 64, 128];
 
 /** The routine of a name that `Kernel.run` got. */
 export function routineOf(name: string): Routine<unknown, unknown> {
@@ -85,10 +82,4 @@ export function checkTask(task: Task): void {
 
 function sizeOf(dtype: FloatDtype, fail: (what: string) => never): number {
   return elementBytes[dtype] ?? fail(`${dtype} is no float dtype`);
-}
-
-function checkWidth({ bits, groupSize }: Width, columns: number, fail: (what: string) => never): void {
-  if (!bitWidths.includes(bits)) fail(`MLX has no ${bits}-bit format, only ${bitWidths.join(", ")}`);
-  if (!groupSizes.includes(groupSize)) fail(`MLX has no groups of ${groupSize}, only ${groupSizes.join(", ")}`);
-  if (columns % groupSize !== 0) fail(`${columns} columns are no multiple of the group of ${groupSize}`);
 }

@@ -1,91 +1,140 @@
-//! Tuning: a tuner is opened on some rows, fed the factor panel by panel from its last rows to its first, and closed.
+//! Tuning: a job comes as `tune_prepare`, `tune_block` from the last block of positions to the first if it has a factor, and
+//! `tune_finish`. What they share lies in the arena.
 
 use std::slice::{from_raw_parts, from_raw_parts_mut};
 
 use wasm_bindgen::prelude::wasm_bindgen;
 
-use super::{bytes, bytes_mut, dtype, floats_mut};
-use crate::tuner::{Format, Tuner};
+use super::{bytes, bytes_mut, dtype, floats_mut, with_scratch};
+use crate::sweep::Block;
+use crate::tile::{Rounding, Tile};
+use crate::tuned::{self, Stored, Totals};
+use crate::tuning::{Plan, Rooms, BLOCK};
 
-/// A handle for the tuner of `[rows, columns]` weights. `order` = uint32 `[columns]`, column of each position; `moments` = float32
-/// `[columns]`, the diagonal of the Hessian by column.
-///
-/// # Safety
-/// As [`super::quantize`].
-#[wasm_bindgen]
-#[allow(clippy::too_many_arguments)]
-pub unsafe fn open_tuner(
-    weights: usize,
+/// Numbers of a job, as tune.ts writes them: shape, switches, addresses.
+struct Job {
+    plan: Plan,
     from: u32,
-    rows: usize,
-    columns: usize,
-    store: u32,
-    bits: usize,
-    group: usize,
+    weights: usize,
     order: usize,
-    moments: usize,
-    descent: bool,
-) -> usize {
-    let from = dtype(from);
-    let weights = bytes(weights, rows * columns * from.bytes());
-    let order = from_raw_parts(order as *const u32, columns).to_vec();
-    let format = Format { columns, bits, group, store: dtype(store) };
-    let moments = from_raw_parts(moments as *const f32, columns);
-    Box::into_raw(Box::new(Tuner::open(weights, from, format, order, moments, descent))) as usize
+    importance: usize,
+    words: usize,
+    scales: usize,
+    biases: usize,
+    room: usize,
+    totals: usize,
 }
 
-/// One step of an opened tuner with the panel at `panel`: rows `[start, end)` of the factor from column `start` on. `weigh`: adds up losses
-/// of codes that stand, else chooses the codes of these positions.
-///
-/// # Safety
-/// `tuner` is open; the panel is float32 `[end - start, columns - start]`.
-#[wasm_bindgen]
-pub unsafe fn step_tuner(tuner: usize, panel: usize, start: usize, end: usize, weigh: bool) {
-    let tuner = &mut *(tuner as *mut Tuner);
-    let panel = floats_mut(panel, (end - start) * (tuner.format.columns - start));
-    if weigh {
-        tuner.weigh(panel, start, end);
-    } else {
-        tuner.choose(panel, start, end);
+impl Job {
+    unsafe fn at(address: usize) -> Self {
+        let number = |i: usize| *(address as *const u32).add(i) as usize;
+        Self {
+            plan: Plan {
+                rows: number(0),
+                columns: number(1),
+                bits: number(2),
+                group: number(3),
+                store: dtype(number(4) as u32),
+                sweeps: number(5),
+                refit: number(6) != 0,
+                factored: number(9) != 0,
+            },
+            from: number(7) as u32,
+            weights: number(8),
+            order: number(9),
+            importance: number(10),
+            words: number(11),
+            scales: number(12),
+            biases: number(13),
+            room: number(14),
+            totals: number(15),
+        }
+    }
+
+    unsafe fn tile(&self) -> Tile<'_> {
+        let from = dtype(self.from);
+        let weights = bytes(self.weights, self.plan.rows * self.plan.columns * from.bytes());
+        Tile { weights, from, columns: self.plan.columns, store: self.plan.store, rounding: Rounding::Stored }
+    }
+
+    unsafe fn order(&self) -> &[u32] {
+        if self.plan.factored {
+            from_raw_parts(self.order as *const u32, self.plan.columns)
+        } else {
+            &[]
+        }
+    }
+
+    unsafe fn stored(&self) -> Stored<'_> {
+        let Plan { rows, columns, bits, store, .. } = self.plan;
+        let pairs = rows * self.plan.groups() * store.bytes();
+        Stored {
+            words: bytes_mut(self.words, rows * columns / 8 * bits),
+            scales: bytes_mut(self.scales, pairs),
+            biases: bytes_mut(self.biases, pairs),
+        }
+    }
+
+    unsafe fn rooms(&self) -> Rooms<'_> {
+        Rooms::carve(&self.plan, from_raw_parts_mut(self.room as *mut f64, self.plan.room()))
+    }
+
+    unsafe fn totals(&self) -> &mut [f64; 6] {
+        &mut *(self.totals as *mut [f64; 6])
     }
 }
 
-/// After the last panel: revises all codes `sweeps` times. Losses have to be weighed afterwards.
-///
-/// # Safety
-/// `tuner` is open and was opened with descent.
+/// Positions of a block, at most.
 #[wasm_bindgen]
-pub unsafe fn revise_tuner(tuner: usize, sweeps: usize) {
-    (*(tuner as *mut Tuner)).revise(sweeps);
+pub fn tune_block_size() -> usize {
+    BLOCK
 }
 
-/// Losses where there is no factor.
+/// Float64 of room that the job at `job` needs; its addresses may still be missing, but for whether `order` is 0.
 ///
 /// # Safety
-/// `tuner` is open; `moments` as in [`open_tuner`].
+/// `job` are 16 32-bit numbers in the order of [`Job`].
 #[wasm_bindgen]
-pub unsafe fn weigh_tuner(tuner: usize, moments: usize) {
-    let tuner = &mut *(tuner as *mut Tuner);
-    tuner.weigh_by_moments(from_raw_parts(moments as *const f32, tuner.format.columns));
+pub unsafe fn tune_room(job: usize) -> usize {
+    Job::at(job).plan.room()
 }
 
-/// Writes the rows and closes the tuner. `sums` = float64: loss, plain loss, plain rows, squared error, energy, non-finite weights.
+/// # Safety
+/// As [`tune_room`]; every address lies in the arena with the room that its operand needs, aligned to 8.
+#[wasm_bindgen]
+pub unsafe fn tune_prepare(job: usize) {
+    let job = Job::at(job);
+    let importance = &*floats_mut(job.importance, job.plan.columns);
+    let (mut stored, mut rooms) = (job.stored(), job.rooms());
+    let totals = tuned::prepare(&job.plan, &job.tile(), job.order(), importance, &mut stored, &mut rooms);
+    write(job.totals(), &totals);
+}
+
+/// Positions `[start, end)`; `factor` = R `[end - start, columns - start]`, those rows from column `start` on.
 ///
 /// # Safety
-/// `tuner` is open; the outputs have room for its rows.
+/// As [`tune_prepare`].
 #[wasm_bindgen]
-pub unsafe fn close_tuner(tuner: usize, words: usize, scales: usize, biases: usize, sums: usize) {
-    let tuner = Box::from_raw(tuner as *mut Tuner);
-    let Format { columns, bits, group, store } = tuner.format;
-    let pairs = tuner.rows * columns / group * store.bytes();
-    let words = bytes_mut(words, tuner.rows * columns / 8 * bits);
-    let outcome = tuner.finish(words, bytes_mut(scales, pairs), bytes_mut(biases, pairs));
-    from_raw_parts_mut(sums as *mut f64, 6).copy_from_slice(&[
-        outcome.loss,
-        outcome.plain_loss,
-        outcome.plain_rows,
-        outcome.squared_error,
-        outcome.energy,
-        outcome.non_finite,
-    ]);
+pub unsafe fn tune_block(job: usize, start: usize, end: usize, factor: usize) {
+    let job = Job::at(job);
+    let columns = job.plan.columns;
+    let factor = floats_mut(factor, (end - start) * (columns - start));
+    let block = Block::of(start, end, columns, factor);
+    with_scratch(|scratch| tuned::tune_block(&job.plan, job.order(), &block, &mut job.rooms(), scratch));
+}
+
+/// # Safety
+/// As [`tune_prepare`].
+#[wasm_bindgen]
+pub unsafe fn tune_finish(job: usize) {
+    let job = Job::at(job);
+    let [loss, rounded_loss, rounded_rows, squared_error, energy, non_finite] = *job.totals();
+    let mut totals = Totals { loss, rounded_loss, rounded_rows, squared_error, energy, non_finite };
+    tuned::finish(&job.plan, &job.tile(), job.order(), &mut job.stored(), &job.rooms(), &mut totals);
+    write(job.totals(), &totals);
+}
+
+fn write(to: &mut [f64; 6], totals: &Totals) {
+    let Totals { loss, rounded_loss, rounded_rows, squared_error, energy, non_finite } = *totals;
+    *to = [loss, rounded_loss, rounded_rows, squared_error, energy, non_finite];
 }

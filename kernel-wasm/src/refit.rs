@@ -1,0 +1,286 @@
+//! Scales and biases once more, now against the codes they got: of each group in turn the pair with the least loss, all else as it
+//! is, across groups (as the second stage of arXiv 2602.02126 does for scales alone), then its codes once more.
+//!
+//! The loss is quadratic in scale and bias: with u = H_gg·1, q the codes without their mean, and g the gradients of the group,
+//! (a, b) = changes of the scale and of the mean of ŵ solve [qᵀH q, qᵀu; qᵀu, 1ᵀu] (a, b) = (qᵀg, 1ᵀg). What is stored of them is
+//! taken only where the loss falls.
+
+use crate::affine::EPSILON;
+use crate::gemm::{gemm, Scratch, View};
+use crate::lanes::Floats;
+use crate::search::settle;
+use crate::sweep::{chunk, chunk_mut};
+use crate::tuning::{Plan, Rooms, CHUNK};
+
+const VECTORS: usize = CHUNK / 4;
+const LARGEST_GROUP: usize = 128;
+type Lanes = [Floats; VECTORS];
+
+/// Sixteen rows of a group.
+struct Tile {
+    codes: [Lanes; LARGEST_GROUP],
+    /// Codes without their mean.
+    centred: [Lanes; LARGEST_GROUP],
+    /// H_gg · centred
+    curved: [Lanes; LARGEST_GROUP],
+    gradients: [Lanes; LARGEST_GROUP],
+    errors: [Lanes; LARGEST_GROUP],
+    weights: [Lanes; LARGEST_GROUP],
+}
+
+/// Refits all groups, after the sweep has reached position 0 with a window that is the whole matrix.
+pub fn refit(plan: &Plan, order: &[u32], rooms: &mut Rooms, scratch: &mut Scratch) {
+    let (columns, stride, group) = (plan.columns, plan.stride(), plan.group);
+    let mut position = vec![0; columns];
+    order.iter().enumerate().for_each(|(p, &natural)| position[natural as usize] = p);
+    to_natural_order(&position, rooms.gradients);
+    to_natural_order(&position, rooms.gram);
+    rows_to_natural_order(&position, rooms.gram);
+    let zero = [Floats::splat(0.0); VECTORS];
+    let mut tile = Box::new(Tile {
+        codes: [zero; LARGEST_GROUP],
+        centred: [zero; LARGEST_GROUP],
+        curved: [zero; LARGEST_GROUP],
+        gradients: [zero; LARGEST_GROUP],
+        errors: [zero; LARGEST_GROUP],
+        weights: [zero; LARGEST_GROUP],
+    });
+    for first in (0..columns).step_by(group) {
+        let places = &position[first..first + group];
+        let own = Own::of(plan, rooms.gram, first);
+        for row in (0..plan.padded()).step_by(CHUNK) {
+            tile.load(plan, places, first, row, rooms);
+            tile.fit(plan, &own, first, row, rooms);
+            tile.descend(plan, &own, first, row, rooms);
+            tile.store(plan, places, row, rooms);
+        }
+        let next = first + group;
+        if next < columns {
+            // SAFETY: changes `[group, rows]`, the group's rows of H and the gradients of the columns to come.
+            unsafe {
+                let changes = View::of_rows(rooms.products.as_ptr(), stride).transposed();
+                let curvature = View::of_rows(rooms.gram[first * columns + next..].as_ptr(), columns);
+                let to = rooms.gradients[next..].as_mut_ptr();
+                gemm(plan.rows, columns - next, group, 1.0, changes, curvature, to, columns, scratch);
+            }
+        }
+    }
+}
+
+/// Moves column `position[k]` to k in every row.
+fn to_natural_order(position: &[usize], rows: &mut [f32]) {
+    let mut moved = vec![0.0; position.len()];
+    for row in rows.chunks_exact_mut(position.len()) {
+        moved.iter_mut().zip(position).for_each(|(value, &p)| *value = row[p]);
+        row.copy_from_slice(&moved);
+    }
+}
+
+/// Moves row `position[k]` to k, along the cycles of the permutation.
+fn rows_to_natural_order(position: &[usize], rows: &mut [f32]) {
+    let columns = position.len();
+    let mut moved = vec![false; columns];
+    for first in 0..columns {
+        if moved[first] {
+            continue;
+        }
+        let kept = rows[first * columns..][..columns].to_vec();
+        let mut to = first;
+        while position[to] != first {
+            rows.copy_within(position[to] * columns..(position[to] + 1) * columns, to * columns);
+            moved[to] = true;
+            to = position[to];
+        }
+        rows[to * columns..][..columns].copy_from_slice(&kept);
+        moved[to] = true;
+    }
+}
+
+/// A group's own block of H.
+struct Own {
+    group: usize,
+    rows: Vec<f32>,
+    /// Sums of its rows, and of them.
+    sums: Vec<f32>,
+    total: f32,
+}
+
+impl Own {
+    fn of(plan: &Plan, gram: &[f32], first: usize) -> Self {
+        let group = plan.group;
+        let rows: Vec<f32> = (first..first + group)
+            .flat_map(|k| &gram[k * plan.columns + first..][..group])
+            .copied()
+            .collect();
+        let sums: Vec<f32> = rows.chunks_exact(group).map(|row| row.iter().sum()).collect();
+        let total = sums.iter().sum();
+        Self { group, rows, sums, total }
+    }
+
+    fn row(&self, k: usize) -> &[f32] {
+        &self.rows[k * self.group..][..self.group]
+    }
+}
+
+impl Tile {
+    fn load(&mut self, plan: &Plan, places: &[usize], first: usize, row: usize, rooms: &Rooms) {
+        let stride = plan.stride();
+        let lanes = |values: &[f32]| [0, 1, 2, 3].map(|lane| Floats::of(chunk(values), lane));
+        for (k, &p) in places.iter().enumerate() {
+            self.codes[k] = lanes(&rooms.codes[p * stride + row..]);
+            self.errors[k] = lanes(&rooms.errors[p * stride + row..]);
+            self.weights[k] = lanes(&rooms.weights[(first + k) * stride + row..]);
+            let mut gradients = [0.0; CHUNK];
+            for (i, value) in gradients.iter_mut().enumerate().take(plan.rows.saturating_sub(row)) {
+                *value = rooms.gradients[(row + i) * plan.columns + first + k];
+            }
+            self.gradients[k] = lanes(&gradients);
+        }
+    }
+
+    /// Writes codes and errors, and how much the errors changed into `rooms.products`.
+    fn store(&self, plan: &Plan, places: &[usize], row: usize, rooms: &mut Rooms) {
+        let stride = plan.stride();
+        for (k, &p) in places.iter().enumerate() {
+            let errors = chunk_mut(&mut rooms.errors[p * stride + row..]);
+            let codes = chunk_mut(&mut rooms.codes[p * stride + row..]);
+            let changes = chunk_mut(&mut rooms.products[k * stride + row..]);
+            for lane in 0..VECTORS {
+                (self.errors[k][lane] - Floats::of(errors, lane)).put(changes, lane);
+                self.errors[k][lane].put(errors, lane);
+                self.codes[k][lane].put(codes, lane);
+            }
+        }
+    }
+}
+
+impl Tile {
+    /// New scales and biases where they lower the loss.
+    fn fit(&mut self, plan: &Plan, own: &Own, first: usize, row: usize, rooms: &mut Rooms) {
+        let mean = self.centre(own.group);
+        self.curve(own);
+        let pair = first / plan.group * plan.stride() + row;
+        let (scales, biases) = (chunk_mut(&mut rooms.scales[pair..]), chunk_mut(&mut rooms.biases[pair..]));
+        let (zero, total) = (Floats::splat(0.0), Floats::splat(own.total));
+        let mut gains = [0.0; CHUNK];
+        for (lane, &mean) in mean.iter().enumerate() {
+            let (mut spread, mut joint, mut along, mut across) = (zero, zero, zero, zero);
+            for k in 0..own.group {
+                let (code, gradient) = (self.centred[k][lane], self.gradients[k][lane]);
+                spread = code.mul_add(self.curved[k][lane], spread);
+                joint = joint + self.curved[k][lane];
+                along = code.mul_add(gradient, along);
+                across = across + gradient;
+            }
+            let (scale, bias) = (Floats::of(scales, lane), Floats::of(biases, lane));
+            let whole = spread * total;
+            let determinant = whole - joint * joint;
+            let slope = (along * total - across * joint) / determinant;
+            let solvable = (whole * Floats::splat(1e-6)).if_below(determinant, slope, zero);
+            let new_scale = settle(plan.store, scale + solvable);
+            let slope = new_scale - scale;
+            let shift = (across - slope * joint) / total;
+            let new_bias = settle(plan.store, bias + shift - slope * mean);
+            let shift = slope * mean + (new_bias - bias);
+            // What the loss falls by: 2 δ·g - δHδᵀ.
+            let linear = slope * along + shift * across;
+            let square = slope * slope * spread + (slope + slope) * shift * joint + shift * shift * total;
+            let gain = linear + linear - square;
+            let sound = new_scale.abs().if_below(Floats::splat(EPSILON / 2.0), zero, gain);
+            let taken = |new: Floats, old: Floats| zero.if_below(sound, new, old);
+            taken(new_scale, scale).put(scales, lane);
+            taken(new_bias, bias).put(biases, lane);
+            taken(sound, zero).put(&mut gains, lane);
+            self.shift(own, lane, [taken(slope, zero), taken(shift, zero)]);
+        }
+        for lane in 0..VECTORS {
+            let (scale, bias) = (Floats::of(scales, lane), Floats::of(biases, lane));
+            for k in 0..own.group {
+                self.errors[k][lane] = self.weights[k][lane] - (self.codes[k][lane] * scale + bias);
+            }
+        }
+        subtract(&mut rooms.losses[row..], gains);
+    }
+
+    /// Takes the mean off the codes.
+    fn centre(&mut self, group: usize) -> Lanes {
+        let share = Floats::splat(1.0 / group as f32);
+        let mean = [0, 1, 2, 3].map(|lane| {
+            let sum = self.codes[..group].iter().fold(Floats::splat(0.0), |sum, codes| sum + codes[lane]);
+            sum * share
+        });
+        for (centred, codes) in self.centred.iter_mut().zip(&self.codes[..group]) {
+            *centred = [0, 1, 2, 3].map(|lane| codes[lane] - mean[lane]);
+        }
+        mean
+    }
+
+    #[inline(never)]
+    fn curve(&mut self, own: &Own) {
+        for k in (0..own.group).step_by(2) {
+            let mut sums = [[Floats::splat(0.0); VECTORS]; 2];
+            let codes = self.centred[..own.group].iter();
+            for ((codes, &one), &other) in codes.zip(own.row(k)).zip(own.row(k + 1)) {
+                let factors = [Floats::splat(one), Floats::splat(other)];
+                for (sums, factor) in sums.iter_mut().zip(factors) {
+                    (0..VECTORS).for_each(|lane| sums[lane] = factor.mul_add(codes[lane], sums[lane]));
+                }
+            }
+            self.curved[k..k + 2].copy_from_slice(&sums);
+        }
+    }
+
+    /// Gradients after ŵ has changed by slope · centred + shift.
+    fn shift(&mut self, own: &Own, lane: usize, [slope, shift]: [Floats; 2]) {
+        for (k, &sum) in own.sums.iter().enumerate() {
+            let change = slope * self.curved[k][lane] + shift * Floats::splat(sum);
+            self.gradients[k][lane] = self.gradients[k][lane] - change;
+        }
+    }
+
+    /// Looks once at every code of the group.
+    #[inline(never)]
+    fn descend(&mut self, plan: &Plan, own: &Own, first: usize, row: usize, rooms: &mut Rooms) {
+        let (zero, levels) = (Floats::splat(0.0), Floats::splat(plan.levels()));
+        let pair = first / plan.group * plan.stride() + row;
+        let (scales, biases) = (chunk(&rooms.scales[pair..]), chunk(&rooms.biases[pair..]));
+        let mut gains = [zero; VECTORS];
+        for k in (0..own.group).rev() {
+            let curvature = own.row(k);
+            let diagonal = Floats::splat(curvature[k]);
+            let inverse = Floats::splat(1.0 / curvature[k]);
+            let mut steps = [zero; VECTORS];
+            let mut any = false;
+            for lane in 0..VECTORS {
+                let (scale, bias) = (Floats::of(scales, lane), Floats::of(biases, lane));
+                let (gradient, code) = (self.gradients[k][lane], self.codes[k][lane]);
+                let place = code + gradient * inverse / scale;
+                let new = levels.lesser(zero.greater(place.round_ties_even()));
+                let error = self.weights[k][lane] - (new * scale + bias);
+                let step = error - self.errors[k][lane];
+                let gain = (zero - step) * (gradient + gradient + step * diagonal);
+                let taken = |new: Floats, old: Floats| zero.if_below(gain, new, old);
+                steps[lane] = taken(step, zero);
+                gains[lane] = gains[lane] + taken(gain, zero);
+                self.codes[k][lane] = taken(new, code);
+                self.errors[k][lane] = taken(error, self.errors[k][lane]);
+                any |= steps[lane].any_beyond(zero, zero);
+            }
+            if any {
+                for (gradients, &curvature) in self.gradients.iter_mut().zip(curvature) {
+                    let curvature = Floats::splat(curvature);
+                    for lane in 0..VECTORS {
+                        gradients[lane] = curvature.mul_add(steps[lane], gradients[lane]);
+                    }
+                }
+            }
+        }
+        let mut total = [0.0; CHUNK];
+        (0..VECTORS).for_each(|lane| gains[lane].put(&mut total, lane));
+        subtract(&mut rooms.losses[row..], total);
+    }
+}
+
+fn subtract(losses: &mut [f64], gains: [f32; CHUNK]) {
+    losses.iter_mut().zip(gains).for_each(|(loss, gain)| *loss -= f64::from(gain));
+}

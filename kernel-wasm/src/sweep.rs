@@ -1,0 +1,192 @@
+//! The GPTQ sweep (Frantar et al., arXiv 2210.17323): positions from the last to the first; each takes the code nearest to what
+//! best makes up for the errors so far.
+//!
+//! Once the columns after p have their codes, the loss that the columns before p can no longer undo is Σ_{q >= p} t_q², and
+//! t_p = R_pp e_p + Σ_{q > p} R_pq e_q vanishes for the weight w_p + Σ_{q > p} R_pq e_q / R_pp. That is GPTQ's update without an
+//! inverse: the errors themselves carry it, so that a block of columns is corrected by one product (left-looking, level 3).
+
+use crate::gemm::{gemm, Scratch, View};
+use crate::lanes::Floats;
+use crate::tuning::{Plan, Rooms, BLOCK, CHUNK};
+
+/// Columns whose mutual corrections are made one by one.
+const LEAF: usize = 32;
+const VECTORS: usize = CHUNK / 4;
+
+/// Positions `[start, end)`, at most BLOCK of them, and their rows of R.
+#[derive(Clone, Copy)]
+pub struct Block<'a> {
+    pub start: usize,
+    pub end: usize,
+    /// Columns of the matrix.
+    pub columns: usize,
+    /// `[end - start, columns - start]` R from column `start` on; zero below its diagonal.
+    pub factor: &'a [f32],
+}
+
+impl<'a> Block<'a> {
+    /// Clears what is below the diagonal.
+    pub fn of(start: usize, end: usize, columns: usize, factor: &'a mut [f32]) -> Self {
+        let width = columns - start;
+        assert!(start < end && end <= columns && end - start <= BLOCK);
+        assert_eq!(factor.len(), (end - start) * width);
+        for (i, row) in factor.chunks_exact_mut(width).enumerate() {
+            row[..i].fill(0.0);
+        }
+        Self { start, end, columns, factor }
+    }
+
+    /// R from row p and column q on.
+    pub fn at(&self, p: usize, q: usize) -> View {
+        let width = self.columns - self.start;
+        View::of_rows(self.factor[(p - self.start) * width + q - self.start..].as_ptr(), width)
+    }
+
+    fn row(&self, p: usize) -> &'a [f32] {
+        &self.factor[(p - self.start) * (self.columns - self.start)..][..self.columns - self.start]
+    }
+}
+
+/// Chooses the codes of a block whose successors are done. `rooms.products` holds its t afterwards, which are also added to the losses.
+pub fn sweep(plan: &Plan, order: &[u32], block: &Block, rooms: &mut Rooms, scratch: &mut Scratch) {
+    multiply(plan, block, rooms.errors, block.end, rooms.products, scratch);
+    halves(plan, order, block, block.start, block.end, rooms, scratch);
+    add_squares(plan, block.end - block.start, rooms.products, rooms.losses);
+}
+
+/// Adds what plain rounding loses in a block's t.
+pub fn add_rounded(plan: &Plan, block: &Block, rooms: &mut Rooms, scratch: &mut Scratch) {
+    multiply(plan, block, rooms.rounded, block.start, rooms.products, scratch);
+    add_squares(plan, block.end - block.start, rooms.products, rooms.rounded_losses);
+}
+
+/// `products` = R[block, from..] · E[from..].
+fn multiply(
+    plan: &Plan,
+    block: &Block,
+    errors: &[f32],
+    from: usize,
+    products: &mut [f32],
+    scratch: &mut Scratch,
+) {
+    let (stride, height) = (plan.stride(), block.end - block.start);
+    products[..height * stride].fill(0.0);
+    if from == block.columns {
+        return;
+    }
+    let errors = View::of_rows(errors[from * stride..].as_ptr(), stride);
+    let factor = block.at(block.start, from);
+    let products = products.as_mut_ptr();
+    // SAFETY: both views end with their slices; the products are other memory.
+    unsafe {
+        gemm(height, plan.padded(), block.columns - from, 1.0, factor, errors, products, stride, scratch)
+    }
+}
+
+/// The later half, its share in the products of the earlier half, the earlier half.
+fn halves(
+    plan: &Plan,
+    order: &[u32],
+    block: &Block,
+    start: usize,
+    end: usize,
+    rooms: &mut Rooms,
+    scratch: &mut Scratch,
+) {
+    if end - start <= LEAF {
+        return leaf(plan, order, block, start, end, rooms);
+    }
+    let middle = end - ((end - start) / 2).next_multiple_of(LEAF);
+    halves(plan, order, block, middle, end, rooms, scratch);
+    let stride = plan.stride();
+    let errors = View::of_rows(rooms.errors[middle * stride..].as_ptr(), stride);
+    let products = rooms.products[(start - block.start) * stride..].as_mut_ptr();
+    let factor = block.at(start, middle);
+    // SAFETY: as above.
+    unsafe {
+        let (height, depth) = (middle - start, end - middle);
+        gemm(height, plan.padded(), depth, 1.0, factor, errors, products, stride, scratch);
+    }
+    halves(plan, order, block, start, middle, rooms, scratch);
+}
+
+fn leaf(plan: &Plan, order: &[u32], block: &Block, start: usize, end: usize, rooms: &mut Rooms) {
+    for row in (0..plan.padded()).step_by(CHUNK) {
+        leaf_rows(plan, order, block, start, end, row, rooms);
+    }
+}
+
+/// Sixteen rows of a leaf.
+#[inline(never)]
+fn leaf_rows(
+    plan: &Plan,
+    order: &[u32],
+    block: &Block,
+    start: usize,
+    end: usize,
+    row: usize,
+    rooms: &mut Rooms,
+) {
+    let stride = plan.stride();
+    let (zero, levels) = (Floats::splat(0.0), Floats::splat(plan.levels()));
+    let mut done = [[zero; VECTORS]; LEAF];
+    for p in (start..end).rev() {
+        let natural = order[p] as usize;
+        let at = p * stride + row;
+        let pair = natural / plan.group * stride + row;
+        let weights = chunk(&rooms.weights[natural * stride + row..]);
+        let (scales, biases) = (chunk(&rooms.scales[pair..]), chunk(&rooms.biases[pair..]));
+        let products = chunk_mut(&mut rooms.products[(p - block.start) * stride + row..]);
+        let mut sums = [0, 1, 2, 3].map(|lane| Floats::of(products, lane));
+        let factors = &block.row(p)[p - block.start..][..end - p];
+        for (&factor, done) in factors[1..].iter().zip(&done[p - start + 1..]) {
+            let factor = Floats::splat(factor);
+            for lane in 0..VECTORS {
+                sums[lane] = factor.mul_add(done[lane], sums[lane]);
+            }
+        }
+        let (own, inverse) = (Floats::splat(factors[0]), Floats::splat(1.0 / factors[0]));
+        let codes = chunk_mut(&mut rooms.codes[at..]);
+        let errors = chunk_mut(&mut rooms.errors[at..]);
+        for (lane, sum) in sums.into_iter().enumerate() {
+            let (weight, scale, bias) =
+                (Floats::of(weights, lane), Floats::of(scales, lane), Floats::of(biases, lane));
+            let place = (inverse.mul_add(sum, weight) - bias) / scale;
+            let code = levels.lesser(zero.greater(place.round_ties_even()));
+            let error = weight - (code * scale + bias);
+            code.put(codes, lane);
+            error.put(errors, lane);
+            own.mul_add(error, sum).put(products, lane);
+            done[p - start][lane] = error;
+        }
+    }
+}
+
+/// Adds Σ t² of each row, over the first `height` columns of `products`.
+fn add_squares(plan: &Plan, height: usize, products: &[f32], losses: &mut [f64]) {
+    let stride = plan.stride();
+    for (chunk_index, losses) in losses.as_chunks_mut::<CHUNK>().0.iter_mut().enumerate() {
+        let mut sums = [Floats::splat(0.0); VECTORS];
+        for column in products[..height * stride].chunks_exact(stride) {
+            let values = chunk(&column[chunk_index * CHUNK..]);
+            for (lane, sum) in sums.iter_mut().enumerate() {
+                let value = Floats::of(values, lane);
+                *sum = value.mul_add(value, *sum);
+            }
+        }
+        let mut squares = [0.0; CHUNK];
+        (0..VECTORS).for_each(|lane| sums[lane].put(&mut squares, lane));
+        losses.iter_mut().zip(squares).for_each(|(loss, square)| *loss += f64::from(square));
+    }
+}
+
+/// The next sixteen rows.
+#[inline(always)]
+pub fn chunk(values: &[f32]) -> &[f32; CHUNK] {
+    values.first_chunk().expect("rows are padded")
+}
+
+#[inline(always)]
+pub fn chunk_mut(values: &mut [f32]) -> &mut [f32; CHUNK] {
+    values.first_chunk_mut().expect("rows are padded")
+}

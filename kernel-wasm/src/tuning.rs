@@ -1,0 +1,160 @@
+//! One job of tuning: some rows of a weight matrix at one width, and the memory that they are worked on in.
+//!
+//! A matrix is tuned by the order in which its Hessian was factorized: position p holds natural column `order[p]`, and
+//! H' = RᵀR with R upper triangular in positions. With errors E = W - Ŵ (weights minus what a reader decodes) the loss is
+//! tr(E H' Eᵀ) = Σ t², t[row][p] = Σ_{q >= p} E[row][q] · R[p][q]. Rows never meet: all of this is per row.
+
+use crate::affine::levels;
+use crate::half::Dtype;
+
+/// Rows that are visited together: four vectors. Rows are padded with zeros up to a multiple of it.
+pub const CHUNK: usize = 16;
+/// Columns between two looks at the rest of the matrix (sweep.rs).
+pub const BLOCK: usize = 128;
+/// Up to this many columns, descent looks back at all of them; its Gram matrix has their number squared.
+const WHOLE: usize = 5120;
+/// In wider matrices it looks back at so many. A multiple of BLOCK.
+const WINDOW: usize = 1024;
+
+#[derive(Clone, Copy, Debug)]
+pub struct Plan {
+    pub rows: usize,
+    pub columns: usize,
+    pub bits: usize,
+    pub group: usize,
+    /// Dtype of scales and biases.
+    pub store: Dtype,
+    /// Looks that descent takes at the columns done so far, after each block (descent.rs); 0: none.
+    pub sweeps: usize,
+    /// Whether scales and biases are fitted to the codes at last (refit.rs).
+    pub refit: bool,
+    /// Whether there is a factor. Without one the weights of the columns are all there is.
+    pub factored: bool,
+}
+
+impl Plan {
+    /// Rows with their padding.
+    pub fn padded(&self) -> usize {
+        self.rows.next_multiple_of(CHUNK)
+    }
+
+    /// Elements from one column to the next where rows lie side by side: whole cache lines, and an odd number of them, so that
+    /// the same rows of many columns do not compete for one set of the cache.
+    pub fn stride(&self) -> usize {
+        ((self.padded() / CHUNK) | 1) * CHUNK
+    }
+
+    pub fn groups(&self) -> usize {
+        self.columns / self.group
+    }
+
+    pub fn levels(&self) -> f32 {
+        levels(self.bits)
+    }
+
+    /// How many columns descent looks back at, those of the block included; 0: it does not run.
+    pub fn reach(&self) -> usize {
+        match (self.factored && self.sweeps > 0, self.columns <= WHOLE) {
+            (false, _) => 0,
+            (true, true) => self.columns,
+            (true, false) => WINDOW,
+        }
+    }
+
+    /// Refitting needs gradients of all columns.
+    pub fn refits(&self) -> bool {
+        self.refit && self.reach() == self.columns
+    }
+
+    /// Lengths of the parts of [`Rooms`], the first two in float64.
+    fn lengths(&self) -> [usize; 13] {
+        let side_by_side = self.columns * self.stride();
+        let factored = usize::from(self.factored);
+        let pairs = self.groups() * self.stride();
+        let gradients = self.rows * self.reach();
+        [
+            self.padded(),
+            self.padded(),
+            side_by_side,
+            side_by_side,
+            side_by_side * factored,
+            side_by_side,
+            pairs,
+            pairs,
+            BLOCK * self.stride() * factored,
+            gradients,
+            gradients,
+            gradients,
+            self.reach() * (self.reach() + 1),
+        ]
+    }
+
+    /// Float64 that the job needs.
+    pub fn room(&self) -> usize {
+        let lengths = self.lengths();
+        lengths[0] + lengths[1] + lengths[2..].iter().map(|floats| floats.div_ceil(16) * 8).sum::<usize>()
+    }
+}
+
+/// The memory of a job. `[columns, stride]`: rows side by side, a column after the other.
+pub struct Rooms<'a> {
+    /// `[rows]` What tuning and what plain rounding lose.
+    pub losses: &'a mut [f64],
+    pub rounded_losses: &'a mut [f64],
+    /// `[columns, stride]` W, columns in natural order.
+    pub weights: &'a mut [f32],
+    /// `[columns, stride]` E, by position.
+    pub errors: &'a mut [f32],
+    /// `[columns, stride]` E of plain rounding, by position; empty without a factor.
+    pub rounded: &'a mut [f32],
+    /// `[columns, stride]` Codes, by position.
+    pub codes: &'a mut [f32],
+    /// `[groups, stride]` As stored.
+    pub scales: &'a mut [f32],
+    pub biases: &'a mut [f32],
+    /// `[BLOCK, stride]` The t of a block.
+    pub products: &'a mut [f32],
+    /// `[rows, reach]` Half the loss's derivatives by E, negated by Ŵ.
+    pub gradients: &'a mut [f32],
+    /// `[rows, reach]` Where gradient / Gram diagonal leaves these bounds, another code is better.
+    pub low: &'a mut [f32],
+    pub high: &'a mut [f32],
+    /// `[reach, reach]` Second derivatives, halved.
+    pub gram: &'a mut [f32],
+    /// `[reach]` 1 / their diagonal.
+    pub inverse: &'a mut [f32],
+}
+
+impl<'a> Rooms<'a> {
+    /// The same parts every time: what one call leaves in them the next one finds.
+    pub fn carve(plan: &Plan, room: &'a mut [f64]) -> Self {
+        let [losses, rounded_losses, lengths @ ..] = plan.lengths();
+        let (losses, room) = room.split_at_mut(losses);
+        let (rounded_losses, room) = room.split_at_mut(rounded_losses);
+        // SAFETY: every float64 is two float32.
+        let mut rest = unsafe { room.align_to_mut::<f32>() }.1;
+        let mut parts = lengths.map(|floats| {
+            let (part, others) = std::mem::take(&mut rest).split_at_mut(floats.div_ceil(16) * 16);
+            rest = others;
+            Some(&mut part[..floats])
+        });
+        let mut part = |i: usize| parts[i].take().expect("a part of its own");
+        let (gram, inverse) = part(10).split_at_mut(plan.reach() * plan.reach());
+        Rooms {
+            losses,
+            rounded_losses,
+            weights: part(0),
+            errors: part(1),
+            rounded: part(2),
+            codes: part(3),
+            scales: part(4),
+            biases: part(5),
+            products: part(6),
+            gradients: part(7),
+            low: part(8),
+            high: part(9),
+            gram,
+            inverse,
+        }
+    }
+}
