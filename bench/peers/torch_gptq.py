@@ -14,7 +14,6 @@ import importlib.metadata
 import logging
 import os
 import sys
-import time
 import warnings
 
 os.environ["CUDA_VISIBLE_DEVICES"] = ""
@@ -23,7 +22,7 @@ logging.disable(logging.WARNING)
 
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
-from turns import pack, serve, store, store_values  # noqa: E402
+from turns import Stopwatch, pack, serve, store, store_values  # noqa: E402
 
 torch.set_num_threads(2)
 answers = sys.stdout
@@ -66,19 +65,22 @@ def llmcompressor(order):
 
     def tune(layer):
         module = layer.module()
-        started = time.perf_counter()
-        h, count = make_empty_hessian(module), torch.zeros(())
-        for batch in layer.batches:
-            h, count = accumulate_hessian(batch, module, h, count)
-        hessian_at = time.perf_counter()
-        # The minmax observer of its examples: the range of every group, zero included.
-        grouped = layer.weight.unflatten(1, (-1, group))
+        with Stopwatch() as watch:
+            with watch.stage("Hessian"):
+                h, count = make_empty_hessian(module), torch.zeros(())
+                for batch in layer.batches:
+                    h, count = accumulate_hessian(batch, module, h, count)
+            scales, zeros = minmax(layer.weight)
+            weights, hessians = module.weight.clone()[None], (h / count)[None]
+            found = quantize_weight(weights, hessians, scales[None], zeros[None], None, width)[0][0]
+        return watch, (found, scales, zeros - low)
+
+    def minmax(weight):
+        """The observer of its examples: the range of every group, zero included."""
+        grouped = weight.unflatten(1, (-1, group))
         least, most = grouped.amin(-1).clamp(max=0), grouped.amax(-1).clamp(min=0)
         scales = (most - least) / steps
-        zeros = (low - least / scales).round().clamp(low, -low - 1)
-        found = quantize_weight(module.weight.clone()[None], (h / count)[None], scales[None], zeros[None], None, width)[0][0]
-        times = time.perf_counter() - started, {"Hessian": hessian_at - started}
-        return times, (found, scales, zeros - low)
+        return scales, (low - least / scales).round().clamp(low, -low - 1)
 
     return taking_turns(tune, store_grouped)
 
@@ -90,28 +92,26 @@ def gptqmodel(storable=True, **order):
     def tune(layer):
         module = layer.module()
         config = QuantizeConfig(bits=bits, group_size=group, sym=False, damp_percent=0.01, **order)
-        started = time.perf_counter()
-        task = GPTQ(module, config)
-        task.quantizer.configure(perchannel=True)
-        with torch.inference_mode():
-            for batch in layer.batches:
-                task.add_batch(batch, None)
-            hessian_at = time.perf_counter()
+        with Stopwatch() as watch, torch.inference_mode():
+            task = GPTQ(module, config)
+            task.quantizer.configure(perchannel=True)
+            with watch.stage("Hessian"):
+                for batch in layer.batches:
+                    task.add_batch(batch, None)
             found, scales, zeros, *_ = task.quantize(blocksize=128)
-        times = time.perf_counter() - started, {"Hessian": hessian_at - started}
-        return times, (found, scales, zeros)
+        return watch, (found, scales, zeros)
 
     return taking_turns(tune, store_grouped if storable else lambda out, found, *_: store_values(out, found.numpy()))
 
 
 def taking_turns(tune, keep):
-    """`tune(layer)` gives seconds and stages, and a result that `keep` stores."""
+    """`tune(layer)` gives a Stopwatch and a result that `keep` stores."""
     tune(first)
 
     def turn(out):
-        times, result = tune(whole)
+        watch, result = tune(whole)
         keep(out, *result)
-        return times
+        return watch
 
     return turn
 
