@@ -14,10 +14,11 @@ import {
   removeFolder,
   scratchFolder,
 } from "./models.ts";
+import { expectRefused, type Refusal, spoiled } from "./refusal.ts";
 
 let folder: string;
 let hub: LocalHub;
-let seen: SeenRequest[] = [];
+const seen: SeenRequest[] = [];
 
 beforeAll(async () => {
   folder = await scratchFolder();
@@ -37,30 +38,14 @@ afterAll(async () => {
   await removeFolder(folder);
 });
 
-interface Case {
-  readonly what: string;
-  /** Makes the base; gives `<model>`. */
-  readonly base: () => Promise<string>;
-  readonly args?: readonly string[];
-  readonly token?: string;
-  readonly code: string;
-  /** What the message must say: what is wrong, and where. */
-  readonly says: RegExp;
-}
-
 const onHub = (id: string) => async () => id;
-const spoiled = (from: string, spoil: (folder: string) => Promise<unknown>) => async () => {
-  const copy = await copyModel(from);
-  await spoil(copy);
-  return copy;
-};
 const config = (edit: (config: Record<string, unknown>) => void, from = embedded) =>
   spoiled(from, (at) => editConfig(at, edit));
 const header = (edit: Parameters<typeof editSafetensors>[1], from = embedded) =>
   spoiled(from, (at) => editSafetensors(at, edit));
 const llama = byArchitecture.llama!;
 
-const cases: Case[] = [
+const cases: Refusal[] = [
   {
     what: "an unknown tier",
     base: onHub("base/tiny"),
@@ -326,24 +311,8 @@ async function addTensor(at: string) {
 }
 
 describe("bad input ends in one clear message, exit code 1, and nothing half-written", () => {
-  test.each(cases)("$what", async ({ base, args = [], token = "hf_good", code, says }) => {
-    const model = await base();
-    const work = `${folder}/work`;
-    await rm(work, { recursive: true, force: true });
-    seen = [];
-    const result = await runCli(["publish", model, "--namespace", "acme", "--work-dir", work, ...args], {
-      HF_ENDPOINT: hub.url,
-      ...(token === "" ? {} : { HF_TOKEN: token }),
-    });
-    expect(result.code).toBe(1);
-    const errors = result.stderr.split("\n").filter((line) => line.startsWith("error: "));
-    expect(errors).toHaveLength(1);
-    expect(errors[0]).toContain(`[${code}]`);
-    expect(errors[0]).toMatch(says);
-    expect(result.stderr).not.toMatch(/^\s+at .*:\d+:\d+/m);
-    if (token !== "") expect(result.stderr).not.toContain(token);
-    expect(seen.filter(({ url }) => /\/api\/repos\/create|\/commit\/|\/preupload\/|info\/lfs/.test(url))).toEqual([]);
-    expect(await readdir(work).catch(() => [])).toEqual([]);
+  test.each(cases)("$what", async (refusal) => {
+    await expectRefused(refusal, { hub, seen, work: `${folder}/work` });
   });
 
   test("a full disk: the partial folders are gone and the message says how much was needed", async ({ skip }) => {

@@ -52,6 +52,7 @@ describe("a base's tokenizer", () => {
 
   test.each([
     ["a kind of model", { ...real, model: { type: "Oracle" } }],
+    ["a kind of model with the fields of another", { ...real, model: { ...real.model, type: "Oracle" } }],
     ["a step", { ...real, pre_tokenizer: { type: "Magic" } }],
     ["a pattern", { ...real, pre_tokenizer: { type: "Split", pattern: { Regex: "(" }, behavior: "Isolated" } }],
     ["no model at all", { ...real, model: null }],

@@ -1,5 +1,5 @@
 import { Tokenizer as Library } from "@huggingface/tokenizers";
-import { asObject } from "../checkpoint/json.ts";
+import { asObject, show } from "../checkpoint/json.ts";
 import { type Repository, readText } from "../checkpoint/repository.ts";
 import { OqeError } from "../errors.ts";
 
@@ -56,7 +56,13 @@ function readDefinition(text: string, where: string): Record<string, unknown> {
   throw new OqeError("BAD_CHECKPOINT", `${where} is not a JSON object`, "Download the model again.");
 }
 
+/** Kinds of tokenizer model. The library takes a kind that it does not know for the one whose fields look alike. */
+const kinds: readonly unknown[] = ["BPE", "Unigram", "WordPiece", "WordLevel"];
+
 function load(definition: Record<string, unknown>): Library {
+  const kind = asObject(definition.model)?.type;
+  if (kind !== undefined && kind !== null && !kinds.includes(kind))
+    throw new Error(`its model is of no known kind: ${show(kind)}`);
   const library = new Library({ added_tokens: [], ...definition }, {});
   encode(library, "a b\n"); // whatever is only built at the first use
   return library;

@@ -83,7 +83,7 @@ describe("nemotron_h", () => {
     );
     expect(up?.shape).toEqual([128, 1856, 1024]);
     expect(names({ ...nemotron30b, attention_bias: true })).toContain("backbone.layers.5.mixer.q_proj.bias");
-    expect(names({ ...nemotron30b, hybrid_override_pattern: "M-" })).toContain(
+    expect(names({ ...nemotron30b, num_hidden_layers: 2, hybrid_override_pattern: "M-" })).toContain(
       "backbone.layers.1.mixer.down_proj.weight",
     );
     expect(names({ ...nemotron30b, n_shared_experts: null })).not.toContain(

@@ -1,7 +1,7 @@
 import type { ModelConfig } from "../checkpoint/model-config.ts";
 import { OqeError } from "../errors.ts";
 import type { Architecture, LayerKind, Role } from "./architecture.ts";
-import { flag, has, integer, keySize, querySize } from "./config-fields.ts";
+import { flag, has, integer, keySize, layerCount, querySize } from "./config-fields.ts";
 import { nemotronHForward, stepLimits } from "./nemotron-h-forward.ts";
 
 const hidden = (c: ModelConfig) => integer(c, "hidden_size");
@@ -189,6 +189,13 @@ export const nemotronH: Architecture = {
       throw new OqeError(
         "BAD_CHECKPOINT",
         `config.json: "hybrid_override_pattern" should name the blocks by M, E, * and -, got ${JSON.stringify(pattern) ?? "nothing"}`,
+      );
+    }
+    if (has(config, "num_hidden_layers") && layerCount(config, "num_hidden_layers") !== letters.length) {
+      throw new OqeError(
+        "BAD_CHECKPOINT",
+        `config.json: "hybrid_override_pattern" names ${letters.length} blocks, "num_hidden_layers" says ${config.num_hidden_layers}`,
+        "The config may belong to another checkpoint.",
       );
     }
     return letters.map((letter) => kinds[letter]!);

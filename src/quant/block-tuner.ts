@@ -12,7 +12,7 @@ import { tuneHeadRows } from "./head-tuner.ts";
 import { collect, type Gram, type Hessian, makeHessian, newGram, type Shrinkage } from "./hessian.ts";
 import type { PlannedTensor } from "./plan-types.ts";
 import { tableHessian } from "./table-hessian.ts";
-import { type TunedSums, tuneMatrix } from "./tune-matrix.ts";
+import { tuneMatrix } from "./tune-matrix.ts";
 import type { TuneRequest } from "./tune-series.ts";
 import { copyOf, type TunedRows, writeRows } from "./tuned-rows.ts";
 import type { TuningLedger } from "./tuning-ledger.ts";
@@ -30,6 +30,9 @@ export interface TuneWalk {
   readonly hessianBuffers: Leases;
   readonly resultBuffers: Leases;
 }
+
+/** A table's rows that are looked through at once: checking copies them. */
+const rowsPerCheck = 4096;
 
 /**
  * A place in the model while its tensors are tuned: a block, or the glue around the blocks. Gathers a Hessian from every input
@@ -96,7 +99,7 @@ export class BlockTuner implements BlockContext {
 
   async rows(role: string, start: number, end: number): Promise<Weight> {
     const tensor = this.#tensors.get(role)!;
-    return this.#table === null ? this.#whole(tensor, 0, start, end) : weightRows(this.#table, start, end);
+    return this.#table === null ? this.#finite(tensor, start, end) : weightRows(this.#table, start, end);
   }
 
   /** Tunes what is looked up and not multiplied. */
@@ -111,11 +114,10 @@ export class BlockTuner implements BlockContext {
     const { request, plans, ledger } = this.#walk;
     const path = modulePath(tensor);
     const { rows, columns } = shapeOf(tensor);
-    const head = await this.#whole(tensor, 0, 0, rows);
+    const head = await this.#finite(tensor, 0, rows);
     const widths = distinct(plans.map((plan) => request.plans[plan]!.modules[path]!));
     const seen = await this.#screen(x, "head.in");
     const { parts, sums, hessian } = await tuneHeadRows(this.#walk, head, seen, widths);
-    refuseNonFinite(tensor, 0, head, sums);
     for (const part of parts) await this.#write(path, 0, part);
     ledger.add(tensor, 0, hessian, widths, sums);
     request.progress(rows * columns * bytesPerElement[head.dtype]! * plans.length);
@@ -153,8 +155,10 @@ export class BlockTuner implements BlockContext {
     const { storage: store, settings } = request;
     const options = { store, sweeps: settings.sweeps, buffers: resultBuffers };
     const sums = await tuneMatrix(request.kernel, { rows, columns, dtype, read }, hessian, widths, options, write);
-    if (sums[0]!.nonFinite > 0) {
-      refuseNonFinite(tensor, expert, whole ?? (await this.#whole(tensor, expert, 0, rows)), sums);
+    const { nonFinite } = sums[0]!;
+    if (nonFinite > 0) {
+      const seen = whole ?? (await this.#whole(tensor, expert, 0, rows));
+      refuseNonFinite(tensor.sources[expert]!, 0, seen, nonFinite);
     }
     ledger.add(tensor, expert, hessian, widths, sums);
     request.progress(rows * columns * bytesPerElement[dtype]! * plans.length);
@@ -226,8 +230,20 @@ export class BlockTuner implements BlockContext {
   async #screen(x: Matrix, fedBy: string): Promise<Matrix> {
     if (x.rows === 0) return x;
     const { dropped } = await this.#walk.request.kernel.run("screen", { x });
-    this.#walk.ledger.drop(dropped, x.rows, `layer ${this.layer}, ${fedBy}`);
+    this.#walk.ledger.drop(dropped, x.rows, this.layer < 0 ? fedBy : `layer ${this.layer}, ${fedBy}`);
     return x;
+  }
+
+  /** Rows that are used before they are tuned: what is not finite should be named, and not be met among activations. */
+  async #finite(tensor: PlannedTensor, start: number, end: number): Promise<Weight> {
+    const { kernel } = this.#walk.request;
+    const part = await this.#whole(tensor, 0, start, end);
+    for (let row = 0; row < part.rows; row += rowsPerCheck) {
+      const some = weightRows(part, row, Math.min(part.rows, row + rowsPerCheck));
+      const { nonFinite } = await kernel.cast({ weights: some.bytes, from: some.dtype, to: some.dtype });
+      refuseNonFinite(tensor.sources[0]!, start + row, some, nonFinite);
+    }
+    return part;
   }
 
   async #whole(tensor: PlannedTensor, expert: number, start: number, end: number): Promise<Weight> {
@@ -261,11 +277,9 @@ export class BlockTuner implements BlockContext {
   }
 }
 
-function refuseNonFinite(tensor: PlannedTensor, expert: number, weight: Weight, sums: readonly TunedSums[]): void {
-  const count = sums[0]!.nonFinite;
-  if (count === 0) return;
-  const place = { source: tensor.sources[expert]!, row: 0, columns: weight.columns, dtype: weight.dtype };
-  throw nonFiniteWeights(place, weight.bytes, count);
+/** Throws where the kernel counted elements that are not finite among rows, from `row` on, of a base matrix. */
+function refuseNonFinite(source: string, row: number, { bytes, columns, dtype }: Weight, count: number): void {
+  if (count > 0) throw nonFiniteWeights({ source, row, columns, dtype, axes: 2 }, bytes, count);
 }
 
 function elementsOf(tensor: PlannedTensor): number {

@@ -16,16 +16,24 @@ export function firstNonFinite(bytes: Uint8Array, dtype: FloatDtype): number {
   return -1;
 }
 
-/** What to tell the user of a part of a tensor, `[.., columns]` from `row` on, in which the kernel counted `count` bad elements. */
-export function nonFiniteWeights(
-  part: { readonly source: string; readonly row: number; readonly columns: number; readonly dtype: FloatDtype },
-  bytes: Uint8Array,
-  count: number,
-): OqeError {
+/** Rows of a base tensor, `[.., columns]` from `row` on. */
+export interface TensorPart {
+  readonly source: string;
+  readonly row: number;
+  readonly columns: number;
+  readonly dtype: FloatDtype;
+  /** Axes of the tensor. An MLX repo may order more than two of them in another way. */
+  readonly axes: number;
+}
+
+/** What to tell the user of a part in which the kernel counted `count` bad elements. */
+export function nonFiniteWeights(part: TensorPart, bytes: Uint8Array, count: number): OqeError {
+  const { row, columns } = part;
   const index = firstNonFinite(bytes, part.dtype);
-  const place = `[${part.row + Math.floor(index / part.columns)}, ${index % part.columns}]`;
+  const flat = row * columns + index;
+  const place = part.axes === 2 ? `[${Math.floor(flat / columns)}, ${flat % columns}]` : `element ${flat}`;
   // Finite in the base, but too large for a narrower storage dtype.
-  const where = index < 0 ? `from row ${part.row} on beyond the range of the storage dtype` : `the first at ${place}`;
+  const where = index < 0 ? `from row ${row} on beyond the range of the storage dtype` : `the first at ${place}`;
   return new OqeError(
     "BAD_CHECKPOINT",
     `tensor "${part.source}" holds ${count} NaN or infinite values, ${where}`,

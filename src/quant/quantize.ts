@@ -148,6 +148,7 @@ function tileOf(result: QuantizeResult, width: Width) {
 
 function refuseNonFinite({ tensor, source, row }: Tile, weights: Uint8Array, count: number) {
   if (count === 0) return;
-  const part = { source, row, columns: tensor.shape.at(-1)!, dtype: tensor.dtype as FloatDtype };
+  const axes = tensor.shape.length - (tensor.role.routed === true ? 1 : 0);
+  const part = { source, row, columns: tensor.shape.at(-1)!, dtype: tensor.dtype as FloatDtype, axes };
   throw nonFiniteWeights(part, weights, count);
 }

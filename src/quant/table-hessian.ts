@@ -1,6 +1,7 @@
 import type { FloatDtype } from "../kernel/dtype.ts";
 import { sharedBytes } from "../kernel/matrix.ts";
 import type { TuneWalk } from "./block-tuner.ts";
+import { nonFiniteWeights } from "./finite.ts";
 import { elements } from "./format.ts";
 import { collect, type Hessian, makeHessian, newGram } from "./hessian.ts";
 import type { PlannedTensor } from "./plan-types.ts";
@@ -35,5 +36,9 @@ async function readFloats({ kernel, read }: TuneWalk["request"], tensor: Planned
   const bytes = sharedBytes(count * (from === "F32" ? 4 : 2));
   await read(tensor.sources[0]!, 0, bytes.byteLength, bytes);
   const wide = await kernel.cast({ weights: bytes, from, to: "F32" });
+  const [source, columns] = [tensor.sources[0]!, tensor.shape.at(-1)!];
+  if (wide.nonFinite > 0) {
+    throw nonFiniteWeights({ source, row: 0, columns, dtype: from, axes: tensor.shape.length }, bytes, wide.nonFinite);
+  }
   return new Float32Array(wide.bytes.buffer as SharedArrayBuffer, wide.bytes.byteOffset, count);
 }

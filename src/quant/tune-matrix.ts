@@ -117,7 +117,7 @@ async function tuneRows(
     columns,
     store,
     factor: hessian?.factor ?? null,
-    order: hessian?.order ?? null,
+    order: hessian?.factor ? hessian.order : null, // without a factor nothing depends on the order
     diagonal: hessian?.diagonal ?? null,
     bits: width.bits,
     groupSize: width.groupSize,
