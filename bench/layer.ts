@@ -11,7 +11,7 @@ import { openKernel } from "../src/kernel/pool.ts";
 import type { Width } from "../src/kernel/width.ts";
 import { collect, makeHessian, newGram } from "../src/quant/hessian.ts";
 import { type BaseMatrix, tuneMatrix } from "../src/quant/tune-matrix.ts";
-import { tuningSettings } from "../src/quant/tuning-settings.ts";
+import { type TuningSettings, tuningSettings } from "../src/quant/tuning-settings.ts";
 import { readNpy, writeNpy } from "./npy.ts";
 import { type Peer, startPeer, type Turn } from "./peers/peer.ts";
 import { median } from "./statistics.ts";
@@ -74,26 +74,32 @@ async function makeProblem(folder: string): Promise<Problem> {
 /** Some rows as stored, in memory of their own. */
 type Packed = Record<"words" | "scales" | "biases", Uint8Array<ArrayBuffer>>;
 
+interface Way {
+  readonly kernel: Kernel;
+  readonly sweeps: TuningSettings["sweeps"];
+  readonly buffers: Leases;
+}
+
 /** As the walk over a model does it: Gram matrix, conditioning, factor, tuning of all rows. Times each stage. */
-async function tuneLayer(kernel: Kernel, { x, weights }: Problem, buffers: Leases): Promise<[Turn, Packed[]]> {
+async function tuneLayer({ kernel, sweeps, buffers }: Way, { x, weights }: Problem): Promise<[Turn, Packed[]]> {
   const parts: Packed[] = [];
-  const marks = [performance.now()];
+  const [marks, cpu] = [[performance.now()], process.cpuUsage()];
   const gram = newGram(buffers, x.columns);
   await collect(kernel, gram, x);
   marks.push(performance.now());
   const hessian = await makeHessian(kernel, buffers, gram, { target: null, strength: 0 });
   marks.push(performance.now());
-  const { sweeps } = tuningSettings;
   const how = { store: "BF16", rounding: "stored", buffers: new Leases(), sweeps } as const;
   await tuneMatrix(kernel, weights, hessian, [width], how, async ({ words, scales, biases }) => {
     parts.push({ words: words.slice(), scales: scales.slice(), biases: biases.slice() });
   });
   marks.push(performance.now());
+  const { user, system } = process.cpuUsage(cpu);
   gram.release();
   hessian.release();
   const [hessianSeconds, factor, tune] = marks.slice(1).map((mark, i) => (mark - marks[i]!) / 1e3);
   const stages = { Hessian: hessianSeconds!, factor: factor!, tune: tune! };
-  return [{ seconds: (marks.at(-1)! - marks[0]!) / 1e3, stages }, parts];
+  return [{ seconds: (marks.at(-1)! - marks[0]!) / 1e3, cpu: (user + system) / 1e6, stages }, parts];
 }
 
 /** For the judge, as turns.py says. */
@@ -109,10 +115,9 @@ async function storeParts(folder: string, { rows, columns }: BaseMatrix, parts: 
   }
 }
 
-function ours(name: string, kernel: Kernel, problem: Problem): Contestant {
-  const buffers = new Leases();
+function ours(name: string, way: Way, problem: Problem): Contestant {
   const run = async () => {
-    const [turn, parts] = await tuneLayer(kernel, problem, buffers);
+    const [turn, parts] = await tuneLayer(way, problem);
     await storeParts(`${problem.folder}/${name}`, problem.weights, parts);
     return turn;
   };
@@ -158,30 +163,28 @@ function judge(folder: string, names: readonly string[]): Record<string, number>
   return JSON.parse(stdout.toString());
 }
 
-function tableOf(
-  turns: ReadonlyMap<string, readonly Turn[]>,
-  losses: Record<string, number>,
-  reference: string,
-): string {
-  const own = turns.get(reference)!;
+/** Medians; ratios to the first contestant are medians over the repeats. */
+function tableOf(turns: ReadonlyMap<string, readonly Turn[]>, losses: Record<string, number>): string {
+  const own = [...turns.values()][0]!;
   const rows = [...turns].map(([name, theirs]) => {
-    const seconds = theirs.map((turn) => turn.seconds);
-    const ratio = median(seconds.map((value, i) => value / own[i]!.seconds));
+    const [seconds, cpu] = [theirs.map((turn) => turn.seconds), theirs.map((turn) => turn.cpu)];
     const stages = Object.keys(theirs[0]!.stages).map((stage) => {
       return `${stage} ${median(theirs.map((turn) => turn.stages[stage]!)).toFixed(2)}`;
     });
     const cells = [
       name,
       median(seconds).toPrecision(3),
-      ratio.toPrecision(3),
+      `${median(seconds.map((value, i) => value / own[i]!.seconds)).toPrecision(3)} ×`,
+      median(cpu).toPrecision(3),
+      `${median(cpu.map((value, i) => value / own[i]!.cpu)).toPrecision(3)} ×`,
       losses[name]!.toExponential(3),
       stages.join(", "),
     ];
     return `| ${cells.join(" | ")} |`;
   });
   return [
-    `| method | seconds | / ${reference} | tr(E H Eᵀ)/tr(W H Wᵀ) | of which |`,
-    "|---|---:|---:|---:|---|",
+    "| method | seconds | to oqe's | CPU seconds | to oqe's | tr(E H Eᵀ)/tr(W H Wᵀ) | seconds of |",
+    "|---|---:|---:|---:|---:|---:|---|",
     ...rows,
   ].join("\n");
 }
@@ -194,10 +197,15 @@ async function benchLayer(): Promise<void> {
   try {
     const problem = await makeProblem(folder);
     const { peers, contestants, absent } = await openPeers(folder);
-    const own = kernels.map((kernel) => ours(`ours-${kernel.workers}`, kernel, problem));
+    const [one, two] = kernels.map((kernel) => ({ kernel, sweeps: tuningSettings.sweeps, buffers: new Leases() }));
+    const own = [
+      ours("oqe, two workers", two!, problem),
+      ours("oqe, one worker", one!, problem),
+      ours("oqe, two workers, GPTQ alone", { ...two!, sweeps: () => 0 }, problem),
+    ];
     const turns = await compete([...own, ...contestants], Number(options.repeats));
     for (const peer of peers) peer.end();
-    console.log(`\n${tableOf(turns, judge(folder, [...turns.keys()]), "ours-2")}`);
+    console.log(`\n${tableOf(turns, judge(folder, [...turns.keys()]))}`);
     for (const line of absent) console.log(`\nabsent: ${line}`);
   } finally {
     await Promise.all(kernels.map((kernel) => kernel.close()));

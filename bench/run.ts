@@ -8,6 +8,8 @@ console.log(`${cpus()[0]?.model ?? "unknown processor"}, ${cpus().length} cores,
 for (const [title, script] of [
   ["Kernel throughput", "bench/kernel.ts"],
   ["Linear algebra", "bench/algebra.ts"],
+  ["One layer beside the peers", "bench/layer.ts"],
+  ["Quality", "bench/quality.ts"],
   ["Peak memory", "bench/memory.ts"],
   ["Hostile inputs", "test/hostile/corpus.ts"],
 ] as const) {

@@ -9,13 +9,12 @@ import contextlib
 import importlib.metadata
 import os
 import sys
-import time
 
 import mlx.core as mx
 import mlx.nn as nn
 import numpy as np
 from mlx_lm.quant import gptq
-from turns import serve, store
+from turns import Stopwatch, serve, store
 
 mx.set_default_device(mx.cpu)
 folder, bits, group = sys.argv[1], int(sys.argv[2]), 64
@@ -35,49 +34,41 @@ class Layer(nn.Module):
         return self.linear(x)
 
 
-@contextlib.contextmanager
-def timed(stages, name):
-    started = time.perf_counter()
-    yield
-    stages[name] = time.perf_counter() - started
-
-
 def run_gptq(out):
-    layer, stages = Layer(), {}
-    with open(os.devnull, "w") as quiet, contextlib.redirect_stderr(quiet), timed(stages, "all"):
+    layer = Layer()
+    with open(os.devnull, "w") as quiet, contextlib.redirect_stderr(quiet), Stopwatch() as watch:
         tuned, _ = gptq.gptq_quantize(layer, inputs, bits, group, 6, group)
         mx.eval(tuned.parameters())
     found = tuned.linear
     store(out, bits, group, *(np.array(part) for part in (found.weight, found.scales, found.biases)))
-    return stages.pop("all"), stages
+    return watch
 
 
 def run_rounding(out):
-    stages = {}
-    with timed(stages, "all"):
+    with Stopwatch() as watch:
         parts = mx.quantize(weight, group_size=group, bits=bits)
         mx.eval(*parts)
     store(out, bits, group, *(np.array(part) for part in parts))
-    return stages.pop("all"), stages
+    return watch
 
 
 def run_stages(out):
     """mlx-lm's own steps one by one, as its code calls them; the column loop is what remains of a whole turn."""
-    stages = {}
-    with timed(stages, "forward and Hessian"):
-        catcher = gptq.Catcher(Layer().linear)
-        mx.eval(catcher(inputs), catcher.H)
-    h = catcher.H + 0.01 * mx.mean(mx.diag(catcher.H)) * mx.eye(len(catcher.H))
-    mx.eval(h)
-    with timed(stages, "Cholesky"):
-        h = mx.linalg.cholesky(h)
+    with Stopwatch() as watch:
+        with watch.stage("forward and Hessian"):
+            catcher = gptq.Catcher(Layer().linear)
+            mx.eval(catcher(inputs), catcher.H)
+        h = catcher.H + 0.01 * mx.mean(mx.diag(catcher.H)) * mx.eye(len(catcher.H))
         mx.eval(h)
-    with timed(stages, "inverse"):
-        h = mx.linalg.cholesky_inv(h)
-        mx.eval(h)
-    with timed(stages, "Cholesky of the inverse"):
-        mx.eval(mx.linalg.cholesky(h, upper=True))
-    return sum(stages.values()), stages
+        with watch.stage("Cholesky"):
+            h = mx.linalg.cholesky(h)
+            mx.eval(h)
+        with watch.stage("inverse"):
+            h = mx.linalg.cholesky_inv(h)
+            mx.eval(h)
+        with watch.stage("Cholesky of the inverse"):
+            mx.eval(mx.linalg.cholesky(h, upper=True))
+    return watch
 
 
 versions = {name: importlib.metadata.version(name) for name in ("mlx", "mlx-lm")}

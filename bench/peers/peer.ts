@@ -6,6 +6,8 @@ import { createInterface } from "node:readline";
 /** Of a turn, by the peer's own clock. */
 export interface Turn {
   readonly seconds: number;
+  /** CPU seconds of all threads. */
+  readonly cpu: number;
   readonly stages: Readonly<Record<string, number>>;
 }
 

@@ -14,7 +14,6 @@ import importlib.metadata
 import logging
 import os
 import sys
-import time
 import warnings
 
 os.environ["CUDA_VISIBLE_DEVICES"] = ""
@@ -23,21 +22,34 @@ logging.disable(logging.WARNING)
 
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
-from turns import pack, serve, store, store_values  # noqa: E402
+from turns import Stopwatch, pack, serve, store, store_values  # noqa: E402
 
 torch.set_num_threads(2)
 answers = sys.stdout
 sys.stdout = sys.stderr  # libraries greet on stdout; only turns.py may speak there
 folder, bits, group = sys.argv[1], int(sys.argv[2]), 64
-inputs = torch.from_numpy(np.load(f"{folder}/X.npy"))
-weight = torch.from_numpy(np.load(f"{folder}/W.npy"))
-rows, columns = weight.shape
-batches = [batch[None] for batch in inputs.chunk(8)]
 steps = 2**bits - 1
+
+
+class Layer:
+    """A weight [rows, columns] and its inputs in eight batches."""
+
+    def __init__(self, inputs, weight):
+        self.weight, self.batches = weight, [batch[None] for batch in inputs.chunk(8)]
+
+    def module(self):
+        linear = torch.nn.Linear(*reversed(self.weight.shape), bias=False)
+        linear.weight = torch.nn.Parameter(self.weight.clone(), requires_grad=False)
+        return linear
+
+
+whole = Layer(*(torch.from_numpy(np.load(f"{folder}/{name}.npy")) for name in "XW"))
+first = Layer(torch.randn(256, 128), torch.randn(64, 128))  # untimed: what a library sets up at its first call
 
 
 def store_grouped(out, values, scales, zeros):
     """values = scale * (code - zero) by group -> MLX's code * scale + bias."""
+    rows, columns = values.shape
     grouped = values.reshape(rows, -1, group) / scales[..., None] + zeros[..., None]
     codes = grouped.round().clamp(0, steps).reshape(rows, columns)
     store(out, bits, group, pack(codes.numpy(), bits), scales.numpy(), (-zeros * scales).numpy())
@@ -51,49 +63,55 @@ def llmcompressor(order):
     low = -(2 ** (bits - 1))
     width = QuantizationArgs(num_bits=bits, type="int", symmetric=False, strategy="group", group_size=group, actorder=order)
 
-    def turn(out):
-        layer = torch.nn.Linear(columns, rows, bias=False)
-        layer.weight = torch.nn.Parameter(weight.clone(), requires_grad=False)
-        started = time.perf_counter()
-        h, count = make_empty_hessian(layer), torch.zeros(())
-        for batch in batches:
-            h, count = accumulate_hessian(batch, layer, h, count)
-        hessian_at = time.perf_counter()
-        # The minmax observer of its examples: the range of every group, zero included.
-        grouped = weight.reshape(rows, -1, group)
+    def tune(layer):
+        module = layer.module()
+        with Stopwatch() as watch:
+            with watch.stage("Hessian"):
+                h, count = make_empty_hessian(module), torch.zeros(())
+                for batch in layer.batches:
+                    h, count = accumulate_hessian(batch, module, h, count)
+            scales, zeros = minmax(layer.weight)
+            weights, hessians = module.weight.clone()[None], (h / count)[None]
+            found = quantize_weight(weights, hessians, scales[None], zeros[None], None, width)[0][0]
+        return watch, (found, scales, zeros - low)
+
+    def minmax(weight):
+        """The observer of its examples: the range of every group, zero included."""
+        grouped = weight.unflatten(1, (-1, group))
         least, most = grouped.amin(-1).clamp(max=0), grouped.amax(-1).clamp(min=0)
         scales = (most - least) / steps
-        zeros = (low - least / scales).round().clamp(low, -low - 1)
-        found = quantize_weight(layer.weight.clone()[None], (h / count)[None], scales[None], zeros[None], None, width)[0][0]
-        seconds = time.perf_counter() - started
-        store_grouped(out, found, scales, zeros - low)
-        return seconds, {"Hessian": hessian_at - started}
+        return scales, (low - least / scales).round().clamp(low, -low - 1)
 
-    return turn
+    return taking_turns(tune, store_grouped)
 
 
 def gptqmodel(storable=True, **order):
     from gptqmodel.quantization import QuantizeConfig
     from gptqmodel.quantization.gptq import GPTQ
 
-    def turn(out):
-        layer = torch.nn.Linear(columns, rows, bias=False)
-        layer.weight = torch.nn.Parameter(weight.clone(), requires_grad=False)
+    def tune(layer):
+        module = layer.module()
         config = QuantizeConfig(bits=bits, group_size=group, sym=False, damp_percent=0.01, **order)
-        started = time.perf_counter()
-        task = GPTQ(layer, config)
-        task.quantizer.configure(perchannel=True)
-        with torch.inference_mode():
-            for batch in batches:
-                task.add_batch(batch, None)
-            hessian_at = time.perf_counter()
+        with Stopwatch() as watch, torch.inference_mode():
+            task = GPTQ(module, config)
+            task.quantizer.configure(perchannel=True)
+            with watch.stage("Hessian"):
+                for batch in layer.batches:
+                    task.add_batch(batch, None)
             found, scales, zeros, *_ = task.quantize(blocksize=128)
-        seconds = time.perf_counter() - started
-        if storable:
-            store_grouped(out, found, scales, zeros)
-        else:
-            store_values(out, found.numpy())
-        return seconds, {"Hessian": hessian_at - started}
+        return watch, (found, scales, zeros)
+
+    return taking_turns(tune, store_grouped if storable else lambda out, found, *_: store_values(out, found.numpy()))
+
+
+def taking_turns(tune, keep):
+    """`tune(layer)` gives a Stopwatch and a result that `keep` stores."""
+    tune(first)
+
+    def turn(out):
+        watch, result = tune(whole)
+        keep(out, *result)
+        return watch
 
     return turn
 

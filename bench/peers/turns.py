@@ -1,16 +1,39 @@
 """How bench/layer.ts talks to a peer: the peer says what it can do, then takes one turn a line until its input ends.
 
 First line out: {"methods": [...], "missing": {method: reason}, "versions": {...}}. Each line in is a method's name; each line
-out {"seconds": ..., "stages": {...}}. What a turn made lies in FOLDER/<method>/: `width.json` with bits and group size beside
+out {"seconds": ..., "cpu": ..., "stages": {...}}: wall, CPU time of all threads, wall of some parts. What a turn made lies in FOLDER/<method>/: `width.json` with bits and group size beside
 `words.npy`, `scales.npy`, `biases.npy` as an MLX repository stores them (bf16 as its 16 bits), or else `values.npy` in float32
 where MLX's format cannot hold it.
 """
+import contextlib
 import json
 import pathlib
 import sys
+import time
 
 import numpy as np
 from layer_problem import bf16
+
+
+class Stopwatch:
+    """Wall and CPU seconds of a turn: `with stopwatch: ...`, and within it `with stopwatch.stage("Hessian"): ...`."""
+
+    def __init__(self):
+        self.stages = {}
+
+    def __enter__(self):
+        self.started = time.perf_counter(), time.process_time()
+        return self
+
+    def __exit__(self, *_):
+        wall, cpu = self.started
+        self.seconds, self.cpu = time.perf_counter() - wall, time.process_time() - cpu
+
+    @contextlib.contextmanager
+    def stage(self, name):
+        started = time.perf_counter()
+        yield
+        self.stages[name] = time.perf_counter() - started
 
 
 def pack(codes, bits):
@@ -37,9 +60,9 @@ def store_values(folder, values):
 
 
 def serve(folder, methods, missing, versions, answers=sys.stdout):
-    """`methods`: name -> a function that takes the folder for its results, and gives seconds and stage times."""
+    """`methods`: name -> a function that takes the folder for its results and gives a Stopwatch."""
     print(json.dumps({"methods": list(methods), "missing": missing, "versions": versions}), file=answers, flush=True)
     for line in sys.stdin:
         name = line.strip()
-        seconds, stages = methods[name](pathlib.Path(folder) / name)
-        print(json.dumps({"seconds": seconds, "stages": stages}), file=answers, flush=True)
+        watch = methods[name](pathlib.Path(folder) / name)
+        print(json.dumps({"seconds": watch.seconds, "cpu": watch.cpu, "stages": watch.stages}), file=answers, flush=True)
