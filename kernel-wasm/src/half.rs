@@ -1,6 +1,8 @@
 //! Float dtypes of a checkpoint and their exact conversions: widening loses nothing, narrowing rounds to nearest even.
 //! Integer arithmetic throughout, so that every processor gives the same bits. A NaN stays a NaN (narrowed: the quiet one).
 
+use crate::lanes::Floats;
+
 /// How elements are stored, little-endian.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Dtype {
@@ -70,7 +72,16 @@ pub fn f32_to_f16(value: f32) -> u16 {
 pub fn widen(from: Dtype, bytes: &[u8], out: &mut [f32]) {
     assert_eq!(bytes.len(), out.len() * from.bytes());
     match from {
-        Dtype::Bf16 => widen_halves(bytes, out, bf16_to_f32),
+        Dtype::Bf16 => {
+            let (eights, rest) = bytes.as_chunks::<16>();
+            let (wide, last) = out.as_chunks_mut::<8>();
+            for (eight, wide) in eights.iter().zip(wide) {
+                let [low, high] = Floats::from_bf16(eight);
+                low.put(wide, 0);
+                high.put(wide, 1);
+            }
+            widen_halves(rest, last, bf16_to_f32);
+        }
         Dtype::F16 => widen_halves(bytes, out, f16_to_f32),
         Dtype::F32 => {
             for (value, element) in out.iter_mut().zip(bytes.chunks_exact(4)) {
