@@ -17,7 +17,7 @@ afterAll(() => removeFolder(folder));
 describe("inputs of tuning", () => {
   test("have defaults, and empty text means the default", () => {
     expect(parse()).toMatchObject({
-      method: "rounded",
+      method: "tuned",
       rounding: "stored",
       calibration: { kind: "bundled" },
       calibrationSamples: 128,
@@ -30,13 +30,13 @@ describe("inputs of tuning", () => {
 
   test("are read as given, choices in any case", () => {
     const given = {
-      method: "Tuned",
+      method: "Rounded",
       propagation: "sequential",
       "calibration-samples": "1",
       "calibration-length": "8192",
     };
     expect(parse(given)).toMatchObject({
-      method: "tuned",
+      method: "rounded",
       propagation: "sequential",
       calibrationSamples: 1,
       calibrationLength: 8192,
@@ -68,14 +68,27 @@ describe("inputs of tuning", () => {
     );
   });
 
-  test("MLX's bytes and tuning exclude each other", () => {
-    expect(() => parse({ method: "tuned", rounding: "mlx" })).toThrow(/rounding mlx .* method tuned/);
+  test("MLX's bytes and tuning exclude each other, said or by default", () => {
+    const refused = (message: RegExp) =>
+      expect.objectContaining({
+        code: "BAD_INPUT",
+        message: expect.stringMatching(message),
+        hint: expect.stringContaining("method rounded"),
+      });
+    const both = { method: "tuned", rounding: "mlx" };
+    expect(() => parse(both)).toThrow(refused(/^rounding mlx .* method tuned chooses/));
+    expect(() => parse({ rounding: "mlx" })).toThrow(refused(/^rounding mlx .* method tuned, the default, chooses/));
     expect(parse({ method: "rounded", rounding: "mlx" }).rounding).toBe("mlx");
   });
 
   test("that the method does not look at are named, defaults are not", () => {
-    expect(unusedInputs(parse())).toEqual([]);
-    const set = { calibration: "datasets/org/name/a.txt", propagation: "sequential", "calibration-length": "256" };
+    expect(unusedInputs(parse({ method: "rounded" }))).toEqual([]);
+    const set = {
+      method: "rounded",
+      calibration: "datasets/org/name/a.txt",
+      propagation: "sequential",
+      "calibration-length": "256",
+    };
     expect(unusedInputs(parse(set))).toEqual([
       "calibration, propagation: without effect, for method rounded uses no calibration",
     ]);

@@ -8,7 +8,7 @@ import { parseTiers, type Tier, tiers } from "./quant/tiers.ts";
 import { type Method, methods, type Propagation, propagations } from "./quant/tuning-record.ts";
 
 /** What a run does unless told otherwise; action.yml says the same (a test compares them). */
-const defaultMethod: Method = "rounded";
+const defaultMethod: Method = "tuned";
 const defaultPropagation: Propagation = "reference";
 
 /** The base: a folder, or a repository on the Hub at a revision (branch, tag or commit). */
@@ -89,10 +89,11 @@ export function parseInputs(
   const method = parseChoice("method", text("method"), methods);
   const rounding = parseChoice("rounding", text("rounding"), ["stored", "mlx"] as const);
   if (method === "tuned" && rounding === "mlx") {
+    const said = read("method").trim() === "" ? `method ${method}, the default,` : `method ${method}`;
     throw new OqeError(
       "BAD_INPUT",
-      "rounding mlx gives the bytes of mx.quantize, and method tuned chooses other codes",
-      "Say method rounded with it, or leave rounding out.",
+      `rounding mlx gives the bytes of mx.quantize, and ${said} chooses other codes`,
+      "For those bytes say method rounded with it; to tune leave rounding out.",
     );
   }
   return Object.freeze({

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type LocalHub, type SeenRequest, startLocalHub } from "../src/local-hub/local-hub.ts";
-import { runCli, runScript } from "./cli-run.ts";
+import { rounded, runCli, runScript } from "./cli-run.ts";
 import {
   byArchitecture,
   copyModel,
@@ -322,7 +322,7 @@ describe("bad input ends in one clear message, exit code 1, and nothing half-wri
     if (mounted === null && process.env.CI !== "true") skip("a small file system can only be mounted as root");
     expect(mounted).not.toBeNull();
     try {
-      const { code, stderr } = await runCli(["quantize", embedded, "--out", `${mount}/out`]);
+      const { code, stderr } = await runCli(["quantize", embedded, "--out", `${mount}/out`, ...rounded]);
       expect(code).toBe(1);
       expect(stderr).toMatch(/error: .*needed.*\[DISK\]/);
       expect(await readdir(`${mount}/out`).catch(() => [])).toEqual([]);
@@ -336,11 +336,11 @@ describe("bad input ends in one clear message, exit code 1, and nothing half-wri
     const out = `${folder}/foreign`;
     await mkdir(`${out}/llama-oQ4e`, { recursive: true });
     await writeFile(`${out}/llama-oQ4e/diary.txt`, "mine");
-    const refused = await runCli(["quantize", llama, "--out", out, "--tiers", "oQ4e"]);
+    const refused = await runCli(["quantize", llama, "--out", out, "--tiers", "oQ4e", ...rounded]);
     expect(refused.code).toBe(1);
     expect(refused.stderr).toMatch(/\[NOT_OURS\]/);
     expect(await readdir(`${out}/llama-oQ4e`)).toEqual(["diary.txt"]);
-    const told = await runCli(["quantize", llama, "--out", out, "--tiers", "oQ4e", "--overwrite"]);
+    const told = await runCli(["quantize", llama, "--out", out, "--tiers", "oQ4e", "--overwrite", ...rounded]);
     expect(told.code).toBe(0);
     expect(await readdir(`${out}/llama-oQ4e`)).toContain("oqe-receipt.json");
   });
@@ -359,7 +359,7 @@ describe("bad input ends in one clear message, exit code 1, and nothing half-wri
     const environment = { HF_ENDPOINT: hub.url, HF_TOKEN: "hf_good" };
     const before = hub.head("acme/taken-oQ4e");
     const told = await runCli(
-      ["publish", "base/taken", "--namespace", "acme", "--overwrite", "--work-dir", `${folder}/w`],
+      ["publish", "base/taken", "--namespace", "acme", "--overwrite", ...rounded, "--work-dir", `${folder}/w`],
       environment,
     );
     expect({ code: told.code, stderr: told.code === 0 ? "" : told.stderr }).toEqual({ code: 0, stderr: "" });

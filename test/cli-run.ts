@@ -7,6 +7,11 @@ export interface CliResult {
   readonly stderr: string;
 }
 
+/** Flags for tests to which the choice of codes is beside the point: no calibration. */
+export const rounded = ["--method", "rounded"];
+/** Flags for tests that take the default way, tuning, on as few rows as show it. */
+export const fewRows = ["--calibration-samples", "4", "--calibration-length", "32"];
+
 const cli = fileURLToPath(new URL("../src/cli.ts", import.meta.url));
 
 /** Runs the CLI from source in its own process, with nothing of the caller's environment but PATH. */

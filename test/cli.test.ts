@@ -7,7 +7,7 @@ import { whoAmI } from "@huggingface/hub";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { engine } from "../src/engine.ts";
 import { startLocalHub } from "../src/local-hub/local-hub.ts";
-import { runCli } from "./cli-run.ts";
+import { rounded, runCli } from "./cli-run.ts";
 import { byArchitecture, embedded, removeFolder, scratchFolder } from "./models.ts";
 
 let folder: string;
@@ -38,6 +38,7 @@ describe("oqe", () => {
     [["hub", "x", "--port", "http"], /port: "http"/],
     [["plan", embedded, "--tiers", "oQ8e", "--tiers", "oQ4e"], /--tiers is given more than once.*\n.*oQ6e,oQ4e/],
     [["plan", embedded, "--json", "--workers=1", "--json"], /--json is given more than once/],
+    [["plan", embedded, "--rounding", "mlx"], /rounding mlx .* method tuned, the default, .*\n.*say method rounded/],
     [["plan", embedded, "--method", "best"], /method: "best" is not one of rounded, tuned/],
     [["card", "/nowhere"], /\/nowhere\/oqe-receipt\.json/],
   ])("%j is refused in one line", async (args, says) => {
@@ -69,8 +70,7 @@ describe("oqe", () => {
     const { code, stdout, stderr } = await runCli([
       "plan",
       embedded,
-      "--method",
-      "rounded",
+      ...rounded,
       "--calibration-samples",
       "7",
       "--json",
@@ -87,6 +87,7 @@ describe("oqe", () => {
       `${folder}/q`,
       "--tiers",
       "oq6e oq4e",
+      ...rounded,
       "--json",
     ]);
     expect(JSON.parse(stdout).folders).toEqual([`${folder}/q/llama-oQ6e`, `${folder}/q/llama-oQ4e`]);
@@ -109,6 +110,7 @@ describe("oqe", () => {
           "me",
           "--tiers",
           "oQ4e",
+          ...rounded,
           "--work-dir",
           `${folder}/w`,
           "--json",

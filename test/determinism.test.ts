@@ -1,13 +1,12 @@
 import { readdir, readFile, writeFile } from "node:fs/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { startLocalHub } from "../src/local-hub/local-hub.ts";
-import { runCli } from "./cli-run.ts";
+import { rounded, runCli } from "./cli-run.ts";
 import { folderHashes } from "./folder-hashes.ts";
 import { killedAt } from "./killed-run.ts";
 import { embedded, removeFolder, scratchFolder } from "./models.ts";
 
-const rounded = ["--method", "rounded"]; // tuned-determinism.test.ts has the other one
-
+// tuned-determinism.test.ts has the other method.
 describe("the same inputs give the same rounded bytes, card and receipt included", () => {
   let folder: string;
   let first: Record<string, string>;

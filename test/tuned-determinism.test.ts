@@ -1,13 +1,12 @@
 import { readdir } from "node:fs/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { startLocalHub } from "../src/local-hub/local-hub.ts";
-import { runCli } from "./cli-run.ts";
+import { fewRows, runCli } from "./cli-run.ts";
 import { folderHashes } from "./folder-hashes.ts";
 import { killedAt } from "./killed-run.ts";
 import { embedded, removeFolder, scratchFolder, smallest } from "./models.ts";
 
 type Hashes = Record<string, string>;
-const few = ["--method", "tuned", "--calibration-samples", "4", "--calibration-length", "32"];
 /** Four runs and more in one test. */
 const slow = { timeout: 600_000 };
 const hybrid = smallest.nemotron_h!;
@@ -24,7 +23,7 @@ afterAll(() => removeFolder(folder));
 
 let runs = 0;
 async function tune(model: string, more: readonly string[] = [], out = `${folder}/run-${runs++}`): Promise<Hashes> {
-  const { code, stderr } = await runCli(["quantize", model, "--out", out, ...few, ...more]);
+  const { code, stderr } = await runCli(["quantize", model, "--out", out, ...fewRows, ...more]);
   if (code !== 0) throw new Error(stderr);
   return folderHashes(out);
 }
@@ -69,7 +68,7 @@ describe("a tuned tier's bytes do not depend on", () => {
     await tune(hybrid, ["--propagation", "sequential"], out); // something to be replaced
     let reached = 0;
     for (const sign of ["partial", "model.safetensors", "config.json", "oqe-receipt.json", "README.md"]) {
-      if (await killedAt(sign, out, ["quantize", hybrid, "--out", out, ...few])) reached++;
+      if (await killedAt(sign, out, ["quantize", hybrid, "--out", out, ...fewRows])) reached++;
     }
     expect(reached).toBeGreaterThanOrEqual(3);
     expect(await tune(hybrid, [], out)).toEqual(first);
