@@ -5,7 +5,8 @@ import { parse } from "yaml";
 import { type LocalHub, startLocalHub } from "../src/local-hub/local-hub.ts";
 import { makeRepository, root, unpackAction } from "./action/checkout.ts";
 import { type ActCall, findTool, runAct, runEntry } from "./action/run.ts";
-import { embedded, removeFolder, scratchFolder } from "./models.ts";
+import { embedded, removeFolder, scratchFolder, smallest } from "./models.ts";
+import { expectTuned } from "./tuned-tier.ts";
 
 /** The Action as users get it: from dist/, in the archive's layout, by a runner's protocol, against a Hub over HTTP. */
 const tiers = ["oQ8e", "oQ6e", "oQ5e", "oQ4e"];
@@ -36,6 +37,7 @@ beforeAll(async () => {
     },
   });
   revision = await hub.seed(base, embedded);
+  await hub.seed("base/small", smallest.llama!);
 });
 
 afterAll(async () => {
@@ -69,6 +71,7 @@ describe("dist/action.js", () => {
     "hub-endpoint": hub.url,
     "hub-token": token,
     tiers: "oQ4e",
+    method: "rounded", // what act runs is tuned
     ...more,
   });
 
@@ -173,6 +176,7 @@ describe.skipIf(act === null && !inCi)("run by act in host mode (no act? .ci/too
       const files = [...hub.files(repository).keys()];
       expect(files).toEqual(expect.arrayContaining(["README.md", "oqe-receipt.json", "config.json", "tokenizer.json"]));
       expect(files.some((path) => path.endsWith(".safetensors"))).toBe(true);
+      await expectTuned(`${scratch}/hub/${repository}`, { samples: 128, length: 256 });
       const commits = await fetch(`${hub.url}/api/models/${repository}/commits/main`);
       const [commit, ...earlier] = (await commits.json()) as { id: string; title: string; message: string }[];
       expect(commit).toMatchObject({
@@ -191,7 +195,8 @@ describe.skipIf(act === null && !inCi)("run by act in host mode (no act? .ci/too
     }));
     expect(await handedOn()).toMatchObject({ changed: "true", revision, repositories: rows });
     expect(output).toContain("| Tier | Target bpw |");
-    expect(output).toContain("::group::Quantize");
+    for (const stage of ["Calibrate", "Quantize"]) expect(output).toContain(`::group::${stage}`);
+    expect(output).toMatch(/nemotron-nano-tiny-oQ4e: calibration loss, rounding = 1: .*experts \(up\) 0\./);
     for (const repository of repositories("acme"))
       expect(output).toContain(`[${repository}](${hub.url}/${repository})`);
     expect(output).not.toContain(token);
@@ -240,7 +245,7 @@ describe.skipIf(act === null && !inCi)("run by act in host mode (no act? .ci/too
     test("rehearses when dispatched by hand", async () => {
       writes = [];
       const payload = { ref: "refs/heads/main", inputs: { "dry-run": "true" } };
-      const fresh = { ...variables, OQE_NAMESPACE: "direct" };
+      const fresh = { ...variables, OQE_NAMESPACE: "direct", OQE_BASE_MODEL: "base/small" };
       const { code, output } = await shipped({ event: "workflow_dispatch", payload, variables: fresh });
       expect(code, output).toBe(0);
       expect(output).toContain("**Dry run:** nothing was published.");

@@ -4,9 +4,10 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { runCli } from "./cli-run.ts";
+import { fewRows, rounded, runCli } from "./cli-run.ts";
 import { byArchitecture, castModel, removeFolder, scratchFolder } from "./models.ts";
 import { findPython } from "./python/python.ts";
+import { expectTuned } from "./tuned-tier.ts";
 
 const tiers = ["oQ8e", "oQ6e", "oQ5e", "oQ4e"];
 const script = fileURLToPath(new URL("./python/mlx_conformance.py", import.meta.url));
@@ -38,29 +39,27 @@ describe.skipIf(absent !== null)(`stock mlx-lm${absent === null ? "" : ` (${abse
   });
   afterAll(() => removeFolder(out));
 
-  const quantize = async (base: string, rounding: string) => {
-    const { code, stdout, stderr } = await runCli([
-      "quantize",
-      base,
-      "--out",
-      join(out, rounding),
-      "--rounding",
-      rounding,
-      "--overwrite",
-      "--json",
-    ]);
+  const ways = { tuned: fewRows, stored: rounded, mlx: [...rounded, "--rounding", "mlx"] };
+  const quantize = async (base: string, way: keyof typeof ways) => {
+    const args = ["quantize", base, "--out", join(out, way), ...ways[way], "--overwrite", "--json"];
+    const { code, stdout, stderr } = await runCli(args);
     if (code !== 0) throw new Error(stderr);
     return JSON.parse(stdout).folders as string[];
   };
 
   describe.each(Object.entries(bases))("%s", (_, base) => {
-    test("loads every tier, with transformers' behaviour and the logits of a dequantized reference", async () => {
-      const checks = await runPython("load", base, await quantize(base, "stored"));
-      expect(checks.filter(({ ok }) => !ok)).toEqual([]);
-      for (const what of ["loads in stock", "near its base", "dequantized reference", "generates"]) {
-        expect(checks.filter(({ check }) => check.includes(what))).toHaveLength(tiers.length);
-      }
-    });
+    test.each(["tuned", "stored"] as const)(
+      "loads every tier (%s), with transformers' behaviour and the logits of a dequantized reference",
+      async (way) => {
+        const folders = await quantize(base, way);
+        if (way === "tuned") for (const folder of folders) await expectTuned(folder, { samples: 4, length: 32 });
+        const checks = await runPython("load", base, folders);
+        expect(checks.filter(({ ok }) => !ok)).toEqual([]);
+        for (const what of ["loads in stock", "near its base", "dequantized reference", "generates"]) {
+          expect(checks.filter(({ check }) => check.includes(what))).toHaveLength(tiers.length);
+        }
+      },
+    );
 
     test("with rounding mlx gets the very bytes of mlx_lm.convert in every tier", async () => {
       const checks = await runPython("convert", base, await quantize(base, "mlx"));
@@ -71,7 +70,7 @@ describe.skipIf(absent !== null)(`stock mlx-lm${absent === null ? "" : ` (${abse
 
   test("loads every tier of a float16 base, stored as float16 and with the bytes of mlx_lm.convert", async () => {
     const base = await castModel(byArchitecture.qwen3_moe!, "F16", "half");
-    const loaded = await runPython("load", base, await quantize(base, "stored"));
+    const loaded = await runPython("load", base, await quantize(base, "tuned"));
     const converted = await runPython("convert", base, await quantize(base, "mlx"));
     expect([...loaded, ...converted].filter(({ ok }) => !ok)).toEqual([]);
     expect(converted).toHaveLength(3 * tiers.length);
@@ -79,7 +78,7 @@ describe.skipIf(absent !== null)(`stock mlx-lm${absent === null ? "" : ` (${abse
 
   test("loads every tier of a float32 base, stored as bfloat16", async () => {
     const base = await castModel(byArchitecture.llama!, "F32", "single");
-    const folders = await quantize(base, "stored");
+    const folders = await quantize(base, "tuned");
     const checks = await runPython("load", base, folders);
     expect(checks.filter(({ ok }) => !ok)).toEqual([]);
     expect(JSON.parse(await readFile(`${folders[0]}/config.json`, "utf8")).torch_dtype).toBe("bfloat16");

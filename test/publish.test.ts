@@ -4,8 +4,9 @@ import { join } from "node:path";
 import { parseSafetensorsMetadata } from "@huggingface/hub";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type LocalHub, type SeenRequest, startLocalHub } from "../src/local-hub/local-hub.ts";
-import { runCli } from "./cli-run.ts";
+import { fewRows, rounded, runCli } from "./cli-run.ts";
 import { byArchitecture, embedded, removeFolder, scratchFolder } from "./models.ts";
+import { expectTuned } from "./tuned-tier.ts";
 
 const tiers = ["oQ8e", "oQ6e", "oQ5e", "oQ4e"];
 const token = "hf_tokenOfTheTest";
@@ -28,16 +29,18 @@ afterAll(async () => {
 const environment = () => ({ HF_ENDPOINT: hub.url, HF_TOKEN: token });
 const publish = (model: string, ...more: string[]) =>
   runCli(["publish", model, "--namespace", "acme", "--work-dir", `${folder}/work`, "--json", ...more], environment());
+const publishTuned = (model: string, ...more: string[]) => publish(model, ...fewRows, ...more);
+const publishRounded = (model: string, ...more: string[]) => publish(model, ...rounded, ...more);
 const writes = () =>
   seen.filter(({ method, url }) => !["GET", "HEAD"].includes(method) && !/validate-yaml|paths-info/.test(url));
 
-describe.each(Object.keys(byArchitecture))("publishing a %s", (architecture) => {
+describe.each(Object.keys(byArchitecture))("publishing a tuned %s", (architecture) => {
   const name = `${architecture}-tiny`;
   const repository = (tier: string) => `acme/${name}-${tier}`;
 
   test("gives four repositories whose main holds what the receipt lists", async () => {
     seen = [];
-    const { code, stdout, stderr } = await publish(`base/${name}`);
+    const { code, stdout, stderr } = await publishTuned(`base/${name}`);
     expect({ code, stderr: code === 0 ? "" : stderr }).toEqual({ code: 0, stderr: "" });
     const result = JSON.parse(stdout);
     expect(result.revision).toBe(hub.head(`base/${name}`));
@@ -58,6 +61,16 @@ describe.each(Object.keys(byArchitecture))("publishing a %s", (architecture) => 
       const expected = [...Object.keys(receipt.files), "README.md", "oqe-receipt.json", ".gitattributes"].sort();
       expect([...files.keys()].sort()).toEqual(expected);
     }
+  });
+
+  test("says on receipt and card what tuning did, and lost less than rounding in every kind", async () => {
+    const hashes = new Set<string>();
+    for (const tier of tiers) {
+      const receipt = await expectTuned(`${folder}/hub/${repository(tier)}`, { samples: 4, length: 32 });
+      expect(receipt.tuning!.experts === null).toBe(receipt.model.experts === null);
+      hashes.add(receipt.calibration!.sha256).add(receipt.evaluation!.sha256);
+    }
+    expect(hashes.size).toBe(2); // the same rows for every tier, and others for the proof
   });
 
   test("asks for the base's storage link once, not once a tensor", () => {
@@ -85,7 +98,7 @@ describe.each(Object.keys(byArchitecture))("publishing a %s", (architecture) => 
     await new Promise((settled) => setTimeout(settled, 200)); // the Hub still notes the last request of the run before
     seen = [];
     const heads = tiers.map((tier) => hub.head(repository(tier)));
-    const { code, stdout, stderr } = await publish(`base/${name}`);
+    const { code, stdout, stderr } = await publishTuned(`base/${name}`);
     expect(code).toBe(0);
     expect(JSON.parse(stdout).repositories.map((r: { outcome: string }) => r.outcome)).toEqual(
       Array(4).fill("unchanged"),
@@ -99,11 +112,11 @@ describe.each(Object.keys(byArchitecture))("publishing a %s", (architecture) => 
 describe("a release", () => {
   test("of one tier is what a release of all makes of it, card and receipt included", async () => {
     await hub.seed("base/alone", embedded);
-    expect((await publish("base/alone", "--tiers", "oQ4e")).code).toBe(0);
+    expect((await publishRounded("base/alone", "--tiers", "oQ4e")).code).toBe(0);
     const alone = hub.head("acme/alone-oQ4e");
     const card = await readFile(`${folder}/hub/acme/alone-oQ4e/README.md`, "utf8");
     for (const tier of tiers) expect(card).toMatch(new RegExp(`^\\| \\**${tier}`, "m"));
-    const { code, stdout } = await publish("base/alone");
+    const { code, stdout } = await publishRounded("base/alone");
     expect(code).toBe(0);
     expect(JSON.parse(stdout).repositories.map((r: { outcome: string }) => r.outcome)).toEqual([
       "published",
@@ -117,7 +130,7 @@ describe("a release", () => {
   test("never shows the token, and sends it to no other origin", async () => {
     seen = [];
     await hub.seed("base/secretive", embedded);
-    const { stdout, stderr, code } = await publish("base/secretive", "--tiers", "oQ4e");
+    const { stdout, stderr, code } = await publishRounded("base/secretive", "--tiers", "oQ4e");
     expect(code).toBe(0);
     expect(stdout + stderr).not.toContain(token);
     expect(hub.leakedTokens).toBe(0);
@@ -133,7 +146,7 @@ describe("a release", () => {
   test("takes every byte from one commit, whatever happens to the branch meanwhile", async () => {
     const first = await hub.seed("base/moving", byArchitecture.llama!);
     await hub.seed("base/moving", byArchitecture.qwen3!);
-    const { code, stdout } = await publish(`base/moving@${first}`, "--tiers", "oQ8e");
+    const { code, stdout } = await publishRounded(`base/moving@${first}`, "--tiers", "oQ8e");
     expect(code).toBe(0);
     expect(JSON.parse(stdout).revision).toBe(first);
     const config = JSON.parse(await readFile(`${folder}/hub/acme/moving-oQ8e/config.json`, "utf8"));
@@ -144,7 +157,17 @@ describe("a release", () => {
     await hub.seed("base/rehearsed", embedded);
     seen = [];
     const { code, stdout } = await runCli(
-      ["publish", "base/rehearsed", "--namespace", "acme", "--dry-run", "--json", "--work-dir", `${folder}/dry`],
+      [
+        "publish",
+        "base/rehearsed",
+        "--namespace",
+        "acme",
+        "--dry-run",
+        ...rounded,
+        "--json",
+        "--work-dir",
+        `${folder}/dry`,
+      ],
       { HF_ENDPOINT: hub.url },
     );
     expect(code).toBe(0);
@@ -161,17 +184,17 @@ describe("a release", () => {
       { match: /whoami/, times: 1, action: { status: 404, body: { error: "no" } } },
       { match: /validate-yaml/, times: 1, action: { status: 404, body: { error: "no" } } },
     );
-    const { code, stderr } = await publish("base/plain", "--tiers", "oQ4e");
+    const { code, stderr } = await publishRounded("base/plain", "--tiers", "oQ4e");
     expect({ code, stderr: code === 0 ? "" : stderr }).toEqual({ code: 0, stderr: "" });
     expect(stderr.match(/warning: this Hub/g)).toHaveLength(2);
   });
 
   test("of another base with the same name is refused, unless told to overwrite", async () => {
     await hub.seed("other/plain", byArchitecture.qwen3!);
-    const refused = await publish("other/plain", "--tiers", "oQ4e");
+    const refused = await publishRounded("other/plain", "--tiers", "oQ4e");
     expect(refused.code).toBe(1);
     expect(refused.stderr).toMatch(/error: .*base\/plain, not of other\/plain \[NOT_OURS\]/);
-    expect((await publish("other/plain", "--tiers", "oQ4e", "--overwrite")).code).toBe(0);
+    expect((await publishRounded("other/plain", "--tiers", "oQ4e", "--overwrite")).code).toBe(0);
   });
 
   test("that fails midway leaves main as it was, and the next run completes it", async () => {
@@ -181,7 +204,7 @@ describe("a release", () => {
       times: 1,
       action: { status: 403, body: { error: "no" } },
     });
-    const failed = await publish("base/unlucky");
+    const failed = await publishRounded("base/unlucky");
     expect(failed.code).toBe(1);
     expect(failed.stderr).toMatch(/error: .*\[FORBIDDEN\]/);
     expect(failed.stderr).not.toMatch(/^\s+at /m);
@@ -192,7 +215,7 @@ describe("a release", () => {
       "failed",
     ]);
     expect([...hub.files("acme/unlucky-oQ6e").keys()].filter((path) => path !== ".gitattributes")).toEqual([]);
-    const again = await publish("base/unlucky");
+    const again = await publishRounded("base/unlucky");
     expect(again.code).toBe(0);
     expect(JSON.parse(again.stdout).repositories.map((r: { outcome: string }) => r.outcome)).toEqual([
       "unchanged",
@@ -211,7 +234,7 @@ describe("a release", () => {
       { match: /^PUT /, times: 1, action: "reset" },
       { match: /^POST \/api\/models\/acme\/stormy-oQ8e\/commit/, times: 1, action: "drop-answer" },
     );
-    const { code, stderr } = await publish("base/stormy", "--tiers", "oQ8e");
+    const { code, stderr } = await publishTuned("base/stormy", "--tiers", "oQ8e");
     expect({ code, stderr: code === 0 ? "" : stderr }).toEqual({ code: 0, stderr: "" });
     expect(hub.faults.filter(({ times }) => times > 0)).toEqual([]); // every fault struck
     expect(hub.files("acme/stormy-oQ8e").get("model.safetensors")?.sha256).toBe(

@@ -95,8 +95,9 @@ def check_load(base, tier):
         gap = distance(expected(ids)[0], np.load(stored))
         report(f"{name}: its config gives transformers' logits on the base's weights", gap < 5e-6, f"relative L2 {gap:.2e}")
     worst = put_dequantized(expected, tier)
-    # A tensor under a wrong name, transposed or with experts swapped would be off by its whole norm, 2^bits - 1 steps.
-    report(f"{name}: every dequantized module is near its base tensor", worst < 2.5, f"worst {worst:.2f} steps of its range")
+    # A tensor under a wrong name, transposed or with experts swapped would be off by its whole norm, 2^bits - 1 steps (15 and
+    # more). Tuned codes lie farther from the base than rounded ones: each makes up for the errors of others.
+    report(f"{name}: every dequantized module is near its base tensor", worst < 5, f"worst {worst:.2f} steps of its range")
     ids = mx.array([[(7 * i * i + 3 * i + 5) % model.args.vocab_size for i in range(48)]])
     gap = distance(model(ids), expected(ids))
     report(f"{name}: logits equal the dequantized reference", gap < 1e-5, f"relative L2 {gap:.2e}")
