@@ -169,7 +169,7 @@ describe.skipIf(act === null && !inCi)("run by act in host mode (no act? .ci/too
     revision: await readFile(`${seen()}/REVISION`, "utf8"),
   });
 
-  test("a tag push publishes the series", async () => {
+  test("a tag push publishes the series", { timeout: 600_000 }, async () => {
     const { code, output } = await run();
     expect(code, output).toBe(0);
     for (const repository of repositories("acme")) {
