@@ -24,6 +24,7 @@ export function tuningFacts(receipt: Receipt) {
     propagationWords: propagationWords(receipt),
     roundedRows: `${grouped(roundedRows)} of ${plural(rows, "row")} (${percentage(roundedRows, rows)})`,
     fallbacks: fallbackRows(tuning),
+    hasHead: tuning.kinds.head !== undefined,
     ...expertFacts(tuning),
     droppedRows: grouped(tuning.droppedRows),
     calibration: rowFacts(receipt.calibration),
@@ -31,7 +32,7 @@ export function tuningFacts(receipt: Receipt) {
   };
 }
 
-/** Embeddings have a Hessian only where they are the output head as well. */
+/** Whether a module is a table that nothing multiplies: a tied one is the output head as well. */
 function isLookedUp({ model }: Receipt, path: string): boolean {
   return !model.tiedHead && /embed/.test(path);
 }

@@ -46,10 +46,8 @@ export async function tuneHeadRows(
   const stakes = await stakesOf(ops, head, x, labels, count);
   const all = newGram(hessianBuffers, x.columns);
   const weighed = newMatrix(x.rows, x.columns);
-  for (let kind = 0; kind < count; kind++) {
-    await kernel.run("weigh", { x, weights: stakes, kind, y: weighed });
-    await collect(kernel, all, weighed);
-  }
+  await kernel.run("weigh", { x, weights: stakes, kind: null, y: weighed });
+  await collect(kernel, all, weighed);
   const pair = bytesPerElement[store]!;
   const parts = widths.map((width): TunedRows => {
     const pairs = (head.rows * head.columns * pair) / width.groupSize;

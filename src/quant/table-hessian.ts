@@ -25,7 +25,8 @@ export async function tableHessian({ request, hessianBuffers }: TuneWalk): Promi
     await kernel.run("scale", { x, factors });
     await collect(kernel, gram, x);
   }
-  const hessian = await makeHessian(kernel, hessianBuffers, gram, { target: null, strength: 0 });
+  const none = { target: null, strength: 0 };
+  const hessian = await makeHessian(kernel, hessianBuffers, gram, none, request.settings.curvature);
   gram.release();
   return hessian;
 }

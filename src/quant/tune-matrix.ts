@@ -42,12 +42,11 @@ export interface TunedSums {
 /** Spare buffers: what a few matrices under way write at four widths. */
 const mostSpare = 32;
 
-/** Rows per job: the factor is copied once a job, which vanishes beside what 512 rows have to compute. */
+/** Rows per job: the factor is copied once a job, which vanishes beside what so many rows have to compute. */
 const rowsPerJob = 1024;
 
 /**
- * Tunes a matrix at several widths against one Hessian (null: every column counts alike, as for embeddings, whose rows are looked
- * up and not multiplied). Rows are independent, so the result does not depend on how they are cut. `write` gets every
+ * Tunes a matrix at several widths against one Hessian (null: every column counts alike). Rows are independent, so the result does not depend on how they are cut. `write` gets every
  * part once and copies what it wants to keep.
  */
 export async function tuneMatrix(

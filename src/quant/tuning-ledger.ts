@@ -26,7 +26,8 @@ export class TuningLedger {
   readonly #tokens = new Map<string, number>();
   /** Module path -> what was done instead, by expert. */
   readonly #fallbacks = new Map<string, Map<number, string>>();
-  #dropped = 0;
+  /** Input -> rows that were dropped. */
+  readonly #dropped = new Map<string, number>();
 
   constructor(base: Base) {
     this.#base = base;
@@ -45,7 +46,7 @@ export class TuningLedger {
       entries.push({ expert, sums: sums[i]! });
       this.#entries.set(key, entries);
     }
-    const fallback = hessian === null ? null : describeFallback(hessian);
+    const fallback = describeFallback(hessian);
     if (fallback === null) return;
     const path = modulePath(tensor);
     this.#fallbacks.set(path, (this.#fallbacks.get(path) ?? new Map()).set(expert, fallback));
@@ -56,13 +57,15 @@ export class TuningLedger {
     this.#tokens.set(`${layer} ${expert}`, x.rows);
   }
 
-  /** Throws BAD_CHECKPOINT where too many rows of an input are not finite. */
-  drop(dropped: number, rows: number, where: string): void {
-    this.#dropped += dropped;
-    if (dropped <= mostDropped * rows) return;
+  /** Counts rows of an input that are not finite. Throws BAD_CHECKPOINT where they are too many beside all `tokens` of the calibration. */
+  drop(dropped: number, tokens: number, where: string): void {
+    if (dropped === 0) return;
+    const all = (this.#dropped.get(where) ?? 0) + dropped;
+    this.#dropped.set(where, all);
+    if (all <= mostDropped * tokens) return;
     throw new OqeError(
       "BAD_CHECKPOINT",
-      `${dropped} of ${rows} calibration rows are not finite at ${where}; at most ${100 * mostDropped} % may be dropped`,
+      `activations of ${all} rows are not finite at ${where}; at most ${100 * mostDropped} % of ${tokens} tokens may be dropped`,
       "The model overflows on this text. Check the base with its own runtime, try other calibration text, or use method: rounded.",
     );
   }
@@ -83,8 +86,8 @@ export class TuningLedger {
       modules[path] = this.#recordOf(path, entries);
     }
     const tuning: TuningRecord = {
-      experts: this.#expertRecord(),
-      droppedRows: this.#dropped,
+      experts: this.#expertRecord(plan),
+      droppedRows: [...this.#dropped.values()].reduce((sum, rows) => sum + rows, 0),
       kinds: kindRecords(this.#base.tensors, modules),
       modules,
     };
@@ -98,7 +101,7 @@ export class TuningLedger {
       throw new OqeError(
         "INTERNAL",
         `${tensor.name}: ${entries.length} of ${tensor.sources.length} matrices were tuned`,
-        "The forward pass of this architecture does not reach all of its tensors.",
+        "The forward pass of this architecture does not reach all of its tensors: this is a bug of oqe-publisher, please report it.",
       );
     }
     return entries.toSorted((a, b) => a.expert - b.expert);
@@ -115,12 +118,13 @@ export class TuningLedger {
     };
   }
 
-  #expertRecord(): ExpertRecord | null {
+  #expertRecord(plan: TierPlan): ExpertRecord | null {
     const tokens = [...this.#tokens.values()].toSorted((a, b) => a - b);
     if (tokens.length === 0) return null;
     let [matrices, below] = [0, 0];
-    for (const { role, layer, sources, shape } of this.#base.tensors) {
-      if (role.routed !== true) continue;
+    for (const tensor of this.#base.tensors) {
+      const { role, layer, sources, shape } = tensor;
+      if (role.routed !== true || plan.modules[modulePath(tensor)] === undefined) continue;
       matrices += sources.length;
       below += sources.filter((_, expert) => this.#tokens.get(`${layer} ${expert}`)! < shape.at(-1)!).length;
     }
@@ -130,7 +134,7 @@ export class TuningLedger {
       min: tokens[0]!,
       median: mean(middle),
       unseen: tokens.filter((n) => n === 0).length,
-      belowWidth: below / matrices,
+      belowWidth: matrices === 0 ? 0 : below / matrices,
     };
   }
 
@@ -146,7 +150,9 @@ function keyOf(path: string, { bits, groupSize }: Width): string {
   return `${path} ${bits} ${groupSize}`;
 }
 
-function describeFallback({ factor, damping }: Hessian): string | null {
+function describeFallback(hessian: Hessian | null): string | null {
+  if (hessian === null) return "nothing that the first block multiplies reads it, all columns counted alike";
+  const { factor, damping } = hessian;
   if (factor === null) return "Hessian not positive definite, weighted by its diagonal only";
   return damping > 0.01 ? `Hessian damped by ${100 * damping} % instead of 1 %` : null;
 }

@@ -49,7 +49,7 @@ export interface KindRecord {
 export interface ModuleRecord {
   /**
    * Calibration loss tr(E H Eᵀ) of what was stored over that of plain rounding at the same width, H as it was tuned with (of
-   * embeddings that are only looked up: the identity); 1 where both are 0. Of an expert stack the mean over its matrices.
+   * embeddings that are only looked up: that of what reads them first); 1 where both are 0. Of an expert stack the mean over its matrices.
    */
   readonly ratio: number;
   /** Rows (of all experts of a stack) where plain rounding was at least as good and was kept. */

@@ -27,7 +27,8 @@ export interface WeighJob {
   readonly x: Matrix;
   /** `[rows, kinds]`, not negative. */
   readonly weights: Matrix;
-  readonly kind: number;
+  /** Which column; null: the sum of all. */
+  readonly kind: number | null;
   /** Overwritten: `[rows, columns]`. */
   readonly y: Matrix;
 }
@@ -36,13 +37,15 @@ export interface WeighJob {
 export const weigh: Routine<WeighJob, { readonly sum: number; readonly squares: number }> = {
   describe: ({ x }) => `weighing of ${x.rows}x${x.columns}`,
   check({ x, weights, kind, y }, fail) {
-    if (weights.rows !== x.rows || kind >= weights.columns) fail(`weights are ${weights.rows}x${weights.columns}`);
+    if (weights.rows !== x.rows || (kind ?? 0) >= weights.columns)
+      fail(`weights are ${weights.rows}x${weights.columns}`);
     if (y.rows !== x.rows || y.columns !== x.columns) fail(`room for ${y.rows}x${y.columns}`);
   },
   run({ x: { data, rows, columns }, weights, kind, y }) {
     let [sum, squares] = [0, 0];
     for (let row = 0; row < rows; row++) {
-      const weight = weights.data[row * weights.columns + kind]!;
+      const own = weights.data.subarray(row * weights.columns, (row + 1) * weights.columns);
+      const weight = kind === null ? own.reduce((total, value) => total + value, 0) : own[kind]!;
       const root = Math.sqrt(weight);
       sum += weight;
       squares += weight * weight;
