@@ -210,7 +210,8 @@ export class BlockTuner implements BlockContext {
     await collect(kernel, gram, await this.#screen(seen, fedBy));
     if (near !== undefined && settings.nearWeight > 0) {
       const some = rowsOf(near, 0, Math.ceil(near.rows * settings.expertTokens));
-      await collect(kernel, gram, await this.#screen(some, fedBy), settings.nearWeight, false);
+      await kernel.run("screen", { x: some }); // no token of the text went through them: not counted
+      await collect(kernel, gram, some, settings.nearWeight, false);
     }
     const shrinkage = this.#shrinkage(gram, pooled, expert !== undefined);
     const hessian = await makeHessian(kernel, buffers, gram, shrinkage, settings.curvature);
@@ -230,7 +231,8 @@ export class BlockTuner implements BlockContext {
   async #screen(x: Matrix, fedBy: string): Promise<Matrix> {
     if (x.rows === 0) return x;
     const { dropped } = await this.#walk.request.kernel.run("screen", { x });
-    this.#walk.ledger.drop(dropped, x.rows, this.layer < 0 ? fedBy : `layer ${this.layer}, ${fedBy}`);
+    const { ids } = this.#walk.request.calibration;
+    this.#walk.ledger.drop(dropped, ids.length, this.layer < 0 ? fedBy : `layer ${this.layer}, ${fedBy}`);
     return x;
   }
 
