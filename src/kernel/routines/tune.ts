@@ -102,7 +102,11 @@ export const tune: Routine<TuneJob, TuneAnswer> = {
     }
     const sum = (of: (part: TuneAnswer) => number) => parts.reduce((total, part) => total + of(part), 0);
     return {
-      loss: sum(({ loss }) => loss),
+      // Carried along in float32: of weights that the format holds exactly it may end just below zero.
+      loss: Math.max(
+        0,
+        sum(({ loss }) => loss),
+      ),
       roundedLoss: sum(({ roundedLoss }) => roundedLoss),
       roundedRows: sum(({ roundedRows }) => roundedRows),
       squaredError: sum(({ squaredError }) => squaredError),
