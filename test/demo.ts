@@ -1,10 +1,14 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdir, rm } from "node:fs/promises";
+import { mkdir, readFile, rm } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
+import { parseReceipt } from "../src/card/receipt-file.ts";
+import { kindWords } from "../src/card/tuning-words.ts";
 import { startLocalHub } from "../src/local-hub/local-hub.ts";
+import { tiers } from "../src/quant/tiers.ts";
+import { tensorKinds } from "../src/quant/tuning-record.ts";
 
-/** `npm run demo`: the whole job on the embedded model, over HTTP, against a Hub on this machine. */
+/** `npm run demo`: the whole job on the embedded model, tuning included, over HTTP, against a Hub on this machine. */
 const root = fileURLToPath(new URL("../", import.meta.url));
 const demo = `${root}demo`;
 const base = "base/nemotron-nano-tiny";
@@ -19,7 +23,10 @@ try {
   const commit = await hub.seed(base, `${root}test/models/nemotron-nano-tiny`);
   console.log(`local Hub on ${hub.url}, seeded with ${base} at ${commit.slice(0, 12)}\n`);
   const publish = ["publish", base, "--namespace", "demo", "--work-dir", `${demo}/work`];
+  const started = Date.now();
   await runCli(publish);
+  console.log(`\ntuned, written and published in ${Math.round((Date.now() - started) / 1000)} s\n`);
+  console.log(await gains());
   console.log("\nonce more, to show that the same thing is not published twice:");
   await runCli(publish);
   console.log(`
@@ -31,6 +38,22 @@ The folders that were uploaded:
   ${demo}/work/`);
 } finally {
   await hub.close();
+}
+
+/** What tuning gained, from the receipts as published: kinds of matrices down, tiers across. */
+async function gains(): Promise<string> {
+  const read = async (tier: string) => {
+    const path = `${demo}/hub/demo/nemotron-nano-tiny-${tier}/oqe-receipt.json`;
+    return parseReceipt(await readFile(path, "utf8"), path).tuning!.kinds;
+  };
+  const columns = await Promise.all(tiers.map(({ name }) => read(name)));
+  const rows = tensorKinds.flatMap((kind) => {
+    const cells = columns.map((kinds) => kinds[kind]?.ratio.toFixed(3).padStart(7));
+    return cells.includes(undefined) ? [] : [kindWords[kind].padEnd(42) + cells.join("")];
+  });
+  const head =
+    "calibration loss left (plain rounding = 1)".padEnd(42) + tiers.map(({ name }) => name.padStart(7)).join("");
+  return [head, ...rows].join("\n");
 }
 
 /** Runs the committed bundle, as a user's machine would. */
