@@ -58,7 +58,14 @@ export async function benchMemory(): Promise<string> {
       ["MEM*EMEME, 64 experts", shrink("MEM*EMEME", 64)],
     ] as const) {
       const base = await makeCheckpoint(`${scratch}/base`, config, 4, "noise");
-      const { peak, seconds } = await measureCli(["quantize", `${scratch}/base`, "--out", `${scratch}/out`]);
+      const { peak, seconds } = await measureCli([
+        "quantize",
+        `${scratch}/base`,
+        "--out",
+        `${scratch}/out`,
+        "--method",
+        "rounded",
+      ]);
       rows.push(
         `| quantize, 4 tiers: ${name} | ${megabytes(base)} | ${megabytes(peak)} | ${(base / peak).toFixed(1)} | ${seconds.toFixed(1)} |`,
       );

@@ -1,7 +1,7 @@
 """Holds finished tier folders against stock mlx-lm. One JSON line a check: {"check", "ok", "detail"}.
 
     mlx_conformance.py load BASE TIER...      every tier loads in stock mlx-lm; its logits equal a dequantized reference
-    mlx_conformance.py convert BASE TIER...   tiers made with `--rounding mlx` equal what mlx_lm.convert writes, bit for bit
+    mlx_conformance.py convert BASE TIER...   tiers made with `--method rounded --rounding mlx` equal what mlx_lm.convert writes, bit for bit
 """
 import json
 import pathlib
