@@ -1,143 +1,13 @@
-import { n as elementBytes } from "./job.js";
+import { C as dequantize$1, S as cast$1, _ as copyIn, b as instantiate, g as Layout, h as countShared, i as routineOf, m as collect, n as elementBytes, p as bytesIn, v as copyOut, w as quantize$1, x as memory, y as dtypeCode } from "./job.js";
 import { parentPort, workerData } from "node:worker_threads";
-
-// kernel-wasm/pkg/oqe_kernel.js
-/**
-* Address of at least `bytes` bytes, aligned to 64. A later, larger request moves the arena and forgets what it held.
-* @param {number} bytes
-* @returns {number}
-*/
-function arena(bytes) {
-	return wasm.arena(bytes) >>> 0;
-}
-/**
-* Changes the dtype of `count` elements. Returns how many are NaN or infinite afterwards.
-*
-* # Safety
-* As [`quantize`].
-* @param {number} elements
-* @param {number} from
-* @param {number} count
-* @param {number} to
-* @param {number} out
-* @returns {number}
-*/
-function cast$1(elements, from, count, to, out) {
-	return wasm.cast(elements, from, count, to, out);
-}
-/**
-* Decodes `count` elements, whole groups, into float32 at `out`.
-*
-* # Safety
-* As [`quantize`]; `out` is aligned to 4.
-* @param {number} bits
-* @param {number} group
-* @param {number} words
-* @param {number} scales
-* @param {number} biases
-* @param {number} store
-* @param {number} count
-* @param {number} out
-*/
-function dequantize$1(bits, group, words, scales, biases, store, count, out) {
-	wasm.dequantize(bits, group, words, scales, biases, store, count, out);
-}
-/**
-* Quantizes `[rows, columns]` weights at `count` widths. `widths` = count × `[bits, group, words, scales, biases]`; `sums` = float64
-* `[energy, nonFinite, squaredError of each width]`, to which this adds: a tile may come in slabs of rows.
-*
-* # Safety
-* Every address lies in the arena with the room that its operand needs; they do not overlap.
-* @param {number} weights
-* @param {number} from
-* @param {number} rows
-* @param {number} columns
-* @param {number} store
-* @param {boolean} mlx
-* @param {number} widths
-* @param {number} count
-* @param {number} sums
-*/
-function quantize$1(weights, from, rows, columns, store, mlx, widths, count, sums) {
-	wasm.quantize(weights, from, rows, columns, store, mlx, widths, count, sums);
-}
-function __wbg_get_imports() {
-	return {
-		__proto__: null,
-		"./oqe_kernel_bg.js": {
-			__proto__: null,
-			__wbindgen_init_externref_table: function() {
-				const table = wasm.__wbindgen_externrefs;
-				table.set(0, void 0);
-				table.set(1024, void 0);
-				table.set(1025, null);
-				table.set(1026, true);
-				table.set(1027, false);
-			}
-		}
-	};
-}
-let wasm;
-function __wbg_finalize_init(instance, module) {
-	wasm = instance.exports;
-	wasm.__wbindgen_start();
-	return wasm;
-}
-function initSync(module) {
-	if (wasm !== void 0) return wasm;
-	if (module !== void 0) {
-		if (Object.getPrototypeOf(module) === Object.prototype) ({module} = module);
-		else console.warn("using deprecated parameters for `initSync()`; pass a single object instead");
-	}
-	const imports = __wbg_get_imports();
-	if (!(module instanceof WebAssembly.Module)) module = new WebAssembly.Module(module);
-	return __wbg_finalize_init(new WebAssembly.Instance(module, imports), module);
-}
 
 // src/kernel/kernel.ts
 /**
-* The boundary to WebAssembly: the one file that knows addresses. It trusts its jobs (job.ts has checked them).
+* The packing half of the boundary to WebAssembly (routines/ is the other). It trusts its jobs (job.ts has checked them).
 * A tile passes through the arena in slabs of rows that fit a core's second-level cache, so its size is no matter, and each
 * copy in and out costs little more than the memory traffic that the job needs anyway.
 */
 const slabBytes = 131072;
-/** Codes of the dtypes in exports.rs. */
-const dtypeCode = {
-	BF16: 0,
-	F16: 1,
-	F32: 2
-};
-let memory;
-/** Gives this thread its private instance. Call once, before any job. */
-function instantiate(module) {
-	memory = initSync({ module }).memory;
-}
-/** Offsets of a job's operands within the arena, each at its own cache line. */
-var Layout = class {
-	size = 0;
-	place(bytes) {
-		const offset = this.size;
-		this.size = Math.ceil((offset + bytes) / 64) * 64;
-		return offset;
-	}
-	/** Address of the arena, which from now on holds this layout. Views of the memory made before are void. */
-	claim() {
-		if (this.size > 4294901760) throw new RangeError(`${this.size} bytes for one row exceed WebAssembly's 4 GiB`);
-		return arena(this.size) >>> 0;
-	}
-};
-/** Bytes `[start, end)` of host memory into the arena. */
-function copyIn(address, from, start, end) {
-	asBuffer(from).copy(Buffer.from(memory.buffer, address, end - start), 0, start, end);
-}
-/** From the arena to bytes `[start, end)` of host memory. */
-function copyOut(address, into, start, end) {
-	Buffer.from(memory.buffer, address, end - start).copy(asBuffer(into), start);
-}
-/** The same memory: a Buffer's copy moves it in bulk, where a typed array's `set` goes word by word as soon as memory is shared. */
-function asBuffer({ buffer, byteOffset, byteLength }) {
-	return Buffer.from(buffer, byteOffset, byteLength);
-}
 function rowsOfSlab(rows, rowBytes) {
 	return Math.min(rows, Math.max(1, Math.floor(slabBytes / rowBytes)));
 }
@@ -256,9 +126,13 @@ function run(task) {
 		case "quantize": return quantize(task.job, task.out);
 		case "dequantize": return dequantize(task.job);
 		case "cast": return cast(task.job);
+		case "routine": return routineOf(task.name).run(task.job);
 	}
 }
 instantiate(workerData);
-parentPort.on("message", (task) => parentPort.postMessage(run(task)));
+parentPort.on("message", (task) => {
+	parentPort.postMessage(run(task));
+	if (countShared(bytesIn(task.job))) setImmediate(collect);
+});
 
 export {  };
