@@ -126,7 +126,7 @@ const seconds = async <T>(run: () => Promise<T>): Promise<[T, number]> => {
 };
 const wants = (part: string) => only === "" || only.split(",").includes(part);
 
-const roundedFolders = await make("rounded", all, null);
+const roundedFolders = await make("rounded", wants("tiers") || wants("sequential") ? all : ["oQ4e"], null);
 const rounded: Judged[] = [];
 for (const folder of roundedFolders) rounded.push(await judge(folder));
 const fourth = rounded.at(-1)!;
