@@ -24544,7 +24544,7 @@ function propagationWords({ options }) {
 
 // src/card/tuning-facts.ts
 const mostModules = 8;
-const nothing$2 = {
+const nothing = {
 	experts: null,
 	droppedRows: 0,
 	kinds: {},
@@ -24560,7 +24560,7 @@ const noRows = {
 };
 /** What the card says of tuning. Of a rounded tier the same names, empty: the template asks `tuned` first. */
 function tuningFacts(receipt) {
-	const tuning = receipt.tuning ?? nothing$2;
+	const tuning = receipt.tuning ?? nothing;
 	const modules = Object.values(tuning.modules);
 	const rows = modules.reduce((sum, module) => sum + module.rows, 0);
 	const roundedRows = modules.reduce((sum, module) => sum + module.roundedRows, 0);
@@ -36901,7 +36901,7 @@ async function commit(context) {
 	const { header, operations } = parseOperations(decodeUtf8(await readBody(context.request, largestCommit)));
 	return hub.store.change(repo.id, async () => {
 		const wanted = header.parentCommit;
-		const parent = proposes && wanted ? repo.commitByPrefix(wanted) : headOf$1(repo, revision);
+		const parent = proposes && wanted ? repo.commitByPrefix(wanted) : headOf(repo, revision);
 		if (!parent) throw refuse$2.noRevision(wanted);
 		if (!proposes && wanted && !parent.id.startsWith(wanted)) throw refuse$2.parentMoved();
 		const tree = await applyOperations(context, parent.tree, operations);
@@ -36923,7 +36923,7 @@ function answer(context, made, pullRequest) {
 	};
 }
 /** Head of a branch or open pull request; tags and commits cannot be committed to. */
-function headOf$1(repo, revision) {
+function headOf(repo, revision) {
 	const isBranch = Object.hasOwn(repo.state.branches, revision);
 	const isOpenPull = repo.state.discussions.some((discussion) => `refs/pr/${discussion.num}` === revision && (discussion.status === "open" || discussion.status === "draft"));
 	if (!isBranch && !isOpenPull) throw refuse$2.noRevision(revision);
@@ -44597,6 +44597,10 @@ var Ops = class {
 			});
 		});
 	}
+	/** Visits `rows` independent rows in one part a worker. */
+	async shareOut(rows, visit) {
+		await eachPiece(rows, Math.ceil(rows / this.kernel.workers), visit);
+	}
 	/** Visits `tokens` rows in batches of whole sequences, a few at a time: for steps whose in-between results are wide. */
 	async inBatches(tokens, length, visit) {
 		const step = Math.max(1, Math.floor(batchTokens / length)) * length;
@@ -44609,6 +44613,12 @@ var Ops = class {
 async function eachPiece(count, size, visit) {
 	const pieces = Array.from({ length: Math.ceil(count / size) }, (_, i) => i * size);
 	await Promise.all(pieces.map((start) => visit(start, Math.min(count, start + size))));
+}
+
+// src/models/run.ts
+/** Role of the matrix that makes logits: a tied head is the embeddings. */
+function headRole({ glue }, config) {
+	return glue.find(({ role }) => role === "head")?.when?.(config) === false ? "embeddings" : "head";
 }
 
 // src/report.ts
@@ -44653,6 +44663,17 @@ function actionsReport() {
 		warn: (line) => warning(line),
 		tick: throttle(tickInterval.actions, (line) => info(line))
 	};
+}
+
+// src/quant/base-weights.ts
+/** Float32 of elements in any float dtype. */
+async function toFloats(weights, from, kernel) {
+	const { bytes } = await kernel.cast({
+		weights,
+		from,
+		to: "F32"
+	});
+	return new Float32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4);
 }
 
 // src/kernel/factorize.ts
@@ -44802,11 +44823,11 @@ const mostSpare = 32;
 /** Rows per job: the factor is copied once a job, which vanishes beside what so many rows have to compute. */
 const rowsPerJob = 1024;
 /**
-* Tunes a matrix at several widths against one Hessian (null: every column counts alike). Rows are independent, so the result does not depend on how they are cut. `write` gets every
-* part once and copies what it wants to keep.
+* Tunes a matrix at several widths against one Hessian (null: every column counts alike). Rows are independent, so the result
+* does not depend on how they are cut. `write` gets every part once and copies what it wants to keep.
 */
 async function tuneMatrix(kernel, matrix, hessian, widths, options, write) {
-	const sums = widths.map(() => ({ ...nothing$1 }));
+	const sums = widths.map(noSums);
 	const tasks = cutRows(matrix.rows).map(([start, end]) => async () => {
 		const weights = await matrix.read(start, end);
 		return Promise.all(widths.map((width) => tuneRows(kernel, matrix, {
@@ -44817,20 +44838,27 @@ async function tuneMatrix(kernel, matrix, hessian, widths, options, write) {
 	});
 	for await (const parts of inOrder(tasks, kernel.workers + 1)) for (const [i, { part, answer, release }] of parts.entries()) {
 		if (answer.nonFinite === 0) await write(part);
-		add$1(sums[i], answer);
+		addSums(sums[i], answer);
 		release();
 	}
 	return sums;
 }
-const nothing$1 = {
-	loss: 0,
-	roundedLoss: 0,
-	roundedRows: 0,
-	rows: 0,
-	squaredError: 0,
-	weightEnergy: 0,
-	nonFinite: 0
-};
+/** Sums over no rows, to be added to. */
+function noSums() {
+	return {
+		loss: 0,
+		roundedLoss: 0,
+		roundedRows: 0,
+		rows: 0,
+		squaredError: 0,
+		weightEnergy: 0,
+		nonFinite: 0
+	};
+}
+/** `sum += part` */
+function addSums(sum, part) {
+	for (const key of Object.keys(sum)) sum[key] += part[key];
+}
 function cutRows(rows) {
 	const parts = Math.ceil(rows / rowsPerJob);
 	return Array.from({ length: parts }, (_, i) => [i * rowsPerJob, Math.min(rows, (i + 1) * rowsPerJob)]);
@@ -44875,9 +44903,6 @@ async function tuneRows(kernel, { columns, dtype }, { weights, start, rows }, he
 		},
 		release: () => buffers.give(buffer, mostSpare)
 	};
-}
-function add$1(sum, part) {
-	for (const key of Object.keys(nothing$1)) sum[key] += part[key];
 }
 
 // src/quant/head-tuner.ts
@@ -44924,7 +44949,7 @@ async function tuneHeadRows({ request, ops, hessianBuffers, resultBuffers }, hea
 			biases: sharedBytes(pairs)
 		};
 	});
-	const total = widths.map(() => ({ ...nothing }));
+	const total = widths.map(noSums);
 	let worst = null;
 	for (let kind = 0; kind < count; kind++) {
 		const rows = [...labels.keys()].filter((row) => labels[row] === kind);
@@ -44960,7 +44985,7 @@ async function tuneHeadRows({ request, ops, hessianBuffers, resultBuffers }, hea
 		const sums = await tuneMatrix(kernel, matrix, hessian, widths, options, async (part) => {
 			scatter(part, parts[widths.indexOf(part.width)], rows);
 		});
-		for (const [i, sum] of sums.entries()) add(total[i], sum);
+		for (const [i, sum] of sums.entries()) addSums(total[i], sum);
 		if (worst === null || hessian.damping > worst.damping) worst = hessian;
 		hessian.release();
 	}
@@ -45003,18 +45028,13 @@ async function stakesOf(ops, head, x, groups, count) {
 	for (let start = 0; start < x.rows; start += positionsAtOnce) {
 		const end = Math.min(x.rows, start + positionsAtOnce);
 		const logits = await ops.linear(rowsOf(x, start, end), head);
-		await inParts(ops.kernel, end - start, (from, to) => ops.kernel.run("stakes", {
+		await ops.shareOut(end - start, (from, to) => ops.kernel.run("stakes", {
 			logits: rowsOf(logits, from, to),
 			groups,
 			stakes: rowsOf(stakes, start + from, start + to)
 		}));
 	}
 	return stakes;
-}
-async function inParts(kernel, rows, visit) {
-	const step = Math.ceil(rows / kernel.workers);
-	const starts = Array.from({ length: Math.ceil(rows / step) }, (_, i) => i * step);
-	await Promise.all(starts.map((from) => visit(from, Math.min(rows, from + step))));
 }
 /** ±1 from a hash of the place (the finalizer of MurmurHash3): the same everywhere. */
 function randomSigns(rows, columns) {
@@ -45052,18 +45072,6 @@ function scatter(part, whole, rows) {
 		const size = part[name].length / part.rows;
 		for (let i = 0; i < part.rows; i++) whole[name].set(part[name].subarray(i * size, (i + 1) * size), rows[part.start + i] * size);
 	}
-}
-const nothing = {
-	loss: 0,
-	roundedLoss: 0,
-	roundedRows: 0,
-	rows: 0,
-	squaredError: 0,
-	weightEnergy: 0,
-	nonFinite: 0
-};
-function add(sum, part) {
-	for (const key of Object.keys(nothing)) sum[key] += part[key];
 }
 
 // src/quant/table-hessian.ts
@@ -45181,12 +45189,7 @@ var BlockTuner = class {
 		const tensor = this.#tensors.get(role);
 		if (tensor === void 0) return null;
 		const weights = await this.#read(tensor, 0, 0, elementsOf(tensor));
-		const { bytes } = await this.#walk.request.kernel.cast({
-			weights,
-			from: tensor.dtype,
-			to: "F32"
-		});
-		return new Float32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4);
+		return toFloats(weights, tensor.dtype, this.#walk.request.kernel);
 	}
 	async pool(fedBy, x) {
 		const gather = async () => {
@@ -45423,7 +45426,7 @@ function refuseNonFinite(source, row, { bytes, columns, dtype }, count) {
 	}, bytes, count);
 }
 function elementsOf(tensor) {
-	return tensor.shape.reduce((product, size) => product * size, 1) / tensor.sources.length;
+	return elements(tensor.shape) / tensor.sources.length;
 }
 /** Of one base matrix, whether or not it will be stacked. */
 function shapeOf(tensor) {
@@ -45616,8 +45619,7 @@ async function walk(request, plans, sequential) {
 		layer: -1,
 		kind: kinds[0]
 	});
-	const head = headOf(glue);
-	const table = glue.find((tensor) => tensor.role.role === "embeddings");
+	const [head, table] = [headRole(architecture, config), "embeddings"].map((name) => glue.find((tensor) => tensor.role.role === name));
 	if (table !== head && isQuantized(request, table)) await ends.tuneTable(table);
 	let x = await architecture.forward.embed(ends, calibration.ids);
 	for (const [layer, kind] of kinds.entries()) {
@@ -45646,9 +45648,6 @@ async function keep(request, plans) {
 		report: silentReport
 	});
 	request.progress(plans.length * tensors.reduce((sum, tensor) => sum + bytesOf(tensor), 0));
-}
-function headOf(glue) {
-	return glue.find((tensor) => tensor.role.role === "head") ?? glue.find((tensor) => tensor.role.role === "embeddings");
 }
 function isQuantized({ plans }, tensor) {
 	return Object.hasOwn(plans[0].modules, modulePath(tensor));

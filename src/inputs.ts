@@ -1,6 +1,7 @@
 import { existsSync, statSync } from "node:fs";
 import { homedir } from "node:os";
 import { join, resolve } from "node:path";
+import type { CalibrationReference } from "./calibration/reference.ts";
 import { OqeError } from "./errors.ts";
 import type { Rounding } from "./kernel/width.ts";
 import { type Policy, policies } from "./quant/plan.ts";
@@ -15,12 +16,6 @@ const defaultPropagation: Propagation = "reference";
 export type ModelReference =
   | { readonly kind: "folder"; readonly path: string }
   | { readonly kind: "hub"; readonly id: string; readonly revision: string };
-
-/** Text for calibration: the rows that come with the engine, a file, or a file of a dataset on the Hub. */
-export type CalibrationReference =
-  | { readonly kind: "bundled" }
-  | { readonly kind: "file"; readonly path: string }
-  | { readonly kind: "hub"; readonly dataset: string; readonly revision: string; readonly path: string };
 
 /** Everything a run is told, parsed and frozen. The token is here and in the Hub client, nowhere else. */
 export interface Inputs {

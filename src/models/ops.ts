@@ -152,6 +152,11 @@ export class Ops {
     });
   }
 
+  /** Visits `rows` independent rows in one part a worker. */
+  async shareOut(rows: number, visit: (start: number, end: number) => Promise<void>): Promise<void> {
+    await eachPiece(rows, Math.ceil(rows / this.kernel.workers), visit);
+  }
+
   /** Visits `tokens` rows in batches of whole sequences, a few at a time: for steps whose in-between results are wide. */
   async inBatches(tokens: number, length: number, visit: (start: number, end: number) => Promise<void>): Promise<void> {
     const step = Math.max(1, Math.floor(batchTokens / length)) * length;

@@ -6,8 +6,9 @@ import type { LayerKind } from "../models/architecture.ts";
 import type { BlockContext, LinearOptions } from "../models/forward.ts";
 import type { Ops } from "../models/ops.ts";
 import type { Routing } from "../models/routing.ts";
+import { toFloats } from "./base-weights.ts";
 import { nonFiniteWeights } from "./finite.ts";
-import { distinct, modulePath, sameWidth } from "./format.ts";
+import { distinct, elements, modulePath, sameWidth } from "./format.ts";
 import { tuneHeadRows } from "./head-tuner.ts";
 import { collect, type Gram, type Hessian, makeHessian, newGram, type Shrinkage } from "./hessian.ts";
 import type { PlannedTensor } from "./plan-types.ts";
@@ -68,8 +69,7 @@ export class BlockTuner implements BlockContext {
     const tensor = this.#tensors.get(role);
     if (tensor === undefined) return null;
     const weights = await this.#read(tensor, 0, 0, elementsOf(tensor));
-    const { bytes } = await this.#walk.request.kernel.cast({ weights, from: tensor.dtype as FloatDtype, to: "F32" });
-    return new Float32Array(bytes.buffer as SharedArrayBuffer, bytes.byteOffset, bytes.byteLength / 4);
+    return toFloats(weights, tensor.dtype as FloatDtype, this.#walk.request.kernel);
   }
 
   async pool(fedBy: string, x: Matrix): Promise<void> {
@@ -285,7 +285,7 @@ function refuseNonFinite(source: string, row: number, { bytes, columns, dtype }:
 }
 
 function elementsOf(tensor: PlannedTensor): number {
-  return tensor.shape.reduce((product, size) => product * size, 1) / tensor.sources.length;
+  return elements(tensor.shape) / tensor.sources.length;
 }
 
 /** Of one base matrix, whether or not it will be stacked. */

@@ -1,4 +1,3 @@
-import type { Kernel } from "../kernel/kernel-types.ts";
 import { type Matrix, rowsOf } from "../kernel/matrix.ts";
 import type { Routing } from "../models/routing.ts";
 import { logitsOf, type Model, runModel } from "../models/run.ts";
@@ -67,7 +66,6 @@ export async function diverge(reference: Reference, model: Model, forced: boolea
 }
 
 async function compareAll({ base, rows, hidden: own }: Reference, model: Model, hidden: Matrix) {
-  const { kernel } = model.ops;
   const positions = rows.ids.length;
   const out = new Float64Array(new SharedArrayBuffer(32 * positions));
   const next = new Uint32Array(new SharedArrayBuffer(4 * positions));
@@ -78,29 +76,16 @@ async function compareAll({ base, rows, hidden: own }: Reference, model: Model, 
       logitsOf(base, rowsOf(own, start, end)),
       logitsOf(model, rowsOf(hidden, start, end)),
     ]);
-    await compareParts(kernel, ours, theirs, next.subarray(start, end), out.subarray(4 * start, 4 * end));
+    await model.ops.shareOut(end - start, (from, to) =>
+      model.ops.kernel.run("compare", {
+        base: rowsOf(ours, from, to),
+        model: rowsOf(theirs, from, to),
+        next: next.subarray(start + from, start + to),
+        out: out.subarray(4 * (start + from), 4 * (start + to)),
+      }),
+    );
   }
   return out;
-}
-
-/** In one job a worker. */
-async function compareParts(
-  kernel: Kernel,
-  base: Matrix,
-  model: Matrix,
-  next: Uint32Array<SharedArrayBuffer>,
-  out: Float64Array<SharedArrayBuffer>,
-): Promise<void> {
-  const step = Math.ceil(base.rows / kernel.workers);
-  const starts = Array.from({ length: Math.ceil(base.rows / step) }, (_, i) => i * step);
-  await Promise.all(
-    starts.map((start) => {
-      const end = Math.min(base.rows, start + step);
-      const [some, others] = [rowsOf(base, start, end), rowsOf(model, start, end)];
-      const job = { base: some, model: others, next: next.subarray(start, end), out: out.subarray(4 * start, 4 * end) };
-      return kernel.run("compare", job);
-    }),
-  );
 }
 
 function agreement(base: Routing, model: Routing): number {

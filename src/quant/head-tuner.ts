@@ -1,11 +1,10 @@
 import { bytesPerElement, type FloatDtype } from "../kernel/dtype.ts";
-import type { Kernel } from "../kernel/kernel-types.ts";
 import { type Matrix, newMatrix, rowsOf, sharedBytes, sharedIntegers, type Weight } from "../kernel/matrix.ts";
 import type { Width } from "../kernel/width.ts";
 import type { Ops } from "../models/ops.ts";
 import type { TuneWalk } from "./block-tuner.ts";
 import { collect, type Hessian, makeHessian, newGram } from "./hessian.ts";
-import { type TunedSums, tuneMatrix } from "./tune-matrix.ts";
+import { addSums, noSums, type TunedSums, tuneMatrix } from "./tune-matrix.ts";
 import type { TunedRows } from "./tuned-rows.ts";
 
 /**
@@ -54,7 +53,7 @@ export async function tuneHeadRows(
     const words = sharedBytes((head.rows * head.columns * width.bits) / 8);
     return { width, start: 0, rows: head.rows, words, scales: sharedBytes(pairs), biases: sharedBytes(pairs) };
   });
-  const total = widths.map((): TunedSums => ({ ...nothing }));
+  const total = widths.map(noSums);
   let worst: Hessian | null = null;
   for (let kind = 0; kind < count; kind++) {
     const rows = [...labels.keys()].filter((row) => labels[row] === kind);
@@ -74,7 +73,7 @@ export async function tuneHeadRows(
     const sums = await tuneMatrix(kernel, matrix, hessian, widths, options, async (part) => {
       scatter(part, parts[widths.indexOf(part.width)]!, rows);
     });
-    for (const [i, sum] of sums.entries()) add(total[i]!, sum);
+    for (const [i, sum] of sums.entries()) addSums(total[i]!, sum);
     if (worst === null || hessian.damping > worst.damping) worst = hessian;
     hessian.release();
   }
@@ -112,7 +111,7 @@ async function stakesOf(
   for (let start = 0; start < x.rows; start += positionsAtOnce) {
     const end = Math.min(x.rows, start + positionsAtOnce);
     const logits = await ops.linear(rowsOf(x, start, end), head);
-    await inParts(ops.kernel, end - start, (from, to) =>
+    await ops.shareOut(end - start, (from, to) =>
       ops.kernel.run("stakes", {
         logits: rowsOf(logits, from, to),
         groups,
@@ -121,12 +120,6 @@ async function stakesOf(
     );
   }
   return stakes;
-}
-
-async function inParts(kernel: Kernel, rows: number, visit: (from: number, to: number) => Promise<void>) {
-  const step = Math.ceil(rows / kernel.workers);
-  const starts = Array.from({ length: Math.ceil(rows / step) }, (_, i) => i * step);
-  await Promise.all(starts.map((from) => visit(from, Math.min(rows, from + step))));
 }
 
 /** ±1 from a hash of the place (the finalizer of MurmurHash3): the same everywhere. */
@@ -161,18 +154,4 @@ function scatter(part: TunedRows, whole: TunedRows, rows: readonly number[]): vo
       whole[name].set(part[name].subarray(i * size, (i + 1) * size), rows[part.start + i]! * size);
     }
   }
-}
-
-const nothing = {
-  loss: 0,
-  roundedLoss: 0,
-  roundedRows: 0,
-  rows: 0,
-  squaredError: 0,
-  weightEnergy: 0,
-  nonFinite: 0,
-};
-
-function add(sum: { -readonly [K in keyof TunedSums]: number }, part: TunedSums): void {
-  for (const key of Object.keys(nothing) as (keyof typeof nothing)[]) sum[key] += part[key];
 }

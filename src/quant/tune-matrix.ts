@@ -46,8 +46,8 @@ const mostSpare = 32;
 const rowsPerJob = 1024;
 
 /**
- * Tunes a matrix at several widths against one Hessian (null: every column counts alike). Rows are independent, so the result does not depend on how they are cut. `write` gets every
- * part once and copies what it wants to keep.
+ * Tunes a matrix at several widths against one Hessian (null: every column counts alike). Rows are independent, so the result
+ * does not depend on how they are cut. `write` gets every part once and copies what it wants to keep.
  */
 export async function tuneMatrix(
   kernel: Kernel,
@@ -57,7 +57,7 @@ export async function tuneMatrix(
   options: TuneOptions,
   write: (part: TunedRows) => Promise<void>,
 ): Promise<readonly TunedSums[]> {
-  const sums = widths.map(() => ({ ...nothing }));
+  const sums = widths.map(noSums);
   const tasks = cutRows(matrix.rows).map(([start, end]) => async () => {
     const weights = await matrix.read(start, end);
     return Promise.all(
@@ -67,22 +67,24 @@ export async function tuneMatrix(
   for await (const parts of inOrder(tasks, kernel.workers + 1)) {
     for (const [i, { part, answer, release }] of parts.entries()) {
       if (answer.nonFinite === 0) await write(part);
-      add(sums[i]!, answer);
+      addSums(sums[i]!, answer);
       release();
     }
   }
   return sums;
 }
 
-const nothing = {
-  loss: 0,
-  roundedLoss: 0,
-  roundedRows: 0,
-  rows: 0,
-  squaredError: 0,
-  weightEnergy: 0,
-  nonFinite: 0,
-};
+/** Sums over no rows, to be added to. */
+export function noSums(): MutableSums {
+  return { loss: 0, roundedLoss: 0, roundedRows: 0, rows: 0, squaredError: 0, weightEnergy: 0, nonFinite: 0 };
+}
+
+/** `sum += part` */
+export function addSums(sum: MutableSums, part: TunedSums): void {
+  for (const key of Object.keys(sum) as (keyof TunedSums)[]) sum[key] += part[key];
+}
+
+type MutableSums = { -readonly [K in keyof TunedSums]: number };
 
 function cutRows(rows: number): (readonly [number, number])[] {
   const parts = Math.ceil(rows / rowsPerJob);
@@ -126,8 +128,4 @@ async function tuneRows(
     biases: part.biases,
   });
   return { part, answer: { ...answer, rows }, release: () => buffers.give(buffer, mostSpare) };
-}
-
-function add(sum: typeof nothing, part: TunedSums): void {
-  for (const key of Object.keys(nothing) as (keyof typeof nothing)[]) sum[key] += part[key];
 }

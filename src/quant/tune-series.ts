@@ -4,6 +4,7 @@ import type { Kernel } from "../kernel/kernel-types.ts";
 import { Leases } from "../kernel/lease.ts";
 import type { Rounding } from "../kernel/width.ts";
 import { Ops } from "../models/ops.ts";
+import { headRole } from "../models/run.ts";
 import { type Report, silentReport } from "../report.ts";
 import type { Base } from "./base.ts";
 import { BlockTuner, type TuneWalk } from "./block-tuner.ts";
@@ -29,7 +30,7 @@ export interface TuneSeriesRequest {
   readonly calibration: CalibrationIds;
   readonly propagation: Propagation;
   readonly settings: TuningSettings;
-  /** The plain rounding that results are held against. */
+  /** What the kept tensors go through the rounding walk with; it has nothing to round there. */
   readonly rounding: Rounding;
   readonly kernel: Kernel;
   readonly report: Report;
@@ -93,8 +94,9 @@ async function walk(request: TuneRequest, plans: readonly number[], sequential: 
   const glue = base.tensors.filter(({ layer }) => layer === null);
   await keep(request, plans);
   const ends = new BlockTuner(shared, glue, { layer: -1, kind: kinds[0]! });
-  const head = headOf(glue);
-  const table = glue.find((tensor) => tensor.role.role === "embeddings")!;
+  const [head, table] = [headRole(architecture, config), "embeddings"].map(
+    (name) => glue.find((tensor) => tensor.role.role === name)!,
+  ) as [PlannedTensor, PlannedTensor];
   // A tied table is the head too: it is tuned as such, and looked up as it is in the base until then.
   if (table !== head && isQuantized(request, table)) await ends.tuneTable(table);
   let x = await architecture.forward.embed(ends, calibration.ids);
@@ -116,12 +118,6 @@ async function keep(request: TuneRequest, plans: readonly number[]): Promise<voi
   const [some, sinks] = [pick(request.plans), pick(request.sinks)];
   await quantizeSeries({ ...request, tensors, plans: some, sinks, report: silentReport });
   request.progress(plans.length * tensors.reduce((sum, tensor) => sum + bytesOf(tensor), 0));
-}
-
-function headOf(glue: readonly PlannedTensor[]): PlannedTensor {
-  return (
-    glue.find((tensor) => tensor.role.role === "head") ?? glue.find((tensor) => tensor.role.role === "embeddings")!
-  );
 }
 
 function isQuantized({ plans }: TuneRequest, tensor: PlannedTensor): boolean {
