@@ -5,7 +5,7 @@ import { bitsPerWeight, grouped } from "./card/figures.ts";
 import { inheritFrom, licenceFiles } from "./card/inherit.ts";
 import { type Receipt, receiptPath, type SeriesRow } from "./card/receipt.ts";
 import { parseReceipt, writeReceipt } from "./card/receipt-file.ts";
-import { blankTuning, completeReceipt, type Recipe } from "./card/recipe.ts";
+import { blankProof, blankTuning, completeReceipt, type Recipe } from "./card/recipe.ts";
 import { renderCard } from "./card/render.ts";
 import { kindRatios } from "./card/tuning-facts.ts";
 import { requireRoom } from "./checkpoint/disk.ts";
@@ -117,7 +117,8 @@ function wholeSeries(base: Base, plan: SeriesPlan): readonly SeriesRow[] {
 
 /** The card with nothing measured yet: what receipt, template or Hub refuse of it is refused before hours of work. */
 export async function rehearseCard({ recipe }: Job): Promise<string> {
-  const blank = { files: {}, weightError: { relative: 0 }, tuning: blankTuning(recipe), warnings: [] };
+  const unmeasured = { files: {}, weightError: { relative: 0 }, warnings: [] };
+  const blank = { ...unmeasured, tuning: blankTuning(recipe), proof: blankProof(recipe) };
   const receipt = completeReceipt(recipe, blank);
   return renderCard(parseReceipt(writeReceipt(receipt), receipt.name));
 }
@@ -165,7 +166,8 @@ export async function makeFolders(
         calibration === null ? null : { calibration: calibration.rows, propagation, settings: tuningSettings };
       const written = await writeTiers({ base, plans, folders, licences, rounding, tuning, ...doors });
       for (const [i, { relativeError, ...measured }] of written.entries()) {
-        const receipt = completeReceipt(jobs[i]!.recipe, { ...measured, weightError: { relative: relativeError } });
+        const weightError = { relative: relativeError };
+        const receipt = completeReceipt(jobs[i]!.recipe, { ...measured, weightError, proof: null });
         await writeFile(join(folders[i]!, receiptPath), writeReceipt(receipt));
         await writeFile(join(folders[i]!, "README.md"), await renderCard(receipt));
         tell(receipt, doors.report);

@@ -15,6 +15,7 @@ const rows = [
   ["matrix.ts", "inputs.ts", "work.ts"],
   ["card/"],
   ["github/", "hub/", "local-hub/"],
+  ["proof/"],
   ["quant/"],
   ["calibration/"],
   ["models/"],

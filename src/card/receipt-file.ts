@@ -5,6 +5,7 @@ import type { LayerKind } from "../models/architecture.ts";
 import type { TierPlan } from "../quant/plan-types.ts";
 import type { Inherited, ModelFacts, Receipt, SeriesRow } from "./receipt.ts";
 import { Field } from "./receipt-field.ts";
+import { checkProof, readProof } from "./receipt-proof.ts";
 import { checkMethod, readCalibration, readMethod, readTuning } from "./receipt-tuning.ts";
 
 const layerKinds = ["mamba", "attention", "moe", "mlp", "transformer"] as const satisfies readonly LayerKind[];
@@ -55,12 +56,14 @@ function readReceipt(root: Field): Receipt {
     series: root.at("series").list(readRow),
     weightError: { relative: root.at("weightError").at("relative").number() },
     tuning: readTuning(root.at("tuning"), plan.modules),
+    proof: readProof(root.at("proof")),
     configNotes: root.at("configNotes").list((field) => field.text()),
     warnings: root.at("warnings").list((field) => field.text()),
     files: readFiles(root.at("files")),
   };
   checkNames(root, receipt);
   checkMethod(root, receipt);
+  checkProof(root, receipt);
   return receipt;
 }
 

@@ -90,11 +90,13 @@ test("a receipt from before there was tuning reads as rounded", () => {
   expect(parseReceipt(JSON.stringify(old), "x")).toEqual(nemotronReceipt());
 });
 
-const recipeOf = ({ files: _, weightError: __, tuning: ___, warnings: ____, ...recipe }: Receipt): Recipe => recipe;
+const recipeOf = ({ files: _, weightError: __, tuning: ___, proof: _p, warnings: ____, ...recipe }: Receipt): Recipe =>
+  recipe;
 
 describe("a completed receipt", () => {
   const complete = (tuning: TuningRecord) =>
-    completeReceipt(recipeOf(tuned), { files: {}, weightError: { relative: 0 }, tuning, warnings: [] }).tuning!;
+    completeReceipt(recipeOf(tuned), { files: {}, weightError: { relative: 0 }, tuning, proof: null, warnings: [] })
+      .tuning!;
 
   test("has ratios of six digits, and counts as they are", () => {
     const third = { tensors: 3, ratio: 1 / 3 };

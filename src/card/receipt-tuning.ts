@@ -27,7 +27,7 @@ export function readMethod(field: Field): Pick<Receipt["options"], "method" | "p
 export function readCalibration(field: Field): CalibrationRecord | null {
   if (isAbsent(field)) return null;
   const record = {
-    source: field.at("source").matching(source, "bundled, a file's name, or datasets/org/name@commit/path"),
+    source: readRowSource(field.at("source")),
     sha256: field.at("sha256").matching(hash, "64 hexadecimal digits"),
     samples: field.at("samples").count(),
     length: field.at("length").count(),
@@ -43,6 +43,11 @@ export function readCalibration(field: Field): CalibrationRecord | null {
     field.at("domains").fail(`rows of at most ${mostDomains} domains, ${record.samples} together`);
   }
   return record;
+}
+
+/** Where rows of text come from. */
+export function readRowSource(field: Field): string {
+  return field.matching(source, "bundled, a file's name, or datasets/org/name@commit/path");
 }
 
 /** `modules`: those that the plan quantizes; no other can have been tuned. */

@@ -1,9 +1,10 @@
+import type { Proof } from "../proof/proof-types.ts";
 import type { ModelFacts } from "../quant/model-facts.ts";
 import type { TierPlan } from "../quant/plan-types.ts";
 import type { CalibrationRecord, Method, Propagation, TuningRecord } from "../quant/tuning-record.ts";
 
 export { receiptPath } from "../hub/hub-types.ts";
-export type { CalibrationRecord, Method, ModelFacts, Propagation, TuningRecord };
+export type { CalibrationRecord, Method, ModelFacts, Proof, Propagation, TuningRecord };
 
 /** What the base's own card says and ours inherits. Absent keys stay absent. */
 export interface Inherited {
@@ -50,7 +51,7 @@ export interface Receipt {
   };
   /** The rows that it was tuned on; null where nothing was tuned. */
   readonly calibration: CalibrationRecord | null;
-  /** Rows of other documents, kept apart for judging the result; null where none were. */
+  /** Rows of other documents, which the proof is measured on; null where nothing was to be measured. */
   readonly evaluation: CalibrationRecord | null;
   /** `<namespace>/<Model>-<tier>` when published; `<Model>-<tier>` when only written to a folder. */
   readonly repository: string;
@@ -64,6 +65,8 @@ export interface Receipt {
   readonly weightError: WeightError;
   /** What tuning did; null where nothing was tuned. */
   readonly tuning: TuningRecord | null;
+  /** What was measured of the finished bytes; null where nothing was. */
+  readonly proof: Proof | null;
   /** Changes of config.json against the base, one sentence each, e.g. the dt floor of nemotron_h. */
   readonly configNotes: readonly string[];
   /** What did not go as meant while this tier was made, one sentence each. */

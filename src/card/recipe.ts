@@ -1,9 +1,9 @@
 import { isDeepStrictEqual } from "node:util";
 import type { RemoteState } from "../hub/hub-types.ts";
-import type { Receipt, TuningRecord } from "./receipt.ts";
+import type { Proof, Receipt, TuningRecord } from "./receipt.ts";
 
 /** What is known of a tier only after its weights were made. */
-export type Measured = Pick<Receipt, "files" | "weightError" | "tuning" | "warnings">;
+export type Measured = Pick<Receipt, "files" | "weightError" | "tuning" | "proof" | "warnings">;
 
 /** The part of a receipt that is known before any weight is read. The same recipe gives the same files. */
 export type Recipe = Omit<Receipt, keyof Measured>;
@@ -23,13 +23,35 @@ export function blankTuning({ options, model }: Pick<Recipe, "options" | "model"
   return { experts, droppedRows: 0, kinds: {}, modules: {} };
 }
 
+/** A proof of a tier that is still to be measured, likewise; null where it will not be. */
+export function blankProof({ evaluation, model }: Pick<Recipe, "evaluation" | "model">): Proof | null {
+  if (evaluation === null) return null;
+  const { source, sha256, samples, length, domains } = evaluation;
+  const none = { meanKl: 0, meanKlError: 0, sameTop: 1 };
+  const same = { perplexity: 1, basePerplexity: 1, perplexityRatio: 1, perplexityRatioError: 0 };
+  const figures = (rows: number) => ({ positions: rows * length, ...none, ...same });
+  const router = { routerAgreement: 1, exactRoutes: 1 };
+  const routers = model.experts === null ? { routerAgreement: null, exactRoutes: null } : router;
+  return {
+    rows: { source, sha256, samples, length },
+    ...figures(samples),
+    ...{ medianKl: 0, p99Kl: 0, p999Kl: 0, maxKl: 0, forcedMeanKl: 0, forcedMeanKlError: 0 },
+    ...routers,
+    byDomain: Object.entries(domains).map(([domain, rows]) => ({ domain, ...figures(rows) })),
+    byLayer: model.experts === null ? [] : [{ layer: 0, ...router }],
+    predicted: null,
+    rounded: { ...figures(samples), ...routers },
+    gates: [],
+  };
+}
+
 /**
  * Whether a repo's main holds just what this recipe would give, so that nothing needs doing: same recipe on its receipt,
  * every file of the receipt there with its size and, where the Hub tells it, its SHA-256, a card, and no weights beside
  * them (mlx-lm loads all it finds). A base folder has no commit that could vouch for its weights, so it is never current.
  */
 export function isCurrent(recipe: Recipe, published: Receipt, remote: RemoteState): boolean {
-  const { files, weightError: _w, tuning: _t, warnings: _s, ...made } = published;
+  const { files, weightError: _w, tuning: _t, proof: _p, warnings: _s, ...made } = published;
   if (recipe.base.id === null || !isDeepStrictEqual(made, JSON.parse(JSON.stringify(recipe)))) return false;
   const mayBe = (path: string) => Object.hasOwn(files, path) || !path.endsWith(".safetensors");
   if (!remote.files.has("README.md") || ![...remote.files.keys()].every(mayBe)) return false;
