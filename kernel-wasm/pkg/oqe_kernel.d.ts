@@ -92,9 +92,41 @@ export function compare(base: number, model: number, next: number, rows: number,
 export function dequantize(bits: number, group: number, words: number, scales: number, biases: number, store: number, count: number, out: number): void;
 
 /**
+ * Σ (x - y)² of each row, float64 into `out`; both given.
+ *
+ * # Safety
+ * As the module says.
+ */
+export function distances(x: number, y: number, rows: number, columns: number, out: number): void;
+
+/**
  * Runs `steps` steps of 96 float32 operations each on registers alone: what this processor can do at most. For benchmarks.
  */
 export function fma_peak(steps: number, factor: number): number;
+
+/**
+ * As [`tune_block`], for tr(W H Wᵀ) so far.
+ *
+ * # Safety
+ * As [`tune_block`].
+ */
+export function forecast_energy_block(job: number, start: number, end: number, factor: number): number;
+
+/**
+ * After `tune_prepare`: makes ready for `forecast_energy_block`.
+ *
+ * # Safety
+ * As [`tune_prepare`].
+ */
+export function forecast_energy_start(job: number): void;
+
+/**
+ * The loss that tuning at the job's width is expected to leave, after `tune_prepare`; `pivots` are float32 in natural order.
+ *
+ * # Safety
+ * As [`tune_prepare`].
+ */
+export function forecast_loss(job: number, pivots: number): number;
 
 /**
  * Replaces R, upper triangular `[n, n]`, by its inverse. Nothing below the diagonal is touched.
@@ -244,7 +276,11 @@ export interface InitOutput {
     readonly cholesky: (a: number, b: number) => number;
     readonly compare: (a: number, b: number, c: number, d: number, e: number, f: number) => void;
     readonly dequantize: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number) => void;
+    readonly distances: (a: number, b: number, c: number, d: number, e: number) => void;
     readonly fma_peak: (a: number, b: number) => number;
+    readonly forecast_energy_block: (a: number, b: number, c: number, d: number) => number;
+    readonly forecast_energy_start: (a: number) => void;
+    readonly forecast_loss: (a: number, b: number) => number;
     readonly invert_upper: (a: number, b: number) => void;
     readonly linear: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number) => void;
     readonly mamba: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number) => void;

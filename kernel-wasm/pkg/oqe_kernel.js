@@ -182,6 +182,21 @@ export function dequantize(bits, group, words, scales, biases, store, count, out
 }
 
 /**
+ * Σ (x - y)² of each row, float64 into `out`; both given.
+ *
+ * # Safety
+ * As the module says.
+ * @param {number} x
+ * @param {number} y
+ * @param {number} rows
+ * @param {number} columns
+ * @param {number} out
+ */
+export function distances(x, y, rows, columns, out) {
+    wasm.distances(x, y, rows, columns, out);
+}
+
+/**
  * Runs `steps` steps of 96 float32 operations each on registers alone: what this processor can do at most. For benchmarks.
  * @param {number} steps
  * @param {number} factor
@@ -189,6 +204,47 @@ export function dequantize(bits, group, words, scales, biases, store, count, out
  */
 export function fma_peak(steps, factor) {
     const ret = wasm.fma_peak(steps, factor);
+    return ret;
+}
+
+/**
+ * As [`tune_block`], for tr(W H Wᵀ) so far.
+ *
+ * # Safety
+ * As [`tune_block`].
+ * @param {number} job
+ * @param {number} start
+ * @param {number} end
+ * @param {number} factor
+ * @returns {number}
+ */
+export function forecast_energy_block(job, start, end, factor) {
+    const ret = wasm.forecast_energy_block(job, start, end, factor);
+    return ret;
+}
+
+/**
+ * After `tune_prepare`: makes ready for `forecast_energy_block`.
+ *
+ * # Safety
+ * As [`tune_prepare`].
+ * @param {number} job
+ */
+export function forecast_energy_start(job) {
+    wasm.forecast_energy_start(job);
+}
+
+/**
+ * The loss that tuning at the job's width is expected to leave, after `tune_prepare`; `pivots` are float32 in natural order.
+ *
+ * # Safety
+ * As [`tune_prepare`].
+ * @param {number} job
+ * @param {number} pivots
+ * @returns {number}
+ */
+export function forecast_loss(job, pivots) {
+    const ret = wasm.forecast_loss(job, pivots);
     return ret;
 }
 

@@ -10,6 +10,7 @@ pub mod descent;
 pub mod divergence;
 pub mod elementary;
 pub mod encode;
+pub mod forecast;
 pub mod gemm;
 pub mod half;
 mod lanes;

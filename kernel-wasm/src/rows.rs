@@ -17,6 +17,14 @@ pub fn add_weighted(y: &mut [f32], x: &[f32], weights: &[f32], columns: usize) {
     }
 }
 
+/// Σ (x - y)² of each row, in float64.
+pub fn distances(x: &[f32], y: &[f32], columns: usize, out: &mut [f64]) {
+    let rows = x.chunks_exact(columns).zip(y.chunks_exact(columns));
+    for ((x, y), out) in rows.zip(out) {
+        *out = x.iter().zip(y).map(|(&x, &y)| (f64::from(x) - f64::from(y)).powi(2)).sum();
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -34,5 +42,12 @@ mod tests {
                 assert_eq!(weighted[i], x[i].mul_add(weights[i / columns], y[i]));
             }
         }
+    }
+
+    #[test]
+    fn distances_are_sums_of_squares() {
+        let mut out = [0.0; 2];
+        distances(&[1.0, 2.0, 3.0, 0.5, 0.0, 0.0], &[1.0, 0.0, 0.0, 0.0, 0.0, 2.0], 3, &mut out);
+        assert_eq!(out, [13.0, 4.25]);
     }
 }

@@ -4,9 +4,11 @@ import { attention } from "./routines/attention.ts";
 import { cluster } from "./routines/cluster.ts";
 import { compare } from "./routines/compare.ts";
 import { condition } from "./routines/condition.ts";
+import { distances } from "./routines/distances.ts";
 import { elementwise } from "./routines/elementwise.ts";
 import { embed } from "./routines/embed.ts";
 import { factorTile } from "./routines/factor-tile.ts";
+import { forecast } from "./routines/forecast.ts";
 import { gather } from "./routines/gather.ts";
 import { gram } from "./routines/gram.ts";
 import { linear } from "./routines/linear.ts";
@@ -25,9 +27,11 @@ export const routines = {
   attention,
   compare,
   condition,
+  distances,
   factorTile,
   elementwise,
   embed,
+  forecast,
   gather,
   gram,
   linear,

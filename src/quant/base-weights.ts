@@ -1,10 +1,14 @@
 import { OqeError } from "../errors.ts";
 import { bytesPerElement, type FloatDtype } from "../kernel/dtype.ts";
 import type { Kernel } from "../kernel/kernel-types.ts";
-import { sharedBytes, type Weight } from "../kernel/matrix.ts";
+import { sharedBytes, type Weight, weightRows } from "../kernel/matrix.ts";
 import type { WeightSource } from "../models/run.ts";
 import type { Base } from "./base.ts";
+import { nonFiniteWeights } from "./finite.ts";
 import type { PlannedTensor } from "./plan-types.ts";
+
+/** A matrix's rows that are looked through at once: checking copies them. */
+const rowsPerCheck = 4096;
 
 /** The weights of an opened base, read from its files when asked: nothing is kept in memory. */
 export function baseWeights(base: Pick<Base, "tensors" | "checkpoint">, kernel: Kernel): WeightSource {
@@ -30,6 +34,37 @@ export function baseWeights(base: Pick<Base, "tensors" | "checkpoint">, kernel: 
       const rowBytes = columns * bytesPerElement[tensor.dtype]!;
       const bytes = await read(tensor.sources[expert]!, start * rowBytes, (end - start) * rowBytes);
       return { bytes, dtype: tensor.dtype as FloatDtype, rows: end - start, columns };
+    },
+  };
+}
+
+/** The same, but refuses what is not finite by name. Throws BAD_CHECKPOINT. */
+export function finiteWeights(base: Pick<Base, "tensors" | "checkpoint">, kernel: Kernel): WeightSource {
+  const weights = baseWeights(base, kernel);
+  const tensors = byRole(base.tensors);
+  const check = async (source: string, start: number, weight: Weight, axes: number) => {
+    const { bytes, dtype, columns } = weight;
+    for (let row = 0; row < weight.rows; row += rowsPerCheck) {
+      const some = weightRows(weight, row, Math.min(weight.rows, row + rowsPerCheck));
+      const { nonFinite } = await kernel.cast({ weights: some.bytes, from: dtype, to: dtype });
+      if (nonFinite > 0) throw nonFiniteWeights({ source, row: start, columns, dtype, axes }, bytes, nonFinite);
+    }
+    return weight;
+  };
+  return {
+    async kept(layer, role) {
+      const values = await weights.kept(layer, role);
+      if (values === null) return null;
+      const { sources, shape } = tensors.get(layer, role);
+      const columns = shape.at(-1)!;
+      const bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+      const weight: Weight = { bytes, dtype: "F32", rows: values.length / columns, columns };
+      await check(sources[0]!, 0, weight, shape.length);
+      return values;
+    },
+    async matrix(layer, role, expert = 0, range) {
+      const weight = await weights.matrix(layer, role, expert, range);
+      return check(tensors.get(layer, role).sources[expert]!, range?.[0] ?? 0, weight, 2);
     },
   };
 }

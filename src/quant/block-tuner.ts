@@ -1,16 +1,18 @@
 import type { ModelConfig } from "../checkpoint/model-config.ts";
 import { bytesPerElement, type FloatDtype } from "../kernel/dtype.ts";
 import type { Leases } from "../kernel/lease.ts";
-import { type Matrix, rowsOf, sharedBytes, type Weight, weightRows } from "../kernel/matrix.ts";
+import { type Matrix, sharedBytes, type Weight, weightRows } from "../kernel/matrix.ts";
 import type { LayerKind } from "../models/architecture.ts";
 import type { BlockContext, LinearOptions } from "../models/forward.ts";
 import type { Ops } from "../models/ops.ts";
 import type { Routing } from "../models/routing.ts";
-import { toFloats } from "./base-weights.ts";
+import type { WeightSource } from "../models/run.ts";
+import { finiteWeights, toFloats } from "./base-weights.ts";
 import { nonFiniteWeights } from "./finite.ts";
 import { distinct, elements, modulePath, sameWidth } from "./format.ts";
 import { tuneHeadRows } from "./head-tuner.ts";
-import { collect, type Gram, type Hessian, makeHessian, newGram, type Shrinkage } from "./hessian.ts";
+import type { Hessian } from "./hessian.ts";
+import { InputHessians } from "./input-hessians.ts";
 import type { PlannedTensor } from "./plan-types.ts";
 import { tableHessian } from "./table-hessian.ts";
 import { tuneMatrix } from "./tune-matrix.ts";
@@ -32,9 +34,6 @@ export interface TuneWalk {
   readonly resultBuffers: Leases;
 }
 
-/** A table's rows that are looked through at once: checking copies them. */
-const rowsPerCheck = 4096;
-
 /**
  * A place in the model while its tensors are tuned: a block, or the glue around the blocks. Gathers a Hessian from every input
  * before the weight is multiplied with it, tunes the weight for every plan, and answers with what later activations are to be made of.
@@ -50,9 +49,9 @@ export class BlockTuner implements BlockContext {
   readonly #tensors: ReadonlyMap<string, PlannedTensor>;
   /** The embeddings as a sequential walk stored them. */
   #table: Weight | null = null;
-  readonly #pooled = new Map<string, Promise<Gram>>();
-  /** Hessians under way or yet to be asked for by further roles, by input and expert. */
-  readonly #hessians = new Map<string, { readonly hessian: Promise<Hessian>; users: number }>();
+  readonly #hessians: InputHessians;
+  /** For what is used before it is tuned: what is not finite should be named, and not be met among activations. */
+  readonly #finite: WeightSource;
 
   constructor(walk: TuneWalk, tensors: readonly PlannedTensor[], place: { layer: number; kind: LayerKind }) {
     this.#walk = walk;
@@ -63,6 +62,20 @@ export class BlockTuner implements BlockContext {
     this.wantsNear = walk.request.settings.nearWeight > 0;
     this.layer = place.layer;
     this.kind = place.kind;
+    const { ledger, hessianBuffers: buffers, request } = walk;
+    const tokens = request.calibration.ids.length;
+    const where = (fedBy: string) => (this.layer < 0 ? fedBy : `layer ${this.layer}, ${fedBy}`);
+    this.#finite = finiteWeights(request.base, request.kernel);
+    this.#hessians = new InputHessians({
+      kernel: request.kernel,
+      settings: request.settings,
+      buffers,
+      quantized: tensors.filter((tensor) => this.#isQuantized(tensor)),
+      watch: {
+        drop: (rows, fedBy) => ledger.drop(rows, tokens, where(fedBy)),
+        route: (expert, x) => ledger.route(this.layer, expert, x),
+      },
+    });
   }
 
   async kept(role: string): Promise<Float32Array<SharedArrayBuffer> | null> {
@@ -72,20 +85,13 @@ export class BlockTuner implements BlockContext {
     return toFloats(weights, tensor.dtype as FloatDtype, this.#walk.request.kernel);
   }
 
-  async pool(fedBy: string, x: Matrix): Promise<void> {
-    const gather = async () => {
-      const gram = newGram(this.#walk.hessianBuffers, x.columns);
-      await collect(this.#walk.request.kernel, gram, await this.#screen(x, fedBy));
-      return gram;
-    };
-    const gram = gather();
-    this.#pooled.set(fedBy, gram);
-    await gram;
+  pool(fedBy: string, x: Matrix): Promise<void> {
+    return this.#hessians.pool(fedBy, x);
   }
 
   /** When the block is done. */
-  async close(): Promise<void> {
-    for (const gram of this.#pooled.values()) (await gram).release();
+  close(): Promise<void> {
+    return this.#hessians.close();
   }
 
   routes(own: Routing): Routing {
@@ -99,12 +105,15 @@ export class BlockTuner implements BlockContext {
 
   async rows(role: string, start: number, end: number): Promise<Weight> {
     const tensor = this.#tensors.get(role)!;
-    return this.#table === null ? this.#finite(tensor, start, end) : weightRows(this.#table, start, end);
+    if (this.#table !== null) return weightRows(this.#table, start, end);
+    return this.#finite.matrix(tensor.layer, role, 0, [start, end]);
   }
 
   /** Tunes what is looked up and not multiplied. */
   async tuneTable(tensor: PlannedTensor): Promise<void> {
-    const hessian = await tableHessian(this.#walk);
+    const { request, hessianBuffers: buffers } = this.#walk;
+    const { base, kernel, settings } = request;
+    const hessian = await tableHessian({ tensors: base.tensors, weights: this.#finite, kernel, settings, buffers });
     this.#table = await this.#tune(tensor, 0, hessian);
     hessian?.release();
   }
@@ -114,9 +123,9 @@ export class BlockTuner implements BlockContext {
     const { request, plans, ledger } = this.#walk;
     const path = modulePath(tensor);
     const { rows, columns } = shapeOf(tensor);
-    const head = await this.#finite(tensor, 0, rows);
+    const head = await this.#finite.matrix(null, tensor.role.role);
     const widths = distinct(plans.map((plan) => request.plans[plan]!.modules[path]!));
-    const seen = await this.#screen(x, "head.in");
+    const seen = await this.#hessians.screen(x, "head.in");
     const { parts, sums, hessian } = await tuneHeadRows(this.#walk, head, seen, widths);
     for (const part of parts) await this.#write(path, 0, part);
     ledger.add(tensor, 0, hessian, widths, sums);
@@ -129,7 +138,7 @@ export class BlockTuner implements BlockContext {
     const { rows } = shapeOf(tensor);
     const whole = await this.#whole(tensor, expert, 0, rows);
     if (!this.#isQuantized(tensor)) return whole;
-    const shared = this.#share(tensor, x, options);
+    const shared = this.#hessians.share(tensor, x, options);
     const hessian = await shared.hessian;
     const tuned = await this.#tune(tensor, expert, hessian, whole);
     shared.release(hessian);
@@ -174,78 +183,6 @@ export class BlockTuner implements BlockContext {
 
   #isQuantized(tensor: PlannedTensor): boolean {
     return Object.hasOwn(this.#walk.request.plans[0]!.modules, modulePath(tensor));
-  }
-
-  /** The Hessian of a role's input, made when the first role of that input asks; the last one gives it back. */
-  #share(tensor: PlannedTensor, x: Matrix, { expert, near }: LinearOptions) {
-    const key = `${tensor.role.fedBy} ${expert ?? ""}`;
-    let entry = this.#hessians.get(key);
-    if (entry === undefined) {
-      const sharing = [...this.#tensors.values()].filter(({ role }) => role.fedBy === tensor.role.fedBy);
-      const users = sharing.filter((sharer) => this.#isQuantized(sharer)).length;
-      entry = { hessian: this.#gather(tensor, x, expert, near), users };
-      this.#hessians.set(key, entry);
-    }
-    const { hessian } = entry;
-    const release = (made: Hessian) => {
-      entry.users--;
-      if (entry.users > 0) return;
-      this.#hessians.delete(key);
-      made.release();
-    };
-    return { hessian, release };
-  }
-
-  async #gather(tensor: PlannedTensor, x: Matrix, expert?: number, near?: Matrix): Promise<Hessian> {
-    const { settings, kernel } = this.#walk.request;
-    const buffers = this.#walk.hessianBuffers;
-    const fedBy = tensor.role.fedBy!;
-    const pooled = (await this.#pooled.get(fedBy)) ?? null;
-    if (expert !== undefined) this.#walk.ledger.route(this.layer, expert, x);
-    if (expert !== undefined && settings.experts === "pooled" && pooled !== null) {
-      return makeHessian(kernel, buffers, pooled, { target: null, strength: 0 }, settings.curvature);
-    }
-    const gram = newGram(this.#walk.hessianBuffers, x.columns);
-    const seen = expert === undefined ? x : rowsOf(x, 0, Math.ceil(x.rows * settings.expertTokens));
-    await collect(kernel, gram, await this.#screen(seen, fedBy));
-    if (near !== undefined && settings.nearWeight > 0) {
-      const some = rowsOf(near, 0, Math.ceil(near.rows * settings.expertTokens));
-      await kernel.run("screen", { x: some }); // no token of the text went through them: not counted
-      await collect(kernel, gram, some, settings.nearWeight, false);
-    }
-    const shrinkage = this.#shrinkage(gram, pooled, expert !== undefined);
-    const hessian = await makeHessian(kernel, buffers, gram, shrinkage, settings.curvature);
-    gram.release();
-    return hessian;
-  }
-
-  #shrinkage(gram: Gram, pooled: Gram | null, routed: boolean): Shrinkage {
-    const { pooledStrength, diagonalStrength, denseStrength, denseEnough } = this.#walk.request.settings;
-    if (pooled !== null) return { target: pooled, strength: pooledStrength };
-    if (routed) return { target: null, strength: diagonalStrength };
-    const few = gram.tokens < denseEnough * gram.width;
-    return { target: null, strength: few ? denseStrength : 0 };
-  }
-
-  /** Without the rows that are not finite, which would spoil the whole sum: they become zeros, and are counted. */
-  async #screen(x: Matrix, fedBy: string): Promise<Matrix> {
-    if (x.rows === 0) return x;
-    const { dropped } = await this.#walk.request.kernel.run("screen", { x });
-    const { ids } = this.#walk.request.calibration;
-    this.#walk.ledger.drop(dropped, ids.length, this.layer < 0 ? fedBy : `layer ${this.layer}, ${fedBy}`);
-    return x;
-  }
-
-  /** Rows that are used before they are tuned: what is not finite should be named, and not be met among activations. */
-  async #finite(tensor: PlannedTensor, start: number, end: number): Promise<Weight> {
-    const { kernel } = this.#walk.request;
-    const part = await this.#whole(tensor, 0, start, end);
-    for (let row = 0; row < part.rows; row += rowsPerCheck) {
-      const some = weightRows(part, row, Math.min(part.rows, row + rowsPerCheck));
-      const { nonFinite } = await kernel.cast({ weights: some.bytes, from: some.dtype, to: some.dtype });
-      refuseNonFinite(tensor.sources[0]!, start + row, some, nonFinite);
-    }
-    return part;
   }
 
   async #whole(tensor: PlannedTensor, expert: number, start: number, end: number): Promise<Weight> {

@@ -1,11 +1,13 @@
 import { bytesPerElement, type FloatDtype } from "../kernel/dtype.ts";
+import type { Kernel } from "../kernel/kernel-types.ts";
+import type { Leases } from "../kernel/lease.ts";
 import { type Matrix, newMatrix, rowsOf, sharedBytes, sharedIntegers, type Weight } from "../kernel/matrix.ts";
 import type { Width } from "../kernel/width.ts";
 import type { Ops } from "../models/ops.ts";
-import type { TuneWalk } from "./block-tuner.ts";
 import { collect, type Hessian, makeHessian, newGram } from "./hessian.ts";
 import { addSums, noSums, type TunedSums, tuneMatrix } from "./tune-matrix.ts";
 import type { TunedRows } from "./tuned-rows.ts";
+import type { TuningSettings } from "./tuning-settings.ts";
 
 /**
  * The head is tuned for what its logits are for. To second order KL = ½ Var_p(error of the logits), so the error of token v's row counts
@@ -24,6 +26,14 @@ const rounds = 10;
 /** Rows that make a Hessian of their own worth its factor. */
 const rowsPerGroup = 64;
 
+/** What tuning a head needs of a walk. */
+export interface HeadRequest {
+  readonly request: { readonly kernel: Kernel; readonly settings: TuningSettings; readonly storage: FloatDtype };
+  readonly ops: Ops;
+  readonly hessianBuffers: Leases;
+  readonly resultBuffers: Leases;
+}
+
 export interface HeadResult {
   /** Whole matrix, one per width. */
   readonly parts: readonly TunedRows[];
@@ -34,7 +44,7 @@ export interface HeadResult {
 
 /** `x [positions, hidden]` is what the head multiplies. */
 export async function tuneHeadRows(
-  { request, ops, hessianBuffers, resultBuffers }: TuneWalk,
+  { request, ops, hessianBuffers, resultBuffers }: HeadRequest,
   head: Weight,
   x: Matrix,
   widths: readonly Width[],

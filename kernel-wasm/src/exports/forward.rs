@@ -57,6 +57,16 @@ pub unsafe fn add(y: usize, x: usize, count: usize) {
     rows::add(floats_mut(y, count), floats(x, count));
 }
 
+/// Σ (x - y)² of each row, float64 into `out`; both given.
+///
+/// # Safety
+/// As the module says.
+#[wasm_bindgen]
+pub unsafe fn distances(x: usize, y: usize, rows: usize, columns: usize, out: usize) {
+    let out = from_raw_parts_mut(out as *mut f64, rows);
+    rows::distances(floats(x, rows * columns), floats(y, rows * columns), columns, out);
+}
+
 /// Row r of `y` += weights[r] · row r of `x`.
 ///
 /// # Safety

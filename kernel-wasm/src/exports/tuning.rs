@@ -6,6 +6,7 @@ use std::slice::{from_raw_parts, from_raw_parts_mut};
 use wasm_bindgen::prelude::wasm_bindgen;
 
 use super::{bytes, bytes_mut, dtype, floats_mut, with_scratch};
+use crate::forecast;
 use crate::sweep::Block;
 use crate::tile::{Rounding, Tile};
 use crate::tuned::{self, Stored, Totals};
@@ -137,4 +138,40 @@ pub unsafe fn tune_finish(job: usize) {
 fn write(to: &mut [f64; 6], totals: &Totals) {
     let Totals { loss, rounded_loss, rounded_rows, squared_error, energy, non_finite } = *totals;
     *to = [loss, rounded_loss, rounded_rows, squared_error, energy, non_finite];
+}
+
+/// The loss that tuning at the job's width is expected to leave, after `tune_prepare`; `pivots` are float32 in natural order.
+///
+/// # Safety
+/// As [`tune_prepare`].
+#[wasm_bindgen]
+pub unsafe fn forecast_loss(job: usize, pivots: usize) -> f64 {
+    let job = Job::at(job);
+    let pivots = &*floats_mut(pivots, job.plan.columns);
+    forecast::expected_loss(&job.plan, pivots, &job.rooms())
+}
+
+/// After `tune_prepare`: makes ready for `forecast_energy_block`.
+///
+/// # Safety
+/// As [`tune_prepare`].
+#[wasm_bindgen]
+pub unsafe fn forecast_energy_start(job: usize) {
+    let job = Job::at(job);
+    forecast::take_weights(&job.plan, job.order(), &mut job.rooms());
+}
+
+/// As [`tune_block`], for tr(W H Wᵀ) so far.
+///
+/// # Safety
+/// As [`tune_block`].
+#[wasm_bindgen]
+pub unsafe fn forecast_energy_block(job: usize, start: usize, end: usize, factor: usize) -> f64 {
+    let job = Job::at(job);
+    let columns = job.plan.columns;
+    let factor = floats_mut(factor, (end - start) * (columns - start));
+    let block = Block::of(start, end, columns, factor);
+    let mut rooms = job.rooms();
+    with_scratch(|scratch| forecast::add_energy(&job.plan, &block, &mut rooms, scratch));
+    forecast::energy(&job.plan, &rooms)
 }

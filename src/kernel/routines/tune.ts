@@ -1,8 +1,9 @@
 import * as wasm from "../../../kernel-wasm/pkg/oqe_kernel.js";
-import { copyIn, copyOut, copyRectangleIn, dtypeCode, Layout, memory } from "../arena.ts";
+import { copyOut } from "../arena.ts";
 import { bytesPerElement, type FloatDtype } from "../dtype.ts";
 import type { Routine } from "../routine.ts";
 import { type Bits, checkWidth, type GroupSize } from "../width.ts";
+import { eachBlock, prepare, readTotals } from "./tune-frame.ts";
 
 /**
  * Quantizes rows of a weight so that tr(E H Eᵀ) becomes small, E = W - Ŵ with Ŵ as a reader decodes it: scales searched, GPTQ, coordinate
@@ -54,8 +55,6 @@ export interface TuneAnswer {
   readonly nonFinite: number;
 }
 
-/** At 8 bits a stored scale has no digit left that would make a fit better. */
-const mostRefitted = 6;
 /** Weights in the arena at once: they and what is computed for each take some 30 bytes. */
 const mostElements = 5 * 2 ** 20;
 
@@ -118,66 +117,17 @@ export const tune: Routine<TuneJob, TuneAnswer> = {
 
 /** Rows `[start, end)`. */
 function tuneRows(job: TuneJob, start: number, end: number): TuneAnswer {
-  const { rows, columns, factor, order, diagonal } = job;
-  const block = wasm.tune_block_size();
-  const layout = new Layout();
-  const inputs = place(layout, [job.weights], rows, end - start);
-  const outputs = place(layout, [job.words, job.scales, job.biases], rows, end - start);
-  const [atOrder, atDiagonal] = [layout.place(4 * columns), layout.place(4 * columns)];
-  const atFactor = layout.place(factor ? 4 * Math.min(block, columns) * columns : 0);
-  const [atTotals, atNumbers] = [layout.place(8 * totals), layout.place(4 * 16)];
-  const numbers = (base: number, room: number): Uint32Array => {
-    const address = ({ offset }: { offset: number }) => base + offset;
-    const shape = [end - start, columns, job.bits, job.groupSize, dtypeCode[job.store], job.sweeps];
-    const more = [Number(job.bits <= mostRefitted), dtypeCode[job.from]];
-    const read = [...inputs.map(address), order ? base + atOrder : 0, base + atDiagonal];
-    return Uint32Array.from([...shape, ...more, ...read, ...outputs.map(address), room, base + atTotals]);
-  };
-  const room = layout.place(8 * roomOf(numbers(1, 0)));
-  const base = layout.claim();
-  new Uint32Array(memory.buffer, base + atNumbers, 16).set(numbers(base, base + room));
-  if (order) new Uint32Array(memory.buffer, base + atOrder, columns).set(order);
-  const weights = new Float32Array(memory.buffer, base + atDiagonal, columns);
-  if (diagonal) weights.set(diagonal);
-  else weights.fill(1);
-  for (const { bytes, each, offset } of inputs) copyIn(base + offset, bytes, start * each, end * each);
-  wasm.tune_prepare(base + atNumbers);
-  const answer = () => readTotals(base + atTotals);
+  const { rows, columns, factor } = job;
+  const { numbers, atFactor, outputs } = prepare(job, start, end);
+  const answer = () => readTotals(numbers);
   if (answer().nonFinite > 0) return answer();
-  for (let right = factor ? columns : 0; right > 0; right -= block) {
-    const left = Math.max(0, right - block);
-    copyRectangleIn(base + atFactor, { data: factor!, columns, top: left, bottom: right, left, right: columns });
-    wasm.tune_block(base + atNumbers, left, right, base + atFactor);
+  if (factor) {
+    eachBlock(factor, columns, atFactor, (left, right) => wasm.tune_block(numbers, left, right, atFactor));
   }
-  wasm.tune_finish(base + atNumbers);
-  for (const { bytes, each, offset } of outputs) copyOut(base + offset, bytes, start * each, end * each);
-  return answer();
-}
-
-/** Room for `count` rows of each. */
-function place(layout: Layout, all: readonly Uint8Array[], rows: number, count: number) {
-  return all.map((bytes) => {
+  wasm.tune_finish(numbers);
+  for (const [i, bytes] of [job.words, job.scales, job.biases].entries()) {
     const each = bytes.byteLength / rows;
-    return { bytes, each, offset: layout.place(count * each) };
-  });
-}
-
-/** Asked of the kernel before anything else lies in the arena. */
-function roomOf(numbers: Uint32Array): number {
-  const layout = new Layout();
-  layout.place(numbers.byteLength);
-  const base = layout.claim();
-  new Uint32Array(memory.buffer, base, numbers.length).set(numbers);
-  return wasm.tune_room(base);
-}
-
-const totals = 6;
-
-function readTotals(address: number): TuneAnswer {
-  const [loss, roundedLoss, roundedRows, squaredError, weightEnergy, nonFinite] = new Float64Array(
-    memory.buffer,
-    address,
-    totals,
-  ) as unknown as [number, number, number, number, number, number];
-  return { loss, roundedLoss, roundedRows, squaredError, weightEnergy, nonFinite };
+    copyOut(outputs[i]!, bytes, start * each, end * each);
+  }
+  return answer();
 }

@@ -1,0 +1,87 @@
+import * as wasm from "../../../kernel-wasm/pkg/oqe_kernel.js";
+import { memory } from "../arena.ts";
+import type { FloatDtype } from "../dtype.ts";
+import type { Routine } from "../routine.ts";
+import { checkWidth, type Width } from "../width.ts";
+import { rowsOfJob } from "./tune.ts";
+import { eachBlock, prepare, readTotals } from "./tune-frame.ts";
+
+/** What tuning rows of a weight would lose at several widths, without choosing codes (kernel-wasm/src/forecast.rs). */
+export interface ForecastJob {
+  /** `[rows, columns]` in `from`. */
+  readonly weights: Uint8Array<SharedArrayBuffer>;
+  readonly from: FloatDtype;
+  readonly rows: number;
+  readonly columns: number;
+  readonly store: FloatDtype;
+  /** As in TuneJob. */
+  readonly factor: Float32Array<SharedArrayBuffer> | null;
+  readonly order: Uint32Array<SharedArrayBuffer> | null;
+  readonly diagonal: Float32Array<SharedArrayBuffer> | null;
+  readonly widths: readonly Width[];
+}
+
+export interface ForecastAnswer {
+  /** tr(W H Wᵀ): what storing zeros would lose; without a factor as if the diagonal were even. */
+  readonly energy: number;
+  /** Expected tr(E H Eᵀ), by width. */
+  readonly losses: readonly number[];
+  /** NaN and ±Inf among the weights. With any, nothing else is right. */
+  readonly nonFinite: number;
+}
+
+export const forecast: Routine<ForecastJob, ForecastAnswer> = {
+  describe: ({ rows, columns, widths }) => `forecast of ${rows}x${columns} at ${widths.length} widths`,
+  check({ rows, columns, factor, order, diagonal, widths }, fail) {
+    for (const n of [rows, columns]) {
+      if (!Number.isSafeInteger(n) || n < 1) fail("rows and columns must be whole numbers above 0");
+    }
+    for (const width of widths) checkWidth(width, columns, fail);
+    if (widths.length === 0) fail("no width");
+    if (diagonal && diagonal.length !== columns) fail(`the diagonal has ${diagonal.length} elements`);
+    if ((factor === null) !== (order === null)) fail("a factor and its order come together");
+    if (factor && factor.length !== columns * columns) fail(`the factor has ${factor.length} elements`);
+    if (order && order.length !== columns) fail(`the order has ${order.length} elements`);
+  },
+  run(job) {
+    const losses = job.widths.map(() => 0);
+    let [energy, nonFinite] = [0, 0];
+    const most = rowsOfJob(job.columns);
+    const pivots = pivotsOf(job);
+    for (let start = 0; start < job.rows; start += most) {
+      const end = Math.min(job.rows, start + most);
+      for (const [i, width] of job.widths.entries()) {
+        const { numbers, atFactor, atPivots } = prepare({ ...job, ...width, sweeps: 0 }, start, end);
+        if (i === 0) nonFinite += readTotals(numbers).nonFinite;
+        if (nonFinite > 0) continue;
+        new Float32Array(memory.buffer, atPivots, job.columns).set(pivots);
+        losses[i]! += wasm.forecast_loss(numbers, atPivots);
+        if (i > 0) continue;
+        if (job.factor === null) energy += readTotals(numbers).weightEnergy * meanOf(pivots);
+        else energy += energyOf(job.factor, job.columns, numbers, atFactor);
+      }
+    }
+    return { energy, losses, nonFinite };
+  },
+};
+
+/** R_pp² by natural column: what no other column can make up for. Without a factor the diagonal. */
+function pivotsOf({ columns, factor, order, diagonal }: ForecastJob): Float32Array {
+  const pivots = new Float32Array(columns);
+  if (factor === null || order === null) return diagonal === null ? pivots.fill(1) : new Float32Array(diagonal);
+  for (let p = 0; p < columns; p++) pivots[order[p]!] = factor[p * columns + p]! ** 2;
+  return pivots;
+}
+
+function energyOf(factor: Float32Array<SharedArrayBuffer>, columns: number, numbers: number, atFactor: number): number {
+  wasm.forecast_energy_start(numbers);
+  let energy = 0;
+  eachBlock(factor, columns, atFactor, (left, right) => {
+    energy = wasm.forecast_energy_block(numbers, left, right, atFactor);
+  });
+  return energy;
+}
+
+function meanOf(values: Float32Array): number {
+  return values.reduce((sum, value) => sum + value, 0) / values.length;
+}
