@@ -72,7 +72,8 @@ export function plainContext(model: Model, layer: number | null, { length }: Run
   };
 }
 
-function blockContext(model: Model, layer: number, kind: LayerKind, options: RunOptions): BlockContext {
+/** The same, standing in a block. */
+export function blockContext(model: Model, layer: number, kind: LayerKind, options: RunOptions): BlockContext {
   return {
     ...plainContext(model, layer, options),
     layer,

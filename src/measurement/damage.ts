@@ -1,0 +1,82 @@
+import type { Matrix } from "../kernel/matrix.ts";
+import type { LayerKind } from "../models/architecture.ts";
+import { type Routing, visitorsOf } from "../models/routing.ts";
+import { blockContext, type Model } from "../models/run.ts";
+import type { LayerExperts } from "../quant/measurement-types.ts";
+import { squaredDistances } from "./probes.ts";
+
+export interface DamageRequest {
+  readonly base: Model;
+  /** The same block with every tensor at the probe's width. */
+  readonly probed: Model;
+  readonly layer: number;
+  readonly kind: LayerKind;
+  /** Hidden states of the probe rows before the block, and after it. */
+  readonly x: Matrix;
+  readonly after: Matrix;
+  readonly length: number;
+  readonly routing: Routing;
+  /** Domain of each token, as a number below `domains`. */
+  readonly domainOf: Uint32Array;
+  readonly domains: number;
+}
+
+/**
+ * What each domain asks of each expert, and what quantizing the expert does to the domain: Σ over its tokens of gate² · |error of the
+ * expert's output|², over Σ |what the block adds to the stream|² on the domain's tokens.
+ */
+export async function expertDamage(request: DamageRequest): Promise<LayerExperts> {
+  const { base, layer, x, after, routing, domainOf, domains } = request;
+  const { ops } = base;
+  const [plain, probed] = [await expertOutputs(request, base), await expertOutputs(request, request.probed)];
+  const table = () => Array.from({ length: domains }, () => Array<number>(routing.routed).fill(0));
+  const [share, gate, damage] = [table(), table(), table()];
+  const added = await squaredDistances(ops, after, x);
+  const powers = Array<number>(domains).fill(0);
+  for (const [token, power] of added.entries()) powers[domainOf[token]!]! += power;
+  for (const [expert, { tokens, weights }] of visitorsOf(routing).entries()) {
+    if (tokens.length === 0) continue;
+    const errors = await squaredDistances(ops, plain.get(expert)!, probed.get(expert)!);
+    for (const [visit, token] of tokens.entries()) {
+      const domain = domainOf[token]!;
+      share[domain]![expert]!++;
+      gate[domain]![expert]! += Math.abs(weights[visit]!);
+      damage[domain]![expert]! += weights[visit]! ** 2 * errors[visit]!;
+    }
+  }
+  const normalize = (rows: number[][], totals: readonly number[]) =>
+    rows.map((row, i) => row.map((value) => (totals[i]! > 0 ? value / totals[i]! : 0)));
+  const sums = (rows: number[][]) => rows.map((row) => row.reduce((sum, value) => sum + value, 0));
+  return {
+    layer,
+    share: normalize(share, sums(share)),
+    gate: normalize(gate, sums(gate)),
+    damage: normalize(damage, powers),
+  };
+}
+
+/** Expert -> its output for its visitors, `[visits, hidden]`, before the gate. */
+async function expertOutputs(request: DamageRequest, model: Model): Promise<Map<number, Matrix>> {
+  const outputs = new Map<number, Matrix>();
+  const routes = () => request.routing;
+  const context = blockContext(model, request.layer, request.kind, { length: request.length, routes });
+  const linear: typeof context.linear = async (role, x, options) => {
+    const y = await context.linear(role, x, options);
+    if (role === "experts.down") outputs.set(options!.expert!, y);
+    return y;
+  };
+  await model.architecture.forward.block({ ...context, linear }, request.x);
+  return outputs;
+}
+
+/** The experts that each domain suffers most from, worst first, at most `most` a domain. */
+export function criticalExperts(layers: readonly LayerExperts[], domains: readonly string[], most = 16) {
+  return domains.flatMap((domain, d) => {
+    const all = layers.flatMap(({ layer, share, damage }) =>
+      damage[d]!.map((value, expert) => ({ domain, layer, expert, share: share[d]![expert]!, damage: value })),
+    );
+    const worst = all.filter((expert) => expert.damage > 0);
+    worst.sort((a, b) => b.damage - a.damage || a.layer - b.layer || a.expert - b.expert);
+    return worst.slice(0, most);
+  });
+}

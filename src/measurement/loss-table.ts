@@ -1,0 +1,111 @@
+import type { Width } from "../kernel/width.ts";
+import { measuredBits } from "../quant/measurement-types.ts";
+import type { TunedSums } from "../quant/tune-matrix.ts";
+
+/** tr(W H Wᵀ), and what each width is expected to lose of it. */
+export interface Forecast {
+  readonly energy: number;
+  readonly losses: readonly number[];
+}
+
+/** Sums of one module over its matrices. */
+interface Sums {
+  energy: number;
+  /** By width, in the order of `measuredBits`. */
+  readonly forecast: number[];
+  /** Of all matrices at the probe's width. */
+  tunedAtProbe: number;
+  /** Of the sampled matrices alone. */
+  readonly sampledForecast: number[];
+  readonly sampledTuned: number[];
+  sampled: number;
+  /** The sampled matrices' tr(W H Wᵀ). */
+  sampledEnergy: number;
+}
+
+/** One sampled module at one width: what was forecast and what real tuning lost, over tr(W H Wᵀ). */
+export interface Check {
+  readonly module: string;
+  readonly bits: number;
+  readonly predicted: number;
+  readonly tuned: number;
+}
+
+const probe = measuredBits.indexOf(4);
+
+/** Keeps what every matrix is forecast to lose, and what it lost where it was really tuned. Matrices may come in any order. */
+export class LossTable {
+  readonly #modules = new Map<string, Map<number, Sums>>();
+
+  /** `matrix`: its number within the module. `tried`: the widths that `tuned` are of; all for a sampled matrix, else the probe's alone. */
+  add(module: string, matrix: number, forecast: Forecast, tried: readonly Width[], tuned: readonly TunedSums[]): void {
+    const sampled = tried.length === measuredBits.length;
+    const lossAt = (bits: number) => tuned[tried.findIndex((width) => width.bits === bits)]!.loss;
+    const sums: Sums = {
+      energy: forecast.energy,
+      forecast: [...forecast.losses],
+      tunedAtProbe: lossAt(measuredBits[probe]!),
+      sampled: Number(sampled),
+      sampledEnergy: sampled ? forecast.energy : 0,
+      sampledForecast: measuredBits.map((_, i) => (sampled ? forecast.losses[i]! : 0)),
+      sampledTuned: measuredBits.map((bits) => (sampled ? lossAt(bits) : 0)),
+    };
+    const own = this.#modules.get(module) ?? new Map<number, Sums>();
+    this.#modules.set(module, own.set(matrix, sums));
+  }
+
+  /**
+   * The module's tr(E H Eᵀ) / tr(W H Wᵀ) at every width: really tuned at the probe's, carried to the others by the forecast's ratio and
+   * by how that ratio held on the sample.
+   */
+  errors(module: string): number[] {
+    const own = this.#sums(module);
+    const correction = this.correction();
+    return measuredBits.map((_, i) => {
+      const ratio = (own.forecast[i]! * correction[i]!) / (own.forecast[probe]! * correction[probe]!);
+      return own.energy > 0 && own.forecast[probe]! > 0 ? (own.tunedAtProbe * ratio) / own.energy : 0;
+    });
+  }
+
+  /** Real over forecast loss by width: the geometric mean over the sampled modules. */
+  correction(): number[] {
+    return measuredBits.map((_, i) => {
+      const logs = [...this.#modules.keys()]
+        .map((module) => this.#sums(module))
+        .filter((sums) => sums.sampled > 0 && sums.sampledForecast[i]! > 0 && sums.sampledTuned[i]! > 0)
+        .map((sums) => Math.log(sums.sampledTuned[i]! / sums.sampledForecast[i]!));
+      return logs.length === 0 ? 1 : Math.exp(logs.reduce((sum, log) => sum + log, 0) / logs.length);
+    });
+  }
+
+  /** The sample, forecast with its correction, in the order of `modules`. */
+  checks(modules: readonly string[]): Check[] {
+    const correction = this.correction();
+    return modules.flatMap((module) => {
+      const sums = this.#sums(module);
+      if (sums.sampled === 0 || !(sums.sampledEnergy > 0)) return [];
+      return measuredBits.map((bits, i) => ({
+        module,
+        bits,
+        predicted: (sums.sampledForecast[i]! * correction[i]!) / sums.sampledEnergy,
+        tuned: sums.sampledTuned[i]! / sums.sampledEnergy,
+      }));
+    });
+  }
+
+  /** Added up in the order of the matrices, whatever order they came in. */
+  #sums(module: string): Sums {
+    const entries = [...(this.#modules.get(module) ?? [])].sort(([a], [b]) => a - b).map(([, sums]) => sums);
+    const total = (of: (sums: Sums) => number) => entries.reduce((sum, entry) => sum + of(entry), 0);
+    const byWidth = (of: (sums: Sums) => number[]) => measuredBits.map((_, i) => total((sums) => of(sums)[i]!));
+    return {
+      energy: total((sums) => sums.energy),
+      forecast: byWidth((sums) => sums.forecast),
+      tunedAtProbe: total((sums) => sums.tunedAtProbe),
+      sampledForecast: byWidth((sums) => sums.sampledForecast),
+      sampledTuned: byWidth((sums) => sums.sampledTuned),
+      sampled: total((sums) => sums.sampled),
+      sampledEnergy: total((sums) => sums.sampledEnergy),
+    };
+  }
+}

@@ -1,0 +1,48 @@
+import type { Rows } from "../calibration/rows.ts";
+import { sharedIntegers } from "../kernel/matrix.ts";
+
+/** The rows that probes are run on: some of the calibration rows, evenly over their domains. */
+export interface ProbeRows {
+  readonly samples: number;
+  /** Their tokens as places among all calibration tokens. */
+  readonly tokens: Uint32Array<SharedArrayBuffer>;
+  readonly domains: readonly string[];
+  /** In the order of `domains`; mean over the rows 1. */
+  readonly domainWeights: readonly number[];
+  /** Domain of each token, as its place in `domains`. */
+  readonly domainOf: Uint32Array;
+  /** Weight of each token: its domain's. Mean 1. */
+  readonly weights: Float64Array;
+}
+
+/** At least one row of every domain. A weight of 0 takes a domain out of the prices. */
+export function probeRowsOf(rows: Rows, samples: number, weights: Readonly<Record<string, number>>): ProbeRows {
+  const domains = Object.keys(rows.domains);
+  const chosen: { readonly row: number; readonly domain: number }[] = [];
+  const each = Math.max(1, Math.floor(samples / domains.length));
+  for (const [domain, name] of domains.entries()) {
+    const own = rows.rows.flatMap((row, i) => (row.domain === name ? [i] : []));
+    const count = Math.min(each, own.length);
+    for (let i = 0; i < count; i++) chosen.push({ row: own[Math.floor((i * own.length) / count)]!, domain });
+  }
+  const { length } = rows;
+  const tokens = sharedIntegers(chosen.length * length);
+  const domainOf = new Uint32Array(tokens.length);
+  for (const [i, { row, domain }] of chosen.entries()) {
+    for (let t = 0; t < length; t++) {
+      tokens[i * length + t] = row * length + t;
+      domainOf[i * length + t] = domain;
+    }
+  }
+  const asked = domains.map((name) => (Object.hasOwn(weights, name) ? weights[name]! : 1));
+  const mean = chosen.reduce((sum, { domain }) => sum + asked[domain]!, 0) / chosen.length;
+  const domainWeights = asked.map((weight) => (mean > 0 ? weight / mean : 1));
+  return {
+    samples: chosen.length,
+    tokens,
+    domains,
+    domainWeights,
+    domainOf,
+    weights: Float64Array.from(domainOf, (domain) => domainWeights[domain]!),
+  };
+}
