@@ -1,12 +1,14 @@
-import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { dirname, join, relative } from "node:path";
 import type { Calibration } from "./calibrate.ts";
 import { bitsPerWeight, grouped } from "./card/figures.ts";
 import { inheritFrom, licenceFiles } from "./card/inherit.ts";
+import { drawPictures, picturePaths } from "./card/pictures.ts";
 import { type Receipt, receiptPath, type SeriesRow } from "./card/receipt.ts";
 import { parseReceipt, writeReceipt } from "./card/receipt-file.ts";
 import { blankProof, blankTuning, completeReceipt, type Recipe } from "./card/recipe.ts";
 import { renderCard } from "./card/render.ts";
+import { shareFigures } from "./card/series-figures.ts";
 import { kindRatios } from "./card/tuning-facts.ts";
 import { requireRoom } from "./checkpoint/disk.ts";
 import { openFolder } from "./checkpoint/folder.ts";
@@ -98,6 +100,7 @@ export async function makeJobs(
       plan: tier,
       kept: plan.kept,
       series,
+      sensitivity: null,
       configNotes,
     };
     return { recipe, place: join(target.folder, name) };
@@ -159,19 +162,19 @@ export async function makeFolders(
   const licences = licenceFiles(base.checkpoint.repository);
   return buildAside(places, (folders) =>
     onDisk(parent, needed, async () => {
-      const receipts: Receipt[] = [];
       const plans = jobs.map((job) => job.recipe.plan);
       const { rounding, propagation } = inputs;
       const tuning =
         calibration === null ? null : { calibration: calibration.rows, propagation, settings: tuningSettings };
       const written = await writeTiers({ base, plans, folders, licences, rounding, tuning, ...doors });
-      for (const [i, { relativeError, ...measured }] of written.entries()) {
-        const weightError = { relative: relativeError };
-        const receipt = completeReceipt(jobs[i]!.recipe, { ...measured, weightError, proof: null });
+      const complete = written.map(({ relativeError, ...measured }, i) =>
+        completeReceipt(jobs[i]!.recipe, { ...measured, weightError: { relative: relativeError }, proof: null }),
+      );
+      const receipts = shareFigures(complete);
+      for (const [i, receipt] of receipts.entries()) {
         await writeFile(join(folders[i]!, receiptPath), writeReceipt(receipt));
-        await writeFile(join(folders[i]!, "README.md"), await renderCard(receipt));
+        await writeCard(folders[i]!, receipt);
         tell(receipt, doors.report);
-        receipts.push(receipt);
       }
       return receipts;
     }),
@@ -199,10 +202,19 @@ export async function readReceipt(folder: string): Promise<Receipt> {
   return parseReceipt(text, path);
 }
 
-/** Renders the card of a finished folder anew from its receipt; gives the card's path. */
+/** Renders card and pictures of a finished folder anew from its receipt; gives the card's path. */
 export async function rewriteCard(folder: string): Promise<string> {
-  const path = join(folder, "README.md");
-  const card = await renderCard(await readReceipt(folder));
-  await onDisk(folder, card.length, () => writeFile(path, card));
-  return path;
+  await writeCard(folder, await readReceipt(folder));
+  return join(folder, "README.md");
+}
+
+/** Writes what is made from the receipt and from nothing else. A picture that the receipt gives no figures for is removed. */
+async function writeCard(folder: string, receipt: Receipt): Promise<void> {
+  const pictures = drawPictures(receipt);
+  const files = { "README.md": await renderCard(receipt), ...Object.fromEntries(pictures.map((p) => [p.path, p.svg])) };
+  const size = Object.values(files).reduce((sum, text) => sum + Buffer.byteLength(text), 0);
+  await onDisk(folder, size, async () => {
+    for (const path of picturePaths) if (!Object.hasOwn(files, path)) await rm(join(folder, path), { force: true });
+    for (const [path, text] of Object.entries(files)) await writeFile(join(folder, path), text);
+  });
 }

@@ -77,11 +77,11 @@ describe("the same inputs give the same rounded bytes, card and receipt included
     }
   });
 
-  test("the card is a function of the receipt", async () => {
+  test.each(["README.md", "oqe-bits.svg"])("%s is a function of the receipt", async (name) => {
     const tier = `${folder}/first/nemotron-nano-tiny-oQ4e`;
-    const card = await readFile(`${tier}/README.md`, "utf8");
-    await writeFile(`${tier}/README.md`, "lost");
+    const made = await readFile(`${tier}/${name}`, "utf8");
+    await writeFile(`${tier}/${name}`, "lost");
     expect((await runCli(["card", tier])).code).toBe(0);
-    expect(await readFile(`${tier}/README.md`, "utf8")).toBe(card);
+    expect(await readFile(`${tier}/${name}`, "utf8")).toBe(made);
   });
 });

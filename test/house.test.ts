@@ -14,6 +14,7 @@ const rows = [
   ["calibrate.ts"],
   ["matrix.ts", "inputs.ts", "work.ts"],
   ["card/"],
+  ["chart/"],
   ["github/", "hub/", "local-hub/"],
   ["proof/"],
   ["quant/"],

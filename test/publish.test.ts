@@ -3,6 +3,8 @@ import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { parseSafetensorsMetadata } from "@huggingface/hub";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { drawPictures } from "../src/card/pictures.ts";
+import { parseReceipt } from "../src/card/receipt-file.ts";
 import { type LocalHub, type SeenRequest, startLocalHub } from "../src/local-hub/local-hub.ts";
 import { fewRows, rounded, runCli } from "./cli-run.ts";
 import { byArchitecture, embedded, removeFolder, scratchFolder } from "./models.ts";
@@ -58,8 +60,10 @@ describe.each(Object.keys(byArchitecture))("publishing a tuned %s", (architectur
             .digest("hex"),
         ).toBe(sha256);
       }
-      const expected = [...Object.keys(receipt.files), "README.md", "oqe-receipt.json", ".gitattributes"].sort();
-      expect([...files.keys()].sort()).toEqual(expected);
+      const pictures = drawPictures(parseReceipt(JSON.stringify(receipt), main)).map(({ path }) => path);
+      expect(pictures).toContain("oqe-bits.svg");
+      const papers = ["README.md", "oqe-receipt.json", ".gitattributes", ...pictures];
+      expect([...files.keys()].sort()).toEqual([...Object.keys(receipt.files), ...papers].sort());
     }
   });
 

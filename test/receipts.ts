@@ -59,6 +59,8 @@ export function nemotronReceipt(tier = "oQ4e", changes: Partial<Receipt> = {}): 
     weightError: { relative: 0.005_912 },
     tuning: null,
     proof: null,
+    sensitivity: null,
+    otherTiers: [],
     configNotes: [
       "`time_step_limit` is [0.001, 1000000] (absent in the base): mlx-lm then clamps dt as transformers does",
     ],

@@ -60,7 +60,9 @@ describe("a tuned tier's bytes do not depend on", () => {
   test.each([["oQ8e"], ["oQ5e"], ["oQ4e"], ["oQ6e,oQ4e"]])("which others are made with it: %s", async (tiers) => {
     const alone = await tune(hybrid, ["--tiers", tiers]);
     expect(Object.keys(alone).length).toBeGreaterThan(4);
-    expect(alone).toEqual(Object.fromEntries(Object.keys(alone).map((path) => [path, first[path]])));
+    // Figures of the other tiers of the run stand on receipt, card and one picture: docs/decisions/0009.
+    const own = Object.keys(alone).filter((path) => !/\/(README\.md|oqe-receipt\.json|oqe-kl\.svg)$/.test(path));
+    for (const path of own) expect({ path, hash: alone[path] }).toEqual({ path, hash: first[path] });
   });
 
   test("whether a run before was killed, wherever it stood", slow, async () => {

@@ -6,7 +6,9 @@ import type { TierPlan } from "../quant/plan-types.ts";
 import type { Inherited, ModelFacts, Receipt, SeriesRow } from "./receipt.ts";
 import { Field } from "./receipt-field.ts";
 import { checkProof, readProof } from "./receipt-proof.ts";
+import { checkSensitivity, readSensitivity } from "./receipt-sensitivity.ts";
 import { checkMethod, readCalibration, readMethod, readTuning } from "./receipt-tuning.ts";
+import { readOtherTiers } from "./series-figures.ts";
 
 const layerKinds = ["mamba", "attention", "moe", "mlp", "transformer"] as const satisfies readonly LayerKind[];
 /** Of a folder at least: one segment of a path on any system, and not hidden. */
@@ -33,14 +35,20 @@ export function parseReceipt(text: string, where: string): Receipt {
   return readReceipt(new Field(value, where, ""));
 }
 
-/** The receipt as text: fields in the contract's order, paths sorted, indented by 2, one newline at the end. Reads itself back first. */
+/**
+ * The receipt as text: fields in the contract's order, paths sorted, indented by 2, lists of numbers on one line, one newline at the
+ * end. Reads itself back first.
+ */
 export function writeReceipt(receipt: Receipt): string {
-  return `${JSON.stringify(readReceipt(new Field(receipt, "the new receipt", "")), null, 2)}\n`;
+  const text = JSON.stringify(readReceipt(new Field(receipt, "the new receipt", "")), null, 2);
+  // Text of JSON holds no line break, so that nothing inside of it can look like this.
+  return `${text.replace(/\[\n\s+[-+.\de]+(?:,\n\s+[-+.\de]+)*\n\s+\]/g, (list) => list.replace(/\n\s+/g, " ").replace("[ ", "[").replace(" ]", "]"))}\n`;
 }
 
 function readReceipt(root: Field): Receipt {
   checkFormat(root);
   const plan = readPlan(root.at("plan"));
+  const series = root.at("series").list(readRow);
   const receipt: Receipt = {
     format: 1,
     engine: readEngine(root.at("engine")),
@@ -53,10 +61,12 @@ function readReceipt(root: Field): Receipt {
     name: root.at("name").matching(folderName, "a repository's name"),
     plan,
     kept: root.at("kept").entries((field) => field.text()),
-    series: root.at("series").list(readRow),
+    series,
+    sensitivity: readSensitivity(root.at("sensitivity"), plan.modules),
     weightError: { relative: root.at("weightError").at("relative").number() },
     tuning: readTuning(root.at("tuning"), plan.modules),
     proof: readProof(root.at("proof")),
+    otherTiers: readOtherTiers(root.at("otherTiers"), plan.tier, series),
     configNotes: root.at("configNotes").list((field) => field.text()),
     warnings: root.at("warnings").list((field) => field.text()),
     files: readFiles(root.at("files")),
@@ -64,6 +74,7 @@ function readReceipt(root: Field): Receipt {
   checkNames(root, receipt);
   checkMethod(root, receipt);
   checkProof(root, receipt);
+  checkSensitivity(root, receipt);
   return receipt;
 }
 

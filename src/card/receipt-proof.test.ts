@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { nemotronReceipt, provenReceipt, sha256 } from "../../test/receipts.ts";
+import { picturePaths } from "./pictures.ts";
 import type { Receipt } from "./receipt.ts";
 import { parseReceipt, writeReceipt } from "./receipt-file.ts";
 import { blankProof, isCurrent } from "./recipe.ts";
@@ -93,13 +94,13 @@ describe("the receipt of a proven tier", () => {
 });
 
 test("a proof is measured, not asked for: it does not make a published tier another one", () => {
-  const { files, weightError: _w, tuning: _t, warnings: _s, proof: __, ...recipe } = proven;
+  const { files, weightError: _w, tuning: _t, warnings: _s, proof: __, otherTiers: _o, ...recipe } = proven;
   const remote = {
     exists: true,
     head: "a".repeat(40),
     receipt: null,
     files: new Map<string, { size: number; sha256: string | null }>([
-      ["README.md", { size: 1, sha256: null }],
+      ...["README.md", ...picturePaths].map((path) => [path, { size: 1, sha256: null }] as const),
       ...Object.entries(files).map(([path, { bytes, sha256 }]) => [path, { size: bytes, sha256 }] as const),
     ]),
   };

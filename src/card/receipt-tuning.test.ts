@@ -90,8 +90,15 @@ test("a receipt from before there was tuning reads as rounded", () => {
   expect(parseReceipt(JSON.stringify(old), "x")).toEqual(nemotronReceipt());
 });
 
-const recipeOf = ({ files: _, weightError: __, tuning: ___, proof: _p, warnings: ____, ...recipe }: Receipt): Recipe =>
-  recipe;
+const recipeOf = ({
+  files: _,
+  weightError: __,
+  tuning: ___,
+  proof: _p,
+  otherTiers: _o,
+  warnings: ____,
+  ...recipe
+}: Receipt): Recipe => recipe;
 
 describe("a completed receipt", () => {
   const complete = (tuning: TuningRecord) =>
@@ -134,13 +141,18 @@ describe("a tier counts as published", () => {
     receipt: "",
     files: new Map<string, { size: number; sha256: string | null }>([
       ...files,
-      ["README.md", { size: 1, sha256: null }],
+      ...["README.md", "oqe-bits.svg"].map((path) => [path, { size: 1, sha256: null }] as const),
     ]),
   };
 
   test("whatever was measured, if the recipe is the same", () => {
     const other = { ...tuned, warnings: ["odd"], tuning: blankTuning(tuned), weightError: { relative: 1 } };
     expect(isCurrent(recipeOf(tuned), other, remote)).toBe(true);
+  });
+
+  test.each(["README.md", "oqe-bits.svg"])("not without its %s", (path) => {
+    const without = new Map([...remote.files].filter(([name]) => name !== path));
+    expect(isCurrent(recipeOf(tuned), tuned, { ...remote, files: without })).toBe(false);
   });
 
   test.each<[string, Partial<Receipt>]>([

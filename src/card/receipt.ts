@@ -2,9 +2,11 @@ import type { Proof } from "../proof/proof-types.ts";
 import type { ModelFacts } from "../quant/model-facts.ts";
 import type { TierPlan } from "../quant/plan-types.ts";
 import type { CalibrationRecord, Method, Propagation, TuningRecord } from "../quant/tuning-record.ts";
+import type { Sensitivity } from "./sensitivity.ts";
+import type { TierFigures } from "./series-figures.ts";
 
 export { receiptPath } from "../hub/hub-types.ts";
-export type { CalibrationRecord, Method, ModelFacts, Proof, Propagation, TuningRecord };
+export type { CalibrationRecord, Method, ModelFacts, Proof, Propagation, Sensitivity, TierFigures, TuningRecord };
 
 /** What the base's own card says and ours inherits. Absent keys stay absent. */
 export interface Inherited {
@@ -62,15 +64,19 @@ export interface Receipt {
   readonly kept: Readonly<Record<string, string>>;
   /** Every tier of the series, in the order of the tier table, whichever of them a run makes. */
   readonly series: readonly SeriesRow[];
+  /** What was measured of the base, and the plan was made from; null for a plan by fixed rules. */
+  readonly sensitivity: Sensitivity | null;
   readonly weightError: WeightError;
   /** What tuning did; null where nothing was tuned. */
   readonly tuning: TuningRecord | null;
   /** What was measured of the finished bytes; null where nothing was. */
   readonly proof: Proof | null;
+  /** What was measured of the other tiers of the same run. */
+  readonly otherTiers: readonly TierFigures[];
   /** Changes of config.json against the base, one sentence each, e.g. the dt floor of nemotron_h. */
   readonly configNotes: readonly string[];
   /** What did not go as meant while this tier was made, one sentence each. */
   readonly warnings: readonly string[];
-  /** Every file of the repo but the receipt and README.md, by path. */
+  /** Every file of the repo by path, but the receipt and what is made from it: README.md and the pictures. */
   readonly files: Readonly<Record<string, { readonly bytes: number; readonly sha256: string }>>;
 }

@@ -1,19 +1,20 @@
 import { isDeepStrictEqual } from "node:util";
 import type { RemoteState } from "../hub/hub-types.ts";
+import { drawPictures } from "./pictures.ts";
 import type { Proof, Receipt, TuningRecord } from "./receipt.ts";
 
 /** What is known of a tier only after its weights were made. */
 export type Measured = Pick<Receipt, "files" | "weightError" | "tuning" | "proof" | "warnings">;
 
 /** The part of a receipt that is known before any weight is read. The same recipe gives the same files. */
-export type Recipe = Omit<Receipt, keyof Measured>;
+export type Recipe = Omit<Receipt, keyof Measured | "otherTiers">;
 
 /** Digits of a measured ratio on the receipt: more than anybody reads, few enough to read. */
 const digits = 6;
 
-/** Completes a recipe with what the run measured; ratios are rounded to six significant digits. */
+/** Completes a recipe with what the run measured of this tier; ratios are rounded to six significant digits. */
 export function completeReceipt(recipe: Recipe, { tuning, ...measured }: Measured): Receipt {
-  return { ...recipe, ...measured, tuning: tuning === null ? null : roundRatios(tuning) };
+  return { ...recipe, ...measured, tuning: tuning === null ? null : roundRatios(tuning), otherTiers: [] };
 }
 
 /** A record of a tier that is still to be tuned, for the rehearsal of its card; null where it will not be. */
@@ -47,14 +48,15 @@ export function blankProof({ evaluation, model }: Pick<Recipe, "evaluation" | "m
 
 /**
  * Whether a repo's main holds just what this recipe would give, so that nothing needs doing: same recipe on its receipt,
- * every file of the receipt there with its size and, where the Hub tells it, its SHA-256, a card, and no weights beside
- * them (mlx-lm loads all it finds). A base folder has no commit that could vouch for its weights, so it is never current.
+ * every file of the receipt there with its size and, where the Hub tells it, its SHA-256, card and pictures, and no
+ * weights beside them (mlx-lm loads all it finds). A base folder has no commit that could vouch for its weights, so it is never current.
  */
 export function isCurrent(recipe: Recipe, published: Receipt, remote: RemoteState): boolean {
-  const { files, weightError: _w, tuning: _t, proof: _p, warnings: _s, ...made } = published;
+  const { files, weightError: _w, tuning: _t, proof: _p, otherTiers: _o, warnings: _s, ...made } = published;
   if (recipe.base.id === null || !isDeepStrictEqual(made, JSON.parse(JSON.stringify(recipe)))) return false;
   const mayBe = (path: string) => Object.hasOwn(files, path) || !path.endsWith(".safetensors");
-  if (!remote.files.has("README.md") || ![...remote.files.keys()].every(mayBe)) return false;
+  const shown = ["README.md", ...drawPictures(published).map(({ path }) => path)];
+  if (!shown.every((path) => remote.files.has(path)) || ![...remote.files.keys()].every(mayBe)) return false;
   return Object.entries(files).every(([path, expected]) => {
     const found = remote.files.get(path);
     return found?.size === expected.bytes && (found.sha256 === null || found.sha256 === expected.sha256);

@@ -1,0 +1,99 @@
+import { drawBits } from "../chart/bits-picture.ts";
+import { drawDivergence } from "../chart/divergence-picture.ts";
+import { drawExperts } from "../chart/experts-picture.ts";
+import { drawLanguages } from "../chart/languages-picture.ts";
+import { domainName, domainOrder } from "./domains.ts";
+import type { Receipt } from "./receipt.ts";
+import { roleWidths } from "./role-widths.ts";
+import { tierFigures } from "./series-figures.ts";
+
+/** The pictures that a card can have, as files beside it. */
+export const picturePaths = ["oqe-kl.svg", "oqe-bits.svg", "oqe-experts.svg", "oqe-languages.svg"] as const;
+export type PicturePath = (typeof picturePaths)[number];
+
+export interface CardPicture {
+  readonly path: PicturePath;
+  /** What it says, in plain text. */
+  readonly alt: string;
+  readonly svg: string;
+}
+
+/** The pictures of a tier, from its receipt and nothing else: those that it has figures for. */
+export function drawPictures(receipt: Receipt): readonly CardPicture[] {
+  const drawn: readonly (readonly [PicturePath, string, string | null])[] = [
+    ["oqe-kl.svg", divergenceWords(receipt), divergence(receipt)],
+    ["oqe-bits.svg", "Heat strips: bits of each quantized module, by role and layer", bits(receipt)],
+    ["oqe-experts.svg", expertWords(receipt), experts(receipt)],
+    ["oqe-languages.svg", languageWords(receipt), languagePicture(receipt)],
+  ];
+  return drawn.flatMap(([path, alt, svg]) => (svg === null ? [] : [{ path, alt, svg }]));
+}
+
+function divergence({ series, plan, proof, otherTiers }: Receipt): string | null {
+  if (proof === null) return null;
+  const figures = [tierFigures(plan.tier, proof), ...otherTiers];
+  const points = series.map(({ tier, bytes }) => {
+    const found = figures.find((figure) => figure.tier === tier);
+    const estimate = (of: { meanKl: number; meanKlError: number | null } | null | undefined) =>
+      of ? { mean: of.meanKl, error: of.meanKlError } : null;
+    const own = tier === plan.tier;
+    return { tier, bytes, own, measured: estimate(found), rounded: estimate(found?.rounded), predicted: null };
+  });
+  return drawDivergence(points, proof.positions);
+}
+
+function divergenceWords({ plan, proof, otherTiers }: Receipt): string {
+  if (proof === null) return "";
+  const figures = [tierFigures(plan.tier, proof), ...otherTiers];
+  const told = figures.map(({ tier, meanKl, rounded }) => {
+    const beside = rounded === null ? "" : ` (plain rounding ${short(rounded.meanKl)})`;
+    return `${tier} ${short(meanKl)}${beside}`;
+  });
+  return `Mean KL divergence from the base against size: ${told.join(", ")}`;
+}
+
+function bits(receipt: Receipt): string | null {
+  const { rows, layers } = roleWidths(receipt);
+  return drawBits(rows, layers);
+}
+
+function experts({ sensitivity }: Receipt): string | null {
+  if (sensitivity === null) return null;
+  const { domains, experts: layers, critical, probe } = sensitivity;
+  const order = domainOrder(domains);
+  return drawExperts(
+    layers.map(({ layer, share, damage }) => ({ layer, share, damage: order.map((domain) => damage[domain]!) })),
+    order.map((domain) => domainName(domains[domain]!)),
+    critical,
+    probe.bits,
+  );
+}
+
+function expertWords({ sensitivity }: Receipt): string {
+  const layers = sensitivity?.experts.length ?? 0;
+  return `Maps of ${layers} layers of routed experts: how often each expert is chosen, and what quantizing a layer's experts does to each domain`;
+}
+
+function languagePicture({ proof }: Receipt): string | null {
+  if (proof === null) return null;
+  const names = proof.byDomain.map(({ domain }) => domain);
+  const whole = { name: "all", ratio: proof.perplexityRatio, error: proof.perplexityRatioError, whole: true };
+  const parts = domainOrder(names).map((at) => {
+    const { domain, perplexityRatio, perplexityRatioError } = proof.byDomain[at]!;
+    return { name: domainName(domain), ratio: perplexityRatio, error: perplexityRatioError, whole: false };
+  });
+  return drawLanguages([whole, ...parts]);
+}
+
+function languageWords({ proof }: Receipt): string {
+  if (proof === null) return "";
+  const told = domainOrder(proof.byDomain.map(({ domain }) => domain)).map((at) => {
+    const { domain, perplexityRatio } = proof.byDomain[at]!;
+    return `${domainName(domain)} ${perplexityRatio.toFixed(3)}`;
+  });
+  return `Perplexity over that of the base: all ${proof.perplexityRatio.toFixed(3)}, ${told.join(", ")}`;
+}
+
+function short(value: number): string {
+  return String(Number(value.toPrecision(3)));
+}

@@ -1,0 +1,34 @@
+import { colors } from "./palette.ts";
+
+const words = { color: colors.muted.light, fontSize: 12, fontFamily: "sans-serif" };
+
+/** What all axes have in common. */
+export const plainAxis = {
+  nameTextStyle: words,
+  axisLine: { lineStyle: { color: colors.border.light } },
+  axisTick: { show: false },
+  axisLabel: words,
+  splitLine: { lineStyle: { color: colors.rule.light } },
+};
+
+/** An axis of names, all of them written; from the top where it is a vertical one. */
+export function nameAxis(names: readonly string[], more: Record<string, unknown> = {}) {
+  return {
+    ...plainAxis,
+    type: "category",
+    data: names,
+    axisLine: { show: false },
+    splitLine: { show: false },
+    axisLabel: { ...words, interval: 0 },
+    ...more,
+  };
+}
+
+/** An axis of numbers from 0 to `count` - 1 or of some other numbers in order, of which about `most` are written. */
+export function numberAxis(numbers: readonly number[], most: number, more: Record<string, unknown> = {}) {
+  const every = [1, 2, 4, 5, 8, 10, 16, 20, 32, 50, 64, 100, 128].find((step) => numbers.length / step <= most) ?? 256;
+  return nameAxis(numbers.map(String), {
+    axisLabel: { ...words, interval: (index: number) => index % every === 0 },
+    ...more,
+  });
+}

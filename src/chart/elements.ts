@@ -1,0 +1,70 @@
+import { colors, type Step } from "./palette.ts";
+
+/** Pieces that several pictures share, as the library's graphic elements; places are pixels. */
+
+const margin = 20;
+export interface Element {
+  readonly type: string;
+  readonly [key: string]: unknown;
+}
+
+/** The picture's own heading: what it is, and how to read it. */
+export function heading(title: string, subtitle: string): Element[] {
+  return [text(title, margin, 22, { size: 15, bold: true }), text(subtitle, margin, 43, { color: colors.muted.light })];
+}
+
+export function text(
+  content: string,
+  x: number,
+  y: number,
+  style: { size?: number; bold?: boolean; color?: string; align?: "left" | "center" | "right" } = {},
+): Element {
+  return {
+    type: "text",
+    silent: true,
+    x,
+    y,
+    style: {
+      text: content,
+      fill: style.color ?? colors.ink.light,
+      fontSize: style.size ?? 12,
+      fontWeight: style.bold ? "bold" : "normal",
+      fontFamily: "sans-serif",
+      align: style.align ?? "left",
+      verticalAlign: "middle",
+    },
+  };
+}
+
+export function box(x: number, y: number, width: number, height: number, fill: string): Element {
+  return { type: "rect", silent: true, shape: { x, y, width, height }, style: { fill } };
+}
+
+/** The steps of a scale with the value at the foot of each, from the left. */
+export function scaleLegend(steps: readonly Step[], labels: readonly string[], x: number, y: number): Element[] {
+  const width = 44;
+  return steps.flatMap(({ cell, text: ink }, step) => [
+    box(x + step * width, y - 8, width, 16, cell.light),
+    text(labels[step] ?? "", x + (step + 0.5) * width, y, { size: 11, color: ink.light, align: "center" }),
+  ]);
+}
+
+/** What marks stand for, side by side from the right edge of `right`. */
+export function marks(
+  items: readonly { readonly mark: Element; readonly label: string }[],
+  x: number,
+  y: number,
+): Element[] {
+  const placed: Element[] = [];
+  let left = x;
+  for (const { mark, label } of items) {
+    placed.push({ ...mark, x: left + 6, y }, text(label, left + 18, y, { color: colors.muted.light }));
+    left += 18 + widthOf(label) + 18;
+  }
+  return placed;
+}
+
+/** Pixels of a label at 12 pixels, with room to spare: fonts differ. */
+export function widthOf(label: string, size = 12): number {
+  return [...label].length * size * 0.58;
+}

@@ -1,0 +1,67 @@
+/**
+ * Every colour of a picture: in light as it is written into the file, and in dark as the file's own style sheet replaces it. Each
+ * light colour stands for one thing only, for the style sheet tells them by their value.
+ */
+export interface Color {
+  readonly light: string;
+  readonly dark: string;
+}
+
+export const colors = {
+  panel: { light: "#ffffff", dark: "#0d1117" },
+  border: { light: "#d1d9e0", dark: "#3d444d" },
+  rule: { light: "#e7ebef", dark: "#232a33" },
+  /** Where there is nothing to show. */
+  blank: { light: "#f6f8fa", dark: "#151b23" },
+  ink: { light: "#1f2328", dark: "#e6edf3" },
+  muted: { light: "#59636e", dark: "#9da7b1" },
+  /** What the card is about. */
+  own: { light: "#b34700", dark: "#ffa657" },
+  other: { light: "#0860ca", dark: "#6cb6ff" },
+  /** Plain rounding. */
+  rounded: { light: "#6b7480", dark: "#929ba5" },
+} as const satisfies Record<string, Color>;
+
+/** One step of a scale: the cell, and the text on it. */
+export interface Step {
+  readonly cell: Color;
+  readonly text: Color;
+}
+
+/** In dark a scale runs the other way: what is much always stands out from the panel. */
+function scale(light: readonly string[], dark: readonly string[], mark: string): readonly Step[] {
+  return light.map((cell, step) => ({
+    cell: { light: cell, dark: dark[step]! },
+    // The last digits keep the text colours of all steps apart.
+    text:
+      step < 5
+        ? { light: `#0${step}0d${mark}`, dark: step < 4 ? "#f0f6fc" : "#05080c" }
+        : { light: `#fff${step}f${mark[1]}`, dark: "#05080c" },
+  }));
+}
+
+export const blues = scale(
+  ["#eaf2fb", "#d0e2f5", "#aacbec", "#7db0e0", "#4a90d0", "#2668ae", "#123f78"],
+  ["#12202f", "#17304a", "#1c456d", "#245f97", "#4d94cf", "#86bdea", "#c6e3fa"],
+  "1b",
+);
+export const oranges = scale(
+  ["#fff2e2", "#fde0c0", "#fbc592", "#f5a45c", "#e3812f", "#a94d0c", "#6f3206"],
+  ["#2a1b0e", "#442811", "#693a13", "#8f4e18", "#d08035", "#efa96b", "#fbd6b0"],
+  "2c",
+);
+
+const all: readonly Color[] = [
+  ...Object.values(colors),
+  ...[...blues, ...oranges].flatMap(({ cell, text }) => [cell, text]),
+];
+
+/** The style sheet that turns those colours that `svg` uses dark where the reader's system is. */
+export function darkStyle(svg: string): string {
+  const rules = all.flatMap(({ light, dark }) =>
+    ["fill", "stroke"].flatMap((property) =>
+      svg.includes(`${property}="${light}"`) ? [`[${property}="${light}"]{${property}:${dark}}`] : [],
+    ),
+  );
+  return `@media (prefers-color-scheme:dark){${rules.join("")}}`;
+}
