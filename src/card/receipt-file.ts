@@ -2,12 +2,12 @@ import { engine } from "../engine.ts";
 import { OqeError } from "../errors.ts";
 import type { Width } from "../kernel/width.ts";
 import type { LayerKind } from "../models/architecture.ts";
-import type { TierPlan } from "../quant/plan-types.ts";
+import type { Floors, TierPlan } from "../quant/plan-types.ts";
 import type { Inherited, ModelFacts, Receipt, SeriesRow } from "./receipt.ts";
 import { Field } from "./receipt-field.ts";
 import { checkProof, readProof } from "./receipt-proof.ts";
 import { checkSensitivity, readSensitivity } from "./receipt-sensitivity.ts";
-import { checkMethod, readCalibration, readMethod, readTuning } from "./receipt-tuning.ts";
+import { checkMethod, isAbsent, readCalibration, readMethod, readTuning } from "./receipt-tuning.ts";
 import { readOtherTiers } from "./series-figures.ts";
 
 const layerKinds = ["mamba", "attention", "moe", "mlp", "transformer"] as const satisfies readonly LayerKind[];
@@ -177,7 +177,26 @@ function readRow(field: Field): SeriesRow {
     bytes: field.at("bytes").count(),
     boosts: field.at("boosts").count(),
     plan: field.at("plan").text(),
+    ...readPrices(field),
   };
+}
+
+/** Receipts of the engine's first versions do not have these fields: they were planned by rules. */
+function readPrices(field: Field): Pick<SeriesRow, "predicted" | "floors"> {
+  const [predicted, floors] = [field.at("predicted"), field.at("floors")];
+  return {
+    predicted: isAbsent(predicted)
+      ? null
+      : { forcedKl: predicted.at("forcedKl").number(), kl: predicted.at("kl").number() },
+    floors: isAbsent(floors) ? null : readFloors(floors),
+  };
+}
+
+function readFloors(field: Field): Floors {
+  return field.entries((bits, name) => {
+    if (!/^[a-z-]{1,32}$/.test(name)) bits.fail("a role's name as the key");
+    return bits.oneOf([2, 3, 4, 5, 6, 8]);
+  });
 }
 
 function readPlan(field: Field): TierPlan {

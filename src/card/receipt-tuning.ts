@@ -105,6 +105,6 @@ export function checkMethod(root: Field, { options, calibration, tuning }: Recei
   if (tuned && options.rounding === "mlx") root.at("options").at("rounding").fail('"stored", for the method is tuned');
 }
 
-function isAbsent(field: Field): boolean {
+export function isAbsent(field: Field): boolean {
   return field.value === null || field.value === undefined;
 }

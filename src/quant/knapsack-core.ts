@@ -77,8 +77,9 @@ function commonDivisor(a: number, b: number): number {
 function undominated(options: readonly Option[]): (Option & { index: number })[] {
   const sorted = options.map((option, index) => ({ ...option, index }));
   sorted.sort((a, b) => a.bytes - b.bytes || a.price - b.price || a.index - b.index);
-  let lowest = Number.POSITIVE_INFINITY;
-  return sorted.filter(({ price }) => price < lowest && ((lowest = price), true));
+  const kept: typeof sorted = [];
+  for (const option of sorted) if (kept.length === 0 || option.price < kept.at(-1)!.price) kept.push(option);
+  return kept;
 }
 
 interface Step {

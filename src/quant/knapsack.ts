@@ -15,7 +15,7 @@ export interface Choice {
 }
 
 /** Bytes of the smallest choice. */
-export function smallestBytes(items: readonly (readonly Option[])[]): number {
+export function smallestBytes(items: readonly (readonly Pick<Option, "bytes">[])[]): number {
   return items.reduce((sum, options) => sum + Math.min(...options.map((option) => option.bytes)), 0);
 }
 

@@ -1,4 +1,4 @@
-import type { Width } from "../kernel/width.ts";
+import type { Bits, Width } from "../kernel/width.ts";
 import type { OutputTensor } from "../models/architecture.ts";
 
 /** A tier's plan: which width every quantized module gets. Plain JSON: the same value goes to `plan --json`, receipt and card. */
@@ -16,9 +16,22 @@ export interface TierPlan {
   readonly boosts: number;
   /** Boosts by width, as `8bitX48, 6bitX70`. */
   readonly plan: string;
+  /** What the plan costs in nats of KL(base ‖ tier) a position, as its prices say; null where it was made without prices. */
+  readonly predicted: PredictedLoss | null;
+  /** Least widths by role that the plan had to keep, those that concern this model; null where it was made by rules. */
+  readonly floors: Floors | null;
   /** MLX module path -> width. */
   readonly modules: Readonly<Record<string, Width>>;
 }
+
+export interface PredictedLoss {
+  /** With the base's choices of experts forced upon the tier. */
+  readonly forcedKl: number;
+  readonly kl: number;
+}
+
+/** Role, or the first word of several, or `first-mamba` (all of the first Mamba block) -> least bits. */
+export type Floors = Readonly<Record<string, Bits>>;
 
 /** What `oqe plan --json` prints. */
 export interface SeriesPlan {

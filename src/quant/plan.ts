@@ -6,6 +6,7 @@ import type { Width } from "../kernel/width.ts";
 import type { Architecture } from "../models/architecture.ts";
 import { elements, isAligned, modulePath, quantizedBytes, storedTensors } from "./format.ts";
 import type { PlannedTensor, TierPlan } from "./plan-types.ts";
+import { type Prices, planByPrices } from "./policy-measured.ts";
 import { describePlan, planByRules } from "./policy-oq.ts";
 import { type Tier, tierGroupSize } from "./tiers.ts";
 
@@ -21,8 +22,11 @@ export interface PlanInput {
   readonly scores?: readonly number[];
 }
 
-/** Plans one tier. Pure: the same shapes, config and scores give the same plan. */
-export function planTier(tier: Tier, input: PlanInput): TierPlan {
+/**
+ * Plans one tier: by prices, where there are any, else by rules. Pure: the same shapes, config, scores and prices give the same plan.
+ * Throws BAD_INPUT for a budget below the floors, BAD_MEASUREMENT for prices that are none.
+ */
+export function planTier(tier: Tier, input: PlanInput, prices: Prices | null = null): TierPlan {
   const quantizable = input.tensors.filter(isQuantizable);
   if (quantizable.length === 0) {
     throw new OqeError(
@@ -30,12 +34,10 @@ export function planTier(tier: Tier, input: PlanInput): TierPlan {
       `no tensor can be quantized: no input width is a multiple of ${tierGroupSize}`,
     );
   }
-  const layers = input.architecture.layers(input.config).length;
-  const widths = planByRules(tier, quantizable, {
-    storage: input.storage,
-    namedMoe: "num_experts" in input.config || "num_local_experts" in input.config,
-    scores: input.scores ?? Array<number>(layers).fill(0),
-  });
+  const { widths, predicted, floors } =
+    prices === null
+      ? { widths: planRules(tier, quantizable, input), predicted: null, floors: null }
+      : planByPrices(tier, quantizable, { storage: input.storage, layers: layerKinds(input), ...prices });
   const modules = Object.fromEntries(quantizable.map((tensor, i) => [modulePath(tensor), widths[i]!]));
   const parameters = sum(quantizable, (tensor) => elements(tensor.shape));
   const planned = sum(quantizable, (tensor, i) => quantizedBytes(tensor.shape, widths[i]!, input.storage));
@@ -47,8 +49,22 @@ export function planTier(tier: Tier, input: PlanInput): TierPlan {
     fileBpw: (8 * bytes) / sum(input.tensors, (tensor) => elements(tensor.shape)),
     bytes,
     ...describePlan(tier, widths),
+    predicted,
+    floors,
     modules,
   };
+}
+
+function planRules(tier: Tier, quantizable: readonly PlannedTensor[], input: PlanInput): Width[] {
+  return planByRules(tier, quantizable, {
+    storage: input.storage,
+    namedMoe: "num_experts" in input.config || "num_local_experts" in input.config,
+    scores: input.scores ?? Array<number>(layerKinds(input).length).fill(0),
+  });
+}
+
+function layerKinds({ architecture, config }: PlanInput) {
+  return architecture.layers(config);
 }
 
 /** The tensors that no tier quantizes -> the reason. */

@@ -144,11 +144,11 @@ function spendTowardsTarget(tensors: readonly PlannedTensor[], budget: Budget, {
   }
 }
 
-/** Boosts of a plan by width, widest first: `8bitX48, 6bitX70`. A tier without boosts is uniform and says so. */
+/** Modules away from the tier's width, widest first: `8bitX48, 6bitX70`; those above it are boosts. A tier without any is uniform and says so. */
 export function describePlan(tier: Tier, widthsChosen: readonly Width[]): { boosts: number; plan: string } {
   const counts = new Map<number, number>();
-  for (const { bits } of widthsChosen) if (bits > tier.bits) counts.set(bits, (counts.get(bits) ?? 0) + 1);
+  for (const { bits } of widthsChosen) if (bits !== tier.bits) counts.set(bits, (counts.get(bits) ?? 0) + 1);
   const parts = [...counts].sort(([a], [b]) => b - a).map(([bits, count]) => `${bits}bitX${count}`);
-  const boosts = [...counts.values()].reduce((sum, count) => sum + count, 0);
-  return { boosts, plan: boosts === 0 ? `uniform ${tier.bits}bit` : parts.join(", ") };
+  const boosts = widthsChosen.filter(({ bits }) => bits > tier.bits).length;
+  return { boosts, plan: parts.length === 0 ? `uniform ${tier.bits}bit` : parts.join(", ") };
 }
