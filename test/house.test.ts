@@ -17,6 +17,7 @@ const rows = [
   ["chart/"],
   ["github/", "hub/", "local-hub/"],
   ["proof/"],
+  ["measurement/"],
   ["quant/"],
   ["calibration/"],
   ["models/"],
