@@ -2,7 +2,7 @@ import type { Rows } from "../calibration/rows.ts";
 import type { FloatDtype } from "../kernel/dtype.ts";
 import type { Kernel } from "../kernel/kernel-types.ts";
 import { Leases } from "../kernel/lease.ts";
-import { type Matrix, sharedIntegers, type Weight, weightRows } from "../kernel/matrix.ts";
+import { type Matrix, newMatrix, sharedIntegers, type Weight, weightRows } from "../kernel/matrix.ts";
 import type { LayerKind } from "../models/architecture.ts";
 import { Ops } from "../models/ops.ts";
 import { headRole, type Model, plainContext } from "../models/run.ts";
@@ -198,7 +198,8 @@ class Walk {
     await advance(this.#model, meter, this.#probes, reference);
     const all = this.#probed(meter, () => true);
     await advance(all, meter, this.#together, reference, [this.#together[1]!]);
-    const power = sum(await squaredDistances(this.#walk.ops, after, before));
+    const zero = newMatrix(after.rows, after.columns);
+    const power = sum(await squaredDistances(this.#walk.ops, after, zero));
     for (const tensor of tensors) {
       const started: Probe = { name: modulePath(tensor), x: before, flip: 0 };
       await advance(
@@ -223,16 +224,20 @@ class Walk {
     const { architecture, config } = model;
     const role = headRole(architecture, config);
     const head = this.#quantizable.find((tensor) => tensor.layer === null && tensor.role.role === role);
-    const judged = this.#probes.map((probe) => ({ x: probe.x, head: this.#model }));
+    const { ops } = this.#walk;
+    const judgedRows = this.#probe.judged;
+    const judged: { x: Matrix; head: Model }[] = [];
+    for (const { x } of this.#probes) judged.push({ x: await ops.gather(x, judgedRows), head: this.#model });
+    const own = await ops.gather(reference, judgedRows);
     let together = this.#model;
     if (head !== undefined) {
       const last = await architecture.forward.finish(plainContext(this.#model, null, { length: rows.length }), x);
       await this.#tuneHead(head, last);
       together = this.#replaced(role);
-      judged.push({ x: reference, head: together });
+      judged.push({ x: own, head: together });
     }
-    judged.push(...this.#together.map((probe) => ({ x: probe.x, head: together })));
-    const found = await divergences(this.#model, reference, judged, rows.length);
+    for (const { x } of this.#together) judged.push({ x: await ops.gather(x, judgedRows), head: together });
+    const found = await divergences(this.#model, own, judged, rows.length);
     const named = new Map(this.#probes.map((probe, i) => [probe.name, { divergence: found[i]!, flip: probe.flip }]));
     if (head !== undefined) addHead(named, modulePath(head), found[this.#probes.length]!);
     const [forced, free] = found.slice(-2) as [Float64Array, Float64Array];

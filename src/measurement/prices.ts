@@ -6,7 +6,7 @@ import { tierGroupSize } from "../quant/tiers.ts";
 import type { LossTable } from "./loss-table.ts";
 import type { ProbeRows } from "./probe-rows.ts";
 
-/** What the walk found, before it is put into prices. Divergences are KL(base ‖ probe) by position. */
+/** What the walk found, before it is put into prices. Divergences are KL(base ‖ probe) by judged position. */
 export interface Outcome {
   readonly tensors: readonly PlannedTensor[];
   readonly storage: FloatDtype;
@@ -27,7 +27,8 @@ export function pricesOf(
   outcome: Outcome,
   rows: ProbeRows,
 ): Pick<Measurement, "depthGain" | "together" | "check" | "tensors"> {
-  const mean = (values: Float64Array) => weightedMean(values, rows.weights);
+  const weights = Float64Array.from(rows.judged, (token) => rows.weights[token]!);
+  const mean = (values: Float64Array) => weightedMean(values, weights);
   const tensors = outcome.tensors.map((tensor): MeasuredTensor => {
     const module = modulePath(tensor);
     const { divergence, flip } = outcome.probes.get(module)!;
@@ -61,9 +62,9 @@ function weightedMean(values: Float64Array, weights: Float64Array): number {
 }
 
 /** Shares of the weighted sum, by domain. */
-function domainShares(divergence: Float64Array, { domains, domainOf, weights }: ProbeRows): number[] {
+function domainShares(divergence: Float64Array, { domains, domainOf, weights, judged }: ProbeRows): number[] {
   const sums = domains.map(() => 0);
-  for (const [i, value] of divergence.entries()) sums[domainOf[i]!]! += value * weights[i]!;
+  for (const [i, token] of judged.entries()) sums[domainOf[token]!]! += divergence[i]! * weights[token]!;
   const total = sums.reduce((sum, value) => sum + value, 0);
   return sums.map((value) => (total > 0 ? value / total : 0));
 }

@@ -13,7 +13,12 @@ export interface ProbeRows {
   readonly domainOf: Uint32Array;
   /** Weight of each token: its domain's. Mean 1. */
   readonly weights: Float64Array;
+  /** The tokens, as places among the probe's, whose next-token distributions are compared. */
+  readonly judged: Uint32Array<SharedArrayBuffer>;
 }
+
+/** One position in so many is judged: neighbours say much the same, and the vocabulary makes them dear. */
+const judgedEvery = 4;
 
 /** At least one row of every domain. A weight of 0 takes a domain out of the prices. */
 export function probeRowsOf(rows: Rows, samples: number, weights: Readonly<Record<string, number>>): ProbeRows {
@@ -34,6 +39,8 @@ export function probeRowsOf(rows: Rows, samples: number, weights: Readonly<Recor
       domainOf[i * length + t] = domain;
     }
   }
+  const judged = sharedIntegers(Math.floor(tokens.length / judgedEvery));
+  for (let i = 0; i < judged.length; i++) judged[i] = (i + 1) * judgedEvery - 1;
   const asked = domains.map((name) => (Object.hasOwn(weights, name) ? weights[name]! : 1));
   const mean = chosen.reduce((sum, { domain }) => sum + asked[domain]!, 0) / chosen.length;
   const domainWeights = asked.map((weight) => (mean > 0 ? weight / mean : 1));
@@ -44,5 +51,6 @@ export function probeRowsOf(rows: Rows, samples: number, weights: Readonly<Recor
     domainWeights,
     domainOf,
     weights: Float64Array.from(domainOf, (domain) => domainWeights[domain]!),
+    judged,
   };
 }

@@ -29,7 +29,7 @@ export interface MeasuredTensor {
   readonly widths: readonly WidthPrice[];
   /** Share of the smooth price by domain, in the order of Measurement.domains, at the probe's width; sums to 1. */
   readonly byDomain: readonly number[];
-  /** Power of the error of its block's output over that of the output itself, at the probe's width. */
+  /** Power of its error in the hidden states after its block, over that of these states, at the probe's width; 0 for the glue. */
   readonly blockError: number;
 }
 
@@ -40,7 +40,7 @@ export interface LayerExperts {
   readonly share: readonly (readonly number[])[];
   /** Share of the domain's gate weight. */
   readonly gate: readonly (readonly number[])[];
-  /** Power of the error that quantizing this expert puts into the layer's routed output on the domain's tokens, over the power of that output. */
+  /** Power of the error that quantizing this expert puts into the layer's routed output on the domain's tokens, over the power of what the block adds to the stream there. */
   readonly damage: readonly (readonly number[])[];
 }
 
