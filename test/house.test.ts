@@ -23,7 +23,7 @@ const rows = [
   ["models/"],
   ["checkpoint/"],
   ["kernel/"],
-  ["report.ts", "engine.ts", "assets.ts"],
+  ["report.ts", "engine.ts", "assets.ts", "field.ts"],
   ["errors.ts", "grouped.ts"],
 ];
 const src = fileURLToPath(new URL("../src/", import.meta.url));

@@ -1,10 +1,10 @@
 import { engine } from "../engine.ts";
 import { OqeError } from "../errors.ts";
+import { Field, type Refusal } from "../field.ts";
 import type { Width } from "../kernel/width.ts";
 import type { LayerKind } from "../models/architecture.ts";
 import type { Floors, TierPlan } from "../quant/plan-types.ts";
 import type { Inherited, ModelFacts, Receipt, SeriesRow } from "./receipt.ts";
-import { Field } from "./receipt-field.ts";
 import { checkProof, readProof } from "./receipt-proof.ts";
 import { checkSensitivity, readSensitivity } from "./receipt-sensitivity.ts";
 import { checkMethod, isAbsent, readCalibration, readMethod, readTuning } from "./receipt-tuning.ts";
@@ -16,6 +16,10 @@ const folderName = /^[^./\\:][^/\\:]{0,200}$/;
 const hubId = /^[A-Za-z0-9_][\w.-]{0,95}\/[A-Za-z0-9_][\w.-]{0,95}$/;
 const tierName = /^[A-Za-z0-9.]{1,16}$/;
 const hash = /^[0-9a-f]{64}$/;
+const refusal: Refusal = {
+  code: "BAD_INPUT",
+  hint: "The receipt was not written by this oqe-publisher, or was changed. Restore it from the repository, or quantize again.",
+};
 
 /**
  * A receipt from its JSON text, every field checked. Throws BAD_INPUT naming the file `where` and the field: for text that
@@ -32,7 +36,7 @@ export function parseReceipt(text: string, where: string): Receipt {
       "Restore the receipt from the repository, or quantize again.",
     );
   }
-  return readReceipt(new Field(value, where, ""));
+  return readReceipt(new Field(value, where, refusal));
 }
 
 /**
@@ -40,7 +44,7 @@ export function parseReceipt(text: string, where: string): Receipt {
  * end. Reads itself back first.
  */
 export function writeReceipt(receipt: Receipt): string {
-  const text = JSON.stringify(readReceipt(new Field(receipt, "the new receipt", "")), null, 2);
+  const text = JSON.stringify(readReceipt(new Field(receipt, "the new receipt", refusal)), null, 2);
   // Text of JSON holds no line break, so that nothing inside of it can look like this.
   return `${text.replace(/\[\n\s+[-+.\de]+(?:,\n\s+[-+.\de]+)*\n\s+\]/g, (list) => list.replace(/\n\s+/g, " ").replace("[ ", "[").replace(" ]", "]"))}\n`;
 }

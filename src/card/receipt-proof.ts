@@ -1,3 +1,4 @@
+import type { Field } from "../field.ts";
 import {
   type Figures,
   type Gate,
@@ -7,7 +8,6 @@ import {
   type RouterFigures,
 } from "../proof/proof-types.ts";
 import type { CalibrationRecord, Receipt } from "./receipt.ts";
-import type { Field } from "./receipt-field.ts";
 import { readRowSource } from "./receipt-tuning.ts";
 
 const mostDomains = 256;

@@ -1,5 +1,5 @@
+import type { Field } from "../field.ts";
 import type { Receipt } from "./receipt.ts";
-import type { Field } from "./receipt-field.ts";
 import type { ExpertSensitivity, Sensitivity } from "./sensitivity.ts";
 
 const hash = /^[0-9a-f]{64}$/;

@@ -1,3 +1,4 @@
+import type { Field } from "../field.ts";
 import {
   type CalibrationRecord,
   type ExpertRecord,
@@ -8,7 +9,6 @@ import {
   tensorKinds,
 } from "../quant/tuning-record.ts";
 import type { Receipt } from "./receipt.ts";
-import type { Field } from "./receipt-field.ts";
 
 const hash = /^[0-9a-f]{64}$/;
 /** `bundled`, a file's name, or a file of a dataset at a commit. A path of the machine is none of them. */

@@ -1,6 +1,6 @@
+import type { Field } from "../field.ts";
 import type { Proof } from "../proof/proof-types.ts";
 import type { Receipt } from "./receipt.ts";
-import type { Field } from "./receipt-field.ts";
 
 /** What a proof says of another tier of the same run, for the matrix and the picture of the series. */
 export interface TierFigures

@@ -1,6 +1,12 @@
-import { OqeError } from "../errors.ts";
+import { type ErrorCode, OqeError } from "./errors.ts";
 
 const longestText = 4096;
+
+/** What is said of a document that holds something else than it should. */
+export interface Refusal {
+  readonly code: ErrorCode;
+  readonly hint: string;
+}
 
 /** A value inside an untrusted JSON document that knows where it is, so that every complaint names its field. */
 export class Field {
@@ -9,10 +15,12 @@ export class Field {
   readonly where: string;
   /** `plan.modules.lm_head.bits`; empty for the document itself. */
   readonly path: string;
+  private readonly refusal: Refusal;
 
-  constructor(value: unknown, where: string, path: string) {
+  constructor(value: unknown, where: string, refusal: Refusal, path = "") {
     this.value = value;
     this.where = where;
+    this.refusal = refusal;
     this.path = path;
   }
 
@@ -22,6 +30,7 @@ export class Field {
     return new Field(
       Object.hasOwn(object, name) ? object[name] : undefined,
       this.where,
+      this.refusal,
       this.path === "" ? name : `${this.path}.${name}`,
     );
   }
@@ -72,7 +81,7 @@ export class Field {
 
   list<T>(read: (item: Field) => T): T[] {
     if (!Array.isArray(this.value)) return this.fail("a list");
-    return this.value.map((item, index) => read(new Field(item, this.where, `${this.path}[${index}]`)));
+    return this.value.map((item, index) => read(new Field(item, this.where, this.refusal, `${this.path}[${index}]`)));
   }
 
   /** An object of any keys, sorted by code unit, so that the same content is always the same text. */
@@ -103,9 +112,9 @@ export class Field {
 
   fail(expected: string): never {
     throw new OqeError(
-      "BAD_INPUT",
+      this.refusal.code,
       `${this.where}: field "${JSON.stringify(this.path).slice(1, -1)}" is ${this.shown()}; expected ${expected}`,
-      "The receipt was not written by this oqe-publisher, or was changed. Restore it from the repository, or quantize again.",
+      this.refusal.hint,
     );
   }
 
