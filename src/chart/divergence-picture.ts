@@ -2,7 +2,7 @@ import type { CustomSeriesRenderItem } from "echarts";
 import { grouped } from "../grouped.ts";
 import { plainAxis } from "./axes.ts";
 import { drawSvg, labelText } from "./drawing.ts";
-import { type Element, heading, marks } from "./elements.ts";
+import { type Element, heading, marks, segment } from "./elements.ts";
 import { colors } from "./palette.ts";
 
 export interface TierPoint {
@@ -166,6 +166,8 @@ function mark(
       show: true,
       position,
       distance: 7,
+      // Off the line to the next point, which falls to the right.
+      offset: [position === "top" ? 16 : -20, 0],
       formatter: () => lines.join(" · "),
       color,
       fontSize: 12,
@@ -194,19 +196,12 @@ function bars(items: readonly (readonly [number, Estimate, string])[], low: numb
     const [x, { mean, error }, color] = items[dataIndex]!;
     const [x1 = 0, y1 = 0] = api.coord([x, mean + (error ?? 0)]);
     const [, y2 = 0] = api.coord([x, Math.max(low, mean - (error ?? 0))]);
-    const line = (shape: Record<string, number>) => ({
-      type: "line" as const,
-      shape,
-      style: { stroke: color, lineWidth: 1.5 },
-    });
-    return {
-      type: "group",
-      children: [
-        line({ x1, y1, x2: x1, y2 }),
-        line({ x1: x1 - 4, y1, x2: x1 + 4, y2: y1 }),
-        line({ x1: x1 - 4, y1: y2, x2: x1 + 4, y2 }),
-      ],
-    };
+    const children = [
+      segment([x1, y1], [x1, y2], color),
+      segment([x1 - 4, y1], [x1 + 4, y1], color),
+      segment([x1 - 4, y2], [x1 + 4, y2], color),
+    ];
+    return { type: "group", children };
   };
   return { type: "custom", silent: true, clip: false, renderItem, data: items.map(([x, { mean }]) => [x, mean]) };
 }

@@ -68,3 +68,14 @@ export function marks(
 export function widthOf(label: string, size = 12): number {
   return [...label].length * size * 0.58;
 }
+
+type Place = readonly [number, number];
+
+/** A straight line of a custom series, by the pixels of its ends. */
+export function segment([x1, y1]: Place, [x2, y2]: Place, stroke: string, lineDash: number[] = []) {
+  return {
+    type: "line" as const,
+    shape: { x1, y1, x2, y2 },
+    style: { stroke, fill: "none", lineWidth: 1.5, lineDash },
+  };
+}

@@ -19,7 +19,7 @@ export interface CriticalExpert {
   readonly expert: number;
 }
 
-const left = 92;
+const left = 100;
 const right = 24;
 const width = pictureWidth - left - right;
 /** Load against an even share, in octaves: step 3 is about even. */

@@ -1,7 +1,7 @@
 import type { CustomSeriesRenderItem } from "echarts";
 import { nameAxis, plainAxis } from "./axes.ts";
 import { drawSvg, labelText } from "./drawing.ts";
-import { heading, text } from "./elements.ts";
+import { heading, segment, text } from "./elements.ts";
 import { colors } from "./palette.ts";
 
 /** Perplexity over that of the base, with its standard error. */
@@ -31,20 +31,13 @@ export function drawLanguages(domains: readonly DomainRatio[]): string | null {
     const [x1 = 0] = at(domain.ratio - (domain.error ?? 0));
     const [x2 = 0] = at(domain.ratio + (domain.error ?? 0));
     const stroke = colorOf(domain);
-    const line = (shape: Record<string, number>) => ({
-      type: "line" as const,
-      shape,
-      style: { stroke, lineWidth: 1.5 },
-    });
-    return {
-      type: "group",
-      children: [
-        line({ x1, y1: y, x2, y2: y }),
-        line({ x1, y1: y - 4, x2: x1, y2: y + 4 }),
-        line({ x1: x2, y1: y - 4, x2, y2: y + 4 }),
-        { type: "circle", shape: { cx: x, cy: y, r: domain.whole ? 6 : 5 }, style: { fill: stroke } },
-      ],
-    };
+    const children = [
+      segment([x1, y], [x2, y], stroke),
+      segment([x1, y - 4], [x1, y + 4], stroke),
+      segment([x2, y - 4], [x2, y + 4], stroke),
+      { type: "circle" as const, shape: { cx: x, cy: y, r: domain.whole ? 6 : 5 }, style: { fill: stroke } },
+    ];
+    return { type: "group", children };
   };
   return drawSvg({
     height,
@@ -99,11 +92,7 @@ function unity(rows: number) {
   const renderItem: CustomSeriesRenderItem = (_, api) => {
     const [x = 0, y1 = 0] = api.coord([1, 0]);
     const [, y2 = 0] = api.coord([1, rows - 1]);
-    return {
-      type: "line",
-      shape: { x1: x, y1: y1 - rowHeight / 2, x2: x, y2: y2 + rowHeight / 2 },
-      style: { stroke: colors.rounded.light, lineWidth: 1.5, lineDash: [4, 3] },
-    };
+    return segment([x, y1 - rowHeight / 2], [x, y2 + rowHeight / 2], colors.rounded.light, [4, 3]);
   };
   return { type: "custom", silent: true, clip: false, renderItem, data: [[1, 0]] };
 }

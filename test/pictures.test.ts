@@ -1,0 +1,137 @@
+import { writeFile } from "node:fs/promises";
+import { beforeAll, describe, expect, test } from "vitest";
+import { drawPictures } from "../src/card/pictures.ts";
+import { pictureWidth } from "../src/chart/drawing.ts";
+import { askPage, browser, type Pixels, type Scheme, screenshot } from "./browser.ts";
+import { measuredSeries, smallSeries } from "./measured-receipts.ts";
+
+/** Runs in the page: places, colours and grounds of every text, as this browser draws them. */
+const look = `
+const rgb = (color) => color.match(/[\\d.]+/g).slice(0, 3).map(Number);
+const luminance = (color) => {
+  const [r, g, b] = rgb(color).map((c) => (c /= 255) <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4);
+  return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+};
+const contrast = (a, b) => {
+  const [low, high] = [luminance(a), luminance(b)].sort((x, y) => x - y);
+  return (high + 0.05) / (low + 0.05);
+};
+const examine = (svg) => {
+  const frame = svg.getBoundingClientRect();
+  const texts = [...svg.querySelectorAll("text")].map((element) => {
+    const { left, right, top, bottom } = element.getBoundingClientRect();
+    const beneath = document.elementsFromPoint((left + right) / 2, (top + bottom) / 2)
+      .find((other) => other.tagName !== "text" && other !== svg && getComputedStyle(other).fill !== "none");
+    const ground = getComputedStyle(beneath).fill;
+    return { text: element.textContent, left, right, top, bottom, contrast: contrast(getComputedStyle(element).fill, ground) };
+  });
+  const apart = (a, b) => // a line's box is taller than its letters
+    a.right <= b.left + 0.5 || b.right <= a.left + 0.5 || a.bottom - 3 <= b.top + 3 || b.bottom - 3 <= a.top + 3;
+  const outside = (t) =>
+    t.left < frame.left + 4 || t.right > frame.right - 4 || t.top < frame.top + 4 || t.bottom > frame.bottom - 4;
+  return {
+    width: frame.width,
+    texts: texts.length,
+    clipped: texts.filter(outside).map((t) => t.text),
+    overlapping: texts.flatMap((a, i) => texts.slice(i + 1).filter((b) => !apart(a, b)).map((b) => a.text + " / " + b.text)),
+    pale: texts.filter((t) => !(t.contrast >= 4.5)).map((t) => t.text + " " + t.contrast.toFixed(1)),
+  };
+};
+const result = JSON.stringify([...document.querySelectorAll("svg")].map(examine));
+document.body.append(Object.assign(document.createElement("pre"), { id: "result", textContent: result }));
+`;
+
+const inCi = process.env.CI === "true";
+const panel: Readonly<Record<Scheme, readonly [number, number, number]>> = {
+  light: [255, 255, 255],
+  dark: [13, 17, 23],
+};
+const pictures = Object.entries({ "30B": measuredSeries, embedded: smallSeries }).flatMap(([model, series]) =>
+  [series[0]!, series.at(-1)!].flatMap((receipt) =>
+    drawPictures(receipt).map((picture) => ({
+      ...picture,
+      name: `${model}-${receipt.plan.tier}-${picture.path.slice("oqe-".length, -".svg".length)}`,
+      height: Number(/ height="(\d+)"/.exec(picture.svg)![1]),
+    })),
+  ),
+);
+const names = pictures.map(({ name }) => name);
+const totalHeight = pictures.reduce((sum, { height }) => sum + height, 0);
+
+interface Seen {
+  readonly width: number;
+  readonly texts: number;
+  readonly clipped: readonly string[];
+  readonly overlapping: readonly string[];
+  readonly pale: readonly string[];
+}
+const examine = (svgs: readonly string[], scheme: Scheme, height: number) =>
+  askPage<Seen[]>(
+    `<style>body{margin:0}svg{display:block}</style>${svgs.join("")}<script>${look}</script>`,
+    scheme,
+    height,
+  );
+
+test("there are four pictures of each", () => {
+  expect(names).toHaveLength(16);
+  expect(new Set(names).size).toBe(16);
+});
+
+describe.skipIf(browser === null && !inCi)(
+  "in a browser, at the width of a card (absent? .ci/toolchain browser)",
+  () => {
+    describe.each(["light", "dark"] as const)("%s", (scheme) => {
+      let seen: Seen[];
+      let shot: Pixels;
+      beforeAll(async () => {
+        seen = await examine(
+          pictures.map(({ svg }) => svg),
+          scheme,
+          totalHeight,
+        );
+        // As the Hub shows them, on a page of the other kind.
+        const images = pictures.map(
+          ({ name, height }) => `<img src="${name}.svg" width="${pictureWidth}" height="${height}">`,
+        );
+        const body = `<style>body{margin:0;background:${scheme === "dark" ? "#fff" : "#000"}}img{display:block}</style>`;
+        const files = Object.fromEntries(pictures.map(({ name, svg }) => [`${name}.svg`, svg]));
+        shot = await screenshot(body + images.join(""), files, scheme, { width: pictureWidth, height: totalHeight });
+        if (process.env.OQE_SCREENSHOTS)
+          await writeFile(`${process.env.OQE_SCREENSHOTS}/pictures-${scheme}.png`, shot.png);
+      });
+
+      test.each(names)("%s: no label is clipped, none on top of another, all stand out", (name) => {
+        const own = seen[names.indexOf(name)]!;
+        expect(own.texts).toBeGreaterThan(8);
+        expect(own).toMatchObject({ width: pictureWidth, clipped: [], overlapping: [], pale: [] });
+      });
+
+      test.each(names)("%s: has its own panel, whatever the page", (name) => {
+        const at = names.indexOf(name);
+        const top = pictures.slice(0, at).reduce((sum, { height }) => sum + height, 0);
+        const { height } = pictures[at]!;
+        for (const x of [10, pictureWidth - 10]) {
+          for (const y of [8, height - 8]) expect(shot.at(x, top + y)).toEqual(panel[scheme]);
+        }
+        const colors = new Set<string>();
+        for (let y = 0; y < height; y += 2)
+          for (let x = 0; x < pictureWidth; x += 2) colors.add(shot.at(x, top + y).join());
+        expect(colors.size).toBeGreaterThan(20); // drawn, and no broken image
+      });
+    });
+
+    test("what is clipped, covered or pale would be seen", async () => {
+      const text = (x: number, y: number, content: string, fill: string) =>
+        `<text x="${x}" y="${y}" fill="${fill}">${content}</text>`;
+      const texts = [
+        text(-5, 40, "out", "#000"),
+        text(100, 40, "one", "#000"),
+        text(110, 40, "two", "#000"),
+        text(300, 40, "dim", "#ccc"),
+      ];
+      const svg = `<svg xmlns="http://www.w3.org/2000/svg" width="800" height="80"><rect width="800" height="80" fill="#fff"/>${texts.join("")}</svg>`;
+      const [seen] = await examine([svg], "light", 80);
+      expect(seen).toMatchObject({ clipped: ["out"], overlapping: ["one / two"], pale: ["dim 1.6"] });
+    });
+  },
+);
