@@ -9,12 +9,12 @@ import { Leases } from "../src/kernel/lease.ts";
 import { type Matrix, newMatrix, sharedBytes } from "../src/kernel/matrix.ts";
 import { openKernel } from "../src/kernel/pool.ts";
 import type { Width } from "../src/kernel/width.ts";
+import { median } from "../src/proof/statistics.ts";
 import { collect, makeHessian, newGram } from "../src/quant/hessian.ts";
 import { type BaseMatrix, tuneMatrix } from "../src/quant/tune-matrix.ts";
 import { type TuningSettings, tuningSettings } from "../src/quant/tuning-settings.ts";
 import { readNpy, writeNpy } from "./npy.ts";
 import { type Peer, startPeer, type Turn } from "./peers/peer.ts";
-import { median } from "./statistics.ts";
 
 /**
  * One linear layer, Hessian to codes, beside the peers on the same X and W, turn by turn: seconds, and tr(E H Eᵀ)/tr(W H Wᵀ) of what

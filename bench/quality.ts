@@ -11,6 +11,7 @@ import { openFolder } from "../src/checkpoint/folder.ts";
 import { openKernel } from "../src/kernel/pool.ts";
 import { integer } from "../src/models/config-fields.ts";
 import { Ops } from "../src/models/ops.ts";
+import { mean, standardError } from "../src/proof/statistics.ts";
 import { readBase } from "../src/quant/base.ts";
 import { baseWeights } from "../src/quant/base-weights.ts";
 import { type Divergence, diverge, observe } from "../src/quant/divergence.ts";
@@ -21,7 +22,7 @@ import { tiers } from "../src/quant/tiers.ts";
 import type { Propagation } from "../src/quant/tuning-record.ts";
 import { type TuningSettings, tuningSettings } from "../src/quant/tuning-settings.ts";
 import { silentReport } from "../src/report.ts";
-import { mean, means, medians, pairedRatio, type Ratio, standardError } from "./statistics.ts";
+import { means, medians, pairedRatio, type Ratio } from "./statistics.ts";
 
 /**
  * What each method does to the embedded model: KL(base ‖ quantized) on held-out text, free and with the base's routes forced, all
@@ -66,7 +67,7 @@ interface Judged {
 }
 
 async function judge(folder: string): Promise<Judged> {
-  const quantized = await openFinished(folder, kernel);
+  const quantized = await openFinished(await openFolder(folder), kernel);
   const [free, forced] = [await diverge(reference, quantized, false), await diverge(reference, quantized, true)];
   await quantized.close();
   return { free, forced };

@@ -1,29 +1,6 @@
-/** Statistics of paired measurements: times of turns, divergences of the same evaluation rows under two methods. */
+import { deviation, mean, median } from "../src/proof/statistics.ts";
 
-/** Middle of a sorted copy; the mean of the two middle values of an even count. */
-export function median(values: ArrayLike<number>): number {
-  const sorted = Float64Array.from(values).sort();
-  const middle = sorted.length >> 1;
-  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
-}
-
-export function mean(values: ArrayLike<number>): number {
-  let sum = 0;
-  for (let i = 0; i < values.length; i++) sum += values[i]!;
-  return sum / values.length;
-}
-
-/** Standard deviation of a sample (n - 1). */
-export function deviation(values: ArrayLike<number>): number {
-  const centre = mean(values);
-  const squares = Float64Array.from(values, (value) => (value - centre) ** 2);
-  return Math.sqrt((mean(squares) * values.length) / (values.length - 1));
-}
-
-/** Standard error of the mean of independent values. */
-export function standardError(values: ArrayLike<number>): number {
-  return deviation(values) / Math.sqrt(values.length);
-}
+/** Statistics of paired measurements: divergences of the same evaluation rows under two methods. */
 
 /** One measurement by evaluation row: of every row its positions, `[rows][length]`. */
 export type Rows = readonly Float64Array[];

@@ -5,6 +5,7 @@ import { openDoors } from "./commands.ts";
 import { describeOccasion } from "./github/event.ts";
 import { parseInputs, unusedInputs } from "./inputs.ts";
 import { publishModel } from "./pipeline.ts";
+import { gateFailures } from "./release.ts";
 import { actionsReport } from "./report.ts";
 
 /** One run of the Action: inputs → publish → outputs and job summary. */
@@ -16,11 +17,19 @@ export async function runAction(): Promise<void> {
   for (const line of warnings) report.warn(line);
   const { plan, made, tiers, failure } = await publishModel(inputs, openDoors(inputs, report, describeOccasion()));
   core.setOutput("repositories", JSON.stringify(tiers));
+  core.setOutput("proofs", JSON.stringify(Object.fromEntries(made.map(({ plan: { tier }, proof }) => [tier, proof]))));
   core.setOutput("changed", String(tiers.some((tier) => tier.outcome === "published")));
   core.setOutput("revision", plan.revision);
   const series = plan.tiers.map(({ modules: _, ...row }) => row);
   const base = { id: inputs.baseModel.kind === "hub" ? plan.model : null, name: plan.model, revision: plan.revision };
-  await writeSummary({ series, base, repositories: tiers, made, dryRun: inputs.dryRun, warnings });
+  await writeSummary({
+    series,
+    base,
+    repositories: tiers,
+    made,
+    dryRun: inputs.dryRun,
+    warnings: [...warnings, ...gateFailures(made)],
+  });
   if (failure !== null) throw failure;
 }
 

@@ -20,6 +20,7 @@ export const usage = `oqe ${engine.version}: publish the oQe series of a base mo
   oqe hub <folder> [--port N]       a Hub on 127.0.0.1 to rehearse a release against
 
 <model> is a folder, or org/name[@revision] on the Hub. Further flags: --revision, --work-dir, --workers, --hub-token;
+--verify false, --evaluation, --evaluation-samples, --max-kl, --min-same-top, --min-router-agreement;
 with --method rounded --rounding stored|mlx; with --method tuned --calibration <file or datasets/org/name/path>,
 --calibration-samples, --calibration-length, --propagation reference|sequential.
 The Hub's address and token also come from HF_ENDPOINT and HF_TOKEN (better than a flag: other users see flags).
@@ -134,8 +135,9 @@ async function quantize({ inputs, flags, doors, print }: Call) {
       "The tiers are written to <folder>/<Model>-<tier>/.",
     );
   }
-  const { plan: series, folders } = await quantizeModel(parsed, resolve(flags.out), doors(parsed));
+  const { plan: series, folders, failure } = await quantizeModel(parsed, resolve(flags.out), doors(parsed));
   print({ ...series, folders }, `${formatMatrix(series)}\n${folders.join("\n")}`);
+  if (failure !== null) throw failure;
 }
 
 async function publish({ inputs, doors, print }: Call) {

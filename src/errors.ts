@@ -16,6 +16,7 @@ export type ErrorCode =
   | "CONFLICT" // somebody else's commit came between
   | "NETWORK" // the Hub did not answer, or not sensibly, after every retry
   | "DISK" // no room, or the folder cannot be written
+  | "PROOF" // what was measured of a tier is not what its gate asks for, or what its receipt says
   | "TEMPLATE" // a card template names a fact that does not exist, or does not parse
   | "KERNEL" // the WebAssembly kernel trapped or cannot be loaded
   | "INTERNAL"; // a bug of ours

@@ -3,7 +3,7 @@ import { homedir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { removeFolder, scratchFolder } from "../test/models.ts";
-import { type InputName, parseCalibration, parseInputs, unusedInputs } from "./inputs.ts";
+import { type InputName, parseInputs, parseText, unusedInputs } from "./inputs.ts";
 
 const parse = (given: Partial<Record<InputName, string>> = {}) =>
   parseInputs((name) => ({ "base-model": "org/base", ...given })[name] ?? "", {});
@@ -23,6 +23,10 @@ describe("inputs of tuning", () => {
       calibrationSamples: 128,
       calibrationLength: 256,
       propagation: "reference",
+      verify: true,
+      evaluation: { kind: "bundled" },
+      evaluationSamples: 128,
+      gates: { "max-kl": {}, "min-same-top": {}, "min-router-agreement": {} },
       workers: null,
     });
     expect(parse({ "calibration-samples": " ", method: "" })).toEqual(parse());
@@ -34,12 +38,19 @@ describe("inputs of tuning", () => {
       propagation: "sequential",
       "calibration-samples": "1",
       "calibration-length": "8192",
+      verify: "False",
+      "evaluation-samples": "9",
+      "max-kl": "1e-2",
+      "min-same-top": "oq4e=0.5 0.9,oQ8e=1",
     };
     expect(parse(given)).toMatchObject({
       method: "rounded",
       propagation: "sequential",
       calibrationSamples: 1,
       calibrationLength: 8192,
+      verify: false,
+      evaluationSamples: 9,
+      gates: { "max-kl": { all: 0.01 }, "min-same-top": { oQ4e: 0.5, all: 0.9, oQ8e: 1 }, "min-router-agreement": {} },
     });
   });
 
@@ -52,6 +63,16 @@ describe("inputs of tuning", () => {
     ["calibration-length", "15", /^calibration-length: "15" is not a whole number from 16 to 8192$/],
     ["calibration-length", "256.5", /from 16 to 8192/],
     ["calibration-length", "0x100", /from 16 to 8192/],
+    ["verify", "perhaps", /^verify: "perhaps" is neither true nor false$/],
+    ["evaluation", "./nowhere.txt", /^evaluation: .*nowhere\.txt does not exist$/],
+    ["evaluation-samples", "0", /^evaluation-samples: "0" is not a whole number from 1 to 4096$/],
+    ["max-kl", "small", /^max-kl: "small" is no limit: expected a number, not negative$/],
+    ["max-kl", "-1", /^max-kl: "-1" is no limit/],
+    ["max-kl", "oQ9e=1", /^max-kl: "oQ9e" is not a tier; known are oQ8e, oQ6e, oQ5e, oQ4e$/],
+    ["max-kl", "1e999", /is no limit/],
+    ["min-same-top", "95", /^min-same-top: "95" is no limit: expected a number from 0 to 1$/],
+    ["min-router-agreement", "oQ4e=.9 oQ4E=.8", /^min-router-agreement: two limits for oQ4e$/],
+    ["min-same-top", "0.1,0.2", /two limits for all tiers/],
     ["workers", "65", /^workers: "65" is not a whole number from 1 to 64$/],
     ["calibration", "./nowhere.txt", /nowhere\.txt does not exist/],
     ["calibration", "corpus.txt", /"corpus\.txt" is neither a file nor a file of a dataset/],
@@ -93,6 +114,11 @@ describe("inputs of tuning", () => {
       "calibration, propagation: without effect, for method rounded uses no calibration",
     ]);
     expect(unusedInputs(parse({ ...set, method: "tuned" }))).toEqual([]);
+    const proof = { evaluation: "datasets/org/name/a.txt", "evaluation-samples": "4", "max-kl": "oQ4e=1" };
+    expect(unusedInputs(parse(proof))).toEqual([]);
+    expect(unusedInputs(parse({ ...proof, verify: "false" }))).toEqual([
+      "evaluation, evaluation-samples, max-kl: without effect, for verify is false",
+    ]);
   });
 });
 
@@ -100,16 +126,16 @@ describe("calibration text", () => {
   test("is a file where one exists, even if its name could be a dataset's", async () => {
     await writeFile(join(folder, "rows.txt"), "text");
     const path = join(folder, "rows.txt");
-    expect(parseCalibration(path)).toEqual({ kind: "file", path });
+    expect(parseText("calibration", path)).toEqual({ kind: "file", path });
   });
 
   test("is no folder", async () => {
     await mkdir(join(folder, "rows"));
-    expect(() => parseCalibration(join(folder, "rows"))).toThrow(/rows is not a file$/);
+    expect(() => parseText("calibration", join(folder, "rows"))).toThrow(/rows is not a file$/);
   });
 
   test("may lie at home", () => {
-    expect(() => parseCalibration("~/no such file")).toThrow(join(homedir(), "no such file"));
+    expect(() => parseText("calibration", "~/no such file")).toThrow(join(homedir(), "no such file"));
   });
 
   test.each([
@@ -117,6 +143,6 @@ describe("calibration text", () => {
     ["datasets/org/name@v1.0/deep/a b.jsonl", { dataset: "org/name", revision: "v1.0", path: "deep/a b.jsonl" }],
     ["hf://datasets/o/n/train.txt", { dataset: "o/n", revision: "main", path: "train.txt" }],
   ])("%s is a file of a dataset", (text, expected) => {
-    expect(parseCalibration(text)).toEqual({ kind: "hub", ...expected });
+    expect(parseText("calibration", text)).toEqual({ kind: "hub", ...expected });
   });
 });

@@ -4,6 +4,8 @@ import { join, resolve } from "node:path";
 import type { CalibrationReference } from "./calibration/reference.ts";
 import { OqeError } from "./errors.ts";
 import type { Rounding } from "./kernel/width.ts";
+import { type GateInputs, parseGate } from "./proof/gates.ts";
+import { type GateName, gateNames } from "./proof/proof-types.ts";
 import { type Policy, policies } from "./quant/plan.ts";
 import { parseTiers, type Tier, tiers } from "./quant/tiers.ts";
 import { type Method, methods, type Propagation, propagations } from "./quant/tuning-record.ts";
@@ -30,6 +32,12 @@ export interface Inputs {
   readonly calibrationSamples: number;
   readonly calibrationLength: number;
   readonly propagation: Propagation;
+  /** Whether every tier is measured against its base before it is published. */
+  readonly verify: boolean;
+  /** Text to measure on, and rows of it. */
+  readonly evaluation: CalibrationReference;
+  readonly evaluationSamples: number;
+  readonly gates: GateInputs;
   readonly hubEndpoint: string;
   readonly hubToken: string | null;
   readonly workDir: string;
@@ -61,6 +69,12 @@ export const inputTable = [
   { name: "calibration-samples", default: "128" },
   { name: "calibration-length", default: "256" },
   { name: "propagation", default: defaultPropagation },
+  { name: "verify", default: "true" },
+  { name: "evaluation", default: "" },
+  { name: "evaluation-samples", default: "128" },
+  { name: "max-kl", default: "" },
+  { name: "min-same-top", default: "" },
+  { name: "min-router-agreement", default: "" },
   { name: "hub-endpoint", default: "" },
   { name: "hub-token", default: "" },
   { name: "work-dir", default: "" },
@@ -91,17 +105,24 @@ export function parseInputs(
       "For those bytes say method rounded with it; to tune leave rounding out.",
     );
   }
+  const chosen = parseTiers(text("tiers"));
+  const names = [...new Set([...chosen, ...tiers].map((tier) => tier.name))];
+  const gate = (name: GateName) => parseGate(name, text(name), names);
   return Object.freeze({
     baseModel: parseModel(text("base-model"), text("revision")),
     namespace: text("namespace"),
-    tiers: parseTiers(text("tiers")),
+    tiers: chosen,
     policy: parseChoice("policy", text("policy"), policies),
     method,
     rounding,
-    calibration: parseCalibration(text("calibration")),
+    calibration: parseText("calibration", text("calibration")),
     calibrationSamples: parseCount("calibration-samples", text("calibration-samples"), 1, 4096),
     calibrationLength: parseCount("calibration-length", text("calibration-length"), 16, 8192),
     propagation: parseChoice("propagation", text("propagation"), propagations),
+    verify: parseToggle("verify", text("verify")),
+    evaluation: parseText("evaluation", text("evaluation")),
+    evaluationSamples: parseCount("evaluation-samples", text("evaluation-samples"), 1, 4096),
+    gates: Object.freeze(Object.fromEntries(gateNames.map((name) => [name, gate(name)])) as GateInputs),
     hubEndpoint: text("hub-endpoint") || environment.HF_ENDPOINT || "https://huggingface.co",
     hubToken: text("hub-token") || environment.HF_TOKEN || null,
     workDir: resolve(text("work-dir") || join(environment.RUNNER_TEMP || ".", "oqe-work")),
@@ -112,18 +133,31 @@ export function parseInputs(
   });
 }
 
-/** Inputs that were set and that the method does not look at, as sentences for the log. */
+/** Inputs that were set and that the run does not look at, as sentences for the log. */
 export function unusedInputs(inputs: Inputs): readonly string[] {
-  if (inputs.method === "tuned") return [];
+  const ofTuning = setAmong(inputs, ["calibration", "calibration-samples", "calibration-length", "propagation"]);
+  const ofProof = setAmong(inputs, ["evaluation", "evaluation-samples", ...gateNames]);
+  return [
+    ...(inputs.method === "tuned" || ofTuning === ""
+      ? []
+      : [`${ofTuning}: without effect, for method ${inputs.method} uses no calibration`]),
+    ...(inputs.verify || ofProof === "" ? [] : [`${ofProof}: without effect, for verify is false`]),
+  ];
+}
+
+/** Those of some inputs that do not have their default, for a sentence. */
+function setAmong(inputs: Inputs, names: readonly InputName[]): string {
+  const path = (text: CalibrationReference) => (text.kind === "bundled" ? "" : text.path);
   const values: Partial<Record<InputName, string>> = {
-    calibration: inputs.calibration.kind === "bundled" ? "" : inputs.calibration.path,
+    calibration: path(inputs.calibration),
     "calibration-samples": String(inputs.calibrationSamples),
     "calibration-length": String(inputs.calibrationLength),
     propagation: inputs.propagation,
+    evaluation: path(inputs.evaluation),
+    "evaluation-samples": String(inputs.evaluationSamples),
+    ...Object.fromEntries(gateNames.map((gate) => [gate, Object.keys(inputs.gates[gate]).join()])),
   };
-  const set = inputTable.flatMap((row) => ((values[row.name] ?? row.default) === row.default ? [] : [row.name]));
-  if (set.length === 0) return [];
-  return [`${set.join(", ")}: without effect, for method ${inputs.method} uses no calibration`];
+  return names.filter((name) => values[name] !== inputTable.find((row) => row.name === name)!.default).join(", ");
 }
 
 /** `org/name[@revision]` on the Hub, or a folder: whatever exists on disk or starts with `.`, `/` or `~` is a folder. */
@@ -188,7 +222,7 @@ function parseCount(name: string, value: string, least: number, most: number): n
 }
 
 /** A file that exists or starts with `.`, `/` or `~`, or `datasets/org/name[@revision]/path` on the Hub; empty: bundled. */
-export function parseCalibration(text: string): CalibrationReference {
+export function parseText(name: "calibration" | "evaluation", text: string): CalibrationReference {
   if (text === "") return { kind: "bundled" };
   if (/^[./~]/.test(text) || existsSync(text)) {
     const path = resolve(text.replace(/^~(?=\/|$)/, homedir()));
@@ -196,8 +230,8 @@ export function parseCalibration(text: string): CalibrationReference {
     if (found?.isFile() === true) return { kind: "file", path };
     throw new OqeError(
       "BAD_INPUT",
-      `calibration: ${path} ${found === undefined ? "does not exist" : "is not a file"}`,
-      "Name one text file, or leave calibration out to use the rows that come with oqe-publisher.",
+      `${name}: ${path} ${found === undefined ? "does not exist" : "is not a file"}`,
+      `Name one text file, or leave ${name} out to use the rows that come with oqe-publisher.`,
     );
   }
   const pattern = /^(?:hf:\/\/)?datasets\/([\w][\w.-]*\/[\w][\w.-]*)(?:@([\w][\w.-]*))?\/(.+)$/;
@@ -205,7 +239,7 @@ export function parseCalibration(text: string): CalibrationReference {
   if (dataset === undefined || path === undefined || /\.\.|--/.test(dataset) || /\.\.|\/\/|[\p{Cc}\\?#]/u.test(path)) {
     throw new OqeError(
       "BAD_INPUT",
-      `calibration: "${text}" is neither a file nor a file of a dataset on the Hub`,
+      `${name}: "${text}" is neither a file nor a file of a dataset on the Hub`,
       "Name a file that exists, or datasets/org/name[@revision]/path/to/file.",
     );
   }

@@ -9,6 +9,7 @@ import {
   checkCards,
   checkNames,
   checkRights,
+  gateFailure,
   inspectAll,
   isPublished,
   type PublishedTier,
@@ -42,19 +43,23 @@ export async function planModel(inputs: Inputs, doors: Doors): Promise<SeriesPla
   return makePlan(base, inputs);
 }
 
-/** Writes one MLX repo folder per tier below `out`, card and receipt included; gives the plan and the folders. */
+/**
+ * Writes one MLX repo folder per tier below `out`, card and receipt included; gives the plan and the folders, and as `failure` the
+ * gates that a tier did not pass, whose folder is kept all the same.
+ */
 export async function quantizeModel(inputs: Inputs, out: string, doors: Doors) {
   const { report } = doors;
   return withBase(inputs, doors, doors.connect, async (base, kernel) => {
     const plan = makePlan(base, inputs);
-    const calibration = await report.stage("Calibrate", () => calibrate(base, inputs, doors.connect));
+    const calibration = await report.stage("Calibrate", () => calibrate(base, inputs, doors.connect, report));
     const jobs = await makeJobs(base, plan, inputs, calibration, {
       folder: out,
       namespace: null,
       kernelSha256: kernel.sha256,
     });
-    await report.stage("Quantize", () => makeFolders(base, jobs, inputs, calibration, { report, kernel }));
-    return { plan, folders: jobs.map((job) => job.place) };
+    const make = () => makeFolders(base, jobs, inputs, calibration, { report, kernel });
+    const made = await report.stage("Quantize", make);
+    return { plan, folders: jobs.map((job) => job.place), failure: gateFailure(made) };
   });
 }
 
@@ -71,10 +76,10 @@ export async function publishModel(inputs: Inputs, doors: Doors): Promise<Publis
     async (base, kernel) => {
       const plan = makePlan(base, inputs);
       const target = { folder: inputs.workDir, namespace: inputs.namespace, kernelSha256: kernel.sha256 };
-      const calibration = await report.stage("Calibrate", () => calibrate(base, inputs, () => hub));
+      const calibration = await report.stage("Calibrate", () => calibrate(base, inputs, () => hub, report));
       const jobs = await makeJobs(base, plan, inputs, calibration, target);
       const states = await report.stage("Look at the tier repositories", () => inspectAll(hub, jobs, inputs));
-      const pending = jobs.filter((job) => !isPublished(job, states.get(job)!));
+      const pending = jobs.filter((job) => !isPublished(job, states.get(job)!, inputs));
       let made: readonly Receipt[] = [];
       if (pending.length > 0) {
         if (!inputs.dryRun) await report.stage("Check the cards", () => checkCards(hub, pending, report));
@@ -82,7 +87,7 @@ export async function publishModel(inputs: Inputs, doors: Doors): Promise<Publis
           makeFolders(base, pending, inputs, calibration, { report, kernel }),
         );
       }
-      return { plan, made, ...(await publishTiers(hub, jobs, { states, pending, inputs, doors })) };
+      return { plan, made, ...(await publishTiers(hub, jobs, { states, pending, made, inputs, doors })) };
     },
   );
 }

@@ -1,10 +1,12 @@
 import { basename } from "node:path";
+import type { Receipt } from "./card/receipt.ts";
 import { parseReceipt } from "./card/receipt-file.ts";
 import { isCurrent } from "./card/recipe.ts";
 import { OqeError } from "./errors.ts";
 import type { Hub, PushResult, RemoteState } from "./hub/hub-types.ts";
 import { checkRepositoryName } from "./hub/names.ts";
 import type { Inputs } from "./inputs.ts";
+import { describeFailures, judge, limitsOf } from "./proof/gates.ts";
 import type { Report } from "./report.ts";
 import { type Job, readReceipt, rehearseCard, tierName } from "./series.ts";
 
@@ -121,11 +123,16 @@ async function inspect(hub: Hub, repository: string, inputs: Inputs): Promise<Re
   }
 }
 
-/** Whether main already holds what the job would make. A receipt that cannot be read counts as another recipe. */
-export function isPublished(job: Job, state: RemoteState): boolean {
+/**
+ * Whether main already holds what the job would make. A receipt that cannot be read counts as another recipe; a tier that
+ * passed the gates of its day but not those of today is made and judged again.
+ */
+export function isPublished({ recipe }: Job, state: RemoteState, { gates }: Inputs): boolean {
   if (state.receipt === null) return false;
   try {
-    return isCurrent(job.recipe, parseReceipt(state.receipt, job.recipe.repository), state);
+    const published = parseReceipt(state.receipt, recipe.repository);
+    const judged = published.proof === null ? [] : judge(published.proof, limitsOf(gates, recipe.plan));
+    return judged.every(({ passed }) => passed) && isCurrent(recipe, published, state);
   } catch {
     return false;
   }
@@ -150,19 +157,28 @@ export interface Release {
   readonly states: ReadonlyMap<Job, RemoteState>;
   /** Jobs whose folder was made because main does not hold it yet. */
   readonly pending: readonly Job[];
+  /** Receipts of what was made. */
+  readonly made: readonly Receipt[];
   readonly inputs: Inputs;
   readonly doors: { readonly report: Report; readonly occasion: string };
 }
 
-/** Publishes tier after tier. The first failure ends it; the tiers are reported all the same, and the caller throws it. */
+/**
+ * Publishes tier after tier, but none that failed a gate. The first other failure ends it; the tiers are reported all the same, and
+ * the caller throws the failure.
+ */
 export async function publishTiers(hub: Hub, jobs: readonly Job[], release: Release) {
-  const { states, pending, inputs, doors } = release;
+  const { states, pending, made, inputs, doors } = release;
   const tiers: PublishedTier[] = [];
   let failure: unknown = null;
   for (const job of jobs) {
     const { repository } = job.recipe;
     const state = states.get(job)!;
     const isPending = pending.includes(job);
+    if (isPending && gateFailure(made.filter((receipt) => receipt.name === job.recipe.name)) !== null) {
+      tiers.push(await failedTier(hub, job, state));
+      continue;
+    }
     if (failure === null || !isPending) {
       const publish = () => publishTier(hub, job, state, isPending, inputs, doors.occasion);
       const tier = await doors.report.stage(`Publish ${repository}`, publish).catch((error: unknown) => {
@@ -174,7 +190,25 @@ export async function publishTiers(hub: Hub, jobs: readonly Job[], release: Rele
     if (failure !== null && isPending) tiers.push(await failedTier(hub, job, state));
     doors.report.info(`${repository}: ${tiers.at(-1)!.outcome}`);
   }
-  return { tiers, failure };
+  return { tiers, failure: failure ?? gateFailure(made) };
+}
+
+/** Every gate that was not passed, one sentence each. */
+export function gateFailures(made: readonly Receipt[]): string[] {
+  return made.flatMap(({ plan, proof }) =>
+    describeFailures(proof?.gates ?? []).map((failure) => `${plan.tier}: ${failure}`),
+  );
+}
+
+/** They as an error; null where all were passed. */
+export function gateFailure(made: readonly Receipt[]): OqeError | null {
+  const failed = gateFailures(made);
+  if (failed.length === 0) return null;
+  return new OqeError(
+    "PROOF",
+    failed.join("; "),
+    "The folder is kept, with its card and receipt, and is not published. A limit can be set: --max-kl oQ4e=0.3, or verify false for none.",
+  );
 }
 
 /** Publishes one finished tier, or says that nothing had to be done. */

@@ -4,6 +4,7 @@ import type { Calibration } from "./calibrate.ts";
 import { bitsPerWeight, grouped } from "./card/figures.ts";
 import { inheritFrom, licenceFiles } from "./card/inherit.ts";
 import { drawPictures, picturePaths } from "./card/pictures.ts";
+import { proofWords } from "./card/proof-words.ts";
 import { type Receipt, receiptPath, type SeriesRow } from "./card/receipt.ts";
 import { parseReceipt, writeReceipt } from "./card/receipt-file.ts";
 import { blankProof, blankTuning, completeReceipt, type Recipe } from "./card/recipe.ts";
@@ -19,6 +20,7 @@ import type { Hub } from "./hub/hub-types.ts";
 import { checkRepositoryName } from "./hub/names.ts";
 import type { Inputs } from "./inputs.ts";
 import type { Kernel } from "./kernel/kernel-types.ts";
+import { proveFolders } from "./proof/prove-folders.ts";
 import { type Base, describeConfigChanges, readBase } from "./quant/base.ts";
 import { requireTokenizer, writeTiers } from "./quant/mlx-repo.ts";
 import { describeModel } from "./quant/model-facts.ts";
@@ -69,7 +71,7 @@ export async function makeJobs(
   base: Base,
   plan: SeriesPlan,
   inputs: Inputs,
-  calibration: Calibration | null,
+  { tuning, evaluation }: Calibration,
   target: { readonly folder: string; readonly namespace: string | null; readonly kernelSha256: string },
 ): Promise<readonly Job[]> {
   const { repository } = base.checkpoint;
@@ -93,8 +95,8 @@ export async function makeJobs(
         policy: inputs.policy,
         storage: base.storage,
       },
-      calibration: calibration?.record ?? null,
-      evaluation: calibration?.evaluation ?? null,
+      calibration: tuning?.record ?? null,
+      evaluation: evaluation?.record ?? null,
       repository: target.namespace === null ? name : `${target.namespace}/${name}`,
       name,
       plan: tier,
@@ -147,7 +149,7 @@ export async function makeFolders(
   base: Base,
   jobs: readonly Job[],
   inputs: Inputs,
-  calibration: Calibration | null,
+  calibration: Calibration,
   doors: { readonly report: Report; readonly kernel: Kernel },
 ): Promise<readonly Receipt[]> {
   if (jobs.length === 0) return [];
@@ -164,12 +166,20 @@ export async function makeFolders(
     onDisk(parent, needed, async () => {
       const plans = jobs.map((job) => job.recipe.plan);
       const { rounding, propagation } = inputs;
-      const tuning =
-        calibration === null ? null : { calibration: calibration.rows, propagation, settings: tuningSettings };
+      const tuning = calibration.tuning && {
+        calibration: calibration.tuning.rows,
+        propagation,
+        settings: tuningSettings,
+      };
       const written = await writeTiers({ base, plans, folders, licences, rounding, tuning, ...doors });
-      const complete = written.map(({ relativeError, ...measured }, i) =>
-        completeReceipt(jobs[i]!.recipe, { ...measured, weightError: { relative: relativeError }, proof: null }),
-      );
+      const finished = plans.map((plan, i) => ({ ...plan, folder: folders[i]!, predicted: null }));
+      const { evaluation } = calibration;
+      const { gates } = inputs;
+      const proofs = evaluation && (await proveFolders({ base, tiers: finished, evaluation, gates, ...doors }));
+      const complete = written.map(({ relativeError, ...measured }, i) => {
+        const weightError = { relative: relativeError };
+        return completeReceipt(jobs[i]!.recipe, { ...measured, weightError, proof: proofs?.[i] ?? null });
+      });
       const receipts = shareFigures(complete);
       for (const [i, receipt] of receipts.entries()) {
         await writeFile(join(folders[i]!, receiptPath), writeReceipt(receipt));
@@ -181,10 +191,11 @@ export async function makeFolders(
   );
 }
 
-/** One line on a finished tier, one more where it was tuned, and its warnings. */
-function tell({ name, plan, tuning, warnings }: Receipt, report: Report): void {
+/** One line on a finished tier, one more where it was tuned and where it was measured, and its warnings. */
+function tell({ name, plan, tuning, proof, warnings }: Receipt, report: Report): void {
   report.info(`${name}: ${grouped(plan.bytes)} bytes, ${bitsPerWeight(plan.bpw)} bpw`);
   if (tuning !== null) report.info(`${name}: calibration loss, rounding = 1: ${kindRatios(tuning)}`);
+  if (proof !== null) report.info(`${name}: ${proofWords(proof)}`);
   for (const warning of warnings) report.warn(`${name}: ${warning}`);
 }
 

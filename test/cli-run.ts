@@ -7,10 +7,14 @@ export interface CliResult {
   readonly stderr: string;
 }
 
-/** Flags for tests to which the choice of codes is beside the point: no calibration. */
-export const rounded = ["--method", "rounded"];
-/** Flags for tests that take the default way, tuning, on as few rows as show it. */
-export const fewRows = ["--calibration-samples", "4", "--calibration-length", "32"];
+/** Flags for tests to which the choice of codes is beside the point: no calibration, no proof. */
+export const rounded = ["--method", "rounded", "--verify", "false"];
+/** Flags for tests that tune, on as few rows as show it. */
+const tuned = ["--calibration-samples", "4", "--calibration-length", "32"];
+/** Flags for tests to which the proof is beside the point. */
+export const fewRows = [...tuned, "--verify", "false"];
+/** Flags for tests that take the default way, tuning and proof. */
+export const provenRows = [...tuned, "--evaluation-samples", "2"];
 
 const cli = fileURLToPath(new URL("../src/cli.ts", import.meta.url));
 

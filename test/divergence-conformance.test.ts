@@ -5,18 +5,18 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { readNpy } from "../bench/npy.ts";
-import { mean, median } from "../bench/statistics.ts";
 import { bundledCorpus } from "../src/calibration/corpus.ts";
 import { drawRows } from "../src/calibration/rows.ts";
 import { openTokenizer } from "../src/calibration/tokenizer.ts";
 import { openFolder } from "../src/checkpoint/folder.ts";
 import { openKernel } from "../src/kernel/pool.ts";
 import { Ops } from "../src/models/ops.ts";
+import { mean, median } from "../src/proof/statistics.ts";
 import { readBase } from "../src/quant/base.ts";
 import { baseWeights } from "../src/quant/base-weights.ts";
 import { diverge, observe } from "../src/quant/divergence.ts";
 import { openFinished } from "../src/quant/mlx-weights.ts";
-import { runCli } from "./cli-run.ts";
+import { rounded, runCli } from "./cli-run.ts";
 import { embedded, removeFolder, scratchFolder } from "./models.ts";
 import { findPython } from "./python/python.ts";
 
@@ -34,7 +34,7 @@ async function measure(tier: string) {
   const rows = drawRows({ tokenizer, corpus, samples, length, seed: 5, vocabularySize: 4096 });
   const weights = baseWeights(base, kernel);
   const model = { architecture: base.architecture, config: base.config, weights, ops: new Ops(kernel) };
-  const finished = await openFinished(tier, kernel);
+  const finished = await openFinished(await openFolder(tier), kernel);
   const reference = await observe(model, rows);
   const [free, forced] = [await diverge(reference, finished, false), await diverge(reference, finished, true)];
   await Promise.all([finished.close(), base.checkpoint.close(), kernel.close()]);
@@ -51,7 +51,7 @@ describe.skipIf(absent !== null)(`divergence in plain numpy${absent === null ? "
 
   test("our engine and numpy find the same KL in the same bytes, position by position, free and with the base's routes", async () => {
     if (!("path" in python)) throw new Error(python.reason);
-    const made = await runCli(["quantize", embedded, "--out", out, "--tiers", "oQ4e", "--method", "rounded", "--json"]);
+    const made = await runCli(["quantize", embedded, "--out", out, "--tiers", "oQ4e", ...rounded, "--json"]);
     expect(made.stderr).not.toContain("error");
     const [tier] = JSON.parse(made.stdout).folders as string[];
     const ours = await measure(tier!);

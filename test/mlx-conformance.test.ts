@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { fewRows, rounded, runCli } from "./cli-run.ts";
+import { provenRows, rounded, runCli } from "./cli-run.ts";
 import { byArchitecture, castModel, removeFolder, scratchFolder } from "./models.ts";
 import { findPython } from "./python/python.ts";
 import { expectTuned } from "./tuned-tier.ts";
@@ -39,7 +39,7 @@ describe.skipIf(absent !== null)(`stock mlx-lm${absent === null ? "" : ` (${abse
   });
   afterAll(() => removeFolder(out));
 
-  const ways = { tuned: fewRows, stored: rounded, mlx: [...rounded, "--rounding", "mlx"] };
+  const ways = { tuned: provenRows, stored: rounded, mlx: [...rounded, "--rounding", "mlx"] };
   const quantize = async (base: string, way: keyof typeof ways) => {
     const args = ["quantize", base, "--out", join(out, way), ...ways[way], "--overwrite", "--json"];
     const { code, stdout, stderr } = await runCli(args);
@@ -52,7 +52,8 @@ describe.skipIf(absent !== null)(`stock mlx-lm${absent === null ? "" : ` (${abse
       "loads every tier (%s), with transformers' behaviour and the logits of a dequantized reference",
       async (way) => {
         const folders = await quantize(base, way);
-        if (way === "tuned") for (const folder of folders) await expectTuned(folder, { samples: 4, length: 32 });
+        if (way === "tuned")
+          for (const folder of folders) await expectTuned(folder, { samples: 4, length: 32, evaluation: 2 });
         const checks = await runPython("load", base, folders);
         expect(checks.filter(({ ok }) => !ok)).toEqual([]);
         for (const what of ["loads in stock", "near its base", "dequantized reference", "generates"]) {

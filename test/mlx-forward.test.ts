@@ -4,12 +4,13 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { openFolder } from "../src/checkpoint/folder.ts";
 import type { ModelConfig } from "../src/checkpoint/model-config.ts";
 import { openKernel } from "../src/kernel/pool.ts";
 import type { Routing } from "../src/models/routing.ts";
 import type { Model } from "../src/models/run.ts";
 import { openFinished } from "../src/quant/mlx-weights.ts";
-import { runCli } from "./cli-run.ts";
+import { rounded, runCli } from "./cli-run.ts";
 import { difference, openBase, readNpy, run, someIds } from "./forward-run.ts";
 import { byArchitecture, copyModel, editConfig, embedded, removeFolder, scratchFolder } from "./models.ts";
 import { findPython } from "./python/python.ts";
@@ -88,7 +89,7 @@ describe.skipIf(absent !== null)(`stock mlx-lm${absent === null ? "" : ` (${abse
     const out = join(scratch, "tiers");
     for (const base of [embedded, random("qwen3_moe"), random("qwen3")]) {
       const { code, stdout, stderr } = await runCli([
-        ...["quantize", base, "--out", out, "--method", "rounded", "--tiers", "oQ6e,oQ4e", "--json"],
+        ...["quantize", base, "--out", out, ...rounded, "--tiers", "oQ6e,oQ4e", "--json"],
       ]);
       if (code !== 0) throw new Error(stderr);
       for (const folder of JSON.parse(stdout).folders as string[]) {
@@ -118,7 +119,7 @@ describe.skipIf(absent !== null)(`stock mlx-lm${absent === null ? "" : ` (${abse
   async function compare(name: string) {
     const { folder, finished, sequences, length } = cases.get(name)!;
     const model: Model & { close(): Promise<void> } = finished
-      ? await openFinished(folder, kernel)
+      ? await openFinished(await openFolder(folder), kernel)
       : await openBase(folder, kernel);
     const ours = await run(model, idsOf(folder, sequences, length), length);
     await model.close();

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { drawPictures } from "../src/card/pictures.ts";
 import { parseReceipt } from "../src/card/receipt-file.ts";
 import { type LocalHub, type SeenRequest, startLocalHub } from "../src/local-hub/local-hub.ts";
-import { fewRows, rounded, runCli } from "./cli-run.ts";
+import { provenRows, rounded, runCli } from "./cli-run.ts";
 import { byArchitecture, embedded, removeFolder, scratchFolder } from "./models.ts";
 import { expectTuned } from "./tuned-tier.ts";
 
@@ -31,7 +31,7 @@ afterAll(async () => {
 const environment = () => ({ HF_ENDPOINT: hub.url, HF_TOKEN: token });
 const publish = (model: string, ...more: string[]) =>
   runCli(["publish", model, "--namespace", "acme", "--work-dir", `${folder}/work`, "--json", ...more], environment());
-const publishTuned = (model: string, ...more: string[]) => publish(model, ...fewRows, ...more);
+const publishTuned = (model: string, ...more: string[]) => publish(model, ...provenRows, ...more);
 const publishRounded = (model: string, ...more: string[]) => publish(model, ...rounded, ...more);
 const writes = () =>
   seen.filter(({ method, url }) => !["GET", "HEAD"].includes(method) && !/validate-yaml|paths-info/.test(url));
@@ -70,7 +70,7 @@ describe.each(Object.keys(byArchitecture))("publishing a tuned %s", (architectur
   test("says on receipt and card what tuning did, and lost less than rounding in every kind", async () => {
     const hashes = new Set<string>();
     for (const tier of tiers) {
-      const receipt = await expectTuned(`${folder}/hub/${repository(tier)}`, { samples: 4, length: 32 });
+      const receipt = await expectTuned(`${folder}/hub/${repository(tier)}`, { samples: 4, length: 32, evaluation: 2 });
       expect(receipt.tuning!.experts === null).toBe(receipt.model.experts === null);
       hashes.add(receipt.calibration!.sha256).add(receipt.evaluation!.sha256);
     }

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { deviation, means, median, medians, pairedRatio, standardError, uniform } from "../bench/statistics.ts";
+import { means, medians, pairedRatio, uniform } from "../bench/statistics.ts";
+import { deviation, median, standardError } from "../src/proof/statistics.ts";
 
 /** Rows of a skewed measurement, each row with a level of its own, and the same under a method that is better by `factor`. */
 function measured(rows: number, factor: number, noise: number) {

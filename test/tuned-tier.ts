@@ -6,13 +6,20 @@ import { kindWords } from "../src/card/tuning-words.ts";
 import { tensorKinds } from "../src/quant/tuning-record.ts";
 
 /** Holds receipt and card of a tier's folder to what tuning on so many bundled rows has to leave there; gives the receipt. */
-export async function expectTuned(folder: string, rows: { samples: number; length: number }): Promise<Receipt> {
+export async function expectTuned(
+  folder: string,
+  rows: { samples: number; length: number; evaluation: number },
+): Promise<Receipt> {
   const receipt = parseReceipt(await readFile(`${folder}/oqe-receipt.json`, "utf8"), folder);
-  const { options, calibration, evaluation, tuning, plan } = receipt;
+  const { samples, length, evaluation: measured } = rows;
+  const { options, calibration, evaluation, tuning, proof, plan } = receipt;
   expect(options).toMatchObject({ method: "tuned", propagation: "reference", rounding: "stored" });
   const hash = expect.stringMatching(/^[0-9a-f]{64}$/);
-  expect(calibration).toMatchObject({ source: "bundled", sha256: hash, ...rows, tokens: rows.samples * rows.length });
-  expect(evaluation).toMatchObject({ source: "bundled", sha256: hash, samples: 128, length: 256 });
+  expect(calibration).toMatchObject({ source: "bundled", sha256: hash, samples, length, tokens: samples * length });
+  expect(evaluation).toMatchObject({ source: "bundled", sha256: hash, samples: measured, length: 256 });
+  expect(proof).toMatchObject({ positions: 256 * measured, rows: { sha256: evaluation!.sha256 } });
+  expect(proof!.meanKl).toBeGreaterThan(0);
+  expect(proof!.gates.filter(({ passed }) => !passed)).toEqual([]);
   expect(Object.keys(tuning!.modules).sort()).toEqual(Object.keys(plan.modules).sort());
   const kinds = tensorKinds.flatMap((kind) => (tuning!.kinds[kind] ? [{ kind, ...tuning!.kinds[kind] }] : []));
   expect(kinds.filter(({ ratio }) => !(ratio > 0 && ratio < 1))).toEqual([]);

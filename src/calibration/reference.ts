@@ -33,6 +33,20 @@ export async function openCalibration(reference: CalibrationReference, connect: 
   }
 }
 
+/** The same for text to measure on, which errors then speak of. */
+export async function openEvaluation(reference: CalibrationReference, connect: () => Datasets): Promise<Corpus> {
+  if (reference.kind === "bundled") return bundledCorpus("evaluation");
+  try {
+    return await openCalibration(reference, connect);
+  } catch (error) {
+    if (!(error instanceof OqeError) || !error.message.startsWith("calibration: ")) throw error;
+    const [message, hint] = [error.message, error.hint].map((text) =>
+      text.replace("calibration", "evaluation").replace("calibrate on", "measure on"),
+    );
+    throw new OqeError(error.code, message!, hint, error);
+  }
+}
+
 async function openFile(path: string): Promise<Corpus> {
   checkFormat(path);
   // No name of the machine's folders, nor what a receipt could not hold.

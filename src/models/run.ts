@@ -44,8 +44,15 @@ export async function runModel(model: Model, ids: Uint32Array, options: RunOptio
 }
 
 /** Logits `[tokens, vocabulary]` of what `runModel` gave, or of some rows of it. */
-export function logitsOf(model: Model, x: Matrix): Promise<Matrix> {
-  return plainContext(model, null, { length: x.rows }).linear("head", x);
+export async function logitsOf(model: Model, x: Matrix): Promise<Matrix> {
+  return (await openHead(model))(x);
+}
+
+/** The same for many calls: the head's matrix is read once and stays in memory. */
+export async function openHead({ architecture, config, weights, ops }: Model): Promise<(x: Matrix) => Promise<Matrix>> {
+  const weight = await weights.matrix(null, headRole(architecture, config));
+  const bias = await weights.kept(null, "head.bias");
+  return (x) => ops.linear(x, weight, bias);
 }
 
 /** Role of the matrix that makes logits: a tied head is the embeddings. */

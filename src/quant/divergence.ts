@@ -1,6 +1,6 @@
 import { type Matrix, rowsOf } from "../kernel/matrix.ts";
 import type { Routing } from "../models/routing.ts";
-import { logitsOf, type Model, runModel } from "../models/run.ts";
+import { type Model, openHead, type RunOptions, runModel } from "../models/run.ts";
 import type { CalibrationIds } from "./tune-series.ts";
 
 /** What the base does with some rows of text: what its head multiplies, and which experts its routers chose. */
@@ -22,13 +22,17 @@ export interface Divergence {
   readonly sameTop: Uint8Array;
   /** Share of the base's choices of experts that the model made too, by layer; empty without routers. */
   readonly routerAgreement: ReadonlyMap<number, number>;
+  /** Share of tokens whose whole set of experts is the same, by layer. */
+  readonly exactRoutes: ReadonlyMap<number, number>;
 }
+
+type Progress = RunOptions["progress"];
 
 /** Positions whose logits are in memory at once. */
 const positionsAtOnce = 512;
 
 /** Runs the base once over the rows. */
-export async function observe(base: Model, rows: CalibrationIds): Promise<Reference> {
+export async function observe(base: Model, rows: CalibrationIds, progress?: Progress): Promise<Reference> {
   const routes = new Map<number, Routing>();
   const hidden = await runModel(base, rows.ids, {
     length: rows.length,
@@ -36,21 +40,30 @@ export async function observe(base: Model, rows: CalibrationIds): Promise<Refere
       routes.set(layer, own);
       return own;
     },
+    ...(progress && { progress }),
   });
   return { base, rows, hidden, routes };
 }
 
 /** Runs a model over the same rows. `forced`: it follows the base's choice of experts, each weighed by its own router. */
-export async function diverge(reference: Reference, model: Model, forced: boolean): Promise<Divergence> {
+export async function diverge(
+  reference: Reference,
+  model: Model,
+  forced: boolean,
+  progress?: Progress,
+): Promise<Divergence> {
   const { rows } = reference;
-  const routerAgreement = new Map<number, number>();
+  const [routerAgreement, exactRoutes] = [new Map<number, number>(), new Map<number, number>()];
   const hidden = await runModel(model, rows.ids, {
     length: rows.length,
     routes: (layer, own) => {
       const theirs = reference.routes.get(layer)!;
-      routerAgreement.set(layer, agreement(theirs, own));
+      const { same, exact } = agreement(theirs, own);
+      routerAgreement.set(layer, same);
+      exactRoutes.set(layer, exact);
       return forced ? theirs : own;
     },
+    ...(progress && { progress }),
   });
   const results = await compareAll(reference, model, hidden);
   const positions = rows.ids.length;
@@ -62,6 +75,7 @@ export async function diverge(reference: Reference, model: Model, forced: boolea
     model: scored(2),
     sameTop: Uint8Array.from(column(3)),
     routerAgreement,
+    exactRoutes,
   };
 }
 
@@ -70,11 +84,12 @@ async function compareAll({ base, rows, hidden: own }: Reference, model: Model, 
   const out = new Float64Array(new SharedArrayBuffer(32 * positions));
   const next = new Uint32Array(new SharedArrayBuffer(4 * positions));
   next.set(rows.ids.subarray(1));
+  const [baseHead, modelHead] = await Promise.all([openHead(base), openHead(model)]);
   for (let start = 0; start < positions; start += positionsAtOnce) {
     const end = Math.min(positions, start + positionsAtOnce);
     const [ours, theirs] = await Promise.all([
-      logitsOf(base, rowsOf(own, start, end)),
-      logitsOf(model, rowsOf(hidden, start, end)),
+      baseHead(rowsOf(own, start, end)),
+      modelHead(rowsOf(hidden, start, end)),
     ]);
     await model.ops.shareOut(end - start, (from, to) =>
       model.ops.kernel.run("compare", {
@@ -88,13 +103,17 @@ async function compareAll({ base, rows, hidden: own }: Reference, model: Model, 
   return out;
 }
 
-function agreement(base: Routing, model: Routing): number {
-  let both = 0;
+/** Shares of the base's choices that the model made too, and of tokens with the same set. */
+function agreement(base: Routing, model: Routing): { same: number; exact: number } {
+  let [both, exact] = [0, 0];
   for (let token = 0; token < base.tokens; token++) {
     const chosen = (routing: Routing) =>
       routing.experts.subarray(token * routing.kept, token * routing.kept + routing.perToken);
     const theirs = chosen(base);
-    for (const expert of chosen(model)) if (theirs.includes(expert)) both++;
+    let common = 0;
+    for (const expert of chosen(model)) if (theirs.includes(expert)) common++;
+    both += common;
+    if (common === base.perToken) exact++;
   }
-  return both / (base.tokens * base.perToken);
+  return { same: both / (base.tokens * base.perToken), exact: exact / base.tokens };
 }

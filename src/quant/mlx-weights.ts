@@ -1,9 +1,9 @@
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import { openCheckpoint } from "../checkpoint/checkpoint.ts";
 import { storageDtype } from "../checkpoint/config.ts";
-import { openFolder } from "../checkpoint/folder.ts";
 import { asObject } from "../checkpoint/json.ts";
 import type { ModelConfig } from "../checkpoint/model-config.ts";
+import type { Repository } from "../checkpoint/repository.ts";
 import { OqeError } from "../errors.ts";
 import { type FloatDtype, isFloat } from "../kernel/dtype.ts";
 import type { Kernel } from "../kernel/kernel-types.ts";
@@ -18,28 +18,30 @@ import { elements, isAligned, modulePath, storedTensors } from "./format.ts";
 import type { PlannedTensor } from "./plan-types.ts";
 
 /** A tensor of a finished repository: as quantized as its config says. */
-interface FinishedTensor extends PlannedTensor {
+export interface FinishedTensor extends PlannedTensor {
   /** Undefined: kept as it is. */
   readonly width: Width | undefined;
 }
 
 /** A finished MLX repository that can be run by the same forward pass as its base. */
 export interface FinishedModel extends Model {
+  /** Every tensor of the role table; `dtype` is that of scales and biases, or of a kept tensor. */
+  readonly tensors: readonly FinishedTensor[];
   close(): Promise<void>;
 }
 
 /**
- * Opens a folder that oqe-publisher or `mlx_lm.convert -q` made. Every tensor that the role table and the config promise must be
+ * Opens what oqe-publisher or `mlx_lm.convert -q` made, a folder or a repository on the Hub. Every tensor that the role table and the config promise must be
  * there, in the shape that its width gives. Throws BAD_CHECKPOINT, MISSING_FILE, UNSUPPORTED_MODEL.
  */
-export async function openFinished(folder: string, kernel: Kernel): Promise<FinishedModel> {
-  const checkpoint = await openCheckpoint(await openFolder(folder), { allowQuantized: true });
+export async function openFinished(repository: Repository, kernel: Kernel): Promise<FinishedModel> {
+  const checkpoint = await openCheckpoint(repository, { allowQuantized: true });
   try {
     const { config } = checkpoint;
     const architecture = findArchitecture(config);
     const tensors = expandTable(architecture, config).map((tensor) => holdAgainst(checkpoint, tensor));
     const weights = mlxWeights(checkpoint, tensors, kernel);
-    return { architecture, config, weights, ops: new Ops(kernel), close: () => checkpoint.close() };
+    return { architecture, config, tensors, weights, ops: new Ops(kernel), close: () => checkpoint.close() };
   } catch (error) {
     await checkpoint.close();
     throw error;
