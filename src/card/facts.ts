@@ -2,12 +2,24 @@ import { bitsPerWeight, gibibytes, gigabytes, grouped, parameterCount, squaredEr
 import { resolveLicenseLink } from "./front-matter.ts";
 import { highlightRows } from "./highlights.ts";
 import { code, commentJson, inline, link, prose, pythonString, shellWord } from "./markdown.ts";
+import { drawPictures, type PicturePath } from "./pictures.ts";
+import { proofFacts } from "./proof-facts.ts";
 import type { CalibrationRecord, Receipt, SeriesRow } from "./receipt.ts";
-import { matrixRows } from "./series-rows.ts";
+import { sensitivityFacts } from "./sensitivity-facts.ts";
+import { knownFigures, matrixRows } from "./series-rows.ts";
 import { table } from "./template-shapes.ts";
 import { otherWarnings, tuningFacts } from "./tuning-facts.ts";
 import { keptRows, widthRows } from "./widths.ts";
-import { baseBits, enhancementWords, groupSizes, keepsRouter, policyWords, roundingWords } from "./wording.ts";
+import {
+  baseBits,
+  enhancementWords,
+  groupSizes,
+  isMeasured,
+  keepsRouter,
+  policyWords,
+  roundingWords,
+  tierWords,
+} from "./wording.ts";
 
 /**
  * All that a card may say: strings in Markdown (already escaped), flags, and lists of them. `templates/model-card.md.jinja`
@@ -32,7 +44,13 @@ export function cardFacts(receipt: Receipt) {
     quantizedModules: grouped(Object.keys(plan.modules).length),
     baseBits: String(baseBits(receipt)),
     groupSizes: groupSizes(receipt),
-    matrix: matrixRows(receipt.series, (row) => tierLabel(receipt, row)),
+    matrix: matrixRows(receipt.series, knownFigures([receipt]), (row) => tierLabel(receipt, row)),
+    tierWords: tierWords(receipt),
+    proven: receipt.proof !== null,
+    proof: proofFacts(receipt),
+    measuredPlan: isMeasured(receipt),
+    sensitivity: sensitivityFacts(receipt),
+    pictures: pictureFacts(receipt),
     seriesLink: seriesLink(receipt),
     tuned: options.method === "tuned",
     method: code(options.method),
@@ -99,6 +117,21 @@ function seriesLink({ repository, plan }: Receipt): string {
   return link("these", `https://huggingface.co/models?author=${namespace}&search=${model}-oQ`);
 }
 
+/** Each picture as Markdown; empty where the receipt has no figures for it. */
+function pictureFacts(receipt: Receipt) {
+  const drawn = drawPictures(receipt);
+  const image = (path: PicturePath) => {
+    const picture = drawn.find((one) => one.path === path);
+    return picture === undefined ? "" : `![${inline(picture.alt)}](${path})`;
+  };
+  return {
+    divergence: image("oqe-kl.svg"),
+    bits: image("oqe-bits.svg"),
+    experts: image("oqe-experts.svg"),
+    languages: image("oqe-languages.svg"),
+  };
+}
+
 function fileRows(receipt: Receipt) {
   return table(
     ["path", "bytes", "sha256"],
@@ -151,7 +184,7 @@ function calibrationFlags({ source, samples, length }: CalibrationRecord): Recor
 
 /** For tools that read cards: what the receipt says in short. */
 function machineFacts(receipt: Receipt) {
-  const { engine, base, plan } = receipt;
+  const { engine, base, plan, proof } = receipt;
   const { propagation, ...options } = receipt.options;
   return {
     engine: engine.name,
@@ -167,5 +200,12 @@ function machineFacts(receipt: Receipt) {
     bpw: plan.bpw,
     fileBpw: plan.fileBpw,
     bytes: plan.bytes,
+    ...(proof !== null && {
+      meanKl: proof.meanKl,
+      forcedMeanKl: proof.forcedMeanKl,
+      sameTop: proof.sameTop,
+      perplexityRatio: proof.perplexityRatio,
+      ...(proof.routerAgreement !== null && { routerAgreement: proof.routerAgreement }),
+    }),
   };
 }

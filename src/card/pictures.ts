@@ -32,20 +32,28 @@ export function drawPictures(receipt: Receipt): readonly CardPicture[] {
 function divergence({ series, plan, proof, otherTiers }: Receipt): string | null {
   if (proof === null) return null;
   const figures = [tierFigures(plan.tier, proof), ...otherTiers];
-  const points = series.map(({ tier, bytes }) => {
+  const points = series.map(({ tier, bytes, predicted }) => {
     const found = figures.find((figure) => figure.tier === tier);
     const estimate = (of: { meanKl: number; meanKlError: number | null } | null | undefined) =>
       of ? { mean: of.meanKl, error: of.meanKlError } : null;
     const own = tier === plan.tier;
-    return { tier, bytes, own, measured: estimate(found), rounded: estimate(found?.rounded), predicted: null };
+    return {
+      tier,
+      bytes,
+      own,
+      measured: estimate(found),
+      rounded: estimate(found?.rounded),
+      predicted: predicted?.kl ?? null,
+    };
   });
   return drawDivergence(points, proof.positions);
 }
 
-function divergenceWords({ plan, proof, otherTiers }: Receipt): string {
+function divergenceWords({ series, plan, proof, otherTiers }: Receipt): string {
   if (proof === null) return "";
   const figures = [tierFigures(plan.tier, proof), ...otherTiers];
-  const told = figures.map(({ tier, meanKl, rounded }) => {
+  const inOrder = series.flatMap((row) => figures.filter(({ tier }) => tier === row.tier));
+  const told = inOrder.map(({ tier, meanKl, rounded }) => {
     const beside = rounded === null ? "" : ` (plain rounding ${short(rounded.meanKl)})`;
     return `${tier} ${short(meanKl)}${beside}`;
   });

@@ -48,7 +48,7 @@ export function readSensitivity(field: Field, modules: Readonly<Record<string, u
       tuned: item.at("tuned").number(),
     })),
     prices: field.at("prices").entries((price, module) => {
-      price.isKey(module, Object.keys(modules));
+      if (!Object.hasOwn(modules, module)) price.fail("a module of the plan as the key");
       return { smooth: price.at("smooth").number(), flip: price.at("flip").number() };
     }),
     experts: layers,

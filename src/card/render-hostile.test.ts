@@ -1,7 +1,9 @@
 import { describe, expect, test } from "vitest";
 import { parse } from "yaml";
 import { expectWholeTables, prose } from "../../test/markdown-tables.ts";
+import { smallSeries } from "../../test/measured-receipts.ts";
 import { tunedReceipt } from "../../test/receipts.ts";
+import { drawPictures } from "./pictures.ts";
 import type { Receipt } from "./receipt.ts";
 import { renderCard, renderSummary } from "./render.ts";
 
@@ -65,6 +67,36 @@ describe("hostile values", () => {
     expect(/^<!-- (.*) -->$/m.exec(body)![1]).not.toMatch(/--|[<>]/);
     expect(prose(text)).not.toMatch(/(?<!\\)\]\(javascript/);
     expect(body).not.toContain("49");
+  });
+
+  test("in what was measured, they stay words on card and pictures", async () => {
+    const measured = smallSeries.at(-1)!;
+    const proof = measured.proof!;
+    const sensitivity = measured.sensitivity!;
+    const odd: Receipt = {
+      ...measured,
+      plan: { ...measured.plan, floors: { [evil]: 6 }, modules: { [evil]: { bits: 4, groupSize: 64 } } },
+      sensitivity: {
+        ...sensitivity,
+        proxy: evil,
+        domains: sensitivity.domains.map((domain, at) => (at === 0 ? evil : domain)),
+        domainWeights: sensitivity.domains.map((_, at) => at + 1),
+        critical: sensitivity.critical.map((expert) => ({
+          ...expert,
+          domain: expert.domain === "code" ? evil : expert.domain,
+        })),
+        prices: { [evil]: { smooth: 1, flip: 1 } },
+      },
+      proof: { ...proof, byDomain: [{ ...proof.byDomain[0]!, domain: evil }, ...proof.byDomain.slice(1)] },
+      series: [{ ...measured.series[0]!, tier: evil, plan: evil }],
+      otherTiers: [{ ...measured.otherTiers[0]!, tier: evil }],
+    };
+    const [text, plain] = [await renderCard(odd), await renderCard(measured)];
+    expectWholeTables(prose(text));
+    expect(prose(text)).not.toMatch(/<script|(?<!\\)\]\(javascript/);
+    expect(text.match(/^#+ .*$/gm)).toEqual(plain.match(/^#+ .*$/gm));
+    expect(text.match(/^!\[.*\]\(oqe-\w+\.svg\)$/gm)).toHaveLength(4);
+    for (const { svg } of drawPictures(odd)) expect(svg).not.toMatch(/<script|javascript:b\)"|<[a-z]+ [^>]*on\w+=/);
   });
 
   test("as a Hub id they make no link either", async () => {

@@ -1,15 +1,25 @@
 import { bitsPerWeight, gibibytes, gigabytes, grouped } from "./figures.ts";
 import { code } from "./markdown.ts";
-import type { SeriesRow } from "./receipt.ts";
+import { estimate, nats, ratio, share } from "./measured-figures.ts";
+import type { Receipt, SeriesRow } from "./receipt.ts";
+import { type TierFigures, tierFigures } from "./series-figures.ts";
 import { table } from "./template-shapes.ts";
 
-const keys = ["tier", "target", "bpw", "fileBpw", "bytes", "gb", "gib", "boosts", "plan"] as const;
-export type MatrixRow = Readonly<Record<(typeof keys)[number], string>>;
+const planned = ["tier", "target", "bpw", "fileBpw", "bytes", "gb", "gib", "boosts", "plan"] as const;
+const proven = ["meanKl", "sameTop", "ratio", "routers"] as const;
+export type MatrixRow = Readonly<Record<(typeof planned)[number] | (typeof proven)[number], string>>;
 
-/** Rows of the performance matrix, for the card and the job summary alike. `label` is the first cell, in Markdown. */
-export function matrixRows(series: readonly SeriesRow[], label: (row: SeriesRow) => string): readonly MatrixRow[] {
+/**
+ * Rows of the performance matrix, for the card and the job summary alike. `label` is the first cell, in Markdown; a tier without figures
+ * shows what its plan predicts, if anything.
+ */
+export function matrixRows(
+  series: readonly SeriesRow[],
+  figures: readonly TierFigures[],
+  label: (row: SeriesRow) => string,
+): readonly MatrixRow[] {
   return table(
-    keys,
+    [...planned, ...proven],
     series.map((row) => ({
       tier: label(row),
       target: bitsPerWeight(row.targetBpw),
@@ -20,6 +30,30 @@ export function matrixRows(series: readonly SeriesRow[], label: (row: SeriesRow)
       gib: gibibytes(row.bytes),
       boosts: grouped(row.boosts),
       plan: code(row.plan),
+      ...provenCells(
+        row,
+        figures.find(({ tier }) => tier === row.tier),
+      ),
     })),
   );
+}
+
+/** What is known of the tiers of a series from the receipts of some of them. */
+export function knownFigures(receipts: readonly Receipt[]): readonly TierFigures[] {
+  const own = receipts.flatMap(({ plan, proof }) => (proof === null ? [] : [tierFigures(plan.tier, proof)]));
+  return [...own, ...receipts.flatMap(({ otherTiers }) => otherTiers)];
+}
+
+function provenCells({ predicted }: SeriesRow, figures: TierFigures | undefined) {
+  if (figures === undefined) {
+    const meanKl = predicted === null ? "–" : `${nats(predicted.kl)} (predicted)`;
+    return { meanKl, sameTop: "–", ratio: "–", routers: "–" };
+  }
+  const { meanKl, meanKlError, sameTop, perplexityRatio, perplexityRatioError, routerAgreement } = figures;
+  return {
+    meanKl: estimate(meanKl, meanKlError),
+    sameTop: share(sameTop),
+    ratio: ratio(perplexityRatio, perplexityRatioError),
+    routers: routerAgreement === null ? "–" : share(routerAgreement),
+  };
 }

@@ -1,6 +1,6 @@
 import { code, inline, link, prose } from "./markdown.ts";
 import type { Receipt, SeriesRow } from "./receipt.ts";
-import { matrixRows } from "./series-rows.ts";
+import { knownFigures, matrixRows } from "./series-rows.ts";
 import { table } from "./template-shapes.ts";
 import { kindRatios } from "./tuning-facts.ts";
 
@@ -41,7 +41,7 @@ export function summaryView(facts: SummaryFacts) {
     base: id === null ? `the folder ${code(name)}` : link(inline(id), `https://huggingface.co/${id}`),
     revision: code(revision),
     dryRun: facts.dryRun,
-    matrix: matrixRows(facts.series, (row) => inline(row.tier)),
+    matrix: matrixRows(facts.series, knownFigures(facts.made), (row) => inline(row.tier)),
     repositories: table(
       ["repository", "outcome", "commit"],
       facts.repositories.map(({ repository, outcome, url, commit }) => ({

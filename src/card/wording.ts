@@ -1,3 +1,6 @@
+import type { PredictedLoss } from "../quant/plan-types.ts";
+import { code } from "./markdown.ts";
+import { nats } from "./measured-figures.ts";
 import type { Receipt } from "./receipt.ts";
 
 /** What a receipt's choices mean, in words. Keyed by the choice, so that a new choice cannot inherit an old claim. */
@@ -23,9 +26,22 @@ export function enhancementWords({ options }: Receipt): string {
     : `${meaning}. Here that is rounding against the scales as stored, and no more; the engine can tune as well.`;
 }
 
+/** Where the tier's bits go, in a sentence. */
+export function tierWords(receipt: Receipt): string {
+  return isMeasured(receipt)
+    ? "A tier is a budget in bits per weight, and the plan spends it where a measurement of this model says that it buys the most."
+    : "A tier has a base width for its weights, and a cap in bits per weight; what the cap leaves room for goes to wider codes for the matrices that every token passes.";
+}
+
+/** Whether the plan was made from prices. */
+export function isMeasured({ plan }: Receipt): boolean {
+  return plan.predicted !== null;
+}
+
 /** The plan's rules and what they came to, one sentence each. */
 export function policyWords(receipt: Receipt): readonly string[] {
   const { plan, options, model } = receipt;
+  if (plan.predicted !== null) return priceWords(receipt, plan.predicted);
   const base = baseBits(receipt);
   if (plan.boosts === 0) return [`${plan.tier} is uniform: every quantized module gets ${base} bits.`];
   if (options.policy !== "oq") return ["The widths are those of the table below."];
@@ -40,6 +56,31 @@ export function policyWords(receipt: Receipt): readonly string[] {
     ...(model.experts === null ? [] : ["Routed experts stay at the base width."]),
   ];
 }
+
+function priceWords({ plan, model }: Receipt, predicted: PredictedLoss): readonly string[] {
+  const routed = model.experts !== null;
+  const names = Object.keys(plan.floors ?? {}).sort();
+  const floors = names.map((name) => `${floorWords[name] ?? code(name)} ${plan.floors![name]}`);
+  return [
+    `Every quantizable matrix${routed ? ", a stack of experts being one," : ""} has a price at 3, 4, 5, 6 and 8 bits: the KL from the base that it would cost alone${routed ? ", through what the model computes and through the experts that later routers would choose instead" : ""}.`,
+    "The plan has the least predicted KL of all plans within the tier's budget in bytes. It was found exactly, not step by step.",
+    floors.length === 0 ? "No width was forbidden." : `Least bits whatever the prices say: ${floors.join(", ")}.`,
+    `It expects a mean KL of ${nats(predicted.kl)}${routed ? `, ${nats(predicted.forcedKl)} with the base's routes forced` : ""}.`,
+  ];
+}
+
+/** What a floor is about, by its name in the plan. */
+const floorWords: Readonly<Record<string, string>> = {
+  attention: "attention",
+  embeddings: "embeddings",
+  head: "output head",
+  "first-mamba": "all of the first Mamba block",
+  mamba: "Mamba-2",
+  experts: "routed experts",
+  shared: "shared experts",
+  mlp: "MLP",
+  latent: "latent projections",
+};
 
 /** Whether anything but embeddings, head and shared experts is above the base width. */
 function raisesOthers(receipt: Receipt): boolean {

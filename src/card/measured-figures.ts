@@ -1,0 +1,35 @@
+/** How cards write what was measured of a tier. */
+
+const least = 1e-6;
+
+/** Nats: three significant digits, `0.0144`. */
+export function nats(value: number): string {
+  if (value === 0) return "0";
+  return Math.abs(value) < least ? value.toExponential(1) : String(decimal(value, 3));
+}
+
+/** `0.0144 ± 0.0005`: a mean of three significant digits, and its standard error to the same place or to its own first digit. */
+export function estimate(mean: number, error: number | null): string {
+  if (error === null) return nats(mean);
+  if (mean === 0 || Math.abs(mean) < least) return `${nats(mean)} ± ${nats(error)}`;
+  const places = Math.max(0, 2 - Math.floor(Math.log10(Math.abs(mean))));
+  const needed = error > 0 ? Math.min(9, Math.max(places, -Math.floor(Math.log10(error)))) : places;
+  return `${mean.toFixed(needed)} ± ${error.toFixed(needed)}`;
+}
+
+/** A ratio near 1, `1.0144 ± 0.0007`. */
+export function ratio(value: number, error: number | null): string {
+  return error === null ? value.toFixed(4) : `${value.toFixed(4)} ± ${error.toFixed(4)}`;
+}
+
+/** A share of all, `97.62 %`; what is not quite all of it is not called all of it. */
+export function share(part: number): string {
+  const text = (100 * part).toFixed(2);
+  return `${part < 1 && text === "100.00" ? "> 99.99" : text} %`;
+}
+
+/** So many significant digits, never in powers of ten, for values from 1e-6 on. */
+function decimal(value: number, digits: number): string {
+  const places = Math.max(0, digits - 1 - Math.floor(Math.log10(Math.abs(value))));
+  return value.toFixed(Math.min(12, places));
+}

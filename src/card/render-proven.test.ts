@@ -1,0 +1,214 @@
+import { describe, expect, test } from "vitest";
+import { cells, expectWholeTables, row } from "../../test/markdown-tables.ts";
+import { measuredSeries, smallSeries } from "../../test/measured-receipts.ts";
+import { nemotronReceipt, provenReceipt, tunedReceipt } from "../../test/receipts.ts";
+import type { Receipt } from "./receipt.ts";
+import { parseReceipt, writeReceipt } from "./receipt-file.ts";
+import { blankProof, blankTuning } from "./recipe.ts";
+import { renderCard } from "./render.ts";
+import { shareFigures } from "./series-figures.ts";
+
+const receipt = measuredSeries.at(-1)!;
+const proof = receipt.proof!;
+const card = await renderCard(receipt);
+const section = (text: string, title: string) =>
+  text.split(/^#{2,3} /m).find((part) => part.startsWith(`${title}\n`)) ?? "";
+/** Anywhere on the card of a tier that was proven, these would be untrue. */
+const outdated = /not been measured|fixed rules|says nothing yet|without data|how sensitive this model/;
+
+describe("the card of a measured and proven tier", () => {
+  test("gives the whole series in the matrix, figures beside bytes and plan", () => {
+    const matrix = section(card, "Performance matrix");
+    expect(cells(matrix.split("\n").find((line) => line.startsWith("| Tier"))!)).toEqual([
+      ...["Tier", "Target bpw", "Actual bpw (plan)", "Actual bpw (file)", "Bytes", "GB", "GiB"],
+      ...["Mean KL", "Same top token", "Perplexity ratio", "Router agreement", "Boosts", "Plan"],
+    ]);
+    expect(row(matrix, "**oQ4e**").slice(7, 11)).toEqual(["0.0144 ± 0.0005", "91.36 %", "1.0144 ± 0.0007", "95.68 %"]);
+    expect(row(matrix, "oQ8e").slice(7, 11)).toEqual(["0.000600 ± 0.000020", "99.64 %", "1.0006 ± 0.0000", "99.82 %"]);
+  });
+
+  test("shows the four pictures, each with what it says", () => {
+    expect(card).toMatch(
+      /^!\[Mean KL divergence .*: oQ8e 0\.0006 .*, oQ4e 0\.0144 \(plain rounding 0\.0288\)\]\(oqe-kl\.svg\)$/m,
+    );
+    expect(card).toMatch(/^!\[.+\]\(oqe-bits\.svg\)$/m);
+    expect(card).toMatch(/^!\[Maps of 23 layers .+\]\(oqe-experts\.svg\)$/m);
+    expect(card).toMatch(/^!\[Perplexity .* German 1\.013, .*\]\(oqe-languages\.svg\)$/m);
+  });
+
+  test.each([
+    ["Mean KL", "0.0144 ± 0.0005", "0.0288 ± 0.0010"],
+    ["KL: median", "0.00720, 0.173, 0.576, 1.44", "–"],
+    ["Perplexity over", "1.0144 ± 0.0007", "1.0288 ± 0.0014"],
+    ["Experts chosen as", "95.68 %", "91.36 %"],
+    ["Whole sets", "87.04 %", "74.08 %"],
+  ])("gives as evidence %s: %s, and plain rounding's: %s", (label, own, rounded) => {
+    expect(row(section(card, "Evidence"), label).slice(1)).toEqual([own, rounded]);
+  });
+
+  test("says how much of the loss is the routers' doing", () => {
+    const text = section(card, "Arithmetic, or other experts");
+    expect(text).toContain("mean KL is 0.00806 ± 0.00014: that part is arithmetic, 56.0 % of the whole");
+    expect(text).toContain("The other 44.0 %, 0.00634 nats, comes of routers that choose another expert");
+    expect(row(text, "45").slice(1)).toEqual(["93.52 %", "80.56 %"]);
+  });
+
+  test("has a row for every domain, languages first, and one for all", () => {
+    const text = section(card, "By language and domain");
+    const names = text
+      .split("\n")
+      .filter((line) => /^\| [^|]+ \| [\d,]+ \|/.test(line))
+      .map((line) => cells(line)[0]);
+    expect(names).toEqual([
+      ...["English", "French", "German", "Italian", "Japanese", "Spanish"],
+      ...["code", "mathematics", "reasoning", "**all**"],
+    ]);
+  });
+
+  test("holds the prediction against the measurement", () => {
+    expect(row(section(card, "Predicted and measured"), "Mean KL, the base's").slice(1)).toEqual([
+      "0.00864",
+      "0.00806",
+      "1.07",
+    ]);
+    expect(row(section(card, "Predicted and measured"), "Mean KL, routes free").slice(1)).toEqual([
+      "0.0158",
+      "0.0144",
+      "1.10",
+    ]);
+  });
+
+  test("names the critical experts of each domain, and that none has a width of its own", () => {
+    const worst = receipt.sensitivity!.critical.find(({ domain }) => domain === "ja")!;
+    const [, experts = ""] = row(section(card, "Experts"), "Japanese");
+    expect(experts).toMatch(
+      new RegExp(
+        `^layer ${worst.layer}, expert ${worst.expert} \\(\\d+\\.\\d % of choices, damage \\d\\.\\d\\d %\\); layer `,
+      ),
+    );
+    expect(card).toContain("**An expert has no width of its own.** Stock MLX stores one width for the whole stack");
+  });
+
+  test("tells the plan's floors, what it expected, and the dearest modules", () => {
+    expect(card).toContain(
+      "- Least bits whatever the prices say: attention 6, embeddings 6, all of the first Mamba block 8, output head 6.",
+    );
+    expect(card).toMatch(/- It expects a mean KL of [\d.]+, [\d.]+ with the base's routes forced\./);
+    expect(section(card, "What a bit is worth").match(/^\| `backbone|^\| `lm_head/gm)!.length).toBe(8);
+    expect(card).toContain("1.10 in the median of 5 tensors (1.00 to 1.20)");
+  });
+
+  test("can be checked by anybody: command, hashes, gates, and what did not go well", () => {
+    expect(card).toContain(`\noqe verify ${receipt.repository} --base ${receipt.base.id}@${receipt.base.revision}\n`);
+    expect(card).toContain(receipt.sensitivity!.calibration.sha256);
+    expect(row(card, "Evaluation rows (SHA-256")[1]).toBe(`\`${proof.rows.sha256}\``);
+    expect(row(card, "mean KL, at most").slice(1)).toEqual(["0.300", "0.0144", "passed"]);
+    expect(row(card, "router agreement, at least").slice(1)).toEqual(["85.00 %", "95.68 %", "passed"]);
+    expect(card).toContain(
+      "fewer tokens than they have input channels: 62.3 % of the matrices; experts that saw none: 3.",
+    );
+    expect(card).toContain("- No matrix fell back to a weaker method.");
+    expect(JSON.parse(/<!-- oqe-publisher (\{.*\}) -->\n$/.exec(card)![1]!)).toMatchObject({
+      meanKl: 0.0144,
+      forcedMeanKl: 0.008064,
+    });
+  });
+
+  test("holds no sentence of a card that measured nothing, no time and no host", () => {
+    expect(card).not.toMatch(outdated);
+    expect(card).not.toMatch(/\b20\d\d-\d\d|seconds|minutes|peak memory/i);
+  });
+});
+
+test.each([...measuredSeries, ...smallSeries].map((one) => [one.name, one] as const))(
+  "%s reads back from its receipt, its card has whole tables and no hole",
+  async (_, one) => {
+    expect(parseReceipt(writeReceipt(one), "x")).toEqual(one);
+    const text = await renderCard(one);
+    expectWholeTables(text);
+    expect(text).not.toMatch(/undefined|\bnull\b|NaN|Infinity|\[object|\{\{|\{%|\n{3}/);
+    expect(await renderCard(parseReceipt(writeReceipt(one), "x"))).toBe(text);
+  },
+);
+
+describe("what was measured decides what the card says", () => {
+  test("a run of one tier knows nothing of the others but what the plan predicts", async () => {
+    const [alone] = shareFigures([receipt]);
+    const text = await renderCard(alone!);
+    const matrix = section(text, "Performance matrix");
+    expect(row(matrix, "oQ8e")[7]).toMatch(/^[\d.]+ \(predicted\)$/);
+    expect(row(matrix, "oQ8e").slice(8, 11)).toEqual(["–", "–", "–"]);
+    expect(row(matrix, "**oQ4e**")).toEqual(row(section(card, "Performance matrix"), "**oQ4e**"));
+  });
+
+  test("a proof by the plan of fixed rules predicts nothing", async () => {
+    const text = await renderCard(provenReceipt("oQ4e", { proof: { ...proof, predicted: null } }));
+    expect(text).toContain("The plan follows fixed rules");
+    expect(text).not.toMatch(/Predicted and measured|What a bit is worth|predicted/);
+    expect(text).toContain("## Evidence");
+    expectWholeTables(text);
+  });
+
+  test("a measured plan that was never proven claims no evidence", async () => {
+    const text = await renderCard({ ...receipt, proof: null, otherTiers: [] });
+    expect(text).toContain("have not been measured for this build");
+    expect(text).not.toMatch(/## Evidence|oqe verify|oqe-kl\.svg|oqe-languages\.svg/);
+    expect(text).toContain("oqe-experts.svg");
+    expectWholeTables(text);
+  });
+
+  test("neither measured nor proven: bits alone are shown", async () => {
+    for (const one of [nemotronReceipt(), tunedReceipt()]) {
+      expect((await renderCard(one)).match(/\]\(oqe-[a-z]+\.svg\)/g)).toEqual(["](oqe-bits.svg)"]);
+    }
+  });
+
+  test("a dense model has no word on routers and experts", async () => {
+    const modules = { "model.layers.0.mlp.up_proj": { bits: 4, groupSize: 64 } } as const;
+    const noRouters = { routerAgreement: null, exactRoutes: null };
+    const dense: Receipt = {
+      ...receipt,
+      model: { ...receipt.model, modelType: "llama", experts: null, layers: { transformer: 1 } },
+      plan: { ...receipt.plan, modules },
+      kept: {},
+      tuning: { ...receipt.tuning!, experts: null, modules: {}, kinds: {} },
+      sensitivity: { ...receipt.sensitivity!, experts: [], critical: [], check: [], prices: {} },
+      proof: {
+        ...proof,
+        ...noRouters,
+        byLayer: [],
+        rounded: { ...proof.rounded!, ...noRouters },
+        gates: proof.gates.slice(0, 2),
+      },
+      otherTiers: [],
+    };
+    const text = await renderCard(parseReceipt(writeReceipt(dense), "x"));
+    expect(text).not.toMatch(/expert|router|routes|flip/i);
+    expect(row(section(text, "Predicted and measured"), "Mean KL").slice(1)).toEqual(["0.00864", "0.00806", "1.07"]);
+    expectWholeTables(text);
+  });
+
+  test("a proxy, domain weights and fallbacks are told", async () => {
+    const fallback = { ratio: 1, roundedRows: 0, rows: 8, fallback: "Hessian damped by 10 % instead of 1 %" };
+    const text = await renderCard({
+      ...receipt,
+      sensitivity: {
+        ...receipt.sensitivity!,
+        proxy: "acme/Nano-oQ8e@abc",
+        domainWeights: [3, 1, 1, 1, 1, 0.5, 0.5, 0.5, 0.5],
+      },
+      tuning: { ...receipt.tuning!, modules: { lm_head: fallback } },
+    });
+    expect(text).toContain("a proxy, the quantized `acme/Nano-oQ8e@abc`, read in the base's place");
+    expect(text).toContain("weighted code 3.00, German 1.00,");
+    expect(text).toContain("- Hessian damped by 10 % instead of 1 %: 1 module (`lm_head`).");
+    expect(text).not.toContain("No matrix fell back");
+  });
+
+  test("the rehearsal of such a card is whole", async () => {
+    const blank = { ...receipt, tuning: blankTuning(receipt), proof: blankProof(receipt), otherTiers: [] };
+    const text = await renderCard(blank);
+    expectWholeTables(text);
+    expect(text).not.toMatch(/undefined|\bnull\b|NaN|Infinity|\n{3}/);
+  });
+});

@@ -1,0 +1,94 @@
+import { domainName, domainOrder } from "./domains.ts";
+import { grouped, percentage, plural } from "./figures.ts";
+import { code, inline } from "./markdown.ts";
+import { nats, share } from "./measured-figures.ts";
+import type { Receipt } from "./receipt.ts";
+import type { Sensitivity } from "./sensitivity.ts";
+import { table } from "./template-shapes.ts";
+
+/** Experts named for a domain; the receipt has more. */
+const mostNamed = 4;
+const mostModules = 8;
+
+/** What the card says of the measurement behind the plan. Without one the same names, empty: the template asks first. */
+export function sensitivityFacts({ sensitivity }: Receipt) {
+  return {
+    measured: sensitivity !== null,
+    hasExperts: (sensitivity?.experts.length ?? 0) > 0,
+    source: sourceWords(sensitivity),
+    rows: rowWords(sensitivity?.calibration),
+    sha256: code(sensitivity?.calibration.sha256 ?? ""),
+    probe: rowWords(sensitivity?.probe),
+    bits: String(sensitivity?.probe.bits ?? 0),
+    domains: (sensitivity?.domains ?? []).map((domain) => inline(domainName(domain))).join(", "),
+    weights: weightWords(sensitivity),
+    togetherForced: nats(sensitivity?.together.forcedKl ?? 0),
+    togetherFree: nats(sensitivity?.together.freeKl ?? 0),
+    depths: depthWords(sensitivity),
+    check: checkWords(sensitivity),
+    hasCheck: (sensitivity?.check.length ?? 0) > 0,
+    dearest: dearestRows(sensitivity),
+    critical: criticalRows(sensitivity),
+  };
+}
+
+function sourceWords(sensitivity: Sensitivity | null): string {
+  const proxy = sensitivity?.proxy ?? null;
+  return proxy === null ? "the base model itself" : `a proxy, the quantized ${code(proxy)}, read in the base's place`;
+}
+
+function rowWords(rows: { readonly samples: number; readonly length: number } | undefined): string {
+  return rows === undefined ? "" : `${plural(rows.samples, "row")} of ${plural(rows.length, "token")}`;
+}
+
+/** Empty where all domains weigh the same. */
+function weightWords(sensitivity: Sensitivity | null): string {
+  const { domains, domainWeights } = sensitivity ?? { domains: [], domainWeights: [] };
+  if (new Set(domainWeights).size <= 1) return "";
+  return domains.map((domain, at) => `${inline(domainName(domain))} ${nats(domainWeights[at]!)}`).join(", ");
+}
+
+function depthWords(sensitivity: Sensitivity | null): string {
+  return (sensitivity?.depthGain ?? []).map(({ depth, gain }) => `${grouped(depth)}: ${nats(gain)}`).join(", ");
+}
+
+/** Predicted over real error of the sample. */
+function checkWords(sensitivity: Sensitivity | null): string {
+  const ratios = (sensitivity?.check ?? []).flatMap(({ predicted, tuned }) => (tuned > 0 ? [predicted / tuned] : []));
+  if (ratios.length === 0) return "";
+  ratios.sort((a, b) => a - b);
+  const middle = (ratios[(ratios.length - 1) >> 1]! + ratios[ratios.length >> 1]!) / 2;
+  const ends = `${ratios[0]!.toFixed(2)} to ${ratios.at(-1)!.toFixed(2)}`;
+  return `${middle.toFixed(2)} in the median of ${plural(ratios.length, "tensor")} (${ends})`;
+}
+
+/** The modules whose error costs most. */
+function dearestRows(sensitivity: Sensitivity | null) {
+  const prices = Object.entries(sensitivity?.prices ?? {});
+  const flips = prices.reduce((sum, [, { flip }]) => sum + flip, 0);
+  prices.sort(([a, left], [b, right]) => right.smooth - left.smooth || (a < b ? -1 : 1));
+  return table(
+    ["module", "smooth", "flip"],
+    prices.slice(0, mostModules).map(([module, { smooth, flip }]) => ({
+      module: code(module),
+      smooth: nats(smooth),
+      flip: flips === 0 ? "–" : share(flip / flips),
+    })),
+  );
+}
+
+function criticalRows(sensitivity: Sensitivity | null) {
+  const { domains, critical } = sensitivity ?? { domains: [], critical: [] };
+  return table(
+    ["domain", "experts"],
+    domainOrder(domains).flatMap((at) => {
+      const own = critical.filter(({ domain }) => domain === domains[at]).slice(0, mostNamed);
+      if (own.length === 0) return [];
+      const named = own.map((expert) => {
+        const where = `layer ${grouped(expert.layer)}, expert ${grouped(expert.expert)}`;
+        return `${where} (${percentage(expert.share, 1)} of choices, damage ${share(expert.damage)})`;
+      });
+      return [{ domain: inline(domainName(domains[at]!)), experts: named.join("; ") }];
+    }),
+  );
+}
