@@ -28,6 +28,8 @@ export async function runAction(): Promise<void> {
     repositories: tiers,
     made,
     dryRun: inputs.dryRun,
+    private: inputs.private,
+    run: { seconds: performance.now() / 1000, peakBytes: 1024 * process.resourceUsage().maxRSS },
     warnings: [...warnings, ...gateFailures(made)],
   });
   if (failure !== null) throw failure;

@@ -112,6 +112,8 @@ describe("hostile values", () => {
       repositories: [{ repository: evil, outcome: "published", url: evil, commit: evil }],
       made: [{ ...hostile, plan: { ...hostile.plan, tier: evil } }],
       dryRun: false,
+      private: false,
+      run: { seconds: 1, peakBytes: 1 },
       warnings: [evil],
     });
     expectWholeTables(text);

@@ -1,7 +1,9 @@
 import { describe, expect, test } from "vitest";
 import { expectWholeTables, row } from "../../test/markdown-tables.ts";
+import { measuredSeries } from "../../test/measured-receipts.ts";
 import { nemotronReceipt, tunedReceipt } from "../../test/receipts.ts";
 import { renderSummary } from "./render.ts";
+import type { SummaryFacts } from "./summary.ts";
 
 describe("the job summary", () => {
   const facts = {
@@ -18,6 +20,8 @@ describe("the job summary", () => {
     ],
     made: [],
     dryRun: false,
+    private: false,
+    run: { seconds: 4000, peakBytes: 3.21e9 },
     warnings: [],
   } as const;
 
@@ -60,5 +64,64 @@ describe("the job summary", () => {
     const text = await renderSummary({ ...facts, series: [], repositories: [] });
     expect(text).toContain("Base revision");
     expect(text).not.toContain("|");
+  });
+
+  test("says what the run took", async () => {
+    expect(await renderSummary(facts)).toContain("The run took 1 h 7 min, 3.21 GB of memory at most.");
+    expect(await renderSummary({ ...facts, run: { seconds: 61, peakBytes: 1e8 } })).toContain("61 s, 0.100 GB");
+    expect(await renderSummary({ ...facts, run: { seconds: 600, peakBytes: 1e9 } })).toContain("took 10 min,");
+  });
+});
+
+describe("the summary of a run that was proven", () => {
+  const commit = "b".repeat(40);
+  const facts: SummaryFacts = {
+    base: measuredSeries[0]!.base,
+    series: measuredSeries[0]!.series,
+    repositories: measuredSeries.map(({ repository }) => {
+      return { repository, outcome: "published", url: `https://huggingface.co/${repository}`, commit };
+    }),
+    made: measuredSeries,
+    dryRun: false,
+    private: false,
+    run: { seconds: 1, peakBytes: 1 },
+    warnings: [],
+  };
+
+  test("has the card's matrix", async () => {
+    const text = await renderSummary(facts);
+    expect(row(text, "oQ4e").slice(7, 11)).toEqual(["0.0144 ± 0.0005", "91.36 %", "1.0144 ± 0.0007", "95.68 %"]);
+    expect(row(text, "oQ8e")[7]).toBe("0.000600 ± 0.000020");
+    expectWholeTables(text);
+    expect(text).not.toMatch(/undefined|\bnull\b|NaN|\n{3}/);
+  });
+
+  test("shows the pictures from the Hub, at the commit that was published: the series once, the rest by tier", async () => {
+    const text = await renderSummary(facts);
+    const images = [...text.matchAll(/^!\[[^\n]+\]\((https:[^)]+)\)$/gm)].map(([, address]) => address!);
+    expect(images.filter((address) => address.endsWith("oqe-kl.svg"))).toEqual([
+      `https://huggingface.co/${measuredSeries.at(-1)!.repository}/resolve/${commit}/oqe-kl.svg`,
+    ]);
+    expect(images).toHaveLength(1 + 4 * 3);
+    expect(text.match(/<details>\n<summary>Pictures of oQ\de<\/summary>\n\n!/g)).toHaveLength(4);
+    expect(text).not.toContain("files beside each card");
+  });
+
+  test.each<[string, Partial<SummaryFacts>]>([
+    ["of private repositories", { private: true }],
+    [
+      "of a dry run",
+      { dryRun: true, repositories: facts.repositories.map((one) => ({ ...one, outcome: "dry-run", commit: null })) },
+    ],
+    [
+      "of a Hub of one's own",
+      { repositories: facts.repositories.map((one) => ({ ...one, url: "http://127.0.0.1:1/a/b" })) },
+    ],
+    ["of a run that failed", { repositories: facts.repositories.map((one) => ({ ...one, outcome: "failed" })) }],
+  ])("says where those %s are, which GitHub cannot load", async (_, changes) => {
+    const text = await renderSummary({ ...facts, ...changes });
+    expect(text).not.toContain("![");
+    expect(text).toContain("The pictures are files beside each card");
+    expect(row(text, "oQ4e")[7]).toBe("0.0144 ± 0.0005");
   });
 });

@@ -1,4 +1,6 @@
-import { code, inline, link, prose } from "./markdown.ts";
+import { gigabytes } from "./figures.ts";
+import { code, inline, link, prose, webAddress } from "./markdown.ts";
+import { drawPictures } from "./pictures.ts";
 import type { Receipt, SeriesRow } from "./receipt.ts";
 import { knownFigures, matrixRows } from "./series-rows.ts";
 import { table } from "./template-shapes.ts";
@@ -21,6 +23,10 @@ export interface SummaryFacts {
   /** Receipts of the tiers that the run made. */
   readonly made: readonly Receipt[];
   readonly dryRun: boolean;
+  /** Whether only some may see the repositories: GitHub then cannot show their pictures. */
+  readonly private: boolean;
+  /** What the run took; it is on no card, for it is not the same twice. */
+  readonly run: { readonly seconds: number /** Of this process. */; readonly peakBytes: number };
   /** Of the run; those of a tier are on its receipt. */
   readonly warnings: readonly string[];
 }
@@ -37,11 +43,15 @@ export type SummaryView = ReturnType<typeof summaryView>;
 
 export function summaryView(facts: SummaryFacts) {
   const { id, name, revision } = facts.base;
+  const figures = knownFigures(facts.made);
   return {
     base: id === null ? `the folder ${code(name)}` : link(inline(id), `https://huggingface.co/${id}`),
     revision: code(revision),
     dryRun: facts.dryRun,
-    matrix: matrixRows(facts.series, knownFigures(facts.made), (row) => inline(row.tier)),
+    matrix: matrixRows(facts.series, figures, (row) => inline(row.tier)),
+    proven: figures.length > 0,
+    ...pictureFacts(facts),
+    run: `${duration(facts.run.seconds)}, ${gigabytes(facts.run.peakBytes)} GB of memory at most`,
     repositories: table(
       ["repository", "outcome", "commit"],
       facts.repositories.map(({ repository, outcome, url, commit }) => ({
@@ -58,6 +68,41 @@ export function summaryView(facts: SummaryFacts) {
       ),
     ],
   };
+}
+
+/**
+ * The pictures of the tiers that were made, as images where GitHub can load them: it shows no SVG inside of a summary and no `data:` address,
+ * only what it can fetch without a token, so what is public on the public Hub (docs/card.md).
+ */
+function pictureFacts({ made, repositories, private: hidden }: SummaryFacts) {
+  const shown = made.flatMap((receipt) => {
+    const place = repositories.find(({ repository }) => repository === receipt.repository);
+    if (place === undefined || hidden || !["published", "unchanged"].includes(place.outcome)) return [];
+    if (!place.url?.startsWith("https://huggingface.co/") || !/^[0-9a-f]{40}$/.test(place.commit ?? "")) return [];
+    const images = drawPictures(receipt).map(({ path, alt }) => {
+      return { path, image: `![${inline(alt)}](${webAddress(`${place.url}/resolve/${place.commit}/${path}`)})` };
+    });
+    return [{ tier: receipt.plan.tier, images }];
+  });
+  const series = shown.flatMap(({ images }) => images.filter(({ path }) => path === "oqe-kl.svg")).at(-1);
+  return {
+    seriesPicture: series?.image ?? "",
+    pictures: table(
+      ["tier", "images"],
+      shown.map(({ tier, images }) => ({
+        tier: inline(tier),
+        images: images.flatMap(({ path, image }) => (path === "oqe-kl.svg" ? [] : [image])).join("\n\n"),
+      })),
+    ),
+    picturesElsewhere: shown.length === 0 && made.length > 0,
+  };
+}
+
+/** `42 s`, `12 min`, `3 h 5 min`. */
+function duration(seconds: number): string {
+  const minutes = Math.round(seconds / 60);
+  if (minutes < 2) return `${Math.round(seconds)} s`;
+  return minutes < 60 ? `${minutes} min` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
 }
 
 /** What tuning brought, a line for every tuned tier. */
