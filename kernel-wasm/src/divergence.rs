@@ -15,28 +15,85 @@ pub struct Position {
 
 /// `base` and `model` are the logits `[vocabulary]` of one position.
 pub fn compare(base: &[f32], model: &[f32], next: usize) -> Position {
-    let (base_top, base_log) = normalizer(base);
-    let (model_top, model_log) = normalizer(model);
-    let mut divergence = 0.0;
-    for (&p, &q) in base.iter().zip(model) {
-        let (p, q) = (f64::from(p) - base_log, f64::from(q) - model_log);
-        divergence += p.exp() * (p - q);
+    let mut shares = vec![0.0; base.len()];
+    let (model_top, model_log) = normalizer(model, &mut shares);
+    let (base_top, base_log) = normalizer(base, &mut shares);
+    let mut sums = [0.0; LANES];
+    let logits = base.chunks(LANES).zip(model.chunks(LANES));
+    for (shares, (base, model)) in shares.chunks(LANES).zip(logits) {
+        for (sum, (&share, (&p, &q))) in sums.iter_mut().zip(shares.iter().zip(base.iter().zip(model))) {
+            *sum += share * ((f64::from(p) - base_log) - (f64::from(q) - model_log));
+        }
     }
+    let largest = f64::from(base[base_top]);
     Position {
-        divergence,
+        divergence: total(sums) * (largest - base_log).exp(),
         base: f64::from(base[next]) - base_log,
         model: f64::from(model[next]) - model_log,
         same_top: base_top == model_top,
     }
 }
 
-/// Index of the largest logit, and log Σ exp.
-fn normalizer(logits: &[f32]) -> (usize, f64) {
-    let top = (0..logits.len()).fold(0, |top, i| if logits[i] > logits[top] { i } else { top });
-    let largest = f64::from(logits[top]);
-    let sum: f64 = logits.iter().map(|&logit| (f64::from(logit) - largest).exp()).sum();
-    (top, largest + sum.ln())
+/// Independent sums: two vectors of float64.
+const LANES: usize = 4;
+
+fn total(sums: [f64; LANES]) -> f64 {
+    (sums[0] + sums[1]) + (sums[2] + sums[3])
 }
+
+/// Index of the largest logit, and log Σ exp. `shares` become exp(logit - largest).
+fn normalizer(logits: &[f32], shares: &mut [f64]) -> (usize, f64) {
+    let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let top = logits.iter().position(|&logit| logit == largest).unwrap_or(0);
+    let mut sums = [0.0; LANES];
+    for (shares, logits) in shares.chunks_mut(LANES).zip(logits.chunks(LANES)) {
+        let mut below = [LEAST; LANES];
+        for (below, &logit) in below.iter_mut().zip(logits) {
+            *below = f64::from(logit) - f64::from(largest);
+        }
+        let values = exponentials(below);
+        for ((share, sum), value) in shares.iter_mut().zip(&mut sums).zip(values) {
+            *share = value;
+            *sum += value;
+        }
+    }
+    (top, f64::from(largest) + total(sums).ln())
+}
+
+/// What is smaller adds nothing to a sum that holds a 1.
+const LEAST: f64 = -700.0;
+
+/// e^x for x <= 0, to a few units of the last place: 2^n e^r, |r| <= ln 2 / 2, by the Taylor series up to r^13. Basic operations
+/// alone, four at a time: several times faster than a call each, and the same on every machine.
+fn exponentials(x: [f64; LANES]) -> [f64; LANES] {
+    // Adding it leaves the nearest whole number in the low bits.
+    const SHIFT: f64 = 6_755_399_441_055_744.0;
+    const HIGH: f64 = 0.693_147_180_369_123_8;
+    const LOW: f64 = 1.908_214_929_270_587_7e-10;
+    x.map(|x| {
+        let x = if x > LEAST { x } else { LEAST };
+        let shifted = x * std::f64::consts::LOG2_E + SHIFT;
+        let n = shifted - SHIFT;
+        let r = (x - n * HIGH) - n * LOW;
+        let mut sum = FACTORIALS[0];
+        for factor in &FACTORIALS[1..] {
+            sum = sum * r + factor;
+        }
+        sum * f64::from_bits((shifted.to_bits() << 52).wrapping_add(1023 << 52))
+    })
+}
+
+/// 1 / k!, from k = 13 down to 0.
+const FACTORIALS: [f64; 14] = {
+    let mut factors = [1.0; 14];
+    let (mut factorial, mut k) = (1.0, 1);
+    while k <= 13 {
+        factorial *= k as f64;
+        factors[13 - k] = 1.0 / factorial;
+        k += 1;
+    }
+    factors
+};
 
 #[cfg(test)]
 mod tests {
@@ -64,5 +121,35 @@ mod tests {
     fn large_logits_stay_finite() {
         let position = compare(&[3e38, -3e38], &[1e4, 0.0], 0);
         assert!(position.divergence.abs() < 1e-12 && position.base == 0.0);
+    }
+
+    #[test]
+    fn exponentials_are_those_of_the_library() {
+        for i in 0..4000 {
+            let x = -f64::from(i) * 0.1733;
+            let [found, ..] = exponentials([x, 0.0, -1.0, x]);
+            let expected = if x > LEAST { x.exp() } else { LEAST.exp() };
+            assert!((found / expected - 1.0).abs() < 4e-16, "e^{x} is {found}, not {expected}");
+        }
+        assert_eq!(exponentials([0.0, f64::NEG_INFINITY, 0.0, 0.0])[0], 1.0);
+    }
+
+    #[test]
+    fn agrees_with_its_definition_for_every_remainder() {
+        for vocabulary in [1usize, 2, 3, 4, 5, 63, 64, 65, 127] {
+            let logits = |k: f64| -> Vec<f32> {
+                (0..vocabulary).map(|v| (7.0 * (v as f64 * k).sin()) as f32).collect()
+            };
+            let (base, model) = (logits(1.7), logits(1.71));
+            let softmax = |logits: &[f32]| -> Vec<f64> {
+                let sum: f64 = logits.iter().map(|&l| f64::from(l).exp()).sum();
+                logits.iter().map(|&l| f64::from(l).exp() / sum).collect()
+            };
+            let (p, q) = (softmax(&base), softmax(&model));
+            let expected: f64 = p.iter().zip(&q).map(|(p, q)| p * (p / q).ln()).sum();
+            let found = compare(&base, &model, vocabulary - 1);
+            assert!((found.divergence - expected).abs() < 1e-13, "{} is not {expected}", found.divergence);
+            assert!((found.model - q[vocabulary - 1].ln()).abs() < 1e-12);
+        }
     }
 }
