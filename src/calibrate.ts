@@ -15,6 +15,8 @@ import type { Report } from "./report.ts";
 export interface DrawnRows {
   readonly rows: Rows;
   readonly record: CalibrationRecord;
+  /** SHA-256 of the text that they were drawn from. */
+  readonly text: string;
 }
 
 /** The rows of a run. */
@@ -71,7 +73,7 @@ export async function rowDrawer(base: Base): Promise<DrawRows> {
   const vocabularySize = integer(base.config, "vocab_size");
   return (corpus, samples, length) => {
     const rows = drawRows({ tokenizer, corpus, samples, length, seed, vocabularySize });
-    return { rows, record: describe(corpus, rows) };
+    return { rows, record: describe(corpus, rows), text: corpus.sha256 };
   };
 }
 
@@ -86,14 +88,18 @@ async function drawEvaluation(draw: DrawRows, inputs: Inputs, connect: () => Hub
 export function refuseOverlap(tuning: DrawnRows, evaluation: DrawnRows): void {
   if (tuning.record.source === "bundled" && evaluation.record.source === "bundled") return;
   const overlaps = findOverlaps(tuning.rows, evaluation.rows);
-  if (overlaps.length === 0) return;
+  const isSame = tuning.text === evaluation.text;
+  if (overlaps.length === 0 && !isSame) return;
   const named = overlaps
     .slice(0, mostNamed)
     .map(({ evaluationRow, calibrationRow }) => `${evaluationRow} (calibration row ${calibrationRow})`);
   const more = overlaps.length > mostNamed ? ` and ${overlaps.length - mostNamed} more` : "";
+  const rows = isSame
+    ? `rows 0 to ${evaluation.rows.samples - 1} are of the same text`
+    : `rows ${named.join(", ")}${more}`;
   throw new OqeError(
     "BAD_INPUT",
-    `evaluation: ${evaluation.record.source} shares passages with the calibration text ${tuning.record.source}: rows ${named.join(", ")}${more}, counted from 0`,
+    `evaluation: ${evaluation.record.source} shares passages with the calibration text ${tuning.record.source}: ${rows}, counted from 0`,
     "Measure on text that the series was not tuned on, or leave evaluation out to use the rows that come with oqe-publisher.",
   );
 }

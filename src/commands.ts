@@ -3,19 +3,22 @@ import { parseArgs } from "node:util";
 import { engine } from "./engine.ts";
 import { OqeError } from "./errors.ts";
 import { connectHub } from "./hub/client.ts";
-import { type Inputs, inputTable, parseInputs, unusedInputs } from "./inputs.ts";
+import { type Inputs, inputTable, parseInputs, parseModel, unusedInputs } from "./inputs.ts";
 import { openKernel } from "./kernel/pool.ts";
 import { startLocalHub } from "./local-hub/local-hub.ts";
 import { formatKept, formatMatrix } from "./matrix.ts";
 import { type Doors, planModel, publishModel, quantizeModel } from "./pipeline.ts";
+import { formatProof } from "./proof-table.ts";
 import { type Report, terminalReport } from "./report.ts";
 import { rewriteCard } from "./series.ts";
+import { verify } from "./verify.ts";
 
 export const usage = `oqe ${engine.version}: publish the oQe series of a base model
 
   oqe plan <model> [--tiers oQ8e,oQ4e] [--policy oq] [--json]
   oqe quantize <model> --out <folder> [--tiers ...] [--method tuned|rounded] [--overwrite] [--json]
   oqe publish <model> --namespace <ns> [--tiers ...] [--hub-endpoint <url>] [--private] [--dry-run] [--json]
+  oqe verify <repo or folder> --base <model> [--evaluation <text>] [--evaluation-samples N] [--max-kl ...] [--json]
   oqe card <folder>                 renders the card of a finished folder from its receipt
   oqe hub <folder> [--port N]       a Hub on 127.0.0.1 to rehearse a release against
 
@@ -40,11 +43,18 @@ interface Call {
 /** The same options for all three; but a `quantize --dry-run` that writes would be a surprise. */
 const modelFlags = inputTable.map((row): string => row.name);
 
+/** What measuring goes by; the calibration text is named where the receipt's was a file. */
+const verifyFlags = [
+  ...["evaluation", "evaluation-samples", "calibration", "max-kl", "min-same-top", "min-router-agreement"],
+  ...["hub-endpoint", "hub-token", "workers"],
+];
+
 /** Every command with the flags that mean something to it; `json` goes with all. */
 const commands: Record<string, { readonly run: (call: Call) => Promise<void>; readonly flags: readonly string[] }> = {
   plan: { run: plan, flags: modelFlags },
   quantize: { run: quantize, flags: [...modelFlags.filter((flag) => flag !== "dry-run"), "out"] },
   publish: { run: publish, flags: modelFlags },
+  verify: { run: verifyTarget, flags: [...verifyFlags, "base"] },
   card: { run: card, flags: [] },
   hub: { run: hub, flags: ["port"] },
 };
@@ -74,7 +84,8 @@ export async function runCommand(
   const print = (value: unknown, text: string) =>
     write(flags.json === true ? `${JSON.stringify(value, null, 2)}\n` : `${text}\n`);
   const inputs = () => {
-    const read = (input: string) => (input === "base-model" ? target : String(flags[input] ?? ""));
+    const read = (input: string) =>
+      input === "base-model" ? String(flags.base ?? target) : String(flags[input] ?? "");
     const parsed = parseInputs(read, environment);
     for (const line of unusedInputs(parsed)) report.warn(line);
     return parsed;
@@ -87,6 +98,7 @@ function parseFlags(argv: readonly string[]) {
   const options = {
     ...Object.fromEntries(fromTable),
     out: { type: "string" },
+    base: { type: "string" },
     port: { type: "string" },
     json: { type: "boolean" },
     help: { type: "boolean", short: "h" },
@@ -147,6 +159,21 @@ async function publish({ inputs, doors, print }: Call) {
     (tier) => `${tier.outcome.padEnd(9)}  ${tier.url}${tier.folder === null ? "" : `  (${tier.folder})`}`,
   );
   print({ ...series, repositories: tiers }, `${formatMatrix(series)}\n${lines.join("\n")}`);
+  if (failure !== null) throw failure;
+}
+
+async function verifyTarget({ target, inputs, flags, doors, print }: Call) {
+  if (typeof flags.base !== "string" || flags.base === "") {
+    throw new OqeError(
+      "BAD_INPUT",
+      "oqe verify needs --base <model>",
+      "Name the model that the target was made from: a folder, or org/name[@revision] on the Hub.",
+    );
+  }
+  const parsed = inputs();
+  const given = { samples: flags["evaluation-samples"] !== undefined };
+  const { proof, target: measured, failure } = await verify(parseModel(target, ""), parsed, given, doors(parsed));
+  print(proof, `${measured.name} at ${measured.revision}\n${formatProof(proof)}`);
   if (failure !== null) throw failure;
 }
 

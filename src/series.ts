@@ -18,7 +18,7 @@ import { engine } from "./engine.ts";
 import { OqeError } from "./errors.ts";
 import type { Hub } from "./hub/hub-types.ts";
 import { checkRepositoryName } from "./hub/names.ts";
-import type { Inputs } from "./inputs.ts";
+import type { Inputs, ModelReference } from "./inputs.ts";
 import type { Kernel } from "./kernel/kernel-types.ts";
 import { proveFolders } from "./proof/prove-folders.ts";
 import { type Base, describeConfigChanges, readBase } from "./quant/base.ts";
@@ -43,11 +43,11 @@ export async function openBase(
   connect: () => Hub,
   options: { allowHeaderOnly: boolean },
 ): Promise<Base> {
-  return readBase(await openRepository(inputs, connect), options);
+  return readBase(await openRepository(inputs.baseModel, connect), options);
 }
 
-function openRepository({ baseModel }: Inputs, connect: () => Hub): Promise<Repository> {
-  return baseModel.kind === "folder" ? openFolder(baseModel.path) : connect().open(baseModel.id, baseModel.revision);
+export function openRepository(model: ModelReference, connect: () => Hub): Promise<Repository> {
+  return model.kind === "folder" ? openFolder(model.path) : connect().open(model.id, model.revision);
 }
 
 /** Name of a tier's repository, without namespace: `<Model>-<tier>`. */

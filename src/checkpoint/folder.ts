@@ -137,7 +137,7 @@ function nameOf(root: string): string {
 }
 
 /** Names the state of a folder without reading weights: its config, and of each safetensors file the name, size and header. */
-async function fingerprint(folder: Folder): Promise<string> {
+export async function fingerprint(folder: Pick<Repository, "files" | "open">): Promise<string> {
   const hash = createHash("sha256");
   for (const [path, size] of folder.files) {
     // Shards lie at the top; what is below may be our own output.

@@ -19,6 +19,8 @@ export interface Repository {
   readonly revision: string;
   /** Files with their sizes in bytes, sorted by path. */
   readonly files: ReadonlyMap<string, number>;
+  /** SHA-256 of some of them, where a listing tells: on the Hub of those in large-file storage. */
+  readonly sha256?: ReadonlyMap<string, string>;
   /** Opens a file of `files`. Throws MISSING_FILE for another name. */
   open(path: string): Promise<ByteSource>;
   /** Lets go of file handles. The repository stays usable: it opens its files again when asked. */

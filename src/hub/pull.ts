@@ -33,6 +33,7 @@ export function remoteRepository(
     name: id.slice(id.indexOf("/") + 1),
     revision: commit,
     files,
+    sha256: new Map([...tree].flatMap(([path, { sha256 }]) => (sha256 === null ? [] : [[path, sha256]]))),
     async open(path: string): Promise<ByteSource> {
       const size = files.get(path);
       if (size !== undefined) {

@@ -28,10 +28,10 @@ export function limitsOf(inputs: GateInputs, { tier, bpw }: { readonly tier: str
   return Object.fromEntries(gateNames.map((gate) => [gate, limit(gate)])) as Limits;
 }
 
-/** The figures held against their limits. A model without routers has no gate for them. */
+/** The figures held against their limits, as far as there are any. A model without routers has no gate for them. */
 export function judge(
   figures: { readonly meanKl: number; readonly sameTop: number; readonly routerAgreement: number | null },
-  limits: Limits,
+  limits: Partial<Limits>,
 ): Gate[] {
   const values: Readonly<Record<GateName, number | null>> = {
     "max-kl": figures.meanKl,
@@ -40,7 +40,7 @@ export function judge(
   };
   return gateNames.flatMap((gate) => {
     const [value, limit] = [values[gate], limits[gate]];
-    if (value === null) return [];
+    if (value === null || limit === undefined) return [];
     return [{ gate, limit, value, passed: gate === "max-kl" ? value <= limit : value >= limit }];
   });
 }

@@ -30,8 +30,8 @@ export interface ObservedBase {
 export interface ProveOptions {
   /** What the plan predicted; null where it did not. */
   readonly predicted: Proof["predicted"];
-  /** null: nothing is asked of the tier. */
-  readonly limits: Limits | null;
+  /** What is asked of the tier; may be nothing. */
+  readonly limits: Partial<Limits>;
   /** Called after each block of each pass. */
   readonly progress?: RunOptions["progress"];
 }
@@ -87,7 +87,7 @@ export async function prove(base: ObservedBase, tier: FinishedModel, options: Pr
       kl: rounded(options.predicted.kl),
     },
     rounded: isSound(rounding) ? { ...figuresOf(rounding, all, length), ...routersOf(rounding) } : null,
-    gates: options.limits === null ? [] : judge(figures, options.limits),
+    gates: judge(figures, options.limits),
   };
 }
 

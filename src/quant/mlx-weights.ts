@@ -57,14 +57,15 @@ function holdAgainst(
   const scales = tensors.get(`${path}.scales`);
   const dtype = (scales ?? tensors.get(tensor.name))?.dtype ?? storageDtype(config, []);
   const width = scales === undefined ? undefined : widthOf(config, path);
-  const bad = (what: string) => new OqeError("BAD_CHECKPOINT", `${repository.name}: ${what}`, "Make the folder anew.");
+  const bad = (what: string) => new OqeError("BAD_CHECKPOINT", `${repository.name}: ${what}`, "Make it anew.");
   if (!isFloat(dtype)) throw bad(`"${tensor.name}" is ${dtype}, not a float`);
   if (width !== undefined && !isAligned(tensor.shape, width.groupSize)) throw bad(`"${path}" has no whole groups`);
   for (const { name, shape } of storedTensors({ ...tensor, dtype }, width, dtype)) {
     const found = tensors.get(name);
     if (found === undefined) throw bad(`tensor "${name}" is missing`);
     if (elements(found.shape) !== elements(shape) || found.shape.at(-1) !== shape.at(-1)) {
-      throw bad(`tensor "${name}" has shape [${found.shape.join(", ")}], its config gives [${shape.join(", ")}]`);
+      const has = `${found.file}: tensor "${name}" has shape [${found.shape.join(", ")}]`;
+      throw bad(`${has}, but config.json gives [${shape.join(", ")}]`);
     }
   }
   return { ...tensor, dtype, width };

@@ -1,0 +1,224 @@
+import { cp } from "node:fs/promises";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { bundledCorpus } from "../src/calibration/corpus.ts";
+import { drawRows } from "../src/calibration/rows.ts";
+import { openTokenizer } from "../src/calibration/tokenizer.ts";
+import { openFolder } from "../src/checkpoint/folder.ts";
+import type { Kernel } from "../src/kernel/kernel-types.ts";
+import { openKernel } from "../src/kernel/pool.ts";
+import type { Proof } from "../src/proof/proof-types.ts";
+import { type EvaluationRows, observeBase, prove } from "../src/proof/prove.ts";
+import { type Base, readBase } from "../src/quant/base.ts";
+import { openFinished } from "../src/quant/mlx-weights.ts";
+import { rounded, runCli } from "./cli-run.ts";
+import { type Outcome, openBase, run } from "./forward-run.ts";
+import { byArchitecture, editSafetensors, removeFolder, scratchFolder, smallest } from "./models.ts";
+
+const [samples, length] = [11, 24];
+let folder: string;
+let kernel: Kernel;
+beforeAll(async () => {
+  folder = await scratchFolder();
+  kernel = await openKernel({ workers: 2 });
+});
+afterAll(async () => {
+  await kernel.close();
+  await removeFolder(folder);
+});
+
+async function rowsFor(base: Base): Promise<EvaluationRows> {
+  const tokenizer = await openTokenizer(base.checkpoint.repository);
+  const corpus = await bundledCorpus("evaluation");
+  const rows = drawRows({
+    tokenizer,
+    corpus,
+    samples,
+    length,
+    seed: 3,
+    vocabularySize: Number(base.config.vocab_size),
+  });
+  const { sha256, tokens, domains } = rows;
+  return { rows, record: { source: corpus.name, sha256, samples, length, tokens, domains } };
+}
+
+/** A tier's proof, and the rows it is of. */
+async function proofOf(
+  model: string,
+  tier: string,
+  workers = 2,
+): Promise<{ proof: Proof; evaluation: EvaluationRows }> {
+  const own = await openKernel({ workers });
+  const base = await readBase(await openFolder(model), { allowHeaderOnly: false });
+  const evaluation = await rowsFor(base);
+  const finished = await openFinished(await openFolder(tier), own);
+  const observed = await observeBase(base, evaluation, own);
+  const limits = { "max-kl": 1e-9, "min-same-top": 0, "min-router-agreement": 0 };
+  try {
+    return { proof: await prove(observed, finished, { predicted: null, limits }), evaluation };
+  } finally {
+    await Promise.all([finished.close(), base.checkpoint.close(), own.close()]);
+  }
+}
+
+async function makeTier(model: string, name: string, tier: string, ...more: string[]): Promise<string> {
+  const args = ["quantize", model, "--out", `${folder}/${name}`, ...rounded, "--tiers", tier, "--json", ...more];
+  const { code, stdout, stderr } = await runCli(args);
+  if (code !== 0) throw new Error(stderr);
+  return JSON.parse(stdout).folders[0];
+}
+
+/** Log-softmax of one position, by the definition. */
+function logProbabilities({ logits, vocabulary }: Outcome, at: number): number[] {
+  const own = [...logits.subarray(at * vocabulary, (at + 1) * vocabulary)];
+  const total = own.reduce((sum, logit) => sum + Math.exp(logit), 0);
+  return own.map((logit) => logit - Math.log(total));
+}
+
+const sum = (values: readonly number[]) => values.reduce((total, value) => total + value, 0);
+const mean = (values: readonly number[]) => sum(values) / values.length;
+const spread = (values: readonly number[]) =>
+  Math.sqrt(sum(values.map((value) => (value - mean(values)) ** 2)) / (values.length - 1) / values.length);
+
+/** Figures of some rows from logits, by their definitions. */
+function recompute(base: Outcome, tier: Outcome, ids: Uint32Array, rows: readonly number[]) {
+  const byRow = rows.map((row) =>
+    Array.from({ length }, (_, i) => {
+      const at = row * length + i;
+      const [p, q] = [logProbabilities(base, at), logProbabilities(tier, at)];
+      const next = i + 1 < length ? ids[at + 1]! : undefined;
+      return {
+        kl: sum(p.map((value, token) => Math.exp(value) * (value - q[token]!))),
+        same: p.indexOf(Math.max(...p)) === q.indexOf(Math.max(...q)) ? 1 : 0,
+        scored: next === undefined ? null : { base: p[next]!, tier: q[next]! },
+      };
+    }),
+  );
+  const all = byRow.flat();
+  const scored = byRow.map((row) => row.flatMap(({ scored }) => (scored === null ? [] : [scored])));
+  const losses = scored.map((row) => mean(row.map(({ base, tier }) => base - tier)));
+  return {
+    positions: all.length,
+    meanKl: mean(all.map(({ kl }) => kl)),
+    meanKlError: rows.length === 1 ? null : spread(byRow.map((row) => mean(row.map(({ kl }) => kl)))),
+    sameTop: mean(all.map(({ same }) => same)),
+    perplexity: Math.exp(-mean(scored.flat().map(({ tier }) => tier))),
+    basePerplexity: Math.exp(-mean(scored.flat().map(({ base }) => base))),
+    perplexityRatio: Math.exp(mean(losses)),
+    perplexityRatioError: rows.length === 1 ? null : Math.exp(mean(losses)) * spread(losses),
+    sorted: all.map(({ kl }) => kl).sort((a, b) => a - b),
+  };
+}
+
+/** Each number of one within a hundred thousandth of the other's. */
+function expectNear(found: object, expected: Readonly<Record<string, number | null>>) {
+  for (const [key, value] of Object.entries(expected)) {
+    const own = (found as Record<string, number | null>)[key]!;
+    if (value === null) expect(own, key).toBeNull();
+    else expect(Math.abs(own - value), `${key}: ${own}, expected ${value}`).toBeLessThan(1e-5 * Math.abs(value) + 1e-8);
+  }
+}
+
+describe.each([
+  ["qwen3_moe", smallest.qwen3_moe!],
+  ["llama", smallest.llama!],
+])("the proof of a %s tier", (name, model) => {
+  let proof: Proof;
+  let evaluation: EvaluationRows;
+  let [base, tier] = [null as unknown as Outcome, null as unknown as Outcome];
+  let at: string;
+
+  beforeAll(async () => {
+    at = await makeTier(model, name, "oQ4e", "--rounding", "mlx");
+    ({ proof, evaluation } = await proofOf(model, at));
+    const ids = evaluation.rows.ids;
+    const [opened, finished] = [await openBase(model, kernel), await openFinished(await openFolder(at), kernel)];
+    base = await run(opened, ids, length);
+    tier = await run(finished, ids, length);
+    await Promise.all([opened.close(), finished.close()]);
+  });
+
+  test("has the figures that their definitions give", () => {
+    const rows = Array.from({ length: samples }, (_, row) => row);
+    const { sorted, ...figures } = recompute(base, tier, evaluation.rows.ids, rows);
+    expectNear(proof, figures);
+    const between = (share: number) => {
+      const place = share * (sorted.length - 1);
+      const [low, high] = [sorted[Math.floor(place)]!, sorted[Math.ceil(place)]!];
+      return low + (place - Math.floor(place)) * (high - low);
+    };
+    const quantiles = { medianKl: between(0.5), p99Kl: between(0.99), p999Kl: between(0.999), maxKl: sorted.at(-1)! };
+    expectNear(proof, quantiles);
+    expect(proof.meanKl).toBeGreaterThan(1e-3);
+  });
+
+  test("tells domains apart: a row belongs to one", () => {
+    const domains = evaluation.rows.rows.map(({ domain }) => domain);
+    expect(proof.byDomain.map(({ domain }) => domain)).toEqual([...new Set(domains)]);
+    expect(proof.byDomain).toHaveLength(9);
+    for (const { domain, ...found } of proof.byDomain) {
+      const rows = domains.flatMap((own, row) => (own === domain ? [row] : []));
+      const { sorted: _, ...figures } = recompute(base, tier, evaluation.rows.ids, rows);
+      expectNear(found, figures);
+    }
+  });
+
+  test("counts the routes that were kept, by layer", () => {
+    const layers = [...base.routes].map(([layer, theirs]) => {
+      const ours = tier.routes.get(layer)!;
+      const sets = [theirs, ours].map(({ experts, kept, perToken }) =>
+        Array.from({ length: samples * length }, (_, t) => [...experts.subarray(t * kept, t * kept + perToken)].sort()),
+      ) as [number[][], number[][]];
+      const common = sets[0].map((set, t) => set.filter((expert) => sets[1][t]!.includes(expert)).length);
+      return {
+        layer,
+        routerAgreement: sum(common) / (samples * length * theirs.perToken),
+        exactRoutes: common.filter((count) => count === theirs.perToken).length / (samples * length),
+      };
+    });
+    expect(proof.byLayer).toHaveLength(name === "llama" ? 0 : layers.length);
+    for (const [i, layer] of layers.entries()) expectNear(proof.byLayer[i]!, layer);
+    if (name === "llama") {
+      expect(proof).toMatchObject({ routerAgreement: null, exactRoutes: null, forcedMeanKl: proof.meanKl });
+      expect(proof.gates.map(({ gate }) => gate)).toEqual(["max-kl", "min-same-top"]);
+    } else {
+      expectNear(proof, {
+        routerAgreement: mean(layers.map(({ routerAgreement }) => routerAgreement)),
+        exactRoutes: mean(layers.map(({ exactRoutes }) => exactRoutes)),
+      });
+      expect(proof.forcedMeanKl).toBeLessThan(proof.meanKl);
+    }
+  });
+
+  test("of plain rounding is what plain rounding is found to be, though nothing of it was written", () => {
+    const { positions, meanKl, meanKlError, sameTop, routerAgreement, exactRoutes } = proof;
+    expect(proof.rounded).toMatchObject({ positions, meanKl, meanKlError, sameTop, routerAgreement, exactRoutes });
+    expect(proof.rounded!.perplexityRatio).toBe(proof.perplexityRatio);
+  });
+
+  test("is the same for any number of workers", async () => {
+    expect((await proofOf(model, at, 1)).proof).toEqual(proof);
+    expect((await proofOf(model, at, 3)).proof).toEqual(proof);
+  });
+
+  test("holds a gate that was failed", () => {
+    expect(proof.gates[0]).toEqual({ gate: "max-kl", limit: 1e-9, value: proof.meanKl, passed: false });
+  });
+});
+
+test("a tier better than rounding at its plan is told so", async () => {
+  const { proof } = await proofOf(smallest.llama!, await makeTier(smallest.llama!, "stored", "oQ8e"));
+  expect(proof.meanKl).toBeLessThan(0.9 * proof.rounded!.meanKl);
+});
+
+test("a tier whose scales are no numbers has no proof", async () => {
+  const good = await makeTier(byArchitecture.llama!, "good", "oQ8e");
+  const bad = `${folder}/not-a-number`;
+  await cp(good, bad, { recursive: true });
+  await editSafetensors(bad, (header, data) => {
+    data.writeUInt16LE(0x7fc0, header["model.layers.0.mlp.up_proj.scales"]!.data_offsets[0]);
+  });
+  await expect(proofOf(byArchitecture.llama!, bad)).rejects.toMatchObject({
+    code: "BAD_CHECKPOINT",
+    message: expect.stringContaining(`no finite KL at ${samples * length} of ${samples * length} positions`),
+  });
+});
