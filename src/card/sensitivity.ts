@@ -28,7 +28,7 @@ export interface ExpertSensitivity {
   readonly layer: number;
   /** Share of the layer's choices that fell on each expert, by the weights of the domains. */
   readonly share: readonly number[];
-  /** `[domain][expert]`: power of the error that quantizing the expert puts into the routed output, over that of the output. */
+  /** `[domain][expert]`: power of the error that quantizing the expert puts into the routed output, over that of what the block adds to the stream. */
   readonly damage: readonly (readonly number[])[];
 }
 

@@ -1,7 +1,8 @@
 import { nameAxis, numberAxis } from "./axes.ts";
 import { cellSeries } from "./cells.ts";
-import { drawSvg, labelText, pictureWidth } from "./drawing.ts";
+import { drawSvg, pictureWidth } from "./drawing.ts";
 import { box, heading, scaleLegend } from "./elements.ts";
+import { labelText } from "./labels.ts";
 import { blues, colors, type Step } from "./palette.ts";
 
 /** Widths of the modules of one role: of a layer each, or of the one module outside of the layers. */
@@ -27,7 +28,7 @@ export function drawBits(roles: readonly RoleWidths[], layers: number): string |
   const rows = roles.length;
   const top = 90;
   const height = top + rows * rowHeight + 56;
-  const names = roles.map(({ role }) => labelText(role, 18));
+  const names = roles.map(({ role }) => labelText(role, 124));
   const hasOutside = roles.some(({ outside }) => outside !== null);
   const width = pictureWidth - left - right - (hasOutside ? outsideWidth + 12 : 0);
   const cellWidth = width / layers;

@@ -1,8 +1,10 @@
 import type { CustomSeriesRenderItem } from "echarts";
 import { grouped } from "../grouped.ts";
 import { plainAxis } from "./axes.ts";
-import { drawSvg, labelText } from "./drawing.ts";
-import { type Element, heading, marks, segment } from "./elements.ts";
+import { drawSvg, pictureWidth } from "./drawing.ts";
+import { type Element, heading, marks, segment, text } from "./elements.ts";
+import { placeLabels } from "./label-places.ts";
+import { labelText } from "./labels.ts";
 import { colors } from "./palette.ts";
 
 export interface TierPoint {
@@ -26,26 +28,41 @@ export interface Estimate {
 
 const height = 420;
 const plot = { left: 76, right: 30, top: 96, bottom: 58 };
+const frame = { left: plot.left, right: pictureWidth - plot.right, top: plot.top, bottom: height - plot.bottom };
+
+/** A point of the picture. */
+interface Spot extends Estimate {
+  readonly kind: "own" | "other" | "predicted" | "rounded";
+  readonly bytes: number;
+  readonly label: string;
+}
 
 /**
  * KL divergence against size, on a logarithmic scale. Points at 0 have no place on it and are left out; null where no point is left.
  */
 export function drawDivergence(points: readonly TierPoint[], positions: number): string | null {
-  const shown = points.filter(({ measured, rounded, predicted }) =>
-    [measured?.mean, rounded?.mean, predicted].some(isPlaced),
-  );
-  const values = shown.flatMap(({ measured, rounded, predicted }) =>
-    [measured?.mean, rounded?.mean, measured === null ? predicted : null].filter(isPlaced),
-  );
-  if (values.length === 0) return null;
-  const [low, high] = logRange(values);
+  const spots = points.flatMap(spotsOf).filter(({ mean }) => Number.isFinite(mean) && mean > 0);
+  if (spots.length === 0) return null;
   const unit =
-    Math.max(...points.map(({ bytes }) => bytes)) >= 1e9 ? { size: 1e9, name: "GB" } : { size: 1e6, name: "MB" };
-  const size = (point: TierPoint) => point.bytes / unit.size;
-  const [left, right] = sizeRange(points.map(size));
-  const measured = shown.filter((point) => isPlaced(point.measured?.mean));
-  const rounded = shown.filter((point) => isPlaced(point.rounded?.mean));
-  const expected = shown.filter((point) => point.measured === null && isPlaced(point.predicted));
+    Math.max(...spots.map(({ bytes }) => bytes)) >= 1e9 ? { size: 1e9, name: "GB" } : { size: 1e6, name: "MB" };
+  const size = ({ bytes }: Spot) => bytes / unit.size;
+  const [left, right] = sizeRange(spots.map(size));
+  const [low, high] = logRange(spots.map(({ mean }) => mean));
+  const ticks = logTicks(low, high);
+  const of = (...kinds: readonly Spot["kind"][]) => spots.filter(({ kind }) => kinds.includes(kind));
+  const curve = (some: readonly Spot[], color: string) =>
+    path(
+      some.map((spot) => [size(spot), spot.mean]),
+      color,
+    );
+  const labelled = of("own", "other", "predicted", "rounded").map((spot) => ({
+    spot,
+    x: frame.left + ((size(spot) - left) / (right - left)) * (frame.right - frame.left),
+    y: frame.top + (Math.log(high / spot.mean) / Math.log(high / low)) * (frame.bottom - frame.top),
+    label: spot.label,
+    prefer: spot.kind === "rounded" ? ("above" as const) : ("below" as const),
+  }));
+  const places = placeLabels(labelled, frame);
   return drawSvg({
     height,
     title: "KL divergence from the base model against size, for the tiers of the series and for plain rounding",
@@ -57,7 +74,19 @@ export function drawDivergence(points: readonly TierPoint[], positions: number):
             "KL divergence from the base against size",
             `Mean over ${grouped(positions)} positions of held-out text, in nats, logarithmic; lower is better. Bars: ± 1 standard error.`,
           ),
-          ...marks(legend({ measured, rounded, expected }), 20, 70),
+          ...marks(
+            [...kinds]
+              .reverse()
+              .filter(({ kind }) => of(kind).length > 0)
+              .map(({ kind, label }) => ({ mark: legendMark(kind), label })),
+            20,
+            70,
+          ),
+          ...labelled.map(({ spot }, at) => {
+            const [x, y] = places[at]!;
+            const color = spot.kind === "rounded" ? colors.muted.light : colorOf(spot);
+            return text(spot.label, x, y, { align: "center", bold: spot.kind === "own", color, halo: true });
+          }),
         ],
       },
       xAxis: {
@@ -74,109 +103,74 @@ export function drawDivergence(points: readonly TierPoint[], positions: number):
         type: "log",
         min: low,
         max: high,
-        axisTick: { show: false, customValues: logTicks(low, high) },
-        axisLabel: {
-          ...plainAxis.axisLabel,
-          customValues: logTicks(low, high),
-          formatter: (value: number) => decimal(value),
-        },
+        axisTick: { show: false, customValues: ticks },
+        axisLabel: { ...plainAxis.axisLabel, customValues: ticks, formatter: decimal },
       },
       series: [
-        path(
-          rounded.map((point) => [size(point), point.rounded!.mean] as const),
-          colors.rounded.light,
-        ),
-        path(
-          measured.map((point) => [size(point), point.measured!.mean] as const),
-          colors.other.light,
-        ),
-        bars(
-          rounded.map((point) => [size(point), point.rounded!, colors.rounded.light] as const),
-          low,
-        ),
-        bars(
-          measured.map((point) => [size(point), point.measured!, colorOf(point)] as const),
-          low,
-        ),
-        ...rounded.map((point) =>
-          mark(
-            [size(point), point.rounded!.mean],
-            hollow(colors.rounded.light),
-            isBelow(point) ? "bottom" : "top",
-            [decimal(point.rounded!.mean)],
-            colors.muted.light,
-          ),
-        ),
-        ...expected.map((point) =>
-          mark(
-            [size(point), point.predicted!],
-            { ...hollow(colorOf(point)), symbol: "diamond" },
-            "bottom",
-            [labelText(point.tier), decimal(point.predicted!)],
-            colorOf(point),
-          ),
-        ),
-        ...measured.map((point) =>
-          mark(
-            [size(point), point.measured!.mean],
-            { symbol: "circle", symbolSize: point.own ? 13 : 10, itemStyle: { color: colorOf(point), opacity: 1 } },
-            isBelow(point) ? "top" : "bottom",
-            [labelText(point.tier), decimal(point.measured!.mean)],
-            colorOf(point),
-            point.own,
-          ),
-        ),
+        curve(of("rounded"), colors.rounded.light),
+        curve(of("own", "other"), colors.other.light),
+        bars(of("rounded", "other", "own"), size, low),
+        ...kinds.map(({ kind }) => ({
+          ...look(kind),
+          type: "scatter",
+          silent: true,
+          clip: false,
+          data: of(kind).map((spot) => [size(spot), spot.mean]),
+        })),
       ],
     },
   });
 }
 
-/** Whether plain rounding did better: its label then has the place below. */
-function isBelow({ measured, rounded }: TierPoint): boolean {
-  return measured !== null && rounded !== null && rounded.mean < measured.mean;
+function spotsOf({ tier, bytes, own, measured, rounded, predicted }: TierPoint): Spot[] {
+  const spot = (kind: Spot["kind"], { mean, error }: Estimate): Spot => {
+    const words = kind === "rounded" ? decimal(mean) : `${labelText(tier)} · ${decimal(mean)}`;
+    return { kind, bytes, mean, error, label: words };
+  };
+  return [
+    ...(measured === null ? [] : [spot(own ? "own" : "other", measured)]),
+    ...(measured === null && predicted !== null ? [spot("predicted", { mean: predicted, error: null })] : []),
+    ...(rounded === null ? [] : [spot("rounded", rounded)]),
+  ];
 }
 
-function colorOf({ own }: TierPoint): string {
-  return own ? colors.own.light : colors.other.light;
+/** In the order that they are drawn in, the last on top. */
+const kinds = [
+  { kind: "rounded", label: "plain rounding, same plan" },
+  { kind: "predicted", label: "predicted, not measured" },
+  { kind: "other", label: "other tiers of the run" },
+  { kind: "own", label: "this tier" },
+] as const satisfies readonly { readonly kind: Spot["kind"]; readonly label: string }[];
+
+function colorOf({ kind }: Pick<Spot, "kind">): string {
+  return kind === "predicted" ? colors.other.light : colors[kind].light;
 }
 
-function hollow(color: string) {
+function look(kind: Spot["kind"]) {
+  const color = colorOf({ kind });
+  const full = kind === "own" || kind === "other";
   return {
-    symbol: "circle",
-    symbolSize: 9,
-    itemStyle: { color: colors.panel.light, borderColor: color, borderWidth: 2, opacity: 1 },
+    symbol: kind === "predicted" ? "diamond" : "circle",
+    symbolSize: { own: 13, other: 10, predicted: 11, rounded: 9 }[kind],
+    itemStyle: full
+      ? { color, opacity: 1 }
+      : { color: colors.panel.light, borderColor: color, borderWidth: 2, opacity: 1 },
   };
 }
 
-function mark(
-  at: readonly [number, number],
-  style: Record<string, unknown>,
-  position: "top" | "bottom",
-  lines: readonly string[],
-  color: string,
-  bold = false,
-) {
-  return {
-    type: "scatter",
-    silent: true,
-    clip: false,
-    ...style,
-    data: [at],
-    label: {
-      show: true,
-      position,
-      distance: 7,
-      // Off the line to the next point, which falls to the right.
-      offset: [position === "top" ? 16 : -20, 0],
-      formatter: () => lines.join(" · "),
-      color,
-      fontSize: 12,
-      fontWeight: bold ? "bold" : "normal",
-      fontFamily: "sans-serif",
-      textBorderColor: colors.panel.light,
-      textBorderWidth: 3,
-    },
-  };
+function legendMark(kind: Spot["kind"]): Element {
+  const color = colorOf({ kind });
+  const fill = kind === "own" || kind === "other" ? color : colors.panel.light;
+  const style = { fill, stroke: color, lineWidth: 2 };
+  const points = [
+    [0, -6],
+    [6, 0],
+    [0, 6],
+    [-6, 0],
+  ];
+  return kind === "predicted"
+    ? { type: "polygon", silent: true, shape: { points }, style }
+    : { type: "circle", silent: true, shape: { r: 4.5 }, style };
 }
 
 /** A thin line through points, from the smallest on. */
@@ -191,62 +185,21 @@ function path(points: readonly (readonly [number, number])[], stroke: string) {
 }
 
 /** A standard error either way; one that reaches below the scale ends at its foot. */
-function bars(items: readonly (readonly [number, Estimate, string])[], low: number) {
+function bars(spots: readonly Spot[], size: (spot: Spot) => number, low: number) {
   const renderItem: CustomSeriesRenderItem = ({ dataIndex }, api) => {
-    const [x, { mean, error }, color] = items[dataIndex]!;
-    const [x1 = 0, y1 = 0] = api.coord([x, mean + (error ?? 0)]);
-    const [, y2 = 0] = api.coord([x, Math.max(low, mean - (error ?? 0))]);
+    const spot = spots[dataIndex]!;
+    const error = spot.error ?? 0;
+    const [x = 0, y1 = 0] = api.coord([size(spot), spot.mean + error]);
+    const [, y2 = 0] = api.coord([size(spot), Math.max(low, spot.mean - error)]);
+    const color = colorOf(spot);
     const children = [
-      segment([x1, y1], [x1, y2], color),
-      segment([x1 - 4, y1], [x1 + 4, y1], color),
-      segment([x1 - 4, y2], [x1 + 4, y2], color),
+      segment([x, y1], [x, y2], color),
+      segment([x - 4, y1], [x + 4, y1], color),
+      segment([x - 4, y2], [x + 4, y2], color),
     ];
     return { type: "group", children };
   };
-  return { type: "custom", silent: true, clip: false, renderItem, data: items.map(([x, { mean }]) => [x, mean]) };
-}
-
-function legend({ measured, rounded, expected }: Record<"measured" | "rounded" | "expected", readonly TierPoint[]>) {
-  const circle = (fill: string, stroke: string): Element => ({
-    type: "circle",
-    silent: true,
-    shape: { r: 4.5 },
-    style: { fill, stroke, lineWidth: 2 },
-  });
-  const { own, other, rounded: grey, panel } = colors;
-  return [
-    ...(measured.some((point) => point.own) ? [{ mark: circle(own.light, own.light), label: "this tier" }] : []),
-    ...(measured.some((point) => !point.own)
-      ? [{ mark: circle(other.light, other.light), label: "other tiers of the run" }]
-      : []),
-    ...(rounded.length > 0
-      ? [{ mark: circle(panel.light, grey.light), label: "plain rounding, same plan and size" }]
-      : []),
-    ...(expected.length > 0
-      ? [
-          {
-            mark: {
-              type: "polygon",
-              silent: true,
-              shape: {
-                points: [
-                  [0, -6],
-                  [6, 0],
-                  [0, 6],
-                  [-6, 0],
-                ],
-              },
-              style: { fill: panel.light, stroke: other.light, lineWidth: 2 },
-            },
-            label: "predicted, not measured",
-          },
-        ]
-      : []),
-  ];
-}
-
-function isPlaced(value: number | null | undefined): value is number {
-  return value !== null && value !== undefined && Number.isFinite(value) && value > 0;
+  return { type: "custom", silent: true, clip: false, renderItem, data: spots.map((spot) => [size(spot), spot.mean]) };
 }
 
 /** The range with room for a label above and below. */

@@ -31,13 +31,6 @@ export function drawSvg({ height, title, option }: Drawing): string {
   }
 }
 
-/** Words of others as a label: one line that XML can hold, of at most so many characters. */
-export function labelText(text: string, most = 24): string {
-  const line = text.replace(/[\p{C}\s]+/gu, " ").trim();
-  const characters = [...line];
-  return characters.length > most ? `${characters.slice(0, most - 1).join("")}…` : line;
-}
-
 /**
  * Leaves out what the library writes for its own client: classes that count the charts of the process, hover styles and
  * notes for event handlers. Text is escaped by then, so that `<` opens a tag and nothing else.

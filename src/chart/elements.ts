@@ -1,3 +1,4 @@
+import { widthOf } from "./labels.ts";
 import { colors, type Step } from "./palette.ts";
 
 /** Pieces that several pictures share, as the library's graphic elements; places are pixels. */
@@ -17,11 +18,19 @@ export function text(
   content: string,
   x: number,
   y: number,
-  style: { size?: number; bold?: boolean; color?: string; align?: "left" | "center" | "right" } = {},
+  style: {
+    readonly size?: number;
+    readonly bold?: boolean;
+    readonly color?: string;
+    readonly align?: "left" | "center" | "right";
+    /** With an edge of the panel's colour, where lines may pass behind. */
+    readonly halo?: boolean;
+  } = {},
 ): Element {
   return {
     type: "text",
     silent: true,
+    z: 10, // before the axes and their lines
     x,
     y,
     style: {
@@ -32,6 +41,7 @@ export function text(
       fontFamily: "sans-serif",
       align: style.align ?? "left",
       verticalAlign: "middle",
+      ...(style.halo && { stroke: colors.panel.light, lineWidth: 3 }),
     },
   };
 }
@@ -49,7 +59,7 @@ export function scaleLegend(steps: readonly Step[], labels: readonly string[], x
   ]);
 }
 
-/** What marks stand for, side by side from the right edge of `right`. */
+/** What marks stand for, side by side from `x` on. */
 export function marks(
   items: readonly { readonly mark: Element; readonly label: string }[],
   x: number,
@@ -62,11 +72,6 @@ export function marks(
     left += 18 + widthOf(label) + 18;
   }
   return placed;
-}
-
-/** Pixels of a label at 12 pixels, with room to spare: fonts differ. */
-export function widthOf(label: string, size = 12): number {
-  return [...label].length * size * 0.58;
 }
 
 type Place = readonly [number, number];

@@ -1,7 +1,8 @@
 import { nameAxis, numberAxis } from "./axes.ts";
 import { type Cell, cellSeries } from "./cells.ts";
-import { drawSvg, labelText, pictureWidth } from "./drawing.ts";
+import { drawSvg, pictureWidth } from "./drawing.ts";
 import { heading, marks, scaleLegend, text } from "./elements.ts";
+import { labelText } from "./labels.ts";
 import { blues, colors, oranges } from "./palette.ts";
 
 /** One layer of routed experts. */
@@ -9,7 +10,7 @@ export interface LayerLoad {
   readonly layer: number;
   /** Share of the layer's choices that fell on each expert; sums to 1. */
   readonly share: readonly number[];
-  /** `[domain][expert]`: power of the error from quantizing the expert over that of the layer's routed output. */
+  /** `[domain][expert]`: power of the error from quantizing the expert over that of what the layer adds to the stream. */
   readonly damage: readonly (readonly number[])[];
 }
 
@@ -75,13 +76,13 @@ export function drawExperts(
           ),
           text("Experts by layer: damage", 20, damageTop - 78, { size: 15, bold: true }),
           text(
-            `Error that quantizing a layer's experts to ${bits} bits puts into their output, by domain${damage.numbered ? "; the number is the expert that does most" : ""}.`,
+            `Error that quantizing a layer's experts to ${bits} bits puts into the layer's output, by domain${damage.numbered ? "; the number is the expert that does most" : ""}.`,
             20,
             damageTop - 57,
             { color: colors.muted.light },
           ),
           ...scaleLegend(oranges, damage.labels, 20, damageTop - 32),
-          text("of the output's power", 20 + 7 * 44 + 10, damageTop - 32, { color: colors.muted.light }),
+          text("of the power of what the layer adds", 20 + 7 * 44 + 10, damageTop - 32, { color: colors.muted.light }),
         ],
       },
       xAxis: [
@@ -97,7 +98,7 @@ export function drawExperts(
           nameGap: 40,
         }),
         nameAxis(
-          domains.map((domain) => labelText(domain, 12)),
+          domains.map((domain) => labelText(domain, 86)),
           { gridIndex: 1, inverse: true },
         ),
       ],

@@ -1,7 +1,8 @@
 import type { CustomSeriesRenderItem } from "echarts";
 import { nameAxis, plainAxis } from "./axes.ts";
-import { drawSvg, labelText } from "./drawing.ts";
+import { drawSvg } from "./drawing.ts";
 import { heading, segment, text } from "./elements.ts";
+import { labelText } from "./labels.ts";
 import { colors } from "./palette.ts";
 
 /** Perplexity over that of the base, with its standard error. */
@@ -22,7 +23,7 @@ export function drawLanguages(domains: readonly DomainRatio[]): string | null {
   if (domains.length === 0) return null;
   const rows = domains.length;
   const height = plot.top + rows * rowHeight + 58;
-  const [low, high] = ratioRange(domains);
+  const [low, high, step] = ratioRange(domains);
   const colorOf = ({ whole }: DomainRatio) => (whole ? colors.other.light : colors.own.light);
   const renderItem: CustomSeriesRenderItem = ({ dataIndex }, api) => {
     const domain = domains[dataIndex]!;
@@ -65,14 +66,14 @@ export function drawLanguages(domains: readonly DomainRatio[]): string | null {
         type: "value",
         min: low,
         max: high,
-        splitNumber: 6,
+        interval: step,
         name: "Perplexity / perplexity of the base",
         nameLocation: "middle",
         nameGap: 30,
         axisLine: { ...plainAxis.axisLine, onZero: false, show: true },
       },
       yAxis: nameAxis(
-        domains.map(({ name }) => labelText(name, 16)),
+        domains.map(({ name }) => labelText(name, 112)),
         {
           inverse: true,
           splitLine: { show: true, lineStyle: { color: colors.rule.light } },
@@ -97,13 +98,14 @@ function unity(rows: number) {
   return { type: "custom", silent: true, clip: false, renderItem, data: [[1, 0]] };
 }
 
-/** The least range of round numbers that holds 1 and all points with their errors. */
-function ratioRange(domains: readonly DomainRatio[]): readonly [number, number] {
+/** The least range of round numbers that holds 1 and all points with their errors, and the step of its ticks. */
+function ratioRange(domains: readonly DomainRatio[]): readonly [number, number, number] {
   const low = Math.min(1, ...domains.map(({ ratio, error }) => ratio - (error ?? 0)));
   const high = Math.max(1, ...domains.map(({ ratio, error }) => ratio + (error ?? 0)));
   const rough = Math.max(high - low, 1e-4) / 6;
   const power = 10 ** Math.floor(Math.log10(rough));
   const step = power * ([1, 2, 5].find((factor) => factor * power >= rough) ?? 10);
   const round = (value: number) => Number(value.toPrecision(12));
-  return [round(Math.floor((low - step / 4) / step) * step), round(Math.ceil((high + step / 4) / step) * step)];
+  const bottom = Math.max(0, round(Math.floor((low - step / 4) / step) * step));
+  return [bottom, round(Math.ceil((high + step / 4) / step) * step), step];
 }

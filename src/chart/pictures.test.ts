@@ -1,8 +1,8 @@
 import { describe, expect, test } from "vitest";
 import { drawBits } from "./bits-picture.ts";
 import { drawDivergence, type TierPoint } from "./divergence-picture.ts";
-import { labelText } from "./drawing.ts";
 import { drawExperts } from "./experts-picture.ts";
+import { labelText, widthOf } from "./labels.ts";
 import { drawLanguages } from "./languages-picture.ts";
 
 const point = (tier: string, bytes: number, mean: number, changes: Partial<TierPoint> = {}): TierPoint => ({
@@ -123,14 +123,17 @@ describe("words of others", () => {
     ];
     for (const svg of made) {
       expect(svg).not.toContain("<script");
-      expect(svg).toContain("&lt;/text&gt;");
+      expect(svg).toContain("&lt;/text");
       for (const control of ["\u202e", "\u0007"]) expect(svg).not.toContain(control);
     }
   });
 
   test("are one short line", () => {
     expect(labelText("a\n b\t\u0000c")).toBe("a b c");
-    expect(labelText("x".repeat(50))).toBe(`${"x".repeat(23)}…`);
-    expect(labelText("😀".repeat(10), 4)).toBe("😀😀😀…");
+    expect(labelText("Mamba-2 out", 124)).toBe("Mamba-2 out");
+    for (const text of ["x".repeat(500), "W".repeat(500), "字".repeat(500), "😀".repeat(500)]) {
+      expect(widthOf(labelText(text, 100))).toBeLessThanOrEqual(100);
+      expect(labelText(text, 100)).toMatch(/^(?:x{5,}|W{5,}|字{5,}|(?:😀){5,})…$/u);
+    }
   });
 });

@@ -1,0 +1,65 @@
+import { widthOf } from "./labels.ts";
+
+/** A mark with words to be put beside it; pixels. */
+export interface Labelled {
+  readonly x: number;
+  readonly y: number;
+  readonly label: string;
+  /** The side to try first. */
+  readonly prefer: "above" | "below";
+}
+
+export interface Frame {
+  readonly left: number;
+  readonly right: number;
+  readonly top: number;
+  readonly bottom: number;
+}
+
+const half = { line: 8, mark: 7 };
+/** Where a label may stand, its middle against that of the mark; `w` is half its width. Off a curve that falls to the right. */
+const below = (w: number) => [
+  [-20, 19],
+  [-14 - w, 0],
+  [14 + w, 0],
+  [-14 - w, 17],
+  [-20, 36],
+];
+const above = (w: number) => [
+  [16, -19],
+  [14 + w, 0],
+  [14 + w, -17],
+  [16, -36],
+];
+
+/**
+ * The middle of each label, one after the other: the first place that is inside the frame and clear of all marks and of the labels before.
+ * Where there is none, the first. Widths are estimates with room to spare.
+ */
+export function placeLabels(items: readonly Labelled[], frame: Frame): readonly (readonly [number, number])[] {
+  const taken: Frame[] = items.map(({ x, y }) => around(x, y, half.mark, half.mark));
+  return items.map(({ x, y, label, prefer }) => {
+    const w = widthOf(label) / 2;
+    const offsets = prefer === "below" ? [...below(w), ...above(w)] : [...above(w), ...below(w)];
+    const places = offsets.map(([dx = 0, dy = 0]) => [x + dx, y + dy] as const);
+    const found = places.find(([cx, cy]) => {
+      const box = around(cx, cy, w, half.line);
+      return isInside(box, frame) && !taken.some((other) => overlap(box, other));
+    });
+    const place = found ?? places[0]!;
+    taken.push(around(...place, w, half.line));
+    return place;
+  });
+}
+
+function around(x: number, y: number, w: number, h: number): Frame {
+  return { left: x - w, right: x + w, top: y - h, bottom: y + h };
+}
+
+function isInside(box: Frame, frame: Frame): boolean {
+  return box.left >= frame.left && box.right <= frame.right && box.top >= frame.top - 8 && box.bottom <= frame.bottom;
+}
+
+function overlap(a: Frame, b: Frame): boolean {
+  return a.left < b.right && b.left < a.right && a.top < b.bottom && b.top < a.bottom;
+}

@@ -1,0 +1,22 @@
+/** Em of a letter in the widest of the common sans-serif fonts: what is reserved must hold whatever font the reader has. */
+const wide: readonly (readonly [RegExp, number])[] = [
+  [/[ijl.,:;'|!·()[\]]/, 0.4],
+  [/[\d\s±+=<>≤≥/-]/, 0.66],
+  [/[mwMW@%…—]/, 1.02],
+  [/[a-z]/, 0.65],
+  [/[A-Z\u00a0-\u024f]/, 0.8],
+];
+
+/** Pixels that a label takes at most, bold or not. */
+export function widthOf(label: string, size = 12): number {
+  return [...label].reduce((sum, letter) => sum + (wide.find(([those]) => those.test(letter))?.[1] ?? 1.1) * size, 0);
+}
+
+/** Words of others as a label: one line that XML can hold, cut to so many pixels at a size of 12. */
+export function labelText(text: string, room = 150): string {
+  const line = text.replace(/[\p{C}\s]+/gu, " ").trim();
+  if (widthOf(line) <= room) return line;
+  const letters = [...line].slice(0, 200);
+  while (letters.length > 0 && widthOf(`${letters.join("")}…`) > room) letters.pop();
+  return `${letters.join("").trimEnd()}…`;
+}
