@@ -2,7 +2,7 @@ import type { Matrix } from "../kernel/matrix.ts";
 import type { LayerKind } from "../models/architecture.ts";
 import { type Routing, visitorsOf } from "../models/routing.ts";
 import { blockContext, type Model } from "../models/run.ts";
-import type { LayerExperts } from "../quant/measurement-types.ts";
+import type { LayerExperts, Measurement } from "../quant/measurement-types.ts";
 import { squaredDistances } from "./probes.ts";
 
 export interface DamageRequest {
@@ -69,8 +69,14 @@ async function expertOutputs(request: DamageRequest, model: Model): Promise<Map<
   return outputs;
 }
 
-/** The experts that each domain suffers most from, worst first, at most `most` a domain. */
-export function criticalExperts(layers: readonly LayerExperts[], domains: readonly string[], most = 16) {
+/** Of all experts so many are critical to a domain, within limits. */
+const criticalShare = 0.05;
+const mostCritical = 16;
+
+/** The experts that each domain suffers most from, worst first. */
+export function criticalExperts(layers: readonly LayerExperts[], domains: readonly string[]): Measurement["critical"] {
+  const count = layers.reduce((sum, { share }) => sum + (share[0]?.length ?? 0), 0);
+  const most = Math.min(mostCritical, Math.max(1, Math.round(criticalShare * count)));
   return domains.flatMap((domain, d) => {
     const all = layers.flatMap(({ layer, share, damage }) =>
       damage[d]!.map((value, expert) => ({ domain, layer, expert, share: share[d]![expert]!, damage: value })),

@@ -36,6 +36,12 @@ const probe = measuredBits.indexOf(4);
 /** Keeps what every matrix is forecast to lose, and what it lost where it was really tuned. Matrices may come in any order. */
 export class LossTable {
   readonly #modules = new Map<string, Map<number, Sums>>();
+  readonly #ownBits: ReadonlyMap<string, number>;
+
+  /** `ownBits`: widths that modules already lie on the grid of, where a proxy is measured: what is not narrower loses nothing there. */
+  constructor(ownBits: ReadonlyMap<string, number> = new Map()) {
+    this.#ownBits = ownBits;
+  }
 
   /** `matrix`: its number within the module. `tried`: the widths that `tuned` are of; all for a sampled matrix, else the probe's alone. */
   add(module: string, matrix: number, forecast: Forecast, tried: readonly Width[], tuned: readonly TunedSums[]): void {
@@ -61,16 +67,26 @@ export class LossTable {
   errors(module: string): number[] {
     const own = this.#sums(module);
     const correction = this.correction();
-    return measuredBits.map((_, i) => {
+    const errors = measuredBits.map((_, i) => {
       const ratio = (own.forecast[i]! * correction[i]!) / (own.forecast[probe]! * correction[probe]!);
       return own.energy > 0 && own.forecast[probe]! > 0 ? (own.tunedAtProbe * ratio) / own.energy : 0;
     });
+    // A proxy's own grid and finer ones: each bit halves the step, and quarters the error.
+    for (const [i, bits] of measuredBits.entries()) {
+      if (i > 0 && !this.#isNarrower(module, bits)) errors[i] = errors[i - 1]! * 4 ** (measuredBits[i - 1]! - bits);
+    }
+    return errors;
+  }
+
+  #isNarrower(module: string, bits: number): boolean {
+    return bits < (this.#ownBits.get(module) ?? Number.POSITIVE_INFINITY);
   }
 
   /** Real over forecast loss by width: the geometric mean over the sampled modules. */
   correction(): number[] {
     return measuredBits.map((_, i) => {
       const logs = [...this.#modules.keys()]
+        .filter((module) => this.#isNarrower(module, measuredBits[i]!))
         .map((module) => this.#sums(module))
         .filter((sums) => sums.sampled > 0 && sums.sampledForecast[i]! > 0 && sums.sampledTuned[i]! > 0)
         .map((sums) => Math.log(sums.sampledTuned[i]! / sums.sampledForecast[i]!));
@@ -84,12 +100,13 @@ export class LossTable {
     return modules.flatMap((module) => {
       const sums = this.#sums(module);
       if (sums.sampled === 0 || !(sums.sampledEnergy > 0)) return [];
-      return measuredBits.map((bits, i) => ({
+      const checked = measuredBits.map((bits, i) => ({
         module,
         bits,
         predicted: (sums.sampledForecast[i]! * correction[i]!) / sums.sampledEnergy,
         tuned: sums.sampledTuned[i]! / sums.sampledEnergy,
       }));
+      return checked.filter(({ bits }) => this.#isNarrower(module, bits));
     });
   }
 

@@ -28,6 +28,8 @@ export interface MeasuredModel extends Omit<Model, "ops"> {
   readonly tensors: readonly PlannedTensor[];
   /** Dtype of scales and biases. */
   readonly storage: FloatDtype;
+  /** Module -> bits that it is quantized at already; empty for a base. */
+  readonly ownBits: ReadonlyMap<string, number>;
 }
 
 export interface MeasureRequest {
@@ -104,7 +106,7 @@ class Walk {
       settings,
       storage: model.storage,
       sequenceLength: rows.length,
-      losses: new LossTable(),
+      losses: new LossTable(model.ownBits),
       hessianBuffers: new Leases(),
       resultBuffers: new Leases(),
       isSampled: sampleOf(this.#quantizable),

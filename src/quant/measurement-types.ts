@@ -74,7 +74,7 @@ export interface Measurement {
   readonly tensors: readonly MeasuredTensor[];
   /** Empty without routed experts. */
   readonly experts: readonly LayerExperts[];
-  /** Experts that a domain suffers most from, worst first; at most 16 a domain. */
+  /** Experts that a domain suffers most from, worst first: a twentieth of all, at most 16 a domain. */
   readonly critical: readonly {
     readonly domain: string;
     readonly layer: number;

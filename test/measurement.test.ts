@@ -1,0 +1,203 @@
+import { mkdir, mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { bundledCorpus } from "../src/calibration/corpus.ts";
+import { drawRows, type Rows } from "../src/calibration/rows.ts";
+import { openTokenizer } from "../src/calibration/tokenizer.ts";
+import { openFolder } from "../src/checkpoint/folder.ts";
+import type { Kernel } from "../src/kernel/kernel-types.ts";
+import { openKernel } from "../src/kernel/pool.ts";
+import { type MeasuredModel, measure } from "../src/measurement/measure.ts";
+import { openProxy } from "../src/measurement/proxy.ts";
+import { Ops } from "../src/models/ops.ts";
+import { type Base, readBase } from "../src/quant/base.ts";
+import { finiteWeights } from "../src/quant/base-weights.ts";
+import { diverge, observe } from "../src/quant/divergence.ts";
+import type { Measurement } from "../src/quant/measurement-types.ts";
+import { writeTiers } from "../src/quant/mlx-repo.ts";
+import { openFinished } from "../src/quant/mlx-weights.ts";
+import { planTier } from "../src/quant/plan.ts";
+import { tiers } from "../src/quant/tiers.ts";
+import { silentReport } from "../src/report.ts";
+import { embedded } from "./models.ts";
+import { rankCorrelation } from "./rank-correlation.ts";
+
+/** The measuring walk on the embedded trained model, with few rows. */
+let kernel: Kernel;
+let base: Base;
+let rows: Rows;
+let measured: Measurement;
+let scratch: string;
+const identity = (name: string) => ({
+  engine: { name: "oqe-publisher", version: "0", kernelSha256: "0" },
+  base: { id: null, name, revision: "0" },
+  proxy: null,
+});
+
+function modelOf(door: Kernel): MeasuredModel {
+  const { architecture, config, tensors, storage } = base;
+  return { architecture, config, tensors, storage, weights: finiteWeights(base, door), ownBits: new Map() };
+}
+
+function run(door: Kernel, model = modelOf(door), domainWeights: Record<string, number> = {}): Promise<Measurement> {
+  return measure({
+    model,
+    rows,
+    probeSamples: 9,
+    domainWeights,
+    identity: identity("tiny"),
+    kernel: door,
+    report: silentReport,
+  });
+}
+
+beforeAll(async () => {
+  kernel = await openKernel({ workers: 2 });
+  base = await readBase(await openFolder(embedded), { allowHeaderOnly: false });
+  const tokenizer = await openTokenizer(base.checkpoint.repository);
+  const corpus = await bundledCorpus("calibration");
+  rows = drawRows({ tokenizer, corpus, samples: 18, length: 128, seed: 1, vocabularySize: 4096 });
+  measured = await run(kernel);
+  scratch = await mkdtemp(join(tmpdir(), "oqe-measure-"));
+}, 300_000);
+
+afterAll(async () => {
+  await base.checkpoint.close();
+  await kernel.close();
+  await rm(scratch, { recursive: true, force: true });
+});
+
+describe("a measurement of the embedded model", () => {
+  test("prices every quantized tensor at five widths, each bit less dearer", () => {
+    expect(measured.tensors).toHaveLength(36);
+    for (const { module, widths, byDomain } of measured.tensors) {
+      expect(widths.map(({ bits }) => bits)).toEqual([3, 4, 5, 6, 8]);
+      for (const [i, width] of widths.entries()) {
+        expect(width.smooth, module).toBeGreaterThan(0);
+        if (i === 0) continue;
+        expect(width.error, module).toBeLessThan(widths[i - 1]!.error / 2);
+        expect(width.smooth, module).toBeLessThan(widths[i - 1]!.smooth);
+        expect(width.bytes, module).toBeGreaterThan(widths[i - 1]!.bytes);
+      }
+      expect(byDomain.reduce((sum, share) => sum + share, 0)).toBeCloseTo(1, 9);
+    }
+  });
+
+  test("forecasts what real tuning loses on its sample to a quarter", () => {
+    expect(measured.check.length).toBeGreaterThan(50);
+    for (const { module, bits, predicted, tuned } of measured.check) {
+      expect(predicted / tuned, `${module} at ${bits}`).toBeGreaterThan(0.75);
+      expect(predicted / tuned, `${module} at ${bits}`).toBeLessThan(1.33);
+    }
+  });
+
+  test("smooth prices add up to the KL of all tensors at once, routes forced", () => {
+    const sum = measured.tensors.reduce((total, { widths }) => total + widths[1]!.smooth, 0);
+    expect(sum / measured.together.forcedKl).toBeGreaterThan(0.85);
+    expect(sum / measured.together.forcedKl).toBeLessThan(1.15);
+    expect(measured.together.freeKl).toBeGreaterThan(measured.together.forcedKl);
+  });
+
+  test("the error of a block's output times the depth's gain tells nearly the same prices", () => {
+    const inBlocks = measured.tensors.filter(({ layer }) => layer !== null);
+    const gainAfter = (layer: number) =>
+      (measured.depthGain.find(({ depth }) => depth > layer) ?? measured.depthGain.at(-1)!).gain;
+    const simple = inBlocks.map(({ layer, blockError }) => blockError * gainAfter(layer!));
+    const probed = inBlocks.map(({ widths }) => widths[1]!.smooth);
+    expect(rankCorrelation(simple, probed)).toBeGreaterThan(0.9);
+  });
+
+  test("flips cost most where many routers follow, and nothing after the last", () => {
+    const flipOf = (module: string) => measured.tensors.find((tensor) => tensor.module === module)!.widths[1]!.flip;
+    expect(flipOf("backbone.layers.0.mixer.in_proj")).toBeGreaterThan(flipOf("backbone.layers.7.mixer.in_proj"));
+    expect(flipOf("backbone.layers.10.mixer.switch_mlp.fc1")).toBe(0);
+    expect(flipOf("lm_head")).toBe(0);
+  });
+
+  test("says of every expert what each domain asks of it", () => {
+    expect(measured.experts.map(({ layer }) => layer)).toEqual([1, 3, 6, 8, 10]);
+    expect(measured.domains).toHaveLength(9);
+    for (const { share, gate, damage } of measured.experts) {
+      for (const table of [share, gate]) {
+        for (const row of table) expect(row.reduce((sum, value) => sum + value, 0)).toBeCloseTo(1, 9);
+      }
+      for (const row of damage) expect(Math.max(...row)).toBeGreaterThan(0);
+    }
+    for (const domain of measured.domains)
+      expect(measured.critical.some((expert) => expert.domain === domain)).toBe(true);
+  });
+
+  test("does not depend on the number of workers", async () => {
+    const one = await openKernel({ workers: 1 });
+    try {
+      expect(await run(one)).toEqual(measured);
+    } finally {
+      await one.close();
+    }
+  }, 300_000);
+
+  test("a domain's weight moves the prices to what that domain suffers from", async () => {
+    const code = measured.domains.indexOf("code");
+    const onlyCode = Object.fromEntries(measured.domains.map((domain) => [domain, domain === "code" ? 1 : 0]));
+    const weighted = await run(kernel, modelOf(kernel), onlyCode);
+    for (const [i, tensor] of weighted.tensors.entries()) {
+      expect(tensor.byDomain[code]).toBeCloseTo(1, 9);
+      const share = measured.tensors[i]!.byDomain[code]!;
+      expect(tensor.widths[1]!.smooth / measured.tensors[i]!.widths[1]!.smooth).toBeCloseTo(share * 9, 6);
+    }
+  }, 300_000);
+
+  test("a proxy of 8 bits ranks the tensors alike; one of 4 bits is refused", async () => {
+    const made = async (name: string) => {
+      const plan = planTier(tiers.find((tier) => tier.name === name)!, base);
+      const folder = join(scratch, name);
+      await mkdir(folder);
+      const request = {
+        base,
+        plans: [plan],
+        folders: [folder],
+        licences: [],
+        tuning: null,
+        kernel,
+        report: silentReport,
+      };
+      await writeTiers({ ...request, rounding: "stored" });
+      return openFolder(folder);
+    };
+    const proxy = await openProxy(await made("oQ8e"), base, kernel);
+    const found = await run(kernel, proxy);
+    await proxy.close();
+    for (const i of [0, 1, 2, 3, 4]) {
+      const prices = ({ tensors }: Measurement, of: "smooth" | "flip") => tensors.map(({ widths }) => widths[i]![of]);
+      for (const of of ["smooth", "flip"] as const) {
+        expect(rankCorrelation(prices(found, of), prices(measured, of)), `${i} ${of}`).toBeGreaterThan(0.97);
+      }
+    }
+    const ratios = found.tensors.map(({ widths }, i) => widths[4]!.smooth / measured.tensors[i]!.widths[4]!.smooth);
+    expect(Math.min(...ratios)).toBeGreaterThan(0.5);
+    expect(Math.max(...ratios)).toBeLessThan(2);
+    const coarse = await made("oQ4e");
+    await expect(openProxy(coarse, base, kernel)).rejects.toThrow(/at 4 bits: probing at 4 bits would change nothing/);
+  }, 300_000);
+
+  test("a plan by its prices beats the rules' plan of as many bytes, tuned or not", async () => {
+    const tier = tiers.find(({ name }) => name === "oQ4e")!;
+    const plans = [planTier(tier, base), planTier(tier, base, { measurement: measured, floors: {} })];
+    const folders = plans.map((_, i) => join(scratch, `plan-${i}`));
+    for (const folder of folders) await mkdir(folder);
+    const request = { base, plans, folders, licences: [], tuning: null, kernel, report: silentReport };
+    await writeTiers({ ...request, rounding: "stored" });
+    const { architecture, config } = base;
+    const weights = finiteWeights(base, kernel);
+    const reference = await observe({ architecture, config, weights, ops: new Ops(kernel) }, rows);
+    const losses: number[] = [];
+    for (const folder of folders) {
+      const model = await openFinished(await openFolder(folder), kernel);
+      const { divergence } = await diverge(reference, model, false);
+      losses.push(divergence.reduce((sum, value) => sum + value, 0) / divergence.length);
+      await model.close();
+    }
+    expect(losses[1]!).toBeLessThan(0.75 * losses[0]!);
+  }, 300_000);
+});
