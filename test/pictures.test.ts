@@ -32,7 +32,7 @@ const examine = (svg) => {
   const apart = (a, b) => // a line's box is taller than its letters
     a.right <= b.left + 0.5 || b.right <= a.left + 0.5 || a.bottom - 3 <= b.top + 3 || b.bottom - 3 <= a.top + 3;
   const outside = (t) =>
-    t.left < frame.left + 4 || t.right > frame.right - 4 || t.top < frame.top + 4 || t.bottom > frame.bottom - 4;
+    t.left < frame.left + 8 || t.right > frame.right - 8 || t.top < frame.top + 4 || t.bottom > frame.bottom - 4;
   return {
     width: frame.width,
     texts: texts.length,

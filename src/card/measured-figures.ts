@@ -28,6 +28,11 @@ export function share(part: number): string {
   return `${part < 1 && text === "100.00" ? "> 99.99" : text} %`;
 }
 
+/** A small share to two significant digits, `0.021 %`. */
+export function smallShare(part: number): string {
+  return `${part === 0 ? "0" : decimal(100 * part, 2)} %`;
+}
+
 /** So many significant digits, never in powers of ten, for values from 1e-6 on. */
 function decimal(value: number, digits: number): string {
   const places = Math.max(0, digits - 1 - Math.floor(Math.log10(Math.abs(value))));

@@ -5,6 +5,7 @@ import { drawLanguages } from "../chart/languages-picture.ts";
 import { domainName, domainOrder } from "./domains.ts";
 import type { Receipt } from "./receipt.ts";
 import { roleWidths } from "./role-widths.ts";
+import { namedExperts } from "./sensitivity.ts";
 import { tierFigures } from "./series-figures.ts";
 
 /** The pictures that a card can have, as files beside it. */
@@ -72,7 +73,7 @@ function experts({ sensitivity }: Receipt): string | null {
   return drawExperts(
     layers.map(({ layer, share, damage }) => ({ layer, share, damage: order.map((domain) => damage[domain]!) })),
     order.map((domain) => domainName(domains[domain]!)),
-    critical,
+    domains.flatMap((domain) => critical.filter((expert) => expert.domain === domain).slice(0, namedExperts)),
     probe.bits,
   );
 }

@@ -83,7 +83,7 @@ describe("the card of a measured and proven tier", () => {
     const [, experts = ""] = row(section(card, "Experts"), "Japanese");
     expect(experts).toMatch(
       new RegExp(
-        `^layer ${worst.layer}, expert ${worst.expert} \\(\\d+\\.\\d % of choices, damage \\d\\.\\d\\d %\\); layer `,
+        `^layer ${worst.layer}, expert ${worst.expert} \\(\\d+\\.\\d % of choices, damage \\d\\.\\d+ %\\); layer `,
       ),
     );
     expect(card).toContain("**An expert has no width of its own.** Stock MLX stores one width for the whole stack");
@@ -95,7 +95,7 @@ describe("the card of a measured and proven tier", () => {
     );
     expect(card).toMatch(/- It expects a mean KL of [\d.]+, [\d.]+ with the base's routes forced\./);
     expect(section(card, "What a bit is worth").match(/^\| `backbone|^\| `lm_head/gm)!.length).toBe(8);
-    expect(card).toContain("1.10 in the median of 5 tensors (1.00 to 1.20)");
+    expect(card).toContain("1.10 in the median of 5 checks (1.00 to 1.20)");
   });
 
   test("can be checked by anybody: command, hashes, gates, and what did not go well", () => {

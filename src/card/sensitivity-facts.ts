@@ -1,13 +1,11 @@
 import { domainName, domainOrder } from "./domains.ts";
 import { grouped, percentage, plural } from "./figures.ts";
 import { code, inline } from "./markdown.ts";
-import { nats, share } from "./measured-figures.ts";
+import { nats, share, smallShare } from "./measured-figures.ts";
 import type { Receipt } from "./receipt.ts";
-import type { Sensitivity } from "./sensitivity.ts";
+import { namedExperts, type Sensitivity } from "./sensitivity.ts";
 import { table } from "./template-shapes.ts";
 
-/** Experts named for a domain; the receipt has more. */
-const mostNamed = 4;
 const mostModules = 8;
 
 /** What the card says of the measurement behind the plan. Without one the same names, empty: the template asks first. */
@@ -59,7 +57,7 @@ function checkWords(sensitivity: Sensitivity | null): string {
   ratios.sort((a, b) => a - b);
   const middle = (ratios[(ratios.length - 1) >> 1]! + ratios[ratios.length >> 1]!) / 2;
   const ends = `${ratios[0]!.toFixed(2)} to ${ratios.at(-1)!.toFixed(2)}`;
-  return `${middle.toFixed(2)} in the median of ${plural(ratios.length, "tensor")} (${ends})`;
+  return `${middle.toFixed(2)} in the median of ${plural(ratios.length, "check")} (${ends})`;
 }
 
 /** The modules whose error costs most. */
@@ -82,11 +80,11 @@ function criticalRows(sensitivity: Sensitivity | null) {
   return table(
     ["domain", "experts"],
     domainOrder(domains).flatMap((at) => {
-      const own = critical.filter(({ domain }) => domain === domains[at]).slice(0, mostNamed);
+      const own = critical.filter(({ domain }) => domain === domains[at]).slice(0, namedExperts);
       if (own.length === 0) return [];
       const named = own.map((expert) => {
         const where = `layer ${grouped(expert.layer)}, expert ${grouped(expert.expert)}`;
-        return `${where} (${percentage(expert.share, 1)} of choices, damage ${share(expert.damage)})`;
+        return `${where} (${percentage(expert.share, 1)} of choices, damage ${smallShare(expert.damage)})`;
       });
       return [{ domain: inline(domainName(domains[at]!)), experts: named.join("; ") }];
     }),

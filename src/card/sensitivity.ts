@@ -33,6 +33,8 @@ export interface ExpertSensitivity {
 }
 
 const digits = 3;
+/** Experts of a domain that card and picture name, of those that the receipt has. */
+export const namedExperts = 4;
 
 /** What a receipt tells of a measurement. */
 export function describeSensitivity(measurement: Measurement): Sensitivity {

@@ -50,9 +50,13 @@ export function box(x: number, y: number, width: number, height: number, fill: s
   return { type: "rect", silent: true, shape: { x, y, width, height }, style: { fill } };
 }
 
+const swatch = 52;
+/** Pixels of a scale of seven steps. */
+export const legendWidth = 7 * swatch;
+
 /** The steps of a scale with the value at the foot of each, from the left. */
 export function scaleLegend(steps: readonly Step[], labels: readonly string[], x: number, y: number): Element[] {
-  const width = 44;
+  const width = swatch;
   return steps.flatMap(({ cell, text: ink }, step) => [
     box(x + step * width, y - 8, width, 16, cell.light),
     text(labels[step] ?? "", x + (step + 0.5) * width, y, { size: 11, color: ink.light, align: "center" }),

@@ -1,7 +1,8 @@
 import { nameAxis, numberAxis } from "./axes.ts";
-import { type Cell, cellSeries } from "./cells.ts";
+import { cellSeries } from "./cells.ts";
 import { drawSvg, pictureWidth } from "./drawing.ts";
-import { heading, marks, scaleLegend, text } from "./elements.ts";
+import { heading, legendWidth, marks, scaleLegend, text } from "./elements.ts";
+import { damageCells, loadCells } from "./expert-cells.ts";
 import { labelText } from "./labels.ts";
 import { blues, colors, oranges } from "./palette.ts";
 
@@ -14,17 +15,15 @@ export interface LayerLoad {
   readonly damage: readonly (readonly number[])[];
 }
 
-/** An expert that a domain suffers much from. */
+/** An expert that a domain suffers most from. */
 export interface CriticalExpert {
   readonly layer: number;
   readonly expert: number;
 }
 
-const left = 100;
+const left = 112;
 const right = 24;
 const width = pictureWidth - left - right;
-/** Load against an even share, in octaves: step 3 is about even. */
-const loadLabels = ["≤ ⅛", "¼", "½", "1", "2", "4", "≥ 8"];
 
 /**
  * Two maps: how often each expert is chosen, with the critical ones marked; and what quantizing the experts of a layer (to `bits`)
@@ -44,6 +43,7 @@ export function drawExperts(
   const damageHeight = domains.length * 20;
   const height = damageTop + damageHeight + 56;
   const numbers = layers.map(({ layer }) => layer);
+  const load = loadCells(layers);
   const damage = damageCells(layers, domains.length, width / layers.length >= 22);
   const points = critical
     .map(({ layer, expert }) => [expert, numbers.indexOf(layer)] as const)
@@ -63,26 +63,28 @@ export function drawExperts(
             "Experts by layer: load",
             "Choices that fell on each expert, all domains together; 1 is an even share of the layer's choices.",
           ),
-          ...scaleLegend(blues, loadLabels, 20, 68),
+          ...scaleLegend(blues, load.labels, 20, 68),
           ...marks(
             [
               {
                 mark: { type: "circle", silent: true, shape: { r: 4 }, style: dotStyle },
-                label: "critical to at least one domain",
+                label: "among those that a domain suffers most from",
               },
             ],
-            350,
+            20 + legendWidth + 20,
             68,
           ),
           text("Experts by layer: damage", 20, damageTop - 78, { size: 15, bold: true }),
           text(
-            `Error that quantizing a layer's experts to ${bits} bits puts into the layer's output, by domain${damage.numbered ? "; the number is the expert that does most" : ""}.`,
+            `Error in the layer's output from its experts at ${bits} bits, by domain${damage.numbered ? "; the number is the expert that does most" : ""}.`,
             20,
             damageTop - 57,
             { color: colors.muted.light },
           ),
           ...scaleLegend(oranges, damage.labels, 20, damageTop - 32),
-          text("of the power of what the layer adds", 20 + 7 * 44 + 10, damageTop - 32, { color: colors.muted.light }),
+          text("of the power of what the layer adds", 20 + legendWidth + 14, damageTop - 32, {
+            color: colors.muted.light,
+          }),
         ],
       },
       xAxis: [
@@ -98,12 +100,12 @@ export function drawExperts(
           nameGap: 40,
         }),
         nameAxis(
-          domains.map((domain) => labelText(domain, 86)),
+          domains.map((domain) => labelText(domain, 98)),
           { gridIndex: 1, inverse: true },
         ),
       ],
       series: [
-        cellSeries(loadCells(layers), blues, { grid: 0, gap: 1, fontSize: 11 }),
+        cellSeries(load.cells, blues, { grid: 0, gap: 1, fontSize: 11 }),
         {
           type: "scatter",
           silent: true,
@@ -121,47 +123,6 @@ export function drawExperts(
 }
 
 const dotStyle = { fill: colors.own.light, stroke: colors.panel.light, lineWidth: 1 };
-
-function loadCells(layers: readonly LayerLoad[]): Cell[] {
-  return layers.flatMap(({ share }, row) =>
-    share.map((part, column) => {
-      const octave = Math.round(Math.log2(Math.max(part * share.length, 2 ** -9)));
-      return { column, row, step: clamp(octave + 3, 0, 6), text: "" };
-    }),
-  );
-}
-
-/** Cells of layers (columns) × domains (rows); seven steps, even in the logarithm, from the least to the greatest damage. */
-function damageCells(layers: readonly LayerLoad[], domains: number, numbered: boolean) {
-  const cells = layers.flatMap(({ damage }, column) =>
-    range(domains).map((row) => {
-      const own = damage[row] ?? [];
-      const total = own.reduce((sum, value) => sum + value, 0);
-      return { column, row, total, worst: own.indexOf(Math.max(...own)) };
-    }),
-  );
-  const totals = cells.map(({ total }) => total).filter((total) => total > 0);
-  const high = totals.length === 0 ? 1 : Math.max(...totals);
-  const low = Math.min(high / 4, ...totals);
-  const stepOf = (total: number) =>
-    clamp(Math.floor((7 * Math.log(Math.max(total, low) / low)) / Math.log(high / low)), 0, 6);
-  return {
-    numbered,
-    labels: range(7).map((step) => percent(low * (high / low) ** (step / 7))),
-    cells: cells.map(({ column, row, total, worst }) => ({
-      column,
-      row,
-      step: stepOf(total),
-      text: numbered && total > 0 ? String(worst) : "",
-    })),
-  };
-}
-
-/** `1.2 %`, two digits. */
-function percent(part: number): string {
-  const value = 100 * part;
-  return `${value >= 10 ? value.toFixed(0) : Number(value.toPrecision(value < 1 ? 1 : 2))} %`;
-}
 
 function range(count: number): number[] {
   return Array.from({ length: count }, (_, index) => index);
