@@ -117,6 +117,7 @@ function table(title: string): void {
 const tuned = (rows: Rows, change: Partial<TuningSettings> = {}, propagation: Propagation = "reference"): Tuning => ({
   calibration: rows,
   propagation,
+  critical: new Map(),
   settings: { ...tuningSettings, ...change },
 });
 const all = tiers.map(({ name }) => name);

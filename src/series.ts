@@ -22,6 +22,7 @@ import type { Inputs, ModelReference } from "./inputs.ts";
 import type { Kernel } from "./kernel/kernel-types.ts";
 import { proveFolders } from "./proof/prove-folders.ts";
 import { type Base, describeConfigChanges, readBase } from "./quant/base.ts";
+import { criticalExpertsOf } from "./quant/critical-experts.ts";
 import { requireTokenizer, writeTiers } from "./quant/mlx-repo.ts";
 import { describeModel } from "./quant/model-facts.ts";
 import { keptTensors, planTier } from "./quant/plan.ts";
@@ -169,6 +170,7 @@ export async function makeFolders(
       const tuning = calibration.tuning && {
         calibration: calibration.tuning.rows,
         propagation,
+        critical: criticalExpertsOf(null),
         settings: tuningSettings,
       };
       const written = await writeTiers({ base, plans, folders, licences, rounding, tuning, ...doors });

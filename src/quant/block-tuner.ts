@@ -19,6 +19,7 @@ import { tuneMatrix } from "./tune-matrix.ts";
 import type { TuneRequest } from "./tune-series.ts";
 import { copyOf, type TunedRows, writeRows } from "./tuned-rows.ts";
 import type { TuningLedger } from "./tuning-ledger.ts";
+import type { TuningSettings } from "./tuning-settings.ts";
 
 /** What a walk shares among its blocks. */
 export interface TuneWalk {
@@ -52,6 +53,7 @@ export class BlockTuner implements BlockContext {
   readonly #hessians: InputHessians;
   /** For what is used before it is tuned: what is not finite should be named, and not be met among activations. */
   readonly #finite: WeightSource;
+  readonly #critical: ReadonlySet<number>;
 
   constructor(walk: TuneWalk, tensors: readonly PlannedTensor[], place: { layer: number; kind: LayerKind }) {
     this.#walk = walk;
@@ -63,6 +65,7 @@ export class BlockTuner implements BlockContext {
     this.layer = place.layer;
     this.kind = place.kind;
     const { ledger, hessianBuffers: buffers, request } = walk;
+    this.#critical = request.critical.get(this.layer) ?? new Set();
     const tokens = request.calibration.ids.length;
     const where = (fedBy: string) => (this.layer < 0 ? fedBy : `layer ${this.layer}, ${fedBy}`);
     this.#finite = finiteWeights(request.base, request.kernel);
@@ -71,6 +74,7 @@ export class BlockTuner implements BlockContext {
       settings: request.settings,
       buffers,
       quantized: tensors.filter((tensor) => this.#isQuantized(tensor)),
+      critical: this.#critical,
       watch: {
         drop: (rows, fedBy) => ledger.drop(rows, tokens, where(fedBy)),
         route: (expert, x) => ledger.route(this.layer, expert, x),
@@ -162,7 +166,9 @@ export class BlockTuner implements BlockContext {
       await this.#write(path, expert * rows, part);
     };
     const { storage: store, settings } = request;
-    const options = { store, sweeps: settings.sweeps, buffers: resultBuffers };
+    const times = tensor.role.routed === true && this.#critical.has(expert) ? settings.criticalSweeps : 1;
+    const sweeps: TuningSettings["sweeps"] = (width) => times * settings.sweeps(width);
+    const options = { store, sweeps, buffers: resultBuffers };
     const sums = await tuneMatrix(request.kernel, { rows, columns, dtype, read }, hessian, widths, options, write);
     const { nonFinite } = sums[0]!;
     if (nonFinite > 0) {

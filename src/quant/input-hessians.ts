@@ -21,6 +21,8 @@ export interface HessianSource {
   readonly watch: HessianWatch;
   /** The quantized tensors of this place: those with the same `fedBy` share a Hessian. */
   readonly quantized: readonly PlannedTensor[];
+  /** Experts of this place that are critical to a domain; absent: none is known. */
+  readonly critical?: ReadonlySet<number>;
 }
 
 /** A Hessian that several roles use; the last one to release it gives its memory back. */
@@ -96,10 +98,12 @@ export class InputHessians {
     const gram = newGram(buffers, x.columns);
     const seen = expert === undefined ? x : rowsOf(x, 0, Math.ceil(x.rows * settings.expertTokens));
     await collect(kernel, gram, await this.screen(seen, fedBy));
-    if (near !== undefined && settings.nearWeight > 0) {
+    const isCritical = expert !== undefined && this.#source.critical?.has(expert) === true;
+    const nearWeight = isCritical ? settings.criticalNearWeight : settings.nearWeight;
+    if (near !== undefined && nearWeight > 0) {
       const some = rowsOf(near, 0, Math.ceil(near.rows * settings.expertTokens));
       await kernel.run("screen", { x: some }); // no token of the text went through them: not counted
-      await collect(kernel, gram, some, settings.nearWeight, false);
+      await collect(kernel, gram, some, nearWeight, false);
     }
     const shrinkage = this.#shrinkage(gram, pooled, expert !== undefined);
     const hessian = await makeHessian(kernel, buffers, gram, shrinkage, settings.curvature);

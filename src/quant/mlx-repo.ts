@@ -14,7 +14,7 @@ import { modulePath, storedTensors } from "./format.ts";
 import type { TierPlan } from "./plan-types.ts";
 import { quantizeSeries, type TierSink } from "./quantize.ts";
 import { tierGroupSize, tiers } from "./tiers.ts";
-import { type CalibrationIds, tuneSeries } from "./tune-series.ts";
+import { type CalibrationIds, type CriticalExperts, tuneSeries } from "./tune-series.ts";
 import type { Propagation, TuningRecord } from "./tuning-record.ts";
 import type { TuningSettings } from "./tuning-settings.ts";
 
@@ -33,6 +33,8 @@ export interface WrittenTier {
 export interface Tuning {
   readonly calibration: CalibrationIds;
   readonly propagation: Propagation;
+  /** Empty where nothing was measured. */
+  readonly critical: CriticalExperts;
   readonly settings: TuningSettings;
 }
 

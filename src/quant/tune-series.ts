@@ -22,6 +22,9 @@ export interface CalibrationIds {
   readonly length: number;
 }
 
+/** Layer -> its experts that are critical to some domain. */
+export type CriticalExperts = ReadonlyMap<number, ReadonlySet<number>>;
+
 export interface TuneSeriesRequest {
   readonly base: Base;
   readonly plans: readonly TierPlan[];
@@ -30,6 +33,8 @@ export interface TuneSeriesRequest {
   readonly calibration: CalibrationIds;
   readonly propagation: Propagation;
   readonly settings: TuningSettings;
+  /** Experts that a measurement found critical to some domain, by layer. */
+  readonly critical: CriticalExperts;
   /** What the kept tensors go through the rounding walk with; it has nothing to round there. */
   readonly rounding: Rounding;
   readonly kernel: Kernel;

@@ -15,6 +15,8 @@ export interface TuningSettings {
   readonly diagonalStrength: number;
   /** What a token that nearly came counts in the Hessian of an expert's output projection. */
   readonly nearWeight: number;
+  /** The same for an expert that is critical to a domain: more mass to be tuned on. */
+  readonly criticalNearWeight: number;
   /** Strength of the diagonal in other Hessians that were seen by fewer than `denseEnough` tokens per column. */
   readonly denseStrength: number;
   readonly denseEnough: number;
@@ -24,6 +26,8 @@ export interface TuningSettings {
   readonly expertTokens: number;
   /** Coordinate-descent sweeps after the GPTQ sweep. */
   readonly sweeps: (width: Width) => number;
+  /** Times as many for an expert that is critical to a domain. */
+  readonly criticalSweeps: number;
 }
 
 export const tuningSettings: TuningSettings = {
@@ -32,9 +36,11 @@ export const tuningSettings: TuningSettings = {
   pooledStrength: 2,
   diagonalStrength: 2,
   nearWeight: 0.25,
+  criticalNearWeight: 1,
   denseStrength: 1,
   denseEnough: 8,
   headGroups: 32,
   expertTokens: 1,
   sweeps: () => 2,
+  criticalSweeps: 2,
 };
