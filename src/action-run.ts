@@ -2,7 +2,7 @@ import * as core from "@actions/core";
 import { renderSummary } from "./card/render.ts";
 import type { SummaryFacts } from "./card/summary.ts";
 import { openDoors } from "./commands.ts";
-import { describeOccasion } from "./github/event.ts";
+import { describeAction, describeOccasion } from "./github/event.ts";
 import { parseInputs, unusedInputs } from "./inputs.ts";
 import { publishModel } from "./pipeline.ts";
 import { gateFailures } from "./release.ts";
@@ -29,7 +29,11 @@ export async function runAction(): Promise<void> {
     made,
     dryRun: inputs.dryRun,
     private: inputs.private,
-    run: { seconds: performance.now() / 1000, peakBytes: 1024 * process.resourceUsage().maxRSS },
+    run: {
+      seconds: performance.now() / 1000,
+      peakBytes: 1024 * process.resourceUsage().maxRSS,
+      action: describeAction(),
+    },
     warnings: [...warnings, ...gateFailures(made)],
   });
   if (failure !== null) throw failure;

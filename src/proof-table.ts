@@ -1,4 +1,4 @@
-import { percent, short } from "./card/proof-words.ts";
+import { estimate, nats, ratio, share } from "./card/measured-figures.ts";
 import type { Figures, Proof } from "./proof/proof-types.ts";
 
 /** A proof as plain text for a terminal: figures of all rows beside plain rounding, then domains, layers and gates. */
@@ -6,12 +6,12 @@ export function formatProof(proof: Proof): string {
   const { rows, rounded, byDomain, byLayer, gates, predicted } = proof;
   const line = (name: string, of: Figures & { routerAgreement?: number | null; exactRoutes?: number | null }) => [
     name,
-    plusMinus(of.meanKl, of.meanKlError, short),
-    percent(of.sameTop),
+    estimate(of.meanKl, of.meanKlError),
+    share(of.sameTop),
     String(of.perplexity),
-    plusMinus(of.perplexityRatio, of.perplexityRatioError, (value) => value.toFixed(4)),
-    of.routerAgreement == null ? "" : percent(of.routerAgreement),
-    of.exactRoutes == null ? "" : percent(of.exactRoutes),
+    ratio(of.perplexityRatio, of.perplexityRatioError),
+    of.routerAgreement == null ? "" : share(of.routerAgreement),
+    of.exactRoutes == null ? "" : share(of.exactRoutes),
   ];
   const heads = ["", "mean KL", "same top", "perplexity", "ratio to base", "routes kept", "whole sets"];
   const figures = [
@@ -22,28 +22,24 @@ export function formatProof(proof: Proof): string {
   ];
   const layers = byLayer.map(({ layer, routerAgreement, exactRoutes }) => [
     `layer ${layer}`,
-    percent(routerAgreement),
-    percent(exactRoutes),
+    share(routerAgreement),
+    share(exactRoutes),
   ]);
   return [
     `${proof.positions} positions: ${rows.samples} rows of ${rows.length} tokens of ${rows.source}, ${rows.sha256}`,
     aligned(figures),
-    `KL: median ${short(proof.medianKl)}, 99 % below ${short(proof.p99Kl)}, 99.9 % below ${short(proof.p999Kl)}, largest ${short(proof.maxKl)}`,
+    `KL: median ${nats(proof.medianKl)}, 99 % below ${nats(proof.p99Kl)}, 99.9 % below ${nats(proof.p999Kl)}, largest ${nats(proof.maxKl)}`,
     ...(byLayer.length === 0
       ? []
       : [
-          `KL with the base's routes forced: ${plusMinus(proof.forcedMeanKl, proof.forcedMeanKlError, short)}`,
+          `KL with the base's routes forced: ${estimate(proof.forcedMeanKl, proof.forcedMeanKlError)}`,
           aligned([["", "routes kept", "whole sets"], ...layers]),
         ]),
     ...(predicted === null
       ? []
-      : [`the plan predicted ${short(predicted.kl)}, ${short(predicted.forcedKl)} with routes forced`]),
+      : [`the plan predicted ${nats(predicted.kl)}, ${nats(predicted.forcedKl)} with routes forced`]),
     ...gates.map(({ gate, limit, value, passed }) => `${passed ? "passed" : "FAILED"}  ${gate} ${limit}: ${value}`),
   ].join("\n");
-}
-
-function plusMinus(value: number, error: number | null, show: (value: number) => string): string {
-  return error === null ? show(value) : `${show(value)} ± ${show(error)}`;
 }
 
 /** Columns aligned, the first one to the left; columns that are empty throughout are left out. */

@@ -113,7 +113,7 @@ describe("hostile values", () => {
       made: [{ ...hostile, plan: { ...hostile.plan, tier: evil } }],
       dryRun: false,
       private: false,
-      run: { seconds: 1, peakBytes: 1 },
+      run: { seconds: 1, peakBytes: 1, action: evil },
       warnings: [evil],
     });
     expectWholeTables(text);

@@ -21,7 +21,7 @@ describe("the job summary", () => {
     made: [],
     dryRun: false,
     private: false,
-    run: { seconds: 4000, peakBytes: 3.21e9 },
+    run: { seconds: 4000, peakBytes: 3.21e9, action: null },
     warnings: [],
   } as const;
 
@@ -66,10 +66,16 @@ describe("the job summary", () => {
     expect(text).not.toContain("|");
   });
 
-  test("says what the run took", async () => {
-    expect(await renderSummary(facts)).toContain("The run took 1 h 7 min, 3.21 GB of memory at most.");
-    expect(await renderSummary({ ...facts, run: { seconds: 61, peakBytes: 1e8 } })).toContain("61 s, 0.100 GB");
-    expect(await renderSummary({ ...facts, run: { seconds: 600, peakBytes: 1e9 } })).toContain("took 10 min,");
+  test("says what the run took, and which engine it was", async () => {
+    const took = async (run: Partial<SummaryFacts["run"]>) =>
+      (await renderSummary({ ...facts, run: { ...facts.run, ...run } }))
+        .split("\n")
+        .find((line) => line.includes(" took "));
+    expect(await took({})).toBe("oqe-publisher 0.1.0 took 1 h 7 min and 3.21 GB of memory at most.");
+    expect(await took({ seconds: 61, action: "a/b@v1" })).toBe(
+      "oqe-publisher 0.1.0 (`a/b@v1`) took 61 s and 3.21 GB of memory at most.",
+    );
+    expect(await took({ seconds: 600, peakBytes: 1e8 })).toContain("took 10 min and 0.100 GB");
   });
 });
 
@@ -84,7 +90,7 @@ describe("the summary of a run that was proven", () => {
     made: measuredSeries,
     dryRun: false,
     private: false,
-    run: { seconds: 1, peakBytes: 1 },
+    run: { seconds: 1, peakBytes: 1, action: null },
     warnings: [],
   };
 

@@ -1,3 +1,4 @@
+import { engine } from "../engine.ts";
 import { gigabytes } from "./figures.ts";
 import { code, inline, link, prose, webAddress } from "./markdown.ts";
 import { drawPictures } from "./pictures.ts";
@@ -51,7 +52,7 @@ export function summaryView(facts: SummaryFacts) {
     matrix: matrixRows(facts.series, figures, (row) => inline(row.tier)),
     proven: figures.length > 0,
     ...pictureFacts(facts),
-    run: `${duration(facts.run.seconds)}, ${gigabytes(facts.run.peakBytes)} GB of memory at most`,
+    run: runWords(facts.run),
     repositories: table(
       ["repository", "outcome", "commit"],
       facts.repositories.map(({ repository, outcome, url, commit }) => ({
@@ -96,6 +97,11 @@ function pictureFacts({ made, repositories, private: hidden }: SummaryFacts) {
     ),
     picturesElsewhere: shown.length === 0 && made.length > 0,
   };
+}
+
+function runWords({ seconds, peakBytes, action }: SummaryFacts["run"]): string {
+  const by = action === null ? "" : ` (${code(action)})`;
+  return `oqe-publisher ${engine.version}${by} took ${duration(seconds)} and ${gigabytes(peakBytes)} GB of memory at most.`;
 }
 
 /** `42 s`, `12 min`, `3 h 5 min`. */

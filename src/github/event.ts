@@ -9,3 +9,9 @@ export function describeOccasion(): string {
   if (tag !== null) return `tag ${tag[1]} of ${repository}`;
   return `${eventName} of ${repository} at ${(sha ?? "").slice(0, 12)}`;
 }
+
+/** The Action as the workflow names it, `owner/name@ref`; null where it runs from the repository's own files or outside GitHub. */
+export function describeAction(): string | null {
+  const { GITHUB_ACTION_REPOSITORY: repository = "", GITHUB_ACTION_REF: ref = "" } = process.env;
+  return repository === "" || ref === "" ? null : `${repository}@${ref}`;
+}
