@@ -27,7 +27,13 @@ export interface SummaryFacts {
   /** Whether only some may see the repositories: GitHub then cannot show their pictures. */
   readonly private: boolean;
   /** What the run took; it is on no card, for it is not the same twice. */
-  readonly run: { readonly seconds: number /** Of this process. */; readonly peakBytes: number };
+  readonly run: {
+    readonly seconds: number;
+    /** Of this process. */
+    readonly peakBytes: number;
+    /** The Action as the workflow names it, `owner/name@ref`; null where none runs. */
+    readonly action: string | null;
+  };
   /** Of the run; those of a tier are on its receipt. */
   readonly warnings: readonly string[];
 }
