@@ -174,7 +174,7 @@ export async function makeFolders(
         settings: tuningSettings,
       };
       const written = await writeTiers({ base, plans, folders, licences, rounding, tuning, ...doors });
-      const finished = plans.map((plan, i) => ({ ...plan, folder: folders[i]!, predicted: null }));
+      const finished = plans.map((plan, i) => ({ ...plan, folder: folders[i]! }));
       const { evaluation } = calibration;
       const { gates } = inputs;
       const proofs = evaluation && (await proveFolders({ base, tiers: finished, evaluation, gates, ...doors }));

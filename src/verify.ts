@@ -88,7 +88,7 @@ async function measure({ target, receipt, base, inputs, given, kernel, report, c
     const proof = await report.stage("Measure", async () => {
       const observed = await observeBase(base, evaluation, kernel, progress);
       return prove(observed, finished, {
-        predicted: receipt?.proof?.predicted ?? null,
+        predicted: receipt?.plan.predicted ?? null,
         limits: limits(receipt, inputs),
         progress,
       });
