@@ -160,7 +160,7 @@ function useFacts(receipt: Receipt) {
 
 /** The command that makes these files again. The method is always named: its default is another one in other versions. */
 function reproduceFacts(receipt: Receipt) {
-  const { base, options, plan, calibration } = receipt;
+  const { base, options, plan, calibration, evaluation } = receipt;
   const model = base.id === null ? `./${base.name}` : `${base.id}@${base.revision}`;
   const flags = {
     tiers: plan.tier,
@@ -169,6 +169,7 @@ function reproduceFacts(receipt: Receipt) {
     ...(options.rounding !== "stored" && { rounding: options.rounding }),
     ...(options.propagation !== null && { propagation: options.propagation }),
     ...(calibration !== null && calibrationFlags(calibration)),
+    ...(evaluation === null ? { verify: "false" } : evaluationFlags(evaluation)),
   };
   const chosen = Object.entries(flags).map(([flag, value]) => `--${flag} ${shellWord(value)}`);
   return { command: `oqe quantize ${shellWord(model)} --out . ${chosen.join(" ")}` };
@@ -176,10 +177,21 @@ function reproduceFacts(receipt: Receipt) {
 
 function calibrationFlags({ source, samples, length }: CalibrationRecord): Record<string, string> {
   return {
-    ...(source !== "bundled" && { calibration: source.includes("/") ? source : `./${source}` }),
+    ...(source !== "bundled" && { calibration: textFlag(source) }),
     "calibration-samples": String(samples),
     "calibration-length": String(length),
   };
+}
+
+function evaluationFlags({ source, samples }: CalibrationRecord): Record<string, string> {
+  return {
+    ...(source !== "bundled" && { evaluation: textFlag(source) }),
+    "evaluation-samples": String(samples),
+  };
+}
+
+function textFlag(source: string): string {
+  return source.includes("/") ? source : `./${source}`;
 }
 
 /** For tools that read cards: what the receipt says in short. */

@@ -69,7 +69,7 @@ describe("the card of a tuned tier", () => {
 
   test("reproduces by naming method and calibration", () => {
     expect(card).toContain(
-      "--tiers oQ4e --policy oq --method tuned --propagation reference --calibration-samples 128 --calibration-length 256\n",
+      "--tiers oQ4e --policy oq --method tuned --propagation reference --calibration-samples 128 --calibration-length 256 --evaluation-samples 64\n",
     );
     expect(JSON.parse(/<!-- oqe-publisher (\{.*\}) -->\n$/.exec(card)![1]!)).toMatchObject({
       method: "tuned",
