@@ -19,6 +19,9 @@ export interface CardPicture {
   readonly svg: string;
 }
 
+/** More than anybody makes; a receipt that was tampered with may hold any number. */
+const mostTiers = 32;
+
 /** The pictures of a tier, from its receipt and nothing else: those that it has figures for. */
 export function drawPictures(receipt: Receipt): readonly CardPicture[] {
   const drawn: readonly (readonly [PicturePath, string, string | null])[] = [
@@ -33,7 +36,7 @@ export function drawPictures(receipt: Receipt): readonly CardPicture[] {
 function divergence({ series, plan, proof, otherTiers }: Receipt): string | null {
   if (proof === null) return null;
   const figures = [tierFigures(plan.tier, proof), ...otherTiers];
-  const points = series.map(({ tier, bytes, predicted }) => {
+  const points = series.slice(0, mostTiers).map(({ tier, bytes, predicted }) => {
     const found = figures.find((figure) => figure.tier === tier);
     const estimate = (of: { meanKl: number; meanKlError: number | null } | null | undefined) =>
       of ? { mean: of.meanKl, error: of.meanKlError } : null;

@@ -6,7 +6,7 @@ const hash = /^[0-9a-f]{64}$/;
 const domainName = /^[\w. -]{1,64}$/;
 /** A repository on the Hub at a commit, or the name of a folder. A path of the machine is neither. */
 const proxyName = /^(?:[\w.-]{1,96}\/)?[\w.-]{1,200}(?:@[\w.:-]{1,80})?$/;
-const most = { domains: 64, layers: 4096, experts: 8192, depths: 256, checked: 4096, critical: 1024 };
+const most = { domains: 64, layers: 1024, experts: 8192, depths: 256, checked: 4096, critical: 1024 };
 
 /** What a receipt says of the measurement behind its plan. Receipts of earlier versions, and of other policies, have none. */
 export function readSensitivity(field: Field, modules: Readonly<Record<string, unknown>>): Sensitivity | null {

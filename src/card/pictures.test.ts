@@ -1,0 +1,90 @@
+import { readFileSync } from "node:fs";
+import { describe, expect, test } from "vitest";
+import { measuredSeries } from "../../test/measured-receipts.ts";
+import { byArchitecture } from "../../test/models.ts";
+import type { ModelConfig } from "../checkpoint/model-config.ts";
+import { expandTable } from "../models/expand.ts";
+import { findArchitecture } from "../models/registry.ts";
+import { modulePath } from "../quant/format.ts";
+import { isQuantizable } from "../quant/plan.ts";
+import { domainOrder } from "./domains.ts";
+import { drawPictures } from "./pictures.ts";
+import { roleWidths } from "./role-widths.ts";
+
+const receipt = measuredSeries.at(-1)!;
+const texts = (svg: string) => [...svg.matchAll(/<text[^>]*>([^<]*)<\/text>/g)].map(([, text]) => text);
+const picture = (path: string, of = receipt) => drawPictures(of).find((one) => one.path === path);
+
+test.each(Object.entries(byArchitecture))(
+  "every matrix of %s has a role in plain words, and its layer",
+  (_, folder) => {
+    const config = JSON.parse(readFileSync(`${folder}/config.json`, "utf8")) as ModelConfig;
+    const architecture = findArchitecture(config);
+    const quantizable = expandTable(architecture, config)
+      .map((tensor) => ({ ...tensor, dtype: "BF16" }))
+      .filter(isQuantizable);
+    const modules = Object.fromEntries(
+      quantizable.map((tensor) => [modulePath(tensor), { bits: 4, groupSize: 64 } as const]),
+    );
+    const { rows, layers } = roleWidths({
+      plan: { ...receipt.plan, modules },
+      model: { ...receipt.model, layers: {} },
+    });
+    expect(rows.map(({ role }) => role).filter((role) => /[._]/.test(role))).toEqual([]);
+    expect(layers).toBe(architecture.layers(config).length);
+    const cells = rows.flatMap((row) => [...row.layers, ...(row.outside === null ? [] : [row.outside])]);
+    expect(cells).toHaveLength(quantizable.length); // no two modules in one cell
+  },
+);
+
+test("the picture of the series knows each tier as far as the receipt does", () => {
+  const whole = texts(picture("oqe-kl.svg")!.svg);
+  for (const label of ["oQ8e · 0.0006", "oQ6e · 0.0029", "oQ5e · 0.0069", "oQ4e · 0.0144", "0.0288"])
+    expect(whole).toContain(label);
+  const alone = texts(picture("oqe-kl.svg", { ...receipt, otherTiers: [] })!.svg);
+  expect(alone).toContain("predicted, not measured");
+  expect(alone).not.toContain("oQ8e · 0.0006");
+  expect(alone.filter((text) => /^oQ\de · /.test(text!))).toHaveLength(4);
+});
+
+test("an expert that the card names is marked, and no other", () => {
+  const marks = picture("oqe-experts.svg")!.svg.match(/<path [^>]*fill="#b34700" stroke="#ffffff"[^>]*>/g)!;
+  const named = receipt.sensitivity!.domains.flatMap((domain) =>
+    receipt.sensitivity!.critical.filter((expert) => expert.domain === domain).slice(0, 4),
+  );
+  expect(marks).toHaveLength(named.length);
+});
+
+test("languages come first, by name", () => {
+  const domains = ["code", "ja", "zz", "de", "math", "en"];
+  expect(domainOrder(domains).map((at) => domains[at])).toEqual(["en", "de", "ja", "code", "math", "zz"]);
+});
+
+describe("a receipt that was tampered with", () => {
+  test("may be of any size", () => {
+    const { sensitivity, proof, series, plan } = receipt;
+    const layers = Array.from({ length: 1024 }, (_, layer) => ({
+      layer,
+      share: [1, 0],
+      damage: Array.from({ length: 64 }, () => [1, 2]),
+    }));
+    const huge = {
+      ...receipt,
+      series: Array.from({ length: 200_000 }, () => series[0]!),
+      sensitivity: { ...sensitivity!, domains: Array.from({ length: 64 }, (_, at) => `d${at}`), experts: layers },
+      proof: { ...proof!, byDomain: Array.from({ length: 256 }, () => proof!.byDomain[0]!) },
+      plan: {
+        ...plan,
+        modules: Object.fromEntries(
+          Array.from({ length: 150_000 }, (_, at) => [
+            `x.layers.${at % 9999}.m${at}`,
+            { bits: 4, groupSize: 64 } as const,
+          ]),
+        ),
+      },
+    };
+    const drawn = drawPictures(huge);
+    expect(drawn.map(({ path }) => path)).toEqual(["oqe-kl.svg", "oqe-experts.svg", "oqe-languages.svg"]);
+    for (const { svg } of drawn) expect(svg.length).toBeLessThan(1e6);
+  });
+});
