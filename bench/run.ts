@@ -10,6 +10,7 @@ for (const [title, script] of [
   ["Linear algebra", "bench/algebra.ts"],
   ["One layer beside the peers", "bench/layer.ts"],
   ["Quality", "bench/quality.ts"],
+  ["Plans", "bench/plans.ts"],
   ["Planner", "bench/planner.ts"],
   ["Peak memory", "bench/memory.ts"],
   ["Hostile inputs", "test/hostile/corpus.ts"],

@@ -1,0 +1,152 @@
+import { spawnSync } from "node:child_process";
+import { existsSync } from "node:fs";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { homedir, tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { bundledCorpus } from "../src/calibration/corpus.ts";
+import { drawRows, type Rows } from "../src/calibration/rows.ts";
+import { openTokenizer } from "../src/calibration/tokenizer.ts";
+import { openFolder } from "../src/checkpoint/folder.ts";
+import { openKernel } from "../src/kernel/pool.ts";
+import { integer } from "../src/models/config-fields.ts";
+import { Ops } from "../src/models/ops.ts";
+import { mean, standardError } from "../src/proof/statistics.ts";
+import { readBase } from "../src/quant/base.ts";
+import { baseWeights } from "../src/quant/base-weights.ts";
+import { type Divergence, diverge, observe } from "../src/quant/divergence.ts";
+import { type Tuning, writeTiers } from "../src/quant/mlx-repo.ts";
+import { openFinished } from "../src/quant/mlx-weights.ts";
+import type { TierPlan } from "../src/quant/plan-types.ts";
+import type { Propagation } from "../src/quant/tuning-record.ts";
+import { type TuningSettings, tuningSettings } from "../src/quant/tuning-settings.ts";
+import { silentReport } from "../src/report.ts";
+import { means, medians, pairedRatio, type Ratio } from "./statistics.ts";
+
+/** How a repository does on the held-out rows. */
+export interface Judged {
+  readonly free: Divergence;
+  readonly forced: Divergence;
+}
+
+export type Court = Awaited<ReturnType<typeof openCourt>>;
+
+const root = fileURLToPath(new URL("../", import.meta.url));
+const model = join(root, "test/models/nemotron-nano-tiny");
+
+/** The embedded model, its calibration and held-out rows, and everything that makes and judges a quantization of it. */
+export async function openCourt(evaluationSamples: number) {
+  const kernel = await openKernel();
+  const base = await readBase(await openFolder(model), { allowHeaderOnly: false });
+  const tokenizer = await openTokenizer(base.checkpoint.repository);
+  const vocabularySize = integer(base.config, "vocab_size");
+  const draw = async (part: "calibration" | "evaluation", samples: number): Promise<Rows> =>
+    drawRows({ tokenizer, corpus: await bundledCorpus(part), samples, length: 256, seed: 1, vocabularySize });
+  const calibration = await draw("calibration", 128);
+  const evaluation = await draw("evaluation", evaluationSamples);
+  const { architecture, config } = base;
+  const weights = baseWeights(base, kernel);
+  const reference = await observe({ architecture, config, weights, ops: new Ops(kernel) }, evaluation);
+  const scratch = await mkdtemp(join(tmpdir(), "oqe-quality-"));
+
+  /** Folders of some plans. `tuning` null: stock rounding, bit for bit what mlx_lm.convert writes. */
+  async function make(name: string, plans: readonly TierPlan[], tuning: Tuning | null): Promise<readonly string[]> {
+    const folders = plans.map((plan) => join(scratch, `${name.replace(/\W+/g, "-")}-${plan.tier}`));
+    for (const folder of folders) await mkdir(folder, { recursive: true });
+    const rounding = tuning === null ? "mlx" : "stored";
+    await writeTiers({ base, plans, folders, licences: [], rounding, tuning, kernel, report: silentReport });
+    return folders;
+  }
+
+  async function judge(folder: string): Promise<Judged> {
+    const quantized = await openFinished(await openFolder(folder), kernel);
+    const [free, forced] = [await diverge(reference, quantized, false), await diverge(reference, quantized, true)];
+    await quantized.close();
+    return { free, forced };
+  }
+
+  /** A peer of bench/peers/ that makes a whole model from the same calibration rows; null with the reason where it cannot. */
+  async function makeByPeer(script: string, flags: readonly string[] = []) {
+    const python = join(process.env.OQE_TOOLS ?? join(homedir(), ".cache/oqe-publisher"), "python/bin/python");
+    if (!existsSync(python)) return { folder: null, reason: "no Python (.ci/toolchain python)" };
+    const ids = join(scratch, "ids.json");
+    const { samples, length } = calibration;
+    const rows = Array.from({ length: samples }, (_, i) => [...calibration.ids.subarray(i * length, (i + 1) * length)]);
+    await writeFile(ids, JSON.stringify(rows));
+    const folder = join(scratch, script.replace(/\W/g, "-"));
+    const path = join(root, "bench/peers", script);
+    const { status, stderr, stdout } = spawnSync(python, [path, model, ids, folder, ...flags], { encoding: "utf8" });
+    if (status !== 0) return { folder: null, reason: stderr.trim().split("\n").at(-1)! };
+    console.error(stdout.trim());
+    return { folder, reason: "" };
+  }
+
+  async function close(): Promise<void> {
+    await rm(scratch, { recursive: true, force: true });
+    await base.checkpoint.close();
+    await kernel.close();
+  }
+
+  /** By evaluation row. */
+  const rowsOf = ({ divergence }: Divergence): Float64Array[] =>
+    Array.from({ length: evaluation.samples }, (_, i) =>
+      divergence.slice(i * evaluation.length, (i + 1) * evaluation.length),
+    );
+
+  /** A line of a table: means in 1e-3 nats, ratios to `other`. */
+  function line(name: string, own: Judged, other: Judged, bytes?: number): string {
+    const free = rowsOf(own.free);
+    const rowMeans = free.map((row) => mean(row));
+    const forced = rowsOf(own.forced);
+    const cells = [
+      ...(bytes === undefined ? [] : [bytes.toLocaleString("en-US")]),
+      `${(1e3 * means(free)).toFixed(3)} ± ${(1e3 * standardError(rowMeans)).toFixed(3)}`,
+      show(pairedRatio(free, rowsOf(other.free))),
+      (1e3 * medians(free)).toFixed(3),
+      show(pairedRatio(free, rowsOf(other.free), medians)),
+      (1e3 * means(forced)).toFixed(3),
+      show(pairedRatio(forced, rowsOf(other.forced))),
+      `${(100 * mean(own.free.sameTop)).toFixed(2)} %`,
+      `${(100 * routers(own)).toFixed(2)} %`,
+    ];
+    return `| ${[name, ...cells].join(" | ")} |`;
+  }
+
+  return { kernel, base, draw, calibration, evaluation, scratch, make, judge, makeByPeer, rowsOf, line, close };
+}
+
+/** Share of the base's choices of experts that the model makes too, mean over layers. */
+export function routers({ free }: Judged): number {
+  return mean([...free.routerAgreement.values()]);
+}
+
+export const show = ({ ratio, error }: Ratio) => `${ratio.toFixed(3)} ± ${error.toFixed(3)}`;
+
+/** Prints a table's title and head. */
+export function table(title: string, other: string, bytes = false): void {
+  const heads = [
+    "",
+    ...(bytes ? ["bytes"] : []),
+    "mean KL, free (1e-3)",
+    `of ${other}`,
+    "median",
+    `of ${other}`,
+    "mean KL, forced",
+    `of ${other}`,
+    "same top",
+    "router",
+  ];
+  console.log(`\n${title}\n\n| ${heads.join(" | ")} |\n|${heads.map(() => "---|").join("")}`);
+}
+
+/** How the product tunes, but for what is changed. */
+export function tunedOn(rows: Rows, change: Partial<TuningSettings> = {}, more: Partial<Tuning> = {}): Tuning {
+  const propagation: Propagation = "reference";
+  return { calibration: rows, propagation, critical: new Map(), settings: { ...tuningSettings, ...change }, ...more };
+}
+
+export async function timed<T>(run: () => Promise<T>): Promise<[T, number]> {
+  const started = performance.now();
+  const value = await run();
+  return [value, (performance.now() - started) / 1000];
+}

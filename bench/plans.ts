@@ -1,0 +1,185 @@
+import { readFile, stat, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { openFolder } from "../src/checkpoint/folder.ts";
+import { measure } from "../src/measurement/measure.ts";
+import { openProxy } from "../src/measurement/proxy.ts";
+import { mean } from "../src/proof/statistics.ts";
+import { finiteWeights } from "../src/quant/base-weights.ts";
+import { criticalExpertsOf } from "../src/quant/critical-experts.ts";
+import { defaultFloors, parseFloors } from "../src/quant/floors.ts";
+import type { Measurement } from "../src/quant/measurement-types.ts";
+import { planTier } from "../src/quant/plan.ts";
+import type { TierPlan } from "../src/quant/plan-types.ts";
+import { type Tier, tiers } from "../src/quant/tiers.ts";
+import { silentReport } from "../src/report.ts";
+import { rankCorrelation } from "../test/rank-correlation.ts";
+import { type Judged, openCourt, routers, show, table, timed, tunedOn } from "./judgement.ts";
+import { pairedRatio } from "./statistics.ts";
+
+/**
+ * What a measured plan is worth on the embedded model, at no more bytes than what it is held against, all run for real.
+ *   node bench/plans.ts [evaluation rows of 256 tokens, 72] [prices,tiers,peers] [measurement.json to read instead of measuring]
+ */
+const court = await openCourt(Number(process.argv[2] ?? 72));
+const only = process.argv[3] ?? "";
+const wants = (part: string) => only === "" || only.split(",").includes(part);
+const { base, kernel, calibration } = court;
+
+const measureModel = (model: Parameters<typeof measure>[0]["model"], proxy: string | null): Promise<Measurement> => {
+  const { repository } = base.checkpoint;
+  const identity = {
+    engine: { name: "oqe-publisher", version: "bench", kernelSha256: kernel.sha256 },
+    base: { id: null, name: repository.name, revision: repository.revision },
+    proxy,
+  };
+  const request = { rows: calibration, probeSamples: 9, domainWeights: {}, identity, kernel, report: silentReport };
+  return measure({ ...request, model });
+};
+const { architecture, config, tensors, storage } = base;
+const weights = finiteWeights(base, kernel);
+const own = { architecture, config, tensors, storage, weights, ownBits: new Map<string, number>() };
+const given = process.argv[4];
+const [measurement, seconds] = await timed<Measurement>(async () =>
+  given === undefined ? measureModel(own, null) : JSON.parse(await readFile(given, "utf8")),
+);
+if (given === undefined) console.log(`measured in ${seconds.toFixed(0)} s`);
+
+/** A tier's plan by prices, of no more than so many bits per weight. */
+const byPrices = (tier: Tier, budgetBpw = tier.budgetBpw, floors = defaultFloors, prices = measurement) =>
+  planTier({ ...tier, budgetBpw }, base, { measurement: prices, floors: parseFloors(floors) });
+const tuned = tunedOn(calibration, {}, { critical: criticalExpertsOf(measurement) });
+const judgePlan = async (name: string, plan: TierPlan, tuning: typeof tuned | null): Promise<Judged> => {
+  const [folder] = await court.make(name, [plan], tuning);
+  return court.judge(folder!);
+};
+const meanOf = (values: Float64Array) => mean(values);
+
+if (wants("prices")) {
+  const [oQ8e] = await court.make("proxy", [planTier(tiers[0]!, base)], tuned);
+  const proxy = await openProxy(await openFolder(oQ8e!), base, kernel);
+  const [byProxy, time] = await timed(() => measureModel(proxy, proxy.name));
+  await proxy.close();
+  const prices = (of: Measurement, what: "smooth" | "flip") => of.tensors.map(({ widths }) => widths[1]![what]);
+  console.log(`\nProxy oQ8e in the base's place (${time.toFixed(0)} s), Spearman over ${tensors.length} tensors:`);
+  for (const what of ["smooth", "flip"] as const) {
+    console.log(`${what} price ${rankCorrelation(prices(byProxy, what), prices(measurement, what)).toFixed(4)}`);
+  }
+  const blocks = measurement.tensors.filter(({ layer }) => layer !== null);
+  const { depthGain, together, check } = measurement;
+  const gain = (layer: number) => (depthGain.find(({ depth }) => depth > layer) ?? depthGain.at(-1)!).gain;
+  const simple = blocks.map(({ layer, blockError }) => blockError * gain(layer!));
+  const probed = blocks.map(({ widths }) => widths[1]!.smooth);
+  console.log(`block error × depth gain against the probes: Spearman ${rankCorrelation(simple, probed).toFixed(4)}`);
+  const total = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0);
+  console.log(`Σ gain prices / Σ probes, blocks: ${(total(simple) / total(probed)).toFixed(3)}`);
+  const all = total(measurement.tensors.map(({ widths }) => widths[1]!.smooth));
+  console.log(`Σ smooth prices / KL of all at once, forced: ${(all / together.forcedKl).toFixed(3)}`);
+  console.log(`depth gain: ${depthGain.map(({ depth, gain }) => `${depth}: ${gain.toFixed(3)}`).join(", ")}`);
+  const ratios = check.map(({ predicted, tuned }) => predicted / tuned).toSorted((a, b) => a - b);
+  console.log(
+    `forecast / tuned error on ${check.length} samples: ${ratios[0]!.toFixed(2)} to ${ratios.at(-1)!.toFixed(2)}, ` +
+      `median ${ratios[ratios.length >> 1]!.toFixed(2)}`,
+  );
+}
+
+if (wants("tiers")) {
+  for (const tier of tiers) {
+    const rules = planTier(tier, base);
+    const rounded = await judgePlan("rounded", rules, null);
+    table(`${tier.name}: plans, ratios to stock rounding at the plan by rules`, "rounding", true);
+    const add = (name: string, plan: TierPlan, judged: Judged) => {
+      console.log(court.line(name, judged, rounded, plan.bytes));
+      return judged;
+    };
+    add("rules, rounded", rules, rounded);
+    const byRules = add("rules, tuned", rules, await judgePlan("rules", rules, tuned));
+    const plan = byPrices(tier, Math.min(tier.budgetBpw, rules.bpw));
+    const prices = add("prices, tuned", plan, await judgePlan("prices", plan, tuned));
+    const noFloors = byPrices(tier, Math.min(tier.budgetBpw, rules.bpw), "none");
+    add("prices without floors, tuned", noFloors, await judgePlan("no-floors", noFloors, tuned));
+    const smooth = { ...measurement, together: { ...measurement.together, freeKl: measurement.together.forcedKl } };
+    const smoothly = byPrices(tier, Math.min(tier.budgetBpw, rules.bpw), defaultFloors, smooth);
+    add("smooth prices alone, tuned", smoothly, await judgePlan("smooth", smoothly, tuned));
+    const ratio = show(pairedRatio(court.rowsOf(prices.free), court.rowsOf(byRules.free)));
+    console.log(`\n${tier.name}: prices / rules, both tuned, free: ${ratio}`);
+    const missed = (judged: Judged) => 1 - routers(judged);
+    console.log(`router disagreement of rounding's: ${(missed(prices) / missed(rounded)).toFixed(3)}`);
+    const predicted = plan.predicted!;
+    const [forced, free] = [meanOf(prices.forced.divergence), meanOf(prices.free.divergence)];
+    console.log(
+      `predicted / measured KL: forced ${(predicted.forcedKl / forced).toFixed(2)}, free ${(predicted.kl / free).toFixed(2)}`,
+    );
+  }
+}
+
+if (wants("peers")) {
+  const tier = tiers.at(-1)!;
+  const rules = planTier(tier, base);
+  const [rounded] = await court.make("rounded", [rules], null);
+  const [whole] = await court.make("rules", [rules], tuned);
+  const recipe = await withExpertsOf(whole!, rounded!);
+  const uniform: Tier = { ...tier, name: "uniform-4-bit", capBpw: null };
+  const [convert] = await court.make("convert", [planTier(uniform, base)], null);
+  const peers: [string, string | null, string][] = [
+    ["published recipe: rules, GPTQ on dense tensors, experts rounded", recipe, ""],
+    ["mlx_lm.convert, uniform 4-bit", convert!, ""],
+  ];
+  for (const [name, script, flags] of [
+    ["mlx_lm.gptq 4-bit, fallback 6", "mlx_gptq_model.py", []],
+    ["mlx_lm.dynamic_quant 4/5-bit, 4.7 bpw", "mlx_dynamic_model.py", ["--bpw", "4.7"]],
+  ] as const) {
+    const { folder, reason } = await court.makeByPeer(script, flags);
+    peers.push([name, folder, reason]);
+  }
+  table("Peers, and ours at their bytes or fewer; ratios to the peer", "the peer", true);
+  const kept = rules.bytes - (rules.bpw * quantized()) / 8;
+  for (const [name, folder, reason] of peers) {
+    if (folder === null) {
+      console.log(`| ${name}: cannot run: ${reason} |`);
+      continue;
+    }
+    const bytes = await payloadOf(folder);
+    const peer = await court.judge(folder);
+    console.log(court.line(name, peer, peer, bytes));
+    const plan = byPrices(tier, Math.min(tier.budgetBpw, (8 * (bytes - kept)) / quantized()));
+    console.log(
+      court.line(
+        `ours at ${plan.bpw.toFixed(2)} bpw`,
+        await judgePlan(`at-${plan.bytes}`, plan, tuned),
+        peer,
+        plan.bytes,
+      ),
+    );
+  }
+}
+await court.close();
+
+/** Parameters of the quantizable tensors. */
+function quantized(): number {
+  const plan = planTier(tiers[0]!, base);
+  const own = tensors.filter(({ name }) => Object.hasOwn(plan.modules, name.replace(/\.weight$/, "")));
+  return own.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0);
+}
+
+/** Tensor data of a repository's only shard. */
+async function payloadOf(folder: string): Promise<number> {
+  const file = join(folder, "model.safetensors");
+  const header = (await readFile(file)).readBigUInt64LE(0);
+  return (await stat(file)).size - 8 - Number(header);
+}
+
+/** A repository with the experts of another of the same plan. */
+async function withExpertsOf(folder: string, other: string): Promise<string> {
+  const [file, from] = [join(folder, "model.safetensors"), join(other, "model.safetensors")];
+  const [own, theirs] = [await readFile(file), await readFile(from)];
+  const offset = (bytes: Buffer) => 8 + Number(bytes.readBigUInt64LE(0));
+  const headers = (bytes: Buffer) => JSON.parse(bytes.subarray(8, offset(bytes)).toString());
+  const [mine, source] = [headers(own), headers(theirs)];
+  for (const [name, entry] of Object.entries<{ data_offsets: [number, number] }>(mine)) {
+    if (!name.includes("switch_mlp")) continue;
+    const [start, end] = source[name].data_offsets;
+    theirs.copy(own, offset(own) + entry.data_offsets[0], offset(theirs) + start, offset(theirs) + end);
+  }
+  await writeFile(file, own);
+  return folder;
+}
