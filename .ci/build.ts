@@ -50,7 +50,8 @@ async function collectLicenses(modules: readonly string[]): Promise<string> {
       (file) => /^(licen[cs]es?|notice|copying)/i.test(file) && file !== "licenses",
     );
     const texts = await Promise.all(files.sort().map((file) => readFile(`${folder}/${file}`, "utf8")));
-    const body = texts.length === 0 ? [`Licence: ${license}`] : texts.map((text) => text.replace(/[ \t\r]+$/gm, "").trim());
+    const body =
+      texts.length === 0 ? [`Licence: ${license}`] : texts.map((text) => text.replace(/[ \t\r]+$/gm, "").trim());
     sections.set(`${name} ${version}`, body.join("\n\n"));
   }
   const names = [...sections.keys()].sort();
