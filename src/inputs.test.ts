@@ -23,6 +23,7 @@ describe("inputs of tuning", () => {
       calibrationSamples: 128,
       calibrationLength: 256,
       propagation: "reference",
+      repair: ["router"],
       verify: true,
       evaluation: { kind: "bundled" },
       evaluationSamples: 128,
@@ -36,6 +37,7 @@ describe("inputs of tuning", () => {
     const given = {
       method: "Rounded",
       propagation: "sequential",
+      repair: "None",
       "calibration-samples": "1",
       "calibration-length": "8192",
       verify: "False",
@@ -46,6 +48,7 @@ describe("inputs of tuning", () => {
     expect(parse(given)).toMatchObject({
       method: "rounded",
       propagation: "sequential",
+      repair: [],
       calibrationSamples: 1,
       calibrationLength: 8192,
       verify: false,
@@ -57,6 +60,8 @@ describe("inputs of tuning", () => {
   test.each<[InputName, string, RegExp]>([
     ["method", "gptq", /^method: "gptq" is not one of rounded, tuned$/],
     ["propagation", "both", /^propagation: "both" is not one of reference, sequential$/],
+    ["repair", "gate", /^repair: "gate" is not one of router, none$/],
+    ["repair", "router,none", /^repair: "router,none" is none and something at once$/],
     ["calibration-samples", "0", /^calibration-samples: "0" is not a whole number from 1 to 4096$/],
     ["calibration-samples", "4097", /from 1 to 4096/],
     ["calibration-samples", "1e2", /"1e2" is not a whole number/],
@@ -108,10 +113,11 @@ describe("inputs of tuning", () => {
       method: "rounded",
       calibration: "datasets/org/name/a.txt",
       propagation: "sequential",
+      repair: "none",
       "calibration-length": "256",
     };
     expect(unusedInputs(parse(set))).toEqual([
-      "calibration, propagation: without effect, for method rounded uses no calibration",
+      "calibration, propagation, repair: without effect, for method rounded uses no calibration",
     ]);
     expect(unusedInputs(parse({ ...set, method: "tuned" }))).toEqual([]);
     const proof = { evaluation: "datasets/org/name/a.txt", "evaluation-samples": "4", "max-kl": "oQ4e=1" };

@@ -8,11 +8,12 @@ import { type GateInputs, parseGate } from "./proof/gates.ts";
 import { type GateName, gateNames } from "./proof/proof-types.ts";
 import { type Policy, policies } from "./quant/plan.ts";
 import { parseTiers, type Tier, tiers } from "./quant/tiers.ts";
-import { type Method, methods, type Propagation, propagations } from "./quant/tuning-record.ts";
+import { type Method, methods, type Propagation, propagations, type Repair, repairs } from "./quant/tuning-record.ts";
 
 /** What a run does unless told otherwise; action.yml says the same (a test compares them). */
 const defaultMethod: Method = "tuned";
 const defaultPropagation: Propagation = "reference";
+const defaultRepair: Repair = "router";
 
 /** The base: a folder, or a repository on the Hub at a revision (branch, tag or commit). */
 export type ModelReference =
@@ -32,6 +33,8 @@ export interface Inputs {
   readonly calibrationSamples: number;
   readonly calibrationLength: number;
   readonly propagation: Propagation;
+  /** In the order of the table of repairs; empty: none. */
+  readonly repair: readonly Repair[];
   /** Whether every tier is measured against its base before it is published. */
   readonly verify: boolean;
   /** Text to measure on, and rows of it. */
@@ -69,6 +72,7 @@ export const inputTable = [
   { name: "calibration-samples", default: "128" },
   { name: "calibration-length", default: "256" },
   { name: "propagation", default: defaultPropagation },
+  { name: "repair", default: defaultRepair },
   { name: "verify", default: "true" },
   { name: "evaluation", default: "" },
   { name: "evaluation-samples", default: "128" },
@@ -119,6 +123,7 @@ export function parseInputs(
     calibrationSamples: parseCount("calibration-samples", text("calibration-samples"), 1, 4096),
     calibrationLength: parseCount("calibration-length", text("calibration-length"), 16, 8192),
     propagation: parseChoice("propagation", text("propagation"), propagations),
+    repair: parseRepair(text("repair")),
     verify: parseToggle("verify", text("verify")),
     evaluation: parseText("evaluation", text("evaluation")),
     evaluationSamples: parseCount("evaluation-samples", text("evaluation-samples"), 1, 4096),
@@ -135,7 +140,13 @@ export function parseInputs(
 
 /** Inputs that were set and that the run does not look at, as sentences for the log. */
 export function unusedInputs(inputs: Inputs): readonly string[] {
-  const ofTuning = setAmong(inputs, ["calibration", "calibration-samples", "calibration-length", "propagation"]);
+  const ofTuning = setAmong(inputs, [
+    "calibration",
+    "calibration-samples",
+    "calibration-length",
+    "propagation",
+    "repair",
+  ]);
   const ofProof = setAmong(inputs, ["evaluation", "evaluation-samples", ...gateNames]);
   return [
     ...(inputs.method === "tuned" || ofTuning === ""
@@ -153,6 +164,7 @@ function setAmong(inputs: Inputs, names: readonly InputName[]): string {
     "calibration-samples": String(inputs.calibrationSamples),
     "calibration-length": String(inputs.calibrationLength),
     propagation: inputs.propagation,
+    repair: inputs.repair.join(",") || "none",
     evaluation: path(inputs.evaluation),
     "evaluation-samples": String(inputs.evaluationSamples),
     ...Object.fromEntries(gateNames.map((gate) => [gate, Object.keys(inputs.gates[gate]).join()])),
@@ -205,6 +217,14 @@ function parseChoice<T extends string>(name: string, value: string, choices: rea
   const found = choices.find((choice) => choice === value.toLowerCase());
   if (found === undefined) throw new OqeError("BAD_INPUT", `${name}: "${value}" is not one of ${choices.join(", ")}`);
   return found;
+}
+
+/** Names separated by commas or spaces, or `none`. */
+function parseRepair(text: string): readonly Repair[] {
+  if (text.toLowerCase() === "none") return Object.freeze([]);
+  const asked = text.split(/[\s,]+/).map((name) => parseChoice("repair", name, [...repairs, "none"]));
+  if (asked.includes("none")) throw new OqeError("BAD_INPUT", `repair: "${text}" is none and something at once`);
+  return Object.freeze(repairs.filter((name) => asked.includes(name)));
 }
 
 function parseToggle(name: string, value: string): boolean {

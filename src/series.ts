@@ -28,6 +28,7 @@ import { describeModel } from "./quant/model-facts.ts";
 import { keptTensors, planTier } from "./quant/plan.ts";
 import type { SeriesPlan } from "./quant/plan-types.ts";
 import { stripSuffixes, tiers } from "./quant/tiers.ts";
+import type { Repair } from "./quant/tuning-record.ts";
 import { tuningSettings } from "./quant/tuning-settings.ts";
 import type { Report } from "./report.ts";
 import { buildAside, onDisk, refuseForeignFolder } from "./work.ts";
@@ -92,6 +93,7 @@ export async function makeJobs(
       options: {
         method: inputs.method,
         propagation: inputs.method === "tuned" ? inputs.propagation : null,
+        repair: inputs.method === "tuned" ? repairsOf(inputs, model.experts !== null) : null,
         rounding: inputs.rounding,
         policy: inputs.policy,
         storage: base.storage,
@@ -167,10 +169,12 @@ export async function makeFolders(
     onDisk(parent, needed, async () => {
       const plans = jobs.map((job) => job.recipe.plan);
       const { rounding, propagation } = inputs;
+      const repair = jobs[0]!.recipe.options.repair ?? [];
       const tuning = calibration.tuning && {
         calibration: calibration.tuning.rows,
         propagation,
         critical: criticalExpertsOf(null),
+        repair,
         settings: tuningSettings,
       };
       const written = await writeTiers({ base, plans, folders, licences, rounding, tuning, ...doors });
@@ -191,6 +195,11 @@ export async function makeFolders(
       return receipts;
     }),
   );
+}
+
+/** Those of the asked repairs that the model has something for. */
+function repairsOf({ repair }: Inputs, hasRouters: boolean): readonly Repair[] {
+  return repair.filter((name) => name !== "router" || hasRouters);
 }
 
 /** One line on a finished tier, one more where it was tuned and where it was measured, and its warnings. */

@@ -4,6 +4,7 @@ import { openFolder } from "../src/checkpoint/folder.ts";
 import type { ModelConfig } from "../src/checkpoint/model-config.ts";
 import { type Matrix, newMatrix, sharedFloats, sharedIntegers } from "../src/kernel/matrix.ts";
 import { openKernel } from "../src/kernel/pool.ts";
+import { tensor } from "../src/models/blocks.ts";
 import type { BlockContext, LinearOptions } from "../src/models/forward.ts";
 import { Ops } from "../src/models/ops.ts";
 import type { Routing } from "../src/models/routing.ts";
@@ -150,6 +151,7 @@ describe("a mixture of experts", () => {
       pool: async (fedBy, x) => {
         if (fedBy === "experts.in") pools.push(x);
       },
+      router: () => tensor(plain, "router"),
       routes: (own) => {
         routing = routes?.(own) ?? own;
         return routing;

@@ -48,7 +48,7 @@ export function nemotronReceipt(tier = "oQ4e", changes: Partial<Receipt> = {}): 
       contextLength: 262_144,
       tiedHead: false,
     },
-    options: { method: "rounded", propagation: null, rounding: "stored", policy: "oq", storage: "BF16" },
+    options: { method: "rounded", propagation: null, repair: null, rounding: "stored", policy: "oq", storage: "BF16" },
     calibration: null,
     evaluation: null,
     repository: `acme/NVIDIA-Nemotron-3-Nano-30B-A3B-${tier}`,
@@ -89,7 +89,7 @@ export function tunedReceipt(tier = "oQ4e", changes: Partial<Receipt> = {}): Rec
   const rounded = nemotronReceipt(tier);
   return {
     ...rounded,
-    options: { ...rounded.options, method: "tuned", propagation: "reference" },
+    options: { ...rounded.options, method: "tuned", propagation: "reference", repair: ["router"] },
     calibration: {
       source: "bundled",
       sha256: sha256("calibration"),
@@ -109,6 +109,13 @@ export function tunedReceipt(tier = "oQ4e", changes: Partial<Receipt> = {}): Rec
     tuning: {
       experts: { experts: 2944, min: 0, median: 1511.5, unseen: 3, belowWidth: 0.6231 },
       droppedRows: 0,
+      repair: {
+        routers: Array.from({ length: 23 }, (_, at) => ({
+          layer: 1 + 2 * at,
+          repaired: at > 0,
+          ratio: at > 0 ? 0.9 : 1.01,
+        })),
+      },
       kinds: kindRecords(tensors, modules),
       modules,
     },

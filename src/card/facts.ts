@@ -168,6 +168,7 @@ function reproduceFacts(receipt: Receipt) {
     method: options.method,
     ...(options.rounding !== "stored" && { rounding: options.rounding }),
     ...(options.propagation !== null && { propagation: options.propagation }),
+    ...(options.repair !== null && { repair: options.repair.join(",") || "none" }),
     ...(calibration !== null && calibrationFlags(calibration)),
     ...(evaluation === null ? { verify: "false" } : evaluationFlags(evaluation)),
   };
@@ -197,7 +198,7 @@ function textFlag(source: string): string {
 /** For tools that read cards: what the receipt says in short. */
 function machineFacts(receipt: Receipt) {
   const { engine, base, plan, proof } = receipt;
-  const { propagation, ...options } = receipt.options;
+  const { propagation, repair, ...options } = receipt.options;
   return {
     engine: engine.name,
     version: engine.version,
@@ -207,6 +208,7 @@ function machineFacts(receipt: Receipt) {
     tier: plan.tier,
     ...options,
     ...(propagation !== null && { propagation }),
+    ...(repair !== null && { repair }),
     ...(receipt.calibration !== null && { calibrationSha256: receipt.calibration.sha256 }),
     ...(receipt.evaluation !== null && { evaluationSha256: receipt.evaluation.sha256 }),
     bpw: plan.bpw,

@@ -30,6 +30,7 @@ describe("the receipt of a tuned tier", () => {
       tuning: {
         experts: null,
         droppedRows: 1,
+        repair: { routers: null },
         kinds: {},
         modules: { lm_head: { ratio: 1, roundedRows: 8, rows: 8, fallback: "plain rounding: no finite activation" } },
       },
@@ -41,6 +42,12 @@ describe("the receipt of a tuned tier", () => {
     ["options/method", "rounded", "options.propagation"],
     ["options/propagation", "both", "options.propagation"],
     ["options/propagation", undefined, "options.propagation"],
+    ["options/repair", null, "options.repair"],
+    ["options/repair", ["all"], "options.repair[0]"],
+    ["tuning/repair", {}, "tuning.repair.routers"],
+    ["tuning/repair/routers", [{ layer: 1, repaired: true, ratio: 1 }], "tuning.repair.routers[0].ratio"],
+    ["tuning/repair/routers", [{ layer: 1, repaired: true, ratio: null }], "tuning.repair.routers[0].ratio"],
+    ["tuning/repair/routers", [{ layer: 1, repaired: 1, ratio: null }], "tuning.repair.routers[0].repaired"],
     ["options/rounding", "mlx", "options.rounding"],
     ["calibration", null, "calibration"],
     ["calibration", "bundled", "calibration"],
@@ -107,13 +114,15 @@ describe("a completed receipt", () => {
 
   test("has ratios of six digits, and counts as they are", () => {
     const third = { tensors: 3, ratio: 1 / 3 };
-    const { experts, kinds, modules } = complete({
+    const { experts, repair, kinds, modules } = complete({
       experts: { experts: 1, min: 1, median: 1_234_567.5, unseen: 0, belowWidth: 2 / 3 },
       droppedRows: 0,
+      repair: { routers: [{ layer: 1, repaired: true, ratio: 2 / 3 }] },
       kinds: { head: third },
       modules: { lm_head: { ratio: 1e-7 / 3, roundedRows: 1_234_567, rows: 12_345_678 } },
     });
     expect(experts).toEqual({ experts: 1, min: 1, median: 1_234_567.5, unseen: 0, belowWidth: 0.666667 });
+    expect(repair).toEqual({ routers: [{ layer: 1, repaired: true, ratio: 0.666667 }] });
     expect(kinds).toEqual({ head: { tensors: 3, ratio: 0.333333 } });
     expect(modules).toEqual({ lm_head: { ratio: 3.33333e-8, roundedRows: 1_234_567, rows: 12_345_678 } });
   });
@@ -158,6 +167,7 @@ describe("a tier counts as published", () => {
   test.each<[string, Partial<Receipt>]>([
     ["method", nemotronReceipt()],
     ["propagation", { options: { ...tuned.options, propagation: "sequential" } }],
+    ["repair", { options: { ...tuned.options, repair: [] } }],
     ["calibration rows", { calibration: { ...tuned.calibration!, sha256: sha256("others") } }],
     ["evaluation rows", { evaluation: null }],
   ])("not with another %s", (_, changes) => {

@@ -5,6 +5,9 @@ import {
   type ModuleRecord,
   methods,
   propagations,
+  type RepairRecord,
+  type RouterRecord,
+  repairs,
   type TuningRecord,
   tensorKinds,
 } from "../quant/tuning-record.ts";
@@ -16,12 +19,18 @@ const source = /^(datasets\/[\w.-]+\/[\w.-]+@[0-9a-f]{40}\/[^\\:]+|[^/]{1,255})$
 const mostDomains = 256;
 
 /** What a receipt says of its method. Receipts of the engine's first version do not have these fields: they were rounded. */
-export function readMethod(field: Field): Pick<Receipt["options"], "method" | "propagation"> {
-  const propagation = field.at("propagation");
+export function readMethod(field: Field): Pick<Receipt["options"], "method" | "propagation" | "repair"> {
+  const [propagation, repair] = [field.at("propagation"), field.at("repair")];
+  const method = field.at("method").oneOf(methods);
   return {
-    method: field.at("method").oneOf(methods),
+    method,
     propagation: isAbsent(propagation) ? null : propagation.oneOf(propagations),
+    repair: repair.value === undefined && method === "tuned" ? [] : readRepair(repair),
   };
+}
+
+function readRepair(field: Field): Receipt["options"]["repair"] {
+  return isAbsent(field) ? null : field.list((name) => name.oneOf(repairs));
 }
 
 export function readCalibration(field: Field): CalibrationRecord | null {
@@ -57,6 +66,7 @@ export function readTuning(field: Field, modules: Readonly<Record<string, unknow
   return {
     experts: experts.value === null ? null : readExperts(experts),
     droppedRows: field.at("droppedRows").count(),
+    repair: field.has("repair") ? readRepairRecord(field.at("repair")) : { routers: null },
     kinds: field.at("kinds").entries((kind, name) => {
       kind.isKey(name, tensorKinds);
       return { tensors: kind.at("tensors").count(), ratio: kind.at("ratio").number() };
@@ -66,6 +76,18 @@ export function readTuning(field: Field, modules: Readonly<Record<string, unknow
       return readModule(module);
     }),
   };
+}
+
+function readRepairRecord(field: Field): RepairRecord {
+  const routers = field.at("routers");
+  return { routers: routers.value === null ? null : routers.list(readRouter) };
+}
+
+function readRouter(field: Field): RouterRecord {
+  const ratio = field.at("ratio");
+  const repaired = field.at("repaired").flag();
+  if (repaired && (ratio.value === null || ratio.number() >= 1)) ratio.fail("a number below 1, for it was repaired");
+  return { layer: field.at("layer").count(), repaired, ratio: ratio.value === null ? null : ratio.number() };
 }
 
 function readExperts(field: Field): ExpertRecord {
@@ -97,7 +119,12 @@ function readModule(field: Field): ModuleRecord {
 /** A card would otherwise speak of a tuning that nothing on the receipt bears out, or pass over one. */
 export function checkMethod(root: Field, { options, calibration, tuning }: Receipt): void {
   const tuned = options.method === "tuned";
-  const told = { "options.propagation": options.propagation, calibration, tuning };
+  const told = {
+    "options.propagation": options.propagation,
+    "options.repair": options.repair,
+    calibration,
+    tuning,
+  };
   for (const [path, value] of Object.entries(told)) {
     const field = path.split(".").reduce((holder, name) => holder.at(name), root);
     if ((value === null) === tuned) field.fail(`${tuned ? "a value" : "null"}, for the method is ${options.method}`);

@@ -1,7 +1,7 @@
 import type { Proof } from "../proof/proof-types.ts";
 import type { ModelFacts } from "../quant/model-facts.ts";
 import type { TierPlan } from "../quant/plan-types.ts";
-import type { CalibrationRecord, Method, Propagation, TuningRecord } from "../quant/tuning-record.ts";
+import type { CalibrationRecord, Method, Propagation, Repair, TuningRecord } from "../quant/tuning-record.ts";
 import type { Sensitivity } from "./sensitivity.ts";
 import type { TierFigures } from "./series-figures.ts";
 
@@ -47,6 +47,8 @@ export interface Receipt {
     readonly rounding: "stored" | "mlx";
     /** null: nothing was tuned. */
     readonly propagation: Propagation | null;
+    /** null likewise; empty: nothing was to be mended. */
+    readonly repair: readonly Repair[] | null;
     readonly policy: string;
     /** Dtype of scales, biases and unquantized tensors, as safetensors spells it. */
     readonly storage: "BF16" | "F16" | "F32";

@@ -21,7 +21,7 @@ export function completeReceipt(recipe: Recipe, { tuning, ...measured }: Measure
 export function blankTuning({ options, model }: Pick<Recipe, "options" | "model">): TuningRecord | null {
   if (options.method !== "tuned") return null;
   const experts = model.experts === null ? null : { experts: 0, min: 0, median: 0, unseen: 0, belowWidth: 0 };
-  return { experts, droppedRows: 0, kinds: {}, modules: {} };
+  return { experts, droppedRows: 0, repair: { routers: null }, kinds: {}, modules: {} };
 }
 
 /** A proof of a tier that is still to be measured, likewise; null where it will not be. */
@@ -63,10 +63,13 @@ export function isCurrent(recipe: Recipe, published: Receipt, remote: RemoteStat
   });
 }
 
-function roundRatios({ experts, kinds, modules, ...rest }: TuningRecord): TuningRecord {
+function roundRatios({ experts, repair, kinds, modules, ...rest }: TuningRecord): TuningRecord {
   return {
     ...rest,
     experts: experts === null ? null : { ...experts, belowWidth: rounded(experts.belowWidth) },
+    repair: {
+      routers: repair.routers?.map((router) => ({ ...router, ratio: router.ratio && rounded(router.ratio) })) ?? null,
+    },
     kinds: mapValues(kinds, (kind) => ({ ...kind, ratio: rounded(kind.ratio) })),
     modules: mapValues(modules, (module) => ({ ...module, ratio: rounded(module.ratio) })),
   };

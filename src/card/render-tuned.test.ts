@@ -69,11 +69,12 @@ describe("the card of a tuned tier", () => {
 
   test("reproduces by naming method and calibration", () => {
     expect(card).toContain(
-      "--tiers oQ4e --policy oq --method tuned --propagation reference --calibration-samples 128 --calibration-length 256 --evaluation-samples 64\n",
+      "--tiers oQ4e --policy oq --method tuned --propagation reference --repair router --calibration-samples 128 --calibration-length 256 --evaluation-samples 64\n",
     );
     expect(JSON.parse(/<!-- oqe-publisher (\{.*\}) -->\n$/.exec(card)![1]!)).toMatchObject({
       method: "tuned",
       propagation: "reference",
+      repair: ["router"],
       calibrationSha256: tuned.calibration!.sha256,
       evaluationSha256: tuned.evaluation!.sha256,
     });
@@ -120,11 +121,23 @@ describe("what tuning did decides what the card says", () => {
     expect(card).toContain("- 62.3 % of the expert matrices saw fewer tokens");
   });
 
+  test("repaired routers are named, with what it brought", async () => {
+    expect(card).toContain("- Router repaired: the gates of 22 of 23 routers, ");
+    expect(card).toContain("fell by 10.0 % in the mean");
+    expect(await withTuning({ repair: { routers: null } })).not.toContain("Router repaired");
+  });
+
   test("a dense model has no word on experts", async () => {
     const { lm_head: head } = tuned.tuning!.modules;
     const text = await withTuning(
-      { experts: null, kinds: { mlp: { tensors: 1, ratio: 0.25 } }, modules: { "model.layers.0.mlp.up_proj": head! } },
       {
+        experts: null,
+        repair: { routers: null },
+        kinds: { mlp: { tensors: 1, ratio: 0.25 } },
+        modules: { "model.layers.0.mlp.up_proj": head! },
+      },
+      {
+        options: { ...tuned.options, repair: [] },
         model: { ...tuned.model, modelType: "llama", experts: null, layers: { transformer: 1 } },
         plan: { ...tuned.plan, modules: { "model.layers.0.mlp.up_proj": { bits: 4, groupSize: 64 } } },
         kept: {},

@@ -6,7 +6,7 @@ import { table } from "./template-shapes.ts";
 import { kindWords, propagationWords } from "./tuning-words.ts";
 
 const mostModules = 8;
-const nothing: TuningRecord = { experts: null, droppedRows: 0, kinds: {}, modules: {} };
+const nothing: TuningRecord = { experts: null, droppedRows: 0, repair: { routers: null }, kinds: {}, modules: {} };
 const noRows: CalibrationRecord = { source: "", sha256: "", samples: 0, length: 0, tokens: 0, domains: {} };
 
 /** What the card says of tuning. Of a rounded tier the same names, empty: the template asks `tuned` first. */
@@ -26,6 +26,7 @@ export function tuningFacts(receipt: Receipt) {
     fallbacks: fallbackRows(tuning),
     hasHead: tuning.kinds.head !== undefined,
     ...expertFacts(tuning),
+    ...routerFacts(tuning),
     droppedRows: grouped(tuning.droppedRows),
     calibration: rowFacts(receipt.calibration),
     evaluation: rowFacts(receipt.evaluation),
@@ -91,6 +92,18 @@ function expertFacts({ experts }: TuningRecord) {
   };
 }
 const blankExperts = { experts: 0, min: 0, median: 0, unseen: 0, belowWidth: 0 };
+
+/** What the card says of mended routers. */
+function routerFacts({ repair }: TuningRecord) {
+  const routers = repair.routers ?? [];
+  const left = routers.flatMap(({ repaired, ratio }) => (repaired && ratio !== null ? [ratio] : []));
+  const fall = left.length === 0 ? 0 : 1 - left.reduce((sum, ratio) => sum + ratio, 0) / left.length;
+  return {
+    hasRouters: routers.length > 0,
+    repairedRouters: `${grouped(left.length)} of ${plural(routers.length, "router")}`,
+    logitErrorFall: percentage(fall, 1),
+  };
+}
 
 function rowFacts(record: CalibrationRecord | null) {
   const { source, sha256, samples, length, tokens, domains } = record ?? noRows;

@@ -17,6 +17,8 @@ export interface WrittenFile {
 export interface ShardWriter {
   /** Puts bytes at `byteOffset` within a tensor. The view may lie over a SharedArrayBuffer; it must not change until the promise settles. */
   write(tensor: string, byteOffset: number, bytes: Uint8Array): Promise<void>;
+  /** Bytes `[byteOffset, byteOffset + into.length)` of a tensor as they were written. */
+  read(tensor: string, byteOffset: number, into: Uint8Array): Promise<void>;
   /** Checks that every byte was written exactly once, flushes to disk and hashes each file. */
   finish(): Promise<Record<string, WrittenFile>>;
   /** Removes the files. Safe at any time, also after a failure or twice. */
@@ -70,17 +72,23 @@ class Writer implements ShardWriter {
   }
 
   async write(name: string, byteOffset: number, bytes: Uint8Array): Promise<void> {
-    const slot = this.slots.get(name);
-    if (!slot) throw bug(`no tensor ${name} in the layout`);
-    const end = byteOffset + bytes.length;
-    if (!(byteOffset >= 0 && end <= slot.tensor.bytes)) {
-      throw bug(`bytes ${byteOffset} to ${end} of ${name}, which has ${slot.tensor.bytes}`);
-    }
+    const slot = this.slotOf(name, byteOffset, bytes.length);
     if (bytes.length === 0) return;
     await this.put(slot.handle, bytes, slot.tensor.offset + byteOffset);
     const last = slot.written.at(-1);
+    const end = byteOffset + bytes.length;
     if (last && last[1] === byteOffset) last[1] = end;
     else slot.written.push([byteOffset, end]);
+  }
+
+  async read(name: string, byteOffset: number, into: Uint8Array): Promise<void> {
+    const { handle, tensor } = this.slotOf(name, byteOffset, into.length);
+    for (let done = 0; done < into.length; ) {
+      const position = tensor.offset + byteOffset + done;
+      const { bytesRead } = await this.onDisk(() => handle.read(into, done, into.length - done, position));
+      if (bytesRead === 0) throw bug("a shard became shorter while it was read");
+      done += bytesRead;
+    }
   }
 
   async finish(): Promise<Record<string, WrittenFile>> {
@@ -103,6 +111,15 @@ class Writer implements ShardWriter {
     }
     this.handles.clear();
     this.slots.clear();
+  }
+
+  /** Throws INTERNAL where the tensor has no such bytes. */
+  private slotOf(name: string, start: number, length: number): Slot {
+    const slot = this.slots.get(name);
+    if (!slot) throw bug(`no tensor ${name} in the layout`);
+    const end = start + length;
+    if (start >= 0 && end <= slot.tensor.bytes) return slot;
+    throw bug(`bytes ${start} to ${end} of ${name}, which has ${slot.tensor.bytes}`);
   }
 
   private async openNew(file: string): Promise<FileHandle> {

@@ -23,3 +23,18 @@ export async function gram(
   const jobs = [...tiles.filter((tile) => !halves.includes(tile)), ...halves];
   await Promise.all(jobs.map((tile) => kernel.run("gram", { x, rows, gram, ...tile, alpha })));
 }
+
+/** Adds XᵀY over the tokens `rows` to `sums`: x `[tokens, m]`, y `[tokens, n]`, sums `[m, n]`. As `gram`: tokens in order, shared out in tiles. */
+export async function cross(
+  kernel: Kernel,
+  x: Matrix,
+  y: Matrix,
+  sums: Matrix,
+  rows: Uint32Array<SharedArrayBuffer>,
+): Promise<void> {
+  const [down, across] = [tileBounds(x.columns, mostRows.gram), tileBounds(y.columns, mostRows.gram)];
+  const tiles = down.slice(1).flatMap((bottom, i) => {
+    return across.slice(1).map((right, j) => ({ top: down[i]!, bottom, left: across[j]!, right }));
+  });
+  await Promise.all(tiles.map((tile) => kernel.run("cross", { x, y, rows, sums, ...tile })));
+}

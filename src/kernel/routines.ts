@@ -4,6 +4,7 @@ import { attention } from "./routines/attention.ts";
 import { cluster } from "./routines/cluster.ts";
 import { compare } from "./routines/compare.ts";
 import { condition } from "./routines/condition.ts";
+import { cross } from "./routines/cross.ts";
 import { distances } from "./routines/distances.ts";
 import { elementwise } from "./routines/elementwise.ts";
 import { embed } from "./routines/embed.ts";
@@ -18,7 +19,9 @@ import { rotary } from "./routines/rotary.ts";
 import { route } from "./routines/route.ts";
 import { scale, weigh } from "./routines/scale.ts";
 import { screen } from "./routines/screen.ts";
+import { solve } from "./routines/solve.ts";
 import { contexts, stakes } from "./routines/stakes.ts";
+import { subtract } from "./routines/subtract.ts";
 import { tune } from "./routines/tune.ts";
 
 /** Every routine that `Kernel.run` knows, one file each in routines/. */
@@ -27,6 +30,7 @@ export const routines = {
   attention,
   compare,
   condition,
+  cross,
   distances,
   factorTile,
   elementwise,
@@ -40,6 +44,8 @@ export const routines = {
   rotary,
   route,
   scale,
+  solve,
+  subtract,
   stakes,
   weigh,
   cluster,

@@ -5,6 +5,7 @@ import type { Leases } from "../kernel/lease.ts";
 import type { Matrix, Weight } from "../kernel/matrix.ts";
 import type { Width } from "../kernel/width.ts";
 import type { LayerKind } from "../models/architecture.ts";
+import { tensor } from "../models/blocks.ts";
 import type { BlockContext, LinearOptions } from "../models/forward.ts";
 import type { Ops } from "../models/ops.ts";
 import type { Routing } from "../models/routing.ts";
@@ -91,6 +92,10 @@ export class BlockMeter implements BlockContext {
 
   close(): Promise<void> {
     return this.#hessians.close();
+  }
+
+  router(): Promise<Float32Array<SharedArrayBuffer>> {
+    return tensor(this, "router");
   }
 
   routes(own: Routing): Routing {

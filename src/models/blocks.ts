@@ -99,13 +99,14 @@ export async function mixture(
 }
 
 async function routes(at: BlockContext, x: Matrix, rules: RouterRules) {
-  const logits = await at.ops.linear(x, asWeight(await tensor(at, "router"), x.columns));
+  const logits = await at.ops.linear(x, asWeight(await at.router(x), x.columns));
   const own = await at.ops.route(logits, rules);
   const followed = at.routes(own);
   return followed === own ? own : at.ops.reroute(own, followed, rules);
 }
 
-function asWeight(values: Float32Array<SharedArrayBuffer>, columns: number): Weight {
+/** A flat kept tensor as the matrix that it is. */
+export function asWeight(values: Float32Array<SharedArrayBuffer>, columns: number): Weight {
   const bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
   return { bytes, dtype: "F32", rows: values.length / columns, columns };
 }

@@ -1,6 +1,7 @@
 import type { ModelConfig } from "../checkpoint/model-config.ts";
 import type { Matrix, Weight } from "../kernel/matrix.ts";
 import type { Architecture, LayerKind } from "./architecture.ts";
+import { tensor } from "./blocks.ts";
 import type { BlockContext, LinearOptions, WalkContext } from "./forward.ts";
 import type { Ops } from "./ops.ts";
 import type { Routing } from "./routing.ts";
@@ -26,6 +27,8 @@ export interface RunOptions {
   readonly length: number;
   /** As BlockContext.routes, with the layer. Default: the model's own choice. */
   readonly routes?: (layer: number, own: Routing) => Routing;
+  /** As BlockContext.router, with the layer. Default: the model's own gate. */
+  readonly router?: (layer: number, x: Matrix) => Promise<Float32Array<SharedArrayBuffer>>;
   /** Called after each block. */
   readonly progress?: (layersDone: number, layers: number) => void;
 }
@@ -81,11 +84,13 @@ export function plainContext(model: Model, layer: number | null, { length }: Run
 
 /** The same, standing in a block. */
 export function blockContext(model: Model, layer: number, kind: LayerKind, options: RunOptions): BlockContext {
+  const plain = plainContext(model, layer, options);
   return {
-    ...plainContext(model, layer, options),
+    ...plain,
     layer,
     kind,
     pool: async () => {},
+    router: (x) => options.router?.(layer, x) ?? tensor(plain, "router"),
     routes: (own) => options.routes?.(layer, own) ?? own,
     wantsNear: false,
   };

@@ -3,6 +3,7 @@ import { bytesPerElement, type FloatDtype } from "../kernel/dtype.ts";
 import type { Leases } from "../kernel/lease.ts";
 import { type Matrix, sharedBytes, type Weight, weightRows } from "../kernel/matrix.ts";
 import type { LayerKind } from "../models/architecture.ts";
+import { tensor } from "../models/blocks.ts";
 import type { BlockContext, LinearOptions } from "../models/forward.ts";
 import type { Ops } from "../models/ops.ts";
 import type { Routing } from "../models/routing.ts";
@@ -14,6 +15,7 @@ import { tuneHeadRows } from "./head-tuner.ts";
 import type { Hessian } from "./hessian.ts";
 import { InputHessians } from "./input-hessians.ts";
 import type { PlannedTensor } from "./plan-types.ts";
+import type { BaseRouters } from "./router-repair.ts";
 import { tableHessian } from "./table-hessian.ts";
 import { tuneMatrix } from "./tune-matrix.ts";
 import type { TuneRequest } from "./tune-series.ts";
@@ -33,6 +35,8 @@ export interface TuneWalk {
   /** Memory for Hessians, and for what is written: kept apart, being of other sizes. */
   readonly hessianBuffers: Leases;
   readonly resultBuffers: Leases;
+  /** Sees every router at work. */
+  readonly routers: BaseRouters | null;
 }
 
 /**
@@ -98,7 +102,14 @@ export class BlockTuner implements BlockContext {
     return this.#hessians.close();
   }
 
+  async router(x: Matrix): Promise<Float32Array<SharedArrayBuffer>> {
+    const gate = await tensor(this, "router");
+    await this.#walk.routers?.see(this.layer, x, gate);
+    return gate;
+  }
+
   routes(own: Routing): Routing {
+    this.#walk.routers?.choose(this.layer, own);
     return own;
   }
 

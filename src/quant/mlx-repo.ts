@@ -15,7 +15,7 @@ import type { TierPlan } from "./plan-types.ts";
 import { quantizeSeries, type TierSink } from "./quantize.ts";
 import { tierGroupSize, tiers } from "./tiers.ts";
 import { type CalibrationIds, type CriticalExperts, tuneSeries } from "./tune-series.ts";
-import type { Propagation, TuningRecord } from "./tuning-record.ts";
+import type { Propagation, Repair, TuningRecord } from "./tuning-record.ts";
 import type { TuningSettings } from "./tuning-settings.ts";
 
 /** Files of one finished tier, by path, without card and receipt. */
@@ -35,6 +35,7 @@ export interface Tuning {
   readonly propagation: Propagation;
   /** Empty where nothing was measured. */
   readonly critical: CriticalExperts;
+  readonly repair: readonly Repair[];
   readonly settings: TuningSettings;
 }
 

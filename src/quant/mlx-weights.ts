@@ -5,7 +5,7 @@ import { asObject } from "../checkpoint/json.ts";
 import type { ModelConfig } from "../checkpoint/model-config.ts";
 import type { Repository } from "../checkpoint/repository.ts";
 import { OqeError } from "../errors.ts";
-import { type FloatDtype, isFloat } from "../kernel/dtype.ts";
+import { bytesPerElement, type FloatDtype, isFloat } from "../kernel/dtype.ts";
 import type { Kernel } from "../kernel/kernel-types.ts";
 import { sharedBytes, type Weight } from "../kernel/matrix.ts";
 import type { Bits, GroupSize, Width } from "../kernel/width.ts";
@@ -40,7 +40,10 @@ export async function openFinished(repository: Repository, kernel: Kernel): Prom
     const { config } = checkpoint;
     const architecture = findArchitecture(config);
     const tensors = expandTable(architecture, config).map((tensor) => holdAgainst(checkpoint, tensor));
-    const weights = mlxWeights(checkpoint, tensors, kernel);
+    const read = async (name: string, byteOffset: number, into: Uint8Array) => {
+      await checkpoint.read(name, byteOffset, into.byteLength, into);
+    };
+    const weights = storedWeights(tensors, read, kernel);
     return { architecture, config, tensors, weights, ops: new Ops(kernel), close: () => checkpoint.close() };
   } catch (error) {
     await checkpoint.close();
@@ -84,44 +87,46 @@ function widthOf(config: ModelConfig, path: string): Width {
   );
 }
 
-/** Weights decoded to float32 when asked: codes · scale + bias, as a reader in float32 gets them. */
-function mlxWeights(checkpoint: Checkpoint, finished: readonly FinishedTensor[], kernel: Kernel): WeightSource {
+/** Weights decoded to float32 when asked: codes · scale + bias, as a reader in float32 gets them. `readBytes`: of a tensor as it is stored. */
+export function storedWeights(
+  finished: readonly FinishedTensor[],
+  readBytes: (name: string, byteOffset: number, into: Uint8Array) => Promise<void>,
+  kernel: Kernel,
+): WeightSource {
   const tensors = byRole(finished);
-  /** Rows `[start, end)` of the stored tensor, all axes but the last being rows. */
-  const read = async (name: string, start: number, end: number) => {
-    const { shape, start: from, end: to } = checkpoint.tensors.get(name)!;
-    const rowBytes = (to - from) / elements(shape.slice(0, -1));
-    const into = sharedBytes((end - start) * rowBytes);
-    await checkpoint.read(name, start * rowBytes, into.byteLength, into);
-    return into;
+  /** Rows `[start, end)` of everything that the tensor is stored as, all axes but the last being rows. */
+  const read = (tensor: FinishedTensor, start: number, end: number) => {
+    const parts = storedTensors(tensor, tensor.width, tensor.dtype as FloatDtype);
+    return Promise.all(
+      parts.map(async ({ name, dtype, shape }) => {
+        const rowBytes = shape.at(-1)! * bytesPerElement[dtype]!;
+        const into = sharedBytes((end - start) * rowBytes);
+        await readBytes(name, start * rowBytes, into);
+        return into;
+      }),
+    );
   };
   return {
     async kept(layer, role) {
       const tensor = tensors.find(layer, role);
       if (tensor === undefined) return null;
       if (tensor.width !== undefined) return floatsOf(await decode(tensor, tensor.width, 0, rowsIn(tensor)));
-      return toFloats(await read(tensor.name, 0, rowsIn(tensor)), tensor.dtype as FloatDtype, kernel);
+      const [bytes] = await read(tensor, 0, rowsIn(tensor));
+      return toFloats(bytes!, tensor.dtype as FloatDtype, kernel);
     },
     async matrix(layer, role, expert = 0, range): Promise<Weight> {
       const tensor = tensors.get(layer, role);
       const [rows, columns] = tensor.shape.slice(-2) as [number, number];
       const [start, end] = (range ?? [0, rows]).map((row) => expert * rows + row) as [number, number];
       if (tensor.width !== undefined) return decode(tensor, tensor.width, start, end);
-      return {
-        bytes: await read(tensor.name, start, end),
-        dtype: tensor.dtype as FloatDtype,
-        rows: end - start,
-        columns,
-      };
+      const [bytes] = await read(tensor, start, end);
+      return { bytes: bytes!, dtype: tensor.dtype as FloatDtype, rows: end - start, columns };
     },
   };
 
   async function decode(tensor: FinishedTensor, width: Width, start: number, end: number): Promise<Weight> {
-    const path = modulePath(tensor);
     const columns = tensor.shape.at(-1)!;
-    const [words, scales, biases] = (await Promise.all(
-      ["weight", "scales", "biases"].map((part) => read(`${path}.${part}`, start, end)),
-    )) as [Uint8Array, Uint8Array, Uint8Array];
+    const [words, scales, biases] = (await read(tensor, start, end)) as [Uint8Array, Uint8Array, Uint8Array];
     const packed = { words, scales, biases, store: tensor.dtype as FloatDtype, rows: end - start, columns, ...width };
     const values = (await kernel.dequantize(packed)) as Float32Array<SharedArrayBuffer>;
     const bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);

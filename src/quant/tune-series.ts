@@ -7,12 +7,14 @@ import { Ops } from "../models/ops.ts";
 import { headRole } from "../models/run.ts";
 import { type Report, silentReport } from "../report.ts";
 import type { Base } from "./base.ts";
+import { finiteWeights } from "./base-weights.ts";
 import { BlockTuner, type TuneWalk } from "./block-tuner.ts";
 import { elements, modulePath } from "./format.ts";
 import type { PlannedTensor, TierPlan } from "./plan-types.ts";
 import { quantizeSeries, type TierSink } from "./quantize.ts";
+import { BaseRouters, repairRouters } from "./router-repair.ts";
 import { TuningLedger } from "./tuning-ledger.ts";
-import type { Propagation, TuningRecord } from "./tuning-record.ts";
+import type { Propagation, Repair, TuningRecord } from "./tuning-record.ts";
 import type { TuningSettings } from "./tuning-settings.ts";
 
 /** Calibration rows: `samples` sequences of `length` token ids, one after the other. */
@@ -32,6 +34,7 @@ export interface TuneSeriesRequest {
   readonly sinks: readonly TierSink[];
   readonly calibration: CalibrationIds;
   readonly propagation: Propagation;
+  readonly repair: readonly Repair[];
   readonly settings: TuningSettings;
   /** Experts that a measurement found critical to some domain, by layer. */
   readonly critical: CriticalExperts;
@@ -75,25 +78,46 @@ export async function tuneSeries(request: TuneSeriesRequest): Promise<readonly T
   const together = plans.map((_, index) => index);
   const walks = request.propagation === "sequential" ? together.map((index) => [index]) : [together];
   const tiers: TunedTier[] = [];
+  const routers = new BaseRouters(new Ops(request.kernel));
   for (const plansOfWalk of walks) {
-    const ledger = await walk(full, plansOfWalk, request.propagation === "sequential");
+    const ledger = await walk(full, plansOfWalk, routers);
     tiers.push(...plansOfWalk.map((index) => ledger.close(plans[index]!)));
   }
-  return tiers;
+  if (!mendsRouters(full)) return tiers;
+  const model = { architecture: base.architecture, config: base.config, ops: new Ops(request.kernel) };
+  const own = { ...model, weights: finiteWeights(base, request.kernel) };
+  const { calibration: rows } = request;
+  if (request.propagation === "sequential") await routers.run(own, rows);
+  const repaired: TunedTier[] = [];
+  for (const [i, tier] of tiers.entries()) {
+    const [plan, sink] = [plans[i]!, request.sinks[i]!];
+    const place = { base: own, tensors: base.tensors, storage: base.storage, plan, sink, rows };
+    const records = await repairRouters({ ...place, routers, buffers: new Leases() });
+    repaired.push({ ...tier, tuning: { ...tier.tuning, repair: { ...tier.tuning.repair, routers: records } } });
+  }
+  return repaired;
 }
 
-async function walk(request: TuneRequest, plans: readonly number[], sequential: boolean): Promise<TuningLedger> {
+/** Whether gates are written when everything else is. */
+function mendsRouters({ repair, base }: TuneSeriesRequest): boolean {
+  return repair.includes("router") && base.tensors.some(({ role }) => role.role === "router");
+}
+
+async function walk(request: TuneRequest, plans: readonly number[], routers: BaseRouters): Promise<TuningLedger> {
+  const sequential = request.propagation === "sequential";
   const { base, calibration } = request;
   const { architecture, config } = base;
   const ledger = new TuningLedger(base);
+  const ops = new Ops(request.kernel);
   const shared: TuneWalk = {
     request,
     plans,
     sequential,
-    ops: new Ops(request.kernel),
+    ops,
     ledger,
     hessianBuffers: new Leases(),
     resultBuffers: new Leases(),
+    routers: mendsRouters(request) && !sequential ? routers : null,
   };
   const kinds = architecture.layers(config);
   const glue = base.tensors.filter(({ layer }) => layer === null);
@@ -118,7 +142,9 @@ async function walk(request: TuneRequest, plans: readonly number[], sequential: 
 
 /** Writes the tensors that no tier quantizes. */
 async function keep(request: TuneRequest, plans: readonly number[]): Promise<void> {
-  const tensors = request.base.tensors.filter((tensor) => !isQuantized(request, tensor));
+  const isKept = (tensor: PlannedTensor) => !isQuantized(request, tensor);
+  const isLater = ({ role }: PlannedTensor) => mendsRouters(request) && role.role === "router";
+  const tensors = request.base.tensors.filter((tensor) => isKept(tensor) && !isLater(tensor));
   const pick = <T>(list: readonly T[]) => plans.map((plan) => list[plan]!);
   const [some, sinks] = [pick(request.plans), pick(request.sinks)];
   await quantizeSeries({ ...request, tensors, plans: some, sinks, report: silentReport });

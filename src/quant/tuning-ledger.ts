@@ -89,6 +89,7 @@ export class TuningLedger {
       experts: this.#expertRecord(plan),
       droppedRows: [...this.#dropped.values()].reduce((sum, rows) => sum + rows, 0),
       kinds: kindRecords(this.#base.tensors, modules),
+      repair: { routers: null },
       modules,
     };
     const relativeError = weightEnergy === 0 ? 0 : squaredError / weightEnergy;

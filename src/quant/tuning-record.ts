@@ -11,6 +11,10 @@ export type Method = (typeof methods)[number];
 export const propagations = ["reference", "sequential"] as const;
 export type Propagation = (typeof propagations)[number];
 
+/** What is mended of the errors that quantized blocks hand on (docs/tuning.md, Repair). */
+export const repairs = ["router"] as const;
+export type Repair = (typeof repairs)[number];
+
 /** Rows of text that went through the model. Known before any weight is read, so it is part of the recipe. */
 export interface CalibrationRecord {
   /** `bundled`, the name of a file, or `datasets/org/name@commit/path`. Never a path of the machine. */
@@ -59,6 +63,23 @@ export interface ModuleRecord {
   readonly fallback?: string;
 }
 
+/** What became of one layer's router. */
+export interface RouterRecord {
+  readonly layer: number;
+  /** Whether its gate was fitted anew. */
+  readonly repaired: boolean;
+  /**
+   * Squared error of the fitted gate's logits against the base's, on rows that the fit did not see, over that of the base's own gate behind the same
+   * blocks; at least 1, or null where there was nothing to fit, of a gate that stayed.
+   */
+  readonly ratio: number | null;
+}
+
+/** What was mended of a tier; null for what was not asked for. */
+export interface RepairRecord {
+  readonly routers: readonly RouterRecord[] | null;
+}
+
 /** What tuning did to one tier. */
 export interface TuningRecord {
   /** null for a model without routed experts. */
@@ -66,6 +87,7 @@ export interface TuningRecord {
   /** Activation rows that were left out of a Hessian because they were not finite, over all inputs. */
   readonly droppedRows: number;
   readonly kinds: Readonly<Partial<Record<TensorKind, KindRecord>>>;
+  readonly repair: RepairRecord;
   /** MLX module path -> what became of it, for every quantized module. */
   readonly modules: Readonly<Record<string, ModuleRecord>>;
 }

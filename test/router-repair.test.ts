@@ -1,0 +1,137 @@
+import { mkdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { bundledCorpus } from "../src/calibration/corpus.ts";
+import { drawRows } from "../src/calibration/rows.ts";
+import { openTokenizer } from "../src/calibration/tokenizer.ts";
+import { openFolder } from "../src/checkpoint/folder.ts";
+import type { Matrix } from "../src/kernel/matrix.ts";
+import { openKernel } from "../src/kernel/pool.ts";
+import { asWeight } from "../src/models/blocks.ts";
+import { Ops } from "../src/models/ops.ts";
+import type { Routing } from "../src/models/routing.ts";
+import { type Model, runModel } from "../src/models/run.ts";
+import { type Base, readBase } from "../src/quant/base.ts";
+import { baseWeights } from "../src/quant/base-weights.ts";
+import { writeTiers } from "../src/quant/mlx-repo.ts";
+import { openFinished } from "../src/quant/mlx-weights.ts";
+import { planTier } from "../src/quant/plan.ts";
+import { tiers } from "../src/quant/tiers.ts";
+import type { CalibrationIds } from "../src/quant/tune-series.ts";
+import type { Propagation, Repair, TuningRecord } from "../src/quant/tuning-record.ts";
+import { tuningSettings } from "../src/quant/tuning-settings.ts";
+import { silentReport } from "../src/report.ts";
+import { embedded, removeFolder, scratchFolder } from "./models.ts";
+
+const slow = { timeout: 300_000 };
+const [samples, length] = [32, 64];
+const kernel = await openKernel({ workers: 2 });
+let [folder, base, calibration] = ["", null as unknown as Base, null as unknown as CalibrationIds];
+
+beforeAll(async () => {
+  folder = await scratchFolder();
+  base = await readBase(await openFolder(embedded), { allowHeaderOnly: false });
+  const tokenizer = await openTokenizer(base.checkpoint.repository);
+  const corpus = await bundledCorpus("calibration");
+  const vocabularySize = base.config.vocab_size as number;
+  calibration = drawRows({ tokenizer, corpus, samples, length, seed: 1, vocabularySize });
+});
+afterAll(async () => {
+  await base.checkpoint.close();
+  await kernel.close();
+  await removeFolder(folder);
+});
+
+async function tune(name: string, repair: readonly Repair[], propagation: Propagation = "reference") {
+  const place = join(folder, name);
+  await mkdir(place);
+  const plans = [planTier(tiers.find((tier) => tier.name === "oQ4e")!, base)];
+  const tuning = { calibration, propagation, repair, critical: new Map(), settings: tuningSettings };
+  const common = { licences: [], rounding: "stored", kernel, report: silentReport } as const;
+  const [tier] = await writeTiers({ base, plans, folders: [place], tuning, ...common });
+  return { place, tuning: tier!.tuning as TuningRecord };
+}
+
+/** Tensor name -> bytes in hexadecimal, of a tier of one shard. */
+async function tensorsOf(place: string): Promise<Record<string, string>> {
+  const file = await readFile(join(place, "model.safetensors")).catch(() =>
+    readFile(join(place, "model-00001-of-00001.safetensors")),
+  );
+  const start = 8 + Number(file.readBigUInt64LE());
+  const header = JSON.parse(file.subarray(8, start).toString()) as Record<string, { data_offsets: [number, number] }>;
+  return Object.fromEntries(
+    Object.entries(header)
+      .filter(([name]) => name !== "__metadata__")
+      .map(
+        ([
+          name,
+          {
+            data_offsets: [from, to],
+          },
+        ]) => [name, file.subarray(start + from, start + to).toString("hex")],
+      ),
+  );
+}
+
+/** What each router sees in a run over all rows, its gate as float32, and its choice; given choices, these are followed. */
+async function watch(model: Model, choices?: Map<number, Routing>) {
+  const seen = new Map<number, { x: Matrix; gate: Float32Array<SharedArrayBuffer> }>();
+  const routings = new Map<number, Routing>();
+  const routes = (layer: number, own: Routing) => {
+    routings.set(layer, own);
+    return choices?.get(layer) ?? own;
+  };
+  const router = async (layer: number, x: Matrix) => {
+    const gate = (await model.weights.kept(layer, "router"))!;
+    seen.set(layer, { x, gate });
+    return gate;
+  };
+  await runModel(model, calibration.ids, { length, router, routes });
+  return { seen, routings };
+}
+
+describe("a repaired router", () => {
+  test("is nearer to the base's logits on rows that its fit did not see, by what the record says", slow, async () => {
+    const [plain, { place, tuning }] = [await tune("plain", []), await tune("repaired", ["router"])];
+    expect(plain.tuning.repair).toEqual({ routers: null });
+    expect({ ...tuning, repair: null }).toEqual({ ...plain.tuning, repair: null });
+    const routers = tuning.repair.routers!;
+    expect(routers.map(({ layer }) => layer)).toEqual([1, 3, 6, 8, 10]);
+    const repaired = routers.filter(({ repaired }) => repaired);
+    expect(repaired.length).toBeGreaterThan(0);
+
+    const [before, after] = [await tensorsOf(plain.place), await tensorsOf(place)];
+    const changed = Object.keys(before).filter((name) => before[name] !== after[name]);
+    expect(changed.map((name) => Number(/layers\.(\d+)\.mixer\.gate\.weight$/.exec(name)![1]))).toEqual(
+      repaired.map(({ layer }) => layer),
+    );
+
+    const finished = await openFinished(await openFolder(place), kernel);
+    const ops = new Ops(kernel);
+    const weights = baseWeights(base, kernel);
+    const theirs = await watch({ architecture: base.architecture, config: base.config, weights, ops });
+    for (const [layer, { x, gate }] of (await watch(finished, theirs.routings)).seen) {
+      const own = theirs.seen.get(layer)!;
+      const logits = await ops.linear(own.x, asWeight(own.gate, x.columns));
+      const error = async (gate: Float32Array<SharedArrayBuffer>) => {
+        const found = await ops.linear(x, asWeight(gate, x.columns));
+        let sum = 0;
+        for (let i = 0; i < found.data.length; i++) {
+          const row = Math.floor(i / found.columns / length);
+          if (row % 8 === 7) sum += (found.data[i]! - logits.data[i]!) ** 2;
+        }
+        return sum;
+      };
+      const record = routers.find((router) => router.layer === layer)!;
+      const ratio = (await error(gate)) / (await error(own.gate));
+      expect(ratio).toBeCloseTo(record.repaired ? record.ratio! : 1, 5);
+      if (record.repaired) expect(ratio).toBeLessThan(1);
+    }
+    await finished.close();
+  });
+
+  test("follows the tier's own blocks where these were tuned behind each other", slow, async () => {
+    const { tuning } = await tune("sequential", ["router"], "sequential");
+    expect(tuning.repair.routers!.some(({ repaired, ratio }) => repaired && ratio! < 1)).toBe(true);
+  });
+});
