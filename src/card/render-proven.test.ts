@@ -168,10 +168,11 @@ describe("what was measured decides what the card says", () => {
     const noRouters = { routerAgreement: null, exactRoutes: null };
     const dense: Receipt = {
       ...receipt,
+      options: { ...receipt.options, repair: [] },
       model: { ...receipt.model, modelType: "llama", experts: null, layers: { transformer: 1 } },
       plan: { ...receipt.plan, modules },
       kept: {},
-      tuning: { ...receipt.tuning!, experts: null, modules: {}, kinds: {} },
+      tuning: { ...receipt.tuning!, experts: null, repair: { routers: null }, modules: {}, kinds: {} },
       sensitivity: { ...receipt.sensitivity!, experts: [], critical: [], check: [], prices: {} },
       proof: {
         ...proof,
