@@ -142,7 +142,8 @@ export function table(title: string, other: string, bytes = false): void {
 /** How the product tunes, but for what is changed. */
 export function tunedOn(rows: Rows, change: Partial<TuningSettings> = {}, more: Partial<Tuning> = {}): Tuning {
   const propagation: Propagation = "reference";
-  return { calibration: rows, propagation, critical: new Map(), settings: { ...tuningSettings, ...change }, ...more };
+  const common = { calibration: rows, propagation, repair: [], critical: new Map() };
+  return { ...common, settings: { ...tuningSettings, ...change }, ...more };
 }
 
 export async function timed<T>(run: () => Promise<T>): Promise<[T, number]> {
