@@ -1,21 +1,27 @@
-import { resolve } from "node:path";
+import { writeFile } from "node:fs/promises";
+import { dirname, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { engine } from "./engine.ts";
 import { OqeError } from "./errors.ts";
 import { connectHub } from "./hub/client.ts";
-import { type Inputs, inputTable, parseInputs, parseModel, unusedInputs } from "./inputs.ts";
+import { parseModel } from "./input-values.ts";
+import { type Inputs, inputTable, parseInputs, unusedInputs } from "./inputs.ts";
 import { openKernel } from "./kernel/pool.ts";
 import { startLocalHub } from "./local-hub/local-hub.ts";
-import { formatKept, formatMatrix } from "./matrix.ts";
-import { type Doors, planModel, publishModel, quantizeModel } from "./pipeline.ts";
+import { formatExplanation, formatKept, formatMatrix } from "./matrix.ts";
+import { type Doors, measureModel, planModel, publishModel, quantizeModel } from "./pipeline.ts";
 import { formatProof } from "./proof-table.ts";
+import { explainPlan } from "./quant/explain.ts";
+import { writeMeasurement } from "./quant/measurement-file.ts";
 import { type Report, terminalReport } from "./report.ts";
 import { rewriteCard } from "./series.ts";
 import { verify } from "./verify.ts";
+import { onDisk } from "./work.ts";
 
 export const usage = `oqe ${engine.version}: publish the oQe series of a base model
 
-  oqe plan <model> [--tiers oQ8e,oQ4e] [--policy oq] [--json]
+  oqe plan <model> [--tiers oQ8e,oQ4e] [--target-size 18GB] [--policy measured|oq] [--explain] [--json]
+  oqe measure <model> [--out <file>]   measures what the bits of every tensor are worth, as JSON
   oqe quantize <model> --out <folder> [--tiers ...] [--method tuned|rounded] [--overwrite] [--json]
   oqe publish <model> --namespace <ns> [--tiers ...] [--hub-endpoint <url>] [--private] [--dry-run] [--json]
   oqe verify <repo or folder> --base <model> [--evaluation <text>] [--evaluation-samples N] [--max-kl ...] [--json]
@@ -25,7 +31,8 @@ export const usage = `oqe ${engine.version}: publish the oQe series of a base mo
 <model> is a folder, or org/name[@revision] on the Hub. Further flags: --revision, --work-dir, --workers, --hub-token;
 --verify false, --evaluation, --evaluation-samples, --max-kl, --min-same-top, --min-router-agreement;
 with --method rounded --rounding stored|mlx; with --method tuned --calibration <file or datasets/org/name/path>,
---calibration-samples, --calibration-length, --propagation reference|sequential, --repair router|none.
+--calibration-samples, --calibration-length, --propagation reference|sequential, --repair router|none; for plans --target-bpw, --floors,
+--measurement <file>, --domain-weights code=2,ja=0.5, --sensitivity-proxy <repo or folder>.
 The Hub's address and token also come from HF_ENDPOINT and HF_TOKEN (better than a flag: other users see flags).
 `;
 
@@ -38,6 +45,7 @@ interface Call {
   readonly doors: (inputs: Inputs) => Doors;
   /** Prints the command's result: the JSON document under --json, else the text. */
   readonly print: (value: unknown, text: string) => void;
+  readonly write: (text: string) => void;
 }
 
 /** The same options for all three; but a `quantize --dry-run` that writes would be a surprise. */
@@ -49,9 +57,13 @@ const verifyFlags = [
   ...["hub-endpoint", "hub-token", "workers"],
 ];
 
+/** What a measurement does not depend on. */
+const unmeasured: readonly string[] = ["tiers", "target-bpw", "target-size", "policy", "floors", "measurement"];
+
 /** Every command with the flags that mean something to it; `json` goes with all. */
 const commands: Record<string, { readonly run: (call: Call) => Promise<void>; readonly flags: readonly string[] }> = {
-  plan: { run: plan, flags: modelFlags },
+  plan: { run: plan, flags: [...modelFlags, "explain"] },
+  measure: { run: measure, flags: [...modelFlags.filter((flag) => !unmeasured.includes(flag)), "out"] },
   quantize: { run: quantize, flags: [...modelFlags.filter((flag) => flag !== "dry-run"), "out"] },
   publish: { run: publish, flags: modelFlags },
   verify: { run: verifyTarget, flags: [...verifyFlags, "base"] },
@@ -90,7 +102,7 @@ export async function runCommand(
     for (const line of unusedInputs(parsed)) report.warn(line);
     return parsed;
   };
-  await command.run({ target, flags, inputs, doors: (parsed) => openDoors(parsed, report, ""), print });
+  await command.run({ target, flags, inputs, doors: (parsed) => openDoors(parsed, report, ""), print, write });
 }
 
 function parseFlags(argv: readonly string[]) {
@@ -100,6 +112,7 @@ function parseFlags(argv: readonly string[]) {
     out: { type: "string" },
     base: { type: "string" },
     port: { type: "string" },
+    explain: { type: "boolean" },
     json: { type: "boolean" },
     help: { type: "boolean", short: "h" },
     version: { type: "boolean" },
@@ -132,10 +145,27 @@ export function openDoors(inputs: Inputs, report: Report, occasion: string): Doo
   };
 }
 
-async function plan({ inputs, doors, print }: Call) {
+async function plan({ inputs, flags, doors, print }: Call) {
   const parsed = inputs();
-  const series = await planModel(parsed, doors(parsed));
-  print(series, `${series.model} at ${series.revision}\n${formatMatrix(series)}\n${formatKept(series)}`);
+  const { plan: series, base, measurement } = await planModel(parsed, doors(parsed));
+  const matrix = `${series.model} at ${series.revision}\n${formatMatrix(series)}\n${formatKept(series)}`;
+  if (flags.explain !== true) return print(series, matrix);
+  const explanations = series.tiers.map((tier) => explainPlan(tier, base.tensors, base.storage, measurement));
+  const texts = series.tiers.map((tier, i) => formatExplanation(tier, explanations[i]!));
+  const tiers = series.tiers.map((tier, i) => ({ ...tier, roles: explanations[i]! }));
+  print({ ...series, tiers }, [matrix, ...texts].join("\n\n"));
+}
+
+/** The measurement goes to a file, or to stdout where none is named. */
+async function measure({ inputs, flags, doors, write }: Call) {
+  const parsed = inputs();
+  if (flags.out === "")
+    throw new OqeError("BAD_INPUT", "--out names no file", "Leave it out to print the measurement.");
+  const text = writeMeasurement(await measureModel(parsed, doors(parsed)));
+  if (typeof flags.out !== "string") return write(text);
+  const path = resolve(flags.out);
+  await onDisk(dirname(path), text.length, () => writeFile(path, text));
+  write(flags.json === true ? `${JSON.stringify({ measurement: path })}\n` : `${path}\n`);
 }
 
 async function quantize({ inputs, flags, doors, print }: Call) {

@@ -3,7 +3,8 @@ import { homedir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { removeFolder, scratchFolder } from "../test/models.ts";
-import { type InputName, parseInputs, parseText, unusedInputs } from "./inputs.ts";
+import { parseText } from "./input-values.ts";
+import { type InputName, parseInputs, unusedInputs } from "./inputs.ts";
 
 const parse = (given: Partial<Record<InputName, string>> = {}) =>
   parseInputs((name) => ({ "base-model": "org/base", ...given })[name] ?? "", {});

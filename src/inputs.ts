@@ -1,31 +1,45 @@
-import { existsSync, statSync } from "node:fs";
-import { homedir } from "node:os";
 import { join, resolve } from "node:path";
+import { type DomainWeights, parseDomainWeights } from "./calibration/domain-weights.ts";
 import type { CalibrationReference } from "./calibration/reference.ts";
 import { OqeError } from "./errors.ts";
+import {
+  findFile,
+  type ModelReference,
+  parseChoice,
+  parseCount,
+  parseModel,
+  parseText,
+  parseToggle,
+} from "./input-values.ts";
 import type { Rounding } from "./kernel/width.ts";
 import { type GateInputs, parseGate } from "./proof/gates.ts";
 import { type GateName, gateNames } from "./proof/proof-types.ts";
+import { defaultFloors, formatFloors, parseFloors } from "./quant/floors.ts";
 import { type Policy, policies } from "./quant/plan.ts";
-import { parseTiers, type Tier, tiers } from "./quant/tiers.ts";
+import type { Floors } from "./quant/plan-types.ts";
+import { parseTargets, type TierChoice } from "./quant/targets.ts";
+import { parseTiers, tiers } from "./quant/tiers.ts";
 import { type Method, methods, type Propagation, propagations, type Repair, repairs } from "./quant/tuning-record.ts";
 
 /** What a run does unless told otherwise; action.yml says the same (a test compares them). */
 const defaultMethod: Method = "tuned";
 const defaultPropagation: Propagation = "reference";
 const defaultRepair: Repair = "router";
-
-/** The base: a folder, or a repository on the Hub at a revision (branch, tag or commit). */
-export type ModelReference =
-  | { readonly kind: "folder"; readonly path: string }
-  | { readonly kind: "hub"; readonly id: string; readonly revision: string };
+const allTiers = tiers.map((tier) => tier.name).join(",");
 
 /** Everything a run is told, parsed and frozen. The token is here and in the Hub client, nowhere else. */
 export interface Inputs {
   readonly baseModel: ModelReference;
   readonly namespace: string;
-  readonly tiers: readonly Tier[];
+  /** Tiers of the series, and custom ones by what they may take. */
+  readonly tiers: readonly TierChoice[];
   readonly policy: Policy;
+  readonly floors: Floors;
+  /** A file to plan by; null: the run measures. */
+  readonly measurement: string | null;
+  readonly domainWeights: DomainWeights;
+  /** A quantized repository of the base, measured in its place; null: the base itself. */
+  readonly proxy: ModelReference | null;
   readonly method: Method;
   readonly rounding: Rounding;
   readonly calibration: CalibrationReference;
@@ -64,8 +78,14 @@ export const inputTable = [
   { name: "base-model", default: "" },
   { name: "revision", default: "" },
   { name: "namespace", default: "" },
-  { name: "tiers", default: tiers.map((tier) => tier.name).join(",") },
-  { name: "policy", default: "oq" },
+  { name: "tiers", default: "" },
+  { name: "target-bpw", default: "" },
+  { name: "target-size", default: "" },
+  { name: "policy", default: "" },
+  { name: "floors", default: defaultFloors },
+  { name: "measurement", default: "" },
+  { name: "domain-weights", default: "" },
+  { name: "sensitivity-proxy", default: "" },
   { name: "method", default: defaultMethod },
   { name: "rounding", default: "stored" },
   { name: "calibration", default: "" },
@@ -109,14 +129,14 @@ export function parseInputs(
       "For those bytes say method rounded with it; to tune leave rounding out.",
     );
   }
-  const chosen = parseTiers(text("tiers"));
+  const chosen = parseChoices(text);
   const names = [...new Set([...chosen, ...tiers].map((tier) => tier.name))];
   const gate = (name: GateName) => parseGate(name, text(name), names);
   return Object.freeze({
     baseModel: parseModel(text("base-model"), text("revision")),
     namespace: text("namespace"),
     tiers: chosen,
-    policy: parseChoice("policy", text("policy"), policies),
+    ...parsePlanning(text, method),
     method,
     rounding,
     calibration: parseText("calibration", text("calibration")),
@@ -138,6 +158,49 @@ export function parseInputs(
   });
 }
 
+/** Every tier of the series, unless some are named or something else is asked for. */
+function parseChoices(text: (name: InputName) => string): readonly TierChoice[] {
+  const targets = parseTargets(text("target-bpw"), text("target-size"));
+  const named = text("tiers") === "" && targets.length > 0 ? [] : parseTiers(text("tiers") || allTiers);
+  return [...named, ...targets];
+}
+
+/** How widths are chosen. A measurement needs text, which method rounded does not read. */
+function parsePlanning(text: (name: InputName) => string, method: Method) {
+  const file = text("measurement");
+  const measurement =
+    file === ""
+      ? null
+      : findFile("measurement", file, "Name a file that `oqe measure` wrote, or leave measurement out.");
+  const byDefault = method === "tuned" || measurement !== null ? "measured" : "oq";
+  const policy = parseChoice("policy", text("policy") || byDefault, policies);
+  const domainWeights = parseDomainWeights(text("domain-weights"));
+  const proxy = text("sensitivity-proxy") === "" ? null : parseModel(text("sensitivity-proxy"), "");
+  if (policy === "measured" && method === "rounded" && measurement === null) {
+    throw new OqeError(
+      "BAD_INPUT",
+      "policy measured measures on calibration text, and method rounded reads none",
+      "Say policy oq, or name a measurement that `oqe measure` made.",
+    );
+  }
+  if (measurement !== null && (proxy !== null || Object.keys(domainWeights).length > 0)) {
+    throw new OqeError(
+      "BAD_INPUT",
+      `${proxy === null ? "domain-weights have" : "sensitivity-proxy has"} no effect on a measurement that was made already`,
+      "Give it to `oqe measure`, or leave measurement out.",
+    );
+  }
+  return { policy, floors: parseFloors(text("floors")), measurement, domainWeights, proxy };
+}
+
+/** Names separated by commas or spaces, or `none`. */
+function parseRepair(text: string): readonly Repair[] {
+  if (text.toLowerCase() === "none") return Object.freeze([]);
+  const asked = text.split(/[\s,]+/).map((name) => parseChoice("repair", name, [...repairs, "none"]));
+  if (asked.includes("none")) throw new OqeError("BAD_INPUT", `repair: "${text}" is none and something at once`);
+  return Object.freeze(repairs.filter((name) => asked.includes(name)));
+}
+
 /** Inputs that were set and that the run does not look at, as sentences for the log. */
 export function unusedInputs(inputs: Inputs): readonly string[] {
   const ofTuning = setAmong(inputs, [
@@ -147,11 +210,15 @@ export function unusedInputs(inputs: Inputs): readonly string[] {
     "propagation",
     "repair",
   ]);
+  const ofPlan = setAmong(inputs, ["floors", "measurement", "domain-weights", "sensitivity-proxy"]);
   const ofProof = setAmong(inputs, ["evaluation", "evaluation-samples", ...gateNames]);
   return [
     ...(inputs.method === "tuned" || ofTuning === ""
       ? []
       : [`${ofTuning}: without effect, for method ${inputs.method} uses no calibration`]),
+    ...(inputs.policy === "measured" || ofPlan === ""
+      ? []
+      : [`${ofPlan}: without effect, for policy ${inputs.policy} goes by rules`]),
     ...(inputs.verify || ofProof === "" ? [] : [`${ofProof}: without effect, for verify is false`]),
   ];
 }
@@ -165,103 +232,13 @@ function setAmong(inputs: Inputs, names: readonly InputName[]): string {
     "calibration-length": String(inputs.calibrationLength),
     propagation: inputs.propagation,
     repair: inputs.repair.join(",") || "none",
+    floors: formatFloors(inputs.floors),
+    measurement: inputs.measurement ?? "",
+    "domain-weights": Object.keys(inputs.domainWeights).join(),
+    "sensitivity-proxy": inputs.proxy === null ? "" : inputs.proxy.kind,
     evaluation: path(inputs.evaluation),
     "evaluation-samples": String(inputs.evaluationSamples),
     ...Object.fromEntries(gateNames.map((gate) => [gate, Object.keys(inputs.gates[gate]).join()])),
   };
   return names.filter((name) => values[name] !== inputTable.find((row) => row.name === name)!.default).join(", ");
-}
-
-/** `org/name[@revision]` on the Hub, or a folder: whatever exists on disk or starts with `.`, `/` or `~` is a folder. */
-export function parseModel(model: string, revision: string): ModelReference {
-  if (model === "") {
-    throw new OqeError(
-      "BAD_INPUT",
-      "no base model given",
-      "Name a folder, or a repository on the Hub as org/name or org/name@revision.",
-    );
-  }
-  if (/^[./~]/.test(model) || existsSync(model)) {
-    if (revision !== "") {
-      throw new OqeError(
-        "BAD_INPUT",
-        `revision "${revision}" given for the folder ${model}`,
-        "A revision belongs to a model on the Hub.",
-      );
-    }
-    return { kind: "folder", path: resolve(model.replace(/^~(?=\/|$)/, homedir())) };
-  }
-  const [, id, inline] = /^([\w][\w.-]*\/[\w][\w.-]*)(?:@(.+))?$/.exec(model) ?? [];
-  if (id === undefined || /\.\.|--/.test(id)) {
-    throw new OqeError(
-      "BAD_INPUT",
-      `"${model}" is neither a folder nor a repository name`,
-      "Name a folder that exists, or org/name[@revision].",
-    );
-  }
-  if (inline !== undefined && revision !== "" && inline !== revision) {
-    throw new OqeError("BAD_INPUT", `two revisions given: "${inline}" in the model's name and "${revision}"`);
-  }
-  const chosen = inline ?? (revision || "main");
-  if (!/^[\w][\w./-]*$/.test(chosen) || chosen.includes("..")) {
-    throw new OqeError(
-      "BAD_INPUT",
-      `"${chosen}" is not a revision`,
-      "A branch, a tag, or a commit of 40 hexadecimal digits.",
-    );
-  }
-  return { kind: "hub", id, revision: chosen };
-}
-
-function parseChoice<T extends string>(name: string, value: string, choices: readonly T[]): T {
-  const found = choices.find((choice) => choice === value.toLowerCase());
-  if (found === undefined) throw new OqeError("BAD_INPUT", `${name}: "${value}" is not one of ${choices.join(", ")}`);
-  return found;
-}
-
-/** Names separated by commas or spaces, or `none`. */
-function parseRepair(text: string): readonly Repair[] {
-  if (text.toLowerCase() === "none") return Object.freeze([]);
-  const asked = text.split(/[\s,]+/).map((name) => parseChoice("repair", name, [...repairs, "none"]));
-  if (asked.includes("none")) throw new OqeError("BAD_INPUT", `repair: "${text}" is none and something at once`);
-  return Object.freeze(repairs.filter((name) => asked.includes(name)));
-}
-
-function parseToggle(name: string, value: string): boolean {
-  if (/^true$/i.test(value)) return true;
-  if (/^false$/i.test(value)) return false;
-  throw new OqeError("BAD_INPUT", `${name}: "${value}" is neither true nor false`);
-}
-
-function parseCount(name: string, value: string, least: number, most: number): number {
-  const count = Number(value);
-  if (!/^\d+$/.test(value) || count < least || count > most) {
-    throw new OqeError("BAD_INPUT", `${name}: "${value}" is not a whole number from ${least} to ${most}`);
-  }
-  return count;
-}
-
-/** A file that exists or starts with `.`, `/` or `~`, or `datasets/org/name[@revision]/path` on the Hub; empty: bundled. */
-export function parseText(name: "calibration" | "evaluation", text: string): CalibrationReference {
-  if (text === "") return { kind: "bundled" };
-  if (/^[./~]/.test(text) || existsSync(text)) {
-    const path = resolve(text.replace(/^~(?=\/|$)/, homedir()));
-    const found = statSync(path, { throwIfNoEntry: false });
-    if (found?.isFile() === true) return { kind: "file", path };
-    throw new OqeError(
-      "BAD_INPUT",
-      `${name}: ${path} ${found === undefined ? "does not exist" : "is not a file"}`,
-      `Name one text file, or leave ${name} out to use the rows that come with oqe-publisher.`,
-    );
-  }
-  const pattern = /^(?:hf:\/\/)?datasets\/([\w][\w.-]*\/[\w][\w.-]*)(?:@([\w][\w.-]*))?\/(.+)$/;
-  const [, dataset, revision = "main", path] = pattern.exec(text) ?? [];
-  if (dataset === undefined || path === undefined || /\.\.|--/.test(dataset) || /\.\.|\/\/|[\p{Cc}\\?#]/u.test(path)) {
-    throw new OqeError(
-      "BAD_INPUT",
-      `${name}: "${text}" is neither a file nor a file of a dataset on the Hub`,
-      "Name a file that exists, or datasets/org/name[@revision]/path/to/file.",
-    );
-  }
-  return { kind: "hub", dataset, revision, path };
 }

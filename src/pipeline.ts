@@ -1,22 +1,37 @@
-import { calibrate } from "./calibrate.ts";
+import { type Calibration, calibrate } from "./calibrate.ts";
 import type { Receipt } from "./card/receipt.ts";
+import type { Repository } from "./checkpoint/repository.ts";
+import { OqeError } from "./errors.ts";
 import type { Hub } from "./hub/hub-types.ts";
 import type { Inputs } from "./inputs.ts";
 import type { Kernel } from "./kernel/kernel-types.ts";
+import { type GivenMeasurement, measureBase, proxyName, readGiven } from "./measure-base.ts";
+import {
+  type Job,
+  makePlan,
+  type Order,
+  openBase,
+  openRepository,
+  placeOrders,
+  planOrders,
+  requireBudgets,
+  seriesPlan,
+} from "./orders.ts";
 import type { Base } from "./quant/base.ts";
+import type { Measurement } from "./quant/measurement-types.ts";
 import type { SeriesPlan } from "./quant/plan-types.ts";
 import {
   checkCards,
   checkNames,
   checkRights,
+  findPublished,
   gateFailure,
   inspectAll,
-  isPublished,
   type PublishedTier,
   publishTiers,
 } from "./release.ts";
 import type { Report } from "./report.ts";
-import { makeFolders, makeJobs, makePlan, openBase } from "./series.ts";
+import { checkPlaces, makeFolders, rehearseCard } from "./series.ts";
 
 /** The outside world, passed in. */
 export interface Doors {
@@ -36,11 +51,46 @@ export interface Published {
   readonly failure: unknown;
 }
 
-/** Plans the series from headers alone. */
-export async function planModel(inputs: Inputs, doors: Doors): Promise<SeriesPlan> {
-  const base = await openBase(inputs, doors.connect, { allowHeaderOnly: true });
-  await base.checkpoint.close();
-  return makePlan(base, inputs);
+/** A series plan and what it was made from. */
+export interface Planned {
+  readonly plan: SeriesPlan;
+  readonly base: Pick<Base, "tensors" | "storage">;
+  /** null: by rules. */
+  readonly measurement: Measurement | null;
+}
+
+/** Plans the series: by rules from headers alone, by prices after measuring. */
+export async function planModel(inputs: Inputs, doors: Doors): Promise<Planned> {
+  if (inputs.policy === "oq") {
+    const base = await openBase(inputs, doors.connect, { allowHeaderOnly: true });
+    await base.checkpoint.close();
+    return { plan: makePlan(base, inputs, null), base, measurement: null };
+  }
+  const plan = async (base: Base, kernel: Kernel): Promise<Planned> => {
+    const sources = await openSources(base, inputs, kernel, doors.connect);
+    requireBudgets(base, inputs);
+    if (sources.given === null) requireWeights(base);
+    const calibration = sources.given === null ? await drawRows(base, inputs, doors) : null;
+    const measurement = await obtainMeasurement(base, inputs, calibration, sources, { report: doors.report, kernel });
+    return { plan: makePlan(base, inputs, measurement), base, measurement };
+  };
+  return withBase(inputs, doors, doors.connect, plan, true);
+}
+
+/** Measures what bits are worth, whatever the policy. */
+export async function measureModel(inputs: Inputs, doors: Doors): Promise<Measurement> {
+  const measured = { ...inputs, policy: "measured", measurement: null } as const;
+  const run = async (base: Base, kernel: Kernel) => {
+    requireWeights(base);
+    const sources = await openSources(base, measured, kernel, doors.connect);
+    const calibration = await drawRows(base, inputs, doors);
+    return (await obtainMeasurement(base, measured, calibration, sources, { report: doors.report, kernel }))!;
+  };
+  return withBase(inputs, doors, doors.connect, run, true);
+}
+
+function drawRows(base: Base, inputs: Inputs, { connect, report }: Doors): Promise<Calibration> {
+  return report.stage("Calibrate", () => calibrate(base, inputs, connect, report));
 }
 
 /**
@@ -50,20 +100,26 @@ export async function planModel(inputs: Inputs, doors: Doors): Promise<SeriesPla
 export async function quantizeModel(inputs: Inputs, out: string, doors: Doors) {
   const { report } = doors;
   return withBase(inputs, doors, doors.connect, async (base, kernel) => {
-    const plan = makePlan(base, inputs);
-    const calibration = await report.stage("Calibrate", () => calibrate(base, inputs, doors.connect, report));
-    const jobs = await makeJobs(base, plan, inputs, calibration, {
+    const sources = await openSources(base, inputs, kernel, doors.connect);
+    requireBudgets(base, inputs);
+    const calibration = await drawRows(base, inputs, doors);
+    const orders = await placeOrders(base, inputs, calibration, {
       folder: out,
       namespace: null,
       kernelSha256: kernel.sha256,
+      ...sourceNames(sources),
     });
+    await rehearse(base, orders, inputs);
+    const measurement = await obtainMeasurement(base, inputs, calibration, sources, { report, kernel });
+    const plan = makePlan(base, inputs, measurement);
+    const jobs = planOrders(base, orders, inputs, plan, measurement);
     const make = () => makeFolders(base, jobs, inputs, calibration, { report, kernel });
     const made = await report.stage("Quantize", make);
     return { plan, folders: jobs.map((job) => job.place), failure: gateFailure(made) };
   });
 }
 
-/** The whole job: open → plan → card → quantize → publish. Nothing reaches the Hub before every tier is finished on disk. */
+/** The whole job: open → measure → plan → card → quantize → publish. Nothing reaches the Hub before every tier is finished on disk. */
 export async function publishModel(inputs: Inputs, doors: Doors): Promise<Published> {
   const { report } = doors;
   const hub = doors.connect();
@@ -74,22 +130,87 @@ export async function publishModel(inputs: Inputs, doors: Doors): Promise<Publis
     doors,
     () => hub,
     async (base, kernel) => {
-      const plan = makePlan(base, inputs);
-      const target = { folder: inputs.workDir, namespace: inputs.namespace, kernelSha256: kernel.sha256 };
-      const calibration = await report.stage("Calibrate", () => calibrate(base, inputs, () => hub, report));
-      const jobs = await makeJobs(base, plan, inputs, calibration, target);
-      const states = await report.stage("Look at the tier repositories", () => inspectAll(hub, jobs, inputs));
-      const pending = jobs.filter((job) => !isPublished(job, states.get(job)!, inputs));
-      let made: readonly Receipt[] = [];
-      if (pending.length > 0) {
-        if (!inputs.dryRun) await report.stage("Check the cards", () => checkCards(hub, pending, report));
-        made = await report.stage("Quantize", () =>
-          makeFolders(base, pending, inputs, calibration, { report, kernel }),
+      const sources = await openSources(base, inputs, kernel, () => hub);
+      requireBudgets(base, inputs);
+      const calibration = await drawRows(base, inputs, { ...doors, connect: () => hub });
+      const orders = await placeOrders(base, inputs, calibration, {
+        folder: inputs.workDir,
+        namespace: inputs.namespace,
+        kernelSha256: kernel.sha256,
+        ...sourceNames(sources),
+      });
+      const states = await report.stage("Look at the tier repositories", () => inspectAll(hub, orders, inputs));
+      const published = new Map(orders.map((order) => [order, findPublished(order, states.get(order)!, inputs)]));
+      const pending = orders.filter((order) => published.get(order) === null);
+      const release = { states, pending, inputs, doors };
+      if (pending.length === 0) {
+        await sources.proxy?.close?.();
+        const plan = seriesPlan(
+          base,
+          inputs,
+          [...published.values()].map((receipt) => receipt!.plan),
         );
+        return { plan, made: [], ...(await publishTiers(hub, orders, { ...release, made: [] })) };
       }
-      return { plan, made, ...(await publishTiers(hub, jobs, { states, pending, made, inputs, doors })) };
+      const rehearsed = await rehearse(base, pending, inputs);
+      if (!inputs.dryRun) await report.stage("Check the cards", () => checkCards(hub, rehearsed, report));
+      const measurement = await obtainMeasurement(base, inputs, calibration, sources, { report, kernel });
+      const plan = makePlan(base, inputs, measurement);
+      const jobs = planOrders(base, pending, inputs, plan, measurement);
+      const make = () => makeFolders(base, jobs, inputs, calibration, { report, kernel });
+      const made = await report.stage("Quantize", make);
+      return { plan, made, ...(await publishTiers(hub, orders, { ...release, made })) };
     },
   );
+}
+
+/**
+ * What can be refused without prices is refused before they are measured: places and cards. The rules' plan stands in for the one
+ * that is still to be made; gives the jobs by it.
+ */
+async function rehearse(base: Base, orders: readonly Order[], inputs: Inputs): Promise<readonly Job[]> {
+  await checkPlaces(orders, inputs);
+  const jobs = planOrders(base, orders, inputs, makePlan(base, inputs, null), null);
+  for (const job of jobs) await rehearseCard(job);
+  return jobs;
+}
+
+/** What is there to plan by beside the base itself. */
+interface Sources {
+  readonly given: GivenMeasurement | null;
+  readonly proxy: Repository | null;
+}
+
+async function openSources(base: Base, inputs: Inputs, kernel: Kernel, connect: () => Hub): Promise<Sources> {
+  if (inputs.policy === "oq") return { given: null, proxy: null };
+  const given = await readGiven(inputs, base, kernel);
+  return { given, proxy: inputs.proxy && (await openRepository(inputs.proxy, connect)) };
+}
+
+/** As the recipe names them. */
+function sourceNames({ given, proxy }: Sources) {
+  return { measurementSha256: given?.sha256 ?? null, proxyName: proxy && proxyName(proxy) };
+}
+
+/** The measurement that a run plans by: of the file that it was given, or its own; null where it plans by rules. */
+async function obtainMeasurement(
+  base: Base,
+  inputs: Inputs,
+  calibration: Calibration | null,
+  { given, proxy }: Sources,
+  doors: { readonly report: Report; readonly kernel: Kernel },
+): Promise<Measurement | null> {
+  if (inputs.policy === "oq") return null;
+  if (given !== null) return given.measurement;
+  const rows = calibration?.tuning?.rows;
+  if (rows === undefined) {
+    throw new OqeError(
+      "BAD_INPUT",
+      "measuring needs calibration text, and method rounded reads none",
+      "Leave method out.",
+    );
+  }
+  return doors.report.stage("Measure", () => measureBase(base, rows, proxy, inputs, doors));
 }
 
 /** Opens base and kernel, and closes both whatever happens. */
@@ -98,8 +219,9 @@ async function withBase<T>(
   doors: Doors,
   connect: () => Hub,
   run: (base: Base, kernel: Kernel) => Promise<T>,
+  allowHeaderOnly = false,
 ): Promise<T> {
-  const open = () => openBase(inputs, connect, { allowHeaderOnly: false });
+  const open = () => openBase(inputs, connect, { allowHeaderOnly });
   const base = await doors.report.stage("Open the base model", open);
   try {
     const kernel = await doors.openKernel();
@@ -111,4 +233,14 @@ async function withBase<T>(
   } finally {
     await base.checkpoint.close();
   }
+}
+
+/** Throws BAD_CHECKPOINT for a base of headers alone. */
+function requireWeights({ checkpoint }: Base): void {
+  if (!checkpoint.headerOnly) return;
+  throw new OqeError(
+    "BAD_CHECKPOINT",
+    `${checkpoint.repository.name} holds headers without weights: only a plan by rules can be made from them`,
+    "Say policy oq for such a plan, or download the whole model.",
+  );
 }

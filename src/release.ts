@@ -6,9 +6,10 @@ import { OqeError } from "./errors.ts";
 import type { Hub, PushResult, RemoteState } from "./hub/hub-types.ts";
 import { checkRepositoryName } from "./hub/names.ts";
 import type { Inputs } from "./inputs.ts";
+import { type Job, type Order, tierName } from "./orders.ts";
 import { describeFailures, judge, limitsOf } from "./proof/gates.ts";
 import type { Report } from "./report.ts";
-import { type Job, readReceipt, rehearseCard, tierName } from "./series.ts";
+import { readReceipt, rehearseCard } from "./series.ts";
 
 export interface PublishedTier {
   readonly tier: string;
@@ -72,10 +73,10 @@ function ifAbsent(report: Report, what: string): (error: unknown) => null {
 /** The state of every tier's repo. Throws NOT_OURS for one that holds files but no receipt, unless told to overwrite. */
 export async function inspectAll(
   hub: Hub,
-  jobs: readonly Job[],
+  jobs: readonly Order[],
   inputs: Inputs,
-): Promise<ReadonlyMap<Job, RemoteState>> {
-  const states = new Map<Job, RemoteState>();
+): Promise<ReadonlyMap<Order, RemoteState>> {
+  const states = new Map<Order, RemoteState>();
   for (const job of jobs) {
     const state = await inspect(hub, job.recipe.repository, inputs);
     const own = [...state.files.keys()].filter((path) => path !== ".gitattributes");
@@ -93,7 +94,7 @@ export async function inspectAll(
 }
 
 /** Two bases of one name would take turns in the same repository. Throws NOT_OURS, unless told to overwrite. */
-function refuseOtherBase({ recipe }: Job, state: RemoteState, inputs: Inputs): void {
+function refuseOtherBase({ recipe }: Order, state: RemoteState, inputs: Inputs): void {
   const published = state.receipt === null ? null : readBaseId(state.receipt, recipe.repository);
   if (published === null || recipe.base.id === null || published === recipe.base.id || inputs.overwrite) return;
   throw new OqeError(
@@ -124,17 +125,17 @@ async function inspect(hub: Hub, repository: string, inputs: Inputs): Promise<Re
 }
 
 /**
- * Whether main already holds what the job would make. A receipt that cannot be read counts as another recipe; a tier that
- * passed the gates of its day but not those of today is made and judged again.
+ * The receipt of what main holds, if that is what the order would make; else null. A receipt that cannot be read counts as another
+ * recipe; a tier that passed the gates of its day but not those of today is made and judged again.
  */
-export function isPublished({ recipe }: Job, state: RemoteState, { gates }: Inputs): boolean {
-  if (state.receipt === null) return false;
+export function findPublished({ recipe }: Order, state: RemoteState, { gates }: Inputs): Receipt | null {
+  if (state.receipt === null) return null;
   try {
     const published = parseReceipt(state.receipt, recipe.repository);
-    const judged = published.proof === null ? [] : judge(published.proof, limitsOf(gates, recipe.plan));
-    return judged.every(({ passed }) => passed) && isCurrent(recipe, published, state);
+    const judged = published.proof === null ? [] : judge(published.proof, limitsOf(gates, published.plan));
+    return judged.every(({ passed }) => passed) && isCurrent(recipe, published, state) ? published : null;
   } catch {
-    return false;
+    return null;
   }
 }
 
@@ -154,9 +155,9 @@ export async function checkCards(hub: Hub, jobs: readonly Job[], report: Report)
 }
 
 export interface Release {
-  readonly states: ReadonlyMap<Job, RemoteState>;
-  /** Jobs whose folder was made because main does not hold it yet. */
-  readonly pending: readonly Job[];
+  readonly states: ReadonlyMap<Order, RemoteState>;
+  /** Orders whose folder was made because main does not hold it yet. */
+  readonly pending: readonly Order[];
   /** Receipts of what was made. */
   readonly made: readonly Receipt[];
   readonly inputs: Inputs;
@@ -167,7 +168,7 @@ export interface Release {
  * Publishes tier after tier, but none that failed a gate. The first other failure ends it; the tiers are reported all the same, and
  * the caller throws the failure.
  */
-export async function publishTiers(hub: Hub, jobs: readonly Job[], release: Release) {
+export async function publishTiers(hub: Hub, jobs: readonly Order[], release: Release) {
   const { states, pending, made, inputs, doors } = release;
   const tiers: PublishedTier[] = [];
   let failure: unknown = null;
@@ -214,17 +215,17 @@ export function gateFailure(made: readonly Receipt[]): OqeError | null {
 /** Publishes one finished tier, or says that nothing had to be done. */
 async function publishTier(
   hub: Hub,
-  job: Job,
+  job: Order,
   state: RemoteState,
   pending: boolean,
   inputs: Inputs,
   occasion: string,
 ): Promise<PublishedTier> {
-  const { repository, plan, base, engine } = job.recipe;
+  const { repository, base, engine } = job.recipe;
   const url = `${hub.endpoint}/${repository}`;
   const folder = pending ? job.place : null;
-  if (!pending) return { tier: plan.tier, repository, outcome: "unchanged", commit: state.head, url, folder };
-  if (inputs.dryRun) return { tier: plan.tier, repository, outcome: "dry-run", commit: state.head, url, folder };
+  if (!pending) return { tier: job.tier, repository, outcome: "unchanged", commit: state.head, url, folder };
+  if (inputs.dryRun) return { tier: job.tier, repository, outcome: "dry-run", commit: state.head, url, folder };
   const source = `${base.id ?? base.name} at ${base.revision}, by ${engine.name} ${engine.version}`;
   const result = await hub.push({
     repository,
@@ -232,16 +233,16 @@ async function publishTier(
     state,
     expected: (await readReceipt(job.place)).files,
     private: inputs.private,
-    title: `Publish ${plan.tier} of ${base.name}`,
+    title: `Publish ${job.tier} of ${base.name}`,
     description: occasion === "" ? source : `${source}, for ${occasion}`,
   });
-  return { tier: plan.tier, repository, outcome: result.outcome, commit: result.commit, url, folder };
+  return { tier: job.tier, repository, outcome: result.outcome, commit: result.commit, url, folder };
 }
 
 /** A tier that this run did not publish. Its main is read again: a commit may have landed although its check failed. */
-async function failedTier(hub: Hub, job: Job, state: RemoteState): Promise<PublishedTier> {
-  const { repository, plan } = job.recipe;
+async function failedTier(hub: Hub, job: Order, state: RemoteState): Promise<PublishedTier> {
+  const { repository } = job.recipe;
   const now = await hub.inspect(repository).catch(() => state);
   const url = `${hub.endpoint}/${repository}`;
-  return { tier: plan.tier, repository, outcome: "failed", commit: now.head, url, folder: job.place };
+  return { tier: job.tier, repository, outcome: "failed", commit: now.head, url, folder: job.place };
 }

@@ -7,15 +7,16 @@ import { engine } from "./engine.ts";
 import { OqeError } from "./errors.ts";
 import { compareProofs, holdBase, holdFiles, holdShapes, holdWidths } from "./hold.ts";
 import type { Hub } from "./hub/hub-types.ts";
-import { type Inputs, type ModelReference, parseText } from "./inputs.ts";
+import { type ModelReference, parseText } from "./input-values.ts";
+import type { Inputs } from "./inputs.ts";
 import type { Kernel } from "./kernel/kernel-types.ts";
+import { openBase, openRepository } from "./orders.ts";
 import { describeFailures, type Limits, limitsOf } from "./proof/gates.ts";
 import { gateNames, type Proof } from "./proof/proof-types.ts";
 import { observeBase, passesOf, prove } from "./proof/prove.ts";
 import type { Base } from "./quant/base.ts";
 import { openFinished } from "./quant/mlx-weights.ts";
 import type { Report } from "./report.ts";
-import { openBase, openRepository } from "./series.ts";
 
 export interface VerifyDoors {
   readonly report: Report;

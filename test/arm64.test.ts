@@ -36,7 +36,18 @@ describe.skipIf(absent)("Node on arm64 (absent? .ci/toolchain arm64)", () => {
     expect(stdout.trim()).toBe(`arm64${process.version}`);
   });
 
-  const tuned = ["--tiers", "oQ4e", "--method", "tuned", "--calibration-samples", "2", "--calibration-length", "32"];
+  const tuned = [
+    "--policy",
+    "oq",
+    "--tiers",
+    "oQ4e",
+    "--method",
+    "tuned",
+    "--calibration-samples",
+    "2",
+    "--calibration-length",
+    "32",
+  ];
   test.each([
     ["llama", "rounded", ["--method", "rounded", "--verify", "false"]],
     ["llama", "tuned", tuned],

@@ -34,6 +34,8 @@ const few = [
   "oQ4e",
   "--evaluation-samples",
   "1",
+  "--policy",
+  "oq",
 ];
 const tuned = ["--method", "tuned", ...few];
 const whole = (base: string) => async () => base;

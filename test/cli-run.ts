@@ -11,10 +11,10 @@ export interface CliResult {
 export const rounded = ["--method", "rounded", "--verify", "false"];
 /** Flags for tests that tune, on as few rows as show it. */
 const tuned = ["--calibration-samples", "4", "--calibration-length", "32"];
-/** Flags for tests to which the proof is beside the point. */
-export const fewRows = [...tuned, "--verify", "false"];
-/** Flags for tests that take the default way, tuning and proof. */
-export const provenRows = [...tuned, "--evaluation-samples", "2"];
+/** Flags for tests to which measurement and proof are beside the point. */
+export const fewRows = [...tuned, "--policy", "oq", "--verify", "false"];
+/** Flags for tests that take the default way: measurement, tuning and proof. The smallest models are all attention and embeddings. */
+export const provenRows = [...tuned, "--floors", "none", "--evaluation-samples", "2"];
 
 const cli = fileURLToPath(new URL("../src/cli.ts", import.meta.url));
 

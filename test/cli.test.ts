@@ -22,7 +22,8 @@ describe("oqe", () => {
     async (args) => {
       const { code, stdout, stderr } = await runCli(args);
       expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
-      for (const command of ["plan", "quantize", "publish", "card", "hub"]) expect(stdout).toContain(`oqe ${command}`);
+      for (const command of ["plan", "measure", "quantize", "publish", "card", "hub"])
+        expect(stdout).toContain(`oqe ${command}`);
     },
   );
 
@@ -52,13 +53,26 @@ describe("oqe", () => {
     const hub = await startLocalHub({ folder: `${folder}/plan-hub` });
     try {
       const commit = await hub.seed("base/nemotron-nano-tiny", embedded);
-      const local = await runCli(["plan", embedded, "--json"]);
-      const remote = await runCli(["plan", "base/nemotron-nano-tiny@main", "--json"], { HF_ENDPOINT: hub.url });
+      const local = await runCli(["plan", embedded, "--policy", "oq", "--json"]);
+      const remote = await runCli(["plan", "base/nemotron-nano-tiny@main", "--policy", "oq", "--json"], {
+        HF_ENDPOINT: hub.url,
+      });
       const [a, b] = [JSON.parse(local.stdout), JSON.parse(remote.stdout)];
       expect(b).toMatchObject({ model: "base/nemotron-nano-tiny", revision: commit, policy: "oq" });
       expect(b.tiers).toEqual(a.tiers);
       expect(a.tiers.map((tier: { tier: string }) => tier.tier)).toEqual(["oQ8e", "oQ6e", "oQ5e", "oQ4e"]);
-      const keys = ["bpw", "boosts", "bytes", "fileBpw", "modules", "plan", "targetBpw", "tier"].sort();
+      const keys = [
+        "bpw",
+        "boosts",
+        "bytes",
+        "fileBpw",
+        "floors",
+        "modules",
+        "plan",
+        "predicted",
+        "targetBpw",
+        "tier",
+      ].sort();
       for (const tier of a.tiers) expect(Object.keys(tier).sort()).toEqual(keys);
       expect(a.tiers[0].modules["backbone.layers.1.mixer.switch_mlp.fc1"]).toEqual({ bits: 8, groupSize: 64 });
     } finally {

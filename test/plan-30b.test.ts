@@ -20,7 +20,7 @@ describe.each(["header-only", "sparse"] as const)("a %s checkpoint of the 30B mo
   afterAll(() => removeFolder(folder));
 
   test("is planned as published, from headers alone", async () => {
-    const { code, stdout, stderr } = await runCli(["plan", `${folder}/Nemotron-30B`, "--json"]);
+    const { code, stdout, stderr } = await runCli(["plan", `${folder}/Nemotron-30B`, "--policy", "oq", "--json"]);
     expect({ code, stderr: code === 0 ? "" : stderr }).toEqual({ code: 0, stderr: "" });
     const plan = JSON.parse(stdout);
     expect(plan).toMatchObject({ model: "Nemotron-30B", policy: "oq", revision: expect.stringMatching(/^sha256:/) });

@@ -1,3 +1,5 @@
+import { areDefault, formatFloors } from "../quant/floors.ts";
+import { tierFlag } from "../quant/targets.ts";
 import { bitsPerWeight, gibibytes, gigabytes, grouped, parameterCount, squaredError } from "./figures.ts";
 import { resolveLicenseLink } from "./front-matter.ts";
 import { highlightRows } from "./highlights.ts";
@@ -163,8 +165,9 @@ function reproduceFacts(receipt: Receipt) {
   const { base, options, plan, calibration, evaluation } = receipt;
   const model = base.id === null ? `./${base.name}` : `${base.id}@${base.revision}`;
   const flags = {
-    tiers: plan.tier,
+    ...tierFlag(plan.tier),
     policy: options.policy,
+    ...planningFlags(options),
     method: options.method,
     ...(options.rounding !== "stored" && { rounding: options.rounding }),
     ...(options.propagation !== null && { propagation: options.propagation }),
@@ -174,6 +177,18 @@ function reproduceFacts(receipt: Receipt) {
   };
   const chosen = Object.entries(flags).map(([flag, value]) => `--${flag} ${shellWord(value)}`);
   return { command: `oqe quantize ${shellWord(model)} --out . ${chosen.join(" ")}` };
+}
+
+/** What a plan by prices needs to be made again. The file of a measurement is not in the repository; its hash is on the receipt. */
+function planningFlags({ floors, domainWeights, proxy, measurement }: Receipt["options"]): Record<string, string> {
+  const weights = Object.entries(domainWeights ?? {}).map(([domain, weight]) => `${domain}=${weight}`);
+  const least = floors === null ? "" : formatFloors(floors);
+  return {
+    ...(least !== "" && !areDefault(floors!) && { floors: least }),
+    ...(weights.length > 0 && { "domain-weights": weights.join(",") }),
+    ...(proxy !== null && { "sensitivity-proxy": proxy.includes("/") ? proxy : `./${proxy.replace(/@.*/, "")}` }),
+    ...(measurement !== null && { measurement: "./measurement.json" }),
+  };
 }
 
 function calibrationFlags({ source, samples, length }: CalibrationRecord): Record<string, string> {
@@ -198,7 +213,7 @@ function textFlag(source: string): string {
 /** For tools that read cards: what the receipt says in short. */
 function machineFacts(receipt: Receipt) {
   const { engine, base, plan, proof } = receipt;
-  const { propagation, repair, ...options } = receipt.options;
+  const { propagation, repair, floors, domainWeights: _, proxy, measurement, ...options } = receipt.options;
   return {
     engine: engine.name,
     version: engine.version,
@@ -209,6 +224,9 @@ function machineFacts(receipt: Receipt) {
     ...options,
     ...(propagation !== null && { propagation }),
     ...(repair !== null && { repair }),
+    ...(floors !== null && { floors: formatFloors(floors) }),
+    ...(proxy !== null && { sensitivityProxy: proxy }),
+    ...(measurement !== null && { measurementSha256: measurement }),
     ...(receipt.calibration !== null && { calibrationSha256: receipt.calibration.sha256 }),
     ...(receipt.evaluation !== null && { evaluationSha256: receipt.evaluation.sha256 }),
     bpw: plan.bpw,

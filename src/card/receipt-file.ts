@@ -163,7 +163,19 @@ function readOptions(field: Field): Receipt["options"] {
     ...readMethod(field),
     rounding: field.at("rounding").oneOf(["stored", "mlx"]),
     policy: field.at("policy").matching(/^[\w.-]{1,64}$/, "a policy's name"),
+    ...readPlanning(field),
     storage: field.at("storage").oneOf(["BF16", "F16", "F32"]),
+  };
+}
+
+/** Receipts of the engine's first versions do not have these fields: they were planned by rules. */
+function readPlanning(field: Field): Pick<Receipt["options"], "floors" | "domainWeights" | "proxy" | "measurement"> {
+  const [floors, weights, file] = [field.at("floors"), field.at("domainWeights"), field.at("measurement")];
+  return {
+    floors: isAbsent(floors) ? null : readFloors(floors),
+    domainWeights: isAbsent(weights) ? null : weights.entries((weight) => weight.number()),
+    proxy: isAbsent(field.at("proxy")) ? null : field.at("proxy").text(),
+    measurement: isAbsent(file) ? null : file.matching(hash, "64 hexadecimal digits"),
   };
 }
 

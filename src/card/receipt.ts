@@ -1,6 +1,6 @@
 import type { Proof } from "../proof/proof-types.ts";
 import type { ModelFacts } from "../quant/model-facts.ts";
-import type { TierPlan } from "../quant/plan-types.ts";
+import type { Floors, TierPlan } from "../quant/plan-types.ts";
 import type { CalibrationRecord, Method, Propagation, Repair, TuningRecord } from "../quant/tuning-record.ts";
 import type { Sensitivity } from "./sensitivity.ts";
 import type { TierFigures } from "./series-figures.ts";
@@ -50,6 +50,14 @@ export interface Receipt {
     /** null likewise; empty: nothing was to be mended. */
     readonly repair: readonly Repair[] | null;
     readonly policy: string;
+    /** Least widths by role that were asked for; null where the plan was made by rules. */
+    readonly floors: Floors | null;
+    /** Weights of domains in the prices, where not 1; null likewise. */
+    readonly domainWeights: Readonly<Record<string, number>> | null;
+    /** `org/name@commit` of the quantized repository that was measured in the base's place; null for the base itself, or by rules. */
+    readonly proxy: string | null;
+    /** SHA-256 of the measurement's file that was planned by; null where the run measured, or planned by rules. */
+    readonly measurement: string | null;
     /** Dtype of scales, biases and unquantized tensors, as safetensors spells it. */
     readonly storage: "BF16" | "F16" | "F32";
   };

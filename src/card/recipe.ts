@@ -9,6 +9,9 @@ export type Measured = Pick<Receipt, "files" | "weightError" | "tuning" | "proof
 /** The part of a receipt that is known before any weight is read. The same recipe gives the same files. */
 export type Recipe = Omit<Receipt, keyof Measured | "otherTiers">;
 
+/** A recipe before anything was measured of the base. The plan follows from it: the same draft gives the same recipe. */
+export type Draft = Omit<Recipe, "plan" | "series" | "sensitivity">;
+
 /** Digits of a measured ratio on the receipt: more than anybody reads, few enough to read. */
 const digits = 6;
 
@@ -47,13 +50,14 @@ export function blankProof({ evaluation, model }: Pick<Recipe, "evaluation" | "m
 }
 
 /**
- * Whether a repo's main holds just what this recipe would give, so that nothing needs doing: same recipe on its receipt,
+ * Whether a repo's main holds just what this recipe would give, so that nothing needs doing: same draft on its receipt,
  * every file of the receipt there with its size and, where the Hub tells it, its SHA-256, card and pictures, and no
  * weights beside them (mlx-lm loads all it finds). A base folder has no commit that could vouch for its weights, so it is never current.
  */
-export function isCurrent(recipe: Recipe, published: Receipt, remote: RemoteState): boolean {
+export function isCurrent(recipe: Draft, published: Receipt, remote: RemoteState): boolean {
   const { files, weightError: _w, tuning: _t, proof: _p, otherTiers: _o, warnings: _s, ...made } = published;
-  if (recipe.base.id === null || !isDeepStrictEqual(made, JSON.parse(JSON.stringify(recipe)))) return false;
+  const same = isDeepStrictEqual(draftOf(made), JSON.parse(JSON.stringify(draftOf(recipe))));
+  if (recipe.base.id === null || !same) return false;
   const mayBe = (path: string) => Object.hasOwn(files, path) || !path.endsWith(".safetensors");
   const shown = ["README.md", ...drawPictures(published).map(({ path }) => path)];
   if (!shown.every((path) => remote.files.has(path)) || ![...remote.files.keys()].every(mayBe)) return false;
@@ -61,6 +65,17 @@ export function isCurrent(recipe: Recipe, published: Receipt, remote: RemoteStat
     const found = remote.files.get(path);
     return found?.size === expected.bytes && (found.sha256 === null || found.sha256 === expected.sha256);
   });
+}
+
+/** Without what is measured of the base, and what follows from that. */
+function draftOf(recipe: Draft | Recipe): Draft {
+  const {
+    plan: _p,
+    series: _s,
+    sensitivity: _m,
+    ...draft
+  } = { plan: null, series: null, sensitivity: null, ...recipe };
+  return draft;
 }
 
 function roundRatios({ experts, repair, kinds, modules, ...rest }: TuningRecord): TuningRecord {

@@ -89,9 +89,9 @@ function raisesOthers(receipt: Receipt): boolean {
   return Object.entries(receipt.plan.modules).some(([path, { bits }]) => bits > base && !first.test(path));
 }
 
-/** The tier's own width: the least that any module has, for a plan only ever raises. */
-export function baseBits(receipt: Receipt): number {
-  return Object.values(receipt.plan.modules).reduce((least, { bits }) => Math.min(least, bits), 8);
+/** The tier's own width: the largest whose uniform plan its target allows, scales and biases being half a bit. */
+export function baseBits({ plan }: Pick<Receipt, "plan">): number {
+  return [2, 3, 4, 5, 6, 8].findLast((bits) => bits + 0.5 <= plan.targetBpw + 1e-9) ?? 2;
 }
 
 /** `64`, or `32 and 64` where the plan mixes them. */

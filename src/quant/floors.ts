@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from "node:util";
 import { OqeError } from "../errors.ts";
 import type { LayerKind } from "../models/architecture.ts";
 import { measuredBits } from "./measurement-types.ts";
@@ -39,6 +40,19 @@ export function parseFloors(text: string): Floors {
     floors[known] = bits;
   }
   return floors;
+}
+
+export function formatFloors(floors: Floors): string {
+  return (
+    Object.entries(floors)
+      .map(([name, bits]) => `${name}=${bits}`)
+      .join(",") || "none"
+  );
+}
+
+/** Whether they are the default, in any order. */
+export function areDefault(floors: Floors): boolean {
+  return isDeepStrictEqual(floors, parseFloors(defaultFloors));
 }
 
 /** The floors that concern a tensor; `firstMamba` is the layer of the first Mamba block. */

@@ -1,15 +1,13 @@
 import { OqeError } from "../errors.ts";
-import { grouped } from "../grouped.ts";
-import { bytesPerElement, type FloatDtype } from "../kernel/dtype.ts";
 import type { Width } from "../kernel/width.ts";
 import type { LayerKind } from "../models/architecture.ts";
-import { applyFloors } from "./floors.ts";
-import { elements, modulePath, quantizedBytes } from "./format.ts";
-import { smallestBytes } from "./knapsack.ts";
-import { findLeastLoss, type Priced } from "./least-loss.ts";
+import { applyFloors, formatFloors } from "./floors.ts";
+import { modulePath, quantizedBytes } from "./format.ts";
+import { findLeastLoss } from "./least-loss.ts";
 import { requireContrast } from "./measurement-check.ts";
 import { type Measurement, measuredBits, type WidthPrice } from "./measurement-types.ts";
 import type { Floors, PlannedTensor, PredictedLoss } from "./plan-types.ts";
+import { budgetBytes, type Measure, refuseBudget } from "./targets.ts";
 import { type Tier, tierGroupSize } from "./tiers.ts";
 
 /** What a measured plan goes by. */
@@ -18,8 +16,7 @@ export interface Prices {
   readonly floors: Floors;
 }
 
-export interface PriceContext extends Prices {
-  readonly storage: FloatDtype;
+export interface PriceContext extends Prices, Measure {
   readonly layers: readonly LayerKind[];
 }
 
@@ -32,10 +29,10 @@ export interface PricedPlan {
 /**
  * The plan of least predicted KL within the tier's budget, every tensor at its floor or above. Exact (findLeastLoss). Pure.
  * Throws BAD_INPUT where the floors need more than the budget, BAD_MEASUREMENT where the prices say nothing or leave a tensor out.
- * @param tensors the quantizable tensors in table order
+ * Widths are in the order of `quantizable`.
  */
-export function planByPrices(tier: Tier, tensors: readonly PlannedTensor[], context: PriceContext): PricedPlan {
-  const { measurement, storage, layers } = context;
+export function planByPrices(tier: Tier, context: PriceContext): PricedPlan {
+  const { quantizable: tensors, measurement, storage, layers } = context;
   const prices = priceTensors(tensors, measurement);
   const { least, floors } = applyFloors(context.floors, tensors, layers);
   const items = tensors.map((tensor, i) =>
@@ -44,9 +41,8 @@ export function planByPrices(tier: Tier, tensors: readonly PlannedTensor[], cont
       return { width, bytes: quantizedBytes(tensor.shape, width, storage), smooth, flip };
     }),
   );
-  const budget = budgetBytes(tier, tensors, storage);
-  const loss = findLeastLoss(items, budget, flipCost(measurement));
-  if (loss === null) throw belowFloors(tier, items, tensors, floors, budget);
+  requireFloors(tier, context);
+  const loss = findLeastLoss(items, budgetBytes(tier, context), flipCost(measurement))!;
   return {
     widths: loss.taken.map((option, item) => items[item]![option]!.width),
     predicted: { forcedKl: loss.smooth, kl: loss.total },
@@ -54,14 +50,23 @@ export function planByPrices(tier: Tier, tensors: readonly PlannedTensor[], cont
   };
 }
 
-/**
- * Bytes that a tier may spend on its quantizable tensors. Budgets are meant with scales and biases of 16 bits; wider ones are added on top,
- * so that a tier means the same widths for any storage dtype.
- */
-export function budgetBytes(tier: Tier, tensors: readonly PlannedTensor[], storage: FloatDtype): number {
-  const parameters = tensors.reduce((sum, tensor) => sum + elements(tensor.shape), 0);
-  const wider = (2 * (bytesPerElement[storage]! - 2)) / tierGroupSize;
-  return Math.floor((parameters * tier.budgetBpw) / 8 + parameters * wider);
+type FloorContext = Measure & Pick<PriceContext, "floors" | "layers">;
+
+/** Bytes of the plan that gives every tensor the least width that its floors allow. */
+export function floorBytes({ quantizable, storage, floors, layers }: FloorContext): number {
+  const { least } = applyFloors(floors, quantizable, layers);
+  return quantizable.reduce((sum, tensor, i) => {
+    const bits = measuredBits.find((width) => width >= least[i]!)!;
+    return sum + quantizedBytes(tensor.shape, { bits, groupSize: tierGroupSize }, storage);
+  }, 0);
+}
+
+/** Throws BAD_INPUT where the floors need more than the budget. */
+export function requireFloors(tier: Tier, context: FloorContext): void {
+  const smallest = floorBytes(context);
+  if (smallest <= budgetBytes(tier, context)) return;
+  const { floors } = applyFloors(context.floors, context.quantizable, context.layers);
+  throw refuseBudget(tier, smallest, `from ${measuredBits[0]} bits, floors ${formatFloors(floors)}`, context);
 }
 
 /** Nats of flips at the root of flip power 1: measured with all tensors at once, what flips cost grows with the root of their power. */
@@ -82,22 +87,4 @@ function priceTensors(tensors: readonly PlannedTensor[], measurement: Measuremen
       "It may be of another model. Measure again.",
     );
   });
-}
-
-function belowFloors(
-  tier: Tier,
-  items: readonly (readonly Priced[])[],
-  tensors: readonly PlannedTensor[],
-  floors: Floors,
-  budget: number,
-): OqeError {
-  const smallest = smallestBytes(items);
-  const parameters = tensors.reduce((sum, tensor) => sum + elements(tensor.shape), 0);
-  const named = Object.entries(floors).map(([name, bits]) => `${name}=${bits}`);
-  return new OqeError(
-    "BAD_INPUT",
-    `${tier.name} may take ${grouped(budget)} bytes of quantized tensors; the smallest possible plan takes ${grouped(smallest)}, ` +
-      `${((8 * smallest) / parameters).toFixed(2)} bits per weight (${measuredBits[0]} bits, floors ${named.join(",") || "none"})`,
-    "Choose a larger tier or target, or lower the floors.",
-  );
 }

@@ -16,7 +16,7 @@ export interface OqContext {
   readonly scores: readonly number[];
 }
 
-const widths: readonly Bits[] = [2, 3, 4, 5, 6, 8];
+export const ruleBits = [2, 3, 4, 5, 6, 8] as const satisfies readonly Bits[];
 
 /**
  * The rule-based plan of oMLX's spring-2026 edition (omlx/oq.py), which made the published Nemotron series. Order of steps:
@@ -128,7 +128,7 @@ function boostByScore(tensors: readonly PlannedTensor[], budget: Budget, { score
     const share = highest === 0 ? 0 : scores[tensors[index]!.layer!]! / highest;
     const current = budget.chosen[index]!;
     const most = Math.min(8, share >= 0.5 ? 8 : share >= 0.2 ? current + 2 : current + 1);
-    for (const bits of widths.filter((b) => b > current && b <= most).reverse()) {
+    for (const bits of ruleBits.filter((b) => b > current && b <= most).reverse()) {
       if (budget.raise(index, bits)) break;
     }
   }

@@ -43,9 +43,9 @@ export function parseTiers(text: string): readonly Tier[] {
   return chosen;
 }
 
-/** The base's name without the suffixes of a former quantization or cast (`-oQ4e`, `-8bit`, `-bf16`, `-mtp`). */
+/** The base's name without the suffixes of a former quantization or cast (`-oQ4e`, `-oQ18GBe`, `-8bit`, `-bf16`, `-mtp`). */
 export function stripSuffixes(name: string): string {
-  const suffix = /-(oq[\d.]+e?|\d+bit|fp\d+|bf\d+|mtp)$/i;
+  const suffix = /-(oq[\d.]+(?:[gm]i?b)?e?|\d+bit|fp\d+|bf\d+|mtp)$/i;
   let stripped = name;
   while (suffix.test(stripped)) stripped = stripped.replace(suffix, "");
   return stripped === "" ? name : stripped;

@@ -1,0 +1,188 @@
+import { createHash } from "node:crypto";
+import { readFile, writeFile } from "node:fs/promises";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { parseReceipt } from "../src/card/receipt-file.ts";
+import type { LocalHub } from "../src/local-hub/local-hub.ts";
+import { startLocalHub } from "../src/local-hub/local-hub.ts";
+import { parseMeasurement } from "../src/quant/measurement-file.ts";
+import { makeCheckpoint } from "./checkpoints.ts";
+import { type CliResult, runCli } from "./cli-run.ts";
+import { removeFolder, scratchFolder, smallest } from "./models.ts";
+import { nemotron30b } from "./nemotron-30b.ts";
+
+const model = smallest.nemotron_h!;
+const rows = ["--calibration-samples", "4", "--calibration-length", "32"];
+const unproven = ["--verify", "false"];
+/** The smallest models are mostly embeddings: the default floors leave no room at 4 bits. */
+const floors = ["--floors", "attention=6"];
+
+let folder: string;
+let file: string;
+let measured: CliResult;
+let domain: string;
+beforeAll(async () => {
+  folder = await scratchFolder();
+  file = `${folder}/measurement.json`;
+  measured = await runCli(["measure", model, ...rows, "--out", file]);
+  [domain] = JSON.parse(await readFile(file, "utf8")).domains;
+});
+afterAll(() => removeFolder(folder));
+
+const refused = async (args: readonly string[], code: string, says: RegExp) => {
+  const { code: exit, stdout, stderr } = await runCli(args);
+  expect({ exit, stdout }).toEqual({ exit: 1, stdout: "" });
+  expect(stderr).toMatch(says);
+  expect(stderr).toContain(`[${code}]`);
+  expect(stderr).not.toMatch(/\n\s+at /);
+};
+
+describe("a measurement", () => {
+  test("is a file of prices for every tensor that a plan quantizes", async () => {
+    expect({ code: measured.code, stdout: measured.stdout }).toEqual({ code: 0, stdout: `${file}\n` });
+    const { tensors, base, engine } = parseMeasurement(await readFile(file, "utf8"), file);
+    expect(base).toMatchObject({ id: null, name: "nemotron_h", revision: expect.stringMatching(/^sha256:/) });
+    expect(engine.kernelSha256).toMatch(/^[0-9a-f]{64}$/);
+    const { stdout } = await runCli(["plan", model, "--policy", "oq", "--json"]);
+    const modules = Object.keys(JSON.parse(stdout).tiers[0].modules);
+    expect(tensors.map(({ module }) => module).sort()).toEqual(modules.sort());
+  });
+
+  test("makes a plan, explained role by role, with custom tiers and floors", async () => {
+    const ask = ["plan", model, "--measurement", file, "--explain", "--tiers", "oQ4e", "--target-bpw", "5"];
+    const { stdout, code } = await runCli([...ask, ...floors, "--json"]);
+    expect(code).toBe(0);
+    const plan = JSON.parse(stdout);
+    expect(plan.policy).toBe("measured");
+    expect(plan.tiers.map(({ tier }: { tier: string }) => tier)).toEqual(["oQ4e", "oQ5.0e"]);
+    for (const { bpw, targetBpw, roles, floors, predicted, bytes } of plan.tiers) {
+      expect(bpw).toBeLessThanOrEqual(targetBpw + 0.1);
+      expect(floors).toEqual({ attention: 6 });
+      expect(predicted.kl).toBeGreaterThanOrEqual(predicted.forcedKl);
+      const total = (value: (role: { share: number; bytes: number }) => number) =>
+        roles.map(value).reduce((a: number, b: number) => a + b, 0);
+      expect(total(({ share }) => share)).toBeCloseTo(1, 9);
+      expect(total((role) => role.bytes)).toBeLessThanOrEqual(bytes);
+      const attention = roles.filter(({ role }: { role: string }) => role.startsWith("attention."));
+      expect(Math.min(...attention.flatMap(({ bits }: { bits: number[] }) => bits))).toBeGreaterThanOrEqual(6);
+    }
+    const text = (await runCli([...ask, ...floors])).stdout;
+    expect(text).toMatch(/^oQ4e: \d\.\d\d bpw of 4\.60, predicted KL .*floors attention=6$/m);
+    expect(text).toMatch(/^experts\.down +[\d-]+ +[\d,]+ +\d+\.\d % /m);
+  });
+
+  test("goes into recipe and receipt of what it planned", async () => {
+    const out = `${folder}/out`;
+    const args = ["quantize", model, "--out", out, "--tiers", "oQ4e", "--measurement", file, "--method", "rounded"];
+    expect((await runCli([...args, ...floors, ...unproven])).code).toBe(0);
+    const path = `${out}/nemotron_h-oQ4e/oqe-receipt.json`;
+    const receipt = parseReceipt(await readFile(path, "utf8"), path);
+    const sha256 = createHash("sha256")
+      .update(await readFile(file))
+      .digest("hex");
+    expect(receipt.options).toMatchObject({ policy: "measured", measurement: sha256, domainWeights: {} });
+    expect(receipt.options.floors).toEqual({ attention: 6 });
+    expect(receipt.sensitivity!.calibration).toMatchObject({ samples: 4, length: 32 });
+    expect(receipt.series.map(({ tier, predicted }) => [tier, predicted!.kl > 0])).toEqual(
+      ["oQ8e", "oQ6e", "oQ5e", "oQ4e"].map((tier) => [tier, true]),
+    );
+  });
+});
+
+describe("refused in one sentence", () => {
+  const plan = (...more: string[]) => ["plan", model, ...more];
+  test("a budget below the floors, before anything is measured", () =>
+    refused(
+      plan("--target-bpw", "3.5", ...rows),
+      "BAD_INPUT",
+      /^(?!.*Measure\n).*the smallest possible plan takes [\d,]+, \d\.\d\d bits/s,
+    ));
+  test("a measurement of another model", () =>
+    refused(
+      ["plan", smallest.llama!, "--measurement", file],
+      "BAD_MEASUREMENT",
+      /is of base nemotron_h at sha256:\w+, not llama at/,
+    ));
+  test("a measurement of another engine", async () => {
+    const other = JSON.parse(await readFile(file, "utf8"));
+    other.engine.version = "0.0.1";
+    await writeFile(`${folder}/other.json`, JSON.stringify(other));
+    await refused(
+      plan("--measurement", `${folder}/other.json`),
+      "BAD_MEASUREMENT",
+      /is of engine oqe-publisher 0\.0\.1, not/,
+    );
+  });
+  test("a file that is none", async () => {
+    await writeFile(`${folder}/none.json`, "{}");
+    await refused(
+      plan("--measurement", `${folder}/none.json`),
+      "BAD_MEASUREMENT",
+      /none\.json: field "format" is missing/,
+    );
+    await refused(plan("--measurement", `${folder}/absent.json`), "BAD_INPUT", /absent\.json does not exist/);
+  });
+  test("a weight for a domain that the text does not have", () =>
+    refused(
+      plan(...rows, ...floors, "--domain-weights", "cobol=2"),
+      "BAD_INPUT",
+      /no domain "cobol"; the calibration text has /,
+    ));
+  test("weights of domains for what is measured already", () =>
+    refused(plan("--measurement", file, "--domain-weights", "code=2"), "BAD_INPUT", /no effect on a measurement/));
+  test("measuring where no text is read", () =>
+    refused(plan("--policy", "measured", "--method", "rounded"), "BAD_INPUT", /method rounded reads none/));
+  test("headers without weights", async () => {
+    await makeCheckpoint(`${folder}/Nemotron-30B`, nemotron30b, 2, "header-only");
+    await refused(["plan", `${folder}/Nemotron-30B`], "BAD_CHECKPOINT", /headers without weights.*\n.*policy oq/);
+  });
+});
+
+describe("published by what is measured", () => {
+  let hub: LocalHub;
+  beforeAll(async () => {
+    hub = await startLocalHub({ folder: `${folder}/hub` });
+    await hub.seed("base/hybrid", model);
+  });
+  afterAll(() => hub.close());
+  const publish = (...more: string[]) =>
+    runCli(
+      [
+        "publish",
+        "base/hybrid",
+        "--namespace",
+        "acme",
+        "--work-dir",
+        `${folder}/work`,
+        "--json",
+        ...rows,
+        ...unproven,
+        ...more,
+      ],
+      { HF_ENDPOINT: hub.url, HF_TOKEN: "hf_rehearsal" },
+    );
+  const outcomes = ({ stdout }: CliResult) =>
+    JSON.parse(stdout).repositories.map(({ outcome }: { outcome: string }) => outcome);
+
+  test("a tier is made once; then nothing is measured to see that nothing is to do", async () => {
+    const first = await publish("--tiers", "oQ4e", ...floors);
+    expect(first.stderr).toContain("Measure\n");
+    expect(outcomes(first)).toEqual(["published"]);
+    const { tiers } = JSON.parse(first.stdout);
+    await removeFolder(`${folder}/work`);
+
+    const second = await publish("--tiers", "oQ4e", ...floors);
+    expect(second.stderr).not.toContain("Measure\n");
+    expect(outcomes(second)).toEqual(["unchanged"]);
+    expect(JSON.parse(second.stdout).tiers).toEqual(tiers);
+  });
+
+  test("other floors or weights are another recipe; the measurement of the same weights is read again", async () => {
+    const weights = ["--domain-weights", `${domain}=2`];
+    const plain = await publish("--tiers", "oQ5e", "--floors", "none", ...weights);
+    expect(outcomes(plain)).toEqual(["published"]);
+    const again = await publish("--tiers", "oQ5e", "--floors", "head=8", ...weights);
+    expect(outcomes(again)).toEqual(["published"]);
+    expect(again.stderr).toContain("measured before: ");
+    expect(outcomes(await publish("--tiers", "oQ5e", "--floors", "head=8"))).toEqual(["published"]);
+  });
+});
