@@ -7,14 +7,13 @@ import { OqeError } from "./errors.ts";
 import type { Hub } from "./hub/hub-types.ts";
 import type { Inputs } from "./inputs.ts";
 import { integer } from "./models/config-fields.ts";
+import type { EvaluationRows } from "./proof/prove.ts";
 import type { Base } from "./quant/base.ts";
 import type { CalibrationRecord } from "./quant/tuning-record.ts";
 import type { Report } from "./report.ts";
 
 /** Rows of text, and what a receipt says of them. */
-export interface DrawnRows {
-  readonly rows: Rows;
-  readonly record: CalibrationRecord;
+export interface DrawnRows extends EvaluationRows {
   /** SHA-256 of the text that they were drawn from. */
   readonly text: string;
 }

@@ -178,6 +178,7 @@ export async function publishTiers(hub: Hub, jobs: readonly Order[], release: Re
     const isPending = pending.includes(job);
     if (isPending && gateFailure(made.filter((receipt) => receipt.name === job.recipe.name)) !== null) {
       tiers.push(await failedTier(hub, job, state));
+      doors.report.info(`${repository}: kept back by a gate`);
       continue;
     }
     if (failure === null || !isPending) {

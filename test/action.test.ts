@@ -177,7 +177,7 @@ describe.skipIf(act === null && !inCi)("run by act in host mode (no act? .ci/too
       const files = [...hub.files(repository).keys()];
       expect(files).toEqual(expect.arrayContaining(["README.md", "oqe-receipt.json", "config.json", "tokenizer.json"]));
       expect(files.some((path) => path.endsWith(".safetensors"))).toBe(true);
-      await expectTuned(`${scratch}/hub/${repository}`, { samples: 128, length: 256, evaluation: 128 });
+      await expectTuned(`${scratch}/hub/${repository}`, { samples: 128, length: 256, evaluation: 18 });
       const commits = await fetch(`${hub.url}/api/models/${repository}/commits/main`);
       const [commit, ...earlier] = (await commits.json()) as { id: string; title: string; message: string }[];
       expect(commit).toMatchObject({

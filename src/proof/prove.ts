@@ -67,18 +67,17 @@ export async function prove(base: ObservedBase, tier: FinishedModel, options: Pr
   const hasRouters = free.routerAgreement.size > 0;
   const forced = hasRouters ? finite(await diverge(reference, tier, true, options.progress), tier) : free;
   const plain = { ...tier, weights: roundedWeights(reference.base.weights, tier.tensors, kernel) };
-  const rounding = await diverge(reference, plain, false, options.progress);
-  const kl = free.divergence.map((value) => Math.max(0, value)); // below 0 by float error only
+  const rounding = withoutNoise(await diverge(reference, plain, false, options.progress));
   const forcedKl = rowMeans(forced.divergence, all, length);
   const figures = { ...figuresOf(free, all, length), ...routersOf(free) };
   return {
     rows: { source: record.source, sha256: rows.sha256, samples, length },
     ...figures,
-    medianKl: rounded(quantile(kl, 0.5)),
-    p99Kl: rounded(quantile(kl, 0.99)),
-    p999Kl: rounded(quantile(kl, 0.999)),
-    maxKl: rounded(quantile(kl, 1)),
-    forcedMeanKl: rounded(Math.max(0, mean(forcedKl))),
+    medianKl: rounded(quantile(free.divergence, 0.5)),
+    p99Kl: rounded(quantile(free.divergence, 0.99)),
+    p999Kl: rounded(quantile(free.divergence, 0.999)),
+    maxKl: rounded(quantile(free.divergence, 1)),
+    forcedMeanKl: rounded(mean(forcedKl)),
     forcedMeanKlError: errorOverRows(forcedKl),
     byDomain: rowsByDomain(rows).map(([domain, ofDomain]) => ({ domain, ...figuresOf(free, ofDomain, length) })),
     byLayer: layersOf(free),
@@ -98,13 +97,18 @@ function rowsByDomain({ rows }: Rows): [domain: string, rows: number[]][] {
   return [...found];
 }
 
+/** A KL is below 0 by float error only: of two distributions that are the same. */
+function withoutNoise(found: Divergence): Divergence {
+  return { ...found, divergence: found.divergence.map((value) => Math.max(0, value)) };
+}
+
 function isSound({ divergence }: Divergence): boolean {
   return divergence.every(Number.isFinite);
 }
 
 /** A logit that is no number makes every figure meaningless; so does a model that gives the right token no chance at all. */
 function finite(found: Divergence, { config }: FinishedModel): Divergence {
-  if (isSound(found)) return found;
+  if (isSound(found)) return withoutNoise(found);
   const count = found.divergence.filter((value) => !Number.isFinite(value)).length;
   const where = found.divergence.findIndex((value) => !Number.isFinite(value));
   throw new OqeError(

@@ -1,4 +1,4 @@
-import { type Matrix, rowsOf } from "../kernel/matrix.ts";
+import { type Matrix, rowsOf, sharedFloats } from "../kernel/matrix.ts";
 import type { Routing } from "../models/routing.ts";
 import { type Model, openHead, type RunOptions, runModel } from "../models/run.ts";
 import type { CalibrationIds } from "./tune-series.ts";
@@ -8,6 +8,7 @@ export interface Reference {
   readonly base: Model;
   readonly rows: CalibrationIds;
   readonly hidden: Matrix;
+  /** By layer; without scores, which are most of it. */
   readonly routes: ReadonlyMap<number, Routing>;
 }
 
@@ -37,7 +38,7 @@ export async function observe(base: Model, rows: CalibrationIds, progress?: Prog
   const hidden = await runModel(base, rows.ids, {
     length: rows.length,
     routes: (layer, own) => {
-      routes.set(layer, own);
+      routes.set(layer, { ...own, scores: sharedFloats(0) }); // who is forced weighs by scores of its own
       return own;
     },
     ...(progress && { progress }),
