@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdir } from "node:fs/promises";
+import { mkdir, readdir, readFile } from "node:fs/promises";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { whoAmI } from "@huggingface/hub";
@@ -48,6 +48,27 @@ describe("oqe", () => {
     expect(stderr).toMatch(says);
     expect(stderr.split("\n").filter((line) => line.startsWith("error: "))).toHaveLength(1);
   });
+
+  test.each([["oq"], ["measured"]])(
+    "quantize writes a tier of one's own, planned by %s, with every module's width in its config",
+    async (policy) => {
+      const out = `${folder}/own-${policy}`;
+      const few = ["--calibration-samples", "9", "--calibration-length", "16", "--verify", "false"];
+      const how = policy === "oq" ? rounded : ["--floors", "none", ...few];
+      const own = ["--policy", policy, "--tiers", "oQ4e", "--target-bpw", "5.2"];
+      const { code, stderr } = await runCli(["quantize", byArchitecture.llama!, "--out", out, ...own, ...how]);
+      expect({ code, stderr: code === 0 ? "" : stderr }).toEqual({ code: 0, stderr: "" });
+      const [tier] = (await readdir(out)).filter((name) => name.includes("5.2"));
+      const read = async (name: string) => JSON.parse(await readFile(`${out}/${tier}/${name}`, "utf8"));
+      const { plan } = await read("oqe-receipt.json");
+      const { quantization } = await read("config.json");
+      for (const [module, { bits }] of Object.entries<{ bits: number }>(plan.modules)) {
+        expect({ module, bits: quantization[module]?.bits ?? quantization.bits }).toEqual({ module, bits });
+      }
+      expect(await readdir(`${out}/${tier}`)).toContain("oqe-bits.svg");
+      expect((await runCli(["card", `${out}/${tier}`])).code).toBe(0);
+    },
+  );
 
   test("plan --json prints one document with every module's width, from a folder and from the Hub", async () => {
     const hub = await startLocalHub({ folder: `${folder}/plan-hub` });

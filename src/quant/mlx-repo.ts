@@ -7,7 +7,7 @@ import { type Repository, readBytes } from "../checkpoint/repository.ts";
 import { createShards } from "../checkpoint/shard-writer.ts";
 import { OqeError } from "../errors.ts";
 import type { Kernel } from "../kernel/kernel-types.ts";
-import type { Rounding } from "../kernel/width.ts";
+import type { Bits, Rounding } from "../kernel/width.ts";
 import type { Report } from "../report.ts";
 import type { Base } from "./base.ts";
 import { modulePath, storedTensors } from "./format.ts";
@@ -132,7 +132,9 @@ async function writeSmallFiles(
 }
 
 function configText(base: Base, plan: TierPlan): string {
-  const bits = tiers.find((tier) => tier.name === plan.tier)!.bits;
+  // Of a tier of one's own, which no table knows, the least that it has: the rest are overrides either way.
+  const least = Math.min(...Object.values(plan.modules).map((width) => width.bits)) as Bits;
+  const bits = tiers.find((tier) => tier.name === plan.tier)?.bits ?? least;
   const config = base.architecture.mlxConfig(base.config);
   // Keys that mlxConfig may add: transformers reads them as floats and refuses 1000000 for 1000000.0.
   const floatKeys = new Set([...base.checkpoint.floatKeys, "time_step_limit", "rope_theta"]);
