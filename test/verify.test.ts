@@ -215,8 +215,8 @@ describe("a target that is not what its receipt says is refused by file and both
     [
       "a module fewer on the receipt",
       receiptOf((root) => {
-        delete root.plan.modules[module];
-        delete (root as unknown as { tuning: { modules: Record<string, unknown> } }).tuning.modules[module];
+        const { tuning, sensitivity } = root as unknown as Record<string, Record<string, Record<string, unknown>>>;
+        for (const byModule of [root.plan.modules, tuning!.modules!, sensitivity!.prices!]) delete byModule[module];
       }),
       /config\.json has ".*fc1" \d-bit in groups of 64, oqe-receipt\.json says unquantized/,
     ],
@@ -309,7 +309,18 @@ describe("evaluation text is refused:", () => {
 
   test("before a weight is read where a run is to measure on it", async () => {
     const text = `${folder}/calibration.txt`;
-    const args = ["quantize", hybrid, "--out", `${folder}/never`, "--calibration", text, "--evaluation", text];
+    const args = [
+      "quantize",
+      hybrid,
+      "--policy",
+      "oq",
+      "--out",
+      `${folder}/never`,
+      "--calibration",
+      text,
+      "--evaluation",
+      text,
+    ];
     const rows = ["--calibration-samples", "2", "--evaluation-samples", "5"];
     const { code, stderr } = await oqe(...args, ...rows);
     expect(code).toBe(1);
