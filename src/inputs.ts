@@ -24,7 +24,7 @@ import { type Method, methods, type Propagation, propagations, type Repair, repa
 /** What a run does unless told otherwise; action.yml says the same (a test compares them). */
 const defaultMethod: Method = "tuned";
 const defaultPropagation: Propagation = "reference";
-const defaultRepair: Repair = "router";
+const defaultRepair = "router,rounding";
 const allTiers = tiers.map((tier) => tier.name).join(",");
 
 /** Everything a run is told, parsed and frozen. The token is here and in the Hub client, nowhere else. */

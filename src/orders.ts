@@ -105,7 +105,7 @@ export async function placeOrders(
 
 /** Those of the asked repairs that the model has something for. */
 function repairsOf({ repair }: Inputs, hasRouters: boolean): readonly Repair[] {
-  return repair.filter((name) => name !== "router" || hasRouters);
+  return hasRouters ? repair : [];
 }
 
 /** With base, rows and engine all that a plan follows from. */

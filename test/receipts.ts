@@ -100,7 +100,7 @@ export function tunedReceipt(tier = "oQ4e", changes: Partial<Receipt> = {}): Rec
   const rounded = nemotronReceipt(tier);
   return {
     ...rounded,
-    options: { ...rounded.options, method: "tuned", propagation: "reference", repair: ["router"] },
+    options: { ...rounded.options, method: "tuned", propagation: "reference", repair: ["router", "rounding"] },
     calibration: {
       source: "bundled",
       sha256: sha256("calibration"),
@@ -121,6 +121,7 @@ export function tunedReceipt(tier = "oQ4e", changes: Partial<Receipt> = {}): Rec
       experts: { experts: 2944, min: 0, median: 1511.5, unseen: 3, belowWidth: 0.6231 },
       droppedRows: 0,
       repair: {
+        aimed: 104,
         routers: Array.from({ length: 23 }, (_, at) => ({
           layer: 1 + 2 * at,
           repaired: at > 0,

@@ -93,7 +93,7 @@ async function watch(model: Model, choices?: Map<number, Routing>) {
 describe("a repaired router", () => {
   test("is nearer to the base's logits on rows that its fit did not see, by what the record says", slow, async () => {
     const [plain, { place, tuning }] = [await tune("plain", []), await tune("repaired", ["router"])];
-    expect(plain.tuning.repair).toEqual({ routers: null });
+    expect(plain.tuning.repair).toEqual({ routers: null, aimed: null });
     expect({ ...tuning, repair: null }).toEqual({ ...plain.tuning, repair: null });
     const routers = tuning.repair.routers!;
     expect(routers.map(({ layer }) => layer)).toEqual([1, 3, 6, 8, 10]);

@@ -66,7 +66,7 @@ export function readTuning(field: Field, modules: Readonly<Record<string, unknow
   return {
     experts: experts.value === null ? null : readExperts(experts),
     droppedRows: field.at("droppedRows").count(),
-    repair: field.has("repair") ? readRepairRecord(field.at("repair")) : { routers: null },
+    repair: field.has("repair") ? readRepairRecord(field.at("repair")) : { routers: null, aimed: null },
     kinds: field.at("kinds").entries((kind, name) => {
       kind.isKey(name, tensorKinds);
       return { tensors: kind.at("tensors").count(), ratio: kind.at("ratio").number() };
@@ -79,8 +79,11 @@ export function readTuning(field: Field, modules: Readonly<Record<string, unknow
 }
 
 function readRepairRecord(field: Field): RepairRecord {
-  const routers = field.at("routers");
-  return { routers: routers.value === null ? null : routers.list(readRouter) };
+  const [routers, aimed] = [field.at("routers"), field.at("aimed")];
+  return {
+    routers: routers.value === null ? null : routers.list(readRouter),
+    aimed: aimed.value === null ? null : aimed.count(),
+  };
 }
 
 function readRouter(field: Field): RouterRecord {

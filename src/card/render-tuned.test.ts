@@ -69,12 +69,12 @@ describe("the card of a tuned tier", () => {
 
   test("reproduces by naming method and calibration", () => {
     expect(card).toContain(
-      "--tiers oQ4e --policy oq --method tuned --propagation reference --repair router --calibration-samples 128 --calibration-length 256 --evaluation-samples 64\n",
+      "--tiers oQ4e --policy oq --method tuned --propagation reference --repair router,rounding --calibration-samples 128 --calibration-length 256 --evaluation-samples 64\n",
     );
     expect(JSON.parse(/<!-- oqe-publisher (\{.*\}) -->\n$/.exec(card)![1]!)).toMatchObject({
       method: "tuned",
       propagation: "reference",
-      repair: ["router"],
+      repair: ["router", "rounding"],
       calibrationSha256: tuned.calibration!.sha256,
       evaluationSha256: tuned.evaluation!.sha256,
     });
@@ -124,7 +124,11 @@ describe("what tuning did decides what the card says", () => {
   test("repaired routers are named, with what it brought", async () => {
     expect(card).toContain("- Router repaired: the gates of 22 of 23 routers, ");
     expect(card).toContain("fell by 10.0 % in the mean");
-    expect(await withTuning({ repair: { routers: null } })).not.toContain("Router repaired");
+    expect(card).toContain(
+      "- Rounding past the routers: errors of what writes into the residual stream (104 modules) ",
+    );
+    const without = await withTuning({ repair: { routers: null, aimed: null } });
+    expect(without).not.toMatch(/Router repaired|past the routers/);
   });
 
   test("a dense model has no word on experts", async () => {
@@ -132,7 +136,7 @@ describe("what tuning did decides what the card says", () => {
     const text = await withTuning(
       {
         experts: null,
-        repair: { routers: null },
+        repair: { routers: null, aimed: null },
         kinds: { mlp: { tensors: 1, ratio: 0.25 } },
         modules: { "model.layers.0.mlp.up_proj": head! },
       },

@@ -6,7 +6,13 @@ import { table } from "./template-shapes.ts";
 import { kindWords, propagationWords } from "./tuning-words.ts";
 
 const mostModules = 8;
-const nothing: TuningRecord = { experts: null, droppedRows: 0, repair: { routers: null }, kinds: {}, modules: {} };
+const nothing: TuningRecord = {
+  experts: null,
+  droppedRows: 0,
+  repair: { routers: null, aimed: null },
+  kinds: {},
+  modules: {},
+};
 const noRows: CalibrationRecord = { source: "", sha256: "", samples: 0, length: 0, tokens: 0, domains: {} };
 
 /** What the card says of tuning. Of a rounded tier the same names, empty: the template asks `tuned` first. */
@@ -99,6 +105,7 @@ function routerFacts({ repair }: TuningRecord) {
   const left = routers.flatMap(({ repaired, ratio }) => (repaired && ratio !== null ? [ratio] : []));
   const fall = left.length === 0 ? 0 : 1 - left.reduce((sum, ratio) => sum + ratio, 0) / left.length;
   return {
+    aimed: repair.aimed === null ? "" : plural(repair.aimed, "module"),
     hasRouters: routers.length > 0,
     repairedRouters: `${grouped(left.length)} of ${plural(routers.length, "router")}`,
     logitErrorFall: percentage(fall, 1),

@@ -24,13 +24,13 @@ export async function gram(
   await Promise.all(jobs.map((tile) => kernel.run("gram", { x, rows, gram, ...tile, alpha })));
 }
 
-/** Adds XᵀY over the tokens `rows` to `sums`: x `[tokens, m]`, y `[tokens, n]`, sums `[m, n]`. As `gram`: tokens in order, shared out in tiles. */
+/** Adds XᵀY over the tokens `rows`, null for all, to `sums`: x `[tokens, m]`, y `[tokens, n]`, sums `[m, n]`. As `gram`: tokens in order, shared out in tiles. */
 export async function cross(
   kernel: Kernel,
   x: Matrix,
   y: Matrix,
   sums: Matrix,
-  rows: Uint32Array<SharedArrayBuffer>,
+  rows: Uint32Array<SharedArrayBuffer> | null = null,
 ): Promise<void> {
   const [down, across] = [tileBounds(x.columns, mostRows.gram), tileBounds(y.columns, mostRows.gram)];
   const tiles = down.slice(1).flatMap((bottom, i) => {

@@ -1,6 +1,8 @@
 import type { Routine } from "./routine.ts";
 import { accumulate } from "./routines/accumulate.ts";
 import { attention } from "./routines/attention.ts";
+import { carry } from "./routines/carry.ts";
+import { center } from "./routines/center.ts";
 import { cluster } from "./routines/cluster.ts";
 import { compare } from "./routines/compare.ts";
 import { condition } from "./routines/condition.ts";
@@ -28,6 +30,8 @@ import { tune } from "./routines/tune.ts";
 export const routines = {
   accumulate,
   attention,
+  carry,
+  center,
   compare,
   condition,
   cross,

@@ -15,8 +15,10 @@ import { tuneHeadRows } from "./head-tuner.ts";
 import type { Hessian } from "./hessian.ts";
 import { InputHessians } from "./input-hessians.ts";
 import type { PlannedTensor } from "./plan-types.ts";
+import type { RouterAim } from "./router-aim.ts";
 import type { BaseRouters } from "./router-repair.ts";
 import { tableHessian } from "./table-hessian.ts";
+import { tuneAimed } from "./tune-aimed.ts";
 import { tuneMatrix } from "./tune-matrix.ts";
 import type { TuneRequest } from "./tune-series.ts";
 import { copyOf, type TunedRows, writeRows } from "./tuned-rows.ts";
@@ -35,6 +37,8 @@ export interface TuneWalk {
   /** Memory for Hessians, and for what is written: kept apart, being of other sizes. */
   readonly hessianBuffers: Leases;
   readonly resultBuffers: Leases;
+  /** How matrices are tuned that later routers read. */
+  readonly aim: RouterAim | null;
   /** Sees every router at work. */
   readonly routers: BaseRouters | null;
 }
@@ -162,7 +166,7 @@ export class BlockTuner implements BlockContext {
 
   /** Tunes one matrix for every plan and writes it; gives what a sequential walk goes on with. `hessian` null: all columns alike. */
   async #tune(tensor: PlannedTensor, expert: number, hessian: Hessian | null, whole?: Weight): Promise<Weight | null> {
-    const { request, plans, sequential, ledger, resultBuffers } = this.#walk;
+    const { request, plans, sequential, ledger, resultBuffers, aim } = this.#walk;
     const { rows, columns } = shapeOf(tensor);
     const dtype = tensor.dtype as FloatDtype;
     const path = modulePath(tensor);
@@ -180,7 +184,12 @@ export class BlockTuner implements BlockContext {
     const times = tensor.role.routed === true && this.#critical.has(expert) ? settings.criticalSweeps : 1;
     const sweeps: TuningSettings["sweeps"] = (width) => times * settings.sweeps(width);
     const options = { store, sweeps, buffers: resultBuffers };
-    const sums = await tuneMatrix(request.kernel, { rows, columns, dtype, read }, hessian, widths, options, write);
+    const { kernel } = request;
+    const blocks = whole && ((await aim?.blocksOf(tensor)) ?? null);
+    const sums =
+      whole && blocks
+        ? await tuneAimed(kernel, whole, blocks, hessian, widths, options, write)
+        : await tuneMatrix(kernel, { rows, columns, dtype, read }, hessian, widths, options, write);
     const { nonFinite } = sums[0]!;
     if (nonFinite > 0) {
       const seen = whole ?? (await this.#whole(tensor, expert, 0, rows));

@@ -91,9 +91,10 @@ function cutRows(rows: number): (readonly [number, number])[] {
   return Array.from({ length: parts }, (_, i) => [i * rowsPerJob, Math.min(rows, (i + 1) * rowsPerJob)] as const);
 }
 
-async function tuneRows(
+/** One job: rows of a matrix at one width. The part lies in a leased buffer until it is released. */
+export async function tuneRows(
   kernel: Kernel,
-  { columns, dtype }: BaseMatrix,
+  { columns, dtype }: Pick<BaseMatrix, "columns" | "dtype">,
   { weights, start, rows }: { weights: Uint8Array<SharedArrayBuffer>; start: number; rows: number },
   hessian: Hessian | null,
   width: Width,

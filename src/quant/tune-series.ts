@@ -12,6 +12,7 @@ import { BlockTuner, type TuneWalk } from "./block-tuner.ts";
 import { elements, modulePath } from "./format.ts";
 import type { PlannedTensor, TierPlan } from "./plan-types.ts";
 import { quantizeSeries, type TierSink } from "./quantize.ts";
+import { RouterAim } from "./router-aim.ts";
 import { BaseRouters, repairRouters } from "./router-repair.ts";
 import { TuningLedger } from "./tuning-ledger.ts";
 import type { Propagation, Repair, TuningRecord } from "./tuning-record.ts";
@@ -109,6 +110,9 @@ async function walk(request: TuneRequest, plans: readonly number[], routers: Bas
   const { architecture, config } = base;
   const ledger = new TuningLedger(base);
   const ops = new Ops(request.kernel);
+  const weights = finiteWeights(base, request.kernel);
+  const aims = request.repair.includes("rounding");
+  const aim = aims ? await RouterAim.open(request.kernel, base.tensors, weights) : null;
   const shared: TuneWalk = {
     request,
     plans,
@@ -117,6 +121,7 @@ async function walk(request: TuneRequest, plans: readonly number[], routers: Bas
     ledger,
     hessianBuffers: new Leases(),
     resultBuffers: new Leases(),
+    aim,
     routers: mendsRouters(request) && !sequential ? routers : null,
   };
   const kinds = architecture.layers(config);
@@ -137,6 +142,7 @@ async function walk(request: TuneRequest, plans: readonly number[], routers: Bas
   }
   const last = await architecture.forward.finish(ends, x);
   if (isQuantized(request, head)) await ends.tuneHead(head, last);
+  ledger.aimed = aim?.modules.size ?? null;
   return ledger;
 }
 

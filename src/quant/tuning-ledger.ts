@@ -29,6 +29,9 @@ export class TuningLedger {
   /** Input -> rows that were dropped. */
   readonly #dropped = new Map<string, number>();
 
+  /** Modules that were aimed past the routers; null where none was to be. */
+  aimed: number | null = null;
+
   constructor(base: Base) {
     this.#base = base;
   }
@@ -89,7 +92,7 @@ export class TuningLedger {
       experts: this.#expertRecord(plan),
       droppedRows: [...this.#dropped.values()].reduce((sum, rows) => sum + rows, 0),
       kinds: kindRecords(this.#base.tensors, modules),
-      repair: { routers: null },
+      repair: { routers: null, aimed: this.aimed },
       modules,
     };
     const relativeError = weightEnergy === 0 ? 0 : squaredError / weightEnergy;

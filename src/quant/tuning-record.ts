@@ -12,7 +12,7 @@ export const propagations = ["reference", "sequential"] as const;
 export type Propagation = (typeof propagations)[number];
 
 /** What is mended of the errors that quantized blocks hand on (docs/tuning.md, Repair). */
-export const repairs = ["router"] as const;
+export const repairs = ["router", "rounding"] as const;
 export type Repair = (typeof repairs)[number];
 
 /** Rows of text that went through the model. Known before any weight is read, so it is part of the recipe. */
@@ -78,6 +78,8 @@ export interface RouterRecord {
 /** What was mended of a tier; null for what was not asked for. */
 export interface RepairRecord {
   readonly routers: readonly RouterRecord[] | null;
+  /** Modules whose rounding spares the routers that read them. Their `ratio` is that of the loss against targets that make up for other rows. */
+  readonly aimed: number | null;
 }
 
 /** What tuning did to one tier. */

@@ -9,8 +9,8 @@ export interface CrossJob {
   readonly x: Matrix;
   /** `[tokens, n]` */
   readonly y: Matrix;
-  /** The tokens that count, in order. */
-  readonly rows: Uint32Array<SharedArrayBuffer>;
+  /** The tokens that count, in order; null: all of them. */
+  readonly rows: Uint32Array<SharedArrayBuffer> | null;
   /** `[m, n]` */
   readonly sums: Matrix;
   /** Rows `[top, bottom)` and columns `[left, right)` of it. */
@@ -30,20 +30,21 @@ export const cross: Routine<CrossJob, void> = {
     checkMatrix("x", x, x.rows, x.columns, fail);
     checkMatrix("y", y, x.rows, y.columns, fail);
     checkMatrix("the sums", sums, x.columns, y.columns, fail);
-    checkRows(rows, x, fail);
+    if (rows) checkRows(rows, x, fail);
     const inside = top >= 0 && top < bottom && bottom <= x.columns && left >= 0 && left < right && right <= y.columns;
     if (!inside) fail(`rows ${top} to ${bottom}, columns ${left} to ${right} of ${x.columns}x${y.columns}`);
   },
   run({ x, y, rows, sums, top, bottom, left, right }) {
-    const [height, width, deep] = [bottom - top, right - left, Math.min(slab, rows.length)];
+    const tokens = rows?.length ?? x.rows;
+    const [height, width, deep] = [bottom - top, right - left, Math.min(slab, tokens)];
     const layout = new Layout();
     const [atX, atY] = [layout.place(4 * deep * height), layout.place(4 * deep * width)];
     const atSums = layout.place(4 * height * width);
     const base = layout.claim();
     const tile = { data: sums.data, columns: sums.columns, top, bottom, left, right };
     copyRectangleIn(base + atSums, tile);
-    for (let start = 0; start < rows.length; start += slab) {
-      const end = Math.min(rows.length, start + slab);
+    for (let start = 0; start < tokens; start += slab) {
+      const end = Math.min(tokens, start + slab);
       copyRectangleIn(base + atX, { ...x, rows, top: start, bottom: end, left: top, right: bottom });
       copyRectangleIn(base + atY, { ...y, rows, top: start, bottom: end, left, right });
       wasm.add_product(base + atX, base + atY, end - start, height, width, 1, base + atSums, false);

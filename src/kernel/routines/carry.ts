@@ -1,0 +1,47 @@
+import * as wasm from "../../../kernel-wasm/pkg/oqe_kernel.js";
+import { copyRectangleIn, Layout, memory } from "../arena.ts";
+import { checkMatrix, type Matrix } from "../matrix.ts";
+import type { Routine } from "../routine.ts";
+
+/**
+ * How errors that are made already move the targets of a block of positions: with H = RᵀR and positions fixed from the last to the first, those of
+ * the block B have their optimum at R_BB⁻¹ R_BL e, e the errors of all positions L behind it.
+ */
+export interface CarryJob {
+  /** R, float32 `[d, d]`, row-major, upper triangle. */
+  readonly factor: Float32Array<SharedArrayBuffer>;
+  readonly d: number;
+  /** The block: positions `[top, bottom)`, bottom < d. */
+  readonly top: number;
+  readonly bottom: number;
+  /** Overwritten: (R_BB⁻¹ R_BL)ᵀ `[d - bottom, bottom - top]`. */
+  readonly carry: Matrix;
+}
+
+export const carry: Routine<CarryJob, void> = {
+  describe: ({ d, top, bottom }) => `carry into ${top} to ${bottom} of ${d}`,
+  check({ factor, d, top, bottom, carry: out }, fail) {
+    if (factor.length !== d * d) fail(`the factor has ${factor.length} elements`);
+    if (!(top >= 0 && top < bottom && bottom < d)) fail("no block with positions behind it");
+    checkMatrix("the carry", out, d - bottom, bottom - top, fail);
+  },
+  run({ factor, d, top, bottom, carry: out }) {
+    const [n, later] = [bottom - top, d - bottom];
+    const layout = new Layout();
+    const [offsetOfBlock, offsetOfRows] = [layout.place(4 * n * n), layout.place(4 * n * later)];
+    const base = layout.claim();
+    // RX = B is RᵀX = B for the triangle whose rows and columns run backwards, and so do those of B and X.
+    const block = new Float32Array(memory.buffer, base + offsetOfBlock, n * n);
+    for (let i = 0; i < n; i++) {
+      for (let j = i; j < n; j++) block[i * n + j] = factor[(bottom - 1 - j) * d + bottom - 1 - i]!;
+      const row = bottom - 1 - i;
+      const place = base + offsetOfRows + 4 * i * later;
+      copyRectangleIn(place, { data: factor, columns: d, top: row, bottom: row + 1, left: bottom, right: d });
+    }
+    wasm.solve(n, later, base + offsetOfBlock, base + offsetOfRows);
+    const solved = new Float32Array(memory.buffer, base + offsetOfRows, n * later);
+    for (let i = 0; i < n; i++) {
+      for (let k = 0; k < later; k++) out.data[k * n + n - 1 - i] = solved[i * later + k]!;
+    }
+  },
+};
