@@ -20,8 +20,8 @@ const writers = ["mamba.out", "attention.o", "mlp.down", "shared.down", "experts
 const norms = ["norm.mlp", "norm"];
 
 /**
- * What the routers' errors count beside those of the residual stream as a whole, were they spread evenly. Three tenths, as tried on the embedded
- * model: of more, the arithmetic suffers.
+ * Share of the loss that lies in what routers read, were errors spread evenly over the residual stream. With more of it fewer tokens change their
+ * experts, but the arithmetic suffers (docs/benchmarks.md).
  */
 const share = 0.3;
 /** Row blocks of a matrix. Within one, rows do not make up for each other. */
