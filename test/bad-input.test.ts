@@ -348,7 +348,16 @@ describe("bad input ends in one clear message, exit code 1, and nothing half-wri
   test("an output folder within the base, or in its place", async () => {
     const base = await copyModel(llama, "model-oQ4e");
     for (const out of [`${base}/out`, join(base, "..")]) {
-      const { code, stderr } = await runCli(["quantize", base, "--out", out, "--tiers", "oQ4e", "--overwrite"]);
+      const { code, stderr } = await runCli([
+        "quantize",
+        base,
+        "--out",
+        out,
+        "--tiers",
+        "oQ4e",
+        "--overwrite",
+        ...rounded,
+      ]);
       expect(code).toBe(1);
       expect(stderr).toMatch(/error: .*model-oQ4e.*\[BAD_INPUT\]/);
       expect(await readdir(base)).toContain("model.safetensors");
@@ -377,7 +386,17 @@ describe("bad input that needs a Hub or an installation of its own", () => {
     try {
       await strict.seed("base/tiny", llama);
       const { code, stderr } = await runCli(
-        ["publish", "base/tiny", "--namespace", "acme", "--tiers", "oQ4e", "--work-dir", `${folder}/strict-work`],
+        [
+          "publish",
+          "base/tiny",
+          "--namespace",
+          "acme",
+          ...rounded,
+          "--tiers",
+          "oQ4e",
+          "--work-dir",
+          `${folder}/strict-work`,
+        ],
         { HF_ENDPOINT: strict.url, HF_TOKEN: "hf_elsewhere" },
       );
       expect(code).toBe(1);
@@ -392,7 +411,14 @@ describe("bad input that needs a Hub or an installation of its own", () => {
     const dist = `${folder}/dist`;
     await cp(fileURLToPath(new URL("../dist", import.meta.url)), dist, { recursive: true });
     await appendFile(`${dist}/templates/model-card.md.jinja`, "{{ perplexity }}\n");
-    const { code, stderr } = await runScript(`${dist}/cli.js`, ["quantize", llama, "--out", `${folder}/templated`]);
+    const { code, stderr } = await runScript(`${dist}/cli.js`, [
+      "quantize",
+      llama,
+      "--out",
+      `${folder}/templated`,
+      "--policy",
+      "oq",
+    ]);
     expect(code).toBe(1);
     expect(stderr).toMatch(/error: .*model-card\.md\.jinja.*perplexity.*\[TEMPLATE\]/);
     expect(await readdir(`${folder}/templated`).catch(() => [])).toEqual([]);

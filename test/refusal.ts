@@ -38,7 +38,9 @@ export async function expectRefused(refusal: Refusal, { hub, seen, work }: Scene
   await rm(work, { recursive: true, force: true });
   seen.length = 0;
   const namespace = args.includes("--namespace") ? [] : ["--namespace", "acme"];
-  const result = await runCli(["publish", model, ...namespace, "--work-dir", work, ...args], {
+  // By rules unless said otherwise: what is refused is refused before anything would be measured, or by measuring as by tuning.
+  const policy = args.includes("--policy") ? [] : ["--policy", "oq"];
+  const result = await runCli(["publish", model, ...namespace, "--work-dir", work, ...policy, ...args], {
     HF_ENDPOINT: hub.url,
     ...(token === "" ? {} : { HF_TOKEN: token }),
   });

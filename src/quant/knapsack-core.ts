@@ -124,6 +124,8 @@ export interface CoreItem {
   readonly item: number;
   /** Ascending in size. */
   readonly moves: readonly Move[];
+  /** Least loss of a move per unit of size. */
+  readonly ease: number;
 }
 
 /** The items that may have to move away from the break choice, those that can do so at the least loss per unit of size first. */
@@ -138,22 +140,35 @@ export interface Core {
   readonly room: number;
 }
 
-/** Lays the problem out around the break choice. */
+/**
+ * Lays the problem out around the break choice. No choice costs less than what the room left is worth at the slope, and the losses of its
+ * moves; a move that is beyond the best choice known by itself is left out, which leaves few items of most problems.
+ */
 export function layOutCore({ items, base, filled, slope, room }: Relaxed): Core {
-  const moves = items.map((options, item) => {
+  const filledPrice = filled.reduce(
+    (sum, at, item) => sum + items[item]![at]!.price - items[item]![base[item]!]!.price,
+    0,
+  );
+  const most = filledPrice + slope * room;
+  const core: CoreItem[] = [];
+  for (const [item, options] of items.entries()) {
     const from = options[base[item]!]!;
-    return options.flatMap((to): Move[] => {
+    const moves: Move[] = [];
+    let ease = Number.POSITIVE_INFINITY;
+    for (const to of options) {
       const [size, price] = [to.size - from.size, to.price - from.price];
-      return size === 0 ? [] : [{ option: to.index, size, price, loss: price + slope * size }];
-    });
-  });
-  const core = dropTwins(moves.map((list, item) => ({ item, moves: list })).filter((one) => one.moves.length > 0));
-  const ease = new Map(core.map((one) => [one, Math.min(...one.moves.map((move) => move.loss / Math.abs(move.size)))]));
+      const loss = price + slope * size;
+      if (size === 0 || loss >= most) continue;
+      moves.push({ option: to.index, size, price, loss });
+      ease = Math.min(ease, loss / Math.abs(size));
+    }
+    if (moves.length > 0) core.push({ item, moves, ease });
+  }
   return {
-    items: core.sort((a, b) => ease.get(a)! - ease.get(b)! || a.item - b.item),
+    items: dropTwins(core).sort((a, b) => a.ease - b.ease || a.item - b.item),
     base: base.map((at, item) => items[item]![at]!.index),
     filled: filled.map((at, item) => items[item]![at]!.index),
-    filledPrice: filled.reduce((sum, at, item) => sum + items[item]![at]!.price - items[item]![base[item]!]!.price, 0),
+    filledPrice,
     slope,
     room,
   };
@@ -167,6 +182,7 @@ export function layOutCore({ items, base, filled, slope, room }: Relaxed): Core 
  */
 function dropTwins(items: readonly CoreItem[]): CoreItem[] {
   const largest = items.reduce((most, { moves }) => Math.max(most, ...moves.map((move) => Math.abs(move.size))), 0);
+  if (items.length < 2 * largest) return [...items];
   const seen = new Map<string, number>();
   return items.filter(({ moves }) => {
     const kind = moves.map(({ size, price }) => `${size}:${price}`).join(" ");
