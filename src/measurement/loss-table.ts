@@ -21,6 +21,8 @@ interface Sums {
   sampled: number;
   /** The sampled matrices' tr(W H Wᵀ). */
   sampledEnergy: number;
+  /** 1 where the forecast is what real tuning lost. */
+  exact: number;
 }
 
 /** One sampled module at one width: what was forecast and what real tuning lost, over tr(W H Wᵀ). */
@@ -55,7 +57,20 @@ export class LossTable {
       sampledEnergy: sampled ? forecast.energy : 0,
       sampledForecast: measuredBits.map((_, i) => (sampled ? forecast.losses[i]! : 0)),
       sampledTuned: measuredBits.map((bits) => (sampled ? lossAt(bits) : 0)),
+      exact: 0,
     };
+    this.#put(module, matrix, sums);
+  }
+
+  /** A module that was tuned at every width as a whole, and needs no forecast. */
+  addTuned(module: string, energy: number, tuned: readonly TunedSums[]): void {
+    const losses = tuned.map(({ loss }) => loss);
+    const none = measuredBits.map(() => 0);
+    const unsampled = { sampled: 0, sampledEnergy: 0, sampledForecast: none, sampledTuned: none };
+    this.#put(module, -1, { energy, forecast: losses, tunedAtProbe: losses[probe]!, exact: 1, ...unsampled });
+  }
+
+  #put(module: string, matrix: number, sums: Sums): void {
     const own = this.#modules.get(module) ?? new Map<number, Sums>();
     this.#modules.set(module, own.set(matrix, sums));
   }
@@ -66,7 +81,7 @@ export class LossTable {
    */
   errors(module: string): number[] {
     const own = this.#sums(module);
-    const correction = this.correction();
+    const correction = own.exact > 0 ? measuredBits.map(() => 1) : this.correction();
     const errors = measuredBits.map((_, i) => {
       const ratio = (own.forecast[i]! * correction[i]!) / (own.forecast[probe]! * correction[probe]!);
       return own.energy > 0 && own.forecast[probe]! > 0 ? (own.tunedAtProbe * ratio) / own.energy : 0;
@@ -123,6 +138,7 @@ export class LossTable {
       sampledTuned: byWidth((sums) => sums.sampledTuned),
       sampled: total((sums) => sums.sampled),
       sampledEnergy: total((sums) => sums.sampledEnergy),
+      exact: total((sums) => sums.exact),
     };
   }
 }

@@ -6,7 +6,7 @@ import type { Base } from "../quant/base.ts";
 import { modulePath } from "../quant/format.ts";
 import { openFinished } from "../quant/mlx-weights.ts";
 import { probeWidth } from "./block-meter.ts";
-import type { MeasuredModel } from "./measure.ts";
+import type { MeasuredModel } from "./measure-request.ts";
 
 /** A quantized repository of the base, to be measured in its place: half the bytes to read. */
 export interface Proxy extends MeasuredModel {
