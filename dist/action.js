@@ -1,4 +1,4 @@
-import { _ as require_tunnel, a as parseInputs, b as __toESM, c as getInput, d as setFailed, f as setOutput, g as require_undici, h as summary, i as actionsReport, l as info, m as warning, o as unusedInputs, p as setSecret, r as publishModel, s as renderSummary, t as openDoors, u as isDebug, v as __commonJSMin, y as __require } from "./commands.js";
+import { _ as require_undici, a as actionsReport, b as __require, c as renderSummary, d as isDebug, f as setFailed, g as summary, h as warning, i as gateFailures, l as getInput, m as setSecret, o as parseInputs, p as setOutput, r as publishModel, s as unusedInputs, t as openDoors, u as info, v as require_tunnel, x as __toESM, y as __commonJSMin } from "./commands.js";
 import { O as describeFailure } from "./job.js";
 import { EOL } from "os";
 import { existsSync, readFileSync } from "fs";
@@ -3499,6 +3499,11 @@ function describeOccasion() {
 	if (tag !== null) return `tag ${tag[1]} of ${repository}`;
 	return `${eventName} of ${repository} at ${(sha ?? "").slice(0, 12)}`;
 }
+/** The Action as the workflow names it, `owner/name@ref`; null where it runs from the repository's own files or outside GitHub. */
+function describeAction() {
+	const { GITHUB_ACTION_REPOSITORY: repository = "", GITHUB_ACTION_REF: ref = "" } = process.env;
+	return repository === "" || ref === "" ? null : `${repository}@${ref}`;
+}
 
 // src/action-run.ts
 /** One run of the Action: inputs → publish → outputs and job summary. */
@@ -3510,6 +3515,7 @@ async function runAction() {
 	for (const line of warnings) report.warn(line);
 	const { plan, made, tiers, failure } = await publishModel(inputs, openDoors(inputs, report, describeOccasion()));
 	setOutput("repositories", JSON.stringify(tiers));
+	setOutput("proofs", JSON.stringify(Object.fromEntries(made.map(({ plan: { tier }, proof }) => [tier, proof]))));
 	setOutput("changed", String(tiers.some((tier) => tier.outcome === "published")));
 	setOutput("revision", plan.revision);
 	await writeSummary({
@@ -3522,7 +3528,13 @@ async function runAction() {
 		repositories: tiers,
 		made,
 		dryRun: inputs.dryRun,
-		warnings
+		private: inputs.private,
+		run: {
+			seconds: performance.now() / 1e3,
+			peakBytes: 1024 * process.resourceUsage().maxRSS,
+			action: describeAction()
+		},
+		warnings: [...warnings, ...gateFailures(made)]
 	});
 	if (failure !== null) throw failure;
 }

@@ -224,6 +224,56 @@ function dequantize(bits, group, words, scales, biases, store, count, out) {
 	wasm.dequantize(bits, group, words, scales, biases, store, count, out);
 }
 /**
+* Σ (x - y)² of each row, float64 into `out`; both given.
+*
+* # Safety
+* As the module says.
+* @param {number} x
+* @param {number} y
+* @param {number} rows
+* @param {number} columns
+* @param {number} out
+*/
+function distances$1(x, y, rows, columns, out) {
+	wasm.distances(x, y, rows, columns, out);
+}
+/**
+* As [`tune_block`], for tr(W H Wᵀ) so far.
+*
+* # Safety
+* As [`tune_block`].
+* @param {number} job
+* @param {number} start
+* @param {number} end
+* @param {number} factor
+* @returns {number}
+*/
+function forecast_energy_block(job, start, end, factor) {
+	return wasm.forecast_energy_block(job, start, end, factor);
+}
+/**
+* After `tune_prepare`: makes ready for `forecast_energy_block`.
+*
+* # Safety
+* As [`tune_prepare`].
+* @param {number} job
+*/
+function forecast_energy_start(job) {
+	wasm.forecast_energy_start(job);
+}
+/**
+* The loss that tuning at the job's width is expected to leave, after `tune_prepare`; `pivots` are float32 in natural order.
+*
+* # Safety
+* As [`tune_prepare`].
+* @param {number} job
+* @param {number} pivots
+* @returns {number}
+*/
+function forecast_loss(job, pivots) {
+	return wasm.forecast_loss(job, pivots);
+}
+/**
 * `y` = `x`·Wᵀ + `bias`: x float32 `[rows, inputs]`, W `[outputs, inputs]` in dtype `from`, y float32 `[rows, outputs]`.
 * `bias` = address of float32 `[outputs]`, or 0; `widened` = room for W in float32, not used if it is that already.
 *
@@ -348,7 +398,7 @@ function route$1(numbers, correction, scale, tokens, logits, experts, selection,
 * @param {number} r
 * @param {number} b
 */
-function solve(n, m, r, b) {
+function solve$1(n, m, r, b) {
 	wasm.solve(n, m, r, b);
 }
 /**
@@ -778,6 +828,59 @@ const attention = {
 	}
 };
 
+// src/kernel/routines/carry.ts
+const carry = {
+	describe: ({ d, top, bottom }) => `carry into ${top} to ${bottom} of ${d}`,
+	check({ factor, d, top, bottom, carry: out }, fail) {
+		if (factor.length !== d * d) fail(`the factor has ${factor.length} elements`);
+		if (!(top >= 0 && top < bottom && bottom < d)) fail("no block with positions behind it");
+		checkMatrix("the carry", out, d - bottom, bottom - top, fail);
+	},
+	run({ factor, d, top, bottom, carry: out }) {
+		const [n, later] = [bottom - top, d - bottom];
+		const layout = new Layout();
+		const [offsetOfBlock, offsetOfRows] = [layout.place(4 * n * n), layout.place(4 * n * later)];
+		const base = layout.claim();
+		const block = new Float32Array(memory.buffer, base + offsetOfBlock, n * n);
+		for (let i = 0; i < n; i++) {
+			for (let j = i; j < n; j++) block[i * n + j] = factor[(bottom - 1 - j) * d + bottom - 1 - i];
+			const row = bottom - 1 - i;
+			const place = base + offsetOfRows + 4 * i * later;
+			copyRectangleIn(place, {
+				data: factor,
+				columns: d,
+				top: row,
+				bottom: row + 1,
+				left: bottom,
+				right: d
+			});
+		}
+		solve$1(n, later, base + offsetOfBlock, base + offsetOfRows);
+		const solved = new Float32Array(memory.buffer, base + offsetOfRows, n * later);
+		for (let i = 0; i < n; i++) for (let k = 0; k < later; k++) out.data[k * n + n - 1 - i] = solved[i * later + k];
+	}
+};
+
+// src/kernel/routines/center.ts
+/** Gives the sum of the result's squares. */
+const center = {
+	describe: ({ x }) => `centering of ${x.rows}x${x.columns}`,
+	check({ x, factors }, fail) {
+		checkMatrix("x", x, x.rows, x.columns, fail);
+		if (factors.length !== x.columns) fail(`${factors.length} factors`);
+	},
+	run({ x: { data, rows, columns }, factors }) {
+		const means = new Float64Array(columns);
+		for (let i = 0; i < data.length; i++) means[i % columns] += data[i] / rows;
+		let squares = 0;
+		for (let i = 0; i < data.length; i++) {
+			data[i] = factors[i % columns] * (data[i] - means[i % columns]);
+			squares += data[i] * data[i];
+		}
+		return { squares };
+	}
+};
+
 // src/kernel/routines/cluster.ts
 const cluster = {
 	describe: ({ points, groups }) => `clustering of ${points.rows} points into ${groups}`,
@@ -828,7 +931,7 @@ function normalize(vector) {
 
 // src/kernel/routines/compare.ts
 /** Positions in the arena at once: two rows of logits each. */
-const slab$4 = 16;
+const slab$5 = 16;
 const compare = {
 	describe: ({ base }) => `comparison of ${base.rows}x${base.columns} logits`,
 	check({ base, model, next, out }, fail) {
@@ -840,12 +943,12 @@ const compare = {
 	run({ base, model, next, out }) {
 		const { rows, columns } = base;
 		const layout = new Layout();
-		const [first, second] = [layout.place(slab$4 * columns * 4), layout.place(slab$4 * columns * 4)];
+		const [first, second] = [layout.place(slab$5 * columns * 4), layout.place(slab$5 * columns * 4)];
 		const [tokens, results] = [layout.place(64), layout.place(512)];
 		const at = layout.claim();
 		const bytes = (array) => new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
-		for (let start = 0; start < rows; start += slab$4) {
-			const end = Math.min(rows, start + slab$4);
+		for (let start = 0; start < rows; start += slab$5) {
+			const end = Math.min(rows, start + slab$5);
 			copyIn(at + first, bytes(base.data), start * columns * 4, end * columns * 4);
 			copyIn(at + second, bytes(model.data), start * columns * 4, end * columns * 4);
 			copyIn(at + tokens, bytes(next), start * 4, end * 4);
@@ -955,6 +1058,87 @@ function permute(gram, target, mixture, order, isLive, factor) {
 		for (let p = 0; p < right; p++) for (let q = Math.max(p + 1, left); q < right; q++) factor[p * d + q] += factor[q * d + p];
 	}
 }
+
+// src/kernel/routines/cross.ts
+/** Tokens in the arena at once: whole blocks of the product's depth, as in gram.ts. */
+const slab$4 = 1024;
+const cross = {
+	describe: ({ x, y, top, left }) => `moments of ${x.rows}x${x.columns} and ${y.rows}x${y.columns}, tile at ${top},${left}`,
+	check({ x, y, rows, sums, top, bottom, left, right }, fail) {
+		checkMatrix("x", x, x.rows, x.columns, fail);
+		checkMatrix("y", y, x.rows, y.columns, fail);
+		checkMatrix("the sums", sums, x.columns, y.columns, fail);
+		if (rows) checkRows(rows, x, fail);
+		if (!(top >= 0 && top < bottom && bottom <= x.columns && left >= 0 && left < right && right <= y.columns)) fail(`rows ${top} to ${bottom}, columns ${left} to ${right} of ${x.columns}x${y.columns}`);
+	},
+	run({ x, y, rows, sums, top, bottom, left, right }) {
+		const tokens = rows?.length ?? x.rows;
+		const [height, width, deep] = [
+			bottom - top,
+			right - left,
+			Math.min(slab$4, tokens)
+		];
+		const layout = new Layout();
+		const [atX, atY] = [layout.place(4 * deep * height), layout.place(4 * deep * width)];
+		const atSums = layout.place(4 * height * width);
+		const base = layout.claim();
+		const tile = {
+			data: sums.data,
+			columns: sums.columns,
+			top,
+			bottom,
+			left,
+			right
+		};
+		copyRectangleIn(base + atSums, tile);
+		for (let start = 0; start < tokens; start += slab$4) {
+			const end = Math.min(tokens, start + slab$4);
+			copyRectangleIn(base + atX, {
+				...x,
+				rows,
+				top: start,
+				bottom: end,
+				left: top,
+				right: bottom
+			});
+			copyRectangleIn(base + atY, {
+				...y,
+				rows,
+				top: start,
+				bottom: end,
+				left,
+				right
+			});
+			add_product(base + atX, base + atY, end - start, height, width, 1, base + atSums, false);
+		}
+		copyRectangleOut(base + atSums, tile);
+	}
+};
+
+// src/kernel/routines/distances.ts
+const distances = {
+	describe: ({ x }) => `distances of ${x.rows}x${x.columns}`,
+	check({ x, y, out }, fail) {
+		checkMatrix("x", x, out.length, x.columns, fail);
+		checkMatrix("y", y, x.rows, x.columns, fail);
+	},
+	run({ x, y, out }) {
+		const { rows, columns } = x;
+		const slab = rowsOfSlab(rows, 8 * columns);
+		const layout = new Layout();
+		const [atX, atY] = [layout.place(4 * slab * columns), layout.place(4 * slab * columns)];
+		const atOut = layout.place(8 * slab);
+		const base = layout.claim();
+		const bytes = new Uint8Array(out.buffer, out.byteOffset, out.byteLength);
+		for (let top = 0; top < rows; top += slab) {
+			const bottom = Math.min(rows, top + slab);
+			copyRowsIn(base + atX, x, top, bottom);
+			copyRowsIn(base + atY, y, top, bottom);
+			distances$1(base + atX, base + atY, bottom - top, columns, base + atOut);
+			copyOut(base + atOut, bytes, 8 * top, 8 * bottom);
+		}
+	}
+};
 
 // src/kernel/routines/elementwise.ts
 /** Elements in the arena at once. */
@@ -1113,12 +1297,263 @@ const factorTile = {
 				left: top,
 				right: bottom
 			});
-			solve(height, width, base + atLeft, base + atTile);
+			solve$1(height, width, base + atLeft, base + atTile);
 		}
 		copyRectangleOut(base + atTile, tile, diagonal);
 		return { pivot: pivot < 0 ? null : top + pivot };
 	}
 };
+
+// src/kernel/width.ts
+const bitWidths = [
+	2,
+	3,
+	4,
+	5,
+	6,
+	8
+];
+const groupSizes = [
+	32,
+	64,
+	128
+];
+/** Calls `fail` where MLX knows no such width, or its groups do not fill rows of `columns`. */
+function checkWidth({ bits, groupSize }, columns, fail) {
+	if (!bitWidths.includes(bits)) fail(`MLX has no ${bits}-bit format, only ${bitWidths.join(", ")}`);
+	if (!groupSizes.includes(groupSize)) fail(`MLX has no groups of ${groupSize}, only ${groupSizes.join(", ")}`);
+	if (columns % groupSize !== 0) fail(`${columns} columns are no multiple of the group of ${groupSize}`);
+}
+
+// src/kernel/routines/tune-frame.ts
+/** At 8 bits a stored scale has no digit left that would make a fit better. */
+const mostRefitted = 6;
+const totals = 6;
+/** Lays rows `[start, end)` out in the arena, rounds them plainly and searches their scales. */
+function prepare(frame, start, end) {
+	const { columns, factor, order, diagonal } = frame;
+	const count = end - start;
+	const block = tune_block_size();
+	const layout = new Layout();
+	const rowBytes = columns * bytesPerElement[frame.from];
+	const pairs = columns / frame.groupSize * bytesPerElement[frame.store];
+	const atWeights = layout.place(count * rowBytes);
+	const outputs = [
+		columns * frame.bits / 8,
+		pairs,
+		pairs
+	].map((each) => layout.place(count * each));
+	const [atOrder, atDiagonal, atPivots] = [
+		1,
+		2,
+		3
+	].map(() => layout.place(4 * columns));
+	const atFactor = layout.place(factor ? 4 * Math.min(block, columns) * columns : 0);
+	const [atTotals, atNumbers] = [layout.place(48), layout.place(64)];
+	const numbers = (base, room) => {
+		const shape = [
+			count,
+			columns,
+			frame.bits,
+			frame.groupSize,
+			dtypeCode[frame.store],
+			frame.sweeps
+		];
+		const more = [Number(frame.bits <= mostRefitted), dtypeCode[frame.from]];
+		const read = [
+			base + atWeights,
+			order ? base + atOrder : 0,
+			base + atDiagonal
+		];
+		const written = outputs.map((offset) => base + offset);
+		return Uint32Array.from([
+			...shape,
+			...more,
+			...read,
+			...written,
+			room,
+			base + atTotals
+		]);
+	};
+	const room = layout.place(8 * roomOf(numbers(1, 0)));
+	const base = layout.claim();
+	new Uint32Array(memory.buffer, base + atNumbers, 16).set(numbers(base, base + room));
+	if (order) new Uint32Array(memory.buffer, base + atOrder, columns).set(order);
+	const weights = new Float32Array(memory.buffer, base + atDiagonal, columns);
+	if (diagonal) weights.set(diagonal);
+	else weights.fill(1);
+	copyIn(base + atWeights, frame.weights, start * rowBytes, end * rowBytes);
+	tune_prepare(base + atNumbers);
+	const at = (offset) => base + offset;
+	return {
+		numbers: at(atNumbers),
+		atFactor: at(atFactor),
+		atPivots: at(atPivots),
+		outputs: outputs.map(at)
+	};
+}
+/** Copies the factor in block by block, from the last positions to the first. */
+function eachBlock(factor, columns, atFactor, visit) {
+	const block = tune_block_size();
+	for (let right = columns; right > 0; right -= block) {
+		const left = Math.max(0, right - block);
+		copyRectangleIn(atFactor, {
+			data: factor,
+			columns,
+			top: left,
+			bottom: right,
+			left,
+			right: columns
+		});
+		visit(left, right);
+	}
+}
+/** Asked of the kernel before anything else lies in the arena. */
+function roomOf(numbers) {
+	const layout = new Layout();
+	layout.place(numbers.byteLength);
+	const base = layout.claim();
+	new Uint32Array(memory.buffer, base, numbers.length).set(numbers);
+	return tune_room(base);
+}
+/** The sums over a frame's rows so far. */
+function readTotals(numbers) {
+	const address = new Uint32Array(memory.buffer, numbers, 16)[15];
+	const [loss, roundedLoss, roundedRows, squaredError, weightEnergy, nonFinite] = new Float64Array(memory.buffer, address, totals);
+	return {
+		loss,
+		roundedLoss,
+		roundedRows,
+		squaredError,
+		weightEnergy,
+		nonFinite
+	};
+}
+
+// src/kernel/routines/tune.ts
+/** Weights in the arena at once: they and what is computed for each take some 30 bytes. */
+const mostElements = 5 * 2 ** 20;
+/**
+* Rows that a worker holds at once. Jobs of so many are the fastest: part of the work is done once a job, whatever its rows
+* (it grows with the cube of the columns). More go in parts.
+*/
+function rowsOfJob(columns) {
+	return Math.max(16, Math.floor(mostElements / columns / 16) * 16);
+}
+const tune = {
+	describe: ({ rows, columns, bits, groupSize }) => `tuning of ${rows}x${columns} at ${bits} bits g${groupSize}`,
+	check(job, fail) {
+		const { rows, columns, factor, order, diagonal, sweeps } = job;
+		for (const n of [rows, columns]) if (!Number.isSafeInteger(n) || n < 1) fail("rows and columns must be whole numbers above 0");
+		if (!Number.isSafeInteger(sweeps) || sweeps < 0) fail(`${sweeps} sweeps`);
+		checkWidth(job, columns, fail);
+		const pairs = rows * columns / job.groupSize * bytesPerElement[job.store];
+		const expected = {
+			weights: rows * columns * bytesPerElement[job.from],
+			words: rows * columns * job.bits / 8,
+			scales: pairs,
+			biases: pairs
+		};
+		for (const [name, bytes] of Object.entries(expected)) if (job[name].byteLength !== bytes) fail(`${name} have ${job[name].byteLength} bytes, expected ${bytes}`);
+		if (diagonal && diagonal.length !== columns) fail(`the diagonal has ${diagonal.length} elements`);
+		if (factor === null !== (order === null)) fail("a factor and its order come together");
+		if (!factor || !order) return;
+		if (factor.length !== columns * columns) fail(`the factor has ${factor.length} elements`);
+		if (order.length !== columns || new Set(order).size !== columns || order.some((column) => column >= columns)) fail("the order is no permutation of the columns");
+	},
+	run(job) {
+		const parts = [];
+		const most = rowsOfJob(job.columns);
+		for (let start = 0; start < job.rows; start += most) parts.push(tuneRows(job, start, Math.min(job.rows, start + most)));
+		const sum = (of) => parts.reduce((total, part) => total + of(part), 0);
+		return {
+			loss: Math.max(0, sum(({ loss }) => loss)),
+			roundedLoss: sum(({ roundedLoss }) => roundedLoss),
+			roundedRows: sum(({ roundedRows }) => roundedRows),
+			squaredError: sum(({ squaredError }) => squaredError),
+			weightEnergy: sum(({ weightEnergy }) => weightEnergy),
+			nonFinite: sum(({ nonFinite }) => nonFinite)
+		};
+	}
+};
+/** Rows `[start, end)`. */
+function tuneRows(job, start, end) {
+	const { rows, columns, factor } = job;
+	const { numbers, atFactor, outputs } = prepare(job, start, end);
+	const answer = () => readTotals(numbers);
+	if (answer().nonFinite > 0) return answer();
+	if (factor) eachBlock(factor, columns, atFactor, (left, right) => tune_block(numbers, left, right, atFactor));
+	tune_finish(numbers);
+	for (const [i, bytes] of [
+		job.words,
+		job.scales,
+		job.biases
+	].entries()) {
+		const each = bytes.byteLength / rows;
+		copyOut(outputs[i], bytes, start * each, end * each);
+	}
+	return answer();
+}
+
+// src/kernel/routines/forecast.ts
+const forecast = {
+	describe: ({ rows, columns, widths }) => `forecast of ${rows}x${columns} at ${widths.length} widths`,
+	check({ rows, columns, factor, order, diagonal, widths }, fail) {
+		for (const n of [rows, columns]) if (!Number.isSafeInteger(n) || n < 1) fail("rows and columns must be whole numbers above 0");
+		for (const width of widths) checkWidth(width, columns, fail);
+		if (widths.length === 0) fail("no width");
+		if (diagonal && diagonal.length !== columns) fail(`the diagonal has ${diagonal.length} elements`);
+		if (factor === null !== (order === null)) fail("a factor and its order come together");
+		if (factor && factor.length !== columns * columns) fail(`the factor has ${factor.length} elements`);
+		if (order && order.length !== columns) fail(`the order has ${order.length} elements`);
+	},
+	run(job) {
+		const losses = job.widths.map(() => 0);
+		let [energy, nonFinite] = [0, 0];
+		const most = rowsOfJob(job.columns);
+		const pivots = pivotsOf(job);
+		for (let start = 0; start < job.rows; start += most) {
+			const end = Math.min(job.rows, start + most);
+			for (const [i, width] of job.widths.entries()) {
+				const { numbers, atFactor, atPivots } = prepare({
+					...job,
+					...width,
+					sweeps: 0
+				}, start, end);
+				if (i === 0) nonFinite += readTotals(numbers).nonFinite;
+				if (nonFinite > 0) continue;
+				new Float32Array(memory.buffer, atPivots, job.columns).set(pivots);
+				losses[i] += forecast_loss(numbers, atPivots);
+				if (i > 0) continue;
+				if (job.factor === null) energy += readTotals(numbers).weightEnergy * meanOf(pivots);
+				else energy += energyOf(job.factor, job.columns, numbers, atFactor);
+			}
+		}
+		return {
+			energy,
+			losses,
+			nonFinite
+		};
+	}
+};
+/** R_pp² by natural column: what no other column can make up for. Without a factor the diagonal. */
+function pivotsOf({ columns, factor, order, diagonal }) {
+	const pivots = new Float32Array(columns);
+	if (factor === null || order === null) return diagonal === null ? pivots.fill(1) : new Float32Array(diagonal);
+	for (let p = 0; p < columns; p++) pivots[order[p]] = factor[p * columns + p] ** 2;
+	return pivots;
+}
+function energyOf(factor, columns, numbers, atFactor) {
+	forecast_energy_start(numbers);
+	let energy = 0;
+	eachBlock(factor, columns, atFactor, (left, right) => {
+		energy = forecast_energy_block(numbers, left, right, atFactor);
+	});
+	return energy;
+}
+function meanOf(values) {
+	return values.reduce((sum, value) => sum + value, 0) / values.length;
+}
 
 // src/kernel/routines/gather.ts
 /** Moves bytes from host memory to host memory: no arithmetic, no arena. */
@@ -1524,6 +1959,48 @@ const screen = {
 	}
 };
 
+// src/kernel/routines/solve.ts
+const solve = {
+	describe: ({ b }) => `solution for ${b.rows}x${b.columns}`,
+	check({ factor, order, b }, fail) {
+		const d = order.length;
+		checkMatrix("b", b, b.rows, d, fail);
+		if (factor.length !== d * d) fail(`the factor has ${factor.length} elements`);
+		if (new Set(order).size !== d || order.some((column) => column >= d)) fail("the order is no permutation");
+	},
+	run({ factor, order, b: { data, rows } }) {
+		const d = order.length;
+		const layout = new Layout();
+		const [offsetOfFactor, offsetOfB] = [layout.place(4 * d * d), layout.place(4 * d * rows)];
+		const base = layout.claim();
+		const [atFactor, atB] = [base + offsetOfFactor, base + offsetOfB];
+		const columns = new Float32Array(memory.buffer, atB, d * rows);
+		for (let p = 0; p < d; p++) for (let row = 0; row < rows; row++) columns[p * rows + row] = data[row * d + order[p]];
+		copyRectangleIn(atFactor, {
+			data: factor,
+			columns: d,
+			top: 0,
+			bottom: d,
+			left: 0,
+			right: d
+		});
+		solve$1(d, rows, atFactor, atB);
+		reverseRows(columns, d, rows);
+		const backwards = new Float32Array(memory.buffer, atFactor, d * d);
+		for (let i = 0; i < d; i++) for (let j = i; j < d; j++) backwards[i * d + j] = factor[(d - 1 - j) * d + d - 1 - i];
+		solve$1(d, rows, atFactor, atB);
+		const solved = new Float32Array(memory.buffer, atB, d * rows);
+		for (let p = 0; p < d; p++) for (let row = 0; row < rows; row++) data[row * d + order[p]] = solved[(d - 1 - p) * rows + row];
+	}
+};
+function reverseRows(values, count, length) {
+	for (let low = 0, high = count - 1; low < high; low++, high--) {
+		const row = values.slice(low * length, (low + 1) * length);
+		values.copyWithin(low * length, high * length, (high + 1) * length);
+		values.set(row, high * length);
+	}
+}
+
 // src/kernel/routines/stakes.ts
 /** Positions in the arena at once. */
 const slab = 16;
@@ -1571,183 +2048,39 @@ const contexts = {
 	}
 };
 
-// src/kernel/width.ts
-const bitWidths = [
-	2,
-	3,
-	4,
-	5,
-	6,
-	8
-];
-const groupSizes = [
-	32,
-	64,
-	128
-];
-/** Calls `fail` where MLX knows no such width, or its groups do not fill rows of `columns`. */
-function checkWidth({ bits, groupSize }, columns, fail) {
-	if (!bitWidths.includes(bits)) fail(`MLX has no ${bits}-bit format, only ${bitWidths.join(", ")}`);
-	if (!groupSizes.includes(groupSize)) fail(`MLX has no groups of ${groupSize}, only ${groupSizes.join(", ")}`);
-	if (columns % groupSize !== 0) fail(`${columns} columns are no multiple of the group of ${groupSize}`);
-}
-
-// src/kernel/routines/tune.ts
-/** At 8 bits a stored scale has no digit left that would make a fit better. */
-const mostRefitted = 6;
-/** Weights in the arena at once: they and what is computed for each take some 30 bytes. */
-const mostElements = 5 * 2 ** 20;
-/**
-* Rows that a worker holds at once. Jobs of so many are the fastest: part of the work is done once a job, whatever its rows
-* (it grows with the cube of the columns). More go in parts.
-*/
-function rowsOfJob(columns) {
-	return Math.max(16, Math.floor(mostElements / columns / 16) * 16);
-}
-const tune = {
-	describe: ({ rows, columns, bits, groupSize }) => `tuning of ${rows}x${columns} at ${bits} bits g${groupSize}`,
-	check(job, fail) {
-		const { rows, columns, factor, order, diagonal, sweeps } = job;
-		for (const n of [rows, columns]) if (!Number.isSafeInteger(n) || n < 1) fail("rows and columns must be whole numbers above 0");
-		if (!Number.isSafeInteger(sweeps) || sweeps < 0) fail(`${sweeps} sweeps`);
-		checkWidth(job, columns, fail);
-		const pairs = rows * columns / job.groupSize * bytesPerElement[job.store];
-		const expected = {
-			weights: rows * columns * bytesPerElement[job.from],
-			words: rows * columns * job.bits / 8,
-			scales: pairs,
-			biases: pairs
-		};
-		for (const [name, bytes] of Object.entries(expected)) if (job[name].byteLength !== bytes) fail(`${name} have ${job[name].byteLength} bytes, expected ${bytes}`);
-		if (diagonal && diagonal.length !== columns) fail(`the diagonal has ${diagonal.length} elements`);
-		if (factor === null !== (order === null)) fail("a factor and its order come together");
-		if (!factor || !order) return;
-		if (factor.length !== columns * columns) fail(`the factor has ${factor.length} elements`);
-		if (order.length !== columns || new Set(order).size !== columns || order.some((column) => column >= columns)) fail("the order is no permutation of the columns");
+// src/kernel/routines/subtract.ts
+/** Gives the sum of the differences' squares, in float64. */
+const subtract = {
+	describe: ({ x }) => `difference of ${x.rows}x${x.columns}`,
+	check({ x, from }, fail) {
+		checkMatrix("x", x, x.rows, x.columns, fail);
+		checkMatrix("the other", from, x.rows, x.columns, fail);
 	},
-	run(job) {
-		const parts = [];
-		const most = rowsOfJob(job.columns);
-		for (let start = 0; start < job.rows; start += most) parts.push(tuneRows(job, start, Math.min(job.rows, start + most)));
-		const sum = (of) => parts.reduce((total, part) => total + of(part), 0);
-		return {
-			loss: Math.max(0, sum(({ loss }) => loss)),
-			roundedLoss: sum(({ roundedLoss }) => roundedLoss),
-			roundedRows: sum(({ roundedRows }) => roundedRows),
-			squaredError: sum(({ squaredError }) => squaredError),
-			weightEnergy: sum(({ weightEnergy }) => weightEnergy),
-			nonFinite: sum(({ nonFinite }) => nonFinite)
-		};
+	run({ x: { data }, from }) {
+		let squares = 0;
+		for (let i = 0; i < data.length; i++) {
+			data[i] = from.data[i] - data[i];
+			squares += data[i] * data[i];
+		}
+		return { squares };
 	}
 };
-/** Rows `[start, end)`. */
-function tuneRows(job, start, end) {
-	const { rows, columns, factor, order, diagonal } = job;
-	const block = tune_block_size();
-	const layout = new Layout();
-	const inputs = place(layout, [job.weights], rows, end - start);
-	const outputs = place(layout, [
-		job.words,
-		job.scales,
-		job.biases
-	], rows, end - start);
-	const [atOrder, atDiagonal] = [layout.place(4 * columns), layout.place(4 * columns)];
-	const atFactor = layout.place(factor ? 4 * Math.min(block, columns) * columns : 0);
-	const [atTotals, atNumbers] = [layout.place(8 * totals), layout.place(64)];
-	const numbers = (base, room) => {
-		const address = ({ offset }) => base + offset;
-		const shape = [
-			end - start,
-			columns,
-			job.bits,
-			job.groupSize,
-			dtypeCode[job.store],
-			job.sweeps
-		];
-		const more = [Number(job.bits <= mostRefitted), dtypeCode[job.from]];
-		const read = [
-			...inputs.map(address),
-			order ? base + atOrder : 0,
-			base + atDiagonal
-		];
-		return Uint32Array.from([
-			...shape,
-			...more,
-			...read,
-			...outputs.map(address),
-			room,
-			base + atTotals
-		]);
-	};
-	const room = layout.place(8 * roomOf(numbers(1, 0)));
-	const base = layout.claim();
-	new Uint32Array(memory.buffer, base + atNumbers, 16).set(numbers(base, base + room));
-	if (order) new Uint32Array(memory.buffer, base + atOrder, columns).set(order);
-	const weights = new Float32Array(memory.buffer, base + atDiagonal, columns);
-	if (diagonal) weights.set(diagonal);
-	else weights.fill(1);
-	for (const { bytes, each, offset } of inputs) copyIn(base + offset, bytes, start * each, end * each);
-	tune_prepare(base + atNumbers);
-	const answer = () => readTotals(base + atTotals);
-	if (answer().nonFinite > 0) return answer();
-	for (let right = factor ? columns : 0; right > 0; right -= block) {
-		const left = Math.max(0, right - block);
-		copyRectangleIn(base + atFactor, {
-			data: factor,
-			columns,
-			top: left,
-			bottom: right,
-			left,
-			right: columns
-		});
-		tune_block(base + atNumbers, left, right, base + atFactor);
-	}
-	tune_finish(base + atNumbers);
-	for (const { bytes, each, offset } of outputs) copyOut(base + offset, bytes, start * each, end * each);
-	return answer();
-}
-/** Room for `count` rows of each. */
-function place(layout, all, rows, count) {
-	return all.map((bytes) => {
-		const each = bytes.byteLength / rows;
-		return {
-			bytes,
-			each,
-			offset: layout.place(count * each)
-		};
-	});
-}
-/** Asked of the kernel before anything else lies in the arena. */
-function roomOf(numbers) {
-	const layout = new Layout();
-	layout.place(numbers.byteLength);
-	const base = layout.claim();
-	new Uint32Array(memory.buffer, base, numbers.length).set(numbers);
-	return tune_room(base);
-}
-const totals = 6;
-function readTotals(address) {
-	const [loss, roundedLoss, roundedRows, squaredError, weightEnergy, nonFinite] = new Float64Array(memory.buffer, address, totals);
-	return {
-		loss,
-		roundedLoss,
-		roundedRows,
-		squaredError,
-		weightEnergy,
-		nonFinite
-	};
-}
 
 // src/kernel/routines.ts
 /** Every routine that `Kernel.run` knows, one file each in routines/. */
 const routines = {
 	accumulate,
 	attention,
+	carry,
+	center,
 	compare,
 	condition,
+	cross,
+	distances,
 	factorTile,
 	elementwise,
 	embed,
+	forecast,
 	gather,
 	gram,
 	linear,
@@ -1756,6 +2089,8 @@ const routines = {
 	rotary,
 	route,
 	scale,
+	solve,
+	subtract,
 	stakes,
 	weigh,
 	cluster,
