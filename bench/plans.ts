@@ -48,6 +48,8 @@ if (given === undefined) console.log(`measured in ${seconds.toFixed(0)} s`);
 const byPrices = (tier: Tier, budgetBpw = tier.budgetBpw, floors = defaultFloors, prices = measurement) =>
   planTier({ ...tier, budgetBpw }, base, { measurement: prices, floors: parseFloors(floors) });
 const tuned = tunedOn(calibration, {}, { critical: criticalExpertsOf(measurement) });
+/** As the product does by default. */
+const repaired = { ...tuned, repair: ["router", "rounding"] as const };
 const judgePlan = async (name: string, plan: TierPlan, tuning: typeof tuned | null): Promise<Judged> => {
   const [folder] = await court.make(name, [plan], tuning);
   return court.judge(folder!);
@@ -92,18 +94,20 @@ if (wants("tiers")) {
       return judged;
     };
     add("rules, rounded", rules, rounded);
-    const byRules = add("rules, tuned", rules, await judgePlan("rules", rules, tuned));
+    const byRules = add("rules, tuned", rules, await judgePlan("rules", rules, tunedOn(calibration)));
     const plan = byPrices(tier, Math.min(tier.budgetBpw, rules.bpw));
     const prices = add("prices, tuned", plan, await judgePlan("prices", plan, tuned));
+    const whole = add("prices, tuned and repaired", plan, await judgePlan("repaired", plan, repaired));
     const noFloors = byPrices(tier, Math.min(tier.budgetBpw, rules.bpw), "none");
-    add("prices without floors, tuned", noFloors, await judgePlan("no-floors", noFloors, tuned));
+    add("prices without floors, tuned and repaired", noFloors, await judgePlan("no-floors", noFloors, repaired));
     const smooth = { ...measurement, together: { ...measurement.together, freeKl: measurement.together.forcedKl } };
     const smoothly = byPrices(tier, Math.min(tier.budgetBpw, rules.bpw), defaultFloors, smooth);
     add("smooth prices alone, tuned", smoothly, await judgePlan("smooth", smoothly, tuned));
     const ratio = show(pairedRatio(court.rowsOf(prices.free), court.rowsOf(byRules.free)));
     console.log(`\n${tier.name}: prices / rules, both tuned, free: ${ratio}`);
     const missed = (judged: Judged) => 1 - routers(judged);
-    console.log(`router disagreement of rounding's: ${(missed(prices) / missed(rounded)).toFixed(3)}`);
+    const share = (judged: Judged) => (missed(judged) / missed(rounded)).toFixed(3);
+    console.log(`router disagreement of rounding's: ${share(prices)}, repaired ${share(whole)}`);
     const predicted = plan.predicted!;
     const [forced, free] = [meanOf(prices.forced.divergence), meanOf(prices.free.divergence)];
     console.log(
@@ -116,7 +120,7 @@ if (wants("peers")) {
   const tier = tiers.at(-1)!;
   const rules = planTier(tier, base);
   const [rounded] = await court.make("rounded", [rules], null);
-  const [whole] = await court.make("rules", [rules], tuned);
+  const [whole] = await court.make("rules", [rules], tunedOn(calibration));
   const recipe = await withExpertsOf(whole!, rounded!);
   const uniform: Tier = { ...tier, name: "uniform-4-bit", capBpw: null };
   const [convert] = await court.make("convert", [planTier(uniform, base)], null);
