@@ -1,23 +1,13 @@
 import * as wasm from "../../../kernel-wasm/pkg/oqe_kernel.js";
 import { memory } from "../arena.ts";
-import type { FloatDtype } from "../dtype.ts";
 import type { Routine } from "../routine.ts";
 import { checkWidth, type Width } from "../width.ts";
 import { rowsOfJob } from "./tune.ts";
-import { eachBlock, prepare, readTotals } from "./tune-frame.ts";
+import { eachBlock, prepare, readTotals, type TuneFrame } from "./tune-frame.ts";
 
 /** What tuning rows of a weight would lose at several widths, without choosing codes (kernel-wasm/src/forecast.rs). */
-export interface ForecastJob {
-  /** `[rows, columns]` in `from`. */
-  readonly weights: Uint8Array<SharedArrayBuffer>;
-  readonly from: FloatDtype;
+export interface ForecastJob extends Omit<TuneFrame, "bits" | "groupSize" | "sweeps"> {
   readonly rows: number;
-  readonly columns: number;
-  readonly store: FloatDtype;
-  /** As in TuneJob. */
-  readonly factor: Float32Array<SharedArrayBuffer> | null;
-  readonly order: Uint32Array<SharedArrayBuffer> | null;
-  readonly diagonal: Float32Array<SharedArrayBuffer> | null;
   readonly widths: readonly Width[];
 }
 

@@ -1,38 +1,16 @@
 import * as wasm from "../../../kernel-wasm/pkg/oqe_kernel.js";
 import { copyOut } from "../arena.ts";
-import { bytesPerElement, type FloatDtype } from "../dtype.ts";
+import { bytesPerElement } from "../dtype.ts";
 import type { Routine } from "../routine.ts";
-import { type Bits, checkWidth, type GroupSize } from "../width.ts";
-import { eachBlock, prepare, readTotals } from "./tune-frame.ts";
+import { checkWidth } from "../width.ts";
+import { eachBlock, prepare, readTotals, type TuneFrame } from "./tune-frame.ts";
 
 /**
  * Quantizes rows of a weight so that tr(E H Eᵀ) becomes small, E = W - Ŵ with Ŵ as a reader decodes it: scales searched, GPTQ, coordinate
  * descent. Row by row the result is never worse than plain rounding, which is kept where tuning found nothing better.
  */
-export interface TuneJob {
-  /** `[rows, columns]` in `from`, row-major, columns in natural order. */
-  readonly weights: Uint8Array<SharedArrayBuffer>;
-  readonly from: FloatDtype;
+export interface TuneJob extends TuneFrame {
   readonly rows: number;
-  readonly columns: number;
-  /** Dtype of scales and biases. */
-  readonly store: FloatDtype;
-  /**
-   * R, float32 `[columns, columns]`, upper triangle: H = RᵀR, its rows and columns in `order`. Null: no column's error can be made
-   * up for by others; scales are searched, codes are the nearest, and losses are Σ diagonal · e².
-   */
-  readonly factor: Float32Array<SharedArrayBuffer> | null;
-  /** Natural column of each position; codes are chosen from the last position to the first. Null with a null factor. */
-  readonly order: Uint32Array<SharedArrayBuffer> | null;
-  /** What a column's error counts in the search for scales, natural order: the diagonal of H. Null: all alike. */
-  readonly diagonal: Float32Array<SharedArrayBuffer> | null;
-  readonly bits: Bits;
-  readonly groupSize: GroupSize;
-  /**
-   * Looks that coordinate descent takes at all columns done so far after each block of columns; at last scales and biases are
-   * fitted to the codes found. 0: neither, plain GPTQ.
-   */
-  readonly sweeps: number;
   /** Written, of exact lengths: as in QuantizedTile. */
   readonly words: Uint8Array<SharedArrayBuffer>;
   readonly scales: Uint8Array<SharedArrayBuffer>;
