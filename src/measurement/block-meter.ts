@@ -55,8 +55,6 @@ export class BlockMeter implements BlockContext {
   readonly wantsNear: boolean;
   readonly layer: number;
   readonly kind: LayerKind;
-  /** The router's choice, where the block has one. */
-  routing: Routing | null = null;
   readonly #walk: MeterWalk;
   readonly #tensors: ReadonlyMap<string, PlannedTensor>;
   readonly #hessians: InputHessians;
@@ -99,7 +97,6 @@ export class BlockMeter implements BlockContext {
   }
 
   routes(own: Routing): Routing {
-    this.routing = own;
     return own;
   }
 

@@ -1,4 +1,3 @@
-import { sharedFloats, sharedIntegers } from "../kernel/matrix.ts";
 import type { Routing } from "../models/routing.ts";
 
 /** How close the base's tokens come to another choice of experts, at one router. */
@@ -52,28 +51,4 @@ export function addMargins(boundary: Boundary, own: Routing, probes: readonly { 
     }
     probe.flip += (density ** 2 * sum) / tokens;
   }
-}
-
-/** The choice for some tokens, in their order. */
-export function choiceOf(routing: Routing, tokens: Uint32Array): Routing {
-  const { kept, perToken, routed } = routing;
-  const count = tokens.length;
-  const integers = (from: Uint32Array, width: number) => {
-    const into = sharedIntegers(count * width);
-    for (const [i, token] of tokens.entries()) into.set(from.subarray(token * width, (token + 1) * width), i * width);
-    return into;
-  };
-  const floats = (from: Float32Array, width: number) => {
-    const into = sharedFloats(count * width);
-    for (const [i, token] of tokens.entries()) into.set(from.subarray(token * width, (token + 1) * width), i * width);
-    return into;
-  };
-  return {
-    ...routing,
-    tokens: tokens.length,
-    experts: integers(routing.experts, kept),
-    selection: floats(routing.selection, kept),
-    weights: floats(routing.weights, perToken),
-    scores: floats(routing.scores, routed),
-  };
 }

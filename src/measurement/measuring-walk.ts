@@ -1,8 +1,9 @@
 import { Leases } from "../kernel/lease.ts";
-import { type Matrix, newMatrix, sharedIntegers, type Weight, weightRows } from "../kernel/matrix.ts";
+import { type Matrix, newMatrix, type Weight, weightRows } from "../kernel/matrix.ts";
 import type { LayerKind } from "../models/architecture.ts";
 import { Ops } from "../models/ops.ts";
-import { headRole, type Model, plainContext } from "../models/run.ts";
+import type { Routing } from "../models/routing.ts";
+import { blockContext, headRole, type Model, plainContext } from "../models/run.ts";
 import { modulePath } from "../quant/format.ts";
 import { tuneHeadRows } from "../quant/head-tuner.ts";
 import type { LayerExperts } from "../quant/measurement-types.ts";
@@ -14,7 +15,7 @@ import { tuningSettings } from "../quant/tuning-settings.ts";
 import { BlockMeter, decode, type MeterWalk, measureMatrix, probeWidth, widths } from "./block-meter.ts";
 import { expertDamage } from "./damage.ts";
 import { LossTable } from "./loss-table.ts";
-import { type Boundary, boundaryOf, choiceOf } from "./margins.ts";
+import { type Boundary, boundaryOf } from "./margins.ts";
 import type { MeasureRequest } from "./measure-request.ts";
 import type { Outcome } from "./prices.ts";
 import type { ProbeRows } from "./probe-rows.ts";
@@ -70,8 +71,8 @@ export class MeasuringWalk {
     const { forward } = model.architecture;
     const layers = this.#kinds.length;
     const glue = plainContext(this.#model, null, { length: rows.length });
-    let x = await forward.embed(glue, rows.ids);
-    let reference = await this.#walk.ops.gather(x, this.#probe.tokens);
+    let x = await forward.embed(glue, this.#probe.others);
+    let reference = (await this.#start("base", this.#model, rows.length)).x;
     await this.#probeTable();
     const depths = spread(layers, noiseDepths);
     for (const [layer, kind] of this.#kinds.entries()) {
@@ -82,8 +83,8 @@ export class MeasuringWalk {
       const tensors = this.#quantizable.filter((tensor) => tensor.layer === layer);
       const meter = new BlockMeter(this.#walk, tensors, { layer, kind });
       x = await forward.block(meter, x);
-      const after = await this.#walk.ops.gather(x, this.#probe.tokens);
-      await this.#probeBlock(meter, tensors, reference, after);
+      const { y: after, routing } = await this.#follow(meter, reference);
+      await this.#probeBlock(meter, tensors, { before: reference, after, routing });
       await meter.close();
       reference = after;
       progress(layer + 1, layers + 1);
@@ -91,6 +92,18 @@ export class MeasuringWalk {
     const outcome = await this.#finish(x, reference, depths);
     progress(layers + 1, layers + 1);
     return outcome;
+  }
+
+  /** The base's own way through a block on the probe rows, and its choice of experts. */
+  async #follow({ layer, kind }: BlockMeter, x: Matrix): Promise<{ y: Matrix; routing: Routing | null }> {
+    let routing: Routing | null = null;
+    const routes = (_: number, own: Routing) => {
+      routing = own;
+      return own;
+    };
+    const context = blockContext(this.#model, layer, kind, { length: this.#request.rows.length, routes });
+    const y = await this.#model.architecture.forward.block(context, x);
+    return { y, routing };
   }
 
   /** The embeddings at the probe's width: their error is in every hidden state from the start. */
@@ -113,9 +126,7 @@ export class MeasuringWalk {
   }
 
   async #start(name: string, model: Model, length: number): Promise<Probe> {
-    const { rows } = this.#request;
-    const ids = sharedIntegers(this.#probe.tokens.length);
-    for (const [i, token] of this.#probe.tokens.entries()) ids[i] = rows.ids[token]!;
+    const { ids } = this.#probe;
     const x = await model.architecture.forward.embed(plainContext(model, null, { length }), ids);
     return { name, x, flip: 0 };
   }
@@ -142,10 +153,13 @@ export class MeasuringWalk {
   }
 
   /** Takes the probes through a block that the meter went through, and starts those of its tensors. */
-  async #probeBlock(meter: BlockMeter, tensors: readonly PlannedTensor[], before: Matrix, after: Matrix) {
+  async #probeBlock(
+    meter: BlockMeter,
+    tensors: readonly PlannedTensor[],
+    { before, after, routing }: { before: Matrix; after: Matrix; routing: Routing | null },
+  ): Promise<void> {
     const { length } = this.#request.rows;
-    const { tokens, weights, domainOf, domains } = this.#probe;
-    const routing = meter.routing === null ? null : choiceOf(meter.routing, tokens);
+    const { weights, domainOf, domains } = this.#probe;
     const boundary: Boundary | null = routing === null ? null : boundaryOf(routing, weights);
     const reference = { length, boundary };
     await advance(this.#model, meter, this.#probes, reference);

@@ -1,11 +1,16 @@
 import type { Rows } from "../calibration/rows.ts";
 import { sharedIntegers } from "../kernel/matrix.ts";
 
-/** The rows that probes are run on: some of the calibration rows, evenly over their domains. */
+/**
+ * The rows that probes are run on: some of the calibration rows, evenly over their domains. Hessians are made of the others, so that
+ * errors are seen on text that they were not fitted to.
+ */
 export interface ProbeRows {
   readonly samples: number;
-  /** Their tokens as places among all calibration tokens. */
-  readonly tokens: Uint32Array<SharedArrayBuffer>;
+  /** Their tokens. */
+  readonly ids: Uint32Array<SharedArrayBuffer>;
+  /** Tokens of the other rows; of all where the others are fewer than the probe's. */
+  readonly others: Uint32Array<SharedArrayBuffer>;
   readonly domains: readonly string[];
   /** In the order of `domains`; mean over the rows 1. */
   readonly domainWeights: readonly number[];
@@ -31,22 +36,25 @@ export function probeRowsOf(rows: Rows, samples: number, weights: Readonly<Recor
     for (let i = 0; i < count; i++) chosen.push({ row: own[Math.floor((i * own.length) / count)]!, domain });
   }
   const { length } = rows;
-  const tokens = sharedIntegers(chosen.length * length);
-  const domainOf = new Uint32Array(tokens.length);
-  for (const [i, { row, domain }] of chosen.entries()) {
-    for (let t = 0; t < length; t++) {
-      tokens[i * length + t] = row * length + t;
-      domainOf[i * length + t] = domain;
-    }
-  }
-  const judged = sharedIntegers(Math.floor(tokens.length / judgedEvery));
+  const tokensOf = (places: readonly number[]) => {
+    const ids = sharedIntegers(places.length * length);
+    for (const [i, row] of places.entries()) ids.set(rows.ids.subarray(row * length, (row + 1) * length), i * length);
+    return ids;
+  };
+  const ids = tokensOf(chosen.map(({ row }) => row));
+  const probed = new Set(chosen.map(({ row }) => row));
+  const others = rows.rows.flatMap((_, row) => (probed.has(row) ? [] : [row]));
+  const domainOf = new Uint32Array(ids.length);
+  for (const [i, { domain }] of chosen.entries()) domainOf.fill(domain, i * length, (i + 1) * length);
+  const judged = sharedIntegers(Math.floor(ids.length / judgedEvery));
   for (let i = 0; i < judged.length; i++) judged[i] = (i + 1) * judgedEvery - 1;
   const asked = domains.map((name) => (Object.hasOwn(weights, name) ? weights[name]! : 1));
   const mean = chosen.reduce((sum, { domain }) => sum + asked[domain]!, 0) / chosen.length;
   const domainWeights = asked.map((weight) => (mean > 0 ? weight / mean : 1));
   return {
     samples: chosen.length,
-    tokens,
+    ids,
+    others: others.length >= chosen.length ? tokensOf(others) : rows.ids,
     domains,
     domainWeights,
     domainOf,
