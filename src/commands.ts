@@ -31,7 +31,7 @@ export const usage = `oqe ${engine.version}: publish the oQe series of a base mo
 <model> is a folder, or org/name[@revision] on the Hub. Further flags: --revision, --work-dir, --workers, --hub-token;
 --verify false, --evaluation, --evaluation-samples, --max-kl, --min-same-top, --min-router-agreement;
 with --method rounded --rounding stored|mlx; with --method tuned --calibration <file or datasets/org/name/path>,
---calibration-samples, --calibration-length, --propagation reference|sequential, --repair router,rounding|none;
+--calibration-samples, --calibration-length, --propagation reference|sequential, --repair router,rounding,residual|none;
 for plans --target-bpw, --floors, --measurement <file>, --domain-weights code=2,ja=0.5, --sensitivity-proxy <repo or folder>.
 The Hub's address and token also come from HF_ENDPOINT and HF_TOKEN (better than a flag: other users see flags).
 `;

@@ -61,8 +61,9 @@ describe("inputs of tuning", () => {
   test.each<[InputName, string, RegExp]>([
     ["method", "gptq", /^method: "gptq" is not one of rounded, tuned$/],
     ["propagation", "both", /^propagation: "both" is not one of reference, sequential$/],
-    ["repair", "gate", /^repair: "gate" is not one of router, rounding, none$/],
+    ["repair", "gate", /^repair: "gate" is not one of residual, router, rounding, none$/],
     ["repair", "router,,rounding x", /^repair: "x" is not one of/],
+    ["repair", "residual", /^repair residual needs .* propagation reference tunes all tiers on the base's$/],
     ["repair", "router,none", /^repair: "router,none" is none and something at once$/],
     ["calibration-samples", "0", /^calibration-samples: "0" is not a whole number from 1 to 4096$/],
     ["calibration-samples", "4097", /from 1 to 4096/],

@@ -129,6 +129,15 @@ export function parseInputs(
       "For those bytes say method rounded with it; to tune leave rounding out.",
     );
   }
+  const propagation = parseChoice("propagation", text("propagation"), propagations);
+  const repair = parseRepair(text("repair"));
+  if (method === "tuned" && repair.includes("residual") && propagation !== "sequential") {
+    throw new OqeError(
+      "BAD_INPUT",
+      `repair residual needs each tier's own activations, and propagation ${propagation} tunes all tiers on the base's`,
+      "Say propagation sequential with it, or leave residual out.",
+    );
+  }
   const chosen = parseChoices(text);
   const names = [...new Set([...chosen, ...tiers].map((tier) => tier.name))];
   const gate = (name: GateName) => parseGate(name, text(name), names);
@@ -142,8 +151,8 @@ export function parseInputs(
     calibration: parseText("calibration", text("calibration")),
     calibrationSamples: parseCount("calibration-samples", text("calibration-samples"), 1, 4096),
     calibrationLength: parseCount("calibration-length", text("calibration-length"), 16, 8192),
-    propagation: parseChoice("propagation", text("propagation"), propagations),
-    repair: parseRepair(text("repair")),
+    propagation,
+    repair,
     verify: parseToggle("verify", text("verify")),
     evaluation: parseText("evaluation", text("evaluation")),
     evaluationSamples: parseCount("evaluation-samples", text("evaluation-samples"), 1, 4096),

@@ -105,7 +105,7 @@ export async function placeOrders(
 
 /** Those of the asked repairs that the model has something for. */
 function repairsOf({ repair }: Inputs, hasRouters: boolean): readonly Repair[] {
-  return hasRouters ? repair : [];
+  return repair.filter((name) => name === "residual" || hasRouters);
 }
 
 /** With base, rows and engine all that a plan follows from. */

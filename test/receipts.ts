@@ -122,6 +122,7 @@ export function tunedReceipt(tier = "oQ4e", changes: Partial<Receipt> = {}): Rec
       droppedRows: 0,
       repair: {
         aimed: 104,
+        moved: 81,
         routers: Array.from({ length: 23 }, (_, at) => ({
           layer: 1 + 2 * at,
           repaired: at > 0,

@@ -30,7 +30,7 @@ describe("the receipt of a tuned tier", () => {
       tuning: {
         experts: null,
         droppedRows: 1,
-        repair: { routers: null, aimed: null },
+        repair: { routers: null, aimed: null, moved: null },
         kinds: {},
         modules: { lm_head: { ratio: 1, roundedRows: 8, rows: 8, fallback: "plain rounding: no finite activation" } },
       },
@@ -48,6 +48,7 @@ describe("the receipt of a tuned tier", () => {
     ["tuning/repair/routers", [{ layer: 1, repaired: true, ratio: 1 }], "tuning.repair.routers[0].ratio"],
     ["tuning/repair/routers", [{ layer: 1, repaired: true, ratio: null }], "tuning.repair.routers[0].ratio"],
     ["tuning/repair/aimed", -1, "tuning.repair.aimed"],
+    ["tuning/repair/moved", "4", "tuning.repair.moved"],
     ["tuning/repair/routers", [{ layer: 1, repaired: 1, ratio: null }], "tuning.repair.routers[0].repaired"],
     ["options/rounding", "mlx", "options.rounding"],
     ["calibration", null, "calibration"],
@@ -118,12 +119,12 @@ describe("a completed receipt", () => {
     const { experts, repair, kinds, modules } = complete({
       experts: { experts: 1, min: 1, median: 1_234_567.5, unseen: 0, belowWidth: 2 / 3 },
       droppedRows: 0,
-      repair: { routers: [{ layer: 1, repaired: true, ratio: 2 / 3 }], aimed: 3 },
+      repair: { routers: [{ layer: 1, repaired: true, ratio: 2 / 3 }], aimed: 3, moved: 4 },
       kinds: { head: third },
       modules: { lm_head: { ratio: 1e-7 / 3, roundedRows: 1_234_567, rows: 12_345_678 } },
     });
     expect(experts).toEqual({ experts: 1, min: 1, median: 1_234_567.5, unseen: 0, belowWidth: 0.666667 });
-    expect(repair).toEqual({ routers: [{ layer: 1, repaired: true, ratio: 0.666667 }], aimed: 3 });
+    expect(repair).toEqual({ routers: [{ layer: 1, repaired: true, ratio: 0.666667 }], aimed: 3, moved: 4 });
     expect(kinds).toEqual({ head: { tensors: 3, ratio: 0.333333 } });
     expect(modules).toEqual({ lm_head: { ratio: 3.33333e-8, roundedRows: 1_234_567, rows: 12_345_678 } });
   });

@@ -66,7 +66,7 @@ export function readTuning(field: Field, modules: Readonly<Record<string, unknow
   return {
     experts: experts.value === null ? null : readExperts(experts),
     droppedRows: field.at("droppedRows").count(),
-    repair: field.has("repair") ? readRepairRecord(field.at("repair")) : { routers: null, aimed: null },
+    repair: field.has("repair") ? readRepairRecord(field.at("repair")) : { routers: null, aimed: null, moved: null },
     kinds: field.at("kinds").entries((kind, name) => {
       kind.isKey(name, tensorKinds);
       return { tensors: kind.at("tensors").count(), ratio: kind.at("ratio").number() };
@@ -79,10 +79,11 @@ export function readTuning(field: Field, modules: Readonly<Record<string, unknow
 }
 
 function readRepairRecord(field: Field): RepairRecord {
-  const [routers, aimed] = [field.at("routers"), field.at("aimed")];
+  const [routers, aimed, moved] = [field.at("routers"), field.at("aimed"), field.at("moved")];
   return {
     routers: routers.value === null ? null : routers.list(readRouter),
     aimed: aimed.value === null ? null : aimed.count(),
+    moved: moved.value === null ? null : moved.count(),
   };
 }
 

@@ -24,7 +24,7 @@ export function completeReceipt(recipe: Recipe, { tuning, ...measured }: Measure
 export function blankTuning({ options, model }: Pick<Recipe, "options" | "model">): TuningRecord | null {
   if (options.method !== "tuned") return null;
   const experts = model.experts === null ? null : { experts: 0, min: 0, median: 0, unseen: 0, belowWidth: 0 };
-  return { experts, droppedRows: 0, repair: { routers: null, aimed: null }, kinds: {}, modules: {} };
+  return { experts, droppedRows: 0, repair: { routers: null, aimed: null, moved: null }, kinds: {}, modules: {} };
 }
 
 /** A proof of a tier that is still to be measured, likewise; null where it will not be. */
@@ -84,6 +84,7 @@ function roundRatios({ experts, repair, kinds, modules, ...rest }: TuningRecord)
     experts: experts === null ? null : { ...experts, belowWidth: rounded(experts.belowWidth) },
     repair: {
       aimed: repair.aimed,
+      moved: repair.moved,
       routers: repair.routers?.map((router) => ({ ...router, ratio: router.ratio && rounded(router.ratio) })) ?? null,
     },
     kinds: mapValues(kinds, (kind) => ({ ...kind, ratio: rounded(kind.ratio) })),

@@ -172,7 +172,13 @@ describe("what was measured decides what the card says", () => {
       model: { ...receipt.model, modelType: "llama", experts: null, layers: { transformer: 1 } },
       plan: { ...receipt.plan, modules },
       kept: {},
-      tuning: { ...receipt.tuning!, experts: null, repair: { routers: null, aimed: null }, modules: {}, kinds: {} },
+      tuning: {
+        ...receipt.tuning!,
+        experts: null,
+        repair: { routers: null, aimed: null, moved: null },
+        modules: {},
+        kinds: {},
+      },
       sensitivity: { ...receipt.sensitivity!, experts: [], critical: [], check: [], prices: {} },
       proof: {
         ...proof,

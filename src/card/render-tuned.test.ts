@@ -127,8 +127,9 @@ describe("what tuning did decides what the card says", () => {
     expect(card).toContain(
       "- Rounding past the routers: errors of what writes into the residual stream (104 modules) ",
     );
-    const without = await withTuning({ repair: { routers: null, aimed: null } });
-    expect(without).not.toMatch(/Router repaired|past the routers/);
+    expect(card).toContain("- Earlier errors taken back: 81 tensors that every token comes to ");
+    const without = await withTuning({ repair: { routers: null, aimed: null, moved: null } });
+    expect(without).not.toMatch(/Router repaired|past the routers|taken back/);
   });
 
   test("a dense model has no word on experts", async () => {
@@ -136,7 +137,7 @@ describe("what tuning did decides what the card says", () => {
     const text = await withTuning(
       {
         experts: null,
-        repair: { routers: null, aimed: null },
+        repair: { routers: null, aimed: null, moved: null },
         kinds: { mlp: { tensors: 1, ratio: 0.25 } },
         modules: { "model.layers.0.mlp.up_proj": head! },
       },

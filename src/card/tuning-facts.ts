@@ -9,7 +9,7 @@ const mostModules = 8;
 const nothing: TuningRecord = {
   experts: null,
   droppedRows: 0,
-  repair: { routers: null, aimed: null },
+  repair: { routers: null, aimed: null, moved: null },
   kinds: {},
   modules: {},
 };
@@ -106,6 +106,7 @@ function routerFacts({ repair }: TuningRecord) {
   const fall = left.length === 0 ? 0 : 1 - left.reduce((sum, ratio) => sum + ratio, 0) / left.length;
   return {
     aimed: repair.aimed === null ? "" : plural(repair.aimed, "module"),
+    moved: repair.moved === null ? "" : plural(repair.moved, "tensor"),
     hasRouters: routers.length > 0,
     repairedRouters: `${grouped(left.length)} of ${plural(routers.length, "router")}`,
     logitErrorFall: percentage(fall, 1),

@@ -15,6 +15,7 @@ import { tuneHeadRows } from "./head-tuner.ts";
 import type { Hessian } from "./hessian.ts";
 import { InputHessians } from "./input-hessians.ts";
 import type { PlannedTensor } from "./plan-types.ts";
+import { errorAgainst, type ResidualRepair } from "./residual-repair.ts";
 import type { RouterAim } from "./router-aim.ts";
 import type { BaseRouters } from "./router-repair.ts";
 import { tableHessian } from "./table-hessian.ts";
@@ -62,9 +63,17 @@ export class BlockTuner implements BlockContext {
   /** For what is used before it is tuned: what is not finite should be named, and not be met among activations. */
   readonly #finite: WeightSource;
   readonly #critical: ReadonlySet<number>;
+  readonly #residual: ResidualRepair | null;
 
-  constructor(walk: TuneWalk, tensors: readonly PlannedTensor[], place: { layer: number; kind: LayerKind }) {
+  /** `residual`: the base's own block beside this one; null: targets are the weights as they are. */
+  constructor(
+    walk: TuneWalk,
+    tensors: readonly PlannedTensor[],
+    place: { layer: number; kind: LayerKind },
+    residual: ResidualRepair | null = null,
+  ) {
     this.#walk = walk;
+    this.#residual = residual;
     this.#tensors = new Map(tensors.map((tensor) => [tensor.role.role, tensor]));
     this.config = walk.request.base.config;
     this.ops = walk.ops;
@@ -159,16 +168,26 @@ export class BlockTuner implements BlockContext {
     if (!this.#isQuantized(tensor)) return whole;
     const shared = this.#hessians.share(tensor, x, options);
     const hessian = await shared.hessian;
-    const tuned = await this.#tune(tensor, expert, hessian, whole);
+    const target = (await this.#residual?.target(tensor, whole, x, hessian)) ?? whole;
+    const tuned = await this.#tune(tensor, expert, hessian, target, target === whole ? undefined : whole);
     shared.release(hessian);
     return tuned ?? whole;
   }
 
-  /** Tunes one matrix for every plan and writes it; gives what a sequential walk goes on with. `hessian` null: all columns alike. */
-  async #tune(tensor: PlannedTensor, expert: number, hessian: Hessian | null, whole?: Weight): Promise<Weight | null> {
+  /**
+   * Tunes one matrix for every plan and writes it; gives what a sequential walk goes on with. `hessian` null: all columns alike. `whole`: what it is
+   * tuned towards, where that is in memory; `own`: the base's matrix, where that is something else.
+   */
+  async #tune(
+    tensor: PlannedTensor,
+    expert: number,
+    hessian: Hessian | null,
+    whole?: Weight,
+    own?: Weight,
+  ): Promise<Weight | null> {
     const { request, plans, sequential, ledger, resultBuffers, aim } = this.#walk;
     const { rows, columns } = shapeOf(tensor);
-    const dtype = tensor.dtype as FloatDtype;
+    const dtype = whole?.dtype ?? (tensor.dtype as FloatDtype);
     const path = modulePath(tensor);
     const widths = distinct(plans.map((plan) => request.plans[plan]!.modules[path]!));
     const read = async (start: number, end: number) =>
@@ -195,9 +214,11 @@ export class BlockTuner implements BlockContext {
       const seen = whole ?? (await this.#whole(tensor, expert, 0, rows));
       refuseNonFinite(tensor.sources[expert]!, 0, seen, nonFinite);
     }
-    ledger.add(tensor, expert, hessian, widths, sums);
-    request.progress(rows * columns * bytesPerElement[dtype]! * plans.length);
-    return sequential ? this.#dequantize(parts, rows, columns) : null;
+    const made = sequential ? await this.#dequantize(parts, rows, columns) : null;
+    const error = own && made && (await errorAgainst(this, own, made));
+    ledger.add(tensor, expert, hessian, widths, error ? sums.map((sum) => ({ ...sum, ...error })) : sums);
+    request.progress(rows * columns * bytesPerElement[tensor.dtype]! * plans.length);
+    return made;
   }
 
   /** Writes rows to all plans that want their width. */

@@ -4,7 +4,7 @@ import type { Kernel } from "../kernel/kernel-types.ts";
 import { Leases } from "../kernel/lease.ts";
 import type { Rounding } from "../kernel/width.ts";
 import { Ops } from "../models/ops.ts";
-import { headRole } from "../models/run.ts";
+import { headRole, plainContext } from "../models/run.ts";
 import { type Report, silentReport } from "../report.ts";
 import type { Base } from "./base.ts";
 import { finiteWeights } from "./base-weights.ts";
@@ -12,6 +12,7 @@ import { BlockTuner, type TuneWalk } from "./block-tuner.ts";
 import { elements, modulePath } from "./format.ts";
 import type { PlannedTensor, TierPlan } from "./plan-types.ts";
 import { quantizeSeries, type TierSink } from "./quantize.ts";
+import { ResidualRepair } from "./residual-repair.ts";
 import { RouterAim } from "./router-aim.ts";
 import { BaseRouters, repairRouters } from "./router-repair.ts";
 import { TuningLedger } from "./tuning-ledger.ts";
@@ -134,14 +135,24 @@ async function walk(request: TuneRequest, plans: readonly number[], routers: Bas
   // A tied table is the head too: it is tuned as such, and looked up as it is in the base until then.
   if (table !== head && isQuantized(request, table)) await ends.tuneTable(table);
   let x = await architecture.forward.embed(ends, calibration.ids);
+  const own = { architecture, config, ops, weights };
+  const { length } = calibration;
+  const mends = sequential && request.repair.includes("residual");
+  let beside = mends ? await architecture.forward.embed(plainContext(own, null, { length }), calibration.ids) : null;
+  let moved = 0;
   for (const [layer, kind] of kinds.entries()) {
     const tensors = base.tensors.filter((tensor) => tensor.layer === layer);
-    const block = new BlockTuner(shared, tensors, { layer, kind });
+    const quantized = tensors.filter((tensor) => isQuantized(request, tensor));
+    const residual = beside && new ResidualRepair({ base: own, layer, kind, length, tensors: quantized });
+    if (residual !== null && beside !== null) beside = await residual.run(beside);
+    const block = new BlockTuner(shared, tensors, { layer, kind }, residual);
     x = await architecture.forward.block(block, x);
     await block.close();
+    moved += residual?.moved ?? 0;
   }
   const last = await architecture.forward.finish(ends, x);
   if (isQuantized(request, head)) await ends.tuneHead(head, last);
+  ledger.moved = mends ? moved : null;
   ledger.aimed = aim?.modules.size ?? null;
   return ledger;
 }

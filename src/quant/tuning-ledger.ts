@@ -31,6 +31,8 @@ export class TuningLedger {
 
   /** Modules that were aimed past the routers; null where none was to be. */
   aimed: number | null = null;
+  /** Tensors that were given another target; null likewise. */
+  moved: number | null = null;
 
   constructor(base: Base) {
     this.#base = base;
@@ -92,7 +94,7 @@ export class TuningLedger {
       experts: this.#expertRecord(plan),
       droppedRows: [...this.#dropped.values()].reduce((sum, rows) => sum + rows, 0),
       kinds: kindRecords(this.#base.tensors, modules),
-      repair: { routers: null, aimed: this.aimed },
+      repair: { routers: null, aimed: this.aimed, moved: this.moved },
       modules,
     };
     const relativeError = weightEnergy === 0 ? 0 : squaredError / weightEnergy;

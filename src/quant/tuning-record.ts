@@ -12,7 +12,7 @@ export const propagations = ["reference", "sequential"] as const;
 export type Propagation = (typeof propagations)[number];
 
 /** What is mended of the errors that quantized blocks hand on (docs/tuning.md, Repair). */
-export const repairs = ["router", "rounding"] as const;
+export const repairs = ["residual", "router", "rounding"] as const;
 export type Repair = (typeof repairs)[number];
 
 /** Rows of text that went through the model. Known before any weight is read, so it is part of the recipe. */
@@ -80,6 +80,8 @@ export interface RepairRecord {
   readonly routers: readonly RouterRecord[] | null;
   /** Modules whose rounding spares the routers that read them. Their `ratio` is that of the loss against targets that make up for other rows. */
   readonly aimed: number | null;
+  /** Tensors tuned towards what takes back errors of the blocks before. Their `ratio` is that of the loss against these targets. */
+  readonly moved: number | null;
 }
 
 /** What tuning did to one tier. */

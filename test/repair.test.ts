@@ -93,7 +93,7 @@ async function watch(model: Model, choices?: Map<number, Routing>) {
 describe("a repaired router", () => {
   test("is nearer to the base's logits on rows that its fit did not see, by what the record says", slow, async () => {
     const [plain, { place, tuning }] = [await tune("plain", []), await tune("repaired", ["router"])];
-    expect(plain.tuning.repair).toEqual({ routers: null, aimed: null });
+    expect(plain.tuning.repair).toEqual({ routers: null, aimed: null, moved: null });
     expect({ ...tuning, repair: null }).toEqual({ ...plain.tuning, repair: null });
     const routers = tuning.repair.routers!;
     expect(routers.map(({ layer }) => layer)).toEqual([1, 3, 6, 8, 10]);
@@ -134,4 +134,29 @@ describe("a repaired router", () => {
     const { tuning } = await tune("sequential", ["router"], "sequential");
     expect(tuning.repair.routers!.some(({ repaired, ratio }) => repaired && ratio! < 1)).toBe(true);
   });
+});
+
+test("targets that take back earlier errors bring the tier's hidden states nearer to the base's", slow, async () => {
+  const ops = new Ops(kernel);
+  const weights = baseWeights(base, kernel);
+  const own = { architecture: base.architecture, config: base.config, weights, ops };
+  const choices = new Map<number, Routing>();
+  const theirs = await runModel(own, calibration.ids, {
+    length,
+    routes: (layer, routing) => {
+      choices.set(layer, routing);
+      return routing;
+    },
+  });
+  const distance = async (place: string) => {
+    const finished = await openFinished(await openFolder(place), kernel);
+    const routes = (layer: number) => choices.get(layer)!;
+    const { data } = await runModel(finished, calibration.ids, { length, routes });
+    await finished.close();
+    return data.reduce((sum, value, i) => sum + (value - theirs.data[i]!) ** 2, 0);
+  };
+  const [plain, moved] = [await tune("unmoved", [], "sequential"), await tune("moved", ["residual"], "sequential")];
+  expect(plain.tuning.repair.moved).toBeNull();
+  expect(moved.tuning.repair.moved).toBeGreaterThan(10);
+  expect((await distance(moved.place)) / (await distance(plain.place))).toBeLessThan(0.97);
 });
