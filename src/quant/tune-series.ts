@@ -94,6 +94,7 @@ export async function tuneSeries(request: TuneSeriesRequest): Promise<readonly T
   for (const [i, tier] of tiers.entries()) {
     const [plan, sink] = [plans[i]!, request.sinks[i]!];
     const place = { base: own, tensors: base.tensors, storage: base.storage, plan, sink, rows };
+    request.report.info(`${plan.tier}: fitting its routers to the base's`);
     const records = await repairRouters({ ...place, routers, buffers: new Leases() });
     repaired.push({ ...tier, tuning: { ...tier.tuning, repair: { ...tier.tuning.repair, routers: records } } });
   }
