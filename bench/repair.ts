@@ -1,5 +1,4 @@
 import { readFile } from "node:fs/promises";
-import { criticalExpertsOf } from "../src/quant/critical-experts.ts";
 import { defaultFloors, parseFloors } from "../src/quant/floors.ts";
 import type { Measurement } from "../src/quant/measurement-types.ts";
 import { planTier } from "../src/quant/plan.ts";
@@ -25,7 +24,7 @@ for (const name of names.split(",")) {
     const list = way.replace("sequential:", "");
     const repair = (list === "none" ? [] : list.split("+")) as readonly Repair[];
     const propagation = way === list ? "reference" : "sequential";
-    const tuning = tunedOn(calibration, {}, { repair, propagation, critical: criticalExpertsOf(measurement) });
+    const tuning = tunedOn(calibration, {}, { repair, propagation });
     const started = process.cpuUsage();
     const [folder] = await court.make(`${way} ${name}`, [plan], tuning);
     const { user } = process.cpuUsage(started);

@@ -42,12 +42,12 @@ afterAll(async () => {
   await removeFolder(folder);
 });
 
-async function tune(name: string, repair: readonly Repair[], propagation: Propagation = "reference") {
+async function tune(name: string, repair: readonly Repair[], propagation: Propagation = "reference", by = kernel) {
   const place = join(folder, name);
   await mkdir(place);
   const plans = [planTier(tiers.find((tier) => tier.name === "oQ4e")!, base)];
   const tuning = { calibration, propagation, repair, critical: new Map(), settings: tuningSettings };
-  const common = { licences: [], rounding: "stored", kernel, report: silentReport } as const;
+  const common = { licences: [], rounding: "stored", kernel: by, report: silentReport } as const;
   const [tier] = await writeTiers({ base, plans, folders: [place], tuning, ...common });
   return { place, tuning: tier!.tuning as TuningRecord };
 }
@@ -159,4 +159,13 @@ test("targets that take back earlier errors bring the tier's hidden states neare
   expect(plain.tuning.repair.moved).toBeNull();
   expect(moved.tuning.repair.moved).toBeGreaterThan(10);
   expect((await distance(moved.place)) / (await distance(plain.place))).toBeLessThan(0.97);
+});
+
+test("all repairs together give the same bytes and the same record for any number of workers", slow, async () => {
+  const all = ["residual", "router", "rounding"] as const;
+  const [one, three] = await Promise.all([1, 3].map((workers) => openKernel({ workers })));
+  const [first, second] = [await tune("one", all, "sequential", one), await tune("three", all, "sequential", three)];
+  expect(second.tuning).toEqual(first.tuning);
+  expect(await tensorsOf(second.place)).toEqual(await tensorsOf(first.place));
+  await Promise.all([one!.close(), three!.close()]);
 });
