@@ -30,7 +30,8 @@ for (const name of names.split(",")) {
     const { user } = process.cpuUsage(started);
     const judged = await court.judge(folder!);
     first ??= judged;
-    console.log(`${court.line(way, judged, first)} ${(user / 1e6).toFixed(0)} s of processors`);
+    console.log(court.line(`${name} ${way}`, judged, first));
+    console.error(`${name} ${way}: ${(user / 1e6).toFixed(0)} s of processors to make`);
   }
 }
 await court.close();
