@@ -65,6 +65,14 @@ describe.each(tiers.map((tier) => [tier.name, tier] as const))("%s of the 30B mo
 });
 
 describe("floors", () => {
+  test("of the series come down to what a tier's budget allows; floors that were asked for do not", () => {
+    const tight: Tier = { ...oQ4e, budgetBpw: 3.55 };
+    const held = plan(tight).floors!;
+    expect(held).toEqual({ attention: held.head, embeddings: held.head, head: held.head, "first-mamba": held.head });
+    expect(held.head).toBeLessThan(6);
+    expect(plan(tight).bpw).toBeLessThanOrEqual(3.55);
+    expect(() => plan(tight, {}, parseFloors("attention=6,embeddings=6,head=6"))).toThrow(/smallest possible plan/);
+  });
   test("may be left out, and the plan then costs less", () => {
     const free = plan(oQ4e, {}, parseFloors("none"));
     expect(free.floors).toEqual({});

@@ -1,14 +1,14 @@
 import { OqeError } from "../errors.ts";
 import type { Width } from "../kernel/width.ts";
 import type { LayerKind } from "../models/architecture.ts";
-import { applyFloors, formatFloors } from "./floors.ts";
+import { applyFloors, areDefault, formatFloors } from "./floors.ts";
 import { modulePath, quantizedBytes } from "./format.ts";
 import { findLeastLoss } from "./least-loss.ts";
 import { requireContrast } from "./measurement-check.ts";
 import { type Measurement, measuredBits, type WidthPrice } from "./measurement-types.ts";
 import type { Floors, PlannedTensor, PredictedLoss } from "./plan-types.ts";
 import { budgetBytes, type Measure, refuseBudget } from "./targets.ts";
-import { type Tier, tierGroupSize } from "./tiers.ts";
+import { type Tier, tierGroupSize, tiers } from "./tiers.ts";
 
 /** What a measured plan goes by. */
 export interface Prices {
@@ -34,7 +34,7 @@ export interface PricedPlan {
 export function planByPrices(tier: Tier, context: PriceContext): PricedPlan {
   const { quantizable: tensors, measurement, storage, layers } = context;
   const prices = priceTensors(tensors, measurement);
-  const { least, floors } = applyFloors(context.floors, tensors, layers);
+  const { least, floors } = applyFloors(floorsFor(tier, context), tensors, layers);
   const items = tensors.map((tensor, i) =>
     prices[i]!.filter(({ bits }) => bits >= least[i]!).map(({ bits, smooth, flip }) => {
       const width: Width = { bits, groupSize: tierGroupSize };
@@ -61,11 +61,27 @@ export function floorBytes({ quantizable, storage, floors, layers }: FloorContex
   }, 0);
 }
 
+/**
+ * The floors that a tier holds. Those of the series are meant for models whose experts are nearly all of them; where attention,
+ * embeddings and head are much of a small model, a tier of the series takes them down to the widest width that its budget allows. What
+ * a user asks for, floors or a size, holds or is refused.
+ */
+function floorsFor(tier: Tier, context: FloorContext): Floors {
+  if (!areDefault(context.floors) || !tiers.some(({ name }) => name === tier.name)) return context.floors;
+  const limited = measuredBits.toReversed().map((most): Floors => {
+    const floors = Object.entries(context.floors).map(([name, bits]) => [name, Math.min(bits, most) as typeof bits]);
+    return Object.fromEntries(floors);
+  });
+  const fitting = limited.find((floors) => floorBytes({ ...context, floors }) <= budgetBytes(tier, context));
+  return fitting ?? context.floors;
+}
+
 /** Throws BAD_INPUT where the floors need more than the budget. */
 export function requireFloors(tier: Tier, context: FloorContext): void {
-  const smallest = floorBytes(context);
+  const held = { ...context, floors: floorsFor(tier, context) };
+  const smallest = floorBytes(held);
   if (smallest <= budgetBytes(tier, context)) return;
-  const { floors } = applyFloors(context.floors, context.quantizable, context.layers);
+  const { floors } = applyFloors(held.floors, context.quantizable, context.layers);
   throw refuseBudget(tier, smallest, `from ${measuredBits[0]} bits, floors ${formatFloors(floors)}`, context);
 }
 
