@@ -63173,7 +63173,11 @@ const methods = ["rounded", "tuned"];
 /** Which activations a block is tuned on: those of the base model, or those behind the tier's own quantized blocks. */
 const propagations = ["reference", "sequential"];
 /** What is mended of the errors that quantized blocks hand on (docs/tuning.md, Repair). */
-const repairs = ["router", "rounding"];
+const repairs = [
+	"residual",
+	"router",
+	"rounding"
+];
 /** Kinds of quantized matrices, as the field names them; in the order that a card lists them. */
 const tensorKinds = [
 	"embeddings",
@@ -63243,7 +63247,8 @@ const nothing = {
 	droppedRows: 0,
 	repair: {
 		routers: null,
-		aimed: null
+		aimed: null,
+		moved: null
 	},
 	kinds: {},
 	modules: {}
@@ -63350,6 +63355,7 @@ function routerFacts({ repair }) {
 	const fall = left.length === 0 ? 0 : 1 - left.reduce((sum, ratio) => sum + ratio, 0) / left.length;
 	return {
 		aimed: repair.aimed === null ? "" : plural(repair.aimed, "module"),
+		moved: repair.moved === null ? "" : plural(repair.moved, "tensor"),
 		hasRouters: routers.length > 0,
 		repairedRouters: `${grouped(left.length)} of ${plural(routers.length, "router")}`,
 		logitErrorFall: percentage(fall, 1)
@@ -75104,7 +75110,7 @@ function requireOrigin({ engine, base }, expected) {
 function planByPrices(tier, context) {
 	const { quantizable: tensors, measurement, storage, layers } = context;
 	const prices = priceTensors(tensors, measurement);
-	const { least, floors } = applyFloors(context.floors, tensors, layers);
+	const { least, floors } = applyFloors(floorsFor(tier, context), tensors, layers);
 	const items = tensors.map((tensor, i) => prices[i].filter(({ bits }) => bits >= least[i]).map(({ bits, smooth, flip }) => {
 		const width = {
 			bits,
@@ -75139,11 +75145,30 @@ function floorBytes({ quantizable, storage, floors, layers }) {
 		}, storage);
 	}, 0);
 }
+/**
+* The floors that a tier holds. Those of the series are meant for models whose experts are nearly all of them; where attention,
+* embeddings and head are much of a small model, a tier of the series takes them down to the widest width that its budget allows. What
+* a user asks for, floors or a size, holds or is refused.
+*/
+function floorsFor(tier, context) {
+	if (!areDefault(context.floors) || !tiers.some(({ name }) => name === tier.name)) return context.floors;
+	return measuredBits.toReversed().map((most) => {
+		const floors = Object.entries(context.floors).map(([name, bits]) => [name, Math.min(bits, most)]);
+		return Object.fromEntries(floors);
+	}).find((floors) => floorBytes({
+		...context,
+		floors
+	}) <= budgetBytes(tier, context)) ?? context.floors;
+}
 /** Throws BAD_INPUT where the floors need more than the budget. */
 function requireFloors(tier, context) {
-	const smallest = floorBytes(context);
+	const held = {
+		...context,
+		floors: floorsFor(tier, context)
+	};
+	const smallest = floorBytes(held);
 	if (smallest <= budgetBytes(tier, context)) return;
-	const { floors } = applyFloors(context.floors, context.quantizable, context.layers);
+	const { floors } = applyFloors(held.floors, context.quantizable, context.layers);
 	throw refuseBudget(tier, smallest, `from ${measuredBits[0]} bits, floors ${formatFloors(floors)}`, context);
 }
 /** Nats of flips at the root of flip power 1: measured with all tensors at once, what flips cost grows with the root of their power. */
@@ -75544,6 +75569,9 @@ function parseInputs(read, environment) {
 		const said = read("method").trim() === "" ? `method ${method}, the default,` : `method ${method}`;
 		throw new OqeError("BAD_INPUT", `rounding mlx gives the bytes of mx.quantize, and ${said} chooses other codes`, "For those bytes say method rounded with it; to tune leave rounding out.");
 	}
+	const propagation = parseChoice("propagation", text("propagation"), propagations);
+	const repair = parseRepair(text("repair"));
+	if (method === "tuned" && repair.includes("residual") && propagation !== "sequential") throw new OqeError("BAD_INPUT", `repair residual needs each tier's own activations, and propagation ${propagation} tunes all tiers on the base's`, "Say propagation sequential with it, or leave residual out.");
 	const chosen = parseChoices(text);
 	const names = [...new Set([...chosen, ...tiers].map((tier) => tier.name))];
 	const gate = (name) => parseGate(name, text(name), names);
@@ -75557,8 +75585,8 @@ function parseInputs(read, environment) {
 		calibration: parseText("calibration", text("calibration")),
 		calibrationSamples: parseCount("calibration-samples", text("calibration-samples"), 1, 4096),
 		calibrationLength: parseCount("calibration-length", text("calibration-length"), 16, 8192),
-		propagation: parseChoice("propagation", text("propagation"), propagations),
-		repair: parseRepair(text("repair")),
+		propagation,
+		repair,
 		verify: parseToggle("verify", text("verify")),
 		evaluation: parseText("evaluation", text("evaluation")),
 		evaluationSamples: parseCount("evaluation-samples", text("evaluation-samples"), 1, 4096),
@@ -82337,8 +82365,6 @@ var BlockMeter = class {
 	wantsNear;
 	layer;
 	kind;
-	/** The router's choice, where the block has one. */
-	routing = null;
 	#walk;
 	#tensors;
 	#hessians;
@@ -82378,7 +82404,6 @@ var BlockMeter = class {
 		return tensor(this, "router");
 	}
 	routes(own) {
-		this.routing = own;
 		return own;
 	}
 	rows(role, start, end) {
@@ -82464,7 +82489,7 @@ async function decode(walk, parts) {
 		groupSize
 	}));
 	if (values.length === 1) return {
-		bytes: bytesOf$3(values[0]),
+		bytes: bytesOf$4(values[0]),
 		dtype: "F32",
 		rows,
 		columns
@@ -82472,13 +82497,13 @@ async function decode(walk, parts) {
 	const whole = new Float32Array(new SharedArrayBuffer(4 * rows * columns));
 	for (const [i, part] of parts.entries()) whole.set(values[i], part.start * columns);
 	return {
-		bytes: bytesOf$3(whole),
+		bytes: bytesOf$4(whole),
 		dtype: "F32",
 		rows,
 		columns
 	};
 }
-function bytesOf$3(values) {
+function bytesOf$4(values) {
 	return new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
 }
 
@@ -82579,29 +82604,6 @@ function addMargins(boundary, own, probes) {
 		}
 		probe.flip += density ** 2 * sum / tokens;
 	}
-}
-/** The choice for some tokens, in their order. */
-function choiceOf(routing, tokens) {
-	const { kept, perToken, routed } = routing;
-	const count = tokens.length;
-	const integers = (from, width) => {
-		const into = sharedIntegers(count * width);
-		for (const [i, token] of tokens.entries()) into.set(from.subarray(token * width, (token + 1) * width), i * width);
-		return into;
-	};
-	const floats = (from, width) => {
-		const into = sharedFloats(count * width);
-		for (const [i, token] of tokens.entries()) into.set(from.subarray(token * width, (token + 1) * width), i * width);
-		return into;
-	};
-	return {
-		...routing,
-		tokens: tokens.length,
-		experts: integers(routing.experts, kept),
-		selection: floats(routing.selection, kept),
-		weights: floats(routing.weights, perToken),
-		scores: floats(routing.scores, routed)
-	};
 }
 
 // src/measurement/probes.ts
@@ -83520,8 +83522,8 @@ var MeasuringWalk = class {
 		const { forward } = model.architecture;
 		const layers = this.#kinds.length;
 		const glue = plainContext(this.#model, null, { length: rows.length });
-		let x = await forward.embed(glue, rows.ids);
-		let reference = await this.#walk.ops.gather(x, this.#probe.tokens);
+		let x = await forward.embed(glue, this.#probe.others);
+		let reference = (await this.#start("base", this.#model, rows.length)).x;
 		await this.#probeTable();
 		const depths = spread(layers, noiseDepths);
 		for (const [layer, kind] of this.#kinds.entries()) {
@@ -83539,8 +83541,12 @@ var MeasuringWalk = class {
 				kind
 			});
 			x = await forward.block(meter, x);
-			const after = await this.#walk.ops.gather(x, this.#probe.tokens);
-			await this.#probeBlock(meter, tensors, reference, after);
+			const { y: after, routing } = await this.#follow(meter, reference);
+			await this.#probeBlock(meter, tensors, {
+				before: reference,
+				after,
+				routing
+			});
 			await meter.close();
 			reference = after;
 			progress(layer + 1, layers + 1);
@@ -83548,6 +83554,22 @@ var MeasuringWalk = class {
 		const outcome = await this.#finish(x, reference, depths);
 		progress(layers + 1, layers + 1);
 		return outcome;
+	}
+	/** The base's own way through a block on the probe rows, and its choice of experts. */
+	async #follow({ layer, kind }, x) {
+		let routing = null;
+		const routes = (_, own) => {
+			routing = own;
+			return own;
+		};
+		const context = blockContext(this.#model, layer, kind, {
+			length: this.#request.rows.length,
+			routes
+		});
+		return {
+			y: await this.#model.architecture.forward.block(context, x),
+			routing
+		};
 	}
 	/** The embeddings at the probe's width: their error is in every hidden state from the start. */
 	async #probeTable() {
@@ -83574,9 +83596,7 @@ var MeasuringWalk = class {
 		this.#together = [await start("forced", all), await start("free", all)];
 	}
 	async #start(name, model, length) {
-		const { rows } = this.#request;
-		const ids = sharedIntegers(this.#probe.tokens.length);
-		for (const [i, token] of this.#probe.tokens.entries()) ids[i] = rows.ids[token];
+		const { ids } = this.#probe;
 		return {
 			name,
 			x: await model.architecture.forward.embed(plainContext(model, null, { length }), ids),
@@ -83614,10 +83634,9 @@ var MeasuringWalk = class {
 		};
 	}
 	/** Takes the probes through a block that the meter went through, and starts those of its tensors. */
-	async #probeBlock(meter, tensors, before, after) {
+	async #probeBlock(meter, tensors, { before, after, routing }) {
 		const { length } = this.#request.rows;
-		const { tokens, weights, domainOf, domains } = this.#probe;
-		const routing = meter.routing === null ? null : choiceOf(meter.routing, tokens);
+		const { weights, domainOf, domains } = this.#probe;
 		const reference = {
 			length,
 			boundary: routing === null ? null : boundaryOf(routing, weights)
@@ -83831,20 +83850,25 @@ function probeRowsOf(rows, samples, weights) {
 		});
 	}
 	const { length } = rows;
-	const tokens = sharedIntegers(chosen.length * length);
-	const domainOf = new Uint32Array(tokens.length);
-	for (const [i, { row, domain }] of chosen.entries()) for (let t = 0; t < length; t++) {
-		tokens[i * length + t] = row * length + t;
-		domainOf[i * length + t] = domain;
-	}
-	const judged = sharedIntegers(Math.floor(tokens.length / judgedEvery));
+	const tokensOf = (places) => {
+		const ids = sharedIntegers(places.length * length);
+		for (const [i, row] of places.entries()) ids.set(rows.ids.subarray(row * length, (row + 1) * length), i * length);
+		return ids;
+	};
+	const ids = tokensOf(chosen.map(({ row }) => row));
+	const probed = new Set(chosen.map(({ row }) => row));
+	const others = rows.rows.flatMap((_, row) => probed.has(row) ? [] : [row]);
+	const domainOf = new Uint32Array(ids.length);
+	for (const [i, { domain }] of chosen.entries()) domainOf.fill(domain, i * length, (i + 1) * length);
+	const judged = sharedIntegers(Math.floor(ids.length / judgedEvery));
 	for (let i = 0; i < judged.length; i++) judged[i] = (i + 1) * judgedEvery - 1;
 	const asked = domains.map((name) => Object.hasOwn(weights, name) ? weights[name] : 1);
 	const mean = chosen.reduce((sum, { domain }) => sum + asked[domain], 0) / chosen.length;
 	const domainWeights = asked.map((weight) => mean > 0 ? weight / mean : 1);
 	return {
 		samples: chosen.length,
-		tokens,
+		ids,
+		others: others.length >= chosen.length ? tokensOf(others) : rows.ids,
 		domains,
 		domainWeights,
 		domainOf,
@@ -86323,6 +86347,146 @@ function actionsReport() {
 	};
 }
 
+// src/quant/residual-repair.ts
+/** Tokens an input channel needs for its target to be moved. */
+const enough = 8;
+/**
+* A block of the base beside that of the tier: with X the base's input of a matrix and X' the tier's, the matrix is tuned towards
+* W' = W + a·W (X - X')ᵀX' (X'ᵀX' + damping)⁻¹, which takes back that part of the error so far which is linear in X' (QEP, arXiv 2504.09629).
+* For matrices that all tokens come to, and enough of them.
+*/
+var ResidualRepair = class {
+	#place;
+	/** Tensors that were given another target. */
+	moved = 0;
+	/** By `fedBy`: X `[tokens, in]`. */
+	#inputs = /* @__PURE__ */ new Map();
+	/** By `fedBy`: X'ᵀ(X' - X) `[in, in]`. */
+	#moments = /* @__PURE__ */ new Map();
+	constructor(place) {
+		this.#place = place;
+	}
+	/** Hidden states of the base after the block, its inputs being kept. */
+	run(x) {
+		const { base, layer, kind, length } = this.#place;
+		const plain = blockContext(base, layer, kind, { length });
+		const note = (role, input) => {
+			const fedBy = this.#find(role)?.role.fedBy;
+			if (fedBy && input.rows >= enough * input.columns) this.#inputs.set(fedBy, input);
+		};
+		const at = {
+			...plain,
+			weight: (role, input, options) => {
+				note(role, input);
+				return plain.weight(role, input, options);
+			},
+			linear: (role, input, options) => {
+				note(role, input);
+				return plain.linear(role, input, options);
+			}
+		};
+		return base.architecture.forward.block(at, x);
+	}
+	/** What the tensor is to be tuned towards, given the tier's input; null: itself. */
+	async target(tensor, weight, x, { factor, order }) {
+		const { ops } = this.#place.base;
+		const { kernel } = ops;
+		const fedBy = tensor.role.fedBy;
+		if (this.#find(tensor.role.role) === void 0 || !this.#inputs.has(fedBy) || factor === null) return null;
+		let moments = this.#moments.get(fedBy);
+		if (moments === void 0) {
+			moments = this.#compare(fedBy, x);
+			this.#moments.set(fedBy, moments);
+		}
+		const square = await moments;
+		const { rows, columns } = weight;
+		const own = {
+			data: await toFloats(weight.bytes, weight.dtype, kernel),
+			rows,
+			columns
+		};
+		const change = await ops.linear(own, {
+			bytes: bytesOf$3(square.data),
+			dtype: "F32",
+			rows: columns,
+			columns
+		});
+		await ops.shareOut(change.rows, async (start, end) => {
+			await kernel.run("solve", {
+				factor,
+				order,
+				b: rowsOf(change, start, end)
+			});
+		});
+		await kernel.run("scale", {
+			x: change,
+			factors: sharedFloats(change.columns).fill(-.5)
+		});
+		await ops.add(change, own);
+		const { nonFinite } = await kernel.cast({
+			weights: bytesOf$3(change.data),
+			from: "F32",
+			to: "F32"
+		});
+		if (nonFinite > 0) return null;
+		this.moved++;
+		return {
+			bytes: bytesOf$3(change.data),
+			dtype: "F32",
+			rows,
+			columns
+		};
+	}
+	async #compare(fedBy, x) {
+		const { ops } = this.#place.base;
+		const difference = this.#inputs.get(fedBy);
+		this.#inputs.set(fedBy, newMatrix(0, x.columns));
+		await ops.shareOut(x.rows, async (start, end) => {
+			await ops.kernel.run("subtract", {
+				x: rowsOf(difference, start, end),
+				from: rowsOf(x, start, end)
+			});
+		});
+		await ops.kernel.run("screen", { x: difference });
+		const sums = newMatrix(x.columns, x.columns);
+		await cross(ops.kernel, x, difference, sums);
+		return sums;
+	}
+	/** A quantized tensor that all tokens come to. */
+	#find(role) {
+		return this.#place.tensors.find((tensor) => tensor.role.role === role && tensor.role.routed !== true);
+	}
+};
+/** How far a stored matrix, decoded to float32, is from the base's own. */
+async function errorAgainst({ ops: { kernel } }, own, made) {
+	const { rows, columns } = own;
+	const from = {
+		data: await toFloats(own.bytes, own.dtype, kernel),
+		rows,
+		columns
+	};
+	const { squares: weightEnergy } = await kernel.run("subtract", {
+		x: newMatrix(rows, columns),
+		from
+	});
+	const decoded = {
+		data: await toFloats(made.bytes, made.dtype, kernel),
+		rows,
+		columns
+	};
+	const { squares: squaredError } = await kernel.run("subtract", {
+		x: decoded,
+		from
+	});
+	return {
+		squaredError,
+		weightEnergy
+	};
+}
+function bytesOf$3({ buffer, byteOffset, byteLength }) {
+	return new Uint8Array(buffer, byteOffset, byteLength);
+}
+
 // src/quant/tune-aimed.ts
 /**
 * As `tuneMatrix`, for a loss tr(M E H Eᵀ) that couples the rows: block after block, each tuned towards the target at which it makes up best for the
@@ -86411,8 +86575,11 @@ var BlockTuner = class {
 	/** For what is used before it is tuned: what is not finite should be named, and not be met among activations. */
 	#finite;
 	#critical;
-	constructor(walk, tensors, place) {
+	#residual;
+	/** `residual`: the base's own block beside this one; null: targets are the weights as they are. */
+	constructor(walk, tensors, place, residual = null) {
 		this.#walk = walk;
+		this.#residual = residual;
 		this.#tensors = new Map(tensors.map((tensor) => [tensor.role.role, tensor]));
 		this.config = walk.request.base.config;
 		this.ops = walk.ops;
@@ -86503,15 +86670,19 @@ var BlockTuner = class {
 		if (!this.#isQuantized(tensor)) return whole;
 		const shared = this.#hessians.share(tensor, x, options);
 		const hessian = await shared.hessian;
-		const tuned = await this.#tune(tensor, expert, hessian, whole);
+		const target = await this.#residual?.target(tensor, whole, x, hessian) ?? whole;
+		const tuned = await this.#tune(tensor, expert, hessian, target, target === whole ? void 0 : whole);
 		shared.release(hessian);
 		return tuned ?? whole;
 	}
-	/** Tunes one matrix for every plan and writes it; gives what a sequential walk goes on with. `hessian` null: all columns alike. */
-	async #tune(tensor, expert, hessian, whole) {
+	/**
+	* Tunes one matrix for every plan and writes it; gives what a sequential walk goes on with. `hessian` null: all columns alike. `whole`: what it is
+	* tuned towards, where that is in memory; `own`: the base's matrix, where that is something else.
+	*/
+	async #tune(tensor, expert, hessian, whole, own) {
 		const { request, plans, sequential, ledger, resultBuffers, aim } = this.#walk;
 		const { rows, columns } = shapeOf(tensor);
-		const dtype = tensor.dtype;
+		const dtype = whole?.dtype ?? tensor.dtype;
 		const path = modulePath(tensor);
 		const widths = distinct(plans.map((plan) => request.plans[plan].modules[path]));
 		const read = async (start, end) => whole === void 0 ? this.#read(tensor, expert, start * columns, end * columns) : weightRows(whole, start, end).bytes;
@@ -86541,9 +86712,14 @@ var BlockTuner = class {
 			const seen = whole ?? await this.#whole(tensor, expert, 0, rows);
 			refuseNonFinite(tensor.sources[expert], 0, seen, nonFinite);
 		}
-		ledger.add(tensor, expert, hessian, widths, sums);
-		request.progress(rows * columns * bytesPerElement[dtype] * plans.length);
-		return sequential ? this.#dequantize(parts, rows, columns) : null;
+		const made = sequential ? await this.#dequantize(parts, rows, columns) : null;
+		const error = own && made && await errorAgainst(this, own, made);
+		ledger.add(tensor, expert, hessian, widths, error ? sums.map((sum) => ({
+			...sum,
+			...error
+		})) : sums);
+		request.progress(rows * columns * bytesPerElement[tensor.dtype] * plans.length);
+		return made;
 	}
 	/** Writes rows to all plans that want their width. */
 	async #write(path, firstRow, part) {
@@ -86921,6 +87097,8 @@ var TuningLedger = class {
 	#dropped = /* @__PURE__ */ new Map();
 	/** Modules that were aimed past the routers; null where none was to be. */
 	aimed = null;
+	/** Tensors that were given another target; null likewise. */
+	moved = null;
 	constructor(base) {
 		this.#base = base;
 	}
@@ -86972,7 +87150,8 @@ var TuningLedger = class {
 			kinds: kindRecords(this.#base.tensors, modules),
 			repair: {
 				routers: null,
-				aimed: this.aimed
+				aimed: this.aimed,
+				moved: this.moved
 			},
 			modules
 		};
@@ -87092,6 +87271,7 @@ async function tuneSeries(request) {
 			sink,
 			rows
 		};
+		request.report.info(`${plan.tier}: fitting its routers to the base's`);
 		const records = await repairRouters({
 			...place,
 			routers,
@@ -87143,17 +87323,38 @@ async function walk(request, plans, routers) {
 	const [head, table] = [headRole(architecture, config), "embeddings"].map((name) => glue.find((tensor) => tensor.role.role === name));
 	if (table !== head && isQuantized(request, table)) await ends.tuneTable(table);
 	let x = await architecture.forward.embed(ends, calibration.ids);
+	const own = {
+		architecture,
+		config,
+		ops,
+		weights
+	};
+	const { length } = calibration;
+	const mends = sequential && request.repair.includes("residual");
+	let beside = mends ? await architecture.forward.embed(plainContext(own, null, { length }), calibration.ids) : null;
+	let moved = 0;
 	for (const [layer, kind] of kinds.entries()) {
 		const tensors = base.tensors.filter((tensor) => tensor.layer === layer);
+		const quantized = tensors.filter((tensor) => isQuantized(request, tensor));
+		const residual = beside && new ResidualRepair({
+			base: own,
+			layer,
+			kind,
+			length,
+			tensors: quantized
+		});
+		if (residual !== null && beside !== null) beside = await residual.run(beside);
 		const block = new BlockTuner(shared, tensors, {
 			layer,
 			kind
-		});
+		}, residual);
 		x = await architecture.forward.block(block, x);
 		await block.close();
+		moved += residual?.moved ?? 0;
 	}
 	const last = await architecture.forward.finish(ends, x);
 	if (isQuantized(request, head)) await ends.tuneHead(head, last);
+	ledger.moved = mends ? moved : null;
 	ledger.aimed = aim?.modules.size ?? null;
 	return ledger;
 }
@@ -87365,7 +87566,7 @@ async function placeOrders(base, inputs, { tuning, evaluation }, target) {
 }
 /** Those of the asked repairs that the model has something for. */
 function repairsOf({ repair }, hasRouters) {
-	return hasRouters ? repair : [];
+	return repair.filter((name) => name === "residual" || hasRouters);
 }
 /** With base, rows and engine all that a plan follows from. */
 function planningOptions({ policy, floors, domainWeights }, { measurementSha256, proxyName }) {
@@ -87498,7 +87699,8 @@ function readTuning(field, modules) {
 		droppedRows: field.at("droppedRows").count(),
 		repair: field.has("repair") ? readRepairRecord(field.at("repair")) : {
 			routers: null,
-			aimed: null
+			aimed: null,
+			moved: null
 		},
 		kinds: field.at("kinds").entries((kind, name) => {
 			kind.isKey(name, tensorKinds);
@@ -87514,10 +87716,15 @@ function readTuning(field, modules) {
 	};
 }
 function readRepairRecord(field) {
-	const [routers, aimed] = [field.at("routers"), field.at("aimed")];
+	const [routers, aimed, moved] = [
+		field.at("routers"),
+		field.at("aimed"),
+		field.at("moved")
+	];
 	return {
 		routers: routers.value === null ? null : routers.list(readRouter),
-		aimed: aimed.value === null ? null : aimed.count()
+		aimed: aimed.value === null ? null : aimed.count(),
+		moved: moved.value === null ? null : moved.count()
 	};
 }
 function readRouter(field) {
@@ -88041,7 +88248,8 @@ function blankTuning({ options, model }) {
 		droppedRows: 0,
 		repair: {
 			routers: null,
-			aimed: null
+			aimed: null,
+			moved: null
 		},
 		kinds: {},
 		modules: {}
@@ -88141,6 +88349,7 @@ function roundRatios({ experts, repair, kinds, modules, ...rest }) {
 		},
 		repair: {
 			aimed: repair.aimed,
+			moved: repair.moved,
 			routers: repair.routers?.map((router) => ({
 				...router,
 				ratio: router.ratio && rounded$1(router.ratio)
@@ -89373,7 +89582,7 @@ const usage = `oqe ${engine.version}: publish the oQe series of a base model
 <model> is a folder, or org/name[@revision] on the Hub. Further flags: --revision, --work-dir, --workers, --hub-token;
 --verify false, --evaluation, --evaluation-samples, --max-kl, --min-same-top, --min-router-agreement;
 with --method rounded --rounding stored|mlx; with --method tuned --calibration <file or datasets/org/name/path>,
---calibration-samples, --calibration-length, --propagation reference|sequential, --repair router,rounding|none;
+--calibration-samples, --calibration-length, --propagation reference|sequential, --repair router,rounding,residual|none;
 for plans --target-bpw, --floors, --measurement <file>, --domain-weights code=2,ja=0.5, --sensitivity-proxy <repo or folder>.
 The Hub's address and token also come from HF_ENDPOINT and HF_TOKEN (better than a flag: other users see flags).
 `;
