@@ -54,7 +54,6 @@ const judgePlan = async (name: string, plan: TierPlan, tuning: typeof tuned | nu
   const [folder] = await court.make(name, [plan], tuning);
   return court.judge(folder!);
 };
-const meanOf = (values: Float64Array) => mean(values);
 
 if (wants("prices")) {
   const [oQ8e] = await court.make("proxy", [planTier(tiers[0]!, base)], tuned);
@@ -108,11 +107,14 @@ if (wants("tiers")) {
     const missed = (judged: Judged) => 1 - routers(judged);
     const share = (judged: Judged) => (missed(judged) / missed(rounded)).toFixed(3);
     console.log(`router disagreement of rounding's: ${share(prices)}, repaired ${share(whole)}`);
-    const predicted = plan.predicted!;
-    const [forced, free] = [meanOf(prices.forced.divergence), meanOf(prices.free.divergence)];
-    console.log(
-      `predicted / measured KL: forced ${(predicted.forcedKl / forced).toFixed(2)}, free ${(predicted.kl / free).toFixed(2)}`,
-    );
+    for (const [name, { forced, free }] of [
+      ["tuned", prices],
+      ["tuned and repaired", whole],
+    ] as const) {
+      const { forcedKl, kl } = plan.predicted!;
+      const ratio = (predicted: number, { divergence }: typeof forced) => (predicted / mean(divergence)).toFixed(2);
+      console.log(`predicted / measured KL, ${name}: forced ${ratio(forcedKl, forced)}, free ${ratio(kl, free)}`);
+    }
   }
 }
 
@@ -130,7 +132,7 @@ if (wants("peers")) {
   ];
   for (const [name, script, flags] of [
     ["mlx_lm.gptq 4-bit, fallback 6", "mlx_gptq_model.py", []],
-    ["mlx_lm.dynamic_quant 4/5-bit, 4.7 bpw", "mlx_dynamic_model.py", ["--bpw", "4.7"]],
+    ["mlx_lm.dynamic_quant 4/5-bit, 32 rows", "mlx_dynamic_model.py", ["--bpw", "4.7", "--rows", "32"]],
   ] as const) {
     const { folder, reason } = await court.makeByPeer(script, flags);
     peers.push([name, folder, reason]);

@@ -1,6 +1,6 @@
 """A peer for whole models: mlx_lm.quant.dynamic_quant on a base, saved as mlx-lm saves it.
 
-    mlx_dynamic_model.py BASE IDS.json OUT [--bpw 4.7] [--low 4] [--high 5] [--group 64]
+    mlx_dynamic_model.py BASE IDS.json OUT [--bpw 4.7] [--low 4] [--high 5] [--group 64] [--rows N]
 
 IDS.json as in mlx_gptq_model.py. Sensitivities in float32 on the CPU, by gradients of the KL to the base; then weights in the base's
 dtype are rounded. Prints one JSON line: plan, bits per weight, seconds.
@@ -28,6 +28,7 @@ def main():
     parser.add_argument("--low", type=int, default=4)
     parser.add_argument("--high", type=int, default=5)
     parser.add_argument("--group", type=int, default=64)
+    parser.add_argument("--rows", type=int, help="every so many-th row, about so many; default: all")
     options = parser.parse_args()
     mx.set_default_device(mx.cpu)
     widths = (options.low, options.group, options.high, options.group)
@@ -35,6 +36,7 @@ def main():
     model, _ = load(options.base)
     model.set_dtype(mx.float32)
     ids, _ = read_rows(options.ids)
+    ids = ids[:: max(1, len(ids) // (options.rows or len(ids)))]
     started = time.perf_counter()
     with open(os.devnull, "w") as quiet, contextlib.redirect_stderr(quiet):
         sensitivities = dict(estimate_sensitivities(model, mx.array(ids), *widths))
