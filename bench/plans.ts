@@ -137,7 +137,7 @@ if (wants("peers")) {
     const { folder, reason } = await court.makeByPeer(script, flags);
     peers.push([name, folder, reason]);
   }
-  table("Peers, and ours at their bytes or fewer; ratios to the peer", "the peer", true);
+  table("Peers, and ours (tuned, not repaired) at their bytes or fewer; ratios to the peer", "the peer", true);
   const kept = rules.bytes - (rules.bpw * quantized()) / 8;
   for (const [name, folder, reason] of peers) {
     if (folder === null) {
@@ -151,7 +151,7 @@ if (wants("peers")) {
     console.log(
       court.line(
         `ours at ${plan.bpw.toFixed(2)} bpw`,
-        await judgePlan(`at-${plan.bytes}`, plan, tuned),
+        await judgePlan(`beside ${name}`, plan, tuned),
         peer,
         plan.bytes,
       ),
