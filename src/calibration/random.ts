@@ -9,11 +9,16 @@ export function seededRandom(seed: number): Random {
   let state = seed | 0;
   return () => {
     state = (state + 0x9e3779b9) | 0;
-    let z = state;
-    z = Math.imul(z ^ (z >>> 16), 0x85ebca6b);
-    z = Math.imul(z ^ (z >>> 13), 0xc2b2ae35);
-    return ((z ^ (z >>> 16)) >>> 0) / 2 ** 32;
+    return scramble(state) / 2 ** 32;
   };
+}
+
+/** The finalizer of MurmurHash3: 32 bits that look random of any 32 bits, as a number from 0 to 2^32 - 1. */
+export function scramble(bits: number): number {
+  let z = bits;
+  z = Math.imul(z ^ (z >>> 16), 0x85ebca6b);
+  z = Math.imul(z ^ (z >>> 13), 0xc2b2ae35);
+  return (z ^ (z >>> 16)) >>> 0;
 }
 
 /** FNV-1a over UTF-16 units: gives each named stream its own seed. */

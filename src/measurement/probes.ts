@@ -1,8 +1,10 @@
+import { scramble } from "../calibration/random.ts";
 import { type Matrix, newMatrix, rowsOf, sharedFloats, sharedIntegers } from "../kernel/matrix.ts";
 import type { LayerKind } from "../models/architecture.ts";
 import type { Ops } from "../models/ops.ts";
 import type { Routing } from "../models/routing.ts";
-import { blockContext, logitsOf, type Model, plainContext, type RunOptions } from "../models/run.ts";
+import { blockContext, type Model, openHead, plainContext, type RunOptions } from "../models/run.ts";
+import { compareHidden, type Head } from "../quant/divergence.ts";
 import { addMargins, type Boundary } from "./margins.ts";
 
 /**
@@ -18,8 +20,6 @@ export interface Probe {
 
 /** Probes that run together: memory for activations against fewer reads of each weight. */
 const mostTogether = 8;
-/** Positions whose logits are in memory at once. */
-const positionsAtOnce = 512;
 
 /** Runs one block over probes, with the base's choice of experts forced on all but `free`. */
 export async function advance(
@@ -82,9 +82,8 @@ export async function withNoise(ops: Ops, x: Matrix, relative: number, seed: num
   fillGaussian(noise.data, seed);
   const powers = await squaredDistances(ops, x, newMatrix(x.rows, x.columns));
   const mean = powers.reduce((sum, power) => sum + power, 0) / powers.length;
-  const rows = sharedIntegers(x.rows).map((_, i) => i);
   const numbers = sharedIntegers(x.rows);
-  numbers.set(rows);
+  for (let i = 0; i < numbers.length; i++) numbers[i] = i;
   const weights = sharedFloats(x.rows).fill(Math.sqrt((relative * mean) / x.columns));
   const y = newMatrix(x.rows, x.columns);
   y.data.set(x.data);
@@ -92,13 +91,11 @@ export async function withNoise(ops: Ops, x: Matrix, relative: number, seed: num
   return y;
 }
 
-/** Box-Muller over a 32-bit hash of the place: the same everywhere. */
+/** Nearly Gaussian numbers of variance 1 from a hash of the place: the same everywhere. */
 function fillGaussian(values: Float32Array, seed: number): void {
   const uniform = (i: number) => {
-    let bits = Math.imul(i + 1, 0x9e3779b9) ^ Math.imul(seed + 1, 0x7feb352d);
-    bits = Math.imul(bits ^ (bits >>> 16), 0x85ebca6b);
-    bits = Math.imul(bits ^ (bits >>> 13), 0xc2b2ae35);
-    return (((bits ^ (bits >>> 16)) >>> 0) + 0.5) / 2 ** 32;
+    const bits = scramble(Math.imul(i + 1, 0x9e3779b9) ^ Math.imul(seed + 1, 0x7feb352d));
+    return (bits + 0.5) / 2 ** 32;
   };
   for (let i = 0; i < values.length; i++) {
     // Only basic operations are the same on every platform: a sum of twelve uniforms is close enough to a Gaussian.
@@ -124,30 +121,14 @@ export async function divergences(
   probes: readonly { readonly x: Matrix; readonly head: Model }[],
   length: number,
 ): Promise<readonly Float64Array[]> {
-  const ops = base.ops;
-  const finished = async (model: Model, x: Matrix) =>
+  const finish = (model: Model, x: Matrix) =>
     model.architecture.forward.finish(plainContext(model, null, { length }), x);
-  const own = await finished(base, reference);
-  const results = probes.map(() => new Float64Array(reference.rows));
-  const hidden: Matrix[] = [];
-  for (const { x, head } of probes) hidden.push(await finished(head, x));
-  const next = sharedIntegers(reference.rows);
-  for (let start = 0; start < reference.rows; start += positionsAtOnce) {
-    const end = Math.min(reference.rows, start + positionsAtOnce);
-    const ours = await logitsOf(base, rowsOf(own, start, end));
-    for (const [i, { head }] of probes.entries()) {
-      const theirs = await logitsOf(head, rowsOf(hidden[i]!, start, end));
-      const out = new Float64Array(new SharedArrayBuffer(32 * (end - start)));
-      await ops.shareOut(end - start, (from, to) =>
-        ops.kernel.run("compare", {
-          base: rowsOf(ours, from, to),
-          model: rowsOf(theirs, from, to),
-          next: next.subarray(start + from, start + to),
-          out: out.subarray(4 * from, 4 * to),
-        }),
-      );
-      for (let t = start; t < end; t++) results[i]![t] = out[4 * (t - start)]!;
-    }
-  }
-  return results;
+  const heads = new Map<Model, Head>();
+  for (const model of new Set([base, ...probes.map(({ head }) => head)])) heads.set(model, await openHead(model));
+  const models: { hidden: Matrix; head: Head }[] = [];
+  for (const { x, head } of probes) models.push({ hidden: await finish(head, x), head: heads.get(head)! });
+  const own = await finish(base, reference);
+  // Which token follows is not asked: only the divergence is looked at.
+  const found = await compareHidden(base.ops, heads.get(base)!, own, models, sharedIntegers(reference.rows));
+  return found.map((out) => Float64Array.from({ length: reference.rows }, (_, t) => out[4 * t]!));
 }

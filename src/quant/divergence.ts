@@ -1,4 +1,5 @@
 import { type Matrix, rowsOf, sharedFloats } from "../kernel/matrix.ts";
+import type { Ops } from "../models/ops.ts";
 import type { Routing } from "../models/routing.ts";
 import { type Model, openHead, type RunOptions, runModel } from "../models/run.ts";
 import type { CalibrationIds } from "./tune-series.ts";
@@ -81,27 +82,43 @@ export async function diverge(
 }
 
 async function compareAll({ base, rows, hidden: own }: Reference, model: Model, hidden: Matrix) {
-  const positions = rows.ids.length;
-  const out = new Float64Array(new SharedArrayBuffer(32 * positions));
-  const next = new Uint32Array(new SharedArrayBuffer(4 * positions));
+  const next = new Uint32Array(new SharedArrayBuffer(4 * rows.ids.length));
   next.set(rows.ids.subarray(1));
-  const [baseHead, modelHead] = await Promise.all([openHead(base), openHead(model)]);
-  for (let start = 0; start < positions; start += positionsAtOnce) {
-    const end = Math.min(positions, start + positionsAtOnce);
-    const [ours, theirs] = await Promise.all([
-      baseHead(rowsOf(own, start, end)),
-      modelHead(rowsOf(hidden, start, end)),
-    ]);
-    await model.ops.shareOut(end - start, (from, to) =>
-      model.ops.kernel.run("compare", {
-        base: rowsOf(ours, from, to),
-        model: rowsOf(theirs, from, to),
-        next: next.subarray(start + from, start + to),
-        out: out.subarray(4 * (start + from), 4 * (start + to)),
-      }),
-    );
+  const heads = { base: await openHead(base), model: await openHead(model) };
+  return (await compareHidden(model.ops, heads.base, own, [{ hidden, head: heads.model }], next))[0]!;
+}
+
+/** What a head makes of hidden states, `[positions, vocabulary]` (openHead). */
+export type Head = (hidden: Matrix) => Promise<Matrix>;
+
+/**
+ * Holds the next-token distributions of some models against the base's: for each `[positions, 4]` as in CompareJob. `own` and every `hidden` are
+ * what the heads multiply, `next` the token that follows each position. The base's logits are made once.
+ */
+export async function compareHidden(
+  ops: Ops,
+  base: Head,
+  own: Matrix,
+  models: readonly { readonly hidden: Matrix; readonly head: Head }[],
+  next: Uint32Array<SharedArrayBuffer>,
+): Promise<readonly Float64Array<SharedArrayBuffer>[]> {
+  const results = models.map(() => new Float64Array(new SharedArrayBuffer(32 * own.rows)));
+  for (let start = 0; start < own.rows; start += positionsAtOnce) {
+    const end = Math.min(own.rows, start + positionsAtOnce);
+    const once = base(rowsOf(own, start, end));
+    for (const [i, { hidden, head }] of models.entries()) {
+      const [ours, theirs] = await Promise.all([once, head(rowsOf(hidden, start, end))]);
+      await ops.shareOut(end - start, (from, to) =>
+        ops.kernel.run("compare", {
+          base: rowsOf(ours, from, to),
+          model: rowsOf(theirs, from, to),
+          next: next.subarray(start + from, start + to),
+          out: results[i]!.subarray(4 * (start + from), 4 * (start + to)),
+        }),
+      );
+    }
   }
-  return out;
+  return results;
 }
 
 /** Shares of the base's choices that the model made too, and of tokens with the same set. */

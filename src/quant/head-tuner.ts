@@ -1,3 +1,4 @@
+import { scramble } from "../calibration/random.ts";
 import { bytesPerElement, type FloatDtype } from "../kernel/dtype.ts";
 import type { Kernel } from "../kernel/kernel-types.ts";
 import type { Leases } from "../kernel/lease.ts";
@@ -132,15 +133,12 @@ async function stakesOf(
   return stakes;
 }
 
-/** ±1 from a hash of the place (the finalizer of MurmurHash3): the same everywhere. */
+/** ±1 from a hash of the place: the same everywhere. */
 function randomSigns(rows: number, columns: number): Weight {
   const bytes = sharedBytes(4 * rows * columns);
   const values = new Float32Array(bytes.buffer);
   for (let i = 0; i < values.length; i++) {
-    let bits = Math.imul(i + 1, 0x9e3779b9);
-    bits = Math.imul(bits ^ (bits >>> 16), 0x85ebca6b);
-    bits = Math.imul(bits ^ (bits >>> 13), 0xc2b2ae35);
-    values[i] = ((bits ^ (bits >>> 16)) & 1) === 0 ? 1 : -1;
+    values[i] = (scramble(Math.imul(i + 1, 0x9e3779b9)) & 1) === 0 ? 1 : -1;
   }
   return { bytes, dtype: "F32", rows, columns };
 }
