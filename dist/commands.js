@@ -79001,11 +79001,15 @@ function seededRandom(seed) {
 	let state = seed | 0;
 	return () => {
 		state = state + 2654435769 | 0;
-		let z = state;
-		z = Math.imul(z ^ z >>> 16, 2246822507);
-		z = Math.imul(z ^ z >>> 13, 3266489909);
-		return ((z ^ z >>> 16) >>> 0) / 2 ** 32;
+		return scramble(state) / 2 ** 32;
 	};
+}
+/** The finalizer of MurmurHash3: 32 bits that look random of any 32 bits, as a number from 0 to 2^32 - 1. */
+function scramble(bits) {
+	let z = bits;
+	z = Math.imul(z ^ z >>> 16, 2246822507);
+	z = Math.imul(z ^ z >>> 13, 3266489909);
+	return (z ^ z >>> 16) >>> 0;
 }
 /** FNV-1a over UTF-16 units: gives each named stream its own seed. */
 function hashName(name) {
@@ -82520,10 +82524,6 @@ async function runModel(model, ids, options) {
 	}
 	return forward.finish(glue, x);
 }
-/** Logits `[tokens, vocabulary]` of what `runModel` gave, or of some rows of it. */
-async function logitsOf(model, x) {
-	return (await openHead(model))(x);
-}
 /** The same for many calls: the head's matrix is read once and stays in memory. */
 async function openHead({ architecture, config, weights, ops }) {
 	const weight = await weights.matrix(null, headRole(architecture, config));
@@ -82561,6 +82561,106 @@ function blockContext(model, layer, kind, options) {
 		router: (x) => options.router?.(layer, x) ?? tensor(plain, "router"),
 		routes: (own) => options.routes?.(layer, own) ?? own,
 		wantsNear: false
+	};
+}
+
+// src/quant/divergence.ts
+/** Positions whose logits are in memory at once. */
+const positionsAtOnce$1 = 512;
+/** Runs the base once over the rows. */
+async function observe(base, rows, progress) {
+	const routes = /* @__PURE__ */ new Map();
+	return {
+		base,
+		rows,
+		hidden: await runModel(base, rows.ids, {
+			length: rows.length,
+			routes: (layer, own) => {
+				routes.set(layer, {
+					...own,
+					scores: sharedFloats(0)
+				});
+				return own;
+			},
+			...progress && { progress }
+		}),
+		routes
+	};
+}
+/** Runs a model over the same rows. `forced`: it follows the base's choice of experts, each weighed by its own router. */
+async function diverge(reference, model, forced, progress) {
+	const { rows } = reference;
+	const [routerAgreement, exactRoutes] = [/* @__PURE__ */ new Map(), /* @__PURE__ */ new Map()];
+	const results = await compareAll(reference, model, await runModel(model, rows.ids, {
+		length: rows.length,
+		routes: (layer, own) => {
+			const theirs = reference.routes.get(layer);
+			const { same, exact } = agreement(theirs, own);
+			routerAgreement.set(layer, same);
+			exactRoutes.set(layer, exact);
+			return forced ? theirs : own;
+		},
+		...progress && { progress }
+	}));
+	const positions = rows.ids.length;
+	const column = (i) => Float64Array.from({ length: positions }, (_, t) => results[4 * t + i]);
+	const scored = (i) => column(i).map((value, t) => (t + 1) % rows.length === 0 ? NaN : value);
+	return {
+		divergence: column(0),
+		base: scored(1),
+		model: scored(2),
+		sameTop: Uint8Array.from(column(3)),
+		routerAgreement,
+		exactRoutes
+	};
+}
+async function compareAll({ base, rows, hidden: own }, model, hidden) {
+	const next = new Uint32Array(new SharedArrayBuffer(4 * rows.ids.length));
+	next.set(rows.ids.subarray(1));
+	const heads = {
+		base: await openHead(base),
+		model: await openHead(model)
+	};
+	return (await compareHidden(model.ops, heads.base, own, [{
+		hidden,
+		head: heads.model
+	}], next))[0];
+}
+/**
+* Holds the next-token distributions of some models against the base's: for each `[positions, 4]` as in CompareJob. `own` and every `hidden` are
+* what the heads multiply, `next` the token that follows each position. The base's logits are made once.
+*/
+async function compareHidden(ops, base, own, models, next) {
+	const results = models.map(() => new Float64Array(new SharedArrayBuffer(32 * own.rows)));
+	for (let start = 0; start < own.rows; start += positionsAtOnce$1) {
+		const end = Math.min(own.rows, start + positionsAtOnce$1);
+		const once = base(rowsOf(own, start, end));
+		for (const [i, { hidden, head }] of models.entries()) {
+			const [ours, theirs] = await Promise.all([once, head(rowsOf(hidden, start, end))]);
+			await ops.shareOut(end - start, (from, to) => ops.kernel.run("compare", {
+				base: rowsOf(ours, from, to),
+				model: rowsOf(theirs, from, to),
+				next: next.subarray(start + from, start + to),
+				out: results[i].subarray(4 * (start + from), 4 * (start + to))
+			}));
+		}
+	}
+	return results;
+}
+/** Shares of the base's choices that the model made too, and of tokens with the same set. */
+function agreement(base, model) {
+	let [both, exact] = [0, 0];
+	for (let token = 0; token < base.tokens; token++) {
+		const chosen = (routing) => routing.experts.subarray(token * routing.kept, token * routing.kept + routing.perToken);
+		const theirs = chosen(base);
+		let common = 0;
+		for (const expert of chosen(model)) if (theirs.includes(expert)) common++;
+		both += common;
+		if (common === base.perToken) exact++;
+	}
+	return {
+		same: both / (base.tokens * base.perToken),
+		exact: exact / base.tokens
 	};
 }
 
@@ -82609,8 +82709,6 @@ function addMargins(boundary, own, probes) {
 // src/measurement/probes.ts
 /** Probes that run together: memory for activations against fewer reads of each weight. */
 const mostTogether = 8;
-/** Positions whose logits are in memory at once. */
-const positionsAtOnce$2 = 512;
 /** Runs one block over probes, with the base's choice of experts forced on all but `free`. */
 async function advance(model, place, probes, reference, free = []) {
 	for (let first = 0; first < probes.length; first += mostTogether) {
@@ -82666,22 +82764,18 @@ async function withNoise(ops, x, relative, seed) {
 	fillGaussian(noise.data, seed);
 	const powers = await squaredDistances(ops, x, newMatrix(x.rows, x.columns));
 	const mean = powers.reduce((sum, power) => sum + power, 0) / powers.length;
-	const rows = sharedIntegers(x.rows).map((_, i) => i);
 	const numbers = sharedIntegers(x.rows);
-	numbers.set(rows);
+	for (let i = 0; i < numbers.length; i++) numbers[i] = i;
 	const weights = sharedFloats(x.rows).fill(Math.sqrt(relative * mean / x.columns));
 	const y = newMatrix(x.rows, x.columns);
 	y.data.set(x.data);
 	await ops.accumulate(y, numbers, weights, noise);
 	return y;
 }
-/** Box-Muller over a 32-bit hash of the place: the same everywhere. */
+/** Nearly Gaussian numbers of variance 1 from a hash of the place: the same everywhere. */
 function fillGaussian(values, seed) {
 	const uniform = (i) => {
-		let bits = Math.imul(i + 1, 2654435769) ^ Math.imul(seed + 1, 2146121005);
-		bits = Math.imul(bits ^ bits >>> 16, 2246822507);
-		bits = Math.imul(bits ^ bits >>> 13, 3266489909);
-		return (((bits ^ bits >>> 16) >>> 0) + .5) / 2 ** 32;
+		return (scramble(Math.imul(i + 1, 2654435769) ^ Math.imul(seed + 1, 2146121005)) + .5) / 2 ** 32;
 	};
 	for (let i = 0; i < values.length; i++) {
 		let sum = -6;
@@ -82701,29 +82795,16 @@ async function squaredDistances(ops, x, y) {
 }
 /** KL(base ‖ probe) `[positions]` of every probe in nats; `head`: the model whose head makes a probe's logits. */
 async function divergences(base, reference, probes, length) {
-	const ops = base.ops;
-	const finished = async (model, x) => model.architecture.forward.finish(plainContext(model, null, { length }), x);
-	const own = await finished(base, reference);
-	const results = probes.map(() => new Float64Array(reference.rows));
-	const hidden = [];
-	for (const { x, head } of probes) hidden.push(await finished(head, x));
-	const next = sharedIntegers(reference.rows);
-	for (let start = 0; start < reference.rows; start += positionsAtOnce$2) {
-		const end = Math.min(reference.rows, start + positionsAtOnce$2);
-		const ours = await logitsOf(base, rowsOf(own, start, end));
-		for (const [i, { head }] of probes.entries()) {
-			const theirs = await logitsOf(head, rowsOf(hidden[i], start, end));
-			const out = new Float64Array(new SharedArrayBuffer(32 * (end - start)));
-			await ops.shareOut(end - start, (from, to) => ops.kernel.run("compare", {
-				base: rowsOf(ours, from, to),
-				model: rowsOf(theirs, from, to),
-				next: next.subarray(start + from, start + to),
-				out: out.subarray(4 * from, 4 * to)
-			}));
-			for (let t = start; t < end; t++) results[i][t] = out[4 * (t - start)];
-		}
-	}
-	return results;
+	const finish = (model, x) => model.architecture.forward.finish(plainContext(model, null, { length }), x);
+	const heads = /* @__PURE__ */ new Map();
+	for (const model of /* @__PURE__ */ new Set([base, ...probes.map(({ head }) => head)])) heads.set(model, await openHead(model));
+	const models = [];
+	for (const { x, head } of probes) models.push({
+		hidden: await finish(head, x),
+		head: heads.get(head)
+	});
+	const own = await finish(base, reference);
+	return (await compareHidden(base.ops, heads.get(base), own, models, sharedIntegers(reference.rows))).map((out) => Float64Array.from({ length: reference.rows }, (_, t) => out[4 * t]));
 }
 
 // src/measurement/damage.ts
@@ -83027,7 +83108,7 @@ async function eachPiece(count, size, visit) {
 * same contexts share one Hessian, Σ over positions of (Σ of the group's p_v (1 - p_v)) x xᵀ, shrunk towards that of all of them.
 */
 /** Positions whose logits are in memory at once. */
-const positionsAtOnce$1 = 512;
+const positionsAtOnce = 512;
 /** Positions that say where a token is likely: enough to tell contexts apart. */
 const contextPositions = 8192;
 /** Directions that contexts are compared in: random signs keep angles (Achlioptas 2003). */
@@ -83120,8 +83201,8 @@ async function groupRows(ops, head, x, count) {
 	const stride = Math.max(1, Math.ceil(x.rows / contextPositions));
 	const sample = sharedIntegers(Math.floor(x.rows / stride));
 	for (let i = 0; i < sample.length; i++) sample[i] = i * stride;
-	for (let start = 0; start < sample.length; start += positionsAtOnce$1) {
-		const some = await ops.gather(x, sample.subarray(start, Math.min(sample.length, start + positionsAtOnce$1)));
+	for (let start = 0; start < sample.length; start += positionsAtOnce) {
+		const some = await ops.gather(x, sample.subarray(start, Math.min(sample.length, start + positionsAtOnce)));
 		const [logits, z] = await Promise.all([ops.linear(some, head), ops.linear(some, signs)]);
 		await ops.kernel.run("contexts", {
 			logits,
@@ -83140,8 +83221,8 @@ async function groupRows(ops, head, x, count) {
 /** `[positions, groups]` */
 async function stakesOf(ops, head, x, groups, count) {
 	const stakes = newMatrix(x.rows, count);
-	for (let start = 0; start < x.rows; start += positionsAtOnce$1) {
-		const end = Math.min(x.rows, start + positionsAtOnce$1);
+	for (let start = 0; start < x.rows; start += positionsAtOnce) {
+		const end = Math.min(x.rows, start + positionsAtOnce);
 		const logits = await ops.linear(rowsOf(x, start, end), head);
 		await ops.shareOut(end - start, (from, to) => ops.kernel.run("stakes", {
 			logits: rowsOf(logits, from, to),
@@ -83151,16 +83232,11 @@ async function stakesOf(ops, head, x, groups, count) {
 	}
 	return stakes;
 }
-/** ±1 from a hash of the place (the finalizer of MurmurHash3): the same everywhere. */
+/** ±1 from a hash of the place: the same everywhere. */
 function randomSigns(rows, columns) {
 	const bytes = sharedBytes(4 * rows * columns);
 	const values = new Float32Array(bytes.buffer);
-	for (let i = 0; i < values.length; i++) {
-		let bits = Math.imul(i + 1, 2654435769);
-		bits = Math.imul(bits ^ bits >>> 16, 2246822507);
-		bits = Math.imul(bits ^ bits >>> 13, 3266489909);
-		values[i] = ((bits ^ bits >>> 16) & 1) === 0 ? 1 : -1;
-	}
+	for (let i = 0; i < values.length; i++) values[i] = (scramble(Math.imul(i + 1, 2654435769)) & 1) === 0 ? 1 : -1;
 	return {
 		bytes,
 		dtype: "F32",
@@ -88380,91 +88456,6 @@ function proofWords(proof) {
 	const arithmetic = routerAgreement === null ? "" : ` (${nats(forcedMeanKl)} with the base's routes)`;
 	const routes = routerAgreement === null ? "" : `, routes kept ${share$2(routerAgreement)}`;
 	return `KL ${estimate(meanKl, meanKlError)}${arithmetic}, same top ${share$2(sameTop)}, perplexity × ${ratio(perplexityRatio, null)}${routes}`;
-}
-
-// src/quant/divergence.ts
-/** Positions whose logits are in memory at once. */
-const positionsAtOnce = 512;
-/** Runs the base once over the rows. */
-async function observe(base, rows, progress) {
-	const routes = /* @__PURE__ */ new Map();
-	return {
-		base,
-		rows,
-		hidden: await runModel(base, rows.ids, {
-			length: rows.length,
-			routes: (layer, own) => {
-				routes.set(layer, {
-					...own,
-					scores: sharedFloats(0)
-				});
-				return own;
-			},
-			...progress && { progress }
-		}),
-		routes
-	};
-}
-/** Runs a model over the same rows. `forced`: it follows the base's choice of experts, each weighed by its own router. */
-async function diverge(reference, model, forced, progress) {
-	const { rows } = reference;
-	const [routerAgreement, exactRoutes] = [/* @__PURE__ */ new Map(), /* @__PURE__ */ new Map()];
-	const results = await compareAll(reference, model, await runModel(model, rows.ids, {
-		length: rows.length,
-		routes: (layer, own) => {
-			const theirs = reference.routes.get(layer);
-			const { same, exact } = agreement(theirs, own);
-			routerAgreement.set(layer, same);
-			exactRoutes.set(layer, exact);
-			return forced ? theirs : own;
-		},
-		...progress && { progress }
-	}));
-	const positions = rows.ids.length;
-	const column = (i) => Float64Array.from({ length: positions }, (_, t) => results[4 * t + i]);
-	const scored = (i) => column(i).map((value, t) => (t + 1) % rows.length === 0 ? NaN : value);
-	return {
-		divergence: column(0),
-		base: scored(1),
-		model: scored(2),
-		sameTop: Uint8Array.from(column(3)),
-		routerAgreement,
-		exactRoutes
-	};
-}
-async function compareAll({ base, rows, hidden: own }, model, hidden) {
-	const positions = rows.ids.length;
-	const out = new Float64Array(new SharedArrayBuffer(32 * positions));
-	const next = new Uint32Array(new SharedArrayBuffer(4 * positions));
-	next.set(rows.ids.subarray(1));
-	const [baseHead, modelHead] = await Promise.all([openHead(base), openHead(model)]);
-	for (let start = 0; start < positions; start += positionsAtOnce) {
-		const end = Math.min(positions, start + positionsAtOnce);
-		const [ours, theirs] = await Promise.all([baseHead(rowsOf(own, start, end)), modelHead(rowsOf(hidden, start, end))]);
-		await model.ops.shareOut(end - start, (from, to) => model.ops.kernel.run("compare", {
-			base: rowsOf(ours, from, to),
-			model: rowsOf(theirs, from, to),
-			next: next.subarray(start + from, start + to),
-			out: out.subarray(4 * (start + from), 4 * (start + to))
-		}));
-	}
-	return out;
-}
-/** Shares of the base's choices that the model made too, and of tokens with the same set. */
-function agreement(base, model) {
-	let [both, exact] = [0, 0];
-	for (let token = 0; token < base.tokens; token++) {
-		const chosen = (routing) => routing.experts.subarray(token * routing.kept, token * routing.kept + routing.perToken);
-		const theirs = chosen(base);
-		let common = 0;
-		for (const expert of chosen(model)) if (theirs.includes(expert)) common++;
-		both += common;
-		if (common === base.perToken) exact++;
-	}
-	return {
-		same: both / (base.tokens * base.perToken),
-		exact: exact / base.tokens
-	};
 }
 
 // src/proof/statistics.ts
