@@ -1,6 +1,7 @@
 import { readFile, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { openFolder } from "../src/checkpoint/folder.ts";
+import { proxyName } from "../src/measure-base.ts";
 import { measure } from "../src/measurement/measure.ts";
 import { openProxy } from "../src/measurement/proxy.ts";
 import { mean } from "../src/proof/statistics.ts";
@@ -57,8 +58,9 @@ const judgePlan = async (name: string, plan: TierPlan, tuning: typeof tuned | nu
 
 if (wants("prices")) {
   const [oQ8e] = await court.make("proxy", [planTier(tiers[0]!, base)], tuned);
-  const proxy = await openProxy(await openFolder(oQ8e!), base, kernel);
-  const [byProxy, time] = await timed(() => measureModel(proxy, proxy.name));
+  const repository = await openFolder(oQ8e!);
+  const proxy = await openProxy(repository, base, kernel);
+  const [byProxy, time] = await timed(() => measureModel(proxy, proxyName(repository)));
   await proxy.close();
   const prices = (of: Measurement, what: "smooth" | "flip") => of.tensors.map(({ widths }) => widths[1]![what]);
   console.log(`\nProxy oQ8e in the base's place (${time.toFixed(0)} s), Spearman over ${tensors.length} tensors:`);

@@ -78842,7 +78842,7 @@ function checkFormat$1(path) {
 * `where` names the file in messages. Throws BAD_INPUT for what is empty, is no UTF-8, or is not of its format.
 */
 function readTexts(bytes, path, where) {
-	const texts = formatOf(path, where)(decode$1(bytes, where), where).filter(({ documents }) => documents.length > 0);
+	const texts = formatOf(path, where)(decode(bytes, where), where).filter(({ documents }) => documents.length > 0);
 	if (texts.length === 0) throw bad$2(`${where} holds no text`, "Name a file with text to calibrate on.");
 	return texts;
 }
@@ -78851,7 +78851,7 @@ function formatOf(path, where) {
 	if (Object.hasOwn(formats, extension)) return formats[extension];
 	throw bad$2(`${where} is of no format that can be read: expected ${Object.keys(formats).join(", ")}`, "Export its text as .jsonl, an object with a text a line.");
 }
-function decode$1(bytes, where) {
+function decode(bytes, where) {
 	const hint = "Save it as plain text in UTF-8.";
 	let text;
 	try {
@@ -81827,26 +81827,6 @@ function describe(corpus, { sha256, samples, length, tokens, domains }) {
 	};
 }
 
-// src/kernel/in-order.ts
-/**
-* Runs tasks with at most `limit` under way and yields their results in the order of the tasks, whatever the order in
-* which they finish. A failure stops new tasks, waits for those under way, and is thrown.
-*/
-async function* inOrder(tasks, limit) {
-	const waiting = [];
-	try {
-		for (const task of tasks) {
-			const running = task();
-			running.catch(() => {});
-			waiting.push(running);
-			if (waiting.length >= limit) yield await waiting.shift();
-		}
-		while (waiting.length > 0) yield await waiting.shift();
-	} finally {
-		await Promise.allSettled(waiting);
-	}
-}
-
 // src/models/routing.ts
 /** Who visits each expert. */
 function visitorsOf(routing) {
@@ -81878,6 +81858,26 @@ function visitorsOf(routing) {
 		tokens[visits[expert]++] = token;
 	});
 	return visitors;
+}
+
+// src/kernel/in-order.ts
+/**
+* Runs tasks with at most `limit` under way and yields their results in the order of the tasks, whatever the order in
+* which they finish. A failure stops new tasks, waits for those under way, and is thrown.
+*/
+async function* inOrder(tasks, limit) {
+	const waiting = [];
+	try {
+		for (const task of tasks) {
+			const running = task();
+			running.catch(() => {});
+			waiting.push(running);
+			if (waiting.length >= limit) yield await waiting.shift();
+		}
+		while (waiting.length > 0) yield await waiting.shift();
+	} finally {
+		await Promise.allSettled(waiting);
+	}
 }
 
 // src/models/blocks.ts
@@ -81978,537 +81978,6 @@ function asWeight(values, columns) {
 		rows: values.length / columns,
 		columns
 	};
-}
-
-// src/kernel/factorize.ts
-/**
-* Replaces the upper triangle of a symmetric H, float32 `[d, d]` row-major, by R, upper triangular with H = RᵀR. Nothing below the
-* diagonal is read or written. Workers share the tiles; each holds a few of them, whatever d is, and who does which does not
-* show in the result.
-*
-* `pivot` is null, or the first row whose pivot is not positive and finite: H is not positive definite in float32. Then `factor`
-* holds neither H nor R.
-*/
-async function factorize(kernel, factor, d) {
-	const bounds = tileBounds(d, mostRows.factor);
-	const count = bounds.length - 1;
-	let pivot = null;
-	const finish = async (i, j, needed) => {
-		await Promise.all(needed);
-		if (pivot !== null) return;
-		const [top, bottom, left, right] = [
-			bounds[i],
-			bounds[i + 1],
-			bounds[j],
-			bounds[j + 1]
-		];
-		pivot = (await kernel.run("factorTile", {
-			factor,
-			d,
-			top,
-			bottom,
-			left,
-			right
-		})).pivot ?? pivot;
-	};
-	const lowest = [];
-	for (let i = 0; i < count; i++) {
-		lowest[i] = finish(i, i, [lowest[i]]);
-		for (let j = i + 1; j < count; j++) lowest[j] = finish(i, j, [lowest[i], lowest[j]]);
-	}
-	await Promise.all(lowest);
-	return { pivot };
-}
-
-// src/kernel/grams.ts
-/**
-* Adds alpha·XᵀX to the upper triangle of `gram`: x `[tokens, d]`, of which only `rows` count, in that order, where they are
-* given; gram float32 `[d, d]`, row-major, untouched below the diagonal. Sums in float32, tokens in order.
-* Workers share it in tiles; how it is cut does not show in the result.
-*/
-async function gram(kernel, x, gram, alpha, rows = null) {
-	const bounds = tileBounds(x.columns, mostRows.gram);
-	const tiles = bounds.slice(1).flatMap((bottom, i) => {
-		return bounds.slice(i + 1).map((right, j) => ({
-			top: bounds[i],
-			bottom,
-			left: bounds[i + j],
-			right
-		}));
-	});
-	const halves = tiles.filter(({ top, left }) => top === left);
-	const jobs = [...tiles.filter((tile) => !halves.includes(tile)), ...halves];
-	await Promise.all(jobs.map((tile) => kernel.run("gram", {
-		x,
-		rows,
-		gram,
-		...tile,
-		alpha
-	})));
-}
-/** Adds XᵀY over the tokens `rows`, null for all, to `sums`: x `[tokens, m]`, y `[tokens, n]`, sums `[m, n]`. As `gram`: tokens in order, shared out in tiles. */
-async function cross(kernel, x, y, sums, rows = null) {
-	const [down, across] = [tileBounds(x.columns, mostRows.gram), tileBounds(y.columns, mostRows.gram)];
-	const tiles = down.slice(1).flatMap((bottom, i) => {
-		return across.slice(1).map((right, j) => ({
-			top: down[i],
-			bottom,
-			left: across[j],
-			right
-		}));
-	});
-	await Promise.all(tiles.map((tile) => kernel.run("cross", {
-		x,
-		y,
-		rows,
-		sums,
-		...tile
-	})));
-}
-
-// src/quant/hessian.ts
-/**
-* Dampings tried in turn, as fractions of the mean diagonal. One percent is GPTQ's own (arXiv 2210.17323 §3.3, "dampening"); more
-* only where float32 does not see a positive definite matrix.
-*/
-const dampings = [
-	.01,
-	.1,
-	1
-];
-/** Large buffers spare for the next Hessian: those of one block's experts under way. */
-const mostSpare$1 = 8;
-function newGram(buffers, width) {
-	const buffer = buffers.take(4 * width * width);
-	return {
-		sums: new Float32Array(buffer, 0, width * width).fill(0),
-		width,
-		tokens: 0,
-		release: () => buffers.give(buffer, mostSpare$1)
-	};
-}
-/** Adds the rows of `x` `[tokens, d]`, each counting `weight` times. `counted`: whether they are the input's own tokens. */
-async function collect(kernel, gram$2, x, weight = 1, counted = true) {
-	if (x.rows === 0) return;
-	await gram(kernel, x, gram$2.sums, weight);
-	if (counted) gram$2.tokens += x.rows;
-}
-/** Shrinks, damps, orders and factors. The same sums give the same bytes. */
-async function makeHessian(kernel, buffers, gram, shrinkage, curvature = "hessian") {
-	const { width, sums } = gram;
-	const buffer = buffers.take(4 * width * (width + 2));
-	const order = new Uint32Array(buffer, 0, width);
-	const diagonal = new Float32Array(buffer, 4 * width, width);
-	const factor = new Float32Array(buffer, 8 * width, width * width);
-	const release = () => buffers.give(buffer, mostSpare$1);
-	const job = {
-		gram: sums,
-		target: shrinkage.target?.sums ?? null,
-		share: shareOf(gram, shrinkage)
-	};
-	for (const damping of dampings) {
-		await kernel.run("condition", {
-			...job,
-			damping,
-			order,
-			diagonal,
-			factor
-		});
-		if (curvature === "diagonal") break;
-		const { pivot } = await factorize(kernel, factor, width);
-		if (pivot === null) return {
-			width,
-			factor,
-			order,
-			diagonal,
-			damping,
-			release
-		};
-	}
-	return {
-		width,
-		factor: null,
-		order,
-		diagonal,
-		damping: Number.POSITIVE_INFINITY,
-		release
-	};
-}
-/** Share of the target in the shrunk Hessian. */
-function shareOf({ tokens, width }, { strength }) {
-	if (strength === 0) return 0;
-	return strength * width / (tokens + strength * width);
-}
-
-// src/quant/input-hessians.ts
-/** The Hessians of one place in the model: a block, or the glue. Each is gathered when the first role that its input feeds asks. */
-var InputHessians = class {
-	#source;
-	#pooled = /* @__PURE__ */ new Map();
-	/** Hessians under way or yet to be asked for by further roles, by input and expert. */
-	#hessians = /* @__PURE__ */ new Map();
-	constructor(source) {
-		this.#source = source;
-	}
-	/** Gathers the Hessian that the experts' own ones of this input are shrunk to. */
-	async pool(fedBy, x) {
-		const { kernel, buffers } = this.#source;
-		const gather = async () => {
-			const gram = newGram(buffers, x.columns);
-			await collect(kernel, gram, await this.screen(x, fedBy));
-			return gram;
-		};
-		const gram = gather();
-		this.#pooled.set(fedBy, gram);
-		await gram;
-	}
-	/** When the place is done. */
-	async close() {
-		for (const gram of this.#pooled.values()) (await gram).release();
-	}
-	/** The Hessian of a quantized role's input. */
-	share(tensor, x, { expert, near }) {
-		const key = `${tensor.role.fedBy} ${expert ?? ""}`;
-		let entry = this.#hessians.get(key);
-		if (entry === void 0) {
-			const users = this.#source.quantized.filter(({ role }) => role.fedBy === tensor.role.fedBy).length;
-			entry = {
-				hessian: this.#gather(tensor, x, expert, near),
-				users
-			};
-			this.#hessians.set(key, entry);
-		}
-		const { hessian } = entry;
-		const release = (made) => {
-			entry.users--;
-			if (entry.users > 0) return;
-			this.#hessians.delete(key);
-			made.release();
-		};
-		return {
-			hessian,
-			release
-		};
-	}
-	/** Without the rows that are not finite, which would spoil the whole sum: they become zeros, and are counted. */
-	async screen(x, fedBy) {
-		if (x.rows === 0) return x;
-		const { dropped } = await this.#source.kernel.run("screen", { x });
-		this.#source.watch.drop(dropped, fedBy);
-		return x;
-	}
-	async #gather(tensor, x, expert, near) {
-		const { settings, kernel, buffers, watch } = this.#source;
-		const fedBy = tensor.role.fedBy;
-		const pooled = await this.#pooled.get(fedBy) ?? null;
-		if (expert !== void 0) watch.route(expert, x);
-		if (expert !== void 0 && settings.experts === "pooled" && pooled !== null) return makeHessian(kernel, buffers, pooled, {
-			target: null,
-			strength: 0
-		}, settings.curvature);
-		const gram = newGram(buffers, x.columns);
-		const seen = expert === void 0 ? x : rowsOf(x, 0, Math.ceil(x.rows * settings.expertTokens));
-		await collect(kernel, gram, await this.screen(seen, fedBy));
-		const nearWeight = expert !== void 0 && this.#source.critical?.has(expert) === true ? settings.criticalNearWeight : settings.nearWeight;
-		if (near !== void 0 && nearWeight > 0) {
-			const some = rowsOf(near, 0, Math.ceil(near.rows * settings.expertTokens));
-			await kernel.run("screen", { x: some });
-			await collect(kernel, gram, some, nearWeight, false);
-		}
-		const shrinkage = this.#shrinkage(gram, pooled, expert !== void 0);
-		const hessian = await makeHessian(kernel, buffers, gram, shrinkage, settings.curvature);
-		gram.release();
-		return hessian;
-	}
-	#shrinkage(gram, pooled, routed) {
-		const { pooledStrength, diagonalStrength, denseStrength, denseEnough } = this.#source.settings;
-		if (pooled !== null) return {
-			target: pooled,
-			strength: pooledStrength
-		};
-		if (routed) return {
-			target: null,
-			strength: diagonalStrength
-		};
-		return {
-			target: null,
-			strength: gram.tokens < denseEnough * gram.width ? denseStrength : 0
-		};
-	}
-};
-
-// src/quant/tune-matrix.ts
-/** Spare buffers: what a few matrices under way write at four widths. */
-const mostSpare = 32;
-/** Rows per job: the factor is copied once a job, which vanishes beside what so many rows have to compute. */
-const rowsPerJob = 1024;
-/**
-* Tunes a matrix at several widths against one Hessian (null: every column counts alike). Rows are independent, so the result
-* does not depend on how they are cut. `write` gets every part once and copies what it wants to keep.
-*/
-async function tuneMatrix(kernel, matrix, hessian, widths, options, write) {
-	const sums = widths.map(noSums);
-	const tasks = cutRows(matrix.rows).map(([start, end]) => async () => {
-		const weights = await matrix.read(start, end);
-		return Promise.all(widths.map((width) => tuneRows(kernel, matrix, {
-			weights,
-			start,
-			rows: end - start
-		}, hessian, width, options)));
-	});
-	for await (const parts of inOrder(tasks, kernel.workers + 1)) for (const [i, { part, answer, release }] of parts.entries()) {
-		if (answer.nonFinite === 0) await write(part);
-		addSums(sums[i], answer);
-		release();
-	}
-	return sums;
-}
-/** Sums over no rows, to be added to. */
-function noSums() {
-	return {
-		loss: 0,
-		roundedLoss: 0,
-		roundedRows: 0,
-		rows: 0,
-		squaredError: 0,
-		weightEnergy: 0,
-		nonFinite: 0
-	};
-}
-/** `sum += part` */
-function addSums(sum, part) {
-	for (const key of Object.keys(sum)) sum[key] += part[key];
-}
-function cutRows(rows) {
-	const parts = Math.ceil(rows / rowsPerJob);
-	return Array.from({ length: parts }, (_, i) => [i * rowsPerJob, Math.min(rows, (i + 1) * rowsPerJob)]);
-}
-/** One job: rows of a matrix at one width. The part lies in a leased buffer until it is released. */
-async function tuneRows(kernel, { columns, dtype }, { weights, start, rows }, hessian, width, { store, sweeps, buffers }) {
-	const pairs = rows * columns / width.groupSize * bytesPerElement[store];
-	const cutter = new Cutter();
-	const [words, scales, biases] = [
-		rows * columns * width.bits / 8,
-		pairs,
-		pairs
-	].map((n) => cutter.place(n));
-	const buffer = buffers.take(cutter.size);
-	const part = {
-		width,
-		start,
-		rows,
-		words: words(buffer),
-		scales: scales(buffer),
-		biases: biases(buffer)
-	};
-	return {
-		part,
-		answer: {
-			...await kernel.run("tune", {
-				weights,
-				from: dtype,
-				rows,
-				columns,
-				store,
-				factor: hessian?.factor ?? null,
-				order: hessian?.factor ? hessian.order : null,
-				diagonal: hessian?.diagonal ?? null,
-				bits: width.bits,
-				groupSize: width.groupSize,
-				sweeps: sweeps(width),
-				words: part.words,
-				scales: part.scales,
-				biases: part.biases
-			}),
-			rows
-		},
-		release: () => buffers.give(buffer, mostSpare)
-	};
-}
-
-// src/quant/tuned-rows.ts
-/** In memory of its own. */
-function copyOf(part) {
-	const copy = (bytes) => {
-		const own = sharedBytes(bytes.byteLength);
-		own.set(bytes);
-		return own;
-	};
-	return {
-		...part,
-		words: copy(part.words),
-		scales: copy(part.scales),
-		biases: copy(part.biases)
-	};
-}
-/** Writes them to their places below `firstRow` of the module's tensors. */
-async function writeRows(sink, path, firstRow, part) {
-	const { start, rows } = part;
-	for (const [name, bytes] of [
-		["weight", part.words],
-		["scales", part.scales],
-		["biases", part.biases]
-	]) await sink.write(`${path}.${name}`, (firstRow + start) * (bytes.byteLength / rows), bytes);
-}
-
-// src/measurement/block-meter.ts
-const widths = measuredBits.map((bits) => ({
-	bits,
-	groupSize: 64
-}));
-/** The width that tensors are probed at: that of the smallest tier, whose errors stand out most. */
-const probeWidth = widths.find(({ bits }) => bits === 4);
-/**
-* A block while it is measured: gathers the Hessian of every input, forecasts what each width would lose, tunes at the probe's width
-* and keeps those codes for the probes. Its own activations go on with the weights as they are.
-*/
-var BlockMeter = class {
-	config;
-	ops;
-	sequenceLength;
-	wantsNear;
-	layer;
-	kind;
-	#walk;
-	#tensors;
-	#hessians;
-	/** Role and expert -> codes at the probe's width. */
-	#probes = /* @__PURE__ */ new Map();
-	/** `tensors`: the quantizable ones of the block. */
-	constructor(walk, tensors, place) {
-		this.#walk = walk;
-		this.#tensors = new Map(tensors.map((tensor) => [tensor.role.role, tensor]));
-		this.config = walk.config;
-		this.ops = walk.ops;
-		this.sequenceLength = walk.sequenceLength;
-		this.wantsNear = walk.settings.nearWeight > 0;
-		this.layer = place.layer;
-		this.kind = place.kind;
-		this.#hessians = new InputHessians({
-			kernel: walk.kernel,
-			settings: walk.settings,
-			buffers: walk.hessianBuffers,
-			quantized: tensors,
-			watch: {
-				drop: (rows, fedBy) => walk.drop(rows, `layer ${place.layer}, ${fedBy}`),
-				route: () => {}
-			}
-		});
-	}
-	kept(role) {
-		return this.#walk.weights.kept(this.layer, role);
-	}
-	pool(fedBy, x) {
-		return this.#hessians.pool(fedBy, x);
-	}
-	close() {
-		return this.#hessians.close();
-	}
-	router() {
-		return tensor(this, "router");
-	}
-	routes(own) {
-		return own;
-	}
-	rows(role, start, end) {
-		return this.#walk.weights.matrix(this.layer, role, 0, [start, end]);
-	}
-	async linear(role, x, options = {}) {
-		return this.ops.linear(x, await this.weight(role, x, options), await this.kept(`${role}.bias`));
-	}
-	async weight(role, x, options = {}) {
-		const whole = await this.#walk.weights.matrix(this.layer, role, options.expert);
-		const tensor = this.#tensors.get(role);
-		if (tensor === void 0) return whole;
-		const shared = this.#hessians.share(tensor, x, options);
-		const hessian = await shared.hessian;
-		this.#probes.set(keyOf$1(role, options.expert), await measureMatrix(this.#walk, tensor, options.expert, whole, hessian));
-		shared.release(hessian);
-		return whole;
-	}
-	/** The matrix as the probe has it; null where it is not quantizable. */
-	async probe(role, expert) {
-		const parts = this.#probes.get(keyOf$1(role, expert));
-		return parts === void 0 ? null : decode(this.#walk, parts);
-	}
-};
-function keyOf$1(role, expert) {
-	return `${role} ${expert ?? 0}`;
-}
-/** Forecasts all widths, really tunes at the probe's (a sampled matrix at all), and gives the probe's codes. */
-async function measureMatrix(walk, tensor, expert, whole, hessian) {
-	const { kernel, settings, storage: store, losses } = walk;
-	const { rows, columns, dtype, bytes } = whole;
-	const factor = hessian?.factor ?? null;
-	const job = {
-		weights: bytes,
-		from: dtype,
-		rows,
-		columns,
-		store,
-		factor,
-		order: factor === null ? null : hessian.order,
-		widths
-	};
-	const forecast = await kernel.run("forecast", {
-		...job,
-		diagonal: hessian?.diagonal ?? null
-	});
-	const tried = walk.isSampled(tensor, expert ?? 0) ? widths : [probeWidth];
-	const parts = [];
-	const rowBytes = bytes.byteLength / rows;
-	const read = async (start, end) => bytes.subarray(start * rowBytes, end * rowBytes);
-	const options = {
-		store,
-		sweeps: settings.sweeps,
-		buffers: walk.resultBuffers
-	};
-	const sums = await tuneMatrix(kernel, {
-		rows,
-		columns,
-		dtype,
-		read
-	}, hessian, tried, options, async (part) => {
-		if (part.width === probeWidth) parts.push(copyOf(part));
-	});
-	losses.add(modulePath(tensor), expert ?? 0, forecast, tried, sums);
-	return parts;
-}
-/** Float32 of stored codes. */
-async function decode(walk, parts) {
-	const { kernel, storage: store } = walk;
-	const values = [];
-	const groupSize = probeWidth.groupSize;
-	const rows = parts.reduce((sum, part) => sum + part.rows, 0);
-	const first = parts[0];
-	const columns = first.words.byteLength * 8 / first.rows / first.width.bits;
-	for (const { width, words, scales, biases, rows } of parts) values.push(await kernel.dequantize({
-		words,
-		scales,
-		biases,
-		store,
-		rows,
-		columns,
-		bits: width.bits,
-		groupSize
-	}));
-	if (values.length === 1) return {
-		bytes: bytesOf$4(values[0]),
-		dtype: "F32",
-		rows,
-		columns
-	};
-	const whole = new Float32Array(new SharedArrayBuffer(4 * rows * columns));
-	for (const [i, part] of parts.entries()) whole.set(values[i], part.start * columns);
-	return {
-		bytes: bytesOf$4(whole),
-		dtype: "F32",
-		rows,
-		columns
-	};
-}
-function bytesOf$4(values) {
-	return new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
 }
 
 // src/models/run.ts
@@ -82808,21 +82277,45 @@ async function divergences(base, reference, probes, length) {
 }
 
 // src/measurement/damage.ts
+/** Runs a block over whole sequences of `length` tokens. `forced`: the choice to follow in place of the model's own. */
+async function pass(model, { layer, kind }, x, length, forced = null) {
+	const outputs = /* @__PURE__ */ new Map();
+	let routing = null;
+	const routes = (_, own) => {
+		routing = forced ?? own;
+		return routing;
+	};
+	const context = blockContext(model, layer, kind, {
+		length,
+		routes
+	});
+	const linear = async (role, rows, options) => {
+		const y = await context.linear(role, rows, options);
+		if (role === "experts.down") outputs.set(options.expert, y);
+		return y;
+	};
+	return {
+		y: await model.architecture.forward.block({
+			...context,
+			linear
+		}, x),
+		routing,
+		outputs
+	};
+}
 /**
 * What each domain asks of each expert, and what quantizing the expert does to the domain: Σ over its tokens of gate² · |error of the
 * expert's output|², over Σ |what the block adds to the stream|² on the domain's tokens.
 */
 async function expertDamage(request) {
-	const { base, layer, x, after, routing, domainOf, domains } = request;
-	const { ops } = base;
-	const [plain, probed] = [await expertOutputs(request, base), await expertOutputs(request, request.probed)];
+	const { ops, layer, routing, before, after, plain, probed, domainOf, domains } = request;
 	const table = () => Array.from({ length: domains }, () => Array(routing.routed).fill(0));
 	const [share, gate, damage] = [
 		table(),
 		table(),
 		table()
 	];
-	const added = await squaredDistances(ops, after, x);
+	const added = await squaredDistances(ops, after, before);
 	const powers = Array(domains).fill(0);
 	for (const [token, power] of added.entries()) powers[domainOf[token]] += power;
 	for (const [expert, { tokens, weights }] of visitorsOf(routing).entries()) {
@@ -82843,25 +82336,6 @@ async function expertDamage(request) {
 		gate: normalize(gate, sums(gate)),
 		damage: normalize(damage, powers)
 	};
-}
-/** Expert -> its output for its visitors, `[visits, hidden]`, before the gate. */
-async function expertOutputs(request, model) {
-	const outputs = /* @__PURE__ */ new Map();
-	const routes = () => request.routing;
-	const context = blockContext(model, request.layer, request.kind, {
-		length: request.length,
-		routes
-	});
-	const linear = async (role, x, options) => {
-		const y = await context.linear(role, x, options);
-		if (role === "experts.down") outputs.set(options.expert, y);
-		return y;
-	};
-	await model.architecture.forward.block({
-		...context,
-		linear
-	}, request.x);
-	return outputs;
 }
 /** Of all experts so many are critical to a domain, within limits. */
 const criticalShare = .05;
@@ -83099,6 +82573,255 @@ var Ops = class {
 async function eachPiece(count, size, visit) {
 	const pieces = Array.from({ length: Math.ceil(count / size) }, (_, i) => i * size);
 	await Promise.all(pieces.map((start) => visit(start, Math.min(count, start + size))));
+}
+
+// src/kernel/factorize.ts
+/**
+* Replaces the upper triangle of a symmetric H, float32 `[d, d]` row-major, by R, upper triangular with H = RᵀR. Nothing below the
+* diagonal is read or written. Workers share the tiles; each holds a few of them, whatever d is, and who does which does not
+* show in the result.
+*
+* `pivot` is null, or the first row whose pivot is not positive and finite: H is not positive definite in float32. Then `factor`
+* holds neither H nor R.
+*/
+async function factorize(kernel, factor, d) {
+	const bounds = tileBounds(d, mostRows.factor);
+	const count = bounds.length - 1;
+	let pivot = null;
+	const finish = async (i, j, needed) => {
+		await Promise.all(needed);
+		if (pivot !== null) return;
+		const [top, bottom, left, right] = [
+			bounds[i],
+			bounds[i + 1],
+			bounds[j],
+			bounds[j + 1]
+		];
+		pivot = (await kernel.run("factorTile", {
+			factor,
+			d,
+			top,
+			bottom,
+			left,
+			right
+		})).pivot ?? pivot;
+	};
+	const lowest = [];
+	for (let i = 0; i < count; i++) {
+		lowest[i] = finish(i, i, [lowest[i]]);
+		for (let j = i + 1; j < count; j++) lowest[j] = finish(i, j, [lowest[i], lowest[j]]);
+	}
+	await Promise.all(lowest);
+	return { pivot };
+}
+
+// src/kernel/grams.ts
+/**
+* Adds alpha·XᵀX to the upper triangle of `gram`: x `[tokens, d]`, of which only `rows` count, in that order, where they are
+* given; gram float32 `[d, d]`, row-major, untouched below the diagonal. Sums in float32, tokens in order.
+* Workers share it in tiles; how it is cut does not show in the result.
+*/
+async function gram(kernel, x, gram, alpha, rows = null) {
+	const bounds = tileBounds(x.columns, mostRows.gram);
+	const tiles = bounds.slice(1).flatMap((bottom, i) => {
+		return bounds.slice(i + 1).map((right, j) => ({
+			top: bounds[i],
+			bottom,
+			left: bounds[i + j],
+			right
+		}));
+	});
+	const halves = tiles.filter(({ top, left }) => top === left);
+	const jobs = [...tiles.filter((tile) => !halves.includes(tile)), ...halves];
+	await Promise.all(jobs.map((tile) => kernel.run("gram", {
+		x,
+		rows,
+		gram,
+		...tile,
+		alpha
+	})));
+}
+/** Adds XᵀY over the tokens `rows`, null for all, to `sums`: x `[tokens, m]`, y `[tokens, n]`, sums `[m, n]`. As `gram`: tokens in order, shared out in tiles. */
+async function cross(kernel, x, y, sums, rows = null) {
+	const [down, across] = [tileBounds(x.columns, mostRows.gram), tileBounds(y.columns, mostRows.gram)];
+	const tiles = down.slice(1).flatMap((bottom, i) => {
+		return across.slice(1).map((right, j) => ({
+			top: down[i],
+			bottom,
+			left: across[j],
+			right
+		}));
+	});
+	await Promise.all(tiles.map((tile) => kernel.run("cross", {
+		x,
+		y,
+		rows,
+		sums,
+		...tile
+	})));
+}
+
+// src/quant/hessian.ts
+/**
+* Dampings tried in turn, as fractions of the mean diagonal. One percent is GPTQ's own (arXiv 2210.17323 §3.3, "dampening"); more
+* only where float32 does not see a positive definite matrix.
+*/
+const dampings = [
+	.01,
+	.1,
+	1
+];
+/** Large buffers spare for the next Hessian: those of one block's experts under way. */
+const mostSpare$1 = 8;
+function newGram(buffers, width) {
+	const buffer = buffers.take(4 * width * width);
+	return {
+		sums: new Float32Array(buffer, 0, width * width).fill(0),
+		width,
+		tokens: 0,
+		release: () => buffers.give(buffer, mostSpare$1)
+	};
+}
+/** Adds the rows of `x` `[tokens, d]`, each counting `weight` times. `counted`: whether they are the input's own tokens. */
+async function collect(kernel, gram$2, x, weight = 1, counted = true) {
+	if (x.rows === 0) return;
+	await gram(kernel, x, gram$2.sums, weight);
+	if (counted) gram$2.tokens += x.rows;
+}
+/** Shrinks, damps, orders and factors. The same sums give the same bytes. */
+async function makeHessian(kernel, buffers, gram, shrinkage, curvature = "hessian") {
+	const { width, sums } = gram;
+	const buffer = buffers.take(4 * width * (width + 2));
+	const order = new Uint32Array(buffer, 0, width);
+	const diagonal = new Float32Array(buffer, 4 * width, width);
+	const factor = new Float32Array(buffer, 8 * width, width * width);
+	const release = () => buffers.give(buffer, mostSpare$1);
+	const job = {
+		gram: sums,
+		target: shrinkage.target?.sums ?? null,
+		share: shareOf(gram, shrinkage)
+	};
+	for (const damping of dampings) {
+		await kernel.run("condition", {
+			...job,
+			damping,
+			order,
+			diagonal,
+			factor
+		});
+		if (curvature === "diagonal") break;
+		const { pivot } = await factorize(kernel, factor, width);
+		if (pivot === null) return {
+			width,
+			factor,
+			order,
+			diagonal,
+			damping,
+			release
+		};
+	}
+	return {
+		width,
+		factor: null,
+		order,
+		diagonal,
+		damping: Number.POSITIVE_INFINITY,
+		release
+	};
+}
+/** Share of the target in the shrunk Hessian. */
+function shareOf({ tokens, width }, { strength }) {
+	if (strength === 0) return 0;
+	return strength * width / (tokens + strength * width);
+}
+
+// src/quant/tune-matrix.ts
+/** Spare buffers: what a few matrices under way write at four widths. */
+const mostSpare = 32;
+/** Rows per job: the factor is copied once a job, which vanishes beside what so many rows have to compute. */
+const rowsPerJob = 1024;
+/**
+* Tunes a matrix at several widths against one Hessian (null: every column counts alike). Rows are independent, so the result
+* does not depend on how they are cut. `write` gets every part once and copies what it wants to keep.
+*/
+async function tuneMatrix(kernel, matrix, hessian, widths, options, write) {
+	const sums = widths.map(noSums);
+	const tasks = cutRows(matrix.rows).map(([start, end]) => async () => {
+		const weights = await matrix.read(start, end);
+		return Promise.all(widths.map((width) => tuneRows(kernel, matrix, {
+			weights,
+			start,
+			rows: end - start
+		}, hessian, width, options)));
+	});
+	for await (const parts of inOrder(tasks, kernel.workers + 1)) for (const [i, { part, answer, release }] of parts.entries()) {
+		if (answer.nonFinite === 0) await write(part);
+		addSums(sums[i], answer);
+		release();
+	}
+	return sums;
+}
+/** Sums over no rows, to be added to. */
+function noSums() {
+	return {
+		loss: 0,
+		roundedLoss: 0,
+		roundedRows: 0,
+		rows: 0,
+		squaredError: 0,
+		weightEnergy: 0,
+		nonFinite: 0
+	};
+}
+/** `sum += part` */
+function addSums(sum, part) {
+	for (const key of Object.keys(sum)) sum[key] += part[key];
+}
+function cutRows(rows) {
+	const parts = Math.ceil(rows / rowsPerJob);
+	return Array.from({ length: parts }, (_, i) => [i * rowsPerJob, Math.min(rows, (i + 1) * rowsPerJob)]);
+}
+/** One job: rows of a matrix at one width. The part lies in a leased buffer until it is released. */
+async function tuneRows(kernel, { columns, dtype }, { weights, start, rows }, hessian, width, { store, sweeps, buffers }) {
+	const pairs = rows * columns / width.groupSize * bytesPerElement[store];
+	const cutter = new Cutter();
+	const [words, scales, biases] = [
+		rows * columns * width.bits / 8,
+		pairs,
+		pairs
+	].map((n) => cutter.place(n));
+	const buffer = buffers.take(cutter.size);
+	const part = {
+		width,
+		start,
+		rows,
+		words: words(buffer),
+		scales: scales(buffer),
+		biases: biases(buffer)
+	};
+	return {
+		part,
+		answer: {
+			...await kernel.run("tune", {
+				weights,
+				from: dtype,
+				rows,
+				columns,
+				store,
+				factor: hessian?.factor ?? null,
+				order: hessian?.factor ? hessian.order : null,
+				diagonal: hessian?.diagonal ?? null,
+				bits: width.bits,
+				groupSize: width.groupSize,
+				sweeps: sweeps(width),
+				words: part.words,
+				scales: part.scales,
+				biases: part.biases
+			}),
+			rows
+		},
+		release: () => buffers.give(buffer, mostSpare)
+	};
 }
 
 // src/quant/head-tuner.ts
@@ -83427,6 +83150,53 @@ async function tableHessian(request) {
 	return hessian;
 }
 
+// src/quant/tuned-rows.ts
+/** In memory of its own. */
+function copyOf(part) {
+	const copy = (bytes) => {
+		const own = sharedBytes(bytes.byteLength);
+		own.set(bytes);
+		return own;
+	};
+	return {
+		...part,
+		words: copy(part.words),
+		scales: copy(part.scales),
+		biases: copy(part.biases)
+	};
+}
+/** Float32 of what is stored: the whole matrix `[rows, columns]` that the parts are of. */
+async function decodeRows(kernel, parts, { rows, columns, store }) {
+	const bytes = sharedBytes(4 * rows * columns);
+	for (const { width, start, rows: count, words, scales, biases } of parts) {
+		const values = await kernel.dequantize({
+			words,
+			scales,
+			biases,
+			store,
+			rows: count,
+			columns,
+			...width
+		});
+		bytes.set(new Uint8Array(values.buffer, values.byteOffset, values.byteLength), 4 * start * columns);
+	}
+	return {
+		bytes,
+		dtype: "F32",
+		rows,
+		columns
+	};
+}
+/** Writes them to their places below `firstRow` of the module's tensors. */
+async function writeRows(sink, path, firstRow, part) {
+	const { start, rows } = part;
+	for (const [name, bytes] of [
+		["weight", part.words],
+		["scales", part.scales],
+		["biases", part.biases]
+	]) await sink.write(`${path}.${name}`, (firstRow + start) * (bytes.byteLength / rows), bytes);
+}
+
 // src/quant/tuning-settings.ts
 const tuningSettings = {
 	curvature: "hessian",
@@ -83443,8 +83213,239 @@ const tuningSettings = {
 	criticalSweeps: 2
 };
 
+// src/quant/input-hessians.ts
+/** The Hessians of one place in the model: a block, or the glue. Each is gathered when the first role that its input feeds asks. */
+var InputHessians = class {
+	#source;
+	#pooled = /* @__PURE__ */ new Map();
+	/** Hessians under way or yet to be asked for by further roles, by input and expert. */
+	#hessians = /* @__PURE__ */ new Map();
+	constructor(source) {
+		this.#source = source;
+	}
+	/** Gathers the Hessian that the experts' own ones of this input are shrunk to. */
+	async pool(fedBy, x) {
+		const { kernel, buffers } = this.#source;
+		const gather = async () => {
+			const gram = newGram(buffers, x.columns);
+			await collect(kernel, gram, await this.screen(x, fedBy));
+			return gram;
+		};
+		const gram = gather();
+		this.#pooled.set(fedBy, gram);
+		await gram;
+	}
+	/** When the place is done. */
+	async close() {
+		for (const gram of this.#pooled.values()) (await gram).release();
+	}
+	/** The Hessian of a quantized role's input. */
+	share(tensor, x, { expert, near }) {
+		const key = `${tensor.role.fedBy} ${expert ?? ""}`;
+		let entry = this.#hessians.get(key);
+		if (entry === void 0) {
+			const users = this.#source.quantized.filter(({ role }) => role.fedBy === tensor.role.fedBy).length;
+			entry = {
+				hessian: this.#gather(tensor, x, expert, near),
+				users
+			};
+			this.#hessians.set(key, entry);
+		}
+		const { hessian } = entry;
+		const release = (made) => {
+			entry.users--;
+			if (entry.users > 0) return;
+			this.#hessians.delete(key);
+			made.release();
+		};
+		return {
+			hessian,
+			release
+		};
+	}
+	/** Without the rows that are not finite, which would spoil the whole sum: they become zeros, and are counted. */
+	async screen(x, fedBy) {
+		if (x.rows === 0) return x;
+		const { dropped } = await this.#source.kernel.run("screen", { x });
+		this.#source.watch.drop(dropped, fedBy);
+		return x;
+	}
+	async #gather(tensor, x, expert, near) {
+		const { settings, kernel, buffers, watch } = this.#source;
+		const fedBy = tensor.role.fedBy;
+		const pooled = await this.#pooled.get(fedBy) ?? null;
+		if (expert !== void 0) watch.route(expert, x);
+		if (expert !== void 0 && settings.experts === "pooled" && pooled !== null) return makeHessian(kernel, buffers, pooled, {
+			target: null,
+			strength: 0
+		}, settings.curvature);
+		const gram = newGram(buffers, x.columns);
+		const seen = expert === void 0 ? x : rowsOf(x, 0, Math.ceil(x.rows * settings.expertTokens));
+		await collect(kernel, gram, await this.screen(seen, fedBy));
+		const nearWeight = expert !== void 0 && this.#source.critical?.has(expert) === true ? settings.criticalNearWeight : settings.nearWeight;
+		if (near !== void 0 && nearWeight > 0) {
+			const some = rowsOf(near, 0, Math.ceil(near.rows * settings.expertTokens));
+			await kernel.run("screen", { x: some });
+			await collect(kernel, gram, some, nearWeight, false);
+		}
+		const shrinkage = this.#shrinkage(gram, pooled, expert !== void 0);
+		const hessian = await makeHessian(kernel, buffers, gram, shrinkage, settings.curvature);
+		gram.release();
+		return hessian;
+	}
+	#shrinkage(gram, pooled, routed) {
+		const { pooledStrength, diagonalStrength, denseStrength, denseEnough } = this.#source.settings;
+		if (pooled !== null) return {
+			target: pooled,
+			strength: pooledStrength
+		};
+		if (routed) return {
+			target: null,
+			strength: diagonalStrength
+		};
+		return {
+			target: null,
+			strength: gram.tokens < denseEnough * gram.width ? denseStrength : 0
+		};
+	}
+};
+
+// src/measurement/probe-width.ts
+/** The widths that are measured, in the order of `measuredBits`. */
+const widths = measuredBits.map((bits) => ({
+	bits,
+	groupSize: 64
+}));
+/** Place of the width that tensors are probed at: that of the smallest tier, whose errors stand out most. */
+const probeIndex = measuredBits.indexOf(4);
+const probeWidth = widths[probeIndex];
+
+// src/measurement/block-meter.ts
+/**
+* A block while it is measured: gathers the Hessian of every input, forecasts what each width would lose, tunes at the probe's width
+* and keeps those codes for the probes. Its own activations go on with the weights as they are.
+*/
+var BlockMeter = class {
+	config;
+	ops;
+	sequenceLength;
+	wantsNear;
+	layer;
+	kind;
+	#walk;
+	#tensors;
+	#hessians;
+	/** Role and expert -> codes at the probe's width. */
+	#probes = /* @__PURE__ */ new Map();
+	/** `tensors`: the quantizable ones of the block. */
+	constructor(walk, tensors, place) {
+		this.#walk = walk;
+		this.#tensors = new Map(tensors.map((tensor) => [tensor.role.role, tensor]));
+		this.config = walk.config;
+		this.ops = walk.ops;
+		this.sequenceLength = walk.sequenceLength;
+		this.wantsNear = walk.settings.nearWeight > 0;
+		this.layer = place.layer;
+		this.kind = place.kind;
+		this.#hessians = new InputHessians({
+			kernel: walk.kernel,
+			settings: walk.settings,
+			buffers: walk.hessianBuffers,
+			quantized: tensors,
+			watch: {
+				drop: () => {},
+				route: () => {}
+			}
+		});
+	}
+	kept(role) {
+		return this.#walk.weights.kept(this.layer, role);
+	}
+	pool(fedBy, x) {
+		return this.#hessians.pool(fedBy, x);
+	}
+	close() {
+		return this.#hessians.close();
+	}
+	router() {
+		return tensor(this, "router");
+	}
+	routes(own) {
+		return own;
+	}
+	rows(role, start, end) {
+		return this.#walk.weights.matrix(this.layer, role, 0, [start, end]);
+	}
+	async linear(role, x, options = {}) {
+		return this.ops.linear(x, await this.weight(role, x, options), await this.kept(`${role}.bias`));
+	}
+	async weight(role, x, options = {}) {
+		const whole = await this.#walk.weights.matrix(this.layer, role, options.expert);
+		const tensor = this.#tensors.get(role);
+		if (tensor === void 0) return whole;
+		const shared = this.#hessians.share(tensor, x, options);
+		const hessian = await shared.hessian;
+		this.#probes.set(keyOf$1(role, options.expert), await measureMatrix(this.#walk, tensor, options.expert, whole, hessian));
+		shared.release(hessian);
+		return whole;
+	}
+	/** The matrix as the probe has it; null where it is not quantizable. */
+	async probe(role, expert) {
+		const parts = this.#probes.get(keyOf$1(role, expert));
+		if (parts === void 0) return null;
+		const { kernel, storage: store } = this.#walk;
+		const [rows, columns] = this.#tensors.get(role).shape.slice(-2);
+		return decodeRows(kernel, parts, {
+			rows,
+			columns,
+			store
+		});
+	}
+};
+function keyOf$1(role, expert) {
+	return `${role} ${expert ?? 0}`;
+}
+/** Forecasts all widths, really tunes at the probe's (a sampled matrix at all), and gives the probe's codes. */
+async function measureMatrix(walk, tensor, expert, whole, hessian) {
+	const { kernel, settings, storage: store, losses } = walk;
+	const { rows, columns, dtype, bytes } = whole;
+	const factor = hessian?.factor ?? null;
+	const job = {
+		weights: bytes,
+		from: dtype,
+		rows,
+		columns,
+		store,
+		factor,
+		order: factor === null ? null : hessian.order,
+		widths
+	};
+	const forecast = await kernel.run("forecast", {
+		...job,
+		diagonal: hessian?.diagonal ?? null
+	});
+	const tried = walk.isSampled(tensor, expert ?? 0) ? widths : [probeWidth];
+	const parts = [];
+	const rowBytes = bytes.byteLength / rows;
+	const read = async (start, end) => bytes.subarray(start * rowBytes, end * rowBytes);
+	const options = {
+		store,
+		sweeps: settings.sweeps,
+		buffers: walk.resultBuffers
+	};
+	const sums = await tuneMatrix(kernel, {
+		rows,
+		columns,
+		dtype,
+		read
+	}, hessian, tried, options, async (part) => {
+		if (part.width === probeWidth) parts.push(copyOf(part));
+	});
+	losses.add(modulePath(tensor), expert ?? 0, forecast, tried, sums);
+	return parts;
+}
+
 // src/measurement/loss-table.ts
-const probe$1 = measuredBits.indexOf(4);
 /** Keeps what every matrix is forecast to lose, and what it lost where it was really tuned. Matrices may come in any order. */
 var LossTable = class {
 	#modules = /* @__PURE__ */ new Map();
@@ -83460,7 +83461,7 @@ var LossTable = class {
 		const sums = {
 			energy: forecast.energy,
 			forecast: [...forecast.losses],
-			tunedAtProbe: lossAt(measuredBits[probe$1]),
+			tunedAtProbe: lossAt(measuredBits[probeIndex]),
 			sampled: Number(sampled),
 			sampledEnergy: sampled ? forecast.energy : 0,
 			sampledForecast: measuredBits.map((_, i) => sampled ? forecast.losses[i] : 0),
@@ -83482,7 +83483,7 @@ var LossTable = class {
 		this.#put(module, -1, {
 			energy,
 			forecast: losses,
-			tunedAtProbe: losses[probe$1],
+			tunedAtProbe: losses[probeIndex],
 			exact: 1,
 			...unsampled
 		});
@@ -83499,8 +83500,8 @@ var LossTable = class {
 		const own = this.#sums(module);
 		const correction = own.exact > 0 ? measuredBits.map(() => 1) : this.correction();
 		const errors = measuredBits.map((_, i) => {
-			const ratio = own.forecast[i] * correction[i] / (own.forecast[probe$1] * correction[probe$1]);
-			return own.energy > 0 && own.forecast[probe$1] > 0 ? own.tunedAtProbe * ratio / own.energy : 0;
+			const ratio = own.forecast[i] * correction[i] / (own.forecast[probeIndex] * correction[probeIndex]);
+			return own.energy > 0 && own.forecast[probeIndex] > 0 ? own.tunedAtProbe * ratio / own.energy : 0;
 		});
 		for (const [i, bits] of measuredBits.entries()) if (i > 0 && !this.#isNarrower(module, bits)) errors[i] = errors[i - 1] * 4 ** (measuredBits[i - 1] - bits);
 		return errors;
@@ -83589,8 +83590,7 @@ var MeasuringWalk = class {
 			losses: new LossTable(model.ownBits),
 			hessianBuffers: new Leases(),
 			resultBuffers: new Leases(),
-			isSampled: sampleOf(this.#quantizable),
-			drop: () => {}
+			isSampled: sampleOf(this.#quantizable)
 		};
 	}
 	async run(progress) {
@@ -83617,35 +83617,15 @@ var MeasuringWalk = class {
 				kind
 			});
 			x = await forward.block(meter, x);
-			const { y: after, routing } = await this.#follow(meter, reference);
-			await this.#probeBlock(meter, tensors, {
-				before: reference,
-				after,
-				routing
-			});
+			const passage = await pass(this.#model, meter, reference, rows.length);
+			await this.#probeBlock(meter, tensors, reference, passage);
 			await meter.close();
-			reference = after;
+			reference = passage.y;
 			progress(layer + 1, layers + 1);
 		}
 		const outcome = await this.#finish(x, reference, depths);
 		progress(layers + 1, layers + 1);
 		return outcome;
-	}
-	/** The base's own way through a block on the probe rows, and its choice of experts. */
-	async #follow({ layer, kind }, x) {
-		let routing = null;
-		const routes = (_, own) => {
-			routing = own;
-			return own;
-		};
-		const context = blockContext(this.#model, layer, kind, {
-			length: this.#request.rows.length,
-			routes
-		});
-		return {
-			y: await this.#model.architecture.forward.block(context, x),
-			routing
-		};
 	}
 	/** The embeddings at the probe's width: their error is in every hidden state from the start. */
 	async #probeTable() {
@@ -83665,7 +83645,7 @@ var MeasuringWalk = class {
 			const whole = await weights.matrix(null, "embeddings");
 			const parts = await measureMatrix(this.#walk, table, void 0, whole, hessian);
 			hessian?.release();
-			this.#glue.set("embeddings", await decode(this.#walk, parts));
+			this.#glue.set("embeddings", await this.#decode(parts, whole));
 			this.#probes.push(await start(modulePath(table), this.#replaced("embeddings")));
 		}
 		const all = this.#replaced("embeddings");
@@ -83710,7 +83690,7 @@ var MeasuringWalk = class {
 		};
 	}
 	/** Takes the probes through a block that the meter went through, and starts those of its tensors. */
-	async #probeBlock(meter, tensors, { before, after, routing }) {
+	async #probeBlock(meter, tensors, before, { y: after, routing, outputs: plain }) {
 		const { length } = this.#request.rows;
 		const { weights, domainOf, domains } = this.#probe;
 		const reference = {
@@ -83734,22 +83714,20 @@ var MeasuringWalk = class {
 			this.#probes.push(started);
 		}
 		if (routing === null) return;
-		const place = {
-			layer: meter.layer,
-			kind: meter.kind,
-			length,
-			routing
-		};
+		const { outputs: probed } = await pass(all, meter, before, length, routing);
+		const { layer } = meter;
 		const experts = {
-			base: this.#model,
-			probed: all,
-			x: before,
+			layer,
+			routing,
+			before,
 			after,
+			plain,
+			probed,
 			domainOf,
 			domains: domains.length
 		};
 		this.#experts.push(await expertDamage({
-			...place,
+			ops: this.#walk.ops,
 			...experts
 		}));
 	}
@@ -83821,7 +83799,15 @@ var MeasuringWalk = class {
 		const energy = relative.length > 0 ? sums[0].loss / relative[0] : 0;
 		losses.addTuned(modulePath(head), energy, sums);
 		const probe = parts.find(({ width }) => width === probeWidth);
-		this.#glue.set(head.role.role, await decode(this.#walk, [copyOf(probe)]));
+		this.#glue.set(head.role.role, await this.#decode([probe], whole));
+	}
+	#decode(parts, { rows, columns }) {
+		const { kernel, storage: store } = this.#walk;
+		return decodeRows(kernel, parts, {
+			rows,
+			columns,
+			store
+		});
 	}
 };
 /** A tied table is probed twice, as what is looked up and as what makes logits: what it costs is the sum. */
@@ -83851,7 +83837,6 @@ function sum(values) {
 }
 
 // src/measurement/prices.ts
-const probe = measuredBits.indexOf(4);
 /** KL and flip power are quadratic in the error: a width's price is the probe's, times the ratio of their Hessian-weighted errors. */
 function pricesOf(outcome, rows) {
 	const weights = Float64Array.from(rows.judged, (token) => rows.weights[token]);
@@ -83862,7 +83847,7 @@ function pricesOf(outcome, rows) {
 		const smooth = mean(divergence);
 		const errors = outcome.losses.errors(module);
 		const widths = measuredBits.map((bits, i) => {
-			const ratio = errors[probe] > 0 ? errors[i] / errors[probe] : 0;
+			const ratio = errors[probeIndex] > 0 ? errors[i] / errors[probeIndex] : 0;
 			return {
 				bits,
 				bytes: quantizedBytes(tensor.shape, {
@@ -83883,7 +83868,7 @@ function pricesOf(outcome, rows) {
 			blockError: outcome.blockErrors.get(module) ?? 0
 		};
 	});
-	const flip = tensors.reduce((sum, { widths }) => sum + widths[probe].flip, 0);
+	const flip = tensors.reduce((sum, { widths }) => sum + widths[probeIndex].flip, 0);
 	return {
 		depthGain: outcome.noise.map(({ depth, relative, divergence }) => ({
 			depth,
@@ -85240,24 +85225,26 @@ function floatsOf$1({ bytes }) {
 */
 async function openProxy(repository, base, kernel) {
 	const finished = await openFinished(repository, kernel);
-	const shapesOf = (tensors) => tensors.map(({ name, shape }) => [name, shape]);
-	if (!(finished.architecture.modelType === base.architecture.modelType && isDeepStrictEqual(shapesOf(finished.tensors), shapesOf(base.tensors)))) {
+	try {
+		return {
+			...finished,
+			ownBits: checkProxy(repository, finished, base),
+			storage: base.storage
+		};
+	} catch (error) {
 		await finished.close();
-		throw new OqeError("BAD_INPUT", `${repository.name} has not the tensors of ${base.checkpoint.repository.name}: it is a quantization of another model`, "Name a quantized repository of the base itself as its proxy.");
+		throw error;
 	}
-	const ownBits = /* @__PURE__ */ new Map();
-	for (const tensor of finished.tensors) if (tensor.width !== void 0) ownBits.set(modulePath(tensor), tensor.width.bits);
+}
+/** The bits of every quantized module. Throws BAD_INPUT. */
+function checkProxy({ name }, { architecture, tensors }, base) {
+	const shapesOf = (list) => list.map(({ name, shape }) => [name, shape]);
+	if (!(architecture.modelType === base.architecture.modelType && isDeepStrictEqual(shapesOf(tensors), shapesOf(base.tensors)))) throw new OqeError("BAD_INPUT", `${name} has not the tensors of ${base.checkpoint.repository.name}: it is a quantization of another model`, "Name a quantized repository of the base itself as its proxy.");
+	const quantized = tensors.filter(({ width }) => width !== void 0);
+	const ownBits = new Map(quantized.map((tensor) => [modulePath(tensor), tensor.width.bits]));
 	const coarse = [...ownBits].find(([, bits]) => bits <= probeWidth.bits);
-	if (coarse !== void 0) {
-		await finished.close();
-		throw new OqeError("BAD_INPUT", `${repository.name} holds ${coarse[0]} at ${coarse[1]} bits: probing at ${probeWidth.bits} bits would change nothing there`, "Name a proxy of more bits, such as the series' oQ8e.");
-	}
-	return {
-		...finished,
-		ownBits,
-		storage: base.storage,
-		name: `${repository.id ?? repository.name}@${repository.revision}`
-	};
+	if (coarse === void 0) return ownBits;
+	throw new OqeError("BAD_INPUT", `${name} holds ${coarse[0]} at ${coarse[1]} bits: probing at ${probeWidth.bits} bits would change nothing there`, "Name a proxy of more bits, such as the series' oQ8e.");
 }
 
 // src/field.ts
@@ -86788,7 +86775,11 @@ var BlockTuner = class {
 			const seen = whole ?? await this.#whole(tensor, expert, 0, rows);
 			refuseNonFinite(tensor.sources[expert], 0, seen, nonFinite);
 		}
-		const made = sequential ? await this.#dequantize(parts, rows, columns) : null;
+		const made = sequential ? await decodeRows(kernel, parts, {
+			rows,
+			columns,
+			store
+		}) : null;
 		const error = own && made && await errorAgainst(this, own, made);
 		ledger.add(tensor, expert, hessian, widths, error ? sums.map((sum) => ({
 			...sum,
@@ -86821,29 +86812,6 @@ var BlockTuner = class {
 		const into = sharedBytes((end - start) * size);
 		await this.#walk.request.read(tensor.sources[expert], start * size, into.byteLength, into);
 		return into;
-	}
-	async #dequantize(parts, rows, columns) {
-		const { kernel, storage } = this.#walk.request;
-		const bytes = sharedBytes(rows * columns * 4);
-		for (const { width, start, rows: count, words, scales, biases } of parts) {
-			const job = {
-				words,
-				scales,
-				biases,
-				store: storage,
-				rows: count,
-				columns,
-				...width
-			};
-			const values = await kernel.dequantize(job);
-			bytes.set(new Uint8Array(values.buffer, values.byteOffset, values.byteLength), start * columns * 4);
-		}
-		return {
-			bytes,
-			dtype: "F32",
-			rows,
-			columns
-		};
 	}
 };
 /** Throws where the kernel counted elements that are not finite among rows, from `row` on, of a base matrix. */

@@ -3,7 +3,6 @@ import type { FloatDtype } from "../kernel/dtype.ts";
 import type { Kernel } from "../kernel/kernel-types.ts";
 import type { Leases } from "../kernel/lease.ts";
 import type { Matrix, Weight } from "../kernel/matrix.ts";
-import type { Width } from "../kernel/width.ts";
 import type { LayerKind } from "../models/architecture.ts";
 import { tensor } from "../models/blocks.ts";
 import type { BlockContext, LinearOptions } from "../models/forward.ts";
@@ -13,13 +12,12 @@ import type { WeightSource } from "../models/run.ts";
 import { modulePath } from "../quant/format.ts";
 import type { Hessian } from "../quant/hessian.ts";
 import { InputHessians } from "../quant/input-hessians.ts";
-import { measuredBits } from "../quant/measurement-types.ts";
 import type { PlannedTensor } from "../quant/plan-types.ts";
-import { tierGroupSize } from "../quant/tiers.ts";
 import { tuneMatrix } from "../quant/tune-matrix.ts";
-import { copyOf, type TunedRows } from "../quant/tuned-rows.ts";
+import { copyOf, decodeRows, type TunedRows } from "../quant/tuned-rows.ts";
 import type { TuningSettings } from "../quant/tuning-settings.ts";
 import type { LossTable } from "./loss-table.ts";
+import { probeWidth, widths } from "./probe-width.ts";
 
 /** What all places of a measuring walk share. */
 export interface MeterWalk {
@@ -36,13 +34,7 @@ export interface MeterWalk {
   readonly resultBuffers: Leases;
   /** Whether a matrix is of the sample that is really tuned at every width. */
   readonly isSampled: (tensor: PlannedTensor, expert: number) => boolean;
-  /** Rows of an input that are not finite. */
-  readonly drop: (rows: number, where: string) => void;
 }
-
-export const widths: readonly Width[] = measuredBits.map((bits) => ({ bits, groupSize: tierGroupSize }));
-/** The width that tensors are probed at: that of the smallest tier, whose errors stand out most. */
-export const probeWidth: Width = widths.find(({ bits }) => bits === 4)!;
 
 /**
  * A block while it is measured: gathers the Hessian of every input, forecasts what each width would lose, tunes at the probe's width
@@ -76,7 +68,7 @@ export class BlockMeter implements BlockContext {
       settings: walk.settings,
       buffers: walk.hessianBuffers,
       quantized: tensors,
-      watch: { drop: (rows, fedBy) => walk.drop(rows, `layer ${place.layer}, ${fedBy}`), route: () => {} },
+      watch: { drop: () => {}, route: () => {} }, // the tuning walk meets the same rows, and refuses too many
     });
   }
 
@@ -125,7 +117,10 @@ export class BlockMeter implements BlockContext {
   /** The matrix as the probe has it; null where it is not quantizable. */
   async probe(role: string, expert?: number): Promise<Weight | null> {
     const parts = this.#probes.get(keyOf(role, expert));
-    return parts === undefined ? null : decode(this.#walk, parts);
+    if (parts === undefined) return null;
+    const { kernel, storage: store } = this.#walk;
+    const [rows, columns] = this.#tensors.get(role)!.shape.slice(-2) as [number, number];
+    return decodeRows(kernel, parts, { rows, columns, store });
   }
 }
 
@@ -158,25 +153,4 @@ export async function measureMatrix(
   });
   losses.add(modulePath(tensor), expert ?? 0, forecast, tried, sums);
   return parts;
-}
-
-/** Float32 of stored codes. */
-export async function decode(walk: MeterWalk, parts: readonly TunedRows[]): Promise<Weight> {
-  const { kernel, storage: store } = walk;
-  const values: Float32Array[] = [];
-  const groupSize = probeWidth.groupSize;
-  const rows = parts.reduce((sum, part) => sum + part.rows, 0);
-  const first = parts[0]!;
-  const columns = (first.words.byteLength * 8) / first.rows / first.width.bits;
-  for (const { width, words, scales, biases, rows } of parts) {
-    values.push(await kernel.dequantize({ words, scales, biases, store, rows, columns, bits: width.bits, groupSize }));
-  }
-  if (values.length === 1) return { bytes: bytesOf(values[0]!), dtype: "F32", rows, columns };
-  const whole = new Float32Array(new SharedArrayBuffer(4 * rows * columns));
-  for (const [i, part] of parts.entries()) whole.set(values[i]!, part.start * columns);
-  return { bytes: bytesOf(whole), dtype: "F32", rows, columns };
-}
-
-function bytesOf(values: Float32Array): Uint8Array<SharedArrayBuffer> {
-  return new Uint8Array(values.buffer as SharedArrayBuffer, values.byteOffset, values.byteLength);
 }

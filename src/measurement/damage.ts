@@ -1,21 +1,55 @@
 import type { Matrix } from "../kernel/matrix.ts";
 import type { LayerKind } from "../models/architecture.ts";
+import type { Ops } from "../models/ops.ts";
 import { type Routing, visitorsOf } from "../models/routing.ts";
 import { blockContext, type Model } from "../models/run.ts";
 import type { LayerExperts, Measurement } from "../quant/measurement-types.ts";
 import { squaredDistances } from "./probes.ts";
 
+/** A model's way through a block. */
+export interface Passage {
+  /** Hidden states after it. */
+  readonly y: Matrix;
+  /** The choice of experts that was followed; null where the block has no router. */
+  readonly routing: Routing | null;
+  /** Expert -> its output for its visitors, `[visits, hidden]`, before the gate. */
+  readonly outputs: ReadonlyMap<number, Matrix>;
+}
+
+/** Runs a block over whole sequences of `length` tokens. `forced`: the choice to follow in place of the model's own. */
+export async function pass(
+  model: Model,
+  { layer, kind }: { readonly layer: number; readonly kind: LayerKind },
+  x: Matrix,
+  length: number,
+  forced: Routing | null = null,
+): Promise<Passage> {
+  const outputs = new Map<number, Matrix>();
+  let routing: Routing | null = null;
+  const routes = (_: number, own: Routing) => {
+    routing = forced ?? own;
+    return routing;
+  };
+  const context = blockContext(model, layer, kind, { length, routes });
+  const linear: typeof context.linear = async (role, rows, options) => {
+    const y = await context.linear(role, rows, options);
+    if (role === "experts.down") outputs.set(options!.expert!, y);
+    return y;
+  };
+  const y = await model.architecture.forward.block({ ...context, linear }, x);
+  return { y, routing, outputs };
+}
+
 export interface DamageRequest {
-  readonly base: Model;
-  /** The same block with every tensor at the probe's width. */
-  readonly probed: Model;
+  readonly ops: Ops;
   readonly layer: number;
-  readonly kind: LayerKind;
-  /** Hidden states of the probe rows before the block, and after it. */
-  readonly x: Matrix;
-  readonly after: Matrix;
-  readonly length: number;
   readonly routing: Routing;
+  /** Hidden states of the probe rows before the block, and after it. */
+  readonly before: Matrix;
+  readonly after: Matrix;
+  /** What the experts say to the same visitors: the base's, and those with every tensor at the probe's width. */
+  readonly plain: Passage["outputs"];
+  readonly probed: Passage["outputs"];
   /** Domain of each token, as a number below `domains`. */
   readonly domainOf: Uint32Array;
   readonly domains: number;
@@ -26,12 +60,10 @@ export interface DamageRequest {
  * expert's output|², over Σ |what the block adds to the stream|² on the domain's tokens.
  */
 export async function expertDamage(request: DamageRequest): Promise<LayerExperts> {
-  const { base, layer, x, after, routing, domainOf, domains } = request;
-  const { ops } = base;
-  const [plain, probed] = [await expertOutputs(request, base), await expertOutputs(request, request.probed)];
+  const { ops, layer, routing, before, after, plain, probed, domainOf, domains } = request;
   const table = () => Array.from({ length: domains }, () => Array<number>(routing.routed).fill(0));
   const [share, gate, damage] = [table(), table(), table()];
-  const added = await squaredDistances(ops, after, x);
+  const added = await squaredDistances(ops, after, before);
   const powers = Array<number>(domains).fill(0);
   for (const [token, power] of added.entries()) powers[domainOf[token]!]! += power;
   for (const [expert, { tokens, weights }] of visitorsOf(routing).entries()) {
@@ -53,20 +85,6 @@ export async function expertDamage(request: DamageRequest): Promise<LayerExperts
     gate: normalize(gate, sums(gate)),
     damage: normalize(damage, powers),
   };
-}
-
-/** Expert -> its output for its visitors, `[visits, hidden]`, before the gate. */
-async function expertOutputs(request: DamageRequest, model: Model): Promise<Map<number, Matrix>> {
-  const outputs = new Map<number, Matrix>();
-  const routes = () => request.routing;
-  const context = blockContext(model, request.layer, request.kind, { length: request.length, routes });
-  const linear: typeof context.linear = async (role, x, options) => {
-    const y = await context.linear(role, x, options);
-    if (role === "experts.down") outputs.set(options!.expert!, y);
-    return y;
-  };
-  await model.architecture.forward.block({ ...context, linear }, request.x);
-  return outputs;
 }
 
 /** Of all experts so many are critical to a domain, within limits. */

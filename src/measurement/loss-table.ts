@@ -1,6 +1,7 @@
 import type { Width } from "../kernel/width.ts";
 import { measuredBits } from "../quant/measurement-types.ts";
 import type { TunedSums } from "../quant/tune-matrix.ts";
+import { probeIndex } from "./probe-width.ts";
 
 /** tr(W H Wᵀ), and what each width is expected to lose of it. */
 export interface Forecast {
@@ -33,8 +34,6 @@ export interface Check {
   readonly tuned: number;
 }
 
-const probe = measuredBits.indexOf(4);
-
 /** Keeps what every matrix is forecast to lose, and what it lost where it was really tuned. Matrices may come in any order. */
 export class LossTable {
   readonly #modules = new Map<string, Map<number, Sums>>();
@@ -52,7 +51,7 @@ export class LossTable {
     const sums: Sums = {
       energy: forecast.energy,
       forecast: [...forecast.losses],
-      tunedAtProbe: lossAt(measuredBits[probe]!),
+      tunedAtProbe: lossAt(measuredBits[probeIndex]!),
       sampled: Number(sampled),
       sampledEnergy: sampled ? forecast.energy : 0,
       sampledForecast: measuredBits.map((_, i) => (sampled ? forecast.losses[i]! : 0)),
@@ -67,7 +66,7 @@ export class LossTable {
     const losses = tuned.map(({ loss }) => loss);
     const none = measuredBits.map(() => 0);
     const unsampled = { sampled: 0, sampledEnergy: 0, sampledForecast: none, sampledTuned: none };
-    this.#put(module, -1, { energy, forecast: losses, tunedAtProbe: losses[probe]!, exact: 1, ...unsampled });
+    this.#put(module, -1, { energy, forecast: losses, tunedAtProbe: losses[probeIndex]!, exact: 1, ...unsampled });
   }
 
   #put(module: string, matrix: number, sums: Sums): void {
@@ -83,8 +82,8 @@ export class LossTable {
     const own = this.#sums(module);
     const correction = own.exact > 0 ? measuredBits.map(() => 1) : this.correction();
     const errors = measuredBits.map((_, i) => {
-      const ratio = (own.forecast[i]! * correction[i]!) / (own.forecast[probe]! * correction[probe]!);
-      return own.energy > 0 && own.forecast[probe]! > 0 ? (own.tunedAtProbe * ratio) / own.energy : 0;
+      const ratio = (own.forecast[i]! * correction[i]!) / (own.forecast[probeIndex]! * correction[probeIndex]!);
+      return own.energy > 0 && own.forecast[probeIndex]! > 0 ? (own.tunedAtProbe * ratio) / own.energy : 0;
     });
     // A proxy's own grid and finer ones: each bit halves the step, and quarters the error.
     for (const [i, bits] of measuredBits.entries()) {

@@ -1,10 +1,10 @@
 import type { Measurement } from "../quant/measurement-types.ts";
-import { probeWidth } from "./block-meter.ts";
 import { criticalExperts } from "./damage.ts";
 import type { MeasureRequest } from "./measure-request.ts";
 import { MeasuringWalk } from "./measuring-walk.ts";
 import { pricesOf } from "./prices.ts";
 import { probeRowsOf } from "./probe-rows.ts";
+import { probeWidth } from "./probe-width.ts";
 
 /**
  * The measuring walk: one pass over the blocks with all calibration rows for the Hessians, and beside it the probes, a copy of some

@@ -2,23 +2,23 @@ import { Leases } from "../kernel/lease.ts";
 import { type Matrix, newMatrix, type Weight, weightRows } from "../kernel/matrix.ts";
 import type { LayerKind } from "../models/architecture.ts";
 import { Ops } from "../models/ops.ts";
-import type { Routing } from "../models/routing.ts";
-import { blockContext, headRole, type Model, plainContext } from "../models/run.ts";
+import { headRole, type Model, plainContext } from "../models/run.ts";
 import { modulePath } from "../quant/format.ts";
 import { tuneHeadRows } from "../quant/head-tuner.ts";
 import type { LayerExperts } from "../quant/measurement-types.ts";
 import { isQuantizable } from "../quant/plan.ts";
 import type { PlannedTensor } from "../quant/plan-types.ts";
 import { tableHessian } from "../quant/table-hessian.ts";
-import { copyOf } from "../quant/tuned-rows.ts";
+import { decodeRows, type TunedRows } from "../quant/tuned-rows.ts";
 import { tuningSettings } from "../quant/tuning-settings.ts";
-import { BlockMeter, decode, type MeterWalk, measureMatrix, probeWidth, widths } from "./block-meter.ts";
-import { expertDamage } from "./damage.ts";
+import { BlockMeter, type MeterWalk, measureMatrix } from "./block-meter.ts";
+import { expertDamage, type Passage, pass } from "./damage.ts";
 import { LossTable } from "./loss-table.ts";
 import { type Boundary, boundaryOf } from "./margins.ts";
 import type { MeasureRequest } from "./measure-request.ts";
 import type { Outcome } from "./prices.ts";
 import type { ProbeRows } from "./probe-rows.ts";
+import { probeWidth, widths } from "./probe-width.ts";
 import { advance, divergences, type Probe, squaredDistances, withNoise } from "./probes.ts";
 
 /** Depths that noise is injected at, and its power relative to the hidden states'. */
@@ -62,7 +62,6 @@ export class MeasuringWalk {
       hessianBuffers: new Leases(),
       resultBuffers: new Leases(),
       isSampled: sampleOf(this.#quantizable),
-      drop: () => {}, // the tuning walk meets the same rows, and refuses too many
     };
   }
 
@@ -83,27 +82,15 @@ export class MeasuringWalk {
       const tensors = this.#quantizable.filter((tensor) => tensor.layer === layer);
       const meter = new BlockMeter(this.#walk, tensors, { layer, kind });
       x = await forward.block(meter, x);
-      const { y: after, routing } = await this.#follow(meter, reference);
-      await this.#probeBlock(meter, tensors, { before: reference, after, routing });
+      const passage = await pass(this.#model, meter, reference, rows.length);
+      await this.#probeBlock(meter, tensors, reference, passage);
       await meter.close();
-      reference = after;
+      reference = passage.y;
       progress(layer + 1, layers + 1);
     }
     const outcome = await this.#finish(x, reference, depths);
     progress(layers + 1, layers + 1);
     return outcome;
-  }
-
-  /** The base's own way through a block on the probe rows, and its choice of experts. */
-  async #follow({ layer, kind }: BlockMeter, x: Matrix): Promise<{ y: Matrix; routing: Routing | null }> {
-    let routing: Routing | null = null;
-    const routes = (_: number, own: Routing) => {
-      routing = own;
-      return own;
-    };
-    const context = blockContext(this.#model, layer, kind, { length: this.#request.rows.length, routes });
-    const y = await this.#model.architecture.forward.block(context, x);
-    return { y, routing };
   }
 
   /** The embeddings at the probe's width: their error is in every hidden state from the start. */
@@ -118,7 +105,7 @@ export class MeasuringWalk {
       const whole = await weights.matrix(null, "embeddings");
       const parts = await measureMatrix(this.#walk, table, undefined, whole, hessian);
       hessian?.release();
-      this.#glue.set("embeddings", await decode(this.#walk, parts));
+      this.#glue.set("embeddings", await this.#decode(parts, whole));
       this.#probes.push(await start(modulePath(table), this.#replaced("embeddings")));
     }
     const all = this.#replaced("embeddings");
@@ -156,7 +143,8 @@ export class MeasuringWalk {
   async #probeBlock(
     meter: BlockMeter,
     tensors: readonly PlannedTensor[],
-    { before, after, routing }: { before: Matrix; after: Matrix; routing: Routing | null },
+    before: Matrix,
+    { y: after, routing, outputs: plain }: Passage,
   ): Promise<void> {
     const { length } = this.#request.rows;
     const { weights, domainOf, domains } = this.#probe;
@@ -180,9 +168,10 @@ export class MeasuringWalk {
       this.#probes.push(started);
     }
     if (routing === null) return;
-    const place = { layer: meter.layer, kind: meter.kind, length, routing };
-    const experts = { base: this.#model, probed: all, x: before, after, domainOf, domains: domains.length };
-    this.#experts.push(await expertDamage({ ...place, ...experts }));
+    const { outputs: probed } = await pass(all, meter, before, length, routing);
+    const { layer } = meter;
+    const experts = { layer, routing, before, after, plain, probed, domainOf, domains: domains.length };
+    this.#experts.push(await expertDamage({ ops: this.#walk.ops, ...experts }));
   }
 
   /** The head at every width, and what all probes come to. `x`: hidden states of all rows. */
@@ -235,7 +224,12 @@ export class MeasuringWalk {
     const energy = relative.length > 0 ? sums[0]!.loss / relative[0]! : 0;
     losses.addTuned(modulePath(head), energy, sums);
     const probe = parts.find(({ width }) => width === probeWidth)!;
-    this.#glue.set(head.role.role, await decode(this.#walk, [copyOf(probe)]));
+    this.#glue.set(head.role.role, await this.#decode([probe], whole));
+  }
+
+  #decode(parts: readonly TunedRows[], { rows, columns }: Weight): Promise<Weight> {
+    const { kernel, storage: store } = this.#walk;
+    return decodeRows(kernel, parts, { rows, columns, store });
   }
 }
 

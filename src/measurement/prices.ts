@@ -5,6 +5,7 @@ import type { PlannedTensor } from "../quant/plan-types.ts";
 import { tierGroupSize } from "../quant/tiers.ts";
 import type { LossTable } from "./loss-table.ts";
 import type { ProbeRows } from "./probe-rows.ts";
+import { probeIndex } from "./probe-width.ts";
 
 /** What the walk found, before it is put into prices. Divergences are KL(base ‖ probe) by judged position. */
 export interface Outcome {
@@ -20,8 +21,6 @@ export interface Outcome {
   readonly experts: readonly LayerExperts[];
 }
 
-const probe = measuredBits.indexOf(4);
-
 /** KL and flip power are quadratic in the error: a width's price is the probe's, times the ratio of their Hessian-weighted errors. */
 export function pricesOf(
   outcome: Outcome,
@@ -35,7 +34,7 @@ export function pricesOf(
     const smooth = mean(divergence);
     const errors = outcome.losses.errors(module);
     const widths = measuredBits.map((bits, i) => {
-      const ratio = errors[probe]! > 0 ? errors[i]! / errors[probe]! : 0;
+      const ratio = errors[probeIndex]! > 0 ? errors[i]! / errors[probeIndex]! : 0;
       const bytes = quantizedBytes(tensor.shape, { bits, groupSize: tierGroupSize }, outcome.storage);
       return { bits, bytes, error: errors[i]!, smooth: smooth * ratio, flip: flip * ratio };
     });
@@ -48,7 +47,7 @@ export function pricesOf(
       blockError: outcome.blockErrors.get(module) ?? 0,
     };
   });
-  const flip = tensors.reduce((sum, { widths }) => sum + widths[probe]!.flip, 0);
+  const flip = tensors.reduce((sum, { widths }) => sum + widths[probeIndex]!.flip, 0);
   return {
     depthGain: outcome.noise.map(({ depth, relative, divergence }) => ({ depth, gain: mean(divergence) / relative })),
     together: { forcedKl: mean(outcome.forced), freeKl: mean(outcome.free), flip },

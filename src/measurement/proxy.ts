@@ -4,14 +4,12 @@ import { OqeError } from "../errors.ts";
 import type { Kernel } from "../kernel/kernel-types.ts";
 import type { Base } from "../quant/base.ts";
 import { modulePath } from "../quant/format.ts";
-import { openFinished } from "../quant/mlx-weights.ts";
-import { probeWidth } from "./block-meter.ts";
+import { type FinishedModel, openFinished } from "../quant/mlx-weights.ts";
 import type { MeasuredModel } from "./measure-request.ts";
+import { probeWidth } from "./probe-width.ts";
 
 /** A quantized repository of the base, to be measured in its place: half the bytes to read. */
 export interface Proxy extends MeasuredModel {
-  /** Its name and commit, for the measurement. */
-  readonly name: string;
   close(): Promise<void>;
 }
 
@@ -22,35 +20,34 @@ export interface Proxy extends MeasuredModel {
  */
 export async function openProxy(repository: Repository, base: Base, kernel: Kernel): Promise<Proxy> {
   const finished = await openFinished(repository, kernel);
-  const shapesOf = (tensors: Base["tensors"]) => tensors.map(({ name, shape }) => [name, shape]);
-  const same =
-    finished.architecture.modelType === base.architecture.modelType &&
-    isDeepStrictEqual(shapesOf(finished.tensors), shapesOf(base.tensors));
-  if (!same) {
+  try {
+    return { ...finished, ownBits: checkProxy(repository, finished, base), storage: base.storage };
+  } catch (error) {
     await finished.close();
+    throw error;
+  }
+}
+
+/** The bits of every quantized module. Throws BAD_INPUT. */
+function checkProxy({ name }: Repository, { architecture, tensors }: FinishedModel, base: Base): Map<string, number> {
+  const shapesOf = (list: Base["tensors"]) => list.map(({ name, shape }) => [name, shape]);
+  const isSame =
+    architecture.modelType === base.architecture.modelType &&
+    isDeepStrictEqual(shapesOf(tensors), shapesOf(base.tensors));
+  if (!isSame) {
     throw new OqeError(
       "BAD_INPUT",
-      `${repository.name} has not the tensors of ${base.checkpoint.repository.name}: it is a quantization of another model`,
+      `${name} has not the tensors of ${base.checkpoint.repository.name}: it is a quantization of another model`,
       "Name a quantized repository of the base itself as its proxy.",
     );
   }
-  const ownBits = new Map<string, number>();
-  for (const tensor of finished.tensors) {
-    if (tensor.width !== undefined) ownBits.set(modulePath(tensor), tensor.width.bits);
-  }
+  const quantized = tensors.filter(({ width }) => width !== undefined);
+  const ownBits = new Map(quantized.map((tensor) => [modulePath(tensor), tensor.width!.bits]));
   const coarse = [...ownBits].find(([, bits]) => bits <= probeWidth.bits);
-  if (coarse !== undefined) {
-    await finished.close();
-    throw new OqeError(
-      "BAD_INPUT",
-      `${repository.name} holds ${coarse[0]} at ${coarse[1]} bits: probing at ${probeWidth.bits} bits would change nothing there`,
-      "Name a proxy of more bits, such as the series' oQ8e.",
-    );
-  }
-  return {
-    ...finished,
-    ownBits,
-    storage: base.storage,
-    name: `${repository.id ?? repository.name}@${repository.revision}`,
-  };
+  if (coarse === undefined) return ownBits;
+  throw new OqeError(
+    "BAD_INPUT",
+    `${name} holds ${coarse[0]} at ${coarse[1]} bits: probing at ${probeWidth.bits} bits would change nothing there`,
+    "Name a proxy of more bits, such as the series' oQ8e.",
+  );
 }

@@ -22,7 +22,7 @@ import { tableHessian } from "./table-hessian.ts";
 import { tuneAimed } from "./tune-aimed.ts";
 import { tuneMatrix } from "./tune-matrix.ts";
 import type { TuneRequest } from "./tune-series.ts";
-import { copyOf, type TunedRows, writeRows } from "./tuned-rows.ts";
+import { copyOf, decodeRows, type TunedRows, writeRows } from "./tuned-rows.ts";
 import type { TuningLedger } from "./tuning-ledger.ts";
 import type { TuningSettings } from "./tuning-settings.ts";
 
@@ -214,7 +214,7 @@ export class BlockTuner implements BlockContext {
       const seen = whole ?? (await this.#whole(tensor, expert, 0, rows));
       refuseNonFinite(tensor.sources[expert]!, 0, seen, nonFinite);
     }
-    const made = sequential ? await this.#dequantize(parts, rows, columns) : null;
+    const made = sequential ? await decodeRows(kernel, parts, { rows, columns, store }) : null;
     const error = own && made && (await errorAgainst(this, own, made));
     ledger.add(tensor, expert, hessian, widths, error ? sums.map((sum) => ({ ...sum, ...error })) : sums);
     request.progress(rows * columns * bytesPerElement[tensor.dtype]! * plans.length);
@@ -249,17 +249,6 @@ export class BlockTuner implements BlockContext {
     const into = sharedBytes((end - start) * size);
     await this.#walk.request.read(tensor.sources[expert]!, start * size, into.byteLength, into);
     return into;
-  }
-
-  async #dequantize(parts: readonly TunedRows[], rows: number, columns: number): Promise<Weight> {
-    const { kernel, storage } = this.#walk.request;
-    const bytes = sharedBytes(rows * columns * 4);
-    for (const { width, start, rows: count, words, scales, biases } of parts) {
-      const job = { words, scales, biases, store: storage, rows: count, columns, ...width };
-      const values = await kernel.dequantize(job);
-      bytes.set(new Uint8Array(values.buffer, values.byteOffset, values.byteLength), start * columns * 4);
-    }
-    return { bytes, dtype: "F32", rows, columns };
   }
 }
 

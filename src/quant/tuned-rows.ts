@@ -1,4 +1,6 @@
-import { sharedBytes } from "../kernel/matrix.ts";
+import type { FloatDtype } from "../kernel/dtype.ts";
+import type { Kernel } from "../kernel/kernel-types.ts";
+import { sharedBytes, type Weight } from "../kernel/matrix.ts";
 import type { Width } from "../kernel/width.ts";
 import type { TierSink } from "./quantize.ts";
 
@@ -20,6 +22,20 @@ export function copyOf(part: TunedRows): TunedRows {
     return own;
   };
   return { ...part, words: copy(part.words), scales: copy(part.scales), biases: copy(part.biases) };
+}
+
+/** Float32 of what is stored: the whole matrix `[rows, columns]` that the parts are of. */
+export async function decodeRows(
+  kernel: Kernel,
+  parts: readonly TunedRows[],
+  { rows, columns, store }: { readonly rows: number; readonly columns: number; readonly store: FloatDtype },
+): Promise<Weight> {
+  const bytes = sharedBytes(4 * rows * columns);
+  for (const { width, start, rows: count, words, scales, biases } of parts) {
+    const values = await kernel.dequantize({ words, scales, biases, store, rows: count, columns, ...width });
+    bytes.set(new Uint8Array(values.buffer, values.byteOffset, values.byteLength), 4 * start * columns);
+  }
+  return { bytes, dtype: "F32", rows, columns };
 }
 
 /** Writes them to their places below `firstRow` of the module's tensors. */
