@@ -1,5 +1,5 @@
 import { _ as require_undici, a as actionsReport, b as __require, c as renderSummary, d as isDebug, f as setFailed, g as summary, h as warning, i as gateFailures, l as getInput, m as setSecret, o as parseInputs, p as setOutput, r as publishModel, s as unusedInputs, t as openDoors, u as info, v as require_tunnel, x as __toESM, y as __commonJSMin } from "./commands.js";
-import { O as describeFailure } from "./job.js";
+import { j as describeFailure } from "./job.js";
 import { EOL } from "os";
 import { existsSync, readFileSync } from "fs";
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 import { n as runCommand } from "./commands.js";
-import { O as describeFailure } from "./job.js";
+import { j as describeFailure } from "./job.js";
 
 // src/cli.ts
 process.stdout.on("error", (error) => {

@@ -1,4 +1,4 @@
-import { D as OqeError, E as isFloat, T as bytesPerElement, a as mostRows, c as rowsOf, d as sharedIntegers, f as weightRows, l as sharedBytes, n as elementBytes, o as tileBounds, r as nameTask, s as newMatrix, t as checkTask, u as sharedFloats } from "./job.js";
+import { A as OqeError, O as bytesPerElement, _ as rowsOf, a as mostRows, b as sharedIntegers, g as newMatrix, h as floatsOf, k as isFloat, m as bytesOf$1, n as elementBytes, o as tileBounds, p as asWeight, r as nameTask, t as checkTask, v as sharedBytes, x as weightRows, y as sharedFloats } from "./job.js";
 import { createRequire } from "node:module";
 import * as os from "os";
 import os$1, { EOL } from "os";
@@ -81970,15 +81970,6 @@ async function routes(at, x, rules) {
 	const followed = at.routes(own);
 	return followed === own ? own : at.ops.reroute(own, followed, rules);
 }
-/** A flat kept tensor as the matrix that it is. */
-function asWeight(values, columns) {
-	return {
-		bytes: new Uint8Array(values.buffer, values.byteOffset, values.byteLength),
-		dtype: "F32",
-		rows: values.length / columns,
-		columns
-	};
-}
 
 // src/models/run.ts
 /** What the head multiplies, `[tokens, hidden]`, for the ids of whole sequences. One block's weights are in memory at a time. */
@@ -83075,14 +83066,7 @@ function finiteWeights(base, kernel) {
 			const values = await weights.kept(layer, role);
 			if (values === null) return null;
 			const { sources, shape } = tensors.get(layer, role);
-			const columns = shape.at(-1);
-			const weight = {
-				bytes: new Uint8Array(values.buffer, values.byteOffset, values.byteLength),
-				dtype: "F32",
-				rows: values.length / columns,
-				columns
-			};
-			await check(sources[0], 0, weight, shape.length);
+			await check(sources[0], 0, asWeight(values, shape.at(-1)), shape.length);
 			return values;
 		},
 		async matrix(layer, role, expert = 0, range) {
@@ -85171,7 +85155,7 @@ function storedWeights(finished, readBytes, kernel) {
 		async kept(layer, role) {
 			const tensor = tensors.find(layer, role);
 			if (tensor === void 0) return null;
-			if (tensor.width !== void 0) return floatsOf$1(await decode(tensor, tensor.width, 0, rowsIn(tensor)));
+			if (tensor.width !== void 0) return floatsOf(await decode(tensor, tensor.width, 0, rowsIn(tensor)));
 			const [bytes] = await read(tensor, 0, rowsIn(tensor));
 			return toFloats(bytes, tensor.dtype, kernel);
 		},
@@ -85212,9 +85196,6 @@ function storedWeights(finished, readBytes, kernel) {
 }
 function rowsIn({ shape }) {
 	return elements(shape.slice(0, -1));
-}
-function floatsOf$1({ bytes }) {
-	return new Float32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4);
 }
 
 // src/measurement/proxy.ts
@@ -86468,12 +86449,7 @@ var ResidualRepair = class {
 			rows,
 			columns
 		};
-		const change = await ops.linear(own, {
-			bytes: bytesOf$3(square.data),
-			dtype: "F32",
-			rows: columns,
-			columns
-		});
+		const change = await ops.linear(own, asWeight(square.data, columns));
 		await ops.shareOut(change.rows, async (start, end) => {
 			await kernel.run("solve", {
 				factor,
@@ -86487,18 +86463,13 @@ var ResidualRepair = class {
 		});
 		await ops.add(change, own);
 		const { nonFinite } = await kernel.cast({
-			weights: bytesOf$3(change.data),
+			weights: bytesOf$1(change.data),
 			from: "F32",
 			to: "F32"
 		});
 		if (nonFinite > 0) return null;
 		this.moved++;
-		return {
-			bytes: bytesOf$3(change.data),
-			dtype: "F32",
-			rows,
-			columns
-		};
+		return asWeight(change.data, columns);
 	}
 	async #compare(fedBy, x) {
 		const { ops } = this.#place.base;
@@ -86546,9 +86517,6 @@ async function errorAgainst({ ops: { kernel } }, own, made) {
 		weightEnergy
 	};
 }
-function bytesOf$3({ buffer, byteOffset, byteLength }) {
-	return new Uint8Array(buffer, byteOffset, byteLength);
-}
 
 // src/quant/tune-aimed.ts
 /**
@@ -86573,9 +86541,8 @@ async function tuneAimed(kernel, weight, blocks, hessian, widths, options, write
 			const target = newMatrix(end - start, columns);
 			target.data.set(rowsOf(own, start, end).data);
 			if (carry !== null) await cross(kernel, carry, rowsOf(errors, end, rows), target);
-			const { buffer, byteOffset, byteLength } = target.data;
 			const piece = {
-				weights: new Uint8Array(buffer, byteOffset, byteLength),
+				weights: bytesOf$1(target.data),
 				start,
 				rows: end - start
 			};
@@ -87013,7 +86980,7 @@ async function repairRouters(request) {
 		const store = async (gate) => {
 			const dtype = keptDtype(tensor, storage);
 			const { bytes } = await kernel.cast({
-				weights: bytesOf$2(gate),
+				weights: bytesOf$1(gate),
 				from: "F32",
 				to: dtype
 			});
@@ -87120,9 +87087,6 @@ function rowNumbers(ranges) {
 	const shared = sharedIntegers(numbers.length);
 	shared.set(numbers);
 	return shared;
-}
-function bytesOf$2({ buffer, byteOffset, byteLength }) {
-	return new Uint8Array(buffer, byteOffset, byteLength);
 }
 
 // src/quant/tuning-ledger.ts
@@ -87275,7 +87239,7 @@ function mean$1(values) {
 */
 async function tuneSeries(request) {
 	const { base, plans } = request;
-	const total = plans.length * base.tensors.reduce((sum, tensor) => sum + bytesOf$1(tensor), 0);
+	const total = plans.length * base.tensors.reduce((sum, tensor) => sum + bytesOf(tensor), 0);
 	let done = 0;
 	const progress = (bytes) => {
 		done += bytes;
@@ -87416,12 +87380,12 @@ async function keep(request, plans) {
 		sinks,
 		report: silentReport
 	});
-	request.progress(plans.length * tensors.reduce((sum, tensor) => sum + bytesOf$1(tensor), 0));
+	request.progress(plans.length * tensors.reduce((sum, tensor) => sum + bytesOf(tensor), 0));
 }
 function isQuantized({ plans }, tensor) {
 	return Object.hasOwn(plans[0].modules, modulePath(tensor));
 }
-function bytesOf$1(tensor) {
+function bytesOf(tensor) {
 	return elements(tensor.shape) * bytesPerElement[tensor.dtype];
 }
 
@@ -88520,13 +88484,7 @@ function roundedWeights(base, plan, kernel) {
 			const values = await base.kept(layer, role);
 			const tensor = tensors.find(layer, role);
 			if (values === null || tensor === void 0) return values;
-			const columns = tensor.shape.at(-1);
-			return floatsOf((await stored({
-				bytes: bytesOf(values),
-				dtype: "F32",
-				rows: values.length / columns,
-				columns
-			}, tensor)).bytes);
+			return floatsOf(await stored(asWeight(values, tensor.shape.at(-1)), tensor));
 		},
 		async matrix(layer, role, expert, range) {
 			return stored(await base.matrix(layer, role, expert, range), tensors.get(layer, role));
@@ -88571,14 +88529,8 @@ function roundedWeights(base, plan, kernel) {
 			columns
 		});
 		result.release();
-		return bytesOf(values);
+		return bytesOf$1(values);
 	}
-}
-function bytesOf({ buffer, byteOffset, byteLength }) {
-	return new Uint8Array(buffer, byteOffset, byteLength);
-}
-function floatsOf({ buffer, byteOffset, byteLength }) {
-	return new Float32Array(buffer, byteOffset, byteLength / 4);
 }
 
 // src/proof/prove.ts

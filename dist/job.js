@@ -521,6 +521,112 @@ function initSync(module) {
 	return __wbg_finalize_init(new WebAssembly.Instance(module, imports), module);
 }
 
+// src/kernel/collect.ts
+/**
+* V8 leaves SharedArrayBuffers out when it reckons whether garbage is worth collecting, for each would count once a thread. All
+* matrices lie over such buffers, and every thread that saw one keeps it alive until it collects: gigabytes pile up within seconds.
+* So each thread counts what passes through its hands, and collects.
+*/
+const bytesBetween = 128 << 20;
+/** Buffers that survived a young collection need a whole one, which costs more. */
+const youngBetween = 7;
+let collector;
+let bytes = 0;
+let young = 0;
+/** Counts shared memory that this thread has made or been handed. Tells whether it is time to collect. */
+function countShared(more) {
+	bytes += more;
+	return bytes > bytesBetween;
+}
+/** Frees the buffers that this thread refers to no more. */
+function collect() {
+	bytes = 0;
+	collector ??= findCollector();
+	if (young++ < youngBetween) {
+		collector({ type: "minor" });
+		return;
+	}
+	young = 0;
+	collector();
+}
+function findCollector() {
+	setFlagsFromString("--expose-gc");
+	return runInNewContext("gc");
+}
+/** Bytes of all arrays in a job. */
+function bytesIn(value) {
+	if (ArrayBuffer.isView(value)) return value.byteLength;
+	if (typeof value !== "object" || value === null) return 0;
+	return Object.values(value).reduce((sum, part) => sum + bytesIn(part), 0);
+}
+
+// src/kernel/matrix.ts
+/** A matrix of zeros. */
+function newMatrix(rows, columns) {
+	return {
+		data: sharedFloats(rows * columns),
+		rows,
+		columns
+	};
+}
+/** Rows `[start, end)`: the same memory. */
+function rowsOf({ data, columns }, start, end) {
+	return {
+		data: data.subarray(start * columns, end * columns),
+		rows: end - start,
+		columns
+	};
+}
+/** Output rows `[start, end)` of a weight: the same memory. */
+function weightRows({ bytes, dtype, columns }, start, end) {
+	const rowBytes = columns * bytesPerElement[dtype];
+	return {
+		bytes: bytes.subarray(start * rowBytes, end * rowBytes),
+		dtype,
+		rows: end - start,
+		columns
+	};
+}
+/** The bytes of a typed array: the same memory. */
+function bytesOf({ buffer, byteOffset, byteLength }) {
+	return new Uint8Array(buffer, byteOffset, byteLength);
+}
+/** Flat float32 values as the weight `[.., columns]` that they are: the same memory. */
+function asWeight(values, columns) {
+	return {
+		bytes: bytesOf(values),
+		dtype: "F32",
+		rows: values.length / columns,
+		columns
+	};
+}
+/** The float32 values of a weight that holds such: the same memory. */
+function floatsOf({ bytes: { buffer, byteOffset, byteLength } }) {
+	return new Float32Array(buffer, byteOffset, byteLength / 4);
+}
+function sharedFloats(count) {
+	return new Float32Array(shared(4 * count));
+}
+function sharedIntegers(count) {
+	return new Uint32Array(shared(4 * count));
+}
+function sharedBytes(count) {
+	return new Uint8Array(shared(count));
+}
+function shared(bytes) {
+	if (countShared(bytes)) collect();
+	return new SharedArrayBuffer(bytes);
+}
+/** Calls `fail` where a job's matrix is not `[rows, columns]`, or its memory is not. */
+function checkMatrix(name, matrix, rows, columns, fail) {
+	if (matrix.rows !== rows || matrix.columns !== columns) fail(`${name} is ${matrix.rows}x${matrix.columns}, expected ${rows}x${columns}`);
+	if (matrix.data.length !== rows * columns) fail(`${name} has ${matrix.data.length} elements for ${rows}x${columns}`);
+}
+/** Calls `fail` where a row number lies outside of the matrix. */
+function checkRows(rows, matrix, fail) {
+	if (rows.some((row) => row >= matrix.rows)) fail(`a row outside of the ${matrix.rows} there are`);
+}
+
 // src/kernel/arena.ts
 /**
 * This thread's WebAssembly memory. Routines copy their operands from host memory into the arena, call the kernel with
@@ -623,102 +729,9 @@ function scatterRows(address, { data, columns }, rows) {
 	const arena = Buffer.from(memory.buffer, address, rows.length * bytes);
 	for (let i = 0; i < rows.length; i++) arena.copy(host, rows[i] * bytes, i * bytes, (i + 1) * bytes);
 }
-/** The bytes of a typed array: the same memory. */
-function bytesOf({ buffer, byteOffset, byteLength }) {
-	return new Uint8Array(buffer, byteOffset, byteLength);
-}
 /** The same memory: a Buffer's copy moves it in bulk, where a typed array's `set` goes word by word as soon as memory is shared. */
 function asBuffer({ buffer, byteOffset, byteLength }) {
 	return Buffer.from(buffer, byteOffset, byteLength);
-}
-
-// src/kernel/collect.ts
-/**
-* V8 leaves SharedArrayBuffers out when it reckons whether garbage is worth collecting, for each would count once a thread. All
-* matrices lie over such buffers, and every thread that saw one keeps it alive until it collects: gigabytes pile up within seconds.
-* So each thread counts what passes through its hands, and collects.
-*/
-const bytesBetween = 128 << 20;
-/** Buffers that survived a young collection need a whole one, which costs more. */
-const youngBetween = 7;
-let collector;
-let bytes = 0;
-let young = 0;
-/** Counts shared memory that this thread has made or been handed. Tells whether it is time to collect. */
-function countShared(more) {
-	bytes += more;
-	return bytes > bytesBetween;
-}
-/** Frees the buffers that this thread refers to no more. */
-function collect() {
-	bytes = 0;
-	collector ??= findCollector();
-	if (young++ < youngBetween) {
-		collector({ type: "minor" });
-		return;
-	}
-	young = 0;
-	collector();
-}
-function findCollector() {
-	setFlagsFromString("--expose-gc");
-	return runInNewContext("gc");
-}
-/** Bytes of all arrays in a job. */
-function bytesIn(value) {
-	if (ArrayBuffer.isView(value)) return value.byteLength;
-	if (typeof value !== "object" || value === null) return 0;
-	return Object.values(value).reduce((sum, part) => sum + bytesIn(part), 0);
-}
-
-// src/kernel/matrix.ts
-/** A matrix of zeros. */
-function newMatrix(rows, columns) {
-	return {
-		data: sharedFloats(rows * columns),
-		rows,
-		columns
-	};
-}
-/** Rows `[start, end)`: the same memory. */
-function rowsOf({ data, columns }, start, end) {
-	return {
-		data: data.subarray(start * columns, end * columns),
-		rows: end - start,
-		columns
-	};
-}
-/** Output rows `[start, end)` of a weight: the same memory. */
-function weightRows({ bytes, dtype, columns }, start, end) {
-	const rowBytes = columns * bytesPerElement[dtype];
-	return {
-		bytes: bytes.subarray(start * rowBytes, end * rowBytes),
-		dtype,
-		rows: end - start,
-		columns
-	};
-}
-function sharedFloats(count) {
-	return new Float32Array(shared(4 * count));
-}
-function sharedIntegers(count) {
-	return new Uint32Array(shared(4 * count));
-}
-function sharedBytes(count) {
-	return new Uint8Array(shared(count));
-}
-function shared(bytes) {
-	if (countShared(bytes)) collect();
-	return new SharedArrayBuffer(bytes);
-}
-/** Calls `fail` where a job's matrix is not `[rows, columns]`, or its memory is not. */
-function checkMatrix(name, matrix, rows, columns, fail) {
-	if (matrix.rows !== rows || matrix.columns !== columns) fail(`${name} is ${matrix.rows}x${matrix.columns}, expected ${rows}x${columns}`);
-	if (matrix.data.length !== rows * columns) fail(`${name} has ${matrix.data.length} elements for ${rows}x${columns}`);
-}
-/** Calls `fail` where a row number lies outside of the matrix. */
-function checkRows(rows, matrix, fail) {
-	if (rows.some((row) => row >= matrix.rows)) fail(`a row outside of the ${matrix.rows} there are`);
 }
 
 // src/kernel/routines/accumulate.ts
@@ -2153,4 +2166,4 @@ function sizeOf(dtype, fail) {
 	return elementBytes[dtype] ?? fail(`${dtype} is no float dtype`);
 }
 
-export { dequantize as C, OqeError as D, isFloat as E, describeFailure as O, cast as S, bytesPerElement as T, copyIn as _, mostRows as a, instantiate as b, rowsOf as c, sharedIntegers as d, weightRows as f, Layout as g, countShared as h, routineOf as i, sharedBytes as l, collect as m, elementBytes as n, tileBounds as o, bytesIn as p, nameTask as r, newMatrix as s, checkTask as t, sharedFloats as u, copyOut as v, quantize as w, memory as x, dtypeCode as y };
+export { OqeError as A, collect as C, quantize as D, dequantize as E, bytesPerElement as O, bytesIn as S, cast as T, rowsOf as _, mostRows as a, sharedIntegers as b, copyIn as c, instantiate as d, memory as f, newMatrix as g, floatsOf as h, routineOf as i, describeFailure as j, isFloat as k, copyOut as l, bytesOf as m, elementBytes as n, tileBounds as o, asWeight as p, nameTask as r, Layout as s, checkTask as t, dtypeCode as u, sharedBytes as v, countShared as w, weightRows as x, sharedFloats as y };

@@ -1,4 +1,4 @@
-import { C as dequantize$1, S as cast$1, _ as copyIn, b as instantiate, g as Layout, h as countShared, i as routineOf, m as collect, n as elementBytes, p as bytesIn, v as copyOut, w as quantize$1, x as memory, y as dtypeCode } from "./job.js";
+import { C as collect, D as quantize$1, E as dequantize$1, S as bytesIn, T as cast$1, c as copyIn, d as instantiate, f as memory, i as routineOf, l as copyOut, n as elementBytes, s as Layout, u as dtypeCode, w as countShared } from "./job.js";
 import { parentPort, workerData } from "node:worker_threads";
 
 // src/kernel/kernel.ts

@@ -1,6 +1,6 @@
 import * as wasm from "../../kernel-wasm/pkg/oqe_kernel.js";
 import type { FloatDtype } from "./dtype.ts";
-import type { Matrix } from "./matrix.ts";
+import { bytesOf, type Matrix } from "./matrix.ts";
 
 /**
  * This thread's WebAssembly memory. Routines copy their operands from host memory into the arena, call the kernel with
@@ -115,11 +115,6 @@ export function scatterRows(address: number, { data, columns }: Matrix, rows: Ar
   const host = asBuffer(bytesOf(data));
   const arena = Buffer.from(memory.buffer, address, rows.length * bytes);
   for (let i = 0; i < rows.length; i++) arena.copy(host, rows[i]! * bytes, i * bytes, (i + 1) * bytes);
-}
-
-/** The bytes of a typed array: the same memory. */
-export function bytesOf({ buffer, byteOffset, byteLength }: ArrayBufferView<SharedArrayBuffer>): Uint8Array {
-  return new Uint8Array(buffer, byteOffset, byteLength);
 }
 
 /** The same memory: a Buffer's copy moves it in bulk, where a typed array's `set` goes word by word as soon as memory is shared. */

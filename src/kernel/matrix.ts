@@ -32,6 +32,25 @@ export function weightRows({ bytes, dtype, columns }: Weight, start: number, end
   return { bytes: bytes.subarray(start * rowBytes, end * rowBytes), dtype, rows: end - start, columns };
 }
 
+/** The bytes of a typed array: the same memory. */
+export function bytesOf({
+  buffer,
+  byteOffset,
+  byteLength,
+}: ArrayBufferView<SharedArrayBuffer>): Uint8Array<SharedArrayBuffer> {
+  return new Uint8Array(buffer, byteOffset, byteLength);
+}
+
+/** Flat float32 values as the weight `[.., columns]` that they are: the same memory. */
+export function asWeight(values: Float32Array<SharedArrayBuffer>, columns: number): Weight {
+  return { bytes: bytesOf(values), dtype: "F32", rows: values.length / columns, columns };
+}
+
+/** The float32 values of a weight that holds such: the same memory. */
+export function floatsOf({ bytes: { buffer, byteOffset, byteLength } }: Weight): Float32Array<SharedArrayBuffer> {
+  return new Float32Array(buffer, byteOffset, byteLength / 4);
+}
+
 export function sharedFloats(count: number): Float32Array<SharedArrayBuffer> {
   return new Float32Array(shared(4 * count));
 }

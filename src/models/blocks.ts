@@ -1,5 +1,5 @@
 import { inOrder } from "../kernel/in-order.ts";
-import { type Matrix, newMatrix, rowsOf, sharedIntegers, type Weight } from "../kernel/matrix.ts";
+import { asWeight, type Matrix, newMatrix, rowsOf, sharedIntegers, type Weight } from "../kernel/matrix.ts";
 import type { Heads } from "../kernel/routines/attention.ts";
 import type { RouterRules } from "../kernel/routines/route.ts";
 import type { BlockContext, WalkContext } from "./forward.ts";
@@ -103,10 +103,4 @@ async function routes(at: BlockContext, x: Matrix, rules: RouterRules) {
   const own = await at.ops.route(logits, rules);
   const followed = at.routes(own);
   return followed === own ? own : at.ops.reroute(own, followed, rules);
-}
-
-/** A flat kept tensor as the matrix that it is. */
-export function asWeight(values: Float32Array<SharedArrayBuffer>, columns: number): Weight {
-  const bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
-  return { bytes, dtype: "F32", rows: values.length / columns, columns };
 }

@@ -1,6 +1,6 @@
 import type { FloatDtype } from "../kernel/dtype.ts";
 import type { Kernel } from "../kernel/kernel-types.ts";
-import type { Weight } from "../kernel/matrix.ts";
+import { asWeight, bytesOf, floatsOf, type Weight } from "../kernel/matrix.ts";
 import type { Width } from "../kernel/width.ts";
 import type { WeightSource } from "../models/run.ts";
 import { byRole } from "../quant/base-weights.ts";
@@ -17,9 +17,7 @@ export function roundedWeights(base: WeightSource, plan: readonly FinishedTensor
       const values = await base.kept(layer, role);
       const tensor = tensors.find(layer, role);
       if (values === null || tensor === undefined) return values;
-      const columns = tensor.shape.at(-1)!;
-      const weight: Weight = { bytes: bytesOf(values), dtype: "F32", rows: values.length / columns, columns };
-      return floatsOf((await stored(weight, tensor)).bytes);
+      return floatsOf(await stored(asWeight(values, tensor.shape.at(-1)!), tensor));
     },
     async matrix(layer, role, expert, range) {
       return stored(await base.matrix(layer, role, expert, range), tensors.get(layer, role));
@@ -45,12 +43,4 @@ export function roundedWeights(base: WeightSource, plan: readonly FinishedTensor
     result.release();
     return bytesOf(values as Float32Array<SharedArrayBuffer>);
   }
-}
-
-function bytesOf({ buffer, byteOffset, byteLength }: Float32Array<SharedArrayBuffer>): Weight["bytes"] {
-  return new Uint8Array(buffer, byteOffset, byteLength);
-}
-
-function floatsOf({ buffer, byteOffset, byteLength }: Weight["bytes"]): Float32Array<SharedArrayBuffer> {
-  return new Float32Array(buffer, byteOffset, byteLength / 4);
 }

@@ -1,7 +1,7 @@
 import { OqeError } from "../errors.ts";
 import { bytesPerElement, type FloatDtype } from "../kernel/dtype.ts";
 import type { Kernel } from "../kernel/kernel-types.ts";
-import { sharedBytes, type Weight, weightRows } from "../kernel/matrix.ts";
+import { asWeight, sharedBytes, type Weight, weightRows } from "../kernel/matrix.ts";
 import type { WeightSource } from "../models/run.ts";
 import type { Base } from "./base.ts";
 import { nonFiniteWeights } from "./finite.ts";
@@ -56,10 +56,7 @@ export function finiteWeights(base: Pick<Base, "tensors" | "checkpoint">, kernel
       const values = await weights.kept(layer, role);
       if (values === null) return null;
       const { sources, shape } = tensors.get(layer, role);
-      const columns = shape.at(-1)!;
-      const bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
-      const weight: Weight = { bytes, dtype: "F32", rows: values.length / columns, columns };
-      await check(sources[0]!, 0, weight, shape.length);
+      await check(sources[0]!, 0, asWeight(values, shape.at(-1)!), shape.length);
       return values;
     },
     async matrix(layer, role, expert = 0, range) {

@@ -7,7 +7,7 @@ import type { Repository } from "../checkpoint/repository.ts";
 import { OqeError } from "../errors.ts";
 import { bytesPerElement, type FloatDtype, isFloat } from "../kernel/dtype.ts";
 import type { Kernel } from "../kernel/kernel-types.ts";
-import { sharedBytes, type Weight } from "../kernel/matrix.ts";
+import { floatsOf, sharedBytes, type Weight } from "../kernel/matrix.ts";
 import type { Bits, GroupSize, Width } from "../kernel/width.ts";
 import { expandTable } from "../models/expand.ts";
 import { Ops } from "../models/ops.ts";
@@ -136,8 +136,4 @@ export function storedWeights(
 
 function rowsIn({ shape }: FinishedTensor): number {
   return elements(shape.slice(0, -1));
-}
-
-function floatsOf({ bytes }: Weight): Float32Array<SharedArrayBuffer> {
-  return new Float32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4);
 }

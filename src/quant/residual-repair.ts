@@ -1,5 +1,5 @@
 import { cross } from "../kernel/grams.ts";
-import { type Matrix, newMatrix, rowsOf, sharedFloats, type Weight } from "../kernel/matrix.ts";
+import { asWeight, bytesOf, type Matrix, newMatrix, rowsOf, sharedFloats, type Weight } from "../kernel/matrix.ts";
 import type { LayerKind } from "../models/architecture.ts";
 import { blockContext, type Model } from "../models/run.ts";
 import { toFloats } from "./base-weights.ts";
@@ -75,7 +75,7 @@ export class ResidualRepair {
     const square = await moments;
     const { rows, columns } = weight;
     const own = { data: await toFloats(weight.bytes, weight.dtype, kernel), rows, columns };
-    const change = await ops.linear(own, { bytes: bytesOf(square.data), dtype: "F32", rows: columns, columns });
+    const change = await ops.linear(own, asWeight(square.data, columns));
     await ops.shareOut(change.rows, async (start, end) => {
       await kernel.run("solve", { factor, order, b: rowsOf(change, start, end) });
     });
@@ -84,7 +84,7 @@ export class ResidualRepair {
     const { nonFinite } = await kernel.cast({ weights: bytesOf(change.data), from: "F32", to: "F32" });
     if (nonFinite > 0) return null;
     this.moved++;
-    return { bytes: bytesOf(change.data), dtype: "F32", rows, columns };
+    return asWeight(change.data, columns);
   }
 
   async #compare(fedBy: string, x: Matrix): Promise<Matrix> {
@@ -118,8 +118,4 @@ export async function errorAgainst(
   const decoded = { data: await toFloats(made.bytes, made.dtype, kernel), rows, columns };
   const { squares: squaredError } = await kernel.run("subtract", { x: decoded, from });
   return { squaredError, weightEnergy };
-}
-
-function bytesOf({ buffer, byteOffset, byteLength }: Float32Array<SharedArrayBuffer>): Uint8Array<SharedArrayBuffer> {
-  return new Uint8Array(buffer, byteOffset, byteLength);
 }

@@ -1,8 +1,7 @@
 import type { FloatDtype } from "../kernel/dtype.ts";
 import { gram as addGram, cross } from "../kernel/grams.ts";
 import type { Leases } from "../kernel/lease.ts";
-import { type Matrix, newMatrix, rowsOf, sharedFloats, sharedIntegers } from "../kernel/matrix.ts";
-import { asWeight } from "../models/blocks.ts";
+import { asWeight, bytesOf, type Matrix, newMatrix, rowsOf, sharedFloats, sharedIntegers } from "../kernel/matrix.ts";
 import type { Ops } from "../models/ops.ts";
 import type { Routing } from "../models/routing.ts";
 import { type Model, runModel } from "../models/run.ts";
@@ -180,8 +179,4 @@ function rowNumbers(
   const shared = sharedIntegers(numbers.length);
   shared.set(numbers);
   return shared;
-}
-
-function bytesOf({ buffer, byteOffset, byteLength }: Floats): Uint8Array<SharedArrayBuffer> {
-  return new Uint8Array(buffer, byteOffset, byteLength);
 }

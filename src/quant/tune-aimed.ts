@@ -1,6 +1,6 @@
 import { cross } from "../kernel/grams.ts";
 import type { Kernel } from "../kernel/kernel-types.ts";
-import { type Matrix, newMatrix, rowsOf, type Weight } from "../kernel/matrix.ts";
+import { bytesOf, type Matrix, newMatrix, rowsOf, type Weight } from "../kernel/matrix.ts";
 import type { Width } from "../kernel/width.ts";
 import { toFloats } from "./base-weights.ts";
 import type { Hessian } from "./hessian.ts";
@@ -32,8 +32,7 @@ export async function tuneAimed(
         const target = newMatrix(end - start, columns);
         target.data.set(rowsOf(own, start, end).data);
         if (carry !== null) await cross(kernel, carry, rowsOf(errors, end, rows), target);
-        const { buffer, byteOffset, byteLength } = target.data;
-        const piece = { weights: new Uint8Array(buffer, byteOffset, byteLength), start, rows: end - start };
+        const piece = { weights: bytesOf(target.data), start, rows: end - start };
         const { part, answer, release } = await tuneRows(
           kernel,
           { columns, dtype: "F32" },

@@ -1,6 +1,6 @@
 import * as wasm from "../../../kernel-wasm/pkg/oqe_kernel.js";
-import { bytesOf, copyIn, copyRowsIn, Layout, rowsOfSlab, scatterRows } from "../arena.ts";
-import { checkMatrix, checkRows, type Matrix } from "../matrix.ts";
+import { copyIn, copyRowsIn, Layout, rowsOfSlab, scatterRows } from "../arena.ts";
+import { bytesOf, checkMatrix, checkRows, type Matrix } from "../matrix.ts";
 import type { Routine } from "../routine.ts";
 
 /** Row `rows[i]` of y += `weights[i]` · row i of x, product and sum rounded once. */

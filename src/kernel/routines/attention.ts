@@ -1,6 +1,6 @@
 import * as wasm from "../../../kernel-wasm/pkg/oqe_kernel.js";
-import { bytesOf, copyIn, copyRowsIn, copyRowsOut, Layout } from "../arena.ts";
-import { checkMatrix, type Matrix } from "../matrix.ts";
+import { copyIn, copyRowsIn, copyRowsOut, Layout } from "../arena.ts";
+import { bytesOf, checkMatrix, type Matrix } from "../matrix.ts";
 import type { Routine } from "../routine.ts";
 
 type Floats = Float32Array<SharedArrayBuffer>;

@@ -1,7 +1,6 @@
 import * as wasm from "../../../kernel-wasm/pkg/oqe_kernel.js";
-import { bytesOf, copyIn, copyOut, Layout } from "../arena.ts";
-import type { Matrix } from "../matrix.ts";
-import { checkMatrix } from "../matrix.ts";
+import { copyIn, copyOut, Layout } from "../arena.ts";
+import { bytesOf, checkMatrix, type Matrix } from "../matrix.ts";
 import type { Routine } from "../routine.ts";
 
 /** Changes every element of a matrix in place, most by the element of another at the same place. */

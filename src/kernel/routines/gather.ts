@@ -1,5 +1,4 @@
-import { bytesOf } from "../arena.ts";
-import { checkMatrix, checkRows, type Matrix } from "../matrix.ts";
+import { bytesOf, checkMatrix, checkRows, type Matrix } from "../matrix.ts";
 import type { Routine } from "../routine.ts";
 
 /** Row i of y = row `rows[i]` of x. */

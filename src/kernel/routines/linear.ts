@@ -1,7 +1,7 @@
 import * as wasm from "../../../kernel-wasm/pkg/oqe_kernel.js";
-import { bytesOf, copyIn, copyRectangleIn, copyRectangleOut, dtypeCode, Layout } from "../arena.ts";
+import { copyIn, copyRectangleIn, copyRectangleOut, dtypeCode, Layout } from "../arena.ts";
 import { bytesPerElement } from "../dtype.ts";
-import type { Matrix, Weight } from "../matrix.ts";
+import { bytesOf, type Matrix, type Weight } from "../matrix.ts";
 import type { Routine } from "../routine.ts";
 
 /** y = x·Wᵀ + bias in float32. */

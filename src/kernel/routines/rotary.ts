@@ -1,5 +1,6 @@
 import * as wasm from "../../../kernel-wasm/pkg/oqe_kernel.js";
-import { bytesOf, copyOut, Layout, memory } from "../arena.ts";
+import { copyOut, Layout, memory } from "../arena.ts";
+import { bytesOf } from "../matrix.ts";
 import type { Routine } from "../routine.ts";
 
 /** How rotary frequencies are stretched beyond the pretrained length (rotary.rs). */

@@ -1,6 +1,6 @@
 import * as wasm from "../../../kernel-wasm/pkg/oqe_kernel.js";
-import { bytesOf, copyIn, copyOut, copyRowsIn, copyRowsOut, Layout, memory } from "../arena.ts";
-import type { Matrix } from "../matrix.ts";
+import { copyIn, copyOut, copyRowsIn, copyRowsOut, Layout, memory } from "../arena.ts";
+import { bytesOf, type Matrix } from "../matrix.ts";
 import type { Routine } from "../routine.ts";
 
 /** Positions in the arena at once. */
