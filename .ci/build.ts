@@ -9,7 +9,11 @@ const dist = `${root}dist/`;
 
 await rm(dist, { recursive: true, force: true });
 const bundle = await rolldown({
-  input: { action: `${root}src/action.ts`, cli: `${root}src/cli.ts`, worker: `${root}src/kernel/worker.ts` },
+  input: {
+    action: `${root}src/action.ts`,
+    cli: `${root}src/cli.ts`,
+    worker: `${root}src/kernel/worker.ts`,
+  },
   platform: "node",
   cwd: root,
 });
@@ -26,7 +30,8 @@ await writeFile(
   await collectLicenses(output.flatMap((part) => ("moduleIds" in part ? part.moduleIds : []))),
 );
 await cp(`${root}kernel-wasm/pkg/oqe_kernel_bg.wasm`, `${dist}oqe_kernel_bg.wasm`);
-for (const folder of ["templates", "corpus"]) await cp(root + folder, dist + folder, { recursive: true });
+for (const folder of ["templates", "corpus"])
+  await cp(root + folder, dist + folder, { recursive: true });
 await writeFile(`${dist}package.json`, `${JSON.stringify({ type: "module" })}\n`);
 // Bundled sources may carry trailing blanks of their authors; ours would be flagged by git.
 for (const name of await readdir(dist)) {
@@ -38,7 +43,10 @@ for (const name of await readdir(dist)) {
 /** Licences and notices of the packages whose code is in the bundle, which most of them want to be passed on with it. */
 async function collectLicenses(modules: readonly string[]): Promise<string> {
   const packages = new Set(
-    modules.flatMap((path) => /^.*\/node_modules\/(?:@[^/]+\/)?[^/]+(?=\/)/.exec(path.replace(/^\0/, ""))?.[0] ?? []),
+    modules.flatMap(
+      (path) =>
+        /^.*\/node_modules\/(?:@[^/]+\/)?[^/]+(?=\/)/.exec(path.replace(/^\0/, ""))?.[0] ?? [],
+    ),
   );
   const sections = new Map<string, string>();
   for (const folder of packages) {
@@ -49,9 +57,13 @@ async function collectLicenses(modules: readonly string[]): Promise<string> {
     const files = [...(await readdir(folder)), ...beside].filter(
       (file) => /^(licen[cs]es?|notice|copying)/i.test(file) && file !== "licenses",
     );
-    const texts = await Promise.all(files.sort().map((file) => readFile(`${folder}/${file}`, "utf8")));
+    const texts = await Promise.all(
+      files.sort().map((file) => readFile(`${folder}/${file}`, "utf8")),
+    );
     const body =
-      texts.length === 0 ? [`Licence: ${license}`] : texts.map((text) => text.replace(/[ \t\r]+$/gm, "").trim());
+      texts.length === 0
+        ? [`Licence: ${license}`]
+        : texts.map((text) => text.replace(/[ \t\r]+$/gm, "").trim());
     sections.set(`${name} ${version}`, body.join("\n\n"));
   }
   const names = [...sections.keys()].sort();

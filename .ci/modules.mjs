@@ -17,7 +17,9 @@ if (!existsSync(stamp) || readFileSync(stamp, "utf8") !== lock) {
     shell: process.platform === "win32",
   });
   if (status !== 0) {
-    console.error("npm ci failed: see its message above. It needs the npm registry, and npm 9 or newer.");
+    console.error(
+      "npm ci failed: see its message above. It needs the npm registry, and npm 9 or newer.",
+    );
     process.exit(1);
   }
   writeFileSync(stamp, lock);

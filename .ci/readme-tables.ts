@@ -17,8 +17,15 @@ export function renderTables(readme: string, actionYml: string): string {
     input.required ? "required" : input.default ? code(input.default) : "",
     input.description,
   ]);
-  const outputRows = Object.entries(outputs).map(([name, output]) => [code(name), output.description]);
-  const withInputs = replaceBlock(readme, "inputs", table(["Input", "Default", "Meaning"], inputRows));
+  const outputRows = Object.entries(outputs).map(([name, output]) => [
+    code(name),
+    output.description,
+  ]);
+  const withInputs = replaceBlock(
+    readme,
+    "inputs",
+    table(["Input", "Default", "Meaning"], inputRows),
+  );
   return replaceBlock(withInputs, "outputs", table(["Output", "Meaning"], outputRows));
 }
 
@@ -26,13 +33,16 @@ function replaceBlock(readme: string, name: string, content: string): string {
   const [before, rest, ...more] = readme.split(`<!-- ${name} -->`);
   const after = rest?.split(`<!-- /${name} -->`);
   if (more.length > 0 || after?.length !== 2) {
-    throw new Error(`README.md must hold <!-- ${name} --> and, after it, <!-- /${name} -->, each once`);
+    throw new Error(
+      `README.md must hold <!-- ${name} --> and, after it, <!-- /${name} -->, each once`,
+    );
   }
   return `${before}<!-- ${name} -->\n${content}\n<!-- /${name} -->${after[1]}`;
 }
 
 function table(head: string[], rows: string[][]): string {
-  const line = (cells: string[]) => `| ${cells.map((cell) => cell.replaceAll("|", "\\|")).join(" | ")} |`;
+  const line = (cells: string[]) =>
+    `| ${cells.map((cell) => cell.replaceAll("|", "\\|")).join(" | ")} |`;
   return [line(head), line(head.map(() => "---")), ...rows.map(line)].join("\n");
 }
 
@@ -43,7 +53,10 @@ function code(text: string): string {
 if (import.meta.main) {
   const place = new URL("../README.md", import.meta.url);
   const readme = await readFile(place, "utf8");
-  const current = renderTables(readme, await readFile(new URL("../action.yml", import.meta.url), "utf8"));
+  const current = renderTables(
+    readme,
+    await readFile(new URL("../action.yml", import.meta.url), "utf8"),
+  );
   if (!process.argv.includes("--check")) await writeFile(place, current);
   else if (readme !== current) {
     console.error("README.md's tables are not those of action.yml: run node .ci/readme-tables.ts");

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { Worker } from "node:worker_threads";
 import * as wasm from "../kernel-wasm/pkg/oqe_kernel.js";
-import { assets } from "../src/assets.ts";
+import { assets } from "../src/ground/assets.ts";
 import { factorize } from "../src/kernel/factorize.ts";
 import { gram } from "../src/kernel/grams.ts";
 import type { Kernel } from "../src/kernel/kernel-types.ts";
@@ -29,14 +29,18 @@ interface Sample {
   readonly cpu: number;
 }
 
-const median = (values: readonly number[]) => [...values].sort((a, b) => a - b)[values.length >> 1]!;
+const median = (values: readonly number[]) =>
+  [...values].sort((a, b) => a - b)[values.length >> 1]!;
 const percent = (share: number) => `${Math.round(100 * share)} %`;
 
 async function time({ run }: Contestant, repeats: number): Promise<Sample> {
   const [started, before] = [performance.now(), process.cpuUsage()];
   for (let i = 0; i < repeats; i++) await run();
   const { user, system } = process.cpuUsage(before);
-  return { wall: (performance.now() - started) / 1e3 / repeats, cpu: (user + system) / 1e6 / repeats };
+  return {
+    wall: (performance.now() - started) / 1e3 / repeats,
+    cpu: (user + system) / 1e6 / repeats,
+  };
 }
 
 /** Samples of every contestant, turn by turn. */
@@ -48,7 +52,8 @@ async function compete(contestants: readonly Contestant[]): Promise<Sample[][]> 
   }
   const samples: Sample[][] = contestants.map(() => []);
   for (let round = 0; round < rounds; round++) {
-    for (const [i, contestant] of contestants.entries()) samples[i]!.push(await time(contestant, repeats[i]!));
+    for (const [i, contestant] of contestants.entries())
+      samples[i]!.push(await time(contestant, repeats[i]!));
   }
   return samples;
 }
@@ -67,11 +72,21 @@ function onThisThread(sizes: readonly number[]): Contestant[] {
   const { memory } = wasm.initSync({ module: readFileSync(assets.kernel) });
   const most = Math.max(...sizes) ** 2;
   const base = wasm.arena(16 * most);
-  const [a, b, c, h] = [0, 1, 2, 3].map((i) => base + 4 * i * most) as [number, number, number, number];
-  const floats = (address: number, length: number) => new Float32Array(memory.buffer, address, length);
+  const [a, b, c, h] = [0, 1, 2, 3].map((i) => base + 4 * i * most) as [
+    number,
+    number,
+    number,
+    number,
+  ];
+  const floats = (address: number, length: number) =>
+    new Float32Array(memory.buffer, address, length);
   fill(floats(a, 2 * most));
   const steps = 1e6;
-  const peak = { name: "registers only", operations: 96 * steps, run: () => void wasm.fma_peak(steps, 0.5) };
+  const peak = {
+    name: "registers only",
+    operations: 96 * steps,
+    run: () => void wasm.fma_peak(steps, 0.5),
+  };
   return [
     peak,
     ...sizes.flatMap((n): Contestant[] => {
@@ -82,15 +97,24 @@ function onThisThread(sizes: readonly number[]): Contestant[] {
       for (let i = 0; i < n; i++) hessian[i * n + i]! += 0.01;
       const factor = () => {
         floats(h, n * n).set(hessian);
-        if (wasm.cholesky(n, h) !== -1) throw new Error(`the Hessian of ${n} is not positive definite`);
+        if (wasm.cholesky(n, h) !== -1)
+          throw new Error(`the Hessian of ${n} is not positive definite`);
       };
       const both = () => {
         factor();
         wasm.invert_upper(n, h);
       };
       return [
-        { name: `GEMM ${n}`, operations: 2 * n ** 3, run: () => wasm.linear(a, n, n, b, 2, n, 0, 0, c) },
-        { name: `SYRK ${n}`, operations: n * (n + 1) * n, run: () => wasm.add_product(a, a, n, n, n, 1, c, true) },
+        {
+          name: `GEMM ${n}`,
+          operations: 2 * n ** 3,
+          run: () => wasm.linear(a, n, n, b, 2, n, 0, 0, c),
+        },
+        {
+          name: `SYRK ${n}`,
+          operations: n * (n + 1) * n,
+          run: () => wasm.add_product(a, a, n, n, n, 1, c, true),
+        },
         { name: `Cholesky ${n}`, operations: n ** 3 / 3, run: factor },
         { name: `Cholesky + inverse factor ${n}`, operations: (2 * n ** 3) / 3, run: both },
       ];
@@ -104,7 +128,9 @@ async function benchOneThread(): Promise<string[]> {
   /** Median over the rounds of one contestant's rate as a share of another's. */
   const share = (i: number, other: number) => {
     const work = contestants[i]!.operations / contestants[other]!.operations;
-    return percent(median(samples[i]!.map(({ cpu }, round) => (work * samples[other]![round]!.cpu) / cpu)));
+    return percent(
+      median(samples[i]!.map(({ cpu }, round) => (work * samples[other]![round]!.cpu) / cpu)),
+    );
   };
   const rows = contestants.map(({ name, operations }, i) => {
     const rate = (operations / median(samples[i]!.map(({ cpu }) => cpu)) / 1e9).toFixed(1);
@@ -178,7 +204,11 @@ async function benchTwoWorkers(): Promise<string[]> {
     for (const [name, operations, work] of works) {
       const [alone, together, one, two] = (await compete([
         ...counters.map(({ run }) => ({ name: "control", operations: 0, run })),
-        ...kernels.map((kernel) => ({ name, operations, run: async () => void (await work(kernel)) })),
+        ...kernels.map((kernel) => ({
+          name,
+          operations,
+          run: async () => void (await work(kernel)),
+        })),
       ])) as [Sample[], Sample[], Sample[], Sample[]];
       const rate = (samples: readonly Sample[]) =>
         (operations / median(samples.map(({ wall }) => wall)) / 1e9).toFixed(1);
@@ -187,7 +217,10 @@ async function benchTwoWorkers(): Promise<string[]> {
       rows.push(`| ${name} | ${rate(one)} | ${rate(two)} | ${gain} × | ${control} × |`);
     }
   }
-  await Promise.all([...kernels.map((kernel) => kernel.close()), ...counters.map(({ end }) => end())]);
+  await Promise.all([
+    ...kernels.map((kernel) => kernel.close()),
+    ...counters.map(({ end }) => end()),
+  ]);
   return [
     "Through the pool, copies included, 10⁹ float32 operations a second of wall time; `free` = what two threads that only count",
     "gained over one in the same rounds, 2 where the second core was free throughout.",

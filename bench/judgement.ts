@@ -4,23 +4,23 @@ import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { readBase } from "../src/base/base.ts";
+import { baseWeights } from "../src/base/base-weights.ts";
 import { bundledCorpus } from "../src/calibration/corpus.ts";
 import { drawRows, type Rows } from "../src/calibration/rows.ts";
 import { openTokenizer } from "../src/calibration/tokenizer.ts";
 import { openFolder } from "../src/checkpoint/folder.ts";
+import { type Divergence, diverge, observe } from "../src/evaluation/divergence.ts";
+import { mean, standardError } from "../src/evaluation/statistics.ts";
+import { silentReport } from "../src/ground/report.ts";
 import { openKernel } from "../src/kernel/pool.ts";
+import { openFinished } from "../src/mlx/mlx-weights.ts";
 import { integer } from "../src/models/config-fields.ts";
 import { Ops } from "../src/models/ops.ts";
-import { mean, standardError } from "../src/proof/statistics.ts";
-import { readBase } from "../src/quant/base.ts";
-import { baseWeights } from "../src/quant/base-weights.ts";
-import { type Divergence, diverge, observe } from "../src/quant/divergence.ts";
-import { type Tuning, writeTiers } from "../src/quant/mlx-repo.ts";
-import { openFinished } from "../src/quant/mlx-weights.ts";
-import type { TierPlan } from "../src/quant/plan-types.ts";
-import type { Propagation } from "../src/quant/tuning-record.ts";
-import { type TuningSettings, tuningSettings } from "../src/quant/tuning-settings.ts";
-import { silentReport } from "../src/report.ts";
+import type { TierPlan } from "../src/plan/plan-types.ts";
+import type { Propagation } from "../src/quantize/tuning-record.ts";
+import { type TuningSettings, tuningSettings } from "../src/quantize/tuning-settings.ts";
+import { type Tuning, writeTiers } from "../src/series/write-tiers.ts";
 import { means, medians, pairedRatio, type Ratio } from "./statistics.ts";
 
 /** How a repository does on the held-out rows. */
@@ -41,41 +41,74 @@ export async function openCourt(evaluationSamples: number) {
   const tokenizer = await openTokenizer(base.checkpoint.repository);
   const vocabularySize = integer(base.config, "vocab_size");
   const draw = async (part: "calibration" | "evaluation", samples: number): Promise<Rows> =>
-    drawRows({ tokenizer, corpus: await bundledCorpus(part), samples, length: 256, seed: 1, vocabularySize });
+    drawRows({
+      tokenizer,
+      corpus: await bundledCorpus(part),
+      samples,
+      length: 256,
+      seed: 1,
+      vocabularySize,
+    });
   const calibration = await draw("calibration", 128);
   const evaluation = await draw("evaluation", evaluationSamples);
   const { architecture, config } = base;
   const weights = baseWeights(base, kernel);
-  const reference = await observe({ architecture, config, weights, ops: new Ops(kernel) }, evaluation);
+  const reference = await observe(
+    { architecture, config, weights, ops: new Ops(kernel) },
+    evaluation,
+  );
   const scratch = await mkdtemp(join(tmpdir(), "oqe-quality-"));
 
   /** Folders of some plans. `tuning` null: stock rounding, bit for bit what mlx_lm.convert writes. */
-  async function make(name: string, plans: readonly TierPlan[], tuning: Tuning | null): Promise<readonly string[]> {
+  async function make(
+    name: string,
+    plans: readonly TierPlan[],
+    tuning: Tuning | null,
+  ): Promise<readonly string[]> {
     const folders = plans.map((plan) => join(scratch, `${name.replace(/\W+/g, "-")}-${plan.tier}`));
     for (const folder of folders) await mkdir(folder, { recursive: true });
     const rounding = tuning === null ? "mlx" : "stored";
-    await writeTiers({ base, plans, folders, licences: [], rounding, tuning, kernel, report: silentReport });
+    await writeTiers({
+      base,
+      plans,
+      folders,
+      licences: [],
+      rounding,
+      tuning,
+      kernel,
+      report: silentReport,
+    });
     return folders;
   }
 
   async function judge(folder: string): Promise<Judged> {
     const quantized = await openFinished(await openFolder(folder), kernel);
-    const [free, forced] = [await diverge(reference, quantized, false), await diverge(reference, quantized, true)];
+    const [free, forced] = [
+      await diverge(reference, quantized, false),
+      await diverge(reference, quantized, true),
+    ];
     await quantized.close();
     return { free, forced };
   }
 
   /** A peer of bench/peers/ that makes a whole model from the same calibration rows; null with the reason where it cannot. */
   async function makeByPeer(script: string, flags: readonly string[] = []) {
-    const python = join(process.env.OQE_TOOLS ?? join(homedir(), ".cache/oqe-publisher"), "python/bin/python");
+    const python = join(
+      process.env.OQE_TOOLS ?? join(homedir(), ".cache/oqe-publisher"),
+      "python/bin/python",
+    );
     if (!existsSync(python)) return { folder: null, reason: "no Python (.ci/toolchain python)" };
     const ids = join(scratch, "ids.json");
     const { samples, length } = calibration;
-    const rows = Array.from({ length: samples }, (_, i) => [...calibration.ids.subarray(i * length, (i + 1) * length)]);
+    const rows = Array.from({ length: samples }, (_, i) => [
+      ...calibration.ids.subarray(i * length, (i + 1) * length),
+    ]);
     await writeFile(ids, JSON.stringify(rows));
     const folder = join(scratch, script.replace(/\W/g, "-"));
     const path = join(root, "bench/peers", script);
-    const { status, stderr, stdout } = spawnSync(python, [path, model, ids, folder, ...flags], { encoding: "utf8" });
+    const { status, stderr, stdout } = spawnSync(python, [path, model, ids, folder, ...flags], {
+      encoding: "utf8",
+    });
     if (status !== 0) return { folder: null, reason: stderr.trim().split("\n").at(-1)! };
     console.error(stdout.trim());
     return { folder, reason: "" };
@@ -112,7 +145,20 @@ export async function openCourt(evaluationSamples: number) {
     return `| ${[name, ...cells].join(" | ")} |`;
   }
 
-  return { kernel, base, draw, calibration, evaluation, scratch, make, judge, makeByPeer, rowsOf, line, close };
+  return {
+    kernel,
+    base,
+    draw,
+    calibration,
+    evaluation,
+    scratch,
+    make,
+    judge,
+    makeByPeer,
+    rowsOf,
+    line,
+    close,
+  };
 }
 
 /** Share of the base's choices of experts that the model makes too, mean over layers. */
@@ -140,7 +186,11 @@ export function table(title: string, other: string, bytes = false): void {
 }
 
 /** How the product tunes, but for what is changed. */
-export function tunedOn(rows: Rows, change: Partial<TuningSettings> = {}, more: Partial<Tuning> = {}): Tuning {
+export function tunedOn(
+  rows: Rows,
+  change: Partial<TuningSettings> = {},
+  more: Partial<Tuning> = {},
+): Tuning {
   const propagation: Propagation = "reference";
   const common = { calibration: rows, propagation, repair: [], critical: new Map() };
   return { ...common, settings: { ...tuningSettings, ...change }, ...more };

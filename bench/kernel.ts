@@ -56,16 +56,31 @@ class Matrix {
   }
 
   /** Quantizes every tile of rows, two under way for each worker, and hands each to `visit`. */
-  async quantize(kernel: Kernel, bits: Bits, rounding: Rounding, visit = (_: QuantizedTile, _at: number) => {}) {
+  async quantize(
+    kernel: Kernel,
+    bits: Bits,
+    rounding: Rounding,
+    visit = (_: QuantizedTile, _at: number) => {},
+  ) {
     const { rows, columns, weights } = this;
-    const shape = { from: "BF16", store: "BF16", rounding, widths: [{ bits, groupSize: 64 }] } as const;
+    const shape = {
+      from: "BF16",
+      store: "BF16",
+      rounding,
+      widths: [{ bits, groupSize: 64 }],
+    } as const;
     let next = 0;
     const lane = async () => {
       while (next < rows) {
         const [start, end] = [next, Math.min(rows, next + tileRows)];
         next = end;
         const tile = weights.subarray(2 * columns * start, 2 * columns * end);
-        const { tiles, release } = await kernel.quantize({ ...shape, weights: tile, rows: end - start, columns });
+        const { tiles, release } = await kernel.quantize({
+          ...shape,
+          weights: tile,
+          rows: end - start,
+          columns,
+        });
         visit(tiles[0]!, start / tileRows);
         release();
       }
@@ -90,18 +105,32 @@ function ours(matrix: Matrix, kernel: Kernel): (bits: Bits, repeats: number) => 
     const [started, cpu] = [performance.now(), process.cpuUsage()];
     for (let i = 0; i < repeats; i++) await matrix.quantize(kernel, bits, "stored");
     const { user, system } = process.cpuUsage(cpu);
-    return { wall: (performance.now() - started) / 1e3 / repeats, cpu: (user + system) / 1e6 / repeats };
+    return {
+      wall: (performance.now() - started) / 1e3 / repeats,
+      cpu: (user + system) / 1e6 / repeats,
+    };
   };
 }
 
 /** Starts the peer; undefined where there is no MLX. */
-async function peer(matrix: Matrix, folder: string): Promise<{ run: Contestant; end(): void } | undefined> {
-  const python = join(process.env.OQE_TOOLS ?? join(homedir(), ".cache/oqe-publisher"), "python/bin/python");
+async function peer(
+  matrix: Matrix,
+  folder: string,
+): Promise<{ run: Contestant; end(): void } | undefined> {
+  const python = join(
+    process.env.OQE_TOOLS ?? join(homedir(), ".cache/oqe-publisher"),
+    "python/bin/python",
+  );
   if (!existsSync(python)) return undefined;
   const file = join(folder, "weights.bf16");
   await writeFile(file, matrix.weights);
   const script = fileURLToPath(new URL("mlx_quantize.py", import.meta.url));
-  const child: ChildProcessWithoutNullStreams = spawn(python, [script, file, `${matrix.rows}`, `${matrix.columns}`]);
+  const child: ChildProcessWithoutNullStreams = spawn(python, [
+    script,
+    file,
+    `${matrix.rows}`,
+    `${matrix.columns}`,
+  ]);
   child.stderr.pipe(process.stderr);
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
   const run: Contestant = async (bits, repeats) => {
@@ -114,10 +143,13 @@ async function peer(matrix: Matrix, folder: string): Promise<{ run: Contestant; 
   return { run, end: () => child.stdin.end() };
 }
 
-const median = (values: readonly number[]) => [...values].sort((a, b) => a - b)[values.length >> 1]!;
+const median = (values: readonly number[]) =>
+  [...values].sort((a, b) => a - b)[values.length >> 1]!;
 
 /** Runs the contestants turn by turn, each long enough for its clock. */
-async function compete(contestants: readonly ((repeats: number) => Promise<Sample>)[]): Promise<Sample[][]> {
+async function compete(
+  contestants: readonly ((repeats: number) => Promise<Sample>)[],
+): Promise<Sample[][]> {
   const repeats: number[] = [];
   for (const run of contestants) {
     await run(3); // until V8 has optimized the kernel and buffers exist
@@ -130,7 +162,11 @@ async function compete(contestants: readonly ((repeats: number) => Promise<Sampl
   return samples;
 }
 
-async function benchMatrix(matrix: Matrix, kernels: readonly Kernel[], folder: string): Promise<string[]> {
+async function benchMatrix(
+  matrix: Matrix,
+  kernels: readonly Kernel[],
+  folder: string,
+): Promise<string[]> {
   const mlx = await peer(matrix, folder);
   const rows: string[] = [];
   const gigabytes = matrix.weights.byteLength / 1e9;
@@ -142,13 +178,19 @@ async function benchMatrix(matrix: Matrix, kernels: readonly Kernel[], folder: s
     const runs = kernels.map((kernel) => (repeats: number) => ours(matrix, kernel)(bits, repeats));
     if (mlx) runs.push((repeats) => mlx.run(bits, repeats));
     const samples = await compete(runs);
-    const cells = samples.map((s) => `${speed(s.map(({ wall }) => wall))} (${speed(s.map(({ cpu }) => cpu))})`);
+    const cells = samples.map(
+      (s) => `${speed(s.map(({ wall }) => wall))} (${speed(s.map(({ cpu }) => cpu))})`,
+    );
     const theirs = samples[kernels.length];
     const ratios = samples.slice(0, kernels.length).map((s) => {
-      return theirs ? `${median(s.map(({ wall }, i) => theirs[i]!.wall / wall)).toFixed(1)} ×` : "–";
+      return theirs
+        ? `${median(s.map(({ wall }, i) => theirs[i]!.wall / wall)).toFixed(1)} ×`
+        : "–";
     });
     const columns = [...cells, ...(theirs ? [] : ["not installed"])];
-    rows.push(`| ${matrix.rows} × ${matrix.columns} | ${bits}-bit g64 | ${[...columns, ...ratios].join(" | ")} |`);
+    rows.push(
+      `| ${matrix.rows} × ${matrix.columns} | ${bits}-bit g64 | ${[...columns, ...ratios].join(" | ")} |`,
+    );
   }
   mlx?.end();
   return rows;

@@ -4,15 +4,15 @@ import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { median } from "../src/evaluation/statistics.ts";
 import type { Kernel } from "../src/kernel/kernel-types.ts";
 import { Leases } from "../src/kernel/lease.ts";
 import { type Matrix, newMatrix, sharedBytes } from "../src/kernel/matrix.ts";
 import { openKernel } from "../src/kernel/pool.ts";
 import type { Width } from "../src/kernel/width.ts";
-import { median } from "../src/proof/statistics.ts";
-import { collect, makeHessian, newGram } from "../src/quant/hessian.ts";
-import { type BaseMatrix, tuneMatrix } from "../src/quant/tune-matrix.ts";
-import { type TuningSettings, tuningSettings } from "../src/quant/tuning-settings.ts";
+import { collect, makeHessian, newGram } from "../src/quantize/hessian.ts";
+import { type BaseMatrix, tuneMatrix } from "../src/quantize/tune-matrix.ts";
+import { type TuningSettings, tuningSettings } from "../src/quantize/tuning-settings.ts";
 import { readNpy, writeNpy } from "./npy.ts";
 import { type Peer, startPeer, type Turn } from "./peers/peer.ts";
 
@@ -33,7 +33,10 @@ const { values: options } = parseArgs({
 });
 const width = { bits: Number(options.bits), groupSize: 64 } as Width;
 const tools = process.env.OQE_TOOLS ?? join(homedir(), ".cache/oqe-publisher");
-const [mlxPython, torchPython] = [join(tools, "python/bin/python"), join(tools, "peers/bin/python")];
+const [mlxPython, torchPython] = [
+  join(tools, "python/bin/python"),
+  join(tools, "peers/bin/python"),
+];
 const script = (name: string) => fileURLToPath(new URL(`peers/${name}.py`, import.meta.url));
 
 interface Contestant {
@@ -57,8 +60,12 @@ async function makeProblem(folder: string): Promise<Problem> {
     options.rows,
     options.samples,
   ]);
-  if (status !== 0) throw new Error(`layer_problem.py failed (it needs .ci/toolchain python): ${stderr ?? ""}`);
-  const [inputs, weight] = await Promise.all([readNpy(`${folder}/X.npy`), readNpy(`${folder}/W.npy`)]);
+  if (status !== 0)
+    throw new Error(`layer_problem.py failed (it needs .ci/toolchain python): ${stderr ?? ""}`);
+  const [inputs, weight] = await Promise.all([
+    readNpy(`${folder}/X.npy`),
+    readNpy(`${folder}/W.npy`),
+  ]);
   const [samples, columns] = inputs.shape as [number, number];
   const x = newMatrix(samples, columns);
   x.data.set(inputs.data);
@@ -67,7 +74,8 @@ async function makeProblem(folder: string): Promise<Problem> {
   const halves = new Uint16Array(bytes.buffer);
   const bits = new Uint32Array(weight.data.buffer);
   for (let i = 0; i < halves.length; i++) halves[i] = bits[i]! >>> 16; // bf16 values: exact
-  const read = async (start: number, end: number) => bytes.subarray(2 * columns * start, 2 * columns * end);
+  const read = async (start: number, end: number) =>
+    bytes.subarray(2 * columns * start, 2 * columns * end);
   return { folder, x, weights: { rows, columns, dtype: "BF16", read } };
 }
 
@@ -81,7 +89,10 @@ interface Way {
 }
 
 /** As the walk over a model does it: Gram matrix, conditioning, factor, tuning of all rows. Times each stage. */
-async function tuneLayer({ kernel, sweeps, buffers }: Way, { x, weights }: Problem): Promise<[Turn, Packed[]]> {
+async function tuneLayer(
+  { kernel, sweeps, buffers }: Way,
+  { x, weights }: Problem,
+): Promise<[Turn, Packed[]]> {
   const parts: Packed[] = [];
   const [marks, cpu] = [[performance.now()], process.cpuUsage()];
   const gram = newGram(buffers, x.columns);
@@ -99,19 +110,36 @@ async function tuneLayer({ kernel, sweeps, buffers }: Way, { x, weights }: Probl
   hessian.release();
   const [hessianSeconds, factor, tune] = marks.slice(1).map((mark, i) => (mark - marks[i]!) / 1e3);
   const stages = { Hessian: hessianSeconds!, factor: factor!, tune: tune! };
-  return [{ seconds: (marks.at(-1)! - marks[0]!) / 1e3, cpu: (user + system) / 1e6, stages }, parts];
+  return [
+    { seconds: (marks.at(-1)! - marks[0]!) / 1e3, cpu: (user + system) / 1e6, stages },
+    parts,
+  ];
 }
 
 /** For the judge, as turns.py says. */
-async function storeParts(folder: string, { rows, columns }: BaseMatrix, parts: readonly Packed[]): Promise<void> {
+async function storeParts(
+  folder: string,
+  { rows, columns }: BaseMatrix,
+  parts: readonly Packed[],
+): Promise<void> {
   await mkdir(folder, { recursive: true });
-  await writeFile(`${folder}/width.json`, JSON.stringify({ bits: width.bits, group_size: width.groupSize }));
-  const whole = (name: keyof Packed) => new Uint8Array(parts.flatMap((part) => Array.from(part[name]))).buffer;
+  await writeFile(
+    `${folder}/width.json`,
+    JSON.stringify({ bits: width.bits, group_size: width.groupSize }),
+  );
+  const whole = (name: keyof Packed) =>
+    new Uint8Array(parts.flatMap((part) => Array.from(part[name]))).buffer;
   const groups = columns / width.groupSize;
   const words = new Uint32Array(whole("words"));
-  await writeNpy(`${folder}/words.npy`, { shape: [rows, (columns * width.bits) / 32], data: words });
+  await writeNpy(`${folder}/words.npy`, {
+    shape: [rows, (columns * width.bits) / 32],
+    data: words,
+  });
   for (const name of ["scales", "biases"] as const) {
-    await writeNpy(`${folder}/${name}.npy`, { shape: [rows, groups], data: new Uint16Array(whole(name)) });
+    await writeNpy(`${folder}/${name}.npy`, {
+      shape: [rows, groups],
+      data: new Uint16Array(whole(name)),
+    });
   }
 }
 
@@ -125,21 +153,26 @@ function ours(name: string, way: Way, problem: Problem): Contestant {
 }
 
 /** Every method of every peer that can run, and why the others cannot. */
-async function openPeers(folder: string): Promise<{ peers: Peer[]; contestants: Contestant[]; absent: string[] }> {
+async function openPeers(
+  folder: string,
+): Promise<{ peers: Peer[]; contestants: Contestant[]; absent: string[] }> {
   const peers: Peer[] = [];
   const [contestants, absent]: [Contestant[], string[]] = [[], []];
   for (const [python, name, how] of [
     [mlxPython, "mlx_gptq", ".ci/toolchain python"],
     [torchPython, "torch_gptq", "bench/peers/install"],
   ] as const) {
-    const peer = await startPeer(python, script(name), [folder, options.bits]).catch((error: Error) => {
-      absent.push(`${name}.py: ${error.message} (${how} installs it)`);
-    });
+    const peer = await startPeer(python, script(name), [folder, options.bits]).catch(
+      (error: Error) => {
+        absent.push(`${name}.py: ${error.message} (${how} installs it)`);
+      },
+    );
     if (!peer) continue;
     peers.push(peer);
     absent.push(...Object.entries(peer.missing).map(([method, why]) => `${method}: ${why}`));
     console.log(JSON.stringify(peer.versions));
-    const wanted = options.methods?.split(",") ?? peer.methods.filter((method) => method !== "mlx-lm-stages");
+    const wanted =
+      options.methods?.split(",") ?? peer.methods.filter((method) => method !== "mlx-lm-stages");
     for (const method of peer.methods.filter((method) => wanted.includes(method))) {
       contestants.push({ name: method, ours: false, run: () => peer.turn(method) });
     }
@@ -148,7 +181,10 @@ async function openPeers(folder: string): Promise<{ peers: Peer[]; contestants: 
 }
 
 /** All turns of all contestants: one of each, then the next of each, so that a noisy neighbour disturbs all of them. */
-async function compete(contestants: readonly Contestant[], repeats: number): Promise<Map<string, Turn[]>> {
+async function compete(
+  contestants: readonly Contestant[],
+  repeats: number,
+): Promise<Map<string, Turn[]>> {
   const turns = new Map<string, Turn[]>(contestants.map(({ name }) => [name, []]));
   for (const { ours, run } of contestants) if (ours) await run(); // instances start, V8 optimizes
   for (let repeat = 0; repeat < repeats; repeat++) {
@@ -164,7 +200,10 @@ function judge(folder: string, names: readonly string[]): Record<string, number>
 }
 
 /** Medians; ratios to the first contestant are medians over the repeats. */
-function tableOf(turns: ReadonlyMap<string, readonly Turn[]>, losses: Record<string, number>): string {
+function tableOf(
+  turns: ReadonlyMap<string, readonly Turn[]>,
+  losses: Record<string, number>,
+): string {
   const own = [...turns.values()][0]!;
   const rows = [...turns].map(([name, theirs]) => {
     const [seconds, cpu] = [theirs.map((turn) => turn.seconds), theirs.map((turn) => turn.cpu)];
@@ -193,11 +232,17 @@ async function benchLayer(): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), "oqe-layer-"));
   const kernels = await Promise.all([openKernel({ workers: 1 }), openKernel({ workers: 2 })]);
   const { columns, rows, samples, bits } = options;
-  console.log(`${rows} × ${columns}, ${samples} vectors, ${bits} bits, groups of ${width.groupSize}`);
+  console.log(
+    `${rows} × ${columns}, ${samples} vectors, ${bits} bits, groups of ${width.groupSize}`,
+  );
   try {
     const problem = await makeProblem(folder);
     const { peers, contestants, absent } = await openPeers(folder);
-    const [one, two] = kernels.map((kernel) => ({ kernel, sweeps: tuningSettings.sweeps, buffers: new Leases() }));
+    const [one, two] = kernels.map((kernel) => ({
+      kernel,
+      sweeps: tuningSettings.sweeps,
+      buffers: new Leases(),
+    }));
     const own = [
       ours("oqe, two workers", two!, problem),
       ours("oqe, one worker", one!, problem),

@@ -5,8 +5,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { ModelConfig } from "../src/checkpoint/model-config.ts";
-import { makeCheckpoint } from "../test/checkpoints.ts";
-import { nemotron30b } from "../test/nemotron-30b.ts";
+import { makeCheckpoint } from "../test/support/checkpoints.ts";
+import { nemotron30b } from "../test/support/nemotron-30b.ts";
 
 /**
  * Peak resident memory of the CLI: `oqe quantize` of all four tiers on checkpoints of growing size made on the fly, one of
@@ -35,10 +35,14 @@ export async function measureCli(args: readonly string[]): Promise<Measurement> 
   const scratch = await mkdtemp(join(tmpdir(), "oqe-bench-"));
   const file = join(scratch, "peak");
   const started = performance.now();
-  const child = spawn(process.execPath, ["--import", `${root}bench/peak.mjs`, `${root}dist/cli.js`, ...args], {
-    env: { PATH: process.env.PATH ?? "", OQE_PEAK_FILE: file },
-    stdio: ["ignore", "ignore", "inherit"],
-  });
+  const child = spawn(
+    process.execPath,
+    ["--import", `${root}bench/peak.mjs`, `${root}dist/cli.js`, ...args],
+    {
+      env: { PATH: process.env.PATH ?? "", OQE_PEAK_FILE: file },
+      stdio: ["ignore", "ignore", "inherit"],
+    },
+  );
   const [code] = await once(child, "exit");
   if (code !== 0) throw new Error(`oqe ${args.join(" ")} ended with exit code ${code}`);
   const peak = Number(await readFile(file, "utf8"));
@@ -80,7 +84,11 @@ export async function benchMemory(): Promise<string> {
   } finally {
     await rm(scratch, { recursive: true, force: true });
   }
-  return ["| command | base | peak RSS | base / peak | wall s |", "|---|---:|---:|---:|---:|", ...rows].join("\n");
+  return [
+    "| command | base | peak RSS | base / peak | wall s |",
+    "|---|---:|---:|---:|---:|",
+    ...rows,
+  ].join("\n");
 }
 
 if (import.meta.main) console.log(await benchMemory());

@@ -6,7 +6,12 @@ export interface Npy {
   readonly data: Float32Array | Float64Array | Uint32Array | Uint16Array;
 }
 
-const types = { "<f4": Float32Array, "<f8": Float64Array, "<u4": Uint32Array, "<u2": Uint16Array } as const;
+const types = {
+  "<f4": Float32Array,
+  "<f8": Float64Array,
+  "<u4": Uint32Array,
+  "<u2": Uint16Array,
+} as const;
 const magic = "\x93NUMPY";
 
 /** Little-endian, row-major arrays of the types above. Throws for anything else. */
@@ -22,13 +27,23 @@ export async function readNpy(file: string): Promise<Npy> {
     .exec(header)?.[1]
     ?.split(",")
     .flatMap((n) => (n.trim() ? Number(n) : []));
-  if (!Object.hasOwn(types, descr) || !header.includes("'fortran_order': False") || shape === undefined) {
-    throw new Error(`${file}: expected a row-major array of ${Object.keys(types).join(", ")}, got ${header.trim()}`);
+  if (
+    !Object.hasOwn(types, descr) ||
+    !header.includes("'fortran_order': False") ||
+    shape === undefined
+  ) {
+    throw new Error(
+      `${file}: expected a row-major array of ${Object.keys(types).join(", ")}, got ${header.trim()}`,
+    );
   }
   const elements = shape.reduce((product, size) => product * size, 1);
   const Type = types[descr as keyof typeof types];
-  if (bytes.length - end !== elements * Type.BYTES_PER_ELEMENT) throw new Error(`${file} is cut short`);
-  return { shape, data: new Type(bytes.buffer.slice(bytes.byteOffset + end, bytes.byteOffset + bytes.length)) };
+  if (bytes.length - end !== elements * Type.BYTES_PER_ELEMENT)
+    throw new Error(`${file} is cut short`);
+  return {
+    shape,
+    data: new Type(bytes.buffer.slice(bytes.byteOffset + end, bytes.byteOffset + bytes.length)),
+  };
 }
 
 export async function writeNpy(file: string, { shape, data }: Npy): Promise<void> {

@@ -1,5 +1,5 @@
-import { fillKnapsack, type Option, smallestBytes } from "../src/quant/knapsack.ts";
-import { findLeastLoss } from "../src/quant/least-loss.ts";
+import { fillKnapsack, type Option, smallestBytes } from "../src/plan/knapsack.ts";
+import { findLeastLoss } from "../src/plan/least-loss.ts";
 
 /** Processor seconds that an exact plan takes for 10,000 tensors × 5 widths, on easy and on nasty inputs. */
 const count = 10_000;
@@ -19,18 +19,25 @@ const noisy = (worth: number) => (width: number) => worth * 4 ** -width * (0.9 +
 
 const inputs: Record<string, () => Option[]> = {
   "matrices of a model: few shapes, any worth": () =>
-    byWidth([2 ** 14, 2 ** 20, 3 * 2 ** 18, 2688 * 1856, 128 * 2688 * 1856][whole(0, 4)]!, noisy(random() ** 4)),
+    byWidth(
+      [2 ** 14, 2 ** 20, 3 * 2 ** 18, 2688 * 1856, 128 * 2688 * 1856][whole(0, 4)]!,
+      noisy(random() ** 4),
+    ),
   "every size another": () => byWidth(64 * whole(1, 2 ** 20), noisy(random() ** 4)),
   "all sizes equal": () => byWidth(2 ** 20, noisy(random() ** 4)),
   "all items alike": () => byWidth(2 ** 20, (width) => 4 ** -width),
-  "two kinds of items": () => byWidth(random() < 0.5 ? 2 ** 20 : 5 * 2 ** 18, (width) => 4 ** -width),
+  "two kinds of items": () =>
+    byWidth(random() < 0.5 ? 2 ** 20 : 5 * 2 ** 18, (width) => 4 ** -width),
   "price by size alone": () => {
     const size = 64 * whole(1, 2 ** 20);
     return byWidth(size, (width) => size * 4 ** -width);
   },
   "strongly correlated": () => {
     const size = whole(1, 10_000);
-    return [0, 1, 2, 3, 4].map((step) => ({ bytes: size * step, price: 1e9 - size * step - 500 * step }));
+    return [0, 1, 2, 3, 4].map((step) => ({
+      bytes: size * step,
+      price: 1e9 - size * step - 500 * step,
+    }));
   },
   "price a line of size, odd sizes": () =>
     [0, 1, 2, 3, 4].map(() => {
@@ -57,7 +64,10 @@ function report(name: string, solve: () => { readonly gap: number; readonly pric
 }
 
 const budgetOf = (items: readonly (readonly { readonly bytes: number }[])[]) => {
-  const most = items.reduce((sum, options) => sum + Math.max(...options.map((option) => option.bytes)), 0);
+  const most = items.reduce(
+    (sum, options) => sum + Math.max(...options.map((option) => option.bytes)),
+    0,
+  );
   // Odd, for even sizes never fill it: the bound is then out of reach.
   return 2 * Math.floor((smallestBytes(items) + 0.3 * (most - smallestBytes(items))) / 2) + 1;
 };

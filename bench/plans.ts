@@ -1,19 +1,19 @@
 import { readFile, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { finiteWeights } from "../src/base/base-weights.ts";
 import { openFolder } from "../src/checkpoint/folder.ts";
-import { proxyName } from "../src/measure-base.ts";
-import { measure } from "../src/measurement/measure.ts";
-import { openProxy } from "../src/measurement/proxy.ts";
-import { mean } from "../src/proof/statistics.ts";
-import { finiteWeights } from "../src/quant/base-weights.ts";
-import { criticalExpertsOf } from "../src/quant/critical-experts.ts";
-import { defaultFloors, parseFloors } from "../src/quant/floors.ts";
-import type { Measurement } from "../src/quant/measurement-types.ts";
-import { planTier } from "../src/quant/plan.ts";
-import type { TierPlan } from "../src/quant/plan-types.ts";
-import { type Tier, tiers } from "../src/quant/tiers.ts";
-import { silentReport } from "../src/report.ts";
-import { rankCorrelation } from "../test/rank-correlation.ts";
+import { mean } from "../src/evaluation/statistics.ts";
+import { silentReport } from "../src/ground/report.ts";
+import { defaultFloors, parseFloors } from "../src/plan/floors.ts";
+import { planTier } from "../src/plan/plan.ts";
+import type { TierPlan } from "../src/plan/plan-types.ts";
+import type { Measurement } from "../src/plan/sensitivity-types.ts";
+import { type Tier, tiers } from "../src/plan/tiers.ts";
+import { criticalExpertsOf } from "../src/quantize/critical-experts.ts";
+import { measure } from "../src/sensitivity/measure.ts";
+import { openProxy } from "../src/sensitivity/proxy.ts";
+import { proxyName } from "../src/series/sensitivity.ts";
+import { rankCorrelation } from "../test/support/rank-correlation.ts";
 import { type Judged, openCourt, routers, show, table, timed, tunedOn } from "./judgement.ts";
 import { pairedRatio } from "./statistics.ts";
 
@@ -26,14 +26,24 @@ const only = process.argv[3] ?? "";
 const wants = (part: string) => only === "" || only.split(",").includes(part);
 const { base, kernel, calibration } = court;
 
-const measureModel = (model: Parameters<typeof measure>[0]["model"], proxy: string | null): Promise<Measurement> => {
+const measureModel = (
+  model: Parameters<typeof measure>[0]["model"],
+  proxy: string | null,
+): Promise<Measurement> => {
   const { repository } = base.checkpoint;
   const identity = {
     engine: { name: "oqe-publisher", version: "bench", kernelSha256: kernel.sha256 },
     base: { id: null, name: repository.name, revision: repository.revision },
     proxy,
   };
-  const request = { rows: calibration, probeSamples: 9, domainWeights: {}, identity, kernel, report: silentReport };
+  const request = {
+    rows: calibration,
+    probeSamples: 9,
+    domainWeights: {},
+    identity,
+    kernel,
+    report: silentReport,
+  };
   return measure({ ...request, model });
 };
 const { architecture, config, tensors, storage } = base;
@@ -46,12 +56,20 @@ const [measurement, seconds] = await timed<Measurement>(async () =>
 if (given === undefined) console.log(`measured in ${seconds.toFixed(0)} s`);
 
 /** A tier's plan by prices, of no more than so many bits per weight. */
-const byPrices = (tier: Tier, budgetBpw = tier.budgetBpw, floors = defaultFloors, prices = measurement) =>
-  planTier({ ...tier, budgetBpw }, base, { measurement: prices, floors: parseFloors(floors) });
+const byPrices = (
+  tier: Tier,
+  budgetBpw = tier.budgetBpw,
+  floors = defaultFloors,
+  prices = measurement,
+) => planTier({ ...tier, budgetBpw }, base, { measurement: prices, floors: parseFloors(floors) });
 const tuned = tunedOn(calibration, {}, { critical: criticalExpertsOf(measurement) });
 /** As the product does by default. */
 const repaired = { ...tuned, repair: ["router", "rounding"] as const };
-const judgePlan = async (name: string, plan: TierPlan, tuning: typeof tuned | null): Promise<Judged> => {
+const judgePlan = async (
+  name: string,
+  plan: TierPlan,
+  tuning: typeof tuned | null,
+): Promise<Judged> => {
   const [folder] = await court.make(name, [plan], tuning);
   return court.judge(folder!);
 };
@@ -62,22 +80,34 @@ if (wants("prices")) {
   const proxy = await openProxy(repository, base, kernel);
   const [byProxy, time] = await timed(() => measureModel(proxy, proxyName(repository)));
   await proxy.close();
-  const prices = (of: Measurement, what: "smooth" | "flip") => of.tensors.map(({ widths }) => widths[1]![what]);
-  console.log(`\nProxy oQ8e in the base's place (${time.toFixed(0)} s), Spearman over ${tensors.length} tensors:`);
+  const prices = (of: Measurement, what: "smooth" | "flip") =>
+    of.tensors.map(({ widths }) => widths[1]![what]);
+  console.log(
+    `\nProxy oQ8e in the base's place (${time.toFixed(0)} s), Spearman over ${tensors.length} tensors:`,
+  );
   for (const what of ["smooth", "flip"] as const) {
-    console.log(`${what} price ${rankCorrelation(prices(byProxy, what), prices(measurement, what)).toFixed(4)}`);
+    console.log(
+      `${what} price ${rankCorrelation(prices(byProxy, what), prices(measurement, what)).toFixed(4)}`,
+    );
   }
   const blocks = measurement.tensors.filter(({ layer }) => layer !== null);
   const { depthGain, together, check } = measurement;
-  const gain = (layer: number) => (depthGain.find(({ depth }) => depth > layer) ?? depthGain.at(-1)!).gain;
+  const gain = (layer: number) =>
+    (depthGain.find(({ depth }) => depth > layer) ?? depthGain.at(-1)!).gain;
   const simple = blocks.map(({ layer, blockError }) => blockError * gain(layer!));
   const probed = blocks.map(({ widths }) => widths[1]!.smooth);
-  console.log(`block error × depth gain against the probes: Spearman ${rankCorrelation(simple, probed).toFixed(4)}`);
+  console.log(
+    `block error × depth gain against the probes: Spearman ${rankCorrelation(simple, probed).toFixed(4)}`,
+  );
   const total = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0);
   console.log(`Σ gain prices / Σ probes, blocks: ${(total(simple) / total(probed)).toFixed(3)}`);
   const all = total(measurement.tensors.map(({ widths }) => widths[1]!.smooth));
-  console.log(`Σ smooth prices / KL of all at once, forced: ${(all / together.forcedKl).toFixed(3)}`);
-  console.log(`depth gain: ${depthGain.map(({ depth, gain }) => `${depth}: ${gain.toFixed(3)}`).join(", ")}`);
+  console.log(
+    `Σ smooth prices / KL of all at once, forced: ${(all / together.forcedKl).toFixed(3)}`,
+  );
+  console.log(
+    `depth gain: ${depthGain.map(({ depth, gain }) => `${depth}: ${gain.toFixed(3)}`).join(", ")}`,
+  );
   const ratios = check.map(({ predicted, tuned }) => predicted / tuned).toSorted((a, b) => a - b);
   console.log(
     `forecast / tuned error on ${check.length} samples: ${ratios[0]!.toFixed(2)} to ${ratios.at(-1)!.toFixed(2)}, ` +
@@ -95,13 +125,28 @@ if (wants("tiers")) {
       return judged;
     };
     add("rules, rounded", rules, rounded);
-    const byRules = add("rules, tuned", rules, await judgePlan("rules", rules, tunedOn(calibration)));
+    const byRules = add(
+      "rules, tuned",
+      rules,
+      await judgePlan("rules", rules, tunedOn(calibration)),
+    );
     const plan = byPrices(tier, Math.min(tier.budgetBpw, rules.bpw));
     const prices = add("prices, tuned", plan, await judgePlan("prices", plan, tuned));
-    const whole = add("prices, tuned and repaired", plan, await judgePlan("repaired", plan, repaired));
+    const whole = add(
+      "prices, tuned and repaired",
+      plan,
+      await judgePlan("repaired", plan, repaired),
+    );
     const noFloors = byPrices(tier, Math.min(tier.budgetBpw, rules.bpw), "none");
-    add("prices without floors, tuned and repaired", noFloors, await judgePlan("no-floors", noFloors, repaired));
-    const smooth = { ...measurement, together: { ...measurement.together, freeKl: measurement.together.forcedKl } };
+    add(
+      "prices without floors, tuned and repaired",
+      noFloors,
+      await judgePlan("no-floors", noFloors, repaired),
+    );
+    const smooth = {
+      ...measurement,
+      together: { ...measurement.together, freeKl: measurement.together.forcedKl },
+    };
     const smoothly = byPrices(tier, Math.min(tier.budgetBpw, rules.bpw), defaultFloors, smooth);
     add("smooth prices alone, tuned", smoothly, await judgePlan("smooth", smoothly, tuned));
     const ratio = show(pairedRatio(court.rowsOf(prices.free), court.rowsOf(byRules.free)));
@@ -114,8 +159,11 @@ if (wants("tiers")) {
       ["tuned and repaired", whole],
     ] as const) {
       const { forcedKl, kl } = plan.predicted!;
-      const ratio = (predicted: number, { divergence }: typeof forced) => (predicted / mean(divergence)).toFixed(2);
-      console.log(`predicted / measured KL, ${name}: forced ${ratio(forcedKl, forced)}, free ${ratio(kl, free)}`);
+      const ratio = (predicted: number, { divergence }: typeof forced) =>
+        (predicted / mean(divergence)).toFixed(2);
+      console.log(
+        `predicted / measured KL, ${name}: forced ${ratio(forcedKl, forced)}, free ${ratio(kl, free)}`,
+      );
     }
   }
 }
@@ -134,12 +182,20 @@ if (wants("peers")) {
   ];
   for (const [name, script, flags] of [
     ["mlx_lm.gptq 4-bit, fallback 6", "mlx_gptq_model.py", []],
-    ["mlx_lm.dynamic_quant 4/5-bit, 32 rows", "mlx_dynamic_model.py", ["--bpw", "4.7", "--rows", "32"]],
+    [
+      "mlx_lm.dynamic_quant 4/5-bit, 32 rows",
+      "mlx_dynamic_model.py",
+      ["--bpw", "4.7", "--rows", "32"],
+    ],
   ] as const) {
     const { folder, reason } = await court.makeByPeer(script, flags);
     peers.push([name, folder, reason]);
   }
-  table("Peers, and ours (tuned, not repaired) at their bytes or fewer; ratios to the peer", "the peer", true);
+  table(
+    "Peers, and ours (tuned, not repaired) at their bytes or fewer; ratios to the peer",
+    "the peer",
+    true,
+  );
   const kept = rules.bytes - (rules.bpw * quantized()) / 8;
   for (const [name, folder, reason] of peers) {
     if (folder === null) {
@@ -165,7 +221,9 @@ await court.close();
 /** Parameters of the quantizable tensors. */
 function quantized(): number {
   const plan = planTier(tiers[0]!, base);
-  const own = tensors.filter(({ name }) => Object.hasOwn(plan.modules, name.replace(/\.weight$/, "")));
+  const own = tensors.filter(({ name }) =>
+    Object.hasOwn(plan.modules, name.replace(/\.weight$/, "")),
+  );
   return own.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0);
 }
 
@@ -186,7 +244,12 @@ async function withExpertsOf(folder: string, other: string): Promise<string> {
   for (const [name, entry] of Object.entries<{ data_offsets: [number, number] }>(mine)) {
     if (!name.includes("switch_mlp")) continue;
     const [start, end] = source[name].data_offsets;
-    theirs.copy(own, offset(own) + entry.data_offsets[0], offset(theirs) + start, offset(theirs) + end);
+    theirs.copy(
+      own,
+      offset(own) + entry.data_offsets[0],
+      offset(theirs) + start,
+      offset(theirs) + end,
+    );
   }
   await writeFile(file, own);
   return folder;

@@ -1,6 +1,6 @@
-import type { Tuning } from "../src/quant/mlx-repo.ts";
-import { planTier } from "../src/quant/plan.ts";
-import { tiers } from "../src/quant/tiers.ts";
+import { planTier } from "../src/plan/plan.ts";
+import { tiers } from "../src/plan/tiers.ts";
+import type { Tuning } from "../src/series/write-tiers.ts";
 import { type Judged, openCourt, table, timed, tunedOn } from "./judgement.ts";
 
 /**
@@ -16,11 +16,17 @@ const { calibration, base } = court;
 const few = await court.draw("calibration", 9);
 const all = tiers.map(({ name }) => name);
 const make = (name: string, names: readonly string[], tuning: Tuning | null) => {
-  const plans = tiers.filter((tier) => names.includes(tier.name)).map((tier) => planTier(tier, base));
+  const plans = tiers
+    .filter((tier) => names.includes(tier.name))
+    .map((tier) => planTier(tier, base));
   return court.make(name, plans, tuning);
 };
 
-const roundedFolders = await make("rounded", wants("tiers") || wants("sequential") ? all : ["oQ4e"], null);
+const roundedFolders = await make(
+  "rounded",
+  wants("tiers") || wants("sequential") ? all : ["oQ4e"],
+  null,
+);
 const rounded: Judged[] = [];
 for (const folder of roundedFolders) rounded.push(await court.judge(folder));
 const fourth = rounded.at(-1)!;
@@ -36,7 +42,10 @@ if (wants("tiers")) {
 if (wants("sequential")) {
   const tuning = tunedOn(calibration, {}, { propagation: "sequential" });
   const [folders, time] = await timed(() => make("sequential", all, tuning));
-  table(`Tuned on each tier's own prefix (sequential; all four tiers in ${time.toFixed(0)} s)`, "rounding");
+  table(
+    `Tuned on each tier's own prefix (sequential; all four tiers in ${time.toFixed(0)} s)`,
+    "rounding",
+  );
   for (const [i, name] of all.entries()) {
     console.log(court.line(`${name} sequential`, await court.judge(folders[i]!), rounded[i]!));
   }
@@ -47,14 +56,21 @@ const variant = async (name: string, tuning: Tuning) => {
 };
 if (wants("methods")) {
   table("oQ4e: other methods at the same plan", "rounding");
-  await variant("diagonal (imatrix-like)", tunedOn(calibration, { curvature: "diagonal", headGroups: 1 }));
+  await variant(
+    "diagonal (imatrix-like)",
+    tunedOn(calibration, { curvature: "diagonal", headGroups: 1 }),
+  );
   await variant("pooled experts", tunedOn(calibration, { experts: "pooled" }));
-  await variant("no shrinkage", tunedOn(calibration, { pooledStrength: 0, diagonalStrength: 0, nearWeight: 0 }));
+  await variant(
+    "no shrinkage",
+    tunedOn(calibration, { pooledStrength: 0, diagonalStrength: 0, nearWeight: 0 }),
+  );
   await variant("one Hessian for the head", tunedOn(calibration, { headGroups: 1 }));
   await variant("no coordinate descent", tunedOn(calibration, { sweeps: () => 0 }));
   const gptq = await court.makeByPeer("mlx_gptq_model.py");
   if (gptq.folder === null) console.log(`mlx_lm.gptq: not run, ${gptq.reason}`);
-  else console.log(court.line("mlx_lm.gptq (its own plan)", await court.judge(gptq.folder), fourth));
+  else
+    console.log(court.line("mlx_lm.gptq (its own plan)", await court.judge(gptq.folder), fourth));
 }
 if (wants("few")) {
   table("oQ4e from few tokens (0.56 tokens per input channel of an expert)", "rounding");

@@ -1,9 +1,9 @@
 import { readFile } from "node:fs/promises";
-import { defaultFloors, parseFloors } from "../src/quant/floors.ts";
-import type { Measurement } from "../src/quant/measurement-types.ts";
-import { planTier } from "../src/quant/plan.ts";
-import { tiers } from "../src/quant/tiers.ts";
-import type { Repair } from "../src/quant/tuning-record.ts";
+import { defaultFloors, parseFloors } from "../src/plan/floors.ts";
+import { planTier } from "../src/plan/plan.ts";
+import type { Measurement } from "../src/plan/sensitivity-types.ts";
+import { tiers } from "../src/plan/tiers.ts";
+import type { Repair } from "../src/quantize/tuning-record.ts";
 import { type Judged, openCourt, table, tunedOn } from "./judgement.ts";
 
 /**
@@ -11,7 +11,8 @@ import { type Judged, openCourt, table, tunedOn } from "./judgement.ts";
  *   node bench/repair.ts <measurement.json, as `oqe measure` writes it> [evaluation rows of 256 tokens, 72] [tiers] [ways]
  * A way is a list of repairs joined by +, or none; after `sequential:` behind each tier's own blocks. The first is what others are held against.
  */
-const [path, rows = "72", names = "oQ6e,oQ4e", ways = "none,router,rounding,router+rounding"] = process.argv.slice(2);
+const [path, rows = "72", names = "oQ6e,oQ4e", ways = "none,router,rounding,router+rounding"] =
+  process.argv.slice(2);
 const measurement: Measurement = JSON.parse(await readFile(path!, "utf8"));
 const court = await openCourt(Number(rows));
 const { base, calibration } = court;

@@ -1,9 +1,9 @@
+import { readBase } from "../src/base/base.ts";
 import { bundledCorpus } from "../src/calibration/corpus.ts";
 import { drawRows } from "../src/calibration/rows.ts";
 import { openTokenizer } from "../src/calibration/tokenizer.ts";
 import { openFolder } from "../src/checkpoint/folder.ts";
 import { integer } from "../src/models/config-fields.ts";
-import { readBase } from "../src/quant/base.ts";
 
 /**
  * The rows that a release calibrates on, or those kept apart for its proof, as JSON for bench/peers:

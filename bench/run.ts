@@ -4,7 +4,9 @@ import { fileURLToPath } from "node:url";
 
 /** `npm run bench`: every benchmark, each in its own process, as the tables of docs/benchmarks.md. */
 const root = fileURLToPath(new URL("../", import.meta.url));
-console.log(`${cpus()[0]?.model ?? "unknown processor"}, ${cpus().length} cores, Node ${process.versions.node}\n`);
+console.log(
+  `${cpus()[0]?.model ?? "unknown processor"}, ${cpus().length} cores, Node ${process.versions.node}\n`,
+);
 for (const [title, script] of [
   ["Kernel throughput", "bench/kernel.ts"],
   ["Linear algebra", "bench/algebra.ts"],
@@ -16,7 +18,10 @@ for (const [title, script] of [
   ["Hostile inputs", "test/hostile/corpus.ts"],
 ] as const) {
   console.log(`## ${title}\n`);
-  const { status } = spawnSync(process.execPath, [script], { cwd: root, stdio: ["ignore", "inherit", "inherit"] });
+  const { status } = spawnSync(process.execPath, [script], {
+    cwd: root,
+    stdio: ["ignore", "inherit", "inherit"],
+  });
   if (status !== 0) process.exitCode = 1;
   console.log();
 }

@@ -1,4 +1,4 @@
-import { deviation, mean, median } from "../src/proof/statistics.ts";
+import { deviation, mean, median } from "../src/evaluation/statistics.ts";
 
 /** Statistics of paired measurements: divergences of the same evaluation rows under two methods. */
 
@@ -40,9 +40,17 @@ export interface Ratio {
  * both, because positions of a row depend on each other and two methods err on the same rows (Efron & Tibshirani 1993, chapter 6).
  * Seeded: the same numbers every time.
  */
-export function pairedRatio(ours: Rows, theirs: Rows, summary: Summary = means, draws = 400, seed = 1): Ratio {
+export function pairedRatio(
+  ours: Rows,
+  theirs: Rows,
+  summary: Summary = means,
+  draws = 400,
+  seed = 1,
+): Ratio {
   if (ours.length !== theirs.length || ours.length < 2) {
-    throw new RangeError(`expected the same rows of two methods, 2 or more; got ${ours.length} and ${theirs.length}`);
+    throw new RangeError(
+      `expected the same rows of two methods, 2 or more; got ${ours.length} and ${theirs.length}`,
+    );
   }
   const random = uniform(seed);
   const ratios = Float64Array.from({ length: draws }, () => {

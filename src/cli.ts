@@ -1,6 +1,6 @@
 #!/usr/bin/env node
-import { runCommand } from "./commands.ts";
-import { describeFailure } from "./errors.ts";
+import { runCommand } from "./entry/commands.ts";
+import { describeFailure } from "./ground/errors.ts";
 
 // A reader that has seen enough (`oqe plan … | head`) is no failure.
 process.stdout.on("error", (error: NodeJS.ErrnoException) => {

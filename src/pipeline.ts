@@ -1,11 +1,24 @@
-import { type Calibration, calibrate } from "./calibrate.ts";
-import type { Receipt } from "./card/receipt.ts";
+import type { Base } from "./base/base.ts";
 import type { Repository } from "./checkpoint/repository.ts";
-import { OqeError } from "./errors.ts";
+import { OqeError } from "./ground/errors.ts";
+import type { Report } from "./ground/report.ts";
 import type { Hub } from "./hub/hub-types.ts";
-import type { Inputs } from "./inputs.ts";
+import type { Inputs } from "./inputs/inputs.ts";
 import type { Kernel } from "./kernel/kernel-types.ts";
-import { type GivenMeasurement, measureBase, proxyName, readGiven } from "./measure-base.ts";
+import type { SeriesPlan } from "./plan/plan-types.ts";
+import type { Measurement } from "./plan/sensitivity-types.ts";
+import type { Receipt } from "./receipt/receipt.ts";
+import { checkPlaces, makeFolders, rehearseCard } from "./series/folders.ts";
+import {
+  checkCards,
+  checkNames,
+  checkRights,
+  findPublished,
+  gateFailure,
+  inspectAll,
+  type PublishedTier,
+  publishTiers,
+} from "./series/publish.ts";
 import {
   type Job,
   makePlan,
@@ -16,22 +29,9 @@ import {
   planOrders,
   requireBudgets,
   seriesPlan,
-} from "./orders.ts";
-import type { Base } from "./quant/base.ts";
-import type { Measurement } from "./quant/measurement-types.ts";
-import type { SeriesPlan } from "./quant/plan-types.ts";
-import {
-  checkCards,
-  checkNames,
-  checkRights,
-  findPublished,
-  gateFailure,
-  inspectAll,
-  type PublishedTier,
-  publishTiers,
-} from "./release.ts";
-import type { Report } from "./report.ts";
-import { checkPlaces, makeFolders, rehearseCard } from "./series.ts";
+} from "./series/recipes.ts";
+import { type Calibration, calibrate } from "./series/rows.ts";
+import { type GivenMeasurement, measureBase, proxyName, readGiven } from "./series/sensitivity.ts";
 
 /** The outside world, passed in. */
 export interface Doors {
@@ -71,7 +71,10 @@ export async function planModel(inputs: Inputs, doors: Doors): Promise<Planned> 
     requireBudgets(base, inputs);
     if (sources.given === null) requireWeights(base);
     const calibration = sources.given === null ? await drawRows(base, inputs, doors) : null;
-    const measurement = await obtainMeasurement(base, inputs, calibration, sources, { report: doors.report, kernel });
+    const measurement = await obtainMeasurement(base, inputs, calibration, sources, {
+      report: doors.report,
+      kernel,
+    });
     return { plan: makePlan(base, inputs, measurement), base, measurement };
   };
   return withBase(inputs, doors, doors.connect, plan, true);
@@ -84,7 +87,10 @@ export async function measureModel(inputs: Inputs, doors: Doors): Promise<Measur
     requireWeights(base);
     const sources = await openSources(base, measured, kernel, doors.connect);
     const calibration = await drawRows(base, inputs, doors);
-    return (await obtainMeasurement(base, measured, calibration, sources, { report: doors.report, kernel }))!;
+    return (await obtainMeasurement(base, measured, calibration, sources, {
+      report: doors.report,
+      kernel,
+    }))!;
   };
   return withBase(inputs, doors, doors.connect, run, true);
 }
@@ -110,7 +116,10 @@ export async function quantizeModel(inputs: Inputs, out: string, doors: Doors) {
       ...sourceNames(sources),
     });
     await rehearse(base, orders, inputs);
-    const measurement = await obtainMeasurement(base, inputs, calibration, sources, { report, kernel });
+    const measurement = await obtainMeasurement(base, inputs, calibration, sources, {
+      report,
+      kernel,
+    });
     const plan = makePlan(base, inputs, measurement);
     const jobs = planOrders(base, orders, inputs, plan, measurement);
     const make = () => makeFolders(base, jobs, inputs, calibration, { report, kernel });
@@ -139,8 +148,12 @@ export async function publishModel(inputs: Inputs, doors: Doors): Promise<Publis
         kernelSha256: kernel.sha256,
         ...sourceNames(sources),
       });
-      const states = await report.stage("Look at the tier repositories", () => inspectAll(hub, orders, inputs));
-      const published = new Map(orders.map((order) => [order, findPublished(order, states.get(order)!, inputs)]));
+      const states = await report.stage("Look at the tier repositories", () =>
+        inspectAll(hub, orders, inputs),
+      );
+      const published = new Map(
+        orders.map((order) => [order, findPublished(order, states.get(order)!, inputs)]),
+      );
       const pending = orders.filter((order) => published.get(order) === null);
       const release = { states, pending, inputs, doors };
       if (pending.length === 0) {
@@ -153,8 +166,12 @@ export async function publishModel(inputs: Inputs, doors: Doors): Promise<Publis
         return { plan, made: [], ...(await publishTiers(hub, orders, { ...release, made: [] })) };
       }
       const rehearsed = await rehearse(base, pending, inputs);
-      if (!inputs.dryRun) await report.stage("Check the cards", () => checkCards(hub, rehearsed, report));
-      const measurement = await obtainMeasurement(base, inputs, calibration, sources, { report, kernel });
+      if (!inputs.dryRun)
+        await report.stage("Check the cards", () => checkCards(hub, rehearsed, report));
+      const measurement = await obtainMeasurement(base, inputs, calibration, sources, {
+        report,
+        kernel,
+      });
       const plan = makePlan(base, inputs, measurement);
       const jobs = planOrders(base, pending, inputs, plan, measurement);
       const make = () => makeFolders(base, jobs, inputs, calibration, { report, kernel });
@@ -168,7 +185,11 @@ export async function publishModel(inputs: Inputs, doors: Doors): Promise<Publis
  * What can be refused without prices is refused before they are measured: places and cards. The rules' plan stands in for the one
  * that is still to be made; gives the jobs by it.
  */
-async function rehearse(base: Base, orders: readonly Order[], inputs: Inputs): Promise<readonly Job[]> {
+async function rehearse(
+  base: Base,
+  orders: readonly Order[],
+  inputs: Inputs,
+): Promise<readonly Job[]> {
   await checkPlaces(orders, inputs);
   const jobs = planOrders(base, orders, inputs, makePlan(base, inputs, null), null);
   for (const job of jobs) await rehearseCard(job);
@@ -181,7 +202,12 @@ interface Sources {
   readonly proxy: Repository | null;
 }
 
-async function openSources(base: Base, inputs: Inputs, kernel: Kernel, connect: () => Hub): Promise<Sources> {
+async function openSources(
+  base: Base,
+  inputs: Inputs,
+  kernel: Kernel,
+  connect: () => Hub,
+): Promise<Sources> {
   if (inputs.policy === "oq") return { given: null, proxy: null };
   const given = await readGiven(inputs, base, kernel);
   return { given, proxy: inputs.proxy && (await openRepository(inputs.proxy, connect)) };

@@ -1,9 +1,9 @@
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { findTool } from "./action/run.ts";
-import { runScript } from "./cli-run.ts";
-import { folderHashes } from "./folder-hashes.ts";
-import { removeFolder, scratchFolder } from "./models.ts";
+import { runScript } from "./support/cli-run.ts";
+import { folderHashes } from "./support/folder-hashes.ts";
+import { removeFolder, scratchFolder } from "./support/models.ts";
 
 /**
  * The bytes of a run on arm64, the runner's processor, are those of a run on this machine: Node for arm64 runs the same
@@ -23,9 +23,25 @@ describe.skipIf(absent)("Node on arm64 (absent? .ci/toolchain arm64)", () => {
   const quantize = async (node: string, model: string, how: readonly string[]) => {
     const out = `${folder}/${model}-${node === emulated ? "arm64" : "here"}`;
     const base = fileURLToPath(new URL(`./models/random-tiny/${model}`, import.meta.url));
-    const args = ["quantize", base, "--out", out, "--workers", "1", "--overwrite", "--evaluation-samples", "1", ...how];
+    const args = [
+      "quantize",
+      base,
+      "--out",
+      out,
+      "--workers",
+      "1",
+      "--overwrite",
+      "--evaluation-samples",
+      "1",
+      ...how,
+    ];
     // Emulated, taking the types out of the sources costs as much as the rest: once will do.
-    const { code, stderr } = await runScript(cli, args, { NODE_COMPILE_CACHE: `${folder}/compiled` }, node);
+    const { code, stderr } = await runScript(
+      cli,
+      args,
+      { NODE_COMPILE_CACHE: `${folder}/compiled` },
+      node,
+    );
     if (code !== 0) throw new Error(stderr);
     return folderHashes(out);
   };

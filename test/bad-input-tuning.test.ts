@@ -2,9 +2,17 @@ import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type LocalHub, type SeenRequest, startLocalHub } from "../src/local-hub/local-hub.ts";
-import { runCli } from "./cli-run.ts";
-import { castModel, editConfig, editSafetensors, embedded, removeFolder, scratchFolder, smallest } from "./models.ts";
-import { expectRefused, type Refusal, spoiled } from "./refusal.ts";
+import { runCli } from "./support/cli-run.ts";
+import {
+  castModel,
+  editConfig,
+  editSafetensors,
+  embedded,
+  removeFolder,
+  scratchFolder,
+  smallest,
+} from "./support/models.ts";
+import { expectRefused, type Refusal, spoiled } from "./support/refusal.ts";
 
 /** Bad input of tuning through the whole command: text, tokenizers, weights and configs. */
 let folder: string;
@@ -15,7 +23,10 @@ beforeAll(async () => {
   folder = await scratchFolder();
   await mkdir(`${folder}/hub/datasets/acme/texts`, { recursive: true });
   await writeFile(`${folder}/hub/datasets/acme/texts/empty.txt`, "");
-  hub = await startLocalHub({ folder: `${folder}/hub`, onRequest: (request) => seen.push(request) });
+  hub = await startLocalHub({
+    folder: `${folder}/hub`,
+    onRequest: (request) => seen.push(request),
+  });
 });
 
 afterAll(async () => {
@@ -46,10 +57,18 @@ const refuse = (refusal: Omit<Refusal, "what">) =>
 describe("options", () => {
   test.each([
     ["a method that is none", ["--method", "gptq"], /method: "gptq" is not one of/],
-    ["a propagation that is none", [...tuned, "--propagation", "both"], /propagation: "both".*reference, sequential/],
+    [
+      "a propagation that is none",
+      [...tuned, "--propagation", "both"],
+      /propagation: "both".*reference, sequential/,
+    ],
     ["rounding as MLX does, tuned", [...tuned, "--rounding", "mlx"], /rounding mlx .*method tuned/],
     ["no rows", ["--method", "tuned", "--calibration-samples", "0"], /calibration-samples: "0"/],
-    ["rows of no length", ["--method", "tuned", "--calibration-length", "1"], /calibration-length: "1"/],
+    [
+      "rows of no length",
+      ["--method", "tuned", "--calibration-length", "1"],
+      /calibration-length: "1"/,
+    ],
   ])("%s", (_, args, says) => refuse({ base: whole(llama), args, code: "BAD_INPUT", says }));
 });
 
@@ -58,22 +77,52 @@ describe("calibration text", () => {
   test.each<readonly [what: string, file: string, content: string | Uint8Array, says: RegExp]>([
     ["of no bytes", "none.txt", "", /none\.txt is empty/],
     ["of blanks", "blank.txt", " \n\n \n", /blank\.txt holds no text/],
-    ["of objects without words", "blank.jsonl", '{"text": ""}\n{"text": "  "}\n', /blank\.jsonl holds no text/],
-    ["in Latin-1", "latin1.txt", Buffer.from("Müller ".repeat(500), "latin1"), /latin1\.txt is not UTF-8/],
-    ["in UTF-16", "utf16.txt", Buffer.from("Miller ".repeat(500), "utf16le"), /utf16\.txt holds a zero byte/],
-    ["cut within a character", "cut.txt", Buffer.from("… ".repeat(500)).subarray(0, 1998), /cut\.txt is not UTF-8/],
+    [
+      "of objects without words",
+      "blank.jsonl",
+      '{"text": ""}\n{"text": "  "}\n',
+      /blank\.jsonl holds no text/,
+    ],
+    [
+      "in Latin-1",
+      "latin1.txt",
+      Buffer.from("Müller ".repeat(500), "latin1"),
+      /latin1\.txt is not UTF-8/,
+    ],
+    [
+      "in UTF-16",
+      "utf16.txt",
+      Buffer.from("Miller ".repeat(500), "utf16le"),
+      /utf16\.txt holds a zero byte/,
+    ],
+    [
+      "cut within a character",
+      "cut.txt",
+      Buffer.from("… ".repeat(500)).subarray(0, 1998),
+      /cut\.txt is not UTF-8/,
+    ],
     [
       "for less than the rows",
       "short.txt",
       sentence,
       /short\.txt is too short: 2 rows of 32 tokens are needed \(64 tokens\), its \d+ tokens give [01]/,
     ],
-    ["of another format", "rows.parquet", "PAR1", /rows\.parquet is of no format.*\.txt, \.jsonl, \.json/],
+    [
+      "of another format",
+      "rows.parquet",
+      "PAR1",
+      /rows\.parquet is of no format.*\.txt, \.jsonl, \.json/,
+    ],
     ["with a broken line", "broken.jsonl", '{"text": "a"}\n{"text": \n', /broken\.jsonl, line 2/],
   ])("%s", async (_, file, content, says) => {
     const path = `${folder}/${file}`;
     await writeFile(path, content);
-    await refuse({ base: whole(llama), args: [...tuned, "--calibration", path], code: "BAD_INPUT", says });
+    await refuse({
+      base: whole(llama),
+      args: [...tuned, "--calibration", path],
+      code: "BAD_INPUT",
+      says,
+    });
   });
 
   test.each([
@@ -83,7 +132,12 @@ describe("calibration text", () => {
     ["a dataset that is not there", "datasets/acme/absent/a.txt", "NOT_FOUND", /acme\/absent/],
     ["a file that its dataset lacks", "datasets/acme/texts/a.txt", "NOT_FOUND", /a\.txt/],
     ["a revision that its dataset lacks", "datasets/acme/texts@v9/empty.txt", "NOT_FOUND", /v9/],
-    ["an empty file of a dataset", "datasets/acme/texts/empty.txt", "BAD_INPUT", /empty\.txt is empty/],
+    [
+      "an empty file of a dataset",
+      "datasets/acme/texts/empty.txt",
+      "BAD_INPUT",
+      /empty\.txt is empty/,
+    ],
   ])("%s", (_, calibration, code, says) =>
     refuse({ base: whole(llama), args: [...tuned, "--calibration", calibration], code, says }),
   );
@@ -101,7 +155,8 @@ describe("a tokenizer", () => {
       edit(definition);
       await writeFile(path, JSON.stringify(definition));
     });
-  const text = (content: string) => spoiled(llama, (at) => writeFile(join(at, "tokenizer.json"), content));
+  const text = (content: string) =>
+    spoiled(llama, (at) => writeFile(join(at, "tokenizer.json"), content));
 
   test.each<readonly [what: string, base: Refusal["base"], code: string, says: RegExp]>([
     [
@@ -148,8 +203,19 @@ describe("a tokenizer", () => {
 
   test("is no matter of method rounded", async () => {
     const model = await text("{}")();
-    const args = ["quantize", model, "--out", `${folder}/no-tokenizer`, "--tiers", "oQ4e", "--method", "rounded"];
-    const stderr = expect.stringMatching(/warning: the tiers will not be measured: .*tokenizer\.json/);
+    const args = [
+      "quantize",
+      model,
+      "--out",
+      `${folder}/no-tokenizer`,
+      "--tiers",
+      "oQ4e",
+      "--method",
+      "rounded",
+    ];
+    const stderr = expect.stringMatching(
+      /warning: the tiers will not be measured: .*tokenizer\.json/,
+    );
     expect(await runCli(args)).toMatchObject({ code: 0, stderr });
   });
 });
@@ -166,24 +232,64 @@ describe("weights that are not finite are named with their place", () => {
 
   const layer = "backbone.layers";
   const places = [
-    ["a quantized tensor", hybrid, `${layer}.0.mixer.in_proj.weight`, 300 * 128 + 7, "NaN", "[300, 7]"],
-    ["a quantized tensor", hybrid, `${layer}.3.mixer.o_proj.weight`, 127 * 128 + 127, "-Inf", "[127, 127]"],
+    [
+      "a quantized tensor",
+      hybrid,
+      `${layer}.0.mixer.in_proj.weight`,
+      300 * 128 + 7,
+      "NaN",
+      "[300, 7]",
+    ],
+    [
+      "a quantized tensor",
+      hybrid,
+      `${layer}.3.mixer.o_proj.weight`,
+      127 * 128 + 127,
+      "-Inf",
+      "[127, 127]",
+    ],
     ["the embeddings", hybrid, "backbone.embeddings.weight", 5, "Inf", "[0, 5]"],
-    ["embeddings that are the head", smallest.qwen3!, "model.embed_tokens.weight", 383 * 128, "NaN", "[383, 0]"],
-    ["embeddings that every row reads", smallest.qwen3!, "model.embed_tokens.weight", 71 * 128, "NaN", "[71, 0]"],
+    [
+      "embeddings that are the head",
+      smallest.qwen3!,
+      "model.embed_tokens.weight",
+      383 * 128,
+      "NaN",
+      "[383, 0]",
+    ],
+    [
+      "embeddings that every row reads",
+      smallest.qwen3!,
+      "model.embed_tokens.weight",
+      71 * 128,
+      "NaN",
+      "[71, 0]",
+    ],
     ["the head", hybrid, "lm_head.weight", 383 * 128 + 1, "NaN", "[383, 1]"],
     ["an expert", hybrid, `${layer}.1.mixer.experts.0.up_proj.weight`, 64, "Inf", "[0, 64]"],
-    ["the last expert", hybrid, `${layer}.4.mixer.experts.7.down_proj.weight`, 127 * 64 + 3, "NaN", "[127, 3]"],
+    [
+      "the last expert",
+      hybrid,
+      `${layer}.4.mixer.experts.7.down_proj.weight`,
+      127 * 64 + 3,
+      "NaN",
+      "[127, 3]",
+    ],
     ["a kept matrix", hybrid, `${layer}.1.mixer.gate.weight`, 7 * 128 + 2, "NaN", "[7, 2]"],
     ["a kept vector", hybrid, `${layer}.2.norm.weight`, 3, "-Inf", "element 3"],
     ["a convolution", hybrid, `${layer}.2.mixer.conv1d.weight`, 191 * 4 + 1, "NaN", "element 765"],
     ["a kept scalar a head", hybrid, `${layer}.0.mixer.A_log`, 7, "NaN", "element 7"],
   ] as const;
-  const both = places.flatMap((place) => (["tuned", "rounded"] as const).map((method) => [method, ...place] as const));
+  const both = places.flatMap((place) =>
+    (["tuned", "rounded"] as const).map((method) => [method, ...place] as const),
+  );
 
   test.each(both)("%s: %s", (method, _, from, tensor, element, value, place) => {
     const says = new RegExp(
-      `tensor "${tensor}" holds 1 NaN or infinite values, the first at ${place}`.replace(/[[\].]/g, "\\$&"),
+      `tensor "${tensor}" holds 1 NaN or infinite values, the first at ${place}`.replace(
+        /[[\].]/g,
+        "\\$&",
+      ),
     );
     const base = poisoned(from, tensor, element, value);
     return refuse({ base, args: [...few, "--method", method], code: "BAD_CHECKPOINT", says });
@@ -219,7 +325,8 @@ describe("weights that are not finite are named with their place", () => {
 
 describe("a config", () => {
   type Config = Record<string, unknown>;
-  const config = (from: string, edit: (config: Config) => void) => spoiled(from, (at) => editConfig(at, edit));
+  const config = (from: string, edit: (config: Config) => void) =>
+    spoiled(from, (at) => editConfig(at, edit));
   const rope = (scaling: unknown, from = llama) =>
     config(from, (c) => {
       c.rope_scaling = scaling;
@@ -231,16 +338,36 @@ describe("a config", () => {
     });
 
   test.each<readonly [what: string, base: Refusal["base"], code: string, says: RegExp]>([
-    ["with a rope of no type", rope({ rope_type: "spiral" }), "UNSUPPORTED_MODEL", /"spiral".*default, linear, llama3/],
+    [
+      "with a rope of no type",
+      rope({ rope_type: "spiral" }),
+      "UNSUPPORTED_MODEL",
+      /"spiral".*default, linear, llama3/,
+    ],
     [
       "with a rope that only layers of a kind have",
       rope({ type: "longrope", factor: 4 }, smallest.qwen3_moe!),
       "UNSUPPORTED_MODEL",
       /rope type "longrope"/,
     ],
-    ["with a rope type that is no word", rope({ rope_type: 4 }), "UNSUPPORTED_MODEL", /rope type 4/],
-    ["with a rope that shrinks to nothing", rope({ type: "linear", factor: 0 }), "BAD_CHECKPOINT", /"factor".*got 0/],
-    ["with a rope that is no object", rope("linear"), "BAD_CHECKPOINT", /"rope_scaling" should be an object/],
+    [
+      "with a rope type that is no word",
+      rope({ rope_type: 4 }),
+      "UNSUPPORTED_MODEL",
+      /rope type 4/,
+    ],
+    [
+      "with a rope that shrinks to nothing",
+      rope({ type: "linear", factor: 0 }),
+      "BAD_CHECKPOINT",
+      /"factor".*got 0/,
+    ],
+    [
+      "with a rope that is no object",
+      rope("linear"),
+      "BAD_CHECKPOINT",
+      /"rope_scaling" should be an object/,
+    ],
     [
       "with an activation that we do not compute",
       config(llama, (c) => {
@@ -255,7 +382,12 @@ describe("a config", () => {
       "BAD_CHECKPOINT",
       /backbone\.layers\.[45]\.mixer/,
     ],
-    ["whose pattern is longer than the model", pattern("MEMEM*EMEMEM"), "BAD_CHECKPOINT", /backbone\.layers\.11/],
+    [
+      "whose pattern is longer than the model",
+      pattern("MEMEM*EMEMEM"),
+      "BAD_CHECKPOINT",
+      /backbone\.layers\.11/,
+    ],
     [
       "whose pattern is shorter than the model",
       pattern("MEMEM*EMEM"),
@@ -290,7 +422,16 @@ describe("a config", () => {
 
   test("with a rope of no type is rounded all the same, as the hint says", async () => {
     const model = await rope({ rope_type: "spiral" })();
-    const args = ["quantize", model, "--out", `${folder}/spiral`, "--tiers", "oQ4e", "--method", "rounded"];
+    const args = [
+      "quantize",
+      model,
+      "--out",
+      `${folder}/spiral`,
+      "--tiers",
+      "oQ4e",
+      "--method",
+      "rounded",
+    ];
     const stderr = expect.stringMatching(/warning: the tiers will not be measured: .*spiral/);
     expect(await runCli(args)).toMatchObject({ code: 0, stderr });
   });

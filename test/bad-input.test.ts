@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type LocalHub, type SeenRequest, startLocalHub } from "../src/local-hub/local-hub.ts";
-import { rounded, runCli, runScript } from "./cli-run.ts";
+import { rounded, runCli, runScript } from "./support/cli-run.ts";
 import {
   byArchitecture,
   copyModel,
@@ -13,8 +13,8 @@ import {
   embedded,
   removeFolder,
   scratchFolder,
-} from "./models.ts";
-import { expectRefused, type Refusal, spoiled } from "./refusal.ts";
+} from "./support/models.ts";
+import { expectRefused, type Refusal, spoiled } from "./support/refusal.ts";
 
 let folder: string;
 let hub: LocalHub;
@@ -67,8 +67,20 @@ const cases: Refusal[] = [
     code: "BAD_INPUT",
     says: /rounding: "up".*stored, mlx/,
   },
-  { what: "an unknown flag", base: onHub("base/tiny"), args: ["--tier", "oQ4e"], code: "BAD_INPUT", says: /--tier/ },
-  { what: "no workers", base: onHub("base/tiny"), args: ["--workers", "0"], code: "BAD_INPUT", says: /workers: "0"/ },
+  {
+    what: "an unknown flag",
+    base: onHub("base/tiny"),
+    args: ["--tier", "oQ4e"],
+    code: "BAD_INPUT",
+    says: /--tier/,
+  },
+  {
+    what: "no workers",
+    base: onHub("base/tiny"),
+    args: ["--workers", "0"],
+    code: "BAD_INPUT",
+    says: /workers: "0"/,
+  },
   {
     what: "a model that is neither folder nor repository",
     base: onHub("just-a-name"),
@@ -81,7 +93,12 @@ const cases: Refusal[] = [
     code: "BAD_INPUT",
     says: /base\/\.\.\/tiny/,
   },
-  { what: "a revision that climbs", base: onHub("base/tiny@../main"), code: "BAD_INPUT", says: /\.\.\/main/ },
+  {
+    what: "a revision that climbs",
+    base: onHub("base/tiny@../main"),
+    code: "BAD_INPUT",
+    says: /\.\.\/main/,
+  },
   {
     what: "a namespace with a slash",
     base: onHub("base/tiny"),
@@ -96,7 +113,13 @@ const cases: Refusal[] = [
     code: "BAD_INPUT",
     says: /"?\.\."?/,
   },
-  { what: "no namespace", base: onHub("base/tiny"), args: ["--namespace", ""], code: "BAD_INPUT", says: /namespace/ },
+  {
+    what: "no namespace",
+    base: onHub("base/tiny"),
+    args: ["--namespace", ""],
+    code: "BAD_INPUT",
+    says: /namespace/,
+  },
   {
     what: "an endpoint that is no address",
     base: onHub("base/tiny"),
@@ -112,11 +135,28 @@ const cases: Refusal[] = [
     says: /http/,
   },
   { what: "a missing folder", base: onHub("./nowhere"), code: "NOT_FOUND", says: /nowhere/ },
-  { what: "a missing repository", base: onHub("base/absent"), code: "NOT_FOUND", says: /base\/absent/ },
+  {
+    what: "a missing repository",
+    base: onHub("base/absent"),
+    code: "NOT_FOUND",
+    says: /base\/absent/,
+  },
   { what: "an unknown revision", base: onHub("base/tiny@v9"), code: "NOT_FOUND", says: /v9/ },
   { what: "a gated base", base: onHub("base/gated"), code: "GATED", says: /base\/gated/ },
-  { what: "a wrong token", base: onHub("base/tiny"), token: "hf_invalidToken", code: "UNAUTHORIZED", says: /token/ },
-  { what: "a token that is none", base: onHub("base/tiny"), token: "swordfish", code: "BAD_INPUT", says: /hf_/ },
+  {
+    what: "a wrong token",
+    base: onHub("base/tiny"),
+    token: "hf_invalidToken",
+    code: "UNAUTHORIZED",
+    says: /token/,
+  },
+  {
+    what: "a token that is none",
+    base: onHub("base/tiny"),
+    token: "swordfish",
+    code: "BAD_INPUT",
+    says: /hf_/,
+  },
   { what: "no token", base: onHub("base/tiny"), token: "", code: "UNAUTHORIZED", says: /token/ },
   {
     what: "a token without the right to write",
@@ -125,7 +165,12 @@ const cases: Refusal[] = [
     code: "FORBIDDEN",
     says: /write/,
   },
-  { what: "a repository that is not ours", base: onHub("base/taken"), code: "NOT_OURS", says: /acme\/taken-oQ4e/ },
+  {
+    what: "a repository that is not ours",
+    base: onHub("base/taken"),
+    code: "NOT_OURS",
+    says: /acme\/taken-oQ4e/,
+  },
   {
     what: "an unsupported model_type",
     base: config((c) => {
@@ -281,7 +326,9 @@ const cases: Refusal[] = [
   {
     what: "NaN among the weights",
     base: spoiled(llama, (at) =>
-      editSafetensors(at, (h, data) => data.writeUInt16LE(0x7fc0, h["lm_head.weight"]!.data_offsets[0] + 64)),
+      editSafetensors(at, (h, data) =>
+        data.writeUInt16LE(0x7fc0, h["lm_head.weight"]!.data_offsets[0] + 64),
+      ),
     ),
     code: "BAD_CHECKPOINT",
     says: /"lm_head\.weight".*NaN/,
@@ -289,7 +336,9 @@ const cases: Refusal[] = [
   {
     what: "NaN in a norm",
     base: spoiled(llama, (at) =>
-      editSafetensors(at, (h, data) => data.writeUInt16LE(0xff80, h["model.norm.weight"]!.data_offsets[0] + 6)),
+      editSafetensors(at, (h, data) =>
+        data.writeUInt16LE(0xff80, h["model.norm.weight"]!.data_offsets[0] + 6),
+      ),
     ),
     code: "BAD_CHECKPOINT",
     says: /"model\.norm\.weight"/,
@@ -305,7 +354,11 @@ async function truncateToHeader(at: string) {
 async function addTensor(at: string) {
   await editSafetensors(at, (h) => {
     const end = Math.max(...Object.values(h).map((t) => t.data_offsets?.[1] ?? 0));
-    h["model.layers.0.mystery.weight"] = { dtype: "BF16", shape: [2, 2], data_offsets: [end, end + 8] };
+    h["model.layers.0.mystery.weight"] = {
+      dtype: "BF16",
+      shape: [2, 2],
+      data_offsets: [end, end + 8],
+    };
   });
   await writeFile(join(at, "model.safetensors"), Buffer.alloc(8), { flag: "a" });
 }
@@ -315,14 +368,23 @@ describe("bad input ends in one clear message, exit code 1, and nothing half-wri
     await expectRefused(refusal, { hub, seen, work: `${folder}/work` });
   });
 
-  test("a full disk: the partial folders are gone and the message says how much was needed", async ({ skip }) => {
+  test("a full disk: the partial folders are gone and the message says how much was needed", async ({
+    skip,
+  }) => {
     const mount = `${folder}/small`;
     await mkdir(mount);
     const mounted = tryMount(mount, "3m");
-    if (mounted === null && process.env.CI !== "true") skip("a small file system can only be mounted as root");
+    if (mounted === null && process.env.CI !== "true")
+      skip("a small file system can only be mounted as root");
     expect(mounted).not.toBeNull();
     try {
-      const { code, stderr } = await runCli(["quantize", embedded, "--out", `${mount}/out`, ...rounded]);
+      const { code, stderr } = await runCli([
+        "quantize",
+        embedded,
+        "--out",
+        `${mount}/out`,
+        ...rounded,
+      ]);
       expect(code).toBe(1);
       expect(stderr).toMatch(/error: .*needed.*\[DISK\]/);
       expect(await readdir(`${mount}/out`).catch(() => [])).toEqual([]);
@@ -340,7 +402,16 @@ describe("bad input ends in one clear message, exit code 1, and nothing half-wri
     expect(refused.code).toBe(1);
     expect(refused.stderr).toMatch(/\[NOT_OURS\]/);
     expect(await readdir(`${out}/llama-oQ4e`)).toEqual(["diary.txt"]);
-    const told = await runCli(["quantize", llama, "--out", out, "--tiers", "oQ4e", "--overwrite", ...rounded]);
+    const told = await runCli([
+      "quantize",
+      llama,
+      "--out",
+      out,
+      "--tiers",
+      "oQ4e",
+      "--overwrite",
+      ...rounded,
+    ]);
     expect(told.code).toBe(0);
     expect(await readdir(`${out}/llama-oQ4e`)).toContain("oqe-receipt.json");
   });
@@ -368,10 +439,22 @@ describe("bad input ends in one clear message, exit code 1, and nothing half-wri
     const environment = { HF_ENDPOINT: hub.url, HF_TOKEN: "hf_good" };
     const before = hub.head("acme/taken-oQ4e");
     const told = await runCli(
-      ["publish", "base/taken", "--namespace", "acme", "--overwrite", ...rounded, "--work-dir", `${folder}/w`],
+      [
+        "publish",
+        "base/taken",
+        "--namespace",
+        "acme",
+        "--overwrite",
+        ...rounded,
+        "--work-dir",
+        `${folder}/w`,
+      ],
       environment,
     );
-    expect({ code: told.code, stderr: told.code === 0 ? "" : told.stderr }).toEqual({ code: 0, stderr: "" });
+    expect({ code: told.code, stderr: told.code === 0 ? "" : told.stderr }).toEqual({
+      code: 0,
+      stderr: "",
+    });
     expect(hub.head("acme/taken-oQ4e")).not.toBe(before);
     expect([...hub.files("acme/taken-oQ4e").keys()]).toContain("oqe-receipt.json");
   });
@@ -428,7 +511,16 @@ describe("bad input that needs a Hub or an installation of its own", () => {
 /** The command that mounts: as root it is there, on a CI runner sudo gives it. */
 function tryMount(at: string, size: string): string[] | null {
   for (const prefix of [[], ["sudo", "-n"]]) {
-    const [command, ...args] = [...prefix, "mount", "-t", "tmpfs", "-o", `size=${size},mode=1777`, "tmpfs", at];
+    const [command, ...args] = [
+      ...prefix,
+      "mount",
+      "-t",
+      "tmpfs",
+      "-o",
+      `size=${size},mode=1777`,
+      "tmpfs",
+      at,
+    ];
     if (spawnSync(command!, args, { stdio: "ignore" }).status === 0) return prefix;
   }
   return null;

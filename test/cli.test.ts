@@ -5,10 +5,10 @@ import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { whoAmI } from "@huggingface/hub";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { engine } from "../src/engine.ts";
+import { engine } from "../src/ground/engine.ts";
 import { startLocalHub } from "../src/local-hub/local-hub.ts";
-import { rounded, runCli } from "./cli-run.ts";
-import { byArchitecture, embedded, removeFolder, scratchFolder } from "./models.ts";
+import { rounded, runCli } from "./support/cli-run.ts";
+import { byArchitecture, embedded, removeFolder, scratchFolder } from "./support/models.ts";
 
 let folder: string;
 beforeAll(async () => {
@@ -37,9 +37,15 @@ describe("oqe", () => {
     [["plan", "a", "b"], /got a b/],
     [["quantize", embedded], /--out/],
     [["hub", "x", "--port", "http"], /port: "http"/],
-    [["plan", embedded, "--tiers", "oQ8e", "--tiers", "oQ4e"], /--tiers is given more than once.*\n.*oQ6e,oQ4e/],
+    [
+      ["plan", embedded, "--tiers", "oQ8e", "--tiers", "oQ4e"],
+      /--tiers is given more than once.*\n.*oQ6e,oQ4e/,
+    ],
     [["plan", embedded, "--json", "--workers=1", "--json"], /--json is given more than once/],
-    [["plan", embedded, "--rounding", "mlx"], /rounding mlx .* method tuned, the default, .*\n.*say method rounded/],
+    [
+      ["plan", embedded, "--rounding", "mlx"],
+      /rounding mlx .* method tuned, the default, .*\n.*say method rounded/,
+    ],
     [["plan", embedded, "--method", "best"], /method: "best" is not one of rounded, tuned/],
     [["card", "/nowhere"], /\/nowhere\/oqe-receipt\.json/],
   ])("%j is refused in one line", async (args, says) => {
@@ -56,14 +62,25 @@ describe("oqe", () => {
       const few = ["--calibration-samples", "9", "--calibration-length", "16", "--verify", "false"];
       const how = policy === "oq" ? rounded : ["--floors", "none", ...few];
       const own = ["--policy", policy, "--tiers", "oQ4e", "--target-bpw", "5.2"];
-      const { code, stderr } = await runCli(["quantize", byArchitecture.llama!, "--out", out, ...own, ...how]);
+      const { code, stderr } = await runCli([
+        "quantize",
+        byArchitecture.llama!,
+        "--out",
+        out,
+        ...own,
+        ...how,
+      ]);
       expect({ code, stderr: code === 0 ? "" : stderr }).toEqual({ code: 0, stderr: "" });
       const [tier] = (await readdir(out)).filter((name) => name.includes("5.2"));
-      const read = async (name: string) => JSON.parse(await readFile(`${out}/${tier}/${name}`, "utf8"));
+      const read = async (name: string) =>
+        JSON.parse(await readFile(`${out}/${tier}/${name}`, "utf8"));
       const { plan } = await read("oqe-receipt.json");
       const { quantization } = await read("config.json");
       for (const [module, { bits }] of Object.entries<{ bits: number }>(plan.modules)) {
-        expect({ module, bits: quantization[module]?.bits ?? quantization.bits }).toEqual({ module, bits });
+        expect({ module, bits: quantization[module]?.bits ?? quantization.bits }).toEqual({
+          module,
+          bits,
+        });
       }
       expect(await readdir(`${out}/${tier}`)).toContain("oqe-bits.svg");
       expect((await runCli(["card", `${out}/${tier}`])).code).toBe(0);
@@ -75,13 +92,21 @@ describe("oqe", () => {
     try {
       const commit = await hub.seed("base/nemotron-nano-tiny", embedded);
       const local = await runCli(["plan", embedded, "--policy", "oq", "--json"]);
-      const remote = await runCli(["plan", "base/nemotron-nano-tiny@main", "--policy", "oq", "--json"], {
-        HF_ENDPOINT: hub.url,
-      });
+      const remote = await runCli(
+        ["plan", "base/nemotron-nano-tiny@main", "--policy", "oq", "--json"],
+        {
+          HF_ENDPOINT: hub.url,
+        },
+      );
       const [a, b] = [JSON.parse(local.stdout), JSON.parse(remote.stdout)];
       expect(b).toMatchObject({ model: "base/nemotron-nano-tiny", revision: commit, policy: "oq" });
       expect(b.tiers).toEqual(a.tiers);
-      expect(a.tiers.map((tier: { tier: string }) => tier.tier)).toEqual(["oQ8e", "oQ6e", "oQ5e", "oQ4e"]);
+      expect(a.tiers.map((tier: { tier: string }) => tier.tier)).toEqual([
+        "oQ8e",
+        "oQ6e",
+        "oQ5e",
+        "oQ4e",
+      ]);
       const keys = [
         "bpw",
         "boosts",
@@ -95,7 +120,10 @@ describe("oqe", () => {
         "tier",
       ].sort();
       for (const tier of a.tiers) expect(Object.keys(tier).sort()).toEqual(keys);
-      expect(a.tiers[0].modules["backbone.layers.1.mixer.switch_mlp.fc1"]).toEqual({ bits: 8, groupSize: 64 });
+      expect(a.tiers[0].modules["backbone.layers.1.mixer.switch_mlp.fc1"]).toEqual({
+        bits: 8,
+        groupSize: 64,
+      });
     } finally {
       await hub.close();
     }
@@ -111,7 +139,9 @@ describe("oqe", () => {
       "--json",
     ]);
     expect({ code, tiers: JSON.parse(stdout).tiers.length }).toEqual({ code: 0, tiers: 4 });
-    expect(stderr).toBe("  warning: calibration-samples: without effect, for method rounded uses no calibration\n");
+    expect(stderr).toBe(
+      "  warning: calibration-samples: without effect, for method rounded uses no calibration\n",
+    );
   });
 
   test("quantize --json names the folders, and only they appear", async () => {
@@ -125,14 +155,19 @@ describe("oqe", () => {
       ...rounded,
       "--json",
     ]);
-    expect(JSON.parse(stdout).folders).toEqual([`${folder}/q/llama-oQ6e`, `${folder}/q/llama-oQ4e`]);
+    expect(JSON.parse(stdout).folders).toEqual([
+      `${folder}/q/llama-oQ6e`,
+      `${folder}/q/llama-oQ4e`,
+    ]);
   });
 
   test("hub serves a folder until it is told to end, and the folder is a Hub again afterwards", async () => {
     await mkdir(`${folder}/served`);
     const cli = fileURLToPath(new URL("../src/cli.ts", import.meta.url));
     for (const outcome of ["published", "unchanged"]) {
-      const child = spawn(process.execPath, [cli, "hub", `${folder}/served`], { stdio: ["ignore", "pipe", "inherit"] });
+      const child = spawn(process.execPath, [cli, "hub", `${folder}/served`], {
+        stdio: ["ignore", "pipe", "inherit"],
+      });
       const ended = once(child, "exit");
       const [line] = await once(createInterface(child.stdout), "line");
       expect(line).toMatch(/^http:\/\/127\.0\.0\.1:\d+$/);

@@ -2,11 +2,11 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdir, readFile, rm } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
-import { parseReceipt } from "../src/card/receipt-file.ts";
 import { kindWords } from "../src/card/tuning-words.ts";
 import { startLocalHub } from "../src/local-hub/local-hub.ts";
-import { tiers } from "../src/quant/tiers.ts";
-import { tensorKinds } from "../src/quant/tuning-record.ts";
+import { tiers } from "../src/plan/tiers.ts";
+import { tensorKinds } from "../src/quantize/tuning-record.ts";
+import { parseReceipt } from "../src/receipt/receipt-file.ts";
 
 /** `npm run demo`: the whole job on the embedded model, tuning included, over HTTP, against a Hub on this machine. */
 const root = fileURLToPath(new URL("../", import.meta.url));
@@ -23,7 +23,16 @@ try {
   const commit = await hub.seed(base, `${root}test/models/nemotron-nano-tiny`);
   console.log(`local Hub on ${hub.url}, seeded with ${base} at ${commit.slice(0, 12)}\n`);
   // Measured on fewer rows than by default, which would take as long as all the rest.
-  const publish = ["publish", base, "--namespace", "demo", "--work-dir", `${demo}/work`, "--evaluation-samples", "36"];
+  const publish = [
+    "publish",
+    base,
+    "--namespace",
+    "demo",
+    "--work-dir",
+    `${demo}/work`,
+    "--evaluation-samples",
+    "36",
+  ];
   const started = Date.now();
   await runCli(publish);
   console.log(`\ntuned, written and published in ${Math.round((Date.now() - started) / 1000)} s\n`);
@@ -53,14 +62,19 @@ async function gains(): Promise<string> {
     return cells.includes(undefined) ? [] : [kindWords[kind].padEnd(42) + cells.join("")];
   });
   const head =
-    "calibration loss left (plain rounding = 1)".padEnd(42) + tiers.map(({ name }) => name.padStart(7)).join("");
+    "calibration loss left (plain rounding = 1)".padEnd(42) +
+    tiers.map(({ name }) => name.padStart(7)).join("");
   return [head, ...rows].join("\n");
 }
 
 /** Runs the committed bundle, as a user's machine would. */
 async function runCli(args: string[]) {
   const env = { ...process.env, HF_ENDPOINT: hub.url, HF_TOKEN: "hf_rehearsal" };
-  const child = spawn(process.execPath, [`${root}dist/cli.js`, ...args], { cwd: demo, env, stdio: "inherit" });
+  const child = spawn(process.execPath, [`${root}dist/cli.js`, ...args], {
+    cwd: demo,
+    env,
+    stdio: "inherit",
+  });
   const [code] = await once(child, "exit");
   if (code !== 0) {
     process.exitCode = 1;

@@ -1,10 +1,10 @@
 import { readdir, readFile, writeFile } from "node:fs/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { startLocalHub } from "../src/local-hub/local-hub.ts";
-import { rounded, runCli } from "./cli-run.ts";
-import { folderHashes } from "./folder-hashes.ts";
-import { killedAt } from "./killed-run.ts";
-import { embedded, removeFolder, scratchFolder } from "./models.ts";
+import { rounded, runCli } from "./support/cli-run.ts";
+import { folderHashes } from "./support/folder-hashes.ts";
+import { killedAt } from "./support/killed-run.ts";
+import { embedded, removeFolder, scratchFolder } from "./support/models.ts";
 
 // tuned-determinism.test.ts has the other method.
 describe("the same inputs give the same rounded bytes, card and receipt included", () => {
@@ -12,7 +12,14 @@ describe("the same inputs give the same rounded bytes, card and receipt included
   let first: Record<string, string>;
 
   const quantize = async (out: string, ...more: string[]) => {
-    const { code, stderr } = await runCli(["quantize", embedded, "--out", `${folder}/${out}`, ...rounded, ...more]);
+    const { code, stderr } = await runCli([
+      "quantize",
+      embedded,
+      "--out",
+      `${folder}/${out}`,
+      ...rounded,
+      ...more,
+    ]);
     if (code !== 0) throw new Error(stderr);
     return folderHashes(`${folder}/${out}`);
   };
@@ -36,7 +43,8 @@ describe("the same inputs give the same rounded bytes, card and receipt included
     for (const tier of ["oQ8e", "oQ4e"]) {
       const alone = await quantize(`alone-${tier}`, "--tiers", tier);
       for (const [path, hash] of Object.entries(alone)) {
-        if (!/README\.md|oqe-receipt\.json/.test(path)) expect({ path, hash }).toEqual({ path, hash: first[path] });
+        if (!/README\.md|oqe-receipt\.json/.test(path))
+          expect({ path, hash }).toEqual({ path, hash: first[path] });
       }
     }
   });
@@ -46,13 +54,22 @@ describe("the same inputs give the same rounded bytes, card and receipt included
     await quantize("killed", "--rounding", "mlx"); // something to be replaced
     let reached = 0;
     // Killed as soon as the walk has left so much behind; the last ones meet the renames.
-    for (const sign of ["partial", "model.safetensors", "config.json", "oqe-receipt.json", "README.md", "old"]) {
+    for (const sign of [
+      "partial",
+      "model.safetensors",
+      "config.json",
+      "oqe-receipt.json",
+      "README.md",
+      "old",
+    ]) {
       if (await killedAt(sign, out, ["quantize", embedded, "--out", out, ...rounded])) reached++;
       const visible = (await readdir(out)).filter((name) => !name.startsWith("."));
       expect(visible.length).toBeGreaterThanOrEqual(3); // between two renames one place may be empty
       for (const name of visible) {
         const { files } = JSON.parse(await readFile(`${out}/${name}/oqe-receipt.json`, "utf8"));
-        expect(await readdir(`${out}/${name}`)).toEqual(expect.arrayContaining([...Object.keys(files), "README.md"]));
+        expect(await readdir(`${out}/${name}`)).toEqual(
+          expect.arrayContaining([...Object.keys(files), "README.md"]),
+        );
       }
     }
     expect(reached).toBeGreaterThanOrEqual(4);
@@ -64,13 +81,18 @@ describe("the same inputs give the same rounded bytes, card and receipt included
     try {
       await hub.seed("base/nemotron-nano-tiny", embedded);
       const out = `${folder}/from-hub`;
-      const { code, stderr } = await runCli(["quantize", "base/nemotron-nano-tiny", "--out", out, ...rounded], {
-        HF_ENDPOINT: hub.url,
-      });
+      const { code, stderr } = await runCli(
+        ["quantize", "base/nemotron-nano-tiny", "--out", out, ...rounded],
+        {
+          HF_ENDPOINT: hub.url,
+        },
+      );
       expect({ code, stderr: code === 0 ? "" : stderr }).toEqual({ code: 0, stderr: "" });
       const fromHub = await folderHashes(out);
       const weights = (all: Record<string, string>) =>
-        Object.fromEntries(Object.entries(all).filter(([path]) => !/README\.md|oqe-receipt\.json/.test(path)));
+        Object.fromEntries(
+          Object.entries(all).filter(([path]) => !/README\.md|oqe-receipt\.json/.test(path)),
+        );
       expect(weights(fromHub)).toEqual(weights(first));
     } finally {
       await hub.close();

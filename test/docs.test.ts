@@ -7,10 +7,14 @@ import { architectures } from "../src/models/registry.ts";
 const root = new URL("../", import.meta.url);
 const read = (path: string) => readFile(new URL(path, root), "utf8");
 const below = await readdir(new URL("docs/", root), { recursive: true });
-const pages = ["README.md", ...below.filter((path) => path.endsWith(".md")).map((path) => `docs/${path}`)].sort();
+const pages = [
+  "README.md",
+  ...below.filter((path) => path.endsWith(".md")).map((path) => `docs/${path}`),
+].sort();
 
 /** A page's text without fenced blocks and inline code, which may show what is no link and no heading. */
-const prose = (page: string) => page.replace(/^```[\s\S]*?^```/gm, "").replace(/`[^`\n]*`/g, "code");
+const prose = (page: string) =>
+  page.replace(/^```[\s\S]*?^```/gm, "").replace(/`[^`\n]*`/g, "code");
 
 /** Targets of Markdown links and images, without those that lead to other hosts. */
 function relativeLinks(page: string): string[] {
@@ -34,7 +38,8 @@ async function brokenLinks(path: string, page: string): Promise<string[]> {
     const leaves = !url.href.startsWith(root.href);
     const target = fileURLToPath(url);
     if (leaves || !existsSync(target)) broken.push(link);
-    else if (anchor !== "" && !anchors(await readFile(target, "utf8")).includes(anchor)) broken.push(link);
+    else if (anchor !== "" && !anchors(await readFile(target, "utf8")).includes(anchor))
+      broken.push(link);
   }
   return broken;
 }
@@ -47,22 +52,32 @@ describe("documents", () => {
   test("a wrong file, a wrong heading and a way out are found", async () => {
     const page =
       "# A `b` c\n[x](errors.md#network) [y](gone.md) [z](#a-b-c) [v](#a-b) [w](../../out.md) [u](https://a.b/c)";
-    expect(await brokenLinks("docs/made-up.md", page)).toEqual(expect.arrayContaining(["gone.md", "../../out.md"]));
-    expect(await brokenLinks("docs/errors.md", "[v](#no-such-heading) [w](#network)")).toEqual(["#no-such-heading"]);
+    expect(await brokenLinks("docs/made-up.md", page)).toEqual(
+      expect.arrayContaining(["gone.md", "../../out.md"]),
+    );
+    expect(await brokenLinks("docs/errors.md", "[v](#no-such-heading) [w](#network)")).toEqual([
+      "#no-such-heading",
+    ]);
     expect(anchors(page)).toEqual(["a-b-c"]);
   });
 
   test("every error code has its section in docs/errors.md, and no other code has", async () => {
-    const union = /export type ErrorCode =([^;]+;)/.exec((await read("src/errors.ts")).replace(/\/\/.*$/gm, ""))?.[1];
+    const union = /export type ErrorCode =([^;]+;)/.exec(
+      (await read("src/errors.ts")).replace(/\/\/.*$/gm, ""),
+    )?.[1];
     const codes = [...(union ?? "").matchAll(/"([A-Z_]+)"/g)].map(([, code]) => code);
-    const sections = [...(await read("docs/errors.md")).matchAll(/^## (.+)$/gm)].map(([, title]) => title);
+    const sections = [...(await read("docs/errors.md")).matchAll(/^## (.+)$/gm)].map(
+      ([, title]) => title,
+    );
     expect(codes.length).toBeGreaterThan(10);
     expect(sections).toEqual(codes);
   });
 
   test("every architecture of the registry is named in docs/format.md", async () => {
     const format = await read("docs/format.md");
-    const missing = architectures.filter(({ modelType }) => !format.includes(`| \`${modelType}\` |`));
+    const missing = architectures.filter(
+      ({ modelType }) => !format.includes(`| \`${modelType}\` |`),
+    );
     expect(missing.map(({ modelType }) => modelType)).toEqual([]);
   });
 });

@@ -1,5 +1,7 @@
 import { readFileSync } from "node:fs";
 import { afterAll, describe, expect, test } from "vitest";
+import { readBase } from "../src/base/base.ts";
+import { baseWeights } from "../src/base/base-weights.ts";
 import { openFolder } from "../src/checkpoint/folder.ts";
 import type { ModelConfig } from "../src/checkpoint/model-config.ts";
 import { type Matrix, newMatrix, sharedFloats, sharedIntegers } from "../src/kernel/matrix.ts";
@@ -9,11 +11,9 @@ import type { BlockContext, LinearOptions } from "../src/models/forward.ts";
 import { Ops } from "../src/models/ops.ts";
 import type { Routing } from "../src/models/routing.ts";
 import { plainContext, runModel, type WeightSource } from "../src/models/run.ts";
-import { readBase } from "../src/quant/base.ts";
-import { baseWeights } from "../src/quant/base-weights.ts";
-import { difference, openBase, readNpy, run, someIds } from "./forward-run.ts";
-import { byArchitecture, embedded, removeFolder, scratchFolder } from "./models.ts";
-import { hybrid, makeRandomModel } from "./random-model.ts";
+import { difference, openBase, readNpy, run, someIds } from "./support/forward-run.ts";
+import { byArchitecture, embedded, removeFolder, scratchFolder } from "./support/models.ts";
+import { hybrid, makeRandomModel } from "./support/random-model.ts";
 
 const kernel = await openKernel({ workers: 2 });
 afterAll(() => kernel.close());
@@ -30,9 +30,15 @@ function withExperts(routing: Routing, expert: (i: number) => number): Routing {
 test.each([...Object.keys(byArchitecture)])("the logits of %s are torch's", async (name) => {
   const folder = `${random}${name}`;
   const model = await openBase(folder, kernel);
-  const ids = Uint32Array.from(JSON.parse(readFileSync(`${folder}/ref_ids.json`, "utf8")).flat() as number[]);
+  const ids = Uint32Array.from(
+    JSON.parse(readFileSync(`${folder}/ref_ids.json`, "utf8")).flat() as number[],
+  );
   const { logits, vocabulary } = await run(model, ids, ids.length);
-  const gap = difference(logits, readNpy(`${folder}/ref_logits_f32_torch.npy`, Float32Array), vocabulary);
+  const gap = difference(
+    logits,
+    readNpy(`${folder}/ref_logits_f32_torch.npy`, Float32Array),
+    vocabulary,
+  );
   expect(gap.relative, gap.text).toBeLessThan(5e-6);
   await model.close();
 });
@@ -45,36 +51,41 @@ describe("every tensor of the table is used", () => {
     attention_bias: true,
     mamba_proj_bias: true,
   };
-  test.each([...Object.keys(byArchitecture), "all of nemotron_h", "biased llama"])("by %s", async (name) => {
-    const scratch = await scratchFolder();
-    const llama = JSON.parse(readFileSync(`${random}llama/config.json`, "utf8"));
-    const made = {
-      "all of nemotron_h": everything,
-      "biased llama": { ...llama, attention_bias: true, mlp_bias: true },
-    };
-    const config = (made as Record<string, ModelConfig>)[name];
-    if (config !== undefined) await makeRandomModel(scratch, config);
-    const folder = config === undefined ? `${random}${name}` : scratch;
-    const base = await readBase(await openFolder(folder), { allowHeaderOnly: false });
-    const plain = baseWeights(base, kernel);
-    const used = new Set<string>();
-    const weights: WeightSource = {
-      kept: (layer, role) => {
-        used.add(`${layer} ${role} 0`);
-        return plain.kept(layer, role);
-      },
-      matrix: (layer, role, expert, range) => {
-        used.add(`${layer} ${role} ${expert ?? 0}`);
-        return plain.matrix(layer, role, expert, range);
-      },
-    };
-    const model = { ...base, weights, ops: new Ops(kernel) };
-    await run(model, someIds(24, 100), 12);
-    const all = base.tensors.flatMap(({ layer, role, sources }) => sources.map((_, e) => `${layer} ${role.role} ${e}`));
-    expect(all.filter((tensor) => !used.has(tensor))).toEqual([]);
-    await base.checkpoint.close();
-    await removeFolder(scratch);
-  });
+  test.each([...Object.keys(byArchitecture), "all of nemotron_h", "biased llama"])(
+    "by %s",
+    async (name) => {
+      const scratch = await scratchFolder();
+      const llama = JSON.parse(readFileSync(`${random}llama/config.json`, "utf8"));
+      const made = {
+        "all of nemotron_h": everything,
+        "biased llama": { ...llama, attention_bias: true, mlp_bias: true },
+      };
+      const config = (made as Record<string, ModelConfig>)[name];
+      if (config !== undefined) await makeRandomModel(scratch, config);
+      const folder = config === undefined ? `${random}${name}` : scratch;
+      const base = await readBase(await openFolder(folder), { allowHeaderOnly: false });
+      const plain = baseWeights(base, kernel);
+      const used = new Set<string>();
+      const weights: WeightSource = {
+        kept: (layer, role) => {
+          used.add(`${layer} ${role} 0`);
+          return plain.kept(layer, role);
+        },
+        matrix: (layer, role, expert, range) => {
+          used.add(`${layer} ${role} ${expert ?? 0}`);
+          return plain.matrix(layer, role, expert, range);
+        },
+      };
+      const model = { ...base, weights, ops: new Ops(kernel) };
+      await run(model, someIds(24, 100), 12);
+      const all = base.tensors.flatMap(({ layer, role, sources }) =>
+        sources.map((_, e) => `${layer} ${role.role} ${e}`),
+      );
+      expect(all.filter((tensor) => !used.has(tensor))).toEqual([]);
+      await base.checkpoint.close();
+      await removeFolder(scratch);
+    },
+  );
 });
 
 describe("the embedded model", () => {
@@ -102,7 +113,8 @@ describe("the embedded model", () => {
   test("follows its own routes and forced ones alike, with weights of its own", async () => {
     const model = await openBase(embedded, kernel);
     const some = ids.subarray(0, 2 * length);
-    const follow = (routes: (layer: number, own: Routing) => Routing) => runModel(model, some, { length, routes });
+    const follow = (routes: (layer: number, own: Routing) => Routing) =>
+      runModel(model, some, { length, routes });
     const own = new Map<number, Routing>();
     const free = await follow((layer, routing) => {
       own.set(layer, routing);
@@ -116,7 +128,10 @@ describe("the embedded model", () => {
     expect(forced.data).toEqual(free.data);
     // Each token's first two experts replaced by its third and fourth.
     const shifted = await follow((_, routing) =>
-      withExperts(routing, (i) => routing.experts[i - (i % routing.kept) + ((i + 2) % routing.kept)]!),
+      withExperts(
+        routing,
+        (i) => routing.experts[i - (i % routing.kept) + ((i + 2) % routing.kept)]!,
+      ),
     );
     expect(difference(shifted.data, free.data, free.columns).relative).toBeGreaterThan(0.01);
     await model.close();
@@ -125,14 +140,24 @@ describe("the embedded model", () => {
 
 describe("a mixture of experts", () => {
   /** Runs one block and tells what it asks for. */
-  async function watch(folder: string, layer: number, wantsNear: boolean, routes?: BlockContext["routes"]) {
+  async function watch(
+    folder: string,
+    layer: number,
+    wantsNear: boolean,
+    routes?: BlockContext["routes"],
+  ) {
     const model = await openBase(folder, kernel);
     const plain = plainContext(model, layer, { length: 32 });
     const asked: { role: string; expert?: number; rows: number; near: number | undefined }[] = [];
     const pools: Matrix[] = [];
     const note = (role: string, x: Matrix, options: LinearOptions = {}) => {
       const { expert, near } = options;
-      asked.push({ role, ...(expert === undefined ? {} : { expert }), rows: x.rows, near: near?.rows });
+      asked.push({
+        role,
+        ...(expert === undefined ? {} : { expert }),
+        rows: x.rows,
+        near: near?.rows,
+      });
     };
     let routing: Routing | undefined;
     const at: BlockContext = {
@@ -181,8 +206,12 @@ describe("a mixture of experts", () => {
         expect(calls.map(({ expert }) => expert).sort()).toEqual([0, 1, 2, 3, 4, 5, 6, 7]);
         expect(calls.reduce((sum, { rows }) => sum + rows, 0)).toBe(96 * routing.perToken);
       }
-      const near = asked.filter((call) => call.role === "experts.down").map((call) => call.near ?? 0);
-      expect(near.reduce((sum, rows) => sum + rows, 0)).toBe(96 * (routing.kept - routing.perToken));
+      const near = asked
+        .filter((call) => call.role === "experts.down")
+        .map((call) => call.near ?? 0);
+      expect(near.reduce((sum, rows) => sum + rows, 0)).toBe(
+        96 * (routing.kept - routing.perToken),
+      );
     },
   );
 

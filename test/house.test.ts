@@ -47,7 +47,9 @@ describe("the house", () => {
   test("nothing imports upwards, and rooms on one floor do not import each other", () => {
     const wrong: string[] = [];
     for (const path of files) {
-      for (const [, target] of readFileSync(join(src, path), "utf8").matchAll(/(?:from|import\()\s*"(\.[^"]+)"/g)) {
+      for (const [, target] of readFileSync(join(src, path), "utf8").matchAll(
+        /(?:from|import\()\s*"(\.[^"]+)"/g,
+      )) {
         const resolved = normalize(join(dirname(path), target!));
         if (resolved.startsWith("..")) continue; // package.json, the kernel's package
         const room = (file: string) => (file.includes("/") ? file.split("/")[0] : file);
@@ -59,7 +61,9 @@ describe("the house", () => {
   });
 
   test("one idea a file: none is longer than 300 lines", () => {
-    const long = files.filter((path) => readFileSync(join(src, path), "utf8").split("\n").length > 300);
+    const long = files.filter(
+      (path) => readFileSync(join(src, path), "utf8").split("\n").length > 300,
+    );
     expect(long).toEqual([]);
   });
 });

@@ -13,7 +13,9 @@ import { findPython } from "./python/python.ts";
 const script = fileURLToPath(new URL("python/hub_conformance.py", import.meta.url));
 const model = fileURLToPath(new URL("models/nemotron-nano-tiny", import.meta.url));
 const corpus = fileURLToPath(new URL("../corpus", import.meta.url));
-const checks = [...readFileSync(script, "utf8").matchAll(/^@check\ndef (\w+)/gm)].map(([, name]) => name!);
+const checks = [...readFileSync(script, "utf8").matchAll(/^@check\ndef (\w+)/gm)].map(
+  ([, name]) => name!,
+);
 const python = findPython("huggingface_hub");
 const title = "reason" in python ? `huggingface_hub (${python.reason})` : "huggingface_hub";
 
@@ -55,11 +57,18 @@ describe.skipIf("reason" in python)(title, () => {
       HF_HUB_DISABLE_PROGRESS_BARS: "1",
       NO_PROXY: "127.0.0.1",
     };
-    const run = promisify(execFile)(python.path, [script, model, folder], { env, maxBuffer: 64 << 20 });
+    const run = promisify(execFile)(python.path, [script, model, folder], {
+      env,
+      maxBuffer: 64 << 20,
+    });
     const out = await run.catch((error: Error & { stdout: string; stderr: string }) => error);
     stderr = out.stderr;
     for (const line of out.stdout.split("\n").filter((text) => text.startsWith('{"check"'))) {
-      const { check, ok, detail } = JSON.parse(line) as { check: string; ok: boolean; detail: string };
+      const { check, ok, detail } = JSON.parse(line) as {
+        check: string;
+        ok: boolean;
+        detail: string;
+      };
       results.set(check, { ok, detail });
     }
   }, 240_000);
@@ -70,7 +79,10 @@ describe.skipIf("reason" in python)(title, () => {
   });
 
   test.each(checks)("%s", (name) => {
-    const result = results.get(name) ?? { ok: false, detail: `The script did not get to this check:\n${stderr}` };
+    const result = results.get(name) ?? {
+      ok: false,
+      detail: `The script did not get to this check:\n${stderr}`,
+    };
     expect(result.ok, result.detail).toBe(true);
   });
 

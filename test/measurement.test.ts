@@ -2,27 +2,27 @@ import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { type Base, readBase } from "../src/base/base.ts";
+import { finiteWeights } from "../src/base/base-weights.ts";
 import { bundledCorpus } from "../src/calibration/corpus.ts";
 import { drawRows, type Rows } from "../src/calibration/rows.ts";
 import { openTokenizer } from "../src/calibration/tokenizer.ts";
 import { openFolder } from "../src/checkpoint/folder.ts";
+import { diverge, observe } from "../src/evaluation/divergence.ts";
+import { silentReport } from "../src/ground/report.ts";
 import type { Kernel } from "../src/kernel/kernel-types.ts";
 import { openKernel } from "../src/kernel/pool.ts";
-import { measure } from "../src/measurement/measure.ts";
-import type { MeasuredModel } from "../src/measurement/measure-request.ts";
-import { openProxy } from "../src/measurement/proxy.ts";
+import { openFinished } from "../src/mlx/mlx-weights.ts";
 import { Ops } from "../src/models/ops.ts";
-import { type Base, readBase } from "../src/quant/base.ts";
-import { finiteWeights } from "../src/quant/base-weights.ts";
-import { diverge, observe } from "../src/quant/divergence.ts";
-import type { Measurement } from "../src/quant/measurement-types.ts";
-import { writeTiers } from "../src/quant/mlx-repo.ts";
-import { openFinished } from "../src/quant/mlx-weights.ts";
-import { planTier } from "../src/quant/plan.ts";
-import { tiers } from "../src/quant/tiers.ts";
-import { silentReport } from "../src/report.ts";
-import { embedded } from "./models.ts";
-import { rankCorrelation } from "./rank-correlation.ts";
+import { planTier } from "../src/plan/plan.ts";
+import type { Measurement } from "../src/plan/sensitivity-types.ts";
+import { tiers } from "../src/plan/tiers.ts";
+import { measure } from "../src/sensitivity/measure.ts";
+import type { MeasuredModel } from "../src/sensitivity/measure-request.ts";
+import { openProxy } from "../src/sensitivity/proxy.ts";
+import { writeTiers } from "../src/series/write-tiers.ts";
+import { embedded } from "./support/models.ts";
+import { rankCorrelation } from "./support/rank-correlation.ts";
 
 /** The measuring walk on the embedded trained model, with few rows. */
 let kernel: Kernel;
@@ -38,10 +38,21 @@ const identity = (name: string) => ({
 
 function modelOf(door: Kernel): MeasuredModel {
   const { architecture, config, tensors, storage } = base;
-  return { architecture, config, tensors, storage, weights: finiteWeights(base, door), ownBits: new Map() };
+  return {
+    architecture,
+    config,
+    tensors,
+    storage,
+    weights: finiteWeights(base, door),
+    ownBits: new Map(),
+  };
 }
 
-function run(door: Kernel, model = modelOf(door), domainWeights: Record<string, number> = {}): Promise<Measurement> {
+function run(
+  door: Kernel,
+  model = modelOf(door),
+  domainWeights: Record<string, number> = {},
+): Promise<Measurement> {
   return measure({
     model,
     rows,
@@ -110,8 +121,11 @@ describe("a measurement of the embedded model", () => {
   });
 
   test("flips cost most where many routers follow, and nothing after the last", () => {
-    const flipOf = (module: string) => measured.tensors.find((tensor) => tensor.module === module)!.widths[1]!.flip;
-    expect(flipOf("backbone.layers.0.mixer.in_proj")).toBeGreaterThan(flipOf("backbone.layers.7.mixer.in_proj"));
+    const flipOf = (module: string) =>
+      measured.tensors.find((tensor) => tensor.module === module)!.widths[1]!.flip;
+    expect(flipOf("backbone.layers.0.mixer.in_proj")).toBeGreaterThan(
+      flipOf("backbone.layers.7.mixer.in_proj"),
+    );
     expect(flipOf("backbone.layers.10.mixer.switch_mlp.fc1")).toBe(0);
     expect(flipOf("lm_head")).toBe(0);
   });
@@ -121,7 +135,8 @@ describe("a measurement of the embedded model", () => {
     expect(measured.domains).toHaveLength(9);
     for (const { share, gate, damage } of measured.experts) {
       for (const table of [share, gate]) {
-        for (const row of table) expect(row.reduce((sum, value) => sum + value, 0)).toBeCloseTo(1, 9);
+        for (const row of table)
+          expect(row.reduce((sum, value) => sum + value, 0)).toBeCloseTo(1, 9);
       }
       for (const row of damage) expect(Math.max(...row)).toBeGreaterThan(0);
     }
@@ -140,12 +155,17 @@ describe("a measurement of the embedded model", () => {
 
   test("a domain's weight moves the prices to what that domain suffers from", async () => {
     const code = measured.domains.indexOf("code");
-    const onlyCode = Object.fromEntries(measured.domains.map((domain) => [domain, domain === "code" ? 1 : 0]));
+    const onlyCode = Object.fromEntries(
+      measured.domains.map((domain) => [domain, domain === "code" ? 1 : 0]),
+    );
     const weighted = await run(kernel, modelOf(kernel), onlyCode);
     for (const [i, tensor] of weighted.tensors.entries()) {
       expect(tensor.byDomain[code]).toBeCloseTo(1, 9);
       const share = measured.tensors[i]!.byDomain[code]!;
-      expect(tensor.widths[1]!.smooth / measured.tensors[i]!.widths[1]!.smooth).toBeCloseTo(share * 9, 6);
+      expect(tensor.widths[1]!.smooth / measured.tensors[i]!.widths[1]!.smooth).toBeCloseTo(
+        share * 9,
+        6,
+      );
     }
   }, 300_000);
 
@@ -170,24 +190,43 @@ describe("a measurement of the embedded model", () => {
     const found = await run(kernel, proxy);
     await proxy.close();
     for (const i of [0, 1, 2, 3, 4]) {
-      const prices = ({ tensors }: Measurement, of: "smooth" | "flip") => tensors.map(({ widths }) => widths[i]![of]);
+      const prices = ({ tensors }: Measurement, of: "smooth" | "flip") =>
+        tensors.map(({ widths }) => widths[i]![of]);
       for (const of of ["smooth", "flip"] as const) {
-        expect(rankCorrelation(prices(found, of), prices(measured, of)), `${i} ${of}`).toBeGreaterThan(0.97);
+        expect(
+          rankCorrelation(prices(found, of), prices(measured, of)),
+          `${i} ${of}`,
+        ).toBeGreaterThan(0.97);
       }
     }
-    const ratios = found.tensors.map(({ widths }, i) => widths[4]!.smooth / measured.tensors[i]!.widths[4]!.smooth);
+    const ratios = found.tensors.map(
+      ({ widths }, i) => widths[4]!.smooth / measured.tensors[i]!.widths[4]!.smooth,
+    );
     expect(Math.min(...ratios)).toBeGreaterThan(0.5);
     expect(Math.max(...ratios)).toBeLessThan(2);
     const coarse = await made("oQ4e");
-    await expect(openProxy(coarse, base, kernel)).rejects.toThrow(/at 4 bits: probing at 4 bits would change nothing/);
+    await expect(openProxy(coarse, base, kernel)).rejects.toThrow(
+      /at 4 bits: probing at 4 bits would change nothing/,
+    );
   }, 300_000);
 
   test("a plan by its prices beats the rules' plan of as many bytes, tuned or not", async () => {
     const tier = tiers.find(({ name }) => name === "oQ4e")!;
-    const plans = [planTier(tier, base), planTier(tier, base, { measurement: measured, floors: {} })];
+    const plans = [
+      planTier(tier, base),
+      planTier(tier, base, { measurement: measured, floors: {} }),
+    ];
     const folders = plans.map((_, i) => join(scratch, `plan-${i}`));
     for (const folder of folders) await mkdir(folder);
-    const request = { base, plans, folders, licences: [], tuning: null, kernel, report: silentReport };
+    const request = {
+      base,
+      plans,
+      folders,
+      licences: [],
+      tuning: null,
+      kernel,
+      report: silentReport,
+    };
     await writeTiers({ ...request, rounding: "stored" });
     const { architecture, config } = base;
     const weights = finiteWeights(base, kernel);

@@ -4,10 +4,10 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { provenRows, rounded, runCli } from "./cli-run.ts";
-import { byArchitecture, castModel, removeFolder, scratchFolder } from "./models.ts";
 import { findPython } from "./python/python.ts";
-import { expectTuned } from "./tuned-tier.ts";
+import { provenRows, rounded, runCli } from "./support/cli-run.ts";
+import { byArchitecture, castModel, removeFolder, scratchFolder } from "./support/models.ts";
+import { expectTuned } from "./support/tuned-tier.ts";
 
 const tiers = ["oQ8e", "oQ6e", "oQ5e", "oQ4e"];
 const script = fileURLToPath(new URL("./python/mlx_conformance.py", import.meta.url));
@@ -23,11 +23,23 @@ interface Check {
   readonly detail: string;
 }
 
-async function runPython(command: string, base: string, folders: readonly string[]): Promise<Check[]> {
+async function runPython(
+  command: string,
+  base: string,
+  folders: readonly string[],
+): Promise<Check[]> {
   if (!("path" in python)) throw new Error(python.reason);
-  const environment = { PATH: process.env.PATH ?? "", HOME: process.env.HOME ?? "", HF_HUB_OFFLINE: "1" };
+  const environment = {
+    PATH: process.env.PATH ?? "",
+    HOME: process.env.HOME ?? "",
+    HF_HUB_OFFLINE: "1",
+  };
   const options = { env: environment, maxBuffer: 1 << 26 };
-  const { stdout } = await promisify(execFile)(python.path, [script, command, base, ...folders], options);
+  const { stdout } = await promisify(execFile)(
+    python.path,
+    [script, command, base, ...folders],
+    options,
+  );
   const lines = stdout.split("\n").filter((line) => line.startsWith('{"check"'));
   return lines.map((line) => JSON.parse(line));
 }
@@ -53,10 +65,16 @@ describe.skipIf(absent !== null)(`stock mlx-lm${absent === null ? "" : ` (${abse
       async (way) => {
         const folders = await quantize(base, way);
         if (way === "tuned")
-          for (const folder of folders) await expectTuned(folder, { samples: 4, length: 32, evaluation: 2 });
+          for (const folder of folders)
+            await expectTuned(folder, { samples: 4, length: 32, evaluation: 2 });
         const checks = await runPython("load", base, folders);
         expect(checks.filter(({ ok }) => !ok)).toEqual([]);
-        for (const what of ["loads in stock", "near its base", "dequantized reference", "generates"]) {
+        for (const what of [
+          "loads in stock",
+          "near its base",
+          "dequantized reference",
+          "generates",
+        ]) {
           expect(checks.filter(({ check }) => check.includes(what))).toHaveLength(tiers.length);
         }
       },
@@ -82,7 +100,9 @@ describe.skipIf(absent !== null)(`stock mlx-lm${absent === null ? "" : ` (${abse
     const folders = await quantize(base, "tuned");
     const checks = await runPython("load", base, folders);
     expect(checks.filter(({ ok }) => !ok)).toEqual([]);
-    expect(JSON.parse(await readFile(`${folders[0]}/config.json`, "utf8")).torch_dtype).toBe("bfloat16");
+    expect(JSON.parse(await readFile(`${folders[0]}/config.json`, "utf8")).torch_dtype).toBe(
+      "bfloat16",
+    );
   });
 
   test("the checks can fail: one changed scale is found", async () => {
@@ -91,8 +111,13 @@ describe.skipIf(absent !== null)(`stock mlx-lm${absent === null ? "" : ` (${abse
     await cp(eight!, broken, { recursive: true });
     const file = await readFile(`${broken}/model.safetensors`);
     const size = Number(file.readBigUInt64LE());
-    const { data_offsets } = JSON.parse(file.subarray(8, 8 + size).toString())["model.layers.0.mlp.up_proj.scales"];
-    file.writeUInt16LE(file.readUInt16LE(8 + size + data_offsets[0]) ^ 0x0200, 8 + size + data_offsets[0]);
+    const { data_offsets } = JSON.parse(file.subarray(8, 8 + size).toString())[
+      "model.layers.0.mlp.up_proj.scales"
+    ];
+    file.writeUInt16LE(
+      file.readUInt16LE(8 + size + data_offsets[0]) ^ 0x0200,
+      8 + size + data_offsets[0],
+    );
     await writeFile(`${broken}/model.safetensors`, file);
     const checks = await runPython("load", byArchitecture.llama!, [broken]);
     expect(checks.some(({ ok }) => !ok)).toBe(true);

@@ -7,14 +7,21 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { openFolder } from "../src/checkpoint/folder.ts";
 import type { ModelConfig } from "../src/checkpoint/model-config.ts";
 import { openKernel } from "../src/kernel/pool.ts";
+import { openFinished } from "../src/mlx/mlx-weights.ts";
 import type { Routing } from "../src/models/routing.ts";
 import type { Model } from "../src/models/run.ts";
-import { openFinished } from "../src/quant/mlx-weights.ts";
-import { rounded, runCli } from "./cli-run.ts";
-import { difference, openBase, readNpy, run, someIds } from "./forward-run.ts";
-import { byArchitecture, copyModel, editConfig, embedded, removeFolder, scratchFolder } from "./models.ts";
 import { findPython } from "./python/python.ts";
-import { hybrid, makeRandomModel } from "./random-model.ts";
+import { rounded, runCli } from "./support/cli-run.ts";
+import { difference, openBase, readNpy, run, someIds } from "./support/forward-run.ts";
+import {
+  byArchitecture,
+  copyModel,
+  editConfig,
+  embedded,
+  removeFolder,
+  scratchFolder,
+} from "./support/models.ts";
+import { hybrid, makeRandomModel } from "./support/random-model.ts";
 
 const script = fileURLToPath(new URL("./python/mlx_forward.py", import.meta.url));
 const python = findPython("mlx_lm");
@@ -30,21 +37,30 @@ interface Case {
   readonly length: number;
 }
 
-const random = (name: string) => fileURLToPath(new URL(`./models/random-tiny/${name}`, import.meta.url));
+const random = (name: string) =>
+  fileURLToPath(new URL(`./models/random-tiny/${name}`, import.meta.url));
 const short = { finished: false, sequences: 2, length: 40 };
 const cases = new Map<string, Case>();
 /** The embedded model is long enough for every job and batch to be cut. */
 cases.set("the embedded model", { folder: embedded, finished: false, sequences: 8, length: 256 });
-for (const name of Object.keys(byArchitecture)) cases.set(`random ${name}`, { folder: random(name), ...short });
+for (const name of Object.keys(byArchitecture))
+  cases.set(`random ${name}`, { folder: random(name), ...short });
 
 /** Variants of the rotary embedding, on bases that have one. */
-const llama3 = { factor: 8, low_freq_factor: 1, high_freq_factor: 4, original_max_position_embeddings: 64 };
+const llama3 = {
+  factor: 8,
+  low_freq_factor: 1,
+  high_freq_factor: 4,
+  original_max_position_embeddings: 64,
+};
 const yarn = { factor: 4, original_max_position_embeddings: 64 };
 const ropes: Record<string, ModelConfig> = {
   "llama, linear": { rope_scaling: { type: "linear", factor: 4 } },
   "llama, llama3": { rope_scaling: { rope_type: "llama3", ...llama3 }, rope_theta: 500000 },
   "llama, yarn": { rope_scaling: { type: "yarn", ...yarn } },
-  "llama, yarn with slower and faster ends": { rope_scaling: { type: "yarn", ...yarn, beta_fast: 16, beta_slow: 2 } },
+  "llama, yarn with slower and faster ends": {
+    rope_scaling: { type: "yarn", ...yarn, beta_fast: 16, beta_slow: 2 },
+  },
   "llama, biases": {},
   "qwen3, linear": { rope_scaling: { rope_type: "linear", factor: 2 } },
   "qwen3, yarn": { rope_scaling: { rope_type: "yarn", ...yarn } },
@@ -104,13 +120,18 @@ describe.skipIf(absent !== null)(`stock mlx-lm${absent === null ? "" : ` (${abse
   async function askMlx() {
     const tasks = [...cases].map(([name, { folder, sequences, length }]) => {
       const all = [...idsOf(folder, sequences, length)];
-      const ids = Array.from({ length: sequences }, (_, s) => all.slice(s * length, (s + 1) * length));
+      const ids = Array.from({ length: sequences }, (_, s) =>
+        all.slice(s * length, (s + 1) * length),
+      );
       return { model: folder, ids, out: outOf(name) };
     });
     await writeFile(join(scratch, "tasks.json"), JSON.stringify(tasks));
     if (!("path" in python)) throw new Error(python.reason);
     const env = { PATH: process.env.PATH ?? "", HOME: process.env.HOME ?? "", HF_HUB_OFFLINE: "1" };
-    await promisify(execFile)(python.path, [script, join(scratch, "tasks.json")], { env, maxBuffer: 1 << 26 });
+    await promisify(execFile)(python.path, [script, join(scratch, "tasks.json")], {
+      env,
+      maxBuffer: 1 << 26,
+    });
   }
 
   const idsOf = (folder: string, sequences: number, length: number) =>
@@ -124,7 +145,10 @@ describe.skipIf(absent !== null)(`stock mlx-lm${absent === null ? "" : ` (${abse
     const ours = await run(model, idsOf(folder, sequences, length), length);
     await model.close();
     const logits = readNpy(`${outOf(name)}.logits.npy`, Float32Array);
-    return { gap: difference(ours.logits, logits, ours.vocabulary), routes: [...ours.routes.entries()] };
+    return {
+      gap: difference(ours.logits, logits, ours.vocabulary),
+      routes: [...ours.routes.entries()],
+    };
   }
 
   async function check(name: string) {
@@ -133,7 +157,10 @@ describe.skipIf(absent !== null)(`stock mlx-lm${absent === null ? "" : ` (${abse
     for (const [n, [layer, own]] of routes.entries()) {
       const theirs = readNpy(`${outOf(name)}.routes.${n}.npy`, Int32Array);
       const other = otherChoices(own, theirs);
-      expect(other.length / own.tokens, `${name}, layer ${layer}: ${other.slice(0, 3).join("; ")}`).toBeLessThan(1e-3);
+      expect(
+        other.length / own.tokens,
+        `${name}, layer ${layer}: ${other.slice(0, 3).join("; ")}`,
+      ).toBeLessThan(1e-3);
     }
     return gap.relative;
   }
@@ -174,9 +201,12 @@ describe.skipIf(absent !== null)(`stock mlx-lm${absent === null ? "" : ` (${abse
 function otherChoices(own: Routing, theirs: Int32Array): string[] {
   const found: string[] = [];
   for (let token = 0; token < own.tokens; token++) {
-    const ours = [...own.experts.subarray(token * own.kept, token * own.kept + own.perToken)].sort();
+    const ours = [
+      ...own.experts.subarray(token * own.kept, token * own.kept + own.perToken),
+    ].sort();
     const others = [...theirs.subarray(token * own.perToken, (token + 1) * own.perToken)].sort();
-    if (ours.join() !== others.join()) found.push(`token ${token} goes to ${ours}, expected ${others}`);
+    if (ours.join() !== others.join())
+      found.push(`token ${token} goes to ${ours}, expected ${others}`);
   }
   return found;
 }

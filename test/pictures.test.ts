@@ -6,8 +6,8 @@ import { drawDivergence } from "../src/chart/divergence-picture.ts";
 import { pictureWidth } from "../src/chart/drawing.ts";
 import { drawExperts } from "../src/chart/experts-picture.ts";
 import { drawLanguages } from "../src/chart/languages-picture.ts";
-import { askPage, browser, type Pixels, type Scheme, screenshot } from "./browser.ts";
-import { measuredSeries, smallSeries } from "./measured-receipts.ts";
+import { askPage, browser, type Pixels, type Scheme, screenshot } from "./support/browser.ts";
+import { measuredSeries, smallSeries } from "./support/measured-receipts.ts";
 
 /** Runs in the page: places, colours and grounds of every text, as this browser draws them. */
 const look = `
@@ -50,10 +50,14 @@ const panel: Readonly<Record<Scheme, readonly [number, number, number]>> = {
   light: [255, 255, 255],
   dark: [13, 17, 23],
 };
-const drawn = Object.entries({ "30B": measuredSeries, embedded: smallSeries }).flatMap(([model, series]) =>
-  [series[0]!, series.at(-1)!].flatMap((receipt) =>
-    drawPictures(receipt).map(({ path, svg }) => ({ name: `${model} ${receipt.plan.tier} ${path}`, svg })),
-  ),
+const drawn = Object.entries({ "30B": measuredSeries, embedded: smallSeries }).flatMap(
+  ([model, series]) =>
+    [series[0]!, series.at(-1)!].flatMap((receipt) =>
+      drawPictures(receipt).map(({ path, svg }) => ({
+        name: `${model} ${receipt.plan.tier} ${path}`,
+        svg,
+      })),
+    ),
 );
 
 /** What has less room than the series of a release. */
@@ -61,7 +65,11 @@ const wide = "W".repeat(60);
 const estimate = (mean: number) => ({ mean, error: mean / 25 });
 const point = (tier: string, gigabytes: number, kl: number, own = false) => ({
   ...{ tier, own, bytes: gigabytes * 1e9 },
-  ...{ measured: own ? estimate(kl) : null, rounded: own ? estimate(1.6 * kl) : null, predicted: kl },
+  ...{
+    measured: own ? estimate(kl) : null,
+    rounded: own ? estimate(1.6 * kl) : null,
+    predicted: kl,
+  },
 });
 const published = [
   point("oQ8e", 33.6, 0.0007),
@@ -72,21 +80,30 @@ const published = [
 const layers = Array.from({ length: 60 }, (_, layer) => ({
   layer,
   share: Array<number>(512).fill(1 / 512),
-  damage: Array.from({ length: 9 }, (_, domain) => Array<number>(512).fill(1e-5 * (1 + layer) * (1 + domain))),
+  damage: Array.from({ length: 9 }, (_, domain) =>
+    Array<number>(512).fill(1e-5 * (1 + layer) * (1 + domain)),
+  ),
 }));
 const tight = {
   "a tier between two that were not made": drawDivergence(
     [...published, point("18GB", 18, 0.036, true), point("19GB", 19, 0.028)],
     32_768,
   ),
-  "tiers with long names": drawDivergence([point(wide, 5, 0.1, true), point(wide, 6, 0.05)], 32_768),
+  "tiers with long names": drawDivergence(
+    [point(wide, 5, 0.1, true), point(wide, 6, 0.05)],
+    32_768,
+  ),
   "rounding that does as well": drawDivergence(
     [{ ...point("oQ8e", 34, 0.001, true), rounded: estimate(0.00098) }],
     32_768,
   ),
   "94 layers": drawBits(
     [
-      { role: wide, layers: new Map(Array.from({ length: 94 }, (_, layer) => [layer, layer % 2 ? 4 : 8])), outside: 6 },
+      {
+        role: wide,
+        layers: new Map(Array.from({ length: 94 }, (_, layer) => [layer, layer % 2 ? 4 : 8])),
+        outside: 6,
+      },
       { role: wide.toLowerCase(), layers: new Map(), outside: 8 },
     ],
     94,
@@ -111,7 +128,10 @@ const tight = {
     { name: "b", ratio: 1, error: null, whole: false },
   ]),
 };
-const pictures = [...drawn, ...Object.entries(tight).map(([name, svg]) => ({ name, svg: svg! }))].map((picture) => ({
+const pictures = [
+  ...drawn,
+  ...Object.entries(tight).map(([name, svg]) => ({ name, svg: svg! })),
+].map((picture) => ({
   ...picture,
   height: Number(/ height="(\d+)"/.exec(picture.svg)![1]),
 }));
@@ -155,7 +175,10 @@ describe.skipIf(browser === null && !inCi)(
         );
         const body = `<style>body{margin:0;background:${scheme === "dark" ? "#fff" : "#000"}}img{display:block}</style>`;
         const files = Object.fromEntries(pictures.map(({ svg }, at) => [`${at}.svg`, svg]));
-        shot = await screenshot(body + images.join(""), files, scheme, { width: pictureWidth, height: totalHeight });
+        shot = await screenshot(body + images.join(""), files, scheme, {
+          width: pictureWidth,
+          height: totalHeight,
+        });
         if (process.env.OQE_SCREENSHOTS)
           await writeFile(`${process.env.OQE_SCREENSHOTS}/pictures-${scheme}.png`, shot.png);
       });
@@ -191,7 +214,11 @@ describe.skipIf(browser === null && !inCi)(
       ];
       const svg = `<svg xmlns="http://www.w3.org/2000/svg" width="800" height="80"><rect width="800" height="80" fill="#fff"/>${texts.join("")}</svg>`;
       const [seen] = await examine([svg], "light", 80);
-      expect(seen).toMatchObject({ clipped: ["out"], overlapping: ["one / two"], pale: ["dim 1.6"] });
+      expect(seen).toMatchObject({
+        clipped: ["out"],
+        overlapping: ["one / two"],
+        pale: ["dim 1.6"],
+      });
     });
   },
 );

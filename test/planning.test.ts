@@ -1,14 +1,14 @@
 import { createHash } from "node:crypto";
 import { readFile, writeFile } from "node:fs/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { parseReceipt } from "../src/card/receipt-file.ts";
 import type { LocalHub } from "../src/local-hub/local-hub.ts";
 import { startLocalHub } from "../src/local-hub/local-hub.ts";
-import { parseMeasurement } from "../src/quant/measurement-file.ts";
-import { makeCheckpoint } from "./checkpoints.ts";
-import { type CliResult, runCli } from "./cli-run.ts";
-import { removeFolder, scratchFolder, smallest } from "./models.ts";
-import { nemotron30b } from "./nemotron-30b.ts";
+import { parseReceipt } from "../src/receipt/receipt-file.ts";
+import { parseMeasurement } from "../src/sensitivity/sensitivity-file.ts";
+import { makeCheckpoint } from "./support/checkpoints.ts";
+import { type CliResult, runCli } from "./support/cli-run.ts";
+import { removeFolder, scratchFolder, smallest } from "./support/models.ts";
+import { nemotron30b } from "./support/nemotron-30b.ts";
 
 const model = smallest.nemotron_h!;
 const rows = ["--calibration-samples", "4", "--calibration-length", "32"];
@@ -38,9 +38,16 @@ const refused = async (args: readonly string[], code: string, says: RegExp) => {
 
 describe("a measurement", () => {
   test("is a file of prices for every tensor that a plan quantizes", async () => {
-    expect({ code: measured.code, stdout: measured.stdout }).toEqual({ code: 0, stdout: `${file}\n` });
+    expect({ code: measured.code, stdout: measured.stdout }).toEqual({
+      code: 0,
+      stdout: `${file}\n`,
+    });
     const { tensors, base, engine } = parseMeasurement(await readFile(file, "utf8"), file);
-    expect(base).toMatchObject({ id: null, name: "nemotron_h", revision: expect.stringMatching(/^sha256:/) });
+    expect(base).toMatchObject({
+      id: null,
+      name: "nemotron_h",
+      revision: expect.stringMatching(/^sha256:/),
+    });
     expect(engine.kernelSha256).toMatch(/^[0-9a-f]{64}$/);
     const { stdout } = await runCli(["plan", model, "--policy", "oq", "--json"]);
     const modules = Object.keys(JSON.parse(stdout).tiers[0].modules);
@@ -48,7 +55,17 @@ describe("a measurement", () => {
   });
 
   test("makes a plan, explained role by role, with custom tiers and floors", async () => {
-    const ask = ["plan", model, "--measurement", file, "--explain", "--tiers", "oQ4e", "--target-bpw", "5"];
+    const ask = [
+      "plan",
+      model,
+      "--measurement",
+      file,
+      "--explain",
+      "--tiers",
+      "oQ4e",
+      "--target-bpw",
+      "5",
+    ];
     const { stdout, code } = await runCli([...ask, ...floors, "--json"]);
     expect(code).toBe(0);
     const plan = JSON.parse(stdout);
@@ -63,7 +80,9 @@ describe("a measurement", () => {
       expect(total(({ share }) => share)).toBeCloseTo(1, 9);
       expect(total((role) => role.bytes)).toBeLessThanOrEqual(bytes);
       const attention = roles.filter(({ role }: { role: string }) => role.startsWith("attention."));
-      expect(Math.min(...attention.flatMap(({ bits }: { bits: number[] }) => bits))).toBeGreaterThanOrEqual(6);
+      expect(
+        Math.min(...attention.flatMap(({ bits }: { bits: number[] }) => bits)),
+      ).toBeGreaterThanOrEqual(6);
     }
     const text = (await runCli([...ask, ...floors])).stdout;
     expect(text).toMatch(/^oQ4e: \d\.\d\d bpw of 4\.60, predicted KL .*floors attention=6$/m);
@@ -72,14 +91,29 @@ describe("a measurement", () => {
 
   test("goes into recipe and receipt of what it planned", async () => {
     const out = `${folder}/out`;
-    const args = ["quantize", model, "--out", out, "--tiers", "oQ4e", "--measurement", file, "--method", "rounded"];
+    const args = [
+      "quantize",
+      model,
+      "--out",
+      out,
+      "--tiers",
+      "oQ4e",
+      "--measurement",
+      file,
+      "--method",
+      "rounded",
+    ];
     expect((await runCli([...args, ...floors, ...unproven])).code).toBe(0);
     const path = `${out}/nemotron_h-oQ4e/oqe-receipt.json`;
     const receipt = parseReceipt(await readFile(path, "utf8"), path);
     const sha256 = createHash("sha256")
       .update(await readFile(file))
       .digest("hex");
-    expect(receipt.options).toMatchObject({ policy: "measured", measurement: sha256, domainWeights: {} });
+    expect(receipt.options).toMatchObject({
+      policy: "measured",
+      measurement: sha256,
+      domainWeights: {},
+    });
     expect(receipt.options.floors).toEqual({ attention: 6 });
     expect(receipt.sensitivity!.calibration).toMatchObject({ samples: 4, length: 32 });
     expect(receipt.series.map(({ tier, predicted }) => [tier, predicted!.kl > 0])).toEqual(
@@ -119,7 +153,11 @@ describe("refused in one sentence", () => {
       "BAD_MEASUREMENT",
       /none\.json: field "format" is missing/,
     );
-    await refused(plan("--measurement", `${folder}/absent.json`), "BAD_INPUT", /absent\.json does not exist/);
+    await refused(
+      plan("--measurement", `${folder}/absent.json`),
+      "BAD_INPUT",
+      /absent\.json does not exist/,
+    );
   });
   test("a weight for a domain that the text does not have", () =>
     refused(
@@ -128,12 +166,24 @@ describe("refused in one sentence", () => {
       /no domain "cobol"; the calibration text has /,
     ));
   test("weights of domains for what is measured already", () =>
-    refused(plan("--measurement", file, "--domain-weights", "code=2"), "BAD_INPUT", /no effect on a measurement/));
+    refused(
+      plan("--measurement", file, "--domain-weights", "code=2"),
+      "BAD_INPUT",
+      /no effect on a measurement/,
+    ));
   test("measuring where no text is read", () =>
-    refused(plan("--policy", "measured", "--method", "rounded"), "BAD_INPUT", /method rounded reads none/));
+    refused(
+      plan("--policy", "measured", "--method", "rounded"),
+      "BAD_INPUT",
+      /method rounded reads none/,
+    ));
   test("headers without weights", async () => {
     await makeCheckpoint(`${folder}/Nemotron-30B`, nemotron30b, 2, "header-only");
-    await refused(["plan", `${folder}/Nemotron-30B`], "BAD_CHECKPOINT", /headers without weights.*\n.*policy oq/);
+    await refused(
+      ["plan", `${folder}/Nemotron-30B`],
+      "BAD_CHECKPOINT",
+      /headers without weights.*\n.*policy oq/,
+    );
   });
 });
 

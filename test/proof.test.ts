@@ -1,18 +1,24 @@
 import { cp } from "node:fs/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { type Base, readBase } from "../src/base/base.ts";
 import { bundledCorpus } from "../src/calibration/corpus.ts";
 import { drawRows } from "../src/calibration/rows.ts";
 import { openTokenizer } from "../src/calibration/tokenizer.ts";
 import { openFolder } from "../src/checkpoint/folder.ts";
+import { type EvaluationRows, observeBase, prove } from "../src/evaluation/evaluate.ts";
+import type { Proof } from "../src/evaluation/evaluation-types.ts";
 import type { Kernel } from "../src/kernel/kernel-types.ts";
 import { openKernel } from "../src/kernel/pool.ts";
-import type { Proof } from "../src/proof/proof-types.ts";
-import { type EvaluationRows, observeBase, prove } from "../src/proof/prove.ts";
-import { type Base, readBase } from "../src/quant/base.ts";
-import { openFinished } from "../src/quant/mlx-weights.ts";
-import { rounded, runCli } from "./cli-run.ts";
-import { type Outcome, openBase, run } from "./forward-run.ts";
-import { byArchitecture, editSafetensors, removeFolder, scratchFolder, smallest } from "./models.ts";
+import { openFinished } from "../src/mlx/mlx-weights.ts";
+import { rounded, runCli } from "./support/cli-run.ts";
+import { type Outcome, openBase, run } from "./support/forward-run.ts";
+import {
+  byArchitecture,
+  editSafetensors,
+  removeFolder,
+  scratchFolder,
+  smallest,
+} from "./support/models.ts";
 
 const [samples, length] = [11, 24];
 let folder: string;
@@ -60,8 +66,23 @@ async function proofOf(
   }
 }
 
-async function makeTier(model: string, name: string, tier: string, ...more: string[]): Promise<string> {
-  const args = ["quantize", model, "--out", `${folder}/${name}`, ...rounded, "--tiers", tier, "--json", ...more];
+async function makeTier(
+  model: string,
+  name: string,
+  tier: string,
+  ...more: string[]
+): Promise<string> {
+  const args = [
+    "quantize",
+    model,
+    "--out",
+    `${folder}/${name}`,
+    ...rounded,
+    "--tiers",
+    tier,
+    "--json",
+    ...more,
+  ];
   const { code, stdout, stderr } = await runCli(args);
   if (code !== 0) throw new Error(stderr);
   return JSON.parse(stdout).folders[0];
@@ -77,7 +98,9 @@ function logProbabilities({ logits, vocabulary }: Outcome, at: number): number[]
 const sum = (values: readonly number[]) => values.reduce((total, value) => total + value, 0);
 const mean = (values: readonly number[]) => sum(values) / values.length;
 const spread = (values: readonly number[]) =>
-  Math.sqrt(sum(values.map((value) => (value - mean(values)) ** 2)) / (values.length - 1) / values.length);
+  Math.sqrt(
+    sum(values.map((value) => (value - mean(values)) ** 2)) / (values.length - 1) / values.length,
+  );
 
 /** Figures of some rows from logits, by their definitions. */
 function recompute(base: Outcome, tier: Outcome, ids: Uint32Array, rows: readonly number[]) {
@@ -99,7 +122,8 @@ function recompute(base: Outcome, tier: Outcome, ids: Uint32Array, rows: readonl
   return {
     positions: all.length,
     meanKl: mean(all.map(({ kl }) => kl)),
-    meanKlError: rows.length === 1 ? null : spread(byRow.map((row) => mean(row.map(({ kl }) => kl)))),
+    meanKlError:
+      rows.length === 1 ? null : spread(byRow.map((row) => mean(row.map(({ kl }) => kl)))),
     sameTop: mean(all.map(({ same }) => same)),
     perplexity: Math.exp(-mean(scored.flat().map(({ tier }) => tier))),
     basePerplexity: Math.exp(-mean(scored.flat().map(({ base }) => base))),
@@ -114,7 +138,10 @@ function expectNear(found: object, expected: Readonly<Record<string, number | nu
   for (const [key, value] of Object.entries(expected)) {
     const own = (found as Record<string, number | null>)[key]!;
     if (value === null) expect(own, key).toBeNull();
-    else expect(Math.abs(own - value), `${key}: ${own}, expected ${value}`).toBeLessThan(1e-5 * Math.abs(value) + 1e-8);
+    else
+      expect(Math.abs(own - value), `${key}: ${own}, expected ${value}`).toBeLessThan(
+        1e-5 * Math.abs(value) + 1e-8,
+      );
   }
 }
 
@@ -131,7 +158,10 @@ describe.each([
     at = await makeTier(model, name, "oQ4e", "--rounding", "mlx");
     ({ proof, evaluation } = await proofOf(model, at));
     const ids = evaluation.rows.ids;
-    const [opened, finished] = [await openBase(model, kernel), await openFinished(await openFolder(at), kernel)];
+    const [opened, finished] = [
+      await openBase(model, kernel),
+      await openFinished(await openFolder(at), kernel),
+    ];
     base = await run(opened, ids, length);
     tier = await run(finished, ids, length);
     await Promise.all([opened.close(), finished.close()]);
@@ -146,7 +176,12 @@ describe.each([
       const [low, high] = [sorted[Math.floor(place)]!, sorted[Math.ceil(place)]!];
       return low + (place - Math.floor(place)) * (high - low);
     };
-    const quantiles = { medianKl: between(0.5), p99Kl: between(0.99), p999Kl: between(0.999), maxKl: sorted.at(-1)! };
+    const quantiles = {
+      medianKl: between(0.5),
+      p99Kl: between(0.99),
+      p999Kl: between(0.999),
+      maxKl: sorted.at(-1)!,
+    };
     expectNear(proof, quantiles);
     expect(proof.meanKl).toBeGreaterThan(1e-3);
   });
@@ -166,19 +201,28 @@ describe.each([
     const layers = [...base.routes].map(([layer, theirs]) => {
       const ours = tier.routes.get(layer)!;
       const sets = [theirs, ours].map(({ experts, kept, perToken }) =>
-        Array.from({ length: samples * length }, (_, t) => [...experts.subarray(t * kept, t * kept + perToken)].sort()),
+        Array.from({ length: samples * length }, (_, t) =>
+          [...experts.subarray(t * kept, t * kept + perToken)].sort(),
+        ),
       ) as [number[][], number[][]];
-      const common = sets[0].map((set, t) => set.filter((expert) => sets[1][t]!.includes(expert)).length);
+      const common = sets[0].map(
+        (set, t) => set.filter((expert) => sets[1][t]!.includes(expert)).length,
+      );
       return {
         layer,
         routerAgreement: sum(common) / (samples * length * theirs.perToken),
-        exactRoutes: common.filter((count) => count === theirs.perToken).length / (samples * length),
+        exactRoutes:
+          common.filter((count) => count === theirs.perToken).length / (samples * length),
       };
     });
     expect(proof.byLayer).toHaveLength(name === "llama" ? 0 : layers.length);
     for (const [i, layer] of layers.entries()) expectNear(proof.byLayer[i]!, layer);
     if (name === "llama") {
-      expect(proof).toMatchObject({ routerAgreement: null, exactRoutes: null, forcedMeanKl: proof.meanKl });
+      expect(proof).toMatchObject({
+        routerAgreement: null,
+        exactRoutes: null,
+        forcedMeanKl: proof.meanKl,
+      });
       expect(proof.gates.map(({ gate }) => gate)).toEqual(["max-kl", "min-same-top"]);
     } else {
       expectNear(proof, {
@@ -191,7 +235,14 @@ describe.each([
 
   test("of plain rounding is what plain rounding is found to be, though nothing of it was written", () => {
     const { positions, meanKl, meanKlError, sameTop, routerAgreement, exactRoutes } = proof;
-    expect(proof.rounded).toMatchObject({ positions, meanKl, meanKlError, sameTop, routerAgreement, exactRoutes });
+    expect(proof.rounded).toMatchObject({
+      positions,
+      meanKl,
+      meanKlError,
+      sameTop,
+      routerAgreement,
+      exactRoutes,
+    });
     expect(proof.rounded!.perplexityRatio).toBe(proof.perplexityRatio);
   });
 
@@ -201,12 +252,20 @@ describe.each([
   });
 
   test("holds a gate that was failed", () => {
-    expect(proof.gates[0]).toEqual({ gate: "max-kl", limit: 1e-9, value: proof.meanKl, passed: false });
+    expect(proof.gates[0]).toEqual({
+      gate: "max-kl",
+      limit: 1e-9,
+      value: proof.meanKl,
+      passed: false,
+    });
   });
 });
 
 test("a tier better than rounding at its plan is told so", async () => {
-  const { proof } = await proofOf(smallest.llama!, await makeTier(smallest.llama!, "stored", "oQ8e"));
+  const { proof } = await proofOf(
+    smallest.llama!,
+    await makeTier(smallest.llama!, "stored", "oQ8e"),
+  );
   expect(proof.meanKl).toBeLessThan(0.9 * proof.rounded!.meanKl);
 });
 
@@ -219,6 +278,8 @@ test("a tier whose scales are no numbers has no proof", async () => {
   });
   await expect(proofOf(byArchitecture.llama!, bad)).rejects.toMatchObject({
     code: "BAD_CHECKPOINT",
-    message: expect.stringContaining(`no finite KL at ${samples * length} of ${samples * length} positions`),
+    message: expect.stringContaining(
+      `no finite KL at ${samples * length} of ${samples * length} positions`,
+    ),
   });
 });

@@ -4,11 +4,11 @@ import { join } from "node:path";
 import { parseSafetensorsMetadata } from "@huggingface/hub";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { drawPictures } from "../src/card/pictures.ts";
-import { parseReceipt } from "../src/card/receipt-file.ts";
 import { type LocalHub, type SeenRequest, startLocalHub } from "../src/local-hub/local-hub.ts";
-import { provenRows, rounded, runCli } from "./cli-run.ts";
-import { byArchitecture, embedded, removeFolder, scratchFolder } from "./models.ts";
-import { expectTuned } from "./tuned-tier.ts";
+import { parseReceipt } from "../src/receipt/receipt-file.ts";
+import { provenRows, rounded, runCli } from "./support/cli-run.ts";
+import { byArchitecture, embedded, removeFolder, scratchFolder } from "./support/models.ts";
+import { expectTuned } from "./support/tuned-tier.ts";
 
 const tiers = ["oQ8e", "oQ6e", "oQ5e", "oQ4e"];
 const token = "hf_tokenOfTheTest";
@@ -19,8 +19,12 @@ let seen: SeenRequest[] = [];
 
 beforeAll(async () => {
   folder = await scratchFolder();
-  hub = await startLocalHub({ folder: `${folder}/hub`, onRequest: (request) => seen.push(request) });
-  for (const [name, model] of Object.entries(byArchitecture)) await hub.seed(`base/${name}-tiny`, model);
+  hub = await startLocalHub({
+    folder: `${folder}/hub`,
+    onRequest: (request) => seen.push(request),
+  });
+  for (const [name, model] of Object.entries(byArchitecture))
+    await hub.seed(`base/${name}-tiny`, model);
 });
 
 afterAll(async () => {
@@ -30,11 +34,16 @@ afterAll(async () => {
 
 const environment = () => ({ HF_ENDPOINT: hub.url, HF_TOKEN: token });
 const publish = (model: string, ...more: string[]) =>
-  runCli(["publish", model, "--namespace", "acme", "--work-dir", `${folder}/work`, "--json", ...more], environment());
+  runCli(
+    ["publish", model, "--namespace", "acme", "--work-dir", `${folder}/work`, "--json", ...more],
+    environment(),
+  );
 const publishTuned = (model: string, ...more: string[]) => publish(model, ...provenRows, ...more);
 const publishRounded = (model: string, ...more: string[]) => publish(model, ...rounded, ...more);
 const writes = () =>
-  seen.filter(({ method, url }) => !["GET", "HEAD"].includes(method) && !/validate-yaml|paths-info/.test(url));
+  seen.filter(
+    ({ method, url }) => !["GET", "HEAD"].includes(method) && !/validate-yaml|paths-info/.test(url),
+  );
 
 describe.each(Object.keys(byArchitecture))("publishing a tuned %s", (architecture) => {
   const name = `${architecture}-tiny`;
@@ -46,13 +55,20 @@ describe.each(Object.keys(byArchitecture))("publishing a tuned %s", (architectur
     expect({ code, stderr: code === 0 ? "" : stderr }).toEqual({ code: 0, stderr: "" });
     const result = JSON.parse(stdout);
     expect(result.revision).toBe(hub.head(`base/${name}`));
-    expect(result.repositories.map((r: { outcome: string }) => r.outcome)).toEqual(Array(4).fill("published"));
+    expect(result.repositories.map((r: { outcome: string }) => r.outcome)).toEqual(
+      Array(4).fill("published"),
+    );
     for (const tier of tiers) {
       const files = hub.files(repository(tier));
       const main = `${folder}/hub/${repository(tier)}`;
       const receipt = JSON.parse(await readFile(`${main}/oqe-receipt.json`, "utf8"));
-      expect(receipt.base).toMatchObject({ id: `base/${name}`, revision: hub.head(`base/${name}`) });
-      for (const [path, { bytes, sha256 }] of Object.entries<{ bytes: number; sha256: string }>(receipt.files)) {
+      expect(receipt.base).toMatchObject({
+        id: `base/${name}`,
+        revision: hub.head(`base/${name}`),
+      });
+      for (const [path, { bytes, sha256 }] of Object.entries<{ bytes: number; sha256: string }>(
+        receipt.files,
+      )) {
         expect(files.get(path)).toMatchObject({ size: bytes, sha256 });
         expect(
           createHash("sha256")
@@ -60,7 +76,9 @@ describe.each(Object.keys(byArchitecture))("publishing a tuned %s", (architectur
             .digest("hex"),
         ).toBe(sha256);
       }
-      const pictures = drawPictures(parseReceipt(JSON.stringify(receipt), main)).map(({ path }) => path);
+      const pictures = drawPictures(parseReceipt(JSON.stringify(receipt), main)).map(
+        ({ path }) => path,
+      );
       expect(pictures).toContain("oqe-bits.svg");
       const papers = ["README.md", "oqe-receipt.json", ".gitattributes", ...pictures];
       expect([...files.keys()].sort()).toEqual([...Object.keys(receipt.files), ...papers].sort());
@@ -70,7 +88,11 @@ describe.each(Object.keys(byArchitecture))("publishing a tuned %s", (architectur
   test("says on receipt and card what tuning did, and lost less than rounding in every kind", async () => {
     const hashes = new Set<string>();
     for (const tier of tiers) {
-      const receipt = await expectTuned(`${folder}/hub/${repository(tier)}`, { samples: 4, length: 32, evaluation: 2 });
+      const receipt = await expectTuned(`${folder}/hub/${repository(tier)}`, {
+        samples: 4,
+        length: 32,
+        evaluation: 2,
+      });
       expect(receipt.tuning!.experts === null).toBe(receipt.model.experts === null);
       hashes.add(receipt.calibration!.sha256).add(receipt.evaluation!.sha256);
     }
@@ -143,7 +165,8 @@ describe("a release", () => {
       if (origin === "storage") expect(headers.authorization).toBeUndefined();
     }
     for (const file of await readdir(`${folder}/work`, { recursive: true, withFileTypes: true })) {
-      if (file.isFile()) expect(await readFile(join(file.parentPath, file.name), "latin1")).not.toContain(token);
+      if (file.isFile())
+        expect(await readFile(join(file.parentPath, file.name), "latin1")).not.toContain(token);
     }
   });
 
@@ -177,8 +200,11 @@ describe("a release", () => {
     expect(code).toBe(0);
     expect(writes()).toEqual([]);
     const result = JSON.parse(stdout);
-    expect(result.repositories.map((r: { outcome: string }) => r.outcome)).toEqual(Array(4).fill("dry-run"));
-    for (const { folder: made } of result.repositories) expect(await readdir(made)).toContain("README.md");
+    expect(result.repositories.map((r: { outcome: string }) => r.outcome)).toEqual(
+      Array(4).fill("dry-run"),
+    );
+    for (const { folder: made } of result.repositories)
+      expect(await readdir(made)).toContain("README.md");
     expect(hub.head("acme/rehearsed-oQ4e")).toBeNull();
   });
 
@@ -212,21 +238,17 @@ describe("a release", () => {
     expect(failed.code).toBe(1);
     expect(failed.stderr).toMatch(/error: .*\[FORBIDDEN\]/);
     expect(failed.stderr).not.toMatch(/^\s+at /m);
-    expect(JSON.parse(failed.stdout).repositories.map((r: { outcome: string }) => r.outcome)).toEqual([
-      "published",
-      "failed",
-      "failed",
-      "failed",
-    ]);
-    expect([...hub.files("acme/unlucky-oQ6e").keys()].filter((path) => path !== ".gitattributes")).toEqual([]);
+    expect(
+      JSON.parse(failed.stdout).repositories.map((r: { outcome: string }) => r.outcome),
+    ).toEqual(["published", "failed", "failed", "failed"]);
+    expect(
+      [...hub.files("acme/unlucky-oQ6e").keys()].filter((path) => path !== ".gitattributes"),
+    ).toEqual([]);
     const again = await publishRounded("base/unlucky");
     expect(again.code).toBe(0);
-    expect(JSON.parse(again.stdout).repositories.map((r: { outcome: string }) => r.outcome)).toEqual([
-      "unchanged",
-      "published",
-      "published",
-      "published",
-    ]);
+    expect(
+      JSON.parse(again.stdout).repositories.map((r: { outcome: string }) => r.outcome),
+    ).toEqual(["unchanged", "published", "published", "published"]);
   });
 
   test("survives a storm of faults and gives the same bytes", async () => {
@@ -234,7 +256,11 @@ describe("a release", () => {
     hub.faults.push(
       { match: /^GET \/base\/stormy\/resolve\//, times: 2, action: { status: 503 } },
       { match: /^GET \/base\/stormy\/[0-9a-f]{64}/, times: 1, action: "truncate" },
-      { match: /^POST \/api\/repos\/create/, times: 1, action: { status: 429, headers: { "retry-after": "0" } } },
+      {
+        match: /^POST \/api\/repos\/create/,
+        times: 1,
+        action: { status: 429, headers: { "retry-after": "0" } },
+      },
       { match: /^PUT /, times: 1, action: "reset" },
       { match: /^POST \/api\/models\/acme\/stormy-oQ8e\/commit/, times: 1, action: "drop-answer" },
     );

@@ -1,26 +1,26 @@
 import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { type Base, readBase } from "../src/base/base.ts";
+import { baseWeights } from "../src/base/base-weights.ts";
+import type { CalibrationIds } from "../src/calibration/calibration-ids.ts";
 import { bundledCorpus } from "../src/calibration/corpus.ts";
 import { drawRows } from "../src/calibration/rows.ts";
 import { openTokenizer } from "../src/calibration/tokenizer.ts";
 import { openFolder } from "../src/checkpoint/folder.ts";
+import { silentReport } from "../src/ground/report.ts";
 import { asWeight, type Matrix } from "../src/kernel/matrix.ts";
 import { openKernel } from "../src/kernel/pool.ts";
+import { openFinished } from "../src/mlx/mlx-weights.ts";
 import { Ops } from "../src/models/ops.ts";
 import type { Routing } from "../src/models/routing.ts";
 import { type Model, runModel } from "../src/models/run.ts";
-import { type Base, readBase } from "../src/quant/base.ts";
-import { baseWeights } from "../src/quant/base-weights.ts";
-import { writeTiers } from "../src/quant/mlx-repo.ts";
-import { openFinished } from "../src/quant/mlx-weights.ts";
-import { planTier } from "../src/quant/plan.ts";
-import { tiers } from "../src/quant/tiers.ts";
-import type { CalibrationIds } from "../src/quant/tune-series.ts";
-import type { Propagation, Repair, TuningRecord } from "../src/quant/tuning-record.ts";
-import { tuningSettings } from "../src/quant/tuning-settings.ts";
-import { silentReport } from "../src/report.ts";
-import { embedded, removeFolder, scratchFolder } from "./models.ts";
+import { planTier } from "../src/plan/plan.ts";
+import { tiers } from "../src/plan/tiers.ts";
+import type { Propagation, Repair, TuningRecord } from "../src/quantize/tuning-record.ts";
+import { tuningSettings } from "../src/quantize/tuning-settings.ts";
+import { writeTiers } from "../src/series/write-tiers.ts";
+import { embedded, removeFolder, scratchFolder } from "./support/models.ts";
 
 const slow = { timeout: 300_000 };
 const [samples, length] = [32, 64];
@@ -41,11 +41,22 @@ afterAll(async () => {
   await removeFolder(folder);
 });
 
-async function tune(name: string, repair: readonly Repair[], propagation: Propagation = "reference", by = kernel) {
+async function tune(
+  name: string,
+  repair: readonly Repair[],
+  propagation: Propagation = "reference",
+  by = kernel,
+) {
   const place = join(folder, name);
   await mkdir(place);
   const plans = [planTier(tiers.find((tier) => tier.name === "oQ4e")!, base)];
-  const tuning = { calibration, propagation, repair, critical: new Map(), settings: tuningSettings };
+  const tuning = {
+    calibration,
+    propagation,
+    repair,
+    critical: new Map(),
+    settings: tuningSettings,
+  };
   const common = { licences: [], rounding: "stored", kernel: by, report: silentReport } as const;
   const [tier] = await writeTiers({ base, plans, folders: [place], tuning, ...common });
   return { place, tuning: tier!.tuning as TuningRecord };
@@ -57,7 +68,10 @@ async function tensorsOf(place: string): Promise<Record<string, string>> {
     readFile(join(place, "model-00001-of-00001.safetensors")),
   );
   const start = 8 + Number(file.readBigUInt64LE());
-  const header = JSON.parse(file.subarray(8, start).toString()) as Record<string, { data_offsets: [number, number] }>;
+  const header = JSON.parse(file.subarray(8, start).toString()) as Record<
+    string,
+    { data_offsets: [number, number] }
+  >;
   return Object.fromEntries(
     Object.entries(header)
       .filter(([name]) => name !== "__metadata__")
@@ -90,44 +104,56 @@ async function watch(model: Model, choices?: Map<number, Routing>) {
 }
 
 describe("a repaired router", () => {
-  test("is nearer to the base's logits on rows that its fit did not see, by what the record says", slow, async () => {
-    const [plain, { place, tuning }] = [await tune("plain", []), await tune("repaired", ["router"])];
-    expect(plain.tuning.repair).toEqual({ routers: null, aimed: null, moved: null });
-    expect({ ...tuning, repair: null }).toEqual({ ...plain.tuning, repair: null });
-    const routers = tuning.repair.routers!;
-    expect(routers.map(({ layer }) => layer)).toEqual([1, 3, 6, 8, 10]);
-    const repaired = routers.filter(({ repaired }) => repaired);
-    expect(repaired.length).toBeGreaterThan(0);
+  test(
+    "is nearer to the base's logits on rows that its fit did not see, by what the record says",
+    slow,
+    async () => {
+      const [plain, { place, tuning }] = [
+        await tune("plain", []),
+        await tune("repaired", ["router"]),
+      ];
+      expect(plain.tuning.repair).toEqual({ routers: null, aimed: null, moved: null });
+      expect({ ...tuning, repair: null }).toEqual({ ...plain.tuning, repair: null });
+      const routers = tuning.repair.routers!;
+      expect(routers.map(({ layer }) => layer)).toEqual([1, 3, 6, 8, 10]);
+      const repaired = routers.filter(({ repaired }) => repaired);
+      expect(repaired.length).toBeGreaterThan(0);
 
-    const [before, after] = [await tensorsOf(plain.place), await tensorsOf(place)];
-    const changed = Object.keys(before).filter((name) => before[name] !== after[name]);
-    expect(changed.map((name) => Number(/layers\.(\d+)\.mixer\.gate\.weight$/.exec(name)![1]))).toEqual(
-      repaired.map(({ layer }) => layer),
-    );
+      const [before, after] = [await tensorsOf(plain.place), await tensorsOf(place)];
+      const changed = Object.keys(before).filter((name) => before[name] !== after[name]);
+      expect(
+        changed.map((name) => Number(/layers\.(\d+)\.mixer\.gate\.weight$/.exec(name)![1])),
+      ).toEqual(repaired.map(({ layer }) => layer));
 
-    const finished = await openFinished(await openFolder(place), kernel);
-    const ops = new Ops(kernel);
-    const weights = baseWeights(base, kernel);
-    const theirs = await watch({ architecture: base.architecture, config: base.config, weights, ops });
-    for (const [layer, { x, gate }] of (await watch(finished, theirs.routings)).seen) {
-      const own = theirs.seen.get(layer)!;
-      const logits = await ops.linear(own.x, asWeight(own.gate, x.columns));
-      const error = async (gate: Float32Array<SharedArrayBuffer>) => {
-        const found = await ops.linear(x, asWeight(gate, x.columns));
-        let sum = 0;
-        for (let i = 0; i < found.data.length; i++) {
-          const row = Math.floor(i / found.columns / length);
-          if (row % 8 === 7) sum += (found.data[i]! - logits.data[i]!) ** 2;
-        }
-        return sum;
-      };
-      const record = routers.find((router) => router.layer === layer)!;
-      const ratio = (await error(gate)) / (await error(own.gate));
-      expect(ratio).toBeCloseTo(record.repaired ? record.ratio! : 1, 5);
-      if (record.repaired) expect(ratio).toBeLessThan(1);
-    }
-    await finished.close();
-  });
+      const finished = await openFinished(await openFolder(place), kernel);
+      const ops = new Ops(kernel);
+      const weights = baseWeights(base, kernel);
+      const theirs = await watch({
+        architecture: base.architecture,
+        config: base.config,
+        weights,
+        ops,
+      });
+      for (const [layer, { x, gate }] of (await watch(finished, theirs.routings)).seen) {
+        const own = theirs.seen.get(layer)!;
+        const logits = await ops.linear(own.x, asWeight(own.gate, x.columns));
+        const error = async (gate: Float32Array<SharedArrayBuffer>) => {
+          const found = await ops.linear(x, asWeight(gate, x.columns));
+          let sum = 0;
+          for (let i = 0; i < found.data.length; i++) {
+            const row = Math.floor(i / found.columns / length);
+            if (row % 8 === 7) sum += (found.data[i]! - logits.data[i]!) ** 2;
+          }
+          return sum;
+        };
+        const record = routers.find((router) => router.layer === layer)!;
+        const ratio = (await error(gate)) / (await error(own.gate));
+        expect(ratio).toBeCloseTo(record.repaired ? record.ratio! : 1, 5);
+        if (record.repaired) expect(ratio).toBeLessThan(1);
+      }
+      await finished.close();
+    },
+  );
 
   test("follows the tier's own blocks where these were tuned behind each other", slow, async () => {
     const { tuning } = await tune("sequential", ["router"], "sequential");
@@ -135,36 +161,50 @@ describe("a repaired router", () => {
   });
 });
 
-test("targets that take back earlier errors bring the tier's hidden states nearer to the base's", slow, async () => {
-  const ops = new Ops(kernel);
-  const weights = baseWeights(base, kernel);
-  const own = { architecture: base.architecture, config: base.config, weights, ops };
-  const choices = new Map<number, Routing>();
-  const theirs = await runModel(own, calibration.ids, {
-    length,
-    routes: (layer, routing) => {
-      choices.set(layer, routing);
-      return routing;
-    },
-  });
-  const distance = async (place: string) => {
-    const finished = await openFinished(await openFolder(place), kernel);
-    const routes = (layer: number) => choices.get(layer)!;
-    const { data } = await runModel(finished, calibration.ids, { length, routes });
-    await finished.close();
-    return data.reduce((sum, value, i) => sum + (value - theirs.data[i]!) ** 2, 0);
-  };
-  const [plain, moved] = [await tune("unmoved", [], "sequential"), await tune("moved", ["residual"], "sequential")];
-  expect(plain.tuning.repair.moved).toBeNull();
-  expect(moved.tuning.repair.moved).toBeGreaterThan(10);
-  expect((await distance(moved.place)) / (await distance(plain.place))).toBeLessThan(0.97);
-});
+test(
+  "targets that take back earlier errors bring the tier's hidden states nearer to the base's",
+  slow,
+  async () => {
+    const ops = new Ops(kernel);
+    const weights = baseWeights(base, kernel);
+    const own = { architecture: base.architecture, config: base.config, weights, ops };
+    const choices = new Map<number, Routing>();
+    const theirs = await runModel(own, calibration.ids, {
+      length,
+      routes: (layer, routing) => {
+        choices.set(layer, routing);
+        return routing;
+      },
+    });
+    const distance = async (place: string) => {
+      const finished = await openFinished(await openFolder(place), kernel);
+      const routes = (layer: number) => choices.get(layer)!;
+      const { data } = await runModel(finished, calibration.ids, { length, routes });
+      await finished.close();
+      return data.reduce((sum, value, i) => sum + (value - theirs.data[i]!) ** 2, 0);
+    };
+    const [plain, moved] = [
+      await tune("unmoved", [], "sequential"),
+      await tune("moved", ["residual"], "sequential"),
+    ];
+    expect(plain.tuning.repair.moved).toBeNull();
+    expect(moved.tuning.repair.moved).toBeGreaterThan(10);
+    expect((await distance(moved.place)) / (await distance(plain.place))).toBeLessThan(0.97);
+  },
+);
 
-test("all repairs together give the same bytes and the same record for any number of workers", slow, async () => {
-  const all = ["residual", "router", "rounding"] as const;
-  const [one, three] = await Promise.all([1, 3].map((workers) => openKernel({ workers })));
-  const [first, second] = [await tune("one", all, "sequential", one), await tune("three", all, "sequential", three)];
-  expect(second.tuning).toEqual(first.tuning);
-  expect(await tensorsOf(second.place)).toEqual(await tensorsOf(first.place));
-  await Promise.all([one!.close(), three!.close()]);
-});
+test(
+  "all repairs together give the same bytes and the same record for any number of workers",
+  slow,
+  async () => {
+    const all = ["residual", "router", "rounding"] as const;
+    const [one, three] = await Promise.all([1, 3].map((workers) => openKernel({ workers })));
+    const [first, second] = [
+      await tune("one", all, "sequential", one),
+      await tune("three", all, "sequential", three),
+    ];
+    expect(second.tuning).toEqual(first.tuning);
+    expect(await tensorsOf(second.place)).toEqual(await tensorsOf(first.place));
+    await Promise.all([one!.close(), three!.close()]);
+  },
+);

@@ -27,7 +27,10 @@ function add(suite: string, tally: Tally) {
 
 /** A command that is one test: it passes when it exits with 0. */
 function runCheck(suite: string, command: string, args: string[]) {
-  const { status } = spawnSync(command, args, { cwd: root, stdio: ["ignore", "inherit", "inherit"] });
+  const { status } = spawnSync(command, args, {
+    cwd: root,
+    stdio: ["ignore", "inherit", "inherit"],
+  });
   add(suite, { passed: status === 0 ? 1 : 0, failed: status === 0 ? 0 : 1, skipped: [] });
 }
 
@@ -41,7 +44,10 @@ function runVitest() {
     "--reporter=json",
     `--outputFile.json=${out}`,
   ];
-  const { status } = spawnSync(process.execPath, args, { cwd: root, stdio: ["ignore", "inherit", "inherit"] });
+  const { status } = spawnSync(process.execPath, args, {
+    cwd: root,
+    stdio: ["ignore", "inherit", "inherit"],
+  });
   const tally: Tally = { passed: 0, failed: 0, skipped: [] };
   try {
     const result = JSON.parse(readFileSync(out, "utf8"));
@@ -55,7 +61,8 @@ function runVitest() {
       )
         tally.failed++;
       for (const test of file.assertionResults) {
-        if (test.status === "skipped" || test.status === "pending") tally.skipped.push(test.fullName);
+        if (test.status === "skipped" || test.status === "pending")
+          tally.skipped.push(test.fullName);
       }
     }
   } catch (error) {
@@ -101,7 +108,11 @@ function runInCrate(suite: string, args: string[]) {
 }
 
 runCheck("types", process.execPath, ["node_modules/typescript/bin/tsc"]);
-runCheck("lint and format", process.execPath, ["node_modules/@biomejs/biome/bin/biome", "check", "."]);
+runCheck("lint and format", process.execPath, [
+  "node_modules/@biomejs/biome/bin/biome",
+  "check",
+  ".",
+]);
 runVitest();
 runCargo();
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { means, medians, pairedRatio, uniform } from "../bench/statistics.ts";
-import { deviation, median, standardError } from "../src/proof/statistics.ts";
+import { deviation, median, standardError } from "../src/evaluation/statistics.ts";
 
 /** Rows of a skewed measurement, each row with a level of its own, and the same under a method that is better by `factor`. */
 function measured(rows: number, factor: number, noise: number) {
@@ -9,7 +9,9 @@ function measured(rows: number, factor: number, noise: number) {
     const level = 1 + 4 * random() ** 3;
     return Float64Array.from({ length: 50 }, () => level * random() ** 2);
   });
-  const ours = theirs.map((row) => row.map((value) => factor * value * (1 + noise * (random() - 0.5))));
+  const ours = theirs.map((row) =>
+    row.map((value) => factor * value * (1 + noise * (random() - 0.5))),
+  );
   return { ours, theirs };
 }
 
@@ -36,7 +38,10 @@ describe("statistics of the benchmarks", () => {
     const { ours, theirs } = measured(60, 0.7, 1.5);
     const found = pairedRatio(ours, theirs);
     // By linearization of a ratio of means over rows.
-    const [x, y] = [ours, theirs].map((rows) => rows.map((row) => means([row]))) as [number[], number[]];
+    const [x, y] = [ours, theirs].map((rows) => rows.map((row) => means([row]))) as [
+      number[],
+      number[],
+    ];
     const residuals = x.map((value, i) => value - found.ratio * y[i]!);
     const expected = standardError(residuals) / (y.reduce((sum, value) => sum + value) / y.length);
     expect(found.error / expected).toBeGreaterThan(0.85);

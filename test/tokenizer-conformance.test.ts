@@ -5,8 +5,8 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { bundledCorpus } from "../src/calibration/corpus.ts";
 import { openTokenizer } from "../src/calibration/tokenizer.ts";
 import { openFolder } from "../src/checkpoint/folder.ts";
-import { byArchitecture, removeFolder, scratchFolder } from "./models.ts";
 import { findPython } from "./python/python.ts";
+import { byArchitecture, removeFolder, scratchFolder } from "./support/models.ts";
 
 /** Our token ids against those of Rust's tokenizers, the library behind every fast tokenizer of Python. */
 const script = fileURLToPath(new URL("./python/tokenizer_conformance.py", import.meta.url));
@@ -34,7 +34,9 @@ async function compare(folder: string, texts: readonly string[]): Promise<number
   const base = await openFolder(folder);
   const { encode } = await openTokenizer(base);
   await base.close?.();
-  const expected = runPython("ids", join(folder, "tokenizer.json"), texts).map((line) => JSON.parse(line) as number[]);
+  const expected = runPython("ids", join(folder, "tokenizer.json"), texts).map(
+    (line) => JSON.parse(line) as number[],
+  );
   expect(expected.length).toBe(texts.length);
   texts.forEach((text, index) => {
     expect(encode(text), JSON.stringify(text.slice(0, 200))).toEqual(expected[index]);

@@ -1,10 +1,10 @@
 import { readdir } from "node:fs/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { startLocalHub } from "../src/local-hub/local-hub.ts";
-import { fewRows, provenRows, runCli } from "./cli-run.ts";
-import { folderHashes } from "./folder-hashes.ts";
-import { killedAt } from "./killed-run.ts";
-import { embedded, removeFolder, scratchFolder, smallest } from "./models.ts";
+import { fewRows, provenRows, runCli } from "./support/cli-run.ts";
+import { folderHashes } from "./support/folder-hashes.ts";
+import { killedAt } from "./support/killed-run.ts";
+import { embedded, removeFolder, scratchFolder, smallest } from "./support/models.ts";
 
 type Hashes = Record<string, string>;
 /** Four runs and more in one test. */
@@ -13,7 +13,9 @@ const hybrid = smallest.nemotron_h!;
 
 /** Without receipt and card, which name the base as it was given. */
 const weights = (all: Hashes) =>
-  Object.fromEntries(Object.entries(all).filter(([path]) => !/README\.md|oqe-receipt\.json/.test(path)));
+  Object.fromEntries(
+    Object.entries(all).filter(([path]) => !/README\.md|oqe-receipt\.json/.test(path)),
+  );
 
 let folder: string;
 beforeAll(async () => {
@@ -22,7 +24,11 @@ beforeAll(async () => {
 afterAll(() => removeFolder(folder));
 
 let runs = 0;
-async function tune(model: string, more: readonly string[] = [], out = `${folder}/run-${runs++}`): Promise<Hashes> {
+async function tune(
+  model: string,
+  more: readonly string[] = [],
+  out = `${folder}/run-${runs++}`,
+): Promise<Hashes> {
   const rows = more.includes("--evaluation-samples") ? [] : fewRows;
   const { code, stderr } = await runCli(["quantize", model, "--out", out, ...rows, ...more]);
   if (code !== 0) throw new Error(stderr);
@@ -30,16 +36,25 @@ async function tune(model: string, more: readonly string[] = [], out = `${folder
 }
 
 describe("the same inputs give the same tuned bytes, card and receipt included", () => {
-  test.each(Object.entries(smallest))("with 1, 2 and 3 workers, and a second time: %s", slow, async (_, model) => {
-    const first = await tune(model, [...provenRows, "--workers", "1"]);
-    expect(Object.keys(first).filter((path) => path.endsWith("/oqe-receipt.json"))).toHaveLength(4);
-    for (const workers of ["2", "3", "3"]) {
-      expect({ workers, files: await tune(model, [...provenRows, "--workers", workers]) }).toEqual({
-        workers,
-        files: first,
-      });
-    }
-  });
+  test.each(Object.entries(smallest))(
+    "with 1, 2 and 3 workers, and a second time: %s",
+    slow,
+    async (_, model) => {
+      const first = await tune(model, [...provenRows, "--workers", "1"]);
+      expect(Object.keys(first).filter((path) => path.endsWith("/oqe-receipt.json"))).toHaveLength(
+        4,
+      );
+      for (const workers of ["2", "3", "3"]) {
+        expect({
+          workers,
+          files: await tune(model, [...provenRows, "--workers", workers]),
+        }).toEqual({
+          workers,
+          files: first,
+        });
+      }
+    },
+  );
 
   test("where every tier sees its own errors", async () => {
     const first = await tune(hybrid, ["--propagation", "sequential", "--workers", "1"]);
@@ -50,7 +65,9 @@ describe("the same inputs give the same tuned bytes, card and receipt included",
   test("on a trained model of larger matrices", slow, async () => {
     const first = await tune(embedded, ["--tiers", "oQ4e", "--workers", "1"]);
     for (const workers of ["2", "3"]) {
-      expect(await tune(embedded, ["--tiers", "oQ4e", "--workers", workers]), workers).toEqual(first);
+      expect(await tune(embedded, ["--tiers", "oQ4e", "--workers", workers]), workers).toEqual(
+        first,
+      );
     }
   });
 });
@@ -61,19 +78,31 @@ describe("a tuned tier's bytes do not depend on", () => {
     first = await tune(hybrid);
   });
 
-  test.each([["oQ8e"], ["oQ5e"], ["oQ4e"], ["oQ6e,oQ4e"]])("which others are made with it: %s", async (tiers) => {
-    const alone = await tune(hybrid, ["--tiers", tiers]);
-    expect(Object.keys(alone).length).toBeGreaterThan(4);
-    // Figures of the other tiers of the run stand on receipt, card and one picture: docs/decisions/0009.
-    const own = Object.keys(alone).filter((path) => !/\/(README\.md|oqe-receipt\.json|oqe-kl\.svg)$/.test(path));
-    for (const path of own) expect({ path, hash: alone[path] }).toEqual({ path, hash: first[path] });
-  });
+  test.each([["oQ8e"], ["oQ5e"], ["oQ4e"], ["oQ6e,oQ4e"]])(
+    "which others are made with it: %s",
+    async (tiers) => {
+      const alone = await tune(hybrid, ["--tiers", tiers]);
+      expect(Object.keys(alone).length).toBeGreaterThan(4);
+      // Figures of the other tiers of the run stand on receipt, card and one picture: docs/decisions/0009.
+      const own = Object.keys(alone).filter(
+        (path) => !/\/(README\.md|oqe-receipt\.json|oqe-kl\.svg)$/.test(path),
+      );
+      for (const path of own)
+        expect({ path, hash: alone[path] }).toEqual({ path, hash: first[path] });
+    },
+  );
 
   test("whether a run before was killed, wherever it stood", slow, async () => {
     const out = `${folder}/killed`;
     await tune(hybrid, ["--propagation", "sequential"], out); // something to be replaced
     let reached = 0;
-    for (const sign of ["partial", "model.safetensors", "config.json", "oqe-receipt.json", "README.md"]) {
+    for (const sign of [
+      "partial",
+      "model.safetensors",
+      "config.json",
+      "oqe-receipt.json",
+      "README.md",
+    ]) {
       if (await killedAt(sign, out, ["quantize", hybrid, "--out", out, ...fewRows])) reached++;
     }
     expect(reached).toBeGreaterThanOrEqual(3);

@@ -3,9 +3,16 @@ import { appendFile, cp, mkdir, readFile, rm, writeFile } from "node:fs/promises
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type LocalHub, type SeenRequest, startLocalHub } from "../src/local-hub/local-hub.ts";
-import { runCli } from "./cli-run.ts";
-import { copyModel, editConfig, embedded, removeFolder, scratchFolder, smallest } from "./models.ts";
 import { findPython } from "./python/python.ts";
+import { runCli } from "./support/cli-run.ts";
+import {
+  copyModel,
+  editConfig,
+  embedded,
+  removeFolder,
+  scratchFolder,
+  smallest,
+} from "./support/models.ts";
 
 const name = "nemotron-nano-tiny-oQ4e";
 const hybrid = smallest.nemotron_h!;
@@ -17,19 +24,26 @@ let hub: LocalHub;
 let seen: SeenRequest[] = [];
 /** A published tier: its folder, and what its receipt holds. */
 let tier: string;
-let receipt: { proof: Record<string, unknown>; base: { revision: string }; plan: { modules: Record<string, unknown> } };
+let receipt: {
+  proof: Record<string, unknown>;
+  base: { revision: string };
+  plan: { modules: Record<string, unknown> };
+};
 
 /** Text that no test model has seen: sentences of random words. */
 function story(seed: number): string {
-  const words = "stone river lamp winter garden letter engine silver window mountain paper the a of under beside".split(
-    " ",
-  );
+  const words =
+    "stone river lamp winter garden letter engine silver window mountain paper the a of under beside".split(
+      " ",
+    );
   let state = seed;
   const word = () => {
     state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
     return words[state % words.length];
   };
-  return Array.from({ length: 400 }, () => `${Array.from({ length: 12 }, word).join(" ")}.`).join("\n\n");
+  return Array.from({ length: 400 }, () => `${Array.from({ length: 12 }, word).join(" ")}.`).join(
+    "\n\n",
+  );
 }
 
 const environment = () => ({ HF_ENDPOINT: hub.url, HF_TOKEN: "hf_tokenOfTheTest" });
@@ -37,13 +51,32 @@ const oqe = (...args: string[]) => runCli(args, environment());
 
 beforeAll(async () => {
   folder = await scratchFolder();
-  hub = await startLocalHub({ folder: `${folder}/hub`, onRequest: (request) => seen.push(request) });
+  hub = await startLocalHub({
+    folder: `${folder}/hub`,
+    onRequest: (request) => seen.push(request),
+  });
   await hub.seed("base/nemotron-nano-tiny", embedded);
   await writeFile(`${folder}/calibration.txt`, story(1));
   await writeFile(`${folder}/evaluation.txt`, story(2));
-  const rows = ["--calibration-samples", "4", "--calibration-length", "64", "--evaluation-samples", "4"];
+  const rows = [
+    "--calibration-samples",
+    "4",
+    "--calibration-length",
+    "64",
+    "--evaluation-samples",
+    "4",
+  ];
   const made = await oqe(
-    ...["publish", "base/nemotron-nano-tiny", "--namespace", "acme", "--work-dir", `${folder}/work`, "--tiers", "oQ4e"],
+    ...[
+      "publish",
+      "base/nemotron-nano-tiny",
+      "--namespace",
+      "acme",
+      "--work-dir",
+      `${folder}/work`,
+      "--tiers",
+      "oQ4e",
+    ],
     ...rows,
   );
   if (made.code !== 0) throw new Error(made.stderr);
@@ -57,36 +90,79 @@ afterAll(async () => {
 });
 
 const keys = [
-  ...["positions", "meanKl", "meanKlError", "medianKl", "p99Kl", "forcedMeanKl", "sameTop", "perplexity"],
-  ...["perplexityRatio", "perplexityRatioError", "routerAgreement", "exactRoutes", "byDomain", "byLayer"],
+  ...[
+    "positions",
+    "meanKl",
+    "meanKlError",
+    "medianKl",
+    "p99Kl",
+    "forcedMeanKl",
+    "sameTop",
+    "perplexity",
+  ],
+  ...[
+    "perplexityRatio",
+    "perplexityRatioError",
+    "routerAgreement",
+    "exactRoutes",
+    "byDomain",
+    "byLayer",
+  ],
 ];
 
 describe("oqe verify", () => {
   test("finds in a folder what its receipt says, and prints it as the receipt holds it", async () => {
     const base = `base/nemotron-nano-tiny@${receipt.base.revision}`;
     const { code, stdout, stderr } = await oqe("verify", tier, "--base", base, "--json");
-    expect({ code, stderr }).toMatchObject({ code: 0, stderr: expect.not.stringContaining("warning") });
+    expect({ code, stderr }).toMatchObject({
+      code: 0,
+      stderr: expect.not.stringContaining("warning"),
+    });
     const proof = JSON.parse(stdout);
     expect(Object.keys(proof)).toEqual(expect.arrayContaining(keys));
     expect(proof).toEqual(receipt.proof);
     expect(proof).toMatchObject({ positions: 1024, rows: { samples: 4, source: "bundled" } });
-    expect(proof.byDomain.map(({ domain }: { domain: string }) => domain)).toEqual(["en", "es", "fr", "de"]);
+    expect(proof.byDomain.map(({ domain }: { domain: string }) => domain)).toEqual([
+      "en",
+      "es",
+      "fr",
+      "de",
+    ]);
     expect(proof.byLayer).toHaveLength(5);
   });
 
   test("finds the same on the Hub, and downloads nothing whole", async () => {
     seen = [];
     const base = "base/nemotron-nano-tiny";
-    const { code, stdout } = await oqe("verify", `acme/${name}`, "--base", base, "--json", "--workers", "1");
+    const { code, stdout } = await oqe(
+      "verify",
+      `acme/${name}`,
+      "--base",
+      base,
+      "--json",
+      "--workers",
+      "1",
+    );
     expect(code).toBe(0);
     expect(JSON.parse(stdout)).toEqual(receipt.proof);
-    const weights = seen.filter(({ method, url }) => method === "GET" && /safetensors|[0-9a-f]{64}/.test(url));
+    const weights = seen.filter(
+      ({ method, url }) => method === "GET" && /safetensors|[0-9a-f]{64}/.test(url),
+    );
     expect(weights.length).toBeGreaterThan(20);
-    expect(weights.filter(({ headers, status }) => headers.range === undefined && status < 300)).toEqual([]);
+    expect(
+      weights.filter(({ headers, status }) => headers.range === undefined && status < 300),
+    ).toEqual([]);
   });
 
   test("prints a table that a person can read", async () => {
-    const { code, stdout } = await oqe("verify", tier, "--base", embedded, "--evaluation-samples", "2");
+    const { code, stdout } = await oqe(
+      "verify",
+      tier,
+      "--base",
+      embedded,
+      "--evaluation-samples",
+      "2",
+    );
     expect(code).toBe(0);
     expect(stdout).toMatch(
       /^nemotron-nano-tiny-oQ4e at sha256:[0-9a-f]{64}\n512 positions: 2 rows of 256 tokens of bundled/,
@@ -103,12 +179,22 @@ describe("oqe verify", () => {
 
   test("measures on text of one's own", async () => {
     const own = ["--evaluation", `${folder}/evaluation.txt`, "--evaluation-samples", "3"];
-    const { code, stdout, stderr } = await oqe("verify", tier, "--base", embedded, "--json", ...own);
+    const { code, stdout, stderr } = await oqe(
+      "verify",
+      tier,
+      "--base",
+      embedded,
+      "--json",
+      ...own,
+    );
     expect({ code, stderr }).toMatchObject({
       code: 0,
       stderr: expect.stringContaining("other rows than the receipt's"),
     });
-    expect(JSON.parse(stdout)).toMatchObject({ rows: { source: "evaluation.txt" }, positions: 768 });
+    expect(JSON.parse(stdout)).toMatchObject({
+      rows: { source: "evaluation.txt" },
+      positions: 768,
+    });
   });
 
   test("finds nothing between a base and itself", async () => {
@@ -116,7 +202,15 @@ describe("oqe verify", () => {
     const { code, stdout } = await oqe("verify", smallest.llama!, ...args);
     expect(code).toBe(0);
     expect(JSON.parse(stdout)).toMatchObject({
-      ...{ meanKl: 0, maxKl: 0, sameTop: 1, perplexityRatio: 1, routerAgreement: null, exactRoutes: null, gates: [] },
+      ...{
+        meanKl: 0,
+        maxKl: 0,
+        sameTop: 1,
+        perplexityRatio: 1,
+        routerAgreement: null,
+        exactRoutes: null,
+        gates: [],
+      },
       ...{ meanKlError: null, perplexityRatioError: null },
     });
   });
@@ -126,7 +220,9 @@ describe("oqe verify", () => {
     const { code, stdout, stderr } = await oqe("verify", tier, "--base", embedded, ...limit);
     expect(code).toBe(1);
     expect(stdout).toMatch(/^FAILED {2}max-kl 0\.0001: 0\.0\d+$/m);
-    expect(stderr).toMatch(/^error: .*mean KL is 0\.0\d+; gate max-kl asks for at most 0\.0001 \[PROOF\]$/m);
+    expect(stderr).toMatch(
+      /^error: .*mean KL is 0\.0\d+; gate max-kl asks for at most 0\.0001 \[PROOF\]$/m,
+    );
   });
 
   describe.skipIf(absent !== null)(`with mlx-lm${absent === null ? "" : ` (${absent})`}`, () => {
@@ -134,15 +230,28 @@ describe("oqe verify", () => {
       if (!("path" in python)) throw new Error(python.reason);
       const converted = `${folder}/converted`;
       const script = `from mlx_lm import convert; convert(${JSON.stringify(smallest.qwen3_moe)}, ${JSON.stringify(converted)}, quantize=True, q_bits=4, q_group_size=64)`;
-      const env = { PATH: process.env.PATH ?? "", HOME: process.env.HOME ?? "", HF_HUB_OFFLINE: "1" };
+      const env = {
+        PATH: process.env.PATH ?? "",
+        HOME: process.env.HOME ?? "",
+        HF_HUB_OFFLINE: "1",
+      };
       await promisify(execFile)(python.path, ["-c", script], { env, maxBuffer: 1 << 26 });
       const rows = ["--evaluation-samples", "2", "--min-router-agreement", "0.5"];
-      const { code, stdout, stderr } = await oqe("verify", converted, "--base", smallest.qwen3_moe!, "--json", ...rows);
+      const { code, stdout, stderr } = await oqe(
+        "verify",
+        converted,
+        "--base",
+        smallest.qwen3_moe!,
+        "--json",
+        ...rows,
+      );
       expect({ code, stderr }).toMatchObject({ code: 0 });
       const proof = JSON.parse(stdout);
       expect(proof.meanKl).toBeGreaterThan(1e-3);
       expect(proof.rounded).toMatchObject({ meanKl: proof.meanKl, sameTop: proof.sameTop });
-      expect(proof.gates).toMatchObject([{ gate: "min-router-agreement", limit: 0.5, passed: true }]);
+      expect(proof.gates).toMatchObject([
+        { gate: "min-router-agreement", limit: 0.5, passed: true },
+      ]);
     });
   });
 });
@@ -198,8 +307,16 @@ describe("a target that is not what its receipt says is refused by file and both
       changeShard,
       /model\.safetensors has the SHA-256 [0-9a-f]{64}, oqe-receipt\.json says [0-9a-f]{64} /,
     ],
-    ["another config", (at) => widthOf(at, 5), /config\.json has [\d,]+ bytes, oqe-receipt\.json says [\d,]+ /],
-    ["no shard", (at) => rm(`${at}/model.safetensors`), /model\.safetensors is missing, oqe-receipt\.json lists it/],
+    [
+      "another config",
+      (at) => widthOf(at, 5),
+      /config\.json has [\d,]+ bytes, oqe-receipt\.json says [\d,]+ /,
+    ],
+    [
+      "no shard",
+      (at) => rm(`${at}/model.safetensors`),
+      /model\.safetensors is missing, oqe-receipt\.json lists it/,
+    ],
     [
       "one shard more",
       (at) => cp(`${at}/model.safetensors`, `${at}/model-2.safetensors`),
@@ -215,12 +332,20 @@ describe("a target that is not what its receipt says is refused by file and both
     [
       "a module fewer on the receipt",
       receiptOf((root) => {
-        const { tuning, sensitivity } = root as unknown as Record<string, Record<string, Record<string, unknown>>>;
-        for (const byModule of [root.plan.modules, tuning!.modules!, sensitivity!.prices!]) delete byModule[module];
+        const { tuning, sensitivity } = root as unknown as Record<
+          string,
+          Record<string, Record<string, unknown>>
+        >;
+        for (const byModule of [root.plan.modules, tuning!.modules!, sensitivity!.prices!])
+          delete byModule[module];
       }),
       /config\.json has ".*fc1" \d-bit in groups of 64, oqe-receipt\.json says unquantized/,
     ],
-    ["a receipt that is none", (at) => writeFile(`${at}/oqe-receipt.json`, "{"), /oqe-receipt\.json is not JSON/],
+    [
+      "a receipt that is none",
+      (at) => writeFile(`${at}/oqe-receipt.json`, "{"),
+      /oqe-receipt\.json is not JSON/,
+    ],
   ])("%s", async (_, change, says) => {
     await expectRefused([await spoil(change), "--base", embedded], "BAD_INPUT", says);
   });
@@ -230,9 +355,20 @@ describe("a target that is not what its receipt says is refused by file and both
       proof.meanKl = (proof.meanKl as number) / 3;
       (proof.gates as { value: number }[])[0]!.value = proof.meanKl as number;
     });
-    const { code, stdout, stderr } = await oqe("verify", await spoil(forged), "--base", embedded, "--json");
-    expect({ code, meanKl: JSON.parse(stdout).meanKl }).toEqual({ code: 1, meanKl: receipt.proof.meanKl });
-    expect(stderr).toMatch(/^error: .*meanKl is 0\.0\d+, oqe-receipt\.json says 0\.0\d+ \[PROOF\]$/m);
+    const { code, stdout, stderr } = await oqe(
+      "verify",
+      await spoil(forged),
+      "--base",
+      embedded,
+      "--json",
+    );
+    expect({ code, meanKl: JSON.parse(stdout).meanKl }).toEqual({
+      code: 1,
+      meanKl: receipt.proof.meanKl,
+    });
+    expect(stderr).toMatch(
+      /^error: .*meanKl is 0\.0\d+, oqe-receipt\.json says 0\.0\d+ \[PROOF\]$/m,
+    );
   });
 
   test("without a receipt, config and shards still have to agree", async () => {
@@ -240,7 +376,8 @@ describe("a target that is not what its receipt says is refused by file and both
       await dropReceipt(at);
       await widthOf(at, 8);
     });
-    const says = /model\.safetensors: tensor ".*fc1\.weight" has shape \[[\d, ]+\], but config\.json gives \[[\d, ]+\]/;
+    const says =
+      /model\.safetensors: tensor ".*fc1\.weight" has shape \[[\d, ]+\], but config\.json gives \[[\d, ]+\]/;
     await expectRefused([target, "--base", embedded], "BAD_CHECKPOINT", says);
   });
 });
@@ -252,10 +389,14 @@ describe("another base is refused:", () => {
     const before = receipt.base.revision;
     const now = await hub.seed("base/nemotron-nano-tiny", moved);
     const target = `acme/${name}`;
-    const says = new RegExp(`at ${now}, oqe-receipt\\.json says ${before} of base/nemotron-nano-tiny`);
+    const says = new RegExp(
+      `at ${now}, oqe-receipt\\.json says ${before} of base/nemotron-nano-tiny`,
+    );
     await expectRefused([target, "--base", "base/nemotron-nano-tiny"], "BAD_INPUT", says);
     const then = `base/nemotron-nano-tiny@${before}`;
-    expect(await oqe("verify", target, "--base", then, "--evaluation-samples", "1")).toMatchObject({ code: 0 });
+    expect(await oqe("verify", target, "--base", then, "--evaluation-samples", "1")).toMatchObject({
+      code: 0,
+    });
   });
 
   test("a folder of another fingerprint", async () => {
@@ -279,14 +420,33 @@ describe("another base is refused:", () => {
       "BAD_INPUT",
       /is no quant of llama: it is a nemotron_h model/,
     );
-    await expectRefused([bare, "--base", hybrid], "BAD_INPUT", /is no quant of nemotron_h: .*tensor/);
+    await expectRefused(
+      [bare, "--base", hybrid],
+      "BAD_INPUT",
+      /is no quant of nemotron_h: .*tensor/,
+    );
   });
 });
 
 describe("evaluation text is refused:", () => {
   test("where it overlaps the calibration text, naming the rows", async () => {
-    const rows = ["--calibration-samples", "8", "--calibration-length", "256", "--evaluation-samples", "1"];
-    const own = ["--calibration", `${folder}/calibration.txt`, "--tiers", "oQ8e", "--out", `${folder}/told`, "--json"];
+    const rows = [
+      "--calibration-samples",
+      "8",
+      "--calibration-length",
+      "256",
+      "--evaluation-samples",
+      "1",
+    ];
+    const own = [
+      "--calibration",
+      `${folder}/calibration.txt`,
+      "--tiers",
+      "oQ8e",
+      "--out",
+      `${folder}/told`,
+      "--json",
+    ];
     const made = await oqe("quantize", hybrid, ...own, ...rows);
     expect(made).toMatchObject({ code: 0 });
     const [target] = JSON.parse(made.stdout).folders;
@@ -304,7 +464,10 @@ describe("evaluation text is refused:", () => {
       /calibration: the rows of evaluation\.txt have the SHA-256 [0-9a-f]{64}, oqe-receipt\.json says [0-9a-f]{64} of calibration\.txt/;
     await expectRefused([target, "--base", hybrid, ...other], "BAD_INPUT", wrong);
     const untold = await oqe("verify", target, "--base", hybrid, "--evaluation-samples", "1");
-    expect(untold).toMatchObject({ code: 0, stderr: expect.stringContaining("cannot be drawn again") });
+    expect(untold).toMatchObject({
+      code: 0,
+      stderr: expect.stringContaining("cannot be drawn again"),
+    });
   });
 
   test("before a weight is read where a run is to measure on it", async () => {
@@ -354,7 +517,16 @@ test.each([
 ])("%j is refused", (args, code, says) => expectRefused(args, code, says));
 
 describe("gates of a run", () => {
-  const args = ["--method", "rounded", "--tiers", "oQ8e,oQ4e", "--evaluation-samples", "1", "--max-kl", "oQ4e=1e-5"];
+  const args = [
+    "--method",
+    "rounded",
+    "--tiers",
+    "oQ8e,oQ4e",
+    "--evaluation-samples",
+    "1",
+    "--max-kl",
+    "oQ4e=1e-5",
+  ];
 
   test("publish what passes, keep back what does not, and say which number failed", async () => {
     const made = await oqe(
@@ -370,7 +542,9 @@ describe("gates of a run", () => {
       ],
     );
     expect(made.code).toBe(1);
-    expect(made.stderr).toMatch(/^error: oQ4e: mean KL is 0\.\d+; gate max-kl asks for at most 0\.00001 \[PROOF\]$/m);
+    expect(made.stderr).toMatch(
+      /^error: oQ4e: mean KL is 0\.\d+; gate max-kl asks for at most 0\.00001 \[PROOF\]$/m,
+    );
     expect(JSON.parse(made.stdout).repositories).toMatchObject([
       { tier: "oQ8e", outcome: "published" },
       { tier: "oQ4e", outcome: "failed", commit: null },
@@ -384,12 +558,31 @@ describe("gates of a run", () => {
   test("let a published tier stand as long as it keeps them", async () => {
     const again = (limit: string) =>
       oqe(
-        ...["publish", "base/nemotron-nano-tiny", "--namespace", "gated", "--work-dir", `${folder}/gated`, "--json"],
-        ...["--method", "rounded", "--tiers", "oQ8e", "--evaluation-samples", "1", "--max-kl", limit],
+        ...[
+          "publish",
+          "base/nemotron-nano-tiny",
+          "--namespace",
+          "gated",
+          "--work-dir",
+          `${folder}/gated`,
+          "--json",
+        ],
+        ...[
+          "--method",
+          "rounded",
+          "--tiers",
+          "oQ8e",
+          "--evaluation-samples",
+          "1",
+          "--max-kl",
+          limit,
+        ],
       );
     const head = hub.head("gated/nemotron-nano-tiny-oQ8e");
     const same = await again("0.5");
-    expect(JSON.parse(same.stdout).repositories).toMatchObject([{ outcome: "unchanged", commit: head }]);
+    expect(JSON.parse(same.stdout).repositories).toMatchObject([
+      { outcome: "unchanged", commit: head },
+    ]);
     const stricter = await again("1e-6");
     expect(stricter).toMatchObject({
       code: 1,
@@ -400,12 +593,25 @@ describe("gates of a run", () => {
 
   test("fail a quantize too, which leaves its folders for a look", async () => {
     const made = await oqe("quantize", hybrid, "--out", `${folder}/looked`, "--json", ...args);
-    expect(made).toMatchObject({ code: 1, stderr: expect.stringMatching(/oQ4e: mean KL is .*folder is kept/s) });
+    expect(made).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/oQ4e: mean KL is .*folder is kept/s),
+    });
     for (const path of JSON.parse(made.stdout).folders) await readFile(`${path}/README.md`);
   });
 
   test("are not there where nothing is measured", async () => {
-    const unproven = ["--method", "rounded", "--tiers", "oQ4e", "--verify", "false", "--max-kl", "0", "--json"];
+    const unproven = [
+      "--method",
+      "rounded",
+      "--tiers",
+      "oQ4e",
+      "--verify",
+      "false",
+      "--max-kl",
+      "0",
+      "--json",
+    ];
     const made = await oqe("quantize", hybrid, "--out", `${folder}/unproven`, ...unproven);
     expect(made).toMatchObject({
       code: 0,

@@ -22,27 +22,42 @@ describe("the workflows", () => {
   }
 
   const files = async () => {
-    const shipped = (await readdir(`${root}.github/workflows`)).map((name) => `.github/workflows/${name}`);
+    const shipped = (await readdir(`${root}.github/workflows`)).map(
+      (name) => `.github/workflows/${name}`,
+    );
     return [...shipped, "test/action/release.yml"];
   };
 
-  test.skipIf(actionlint === null && !inCi)("pass actionlint (absent? .ci/toolchain actions)", async () => {
-    if (actionlint === null) throw new Error("actionlint is not installed: run .ci/toolchain actions");
-    const args = ["-shellcheck=", "-pyflakes=", "-no-color", ...(await files())];
-    const { status, stdout, stderr } = spawnSync(actionlint, args, { cwd: root, encoding: "utf8" });
-    expect({ status, stdout, stderr }).toEqual({ status: 0, stdout: "", stderr: "" });
-  });
+  test.skipIf(actionlint === null && !inCi)(
+    "pass actionlint (absent? .ci/toolchain actions)",
+    async () => {
+      if (actionlint === null)
+        throw new Error("actionlint is not installed: run .ci/toolchain actions");
+      const args = ["-shellcheck=", "-pyflakes=", "-no-color", ...(await files())];
+      const { status, stdout, stderr } = spawnSync(actionlint, args, {
+        cwd: root,
+        encoding: "utf8",
+      });
+      expect({ status, stdout, stderr }).toEqual({ status: 0, stdout: "", stderr: "" });
+    },
+  );
 
   test("pin others' actions, bound every job, keep no credentials, and let no event into a shell line", async () => {
     for (const file of await files()) {
       const text = await readFile(`${root}${file}`, "utf8");
-      const { permissions, jobs } = parse(text) as { permissions?: unknown; jobs: Record<string, Job> };
+      const { permissions, jobs } = parse(text) as {
+        permissions?: unknown;
+        jobs: Record<string, Job>;
+      };
       expect(permissions, `${file}: permissions`).toBeDefined();
       for (const line of text.split("\n").filter((line) => /^\s*(- )?uses: /.test(line))) {
-        expect(line, file).toMatch(/uses: (\.\/|OWNER\/oqe-publisher@v1$|[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$)/);
+        expect(line, file).toMatch(
+          /uses: (\.\/|OWNER\/oqe-publisher@v1$|[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$)/,
+        );
       }
       for (const [name, job] of Object.entries(jobs)) {
-        if (job.uses === undefined) expect(job["timeout-minutes"], `${file}: ${name}`).toBeGreaterThan(0);
+        if (job.uses === undefined)
+          expect(job["timeout-minutes"], `${file}: ${name}`).toBeGreaterThan(0);
         for (const step of job.steps ?? []) {
           expect(step.run ?? "", `${file}: ${name}`).not.toContain("${{");
           if (step.uses?.startsWith("actions/checkout@"))

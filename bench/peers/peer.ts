@@ -25,7 +25,11 @@ export interface Peer extends Introduction {
 }
 
 /** Starts `script` with `args`. Throws where that Python is not there, or the script ends before it says what it can do. */
-export async function startPeer(python: string, script: string, args: readonly string[]): Promise<Peer> {
+export async function startPeer(
+  python: string,
+  script: string,
+  args: readonly string[],
+): Promise<Peer> {
   if (!existsSync(python)) throw new Error(`there is no ${python}`);
   const child: ChildProcessWithoutNullStreams = spawn(python, [script, ...args]);
   child.stderr.resume(); // libraries greet and warn

@@ -26,19 +26,30 @@ describe("the bundled corpus", async () => {
 
   test("is text: no character that a decoder put in for a broken one", () => {
     for (const { texts } of [calibration, evaluation]) {
-      expect(texts.flatMap(({ documents }) => documents).filter((document) => document.includes("\ufffd"))).toEqual([]);
+      expect(
+        texts
+          .flatMap(({ documents }) => documents)
+          .filter((document) => document.includes("\ufffd")),
+      ).toEqual([]);
     }
   });
 });
 
 describe("documents of a text", () => {
   test("are parted by empty lines, whatever blanks and line ends these have", () => {
-    expect(documentsOf("\n\none\nmore\n\ntwo\r\n \t\r\n\r\nthree\n\n")).toEqual(["one\nmore", "two", "three"]);
+    expect(documentsOf("\n\none\nmore\n\ntwo\r\n \t\r\n\r\nthree\n\n")).toEqual([
+      "one\nmore",
+      "two",
+      "three",
+    ]);
     expect(documentsOf(" \n\t\n")).toEqual([]);
   });
 
   test("are parted by form feeds where there are any; indentation and empty lines inside stay", () => {
-    expect(documentsOf("\f\n  def f():\n\n    pass\n\f\nlast\n")).toEqual(["  def f():\n\n    pass", "last"]);
+    expect(documentsOf("\f\n  def f():\n\n    pass\n\f\nlast\n")).toEqual([
+      "  def f():\n\n    pass",
+      "last",
+    ]);
   });
 });
 

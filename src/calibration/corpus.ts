@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
-import { assets } from "../assets.ts";
-import { OqeError } from "../errors.ts";
+import { assets } from "../ground/assets.ts";
+import { OqeError } from "../ground/errors.ts";
 import { documentsOf } from "./documents.ts";
 
 /** The documents of one domain, in the order of their source. */
@@ -21,7 +21,17 @@ export interface Corpus {
 }
 
 /** Domains of the bundled corpus. Where rows do not divide evenly, the first ones get one more. */
-export const bundledDomains = ["en", "es", "fr", "de", "ja", "it", "code", "math", "reasoning"] as const;
+export const bundledDomains = [
+  "en",
+  "es",
+  "fr",
+  "de",
+  "ja",
+  "it",
+  "code",
+  "math",
+  "reasoning",
+] as const;
 
 /** The bundled text for tuning, or the one for measuring: disjoint documents of the same domains (corpus/README.md). */
 export async function bundledCorpus(part: "calibration" | "evaluation"): Promise<Corpus> {

@@ -36,6 +36,8 @@ describe("weights of domains", () => {
     expect(() => checkDomainWeights(parseDomainWeights("code=0,ja=0"), ["code", "ja"])).toThrow(
       refused(/no domain has/),
     );
-    expect(() => checkDomainWeights(parseDomainWeights("__proto__=2"), ["code"])).toThrow(refused(/"__proto__"/));
+    expect(() => checkDomainWeights(parseDomainWeights("__proto__=2"), ["code"])).toThrow(
+      refused(/"__proto__"/),
+    );
   });
 });

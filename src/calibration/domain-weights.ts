@@ -1,4 +1,4 @@
-import { OqeError } from "../errors.ts";
+import { OqeError } from "../ground/errors.ts";
 
 /** Domain -> what an error on its tokens weighs; a domain that is not named weighs 1. */
 export type DomainWeights = Readonly<Record<string, number>>;
@@ -27,7 +27,8 @@ export function parseDomainWeights(text: string): DomainWeights {
 export function checkDomainWeights(weights: DomainWeights, domains: readonly string[]): void {
   const has = `the calibration text has ${domains.join(", ")}`;
   const stray = Object.keys(weights).find((domain) => !domains.includes(domain));
-  if (stray !== undefined) throw new OqeError("BAD_INPUT", `domain-weights: no domain "${stray}"; ${has}`);
+  if (stray !== undefined)
+    throw new OqeError("BAD_INPUT", `domain-weights: no domain "${stray}"; ${has}`);
   if (domains.every((domain) => weights[domain] === 0)) {
     throw new OqeError(
       "BAD_INPUT",

@@ -23,7 +23,9 @@ describe("overlaps", () => {
     const [calibration, evaluation] = [rows(1), rows(2)];
     const passage = calibration.ids.slice(4 * length + 57, 4 * length + 57 + tokens);
     evaluation.ids.set(passage, 2 * length + 3);
-    expect(findOverlaps(calibration, evaluation)).toEqual(tokens < 32 ? [] : [{ evaluationRow: 2, calibrationRow: 4 }]);
+    expect(findOverlaps(calibration, evaluation)).toEqual(
+      tokens < 32 ? [] : [{ evaluationRow: 2, calibrationRow: 4 }],
+    );
   });
 
   test("at the very ends of both texts, in more than one row", () => {
@@ -45,7 +47,9 @@ describe("overlaps", () => {
   test("of rows shorter than a passage are of the whole shorter row", () => {
     const [calibration, evaluation] = [rows(1, { samples: 3, length: 16 }), rows(2)];
     evaluation.ids.set(calibration.ids.slice(16, 32), 5 * length + 70);
-    expect(findOverlaps(calibration, evaluation)).toEqual([{ evaluationRow: 5, calibrationRow: 1 }]);
+    expect(findOverlaps(calibration, evaluation)).toEqual([
+      { evaluationRow: 5, calibrationRow: 1 },
+    ]);
   });
 
   test("dashes and indents are no passage", () => {

@@ -30,7 +30,9 @@ export function findOverlaps(calibration: RowIds, evaluation: RowIds): readonly 
     for (const place of places.get(hash) ?? []) {
       const row = Math.floor(place / evaluation.length);
       const same = () =>
-        evaluation.ids.subarray(place, place + tokens).every((id, i) => id === calibration.ids[at + i]);
+        evaluation.ids
+          .subarray(place, place + tokens)
+          .every((id, i) => id === calibration.ids[at + i]);
       if (!found.has(row) && same()) found.set(row, Math.floor(at / calibration.length));
     }
   }
@@ -40,7 +42,10 @@ export function findOverlaps(calibration: RowIds, evaluation: RowIds): readonly 
 }
 
 /** Place and rolling hash of every run of tokens inside a row (Karp & Rabin 1987, modulo 2^32). */
-function* windows({ ids, samples, length }: RowIds, tokens: number): Generator<[at: number, hash: number]> {
+function* windows(
+  { ids, samples, length }: RowIds,
+  tokens: number,
+): Generator<[at: number, hash: number]> {
   const base = 0x01000193;
   let oldest = 1;
   for (let i = 1; i < tokens; i++) oldest = Math.imul(oldest, base);

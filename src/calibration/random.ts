@@ -42,8 +42,15 @@ export function shuffled<T>(items: readonly T[], random: Random): T[] {
  * `count` starts of windows of `length` in `total` places, ascending, none overlapping another: the places that remain free are
  * dealt out at random before, between and after the windows. Needs `count * length <= total`.
  */
-export function windowStarts(count: number, length: number, total: number, random: Random): number[] {
+export function windowStarts(
+  count: number,
+  length: number,
+  total: number,
+  random: Random,
+): number[] {
   const free = total - count * length;
-  const gaps = Array.from({ length: count }, () => Math.floor(random() * (free + 1))).sort((a, b) => a - b);
+  const gaps = Array.from({ length: count }, () => Math.floor(random() * (free + 1))).sort(
+    (a, b) => a - b,
+  );
   return gaps.map((gap, index) => gap + index * length);
 }

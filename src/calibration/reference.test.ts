@@ -10,7 +10,12 @@ import { openCalibration } from "./reference.ts";
 const nobody = () => {
   throw new Error("the Hub was asked");
 };
-const silent = { stage: <T>(_: string, run: () => Promise<T>) => run(), info() {}, warn() {}, tick() {} };
+const silent = {
+  stage: <T>(_: string, run: () => Promise<T>) => run(),
+  info() {},
+  warn() {},
+  tick() {},
+};
 let scratch: string;
 
 beforeEach(async () => {
@@ -40,19 +45,28 @@ describe("calibration text", () => {
     const hub = await startLocalHub({ folder: join(scratch, "hub") });
     onTestFinished(() => hub.close());
     await mkdir(join(scratch, "text", "deep"), { recursive: true });
-    await writeFile(join(scratch, "text", "deep", "rows.jsonl"), '{"text": "eins", "domain": "de"}\n');
+    await writeFile(
+      join(scratch, "text", "deep", "rows.jsonl"),
+      '{"text": "eins", "domain": "de"}\n',
+    );
     await writeFile(join(scratch, "text", "none.txt"), "");
     const commit = await hub.seed("datasets/acme/text", join(scratch, "text"));
     const connect = () => connectHub({ endpoint: hub.url, token: null, report: silent });
     const reference = { kind: "hub", dataset: "acme/text", revision: "main" } as const;
-    expect(await openCalibration({ ...reference, path: "deep/rows.jsonl" }, connect)).toMatchObject({
-      name: `datasets/acme/text@${commit}/deep/rows.jsonl`,
-      texts: [{ domain: "de", documents: ["eins"] }],
-    });
+    expect(await openCalibration({ ...reference, path: "deep/rows.jsonl" }, connect)).toMatchObject(
+      {
+        name: `datasets/acme/text@${commit}/deep/rows.jsonl`,
+        texts: [{ domain: "de", documents: ["eins"] }],
+      },
+    );
     const refused = (path: string) => openCalibration({ ...reference, path }, connect);
-    await expect(refused("none.txt")).rejects.toThrow(/datasets\/acme\/text@[0-9a-f]{40}\/none.txt is empty/);
+    await expect(refused("none.txt")).rejects.toThrow(
+      /datasets\/acme\/text@[0-9a-f]{40}\/none.txt is empty/,
+    );
     await expect(refused("deep/none.txt")).rejects.toMatchObject({ code: "NOT_FOUND" });
-    await expect(openCalibration({ ...reference, path: "a.parquet" }, nobody)).rejects.toThrow(/of no format/);
+    await expect(openCalibration({ ...reference, path: "a.parquet" }, nobody)).rejects.toThrow(
+      /of no format/,
+    );
   });
 
   test("that is missing, a folder, empty or too large is refused", async () => {

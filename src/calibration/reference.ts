@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { type FileHandle, open } from "node:fs/promises";
 import { basename } from "node:path";
 import { type Repository, readBytes } from "../checkpoint/repository.ts";
-import { OqeError } from "../errors.ts";
+import { OqeError } from "../ground/errors.ts";
 import { bundledCorpus, type Corpus } from "./corpus.ts";
 import { checkFormat, largestTextFile, readTexts } from "./texts.ts";
 
@@ -10,7 +10,12 @@ import { checkFormat, largestTextFile, readTexts } from "./texts.ts";
 export type CalibrationReference =
   | { readonly kind: "bundled" }
   | { readonly kind: "file"; readonly path: string }
-  | { readonly kind: "hub"; readonly dataset: string; readonly revision: string; readonly path: string };
+  | {
+      readonly kind: "hub";
+      readonly dataset: string;
+      readonly revision: string;
+      readonly path: string;
+    };
 
 /** The one thing that calibration asks of the Hub. */
 export interface Datasets {
@@ -22,7 +27,10 @@ export interface Datasets {
  * Reads the corpus that a reference names. The Hub is connected to only where the reference needs it.
  * Throws BAD_INPUT for text that cannot be used (texts.ts), and what the Hub's client throws.
  */
-export async function openCalibration(reference: CalibrationReference, connect: () => Datasets): Promise<Corpus> {
+export async function openCalibration(
+  reference: CalibrationReference,
+  connect: () => Datasets,
+): Promise<Corpus> {
   switch (reference.kind) {
     case "bundled":
       return bundledCorpus("calibration");
@@ -34,7 +42,10 @@ export async function openCalibration(reference: CalibrationReference, connect: 
 }
 
 /** The same for text to measure on, which errors then speak of. */
-export async function openEvaluation(reference: CalibrationReference, connect: () => Datasets): Promise<Corpus> {
+export async function openEvaluation(
+  reference: CalibrationReference,
+  connect: () => Datasets,
+): Promise<Corpus> {
   if (reference.kind === "bundled") return bundledCorpus("evaluation");
   try {
     return await openCalibration(reference, connect);
@@ -59,13 +70,18 @@ async function readFile(path: string): Promise<Uint8Array> {
   try {
     file = await open(path, "r");
     const status = await file.stat();
-    if (!status.isFile()) throw unreadable(path, status.isDirectory() ? "is a folder" : "is no plain file");
+    if (!status.isFile())
+      throw unreadable(path, status.isDirectory() ? "is a folder" : "is no plain file");
     checkSize(path, status.size);
     return await file.readFile();
   } catch (cause) {
     if (cause instanceof OqeError) throw cause;
     const { code, message } = cause as NodeJS.ErrnoException;
-    throw unreadable(path, code === "ENOENT" ? "does not exist" : `cannot be read: ${message}`, cause);
+    throw unreadable(
+      path,
+      code === "ENOENT" ? "does not exist" : `cannot be read: ${message}`,
+      cause,
+    );
   } finally {
     await file?.close();
   }
@@ -94,6 +110,7 @@ function checkSize(where: string, size: number): void {
 }
 
 function unreadable(where: string, why: string, cause?: unknown): OqeError {
-  const hint = "Name a file with text, or leave calibration out to use the text that comes with oqe-publisher.";
+  const hint =
+    "Name a file with text, or leave calibration out to use the text that comes with oqe-publisher.";
   return new OqeError("BAD_INPUT", `calibration: ${where} ${why}`, hint, cause);
 }

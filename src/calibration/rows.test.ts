@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { describe, expect, test } from "vitest";
-import { embedded } from "../../test/models.ts";
+import { embedded } from "../../test/support/models.ts";
 import { openFolder } from "../checkpoint/folder.ts";
 import { bundledCorpus, type Corpus } from "./corpus.ts";
 import { seededRandom, windowStarts } from "./random.ts";
@@ -8,14 +8,20 @@ import { drawRows, type RowsRequest } from "./rows.ts";
 import { openTokenizer, type Tokenizer } from "./tokenizer.ts";
 
 /** One id per character: a row can be read back as text. */
-const characters: Tokenizer = { name: "characters", encode: (text) => [...text].map((c) => c.codePointAt(0)!) };
+const characters: Tokenizer = {
+  name: "characters",
+  encode: (text) => [...text].map((c) => c.codePointAt(0)!),
+};
 
 /** A corpus in which every character occurs once, so that a window is found again in its place. */
 function corpus(...sizes: number[]): Corpus {
   let next = 0x4e00;
   const texts = sizes.map((size, index) => {
     const text = String.fromCodePoint(...Array.from({ length: size }, () => next++));
-    return { domain: `d${index}`, documents: size === 0 ? [] : [text.slice(0, size >> 1), text.slice(size >> 1)] };
+    return {
+      domain: `d${index}`,
+      documents: size === 0 ? [] : [text.slice(0, size >> 1), text.slice(size >> 1)],
+    };
   });
   return { name: "test", sha256: "", texts };
 }
@@ -58,7 +64,9 @@ describe("drawing rows", () => {
       const { ids } = drawRows(request({ seed, samples: 60 }));
       const shown = tokensOf(ids);
       expect(new Set(shown).size).toBe(shown.length);
-      const steps = [...ids].slice(1).filter((id, at) => id >= 0x4e00 && ids[at]! >= 0x4e00 && id !== ids[at]! + 1);
+      const steps = [...ids]
+        .slice(1)
+        .filter((id, at) => id >= 0x4e00 && ids[at]! >= 0x4e00 && id !== ids[at]! + 1);
       expect(steps.length).toBeLessThan(60); // only from one row to the next
     }
   });
@@ -86,7 +94,10 @@ describe("drawing rows", () => {
     };
     const documents = Array.from({ length: 10_000 }, (_, index) => `document ${index}`);
     drawRows(
-      request({ tokenizer: { name: "", encode }, corpus: { ...corpus(), texts: [{ domain: "x", documents }] } }),
+      request({
+        tokenizer: { name: "", encode },
+        corpus: { ...corpus(), texts: [{ domain: "x", documents }] },
+      }),
     );
     expect(encoded).toBeLessThan(40);
   });
@@ -101,14 +112,31 @@ describe("drawing rows", () => {
     const base = await openFolder(embedded);
     const tokenizer = await openTokenizer(base);
     await base.close?.();
-    const shares = { en: 15, es: 15, fr: 14, de: 14, ja: 14, it: 14, code: 14, math: 14, reasoning: 14 };
+    const shares = {
+      en: 15,
+      es: 15,
+      fr: 14,
+      de: 14,
+      ja: 14,
+      it: 14,
+      code: 14,
+      math: 14,
+      reasoning: 14,
+    };
     for (const [part, sha256] of [
       ["calibration", "cbc4a6d154f492d92709230491fce9214abf034a7e3f54c1332e485dd3295fcb"],
       ["evaluation", "62e831a5731fe8005c14a2804bac6bcfba42e8909aa589f15208d7ecb75f9236"],
     ] as const) {
       const bundled = await bundledCorpus(part);
       const drawn = drawRows(
-        request({ tokenizer, corpus: bundled, samples: 128, length: 256, seed: 0, vocabularySize: 4096 }),
+        request({
+          tokenizer,
+          corpus: bundled,
+          samples: 128,
+          length: 256,
+          seed: 0,
+          vocabularySize: 4096,
+        }),
       );
       expect(drawn.domains).toEqual(shares);
       expect(drawn.sha256).toBe(sha256);
@@ -119,7 +147,9 @@ describe("drawing rows", () => {
 describe("random places", () => {
   test("windows fill the text where there is no room to move, else spread over all of it", () => {
     expect(windowStarts(3, 5, 15, seededRandom(1))).toEqual([0, 5, 10]);
-    const starts = Array.from({ length: 500 }, (_, seed) => windowStarts(2, 5, 100, seededRandom(seed)));
+    const starts = Array.from({ length: 500 }, (_, seed) =>
+      windowStarts(2, 5, 100, seededRandom(seed)),
+    );
     expect(starts.every(([a, b]) => a! >= 0 && b! >= a! + 5 && b! <= 95)).toBe(true);
     expect(Math.min(...starts.map(([a]) => a!))).toBeLessThan(3);
     expect(Math.max(...starts.map(([, b]) => b!))).toBeGreaterThan(92);

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { OqeError } from "../errors.ts";
+import { OqeError } from "../ground/errors.ts";
 import { sharedIntegers } from "../kernel/matrix.ts";
 import type { Corpus, DomainText } from "./corpus.ts";
 import { sectionsOf } from "./documents.ts";

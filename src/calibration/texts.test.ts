@@ -18,7 +18,9 @@ describe("a text file", () => {
       '{"text": "one"}',
       '{"domain": "de", "text": "zwei\\n\\nnoch"}',
     ];
-    expect(read("a.jsonl", `${lines.join("\r\n")}\n{"text": " "}\n{"text": "two", "domain": null}`)).toEqual([
+    expect(
+      read("a.jsonl", `${lines.join("\r\n")}\n{"text": " "}\n{"text": "two", "domain": null}`),
+    ).toEqual([
       { domain: "de", documents: ["eins", "zwei\n\nnoch"] },
       { domain: "custom", documents: ["one", "two"] },
     ]);
@@ -38,10 +40,18 @@ describe("a text file", () => {
     ["latin1.txt", Uint8Array.of(0x4d, 0xfc, 0x6c, 0x6c), /latin1.txt is not UTF-8/],
     ["cut.txt", Uint8Array.of(0x61, 0xe2, 0x82), /is not UTF-8/],
     ["utf16.txt", Uint8Array.of(0x61, 0, 0x62, 0), /holds a zero byte/],
-    ["a.parquet", "PAR1", /a.parquet is of no format that can be read: expected .txt, .jsonl, .json/],
+    [
+      "a.parquet",
+      "PAR1",
+      /a.parquet is of no format that can be read: expected .txt, .jsonl, .json/,
+    ],
     ["noextension", "text", /of no format/],
     ["a.constructor", "text", /of no format/],
-    ["a.jsonl", '{"text": "a"}\nplain\n', /a.jsonl, line 2: expected a JSON object with a string "text"/],
+    [
+      "a.jsonl",
+      '{"text": "a"}\nplain\n',
+      /a.jsonl, line 2: expected a JSON object with a string "text"/,
+    ],
     ["a.jsonl", '{"text": "a"}\n\n"b"\n', /line 3: expected/],
     ["a.jsonl", '{"content": "a"}\n', /line 1: expected/],
     ["a.jsonl", '{"text": ["a"]}\n', /line 1: expected/],
@@ -50,7 +60,11 @@ describe("a text file", () => {
     ["a.json", '{"text": "a"}', /a.json is no JSON list/],
     ["a.json", '["a"', /is no JSON list/],
     ["a.json", '["a", 4]', /item 2: expected a string or a JSON object with a string "text"/],
-    ["a.json", JSON.stringify(Array.from({ length: 257 }, (_, n) => ({ text: "a", domain: `d${n}` }))), /257 domains/],
+    [
+      "a.json",
+      JSON.stringify(Array.from({ length: 257 }, (_, n) => ({ text: "a", domain: `d${n}` }))),
+      /257 domains/,
+    ],
   ])("%s with %j is refused: %s", (path, content, words) => {
     let failure: unknown;
     try {

@@ -1,5 +1,5 @@
 import { asObject } from "../checkpoint/json.ts";
-import { OqeError } from "../errors.ts";
+import { OqeError } from "../ground/errors.ts";
 import type { DomainText } from "./corpus.ts";
 import { documentsOf } from "./documents.ts";
 
@@ -31,7 +31,8 @@ export function checkFormat(path: string): void {
 export function readTexts(bytes: Uint8Array, path: string, where: string): readonly DomainText[] {
   const read = formatOf(path, where);
   const texts = read(decode(bytes, where), where).filter(({ documents }) => documents.length > 0);
-  if (texts.length === 0) throw bad(`${where} holds no text`, "Name a file with text to calibrate on.");
+  if (texts.length === 0)
+    throw bad(`${where} holds no text`, "Name a file with text to calibrate on.");
   return texts;
 }
 
@@ -52,7 +53,8 @@ function decode(bytes: Uint8Array, where: string): string {
   } catch (cause) {
     throw bad(`${where} is not UTF-8`, hint, cause);
   }
-  if (text.includes("\0")) throw bad(`${where} holds a zero byte: it is no text, or not in UTF-8`, hint);
+  if (text.includes("\0"))
+    throw bad(`${where} holds a zero byte: it is no text, or not in UTF-8`, hint);
   return text;
 }
 
@@ -70,8 +72,12 @@ function readLines(text: string, where: string): Document[] {
 
 function readList(text: string, where: string): Document[] {
   const list = attemptJson(text);
-  if (Array.isArray(list)) return list.map((item, index) => readDocument(item, `${where}, item ${index + 1}`, true));
-  throw bad(`${where} is no JSON list`, "A .json file is a list of strings, or of objects with a text.");
+  if (Array.isArray(list))
+    return list.map((item, index) => readDocument(item, `${where}, item ${index + 1}`, true));
+  throw bad(
+    `${where} is no JSON list`,
+    "A .json file is a list of strings, or of objects with a text.",
+  );
 }
 
 /** The value, or undefined where the text is no JSON. */
@@ -88,7 +94,10 @@ function readDocument(value: unknown, where: string, mayBeString: boolean): Docu
   const { text, domain } = asObject(value) ?? {};
   if (typeof text !== "string") {
     const expected = `${mayBeString ? "a string or " : ""}a JSON object with a string "text"`;
-    throw bad(`${where}: expected ${expected}`, 'For example {"text": "…", "domain": "en"}; other fields are ignored.');
+    throw bad(
+      `${where}: expected ${expected}`,
+      'For example {"text": "…", "domain": "en"}; other fields are ignored.',
+    );
   }
   if (domain === undefined || domain === null) return { text, domain: namelessDomain };
   if (typeof domain === "string" && domainName.test(domain)) return { text, domain };

@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { embedded } from "../../test/models.ts";
+import { embedded } from "../../test/support/models.ts";
 import type { Repository } from "../checkpoint/repository.ts";
 import { openTokenizer } from "./tokenizer.ts";
 
@@ -9,7 +9,9 @@ const real = JSON.parse(await readFile(join(embedded, "tokenizer.json"), "utf8")
 
 /** A base that holds these files. */
 function holding(files: Record<string, string>): Repository {
-  const bytes = new Map(Object.entries(files).map(([path, text]) => [path, new TextEncoder().encode(text)]));
+  const bytes = new Map(
+    Object.entries(files).map(([path, text]) => [path, new TextEncoder().encode(text)]),
+  );
   return {
     id: "acme/base",
     name: "base",
@@ -17,12 +19,17 @@ function holding(files: Record<string, string>): Repository {
     files: new Map([...bytes].map(([path, { length }]) => [path, length])),
     open: async (path) => {
       const data = bytes.get(path)!;
-      return { name: path, size: data.length, read: async (offset, length) => data.slice(offset, offset + length) };
+      return {
+        name: path,
+        size: data.length,
+        read: async (offset, length) => data.slice(offset, offset + length),
+      };
     },
   };
 }
 
-const open = (tokenizer: unknown) => openTokenizer(holding({ "tokenizer.json": JSON.stringify(tokenizer) }));
+const open = (tokenizer: unknown) =>
+  openTokenizer(holding({ "tokenizer.json": JSON.stringify(tokenizer) }));
 
 describe("a base's tokenizer", () => {
   test("encodes without special tokens of its own, and those that the text names as such", async () => {
@@ -34,35 +41,66 @@ describe("a base's tokenizer", () => {
   });
 
   test("may know the word __proto__ like any other", async () => {
-    const text = JSON.stringify({ ...real, pre_tokenizer: null, model: { type: "BPE", vocab: { a: 0 }, merges: [] } });
-    const { encode } = await openTokenizer(holding({ "tokenizer.json": text.replace('"a":0', '"a":0,"__proto__":9') }));
+    const text = JSON.stringify({
+      ...real,
+      pre_tokenizer: null,
+      model: { type: "BPE", vocab: { a: 0 }, merges: [] },
+    });
+    const { encode } = await openTokenizer(
+      holding({ "tokenizer.json": text.replace('"a":0', '"a":0,"__proto__":9') }),
+    );
     expect(encode("a")).toEqual([0]);
   });
 
   test.each([
     ["is missing", { "tokenizer.model": "" }, "MISSING_FILE", /acme\/base has no tokenizer.json/],
-    ["is no JSON", { "tokenizer.json": '{"model"' }, "BAD_CHECKPOINT", /tokenizer.json is not JSON/],
+    [
+      "is no JSON",
+      { "tokenizer.json": '{"model"' },
+      "BAD_CHECKPOINT",
+      /tokenizer.json is not JSON/,
+    ],
     ["is no object", { "tokenizer.json": "[1]" }, "BAD_CHECKPOINT", /not a JSON object/],
-    ["is empty", { "tokenizer.json": "{}" }, "UNSUPPORTED_MODEL", /cannot be used by @huggingface\/tokenizers: /],
+    [
+      "is empty",
+      { "tokenizer.json": "{}" },
+      "UNSUPPORTED_MODEL",
+      /cannot be used by @huggingface\/tokenizers: /,
+    ],
   ])("that %s is refused with what can be done", async (_, files, code, message) => {
-    const error = await openTokenizer(holding(files as unknown as Record<string, string>)).catch((failure) => failure);
+    const error = await openTokenizer(holding(files as unknown as Record<string, string>)).catch(
+      (failure) => failure,
+    );
     expect(error).toMatchObject({ code, message: expect.stringMatching(message) });
     if (code !== "BAD_CHECKPOINT") expect(error.hint).toMatch(/`method: rounded`/);
   });
 
   test.each([
     ["a kind of model", { ...real, model: { type: "Oracle" } }],
-    ["a kind of model with the fields of another", { ...real, model: { ...real.model, type: "Oracle" } }],
+    [
+      "a kind of model with the fields of another",
+      { ...real, model: { ...real.model, type: "Oracle" } },
+    ],
     ["a step", { ...real, pre_tokenizer: { type: "Magic" } }],
-    ["a pattern", { ...real, pre_tokenizer: { type: "Split", pattern: { Regex: "(" }, behavior: "Isolated" } }],
+    [
+      "a pattern",
+      { ...real, pre_tokenizer: { type: "Split", pattern: { Regex: "(" }, behavior: "Isolated" } },
+    ],
     ["no model at all", { ...real, model: null }],
   ])("that the library does not know (%s) is refused", async (_, definition) => {
-    await expect(open(definition)).rejects.toMatchObject({ code: "UNSUPPORTED_MODEL", hint: expect.any(String) });
+    await expect(open(definition)).rejects.toMatchObject({
+      code: "UNSUPPORTED_MODEL",
+      hint: expect.any(String),
+    });
   });
 
   test("that has no id for a word is refused when it meets one", async () => {
     const words = { "a b\n": 0 };
-    const { encode } = await open({ ...real, pre_tokenizer: null, model: { type: "WordLevel", vocab: words } });
+    const { encode } = await open({
+      ...real,
+      pre_tokenizer: null,
+      model: { type: "WordLevel", vocab: words },
+    });
     expect(() => encode("other")).toThrow(/has no id for "other"/);
   });
 });

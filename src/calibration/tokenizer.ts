@@ -1,7 +1,7 @@
 import { Tokenizer as Library } from "@huggingface/tokenizers";
 import { asObject, show } from "../checkpoint/json.ts";
 import { type Repository, readText } from "../checkpoint/repository.ts";
-import { OqeError } from "../errors.ts";
+import { OqeError } from "../ground/errors.ts";
 
 /** Text to the token ids that the base model was trained on. */
 export interface Tokenizer {
@@ -51,9 +51,18 @@ function readDefinition(text: string, where: string): Record<string, unknown> {
     const definition = asObject(JSON.parse(text));
     if (definition !== undefined) return definition;
   } catch (cause) {
-    throw new OqeError("BAD_CHECKPOINT", `${where} is not JSON`, "Download the model again.", cause);
+    throw new OqeError(
+      "BAD_CHECKPOINT",
+      `${where} is not JSON`,
+      "Download the model again.",
+      cause,
+    );
   }
-  throw new OqeError("BAD_CHECKPOINT", `${where} is not a JSON object`, "Download the model again.");
+  throw new OqeError(
+    "BAD_CHECKPOINT",
+    `${where} is not a JSON object`,
+    "Download the model again.",
+  );
 }
 
 /** Kinds of tokenizer model. The library takes a kind that it does not know for the one whose fields look alike. */
@@ -71,7 +80,8 @@ function load(definition: Record<string, unknown>): Library {
 function encode(library: Library, text: string): readonly number[] {
   const { ids, tokens }: Encoding = library.encode(text, { add_special_tokens: false });
   const unknown = ids.findIndex((id) => !Number.isInteger(id) || id < 0);
-  if (unknown !== -1) throw new Error(`it has no id for ${JSON.stringify(tokens[unknown])} and no unknown token`);
+  if (unknown !== -1)
+    throw new Error(`it has no id for ${JSON.stringify(tokens[unknown])} and no unknown token`);
   return ids;
 }
 

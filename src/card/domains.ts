@@ -19,11 +19,16 @@ const languages: Readonly<Record<string, string>> = {
 
 /** A domain in plain words; one that is not known keeps its name. Not escaped. */
 export function domainName(domain: string): string {
-  return Object.hasOwn(languages, domain) ? languages[domain]! : domain === "math" ? "mathematics" : domain;
+  return Object.hasOwn(languages, domain)
+    ? languages[domain]!
+    : domain === "math"
+      ? "mathematics"
+      : domain;
 }
 
 /** Indices of domains as they are shown: languages first, each part by name. */
 export function domainOrder(domains: readonly string[]): readonly number[] {
-  const key = (domain: string) => `${Object.hasOwn(languages, domain) ? 0 : 1}${domainName(domain)}`;
+  const key = (domain: string) =>
+    `${Object.hasOwn(languages, domain) ? 0 : 1}${domainName(domain)}`;
   return domains.map((_, at) => at).sort((a, b) => (key(domains[a]!) < key(domains[b]!) ? -1 : 1));
 }

@@ -1,15 +1,22 @@
-import { areDefault, formatFloors } from "../quant/floors.ts";
-import { tierFlag } from "../quant/targets.ts";
-import { bitsPerWeight, gibibytes, gigabytes, grouped, parameterCount, squaredError } from "./figures.ts";
+import { areDefault, formatFloors } from "../plan/floors.ts";
+import { tierFlag } from "../plan/targets.ts";
+import type { CalibrationRecord, Receipt, SeriesRow } from "../receipt/receipt.ts";
+import { table } from "../template/template-shapes.ts";
+import { proofFacts } from "./evaluation-facts.ts";
+import {
+  bitsPerWeight,
+  gibibytes,
+  gigabytes,
+  grouped,
+  parameterCount,
+  squaredError,
+} from "./figures.ts";
 import { resolveLicenseLink } from "./front-matter.ts";
 import { highlightRows } from "./highlights.ts";
 import { code, commentJson, inline, link, prose, pythonString, shellWord } from "./markdown.ts";
 import { drawPictures, type PicturePath } from "./pictures.ts";
-import { proofFacts } from "./proof-facts.ts";
-import type { CalibrationRecord, Receipt, SeriesRow } from "./receipt.ts";
 import { sensitivityFacts } from "./sensitivity-facts.ts";
 import { knownFigures, matrixRows } from "./series-rows.ts";
-import { table } from "./template-shapes.ts";
 import { otherWarnings, tuningFacts } from "./tuning-facts.ts";
 import { keptRows, widthRows } from "./widths.ts";
 import {
@@ -88,7 +95,8 @@ function baseFacts(receipt: Receipt) {
     fromHub: id !== null,
     fingerprinted: revision.startsWith("sha256:"),
     title: id === null ? `the folder ${code(name)}` : link(inline(id), web),
-    revision: id !== null && commit ? link(code(revision), `${web}/tree/${revision}`) : code(revision),
+    revision:
+      id !== null && commit ? link(code(revision), `${web}/tree/${revision}`) : code(revision),
     licence: licence(receipt),
     hasLicence: inherited.license !== undefined,
   };
@@ -98,7 +106,8 @@ function baseFacts(receipt: Receipt) {
 function licence(receipt: Receipt): string {
   const { license, licenseName } = receipt.base.inherited;
   if (license === undefined) return "not stated in the base's card metadata";
-  const name = licenseName === undefined ? inline(license) : `${inline(license)} (${inline(licenseName)})`;
+  const name =
+    licenseName === undefined ? inline(license) : `${inline(license)} (${inline(licenseName)})`;
   const target = resolveLicenseLink(receipt);
   if (target === null) return name;
   return /^LICENSE(\.md)?$/.test(target) ? `[${name}](${target})` : link(name, target);
@@ -114,7 +123,8 @@ function tierLabel(receipt: Receipt, row: SeriesRow): string {
  * made one by one are to be the same as cards made in one run. Empty for a folder that is not published.
  */
 function seriesLink({ repository, plan }: Receipt): string {
-  const [, namespace, model] = /^([\w.-]+)\/([\w.-]+)$/.exec(repository.slice(0, -`-${plan.tier}`.length)) ?? [];
+  const [, namespace, model] =
+    /^([\w.-]+)\/([\w.-]+)$/.exec(repository.slice(0, -`-${plan.tier}`.length)) ?? [];
   if (namespace === undefined || !repository.endsWith(`-${plan.tier}`)) return "";
   return link("these", `https://huggingface.co/models?author=${namespace}&search=${model}-oQ`);
 }
@@ -180,13 +190,22 @@ function reproduceFacts(receipt: Receipt) {
 }
 
 /** What a plan by prices needs to be made again. The file of a measurement is not in the repository; its hash is on the receipt. */
-function planningFlags({ floors, domainWeights, proxy, measurement }: Receipt["options"]): Record<string, string> {
-  const weights = Object.entries(domainWeights ?? {}).map(([domain, weight]) => `${domain}=${weight}`);
+function planningFlags({
+  floors,
+  domainWeights,
+  proxy,
+  measurement,
+}: Receipt["options"]): Record<string, string> {
+  const weights = Object.entries(domainWeights ?? {}).map(
+    ([domain, weight]) => `${domain}=${weight}`,
+  );
   const least = floors === null ? "" : formatFloors(floors);
   return {
     ...(least !== "" && !areDefault(floors!) && { floors: least }),
     ...(weights.length > 0 && { "domain-weights": weights.join(",") }),
-    ...(proxy !== null && { "sensitivity-proxy": proxy.includes("/") ? proxy : `./${proxy.replace(/@.*/, "")}` }),
+    ...(proxy !== null && {
+      "sensitivity-proxy": proxy.includes("/") ? proxy : `./${proxy.replace(/@.*/, "")}`,
+    }),
     ...(measurement !== null && { measurement: "./measurement.json" }),
   };
 }
@@ -213,7 +232,15 @@ function textFlag(source: string): string {
 /** For tools that read cards: what the receipt says in short. */
 function machineFacts(receipt: Receipt) {
   const { engine, base, plan, proof } = receipt;
-  const { propagation, repair, floors, domainWeights: _, proxy, measurement, ...options } = receipt.options;
+  const {
+    propagation,
+    repair,
+    floors,
+    domainWeights: _,
+    proxy,
+    measurement,
+    ...options
+  } = receipt.options;
   return {
     engine: engine.name,
     version: engine.version,

@@ -1,5 +1,13 @@
 import { describe, expect, test } from "vitest";
-import { gibibytes, gigabytes, grouped, parameterCount, percentage, plural, squaredError } from "./figures.ts";
+import {
+  gibibytes,
+  gigabytes,
+  grouped,
+  parameterCount,
+  percentage,
+  plural,
+  squaredError,
+} from "./figures.ts";
 
 describe("figures", () => {
   test.each([

@@ -1,4 +1,4 @@
-import { grouped } from "../grouped.ts";
+import { grouped } from "../ground/digits.ts";
 
 /** How the card writes numbers. Templates only place the strings; jinja cannot format (facts: no `round`, no `%`). */
 

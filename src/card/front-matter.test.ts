@@ -1,8 +1,8 @@
 import { describe, expect, test } from "vitest";
 import { parse } from "yaml";
-import { nemotronReceipt } from "../../test/receipts.ts";
+import { nemotronReceipt } from "../../test/support/receipts.ts";
+import type { Inherited, Receipt } from "../receipt/receipt.ts";
 import { frontMatter, serializeFrontMatter } from "./front-matter.ts";
-import type { Inherited, Receipt } from "./receipt.ts";
 
 const licensed = (inherited: Inherited, changes: Partial<Receipt["base"]> = {}) => {
   const receipt = nemotronReceipt();
@@ -19,7 +19,8 @@ describe("frontMatter", () => {
       pipeline_tag: "text-generation",
       license: "other",
       license_name: "nvidia-open-model-license",
-      license_link: "https://www.nvidia.com/en-us/agreements/enterprise-software/nvidia-open-model-license",
+      license_link:
+        "https://www.nvidia.com/en-us/agreements/enterprise-software/nvidia-open-model-license",
       language: ["en", "es", "fr", "de", "ja", "it"],
       tags: ["nvidia", "MLX-friendly", "mlx", "oq", "oqe", "oq4e"],
       quantized_by: "oqe-publisher",
@@ -48,7 +49,13 @@ describe("frontMatter", () => {
       "conversational",
       "conversational",
     ];
-    expect(frontMatter(licensed({ tags })).tags).toEqual(["mlx", "conversational", "oq", "oqe", "oq4e"]);
+    expect(frontMatter(licensed({ tags })).tags).toEqual([
+      "mlx",
+      "conversational",
+      "oq",
+      "oqe",
+      "oq4e",
+    ]);
   });
 
   test.each([

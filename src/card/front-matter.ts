@@ -1,6 +1,6 @@
 import { stringify } from "yaml";
+import type { Receipt } from "../receipt/receipt.ts";
 import { webAddress } from "./markdown.ts";
-import type { Receipt } from "./receipt.ts";
 
 /** Tags that are true of the base's files or services but not of ours, or that the Hub adds by itself. */
 const untrueOfOurs = new Set(
@@ -12,7 +12,8 @@ const untrueOfOurs = new Set(
     "hessian-tuned bf16 fp16 fp32 bfloat16 float16 fp8 fp4 nvfp4 mxfp4 mxfp8 int8 int4 w4a16 w8a8"
   ).split(" "),
 );
-const untruePattern = /^(\d+-?bits?|q\d_.*|oq[\d.]*e?|(base_model|license|region|dataset|model-index):.*)$/;
+const untruePattern =
+  /^(\d+-?bits?|q\d_.*|oq[\d.]*e?|(base_model|license|region|dataset|model-index):.*)$/;
 
 /**
  * The card's metadata, in the order it is written. `base_model` and its relation are left out where the base was a folder:
@@ -60,6 +61,7 @@ export function resolveLicenseLink(receipt: Receipt): string | null {
   if (given === undefined) return null;
   if (webAddress(given) !== null) return given;
   if (/^LICENSE(\.md)?$/.test(given) && Object.hasOwn(receipt.files, given)) return given;
-  if (receipt.base.id === null || !/^[\w-][\w./-]*$/.test(given) || given.includes("..")) return null;
+  if (receipt.base.id === null || !/^[\w-][\w./-]*$/.test(given) || given.includes(".."))
+    return null;
   return `https://huggingface.co/${receipt.base.id}/blob/${receipt.base.revision}/${given}`;
 }

@@ -1,8 +1,8 @@
-import type { LayerKind } from "../models/architecture.ts";
+import type { LayerKind } from "../models/layer-kind.ts";
+import type { Receipt } from "../receipt/receipt.ts";
+import { table } from "../template/template-shapes.ts";
 import { grouped, parameterCount, percentage, plural } from "./figures.ts";
 import { code } from "./markdown.ts";
-import type { Receipt } from "./receipt.ts";
-import { table } from "./template-shapes.ts";
 
 const kinds: Readonly<Record<LayerKind, string>> = {
   mamba: "Mamba-2",
@@ -32,7 +32,9 @@ export function highlightRows({ model }: Receipt) {
       "Vocabulary",
       `${plural(model.vocabularySize, "token")}, ${model.tiedHead ? "output head tied to the embeddings" : "output head of its own"}`,
     ],
-    ...(model.contextLength === null ? [] : [["Context in the config", plural(model.contextLength, "token")]]),
+    ...(model.contextLength === null
+      ? []
+      : [["Context in the config", plural(model.contextLength, "token")]]),
   ];
   return table(
     ["label", "value"],
@@ -45,7 +47,11 @@ function activeParameters(model: Receipt["model"]): string {
   return `${parameterCount(model.activeParameters)} (${percentage(model.activeParameters, model.parameters)})`;
 }
 
-function expertWords({ routed, perToken, shared }: NonNullable<Receipt["model"]["experts"]>): string {
+function expertWords({
+  routed,
+  perToken,
+  shared,
+}: NonNullable<Receipt["model"]["experts"]>): string {
   const always = shared === 0 ? "no shared expert" : `${grouped(shared)} shared, always active`;
   return `${grouped(routed)} routed per MoE layer, ${grouped(perToken)} chosen per token; ${always}`;
 }

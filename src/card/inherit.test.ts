@@ -4,7 +4,9 @@ import { inheritFrom, licenceFiles } from "./inherit.ts";
 
 /** A repository in memory. */
 function repository(files: Record<string, string>): Repository {
-  const bytes = new Map(Object.entries(files).map(([path, text]) => [path, new TextEncoder().encode(text)]));
+  const bytes = new Map(
+    Object.entries(files).map(([path, text]) => [path, new TextEncoder().encode(text)]),
+  );
   return {
     id: "acme/base",
     name: "base",
@@ -21,7 +23,8 @@ function repository(files: Record<string, string>): Repository {
   };
 }
 
-const card = (yaml: string) => inheritFrom(repository({ "README.md": `---\n${yaml}\n---\n# Base\n` }));
+const card = (yaml: string) =>
+  inheritFrom(repository({ "README.md": `---\n${yaml}\n---\n# Base\n` }));
 
 describe("inheritFrom", () => {
   test("takes licence, languages, task and tags", async () => {
@@ -51,7 +54,9 @@ describe("inheritFrom", () => {
   });
 
   test("reads CRLF and a byte order mark", async () => {
-    expect(await inheritFrom(repository({ "README.md": "\uFEFF---\r\nlicense: mit\r\n---\r\nText" }))).toEqual({
+    expect(
+      await inheritFrom(repository({ "README.md": "\uFEFF---\r\nlicense: mit\r\n---\r\nText" })),
+    ).toEqual({
       license: "mit",
     });
   });
@@ -66,18 +71,33 @@ describe("inheritFrom", () => {
     ["broken YAML", { "README.md": "---\nlicense: [mit\n---\n" }],
     [
       "values of other types",
-      { "README.md": "---\nlicense: {a: b}\nlanguage: [1, null, {}]\ntags: 3\npipeline_tag: true\n---\n" },
+      {
+        "README.md":
+          "---\nlicense: {a: b}\nlanguage: [1, null, {}]\ntags: 3\npipeline_tag: true\n---\n",
+      },
     ],
-    ["values of several lines", { "README.md": "---\nlicense: |\n  mit\n  or not\ntags: ['a\n\n  b']\n---\n" }],
+    [
+      "values of several lines",
+      { "README.md": "---\nlicense: |\n  mit\n  or not\ntags: ['a\n\n  b']\n---\n" },
+    ],
     ["overlong values", { "README.md": `---\nlicense: ${"x".repeat(301)}\n---\n` }],
-    ["front matter beyond the limit", { "README.md": `---\nlicense: mit\n#${"x".repeat(300_000)}\n---\n` }],
-    ["deep nesting", { "README.md": `---\nlicense: mit\nx: ${"[".repeat(20_000)}${"]".repeat(20_000)}\n---\n` }],
+    [
+      "front matter beyond the limit",
+      { "README.md": `---\nlicense: mit\n#${"x".repeat(300_000)}\n---\n` },
+    ],
+    [
+      "deep nesting",
+      { "README.md": `---\nlicense: mit\nx: ${"[".repeat(20_000)}${"]".repeat(20_000)}\n---\n` },
+    ],
   ])("inherits nothing from %s", async (_, files) => {
     expect(await inheritFrom(repository(files as Record<string, string>))).toEqual({});
   });
 
   test("a bomb of aliases is refused", async () => {
-    const levels = Array.from({ length: 9 }, (_, i) => `l${i + 1}: &l${i + 1} [${Array(9).fill(`*l${i}`).join(", ")}]`);
+    const levels = Array.from(
+      { length: 9 },
+      (_, i) => `l${i + 1}: &l${i + 1} [${Array(9).fill(`*l${i}`).join(", ")}]`,
+    );
     expect(await card(["license: mit", "l0: &l0 [x]", ...levels].join("\n"))).toEqual({});
   });
 
@@ -86,7 +106,9 @@ describe("inheritFrom", () => {
   });
 
   test("keeps at most a hundred tags", async () => {
-    const inherited = await card(`tags: [${Array.from({ length: 500 }, (_, i) => `t${i}`).join(", ")}]`);
+    const inherited = await card(
+      `tags: [${Array.from({ length: 500 }, (_, i) => `t${i}`).join(", ")}]`,
+    );
     expect(inherited.tags).toHaveLength(100);
   });
 });

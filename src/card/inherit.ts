@@ -1,6 +1,6 @@
 import { parse } from "yaml";
 import type { Repository } from "../checkpoint/repository.ts";
-import type { Inherited } from "./receipt.ts";
+import type { Inherited } from "../receipt/receipt.ts";
 
 /** Front matter of real cards is a few kilobytes; more is not read, so a huge README costs nothing. */
 const longestFrontMatter = 256 << 10;
@@ -44,7 +44,9 @@ export function licenceFiles(repository: Repository): string[] {
 async function readCardHead(repository: Repository): Promise<string> {
   if (!repository.files.has("README.md")) return "";
   const source = await repository.open("README.md");
-  return new TextDecoder("utf-8").decode(await source.read(0, Math.min(source.size, longestFrontMatter)));
+  return new TextDecoder("utf-8").decode(
+    await source.read(0, Math.min(source.size, longestFrontMatter)),
+  );
 }
 
 function readFrontMatter(card: string): Record<string, unknown> {
@@ -52,7 +54,11 @@ function readFrontMatter(card: string): Record<string, unknown> {
   if (block === undefined) return {};
   try {
     // Ten aliases are more than any card needs, and too few for a bomb.
-    const value: unknown = parse(block, { maxAliasCount: 10, logLevel: "error", prettyErrors: false });
+    const value: unknown = parse(block, {
+      maxAliasCount: 10,
+      logLevel: "error",
+      prettyErrors: false,
+    });
     return typeof value === "object" && value !== null && !Array.isArray(value) ? { ...value } : {};
   } catch {
     return {};
@@ -62,13 +68,17 @@ function readFrontMatter(card: string): Record<string, unknown> {
 /** A single short string; a list of one counts as its element. A list of several licences is not ours to choose from. */
 function one(value: unknown): string | null {
   const values = several(value);
-  return values.length === 1 && (!Array.isArray(value) || value.length === 1) ? (values[0] ?? null) : null;
+  return values.length === 1 && (!Array.isArray(value) || value.length === 1)
+    ? (values[0] ?? null)
+    : null;
 }
 
 function several(value: unknown): string[] {
   const list: unknown[] = Array.isArray(value) ? value : [value];
   const strings = list.filter((item): item is string => typeof item === "string");
   const trimmed = strings.map((text) => text.trim());
-  const usable = trimmed.filter((text) => text !== "" && text.length <= longestValue && !/\p{Cc}/u.test(text));
+  const usable = trimmed.filter(
+    (text) => text !== "" && text.length <= longestValue && !/\p{Cc}/u.test(text),
+  );
   return [...new Set(usable)].slice(0, mostValues);
 }

@@ -1,5 +1,14 @@
 import { describe, expect, test } from "vitest";
-import { code, commentJson, inline, link, prose, pythonString, shellWord, webAddress } from "./markdown.ts";
+import {
+  code,
+  commentJson,
+  inline,
+  link,
+  prose,
+  pythonString,
+  shellWord,
+  webAddress,
+} from "./markdown.ts";
 
 describe("inline", () => {
   test.each([

@@ -6,9 +6,13 @@ const longest = 500;
 
 /** One line, no control characters and none that reorder text (Unicode TR 36), at most 500 characters. */
 function oneLine(text: string): string {
-  const line = text.replace(/[\p{Cc}\s]+/gu, " ").replace(/[\u200e\u200f\u202a-\u202e\u2066-\u2069]/g, "");
+  const line = text
+    .replace(/[\p{Cc}\s]+/gu, " ")
+    .replace(/[\u200e\u200f\u202a-\u202e\u2066-\u2069]/g, "");
   const characters = [...line.trim()];
-  return characters.length > longest ? `${characters.slice(0, longest - 1).join("")}…` : characters.join("");
+  return characters.length > longest
+    ? `${characters.slice(0, longest - 1).join("")}…`
+    : characters.join("");
 }
 
 /** Plain text for a sentence, a list item or a table cell. */
@@ -35,7 +39,8 @@ export function prose(text: string): string {
 
 /** A code span, where the text cannot break out of one; otherwise plain text: escapes do not work inside code spans. */
 export function code(text: string): string {
-  return /^[\w.,:;/@+=()*#-]([\w.,:;/@+=()*# -]*[\w.,:;/@+=()*#-])?$/.test(text) && text.length <= longest
+  return /^[\w.,:;/@+=()*#-]([\w.,:;/@+=()*# -]*[\w.,:;/@+=()*#-])?$/.test(text) &&
+    text.length <= longest
     ? `\`${text}\``
     : inline(text);
 }
@@ -52,7 +57,9 @@ export function webAddress(url: string): string | null {
   const parsed = new URL(url);
   if (parsed.protocol !== "https:" && parsed.protocol !== "http:") return null;
   if (parsed.username !== "" || parsed.password !== "") return null;
-  return parsed.href.replace(/[()<>[\]`|\\"'*_~$!]/g, (character) => (character === "_" ? "_" : `%${hex(character)}`));
+  return parsed.href.replace(/[()<>[\]`|\\"'*_~$!]/g, (character) =>
+    character === "_" ? "_" : `%${hex(character)}`,
+  );
 }
 
 function hex(character: string): string {
@@ -61,7 +68,10 @@ function hex(character: string): string {
 
 /** A value as JSON that can stand in an HTML comment: still valid JSON, but without `<`, `>` and `--`. */
 export function commentJson(value: unknown): string {
-  return JSON.stringify(value).replace(/</g, "\\u003c").replace(/>/g, "\\u003e").replace(/--/g, "-\\u002d");
+  return JSON.stringify(value)
+    .replace(/</g, "\\u003c")
+    .replace(/>/g, "\\u003e")
+    .replace(/--/g, "-\\u002d");
 }
 
 /** A string literal of Python. JSON's escapes are all Python's too, and keep it on its line. */

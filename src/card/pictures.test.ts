@@ -1,18 +1,19 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
-import { measuredSeries } from "../../test/measured-receipts.ts";
-import { byArchitecture } from "../../test/models.ts";
+import { measuredSeries } from "../../test/support/measured-receipts.ts";
+import { byArchitecture } from "../../test/support/models.ts";
 import type { ModelConfig } from "../checkpoint/model-config.ts";
+import { modulePath } from "../mlx/format.ts";
 import { expandTable } from "../models/expand.ts";
 import { findArchitecture } from "../models/registry.ts";
-import { modulePath } from "../quant/format.ts";
-import { isQuantizable } from "../quant/plan.ts";
+import { isQuantizable } from "../plan/plan.ts";
 import { domainOrder } from "./domains.ts";
 import { drawPictures } from "./pictures.ts";
 import { roleWidths } from "./role-widths.ts";
 
 const receipt = measuredSeries.at(-1)!;
-const texts = (svg: string) => [...svg.matchAll(/<text[^>]*>([^<]*)<\/text>/g)].map(([, text]) => text);
+const texts = (svg: string) =>
+  [...svg.matchAll(/<text[^>]*>([^<]*)<\/text>/g)].map(([, text]) => text);
 const picture = (path: string, of = receipt) => drawPictures(of).find((one) => one.path === path);
 
 test.each(Object.entries(byArchitecture))(
@@ -32,14 +33,23 @@ test.each(Object.entries(byArchitecture))(
     });
     expect(rows.map(({ role }) => role).filter((role) => /[._]/.test(role))).toEqual([]);
     expect(layers).toBe(architecture.layers(config).length);
-    const cells = rows.flatMap((row) => [...row.layers, ...(row.outside === null ? [] : [row.outside])]);
+    const cells = rows.flatMap((row) => [
+      ...row.layers,
+      ...(row.outside === null ? [] : [row.outside]),
+    ]);
     expect(cells).toHaveLength(quantizable.length); // no two modules in one cell
   },
 );
 
 test("the picture of the series knows each tier as far as the receipt does", () => {
   const whole = texts(picture("oqe-kl.svg")!.svg);
-  for (const label of ["oQ8e · 0.0006", "oQ6e · 0.0029", "oQ5e · 0.0069", "oQ4e · 0.0144", "0.0288"])
+  for (const label of [
+    "oQ8e · 0.0006",
+    "oQ6e · 0.0029",
+    "oQ5e · 0.0069",
+    "oQ4e · 0.0144",
+    "0.0288",
+  ])
     expect(whole).toContain(label);
   const alone = texts(picture("oqe-kl.svg", { ...receipt, otherTiers: [] })!.svg);
   expect(alone).toContain("predicted, not measured");
@@ -48,7 +58,9 @@ test("the picture of the series knows each tier as far as the receipt does", () 
 });
 
 test("an expert that the card names is marked, and no other", () => {
-  const marks = picture("oqe-experts.svg")!.svg.match(/<path [^>]*fill="#b34700" stroke="#ffffff"[^>]*>/g)!;
+  const marks = picture("oqe-experts.svg")!.svg.match(
+    /<path [^>]*fill="#b34700" stroke="#ffffff"[^>]*>/g,
+  )!;
   const named = receipt.sensitivity!.domains.flatMap((domain) =>
     receipt.sensitivity!.critical.filter((expert) => expert.domain === domain).slice(0, 4),
   );
@@ -57,7 +69,14 @@ test("an expert that the card names is marked, and no other", () => {
 
 test("languages come first, by name", () => {
   const domains = ["code", "ja", "zz", "de", "math", "en"];
-  expect(domainOrder(domains).map((at) => domains[at])).toEqual(["en", "de", "ja", "code", "math", "zz"]);
+  expect(domainOrder(domains).map((at) => domains[at])).toEqual([
+    "en",
+    "de",
+    "ja",
+    "code",
+    "math",
+    "zz",
+  ]);
 });
 
 describe("a receipt that was tampered with", () => {
@@ -71,7 +90,11 @@ describe("a receipt that was tampered with", () => {
     const huge = {
       ...receipt,
       series: Array.from({ length: 200_000 }, () => series[0]!),
-      sensitivity: { ...sensitivity!, domains: Array.from({ length: 64 }, (_, at) => `d${at}`), experts: layers },
+      sensitivity: {
+        ...sensitivity!,
+        domains: Array.from({ length: 64 }, (_, at) => `d${at}`),
+        experts: layers,
+      },
       proof: { ...proof!, byDomain: Array.from({ length: 256 }, () => proof!.byDomain[0]!) },
       plan: {
         ...plan,
@@ -84,7 +107,11 @@ describe("a receipt that was tampered with", () => {
       },
     };
     const drawn = drawPictures(huge);
-    expect(drawn.map(({ path }) => path)).toEqual(["oqe-kl.svg", "oqe-experts.svg", "oqe-languages.svg"]);
+    expect(drawn.map(({ path }) => path)).toEqual([
+      "oqe-kl.svg",
+      "oqe-experts.svg",
+      "oqe-languages.svg",
+    ]);
     for (const { svg } of drawn) expect(svg.length).toBeLessThan(1e6);
   });
 });

@@ -2,14 +2,19 @@ import { drawBits } from "../chart/bits-picture.ts";
 import { drawDivergence } from "../chart/divergence-picture.ts";
 import { drawExperts } from "../chart/experts-picture.ts";
 import { drawLanguages } from "../chart/languages-picture.ts";
+import type { Receipt } from "../receipt/receipt.ts";
+import { namedExperts } from "../receipt/sensitivity.ts";
+import { tierFigures } from "../receipt/series-figures.ts";
 import { domainName, domainOrder } from "./domains.ts";
-import type { Receipt } from "./receipt.ts";
 import { roleWidths } from "./role-widths.ts";
-import { namedExperts } from "./sensitivity.ts";
-import { tierFigures } from "./series-figures.ts";
 
 /** The pictures that a card can have, as files beside it. */
-export const picturePaths = ["oqe-kl.svg", "oqe-bits.svg", "oqe-experts.svg", "oqe-languages.svg"] as const;
+export const picturePaths = [
+  "oqe-kl.svg",
+  "oqe-bits.svg",
+  "oqe-experts.svg",
+  "oqe-languages.svg",
+] as const;
 export type PicturePath = (typeof picturePaths)[number];
 
 export interface CardPicture {
@@ -26,7 +31,11 @@ const mostTiers = 32;
 export function drawPictures(receipt: Receipt): readonly CardPicture[] {
   const drawn: readonly (readonly [PicturePath, string, string | null])[] = [
     ["oqe-kl.svg", divergenceWords(receipt), divergence(receipt)],
-    ["oqe-bits.svg", "Heat strips: bits of each quantized module, by role and layer", bits(receipt)],
+    [
+      "oqe-bits.svg",
+      "Heat strips: bits of each quantized module, by role and layer",
+      bits(receipt),
+    ],
     ["oqe-experts.svg", expertWords(receipt), experts(receipt)],
     ["oqe-languages.svg", languageWords(receipt), languagePicture(receipt)],
   ];
@@ -74,9 +83,15 @@ function experts({ sensitivity }: Receipt): string | null {
   const { domains, experts: layers, critical, probe } = sensitivity;
   const order = domainOrder(domains);
   return drawExperts(
-    layers.map(({ layer, share, damage }) => ({ layer, share, damage: order.map((domain) => damage[domain]!) })),
+    layers.map(({ layer, share, damage }) => ({
+      layer,
+      share,
+      damage: order.map((domain) => damage[domain]!),
+    })),
     order.map((domain) => domainName(domains[domain]!)),
-    domains.flatMap((domain) => critical.filter((expert) => expert.domain === domain).slice(0, namedExperts)),
+    domains.flatMap((domain) =>
+      critical.filter((expert) => expert.domain === domain).slice(0, namedExperts),
+    ),
     probe.bits,
   );
 }
@@ -89,10 +104,20 @@ function expertWords({ sensitivity }: Receipt): string {
 function languagePicture({ proof }: Receipt): string | null {
   if (proof === null) return null;
   const names = proof.byDomain.map(({ domain }) => domain);
-  const whole = { name: "all", ratio: proof.perplexityRatio, error: proof.perplexityRatioError, whole: true };
+  const whole = {
+    name: "all",
+    ratio: proof.perplexityRatio,
+    error: proof.perplexityRatioError,
+    whole: true,
+  };
   const parts = domainOrder(names).map((at) => {
     const { domain, perplexityRatio, perplexityRatioError } = proof.byDomain[at]!;
-    return { name: domainName(domain), ratio: perplexityRatio, error: perplexityRatioError, whole: false };
+    return {
+      name: domainName(domain),
+      ratio: perplexityRatio,
+      error: perplexityRatioError,
+      whole: false,
+    };
   });
   return drawLanguages([whole, ...parts]);
 }

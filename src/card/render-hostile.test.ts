@@ -1,10 +1,10 @@
 import { describe, expect, test } from "vitest";
 import { parse } from "yaml";
-import { expectWholeTables, prose } from "../../test/markdown-tables.ts";
-import { smallSeries } from "../../test/measured-receipts.ts";
-import { tunedReceipt } from "../../test/receipts.ts";
+import { expectWholeTables, prose } from "../../test/support/markdown-tables.ts";
+import { smallSeries } from "../../test/support/measured-receipts.ts";
+import { tunedReceipt } from "../../test/support/receipts.ts";
+import type { Receipt } from "../receipt/receipt.ts";
 import { drawPictures } from "./pictures.ts";
-import type { Receipt } from "./receipt.ts";
 import { renderCard, renderSummary } from "./render.ts";
 
 const card = await renderCard(tunedReceipt());
@@ -75,7 +75,11 @@ describe("hostile values", () => {
     const sensitivity = measured.sensitivity!;
     const odd: Receipt = {
       ...measured,
-      plan: { ...measured.plan, floors: { [evil]: 6 }, modules: { [evil]: { bits: 4, groupSize: 64 } } },
+      plan: {
+        ...measured.plan,
+        floors: { [evil]: 6 },
+        modules: { [evil]: { bits: 4, groupSize: 64 } },
+      },
       sensitivity: {
         ...sensitivity,
         proxy: evil,
@@ -87,7 +91,10 @@ describe("hostile values", () => {
         })),
         prices: { [evil]: { smooth: 1, flip: 1 } },
       },
-      proof: { ...proof, byDomain: [{ ...proof.byDomain[0]!, domain: evil }, ...proof.byDomain.slice(1)] },
+      proof: {
+        ...proof,
+        byDomain: [{ ...proof.byDomain[0]!, domain: evil }, ...proof.byDomain.slice(1)],
+      },
       series: [{ ...measured.series[0]!, tier: evil, plan: evil }],
       otherTiers: [{ ...measured.otherTiers[0]!, tier: evil }],
     };
@@ -96,11 +103,15 @@ describe("hostile values", () => {
     expect(prose(text)).not.toMatch(/<script|(?<!\\)\]\(javascript/);
     expect(text.match(/^#+ .*$/gm)).toEqual(plain.match(/^#+ .*$/gm));
     expect(text.match(/^!\[.*\]\(oqe-\w+\.svg\)$/gm)).toHaveLength(4);
-    for (const { svg } of drawPictures(odd)) expect(svg).not.toMatch(/<script|javascript:b\)"|<[a-z]+ [^>]*on\w+=/);
+    for (const { svg } of drawPictures(odd))
+      expect(svg).not.toMatch(/<script|javascript:b\)"|<[a-z]+ [^>]*on\w+=/);
   });
 
   test("as a Hub id they make no link either", async () => {
-    const text = await renderCard({ ...receipt, base: { ...receipt.base, id: evil, revision: evil } });
+    const text = await renderCard({
+      ...receipt,
+      base: { ...receipt.base, id: evil, revision: evil },
+    });
     expectWholeTables(prose(text));
     expect(prose(text)).not.toMatch(/(?<!\\)\]\((javascript|[^)\n]*[\s<>`|])/);
   });

@@ -1,12 +1,12 @@
 import { describe, expect, test } from "vitest";
-import { cells, expectWholeTables, row } from "../../test/markdown-tables.ts";
-import { measuredSeries, smallSeries } from "../../test/measured-receipts.ts";
-import { nemotronReceipt, provenReceipt, tunedReceipt } from "../../test/receipts.ts";
-import type { Receipt } from "./receipt.ts";
-import { parseReceipt, writeReceipt } from "./receipt-file.ts";
-import { blankProof, blankTuning } from "./recipe.ts";
+import { cells, expectWholeTables, row } from "../../test/support/markdown-tables.ts";
+import { measuredSeries, smallSeries } from "../../test/support/measured-receipts.ts";
+import { nemotronReceipt, provenReceipt, tunedReceipt } from "../../test/support/receipts.ts";
+import type { Receipt } from "../receipt/receipt.ts";
+import { parseReceipt, writeReceipt } from "../receipt/receipt-file.ts";
+import { blankProof, blankTuning } from "../receipt/recipe.ts";
+import { shareFigures } from "../receipt/series-figures.ts";
 import { renderCard } from "./render.ts";
-import { shareFigures } from "./series-figures.ts";
 
 const receipt = measuredSeries.at(-1)!;
 const proof = receipt.proof!;
@@ -14,7 +14,8 @@ const card = await renderCard(receipt);
 const section = (text: string, title: string) =>
   text.split(/^#{2,3} /m).find((part) => part.startsWith(`${title}\n`)) ?? "";
 /** Anywhere on the card of a tier that was proven, these would be untrue. */
-const outdated = /not been measured|fixed rules|says nothing yet|without data|how sensitive this model/;
+const outdated =
+  /not been measured|fixed rules|says nothing yet|without data|how sensitive this model/;
 
 describe("the card of a measured and proven tier", () => {
   test("gives the whole series in the matrix, figures beside bytes and plan", () => {
@@ -23,8 +24,18 @@ describe("the card of a measured and proven tier", () => {
       ...["Tier", "Target bpw", "Actual bpw (plan)", "Actual bpw (file)", "Bytes", "GB", "GiB"],
       ...["Mean KL", "Same top token", "Perplexity ratio", "Router agreement", "Boosts", "Plan"],
     ]);
-    expect(row(matrix, "**oQ4e**").slice(7, 11)).toEqual(["0.0144 ± 0.0005", "91.36 %", "1.0144 ± 0.0007", "95.68 %"]);
-    expect(row(matrix, "oQ8e").slice(7, 11)).toEqual(["0.000600 ± 0.000020", "99.64 %", "1.0006 ± 0.0000", "99.82 %"]);
+    expect(row(matrix, "**oQ4e**").slice(7, 11)).toEqual([
+      "0.0144 ± 0.0005",
+      "91.36 %",
+      "1.0144 ± 0.0007",
+      "95.68 %",
+    ]);
+    expect(row(matrix, "oQ8e").slice(7, 11)).toEqual([
+      "0.000600 ± 0.000020",
+      "99.64 %",
+      "1.0006 ± 0.0000",
+      "99.82 %",
+    ]);
   });
 
   test("shows the four pictures, each with what it says", () => {
@@ -48,8 +59,12 @@ describe("the card of a measured and proven tier", () => {
 
   test("says how much of the loss is the routers' doing", () => {
     const text = section(card, "Arithmetic, or other experts");
-    expect(text).toContain("mean KL is 0.00806 ± 0.00014: that part is arithmetic, 56.0 % of the whole");
-    expect(text).toContain("The other 44.0 %, 0.00634 nats, comes of routers that choose another expert");
+    expect(text).toContain(
+      "mean KL is 0.00806 ± 0.00014: that part is arithmetic, 56.0 % of the whole",
+    );
+    expect(text).toContain(
+      "The other 44.0 %, 0.00634 nats, comes of routers that choose another expert",
+    );
     expect(row(text, "45").slice(1)).toEqual(["93.52 %", "80.56 %"]);
   });
 
@@ -86,24 +101,36 @@ describe("the card of a measured and proven tier", () => {
         `^layer ${worst.layer}, expert ${worst.expert} \\(\\d+\\.\\d % of choices, damage \\d\\.\\d+ %\\); layer `,
       ),
     );
-    expect(card).toContain("**An expert has no width of its own.** Stock MLX stores one width for the whole stack");
+    expect(card).toContain(
+      "**An expert has no width of its own.** Stock MLX stores one width for the whole stack",
+    );
   });
 
   test("tells the plan's floors, what it expected, and the dearest modules", () => {
     expect(card).toContain(
       "- Least bits whatever the prices say: attention 6, embeddings 6, all of the first Mamba block 8, output head 6.",
     );
-    expect(card).toMatch(/- It expects a mean KL of [\d.]+, [\d.]+ with the base's routes forced\./);
-    expect(section(card, "What a bit is worth").match(/^\| `backbone|^\| `lm_head/gm)!.length).toBe(8);
+    expect(card).toMatch(
+      /- It expects a mean KL of [\d.]+, [\d.]+ with the base's routes forced\./,
+    );
+    expect(section(card, "What a bit is worth").match(/^\| `backbone|^\| `lm_head/gm)!.length).toBe(
+      8,
+    );
     expect(card).toContain("1.10 in the median of 5 checks (1.00 to 1.20)");
   });
 
   test("can be checked by anybody: command, hashes, gates, and what did not go well", () => {
-    expect(card).toContain(`\noqe verify ${receipt.repository} --base ${receipt.base.id}@${receipt.base.revision}\n`);
+    expect(card).toContain(
+      `\noqe verify ${receipt.repository} --base ${receipt.base.id}@${receipt.base.revision}\n`,
+    );
     expect(card).toContain(receipt.sensitivity!.calibration.sha256);
     expect(row(card, "Evaluation rows (SHA-256")[1]).toBe(`\`${proof.rows.sha256}\``);
     expect(row(card, "mean KL, at most").slice(1)).toEqual(["0.300", "0.0144", "passed"]);
-    expect(row(card, "router agreement, at least").slice(1)).toEqual(["85.00 %", "95.68 %", "passed"]);
+    expect(row(card, "router agreement, at least").slice(1)).toEqual([
+      "85.00 %",
+      "95.68 %",
+      "passed",
+    ]);
     expect(card).toContain(
       "fewer tokens than they have input channels: 62.3 % of the matrices; experts that saw none: 3.",
     );
@@ -191,12 +218,21 @@ describe("what was measured decides what the card says", () => {
     };
     const text = await renderCard(parseReceipt(writeReceipt(dense), "x"));
     expect(text).not.toMatch(/expert|router|routes|flip/i);
-    expect(row(section(text, "Predicted and measured"), "Mean KL").slice(1)).toEqual(["0.00864", "0.00806", "1.07"]);
+    expect(row(section(text, "Predicted and measured"), "Mean KL").slice(1)).toEqual([
+      "0.00864",
+      "0.00806",
+      "1.07",
+    ]);
     expectWholeTables(text);
   });
 
   test("a proxy, domain weights and fallbacks are told", async () => {
-    const fallback = { ratio: 1, roundedRows: 0, rows: 8, fallback: "Hessian damped by 10 % instead of 1 %" };
+    const fallback = {
+      ratio: 1,
+      roundedRows: 0,
+      rows: 8,
+      fallback: "Hessian damped by 10 % instead of 1 %",
+    };
     const text = await renderCard({
       ...receipt,
       sensitivity: {
@@ -213,7 +249,12 @@ describe("what was measured decides what the card says", () => {
   });
 
   test("the rehearsal of such a card is whole", async () => {
-    const blank = { ...receipt, tuning: blankTuning(receipt), proof: blankProof(receipt), otherTiers: [] };
+    const blank = {
+      ...receipt,
+      tuning: blankTuning(receipt),
+      proof: blankProof(receipt),
+      otherTiers: [],
+    };
     const text = await renderCard(blank);
     expectWholeTables(text);
     expect(text).not.toMatch(/undefined|\bnull\b|NaN|Infinity|\n{3}/);

@@ -1,9 +1,9 @@
 import { describe, expect, test } from "vitest";
 import { parse } from "yaml";
-import { expectWholeTables, row } from "../../test/markdown-tables.ts";
-import { nemotronReceipt, tunedReceipt } from "../../test/receipts.ts";
-import type { Receipt, TuningRecord } from "./receipt.ts";
-import { blankTuning } from "./recipe.ts";
+import { expectWholeTables, row } from "../../test/support/markdown-tables.ts";
+import { nemotronReceipt, tunedReceipt } from "../../test/support/receipts.ts";
+import type { Receipt, TuningRecord } from "../receipt/receipt.ts";
+import { blankTuning } from "../receipt/recipe.ts";
 import { renderCard } from "./render.ts";
 
 const tuned = tunedReceipt();
@@ -17,7 +17,9 @@ const unmeasured =
 
 describe("the card of a tuned tier", () => {
   test("says that it was tuned, how, and on what", () => {
-    expect(card).toContain("> **Hessian-tuned.** The codes of 163 of 164 quantized modules were chosen by GPTQ");
+    expect(card).toContain(
+      "> **Hessian-tuned.** The codes of 163 of 164 quantized modules were chosen by GPTQ",
+    );
     expect(card).toContain("against 128 rows of 256 tokens, with a Hessian for each routed expert");
     expect(card).toContain("4. **Tune:** 163 of 164 quantized modules were tuned by GPTQ");
     expect(card).toContain("one Hessian serves every tier");
@@ -54,14 +56,18 @@ describe("the card of a tuned tier", () => {
   });
 
   test("says where rounding was kept, and which module has no input to be tuned on", () => {
-    expect(card).toMatch(/plain rounding serves at least as well keeps it: [\d,]+ of [\d,]+ rows \(1\.0 %\) did\./);
+    expect(card).toMatch(
+      /plain rounding serves at least as well keeps it: [\d,]+ of [\d,]+ rows \(1\.0 %\) did\./,
+    );
     expect(card).toContain("- `backbone.embeddings`: looked up, not multiplied.");
     expect(card).toContain(tuned.evaluation!.sha256);
     expect(card).toContain("the text that comes with oqe-publisher, other documents of it");
   });
 
   test("claims nothing of rounding alone and nothing that was not measured", () => {
-    expect(card).not.toMatch(/Rounded, not|No calibration|not done here|rounded without it|tuning is to follow/);
+    expect(card).not.toMatch(
+      /Rounded, not|No calibration|not done here|rounded without it|tuning is to follow/,
+    );
     expect(card).not.toMatch(unmeasured);
     expect(card).toContain("says nothing yet about text");
     expect(card).toContain("have not been measured for this build");
@@ -102,8 +108,17 @@ describe("the card of a tuned tier", () => {
 
 describe("what tuning did decides what the card says", () => {
   test("fallbacks are listed by what was done, warnings among the limits", async () => {
-    const done = { ratio: 1, roundedRows: 0, rows: 8, fallback: "Hessian damped by 10 % instead of 1 %" };
-    const modules = { ...tuned.tuning!.modules, lm_head: done, "backbone.layers.5.mixer.q_proj": done };
+    const done = {
+      ratio: 1,
+      roundedRows: 0,
+      rows: 8,
+      fallback: "Hessian damped by 10 % instead of 1 %",
+    };
+    const modules = {
+      ...tuned.tuning!.modules,
+      lm_head: done,
+      "backbone.layers.5.mixer.q_proj": done,
+    };
     const warnings = [`lm_head: ${done.fallback}`, "`lm_head`: odd"];
     const text = await withTuning({ modules, droppedRows: 1 }, { warnings });
     expect(text).toContain(
@@ -115,7 +130,9 @@ describe("what tuning did decides what the card says", () => {
   });
 
   test("experts that all saw enough are no limit", async () => {
-    const text = await withTuning({ experts: { experts: 4, min: 900, median: 1000, unseen: 0, belowWidth: 0 } });
+    const text = await withTuning({
+      experts: { experts: 4, min: 900, median: 1000, unseen: 0, belowWidth: 0 },
+    });
     expect(text).not.toContain("lean on tokens of other experts");
     expect(row(text, "Tokens per expert")[1]).toBe("900 at least, 1,000 in the median");
     expect(card).toContain("- 62.3 % of the expert matrices saw fewer tokens");
@@ -144,7 +161,10 @@ describe("what tuning did decides what the card says", () => {
       {
         options: { ...tuned.options, repair: [] },
         model: { ...tuned.model, modelType: "llama", experts: null, layers: { transformer: 1 } },
-        plan: { ...tuned.plan, modules: { "model.layers.0.mlp.up_proj": { bits: 4, groupSize: 64 } } },
+        plan: {
+          ...tuned.plan,
+          modules: { "model.layers.0.mlp.up_proj": { bits: 4, groupSize: 64 } },
+        },
         kept: {},
       },
     );
@@ -162,8 +182,12 @@ describe("what tuning did decides what the card says", () => {
   });
 
   test("each tier's own prefix is told from the base's activations", async () => {
-    const text = await renderCard(tunedReceipt("oQ4e", { options: { ...tuned.options, propagation: "sequential" } }));
-    expect(text).toContain("The inputs are those behind the blocks before, as quantized in this tier");
+    const text = await renderCard(
+      tunedReceipt("oQ4e", { options: { ...tuned.options, propagation: "sequential" } }),
+    );
+    expect(text).toContain(
+      "The inputs are those behind the blocks before, as quantized in this tier",
+    );
     expect(text).toContain("--propagation sequential");
     expect(text).not.toContain("one Hessian serves every tier");
   });
@@ -176,20 +200,29 @@ describe("what tuning did decides what the card says", () => {
       `\`datasets/o/n@${"a".repeat(40)}/x.txt\``,
       `datasets/o/n@${"a".repeat(40)}/x.txt`,
     ],
-  ])("calibration text of one's own, %s, is named and needed again", async (source, shown, flag) => {
-    const text = await renderCard(tunedReceipt("oQ4e", { calibration: { ...tuned.calibration!, source } }));
-    expect(row(text, "Their text")[1]).toBe(shown);
-    expect(text).toContain(flag);
-    expect(text).toContain("The calibration text is not part of this repository");
-    expect(text).not.toContain("other documents of it");
-    expect(text).not.toMatch(/\n{3}/);
-  });
+  ])(
+    "calibration text of one's own, %s, is named and needed again",
+    async (source, shown, flag) => {
+      const text = await renderCard(
+        tunedReceipt("oQ4e", { calibration: { ...tuned.calibration!, source } }),
+      );
+      expect(row(text, "Their text")[1]).toBe(shown);
+      expect(text).toContain(flag);
+      expect(text).toContain("The calibration text is not part of this repository");
+      expect(text).not.toContain("other documents of it");
+      expect(text).not.toMatch(/\n{3}/);
+    },
+  );
 
   test("without evaluation rows none are claimed", async () => {
-    expect(await renderCard(tunedReceipt("oQ4e", { evaluation: null }))).not.toContain("Evaluation rows");
+    expect(await renderCard(tunedReceipt("oQ4e", { evaluation: null }))).not.toContain(
+      "Evaluation rows",
+    );
   });
 
   test("a rounded tier has no section on tuning", async () => {
-    expect(await renderCard(nemotronReceipt())).not.toMatch(/^## Tuning|\*\*Hessian-tuned|Propagation/m);
+    expect(await renderCard(nemotronReceipt())).not.toMatch(
+      /^## Tuning|\*\*Hessian-tuned|Propagation/m,
+    );
   });
 });

@@ -1,8 +1,8 @@
 import { describe, expect, test } from "vitest";
 import { parse } from "yaml";
-import { cells, expectWholeTables, row } from "../../test/markdown-tables.ts";
-import { nemotronReceipt } from "../../test/receipts.ts";
-import { parseReceipt, writeReceipt } from "./receipt-file.ts";
+import { cells, expectWholeTables, row } from "../../test/support/markdown-tables.ts";
+import { nemotronReceipt } from "../../test/support/receipts.ts";
+import { parseReceipt, writeReceipt } from "../receipt/receipt-file.ts";
 import { renderCard } from "./render.ts";
 
 const card = await renderCard(nemotronReceipt());
@@ -11,8 +11,23 @@ describe("the card of Nemotron-3-Nano-30B-A3B", () => {
   test.each([
     ["oQ8e", ["8.50", "8.50", "8.50", "33,559,877,504", "33.56", "31.26", "0", "`uniform 8bit`"]],
     ["oQ6e", ["6.50", "6.57", "6.58", "25,958,514,560", "25.96", "24.18", "48", "`8bitX48`"]],
-    ["oQ5e", ["5.50", "5.64", "5.65", "22,286,663,552", "22.29", "20.76", "118", "`8bitX48, 6bitX70`"]],
-    ["**oQ4e**", ["4.60", "4.70", "4.70", "18,563,676,032", "18.56", "17.29", "118", "`8bitX48, 6bitX48, 5bitX22`"]],
+    [
+      "oQ5e",
+      ["5.50", "5.64", "5.65", "22,286,663,552", "22.29", "20.76", "118", "`8bitX48, 6bitX70`"],
+    ],
+    [
+      "**oQ4e**",
+      [
+        "4.60",
+        "4.70",
+        "4.70",
+        "18,563,676,032",
+        "18.56",
+        "17.29",
+        "118",
+        "`8bitX48, 6bitX48, 5bitX22`",
+      ],
+    ],
   ])("has the matrix row %s", (tier, expected) => {
     expect(row(card, tier).slice(1)).toEqual(expected);
   });
@@ -25,7 +40,16 @@ describe("the card of Nemotron-3-Nano-30B-A3B", () => {
   });
 
   test("has none of the sizes and claims that do not hold", () => {
-    for (const wrong of ["32.82", "27.21", "23.36", "18.94", "Active-3", "collapse", "proxy", "8.00 |"]) {
+    for (const wrong of [
+      "32.82",
+      "27.21",
+      "23.36",
+      "18.94",
+      "Active-3",
+      "collapse",
+      "proxy",
+      "8.00 |",
+    ]) {
       expect(card).not.toContain(wrong);
     }
     expect(card).not.toMatch(/calibrated|128 ?(×|\\times|x) ?256|vault/i);
@@ -84,7 +108,9 @@ describe("the card of Nemotron-3-Nano-30B-A3B", () => {
 
   test("pins the base, gives every hash, and the commands to use and make it", () => {
     const receipt = nemotronReceipt();
-    expect(card).toContain(`https://huggingface.co/${receipt.base.id}/tree/${receipt.base.revision}`);
+    expect(card).toContain(
+      `https://huggingface.co/${receipt.base.id}/tree/${receipt.base.revision}`,
+    );
     for (const [path, { sha256 }] of Object.entries(receipt.files))
       expect(row(card, `\`${path}\``).at(-1)).toBe(`\`${sha256}\``);
     expect(card).toContain(receipt.engine.kernelSha256);
@@ -156,7 +182,10 @@ describe("what a run did decides what the card says", () => {
         contextLength: null,
         tiedHead: true,
       },
-      plan: { ...full.plan, modules: { "model.layers.0.self_attn.q_proj": { bits: 4, groupSize: 64 } } },
+      plan: {
+        ...full.plan,
+        modules: { "model.layers.0.self_attn.q_proj": { bits: 4, groupSize: 64 } },
+      },
       kept: {},
       configNotes: [],
       repository: full.name,
@@ -170,7 +199,9 @@ describe("what a run did decides what the card says", () => {
     expect(text).toContain("not published");
     expect(text).toContain("oqe quantize './my model' --out .");
     expect(text).toContain("- Warning of the build: odd `rope_scaling` \\| ignored");
-    expect(text).not.toMatch(/base_model|router|expert|Never quantized|Changes to `config|huggingface\.co/);
+    expect(text).not.toMatch(
+      /base_model|router|expert|Never quantized|Changes to `config|huggingface\.co/,
+    );
     expectWholeTables(text);
   });
 });

@@ -1,8 +1,8 @@
+import type { Receipt } from "../receipt/receipt.ts";
+import { renderNamed } from "../template/template.ts";
 import { cardFacts } from "./facts.ts";
 import { frontMatter, serializeFrontMatter } from "./front-matter.ts";
-import type { Receipt } from "./receipt.ts";
 import { type SummaryFacts, summaryView } from "./summary.ts";
-import { renderNamed } from "./template.ts";
 
 /** The README.md of a tier repo: front matter and body. A function of the receipt; ends with one newline. Throws TEMPLATE. */
 export async function renderCard(receipt: Receipt): Promise<string> {

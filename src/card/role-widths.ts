@@ -1,5 +1,5 @@
 import type { RoleWidths } from "../chart/bits-picture.ts";
-import type { Receipt } from "./receipt.ts";
+import type { Receipt } from "../receipt/receipt.ts";
 
 /** Roles by the end of a module's path, in the order of the picture's rows; first match wins. */
 const roles: readonly (readonly [RegExp, string])[] = [
@@ -46,7 +46,8 @@ export function roleWidths({ plan, model }: Pick<Receipt, "plan" | "model">): {
     (count, own) => Math.max(count, ...[...own.layers.keys()].map((layer) => layer + 1)),
     blocks,
   );
-  const rank = (role: string) => (roles.findIndex(([, name]) => name === role) + roles.length + 1) % (roles.length + 1);
+  const rank = (role: string) =>
+    (roles.findIndex(([, name]) => name === role) + roles.length + 1) % (roles.length + 1);
   const rows = [...found].map(([role, widths]) => ({ role, ...widths }));
   rows.sort((a, b) => rank(a.role) - rank(b.role) || (a.role < b.role ? -1 : 1));
   return { rows: rows.slice(0, most.rows), layers: layers <= most.layers ? layers : 0 };

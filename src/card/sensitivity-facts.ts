@@ -1,10 +1,10 @@
+import type { Receipt } from "../receipt/receipt.ts";
+import { namedExperts, type Sensitivity } from "../receipt/sensitivity.ts";
+import { table } from "../template/template-shapes.ts";
 import { domainName, domainOrder } from "./domains.ts";
 import { grouped, percentage, plural } from "./figures.ts";
 import { code, inline } from "./markdown.ts";
 import { nats, share, smallShare } from "./measured-figures.ts";
-import type { Receipt } from "./receipt.ts";
-import { namedExperts, type Sensitivity } from "./sensitivity.ts";
-import { table } from "./template-shapes.ts";
 
 const mostModules = 8;
 
@@ -32,27 +32,37 @@ export function sensitivityFacts({ sensitivity }: Receipt) {
 
 function sourceWords(sensitivity: Sensitivity | null): string {
   const proxy = sensitivity?.proxy ?? null;
-  return proxy === null ? "the base model itself" : `a proxy, the quantized ${code(proxy)}, read in the base's place`;
+  return proxy === null
+    ? "the base model itself"
+    : `a proxy, the quantized ${code(proxy)}, read in the base's place`;
 }
 
 function rowWords(rows: { readonly samples: number; readonly length: number } | undefined): string {
-  return rows === undefined ? "" : `${plural(rows.samples, "row")} of ${plural(rows.length, "token")}`;
+  return rows === undefined
+    ? ""
+    : `${plural(rows.samples, "row")} of ${plural(rows.length, "token")}`;
 }
 
 /** Empty where all domains weigh the same. */
 function weightWords(sensitivity: Sensitivity | null): string {
   const { domains, domainWeights } = sensitivity ?? { domains: [], domainWeights: [] };
   if (new Set(domainWeights).size <= 1) return "";
-  return domains.map((domain, at) => `${inline(domainName(domain))} ${nats(domainWeights[at]!)}`).join(", ");
+  return domains
+    .map((domain, at) => `${inline(domainName(domain))} ${nats(domainWeights[at]!)}`)
+    .join(", ");
 }
 
 function depthWords(sensitivity: Sensitivity | null): string {
-  return (sensitivity?.depthGain ?? []).map(({ depth, gain }) => `${grouped(depth)}: ${nats(gain)}`).join(", ");
+  return (sensitivity?.depthGain ?? [])
+    .map(({ depth, gain }) => `${grouped(depth)}: ${nats(gain)}`)
+    .join(", ");
 }
 
 /** Predicted over real error of the sample. */
 function checkWords(sensitivity: Sensitivity | null): string {
-  const ratios = (sensitivity?.check ?? []).flatMap(({ predicted, tuned }) => (tuned > 0 ? [predicted / tuned] : []));
+  const ratios = (sensitivity?.check ?? []).flatMap(({ predicted, tuned }) =>
+    tuned > 0 ? [predicted / tuned] : [],
+  );
   if (ratios.length === 0) return "";
   ratios.sort((a, b) => a - b);
   const middle = (ratios[(ratios.length - 1) >> 1]! + ratios[ratios.length >> 1]!) / 2;

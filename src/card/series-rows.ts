@@ -1,13 +1,25 @@
+import type { Receipt, SeriesRow, TierFigures } from "../receipt/receipt.ts";
+import { tierFigures } from "../receipt/series-figures.ts";
+import { table } from "../template/template-shapes.ts";
 import { bitsPerWeight, gibibytes, gigabytes, grouped } from "./figures.ts";
 import { code } from "./markdown.ts";
 import { estimate, nats, ratio, share } from "./measured-figures.ts";
-import type { Receipt, SeriesRow } from "./receipt.ts";
-import { type TierFigures, tierFigures } from "./series-figures.ts";
-import { table } from "./template-shapes.ts";
 
-const planned = ["tier", "target", "bpw", "fileBpw", "bytes", "gb", "gib", "boosts", "plan"] as const;
+const planned = [
+  "tier",
+  "target",
+  "bpw",
+  "fileBpw",
+  "bytes",
+  "gb",
+  "gib",
+  "boosts",
+  "plan",
+] as const;
 const proven = ["meanKl", "sameTop", "ratio", "routers"] as const;
-export type MatrixRow = Readonly<Record<(typeof planned)[number] | (typeof proven)[number], string>>;
+export type MatrixRow = Readonly<
+  Record<(typeof planned)[number] | (typeof proven)[number], string>
+>;
 
 /**
  * Rows of the performance matrix, for the card and the job summary alike. `label` is the first cell, in Markdown; a tier without figures
@@ -40,7 +52,9 @@ export function matrixRows(
 
 /** What is known of the tiers of a series from the receipts of some of them. */
 export function knownFigures(receipts: readonly Receipt[]): readonly TierFigures[] {
-  const own = receipts.flatMap(({ plan, proof }) => (proof === null ? [] : [tierFigures(plan.tier, proof)]));
+  const own = receipts.flatMap(({ plan, proof }) =>
+    proof === null ? [] : [tierFigures(plan.tier, proof)],
+  );
   return [...own, ...receipts.flatMap(({ otherTiers }) => otherTiers)];
 }
 
@@ -49,7 +63,8 @@ function provenCells({ predicted }: SeriesRow, figures: TierFigures | undefined)
     const meanKl = predicted === null ? "–" : `${nats(predicted.kl)} (predicted)`;
     return { meanKl, sameTop: "–", ratio: "–", routers: "–" };
   }
-  const { meanKl, meanKlError, sameTop, perplexityRatio, perplexityRatioError, routerAgreement } = figures;
+  const { meanKl, meanKlError, sameTop, perplexityRatio, perplexityRatioError, routerAgreement } =
+    figures;
   return {
     meanKl: estimate(meanKl, meanKlError),
     sameTop: share(sameTop),

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
-import { expectWholeTables, row } from "../../test/markdown-tables.ts";
-import { measuredSeries } from "../../test/measured-receipts.ts";
-import { nemotronReceipt, tunedReceipt } from "../../test/receipts.ts";
+import { expectWholeTables, row } from "../../test/support/markdown-tables.ts";
+import { measuredSeries } from "../../test/support/measured-receipts.ts";
+import { nemotronReceipt, tunedReceipt } from "../../test/support/receipts.ts";
 import { renderSummary } from "./render.ts";
 import type { SummaryFacts } from "./summary.ts";
 
@@ -54,7 +54,12 @@ describe("the job summary", () => {
   });
 
   test("of a dry run says so, with its warnings", async () => {
-    const text = await renderSummary({ ...facts, dryRun: true, repositories: [], warnings: ["careful"] });
+    const text = await renderSummary({
+      ...facts,
+      dryRun: true,
+      repositories: [],
+      warnings: ["careful"],
+    });
     expect(text).toContain("**Dry run:** nothing was published.");
     expect(text).toMatch(/\*\*Warnings\*\*\n\n- careful\n$/);
     expect(text).not.toContain("Outcome");
@@ -71,7 +76,9 @@ describe("the job summary", () => {
       (await renderSummary({ ...facts, run: { ...facts.run, ...run } }))
         .split("\n")
         .find((line) => line.includes(" took "));
-    expect(await took({})).toBe("oqe-publisher 0.1.0 took 1 h 7 min and 3.21 GB of memory at most.");
+    expect(await took({})).toBe(
+      "oqe-publisher 0.1.0 took 1 h 7 min and 3.21 GB of memory at most.",
+    );
     expect(await took({ seconds: 61, action: "a/b@v1" })).toBe(
       "oqe-publisher 0.1.0 (`a/b@v1`) took 61 s and 3.21 GB of memory at most.",
     );
@@ -85,7 +92,12 @@ describe("the summary of a run that was proven", () => {
     base: measuredSeries[0]!.base,
     series: measuredSeries[0]!.series,
     repositories: measuredSeries.map(({ repository }) => {
-      return { repository, outcome: "published", url: `https://huggingface.co/${repository}`, commit };
+      return {
+        repository,
+        outcome: "published",
+        url: `https://huggingface.co/${repository}`,
+        commit,
+      };
     }),
     made: measuredSeries,
     dryRun: false,
@@ -96,7 +108,12 @@ describe("the summary of a run that was proven", () => {
 
   test("has the card's matrix", async () => {
     const text = await renderSummary(facts);
-    expect(row(text, "oQ4e").slice(7, 11)).toEqual(["0.0144 ± 0.0005", "91.36 %", "1.0144 ± 0.0007", "95.68 %"]);
+    expect(row(text, "oQ4e").slice(7, 11)).toEqual([
+      "0.0144 ± 0.0005",
+      "91.36 %",
+      "1.0144 ± 0.0007",
+      "95.68 %",
+    ]);
     expect(row(text, "oQ8e")[7]).toBe("0.000600 ± 0.000020");
     expectWholeTables(text);
     expect(text).not.toMatch(/undefined|\bnull\b|NaN|\n{3}/);
@@ -104,7 +121,9 @@ describe("the summary of a run that was proven", () => {
 
   test("shows the pictures from the Hub, at the commit that was published: the series once, the rest by tier", async () => {
     const text = await renderSummary(facts);
-    const images = [...text.matchAll(/^!\[[^\n]+\]\((https:[^)]+)\)$/gm)].map(([, address]) => address!);
+    const images = [...text.matchAll(/^!\[[^\n]+\]\((https:[^)]+)\)$/gm)].map(
+      ([, address]) => address!,
+    );
     expect(images.filter((address) => address.endsWith("oqe-kl.svg"))).toEqual([
       `https://huggingface.co/${measuredSeries.at(-1)!.repository}/resolve/${commit}/oqe-kl.svg`,
     ]);
@@ -117,13 +136,25 @@ describe("the summary of a run that was proven", () => {
     ["of private repositories", { private: true }],
     [
       "of a dry run",
-      { dryRun: true, repositories: facts.repositories.map((one) => ({ ...one, outcome: "dry-run", commit: null })) },
+      {
+        dryRun: true,
+        repositories: facts.repositories.map((one) => ({
+          ...one,
+          outcome: "dry-run",
+          commit: null,
+        })),
+      },
     ],
     [
       "of a Hub of one's own",
-      { repositories: facts.repositories.map((one) => ({ ...one, url: "http://127.0.0.1:1/a/b" })) },
+      {
+        repositories: facts.repositories.map((one) => ({ ...one, url: "http://127.0.0.1:1/a/b" })),
+      },
     ],
-    ["of a run that failed", { repositories: facts.repositories.map((one) => ({ ...one, outcome: "failed" })) }],
+    [
+      "of a run that failed",
+      { repositories: facts.repositories.map((one) => ({ ...one, outcome: "failed" })) },
+    ],
   ])("says where those %s are, which GitHub cannot load", async (_, changes) => {
     const text = await renderSummary({ ...facts, ...changes });
     expect(text).not.toContain("![");

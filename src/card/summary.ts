@@ -1,10 +1,10 @@
-import { engine } from "../engine.ts";
+import { engine } from "../ground/engine.ts";
+import type { Receipt, SeriesRow } from "../receipt/receipt.ts";
+import { table } from "../template/template-shapes.ts";
 import { gigabytes } from "./figures.ts";
 import { code, inline, link, prose, webAddress } from "./markdown.ts";
 import { drawPictures } from "./pictures.ts";
-import type { Receipt, SeriesRow } from "./receipt.ts";
 import { knownFigures, matrixRows } from "./series-rows.ts";
-import { table } from "./template-shapes.ts";
 import { kindRatios } from "./tuning-facts.ts";
 
 /** What became of one tier's repository. `failed`: see the commit and the error. */
@@ -52,7 +52,8 @@ export function summaryView(facts: SummaryFacts) {
   const { id, name, revision } = facts.base;
   const figures = knownFigures(facts.made);
   return {
-    base: id === null ? `the folder ${code(name)}` : link(inline(id), `https://huggingface.co/${id}`),
+    base:
+      id === null ? `the folder ${code(name)}` : link(inline(id), `https://huggingface.co/${id}`),
     revision: code(revision),
     dryRun: facts.dryRun,
     matrix: matrixRows(facts.series, figures, (row) => inline(row.tier)),
@@ -84,21 +85,33 @@ export function summaryView(facts: SummaryFacts) {
 function pictureFacts({ made, repositories, private: hidden }: SummaryFacts) {
   const shown = made.flatMap((receipt) => {
     const place = repositories.find(({ repository }) => repository === receipt.repository);
-    if (place === undefined || hidden || !["published", "unchanged"].includes(place.outcome)) return [];
-    if (!place.url?.startsWith("https://huggingface.co/") || !/^[0-9a-f]{40}$/.test(place.commit ?? "")) return [];
+    if (place === undefined || hidden || !["published", "unchanged"].includes(place.outcome))
+      return [];
+    if (
+      !place.url?.startsWith("https://huggingface.co/") ||
+      !/^[0-9a-f]{40}$/.test(place.commit ?? "")
+    )
+      return [];
     const images = drawPictures(receipt).map(({ path, alt }) => {
-      return { path, image: `![${inline(alt)}](${webAddress(`${place.url}/resolve/${place.commit}/${path}`)})` };
+      return {
+        path,
+        image: `![${inline(alt)}](${webAddress(`${place.url}/resolve/${place.commit}/${path}`)})`,
+      };
     });
     return [{ tier: receipt.plan.tier, images }];
   });
-  const series = shown.flatMap(({ images }) => images.filter(({ path }) => path === "oqe-kl.svg")).at(-1);
+  const series = shown
+    .flatMap(({ images }) => images.filter(({ path }) => path === "oqe-kl.svg"))
+    .at(-1);
   return {
     seriesPicture: series?.image ?? "",
     pictures: table(
       ["tier", "images"],
       shown.map(({ tier, images }) => ({
         tier: inline(tier),
-        images: images.flatMap(({ path, image }) => (path === "oqe-kl.svg" ? [] : [image])).join("\n\n"),
+        images: images
+          .flatMap(({ path, image }) => (path === "oqe-kl.svg" ? [] : [image]))
+          .join("\n\n"),
       })),
     ),
     picturesElsewhere: shown.length === 0 && made.length > 0,

@@ -1,8 +1,8 @@
-import { tensorKinds } from "../quant/tuning-record.ts";
+import { tensorKinds } from "../quantize/tuning-record.ts";
+import type { CalibrationRecord, Receipt, TuningRecord } from "../receipt/receipt.ts";
+import { table } from "../template/template-shapes.ts";
 import { grouped, lossRatio, median, percentage, plural } from "./figures.ts";
 import { code, inline, prose } from "./markdown.ts";
-import type { CalibrationRecord, Receipt, TuningRecord } from "./receipt.ts";
-import { table } from "./template-shapes.ts";
 import { kindWords, propagationWords } from "./tuning-words.ts";
 
 const mostModules = 8;
@@ -13,7 +13,14 @@ const nothing: TuningRecord = {
   kinds: {},
   modules: {},
 };
-const noRows: CalibrationRecord = { source: "", sha256: "", samples: 0, length: 0, tokens: 0, domains: {} };
+const noRows: CalibrationRecord = {
+  source: "",
+  sha256: "",
+  samples: 0,
+  length: 0,
+  tokens: 0,
+  domains: {},
+};
 
 /** What the card says of tuning. Of a rounded tier the same names, empty: the template asks `tuned` first. */
 export function tuningFacts(receipt: Receipt) {
@@ -46,14 +53,18 @@ function isLookedUp({ model }: Receipt, path: string): boolean {
 
 /** The warnings that the section on tuning has not told as fallbacks. */
 export function otherWarnings({ warnings, tuning }: Receipt): readonly string[] {
-  const told = Object.entries(tuning?.modules ?? {}).map(([path, { fallback }]) => `${path}: ${fallback}`);
+  const told = Object.entries(tuning?.modules ?? {}).map(
+    ([path, { fallback }]) => `${path}: ${fallback}`,
+  );
   return warnings.filter((warning) => !told.includes(warning));
 }
 
 /** `experts (up) 0.352, head 0.510`, in plain text: for logs and the job summary. */
 export function kindRatios({ kinds }: TuningRecord): string {
   return tensorKinds
-    .flatMap((kind) => (kinds[kind] === undefined ? [] : [`${kind} ${lossRatio(kinds[kind].ratio)}`]))
+    .flatMap((kind) =>
+      kinds[kind] === undefined ? [] : [`${kind} ${lossRatio(kinds[kind].ratio)}`],
+    )
     .join(", ");
 }
 
@@ -63,7 +74,9 @@ function kindRows({ kinds }: TuningRecord) {
     tensorKinds.flatMap((kind) => {
       const record = kinds[kind];
       if (record === undefined) return [];
-      return [{ kind: kindWords[kind], modules: grouped(record.tensors), ratio: lossRatio(record.ratio) }];
+      return [
+        { kind: kindWords[kind], modules: grouped(record.tensors), ratio: lossRatio(record.ratio) },
+      ];
     }),
   );
 }
@@ -86,7 +99,13 @@ function fallbackRows({ modules }: TuningRecord) {
 }
 
 function expertFacts({ experts }: TuningRecord) {
-  const { experts: count, min, median: middle, unseen, belowWidth } = experts ?? { ...blankExperts };
+  const {
+    experts: count,
+    min,
+    median: middle,
+    unseen,
+    belowWidth,
+  } = experts ?? { ...blankExperts };
   return {
     hasExperts: experts !== null,
     fewTokens: belowWidth > 0,
@@ -102,8 +121,11 @@ const blankExperts = { experts: 0, min: 0, median: 0, unseen: 0, belowWidth: 0 }
 /** What the card says of mended routers. */
 function routerFacts({ repair }: TuningRecord) {
   const routers = repair.routers ?? [];
-  const left = routers.flatMap(({ repaired, ratio }) => (repaired && ratio !== null ? [ratio] : []));
-  const fall = left.length === 0 ? 0 : 1 - left.reduce((sum, ratio) => sum + ratio, 0) / left.length;
+  const left = routers.flatMap(({ repaired, ratio }) =>
+    repaired && ratio !== null ? [ratio] : [],
+  );
+  const fall =
+    left.length === 0 ? 0 : 1 - left.reduce((sum, ratio) => sum + ratio, 0) / left.length;
   return {
     aimed: repair.aimed === null ? "" : plural(repair.aimed, "module"),
     moved: repair.moved === null ? "" : plural(repair.moved, "tensor"),
@@ -129,6 +151,7 @@ function rowFacts(record: CalibrationRecord | null) {
 
 /** Module paths as code, the first few of many. */
 function listed(paths: readonly string[]): string {
-  const more = paths.length > mostModules ? `, and ${grouped(paths.length - mostModules)} more` : "";
+  const more =
+    paths.length > mostModules ? `, and ${grouped(paths.length - mostModules)} more` : "";
   return paths.slice(0, mostModules).map(code).join(", ") + more;
 }

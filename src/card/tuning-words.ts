@@ -1,5 +1,5 @@
-import type { TensorKind } from "../quant/tuning-record.ts";
-import type { Receipt } from "./receipt.ts";
+import type { TensorKind } from "../quantize/tuning-record.ts";
+import type { Receipt } from "../receipt/receipt.ts";
 
 /** Kinds of matrices as the card's tables call them. */
 export const kindWords: Readonly<Record<TensorKind, string>> = {

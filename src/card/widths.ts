@@ -1,7 +1,7 @@
+import type { Receipt } from "../receipt/receipt.ts";
+import { table } from "../template/template-shapes.ts";
 import { grouped } from "./figures.ts";
 import { code, prose } from "./markdown.ts";
-import type { Receipt } from "./receipt.ts";
-import { table } from "./template-shapes.ts";
 
 /** What a module does, by its path. First match wins; paths are mlx-lm's. */
 const parts: readonly (readonly [RegExp, string])[] = [
@@ -34,7 +34,9 @@ export function widthRows(receipt: Receipt) {
       order: Number.parseInt(sorted[0]?.[0] ?? "0", 10),
     };
   });
-  rows.sort((a, b) => b.order - a.order || rank(a.part) - rank(b.part) || (a.modules < b.modules ? -1 : 1));
+  rows.sort(
+    (a, b) => b.order - a.order || rank(a.part) - rank(b.part) || (a.modules < b.modules ? -1 : 1),
+  );
   return table(
     ["part", "modules", "count", "widths"],
     rows.map(({ order: _, ...row }) => row),
@@ -53,7 +55,10 @@ export function keptRows(receipt: Receipt) {
     [...reasons].map(([reason, tensors]) => {
       const patterns = [...new Set(tensors.map(patternOf))];
       const shown = patterns.slice(0, mostPatterns).map(code).join(", ");
-      const more = patterns.length > mostPatterns ? `, and ${grouped(patterns.length - mostPatterns)} more` : "";
+      const more =
+        patterns.length > mostPatterns
+          ? `, and ${grouped(patterns.length - mostPatterns)} more`
+          : "";
       return { reason: prose(reason), count: grouped(tensors.length), tensors: shown + more };
     }),
   );

@@ -1,7 +1,7 @@
-import type { PredictedLoss } from "../quant/plan-types.ts";
+import type { PredictedLoss } from "../plan/plan-types.ts";
+import type { Receipt } from "../receipt/receipt.ts";
 import { code } from "./markdown.ts";
 import { nats } from "./measured-figures.ts";
-import type { Receipt } from "./receipt.ts";
 
 /** What a receipt's choices mean, in words. Keyed by the choice, so that a new choice cannot inherit an old claim. */
 
@@ -9,7 +9,8 @@ import type { Receipt } from "./receipt.ts";
 export function roundingWords({ options }: Receipt): string {
   if (options.rounding === "mlx")
     return "Codes are chosen as `mx.quantize` chooses them: the packed values are the ones MLX itself would write.";
-  if (options.storage === "F32") return "Codes are chosen against each group's scale and bias *as stored*, in F32.";
+  if (options.storage === "F32")
+    return "Codes are chosen against each group's scale and bias *as stored*, in F32.";
   return (
     `Codes are chosen against each group's scale and bias *as stored*, in ${options.storage}. ` +
     "`mx.quantize` chooses them for the float32 scale and rounds the scale afterwards, so that its codes fit a scale that is not in the file. " +
@@ -43,7 +44,8 @@ export function policyWords(receipt: Receipt): readonly string[] {
   const { plan, options, model } = receipt;
   if (plan.predicted !== null) return priceWords(receipt, plan.predicted);
   const base = baseBits(receipt);
-  if (plan.boosts === 0) return [`${plan.tier} is uniform: every quantized module gets ${base} bits.`];
+  if (plan.boosts === 0)
+    return [`${plan.tier} is uniform: every quantized module gets ${base} bits.`];
   if (options.policy !== "oq") return ["The widths are those of the table below."];
   const shared = model.experts !== null && model.experts.shared > 0;
   const outside = model.experts === null ? "" : " outside the routed experts";
@@ -64,7 +66,9 @@ function priceWords({ plan, model }: Receipt, predicted: PredictedLoss): readonl
   return [
     `Every quantizable matrix${routed ? ", a stack of experts being one," : ""} has a price at 3, 4, 5, 6 and 8 bits: the KL from the base that it would cost alone${routed ? ", through what the model computes and through the experts that later routers would choose instead" : ""}.`,
     "The plan has the least predicted KL of all plans within the tier's budget in bytes. It was found exactly, not step by step.",
-    floors.length === 0 ? "No width was forbidden." : `Least bits whatever the prices say: ${floors.join(", ")}.`,
+    floors.length === 0
+      ? "No width was forbidden."
+      : `Least bits whatever the prices say: ${floors.join(", ")}.`,
     `It expects a mean KL of ${nats(predicted.kl)}${routed ? `, ${nats(predicted.forcedKl)} with the base's routes forced` : ""}.`,
   ];
 }
@@ -86,7 +90,9 @@ const floorWords: Readonly<Record<string, string>> = {
 function raisesOthers(receipt: Receipt): boolean {
   const base = baseBits(receipt);
   const first = /embed|lm_head|shared_expert/;
-  return Object.entries(receipt.plan.modules).some(([path, { bits }]) => bits > base && !first.test(path));
+  return Object.entries(receipt.plan.modules).some(
+    ([path, { bits }]) => bits > base && !first.test(path),
+  );
 }
 
 /** The tier's own width: the largest whose uniform plan its target allows, scales and biases being half a bit. */
@@ -102,5 +108,8 @@ export function groupSizes(receipt: Receipt): string {
 
 /** Whether the model routes, and no part of a router or gate is among the quantized modules. */
 export function keepsRouter({ model, plan }: Receipt): boolean {
-  return model.experts !== null && !Object.keys(plan.modules).some((path) => /\.(gate|router)(\.|$)/.test(path));
+  return (
+    model.experts !== null &&
+    !Object.keys(plan.modules).some((path) => /\.(gate|router)(\.|$)/.test(path))
+  );
 }

@@ -25,8 +25,15 @@ export function nameAxis(names: readonly string[], more: Record<string, unknown>
 }
 
 /** An axis of numbers from 0 to `count` - 1 or of some other numbers in order, of which about `most` are written. */
-export function numberAxis(numbers: readonly number[], most: number, more: Record<string, unknown> = {}) {
-  const every = [1, 2, 4, 5, 8, 10, 16, 20, 32, 50, 64, 100, 128].find((step) => numbers.length / step <= most) ?? 256;
+export function numberAxis(
+  numbers: readonly number[],
+  most: number,
+  more: Record<string, unknown> = {},
+) {
+  const every =
+    [1, 2, 4, 5, 8, 10, 16, 20, 32, 50, 64, 100, 128].find(
+      (step) => numbers.length / step <= most,
+    ) ?? 256;
   return nameAxis(numbers.map(String), {
     axisLabel: { ...words, interval: (index: number) => index % every === 0 },
     ...more,

@@ -22,7 +22,11 @@ interface Look {
  * All cells of a map as one path a colour: a cell of its own for each would make files of megabytes. Neighbours of one colour in a
  * row become one where there is no gap between columns.
  */
-export function cellSeries(cells: readonly Cell[], steps: readonly Step[], { grid, gap, fontSize }: Look) {
+export function cellSeries(
+  cells: readonly Cell[],
+  steps: readonly Step[],
+  { grid, gap, fontSize }: Look,
+) {
   const used = steps.flatMap((step, index) => {
     const own = cells.filter((cell) => cell.step === index);
     return own.length === 0 ? [] : [{ step, cells: own }];
@@ -52,7 +56,11 @@ export function cellSeries(cells: readonly Cell[], steps: readonly Step[], { gri
         };
         return { type: "text" as const, x: fixed(x), y: fixed(y), style };
       });
-    const path = { type: "path" as const, shape: { pathData: rectangles.join("") }, style: { fill: step.cell.light } };
+    const path = {
+      type: "path" as const,
+      shape: { pathData: rectangles.join("") },
+      style: { fill: step.cell.light },
+    };
     return { type: "group", children: [path, ...texts] } as ReturnType<CustomSeriesRenderItem>;
   };
   return {

@@ -1,5 +1,5 @@
 import type { CustomSeriesRenderItem } from "echarts";
-import { grouped } from "../grouped.ts";
+import { grouped } from "../ground/digits.ts";
 import { plainAxis } from "./axes.ts";
 import { drawSvg, pictureWidth } from "./drawing.ts";
 import { type Element, heading, marks, segment, text } from "./elements.ts";
@@ -28,7 +28,12 @@ export interface Estimate {
 
 const height = 420;
 const plot = { left: 76, right: 30, top: 96, bottom: 58 };
-const frame = { left: plot.left, right: pictureWidth - plot.right, top: plot.top, bottom: height - plot.bottom };
+const frame = {
+  left: plot.left,
+  right: pictureWidth - plot.right,
+  top: plot.top,
+  bottom: height - plot.bottom,
+};
 
 /** A point of the picture. */
 interface Spot extends Estimate {
@@ -44,12 +49,15 @@ export function drawDivergence(points: readonly TierPoint[], positions: number):
   const spots = points.flatMap(spotsOf).filter(({ mean }) => Number.isFinite(mean) && mean > 0);
   if (spots.length === 0) return null;
   const unit =
-    Math.max(...spots.map(({ bytes }) => bytes)) >= 1e9 ? { size: 1e9, name: "GB" } : { size: 1e6, name: "MB" };
+    Math.max(...spots.map(({ bytes }) => bytes)) >= 1e9
+      ? { size: 1e9, name: "GB" }
+      : { size: 1e6, name: "MB" };
   const size = ({ bytes }: Spot) => bytes / unit.size;
   const [left, right] = sizeRange(spots.map(size));
   const [low, high] = logRange(spots.map(({ mean }) => mean));
   const ticks = logTicks(low, high);
-  const of = (...kinds: readonly Spot["kind"][]) => spots.filter(({ kind }) => kinds.includes(kind));
+  const of = (...kinds: readonly Spot["kind"][]) =>
+    spots.filter(({ kind }) => kinds.includes(kind));
   const curve = (some: readonly Spot[], color: string) =>
     path(
       some.map((spot) => [size(spot), spot.mean]),
@@ -65,7 +73,8 @@ export function drawDivergence(points: readonly TierPoint[], positions: number):
   const places = placeLabels(labelled, frame);
   return drawSvg({
     height,
-    title: "KL divergence from the base model against size, for the tiers of the series and for plain rounding",
+    title:
+      "KL divergence from the base model against size, for the tiers of the series and for plain rounding",
     option: {
       grid: plot,
       graphic: {
@@ -85,7 +94,12 @@ export function drawDivergence(points: readonly TierPoint[], positions: number):
           ...labelled.map(({ spot }, at) => {
             const [x, y] = places[at]!;
             const color = spot.kind === "rounded" ? colors.muted.light : colorOf(spot);
-            return text(spot.label, x, y, { align: "center", bold: spot.kind === "own", color, halo: true });
+            return text(spot.label, x, y, {
+              align: "center",
+              bold: spot.kind === "own",
+              color,
+              halo: true,
+            });
           }),
         ],
       },
@@ -129,7 +143,9 @@ function spotsOf({ tier, bytes, own, measured, rounded, predicted }: TierPoint):
   };
   return [
     ...(measured === null ? [] : [spot(own ? "own" : "other", measured)]),
-    ...(measured === null && predicted !== null ? [spot("predicted", { mean: predicted, error: null })] : []),
+    ...(measured === null && predicted !== null
+      ? [spot("predicted", { mean: predicted, error: null })]
+      : []),
     ...(rounded === null ? [] : [spot("rounded", rounded)]),
   ];
 }
@@ -199,7 +215,13 @@ function bars(spots: readonly Spot[], size: (spot: Spot) => number, low: number)
     ];
     return { type: "group", children };
   };
-  return { type: "custom", silent: true, clip: false, renderItem, data: spots.map((spot) => [size(spot), spot.mean]) };
+  return {
+    type: "custom",
+    silent: true,
+    clip: false,
+    renderItem,
+    data: spots.map((spot) => [size(spot), spot.mean]),
+  };
 }
 
 /** The range with room for a label above and below. */
@@ -215,7 +237,11 @@ function logTicks(low: number, high: number): number[] {
   const ticks: number[] = [];
   const factors = high / low > 1000 ? [1] : [1, 2, 5];
   for (let power = Math.floor(Math.log10(low)); power <= Math.log10(high); power++) {
-    ticks.push(...factors.map((factor) => Number(`${factor}e${power}`)).filter((tick) => tick >= low && tick <= high));
+    ticks.push(
+      ...factors
+        .map((factor) => Number(`${factor}e${power}`))
+        .filter((tick) => tick >= low && tick <= high),
+    );
   }
   return ticks;
 }
@@ -223,7 +249,10 @@ function logTicks(low: number, high: number): number[] {
 function sizeRange(sizes: readonly number[]): readonly [number, number] {
   const [low, high] = [Math.min(...sizes), Math.max(...sizes)];
   const step = niceStep((high - low || high) / 6);
-  return [Math.max(0, Math.floor((low - step / 2) / step) * step), Math.ceil((high + step / 2) / step) * step];
+  return [
+    Math.max(0, Math.floor((low - step / 2) / step) * step),
+    Math.ceil((high + step / 2) / step) * step,
+  ];
 }
 
 function niceStep(rough: number): number {

@@ -57,5 +57,9 @@ ${drawn}
 }
 
 function escapeXml(text: string): string {
-  return text.replace(/\p{C}/gu, " ").replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
+  return text
+    .replace(/\p{C}/gu, " ")
+    .replace(/&/g, "&amp;")
+    .replace(/</g, "&lt;")
+    .replace(/>/g, "&gt;");
 }

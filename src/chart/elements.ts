@@ -11,7 +11,10 @@ export interface Element {
 
 /** The picture's own heading: what it is, and how to read it. */
 export function heading(title: string, subtitle: string): Element[] {
-  return [text(title, margin, 22, { size: 15, bold: true }), text(subtitle, margin, 43, { color: colors.muted.light })];
+  return [
+    text(title, margin, 22, { size: 15, bold: true }),
+    text(subtitle, margin, 43, { color: colors.muted.light }),
+  ];
 }
 
 export function text(
@@ -55,11 +58,20 @@ const swatch = 52;
 export const legendWidth = 7 * swatch;
 
 /** The steps of a scale with the value at the foot of each, from the left. */
-export function scaleLegend(steps: readonly Step[], labels: readonly string[], x: number, y: number): Element[] {
+export function scaleLegend(
+  steps: readonly Step[],
+  labels: readonly string[],
+  x: number,
+  y: number,
+): Element[] {
   const width = swatch;
   return steps.flatMap(({ cell, text: ink }, step) => [
     box(x + step * width, y - 8, width, 16, cell.light),
-    text(labels[step] ?? "", x + (step + 0.5) * width, y, { size: 11, color: ink.light, align: "center" }),
+    text(labels[step] ?? "", x + (step + 0.5) * width, y, {
+      size: 11,
+      color: ink.light,
+      align: "center",
+    }),
   ]);
 }
 
@@ -72,7 +84,10 @@ export function marks(
   const placed: Element[] = [];
   let left = x;
   for (const { mark, label } of items) {
-    placed.push({ ...mark, x: left + 6, y }, text(label, left + 18, y, { color: colors.muted.light }));
+    placed.push(
+      { ...mark, x: left + 6, y },
+      text(label, left + 18, y, { color: colors.muted.light }),
+    );
     left += 18 + widthOf(label) + 18;
   }
   return placed;

@@ -1,5 +1,4 @@
 import type { Cell } from "./cells.ts";
-import type { LayerLoad } from "./experts-picture.ts";
 
 /** Cells with the scale that their steps are of. */
 interface Scaled {
@@ -14,7 +13,9 @@ const octaves = [0.125, 0.25, 0.5, 1];
 
 /** Layers (rows) × experts (columns): load against an even share, in equal ratios around 1. */
 export function loadCells(layers: readonly LayerLoad[]): Scaled {
-  const ratios = layers.map(({ share }) => share.map((part) => Math.log2(Math.max(part * share.length, 2 ** -9))));
+  const ratios = layers.map(({ share }) =>
+    share.map((part) => Math.log2(Math.max(part * share.length, 2 ** -9))),
+  );
   const distances = ratios
     .flat()
     .map(Math.abs)
@@ -25,7 +26,12 @@ export function loadCells(layers: readonly LayerLoad[]): Scaled {
   return {
     labels: [`≤ ${labels[0]}`, ...labels.slice(1, 6), `≥ ${labels[6]}`],
     cells: ratios.flatMap((row, at) =>
-      row.map((ratio, column) => ({ column, row: at, step: clamp(Math.round(ratio / octave) + 3), text: "" })),
+      row.map((ratio, column) => ({
+        column,
+        row: at,
+        step: clamp(Math.round(ratio / octave) + 3),
+        text: "",
+      })),
     ),
   };
 }
@@ -49,16 +55,33 @@ export function damageCells(
   const totals = cells.map(({ total }) => total).filter((total) => total > 0);
   const high = totals.length === 0 ? 1 : Math.max(...totals);
   const low = Math.min(high / 4, ...totals);
-  const stepOf = (total: number) => Math.floor((7 * Math.log(Math.max(total, low) / low)) / Math.log(high / low));
+  const stepOf = (total: number) =>
+    Math.floor((7 * Math.log(Math.max(total, low) / low)) / Math.log(high / low));
   return {
     numbered,
-    labels: steps.map((step) => `${Number((100 * low * (high / low) ** (step / 7)).toPrecision(2))} %`),
+    labels: steps.map(
+      (step) => `${Number((100 * low * (high / low) ** (step / 7)).toPrecision(2))} %`,
+    ),
     cells: cells.map(({ column, row, total, worst }) => {
-      return { column, row, step: clamp(stepOf(total)), text: numbered && total > 0 ? String(worst) : "" };
+      return {
+        column,
+        row,
+        step: clamp(stepOf(total)),
+        text: numbered && total > 0 ? String(worst) : "",
+      };
     }),
   };
 }
 
 function clamp(step: number): number {
   return Math.min(6, Math.max(0, step));
+}
+
+/** One layer of routed experts. */
+export interface LayerLoad {
+  readonly layer: number;
+  /** Share of the layer's choices that fell on each expert; sums to 1. */
+  readonly share: readonly number[];
+  /** `[domain][expert]`: power of the error from quantizing the expert over that of what the layer adds to the stream. */
+  readonly damage: readonly (readonly number[])[];
 }

@@ -2,18 +2,9 @@ import { nameAxis, numberAxis } from "./axes.ts";
 import { cellSeries } from "./cells.ts";
 import { drawSvg, pictureWidth } from "./drawing.ts";
 import { heading, legendWidth, marks, scaleLegend, text } from "./elements.ts";
-import { damageCells, loadCells } from "./expert-cells.ts";
+import { damageCells, type LayerLoad, loadCells } from "./expert-cells.ts";
 import { labelText } from "./labels.ts";
 import { blues, colors, oranges } from "./palette.ts";
-
-/** One layer of routed experts. */
-export interface LayerLoad {
-  readonly layer: number;
-  /** Share of the layer's choices that fell on each expert; sums to 1. */
-  readonly share: readonly number[];
-  /** `[domain][expert]`: power of the error from quantizing the expert over that of what the layer adds to the stream. */
-  readonly damage: readonly (readonly number[])[];
-}
 
 /** An expert that a domain suffers most from. */
 export interface CriticalExpert {
@@ -51,7 +42,8 @@ export function drawExperts(
   const radius = clamp(Math.min(width / experts, loadHeight / layers.length) * 0.8, 4, 9);
   return drawSvg({
     height,
-    title: "Routed experts by layer: how often each is chosen, and what quantizing them does to each domain",
+    title:
+      "Routed experts by layer: how often each is chosen, and what quantizing them does to each domain",
     option: {
       grid: [
         { left, width, top: loadTop, height: loadHeight },
@@ -88,8 +80,18 @@ export function drawExperts(
         ],
       },
       xAxis: [
-        numberAxis(range(experts), 16, { gridIndex: 0, name: "Expert", nameLocation: "middle", nameGap: 26 }),
-        numberAxis(numbers, 26, { gridIndex: 1, name: "Layer", nameLocation: "middle", nameGap: 26 }),
+        numberAxis(range(experts), 16, {
+          gridIndex: 0,
+          name: "Expert",
+          nameLocation: "middle",
+          nameGap: 26,
+        }),
+        numberAxis(numbers, 26, {
+          gridIndex: 1,
+          name: "Layer",
+          nameLocation: "middle",
+          nameGap: 26,
+        }),
       ],
       yAxis: [
         numberAxis(numbers, loadHeight / 16, {
@@ -113,7 +115,12 @@ export function drawExperts(
           xAxisIndex: 0,
           yAxisIndex: 0,
           symbolSize: radius,
-          itemStyle: { color: dotStyle.fill, borderColor: dotStyle.stroke, borderWidth: 1, opacity: 1 },
+          itemStyle: {
+            color: dotStyle.fill,
+            borderColor: dotStyle.stroke,
+            borderWidth: 1,
+            opacity: 1,
+          },
           data: points,
         },
         cellSeries(damage.cells, oranges, { grid: 1, gap: 2, fontSize: 11 }),

@@ -36,7 +36,10 @@ const above = (w: number) => [
  * The middle of each label, one after the other: the first place that is inside the frame and clear of all marks and of the labels before.
  * Where there is none, the first. Widths are estimates with room to spare.
  */
-export function placeLabels(items: readonly Labelled[], frame: Frame): readonly (readonly [number, number])[] {
+export function placeLabels(
+  items: readonly Labelled[],
+  frame: Frame,
+): readonly (readonly [number, number])[] {
   const taken: Frame[] = items.map(({ x, y }) => around(x, y, half.mark, half.mark));
   return items.map(({ x, y, label, prefer }) => {
     const w = widthOf(label) / 2;
@@ -57,7 +60,12 @@ function around(x: number, y: number, w: number, h: number): Frame {
 }
 
 function isInside(box: Frame, frame: Frame): boolean {
-  return box.left >= frame.left && box.right <= frame.right && box.top >= frame.top - 8 && box.bottom <= frame.bottom;
+  return (
+    box.left >= frame.left &&
+    box.right <= frame.right &&
+    box.top >= frame.top - 8 &&
+    box.bottom <= frame.bottom
+  );
 }
 
 function overlap(a: Frame, b: Frame): boolean {

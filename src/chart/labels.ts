@@ -9,7 +9,10 @@ const wide: readonly (readonly [RegExp, number])[] = [
 
 /** Pixels that a label takes at most, bold or not. */
 export function widthOf(label: string, size = 12): number {
-  return [...label].reduce((sum, letter) => sum + (wide.find(([those]) => those.test(letter))?.[1] ?? 1.1) * size, 0);
+  return [...label].reduce(
+    (sum, letter) => sum + (wide.find(([those]) => those.test(letter))?.[1] ?? 1.1) * size,
+    0,
+  );
 }
 
 /** Words of others as a label: one line that XML can hold, cut to so many pixels at a size of 12. */

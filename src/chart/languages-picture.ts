@@ -36,7 +36,11 @@ export function drawLanguages(domains: readonly DomainRatio[]): string | null {
       segment([x1, y], [x2, y], stroke),
       segment([x1, y - 4], [x1, y + 4], stroke),
       segment([x2, y - 4], [x2, y + 4], stroke),
-      { type: "circle" as const, shape: { cx: x, cy: y, r: domain.whole ? 6 : 5 }, style: { fill: stroke } },
+      {
+        type: "circle" as const,
+        shape: { cx: x, cy: y, r: domain.whole ? 6 : 5 },
+        style: { fill: stroke },
+      },
     ];
     return { type: "group", children };
   };
@@ -82,7 +86,13 @@ export function drawLanguages(domains: readonly DomainRatio[]): string | null {
       ),
       series: [
         unity(rows),
-        { type: "custom", silent: true, clip: false, renderItem, data: domains.map(({ ratio }, row) => [ratio, row]) },
+        {
+          type: "custom",
+          silent: true,
+          clip: false,
+          renderItem,
+          data: domains.map(({ ratio }, row) => [ratio, row]),
+        },
       ],
     },
   });

@@ -60,7 +60,9 @@ const all: readonly Color[] = [
 export function darkStyle(svg: string): string {
   const rules = all.flatMap(({ light, dark }) =>
     ["fill", "stroke"].flatMap((property) =>
-      svg.includes(`${property}="${light}"`) ? [`[${property}="${light}"]{${property}:${dark}}`] : [],
+      svg.includes(`${property}="${light}"`)
+        ? [`[${property}="${light}"]{${property}:${dark}}`]
+        : [],
     ),
   );
   return `@media (prefers-color-scheme:dark){${rules.join("")}}`;

@@ -5,7 +5,12 @@ import { drawExperts } from "./experts-picture.ts";
 import { labelText, widthOf } from "./labels.ts";
 import { drawLanguages } from "./languages-picture.ts";
 
-const point = (tier: string, bytes: number, mean: number, changes: Partial<TierPoint> = {}): TierPoint => ({
+const point = (
+  tier: string,
+  bytes: number,
+  mean: number,
+  changes: Partial<TierPoint> = {},
+): TierPoint => ({
   ...{ tier, bytes, own: tier === "oQ4e" },
   measured: { mean, error: mean / 20 },
   rounded: { mean: 2 * mean, error: mean / 20 },
@@ -26,7 +31,8 @@ const drawn = {
   experts: () => drawExperts(layers, ["de"], [{ layer: 1, expert: 0 }], 4)!,
   languages: () => drawLanguages([domain])!,
 };
-const texts = (svg: string) => [...svg.matchAll(/<text[^>]*>([^<]*)<\/text>/g)].map(([, text]) => text);
+const texts = (svg: string) =>
+  [...svg.matchAll(/<text[^>]*>([^<]*)<\/text>/g)].map(([, text]) => text);
 
 describe.each(Object.entries(drawn))("the picture of %s", (_, draw) => {
   const svg = draw();
@@ -50,11 +56,15 @@ describe.each(Object.entries(drawn))("the picture of %s", (_, draw) => {
   });
 
   test("has a dark twin of every colour", () => {
-    const used = new Set([...svg.matchAll(/ (?:fill|stroke)="(#[0-9a-f]+)"/g)].map(([, color]) => color));
+    const used = new Set(
+      [...svg.matchAll(/ (?:fill|stroke)="(#[0-9a-f]+)"/g)].map(([, color]) => color),
+    );
     const style = /<style>(.*?)<\/style>/.exec(svg)![1]!;
     for (const color of used) expect(style).toContain(`="${color}"]{`);
     expect(
-      [...svg.matchAll(/ (?:fill|stroke)="([^"#]+)"/g)].map(([, color]) => color).filter((color) => color !== "none"),
+      [...svg.matchAll(/ (?:fill|stroke)="([^"#]+)"/g)]
+        .map(([, color]) => color)
+        .filter((color) => color !== "none"),
     ).toEqual([]);
   });
 });
@@ -62,7 +72,14 @@ describe.each(Object.entries(drawn))("the picture of %s", (_, draw) => {
 describe("KL against size", () => {
   test("labels every tier and every point of rounding", () => {
     expect(texts(drawn.divergence())).toEqual(
-      expect.arrayContaining(["oQ8e · 0.0006", "oQ4e · 0.014", "0.0012", "0.028", "this tier", "Size in GB"]),
+      expect.arrayContaining([
+        "oQ8e · 0.0006",
+        "oQ4e · 0.014",
+        "0.0012",
+        "0.028",
+        "this tier",
+        "Size in GB",
+      ]),
     );
   });
 
@@ -78,7 +95,10 @@ describe("KL against size", () => {
     ["far apart", [point("a", 1e6, 1e-9), point("b", 9e12, 3)]],
     ["of one size", [point("a", 5e6, 0.1), point("b", 5e6, 0.2)]],
     ["without errors", [point("a", 5e6, 0.1, { measured: { mean: 0.1, error: null } })]],
-    ["with an error that reaches below the scale", [point("a", 5e6, 0.1, { measured: { mean: 0.1, error: 0.2 } })]],
+    [
+      "with an error that reaches below the scale",
+      [point("a", 5e6, 0.1, { measured: { mean: 0.1, error: 0.2 } })],
+    ],
   ])("has a place for points %s", (_, odd) => {
     expect(drawDivergence(odd, 1)).not.toMatch(/NaN|Infinity|undefined/);
   });

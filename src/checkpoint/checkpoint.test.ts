@@ -46,7 +46,10 @@ test("reads within a tensor only", async () => {
   const checkpoint = await openCheckpoint(
     await write({
       "config.json": goodConfig,
-      "model.safetensors": safetensors({ w: entry("BF16", [4], 0, 8) }, Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 8)),
+      "model.safetensors": safetensors(
+        { w: entry("BF16", [4], 0, 8) },
+        Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 8),
+      ),
     }),
   );
   expect([...(await checkpoint.read("w", 2, 3))]).toEqual([3, 4, 5]);
@@ -56,7 +59,9 @@ test("reads within a tensor only", async () => {
     [-1, 1],
     [0, -1],
   ] as const) {
-    await expect(checkpoint.read("w", offset, length)).rejects.toMatchObject({ code: "BAD_CHECKPOINT" });
+    await expect(checkpoint.read("w", offset, length)).rejects.toMatchObject({
+      code: "BAD_CHECKPOINT",
+    });
   }
   await expect(checkpoint.read("toString", 0, 1)).rejects.toThrow('no tensor "toString"');
   await checkpoint.close();
@@ -65,18 +70,27 @@ test("reads within a tensor only", async () => {
 test.each([
   ["numbered shards", ["model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"]],
   ["one numbered shard", ["model-00001-of-00001.safetensors"]],
-  ["a set of another name", ["weights-00001-of-00002.safetensors", "weights-00002-of-00002.safetensors"]],
+  [
+    "a set of another name",
+    ["weights-00001-of-00002.safetensors", "weights-00002-of-00002.safetensors"],
+  ],
   ["a single file of another name", ["weights.safetensors"]],
 ])("finds %s without an index", async (_, files) => {
   const shards = files.map((file, i) => [file, shard(`t${i}`)] as const);
-  const checkpoint = await openCheckpoint(await write({ "config.json": goodConfig, ...Object.fromEntries(shards) }));
+  const checkpoint = await openCheckpoint(
+    await write({ "config.json": goodConfig, ...Object.fromEntries(shards) }),
+  );
   expect([...checkpoint.tensors.values()].map(({ file }) => file)).toEqual(files);
   await checkpoint.close();
 });
 
 test("model files win over others beside them", async () => {
   const checkpoint = await openCheckpoint(
-    await write({ "config.json": goodConfig, "consolidated.safetensors": shard("x"), "model.safetensors": shard("w") }),
+    await write({
+      "config.json": goodConfig,
+      "consolidated.safetensors": shard("x"),
+      "model.safetensors": shard("w"),
+    }),
   );
   expect([...checkpoint.tensors.keys()]).toEqual(["w"]);
   await checkpoint.close();
@@ -138,14 +152,20 @@ test("plans from 60 bare headers, eight requests at a time, each header read onc
   const checkpoint = await openCheckpoint(counted, { allowHeaderOnly: true });
   expect(checkpoint.headerOnly).toBe(true);
   expect(checkpoint.tensors.size).toBe(6300);
-  expect([...checkpoint.tensors.keys()][6299]).toBe("backbone.layers.59.mixer.experts.104.up_proj.weight");
+  expect([...checkpoint.tensors.keys()][6299]).toBe(
+    "backbone.layers.59.mixer.experts.104.up_proj.weight",
+  );
   expect(most).toBeGreaterThan(1);
   expect(most).toBeLessThanOrEqual(8);
   expect(bytes).toBe([...repository.files.values()].reduce((sum, size) => sum + size, 0));
-  await expect(checkpoint.read("backbone.layers.0.mixer.experts.0.up_proj.weight", 0, 2)).rejects.toMatchObject({
+  await expect(
+    checkpoint.read("backbone.layers.0.mixer.experts.0.up_proj.weight", 0, 2),
+  ).rejects.toMatchObject({
     code: "BAD_CHECKPOINT",
   });
   await checkpoint.close();
-  await expect(openCheckpoint(repository)).rejects.toThrow(/model-00001-of-00060.safetensors is truncated/);
+  await expect(openCheckpoint(repository)).rejects.toThrow(
+    /model-00001-of-00060.safetensors is truncated/,
+  );
   await repository.close?.();
 });

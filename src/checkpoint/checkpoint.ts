@@ -1,4 +1,4 @@
-import { OqeError } from "../errors.ts";
+import { OqeError } from "../ground/errors.ts";
 import { mapBounded } from "./bounded.ts";
 import { readConfig } from "./config.ts";
 import { quote } from "./json.ts";
@@ -28,7 +28,12 @@ export interface Checkpoint {
   /** At least one shard holds its header and no data: only planning is possible. */
   readonly headerOnly: boolean;
   /** `byteLength` bytes of a tensor from `byteOffset` within it. BAD_CHECKPOINT for an unknown name or a range outside of it. */
-  read(name: string, byteOffset: number, byteLength: number, into?: Uint8Array): Promise<Uint8Array>;
+  read(
+    name: string,
+    byteOffset: number,
+    byteLength: number,
+    into?: Uint8Array,
+  ): Promise<Uint8Array>;
   close(): Promise<void>;
 }
 
@@ -41,7 +46,10 @@ export interface OpenOptions {
  * Opens a base. Reads its config and headers, no weights. Throws MISSING_FILE, BAD_CHECKPOINT or ALREADY_QUANTIZED.
  * `allowHeaderOnly` accepts shards without their data, for planning; `allowQuantized` a finished MLX repository, for proofs.
  */
-export async function openCheckpoint(repository: Repository, options: OpenOptions = {}): Promise<Checkpoint> {
+export async function openCheckpoint(
+  repository: Repository,
+  options: OpenOptions = {},
+): Promise<Checkpoint> {
   try {
     return await readCheckpoint(repository, options);
   } catch (error) {
@@ -77,7 +85,10 @@ interface Shard {
   readonly tensors: readonly TensorEntry[];
 }
 
-function gatherTensors(shards: readonly Shard[], repository: Repository): Map<string, CheckpointTensor> {
+function gatherTensors(
+  shards: readonly Shard[],
+  repository: Repository,
+): Map<string, CheckpointTensor> {
   const gathered = new Map<string, CheckpointTensor>();
   for (const { file, tensors } of shards) {
     for (const tensor of tensors) {
@@ -90,7 +101,9 @@ function gatherTensors(shards: readonly Shard[], repository: Repository): Map<st
     }
   }
   if (gathered.size === 0)
-    throw bad(`${repository.name} has no tensors in ${shards.map(({ file }) => quote(file)).join(", ")}`);
+    throw bad(
+      `${repository.name} has no tensors in ${shards.map(({ file }) => quote(file)).join(", ")}`,
+    );
   return gathered;
 }
 
@@ -103,12 +116,16 @@ function checkIndex(
   const where = `${repository.name}/${INDEX_FILE}`;
   for (const { name, file } of tensors.values()) {
     const named = index.get(name);
-    if (named === undefined) throw bad(`${where} lacks tensor ${quote(name)}, which ${quote(file)} holds`);
+    if (named === undefined)
+      throw bad(`${where} lacks tensor ${quote(name)}, which ${quote(file)} holds`);
     if (named !== file)
-      throw bad(`${where} puts tensor ${quote(name)} into ${quote(named)}, but ${quote(file)} holds it`);
+      throw bad(
+        `${where} puts tensor ${quote(name)} into ${quote(named)}, but ${quote(file)} holds it`,
+      );
   }
   for (const [name, file] of index) {
-    if (!tensors.has(name)) throw bad(`${where} names tensor ${quote(name)}, which ${quote(file)} does not hold`);
+    if (!tensors.has(name))
+      throw bad(`${where} names tensor ${quote(name)}, which ${quote(file)} does not hold`);
   }
 }
 
@@ -124,12 +141,18 @@ async function readTensor(
   const size = tensor.end - tensor.start;
   if (byteOffset < 0 || byteLength < 0 || !(byteOffset + byteLength <= size)) {
     const asked = `bytes ${byteOffset} to ${byteOffset + byteLength}`;
-    throw bad(`${asked} of tensor ${quote(name)} were asked for; ${quote(tensor.file)} holds ${size}`);
+    throw bad(
+      `${asked} of tensor ${quote(name)} were asked for; ${quote(tensor.file)} holds ${size}`,
+    );
   }
   const source = await repository.open(tensor.file);
   return source.read(tensor.start + byteOffset, byteLength, into);
 }
 
 function bad(message: string): OqeError {
-  return new OqeError("BAD_CHECKPOINT", message, "Download the whole model again, or ask the model's authors.");
+  return new OqeError(
+    "BAD_CHECKPOINT",
+    message,
+    "Download the whole model again, or ask the model's authors.",
+  );
 }

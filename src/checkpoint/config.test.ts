@@ -25,7 +25,9 @@ test.each(["llama", "qwen3", "qwen3_moe", "nemotron_h"])(
   "folds %s of transformers 5 into the published config",
   async (model) => {
     const published = await readText(await readFile(join(models, model, "config.json"), "utf8"));
-    const newer = await readText(await readFile(join(models, model, "config.transformers5.json.txt"), "utf8"));
+    const newer = await readText(
+      await readFile(join(models, model, "config.transformers5.json.txt"), "utf8"),
+    );
     const { transformers_version: v4, ...old } = published.config;
     const { transformers_version: v5, ...folded } = newer.config;
     expect(folded).toEqual(old);
@@ -37,11 +39,20 @@ test.each(["llama", "qwen3", "qwen3_moe", "nemotron_h"])(
 test("folds every spelling of a Nemotron-H block", () => {
   const kinds = ["mamba", "linear_attention", "attention", "full_attention", "moe", "mlp"];
   const folded = foldConfig({ model_type: "nemotron_h", layers_block_type: kinds }, "config.json");
-  expect(folded).toEqual({ model_type: "nemotron_h", hybrid_override_pattern: "MM**E-", num_hidden_layers: 6 });
+  expect(folded).toEqual({
+    model_type: "nemotron_h",
+    hybrid_override_pattern: "MM**E-",
+    num_hidden_layers: 6,
+  });
 });
 
 test("leaves the original alone, and other models' keys where they are", () => {
-  const original = { model_type: "granite", num_local_experts: 4, layers_block_type: ["mamba"], dtype: "float16" };
+  const original = {
+    model_type: "granite",
+    num_local_experts: 4,
+    layers_block_type: ["mamba"],
+    dtype: "float16",
+  };
   const copy = structuredClone(original);
   expect(foldConfig(original, "config.json")).toEqual({
     model_type: "granite",
@@ -54,20 +65,30 @@ test("leaves the original alone, and other models' keys where they are", () => {
 
 test("folds rope parameters: a scaling stays a scaling, a default one goes", () => {
   const llama3 = { rope_type: "llama3", factor: 8, low_freq_factor: 1 };
-  expect(foldConfig({ model_type: "llama", rope_parameters: { rope_theta: 5e5, ...llama3 } }, "x")).toEqual({
+  expect(
+    foldConfig({ model_type: "llama", rope_parameters: { rope_theta: 5e5, ...llama3 } }, "x"),
+  ).toEqual({
     model_type: "llama",
     rope_theta: 5e5,
     rope_scaling: llama3,
   });
   expect(
-    foldConfig({ model_type: "llama", rope_parameters: { rope_theta: 1e4, partial_rotary_factor: 0.5 } }, "x"),
+    foldConfig(
+      { model_type: "llama", rope_parameters: { rope_theta: 1e4, partial_rotary_factor: 0.5 } },
+      "x",
+    ),
   ).toEqual({
     model_type: "llama",
     rope_theta: 1e4,
     partial_rotary_factor: 0.5,
   });
-  expect(foldConfig({ model_type: "llama", rope_parameters: null }, "x")).toEqual({ model_type: "llama" });
-  const perLayer = { model_type: "gemma3", rope_parameters: { full_attention: { rope_theta: 1e6 } } };
+  expect(foldConfig({ model_type: "llama", rope_parameters: null }, "x")).toEqual({
+    model_type: "llama",
+  });
+  const perLayer = {
+    model_type: "gemma3",
+    rope_parameters: { full_attention: { rope_theta: 1e6 } },
+  };
   expect(foldConfig(perLayer, "x")).toEqual(perLayer);
 });
 
@@ -90,7 +111,9 @@ test("both generations may say the same, in any order of keys", () => {
 });
 
 test("a newer key that is null does not hide the older one", () => {
-  expect(foldConfig({ model_type: "llama", dtype: null, torch_dtype: "float16" }, "x")).toMatchObject({
+  expect(
+    foldConfig({ model_type: "llama", dtype: null, torch_dtype: "float16" }, "x"),
+  ).toMatchObject({
     torch_dtype: "float16",
   });
 });

@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from "node:util";
-import { OqeError } from "../errors.ts";
+import { OqeError } from "../ground/errors.ts";
 import { type FloatDtype, isFloat } from "../kernel/dtype.ts";
 import { asObject, parseJson, show } from "./json.ts";
 import type { ModelConfig } from "./model-config.ts";
@@ -28,7 +28,9 @@ export async function readConfig(repository: Repository): Promise<ConfigFile> {
     );
   }
   const floatKeys = new Set<string>();
-  const document = asObject(parseJson(await readText(repository, CONFIG_FILE), where, { floatKeys }));
+  const document = asObject(
+    parseJson(await readText(repository, CONFIG_FILE), where, { floatKeys }),
+  );
   if (!document) throw bad(`${where} is not a JSON object`);
   return { config: foldConfig(document, where), floatKeys };
 }
@@ -71,7 +73,13 @@ function rename(config: ModelConfig, from: string, to: string, where: string): v
 }
 
 /** Sets an older key from a newer one. Two readers would see two models if they disagreed. */
-function place(config: ModelConfig, key: string, value: unknown, source: string, where: string): void {
+function place(
+  config: ModelConfig,
+  key: string,
+  value: unknown,
+  source: string,
+  where: string,
+): void {
   if (value === undefined || value === null) return;
   const present = config[key];
   if (present !== undefined && present !== null && !isDeepStrictEqual(present, value)) {
@@ -94,7 +102,8 @@ function foldRope(config: ModelConfig, where: string): void {
   const { rope_theta: theta, partial_rotary_factor: partial, ...scaling } = rope;
   place(config, "rope_theta", theta, "rope_parameters", where);
   place(config, "partial_rotary_factor", partial, "rope_parameters", where);
-  if ((scaling.rope_type ?? "default") !== "default") place(config, "rope_scaling", scaling, "rope_parameters", where);
+  if ((scaling.rope_type ?? "default") !== "default")
+    place(config, "rope_scaling", scaling, "rope_parameters", where);
   delete config.rope_parameters;
 }
 
@@ -130,13 +139,21 @@ function foldBlocks(config: ModelConfig, key: string, where: string): void {
  * Dtype of scales, biases and kept tensors in the MLX repo: the base's own 16-bit float; BF16 for a float32 base, since mlx-lm's users
  * expect 16 bits and BF16 keeps the range. Where the config is silent, the weights say it.
  */
-export function storageDtype(config: ModelConfig, tensors: Iterable<{ readonly dtype: string }>): FloatDtype {
+export function storageDtype(
+  config: ModelConfig,
+  tensors: Iterable<{ readonly dtype: string }>,
+): FloatDtype {
   const declared = config.torch_dtype;
-  if (typeof declared === "string") return /^(torch\.)?(float16|half)$/.test(declared) ? "F16" : "BF16";
+  if (typeof declared === "string")
+    return /^(torch\.)?(float16|half)$/.test(declared) ? "F16" : "BF16";
   const floats = [...tensors].filter(({ dtype }) => isFloat(dtype));
   return floats.length > 0 && floats.every(({ dtype }) => dtype === "F16") ? "F16" : "BF16";
 }
 
 function bad(message: string): OqeError {
-  return new OqeError("BAD_CHECKPOINT", message, "The config is damaged or not a model's; ask the model's authors.");
+  return new OqeError(
+    "BAD_CHECKPOINT",
+    message,
+    "The config is damaged or not a model's; ask the model's authors.",
+  );
 }

@@ -13,7 +13,10 @@ beforeEach(async () => {
 });
 afterEach(() => rm(parent, { recursive: true, force: true }));
 
-async function write(files: Record<string, string | Uint8Array>, folder = "Model"): Promise<string> {
+async function write(
+  files: Record<string, string | Uint8Array>,
+  folder = "Model",
+): Promise<string> {
   for (const [path, content] of Object.entries(files)) {
     await mkdir(join(parent, folder, path, ".."), { recursive: true });
     await writeFile(join(parent, folder, path), content);

@@ -1,7 +1,7 @@
 import { createHash, type Hash } from "node:crypto";
 import { type FileHandle, open, readdir, realpath, stat } from "node:fs/promises";
 import { basename, dirname, join, sep } from "node:path";
-import { OqeError } from "../errors.ts";
+import { OqeError } from "../ground/errors.ts";
 import { quote } from "./json.ts";
 import type { ByteSource, Repository } from "./repository.ts";
 import { MAX_HEADER_BYTES } from "./safetensors.ts";
@@ -23,7 +23,12 @@ export async function openFolder(path: string): Promise<Repository> {
   const root = await resolveFolder(path);
   const files = await listFiles(root).catch((cause) => {
     if (cause instanceof OqeError) throw cause;
-    throw new OqeError("NOT_FOUND", `${root} cannot be listed: ${cause.message}`, "Check its permissions.", cause);
+    throw new OqeError(
+      "NOT_FOUND",
+      `${root} cannot be listed: ${cause.message}`,
+      "Check its permissions.",
+      cause,
+    );
   });
   const folder = new Folder(root, files);
   const revision =
@@ -56,7 +61,11 @@ class Folder {
   async open(file: string): Promise<ByteSource> {
     const size = this.files.get(file);
     if (size === undefined) {
-      throw new OqeError("MISSING_FILE", `${this.root} has no file ${quote(file)}`, "Is this the whole model folder?");
+      throw new OqeError(
+        "MISSING_FILE",
+        `${this.root} has no file ${quote(file)}`,
+        "Is this the whole model folder?",
+      );
     }
     const source = this.sources.get(file) ?? FileSource.open(join(this.root, file), size);
     this.sources.set(file, source);
@@ -73,7 +82,12 @@ class Folder {
 
 async function resolveFolder(path: string): Promise<string> {
   const missing = (why: string, cause?: unknown) =>
-    new OqeError("NOT_FOUND", `${path} ${why}`, "Name a model folder, or a model on the Hub as org/name.", cause);
+    new OqeError(
+      "NOT_FOUND",
+      `${path} ${why}`,
+      "Name a model folder, or a model on the Hub as org/name.",
+      cause,
+    );
   try {
     const root = await realpath(path);
     if ((await stat(root)).isDirectory()) return root;
@@ -117,7 +131,8 @@ async function resolveLink(root: string, path: string): Promise<string> {
     );
   });
   const blobs = commitOf(root) === undefined ? undefined : join(dirname(dirname(root)), "blobs");
-  if ([root, blobs].some((home) => home !== undefined && target.startsWith(home + sep))) return target;
+  if ([root, blobs].some((home) => home !== undefined && target.startsWith(home + sep)))
+    return target;
   throw new OqeError(
     "BAD_INPUT",
     `${join(root, path)} is a link that leaves the model folder`,
@@ -127,7 +142,9 @@ async function resolveLink(root: string, path: string): Promise<string> {
 
 /** The commit in `…/snapshots/<40 hex>`. */
 function commitOf(root: string): string | undefined {
-  return basename(dirname(root)) === "snapshots" ? /^[0-9a-f]{40}$/.exec(basename(root))?.[0] : undefined;
+  return basename(dirname(root)) === "snapshots"
+    ? /^[0-9a-f]{40}$/.exec(basename(root))?.[0]
+    : undefined;
 }
 
 /** The folder's own name; in the cache, `name` of `models--org--name`. */
@@ -144,7 +161,11 @@ export async function fingerprint(folder: Pick<Repository, "files" | "open">): P
     if (path !== "config.json" && !/^[^/]+\.safetensors$/.test(path)) continue;
     hash.update(`${path}\0${size}\0`);
     const source = await folder.open(path);
-    await digest(source, path === "config.json" ? Math.min(size, MAX_CONFIG) : await headerEnd(source), hash);
+    await digest(
+      source,
+      path === "config.json" ? Math.min(size, MAX_CONFIG) : await headerEnd(source),
+      hash,
+    );
   }
   return `sha256:${hash.digest("hex")}`;
 }
@@ -158,7 +179,8 @@ async function headerEnd(source: ByteSource): Promise<number> {
 }
 
 async function digest(source: ByteSource, end: number, hash: Hash): Promise<void> {
-  for (let at = 0; at < end; at += CHUNK) hash.update(await source.read(at, Math.min(CHUNK, end - at)));
+  for (let at = 0; at < end; at += CHUNK)
+    hash.update(await source.read(at, Math.min(CHUNK, end - at)));
 }
 
 class FileSource implements ByteSource {
@@ -193,10 +215,18 @@ class FileSource implements ByteSource {
     }
     const bytes = into ?? new Uint8Array(length);
     for (let done = 0; done < length; ) {
-      const { bytesRead } = await this.handle.read(bytes, done, Math.min(length - done, MAX_READ), offset + done);
+      const { bytesRead } = await this.handle.read(
+        bytes,
+        done,
+        Math.min(length - done, MAX_READ),
+        offset + done,
+      );
       if (bytesRead === 0) {
         const got = `expected ${this.size} bytes, got ${offset + done}`;
-        throw new OqeError("BAD_CHECKPOINT", `${this.name} became shorter while it was read: ${got}`);
+        throw new OqeError(
+          "BAD_CHECKPOINT",
+          `${this.name} became shorter while it was read: ${got}`,
+        );
       }
       done += bytesRead;
     }

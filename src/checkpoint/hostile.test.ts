@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { entry, safetensors } from "../../test/hostile/case.ts";
 import { hostileCases, withHostileFolder } from "../../test/hostile/corpus.ts";
-import { OqeError } from "../errors.ts";
+import { OqeError } from "../ground/errors.ts";
 import { bytesPerElement } from "../kernel/dtype.ts";
 import { openCheckpoint } from "./checkpoint.ts";
 import { foldConfig } from "./config.ts";
@@ -32,7 +32,10 @@ test.each(hostileCases)("refuses $name", async (hostile) => {
     );
     expect(error).toBeInstanceOf(OqeError);
     const { code, message, hint } = error as OqeError;
-    expect({ code, message }).toEqual({ code: hostile.code, message: expect.stringContaining(hostile.names) });
+    expect({ code, message }).toEqual({
+      code: hostile.code,
+      message: expect.stringContaining(hostile.names),
+    });
     expect(hint).not.toBe("");
     expect(message.length).toBeLessThan(1000);
     expect(message).not.toMatch(/\p{Cc}/u);
@@ -42,11 +45,15 @@ test.each(hostileCases)("refuses $name", async (hostile) => {
 test("refuses more tensors than any model has", async () => {
   const empty = JSON.stringify(entry("U8", [0], 0, 0));
   const header = `{${Array.from({ length: 250_001 }, (_, i) => `"${i}":${empty}`).join(",")}}`;
-  await expect(readHeader(memory(safetensors(header)))).rejects.toThrow("250001 tensors; at most 250000");
+  await expect(readHeader(memory(safetensors(header)))).rejects.toThrow(
+    "250001 tensors; at most 250000",
+  );
 });
 
 test("refuses millions of tiny values before they fill the memory", () => {
-  expect(() => parseJson(`[${"[],".repeat(4_000_001)}[]]`, "bomb.json")).toThrow(/bomb.json.*more than 4000000 values/);
+  expect(() => parseJson(`[${"[],".repeat(4_000_001)}[]]`, "bomb.json")).toThrow(
+    /bomb.json.*more than 4000000 values/,
+  );
 });
 
 /** Deterministic noise: mulberry32. */
@@ -82,7 +89,8 @@ function damage(file: Uint8Array, random: (below: number) => number): Uint8Array
     if (kind === 0) bytes[at] = random(256);
     if (kind === 1) bytes[at]! ^= 1 << random(8);
     if (kind === 2) bytes = bytes.slice(0, at + 1);
-    if (kind === 3) bytes = Uint8Array.from([...bytes.slice(0, at), random(256), ...bytes.slice(at)]);
+    if (kind === 3)
+      bytes = Uint8Array.from([...bytes.slice(0, at), random(256), ...bytes.slice(at)]);
     const digits = [...bytes.keys()].filter((k) => k > 8 && bytes[k]! >= 0x30 && bytes[k]! <= 0x39);
     if (kind === 4 && digits.length > 0) bytes[digits[random(digits.length)]!] = 0x30 + random(10);
   }
@@ -134,7 +142,8 @@ test("2000 damaged configs: a config or a refusal, nothing else", () => {
     const damaged = new TextDecoder().decode(damage(seed, random));
     try {
       const value = parseJson(damaged, "config.json");
-      if (typeof value === "object" && value !== null) foldConfig(value as Record<string, unknown>, "config.json");
+      if (typeof value === "object" && value !== null)
+        foldConfig(value as Record<string, unknown>, "config.json");
     } catch (error) {
       expect(error).toBeInstanceOf(OqeError);
       expect((error as OqeError).message).toContain("config.json");

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { OqeError } from "../errors.ts";
+import { OqeError } from "../ground/errors.ts";
 import { parseJson, quote, show, writeJson } from "./json.ts";
 
 const texts = [
@@ -32,7 +32,10 @@ test("agrees with JSON.parse on every cut and every one-character change of a do
         return "refused";
       }
     };
-    expect([text, attempt(() => parseJson(text, "x.json"))]).toStrictEqual([text, attempt(() => JSON.parse(text))]);
+    expect([text, attempt(() => parseJson(text, "x.json"))]).toStrictEqual([
+      text,
+      attempt(() => JSON.parse(text)),
+    ]);
   }
 });
 
@@ -45,13 +48,18 @@ test("reads the floats that only Python writes", () => {
   ]);
   expect(parseJson('{"__float__": "NaN"}', "x.json")).toBeNaN();
   expect(parseJson('{"__float__": "one"}', "x.json")).toEqual({ __float__: "one" });
-  expect(parseJson('{"__float__": "NaN", "more": 1}', "x.json")).toEqual({ __float__: "NaN", more: 1 });
+  expect(parseJson('{"__float__": "NaN", "more": 1}', "x.json")).toEqual({
+    __float__: "NaN",
+    more: 1,
+  });
 });
 
 test("says where the text is wrong", () => {
   const parse = () => parseJson('{\n  "a": 1,\n  "b" 2\n}', "org/model@main/config.json");
   expect(parse).toThrow(OqeError);
-  expect(parse).toThrow(`org/model@main/config.json is not valid JSON: line 3, column 7: expected ':', got "2\\n}"`);
+  expect(parse).toThrow(
+    `org/model@main/config.json is not valid JSON: line 3, column 7: expected ':', got "2\\n}"`,
+  );
   expect(() => parseJson("[1", "x.json")).toThrow(
     "x.json is not valid JSON: line 1, column 3: expected ',' or ']', got the end of the text",
   );
@@ -59,9 +67,9 @@ test("says where the text is wrong", () => {
 
 test("takes the last of two equal keys, as Python does, unless told to refuse them", () => {
   expect(parseJson('{"a": 1, "a": 2}', "x.json")).toEqual({ a: 2 });
-  expect(() => parseJson('{"a": 1, "b": {"a": 1}, "a": 2}', "x.json", { duplicateKeys: "refuse" })).toThrow(
-    'column 28: the key "a" occurs twice',
-  );
+  expect(() =>
+    parseJson('{"a": 1, "b": {"a": 1}, "a": 2}', "x.json", { duplicateKeys: "refuse" }),
+  ).toThrow('column 28: the key "a" occurs twice');
 });
 
 test("never lets a document reach a prototype", () => {
@@ -101,7 +109,12 @@ test("keeps integers integers and leaves out what is undefined", () => {
 });
 
 test("what it writes it reads back", () => {
-  const value = { b: [1, 2.5, { c: Number.NaN }], a: { x: Number.NEGATIVE_INFINITY, y: "\u2028\n" }, n: null, t: true };
+  const value = {
+    b: [1, 2.5, { c: Number.NaN }],
+    a: { x: Number.NEGATIVE_INFINITY, y: "\u2028\n" },
+    n: null,
+    t: true,
+  };
   expect(parseJson(writeJson(value, 2), "x.json")).toEqual(value);
 });
 

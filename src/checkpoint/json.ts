@@ -1,4 +1,4 @@
-import { OqeError } from "../errors.ts";
+import { OqeError } from "../ground/errors.ts";
 
 /** Deeper nesting than any config or header has; keeps the recursion below far from the end of the stack. */
 const MAX_DEPTH = 100;
@@ -41,7 +41,9 @@ export function quote(name: string): string {
 
 /** Any value from a hostile file for a message. Not `String(value)`: an object with a key `toString` makes that throw. */
 export function show(value: unknown): string {
-  return typeof value === "string" ? quote(value) : quote(JSON.stringify(value) ?? "nothing").slice(1, -1);
+  return typeof value === "string"
+    ? quote(value)
+    : quote(JSON.stringify(value) ?? "nothing").slice(1, -1);
 }
 
 const words: Readonly<Record<string, unknown>> = {
@@ -98,10 +100,12 @@ class JsonReader {
     if (this.accept("}")) return object;
     do {
       this.skipBlank();
-      if (this.text[this.at] !== '"') this.fail(`expected a key in double quotes, got ${this.here()}`);
+      if (this.text[this.at] !== '"')
+        this.fail(`expected a key in double quotes, got ${this.here()}`);
       const key = this.string();
       if (key === "__proto__") this.fail('the key "__proto__" is not allowed');
-      if (this.refuseDuplicates && Object.hasOwn(object, key)) this.fail(`the key ${quote(key)} occurs twice`);
+      if (this.refuseDuplicates && Object.hasOwn(object, key))
+        this.fail(`the key ${quote(key)} occurs twice`);
       if (!this.accept(":")) this.fail(`expected ':', got ${this.here()}`);
       object[key] = this.value(depth + 1, key);
     } while (this.accept(","));
@@ -143,7 +147,8 @@ class JsonReader {
   private number(key: string): number {
     const start = this.at;
     while (/[-+.eE\d]/.test(this.text[this.at] ?? "")) {
-      if (++this.at - start > MAX_NUMBER_LENGTH) this.fail(`a number of more than ${MAX_NUMBER_LENGTH} digits`);
+      if (++this.at - start > MAX_NUMBER_LENGTH)
+        this.fail(`a number of more than ${MAX_NUMBER_LENGTH} digits`);
     }
     const token = this.text.slice(start, this.at);
     if (!/^-?(0|[1-9]\d*)(\.\d+)?([eE][-+]?\d+)?$/.test(token)) {
@@ -170,7 +175,9 @@ class JsonReader {
   }
 
   private here(): string {
-    return this.at < this.text.length ? quote(this.text.slice(this.at, this.at + 12)) : "the end of the text";
+    return this.at < this.text.length
+      ? quote(this.text.slice(this.at, this.at + 12))
+      : "the end of the text";
   }
 
   private fail(problem: string): never {
@@ -202,13 +209,24 @@ function decodeFloat(object: Record<string, unknown>): unknown {
  * as `{"__float__": "Infinity"}` (bare tokens would break every reader that is not Python), no line break at the end.
  * Whole numbers below a key of `floatKeys` keep their `.0`: transformers' config classes tell 0 from 0.0 and refuse the wrong one.
  */
-export function writeJson(value: unknown, indent: number, floatKeys: ReadonlySet<string> = new Set()): string {
+export function writeJson(
+  value: unknown,
+  indent: number,
+  floatKeys: ReadonlySet<string> = new Set(),
+): string {
   const object = asObject(value);
-  const sorted = object && Object.fromEntries(Object.entries(object).sort(([a], [b]) => (a < b ? -1 : 1)));
+  const sorted =
+    object && Object.fromEntries(Object.entries(object).sort(([a], [b]) => (a < b ? -1 : 1)));
   return write(sorted ?? value, "", "\n", " ".repeat(indent), floatKeys);
 }
 
-function write(value: unknown, key: string, margin: string, step: string, floatKeys: ReadonlySet<string>): string {
+function write(
+  value: unknown,
+  key: string,
+  margin: string,
+  step: string,
+  floatKeys: ReadonlySet<string>,
+): string {
   if (typeof value === "number") return writeNumber(value, floatKeys.has(key));
   if (typeof value !== "object" || value === null) return JSON.stringify(value);
   const inner = margin + step;
@@ -218,7 +236,9 @@ function write(value: unknown, key: string, margin: string, step: string, floatK
   }
   const members = Object.entries(value)
     .filter(([, member]) => member !== undefined)
-    .map(([name, member]) => `${JSON.stringify(name)}: ${write(member, name, inner, step, floatKeys)}`);
+    .map(
+      ([name, member]) => `${JSON.stringify(name)}: ${write(member, name, inner, step, floatKeys)}`,
+    );
   return members.length === 0 ? "{}" : `{${inner}${members.join(`,${inner}`)}${margin}}`;
 }
 

@@ -1,4 +1,4 @@
-import { OqeError } from "../errors.ts";
+import { OqeError } from "../ground/errors.ts";
 import { asObject, quote, show } from "./json.ts";
 import type { ModelConfig } from "./model-config.ts";
 import type { Repository } from "./repository.ts";
@@ -9,7 +9,8 @@ const configKeys = ["quantization", "quantization_config", "compression_config"]
 /** Codes of packed or 8-bit weights. Not I64, U64, BOOL and F64: masks and counters have those. */
 const packed = /^(U8|I8|F8_.*|U16|I16|U32|I32)$/;
 /** What quantizers put beside or in place of `<module>.weight`: MLX, fp8, compressed-tensors, GPTQ/AWQ, bitsandbytes. */
-const siblings = /^(.*)\.(scales|weight_scale|weight_scale_inv|weight_packed|qweight|weight\.absmax)$/;
+const siblings =
+  /^(.*)\.(scales|weight_scale|weight_scale_inv|weight_packed|qweight|weight\.absmax)$/;
 
 /** Throws ALREADY_QUANTIZED when the config says that the weights are quantized. Asked before any header is read. */
 export function refuseQuantizedConfig(config: ModelConfig, repository: Repository): void {
@@ -18,12 +19,18 @@ export function refuseQuantizedConfig(config: ModelConfig, repository: Repositor
     if (value === undefined || value === null || value === false) continue;
     const { quant_method: method, mode } = asObject(value) ?? {};
     const how = method ?? mode;
-    refuse(repository, `config.json has ${quote(key)}${how === undefined ? "" : ` (${show(how)})`}`);
+    refuse(
+      repository,
+      `config.json has ${quote(key)}${how === undefined ? "" : ` (${show(how)})`}`,
+    );
   }
 }
 
 /** Throws ALREADY_QUANTIZED when a tensor is one that only quantized checkpoints have. */
-export function refuseQuantizedTensors(tensors: ReadonlyMap<string, TensorEntry>, repository: Repository): void {
+export function refuseQuantizedTensors(
+  tensors: ReadonlyMap<string, TensorEntry>,
+  repository: Repository,
+): void {
   for (const { name, dtype } of tensors.values()) {
     if (packed.test(dtype)) refuse(repository, `tensor ${quote(name)} has dtype ${dtype}`);
     const module = siblings.exec(name)?.[1];

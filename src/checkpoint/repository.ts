@@ -1,4 +1,4 @@
-import { OqeError } from "../errors.ts";
+import { OqeError } from "../ground/errors.ts";
 
 /** Random access to the bytes of one file. Reads past the end are a BAD_CHECKPOINT error, never short. */
 export interface ByteSource {
@@ -28,12 +28,20 @@ export interface Repository {
 }
 
 /** Whole small file as text (config, tokenizer, licence). `limit` guards memory against a lying listing. */
-export async function readText(repository: Repository, path: string, limit = 64 << 20): Promise<string> {
+export async function readText(
+  repository: Repository,
+  path: string,
+  limit = 64 << 20,
+): Promise<string> {
   return new TextDecoder("utf-8").decode(await readBytes(repository, path, limit));
 }
 
 /** Whole small file as bytes. */
-export async function readBytes(repository: Repository, path: string, limit = 256 << 20): Promise<Uint8Array> {
+export async function readBytes(
+  repository: Repository,
+  path: string,
+  limit = 256 << 20,
+): Promise<Uint8Array> {
   const source = await repository.open(path);
   if (source.size > limit) {
     throw new OqeError(

@@ -81,9 +81,13 @@ test("a header without its data is for planning only", async () => {
 });
 
 test("a whole file is no bare header even if planning allows one", async () => {
-  expect(await readHeader(memory(shard("w")), { allowHeaderOnly: true })).toMatchObject({ headerOnly: false });
+  expect(await readHeader(memory(shard("w")), { allowHeaderOnly: true })).toMatchObject({
+    headerOnly: false,
+  });
   const empty = safetensors({ w: entry("BF16", [0], 0, 0) });
-  expect(await readHeader(memory(empty), { allowHeaderOnly: true })).toMatchObject({ headerOnly: false });
+  expect(await readHeader(memory(empty), { allowHeaderOnly: true })).toMatchObject({
+    headerOnly: false,
+  });
 });
 
 const models = [
@@ -95,7 +99,9 @@ const models = [
 ];
 
 test.each(models)("reads %s as a plain JSON reader would", async (model) => {
-  const file = await readFile(new URL(`../../test/models/${model}/model.safetensors`, import.meta.url));
+  const file = await readFile(
+    new URL(`../../test/models/${model}/model.safetensors`, import.meta.url),
+  );
   const length = Number(file.readBigUInt64LE(0));
   const { __metadata__, ...plain } = JSON.parse(file.toString("utf8", 8, 8 + length));
   const { tensors, metadata, headerOnly } = await readHeader(memory(file));

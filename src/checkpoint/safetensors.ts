@@ -1,4 +1,4 @@
-import { OqeError } from "../errors.ts";
+import { OqeError } from "../ground/errors.ts";
 import { bytesPerElement } from "../kernel/dtype.ts";
 import { asObject, parseJson, quote, show } from "./json.ts";
 import type { ByteSource } from "./repository.ts";
@@ -44,7 +44,8 @@ export async function readHeader(
   const dataStart = 8 + bytes.length;
   const { __metadata__: metadata, ...entries } = object;
   const names = Object.keys(entries);
-  if (names.length > MAX_TENSORS) refuse(source, `declares ${names.length} tensors; at most ${MAX_TENSORS} are read`);
+  if (names.length > MAX_TENSORS)
+    refuse(source, `declares ${names.length} tensors; at most ${MAX_TENSORS} are read`);
   const tensors = names
     .map((name) => readEntry(name, entries[name], dataStart, source))
     .sort((a, b) => a.start - b.start || a.end - b.end);
@@ -57,16 +58,26 @@ export async function readHeader(
 }
 
 async function readHeaderBytes(source: ByteSource): Promise<Uint8Array> {
-  if (source.size < 8) refuse(source, `is truncated: expected at least 8 bytes, got ${source.size}`, again);
+  if (source.size < 8)
+    refuse(source, `is truncated: expected at least 8 bytes, got ${source.size}`, again);
   const first = await source.read(0, Math.min(FIRST_READ, source.size));
   const declared = new DataView(first.buffer, first.byteOffset).getBigUint64(0, true);
   if (declared > BigInt(MAX_HEADER_BYTES)) {
-    refuse(source, `declares a header of ${declared} bytes; at most ${MAX_HEADER_BYTES} are read`, notSafetensors);
+    refuse(
+      source,
+      `declares a header of ${declared} bytes; at most ${MAX_HEADER_BYTES} are read`,
+      notSafetensors,
+    );
   }
   const length = Number(declared);
-  if (length < 2) refuse(source, `declares a header of ${length} bytes; the shortest is "{}"`, notSafetensors);
+  if (length < 2)
+    refuse(source, `declares a header of ${length} bytes; the shortest is "{}"`, notSafetensors);
   if (8 + length > source.size) {
-    refuse(source, `is truncated: expected a header of ${length} bytes, got ${source.size - 8}`, again);
+    refuse(
+      source,
+      `is truncated: expected a header of ${length} bytes, got ${source.size - 8}`,
+      again,
+    );
   }
   if (8 + length <= first.length) return first.subarray(8, 8 + length);
   const bytes = new Uint8Array(length);
@@ -76,7 +87,8 @@ async function readHeaderBytes(source: ByteSource): Promise<Uint8Array> {
 }
 
 function parseHeader(bytes: Uint8Array, source: ByteSource): Record<string, unknown> {
-  if (bytes[0] !== 0x7b) refuse(source, "has a header that does not start with '{'", notSafetensors);
+  if (bytes[0] !== 0x7b)
+    refuse(source, "has a header that does not start with '{'", notSafetensors);
   let text: string;
   try {
     text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
@@ -84,42 +96,75 @@ function parseHeader(bytes: Uint8Array, source: ByteSource): Record<string, unkn
     return refuse(source, "has a header that is not valid UTF-8", notSafetensors);
   }
   const header = parseJson(text, `the header of ${source.name}`, { duplicateKeys: "refuse" });
-  return asObject(header) ?? refuse(source, "has a header that is not a JSON object", notSafetensors);
+  return (
+    asObject(header) ?? refuse(source, "has a header that is not a JSON object", notSafetensors)
+  );
 }
 
-function readEntry(name: string, value: unknown, dataStart: number, source: ByteSource): TensorEntry {
-  const bad = (problem: string): never => refuse(source, `has a bad entry for tensor ${quote(name)}: ${problem}`);
-  if (name === "" || name.length > MAX_NAME_LENGTH || !name.isWellFormed() || /\p{Cc}/u.test(name)) {
+function readEntry(
+  name: string,
+  value: unknown,
+  dataStart: number,
+  source: ByteSource,
+): TensorEntry {
+  const bad = (problem: string): never =>
+    refuse(source, `has a bad entry for tensor ${quote(name)}: ${problem}`);
+  if (
+    name === "" ||
+    name.length > MAX_NAME_LENGTH ||
+    !name.isWellFormed() ||
+    /\p{Cc}/u.test(name)
+  ) {
     bad(`a name has 1 to ${MAX_NAME_LENGTH} characters, none of them a control character`);
   }
   const entry = asObject(value) ?? bad("not an object");
   const { dtype, shape, data_offsets: offsets } = entry;
   if (typeof dtype !== "string" || !Object.hasOwn(bytesPerElement, dtype)) {
-    return bad(`unknown dtype ${show(dtype)}; known are ${Object.keys(bytesPerElement).join(", ")}`);
+    return bad(
+      `unknown dtype ${show(dtype)}; known are ${Object.keys(bytesPerElement).join(", ")}`,
+    );
   }
-  if (!isCounts(shape) || shape.length > MAX_RANK) return bad(`shape is not a list of at most ${MAX_RANK} sizes`);
-  if (!isCounts(offsets) || offsets.length !== 2) return bad("data_offsets is not a pair of byte offsets");
+  if (!isCounts(shape) || shape.length > MAX_RANK)
+    return bad(`shape is not a list of at most ${MAX_RANK} sizes`);
+  if (!isCounts(offsets) || offsets.length !== 2)
+    return bad("data_offsets is not a pair of byte offsets");
   const [from, to] = offsets as [number, number];
   const length = shape.reduce((product, size) => product * size, bytesPerElement[dtype]!);
-  if (!Number.isSafeInteger(length)) return bad(`shape [${shape}] has more elements than can be counted`);
+  if (!Number.isSafeInteger(length))
+    return bad(`shape [${shape}] has more elements than can be counted`);
   if (to - from !== length) {
-    return bad(`shape [${shape}] of ${dtype} takes ${length} bytes, data_offsets [${from}, ${to}] hold ${to - from}`);
+    return bad(
+      `shape [${shape}] of ${dtype} takes ${length} bytes, data_offsets [${from}, ${to}] hold ${to - from}`,
+    );
   }
-  if (!Number.isSafeInteger(dataStart + to)) return bad(`data_offsets [${from}, ${to}] are past any file`);
+  if (!Number.isSafeInteger(dataStart + to))
+    return bad(`data_offsets [${from}, ${to}] are past any file`);
   return { name, dtype, shape, start: dataStart + from, end: dataStart + to };
 }
 
 function isCounts(value: unknown): value is number[] {
-  return Array.isArray(value) && value.every((item) => Number.isSafeInteger(item) && item >= 0 && !Object.is(item, -0));
+  return (
+    Array.isArray(value) &&
+    value.every((item) => Number.isSafeInteger(item) && item >= 0 && !Object.is(item, -0))
+  );
 }
 
 /** Every byte of the data belongs to exactly one tensor. Returns the absolute end of the data. */
-function checkCoverage(tensors: readonly TensorEntry[], dataStart: number, source: ByteSource): number {
+function checkCoverage(
+  tensors: readonly TensorEntry[],
+  dataStart: number,
+  source: ByteSource,
+): number {
   let reached = dataStart;
   let previous = "the start of the data";
   for (const { name, start, end } of tensors) {
-    if (start < reached) refuse(source, `has overlapping tensors: ${quote(name)} starts inside ${previous}`);
-    if (start > reached) refuse(source, `has a gap of ${start - reached} bytes between ${previous} and ${quote(name)}`);
+    if (start < reached)
+      refuse(source, `has overlapping tensors: ${quote(name)} starts inside ${previous}`);
+    if (start > reached)
+      refuse(
+        source,
+        `has a gap of ${start - reached} bytes between ${previous} and ${quote(name)}`,
+      );
     reached = end;
     previous = quote(name);
   }
@@ -128,18 +173,26 @@ function checkCoverage(tensors: readonly TensorEntry[], dataStart: number, sourc
 
 function readMetadata(value: unknown, source: ByteSource): Record<string, string> {
   if (value === undefined || value === null) return {};
-  const metadata = asObject(value) ?? refuse(source, "has a __metadata__ that is not an object of strings");
+  const metadata =
+    asObject(value) ?? refuse(source, "has a __metadata__ that is not an object of strings");
   for (const [key, text] of Object.entries(metadata)) {
-    if (typeof text !== "string") refuse(source, `has a __metadata__ whose ${quote(key)} is not a string`);
+    if (typeof text !== "string")
+      refuse(source, `has a __metadata__ whose ${quote(key)} is not a string`);
   }
   return metadata as Record<string, string>;
 }
 
 /** Whether the file is a bare header; throws where its size is neither that nor exactly what the header says. */
-function checkSize(dataStart: number, dataEnd: number, source: ByteSource, allowHeaderOnly: boolean): boolean {
+function checkSize(
+  dataStart: number,
+  dataEnd: number,
+  source: ByteSource,
+  allowHeaderOnly: boolean,
+): boolean {
   if (source.size === dataEnd) return false;
   if (allowHeaderOnly && source.size === dataStart) return true;
-  if (source.size < dataEnd) refuse(source, `is truncated: expected ${dataEnd} bytes, got ${source.size}`, again);
+  if (source.size < dataEnd)
+    refuse(source, `is truncated: expected ${dataEnd} bytes, got ${source.size}`, again);
   return refuse(
     source,
     `has ${source.size - dataEnd} bytes after its last tensor: expected ${dataEnd}, got ${source.size}`,

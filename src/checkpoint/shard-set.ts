@@ -1,4 +1,4 @@
-import { OqeError } from "../errors.ts";
+import { OqeError } from "../ground/errors.ts";
 import { asObject, parseJson, quote } from "./json.ts";
 import { type Repository, readText } from "./repository.ts";
 
@@ -20,8 +20,12 @@ export interface ShardSet {
  */
 export async function findShards(repository: Repository): Promise<ShardSet> {
   if (repository.files.has(INDEX_FILE)) return readIndex(repository);
-  const sets = groupFiles([...repository.files.keys()].filter((f) => f.endsWith(".safetensors") && !f.includes("/")));
-  const named = [...sets.keys()].filter((set) => set === SINGLE_FILE || set.startsWith("model-of-"));
+  const sets = groupFiles(
+    [...repository.files.keys()].filter((f) => f.endsWith(".safetensors") && !f.includes("/")),
+  );
+  const named = [...sets.keys()].filter(
+    (set) => set === SINGLE_FILE || set.startsWith("model-of-"),
+  );
   const choice = named.length > 0 ? named : [...sets.keys()];
   if (choice.length === 0) throw noWeights(repository);
   if (choice.length > 1) {
@@ -55,7 +59,10 @@ function checkComplete(files: readonly string[], repository: Repository): void {
   const missing = expected.filter((file) => !repository.files.has(file));
   const stray = files.filter((file) => !expected.includes(file));
   if (missing.length + stray.length === 0) return;
-  const wrong = missing.length > 0 ? `lacks ${some(missing)}` : `has a shard beyond its own count: ${some(stray)}`;
+  const wrong =
+    missing.length > 0
+      ? `lacks ${some(missing)}`
+      : `has a shard beyond its own count: ${some(stray)}`;
   throw new OqeError(
     "BAD_CHECKPOINT",
     `${repository.name} ${wrong} (expected ${expected.length} shards, got ${files.length})`,
@@ -65,9 +72,12 @@ function checkComplete(files: readonly string[], repository: Repository): void {
 
 async function readIndex(repository: Repository): Promise<ShardSet> {
   const where = `${repository.name}/${INDEX_FILE}`;
-  const document = asObject(parseJson(await readText(repository, INDEX_FILE), where, { duplicateKeys: "refuse" }));
+  const document = asObject(
+    parseJson(await readText(repository, INDEX_FILE), where, { duplicateKeys: "refuse" }),
+  );
   const entries = Object.entries(asObject(document?.weight_map) ?? {});
-  if (entries.length === 0) throw badIndex(`${where} has no weight_map that maps tensor names to files`);
+  if (entries.length === 0)
+    throw badIndex(`${where} has no weight_map that maps tensor names to files`);
   const index = new Map<string, string>();
   for (const [tensor, file] of entries) index.set(tensor, checkShardName(file, tensor, where));
   const files = [...new Set(index.values())].sort();
@@ -81,10 +91,18 @@ async function readIndex(repository: Repository): Promise<ShardSet> {
 }
 
 function checkShardName(file: unknown, tensor: string, where: string): string {
-  if (typeof file !== "string") throw badIndex(`${where} maps ${quote(tensor)} to something that is not a file name`);
+  if (typeof file !== "string")
+    throw badIndex(`${where} maps ${quote(tensor)} to something that is not a file name`);
   const parts = file.split(/[/\\]/);
-  if (parts.includes("..") || parts.includes(".") || parts.includes("") || /^[A-Za-z]:/.test(file)) {
-    throw badIndex(`${where} maps ${quote(tensor)} to ${quote(file)}: a path must stay in the repository`);
+  if (
+    parts.includes("..") ||
+    parts.includes(".") ||
+    parts.includes("") ||
+    /^[A-Za-z]:/.test(file)
+  ) {
+    throw badIndex(
+      `${where} maps ${quote(tensor)} to ${quote(file)}: a path must stay in the repository`,
+    );
   }
   if (!file.endsWith(".safetensors"))
     throw badIndex(`${where} maps ${quote(tensor)} to ${quote(file)}, no safetensors file`);
@@ -98,7 +116,9 @@ function badIndex(message: string): OqeError {
 }
 
 function noWeights(repository: Repository): OqeError {
-  const other = [...repository.files.keys()].filter((file) => /\.(bin|pt|pth|gguf|h5|msgpack|onnx|npz)$/.test(file));
+  const other = [...repository.files.keys()].filter((file) =>
+    /\.(bin|pt|pth|gguf|h5|msgpack|onnx|npz)$/.test(file),
+  );
   const instead = other.length > 0 ? `; it has ${some(other)}` : "";
   return new OqeError(
     "MISSING_FILE",

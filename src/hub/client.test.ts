@@ -1,10 +1,19 @@
 import { inspect } from "node:util";
 import { describe, expect, it, onTestFinished } from "vitest";
+import {
+  connectForTest,
+  json,
+  playServer,
+  type Seen,
+  testToken,
+  thrown,
+} from "../../test/support/scripted-server.ts";
 import { readText } from "../checkpoint/repository.ts";
 import { connectHub } from "./client.ts";
-import { connectForTest, json, playServer, type Seen, testToken, thrown } from "./scripted-server.ts";
 
-async function start(answer: (request: Seen) => { status?: number; headers?: Record<string, string>; body: unknown }) {
+async function start(
+  answer: (request: Seen) => { status?: number; headers?: Record<string, string>; body: unknown },
+) {
   const server = await playServer((request, response) => {
     const { status, headers, body } = answer(request);
     json(response, body, status, headers);
@@ -14,7 +23,10 @@ async function start(answer: (request: Seen) => { status?: number; headers?: Rec
 }
 
 describe("identify", () => {
-  const auth = (role: string) => ({ type: "access_token", accessToken: { displayName: "x", role } });
+  const auth = (role: string) => ({
+    type: "access_token",
+    accessToken: { displayName: "x", role },
+  });
   it.each([
     ["write", true],
     ["admin", true],
@@ -22,14 +34,22 @@ describe("identify", () => {
     ["fineGrained", null],
   ])("a %s token: canWrite %j", async (role, canWrite) => {
     const { hub, server } = await start(() => ({
-      body: { type: "user", name: "ann", orgs: [{ name: "acme" }, { name: "lab" }], auth: auth(role) },
+      body: {
+        type: "user",
+        name: "ann",
+        orgs: [{ name: "acme" }, { name: "lab" }],
+        auth: auth(role),
+      },
     }));
     expect(await hub.identify()).toEqual({ name: "ann", organizations: ["acme", "lab"], canWrite });
     expect(server.seen[0]!.headers.authorization).toBe(`Bearer ${testToken}`);
   });
 
   it("needs a token, and one that the Hub knows", async () => {
-    const { hub, server } = await start(() => ({ status: 401, body: { error: "Invalid credentials" } }));
+    const { hub, server } = await start(() => ({
+      status: 401,
+      body: { error: "Invalid credentials" },
+    }));
     expect(await thrown(hub.identify())).toMatchObject({
       code: "UNAUTHORIZED",
       hint: expect.stringContaining("/settings/tokens"),
@@ -41,27 +61,47 @@ describe("identify", () => {
 
   it("makes nothing of an answer that is none", async () => {
     const { hub } = await start(() => ({ body: [] }));
-    expect((await thrown(hub.identify())) as object).toMatchObject({ name: "OqeError", code: "NETWORK" });
+    expect((await thrown(hub.identify())) as object).toMatchObject({
+      name: "OqeError",
+      code: "NETWORK",
+    });
   });
 });
 
 describe("validateCard", () => {
-  it.each([200, 400])("gives the Hub's errors as sentences (%i) and reports its warnings", async (status) => {
-    const { hub, server, report } = await start(() => ({
-      status,
-      body: { errors: [{ message: '"license" must be\none of' }], warnings: [{ message: "no pipeline_tag" }] },
-    }));
-    expect(await hub.validateCard("---\nlicense: x\n---\n")).toEqual(['"license" must be one of']);
-    expect(report.lines).toEqual([expect.stringContaining("no pipeline_tag")]);
-    expect(JSON.parse(server.seen[0]!.body)).toEqual({ content: "---\nlicense: x\n---\n", repoType: "model" });
-  });
+  it.each([200, 400])(
+    "gives the Hub's errors as sentences (%i) and reports its warnings",
+    async (status) => {
+      const { hub, server, report } = await start(() => ({
+        status,
+        body: {
+          errors: [{ message: '"license" must be\none of' }],
+          warnings: [{ message: "no pipeline_tag" }],
+        },
+      }));
+      expect(await hub.validateCard("---\nlicense: x\n---\n")).toEqual([
+        '"license" must be one of',
+      ]);
+      expect(report.lines).toEqual([expect.stringContaining("no pipeline_tag")]);
+      expect(JSON.parse(server.seen[0]!.body)).toEqual({
+        content: "---\nlicense: x\n---\n",
+        repoType: "model",
+      });
+    },
+  );
 
   it("is empty for a good card, and an error where the Hub does not check", async () => {
-    expect(await (await start(() => ({ body: { errors: [], warnings: [] } }))).hub.validateCard("x")).toEqual([]);
-    expect(await thrown((await start(() => ({ status: 404, body: {} }))).hub.validateCard("x"))).toMatchObject({
+    expect(
+      await (await start(() => ({ body: { errors: [], warnings: [] } }))).hub.validateCard("x"),
+    ).toEqual([]);
+    expect(
+      await thrown((await start(() => ({ status: 404, body: {} }))).hub.validateCard("x")),
+    ).toMatchObject({
       code: "NOT_FOUND",
     });
-    expect(await thrown((await start(() => ({ body: "fine" }))).hub.validateCard("x"))).toMatchObject({
+    expect(
+      await thrown((await start(() => ({ body: "fine" }))).hub.validateCard("x")),
+    ).toMatchObject({
       code: "NETWORK",
     });
   });
@@ -91,14 +131,17 @@ describe("a refusal", () => {
       message: expect.stringContaining(`${status}: ${words}`),
       hint: expect.stringMatching(/\w/),
     });
-    expect((failure as Error).message).toMatch(/^[^\n]*acme\/model[^\n]*$|does not accept the token/);
+    expect((failure as Error).message).toMatch(
+      /^[^\n]*acme\/model[^\n]*$|does not accept the token/,
+    );
   });
 
   it("of an inspected repo is no 'does not exist', save 404", async () => {
     let status = 404;
     const { hub } = await start(() => ({ status, body: {} }));
     expect(await hub.inspect("acme/model")).toMatchObject({ exists: false, head: null });
-    for (status of [401, 403, 400]) expect(await thrown(hub.inspect("acme/model"))).toMatchObject({ name: "OqeError" });
+    for (status of [401, 403, 400])
+      expect(await thrown(hub.inspect("acme/model"))).toMatchObject({ name: "OqeError" });
   });
 });
 
@@ -121,7 +164,12 @@ describe("the token never comes out", () => {
     const said = `you sent ${request.headers.authorization}`;
     return {
       status,
-      headers: { "X-Error-Message": said, "X-Repo-Commit": said, "Content-Range": said, "X-Request-Id": said },
+      headers: {
+        "X-Error-Message": said,
+        "X-Repo-Commit": said,
+        "Content-Range": said,
+        "X-Request-Id": said,
+      },
       body: { error: said, message: said, sha: said, commitOid: said },
     };
   }
@@ -140,22 +188,28 @@ describe("the token never comes out", () => {
         const outcome = await call().catch((failure: unknown) => failure);
         expect(shown(outcome)).not.toContain(testToken);
       }
-      expect(server.seen.some((request) => request.headers.authorization?.includes(testToken))).toBe(true);
+      expect(
+        server.seen.some((request) => request.headers.authorization?.includes(testToken)),
+      ).toBe(true);
       expect(report.lines.join("\n")).not.toContain(testToken);
     },
   );
 
-  it.each([200, 206, 403, 404, 416, 503])("when reads of a file echo it with %i", async (status) => {
-    const { hub, report } = await start((request) => {
-      if (request.path.includes("/resolve/")) return echoing(request, status);
-      if (request.path.includes("/tree/")) return { body: [{ type: "file", path: "w", size: 5_000_000, oid: commit }] };
-      return { body: { id: "acme/model", sha: commit } };
-    });
-    const failure = await thrown(readText(await hub.open("acme/model"), "w"));
-    expect(failure).toMatchObject({ name: "OqeError" });
-    expect(shown(failure)).not.toContain(testToken);
-    expect(report.lines.join("\n")).not.toContain(testToken);
-  });
+  it.each([200, 206, 403, 404, 416, 503])(
+    "when reads of a file echo it with %i",
+    async (status) => {
+      const { hub, report } = await start((request) => {
+        if (request.path.includes("/resolve/")) return echoing(request, status);
+        if (request.path.includes("/tree/"))
+          return { body: [{ type: "file", path: "w", size: 5_000_000, oid: commit }] };
+        return { body: { id: "acme/model", sha: commit } };
+      });
+      const failure = await thrown(readText(await hub.open("acme/model"), "w"));
+      expect(failure).toMatchObject({ name: "OqeError" });
+      expect(shown(failure)).not.toContain(testToken);
+      expect(report.lines.join("\n")).not.toContain(testToken);
+    },
+  );
 
   it("when a redirect or a file name echoes it", async () => {
     const { hub } = await start((request) => ({
@@ -181,7 +235,10 @@ describe("the token never comes out", () => {
       },
     });
     const failure = await thrown(broken.hub.identify());
-    expect(failure).toMatchObject({ code: "NETWORK", message: expect.stringContaining("bad header Bearer hf_***") });
+    expect(failure).toMatchObject({
+      code: "NETWORK",
+      message: expect.stringContaining("bad header Bearer hf_***"),
+    });
     expect(shown(failure)).not.toContain(testToken);
     expect(broken.report.lines).not.toHaveLength(0);
     expect(broken.report.lines.join("\n")).not.toContain(testToken);
@@ -195,6 +252,8 @@ describe("the token never comes out", () => {
 it("refuses a token or an endpoint that cannot be one", async () => {
   const { report } = connectForTest("https://huggingface.co");
   expect(() => connectHub({ token: "ghp_x", report })).toThrow(/hf_/);
-  expect(() => connectHub({ token: null, report, endpoint: "http://huggingface.co" })).toThrow(/https/);
+  expect(() => connectHub({ token: null, report, endpoint: "http://huggingface.co" })).toThrow(
+    /https/,
+  );
   expect(connectHub({ token: null, report }).endpoint).toBe("https://huggingface.co");
 });

@@ -1,4 +1,4 @@
-import type { Report } from "../report.ts";
+import type { Report } from "../ground/report.ts";
 import { openDatasetFile } from "./dataset.ts";
 import { createGuard } from "./guard.ts";
 import type { Hub } from "./hub-types.ts";
@@ -29,15 +29,22 @@ export function connectHub(options: HubOptions): Hub {
   const endpoint = checkEndpoint(options.endpoint ?? defaultEndpoint);
   const token = checkToken(options.token);
   const guard = createGuard(token);
-  const transport = createTransport(endpoint, token !== null, createSender(endpoint, token, options.fetch ?? fetch), {
-    sleep: options.sleep ?? sleep,
-    random: options.random ?? Math.random,
-    report: guard.report(options.report),
-  });
+  const transport = createTransport(
+    endpoint,
+    token !== null,
+    createSender(endpoint, token, options.fetch ?? fetch),
+    {
+      sleep: options.sleep ?? sleep,
+      random: options.random ?? Math.random,
+      report: guard.report(options.report),
+    },
+  );
   return {
     endpoint,
     identify: guard.errors(() => identify(transport)),
-    open: guard.errors(async (id, revision) => guard.repository(await pull(transport, id, revision))),
+    open: guard.errors(async (id, revision) =>
+      guard.repository(await pull(transport, id, revision)),
+    ),
     openDatasetFile: guard.errors(async (dataset, path, revision) =>
       guard.repository(await openDatasetFile(transport, dataset, path, revision)),
     ),

@@ -2,20 +2,27 @@ import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
+import { connectForTest, json, playServer, thrown } from "../../test/support/scripted-server.ts";
 import { readText } from "../checkpoint/repository.ts";
 import { type LocalHubOptions, type SeenRequest, startLocalHub } from "../local-hub/local-hub.ts";
-import { connectForTest, json, playServer, thrown } from "./scripted-server.ts";
 
 /** A local Hub that holds the dataset acme/text, its requests recorded. */
 async function startSeeded(options: Partial<LocalHubOptions> = {}) {
   const scratch = await mkdtemp(join(tmpdir(), "oqe-dataset-"));
   onTestFinished(() => rm(scratch, { recursive: true, force: true }));
   const requests: SeenRequest[] = [];
-  const hub = await startLocalHub({ folder: join(scratch, "hub"), onRequest: (one) => requests.push(one), ...options });
+  const hub = await startLocalHub({
+    folder: join(scratch, "hub"),
+    onRequest: (one) => requests.push(one),
+    ...options,
+  });
   onTestFinished(() => hub.close());
   const seed = async (text: string) => {
     await mkdir(join(scratch, "text", "sub dir"), { recursive: true });
-    await writeFile(join(scratch, "text", ".gitattributes"), "*.jsonl filter=lfs diff=lfs merge=lfs -text\n");
+    await writeFile(
+      join(scratch, "text", ".gitattributes"),
+      "*.jsonl filter=lfs diff=lfs merge=lfs -text\n",
+    );
     await writeFile(join(scratch, "text", "sub dir", "ä #1.txt"), text);
     await writeFile(join(scratch, "text", "rows.jsonl"), `{"text": "${text}"}\n`);
     return hub.seed("datasets/acme/text", join(scratch, "text"));
@@ -41,14 +48,22 @@ describe("a file of a dataset", () => {
   it.each([
     ["acme/none", "rows.jsonl", "main", "NOT_FOUND", /datasets\/acme\/none/],
     ["acme/text", "rows.jsonl", "v9", "NOT_FOUND", /datasets\/acme\/text has no revision v9/],
-    ["acme/text", "none.txt", "main", "NOT_FOUND", /datasets\/acme\/text@[0-9a-f]{40} has no file none.txt/],
+    [
+      "acme/text",
+      "none.txt",
+      "main",
+      "NOT_FOUND",
+      /datasets\/acme\/text@[0-9a-f]{40} has no file none.txt/,
+    ],
     ["acme/text", "sub dir", "main", "BAD_INPUT", /sub dir is a folder/],
     ["acme/text", "../x", "main", "BAD_INPUT", /"\.\.\/x" is no file of a dataset/],
     ["acme", "rows.jsonl", "main", "BAD_INPUT", /"acme" is not a repository/],
     ["acme/text", "rows.jsonl", "a..b", "BAD_INPUT", /"a\.\.b" cannot be the name of a revision/],
   ])("%s %s@%s is %s", async (dataset, path, revision, code, words) => {
     const { hub } = await startSeeded();
-    const failure = await thrown(connectForTest(hub.url).hub.openDatasetFile(dataset, path, revision));
+    const failure = await thrown(
+      connectForTest(hub.url).hub.openDatasetFile(dataset, path, revision),
+    );
     expect(failure).toMatchObject({ code, message: expect.stringMatching(words) });
   });
 
@@ -56,7 +71,10 @@ describe("a file of a dataset", () => {
     const { hub } = await startSeeded({ gated: { "datasets/acme/text": [] } });
     const repository = await connectForTest(hub.url).hub.openDatasetFile("acme/text", "rows.jsonl");
     const failure = await thrown(readText(repository, "rows.jsonl"));
-    expect(failure).toMatchObject({ code: "GATED", hint: expect.stringContaining(`${hub.url}/datasets/acme/text`) });
+    expect(failure).toMatchObject({
+      code: "GATED",
+      hint: expect.stringContaining(`${hub.url}/datasets/acme/text`),
+    });
   });
 
   it.each([
@@ -64,10 +82,15 @@ describe("a file of a dataset", () => {
     ["no size", [{ type: "file", path: "a.txt", oid: "0" }], /the entry of a.txt lacks a size/],
   ])("of which the Hub says nonsense (%s) is NETWORK", async (_, answer, words) => {
     const server = await playServer(({ path }, response) =>
-      json(response, path.includes("paths-info") ? answer : { id: "acme/text", _id: "0", sha: "a".repeat(40) }),
+      json(
+        response,
+        path.includes("paths-info") ? answer : { id: "acme/text", _id: "0", sha: "a".repeat(40) },
+      ),
     );
     onTestFinished(() => server.close());
-    const failure = await thrown(connectForTest(server.url).hub.openDatasetFile("acme/text", "a.txt"));
+    const failure = await thrown(
+      connectForTest(server.url).hub.openDatasetFile("acme/text", "a.txt"),
+    );
     expect(failure).toMatchObject({ code: "NETWORK", message: expect.stringMatching(words) });
   });
 });

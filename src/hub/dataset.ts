@@ -1,11 +1,18 @@
 import { datasetInfo } from "@huggingface/hub";
 import type { Repository } from "../checkpoint/repository.ts";
-import { OqeError } from "../errors.ts";
+import { OqeError } from "../ground/errors.ts";
 import { adopt, strictFetch } from "./failure.ts";
 import { checkRepositoryId, checkRevision, pathFault, printable } from "./names.ts";
 import { remoteRepository } from "./pull.ts";
 import type { Transport } from "./transport.ts";
-import { authorization, checkResolved, credentials, nonsense, readEntry, type TreeFile } from "./tree.ts";
+import {
+  authorization,
+  checkResolved,
+  credentials,
+  nonsense,
+  readEntry,
+  type TreeFile,
+} from "./tree.ts";
 
 /**
  * A dataset on the Hub at one commit, as far as one of its files: datasets may hold more files than anybody should list.
@@ -28,7 +35,8 @@ export async function openDatasetFile(
     );
   }
   const { id, commit } = await resolveDataset(transport, dataset, revision);
-  if (id !== dataset) transport.patience.report.info(`datasets/${dataset} is now called datasets/${id}`);
+  if (id !== dataset)
+    transport.patience.report.info(`datasets/${dataset} is now called datasets/${id}`);
   const file = await findFile(transport, id, commit, path);
   // Addresses and messages of a dataset differ from a model's by this prefix alone.
   return remoteRepository(transport, `datasets/${id}`, commit, new Map([[path, file]]));
@@ -46,22 +54,41 @@ async function resolveDataset(transport: Transport, dataset: string, revision: s
   }).catch((failure: unknown) => {
     throw adopt(transport, subject, failure);
   });
-  return checkResolved(`datasets/${dataset}@${revision}`, { sha: info.sha, name: info.name ?? dataset });
+  return checkResolved(`datasets/${dataset}@${revision}`, {
+    sha: info.sha,
+    name: info.name ?? dataset,
+  });
 }
 
-async function findFile(transport: Transport, id: string, commit: string, path: string): Promise<TreeFile> {
+async function findFile(
+  transport: Transport,
+  id: string,
+  commit: string,
+  path: string,
+): Promise<TreeFile> {
   const where = `datasets/${id}@${commit}`;
-  const fetch = strictFetch(transport, { id: `datasets/${id}`, revision: commit, path, right: "read" });
+  const fetch = strictFetch(transport, {
+    id: `datasets/${id}`,
+    revision: commit,
+    path,
+    right: "read",
+  });
   const response = await fetch(`${transport.endpoint}/api/datasets/${id}/paths-info/${commit}`, {
     method: "POST",
-    headers: { accept: "application/json", "content-type": "application/json", ...authorization(transport) },
+    headers: {
+      accept: "application/json",
+      "content-type": "application/json",
+      ...authorization(transport),
+    },
     body: JSON.stringify({ paths: [path], expand: false }),
   });
   const entries: unknown = await response.json().catch(() => null);
   if (!Array.isArray(entries)) throw nonsense(where, "its list of files is not a JSON list");
   const entry = entries.find((one) => one?.path === path);
   const look = `Its files are listed at ${transport.endpoint}/datasets/${id}/tree/${commit}.`;
-  if (entry === undefined) throw new OqeError("NOT_FOUND", `${where} has no file ${printable(path)}`, look);
-  if (entry.type !== "file") throw new OqeError("BAD_INPUT", `${where}/${printable(path)} is a folder`, look);
+  if (entry === undefined)
+    throw new OqeError("NOT_FOUND", `${where} has no file ${printable(path)}`, look);
+  if (entry.type !== "file")
+    throw new OqeError("BAD_INPUT", `${where}/${printable(path)} is a folder`, look);
   return readEntry(where, entry)[1];
 }

@@ -1,5 +1,5 @@
 import { HubApiError } from "@huggingface/hub";
-import { type ErrorCode, OqeError } from "../errors.ts";
+import { type ErrorCode, OqeError } from "../ground/errors.ts";
 import { printable } from "./names.ts";
 import { describe, place } from "./origin.ts";
 import type { Transport } from "./transport.ts";
@@ -30,7 +30,12 @@ export function strictFetch(transport: Transport, subject: Subject): typeof fetc
   return async (input, init) => {
     const response = await transport.fetch(input, init);
     if (response.ok || !isAtHub(transport, String(input))) return response;
-    throw await refused(transport, subject, response, `${init?.method ?? "GET"} ${place(String(input))}`);
+    throw await refused(
+      transport,
+      subject,
+      response,
+      `${init?.method ?? "GET"} ${place(String(input))}`,
+    );
   };
 }
 
@@ -56,7 +61,12 @@ export function adopt(transport: Transport, subject: Subject, failure: unknown):
   if (failure instanceof OqeError) return failure;
   if (failure instanceof HubApiError) {
     const said = printable(String(failure.data?.error ?? failure.data?.message ?? ""), 300);
-    const refusal = { status: failure.statusCode, code: "", said, request: `a request to ${failure.url}` };
+    const refusal = {
+      status: failure.statusCode,
+      code: "",
+      said,
+      request: `a request to ${failure.url}`,
+    };
     if (isAtHub(transport, failure.url)) return explain(transport, subject, refusal);
     // A storage link knows nothing of rights: a 403 there means that the link is too old.
     return refusedAs(
@@ -67,7 +77,11 @@ export function adopt(transport: Transport, subject: Subject, failure: unknown):
     );
   }
   const system = failure as { code?: unknown; syscall?: unknown };
-  if (typeof system?.code === "string" && typeof system.syscall === "string" && system.syscall !== "connect") {
+  if (
+    typeof system?.code === "string" &&
+    typeof system.syscall === "string" &&
+    system.syscall !== "connect"
+  ) {
     return new OqeError(
       "DISK",
       `A file to upload cannot be read: ${describe(failure)}`,
@@ -145,7 +159,12 @@ function forbidden(transport: Transport, subject: Subject, refusal: Refusal): Oq
     subject.right === "write"
       ? `Use a token with write access to ${namespace} (role "write", or fine-grained with write access to its repositories): ${transport.endpoint}/settings/tokens. Its account must be ${namespace} or a member with that right.`
       : `Use a token that may read ${subject.id}: a fine-grained one must name it or "public gated repositories" (${transport.endpoint}/settings/tokens).`;
-  return refusedAs("FORBIDDEN", `The token may not ${subject.right} ${nameOf(subject)}`, refusal, hint);
+  return refusedAs(
+    "FORBIDDEN",
+    `The token may not ${subject.right} ${nameOf(subject)}`,
+    refusal,
+    hint,
+  );
 }
 
 function notFound(transport: Transport, subject: Subject, refusal: Refusal): OqeError {
@@ -166,7 +185,9 @@ function notFound(transport: Transport, subject: Subject, refusal: Refusal): Oqe
       `See its branches and tags at ${transport.endpoint}/${id}/tree/main.`,
     );
   }
-  const stranger = transport.authenticated ? "that this token can see" : "that can be seen without a token";
+  const stranger = transport.authenticated
+    ? "that this token can see"
+    : "that can be seen without a token";
   return refusedAs(
     "NOT_FOUND",
     `There is no ${nameOf(subject)} ${stranger} at ${transport.endpoint}`,

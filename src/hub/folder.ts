@@ -3,7 +3,7 @@ import { createReadStream } from "node:fs";
 import { readdir, stat } from "node:fs/promises";
 import { join, relative, sep } from "node:path";
 import { pathToFileURL } from "node:url";
-import { OqeError } from "../errors.ts";
+import { OqeError } from "../ground/errors.ts";
 import { pathFault, printable } from "./names.ts";
 
 /** Git itself holds no file above 10 MB on the Hub, so a larger one never needs a blob id. */
@@ -26,10 +26,15 @@ export interface LocalFile {
  * files and folders (a link could publish what lies outside); DISK where one cannot be read. `.gitattributes` is left
  * to the Hub, which writes its own.
  */
-export async function readFolder(folder: string, onBytes: (done: number, total: number) => void): Promise<LocalFile[]> {
+export async function readFolder(
+  folder: string,
+  onBytes: (done: number, total: number) => void,
+): Promise<LocalFile[]> {
   try {
     const paths = await listFolder(folder);
-    const sizes = await Promise.all(paths.map(async (path) => (await stat(join(folder, path))).size));
+    const sizes = await Promise.all(
+      paths.map(async (path) => (await stat(join(folder, path))).size),
+    );
     const total = sizes.reduce((sum, size) => sum + size, 0);
     const files: LocalFile[] = [];
     let done = 0;
@@ -66,7 +71,11 @@ async function listFolder(folder: string): Promise<string[]> {
     paths.push(path);
   }
   if (paths.length === 0)
-    throw new OqeError("BAD_INPUT", `The folder ${folder} holds no file to publish`, "Check the folder.");
+    throw new OqeError(
+      "BAD_INPUT",
+      `The folder ${folder} holds no file to publish`,
+      "Check the folder.",
+    );
   return paths.sort();
 }
 

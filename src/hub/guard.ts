@@ -1,7 +1,7 @@
 import { inspect } from "node:util";
 import type { Repository } from "../checkpoint/repository.ts";
-import { OqeError } from "../errors.ts";
-import type { Report } from "../report.ts";
+import { OqeError } from "../ground/errors.ts";
+import type { Report } from "../ground/report.ts";
 
 /**
  * The last line between the token and people. A server (or a proxy with a debug page) may echo a request's headers in an
@@ -33,7 +33,10 @@ export function createGuard(token: string | null): Guard {
       ...repository,
       open: errors(async (path) => {
         const source = await repository.open(path);
-        return { ...source, read: errors((offset, length, into) => source.read(offset, length, into)) };
+        return {
+          ...source,
+          read: errors((offset, length, into) => source.read(offset, length, into)),
+        };
       }),
     }),
     report: (report) => ({
@@ -48,6 +51,11 @@ export function createGuard(token: string | null): Guard {
 function clean(failure: unknown, redact: (text: string) => string): unknown {
   const whole = inspect(failure, { depth: 8 });
   if (redact(whole) === whole) return failure;
-  if (failure instanceof OqeError) return new OqeError(failure.code, redact(failure.message), redact(failure.hint));
-  return new OqeError("INTERNAL", redact(failure instanceof Error ? failure.message : String(failure)), "Report this.");
+  if (failure instanceof OqeError)
+    return new OqeError(failure.code, redact(failure.message), redact(failure.hint));
+  return new OqeError(
+    "INTERNAL",
+    redact(failure instanceof Error ? failure.message : String(failure)),
+    "Report this.",
+  );
 }

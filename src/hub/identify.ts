@@ -1,5 +1,5 @@
 import { whoAmI } from "@huggingface/hub";
-import { OqeError } from "../errors.ts";
+import { OqeError } from "../ground/errors.ts";
 import { adopt, type Subject, strictFetch } from "./failure.ts";
 import type { Identity } from "./hub-types.ts";
 import type { Transport } from "./transport.ts";
@@ -21,7 +21,8 @@ export async function identify(transport: Transport): Promise<Identity> {
       fetch: strictFetch(transport, subject),
       ...(credentials(transport) as { accessToken: string }),
     });
-    const organizations = answer.type === "user" ? (answer.orgs ?? []).map((organization) => organization.name) : [];
+    const organizations =
+      answer.type === "user" ? (answer.orgs ?? []).map((organization) => organization.name) : [];
     return { name: answer.name, organizations, canWrite: canWrite(answer.auth?.accessToken?.role) };
   } catch (failure) {
     throw adopt(transport, subject, failure);

@@ -1,5 +1,5 @@
 import { readText } from "../checkpoint/repository.ts";
-import { OqeError } from "../errors.ts";
+import { OqeError } from "../ground/errors.ts";
 import type { RemoteState } from "./hub-types.ts";
 import { receiptPath } from "./hub-types.ts";
 import { checkRepositoryId } from "./names.ts";

@@ -1,11 +1,21 @@
 import { describe, expect, it } from "vitest";
-import { OqeError } from "../errors.ts";
-import { checkRepositoryId, checkRepositoryName, checkRevision, encodePath, pathFault, printable } from "./names.ts";
+import { OqeError } from "../ground/errors.ts";
+import {
+  checkRepositoryId,
+  checkRepositoryName,
+  checkRevision,
+  encodePath,
+  pathFault,
+  printable,
+} from "./names.ts";
 
 describe("repository names", () => {
-  it.each(["Acme/Model-oQ8e", "01-ai/Yi-1.5", "_x/_", "a/b.c_d-e", `n/${"x".repeat(96)}`])("accepts %s", (id) => {
-    expect(checkRepositoryId(id)).toBe(id);
-  });
+  it.each(["Acme/Model-oQ8e", "01-ai/Yi-1.5", "_x/_", "a/b.c_d-e", `n/${"x".repeat(96)}`])(
+    "accepts %s",
+    (id) => {
+      expect(checkRepositoryId(id)).toBe(id);
+    },
+  );
 
   it.each([
     ["", "model"],
@@ -45,12 +55,22 @@ describe("revisions", () => {
     },
   );
 
-  it.each(["", "a b", "../main", "a..b", "-x", "a?b", "a\nb", "/a", "a/", "a.lock", "x".repeat(256), "a@{1}"])(
-    "refuses %j",
-    (name) => {
-      expect(() => checkRevision(name)).toThrow(OqeError);
-    },
-  );
+  it.each([
+    "",
+    "a b",
+    "../main",
+    "a..b",
+    "-x",
+    "a?b",
+    "a\nb",
+    "/a",
+    "a/",
+    "a.lock",
+    "x".repeat(256),
+    "a@{1}",
+  ])("refuses %j", (name) => {
+    expect(() => checkRevision(name)).toThrow(OqeError);
+  });
 });
 
 describe("file paths", () => {
@@ -58,12 +78,23 @@ describe("file paths", () => {
     expect(pathFault(path)).toBeNull();
   });
 
-  it.each(["", "/a", "a//b", "a/", "../a", "a/../b", "./a", "a\\b", "C:a", ".git/config", "a/.GIT/x", "a\nb", "\0"])(
-    "refuses %j",
-    (path) => {
-      expect(pathFault(path)).toBeTypeOf("string");
-    },
-  );
+  it.each([
+    "",
+    "/a",
+    "a//b",
+    "a/",
+    "../a",
+    "a/../b",
+    "./a",
+    "a\\b",
+    "C:a",
+    ".git/config",
+    "a/.GIT/x",
+    "a\nb",
+    "\0",
+  ])("refuses %j", (path) => {
+    expect(pathFault(path)).toBeTypeOf("string");
+  });
 
   it("encodes every segment", () => {
     expect(encodePath("a b/c#?.txt")).toBe("a%20b/c%23%3F.txt");

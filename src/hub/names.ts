@@ -1,4 +1,4 @@
-import { OqeError } from "../errors.ts";
+import { OqeError } from "../ground/errors.ts";
 
 /** The Hub stores at most 96 characters of a repository name. */
 const longestName = 96;
@@ -32,13 +32,19 @@ export function checkRepositoryId(id: string): string {
 /** Whether an id that came from outside is one at all. */
 export function isRepositoryId(id: string): boolean {
   const [namespace = "", name = "", ...more] = id.split("/");
-  return more.length === 0 && nameFault("namespace", namespace) === null && nameFault("name", name) === null;
+  return (
+    more.length === 0 &&
+    nameFault("namespace", namespace) === null &&
+    nameFault("name", name) === null
+  );
 }
 
 function nameFault(part: string, name: string): string | null {
   if (name === "") return `the ${part} is empty`;
-  if (name.length > longestName) return `the ${part} has ${name.length} characters, at most ${longestName} are allowed`;
-  if (!nameCharacters.test(name)) return `the ${part} holds a character other than letters, digits, ".", "_" and "-"`;
+  if (name.length > longestName)
+    return `the ${part} has ${name.length} characters, at most ${longestName} are allowed`;
+  if (!nameCharacters.test(name))
+    return `the ${part} holds a character other than letters, digits, ".", "_" and "-"`;
   if (/^[.-]|[.-]$/.test(name)) return `the ${part} starts or ends with "." or "-"`;
   if (/--|\.\./.test(name)) return `the ${part} holds "--" or ".."`;
   if (/\.(git|ipynb)$/i.test(name)) return `the ${part} ends with ".git" or ".ipynb"`;
@@ -64,7 +70,8 @@ export function pathFault(path: string): string | null {
   if (/^[A-Za-z]:/.test(path)) return "it starts with a drive";
   const segments = path.split("/");
   if (segments.includes("")) return "it has an empty segment";
-  if (segments.some((segment) => segment === "." || segment === "..")) return 'it holds "." or ".."';
+  if (segments.some((segment) => segment === "." || segment === ".."))
+    return 'it holds "." or ".."';
   if (segments.some((segment) => segment.toLowerCase() === ".git")) return 'it lies in ".git"';
   return null;
 }

@@ -1,8 +1,13 @@
 import { describe, expect, it, onTestFinished } from "vitest";
-import { OqeError } from "../errors.ts";
+import {
+  playServer,
+  type ScriptedServer,
+  testToken,
+  thrown,
+} from "../../test/support/scripted-server.ts";
+import { OqeError } from "../ground/errors.ts";
 import { checkEndpoint, checkToken, createSender, tokenPlaceholder } from "./origin.ts";
 import { Transient } from "./retry.ts";
-import { playServer, type ScriptedServer, testToken, thrown } from "./scripted-server.ts";
 
 type Answer = Parameters<typeof playServer>[0];
 
@@ -32,31 +37,45 @@ describe("the token", () => {
     const hub = await start(echo);
     await createSender(hub.url, testToken, fetch).send(`${hub.url}/x`);
     await createSender(hub.url, null, fetch).send(`${hub.url}/x`, asUs);
-    expect(hub.seen.map((request) => request.headers.authorization)).toEqual([undefined, undefined]);
+    expect(hub.seen.map((request) => request.headers.authorization)).toEqual([
+      undefined,
+      undefined,
+    ]);
   });
 
-  it.each([tokenPlaceholder, testToken])("does not go to another origin with a direct request (%s)", async (bearer) => {
-    const [hub, storage] = [await start(echo), await start(echo)];
-    await createSender(hub.url, testToken, fetch).send(`${storage.url}/x`, {
-      headers: { Authorization: `Bearer ${bearer}` },
-    });
-    expect(storage.seen[0]!.headers.authorization).toBeUndefined();
-  });
+  it.each([tokenPlaceholder, testToken])(
+    "does not go to another origin with a direct request (%s)",
+    async (bearer) => {
+      const [hub, storage] = [await start(echo), await start(echo)];
+      await createSender(hub.url, testToken, fetch).send(`${storage.url}/x`, {
+        headers: { Authorization: `Bearer ${bearer}` },
+      });
+      expect(storage.seen[0]!.headers.authorization).toBeUndefined();
+    },
+  );
 
-  it.each([301, 302, 303, 307, 308])("does not follow a redirect (%i) to another origin", async (status) => {
-    const storage = await start(echo);
-    const hub = await start(redirectTo((path) => `${storage.url}${path}`, status));
-    const { response, url } = await createSender(hub.url, testToken, fetch).send(`${hub.url}/x`, asUs);
-    expect(await response.text()).toBe("here");
-    expect(url).toBe(`${storage.url}/x`);
-    expect(hub.seen[0]!.headers.authorization).toBe(`Bearer ${testToken}`);
-    expect(storage.seen[0]!.headers.authorization).toBeUndefined();
-    expect(JSON.stringify(storage.seen)).not.toContain(testToken);
-  });
+  it.each([301, 302, 303, 307, 308])(
+    "does not follow a redirect (%i) to another origin",
+    async (status) => {
+      const storage = await start(echo);
+      const hub = await start(redirectTo((path) => `${storage.url}${path}`, status));
+      const { response, url } = await createSender(hub.url, testToken, fetch).send(
+        `${hub.url}/x`,
+        asUs,
+      );
+      expect(await response.text()).toBe("here");
+      expect(url).toBe(`${storage.url}/x`);
+      expect(hub.seen[0]!.headers.authorization).toBe(`Bearer ${testToken}`);
+      expect(storage.seen[0]!.headers.authorization).toBeUndefined();
+      expect(JSON.stringify(storage.seen)).not.toContain(testToken);
+    },
+  );
 
   it("stays with a redirect inside the Hub", async () => {
     const hub = await start((request, response) =>
-      request.path === "/old" ? response.writeHead(307, { Location: "/new" }).end() : response.end("here"),
+      request.path === "/old"
+        ? response.writeHead(307, { Location: "/new" }).end()
+        : response.end("here"),
     );
     await createSender(hub.url, testToken, fetch).send(`${hub.url}/old`, asUs);
     expect(hub.seen.map((request) => [request.path, request.headers.authorization])).toEqual([
@@ -82,36 +101,47 @@ describe("the token", () => {
     expect(checkToken("hf_jwt_eyJ.a-b_c.d=")).toBe("hf_jwt_eyJ.a-b_c.d=");
   });
 
-  it.each(["ghp_secret", "hf_", "hf_a b", "hf_a\r\nX: y", 'hf_"'])("%j is refused without being shown", (token) => {
-    const failure = (() => {
-      try {
-        checkToken(token);
-      } catch (error) {
-        return error as OqeError;
-      }
-      throw new Error("accepted");
-    })();
-    expect(failure.code).toBe("BAD_INPUT");
-    if (token.length > 3) expect(`${failure.message} ${failure.hint}`).not.toContain(token);
-  });
+  it.each(["ghp_secret", "hf_", "hf_a b", "hf_a\r\nX: y", 'hf_"'])(
+    "%j is refused without being shown",
+    (token) => {
+      const failure = (() => {
+        try {
+          checkToken(token);
+        } catch (error) {
+          return error as OqeError;
+        }
+        throw new Error("accepted");
+      })();
+      expect(failure.code).toBe("BAD_INPUT");
+      if (token.length > 3) expect(`${failure.message} ${failure.hint}`).not.toContain(token);
+    },
+  );
 });
 
 describe("redirects", () => {
   it("end after ten", async () => {
     const hub = await start(redirectTo((path) => `${path}x`));
     const failure = await thrown(createSender(hub.url, null, fetch).send(`${hub.url}/`));
-    expect(failure).toMatchObject({ code: "NETWORK", message: expect.stringContaining("more than 10") });
+    expect(failure).toMatchObject({
+      code: "NETWORK",
+      message: expect.stringContaining("more than 10"),
+    });
     expect(hub.seen).toHaveLength(11);
   });
 
-  it.each(["data:text/plain,x", "file:///etc/passwd", "ftp://127.0.0.1/", "http://example.com/", "//[bad"])(
-    "are not followed to %s",
-    async (target) => {
-      const hub = await start(redirectTo(() => target));
-      expect(await thrown(createSender(hub.url, null, fetch).send(`${hub.url}/`))).toMatchObject({ code: "NETWORK" });
-      expect(hub.seen).toHaveLength(1);
-    },
-  );
+  it.each([
+    "data:text/plain,x",
+    "file:///etc/passwd",
+    "ftp://127.0.0.1/",
+    "http://example.com/",
+    "//[bad",
+  ])("are not followed to %s", async (target) => {
+    const hub = await start(redirectTo(() => target));
+    expect(await thrown(createSender(hub.url, null, fetch).send(`${hub.url}/`))).toMatchObject({
+      code: "NETWORK",
+    });
+    expect(hub.seen).toHaveLength(1);
+  });
 
   it("keep method and body by 307, and are refused where they would drop them", async () => {
     const storage = await start(echo);
@@ -125,9 +155,15 @@ describe("redirects", () => {
     await sender.send(`${hub.url}/x`, { method: "PUT", body: new Blob(["a blob"]) });
     expect(storage.seen[1]).toMatchObject({ method: "PUT", body: "a blob" });
     status = 302;
-    expect(await thrown(sender.send(`${hub.url}/x`, { method: "POST", body: "payload" }))).toBeInstanceOf(OqeError);
+    expect(
+      await thrown(sender.send(`${hub.url}/x`, { method: "POST", body: "payload" })),
+    ).toBeInstanceOf(OqeError);
     status = 307;
-    const stream = { method: "POST", body: new Blob(["x"]).stream(), duplex: "half" } as RequestInit;
+    const stream = {
+      method: "POST",
+      body: new Blob(["x"]).stream(),
+      duplex: "half",
+    } as RequestInit;
     expect(await thrown(sender.send(`${hub.url}/x`, stream))).toBeInstanceOf(OqeError);
     expect(storage.seen).toHaveLength(2);
   });
@@ -136,8 +172,12 @@ describe("redirects", () => {
 it("a request past its deadline may be tried again, one that the caller stops may not", async () => {
   const hub = await start(() => {});
   const sender = createSender(hub.url, null, fetch);
-  expect(await thrown(sender.send(hub.url, { signal: AbortSignal.timeout(20) }))).toBeInstanceOf(Transient);
-  expect(await thrown(sender.send(hub.url, { signal: AbortSignal.abort() }))).toMatchObject({ name: "AbortError" });
+  expect(await thrown(sender.send(hub.url, { signal: AbortSignal.timeout(20) }))).toBeInstanceOf(
+    Transient,
+  );
+  expect(await thrown(sender.send(hub.url, { signal: AbortSignal.abort() }))).toMatchObject({
+    name: "AbortError",
+  });
 });
 
 describe("endpoints", () => {

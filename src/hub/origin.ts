@@ -1,4 +1,4 @@
-import { OqeError } from "../errors.ts";
+import { OqeError } from "../ground/errors.ts";
 import { printable } from "./names.ts";
 import { Transient } from "./retry.ts";
 
@@ -18,7 +18,10 @@ export function checkEndpoint(endpoint: string): string {
   const url = URL.canParse(endpoint) ? new URL(endpoint) : null;
   const loopback = url !== null && isLoopback(url);
   if (url === null || !(url.protocol === "https:" || (url.protocol === "http:" && loopback))) {
-    throw badEndpoint(url, "it is not an https:// address (http:// is for 127.0.0.1 and localhost only)");
+    throw badEndpoint(
+      url,
+      "it is not an https:// address (http:// is for 127.0.0.1 and localhost only)",
+    );
   }
   if (url.username || url.password || url.search || url.hash) {
     throw badEndpoint(url, "it holds a user, a password, a query or a fragment");
@@ -57,7 +60,11 @@ export interface Sender {
    * One request, redirects followed by hand, body of the answer unread. Throws `Transient` when no answer came.
    * `onAnswer` sees every answer on the way, redirects included.
    */
-  send(url: string, init?: RequestInit, onAnswer?: (answer: Response, url: string) => void): Promise<Answer>;
+  send(
+    url: string,
+    init?: RequestInit,
+    onAnswer?: (answer: Response, url: string) => void,
+  ): Promise<Answer>;
 }
 
 /** An answer and the address that gave it in the end. */
@@ -67,7 +74,11 @@ export interface Answer {
 }
 
 /** The one place that knows the token. */
-export function createSender(endpoint: string, token: string | null, fetch: typeof globalThis.fetch): Sender {
+export function createSender(
+  endpoint: string,
+  token: string | null,
+  fetch: typeof globalThis.fetch,
+): Sender {
   const home = new URL(endpoint);
 
   const authorize = (url: URL, given: RequestInit["headers"]): Headers => {
@@ -76,7 +87,8 @@ export function createSender(endpoint: string, token: string | null, fetch: type
     const ours = bearer === tokenPlaceholder || (token !== null && bearer?.includes(token));
     if (!ours) return headers; // somebody else's, such as a xet token for the content store
     headers.delete("authorization");
-    if (url.origin === home.origin && token !== null) headers.set("authorization", `Bearer ${token}`);
+    if (url.origin === home.origin && token !== null)
+      headers.set("authorization", `Bearer ${token}`);
     return headers;
   };
 
@@ -86,7 +98,8 @@ export function createSender(endpoint: string, token: string | null, fetch: type
       const response = await once(fetch, url, { ...init, headers: authorize(url, init.headers) });
       onAnswer?.(response, url.href);
       const location = response.headers.get("location");
-      if (location === null || ![301, 302, 303, 307, 308].includes(response.status)) return { response, url: url.href };
+      if (location === null || ![301, 302, 303, 307, 308].includes(response.status))
+        return { response, url: url.href };
       await response.body?.cancel();
       url = nextTarget(url, location, response.status, init, home);
     }
@@ -99,7 +112,13 @@ export function createSender(endpoint: string, token: string | null, fetch: type
   return { send };
 }
 
-function nextTarget(from: URL, location: string, status: number, init: RequestInit, home: URL): URL {
+function nextTarget(
+  from: URL,
+  location: string,
+  status: number,
+  init: RequestInit,
+  home: URL,
+): URL {
   const reads = !init.method || init.method === "GET" || init.method === "HEAD";
   // By the book 301–303 turn a POST into a GET, and what it carried would silently be lost.
   if (!reads && (status < 307 || !isReplayable(init.body))) {
@@ -121,7 +140,10 @@ function nextTarget(from: URL, location: string, status: number, init: RequestIn
 
 /** A Hub on https never makes us speak plain http (or `data:` …), and a rehearsal stays on this machine where it does. */
 function checkTarget(url: URL, home: URL): URL {
-  if (url.protocol === "https:" || (url.protocol === "http:" && home.protocol === "http:" && isLoopback(url)))
+  if (
+    url.protocol === "https:" ||
+    (url.protocol === "http:" && home.protocol === "http:" && isLoopback(url))
+  )
     return url;
   throw new OqeError(
     "NETWORK",
@@ -130,13 +152,18 @@ function checkTarget(url: URL, home: URL): URL {
   );
 }
 
-async function once(fetch: typeof globalThis.fetch, url: URL, init: RequestInit): Promise<Response> {
+async function once(
+  fetch: typeof globalThis.fetch,
+  url: URL,
+  init: RequestInit,
+): Promise<Response> {
   try {
     if (init.body instanceof Blob) return await sendUncopied(fetch, url, init);
     return await fetch(url, { ...init, redirect: "manual" });
   } catch (failure) {
     // A deadline is a slow server, any other abort is the caller's will.
-    if (init.signal?.aborted && init.signal.reason?.name !== "TimeoutError") throw init.signal.reason;
+    if (init.signal?.aborted && init.signal.reason?.name !== "TimeoutError")
+      throw init.signal.reason;
     throw new Transient(describe(failure));
   }
 }
@@ -145,7 +172,11 @@ async function once(fetch: typeof globalThis.fetch, url: URL, init: RequestInit)
  * Node's fetch keeps a second copy of a request's body for a possible redirect, all of it in memory, unless the request
  * cannot be redirected (measured on Node 24: 706 MB against 100 MB for a body of 600 MB). Storage links do not redirect.
  */
-async function sendUncopied(fetch: typeof globalThis.fetch, url: URL, init: RequestInit): Promise<Response> {
+async function sendUncopied(
+  fetch: typeof globalThis.fetch,
+  url: URL,
+  init: RequestInit,
+): Promise<Response> {
   try {
     return await fetch(url, { ...init, window: null, redirect: "error" } as RequestInit);
   } catch (failure) {
@@ -157,7 +188,8 @@ async function sendUncopied(fetch: typeof globalThis.fetch, url: URL, init: Requ
 /** Whether a body can be sent a second time. */
 export function isReplayable(body: RequestInit["body"]): boolean {
   return (
-    !(body instanceof ReadableStream) && !(typeof body === "object" && body !== null && Symbol.asyncIterator in body)
+    !(body instanceof ReadableStream) &&
+    !(typeof body === "object" && body !== null && Symbol.asyncIterator in body)
   );
 }
 

@@ -2,10 +2,15 @@ import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { beforeEach, describe, expect, it, onTestFinished } from "vitest";
+import { connectForTest, thrown } from "../../test/support/scripted-server.ts";
 import { readBytes, readText } from "../checkpoint/repository.ts";
-import { type LocalHub, type LocalHubOptions, type SeenRequest, startLocalHub } from "../local-hub/local-hub.ts";
+import {
+  type LocalHub,
+  type LocalHubOptions,
+  type SeenRequest,
+  startLocalHub,
+} from "../local-hub/local-hub.ts";
 import { retryLimits } from "./retry.ts";
-import { connectForTest, thrown } from "./scripted-server.ts";
 
 const weights = Uint8Array.from({ length: 300_000 }, (_, index) => (index * 2654435761) >>> 11);
 let scratch: string;
@@ -39,7 +44,8 @@ async function startSeeded(options: Partial<LocalHubOptions> = {}) {
     hub,
     commit,
     requests,
-    count: (pattern: RegExp) => requests.filter((one) => pattern.test(`${one.method} ${one.url}`)).length,
+    count: (pattern: RegExp) =>
+      requests.filter((one) => pattern.test(`${one.method} ${one.url}`)).length,
   };
 }
 
@@ -50,7 +56,12 @@ describe("opening", () => {
     const repository = await client.open("acme/tiny");
     expect(repository).toMatchObject({ id: "acme/tiny", name: "tiny", revision: commit });
     const { ".gitattributes": _own, ...files } = Object.fromEntries(repository.files);
-    expect(files).toEqual({ "config.json": 2, "empty.txt": 0, "model.safetensors": 300_000, "sub dir/ä #1.txt": 7 });
+    expect(files).toEqual({
+      "config.json": 2,
+      "empty.txt": 0,
+      "model.safetensors": 300_000,
+      "sub dir/ä #1.txt": 7,
+    });
     expect([...repository.files.keys()]).toEqual([...repository.files.keys()].sort());
     expect(count(/revision\//)).toBe(1);
     expect(count(/tree\//)).toBeGreaterThan(1);
@@ -87,23 +98,34 @@ describe("opening", () => {
 
   it("tells a wrong token from a missing one", async () => {
     const { hub } = await startSeeded();
-    const wrong = await thrown(connectForTest(hub.url, { token: "hf_invalidX" }).hub.open("acme/tiny"));
+    const wrong = await thrown(
+      connectForTest(hub.url, { token: "hf_invalidX" }).hub.open("acme/tiny"),
+    );
     expect(wrong).toMatchObject({
       code: "UNAUTHORIZED",
       message: expect.stringContaining("does not accept the token"),
     });
     const none = await thrown(connectForTest(hub.url, { token: null }).hub.open("acme/none"));
-    expect(none).toMatchObject({ code: "UNAUTHORIZED", message: expect.stringContaining("no token was given") });
-    expect((await connectForTest(hub.url, { token: null }).hub.open("acme/tiny")).name).toBe("tiny");
+    expect(none).toMatchObject({
+      code: "UNAUTHORIZED",
+      message: expect.stringContaining("no token was given"),
+    });
+    expect((await connectForTest(hub.url, { token: null }).hub.open("acme/tiny")).name).toBe(
+      "tiny",
+    );
   });
 
   it("asks for the terms of a gated model", async () => {
     const gated: Record<string, string[]> = { "acme/tiny": [] };
     const { hub } = await startSeeded({ gated });
     for (const token of [null, "hf_someone"]) {
-      const open = async () => readText(await connectForTest(hub.url, { token }).hub.open("acme/tiny"), "config.json");
+      const open = async () =>
+        readText(await connectForTest(hub.url, { token }).hub.open("acme/tiny"), "config.json");
       const failure = await thrown(open());
-      expect(failure).toMatchObject({ code: "GATED", hint: expect.stringContaining(`${hub.url}/acme/tiny`) });
+      expect(failure).toMatchObject({
+        code: "GATED",
+        hint: expect.stringContaining(`${hub.url}/acme/tiny`),
+      });
     }
     gated["acme/tiny"] = ["local"];
     const repository = await connectForTest(hub.url).hub.open("acme/tiny");
@@ -132,7 +154,12 @@ describe("reading", () => {
       [7, 0],
       [300_000, 0],
     ] as const) {
-      expect(Buffer.compare(await source.read(offset, length), weights.subarray(offset, offset + length))).toBe(0);
+      expect(
+        Buffer.compare(
+          await source.read(offset, length),
+          weights.subarray(offset, offset + length),
+        ),
+      ).toBe(0);
     }
     expect(await readText(repository, "sub dir/ä #1.txt")).toBe("unusual");
     expect(await readBytes(repository, "empty.txt")).toHaveLength(0);
@@ -149,7 +176,9 @@ describe("reading", () => {
     [0, Number.NaN],
   ])("never reads outside the file (%d, %d)", async (offset, length) => {
     const { hub } = await startSeeded();
-    const source = await (await connectForTest(hub.url).hub.open("acme/tiny")).open("model.safetensors");
+    const source = await (await connectForTest(hub.url).hub.open("acme/tiny")).open(
+      "model.safetensors",
+    );
     expect(await thrown(source.read(offset, length))).toMatchObject({ code: "BAD_CHECKPOINT" });
   });
 
@@ -171,7 +200,8 @@ describe("reading", () => {
     // A redirect has no body to cut, so `truncate` spoils nothing there.
     expect(waits.length).toBe(action === "truncate" ? 2 : 3);
     expect(hub.faults.every((fault) => fault.times === 0)).toBe(true);
-    if (typeof action === "object" && action.status === 429) expect(waits).toEqual([3000, 3000, 3000]);
+    if (typeof action === "object" && action.status === 429)
+      expect(waits).toEqual([3000, 3000, 3000]);
   });
 
   it("asks the Hub again when a storage link has expired", async () => {
@@ -179,7 +209,11 @@ describe("reading", () => {
     const { hub: client, waits } = connectForTest(hub.url);
     const source = await (await client.open("acme/tiny")).open("model.safetensors");
     await source.read(0, 10);
-    hub.faults.push({ match: /^GET \/acme\/tiny\/[0-9a-f]{64}/, times: 1, action: { status: 403 } });
+    hub.faults.push({
+      match: /^GET \/acme\/tiny\/[0-9a-f]{64}/,
+      times: 1,
+      action: { status: 403 },
+    });
     expect(Buffer.compare(await source.read(100, 10), weights.subarray(100, 110))).toBe(0);
     expect(count(/resolve/)).toBe(2);
     expect(waits).toEqual([]);
@@ -187,8 +221,14 @@ describe("reading", () => {
 
   it("gives up on a storage that always refuses", async () => {
     const { hub, count } = await startSeeded();
-    const source = await (await connectForTest(hub.url).hub.open("acme/tiny")).open("model.safetensors");
-    hub.faults.push({ match: /^GET \/acme\/tiny\/[0-9a-f]{64}/, times: 1000, action: { status: 403 } });
+    const source = await (await connectForTest(hub.url).hub.open("acme/tiny")).open(
+      "model.safetensors",
+    );
+    hub.faults.push({
+      match: /^GET \/acme\/tiny\/[0-9a-f]{64}/,
+      times: 1000,
+      action: { status: 403 },
+    });
     expect(await thrown(source.read(0, 10))).toMatchObject({
       code: "NETWORK",
       message: expect.stringContaining("answers 403"),

@@ -1,5 +1,5 @@
 import type { ByteSource, Repository } from "../checkpoint/repository.ts";
-import { OqeError } from "../errors.ts";
+import { OqeError } from "../ground/errors.ts";
 import { checkRepositoryId, checkRevision } from "./names.ts";
 import { openRemote } from "./range.ts";
 import type { Transport } from "./transport.ts";
@@ -9,12 +9,20 @@ import { listTree, resolveRevision, type TreeFile } from "./tree.ts";
  * A model on the Hub at one commit. The revision is resolved here, once; whatever happens to its branch later, every byte
  * comes from that commit.
  */
-export async function pull(transport: Transport, id: string, revision = "main"): Promise<Repository> {
+export async function pull(
+  transport: Transport,
+  id: string,
+  revision = "main",
+): Promise<Repository> {
   checkRepositoryId(id);
   checkRevision(revision);
   const resolved = await resolveRevision(transport, { id, revision, right: "read" });
   if (resolved.id !== id) transport.patience.report.info(`${id} is now called ${resolved.id}`);
-  const tree = await listTree(transport, { id: resolved.id, revision, right: "read" }, resolved.commit);
+  const tree = await listTree(
+    transport,
+    { id: resolved.id, revision, right: "read" },
+    resolved.commit,
+  );
   return remoteRepository(transport, resolved.id, resolved.commit, tree);
 }
 
@@ -33,7 +41,9 @@ export function remoteRepository(
     name: id.slice(id.indexOf("/") + 1),
     revision: commit,
     files,
-    sha256: new Map([...tree].flatMap(([path, { sha256 }]) => (sha256 === null ? [] : [[path, sha256]]))),
+    sha256: new Map(
+      [...tree].flatMap(([path, { sha256 }]) => (sha256 === null ? [] : [[path, sha256]])),
+    ),
     async open(path: string): Promise<ByteSource> {
       const size = files.get(path);
       if (size !== undefined) {

@@ -3,12 +3,12 @@ import { mkdir, mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { beforeEach, describe, expect, it, onTestFinished } from "vitest";
-import { receiptPath } from "../card/receipt.ts";
+import { connectForTest, thrown } from "../../test/support/scripted-server.ts";
 import { type LocalHubOptions, type SeenRequest, startLocalHub } from "../local-hub/local-hub.ts";
+import { receiptPath } from "../receipt/receipt.ts";
 import { readFolder } from "./folder.ts";
 import type { Hub, PushRequest } from "./hub-types.ts";
 import { retryLimits } from "./retry.ts";
-import { connectForTest, thrown } from "./scripted-server.ts";
 
 const id = "acme/Tiny-oQ8e";
 let scratch: string;
@@ -31,7 +31,10 @@ const series: Record<string, string | Uint8Array> = {
   "empty.txt": "",
 };
 
-async function writeFolder(name: string, files: Record<string, string | Uint8Array>): Promise<string> {
+async function writeFolder(
+  name: string,
+  files: Record<string, string | Uint8Array>,
+): Promise<string> {
   const folder = join(scratch, name);
   for (const [path, content] of Object.entries(files)) {
     await mkdir(dirname(join(folder, path)), { recursive: true });
@@ -41,7 +44,10 @@ async function writeFolder(name: string, files: Record<string, string | Uint8Arr
 }
 
 /** A local Hub with its requests, a client, and a push of a folder after a look at the repo. */
-async function start(options: Partial<LocalHubOptions> = {}, client: Parameters<typeof connectForTest>[1] = {}) {
+async function start(
+  options: Partial<LocalHubOptions> = {},
+  client: Parameters<typeof connectForTest>[1] = {},
+) {
   const requests: SeenRequest[] = [];
   const local = await startLocalHub({
     folder: join(scratch, "hub"),
@@ -65,19 +71,26 @@ async function start(options: Partial<LocalHubOptions> = {}, client: Parameters<
     ...connected,
     ask,
     push: async (folder: string) => connected.hub.push(await ask(folder)),
-    count: (pattern: RegExp) => requests.filter((one) => pattern.test(`${one.method} ${one.url}`)).length,
+    count: (pattern: RegExp) =>
+      requests.filter((one) => pattern.test(`${one.method} ${one.url}`)).length,
   };
 }
 
 /** Files of main without the Hub's own. */
-function published(local: { files(id: string): ReadonlyMap<string, { size: number; sha256: string }> }) {
+function published(local: {
+  files(id: string): ReadonlyMap<string, { size: number; sha256: string }>;
+}) {
   return Object.fromEntries(
-    [...local.files(id)].filter(([path]) => path !== ".gitattributes").map(([path, file]) => [path, file.sha256]),
+    [...local.files(id)]
+      .filter(([path]) => path !== ".gitattributes")
+      .map(([path, file]) => [path, file.sha256]),
   );
 }
 
 async function hashes(folder: string) {
-  return Object.fromEntries((await readFolder(folder, () => {})).map((file) => [file.path, file.sha256]));
+  return Object.fromEntries(
+    (await readFolder(folder, () => {})).map((file) => [file.path, file.sha256]),
+  );
 }
 
 describe("a push", () => {
@@ -85,7 +98,11 @@ describe("a push", () => {
     const { local, push, count, report } = await start();
     const folder = await writeFolder("a", series);
     const result = await push(folder);
-    expect(result).toEqual({ outcome: "published", commit: local.head(id), url: `${local.url}/${id}` });
+    expect(result).toEqual({
+      outcome: "published",
+      commit: local.head(id),
+      url: `${local.url}/${id}`,
+    });
     expect(published(local)).toEqual(await hashes(folder));
     expect(count(/POST .*\/commit\//)).toBe(1);
     expect(local.leakedTokens).toBe(0);
@@ -107,7 +124,10 @@ describe("a push", () => {
     const { local, push, count } = await start();
     await push(await writeFolder("a", series));
     const { "empty.txt": _gone, "model-00001-of-00002.safetensors": _alsoGone, ...rest } = series;
-    const folder = await writeFolder("b", { ...rest, "README.md": "---\nlibrary_name: mlx\n---\n# New\n" });
+    const folder = await writeFolder("b", {
+      ...rest,
+      "README.md": "---\nlibrary_name: mlx\n---\n# New\n",
+    });
     const puts = count(/^PUT/);
     expect((await push(folder)).outcome).toBe("published");
     expect(published(local)).toEqual(await hashes(folder));
@@ -126,7 +146,12 @@ describe("a push", () => {
 
   it("makes a private repo when asked to", async () => {
     const { local, hub, ask } = await start(
-      { users: { hf_acme: { name: "acme", role: "write" }, hf_other: { name: "other", role: "write" } } },
+      {
+        users: {
+          hf_acme: { name: "acme", role: "write" },
+          hf_other: { name: "other", role: "write" },
+        },
+      },
       { token: "hf_acme" },
     );
     await hub.push({ ...(await ask(await writeFolder("a", series))), private: true });
@@ -137,13 +162,21 @@ describe("a push", () => {
 
   it("shows the state of main", async () => {
     const { local, hub, push } = await start();
-    expect(await hub.inspect(id)).toEqual({ exists: false, head: null, files: new Map(), receipt: null });
+    expect(await hub.inspect(id)).toEqual({
+      exists: false,
+      head: null,
+      files: new Map(),
+      receipt: null,
+    });
     await push(await writeFolder("a", series));
     const state = await hub.inspect(id);
     expect(state).toMatchObject({ exists: true, head: local.head(id), receipt: '{"format": 1}' });
     expect(state.files.get("config.json")).toEqual({ size: 2, sha256: null });
     const shard = "model-00002-of-00002.safetensors";
-    expect(state.files.get(shard)).toEqual({ size: 250_001, sha256: local.files(id).get(shard)!.sha256 });
+    expect(state.files.get(shard)).toEqual({
+      size: 250_001,
+      sha256: local.files(id).get(shard)!.sha256,
+    });
   });
 });
 
@@ -175,15 +208,23 @@ describe("a push in bad weather", () => {
     const folder = await writeFolder("a", series);
     const blank = await push(await writeFolder("blank", { "README.md": "first" }));
     if (/create/.test(match.source)) await local.close();
-    const world = /create/.test(match.source) ? await start({ folder: join(scratch, "hub2") }) : { local, ask, hub };
+    const world = /create/.test(match.source)
+      ? await start({ folder: join(scratch, "hub2") })
+      : { local, ask, hub };
     const request = await world.ask(folder);
     world.local.faults.push({ match, times, action });
     const result = await world.hub.push(request);
-    expect(result).toEqual({ outcome: "published", commit: world.local.head(id), url: `${world.local.url}/${id}` });
+    expect(result).toEqual({
+      outcome: "published",
+      commit: world.local.head(id),
+      url: `${world.local.url}/${id}`,
+    });
     expect(published(world.local)).toEqual(await hashes(folder));
     expect(world.local.faults[0]!.times).toBe(0);
     const titles = await commits(world.local.url);
-    expect(titles.filter((title) => title === "Publish oQ8e")).toHaveLength(world.local === local ? 2 : 1);
+    expect(titles.filter((title) => title === "Publish oQ8e")).toHaveLength(
+      world.local === local ? 2 : 1,
+    );
     expect(result.commit).not.toBe(blank.commit);
   });
 
@@ -221,7 +262,11 @@ describe("a push in bad weather", () => {
   it("says that a failed first push leaves an empty repo, and the next one fills it", async () => {
     const { local, push } = await start();
     const folder = await writeFolder("a", series);
-    local.faults.push({ match: /\/commit\//, times: retryLimits.attempts, action: { status: 503 } });
+    local.faults.push({
+      match: /\/commit\//,
+      times: retryLimits.attempts,
+      action: { status: 503 },
+    });
     expect(await thrown(push(folder))).toMatchObject({
       code: "NETWORK",
       hint: expect.stringContaining(`${id} was created by this run`),
@@ -251,20 +296,31 @@ describe("a Hub that cannot be trusted", () => {
   const listing = /GET .*\/tree\//;
   const shard = "model-00002-of-00002.safetensors";
 
-  it.each<[string, (entries: { path: string; size: number; oid: string; lfs?: { oid: string } }[]) => void, string]>([
+  it.each<
+    [
+      string,
+      (entries: { path: string; size: number; oid: string; lfs?: { oid: string } }[]) => void,
+      string,
+    ]
+  >([
     [
       "another SHA-256",
-      (entries) => Object.assign(entries.find((entry) => entry.path === shard)!.lfs!, { oid: "0".repeat(64) }),
+      (entries) =>
+        Object.assign(entries.find((entry) => entry.path === shard)!.lfs!, { oid: "0".repeat(64) }),
       shard,
     ],
     [
       "another size",
-      (entries) => Object.assign(entries.find((entry) => entry.path === "config.json")!, { size: 3 }),
+      (entries) =>
+        Object.assign(entries.find((entry) => entry.path === "config.json")!, { size: 3 }),
       "config.json",
     ],
     [
       "another blob",
-      (entries) => Object.assign(entries.find((entry) => entry.path === "sub/notes.txt")!, { oid: "0".repeat(40) }),
+      (entries) =>
+        Object.assign(entries.find((entry) => entry.path === "sub/notes.txt")!, {
+          oid: "0".repeat(40),
+        }),
       "sub/notes.txt",
     ],
     [
@@ -278,7 +334,8 @@ describe("a Hub that cannot be trusted", () => {
     ],
     [
       "a file more",
-      (entries) => entries.push({ path: "stray.bin", size: 0, oid: "0".repeat(40), ...{ type: "file" } }),
+      (entries) =>
+        entries.push({ path: "stray.bin", size: 0, oid: "0".repeat(40), ...{ type: "file" } }),
       "stray.bin is not ours",
     ],
   ])("and shows %s after the commit is named with the file", async (_name, alter, words) => {
@@ -296,7 +353,10 @@ describe("a Hub that cannot be trusted", () => {
     await push(await writeFolder("blank", { "README.md": "first" }));
     const request = await ask(await writeFolder("a", series));
     armed = true;
-    expect(await thrown(hub.push(request))).toMatchObject({ code: "NETWORK", message: expect.stringContaining(words) });
+    expect(await thrown(hub.push(request))).toMatchObject({
+      code: "NETWORK",
+      message: expect.stringContaining(words),
+    });
   });
 
   it("and shows the commit a little late is waited for", async () => {
@@ -329,7 +389,10 @@ describe("a Hub that cannot be trusted", () => {
     "and answers the preupload with %s",
     async (answer) => {
       const { local, push } = await start({}, { fetch: altering(/\/preupload\//, () => answer) });
-      expect(await thrown(push(await writeFolder("a", series)))).toMatchObject({ name: "OqeError", code: "NETWORK" });
+      expect(await thrown(push(await writeFolder("a", series)))).toMatchObject({
+        name: "OqeError",
+        code: "NETWORK",
+      });
       expect(published(local)).toEqual({});
     },
   );
@@ -344,7 +407,10 @@ describe("somebody else", () => {
     const request = await ask(await writeFolder("b", { ...series, "README.md": "b" }));
     const head = await local.seed(id, await writeFolder("theirs", theirs));
     const writes = count(/^(POST|PUT)/);
-    expect(await thrown(hub.push(request))).toMatchObject({ code: "CONFLICT", message: expect.stringContaining(head) });
+    expect(await thrown(hub.push(request))).toMatchObject({
+      code: "CONFLICT",
+      message: expect.stringContaining(head),
+    });
     expect(count(/^(POST|PUT)/)).toBe(writes);
     expect(local.head(id)).toBe(head);
   });
@@ -403,36 +469,50 @@ describe("somebody else", () => {
 });
 
 describe("a folder that is not what its receipt says", () => {
-  it.each(["another SHA-256", "another size", "no such file"])("%s: nothing is sent", async (what) => {
-    const { local, hub, ask } = await start();
-    const folder = await writeFolder("a", series);
-    const request = await ask(folder, hub);
-    const [path] = Object.keys(series);
-    const claim = {
-      bytes: what === "another size" ? 1 : Buffer.byteLength(series[path as keyof typeof series]),
-      sha256: "0".repeat(64),
-    };
-    const expected = what === "no such file" ? { "absent.json": claim } : { [path!]: claim };
-    expect(await thrown(hub.push({ ...request, expected }))).toMatchObject({
-      code: "CONFLICT",
-      message: expect.stringContaining("receipt"),
-    });
-    expect(local.head(id)).toBeNull();
-  });
+  it.each(["another SHA-256", "another size", "no such file"])(
+    "%s: nothing is sent",
+    async (what) => {
+      const { local, hub, ask } = await start();
+      const folder = await writeFolder("a", series);
+      const request = await ask(folder, hub);
+      const [path] = Object.keys(series);
+      const claim = {
+        bytes: what === "another size" ? 1 : Buffer.byteLength(series[path as keyof typeof series]),
+        sha256: "0".repeat(64),
+      };
+      const expected = what === "no such file" ? { "absent.json": claim } : { [path!]: claim };
+      expect(await thrown(hub.push({ ...request, expected }))).toMatchObject({
+        code: "CONFLICT",
+        message: expect.stringContaining("receipt"),
+      });
+      expect(local.head(id)).toBeNull();
+    },
+  );
 });
 
 describe("refused before any request", () => {
-  it.each(["../x", "acme/../x", "acme", "acme/a b", "acme/x--y"])("the repository %j", async (repository) => {
-    const { hub, requests } = await start();
-    const state = { exists: false, head: null, files: new Map(), receipt: null };
-    const folder = await writeFolder("a", series);
-    const failure = await thrown(
-      hub.push({ repository, folder, state, expected: {}, private: false, title: "t", description: "" }),
-    );
-    expect(failure).toMatchObject({ code: "BAD_INPUT" });
-    expect(await thrown(hub.inspect(repository))).toMatchObject({ code: "BAD_INPUT" });
-    expect(requests).toHaveLength(0);
-  });
+  it.each(["../x", "acme/../x", "acme", "acme/a b", "acme/x--y"])(
+    "the repository %j",
+    async (repository) => {
+      const { hub, requests } = await start();
+      const state = { exists: false, head: null, files: new Map(), receipt: null };
+      const folder = await writeFolder("a", series);
+      const failure = await thrown(
+        hub.push({
+          repository,
+          folder,
+          state,
+          expected: {},
+          private: false,
+          title: "t",
+          description: "",
+        }),
+      );
+      expect(failure).toMatchObject({ code: "BAD_INPUT" });
+      expect(await thrown(hub.inspect(repository))).toMatchObject({ code: "BAD_INPUT" });
+      expect(requests).toHaveLength(0);
+    },
+  );
 
   it.each<[string, (folder: string) => Promise<unknown>, string]>([
     ["a link", (folder) => symlink("/etc/hostname", join(folder, "link")), "BAD_INPUT"],
@@ -440,7 +520,8 @@ describe("refused before any request", () => {
     ["a backslash", (folder) => writeFile(join(folder, "a\\b"), ""), "BAD_INPUT"],
     [
       "a git folder",
-      (folder) => mkdir(join(folder, ".git")).then(() => writeFile(join(folder, ".git", "config"), "")),
+      (folder) =>
+        mkdir(join(folder, ".git")).then(() => writeFile(join(folder, ".git", "config"), "")),
       "BAD_INPUT",
     ],
     ["nothing", (folder) => rm(join(folder, "x")), "BAD_INPUT"],
@@ -473,10 +554,19 @@ describe("rights", () => {
     const state = { exists: false, head: null, files: new Map(), receipt: null };
     const folder = await writeFolder("a", series);
     const failure = await thrown(
-      hub.push({ repository: id, folder, state, expected: {}, private: false, title: "t", description: "" }),
+      hub.push({
+        repository: id,
+        folder,
+        state,
+        expected: {},
+        private: false,
+        title: "t",
+        description: "",
+      }),
     );
     expect(failure).toMatchObject({ code, hint: expect.stringMatching(/token|TOKEN/) });
-    if (code === "FORBIDDEN") expect(failure).toMatchObject({ hint: expect.stringContaining("write access to acme") });
+    if (code === "FORBIDDEN")
+      expect(failure).toMatchObject({ hint: expect.stringContaining("write access to acme") });
     expect(local.head(id)).toBeNull();
   });
 });

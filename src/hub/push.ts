@@ -1,5 +1,5 @@
 import { createRepo } from "@huggingface/hub";
-import { OqeError } from "../errors.ts";
+import { OqeError } from "../ground/errors.ts";
 import { firstDifference, isBlank, isSame, isSameFile, type Main } from "./compare.ts";
 import { adopt, strictFetch } from "./failure.ts";
 import { type LocalFile, readFolder } from "./folder.ts";
@@ -21,7 +21,9 @@ export async function push(transport: Transport, request: PushRequest): Promise<
   const target: Target = { id: checkRepositoryId(request.repository), right: "write" };
   const { report } = transport.patience;
   const url = `${transport.endpoint}/${target.id}`;
-  const files = await readFolder(request.folder, (done, total) => report.tick(done, total, "bytes hashed"));
+  const files = await readFolder(request.folder, (done, total) =>
+    report.tick(done, total, "bytes hashed"),
+  );
   checkExpected(request, files);
   if (!transport.authenticated) {
     throw new OqeError(
@@ -31,7 +33,8 @@ export async function push(transport: Transport, request: PushRequest): Promise<
     );
   }
   const before = request.state.exists ? await readMain(transport, target.id, "write") : null;
-  if (before !== null && isSame(before, files)) return { outcome: "unchanged", commit: before.head, url };
+  if (before !== null && isSame(before, files))
+    return { outcome: "unchanged", commit: before.head, url };
   if (request.state.exists) checkStill(target, request, before);
 
   const created = before === null && (await create(transport, target, request.private));
@@ -111,7 +114,8 @@ async function findLanded(
   files: readonly LocalFile[],
   failure: unknown,
 ): Promise<string> {
-  if (!(failure instanceof OqeError) || (failure.code !== "CONFLICT" && failure.code !== "NETWORK")) throw failure;
+  if (!(failure instanceof OqeError) || (failure.code !== "CONFLICT" && failure.code !== "NETWORK"))
+    throw failure;
   const main = await readMain(transport, target.id, "write").catch(() => null);
   if (main === null) {
     throw new OqeError(
@@ -121,7 +125,9 @@ async function findLanded(
     );
   }
   if (main.head !== parent.head && isSame(main, files)) {
-    transport.patience.report.info(`${target.id}: the answer to the commit was lost, but main holds it: ${main.head}`);
+    transport.patience.report.info(
+      `${target.id}: the answer to the commit was lost, but main holds it: ${main.head}`,
+    );
     return main.head;
   }
   if (main.head === parent.head) throw failure;
@@ -154,7 +160,8 @@ async function create(transport: Transport, target: Target, isPrivate: boolean):
 function readNewMain(transport: Transport, target: Target): Promise<Main> {
   return retry(transport.patience, `Reading ${target.id}@main`, async () => {
     const main = await readMain(transport, target.id, "write");
-    if (main === null) throw new Transient("the new repository has no main yet, or the token cannot see it");
+    if (main === null)
+      throw new Transient("the new repository has no main yet, or the token cannot see it");
     return main;
   });
 }
@@ -178,7 +185,8 @@ async function confirm(
 ): Promise<void> {
   const main = await retry(transport.patience, `Reading ${target.id}@main`, async () => {
     const seen = await readMain(transport, target.id, "write");
-    if (seen === null || seen.head === parent) throw new Transient("main does not show the commit yet");
+    if (seen === null || seen.head === parent)
+      throw new Transient("main does not show the commit yet");
     return seen;
   });
   const wrong = firstDifference(main, files);
@@ -195,7 +203,9 @@ async function confirm(
 }
 
 /** Passes a count on when it moved by a hundredth: the library counts every 64 KiB. */
-function inSteps(tick: (done: number, total: number) => void): (done: number, total: number) => void {
+function inSteps(
+  tick: (done: number, total: number) => void,
+): (done: number, total: number) => void {
   let last = -1;
   return (done, total) => {
     const step = Math.floor((done / Math.max(1, total)) * 100);
@@ -216,5 +226,9 @@ async function explainLeftover(
   const main = await readMain(transport, target.id, "write").catch(() => null);
   if (main !== null && !isBlank(main)) return failure;
   const left = `${printable(target.id)} was created by this run and holds nothing yet; the next run fills it.`;
-  return new OqeError(failure.code, failure.message, failure.hint === "" ? left : `${failure.hint} ${left}`);
+  return new OqeError(
+    failure.code,
+    failure.message,
+    failure.hint === "" ? left : `${failure.hint} ${left}`,
+  );
 }

@@ -1,8 +1,14 @@
 import type { ServerResponse } from "node:http";
 import { describe, expect, it, onTestFinished } from "vitest";
+import {
+  connectForTest,
+  json,
+  playServer,
+  type Seen,
+  thrown,
+} from "../../test/support/scripted-server.ts";
 import { pieceBytes } from "./range.ts";
 import { retryLimits } from "./retry.ts";
-import { connectForTest, json, playServer, type Seen, thrown } from "./scripted-server.ts";
 
 const commit = "c".repeat(40);
 const blob = "b".repeat(40);
@@ -40,7 +46,8 @@ function partial(
   response.end(content.subarray(offset, offset + (change.body ?? length)));
 }
 
-const tries = (server: { seen: Seen[] }) => server.seen.filter((request) => request.path.includes("/resolve/")).length;
+const tries = (server: { seen: Seen[] }) =>
+  server.seen.filter((request) => request.path.includes("/resolve/")).length;
 
 it("asks for exactly the range, unencoded, at the commit", async () => {
   const { server, open } = await startModel((_request, response) => partial(response, 100, 50));
@@ -59,7 +66,10 @@ it("cuts a long read into pieces", async () => {
       response.writeHead(206, { "Content-Range": `bytes ${first}-${last}/${large}` });
       response.end(Buffer.alloc(last! - first! + 1, first === 0 ? 1 : 2));
     },
-    { tree: (_request, response) => json(response, [{ type: "file", path: "w", size: large, oid: blob }]) },
+    {
+      tree: (_request, response) =>
+        json(response, [{ type: "file", path: "w", size: large, oid: blob }]),
+    },
   );
   const bytes = await (await open()).read(0, large);
   expect(server.seen.slice(2).map((request) => request.headers.range)).toEqual([
@@ -67,7 +77,9 @@ it("cuts a long read into pieces", async () => {
     `bytes=${pieceBytes}-${2 * pieceBytes - 1}`,
     `bytes=${2 * pieceBytes}-${large - 1}`,
   ]);
-  expect([bytes[0], bytes[pieceBytes - 1], bytes[pieceBytes], bytes[large - 1]]).toEqual([1, 1, 2, 2]);
+  expect([bytes[0], bytes[pieceBytes - 1], bytes[pieceBytes], bytes[large - 1]]).toEqual([
+    1, 1, 2, 2,
+  ]);
 });
 
 describe("an answer that is not what was asked for", () => {
@@ -75,13 +87,19 @@ describe("an answer that is not what was asked for", () => {
     ["a short body", (_request, response) => partial(response, 10, 50, { body: 49 })],
     ["a long body", (_request, response) => partial(response, 10, 50, { body: 51 })],
     ["another range", (_request, response) => partial(response, 10, 50, { from: 11 })],
-    ["no Content-Range", (_request, response) => response.writeHead(206).end(content.subarray(10, 60))],
+    [
+      "no Content-Range",
+      (_request, response) => response.writeHead(206).end(content.subarray(10, 60)),
+    ],
     [
       "an unknown total",
       (_request, response) =>
         response.writeHead(206, { "Content-Range": "bytes 10-59/*" }).end(content.subarray(10, 60)),
     ],
-    ["an encoded body", (_request, response) => partial(response, 10, 50, { headers: { "Content-Encoding": "br" } })],
+    [
+      "an encoded body",
+      (_request, response) => partial(response, 10, 50, { headers: { "Content-Encoding": "br" } }),
+    ],
   ])("is tried again, then NETWORK: %s", async (_name, wrong) => {
     const { server, open } = await startModel(wrong);
     expect(await thrown((await open()).read(10, 50))).toMatchObject({ code: "NETWORK" });
@@ -102,7 +120,8 @@ describe("an answer that is not what was asked for", () => {
     ["416", (_request, response) => response.writeHead(416).end()],
     [
       "a whole file of another size",
-      (_request, response) => response.writeHead(200, { "Content-Length": "60" }).end(content.subarray(0, 60)),
+      (_request, response) =>
+        response.writeHead(200, { "Content-Length": "60" }).end(content.subarray(0, 60)),
     ],
   ])("is BAD_CHECKPOINT where it contradicts the listing: %s", async (_name, wrong) => {
     const { server, open } = await startModel(wrong);
@@ -143,7 +162,8 @@ it("takes a whole file where it was asked for, or where it is small", async () =
   const { open } = await startModel((_request, response) => response.end(content));
   expect(Buffer.compare(await (await open()).read(0, size), content)).toBe(0);
   const small = await startModel((_request, response) => response.end("0123456789"), {
-    tree: (_request, response) => json(response, [{ type: "file", path: "w", size: 10, oid: blob }]),
+    tree: (_request, response) =>
+      json(response, [{ type: "file", path: "w", size: 10, oid: blob }]),
   });
   expect(Buffer.from(await (await small.open()).read(3, 4)).toString()).toBe("3456");
 });
@@ -155,7 +175,10 @@ it("stops reading an endless body", async () => {
       response.writeHead(200);
       more();
     },
-    { tree: (_request, response) => json(response, [{ type: "file", path: "w", size: 10, oid: blob }]) },
+    {
+      tree: (_request, response) =>
+        json(response, [{ type: "file", path: "w", size: 10, oid: blob }]),
+    },
   );
   expect(await thrown((await open()).read(3, 4))).toMatchObject({
     code: "NETWORK",
@@ -177,22 +200,31 @@ describe("a listing", () => {
     ["no list", { error: null }, "NETWORK"],
     ["nothing readable", null, "NETWORK"],
   ])("with %s is refused", async (_name, listing, code) => {
-    const { open } = await startModel(() => {}, { tree: (_request, response) => json(response, listing) });
+    const { open } = await startModel(() => {}, {
+      tree: (_request, response) => json(response, listing),
+    });
     expect(await thrown(open())).toMatchObject({ name: "OqeError", code });
   });
 
   it("ignores folders", async () => {
     const entries = [{ type: "directory", path: "sub", size: 0, oid: blob }, file];
-    const { hub } = await startModel(() => {}, { tree: (_request, response) => json(response, entries) });
+    const { hub } = await startModel(() => {}, {
+      tree: (_request, response) => json(response, entries),
+    });
     expect([...(await hub.open("acme/m")).files.keys()]).toEqual(["w"]);
   });
 
   it("that never ends is not followed for ever", async () => {
     const { server, open } = await startModel(() => {}, {
       tree: (request, response) =>
-        json(response, [], 200, { Link: `<http://${request.headers.host}${request.path}>; rel="next"` }),
+        json(response, [], 200, {
+          Link: `<http://${request.headers.host}${request.path}>; rel="next"`,
+        }),
     });
-    expect(await thrown(open())).toMatchObject({ code: "NETWORK", message: expect.stringContaining("does not end") });
+    expect(await thrown(open())).toMatchObject({
+      code: "NETWORK",
+      message: expect.stringContaining("does not end"),
+    });
     expect(server.seen.length).toBeLessThan(1100);
   });
 
@@ -200,7 +232,8 @@ describe("a listing", () => {
     const other = await playServer((_request, response) => json(response, [file]));
     onTestFinished(other.close);
     const { hub } = await startModel(() => {}, {
-      tree: (_request, response) => json(response, [], 200, { Link: `<${other.url}/tree?cursor=1>; rel="next"` }),
+      tree: (_request, response) =>
+        json(response, [], 200, { Link: `<${other.url}/tree?cursor=1>; rel="next"` }),
     });
     await hub.open("acme/m");
     expect(other.seen[0]!.headers.authorization).toBeUndefined();
@@ -208,15 +241,23 @@ describe("a listing", () => {
 });
 
 describe("what a revision means", () => {
-  it.each([null, "main", "C".repeat(40), "c".repeat(41), 7])("must be a commit, not %j", async (sha) => {
-    const { open } = await startModel(() => {}, {
-      info: (_request, response) => json(response, { _id: "1", id: "acme/m", sha }),
-    });
-    expect(await thrown(open())).toMatchObject({ code: "NETWORK", message: expect.stringContaining("40 hex digits") });
-  });
+  it.each([null, "main", "C".repeat(40), "c".repeat(41), 7])(
+    "must be a commit, not %j",
+    async (sha) => {
+      const { open } = await startModel(() => {}, {
+        info: (_request, response) => json(response, { _id: "1", id: "acme/m", sha }),
+      });
+      expect(await thrown(open())).toMatchObject({
+        code: "NETWORK",
+        message: expect.stringContaining("40 hex digits"),
+      });
+    },
+  );
 
   it("must come as JSON", async () => {
-    const { open } = await startModel(() => {}, { info: (_request, response) => response.end("<html>Sign in</html>") });
+    const { open } = await startModel(() => {}, {
+      info: (_request, response) => response.end("<html>Sign in</html>"),
+    });
     expect(await thrown(open())).toMatchObject({ name: "OqeError", code: "NETWORK" });
   });
 

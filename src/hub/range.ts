@@ -1,5 +1,5 @@
 import type { ByteSource } from "../checkpoint/repository.ts";
-import { OqeError } from "../errors.ts";
+import { OqeError } from "../ground/errors.ts";
 import { refused, type Subject } from "./failure.ts";
 import { encodePath, printable } from "./names.ts";
 import { type Answer, describe, place } from "./origin.ts";
@@ -40,13 +40,18 @@ export function openRemote(transport: Transport, file: RemoteFile): ByteSource {
           offset + length <= file.size
         )
       ) {
-        throw new OqeError("BAD_CHECKPOINT", `${name} has ${file.size} bytes; asked for ${length} at ${offset}`);
+        throw new OqeError(
+          "BAD_CHECKPOINT",
+          `${name} has ${file.size} bytes; asked for ${length} at ${offset}`,
+        );
       }
       const bytes = into ?? new Uint8Array(length);
       for (let done = 0; done < length; done += pieceBytes) {
         const piece = bytes.subarray(done, Math.min(done + pieceBytes, length));
         const what = `Reading ${name} at ${offset + done}`;
-        await retry(transport.patience, what, () => readPiece(transport, file, link, offset + done, piece));
+        await retry(transport.patience, what, () =>
+          readPiece(transport, file, link, offset + done, piece),
+        );
       }
       return bytes;
     },
@@ -67,10 +72,12 @@ async function readPiece(
   into: Uint8Array,
 ): Promise<void> {
   const deadline = withDeadline(null, into.length);
-  const answer = await request(transport, file, link, offset, into.length, deadline).catch((failure) => {
-    link.storage = null; // its host may be gone for good: the next attempt asks the Hub
-    throw failure;
-  });
+  const answer = await request(transport, file, link, offset, into.length, deadline).catch(
+    (failure) => {
+      link.storage = null; // its host may be gone for good: the next attempt asks the Hub
+      throw failure;
+    },
+  );
   try {
     if (isTransientStatus(answer.response.status)) throw await transient(answer);
     const { skip, total } = await checkRange(transport, file, answer, offset, into.length);
@@ -99,8 +106,10 @@ async function request(
     link.storage = null;
   }
   const resolve = `${transport.endpoint}/${file.id}/resolve/${file.commit}/${encodePath(file.path)}`;
-  const answer = await transport.send(resolve, { headers: { ...range, ...authorization(transport) }, signal }, (hop) =>
-    checkCommit(file, hop.headers.get("x-repo-commit")),
+  const answer = await transport.send(
+    resolve,
+    { headers: { ...range, ...authorization(transport) }, signal },
+    (hop) => checkCommit(file, hop.headers.get("x-repo-commit")),
   );
   const isStorage = new URL(answer.url).origin !== new URL(transport.endpoint).origin;
   if (isStorage && answer.response.ok) link.storage = answer.url;
@@ -133,8 +142,10 @@ async function checkRange(
     throw new Transient(`the answer is encoded as ${printable(encoding, 40)}, asked for none`);
   if (response.status !== 206) {
     const sent = response.headers.get("content-length");
-    if (sent !== null && Number(sent) !== file.size) throw wrongSize(name, file.size, `${printable(sent, 40)} bytes`);
-    if (length === file.size || file.size <= wholeFileBytes) return { skip: offset, total: file.size };
+    if (sent !== null && Number(sent) !== file.size)
+      throw wrongSize(name, file.size, `${printable(sent, 40)} bytes`);
+    if (length === file.size || file.size <= wholeFileBytes)
+      return { skip: offset, total: file.size };
     throw new OqeError(
       "NETWORK",
       `${place(url)} ignores the range: it sends all ${file.size} bytes of ${file.path} where ${length} were asked for`,
@@ -143,15 +154,22 @@ async function checkRange(
   }
   const header = response.headers.get("content-range") ?? "";
   const match = /^bytes (\d+)-(\d+)\/(\d+)$/.exec(header.trim());
-  if (match && Number(match[3]) !== file.size) throw wrongSize(name, file.size, `${match[3]} bytes`);
+  if (match && Number(match[3]) !== file.size)
+    throw wrongSize(name, file.size, `${match[3]} bytes`);
   if (!match || Number(match[1]) !== offset || Number(match[2]) !== offset + length - 1) {
-    throw new Transient(`it sent the range "${printable(header, 60)}", asked for ${offset}-${offset + length - 1}`);
+    throw new Transient(
+      `it sent the range "${printable(header, 60)}", asked for ${offset}-${offset + length - 1}`,
+    );
   }
   return { skip: 0, total: length };
 }
 
 /** The Hub's own refusal is final; that of a storage link may be its age, and the next attempt gets a new one. */
-async function refuse(transport: Transport, file: RemoteFile, { response, url }: Answer): Promise<never> {
+async function refuse(
+  transport: Transport,
+  file: RemoteFile,
+  { response, url }: Answer,
+): Promise<never> {
   if (new URL(url).origin !== new URL(transport.endpoint).origin) {
     throw new Transient(`the storage ${place(url)} answers ${response.status}`);
   }
@@ -161,11 +179,20 @@ async function refuse(transport: Transport, file: RemoteFile, { response, url }:
 
 function wrongSize(name: string, listed: number, sent: string): OqeError {
   const hint = "Report this to the owner of the repository, or use another revision.";
-  return new OqeError("BAD_CHECKPOINT", `${name} is listed with ${listed} bytes; the Hub sends ${sent}`, hint);
+  return new OqeError(
+    "BAD_CHECKPOINT",
+    `${name} is listed with ${listed} bytes; the Hub sends ${sent}`,
+    hint,
+  );
 }
 
 /** Copies the body from `skip` on into `into`; `Transient` where it is not exactly `total` bytes long. */
-async function fill(response: Response, skip: number, total: number, into: Uint8Array): Promise<void> {
+async function fill(
+  response: Response,
+  skip: number,
+  total: number,
+  into: Uint8Array,
+): Promise<void> {
   let seen = 0;
   try {
     for await (const chunk of response.body ?? []) {
@@ -178,5 +205,6 @@ async function fill(response: Response, skip: number, total: number, into: Uint8
   } catch (failure) {
     throw new Transient(`the answer was cut short after ${seen} bytes (${describe(failure)})`);
   }
-  if (seen !== total) throw new Transient(`it sent ${seen > total ? "more" : seen} bytes, expected ${total}`);
+  if (seen !== total)
+    throw new Transient(`it sent ${seen > total ? "more" : seen} bytes, expected ${total}`);
 }

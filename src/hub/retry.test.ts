@@ -1,12 +1,14 @@
 import { expect, it, onTestFinished } from "vitest";
-import { silentReport } from "../report.ts";
+import { playServer, type Seen, testToken, thrown } from "../../test/support/scripted-server.ts";
+import { silentReport } from "../ground/report.ts";
 import { createSender } from "./origin.ts";
 import { retryLimits, toldWait } from "./retry.ts";
-import { playServer, type Seen, testToken, thrown } from "./scripted-server.ts";
 import { createTransport } from "./transport.ts";
 
 /** A transport against a server that gives the answers of `script` in order and 200 "fine" after them. */
-async function playScript(script: ((request: Seen, response: import("node:http").ServerResponse) => void)[]) {
+async function playScript(
+  script: ((request: Seen, response: import("node:http").ServerResponse) => void)[],
+) {
   const server = await playServer((request, response) => {
     const step = script[server.seen.length - 1];
     if (step) step(request, response);
@@ -30,24 +32,38 @@ const status =
     response.writeHead(code, headers).end("later");
   };
 
-it.each([408, 429, 500, 502, 503, 504])("tries again after %i, waiting half of a doubling limit", async (code) => {
-  const { server, waits, transport } = await playScript([status(code), status(code), status(code)]);
-  const response = await transport.fetch(`${server.url}/x`);
-  expect(await response.text()).toBe("fine");
-  expect(waits).toEqual([500, 1000, 2000]);
-});
+it.each([408, 429, 500, 502, 503, 504])(
+  "tries again after %i, waiting half of a doubling limit",
+  async (code) => {
+    const { server, waits, transport } = await playScript([
+      status(code),
+      status(code),
+      status(code),
+    ]);
+    const response = await transport.fetch(`${server.url}/x`);
+    expect(await response.text()).toBe("fine");
+    expect(waits).toEqual([500, 1000, 2000]);
+  },
+);
 
-it.each([400, 401, 403, 404, 409, 412, 413, 416, 422, 501])("gives %i back at once", async (code) => {
-  const { server, waits, transport } = await playScript([status(code)]);
-  expect((await transport.fetch(`${server.url}/x`)).status).toBe(code);
-  expect(server.seen).toHaveLength(1);
-  expect(waits).toEqual([]);
-});
+it.each([400, 401, 403, 404, 409, 412, 413, 416, 422, 501])(
+  "gives %i back at once",
+  async (code) => {
+    const { server, waits, transport } = await playScript([status(code)]);
+    expect((await transport.fetch(`${server.url}/x`)).status).toBe(code);
+    expect(server.seen).toHaveLength(1);
+    expect(waits).toEqual([]);
+  },
+);
 
 it.each([
   [429, { "Retry-After": "7" }, 7_000],
   [503, { "Retry-After": "120" }, 120_000],
-  [503, { "Retry-After": "Tue, 24 Nov 2026 10:00:30 GMT", Date: "Tue, 24 Nov 2026 10:00:00 GMT" }, 30_000],
+  [
+    503,
+    { "Retry-After": "Tue, 24 Nov 2026 10:00:30 GMT", Date: "Tue, 24 Nov 2026 10:00:00 GMT" },
+    30_000,
+  ],
   [429, { RateLimit: '"api";r=0;t=55' }, 55_000],
   [429, { RateLimit: '"api";r=3;t=12, "resolvers";r=0;t=301' }, 301_000],
   [503, { RateLimit: '"api";r=0;t=55' }, 500],
@@ -70,7 +86,10 @@ it("gives up after the last attempt, with waits that stay under the longest", as
     Array(50).fill(status(503, { "X-Error-Message": "overloaded" })),
   );
   const failure = await thrown(transport.fetch(`${server.url}/x?signature=secret`));
-  expect(failure).toMatchObject({ code: "NETWORK", message: expect.stringContaining("status 503 (overloaded)") });
+  expect(failure).toMatchObject({
+    code: "NETWORK",
+    message: expect.stringContaining("status 503 (overloaded)"),
+  });
   expect(String(failure)).not.toContain("signature");
   expect(server.seen).toHaveLength(retryLimits.attempts);
   expect(waits).toEqual([500, 1000, 2000, 4000, 8000, 16000, 30000]);
@@ -86,7 +105,9 @@ it("does not wait for a server that asks for more than a rate window", async () 
 });
 
 it("does not wait longer in all than three rate windows", async () => {
-  const { server, waits, transport } = await playScript(Array(50).fill(status(429, { "Retry-After": "300" })));
+  const { server, waits, transport } = await playScript(
+    Array(50).fill(status(429, { "Retry-After": "300" })),
+  );
   expect(await thrown(transport.fetch(`${server.url}/x`))).toMatchObject({ code: "NETWORK" });
   expect(waits).toEqual([300_000, 300_000, 300_000]);
 });
@@ -130,7 +151,10 @@ it("sends a stream once only", async () => {
   const failure = await thrown(
     transport.fetch(`${server.url}/x`, { method: "POST", body, duplex: "half" } as RequestInit),
   );
-  expect(failure).toMatchObject({ code: "NETWORK", message: expect.stringContaining("cannot be sent again") });
+  expect(failure).toMatchObject({
+    code: "NETWORK",
+    message: expect.stringContaining("cannot be sent again"),
+  });
   expect(server.seen).toHaveLength(1);
   expect(waits).toEqual([]);
 });
@@ -140,7 +164,9 @@ it("stops between attempts when the caller aborts", async () => {
   const controller = new AbortController();
   const patience = { ...transport.patience, sleep: async () => controller.abort() };
   const impatient = createTransport(server.url, true, transport, patience);
-  expect(await thrown(impatient.fetch(`${server.url}/x`, { signal: controller.signal }))).toMatchObject({
+  expect(
+    await thrown(impatient.fetch(`${server.url}/x`, { signal: controller.signal })),
+  ).toMatchObject({
     name: "AbortError",
   });
   expect(server.seen).toHaveLength(1);

@@ -1,6 +1,6 @@
 import { setTimeout } from "node:timers/promises";
-import { OqeError } from "../errors.ts";
-import type { Report } from "../report.ts";
+import { OqeError } from "../ground/errors.ts";
+import type { Report } from "../ground/report.ts";
 
 /** Named limits of every retry, with their reason. All times in milliseconds. */
 export const retryLimits = {
@@ -62,7 +62,11 @@ export async function retry<T>(
       // A told wait of zero is no reason to hammer.
       const wait = failure.wait || backoff(tries, patience.random());
       if (wait > retryLimits.longestToldWait || waited + wait > retryLimits.totalWait) {
-        throw givenUp(what, `${tries} attempts; the next one would be allowed in ${Math.ceil(wait / 1000)} s`, failure);
+        throw givenUp(
+          what,
+          `${tries} attempts; the next one would be allowed in ${Math.ceil(wait / 1000)} s`,
+          failure,
+        );
       }
       waited += wait;
       patience.report.info(
@@ -74,7 +78,9 @@ export async function retry<T>(
 }
 
 function backoff(tries: number, chance: number): number {
-  return Math.round(chance * Math.min(retryLimits.longestWait, retryLimits.firstWait * 2 ** (tries - 1)));
+  return Math.round(
+    chance * Math.min(retryLimits.longestWait, retryLimits.firstWait * 2 ** (tries - 1)),
+  );
 }
 
 function givenUp(what: string, effort: string, last: Transient): OqeError {
@@ -103,6 +109,8 @@ export function toldWait(status: number, headers: Headers, now = Date.now()): nu
     return Math.max(0, Date.parse(after) - (Number.isNaN(sent) ? now : sent));
   }
   if (status !== 429) return null;
-  const resets = [...(headers.get("ratelimit") ?? "").matchAll(/;\s*t=(\d+)/g)].map((match) => Number(match[1]));
+  const resets = [...(headers.get("ratelimit") ?? "").matchAll(/;\s*t=(\d+)/g)].map((match) =>
+    Number(match[1]),
+  );
   return resets.length === 0 ? null : Math.max(...resets) * 1000;
 }

@@ -1,5 +1,5 @@
 import { readFile } from "node:fs/promises";
-import { OqeError } from "../errors.ts";
+import { OqeError } from "../ground/errors.ts";
 import { strictFetch } from "./failure.ts";
 import type { LocalFile } from "./folder.ts";
 import { printable } from "./names.ts";
@@ -30,7 +30,14 @@ export async function seal(transport: Transport, target: Target, change: Change)
     value: { path, content: (await readFile(url)).toString("base64"), encoding: "base64" },
   }));
   const lines = [
-    { key: "header", value: { summary: change.title, description: change.description, parentCommit: change.parent } },
+    {
+      key: "header",
+      value: {
+        summary: change.title,
+        description: change.description,
+        parentCommit: change.parent,
+      },
+    },
     ...(await Promise.all(inline)),
     ...change.staged.map(({ path, size, sha256 }) => ({
       key: "lfsFile",
@@ -38,11 +45,14 @@ export async function seal(transport: Transport, target: Target, change: Change)
     })),
     ...change.deleted.map((path) => ({ key: "deletedFile", value: { path } })),
   ];
-  const response = await strictFetch(transport, target)(`${transport.endpoint}/api/models/${target.id}/commit/main`, {
-    method: "POST",
-    headers: { "Content-Type": "application/x-ndjson", ...authorization(transport) },
-    body: lines.map((line) => JSON.stringify(line)).join("\n"),
-  });
+  const response = await strictFetch(transport, target)(
+    `${transport.endpoint}/api/models/${target.id}/commit/main`,
+    {
+      method: "POST",
+      headers: { "Content-Type": "application/x-ndjson", ...authorization(transport) },
+      body: lines.map((line) => JSON.stringify(line)).join("\n"),
+    },
+  );
   const { commitOid } = (await response.json()) as { commitOid?: unknown };
   if (typeof commitOid === "string" && /^[0-9a-f]{40}$/.test(commitOid)) return commitOid;
   throw new OqeError(

@@ -1,6 +1,6 @@
 import { createReadStream } from "node:fs";
 import { commitIter } from "@huggingface/hub";
-import { OqeError } from "../errors.ts";
+import { OqeError } from "../ground/errors.ts";
 import { adopt, type Subject, strictFetch } from "./failure.ts";
 import type { LocalFile } from "./folder.ts";
 import { printable } from "./names.ts";
@@ -87,7 +87,9 @@ export async function stage(
       } catch (failure) {
         const known = adopt(transport, target, failure);
         if (round === uploadRounds || !isWorthAnotherRound(known)) throw known;
-        transport.patience.report.info(`${(known as OqeError).message}; asking for new upload links`);
+        transport.patience.report.info(
+          `${(known as OqeError).message}; asking for new upload links`,
+        );
       }
     }
     before += some.reduce((sum, file) => sum + file.size, 0);
@@ -114,7 +116,8 @@ async function upload(
   });
   for await (const event of events) {
     if (event.event === "phase" && event.phase === "committing") return;
-    if (event.event === "fileProgress" && event.state === "uploading") onShare(event.path, event.progress);
+    if (event.event === "fileProgress" && event.state === "uploading")
+      onShare(event.path, event.progress);
   }
   throw new OqeError(
     "INTERNAL",

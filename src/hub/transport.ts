@@ -1,4 +1,4 @@
-import { OqeError } from "../errors.ts";
+import { OqeError } from "../ground/errors.ts";
 import { printable } from "./names.ts";
 import { type Answer, describe, isReplayable, place, type Sender } from "./origin.ts";
 import { isTransientStatus, type Patience, retry, Transient, toldWait } from "./retry.ts";
@@ -29,7 +29,8 @@ export function createTransport(
   patience: Patience,
 ): Transport {
   const fetch: typeof globalThis.fetch = async (input, init = {}) => {
-    if (input instanceof Request) throw new OqeError("INTERNAL", "The Hub's fetch takes an address, not a Request");
+    if (input instanceof Request)
+      throw new OqeError("INTERNAL", "The Hub's fetch takes an address, not a Request");
     const address = String(input);
     const what = `${init.method ?? "GET"} ${place(address)}`;
     const attempt = () => whole(sender, address, init);
@@ -48,7 +49,10 @@ export function createTransport(
 
 /** One attempt: the answer with its body in memory, `Transient` where another attempt may help. */
 async function whole(sender: Sender, address: string, init: RequestInit): Promise<Response> {
-  const answer = await sender.send(address, { ...init, signal: withDeadline(init.signal, bodySize(init.body)) });
+  const answer = await sender.send(address, {
+    ...init,
+    signal: withDeadline(init.signal, bodySize(init.body)),
+  });
   const { response } = answer;
   if (isTransientStatus(response.status)) throw await transient(answer);
   const bytes = await readAll(response, place(answer.url), init.signal);
@@ -103,7 +107,9 @@ export async function transient(answer: Answer): Promise<Transient> {
 
 /** The caller's signal, or the moment after which a transfer of `bytes` is given up. */
 export function withDeadline(signal: AbortSignal | null | undefined, bytes: number): AbortSignal {
-  const deadline = AbortSignal.timeout(slowest.grace + Math.ceil(bytes / slowest.bytesPerMillisecond));
+  const deadline = AbortSignal.timeout(
+    slowest.grace + Math.ceil(bytes / slowest.bytesPerMillisecond),
+  );
   return signal ? AbortSignal.any([signal, deadline]) : deadline;
 }
 

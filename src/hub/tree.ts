@@ -1,5 +1,5 @@
 import { modelInfo } from "@huggingface/hub";
-import { OqeError } from "../errors.ts";
+import { OqeError } from "../ground/errors.ts";
 import { adopt, type Subject, strictFetch } from "./failure.ts";
 import { isRepositoryId, pathFault, printable } from "./names.ts";
 import { tokenPlaceholder } from "./origin.ts";
@@ -41,7 +41,10 @@ export async function resolveRevision(
 }
 
 /** What the Hub says of a revision, held to be a commit and a name. */
-export function checkResolved(where: string, info: { sha: unknown; name: unknown }): { id: string; commit: string } {
+export function checkResolved(
+  where: string,
+  info: { sha: unknown; name: unknown },
+): { id: string; commit: string } {
   const commit = String(info.sha);
   if (!/^[0-9a-f]{40}$/.test(commit)) {
     throw nonsense(where, `expected a commit of 40 hex digits, got ${printable(commit)}`);
@@ -70,9 +73,11 @@ export async function listTree(
   const where = `${subject.id}@${commit}`;
   const fetch = strictFetch(transport, subject);
   const files: [string, TreeFile][] = [];
-  let page: string | null = `${transport.endpoint}/api/models/${subject.id}/tree/${commit}?recursive=true&expand=false`;
+  let page: string | null =
+    `${transport.endpoint}/api/models/${subject.id}/tree/${commit}?recursive=true&expand=false`;
   for (let pages = 0; page !== null; pages++) {
-    if (pages === pageLimit || files.length > fileLimit) throw nonsense(where, "its list of files does not end");
+    if (pages === pageLimit || files.length > fileLimit)
+      throw nonsense(where, "its list of files does not end");
     const response: Response = await fetch(page, {
       headers: { accept: "application/json", ...authorization(transport) },
     });
@@ -104,10 +109,16 @@ export function readEntry(
   }
   const sha256 = lfs?.oid ?? null;
   const legal = Number.isSafeInteger(size) && (size as number) >= 0 && typeof oid === "string";
-  if (!legal || (sha256 !== null && !(typeof sha256 === "string" && /^[0-9a-f]{64}$/.test(sha256)))) {
+  if (
+    !legal ||
+    (sha256 !== null && !(typeof sha256 === "string" && /^[0-9a-f]{64}$/.test(sha256)))
+  ) {
     throw nonsense(where, `the entry of ${path} lacks a size or a hash`);
   }
-  return [path as string, { size: size as number, oid: oid as string, sha256: sha256 as string | null }];
+  return [
+    path as string,
+    { size: size as number, oid: oid as string, sha256: sha256 as string | null },
+  ];
 }
 
 /** `Link: <…>; rel="next"` (RFC 8288), against the page it came with. */

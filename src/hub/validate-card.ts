@@ -1,4 +1,4 @@
-import { OqeError } from "../errors.ts";
+import { OqeError } from "../ground/errors.ts";
 import { refused, type Subject } from "./failure.ts";
 import { printable } from "./names.ts";
 import type { Transport } from "./transport.ts";
@@ -14,9 +14,17 @@ export async function validateCard(transport: Transport, text: string): Promise<
   });
   // The Hub answers 400 when the card has errors, with the same body.
   if (!response.ok && response.status !== 400) {
-    throw await refused(transport, subject, response, `POST ${transport.endpoint}/api/validate-yaml`);
+    throw await refused(
+      transport,
+      subject,
+      response,
+      `POST ${transport.endpoint}/api/validate-yaml`,
+    );
   }
-  const answer = (await response.json().catch(() => null)) as { errors?: unknown; warnings?: unknown } | null;
+  const answer = (await response.json().catch(() => null)) as {
+    errors?: unknown;
+    warnings?: unknown;
+  } | null;
   if (!Array.isArray(answer?.errors)) {
     throw new OqeError(
       "NETWORK",
@@ -24,7 +32,8 @@ export async function validateCard(transport: Transport, text: string): Promise<
       "Check the Hub endpoint, then run again.",
     );
   }
-  for (const sentence of sentences(answer.warnings)) transport.patience.report.warn(`The Hub on the card: ${sentence}`);
+  for (const sentence of sentences(answer.warnings))
+    transport.patience.report.warn(`The Hub on the card: ${sentence}`);
   return sentences(answer.errors);
 }
 

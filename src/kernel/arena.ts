@@ -28,7 +28,8 @@ export class Layout {
 
   /** Address of the arena, which from now on holds this layout. Views of the memory made before are void. */
   claim(): number {
-    if (this.size > 0xffff_0000) throw new RangeError(`${this.size} bytes for one row exceed WebAssembly's 4 GiB`);
+    if (this.size > 0xffff_0000)
+      throw new RangeError(`${this.size} bytes for one row exceed WebAssembly's 4 GiB`);
     return wasm.arena(this.size) >>> 0;
   }
 }
@@ -63,7 +64,10 @@ export interface Rectangle {
 }
 
 /** A rectangle into the arena, its rows one after the other. */
-export function copyRectangleIn(address: number, { data, columns, top, bottom, left, right, rows }: Rectangle): void {
+export function copyRectangleIn(
+  address: number,
+  { data, columns, top, bottom, left, right, rows }: Rectangle,
+): void {
   const bytes = 4 * (right - left);
   const host = asBuffer(bytesOf(data));
   const arena = Buffer.from(memory.buffer, address, (bottom - top) * bytes);
@@ -78,7 +82,11 @@ export function copyRectangleIn(address: number, { data, columns, top, bottom, l
 }
 
 /** From the arena to a rectangle. `upper`: row i only from its column i on, the rest of host memory is left alone. */
-export function copyRectangleOut(address: number, rectangle: Omit<Rectangle, "rows">, upper = false): void {
+export function copyRectangleOut(
+  address: number,
+  rectangle: Omit<Rectangle, "rows">,
+  upper = false,
+): void {
   const { data, columns, top, bottom, left, right } = rectangle;
   const bytes = 4 * (right - left);
   const host = asBuffer(bytesOf(data));
@@ -105,16 +113,26 @@ export function copyRowsIn(
 }
 
 /** From the arena to rows `[top, bottom)` of a matrix. */
-export function copyRowsOut(address: number, { data, columns }: Matrix, top: number, bottom: number): void {
+export function copyRowsOut(
+  address: number,
+  { data, columns }: Matrix,
+  top: number,
+  bottom: number,
+): void {
   copyRectangleOut(address, { data, columns, top, bottom, left: 0, right: columns });
 }
 
 /** Rows one after the other in the arena to rows `rows` of a matrix. */
-export function scatterRows(address: number, { data, columns }: Matrix, rows: ArrayLike<number>): void {
+export function scatterRows(
+  address: number,
+  { data, columns }: Matrix,
+  rows: ArrayLike<number>,
+): void {
   const bytes = 4 * columns;
   const host = asBuffer(bytesOf(data));
   const arena = Buffer.from(memory.buffer, address, rows.length * bytes);
-  for (let i = 0; i < rows.length; i++) arena.copy(host, rows[i]! * bytes, i * bytes, (i + 1) * bytes);
+  for (let i = 0; i < rows.length; i++)
+    arena.copy(host, rows[i]! * bytes, i * bytes, (i + 1) * bytes);
 }
 
 /** The same memory: a Buffer's copy moves it in bulk, where a typed array's `set` goes word by word as soon as memory is shared. */

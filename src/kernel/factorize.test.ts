@@ -84,7 +84,16 @@ test("the first row that is not positive definite is named, wherever its tile is
 
 test("tiles that do not fit the matrix are refused", async () => {
   const job = { factor: sharedFloats(100), d: 10, top: 0, bottom: 5, left: 5, right: 10 };
-  for (const change of [{ d: 9 }, { right: 11 }, { left: 4 }, { left: 0 }, { bottom: 0 }, { top: 0.5 }]) {
-    await expect(kernels[0]!.run("factorTile", { ...job, ...change })).rejects.toMatchObject({ code: "INTERNAL" });
+  for (const change of [
+    { d: 9 },
+    { right: 11 },
+    { left: 4 },
+    { left: 0 },
+    { bottom: 0 },
+    { top: 0.5 },
+  ]) {
+    await expect(kernels[0]!.run("factorTile", { ...job, ...change })).rejects.toMatchObject({
+      code: "INTERNAL",
+    });
   }
 });

@@ -17,11 +17,16 @@ export async function factorize(
   const bounds = tileBounds(d, mostRows.factor);
   const count = bounds.length - 1;
   let pivot: number | null = null;
-  const finish = async (i: number, j: number, needed: readonly (Promise<void> | undefined)[]): Promise<void> => {
+  const finish = async (
+    i: number,
+    j: number,
+    needed: readonly (Promise<void> | undefined)[],
+  ): Promise<void> => {
     await Promise.all(needed);
     if (pivot !== null) return;
     const [top, bottom, left, right] = [bounds[i]!, bounds[i + 1]!, bounds[j]!, bounds[j + 1]!];
-    pivot = (await kernel.run("factorTile", { factor, d, top, bottom, left, right })).pivot ?? pivot;
+    pivot =
+      (await kernel.run("factorTile", { factor, d, top, bottom, left, right })).pivot ?? pivot;
   };
   // Of each column of tiles the lowest that has been asked for.
   const lowest: Promise<void>[] = [];

@@ -9,12 +9,18 @@ afterAll(() => Promise.all(kernels.map((kernel) => kernel.close())));
 /** Activations of both signs that do not repeat. */
 function activations(tokens: number, d: number): Matrix {
   const x = newMatrix(tokens, d);
-  for (let i = 0; i < x.data.length; i++) x.data[i] = Math.sin(i * 1.3 + (i % 17)) * (1 + (i % d) / d);
+  for (let i = 0; i < x.data.length; i++)
+    x.data[i] = Math.sin(i * 1.3 + (i % 17)) * (1 + (i % d) / d);
   return x;
 }
 
 /** Element (i, j) of alpha·XᵀX in float64, and the sum of its terms' magnitudes. */
-function expected({ data, rows, columns }: Matrix, i: number, j: number, alpha: number): [number, number] {
+function expected(
+  { data, rows, columns }: Matrix,
+  i: number,
+  j: number,
+  alpha: number,
+): [number, number] {
   let [sum, size] = [0, 0];
   for (let t = 0; t < rows; t++) {
     const term = alpha * data[t * columns + i]! * data[t * columns + j]!;
@@ -58,7 +64,8 @@ test("the same bytes for 1, 2 and 3 workers, and for tokens picked by row", asyn
       return sums;
     }),
   );
-  for (const sums of results) expect(Buffer.compare(Buffer.from(sums.buffer), Buffer.from(results[0]!.buffer))).toBe(0);
+  for (const sums of results)
+    expect(Buffer.compare(Buffer.from(sums.buffer), Buffer.from(results[0]!.buffer))).toBe(0);
   for (const [i, j] of [
     [0, 0],
     [3, 1099],
@@ -88,6 +95,9 @@ test("rows outside of the matrix are refused", async () => {
     [{ rows: sharedIntegers(1).fill(3) }, "a row outside of the 3"],
   ] as const) {
     const answer = kernels[0]!.run("gram", { ...job, ...change });
-    await expect(answer).rejects.toMatchObject({ code: "INTERNAL", message: expect.stringContaining(message) });
+    await expect(answer).rejects.toMatchObject({
+      code: "INTERNAL",
+      message: expect.stringContaining(message),
+    });
   }
 });

@@ -16,7 +16,9 @@ export async function gram(
 ): Promise<void> {
   const bounds = tileBounds(x.columns, mostRows.gram);
   const tiles = bounds.slice(1).flatMap((bottom, i) => {
-    return bounds.slice(i + 1).map((right, j) => ({ top: bounds[i]!, bottom, left: bounds[i + j]!, right }));
+    return bounds
+      .slice(i + 1)
+      .map((right, j) => ({ top: bounds[i]!, bottom, left: bounds[i + j]!, right }));
   });
   // Tiles on the diagonal last: they are half the work, and even out who ends when.
   const halves = tiles.filter(({ top, left }) => top === left);
@@ -32,7 +34,10 @@ export async function cross(
   sums: Matrix,
   rows: Uint32Array<SharedArrayBuffer> | null = null,
 ): Promise<void> {
-  const [down, across] = [tileBounds(x.columns, mostRows.gram), tileBounds(y.columns, mostRows.gram)];
+  const [down, across] = [
+    tileBounds(x.columns, mostRows.gram),
+    tileBounds(y.columns, mostRows.gram),
+  ];
   const tiles = down.slice(1).flatMap((bottom, i) => {
     return across.slice(1).map((right, j) => ({ top: down[i]!, bottom, left: across[j]!, right }));
   });

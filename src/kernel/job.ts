@@ -1,4 +1,4 @@
-import { OqeError } from "../errors.ts";
+import { OqeError } from "../ground/errors.ts";
 import type { FloatDtype } from "./dtype.ts";
 import type { CastJob, DequantizeJob, QuantizedTile, QuantizeJob } from "./kernel-types.ts";
 import type { Routine } from "./routine.ts";
@@ -53,7 +53,8 @@ export function checkTask(task: Task): void {
     );
   };
   const expectBytes = (what: string, operand: Uint8Array, expected: number) => {
-    if (operand.byteLength !== expected) fail(`${what} have ${operand.byteLength} bytes, expected ${expected}`);
+    if (operand.byteLength !== expected)
+      fail(`${what} have ${operand.byteLength} bytes, expected ${expected}`);
   };
   if (task.kind === "routine") {
     routineOf(task.name).check(task.job, fail);
@@ -61,7 +62,8 @@ export function checkTask(task: Task): void {
   }
   const { kind, job } = task;
   if (kind === "cast") {
-    if (job.weights.byteLength % sizeOf(job.from, fail) !== 0) fail("weights end within an element");
+    if (job.weights.byteLength % sizeOf(job.from, fail) !== 0)
+      fail("weights end within an element");
     sizeOf(job.to, fail);
     return;
   }

@@ -19,7 +19,9 @@ const [goldenRows, goldenColumns, gaussianFrom] = [40, 128, 29];
 function golden(name: string): Record<string, Uint8Array> {
   const file = readFileSync(new URL(`../../test/golden/${name}.safetensors`, import.meta.url));
   const start = 8 + Number(file.readBigUInt64LE());
-  const header: Record<string, { data_offsets?: [number, number] }> = JSON.parse(file.toString("utf8", 8, start));
+  const header: Record<string, { data_offsets?: [number, number] }> = JSON.parse(
+    file.toString("utf8", 8, start),
+  );
   return Object.fromEntries(
     Object.entries(header).flatMap(([tensor, { data_offsets: at }]) =>
       at ? [[tensor, new Uint8Array(file.subarray(start + at[0], start + at[1]))]] : [],
@@ -30,7 +32,15 @@ function golden(name: string): Record<string, Uint8Array> {
 function goldenJob(dtype: FloatDtype, change: Partial<QuantizeJob> = {}): QuantizeJob {
   const weights = golden(`input_${dtype.toLowerCase()}`).w!;
   const shape = { rows: goldenRows, columns: goldenColumns };
-  return { weights, from: dtype, ...shape, store: dtype, rounding: "mlx", widths: allWidths, ...change };
+  return {
+    weights,
+    from: dtype,
+    ...shape,
+    store: dtype,
+    rounding: "mlx",
+    widths: allWidths,
+    ...change,
+  };
 }
 
 async function floats(bytes: Uint8Array, from: FloatDtype): Promise<Float32Array> {
@@ -62,7 +72,9 @@ function gaussian(count: number, seed: number): Uint8Array {
   const values = Float32Array.from({ length: count }, () => {
     return 0.02 * Math.sqrt(-2 * Math.log(1 - uniform())) * Math.cos(2 * Math.PI * uniform());
   });
-  const halves = new Uint32Array(values.buffer).map((bits) => (bits + 0x7fff + ((bits >> 16) & 1)) >>> 16);
+  const halves = new Uint32Array(values.buffer).map(
+    (bits) => (bits + 0x7fff + ((bits >> 16) & 1)) >>> 16,
+  );
   return new Uint8Array(Uint16Array.from(halves).buffer);
 }
 
@@ -75,9 +87,21 @@ describe("rule mlx is mx.quantize, bit for bit", () => {
       for (const tile of tiles) {
         const expected = golden(`affine_${dtype.toLowerCase()}_b${tile.bits}`);
         const group = `g${tile.groupSize}`;
-        expect([tile.bits, group, tile.words]).toEqual([tile.bits, group, expected[`${group}.weight`]]);
-        expect([tile.bits, group, tile.scales]).toEqual([tile.bits, group, expected[`${group}.scales`]]);
-        expect([tile.bits, group, tile.biases]).toEqual([tile.bits, group, expected[`${group}.biases`]]);
+        expect([tile.bits, group, tile.words]).toEqual([
+          tile.bits,
+          group,
+          expected[`${group}.weight`],
+        ]);
+        expect([tile.bits, group, tile.scales]).toEqual([
+          tile.bits,
+          group,
+          expected[`${group}.scales`],
+        ]);
+        expect([tile.bits, group, tile.biases]).toEqual([
+          tile.bits,
+          group,
+          expected[`${group}.biases`],
+        ]);
       }
     });
   }
@@ -85,7 +109,9 @@ describe("rule mlx is mx.quantize, bit for bit", () => {
   test("stacked experts are rows", async () => {
     const expected = golden("stacked3d_bf16_b4_g64");
     const widths = [{ bits: 4, groupSize: 64 }] as const;
-    const { tiles } = await kernel.quantize(goldenJob("BF16", { weights: expected.w!, rows: 24, widths }));
+    const { tiles } = await kernel.quantize(
+      goldenJob("BF16", { weights: expected.w!, rows: 24, widths }),
+    );
     expect(tiles[0]!.words).toEqual(expected.weight);
     expect(tiles[0]!.scales).toEqual(expected.scales);
     expect(tiles[0]!.biases).toEqual(expected.biases);
@@ -93,10 +119,17 @@ describe("rule mlx is mx.quantize, bit for bit", () => {
 
   test("a base in another dtype is cast before it is quantized", async () => {
     for (const from of dtypes) {
-      const { bytes: weights } = await kernel.cast({ weights: golden("input_f32").w!, from: "F32", to: from });
+      const { bytes: weights } = await kernel.cast({
+        weights: golden("input_f32").w!,
+        from: "F32",
+        to: from,
+      });
       for (const store of dtypes.filter((d) => d !== from)) {
         const { bytes: cast } = await kernel.cast({ weights, from, to: store });
-        const job = goldenJob(store, { weights: cast.subarray(29 * 128 * (store === "F32" ? 4 : 2)), rows: 11 });
+        const job = goldenJob(store, {
+          weights: cast.subarray(29 * 128 * (store === "F32" ? 4 : 2)),
+          rows: 11,
+        });
         const direct = await kernel.quantize(job);
         const tail = weights.subarray(29 * 128 * (from === "F32" ? 4 : 2));
         const through = await kernel.quantize({ ...job, from, weights: tail });
@@ -106,7 +139,8 @@ describe("rule mlx is mx.quantize, bit for bit", () => {
   });
 });
 
-const bytesOf = (tiles: readonly QuantizedTile[]) => tiles.map(({ words, scales, biases }) => [words, scales, biases]);
+const bytesOf = (tiles: readonly QuantizedTile[]) =>
+  tiles.map(({ words, scales, biases }) => [words, scales, biases]);
 
 describe("packing and decoding", () => {
   test("the packing ramp decodes to its codes at every width", async () => {
@@ -124,18 +158,46 @@ describe("packing and decoding", () => {
   test("dequantized float32 equals MLX's, bit for bit", async () => {
     const expected = golden("dequant_bf16_g64");
     for (const bits of allBits) {
-      const { "g64.weight": words, "g64.scales": scales, "g64.biases": biases } = golden(`affine_bf16_b${bits}`);
-      const shape = { rows: goldenRows, columns: goldenColumns, bits, groupSize: 64, store: "BF16" } as const;
-      const values = await kernel.dequantize({ words: words!, scales: scales!, biases: biases!, ...shape });
-      const everyFourth = Array.from({ length: 10 }, (_, i) => values.slice(i * 4 * 128, (i * 4 + 1) * 128)).flatMap(
-        (row) => Array.from(row),
+      const {
+        "g64.weight": words,
+        "g64.scales": scales,
+        "g64.biases": biases,
+      } = golden(`affine_bf16_b${bits}`);
+      const shape = {
+        rows: goldenRows,
+        columns: goldenColumns,
+        bits,
+        groupSize: 64,
+        store: "BF16",
+      } as const;
+      const values = await kernel.dequantize({
+        words: words!,
+        scales: scales!,
+        biases: biases!,
+        ...shape,
+      });
+      const everyFourth = Array.from({ length: 10 }, (_, i) =>
+        values.slice(i * 4 * 128, (i * 4 + 1) * 128),
+      ).flatMap((row) => Array.from(row));
+      expect(new Uint8Array(Float32Array.from(everyFourth).buffer)).toEqual(
+        expected[`b${bits}.f32`],
       );
-      expect(new Uint8Array(Float32Array.from(everyFourth).buffer)).toEqual(expected[`b${bits}.f32`]);
     }
   });
 
   test("casts round to nearest even and keep NaN", async () => {
-    const values = [1, 1 + 2 ** -8, 1 + 3 * 2 ** -8, 65519.99, 65520, -1e-8, 2 ** -24, NaN, -Infinity, 3.4e38];
+    const values = [
+      1,
+      1 + 2 ** -8,
+      1 + 3 * 2 ** -8,
+      65519.99,
+      65520,
+      -1e-8,
+      2 ** -24,
+      NaN,
+      -Infinity,
+      3.4e38,
+    ];
     const weights = new Uint8Array(Float32Array.from(values).buffer);
     const through = async (to: FloatDtype) =>
       Array.from(await floats((await kernel.cast({ weights, from: "F32", to })).bytes, to));
@@ -204,27 +266,46 @@ describe("rule stored", () => {
   test("stores the very scales and biases of rule mlx", async () => {
     for (const dtype of dtypes) {
       const [mlx, stored] = await both(goldenJob(dtype));
-      expect(stored.tiles.map((t) => [t.scales, t.biases])).toEqual(mlx.tiles.map((t) => [t.scales, t.biases]));
+      expect(stored.tiles.map((t) => [t.scales, t.biases])).toEqual(
+        mlx.tiles.map((t) => [t.scales, t.biases]),
+      );
     }
   });
 
   test("is never worse than rule mlx, and a quarter better at 8 bits", async () => {
     const weights = golden("input_bf16").w!.subarray(gaussianFrom * goldenColumns * 2);
-    const [mlx, stored] = await both(goldenJob("BF16", { weights, rows: goldenRows - gaussianFrom }));
+    const [mlx, stored] = await both(
+      goldenJob("BF16", { weights, rows: goldenRows - gaussianFrom }),
+    );
     for (const [i, { squaredError }] of stored.tiles.entries()) {
       expect(squaredError).toBeLessThanOrEqual(mlx.tiles[i]!.squaredError);
     }
     const large = goldenJob("BF16", { weights: gaussian(256 * 1024, 1), rows: 256, columns: 1024 });
-    const [plain, better] = await both({ ...large, widths: groups.map((groupSize) => ({ bits: 8, groupSize })) });
+    const [plain, better] = await both({
+      ...large,
+      widths: groups.map((groupSize) => ({ bits: 8, groupSize })),
+    });
     for (const [i, { squaredError }] of better.tiles.entries()) {
       expect(squaredError).toBeLessThan(0.75 * plain.tiles[i]!.squaredError);
     }
   });
 
   test("a scale beyond the range of the file's dtype saturates", async () => {
-    const weights = new Uint8Array(Float32Array.from({ length: 64 }, (_, i) => (i - 31) * 1e30).buffer);
-    const job = { weights, from: "F32", rows: 1, columns: 64, store: "F16", rounding: "stored" } as const;
-    const { tiles, nonFinite } = await kernel.quantize({ ...job, widths: [{ bits: 4, groupSize: 64 }] });
+    const weights = new Uint8Array(
+      Float32Array.from({ length: 64 }, (_, i) => (i - 31) * 1e30).buffer,
+    );
+    const job = {
+      weights,
+      from: "F32",
+      rows: 1,
+      columns: 64,
+      store: "F16",
+      rounding: "stored",
+    } as const;
+    const { tiles, nonFinite } = await kernel.quantize({
+      ...job,
+      widths: [{ bits: 4, groupSize: 64 }],
+    });
     expect(nonFinite).toBe(0);
     expect(Array.from(await floats(tiles[0]!.scales, "F16"))).toEqual([-65504]);
     expect(Array.from(await floats(tiles[0]!.biases, "F16"))).toEqual([65504]);
@@ -233,7 +314,9 @@ describe("rule stored", () => {
 });
 
 function both(job: QuantizeJob) {
-  return Promise.all((["mlx", "stored"] as const).map((rounding) => kernel.quantize({ ...job, rounding }))) as Promise<
+  return Promise.all(
+    (["mlx", "stored"] as const).map((rounding) => kernel.quantize({ ...job, rounding })),
+  ) as Promise<
     [Awaited<ReturnType<typeof kernel.quantize>>, Awaited<ReturnType<typeof kernel.quantize>>]
   >;
 }
@@ -244,7 +327,11 @@ test("NaN and infinities are counted, wherever they stand", async () => {
     const values = Float32Array.from({ length: 3 * columns }, (_, k) => Math.sin(k));
     const bad = [0, 31, 1023, 1024, columns - 1, columns, 3 * columns - 1];
     for (const [i, k] of bad.entries()) values[k] = [NaN, Infinity, -Infinity][i % 3]!;
-    const { bytes: weights } = await kernel.cast({ weights: new Uint8Array(values.buffer), from: "F32", to: from });
+    const { bytes: weights } = await kernel.cast({
+      weights: new Uint8Array(values.buffer),
+      from: "F32",
+      to: from,
+    });
     for (const rounding of ["mlx", "stored"] as const) {
       const shape = { rows: 3, columns, from, store: from, rounding, widths: allWidths };
       expect((await kernel.quantize({ ...shape, weights })).nonFinite).toBe(bad.length);
@@ -257,6 +344,7 @@ test("NaN and infinities are counted, wherever they stand", async () => {
 test("a cast counts what is not finite in its result", async () => {
   const values = new Float32Array([1, Number.NaN, 1e30, Number.NEGATIVE_INFINITY, -7e4, 65504, 0]);
   const weights = new Uint8Array(values.buffer);
-  const count = async (to: "BF16" | "F16" | "F32") => (await kernel.cast({ weights, from: "F32", to })).nonFinite;
+  const count = async (to: "BF16" | "F16" | "F32") =>
+    (await kernel.cast({ weights, from: "F32", to })).nonFinite;
   expect([await count("F32"), await count("BF16"), await count("F16")]).toEqual([2, 2, 4]);
 });

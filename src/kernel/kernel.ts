@@ -41,7 +41,11 @@ export function quantize(job: QuantizeJob, out: readonly TileBytes[]): QuantizeS
   const base = layout.claim();
   new Float64Array(memory.buffer, base + sums, 2 + widths.length).fill(0);
   new Uint32Array(memory.buffer, base + specs, 5 * widths.length).set(
-    outputs.flatMap(({ bits, groupSize, parts }) => [bits, groupSize, ...parts.map(({ offset }) => base + offset)]),
+    outputs.flatMap(({ bits, groupSize, parts }) => [
+      bits,
+      groupSize,
+      ...parts.map(({ offset }) => base + offset),
+    ]),
   );
   eachSlab(rows, slabRows, (start, end) => {
     copyIn(base + weights, job.weights, start * rowBytes, end * rowBytes);
@@ -60,7 +64,11 @@ export function quantize(job: QuantizeJob, out: readonly TileBytes[]): QuantizeS
       copyOut(base + offset, out, start * bytesEach, end * bytesEach);
     }
   });
-  const [energy, nonFinite, ...squaredErrors] = new Float64Array(memory.buffer, base + sums, 2 + widths.length);
+  const [energy, nonFinite, ...squaredErrors] = new Float64Array(
+    memory.buffer,
+    base + sums,
+    2 + widths.length,
+  );
   return { energy: energy!, nonFinite: nonFinite!, squaredErrors };
 }
 
@@ -78,13 +86,26 @@ export function dequantize(job: DequantizeJob): Float32Array<SharedArrayBuffer> 
   const values = layout.place(slabRows * rowBytes);
   const out = shared(rows * rowBytes);
   const base = layout.claim();
-  const [words, scales, biases] = operands.map(({ offset }) => base + offset) as [number, number, number];
+  const [words, scales, biases] = operands.map(({ offset }) => base + offset) as [
+    number,
+    number,
+    number,
+  ];
   eachSlab(rows, slabRows, (start, end) => {
     for (const { from, bytesEach, offset } of operands) {
       copyIn(base + offset, from, start * bytesEach, end * bytesEach);
     }
     const count = (end - start) * columns;
-    wasm.dequantize(bits, groupSize, words, scales, biases, dtypeCode[job.store], count, base + values);
+    wasm.dequantize(
+      bits,
+      groupSize,
+      words,
+      scales,
+      biases,
+      dtypeCode[job.store],
+      count,
+      base + values,
+    );
     copyOut(base + values, out, start * rowBytes, end * rowBytes);
   });
   return new Float32Array(out.buffer);
@@ -102,7 +123,13 @@ export function cast(job: CastJob): CastResult {
   let nonFinite = 0;
   eachSlab(count, slab, (start, end) => {
     copyIn(base + source, weights, start * fromBytes, end * fromBytes);
-    nonFinite += wasm.cast(base + source, dtypeCode[from], end - start, dtypeCode[to], base + target);
+    nonFinite += wasm.cast(
+      base + source,
+      dtypeCode[from],
+      end - start,
+      dtypeCode[to],
+      base + target,
+    );
     copyOut(base + target, out, start * toBytes, end * toBytes);
   });
   return { bytes: out, nonFinite };

@@ -5,8 +5,8 @@ test("a long run of jobs lives on a few buffers, whatever small jobs come betwee
   const leases = new Leases();
   const seen = new Set<SharedArrayBuffer>();
   for (let i = 0; i < 1000; i++) {
-    const taken = [i % 10 === 0 ? 1000 : 2 << 20, 2 << 20, i % 7 === 0 ? 10 : 2 << 20].map((bytes) =>
-      leases.take(bytes),
+    const taken = [i % 10 === 0 ? 1000 : 2 << 20, 2 << 20, i % 7 === 0 ? 10 : 2 << 20].map(
+      (bytes) => leases.take(bytes),
     );
     for (const buffer of taken) seen.add(buffer);
     for (const buffer of taken) leases.give(buffer, 4);

@@ -29,7 +29,12 @@ export function rowsOf({ data, columns }: Matrix, start: number, end: number): M
 /** Output rows `[start, end)` of a weight: the same memory. */
 export function weightRows({ bytes, dtype, columns }: Weight, start: number, end: number): Weight {
   const rowBytes = columns * bytesPerElement[dtype]!;
-  return { bytes: bytes.subarray(start * rowBytes, end * rowBytes), dtype, rows: end - start, columns };
+  return {
+    bytes: bytes.subarray(start * rowBytes, end * rowBytes),
+    dtype,
+    rows: end - start,
+    columns,
+  };
 }
 
 /** The bytes of a typed array: the same memory. */
@@ -47,7 +52,9 @@ export function asWeight(values: Float32Array<SharedArrayBuffer>, columns: numbe
 }
 
 /** The float32 values of a weight that holds such: the same memory. */
-export function floatsOf({ bytes: { buffer, byteOffset, byteLength } }: Weight): Float32Array<SharedArrayBuffer> {
+export function floatsOf({
+  bytes: { buffer, byteOffset, byteLength },
+}: Weight): Float32Array<SharedArrayBuffer> {
   return new Float32Array(buffer, byteOffset, byteLength / 4);
 }
 
@@ -79,7 +86,8 @@ export function checkMatrix(
   if (matrix.rows !== rows || matrix.columns !== columns) {
     fail(`${name} is ${matrix.rows}x${matrix.columns}, expected ${rows}x${columns}`);
   }
-  if (matrix.data.length !== rows * columns) fail(`${name} has ${matrix.data.length} elements for ${rows}x${columns}`);
+  if (matrix.data.length !== rows * columns)
+    fail(`${name} has ${matrix.data.length} elements for ${rows}x${columns}`);
 }
 
 /** Calls `fail` where a row number lies outside of the matrix. */

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { afterEach, expect, test } from "vitest";
-import { assets } from "../assets.ts";
+import { assets } from "../ground/assets.ts";
 import type { Kernel, QuantizeJob, QuantizeResult } from "./kernel-types.ts";
 import { openKernel } from "./pool.ts";
 
@@ -17,7 +17,9 @@ async function kernelOf(workers: number): Promise<Kernel> {
 /** Some matrix of float32 `[rows, 384]`, at several widths. */
 function jobOf(rows: number, from = 0): QuantizeJob {
   const columns = 384;
-  const values = Float32Array.from({ length: rows * columns }, (_, k) => Math.sin((from * columns + k) ** 1.1));
+  const values = Float32Array.from({ length: rows * columns }, (_, k) =>
+    Math.sin((from * columns + k) ** 1.1),
+  );
   const widths = [
     { bits: 4, groupSize: 64 },
     { bits: 8, groupSize: 32 },
@@ -33,7 +35,13 @@ const plain = ({ tiles, energy, nonFinite }: QuantizeResult) => ({ tiles, energy
 /** A row whose operands exceed what an instance may allocate, so that it traps; the memory is reserved but never touched. */
 function trap(): QuantizeJob {
   const weights = new Uint8Array(new SharedArrayBuffer(1.92e9));
-  const shape = { rows: 1, columns: weights.length / 2, from: "BF16", store: "BF16", rounding: "stored" } as const;
+  const shape = {
+    rows: 1,
+    columns: weights.length / 2,
+    from: "BF16",
+    store: "BF16",
+    rounding: "stored",
+  } as const;
   return { weights, ...shape, widths: [{ bits: 4, groupSize: 64 }] };
 }
 
@@ -52,10 +60,14 @@ test("bytes depend neither on the number of workers nor on how rows are cut into
     const kernel = await kernelOf(workers);
     expect(kernel.workers).toBe(workers);
     const starts = Array.from({ length: Math.ceil(rows / step) }, (_, i) => i * step);
-    const parts = await Promise.all(starts.map((at) => kernel.quantize(jobOf(Math.min(step, rows - at), at))));
+    const parts = await Promise.all(
+      starts.map((at) => kernel.quantize(jobOf(Math.min(step, rows - at), at))),
+    );
     for (const [i, tile] of whole.tiles.entries()) {
       for (const part of ["words", "scales", "biases"] as const) {
-        expect(Buffer.concat(parts.map(({ tiles }) => tiles[i]![part])).equals(tile[part])).toBe(true);
+        expect(Buffer.concat(parts.map(({ tiles }) => tiles[i]![part])).equals(tile[part])).toBe(
+          true,
+        );
       }
     }
     if (step === rows) expect(parts.map(plain)).toEqual([plain(whole)]);
@@ -79,7 +91,10 @@ test("answers are exact views over shared memory, and operands at odd offsets wo
   const job = jobOf(3);
   const odd = new Uint8Array(new SharedArrayBuffer(job.weights.length + 3), 3);
   odd.set(job.weights);
-  const [{ tiles }, again] = await Promise.all([kernel.quantize(job), kernel.quantize({ ...job, weights: odd })]);
+  const [{ tiles }, again] = await Promise.all([
+    kernel.quantize(job),
+    kernel.quantize({ ...job, weights: odd }),
+  ]);
   expect(again.tiles).toEqual(tiles);
   for (const tile of tiles) {
     for (const bytes of [tile.words, tile.scales, tile.biases]) {
@@ -117,7 +132,10 @@ test("a trap rejects its own job, names it, and costs the others nothing", async
     "fulfilled",
   ]);
   expect(settled[1]).toMatchObject({
-    reason: { code: "KERNEL", message: expect.stringContaining("1x960000000 BF16 at 4 bits g64: ") },
+    reason: {
+      code: "KERNEL",
+      message: expect.stringContaining("1x960000000 BF16 at 4 bits g64: "),
+    },
   });
   const answers = settled.map((one) => (one.status === "fulfilled" ? plain(one.value) : null));
   expect(answers[5]).toEqual(answers[0]);
@@ -140,13 +158,19 @@ test("a job that contradicts itself is refused before it reaches a worker", asyn
   ];
   for (const [change, message] of bad) {
     const answer = kernel.quantize({ ...job, ...change } as QuantizeJob);
-    await expect(answer).rejects.toMatchObject({ code: "INTERNAL", message: expect.stringContaining(message) });
+    await expect(answer).rejects.toMatchObject({
+      code: "INTERNAL",
+      message: expect.stringContaining(message),
+    });
   }
   const { tiles } = await kernel.quantize(job);
   const back = { ...tiles[0]!, store: "BF16", rows: 2, columns: 384 } as const;
   for (const part of ["words", "scales", "biases"] as const) {
     const short = kernel.dequantize({ ...back, [part]: back[part].subarray(1) });
-    await expect(short).rejects.toMatchObject({ code: "INTERNAL", message: expect.stringContaining(part) });
+    await expect(short).rejects.toMatchObject({
+      code: "INTERNAL",
+      message: expect.stringContaining(part),
+    });
   }
   const half = kernel.cast({ weights: new Uint8Array(3), from: "F16", to: "F32" });
   await expect(half).rejects.toMatchObject({ code: "INTERNAL" });
@@ -166,7 +190,9 @@ test("closing rejects what is under way and what comes later", async () => {
 test("a kernel knows its own hash, and refuses a senseless number of workers", async () => {
   const kernel = await openKernel();
   open.push(kernel);
-  expect(kernel.sha256).toBe(createHash("sha256").update(readFileSync(assets.kernel)).digest("hex"));
+  expect(kernel.sha256).toBe(
+    createHash("sha256").update(readFileSync(assets.kernel)).digest("hex"),
+  );
   expect(kernel.workers).toBeGreaterThan(0);
   for (const workers of [0, -1, 1.5, 65, Number.NaN]) {
     await expect(openKernel({ workers })).rejects.toMatchObject({ code: "BAD_INPUT" });

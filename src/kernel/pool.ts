@@ -3,10 +3,25 @@ import { readFile } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { setFlagsFromString } from "node:v8";
 import { Worker } from "node:worker_threads";
-import { assets } from "../assets.ts";
-import { OqeError } from "../errors.ts";
-import { type Answer, checkTask, elementBytes, nameTask, type QuantizeSums, type Task, type TileBytes } from "./job.ts";
-import type { CastJob, CastResult, DequantizeJob, Kernel, QuantizeJob, QuantizeResult } from "./kernel-types.ts";
+import { assets } from "../ground/assets.ts";
+import { OqeError } from "../ground/errors.ts";
+import {
+  type Answer,
+  checkTask,
+  elementBytes,
+  nameTask,
+  type QuantizeSums,
+  type Task,
+  type TileBytes,
+} from "./job.ts";
+import type {
+  CastJob,
+  CastResult,
+  DequantizeJob,
+  Kernel,
+  QuantizeJob,
+  QuantizeResult,
+} from "./kernel-types.ts";
 import { Cutter, Leases } from "./lease.ts";
 import type { AnswerOf, JobOf, RoutineName } from "./routines.ts";
 
@@ -20,10 +35,18 @@ const mostWorkers = 64;
 export async function openKernel(options: { workers?: number } = {}): Promise<Kernel> {
   const workers = options.workers ?? Math.min(availableParallelism(), mostWorkers);
   if (!Number.isInteger(workers) || workers < 1 || workers > mostWorkers) {
-    throw new OqeError("BAD_INPUT", `workers: expected a whole number from 1 to ${mostWorkers}, got ${workers}`);
+    throw new OqeError(
+      "BAD_INPUT",
+      `workers: expected a whole number from 1 to ${mostWorkers}, got ${workers}`,
+    );
   }
   const bytes = await readFile(assets.kernel).catch((cause) => {
-    throw new OqeError("KERNEL", `cannot read the kernel: ${cause.message}`, "Build it: npm run kernel.", cause);
+    throw new OqeError(
+      "KERNEL",
+      `cannot read the kernel: ${cause.message}`,
+      "Build it: npm run kernel.",
+      cause,
+    );
   });
   return new Pool(await compile(bytes), createHash("sha256").update(bytes).digest("hex"), workers);
 }
@@ -31,7 +54,8 @@ export async function openKernel(options: { workers?: number } = {}): Promise<Ke
 async function compile(bytes: Uint8Array<ArrayBuffer>): Promise<WebAssembly.Module> {
   try {
     // Node 20 has relaxed SIMD behind a switch; the results are the same.
-    if (Number.parseInt(process.versions.node, 10) < 22) setFlagsFromString("--experimental-wasm-relaxed-simd");
+    if (Number.parseInt(process.versions.node, 10) < 22)
+      setFlagsFromString("--experimental-wasm-relaxed-simd");
     return await WebAssembly.compile(bytes);
   } catch (cause) {
     const what = cause instanceof Error ? cause.message : String(cause);
@@ -89,7 +113,9 @@ class Pool implements Kernel {
     const weightsIn = cutter.place(isShared ? 0 : job.weights.byteLength);
     const parts = job.widths.map(({ bits, groupSize }) => {
       const pairs = ((job.rows * job.columns) / groupSize) * elementBytes[job.store];
-      const [words, scales, biases] = [(job.rows * job.columns * bits) / 8, pairs, pairs].map((n) => cutter.place(n));
+      const [words, scales, biases] = [(job.rows * job.columns * bits) / 8, pairs, pairs].map((n) =>
+        cutter.place(n),
+      );
       return { words: words!, scales: scales!, biases: biases! };
     });
     const buffer = this.#leases.take(cutter.size);
@@ -100,12 +126,25 @@ class Pool implements Kernel {
     });
     const task: Task = { kind: "quantize", job: { ...job, weights }, out };
     const { energy, nonFinite, squaredErrors } = (await this.#submit(task, [])) as QuantizeSums;
-    const tiles = job.widths.map((width, i) => ({ ...width, ...out[i]!, squaredError: squaredErrors[i]! }));
-    return { tiles, energy, nonFinite, release: () => this.#leases.give(buffer, 2 * this.workers + 2) };
+    const tiles = job.widths.map((width, i) => ({
+      ...width,
+      ...out[i]!,
+      squaredError: squaredErrors[i]!,
+    }));
+    return {
+      tiles,
+      energy,
+      nonFinite,
+      release: () => this.#leases.give(buffer, 2 * this.workers + 2),
+    };
   }
 
   dequantize(job: DequantizeJob): Promise<Float32Array> {
-    return this.#submit({ kind: "dequantize", job }, ["words", "scales", "biases"]) as Promise<Float32Array>;
+    return this.#submit({ kind: "dequantize", job }, [
+      "words",
+      "scales",
+      "biases",
+    ]) as Promise<Float32Array>;
   }
 
   cast(job: CastJob): Promise<CastResult> {
@@ -118,7 +157,10 @@ class Pool implements Kernel {
 
   async close(): Promise<void> {
     this.#closed = true;
-    const tickets = [...this.#seats.flatMap(({ ticket }) => ticket ?? []), ...this.#queue.splice(0)];
+    const tickets = [
+      ...this.#seats.flatMap(({ ticket }) => ticket ?? []),
+      ...this.#queue.splice(0),
+    ];
     const workers = this.#seats.flatMap(({ worker }) => worker ?? []);
     for (const seat of this.#seats) seat.worker = seat.ticket = undefined;
     for (const { task, reject } of tickets) reject(closed(task));
@@ -129,7 +171,10 @@ class Pool implements Kernel {
     if (this.#closed) throw closed(task);
     checkTask(task);
     const job = Object.fromEntries(
-      Object.entries(task.job as object).map(([name, value]) => [name, operands.includes(name) ? share(value) : value]),
+      Object.entries(task.job as object).map(([name, value]) => [
+        name,
+        operands.includes(name) ? share(value) : value,
+      ]),
     );
     return new Promise((resolve, reject) => {
       this.#queue.push({ task: { ...task, job } as unknown as Task, resolve, reject });
@@ -164,7 +209,9 @@ class Pool implements Kernel {
       ticket?.reject(trapped(ticket.task, why, cause));
       this.#dispatch();
     };
-    worker.on("error", (cause) => die(cause instanceof Error ? cause.message : String(cause), cause));
+    worker.on("error", (cause) =>
+      die(cause instanceof Error ? cause.message : String(cause), cause),
+    );
     worker.on("exit", (code) => die(`its worker ended with code ${code}`));
     return worker;
   }
@@ -175,7 +222,12 @@ function closed(task: Task): OqeError {
 }
 
 function trapped(task: Task, why: string, cause: unknown): OqeError {
-  return new OqeError("KERNEL", `${nameTask(task)}: ${why}`, "Please report this with the name of the model.", cause);
+  return new OqeError(
+    "KERNEL",
+    `${nameTask(task)}: ${why}`,
+    "Please report this with the name of the model.",
+    cause,
+  );
 }
 
 /** The operand over shared memory: as it is, or copied. */

@@ -59,6 +59,7 @@ export const routines = {
 } satisfies Record<string, Routine<never, unknown>>;
 
 export type RoutineName = keyof typeof routines;
-export type JobOf<N extends RoutineName> = (typeof routines)[N] extends Routine<infer Job, unknown> ? Job : never;
+export type JobOf<N extends RoutineName> =
+  (typeof routines)[N] extends Routine<infer Job, unknown> ? Job : never;
 export type AnswerOf<N extends RoutineName> =
   (typeof routines)[N] extends Routine<never, infer Answer> ? Answer : never;

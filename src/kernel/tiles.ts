@@ -29,7 +29,10 @@ export interface Tile {
 }
 
 /** Calls `fail` unless a tile lies on the diagonal, its columns being its rows, or right of it. */
-export function checkTile({ d, top, bottom, left, right }: Tile, fail: (what: string) => never): void {
+export function checkTile(
+  { d, top, bottom, left, right }: Tile,
+  fail: (what: string) => never,
+): void {
   const whole = [top, bottom, left, right].every(Number.isInteger);
   const beside = (left === top && right === bottom) || left >= bottom;
   if (!whole || top < 0 || top >= bottom || left >= right || right > d || !beside) {

@@ -19,9 +19,19 @@ test("the last pattern that fits decides; comments and other attributes do not c
   const text =
     "# *.txt filter=lfs\n*.bin filter=lfs -text\n/keep/*.bin -filter\n*.md text\n[ab]?.dat filter=lfs\n[!x].one filter=lfs\n";
   const lfs = (path: string) => goesToLfs(text, path);
-  expect(["a.txt", "a.bin", "d/a.bin", "keep/a.bin", "a.md", "a1.dat", "c1.dat", "y.one", "x.one"].filter(lfs)).toEqual(
-    ["a.bin", "d/a.bin", "a1.dat", "y.one"],
-  );
+  expect(
+    [
+      "a.txt",
+      "a.bin",
+      "d/a.bin",
+      "keep/a.bin",
+      "a.md",
+      "a1.dat",
+      "c1.dat",
+      "y.one",
+      "x.one",
+    ].filter(lfs),
+  ).toEqual(["a.bin", "d/a.bin", "a1.dat", "y.one"]);
 });
 
 test("files that no pattern covers get a line of their own, whatever their name", () => {

@@ -20,7 +20,9 @@ function rules(text: string): { test: RegExp; lfs: boolean }[] {
     .filter((words) => words.length > 1 && !words[0]!.startsWith("#"))
     .flatMap(([pattern, ...attributes]) => {
       const filter = attributes.findLast((word) => /^[-!]?filter(=|$)/.test(word));
-      return filter === undefined ? [] : [{ test: globToRegExp(pattern!), lfs: filter === "filter=lfs" }];
+      return filter === undefined
+        ? []
+        : [{ test: globToRegExp(pattern!), lfs: filter === "filter=lfs" }];
     });
 }
 

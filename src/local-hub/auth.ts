@@ -42,7 +42,9 @@ function mayWrite(user: LocalHubUser, namespace: string): boolean {
 export function checkMayCreate(user: LocalHubUser | null, namespace: string): void {
   if (!user) throw refuse.unauthorized();
   if (!mayWrite(user, namespace)) {
-    throw refuse.forbidden(`You don't have the rights to create a model under the namespace "${namespace}"`);
+    throw refuse.forbidden(
+      `You don't have the rights to create a model under the namespace "${namespace}"`,
+    );
   }
 }
 
@@ -50,7 +52,8 @@ export function checkMayCreate(user: LocalHubUser | null, namespace: string): vo
 export function checkMayRead(user: LocalHubUser | null, repo: StoredRepo | undefined): StoredRepo {
   const visible =
     repo &&
-    (!repo.state.private || (user && [...namespaces(user), ...(user.writes ?? [])].some((name) => owns(name, repo))));
+    (!repo.state.private ||
+      (user && [...namespaces(user), ...(user.writes ?? [])].some((name) => owns(name, repo))));
   if (!visible) throw refuse.noRepository(user !== null);
   return repo;
 }
@@ -74,11 +77,17 @@ export function checkMayWrite(user: LocalHubUser | null, repo: StoredRepo): void
 export function checkMayPropose(user: LocalHubUser | null): void {
   if (!user) throw refuse.unauthorized();
   if (user.role !== "write") {
-    throw refuse.forbidden("Forbidden: this token has the role `read`; use a token with the `write` role");
+    throw refuse.forbidden(
+      "Forbidden: this token has the role `read`; use a token with the `write` role",
+    );
   }
 }
 
-export function checkGate(user: LocalHubUser | null, repo: StoredRepo, gated: Record<string, string[]>): void {
+export function checkGate(
+  user: LocalHubUser | null,
+  repo: StoredRepo,
+  gated: Record<string, string[]>,
+): void {
   if (!Object.hasOwn(gated, repo.id)) return;
   if (!user || !gated[repo.id]!.includes(user.name))
     throw refuse.gated(repo.isDataset ? "dataset" : "model", repo.apiId, user !== null);
@@ -87,7 +96,8 @@ export function checkGate(user: LocalHubUser | null, repo: StoredRepo, gated: Re
 /** The body of `/api/whoami-v2`. `every` are all namespaces of the store, which a user of `["*"]` belongs to. */
 export function describeUser(user: LocalHubUser, every: readonly string[]) {
   const organizations =
-    user.organizations ?? (user.writes?.includes("*") ? every.filter((name) => name !== user.name) : []);
+    user.organizations ??
+    (user.writes?.includes("*") ? every.filter((name) => name !== user.name) : []);
   return {
     type: "user",
     id: `user-${user.name}`,

@@ -1,5 +1,16 @@
 import { randomUUID } from "node:crypto";
-import { copyFile, link, lstat, mkdir, readdir, realpath, rename, rm, rmdir, stat } from "node:fs/promises";
+import {
+  copyFile,
+  link,
+  lstat,
+  mkdir,
+  readdir,
+  realpath,
+  rename,
+  rm,
+  rmdir,
+  stat,
+} from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { FileEntry, Tree } from "./history.ts";
 import { pathProblem } from "./names.ts";
@@ -12,7 +23,13 @@ const ignored = new Set([".git", ".DS_Store", ".cache"]);
  * Makes the readable folder show `next` where it showed `previous` (null: unknown, every file is written).
  * LFS files are hard links to their objects where the file system allows it; others are copies, so that a person may edit them.
  */
-export async function checkout(folder: string, previous: Tree | null, next: Tree, objects: Objects, aside: string) {
+export async function checkout(
+  folder: string,
+  previous: Tree | null,
+  next: Tree,
+  objects: Objects,
+  aside: string,
+) {
   await mkdir(folder, { recursive: true });
   await mkdir(aside, { recursive: true });
   for (const path of previous?.keys() ?? []) {
@@ -35,11 +52,19 @@ async function removeFile(folder: string, path: string): Promise<void> {
   }
 }
 
-async function placeFile(folder: string, path: string, entry: FileEntry, objects: Objects, aside: string) {
+async function placeFile(
+  folder: string,
+  path: string,
+  entry: FileEntry,
+  objects: Objects,
+  aside: string,
+) {
   await ensureRealFolders(folder, dirname(path));
   const source = objects.path(entry.sha256);
   const staged = join(aside, randomUUID());
-  await (entry.lfs ? link(source, staged).catch(() => copyFile(source, staged)) : copyFile(source, staged));
+  await (entry.lfs
+    ? link(source, staged).catch(() => copyFile(source, staged))
+    : copyFile(source, staged));
   const target = join(folder, path);
   const there = await lstat(target).catch(() => null);
   if (there?.isDirectory()) await rm(target, { recursive: true });

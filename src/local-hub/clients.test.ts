@@ -36,7 +36,9 @@ afterAll(async () => {
 async function requestsOf(run: () => Promise<unknown>): Promise<string[]> {
   const before = seen.length;
   await run();
-  return seen.slice(before).map(({ method, url, origin }) => `${origin} ${method} ${url.split("?")[0]}`);
+  return seen
+    .slice(before)
+    .map(({ method, url, origin }) => `${origin} ${method} ${url.split("?")[0]}`);
 }
 
 async function collect<T>(items: AsyncIterable<T>): Promise<T[]> {
@@ -45,12 +47,22 @@ async function collect<T>(items: AsyncIterable<T>): Promise<T[]> {
   return all;
 }
 
-const small = (path: string, text: string) => ({ operation: "addOrUpdate" as const, path, content: new Blob([text]) });
+const small = (path: string, text: string) => ({
+  operation: "addOrUpdate" as const,
+  path,
+  content: new Blob([text]),
+});
 
 test("whoAmI says who the token is", async () => {
   const me = await hf.whoAmI(to);
-  expect(me).toMatchObject({ name: "local", type: "user", auth: { accessToken: { role: "write" } } });
-  await expect(hf.whoAmI({ ...to, accessToken: "hf_invalid" })).rejects.toMatchObject({ statusCode: 401 });
+  expect(me).toMatchObject({
+    name: "local",
+    type: "user",
+    auth: { accessToken: { role: "write" } },
+  });
+  await expect(hf.whoAmI({ ...to, accessToken: "hf_invalid" })).rejects.toMatchObject({
+    statusCode: 401,
+  });
 });
 
 test("createRepo creates once, with .gitattributes in it", async () => {
@@ -84,7 +96,9 @@ test("the same weights again are not uploaded again", async () => {
   const operations = [{ operation: "addOrUpdate" as const, path: "copy.safetensors", content }];
   const requests = await requestsOf(() => hf.commit({ repo, operations, title: "Copy", ...to }));
   expect(requests.filter((line) => line.startsWith("storage"))).toEqual([]);
-  expect(hub.files(repo).get("copy.safetensors")?.sha256).toBe(hub.files(repo).get("model.safetensors")?.sha256);
+  expect(hub.files(repo).get("copy.safetensors")?.sha256).toBe(
+    hub.files(repo).get("model.safetensors")?.sha256,
+  );
 });
 
 test("listFiles follows its pages", async () => {
@@ -115,16 +129,25 @@ test("fileDownloadInfo and downloadFile read whole files and ranges, by a redire
     expected.subarray(1_000_000, 1_000_100),
   );
   expect(Buffer.from(await blob.arrayBuffer()).equals(expected)).toBe(true);
-  expect(await (await hf.downloadFile({ repo, path: "README.md", ...to }))!.text()).toMatch(/# Tiny/);
+  expect(await (await hf.downloadFile({ repo, path: "README.md", ...to }))!.text()).toMatch(
+    /# Tiny/,
+  );
   expect(await hf.fileDownloadInfo({ repo, path: "absent", ...to })).toBeNull();
   expect(await hf.fileExists({ repo, path: "absent", ...to })).toBe(false);
   expect(await hf.fileExists({ repo, path: "config.json", ...to })).toBe(true);
 });
 
 test("raw: the pointer of an LFS file", async () => {
-  const pointer = await (await hf.downloadFile({ repo, path: "model.safetensors", raw: true, ...to }))!.text();
+  const pointer = await (await hf.downloadFile({
+    repo,
+    path: "model.safetensors",
+    raw: true,
+    ...to,
+  }))!.text();
   const sha256 = hub.files(repo).get("model.safetensors")!.sha256;
-  expect(pointer).toBe(`version https://git-lfs.github.com/spec/v1\noid sha256:${sha256}\nsize 15102156\n`);
+  expect(pointer).toBe(
+    `version https://git-lfs.github.com/spec/v1\noid sha256:${sha256}\nsize 15102156\n`,
+  );
 });
 
 test("snapshotDownload brings every file", async () => {
@@ -133,7 +156,8 @@ test("snapshotDownload brings every file", async () => {
   try {
     const snapshot = await hf.snapshotDownload({ repo, cacheDir, ...to });
     expect(snapshot).toContain(hub.head(repo)!);
-    for (const [path, { size }] of hub.files(repo)) expect((await readFile(join(snapshot, path))).length).toBe(size);
+    for (const [path, { size }] of hub.files(repo))
+      expect((await readFile(join(snapshot, path))).length).toBe(size);
   } finally {
     vi.restoreAllMocks();
     await rm(cacheDir, { recursive: true });
@@ -141,7 +165,11 @@ test("snapshotDownload brings every file", async () => {
 });
 
 test("modelInfo and listModels read the card", async () => {
-  const info = await hf.modelInfo({ name: repo, additionalFields: ["sha", "tags", "cardData", "filePaths"], ...to });
+  const info = await hf.modelInfo({
+    name: repo,
+    additionalFields: ["sha", "tags", "cardData", "filePaths"],
+    ...to,
+  });
   expect(info).toMatchObject({
     name: repo,
     private: false,
@@ -164,11 +192,12 @@ test("parseSafetensorsMetadata counts the embedded model's parameters", async ()
     ...to,
   });
   const file = await readFile(new URL("model.safetensors", model));
-  const header = JSON.parse(file.subarray(8, 8 + Number(file.readBigUInt64LE(0))).toString()) as Record<
-    string,
-    { shape?: number[] }
-  >;
-  const counts = Object.values(header).flatMap(({ shape }) => (shape ? [shape.reduce((a, b) => a * b, 1)] : []));
+  const header = JSON.parse(
+    file.subarray(8, 8 + Number(file.readBigUInt64LE(0))).toString(),
+  ) as Record<string, { shape?: number[] }>;
+  const counts = Object.values(header).flatMap(({ shape }) =>
+    shape ? [shape.reduce((a, b) => a * b, 1)] : [],
+  );
   const sum = (numbers: number[]) => numbers.reduce((a, b) => a + b, 0);
   expect(sum(counts)).toBeGreaterThan(7_000_000);
   expect(sum(Object.values(parsed.parameterCount))).toBe(sum(counts));
@@ -177,24 +206,51 @@ test("parseSafetensorsMetadata counts the embedded model's parameters", async ()
 test("a branch lives beside main until it is deleted", async () => {
   const main = hub.head(repo);
   await hf.createBranch({ repo, branch: "try/one", ...to });
-  await expect(hf.createBranch({ repo, branch: "try/one", ...to })).rejects.toMatchObject({ statusCode: 409 });
-  const made = await hf.commit({ repo, branch: "try/one", operations: [small("note.txt", "1")], title: "Note", ...to });
+  await expect(hf.createBranch({ repo, branch: "try/one", ...to })).rejects.toMatchObject({
+    statusCode: 409,
+  });
+  const made = await hf.commit({
+    repo,
+    branch: "try/one",
+    operations: [small("note.txt", "1")],
+    title: "Note",
+    ...to,
+  });
   expect(hub.head(repo)).toBe(main);
   const there = await collect(hf.listFiles({ repo, revision: "try/one", ...to }));
   expect(there.map((file) => file.path)).toContain("note.txt");
   const commits = await collect(hf.listCommits({ repo, revision: "try/one", ...to }));
   expect(commits[0]!.oid).toBe(made!.commit.oid);
-  expect(commits.map((commit) => commit.title)).toEqual(["Note", "Copy", "Publish", "initial commit"]);
+  expect(commits.map((commit) => commit.title)).toEqual([
+    "Note",
+    "Copy",
+    "Publish",
+    "initial commit",
+  ]);
   await hf.deleteBranch({ repo, branch: "try/one", ...to });
-  await expect(collect(hf.listFiles({ repo, revision: "try/one", ...to }))).rejects.toMatchObject({ statusCode: 404 });
+  await expect(collect(hf.listFiles({ repo, revision: "try/one", ...to }))).rejects.toMatchObject({
+    statusCode: 404,
+  });
 });
 
 test("a pull request leaves main alone, and takes further commits", async () => {
   const main = hub.head(repo);
   const operations = [small("README.md", "---\nlicense: mit\n---\n# Better\n")];
-  const opened = await hf.commit({ repo, operations, title: "Better card", isPullRequest: true, ...to });
+  const opened = await hf.commit({
+    repo,
+    operations,
+    title: "Better card",
+    isPullRequest: true,
+    ...to,
+  });
   expect(opened?.pullRequestUrl).toBe(`${hub.url}/${repo}/discussions/1`);
-  const next = { repo, branch: "refs/pr/1", operations: [small("more.txt", "x")], title: "More", ...to };
+  const next = {
+    repo,
+    branch: "refs/pr/1",
+    operations: [small("more.txt", "x")],
+    title: "More",
+    ...to,
+  };
   await hf.commit(next);
   expect(hub.head(repo)).toBe(main);
   const proposed = await collect(hf.listFiles({ repo, revision: "refs/pr/1", ...to }));
@@ -203,8 +259,20 @@ test("a pull request leaves main alone, and takes further commits", async () => 
 
 test("parentCommit guards against a commit in between", async () => {
   const stale = hub.head(repo)!;
-  await hf.commit({ repo, operations: [small("a.txt", "a")], title: "A", parentCommit: stale, ...to });
-  const late = hf.commit({ repo, operations: [small("b.txt", "b")], title: "B", parentCommit: stale, ...to });
+  await hf.commit({
+    repo,
+    operations: [small("a.txt", "a")],
+    title: "A",
+    parentCommit: stale,
+    ...to,
+  });
+  const late = hf.commit({
+    repo,
+    operations: [small("b.txt", "b")],
+    title: "B",
+    parentCommit: stale,
+    ...to,
+  });
   await expect(late).rejects.toMatchObject({ statusCode: 412 });
   expect(hub.files(repo).has("b.txt")).toBe(false);
 });
@@ -212,15 +280,21 @@ test("parentCommit guards against a commit in between", async () => {
 test("deleteFile deletes, once", async () => {
   await hf.deleteFile({ repo, path: "copy.safetensors", ...to });
   expect(hub.files(repo).has("copy.safetensors")).toBe(false);
-  await expect(hf.deleteFile({ repo, path: "copy.safetensors", ...to })).rejects.toMatchObject({ statusCode: 404 });
+  await expect(hf.deleteFile({ repo, path: "copy.safetensors", ...to })).rejects.toMatchObject({
+    statusCode: 404,
+  });
 });
 
 test("a read token may read, not write; the token never reached the storage origin", async () => {
   const reader = { hubUrl: hub.url, accessToken: "hf_read_only" };
-  expect(await (await hf.downloadFile({ repo, path: "config.json", ...reader }))!.text()).toMatch(/nemotron_h/);
+  expect(await (await hf.downloadFile({ repo, path: "config.json", ...reader }))!.text()).toMatch(
+    /nemotron_h/,
+  );
   const write = hf.commit({ repo, operations: [small("c.txt", "c")], title: "C", ...reader });
   await expect(write).rejects.toMatchObject({ statusCode: 403 });
-  await expect(hf.createRepo({ repo: "acme/other", ...reader })).rejects.toMatchObject({ statusCode: 403 });
+  await expect(hf.createRepo({ repo: "acme/other", ...reader })).rejects.toMatchObject({
+    statusCode: 403,
+  });
   expect(hub.leakedTokens).toBe(0);
 });
 
@@ -228,5 +302,7 @@ test("deleteRepo removes history and folder", async () => {
   await hf.deleteRepo({ repo, ...to });
   expect(hub.head(repo)).toBeNull();
   expect(await hf.repoExists({ repo, ...to })).toBe(false);
-  await expect(readFile(join(folder, repo, "config.json"))).rejects.toMatchObject({ code: "ENOENT" });
+  await expect(readFile(join(folder, repo, "config.json"))).rejects.toMatchObject({
+    code: "ENOENT",
+  });
 });

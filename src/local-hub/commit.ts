@@ -1,10 +1,31 @@
-import { goesToLfs, initialAttributes, largestRegularFile, looksLikeText, trackInLfs } from "./attributes.ts";
+import {
+  goesToLfs,
+  initialAttributes,
+  largestRegularFile,
+  looksLikeText,
+  trackInLfs,
+} from "./attributes.ts";
 import { checkMayPropose, checkMayWrite } from "./auth.ts";
 import { type Context, type RepoContext, resolveRevision } from "./context.ts";
 import { refuse } from "./errors.ts";
-import { decodeUtf8, type JsonObject, json, parseObject, type Reply, readBody, readJson } from "./exchange.ts";
+import {
+  decodeUtf8,
+  type JsonObject,
+  json,
+  parseObject,
+  type Reply,
+  readBody,
+  readJson,
+} from "./exchange.ts";
 import { checkFrontMatter } from "./front-matter.ts";
-import { type Commit, type FileEntry, lfsEntry, makeCommit, sortTree, type Tree } from "./history.ts";
+import {
+  type Commit,
+  type FileEntry,
+  lfsEntry,
+  makeCommit,
+  sortTree,
+  type Tree,
+} from "./history.ts";
 import { checkPath } from "./names.ts";
 import type { StoredRepo } from "./stored-repo.ts";
 
@@ -30,17 +51,25 @@ export async function preupload(context: RepoContext): Promise<Reply> {
     throw refuse.badRequest(`"files" must be a list of at most ${largestPreupload} files`);
   }
   const attributes =
-    typeof body.gitAttributes === "string" ? body.gitAttributes : await attributesOf(repo, commit.tree);
+    typeof body.gitAttributes === "string"
+      ? body.gitAttributes
+      : await attributesOf(repo, commit.tree);
   const files = body.files.map((file: JsonObject | null) => {
     const path = checkPath(file?.path);
     const { size, sample } = file!;
     if (typeof size !== "number" || typeof sample !== "string")
       throw refuse.badRequest('"size" and "sample" are needed');
     const isText = looksLikeText(Buffer.from(sample, "base64"));
-    const isLarge = size >= (isText ? Math.max(hub.lfsThreshold, largestRegularFile) : hub.lfsThreshold);
+    const isLarge =
+      size >= (isText ? Math.max(hub.lfsThreshold, largestRegularFile) : hub.lfsThreshold);
     const uploadMode = size > 0 && (isLarge || goesToLfs(attributes, path)) ? "lfs" : "regular";
     const known = commit.tree.get(path);
-    return { path, uploadMode, shouldIgnore: false, oid: known ? (known.lfs ? known.sha256 : known.blob) : null };
+    return {
+      path,
+      uploadMode,
+      shouldIgnore: false,
+      oid: known ? (known.lfs ? known.sha256 : known.blob) : null,
+    };
   });
   return json({ files, commitOid: commit.id });
 }
@@ -73,8 +102,13 @@ function parseOperations(text: string): { header: Header; operations: Operation[
   const [first, ...operations] = entries;
   if (first?.key !== "header") throw refuse.badRequest("The first line must be the header");
   const { summary, description, parentCommit } = first.value;
-  if (typeof summary !== "string" || summary.trim() === "") throw refuse.badRequest('"summary" must not be empty');
-  if (parentCommit !== undefined && parentCommit !== null && !/^[0-9a-f]{5,40}$/.test(String(parentCommit))) {
+  if (typeof summary !== "string" || summary.trim() === "")
+    throw refuse.badRequest('"summary" must not be empty');
+  if (
+    parentCommit !== undefined &&
+    parentCommit !== null &&
+    !/^[0-9a-f]{5,40}$/.test(String(parentCommit))
+  ) {
     throw refuse.badRequest('"parentCommit" must be a commit id in hex, or its first digits');
   }
   return {
@@ -88,7 +122,11 @@ function parseOperations(text: string): { header: Header; operations: Operation[
 }
 
 /** Applies the operations in order. Objects of a commit that is refused later stay unreferenced, hence invisible. */
-async function applyOperations(context: RepoContext, parent: Tree, operations: readonly Operation[]): Promise<Tree> {
+async function applyOperations(
+  context: RepoContext,
+  parent: Tree,
+  operations: readonly Operation[],
+): Promise<Tree> {
   const files = new Map(parent);
   const tracked: string[] = [];
   for (const { key, value } of operations) {
@@ -109,18 +147,26 @@ async function applyOperations(context: RepoContext, parent: Tree, operations: r
 
 async function addFile(repo: StoredRepo, value: JsonObject): Promise<FileEntry> {
   const { path, content, encoding = "utf-8" } = value;
-  if (typeof content !== "string") throw refuse.badRequest(`${String(path)}: "content" must be a string`);
-  if (encoding !== "base64" && encoding !== "utf-8") throw refuse.badRequest(`${String(path)}: unknown encoding`);
+  if (typeof content !== "string")
+    throw refuse.badRequest(`${String(path)}: "content" must be a string`);
+  if (encoding !== "base64" && encoding !== "utf-8")
+    throw refuse.badRequest(`${String(path)}: unknown encoding`);
   const bytes = Buffer.from(content, encoding);
-  if (encoding === "base64" && bytes.toString("base64").replace(/=+$/, "") !== content.replace(/=+$/, "")) {
+  if (
+    encoding === "base64" &&
+    bytes.toString("base64").replace(/=+$/, "") !== content.replace(/=+$/, "")
+  ) {
     throw refuse.badRequest(`${String(path)}: "content" is not valid base64`);
   }
   if (bytes.length > largestRegularFile) {
-    throw refuse.badRequest(`${String(path)}: files larger than 10 MiB must be uploaded to LFS first`);
+    throw refuse.badRequest(
+      `${String(path)}: files larger than 10 MiB must be uploaded to LFS first`,
+    );
   }
   if (path === "README.md") {
     const { errors } = checkFrontMatter(bytes.toString("utf8"));
-    if (errors.length > 0) throw refuse.badRequest(`Invalid metadata in README.md: ${errors.join("; ")}`);
+    if (errors.length > 0)
+      throw refuse.badRequest(`Invalid metadata in README.md: ${errors.join("; ")}`);
   }
   return repo.addRegular(bytes);
 }
@@ -158,7 +204,11 @@ function checkNoFileIsFolder(files: ReadonlyMap<string, FileEntry>): void {
 }
 
 /** As the Hub does, adds to `.gitattributes` the LFS files that it does not cover. */
-async function track(repo: StoredRepo, files: Map<string, FileEntry>, paths: readonly string[]): Promise<void> {
+async function track(
+  repo: StoredRepo,
+  files: Map<string, FileEntry>,
+  paths: readonly string[],
+): Promise<void> {
   if (paths.length === 0) return;
   const entry = files.get(".gitattributes");
   const before = entry ? (await repo.objects.read(entry.sha256)).toString("utf8") : "";
@@ -171,7 +221,9 @@ export async function commit(context: RepoContext): Promise<Reply> {
   const proposes = checkMayCommit(context);
   const { repo, hub } = context;
   const revision = context.params.revision!;
-  const { header, operations } = parseOperations(decodeUtf8(await readBody(context.request, largestCommit)));
+  const { header, operations } = parseOperations(
+    decodeUtf8(await readBody(context.request, largestCommit)),
+  );
   return hub.store.change(repo.id, async () => {
     const wanted = header.parentCommit;
     const parent = proposes && wanted ? repo.commitByPrefix(wanted) : headOf(repo, revision);
@@ -202,7 +254,8 @@ function headOf(repo: StoredRepo, revision: string): Commit {
   const isBranch = Object.hasOwn(repo.state.branches, revision);
   const isOpenPull = repo.state.discussions.some(
     (discussion) =>
-      `refs/pr/${discussion.num}` === revision && (discussion.status === "open" || discussion.status === "draft"),
+      `refs/pr/${discussion.num}` === revision &&
+      (discussion.status === "open" || discussion.status === "draft"),
   );
   if (!isBranch && !isOpenPull) throw refuse.noRevision(revision);
   return resolveRevision(repo, revision);
@@ -214,7 +267,9 @@ async function moveBranch(repo: StoredRepo, revision: string, made: Commit): Pro
     await repo.setState({ ...repo.state, branches: { ...branches, [revision]: made.id } });
     return;
   }
-  const moved = discussions.map((pull) => (`refs/pr/${pull.num}` === revision ? { ...pull, head: made.id } : pull));
+  const moved = discussions.map((pull) =>
+    `refs/pr/${pull.num}` === revision ? { ...pull, head: made.id } : pull,
+  );
   await repo.setState({ ...repo.state, discussions: moved });
 }
 

@@ -68,12 +68,19 @@ export function splitRevision(
 }
 
 /** One page of `items` after the query's cursor, with the `Link` header to the next one. */
-export function page<T>(context: Context, items: readonly T[], key: (item: T) => string, most: number) {
+export function page<T>(
+  context: Context,
+  items: readonly T[],
+  key: (item: T) => string,
+  most: number,
+) {
   const asked = Number(context.query.get("limit") ?? most);
   const size = Number.isInteger(asked) && asked > 0 ? Math.min(asked, most) : most;
   const cursor = context.query.get("cursor");
   const after =
-    cursor === null ? -1 : items.findIndex((item) => key(item) === Buffer.from(cursor, "base64url").toString());
+    cursor === null
+      ? -1
+      : items.findIndex((item) => key(item) === Buffer.from(cursor, "base64url").toString());
   if (cursor !== null && after === -1) throw refuse.badRequest("Invalid cursor");
   const shown = items.slice(after + 1, after + 1 + size);
   if (after + 1 + size >= items.length) return { shown, headers: {} };

@@ -1,8 +1,8 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
+import { addFile, call, commit, scratchFolder, startHub } from "../../test/support/local-hub.ts";
 import type { LocalHub } from "./local-hub.ts";
-import { addFile, call, commit, scratchFolder, startHub } from "./testing.ts";
 
 /** A folder of the shape of a Hub's, with a dataset and a model of one name in it. */
 async function seededFolder(): Promise<string> {
@@ -13,7 +13,10 @@ async function seededFolder(): Promise<string> {
   ] as const) {
     await mkdir(join(folder, repo, "deep"), { recursive: true });
     await writeFile(join(folder, repo, "deep", "a.txt"), text);
-    await writeFile(join(folder, repo, ".gitattributes"), "*.jsonl filter=lfs diff=lfs merge=lfs -text\n");
+    await writeFile(
+      join(folder, repo, ".gitattributes"),
+      "*.jsonl filter=lfs diff=lfs merge=lfs -text\n",
+    );
     await writeFile(join(folder, repo, "b.jsonl"), `{"text": "${text}"}\n`);
   }
   return folder;
@@ -33,22 +36,36 @@ test("a folder below datasets/ is a dataset, told apart from the model of its na
   const info = await get<object>(hub, "/api/datasets/acme/text/revision/main");
   expect(info).toMatchObject({ id: "acme/text", author: "acme", sha: head });
   expect(info).not.toHaveProperty("modelId");
-  expect((await get<{ sha: string }>(hub, "/api/models/acme/text")).sha).toBe(hub.head("acme/text"));
-  expect((await get<{ id: string }[]>(hub, "/api/models")).map(({ id }) => id)).toEqual(["acme/text"]);
-  expect((await get<{ orgs: { name: string }[] }>(hub, "/api/whoami-v2")).orgs.map(({ name }) => name)).toEqual([
-    "acme",
+  expect((await get<{ sha: string }>(hub, "/api/models/acme/text")).sha).toBe(
+    hub.head("acme/text"),
+  );
+  expect((await get<{ id: string }[]>(hub, "/api/models")).map(({ id }) => id)).toEqual([
+    "acme/text",
   ]);
+  expect(
+    (await get<{ orgs: { name: string }[] }>(hub, "/api/whoami-v2")).orgs.map(({ name }) => name),
+  ).toEqual(["acme"]);
 });
 
 test("its files are listed and sent: small ones from here, large ones from storage", async () => {
   const hub = await startHub({ folder: await seededFolder() });
-  const listed = await get<{ path: string }[]>(hub, "/api/datasets/acme/text/tree/main?recursive=true");
-  expect(listed.map(({ path }) => path)).toEqual([".gitattributes", "b.jsonl", "deep", "deep/a.txt"]);
+  const listed = await get<{ path: string }[]>(
+    hub,
+    "/api/datasets/acme/text/tree/main?recursive=true",
+  );
+  expect(listed.map(({ path }) => path)).toEqual([
+    ".gitattributes",
+    "b.jsonl",
+    "deep",
+    "deep/a.txt",
+  ]);
   const asked = await call(hub, "POST /api/datasets/acme/text/paths-info/main", {
     json: { paths: ["deep/a.txt", "no"] },
   });
   expect(await asked.json()).toMatchObject([{ type: "file", path: "deep/a.txt", size: 4 }]);
-  expect(await (await call(hub, "GET /datasets/acme/text/resolve/main/deep/a.txt")).text()).toBe("rows");
+  expect(await (await call(hub, "GET /datasets/acme/text/resolve/main/deep/a.txt")).text()).toBe(
+    "rows",
+  );
   const away = await call(hub, "GET /datasets/acme/text/resolve/main/b.jsonl");
   expect(away.status).toBe(302);
   const stored = await call(hub, `GET ${away.headers.get("location")}`, { token: null });
@@ -61,9 +78,15 @@ test("it cannot be written, by no way of naming it", async () => {
   const answers = [
     await call(hub, "POST /api/datasets/acme/text/commit/main", { body: "" }),
     await commit(hub, "datasets%2Facme/text", [addFile("a", "x")]),
-    await call(hub, "POST /api/repos/create", { json: { name: "new", organization: "acme", type: "dataset" } }),
-    await call(hub, "POST /api/repos/create", { json: { name: "acme/new", organization: "datasets", type: "model" } }),
-    await call(hub, "DELETE /api/repos/delete", { json: { name: "acme/text", organization: "datasets" } }),
+    await call(hub, "POST /api/repos/create", {
+      json: { name: "new", organization: "acme", type: "dataset" },
+    }),
+    await call(hub, "POST /api/repos/create", {
+      json: { name: "acme/new", organization: "datasets", type: "model" },
+    }),
+    await call(hub, "DELETE /api/repos/delete", {
+      json: { name: "acme/text", organization: "datasets" },
+    }),
   ];
   expect(answers.map(({ status }) => status)).toEqual([404, 404, 400, 400, 400]);
   expect(hub.head("datasets/acme/text")).toBe(head);

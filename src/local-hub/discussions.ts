@@ -22,7 +22,8 @@ function summary(repo: StoredRepo, { num, title, author, status, isPullRequest }
 /** `GET /api/models/<id>/discussions` */
 export async function listDiscussions(context: RepoContext): Promise<Reply> {
   const { discussions } = context.repo.state;
-  const start = context.query.get("p") === null || context.query.get("p") === "0" ? 0 : discussions.length;
+  const start =
+    context.query.get("p") === null || context.query.get("p") === "0" ? 0 : discussions.length;
   const shown = discussions.slice(start).map((discussion) => summary(context.repo, discussion));
   return json({ discussions: shown, count: discussions.length, start });
 }
@@ -32,7 +33,13 @@ export async function discussion(context: RepoContext): Promise<Reply> {
   const { repo } = context;
   const found = find(context);
   const comment = { edited: false, hidden: false, latest: { raw: found.description } };
-  const event = { id: `${found.num}-0`, type: "comment", createdAt, author: { name: found.author }, data: comment };
+  const event = {
+    id: `${found.num}-0`,
+    type: "comment",
+    createdAt,
+    author: { name: found.author },
+    data: comment,
+  };
   const commitEvents = commitsOf(repo, found).map((commit) => ({
     id: commit.id,
     type: "commit",
@@ -41,15 +48,24 @@ export async function discussion(context: RepoContext): Promise<Reply> {
     data: { subject: commit.title, oid: commit.id },
   }));
   const pull = {
-    changes: { base: "refs/heads/main", ...(found.mergeCommit ? { mergeCommitId: found.mergeCommit } : {}) },
+    changes: {
+      base: "refs/heads/main",
+      ...(found.mergeCommit ? { mergeCommitId: found.mergeCommit } : {}),
+    },
     filesWithConflicts: found.status === "merged" ? [] : conflicts(repo, found),
     diff: "",
   };
-  return json({ ...summary(repo, found), events: [event, ...commitEvents], ...(found.isPullRequest ? pull : {}) });
+  return json({
+    ...summary(repo, found),
+    events: [event, ...commitEvents],
+    ...(found.isPullRequest ? pull : {}),
+  });
 }
 
 function find(context: RepoContext): Discussion {
-  const found = context.repo.state.discussions.find((one) => String(one.num) === context.params.num);
+  const found = context.repo.state.discussions.find(
+    (one) => String(one.num) === context.params.num,
+  );
   if (!found) throw refuse.noEntry(`discussion ${context.params.num}`);
   return found;
 }
@@ -57,7 +73,8 @@ function find(context: RepoContext): Discussion {
 /** Commits of a pull request beyond its base, oldest first. */
 function commitsOf(repo: StoredRepo, { base, head }: Discussion): Commit[] {
   const commits: Commit[] = [];
-  for (let id = head; id && id !== base; id = commits.at(-1)!.parents[0] ?? null) commits.push(repo.commit(id)!);
+  for (let id = head; id && id !== base; id = commits.at(-1)!.parents[0] ?? null)
+    commits.push(repo.commit(id)!);
   return commits.reverse();
 }
 
@@ -91,12 +108,15 @@ export async function createDiscussion(context: RepoContext): Promise<Reply> {
 export async function setStatus(context: RepoContext): Promise<Reply> {
   const { repo, hub } = context;
   const { status } = await readJson(context.request);
-  if (status !== "open" && status !== "closed") throw refuse.badRequest('"status" must be "open" or "closed"');
+  if (status !== "open" && status !== "closed")
+    throw refuse.badRequest('"status" must be "open" or "closed"');
   return hub.store.change(repo.id, async () => {
     const found = find(context);
     if (found.status === "merged") throw refuse.badRequest("The pull request is merged");
     await replace(repo, { ...found, status });
-    return json({ newStatus: { id: "status", type: "status-change", createdAt, data: { status } } });
+    return json({
+      newStatus: { id: "status", type: "status-change", createdAt, data: { status } },
+    });
   });
 }
 
@@ -113,18 +133,32 @@ export async function merge(context: RepoContext): Promise<Reply> {
     const main = resolveRevision(repo, "main");
     const head = repo.commit(found.head!)!;
     const tree = replay(repo.commit(found.base!)!.tree, head.tree, main.tree);
-    const merged = makeCommit([main, head], tree, `${found.title} (#${found.num})`, "", context.user!.name);
+    const merged = makeCommit(
+      [main, head],
+      tree,
+      `${found.title} (#${found.num})`,
+      "",
+      context.user!.name,
+    );
     await repo.addCommit(merged);
     const discussions = repo.state.discussions.map((one) =>
       one.num === found.num ? { ...one, status: "merged" as const, mergeCommit: merged.id } : one,
     );
-    await repo.setState({ ...repo.state, branches: { ...repo.state.branches, main: merged.id }, discussions });
-    return json({ newStatus: { id: "status", type: "status-change", createdAt, data: { status: "merged" } } });
+    await repo.setState({
+      ...repo.state,
+      branches: { ...repo.state.branches, main: merged.id },
+      discussions,
+    });
+    return json({
+      newStatus: { id: "status", type: "status-change", createdAt, data: { status: "merged" } },
+    });
   });
 }
 
 async function replace(repo: StoredRepo, changed: Discussion): Promise<void> {
-  const discussions = repo.state.discussions.map((one) => (one.num === changed.num ? changed : one));
+  const discussions = repo.state.discussions.map((one) =>
+    one.num === changed.num ? changed : one,
+  );
   await repo.setState({ ...repo.state, discussions });
 }
 

@@ -36,7 +36,8 @@ export const refuse = {
     hasToken
       ? new Refusal(404, "Repository not found", "RepoNotFound")
       : new Refusal(401, "Invalid username or password.", "RepoNotFound"),
-  noRevision: (revision: string) => new Refusal(404, `Invalid rev id: ${revision}`, "RevisionNotFound"),
+  noRevision: (revision: string) =>
+    new Refusal(404, `Invalid rev id: ${revision}`, "RevisionNotFound"),
   noEntry: (path: string, commit?: string) =>
     new Refusal(
       404,
@@ -57,7 +58,8 @@ export const refuse = {
           `Access to ${kind} ${id} is restricted. You must have access to it and be authenticated to access it. Please log in.`,
           "GatedRepo",
         ),
-  conflict: (message: string, fields: Record<string, unknown> = {}) => new Refusal(409, message, null, { fields }),
+  conflict: (message: string, fields: Record<string, unknown> = {}) =>
+    new Refusal(409, message, null, { fields }),
   parentMoved: () => new Refusal(412, "A commit has happened since. Please refresh and try again."),
   tooLarge: (limit: number) => new Refusal(413, `The request body is larger than ${limit} bytes`),
 } as const;

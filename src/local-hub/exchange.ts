@@ -75,7 +75,12 @@ export function decodeUtf8(bytes: Uint8Array): string {
 }
 
 /** Sends a reply. `keep` is the part of the body that goes out before the connection is cut: 1 but for injected faults. */
-export async function send(response: ServerResponse, reply: Reply, withBody: boolean, keep = 1): Promise<void> {
+export async function send(
+  response: ServerResponse,
+  reply: Reply,
+  withBody: boolean,
+  keep = 1,
+): Promise<void> {
   const { body } = reply;
   const isSlice = body !== undefined && typeof body === "object" && "file" in body;
   const bytes = isSlice ? null : encode(body);
@@ -91,7 +96,10 @@ export async function send(response: ServerResponse, reply: Reply, withBody: boo
   if (withBody && wanted > 0) {
     if (bytes) response.write(bytes.subarray(0, wanted));
     else if (isSlice) {
-      const source = createReadStream(body.file, { start: body.start, end: body.start + wanted - 1 });
+      const source = createReadStream(body.file, {
+        start: body.start,
+        end: body.start + wanted - 1,
+      });
       await pipeline(source, response, { end: false });
     }
   }

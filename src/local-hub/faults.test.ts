@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
+import { addFile, call, commit, createRepo, startHub } from "../../test/support/local-hub.ts";
 import type { SeenRequest } from "./local-hub.ts";
-import { addFile, call, commit, createRepo, startHub } from "./testing.ts";
 
 test("an injected answer comes as often as asked, with its headers", async () => {
   const seen: SeenRequest[] = [];
@@ -22,7 +22,11 @@ test("an injected answer comes as often as asked, with its headers", async () =>
   expect((await get()).status).toBe(429);
   expect((await get()).status).toBe(200);
   expect(seen.map(({ status }) => status)).toEqual([200, 200, 429, 429, 200]);
-  expect(seen[1]).toMatchObject({ method: "GET", origin: "hub", headers: { authorization: "Bearer hf_test" } });
+  expect(seen[1]).toMatchObject({
+    method: "GET",
+    origin: "hub",
+    headers: { authorization: "Bearer hf_test" },
+  });
 });
 
 test("reset: nothing was done; drop-answer: it was", async () => {

@@ -7,7 +7,11 @@ export interface Fault {
    * An answer in place of the real one; `reset`: the connection breaks before anything is done; `truncate`: half of the
    * body, then it breaks; `drop-answer`: the work is done, then it breaks.
    */
-  action: { status: number; headers?: Record<string, string>; body?: unknown } | "reset" | "truncate" | "drop-answer";
+  action:
+    | { status: number; headers?: Record<string, string>; body?: unknown }
+    | "reset"
+    | "truncate"
+    | "drop-answer";
 }
 
 /** The action of the first fault that fits and is not used up; uses it up by one. */

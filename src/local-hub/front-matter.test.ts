@@ -46,9 +46,15 @@ test.each([
 
 test("missing metadata or licence is a warning", () => {
   for (const text of ["", "# Only text", "---\n---\n# Empty", "text\n---\nlicense: mine\n---\n"]) {
-    expect(checkFrontMatter(text)).toEqual({ errors: [], warnings: ["empty or missing yaml metadata in repo card"] });
+    expect(checkFrontMatter(text)).toEqual({
+      errors: [],
+      warnings: ["empty or missing yaml metadata in repo card"],
+    });
   }
-  expect(checkFrontMatter(card("tags: [mlx]"))).toEqual({ errors: [], warnings: ['"license" is missing'] });
+  expect(checkFrontMatter(card("tags: [mlx]"))).toEqual({
+    errors: [],
+    warnings: ['"license" is missing'],
+  });
 });
 
 test("line ends and a byte order mark do not matter; a rule in the text is no end", () => {

@@ -49,11 +49,17 @@ export function checkFrontMatter(card: string): Verdict {
   if (text === null || text.trim() === "")
     return { errors: [], warnings: ["empty or missing yaml metadata in repo card"] };
   const problems = parseDocument(text).errors;
-  if (problems.length > 0) return { errors: problems.map((problem) => problem.message.split("\n")[0]!), warnings: [] };
+  if (problems.length > 0)
+    return { errors: problems.map((problem) => problem.message.split("\n")[0]!), warnings: [] };
   const data = readFrontMatter(card);
   if (data === null) return { errors: ["the metadata must be a mapping"], warnings: [] };
   return {
-    errors: [...licenceErrors(data), ...listErrors(data), ...baseModelErrors(data), ...stringErrors(data)],
+    errors: [
+      ...licenceErrors(data),
+      ...listErrors(data),
+      ...baseModelErrors(data),
+      ...stringErrors(data),
+    ],
     warnings: data.license === undefined ? ['"license" is missing'] : [],
   };
 }
@@ -74,7 +80,10 @@ function listErrors(data: Record<string, unknown>): string[] {
   const isText = (value: unknown) => typeof value === "string" && value !== "";
   return ["tags", "language", "datasets"]
     .filter((key) => data[key] !== undefined && data[key] !== null)
-    .filter((key) => !isText(data[key]) && !(Array.isArray(data[key]) && (data[key] as unknown[]).every(isText)))
+    .filter(
+      (key) =>
+        !isText(data[key]) && !(Array.isArray(data[key]) && (data[key] as unknown[]).every(isText)),
+    )
     .map((key) => `"${key}" must be a string or a list of strings`);
 }
 
@@ -84,7 +93,9 @@ function baseModelErrors(data: Record<string, unknown>): string[] {
   for (const id of base === undefined ? [] : Array.isArray(base) ? base : [base]) {
     const parts = typeof id === "string" ? id.split("/") : [];
     if (parts.length !== 2 || !parts.every(isLegalName)) {
-      errors.push(`"base_model" with value ${JSON.stringify(id)} is not valid. Use a model id from the Hub`);
+      errors.push(
+        `"base_model" with value ${JSON.stringify(id)} is not valid. Use a model id from the Hub`,
+      );
     }
   }
   if (relation !== undefined && !relations.includes(relation as string)) {

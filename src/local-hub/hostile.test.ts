@@ -3,11 +3,23 @@ import { request } from "node:http";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { expect, test } from "vitest";
+import {
+  addFile,
+  call,
+  commit,
+  createRepo,
+  scratchFolder,
+  startHub,
+} from "../../test/support/local-hub.ts";
 import type { LocalHub } from "./local-hub.ts";
-import { addFile, call, commit, createRepo, scratchFolder, startHub } from "./testing.ts";
 
 /** A request whose target and headers no client library would send. */
-function raw(hub: LocalHub, target: string, headers: Record<string, string> = {}, method = "GET"): Promise<number> {
+function raw(
+  hub: LocalHub,
+  target: string,
+  headers: Record<string, string> = {},
+  method = "GET",
+): Promise<number> {
   const { port } = new URL(hub.url);
   return new Promise((resolve, reject) => {
     const options = {
@@ -58,7 +70,11 @@ test("illegal repo names are 400 and leave no trace", async () => {
     }
   }
   expect(
-    (await call(hub, "POST /api/repos/create", { json: { organization: "acme", name: "d", type: "dataset" } })).status,
+    (
+      await call(hub, "POST /api/repos/create", {
+        json: { organization: "acme", name: "d", type: "dataset" },
+      })
+    ).status,
   ).toBe(400);
   expect(await readdir(folder)).toEqual([".hub"]);
   expect(await readdir(join(folder, ".hub"))).toEqual([]);
@@ -106,7 +122,10 @@ test("illegal paths are 400 in every operation, and nothing is stored", async ()
       expect([operation.key, path, answer.status]).toEqual([operation.key, path, 400]);
     }
     const json = { files: [{ path, size: 1, sample: "" }] };
-    expect([path, (await call(hub, "POST /api/models/acme/m/preupload/main", { json })).status]).toEqual([path, 400]);
+    expect([
+      path,
+      (await call(hub, "POST /api/models/acme/m/preupload/main", { json })).status,
+    ]).toEqual([path, 400]);
   }
   expect(hub.head("acme/m")).toBe(head);
   expect(await readdir(join(folder, "acme", "m"))).toEqual([".gitattributes"]);
@@ -160,7 +179,8 @@ test("URLs that climb, break or lie are refused", async () => {
     ["/api/models/acme/m/tree", 404],
     [`/api/models/acme/${"x".repeat(5000)}`, 404],
   ];
-  for (const [target, status] of targets) expect([target, await raw(hub, target)]).toEqual([target, status]);
+  for (const [target, status] of targets)
+    expect([target, await raw(hub, target)]).toEqual([target, status]);
   expect(await raw(hub, "/api/models/acme/m", {}, "PATCH")).toBe(404);
   expect(await raw(hub, "/acme/m/resolve/main/.gitattributes", {}, "POST")).toBe(404);
 });
@@ -180,8 +200,14 @@ test("only local names are answered, on both origins", async () => {
   const { host } = new URL(hub.storageUrl);
   const elsewhere = await fetch(`http://${host}/acme/m/${"a".repeat(64)}`);
   expect(elsewhere.status).toBe(403);
-  expect(await raw({ ...hub, url: hub.storageUrl }, `/acme/m/${"a".repeat(64)}`, { Host: "evil.example" })).toBe(421);
-  expect(await raw(hub, "/api/models/acme/m", { Host: `localhost:${new URL(hub.url).port}` })).toBe(200);
+  expect(
+    await raw({ ...hub, url: hub.storageUrl }, `/acme/m/${"a".repeat(64)}`, {
+      Host: "evil.example",
+    }),
+  ).toBe(421);
+  expect(await raw(hub, "/api/models/acme/m", { Host: `localhost:${new URL(hub.url).port}` })).toBe(
+    200,
+  );
   expect(new URL(hub.url).hostname).toBe("127.0.0.1");
   expect(new URL(hub.storageUrl).origin).not.toBe(new URL(hub.url).origin);
 });
@@ -200,7 +226,11 @@ test("bodies that are too large, no JSON or of the wrong shape are refused", asy
   ];
   for (const path of posts) {
     for (const body of ["{", "[]", "null", '"text"', "{}"]) {
-      expect([path, body, (await call(hub, `POST ${path}`, { body })).status]).toEqual([path, body, 400]);
+      expect([path, body, (await call(hub, `POST ${path}`, { body })).status]).toEqual([
+        path,
+        body,
+        400,
+      ]);
     }
     const large = "x".repeat(16 * 1024 * 1024 + 1);
     const status = await call(hub, `POST ${path}`, { body: large }).then(
@@ -261,7 +291,9 @@ test("reference names that git would refuse are 400", async () => {
     "a@{1}",
     "a".repeat(40),
   ]) {
-    const branch = await call(hub, `POST /api/models/acme/m/branch/${encodeURIComponent(name)}`, { json: {} });
+    const branch = await call(hub, `POST /api/models/acme/m/branch/${encodeURIComponent(name)}`, {
+      json: {},
+    });
     const tag = await call(hub, "POST /api/models/acme/m/tag/main", { json: { tag: name } });
     expect([name, branch.status, tag.status]).toEqual([name, 400, 400]);
   }

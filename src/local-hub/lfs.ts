@@ -17,15 +17,22 @@ interface BatchObject {
 }
 
 function readObjects(body: JsonObject): BatchObject[] {
-  if (!Array.isArray(body.objects) || body.objects.length === 0 || body.objects.length > largestBatch) {
+  if (
+    !Array.isArray(body.objects) ||
+    body.objects.length === 0 ||
+    body.objects.length > largestBatch
+  ) {
     throw refuse.badRequest(`"objects" must be a list of 1 to ${largestBatch} objects`);
   }
-  return body.objects.map((object: { oid?: unknown; size?: unknown } | null) => readObject(object ?? {}));
+  return body.objects.map((object: { oid?: unknown; size?: unknown } | null) =>
+    readObject(object ?? {}),
+  );
 }
 
 function readObject(object: { oid?: unknown; size?: unknown }): BatchObject {
   const { oid, size } = object;
-  if (typeof oid !== "string" || !/^[0-9a-f]{64}$/.test(oid)) throw refuse.badRequest('"oid" must be a SHA-256 in hex');
+  if (typeof oid !== "string" || !/^[0-9a-f]{64}$/.test(oid))
+    throw refuse.badRequest('"oid" must be a SHA-256 in hex');
   if (typeof size !== "number" || !Number.isSafeInteger(size) || size < 0) {
     throw refuse.badRequest('"size" must be a number of bytes');
   }
@@ -41,14 +48,19 @@ export async function lfsBatch(context: RepoContext, limits: TransferLimits): Pr
   const objects = readObjects(body);
   const transfers = Array.isArray(body.transfers) ? (body.transfers as unknown[]) : ["basic"];
   const multipart =
-    transfers.includes("multipart") && objects.some((object) => object.size >= limits.multipartThreshold);
+    transfers.includes("multipart") &&
+    objects.some((object) => object.size >= limits.multipartThreshold);
   const describe = body.operation === "download" ? describeDownload : describeUpload;
   if (body.operation !== "download" && body.operation !== "upload") {
     throw refuse.badRequest('"operation" must be "upload" or "download"');
   }
   const answers = [];
   for (const object of objects) answers.push(await describe(context, object, multipart, limits));
-  const answer = { transfer: multipart ? "multipart" : "basic", objects: answers, hash_algo: "sha256" };
+  const answer = {
+    transfer: multipart ? "multipart" : "basic",
+    objects: answers,
+    hash_algo: "sha256",
+  };
   return json(answer, 200, { "Content-Type": "application/vnd.git-lfs+json" });
 }
 
@@ -59,14 +71,20 @@ async function describeDownload(context: RepoContext, object: BatchObject) {
   return { oid: object.oid, size, authenticated: true, actions: { download: { href } } };
 }
 
-async function describeUpload(context: RepoContext, object: BatchObject, multipart: boolean, limits: TransferLimits) {
+async function describeUpload(
+  context: RepoContext,
+  object: BatchObject,
+  multipart: boolean,
+  limits: TransferLimits,
+) {
   const { hub, repo, origin } = context;
   const known = await repo.objects.size(object.oid);
   if (known !== null && known !== object.size) {
     return { ...object, error: { code: 422, message: `The object is known with ${known} bytes` } };
   }
   if (known !== null) return object; // no actions: already there
-  if (object.size === 0) return { ...object, error: { code: 422, message: "Empty files cannot be LFS objects" } };
+  if (object.size === 0)
+    return { ...object, error: { code: 422, message: "Empty files cannot be LFS objects" } };
   const verify = { href: `${origin}/${repo.id}.git/info/lfs/verify`, header: {} };
   if (!multipart || object.size < limits.multipartThreshold) {
     const upload = { href: hub.storage.basicUploadUrl(repo, object.oid, object.size), header: {} };
@@ -75,14 +93,18 @@ async function describeUpload(context: RepoContext, object: BatchObject, multipa
   const { id, urls } = hub.storage.startMultipart(repo, object.oid, object.size, limits.partSize);
   const header: Record<string, string> = { chunk_size: String(limits.partSize) };
   for (const [index, url] of urls.entries()) header[String(index + 1).padStart(5, "0")] = url;
-  const href = hub.storage.sign(origin, "POST", "/api/complete_multipart", { repo: repo.id, upload: id });
+  const href = hub.storage.sign(origin, "POST", "/api/complete_multipart", {
+    repo: repo.id,
+    upload: id,
+  });
   return { ...object, authenticated: true, actions: { upload: { href, header }, verify } };
 }
 
 /** `POST /api/complete_multipart?…`: on the Hub's origin but, like the parts, authorized by its signature. */
 export async function completeMultipart(context: Context): Promise<Reply> {
   const { hub, query, path } = context;
-  if (!hub.storage.isSigned("POST", path, query)) throw refuse.forbidden("The signature does not fit, or has expired");
+  if (!hub.storage.isSigned("POST", path, query))
+    throw refuse.forbidden("The signature does not fit, or has expired");
   const repo = hub.store.get(query.get("repo") ?? "");
   if (!repo) throw refuse.noRepository(true);
   const body = await readJson(context.request);

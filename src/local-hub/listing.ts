@@ -44,7 +44,11 @@ function itemsBelow(files: Tree, folder: string): Item[] {
   const items = new Map<string, Item>();
   for (const [path, entry] of files) {
     if (!path.startsWith(prefix)) continue;
-    for (let slash = path.indexOf("/", prefix.length); slash !== -1; slash = path.indexOf("/", slash + 1)) {
+    for (
+      let slash = path.indexOf("/", prefix.length);
+      slash !== -1;
+      slash = path.indexOf("/", slash + 1)
+    ) {
       const inner = path.slice(0, slash);
       items.set(inner, { path: inner, entry: null });
     }
@@ -55,16 +59,20 @@ function itemsBelow(files: Tree, folder: string): Item[] {
 
 function describe(repo: StoredRepo, commit: Commit, { path, entry }: Item, expand: boolean) {
   const last = expand ? { lastCommit: lastChange(repo, commit, path) } : {};
-  if (entry === null) return { type: "directory", oid: folderId(commit.tree, path), size: 0, path, ...last };
+  if (entry === null)
+    return { type: "directory", oid: folderId(commit.tree, path), size: 0, path, ...last };
   const { blob: oid, size, sha256, lfs } = entry;
-  const pointer = lfs ? { lfs: { oid: sha256, size, pointerSize: lfsPointer(sha256, size).length } } : {};
+  const pointer = lfs
+    ? { lfs: { oid: sha256, size, pointerSize: lfsPointer(sha256, size).length } }
+    : {};
   return { type: "file", oid, size, ...pointer, path, ...last };
 }
 
 /** Stands in for git's tree id: it follows from the files below, as that does. */
 function folderId(files: Tree, folder: string): string {
   const hash = createHash("sha1");
-  for (const [path, entry] of files) if (path.startsWith(`${folder}/`)) hash.update(`${path}\0${entry.blob}\n`);
+  for (const [path, entry] of files)
+    if (path.startsWith(`${folder}/`)) hash.update(`${path}\0${entry.blob}\n`);
   return hash.digest("hex");
 }
 
@@ -84,14 +92,20 @@ function lastChange(repo: StoredRepo, from: Commit, path: string) {
 export async function pathsInfo(context: RepoContext): Promise<Reply> {
   const commit = resolveRevision(context.repo, context.params.revision!);
   const text = decodeUtf8(await readBody(context.request, jsonLimit));
-  const isForm = context.request.headers["content-type"]?.startsWith("application/x-www-form-urlencoded");
+  const isForm = context.request.headers["content-type"]?.startsWith(
+    "application/x-www-form-urlencoded",
+  );
   const form = new URLSearchParams(isForm ? text : "");
-  const { paths, expand } = isForm ? { paths: form.getAll("paths"), expand: form.get("expand") } : parseObject(text);
+  const { paths, expand } = isForm
+    ? { paths: form.getAll("paths"), expand: form.get("expand") }
+    : parseObject(text);
   if (!Array.isArray(paths) || paths.some((path) => typeof path !== "string")) {
     throw refuse.badRequest('"paths" must be a list of strings');
   }
   const all = new Map(itemsBelow(commit.tree, "").map((item) => [item.path, item]));
-  const found = paths.map((path: string) => all.get(path.replace(/\/$/, ""))).filter((item) => item !== undefined);
+  const found = paths
+    .map((path: string) => all.get(path.replace(/\/$/, "")))
+    .filter((item) => item !== undefined);
   return json(found.map((item) => describe(context.repo, commit, item, isTrue(expand))));
 }
 
@@ -108,7 +122,12 @@ export async function commits(context: RepoContext): Promise<Reply> {
   const { commit, path } = splitRevision(context.repo, context.rest);
   if (path !== "") throw refuse.noRevision(context.rest.join("/"));
   const all = line(context.repo, commit);
-  const { shown, headers } = page(context, all, (item) => item.id, Math.min(commitsPage, context.hub.pageSize));
+  const { shown, headers } = page(
+    context,
+    all,
+    (item) => item.id,
+    Math.min(commitsPage, context.hub.pageSize),
+  );
   const formatted = context.query.getAll("expand[]").includes("formatted");
   const body = shown.map((item) => ({
     id: item.id,

@@ -1,5 +1,5 @@
 import type { IncomingMessage } from "node:http";
-import { OqeError } from "../errors.ts";
+import { OqeError } from "../ground/errors.ts";
 import { type LocalHubUser, userTable } from "./auth.ts";
 import type { HubState } from "./context.ts";
 import type { Fault } from "./faults.ts";
@@ -52,7 +52,9 @@ export interface LocalHub {
   /** Head commit of main; null where there is no such repo. */
   head(id: string): string | null;
   /** Files of main; empty where there is no such repo. */
-  files(id: string): ReadonlyMap<string, { readonly size: number; readonly sha256: string; readonly lfs: boolean }>;
+  files(
+    id: string,
+  ): ReadonlyMap<string, { readonly size: number; readonly sha256: string; readonly lfs: boolean }>;
 }
 
 /** Starts a Hub on 127.0.0.1. Same requests, same folder: same commits, whatever the clock and the ports. */
@@ -73,18 +75,23 @@ export async function startLocalHub(options: LocalHubOptions): Promise<LocalHub>
     partSize: options.partSize ?? 16 * 1024 * 1024,
   });
   const shared = { faults, onRequest: options.onRequest };
-  const storageServer = await serve({ ...shared, origin: "storage", answer: (request) => storage.handle(request) }, 0);
+  const storageServer = await serve(
+    { ...shared, origin: "storage", answer: (request) => storage.handle(request) },
+    0,
+  );
   storage.url = storageServer.url;
   const answer = (request: IncomingMessage) => answerHub(hub, table, request);
-  const hubServer = await serve({ ...shared, origin: "hub", answer }, options.port ?? 0).catch(async (error) => {
-    await storageServer.close();
-    throw new OqeError(
-      "BAD_INPUT",
-      `Port ${options.port} cannot be used: ${error.message}`,
-      "Choose another port.",
-      error,
-    );
-  });
+  const hubServer = await serve({ ...shared, origin: "hub", answer }, options.port ?? 0).catch(
+    async (error) => {
+      await storageServer.close();
+      throw new OqeError(
+        "BAD_INPUT",
+        `Port ${options.port} cannot be used: ${error.message}`,
+        "Choose another port.",
+        error,
+      );
+    },
+  );
   return {
     url: hubServer.url,
     storageUrl: storage.url,
@@ -96,7 +103,8 @@ export async function startLocalHub(options: LocalHubOptions): Promise<LocalHub>
       await Promise.all([hubServer.close(), storageServer.close()]);
     },
     seed: async (id, folder) => {
-      if (!isLegalId(id)) throw new OqeError("BAD_INPUT", `${id} is no legal repo id`, "Use <namespace>/<name>.");
+      if (!isLegalId(id))
+        throw new OqeError("BAD_INPUT", `${id} is no legal repo id`, "Use <namespace>/<name>.");
       return (await store.seed(id, folder).catch((error) => cannotUse(folder, error))).id;
     },
     head: (id) => store.get(id)?.resolve("main")?.id ?? null,

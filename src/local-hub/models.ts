@@ -20,7 +20,10 @@ export async function validateYaml(context: Context): Promise<Reply> {
   if (typeof content !== "string") throw refuse.badRequest('"content" must be a string');
   const { errors, warnings } = checkFrontMatter(content);
   const messages = (list: readonly string[]) => list.map((message) => ({ message }));
-  return json({ errors: messages(errors), warnings: messages(warnings) }, errors.length > 0 ? 400 : 200);
+  return json(
+    { errors: messages(errors), warnings: messages(warnings) },
+    errors.length > 0 ? 400 : 200,
+  );
 }
 
 /** The repo that a create or delete request names; without an organization it is the user's own. */
@@ -40,10 +43,15 @@ export async function createRepo(context: Context): Promise<Reply> {
   checkMayCreate(context.user, id.split("/")[0]!);
   const isPrivate = body.private === true || body.visibility === "private";
   const files = new Map<string, Uint8Array>();
-  if (typeof body.license === "string") files.set("README.md", Buffer.from(`---\nlicense: ${body.license}\n---\n`));
+  if (typeof body.license === "string")
+    files.set("README.md", Buffer.from(`---\nlicense: ${body.license}\n---\n`));
   for (const file of Array.isArray(body.files) ? (body.files as JsonObject[]) : []) {
-    if (typeof file?.content !== "string") throw refuse.badRequest('"content" of a file must be a string');
-    files.set(checkPath(file.path), Buffer.from(file.content, file.encoding === "base64" ? "base64" : "utf8"));
+    if (typeof file?.content !== "string")
+      throw refuse.badRequest('"content" of a file must be a string');
+    files.set(
+      checkPath(file.path),
+      Buffer.from(file.content, file.encoding === "base64" ? "base64" : "utf8"),
+    );
   }
   await context.hub.store.create(id, isPrivate, files, context.origin);
   return json({ url: `${context.origin}/${id}`, name: id, id });
@@ -65,11 +73,16 @@ export async function repoInfo(context: RepoContext): Promise<Reply> {
   const full = await describeRepo(context, repo, commit);
   const asked = [...query.getAll("expand"), ...query.getAll("expand[]")];
   if (asked.length > 0) {
-    const chosen = Object.entries(full).filter(([key]) => key === "_id" || key === "id" || asked.includes(key));
+    const chosen = Object.entries(full).filter(
+      ([key]) => key === "_id" || key === "id" || asked.includes(key),
+    );
     return json(Object.fromEntries(chosen));
   }
   const withBlobs = /^(true|1)$/i.test(query.get("blobs") ?? "");
-  const siblings = [...commit.tree].map(([path, entry]) => ({ rfilename: path, ...(withBlobs ? blobOf(entry) : {}) }));
+  const siblings = [...commit.tree].map(([path, entry]) => ({
+    rfilename: path,
+    ...(withBlobs ? blobOf(entry) : {}),
+  }));
   return json({ ...full, siblings });
 }
 
@@ -83,7 +96,8 @@ function blobOf({ size, blob, sha256, lfs }: FileEntry) {
 
 async function describeRepo(context: Context, repo: StoredRepo, commit: Commit) {
   const cardData = await cardDataOf(repo, commit);
-  const text = (key: string) => (typeof cardData?.[key] === "string" ? { [key]: cardData[key] } : {});
+  const text = (key: string) =>
+    typeof cardData?.[key] === "string" ? { [key]: cardData[key] } : {};
   return {
     _id: sha256Of(repo.id).slice(0, 24),
     id: repo.apiId,
@@ -106,7 +120,10 @@ async function describeRepo(context: Context, repo: StoredRepo, commit: Commit) 
   };
 }
 
-async function cardDataOf(repo: StoredRepo, commit: Commit): Promise<Record<string, unknown> | null> {
+async function cardDataOf(
+  repo: StoredRepo,
+  commit: Commit,
+): Promise<Record<string, unknown> | null> {
   const entry = commit.tree.get("README.md");
   if (!entry || entry.lfs) return null;
   return readFrontMatter((await repo.objects.read(entry.sha256)).toString("utf8"));
@@ -121,7 +138,9 @@ function tagsOf(card: Record<string, unknown> | null, commit: Commit): string[] 
   return [
     ...new Set([
       ...strings(card?.library_name),
-      ...([...commit.tree.keys()].some((path) => path.endsWith(".safetensors")) ? ["safetensors"] : []),
+      ...([...commit.tree.keys()].some((path) => path.endsWith(".safetensors"))
+        ? ["safetensors"]
+        : []),
       ...strings(card?.tags),
       ...strings(card?.pipeline_tag),
       ...strings(card?.language),
@@ -142,7 +161,11 @@ export async function listModels(context: Context): Promise<Reply> {
   for (const repo of hub.store.all()) {
     if (repo.isDataset || !mayRead(user, repo) || !repo.id.toLowerCase().includes(search)) continue;
     if (author !== null && !repo.id.startsWith(`${author}/`)) continue;
-    const { siblings: _siblings, spaces: _spaces, ...model } = await describeRepo(context, repo, repo.resolve("main")!);
+    const {
+      siblings: _siblings,
+      spaces: _spaces,
+      ...model
+    } = await describeRepo(context, repo, repo.resolve("main")!);
     if (filters.every((filter) => model.tags.includes(filter))) found.push(model);
   }
   const { shown, headers } = page(context, found, (model) => model.id, hub.pageSize);

@@ -46,7 +46,8 @@ export function pathProblem(path: unknown): string | null {
     if (segment === "") return "a path may not be absolute or hold empty parts";
     if (segment === "." || segment === "..") return "a path may not hold '.' or '..'";
     if (segment.toLowerCase() === ".git") return "a path may not lead into .git";
-    if (Buffer.byteLength(segment) > longestSegment) return `a part of a path may be ${longestSegment} bytes long`;
+    if (Buffer.byteLength(segment) > longestSegment)
+      return `a part of a path may be ${longestSegment} bytes long`;
   }
   return null;
 }

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { addFile, call, commit, createRepo, startHub } from "./testing.ts";
+import { addFile, call, commit, createRepo, startHub } from "../../test/support/local-hub.ts";
 
 const users = {
   hf_ada: { name: "ada", organizations: ["acme"], role: "write" as const },
@@ -16,8 +16,12 @@ test("who gets 401, 403 and 404", async () => {
   const hub = await startHub({ users });
   await createRepo(hub, "acme/open", "hf_ada");
   await createRepo(hub, "acme/secret", "hf_ada", { visibility: "private" });
-  const read = async (id: string, token: string | null) => refusal(await call(hub, `GET /api/models/${id}`, { token }));
-  expect(await read("acme/absent", null)).toMatchObject({ status: 401, error: "Invalid username or password." });
+  const read = async (id: string, token: string | null) =>
+    refusal(await call(hub, `GET /api/models/${id}`, { token }));
+  expect(await read("acme/absent", null)).toMatchObject({
+    status: 401,
+    error: "Invalid username or password.",
+  });
   expect(await read("acme/absent", "hf_ada")).toMatchObject({ status: 404, code: "RepoNotFound" });
   expect(await read("acme/secret", null)).toMatchObject({ status: 401, code: "RepoNotFound" });
   expect(await read("acme/secret", "hf_eve")).toMatchObject({ status: 404, code: "RepoNotFound" });
@@ -49,22 +53,33 @@ test("every write needs the right to it", async () => {
     ["DELETE /api/repos/delete", { organization: "acme", name: "open" }],
   ];
   for (const [line, json] of writes) {
-    const statusFor = async (token: string | null) => (await call(hub, line, { token, json })).status;
-    expect([line, await statusFor(null), await statusFor("hf_bob"), await statusFor("hf_eve")]).toEqual([
+    const statusFor = async (token: string | null) =>
+      (await call(hub, line, { token, json })).status;
+    expect([
       line,
-      401,
-      403,
-      403,
-    ]);
+      await statusFor(null),
+      await statusFor("hf_bob"),
+      await statusFor("hf_eve"),
+    ]).toEqual([line, 401, 403, 403]);
   }
   for (const token of [null, "hf_bob", "hf_eve"]) {
-    expect((await commit(hub, "acme/open", [addFile("a", "a")], { token })).status).toBe(token ? 403 : 401);
+    expect((await commit(hub, "acme/open", [addFile("a", "a")], { token })).status).toBe(
+      token ? 403 : 401,
+    );
   }
-  const proposed = await commit(hub, "acme/open", [addFile("a", "a")], { token: "hf_eve", query: "?create_pr=1" });
+  const proposed = await commit(hub, "acme/open", [addFile("a", "a")], {
+    token: "hf_eve",
+    query: "?create_pr=1",
+  });
   expect(proposed.status).toBe(200);
-  expect((await commit(hub, "acme/open", [addFile("a", "a")], { token: "hf_bob", query: "?create_pr=1" })).status).toBe(
-    403,
-  );
+  expect(
+    (
+      await commit(hub, "acme/open", [addFile("a", "a")], {
+        token: "hf_bob",
+        query: "?create_pr=1",
+      })
+    ).status,
+  ).toBe(403);
   expect([...hub.files("acme/open").keys()]).toEqual([".gitattributes"]);
 });
 
@@ -86,12 +101,18 @@ test("a gate holds back files, not the description, until the user is listed", a
     refusal(await call(hub, "GET /acme/open/resolve/main/.gitattributes", { token }));
   expect(await get("hf_ada")).toMatchObject({ status: 403, code: "GatedRepo" });
   expect(await get(null)).toMatchObject({ status: 401, code: "GatedRepo" });
-  expect((await call(hub, "GET /acme/open/raw/main/.gitattributes", { token: "hf_ada" })).status).toBe(403);
-  expect(await (await call(hub, "GET /api/models/acme/open", { token: null })).json()).toMatchObject({
+  expect(
+    (await call(hub, "GET /acme/open/raw/main/.gitattributes", { token: "hf_ada" })).status,
+  ).toBe(403);
+  expect(
+    await (await call(hub, "GET /api/models/acme/open", { token: null })).json(),
+  ).toMatchObject({
     gated: "manual",
   });
   gated["acme/open"]!.push("ada");
-  expect((await call(hub, "GET /acme/open/resolve/main/.gitattributes", { token: "hf_ada" })).status).toBe(200);
+  expect(
+    (await call(hub, "GET /acme/open/resolve/main/.gitattributes", { token: "hf_ada" })).status,
+  ).toBe(200);
 });
 
 test("what does not exist says what it is", async () => {
@@ -99,7 +120,10 @@ test("what does not exist says what it is", async () => {
   await createRepo(hub, "acme/m");
   const commitId = hub.head("acme/m")!;
   const get = async (line: string) => refusal(await call(hub, line));
-  expect(await get("GET /acme/m/resolve/main/no")).toMatchObject({ status: 404, code: "EntryNotFound" });
+  expect(await get("GET /acme/m/resolve/main/no")).toMatchObject({
+    status: 404,
+    code: "EntryNotFound",
+  });
   expect(await get("GET /acme/m/resolve/no/a")).toMatchObject({
     status: 404,
     code: "RevisionNotFound",
@@ -109,14 +133,23 @@ test("what does not exist says what it is", async () => {
     status: 404,
     code: "RevisionNotFound",
   });
-  expect(await get("GET /api/models/acme/m/tree/refs/pr/9")).toMatchObject({ error: "Invalid rev id: refs/pr/9" });
-  expect(await get("GET /api/models/acme/m/tree/main/folder")).toMatchObject({ status: 404, code: "EntryNotFound" });
+  expect(await get("GET /api/models/acme/m/tree/refs/pr/9")).toMatchObject({
+    error: "Invalid rev id: refs/pr/9",
+  });
+  expect(await get("GET /api/models/acme/m/tree/main/folder")).toMatchObject({
+    status: 404,
+    code: "EntryNotFound",
+  });
   expect(await get("GET /api/models/acme/m/revision/__proto__")).toMatchObject({
     status: 404,
     code: "RevisionNotFound",
   });
   const missing = await call(hub, "HEAD /acme/m/resolve/main/no");
-  expect([missing.status, missing.headers.get("X-Repo-Commit"), await missing.text()]).toEqual([404, commitId, ""]);
+  expect([missing.status, missing.headers.get("X-Repo-Commit"), await missing.text()]).toEqual([
+    404,
+    commitId,
+    "",
+  ]);
   expect((await call(hub, "GET /api/agent-harnesses")).status).toBe(404);
 });
 
@@ -126,9 +159,22 @@ test("a revision may be HEAD, a branch, a tag, refs/… or a commit", async () =
   await call(hub, "POST /api/models/acme/m/tag/main", { json: { tag: "v1" } });
   await call(hub, "POST /api/models/acme/m/branch/a%2Fb", { json: {} });
   const head = hub.head("acme/m")!;
-  for (const revision of ["HEAD", "main", "v1", "a%2Fb", "refs%2Fheads%2Fmain", "refs/tags/v1", "a/b", head]) {
+  for (const revision of [
+    "HEAD",
+    "main",
+    "v1",
+    "a%2Fb",
+    "refs%2Fheads%2Fmain",
+    "refs/tags/v1",
+    "a/b",
+    head,
+  ]) {
     const answer = await call(hub, `GET /acme/m/resolve/${revision}/.gitattributes`);
-    expect([revision, answer.status, answer.headers.get("X-Repo-Commit")]).toEqual([revision, 200, head]);
+    expect([revision, answer.status, answer.headers.get("X-Repo-Commit")]).toEqual([
+      revision,
+      200,
+      head,
+    ]);
   }
 });
 
@@ -144,9 +190,15 @@ test("a commit is checked as a whole before anything is there", async () => {
     ["unknown operation", { key: "chmod", value: { path: "a" } }],
     ["value", { key: "file", value: null }],
     ["file below file", addFile("good.txt/below", "x")],
-    ["absent object", { key: "lfsFile", value: { path: "w", algo: "sha256", oid: "b".repeat(64), size: 3 } }],
+    [
+      "absent object",
+      { key: "lfsFile", value: { path: "w", algo: "sha256", oid: "b".repeat(64), size: 3 } },
+    ],
     ["oid", { key: "lfsFile", value: { path: "w", oid: "../../etc/passwd", size: 3 } }],
-    ["algorithm", { key: "lfsFile", value: { path: "w", algo: "md5", oid: "b".repeat(64), size: 3 } }],
+    [
+      "algorithm",
+      { key: "lfsFile", value: { path: "w", algo: "md5", oid: "b".repeat(64), size: 3 } },
+    ],
     ["card", addFile("README.md", "---\nlicense: mine\n---\n")],
     ["too large", addFile("big.txt", "x".repeat(10 * 1024 * 1024 + 1))],
   ];
@@ -155,7 +207,9 @@ test("a commit is checked as a whole before anything is there", async () => {
   }
   const deletion = { key: "deletedFile", value: { path: "absent" } };
   expect((await commit(hub, "acme/m", [good, deletion])).status).toBe(404);
-  expect((await commit(hub, "acme/m", [good, { ...deletion, key: "deletedFolder" }])).status).toBe(404);
+  expect((await commit(hub, "acme/m", [good, { ...deletion, key: "deletedFolder" }])).status).toBe(
+    404,
+  );
   expect(hub.head("acme/m")).toBe(head);
 });
 
@@ -163,9 +217,15 @@ test("a commit that names an object which was never uploaded says so", async () 
   const hub = await startHub();
   await createRepo(hub, "acme/m");
   for (const size of [3, undefined]) {
-    const line = { key: "lfsFile", value: { path: "w.bin", algo: "sha256", oid: "b".repeat(64), size } };
+    const line = {
+      key: "lfsFile",
+      value: { path: "w.bin", algo: "sha256", oid: "b".repeat(64), size },
+    };
     const answer = await refusal(await commit(hub, "acme/m", [line]));
-    expect(answer).toMatchObject({ status: 400, error: expect.stringMatching(/a file that does not exist: w\.bin/) });
+    expect(answer).toMatchObject({
+      status: 400,
+      error: expect.stringMatching(/a file that does not exist: w\.bin/),
+    });
   }
 });
 
@@ -186,10 +246,15 @@ test("the header of a commit comes first and has a summary", async () => {
     `${header({ summary: "S" })}\nnull`,
   ];
   for (const body of bodies) {
-    expect([body, (await call(hub, "POST /api/models/acme/m/commit/main", { body })).status]).toEqual([body, 400]);
+    expect([
+      body,
+      (await call(hub, "POST /api/models/acme/m/commit/main", { body })).status,
+    ]).toEqual([body, 400]);
   }
   const invalidUtf8 = new Uint8Array([0x7b, 0xff, 0x7d]);
-  expect((await call(hub, "POST /api/models/acme/m/commit/main", { body: invalidUtf8 })).status).toBe(400);
+  expect(
+    (await call(hub, "POST /api/models/acme/m/commit/main", { body: invalidUtf8 })).status,
+  ).toBe(400);
 });
 
 test("commits go to branches and open pull requests only", async () => {
@@ -197,12 +262,18 @@ test("commits go to branches and open pull requests only", async () => {
   await createRepo(hub, "acme/m");
   await call(hub, "POST /api/models/acme/m/tag/main", { json: { tag: "v1" } });
   for (const branch of ["v1", hub.head("acme/m")!, "absent", "refs%2Fpr%2F1"]) {
-    expect([branch, (await commit(hub, "acme/m", [addFile("a", "a")], { branch })).status]).toEqual([branch, 404]);
+    expect([branch, (await commit(hub, "acme/m", [addFile("a", "a")], { branch })).status]).toEqual(
+      [branch, 404],
+    );
   }
   await commit(hub, "acme/m", [addFile("a", "a")], { query: "?create_pr=1" });
-  expect((await commit(hub, "acme/m", [addFile("b", "b")], { branch: "refs%2Fpr%2F1" })).status).toBe(200);
+  expect(
+    (await commit(hub, "acme/m", [addFile("b", "b")], { branch: "refs%2Fpr%2F1" })).status,
+  ).toBe(200);
   await call(hub, "POST /api/models/acme/m/discussions/1/status", { json: { status: "closed" } });
-  expect((await commit(hub, "acme/m", [addFile("c", "c")], { branch: "refs%2Fpr%2F1" })).status).toBe(404);
+  expect(
+    (await commit(hub, "acme/m", [addFile("c", "c")], { branch: "refs%2Fpr%2F1" })).status,
+  ).toBe(404);
 });
 
 test("of many commits with the same parent one wins", async () => {
@@ -210,7 +281,9 @@ test("of many commits with the same parent one wins", async () => {
   await createRepo(hub, "acme/m");
   const parentCommit = hub.head("acme/m")!;
   const answers = await Promise.all(
-    Array.from({ length: 8 }, (_, i) => commit(hub, "acme/m", [addFile(`f${i}`, "x")], { parentCommit })),
+    Array.from({ length: 8 }, (_, i) =>
+      commit(hub, "acme/m", [addFile(`f${i}`, "x")], { parentCommit }),
+    ),
   );
   expect(answers.map((answer) => answer.status).sort()).toEqual([200, ...Array(7).fill(412)]);
   expect(hub.files("acme/m").size).toBe(2);
@@ -286,11 +359,21 @@ test("listings page by cursor, in order, each entry once", async () => {
 test("validate-yaml answers lists, with 400 where there are errors, without a token", async () => {
   const hub = await startHub();
   const check = async (content: unknown) => {
-    const answer = await call(hub, "POST /api/validate-yaml", { token: null, json: { content, repoType: "model" } });
+    const answer = await call(hub, "POST /api/validate-yaml", {
+      token: null,
+      json: { content, repoType: "model" },
+    });
     return { status: answer.status, ...((await answer.json()) as object) };
   };
-  expect(await check("---\nlicense: mit\n---\n")).toEqual({ status: 200, errors: [], warnings: [] });
-  expect(await check("no metadata")).toMatchObject({ status: 200, warnings: [{ message: expect.any(String) }] });
+  expect(await check("---\nlicense: mit\n---\n")).toEqual({
+    status: 200,
+    errors: [],
+    warnings: [],
+  });
+  expect(await check("no metadata")).toMatchObject({
+    status: 200,
+    warnings: [{ message: expect.any(String) }],
+  });
   const bad = await check("---\nlicense: mine\n---\n");
   expect(bad).toMatchObject({
     status: 400,

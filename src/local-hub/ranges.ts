@@ -31,8 +31,13 @@ export function sliceReply(
     typeof source === "string" ? { file: source, start, end } : source.subarray(start, end);
   const wanted = parseRange(range, size);
   const all = { "Accept-Ranges": "bytes", ...headers };
-  if (wanted === "unsatisfiable") return { status: 416, headers: { ...all, "Content-Range": `bytes */${size}` } };
+  if (wanted === "unsatisfiable")
+    return { status: 416, headers: { ...all, "Content-Range": `bytes */${size}` } };
   if (wanted === null) return { status: 200, headers: all, body: body(0, size) };
   const contentRange = `bytes ${wanted.start}-${wanted.end - 1}/${size}`;
-  return { status: 206, headers: { ...all, "Content-Range": contentRange }, body: body(wanted.start, wanted.end) };
+  return {
+    status: 206,
+    headers: { ...all, "Content-Range": contentRange },
+    body: body(wanted.start, wanted.end),
+  };
 }

@@ -7,12 +7,26 @@ import { checkRefName } from "./names.ts";
 /** `GET /api/models/<id>/refs` */
 export async function refs(context: RepoContext): Promise<Reply> {
   const { branches, tags, discussions } = context.repo.state;
-  const pulls = discussions.filter((discussion) => discussion.isPullRequest && discussion.head !== null);
+  const pulls = discussions.filter(
+    (discussion) => discussion.isPullRequest && discussion.head !== null,
+  );
   return json({
-    branches: Object.entries(branches).map(([name, id]) => ({ name, ref: `refs/heads/${name}`, targetCommit: id })),
+    branches: Object.entries(branches).map(([name, id]) => ({
+      name,
+      ref: `refs/heads/${name}`,
+      targetCommit: id,
+    })),
     converts: [],
-    tags: Object.entries(tags).map(([name, { commit }]) => ({ name, ref: `refs/tags/${name}`, targetCommit: commit })),
-    pullRequests: pulls.map(({ num, head }) => ({ name: String(num), ref: `refs/pr/${num}`, targetCommit: head })),
+    tags: Object.entries(tags).map(([name, { commit }]) => ({
+      name,
+      ref: `refs/tags/${name}`,
+      targetCommit: commit,
+    })),
+    pullRequests: pulls.map(({ num, head }) => ({
+      name: String(num),
+      ref: `refs/pr/${num}`,
+      targetCommit: head,
+    })),
   });
 }
 
@@ -23,8 +37,10 @@ export async function createBranch(context: RepoContext): Promise<Reply> {
   const { startingPoint, emptyBranch, overwrite } = await readJson(context.request);
   return hub.store.change(repo.id, async () => {
     const exists = Object.hasOwn(repo.state.branches, name);
-    if (exists && overwrite !== true) throw refuse.conflict(`Reference already exists: refs/heads/${name}`);
-    if (exists && startingPoint === undefined && emptyBranch !== true) return { status: 200, body: "OK" };
+    if (exists && overwrite !== true)
+      throw refuse.conflict(`Reference already exists: refs/heads/${name}`);
+    if (exists && startingPoint === undefined && emptyBranch !== true)
+      return { status: 200, body: "OK" };
     const start =
       emptyBranch === true
         ? makeCommit([], new Map(), "initial commit", "", context.user!.name)
@@ -55,7 +71,8 @@ export async function createTag(context: RepoContext): Promise<Reply> {
   const name = checkRefName(tag);
   return hub.store.change(repo.id, async () => {
     const target = resolveRevision(repo, context.params.revision!);
-    if (Object.hasOwn(repo.state.tags, name)) throw refuse.conflict(`Tag reference exists already: refs/tags/${name}`);
+    if (Object.hasOwn(repo.state.tags, name))
+      throw refuse.conflict(`Tag reference exists already: refs/tags/${name}`);
     const added = { commit: target.id, message: typeof message === "string" ? message : "" };
     await repo.setState({ ...repo.state, tags: { ...repo.state.tags, [name]: added } });
     return { status: 200, body: "OK" };

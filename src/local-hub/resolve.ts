@@ -11,7 +11,11 @@ export async function resolveFile(context: RepoContext): Promise<Reply> {
   const entry = commit.tree.get(path);
   if (!entry) throw refuse.noEntry(path, commit.id);
   if (!entry.lfs) {
-    const headers = { "X-Repo-Commit": commit.id, ETag: `"${entry.blob}"`, "Content-Type": contentType(path) };
+    const headers = {
+      "X-Repo-Commit": commit.id,
+      ETag: `"${entry.blob}"`,
+      "Content-Type": contentType(path),
+    };
     return sliceReply(repo.objects.path(entry.sha256), entry.size, request.headers.range, headers);
   }
   return {
@@ -33,9 +37,14 @@ export async function rawFile(context: RepoContext): Promise<Reply> {
   const { commit, path } = splitRevision(context.repo, context.rest);
   const entry = commit.tree.get(path);
   if (!entry) throw refuse.noEntry(path, commit.id);
-  const headers = { "X-Repo-Commit": commit.id, ETag: `"${entry.blob}"`, "Content-Type": "text/plain; charset=utf-8" };
+  const headers = {
+    "X-Repo-Commit": commit.id,
+    ETag: `"${entry.blob}"`,
+    "Content-Type": "text/plain; charset=utf-8",
+  };
   const { range } = context.request.headers;
-  if (!entry.lfs) return sliceReply(context.repo.objects.path(entry.sha256), entry.size, range, headers);
+  if (!entry.lfs)
+    return sliceReply(context.repo.objects.path(entry.sha256), entry.size, range, headers);
   const pointer = Buffer.from(lfsPointer(entry.sha256, entry.size));
   return sliceReply(pointer, pointer.length, range, headers);
 }

@@ -27,7 +27,11 @@ export interface Route {
   readonly prefix?: string;
 }
 
-const open = (method: string, pattern: string, handle: (context: Context) => Promise<Reply>): Route => ({
+const open = (
+  method: string,
+  pattern: string,
+  handle: (context: Context) => Promise<Reply>,
+): Route => ({
   method,
   pattern,
   needs: "open",
@@ -35,7 +39,8 @@ const open = (method: string, pattern: string, handle: (context: Context) => Pro
 });
 
 /** Datasets are read only here: a folder is how one comes to be. */
-const ofDatasets = (table: readonly Route[]) => table.map((route) => ({ ...route, prefix: `${datasetsRoot}/` }));
+const ofDatasets = (table: readonly Route[]) =>
+  table.map((route) => ({ ...route, prefix: `${datasetsRoot}/` }));
 
 /** Every request that the Hub answers. */
 export function routes(limits: TransferLimits): readonly Route[] {
@@ -64,7 +69,12 @@ export function routes(limits: TransferLimits): readonly Route[] {
     { method: "GET", pattern: `${model}/discussions`, needs: "read", handle: listDiscussions },
     { method: "POST", pattern: `${model}/discussions`, needs: "read", handle: createDiscussion },
     { method: "GET", pattern: `${model}/discussions/:num`, needs: "read", handle: discussion },
-    { method: "POST", pattern: `${model}/discussions/:num/status`, needs: "write", handle: setStatus },
+    {
+      method: "POST",
+      pattern: `${model}/discussions/:num/status`,
+      needs: "write",
+      handle: setStatus,
+    },
     { method: "POST", pattern: `${model}/discussions/:num/merge`, needs: "write", handle: merge },
     {
       method: "POST",
@@ -79,9 +89,24 @@ export function routes(limits: TransferLimits): readonly Route[] {
       { method: "GET", pattern: dataset, needs: "read", handle: repoInfo },
       { method: "GET", pattern: `${dataset}/revision/:revision`, needs: "read", handle: repoInfo },
       { method: "GET", pattern: `${dataset}/tree/*`, needs: "read", handle: tree },
-      { method: "POST", pattern: `${dataset}/paths-info/:revision`, needs: "read", handle: pathsInfo },
-      { method: "GET|HEAD", pattern: `/${datasetsRoot}${repo}/resolve/*`, needs: "content", handle: resolveFile },
-      { method: "GET|HEAD", pattern: `/${datasetsRoot}${repo}/raw/*`, needs: "content", handle: rawFile },
+      {
+        method: "POST",
+        pattern: `${dataset}/paths-info/:revision`,
+        needs: "read",
+        handle: pathsInfo,
+      },
+      {
+        method: "GET|HEAD",
+        pattern: `/${datasetsRoot}${repo}/resolve/*`,
+        needs: "content",
+        handle: resolveFile,
+      },
+      {
+        method: "GET|HEAD",
+        pattern: `/${datasetsRoot}${repo}/raw/*`,
+        needs: "content",
+        handle: rawFile,
+      },
     ]),
   ];
 }
@@ -102,11 +127,19 @@ function match(route: Route, method: string, path: string): Match | null {
   if (!found) return null;
   const { rest, ...params } = { ...found.groups };
   const decoded = Object.entries(params).map(([name, value]) => [name, decodeSegment(value!)]);
-  return { route, params: Object.fromEntries(decoded), rest: rest?.split("/").map(decodeSegment) ?? [] };
+  return {
+    route,
+    params: Object.fromEntries(decoded),
+    rest: rest?.split("/").map(decodeSegment) ?? [],
+  };
 }
 
 /** Finds the route, checks the token and what the route needs, and runs its handler. */
-export async function answerHub(hub: HubState, table: readonly Route[], request: IncomingMessage): Promise<Reply> {
+export async function answerHub(
+  hub: HubState,
+  table: readonly Route[],
+  request: IncomingMessage,
+): Promise<Reply> {
   const [path = "", query = ""] = request.url!.split(/\?(.*)/s);
   const user = identify(request.headers.authorization, hub.users);
   for (const route of table) {
@@ -114,12 +147,24 @@ export async function answerHub(hub: HubState, table: readonly Route[], request:
     if (!matched) continue;
     const { params, rest } = matched;
     const origin = `http://${request.headers.host}`;
-    const context = { hub, request, user, origin, path, query: new URLSearchParams(query), params, rest };
+    const context = {
+      hub,
+      request,
+      user,
+      origin,
+      path,
+      query: new URLSearchParams(query),
+      params,
+      rest,
+    };
     // Open routes never look at the repo.
     if (route.needs === "open") return route.handle(context as unknown as RepoContext);
     const found = hub.store.get(`${route.prefix ?? ""}${params.namespace}/${params.name}`);
     // `datasets%2Facme/text` is the name of no model: through it a dataset could be written.
-    const repo = checkMayRead(user, found?.isDataset === (route.prefix !== undefined) ? found : undefined);
+    const repo = checkMayRead(
+      user,
+      found?.isDataset === (route.prefix !== undefined) ? found : undefined,
+    );
     if (route.needs === "content") checkGate(user, repo, hub.gated);
     if (route.needs === "write") checkMayWrite(user, repo);
     return route.handle({ ...context, repo });

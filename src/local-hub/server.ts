@@ -55,9 +55,14 @@ async function listen(server: Server, port: number): Promise<void> {
 let requests = 0;
 
 /** One request from its first byte to its last, injected faults included. */
-async function exchange(how: Serving, request: IncomingMessage, response: ServerResponse): Promise<void> {
+async function exchange(
+  how: Serving,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
   const { method = "", url = "", headers } = request;
-  const seen = (status: number) => how.onRequest?.({ method, url, headers, origin: how.origin, status });
+  const seen = (status: number) =>
+    how.onRequest?.({ method, url, headers, origin: how.origin, status });
   const fault = takeFault(how.faults, `${method} ${url}`);
   response.setHeader("X-Request-Id", `local-${++requests}`);
   try {

@@ -3,7 +3,6 @@ import { readdir, readFile, stat } from "node:fs/promises";
 import { request } from "node:http";
 import { join } from "node:path";
 import { expect, test, vi } from "vitest";
-import type { LocalHub } from "./local-hub.ts";
 import {
   batch,
   call,
@@ -15,7 +14,8 @@ import {
   startHub,
   type UploadActions,
   upload,
-} from "./testing.ts";
+} from "../../test/support/local-hub.ts";
+import type { LocalHub } from "./local-hub.ts";
 
 const bytesOf = (size: number): Uint8Array<ArrayBuffer> => new Uint8Array(randomBytes(size));
 const put = (hub: LocalHub, href: string, body: Uint8Array<ArrayBuffer>) =>
@@ -28,7 +28,11 @@ async function started(options = {}) {
 }
 
 /** Uploads the parts; returns what completion wants to hear about them. */
-async function putParts(hub: LocalHub, { upload: { header } }: UploadActions, bytes: Uint8Array<ArrayBuffer>) {
+async function putParts(
+  hub: LocalHub,
+  { upload: { header } }: UploadActions,
+  bytes: Uint8Array<ArrayBuffer>,
+) {
   const size = Number(header.chunk_size);
   const numbers = Object.keys(header)
     .filter((key) => /^\d+$/.test(key))
@@ -57,7 +61,9 @@ test("an object goes up once, is verified, committed and comes back by range", a
   expect((await call(hub, `POST ${actions.verify.href}`, { json: facts })).status).toBe(404);
   expect((await put(hub, actions.upload.href, bytes)).status).toBe(200);
   expect((await call(hub, `POST ${actions.verify.href}`, { json: facts })).status).toBe(200);
-  expect((await call(hub, `POST ${actions.verify.href}`, { json: { ...facts, size: 999 } })).status).toBe(400);
+  expect(
+    (await call(hub, `POST ${actions.verify.href}`, { json: { ...facts, size: 999 } })).status,
+  ).toBe(400);
   expect(await batch(hub, "acme/m", bytes)).toBeNull();
   expect((await commit(hub, "acme/m", [lfsFile("w.bin", bytes)])).status).toBe(200);
   const link = await call(hub, "GET /acme/m/resolve/main/w.bin", {
@@ -70,14 +76,17 @@ test("an object goes up once, is verified, committed and comes back by range", a
     "x-linked-etag": `"${sha256(bytes)}"`,
   });
   const location = link.headers.get("Location")!;
-  const get = async (Range?: string) => call(hub, `GET ${location}`, { token: null, headers: Range ? { Range } : {} });
+  const get = async (Range?: string) =>
+    call(hub, `GET ${location}`, { token: null, headers: Range ? { Range } : {} });
   expect(Buffer.from(await (await get()).arrayBuffer()).equals(bytes)).toBe(true);
   const part = await get("bytes=-10");
   expect([part.status, part.headers.get("Content-Range")]).toEqual([206, "bytes 990-999/1000"]);
   expect(new Uint8Array(await part.arrayBuffer())).toEqual(bytes.slice(990));
   const beyond = await get("bytes=1000-");
   expect([beyond.status, beyond.headers.get("Content-Range")]).toEqual([416, "bytes */1000"]);
-  expect((await call(hub, `HEAD ${location}`, { token: null })).headers.get("Content-Length")).toBe("1000");
+  expect((await call(hub, `HEAD ${location}`, { token: null })).headers.get("Content-Length")).toBe(
+    "1000",
+  );
 });
 
 test("a token that reaches the storage origin is counted and refused", async () => {
@@ -109,7 +118,10 @@ test("an upload that breaks off leaves nothing, and may be repeated", async () =
   const bytes = bytesOf(100_000);
   const { upload: action } = (await batch(hub, "acme/m", bytes))!;
   await new Promise<void>((resolve) => {
-    const sent = request(action.href, { method: "PUT", headers: { "Content-Length": bytes.length } });
+    const sent = request(action.href, {
+      method: "PUT",
+      headers: { "Content-Length": bytes.length },
+    });
     sent.on("error", () => resolve());
     sent.write(bytes.slice(0, 50_000), () => sent.destroy(new Error("gone")));
   });
@@ -123,10 +135,14 @@ test("an upload without a length is refused, as by S3", async () => {
   const bytes = bytesOf(10);
   const { upload: action } = (await batch(hub, "acme/m", bytes))!;
   const status = await new Promise((resolve, reject) => {
-    const sent = request(action.href, { method: "PUT", headers: { "Transfer-Encoding": "chunked" } }, (response) => {
-      response.resume();
-      resolve(response.statusCode);
-    });
+    const sent = request(
+      action.href,
+      { method: "PUT", headers: { "Transfer-Encoding": "chunked" } },
+      (response) => {
+        response.resume();
+        resolve(response.statusCode);
+      },
+    );
     sent.on("error", reject);
     sent.end(bytes);
   });
@@ -144,7 +160,12 @@ test("a signature fits one method, path, size and while", async () => {
     return changed.href;
   });
   const elsewhere = action.href.replace(sha256(bytes), "a".repeat(64));
-  for (const url of [...variants, elsewhere, `${href.origin}${href.pathname}`, `${hub.storageUrl}/`]) {
+  for (const url of [
+    ...variants,
+    elsewhere,
+    `${href.origin}${href.pathname}`,
+    `${hub.storageUrl}/`,
+  ]) {
     expect([url, (await put(hub, url, bytes)).status]).toEqual([url, 403]);
   }
   expect((await call(hub, `GET ${action.href}`, { token: null })).status).toBe(403);
@@ -161,7 +182,13 @@ test("parts in any order become one object; completing twice is fine", async () 
   const abandoned = (await batch(hub, "acme/m", bytes, ["basic", "multipart"]))!;
   await putParts(hub, abandoned, bytes);
   const actions = (await batch(hub, "acme/m", bytes, ["basic", "multipart"]))!;
-  expect(Object.keys(actions.upload.header)).toEqual(["chunk_size", "00001", "00002", "00003", "00004"]);
+  expect(Object.keys(actions.upload.header)).toEqual([
+    "chunk_size",
+    "00001",
+    "00002",
+    "00003",
+    "00004",
+  ]);
   const parts = await putParts(hub, actions, bytes);
   expect((await complete(hub, actions.upload.href, bytes, [...parts].reverse())).status).toBe(200);
   expect((await complete(hub, actions.upload.href, bytes, parts)).status).toBe(200);
@@ -186,7 +213,9 @@ test("a completion that does not fit the parts is refused", async () => {
   ];
   for (const given of bad) expect((await complete(hub, href, bytes, given)).status).toBe(400);
   expect((await complete(hub, href, bytesOf(100), parts)).status).toBe(400);
-  expect((await complete(hub, href.replace(/signature=./, "signature=-"), bytes, parts)).status).toBe(403);
+  expect(
+    (await complete(hub, href.replace(/signature=./, "signature=-"), bytes, parts)).status,
+  ).toBe(403);
   expect((await complete(hub, href, bytes, parts)).status).toBe(200);
 });
 
@@ -202,7 +231,8 @@ test("parts that do not add up to the announced hash never become an object", as
 test("batch: what it refuses, and never xet", async () => {
   const hub = await started({ multipartThreshold: 100 });
   const oid = "a".repeat(64);
-  const ask = async (json: object) => call(hub, "POST /acme/m.git/info/lfs/objects/batch", { json });
+  const ask = async (json: object) =>
+    call(hub, "POST /acme/m.git/info/lfs/objects/batch", { json });
   for (const objects of [
     [],
     [{}],
@@ -216,7 +246,9 @@ test("batch: what it refuses, and never xet", async () => {
     expect([objects, (await ask({ operation: "upload", objects })).status]).toEqual([objects, 400]);
   }
   expect((await ask({ operation: "delete", objects: [{ oid, size: 1 }] })).status).toBe(400);
-  expect((await ask({ operation: "upload", hash_algo: "md5", objects: [{ oid, size: 1 }] })).status).toBe(400);
+  expect(
+    (await ask({ operation: "upload", hash_algo: "md5", objects: [{ oid, size: 1 }] })).status,
+  ).toBe(400);
   const transfers = ["basic", "multipart", "xet"];
   const transferOf = async (size: number) =>
     (await ask({ operation: "upload", transfers, objects: [{ oid, size }] })).json();
@@ -236,7 +268,9 @@ test("batch: what it refuses, and never xet", async () => {
       ],
     })
   ).json();
-  expect(fetched).toMatchObject({ objects: [{ actions: { download: {} } }, { error: { code: 404 } }] });
+  expect(fetched).toMatchObject({
+    objects: [{ actions: { download: {} } }, { error: { code: 404 } }],
+  });
 });
 
 test("objects of one repo are unknown to another", async () => {
@@ -268,6 +302,9 @@ test("LFS files of the readable folder are links to their objects, not copies", 
   const bytes = bytesOf(10);
   await upload(hub, "acme/m", bytes);
   await commit(hub, "acme/m", [lfsFile("a.bin", bytes), lfsFile("b.bin", bytes)]);
-  const { ino } = await stat(join(folder, ".hub/acme/m/objects", sha256(bytes).slice(0, 2), sha256(bytes)));
-  for (const name of ["a.bin", "b.bin"]) expect((await stat(join(folder, "acme/m", name))).ino).toBe(ino);
+  const { ino } = await stat(
+    join(folder, ".hub/acme/m/objects", sha256(bytes).slice(0, 2), sha256(bytes)),
+  );
+  for (const name of ["a.bin", "b.bin"])
+    expect((await stat(join(folder, "acme/m", name))).ino).toBe(ino);
 });

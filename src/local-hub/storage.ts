@@ -43,7 +43,12 @@ export class Storage {
   }
 
   /** Signs method, path and query; `base` is the origin that will serve the URL. */
-  sign(base: string, method: string, path: string, values: Record<string, string | number>): string {
+  sign(
+    base: string,
+    method: string,
+    path: string,
+    values: Record<string, string | number>,
+  ): string {
     const query = new URLSearchParams();
     for (const [name, value] of Object.entries(values)) query.set(name, String(value));
     query.set("expires", String(Math.floor(Date.now() / 1000) + lifetime));
@@ -75,7 +80,12 @@ export class Storage {
   }
 
   /** Opens a multipart upload: the id of its completion and one URL per part, in order. */
-  startMultipart(repo: StoredRepo, oid: string, size: number, partSize: number): { id: string; urls: string[] } {
+  startMultipart(
+    repo: StoredRepo,
+    oid: string,
+    size: number,
+    partSize: number,
+  ): { id: string; urls: string[] } {
     const id = randomUUID();
     this.#uploads.set(id, { id, repo: repo.id, oid, size, partSize, parts: new Map() });
     const urls = Array.from({ length: Math.ceil(size / partSize) }, (_, index) =>
@@ -93,19 +103,34 @@ export class Storage {
     const query = new URLSearchParams(text);
     if (request.headers.authorization !== undefined) {
       this.leakedTokens++;
-      return storageError(400, "InvalidArgument", "Only one auth mechanism allowed; the token must stay with the Hub");
+      return storageError(
+        400,
+        "InvalidArgument",
+        "Only one auth mechanism allowed; the token must stay with the Hub",
+      );
     }
     const method = request.method ?? "";
     const [, id, oid] = /^\/((?:[^/]+\/){1,2}[^/]+)\/([0-9a-f]{64})$/.exec(path) ?? [];
     if (!["GET", "HEAD", "PUT"].includes(method) || !this.isSigned(method, path, query)) {
-      return storageError(403, "AccessDenied", "The signature does not fit this request, or has expired");
+      return storageError(
+        403,
+        "AccessDenied",
+        "The signature does not fit this request, or has expired",
+      );
     }
     const repo = this.#store.get(id!);
     if (!repo) return storageError(404, "NoSuchBucket", "The repo is gone");
-    return method === "PUT" ? this.#put(repo, oid!, request, query) : this.#get(repo, oid!, request, query);
+    return method === "PUT"
+      ? this.#put(repo, oid!, request, query)
+      : this.#get(repo, oid!, request, query);
   }
 
-  async #get(repo: StoredRepo, oid: string, request: IncomingMessage, query: URLSearchParams): Promise<Reply> {
+  async #get(
+    repo: StoredRepo,
+    oid: string,
+    request: IncomingMessage,
+    query: URLSearchParams,
+  ): Promise<Reply> {
     const size = await repo.objects.size(oid);
     if (size === null) return storageError(404, "NoSuchKey", "There is no such object");
     const name = (query.get("filename") ?? oid).replace(/[^\w.-]/g, "_");
@@ -116,12 +141,22 @@ export class Storage {
     });
   }
 
-  async #put(repo: StoredRepo, oid: string, request: IncomingMessage, query: URLSearchParams): Promise<Reply> {
+  async #put(
+    repo: StoredRepo,
+    oid: string,
+    request: IncomingMessage,
+    query: URLSearchParams,
+  ): Promise<Reply> {
     const size = Number(query.get("size"));
     const announced = request.headers["content-length"];
-    if (announced === undefined) return storageError(411, "MissingContentLength", "Content-Length is needed");
+    if (announced === undefined)
+      return storageError(411, "MissingContentLength", "Content-Length is needed");
     if (Number(announced) !== size) {
-      return storageError(400, "EntityTooLarge", `The URL is for ${size} bytes, the request brings ${announced}`);
+      return storageError(
+        400,
+        "EntityTooLarge",
+        `The URL is for ${size} bytes, the request brings ${announced}`,
+      );
     }
     const file = await repo.objects.asidePath();
     try {
@@ -133,15 +168,25 @@ export class Storage {
         : await this.#keepPart(upload, Number(query.get("part")), { file, md5: got.md5, size });
     } catch (error) {
       await rm(file, { force: true });
-      if (error instanceof TooLong) return storageError(400, "IncompleteBody", `Expected ${size} bytes`);
+      if (error instanceof TooLong)
+        return storageError(400, "IncompleteBody", `Expected ${size} bytes`);
       throw error;
     }
   }
 
-  async #keepObject(repo: StoredRepo, oid: string, file: string, got: { sha256: string; md5: string }): Promise<Reply> {
+  async #keepObject(
+    repo: StoredRepo,
+    oid: string,
+    file: string,
+    got: { sha256: string; md5: string },
+  ): Promise<Reply> {
     if (got.sha256 !== oid) {
       await rm(file, { force: true });
-      return storageError(400, "BadDigest", `Expected bytes with SHA-256 ${oid}, got ${got.sha256}`);
+      return storageError(
+        400,
+        "BadDigest",
+        `Expected bytes with SHA-256 ${oid}, got ${got.sha256}`,
+      );
     }
     await repo.objects.adopt(file, oid);
     return { status: 200, headers: { ETag: `"${got.md5}"` } };
@@ -180,7 +225,9 @@ export class Storage {
 
   /** Drops this object's uploads, those that a client began and gave up included. */
   async #forget(repo: StoredRepo, oid: string): Promise<void> {
-    for (const upload of [...this.#uploads.values()].filter((one) => one.repo === repo.id && one.oid === oid)) {
+    for (const upload of [...this.#uploads.values()].filter(
+      (one) => one.repo === repo.id && one.oid === oid,
+    )) {
       this.#uploads.delete(upload.id);
       for (const part of upload.parts.values()) await rm(part.file, { force: true });
     }
@@ -189,8 +236,11 @@ export class Storage {
 
 function checkParts(upload: Upload, given: unknown): void {
   const count = Math.ceil(upload.size / upload.partSize);
-  if (!Array.isArray(given) || given.length !== count) throw refuse.badRequest(`Expected ${count} parts`);
-  const named = new Map(given.map((part: { partNumber?: unknown; etag?: unknown }) => [part?.partNumber, part?.etag]));
+  if (!Array.isArray(given) || given.length !== count)
+    throw refuse.badRequest(`Expected ${count} parts`);
+  const named = new Map(
+    given.map((part: { partNumber?: unknown; etag?: unknown }) => [part?.partNumber, part?.etag]),
+  );
   for (let number = 1; number <= count; number++) {
     const part = upload.parts.get(number);
     if (!part) throw refuse.badRequest(`Part ${number} has not been uploaded`);

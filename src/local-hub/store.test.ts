@@ -1,8 +1,28 @@
-import { chmod, cp, mkdir, readdir, readFile, rm, stat, symlink, writeFile } from "node:fs/promises";
+import {
+  chmod,
+  cp,
+  mkdir,
+  readdir,
+  readFile,
+  rm,
+  stat,
+  symlink,
+  writeFile,
+} from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test, vi } from "vitest";
+import {
+  addFile,
+  call,
+  commit,
+  createRepo,
+  lfsFile,
+  scratchFolder,
+  sha256,
+  startHub,
+  upload,
+} from "../../test/support/local-hub.ts";
 import { startLocalHub } from "./local-hub.ts";
-import { addFile, call, commit, createRepo, lfsFile, scratchFolder, sha256, startHub, upload } from "./testing.ts";
 
 const weights = new Uint8Array(Buffer.from("weights that are no weights"));
 
@@ -18,7 +38,10 @@ async function history(folder: string): Promise<string[]> {
     addFile("README.md", "# M\n"),
   ]);
   heads.push(hub.head("acme/m")!);
-  await commit(hub, "acme/m", [addFile("README.md", "# N\n"), { key: "deletedFolder", value: { path: "b" } }]);
+  await commit(hub, "acme/m", [
+    addFile("README.md", "# N\n"),
+    { key: "deletedFolder", value: { path: "b" } },
+  ]);
   heads.push(hub.head("acme/m")!);
   await hub.close();
   return heads;
@@ -36,10 +59,14 @@ test("everything survives a restart", async () => {
   const heads = await history(folder);
   const hub = await startHub({ folder });
   expect(hub.head("acme/m")).toBe(heads[2]);
-  const commits = (await (await call(hub, "GET /api/models/acme/m/commits/main")).json()) as { id: string }[];
+  const commits = (await (await call(hub, "GET /api/models/acme/m/commits/main")).json()) as {
+    id: string;
+  }[];
   expect(commits.map((one) => one.id)).toEqual([...heads].reverse());
   expect(await (await call(hub, `GET /acme/m/resolve/${heads[1]}/b/c.txt`)).text()).toBe("c");
-  expect((await commit(hub, "acme/m", [addFile("d.txt", "d")], { parentCommit: heads[2]! })).status).toBe(200);
+  expect(
+    (await commit(hub, "acme/m", [addFile("d.txt", "d")], { parentCommit: heads[2]! })).status,
+  ).toBe(200);
 });
 
 test("an uploaded object without a commit survives a restart: an upload can be resumed", async () => {
@@ -59,9 +86,15 @@ test("the readable folder is main, after every commit", async () => {
   const list = async () => (await readdir(join(folder, "acme/m"), { recursive: true })).sort();
   await commit(hub, "acme/m", [addFile("a/b/c.txt", "1"), addFile("d.txt", "1")]);
   expect(await list()).toEqual([".gitattributes", "a", "a/b", "a/b/c.txt", "d.txt"]);
-  await commit(hub, "acme/m", [{ key: "deletedFile", value: { path: "a/b/c.txt" } }, addFile("d.txt", "2")]);
+  await commit(hub, "acme/m", [
+    { key: "deletedFile", value: { path: "a/b/c.txt" } },
+    addFile("d.txt", "2"),
+  ]);
   expect(await list()).toEqual([".gitattributes", "d.txt"]);
-  await commit(hub, "acme/m", [{ key: "deletedFile", value: { path: "d.txt" } }, addFile("d.txt/now/folder", "3")]);
+  await commit(hub, "acme/m", [
+    { key: "deletedFile", value: { path: "d.txt" } },
+    addFile("d.txt/now/folder", "3"),
+  ]);
   expect(await readFile(join(folder, "acme/m/d.txt/now/folder"), "utf8")).toBe("3");
   await call(hub, "POST /api/models/acme/m/branch/side", { json: {} });
   await commit(hub, "acme/m", [addFile("side.txt", "s")], { branch: "side" });
@@ -78,7 +111,9 @@ test("a folder without a history becomes a repo on start", async () => {
   await writeFile(join(folder, "acme/base/sub/config.json"), "{}");
   const first = await startLocalHub({ folder });
   const head = first.head("acme/base")!;
-  expect([...first.files("acme/base")].map(([path, { lfs, sha256 }]) => [path, lfs, sha256])).toEqual([
+  expect(
+    [...first.files("acme/base")].map(([path, { lfs, sha256 }]) => [path, lfs, sha256]),
+  ).toEqual([
     ["model.safetensors", true, sha256(weights)],
     ["sub/config.json", false, sha256(Buffer.from("{}"))],
   ]);
@@ -211,10 +246,14 @@ test("a copy of the whole folder is the same Hub", async () => {
 test("a folder or port that cannot be used is one clear error", async () => {
   const folder = await scratchFolder();
   await writeFile(join(folder, "file"), "");
-  await expect(startLocalHub({ folder: join(folder, "file") })).rejects.toMatchObject({ code: "DISK" });
+  await expect(startLocalHub({ folder: join(folder, "file") })).rejects.toMatchObject({
+    code: "DISK",
+  });
   const hub = await startHub();
   const port = Number(new URL(hub.url).port);
-  await expect(startLocalHub({ folder: await scratchFolder(), port })).rejects.toMatchObject({ code: "BAD_INPUT" });
+  await expect(startLocalHub({ folder: await scratchFolder(), port })).rejects.toMatchObject({
+    code: "BAD_INPUT",
+  });
 });
 
 test("objects are read-only, so that an editor cannot change history through a link", async () => {

@@ -2,7 +2,14 @@ import { mkdir, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { initialAttributes } from "./attributes.ts";
 import { refuse } from "./errors.ts";
-import { type Commit, type FileEntry, makeCommit, sameTree, sortTree, type Tree } from "./history.ts";
+import {
+  type Commit,
+  type FileEntry,
+  makeCommit,
+  sameTree,
+  sortTree,
+  type Tree,
+} from "./history.ts";
 import { datasetsRoot, isLegalId, isLegalName } from "./names.ts";
 import { exists } from "./objects.ts";
 import { StoredRepo } from "./stored-repo.ts";
@@ -36,7 +43,11 @@ export class Store {
   async #idsOnDisk(): Promise<string[]> {
     const ids = new Set<string>();
     for (const root of [join(this.folder, ".hub"), this.folder]) {
-      for (const id of [...(await idsBelow(root, "")), ...(await idsBelow(root, `${datasetsRoot}/`))]) ids.add(id);
+      for (const id of [
+        ...(await idsBelow(root, "")),
+        ...(await idsBelow(root, `${datasetsRoot}/`)),
+      ])
+        ids.add(id);
     }
     return [...ids].sort();
   }
@@ -48,7 +59,12 @@ export class Store {
     const commit = makeCommit([], await repo.takeFolder(folder, true), "Import", "", "local");
     await repo.addCommit(commit);
     await repo.markShown(commit);
-    await repo.setState({ private: false, branches: { main: commit.id }, tags: {}, discussions: [] });
+    await repo.setState({
+      private: false,
+      branches: { main: commit.id },
+      tags: {},
+      discussions: [],
+    });
   }
 
   get(id: string): StoredRepo | undefined {
@@ -83,11 +99,15 @@ export class Store {
   ): Promise<StoredRepo> {
     return this.change(id, async () => {
       const taken = this.all().find((repo) => repo.id.toLowerCase() === id.toLowerCase());
-      if (taken) throw refuse.conflict("You already created this model repo", { url: `${url}/${taken.id}` });
+      if (taken)
+        throw refuse.conflict("You already created this model repo", { url: `${url}/${taken.id}` });
       const repo = new StoredRepo(id, this.folder);
       await repo.clear();
       const tree: [string, FileEntry][] = [];
-      for (const [path, bytes] of new Map([[".gitattributes", Buffer.from(initialAttributes)], ...files])) {
+      for (const [path, bytes] of new Map([
+        [".gitattributes", Buffer.from(initialAttributes)],
+        ...files,
+      ])) {
         tree.push([path, await repo.addRegular(bytes)]);
       }
       await this.#start(repo, sortTree(tree), isPrivate);
@@ -98,7 +118,12 @@ export class Store {
   async #start(repo: StoredRepo, tree: Tree, isPrivate: boolean): Promise<Commit> {
     const commit = makeCommit([], tree, "initial commit", "", "local");
     await repo.addCommit(commit);
-    await repo.setState({ private: isPrivate, branches: { main: commit.id }, tags: {}, discussions: [] });
+    await repo.setState({
+      private: isPrivate,
+      branches: { main: commit.id },
+      tags: {},
+      discussions: [],
+    });
     this.#repos.set(repo.id, repo);
     return commit;
   }
@@ -134,7 +159,8 @@ async function idsBelow(root: string, prefix: string): Promise<string[]> {
   if (!(await exists(join(root, prefix)))) return found;
   for (const namespace of await foldersIn(join(root, prefix))) {
     if (!isLegalName(namespace)) continue;
-    for (const name of await foldersIn(join(root, prefix, namespace))) found.push(`${prefix}${namespace}/${name}`);
+    for (const name of await foldersIn(join(root, prefix, namespace)))
+      found.push(`${prefix}${namespace}/${name}`);
   }
   return found.filter(isLegalId);
 }

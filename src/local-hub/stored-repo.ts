@@ -100,14 +100,19 @@ export class StoredRepo {
       const commit = decodeCommit(await readFile(join(folder, name), "utf8"));
       this.#commits.set(commit.id, commit);
     }
-    this.#state = JSON.parse(await readFile(join(this.#history, "state.json"), "utf8")) as RepoState;
+    this.#state = JSON.parse(
+      await readFile(join(this.#history, "state.json"), "utf8"),
+    ) as RepoState;
     await this.#show();
   }
 
   /** Makes a new commit durable without pointing at it yet. */
   async addCommit(commit: Commit): Promise<void> {
     if (this.#commits.has(commit.id)) return;
-    await writeAtomically(join(this.#history, "commits", `${commit.id}.json`), encodeCommit(commit));
+    await writeAtomically(
+      join(this.#history, "commits", `${commit.id}.json`),
+      encodeCommit(commit),
+    );
     this.#commits.set(commit.id, commit);
   }
 
@@ -116,7 +121,9 @@ export class StoredRepo {
     await writeAtomically(join(this.#history, "state.json"), `${JSON.stringify(next, null, 1)}\n`);
     this.#state = next;
     // The change has happened by now. A readable folder that cannot follow (no room, a file held open) is made good on start.
-    await this.#show().catch((error) => console.error(`${this.#visible} does not show ${this.id}: ${error}`));
+    await this.#show().catch((error) =>
+      console.error(`${this.#visible} does not show ${this.id}: ${error}`),
+    );
   }
 
   /** Brings the readable folder to main. `shown` names the commit it shows, so that a crash in between is made good on start. */
@@ -129,7 +136,9 @@ export class StoredRepo {
       () => "",
     );
     if (shown === head.id && (await exists(this.#visible))) return;
-    const previous = (await exists(this.#visible)) ? (this.#commits.get(shown)?.tree ?? null) : null;
+    const previous = (await exists(this.#visible))
+      ? (this.#commits.get(shown)?.tree ?? null)
+      : null;
     await checkout(this.#visible, previous, head.tree, this.objects, this.aside);
     await writeAtomically(marker, `${head.id}\n`);
   }
@@ -141,11 +150,17 @@ export class StoredRepo {
       ? await readFile(join(folder, ".gitattributes"), "utf8")
       : initialAttributes;
     const entries: [string, FileEntry][] = [];
-    for (const path of paths) entries.push([path, await this.#takeFile(join(folder, path), path, attributes, mayLink)]);
+    for (const path of paths)
+      entries.push([path, await this.#takeFile(join(folder, path), path, attributes, mayLink)]);
     return sortTree(entries);
   }
 
-  async #takeFile(file: string, path: string, attributes: string, mayLink: boolean): Promise<FileEntry> {
+  async #takeFile(
+    file: string,
+    path: string,
+    attributes: string,
+    mayLink: boolean,
+  ): Promise<FileEntry> {
     const source = await realFile(file);
     const { size } = await stat(source);
     if (goesToLfs(attributes, path) || size >= largestRegularFile) {
@@ -158,7 +173,8 @@ export class StoredRepo {
 
   async addRegular(bytes: Uint8Array): Promise<FileEntry> {
     const entry = regularEntry(bytes);
-    if ((await this.objects.size(entry.sha256)) === null) await this.objects.put(bytes, entry.sha256);
+    if ((await this.objects.size(entry.sha256)) === null)
+      await this.objects.put(bytes, entry.sha256);
     return entry;
   }
 

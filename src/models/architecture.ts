@@ -1,8 +1,6 @@
 import type { ModelConfig } from "../checkpoint/model-config.ts";
 import type { Forward } from "./forward.ts";
-
-/** What a block of the model is. `glue` is all that lies outside the blocks: embeddings, final norm, head. */
-export type LayerKind = "mamba" | "attention" | "moe" | "mlp" | "transformer";
+import type { LayerKind } from "./layer-kind.ts";
 
 /**
  * One line of a role table: which tensor of the base becomes which tensor of the MLX repo, and how it is treated.
@@ -41,7 +39,9 @@ export interface Architecture {
   /** Roles inside a block at `index`, by its kind. Order = order of the plan's greedy steps and of the MLX parameters. */
   roles(kind: LayerKind): readonly Role[];
   /** Routed experts and how many are active per token; null for dense models. */
-  experts(config: ModelConfig): { readonly routed: number; readonly perToken: number; readonly shared: number } | null;
+  experts(
+    config: ModelConfig,
+  ): { readonly routed: number; readonly perToken: number; readonly shared: number } | null;
   /** Base tensors that the MLX repo leaves out (multi-token-prediction heads, rotary tables, the copy of a tied head). */
   dropped(name: string, config: ModelConfig): boolean;
   /** Keys to add or change so that mlx-lm behaves as the base does. Applied to a copy of the config. */
@@ -61,4 +61,9 @@ export interface OutputTensor {
   readonly shape: readonly number[];
   /** Base tensor names in stacking order. */
   readonly sources: readonly string[];
+}
+
+/** A tensor of the output with its dtype in the base, as the planner needs it. */
+export interface PlannedTensor extends OutputTensor {
+  readonly dtype: string;
 }

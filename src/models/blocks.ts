@@ -1,5 +1,12 @@
 import { inOrder } from "../kernel/in-order.ts";
-import { asWeight, type Matrix, newMatrix, rowsOf, sharedIntegers, type Weight } from "../kernel/matrix.ts";
+import {
+  asWeight,
+  type Matrix,
+  newMatrix,
+  rowsOf,
+  sharedIntegers,
+  type Weight,
+} from "../kernel/matrix.ts";
 import type { Heads } from "../kernel/routines/attention.ts";
 import type { RouterRules } from "../kernel/routines/route.ts";
 import type { BlockContext, WalkContext } from "./forward.ts";
@@ -11,7 +18,12 @@ import { visitorsOf } from "./routing.ts";
 const tableRows = 8192;
 
 /** `[tokens, hidden]` rows of the role `embeddings`. */
-export async function embed(at: WalkContext, ids: Uint32Array, vocabulary: number, hidden: number): Promise<Matrix> {
+export async function embed(
+  at: WalkContext,
+  ids: Uint32Array,
+  vocabulary: number,
+  hidden: number,
+): Promise<Matrix> {
   const x = newMatrix(ids.length, hidden);
   const shared = sharedIntegers(ids.length);
   shared.set(ids);
@@ -28,7 +40,10 @@ export async function norm(at: WalkContext, role: string, x: Matrix, eps: number
 }
 
 /** A kept tensor that every config has. */
-export async function tensor(at: WalkContext, role: string): Promise<Float32Array<SharedArrayBuffer>> {
+export async function tensor(
+  at: WalkContext,
+  role: string,
+): Promise<Float32Array<SharedArrayBuffer>> {
   const values = await at.kept(role);
   if (values === null) throw new TypeError(`the role table has no ${role}`);
   return values;

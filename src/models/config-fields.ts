@@ -1,5 +1,5 @@
 import type { ModelConfig } from "../checkpoint/model-config.ts";
-import { OqeError } from "../errors.ts";
+import { OqeError } from "../ground/errors.ts";
 
 /** Reads a positive integer of the config, or `fallback` where the key is absent or null. Throws BAD_CHECKPOINT. */
 export function integer(config: ModelConfig, key: string, fallback?: number): number {
@@ -33,7 +33,10 @@ export function layerCount(config: ModelConfig, key: string): number {
 export function flag(config: ModelConfig, key: string, fallback: boolean): boolean {
   const value = config[key] ?? fallback;
   if (typeof value !== "boolean") {
-    throw new OqeError("BAD_CHECKPOINT", `config.json: "${key}" should be true or false, got ${JSON.stringify(value)}`);
+    throw new OqeError(
+      "BAD_CHECKPOINT",
+      `config.json: "${key}" should be true or false, got ${JSON.stringify(value)}`,
+    );
   }
   return value;
 }
@@ -45,7 +48,11 @@ export function has(config: ModelConfig, key: string): boolean {
 
 /** Width of one attention head: `head_dim`, else hidden_size / heads. */
 export function headSize(config: ModelConfig): number {
-  return integer(config, "head_dim", integer(config, "hidden_size") / integer(config, "num_attention_heads"));
+  return integer(
+    config,
+    "head_dim",
+    integer(config, "hidden_size") / integer(config, "num_attention_heads"),
+  );
 }
 
 /** Rows of q_proj: all query heads together. */
@@ -55,14 +62,20 @@ export function querySize(config: ModelConfig): number {
 
 /** Rows of k_proj and v_proj: the key/value heads together. */
 export function keySize(config: ModelConfig): number {
-  return integer(config, "num_key_value_heads", integer(config, "num_attention_heads")) * headSize(config);
+  return (
+    integer(config, "num_key_value_heads", integer(config, "num_attention_heads")) *
+    headSize(config)
+  );
 }
 
 /** Reads a finite number, or `fallback` where the key is absent or null. Throws BAD_CHECKPOINT. */
 export function number(config: ModelConfig, key: string, fallback: number): number {
   const value = config[key] ?? fallback;
   if (typeof value !== "number" || !Number.isFinite(value)) {
-    throw new OqeError("BAD_CHECKPOINT", `config.json: "${key}" should be a number, got ${JSON.stringify(value)}`);
+    throw new OqeError(
+      "BAD_CHECKPOINT",
+      `config.json: "${key}" should be a number, got ${JSON.stringify(value)}`,
+    );
   }
   return value;
 }
@@ -83,5 +96,8 @@ export function divides(config: ModelConfig, part: string, whole: string): void 
   if (!has(config, part) || !has(config, whole)) return;
   const [divisor, value] = [integer(config, part), integer(config, whole)];
   if (value % divisor === 0) return;
-  throw new OqeError("BAD_CHECKPOINT", `config.json: "${whole}" is ${value}, no multiple of "${part}", ${divisor}`);
+  throw new OqeError(
+    "BAD_CHECKPOINT",
+    `config.json: "${whole}" is ${value}, no multiple of "${part}", ${divisor}`,
+  );
 }

@@ -1,5 +1,5 @@
 import type { ModelConfig } from "../checkpoint/model-config.ts";
-import { OqeError } from "../errors.ts";
+import { OqeError } from "../ground/errors.ts";
 import type { Architecture, OutputTensor, Role } from "./architecture.ts";
 
 /** What expand needs to know of a base tensor. */
@@ -45,7 +45,8 @@ export function expand(
 function refuseMoreThanThereIs(architecture: Architecture, config: ModelConfig, tensors: number) {
   const layers = architecture.layers(config);
   const experts = architecture.experts(config);
-  const routed = experts === null ? 0 : experts.routed * layers.filter((kind) => kind === "moe").length;
+  const routed =
+    experts === null ? 0 : experts.routed * layers.filter((kind) => kind === "moe").length;
   if (layers.length + routed > tensors) {
     throw new OqeError(
       "BAD_CHECKPOINT",
@@ -73,7 +74,12 @@ export function expandTable(architecture: Architecture, config: ModelConfig): Ou
   return [first!, ...blocks.flat(), ...rest].filter((output) => output.role.when?.(config) ?? true);
 }
 
-function instantiate(role: Role, config: ModelConfig, layer: number | null, experts: number): OutputTensor {
+function instantiate(
+  role: Role,
+  config: ModelConfig,
+  layer: number | null,
+  experts: number,
+): OutputTensor {
   if (role.when !== undefined && !role.when(config)) {
     return { role, layer, name: role.mlx, shape: [], sources: [] };
   }
@@ -82,7 +88,9 @@ function instantiate(role: Role, config: ModelConfig, layer: number | null, expe
   if (role.routed !== true) {
     return { role, layer, name: inLayer(role.mlx), shape: one, sources: [inLayer(role.base)] };
   }
-  const sources = Array.from({ length: experts }, (_, e) => inLayer(role.base).replace("{e}", String(e)));
+  const sources = Array.from({ length: experts }, (_, e) =>
+    inLayer(role.base).replace("{e}", String(e)),
+  );
   return { role, layer, name: inLayer(role.mlx), shape: [experts, ...one], sources };
 }
 
@@ -99,7 +107,10 @@ function checkShape(
       "The upload may be incomplete, or the config may belong to another checkpoint.",
     );
   }
-  if (tensor.shape.length !== expected.length || tensor.shape.some((size, axis) => size !== expected[axis])) {
+  if (
+    tensor.shape.length !== expected.length ||
+    tensor.shape.some((size, axis) => size !== expected[axis])
+  ) {
     throw new OqeError(
       "BAD_CHECKPOINT",
       `tensor "${name}" has shape [${tensor.shape.join(", ")}], but config.json gives [${expected.join(", ")}]`,

@@ -1,6 +1,6 @@
 import type { ModelConfig } from "../checkpoint/model-config.ts";
 import type { Matrix, Weight } from "../kernel/matrix.ts";
-import type { LayerKind } from "./architecture.ts";
+import type { LayerKind } from "./layer-kind.ts";
 import type { Ops } from "./ops.ts";
 import type { Routing } from "./routing.ts";
 

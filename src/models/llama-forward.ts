@@ -1,10 +1,19 @@
 import type { ModelConfig } from "../checkpoint/model-config.ts";
-import { OqeError } from "../errors.ts";
+import { OqeError } from "../ground/errors.ts";
 import type { Matrix } from "../kernel/matrix.ts";
 import type { Heads } from "../kernel/routines/attention.ts";
 import type { RouterRules } from "../kernel/routines/route.ts";
 import { attention, embed, gatedMlp, mixture, norm, tensor } from "./blocks.ts";
-import { divides, flag, has, headSize, integer, layerCount, number, oneOf } from "./config-fields.ts";
+import {
+  divides,
+  flag,
+  has,
+  headSize,
+  integer,
+  layerCount,
+  number,
+  oneOf,
+} from "./config-fields.ts";
 import type { BlockContext, Forward } from "./forward.ts";
 import { ropeOf } from "./rope.ts";
 
@@ -45,7 +54,8 @@ async function moe(at: BlockContext, x: Matrix): Promise<Matrix> {
   return mixture(at, x, x, rules, async (expert, rows, near) => {
     const gate = await at.weight("experts.gate", rows, { expert });
     const up = await at.weight("experts.up", rows, { expert });
-    const hidden = async (x: Matrix) => ops.swiglu(await ops.linear(x, gate), await ops.linear(x, up)); // [visits, F]
+    const hidden = async (x: Matrix) =>
+      ops.swiglu(await ops.linear(x, gate), await ops.linear(x, up)); // [visits, F]
     const h = await hidden(rows);
     if (near === undefined) return at.linear("experts.down", h, { expert });
     return at.linear("experts.down", h, { expert, near: await hidden(near) });
@@ -60,7 +70,8 @@ export const llamaForward: Forward = {
     refuseSlidingWindow(c);
     ropeOf(c);
   },
-  embed: (at, ids) => embed(at, ids, integer(at.config, "vocab_size"), integer(at.config, "hidden_size")),
+  embed: (at, ids) =>
+    embed(at, ids, integer(at.config, "vocab_size"), integer(at.config, "hidden_size")),
   async block(at, x) {
     const y = await attend(at, await norm(at, "norm.attention", x, eps(at.config)));
     await at.ops.add(y, x);
@@ -77,7 +88,8 @@ function refuseSlidingWindow(c: ModelConfig): void {
   // Dense Qwen3 has windows from layer `max_window_layers` on, unless `layer_types` says each layer's kind.
   const none =
     c.model_type === "qwen3" &&
-    (has(c, "layer_types") || integer(c, "max_window_layers", 28) >= layerCount(c, "num_hidden_layers"));
+    (has(c, "layer_types") ||
+      integer(c, "max_window_layers", 28) >= layerCount(c, "num_hidden_layers"));
   if (!named && (!used || none)) return;
   throw new OqeError(
     "UNSUPPORTED_MODEL",

@@ -1,7 +1,8 @@
 import type { ModelConfig } from "../checkpoint/model-config.ts";
-import { OqeError } from "../errors.ts";
-import type { Architecture, LayerKind, Role } from "./architecture.ts";
+import { OqeError } from "../ground/errors.ts";
+import type { Architecture, Role } from "./architecture.ts";
 import { flag, integer, keySize, layerCount, querySize } from "./config-fields.ts";
+import type { LayerKind } from "./layer-kind.ts";
 import { llamaForward } from "./llama-forward.ts";
 
 const hidden = (c: ModelConfig) => integer(c, "hidden_size");
@@ -37,10 +38,22 @@ function bias(role: string, name: string, rows: (c: ModelConfig) => number, key:
 /** Norms and attention of a pre-norm transformer block. */
 export const attentionRoles: readonly Role[] = [
   keptNorm("norm.attention", `${layer}.input_layernorm.weight`, (c) => [hidden(c)]),
-  sameName("attention.q", `${layer}.self_attn.q_proj.weight`, "block.in", (c) => [querySize(c), hidden(c)]),
-  sameName("attention.k", `${layer}.self_attn.k_proj.weight`, "block.in", (c) => [keySize(c), hidden(c)]),
-  sameName("attention.v", `${layer}.self_attn.v_proj.weight`, "block.in", (c) => [keySize(c), hidden(c)]),
-  sameName("attention.o", `${layer}.self_attn.o_proj.weight`, "attention.y", (c) => [hidden(c), querySize(c)]),
+  sameName("attention.q", `${layer}.self_attn.q_proj.weight`, "block.in", (c) => [
+    querySize(c),
+    hidden(c),
+  ]),
+  sameName("attention.k", `${layer}.self_attn.k_proj.weight`, "block.in", (c) => [
+    keySize(c),
+    hidden(c),
+  ]),
+  sameName("attention.v", `${layer}.self_attn.v_proj.weight`, "block.in", (c) => [
+    keySize(c),
+    hidden(c),
+  ]),
+  sameName("attention.o", `${layer}.self_attn.o_proj.weight`, "attention.y", (c) => [
+    hidden(c),
+    querySize(c),
+  ]),
   keptNorm("norm.mlp", `${layer}.post_attention_layernorm.weight`, (c) => [hidden(c)]),
 ];
 
@@ -68,11 +81,14 @@ export const llama: Architecture = {
   glue: [
     sameName("embeddings", "model.embed_tokens.weight", null, (c) => [vocabulary(c), hidden(c)]),
     keptNorm("final_norm", "model.norm.weight", (c) => [hidden(c)]),
-    sameName("head", "lm_head.weight", "head.in", (c) => [vocabulary(c), hidden(c)], { when: (c) => !tied(c) }),
+    sameName("head", "lm_head.weight", "head.in", (c) => [vocabulary(c), hidden(c)], {
+      when: (c) => !tied(c),
+    }),
   ],
   roles: () => [...attentionRoles, ...mlpRoles, ...biases],
   experts: () => null,
-  dropped: (name, c) => name.endsWith(".rotary_emb.inv_freq") || (tied(c) && name === "lm_head.weight"),
+  dropped: (name, c) =>
+    name.endsWith(".rotary_emb.inv_freq") || (tied(c) && name === "lm_head.weight"),
   // mlx-lm's llama ties the head when the key is absent, transformers' does not: say it.
   mlxConfig: (c) => ({ ...c, tie_word_embeddings: tied(c), ...ropeConfig(c) }),
   configReasons: {

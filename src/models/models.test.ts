@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { byArchitecture } from "../../test/models.ts";
-import { nemotron30b } from "../../test/nemotron-30b.ts";
+import { byArchitecture } from "../../test/support/models.ts";
+import { nemotron30b } from "../../test/support/nemotron-30b.ts";
 import { openCheckpoint } from "../checkpoint/checkpoint.ts";
 import { openFolder } from "../checkpoint/folder.ts";
 import type { ModelConfig } from "../checkpoint/model-config.ts";
@@ -8,70 +8,85 @@ import { expand, expandTable } from "./expand.ts";
 import { architectures, findArchitecture } from "./registry.ts";
 
 /** One contract for every registered architecture, on a real checkpoint of it. */
-describe.each(architectures.map((architecture) => architecture.modelType))("architecture %s", (modelType) => {
-  const open = async () => openCheckpoint(await openFolder(byArchitecture[modelType]!));
+describe.each(architectures.map((architecture) => architecture.modelType))(
+  "architecture %s",
+  (modelType) => {
+    const open = async () => openCheckpoint(await openFolder(byArchitecture[modelType]!));
 
-  test("names every tensor of a real checkpoint exactly once, with the shape that the config gives", async () => {
-    const { config, tensors, close } = await open();
-    const architecture = findArchitecture(config);
-    const outputs = expand(architecture, config, tensors);
-    const sources = outputs.flatMap((output) => output.sources);
-    expect(new Set(sources).size).toBe(sources.length);
-    const dropped = [...tensors.keys()].filter((name) => architecture.dropped(name, config));
-    expect([...sources, ...dropped].sort()).toEqual([...tensors.keys()].sort());
-    expect(new Set(outputs.map((output) => output.name)).size).toBe(outputs.length);
-    await close();
-  });
+    test("names every tensor of a real checkpoint exactly once, with the shape that the config gives", async () => {
+      const { config, tensors, close } = await open();
+      const architecture = findArchitecture(config);
+      const outputs = expand(architecture, config, tensors);
+      const sources = outputs.flatMap((output) => output.sources);
+      expect(new Set(sources).size).toBe(sources.length);
+      const dropped = [...tensors.keys()].filter((name) => architecture.dropped(name, config));
+      expect([...sources, ...dropped].sort()).toEqual([...tensors.keys()].sort());
+      expect(new Set(outputs.map((output) => output.name)).size).toBe(outputs.length);
+      await close();
+    });
 
-  test("stacks routed experts and keeps the element count", async () => {
-    const { config, tensors, close } = await open();
-    for (const output of expand(findArchitecture(config), config, tensors)) {
-      const count = (shape: readonly number[]) => shape.reduce((product, size) => product * size, 1);
-      const inBase = output.sources.reduce((sum, source) => sum + count(tensors.get(source)!.shape), 0);
-      expect(count(output.shape)).toBe(inBase);
-      if (output.role.routed === true) expect(output.shape[0]).toBe(output.sources.length);
-    }
-    await close();
-  });
+    test("stacks routed experts and keeps the element count", async () => {
+      const { config, tensors, close } = await open();
+      for (const output of expand(findArchitecture(config), config, tensors)) {
+        const count = (shape: readonly number[]) =>
+          shape.reduce((product, size) => product * size, 1);
+        const inBase = output.sources.reduce(
+          (sum, source) => sum + count(tensors.get(source)!.shape),
+          0,
+        );
+        expect(count(output.shape)).toBe(inBase);
+        if (output.role.routed === true) expect(output.shape[0]).toBe(output.sources.length);
+      }
+      await close();
+    });
 
-  test("says why it keeps what it keeps, and feeds every matrix it quantizes inside a block", async () => {
-    const architecture = architectures.find((a) => a.modelType === modelType)!;
-    const { config, close } = await open();
-    const roles = [
-      ...architecture.glue,
-      ...new Set(architecture.layers(config).flatMap((kind) => architecture.roles(kind))),
-    ];
-    for (const role of roles) {
-      if (role.treatment === "kept") expect(role.why).toMatch(/\w{4}/);
-      else if (role.base.includes("{i}")) expect(role.fedBy).not.toBeNull();
-    }
-    await close();
-  });
+    test("says why it keeps what it keeps, and feeds every matrix it quantizes inside a block", async () => {
+      const architecture = architectures.find((a) => a.modelType === modelType)!;
+      const { config, close } = await open();
+      const roles = [
+        ...architecture.glue,
+        ...new Set(architecture.layers(config).flatMap((kind) => architecture.roles(kind))),
+      ];
+      for (const role of roles) {
+        if (role.treatment === "kept") expect(role.why).toMatch(/\w{4}/);
+        else if (role.base.includes("{i}")) expect(role.fedBy).not.toBeNull();
+      }
+      await close();
+    });
 
-  test("refuses a missing tensor, another shape and an unknown tensor by name", async () => {
-    const { config, tensors, close } = await open();
-    const architecture = findArchitecture(config);
-    const [first] = tensors.keys();
-    const without = new Map([...tensors].filter(([name]) => name !== first));
-    expect(() => expand(architecture, config, without)).toThrow(expect.objectContaining({ code: "BAD_CHECKPOINT" }));
-    expect(() => expand(architecture, config, without)).toThrow(first);
-    const reshaped = new Map(tensors).set(first!, { ...tensors.get(first!)!, shape: [1, 2, 3] });
-    expect(() => expand(architecture, config, reshaped)).toThrow("[1, 2, 3]");
-    const more = new Map(tensors).set("model.mystery", tensors.get(first!)!);
-    expect(() => expand(architecture, config, more)).toThrow(expect.objectContaining({ code: "UNSUPPORTED_MODEL" }));
-    await close();
-  });
-});
+    test("refuses a missing tensor, another shape and an unknown tensor by name", async () => {
+      const { config, tensors, close } = await open();
+      const architecture = findArchitecture(config);
+      const [first] = tensors.keys();
+      const without = new Map([...tensors].filter(([name]) => name !== first));
+      expect(() => expand(architecture, config, without)).toThrow(
+        expect.objectContaining({ code: "BAD_CHECKPOINT" }),
+      );
+      expect(() => expand(architecture, config, without)).toThrow(first);
+      const reshaped = new Map(tensors).set(first!, { ...tensors.get(first!)!, shape: [1, 2, 3] });
+      expect(() => expand(architecture, config, reshaped)).toThrow("[1, 2, 3]");
+      const more = new Map(tensors).set("model.mystery", tensors.get(first!)!);
+      expect(() => expand(architecture, config, more)).toThrow(
+        expect.objectContaining({ code: "UNSUPPORTED_MODEL" }),
+      );
+      await close();
+    });
+  },
+);
 
 describe("nemotron_h", () => {
-  const names = (config: ModelConfig) => expandTable(findArchitecture(config), config).map((output) => output.name);
+  const names = (config: ModelConfig) =>
+    expandTable(findArchitecture(config), config).map((output) => output.name);
 
   test("says to mlx-lm what transformers does with the step of the recurrence", () => {
     const { mlxConfig } = findArchitecture(nemotron30b);
     expect(mlxConfig(nemotron30b).time_step_limit).toEqual([0.001, 1e6]);
     expect(
-      mlxConfig({ ...nemotron30b, time_step_min: 0.01, time_step_limit: [0, Number.POSITIVE_INFINITY] })
-        .time_step_limit,
+      mlxConfig({
+        ...nemotron30b,
+        time_step_min: 0.01,
+        time_step_limit: [0, Number.POSITIVE_INFINITY],
+      }).time_step_limit,
     ).toEqual([0.01, 1e6]);
   });
 
@@ -82,10 +97,12 @@ describe("nemotron_h", () => {
       (o) => o.name === "backbone.layers.1.mixer.switch_mlp.fc1.weight",
     );
     expect(up?.shape).toEqual([128, 1856, 1024]);
-    expect(names({ ...nemotron30b, attention_bias: true })).toContain("backbone.layers.5.mixer.q_proj.bias");
-    expect(names({ ...nemotron30b, num_hidden_layers: 2, hybrid_override_pattern: "M-" })).toContain(
-      "backbone.layers.1.mixer.down_proj.weight",
+    expect(names({ ...nemotron30b, attention_bias: true })).toContain(
+      "backbone.layers.5.mixer.q_proj.bias",
     );
+    expect(
+      names({ ...nemotron30b, num_hidden_layers: 2, hybrid_override_pattern: "M-" }),
+    ).toContain("backbone.layers.1.mixer.down_proj.weight");
     expect(names({ ...nemotron30b, n_shared_experts: null })).not.toContain(
       "backbone.layers.1.mixer.shared_experts.up_proj.weight",
     );
@@ -109,6 +126,8 @@ describe("qwen3_moe", () => {
 
 describe("a model_type that nobody knows", () => {
   test("is refused with the supported ones", () => {
-    expect(() => findArchitecture({ model_type: "bert" })).toThrow(/"bert".*nemotron_h, llama, qwen3, qwen3_moe/);
+    expect(() => findArchitecture({ model_type: "bert" })).toThrow(
+      /"bert".*nemotron_h, llama, qwen3, qwen3_moe/,
+    );
   });
 });

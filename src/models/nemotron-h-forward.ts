@@ -62,7 +62,10 @@ async function moe(at: BlockContext, x: Matrix): Promise<Matrix> {
     const up = await at.weight("experts.up", rows, { expert });
     const h = await ops.reluSquared(await ops.linear(rows, up)); // [visits, F]
     if (near === undefined) return at.linear("experts.down", h, { expert });
-    return at.linear("experts.down", h, { expert, near: await ops.reluSquared(await ops.linear(near, up)) });
+    return at.linear("experts.down", h, {
+      expert,
+      near: await ops.reluSquared(await ops.linear(near, up)),
+    });
   });
   const y = narrow ? await at.linear("latent.out", mixed) : mixed;
   return has(c, "n_shared_experts") ? ops.add(y, await squaredMlp(at, "shared", x)) : y;
@@ -87,10 +90,18 @@ async function rulesOf(at: BlockContext): Promise<RouterRules> {
 /** Attention without positions: the Mamba blocks know the order. */
 function attend(at: BlockContext, x: Matrix): Promise<Matrix> {
   const { config: c } = at;
-  return attention(at, x, { queries: queries(c), keys: keys(c), size: headSize(c), norms: null, rotary: null });
+  return attention(at, x, {
+    queries: queries(c),
+    keys: keys(c),
+    size: headSize(c),
+    norms: null,
+    rotary: null,
+  });
 }
 
-const mixers: Partial<Record<BlockContext["kind"], (at: BlockContext, x: Matrix) => Promise<Matrix>>> = {
+const mixers: Partial<
+  Record<BlockContext["kind"], (at: BlockContext, x: Matrix) => Promise<Matrix>>
+> = {
   mamba,
   moe,
   attention: attend,
@@ -107,7 +118,8 @@ export const nemotronHForward: Forward = {
     if (has(c, "n_group")) divides(c, "n_group", "n_routed_experts");
     stepLimits(c);
   },
-  embed: (at, ids) => embed(at, ids, integer(at.config, "vocab_size"), integer(at.config, "hidden_size")),
+  embed: (at, ids) =>
+    embed(at, ids, integer(at.config, "vocab_size"), integer(at.config, "hidden_size")),
   async block(at, x) {
     const y = await mixers[at.kind]!(at, await norm(at, "norm", x, eps(at.config)));
     return at.ops.add(y, x);

@@ -1,7 +1,8 @@
 import type { ModelConfig } from "../checkpoint/model-config.ts";
-import { OqeError } from "../errors.ts";
-import type { Architecture, LayerKind, Role } from "./architecture.ts";
+import { OqeError } from "../ground/errors.ts";
+import type { Architecture, Role } from "./architecture.ts";
 import { flag, has, integer, keySize, layerCount, querySize } from "./config-fields.ts";
+import type { LayerKind } from "./layer-kind.ts";
 import { nemotronHForward, stepLimits } from "./nemotron-h-forward.ts";
 
 const hidden = (c: ModelConfig) => integer(c, "hidden_size");
@@ -10,7 +11,8 @@ const heads = (c: ModelConfig) => integer(c, "mamba_num_heads");
 /** I: channels of the Mamba-2 state, heads × head size. */
 const inner = (c: ModelConfig) => heads(c) * integer(c, "mamba_head_dim");
 /** C: channels through the convolution, x and both of B and C. */
-const convolved = (c: ModelConfig) => inner(c) + 2 * integer(c, "n_groups") * integer(c, "ssm_state_size");
+const convolved = (c: ModelConfig) =>
+  inner(c) + 2 * integer(c, "n_groups") * integer(c, "ssm_state_size");
 const experts = (c: ModelConfig) => integer(c, "n_routed_experts");
 const expertSize = (c: ModelConfig) => integer(c, "moe_intermediate_size");
 const sharedSize = (c: ModelConfig) => integer(c, "moe_shared_expert_intermediate_size");
@@ -22,7 +24,8 @@ const attentionBias = (c: ModelConfig) => flag(c, "attention_bias", false);
 const mambaBias = (c: ModelConfig) => flag(c, "mamba_proj_bias", false);
 
 const norm = "norms scale every channel and cost nothing";
-const state = "sets the decay and step of the state-space recurrence, where an error compounds over time";
+const state =
+  "sets the decay and step of the state-space recurrence, where an error compounds over time";
 const router = "router: an error here sends tokens to other experts";
 const vector = "a vector, not a matrix";
 
@@ -36,7 +39,15 @@ function role(
   more: Partial<Role> = {},
 ): Role {
   const full = (path: string) => path.replace("{b}", "backbone.layers.{i}");
-  return { role: name, fedBy, treatment, shape, ...more, base: full(base), mlx: full(more.mlx ?? base) };
+  return {
+    role: name,
+    fedBy,
+    treatment,
+    shape,
+    ...more,
+    base: full(base),
+    mlx: full(more.mlx ?? base),
+  };
 }
 
 const blockNorm = role("norm", "{b}.norm.weight", null, "kept", (c) => [hidden(c)], { why: norm });
@@ -44,25 +55,48 @@ const blockNorm = role("norm", "{b}.norm.weight", null, "kept", (c) => [hidden(c
 // out_proj stands before in_proj: the published matrix was planned in this order (docs/tiers.md).
 const mamba: Role[] = [
   blockNorm,
-  role("mamba.out", "{b}.mixer.out_proj.weight", "mamba.y", "quantized", (c) => [hidden(c), inner(c)]),
+  role("mamba.out", "{b}.mixer.out_proj.weight", "mamba.y", "quantized", (c) => [
+    hidden(c),
+    inner(c),
+  ]),
   role("mamba.in", "{b}.mixer.in_proj.weight", "block.in", "quantized", (c) => [
     inner(c) + convolved(c) + heads(c),
     hidden(c),
   ]),
-  role("mamba.in.bias", "{b}.mixer.in_proj.bias", null, "kept", (c) => [inner(c) + convolved(c) + heads(c)], {
+  role(
+    "mamba.in.bias",
+    "{b}.mixer.in_proj.bias",
+    null,
+    "kept",
+    (c) => [inner(c) + convolved(c) + heads(c)],
+    {
+      why: vector,
+      when: mambaBias,
+    },
+  ),
+  role("mamba.out.bias", "{b}.mixer.out_proj.bias", null, "kept", (c) => [hidden(c)], {
     why: vector,
     when: mambaBias,
   }),
-  role("mamba.out.bias", "{b}.mixer.out_proj.bias", null, "kept", (c) => [hidden(c)], { why: vector, when: mambaBias }),
-  role("mamba.conv", "{b}.mixer.conv1d.weight", null, "kept", (c) => [convolved(c), 1, integer(c, "conv_kernel")], {
-    mlxShape: (c) => [convolved(c), integer(c, "conv_kernel"), 1],
-    why: "depthwise convolution: tiny, and MLX does not quantize it",
-  }),
+  role(
+    "mamba.conv",
+    "{b}.mixer.conv1d.weight",
+    null,
+    "kept",
+    (c) => [convolved(c), 1, integer(c, "conv_kernel")],
+    {
+      mlxShape: (c) => [convolved(c), integer(c, "conv_kernel"), 1],
+      why: "depthwise convolution: tiny, and MLX does not quantize it",
+    },
+  ),
   role("mamba.conv.bias", "{b}.mixer.conv1d.bias", null, "kept", (c) => [convolved(c)], {
     why: vector,
     when: (c) => flag(c, "use_conv_bias", true),
   }),
-  role("mamba.A_log", "{b}.mixer.A_log", null, "kept", (c) => [heads(c)], { why: state, exemptFromCast: true }),
+  role("mamba.A_log", "{b}.mixer.A_log", null, "kept", (c) => [heads(c)], {
+    why: state,
+    exemptFromCast: true,
+  }),
   role("mamba.D", "{b}.mixer.D", null, "kept", (c) => [heads(c)], { why: state }),
   role("mamba.dt_bias", "{b}.mixer.dt_bias", null, "kept", (c) => [heads(c)], { why: state }),
   role("mamba.norm", "{b}.mixer.norm.weight", null, "kept", (c) => [inner(c)], { why: norm }),
@@ -70,10 +104,22 @@ const mamba: Role[] = [
 
 const attention: Role[] = [
   blockNorm,
-  role("attention.q", "{b}.mixer.q_proj.weight", "block.in", "quantized", (c) => [querySize(c), hidden(c)]),
-  role("attention.k", "{b}.mixer.k_proj.weight", "block.in", "quantized", (c) => [keySize(c), hidden(c)]),
-  role("attention.v", "{b}.mixer.v_proj.weight", "block.in", "quantized", (c) => [keySize(c), hidden(c)]),
-  role("attention.o", "{b}.mixer.o_proj.weight", "attention.y", "quantized", (c) => [hidden(c), querySize(c)]),
+  role("attention.q", "{b}.mixer.q_proj.weight", "block.in", "quantized", (c) => [
+    querySize(c),
+    hidden(c),
+  ]),
+  role("attention.k", "{b}.mixer.k_proj.weight", "block.in", "quantized", (c) => [
+    keySize(c),
+    hidden(c),
+  ]),
+  role("attention.v", "{b}.mixer.v_proj.weight", "block.in", "quantized", (c) => [
+    keySize(c),
+    hidden(c),
+  ]),
+  role("attention.o", "{b}.mixer.o_proj.weight", "attention.y", "quantized", (c) => [
+    hidden(c),
+    querySize(c),
+  ]),
   ...(["q", "k", "v", "o"] as const).map((p) =>
     role(
       `attention.${p}.bias`,
@@ -88,7 +134,9 @@ const attention: Role[] = [
 
 const moe: Role[] = [
   blockNorm,
-  role("router", "{b}.mixer.gate.weight", null, "kept", (c) => [experts(c), hidden(c)], { why: router }),
+  role("router", "{b}.mixer.gate.weight", null, "kept", (c) => [experts(c), hidden(c)], {
+    why: router,
+  }),
   role("router.bias", "{b}.mixer.gate.e_score_correction_bias", null, "kept", (c) => [experts(c)], {
     why: router,
     exemptFromCast: true,
@@ -135,20 +183,48 @@ const moe: Role[] = [
       when: shared,
     },
   ),
-  role("shared.up.bias", "{b}.mixer.shared_experts.up_proj.bias", null, "kept", (c) => [sharedSize(c)], {
-    why: vector,
-    when: (c) => shared(c) && mlpBias(c),
-  }),
-  role("shared.down.bias", "{b}.mixer.shared_experts.down_proj.bias", null, "kept", (c) => [hidden(c)], {
-    why: vector,
-    when: (c) => shared(c) && mlpBias(c),
-  }),
-  role("latent.in", "{b}.mixer.fc1_latent_proj.weight", "block.in", "quantized", (c) => [expertInput(c), hidden(c)], {
-    when: latent,
-  }),
-  role("latent.out", "{b}.mixer.fc2_latent_proj.weight", "latent.h", "quantized", (c) => [hidden(c), expertInput(c)], {
-    when: latent,
-  }),
+  role(
+    "shared.up.bias",
+    "{b}.mixer.shared_experts.up_proj.bias",
+    null,
+    "kept",
+    (c) => [sharedSize(c)],
+    {
+      why: vector,
+      when: (c) => shared(c) && mlpBias(c),
+    },
+  ),
+  role(
+    "shared.down.bias",
+    "{b}.mixer.shared_experts.down_proj.bias",
+    null,
+    "kept",
+    (c) => [hidden(c)],
+    {
+      why: vector,
+      when: (c) => shared(c) && mlpBias(c),
+    },
+  ),
+  role(
+    "latent.in",
+    "{b}.mixer.fc1_latent_proj.weight",
+    "block.in",
+    "quantized",
+    (c) => [expertInput(c), hidden(c)],
+    {
+      when: latent,
+    },
+  ),
+  role(
+    "latent.out",
+    "{b}.mixer.fc2_latent_proj.weight",
+    "latent.h",
+    "quantized",
+    (c) => [hidden(c), expertInput(c)],
+    {
+      when: latent,
+    },
+  ),
   role("latent.in.bias", "{b}.mixer.fc1_latent_proj.bias", null, "kept", (c) => [expertInput(c)], {
     why: vector,
     when: (c) => latent(c) && mlpBias(c),
@@ -169,11 +245,21 @@ const mlp: Role[] = [
     hidden(c),
     integer(c, "intermediate_size"),
   ]),
-  role("mlp.up.bias", "{b}.mixer.up_proj.bias", null, "kept", (c) => [integer(c, "intermediate_size")], {
+  role(
+    "mlp.up.bias",
+    "{b}.mixer.up_proj.bias",
+    null,
+    "kept",
+    (c) => [integer(c, "intermediate_size")],
+    {
+      why: vector,
+      when: mlpBias,
+    },
+  ),
+  role("mlp.down.bias", "{b}.mixer.down_proj.bias", null, "kept", (c) => [hidden(c)], {
     why: vector,
     when: mlpBias,
   }),
-  role("mlp.down.bias", "{b}.mixer.down_proj.bias", null, "kept", (c) => [hidden(c)], { why: vector, when: mlpBias }),
 ];
 
 const kinds: Record<string, LayerKind> = { M: "mamba", "*": "attention", E: "moe", "-": "mlp" };
@@ -184,14 +270,18 @@ export const nemotronH: Architecture = {
   modelType: "nemotron_h",
   layers(config) {
     const pattern = config.hybrid_override_pattern;
-    const letters = typeof pattern === "string" ? [...pattern] : Array.isArray(pattern) ? pattern : [];
+    const letters =
+      typeof pattern === "string" ? [...pattern] : Array.isArray(pattern) ? pattern : [];
     if (letters.length === 0 || letters.some((letter) => !Object.hasOwn(kinds, letter))) {
       throw new OqeError(
         "BAD_CHECKPOINT",
         `config.json: "hybrid_override_pattern" should name the blocks by M, E, * and -, got ${JSON.stringify(pattern) ?? "nothing"}`,
       );
     }
-    if (has(config, "num_hidden_layers") && layerCount(config, "num_hidden_layers") !== letters.length) {
+    if (
+      has(config, "num_hidden_layers") &&
+      layerCount(config, "num_hidden_layers") !== letters.length
+    ) {
       throw new OqeError(
         "BAD_CHECKPOINT",
         `config.json: "hybrid_override_pattern" names ${letters.length} blocks, "num_hidden_layers" says ${config.num_hidden_layers}`,
@@ -201,7 +291,10 @@ export const nemotronH: Architecture = {
     return letters.map((letter) => kinds[letter]!);
   },
   glue: [
-    role("embeddings", "backbone.embeddings.weight", null, "quantized", (c) => [vocabulary(c), hidden(c)]),
+    role("embeddings", "backbone.embeddings.weight", null, "quantized", (c) => [
+      vocabulary(c),
+      hidden(c),
+    ]),
     role("final_norm", "backbone.norm_f.weight", null, "kept", (c) => [hidden(c)], { why: norm }),
     role("head", "lm_head.weight", "head.in", "quantized", (c) => [vocabulary(c), hidden(c)]),
   ],

@@ -1,6 +1,13 @@
 import { inOrder } from "../kernel/in-order.ts";
 import type { Kernel } from "../kernel/kernel-types.ts";
-import { type Matrix, newMatrix, rowsOf, sharedFloats, sharedIntegers, type Weight } from "../kernel/matrix.ts";
+import {
+  type Matrix,
+  newMatrix,
+  rowsOf,
+  sharedFloats,
+  sharedIntegers,
+  type Weight,
+} from "../kernel/matrix.ts";
 import type { Heads } from "../kernel/routines/attention.ts";
 import type { Mixer } from "../kernel/routines/mamba.ts";
 import type { RopeScaling } from "../kernel/routines/rotary.ts";
@@ -41,7 +48,12 @@ export class Ops {
   async rmsNorm(x: Matrix, weight: Floats, eps: number): Promise<Matrix> {
     const y = newMatrix(x.rows, x.columns);
     await eachPiece(x.rows, lightRows, (start, end) => {
-      return this.kernel.run("rmsNorm", { x: rowsOf(x, start, end), weight, eps, y: rowsOf(y, start, end) });
+      return this.kernel.run("rmsNorm", {
+        x: rowsOf(x, start, end),
+        weight,
+        eps,
+        y: rowsOf(y, start, end),
+      });
     });
     return y;
   }
@@ -66,7 +78,11 @@ export class Ops {
 
   async #combine(what: "swiglu" | "add", x: Matrix, by: Matrix): Promise<Matrix> {
     await eachPiece(x.rows, lightRows, (start, end) => {
-      return this.kernel.run("elementwise", { what, x: rowsOf(x, start, end), by: rowsOf(by, start, end) });
+      return this.kernel.run("elementwise", {
+        what,
+        x: rowsOf(x, start, end),
+        by: rowsOf(by, start, end),
+      });
     });
     return x;
   }
@@ -75,21 +91,40 @@ export class Ops {
   async gather(x: Matrix, rows: Uint32Array<SharedArrayBuffer>): Promise<Matrix> {
     const y = newMatrix(rows.length, x.columns);
     await eachPiece(rows.length, lightRows, (start, end) => {
-      return this.kernel.run("gather", { x, rows: rows.subarray(start, end), y: rowsOf(y, start, end) });
+      return this.kernel.run("gather", {
+        x,
+        rows: rows.subarray(start, end),
+        y: rowsOf(y, start, end),
+      });
     });
     return y;
   }
 
   /** `y[rows[i]] += weights[i] · x[i]`; no row twice. */
-  async accumulate(y: Matrix, rows: Uint32Array<SharedArrayBuffer>, weights: Floats, x: Matrix): Promise<void> {
+  async accumulate(
+    y: Matrix,
+    rows: Uint32Array<SharedArrayBuffer>,
+    weights: Floats,
+    x: Matrix,
+  ): Promise<void> {
     await eachPiece(rows.length, lightRows, (start, end) => {
       const [some, shares] = [rows.subarray(start, end), weights.subarray(start, end)];
-      return this.kernel.run("accumulate", { x: rowsOf(x, start, end), rows: some, weights: shares, y });
+      return this.kernel.run("accumulate", {
+        x: rowsOf(x, start, end),
+        rows: some,
+        weights: shares,
+        y,
+      });
     });
   }
 
   /** Overwrites the rows of y whose ids lie in the piece `[first, first + rows)` of an embedding table. */
-  async embed(y: Matrix, ids: Uint32Array<SharedArrayBuffer>, table: Weight, first: number): Promise<void> {
+  async embed(
+    y: Matrix,
+    ids: Uint32Array<SharedArrayBuffer>,
+    table: Weight,
+    first: number,
+  ): Promise<void> {
     await eachPiece(ids.length, lightRows, (start, end) => {
       const job = { table, first, ids: ids.subarray(start, end), y: rowsOf(y, start, end) };
       return this.kernel.run("embed", job);
@@ -99,14 +134,30 @@ export class Ops {
   /** Sequences of `length` tokens through a Mamba-2 mixer, into y. */
   async mamba(z: Matrix, length: number, mixer: Mixer, y: Matrix): Promise<void> {
     await eachPiece(z.rows, length, (start, end) => {
-      return this.kernel.run("mamba", { z: rowsOf(z, start, end), length, mixer, y: rowsOf(y, start, end) });
+      return this.kernel.run("mamba", {
+        z: rowsOf(z, start, end),
+        length,
+        mixer,
+        y: rowsOf(y, start, end),
+      });
     });
   }
 
   /** Causal self-attention within sequences of `length` tokens, into y. */
-  async attention(q: Matrix, k: Matrix, v: Matrix, length: number, heads: Heads, y: Matrix): Promise<void> {
+  async attention(
+    q: Matrix,
+    k: Matrix,
+    v: Matrix,
+    length: number,
+    heads: Heads,
+    y: Matrix,
+  ): Promise<void> {
     await eachPiece(q.rows, length, (start, end) => {
-      const [some, keys, values] = [q, k, v].map((matrix) => rowsOf(matrix, start, end)) as [Matrix, Matrix, Matrix];
+      const [some, keys, values] = [q, k, v].map((matrix) => rowsOf(matrix, start, end)) as [
+        Matrix,
+        Matrix,
+        Matrix,
+      ];
       const job = { q: some, k: keys, v: values, length, heads, y: rowsOf(y, start, end) };
       return this.kernel.run("attention", job);
     });
@@ -114,7 +165,10 @@ export class Ops {
 
   /** Cosines and sines `[positions, size / 2]`. */
   async rotary(base: number, size: number, scaling: RopeScaling, positions: number) {
-    const [cosines, sines] = [sharedFloats((positions * size) / 2), sharedFloats((positions * size) / 2)];
+    const [cosines, sines] = [
+      sharedFloats((positions * size) / 2),
+      sharedFloats((positions * size) / 2),
+    ];
     await this.kernel.run("rotary", { base, size, scaling, cosines, sines });
     return { cosines, sines };
   }
@@ -125,7 +179,16 @@ export class Ops {
     const { routed, visited: perToken, kept } = rules;
     const experts = sharedIntegers(tokens * kept);
     const [selection, weights] = [sharedFloats(tokens * kept), sharedFloats(tokens * perToken)];
-    const routing = { tokens, routed, perToken, kept, experts, selection, weights, scores: logits.data };
+    const routing = {
+      tokens,
+      routed,
+      perToken,
+      kept,
+      experts,
+      selection,
+      weights,
+      scores: logits.data,
+    };
     await this.#route(routing, rules, false);
     return routing;
   }
@@ -137,10 +200,15 @@ export class Ops {
     return routing;
   }
 
-  async #route({ tokens, routed, perToken, kept, ...arrays }: Routing, rules: RouterRules, forced: boolean) {
+  async #route(
+    { tokens, routed, perToken, kept, ...arrays }: Routing,
+    rules: RouterRules,
+    forced: boolean,
+  ) {
     const { experts, selection, weights, scores } = arrays;
     await eachPiece(tokens, lightRows, (start, end) => {
-      const cut = <T extends Floats | Uint32Array>(array: T, n: number) => array.subarray(start * n, end * n) as T;
+      const cut = <T extends Floats | Uint32Array>(array: T, n: number) =>
+        array.subarray(start * n, end * n) as T;
       return this.kernel.run("route", {
         scores: { data: cut(scores, routed), rows: end - start, columns: routed },
         rules,
@@ -153,12 +221,19 @@ export class Ops {
   }
 
   /** Visits `rows` independent rows in one part a worker. */
-  async shareOut(rows: number, visit: (start: number, end: number) => Promise<void>): Promise<void> {
+  async shareOut(
+    rows: number,
+    visit: (start: number, end: number) => Promise<void>,
+  ): Promise<void> {
     await eachPiece(rows, Math.ceil(rows / this.kernel.workers), visit);
   }
 
   /** Visits `tokens` rows in batches of whole sequences, a few at a time: for steps whose in-between results are wide. */
-  async inBatches(tokens: number, length: number, visit: (start: number, end: number) => Promise<void>): Promise<void> {
+  async inBatches(
+    tokens: number,
+    length: number,
+    visit: (start: number, end: number) => Promise<void>,
+  ): Promise<void> {
     const step = Math.max(1, Math.floor(batchTokens / length)) * length;
     const starts = Array.from({ length: Math.ceil(tokens / step) }, (_, i) => i * step);
     const tasks = starts.map((start) => () => visit(start, Math.min(tokens, start + step)));
@@ -169,7 +244,11 @@ export class Ops {
 }
 
 /** Visits `[start, end)` of `count`, `size` at a time, all at once. */
-async function eachPiece(count: number, size: number, visit: (start: number, end: number) => Promise<void>) {
+async function eachPiece(
+  count: number,
+  size: number,
+  visit: (start: number, end: number) => Promise<void>,
+) {
   const pieces = Array.from({ length: Math.ceil(count / size) }, (_, i) => i * size);
   await Promise.all(pieces.map((start) => visit(start, Math.min(count, start + size))));
 }

@@ -1,7 +1,8 @@
 import type { ModelConfig } from "../checkpoint/model-config.ts";
-import { OqeError } from "../errors.ts";
-import type { Architecture, LayerKind, Role } from "./architecture.ts";
+import { OqeError } from "../ground/errors.ts";
+import type { Architecture, Role } from "./architecture.ts";
 import { integer } from "./config-fields.ts";
+import type { LayerKind } from "./layer-kind.ts";
 import { attentionRoles, mlpRoles, sameName } from "./llama.ts";
 import { headNorms, qwen3 } from "./qwen3.ts";
 
@@ -42,7 +43,9 @@ function layers(c: ModelConfig): readonly LayerKind[] {
       `config.json: "mlp_only_layers" should be a list, got ${JSON.stringify(dense)}`,
     );
   }
-  return qwen3.layers(c).map((_, i) => ((i + 1) % step === 0 && !dense.includes(i) ? "moe" : "transformer"));
+  return qwen3
+    .layers(c)
+    .map((_, i) => ((i + 1) % step === 0 && !dense.includes(i) ? "moe" : "transformer"));
 }
 
 /** Qwen3 MoE (mlx-lm models/qwen3_moe.py): attention of Qwen3, softmax router, no shared expert. */
@@ -52,5 +55,7 @@ export const qwen3Moe: Architecture = {
   layers,
   roles: (kind) => [...attentionRoles, ...headNorms, ...(kind === "moe" ? moeRoles : mlpRoles)],
   experts: (c) =>
-    layers(c).includes("moe") ? { routed: experts(c), perToken: integer(c, "num_experts_per_tok"), shared: 0 } : null,
+    layers(c).includes("moe")
+      ? { routed: experts(c), perToken: integer(c, "num_experts_per_tok"), shared: 0 }
+      : null,
 };

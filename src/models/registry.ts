@@ -1,5 +1,5 @@
 import type { ModelConfig } from "../checkpoint/model-config.ts";
-import { OqeError } from "../errors.ts";
+import { OqeError } from "../ground/errors.ts";
 import type { Architecture } from "./architecture.ts";
 import { llama } from "./llama.ts";
 import { nemotronH } from "./nemotron-h.ts";

@@ -19,9 +19,14 @@ test("both generations of configs say the same", () => {
   const old = { rope_theta: 5e5, rope_scaling: { type: "linear", factor: 4 } };
   const fresh = { rope_parameters: { rope_theta: 5e5, rope_type: "linear", factor: 4 } };
   const expected = { base: 5e5, scaling: { kind: "linear", factor: 4 } };
-  for (const change of [old, fresh]) expect(ropeOf(foldConfig({ ...llama, ...change }, "x"))).toEqual(expected);
+  for (const change of [old, fresh])
+    expect(ropeOf(foldConfig({ ...llama, ...change }, "x"))).toEqual(expected);
   const plain = { base: 10_000, scaling: { kind: "default" } };
-  for (const change of [{}, { rope_parameters: { rope_type: "default", rope_theta: 1e4 } }, { rope_scaling: null }]) {
+  for (const change of [
+    {},
+    { rope_parameters: { rope_type: "default", rope_theta: 1e4 } },
+    { rope_scaling: null },
+  ]) {
     expect(ropeOf(foldConfig({ ...llama, ...change }, "x"))).toEqual(plain);
   }
 });
@@ -37,7 +42,9 @@ test("defaults and precedence are transformers'", () => {
     original: 1024,
   });
   const outside = { original_max_position_embeddings: 512 };
-  expect(yarn({ factor: 2, original_max_position_embeddings: 1024 }, outside)).toMatchObject({ original: 512 });
+  expect(yarn({ factor: 2, original_max_position_embeddings: 1024 }, outside)).toMatchObject({
+    original: 512,
+  });
   expect(yarn({ factor: 2, truncate: false, attention_factor: 1.5, beta_slow: 2 })).toMatchObject({
     whole: false,
     attention: 1.5,
@@ -49,8 +56,14 @@ test("a rope type that nobody knows is refused with those that are", () => {
   const unknown = { rope_scaling: { rope_type: "spiral", factor: 2 } };
   expect(() => check(unknown)).toThrow(/"spiral".*default, linear, llama3, yarn/);
   expect(() => check(unknown)).toThrow(expect.objectContaining({ code: "UNSUPPORTED_MODEL" }));
-  for (const rope_scaling of [{ rope_type: "toString" }, { type: 7 }, { rope_type: "dynamic", factor: 2 }]) {
-    expect(() => check({ rope_scaling })).toThrow(expect.objectContaining({ code: "UNSUPPORTED_MODEL" }));
+  for (const rope_scaling of [
+    { rope_type: "toString" },
+    { type: 7 },
+    { rope_type: "dynamic", factor: 2 },
+  ]) {
+    expect(() => check({ rope_scaling })).toThrow(
+      expect.objectContaining({ code: "UNSUPPORTED_MODEL" }),
+    );
   }
 });
 
@@ -61,7 +74,10 @@ test("what else the passes do not compute is refused by name", () => {
     [{ hidden_act: "gelu" }, '"gelu"'],
     [{ layer_types: ["full_attention", "sliding_attention"] }, "sliding window"],
     [{ use_sliding_window: true, sliding_window: 128 }, "sliding window"],
-    [{ model_type: "qwen3", use_sliding_window: true, sliding_window: 128, max_window_layers: 1 }, "sliding window"],
+    [
+      { model_type: "qwen3", use_sliding_window: true, sliding_window: 128, max_window_layers: 1 },
+      "sliding window",
+    ],
     [{ model_type: "qwen3_moe", use_sliding_window: true, sliding_window: 128 }, "sliding window"],
   ];
   for (const [change, words] of changes) {
@@ -76,7 +92,9 @@ test("what else the passes do not compute is refused by name", () => {
   }
   const hybrid = { model_type: "nemotron_h", hybrid_override_pattern: "M" };
   expect(() => check({ ...hybrid, mlp_hidden_act: "silu" })).toThrow('"silu"');
-  expect(() => check({ ...hybrid, mamba_num_heads: 6, n_groups: 4 })).toThrow(/6, no multiple of "n_groups", 4/);
+  expect(() => check({ ...hybrid, mamba_num_heads: 6, n_groups: 4 })).toThrow(
+    /6, no multiple of "n_groups", 4/,
+  );
 });
 
 test("parameters that make no sense are a damaged config", () => {
@@ -89,7 +107,9 @@ test("parameters that make no sense are a damaged config", () => {
     { rope_type: "llama3", factor: 8, low_freq_factor: 1 },
     { rope_type: "yarn", factor: 2, original_max_position_embeddings: -1 },
   ]) {
-    expect(() => check({ rope_scaling })).toThrow(expect.objectContaining({ code: "BAD_CHECKPOINT" }));
+    expect(() => check({ rope_scaling })).toThrow(
+      expect.objectContaining({ code: "BAD_CHECKPOINT" }),
+    );
   }
   expect(() => check({ rope_theta: -1 })).toThrow(/rope_theta/);
 });

@@ -1,5 +1,5 @@
 import type { ModelConfig } from "../checkpoint/model-config.ts";
-import { OqeError } from "../errors.ts";
+import { OqeError } from "../ground/errors.ts";
 import type { RopeScaling } from "../kernel/routines/rotary.ts";
 import { has, integer, number } from "./config-fields.ts";
 
@@ -18,7 +18,9 @@ const readers: Readonly<Record<string, (rope: Fields, config: ModelConfig) => Ro
   }),
   yarn: (rope, config) => ({
     kind: "yarn",
-    factor: has(rope, "factor") ? positive(rope, "factor") : positions(config) / original(rope, config),
+    factor: has(rope, "factor")
+      ? positive(rope, "factor")
+      : positions(config) / original(rope, config),
     fast: positive(rope, "beta_fast", 32),
     slow: positive(rope, "beta_slow", 1),
     original: original(rope, config),
@@ -32,12 +34,18 @@ const readers: Readonly<Record<string, (rope: Fields, config: ModelConfig) => Ro
  * Base wavelength and scaling of the rotary embedding. Throws UNSUPPORTED_MODEL for a type that we do not know, BAD_CHECKPOINT for
  * parameters that make no sense.
  */
-export function ropeOf(config: ModelConfig): { readonly base: number; readonly scaling: RopeScaling } {
+export function ropeOf(config: ModelConfig): {
+  readonly base: number;
+  readonly scaling: RopeScaling;
+} {
   refuseOddities(config);
   const rope = fieldsOf(config.rope_scaling ?? {});
   const type = rope.rope_type ?? rope.type ?? "default";
   if (typeof type !== "string" || !Object.hasOwn(readers, type)) {
-    throw unsupported(`rope type ${JSON.stringify(type)}`, `; known are ${Object.keys(readers).join(", ")}`);
+    throw unsupported(
+      `rope type ${JSON.stringify(type)}`,
+      `; known are ${Object.keys(readers).join(", ")}`,
+    );
   }
   return { base: positive(config, "rope_theta", 10_000), scaling: readers[type]!(rope, config) };
 }
@@ -59,7 +67,10 @@ function unsupported(what: string, known = ""): OqeError {
 
 function fieldsOf(value: unknown): Fields {
   if (typeof value === "object" && value !== null && !Array.isArray(value)) return value as Fields;
-  throw new OqeError("BAD_CHECKPOINT", `config.json: "rope_scaling" should be an object, got ${JSON.stringify(value)}`);
+  throw new OqeError(
+    "BAD_CHECKPOINT",
+    `config.json: "rope_scaling" should be an object, got ${JSON.stringify(value)}`,
+  );
 }
 
 function positive(fields: Fields, key: string, fallback = Number.NaN): number {

@@ -1,8 +1,9 @@
 import type { ModelConfig } from "../checkpoint/model-config.ts";
 import type { Matrix, Weight } from "../kernel/matrix.ts";
-import type { Architecture, LayerKind } from "./architecture.ts";
+import type { Architecture } from "./architecture.ts";
 import { tensor } from "./blocks.ts";
 import type { BlockContext, LinearOptions, WalkContext } from "./forward.ts";
+import type { LayerKind } from "./layer-kind.ts";
 import type { Ops } from "./ops.ts";
 import type { Routing } from "./routing.ts";
 
@@ -11,7 +12,12 @@ export interface WeightSource {
   /** A kept tensor as float32, flat; null where the config has none. */
   kept(layer: number | null, role: string): Promise<Float32Array<SharedArrayBuffer> | null>;
   /** Rows `[start, end)` of a quantizable role's matrix, or of one routed expert's; all without a range. */
-  matrix(layer: number | null, role: string, expert?: number, range?: readonly [number, number]): Promise<Weight>;
+  matrix(
+    layer: number | null,
+    role: string,
+    expert?: number,
+    range?: readonly [number, number],
+  ): Promise<Weight>;
 }
 
 /** A model that can be run. */
@@ -34,7 +40,11 @@ export interface RunOptions {
 }
 
 /** What the head multiplies, `[tokens, hidden]`, for the ids of whole sequences. One block's weights are in memory at a time. */
-export async function runModel(model: Model, ids: Uint32Array, options: RunOptions): Promise<Matrix> {
+export async function runModel(
+  model: Model,
+  ids: Uint32Array,
+  options: RunOptions,
+): Promise<Matrix> {
   const { forward } = model.architecture;
   const layers = model.architecture.layers(model.config);
   const glue = plainContext(model, null, options);
@@ -52,7 +62,12 @@ export async function logitsOf(model: Model, x: Matrix): Promise<Matrix> {
 }
 
 /** The same for many calls: the head's matrix is read once and stays in memory. */
-export async function openHead({ architecture, config, weights, ops }: Model): Promise<(x: Matrix) => Promise<Matrix>> {
+export async function openHead({
+  architecture,
+  config,
+  weights,
+  ops,
+}: Model): Promise<(x: Matrix) => Promise<Matrix>> {
   const weight = await weights.matrix(null, headRole(architecture, config));
   const bias = await weights.kept(null, "head.bias");
   return (x) => ops.linear(x, weight, bias);
@@ -65,10 +80,18 @@ export function headRole({ glue }: Architecture, config: ModelConfig): string {
 }
 
 /** Answers with the weights as they are. */
-export function plainContext(model: Model, layer: number | null, { length }: RunOptions): WalkContext {
+export function plainContext(
+  model: Model,
+  layer: number | null,
+  { length }: RunOptions,
+): WalkContext {
   const { config, ops, weights, architecture } = model;
   const matrix = (role: string, options?: LinearOptions) => {
-    return weights.matrix(layer, role === "head" ? headRole(architecture, config) : role, options?.expert);
+    return weights.matrix(
+      layer,
+      role === "head" ? headRole(architecture, config) : role,
+      options?.expert,
+    );
   };
   return {
     config,
@@ -83,7 +106,12 @@ export function plainContext(model: Model, layer: number | null, { length }: Run
 }
 
 /** The same, standing in a block. */
-export function blockContext(model: Model, layer: number, kind: LayerKind, options: RunOptions): BlockContext {
+export function blockContext(
+  model: Model,
+  layer: number,
+  kind: LayerKind,
+  options: RunOptions,
+): BlockContext {
   const plain = plainContext(model, layer, options);
   return {
     ...plain,

@@ -7,9 +7,18 @@ import { parse } from "yaml";
 
 export const root = fileURLToPath(new URL("../../", import.meta.url));
 
-function run(cwd: string, command: string, args: readonly string[], environment: Record<string, string> = {}): string {
+function run(
+  cwd: string,
+  command: string,
+  args: readonly string[],
+  environment: Record<string, string> = {},
+): string {
   const env = { ...process.env, ...environment };
-  const { status, stdout, stderr, error } = spawnSync(command, args, { cwd, env, encoding: "utf8" });
+  const { status, stdout, stderr, error } = spawnSync(command, args, {
+    cwd,
+    env,
+    encoding: "utf8",
+  });
   if (status !== 0) throw new Error(`${command} ${args.join(" ")}: ${error?.message ?? stderr}`);
   return stdout.trim();
 }
@@ -19,7 +28,8 @@ function run(cwd: string, command: string, args: readonly string[], environment:
  * working tree would make, `export-ignore` applied. The repository's own index and objects stay untouched.
  */
 export async function unpackAction(to: string, scratch: string): Promise<void> {
-  if (!existsSync(join(root, "dist/action.js"))) throw new Error("dist/ is missing: run npm run build");
+  if (!existsSync(join(root, "dist/action.js")))
+    throw new Error("dist/ is missing: run npm run build");
   await Promise.all([to, `${scratch}/objects`].map((folder) => mkdir(folder, { recursive: true })));
   const aside = {
     GIT_INDEX_FILE: `${scratch}/index`,
@@ -35,7 +45,16 @@ export async function unpackAction(to: string, scratch: string): Promise<void> {
   run(
     root,
     "git",
-    ["add", "--all", "--", ".gitattributes", "package.json", "action.yml", "dist", "test/models.ts"],
+    [
+      "add",
+      "--all",
+      "--",
+      ".gitattributes",
+      "package.json",
+      "action.yml",
+      "dist",
+      "test/models.ts",
+    ],
     aside,
   );
   const tree = run(root, "git", ["write-tree"], aside);
@@ -47,7 +66,14 @@ export async function unpackAction(to: string, scratch: string): Promise<void> {
 export async function makeRepository(folder: string, workflow: string, tag: string): Promise<void> {
   await mkdir(`${folder}/.github/workflows`, { recursive: true });
   await writeFile(`${folder}/.github/workflows/release.yml`, await readFile(workflow));
-  const who = ["-c", "user.name=Test", "-c", "user.email=test@example.org", "-c", "commit.gpgsign=false"];
+  const who = [
+    "-c",
+    "user.name=Test",
+    "-c",
+    "user.email=test@example.org",
+    "-c",
+    "commit.gpgsign=false",
+  ];
   run(folder, "git", ["init", "--quiet", "--initial-branch=main"]);
   run(folder, "git", ["add", "--all"]);
   run(folder, "git", [...who, "commit", "--quiet", "--message=Everything"]);
@@ -56,12 +82,18 @@ export async function makeRepository(folder: string, workflow: string, tag: stri
 }
 
 /** The inputs of action.yml as the runner passes them: INPUT_<NAME>, dashes kept, defaults filled in. */
-export async function inputVariables(given: Readonly<Record<string, string>>): Promise<Record<string, string>> {
+export async function inputVariables(
+  given: Readonly<Record<string, string>>,
+): Promise<Record<string, string>> {
   const { inputs } = parse(await readFile(`${root}action.yml`, "utf8")) as {
     inputs: Record<string, { default?: string }>;
   };
-  for (const name of Object.keys(given)) if (!Object.hasOwn(inputs, name)) throw new Error(`no input ${name}`);
+  for (const name of Object.keys(given))
+    if (!Object.hasOwn(inputs, name)) throw new Error(`no input ${name}`);
   return Object.fromEntries(
-    Object.entries(inputs).map(([name, input]) => [`INPUT_${name.toUpperCase()}`, given[name] ?? input.default ?? ""]),
+    Object.entries(inputs).map(([name, input]) => [
+      `INPUT_${name.toUpperCase()}`,
+      given[name] ?? input.default ?? "",
+    ]),
   );
 }

@@ -13,7 +13,11 @@ export interface Run {
 
 /** Path of a tool that `.ci/toolchain actions` installs; null where it is absent. */
 export function findTool(name: string): string | null {
-  const installed = join(process.env.OQE_TOOLS ?? join(homedir(), ".cache/oqe-publisher"), "bin", name);
+  const installed = join(
+    process.env.OQE_TOOLS ?? join(homedir(), ".cache/oqe-publisher"),
+    "bin",
+    name,
+  );
   if (existsSync(installed)) return installed;
   return spawnSync(name, ["--version"]).status === 0 ? name : null;
 }
@@ -21,10 +25,20 @@ export function findTool(name: string): string | null {
 /** What a whole environment is made of here: nothing of the caller's but PATH, with Node 24 in front as on a runner. */
 const path = `${root}node_modules/.bin:${process.env.PATH}`;
 
-function execute(command: string, args: readonly string[], cwd: string, env: Record<string, string>): Promise<Run> {
-  const child = spawn(command, args, { cwd, env: { PATH: path, ...env }, stdio: ["ignore", "pipe", "pipe"] });
+function execute(
+  command: string,
+  args: readonly string[],
+  cwd: string,
+  env: Record<string, string>,
+): Promise<Run> {
+  const child = spawn(command, args, {
+    cwd,
+    env: { PATH: path, ...env },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
   let output = "";
-  for (const stream of [child.stdout, child.stderr]) stream.setEncoding("utf8").on("data", (text) => (output += text));
+  for (const stream of [child.stdout, child.stderr])
+    stream.setEncoding("utf8").on("data", (text) => (output += text));
   return new Promise((done, reject) => {
     child.once("error", reject);
     child.once("close", (code) => done({ code, output }));
@@ -53,7 +67,10 @@ export async function runAct(act: string, scratch: string, call: ActCall): Promi
   const args = [
     call.event,
     ...["--workflows", call.workflow, "--eventpath", `${home}/event.json`, "--no-cache-server"],
-    ...["macos-latest", "ubuntu-latest"].flatMap((label) => ["--platform", `${label}=-self-hosted`]),
+    ...["macos-latest", "ubuntu-latest"].flatMap((label) => [
+      "--platform",
+      `${label}=-self-hosted`,
+    ]),
     ...pairs("--var", call.variables),
     ...pairs("--secret", { HF_TOKEN: call.token }),
     ...pairs("--env", call.environment ?? {}),
@@ -81,7 +98,8 @@ export async function runEntry(
     GITHUB_EVENT_PATH: `${temp}/event`,
   };
   await mkdir(`${temp}/home`);
-  for (const file of Object.values(files)) await writeFile(file, file.endsWith("event") ? "{}" : "");
+  for (const file of Object.values(files))
+    await writeFile(file, file.endsWith("event") ? "{}" : "");
   const variables = {
     ...files,
     ...(await inputVariables(inputs)),
@@ -95,9 +113,12 @@ export async function runEntry(
   };
   const run = await execute(process.execPath, [join(action, "dist/action.js")], temp, variables);
   const written = await readFile(files.GITHUB_OUTPUT, "utf8");
-  const outputs = [...written.matchAll(/^(.+?)<<(ghadelimiter_.+)\n(.*)\n\2$/gm)].map(([, name, , value]) => [
-    name,
-    value,
-  ]);
-  return { ...run, outputs: Object.fromEntries(outputs), summary: await readFile(files.GITHUB_STEP_SUMMARY, "utf8") };
+  const outputs = [...written.matchAll(/^(.+?)<<(ghadelimiter_.+)\n(.*)\n\2$/gm)].map(
+    ([, name, , value]) => [name, value],
+  );
+  return {
+    ...run,
+    outputs: Object.fromEntries(outputs),
+    summary: await readFile(files.GITHUB_STEP_SUMMARY, "utf8"),
+  };
 }

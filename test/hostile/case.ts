@@ -1,4 +1,4 @@
-import type { ErrorCode } from "../../src/errors.ts";
+import type { ErrorCode } from "../../src/ground/errors.ts";
 
 /** One hostile model folder and the refusal that it must meet. */
 export interface HostileCase {
@@ -14,7 +14,11 @@ export interface HostileCase {
 export const goodConfig = '{"model_type": "llama", "torch_dtype": "bfloat16"}';
 
 /** A safetensors file: the length of `header` (or another one), `header`, `data`. */
-export function safetensors(header: unknown, data: number | Uint8Array = 0, length?: bigint): Uint8Array {
+export function safetensors(
+  header: unknown,
+  data: number | Uint8Array = 0,
+  length?: bigint,
+): Uint8Array {
   const text =
     header instanceof Uint8Array
       ? header

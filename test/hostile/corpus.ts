@@ -9,14 +9,22 @@ import { repositoryCases } from "./repositories.ts";
 export const hostileCases: readonly HostileCase[] = [...headerCases, ...repositoryCases];
 
 /** Writes a case to disk, runs `visit` on its model folder, and removes it. */
-export async function withHostileFolder(hostile: HostileCase, visit: (folder: string) => Promise<void>): Promise<void> {
+export async function withHostileFolder(
+  hostile: HostileCase,
+  visit: (folder: string) => Promise<void>,
+): Promise<void> {
   const parent = await mkdtemp(join(tmpdir(), "oqe-hostile-"));
   const folder = join(parent, "model");
-  const beside = { "outside/secret.safetensors": shard("w"), "model-evil/secret.safetensors": shard("w") };
+  const beside = {
+    "outside/secret.safetensors": shard("w"),
+    "model-evil/secret.safetensors": shard("w"),
+  };
   try {
     for (const [path, content] of Object.entries(beside)) await put(join(parent, path), content);
-    for (const [path, content] of Object.entries(hostile.files)) await put(join(folder, path), content);
-    for (const [path, target] of Object.entries(hostile.links ?? {})) await symlink(target, join(folder, path));
+    for (const [path, content] of Object.entries(hostile.files))
+      await put(join(folder, path), content);
+    for (const [path, target] of Object.entries(hostile.links ?? {}))
+      await symlink(target, join(folder, path));
     await visit(folder);
   } finally {
     await rm(parent, { recursive: true, force: true });

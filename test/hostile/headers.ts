@@ -16,7 +16,8 @@ const files: Record<string, Uint8Array | string> = {
   "header length 2^64 - 1": safetensors("{}", 0, 2n ** 64n - 1n),
   "header length in big-endian": safetensors("{}", 0, 2n << 56n),
   "header cut in the middle": shard("a").subarray(0, 30),
-  "LFS pointer instead of the file": "version https://git-lfs.github.com/spec/v1\noid sha256:0000\nsize 123\n",
+  "LFS pointer instead of the file":
+    "version https://git-lfs.github.com/spec/v1\noid sha256:0000\nsize 123\n",
   "HTML page instead of the file": "<!DOCTYPE html><html><body>404</body></html>",
   "zip (a PyTorch pickle)": "PK\x03\x04\0\0\0\0\0\0\0\0archive/data.pkl",
   "GGUF file": "GGUF\x03\0\0\0\x01\0\0\0\0\0\0\0",
@@ -58,10 +59,22 @@ const files: Record<string, Uint8Array | string> = {
     16,
   ),
   "__metadata__ twice": safetensors('{"__metadata__":{},"__metadata__":{}}'),
-  "dtype twice": safetensors('{"a":{"dtype":"U8","dtype":"BF16","shape":[4],"data_offsets":[0,8]}}', 8),
-  "shape twice": safetensors('{"a":{"dtype":"BF16","shape":[2],"shape":[4],"data_offsets":[0,8]}}', 8),
-  "tensor called __proto__": safetensors('{"__proto__":{"dtype":"BF16","shape":[4],"data_offsets":[0,8]}}', 8),
-  "__proto__ in an escape": safetensors('{"\\u005f_proto__":{"dtype":"BF16","shape":[4],"data_offsets":[0,8]}}', 8),
+  "dtype twice": safetensors(
+    '{"a":{"dtype":"U8","dtype":"BF16","shape":[4],"data_offsets":[0,8]}}',
+    8,
+  ),
+  "shape twice": safetensors(
+    '{"a":{"dtype":"BF16","shape":[2],"shape":[4],"data_offsets":[0,8]}}',
+    8,
+  ),
+  "tensor called __proto__": safetensors(
+    '{"__proto__":{"dtype":"BF16","shape":[4],"data_offsets":[0,8]}}',
+    8,
+  ),
+  "__proto__ in an escape": safetensors(
+    '{"\\u005f_proto__":{"dtype":"BF16","shape":[4],"data_offsets":[0,8]}}',
+    8,
+  ),
   "entry with a __proto__ that holds the rest": safetensors(
     '{"a":{"__proto__":{"dtype":"BF16","shape":[4],"data_offsets":[0,8]}}}',
     8,
@@ -134,17 +147,31 @@ const entries: Record<string, unknown> = {
 };
 
 /** Number tokens that JSON.stringify cannot write, put in place of the first size or offset. */
-const tokens = ["NaN", "Infinity", "-Infinity", "1e400", "-0", "18446744073709551616", '{"__float__":"Infinity"}'];
+const tokens = [
+  "NaN",
+  "Infinity",
+  "-Infinity",
+  "1e400",
+  "-0",
+  "18446744073709551616",
+  '{"__float__":"Infinity"}',
+];
 
 /** Headers of several tensors, with the size of the data that follows. */
 const layouts: Record<string, [header: Record<string, unknown>, data: number]> = {
   "gap at the start": [{ a: entry("BF16", [2], 4, 8) }, 8],
   "gap in the middle": [{ a: entry("BF16", [2], 0, 4), b: entry("BF16", [2], 6, 10) }, 10],
   "overlap of one byte": [{ a: entry("U8", [4], 0, 4), b: entry("U8", [4], 3, 7) }, 7],
-  "two tensors on the same bytes": [{ a: entry("BF16", [2], 0, 4), b: entry("BF16", [2], 0, 4) }, 4],
+  "two tensors on the same bytes": [
+    { a: entry("BF16", [2], 0, 4), b: entry("BF16", [2], 0, 4) },
+    4,
+  ],
   "tensor inside another": [{ a: entry("U8", [8], 0, 8), b: entry("U8", [2], 2, 4) }, 8],
   "empty tensor inside another": [{ a: entry("U8", [8], 0, 8), b: entry("U8", [0], 4, 4) }, 8],
-  "empty tensor far behind": [{ a: entry("U8", [8], 0, 8), b: entry("U8", [0], 1 << 20, 1 << 20) }, 8],
+  "empty tensor far behind": [
+    { a: entry("U8", [8], 0, 8), b: entry("U8", [0], 1 << 20, 1 << 20) },
+    8,
+  ],
   "data one byte short": [{ a: entry("BF16", [2], 0, 4) }, 3],
   "no data at all": [{ a: entry("BF16", [2], 0, 4) }, 0],
   "second tensor missing": [{ a: entry("BF16", [2], 0, 4), b: entry("BF16", [2], 4, 8) }, 4],
@@ -185,7 +212,10 @@ function headerCase(name: string, file: Uint8Array | string): HostileCase {
   };
 }
 
-function fromEach<T>(table: Record<string, T>, build: (value: T) => Uint8Array | string): HostileCase[] {
+function fromEach<T>(
+  table: Record<string, T>,
+  build: (value: T) => Uint8Array | string,
+): HostileCase[] {
   return Object.entries(table).map(([name, value]) => headerCase(name, build(value)));
 }
 
@@ -193,7 +223,10 @@ export const headerCases: readonly HostileCase[] = [
   ...fromEach(files, (file) => file),
   ...fromEach(entries, (value) => safetensors({ w: value }, 8)),
   ...tokens.map((token) =>
-    headerCase(`shape ${token}`, safetensors(`{"w":{"dtype":"BF16","shape":[${token}],"data_offsets":[0,8]}}`, 8)),
+    headerCase(
+      `shape ${token}`,
+      safetensors(`{"w":{"dtype":"BF16","shape":[${token}],"data_offsets":[0,8]}}`, 8),
+    ),
   ),
   ...tokens.map((token) =>
     headerCase(
@@ -203,5 +236,7 @@ export const headerCases: readonly HostileCase[] = [
   ),
   ...fromEach(layouts, ([header, data]) => safetensors(header, data)),
   ...fromEach(names, (name) => safetensors({ [name]: entry("BF16", [2, 2], 0, 8) }, 8)),
-  ...fromEach(metadata, (value) => safetensors({ __metadata__: value, w: entry("BF16", [2, 2], 0, 8) }, 8)),
+  ...fromEach(metadata, (value) =>
+    safetensors({ __metadata__: value, w: entry("BF16", [2, 2], 0, 8) }, 8),
+  ),
 ];

@@ -57,7 +57,8 @@ const configs: Record<string, string | Uint8Array> = {
   "config null": "null",
   "config string": '"llama"',
   "config NaN": "NaN",
-  "config is an LFS pointer": "version https://git-lfs.github.com/spec/v1\noid sha256:0000\nsize 123\n",
+  "config is an LFS pointer":
+    "version https://git-lfs.github.com/spec/v1\noid sha256:0000\nsize 123\n",
   "config with nan in lower case": '{"model_type": "llama", "x": nan}',
   "config with +Infinity": '{"model_type": "llama", "x": +Infinity}',
   "config with None": '{"model_type": "llama", "x": None}',
@@ -75,7 +76,8 @@ const configs: Record<string, string | Uint8Array> = {
   "model_type a sentence": '{"model_type": "llama or so"}',
   "model_type of a megabyte": `{"model_type": "${"l".repeat(1 << 20)}"}`,
   "two dtypes": '{"model_type": "llama", "dtype": "float16", "torch_dtype": "bfloat16"}',
-  "two rope_thetas": '{"model_type": "llama", "rope_theta": 1e4, "rope_parameters": {"rope_theta": 1e6}}',
+  "two rope_thetas":
+    '{"model_type": "llama", "rope_theta": 1e4, "rope_parameters": {"rope_theta": 1e6}}',
   "rope_parameters list": '{"model_type": "llama", "rope_parameters": [1e4]}',
   "rope_parameters number": '{"model_type": "llama", "rope_parameters": 1e4}',
   "two rope scalings":
@@ -85,18 +87,23 @@ const configs: Record<string, string | Uint8Array> = {
     '{"model_type": "nemotron_h", "hybrid_override_pattern": "ME", "layers_block_type": ["moe", "mamba"]}',
   "layers_block_type string": '{"model_type": "nemotron_h", "layers_block_type": "MEM"}',
   "layers_block_type object": '{"model_type": "nemotron_h", "layers_block_type": {"0": "mamba"}}',
-  "layers_block_type unknown": '{"model_type": "nemotron_h", "layers_block_type": ["mamba", "transformer"]}',
+  "layers_block_type unknown":
+    '{"model_type": "nemotron_h", "layers_block_type": ["mamba", "transformer"]}',
   "layers_block_type of letters": '{"model_type": "nemotron_h", "layers_block_type": ["M", "E"]}',
   "layers_block_type with null": '{"model_type": "nemotron_h", "layers_block_type": [null]}',
-  "layers_block_type with an object": '{"model_type": "nemotron_h", "layers_block_type": [{"toString": 1}]}',
-  "layers_block_type constructor": '{"model_type": "nemotron_h", "layers_block_type": ["constructor"]}',
+  "layers_block_type with an object":
+    '{"model_type": "nemotron_h", "layers_block_type": [{"toString": 1}]}',
+  "layers_block_type constructor":
+    '{"model_type": "nemotron_h", "layers_block_type": ["constructor"]}',
 };
 
 const quantizedConfigs: Record<string, string> = {
   "quantized by MLX": '{"model_type": "llama", "quantization": {"group_size": 64, "bits": 4}}',
-  "quantized by GPTQ": '{"model_type": "llama", "quantization_config": {"quant_method": "gptq", "bits": 4}}',
+  "quantized by GPTQ":
+    '{"model_type": "llama", "quantization_config": {"quant_method": "gptq", "bits": 4}}',
   "quantized to fp8": '{"model_type": "llama", "quantization_config": {"quant_method": "fp8"}}',
-  "quantized by a hostile method": '{"model_type": "llama", "quantization_config": {"quant_method": {"toString": 1}}}',
+  "quantized by a hostile method":
+    '{"model_type": "llama", "quantization_config": {"quant_method": {"toString": 1}}}',
   "quantized without details": '{"model_type": "llama", "quantization_config": true}',
   "quantized by compressed-tensors of old":
     '{"model_type": "llama", "compression_config": {"format": "pack-quantized"}}',
@@ -109,12 +116,24 @@ const quantizedTensors: Record<string, Record<string, unknown>> = {
   "signed bytes of codes": { "w.weight": entry("I8", [8], 0, 8) },
   "8-bit floats": { "w.weight": entry("F8_E4M3", [8], 0, 8) },
   "other 8-bit floats": { "w.weight": entry("F8_E5M2", [8], 0, 8) },
-  "scales beside a weight": { "w.weight": entry("BF16", [2], 0, 4), "w.scales": entry("BF16", [2], 4, 8) },
-  "an inverse scale": { "w.weight": entry("BF16", [2], 0, 4), "w.weight_scale_inv": entry("F32", [1], 4, 8) },
-  "a weight scale": { "w.weight": entry("BF16", [2], 0, 4), "w.weight_scale": entry("F32", [1], 4, 8) },
+  "scales beside a weight": {
+    "w.weight": entry("BF16", [2], 0, 4),
+    "w.scales": entry("BF16", [2], 4, 8),
+  },
+  "an inverse scale": {
+    "w.weight": entry("BF16", [2], 0, 4),
+    "w.weight_scale_inv": entry("F32", [1], 4, 8),
+  },
+  "a weight scale": {
+    "w.weight": entry("BF16", [2], 0, 4),
+    "w.weight_scale": entry("F32", [1], 4, 8),
+  },
 };
 
-const sets: Record<string, [files: Record<string, string | Uint8Array>, code: HostileCase["code"], names: string]> = {
+const sets: Record<
+  string,
+  [files: Record<string, string | Uint8Array>, code: HostileCase["code"], names: string]
+> = {
   "no config": [{ "model.safetensors": shard("w") }, "MISSING_FILE", "config.json"],
   "nothing but a config": [{ "config.json": goodConfig }, "MISSING_FILE", ".safetensors"],
   "only PyTorch weights": [
@@ -176,13 +195,25 @@ const sets: Record<string, [files: Record<string, string | Uint8Array>, code: Ho
   ],
   "a name in two shards": [{ ...twoShards, [two]: shard("b", "a") }, "BAD_CHECKPOINT", two],
   "a name in two indexed shards": [
-    { ...twoShards, [two]: shard("b", "a"), [index]: `{"weight_map": {"a": "${one}", "b": "${two}"}}` },
+    {
+      ...twoShards,
+      [two]: shard("b", "a"),
+      [index]: `{"weight_map": {"a": "${one}", "b": "${two}"}}`,
+    },
     "BAD_CHECKPOINT",
     two,
   ],
-  "second of two shards truncated": [{ ...twoShards, [two]: shard("b").subarray(0, -1) }, "BAD_CHECKPOINT", two],
+  "second of two shards truncated": [
+    { ...twoShards, [two]: shard("b").subarray(0, -1) },
+    "BAD_CHECKPOINT",
+    two,
+  ],
   "index beside a truncated shard": [
-    { ...twoShards, [one]: shard("a").subarray(0, 12), [index]: `{"weight_map": {"a": "${one}", "b": "${two}"}}` },
+    {
+      ...twoShards,
+      [one]: shard("a").subarray(0, 12),
+      [index]: `{"weight_map": {"a": "${one}", "b": "${two}"}}`,
+    },
     "BAD_CHECKPOINT",
     one,
   ],
@@ -193,13 +224,20 @@ const sets: Record<string, [files: Record<string, string | Uint8Array>, code: Ho
   ],
 };
 
-const links: Record<string, [links: Record<string, string>, code: HostileCase["code"], names: string]> = {
+const links: Record<
+  string,
+  [links: Record<string, string>, code: HostileCase["code"], names: string]
+> = {
   "link out of the folder": [
     { "model.safetensors": "../outside/secret.safetensors" },
     "BAD_INPUT",
     "model.safetensors",
   ],
-  "absolute link out of the folder": [{ "model.safetensors": "/dev/zero" }, "BAD_INPUT", "model.safetensors"],
+  "absolute link out of the folder": [
+    { "model.safetensors": "/dev/zero" },
+    "BAD_INPUT",
+    "model.safetensors",
+  ],
   "link to a folder outside": [{ sub: "../outside" }, "BAD_INPUT", "sub"],
   "link to the parent": [{ sub: ".." }, "BAD_INPUT", "sub"],
   "link to a sibling whose name starts alike": [
@@ -207,9 +245,21 @@ const links: Record<string, [links: Record<string, string>, code: HostileCase["c
     "BAD_INPUT",
     "model.safetensors",
   ],
-  "link to nothing": [{ "model.safetensors": "gone.safetensors" }, "BAD_CHECKPOINT", "model.safetensors"],
-  "link to itself": [{ "model.safetensors": "model.safetensors" }, "BAD_CHECKPOINT", "model.safetensors"],
-  "two links in a circle": [{ "model.safetensors": "b", b: "model.safetensors" }, "BAD_CHECKPOINT", "model"],
+  "link to nothing": [
+    { "model.safetensors": "gone.safetensors" },
+    "BAD_CHECKPOINT",
+    "model.safetensors",
+  ],
+  "link to itself": [
+    { "model.safetensors": "model.safetensors" },
+    "BAD_CHECKPOINT",
+    "model.safetensors",
+  ],
+  "two links in a circle": [
+    { "model.safetensors": "b", b: "model.safetensors" },
+    "BAD_CHECKPOINT",
+    "model",
+  ],
 };
 
 export const repositoryCases: readonly HostileCase[] = [
@@ -245,7 +295,9 @@ export const repositoryCases: readonly HostileCase[] = [
       names: Object.keys(header).at(-1)!,
     }),
   ),
-  ...Object.entries(sets).map(([name, [files, code, names]]): HostileCase => ({ name, files, code, names })),
+  ...Object.entries(sets).map(
+    ([name, [files, code, names]]): HostileCase => ({ name, files, code, names }),
+  ),
   ...Object.entries(links).map(
     ([name, [targets, code, names]]): HostileCase => ({
       name,

@@ -33,7 +33,8 @@ export interface AttentionJob {
 }
 
 export const attention: Routine<AttentionJob, void> = {
-  describe: ({ q, heads }) => `attention of ${heads.queries}/${heads.keys} heads over ${q.rows} tokens`,
+  describe: ({ q, heads }) =>
+    `attention of ${heads.queries}/${heads.keys} heads over ${q.rows} tokens`,
   check({ q, k, v, length, heads, y }, fail) {
     const { queries, keys, size, norms, rotary } = heads;
     if (queries % keys !== 0) fail(`${queries} query heads on ${keys} key heads`);
@@ -46,7 +47,8 @@ export const attention: Routine<AttentionJob, void> = {
     ] as const) {
       checkMatrix(name, matrix, q.rows, count * size, fail);
     }
-    if (norms && (norms.query.length !== size || norms.key.length !== size)) fail("a head norm of another width");
+    if (norms && (norms.query.length !== size || norms.key.length !== size))
+      fail("a head norm of another width");
     if (rotary === null) return;
     if (size % 2 !== 0) fail(`heads of ${size} channels cannot be rotated`);
     for (const table of [rotary.cosines, rotary.sines]) {
@@ -65,8 +67,11 @@ export const attention: Routine<AttentionJob, void> = {
     const [atQ, atK] = [layout.place(4 * length * wide), layout.place(4 * length * narrow)];
     const [atV, atY] = [layout.place(4 * length * narrow), layout.place(4 * length * wide)];
     const base = layout.claim();
-    const [query, key, cosines, sines] = tables.map((one) => (one === null ? 0 : base + one.offset));
-    for (const one of tables) if (one !== null) copyIn(base + one.offset, bytesOf(one.table), 0, one.bytes);
+    const [query, key, cosines, sines] = tables.map((one) =>
+      one === null ? 0 : base + one.offset,
+    );
+    for (const one of tables)
+      if (one !== null) copyIn(base + one.offset, bytesOf(one.table), 0, one.bytes);
     const sizes = [length, queries, keys, size] as const;
     for (let top = 0; top < q.rows; top += length) {
       const bottom = top + length;

@@ -8,7 +8,8 @@ afterAll(() => kernel.close());
 test("a carry is R_BB⁻¹ R_BL, transposed", async () => {
   const [d, top, bottom] = [150, 40, 100];
   const factor = sharedFloats(d * d).fill(Number.NaN); // what must not be read
-  for (let i = 0; i < d; i++) for (let j = i; j < d; j++) factor[i * d + j] = 0.1 * Math.sin(7 * i * j + i);
+  for (let i = 0; i < d; i++)
+    for (let j = i; j < d; j++) factor[i * d + j] = 0.1 * Math.sin(7 * i * j + i);
   for (let i = 0; i < d; i++) factor[i * d + i] = 1 + (i % 3);
   const carry = newMatrix(d - bottom, bottom - top);
   await kernel.run("carry", { factor, d, top, bottom, carry });
@@ -16,7 +17,8 @@ test("a carry is R_BB⁻¹ R_BL, transposed", async () => {
   for (let i = top; i < bottom; i++) {
     for (let k = bottom; k < d; k++) {
       let back = 0;
-      for (let j = i; j < bottom; j++) back += factor[i * d + j]! * carry.data[(k - bottom) * carry.columns + j - top]!;
+      for (let j = i; j < bottom; j++)
+        back += factor[i * d + j]! * carry.data[(k - bottom) * carry.columns + j - top]!;
       worst = Math.max(worst, Math.abs(back - factor[i * d + k]!));
     }
   }
@@ -35,7 +37,9 @@ test("rows are centered and columns weighed, in place", async () => {
 test("operands that do not fit are refused", async () => {
   const job = { factor: sharedFloats(9), d: 3, top: 0, bottom: 2, carry: newMatrix(1, 2) };
   for (const change of [{ d: 4 }, { bottom: 3 }, { top: 2 }, { carry: newMatrix(2, 1) }]) {
-    await expect(kernel.run("carry", { ...job, ...change })).rejects.toMatchObject({ code: "INTERNAL" });
+    await expect(kernel.run("carry", { ...job, ...change })).rejects.toMatchObject({
+      code: "INTERNAL",
+    });
   }
   const center = { x: newMatrix(2, 3), factors: sharedFloats(2) };
   await expect(kernel.run("center", center)).rejects.toMatchObject({ code: "INTERNAL" });

@@ -36,7 +36,14 @@ export const carry: Routine<CarryJob, void> = {
       for (let j = i; j < n; j++) block[i * n + j] = factor[(bottom - 1 - j) * d + bottom - 1 - i]!;
       const row = bottom - 1 - i;
       const place = base + offsetOfRows + 4 * i * later;
-      copyRectangleIn(place, { data: factor, columns: d, top: row, bottom: row + 1, left: bottom, right: d });
+      copyRectangleIn(place, {
+        data: factor,
+        columns: d,
+        top: row,
+        bottom: row + 1,
+        left: bottom,
+        right: d,
+      });
     }
     wasm.solve(n, later, base + offsetOfBlock, base + offsetOfRows);
     const solved = new Float32Array(memory.buffer, base + offsetOfRows, n * later);

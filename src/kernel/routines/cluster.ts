@@ -41,7 +41,12 @@ export const cluster: Routine<ClusterJob, void> = {
   },
 };
 
-function nearest(data: Float32Array, start: number, centres: Float64Array, columns: number): number {
+function nearest(
+  data: Float32Array,
+  start: number,
+  centres: Float64Array,
+  columns: number,
+): number {
   let [best, largest] = [0, Number.NEGATIVE_INFINITY];
   for (let at = 0, group = 0; at < centres.length; at += columns, group++) {
     let product = 0;

@@ -8,7 +8,8 @@ afterAll(() => kernel.close());
 /** Logits that differ from position to position, and do not repeat. */
 function logits(positions: number, vocabulary: number, phase: number) {
   const matrix = newMatrix(positions, vocabulary);
-  for (let i = 0; i < matrix.data.length; i++) matrix.data[i] = 3 * Math.sin(phase + i * 0.7 + (i % 13));
+  for (let i = 0; i < matrix.data.length; i++)
+    matrix.data[i] = 3 * Math.sin(phase + i * 0.7 + (i % 13));
   return matrix;
 }
 
@@ -42,5 +43,8 @@ test("a token outside of the vocabulary is refused", async () => {
   next[1] = 5;
   const out = new Float64Array(new SharedArrayBuffer(64));
   const answer = kernel.run("compare", { base, model: base, next, out });
-  await expect(answer).rejects.toMatchObject({ code: "INTERNAL", message: expect.stringContaining("vocabulary") });
+  await expect(answer).rejects.toMatchObject({
+    code: "INTERNAL",
+    message: expect.stringContaining("vocabulary"),
+  });
 });

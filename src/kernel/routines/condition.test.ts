@@ -17,9 +17,16 @@ function symmetric(diagonal: readonly number[], phase: number): Float32Array<Sha
   return matrix;
 }
 
-function jobOf(gram: Float32Array<SharedArrayBuffer>, change: Partial<ConditionJob> = {}): ConditionJob {
+function jobOf(
+  gram: Float32Array<SharedArrayBuffer>,
+  change: Partial<ConditionJob> = {},
+): ConditionJob {
   const d = Math.sqrt(gram.length);
-  const outputs = { order: sharedIntegers(d), diagonal: sharedFloats(d), factor: sharedFloats(d * d).fill(Number.NaN) };
+  const outputs = {
+    order: sharedIntegers(d),
+    diagonal: sharedFloats(d),
+    factor: sharedFloats(d * d).fill(Number.NaN),
+  };
   return { gram, target: null, share: 0, damping: 0, ...outputs, ...change };
 }
 
@@ -27,13 +34,19 @@ function jobOf(gram: Float32Array<SharedArrayBuffer>, change: Partial<ConditionJ
 function expected({ gram, target, share, damping }: ConditionJob) {
   const d = Math.sqrt(gram.length);
   const indices = Array.from({ length: d }, (_, i) => i);
-  const full = (upper: Float32Array) => (i: number, j: number) => upper[Math.min(i, j) * d + Math.max(i, j)]!;
-  const trace = (at: (i: number, j: number) => number) => indices.reduce((sum, i) => sum + at(i, i), 0);
+  const full = (upper: Float32Array) => (i: number, j: number) =>
+    upper[Math.min(i, j) * d + Math.max(i, j)]!;
+  const trace = (at: (i: number, j: number) => number) =>
+    indices.reduce((sum, i) => sum + at(i, i), 0);
   const g = full(gram);
   const t = target ? full(target) : (i: number, j: number) => (i === j ? g(i, i) : 0);
   const scale = trace(g) / trace(t);
   const h = (i: number, j: number) => {
-    return trace(g) === 0 ? t(i, j) : trace(t) === 0 ? g(i, j) : (1 - share) * g(i, j) + share * scale * t(i, j);
+    return trace(g) === 0
+      ? t(i, j)
+      : trace(t) === 0
+        ? g(i, j)
+        : (1 - share) * g(i, j) + share * scale * t(i, j);
   };
   const live = indices.filter((i) => h(i, i) > 0);
   const sum = live.reduce((sum, i) => sum + h(i, i), 0);
@@ -99,7 +112,11 @@ test("ties go to the higher column first", async () => {
 
 test("a NaN is not taken for a dead column: it reaches the factor", async () => {
   const job = jobOf(symmetric([1, Number.NaN, 3], 0));
-  expect(await kernel.run("condition", job)).toEqual({ dead: 0, mean: Number.NaN, trace: Number.NaN });
+  expect(await kernel.run("condition", job)).toEqual({
+    dead: 0,
+    mean: Number.NaN,
+    trace: Number.NaN,
+  });
   expect(job.factor.some(Number.isNaN)).toBe(true);
 });
 
@@ -113,6 +130,9 @@ test("operands that contradict each other are refused", async () => {
     [{ factor: job.gram }, "overwrite"],
   ] as const) {
     const answer = kernel.run("condition", { ...job, ...change });
-    await expect(answer).rejects.toMatchObject({ code: "INTERNAL", message: expect.stringContaining(message) });
+    await expect(answer).rejects.toMatchObject({
+      code: "INTERNAL",
+      message: expect.stringContaining(message),
+    });
   }
 });

@@ -47,7 +47,8 @@ export const condition: Routine<ConditionJob, ConditionAnswer> = {
     if (diagonal.length !== d) fail(`the diagonal has ${diagonal.length} elements`);
     if (!(share >= 0 && share <= 1)) fail(`a share of ${share}`);
     if (!(damping >= 0 && damping < Number.POSITIVE_INFINITY)) fail(`a damping of ${damping}`);
-    const same = (one: Float32Array | null) => one?.buffer === factor.buffer && one.byteOffset === factor.byteOffset;
+    const same = (one: Float32Array | null) =>
+      one?.buffer === factor.buffer && one.byteOffset === factor.byteOffset;
     if (same(gram) || same(target)) fail("the factor would overwrite its source");
   },
   run(job) {

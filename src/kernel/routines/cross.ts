@@ -31,8 +31,15 @@ export const cross: Routine<CrossJob, void> = {
     checkMatrix("y", y, x.rows, y.columns, fail);
     checkMatrix("the sums", sums, x.columns, y.columns, fail);
     if (rows) checkRows(rows, x, fail);
-    const inside = top >= 0 && top < bottom && bottom <= x.columns && left >= 0 && left < right && right <= y.columns;
-    if (!inside) fail(`rows ${top} to ${bottom}, columns ${left} to ${right} of ${x.columns}x${y.columns}`);
+    const inside =
+      top >= 0 &&
+      top < bottom &&
+      bottom <= x.columns &&
+      left >= 0 &&
+      left < right &&
+      right <= y.columns;
+    if (!inside)
+      fail(`rows ${top} to ${bottom}, columns ${left} to ${right} of ${x.columns}x${y.columns}`);
   },
   run({ x, y, rows, sums, top, bottom, left, right }) {
     const tokens = rows?.length ?? x.rows;
@@ -45,7 +52,14 @@ export const cross: Routine<CrossJob, void> = {
     copyRectangleIn(base + atSums, tile);
     for (let start = 0; start < tokens; start += slab) {
       const end = Math.min(tokens, start + slab);
-      copyRectangleIn(base + atX, { ...x, rows, top: start, bottom: end, left: top, right: bottom });
+      copyRectangleIn(base + atX, {
+        ...x,
+        rows,
+        top: start,
+        bottom: end,
+        left: top,
+        right: bottom,
+      });
       copyRectangleIn(base + atY, { ...y, rows, top: start, bottom: end, left, right });
       wasm.add_product(base + atX, base + atY, end - start, height, width, 1, base + atSums, false);
     }

@@ -30,7 +30,8 @@ export const elementwise: Routine<ElementwiseJob, void> = {
     for (let start = 0; start < job.x.data.length; start += slab) {
       const end = Math.min(job.x.data.length, start + slab);
       copyIn(base + first, x, 4 * start, 4 * end);
-      if (job.what !== "relu_squared") copyIn(base + second, bytesOf(job.by.data), 4 * start, 4 * end);
+      if (job.what !== "relu_squared")
+        copyIn(base + second, bytesOf(job.by.data), 4 * start, 4 * end);
       apply(job.what, base + first, base + second, end - start);
       copyOut(base + first, x, 4 * start, 4 * end);
     }

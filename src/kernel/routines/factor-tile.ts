@@ -27,7 +27,10 @@ export const factorTile: Routine<FactorTileJob, FactorTileAnswer> = {
     const [height, width, diagonal] = [bottom - top, right - left, left === top];
     const layout = new Layout();
     const deep = Math.min(slab, Math.max(top, height));
-    const [atLeft, atRight] = [layout.place(4 * deep * height), layout.place(diagonal ? 0 : 4 * deep * width)];
+    const [atLeft, atRight] = [
+      layout.place(4 * deep * height),
+      layout.place(diagonal ? 0 : 4 * deep * width),
+    ];
     const atTile = layout.place(4 * height * width);
     const base = layout.claim();
     const host = { data: factor, columns: d };

@@ -21,16 +21,19 @@ export interface ForecastAnswer {
 }
 
 export const forecast: Routine<ForecastJob, ForecastAnswer> = {
-  describe: ({ rows, columns, widths }) => `forecast of ${rows}x${columns} at ${widths.length} widths`,
+  describe: ({ rows, columns, widths }) =>
+    `forecast of ${rows}x${columns} at ${widths.length} widths`,
   check({ rows, columns, factor, order, diagonal, widths }, fail) {
     for (const n of [rows, columns]) {
       if (!Number.isSafeInteger(n) || n < 1) fail("rows and columns must be whole numbers above 0");
     }
     for (const width of widths) checkWidth(width, columns, fail);
     if (widths.length === 0) fail("no width");
-    if (diagonal && diagonal.length !== columns) fail(`the diagonal has ${diagonal.length} elements`);
+    if (diagonal && diagonal.length !== columns)
+      fail(`the diagonal has ${diagonal.length} elements`);
     if ((factor === null) !== (order === null)) fail("a factor and its order come together");
-    if (factor && factor.length !== columns * columns) fail(`the factor has ${factor.length} elements`);
+    if (factor && factor.length !== columns * columns)
+      fail(`the factor has ${factor.length} elements`);
     if (order && order.length !== columns) fail(`the order has ${order.length} elements`);
   },
   run(job) {
@@ -41,7 +44,11 @@ export const forecast: Routine<ForecastJob, ForecastAnswer> = {
     for (let start = 0; start < job.rows; start += most) {
       const end = Math.min(job.rows, start + most);
       for (const [i, width] of job.widths.entries()) {
-        const { numbers, atFactor, atPivots } = prepare({ ...job, ...width, sweeps: 0 }, start, end);
+        const { numbers, atFactor, atPivots } = prepare(
+          { ...job, ...width, sweeps: 0 },
+          start,
+          end,
+        );
         if (i === 0) nonFinite += readTotals(numbers).nonFinite;
         if (nonFinite > 0) continue;
         new Float32Array(memory.buffer, atPivots, job.columns).set(pivots);
@@ -58,12 +65,18 @@ export const forecast: Routine<ForecastJob, ForecastAnswer> = {
 /** R_pp² by natural column: what no other column can make up for. Without a factor the diagonal. */
 function pivotsOf({ columns, factor, order, diagonal }: ForecastJob): Float32Array {
   const pivots = new Float32Array(columns);
-  if (factor === null || order === null) return diagonal === null ? pivots.fill(1) : new Float32Array(diagonal);
+  if (factor === null || order === null)
+    return diagonal === null ? pivots.fill(1) : new Float32Array(diagonal);
   for (let p = 0; p < columns; p++) pivots[order[p]!] = factor[p * columns + p]! ** 2;
   return pivots;
 }
 
-function energyOf(factor: Float32Array<SharedArrayBuffer>, columns: number, numbers: number, atFactor: number): number {
+function energyOf(
+  factor: Float32Array<SharedArrayBuffer>,
+  columns: number,
+  numbers: number,
+  atFactor: number,
+): number {
   wasm.forecast_energy_start(numbers);
   let energy = 0;
   eachBlock(factor, columns, atFactor, (left, right) => {

@@ -43,8 +43,11 @@ const integers = (values: readonly number[]) => {
 
 /** Every element as the formula has it in float64, up to rounding. */
 function expectNear(ours: Float32Array, exact: (i: number) => number, tolerance = 1e-6) {
-  const wrong = ours.findIndex((value, i) => !(Math.abs(value - exact(i)) <= tolerance * (1 + Math.abs(exact(i)))));
-  if (wrong >= 0) expect(`element ${wrong}: ${ours[wrong]}`).toBe(`element ${wrong}: ${exact(wrong)}`);
+  const wrong = ours.findIndex(
+    (value, i) => !(Math.abs(value - exact(i)) <= tolerance * (1 + Math.abs(exact(i)))),
+  );
+  if (wrong >= 0)
+    expect(`element ${wrong}: ${ours[wrong]}`).toBe(`element ${wrong}: ${exact(wrong)}`);
 }
 
 describe.each(shapes)("%i rows of %i", (rows, columns) => {
@@ -58,7 +61,10 @@ describe.each(shapes)("%i rows of %i", (rows, columns) => {
       const row = rowsOf(x, r, r + 1).data;
       return Math.sqrt(row.reduce((sum, value) => sum + value * value, 0) / columns + eps);
     });
-    expectNear(y.data, (i) => (x.data[i]! / roots[Math.floor(i / columns)]!) * weight[i % columns]!);
+    expectNear(
+      y.data,
+      (i) => (x.data[i]! / roots[Math.floor(i / columns)]!) * weight[i % columns]!,
+    );
   });
 
   test("are changed element by element", async () => {
@@ -72,11 +78,21 @@ describe.each(shapes)("%i rows of %i", (rows, columns) => {
   });
 
   test("are gathered and added up by number", async () => {
-    const places = integers(Array.from({ length: rows }, (_, r) => (r * 17 + 3) % (rows % 17 === 0 ? rows + 1 : rows)));
+    const places = integers(
+      Array.from({ length: rows }, (_, r) => (r * 17 + 3) % (rows % 17 === 0 ? rows + 1 : rows)),
+    );
     const distinct = integers([...new Set(places)].filter((row) => row < rows));
-    const [some, weights, y] = [newMatrix(distinct.length, columns), numbers(distinct.length, 5), copyOf(by)];
+    const [some, weights, y] = [
+      newMatrix(distinct.length, columns),
+      numbers(distinct.length, 5),
+      copyOf(by),
+    ];
     await kernel.run("gather", { x, rows: distinct, y: some });
-    expectNear(some.data, (i) => x.data[distinct[Math.floor(i / columns)]! * columns + (i % columns)]!, 0);
+    expectNear(
+      some.data,
+      (i) => x.data[distinct[Math.floor(i / columns)]! * columns + (i % columns)]!,
+      0,
+    );
     await kernel.run("accumulate", { x: some, rows: distinct, weights, y });
     expectNear(y.data, (i) => {
       const at = distinct.indexOf(Math.floor(i / columns));
@@ -85,24 +101,34 @@ describe.each(shapes)("%i rows of %i", (rows, columns) => {
   });
 });
 
-test.each(["F32", "F16", "BF16"] as const)("%s embeddings are looked up piece by piece", async (dtype) => {
-  const [vocabulary, columns] = [40, 65];
-  const table = matrix(vocabulary, columns, 7);
-  const { bytes } = await kernel.cast({ weights: new Uint8Array(table.data.buffer), from: "F32", to: dtype });
-  const { bytes: back } = await kernel.cast({ weights: bytes, from: dtype, to: "F32" });
-  const wide = new Float32Array(back.buffer);
-  const ids = integers([39, 0, 16, 15, 0, 31]);
-  const y = newMatrix(ids.length, columns);
-  for (const [first, rows] of [
-    [0, 16],
-    [16, 24],
-  ] as const) {
-    const rowBytes = bytes.byteLength / vocabulary;
-    const piece = bytes.subarray(first * rowBytes, (first + rows) * rowBytes) as Uint8Array<SharedArrayBuffer>;
-    await kernel.run("embed", { table: { bytes: piece, dtype, rows, columns }, first, ids, y });
-  }
-  expectNear(y.data, (i) => wide[ids[Math.floor(i / columns)]! * columns + (i % columns)]!, 0);
-});
+test.each(["F32", "F16", "BF16"] as const)(
+  "%s embeddings are looked up piece by piece",
+  async (dtype) => {
+    const [vocabulary, columns] = [40, 65];
+    const table = matrix(vocabulary, columns, 7);
+    const { bytes } = await kernel.cast({
+      weights: new Uint8Array(table.data.buffer),
+      from: "F32",
+      to: dtype,
+    });
+    const { bytes: back } = await kernel.cast({ weights: bytes, from: dtype, to: "F32" });
+    const wide = new Float32Array(back.buffer);
+    const ids = integers([39, 0, 16, 15, 0, 31]);
+    const y = newMatrix(ids.length, columns);
+    for (const [first, rows] of [
+      [0, 16],
+      [16, 24],
+    ] as const) {
+      const rowBytes = bytes.byteLength / vocabulary;
+      const piece = bytes.subarray(
+        first * rowBytes,
+        (first + rows) * rowBytes,
+      ) as Uint8Array<SharedArrayBuffer>;
+      await kernel.run("embed", { table: { bytes: piece, dtype, rows, columns }, first, ids, y });
+    }
+    expectNear(y.data, (i) => wide[ids[Math.floor(i / columns)]! * columns + (i % columns)]!, 0);
+  },
+);
 
 describe("a router", () => {
   const rules: RouterRules = {
@@ -142,11 +168,14 @@ describe("a router", () => {
           return first! + second!;
         });
         const closed = best.indexOf(Math.min(...best));
-        const order = [...own.keys()].filter((e) => Math.floor(e / 3) !== closed).sort((a, b) => own[b]! - own[a]!);
+        const order = [...own.keys()]
+          .filter((e) => Math.floor(e / 3) !== closed)
+          .sort((a, b) => own[b]! - own[a]!);
         expect([...experts.subarray(token * 5, token * 5 + 5)]).toEqual(order.slice(0, 5));
         const share = (e: number) => own[e]! / total;
         const sum = share(order[0]!) + share(order[1]!);
-        for (const rank of [0, 1]) expect(weights[token * 2 + rank]).toBeCloseTo((2 * share(order[rank]!)) / sum, 5);
+        for (const rank of [0, 1])
+          expect(weights[token * 2 + rank]).toBeCloseTo((2 * share(order[rank]!)) / sum, 5);
       }
     }
   });
@@ -155,7 +184,14 @@ describe("a router", () => {
     const { scores, rules: used } = await choose(70);
     const experts = integers(Array.from({ length: 70 * 5 }, (_, i) => (i * 2) % 9));
     const weights = sharedFloats(140);
-    await kernel.run("route", { scores, rules: used, experts, selection: sharedFloats(350), weights, forced: true });
+    await kernel.run("route", {
+      scores,
+      rules: used,
+      experts,
+      selection: sharedFloats(350),
+      weights,
+      forced: true,
+    });
     for (const token of [0, 33, 69]) {
       const own = [0, 1].map((rank) => scores.data[token * 9 + experts[token * 5 + rank]!]!);
       for (const rank of [0, 1])
@@ -173,11 +209,29 @@ test("jobs that contradict themselves are refused before they reach a worker", a
     () => kernel.run("rmsNorm", { x, weight: flat, eps: 0, y }),
     () => kernel.run("elementwise", { what: "add", x, by: y }),
     () => kernel.run("gather", { x, rows: integers([4]), y: newMatrix(1, 6) }),
-    () => kernel.run("accumulate", { x, rows: integers([0, 1, 2, 9]), weights: sharedFloats(4), y: x }),
-    () => kernel.run("accumulate", { x, rows: integers([0, 1, 2, 3]), weights: sharedFloats(3), y: x }),
+    () =>
+      kernel.run("accumulate", { x, rows: integers([0, 1, 2, 9]), weights: sharedFloats(4), y: x }),
+    () =>
+      kernel.run("accumulate", { x, rows: integers([0, 1, 2, 3]), weights: sharedFloats(3), y: x }),
     () => kernel.run("attention", { q: x, k: y, v: y, length: 4, heads, y: x }),
-    () => kernel.run("attention", { q: x, k: newMatrix(4, 2), v: newMatrix(4, 2), length: 3, heads, y: x }),
-    () => kernel.run("rotary", { base: 1, size: 3, scaling: { kind: "default" }, cosines: flat, sines: flat }),
+    () =>
+      kernel.run("attention", {
+        q: x,
+        k: newMatrix(4, 2),
+        v: newMatrix(4, 2),
+        length: 3,
+        heads,
+        y: x,
+      }),
+    () =>
+      kernel.run("rotary", {
+        base: 1,
+        size: 3,
+        scaling: { kind: "default" },
+        cosines: flat,
+        sines: flat,
+      }),
   ];
-  for (const attempt of attempts) await expect(attempt()).rejects.toMatchObject({ code: "INTERNAL" });
+  for (const attempt of attempts)
+    await expect(attempt()).rejects.toMatchObject({ code: "INTERNAL" });
 });

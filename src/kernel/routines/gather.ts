@@ -23,6 +23,7 @@ export const gather: Routine<GatherJob, void> = {
       return Buffer.from(buffer, byteOffset, byteLength);
     }) as [Buffer, Buffer];
     const bytes = 4 * x.columns;
-    for (let i = 0; i < rows.length; i++) from.copy(to, i * bytes, rows[i]! * bytes, (rows[i]! + 1) * bytes);
+    for (let i = 0; i < rows.length; i++)
+      from.copy(to, i * bytes, rows[i]! * bytes, (rows[i]! + 1) * bytes);
   },
 };

@@ -27,7 +27,8 @@ export interface GramJob {
 const slab = 1024;
 
 export const gram: Routine<GramJob, void> = {
-  describe: ({ x, rows, top, left }) => `gram of ${rows?.length ?? x.rows}x${x.columns}, tile at ${top},${left}`,
+  describe: ({ x, rows, top, left }) =>
+    `gram of ${rows?.length ?? x.rows}x${x.columns}, tile at ${top},${left}`,
   check({ x, rows, gram, top, bottom, left, right }, fail) {
     const d = x.columns;
     if (x.data.length !== x.rows * d) fail(`x has ${x.data.length} elements`);
@@ -40,7 +41,10 @@ export const gram: Routine<GramJob, void> = {
     const [height, width, diagonal] = [bottom - top, right - left, left === top];
     const deep = Math.min(slab, tokens);
     const layout = new Layout();
-    const [atLeft, atRight] = [layout.place(4 * deep * height), layout.place(diagonal ? 0 : 4 * deep * width)];
+    const [atLeft, atRight] = [
+      layout.place(4 * deep * height),
+      layout.place(diagonal ? 0 : 4 * deep * width),
+    ];
     const atTile = layout.place(4 * height * width);
     const base = layout.claim();
     const tile = { data: gram, columns: x.columns, top, bottom, left, right };

@@ -1,5 +1,13 @@
 import { afterAll, describe, expect, test } from "vitest";
-import { type Matrix, newMatrix, rowsOf, sharedFloats, sharedIntegers, type Weight, weightRows } from "../matrix.ts";
+import {
+  type Matrix,
+  newMatrix,
+  rowsOf,
+  sharedFloats,
+  sharedIntegers,
+  type Weight,
+  weightRows,
+} from "../matrix.ts";
 import { openKernel } from "../pool.ts";
 
 const kernel = await openKernel({ workers: 2 });
@@ -22,14 +30,24 @@ async function weight(
   dtype: Weight["dtype"],
 ): Promise<{ weight: Weight; wide: Matrix }> {
   const values = matrix(rows, columns, 5);
-  const { bytes } = await kernel.cast({ weights: new Uint8Array(values.data.buffer), from: "F32", to: dtype });
+  const { bytes } = await kernel.cast({
+    weights: new Uint8Array(values.data.buffer),
+    from: "F32",
+    to: dtype,
+  });
   const { bytes: back } = await kernel.cast({ weights: bytes, from: dtype, to: "F32" });
   const wide = { ...values, data: new Float32Array(back.buffer as SharedArrayBuffer) };
   return { weight: { bytes: bytes as Uint8Array<SharedArrayBuffer>, dtype, rows, columns }, wide };
 }
 
 /** Element (i, j) in float64, and the sum of its terms' magnitudes. */
-function expected(x: Matrix, i: number, wide: Matrix, j: number, bias: Float32Array | null): [number, number] {
+function expected(
+  x: Matrix,
+  i: number,
+  wide: Matrix,
+  j: number,
+  bias: Float32Array | null,
+): [number, number] {
   let [sum, size] = [bias?.[j] ?? 0, Math.abs(bias?.[j] ?? 0)];
   for (let k = 0; k < x.columns; k++) {
     const term = x.data[i * x.columns + k]! * wide.data[j * x.columns + k]!;
@@ -90,9 +108,17 @@ test("slabs of tokens and of outputs do not show: parts have the bits of the who
     ] as const) {
       const part = newMatrix(bottom - top, right - left);
       const some = weightRows(stored, left, right);
-      await kernel.run("linear", { x: rowsOf(x, top, bottom), rows: null, weight: some, bias: null, y: part });
+      await kernel.run("linear", {
+        x: rowsOf(x, top, bottom),
+        rows: null,
+        weight: some,
+        bias: null,
+        y: part,
+      });
       const rows = Array.from({ length: bottom - top }, (_, i) => (top + i) * outputs);
-      const cut = rows.map((start) => Buffer.from(y.data.slice(start + left, start + right).buffer));
+      const cut = rows.map((start) =>
+        Buffer.from(y.data.slice(start + left, start + right).buffer),
+      );
       expect(Buffer.concat(cut).equals(Buffer.from(part.data.buffer))).toBe(true);
     }
   }
@@ -112,6 +138,9 @@ test("operands that contradict each other are refused", async () => {
     [{ weight: { ...stored, dtype: "I32" } }, "no float dtype"],
   ] as const) {
     const answer = kernel.run("linear", { ...job, ...change } as typeof job);
-    await expect(answer).rejects.toMatchObject({ code: "INTERNAL", message: expect.stringContaining(message) });
+    await expect(answer).rejects.toMatchObject({
+      code: "INTERNAL",
+      message: expect.stringContaining(message),
+    });
   }
 });

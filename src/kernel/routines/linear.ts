@@ -29,13 +29,15 @@ function slabOf(count: number, width: number, most: number, tile: number): numbe
 }
 
 export const linear: Routine<LinearJob, void> = {
-  describe: ({ x, weight, y }) => `product of ${y.rows}x${x.columns} rows and ${weight.rows}x${weight.columns} weights`,
+  describe: ({ x, weight, y }) =>
+    `product of ${y.rows}x${x.columns} rows and ${weight.rows}x${weight.columns} weights`,
   check({ x, rows, weight, bias, y }, fail) {
     const elementBytes = bytesPerElement[weight.dtype] ?? fail(`${weight.dtype} is no dtype`);
     if (!(weight.dtype in dtypeCode)) fail(`${weight.dtype} is no float dtype`);
     if (x.columns !== weight.columns) fail("x and the weight differ in their input width");
     if (y.columns !== weight.rows) fail(`y has ${y.columns} columns`);
-    if (y.rows !== (rows ?? { length: x.rows }).length) fail(`${rows?.length ?? x.rows} rows go in`);
+    if (y.rows !== (rows ?? { length: x.rows }).length)
+      fail(`${rows?.length ?? x.rows} rows go in`);
     for (const { data, rows, columns } of [x, y]) {
       if (data.length !== rows * columns) fail(`${data.length} elements for ${rows}x${columns}`);
     }
@@ -54,7 +56,10 @@ export const linear: Routine<LinearJob, void> = {
     ];
     const layout = new Layout();
     const [atX, atY] = [layout.place(4 * high * inputs), layout.place(4 * high * wide)];
-    const [atWeight, atWide] = [layout.place(elementBytes * wide * inputs), layout.place(4 * wide * inputs)];
+    const [atWeight, atWide] = [
+      layout.place(elementBytes * wide * inputs),
+      layout.place(4 * wide * inputs),
+    ];
     const atBias = layout.place(4 * wide);
     const base = layout.claim();
     const dtype = dtypeCode[weight.dtype];
@@ -63,7 +68,12 @@ export const linear: Routine<LinearJob, void> = {
       copyRectangleIn(base + atX, { ...x, rows, top, bottom, left: 0, right: inputs });
       for (let left = 0; left < weight.rows; left += wide) {
         const right = Math.min(weight.rows, left + wide);
-        copyIn(base + atWeight, weight.bytes, left * inputs * elementBytes, right * inputs * elementBytes);
+        copyIn(
+          base + atWeight,
+          weight.bytes,
+          left * inputs * elementBytes,
+          right * inputs * elementBytes,
+        );
         if (bias) copyIn(base + atBias, bytesOf(bias), 4 * left, 4 * right);
         wasm.linear(
           base + atX,

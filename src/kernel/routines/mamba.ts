@@ -63,7 +63,8 @@ export const mamba: Routine<MambaJob, void> = {
     checkMatrix("y", y, z.rows, inner, fail);
     const sizes = [convolved * taps, convolved, heads, heads, heads, inner];
     const wrong = tensorsOf(mixer).findIndex((tensor, i) => tensor.length !== sizes[i]);
-    if (wrong >= 0) fail(`tensor ${wrong} of the mixer has ${tensorsOf(mixer)[wrong]!.length} elements`);
+    if (wrong >= 0)
+      fail(`tensor ${wrong} of the mixer has ${tensorsOf(mixer)[wrong]!.length} elements`);
   },
   run({ z, length, mixer, y }) {
     const { inner, columns } = widths(mixer);
@@ -75,12 +76,23 @@ export const mamba: Routine<MambaJob, void> = {
     const base = layout.claim();
     const { heads, head, groups, state, taps, limits, eps } = mixer;
     new Uint32Array(memory.buffer, base + atSizes, 5).set([heads, head, groups, state, taps]);
-    new Uint32Array(memory.buffer, base + atAddresses, 6).set(offsets.map((offset) => base + offset));
-    for (const [i, tensor] of tensors.entries()) copyIn(base + offsets[i]!, bytesOf(tensor), 0, tensor.byteLength);
+    new Uint32Array(memory.buffer, base + atAddresses, 6).set(
+      offsets.map((offset) => base + offset),
+    );
+    for (const [i, tensor] of tensors.entries())
+      copyIn(base + offsets[i]!, bytesOf(tensor), 0, tensor.byteLength);
     for (let top = 0; top < z.rows; top += length) {
       const bottom = top + length;
       copyRowsIn(base + atZ, z, top, bottom);
-      wasm.mamba(base + atSizes, base + atAddresses, ...limits, eps, length, base + atZ, base + atY);
+      wasm.mamba(
+        base + atSizes,
+        base + atAddresses,
+        ...limits,
+        eps,
+        length,
+        base + atZ,
+        base + atY,
+      );
       copyRowsOut(base + atY, y, top, bottom);
     }
   },

@@ -58,7 +58,8 @@ export const rotary: Routine<RotaryJob, void> = {
   describe: ({ scaling, size }) => `${scaling.kind} rotary tables for heads of ${size}`,
   check({ size, cosines, sines }, fail) {
     if (size < 2 || size % 2 !== 0) fail("a head should have an even number of channels");
-    if (cosines.length !== sines.length || cosines.length % (size / 2) !== 0) fail("tables that do not fit");
+    if (cosines.length !== sines.length || cosines.length % (size / 2) !== 0)
+      fail("tables that do not fit");
   },
   run({ base: wavelength, size, scaling, cosines, sines }) {
     const layout = new Layout();

@@ -43,12 +43,16 @@ export const route: Routine<RouteJob, void> = {
   check({ scores, rules, experts, selection, weights, forced }, fail) {
     const { routed, visited, kept, groups, openGroups, correction } = rules;
     checkMatrix("the scores", scores, scores.rows, routed, fail);
-    if (visited < 1 || kept < visited || kept > routed) fail(`${visited} experts visited and ${kept} kept`);
-    if (routed % groups !== 0 || openGroups < 1 || openGroups > groups) fail(`${openGroups} of ${groups} groups`);
+    if (visited < 1 || kept < visited || kept > routed)
+      fail(`${visited} experts visited and ${kept} kept`);
+    if (routed % groups !== 0 || openGroups < 1 || openGroups > groups)
+      fail(`${openGroups} of ${groups} groups`);
     if (correction && correction.length !== routed) fail(`${correction.length} corrections`);
-    if (experts.length !== scores.rows * kept || selection.length !== experts.length) fail("no room for the ranks");
+    if (experts.length !== scores.rows * kept || selection.length !== experts.length)
+      fail("no room for the ranks");
     if (weights.length !== scores.rows * visited) fail("no room for the weights");
-    if (forced && experts.some((expert) => expert >= routed)) fail("a forced expert that does not exist");
+    if (forced && experts.some((expert) => expert >= routed))
+      fail("a forced expert that does not exist");
   },
   run({ scores, rules, experts, selection, weights, forced }) {
     const { routed, visited, kept } = rules;
@@ -56,20 +60,33 @@ export const route: Routine<RouteJob, void> = {
     const layout = new Layout();
     const [atNumbers, atCorrection] = [layout.place(4 * 7), layout.place(4 * routed)];
     const place = (columns: number) => layout.place(4 * slab * columns);
-    const [atScores, atExperts, atSelection, atWeights] = [routed, kept, kept, visited].map(place) as Four;
+    const [atScores, atExperts, atSelection, atWeights] = [routed, kept, kept, visited].map(
+      place,
+    ) as Four;
     const base = layout.claim();
     new Uint32Array(memory.buffer, base + atNumbers, 7).set(numbersOf(rules));
     if (rules.correction) copyIn(base + atCorrection, bytesOf(rules.correction), 0, 4 * routed);
     const correction = rules.correction ? base + atCorrection : 0;
     for (let top = 0; top < scores.rows; top += slab) {
       const rows = Math.min(slab, scores.rows - top);
-      const move = (copy: typeof copyIn, offset: number, array: Floats | Uint32Array<SharedArrayBuffer>, n: number) =>
-        copy(base + offset, bytesOf(array), 4 * top * n, 4 * (top + rows) * n);
+      const move = (
+        copy: typeof copyIn,
+        offset: number,
+        array: Floats | Uint32Array<SharedArrayBuffer>,
+        n: number,
+      ) => copy(base + offset, bytesOf(array), 4 * top * n, 4 * (top + rows) * n);
       move(copyIn, atScores, scores.data, routed);
       const scale = Math.fround(rules.scale);
       if (forced) {
         move(copyIn, atExperts, experts, kept);
-        wasm.weigh(base + atNumbers, scale, rows, base + atScores, base + atExperts, base + atWeights);
+        wasm.weigh(
+          base + atNumbers,
+          scale,
+          rows,
+          base + atScores,
+          base + atExperts,
+          base + atWeights,
+        );
       } else {
         const outputs = [base + atExperts, base + atSelection, base + atWeights] as const;
         wasm.route(base + atNumbers, correction, scale, rows, base + atScores, ...outputs);
@@ -85,6 +102,22 @@ export const route: Routine<RouteJob, void> = {
 type Four = [number, number, number, number];
 
 /** As exports/forward.rs reads them. */
-function numbersOf({ score, routed, visited, kept, groups, openGroups, normalized }: RouterRules): number[] {
-  return [Number(score === "softmax"), routed, visited, kept, groups, openGroups, Number(normalized)];
+function numbersOf({
+  score,
+  routed,
+  visited,
+  kept,
+  groups,
+  openGroups,
+  normalized,
+}: RouterRules): number[] {
+  return [
+    Number(score === "softmax"),
+    routed,
+    visited,
+    kept,
+    groups,
+    openGroups,
+    Number(normalized),
+  ];
 }

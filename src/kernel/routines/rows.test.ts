@@ -48,9 +48,13 @@ test("columns are scaled by their factors, rows weighed by the roots of their we
     own.reduce((a, b) => a + b * b, 0),
     12,
   );
-  expect(rowsOf(y)).toEqual(plain.map((row, i) => row.map((value) => Math.fround(Math.sqrt(own[i]!) * value))));
+  expect(rowsOf(y)).toEqual(
+    plain.map((row, i) => row.map((value) => Math.fround(Math.sqrt(own[i]!) * value))),
+  );
   await kernel.run("scale", { x, factors });
-  expect(rowsOf(x)).toEqual(plain.map((row) => row.map((value, i) => Math.fround(value * factors[i]!))));
+  expect(rowsOf(x)).toEqual(
+    plain.map((row) => row.map((value, i) => Math.fround(value * factors[i]!))),
+  );
 });
 
 test("stakes and contexts agree with their definitions, whatever the number of positions", async () => {
@@ -95,9 +99,12 @@ test("points of the same direction come to the same group, the same every time",
     return matrix;
   };
   const labels = [sharedIntegers(60), sharedIntegers(60)] as const;
-  for (const out of labels) await kernel.run("cluster", { points: points(), groups: 3, rounds: 5, labels: out });
+  for (const out of labels)
+    await kernel.run("cluster", { points: points(), groups: 3, rounds: 5, labels: out });
   expect(labels[0]).toEqual(labels[1]);
-  const bundles = [0, 1, 2].map((bundle) => new Set([...labels[0]].filter((_, i) => i % 3 === bundle && i < 59)));
+  const bundles = [0, 1, 2].map(
+    (bundle) => new Set([...labels[0]].filter((_, i) => i % 3 === bundle && i < 59)),
+  );
   expect(bundles.map((found) => found.size)).toEqual([1, 1, 1]);
   expect(new Set(bundles.flatMap((found) => [...found])).size).toBe(3);
   expect(labels[0][59]).toBe(0);

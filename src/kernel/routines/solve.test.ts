@@ -28,16 +28,20 @@ test("rows are solved for in natural order, whatever the order of the factor", a
     [65, 7],
     [200, 9],
   ] as const) {
-    const order = numbered(Array.from({ length: d }, (_, i) => (i % 2 === 0 ? i / 2 : d - 1 - (i - 1) / 2)));
+    const order = numbered(
+      Array.from({ length: d }, (_, i) => (i % 2 === 0 ? i / 2 : d - 1 - (i - 1) / 2)),
+    );
     const x = activations(2 * d, d, 1);
     // H in float64, then in the factor's order.
     const h = new Float64Array(d * d);
     for (let t = 0; t < x.rows; t++) {
-      for (let i = 0; i < d; i++) for (let j = 0; j < d; j++) h[i * d + j]! += x.data[t * d + i]! * x.data[t * d + j]!;
+      for (let i = 0; i < d; i++)
+        for (let j = 0; j < d; j++) h[i * d + j]! += x.data[t * d + i]! * x.data[t * d + j]!;
     }
     for (let i = 0; i < d; i++) h[i * d + i]! += 1;
     const factor = sharedFloats(d * d);
-    for (let p = 0; p < d; p++) for (let q = p; q < d; q++) factor[p * d + q] = h[order[p]! * d + order[q]!]!;
+    for (let p = 0; p < d; p++)
+      for (let q = p; q < d; q++) factor[p * d + q] = h[order[p]! * d + order[q]!]!;
     expect(await factorize(kernel, factor, d)).toEqual({ pivot: null });
     const b = activations(rows, d, 2);
     const solved = newMatrix(rows, d);
@@ -99,11 +103,21 @@ test("a difference is made in place, and its squares are summed up", async () =>
 test("operands that do not fit are refused", async () => {
   const b = newMatrix(2, 3);
   const job = { factor: sharedFloats(9), order: numbered([2, 0, 1]), b };
-  for (const change of [{ factor: sharedFloats(8) }, { order: numbered([0, 1, 1]) }, { order: numbered([0, 1]) }]) {
-    await expect(kernel.run("solve", { ...job, ...change })).rejects.toMatchObject({ code: "INTERNAL" });
+  for (const change of [
+    { factor: sharedFloats(8) },
+    { order: numbered([0, 1, 1]) },
+    { order: numbered([0, 1]) },
+  ]) {
+    await expect(kernel.run("solve", { ...job, ...change })).rejects.toMatchObject({
+      code: "INTERNAL",
+    });
   }
-  await expect(kernel.run("subtract", { x: b, from: newMatrix(3, 2) })).rejects.toMatchObject({ code: "INTERNAL" });
-  await expect(cross(kernel, b, newMatrix(1, 3), newMatrix(3, 3), numbered([0]))).rejects.toMatchObject({
+  await expect(kernel.run("subtract", { x: b, from: newMatrix(3, 2) })).rejects.toMatchObject({
+    code: "INTERNAL",
+  });
+  await expect(
+    cross(kernel, b, newMatrix(1, 3), newMatrix(3, 3), numbered([0])),
+  ).rejects.toMatchObject({
     code: "INTERNAL",
   });
 });

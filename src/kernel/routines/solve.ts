@@ -19,7 +19,8 @@ export const solve: Routine<SolveJob, void> = {
     const d = order.length;
     checkMatrix("b", b, b.rows, d, fail);
     if (factor.length !== d * d) fail(`the factor has ${factor.length} elements`);
-    if (new Set(order).size !== d || order.some((column) => column >= d)) fail("the order is no permutation");
+    if (new Set(order).size !== d || order.some((column) => column >= d))
+      fail("the order is no permutation");
   },
   run({ factor, order, b: { data, rows } }) {
     const d = order.length;
@@ -42,7 +43,8 @@ export const solve: Routine<SolveJob, void> = {
     wasm.solve(d, rows, atFactor, atB);
     const solved = new Float32Array(memory.buffer, atB, d * rows); // the kernel's memory may have grown
     for (let p = 0; p < d; p++) {
-      for (let row = 0; row < rows; row++) data[row * d + order[p]!] = solved[(d - 1 - p) * rows + row]!;
+      for (let row = 0; row < rows; row++)
+        data[row * d + order[p]!] = solved[(d - 1 - p) * rows + row]!;
     }
   },
 };

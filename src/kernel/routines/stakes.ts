@@ -25,7 +25,10 @@ export const stakes: Routine<StakesJob, void> = {
   },
   run({ logits, groups, stakes: out }) {
     const layout = new Layout();
-    const [rows, sums] = [layout.place(4 * slab * logits.columns), layout.place(4 * slab * out.columns)];
+    const [rows, sums] = [
+      layout.place(4 * slab * logits.columns),
+      layout.place(4 * slab * out.columns),
+    ];
     const numbers = layout.place(4 * groups.length);
     const base = layout.claim();
     copyIn(base + numbers, bytesOf(groups), 0, 4 * groups.length);
@@ -33,7 +36,14 @@ export const stakes: Routine<StakesJob, void> = {
       const bottom = Math.min(logits.rows, top + slab);
       copyRowsIn(base + rows, logits, top, bottom);
       new Float32Array(memory.buffer, base + sums, slab * out.columns).fill(0);
-      wasm.add_stakes(base + rows, bottom - top, logits.columns, base + numbers, base + sums, out.columns);
+      wasm.add_stakes(
+        base + rows,
+        bottom - top,
+        logits.columns,
+        base + numbers,
+        base + sums,
+        out.columns,
+      );
       copyRowsOut(base + sums, out, top, bottom);
     }
   },
@@ -53,11 +63,15 @@ export const contexts: Routine<ContextsJob, void> = {
   describe: ({ logits }) => `contexts of ${logits.rows}x${logits.columns} logits`,
   check({ logits, z, contexts: out }, fail) {
     if (z.rows !== logits.rows) fail(`${z.rows} positions have a place`);
-    if (out.rows !== logits.columns || out.columns !== z.columns) fail(`room for ${out.rows}x${out.columns}`);
+    if (out.rows !== logits.columns || out.columns !== z.columns)
+      fail(`room for ${out.rows}x${out.columns}`);
   },
   run({ logits, z, contexts: out }) {
     const layout = new Layout();
-    const [rows, places] = [layout.place(4 * slab * logits.columns), layout.place(4 * slab * z.columns)];
+    const [rows, places] = [
+      layout.place(4 * slab * logits.columns),
+      layout.place(4 * slab * z.columns),
+    ];
     const sums = layout.place(4 * out.rows * out.columns);
     const base = layout.claim();
     copyIn(base + sums, bytesOf(out.data), 0, 4 * out.data.length);
@@ -65,7 +79,14 @@ export const contexts: Routine<ContextsJob, void> = {
       const bottom = Math.min(logits.rows, top + slab);
       copyRowsIn(base + rows, logits, top, bottom);
       copyRowsIn(base + places, z, top, bottom);
-      wasm.add_contexts(base + rows, bottom - top, logits.columns, base + places, z.columns, base + sums);
+      wasm.add_contexts(
+        base + rows,
+        bottom - top,
+        logits.columns,
+        base + places,
+        z.columns,
+        base + sums,
+      );
     }
     copyOut(base + sums, bytesOf(out.data), 0, 4 * out.data.length);
   },

@@ -53,12 +53,25 @@ export function prepare(frame: TuneFrame, start: number, end: number): Prepared 
   const rowBytes = columns * bytesPerElement[frame.from]!;
   const pairs = (columns / frame.groupSize) * bytesPerElement[frame.store]!;
   const atWeights = layout.place(count * rowBytes);
-  const outputs = [(columns * frame.bits) / 8, pairs, pairs].map((each) => layout.place(count * each));
-  const [atOrder, atDiagonal, atPivots] = [1, 2, 3].map(() => layout.place(4 * columns)) as [number, number, number];
+  const outputs = [(columns * frame.bits) / 8, pairs, pairs].map((each) =>
+    layout.place(count * each),
+  );
+  const [atOrder, atDiagonal, atPivots] = [1, 2, 3].map(() => layout.place(4 * columns)) as [
+    number,
+    number,
+    number,
+  ];
   const atFactor = layout.place(factor ? 4 * Math.min(block, columns) * columns : 0);
   const [atTotals, atNumbers] = [layout.place(8 * totals), layout.place(4 * 16)];
   const numbers = (base: number, room: number): Uint32Array => {
-    const shape = [count, columns, frame.bits, frame.groupSize, dtypeCode[frame.store], frame.sweeps];
+    const shape = [
+      count,
+      columns,
+      frame.bits,
+      frame.groupSize,
+      dtypeCode[frame.store],
+      frame.sweeps,
+    ];
     const more = [Number(frame.bits <= mostRefitted), dtypeCode[frame.from]];
     const read = [base + atWeights, order ? base + atOrder : 0, base + atDiagonal];
     const written = outputs.map((offset) => base + offset);
@@ -74,7 +87,12 @@ export function prepare(frame: TuneFrame, start: number, end: number): Prepared 
   copyIn(base + atWeights, frame.weights, start * rowBytes, end * rowBytes);
   wasm.tune_prepare(base + atNumbers);
   const at = (offset: number) => base + offset;
-  return { numbers: at(atNumbers), atFactor: at(atFactor), atPivots: at(atPivots), outputs: outputs.map(at) };
+  return {
+    numbers: at(atNumbers),
+    atFactor: at(atFactor),
+    atPivots: at(atPivots),
+    outputs: outputs.map(at),
+  };
 }
 
 /** Copies the factor in block by block, from the last positions to the first. */
@@ -87,7 +105,14 @@ export function eachBlock(
   const block = wasm.tune_block_size();
   for (let right = columns; right > 0; right -= block) {
     const left = Math.max(0, right - block);
-    copyRectangleIn(atFactor, { data: factor, columns, top: left, bottom: right, left, right: columns });
+    copyRectangleIn(atFactor, {
+      data: factor,
+      columns,
+      top: left,
+      bottom: right,
+      left,
+      right: columns,
+    });
     visit(left, right);
   }
 }

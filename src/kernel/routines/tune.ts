@@ -45,7 +45,8 @@ export function rowsOfJob(columns: number): number {
 }
 
 export const tune: Routine<TuneJob, TuneAnswer> = {
-  describe: ({ rows, columns, bits, groupSize }) => `tuning of ${rows}x${columns} at ${bits} bits g${groupSize}`,
+  describe: ({ rows, columns, bits, groupSize }) =>
+    `tuning of ${rows}x${columns} at ${bits} bits g${groupSize}`,
   check(job, fail) {
     const { rows, columns, factor, order, diagonal, sweeps } = job;
     for (const n of [rows, columns]) {
@@ -61,13 +62,19 @@ export const tune: Routine<TuneJob, TuneAnswer> = {
       biases: pairs,
     };
     for (const [name, bytes] of Object.entries(expected) as [keyof typeof expected, number][]) {
-      if (job[name].byteLength !== bytes) fail(`${name} have ${job[name].byteLength} bytes, expected ${bytes}`);
+      if (job[name].byteLength !== bytes)
+        fail(`${name} have ${job[name].byteLength} bytes, expected ${bytes}`);
     }
-    if (diagonal && diagonal.length !== columns) fail(`the diagonal has ${diagonal.length} elements`);
+    if (diagonal && diagonal.length !== columns)
+      fail(`the diagonal has ${diagonal.length} elements`);
     if ((factor === null) !== (order === null)) fail("a factor and its order come together");
     if (!factor || !order) return;
     if (factor.length !== columns * columns) fail(`the factor has ${factor.length} elements`);
-    if (order.length !== columns || new Set(order).size !== columns || order.some((column) => column >= columns)) {
+    if (
+      order.length !== columns ||
+      new Set(order).size !== columns ||
+      order.some((column) => column >= columns)
+    ) {
       fail("the order is no permutation of the columns");
     }
   },
@@ -77,7 +84,8 @@ export const tune: Routine<TuneJob, TuneAnswer> = {
     for (let start = 0; start < job.rows; start += most) {
       parts.push(tuneRows(job, start, Math.min(job.rows, start + most)));
     }
-    const sum = (of: (part: TuneAnswer) => number) => parts.reduce((total, part) => total + of(part), 0);
+    const sum = (of: (part: TuneAnswer) => number) =>
+      parts.reduce((total, part) => total + of(part), 0);
     return {
       // Carried along in float32: of weights that the format holds exactly it may end just below zero.
       loss: Math.max(
@@ -100,7 +108,9 @@ function tuneRows(job: TuneJob, start: number, end: number): TuneAnswer {
   const answer = () => readTotals(numbers);
   if (answer().nonFinite > 0) return answer();
   if (factor) {
-    eachBlock(factor, columns, atFactor, (left, right) => wasm.tune_block(numbers, left, right, atFactor));
+    eachBlock(factor, columns, atFactor, (left, right) =>
+      wasm.tune_block(numbers, left, right, atFactor),
+    );
   }
   wasm.tune_finish(numbers);
   for (const [i, bytes] of [job.words, job.scales, job.biases].entries()) {

@@ -1,0 +1,87 @@
+import { isDeepStrictEqual } from "node:util";
+import type { Checkpoint } from "../checkpoint/checkpoint.ts";
+import { openCheckpoint } from "../checkpoint/checkpoint.ts";
+import { storageDtype } from "../checkpoint/config.ts";
+import type { ModelConfig } from "../checkpoint/model-config.ts";
+import type { Repository } from "../checkpoint/repository.ts";
+import { OqeError } from "../ground/errors.ts";
+import { type FloatDtype, isFloat } from "../kernel/dtype.ts";
+import { elements } from "../mlx/format.ts";
+import { torchNames } from "../mlx/mlx-config.ts";
+import type { Architecture, PlannedTensor } from "../models/architecture.ts";
+import { expand } from "../models/expand.ts";
+import { findArchitecture } from "../models/registry.ts";
+
+/** A base model, opened and held against its role table: everything that planning needs, and the door to its weights. */
+export interface Base {
+  readonly checkpoint: Checkpoint;
+  readonly architecture: Architecture;
+  readonly config: ModelConfig;
+  /** Tensors of the MLX repo in order, with their dtype in the base. */
+  readonly tensors: readonly PlannedTensor[];
+  readonly storage: FloatDtype;
+  readonly parameters: number;
+}
+
+/**
+ * Reads headers and config, never weights. `allowHeaderOnly` also takes shards that end where their header ends, for
+ * planning without a download. Throws UNSUPPORTED_MODEL, ALREADY_QUANTIZED, BAD_CHECKPOINT, MISSING_FILE.
+ */
+export async function readBase(
+  repository: Repository,
+  options: { allowHeaderOnly: boolean },
+): Promise<Base> {
+  const checkpoint = await openCheckpoint(repository, options);
+  try {
+    const { config } = checkpoint;
+    const architecture = findArchitecture(config);
+    const tensors = expand(architecture, config, checkpoint.tensors).map((tensor) => {
+      const { dtype } = checkpoint.tensors.get(tensor.sources[0]!)!;
+      if (!isFloat(dtype)) {
+        throw new OqeError(
+          "BAD_CHECKPOINT",
+          `tensor "${tensor.sources[0]}" is ${dtype}; weights should be BF16, F16 or F32`,
+        );
+      }
+      return { ...tensor, dtype };
+    });
+    const parameters = tensors.reduce((sum, tensor) => sum + elements(tensor.shape), 0);
+    return {
+      checkpoint,
+      architecture,
+      config,
+      tensors,
+      storage: storageDtype(config, checkpoint.tensors.values()),
+      parameters,
+    };
+  } catch (error) {
+    await checkpoint.close();
+    throw error;
+  }
+}
+
+/** What config.json of the MLX repo says otherwise than the base's, one sentence a key, for the card. */
+export function describeConfigChanges({ architecture, config, storage }: Base): string[] {
+  const written: ModelConfig = {
+    ...architecture.mlxConfig(config),
+    torch_dtype: torchNames[storage],
+  };
+  const changed = Object.keys(written).filter(
+    (key) => !isDeepStrictEqual(written[key], config[key]),
+  );
+  return changed.map((key) => {
+    const before =
+      config[key] === undefined ? "absent in the base" : `${show(config[key])} in the base`;
+    const reason = key === "torch_dtype" ? dtypeReason : architecture.configReasons[key];
+    return `\`${key}\` is ${show(written[key])} (${before})${reason === undefined ? "" : `: ${reason}`}`;
+  });
+}
+
+const dtypeReason =
+  "scales, biases and unquantized tensors are stored in it; a wider base was rounded to it";
+
+/** JSON, but with the numbers that JSON lacks. */
+function show(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(show).join(", ")}]`;
+  return typeof value === "number" ? String(value) : JSON.stringify(value);
+}

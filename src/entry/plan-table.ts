@@ -1,0 +1,81 @@
+import { bitsPerWeight, gibibytes, gigabytes, grouped } from "../card/figures.ts";
+import type { RoleSummary } from "../plan/explain.ts";
+import { formatFloors } from "../plan/floors.ts";
+import type { SeriesPlan, TierPlan } from "../plan/plan-types.ts";
+
+const columns = ["tier", "target bpw", "bpw", "file bpw", "bytes", "GB", "GiB", "boosts", "plan"];
+
+const explanationColumns = ["role", "layers", "bytes", "KL share", "next boost", "nats/MB", "bits"];
+
+/** The series as a plain table for a terminal: one line a tier, columns aligned. */
+export function formatMatrix(plan: SeriesPlan): string {
+  const rows = plan.tiers.map((tier) => [
+    tier.tier,
+    tier.targetBpw.toFixed(2),
+    tier.bpw.toFixed(2),
+    tier.fileBpw.toFixed(2),
+    grouped(tier.bytes),
+    gigabytes(tier.bytes),
+    gibibytes(tier.bytes),
+    String(tier.boosts),
+    tier.plan,
+  ]);
+  return formatTable([columns, ...rows], new Set(["tier", "plan"]));
+}
+
+/** The first row names the columns; those in `left` are aligned to the left. */
+function formatTable(table: readonly (readonly string[])[], left: ReadonlySet<string>): string {
+  const [head] = table as [readonly string[]];
+  const sizes = head.map((_, c) => Math.max(...table.map((row) => row[c]!.length)));
+  const align = (cell: string, c: number) =>
+    left.has(head[c]!) ? cell.padEnd(sizes[c]!) : cell.padStart(sizes[c]!);
+  return table.map((row) => row.map(align).join("  ").trimEnd()).join("\n");
+}
+
+/** One tier's plan, a line for each role: its widths in layer order, its share of the predicted KL, and what its best next boost is worth. */
+export function formatExplanation(plan: TierPlan, roles: readonly RoleSummary[]): string {
+  const rows = roles.map(({ role, layers, bytes, share, next, bits }) => [
+    role,
+    layers === null
+      ? ""
+      : layers[0] === layers[1]
+        ? String(layers[0])
+        : `${layers[0]}-${layers[1]}`,
+    grouped(bytes),
+    share === null ? "" : `${(100 * share).toFixed(1)} %`,
+    next === null ? "" : `${layerOf(next.module)}${next.from}→${next.to}`,
+    next === null ? "" : ((1e6 * next.saves) / next.bytes).toExponential(1),
+    collapse(bits),
+  ]);
+  const { predicted, floors } = plan;
+  const limits = floors === null ? "" : `, floors ${formatFloors(floors)}`;
+  const loss =
+    predicted === null
+      ? ""
+      : `, predicted KL ${predicted.kl.toPrecision(3)} nats (${predicted.forcedKl.toPrecision(3)} with routes forced)`;
+  const title = `${plan.tier}: ${bitsPerWeight(plan.bpw)} bpw of ${bitsPerWeight(plan.targetBpw)}${loss}${limits}`;
+  return `${title}\n${formatTable([explanationColumns, ...rows], new Set(["role", "next boost", "bits"]))}`;
+}
+
+function layerOf(module: string): string {
+  const [, layer] = /\.layers\.(\d+)\./.exec(module) ?? [];
+  return layer === undefined ? "" : `layer ${layer} `;
+}
+
+/** `6 5×3 4`. */
+function collapse(bits: readonly number[]): string {
+  const runs: { readonly bits: number; count: number }[] = [];
+  for (const width of bits) {
+    const last = runs.at(-1);
+    if (last?.bits === width) last.count++;
+    else runs.push({ bits: width, count: 1 });
+  }
+  return runs.map((run) => (run.count === 1 ? run.bits : `${run.bits}×${run.count}`)).join(" ");
+}
+
+/** What no tier quantizes, collapsed to one line a reason. */
+export function formatKept(plan: SeriesPlan): string {
+  const counts = new Map<string, number>();
+  for (const reason of Object.values(plan.kept)) counts.set(reason, (counts.get(reason) ?? 0) + 1);
+  return [...counts].map(([reason, count]) => `kept unquantized: ${count} × ${reason}`).join("\n");
+}

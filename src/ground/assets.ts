@@ -1,0 +1,20 @@
+/**
+ * Where the files beside the code are: in `dist/` all of them lie next to the bundle, in a checkout each in its room.
+ * The one place that knows the difference.
+ */
+const bundled = import.meta.url.endsWith(".js");
+
+function locate(inCheckout: string, inDist: string): URL {
+  return new URL(bundled ? inDist : inCheckout, import.meta.url);
+}
+
+export const assets = {
+  /** Script of a kernel worker thread. */
+  worker: locate("../kernel/worker.ts", "./worker.js"),
+  /** The kernel, built by wasm-pack. */
+  kernel: locate("../../kernel-wasm/pkg/oqe_kernel_bg.wasm", "./oqe_kernel_bg.wasm"),
+  /** Folder of the card templates, with a trailing slash. */
+  templates: locate("../../templates/", "./templates/"),
+  /** Folder of the calibration corpus, with a trailing slash. */
+  corpus: locate("../../corpus/", "./corpus/"),
+} as const;

@@ -1,0 +1,61 @@
+import * as core from "@actions/core";
+import { grouped } from "./digits.ts";
+
+/** Where a run says what it does. Entries pass one in: log groups in Actions, plain lines on stderr in a terminal. */
+export interface Report {
+  /** Runs one stage of the pipeline under its name (a log group in Actions) and passes its result on. */
+  stage<T>(name: string, run: () => Promise<T>): Promise<T>;
+  /** One line of detail. */
+  info(line: string): void;
+  /** Something the user should know although the run goes on. Warnings also land on the receipt where they concern it. */
+  warn(line: string): void;
+  /** Progress inside a stage: `done` of `total` in any unit. Throttled by the implementation. */
+  tick(done: number, total: number, unit: string): void;
+}
+
+/** A report that says nothing: for tests. */
+export const silentReport: Report = {
+  stage: (_name, run) => run(),
+  info: () => {},
+  warn: () => {},
+  tick: () => {},
+};
+
+/** Milliseconds between two progress lines: often enough to see life, seldom enough to keep a six-hour log readable. */
+const tickInterval = { terminal: 2_000, actions: 20_000 };
+
+/** Passes on at most one tick per interval. */
+function throttle(interval: number, print: (line: string) => void): Report["tick"] {
+  let last = Date.now();
+  return (done, total, unit) => {
+    if (Date.now() - last < interval) return;
+    last = Date.now();
+    const percent = total > 0 ? Math.floor((100 * done) / total) : 100;
+    print(`${percent} % (${grouped(done)} of ${grouped(total)} ${unit})`);
+  };
+}
+
+/** Plain lines on stderr; stdout stays free for what a command prints as its result. */
+export function terminalReport(
+  write: (text: string) => void = (text) => process.stderr.write(text),
+): Report {
+  return {
+    stage: (name, run) => {
+      write(`${name}\n`);
+      return run();
+    },
+    info: (line) => write(`  ${line}\n`),
+    warn: (line) => write(`  warning: ${line}\n`),
+    tick: throttle(tickInterval.terminal, (line) => write(`  ${line}\n`)),
+  };
+}
+
+/** Log groups, annotations and progress lines of a GitHub job. */
+export function actionsReport(): Report {
+  return {
+    stage: (name, run) => core.group(name, run),
+    info: (line) => core.info(line),
+    warn: (line) => core.warning(line),
+    tick: throttle(tickInterval.actions, (line) => core.info(line)),
+  };
+}

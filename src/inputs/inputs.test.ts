@@ -1,0 +1,180 @@
+import { mkdir, writeFile } from "node:fs/promises";
+import { homedir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { removeFolder, scratchFolder } from "../../test/support/models.ts";
+import { parseText } from "./input-values.ts";
+import { type InputName, parseInputs, unusedInputs } from "./inputs.ts";
+
+const parse = (given: Partial<Record<InputName, string>> = {}) =>
+  parseInputs((name) => ({ "base-model": "org/base", ...given })[name] ?? "", {});
+
+let folder: string;
+beforeAll(async () => {
+  folder = await scratchFolder();
+});
+afterAll(() => removeFolder(folder));
+
+describe("inputs of tuning", () => {
+  test("have defaults, and empty text means the default", () => {
+    expect(parse()).toMatchObject({
+      method: "tuned",
+      rounding: "stored",
+      calibration: { kind: "bundled" },
+      calibrationSamples: 128,
+      calibrationLength: 256,
+      propagation: "reference",
+      repair: ["router", "rounding"],
+      verify: true,
+      evaluation: { kind: "bundled" },
+      evaluationSamples: 128,
+      gates: { "max-kl": {}, "min-same-top": {}, "min-router-agreement": {} },
+      workers: null,
+    });
+    expect(parse({ "calibration-samples": " ", method: "" })).toEqual(parse());
+  });
+
+  test("are read as given, choices in any case", () => {
+    const given = {
+      method: "Rounded",
+      propagation: "sequential",
+      repair: "None",
+      "calibration-samples": "1",
+      "calibration-length": "8192",
+      verify: "False",
+      "evaluation-samples": "9",
+      "max-kl": "1e-2",
+      "min-same-top": "oq4e=0.5 0.9,oQ8e=1",
+    };
+    expect(parse(given)).toMatchObject({
+      method: "rounded",
+      propagation: "sequential",
+      repair: [],
+      calibrationSamples: 1,
+      calibrationLength: 8192,
+      verify: false,
+      evaluationSamples: 9,
+      gates: {
+        "max-kl": { all: 0.01 },
+        "min-same-top": { oQ4e: 0.5, all: 0.9, oQ8e: 1 },
+        "min-router-agreement": {},
+      },
+    });
+  });
+
+  test.each<[InputName, string, RegExp]>([
+    ["method", "gptq", /^method: "gptq" is not one of rounded, tuned$/],
+    ["propagation", "both", /^propagation: "both" is not one of reference, sequential$/],
+    ["repair", "gate", /^repair: "gate" is not one of residual, router, rounding, none$/],
+    ["repair", "router,,rounding x", /^repair: "x" is not one of/],
+    [
+      "repair",
+      "residual",
+      /^repair residual needs .* propagation reference tunes all tiers on the base's$/,
+    ],
+    ["repair", "router,none", /^repair: "router,none" is none and something at once$/],
+    ["calibration-samples", "0", /^calibration-samples: "0" is not a whole number from 1 to 4096$/],
+    ["calibration-samples", "4097", /from 1 to 4096/],
+    ["calibration-samples", "1e2", /"1e2" is not a whole number/],
+    [
+      "calibration-length",
+      "15",
+      /^calibration-length: "15" is not a whole number from 16 to 8192$/,
+    ],
+    ["calibration-length", "256.5", /from 16 to 8192/],
+    ["calibration-length", "0x100", /from 16 to 8192/],
+    ["verify", "perhaps", /^verify: "perhaps" is neither true nor false$/],
+    ["evaluation", "./nowhere.txt", /^evaluation: .*nowhere\.txt does not exist$/],
+    ["evaluation-samples", "0", /^evaluation-samples: "0" is not a whole number from 1 to 4096$/],
+    ["max-kl", "small", /^max-kl: "small" is no limit: expected a number, not negative$/],
+    ["max-kl", "-1", /^max-kl: "-1" is no limit/],
+    ["max-kl", "oQ9e=1", /^max-kl: "oQ9e" is not a tier; known are oQ8e, oQ6e, oQ5e, oQ4e$/],
+    ["max-kl", "1e999", /is no limit/],
+    ["min-same-top", "95", /^min-same-top: "95" is no limit: expected a number from 0 to 1$/],
+    ["min-router-agreement", "oQ4e=.9 oQ4E=.8", /^min-router-agreement: two limits for oQ4e$/],
+    ["min-same-top", "0.1,0.2", /two limits for all tiers/],
+    ["workers", "65", /^workers: "65" is not a whole number from 1 to 64$/],
+    ["calibration", "./nowhere.txt", /nowhere\.txt does not exist/],
+    ["calibration", "corpus.txt", /"corpus\.txt" is neither a file nor a file of a dataset/],
+    ["calibration", "datasets/org/name", /neither/],
+    ["calibration", "datasets/org/name@main", /neither/],
+    ["calibration", "datasets/../name/a.txt", /neither/],
+    ["calibration", "datasets/org/name/../../a.txt", /neither/],
+    ["calibration", "datasets/org/name/a//b.txt", /neither/],
+    ["calibration", "datasets/org/name/a.txt?x=1", /neither/],
+    ["calibration", "https://example.org/a.txt", /neither/],
+  ])("%s = %j is refused in one sentence", (name, value, says) => {
+    expect(() => parse({ [name]: value })).toThrow(
+      expect.objectContaining({ code: "BAD_INPUT", message: expect.stringMatching(says) }),
+    );
+  });
+
+  test("MLX's bytes and tuning exclude each other, said or by default", () => {
+    const refused = (message: RegExp) =>
+      expect.objectContaining({
+        code: "BAD_INPUT",
+        message: expect.stringMatching(message),
+        hint: expect.stringContaining("method rounded"),
+      });
+    const both = { method: "tuned", rounding: "mlx" };
+    expect(() => parse(both)).toThrow(refused(/^rounding mlx .* method tuned chooses/));
+    expect(() => parse({ rounding: "mlx" })).toThrow(
+      refused(/^rounding mlx .* method tuned, the default, chooses/),
+    );
+    expect(parse({ method: "rounded", rounding: "mlx" }).rounding).toBe("mlx");
+  });
+
+  test("that the method does not look at are named, defaults are not", () => {
+    expect(unusedInputs(parse({ method: "rounded" }))).toEqual([]);
+    const set = {
+      method: "rounded",
+      calibration: "datasets/org/name/a.txt",
+      propagation: "sequential",
+      repair: "none",
+      "calibration-length": "256",
+    };
+    expect(unusedInputs(parse(set))).toEqual([
+      "calibration, propagation, repair: without effect, for method rounded uses no calibration",
+    ]);
+    expect(unusedInputs(parse({ ...set, method: "tuned" }))).toEqual([]);
+    const proof = {
+      evaluation: "datasets/org/name/a.txt",
+      "evaluation-samples": "4",
+      "max-kl": "oQ4e=1",
+    };
+    expect(unusedInputs(parse(proof))).toEqual([]);
+    expect(unusedInputs(parse({ ...proof, verify: "false" }))).toEqual([
+      "evaluation, evaluation-samples, max-kl: without effect, for verify is false",
+    ]);
+  });
+});
+
+describe("calibration text", () => {
+  test("is a file where one exists, even if its name could be a dataset's", async () => {
+    await writeFile(join(folder, "rows.txt"), "text");
+    const path = join(folder, "rows.txt");
+    expect(parseText("calibration", path)).toEqual({ kind: "file", path });
+  });
+
+  test("is no folder", async () => {
+    await mkdir(join(folder, "rows"));
+    expect(() => parseText("calibration", join(folder, "rows"))).toThrow(/rows is not a file$/);
+  });
+
+  test("may lie at home", () => {
+    expect(() => parseText("calibration", "~/no such file")).toThrow(
+      join(homedir(), "no such file"),
+    );
+  });
+
+  test.each([
+    ["datasets/org/name/a.txt", { dataset: "org/name", revision: "main", path: "a.txt" }],
+    [
+      "datasets/org/name@v1.0/deep/a b.jsonl",
+      { dataset: "org/name", revision: "v1.0", path: "deep/a b.jsonl" },
+    ],
+    ["hf://datasets/o/n/train.txt", { dataset: "o/n", revision: "main", path: "train.txt" }],
+  ])("%s is a file of a dataset", (text, expected) => {
+    expect(parseText("calibration", text)).toEqual({ kind: "hub", ...expected });
+  });
+});

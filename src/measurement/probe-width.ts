@@ -1,9 +1,0 @@
-import type { Width } from "../kernel/width.ts";
-import { measuredBits } from "../quant/measurement-types.ts";
-import { tierGroupSize } from "../quant/tiers.ts";
-
-/** The widths that are measured, in the order of `measuredBits`. */
-export const widths: readonly Width[] = measuredBits.map((bits) => ({ bits, groupSize: tierGroupSize }));
-/** Place of the width that tensors are probed at: that of the smallest tier, whose errors stand out most. */
-export const probeIndex = measuredBits.indexOf(4);
-export const probeWidth: Width = widths[probeIndex]!;

@@ -1,0 +1,71 @@
+import type { FloatDtype } from "../kernel/dtype.ts";
+import { bytesPerElement } from "../kernel/dtype.ts";
+import type { Width } from "../kernel/width.ts";
+import type { OutputTensor, PlannedTensor } from "../models/architecture.ts";
+
+/**
+ * MLX's affine layout: a matrix [.., rows, columns] becomes `weight` U32 [.., rows, columns * bits / 32], `scales` and
+ * `biases` [.., rows, columns / groupSize] in the storage dtype. One little-endian stream of codes per row.
+ */
+export interface StoredTensor {
+  readonly name: string;
+  readonly dtype: string;
+  readonly shape: readonly number[];
+}
+
+export function elements(shape: readonly number[]): number {
+  return shape.reduce((product, size) => product * size, 1);
+}
+
+/** Module path of a weight: MLX's config names modules, not tensors. */
+export function modulePath(tensor: Pick<OutputTensor, "name">): string {
+  return tensor.name.replace(/\.weight$/, "");
+}
+
+/** Whether MLX's affine format can hold the tensor: a matrix whose input width is whole groups. */
+export function isAligned(shape: readonly number[], groupSize: number): boolean {
+  return shape.length >= 2 && shape.at(-1)! % groupSize === 0;
+}
+
+/** Bytes of codes, scales and biases together. */
+export function quantizedBytes(
+  shape: readonly number[],
+  width: Width,
+  storage: FloatDtype,
+): number {
+  const n = elements(shape);
+  return (n * width.bits) / 8 + (n / width.groupSize) * 2 * bytesPerElement[storage]!;
+}
+
+/** Dtype that a kept tensor has in the MLX repo: the storage dtype, unless mlx-lm's cast_predicate exempts it. */
+export function keptDtype(tensor: PlannedTensor, storage: FloatDtype): FloatDtype {
+  return tensor.role.exemptFromCast === true ? (tensor.dtype as FloatDtype) : storage;
+}
+
+/** The tensors that one tensor of the plan becomes on disk; `width` undefined: it is kept. */
+export function storedTensors(
+  tensor: PlannedTensor,
+  width: Width | undefined,
+  storage: FloatDtype,
+): StoredTensor[] {
+  if (width === undefined)
+    return [{ name: tensor.name, dtype: keptDtype(tensor, storage), shape: tensor.shape }];
+  const lead = tensor.shape.slice(0, -1);
+  const columns = tensor.shape.at(-1)!;
+  const path = modulePath(tensor);
+  const grouped = [...lead, columns / width.groupSize];
+  return [
+    { name: `${path}.weight`, dtype: "U32", shape: [...lead, (columns * width.bits) / 32] },
+    { name: `${path}.scales`, dtype: storage, shape: grouped },
+    { name: `${path}.biases`, dtype: storage, shape: grouped },
+  ];
+}
+
+/** Without repeats, in order of first appearance. */
+export function distinct(widths: readonly Width[]): Width[] {
+  return widths.filter((width, i) => widths.findIndex((other) => sameWidth(other, width)) === i);
+}
+
+export function sameWidth(a: Width, b: Width): boolean {
+  return a.bits === b.bits && a.groupSize === b.groupSize;
+}

@@ -1,0 +1,126 @@
+import { writeJson } from "../checkpoint/json.ts";
+import { OqeError } from "../ground/errors.ts";
+import { bytesPerElement } from "../kernel/dtype.ts";
+
+/** Tensor bytes per shard: 1 GB, so that a finished shard can go up and leave the disk while the next one is made. */
+export const SHARD_LIMIT = 1_000_000_000;
+
+export interface TensorShape {
+  readonly name: string;
+  readonly dtype: string;
+  readonly shape: readonly number[];
+}
+
+export interface PlacedTensor extends TensorShape {
+  /** Absolute byte offset in the file. */
+  readonly offset: number;
+  readonly bytes: number;
+}
+
+/** One safetensors file before it exists: every byte outside of the tensors, and where each tensor goes. */
+export interface ShardLayout {
+  readonly file: string;
+  /** Length, JSON and padding: the file's first bytes. */
+  readonly header: Uint8Array;
+  /** In the order of their bytes. */
+  readonly tensors: readonly PlacedTensor[];
+  /** Size of the whole file. */
+  readonly bytes: number;
+}
+
+/**
+ * Cuts tensors into shards, greedily in the given order; one larger than the limit gets a shard of its own. Within a shard, wider
+ * dtypes come first (else in the given order): with the header padded to 8 bytes every tensor is aligned to its elements, which
+ * readers that map the file need and which safetensors' no-gaps rule leaves no other way to get.
+ */
+export function layoutShards(
+  tensors: readonly TensorShape[],
+  options: { readonly shardLimit?: number } = {},
+): readonly ShardLayout[] {
+  if (new Set(tensors.map(({ name }) => name)).size < tensors.length)
+    throw bug("a tensor name occurs twice");
+  const limit = options.shardLimit ?? SHARD_LIMIT;
+  const shards: TensorShape[][] = [];
+  let room = 0;
+  for (const tensor of tensors) {
+    const bytes = tensorBytes(tensor);
+    if (bytes > room || shards.length === 0) {
+      shards.push([]);
+      room = limit;
+    }
+    shards.at(-1)!.push(tensor);
+    room -= bytes;
+  }
+  return shards.map((shard, index) => layoutShard(shardName(index, shards.length), shard));
+}
+
+/** Names that mlx-lm's loader finds: it reads every `model*.safetensors`. */
+function shardName(index: number, count: number): string {
+  const padded = (n: number) => String(n).padStart(5, "0");
+  return count === 1
+    ? "model.safetensors"
+    : `model-${padded(index + 1)}-of-${padded(count)}.safetensors`;
+}
+
+function layoutShard(file: string, shard: readonly TensorShape[]): ShardLayout {
+  const width = (tensor: TensorShape) => bytesPerElement[tensor.dtype]!;
+  const ordered = [...shard].sort((a, b) => width(b) - width(a));
+  let end = 0;
+  const relative = ordered.map(({ name, dtype, shape }) => {
+    const bytes = tensorBytes({ name, dtype, shape });
+    end += bytes;
+    return { name, dtype, shape, offset: end - bytes, bytes };
+  });
+  const header = headerBytes(relative);
+  const tensors = relative.map((tensor) => ({ ...tensor, offset: header.length + tensor.offset }));
+  return { file, header, tensors, bytes: header.length + end };
+}
+
+function headerBytes(tensors: readonly PlacedTensor[]): Uint8Array {
+  const entries = tensors
+    .map(
+      ({ name, dtype, shape, offset, bytes }) =>
+        [name, { dtype, shape, data_offsets: [offset, offset + bytes] }] as const,
+    )
+    .sort(([a], [b]) => (a < b ? -1 : 1));
+  const json = JSON.stringify(
+    Object.fromEntries([["__metadata__", { format: "mlx" }], ...entries]),
+  );
+  const text = new TextEncoder().encode(json);
+  const length = Math.ceil(text.length / 8) * 8;
+  const header = new Uint8Array(8 + length).fill(0x20);
+  new DataView(header.buffer).setBigUint64(0, BigInt(length), true);
+  header.set(text, 8);
+  return header;
+}
+
+function tensorBytes({ name, dtype, shape }: TensorShape): number {
+  const width = Object.hasOwn(bytesPerElement, dtype) ? bytesPerElement[dtype]! : Number.NaN;
+  const bytes = shape.reduce((product, size) => product * size, width);
+  if (!Number.isSafeInteger(bytes) || bytes < 0)
+    throw bug(`${name} [${shape}] of ${dtype} has no size`);
+  return bytes;
+}
+
+/**
+ * Text of `model.safetensors.index.json`, written for one shard, too, as mlx-lm does. `totalParameters` counts the base's weights,
+ * not the packed words.
+ */
+export function indexText(layouts: readonly ShardLayout[], totalParameters: number): string {
+  const placed = layouts.flatMap(({ file, tensors }) =>
+    tensors.map(({ name, bytes }) => ({ name, bytes, file })),
+  );
+  placed.sort((a, b) => (a.name < b.name ? -1 : 1));
+  const metadata = {
+    total_size: placed.reduce((sum, { bytes }) => sum + bytes, 0),
+    total_parameters: totalParameters,
+  };
+  return writeJson(
+    { metadata, weight_map: Object.fromEntries(placed.map(({ name, file }) => [name, file])) },
+    4,
+  );
+}
+
+function bug(problem: string): OqeError {
+  return new OqeError("INTERNAL", `layout: ${problem}`);
+}

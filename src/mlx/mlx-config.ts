@@ -1,0 +1,50 @@
+import { writeJson } from "../checkpoint/json.ts";
+import type { ModelConfig } from "../checkpoint/model-config.ts";
+import type { FloatDtype } from "../kernel/dtype.ts";
+import type { Width } from "../kernel/width.ts";
+
+/** What a repo's config says about its weights. */
+export interface Quantization {
+  /** Width of every quantized module that `modules` does not name. */
+  readonly defaults: Width;
+  /** MLX module path -> width. */
+  readonly modules: Readonly<Record<string, Width>>;
+  /** Dtype of scales, biases and kept tensors. */
+  readonly storage: FloatDtype;
+  /** Of the base's ConfigFile. */
+  readonly floatKeys: ReadonlySet<string>;
+}
+
+/** How config.json spells a dtype. */
+export const torchNames: Readonly<Record<FloatDtype, string>> = {
+  BF16: "bfloat16",
+  F16: "float16",
+  F32: "float32",
+};
+
+/**
+ * Text of an MLX repo's `config.json`: the base's (folded) config, plus `quantization` and its copy `quantization_config` (the Hub's
+ * model tree reads the latter). Every module that differs from the default gets an override: mlx-lm up to 0.32.0 would load it at
+ * the default width otherwise.
+ */
+export function mlxConfigText(config: ModelConfig, quantization: Quantization): string {
+  const { _name_or_path: _, ...rest } = config;
+  const value = quantizationValue(quantization);
+  const torch_dtype = torchNames[quantization.storage];
+  const whole = { ...rest, torch_dtype, quantization: value, quantization_config: value };
+  return writeJson(whole, 4, quantization.floatKeys);
+}
+
+function quantizationValue({ defaults, modules }: Quantization): Record<string, unknown> {
+  const differs = ({ bits, groupSize }: Width) =>
+    bits !== defaults.bits || groupSize !== defaults.groupSize;
+  const overrides = Object.entries(modules).filter(([, width]) => differs(width));
+  return {
+    ...widthValue(defaults),
+    ...Object.fromEntries(overrides.map(([path, w]) => [path, widthValue(w)])),
+  };
+}
+
+function widthValue({ bits, groupSize }: Width) {
+  return { group_size: groupSize, bits, mode: "affine" };
+}

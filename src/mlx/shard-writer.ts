@@ -1,0 +1,192 @@
+import { createHash } from "node:crypto";
+import { type FileHandle, mkdir, open, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { diskError, requireRoom } from "../ground/disk.ts";
+import { OqeError } from "../ground/errors.ts";
+import type { PlacedTensor, ShardLayout } from "./layout.ts";
+
+const CHUNK = 4 << 20;
+
+export interface WrittenFile {
+  readonly bytes: number;
+  /** Lower-case hex. */
+  readonly sha256: string;
+}
+
+/** Files being filled, in any order. One writer is used up by `finish` or `abort`. */
+export interface ShardWriter {
+  /** Puts bytes at `byteOffset` within a tensor. The view may lie over a SharedArrayBuffer; it must not change until the promise settles. */
+  write(tensor: string, byteOffset: number, bytes: Uint8Array): Promise<void>;
+  /** Bytes `[byteOffset, byteOffset + into.length)` of a tensor as they were written. */
+  read(tensor: string, byteOffset: number, into: Uint8Array): Promise<void>;
+  /** Checks that every byte was written exactly once, flushes to disk and hashes each file. */
+  finish(): Promise<Record<string, WrittenFile>>;
+  /** Removes the files. Safe at any time, also after a failure or twice. */
+  abort(): Promise<void>;
+}
+
+/**
+ * Creates the files of `layouts` at full size in `folder` (made if absent) and writes their headers. Throws DISK where there is no
+ * room or no right, NOT_OURS where a file exists already; no file is left behind then.
+ */
+export async function createShards(
+  folder: string,
+  layouts: readonly ShardLayout[],
+): Promise<ShardWriter> {
+  const writer = new Writer(folder, layouts);
+  try {
+    await writer.create();
+  } catch (error) {
+    await writer.abort();
+    throw error;
+  }
+  return writer;
+}
+
+interface Slot {
+  readonly tensor: PlacedTensor;
+  readonly handle: FileHandle;
+  /** Written ranges [start, end), neighbours joined while they come in order. */
+  readonly written: [number, number][];
+}
+
+class Writer implements ShardWriter {
+  private readonly folder: string;
+  private readonly layouts: readonly ShardLayout[];
+  private readonly needed: number;
+  private readonly handles = new Map<string, FileHandle>();
+  private readonly slots = new Map<string, Slot>();
+
+  constructor(folder: string, layouts: readonly ShardLayout[]) {
+    this.folder = folder;
+    this.layouts = layouts;
+    this.needed = layouts.reduce((sum, { bytes }) => sum + bytes, 0);
+  }
+
+  async create(): Promise<void> {
+    await this.onDisk(() => mkdir(this.folder, { recursive: true }));
+    await requireRoom(this.folder, this.needed);
+    for (const layout of this.layouts) {
+      const handle = await this.openNew(layout.file);
+      await this.onDisk(() => handle.truncate(layout.bytes));
+      await this.put(handle, layout.header, 0);
+      for (const tensor of layout.tensors)
+        this.slots.set(tensor.name, { tensor, handle, written: [] });
+    }
+  }
+
+  async write(name: string, byteOffset: number, bytes: Uint8Array): Promise<void> {
+    const slot = this.slotOf(name, byteOffset, bytes.length);
+    if (bytes.length === 0) return;
+    await this.put(slot.handle, bytes, slot.tensor.offset + byteOffset);
+    const last = slot.written.at(-1);
+    const end = byteOffset + bytes.length;
+    if (last && last[1] === byteOffset) last[1] = end;
+    else slot.written.push([byteOffset, end]);
+  }
+
+  async read(name: string, byteOffset: number, into: Uint8Array): Promise<void> {
+    const { handle, tensor } = this.slotOf(name, byteOffset, into.length);
+    for (let done = 0; done < into.length; ) {
+      const position = tensor.offset + byteOffset + done;
+      const { bytesRead } = await this.onDisk(() =>
+        handle.read(into, done, into.length - done, position),
+      );
+      if (bytesRead === 0) throw bug("a shard became shorter while it was read");
+      done += bytesRead;
+    }
+  }
+
+  async finish(): Promise<Record<string, WrittenFile>> {
+    for (const slot of this.slots.values()) checkCovered(slot);
+    const files: Record<string, WrittenFile> = {};
+    for (const { file, bytes } of this.layouts) {
+      const handle = this.handles.get(file);
+      if (!handle) throw bug("finish after abort");
+      await this.onDisk(() => handle.sync());
+      files[file] = { bytes, sha256: await this.onDisk(() => hashFile(handle, bytes)) };
+      await this.onDisk(() => handle.close());
+    }
+    return files;
+  }
+
+  async abort(): Promise<void> {
+    for (const [file, handle] of this.handles) {
+      await handle.close().catch(() => {});
+      await rm(join(this.folder, file), { force: true });
+    }
+    this.handles.clear();
+    this.slots.clear();
+  }
+
+  /** Throws INTERNAL where the tensor has no such bytes. */
+  private slotOf(name: string, start: number, length: number): Slot {
+    const slot = this.slots.get(name);
+    if (!slot) throw bug(`no tensor ${name} in the layout`);
+    const end = start + length;
+    if (start >= 0 && end <= slot.tensor.bytes) return slot;
+    throw bug(`bytes ${start} to ${end} of ${name}, which has ${slot.tensor.bytes}`);
+  }
+
+  private async openNew(file: string): Promise<FileHandle> {
+    const path = join(this.folder, file);
+    const handle = await open(path, "wx+").catch(async (cause) => {
+      if (cause.code !== "EEXIST") throw await diskError(cause, this.folder, this.needed);
+      throw new OqeError(
+        "NOT_OURS",
+        `${path} exists already`,
+        "Choose an empty folder, or remove the file.",
+        cause,
+      );
+    });
+    this.handles.set(file, handle);
+    return handle;
+  }
+
+  /** Like pwrite until all of it is there: a nearly full disk writes less than it is asked to before it fails. */
+  private put(handle: FileHandle, bytes: Uint8Array, position: number): Promise<void> {
+    return this.onDisk(async () => {
+      for (let done = 0; done < bytes.length; ) {
+        done += (await handle.write(bytes, done, bytes.length - done, position + done))
+          .bytesWritten;
+      }
+    });
+  }
+
+  private async onDisk<T>(operation: () => Promise<T>): Promise<T> {
+    try {
+      return await operation();
+    } catch (cause) {
+      throw await diskError(cause, this.folder, this.needed);
+    }
+  }
+}
+
+function checkCovered({ tensor, written }: Slot): void {
+  let reached = 0;
+  for (const [start, end] of written.sort(([a], [b]) => a - b)) {
+    if (start > reached)
+      throw bug(`${tensor.name}: bytes ${reached} to ${start} were never written`);
+    if (start < reached)
+      throw bug(`${tensor.name}: bytes ${start} to ${Math.min(end, reached)} were written twice`);
+    reached = end;
+  }
+  if (reached !== tensor.bytes)
+    throw bug(`${tensor.name}: bytes ${reached} to ${tensor.bytes} were never written`);
+}
+
+async function hashFile(handle: FileHandle, size: number): Promise<string> {
+  const hash = createHash("sha256");
+  const buffer = new Uint8Array(Math.min(CHUNK, size));
+  for (let at = 0; at < size; ) {
+    const { bytesRead } = await handle.read(buffer, 0, buffer.length, at);
+    if (bytesRead === 0) throw bug("a shard became shorter while it was hashed");
+    hash.update(buffer.subarray(0, bytesRead));
+    at += bytesRead;
+  }
+  return hash.digest("hex");
+}
+
+function bug(problem: string): OqeError {
+  return new OqeError("INTERNAL", `shard writer: ${problem}`);
+}

@@ -1,0 +1,114 @@
+import type { FloatDtype } from "../kernel/dtype.ts";
+import type { Bits } from "../kernel/width.ts";
+import { modulePath, quantizedBytes } from "../mlx/format.ts";
+import type { PlannedTensor } from "../models/architecture.ts";
+import type { TierPlan } from "./plan-types.ts";
+import { flipCost } from "./policy-measured.ts";
+import type { Measurement, WidthPrice } from "./sensitivity-types.ts";
+
+/** The best single step up among a role's tensors: most nats of predicted KL saved per byte. */
+export interface NextBoost {
+  readonly module: string;
+  readonly from: Bits;
+  readonly to: Bits;
+  readonly bytes: number;
+  /** Nats a position. */
+  readonly saves: number;
+}
+
+/** A plan's tensors of one role. */
+export interface RoleSummary {
+  readonly role: string;
+  /** First and last layer; null: the glue around the blocks. */
+  readonly layers: readonly [number, number] | null;
+  /** In layer order. */
+  readonly bits: readonly Bits[];
+  readonly bytes: number;
+  /** Of the predicted KL: its smooth prices, and its part of the flip power of what flips cost. null without prices. */
+  readonly share: number | null;
+  /** null without prices, or where all are at 8 bits. */
+  readonly next: NextBoost | null;
+}
+
+/** A plan role by role, in the order of the table; with prices where there is a measurement. */
+export function explainPlan(
+  plan: TierPlan,
+  tensors: readonly PlannedTensor[],
+  storage: FloatDtype,
+  measurement: Measurement | null,
+): RoleSummary[] {
+  const quantized = tensors.filter((tensor) => Object.hasOwn(plan.modules, modulePath(tensor)));
+  const prices = measurement === null ? null : readPrices(plan, measurement);
+  const roles = [...new Set(quantized.map((tensor) => tensor.role.role))];
+  return roles.map((role) => {
+    const own = quantized.filter((tensor) => tensor.role.role === role);
+    const layers = own.flatMap(({ layer }) => (layer === null ? [] : [layer]));
+    const modules = own.map(modulePath);
+    return {
+      role,
+      layers: layers.length === 0 ? null : [layers[0]!, layers.at(-1)!],
+      bits: modules.map((module) => plan.modules[module]!.bits),
+      bytes: own.reduce(
+        (sum, tensor) =>
+          sum + quantizedBytes(tensor.shape, plan.modules[modulePath(tensor)]!, storage),
+        0,
+      ),
+      share: prices && modules.reduce((sum, module) => sum + prices.share(module), 0),
+      next: prices && nextBoost(own, plan, storage, prices),
+    };
+  });
+}
+
+interface PlanPrices {
+  readonly share: (module: string) => number;
+  /** What one tensor at another width would save. */
+  readonly saving: (module: string, bits: Bits) => number;
+}
+
+function readPrices(plan: TierPlan, measurement: Measurement): PlanPrices {
+  const widths = new Map(measurement.tensors.map((tensor) => [tensor.module, tensor.widths]));
+  const price = (module: string, bits: Bits): WidthPrice =>
+    widths.get(module)!.find((width) => width.bits === bits)!;
+  const own = (module: string) => price(module, plan.modules[module]!.bits);
+  const power = Object.keys(plan.modules).reduce((sum, module) => sum + own(module).flip, 0);
+  const smooth = Object.keys(plan.modules).reduce((sum, module) => sum + own(module).smooth, 0);
+  const cost = flipCost(measurement);
+  const flips = cost * Math.sqrt(power);
+  const total = smooth + flips;
+  return {
+    share: (module) =>
+      (own(module).smooth + (power > 0 ? (flips * own(module).flip) / power : 0)) / (total || 1),
+    saving(module, bits) {
+      const [now, then] = [own(module), price(module, bits)];
+      return (
+        now.smooth -
+        then.smooth +
+        flips -
+        cost * Math.sqrt(Math.max(0, power - now.flip + then.flip))
+      );
+    },
+  };
+}
+
+function nextBoost(
+  tensors: readonly PlannedTensor[],
+  plan: TierPlan,
+  storage: FloatDtype,
+  prices: PlanPrices,
+) {
+  let best: NextBoost | null = null;
+  for (const tensor of tensors) {
+    const module = modulePath(tensor);
+    const width = plan.modules[module]!;
+    for (const to of [4, 5, 6, 8] as const) {
+      if (to <= width.bits) continue;
+      const bytes =
+        quantizedBytes(tensor.shape, { ...width, bits: to }, storage) -
+        quantizedBytes(tensor.shape, width, storage);
+      const saves = prices.saving(module, to);
+      if (best === null || saves / bytes > best.saves / best.bytes)
+        best = { module, from: width.bits, to, bytes, saves };
+    }
+  }
+  return best;
+}

@@ -1,0 +1,83 @@
+import { isDeepStrictEqual } from "node:util";
+import { OqeError } from "../ground/errors.ts";
+import type { PlannedTensor } from "../models/architecture.ts";
+import type { LayerKind } from "../models/layer-kind.ts";
+import type { Floors } from "./plan-types.ts";
+import { measuredBits } from "./sensitivity-types.ts";
+
+/** First words of the roles of all architectures, and the one block whose error reaches every router. */
+const names = [
+  "attention",
+  "embeddings",
+  "head",
+  "first-mamba",
+  "mamba",
+  "experts",
+  "shared",
+  "mlp",
+  "latent",
+] as const;
+
+/** What the series guarantees: the router, and its bias, is not quantized by any policy. */
+export const defaultFloors = "attention=6,embeddings=6,head=6,first-mamba=8";
+
+/** Parses `attention=6,head=8`, or `none`. Throws BAD_INPUT. */
+export function parseFloors(text: string): Floors {
+  if (text.trim().toLowerCase() === "none") return {};
+  const floors: Record<string, (typeof measuredBits)[number]> = {};
+  for (const part of text.split(/[\s,]+/).filter((word) => word !== "")) {
+    const [name = "", value] = part.toLowerCase().split(/=(.*)/s);
+    const bits = measuredBits.find((width) => String(width) === value);
+    const known = names.find((one) => one === name);
+    if (known === undefined || bits === undefined || Object.hasOwn(floors, name)) {
+      const fault =
+        known === undefined
+          ? `names none of ${names.join(", ")}`
+          : `gives none of ${measuredBits.join(", ")} bits`;
+      throw new OqeError(
+        "BAD_INPUT",
+        `floors: "${part}" ${known !== undefined && Object.hasOwn(floors, name) ? "gives a second floor" : fault}`,
+        `As in ${defaultFloors}, which is the default; or none.`,
+      );
+    }
+    floors[known] = bits;
+  }
+  return floors;
+}
+
+export function formatFloors(floors: Floors): string {
+  return (
+    Object.entries(floors)
+      .map(([name, bits]) => `${name}=${bits}`)
+      .join(",") || "none"
+  );
+}
+
+/** Whether they are the default, in any order. */
+export function areDefault(floors: Floors): boolean {
+  return isDeepStrictEqual(floors, parseFloors(defaultFloors));
+}
+
+/** The floors that concern a tensor; `firstMamba` is the layer of the first Mamba block. */
+function floorsOf(floors: Floors, { role, layer }: PlannedTensor, firstMamba: number): string[] {
+  return Object.keys(floors).filter((name) =>
+    name === "first-mamba"
+      ? layer === firstMamba
+      : role.role === name || role.role.startsWith(`${name}.`),
+  );
+}
+
+/** Least bits of every tensor, and the floors without those that concern none of them. */
+export function applyFloors(
+  floors: Floors,
+  tensors: readonly PlannedTensor[],
+  layers: readonly LayerKind[],
+) {
+  const firstMamba = layers.indexOf("mamba");
+  const concerned = tensors.map((tensor) => floorsOf(floors, tensor, firstMamba));
+  const used = new Set(concerned.flat());
+  return {
+    least: concerned.map((names) => Math.max(0, ...names.map((name) => floors[name]!))),
+    floors: Object.fromEntries(Object.entries(floors).filter(([name]) => used.has(name))),
+  };
+}

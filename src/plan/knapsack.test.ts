@@ -1,0 +1,151 @@
+import { describe, expect, test } from "vitest";
+import { fillKnapsack, type Option, smallestBytes } from "./knapsack.ts";
+
+/** Numbers of 0 … 1 from a seed (mulberry32). */
+function seeded(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let t = Math.imul(state ^ (state >>> 15), 1 | state);
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+/** The least price that fits, by looking at every choice; null where none fits. */
+function bruteForce(items: readonly (readonly Option[])[], budget: number): number | null {
+  let sums = [{ bytes: 0, price: 0 }];
+  for (const options of items) {
+    sums = sums.flatMap((sum) =>
+      options.map(({ bytes, price }) => ({ bytes: sum.bytes + bytes, price: sum.price + price })),
+    );
+  }
+  const prices = sums.filter((sum) => sum.bytes <= budget).map((sum) => sum.price);
+  return prices.length === 0 ? null : Math.min(...prices);
+}
+
+type Draw = (random: () => number) => Option;
+const whole = (random: () => number, most: number) => Math.floor(random() * most);
+
+const kinds: Record<string, (random: () => number) => Draw> = {
+  "uncorrelated sizes and prices": () => (random) => ({
+    bytes: whole(random, 1000),
+    price: random(),
+  }),
+  "few sizes, many ties": () => (random) => ({ bytes: whole(random, 4), price: whole(random, 4) }),
+  "strongly correlated": () => (random) => {
+    const bytes = 1 + whole(random, 50);
+    return { bytes, price: 100 - 2 * bytes + whole(random, 2) };
+  },
+  "prices falling with size, as of widths": (random) => {
+    const [size, worth] = [1 + whole(random, 100), random() ** 4];
+    return (inner) => {
+      const bits = [3, 4, 5, 6, 8][whole(inner, 5)]!;
+      return { bytes: size * bits, price: worth * 4 ** -bits * (0.8 + 0.4 * inner()) };
+    };
+  },
+  "negative prices and huge sizes": () => (random) => ({
+    bytes: whole(random, 2 ** 40),
+    price: random() - 0.5,
+  }),
+};
+
+describe.each(Object.keys(kinds))("%s", (kind) => {
+  test("are solved as by looking at every choice", () => {
+    for (let seed = 1; seed <= 400; seed++) {
+      const random = seeded(seed);
+      const items = Array.from({ length: 1 + whole(random, 7) }, () => {
+        const draw = kinds[kind]!(random);
+        return Array.from({ length: 1 + whole(random, 5) }, () => draw(random));
+      });
+      const most = items.reduce(
+        (sum, options) => sum + Math.max(...options.map((option) => option.bytes)),
+        0,
+      );
+      const budget = Math.floor((0.1 + random()) * most);
+      const expected = bruteForce(items, budget);
+      const choice = fillKnapsack(items, budget);
+      if (expected === null) {
+        expect(choice, `seed ${seed}`).toBe(null);
+        expect(smallestBytes(items)).toBeGreaterThan(budget);
+        continue;
+      }
+      expect(choice!.bytes).toBeLessThanOrEqual(budget);
+      expect(choice!.gap).toBe(0);
+      expect(Math.abs(choice!.price - expected), `seed ${seed}`).toBeLessThanOrEqual(
+        1e-11 * Math.abs(expected),
+      );
+    }
+  });
+});
+
+describe("many items", () => {
+  const alike = (count: number, options: readonly Option[]) =>
+    Array.from({ length: count }, () => options);
+
+  test("that are all alike are solved by counting", () => {
+    const options = [3, 4, 5, 6, 8].map((bits) => ({ bytes: 64 * bits, price: 4 ** -bits }));
+    const choice = fillKnapsack(alike(3000, options), 64 * 3000 * 4 + 64 * 1234)!;
+    // Widths of falling worth a bit: 4 and 5 bits mixed is the linear relaxation, and it fills the budget.
+    expect(choice).toMatchObject({ gap: 0, bytes: 64 * (3000 * 4 + 1234) });
+    expect(choice.price).toBeCloseTo(1234 * 4 ** -5 + 1766 * 4 ** -4, 9);
+  });
+
+  test("alike, with room that no step fills exactly", () => {
+    const options = [
+      { bytes: 0, price: 10 },
+      { bytes: 6, price: 4 },
+      { bytes: 10, price: 0 },
+    ];
+    // 1000 · 10 + 7 or 8 left: by hand, give 10 back twice to make six of 6 … the dynamic program over every byte tells.
+    for (const budget of [5007, 5008, 5009, 3, 6, 7, 16]) {
+      expect(fillKnapsack(alike(1000, options), budget)!.price).toBe(
+        byEveryByte(alike(1000, options), budget),
+      );
+    }
+  });
+
+  test("of all kinds agree with a dynamic program over every byte", () => {
+    for (let seed = 1; seed <= 30; seed++) {
+      const random = seeded(seed);
+      const draws = Object.values(kinds).slice(1, 3);
+      const items = Array.from({ length: 200 }, () =>
+        Array.from({ length: 5 }, () => draws[seed % 2]!(random)(random)),
+      );
+      const budget = smallestBytes(items) + whole(random, 2000);
+      expect(fillKnapsack(items, budget)).toMatchObject({
+        price: byEveryByte(items, budget),
+        gap: 0,
+      });
+    }
+  });
+
+  test("give the same choice each time, and no choice where nothing fits", () => {
+    const random = seeded(7);
+    const items = Array.from({ length: 500 }, () =>
+      [3, 4, 5, 6, 8].map((bits) => ({
+        bytes: 8 * bits * (1 + whole(random, 9)),
+        price: random() * 4 ** -bits,
+      })),
+    );
+    const budget = smallestBytes(items) + 5000;
+    expect(fillKnapsack(items, budget)).toEqual(fillKnapsack(structuredClone(items), budget));
+    expect(fillKnapsack(items, smallestBytes(items))!.bytes).toBe(smallestBytes(items));
+    expect(fillKnapsack(items, smallestBytes(items) - 1)).toBe(null);
+    expect(fillKnapsack([], 0)).toEqual({ taken: [], price: 0, bytes: 0, gap: 0 });
+  });
+});
+
+/** Least price for every budget up to the one asked, item by item. */
+function byEveryByte(items: readonly (readonly Option[])[], budget: number): number {
+  let least = new Float64Array(budget + 1);
+  for (const options of items) {
+    const next = new Float64Array(budget + 1).fill(Number.POSITIVE_INFINITY);
+    for (const { bytes, price } of options) {
+      for (let room = bytes; room <= budget; room++)
+        next[room] = Math.min(next[room]!, least[room - bytes]! + price);
+    }
+    least = next;
+  }
+  return least[budget]!;
+}

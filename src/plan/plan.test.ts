@@ -1,0 +1,94 @@
+import { describe, expect, test } from "vitest";
+import { nemotron30b } from "../../test/support/nemotron-30b.ts";
+import { elements } from "../mlx/format.ts";
+import type { PlannedTensor } from "../models/architecture.ts";
+import { expandTable } from "../models/expand.ts";
+import { findArchitecture } from "../models/registry.ts";
+import { keptTensors, planTier } from "./plan.ts";
+import { parseTiers, stripSuffixes, tiers } from "./tiers.ts";
+
+const architecture = findArchitecture(nemotron30b);
+const tensors: PlannedTensor[] = expandTable(architecture, nemotron30b).map((tensor) => ({
+  ...tensor,
+  dtype: tensor.role.role === "router.bias" ? "F32" : "BF16",
+}));
+const input = { architecture, config: nemotron30b, tensors, storage: "BF16" } as const;
+
+describe("the published matrix of Nemotron-3-Nano-30B-A3B", () => {
+  test("its shapes add up to 31,577,940,288 parameters", () => {
+    expect(tensors.reduce((sum, tensor) => sum + elements(tensor.shape), 0)).toBe(31_577_940_288);
+  });
+
+  test.each([
+    ["oQ8e", 8.5, 0, "uniform 8bit", 33_559_877_504],
+    ["oQ6e", 6.57, 48, "8bitX48", 25_958_514_560],
+    ["oQ5e", 5.64, 118, "8bitX48, 6bitX70", 22_286_663_552],
+    ["oQ4e", 4.7, 118, "8bitX48, 6bitX48, 5bitX22", 18_563_676_032],
+  ])("%s: %d bpw, %d boosts, %s, %d bytes", (name, bpw, boosts, description, bytes) => {
+    const plan = planTier(tiers.find((tier) => tier.name === name)!, input);
+    expect({
+      bpw: Number(plan.bpw.toFixed(2)),
+      boosts: plan.boosts,
+      plan: plan.plan,
+      bytes: plan.bytes,
+    }).toEqual({
+      bpw,
+      boosts,
+      plan: description,
+      bytes,
+    });
+    const cap = tiers.find((tier) => tier.name === name)!.capBpw;
+    if (cap !== null) expect(plan.bpw).toBeLessThanOrEqual(cap);
+  });
+});
+
+describe("what no tier quantizes", () => {
+  test("is the router with its bias, the recurrence, convolutions and norms, each with a reason", () => {
+    const kept = keptTensors(tensors);
+    const leaf = (name: string) => name.replace(/^backbone\.(layers\.\d+\.)?/, "");
+    expect([...new Set(Object.keys(kept).map(leaf))].sort()).toEqual([
+      "mixer.A_log",
+      "mixer.D",
+      "mixer.conv1d.bias",
+      "mixer.conv1d.weight",
+      "mixer.dt_bias",
+      "mixer.gate.e_score_correction_bias",
+      "mixer.gate.weight",
+      "mixer.norm.weight",
+      "norm.weight",
+      "norm_f.weight",
+    ]);
+    expect(Object.values(kept).every((reason) => reason.length > 10)).toBe(true);
+    const quantized = new Set(tiers.flatMap((tier) => Object.keys(planTier(tier, input).modules)));
+    expect(
+      Object.keys(kept).filter((name) => quantized.has(name.replace(/\.weight$/, ""))),
+    ).toEqual([]);
+  });
+});
+
+describe("tier names", () => {
+  test("any case, commas or blanks, in table order, once each", () => {
+    expect(parseTiers(" oq4e,OQ8E\noQ4e ").map((tier) => tier.name)).toEqual(["oQ8e", "oQ4e"]);
+  });
+  test.each(["oQ7e", "oQ4e,q5", "", " , "])("refuses %j", (text) => {
+    expect(() => parseTiers(text)).toThrow(expect.objectContaining({ code: "BAD_INPUT" }));
+  });
+  test.each([
+    ["NVIDIA-Nemotron-3-Nano-30B-A3B-BF16", "NVIDIA-Nemotron-3-Nano-30B-A3B"],
+    ["Qwen3-8B-oQ4e", "Qwen3-8B"],
+    ["Model-8bit-mtp", "Model"],
+    ["nemotron-nano-tiny", "nemotron-nano-tiny"],
+  ])("%s is published as %s", (name, stripped) => {
+    expect(stripSuffixes(name)).toBe(stripped);
+  });
+});
+
+describe("the measured-score path of the rules", () => {
+  test("a layer far above the others gets eight bits, and the cap still holds", () => {
+    const scores = Array<number>(52).fill(0.01);
+    scores[0] = 1;
+    const plan = planTier(tiers[3]!, { ...input, scores });
+    expect(plan.modules["backbone.layers.0.mixer.in_proj"]).toEqual({ bits: 8, groupSize: 64 });
+    expect(plan.bpw).toBeLessThanOrEqual(4.7);
+  });
+});

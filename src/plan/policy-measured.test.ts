@@ -1,0 +1,214 @@
+import { describe, expect, test } from "vitest";
+import { bpwOf, makeMeasurement } from "../../test/support/measurements.ts";
+import { nemotron30b } from "../../test/support/nemotron-30b.ts";
+import { expandTable } from "../models/expand.ts";
+import { findArchitecture } from "../models/registry.ts";
+import { defaultFloors, parseFloors } from "./floors.ts";
+import { findLeastLoss, type Priced } from "./least-loss.ts";
+import { type PlanInput, planTier } from "./plan.ts";
+import { flipCost } from "./policy-measured.ts";
+import type { Measurement } from "./sensitivity-types.ts";
+import { type Tier, tiers } from "./tiers.ts";
+
+const architecture = findArchitecture(nemotron30b);
+const tensors = expandTable(architecture, nemotron30b).map((tensor) => ({
+  ...tensor,
+  dtype: "BF16",
+}));
+const input: PlanInput = { architecture, config: nemotron30b, tensors, storage: "BF16" };
+const measurement = makeMeasurement(tensors);
+const floors = parseFloors(defaultFloors);
+const plan = (tier: Tier, changes: Partial<Measurement> = {}, least = floors) =>
+  planTier(tier, input, { measurement: { ...measurement, ...changes }, floors: least });
+const oQ4e = tiers.find((tier) => tier.name === "oQ4e")!;
+
+describe.each(tiers.map((tier) => [tier.name, tier] as const))("%s of the 30B model", (_, tier) => {
+  const made = plan(tier);
+
+  test("takes no more than the published tier, nor than the rules' plan, and all but a rest of it", () => {
+    expect(made.bpw).toBeLessThanOrEqual(tier.budgetBpw);
+    expect(made.bytes).toBeLessThanOrEqual(planTier(tier, input).bytes);
+    expect(made.bpw).toBeGreaterThan(tier.budgetBpw - 0.01);
+    expect(made.bpw).toBeCloseTo(bpwOf(tensors, made.modules), 9);
+  });
+
+  test("keeps every floor", () => {
+    const least = (pattern: RegExp) =>
+      Math.min(
+        ...Object.entries(made.modules)
+          .filter(([module]) => pattern.test(module))
+          .map(([, width]) => width.bits),
+      );
+    expect(least(/\.mixer\.[qkvo]_proj$/)).toBeGreaterThanOrEqual(6);
+    expect(least(/embeddings$/)).toBeGreaterThanOrEqual(6);
+    expect(least(/lm_head$/)).toBeGreaterThanOrEqual(6);
+    expect(least(/layers\.0\.mixer\.(in|out)_proj$/)).toBe(8);
+    expect(made.floors).toEqual({ attention: 6, embeddings: 6, head: 6, "first-mamba": 8 });
+  });
+
+  test("predicts what its prices add up to, and less than the plan by rules would cost", () => {
+    const cost = ({ modules }: { modules: typeof made.modules }) => {
+      const priced = measurement.tensors.map(
+        ({ module, widths }) => widths.find(({ bits }) => bits === modules[module]!.bits)!,
+      );
+      const forced = priced.reduce((sum, { smooth }) => sum + smooth, 0);
+      const flips = priced.reduce((sum, { flip }) => sum + flip, 0);
+      return { forced, kl: forced + flipCost(measurement) * Math.sqrt(flips) };
+    };
+    expect(made.predicted!.forcedKl).toBeCloseTo(cost(made).forced, 12);
+    expect(made.predicted!.kl).toBeCloseTo(cost(made).kl, 12);
+    const byRules = planTier(tier, input);
+    expect(byRules.predicted).toBe(null);
+    expect(made.predicted!.kl).toBeLessThanOrEqual(cost(byRules).kl * (1 + 1e-9));
+  });
+
+  test("is the same plan each time", () => {
+    expect(plan(tier)).toEqual(made);
+  });
+});
+
+describe("floors", () => {
+  test("of the series come down to what a tier's budget allows; floors that were asked for do not", () => {
+    const tight: Tier = { ...oQ4e, budgetBpw: 3.55 };
+    const held = plan(tight).floors!;
+    expect(held).toEqual({
+      attention: held.head,
+      embeddings: held.head,
+      head: held.head,
+      "first-mamba": held.head,
+    });
+    expect(held.head).toBeLessThan(6);
+    expect(plan(tight).bpw).toBeLessThanOrEqual(3.55);
+    expect(() => plan(tight, {}, parseFloors("attention=6,embeddings=6,head=6"))).toThrow(
+      /smallest possible plan/,
+    );
+  });
+  test("may be left out, and the plan then costs less", () => {
+    const free = plan(oQ4e, {}, parseFloors("none"));
+    expect(free.floors).toEqual({});
+    expect(free.predicted!.kl).toBeLessThan(plan(oQ4e).predicted!.kl);
+  });
+
+  test("that concern no tensor of the model are not on the plan", () => {
+    expect(plan(oQ4e, {}, parseFloors("mlp=8, head=6")).floors).toEqual({ head: 6 });
+  });
+
+  test("above the budget: the smallest possible size is said", () => {
+    expect(() => plan(oQ4e, {}, parseFloors("experts=5"))).toThrow(
+      expect.objectContaining({
+        code: "BAD_INPUT",
+        message: expect.stringMatching(
+          /^oQ4e may take 18,546,832,281 bytes .* takes 21,155,172,864, 5\.36 bits per weight \(from 3 bits, floors experts=5\), .* 21,172,900,992 bytes$/,
+        ),
+      }),
+    );
+  });
+
+  test.each([
+    "attention",
+    "attention=7",
+    "atention=6",
+    "head=6,head=8",
+    "head=",
+    "=6",
+    "head=6=6",
+    "__proto__=6",
+  ])("%j is refused", (text) => {
+    expect(() => parseFloors(text)).toThrow(expect.objectContaining({ code: "BAD_INPUT" }));
+  });
+});
+
+describe("a measurement that says nothing is refused, not planned by", () => {
+  const change = (of: (price: Measurement["tensors"][number]["widths"][number]) => object) => ({
+    tensors: measurement.tensors.map((tensor) => ({
+      ...tensor,
+      widths: tensor.widths.map((width) => ({ ...width, ...of(width) })),
+    })),
+  });
+  test.each<[string, Partial<Measurement>, RegExp]>([
+    ["all zeros", change(() => ({ smooth: 0, flip: 0 })), /all zeros/],
+    ["the same price for every tensor", change(({ bits }) => ({ smooth: 4 ** -bits })), /flat/],
+    [
+      "the same price for every weight",
+      change(({ bits, bytes }) => ({ smooth: (bytes / 1e12) * 4 ** -bits })),
+      /flat/,
+    ],
+    [
+      "a price that is not a number",
+      change(() => ({ smooth: Number.NaN })),
+      /holds a price of NaN/,
+    ],
+    [
+      "an infinite flip",
+      change(() => ({ flip: Number.POSITIVE_INFINITY })),
+      /holds a price of Infinity/,
+    ],
+    ["a negative price", change(() => ({ smooth: -1 })), /holds a price of -1/],
+    ["no tensor", { tensors: [] }, /all zeros/],
+    [
+      "a tensor too few",
+      { tensors: measurement.tensors.slice(1) },
+      /no prices for backbone\.embeddings$/,
+    ],
+    [
+      "a width too few",
+      {
+        tensors: measurement.tensors.map((tensor) => ({
+          ...tensor,
+          widths: tensor.widths.slice(1),
+        })),
+      },
+      /no prices for backbone\.embeddings at each of 3, 4, 5, 6, 8 bits/,
+    ],
+  ])("%s", (_, changes, says) => {
+    expect(() => plan(oQ4e, changes)).toThrow(
+      expect.objectContaining({ code: "BAD_MEASUREMENT", message: expect.stringMatching(says) }),
+    );
+  });
+});
+
+describe("the least loss", () => {
+  /** Every choice within the budget, by brute force. */
+  function bruteForce(items: readonly (readonly Priced[])[], budget: number, cost: number): number {
+    let sums = [{ bytes: 0, smooth: 0, flip: 0 }];
+    for (const options of items) {
+      sums = sums.flatMap((sum) =>
+        options.map((one) => ({
+          bytes: sum.bytes + one.bytes,
+          smooth: sum.smooth + one.smooth,
+          flip: sum.flip + one.flip,
+        })),
+      );
+    }
+    const fits = sums.filter(({ bytes }) => bytes <= budget);
+    return Math.min(...fits.map(({ smooth, flip }) => smooth + cost * Math.sqrt(flip)));
+  }
+
+  test("is that of all choices, whatever flips cost", () => {
+    let state = 1;
+    const random = () => {
+      state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+      return state / 2 ** 32;
+    };
+    for (let round = 0; round < 300; round++) {
+      const items = Array.from({ length: 6 }, () => {
+        const [size, smooth, flip] = [1 + Math.floor(9 * random()), random() ** 3, random() ** 3];
+        return [3, 4, 5, 6, 8].map((bits) => ({
+          bytes: size * bits,
+          smooth: smooth * 4 ** -bits * (0.5 + random()),
+          flip: flip * 4 ** -bits * (0.5 + random()),
+        }));
+      });
+      const most = items.reduce((sum, options) => sum + options[4]!.bytes, 0);
+      const budget = Math.floor(most * (0.4 + 0.5 * random()));
+      const cost = [0, 0.01, 0.1, 1, 10][round % 5]!;
+      const expected = bruteForce(items, budget, cost);
+      const found = findLeastLoss(items, budget, cost);
+      if (!Number.isFinite(expected)) expect(found).toBe(null);
+      else
+        expect(Math.abs(found!.total - expected), `round ${round}`).toBeLessThanOrEqual(
+          2e-9 * expected,
+        );
+    }
+  });
+});

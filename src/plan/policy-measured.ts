@@ -1,0 +1,122 @@
+import { OqeError } from "../ground/errors.ts";
+import type { Width } from "../kernel/width.ts";
+import { modulePath, quantizedBytes } from "../mlx/format.ts";
+import type { PlannedTensor } from "../models/architecture.ts";
+import type { LayerKind } from "../models/layer-kind.ts";
+import { applyFloors, areDefault, formatFloors } from "./floors.ts";
+import { findLeastLoss } from "./least-loss.ts";
+import type { Floors, PredictedLoss } from "./plan-types.ts";
+import { requireContrast } from "./sensitivity-check.ts";
+import { type Measurement, measuredBits, type WidthPrice } from "./sensitivity-types.ts";
+import { budgetBytes, type Measure, refuseBudget } from "./targets.ts";
+import { type Tier, tierGroupSize, tiers } from "./tiers.ts";
+
+/** What a measured plan goes by. */
+export interface Prices {
+  readonly measurement: Measurement;
+  readonly floors: Floors;
+}
+
+export interface PriceContext extends Prices, Measure {
+  readonly layers: readonly LayerKind[];
+}
+
+export interface PricedPlan {
+  readonly widths: readonly Width[];
+  readonly predicted: PredictedLoss;
+  readonly floors: Floors;
+}
+
+/**
+ * The plan of least predicted KL within the tier's budget, every tensor at its floor or above. Exact (findLeastLoss). Pure.
+ * Throws BAD_INPUT where the floors need more than the budget, BAD_MEASUREMENT where the prices say nothing or leave a tensor out.
+ * Widths are in the order of `quantizable`.
+ */
+export function planByPrices(tier: Tier, context: PriceContext): PricedPlan {
+  const { quantizable: tensors, measurement, storage, layers } = context;
+  const prices = priceTensors(tensors, measurement);
+  const { least, floors } = applyFloors(floorsFor(tier, context), tensors, layers);
+  const items = tensors.map((tensor, i) =>
+    prices[i]!.filter(({ bits }) => bits >= least[i]!).map(({ bits, smooth, flip }) => {
+      const width: Width = { bits, groupSize: tierGroupSize };
+      return { width, bytes: quantizedBytes(tensor.shape, width, storage), smooth, flip };
+    }),
+  );
+  requireFloors(tier, context);
+  const loss = findLeastLoss(items, budgetBytes(tier, context), flipCost(measurement))!;
+  return {
+    widths: loss.taken.map((option, item) => items[item]![option]!.width),
+    predicted: { forcedKl: loss.smooth, kl: loss.total },
+    floors,
+  };
+}
+
+type FloorContext = Measure & Pick<PriceContext, "floors" | "layers">;
+
+/** Bytes of the plan that gives every tensor the least width that its floors allow. */
+export function floorBytes({ quantizable, storage, floors, layers }: FloorContext): number {
+  const { least } = applyFloors(floors, quantizable, layers);
+  return quantizable.reduce((sum, tensor, i) => {
+    const bits = measuredBits.find((width) => width >= least[i]!)!;
+    return sum + quantizedBytes(tensor.shape, { bits, groupSize: tierGroupSize }, storage);
+  }, 0);
+}
+
+/**
+ * The floors that a tier holds. Those of the series are meant for models whose experts are nearly all of them; where attention,
+ * embeddings and head are much of a small model, a tier of the series takes them down to the widest width that its budget allows. What
+ * a user asks for, floors or a size, holds or is refused.
+ */
+function floorsFor(tier: Tier, context: FloorContext): Floors {
+  if (!areDefault(context.floors) || !tiers.some(({ name }) => name === tier.name))
+    return context.floors;
+  const limited = measuredBits.toReversed().map((most): Floors => {
+    const floors = Object.entries(context.floors).map(([name, bits]) => [
+      name,
+      Math.min(bits, most) as typeof bits,
+    ]);
+    return Object.fromEntries(floors);
+  });
+  const fitting = limited.find(
+    (floors) => floorBytes({ ...context, floors }) <= budgetBytes(tier, context),
+  );
+  return fitting ?? context.floors;
+}
+
+/** Throws BAD_INPUT where the floors need more than the budget. */
+export function requireFloors(tier: Tier, context: FloorContext): void {
+  const held = { ...context, floors: floorsFor(tier, context) };
+  const smallest = floorBytes(held);
+  if (smallest <= budgetBytes(tier, context)) return;
+  const { floors } = applyFloors(held.floors, context.quantizable, context.layers);
+  throw refuseBudget(
+    tier,
+    smallest,
+    `from ${measuredBits[0]} bits, floors ${formatFloors(floors)}`,
+    context,
+  );
+}
+
+/** Nats of flips at the root of flip power 1: measured with all tensors at once, what flips cost grows with the root of their power. */
+export function flipCost({ together: { freeKl, forcedKl, flip } }: Measurement): number {
+  return flip > 0 ? Math.max(0, freeKl - forcedKl) / Math.sqrt(flip) : 0;
+}
+
+/** The prices of every tensor, one for each of `measuredBits`. */
+function priceTensors(
+  tensors: readonly PlannedTensor[],
+  measurement: Measurement,
+): (readonly WidthPrice[])[] {
+  requireContrast(measurement);
+  const byModule = new Map(measurement.tensors.map((tensor) => [tensor.module, tensor.widths]));
+  return tensors.map((tensor) => {
+    const widths = byModule.get(modulePath(tensor));
+    if (widths !== undefined && measuredBits.every((bits, i) => widths[i]?.bits === bits))
+      return widths;
+    throw new OqeError(
+      "BAD_MEASUREMENT",
+      `the measurement has no prices for ${modulePath(tensor)}${widths === undefined ? "" : ` at each of ${measuredBits.join(", ")} bits`}`,
+      "It may be of another model. Measure again.",
+    );
+  });
+}

@@ -1,0 +1,170 @@
+import type { FloatDtype } from "../kernel/dtype.ts";
+import type { Bits, Width } from "../kernel/width.ts";
+import { elements, quantizedBytes } from "../mlx/format.ts";
+import type { PlannedTensor } from "../models/architecture.ts";
+import { type Tier, tierGroupSize } from "./tiers.ts";
+
+/** What the rules look at beside the tensors. */
+export interface OqContext {
+  readonly storage: FloatDtype;
+  /**
+   * Whether oMLX would call the model a MoE: it reads `num_experts` and `num_local_experts` only, so Nemotron-H
+   * (`n_routed_experts`) counts as dense and its o_proj gets the dense floor. The published matrix depends on it.
+   */
+  readonly namedMoe: boolean;
+  /** Sensitivity of each layer, any scale. All zero: what the published series was planned with. */
+  readonly scores: readonly number[];
+}
+
+export const ruleBits = [2, 3, 4, 5, 6, 8] as const satisfies readonly Bits[];
+
+/**
+ * The rule-based plan of oMLX's spring-2026 edition (omlx/oq.py), which made the published Nemotron series. Order of steps:
+ * anchors (embeddings, head at 8), floors by role, greedy boosts by layer score up to the cap, then more for what is
+ * already boosted if the target is still not reached. Routed experts stay at the tier's width. Pure; ties keep table order.
+ * @param tensors the quantizable tensors in table order
+ * @returns the width of every tensor, in the same order
+ */
+export function planByRules(
+  tier: Tier,
+  tensors: readonly PlannedTensor[],
+  context: OqContext,
+): Width[] {
+  const chosen = tensors.map((): Bits => tier.bits);
+  if (tier.capBpw !== null) {
+    const budget = new Budget(tensors, chosen, tier, context.storage);
+    anchor(tensors, budget);
+    raiseToFloors(tensors, budget, context);
+    boostByScore(tensors, budget, context);
+    spendTowardsTarget(tensors, budget, context);
+  }
+  return chosen.map((bits) => ({ bits, groupSize: tierGroupSize }));
+}
+
+/** Bits per weight over the quantizable tensors, kept up to date while widths change; refuses what would pass the cap. */
+class Budget {
+  readonly chosen: Bits[];
+  readonly tier: Tier;
+  private readonly price: (index: number, bits: Bits) => number;
+  private readonly parameters: number;
+  private bytes: number;
+
+  constructor(tensors: readonly PlannedTensor[], chosen: Bits[], tier: Tier, storage: FloatDtype) {
+    this.chosen = chosen;
+    this.tier = tier;
+    this.price = (index, bits) =>
+      quantizedBytes(tensors[index]!.shape, { bits, groupSize: tierGroupSize }, storage);
+    this.parameters = tensors.reduce((sum, tensor) => sum + elements(tensor.shape), 0);
+    this.bytes = chosen.reduce((sum: number, bits, index) => sum + this.price(index, bits), 0);
+  }
+
+  get bpw(): number {
+    return (8 * this.bytes) / this.parameters;
+  }
+
+  raise(index: number, bits: Bits): boolean {
+    const bytes = this.bytes - this.price(index, this.chosen[index]!) + this.price(index, bits);
+    if (bits <= this.chosen[index]! || (8 * bytes) / this.parameters > this.tier.capBpw!)
+      return false;
+    this.bytes = bytes;
+    this.chosen[index] = bits;
+    return true;
+  }
+
+  isBoosted(index: number): boolean {
+    return this.chosen[index]! > this.tier.bits;
+  }
+}
+
+function anchor(tensors: readonly PlannedTensor[], budget: Budget) {
+  for (const [index, tensor] of tensors.entries()) {
+    if (tensor.role.role === "embeddings" || tensor.role.role === "head") budget.raise(index, 8);
+  }
+}
+
+function raiseToFloors(tensors: readonly PlannedTensor[], budget: Budget, context: OqContext) {
+  const sensitive = sensitiveLayers(context.scores);
+  for (const [index, tensor] of tensors.entries()) {
+    if (tensor.role.routed === true || budget.isBoosted(index)) continue;
+    const floor = roleFloor(tensor.role.role, sensitive(tensor.layer), context.namedMoe);
+    if (floor !== null) budget.raise(index, floor);
+  }
+}
+
+/** Least width by role; null: the tier's own. */
+function roleFloor(role: string, sensitive: boolean, namedMoe: boolean): Bits | null {
+  switch (role) {
+    case "shared.up":
+    case "shared.down":
+    case "shared.gate":
+      return 8;
+    case "attention.o":
+      return namedMoe ? null : 5;
+    case "attention.v":
+      return sensitive ? 6 : null;
+    case "attention.q":
+    case "attention.k":
+      return sensitive ? 5 : null;
+    case "mlp.down":
+      return sensitive ? 6 : 5;
+    case "mamba.in":
+    case "mamba.out":
+      return 5;
+    default:
+      return null;
+  }
+}
+
+/** The top quartile by score, cut as oMLX cuts it: an all-equal map makes every layer sensitive. */
+function sensitiveLayers(scores: readonly number[]): (layer: number | null) => boolean {
+  const sorted = [...scores].sort((a, b) => b - a);
+  const cut = sorted.at(Math.floor(sorted.length / 4) - 1) ?? 0;
+  return (layer) => layer !== null && scores[layer]! >= cut;
+}
+
+/** Indices of the tensors inside blocks, most sensitive layer first; equal scores keep table order (stable sort). */
+function byScore(tensors: readonly PlannedTensor[], scores: readonly number[]): number[] {
+  const indices = [...tensors.keys()].filter(
+    (i) => tensors[i]!.layer !== null && tensors[i]!.role.routed !== true,
+  );
+  return indices.sort((a, b) => scores[tensors[b]!.layer!]! - scores[tensors[a]!.layer!]!);
+}
+
+function boostByScore(tensors: readonly PlannedTensor[], budget: Budget, { scores }: OqContext) {
+  const highest = Math.max(0, ...scores);
+  for (const index of byScore(tensors, scores)) {
+    const share = highest === 0 ? 0 : scores[tensors[index]!.layer!]! / highest;
+    const current = budget.chosen[index]!;
+    const most = Math.min(8, share >= 0.5 ? 8 : share >= 0.2 ? current + 2 : current + 1);
+    for (const bits of ruleBits.filter((b) => b > current && b <= most).reverse()) {
+      if (budget.raise(index, bits)) break;
+    }
+  }
+}
+
+function spendTowardsTarget(
+  tensors: readonly PlannedTensor[],
+  budget: Budget,
+  { scores }: OqContext,
+) {
+  for (const index of byScore(tensors, scores)) {
+    if (budget.bpw >= budget.tier.targetBpw) return;
+    if (!budget.isBoosted(index) || budget.chosen[index] === 8) continue;
+    for (const bits of [8, 6, 5, 4, 3] as const) {
+      if (budget.raise(index, bits)) break;
+    }
+  }
+}
+
+/** Modules away from the tier's width, widest first: `8bitX48, 6bitX70`; those above it are boosts. A tier without any is uniform and says so. */
+export function describePlan(
+  tier: Tier,
+  widthsChosen: readonly Width[],
+): { boosts: number; plan: string } {
+  const counts = new Map<number, number>();
+  for (const { bits } of widthsChosen)
+    if (bits !== tier.bits) counts.set(bits, (counts.get(bits) ?? 0) + 1);
+  const parts = [...counts].sort(([a], [b]) => b - a).map(([bits, count]) => `${bits}bitX${count}`);
+  const boosts = widthsChosen.filter(({ bits }) => bits > tier.bits).length;
+  return { boosts, plan: parts.length === 0 ? `uniform ${tier.bits}bit` : parts.join(", ") };
+}

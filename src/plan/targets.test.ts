@@ -1,0 +1,112 @@
+import { describe, expect, test } from "vitest";
+import { makeMeasurement } from "../../test/support/measurements.ts";
+import { nemotron30b } from "../../test/support/nemotron-30b.ts";
+import { checkRepositoryName } from "../hub/names.ts";
+import { expandTable } from "../models/expand.ts";
+import { findArchitecture } from "../models/registry.ts";
+import { defaultFloors, parseFloors } from "./floors.ts";
+import { type PlanInput, planTier } from "./plan.ts";
+import { parseTargets, tierFlag } from "./targets.ts";
+import { stripSuffixes, tiers } from "./tiers.ts";
+
+const architecture = findArchitecture(nemotron30b);
+const tensors = expandTable(architecture, nemotron30b).map((tensor) => ({
+  ...tensor,
+  dtype: "BF16",
+}));
+const input: PlanInput = { architecture, config: nemotron30b, tensors, storage: "BF16" };
+const prices = { measurement: makeMeasurement(tensors), floors: parseFloors(defaultFloors) };
+const refused = (message: RegExp) =>
+  expect.objectContaining({ code: "BAD_INPUT", message: expect.stringMatching(message) });
+
+describe("targets", () => {
+  test.each([
+    ["4.25", "", "oQ4.25e"],
+    ["4", "", "oQ4.0e"],
+    ["4.50", "", "oQ4.5e"],
+    ["", "18GB", "oQ18GBe"],
+    ["", "17.5 gib", "oQ17.5GiBe"],
+    ["", "900MB", "oQ900MBe"],
+  ])(
+    "bpw %j, size %j is called %s, a name that the Hub takes and that a new quantization drops",
+    (bpw, size, name) => {
+      expect(parseTargets(bpw, size).map((target) => target.name)).toEqual([name]);
+      checkRepositoryName("org", `Model-${name}`);
+      expect(stripSuffixes(`Model-${name}`)).toBe("Model");
+      expect(tiers.map((tier) => tier.name)).not.toContain(name);
+      const flag = tierFlag(name);
+      expect(
+        parseTargets(flag["target-bpw"] ?? "", flag["target-size"] ?? "").map(
+          (target) => target.name,
+        ),
+      ).toEqual([name]);
+    },
+  );
+
+  test("come one for each word, and none from empty text", () => {
+    expect(parseTargets("", "")).toEqual([]);
+    expect(parseTargets("4.25, 3.6", "18GB 1 GiB").map((target) => target.name)).toEqual([
+      "oQ4.25e",
+      "oQ3.6e",
+      "oQ18GBe",
+      "oQ1GiBe",
+    ]);
+  });
+
+  test.each(["0", "-4", "17", "4.2545", "1e1", "four", "4,25,25"])("bpw %j is refused", (text) => {
+    expect(() => parseTargets(text, "")).toThrow(refused(/^target-bpw: "|more than once/));
+  });
+
+  test.each(["18", "0GB", "18TB", "GB", "1e3GB", "18.1234GB", "-1GB", "18GB,18gb"])(
+    "size %j is refused",
+    (text) => {
+      expect(() => parseTargets("", text)).toThrow(refused(/^target-size: "|more than once/));
+    },
+  );
+});
+
+describe.each(["measured", "oq"] as const)("policy %s under a target", (policy) => {
+  const plan = (bpw: string, size: string) =>
+    planTier(parseTargets(bpw, size)[0]!, input, policy === "measured" ? prices : null);
+
+  test("of bits per weight takes no more", () => {
+    const made = plan("4.25", "");
+    expect(made.bpw).toBeLessThanOrEqual(4.25);
+    expect(made.bpw).toBeGreaterThan(policy === "measured" ? 4.24 : 3.5);
+    // 3 bits uniform are 3.5, 4 would be 4.5: 3 is the base width, all above it are boosts.
+    expect(made.boosts).toBe(Object.values(made.modules).filter(({ bits }) => bits > 3).length);
+  });
+
+  test("of a size keeps all tensor data within it", () => {
+    const made = plan("", "18GB");
+    expect(made.bytes).toBeLessThanOrEqual(18e9);
+    expect(made.bytes).toBeGreaterThan(17.9e9);
+    expect(made.targetBpw).toBeGreaterThan(made.bpw - 1e-12);
+  });
+
+  test("that is too small says what would be possible", () => {
+    expect(() => plan("2.25", "")).toThrow(
+      refused(
+        /^oQ2\.25e may take [\d,]+ bytes .*, 2\.25 bits per weight; the smallest possible plan takes [\d,]+, \d\.\d\d/,
+      ),
+    );
+    let smallest = 0;
+    try {
+      plan("", "1MB");
+    } catch (error) {
+      const [, bytes] = /([\d,]+) bytes$/.exec((error as Error).message) ?? [];
+      smallest = Number(bytes!.replaceAll(",", ""));
+    }
+    // What it says is possible is possible, and a megabyte less is not.
+    const megabytes = Math.ceil(smallest / 1e6);
+    expect(plan("", `${megabytes}MB`).bytes).toBeLessThanOrEqual(megabytes * 1e6);
+    expect(() => plan("", `${megabytes - 1}MB`)).toThrow(refused(/the smallest possible/));
+  });
+});
+
+test("with scales of 32 bits the budgets grow by what those take", () => {
+  const wide = (tier: number, by: typeof prices | null) =>
+    planTier(tiers[tier]!, { ...input, storage: "F32" }, by);
+  expect(wide(0, prices)).toMatchObject({ plan: "uniform 8bit", bpw: 9 });
+  expect(wide(3, prices).bytes).toBeLessThanOrEqual(wide(3, null).bytes);
+});

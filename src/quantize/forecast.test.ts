@@ -1,0 +1,105 @@
+import { afterAll, describe, expect, test } from "vitest";
+import { Leases } from "../kernel/lease.ts";
+import { newMatrix, sharedBytes } from "../kernel/matrix.ts";
+import { openKernel } from "../kernel/pool.ts";
+import type { Width } from "../kernel/width.ts";
+import { collect, type Hessian, makeHessian, newGram } from "./hessian.ts";
+import { tuneMatrix } from "./tune-matrix.ts";
+
+const kernel = await openKernel({ workers: 2 });
+afterAll(() => kernel.close());
+const [rows, columns] = [96, 192];
+const widths: readonly Width[] = ([3, 4, 5, 6, 8] as const).map((bits) => ({
+  bits,
+  groupSize: 64,
+}));
+
+/** Numbers of -1..1 that look like noise. */
+const noise = (i: number) => ((Math.sin(i * 12.9898 + 78.233) * 43758.5453) % 1) as number;
+const weights = sharedBytes(4 * rows * columns);
+new Float32Array(weights.buffer).forEach((_, i, all) => {
+  all[i] = noise(i) + noise(i + 0.5) + noise(2 * i + 7);
+});
+
+/** Tokens whose columns go together in fours, some of them loud. */
+async function seen(): Promise<{ hessian: Hessian; x: Float32Array; tokens: number }> {
+  const [buffers, tokens] = [new Leases(), 600];
+  const x = newMatrix(tokens, columns);
+  x.data.forEach((_, i, all) => {
+    const [token, column] = [Math.floor(i / columns), i % columns];
+    all[i] =
+      (noise(token * 977 + (column >> 2)) + 0.4 * noise(i + 0.25)) * (column % 23 === 5 ? 6 : 1);
+  });
+  const gram = newGram(buffers, columns);
+  await collect(kernel, gram, x);
+  return {
+    hessian: await makeHessian(kernel, buffers, gram, { target: null, strength: 0 }),
+    x: x.data,
+    tokens,
+  };
+}
+
+const job = (hessian: Hessian | null) => ({
+  weights,
+  from: "F32" as const,
+  rows,
+  columns,
+  store: "BF16" as const,
+  factor: hessian?.factor ?? null,
+  order: hessian?.factor ? hessian.order : null,
+  diagonal: hessian?.diagonal ?? null,
+  widths,
+});
+
+describe("a forecast of tuning", () => {
+  test("comes within a quarter of what GPTQ alone loses, at every width", async () => {
+    const { hessian } = await seen();
+    const { losses, nonFinite } = await kernel.run("forecast", job(hessian));
+    const options = { store: "BF16", buffers: new Leases(), sweeps: () => 0 } as const;
+    const read = async (start: number, end: number) =>
+      weights.subarray(4 * start * columns, 4 * end * columns);
+    const matrix = { rows, columns, dtype: "F32", read } as const;
+    const sums = await tuneMatrix(kernel, matrix, hessian, widths, options, async () => {});
+    expect(nonFinite).toBe(0);
+    for (const [i, { loss }] of sums.entries()) {
+      expect(losses[i]! / loss, `${widths[i]!.bits} bits`).toBeGreaterThan(0.75);
+      expect(losses[i]! / loss, `${widths[i]!.bits} bits`).toBeLessThan(1.33);
+    }
+  });
+
+  test("its energy is that of the products, damping included", async () => {
+    const { hessian, x, tokens } = await seen();
+    const { energy } = await kernel.run("forecast", job(hessian));
+    const values = new Float32Array(weights.buffer);
+    let [expected, squares, power] = [0, 0, 0];
+    for (let row = 0; row < rows; row++) {
+      for (let token = 0; token < tokens; token++) {
+        let sum = 0;
+        for (let k = 0; k < columns; k++)
+          sum += values[row * columns + k]! * x[token * columns + k]!;
+        expected += sum ** 2;
+      }
+    }
+    for (const value of values) squares += value ** 2;
+    for (const value of x) power += value ** 2;
+    expected += (hessian.damping * power * squares) / columns;
+    expect(energy / expected).toBeCloseTo(1, 4);
+  });
+
+  test("without a Hessian all columns count alike", async () => {
+    const { energy, losses } = await kernel.run("forecast", job(null));
+    const values = new Float32Array(weights.buffer);
+    expect(energy / values.reduce((sum, value) => sum + value ** 2, 0)).toBeCloseTo(1, 5);
+    expect(losses[1]! / losses[2]!).toBeGreaterThan(3);
+  });
+
+  test("weights that are not finite are counted", async () => {
+    const spoiled = sharedBytes(weights.byteLength);
+    spoiled.set(weights);
+    new Float32Array(spoiled.buffer)[77] = Number.NaN;
+    const { hessian } = await seen();
+    expect(await kernel.run("forecast", { ...job(hessian), weights: spoiled })).toMatchObject({
+      nonFinite: 1,
+    });
+  });
+});

@@ -1,0 +1,55 @@
+import { afterAll, expect, test } from "vitest";
+import { Leases } from "../kernel/lease.ts";
+import { newMatrix } from "../kernel/matrix.ts";
+import { openKernel } from "../kernel/pool.ts";
+import { collect, makeHessian, newGram } from "./hessian.ts";
+
+const kernel = await openKernel({ workers: 2 });
+afterAll(() => kernel.close());
+const buffers = new Leases();
+const none = { target: null, strength: 0 };
+
+function tokens(count: number, width: number) {
+  const x = newMatrix(count, width);
+  x.data.forEach((_, i) => {
+    x.data[i] = Math.sin(i * 1.3 + (i % 11)) * (1 + (i % width));
+  });
+  return x;
+}
+
+test("fewer tokens than columns: damped by one percent the factor exists, and no fallback is noted", async () => {
+  const gram = newGram(buffers, 64);
+  await collect(kernel, gram, tokens(20, 64));
+  const hessian = await makeHessian(kernel, buffers, gram, none);
+  expect([gram.tokens, hessian.damping]).toEqual([20, 0.01]);
+  expect(hessian.factor).not.toBeNull();
+  const largestLast = [...hessian.order].map((column) => hessian.diagonal[column]!);
+  expect(largestLast).toEqual(largestLast.toSorted((a, b) => a - b));
+});
+
+test("where no damping helps, only the diagonal is left", async () => {
+  const gram = newGram(buffers, 32);
+  await collect(kernel, gram, tokens(40, 32));
+  gram.sums[1] = 1e30; // two columns that agree more than they can
+  const hessian = await makeHessian(kernel, buffers, gram, none);
+  expect(hessian.factor).toBeNull();
+  expect(hessian.diagonal.every(Number.isFinite)).toBe(true);
+});
+
+test("an input that saw no token gets its target; without one, all columns alike", async () => {
+  const pooled = newGram(buffers, 32);
+  await collect(kernel, pooled, tokens(100, 32));
+  const alone = await makeHessian(kernel, buffers, newGram(buffers, 32), {
+    target: pooled,
+    strength: 2,
+  });
+  const same = await makeHessian(kernel, buffers, pooled, none);
+  expect([...alone.order]).toEqual([...same.order]);
+  for (const [i, value] of alone.diagonal.entries())
+    expect(value / same.diagonal[i]!).toBeCloseTo(1, 5);
+  const identity = await makeHessian(kernel, buffers, newGram(buffers, 32), {
+    target: null,
+    strength: 2,
+  });
+  expect(new Set(identity.diagonal).size).toBe(1);
+});

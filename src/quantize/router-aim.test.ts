@@ -1,0 +1,125 @@
+import { afterAll, expect, test } from "vitest";
+import { embedded } from "../../test/support/models.ts";
+import { readBase } from "../base/base.ts";
+import { baseWeights } from "../base/base-weights.ts";
+import { openFolder } from "../checkpoint/folder.ts";
+import { Leases } from "../kernel/lease.ts";
+import { newMatrix } from "../kernel/matrix.ts";
+import { openKernel } from "../kernel/pool.ts";
+import { toFloats } from "../kernel/to-floats.ts";
+import type { Width } from "../kernel/width.ts";
+import { byRole } from "../models/by-role.ts";
+import { collect, makeHessian, newGram } from "./hessian.ts";
+import { RouterAim } from "./router-aim.ts";
+import { tuneAimed } from "./tune-aimed.ts";
+import { tuneMatrix } from "./tune-matrix.ts";
+import type { TunedRows } from "./tuned-rows.ts";
+
+const kernel = await openKernel({ workers: 2 });
+const base = await readBase(await openFolder(embedded), { allowHeaderOnly: false });
+const weights = baseWeights(base, kernel);
+const tensors = byRole(base.tensors);
+afterAll(async () => {
+  await base.checkpoint.close();
+  await kernel.close();
+});
+
+const widths: Width[] = [{ bits: 4, groupSize: 64 }];
+const options = { store: "BF16", buffers: new Leases(), sweeps: () => 2 } as const;
+
+test("errors leave the directions that later routers read, and grow little elsewhere", async () => {
+  const aim = await RouterAim.open(kernel, base.tensors, weights);
+  const tensor = tensors.get(0, "mamba.out");
+  const blocks = (await aim.blocksOf(tensor))!;
+  expect(blocks.map(({ start, end }) => [start, end])).toEqual(
+    [5, 4, 3, 2, 1, 0].map((i) => [32 * i, 32 * i + 32]),
+  );
+  const weight = await weights.matrix(0, "mamba.out");
+  const { rows, columns } = weight;
+  const own = await toFloats(weight.bytes, weight.dtype, kernel);
+  // Inputs of one size in all directions: then the loss is the squared error itself.
+  const gram = newGram(options.buffers, columns);
+  const x = newMatrix(columns, columns);
+  for (let i = 0; i < columns; i++) x.data[i * columns + i] = 1;
+  await collect(kernel, gram, x);
+  const hessian = await makeHessian(kernel, options.buffers, gram, { target: null, strength: 0 });
+
+  const errorsOf = async (
+    tune: (write: (part: TunedRows) => Promise<void>) => Promise<unknown>,
+  ) => {
+    const errors = new Float64Array(rows * columns);
+    await tune(async ({ words, scales, biases, start, rows: count, width }) => {
+      const packed = { words: words.slice(), scales: scales.slice(), biases: biases.slice() };
+      const values = await kernel.dequantize({
+        ...packed,
+        store: "BF16",
+        rows: count,
+        columns,
+        ...width,
+      });
+      values.forEach((value, i) => {
+        errors[start * columns + i] = own[start * columns + i]! - value;
+      });
+    });
+    return errors;
+  };
+  const read = async (start: number, end: number) =>
+    weight.bytes.subarray(2 * start * columns, 2 * end * columns);
+  const matrix = { rows, columns, dtype: weight.dtype, read };
+  const plain = await errorsOf((write) =>
+    tuneMatrix(kernel, matrix, hessian, widths, options, write),
+  );
+  const sums: { squaredError: number }[] = [];
+  const aimed = await errorsOf(async (write) => {
+    sums.push(...(await tuneAimed(kernel, weight, blocks, hessian, widths, options, write)));
+  });
+
+  const squares = (values: Float64Array) => values.reduce((sum, value) => sum + value * value, 0);
+  expect(sums[0]!.squaredError).toBeCloseTo(squares(aimed), 8);
+  expect(squares(aimed) / squares(plain)).toBeLessThan(1.15);
+  const seen = async (errors: Float64Array) => {
+    let sum = 0;
+    for (const layer of [1, 3, 6, 8, 10]) {
+      const [gate, norm] = [
+        (await weights.kept(layer, "router"))!,
+        (await weights.kept(layer, "norm"))!,
+      ];
+      const routed = gate.length / rows;
+      const mean = Array.from(
+        norm,
+        (_, i) => gate.reduce((all, g, at) => all + (at % rows === i ? g : 0), 0) / routed,
+      );
+      const read = new Float64Array(routed * columns);
+      let size = 0;
+      for (let e = 0; e < routed; e++) {
+        for (let i = 0; i < rows; i++) {
+          const direction = norm[i]! * (gate[e * rows + i]! - mean[i]!);
+          size += direction * direction;
+          for (let j = 0; j < columns; j++)
+            read[e * columns + j]! += direction * errors[i * columns + j]!;
+        }
+      }
+      sum += squares(read) / size;
+    }
+    return sum;
+  };
+  expect((await seen(aimed)) / (await seen(plain))).toBeLessThan(0.6);
+});
+
+test("only what some later router reads is aimed", async () => {
+  const aim = await RouterAim.open(kernel, base.tensors, weights);
+  const aims = async (layer: number, role: string) =>
+    (await aim.blocksOf(tensors.get(layer, role))) !== null;
+  expect([
+    await aims(0, "mamba.in"),
+    await aims(1, "experts.up"),
+    await aims(1, "shared.up"),
+  ]).toEqual(Array(3).fill(false));
+  expect([
+    await aims(1, "experts.down"),
+    await aims(8, "shared.down"),
+    await aims(9, "mamba.out"),
+  ]).toEqual(Array(3).fill(true));
+  expect([await aims(10, "experts.down"), await aims(10, "shared.down")]).toEqual([false, false]);
+  expect(aim.modules.size).toBe(3);
+});

@@ -1,0 +1,9 @@
+import type { TuningRecord } from "./tuning-record.ts";
+
+/** What became of one plan. */
+export interface TunedTier {
+  /** Σ (w - ŵ)² / Σ w² over the quantized tensors. */
+  readonly relativeError: number;
+  readonly tuning: TuningRecord;
+  readonly warnings: readonly string[];
+}

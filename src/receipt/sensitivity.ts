@@ -1,0 +1,95 @@
+import type { LayerExperts, Measurement } from "../plan/sensitivity-types.ts";
+
+/** What a receipt keeps of the measurement that its plan was made from: three significant digits, prices at the probe's width. */
+export interface Sensitivity {
+  /** The quantized repository that was read in the base's place; null for the base itself. */
+  readonly proxy: string | null;
+  /** The rows that the Hessians were made of, and those that were probed with. */
+  readonly calibration: Measurement["calibration"];
+  readonly probe: Measurement["probe"];
+  readonly domains: readonly string[];
+  /** Of each domain in the prices; mean 1. */
+  readonly domainWeights: readonly number[];
+  /** KL in nats per unit of relative noise power injected before a layer, routes forced. */
+  readonly depthGain: Measurement["depthGain"];
+  /** All tensors at the probe's width at once. */
+  readonly together: Measurement["together"];
+  /** Predicted and real error of a sample of tuned tensors. */
+  readonly check: Measurement["check"];
+  /** MLX module path -> nats of KL and flip power of this tensor alone at the probe's width. */
+  readonly prices: Readonly<Record<string, { readonly smooth: number; readonly flip: number }>>;
+  /** Of each layer of routed experts, ascending. */
+  readonly experts: readonly ExpertSensitivity[];
+  /** The experts that a domain suffers most from, worst first. */
+  readonly critical: Measurement["critical"];
+}
+
+export interface ExpertSensitivity {
+  readonly layer: number;
+  /** Share of the layer's choices that fell on each expert, by the weights of the domains. */
+  readonly share: readonly number[];
+  /** `[domain][expert]`: power of the error that quantizing the expert puts into the routed output, over that of what the block adds to the stream. */
+  readonly damage: readonly (readonly number[])[];
+}
+
+const digits = 3;
+/** Experts of a domain that card and picture name, of those that the receipt has. */
+export const namedExperts = 4;
+
+/** What a receipt tells of a measurement. */
+export function describeSensitivity(measurement: Measurement): Sensitivity {
+  const { proxy, calibration, probe, domains, depthGain, together, check, tensors, critical } =
+    measurement;
+  const prices = tensors.flatMap(({ module, widths }) => {
+    const price = widths.find(({ bits }) => bits === probe.bits);
+    return price === undefined
+      ? []
+      : [[module, { smooth: short(price.smooth), flip: short(price.flip) }] as const];
+  });
+  return {
+    proxy,
+    calibration,
+    probe,
+    domains,
+    domainWeights: measurement.domainWeights.map(short),
+    depthGain: depthGain.map(({ depth, gain }) => ({ depth, gain: short(gain) })),
+    together: {
+      forcedKl: short(together.forcedKl),
+      freeKl: short(together.freeKl),
+      flip: short(together.flip),
+    },
+    check: check.map(({ module, bits, predicted, tuned }) => ({
+      ...{ module, bits },
+      predicted: short(predicted),
+      tuned: short(tuned),
+    })),
+    prices: Object.fromEntries(prices.sort(([a], [b]) => (a < b ? -1 : 1))),
+    experts: measurement.experts.map((layer) => ({
+      layer: layer.layer,
+      share: meanShare(layer, measurement.domainWeights),
+      damage: layer.damage.map((experts) => experts.map(short)),
+    })),
+    critical: critical.map(({ domain, layer, expert, share, damage }) => ({
+      ...{ domain, layer, expert },
+      share: short(share),
+      damage: short(damage),
+    })),
+  };
+}
+
+/** Weighted by domain; a layer's shares still sum to 1. */
+function meanShare({ share }: LayerExperts, weights: readonly number[]): number[] {
+  const whole = weights.reduce((sum, weight) => sum + weight, 0);
+  const experts = share[0]?.length ?? 0;
+  return Array.from({ length: experts }, (_, expert) =>
+    short(
+      weights.reduce((sum, weight, domain) => sum + weight * (share[domain]?.[expert] ?? 0), 0) /
+        whole,
+    ),
+  );
+}
+
+/** NaN and infinities stay what they are, for the writer to refuse. */
+function short(value: number): number {
+  return Number(value.toPrecision(digits));
+}

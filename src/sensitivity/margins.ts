@@ -1,0 +1,58 @@
+import type { Routing } from "../models/routing.ts";
+
+/** How close the base's tokens come to another choice of experts, at one router. */
+export interface Boundary {
+  /** The base's choice for the probe rows. */
+  readonly routing: Routing;
+  /** Tokens per unit of margin where the margin is 0, as a share of all tokens. */
+  readonly density: number;
+  /** Weight of each token, mean 1. */
+  readonly weights: Float64Array;
+}
+
+/** Share of the tokens, those with the smallest margins, that the density at 0 is estimated from. */
+const nearest = 0.1;
+
+/** Null where every expert is visited and no choice can flip. */
+export function boundaryOf(routing: Routing, weights: Float64Array): Boundary {
+  const margins: number[] = [];
+  for (let token = 0; token < routing.tokens; token++) {
+    const margin = marginOf(routing, token);
+    if (Number.isFinite(margin)) margins.push(margin);
+  }
+  margins.sort((a, b) => a - b);
+  const count = Math.max(1, Math.round(nearest * margins.length));
+  const reach = margins[count - 1] ?? 0;
+  const density = margins.length > 0 && reach > 0 ? count / margins.length / reach : 0;
+  return { routing, density, weights };
+}
+
+/** Selection score of the last expert that is visited minus that of the first that is not. */
+function marginOf({ kept, perToken, selection }: Routing, token: number): number {
+  if (kept <= perToken) return Number.POSITIVE_INFINITY;
+  const at = token * kept + perToken;
+  return selection[at - 1]! - selection[at]!;
+}
+
+/** Adds density² · E[(change of the margin)²] to each probe. `own`: what the router says of the probes' rows, one after the other. */
+export function addMargins(
+  boundary: Boundary,
+  own: Routing,
+  probes: readonly { flip: number }[],
+): void {
+  const { routing, density, weights } = boundary;
+  const { tokens, kept, perToken, experts, scores, routed } = routing;
+  if (kept <= perToken) return;
+  for (const [i, probe] of probes.entries()) {
+    let sum = 0;
+    for (let token = 0; token < tokens; token++) {
+      if (!Number.isFinite(marginOf(routing, token))) continue;
+      const at = token * kept + perToken;
+      // The correction bias is in both margins and falls out of their difference.
+      const change = (expert: number) =>
+        own.scores[(i * tokens + token) * routed + expert]! - scores[token * routed + expert]!;
+      sum += weights[token]! * (change(experts[at - 1]!) - change(experts[at]!)) ** 2;
+    }
+    probe.flip += (density ** 2 * sum) / tokens;
+  }
+}

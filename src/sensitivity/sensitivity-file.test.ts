@@ -1,0 +1,115 @@
+import { describe, expect, test } from "vitest";
+import { makeMeasurement } from "../../test/support/measurements.ts";
+import { nemotron30b } from "../../test/support/nemotron-30b.ts";
+import { expandTable } from "../models/expand.ts";
+import { findArchitecture } from "../models/registry.ts";
+import { requireOrigin } from "../plan/sensitivity-check.ts";
+import type { Measurement } from "../plan/sensitivity-types.ts";
+import { parseMeasurement, writeMeasurement } from "./sensitivity-file.ts";
+
+const tensors = expandTable(findArchitecture(nemotron30b), nemotron30b).map((tensor) => ({
+  ...tensor,
+  dtype: "BF16",
+}));
+const measurement = makeMeasurement(tensors, {
+  experts: [
+    {
+      layer: 1,
+      share: [
+        [0.5, 0.5],
+        [1, 0],
+      ],
+      gate: [
+        [0.5, 0.5],
+        [1, 0],
+      ],
+      damage: [
+        [0.1, 0],
+        [0.2, 0.3],
+      ],
+    },
+  ],
+  critical: [{ domain: "code", layer: 1, expert: 0, share: 0.5, damage: 0.1 }],
+  check: [{ module: "lm_head", bits: 4, predicted: 0.01, tuned: 0.011 }],
+});
+const text = writeMeasurement(measurement);
+
+/** The text with one field changed; `path` by slashes. */
+function changed(path: string, value: unknown): string {
+  const root = JSON.parse(text);
+  const names = path.split("/");
+  const last = names.pop()!;
+  const holder = names.reduce((object, name) => object[name], root);
+  if (value === undefined) delete holder[last];
+  else holder[last] = value;
+  return JSON.stringify(root);
+}
+
+const refused = (message: RegExp) =>
+  expect.objectContaining({ code: "BAD_MEASUREMENT", message: expect.stringMatching(message) });
+
+describe("a measurement's file", () => {
+  test("holds the measurement to the last digit", () => {
+    expect(parseMeasurement(text, "m.json")).toEqual(measurement);
+  });
+
+  test.each<[string, unknown, RegExp]>([
+    ["format", 2, /^m\.json: field "format" is 2; expected 1$/],
+    ["engine/kernelSha256", "abc", /"engine\.kernelSha256"/],
+    ["base/revision", undefined, /"base\.revision" is missing/],
+    ["base", "x", /"base" is "x"; expected an object/],
+    ["domains", ["code", "code\n"], /"domains\[1\]"/],
+    ["domainWeights", [1], /"domainWeights" is \[1\]; expected 2 numbers/],
+    ["together/flip", -1, /"together\.flip" is -1/],
+    ["together/freeKl", null, /"together\.freeKl"/],
+    ["tensors", {}, /"tensors" is {}; expected a list/],
+    ["tensors", [], /all zeros/],
+    ["tensors/1/module", "backbone.embeddings", /"tensors\[1\]\.module"/],
+    ["tensors/3/widths/2/smooth", "0.1", /"tensors\[3\]\.widths\[2\]\.smooth"/],
+    ["tensors/3/widths/2/bits", 4, /"tensors\[3\]\.widths"/],
+    ["tensors/3/layer", -1, /"tensors\[3\]\.layer"/],
+    ["experts/0/damage", [[1], [1, 2]], /"experts\[0\]\.damage"/],
+    ["critical/0/domain", "__proto__", /"critical\[0\]\.domain"/],
+  ])("with %s = %j is refused by name", (path, value, says) => {
+    expect(() => parseMeasurement(changed(path, value), "m.json")).toThrow(refused(says));
+  });
+
+  test.each(["", "[", "NaN", "null", "[1]", '{"format":1}', `${"[".repeat(100_000)}`])(
+    "%.20j is none",
+    (other) => {
+      expect(() => parseMeasurement(other, "m.json")).toThrow(refused(/^m\.json/));
+    },
+  );
+
+  test("whose prices say nothing is refused", () => {
+    const flat = measurement.tensors.map((tensor) => ({
+      ...tensor,
+      widths: tensor.widths.map((width) => ({ ...width, smooth: 0.5 })),
+    }));
+    expect(() => parseMeasurement(changed("tensors", flat), "m.json")).toThrow(refused(/flat/));
+  });
+});
+
+describe("a measurement of something else", () => {
+  const { engine, base } = measurement;
+  test.each<[string, Partial<Measurement>, RegExp]>([
+    [
+      "state of the base",
+      { base: { ...base, revision: "other" } },
+      /is of base made-up at other, not made-up at main/,
+    ],
+    ["base", { base: { ...base, name: "other" } }, /is of base other at main/],
+    [
+      "engine",
+      { engine: { ...engine, version: "9.9.9" } },
+      /is of engine oqe-publisher 9\.9\.9, not oqe-publisher 0/,
+    ],
+    [
+      "kernel",
+      { engine: { ...engine, kernelSha256: "f".repeat(64) } },
+      /is of kernel f{64}, not 0{64}/,
+    ],
+  ])("%s is refused by name", (_, changes, says) => {
+    expect(() => requireOrigin({ ...measurement, ...changes }, measurement)).toThrow(refused(says));
+  });
+});

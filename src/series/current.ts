@@ -1,0 +1,34 @@
+import { isDeepStrictEqual } from "node:util";
+import { drawPictures } from "../card/pictures.ts";
+import type { RemoteState } from "../hub/hub-types.ts";
+import type { Receipt } from "../receipt/receipt.ts";
+import { type Draft, draftOf } from "../receipt/recipe.ts";
+
+/**
+ * Whether a repo's main holds just what this recipe would give, so that nothing needs doing: same draft on its receipt,
+ * every file of the receipt there with its size and, where the Hub tells it, its SHA-256, card and pictures, and no
+ * weights beside them (mlx-lm loads all it finds). A base folder has no commit that could vouch for its weights, so it is never current.
+ */
+export function isCurrent(recipe: Draft, published: Receipt, remote: RemoteState): boolean {
+  const {
+    files,
+    weightError: _w,
+    tuning: _t,
+    proof: _p,
+    otherTiers: _o,
+    warnings: _s,
+    ...made
+  } = published;
+  const same = isDeepStrictEqual(draftOf(made), JSON.parse(JSON.stringify(draftOf(recipe))));
+  if (recipe.base.id === null || !same) return false;
+  const mayBe = (path: string) => Object.hasOwn(files, path) || !path.endsWith(".safetensors");
+  const shown = ["README.md", ...drawPictures(published).map(({ path }) => path)];
+  if (!shown.every((path) => remote.files.has(path)) || ![...remote.files.keys()].every(mayBe))
+    return false;
+  return Object.entries(files).every(([path, expected]) => {
+    const found = remote.files.get(path);
+    return (
+      found?.size === expected.bytes && (found.sha256 === null || found.sha256 === expected.sha256)
+    );
+  });
+}

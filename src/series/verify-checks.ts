@@ -1,0 +1,142 @@
+import { createHash } from "node:crypto";
+import type { Base } from "../base/base.ts";
+import { fingerprint } from "../checkpoint/folder.ts";
+import type { Repository } from "../checkpoint/repository.ts";
+import type { Proof } from "../evaluation/evaluation-types.ts";
+import { grouped } from "../ground/digits.ts";
+import { OqeError } from "../ground/errors.ts";
+import type { Width } from "../kernel/width.ts";
+import { elements, modulePath } from "../mlx/format.ts";
+import type { FinishedModel } from "../mlx/mlx-weights.ts";
+import { type Receipt, receiptPath } from "../receipt/receipt.ts";
+
+/** What `oqe verify` holds a target to before it measures: its own receipt, and the base it is said to be of. Throws BAD_INPUT. */
+
+const chunk = 1 << 24;
+
+/** Every file of the receipt is there, with its size, and its SHA-256 where that costs no download; no shard is there beside them. */
+export async function holdFiles({ files }: Receipt, target: Repository): Promise<void> {
+  for (const [path, { bytes, sha256 }] of Object.entries(files)) {
+    const size = target.files.get(path);
+    if (size === undefined) throw other(target, `${path} is missing, ${receiptPath} lists it`);
+    if (size !== bytes)
+      throw other(
+        target,
+        `${path} has ${grouped(size)} bytes, ${receiptPath} says ${grouped(bytes)}`,
+      );
+    const found = target.id === null ? await hashOf(target, path) : target.sha256?.get(path);
+    if (found !== undefined && found !== sha256) {
+      throw other(target, `${path} has the SHA-256 ${found}, ${receiptPath} says ${sha256}`);
+    }
+  }
+  for (const path of target.files.keys()) {
+    if (path.endsWith(".safetensors") && !Object.hasOwn(files, path)) {
+      throw other(target, `${path} is a shard that ${receiptPath} does not list`);
+    }
+  }
+}
+
+async function hashOf(target: Repository, path: string): Promise<string> {
+  const source = await target.open(path);
+  const hash = createHash("sha256");
+  for (let at = 0; at < source.size; at += chunk)
+    hash.update(await source.read(at, Math.min(chunk, source.size - at)));
+  return hash.digest("hex");
+}
+
+/** Config (and so the shards, which were held against it) quantizes what the receipt's plan quantizes, at its widths. */
+export function holdWidths(
+  { plan }: Receipt,
+  target: Repository,
+  { tensors }: FinishedModel,
+): void {
+  const show = (width: Width | undefined) =>
+    width === undefined ? "unquantized" : `${width.bits}-bit in groups of ${width.groupSize}`;
+  const found = new Map(tensors.map((tensor) => [modulePath(tensor), tensor.width]));
+  for (const module of new Set([...found.keys(), ...Object.keys(plan.modules)])) {
+    const [has, planned] = [found.get(module), plan.modules[module]];
+    if (has?.bits !== planned?.bits || has?.groupSize !== planned?.groupSize) {
+      throw other(
+        target,
+        `config.json has "${module}" ${show(has)}, ${receiptPath} says ${show(planned)}`,
+      );
+    }
+  }
+}
+
+function other(target: Repository, what: string): OqeError {
+  return new OqeError(
+    "BAD_INPUT",
+    `${target.id ?? target.name}: ${what}`,
+    "Receipt, config and shards are not of one run. Download the repository again, or quantize anew.",
+  );
+}
+
+/** The base is at the state that the receipt names. Gives a sentence where that cannot be told. */
+export async function holdBase(
+  { base: claimed }: Receipt,
+  { checkpoint }: Base,
+): Promise<string | null> {
+  const { repository } = checkpoint;
+  const ofFolder = claimed.revision.startsWith("sha256:");
+  const revision = ofFolder ? await fingerprint(repository) : repository.revision;
+  if (revision === claimed.revision) return null;
+  const name = repository.id ?? repository.name;
+  if (!ofFolder && revision.startsWith("sha256:")) {
+    return `the receipt names ${claimed.id ?? claimed.name} at ${claimed.revision}; whether the folder ${name} is that cannot be told`;
+  }
+  throw new OqeError(
+    "BAD_INPUT",
+    `the base ${name} is at ${revision}, ${receiptPath} says ${claimed.revision} of ${claimed.id ?? claimed.name}`,
+    claimed.id === null
+      ? "Name the folder that the tier was made from."
+      : `Name the base as it was: --base ${claimed.id}@${claimed.revision}.`,
+  );
+}
+
+/** Base and target are of one architecture and shape. */
+export function holdShapes(base: Base, target: Repository, finished: FinishedModel): void {
+  const wrong = (what: string) =>
+    new OqeError(
+      "BAD_INPUT",
+      `${target.id ?? target.name} is no quant of ${base.checkpoint.repository.id ?? base.checkpoint.repository.name}: ${what}`,
+      "Name the model that it was made from with --base.",
+    );
+  const [ours, theirs] = [finished.architecture.modelType, base.architecture.modelType];
+  if (ours !== theirs) throw wrong(`it is a ${ours} model, the base a ${theirs} one`);
+  const shapes = new Map(base.tensors.map(({ name, shape }) => [name, shape]));
+  const missing = base.tensors.find(
+    ({ name }) => !finished.tensors.some((tensor) => tensor.name === name),
+  );
+  if (missing !== undefined) throw wrong(`it has no tensor "${missing.name}"`);
+  for (const { name, shape } of finished.tensors) {
+    const expected = shapes.get(name);
+    if (expected === undefined) throw wrong(`the base has no tensor "${name}"`);
+    if (elements(expected) !== elements(shape) || expected.at(-1) !== shape.at(-1)) {
+      throw wrong(
+        `tensor "${name}" is [${shape.join(", ")}], of the base [${expected.join(", ")}]`,
+      );
+    }
+  }
+}
+
+/** Figures that a receipt's proof and a new one must have in common, and how far they may be apart. */
+const compared = [
+  "meanKl",
+  "forcedMeanKl",
+  "sameTop",
+  "perplexity",
+  "routerAgreement",
+] as const satisfies (keyof Proof)[];
+/** Of the larger: two kernels may differ in the last bit of a sum, and then in the choice between experts as good as equal. */
+const tolerance = 0.02;
+
+/** Where the receipt claims other figures than were measured on the same rows, one sentence each. */
+export function compareProofs({ proof: claimed }: Receipt, measured: Proof): string[] {
+  if (claimed === null || claimed.rows.sha256 !== measured.rows.sha256) return [];
+  return compared.flatMap((figure) => {
+    const [ours, theirs] = [measured[figure] ?? 0, claimed[figure] ?? 0];
+    const isNear = Math.abs(ours - theirs) <= tolerance * Math.max(ours, theirs) + 1e-6;
+    return isNear ? [] : [`${figure} is ${ours}, ${receiptPath} says ${theirs}`];
+  });
+}

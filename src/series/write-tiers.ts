@@ -1,0 +1,174 @@
+import { createHash } from "node:crypto";
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import type { Base } from "../base/base.ts";
+import type { CalibrationIds } from "../calibration/calibration-ids.ts";
+import { type Repository, readBytes } from "../checkpoint/repository.ts";
+import { OqeError } from "../ground/errors.ts";
+import type { Report } from "../ground/report.ts";
+import type { Kernel } from "../kernel/kernel-types.ts";
+import type { Bits, Rounding } from "../kernel/width.ts";
+import { modulePath, storedTensors } from "../mlx/format.ts";
+import { indexText, layoutShards } from "../mlx/layout.ts";
+import { mlxConfigText } from "../mlx/mlx-config.ts";
+import { createShards } from "../mlx/shard-writer.ts";
+import type { TierSink } from "../mlx/tier-sink.ts";
+import type { TierPlan } from "../plan/plan-types.ts";
+import { tierGroupSize, tiers } from "../plan/tiers.ts";
+import { quantizeSeries } from "../quantize/round-series.ts";
+import { tuneSeries } from "../quantize/tune-series.ts";
+import type { CriticalExperts } from "../quantize/tune-types.ts";
+import type { Propagation, Repair, TuningRecord } from "../quantize/tuning-record.ts";
+import type { TuningSettings } from "../quantize/tuning-settings.ts";
+
+/** Files of one finished tier, by path, without card and receipt. */
+export type TierFiles = Readonly<
+  Record<string, { readonly bytes: number; readonly sha256: string }>
+>;
+
+export interface WrittenTier {
+  readonly files: TierFiles;
+  readonly relativeError: number;
+  /** null: rounded. */
+  readonly tuning: TuningRecord | null;
+  readonly warnings: readonly string[];
+}
+
+/** What tuning needs beside the base. */
+export interface Tuning {
+  readonly calibration: CalibrationIds;
+  readonly propagation: Propagation;
+  /** Empty where nothing was measured. */
+  readonly critical: CriticalExperts;
+  readonly repair: readonly Repair[];
+  readonly settings: TuningSettings;
+}
+
+export interface WriteRequest {
+  readonly base: Base;
+  readonly plans: readonly TierPlan[];
+  /** One empty folder per plan. */
+  readonly folders: readonly string[];
+  /** Licence files of the base to carry over beside the tokenizer's. */
+  readonly licences: readonly string[];
+  readonly rounding: Rounding;
+  /** null: round. */
+  readonly tuning: Tuning | null;
+  readonly kernel: Kernel;
+  readonly report: Report;
+}
+
+/** Files that make an MLX repo usable beside weights and config; what the base has of them goes along unchanged. */
+const carried =
+  /^(tokenizer\.json|tokenizer_config\.json|special_tokens_map\.json|added_tokens\.json|tokenizer\.model|vocab\.(json|txt)|merges\.txt|chat_template\.(jinja|json)|generation_config\.json|[\w-]+\.py)$/;
+
+/** Throws MISSING_FILE when the base has no tokenizer that mlx-lm could load. */
+export function requireTokenizer(repository: Repository): void {
+  const has = (name: string) => (repository.files.get(name) ?? 0) > 0; // an empty file is none
+  if (has("tokenizer.json") || has("tokenizer.model") || (has("vocab.json") && has("merges.txt")))
+    return;
+  throw new OqeError(
+    "MISSING_FILE",
+    `${repository.id ?? repository.name} has no tokenizer: expected tokenizer.json, tokenizer.model, or vocab.json with merges.txt`,
+    "Without it nobody can use the quantized model. Add the tokenizer's files to the base.",
+  );
+}
+
+/** Writes the MLX repo of every plan in one walk over the base: shards, index, config, tokenizer and licence files. */
+export async function writeTiers(request: WriteRequest): Promise<readonly WrittenTier[]> {
+  const { base, plans, folders } = request;
+  const layouts = plans.map((plan) =>
+    layoutShards(
+      base.tensors.flatMap((tensor) =>
+        storedTensors(tensor, plan.modules[modulePath(tensor)], base.storage),
+      ),
+    ),
+  );
+  const carriedFiles = await readCarried(base.checkpoint.repository, request.licences);
+  const writers: Awaited<ReturnType<typeof createShards>>[] = [];
+  try {
+    for (const [i, folder] of folders.entries())
+      writers.push(await createShards(folder, layouts[i]!));
+    const outcome = await fill(request, writers);
+    const written: WrittenTier[] = [];
+    for (const [i, plan] of plans.entries()) {
+      const shards = await writers[i]!.finish();
+      const small = await writeSmallFiles(folders[i]!, {
+        "model.safetensors.index.json": indexText(layouts[i]!, base.parameters),
+        "config.json": configText(base, plan),
+        ...carriedFiles,
+      });
+      written.push({ files: sortKeys({ ...shards, ...small }), ...outcome[i]! });
+    }
+    return written;
+  } catch (error) {
+    await Promise.allSettled(writers.map((writer) => writer.abort()));
+    throw error;
+  }
+}
+
+/** The walk over the base that fills the shards. */
+async function fill(
+  { tuning, ...request }: WriteRequest,
+  sinks: readonly TierSink[],
+): Promise<readonly Omit<WrittenTier, "files">[]> {
+  const { tensors, storage, checkpoint } = request.base;
+  if (tuning !== null) return tuneSeries({ ...request, ...tuning, sinks });
+  const rounded = await quantizeSeries({
+    ...request,
+    tensors,
+    storage,
+    read: checkpoint.read,
+    sinks,
+  });
+  return rounded.map((tier) => ({ ...tier, tuning: null, warnings: [] }));
+}
+
+/** Tokenizer and licence files of the base. Read before the walk: what cannot be read should not cost hours. */
+async function readCarried(
+  repository: Repository,
+  licences: readonly string[],
+): Promise<Record<string, Uint8Array>> {
+  const files: Record<string, Uint8Array> = {};
+  for (const name of repository.files.keys()) {
+    if (carried.test(name) || licences.includes(name))
+      files[name] = await readBytes(repository, name);
+  }
+  return files;
+}
+
+async function writeSmallFiles(
+  folder: string,
+  texts: Readonly<Record<string, Uint8Array | string>>,
+): Promise<TierFiles> {
+  const files: Record<string, { bytes: number; sha256: string }> = {};
+  for (const [name, content] of Object.entries(texts)) {
+    const bytes = typeof content === "string" ? new TextEncoder().encode(content) : content;
+    await writeFile(join(folder, name), bytes);
+    files[name] = {
+      bytes: bytes.byteLength,
+      sha256: createHash("sha256").update(bytes).digest("hex"),
+    };
+  }
+  return files;
+}
+
+function configText(base: Base, plan: TierPlan): string {
+  // Of a tier of one's own, which no table knows, the least that it has: the rest are overrides either way.
+  const least = Math.min(...Object.values(plan.modules).map((width) => width.bits)) as Bits;
+  const bits = tiers.find((tier) => tier.name === plan.tier)?.bits ?? least;
+  const config = base.architecture.mlxConfig(base.config);
+  // Keys that mlxConfig may add: transformers reads them as floats and refuses 1000000 for 1000000.0.
+  const floatKeys = new Set([...base.checkpoint.floatKeys, "time_step_limit", "rope_theta"]);
+  const defaults = { bits, groupSize: tierGroupSize } as const;
+  return mlxConfigText(config, {
+    defaults,
+    modules: plan.modules,
+    storage: base.storage,
+    floatKeys,
+  });
+}
+
+function sortKeys<T>(record: Record<string, T>): Record<string, T> {
+  return Object.fromEntries(Object.entries(record).sort(([a], [b]) => (a < b ? -1 : 1)));
+}

@@ -1,0 +1,43 @@
+import { readFile } from "node:fs/promises";
+import { Template } from "@huggingface/jinja";
+import { assets } from "../ground/assets.ts";
+import { OqeError } from "../ground/errors.ts";
+import { lintTemplate } from "./template-lint.ts";
+
+/** Renders a template of `assets.templates` with these facts, and with nothing but them. Throws TEMPLATE. */
+export async function renderNamed(
+  name: string,
+  facts: Readonly<Record<string, unknown>>,
+): Promise<string> {
+  let source: string;
+  try {
+    source = await readFile(new URL(name, assets.templates), "utf8");
+  } catch (error) {
+    throw new OqeError(
+      "TEMPLATE",
+      `${name} cannot be read: ${(error as Error).message}`,
+      "Reinstall oqe-publisher: it ships with its templates.",
+      error,
+    );
+  }
+  return renderTemplate(source, name, facts);
+}
+
+/** Checks, then renders. Throws TEMPLATE: a template that names what the facts do not hold is never rendered. */
+export function renderTemplate(
+  source: string,
+  name: string,
+  facts: Readonly<Record<string, unknown>>,
+): string {
+  lintTemplate(source, name, facts);
+  try {
+    return new Template(source).render({ ...facts });
+  } catch (error) {
+    throw new OqeError(
+      "TEMPLATE",
+      `${name} cannot be rendered: ${(error as Error).message}`,
+      "",
+      error,
+    );
+  }
+}

@@ -1,0 +1,29 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { readdir } from "node:fs/promises";
+import { fileURLToPath } from "node:url";
+
+const cli = fileURLToPath(new URL("../../src/cli.ts", import.meta.url));
+
+/**
+ * Runs the CLI, and kills it as soon as a hidden name that ends with `sign` lies below `out`; whether it came to that before the run
+ * ended by itself.
+ */
+export async function killedAt(
+  sign: string,
+  out: string,
+  args: readonly string[],
+): Promise<boolean> {
+  const child = spawn(process.execPath, [cli, ...args], { stdio: "ignore" });
+  const ended = once(child, "exit");
+  let killed = false;
+  while (child.exitCode === null && !killed) {
+    const names = (await readdir(out, { recursive: true }).catch(() => [])).filter((name) =>
+      name.startsWith("."),
+    );
+    killed = names.some((name) => name.endsWith(sign)) && child.kill("SIGKILL");
+    await new Promise((again) => setImmediate(again));
+  }
+  await ended;
+  return killed;
+}

@@ -1,0 +1,120 @@
+import { readFileSync } from "node:fs";
+import { seededRandom } from "../../src/calibration/random.ts";
+import type { ModelConfig } from "../../src/checkpoint/model-config.ts";
+import type { PlannedTensor } from "../../src/models/architecture.ts";
+import { expandTable } from "../../src/models/expand.ts";
+import type { LayerKind } from "../../src/models/layer-kind.ts";
+import { findArchitecture } from "../../src/models/registry.ts";
+import { defaultFloors, parseFloors } from "../../src/plan/floors.ts";
+import { planTier } from "../../src/plan/plan.ts";
+import type { Measurement } from "../../src/plan/sensitivity-types.ts";
+import { tiers } from "../../src/plan/tiers.ts";
+import type { Receipt } from "../../src/receipt/receipt.ts";
+import { describeSensitivity } from "../../src/receipt/sensitivity.ts";
+import { shareFigures } from "../../src/receipt/series-figures.ts";
+import { makeMeasurement } from "./measurements.ts";
+import { embedded } from "./models.ts";
+import { nemotron30b } from "./nemotron-30b.ts";
+import { provenReceipt } from "./receipts.ts";
+
+const domains = ["code", "de", "en", "es", "fr", "it", "ja", "math", "reasoning"];
+
+/** Receipts of a run that measured, planned, tuned and proved all four tiers of the 30B model. Plans are the planner's, figures made up. */
+export const measuredSeries = receiptsOf(nemotron30b);
+
+/** The same of the model that is embedded in this repository: 11 blocks, 5 of them with 16 experts. */
+export const smallSeries = receiptsOf(
+  JSON.parse(readFileSync(`${embedded}/config.json`, "utf8")) as ModelConfig,
+);
+
+function receiptsOf(config: ModelConfig): readonly Receipt[] {
+  const architecture = findArchitecture(config);
+  const tensors: PlannedTensor[] = expandTable(architecture, config).map((tensor) => ({
+    ...tensor,
+    dtype: "BF16",
+  }));
+  const kinds = architecture.layers(config);
+  const experts = architecture.experts(config)!;
+  const measurement = withExperts(makeMeasurement(tensors), kinds, experts.routed);
+  const prices = { measurement, floors: parseFloors(defaultFloors) };
+  const plans = tiers.map((tier) =>
+    planTier(tier, { architecture, config, tensors, storage: "BF16" }, prices),
+  );
+  const receipts = plans.map((plan) => {
+    const receipt = provenReceipt(plan.tier);
+    const layers: Partial<Record<LayerKind, number>> = {};
+    for (const kind of kinds) layers[kind] = (layers[kind] ?? 0) + 1;
+    const tuned = Object.entries(receipt.tuning!.modules).filter(([module]) =>
+      Object.hasOwn(plan.modules, module),
+    );
+    return {
+      ...receipt,
+      model: { ...receipt.model, layers, experts },
+      options: { ...receipt.options, policy: "measured" },
+      plan,
+      series: plans.map(({ modules: _, ...row }) => row),
+      sensitivity: describeSensitivity(measurement),
+      tuning: { ...receipt.tuning!, modules: Object.fromEntries(tuned) },
+      proof: {
+        ...receipt.proof!,
+        byLayer: receipt.proof!.byLayer.filter(({ layer }) => layer < kinds.length),
+      },
+    };
+  });
+  return shareFigures(receipts);
+}
+
+/** Shares and damage skewed as real ones are, and the same each time. */
+function withExperts(
+  measurement: Measurement,
+  kinds: readonly LayerKind[],
+  count: number,
+): Measurement {
+  const random = seededRandom(5);
+  const skewed = (spread: number) => Math.exp(spread * (random() + random() + random() - 1.5));
+  const experts = kinds.flatMap((kind, layer) => {
+    if (kind !== "moe") return [];
+    const popular = Array.from({ length: count }, () => skewed(2));
+    const share = domains.map(() => normalized(popular.map((weight) => weight * skewed(1.5))));
+    const damage = share.map((row) =>
+      row.map((part) => part * 0.004 * (1 + layer / 20) * skewed(1.5)),
+    );
+    return [{ layer, share, gate: share, damage }];
+  });
+  const critical = domains.flatMap((domain, at) =>
+    experts
+      .flatMap(({ layer, share, damage }) =>
+        damage[at]!.map((value, expert) => ({
+          domain,
+          layer,
+          expert,
+          share: share[at]![expert]!,
+          damage: value,
+        })),
+      )
+      .sort((a, b) => b.damage - a.damage)
+      .slice(0, 16),
+  );
+  return {
+    ...measurement,
+    domains,
+    domainWeights: domains.map(() => 1),
+    depthGain: Array.from({ length: 9 }, (_, at) => ({
+      depth: Math.round((at * kinds.length) / 8),
+      gain: 2 / (1 + at),
+    })),
+    check: measurement.tensors.slice(0, 5).map(({ module }, at) => ({
+      module,
+      bits: 4,
+      predicted: 0.001 * (1 + at / 20),
+      tuned: 0.001,
+    })),
+    experts,
+    critical,
+  };
+}
+
+function normalized(weights: readonly number[]): number[] {
+  const whole = weights.reduce((sum, weight) => sum + weight, 0);
+  return weights.map((weight) => weight / whole);
+}

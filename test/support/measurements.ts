@@ -1,0 +1,83 @@
+import { elements, modulePath, quantizedBytes } from "../../src/mlx/format.ts";
+import type { PlannedTensor } from "../../src/models/architecture.ts";
+import { isQuantizable } from "../../src/plan/plan.ts";
+import {
+  type MeasuredTensor,
+  type Measurement,
+  measuredBits,
+} from "../../src/plan/sensitivity-types.ts";
+import { tierGroupSize } from "../../src/plan/tiers.ts";
+
+/** 0 … 1 from a text (FNV-1a), so that a tensor's worth depends on its name alone. */
+function worthOf(text: string): number {
+  let hash = 0x811c9dc5;
+  for (const letter of text) hash = Math.imul(hash ^ letter.charCodeAt(0), 0x01000193);
+  return (hash >>> 0) / 2 ** 32;
+}
+
+/** A measurement as measuring gives it, with made-up prices: a quarter for every bit, early layers dearer, flips where there are routers. */
+export function makeMeasurement(
+  tensors: readonly PlannedTensor[],
+  changes: Partial<Measurement> = {},
+): Measurement {
+  const routed = tensors.some((tensor) => tensor.role.routed === true);
+  const priced = tensors.filter(isQuantizable).map((tensor): MeasuredTensor => {
+    const module = modulePath(tensor);
+    const worth = 10 ** (3 * worthOf(module) - 3) / (1 + (tensor.layer ?? 0)) / 20;
+    const widths = measuredBits.map((bits) => {
+      const error = 4 ** -bits;
+      return {
+        bits,
+        bytes: quantizedBytes(tensor.shape, { bits, groupSize: tierGroupSize }, "BF16"),
+        error,
+        smooth: worth * error,
+        flip: routed ? worth * error * (0.5 + worthOf(`${module} flips`)) : 0,
+      };
+    });
+    return {
+      module,
+      role: tensor.role.role,
+      layer: tensor.layer,
+      widths,
+      byDomain: [0.75, 0.25],
+      blockError: worth / 300,
+    };
+  });
+  const total = (value: (one: MeasuredTensor["widths"][number]) => number) =>
+    priced.reduce((sum, { widths }) => sum + value(widths[1]!), 0);
+  return {
+    format: 1,
+    engine: { name: "oqe-publisher", version: "0.0.0", kernelSha256: "0".repeat(64) },
+    base: { id: null, name: "made-up", revision: "main" },
+    proxy: null,
+    calibration: { sha256: "1".repeat(64), samples: 128, length: 256 },
+    probe: { samples: 14, length: 256, bits: 4 },
+    domains: ["code", "en"],
+    domainWeights: [1, 1],
+    depthGain: [{ depth: 0, gain: 0.5 }],
+    together: {
+      forcedKl: total((one) => one.smooth),
+      freeKl: total((one) => one.smooth) * (routed ? 3 : 1),
+      flip: total((one) => one.flip),
+    },
+    check: [],
+    tensors: priced,
+    experts: [],
+    critical: [],
+    ...changes,
+  };
+}
+
+/** Bits per weight of a plan's modules, from their shapes. */
+export function bpwOf(
+  tensors: readonly PlannedTensor[],
+  modules: Readonly<Record<string, { bits: number }>>,
+): number {
+  const quantized = tensors.filter((tensor) => Object.hasOwn(modules, modulePath(tensor)));
+  const sum = (value: (tensor: PlannedTensor) => number) =>
+    quantized.reduce((all, tensor) => all + value(tensor), 0);
+  return (
+    sum((t) => elements(t.shape) * (modules[modulePath(t)]!.bits + 0.5)) /
+    sum((t) => elements(t.shape))
+  );
+}

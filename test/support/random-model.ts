@@ -1,0 +1,114 @@
+import { mkdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import type { ModelConfig } from "../../src/checkpoint/model-config.ts";
+import type { Role } from "../../src/models/architecture.ts";
+import { expandTable } from "../../src/models/expand.ts";
+import { findArchitecture } from "../../src/models/registry.ts";
+
+/** A Nemotron-H with every kind of block, of sizes that no lane or block divides. */
+export const hybrid: ModelConfig = {
+  model_type: "nemotron_h",
+  hybrid_override_pattern: "ME-*E",
+  num_hidden_layers: 5,
+  vocab_size: 101,
+  hidden_size: 72,
+  intermediate_size: 84,
+  max_position_embeddings: 512,
+  num_attention_heads: 6,
+  num_key_value_heads: 2,
+  head_dim: 12,
+  attention_bias: false,
+  mamba_num_heads: 6,
+  mamba_head_dim: 10,
+  mamba_proj_bias: false,
+  n_groups: 3,
+  ssm_state_size: 18,
+  conv_kernel: 3,
+  use_conv_bias: true,
+  use_bias: false,
+  mlp_bias: false,
+  mlp_hidden_act: "relu2",
+  layer_norm_epsilon: 1e-5,
+  moe_intermediate_size: 36,
+  moe_shared_expert_intermediate_size: 52,
+  moe_latent_size: null,
+  n_routed_experts: 12,
+  n_shared_experts: 1,
+  n_group: 1,
+  topk_group: 1,
+  num_experts_per_tok: 3,
+  norm_topk_prob: true,
+  routed_scaling_factor: 2.5,
+  time_step_limit: [0.001, 1e6],
+  time_step_min: 0.001,
+  torch_dtype: "bfloat16",
+};
+/**
+ * Makes a base of seeded random weights for any config of a known architecture, names as the model's authors publish them: for
+ * variants of which nobody publishes a small one. BF16, the router's bias and A_log F32. Scales are such that every part matters.
+ */
+export async function makeRandomModel(
+  folder: string,
+  config: ModelConfig,
+  seed = 1,
+): Promise<void> {
+  await mkdir(folder, { recursive: true });
+  const random = gaussian(seed);
+  const header: Record<string, unknown> = {};
+  const parts: Buffer[] = [];
+  let end = 0;
+  for (const { role, sources } of expandTable(findArchitecture(config), config)) {
+    const shape = role.shape(config);
+    for (const name of sources) {
+      const wide = role.exemptFromCast === true;
+      const count = shape.reduce((product, size) => product * size, 1);
+      const data = encode(
+        Array.from({ length: count }, () => drawn(role, shape, random())),
+        wide,
+      );
+      header[name] = {
+        dtype: wide ? "F32" : "BF16",
+        shape,
+        data_offsets: [end, end + data.length],
+      };
+      end += data.length;
+      parts.push(data);
+    }
+  }
+  const text = Buffer.from(JSON.stringify(header));
+  const length = Buffer.alloc(8);
+  length.writeBigUInt64LE(BigInt(text.length));
+  await writeFile(join(folder, "model.safetensors"), Buffer.concat([length, text, ...parts]));
+  await writeFile(join(folder, "config.json"), JSON.stringify(config));
+}
+
+function drawn({ role }: Role, shape: readonly number[], x: number): number {
+  if (role.includes("norm") || role.endsWith(".D")) return 1 + 0.2 * x;
+  if (role === "mamba.A_log") return 0.5 + 0.5 * x;
+  if (role.endsWith("bias")) return 0.1 * x;
+  if (role === "embeddings") return 0.3 * x;
+  return (1.5 * x) / Math.sqrt(shape.at(-1)!);
+}
+
+/** Little-endian BF16 (cut, not rounded) or F32. */
+function encode(values: readonly number[], wide: boolean): Buffer {
+  const floats = Buffer.from(new Float32Array(values).buffer);
+  if (wide) return floats;
+  const halves = Buffer.alloc(values.length * 2);
+  for (let i = 0; i < values.length; i++) floats.copy(halves, 2 * i, 4 * i + 2, 4 * i + 4);
+  return halves;
+}
+
+/** Normally distributed numbers, about: the sum of twelve uniform ones. */
+function gaussian(seed: number): () => number {
+  let state = seed;
+  const uniform = () => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return state / 2 ** 32;
+  };
+  return () => {
+    let sum = -6;
+    for (let i = 0; i < 12; i++) sum += uniform();
+    return sum;
+  };
+}

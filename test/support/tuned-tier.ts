@@ -1,0 +1,47 @@
+import { readFile } from "node:fs/promises";
+import { expect } from "vitest";
+import { kindWords } from "../../src/card/tuning-words.ts";
+import { tensorKinds } from "../../src/quantize/tuning-record.ts";
+import type { Receipt } from "../../src/receipt/receipt.ts";
+import { parseReceipt } from "../../src/receipt/receipt-file.ts";
+
+/** Holds receipt and card of a tier's folder to what tuning on so many bundled rows has to leave there; gives the receipt. */
+export async function expectTuned(
+  folder: string,
+  rows: { samples: number; length: number; evaluation: number },
+): Promise<Receipt> {
+  const receipt = parseReceipt(await readFile(`${folder}/oqe-receipt.json`, "utf8"), folder);
+  const { samples, length, evaluation: measured } = rows;
+  const { options, calibration, evaluation, tuning, proof, plan } = receipt;
+  expect(options).toMatchObject({ method: "tuned", propagation: "reference", rounding: "stored" });
+  const hash = expect.stringMatching(/^[0-9a-f]{64}$/);
+  expect(calibration).toMatchObject({
+    source: "bundled",
+    sha256: hash,
+    samples,
+    length,
+    tokens: samples * length,
+  });
+  expect(evaluation).toMatchObject({
+    source: "bundled",
+    sha256: hash,
+    samples: measured,
+    length: 256,
+  });
+  expect(proof).toMatchObject({ positions: 256 * measured, rows: { sha256: evaluation!.sha256 } });
+  expect(proof!.meanKl).toBeGreaterThan(0);
+  expect(proof!.gates.filter(({ passed }) => !passed)).toEqual([]);
+  expect(Object.keys(tuning!.modules).sort()).toEqual(Object.keys(plan.modules).sort());
+  const kinds = tensorKinds.flatMap((kind) =>
+    tuning!.kinds[kind] ? [{ kind, ...tuning!.kinds[kind] }] : [],
+  );
+  expect(kinds.filter(({ ratio }) => !(ratio > 0 && ratio < 1))).toEqual([]);
+
+  const card = await readFile(`${folder}/README.md`, "utf8");
+  const section = card.split(/^## /m).find((part) => part.startsWith("Tuning\n"))!;
+  for (const { kind, tensors } of kinds)
+    expect(section).toContain(`\n| ${kindWords[kind]} | ${tensors} | 0.`);
+  expect(section).toContain(calibration!.sha256);
+  expect(card).toMatch(/^> \*\*Hessian-tuned\.\*\*/m);
+  return receipt;
+}
