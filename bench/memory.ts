@@ -25,13 +25,13 @@ function shrink(pattern: string, experts: number): ModelConfig {
   };
 }
 
-export interface Measurement {
+export interface Sensitivity {
   readonly peak: number;
   readonly seconds: number;
 }
 
 /** Runs the CLI in a process of its own and measures it from inside and outside. */
-export async function measureCli(args: readonly string[]): Promise<Measurement> {
+export async function measureCli(args: readonly string[]): Promise<Sensitivity> {
   const scratch = await mkdtemp(join(tmpdir(), "oqe-bench-"));
   const file = join(scratch, "peak");
   const started = performance.now();

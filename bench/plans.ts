@@ -7,7 +7,7 @@ import { silentReport } from "../src/ground/report.ts";
 import { defaultFloors, parseFloors } from "../src/plan/floors.ts";
 import { planTier } from "../src/plan/plan.ts";
 import type { TierPlan } from "../src/plan/plan-types.ts";
-import type { Measurement } from "../src/plan/sensitivity-types.ts";
+import type { Sensitivity } from "../src/plan/sensitivity-types.ts";
 import { type Tier, tiers } from "../src/plan/tiers.ts";
 import { criticalExpertsOf } from "../src/quantize/critical-experts.ts";
 import { measure } from "../src/sensitivity/measure.ts";
@@ -19,7 +19,7 @@ import { pairedRatio } from "./statistics.ts";
 
 /**
  * What a measured plan is worth on the embedded model, at no more bytes than what it is held against, all run for real.
- *   node bench/plans.ts [evaluation rows of 256 tokens, 72] [prices,tiers,peers] [measurement.json to read instead of measuring]
+ *   node bench/plans.ts [evaluation rows of 256 tokens, 72] [prices,tiers,peers] [sensitivity.json to read instead of measuring]
  */
 const court = await openCourt(Number(process.argv[2] ?? 72));
 const only = process.argv[3] ?? "";
@@ -29,7 +29,7 @@ const { base, kernel, calibration } = court;
 const measureModel = (
   model: Parameters<typeof measure>[0]["model"],
   proxy: string | null,
-): Promise<Measurement> => {
+): Promise<Sensitivity> => {
   const { repository } = base.checkpoint;
   const identity = {
     engine: { name: "oqe-publisher", version: "bench", kernelSha256: kernel.sha256 },
@@ -50,7 +50,7 @@ const { architecture, config, tensors, storage } = base;
 const weights = finiteWeights(base, kernel);
 const own = { architecture, config, tensors, storage, weights, ownBits: new Map<string, number>() };
 const given = process.argv[4];
-const [measurement, seconds] = await timed<Measurement>(async () =>
+const [sensitivity, seconds] = await timed<Sensitivity>(async () =>
   given === undefined ? measureModel(own, null) : JSON.parse(await readFile(given, "utf8")),
 );
 if (given === undefined) console.log(`measured in ${seconds.toFixed(0)} s`);
@@ -60,9 +60,9 @@ const byPrices = (
   tier: Tier,
   budgetBpw = tier.budgetBpw,
   floors = defaultFloors,
-  prices = measurement,
-) => planTier({ ...tier, budgetBpw }, base, { measurement: prices, floors: parseFloors(floors) });
-const tuned = tunedOn(calibration, {}, { critical: criticalExpertsOf(measurement) });
+  prices = sensitivity,
+) => planTier({ ...tier, budgetBpw }, base, { sensitivity: prices, floors: parseFloors(floors) });
+const tuned = tunedOn(calibration, {}, { critical: criticalExpertsOf(sensitivity) });
 /** As the product does by default. */
 const repaired = { ...tuned, repair: ["router", "rounding"] as const };
 const judgePlan = async (
@@ -80,18 +80,18 @@ if (wants("prices")) {
   const proxy = await openProxy(repository, base, kernel);
   const [byProxy, time] = await timed(() => measureModel(proxy, proxyName(repository)));
   await proxy.close();
-  const prices = (of: Measurement, what: "smooth" | "flip") =>
+  const prices = (of: Sensitivity, what: "smooth" | "flip") =>
     of.tensors.map(({ widths }) => widths[1]![what]);
   console.log(
     `\nProxy oQ8e in the base's place (${time.toFixed(0)} s), Spearman over ${tensors.length} tensors:`,
   );
   for (const what of ["smooth", "flip"] as const) {
     console.log(
-      `${what} price ${rankCorrelation(prices(byProxy, what), prices(measurement, what)).toFixed(4)}`,
+      `${what} price ${rankCorrelation(prices(byProxy, what), prices(sensitivity, what)).toFixed(4)}`,
     );
   }
-  const blocks = measurement.tensors.filter(({ layer }) => layer !== null);
-  const { depthGain, together, check } = measurement;
+  const blocks = sensitivity.tensors.filter(({ layer }) => layer !== null);
+  const { depthGain, together, check } = sensitivity;
   const gain = (layer: number) =>
     (depthGain.find(({ depth }) => depth > layer) ?? depthGain.at(-1)!).gain;
   const simple = blocks.map(({ layer, blockError }) => blockError * gain(layer!));
@@ -101,7 +101,7 @@ if (wants("prices")) {
   );
   const total = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0);
   console.log(`Σ gain prices / Σ probes, blocks: ${(total(simple) / total(probed)).toFixed(3)}`);
-  const all = total(measurement.tensors.map(({ widths }) => widths[1]!.smooth));
+  const all = total(sensitivity.tensors.map(({ widths }) => widths[1]!.smooth));
   console.log(
     `Σ smooth prices / KL of all at once, forced: ${(all / together.forcedKl).toFixed(3)}`,
   );
@@ -144,8 +144,8 @@ if (wants("tiers")) {
       await judgePlan("no-floors", noFloors, repaired),
     );
     const smooth = {
-      ...measurement,
-      together: { ...measurement.together, freeKl: measurement.together.forcedKl },
+      ...sensitivity,
+      together: { ...sensitivity.together, freeKl: sensitivity.together.forcedKl },
     };
     const smoothly = byPrices(tier, Math.min(tier.budgetBpw, rules.bpw), defaultFloors, smooth);
     add("smooth prices alone, tuned", smoothly, await judgePlan("smooth", smoothly, tuned));

@@ -1,22 +1,22 @@
 import { readFile } from "node:fs/promises";
 import { defaultFloors, parseFloors } from "../src/plan/floors.ts";
 import { planTier } from "../src/plan/plan.ts";
-import type { Measurement } from "../src/plan/sensitivity-types.ts";
+import type { Sensitivity } from "../src/plan/sensitivity-types.ts";
 import { tiers } from "../src/plan/tiers.ts";
 import type { Repair } from "../src/quantize/tuning-record.ts";
 import { type Judged, openCourt, table, tunedOn } from "./judgement.ts";
 
 /**
  * What each repair is worth on the embedded model, on plans by prices, all run for real.
- *   node bench/repair.ts <measurement.json, as `oqe measure` writes it> [evaluation rows of 256 tokens, 72] [tiers] [ways]
+ *   node bench/repair.ts <sensitivity.json, as `oqe sensitivity` writes it> [evaluation rows of 256 tokens, 72] [tiers] [ways]
  * A way is a list of repairs joined by +, or none; after `sequential:` behind each tier's own blocks. The first is what others are held against.
  */
 const [path, rows = "72", names = "oQ6e,oQ4e", ways = "none,router,rounding,router+rounding"] =
   process.argv.slice(2);
-const measurement: Measurement = JSON.parse(await readFile(path!, "utf8"));
+const sensitivity: Sensitivity = JSON.parse(await readFile(path!, "utf8"));
 const court = await openCourt(Number(rows));
 const { base, calibration } = court;
-const prices = { measurement, floors: parseFloors(defaultFloors) };
+const prices = { sensitivity, floors: parseFloors(defaultFloors) };
 for (const name of names.split(",")) {
   table(`${name}, plan by prices`, ways.split(",")[0]!);
   const plan = planTier(tiers.find((tier) => tier.name === name)!, base, prices);

@@ -6,7 +6,7 @@ import type { Hub } from "./hub/hub-types.ts";
 import type { Inputs } from "./inputs/inputs.ts";
 import type { Kernel } from "./kernel/kernel-types.ts";
 import type { SeriesPlan } from "./plan/plan-types.ts";
-import type { Measurement } from "./plan/sensitivity-types.ts";
+import type { Sensitivity } from "./plan/sensitivity-types.ts";
 import type { Receipt } from "./receipt/receipt.ts";
 import { checkPlaces, makeFolders, rehearseCard } from "./series/folders.ts";
 import {
@@ -31,10 +31,10 @@ import {
   seriesPlan,
 } from "./series/recipes.ts";
 import { type Calibration, calibrate } from "./series/rows.ts";
-import { type GivenMeasurement, measureBase, proxyName, readGiven } from "./series/sensitivity.ts";
+import { type GivenSensitivity, measureBase, proxyName, readGiven } from "./series/sensitivity.ts";
 
 /** The outside world, passed in. */
-export interface Doors {
+export interface Dependencies {
   readonly report: Report;
   readonly connect: () => Hub;
   readonly openKernel: () => Promise<Kernel>;
@@ -56,46 +56,53 @@ export interface Planned {
   readonly plan: SeriesPlan;
   readonly base: Pick<Base, "tensors" | "storage">;
   /** null: by rules. */
-  readonly measurement: Measurement | null;
+  readonly sensitivity: Sensitivity | null;
 }
 
 /** Plans the series: by rules from headers alone, by prices after measuring. */
-export async function planModel(inputs: Inputs, doors: Doors): Promise<Planned> {
+export async function planModel(inputs: Inputs, dependencies: Dependencies): Promise<Planned> {
   if (inputs.policy === "oq") {
-    const base = await openBase(inputs, doors.connect, { allowHeaderOnly: true });
+    const base = await openBase(inputs, dependencies.connect, { allowHeaderOnly: true });
     await base.checkpoint.close();
-    return { plan: makePlan(base, inputs, null), base, measurement: null };
+    return { plan: makePlan(base, inputs, null), base, sensitivity: null };
   }
   const plan = async (base: Base, kernel: Kernel): Promise<Planned> => {
-    const sources = await openSources(base, inputs, kernel, doors.connect);
+    const sources = await openSources(base, inputs, kernel, dependencies.connect);
     requireBudgets(base, inputs);
     if (sources.given === null) requireWeights(base);
-    const calibration = sources.given === null ? await drawRows(base, inputs, doors) : null;
-    const measurement = await obtainMeasurement(base, inputs, calibration, sources, {
-      report: doors.report,
+    const calibration = sources.given === null ? await drawRows(base, inputs, dependencies) : null;
+    const sensitivity = await obtainSensitivity(base, inputs, calibration, sources, {
+      report: dependencies.report,
       kernel,
     });
-    return { plan: makePlan(base, inputs, measurement), base, measurement };
+    return { plan: makePlan(base, inputs, sensitivity), base, sensitivity };
   };
-  return withBase(inputs, doors, doors.connect, plan, true);
+  return withBase(inputs, dependencies, dependencies.connect, plan, true);
 }
 
 /** Measures what bits are worth, whatever the policy. */
-export async function measureModel(inputs: Inputs, doors: Doors): Promise<Measurement> {
-  const measured = { ...inputs, policy: "measured", measurement: null } as const;
+export async function measureModel(
+  inputs: Inputs,
+  dependencies: Dependencies,
+): Promise<Sensitivity> {
+  const measured = { ...inputs, policy: "measured", sensitivity: null } as const;
   const run = async (base: Base, kernel: Kernel) => {
     requireWeights(base);
-    const sources = await openSources(base, measured, kernel, doors.connect);
-    const calibration = await drawRows(base, inputs, doors);
-    return (await obtainMeasurement(base, measured, calibration, sources, {
-      report: doors.report,
+    const sources = await openSources(base, measured, kernel, dependencies.connect);
+    const calibration = await drawRows(base, inputs, dependencies);
+    return (await obtainSensitivity(base, measured, calibration, sources, {
+      report: dependencies.report,
       kernel,
     }))!;
   };
-  return withBase(inputs, doors, doors.connect, run, true);
+  return withBase(inputs, dependencies, dependencies.connect, run, true);
 }
 
-function drawRows(base: Base, inputs: Inputs, { connect, report }: Doors): Promise<Calibration> {
+function drawRows(
+  base: Base,
+  inputs: Inputs,
+  { connect, report }: Dependencies,
+): Promise<Calibration> {
   return report.stage("Calibrate", () => calibrate(base, inputs, connect, report));
 }
 
@@ -103,12 +110,12 @@ function drawRows(base: Base, inputs: Inputs, { connect, report }: Doors): Promi
  * Writes one MLX repo folder per tier below `out`, card and receipt included; gives the plan and the folders, and as `failure` the
  * gates that a tier did not pass, whose folder is kept all the same.
  */
-export async function quantizeModel(inputs: Inputs, out: string, doors: Doors) {
-  const { report } = doors;
-  return withBase(inputs, doors, doors.connect, async (base, kernel) => {
-    const sources = await openSources(base, inputs, kernel, doors.connect);
+export async function quantizeModel(inputs: Inputs, out: string, dependencies: Dependencies) {
+  const { report } = dependencies;
+  return withBase(inputs, dependencies, dependencies.connect, async (base, kernel) => {
+    const sources = await openSources(base, inputs, kernel, dependencies.connect);
     requireBudgets(base, inputs);
-    const calibration = await drawRows(base, inputs, doors);
+    const calibration = await drawRows(base, inputs, dependencies);
     const orders = await placeOrders(base, inputs, calibration, {
       folder: out,
       namespace: null,
@@ -116,12 +123,12 @@ export async function quantizeModel(inputs: Inputs, out: string, doors: Doors) {
       ...sourceNames(sources),
     });
     await rehearse(base, orders, inputs);
-    const measurement = await obtainMeasurement(base, inputs, calibration, sources, {
+    const sensitivity = await obtainSensitivity(base, inputs, calibration, sources, {
       report,
       kernel,
     });
-    const plan = makePlan(base, inputs, measurement);
-    const jobs = planOrders(base, orders, inputs, plan, measurement);
+    const plan = makePlan(base, inputs, sensitivity);
+    const jobs = planOrders(base, orders, inputs, plan, sensitivity);
     const make = () => makeFolders(base, jobs, inputs, calibration, { report, kernel });
     const made = await report.stage("Quantize", make);
     return { plan, folders: jobs.map((job) => job.place), failure: gateFailure(made) };
@@ -129,19 +136,19 @@ export async function quantizeModel(inputs: Inputs, out: string, doors: Doors) {
 }
 
 /** The whole job: open → measure → plan → card → quantize → publish. Nothing reaches the Hub before every tier is finished on disk. */
-export async function publishModel(inputs: Inputs, doors: Doors): Promise<Published> {
-  const { report } = doors;
-  const hub = doors.connect();
+export async function publishModel(inputs: Inputs, dependencies: Dependencies): Promise<Published> {
+  const { report } = dependencies;
+  const hub = dependencies.connect();
   checkNames(inputs);
   if (!inputs.dryRun) await report.stage("Check the token", () => checkRights(hub, inputs, report));
   return withBase(
     inputs,
-    doors,
+    dependencies,
     () => hub,
     async (base, kernel) => {
       const sources = await openSources(base, inputs, kernel, () => hub);
       requireBudgets(base, inputs);
-      const calibration = await drawRows(base, inputs, { ...doors, connect: () => hub });
+      const calibration = await drawRows(base, inputs, { ...dependencies, connect: () => hub });
       const orders = await placeOrders(base, inputs, calibration, {
         folder: inputs.workDir,
         namespace: inputs.namespace,
@@ -155,7 +162,7 @@ export async function publishModel(inputs: Inputs, doors: Doors): Promise<Publis
         orders.map((order) => [order, findPublished(order, states.get(order)!, inputs)]),
       );
       const pending = orders.filter((order) => published.get(order) === null);
-      const release = { states, pending, inputs, doors };
+      const release = { states, pending, inputs, dependencies };
       if (pending.length === 0) {
         await sources.proxy?.close?.();
         const plan = seriesPlan(
@@ -168,12 +175,12 @@ export async function publishModel(inputs: Inputs, doors: Doors): Promise<Publis
       const rehearsed = await rehearse(base, pending, inputs);
       if (!inputs.dryRun)
         await report.stage("Check the cards", () => checkCards(hub, rehearsed, report));
-      const measurement = await obtainMeasurement(base, inputs, calibration, sources, {
+      const sensitivity = await obtainSensitivity(base, inputs, calibration, sources, {
         report,
         kernel,
       });
-      const plan = makePlan(base, inputs, measurement);
-      const jobs = planOrders(base, pending, inputs, plan, measurement);
+      const plan = makePlan(base, inputs, sensitivity);
+      const jobs = planOrders(base, pending, inputs, plan, sensitivity);
       const make = () => makeFolders(base, jobs, inputs, calibration, { report, kernel });
       const made = await report.stage("Quantize", make);
       return { plan, made, ...(await publishTiers(hub, orders, { ...release, made })) };
@@ -198,7 +205,7 @@ async function rehearse(
 
 /** What is there to plan by beside the base itself. */
 interface Sources {
-  readonly given: GivenMeasurement | null;
+  readonly given: GivenSensitivity | null;
   readonly proxy: Repository | null;
 }
 
@@ -215,19 +222,19 @@ async function openSources(
 
 /** As the recipe names them. */
 function sourceNames({ given, proxy }: Sources) {
-  return { measurementSha256: given?.sha256 ?? null, proxyName: proxy && proxyName(proxy) };
+  return { sensitivitySha256: given?.sha256 ?? null, proxyName: proxy && proxyName(proxy) };
 }
 
 /** The measurement that a run plans by: of the file that it was given, or its own; null where it plans by rules. */
-async function obtainMeasurement(
+async function obtainSensitivity(
   base: Base,
   inputs: Inputs,
   calibration: Calibration | null,
   { given, proxy }: Sources,
-  doors: { readonly report: Report; readonly kernel: Kernel },
-): Promise<Measurement | null> {
+  dependencies: { readonly report: Report; readonly kernel: Kernel },
+): Promise<Sensitivity | null> {
   if (inputs.policy === "oq") return null;
-  if (given !== null) return given.measurement;
+  if (given !== null) return given.sensitivity;
   const rows = calibration?.tuning?.rows;
   if (rows === undefined) {
     throw new OqeError(
@@ -236,21 +243,23 @@ async function obtainMeasurement(
       "Leave method out.",
     );
   }
-  return doors.report.stage("Measure", () => measureBase(base, rows, proxy, inputs, doors));
+  return dependencies.report.stage("Measure", () =>
+    measureBase(base, rows, proxy, inputs, dependencies),
+  );
 }
 
 /** Opens base and kernel, and closes both whatever happens. */
 async function withBase<T>(
   inputs: Inputs,
-  doors: Doors,
+  dependencies: Dependencies,
   connect: () => Hub,
   run: (base: Base, kernel: Kernel) => Promise<T>,
   allowHeaderOnly = false,
 ): Promise<T> {
   const open = () => openBase(inputs, connect, { allowHeaderOnly });
-  const base = await doors.report.stage("Open the base model", open);
+  const base = await dependencies.report.stage("Open the base model", open);
   try {
-    const kernel = await doors.openKernel();
+    const kernel = await dependencies.openKernel();
     try {
       return await run(base, kernel);
     } finally {

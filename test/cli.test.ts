@@ -22,7 +22,7 @@ describe("oqe", () => {
     async (args) => {
       const { code, stdout, stderr } = await runCli(args);
       expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
-      for (const command of ["plan", "measure", "quantize", "publish", "card", "hub"])
+      for (const command of ["plan", "sensitivity", "quantize", "publish", "card", "hub"])
         expect(stdout).toContain(`oqe ${command}`);
     },
   );
@@ -59,7 +59,14 @@ describe("oqe", () => {
     "quantize writes a tier of one's own, planned by %s, with every module's width in its config",
     async (policy) => {
       const out = `${folder}/own-${policy}`;
-      const few = ["--calibration-samples", "9", "--calibration-length", "16", "--verify", "false"];
+      const few = [
+        "--calibration-samples",
+        "9",
+        "--calibration-length",
+        "16",
+        "--evaluate",
+        "false",
+      ];
       const how = policy === "oq" ? rounded : ["--floors", "none", ...few];
       const own = ["--policy", policy, "--tiers", "oQ4e", "--target-bpw", "5.2"];
       const { code, stderr } = await runCli([

@@ -63,7 +63,7 @@ describe("documents", () => {
 
   test("every error code has its section in docs/errors.md, and no other code has", async () => {
     const union = /export type ErrorCode =([^;]+;)/.exec(
-      (await read("src/errors.ts")).replace(/\/\/.*$/gm, ""),
+      (await read("src/ground/errors.ts")).replace(/\/\/.*$/gm, ""),
     )?.[1];
     const codes = [...(union ?? "").matchAll(/"([A-Z_]+)"/g)].map(([, code]) => code);
     const sections = [...(await read("docs/errors.md")).matchAll(/^## (.+)$/gm)].map(

@@ -5,7 +5,7 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { findPython } from "./python/python.ts";
-import { provenRows, rounded, runCli } from "./support/cli-run.ts";
+import { evaluatedRows, rounded, runCli } from "./support/cli-run.ts";
 import { byArchitecture, castModel, removeFolder, scratchFolder } from "./support/models.ts";
 import { expectTuned } from "./support/tuned-tier.ts";
 
@@ -51,7 +51,7 @@ describe.skipIf(absent !== null)(`stock mlx-lm${absent === null ? "" : ` (${abse
   });
   afterAll(() => removeFolder(out));
 
-  const ways = { tuned: provenRows, stored: rounded, mlx: [...rounded, "--rounding", "mlx"] };
+  const ways = { tuned: evaluatedRows, stored: rounded, mlx: [...rounded, "--rounding", "mlx"] };
   const quantize = async (base: string, way: keyof typeof ways) => {
     const args = ["quantize", base, "--out", join(out, way), ...ways[way], "--overwrite", "--json"];
     const { code, stdout, stderr } = await runCli(args);

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { LocalHub } from "../src/local-hub/local-hub.ts";
 import { startLocalHub } from "../src/local-hub/local-hub.ts";
 import { parseReceipt } from "../src/receipt/receipt-file.ts";
-import { parseMeasurement } from "../src/sensitivity/sensitivity-file.ts";
+import { parseSensitivity } from "../src/sensitivity/sensitivity-file.ts";
 import { makeCheckpoint } from "./support/checkpoints.ts";
 import { type CliResult, runCli } from "./support/cli-run.ts";
 import { removeFolder, scratchFolder, smallest } from "./support/models.ts";
@@ -12,7 +12,7 @@ import { nemotron30b } from "./support/nemotron-30b.ts";
 
 const model = smallest.nemotron_h!;
 const rows = ["--calibration-samples", "4", "--calibration-length", "32"];
-const unproven = ["--verify", "false"];
+const unevaluated = ["--evaluate", "false"];
 /** The smallest models are mostly embeddings: the default floors leave no room at 4 bits. */
 const floors = ["--floors", "attention=6"];
 
@@ -22,8 +22,8 @@ let measured: CliResult;
 let domain: string;
 beforeAll(async () => {
   folder = await scratchFolder();
-  file = `${folder}/measurement.json`;
-  measured = await runCli(["measure", model, ...rows, "--out", file]);
+  file = `${folder}/sensitivity.json`;
+  measured = await runCli(["sensitivity", model, ...rows, "--out", file]);
   [domain] = JSON.parse(await readFile(file, "utf8")).domains;
 });
 afterAll(() => removeFolder(folder));
@@ -36,13 +36,13 @@ const refused = async (args: readonly string[], code: string, says: RegExp) => {
   expect(stderr).not.toMatch(/\n\s+at /);
 };
 
-describe("a measurement", () => {
+describe("a sensitivity", () => {
   test("is a file of prices for every tensor that a plan quantizes", async () => {
     expect({ code: measured.code, stdout: measured.stdout }).toEqual({
       code: 0,
       stdout: `${file}\n`,
     });
-    const { tensors, base, engine } = parseMeasurement(await readFile(file, "utf8"), file);
+    const { tensors, base, engine } = parseSensitivity(await readFile(file, "utf8"), file);
     expect(base).toMatchObject({
       id: null,
       name: "nemotron_h",
@@ -58,7 +58,7 @@ describe("a measurement", () => {
     const ask = [
       "plan",
       model,
-      "--measurement",
+      "--sensitivity",
       file,
       "--explain",
       "--tiers",
@@ -98,12 +98,12 @@ describe("a measurement", () => {
       out,
       "--tiers",
       "oQ4e",
-      "--measurement",
+      "--sensitivity",
       file,
       "--method",
       "rounded",
     ];
-    expect((await runCli([...args, ...floors, ...unproven])).code).toBe(0);
+    expect((await runCli([...args, ...floors, ...unevaluated])).code).toBe(0);
     const path = `${out}/nemotron_h-oQ4e/oqe-receipt.json`;
     const receipt = parseReceipt(await readFile(path, "utf8"), path);
     const sha256 = createHash("sha256")
@@ -111,7 +111,7 @@ describe("a measurement", () => {
       .digest("hex");
     expect(receipt.options).toMatchObject({
       policy: "measured",
-      measurement: sha256,
+      sensitivity: sha256,
       domainWeights: {},
     });
     expect(receipt.options.floors).toEqual({ attention: 6 });
@@ -130,18 +130,18 @@ describe("refused in one sentence", () => {
       "BAD_INPUT",
       /^(?!.*Measure\n).*the smallest possible plan takes [\d,]+, \d\.\d\d bits/s,
     ));
-  test("a measurement of another model", () =>
+  test("a sensitivity of another model", () =>
     refused(
-      ["plan", smallest.llama!, "--measurement", file],
+      ["plan", smallest.llama!, "--sensitivity", file],
       "BAD_MEASUREMENT",
       /is of base nemotron_h at sha256:\w+, not llama at/,
     ));
-  test("a measurement of another engine", async () => {
+  test("a sensitivity of another engine", async () => {
     const other = JSON.parse(await readFile(file, "utf8"));
     other.engine.version = "0.0.1";
     await writeFile(`${folder}/other.json`, JSON.stringify(other));
     await refused(
-      plan("--measurement", `${folder}/other.json`),
+      plan("--sensitivity", `${folder}/other.json`),
       "BAD_MEASUREMENT",
       /is of engine oqe-publisher 0\.0\.1, not/,
     );
@@ -149,12 +149,12 @@ describe("refused in one sentence", () => {
   test("a file that is none", async () => {
     await writeFile(`${folder}/none.json`, "{}");
     await refused(
-      plan("--measurement", `${folder}/none.json`),
+      plan("--sensitivity", `${folder}/none.json`),
       "BAD_MEASUREMENT",
       /none\.json: field "format" is missing/,
     );
     await refused(
-      plan("--measurement", `${folder}/absent.json`),
+      plan("--sensitivity", `${folder}/absent.json`),
       "BAD_INPUT",
       /absent\.json does not exist/,
     );
@@ -167,9 +167,9 @@ describe("refused in one sentence", () => {
     ));
   test("weights of domains for what is measured already", () =>
     refused(
-      plan("--measurement", file, "--domain-weights", "code=2"),
+      plan("--sensitivity", file, "--domain-weights", "code=2"),
       "BAD_INPUT",
-      /no effect on a measurement/,
+      /no effect on a sensitivity/,
     ));
   test("measuring where no text is read", () =>
     refused(
@@ -205,7 +205,7 @@ describe("published by what is measured", () => {
         `${folder}/work`,
         "--json",
         ...rows,
-        ...unproven,
+        ...unevaluated,
         ...more,
       ],
       { HF_ENDPOINT: hub.url, HF_TOKEN: "hf_rehearsal" },
@@ -226,7 +226,7 @@ describe("published by what is measured", () => {
     expect(JSON.parse(second.stdout).tiers).toEqual(tiers);
   });
 
-  test("other floors or weights are another recipe; the measurement of the same weights is read again", async () => {
+  test("other floors or weights are another recipe; the sensitivity of the same weights is read again", async () => {
     const weights = ["--domain-weights", `${domain}=2`];
     const plain = await publish("--tiers", "oQ5e", "--floors", "none", ...weights);
     expect(outcomes(plain)).toEqual(["published"]);

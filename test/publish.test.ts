@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { drawPictures } from "../src/card/pictures.ts";
 import { type LocalHub, type SeenRequest, startLocalHub } from "../src/local-hub/local-hub.ts";
 import { parseReceipt } from "../src/receipt/receipt-file.ts";
-import { provenRows, rounded, runCli } from "./support/cli-run.ts";
+import { evaluatedRows, rounded, runCli } from "./support/cli-run.ts";
 import { byArchitecture, embedded, removeFolder, scratchFolder } from "./support/models.ts";
 import { expectTuned } from "./support/tuned-tier.ts";
 
@@ -38,7 +38,8 @@ const publish = (model: string, ...more: string[]) =>
     ["publish", model, "--namespace", "acme", "--work-dir", `${folder}/work`, "--json", ...more],
     environment(),
   );
-const publishTuned = (model: string, ...more: string[]) => publish(model, ...provenRows, ...more);
+const publishTuned = (model: string, ...more: string[]) =>
+  publish(model, ...evaluatedRows, ...more);
 const publishRounded = (model: string, ...more: string[]) => publish(model, ...rounded, ...more);
 const writes = () =>
   seen.filter(
@@ -94,9 +95,9 @@ describe.each(Object.keys(byArchitecture))("publishing a tuned %s", (architectur
         evaluation: 2,
       });
       expect(receipt.tuning!.experts === null).toBe(receipt.model.experts === null);
-      hashes.add(receipt.calibration!.sha256).add(receipt.evaluation!.sha256);
+      hashes.add(receipt.calibration!.sha256).add(receipt.evaluationRows!.sha256);
     }
-    expect(hashes.size).toBe(2); // the same rows for every tier, and others for the proof
+    expect(hashes.size).toBe(2); // the same rows for every tier, and others for the evaluation
   });
 
   test("asks for the base's storage link once, not once a tensor", () => {

@@ -1,7 +1,7 @@
 import { readdir } from "node:fs/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { startLocalHub } from "../src/local-hub/local-hub.ts";
-import { fewRows, provenRows, runCli } from "./support/cli-run.ts";
+import { evaluatedRows, fewRows, runCli } from "./support/cli-run.ts";
 import { folderHashes } from "./support/folder-hashes.ts";
 import { killedAt } from "./support/killed-run.ts";
 import { embedded, removeFolder, scratchFolder, smallest } from "./support/models.ts";
@@ -40,14 +40,14 @@ describe("the same inputs give the same tuned bytes, card and receipt included",
     "with 1, 2 and 3 workers, and a second time: %s",
     slow,
     async (_, model) => {
-      const first = await tune(model, [...provenRows, "--workers", "1"]);
+      const first = await tune(model, [...evaluatedRows, "--workers", "1"]);
       expect(Object.keys(first).filter((path) => path.endsWith("/oqe-receipt.json"))).toHaveLength(
         4,
       );
       for (const workers of ["2", "3", "3"]) {
         expect({
           workers,
-          files: await tune(model, [...provenRows, "--workers", workers]),
+          files: await tune(model, [...evaluatedRows, "--workers", workers]),
         }).toEqual({
           workers,
           files: first,

@@ -25,7 +25,7 @@ let seen: SeenRequest[] = [];
 /** A published tier: its folder, and what its receipt holds. */
 let tier: string;
 let receipt: {
-  proof: Record<string, unknown>;
+  evaluation: Record<string, unknown>;
   base: { revision: string };
   plan: { modules: Record<string, unknown> };
 };
@@ -118,17 +118,17 @@ describe("oqe verify", () => {
       code: 0,
       stderr: expect.not.stringContaining("warning"),
     });
-    const proof = JSON.parse(stdout);
-    expect(Object.keys(proof)).toEqual(expect.arrayContaining(keys));
-    expect(proof).toEqual(receipt.proof);
-    expect(proof).toMatchObject({ positions: 1024, rows: { samples: 4, source: "bundled" } });
-    expect(proof.byDomain.map(({ domain }: { domain: string }) => domain)).toEqual([
+    const evaluation = JSON.parse(stdout);
+    expect(Object.keys(evaluation)).toEqual(expect.arrayContaining(keys));
+    expect(evaluation).toEqual(receipt.evaluation);
+    expect(evaluation).toMatchObject({ positions: 1024, rows: { samples: 4, source: "bundled" } });
+    expect(evaluation.byDomain.map(({ domain }: { domain: string }) => domain)).toEqual([
       "en",
       "es",
       "fr",
       "de",
     ]);
-    expect(proof.byLayer).toHaveLength(5);
+    expect(evaluation.byLayer).toHaveLength(5);
   });
 
   test("finds the same on the Hub, and downloads nothing whole", async () => {
@@ -144,7 +144,7 @@ describe("oqe verify", () => {
       "1",
     );
     expect(code).toBe(0);
-    expect(JSON.parse(stdout)).toEqual(receipt.proof);
+    expect(JSON.parse(stdout)).toEqual(receipt.evaluation);
     const weights = seen.filter(
       ({ method, url }) => method === "GET" && /safetensors|[0-9a-f]{64}/.test(url),
     );
@@ -246,10 +246,13 @@ describe("oqe verify", () => {
         ...rows,
       );
       expect({ code, stderr }).toMatchObject({ code: 0 });
-      const proof = JSON.parse(stdout);
-      expect(proof.meanKl).toBeGreaterThan(1e-3);
-      expect(proof.rounded).toMatchObject({ meanKl: proof.meanKl, sameTop: proof.sameTop });
-      expect(proof.gates).toMatchObject([
+      const evaluation = JSON.parse(stdout);
+      expect(evaluation.meanKl).toBeGreaterThan(1e-3);
+      expect(evaluation.rounded).toMatchObject({
+        meanKl: evaluation.meanKl,
+        sameTop: evaluation.sameTop,
+      });
+      expect(evaluation.gates).toMatchObject([
         { gate: "min-router-agreement", limit: 0.5, passed: true },
       ]);
     });
@@ -351,9 +354,9 @@ describe("a target that is not what its receipt says is refused by file and both
   });
 
   test("figures that the files do not have, after they are printed", async () => {
-    const forged = receiptOf(({ proof }) => {
-      proof.meanKl = (proof.meanKl as number) / 3;
-      (proof.gates as { value: number }[])[0]!.value = proof.meanKl as number;
+    const forged = receiptOf(({ evaluation }) => {
+      evaluation.meanKl = (evaluation.meanKl as number) / 3;
+      (evaluation.gates as { value: number }[])[0]!.value = evaluation.meanKl as number;
     });
     const { code, stdout, stderr } = await oqe(
       "verify",
@@ -364,7 +367,7 @@ describe("a target that is not what its receipt says is refused by file and both
     );
     expect({ code, meanKl: JSON.parse(stdout).meanKl }).toEqual({
       code: 1,
-      meanKl: receipt.proof.meanKl,
+      meanKl: receipt.evaluation.meanKl,
     });
     expect(stderr).toMatch(
       /^error: .*meanKl is 0\.0\d+, oqe-receipt\.json says 0\.0\d+ \[PROOF\]$/m,
@@ -552,7 +555,7 @@ describe("gates of a run", () => {
     expect(hub.head("gated/nemotron-nano-tiny-oQ8e")).not.toBeNull();
     expect(hub.head("gated/nemotron-nano-tiny-oQ4e")).toBeNull();
     const kept = JSON.parse(await readFile(`${folder}/gated/${name}/oqe-receipt.json`, "utf8"));
-    expect(kept.proof.gates[0]).toMatchObject({ gate: "max-kl", limit: 1e-5, passed: false });
+    expect(kept.evaluation.gates[0]).toMatchObject({ gate: "max-kl", limit: 1e-5, passed: false });
   });
 
   test("let a published tier stand as long as it keeps them", async () => {
@@ -601,26 +604,26 @@ describe("gates of a run", () => {
   });
 
   test("are not there where nothing is measured", async () => {
-    const unproven = [
+    const unevaluated = [
       "--method",
       "rounded",
       "--tiers",
       "oQ4e",
-      "--verify",
+      "--evaluate",
       "false",
       "--max-kl",
       "0",
       "--json",
     ];
-    const made = await oqe("quantize", hybrid, "--out", `${folder}/unproven`, ...unproven);
+    const made = await oqe("quantize", hybrid, "--out", `${folder}/unevaluated`, ...unevaluated);
     expect(made).toMatchObject({
       code: 0,
-      stderr: expect.stringContaining("max-kl: without effect, for verify is false"),
+      stderr: expect.stringContaining("max-kl: without effect, for evaluate is false"),
     });
     const [path] = JSON.parse(made.stdout).folders;
     expect(JSON.parse(await readFile(`${path}/oqe-receipt.json`, "utf8"))).toMatchObject({
-      proof: null,
       evaluation: null,
+      evaluationRows: null,
     });
   });
 });

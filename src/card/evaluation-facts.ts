@@ -1,4 +1,4 @@
-import type { Figures, Proof } from "../evaluation/evaluation-types.ts";
+import type { Evaluation, Figures } from "../evaluation/evaluation-types.ts";
 import type { Receipt } from "../receipt/receipt.ts";
 import { table } from "../template/template-shapes.ts";
 import { domainName, domainOrder } from "./domains.ts";
@@ -6,29 +6,29 @@ import { grouped, percentage, plural } from "./figures.ts";
 import { code, inline, shellWord } from "./markdown.ts";
 import { estimate, nats, ratio, share } from "./measured-figures.ts";
 
-const gateWords: Readonly<Record<Proof["gates"][number]["gate"], string>> = {
+const gateWords: Readonly<Record<Evaluation["gates"][number]["gate"], string>> = {
   "max-kl": "mean KL, at most",
   "min-same-top": "same most likely token, at least",
   "min-router-agreement": "router agreement, at least",
 };
 
 /** What the card says of the proof. Without one the same names, empty: the template asks `proven` first. */
-export function proofFacts(receipt: Receipt) {
-  const { proof } = receipt;
+export function evaluationFacts(receipt: Receipt) {
+  const { evaluation } = receipt;
   return {
-    positions: grouped(proof?.positions ?? 0),
+    positions: grouped(evaluation?.positions ?? 0),
     rows:
-      proof === null
+      evaluation === null
         ? ""
-        : `${plural(proof.rows.samples, "row")} of ${plural(proof.rows.length, "token")}`,
-    sha256: code(proof?.rows.sha256 ?? ""),
-    figures: figureRows(proof),
-    ...routingFacts(proof),
-    domains: domainRows(proof),
-    layers: layerRows(proof),
-    predictions: predictionRows(proof),
-    hasPredictions: proof !== null && proof.predicted !== null,
-    gates: gateRows(proof),
+        : `${plural(evaluation.rows.samples, "row")} of ${plural(evaluation.rows.length, "token")}`,
+    sha256: code(evaluation?.rows.sha256 ?? ""),
+    figures: figureRows(evaluation),
+    ...routingFacts(evaluation),
+    domains: domainRows(evaluation),
+    layers: layerRows(evaluation),
+    predictions: predictionRows(evaluation),
+    hasPredictions: evaluation !== null && evaluation.predicted !== null,
+    gates: gateRows(evaluation),
     command: verifyCommand(receipt),
   };
 }
@@ -40,47 +40,49 @@ function verifyCommand({ repository, base }: Receipt): string {
   return `oqe verify ${shellWord(tier)} --base ${shellWord(model)}`;
 }
 
-function figureRows(proof: Proof | null) {
-  const { rounded } = proof ?? { rounded: null };
+function figureRows(evaluation: Evaluation | null) {
+  const { rounded } = evaluation ?? { rounded: null };
   const row = (
     label: string,
     own: string,
-    plain: (of: NonNullable<Proof["rounded"]>) => string | null,
+    plain: (of: NonNullable<Evaluation["rounded"]>) => string | null,
   ) => ({
     label,
     own,
     rounded: rounded === null ? "–" : (plain(rounded) ?? "–"),
   });
-  if (proof === null) return table(["label", "own", "rounded"], []);
+  if (evaluation === null) return table(["label", "own", "rounded"], []);
   return table(
     ["label", "own", "rounded"],
     [
-      row("Mean KL", estimate(proof.meanKl, proof.meanKlError), (of) =>
+      row("Mean KL", estimate(evaluation.meanKl, evaluation.meanKlError), (of) =>
         estimate(of.meanKl, of.meanKlError),
       ),
       row(
         "KL: median, 99 %, 99.9 %, greatest",
-        [proof.medianKl, proof.p99Kl, proof.p999Kl, proof.maxKl].map(nats).join(", "),
+        [evaluation.medianKl, evaluation.p99Kl, evaluation.p999Kl, evaluation.maxKl]
+          .map(nats)
+          .join(", "),
         () => null,
       ),
-      row("Same most likely token", share(proof.sameTop), (of) => share(of.sameTop)),
+      row("Same most likely token", share(evaluation.sameTop), (of) => share(of.sameTop)),
       row(
-        "Perplexity (base: " + proof.basePerplexity.toFixed(3) + ")",
-        proof.perplexity.toFixed(3),
+        "Perplexity (base: " + evaluation.basePerplexity.toFixed(3) + ")",
+        evaluation.perplexity.toFixed(3),
         (of) => of.perplexity.toFixed(3),
       ),
       row(
         "Perplexity over the base's",
-        ratio(proof.perplexityRatio, proof.perplexityRatioError),
+        ratio(evaluation.perplexityRatio, evaluation.perplexityRatioError),
         (of) => ratio(of.perplexityRatio, of.perplexityRatioError),
       ),
-      ...(proof.routerAgreement === null || proof.exactRoutes === null
+      ...(evaluation.routerAgreement === null || evaluation.exactRoutes === null
         ? []
         : [
-            row("Experts chosen as the base chooses", share(proof.routerAgreement), (of) =>
+            row("Experts chosen as the base chooses", share(evaluation.routerAgreement), (of) =>
               nullableShare(of.routerAgreement),
             ),
-            row("Whole sets of experts the same", share(proof.exactRoutes), (of) =>
+            row("Whole sets of experts the same", share(evaluation.exactRoutes), (of) =>
               nullableShare(of.exactRoutes),
             ),
           ]),
@@ -93,8 +95,8 @@ function nullableShare(value: number | null): string | null {
 }
 
 /** How much of the loss is arithmetic, and how much the routers' choosing other experts. */
-function routingFacts(proof: Proof | null) {
-  const { meanKl, forcedMeanKl, forcedMeanKlError } = proof ?? {
+function routingFacts(evaluation: Evaluation | null) {
+  const { meanKl, forcedMeanKl, forcedMeanKlError } = evaluation ?? {
     meanKl: 0,
     forcedMeanKl: 0,
     forcedMeanKlError: 0,
@@ -120,9 +122,9 @@ const domainKeys = [
   "ratio",
 ] as const;
 
-function domainRows(proof: Proof | null) {
-  if (proof === null) return table(domainKeys, []);
-  const names = proof.byDomain.map(({ domain }) => domain);
+function domainRows(evaluation: Evaluation | null) {
+  if (evaluation === null) return table(domainKeys, []);
+  const names = evaluation.byDomain.map(({ domain }) => domain);
   const row = (name: string, of: Figures) => ({
     domain: name,
     positions: grouped(of.positions),
@@ -133,15 +135,15 @@ function domainRows(proof: Proof | null) {
     ratio: ratio(of.perplexityRatio, of.perplexityRatioError),
   });
   const parts = domainOrder(names).map((at) =>
-    row(inline(domainName(names[at]!)), proof.byDomain[at]!),
+    row(inline(domainName(names[at]!)), evaluation.byDomain[at]!),
   );
-  return table(domainKeys, [...parts, row("**all**", proof)]);
+  return table(domainKeys, [...parts, row("**all**", evaluation)]);
 }
 
-function layerRows(proof: Proof | null) {
+function layerRows(evaluation: Evaluation | null) {
   return table(
     ["layer", "agreement", "exact"],
-    (proof?.byLayer ?? []).map(({ layer, routerAgreement, exactRoutes }) => ({
+    (evaluation?.byLayer ?? []).map(({ layer, routerAgreement, exactRoutes }) => ({
       layer: grouped(layer),
       agreement: share(routerAgreement),
       exact: share(exactRoutes),
@@ -149,10 +151,10 @@ function layerRows(proof: Proof | null) {
   );
 }
 
-function predictionRows(proof: Proof | null) {
+function predictionRows(evaluation: Evaluation | null) {
   const keys = ["what", "predicted", "measured", "ratio"] as const;
-  if (proof === null || proof.predicted === null) return table(keys, []);
-  const { forcedKl, kl } = proof.predicted;
+  if (evaluation === null || evaluation.predicted === null) return table(keys, []);
+  const { forcedKl, kl } = evaluation.predicted;
   const row = (what: string, predicted: number, measured: number) => ({
     what,
     predicted: nats(predicted),
@@ -161,18 +163,20 @@ function predictionRows(proof: Proof | null) {
   });
   return table(keys, [
     row(
-      proof.routerAgreement === null ? "Mean KL" : "Mean KL, the base's routes forced",
+      evaluation.routerAgreement === null ? "Mean KL" : "Mean KL, the base's routes forced",
       forcedKl,
-      proof.forcedMeanKl,
+      evaluation.forcedMeanKl,
     ),
-    ...(proof.routerAgreement === null ? [] : [row("Mean KL, routes free", kl, proof.meanKl)]),
+    ...(evaluation.routerAgreement === null
+      ? []
+      : [row("Mean KL, routes free", kl, evaluation.meanKl)]),
   ]);
 }
 
-function gateRows(proof: Proof | null) {
+function gateRows(evaluation: Evaluation | null) {
   return table(
     ["gate", "limit", "value", "outcome"],
-    (proof?.gates ?? []).map(({ gate, limit, value, passed }) => ({
+    (evaluation?.gates ?? []).map(({ gate, limit, value, passed }) => ({
       gate: gateWords[gate],
       limit: gate === "max-kl" ? nats(limit) : share(limit),
       value: gate === "max-kl" ? nats(value) : share(value),

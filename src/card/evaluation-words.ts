@@ -1,9 +1,10 @@
-import type { Proof } from "../evaluation/evaluation-types.ts";
+import type { Evaluation } from "../evaluation/evaluation-types.ts";
 import { estimate, nats, ratio, share } from "./measured-figures.ts";
 
 /** `KL 0.0144 ± 0.0004 (0.0081 with the base's routes), same top 91.30 %, perplexity × 1.0110, routes kept 95.66 %`: for logs. */
-export function proofWords(proof: Proof): string {
-  const { meanKl, meanKlError, forcedMeanKl, sameTop, perplexityRatio, routerAgreement } = proof;
+export function evaluationWords(evaluation: Evaluation): string {
+  const { meanKl, meanKlError, forcedMeanKl, sameTop, perplexityRatio, routerAgreement } =
+    evaluation;
   const arithmetic =
     routerAgreement === null ? "" : ` (${nats(forcedMeanKl)} with the base's routes)`;
   const routes = routerAgreement === null ? "" : `, routes kept ${share(routerAgreement)}`;

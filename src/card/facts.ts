@@ -2,7 +2,7 @@ import { areDefault, formatFloors } from "../plan/floors.ts";
 import { tierFlag } from "../plan/targets.ts";
 import type { CalibrationRecord, Receipt, SeriesRow } from "../receipt/receipt.ts";
 import { table } from "../template/template-shapes.ts";
-import { proofFacts } from "./evaluation-facts.ts";
+import { evaluationFacts } from "./evaluation-facts.ts";
 import {
   bitsPerWeight,
   gibibytes,
@@ -55,8 +55,8 @@ export function cardFacts(receipt: Receipt) {
     groupSizes: groupSizes(receipt),
     matrix: matrixRows(receipt.series, knownFigures([receipt]), (row) => tierLabel(receipt, row)),
     tierWords: tierWords(receipt),
-    proven: receipt.proof !== null,
-    proof: proofFacts(receipt),
+    evaluated: receipt.evaluation !== null,
+    evaluation: evaluationFacts(receipt),
     measuredPlan: isMeasured(receipt),
     sensitivity: sensitivityFacts(receipt),
     pictures: pictureFacts(receipt),
@@ -172,7 +172,7 @@ function useFacts(receipt: Receipt) {
 
 /** The command that makes these files again. The method is always named: its default is another one in other versions. */
 function reproduceFacts(receipt: Receipt) {
-  const { base, options, plan, calibration, evaluation } = receipt;
+  const { base, options, plan, calibration, evaluationRows } = receipt;
   const model = base.id === null ? `./${base.name}` : `${base.id}@${base.revision}`;
   const flags = {
     ...tierFlag(plan.tier),
@@ -183,7 +183,7 @@ function reproduceFacts(receipt: Receipt) {
     ...(options.propagation !== null && { propagation: options.propagation }),
     ...(options.repair !== null && { repair: options.repair.join(",") || "none" }),
     ...(calibration !== null && calibrationFlags(calibration)),
-    ...(evaluation === null ? { verify: "false" } : evaluationFlags(evaluation)),
+    ...(evaluationRows === null ? { evaluate: "false" } : evaluationFlags(evaluationRows)),
   };
   const chosen = Object.entries(flags).map(([flag, value]) => `--${flag} ${shellWord(value)}`);
   return { command: `oqe quantize ${shellWord(model)} --out . ${chosen.join(" ")}` };
@@ -194,7 +194,7 @@ function planningFlags({
   floors,
   domainWeights,
   proxy,
-  measurement,
+  sensitivity,
 }: Receipt["options"]): Record<string, string> {
   const weights = Object.entries(domainWeights ?? {}).map(
     ([domain, weight]) => `${domain}=${weight}`,
@@ -206,7 +206,7 @@ function planningFlags({
     ...(proxy !== null && {
       "sensitivity-proxy": proxy.includes("/") ? proxy : `./${proxy.replace(/@.*/, "")}`,
     }),
-    ...(measurement !== null && { measurement: "./measurement.json" }),
+    ...(sensitivity !== null && { sensitivity: "./sensitivity.json" }),
   };
 }
 
@@ -220,7 +220,7 @@ function calibrationFlags({ source, samples, length }: CalibrationRecord): Recor
 
 function evaluationFlags({ source, samples }: CalibrationRecord): Record<string, string> {
   return {
-    ...(source !== "bundled" && { evaluation: textFlag(source) }),
+    ...(source !== "bundled" && { evaluationRows: textFlag(source) }),
     "evaluation-samples": String(samples),
   };
 }
@@ -231,14 +231,14 @@ function textFlag(source: string): string {
 
 /** For tools that read cards: what the receipt says in short. */
 function machineFacts(receipt: Receipt) {
-  const { engine, base, plan, proof } = receipt;
+  const { engine, base, plan, evaluation } = receipt;
   const {
     propagation,
     repair,
     floors,
     domainWeights: _,
     proxy,
-    measurement,
+    sensitivity,
     ...options
   } = receipt.options;
   return {
@@ -253,18 +253,18 @@ function machineFacts(receipt: Receipt) {
     ...(repair !== null && { repair }),
     ...(floors !== null && { floors: formatFloors(floors) }),
     ...(proxy !== null && { sensitivityProxy: proxy }),
-    ...(measurement !== null && { measurementSha256: measurement }),
+    ...(sensitivity !== null && { sensitivitySha256: sensitivity }),
     ...(receipt.calibration !== null && { calibrationSha256: receipt.calibration.sha256 }),
-    ...(receipt.evaluation !== null && { evaluationSha256: receipt.evaluation.sha256 }),
+    ...(receipt.evaluationRows !== null && { evaluationSha256: receipt.evaluationRows.sha256 }),
     bpw: plan.bpw,
     fileBpw: plan.fileBpw,
     bytes: plan.bytes,
-    ...(proof !== null && {
-      meanKl: proof.meanKl,
-      forcedMeanKl: proof.forcedMeanKl,
-      sameTop: proof.sameTop,
-      perplexityRatio: proof.perplexityRatio,
-      ...(proof.routerAgreement !== null && { routerAgreement: proof.routerAgreement }),
+    ...(evaluation !== null && {
+      meanKl: evaluation.meanKl,
+      forcedMeanKl: evaluation.forcedMeanKl,
+      sameTop: evaluation.sameTop,
+      perplexityRatio: evaluation.perplexityRatio,
+      ...(evaluation.routerAgreement !== null && { routerAgreement: evaluation.routerAgreement }),
     }),
   };
 }

@@ -81,7 +81,7 @@ test("languages come first, by name", () => {
 
 describe("a receipt that was tampered with", () => {
   test("may be of any size", () => {
-    const { sensitivity, proof, series, plan } = receipt;
+    const { sensitivity, evaluation, series, plan } = receipt;
     const layers = Array.from({ length: 1024 }, (_, layer) => ({
       layer,
       share: [1, 0],
@@ -95,7 +95,10 @@ describe("a receipt that was tampered with", () => {
         domains: Array.from({ length: 64 }, (_, at) => `d${at}`),
         experts: layers,
       },
-      proof: { ...proof!, byDomain: Array.from({ length: 256 }, () => proof!.byDomain[0]!) },
+      evaluation: {
+        ...evaluation!,
+        byDomain: Array.from({ length: 256 }, () => evaluation!.byDomain[0]!),
+      },
       plan: {
         ...plan,
         modules: Object.fromEntries(

@@ -3,7 +3,7 @@ import { drawDivergence } from "../chart/divergence-picture.ts";
 import { drawExperts } from "../chart/experts-picture.ts";
 import { drawLanguages } from "../chart/languages-picture.ts";
 import type { Receipt } from "../receipt/receipt.ts";
-import { namedExperts } from "../receipt/sensitivity.ts";
+import { namedExperts } from "../receipt/sensitivity-record.ts";
 import { tierFigures } from "../receipt/series-figures.ts";
 import { domainName, domainOrder } from "./domains.ts";
 import { roleWidths } from "./role-widths.ts";
@@ -42,9 +42,9 @@ export function drawPictures(receipt: Receipt): readonly CardPicture[] {
   return drawn.flatMap(([path, alt, svg]) => (svg === null ? [] : [{ path, alt, svg }]));
 }
 
-function divergence({ series, plan, proof, otherTiers }: Receipt): string | null {
-  if (proof === null) return null;
-  const figures = [tierFigures(plan.tier, proof), ...otherTiers];
+function divergence({ series, plan, evaluation, otherTiers }: Receipt): string | null {
+  if (evaluation === null) return null;
+  const figures = [tierFigures(plan.tier, evaluation), ...otherTiers];
   const points = series.slice(0, mostTiers).map(({ tier, bytes, predicted }) => {
     const found = figures.find((figure) => figure.tier === tier);
     const estimate = (of: { meanKl: number; meanKlError: number | null } | null | undefined) =>
@@ -59,12 +59,12 @@ function divergence({ series, plan, proof, otherTiers }: Receipt): string | null
       predicted: predicted?.kl ?? null,
     };
   });
-  return drawDivergence(points, proof.positions);
+  return drawDivergence(points, evaluation.positions);
 }
 
-function divergenceWords({ series, plan, proof, otherTiers }: Receipt): string {
-  if (proof === null) return "";
-  const figures = [tierFigures(plan.tier, proof), ...otherTiers];
+function divergenceWords({ series, plan, evaluation, otherTiers }: Receipt): string {
+  if (evaluation === null) return "";
+  const figures = [tierFigures(plan.tier, evaluation), ...otherTiers];
   const inOrder = series.flatMap((row) => figures.filter(({ tier }) => tier === row.tier));
   const told = inOrder.map(({ tier, meanKl, rounded }) => {
     const beside = rounded === null ? "" : ` (plain rounding ${short(rounded.meanKl)})`;
@@ -101,17 +101,17 @@ function expertWords({ sensitivity }: Receipt): string {
   return `Maps of ${layers} layers of routed experts: how often each expert is chosen, and what quantizing a layer's experts does to each domain`;
 }
 
-function languagePicture({ proof }: Receipt): string | null {
-  if (proof === null) return null;
-  const names = proof.byDomain.map(({ domain }) => domain);
+function languagePicture({ evaluation }: Receipt): string | null {
+  if (evaluation === null) return null;
+  const names = evaluation.byDomain.map(({ domain }) => domain);
   const whole = {
     name: "all",
-    ratio: proof.perplexityRatio,
-    error: proof.perplexityRatioError,
+    ratio: evaluation.perplexityRatio,
+    error: evaluation.perplexityRatioError,
     whole: true,
   };
   const parts = domainOrder(names).map((at) => {
-    const { domain, perplexityRatio, perplexityRatioError } = proof.byDomain[at]!;
+    const { domain, perplexityRatio, perplexityRatioError } = evaluation.byDomain[at]!;
     return {
       name: domainName(domain),
       ratio: perplexityRatio,
@@ -122,13 +122,13 @@ function languagePicture({ proof }: Receipt): string | null {
   return drawLanguages([whole, ...parts]);
 }
 
-function languageWords({ proof }: Receipt): string {
-  if (proof === null) return "";
-  const told = domainOrder(proof.byDomain.map(({ domain }) => domain)).map((at) => {
-    const { domain, perplexityRatio } = proof.byDomain[at]!;
+function languageWords({ evaluation }: Receipt): string {
+  if (evaluation === null) return "";
+  const told = domainOrder(evaluation.byDomain.map(({ domain }) => domain)).map((at) => {
+    const { domain, perplexityRatio } = evaluation.byDomain[at]!;
     return `${domainName(domain)} ${perplexityRatio.toFixed(3)}`;
   });
-  return `Perplexity over that of the base: all ${proof.perplexityRatio.toFixed(3)}, ${told.join(", ")}`;
+  return `Perplexity over that of the base: all ${evaluation.perplexityRatio.toFixed(3)}, ${told.join(", ")}`;
 }
 
 function short(value: number): string {

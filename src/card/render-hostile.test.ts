@@ -36,7 +36,7 @@ describe("hostile values", () => {
     plan: { ...receipt.plan, plan: evil, modules: { [evil]: { bits: 4, groupSize: 64 } } },
     kept: { [evil]: evil },
     calibration: { ...receipt.calibration!, source: evil, sha256: evil, domains: { [evil]: 1 } },
-    evaluation: { ...receipt.evaluation!, source: evil, sha256: evil },
+    evaluationRows: { ...receipt.evaluationRows!, source: evil, sha256: evil },
     tuning: {
       ...receipt.tuning!,
       modules: { [`${evil}2`]: { ratio: 1, roundedRows: 1, rows: 1, fallback: evil } },
@@ -71,7 +71,7 @@ describe("hostile values", () => {
 
   test("in what was measured, they stay words on card and pictures", async () => {
     const measured = smallSeries.at(-1)!;
-    const proof = measured.proof!;
+    const evaluation = measured.evaluation!;
     const sensitivity = measured.sensitivity!;
     const odd: Receipt = {
       ...measured,
@@ -91,9 +91,9 @@ describe("hostile values", () => {
         })),
         prices: { [evil]: { smooth: 1, flip: 1 } },
       },
-      proof: {
-        ...proof,
-        byDomain: [{ ...proof.byDomain[0]!, domain: evil }, ...proof.byDomain.slice(1)],
+      evaluation: {
+        ...evaluation,
+        byDomain: [{ ...evaluation.byDomain[0]!, domain: evil }, ...evaluation.byDomain.slice(1)],
       },
       series: [{ ...measured.series[0]!, tier: evil, plan: evil }],
       otherTiers: [{ ...measured.otherTiers[0]!, tier: evil }],

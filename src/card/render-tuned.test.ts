@@ -60,7 +60,7 @@ describe("the card of a tuned tier", () => {
       /plain rounding serves at least as well keeps it: [\d,]+ of [\d,]+ rows \(1\.0 %\) did\./,
     );
     expect(card).toContain("- `backbone.embeddings`: looked up, not multiplied.");
-    expect(card).toContain(tuned.evaluation!.sha256);
+    expect(card).toContain(tuned.evaluationRows!.sha256);
     expect(card).toContain("the text that comes with oqe-publisher, other documents of it");
   });
 
@@ -82,7 +82,7 @@ describe("the card of a tuned tier", () => {
       propagation: "reference",
       repair: ["router", "rounding"],
       calibrationSha256: tuned.calibration!.sha256,
-      evaluationSha256: tuned.evaluation!.sha256,
+      evaluationSha256: tuned.evaluationRows!.sha256,
     });
     expect(parse(card.split("---\n")[1]!).tags).toEqual([
       "nvidia",
@@ -215,7 +215,7 @@ describe("what tuning did decides what the card says", () => {
   );
 
   test("without evaluation rows none are claimed", async () => {
-    expect(await renderCard(tunedReceipt("oQ4e", { evaluation: null }))).not.toContain(
+    expect(await renderCard(tunedReceipt("oQ4e", { evaluationRows: null }))).not.toContain(
       "Evaluation rows",
     );
   });

@@ -1,5 +1,5 @@
 import type { Receipt } from "../receipt/receipt.ts";
-import { namedExperts, type Sensitivity } from "../receipt/sensitivity.ts";
+import { namedExperts, type SensitivityRecord } from "../receipt/sensitivity-record.ts";
 import { table } from "../template/template-shapes.ts";
 import { domainName, domainOrder } from "./domains.ts";
 import { grouped, percentage, plural } from "./figures.ts";
@@ -30,7 +30,7 @@ export function sensitivityFacts({ sensitivity }: Receipt) {
   };
 }
 
-function sourceWords(sensitivity: Sensitivity | null): string {
+function sourceWords(sensitivity: SensitivityRecord | null): string {
   const proxy = sensitivity?.proxy ?? null;
   return proxy === null
     ? "the base model itself"
@@ -44,7 +44,7 @@ function rowWords(rows: { readonly samples: number; readonly length: number } | 
 }
 
 /** Empty where all domains weigh the same. */
-function weightWords(sensitivity: Sensitivity | null): string {
+function weightWords(sensitivity: SensitivityRecord | null): string {
   const { domains, domainWeights } = sensitivity ?? { domains: [], domainWeights: [] };
   if (new Set(domainWeights).size <= 1) return "";
   return domains
@@ -52,14 +52,14 @@ function weightWords(sensitivity: Sensitivity | null): string {
     .join(", ");
 }
 
-function depthWords(sensitivity: Sensitivity | null): string {
+function depthWords(sensitivity: SensitivityRecord | null): string {
   return (sensitivity?.depthGain ?? [])
     .map(({ depth, gain }) => `${grouped(depth)}: ${nats(gain)}`)
     .join(", ");
 }
 
 /** Predicted over real error of the sample. */
-function checkWords(sensitivity: Sensitivity | null): string {
+function checkWords(sensitivity: SensitivityRecord | null): string {
   const ratios = (sensitivity?.check ?? []).flatMap(({ predicted, tuned }) =>
     tuned > 0 ? [predicted / tuned] : [],
   );
@@ -71,7 +71,7 @@ function checkWords(sensitivity: Sensitivity | null): string {
 }
 
 /** The modules whose error costs most. */
-function dearestRows(sensitivity: Sensitivity | null) {
+function dearestRows(sensitivity: SensitivityRecord | null) {
   const prices = Object.entries(sensitivity?.prices ?? {});
   const flips = prices.reduce((sum, [, { flip }]) => sum + flip, 0);
   prices.sort(([a, left], [b, right]) => right.smooth - left.smooth || (a < b ? -1 : 1));
@@ -85,7 +85,7 @@ function dearestRows(sensitivity: Sensitivity | null) {
   );
 }
 
-function criticalRows(sensitivity: Sensitivity | null) {
+function criticalRows(sensitivity: SensitivityRecord | null) {
   const { domains, critical } = sensitivity ?? { domains: [], critical: [] };
   return table(
     ["domain", "experts"],

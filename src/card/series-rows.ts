@@ -16,9 +16,9 @@ const planned = [
   "boosts",
   "plan",
 ] as const;
-const proven = ["meanKl", "sameTop", "ratio", "routers"] as const;
+const evaluated = ["meanKl", "sameTop", "ratio", "routers"] as const;
 export type MatrixRow = Readonly<
-  Record<(typeof planned)[number] | (typeof proven)[number], string>
+  Record<(typeof planned)[number] | (typeof evaluated)[number], string>
 >;
 
 /**
@@ -31,7 +31,7 @@ export function matrixRows(
   label: (row: SeriesRow) => string,
 ): readonly MatrixRow[] {
   return table(
-    [...planned, ...proven],
+    [...planned, ...evaluated],
     series.map((row) => ({
       tier: label(row),
       target: bitsPerWeight(row.targetBpw),
@@ -42,7 +42,7 @@ export function matrixRows(
       gib: gibibytes(row.bytes),
       boosts: grouped(row.boosts),
       plan: code(row.plan),
-      ...provenCells(
+      ...evaluatedCells(
         row,
         figures.find(({ tier }) => tier === row.tier),
       ),
@@ -52,13 +52,13 @@ export function matrixRows(
 
 /** What is known of the tiers of a series from the receipts of some of them. */
 export function knownFigures(receipts: readonly Receipt[]): readonly TierFigures[] {
-  const own = receipts.flatMap(({ plan, proof }) =>
-    proof === null ? [] : [tierFigures(plan.tier, proof)],
+  const own = receipts.flatMap(({ plan, evaluation }) =>
+    evaluation === null ? [] : [tierFigures(plan.tier, evaluation)],
   );
   return [...own, ...receipts.flatMap(({ otherTiers }) => otherTiers)];
 }
 
-function provenCells({ predicted }: SeriesRow, figures: TierFigures | undefined) {
+function evaluatedCells({ predicted }: SeriesRow, figures: TierFigures | undefined) {
   if (figures === undefined) {
     const meanKl = predicted === null ? "–" : `${nats(predicted.kl)} (predicted)`;
     return { meanKl, sameTop: "–", ratio: "–", routers: "–" };

@@ -86,7 +86,7 @@ describe("the job summary", () => {
   });
 });
 
-describe("the summary of a run that was proven", () => {
+describe("the summary of a run that was evaluated", () => {
   const commit = "b".repeat(40);
   const facts: SummaryFacts = {
     base: measuredSeries[0]!.base,

@@ -57,7 +57,7 @@ export function summaryView(facts: SummaryFacts) {
     revision: code(revision),
     dryRun: facts.dryRun,
     matrix: matrixRows(facts.series, figures, (row) => inline(row.tier)),
-    proven: figures.length > 0,
+    evaluated: figures.length > 0,
     ...pictureFacts(facts),
     run: runWords(facts.run),
     repositories: table(

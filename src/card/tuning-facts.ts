@@ -42,7 +42,7 @@ export function tuningFacts(receipt: Receipt) {
     ...routerFacts(tuning),
     droppedRows: grouped(tuning.droppedRows),
     calibration: rowFacts(receipt.calibration),
-    evaluation: rowFacts(receipt.evaluation),
+    evaluationRows: rowFacts(receipt.evaluationRows),
   };
 }
 

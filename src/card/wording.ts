@@ -30,7 +30,7 @@ export function enhancementWords({ options }: Receipt): string {
 /** Where the tier's bits go, in a sentence. */
 export function tierWords(receipt: Receipt): string {
   return isMeasured(receipt)
-    ? "A tier is a budget in bits per weight, and the plan spends it where a measurement of this model says that it buys the most."
+    ? "A tier is a budget in bits per weight, and the plan spends it where a sensitivity of this model says that it buys the most."
     : "A tier has a base width for its weights, and a cap in bits per weight; what the cap leaves room for goes to wider codes for the matrices that every token passes.";
 }
 

@@ -6,7 +6,7 @@ import { actionsReport } from "../ground/report.ts";
 import { parseInputs, unusedInputs } from "../inputs/inputs.ts";
 import { publishModel } from "../pipeline.ts";
 import { gateFailures } from "../series/publish.ts";
-import { openDoors } from "./commands.ts";
+import { openDependencies } from "./commands.ts";
 
 /** One run of the Action: inputs → publish → outputs and job summary. */
 export async function runAction(): Promise<void> {
@@ -17,12 +17,14 @@ export async function runAction(): Promise<void> {
   for (const line of warnings) report.warn(line);
   const { plan, made, tiers, failure } = await publishModel(
     inputs,
-    openDoors(inputs, report, describeOccasion()),
+    openDependencies(inputs, report, describeOccasion()),
   );
   core.setOutput("repositories", JSON.stringify(tiers));
   core.setOutput(
-    "proofs",
-    JSON.stringify(Object.fromEntries(made.map(({ plan: { tier }, proof }) => [tier, proof]))),
+    "evaluations",
+    JSON.stringify(
+      Object.fromEntries(made.map(({ plan: { tier }, evaluation }) => [tier, evaluation])),
+    ),
   );
   core.setOutput("changed", String(tiers.some((tier) => tier.outcome === "published")));
   core.setOutput("revision", plan.revision);

@@ -9,19 +9,25 @@ import { parseModel } from "../inputs/input-values.ts";
 import { type Inputs, inputTable, parseInputs, unusedInputs } from "../inputs/inputs.ts";
 import { openKernel } from "../kernel/pool.ts";
 import { startLocalHub } from "../local-hub/local-hub.ts";
-import { type Doors, measureModel, planModel, publishModel, quantizeModel } from "../pipeline.ts";
+import {
+  type Dependencies,
+  measureModel,
+  planModel,
+  publishModel,
+  quantizeModel,
+} from "../pipeline.ts";
 import { explainPlan } from "../plan/explain.ts";
-import { writeMeasurement } from "../sensitivity/sensitivity-file.ts";
+import { writeSensitivity } from "../sensitivity/sensitivity-file.ts";
 import { onDisk } from "../series/atomic-folder.ts";
 import { rewriteCard } from "../series/folders.ts";
 import { verify } from "../series/verify.ts";
-import { formatProof } from "./evaluation-table.ts";
+import { formatEvaluation } from "./evaluation-table.ts";
 import { formatExplanation, formatKept, formatMatrix } from "./plan-table.ts";
 
 export const usage = `oqe ${engine.version}: publish the oQe series of a base model
 
   oqe plan <model> [--tiers oQ8e,oQ4e] [--target-size 18GB] [--policy measured|oq] [--explain] [--json]
-  oqe measure <model> [--out <file>]   measures what the bits of every tensor are worth, as JSON
+  oqe sensitivity <model> [--out <file>]   measures what the bits of every tensor are worth, as JSON
   oqe quantize <model> --out <folder> [--tiers ...] [--method tuned|rounded] [--overwrite] [--json]
   oqe publish <model> --namespace <ns> [--tiers ...] [--hub-endpoint <url>] [--private] [--dry-run] [--json]
   oqe verify <repo or folder> --base <model> [--evaluation <text>] [--evaluation-samples N] [--max-kl ...] [--json]
@@ -29,10 +35,10 @@ export const usage = `oqe ${engine.version}: publish the oQe series of a base mo
   oqe hub <folder> [--port N]       a Hub on 127.0.0.1 to rehearse a release against
 
 <model> is a folder, or org/name[@revision] on the Hub. Further flags: --revision, --work-dir, --workers, --hub-token;
---verify false, --evaluation, --evaluation-samples, --max-kl, --min-same-top, --min-router-agreement;
+--evaluate false, --evaluation, --evaluation-samples, --max-kl, --min-same-top, --min-router-agreement;
 with --method rounded --rounding stored|mlx; with --method tuned --calibration <file or datasets/org/name/path>,
 --calibration-samples, --calibration-length, --propagation reference|sequential, --repair router,rounding,residual|none;
-for plans --target-bpw, --floors, --measurement <file>, --domain-weights code=2,ja=0.5, --sensitivity-proxy <repo or folder>.
+for plans --target-bpw, --floors, --sensitivity <file>, --domain-weights code=2,ja=0.5, --sensitivity-proxy <repo or folder>.
 The Hub's address and token also come from HF_ENDPOINT and HF_TOKEN (better than a flag: other users see flags).
 `;
 
@@ -42,7 +48,7 @@ interface Call {
   readonly target: string;
   readonly flags: Readonly<Record<string, string | boolean | undefined>>;
   readonly inputs: () => Inputs;
-  readonly doors: (inputs: Inputs) => Doors;
+  readonly dependencies: (inputs: Inputs) => Dependencies;
   /** Prints the command's result: the JSON document under --json, else the text. */
   readonly print: (value: unknown, text: string) => void;
   readonly write: (text: string) => void;
@@ -71,7 +77,7 @@ const unmeasured: readonly string[] = [
   "target-size",
   "policy",
   "floors",
-  "measurement",
+  "sensitivity",
 ];
 
 /** Every command with the flags that mean something to it; `json` goes with all. */
@@ -80,7 +86,7 @@ const commands: Record<
   { readonly run: (call: Call) => Promise<void>; readonly flags: readonly string[] }
 > = {
   plan: { run: plan, flags: [...modelFlags, "explain"] },
-  measure: {
+  sensitivity: {
     run: measure,
     flags: [...modelFlags.filter((flag) => !unmeasured.includes(flag)), "out"],
   },
@@ -127,7 +133,7 @@ export async function runCommand(
     target,
     flags,
     inputs,
-    doors: (parsed) => openDoors(parsed, report, ""),
+    dependencies: (parsed) => openDependencies(parsed, report, ""),
     print,
     write,
   });
@@ -170,8 +176,8 @@ function refuseRepeated(flags: readonly string[]): void {
   throw new OqeError("BAD_INPUT", `--${repeated} is given more than once`, hint);
 }
 
-/** The real doors: the Hub by HTTP, the kernel in worker threads. */
-export function openDoors(inputs: Inputs, report: Report, occasion: string): Doors {
+/** The real dependencies: the Hub by HTTP, the kernel in worker threads. */
+export function openDependencies(inputs: Inputs, report: Report, occasion: string): Dependencies {
   return {
     report,
     occasion,
@@ -180,13 +186,13 @@ export function openDoors(inputs: Inputs, report: Report, occasion: string): Doo
   };
 }
 
-async function plan({ inputs, flags, doors, print }: Call) {
+async function plan({ inputs, flags, dependencies, print }: Call) {
   const parsed = inputs();
-  const { plan: series, base, measurement } = await planModel(parsed, doors(parsed));
+  const { plan: series, base, sensitivity } = await planModel(parsed, dependencies(parsed));
   const matrix = `${series.model} at ${series.revision}\n${formatMatrix(series)}\n${formatKept(series)}`;
   if (flags.explain !== true) return print(series, matrix);
   const explanations = series.tiers.map((tier) =>
-    explainPlan(tier, base.tensors, base.storage, measurement),
+    explainPlan(tier, base.tensors, base.storage, sensitivity),
   );
   const texts = series.tiers.map((tier, i) => formatExplanation(tier, explanations[i]!));
   const tiers = series.tiers.map((tier, i) => ({ ...tier, roles: explanations[i]! }));
@@ -194,22 +200,22 @@ async function plan({ inputs, flags, doors, print }: Call) {
 }
 
 /** The measurement goes to a file, or to stdout where none is named. */
-async function measure({ inputs, flags, doors, write }: Call) {
+async function measure({ inputs, flags, dependencies, write }: Call) {
   const parsed = inputs();
   if (flags.out === "")
     throw new OqeError(
       "BAD_INPUT",
       "--out names no file",
-      "Leave it out to print the measurement.",
+      "Leave it out to print the sensitivity.",
     );
-  const text = writeMeasurement(await measureModel(parsed, doors(parsed)));
+  const text = writeSensitivity(await measureModel(parsed, dependencies(parsed)));
   if (typeof flags.out !== "string") return write(text);
   const path = resolve(flags.out);
   await onDisk(dirname(path), text.length, () => writeFile(path, text));
-  write(flags.json === true ? `${JSON.stringify({ measurement: path })}\n` : `${path}\n`);
+  write(flags.json === true ? `${JSON.stringify({ sensitivity: path })}\n` : `${path}\n`);
 }
 
-async function quantize({ inputs, flags, doors, print }: Call) {
+async function quantize({ inputs, flags, dependencies, print }: Call) {
   const parsed = inputs();
   if (typeof flags.out !== "string" || flags.out === "") {
     throw new OqeError(
@@ -222,14 +228,14 @@ async function quantize({ inputs, flags, doors, print }: Call) {
     plan: series,
     folders,
     failure,
-  } = await quantizeModel(parsed, resolve(flags.out), doors(parsed));
+  } = await quantizeModel(parsed, resolve(flags.out), dependencies(parsed));
   print({ ...series, folders }, `${formatMatrix(series)}\n${folders.join("\n")}`);
   if (failure !== null) throw failure;
 }
 
-async function publish({ inputs, doors, print }: Call) {
+async function publish({ inputs, dependencies, print }: Call) {
   const parsed = inputs();
-  const { plan: series, tiers, failure } = await publishModel(parsed, doors(parsed));
+  const { plan: series, tiers, failure } = await publishModel(parsed, dependencies(parsed));
   const lines = tiers.map(
     (tier) =>
       `${tier.outcome.padEnd(9)}  ${tier.url}${tier.folder === null ? "" : `  (${tier.folder})`}`,
@@ -238,7 +244,7 @@ async function publish({ inputs, doors, print }: Call) {
   if (failure !== null) throw failure;
 }
 
-async function verifyTarget({ target, inputs, flags, doors, print }: Call) {
+async function verifyTarget({ target, inputs, flags, dependencies, print }: Call) {
   if (typeof flags.base !== "string" || flags.base === "") {
     throw new OqeError(
       "BAD_INPUT",
@@ -249,11 +255,11 @@ async function verifyTarget({ target, inputs, flags, doors, print }: Call) {
   const parsed = inputs();
   const given = { samples: flags["evaluation-samples"] !== undefined };
   const {
-    proof,
+    evaluation,
     target: measured,
     failure,
-  } = await verify(parseModel(target, ""), parsed, given, doors(parsed));
-  print(proof, `${measured.name} at ${measured.revision}\n${formatProof(proof)}`);
+  } = await verify(parseModel(target, ""), parsed, given, dependencies(parsed));
+  print(evaluation, `${measured.name} at ${measured.revision}\n${formatEvaluation(evaluation)}`);
   if (failure !== null) throw failure;
 }
 

@@ -1,9 +1,9 @@
 import { estimate, nats, ratio, share } from "../card/measured-figures.ts";
-import type { Figures, Proof } from "../evaluation/evaluation-types.ts";
+import type { Evaluation, Figures } from "../evaluation/evaluation-types.ts";
 
 /** A proof as plain text for a terminal: figures of all rows beside plain rounding, then domains, layers and gates. */
-export function formatProof(proof: Proof): string {
-  const { rows, rounded, byDomain, byLayer, gates, predicted } = proof;
+export function formatEvaluation(evaluation: Evaluation): string {
+  const { rows, rounded, byDomain, byLayer, gates, predicted } = evaluation;
   const line = (
     name: string,
     of: Figures & { routerAgreement?: number | null; exactRoutes?: number | null },
@@ -27,7 +27,7 @@ export function formatProof(proof: Proof): string {
   ];
   const figures = [
     heads,
-    line("all", proof),
+    line("all", evaluation),
     ...(rounded === null ? [] : [line("rounded", rounded)]),
     ...byDomain.map((domain) => line(domain.domain, domain)),
   ];
@@ -37,13 +37,13 @@ export function formatProof(proof: Proof): string {
     share(exactRoutes),
   ]);
   return [
-    `${proof.positions} positions: ${rows.samples} rows of ${rows.length} tokens of ${rows.source}, ${rows.sha256}`,
+    `${evaluation.positions} positions: ${rows.samples} rows of ${rows.length} tokens of ${rows.source}, ${rows.sha256}`,
     aligned(figures),
-    `KL: median ${nats(proof.medianKl)}, 99 % below ${nats(proof.p99Kl)}, 99.9 % below ${nats(proof.p999Kl)}, largest ${nats(proof.maxKl)}`,
+    `KL: median ${nats(evaluation.medianKl)}, 99 % below ${nats(evaluation.p99Kl)}, 99.9 % below ${nats(evaluation.p999Kl)}, largest ${nats(evaluation.maxKl)}`,
     ...(byLayer.length === 0
       ? []
       : [
-          `KL with the base's routes forced: ${estimate(proof.forcedMeanKl, proof.forcedMeanKlError)}`,
+          `KL with the base's routes forced: ${estimate(evaluation.forcedMeanKl, evaluation.forcedMeanKlError)}`,
           aligned([["", "routes kept", "whole sets"], ...layers]),
         ]),
     ...(predicted === null

@@ -3,18 +3,18 @@ import { openFolder } from "../checkpoint/folder.ts";
 import type { Report } from "../ground/report.ts";
 import type { Kernel } from "../kernel/kernel-types.ts";
 import { openFinished } from "../mlx/mlx-weights.ts";
-import { type EvaluationRows, observeBase, passesOf, prove } from "./evaluate.ts";
-import type { Proof } from "./evaluation-types.ts";
+import { type EvaluationRows, evaluate, observeBase, passesOf } from "./evaluate.ts";
+import type { Evaluation } from "./evaluation-types.ts";
 import { type GateInputs, limitsOf } from "./gates.ts";
 
-export interface ProveFoldersRequest {
+export interface EvaluateFoldersRequest {
   readonly base: Base;
   /** Finished folders, and of each what a gate goes by and what its plan predicted. */
   readonly tiers: readonly {
     readonly folder: string;
     readonly tier: string;
     readonly bpw: number;
-    readonly predicted: Proof["predicted"];
+    readonly predicted: Evaluation["predicted"];
   }[];
   readonly evaluation: EvaluationRows;
   readonly gates: GateInputs;
@@ -23,23 +23,25 @@ export interface ProveFoldersRequest {
 }
 
 /** The proof of every folder, from its files as they lie there. The base runs once for all of them. */
-export async function proveFolders(request: ProveFoldersRequest): Promise<readonly Proof[]> {
+export async function evaluateFolders(
+  request: EvaluateFoldersRequest,
+): Promise<readonly Evaluation[]> {
   const { base, tiers, evaluation, gates, kernel, report } = request;
   const total = (1 + tiers.length * passesOf(base)) * base.architecture.layers(base.config).length;
   let done = 0;
   const progress = () => report.tick(++done, total, "blocks measured");
   report.info(`measuring on ${evaluation.rows.samples} rows of ${evaluation.rows.length} tokens`);
   const observed = await observeBase(base, evaluation, kernel, progress);
-  const proofs: Proof[] = [];
+  const evaluations: Evaluation[] = [];
   for (const { folder, predicted, ...tier } of tiers) {
     const finished = await openFinished(await openFolder(folder), kernel);
     try {
-      proofs.push(
-        await prove(observed, finished, { predicted, limits: limitsOf(gates, tier), progress }),
+      evaluations.push(
+        await evaluate(observed, finished, { predicted, limits: limitsOf(gates, tier), progress }),
       );
     } finally {
       await finished.close();
     }
   }
-  return proofs;
+  return evaluations;
 }

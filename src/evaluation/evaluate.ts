@@ -8,7 +8,7 @@ import { Ops } from "../models/ops.ts";
 import type { RunOptions } from "../models/run.ts";
 import type { CalibrationRecord } from "../quantize/tuning-record.ts";
 import { type Divergence, diverge, observe, type Reference } from "./divergence.ts";
-import type { Proof } from "./evaluation-types.ts";
+import type { Evaluation } from "./evaluation-types.ts";
 import { errorOverRows, figuresOf, layersOf, rounded, routersOf, rowMeans } from "./figures.ts";
 import { judge, type Limits } from "./gates.ts";
 import { roundedWeights } from "./rounded-weights.ts";
@@ -27,9 +27,9 @@ export interface ObservedBase {
   readonly kernel: Kernel;
 }
 
-export interface ProveOptions {
+export interface EvaluateOptions {
   /** What the plan predicted; null where it did not. */
-  readonly predicted: Proof["predicted"];
+  readonly predicted: Evaluation["predicted"];
   /** What is asked of the tier; may be nothing. */
   readonly limits: Partial<Limits>;
   /** Called after each block of each pass. */
@@ -58,11 +58,11 @@ export async function observeBase(
  * comparison, the base rounded plainly at the tier's plan. The same rows, model and kernel give the same proof.
  * Throws BAD_CHECKPOINT where a figure is not finite.
  */
-export async function prove(
+export async function evaluate(
   base: ObservedBase,
   tier: FinishedModel,
-  options: ProveOptions,
-): Promise<Proof> {
+  options: EvaluateOptions,
+): Promise<Evaluation> {
   const { reference, evaluation, kernel } = base;
   const { rows, record } = evaluation;
   const { length, samples } = rows;

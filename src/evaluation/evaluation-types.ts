@@ -40,7 +40,7 @@ export interface Gate {
  * The evidence of one tier: measured from the bytes as stored. Plain JSON, as the receipt holds it and `oqe verify --json` prints
  * it; measured numbers have six significant digits.
  */
-export interface Proof extends Figures, MeanRouterFigures {
+export interface Evaluation extends Figures, MeanRouterFigures {
   /** The evaluation rows. */
   readonly rows: {
     readonly source: string;

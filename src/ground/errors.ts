@@ -6,7 +6,7 @@ export type ErrorCode =
   | "UNSUPPORTED_MODEL" // a model_type without a role table, or a tensor that no role names
   | "ALREADY_QUANTIZED" // the base holds quantized weights
   | "BAD_CHECKPOINT" // truncated, lying or contradictory safetensors, index or config
-  | "BAD_MEASUREMENT" // a measurement that says nothing (all zeros, flat, not finite), or of another model, engine or kernel
+  | "BAD_MEASUREMENT" // a sensitivity that says nothing (all zeros, flat, not finite), or of another model, engine or kernel
   | "MISSING_FILE" // the base lacks a file that the MLX repo must carry (config, tokenizer)
   | "UNAUTHORIZED" // 401: no token, or one that the Hub does not know
   | "FORBIDDEN" // 403: the token lacks a right

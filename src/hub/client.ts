@@ -17,7 +17,7 @@ export interface HubOptions {
   /** Null for an anonymous reader. */
   readonly token: string | null;
   readonly report: Report;
-  /** Doors for tests and proxies. */
+  /** Dependencies for tests and proxies. */
   readonly fetch?: typeof globalThis.fetch;
   readonly sleep?: Patience["sleep"];
   /** Uniform in [0, 1): the jitter of waits. */

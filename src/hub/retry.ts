@@ -26,7 +26,7 @@ export class Transient extends Error {
   }
 }
 
-/** Doors of the clock and of chance, so that tests wait for nothing. */
+/** Dependencies of the clock and of chance, so that tests wait for nothing. */
 export interface Patience {
   /** Resolves after `milliseconds`, rejects when the signal fires first. */
   readonly sleep: (milliseconds: number, signal?: AbortSignal) => Promise<void>;

@@ -25,7 +25,7 @@ describe("inputs of tuning", () => {
       calibrationLength: 256,
       propagation: "reference",
       repair: ["router", "rounding"],
-      verify: true,
+      evaluate: true,
       evaluation: { kind: "bundled" },
       evaluationSamples: 128,
       gates: { "max-kl": {}, "min-same-top": {}, "min-router-agreement": {} },
@@ -41,7 +41,7 @@ describe("inputs of tuning", () => {
       repair: "None",
       "calibration-samples": "1",
       "calibration-length": "8192",
-      verify: "False",
+      evaluate: "False",
       "evaluation-samples": "9",
       "max-kl": "1e-2",
       "min-same-top": "oq4e=0.5 0.9,oQ8e=1",
@@ -52,7 +52,7 @@ describe("inputs of tuning", () => {
       repair: [],
       calibrationSamples: 1,
       calibrationLength: 8192,
-      verify: false,
+      evaluate: false,
       evaluationSamples: 9,
       gates: {
         "max-kl": { all: 0.01 },
@@ -83,7 +83,7 @@ describe("inputs of tuning", () => {
     ],
     ["calibration-length", "256.5", /from 16 to 8192/],
     ["calibration-length", "0x100", /from 16 to 8192/],
-    ["verify", "perhaps", /^verify: "perhaps" is neither true nor false$/],
+    ["evaluate", "perhaps", /^evaluate: "perhaps" is neither true nor false$/],
     ["evaluation", "./nowhere.txt", /^evaluation: .*nowhere\.txt does not exist$/],
     ["evaluation-samples", "0", /^evaluation-samples: "0" is not a whole number from 1 to 4096$/],
     ["max-kl", "small", /^max-kl: "small" is no limit: expected a number, not negative$/],
@@ -137,14 +137,14 @@ describe("inputs of tuning", () => {
       "calibration, propagation, repair: without effect, for method rounded uses no calibration",
     ]);
     expect(unusedInputs(parse({ ...set, method: "tuned" }))).toEqual([]);
-    const proof = {
+    const evaluation = {
       evaluation: "datasets/org/name/a.txt",
       "evaluation-samples": "4",
       "max-kl": "oQ4e=1",
     };
-    expect(unusedInputs(parse(proof))).toEqual([]);
-    expect(unusedInputs(parse({ ...proof, verify: "false" }))).toEqual([
-      "evaluation, evaluation-samples, max-kl: without effect, for verify is false",
+    expect(unusedInputs(parse(evaluation))).toEqual([]);
+    expect(unusedInputs(parse({ ...evaluation, evaluate: "false" }))).toEqual([
+      "evaluation, evaluation-samples, max-kl: without effect, for evaluate is false",
     ]);
   });
 });

@@ -43,7 +43,7 @@ export interface Inputs {
   readonly policy: Policy;
   readonly floors: Floors;
   /** A file to plan by; null: the run measures. */
-  readonly measurement: string | null;
+  readonly sensitivity: string | null;
   readonly domainWeights: DomainWeights;
   /** A quantized repository of the base, measured in its place; null: the base itself. */
   readonly proxy: ModelReference | null;
@@ -57,7 +57,7 @@ export interface Inputs {
   /** In the order of the table of repairs; empty: none. */
   readonly repair: readonly Repair[];
   /** Whether every tier is measured against its base before it is published. */
-  readonly verify: boolean;
+  readonly evaluate: boolean;
   /** Text to measure on, and rows of it. */
   readonly evaluation: CalibrationReference;
   readonly evaluationSamples: number;
@@ -90,7 +90,7 @@ export const inputTable = [
   { name: "target-size", default: "" },
   { name: "policy", default: "" },
   { name: "floors", default: defaultFloors },
-  { name: "measurement", default: "" },
+  { name: "sensitivity", default: "" },
   { name: "domain-weights", default: "" },
   { name: "sensitivity-proxy", default: "" },
   { name: "method", default: defaultMethod },
@@ -100,7 +100,7 @@ export const inputTable = [
   { name: "calibration-length", default: "256" },
   { name: "propagation", default: defaultPropagation },
   { name: "repair", default: defaultRepair },
-  { name: "verify", default: "true" },
+  { name: "evaluate", default: "true" },
   { name: "evaluation", default: "" },
   { name: "evaluation-samples", default: "128" },
   { name: "max-kl", default: "" },
@@ -162,7 +162,7 @@ export function parseInputs(
     calibrationLength: parseCount("calibration-length", text("calibration-length"), 16, 8192),
     propagation,
     repair,
-    verify: parseToggle("verify", text("verify")),
+    evaluate: parseToggle("evaluate", text("evaluate")),
     evaluation: parseText("evaluation", text("evaluation")),
     evaluationSamples: parseCount("evaluation-samples", text("evaluation-samples"), 1, 4096),
     gates: Object.freeze(
@@ -188,34 +188,34 @@ function parseChoices(text: (name: InputName) => string): readonly TierChoice[] 
 
 /** How widths are chosen. A measurement needs text, which method rounded does not read. */
 function parsePlanning(text: (name: InputName) => string, method: Method) {
-  const file = text("measurement");
-  const measurement =
+  const file = text("sensitivity");
+  const sensitivity =
     file === ""
       ? null
       : findFile(
-          "measurement",
+          "sensitivity",
           file,
-          "Name a file that `oqe measure` wrote, or leave measurement out.",
+          "Name a file that `oqe sensitivity` wrote, or leave sensitivity out.",
         );
-  const byDefault = method === "tuned" || measurement !== null ? "measured" : "oq";
+  const byDefault = method === "tuned" || sensitivity !== null ? "measured" : "oq";
   const policy = parseChoice("policy", text("policy") || byDefault, policies);
   const domainWeights = parseDomainWeights(text("domain-weights"));
   const proxy = text("sensitivity-proxy") === "" ? null : parseModel(text("sensitivity-proxy"), "");
-  if (policy === "measured" && method === "rounded" && measurement === null) {
+  if (policy === "measured" && method === "rounded" && sensitivity === null) {
     throw new OqeError(
       "BAD_INPUT",
       "policy measured measures on calibration text, and method rounded reads none",
-      "Say policy oq, or name a measurement that `oqe measure` made.",
+      "Say policy oq, or name a sensitivity that `oqe sensitivity` made.",
     );
   }
-  if (measurement !== null && (proxy !== null || Object.keys(domainWeights).length > 0)) {
+  if (sensitivity !== null && (proxy !== null || Object.keys(domainWeights).length > 0)) {
     throw new OqeError(
       "BAD_INPUT",
-      `${proxy === null ? "domain-weights have" : "sensitivity-proxy has"} no effect on a measurement that was made already`,
-      "Give it to `oqe measure`, or leave measurement out.",
+      `${proxy === null ? "domain-weights have" : "sensitivity-proxy has"} no effect on a sensitivity that was made already`,
+      "Give it to `oqe sensitivity`, or leave sensitivity out.",
     );
   }
-  return { policy, floors: parseFloors(text("floors")), measurement, domainWeights, proxy };
+  return { policy, floors: parseFloors(text("floors")), sensitivity, domainWeights, proxy };
 }
 
 /** Names separated by commas or spaces, or `none`. */
@@ -238,8 +238,8 @@ export function unusedInputs(inputs: Inputs): readonly string[] {
     "propagation",
     "repair",
   ]);
-  const ofPlan = setAmong(inputs, ["floors", "measurement", "domain-weights", "sensitivity-proxy"]);
-  const ofProof = setAmong(inputs, ["evaluation", "evaluation-samples", ...gateNames]);
+  const ofPlan = setAmong(inputs, ["floors", "sensitivity", "domain-weights", "sensitivity-proxy"]);
+  const ofEvaluation = setAmong(inputs, ["evaluation", "evaluation-samples", ...gateNames]);
   return [
     ...(inputs.method === "tuned" || ofTuning === ""
       ? []
@@ -247,7 +247,9 @@ export function unusedInputs(inputs: Inputs): readonly string[] {
     ...(inputs.policy === "measured" || ofPlan === ""
       ? []
       : [`${ofPlan}: without effect, for policy ${inputs.policy} goes by rules`]),
-    ...(inputs.verify || ofProof === "" ? [] : [`${ofProof}: without effect, for verify is false`]),
+    ...(inputs.evaluate || ofEvaluation === ""
+      ? []
+      : [`${ofEvaluation}: without effect, for evaluate is false`]),
   ];
 }
 
@@ -261,7 +263,7 @@ function setAmong(inputs: Inputs, names: readonly InputName[]): string {
     propagation: inputs.propagation,
     repair: inputs.repair.join(",") || "none",
     floors: formatFloors(inputs.floors),
-    measurement: inputs.measurement ?? "",
+    sensitivity: inputs.sensitivity ?? "",
     "domain-weights": Object.keys(inputs.domainWeights).join(),
     "sensitivity-proxy": inputs.proxy === null ? "" : inputs.proxy.kind,
     evaluation: path(inputs.evaluation),

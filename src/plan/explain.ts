@@ -4,7 +4,7 @@ import { modulePath, quantizedBytes } from "../mlx/format.ts";
 import type { PlannedTensor } from "../models/architecture.ts";
 import type { TierPlan } from "./plan-types.ts";
 import { flipCost } from "./policy-measured.ts";
-import type { Measurement, WidthPrice } from "./sensitivity-types.ts";
+import type { Sensitivity, WidthPrice } from "./sensitivity-types.ts";
 
 /** The best single step up among a role's tensors: most nats of predicted KL saved per byte. */
 export interface NextBoost {
@@ -35,10 +35,10 @@ export function explainPlan(
   plan: TierPlan,
   tensors: readonly PlannedTensor[],
   storage: FloatDtype,
-  measurement: Measurement | null,
+  sensitivity: Sensitivity | null,
 ): RoleSummary[] {
   const quantized = tensors.filter((tensor) => Object.hasOwn(plan.modules, modulePath(tensor)));
-  const prices = measurement === null ? null : readPrices(plan, measurement);
+  const prices = sensitivity === null ? null : readPrices(plan, sensitivity);
   const roles = [...new Set(quantized.map((tensor) => tensor.role.role))];
   return roles.map((role) => {
     const own = quantized.filter((tensor) => tensor.role.role === role);
@@ -65,14 +65,14 @@ interface PlanPrices {
   readonly saving: (module: string, bits: Bits) => number;
 }
 
-function readPrices(plan: TierPlan, measurement: Measurement): PlanPrices {
-  const widths = new Map(measurement.tensors.map((tensor) => [tensor.module, tensor.widths]));
+function readPrices(plan: TierPlan, sensitivity: Sensitivity): PlanPrices {
+  const widths = new Map(sensitivity.tensors.map((tensor) => [tensor.module, tensor.widths]));
   const price = (module: string, bits: Bits): WidthPrice =>
     widths.get(module)!.find((width) => width.bits === bits)!;
   const own = (module: string) => price(module, plan.modules[module]!.bits);
   const power = Object.keys(plan.modules).reduce((sum, module) => sum + own(module).flip, 0);
   const smooth = Object.keys(plan.modules).reduce((sum, module) => sum + own(module).smooth, 0);
-  const cost = flipCost(measurement);
+  const cost = flipCost(sensitivity);
   const flips = cost * Math.sqrt(power);
   const total = smooth + flips;
   return {

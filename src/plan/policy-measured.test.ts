@@ -1,13 +1,13 @@
 import { describe, expect, test } from "vitest";
-import { bpwOf, makeMeasurement } from "../../test/support/measurements.ts";
 import { nemotron30b } from "../../test/support/nemotron-30b.ts";
+import { bpwOf, makeSensitivity } from "../../test/support/sensitivities.ts";
 import { expandTable } from "../models/expand.ts";
 import { findArchitecture } from "../models/registry.ts";
 import { defaultFloors, parseFloors } from "./floors.ts";
 import { findLeastLoss, type Priced } from "./least-loss.ts";
 import { type PlanInput, planTier } from "./plan.ts";
 import { flipCost } from "./policy-measured.ts";
-import type { Measurement } from "./sensitivity-types.ts";
+import type { Sensitivity } from "./sensitivity-types.ts";
 import { type Tier, tiers } from "./tiers.ts";
 
 const architecture = findArchitecture(nemotron30b);
@@ -16,10 +16,10 @@ const tensors = expandTable(architecture, nemotron30b).map((tensor) => ({
   dtype: "BF16",
 }));
 const input: PlanInput = { architecture, config: nemotron30b, tensors, storage: "BF16" };
-const measurement = makeMeasurement(tensors);
+const sensitivity = makeSensitivity(tensors);
 const floors = parseFloors(defaultFloors);
-const plan = (tier: Tier, changes: Partial<Measurement> = {}, least = floors) =>
-  planTier(tier, input, { measurement: { ...measurement, ...changes }, floors: least });
+const plan = (tier: Tier, changes: Partial<Sensitivity> = {}, least = floors) =>
+  planTier(tier, input, { sensitivity: { ...sensitivity, ...changes }, floors: least });
 const oQ4e = tiers.find((tier) => tier.name === "oQ4e")!;
 
 describe.each(tiers.map((tier) => [tier.name, tier] as const))("%s of the 30B model", (_, tier) => {
@@ -48,12 +48,12 @@ describe.each(tiers.map((tier) => [tier.name, tier] as const))("%s of the 30B mo
 
   test("predicts what its prices add up to, and less than the plan by rules would cost", () => {
     const cost = ({ modules }: { modules: typeof made.modules }) => {
-      const priced = measurement.tensors.map(
+      const priced = sensitivity.tensors.map(
         ({ module, widths }) => widths.find(({ bits }) => bits === modules[module]!.bits)!,
       );
       const forced = priced.reduce((sum, { smooth }) => sum + smooth, 0);
       const flips = priced.reduce((sum, { flip }) => sum + flip, 0);
-      return { forced, kl: forced + flipCost(measurement) * Math.sqrt(flips) };
+      return { forced, kl: forced + flipCost(sensitivity) * Math.sqrt(flips) };
     };
     expect(made.predicted!.forcedKl).toBeCloseTo(cost(made).forced, 12);
     expect(made.predicted!.kl).toBeCloseTo(cost(made).kl, 12);
@@ -118,14 +118,14 @@ describe("floors", () => {
   });
 });
 
-describe("a measurement that says nothing is refused, not planned by", () => {
-  const change = (of: (price: Measurement["tensors"][number]["widths"][number]) => object) => ({
-    tensors: measurement.tensors.map((tensor) => ({
+describe("a sensitivity that says nothing is refused, not planned by", () => {
+  const change = (of: (price: Sensitivity["tensors"][number]["widths"][number]) => object) => ({
+    tensors: sensitivity.tensors.map((tensor) => ({
       ...tensor,
       widths: tensor.widths.map((width) => ({ ...width, ...of(width) })),
     })),
   });
-  test.each<[string, Partial<Measurement>, RegExp]>([
+  test.each<[string, Partial<Sensitivity>, RegExp]>([
     ["all zeros", change(() => ({ smooth: 0, flip: 0 })), /all zeros/],
     ["the same price for every tensor", change(({ bits }) => ({ smooth: 4 ** -bits })), /flat/],
     [
@@ -147,13 +147,13 @@ describe("a measurement that says nothing is refused, not planned by", () => {
     ["no tensor", { tensors: [] }, /all zeros/],
     [
       "a tensor too few",
-      { tensors: measurement.tensors.slice(1) },
+      { tensors: sensitivity.tensors.slice(1) },
       /no prices for backbone\.embeddings$/,
     ],
     [
       "a width too few",
       {
-        tensors: measurement.tensors.map((tensor) => ({
+        tensors: sensitivity.tensors.map((tensor) => ({
           ...tensor,
           widths: tensor.widths.slice(1),
         })),

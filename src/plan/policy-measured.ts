@@ -7,13 +7,13 @@ import { applyFloors, areDefault, formatFloors } from "./floors.ts";
 import { findLeastLoss } from "./least-loss.ts";
 import type { Floors, PredictedLoss } from "./plan-types.ts";
 import { requireContrast } from "./sensitivity-check.ts";
-import { type Measurement, measuredBits, type WidthPrice } from "./sensitivity-types.ts";
+import { measuredBits, type Sensitivity, type WidthPrice } from "./sensitivity-types.ts";
 import { budgetBytes, type Measure, refuseBudget } from "./targets.ts";
 import { type Tier, tierGroupSize, tiers } from "./tiers.ts";
 
 /** What a measured plan goes by. */
 export interface Prices {
-  readonly measurement: Measurement;
+  readonly sensitivity: Sensitivity;
   readonly floors: Floors;
 }
 
@@ -33,8 +33,8 @@ export interface PricedPlan {
  * Widths are in the order of `quantizable`.
  */
 export function planByPrices(tier: Tier, context: PriceContext): PricedPlan {
-  const { quantizable: tensors, measurement, storage, layers } = context;
-  const prices = priceTensors(tensors, measurement);
+  const { quantizable: tensors, sensitivity, storage, layers } = context;
+  const prices = priceTensors(tensors, sensitivity);
   const { least, floors } = applyFloors(floorsFor(tier, context), tensors, layers);
   const items = tensors.map((tensor, i) =>
     prices[i]!.filter(({ bits }) => bits >= least[i]!).map(({ bits, smooth, flip }) => {
@@ -43,7 +43,7 @@ export function planByPrices(tier: Tier, context: PriceContext): PricedPlan {
     }),
   );
   requireFloors(tier, context);
-  const loss = findLeastLoss(items, budgetBytes(tier, context), flipCost(measurement))!;
+  const loss = findLeastLoss(items, budgetBytes(tier, context), flipCost(sensitivity))!;
   return {
     widths: loss.taken.map((option, item) => items[item]![option]!.width),
     predicted: { forcedKl: loss.smooth, kl: loss.total },
@@ -98,24 +98,24 @@ export function requireFloors(tier: Tier, context: FloorContext): void {
 }
 
 /** Nats of flips at the root of flip power 1: measured with all tensors at once, what flips cost grows with the root of their power. */
-export function flipCost({ together: { freeKl, forcedKl, flip } }: Measurement): number {
+export function flipCost({ together: { freeKl, forcedKl, flip } }: Sensitivity): number {
   return flip > 0 ? Math.max(0, freeKl - forcedKl) / Math.sqrt(flip) : 0;
 }
 
 /** The prices of every tensor, one for each of `measuredBits`. */
 function priceTensors(
   tensors: readonly PlannedTensor[],
-  measurement: Measurement,
+  sensitivity: Sensitivity,
 ): (readonly WidthPrice[])[] {
-  requireContrast(measurement);
-  const byModule = new Map(measurement.tensors.map((tensor) => [tensor.module, tensor.widths]));
+  requireContrast(sensitivity);
+  const byModule = new Map(sensitivity.tensors.map((tensor) => [tensor.module, tensor.widths]));
   return tensors.map((tensor) => {
     const widths = byModule.get(modulePath(tensor));
     if (widths !== undefined && measuredBits.every((bits, i) => widths[i]?.bits === bits))
       return widths;
     throw new OqeError(
       "BAD_MEASUREMENT",
-      `the measurement has no prices for ${modulePath(tensor)}${widths === undefined ? "" : ` at each of ${measuredBits.join(", ")} bits`}`,
+      `the sensitivity has no prices for ${modulePath(tensor)}${widths === undefined ? "" : ` at each of ${measuredBits.join(", ")} bits`}`,
       "It may be of another model. Measure again.",
     );
   });

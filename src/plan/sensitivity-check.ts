@@ -1,5 +1,5 @@
 import { OqeError } from "../ground/errors.ts";
-import type { Measurement } from "./sensitivity-types.ts";
+import type { Sensitivity } from "./sensitivity-types.ts";
 
 /** Prices per byte, and prices, that differ by less than this share are the same: a map of them says nothing. */
 const flatness = 1e-6;
@@ -7,7 +7,7 @@ const flatness = 1e-6;
 const again = "Measure again. A plan is never made from it.";
 
 /** Throws BAD_MEASUREMENT for prices that are not finite or negative, all zero, or the same for every tensor. */
-export function requireContrast({ tensors, together }: Measurement): void {
+export function requireContrast({ tensors, together }: Sensitivity): void {
   const numbers = [together.forcedKl, together.freeKl, together.flip];
   const all = [
     ...numbers,
@@ -28,17 +28,17 @@ function isFlat(values: readonly number[]): boolean {
 }
 
 function refuse(what: string): OqeError {
-  return new OqeError("BAD_MEASUREMENT", `the measurement ${what}`, again);
+  return new OqeError("BAD_MEASUREMENT", `the sensitivity ${what}`, again);
 }
 
 /** What a measurement has to be of. */
 export interface Origin {
-  readonly engine: Measurement["engine"];
-  readonly base: Measurement["base"];
+  readonly engine: Sensitivity["engine"];
+  readonly base: Sensitivity["base"];
 }
 
 /** Throws BAD_MEASUREMENT for one of another state of the base, another engine or another kernel: prices and tuned errors would not fit. */
-export function requireOrigin({ engine, base }: Measurement, expected: Origin): void {
+export function requireOrigin({ engine, base }: Sensitivity, expected: Origin): void {
   const compare = (what: string, got: string, wanted: string) => {
     if (got !== wanted) throw refuse(`is of ${what} ${got}, not ${wanted}`);
   };

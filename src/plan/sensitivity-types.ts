@@ -45,7 +45,7 @@ export interface LayerExperts {
 }
 
 /** What the measuring walk found: everything that plans and cards need to know of a base's sensitivity. Plain JSON. */
-export interface Measurement {
+export interface Sensitivity {
   readonly format: 1;
   readonly engine: {
     readonly name: string;

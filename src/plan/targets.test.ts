@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { makeMeasurement } from "../../test/support/measurements.ts";
 import { nemotron30b } from "../../test/support/nemotron-30b.ts";
+import { makeSensitivity } from "../../test/support/sensitivities.ts";
 import { checkRepositoryName } from "../hub/names.ts";
 import { expandTable } from "../models/expand.ts";
 import { findArchitecture } from "../models/registry.ts";
@@ -15,7 +15,7 @@ const tensors = expandTable(architecture, nemotron30b).map((tensor) => ({
   dtype: "BF16",
 }));
 const input: PlanInput = { architecture, config: nemotron30b, tensors, storage: "BF16" };
-const prices = { measurement: makeMeasurement(tensors), floors: parseFloors(defaultFloors) };
+const prices = { sensitivity: makeSensitivity(tensors), floors: parseFloors(defaultFloors) };
 const refused = (message: RegExp) =>
   expect.objectContaining({ code: "BAD_INPUT", message: expect.stringMatching(message) });
 

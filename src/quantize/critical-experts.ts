@@ -1,12 +1,12 @@
-import type { Measurement } from "../plan/sensitivity-types.ts";
+import type { Sensitivity } from "../plan/sensitivity-types.ts";
 import type { CriticalExperts } from "./tune-types.ts";
 
 /** The experts that a measurement found critical to some domain, for the tuner; none without a measurement. */
 export function criticalExpertsOf(
-  measurement: Pick<Measurement, "critical"> | null,
+  sensitivity: Pick<Sensitivity, "critical"> | null,
 ): CriticalExperts {
   const layers = new Map<number, Set<number>>();
-  for (const { layer, expert } of measurement?.critical ?? []) {
+  for (const { layer, expert } of sensitivity?.critical ?? []) {
     layers.set(layer, (layers.get(layer) ?? new Set()).add(expert));
   }
   return layers;

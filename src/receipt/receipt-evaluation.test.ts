@@ -1,10 +1,10 @@
 import { describe, expect, test } from "vitest";
-import { nemotronReceipt, provenReceipt, sha256 } from "../../test/support/receipts.ts";
+import { evaluatedReceipt, nemotronReceipt, sha256 } from "../../test/support/receipts.ts";
 import { picturePaths } from "../card/pictures.ts";
 import { isCurrent } from "../series/current.ts";
 import type { Receipt } from "./receipt.ts";
 import { parseReceipt, writeReceipt } from "./receipt-file.ts";
-import { blankProof } from "./recipe.ts";
+import { blankEvaluation } from "./recipe.ts";
 
 /** The receipt's JSON with one field replaced, by its path; undefined removes it. */
 function changed(receipt: Receipt, path: string, value: unknown): string {
@@ -15,33 +15,38 @@ function changed(receipt: Receipt, path: string, value: unknown): string {
   return JSON.stringify(root);
 }
 
-const proven = provenReceipt();
-const proof = proven.proof!;
+const evaluated = evaluatedReceipt();
+const evaluation = evaluated.evaluation!;
 
-describe("the receipt of a proven tier", () => {
+describe("the receipt of a evaluated tier", () => {
   test.each(["oQ8e", "oQ6e", "oQ5e", "oQ4e"])("%s reads back as it was written", (tier) => {
-    const receipt = provenReceipt(tier);
+    const receipt = evaluatedReceipt(tier);
     const text = writeReceipt(receipt);
     expect(parseReceipt(text, "x")).toEqual(receipt);
     expect(writeReceipt(parseReceipt(text, "x"))).toBe(text);
   });
 
   test("of a dense model on one row, not compared with anything, reads back too", () => {
-    const { rows: _, ...rest } = proof;
-    const evaluation = { ...proven.evaluation!, samples: 1, tokens: 256, domains: { en: 1 } };
+    const { rows: _, ...rest } = evaluation;
+    const evaluationRows = {
+      ...evaluated.evaluationRows!,
+      samples: 1,
+      tokens: 256,
+      domains: { en: 1 },
+    };
     const one = { positions: 256, meanKlError: null, perplexityRatioError: null };
     const routers = { routerAgreement: null, exactRoutes: null };
     const dense: Receipt = {
-      ...proven,
-      model: { ...proven.model, experts: null },
-      evaluation,
-      proof: {
+      ...evaluated,
+      model: { ...evaluated.model, experts: null },
+      evaluationRows,
+      evaluation: {
         ...rest,
         ...one,
         ...routers,
-        rows: { ...proof.rows, samples: 1 },
+        rows: { ...evaluation.rows, samples: 1 },
         forcedMeanKlError: null,
-        byDomain: [{ ...proof.byDomain[0]!, ...one }],
+        byDomain: [{ ...evaluation.byDomain[0]!, ...one }],
         byLayer: [],
         predicted: null,
         rounded: null,
@@ -52,58 +57,62 @@ describe("the receipt of a proven tier", () => {
   });
 
   test("of an earlier version has none", () => {
-    const { proof: _, ...old } = JSON.parse(writeReceipt(nemotronReceipt()));
-    expect(parseReceipt(JSON.stringify(old), "x").proof).toBeNull();
+    const { evaluation: _, ...old } = JSON.parse(writeReceipt(nemotronReceipt()));
+    expect(parseReceipt(JSON.stringify(old), "x").evaluation).toBeNull();
   });
 
   test.each([
-    ["proof", [], "proof"],
-    ["proof", { ...proof, rounded: 3 }, "proof.rounded"],
-    ["proof/rows", null, "proof.rows"],
-    ["proof/rows/source", "/home/me/rows.txt", "proof.rows.source"],
-    ["proof/rows/sha256", "0".repeat(64), "proof.rows.sha256"],
-    ["proof/rows/samples", 127, "proof.rows.samples"],
-    ["evaluation", null, "proof.rows.source"],
-    ["proof/positions", 5, "proof.positions"],
-    ["proof/meanKl", -0.1, "proof.meanKl"],
-    ["proof/meanKl", "0.1", "proof.meanKl"],
-    ["proof/meanKl", null, "proof.meanKl"],
-    ["proof/meanKlError", undefined, "proof.meanKlError"],
-    ["proof/sameTop", 1.01, "proof.sameTop"],
-    ["proof/perplexity", {}, "proof.perplexity"],
-    ["proof/p999Kl", undefined, "proof.p999Kl"],
-    ["proof/forcedMeanKl", [], "proof.forcedMeanKl"],
-    ["proof/routerAgreement", null, "proof.routerAgreement"],
-    ["proof/exactRoutes", 2, "proof.exactRoutes"],
-    ["proof/byDomain", {}, "proof.byDomain"],
-    ["proof/byDomain", [proof.byDomain[0], proof.byDomain[0]], "proof.byDomain"],
-    ["proof/byDomain/0/domain", "<b>", "proof.byDomain[0].domain"],
-    ["proof/byDomain/3/meanKl", null, "proof.byDomain[3].meanKl"],
-    ["proof/byLayer", [], "proof.routerAgreement"],
-    ["proof/byLayer", [proof.byLayer[1], proof.byLayer[0]], "proof.byLayer"],
-    ["proof/byLayer/1/layer", -1, "proof.byLayer[1].layer"],
-    ["proof/predicted", { kl: 1 }, "proof.predicted.forcedKl"],
-    ["proof/rounded/sameTop", "high", "proof.rounded.sameTop"],
-    ["proof/gates/0/gate", "max-ppl", "proof.gates[0].gate"],
-    ["proof/gates/0/passed", false, "proof.gates[0].passed"],
-    ["proof/gates/1/value", 0.1, "proof.gates[1].passed"],
-    ["model/experts", null, "proof.routerAgreement"],
+    ["evaluation", [], "evaluation"],
+    ["evaluation", { ...evaluation, rounded: 3 }, "evaluation.rounded"],
+    ["evaluation/rows", null, "evaluation.rows"],
+    ["evaluation/rows/source", "/home/me/rows.txt", "evaluation.rows.source"],
+    ["evaluation/rows/sha256", "0".repeat(64), "evaluation.rows.sha256"],
+    ["evaluation/rows/samples", 127, "evaluation.rows.samples"],
+    ["evaluationRows", null, "evaluation.rows.source"],
+    ["evaluation/positions", 5, "evaluation.positions"],
+    ["evaluation/meanKl", -0.1, "evaluation.meanKl"],
+    ["evaluation/meanKl", "0.1", "evaluation.meanKl"],
+    ["evaluation/meanKl", null, "evaluation.meanKl"],
+    ["evaluation/meanKlError", undefined, "evaluation.meanKlError"],
+    ["evaluation/sameTop", 1.01, "evaluation.sameTop"],
+    ["evaluation/perplexity", {}, "evaluation.perplexity"],
+    ["evaluation/p999Kl", undefined, "evaluation.p999Kl"],
+    ["evaluation/forcedMeanKl", [], "evaluation.forcedMeanKl"],
+    ["evaluation/routerAgreement", null, "evaluation.routerAgreement"],
+    ["evaluation/exactRoutes", 2, "evaluation.exactRoutes"],
+    ["evaluation/byDomain", {}, "evaluation.byDomain"],
+    [
+      "evaluation/byDomain",
+      [evaluation.byDomain[0], evaluation.byDomain[0]],
+      "evaluation.byDomain",
+    ],
+    ["evaluation/byDomain/0/domain", "<b>", "evaluation.byDomain[0].domain"],
+    ["evaluation/byDomain/3/meanKl", null, "evaluation.byDomain[3].meanKl"],
+    ["evaluation/byLayer", [], "evaluation.routerAgreement"],
+    ["evaluation/byLayer", [evaluation.byLayer[1], evaluation.byLayer[0]], "evaluation.byLayer"],
+    ["evaluation/byLayer/1/layer", -1, "evaluation.byLayer[1].layer"],
+    ["evaluation/predicted", { kl: 1 }, "evaluation.predicted.forcedKl"],
+    ["evaluation/rounded/sameTop", "high", "evaluation.rounded.sameTop"],
+    ["evaluation/gates/0/gate", "max-ppl", "evaluation.gates[0].gate"],
+    ["evaluation/gates/0/passed", false, "evaluation.gates[0].passed"],
+    ["evaluation/gates/1/value", 0.1, "evaluation.gates[1].passed"],
+    ["model/experts", null, "evaluation.routerAgreement"],
   ])("is refused with %s = %j", (path, value, field) => {
-    const parse = () => parseReceipt(changed(proven, path, value), "oqe-receipt.json");
+    const parse = () => parseReceipt(changed(evaluated, path, value), "oqe-receipt.json");
     expect(parse).toThrow(`oqe-receipt.json: field "${field}" is `);
   });
 });
 
-test("a proof is measured, not asked for: it does not make a published tier another one", () => {
+test("a evaluation is measured, not asked for: it does not make a published tier another one", () => {
   const {
     files,
     weightError: _w,
     tuning: _t,
     warnings: _s,
-    proof: __,
+    evaluation: __,
     otherTiers: _o,
     ...recipe
-  } = proven;
+  } = evaluated;
   const remote = {
     exists: true,
     head: "a".repeat(40),
@@ -115,22 +124,24 @@ test("a proof is measured, not asked for: it does not make a published tier anot
       ),
     ]),
   };
-  expect(isCurrent(recipe, { ...proven, proof: { ...proof, meanKl: 9 } }, remote)).toBe(true);
+  expect(
+    isCurrent(recipe, { ...evaluated, evaluation: { ...evaluation, meanKl: 9 } }, remote),
+  ).toBe(true);
   expect(
     isCurrent(
       recipe,
-      { ...proven, evaluation: { ...proven.evaluation!, sha256: sha256("x") } },
+      { ...evaluated, evaluationRows: { ...evaluated.evaluationRows!, sha256: sha256("x") } },
       remote,
     ),
   ).toBe(false);
 });
 
-test("the rehearsal of a proof can be written, and there is none where nothing will be measured", () => {
-  for (const experts of [proven.model.experts, null]) {
-    const receipt = { ...proven, model: { ...proven.model, experts } };
-    const blank = { ...receipt, proof: blankProof(receipt) };
+test("the rehearsal of a evaluation can be written, and there is none where nothing will be measured", () => {
+  for (const experts of [evaluated.model.experts, null]) {
+    const receipt = { ...evaluated, model: { ...evaluated.model, experts } };
+    const blank = { ...receipt, evaluation: blankEvaluation(receipt) };
     expect(parseReceipt(writeReceipt(blank), "x")).toEqual(blank);
-    expect(blank.proof?.byDomain).toHaveLength(9);
+    expect(blank.evaluation?.byDomain).toHaveLength(9);
   }
-  expect(blankProof(nemotronReceipt())).toBeNull();
+  expect(blankEvaluation(nemotronReceipt())).toBeNull();
 });

@@ -1,9 +1,9 @@
 import {
+  type Evaluation,
   type Figures,
   type Gate,
   gateNames,
   type MeanRouterFigures,
-  type Proof,
   type RouterFigures,
 } from "../evaluation/evaluation-types.ts";
 import type { Field } from "../ground/json-field.ts";
@@ -14,7 +14,7 @@ const mostDomains = 256;
 const mostLayers = 4096;
 
 /** What a receipt says was measured. Receipts of earlier versions do not have it. */
-export function readProof(field: Field): Proof | null {
+export function readEvaluation(field: Field): Evaluation | null {
   if (field.value === null || field.value === undefined) return null;
   const predicted = field.at("predicted");
   const rounded = field.at("rounded");
@@ -80,7 +80,7 @@ function readRouters(field: Field): RouterFigures {
   };
 }
 
-function readDomains(field: Field): Proof["byDomain"] {
+function readDomains(field: Field): Evaluation["byDomain"] {
   const domains = field.list((item) => ({
     domain: item.at("domain").matching(/^[\w. -]{1,64}$/, "a domain's name"),
     ...readFigures(item),
@@ -92,7 +92,7 @@ function readDomains(field: Field): Proof["byDomain"] {
   return domains;
 }
 
-function readLayers(field: Field): Proof["byLayer"] {
+function readLayers(field: Field): Evaluation["byLayer"] {
   const layers = field.list((item) => ({ layer: item.at("layer").count(), ...readRouters(item) }));
   const ascending = layers.every(({ layer }, at) => at === 0 || layer > layers[at - 1]!.layer);
   if (layers.length > mostLayers || !ascending)
@@ -113,21 +113,25 @@ function readGate(field: Field): Gate {
 }
 
 /** A proof is of the rows that the recipe names, and speaks of routers where the model has some. */
-export function checkProof(root: Field, { proof, evaluation, model }: Receipt): void {
-  if (proof === null) return;
-  const field = root.at("proof");
+export function checkEvaluation(root: Field, { evaluation, evaluationRows, model }: Receipt): void {
+  if (evaluation === null) return;
+  const field = root.at("evaluation");
   for (const key of [
     "source",
     "sha256",
     "samples",
     "length",
   ] as const satisfies (keyof CalibrationRecord)[]) {
-    if (evaluation?.[key] !== proof.rows[key]) field.at("rows").at(key).fail("that of evaluation");
+    if (evaluationRows?.[key] !== evaluation.rows[key])
+      field.at("rows").at(key).fail("that of evaluation");
   }
-  if (proof.positions !== proof.rows.samples * proof.rows.length)
+  if (evaluation.positions !== evaluation.rows.samples * evaluation.rows.length)
     field.at("positions").fail("samples × length");
   const hasRouters = model.experts !== null;
-  if ((proof.routerAgreement !== null) !== hasRouters || proof.byLayer.length > 0 !== hasRouters) {
+  if (
+    (evaluation.routerAgreement !== null) !== hasRouters ||
+    evaluation.byLayer.length > 0 !== hasRouters
+  ) {
     field
       .at("routerAgreement")
       .fail(hasRouters ? "figures of the routers" : "null, for the model has no routers");

@@ -5,7 +5,7 @@ import type { Width } from "../kernel/width.ts";
 import type { LayerKind } from "../models/layer-kind.ts";
 import type { Floors, TierPlan } from "../plan/plan-types.ts";
 import type { Inherited, ModelFacts, Receipt, SeriesRow } from "./receipt.ts";
-import { checkProof, readProof } from "./receipt-evaluation.ts";
+import { checkEvaluation, readEvaluation } from "./receipt-evaluation.ts";
 import { checkSensitivity, readSensitivity } from "./receipt-sensitivity.ts";
 import {
   checkMethod,
@@ -72,7 +72,7 @@ function readReceipt(root: Field): Receipt {
     model: readModel(root.at("model")),
     options: readOptions(root.at("options")),
     calibration: readCalibration(root.at("calibration")),
-    evaluation: readCalibration(root.at("evaluation")),
+    evaluationRows: readCalibration(root.at("evaluationRows")),
     repository: readRepository(root.at("repository")),
     name: root.at("name").matching(folderName, "a repository's name"),
     plan,
@@ -81,7 +81,7 @@ function readReceipt(root: Field): Receipt {
     sensitivity: readSensitivity(root.at("sensitivity"), plan.modules),
     weightError: { relative: root.at("weightError").at("relative").number() },
     tuning: readTuning(root.at("tuning"), plan.modules),
-    proof: readProof(root.at("proof")),
+    evaluation: readEvaluation(root.at("evaluation")),
     otherTiers: readOtherTiers(root.at("otherTiers"), plan.tier, series),
     configNotes: root.at("configNotes").list((field) => field.text()),
     warnings: root.at("warnings").list((field) => field.text()),
@@ -89,7 +89,7 @@ function readReceipt(root: Field): Receipt {
   };
   checkNames(root, receipt);
   checkMethod(root, receipt);
-  checkProof(root, receipt);
+  checkEvaluation(root, receipt);
   checkSensitivity(root, receipt);
   return receipt;
 }
@@ -187,17 +187,17 @@ function readOptions(field: Field): Receipt["options"] {
 /** Receipts of the engine's first versions do not have these fields: they were planned by rules. */
 function readPlanning(
   field: Field,
-): Pick<Receipt["options"], "floors" | "domainWeights" | "proxy" | "measurement"> {
+): Pick<Receipt["options"], "floors" | "domainWeights" | "proxy" | "sensitivity"> {
   const [floors, weights, file] = [
     field.at("floors"),
     field.at("domainWeights"),
-    field.at("measurement"),
+    field.at("sensitivity"),
   ];
   return {
     floors: isAbsent(floors) ? null : readFloors(floors),
     domainWeights: isAbsent(weights) ? null : weights.entries((weight) => weight.number()),
     proxy: isAbsent(field.at("proxy")) ? null : field.at("proxy").text(),
-    measurement: isAbsent(file) ? null : file.matching(hash, "64 hexadecimal digits"),
+    sensitivity: isAbsent(file) ? null : file.matching(hash, "64 hexadecimal digits"),
   };
 }
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { measuredSeries } from "../../test/support/measured-receipts.ts";
-import { nemotronReceipt, provenReceipt } from "../../test/support/receipts.ts";
+import { evaluatedReceipt, nemotronReceipt } from "../../test/support/receipts.ts";
 import { parseReceipt, writeReceipt } from "./receipt-file.ts";
 import { shareFigures } from "./series-figures.ts";
 
@@ -75,19 +75,20 @@ describe("the receipt of a measured plan", () => {
 describe("figures of a run's tiers", () => {
   test("stand on every receipt but their own, in the order of the series", () => {
     const [first, last] = shareFigures([
-      provenReceipt("oQ4e"),
-      provenReceipt("oQ8e"),
-      provenReceipt("oQ6e"),
+      evaluatedReceipt("oQ4e"),
+      evaluatedReceipt("oQ8e"),
+      evaluatedReceipt("oQ6e"),
     ]);
     expect(first!.otherTiers.map(({ tier }) => tier)).toEqual(["oQ8e", "oQ6e"]);
     expect(last!.otherTiers.map(({ tier }) => tier)).toEqual(["oQ6e", "oQ4e"]);
     expect(last!.otherTiers[1]).toMatchObject({ meanKl: 0.0144, rounded: { meanKl: 0.0288 } });
   });
 
-  test("are none of tiers that were not proven, nor where a tier is made alone", () => {
+  test("are none of tiers that were not evaluated, nor where a tier is made alone", () => {
     expect(
-      shareFigures([provenReceipt("oQ8e", { proof: null }), provenReceipt("oQ4e")])[1]!.otherTiers,
+      shareFigures([evaluatedReceipt("oQ8e", { evaluation: null }), evaluatedReceipt("oQ4e")])[1]!
+        .otherTiers,
     ).toEqual([]);
-    expect(shareFigures([provenReceipt("oQ8e")])[0]!.otherTiers).toEqual([]);
+    expect(shareFigures([evaluatedReceipt("oQ8e")])[0]!.otherTiers).toEqual([]);
   });
 });

@@ -1,6 +1,6 @@
 import type { Field } from "../ground/json-field.ts";
 import type { Receipt } from "./receipt.ts";
-import type { ExpertSensitivity, Sensitivity } from "./sensitivity.ts";
+import type { ExpertSensitivity, SensitivityRecord } from "./sensitivity-record.ts";
 
 const hash = /^[0-9a-f]{64}$/;
 const domainName = /^[\w. -]{1,64}$/;
@@ -19,7 +19,7 @@ const most = {
 export function readSensitivity(
   field: Field,
   modules: Readonly<Record<string, unknown>>,
-): Sensitivity | null {
+): SensitivityRecord | null {
   if (field.value === null || field.value === undefined) return null;
   const proxy = field.at("proxy");
   const domains = several(field.at("domains"), most.domains, (item) =>

@@ -30,7 +30,7 @@ describe("the receipt of a tuned tier", () => {
         ...tuned.calibration!,
         source: `datasets/org/name@${"a".repeat(40)}/deep/rows.txt`,
       },
-      evaluation: null,
+      evaluationRows: null,
       tuning: {
         experts: null,
         droppedRows: 1,
@@ -87,8 +87,8 @@ describe("the receipt of a tuned tier", () => {
     ["calibration/domains", { en: 1 }, "calibration.domains"],
     ["calibration/domains", { "<b>": 128 }, "calibration.domains.<b>"],
     ["calibration/domains", { en: "128" }, "calibration.domains.en"],
-    ["evaluation/sha256", undefined, "evaluation.sha256"],
-    ["evaluation/tokens", 3, "evaluation.tokens"],
+    ["evaluationRows/sha256", undefined, "evaluationRows.sha256"],
+    ["evaluationRows/tokens", 3, "evaluationRows.tokens"],
     ["tuning", null, "tuning"],
     ["tuning", [], "tuning"],
     ["tuning/experts", undefined, "tuning.experts"],
@@ -136,7 +136,7 @@ test("a receipt from before there was tuning reads as rounded", () => {
   const {
     tuning: _,
     calibration: __,
-    evaluation: ___,
+    evaluationRows: ___,
     ...old
   } = JSON.parse(writeReceipt(nemotronReceipt()));
   delete old.options.propagation;
@@ -147,7 +147,7 @@ const recipeOf = ({
   files: _,
   weightError: __,
   tuning: ___,
-  proof: _p,
+  evaluation: _p,
   otherTiers: _o,
   warnings: ____,
   ...recipe
@@ -159,7 +159,7 @@ describe("a completed receipt", () => {
       files: {},
       weightError: { relative: 0 },
       tuning,
-      proof: null,
+      evaluation: null,
       warnings: [],
     }).tuning!;
 
@@ -239,7 +239,7 @@ describe("a tier counts as published", () => {
     ["propagation", { options: { ...tuned.options, propagation: "sequential" } }],
     ["repair", { options: { ...tuned.options, repair: [] } }],
     ["calibration rows", { calibration: { ...tuned.calibration!, sha256: sha256("others") } }],
-    ["evaluation rows", { evaluation: null }],
+    ["evaluation rows", { evaluationRows: null }],
   ])("not with another %s", (_, changes) => {
     expect(isCurrent(recipeOf(tuned), { ...tuned, ...changes }, remote)).toBe(false);
   });

@@ -1,5 +1,5 @@
 import type { ModelFacts } from "../base/model-facts.ts";
-import type { Proof } from "../evaluation/evaluation-types.ts";
+import type { Evaluation } from "../evaluation/evaluation-types.ts";
 import type { Floors, TierPlan } from "../plan/plan-types.ts";
 import type {
   CalibrationRecord,
@@ -8,16 +8,16 @@ import type {
   Repair,
   TuningRecord,
 } from "../quantize/tuning-record.ts";
-import type { Sensitivity } from "./sensitivity.ts";
+import type { SensitivityRecord } from "./sensitivity-record.ts";
 
 export { receiptPath } from "../hub/hub-types.ts";
 export type {
   CalibrationRecord,
+  Evaluation,
   Method,
   ModelFacts,
-  Proof,
   Propagation,
-  Sensitivity,
+  SensitivityRecord,
   TuningRecord,
 };
 
@@ -74,14 +74,14 @@ export interface Receipt {
     /** `org/name@commit` of the quantized repository that was measured in the base's place; null for the base itself, or by rules. */
     readonly proxy: string | null;
     /** SHA-256 of the measurement's file that was planned by; null where the run measured, or planned by rules. */
-    readonly measurement: string | null;
+    readonly sensitivity: string | null;
     /** Dtype of scales, biases and unquantized tensors, as safetensors spells it. */
     readonly storage: "BF16" | "F16" | "F32";
   };
   /** The rows that it was tuned on; null where nothing was tuned. */
   readonly calibration: CalibrationRecord | null;
   /** Rows of other documents, which the proof is measured on; null where nothing was to be measured. */
-  readonly evaluation: CalibrationRecord | null;
+  readonly evaluationRows: CalibrationRecord | null;
   /** `<namespace>/<Model>-<tier>` when published; `<Model>-<tier>` when only written to a folder. */
   readonly repository: string;
   /** Name of the repo without namespace: `<Model>-<tier>`. */
@@ -92,12 +92,12 @@ export interface Receipt {
   /** Every tier of the series, in the order of the tier table, whichever of them a run makes. */
   readonly series: readonly SeriesRow[];
   /** What was measured of the base, and the plan was made from; null for a plan by fixed rules. */
-  readonly sensitivity: Sensitivity | null;
+  readonly sensitivity: SensitivityRecord | null;
   readonly weightError: WeightError;
   /** What tuning did; null where nothing was tuned. */
   readonly tuning: TuningRecord | null;
   /** What was measured of the finished bytes; null where nothing was. */
-  readonly proof: Proof | null;
+  readonly evaluation: Evaluation | null;
   /** What was measured of the other tiers of the same run. */
   readonly otherTiers: readonly TierFigures[];
   /** Changes of config.json against the base, one sentence each, e.g. the dt floor of nemotron_h. */
@@ -111,7 +111,7 @@ export interface Receipt {
 /** What a proof says of another tier of the same run, for the matrix and the picture of the series. */
 export interface TierFigures
   extends Pick<
-    Proof,
+    Evaluation,
     | "meanKl"
     | "meanKlError"
     | "sameTop"
@@ -121,5 +121,5 @@ export interface TierFigures
   > {
   readonly tier: string;
   /** Plain rounding at the same plan. */
-  readonly rounded: Pick<Proof, "meanKl" | "meanKlError"> | null;
+  readonly rounded: Pick<Evaluation, "meanKl" | "meanKlError"> | null;
 }

@@ -1,7 +1,10 @@
-import type { Proof, Receipt, TuningRecord } from "./receipt.ts";
+import type { Evaluation, Receipt, TuningRecord } from "./receipt.ts";
 
 /** What is known of a tier only after its weights were made. */
-export type Measured = Pick<Receipt, "files" | "weightError" | "tuning" | "proof" | "warnings">;
+export type Measured = Pick<
+  Receipt,
+  "files" | "weightError" | "tuning" | "evaluation" | "warnings"
+>;
 
 /** The part of a receipt that is known before any weight is read. The same recipe gives the same files. */
 export type Recipe = Omit<Receipt, keyof Measured | "otherTiers">;
@@ -40,12 +43,12 @@ export function blankTuning({
 }
 
 /** A proof of a tier that is still to be measured, likewise; null where it will not be. */
-export function blankProof({
-  evaluation,
+export function blankEvaluation({
+  evaluationRows,
   model,
-}: Pick<Recipe, "evaluation" | "model">): Proof | null {
-  if (evaluation === null) return null;
-  const { source, sha256, samples, length, domains } = evaluation;
+}: Pick<Recipe, "evaluationRows" | "model">): Evaluation | null {
+  if (evaluationRows === null) return null;
+  const { source, sha256, samples, length, domains } = evaluationRows;
   const none = { meanKl: 0, meanKlError: 0, sameTop: 1 };
   const same = { perplexity: 1, basePerplexity: 1, perplexityRatio: 1, perplexityRatioError: 0 };
   const figures = (rows: number) => ({ positions: rows * length, ...none, ...same });

@@ -1,4 +1,4 @@
-import type { Proof } from "../evaluation/evaluation-types.ts";
+import type { Evaluation } from "../evaluation/evaluation-types.ts";
 import type { Field } from "../ground/json-field.ts";
 import type { Receipt, TierFigures } from "./receipt.ts";
 
@@ -8,13 +8,15 @@ export function shareFigures(receipts: readonly Receipt[]): readonly Receipt[] {
     ...receipt,
     otherTiers: receipt.series.flatMap(({ tier }) => {
       const other = receipts.find(({ plan }) => plan.tier === tier);
-      return tier === receipt.plan.tier || !other?.proof ? [] : [tierFigures(tier, other.proof)];
+      return tier === receipt.plan.tier || !other?.evaluation
+        ? []
+        : [tierFigures(tier, other.evaluation)];
     }),
   }));
 }
 
 /** The matrix's part of a proof. */
-export function tierFigures(tier: string, proof: Proof): TierFigures {
+export function tierFigures(tier: string, evaluation: Evaluation): TierFigures {
   const {
     meanKl,
     meanKlError,
@@ -23,7 +25,7 @@ export function tierFigures(tier: string, proof: Proof): TierFigures {
     perplexityRatioError,
     routerAgreement,
     rounded,
-  } = proof;
+  } = evaluation;
   return {
     ...{
       tier,

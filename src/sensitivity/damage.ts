@@ -3,7 +3,7 @@ import type { LayerKind } from "../models/layer-kind.ts";
 import type { Ops } from "../models/ops.ts";
 import { type Routing, visitorsOf } from "../models/routing.ts";
 import { blockContext, type Model } from "../models/run.ts";
-import type { LayerExperts, Measurement } from "../plan/sensitivity-types.ts";
+import type { LayerExperts, Sensitivity } from "../plan/sensitivity-types.ts";
 import { squaredDistances } from "./probes.ts";
 
 /** A model's way through a block. */
@@ -95,7 +95,7 @@ const mostCritical = 16;
 export function criticalExperts(
   layers: readonly LayerExperts[],
   domains: readonly string[],
-): Measurement["critical"] {
+): Sensitivity["critical"] {
   const count = layers.reduce((sum, { share }) => sum + (share[0]?.length ?? 0), 0);
   const most = Math.min(mostCritical, Math.max(1, Math.round(criticalShare * count)));
   return domains.flatMap((domain, d) => {

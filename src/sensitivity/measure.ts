@@ -1,9 +1,9 @@
-import type { Measurement } from "../plan/sensitivity-types.ts";
+import type { Sensitivity } from "../plan/sensitivity-types.ts";
 import { criticalExperts } from "./damage.ts";
-import type { MeasureRequest } from "./measure-request.ts";
 import { pricesOf } from "./prices.ts";
 import { probeRowsOf } from "./probe-rows.ts";
 import { probeWidth } from "./probe-width.ts";
+import type { MeasureRequest } from "./sensitivity-request.ts";
 import { MeasuringWalk } from "./sensitivity-walk.ts";
 
 /**
@@ -11,7 +11,7 @@ import { MeasuringWalk } from "./sensitivity-walk.ts";
  * rows for every quantizable tensor. The same request gives the same measurement, whatever the number of workers.
  * Throws BAD_CHECKPOINT for weights or activations that are not finite.
  */
-export async function measure(request: MeasureRequest): Promise<Measurement> {
+export async function measure(request: MeasureRequest): Promise<Sensitivity> {
   const { rows, report } = request;
   const probe = probeRowsOf(rows, request.probeSamples, request.domainWeights);
   const walk = new MeasuringWalk(request, probe);

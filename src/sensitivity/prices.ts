@@ -4,8 +4,8 @@ import type { PlannedTensor } from "../models/architecture.ts";
 import {
   type LayerExperts,
   type MeasuredTensor,
-  type Measurement,
   measuredBits,
+  type Sensitivity,
 } from "../plan/sensitivity-types.ts";
 import { tierGroupSize } from "../plan/tiers.ts";
 import type { LossTable } from "./loss-table.ts";
@@ -37,7 +37,7 @@ export interface Outcome {
 export function pricesOf(
   outcome: Outcome,
   rows: ProbeRows,
-): Pick<Measurement, "depthGain" | "together" | "check" | "tensors"> {
+): Pick<Sensitivity, "depthGain" | "together" | "check" | "tensors"> {
   const weights = Float64Array.from(rows.judged, (token) => rows.weights[token]!);
   const mean = (values: Float64Array) => weightedMean(values, weights);
   const tensors = outcome.tensors.map((tensor): MeasuredTensor => {

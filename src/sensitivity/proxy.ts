@@ -5,8 +5,8 @@ import { OqeError } from "../ground/errors.ts";
 import type { Kernel } from "../kernel/kernel-types.ts";
 import { modulePath } from "../mlx/format.ts";
 import { type FinishedModel, openFinished } from "../mlx/mlx-weights.ts";
-import type { MeasuredModel } from "./measure-request.ts";
 import { probeWidth } from "./probe-width.ts";
+import type { MeasuredModel } from "./sensitivity-request.ts";
 
 /** A quantized repository of the base, to be measured in its place: half the bytes to read. */
 export interface Proxy extends MeasuredModel {

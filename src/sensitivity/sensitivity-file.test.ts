@@ -1,17 +1,17 @@
 import { describe, expect, test } from "vitest";
-import { makeMeasurement } from "../../test/support/measurements.ts";
 import { nemotron30b } from "../../test/support/nemotron-30b.ts";
+import { makeSensitivity } from "../../test/support/sensitivities.ts";
 import { expandTable } from "../models/expand.ts";
 import { findArchitecture } from "../models/registry.ts";
 import { requireOrigin } from "../plan/sensitivity-check.ts";
-import type { Measurement } from "../plan/sensitivity-types.ts";
-import { parseMeasurement, writeMeasurement } from "./sensitivity-file.ts";
+import type { Sensitivity } from "../plan/sensitivity-types.ts";
+import { parseSensitivity, writeSensitivity } from "./sensitivity-file.ts";
 
 const tensors = expandTable(findArchitecture(nemotron30b), nemotron30b).map((tensor) => ({
   ...tensor,
   dtype: "BF16",
 }));
-const measurement = makeMeasurement(tensors, {
+const sensitivity = makeSensitivity(tensors, {
   experts: [
     {
       layer: 1,
@@ -32,7 +32,7 @@ const measurement = makeMeasurement(tensors, {
   critical: [{ domain: "code", layer: 1, expert: 0, share: 0.5, damage: 0.1 }],
   check: [{ module: "lm_head", bits: 4, predicted: 0.01, tuned: 0.011 }],
 });
-const text = writeMeasurement(measurement);
+const text = writeSensitivity(sensitivity);
 
 /** The text with one field changed; `path` by slashes. */
 function changed(path: string, value: unknown): string {
@@ -48,9 +48,9 @@ function changed(path: string, value: unknown): string {
 const refused = (message: RegExp) =>
   expect.objectContaining({ code: "BAD_MEASUREMENT", message: expect.stringMatching(message) });
 
-describe("a measurement's file", () => {
-  test("holds the measurement to the last digit", () => {
-    expect(parseMeasurement(text, "m.json")).toEqual(measurement);
+describe("a sensitivity's file", () => {
+  test("holds the sensitivity to the last digit", () => {
+    expect(parseSensitivity(text, "m.json")).toEqual(sensitivity);
   });
 
   test.each<[string, unknown, RegExp]>([
@@ -71,28 +71,28 @@ describe("a measurement's file", () => {
     ["experts/0/damage", [[1], [1, 2]], /"experts\[0\]\.damage"/],
     ["critical/0/domain", "__proto__", /"critical\[0\]\.domain"/],
   ])("with %s = %j is refused by name", (path, value, says) => {
-    expect(() => parseMeasurement(changed(path, value), "m.json")).toThrow(refused(says));
+    expect(() => parseSensitivity(changed(path, value), "m.json")).toThrow(refused(says));
   });
 
   test.each(["", "[", "NaN", "null", "[1]", '{"format":1}', `${"[".repeat(100_000)}`])(
     "%.20j is none",
     (other) => {
-      expect(() => parseMeasurement(other, "m.json")).toThrow(refused(/^m\.json/));
+      expect(() => parseSensitivity(other, "m.json")).toThrow(refused(/^m\.json/));
     },
   );
 
   test("whose prices say nothing is refused", () => {
-    const flat = measurement.tensors.map((tensor) => ({
+    const flat = sensitivity.tensors.map((tensor) => ({
       ...tensor,
       widths: tensor.widths.map((width) => ({ ...width, smooth: 0.5 })),
     }));
-    expect(() => parseMeasurement(changed("tensors", flat), "m.json")).toThrow(refused(/flat/));
+    expect(() => parseSensitivity(changed("tensors", flat), "m.json")).toThrow(refused(/flat/));
   });
 });
 
-describe("a measurement of something else", () => {
-  const { engine, base } = measurement;
-  test.each<[string, Partial<Measurement>, RegExp]>([
+describe("a sensitivity of something else", () => {
+  const { engine, base } = sensitivity;
+  test.each<[string, Partial<Sensitivity>, RegExp]>([
     [
       "state of the base",
       { base: { ...base, revision: "other" } },
@@ -110,6 +110,6 @@ describe("a measurement of something else", () => {
       /is of kernel f{64}, not 0{64}/,
     ],
   ])("%s is refused by name", (_, changes, says) => {
-    expect(() => requireOrigin({ ...measurement, ...changes }, measurement)).toThrow(refused(says));
+    expect(() => requireOrigin({ ...sensitivity, ...changes }, sensitivity)).toThrow(refused(says));
   });
 });

@@ -4,14 +4,14 @@ import { requireContrast } from "../plan/sensitivity-check.ts";
 import {
   type LayerExperts,
   type MeasuredTensor,
-  type Measurement,
   measuredBits,
+  type Sensitivity,
   type WidthPrice,
 } from "../plan/sensitivity-types.ts";
 
 const refusal: Refusal = {
   code: "BAD_MEASUREMENT",
-  hint: "The file was not written by this oqe-publisher, or was changed. Make it anew with `oqe measure`.",
+  hint: "The file was not written by this oqe-publisher, or was changed. Make it anew with `oqe sensitivity`.",
 };
 const hash = /^[0-9a-f]{64}$/;
 const most = { domains: 256, tensors: 1_000_000 };
@@ -20,7 +20,7 @@ const most = { domains: 256, tensors: 1_000_000 };
  * A measurement from its JSON text, every field checked. Throws BAD_MEASUREMENT naming the file `where` and the field, also for prices
  * that say nothing (requireContrast). Whose it is has still to be asked (requireOrigin).
  */
-export function parseMeasurement(text: string, where: string): Measurement {
+export function parseSensitivity(text: string, where: string): Sensitivity {
   let value: unknown;
   try {
     value = JSON.parse(text);
@@ -32,17 +32,17 @@ export function parseMeasurement(text: string, where: string): Measurement {
       cause,
     );
   }
-  const measurement = readMeasurement(new Field(value, where, refusal));
-  requireContrast(measurement);
-  return measurement;
+  const sensitivity = readSensitivity(new Field(value, where, refusal));
+  requireContrast(sensitivity);
+  return sensitivity;
 }
 
 /** The measurement as text, one line. Reads itself back first. */
-export function writeMeasurement(measurement: Measurement): string {
-  return `${JSON.stringify(readMeasurement(new Field(measurement, "the new measurement", refusal)))}\n`;
+export function writeSensitivity(sensitivity: Sensitivity): string {
+  return `${JSON.stringify(readSensitivity(new Field(sensitivity, "the new sensitivity", refusal)))}\n`;
 }
 
-function readMeasurement(root: Field): Measurement {
+function readSensitivity(root: Field): Sensitivity {
   root.at("format").oneOf([1]);
   const domains = root
     .at("domains")
@@ -88,7 +88,7 @@ function readMeasurement(root: Field): Measurement {
   };
 }
 
-function readEngine(field: Field): Measurement["engine"] {
+function readEngine(field: Field): Sensitivity["engine"] {
   return {
     name: field.at("name").text(),
     version: field.at("version").text(),
@@ -96,7 +96,7 @@ function readEngine(field: Field): Measurement["engine"] {
   };
 }
 
-function readBase(field: Field): Measurement["base"] {
+function readBase(field: Field): Sensitivity["base"] {
   const id = field.at("id");
   return {
     id: id.value === null ? null : id.text(),

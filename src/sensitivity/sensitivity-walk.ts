@@ -15,11 +15,11 @@ import { BlockMeter, type MeterWalk, measureMatrix } from "./block-meter.ts";
 import { expertDamage, type Passage, pass } from "./damage.ts";
 import { LossTable } from "./loss-table.ts";
 import { type Boundary, boundaryOf } from "./margins.ts";
-import type { MeasureRequest } from "./measure-request.ts";
 import type { Outcome } from "./prices.ts";
 import type { ProbeRows } from "./probe-rows.ts";
 import { probeWidth, widths } from "./probe-width.ts";
 import { advance, divergences, type Probe, squaredDistances, withNoise } from "./probes.ts";
+import type { MeasureRequest } from "./sensitivity-request.ts";
 
 /** Depths that noise is injected at, and its power relative to the hidden states'. */
 const noiseDepths = 9;

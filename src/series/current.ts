@@ -14,7 +14,7 @@ export function isCurrent(recipe: Draft, published: Receipt, remote: RemoteState
     files,
     weightError: _w,
     tuning: _t,
-    proof: _p,
+    evaluation: _p,
     otherTiers: _o,
     warnings: _s,
     ...made

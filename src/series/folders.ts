@@ -1,13 +1,13 @@
 import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { dirname, join, relative } from "node:path";
 import type { Base } from "../base/base.ts";
-import { proofWords } from "../card/evaluation-words.ts";
+import { evaluationWords } from "../card/evaluation-words.ts";
 import { bitsPerWeight, grouped } from "../card/figures.ts";
 import { licenceFiles } from "../card/inherit.ts";
 import { drawPictures, picturePaths } from "../card/pictures.ts";
 import { renderCard } from "../card/render.ts";
 import { kindRatios } from "../card/tuning-facts.ts";
-import { proveFolders } from "../evaluation/evaluate-folders.ts";
+import { evaluateFolders } from "../evaluation/evaluate-folders.ts";
 import { requireRoom } from "../ground/disk.ts";
 import { OqeError } from "../ground/errors.ts";
 import type { Report } from "../ground/report.ts";
@@ -17,7 +17,7 @@ import { criticalExpertsOf } from "../quantize/critical-experts.ts";
 import { tuningSettings } from "../quantize/tuning-settings.ts";
 import { type Receipt, receiptPath } from "../receipt/receipt.ts";
 import { parseReceipt, writeReceipt } from "../receipt/receipt-file.ts";
-import { blankProof, blankTuning, completeReceipt } from "../receipt/recipe.ts";
+import { blankEvaluation, blankTuning, completeReceipt } from "../receipt/recipe.ts";
 import { shareFigures } from "../receipt/series-figures.ts";
 import { buildAside, onDisk, refuseForeignFolder } from "./atomic-folder.ts";
 import type { Job, Order } from "./recipes.ts";
@@ -27,7 +27,7 @@ import { writeTiers } from "./write-tiers.ts";
 /** The card with nothing measured yet: what receipt, template or Hub refuse of it is refused before hours of work. */
 export async function rehearseCard({ recipe }: Pick<Job, "recipe">): Promise<string> {
   const unmeasured = { files: {}, weightError: { relative: 0 }, warnings: [] };
-  const blank = { ...unmeasured, tuning: blankTuning(recipe), proof: blankProof(recipe) };
+  const blank = { ...unmeasured, tuning: blankTuning(recipe), evaluation: blankEvaluation(recipe) };
   const receipt = completeReceipt(recipe, blank);
   return renderCard(parseReceipt(writeReceipt(receipt), receipt.name));
 }
@@ -61,7 +61,7 @@ export async function makeFolders(
   jobs: readonly Job[],
   inputs: Inputs,
   calibration: Calibration,
-  doors: { readonly report: Report; readonly kernel: Kernel },
+  dependencies: { readonly report: Report; readonly kernel: Kernel },
 ): Promise<readonly Receipt[]> {
   if (jobs.length === 0) return [];
   for (const job of jobs) await rehearseCard(job);
@@ -91,26 +91,27 @@ export async function makeFolders(
         licences,
         rounding,
         tuning,
-        ...doors,
+        ...dependencies,
       });
       const finished = plans.map((plan, i) => ({ ...plan, folder: folders[i]! }));
       const { evaluation } = calibration;
       const { gates } = inputs;
-      const proofs =
-        evaluation && (await proveFolders({ base, tiers: finished, evaluation, gates, ...doors }));
+      const evaluations =
+        evaluation &&
+        (await evaluateFolders({ base, tiers: finished, evaluation, gates, ...dependencies }));
       const complete = written.map(({ relativeError, ...measured }, i) => {
         const weightError = { relative: relativeError };
         return completeReceipt(jobs[i]!.recipe, {
           ...measured,
           weightError,
-          proof: proofs?.[i] ?? null,
+          evaluation: evaluations?.[i] ?? null,
         });
       });
       const receipts = shareFigures(complete);
       for (const [i, receipt] of receipts.entries()) {
         await writeFile(join(folders[i]!, receiptPath), writeReceipt(receipt));
         await writeCard(folders[i]!, receipt);
-        tell(receipt, doors.report);
+        tell(receipt, dependencies.report);
       }
       return receipts;
     }),
@@ -118,11 +119,11 @@ export async function makeFolders(
 }
 
 /** One line on a finished tier, one more where it was tuned and where it was measured, and its warnings. */
-function tell({ name, plan, tuning, proof, warnings }: Receipt, report: Report): void {
+function tell({ name, plan, tuning, evaluation, warnings }: Receipt, report: Report): void {
   report.info(`${name}: ${grouped(plan.bytes)} bytes, ${bitsPerWeight(plan.bpw)} bpw`);
   if (tuning !== null)
     report.info(`${name}: calibration loss, rounding = 1: ${kindRatios(tuning)}`);
-  if (proof !== null) report.info(`${name}: ${proofWords(proof)}`);
+  if (evaluation !== null) report.info(`${name}: ${evaluationWords(evaluation)}`);
   for (const warning of warnings) report.warn(`${name}: ${warning}`);
 }
 

@@ -147,7 +147,9 @@ export function findPublished(
   try {
     const published = parseReceipt(state.receipt, recipe.repository);
     const judged =
-      published.proof === null ? [] : judge(published.proof, limitsOf(gates, published.plan));
+      published.evaluation === null
+        ? []
+        : judge(published.evaluation, limitsOf(gates, published.plan));
     return judged.every(({ passed }) => passed) && isCurrent(recipe, published, state)
       ? published
       : null;
@@ -179,7 +181,7 @@ export interface Release {
   /** Receipts of what was made. */
   readonly made: readonly Receipt[];
   readonly inputs: Inputs;
-  readonly doors: { readonly report: Report; readonly occasion: string };
+  readonly dependencies: { readonly report: Report; readonly occasion: string };
 }
 
 /**
@@ -187,7 +189,7 @@ export interface Release {
  * the caller throws the failure.
  */
 export async function publishTiers(hub: Hub, jobs: readonly Order[], release: Release) {
-  const { states, pending, made, inputs, doors } = release;
+  const { states, pending, made, inputs, dependencies } = release;
   const tiers: PublishedTier[] = [];
   let failure: unknown = null;
   for (const job of jobs) {
@@ -199,12 +201,12 @@ export async function publishTiers(hub: Hub, jobs: readonly Order[], release: Re
       gateFailure(made.filter((receipt) => receipt.name === job.recipe.name)) !== null
     ) {
       tiers.push(await failedTier(hub, job, state));
-      doors.report.info(`${repository}: kept back by a gate`);
+      dependencies.report.info(`${repository}: kept back by a gate`);
       continue;
     }
     if (failure === null || !isPending) {
-      const publish = () => publishTier(hub, job, state, isPending, inputs, doors.occasion);
-      const tier = await doors.report
+      const publish = () => publishTier(hub, job, state, isPending, inputs, dependencies.occasion);
+      const tier = await dependencies.report
         .stage(`Publish ${repository}`, publish)
         .catch((error: unknown) => {
           failure = error;
@@ -213,15 +215,15 @@ export async function publishTiers(hub: Hub, jobs: readonly Order[], release: Re
       if (tier !== null) tiers.push(tier);
     }
     if (failure !== null && isPending) tiers.push(await failedTier(hub, job, state));
-    doors.report.info(`${repository}: ${tiers.at(-1)!.outcome}`);
+    dependencies.report.info(`${repository}: ${tiers.at(-1)!.outcome}`);
   }
   return { tiers, failure: failure ?? gateFailure(made) };
 }
 
 /** Every gate that was not passed, one sentence each. */
 export function gateFailures(made: readonly Receipt[]): string[] {
-  return made.flatMap(({ plan, proof }) =>
-    describeFailures(proof?.gates ?? []).map((failure) => `${plan.tier}: ${failure}`),
+  return made.flatMap(({ plan, evaluation }) =>
+    describeFailures(evaluation?.gates ?? []).map((failure) => `${plan.tier}: ${failure}`),
   );
 }
 
@@ -232,7 +234,7 @@ export function gateFailure(made: readonly Receipt[]): OqeError | null {
   return new OqeError(
     "PROOF",
     failed.join("; "),
-    "The folder is kept, with its card and receipt, and is not published. A limit can be set: --max-kl oQ4e=0.3, or verify false for none.",
+    "The folder is kept, with its card and receipt, and is not published. A limit can be set: --max-kl oQ4e=0.3, or evaluate false for none.",
   );
 }
 

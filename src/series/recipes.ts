@@ -12,12 +12,12 @@ import type { ModelReference } from "../inputs/input-values.ts";
 import type { Inputs } from "../inputs/inputs.ts";
 import { keptTensors, planTier, requireBudget } from "../plan/plan.ts";
 import type { SeriesPlan, TierPlan } from "../plan/plan-types.ts";
-import type { Measurement } from "../plan/sensitivity-types.ts";
+import type { Sensitivity } from "../plan/sensitivity-types.ts";
 import { stripSuffixes, tiers } from "../plan/tiers.ts";
 import type { Repair } from "../quantize/tuning-record.ts";
 import type { SeriesRow } from "../receipt/receipt.ts";
 import type { Draft, Recipe } from "../receipt/recipe.ts";
-import { describeSensitivity } from "../receipt/sensitivity.ts";
+import { describeSensitivity } from "../receipt/sensitivity-record.ts";
 import type { Calibration } from "./rows.ts";
 import { requireTokenizer } from "./write-tiers.ts";
 
@@ -40,7 +40,7 @@ export interface Target {
   readonly namespace: string | null;
   readonly kernelSha256: string;
   /** Of the measurement's file; null where none was given. */
-  readonly measurementSha256: string | null;
+  readonly sensitivitySha256: string | null;
   /** `org/name@commit`; null: the base is measured itself. */
   readonly proxyName: string | null;
 }
@@ -95,7 +95,7 @@ export async function placeOrders(
         storage: base.storage,
       },
       calibration: tuning?.record ?? null,
-      evaluation: evaluation?.record ?? null,
+      evaluationRows: evaluation?.record ?? null,
       repository: target.namespace === null ? name : `${target.namespace}/${name}`,
       name,
       kept,
@@ -113,11 +113,11 @@ function repairsOf({ repair }: Inputs, hasRouters: boolean): readonly Repair[] {
 /** With base, rows and engine all that a plan follows from. */
 function planningOptions(
   { policy, floors, domainWeights }: Inputs,
-  { measurementSha256, proxyName }: Target,
+  { sensitivitySha256, proxyName }: Target,
 ) {
   if (policy === "oq")
-    return { policy, floors: null, domainWeights: null, proxy: null, measurement: null };
-  return { policy, floors, domainWeights, proxy: proxyName, measurement: measurementSha256 };
+    return { policy, floors: null, domainWeights: null, proxy: null, sensitivity: null };
+  return { policy, floors, domainWeights, proxy: proxyName, sensitivity: sensitivitySha256 };
 }
 
 /** Throws BAD_INPUT where a tier's budget is below its floors: known without prices. */
@@ -126,8 +126,8 @@ export function requireBudgets(base: Base, { policy, tiers: choices, floors }: I
 }
 
 /** Plans every tier that is asked for: by rules where there is no measurement. */
-export function makePlan(base: Base, inputs: Inputs, measurement: Measurement | null): SeriesPlan {
-  const prices = measurement && { measurement, floors: inputs.floors };
+export function makePlan(base: Base, inputs: Inputs, sensitivity: Sensitivity | null): SeriesPlan {
+  const prices = sensitivity && { sensitivity, floors: inputs.floors };
   return seriesPlan(
     base,
     inputs,
@@ -151,10 +151,10 @@ export function planOrders(
   orders: readonly Order[],
   inputs: Inputs,
   plan: SeriesPlan,
-  measurement: Measurement | null,
+  measured: Sensitivity | null,
 ): readonly Job[] {
-  const sensitivity = measurement && describeSensitivity(measurement);
-  const standard = seriesRows(base, inputs, plan, measurement);
+  const sensitivity = measured && describeSensitivity(measured);
+  const standard = seriesRows(base, inputs, plan, measured);
   return orders.map((order) => {
     const own = plan.tiers.find(({ tier }) => tier === order.tier)!;
     const series = standard.some(({ tier }) => tier === order.tier)
@@ -172,9 +172,9 @@ function seriesRows(
   base: Base,
   inputs: Inputs,
   plan: SeriesPlan,
-  measurement: Measurement | null,
+  sensitivity: Sensitivity | null,
 ): SeriesRow[] {
-  const prices = measurement && { measurement, floors: inputs.floors };
+  const prices = sensitivity && { sensitivity, floors: inputs.floors };
   return tiers.flatMap((tier) => {
     const made = plan.tiers.find((one) => one.tier === tier.name);
     if (made !== undefined) return [rowOf(made)];

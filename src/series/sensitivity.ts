@@ -12,11 +12,11 @@ import type { Report } from "../ground/report.ts";
 import type { Inputs } from "../inputs/inputs.ts";
 import type { Kernel } from "../kernel/kernel-types.ts";
 import { type Origin, requireOrigin } from "../plan/sensitivity-check.ts";
-import type { Measurement } from "../plan/sensitivity-types.ts";
+import type { Sensitivity } from "../plan/sensitivity-types.ts";
 import { measure } from "../sensitivity/measure.ts";
-import type { MeasuredModel } from "../sensitivity/measure-request.ts";
 import { openProxy } from "../sensitivity/proxy.ts";
-import { parseMeasurement, writeMeasurement } from "../sensitivity/sensitivity-file.ts";
+import { parseSensitivity, writeSensitivity } from "../sensitivity/sensitivity-file.ts";
+import type { MeasuredModel } from "../sensitivity/sensitivity-request.ts";
 import { onDisk } from "./atomic-folder.ts";
 
 /** Calibration rows that probes are run on. */
@@ -25,8 +25,8 @@ const probeSamples = 9;
 const largestFile = 2 ** 28;
 
 /** A measurement that was made before, and the hash of its file. */
-export interface GivenMeasurement {
-  readonly measurement: Measurement;
+export interface GivenSensitivity {
+  readonly sensitivity: Sensitivity;
   readonly sha256: string;
 }
 
@@ -35,18 +35,18 @@ export interface GivenMeasurement {
  * Throws BAD_MEASUREMENT, DISK.
  */
 export async function readGiven(
-  { measurement: path }: Pick<Inputs, "measurement">,
+  { sensitivity: path }: Pick<Inputs, "sensitivity">,
   base: Base,
   kernel: Pick<Kernel, "sha256">,
-): Promise<GivenMeasurement | null> {
+): Promise<GivenSensitivity | null> {
   if (path === null) return null;
   const { size } = await onDisk(path, 0, () => stat(path));
   if (size > largestFile)
-    throw new OqeError("BAD_MEASUREMENT", `${path} has ${size} bytes: no measurement is so large`);
+    throw new OqeError("BAD_MEASUREMENT", `${path} has ${size} bytes: no sensitivity is so large`);
   const text = await onDisk(path, 0, () => readFile(path, "utf8"));
-  const measurement = parseMeasurement(text, path);
-  requireOrigin(measurement, originOf(base, kernel.sha256));
-  return { measurement, sha256: createHash("sha256").update(text).digest("hex") };
+  const sensitivity = parseSensitivity(text, path);
+  requireOrigin(sensitivity, originOf(base, kernel.sha256));
+  return { sensitivity, sha256: createHash("sha256").update(text).digest("hex") };
 }
 
 /** Whose measurement a run needs. */
@@ -65,7 +65,7 @@ export async function measureBase(
   proxy: Repository | null,
   { domainWeights, workDir }: Pick<Inputs, "domainWeights" | "workDir">,
   { kernel, report }: { readonly kernel: Kernel; readonly report: Report },
-): Promise<Measurement> {
+): Promise<Sensitivity> {
   checkDomainWeights(domainWeights, Object.keys(rows.domains));
   const identity = { ...originOf(base, kernel.sha256), proxy: proxy && proxyName(proxy) };
   const { repository } = base.checkpoint;
@@ -78,7 +78,7 @@ export async function measureBase(
     domainWeights,
     base.storage,
   ]);
-  const folder = join(workDir, "measurements");
+  const folder = join(workDir, "sensitivities");
   const place = join(
     folder,
     `${repository.name}-${createHash("sha256").update(key).digest("hex").slice(0, 16)}.json`,
@@ -90,18 +90,18 @@ export async function measureBase(
     return known;
   }
   const request = { rows, probeSamples, domainWeights, identity, kernel, report };
-  const measurement = await withModel(base, proxy, kernel, (model) =>
+  const sensitivity = await withModel(base, proxy, kernel, (model) =>
     measure({ model, ...request }),
   );
   if (isPinned) {
-    const text = writeMeasurement(measurement);
+    const text = writeSensitivity(sensitivity);
     await onDisk(folder, text.length, async () => {
       await mkdir(folder, { recursive: true });
       await writeFile(`${place}.${process.pid}.partial`, text);
       await rename(`${place}.${process.pid}.partial`, place);
     });
   }
-  return measurement;
+  return sensitivity;
 }
 
 /** Its name and state, for recipe and measurement. */
@@ -127,13 +127,13 @@ async function withModel<T>(
 }
 
 /** A file of ours that cannot be read is none: it is measured again. */
-async function readKnown(place: string, origin: Origin): Promise<Measurement | null> {
+async function readKnown(place: string, origin: Origin): Promise<Sensitivity | null> {
   const text = await readFile(place, "utf8").catch(() => null);
   if (text === null) return null;
   try {
-    const measurement = parseMeasurement(text, place);
-    requireOrigin(measurement, origin);
-    return measurement;
+    const sensitivity = parseSensitivity(text, place);
+    requireOrigin(sensitivity, origin);
+    return sensitivity;
   } catch {
     return null;
   }

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import type { Base } from "../base/base.ts";
 import { fingerprint } from "../checkpoint/folder.ts";
 import type { Repository } from "../checkpoint/repository.ts";
-import type { Proof } from "../evaluation/evaluation-types.ts";
+import type { Evaluation } from "../evaluation/evaluation-types.ts";
 import { grouped } from "../ground/digits.ts";
 import { OqeError } from "../ground/errors.ts";
 import type { Width } from "../kernel/width.ts";
@@ -127,12 +127,15 @@ const compared = [
   "sameTop",
   "perplexity",
   "routerAgreement",
-] as const satisfies (keyof Proof)[];
+] as const satisfies (keyof Evaluation)[];
 /** Of the larger: two kernels may differ in the last bit of a sum, and then in the choice between experts as good as equal. */
 const tolerance = 0.02;
 
 /** Where the receipt claims other figures than were measured on the same rows, one sentence each. */
-export function compareProofs({ proof: claimed }: Receipt, measured: Proof): string[] {
+export function compareEvaluations(
+  { evaluation: claimed }: Receipt,
+  measured: Evaluation,
+): string[] {
   if (claimed === null || claimed.rows.sha256 !== measured.rows.sha256) return [];
   return compared.flatMap((figure) => {
     const [ours, theirs] = [measured[figure] ?? 0, claimed[figure] ?? 0];

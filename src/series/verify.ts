@@ -1,8 +1,8 @@
 import type { Base } from "../base/base.ts";
 import { openCalibration, openEvaluation } from "../calibration/reference.ts";
 import { type Repository, readText } from "../checkpoint/repository.ts";
-import { observeBase, passesOf, prove } from "../evaluation/evaluate.ts";
-import { gateNames, type Proof } from "../evaluation/evaluation-types.ts";
+import { evaluate, observeBase, passesOf } from "../evaluation/evaluate.ts";
+import { type Evaluation, gateNames } from "../evaluation/evaluation-types.ts";
 import { describeFailures, type Limits, limitsOf } from "../evaluation/gates.ts";
 import { engine } from "../ground/engine.ts";
 import { OqeError } from "../ground/errors.ts";
@@ -16,16 +16,22 @@ import { type Receipt, receiptPath } from "../receipt/receipt.ts";
 import { parseReceipt } from "../receipt/receipt-file.ts";
 import { openBase, openRepository } from "./recipes.ts";
 import { type DrawnRows, evaluationLength, refuseOverlap, rowDrawer } from "./rows.ts";
-import { compareProofs, holdBase, holdFiles, holdShapes, holdWidths } from "./verify-checks.ts";
+import {
+  compareEvaluations,
+  holdBase,
+  holdFiles,
+  holdShapes,
+  holdWidths,
+} from "./verify-checks.ts";
 
-export interface VerifyDoors {
+export interface VerifyDependencies {
   readonly report: Report;
   readonly connect: () => Hub;
   readonly openKernel: () => Promise<Kernel>;
 }
 
 export interface Verified {
-  readonly proof: Proof;
+  readonly evaluation: Evaluation;
   readonly target: { readonly name: string; readonly revision: string };
   /** null: the target holds none. */
   readonly receipt: Receipt | null;
@@ -42,7 +48,7 @@ export async function verify(
   model: ModelReference,
   inputs: Inputs,
   given: { readonly samples: boolean },
-  { report, connect, openKernel }: VerifyDoors,
+  { report, connect, openKernel }: VerifyDependencies,
 ): Promise<Verified> {
   const target = await report.stage("Open the target", () => openRepository(model, connect));
   const receipt = await readOwnReceipt(target);
@@ -66,7 +72,7 @@ export async function verify(
   }
 }
 
-interface Measurement {
+interface EvaluationRequest {
   readonly target: Repository;
   readonly receipt: Receipt | null;
   readonly base: Base;
@@ -86,32 +92,32 @@ async function measure({
   kernel,
   report,
   connect,
-}: Measurement) {
+}: EvaluationRequest) {
   const finished = await openFinished(target, kernel);
   try {
     holdShapes(base, target, finished);
     if (receipt !== null) holdWidths(receipt, target, finished);
-    const evaluation = await report.stage("Draw the rows", () =>
+    const rows = await report.stage("Draw the rows", () =>
       drawRows({ base, receipt, inputs, given, report, connect }),
     );
     const total = (1 + passesOf(base)) * base.architecture.layers(base.config).length;
     let done = 0;
     const progress = () => report.tick(++done, total, "blocks measured");
-    const proof = await report.stage("Measure", async () => {
-      const observed = await observeBase(base, evaluation, kernel, progress);
-      return prove(observed, finished, {
+    const evaluation = await report.stage("Measure", async () => {
+      const observed = await observeBase(base, rows, kernel, progress);
+      return evaluate(observed, finished, {
         predicted: receipt?.plan.predicted ?? null,
         limits: limits(receipt, inputs),
         progress,
       });
     });
     const failures = [
-      ...describeFailures(proof.gates),
-      ...(receipt === null ? [] : compareProofs(receipt, proof)),
+      ...describeFailures(evaluation.gates),
+      ...(receipt === null ? [] : compareEvaluations(receipt, evaluation)),
     ];
-    const failure = failures.length === 0 ? null : unproven(target, failures);
+    const failure = failures.length === 0 ? null : unevaluated(target, failures);
     return {
-      proof,
+      evaluation,
       target: { name: target.id ?? target.name, revision: target.revision },
       receipt,
       failure,
@@ -131,11 +137,11 @@ async function readOwnReceipt(target: Repository): Promise<Receipt | null> {
 
 /** The rows to measure on; held against the calibration rows of the receipt, which are drawn again. */
 async function drawRows(
-  of: Pick<Measurement, "base" | "receipt" | "inputs" | "given" | "report" | "connect">,
+  of: Pick<EvaluationRequest, "base" | "receipt" | "inputs" | "given" | "report" | "connect">,
 ) {
   const { base, receipt, inputs, given, report, connect } = of;
   const draw = await rowDrawer(base);
-  const claimed = receipt?.evaluation;
+  const claimed = receipt?.evaluationRows;
   const samples = given.samples
     ? inputs.evaluationSamples
     : (claimed?.samples ?? inputs.evaluationSamples);
@@ -147,9 +153,9 @@ async function drawRows(
     samples,
     claimed?.length ?? evaluationLength,
   );
-  if (receipt?.proof != null && evaluation.rows.sha256 !== receipt.proof.rows.sha256) {
+  if (receipt?.evaluation != null && evaluation.rows.sha256 !== receipt.evaluation.rows.sha256) {
     report.warn(
-      `other rows than the receipt's, which are of ${receipt.proof.rows.source}: figures will differ`,
+      `other rows than the receipt's, which are of ${receipt.evaluation.rows.source}: figures will differ`,
     );
   }
   const tuning = receipt?.calibration;
@@ -167,7 +173,7 @@ async function drawRows(
 async function redraw(
   { calibration, engine: maker }: Receipt,
   draw: Awaited<ReturnType<typeof rowDrawer>>,
-  { inputs, connect }: Pick<Measurement, "inputs" | "connect">,
+  { inputs, connect }: Pick<EvaluationRequest, "inputs" | "connect">,
 ): Promise<DrawnRows | null> {
   const { source, sha256, samples, length } = calibration!;
   const isFile = source !== "bundled" && !source.startsWith("datasets/");
@@ -195,7 +201,7 @@ function limits(receipt: Receipt | null, { gates }: Inputs): Partial<Limits> {
   return Object.fromEntries(asked);
 }
 
-function unproven(target: Repository, failures: readonly string[]): OqeError {
+function unevaluated(target: Repository, failures: readonly string[]): OqeError {
   return new OqeError(
     "PROOF",
     `${target.id ?? target.name}: ${failures.join("; ")}`,

@@ -7,15 +7,15 @@ import type { LayerKind } from "../../src/models/layer-kind.ts";
 import { findArchitecture } from "../../src/models/registry.ts";
 import { defaultFloors, parseFloors } from "../../src/plan/floors.ts";
 import { planTier } from "../../src/plan/plan.ts";
-import type { Measurement } from "../../src/plan/sensitivity-types.ts";
+import type { Sensitivity } from "../../src/plan/sensitivity-types.ts";
 import { tiers } from "../../src/plan/tiers.ts";
 import type { Receipt } from "../../src/receipt/receipt.ts";
-import { describeSensitivity } from "../../src/receipt/sensitivity.ts";
+import { describeSensitivity } from "../../src/receipt/sensitivity-record.ts";
 import { shareFigures } from "../../src/receipt/series-figures.ts";
-import { makeMeasurement } from "./measurements.ts";
 import { embedded } from "./models.ts";
 import { nemotron30b } from "./nemotron-30b.ts";
-import { provenReceipt } from "./receipts.ts";
+import { evaluatedReceipt } from "./receipts.ts";
+import { makeSensitivity } from "./sensitivities.ts";
 
 const domains = ["code", "de", "en", "es", "fr", "it", "ja", "math", "reasoning"];
 
@@ -35,13 +35,13 @@ function receiptsOf(config: ModelConfig): readonly Receipt[] {
   }));
   const kinds = architecture.layers(config);
   const experts = architecture.experts(config)!;
-  const measurement = withExperts(makeMeasurement(tensors), kinds, experts.routed);
-  const prices = { measurement, floors: parseFloors(defaultFloors) };
+  const sensitivity = withExperts(makeSensitivity(tensors), kinds, experts.routed);
+  const prices = { sensitivity, floors: parseFloors(defaultFloors) };
   const plans = tiers.map((tier) =>
     planTier(tier, { architecture, config, tensors, storage: "BF16" }, prices),
   );
   const receipts = plans.map((plan) => {
-    const receipt = provenReceipt(plan.tier);
+    const receipt = evaluatedReceipt(plan.tier);
     const layers: Partial<Record<LayerKind, number>> = {};
     for (const kind of kinds) layers[kind] = (layers[kind] ?? 0) + 1;
     const tuned = Object.entries(receipt.tuning!.modules).filter(([module]) =>
@@ -53,11 +53,11 @@ function receiptsOf(config: ModelConfig): readonly Receipt[] {
       options: { ...receipt.options, policy: "measured" },
       plan,
       series: plans.map(({ modules: _, ...row }) => row),
-      sensitivity: describeSensitivity(measurement),
+      sensitivity: describeSensitivity(sensitivity),
       tuning: { ...receipt.tuning!, modules: Object.fromEntries(tuned) },
-      proof: {
-        ...receipt.proof!,
-        byLayer: receipt.proof!.byLayer.filter(({ layer }) => layer < kinds.length),
+      evaluation: {
+        ...receipt.evaluation!,
+        byLayer: receipt.evaluation!.byLayer.filter(({ layer }) => layer < kinds.length),
       },
     };
   });
@@ -66,10 +66,10 @@ function receiptsOf(config: ModelConfig): readonly Receipt[] {
 
 /** Shares and damage skewed as real ones are, and the same each time. */
 function withExperts(
-  measurement: Measurement,
+  sensitivity: Sensitivity,
   kinds: readonly LayerKind[],
   count: number,
-): Measurement {
+): Sensitivity {
   const random = seededRandom(5);
   const skewed = (spread: number) => Math.exp(spread * (random() + random() + random() - 1.5));
   const experts = kinds.flatMap((kind, layer) => {
@@ -96,14 +96,14 @@ function withExperts(
       .slice(0, 16),
   );
   return {
-    ...measurement,
+    ...sensitivity,
     domains,
     domainWeights: domains.map(() => 1),
     depthGain: Array.from({ length: 9 }, (_, at) => ({
       depth: Math.round((at * kinds.length) / 8),
       gain: 2 / (1 + at),
     })),
-    check: measurement.tensors.slice(0, 5).map(({ module }, at) => ({
+    check: sensitivity.tensors.slice(0, 5).map(({ module }, at) => ({
       module,
       bits: 4,
       predicted: 0.001 * (1 + at / 20),

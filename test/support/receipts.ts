@@ -67,11 +67,11 @@ export function nemotronReceipt(tier = "oQ4e", changes: Partial<Receipt> = {}): 
       floors: null,
       domainWeights: null,
       proxy: null,
-      measurement: null,
+      sensitivity: null,
       storage: "BF16",
     },
     calibration: null,
-    evaluation: null,
+    evaluationRows: null,
     repository: `acme/NVIDIA-Nemotron-3-Nano-30B-A3B-${tier}`,
     name: `NVIDIA-Nemotron-3-Nano-30B-A3B-${tier}`,
     plan,
@@ -79,7 +79,7 @@ export function nemotronReceipt(tier = "oQ4e", changes: Partial<Receipt> = {}): 
     series: plans.map(({ modules: _, ...row }) => row),
     weightError: { relative: 0.005_912 },
     tuning: null,
-    proof: null,
+    evaluation: null,
     sensitivity: null,
     otherTiers: [],
     configNotes: [
@@ -124,9 +124,9 @@ export function tunedReceipt(tier = "oQ4e", changes: Partial<Receipt> = {}): Rec
       tokens: 32_768,
       domains: { code: 40, en: 60, ja: 28 },
     },
-    evaluation: {
+    evaluationRows: {
       source: "bundled",
-      sha256: sha256("evaluation"),
+      sha256: sha256("evaluationRows"),
       samples: 64,
       length: 256,
       tokens: 16_384,
@@ -151,7 +151,7 @@ export function tunedReceipt(tier = "oQ4e", changes: Partial<Receipt> = {}): Rec
   };
 }
 
-const domainsOfProof = {
+const domainsOfEvaluation = {
   en: 15,
   es: 15,
   fr: 14,
@@ -164,9 +164,9 @@ const domainsOfProof = {
 };
 
 /** The same with a proof; its figures are made up, each tier's and each domain's own. */
-export function provenReceipt(tier = "oQ4e", changes: Partial<Receipt> = {}): Receipt {
+export function evaluatedReceipt(tier = "oQ4e", changes: Partial<Receipt> = {}): Receipt {
   const tuned = tunedReceipt(tier);
-  const rows = { source: "bundled", sha256: sha256("evaluation"), samples: 128, length: 256 };
+  const rows = { source: "bundled", sha256: sha256("evaluationRows"), samples: 128, length: 256 };
   const kl = { oQ8e: 0.0006, oQ6e: 0.0029, oQ5e: 0.0069 }[tier] ?? 0.0144;
   const figures = (samples: number, by: number) => ({
     positions: 256 * samples,
@@ -184,14 +184,14 @@ export function provenReceipt(tier = "oQ4e", changes: Partial<Receipt> = {}): Re
   });
   return {
     ...tuned,
-    evaluation: { ...rows, tokens: 32_768, domains: domainsOfProof },
-    proof: {
+    evaluationRows: { ...rows, tokens: 32_768, domains: domainsOfEvaluation },
+    evaluation: {
       rows,
       ...figures(128, 1),
       ...{ medianKl: kl / 2, p99Kl: 12 * kl, p999Kl: 40 * kl, maxKl: 100 * kl },
       ...{ forcedMeanKl: 0.56 * kl, forcedMeanKlError: 0.01 * kl },
       ...routers(1),
-      byDomain: Object.entries(domainsOfProof).map(([domain, count], at) => ({
+      byDomain: Object.entries(domainsOfEvaluation).map(([domain, count], at) => ({
         domain,
         ...figures(count, 0.6 + 0.1 * at),
       })),

@@ -12,7 +12,7 @@ export async function expectTuned(
 ): Promise<Receipt> {
   const receipt = parseReceipt(await readFile(`${folder}/oqe-receipt.json`, "utf8"), folder);
   const { samples, length, evaluation: measured } = rows;
-  const { options, calibration, evaluation, tuning, proof, plan } = receipt;
+  const { options, calibration, evaluationRows, tuning, evaluation, plan } = receipt;
   expect(options).toMatchObject({ method: "tuned", propagation: "reference", rounding: "stored" });
   const hash = expect.stringMatching(/^[0-9a-f]{64}$/);
   expect(calibration).toMatchObject({
@@ -22,15 +22,18 @@ export async function expectTuned(
     length,
     tokens: samples * length,
   });
-  expect(evaluation).toMatchObject({
+  expect(evaluationRows).toMatchObject({
     source: "bundled",
     sha256: hash,
     samples: measured,
     length: 256,
   });
-  expect(proof).toMatchObject({ positions: 256 * measured, rows: { sha256: evaluation!.sha256 } });
-  expect(proof!.meanKl).toBeGreaterThan(0);
-  expect(proof!.gates.filter(({ passed }) => !passed)).toEqual([]);
+  expect(evaluation).toMatchObject({
+    positions: 256 * measured,
+    rows: { sha256: evaluationRows!.sha256 },
+  });
+  expect(evaluation!.meanKl).toBeGreaterThan(0);
+  expect(evaluation!.gates.filter(({ passed }) => !passed)).toEqual([]);
   expect(Object.keys(tuning!.modules).sort()).toEqual(Object.keys(plan.modules).sort());
   const kinds = tensorKinds.flatMap((kind) =>
     tuning!.kinds[kind] ? [{ kind, ...tuning!.kinds[kind] }] : [],

@@ -1,15 +1,15 @@
 import { describe, expect, test } from "vitest";
 import { cells, expectWholeTables, row } from "../../test/support/markdown-tables.ts";
 import { measuredSeries, smallSeries } from "../../test/support/measured-receipts.ts";
-import { nemotronReceipt, provenReceipt, tunedReceipt } from "../../test/support/receipts.ts";
+import { evaluatedReceipt, nemotronReceipt, tunedReceipt } from "../../test/support/receipts.ts";
 import type { Receipt } from "../receipt/receipt.ts";
 import { parseReceipt, writeReceipt } from "../receipt/receipt-file.ts";
-import { blankProof, blankTuning } from "../receipt/recipe.ts";
+import { blankEvaluation, blankTuning } from "../receipt/recipe.ts";
 import { shareFigures } from "../receipt/series-figures.ts";
 import { renderCard } from "./render.ts";
 
 const receipt = measuredSeries.at(-1)!;
-const proof = receipt.proof!;
+const evaluation = receipt.evaluation!;
 const card = await renderCard(receipt);
 const section = (text: string, title: string) =>
   text.split(/^#{2,3} /m).find((part) => part.startsWith(`${title}\n`)) ?? "";
@@ -17,7 +17,7 @@ const section = (text: string, title: string) =>
 const outdated =
   /not been measured|fixed rules|says nothing yet|without data|how sensitive this model/;
 
-describe("the card of a measured and proven tier", () => {
+describe("the card of a measured and evaluated tier", () => {
   test("gives the whole series in the matrix, figures beside bytes and plan", () => {
     const matrix = section(card, "Performance matrix");
     expect(cells(matrix.split("\n").find((line) => line.startsWith("| Tier"))!)).toEqual([
@@ -80,7 +80,7 @@ describe("the card of a measured and proven tier", () => {
     ]);
   });
 
-  test("holds the prediction against the measurement", () => {
+  test("holds the prediction against the sensitivity", () => {
     expect(row(section(card, "Predicted and measured"), "Mean KL, the base's").slice(1)).toEqual([
       "0.00864",
       "0.00806",
@@ -124,7 +124,7 @@ describe("the card of a measured and proven tier", () => {
       `\noqe verify ${receipt.repository} --base ${receipt.base.id}@${receipt.base.revision}\n`,
     );
     expect(card).toContain(receipt.sensitivity!.calibration.sha256);
-    expect(row(card, "Evaluation rows (SHA-256")[1]).toBe(`\`${proof.rows.sha256}\``);
+    expect(row(card, "Evaluation rows (SHA-256")[1]).toBe(`\`${evaluation.rows.sha256}\``);
     expect(row(card, "mean KL, at most").slice(1)).toEqual(["0.300", "0.0144", "passed"]);
     expect(row(card, "router agreement, at least").slice(1)).toEqual([
       "85.00 %",
@@ -168,23 +168,25 @@ describe("what was measured decides what the card says", () => {
     expect(row(matrix, "**oQ4e**")).toEqual(row(section(card, "Performance matrix"), "**oQ4e**"));
   });
 
-  test("a proof by the plan of fixed rules predicts nothing", async () => {
-    const text = await renderCard(provenReceipt("oQ4e", { proof: { ...proof, predicted: null } }));
+  test("a evaluation by the plan of fixed rules predicts nothing", async () => {
+    const text = await renderCard(
+      evaluatedReceipt("oQ4e", { evaluation: { ...evaluation, predicted: null } }),
+    );
     expect(text).toContain("The plan follows fixed rules");
     expect(text).not.toMatch(/Predicted and measured|What a bit is worth|predicted/);
     expect(text).toContain("## Evidence");
     expectWholeTables(text);
   });
 
-  test("a measured plan that was never proven claims no evidence", async () => {
-    const text = await renderCard({ ...receipt, proof: null, otherTiers: [] });
+  test("a measured plan that was never evaluated claims no evidence", async () => {
+    const text = await renderCard({ ...receipt, evaluation: null, otherTiers: [] });
     expect(text).toContain("have not been measured for this build");
     expect(text).not.toMatch(/## Evidence|oqe verify|oqe-kl\.svg|oqe-languages\.svg/);
     expect(text).toContain("oqe-experts.svg");
     expectWholeTables(text);
   });
 
-  test("neither measured nor proven: bits alone are shown", async () => {
+  test("neither measured nor evaluated: bits alone are shown", async () => {
     for (const one of [nemotronReceipt(), tunedReceipt()]) {
       expect((await renderCard(one)).match(/\]\(oqe-[a-z]+\.svg\)/g)).toEqual(["](oqe-bits.svg)"]);
     }
@@ -207,12 +209,12 @@ describe("what was measured decides what the card says", () => {
         kinds: {},
       },
       sensitivity: { ...receipt.sensitivity!, experts: [], critical: [], check: [], prices: {} },
-      proof: {
-        ...proof,
+      evaluation: {
+        ...evaluation,
         ...noRouters,
         byLayer: [],
-        rounded: { ...proof.rounded!, ...noRouters },
-        gates: proof.gates.slice(0, 2),
+        rounded: { ...evaluation.rounded!, ...noRouters },
+        gates: evaluation.gates.slice(0, 2),
       },
       otherTiers: [],
     };
@@ -252,7 +254,7 @@ describe("what was measured decides what the card says", () => {
     const blank = {
       ...receipt,
       tuning: blankTuning(receipt),
-      proof: blankProof(receipt),
+      evaluation: blankEvaluation(receipt),
       otherTiers: [],
     };
     const text = await renderCard(blank);

@@ -1,27 +1,27 @@
-import type { LayerExperts, Measurement } from "../plan/sensitivity-types.ts";
+import type { LayerExperts, Sensitivity } from "../plan/sensitivity-types.ts";
 
 /** What a receipt keeps of the measurement that its plan was made from: three significant digits, prices at the probe's width. */
-export interface Sensitivity {
+export interface SensitivityRecord {
   /** The quantized repository that was read in the base's place; null for the base itself. */
   readonly proxy: string | null;
   /** The rows that the Hessians were made of, and those that were probed with. */
-  readonly calibration: Measurement["calibration"];
-  readonly probe: Measurement["probe"];
+  readonly calibration: Sensitivity["calibration"];
+  readonly probe: Sensitivity["probe"];
   readonly domains: readonly string[];
   /** Of each domain in the prices; mean 1. */
   readonly domainWeights: readonly number[];
   /** KL in nats per unit of relative noise power injected before a layer, routes forced. */
-  readonly depthGain: Measurement["depthGain"];
+  readonly depthGain: Sensitivity["depthGain"];
   /** All tensors at the probe's width at once. */
-  readonly together: Measurement["together"];
+  readonly together: Sensitivity["together"];
   /** Predicted and real error of a sample of tuned tensors. */
-  readonly check: Measurement["check"];
+  readonly check: Sensitivity["check"];
   /** MLX module path -> nats of KL and flip power of this tensor alone at the probe's width. */
   readonly prices: Readonly<Record<string, { readonly smooth: number; readonly flip: number }>>;
   /** Of each layer of routed experts, ascending. */
   readonly experts: readonly ExpertSensitivity[];
   /** The experts that a domain suffers most from, worst first. */
-  readonly critical: Measurement["critical"];
+  readonly critical: Sensitivity["critical"];
 }
 
 export interface ExpertSensitivity {
@@ -37,9 +37,9 @@ const digits = 3;
 export const namedExperts = 4;
 
 /** What a receipt tells of a measurement. */
-export function describeSensitivity(measurement: Measurement): Sensitivity {
+export function describeSensitivity(sensitivity: Sensitivity): SensitivityRecord {
   const { proxy, calibration, probe, domains, depthGain, together, check, tensors, critical } =
-    measurement;
+    sensitivity;
   const prices = tensors.flatMap(({ module, widths }) => {
     const price = widths.find(({ bits }) => bits === probe.bits);
     return price === undefined
@@ -51,7 +51,7 @@ export function describeSensitivity(measurement: Measurement): Sensitivity {
     calibration,
     probe,
     domains,
-    domainWeights: measurement.domainWeights.map(short),
+    domainWeights: sensitivity.domainWeights.map(short),
     depthGain: depthGain.map(({ depth, gain }) => ({ depth, gain: short(gain) })),
     together: {
       forcedKl: short(together.forcedKl),
@@ -64,9 +64,9 @@ export function describeSensitivity(measurement: Measurement): Sensitivity {
       tuned: short(tuned),
     })),
     prices: Object.fromEntries(prices.sort(([a], [b]) => (a < b ? -1 : 1))),
-    experts: measurement.experts.map((layer) => ({
+    experts: sensitivity.experts.map((layer) => ({
       layer: layer.layer,
-      share: meanShare(layer, measurement.domainWeights),
+      share: meanShare(layer, sensitivity.domainWeights),
       damage: layer.damage.map((experts) => experts.map(short)),
     })),
     critical: critical.map(({ domain, layer, expert, share, damage }) => ({

@@ -3,8 +3,8 @@ import type { PlannedTensor } from "../../src/models/architecture.ts";
 import { isQuantizable } from "../../src/plan/plan.ts";
 import {
   type MeasuredTensor,
-  type Measurement,
   measuredBits,
+  type Sensitivity,
 } from "../../src/plan/sensitivity-types.ts";
 import { tierGroupSize } from "../../src/plan/tiers.ts";
 
@@ -16,10 +16,10 @@ function worthOf(text: string): number {
 }
 
 /** A measurement as measuring gives it, with made-up prices: a quarter for every bit, early layers dearer, flips where there are routers. */
-export function makeMeasurement(
+export function makeSensitivity(
   tensors: readonly PlannedTensor[],
-  changes: Partial<Measurement> = {},
-): Measurement {
+  changes: Partial<Sensitivity> = {},
+): Sensitivity {
   const routed = tensors.some((tensor) => tensor.role.routed === true);
   const priced = tensors.filter(isQuantizable).map((tensor): MeasuredTensor => {
     const module = modulePath(tensor);

@@ -5,8 +5,8 @@ import { bundledCorpus } from "../src/calibration/corpus.ts";
 import { drawRows } from "../src/calibration/rows.ts";
 import { openTokenizer } from "../src/calibration/tokenizer.ts";
 import { openFolder } from "../src/checkpoint/folder.ts";
-import { type EvaluationRows, observeBase, prove } from "../src/evaluation/evaluate.ts";
-import type { Proof } from "../src/evaluation/evaluation-types.ts";
+import { type EvaluationRows, evaluate, observeBase } from "../src/evaluation/evaluate.ts";
+import type { Evaluation } from "../src/evaluation/evaluation-types.ts";
 import type { Kernel } from "../src/kernel/kernel-types.ts";
 import { openKernel } from "../src/kernel/pool.ts";
 import { openFinished } from "../src/mlx/mlx-weights.ts";
@@ -48,19 +48,19 @@ async function rowsFor(base: Base): Promise<EvaluationRows> {
 }
 
 /** A tier's proof, and the rows it is of. */
-async function proofOf(
+async function evaluationOf(
   model: string,
   tier: string,
   workers = 2,
-): Promise<{ proof: Proof; evaluation: EvaluationRows }> {
+): Promise<{ evaluation: Evaluation; drawn: EvaluationRows }> {
   const own = await openKernel({ workers });
   const base = await readBase(await openFolder(model), { allowHeaderOnly: false });
-  const evaluation = await rowsFor(base);
+  const drawn = await rowsFor(base);
   const finished = await openFinished(await openFolder(tier), own);
-  const observed = await observeBase(base, evaluation, own);
+  const observed = await observeBase(base, drawn, own);
   const limits = { "max-kl": 1e-9, "min-same-top": 0, "min-router-agreement": 0 };
   try {
-    return { proof: await prove(observed, finished, { predicted: null, limits }), evaluation };
+    return { evaluation: await evaluate(observed, finished, { predicted: null, limits }), drawn };
   } finally {
     await Promise.all([finished.close(), base.checkpoint.close(), own.close()]);
   }
@@ -148,16 +148,16 @@ function expectNear(found: object, expected: Readonly<Record<string, number | nu
 describe.each([
   ["qwen3_moe", smallest.qwen3_moe!],
   ["llama", smallest.llama!],
-])("the proof of a %s tier", (name, model) => {
-  let proof: Proof;
-  let evaluation: EvaluationRows;
+])("the evaluation of a %s tier", (name, model) => {
+  let evaluation: Evaluation;
+  let drawn: EvaluationRows;
   let [base, tier] = [null as unknown as Outcome, null as unknown as Outcome];
   let at: string;
 
   beforeAll(async () => {
     at = await makeTier(model, name, "oQ4e", "--rounding", "mlx");
-    ({ proof, evaluation } = await proofOf(model, at));
-    const ids = evaluation.rows.ids;
+    ({ evaluation, drawn } = await evaluationOf(model, at));
+    const ids = drawn.rows.ids;
     const [opened, finished] = [
       await openBase(model, kernel),
       await openFinished(await openFolder(at), kernel),
@@ -169,8 +169,8 @@ describe.each([
 
   test("has the figures that their definitions give", () => {
     const rows = Array.from({ length: samples }, (_, row) => row);
-    const { sorted, ...figures } = recompute(base, tier, evaluation.rows.ids, rows);
-    expectNear(proof, figures);
+    const { sorted, ...figures } = recompute(base, tier, drawn.rows.ids, rows);
+    expectNear(evaluation, figures);
     const between = (share: number) => {
       const place = share * (sorted.length - 1);
       const [low, high] = [sorted[Math.floor(place)]!, sorted[Math.ceil(place)]!];
@@ -182,17 +182,17 @@ describe.each([
       p999Kl: between(0.999),
       maxKl: sorted.at(-1)!,
     };
-    expectNear(proof, quantiles);
-    expect(proof.meanKl).toBeGreaterThan(1e-3);
+    expectNear(evaluation, quantiles);
+    expect(evaluation.meanKl).toBeGreaterThan(1e-3);
   });
 
   test("tells domains apart: a row belongs to one", () => {
-    const domains = evaluation.rows.rows.map(({ domain }) => domain);
-    expect(proof.byDomain.map(({ domain }) => domain)).toEqual([...new Set(domains)]);
-    expect(proof.byDomain).toHaveLength(9);
-    for (const { domain, ...found } of proof.byDomain) {
+    const domains = drawn.rows.rows.map(({ domain }) => domain);
+    expect(evaluation.byDomain.map(({ domain }) => domain)).toEqual([...new Set(domains)]);
+    expect(evaluation.byDomain).toHaveLength(9);
+    for (const { domain, ...found } of evaluation.byDomain) {
       const rows = domains.flatMap((own, row) => (own === domain ? [row] : []));
-      const { sorted: _, ...figures } = recompute(base, tier, evaluation.rows.ids, rows);
+      const { sorted: _, ...figures } = recompute(base, tier, drawn.rows.ids, rows);
       expectNear(found, figures);
     }
   });
@@ -215,27 +215,27 @@ describe.each([
           common.filter((count) => count === theirs.perToken).length / (samples * length),
       };
     });
-    expect(proof.byLayer).toHaveLength(name === "llama" ? 0 : layers.length);
-    for (const [i, layer] of layers.entries()) expectNear(proof.byLayer[i]!, layer);
+    expect(evaluation.byLayer).toHaveLength(name === "llama" ? 0 : layers.length);
+    for (const [i, layer] of layers.entries()) expectNear(evaluation.byLayer[i]!, layer);
     if (name === "llama") {
-      expect(proof).toMatchObject({
+      expect(evaluation).toMatchObject({
         routerAgreement: null,
         exactRoutes: null,
-        forcedMeanKl: proof.meanKl,
+        forcedMeanKl: evaluation.meanKl,
       });
-      expect(proof.gates.map(({ gate }) => gate)).toEqual(["max-kl", "min-same-top"]);
+      expect(evaluation.gates.map(({ gate }) => gate)).toEqual(["max-kl", "min-same-top"]);
     } else {
-      expectNear(proof, {
+      expectNear(evaluation, {
         routerAgreement: mean(layers.map(({ routerAgreement }) => routerAgreement)),
         exactRoutes: mean(layers.map(({ exactRoutes }) => exactRoutes)),
       });
-      expect(proof.forcedMeanKl).toBeLessThan(proof.meanKl);
+      expect(evaluation.forcedMeanKl).toBeLessThan(evaluation.meanKl);
     }
   });
 
   test("of plain rounding is what plain rounding is found to be, though nothing of it was written", () => {
-    const { positions, meanKl, meanKlError, sameTop, routerAgreement, exactRoutes } = proof;
-    expect(proof.rounded).toMatchObject({
+    const { positions, meanKl, meanKlError, sameTop, routerAgreement, exactRoutes } = evaluation;
+    expect(evaluation.rounded).toMatchObject({
       positions,
       meanKl,
       meanKlError,
@@ -243,40 +243,40 @@ describe.each([
       routerAgreement,
       exactRoutes,
     });
-    expect(proof.rounded!.perplexityRatio).toBe(proof.perplexityRatio);
+    expect(evaluation.rounded!.perplexityRatio).toBe(evaluation.perplexityRatio);
   });
 
   test("is the same for any number of workers", async () => {
-    expect((await proofOf(model, at, 1)).proof).toEqual(proof);
-    expect((await proofOf(model, at, 3)).proof).toEqual(proof);
+    expect((await evaluationOf(model, at, 1)).evaluation).toEqual(evaluation);
+    expect((await evaluationOf(model, at, 3)).evaluation).toEqual(evaluation);
   });
 
   test("holds a gate that was failed", () => {
-    expect(proof.gates[0]).toEqual({
+    expect(evaluation.gates[0]).toEqual({
       gate: "max-kl",
       limit: 1e-9,
-      value: proof.meanKl,
+      value: evaluation.meanKl,
       passed: false,
     });
   });
 });
 
 test("a tier better than rounding at its plan is told so", async () => {
-  const { proof } = await proofOf(
+  const { evaluation } = await evaluationOf(
     smallest.llama!,
     await makeTier(smallest.llama!, "stored", "oQ8e"),
   );
-  expect(proof.meanKl).toBeLessThan(0.9 * proof.rounded!.meanKl);
+  expect(evaluation.meanKl).toBeLessThan(0.9 * evaluation.rounded!.meanKl);
 });
 
-test("a tier whose scales are no numbers has no proof", async () => {
+test("a tier whose scales are no numbers has no evaluation", async () => {
   const good = await makeTier(byArchitecture.llama!, "good", "oQ8e");
   const bad = `${folder}/not-a-number`;
   await cp(good, bad, { recursive: true });
   await editSafetensors(bad, (header, data) => {
     data.writeUInt16LE(0x7fc0, header["model.layers.0.mlp.up_proj.scales"]!.data_offsets[0]);
   });
-  await expect(proofOf(byArchitecture.llama!, bad)).rejects.toMatchObject({
+  await expect(evaluationOf(byArchitecture.llama!, bad)).rejects.toMatchObject({
     code: "BAD_CHECKPOINT",
     message: expect.stringContaining(
       `no finite KL at ${samples * length} of ${samples * length} positions`,

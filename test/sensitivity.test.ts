@@ -15,11 +15,11 @@ import { openKernel } from "../src/kernel/pool.ts";
 import { openFinished } from "../src/mlx/mlx-weights.ts";
 import { Ops } from "../src/models/ops.ts";
 import { planTier } from "../src/plan/plan.ts";
-import type { Measurement } from "../src/plan/sensitivity-types.ts";
+import type { Sensitivity } from "../src/plan/sensitivity-types.ts";
 import { tiers } from "../src/plan/tiers.ts";
 import { measure } from "../src/sensitivity/measure.ts";
-import type { MeasuredModel } from "../src/sensitivity/measure-request.ts";
 import { openProxy } from "../src/sensitivity/proxy.ts";
+import type { MeasuredModel } from "../src/sensitivity/sensitivity-request.ts";
 import { writeTiers } from "../src/series/write-tiers.ts";
 import { embedded } from "./support/models.ts";
 import { rankCorrelation } from "./support/rank-correlation.ts";
@@ -28,7 +28,7 @@ import { rankCorrelation } from "./support/rank-correlation.ts";
 let kernel: Kernel;
 let base: Base;
 let rows: Rows;
-let measured: Measurement;
+let measured: Sensitivity;
 let scratch: string;
 const identity = (name: string) => ({
   engine: { name: "oqe-publisher", version: "0", kernelSha256: "0" },
@@ -52,7 +52,7 @@ function run(
   door: Kernel,
   model = modelOf(door),
   domainWeights: Record<string, number> = {},
-): Promise<Measurement> {
+): Promise<Sensitivity> {
   return measure({
     model,
     rows,
@@ -80,7 +80,7 @@ afterAll(async () => {
   await rm(scratch, { recursive: true, force: true });
 });
 
-describe("a measurement of the embedded model", () => {
+describe("a sensitivity of the embedded model", () => {
   test("prices every quantized tensor at five widths, each bit less dearer", () => {
     expect(measured.tensors).toHaveLength(36);
     for (const { module, widths, byDomain } of measured.tensors) {
@@ -190,7 +190,7 @@ describe("a measurement of the embedded model", () => {
     const found = await run(kernel, proxy);
     await proxy.close();
     for (const i of [0, 1, 2, 3, 4]) {
-      const prices = ({ tensors }: Measurement, of: "smooth" | "flip") =>
+      const prices = ({ tensors }: Sensitivity, of: "smooth" | "flip") =>
         tensors.map(({ widths }) => widths[i]![of]);
       for (const of of ["smooth", "flip"] as const) {
         expect(
@@ -214,7 +214,7 @@ describe("a measurement of the embedded model", () => {
     const tier = tiers.find(({ name }) => name === "oQ4e")!;
     const plans = [
       planTier(tier, base),
-      planTier(tier, base, { measurement: measured, floors: {} }),
+      planTier(tier, base, { sensitivity: measured, floors: {} }),
     ];
     const folders = plans.map((_, i) => join(scratch, `plan-${i}`));
     for (const folder of folders) await mkdir(folder);

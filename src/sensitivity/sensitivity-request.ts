@@ -4,7 +4,7 @@ import type { FloatDtype } from "../kernel/dtype.ts";
 import type { Kernel } from "../kernel/kernel-types.ts";
 import type { PlannedTensor } from "../models/architecture.ts";
 import type { Model } from "../models/run.ts";
-import type { Measurement } from "../plan/sensitivity-types.ts";
+import type { Sensitivity } from "../plan/sensitivity-types.ts";
 import type { TuningSettings } from "../quantize/tuning-settings.ts";
 
 /** What is measured: the base, or a quantized repository of it in its place. */
@@ -25,7 +25,7 @@ export interface MeasureRequest {
   /** Domain -> weight in the prices; 1 where absent. */
   readonly domainWeights: Readonly<Record<string, number>>;
   /** What the measurement says of itself. */
-  readonly identity: Pick<Measurement, "engine" | "base" | "proxy">;
+  readonly identity: Pick<Sensitivity, "engine" | "base" | "proxy">;
   readonly kernel: Kernel;
   readonly report: Report;
   readonly settings?: TuningSettings;
