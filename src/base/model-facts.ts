@@ -3,11 +3,11 @@ import { flag, has, integer } from "../models/config-fields.ts";
 import type { LayerKind } from "../models/layer-kind.ts";
 import type { Base } from "./base.ts";
 
-/** What the config says about the model, for the card's highlights. Counts are elements. */
+/** Facts about the model for the card. Counts are elements. */
 export interface ModelFacts {
   readonly modelType: string;
   readonly parameters: number;
-  /** Parameters that take part in one token: all but the routed experts that it does not visit. */
+  /** Parameters that one token uses: all but the routed experts that it is not sent to. */
   readonly activeParameters: number;
   /** Blocks by kind, e.g. {mamba: 23, moe: 23, attention: 6}. Only kinds that occur. */
   readonly layers: Partial<Record<LayerKind, number>>;
@@ -23,7 +23,7 @@ export interface ModelFacts {
   readonly tiedHead: boolean;
 }
 
-/** Reads the card's highlights from the config and the shapes, so that none of them is a claim from elsewhere. */
+/** Takes the facts from the config and the shapes alone. */
 export function describeModel({ architecture, config, tensors, parameters }: Base): ModelFacts {
   const experts = architecture.experts(config);
   const routed = tensors.reduce(

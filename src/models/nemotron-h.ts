@@ -4,6 +4,7 @@ import type { Architecture, Role } from "./architecture.ts";
 import { flag, has, integer, keySize, layerCount, querySize } from "./config-fields.ts";
 import type { LayerKind } from "./layer-kind.ts";
 import { nemotronHForward, stepLimits } from "./nemotron-h-forward.ts";
+import { transpose } from "./source.ts";
 
 const hidden = (c: ModelConfig) => integer(c, "hidden_size");
 const vocabulary = (c: ModelConfig) => integer(c, "vocab_size");
@@ -85,7 +86,7 @@ const mamba: Role[] = [
     "kept",
     (c) => [convolved(c), 1, integer(c, "conv_kernel")],
     {
-      mlxShape: (c) => [convolved(c), integer(c, "conv_kernel"), 1],
+      from: () => [transpose],
       why: "depthwise convolution: tiny, and MLX does not quantize it",
     },
   ),
