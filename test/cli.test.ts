@@ -2,12 +2,11 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdir, readdir, readFile } from "node:fs/promises";
 import { createInterface } from "node:readline";
-import { fileURLToPath } from "node:url";
 import { whoAmI } from "@huggingface/hub";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { engine } from "../src/ground/engine.ts";
 import { startLocalHub } from "../src/local-hub/local-hub.ts";
-import { rounded, runCli } from "./support/cli-run.ts";
+import { cli, rounded, runCli } from "./support/cli-run.ts";
 import { byArchitecture, embedded, removeFolder, scratchFolder } from "./support/models.ts";
 
 let folder: string;
@@ -171,7 +170,6 @@ describe("oqe", () => {
 
   test("hub serves a folder until it is told to end, and the folder is a Hub again afterwards", async () => {
     await mkdir(`${folder}/served`);
-    const cli = fileURLToPath(new URL("../src/cli.ts", import.meta.url));
     for (const outcome of ["published", "unchanged"]) {
       const child = spawn(process.execPath, [cli, "hub", `${folder}/served`], {
         stdio: ["ignore", "pipe", "inherit"],
