@@ -7,7 +7,7 @@ import type { Repair } from "../src/quantize/tuning-record.ts";
 import { type Judged, openCourt, table, tunedOn } from "./judgement.ts";
 
 /**
- * What each repair is worth on the embedded model, on plans by basis, all run for real.
+ * What each repair is worth on the embedded model, on plans by measured costs, all run for real.
  *   node bench/repair.ts <sensitivity.json, as `oqe sensitivity` writes it> [evaluation rows of 256 tokens, 72] [tiers] [ways]
  * A way is a list of repairs joined by +, or none; after `sequential:` behind each tier's own blocks. The first is what others are held against.
  */

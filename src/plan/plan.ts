@@ -41,7 +41,7 @@ export interface PlanInput {
 
 /**
  * Plans one tier, or what may take a given size: by prices, where there are any, else by rules. Pure: the same shapes, config, scores
- * and prices give the same plan. Throws BAD_INPUT for a budget below the floors, BAD_MEASUREMENT for prices that are none.
+ * and prices give the same plan. Throws BAD_INPUT for a budget below the floors, BAD_SENSITIVITY for prices that are none.
  */
 export function planTier(
   choice: TierChoice,

@@ -162,7 +162,7 @@ describe("a sensitivity that says nothing is refused, not planned by", () => {
     ],
   ])("%s", (_, changes, says) => {
     expect(() => plan(oQ4e, changes)).toThrow(
-      expect.objectContaining({ code: "BAD_MEASUREMENT", message: expect.stringMatching(says) }),
+      expect.objectContaining({ code: "BAD_SENSITIVITY", message: expect.stringMatching(says) }),
     );
   });
 });

@@ -29,7 +29,7 @@ export interface MeasuredChoice {
 
 /**
  * The plan of least predicted KL within the tier's budget, every tensor at its floor or above. Exact (findLeastLoss). Pure.
- * Throws BAD_INPUT where the floors need more than the budget, BAD_MEASUREMENT where the prices say nothing or leave a tensor out.
+ * Throws BAD_INPUT where the floors need more than the budget, BAD_SENSITIVITY where the prices say nothing or leave a tensor out.
  * Widths are in the order of `quantizable`.
  */
 export function planByCosts(tier: Tier, context: BasisContext): MeasuredChoice {
@@ -114,7 +114,7 @@ function costsOfTensors(
     if (widths !== undefined && measuredBits.every((bits, i) => widths[i]?.bits === bits))
       return widths;
     throw new OqeError(
-      "BAD_MEASUREMENT",
+      "BAD_SENSITIVITY",
       `the sensitivity has no costs for ${modulePath(tensor)}${widths === undefined ? "" : ` at each of ${measuredBits.join(", ")} bits`}`,
       "It may be of another model. Measure again.",
     );

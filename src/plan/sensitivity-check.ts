@@ -6,7 +6,7 @@ const flatness = 1e-6;
 
 const again = "Measure again. A plan is never made from it.";
 
-/** Throws BAD_MEASUREMENT for prices that are not finite or negative, all zero, or the same for every tensor. */
+/** Throws BAD_SENSITIVITY for prices that are not finite or negative, all zero, or the same for every tensor. */
 export function requireContrast({ tensors, together }: Sensitivity): void {
   const numbers = [together.forcedKl, together.freeKl, together.flipPower];
   const all = [
@@ -30,7 +30,7 @@ function isFlat(values: readonly number[]): boolean {
 }
 
 function refuse(what: string): OqeError {
-  return new OqeError("BAD_MEASUREMENT", `the sensitivity ${what}`, again);
+  return new OqeError("BAD_SENSITIVITY", `the sensitivity ${what}`, again);
 }
 
 /** What a measurement has to be of. */
@@ -39,7 +39,7 @@ export interface Origin {
   readonly base: Sensitivity["base"];
 }
 
-/** Throws BAD_MEASUREMENT for one of another state of the base, another engine or another kernel: prices and tuned errors would not fit. */
+/** Throws BAD_SENSITIVITY for one of another state of the base, another engine or another kernel: prices and tuned errors would not fit. */
 export function requireOrigin({ engine, base }: Sensitivity, expected: Origin): void {
   const compare = (what: string, got: string, wanted: string) => {
     if (got !== wanted) throw refuse(`is of ${what} ${got}, not ${wanted}`);

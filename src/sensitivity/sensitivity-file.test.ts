@@ -46,7 +46,7 @@ function changed(path: string, value: unknown): string {
 }
 
 const refused = (message: RegExp) =>
-  expect.objectContaining({ code: "BAD_MEASUREMENT", message: expect.stringMatching(message) });
+  expect.objectContaining({ code: "BAD_SENSITIVITY", message: expect.stringMatching(message) });
 
 describe("a sensitivity's file", () => {
   test("holds the sensitivity to the last digit", () => {

@@ -1,5 +1,6 @@
 import { OqeError } from "../ground/errors.ts";
 import { Field, type Refusal } from "../ground/json-field.ts";
+import { notJson } from "../ground/reasons.ts";
 import { requireContrast } from "../plan/sensitivity-check.ts";
 import {
   type LayerExperts,
@@ -10,14 +11,14 @@ import {
 } from "../plan/sensitivity-types.ts";
 
 const refusal: Refusal = {
-  code: "BAD_MEASUREMENT",
+  code: "BAD_SENSITIVITY",
   hint: "The file was not written by this oqe-publisher, or was changed. Make it anew with `oqe sensitivity`.",
 };
 const hash = /^[0-9a-f]{64}$/;
 const most = { domains: 256, tensors: 1_000_000 };
 
 /**
- * A measurement from its JSON text, every field checked. Throws BAD_MEASUREMENT naming the file `where` and the field, also for prices
+ * A measurement from its JSON text, every field checked. Throws BAD_SENSITIVITY naming the file `where` and the field, also for prices
  * that say nothing (requireContrast). Whose it is has still to be asked (requireOrigin).
  */
 export function parseSensitivity(text: string, where: string): Sensitivity {
@@ -25,12 +26,7 @@ export function parseSensitivity(text: string, where: string): Sensitivity {
   try {
     value = JSON.parse(text);
   } catch (cause) {
-    throw new OqeError(
-      refusal.code,
-      `${where} is not JSON: ${(cause as Error).message}`,
-      refusal.hint,
-      cause,
-    );
+    throw new OqeError(refusal.code, `${where} ${notJson(cause)}`, refusal.hint, cause);
   }
   const sensitivity = readSensitivity(new Field(value, where, refusal));
   requireContrast(sensitivity);
