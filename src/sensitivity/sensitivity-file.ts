@@ -7,7 +7,7 @@ import {
   type MeasuredTensor,
   measuredBits,
   type Sensitivity,
-  type WidthPrice,
+  type WidthCost,
 } from "../plan/sensitivity-types.ts";
 
 const refusal: Refusal = {
@@ -64,7 +64,7 @@ function readSensitivity(root: Field): Sensitivity {
     together: {
       forcedKl: together.at("forcedKl").number(),
       freeKl: together.at("freeKl").number(),
-      flip: together.at("flip").number(),
+      flipPower: together.at("flipPower").number(),
     },
     check: root.at("check").list((field) => ({
       module: field.at("module").text(),
@@ -128,18 +128,18 @@ function readTensors(field: Field, domains: number): MeasuredTensor[] {
   });
 }
 
-function readWidths(field: Field): WidthPrice[] {
+function readWidths(field: Field): WidthCost[] {
   const widths = field.list((width) => ({
     bits: width.at("bits").oneOf(measuredBits),
     bytes: width.at("bytes").number(),
     error: width.at("error").number(),
-    smooth: width.at("smooth").number(),
-    flip: width.at("flip").number(),
+    forcedKl: width.at("forcedKl").number(),
+    flipPower: width.at("flipPower").number(),
   }));
   const complete =
     widths.length === measuredBits.length &&
     widths.every(({ bits }, i) => bits === measuredBits[i]);
-  return complete ? widths : field.fail(`prices at ${measuredBits.join(", ")} bits, in this order`);
+  return complete ? widths : field.fail(`costs at ${measuredBits.join(", ")} bits, in this order`);
 }
 
 function readExperts(field: Field, domains: number): LayerExperts {
