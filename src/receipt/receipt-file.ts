@@ -1,6 +1,7 @@
 import { engine } from "../ground/engine.ts";
 import { OqeError } from "../ground/errors.ts";
 import { Field, type Refusal } from "../ground/json-field.ts";
+import { notJson } from "../ground/reasons.ts";
 import type { Width } from "../kernel/width.ts";
 import { mixers, mlps } from "../models/layer-kind.ts";
 import type { Floors, TierPlan } from "../plan/plan-types.ts";
@@ -37,7 +38,7 @@ export function parseReceipt(text: string, where: string): Receipt {
   } catch (error) {
     throw new OqeError(
       "BAD_INPUT",
-      `${where} is not JSON: ${(error as Error).message}`,
+      `${where} ${notJson(error)}`,
       "Restore the receipt from the repository, or quantize again.",
     );
   }
