@@ -34,14 +34,14 @@ function refuseMoreThanThereIs(architecture: Architecture, config: ModelConfig, 
   const layers = architecture.layers(config);
   const experts = architecture.experts(config);
   const isSingle = (role: Role) => role.routed === true && role.base.includes("{e}");
-  const moe = layers.filter((kind) => kind === "moe").length;
-  const single = architecture.roles("moe").some(isSingle);
+  const moe = layers.filter(({ mlp }) => mlp === "moe");
+  const single = moe.filter((kind) => architecture.roles(kind).some(isSingle)).length;
   const routed = experts?.routed ?? 0;
   const largest = [...base.values()].reduce((most, { shape }) => Math.max(most, count(shape)), 0);
-  if (layers.length + (single ? routed * moe : 0) > base.size || routed > largest) {
+  if (layers.length + routed * single > base.size || routed > largest) {
     throw new OqeError(
       "BAD_CHECKPOINT",
-      `config.json promises ${layers.length} layers and ${routed * moe} routed experts, but the checkpoint has only ${base.size} tensors`,
+      `config.json promises ${layers.length} layers and ${routed * moe.length} routed experts, but the checkpoint has only ${base.size} tensors`,
       "The config may belong to another checkpoint, or the upload may be incomplete.",
     );
   }
@@ -61,7 +61,7 @@ export function expandTable(architecture: Architecture, config: ModelConfig): Ou
     roles
       .filter((role) => role.when?.(config) ?? true)
       .map((role) => instantiate(role, config, layer, routed));
-  const [first, ...rest] = instances(architecture.glue, null);
+  const [first, ...rest] = instances(architecture.outer, null);
   const blocks = architecture
     .layers(config)
     .map((kind, layer) => instances(architecture.roles(kind), layer));
