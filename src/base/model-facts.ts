@@ -3,14 +3,19 @@ import { flag, has, integer } from "../models/config-fields.ts";
 import type { LayerKind } from "../models/layer-kind.ts";
 import type { Base } from "./base.ts";
 
-/** What the config says about the model, for the card's highlights. Counts are elements. */
+/** Blocks of one kind. */
+export interface LayerCount extends LayerKind {
+  readonly count: number;
+}
+
+/** Facts about the model for the card. Counts are elements. */
 export interface ModelFacts {
   readonly modelType: string;
   readonly parameters: number;
-  /** Parameters that take part in one token: all but the routed experts that it does not visit. */
+  /** Parameters that one token uses: all but the routed experts that it is not sent to. */
   readonly activeParameters: number;
-  /** Blocks by kind, e.g. {mamba: 23, moe: 23, attention: 6}. Only kinds that occur. */
-  readonly layers: Partial<Record<LayerKind, number>>;
+  /** How many blocks are of each kind, kinds in order of their first block. */
+  readonly layers: readonly LayerCount[];
   readonly experts: {
     readonly routed: number;
     readonly perToken: number;
@@ -23,7 +28,7 @@ export interface ModelFacts {
   readonly tiedHead: boolean;
 }
 
-/** Reads the card's highlights from the config and the shapes, so that none of them is a claim from elsewhere. */
+/** Takes the facts from the config and the shapes alone. */
 export function describeModel({ architecture, config, tensors, parameters }: Base): ModelFacts {
   const experts = architecture.experts(config);
   const routed = tensors.reduce(
@@ -46,8 +51,12 @@ export function describeModel({ architecture, config, tensors, parameters }: Bas
   };
 }
 
-function countLayers(kinds: readonly LayerKind[]): Partial<Record<LayerKind, number>> {
-  const counts: Partial<Record<LayerKind, number>> = {};
-  for (const kind of kinds) counts[kind] = (counts[kind] ?? 0) + 1;
-  return counts;
+/** The kinds that occur, each with its number of blocks. */
+export function countLayers(kinds: readonly LayerKind[]): readonly LayerCount[] {
+  const counts = new Map<string, LayerCount>();
+  for (const { mixer, mlp } of kinds) {
+    const count = (counts.get(`${mixer} ${mlp}`)?.count ?? 0) + 1;
+    counts.set(`${mixer} ${mlp}`, { mixer, mlp, count });
+  }
+  return [...counts.values()];
 }

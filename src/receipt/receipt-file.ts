@@ -1,8 +1,9 @@
 import { engine } from "../ground/engine.ts";
 import { OqeError } from "../ground/errors.ts";
 import { Field, type Refusal } from "../ground/json-field.ts";
+import { notJson } from "../ground/reasons.ts";
 import type { Width } from "../kernel/width.ts";
-import type { LayerKind } from "../models/layer-kind.ts";
+import { mixers, mlps } from "../models/layer-kind.ts";
 import type { Floors, TierPlan } from "../plan/plan-types.ts";
 import type { Inherited, ModelFacts, Receipt, SeriesRow } from "./receipt.ts";
 import { checkEvaluation, readEvaluation } from "./receipt-evaluation.ts";
@@ -16,13 +17,6 @@ import {
 } from "./receipt-tuning.ts";
 import { readOtherTiers } from "./series-figures.ts";
 
-const layerKinds = [
-  "mamba",
-  "attention",
-  "moe",
-  "mlp",
-  "transformer",
-] as const satisfies readonly LayerKind[];
 /** Of a folder at least: one segment of a path on any system, and not hidden. */
 const folderName = /^[^./\\:][^/\\:]{0,200}$/;
 const hubId = /^[A-Za-z0-9_][\w.-]{0,95}\/[A-Za-z0-9_][\w.-]{0,95}$/;
@@ -44,7 +38,7 @@ export function parseReceipt(text: string, where: string): Receipt {
   } catch (error) {
     throw new OqeError(
       "BAD_INPUT",
-      `${where} is not JSON: ${(error as Error).message}`,
+      `${where} ${notJson(error)}`,
       "Restore the receipt from the repository, or quantize again.",
     );
   }
@@ -150,19 +144,27 @@ function readInherited(field: Field): Inherited {
 }
 
 function readModel(field: Field): ModelFacts {
-  const layers = field.at("layers");
   const experts = field.at("experts");
   const contextLength = field.at("contextLength");
   return {
     modelType: field.at("modelType").text(),
     parameters: field.at("parameters").count(),
     activeParameters: field.at("activeParameters").count(),
-    layers: layers.entries((layer, kind) => (layer.isKey(kind, layerKinds) ? layer.count() : 0)),
+    layers: field.at("layers").list(readLayers),
     experts: experts.value === null ? null : readExperts(experts),
     hiddenSize: field.at("hiddenSize").count(),
     vocabularySize: field.at("vocabularySize").count(),
     contextLength: contextLength.value === null ? null : contextLength.count(),
     tiedHead: field.at("tiedHead").flag(),
+  };
+}
+
+function readLayers(field: Field): ModelFacts["layers"][number] {
+  const [mixer, mlp] = [field.at("mixer"), field.at("mlp")];
+  return {
+    mixer: mixer.value === null ? null : mixer.oneOf(mixers),
+    mlp: mlp.value === null ? null : mlp.oneOf(mlps),
+    count: field.at("count").count(),
   };
 }
 

@@ -56,7 +56,7 @@ export function readSensitivity(
     together: {
       forcedKl: field.at("together").at("forcedKl").number(),
       freeKl: field.at("together").at("freeKl").number(),
-      flip: field.at("together").at("flip").number(),
+      flipPower: field.at("together").at("flipPower").number(),
     },
     check: several(field.at("check"), most.checked, (item) => ({
       module: readModule(item.at("module"), modules),
@@ -64,9 +64,9 @@ export function readSensitivity(
       predicted: item.at("predicted").number(),
       tuned: item.at("tuned").number(),
     })),
-    prices: field.at("prices").entries((price, module) => {
-      if (!Object.hasOwn(modules, module)) price.fail("a module of the plan as the key");
-      return { smooth: price.at("smooth").number(), flip: price.at("flip").number() };
+    costs: field.at("costs").entries((cost, module) => {
+      if (!Object.hasOwn(modules, module)) cost.fail("a module of the plan as the key");
+      return { forcedKl: cost.at("forcedKl").number(), flipPower: cost.at("flipPower").number() };
     }),
     experts: layers,
     critical: several(field.at("critical"), most.critical, (item) =>

@@ -1,6 +1,6 @@
 import type { LayerExperts, Sensitivity } from "../plan/sensitivity-types.ts";
 
-/** What a receipt keeps of the measurement that its plan was made from: three significant digits, prices at the probe's width. */
+/** What a receipt keeps of the measurement that its plan was made from: three significant digits, costs at the probe's width. */
 export interface SensitivityRecord {
   /** The quantized repository that was read in the base's place; null for the base itself. */
   readonly proxy: string | null;
@@ -8,7 +8,7 @@ export interface SensitivityRecord {
   readonly calibration: Sensitivity["calibration"];
   readonly probe: Sensitivity["probe"];
   readonly domains: readonly string[];
-  /** Of each domain in the prices; mean 1. */
+  /** Of each domain in the costs; mean 1. */
   readonly domainWeights: readonly number[];
   /** KL in nats per unit of relative noise power injected before a layer, routes forced. */
   readonly depthGain: Sensitivity["depthGain"];
@@ -17,7 +17,9 @@ export interface SensitivityRecord {
   /** Predicted and real error of a sample of tuned tensors. */
   readonly check: Sensitivity["check"];
   /** MLX module path -> nats of KL and flip power of this tensor alone at the probe's width. */
-  readonly prices: Readonly<Record<string, { readonly smooth: number; readonly flip: number }>>;
+  readonly costs: Readonly<
+    Record<string, { readonly forcedKl: number; readonly flipPower: number }>
+  >;
   /** Of each layer of routed experts, ascending. */
   readonly experts: readonly ExpertSensitivity[];
   /** The experts that a domain suffers most from, worst first. */
@@ -40,11 +42,11 @@ export const namedExperts = 4;
 export function describeSensitivity(sensitivity: Sensitivity): SensitivityRecord {
   const { proxy, calibration, probe, domains, depthGain, together, check, tensors, critical } =
     sensitivity;
-  const prices = tensors.flatMap(({ module, widths }) => {
-    const price = widths.find(({ bits }) => bits === probe.bits);
-    return price === undefined
+  const costs = tensors.flatMap(({ module, widths }) => {
+    const cost = widths.find(({ bits }) => bits === probe.bits);
+    return cost === undefined
       ? []
-      : [[module, { smooth: short(price.smooth), flip: short(price.flip) }] as const];
+      : [[module, { forcedKl: short(cost.forcedKl), flipPower: short(cost.flipPower) }] as const];
   });
   return {
     proxy,
@@ -56,14 +58,14 @@ export function describeSensitivity(sensitivity: Sensitivity): SensitivityRecord
     together: {
       forcedKl: short(together.forcedKl),
       freeKl: short(together.freeKl),
-      flip: short(together.flip),
+      flipPower: short(together.flipPower),
     },
     check: check.map(({ module, bits, predicted, tuned }) => ({
       ...{ module, bits },
       predicted: short(predicted),
       tuned: short(tuned),
     })),
-    prices: Object.fromEntries(prices.sort(([a], [b]) => (a < b ? -1 : 1))),
+    costs: Object.fromEntries(costs.sort(([a], [b]) => (a < b ? -1 : 1))),
     experts: sensitivity.experts.map((layer) => ({
       layer: layer.layer,
       share: meanShare(layer, sensitivity.domainWeights),

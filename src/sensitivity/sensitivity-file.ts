@@ -1,23 +1,24 @@
 import { OqeError } from "../ground/errors.ts";
 import { Field, type Refusal } from "../ground/json-field.ts";
+import { notJson } from "../ground/reasons.ts";
 import { requireContrast } from "../plan/sensitivity-check.ts";
 import {
   type LayerExperts,
   type MeasuredTensor,
   measuredBits,
   type Sensitivity,
-  type WidthPrice,
+  type WidthCost,
 } from "../plan/sensitivity-types.ts";
 
 const refusal: Refusal = {
-  code: "BAD_MEASUREMENT",
+  code: "BAD_SENSITIVITY",
   hint: "The file was not written by this oqe-publisher, or was changed. Make it anew with `oqe sensitivity`.",
 };
 const hash = /^[0-9a-f]{64}$/;
 const most = { domains: 256, tensors: 1_000_000 };
 
 /**
- * A measurement from its JSON text, every field checked. Throws BAD_MEASUREMENT naming the file `where` and the field, also for prices
+ * A measurement from its JSON text, every field checked. Throws BAD_SENSITIVITY naming the file `where` and the field, also for prices
  * that say nothing (requireContrast). Whose it is has still to be asked (requireOrigin).
  */
 export function parseSensitivity(text: string, where: string): Sensitivity {
@@ -25,12 +26,7 @@ export function parseSensitivity(text: string, where: string): Sensitivity {
   try {
     value = JSON.parse(text);
   } catch (cause) {
-    throw new OqeError(
-      refusal.code,
-      `${where} is not JSON: ${(cause as Error).message}`,
-      refusal.hint,
-      cause,
-    );
+    throw new OqeError(refusal.code, `${where} ${notJson(cause)}`, refusal.hint, cause);
   }
   const sensitivity = readSensitivity(new Field(value, where, refusal));
   requireContrast(sensitivity);
@@ -68,7 +64,7 @@ function readSensitivity(root: Field): Sensitivity {
     together: {
       forcedKl: together.at("forcedKl").number(),
       freeKl: together.at("freeKl").number(),
-      flip: together.at("flip").number(),
+      flipPower: together.at("flipPower").number(),
     },
     check: root.at("check").list((field) => ({
       module: field.at("module").text(),
@@ -132,18 +128,18 @@ function readTensors(field: Field, domains: number): MeasuredTensor[] {
   });
 }
 
-function readWidths(field: Field): WidthPrice[] {
+function readWidths(field: Field): WidthCost[] {
   const widths = field.list((width) => ({
     bits: width.at("bits").oneOf(measuredBits),
     bytes: width.at("bytes").number(),
     error: width.at("error").number(),
-    smooth: width.at("smooth").number(),
-    flip: width.at("flip").number(),
+    forcedKl: width.at("forcedKl").number(),
+    flipPower: width.at("flipPower").number(),
   }));
   const complete =
     widths.length === measuredBits.length &&
     widths.every(({ bits }, i) => bits === measuredBits[i]);
-  return complete ? widths : field.fail(`prices at ${measuredBits.join(", ")} bits, in this order`);
+  return complete ? widths : field.fail(`costs at ${measuredBits.join(", ")} bits, in this order`);
 }
 
 function readExperts(field: Field, domains: number): LayerExperts {
