@@ -1,29 +1,31 @@
+import * as v from "valibot";
+import { count, entries, flag, line, object, oneOf } from "../ground/schema.ts";
 import { elements } from "../mlx/format.ts";
-import { flag, has, integer } from "../models/config-fields.ts";
-import type { LayerKind } from "../models/layer-kind.ts";
+import { flag as flagOf, has, integer } from "../models/config-fields.ts";
+import { type LayerKind, layerKinds } from "../models/layer-kind.ts";
 import type { Base } from "./base.ts";
 
 /** What the config says about the model, for the card's highlights. Counts are elements. */
-export interface ModelFacts {
-  readonly modelType: string;
-  readonly parameters: number;
+export const modelFactsSchema = object({
+  modelType: line,
+  parameters: count,
   /** Parameters that take part in one token: all but the routed experts that it does not visit. */
-  readonly activeParameters: number;
+  activeParameters: count,
   /** Blocks by kind, e.g. {mamba: 23, moe: 23, attention: 6}. Only kinds that occur. */
-  readonly layers: Partial<Record<LayerKind, number>>;
-  readonly experts: {
-    readonly routed: number;
-    readonly perToken: number;
-    readonly shared: number;
-  } | null;
-  readonly hiddenSize: number;
-  readonly vocabularySize: number;
+  layers: entries(oneOf(layerKinds), count),
+  experts: v.nullable(object({ routed: count, perToken: count, shared: count })),
+  hiddenSize: count,
+  vocabularySize: count,
   /** Tokens; null where the config does not say. */
-  readonly contextLength: number | null;
-  readonly tiedHead: boolean;
-}
+  contextLength: v.nullable(count),
+  tiedHead: flag,
+});
+export type ModelFacts = v.InferOutput<typeof modelFactsSchema>;
 
-/** Reads the card's highlights from the config and the shapes, so that none of them is a claim from elsewhere. */
+/**
+ * Reads the card's highlights from the config and the shapes, so that none of them is a claim from
+ * elsewhere.
+ */
 export function describeModel({ architecture, config, tensors, parameters }: Base): ModelFacts {
   const experts = architecture.experts(config);
   const routed = tensors.reduce(
@@ -42,7 +44,7 @@ export function describeModel({ architecture, config, tensors, parameters }: Bas
     contextLength: has(config, "max_position_embeddings")
       ? integer(config, "max_position_embeddings")
       : null,
-    tiedHead: flag(config, "tie_word_embeddings", false),
+    tiedHead: flagOf(config, "tie_word_embeddings", false),
   };
 }
 

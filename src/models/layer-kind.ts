@@ -1,2 +1,4 @@
-/** What a block of the model is. `glue` is all that lies outside the blocks: embeddings, final norm, head. */
-export type LayerKind = "mamba" | "attention" | "moe" | "mlp" | "transformer";
+export const layerKinds = ["mamba", "attention", "moe", "mlp", "transformer"] as const;
+
+/** What a block of the model is. */
+export type LayerKind = (typeof layerKinds)[number];

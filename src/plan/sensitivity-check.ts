@@ -1,12 +1,18 @@
 import { OqeError } from "../ground/errors.ts";
 import type { Sensitivity } from "./sensitivity-types.ts";
 
-/** Prices per byte, and prices, that differ by less than this share are the same: a map of them says nothing. */
+/**
+ * Prices per byte, and prices, that differ by less than this share are the same: a map of them says
+ * nothing.
+ */
 const flatness = 1e-6;
 
 const again = "Measure again. A plan is never made from it.";
 
-/** Throws BAD_MEASUREMENT for prices that are not finite or negative, all zero, or the same for every tensor. */
+/**
+ * Throws BAD_MEASUREMENT for prices that are not finite or negative, all zero, or the same for
+ * every tensor.
+ */
 export function requireContrast({ tensors, together }: Sensitivity): void {
   const numbers = [together.forcedKl, together.freeKl, together.flip];
   const all = [
@@ -37,7 +43,10 @@ export interface Origin {
   readonly base: Sensitivity["base"];
 }
 
-/** Throws BAD_MEASUREMENT for one of another state of the base, another engine or another kernel: prices and tuned errors would not fit. */
+/**
+ * Throws BAD_MEASUREMENT for one of another state of the base, another engine or another kernel:
+ * prices and tuned errors would not fit.
+ */
 export function requireOrigin({ engine, base }: Sensitivity, expected: Origin): void {
   const compare = (what: string, got: string, wanted: string) => {
     if (got !== wanted) throw refuse(`is of ${what} ${got}, not ${wanted}`);
