@@ -208,7 +208,7 @@ describe("what was measured decides what the card says", () => {
         modules: {},
         kinds: {},
       },
-      sensitivity: { ...receipt.sensitivity!, experts: [], critical: [], check: [], prices: {} },
+      sensitivity: { ...receipt.sensitivity!, experts: [], critical: [], check: [], costs: {} },
       evaluation: {
         ...evaluation,
         ...noRouters,

@@ -72,15 +72,15 @@ function checkWords(sensitivity: SensitivityRecord | null): string {
 
 /** The modules whose error costs most. */
 function dearestRows(sensitivity: SensitivityRecord | null) {
-  const prices = Object.entries(sensitivity?.prices ?? {});
-  const flips = prices.reduce((sum, [, { flip }]) => sum + flip, 0);
-  prices.sort(([a, left], [b, right]) => right.smooth - left.smooth || (a < b ? -1 : 1));
+  const costs = Object.entries(sensitivity?.costs ?? {});
+  const flips = costs.reduce((sum, [, { flipPower }]) => sum + flipPower, 0);
+  costs.sort(([a, left], [b, right]) => right.forcedKl - left.forcedKl || (a < b ? -1 : 1));
   return table(
     ["module", "smooth", "flip"],
-    prices.slice(0, mostModules).map(([module, { smooth, flip }]) => ({
+    costs.slice(0, mostModules).map(([module, { forcedKl, flipPower }]) => ({
       module: code(module),
-      smooth: nats(smooth),
-      flip: flips === 0 ? "–" : share(flip / flips),
+      smooth: nats(forcedKl),
+      flip: flips === 0 ? "–" : share(flipPower / flips),
     })),
   );
 }

@@ -1,5 +1,6 @@
 import * as v from "valibot";
 import { type ErrorCode, OqeError } from "./errors.ts";
+import { notJson } from "./reasons.ts";
 
 /** Longest text and longest path that a document may hold, in UTF-16 code units. */
 const longestText = 4096;
@@ -35,12 +36,7 @@ export function readJson(text: string, { where, code, hint }: Document): unknown
   try {
     return JSON.parse(text);
   } catch (cause) {
-    throw new OqeError(
-      code,
-      `${where} is not JSON: ${printed((cause as Error).message)}`,
-      hint,
-      cause,
-    );
+    throw new OqeError(code, `${where} ${notJson(cause)}`, hint, cause);
   }
 }
 

@@ -45,17 +45,17 @@ export function planByRules(
 class Budget {
   readonly chosen: Bits[];
   readonly tier: Tier;
-  private readonly price: (index: number, bits: Bits) => number;
+  private readonly cost: (index: number, bits: Bits) => number;
   private readonly parameters: number;
   private bytes: number;
 
   constructor(tensors: readonly PlannedTensor[], chosen: Bits[], tier: Tier, storage: FloatDtype) {
     this.chosen = chosen;
     this.tier = tier;
-    this.price = (index, bits) =>
+    this.cost = (index, bits) =>
       quantizedBytes(tensors[index]!.shape, { bits, groupSize: tierGroupSize }, storage);
     this.parameters = tensors.reduce((sum, tensor) => sum + elements(tensor.shape), 0);
-    this.bytes = chosen.reduce((sum: number, bits, index) => sum + this.price(index, bits), 0);
+    this.bytes = chosen.reduce((sum: number, bits, index) => sum + this.cost(index, bits), 0);
   }
 
   get bpw(): number {
@@ -63,7 +63,7 @@ class Budget {
   }
 
   raise(index: number, bits: Bits): boolean {
-    const bytes = this.bytes - this.price(index, this.chosen[index]!) + this.price(index, bits);
+    const bytes = this.bytes - this.cost(index, this.chosen[index]!) + this.cost(index, bits);
     if (bits <= this.chosen[index]! || (8 * bytes) / this.parameters > this.tier.capBpw!)
       return false;
     this.bytes = bytes;

@@ -15,72 +15,73 @@ import type { Bits } from "../kernel/width.ts";
 
 const most = { domains: 256, tensors: 1_000_000 };
 
-/** Widths that a measured plan chooses from. */
+/** Bit widths that the measured policy chooses from. */
 export const measuredBits = [3, 4, 5, 6, 8] as const satisfies readonly Bits[];
 
-/** What a tensor (an expert stack is one) would cost at one width. */
-const widthPrice = object({
+/**
+ * What quantizing one tensor (or one stack of experts) at one width costs. There are two costs,
+ * because a quantization error acts in two ways: it changes what the model computes, and it changes
+ * which experts later routers choose (a "flip").
+ */
+const widthCost = object({
   bits: oneOf(measuredBits),
-  /** Codes, scales and biases. */
+  /** Bytes of codes, scales and biases together. */
   bytes: amount,
-  /**
-   * tr(E H Eᵀ) / tr(W H Wᵀ), predicted from the factor that the tuner uses; of a stack, over all
-   * its experts.
-   */
+  /** Predicted tr(E H Eᵀ) / tr(W H Wᵀ), over all experts of a stack. H is the tuner's Hessian. */
   error: amount,
   /**
-   * Nats of KL(base ‖ quantized) per position, routes forced, if only this tensor had this width.
+   * KL(base ‖ quantized) in nats per position if only this tensor has this width. Routes are
+   * forced: every router follows the base's choice of experts.
    */
-  smooth: amount,
+  forcedKl: amount,
   /**
-   * Flip power: Σ over the later routers of density² · E[(change of the margin)²]. The margin is
-   * the selection score of the last chosen expert minus that of the first one not chosen; density
-   * is that of tokens at margin 0. Its root is proportional to the choices that flip.
+   * Σ over the later routers of density² · E[(change of the margin)²]. A token's margin is the
+   * selection score of its last chosen expert minus that of the first one not chosen. The density
+   * is that of tokens at margin 0. The number of flips is proportional to the root of this power.
    */
-  flip: amount,
+  flipPower: amount,
 });
-export type WidthPrice = v.InferOutput<typeof widthPrice>;
+export type WidthCost = v.InferOutput<typeof widthCost>;
 
 const measuredTensor = object({
   /** MLX module path. */
   module: line,
   role: line,
-  /** null: embeddings, final norm and head, which lie outside the blocks. */
+  /** null: outside the blocks (embeddings or head). */
   layer: v.nullable(count),
-  /** Ascending bits: one for each of `measuredBits`. */
+  /** One entry for each of `measuredBits`, ascending. */
   widths: v.pipe(
-    list(widthPrice, measuredBits.length),
+    list(widthCost),
     v.check(
-      (widths) => measuredBits.every((bits, at) => widths[at]?.bits === bits),
-      `prices at ${measuredBits.join(", ")} bits, in this order`,
+      (widths) =>
+        widths.length === measuredBits.length &&
+        measuredBits.every((bits, at) => widths[at]!.bits === bits),
+      `costs at ${measuredBits.join(", ")} bits, in this order`,
     ),
   ),
-  /**
-   * Share of the smooth price by domain, in the order of `domains`, at the probe's width; sums to
-   * 1.
-   */
+  /** Share of `forcedKl` by domain at the probe's width, in the order of `domains`. Sums to 1. */
   byDomain: list(amount, most.domains),
   /**
-   * Power of its error in the hidden states after its block, over that of these states, at the
-   * probe's width; 0 outside the blocks.
+   * Power of the tensor's error in the hidden states after its block, relative to the power of
+   * these states, at the probe's width. 0 outside the blocks.
    */
   blockError: amount,
 });
 export type MeasuredTensor = v.InferOutput<typeof measuredTensor>;
 
-/** `[domain][expert]`, domains in the order of `domains`. */
+/** `[domain][expert]` */
 const byExpert = list(list(amount), most.domains);
 
-/** What domains ask of one layer's experts. */
+/** How the domains use one layer's experts. Every table is `[domain][expert]`. */
 const layerExperts = object({
   layer: count,
-  /** Share of the domain's choices that fell on the expert; sums to 1 over experts. */
+  /** Share of the domain's routing choices that went to the expert. Sums to 1 over experts. */
   share: byExpert,
   /** Share of the domain's gate weight. */
   gate: byExpert,
   /**
-   * Power of the error that quantizing this expert puts into the layer's routed output on the
-   * domain's tokens, over the power of what the block adds to the residual stream there.
+   * Power of the error that quantizing this expert adds to the routed output on the domain's
+   * tokens, relative to the power of what the block adds to the residual stream there.
    */
   damage: byExpert,
 });
@@ -88,13 +89,13 @@ export type LayerExperts = v.InferOutput<typeof layerExperts>;
 
 /** Fields that the receipt repeats from the file. */
 export const sharedSensitivity = {
-  /** SHA-256 of the calibration rows that the Hessians were made of. */
+  /** The calibration rows. `sha256` covers all of them, the probe's included. */
   calibration: object({ sha256, samples: count, length: count }),
-  /** Rows that were probed with, and the width that all tensors had then. */
+  /** The rows that the probes ran on, and the width that they were quantized at. */
   probe: object({ samples: count, length: count, bits: count }),
 };
 export const depthGain = object({ depth: count, gain: amount });
-export const together = object({ forcedKl: amount, freeKl: amount, flip: amount });
+export const together = object({ forcedKl: amount, freeKl: amount, flipPower: amount });
 export const checkedTensor = { module: line, bits: count, predicted: amount, tuned: amount };
 export const criticalExpert = {
   domain: domainName,
@@ -104,36 +105,34 @@ export const criticalExpert = {
   damage: amount,
 };
 
-/**
- * The results of the sensitivity walk: everything that plans and cards need to know of a base's
- * sensitivity. Plain JSON.
- */
+/** Result of `oqe sensitivity`: all that plans and cards need to know of a base. Plain JSON. */
 const sensitivityFields = object({
   format: oneOf([1]),
   engine: object({ name: line, version: line, kernelSha256: sha256 }),
   base: object({ id: v.nullable(line), name: line, revision: line }),
-  /** The MLX-quantized repository that was read in place of the base; null for the base itself. */
+  /** The quantized MLX repository that was measured in place of the base; null: the base itself. */
   proxy: v.nullable(line),
   ...sharedSensitivity,
   domains: list(domainName, most.domains),
-  /** Weight of each domain in the prices, in the same order; mean 1. */
+  /** Weight of each domain in the costs, in the order of `domains`. Mean 1. */
   domainWeights: list(amount, most.domains),
-  /** KL in nats per unit of relative noise power injected before layer `depth`, routes forced. */
+  /**
+   * KL in nats per unit of relative noise power. The noise is added to the hidden states before
+   * layer `depth`; routes are forced.
+   */
   depthGain: list(depthGain),
   /**
-   * All tensors at the probe's width at once: forced and free KL, and the flip power summed over
-   * tensors. The difference of both KLs is the cost of flips. At another total flip power S, flips
-   * cost (free - forced) · √(S / flip).
+   * All tensors at the probe's width at once: KL with forced and with free routes, and the sum of
+   * the tensors' flip powers. The difference of the two KLs is what flips cost. A plan whose flip
+   * powers sum to S is predicted to lose (freeKl - forcedKl) · √(S / flipPower) through flips.
    */
   together,
-  /** Predicted and real tuned Hessian-weighted error on a sample of tensors. */
+  /** Predicted and actual Hessian-weighted error of a sample of tensors that were really tuned. */
   check: list(object(checkedTensor)),
   tensors: list(measuredTensor, most.tensors),
-  /** Empty without routed experts. */
+  /** Empty for a model without routed experts. */
   experts: list(layerExperts),
-  /**
-   * Most sensitive experts of each domain, worst first: a twentieth of all, at most 16 a domain.
-   */
+  /** Experts whose error damages a domain most, worst first: 5 % of all, at most 16 per domain. */
   critical: list(object(criticalExpert)),
 });
 export type Sensitivity = v.InferOutput<typeof sensitivityFields>;

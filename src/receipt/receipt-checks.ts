@@ -38,9 +38,9 @@ function* ofModules({ plan, tuning, sensitivity }: Receipt) {
     if (!isPlanned(module))
       yield { at: ["tuning", "modules", module], expected: `${expected} as the key` };
   }
-  for (const module of Object.keys(sensitivity?.prices ?? {})) {
+  for (const module of Object.keys(sensitivity?.costs ?? {})) {
     if (!isPlanned(module))
-      yield { at: ["sensitivity", "prices", module], expected: `${expected} as the key` };
+      yield { at: ["sensitivity", "costs", module], expected: `${expected} as the key` };
   }
   for (const [at, { module }] of sensitivity?.check.entries() ?? []) {
     if (!isPlanned(module)) yield { at: ["sensitivity", "check", at, "module"], expected };

@@ -62,7 +62,7 @@ const record = object({
   proxy: v.nullable(proxyName),
   ...sharedSensitivity,
   domains: list(domainName, most.domains),
-  /** Of each domain in the prices; mean 1. */
+  /** Of each domain in the costs; mean 1. */
   domainWeights: list(amount, most.domains),
   /** KL in nats per unit of relative noise power injected before a layer, routes forced. */
   depthGain: list(depthGain, most.depths),
@@ -71,7 +71,7 @@ const record = object({
   /** Predicted and real error of a sample of tuned tensors. */
   check: list(object(checkedTensor), most.checked),
   /** MLX module path -> nats of KL and flip power of this tensor alone at the probe's width. */
-  prices: entries(line, object({ smooth: amount, flip: amount })),
+  costs: entries(line, object({ forcedKl: amount, flipPower: amount })),
   /** Of each layer of routed experts, ascending. */
   experts: list(expertSensitivity, most.layers),
   /** Most sensitive experts of each domain, worst first. */
@@ -80,7 +80,7 @@ const record = object({
 
 /**
  * What a receipt keeps of the sensitivity that its plan was made from: three significant digits,
- * prices at the probe's width.
+ * costs at the probe's width.
  */
 export type SensitivityRecord = v.InferOutput<typeof record>;
 export const sensitivityRecordSchema = v.pipe(record, agree(contradictions));
@@ -117,11 +117,11 @@ export const namedExperts = 4;
 export function describeSensitivity(sensitivity: Sensitivity): SensitivityRecord {
   const { proxy, calibration, probe, domains, depthGain, together, check, tensors, critical } =
     sensitivity;
-  const prices = tensors.flatMap(({ module, widths }) => {
-    const price = widths.find(({ bits }) => bits === probe.bits);
-    return price === undefined
+  const costs = tensors.flatMap(({ module, widths }) => {
+    const cost = widths.find(({ bits }) => bits === probe.bits);
+    return cost === undefined
       ? []
-      : [[module, { smooth: short(price.smooth), flip: short(price.flip) }] as const];
+      : [[module, { forcedKl: short(cost.forcedKl), flipPower: short(cost.flipPower) }] as const];
   });
   return {
     proxy,
@@ -133,14 +133,14 @@ export function describeSensitivity(sensitivity: Sensitivity): SensitivityRecord
     together: {
       forcedKl: short(together.forcedKl),
       freeKl: short(together.freeKl),
-      flip: short(together.flip),
+      flipPower: short(together.flipPower),
     },
     check: check.map(({ module, bits, predicted, tuned }) => ({
       ...{ module, bits },
       predicted: short(predicted),
       tuned: short(tuned),
     })),
-    prices: Object.fromEntries(prices.sort(([a], [b]) => (a < b ? -1 : 1))),
+    costs: Object.fromEntries(costs.sort(([a], [b]) => (a < b ? -1 : 1))),
     experts: sensitivity.experts.map((layer) => ({
       layer: layer.layer,
       share: meanShare(layer, sensitivity.domainWeights),

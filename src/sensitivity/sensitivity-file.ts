@@ -4,14 +4,14 @@ import { type Sensitivity, sensitivitySchema } from "../plan/sensitivity-types.t
 
 const document = (where: string): Document => ({
   where,
-  code: "BAD_MEASUREMENT",
+  code: "BAD_SENSITIVITY",
   hint:
     "The file was not written by this oqe-publisher, or was changed. " +
     "Make a new one with `oqe sensitivity`.",
 });
 
 /**
- * A sensitivity from its JSON text. Throws BAD_MEASUREMENT, naming the file `where` and the field,
+ * A sensitivity from its JSON text. Throws BAD_SENSITIVITY, naming the file `where` and the field,
  * where a field is wrong or the sensitivity says nothing (requireContrast). The caller checks base
  * and engine (requireOrigin).
  */
@@ -23,7 +23,7 @@ export function parseSensitivity(text: string, where: string): Sensitivity {
 }
 
 /**
- * The sensitivity as JSON on one line. Throws BAD_MEASUREMENT for one that could not be read back.
+ * The sensitivity as JSON on one line. Throws BAD_SENSITIVITY for one that could not be read back.
  */
 export function writeSensitivity(sensitivity: Sensitivity): string {
   const checked = parse(sensitivitySchema, sensitivity, document("the new sensitivity"));

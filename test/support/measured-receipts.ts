@@ -36,9 +36,9 @@ function receiptsOf(config: ModelConfig): readonly Receipt[] {
   const kinds = architecture.layers(config);
   const experts = architecture.experts(config)!;
   const sensitivity = withExperts(makeSensitivity(tensors), kinds, experts.routed);
-  const prices = { sensitivity, floors: parseFloors(defaultFloors) };
+  const basis = { sensitivity, floors: parseFloors(defaultFloors) };
   const plans = tiers.map((tier) =>
-    planTier(tier, { architecture, config, tensors, storage: "BF16" }, prices),
+    planTier(tier, { architecture, config, tensors, storage: "BF16" }, basis),
   );
   const receipts = plans.map((plan) => {
     const receipt = evaluatedReceipt(plan.tier);
