@@ -1,9 +1,17 @@
 import * as v from "valibot";
-import { count, entries, flag, line, object, oneOf } from "../ground/schema.ts";
+import { count, flag, line, list, object, oneOf } from "../ground/schema.ts";
 import { elements } from "../mlx/format.ts";
 import { flag as flagOf, has, integer } from "../models/config-fields.ts";
-import { type LayerKind, layerKinds } from "../models/layer-kind.ts";
+import { type LayerKind, mixers, mlps } from "../models/layer-kind.ts";
 import type { Base } from "./base.ts";
+
+/** Blocks of one kind. Null: the blocks have no such half. */
+const layerCount = object({
+  mixer: v.nullable(oneOf(mixers)),
+  mlp: v.nullable(oneOf(mlps)),
+  count,
+});
+export type LayerCount = v.InferOutput<typeof layerCount>;
 
 /** What the config says about the model, for the card's highlights. Counts are elements. */
 export const modelFactsSchema = object({
@@ -11,8 +19,8 @@ export const modelFactsSchema = object({
   parameters: count,
   /** Parameters that take part in one token: all but the routed experts that it does not visit. */
   activeParameters: count,
-  /** Blocks by kind, e.g. {mamba: 23, moe: 23, attention: 6}. Only kinds that occur. */
-  layers: entries(oneOf(layerKinds), count),
+  /** How many blocks are of each kind, kinds in order of their first block. */
+  layers: list(layerCount),
   experts: v.nullable(object({ routed: count, perToken: count, shared: count })),
   hiddenSize: count,
   vocabularySize: count,
@@ -48,8 +56,12 @@ export function describeModel({ architecture, config, tensors, parameters }: Bas
   };
 }
 
-function countLayers(kinds: readonly LayerKind[]): Partial<Record<LayerKind, number>> {
-  const counts: Partial<Record<LayerKind, number>> = {};
-  for (const kind of kinds) counts[kind] = (counts[kind] ?? 0) + 1;
-  return counts;
+/** The kinds that occur, each with its number of blocks. */
+export function countLayers(kinds: readonly LayerKind[]): readonly LayerCount[] {
+  const counts = new Map<string, LayerCount>();
+  for (const { mixer, mlp } of kinds) {
+    const count = (counts.get(`${mixer} ${mlp}`)?.count ?? 0) + 1;
+    counts.set(`${mixer} ${mlp}`, { mixer, mlp, count });
+  }
+  return [...counts.values()];
 }

@@ -114,7 +114,7 @@ export async function mixture(
 }
 
 async function routes(at: BlockContext, x: Matrix, rules: RouterRules) {
-  const logits = await at.ops.linear(x, asWeight(await at.router(x), x.columns));
+  const logits = await at.ops.linear(x, asWeight(await at.router("router", x), x.columns));
   const own = await at.ops.route(logits, rules);
   const followed = at.routes(own);
   return followed === own ? own : at.ops.reroute(own, followed, rules);

@@ -46,7 +46,7 @@ function refuseMoreThanThereIs(architecture: Architecture, config: ModelConfig, 
   const layers = architecture.layers(config);
   const experts = architecture.experts(config);
   const routed =
-    experts === null ? 0 : experts.routed * layers.filter((kind) => kind === "moe").length;
+    experts === null ? 0 : experts.routed * layers.filter(({ mlp }) => mlp === "moe").length;
   if (layers.length + routed > tensors) {
     throw new OqeError(
       "BAD_CHECKPOINT",
@@ -65,12 +65,12 @@ function refuseMoreThanThereIs(architecture: Architecture, config: ModelConfig, 
 
 /** The tensors that the table and the config promise, without looking at a checkpoint. */
 export function expandTable(architecture: Architecture, config: ModelConfig): OutputTensor[] {
-  const glue = architecture.glue.map((role) => instantiate(role, config, null, 0));
+  const outer = architecture.outer.map((role) => instantiate(role, config, null, 0));
   const routed = architecture.experts(config)?.routed ?? 0;
   const blocks = architecture.layers(config).map((kind, layer) => {
     return architecture.roles(kind).map((role) => instantiate(role, config, layer, routed));
   });
-  const [first, ...rest] = glue;
+  const [first, ...rest] = outer;
   return [first!, ...blocks.flat(), ...rest].filter((output) => output.role.when?.(config) ?? true);
 }
 

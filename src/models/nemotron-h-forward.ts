@@ -99,16 +99,14 @@ function attend(at: BlockContext, x: Matrix): Promise<Matrix> {
   });
 }
 
-const mixers: Partial<
-  Record<BlockContext["kind"], (at: BlockContext, x: Matrix) => Promise<Matrix>>
-> = {
-  mamba,
-  moe,
-  attention: attend,
-  mlp: (at, x) => squaredMlp(at, "mlp", x),
-};
+/** The one half that a block has. */
+function half(at: BlockContext, x: Matrix): Promise<Matrix> {
+  const { mixer, mlp } = at.kind;
+  if (mixer !== null) return mixer === "mamba" ? mamba(at, x) : attend(at, x);
+  return mlp === "moe" ? moe(at, x) : squaredMlp(at, "mlp", x);
+}
 
-/** x + mixer(norm(x)), block by block (transformers' modeling_nemotron_h.py). */
+/** x + half(norm(x)), block by block (transformers' modeling_nemotron_h.py). */
 export const nemotronHForward: Forward = {
   check(c) {
     oneOf(c, "mlp_hidden_act", ["relu2"]);
@@ -121,7 +119,7 @@ export const nemotronHForward: Forward = {
   embed: (at, ids) =>
     embed(at, ids, integer(at.config, "vocab_size"), integer(at.config, "hidden_size")),
   async block(at, x) {
-    const y = await mixers[at.kind]!(at, await norm(at, "norm", x, eps(at.config)));
+    const y = await half(at, await norm(at, "norm", x, eps(at.config)));
     return at.ops.add(y, x);
   },
   finish: (at, x) => norm(at, "final_norm", x, eps(at.config)),

@@ -94,8 +94,8 @@ export class BlockTuner implements BlockContext {
     return this.#hessians.close();
   }
 
-  async router(x: Matrix): Promise<Float32Array<SharedArrayBuffer>> {
-    const gate = await tensor(this, "router");
+  async router(role: string, x: Matrix): Promise<Float32Array<SharedArrayBuffer>> {
+    const gate = await tensor(this, role);
     await this.#walk.routers?.see(this.layer, x, gate);
     return gate;
   }

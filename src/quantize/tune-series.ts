@@ -5,7 +5,7 @@ import { Leases } from "../kernel/lease.ts";
 import { elements, modulePath } from "../mlx/format.ts";
 import type { PlannedTensor } from "../models/architecture.ts";
 import { Ops } from "../models/ops.ts";
-import { headRole, plainContext } from "../models/run.ts";
+import { headRole, outerRole, plainContext } from "../models/run.ts";
 import { BlockTuner } from "./block-tuner.ts";
 import { ResidualRepair } from "./residual-repair.ts";
 import { quantizeSeries } from "./round-series.ts";
@@ -69,7 +69,7 @@ export async function tuneSeries(request: TuneSeriesRequest): Promise<readonly T
 
 /** Whether gates are written when everything else is. */
 function mendsRouters({ repair, base }: TuneSeriesRequest): boolean {
-  return repair.includes("router") && base.tensors.some(({ role }) => role.role === "router");
+  return repair.includes("router") && base.tensors.some(({ role }) => role.kind === "router");
 }
 
 async function walk(
@@ -100,7 +100,7 @@ async function walk(
   const glue = base.tensors.filter(({ layer }) => layer === null);
   await keep(request, plans);
   const ends = new BlockTuner(shared, glue, { layer: -1, kind: kinds[0]! });
-  const [head, table] = [headRole(architecture, config), "embeddings"].map(
+  const [head, table] = [headRole(architecture, config), outerRole(architecture, "embeddings")].map(
     (name) => glue.find((tensor) => tensor.role.role === name)!,
   ) as [PlannedTensor, PlannedTensor];
   // A tied table is the head too: it is tuned as such, and looked up as it is in the base until then.
@@ -134,7 +134,7 @@ async function walk(
 /** Writes the tensors that no tier quantizes. */
 async function keep(request: TuneRequest, plans: readonly number[]): Promise<void> {
   const isKept = (tensor: PlannedTensor) => !isQuantized(request, tensor);
-  const isLater = ({ role }: PlannedTensor) => mendsRouters(request) && role.role === "router";
+  const isLater = ({ role }: PlannedTensor) => mendsRouters(request) && role.kind === "router";
   const tensors = request.base.tensors.filter((tensor) => isKept(tensor) && !isLater(tensor));
   const pick = <T>(list: readonly T[]) => plans.map((plan) => list[plan]!);
   const [some, sinks] = [pick(request.plans), pick(request.sinks)];

@@ -13,7 +13,7 @@ import {
   share,
 } from "../ground/schema.ts";
 import { modulePath } from "../mlx/format.ts";
-import type { PlannedTensor, Role } from "../models/architecture.ts";
+import type { Part, PlannedTensor, Role } from "../models/architecture.ts";
 
 /**
  * How the codes of a series are chosen: each rounded for itself, or tuned against calibration rows
@@ -147,27 +147,25 @@ export const tuningRecordSchema = object({
 });
 export type TuningRecord = v.InferOutput<typeof tuningRecordSchema>;
 
-/**
- * First match wins. Gate and up projection of an expert have the same input and count as one kind.
- */
-const kindsOfRoles: readonly (readonly [string, TensorKind])[] = [
-  ["embeddings", "embeddings"],
-  ["head", "head"],
-  ["attention.", "attention"],
-  ["mamba.", "mamba"],
-  ["mlp.", "mlp"],
-  ["shared.", "shared experts"],
-  ["latent.", "latent projections"],
-  ["experts.down", "experts (down)"],
-  ["experts.", "experts (up)"],
-];
+/** Kinds of the parts whose matrices are of one kind. */
+const kindsOfParts: Readonly<Record<Exclude<Part, "experts">, TensorKind>> = {
+  embeddings: "embeddings",
+  head: "head",
+  attention: "attention",
+  mamba: "mamba",
+  mlp: "mlp",
+  shared: "shared experts",
+  latent: "latent projections",
+};
 
-/** The kind of a quantized role. Throws INTERNAL for a role that the table does not know. */
-export function kindOf({ role }: Pick<Role, "role">): TensorKind {
-  const found = kindsOfRoles.find(([start]) => role.startsWith(start));
-  if (found === undefined)
-    throw new OqeError("INTERNAL", `role "${role}" has no kind in tuning-record.ts`);
-  return found[1];
+/**
+ * The kind of a quantized role. Gate and up projection of an expert have the same input and count
+ * as one kind. Throws INTERNAL for a role that belongs to no part.
+ */
+export function kindOf({ role, part, projection }: Pick<Role, "role" | "part" | "projection">) {
+  if (part === null) throw new OqeError("INTERNAL", `role "${role}" belongs to no part`);
+  if (part !== "experts") return kindsOfParts[part];
+  return projection === "down" ? "experts (down)" : "experts (up)";
 }
 
 /**

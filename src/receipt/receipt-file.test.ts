@@ -37,7 +37,12 @@ describe("a receipt", () => {
     const receipt: Receipt = {
       ...full,
       base: { id: null, name: "my model", revision: "sha256:abc", inherited: {} },
-      model: { ...full.model, experts: null, layers: { transformer: 2 }, contextLength: null },
+      model: {
+        ...full.model,
+        experts: null,
+        layers: [{ mixer: "attention", mlp: "dense", count: 2 }],
+        contextLength: null,
+      },
       repository: full.name,
     };
     expect(parseReceipt(writeReceipt(receipt), "x")).toEqual(receipt);
@@ -71,7 +76,8 @@ describe("BAD_INPUT names the field", () => {
     ["model/parameters", -1, "model.parameters"],
     ["model/parameters", 1.5, "model.parameters"],
     ["model/parameters", 2 ** 53, "model.parameters"],
-    ["model/layers", { attention: 6, "a | b": 1 }, "model.layers.a | b"],
+    ["model/layers", [{ mixer: "attention", mlp: "a | b", count: 1 }], "model.layers[0].mlp"],
+    ["model/layers", [{ mixer: null, mlp: "moe", count: -1 }], "model.layers[0].count"],
     ["model/experts", { routed: 4, perToken: 2 }, "model.experts.shared"],
     ["model/contextLength", "long", "model.contextLength"],
     ["model/tiedHead", 0, "model.tiedHead"],

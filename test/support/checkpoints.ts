@@ -22,7 +22,7 @@ export async function makeCheckpoint(
   const tensors = expandTable(architecture, config).flatMap((output) =>
     output.sources.map((name) => ({
       name,
-      dtype: output.role.role === "router.bias" ? "F32" : "BF16",
+      dtype: output.role.kind === "correction" ? "F32" : "BF16",
       shape: output.role.shape(config),
     })),
   );
