@@ -13,11 +13,11 @@ const layerCount = object({
 });
 export type LayerCount = v.InferOutput<typeof layerCount>;
 
-/** What the config says about the model, for the card's highlights. Counts are elements. */
+/** Facts about the model for the card. Counts are elements. */
 export const modelFactsSchema = object({
   modelType: line,
   parameters: count,
-  /** Parameters that take part in one token: all but the routed experts that it does not visit. */
+  /** Parameters that one token uses: all but the routed experts that it is not sent to. */
   activeParameters: count,
   /** How many blocks are of each kind, kinds in order of their first block. */
   layers: list(layerCount),
@@ -30,10 +30,14 @@ export const modelFactsSchema = object({
 });
 export type ModelFacts = v.InferOutput<typeof modelFactsSchema>;
 
+<<<<<<< HEAD
 /**
  * Reads the card's highlights from the config and the shapes, so that none of them is a claim from
  * elsewhere.
  */
+=======
+/** Takes the facts from the config and the shapes alone. */
+>>>>>>> main
 export function describeModel({ architecture, config, tensors, parameters }: Base): ModelFacts {
   const experts = architecture.experts(config);
   const routed = tensors.reduce(
