@@ -30,14 +30,7 @@ export const modelFactsSchema = object({
 });
 export type ModelFacts = v.InferOutput<typeof modelFactsSchema>;
 
-<<<<<<< HEAD
-/**
- * Reads the card's highlights from the config and the shapes, so that none of them is a claim from
- * elsewhere.
- */
-=======
 /** Takes the facts from the config and the shapes alone. */
->>>>>>> main
 export function describeModel({ architecture, config, tensors, parameters }: Base): ModelFacts {
   const experts = architecture.experts(config);
   const routed = tensors.reduce(
