@@ -11,12 +11,18 @@ import { torchNames } from "../mlx/mlx-config.ts";
 import type { Architecture, PlannedTensor } from "../models/architecture.ts";
 import { expand } from "../models/expand.ts";
 import { findArchitecture } from "../models/registry.ts";
+import { untieOwnHead } from "./tied-head.ts";
 
 /** A base model, opened and held against its role table: everything that planning needs, and the door to its weights. */
 export interface Base {
   readonly checkpoint: Checkpoint;
   readonly architecture: Architecture;
+  /** Folded (models/fold.ts). `checkpoint.config` is as the file has it. */
   readonly config: ModelConfig;
+  /** Keys of `config` that the base leaves to transformers' defaults. */
+  readonly assumed: readonly string[];
+  /** What the user should know of this base, one sentence each. */
+  readonly warnings: readonly string[];
   /** Tensors of the MLX repo in order, with their dtype in the base. */
   readonly tensors: readonly PlannedTensor[];
   readonly storage: FloatDtype;
@@ -33,8 +39,13 @@ export async function readBase(
 ): Promise<Base> {
   const checkpoint = await openCheckpoint(repository, options);
   try {
-    const { config } = checkpoint;
-    const architecture = findArchitecture(config);
+    const architecture = findArchitecture(checkpoint.config);
+    const folded = await untieOwnHead(
+      architecture,
+      architecture.fold(checkpoint.config),
+      checkpoint,
+    );
+    const { config } = folded;
     const tensors = expand(architecture, config, checkpoint.tensors).map((tensor) => {
       const { dtype } = checkpoint.tensors.get(tensor.sources[0]!)!;
       if (!isFloat(dtype)) {
@@ -49,7 +60,7 @@ export async function readBase(
     return {
       checkpoint,
       architecture,
-      config,
+      ...folded,
       tensors,
       storage: storageDtype(config, checkpoint.tensors.values()),
       parameters,
@@ -60,8 +71,12 @@ export async function readBase(
   }
 }
 
-/** What config.json of the MLX repo says otherwise than the base's, one sentence a key, for the card. */
-export function describeConfigChanges({ architecture, config, storage }: Base): string[] {
+/**
+ * What config.json of the MLX repo says otherwise than the base's, for the card: a sentence for each
+ * changed value, one for all defaults that are written out, and the base's warnings.
+ */
+export function describeConfigChanges(base: Base): string[] {
+  const { architecture, config, storage, assumed, warnings } = base;
   const written: ModelConfig = {
     ...architecture.mlxConfig(config),
     torch_dtype: torchNames[storage],
@@ -69,12 +84,15 @@ export function describeConfigChanges({ architecture, config, storage }: Base): 
   const changed = Object.keys(written).filter(
     (key) => !isDeepStrictEqual(written[key], config[key]),
   );
-  return changed.map((key) => {
+  const sentences = changed.map((key) => {
     const before =
       config[key] === undefined ? "absent in the base" : `${show(config[key])} in the base`;
     const reason = key === "torch_dtype" ? dtypeReason : architecture.configReasons[key];
     return `\`${key}\` is ${show(written[key])} (${before})${reason === undefined ? "" : `: ${reason}`}`;
   });
+  const defaults = assumed.map((key) => `\`${key}\` ${show(config[key])}`).join(", ");
+  const stated = `absent in the base, written with transformers' defaults: ${defaults}`;
+  return [...sentences, ...(assumed.length === 0 ? [] : [stated]), ...warnings];
 }
 
 const dtypeReason =

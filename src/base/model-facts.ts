@@ -24,7 +24,8 @@ export interface ModelFacts {
 }
 
 /** Reads the card's highlights from the config and the shapes, so that none of them is a claim from elsewhere. */
-export function describeModel({ architecture, config, tensors, parameters }: Base): ModelFacts {
+export function describeModel(base: Base): ModelFacts {
+  const { architecture, config, checkpoint, tensors, parameters } = base;
   const experts = architecture.experts(config);
   const routed = tensors.reduce(
     (sum, tensor) => sum + (tensor.role.routed === true ? elements(tensor.shape) : 0),
@@ -39,7 +40,7 @@ export function describeModel({ architecture, config, tensors, parameters }: Bas
     experts,
     hiddenSize: integer(config, "hidden_size"),
     vocabularySize: integer(config, "vocab_size"),
-    contextLength: has(config, "max_position_embeddings")
+    contextLength: has(checkpoint.config, "max_position_embeddings")
       ? integer(config, "max_position_embeddings")
       : null,
     tiedHead: flag(config, "tie_word_embeddings", false),

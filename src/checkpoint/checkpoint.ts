@@ -19,7 +19,7 @@ export interface CheckpointTensor extends TensorEntry {
 /** A base model, opened: its config and every tensor's place. Weights are read by range, when asked. */
 export interface Checkpoint {
   readonly repository: Repository;
-  /** Folded into the older generation of keys (config.ts). */
+  /** As `config.json` has it, not folded. */
   readonly config: ModelConfig;
   /** See ConfigFile. */
   readonly floatKeys: ReadonlySet<string>;

@@ -69,7 +69,7 @@ export function keySize(config: ModelConfig): number {
 }
 
 /** Reads a finite number, or `fallback` where the key is absent or null. Throws BAD_CHECKPOINT. */
-export function number(config: ModelConfig, key: string, fallback: number): number {
+export function number(config: ModelConfig, key: string, fallback?: number): number {
   const value = config[key] ?? fallback;
   if (typeof value !== "number" || !Number.isFinite(value)) {
     throw new OqeError(
@@ -80,14 +80,14 @@ export function number(config: ModelConfig, key: string, fallback: number): numb
   return value;
 }
 
-/** Throws UNSUPPORTED_MODEL where the key has a value that is none of the known. */
-export function oneOf(config: ModelConfig, key: string, known: readonly string[]): void {
+/** Reads a finite number above 0. Throws BAD_CHECKPOINT. */
+export function positive(config: ModelConfig, key: string): number {
   const value = config[key];
-  if (value === undefined || value === null || known.includes(value as string)) return;
+  if (typeof value === "number" && value > 0 && value < Number.POSITIVE_INFINITY) return value;
   throw new OqeError(
-    "UNSUPPORTED_MODEL",
-    `config.json: "${key}" is ${JSON.stringify(value)}, which tuning does not know; known: ${known.join(", ")}`,
-    "Quantize it without tuning: method rounded.",
+    "BAD_CHECKPOINT",
+    `config.json: "${key}" should be a positive number, got ${JSON.stringify(value) ?? "nothing"}`,
+    "Check that the config belongs to this checkpoint.",
   );
 }
 

@@ -4,16 +4,7 @@ import type { Matrix } from "../kernel/matrix.ts";
 import type { Heads } from "../kernel/routines/attention.ts";
 import type { RouterRules } from "../kernel/routines/route.ts";
 import { attention, embed, gatedMlp, mixture, norm, tensor } from "./blocks.ts";
-import {
-  divides,
-  flag,
-  has,
-  headSize,
-  integer,
-  layerCount,
-  number,
-  oneOf,
-} from "./config-fields.ts";
+import { divides, flag, has, headSize, integer, layerCount, number } from "./config-fields.ts";
 import type { BlockContext, Forward } from "./forward.ts";
 import { ropeOf } from "./rope.ts";
 
@@ -24,7 +15,7 @@ const queries = (c: ModelConfig) => integer(c, "num_attention_heads");
 async function attend(at: BlockContext, x: Matrix): Promise<Matrix> {
   const { config: c, ops, sequenceLength } = at;
   const size = headSize(c);
-  const { base, scaling } = ropeOf(c);
+  const { base, scaling } = ropeOf(c, sequenceLength);
   const query = await at.kept("norm.q");
   const heads: Heads = {
     queries: queries(c),
@@ -65,10 +56,8 @@ async function moe(at: BlockContext, x: Matrix): Promise<Matrix> {
 /** Pre-norm blocks: x + attention(norm(x)), then x + mlp(norm(x)) (transformers' modeling_{llama,qwen3,qwen3_moe}.py). */
 export const llamaForward: Forward = {
   check(c) {
-    oneOf(c, "hidden_act", ["silu"]);
     divides(c, "num_key_value_heads", "num_attention_heads");
     refuseSlidingWindow(c);
-    ropeOf(c);
   },
   embed: (at, ids) =>
     embed(at, ids, integer(at.config, "vocab_size"), integer(at.config, "hidden_size")),

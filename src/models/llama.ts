@@ -1,7 +1,7 @@
 import type { ModelConfig } from "../checkpoint/model-config.ts";
-import { OqeError } from "../ground/errors.ts";
 import type { Architecture, Role } from "./architecture.ts";
 import { flag, integer, keySize, layerCount, querySize } from "./config-fields.ts";
+import { foldLlama } from "./fold-transformer.ts";
 import type { LayerKind } from "./layer-kind.ts";
 import { llamaForward } from "./llama-forward.ts";
 
@@ -77,6 +77,7 @@ const biases: readonly Role[] = [
 /** Llama: the dense transformer that the others here vary (mlx-lm models/llama.py). */
 export const llama: Architecture = {
   modelType: "llama",
+  fold: foldLlama,
   layers: (c) => Array<LayerKind>(layerCount(c, "num_hidden_layers")).fill("transformer"),
   glue: [
     sameName("embeddings", "model.embed_tokens.weight", null, (c) => [vocabulary(c), hidden(c)]),
@@ -89,23 +90,7 @@ export const llama: Architecture = {
   experts: () => null,
   dropped: (name, c) =>
     name.endsWith(".rotary_emb.inv_freq") || (tied(c) && name === "lm_head.weight"),
-  // mlx-lm's llama ties the head when the key is absent, transformers' does not: say it.
-  mlxConfig: (c) => ({ ...c, tie_word_embeddings: tied(c), ...ropeConfig(c) }),
-  configReasons: {
-    tie_word_embeddings: "transformers and mlx-lm have different defaults",
-    rope_theta: "transformers and mlx-lm may have different defaults",
-  },
+  mlxConfig: (c) => c,
+  configReasons: {},
   forward: llamaForward,
 };
-
-/** mlx-lm reads `rope_theta` with a class default: an absent one must become transformers' default (10000), in words. */
-function ropeConfig(c: ModelConfig): ModelConfig {
-  const theta = c.rope_theta ?? 10000;
-  if (typeof theta !== "number" || !(theta > 0)) {
-    throw new OqeError(
-      "BAD_CHECKPOINT",
-      `config.json: "rope_theta" should be a positive number, got ${JSON.stringify(theta)}`,
-    );
-  }
-  return { rope_theta: theta };
-}

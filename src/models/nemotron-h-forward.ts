@@ -3,7 +3,7 @@ import { type Matrix, newMatrix, rowsOf, sharedFloats } from "../kernel/matrix.t
 import type { Mixer } from "../kernel/routines/mamba.ts";
 import type { RouterRules } from "../kernel/routines/route.ts";
 import { attention, embed, mixture, norm, squaredMlp, tensor } from "./blocks.ts";
-import { divides, flag, has, headSize, integer, number, oneOf } from "./config-fields.ts";
+import { divides, flag, has, headSize, integer, number } from "./config-fields.ts";
 import type { BlockContext, Forward } from "./forward.ts";
 
 /** Largest step: softplus never reaches it, and unlike Infinity every JSON reader knows it. */
@@ -111,8 +111,6 @@ const mixers: Partial<
 /** x + mixer(norm(x)), block by block (transformers' modeling_nemotron_h.py). */
 export const nemotronHForward: Forward = {
   check(c) {
-    oneOf(c, "mlp_hidden_act", ["relu2"]);
-    oneOf(c, "mamba_hidden_act", ["silu"]);
     divides(c, "n_groups", "mamba_num_heads");
     divides(c, "num_key_value_heads", "num_attention_heads");
     if (has(c, "n_group")) divides(c, "n_group", "n_routed_experts");

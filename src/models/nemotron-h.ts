@@ -2,6 +2,7 @@ import type { ModelConfig } from "../checkpoint/model-config.ts";
 import { OqeError } from "../ground/errors.ts";
 import type { Architecture, Role } from "./architecture.ts";
 import { flag, has, integer, keySize, layerCount, querySize } from "./config-fields.ts";
+import { foldNemotronH } from "./fold-nemotron-h.ts";
 import type { LayerKind } from "./layer-kind.ts";
 import { nemotronHForward, stepLimits } from "./nemotron-h-forward.ts";
 
@@ -268,6 +269,7 @@ const tables: Partial<Record<LayerKind, readonly Role[]>> = { mamba, attention, 
 /** Nemotron-H: Mamba-2, attention, MoE and MLP blocks by a pattern string (mlx-lm models/nemotron_h.py). */
 export const nemotronH: Architecture = {
   modelType: "nemotron_h",
+  fold: foldNemotronH,
   layers(config) {
     const pattern = config.hybrid_override_pattern;
     const letters =

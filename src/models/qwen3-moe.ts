@@ -2,6 +2,7 @@ import type { ModelConfig } from "../checkpoint/model-config.ts";
 import { OqeError } from "../ground/errors.ts";
 import type { Architecture, Role } from "./architecture.ts";
 import { integer } from "./config-fields.ts";
+import { foldQwen3Moe } from "./fold-transformer.ts";
 import type { LayerKind } from "./layer-kind.ts";
 import { attentionRoles, mlpRoles, sameName } from "./llama.ts";
 import { headNorms, qwen3 } from "./qwen3.ts";
@@ -52,6 +53,7 @@ function layers(c: ModelConfig): readonly LayerKind[] {
 export const qwen3Moe: Architecture = {
   ...qwen3,
   modelType: "qwen3_moe",
+  fold: foldQwen3Moe,
   layers,
   roles: (kind) => [...attentionRoles, ...headNorms, ...(kind === "moe" ? moeRoles : mlpRoles)],
   experts: (c) =>

@@ -1,5 +1,6 @@
 import type { Architecture, Role } from "./architecture.ts";
 import { headSize } from "./config-fields.ts";
+import { foldQwen3 } from "./fold-transformer.ts";
 import { attentionRoles, keptNorm, llama, mlpRoles } from "./llama.ts";
 
 /** Qwen3 normalises queries and keys per head before the rotary embedding. */
@@ -12,5 +13,6 @@ export const headNorms: readonly Role[] = [
 export const qwen3: Architecture = {
   ...llama,
   modelType: "qwen3",
+  fold: foldQwen3,
   roles: () => [...attentionRoles, ...headNorms, ...mlpRoles],
 };

@@ -1,0 +1,129 @@
+import type { ModelConfig } from "../checkpoint/model-config.ts";
+import { OqeError } from "../ground/errors.ts";
+import { has, integer } from "./config-fields.ts";
+import {
+  beginFolding,
+  type Defaults,
+  type Folded,
+  type Folding,
+  fillDefaults,
+  rename,
+  requireOneOf,
+  warnOfWindow,
+} from "./fold.ts";
+import { foldRope } from "./fold-rope.ts";
+
+const heads = (c: ModelConfig) => integer(c, "num_attention_heads");
+/** The number of query heads where the config says null, `absent` where it says nothing. */
+const keyHeads = (absent: number) => (c: ModelConfig) =>
+  c.num_key_value_heads === null ? heads(c) : absent;
+const headSize = (c: ModelConfig) => integer(c, "hidden_size") / heads(c);
+
+/** Defaults that transformers' config classes of all these transformers share. */
+const shared: Defaults = {
+  num_attention_heads: 32,
+  hidden_act: "silu",
+  rms_norm_eps: 1e-6,
+  tie_word_embeddings: false,
+};
+
+/** transformers' LlamaConfig. */
+const llamaDefaults: Defaults = {
+  ...shared,
+  intermediate_size: 11_008,
+  num_key_value_heads: heads,
+  head_dim: headSize,
+  max_position_embeddings: 2048,
+  attention_bias: false,
+  mlp_bias: false,
+};
+
+/** transformers' Qwen3Config. */
+const qwen3Defaults: Defaults = {
+  ...shared,
+  intermediate_size: 22_016,
+  num_key_value_heads: keyHeads(32),
+  head_dim: 128,
+  max_position_embeddings: 32_768,
+  attention_bias: false,
+};
+
+/** transformers' Qwen3MoeConfig. */
+const qwen3MoeDefaults: Defaults = {
+  ...shared,
+  intermediate_size: 6144,
+  num_key_value_heads: 4,
+  head_dim: headSize,
+  max_position_embeddings: 32_768,
+  attention_bias: false,
+  num_experts: 128,
+  num_experts_per_tok: 8,
+  moe_intermediate_size: 768,
+  decoder_sparse_step: 1,
+  mlp_only_layers: () => [],
+  norm_topk_prob: false,
+};
+
+export function foldLlama(raw: ModelConfig): Folded {
+  const folding = beginFolding(raw);
+  const { config } = folding;
+  foldBlock(folding, llamaDefaults);
+  // mlx-lm's llama reads these keys, transformers' does not.
+  requireOneOf(config, "rope_traditional", [false]);
+  refuseLayerTypes(config);
+  return folding;
+}
+
+export function foldQwen3(raw: ModelConfig): Folded {
+  const folding = beginFolding(raw);
+  foldBlock(folding, qwen3Defaults);
+  requireOneOf(folding.config, "attention_bias", [false]);
+  warnOfWindow(folding);
+  return folding;
+}
+
+export function foldQwen3Moe(raw: ModelConfig): Folded {
+  const folding = beginFolding(raw);
+  rename(folding.config, "num_local_experts", "num_experts");
+  foldBlock(folding, qwen3MoeDefaults);
+  requireOneOf(folding.config, "attention_bias", [false]);
+  refuseScaling(folding);
+  warnOfWindow(folding);
+  return folding;
+}
+
+/** What all of them have in common: defaults, activation, rotary embedding. */
+function foldBlock(folding: Folding, defaults: Defaults): void {
+  fillDefaults(folding, defaults);
+  requireOneOf(folding.config, "hidden_act", ["silu", "swish"]);
+  foldRope(folding);
+}
+
+/** transformers' llama attends to all positions whatever `layer_types` says; mlx-lm's obeys it. */
+function refuseLayerTypes({ layer_types: kinds, model_type: type }: ModelConfig): void {
+  if (!Array.isArray(kinds) || kinds.every((kind) => kind === "full_attention")) return;
+  throw new OqeError(
+    "UNSUPPORTED_MODEL",
+    `config.json: "layer_types" names a sliding window or other kinds of attention; ` +
+      `transformers' ${String(type)} ignores it, mlx-lm's does not`,
+    "Remove layer_types from the base's config.json where all layers attend to all positions.",
+  );
+}
+
+/** mlx-lm's qwen3_moe has the plain rotary embedding only, which dynamic scaling begins with. */
+function refuseScaling({ config, warnings }: Folding): void {
+  if (!has(config, "rope_scaling")) return;
+  const { rope_type: type } = config.rope_scaling as Readonly<Record<string, unknown>>;
+  if (type === "dynamic") {
+    warnings.push(
+      `config.json: mlx-lm's "qwen3_moe" ignores rope_scaling, so texts longer than ` +
+        `max_position_embeddings (${config.max_position_embeddings}) give other logits`,
+    );
+    return;
+  }
+  throw new OqeError(
+    "UNSUPPORTED_MODEL",
+    `config.json: rope_scaling has type ${JSON.stringify(type)}; mlx-lm's "qwen3_moe" ignores it`,
+    "Remove rope_scaling from the base's config.json to publish the model without it.",
+  );
+}
