@@ -190,7 +190,12 @@ describe("what was measured decides what the card says", () => {
     const dense: Receipt = {
       ...receipt,
       options: { ...receipt.options, repair: [] },
-      model: { ...receipt.model, modelType: "llama", experts: null, layers: { transformer: 1 } },
+      model: {
+        ...receipt.model,
+        modelType: "llama",
+        experts: null,
+        layers: [{ mixer: "attention", mlp: "dense", count: 1 }],
+      },
       plan: { ...receipt.plan, modules },
       kept: {},
       tuning: {

@@ -160,7 +160,12 @@ describe("what tuning did decides what the card says", () => {
       },
       {
         options: { ...tuned.options, repair: [] },
-        model: { ...tuned.model, modelType: "llama", experts: null, layers: { transformer: 1 } },
+        model: {
+          ...tuned.model,
+          modelType: "llama",
+          experts: null,
+          layers: [{ mixer: "attention", mlp: "dense", count: 1 }],
+        },
         plan: {
           ...tuned.plan,
           modules: { "model.layers.0.mlp.up_proj": { bits: 4, groupSize: 64 } },

@@ -178,7 +178,7 @@ describe("what a run did decides what the card says", () => {
         ...full.model,
         modelType: "llama",
         experts: null,
-        layers: { transformer: 2 },
+        layers: [{ mixer: "attention", mlp: "dense", count: 2 }],
         contextLength: null,
         tiedHead: true,
       },

@@ -4,7 +4,7 @@ import { modulePath } from "../mlx/format.ts";
 import type { PlannedTensor } from "../models/architecture.ts";
 import type { LayerKind } from "../models/layer-kind.ts";
 import { Ops } from "../models/ops.ts";
-import { headRole, type Model, plainContext } from "../models/run.ts";
+import { headRole, type Model, outerRole, plainContext } from "../models/run.ts";
 import { isQuantizable } from "../plan/plan.ts";
 import type { LayerExperts } from "../plan/sensitivity-types.ts";
 import { tuneHeadRows } from "../quantize/head-tuner.ts";
@@ -97,20 +97,19 @@ export class MeasuringWalk {
   async #probeTable(): Promise<void> {
     const { model, rows } = this.#request;
     const start = (name: string, own: Model) => this.#start(name, own, rows.length);
-    const table = this.#quantizable.find(
-      ({ layer, role }) => layer === null && role.role === "embeddings",
-    );
+    const name = outerRole(model.architecture, "embeddings");
+    const table = this.#quantizable.find(({ layer, role }) => layer === null && role.role === name);
     if (table !== undefined) {
       const { kernel, hessianBuffers: buffers, settings } = this.#walk;
       const { tensors, weights } = model;
       const hessian = await tableHessian({ tensors, weights, kernel, settings, buffers });
-      const whole = await weights.matrix(null, "embeddings");
+      const whole = await weights.matrix(null, name);
       const parts = await measureMatrix(this.#walk, table, undefined, whole, hessian);
       hessian?.release();
-      this.#glue.set("embeddings", await this.#decode(parts, whole));
-      this.#probes.push(await start(modulePath(table), this.#replaced("embeddings")));
+      this.#glue.set(name, await this.#decode(parts, whole));
+      this.#probes.push(await start(modulePath(table), this.#replaced(name)));
     }
-    const all = this.#replaced("embeddings");
+    const all = this.#replaced(name);
     this.#together = [await start("forced", all), await start("free", all)];
   }
 
