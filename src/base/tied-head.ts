@@ -1,6 +1,6 @@
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import type { ModelConfig } from "../checkpoint/model-config.ts";
-import type { Architecture } from "../models/architecture.ts";
+import type { Architecture, RoleKind } from "../models/architecture.ts";
 import type { Folded } from "../models/fold.ts";
 
 /** Bytes of each tensor that are in memory at once. */
@@ -16,7 +16,8 @@ export async function untieOwnHead(
   folded: Folded,
   checkpoint: Checkpoint,
 ): Promise<Folded> {
-  const nameOf = (role: string) => architecture.glue.find((row) => row.role === role)?.base ?? "";
+  const nameOf = (role: RoleKind) =>
+    architecture.outer.find(({ kind }) => kind === role)?.base ?? "";
   const [head, embeddings] = [nameOf("head"), nameOf("embeddings")];
   if (!isTied(folded.config) || (await areEqual(checkpoint, head, embeddings))) return folded;
   const warning =

@@ -60,8 +60,7 @@ export async function makeRandomModel(
   const architecture = findArchitecture(config);
   const { config: folded } = architecture.fold(config);
   for (const { role, sources } of expandTable(architecture, folded)) {
-    const shape = role.shape(folded);
-    for (const name of sources) {
+    for (const { tensor: name, base: shape } of sources) {
       const wide = role.exemptFromCast === true;
       const count = shape.reduce((product, size) => product * size, 1);
       const data = encode(
