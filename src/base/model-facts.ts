@@ -50,7 +50,7 @@ export function describeModel(base: Base): ModelFacts {
     contextLength: has(checkpoint.config, "max_position_embeddings")
       ? integer(config, "max_position_embeddings")
       : null,
-    tiedHead: flagOf(config, "tie_word_embeddings", false),
+    tiedHead: flagOf(config, "tie_word_embeddings"),
   };
 }
 

@@ -134,7 +134,7 @@ describe("the type", () => {
       );
       refuses(
         { rope_scaling: { type } },
-        /default, linear, dynamic, llama3, yarn/,
+        /default, linear, llama3, yarn, dynamic/,
         "UNSUPPORTED_MODEL",
       );
     },

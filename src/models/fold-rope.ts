@@ -87,8 +87,6 @@ function typeOf(rope: Fields): unknown {
 const scalings: Readonly<Record<string, (rope: Fields, config: ModelConfig) => Fields | null>> = {
   default: () => null,
   linear: (rope) => ({ factor: positive(rope, "factor") }),
-  /** Plain up to `max_position_embeddings`, stretched by NTK's rule beyond. */
-  dynamic: (rope) => ({ factor: positive(rope, "factor") }),
   llama3: (rope, config) => ({
     factor: positive(rope, "factor"),
     low_freq_factor: positive(rope, "low_freq_factor"),
@@ -110,6 +108,8 @@ const scalings: Readonly<Record<string, (rope: Fields, config: ModelConfig) => F
       ...amplitude(rope, factor),
     };
   },
+  /** Plain up to `max_position_embeddings`, stretched by NTK's rule beyond. */
+  dynamic: (rope) => ({ factor: positive(rope, "factor") }),
 };
 
 /** Positions of pretraining. transformers prefers the value outside of the rope's object. */

@@ -83,7 +83,7 @@ test("llama may name full attention for every layer, and swish for silu", () => 
 });
 
 test("warns of sliding windows, which mlx-lm does not have", () => {
-  const window = { use_sliding_window: true, sliding_window: 64 };
+  const window = { use_sliding_window: true, sliding_window: 64, max_window_layers: 0 };
   for (const type of ["qwen3", "qwen3_moe"]) {
     expect(fold(type, window).warnings).toEqual([
       expect.stringContaining(
@@ -94,6 +94,7 @@ test("warns of sliding windows, which mlx-lm does not have", () => {
   for (const change of [
     { sliding_window: 64 },
     { ...window, sliding_window: null },
+    { ...window, max_window_layers: 2 },
     { ...window, layer_types: ["full_attention", "full_attention"] },
   ])
     expect(fold("qwen3", change).warnings).toEqual([]);

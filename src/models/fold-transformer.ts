@@ -1,3 +1,4 @@
+import { show } from "../checkpoint/json.ts";
 import type { ModelConfig } from "../checkpoint/model-config.ts";
 import { OqeError } from "../ground/errors.ts";
 import { has, integer } from "./config-fields.ts";
@@ -9,9 +10,9 @@ import {
   fillDefaults,
   rename,
   requireOneOf,
-  warnOfWindow,
 } from "./fold.ts";
 import { foldRope } from "./fold-rope.ts";
+import { type HasWindow, windowIfUsed, windowInAllLayers, windowInLastLayers } from "./window.ts";
 
 const heads = (c: ModelConfig) => integer(c, "num_attention_heads");
 /** The number of query heads where the config says null, `absent` where it says nothing. */
@@ -25,6 +26,13 @@ const shared: Defaults = {
   hidden_act: "silu",
   rms_norm_eps: 1e-6,
   tie_word_embeddings: false,
+};
+
+/** Sliding windows of the Qwen models. */
+const windowDefaults: Defaults = {
+  use_sliding_window: false,
+  sliding_window: (c: ModelConfig) =>
+    c.sliding_window === undefined && c.use_sliding_window === true ? 4096 : null,
 };
 
 /** transformers' LlamaConfig. */
@@ -41,6 +49,8 @@ const llamaDefaults: Defaults = {
 /** transformers' Qwen3Config. */
 const qwen3Defaults: Defaults = {
   ...shared,
+  ...windowDefaults,
+  max_window_layers: 28,
   intermediate_size: 22_016,
   num_key_value_heads: keyHeads(32),
   head_dim: 128,
@@ -51,6 +61,7 @@ const qwen3Defaults: Defaults = {
 /** transformers' Qwen3MoeConfig. */
 const qwen3MoeDefaults: Defaults = {
   ...shared,
+  ...windowDefaults,
   intermediate_size: 6144,
   num_key_value_heads: 4,
   head_dim: headSize,
@@ -64,6 +75,27 @@ const qwen3MoeDefaults: Defaults = {
   norm_topk_prob: false,
 };
 
+/** transformers' Qwen2Config. */
+const qwen2Defaults: Defaults = {
+  ...shared,
+  ...windowDefaults,
+  max_window_layers: 28,
+  intermediate_size: 22_016,
+  num_key_value_heads: keyHeads(32),
+  head_dim: headSize,
+  max_position_embeddings: 32_768,
+};
+
+/** transformers' MistralConfig. */
+const mistralDefaults: Defaults = {
+  ...shared,
+  intermediate_size: 14_336,
+  num_key_value_heads: keyHeads(8),
+  head_dim: headSize,
+  max_position_embeddings: 131_072,
+  sliding_window: (c: ModelConfig) => (c.sliding_window === null ? null : 4096),
+};
+
 export function foldLlama(raw: ModelConfig): Folded {
   const folding = beginFolding(raw);
   const { config } = folding;
@@ -74,11 +106,33 @@ export function foldLlama(raw: ModelConfig): Folded {
   return folding;
 }
 
+/** mlx-lm runs a mistral as a llama. */
+export function foldMistral(raw: ModelConfig): Folded {
+  const folding = beginFolding(raw);
+  foldBlock(folding, mistralDefaults);
+  requireOneOf(folding.config, "rope_traditional", [false]);
+  requireOneOf(folding.config, "attention_bias", [false]);
+  requireOneOf(folding.config, "mlp_bias", [false]);
+  refuseLayerTypes(folding.config);
+  warnOfWindow(folding, windowInAllLayers);
+  return folding;
+}
+
+export function foldQwen2(raw: ModelConfig): Folded {
+  const folding = beginFolding(raw);
+  foldBlock(folding, qwen2Defaults);
+  requireOneOf(folding.config, "rope_traditional", [false]);
+  // mlx-lm's qwen2 does not read head_dim.
+  requireOneOf(folding.config, "head_dim", [headSize(folding.config)]);
+  warnOfWindow(folding, windowInLastLayers);
+  return folding;
+}
+
 export function foldQwen3(raw: ModelConfig): Folded {
   const folding = beginFolding(raw);
   foldBlock(folding, qwen3Defaults);
   requireOneOf(folding.config, "attention_bias", [false]);
-  warnOfWindow(folding);
+  warnOfWindow(folding, windowInLastLayers);
   return folding;
 }
 
@@ -88,7 +142,7 @@ export function foldQwen3Moe(raw: ModelConfig): Folded {
   foldBlock(folding, qwen3MoeDefaults);
   requireOneOf(folding.config, "attention_bias", [false]);
   refuseScaling(folding);
-  warnOfWindow(folding);
+  warnOfWindow(folding, windowIfUsed);
   return folding;
 }
 
@@ -99,13 +153,23 @@ function foldBlock(folding: Folding, defaults: Defaults): void {
   foldRope(folding);
 }
 
+/** Warns that mlx-lm attends to all positions where transformers attends to a window. */
+function warnOfWindow({ config, warnings }: Folding, hasWindow: HasWindow): void {
+  if (!hasWindow(config)) return;
+  const { sliding_window: size, model_type: type } = config;
+  warnings.push(
+    `config.json: "sliding_window" is ${show(size)}; mlx-lm's ${show(type)} attends to all ` +
+      "positions, so texts longer than that give other logits",
+  );
+}
+
 /** transformers' llama attends to all positions whatever `layer_types` says; mlx-lm's obeys it. */
 function refuseLayerTypes({ layer_types: kinds, model_type: type }: ModelConfig): void {
   if (!Array.isArray(kinds) || kinds.every((kind) => kind === "full_attention")) return;
   throw new OqeError(
     "UNSUPPORTED_MODEL",
     `config.json: "layer_types" names a sliding window or other kinds of attention; ` +
-      `transformers' ${String(type)} ignores it, mlx-lm's does not`,
+      `transformers' ${show(type)} ignores it, mlx-lm's does not`,
     "Remove layer_types from the base's config.json where all layers attend to all positions.",
   );
 }

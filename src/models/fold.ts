@@ -81,22 +81,6 @@ export function requireOneOf(config: ModelConfig, key: string, known: readonly u
   );
 }
 
-/** Whether some layer attends to a window of `sliding_window` positions only. */
-function hasWindow(config: ModelConfig): boolean {
-  if (typeof config.sliding_window !== "number") return false;
-  if (Array.isArray(config.layer_types)) return config.layer_types.includes("sliding_attention");
-  return config.use_sliding_window === true || config.model_type === "mistral";
-}
-
-/** Warns that mlx-lm attends to all positions where transformers attends to a window. */
-export function warnOfWindow({ config, warnings }: Folding): void {
-  if (!hasWindow(config)) return;
-  warnings.push(
-    `config.json: "sliding_window" is ${show(config.sliding_window)}; mlx-lm's ` +
-      `${show(config.model_type)} attends to all positions, so texts longer than that give other logits`,
-  );
-}
-
 /** An object under `key`; undefined where it is absent, null or empty. Throws BAD_CHECKPOINT. */
 export function objectAt(
   config: ModelConfig,

@@ -19,12 +19,13 @@ import type { BlockContext, Forward } from "./forward.ts";
 import type { LayerKind } from "./layer-kind.ts";
 import { biasesOf, rolesUnder } from "./roles.ts";
 import { ropeOf } from "./rope.ts";
+import type { HasWindow } from "./window.ts";
 
 const hidden = (c: ModelConfig) => integer(c, "hidden_size");
 const inter = (c: ModelConfig) => integer(c, "intermediate_size");
 const vocabulary = (c: ModelConfig) => integer(c, "vocab_size");
-const tied = (c: ModelConfig) => flag(c, "tie_word_embeddings", false);
-const eps = (c: ModelConfig) => number(c, "rms_norm_eps", 1e-6);
+const tied = (c: ModelConfig) => flag(c, "tie_word_embeddings");
+const eps = (c: ModelConfig) => number(c, "rms_norm_eps");
 const queries = (c: ModelConfig) => integer(c, "num_attention_heads");
 
 const outer = rolesUnder("");
@@ -65,26 +66,21 @@ export const llama: Architecture = {
   roles: () => [
     ...attentionRoles,
     ...mlpRoles,
-    ...biasesOf(attentionRoles, (c) => flag(c, "attention_bias", false)),
-    ...biasesOf(mlpRoles, (c) => flag(c, "mlp_bias", false)),
+    ...biasesOf(attentionRoles, (c) => flag(c, "attention_bias")),
+    ...biasesOf(mlpRoles, (c) => flag(c, "mlp_bias")),
   ],
   experts: () => null,
   dropped: (name, c) =>
     name.endsWith(".rotary_emb.inv_freq") || (tied(c) && name === "lm_head.weight"),
   mlxConfig: (c) => c,
   configReasons: {},
-  // transformers' Llama has no sliding window, mlx-lm's has one by `layer_types`.
-  forward: transformerForward({
-    isWindowed: (c) =>
-      flag(c, "use_sliding_window", false) ||
-      (Array.isArray(c.layer_types) && c.layer_types.includes("sliding_attention")),
-  }),
+  forward: transformerForward({}),
 };
 
 /** What differs between the forward passes of pre-norm transformers. */
 interface Variation {
-  /** Whether attention sees only a window of its past, in any layer. */
-  readonly isWindowed: (config: ModelConfig) => boolean;
+  /** Whether attention sees only a window of its past, in any layer. Default: never. */
+  readonly isWindowed?: HasWindow;
   /** The MLP half of a block. Default: SwiGLU. */
   readonly mlp?: (at: BlockContext, x: Matrix) => Promise<Matrix>;
 }
@@ -94,7 +90,7 @@ export function transformerForward({ isWindowed, mlp = swiglu }: Variation): For
   return {
     check(c) {
       divides(c, "num_key_value_heads", "num_attention_heads");
-      if (isWindowed(c)) throw windowed();
+      if (isWindowed?.(c)) throw windowed();
     },
     embed: (at, ids) => embed(at, ids, vocabulary(at.config), hidden(at.config)),
     async block(at, x) {
@@ -119,7 +115,7 @@ async function attend(at: BlockContext, x: Matrix): Promise<Matrix> {
   const query = await at.kept("norm.q");
   const heads: Heads = {
     queries: queries(c),
-    keys: integer(c, "num_key_value_heads", queries(c)),
+    keys: integer(c, "num_key_value_heads"),
     size,
     valueSize: size,
     ...plainHeads,

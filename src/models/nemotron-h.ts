@@ -26,7 +26,7 @@ const sharedSize = (c: ModelConfig) => integer(c, "moe_shared_expert_intermediat
 const latent = (c: ModelConfig) => has(c, "moe_latent_size");
 const expertInput = (c: ModelConfig) => (latent(c) ? integer(c, "moe_latent_size") : hidden(c));
 const shared = (c: ModelConfig) => has(c, "n_shared_experts");
-const mlpBias = (c: ModelConfig) => flag(c, "mlp_bias", false);
+const mlpBias = (c: ModelConfig) => flag(c, "mlp_bias");
 
 const whyState =
   "sets the decay and step of the state-space recurrence, where an error compounds over time";
@@ -43,13 +43,13 @@ const mambaMatrices = [
 ];
 const mamba = [
   ...mambaMatrices,
-  ...biasesOf(mambaMatrices, (c) => flag(c, "mamba_proj_bias", false)),
+  ...biasesOf(mambaMatrices, (c) => flag(c, "mamba_proj_bias")),
   mixer.unquantized("mamba.conv", "conv1d.weight", [convolved, 1, taps], {
     kind: "convolution",
     why: whyConvolution,
     from: () => [transpose],
   }),
-  mixer.bias("mamba.conv.bias", "conv1d", convolved, (c) => flag(c, "use_conv_bias", true)),
+  mixer.bias("mamba.conv.bias", "conv1d", convolved, (c) => flag(c, "use_conv_bias")),
   mixer.unquantized("mamba.A_log", "A_log", [heads], {
     kind: "state",
     why: whyState,
@@ -71,7 +71,7 @@ const attentionMatrices = [
 ];
 const attention = [
   ...attentionMatrices,
-  ...biasesOf(attentionMatrices, (c) => flag(c, "attention_bias", false)),
+  ...biasesOf(attentionMatrices, (c) => flag(c, "attention_bias")),
 ];
 
 const routed = [
