@@ -1,3 +1,4 @@
+import { baseRows } from "../base/base-rows.ts";
 import { finiteWeights } from "../base/base-weights.ts";
 import { silentReport } from "../ground/report.ts";
 import { bytesPerElement } from "../kernel/dtype.ts";
@@ -32,7 +33,7 @@ export async function tuneSeries(request: TuneSeriesRequest): Promise<readonly T
   const full: TuneRequest = {
     ...request,
     storage: base.storage,
-    read: base.checkpoint.read,
+    read: baseRows(base.checkpoint, request.kernel),
     progress,
   };
   const together = plans.map((_, index) => index);
