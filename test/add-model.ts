@@ -34,11 +34,10 @@ function main(): number {
   mkdirSync(folder, { recursive: true });
   const request = { config: readPairs(values.set), variants: readPairs(values.variant) };
   const script = fileURLToPath(new URL("python/make_fixture.py", import.meta.url));
-  const { status } = spawnSync(
-    python.path,
-    [script, modelType!, folder, JSON.stringify(request)],
-    { stdio: "inherit", env: { ...process.env, HF_HUB_OFFLINE: "1" } },
-  );
+  const { status } = spawnSync(python.path, [script, modelType!, folder, JSON.stringify(request)], {
+    stdio: "inherit",
+    env: { ...process.env, HF_HUB_OFFLINE: "1" },
+  });
   return status ?? 1;
 }
 
