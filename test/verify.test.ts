@@ -13,6 +13,7 @@ import {
   scratchFolder,
   smallest,
 } from "./support/models.ts";
+import { exitCodeOf } from "./support/refusal.ts";
 
 const name = "nemotron-nano-tiny-oQ4e";
 const hybrid = smallest.nemotron_h!;
@@ -218,10 +219,10 @@ describe("oqe verify", () => {
   test("ends with what failed where a gate is not passed, after the figures", async () => {
     const limit = ["--max-kl", "oQ4e=1e-4", "--evaluation-samples", "1"];
     const { code, stdout, stderr } = await oqe("verify", tier, "--base", embedded, ...limit);
-    expect(code).toBe(1);
+    expect(code).toBe(3);
     expect(stdout).toMatch(/^FAILED {2}max-kl 0\.0001: 0\.0\d+$/m);
     expect(stderr).toMatch(
-      /^error: .*mean KL is 0\.0\d+; gate max-kl asks for at most 0\.0001 \[PROOF\]$/m,
+      /^error: .*mean KL is 0\.0\d+; gate max-kl asks for at most 0\.0001 \[GATE\]$/m,
     );
   });
 
@@ -289,7 +290,7 @@ const widthOf = (at: string, bits: number) =>
 
 async function expectRefused(args: readonly string[], code: string, says: RegExp) {
   const result = await oqe("verify", ...args);
-  expect(result).toMatchObject({ code: 1, stdout: "" });
+  expect(result).toMatchObject({ code: exitCodeOf(code), stdout: "" });
   const errors = result.stderr.split("\n").filter((line) => line.startsWith("error: "));
   expect(errors).toHaveLength(1);
   expect(errors[0]).toContain(`[${code}]`);
@@ -339,7 +340,7 @@ describe("a target that is not what its receipt says is refused by file and both
           string,
           Record<string, Record<string, unknown>>
         >;
-        for (const byModule of [root.plan.modules, tuning!.modules!, sensitivity!.prices!])
+        for (const byModule of [root.plan.modules, tuning!.modules!, sensitivity!.costs!])
           delete byModule[module];
       }),
       /config\.json has ".*fc1" \d-bit in groups of 64, oqe-receipt\.json says unquantized/,
@@ -366,11 +367,11 @@ describe("a target that is not what its receipt says is refused by file and both
       "--json",
     );
     expect({ code, meanKl: JSON.parse(stdout).meanKl }).toEqual({
-      code: 1,
+      code: 3,
       meanKl: receipt.evaluation.meanKl,
     });
     expect(stderr).toMatch(
-      /^error: .*meanKl is 0\.0\d+, oqe-receipt\.json says 0\.0\d+ \[PROOF\]$/m,
+      /^error: .*meanKl is 0\.0\d+, oqe-receipt\.json says 0\.0\d+ \[GATE\]$/m,
     );
   });
 
@@ -489,7 +490,7 @@ describe("evaluation text is refused:", () => {
     ];
     const rows = ["--calibration-samples", "2", "--evaluation-samples", "5"];
     const { code, stderr } = await oqe(...args, ...rows);
-    expect(code).toBe(1);
+    expect(code).toBe(2);
     expect(stderr).toMatch(/^error: evaluation: calibration\.txt shares passages .*rows 0 to 4/m);
   });
 
@@ -544,9 +545,9 @@ describe("gates of a run", () => {
         ...args,
       ],
     );
-    expect(made.code).toBe(1);
+    expect(made.code).toBe(3);
     expect(made.stderr).toMatch(
-      /^error: oQ4e: mean KL is 0\.\d+; gate max-kl asks for at most 0\.00001 \[PROOF\]$/m,
+      /^error: oQ4e: mean KL is 0\.\d+; gate max-kl asks for at most 0\.00001 \[GATE\]$/m,
     );
     expect(JSON.parse(made.stdout).repositories).toMatchObject([
       { tier: "oQ8e", outcome: "published" },
@@ -588,7 +589,7 @@ describe("gates of a run", () => {
     ]);
     const stricter = await again("1e-6");
     expect(stricter).toMatchObject({
-      code: 1,
+      code: 3,
       stderr: expect.stringMatching(/gate max-kl asks for at most 0\.000001/),
     });
     expect(hub.head("gated/nemotron-nano-tiny-oQ8e")).toBe(head);
@@ -597,7 +598,7 @@ describe("gates of a run", () => {
   test("fail a quantize too, which leaves its folders for a look", async () => {
     const made = await oqe("quantize", hybrid, "--out", `${folder}/looked`, "--json", ...args);
     expect(made).toMatchObject({
-      code: 1,
+      code: 3,
       stderr: expect.stringMatching(/oQ4e: mean KL is .*folder is kept/s),
     });
     for (const path of JSON.parse(made.stdout).folders) await readFile(`${path}/README.md`);

@@ -3,6 +3,7 @@ import { type FileHandle, open } from "node:fs/promises";
 import { basename } from "node:path";
 import { type Repository, readBytes } from "../checkpoint/repository.ts";
 import { OqeError } from "../ground/errors.ts";
+import { codeOf, reasonOf } from "../ground/reasons.ts";
 import { bundledCorpus, type Corpus } from "./corpus.ts";
 import { checkFormat, largestTextFile, readTexts } from "./texts.ts";
 
@@ -76,10 +77,10 @@ async function readFile(path: string): Promise<Uint8Array> {
     return await file.readFile();
   } catch (cause) {
     if (cause instanceof OqeError) throw cause;
-    const { code, message } = cause as NodeJS.ErrnoException;
+    const isAbsent = codeOf(cause) === "ENOENT";
     throw unreadable(
       path,
-      code === "ENOENT" ? "does not exist" : `cannot be read: ${message}`,
+      isAbsent ? "does not exist" : `cannot be read: ${reasonOf(cause)}`,
       cause,
     );
   } finally {

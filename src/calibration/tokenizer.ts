@@ -2,6 +2,7 @@ import { Tokenizer as Library } from "@huggingface/tokenizers";
 import { asObject, show } from "../checkpoint/json.ts";
 import { type Repository, readText } from "../checkpoint/repository.ts";
 import { OqeError } from "../ground/errors.ts";
+import { reasonOf } from "../ground/reasons.ts";
 
 /** Text to the token ids that the base model was trained on. */
 export interface Tokenizer {
@@ -37,7 +38,7 @@ export async function openTokenizer(base: Repository): Promise<Tokenizer> {
   const unreadable = (cause: unknown) =>
     new OqeError(
       "UNSUPPORTED_MODEL",
-      `${where} cannot be used by @huggingface/tokenizers: ${wordsOf(cause)}`,
+      `${where} cannot be used by @huggingface/tokenizers: ${reasonOf(cause)}`,
       `Check that the file loads in transformers, and report it if it does. ${withoutTokens}`,
       cause,
     );
@@ -91,10 +92,4 @@ function attempt<T>(work: () => T, failure: (cause: unknown) => OqeError): T {
   } catch (cause) {
     throw failure(cause);
   }
-}
-
-/** One line of the library's own words; they may quote the file. */
-function wordsOf(cause: unknown): string {
-  const message = cause instanceof Error ? cause.message : String(cause);
-  return message.replace(/[\p{Cc}\u2028\u2029]+/gu, " ").slice(0, 200);
 }

@@ -29,7 +29,7 @@ test.each(Object.entries(byArchitecture))(
     );
     const { rows, layers } = roleWidths({
       plan: { ...receipt.plan, modules },
-      model: { ...receipt.model, layers: {} },
+      model: { ...receipt.model, modelType: architecture.modelType, layers: [] },
     });
     expect(rows.map(({ role }) => role).filter((role) => /[._]/.test(role))).toEqual([]);
     expect(layers).toBe(architecture.layers(config).length);

@@ -2,6 +2,7 @@ import { createHash, type Hash } from "node:crypto";
 import { type FileHandle, open, readdir, realpath, stat } from "node:fs/promises";
 import { basename, dirname, join, sep } from "node:path";
 import { OqeError } from "../ground/errors.ts";
+import { reasonOf } from "../ground/reasons.ts";
 import { quote } from "./json.ts";
 import type { ByteSource, Repository } from "./repository.ts";
 import { MAX_HEADER_BYTES } from "./safetensors.ts";
@@ -25,7 +26,7 @@ export async function openFolder(path: string): Promise<Repository> {
     if (cause instanceof OqeError) throw cause;
     throw new OqeError(
       "NOT_FOUND",
-      `${root} cannot be listed: ${cause.message}`,
+      `${root} cannot be listed: ${reasonOf(cause)}`,
       "Check its permissions.",
       cause,
     );

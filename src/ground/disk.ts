@@ -1,5 +1,6 @@
 import { statfs } from "node:fs/promises";
 import { OqeError } from "./errors.ts";
+import { reasonOf } from "./reasons.ts";
 
 const noRoom = new Set(["ENOSPC", "EDQUOT", "EFBIG"]);
 
@@ -22,12 +23,7 @@ export async function diskError(cause: unknown, folder: string, needed: number):
     return cause;
   if (noRoom.has(code)) return tooSmall(folder, needed, await freeBytes(folder), cause);
   const hint = "Choose a folder that exists and that this user may write to.";
-  return new OqeError(
-    "DISK",
-    `${folder} cannot be written: ${(cause as Error).message}`,
-    hint,
-    cause,
-  );
+  return new OqeError("DISK", `${folder} cannot be used: ${reasonOf(cause)}`, hint, cause);
 }
 
 function tooSmall(folder: string, needed: number, free: number | null, cause?: unknown): OqeError {

@@ -1,29 +1,31 @@
 import { inspect } from "node:util";
+import { isOutOfMemory, isSystemError, reasonOf } from "./reasons.ts";
 
-/** What went wrong, as a word that troubleshooting and tests can name. One code = one section of docs/errors.md. */
+/** What kind of failure it is. Each code has a section of the same name in docs/errors.md. */
 export type ErrorCode =
-  | "BAD_INPUT" // an option or flag that cannot be read: unknown tier, illegal repo name, a path that leaves its folder
+  | "BAD_INPUT" // a command, flag or input that cannot be used
   | "UNSUPPORTED_MODEL" // a model_type without a role table, or a tensor that no role names
   | "ALREADY_QUANTIZED" // the base holds quantized weights
-  | "BAD_CHECKPOINT" // truncated, lying or contradictory safetensors, index or config
-  | "BAD_MEASUREMENT" // a sensitivity that says nothing (all zeros, flat, not finite), or of another model, engine or kernel
-  | "MISSING_FILE" // the base lacks a file that the MLX repo must carry (config, tokenizer)
+  | "BAD_CHECKPOINT" // truncated or contradictory safetensors, index or config
+  | "BAD_SENSITIVITY" // a sensitivity without information, or of another model, engine or kernel
+  | "MISSING_FILE" // the base lacks a file that the MLX repository needs (config, tokenizer)
   | "UNAUTHORIZED" // 401: no token, or one that the Hub does not know
   | "FORBIDDEN" // 403: the token lacks a right
-  | "GATED" // the base asks for its terms to be accepted first
+  | "GATED" // the owner of the base wants its terms accepted first
   | "NOT_FOUND" // no such repository, revision or folder
   | "NOT_OURS" // an existing repository or folder without our receipt
-  | "CONFLICT" // somebody else's commit came between
-  | "NETWORK" // the Hub did not answer, or not sensibly, after every retry
-  | "DISK" // no room, or the folder cannot be written
-  | "PROOF" // what was measured of a tier is not what its gate asks for, or what its receipt says
-  | "TEMPLATE" // a card template names a fact that does not exist, or does not parse
+  | "CONFLICT" // the repository changed during the run
+  | "NETWORK" // no usable answer of the Hub after every retry
+  | "DISK" // the disk is full, or a folder cannot be used
+  | "MEMORY" // the run needs more memory than there is
+  | "GATE" // a tier failed its gate, or its figures differ from those of its receipt
+  | "TEMPLATE" // a card template names an unknown fact, or does not parse
   | "KERNEL" // the WebAssembly kernel trapped or cannot be loaded
-  | "INTERNAL"; // a bug of ours
+  | "INTERNAL"; // a bug of this program
 
 /**
- * The one error class: `message` says what, where, expected and got; `hint` says what to do next.
- * Entries print both and exit with 1; a stack trace is for bugs only (`INTERNAL`).
+ * The one error class. `message` says what is wrong, where, what was expected and what was found.
+ * `hint` says what to do next. The entries print both.
  */
 export class OqeError extends Error {
   readonly code: ErrorCode;
@@ -37,18 +39,58 @@ export class OqeError extends Error {
   }
 }
 
-/** What an entry prints of a failure. Anything but an OqeError is a bug of ours and says so; its stack only on request. */
-export function describeFailure(
-  error: unknown,
-  debug: boolean,
-): { message: string; hint: string; details: string } {
-  const details = debug && error instanceof Error ? `${inspect(error)}\n` : "";
-  if (error instanceof OqeError)
-    return { message: `${error.message} [${error.code}]`, hint: error.hint, details };
-  const message = error instanceof Error ? error.message : String(error);
+/** Exit codes of `oqe`, as docs/errors.md and the help list them. 0 is success. */
+export const exitCodes = { failure: 1, usage: 2, gate: 3 } as const;
+
+/** What to change when memory runs out. */
+export const memoryHint =
+  "Use fewer calibration rows (--calibration-samples 64), shorter ones " +
+  "(--calibration-length 128), fewer threads (--workers 2) or one tier per run (--tiers oQ4e). " +
+  "NODE_OPTIONS=--max-old-space-size=8192 gives Node a heap of 8 GB.";
+
+export interface Failure {
+  readonly message: string;
+  readonly hint: string;
+  /** Stack traces, for a bug report; empty unless asked for. */
+  readonly details: string;
+  readonly exitCode: number;
+}
+
+/** What an entry prints of a failure. The text of foreign errors appears in `details` only. */
+export function describeFailure(error: unknown, debug: boolean): Failure {
+  const known = error instanceof OqeError ? error : wrap(error);
+  const details = debug ? `${inspect(error)}\n` : "";
   return {
-    message: `unexpected failure: ${message} [INTERNAL]`,
-    hint: "This is a bug of oqe-publisher. Run again with OQE_DEBUG=1 and report what it prints.",
+    message: `${known.message} [${known.code}]`,
+    hint: known.hint,
     details,
+    exitCode: exitCodeOf(known.code),
   };
+}
+
+function exitCodeOf(code: ErrorCode): number {
+  if (code === "BAD_INPUT") return exitCodes.usage;
+  return code === "GATE" ? exitCodes.gate : exitCodes.failure;
+}
+
+/** An error that no code of ours expected. */
+function wrap(error: unknown): OqeError {
+  if (isOutOfMemory(error)) return outOfMemory("the run", error);
+  if (isSystemError(error)) {
+    const { path, syscall } = error;
+    const what = path ?? syscall ?? "the system";
+    const hint = "Check that the path exists, and that this user may read and write there.";
+    return new OqeError("DISK", `${what}: ${reasonOf(error)}`, hint, error);
+  }
+  return new OqeError(
+    "INTERNAL",
+    "a bug in oqe-publisher stopped the run",
+    "Please report it: the command or workflow, the model, and the output of a run with OQE_DEBUG=1.",
+    error,
+  );
+}
+
+/** `what` needed more memory than the process can have. */
+export function outOfMemory(what: string, cause?: unknown): OqeError {
+  return new OqeError("MEMORY", `${what} needs more memory than there is`, memoryHint, cause);
 }

@@ -4,6 +4,7 @@ import { readdir, stat } from "node:fs/promises";
 import { join, relative, sep } from "node:path";
 import { pathToFileURL } from "node:url";
 import { OqeError } from "../ground/errors.ts";
+import { reasonOf } from "../ground/reasons.ts";
 import { pathFault, printable } from "./names.ts";
 
 /** Git itself holds no file above 10 MB on the Hub, so a larger one never needs a blob id. */
@@ -48,7 +49,7 @@ export async function readFolder(
     if (failure instanceof OqeError) throw failure;
     throw new OqeError(
       "DISK",
-      `The folder ${folder} cannot be read: ${(failure as Error).message}`,
+      `The folder ${folder} cannot be read: ${reasonOf(failure)}`,
       "Check the folder, then run again.",
     );
   }

@@ -55,7 +55,7 @@ function clean(failure: unknown, redact: (text: string) => string): unknown {
     return new OqeError(failure.code, redact(failure.message), redact(failure.hint));
   return new OqeError(
     "INTERNAL",
-    redact(failure instanceof Error ? failure.message : String(failure)),
-    "Report this.",
+    "a bug in the Hub client stopped the run",
+    "Please report it: the command or workflow, the model, and the log.",
   );
 }

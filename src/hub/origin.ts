@@ -1,4 +1,5 @@
 import { OqeError } from "../ground/errors.ts";
+import { codeOf, knownReason } from "../ground/reasons.ts";
 import { printable } from "./names.ts";
 import { Transient } from "./retry.ts";
 
@@ -198,6 +199,8 @@ export function describe(failure: unknown): string {
   const reasons: string[] = [];
   for (let at: unknown = failure; at instanceof Error && reasons.length < 4; at = at.cause) {
     const inner = at instanceof AggregateError ? at.errors[0] : null;
+    const known = knownReason(inner ?? at);
+    if (known !== null) return `${known} (${codeOf(inner ?? at)})`;
     reasons.push(inner instanceof Error ? inner.message : at.message);
   }
   return printable(reasons.filter(Boolean).join(": ") || "no answer");

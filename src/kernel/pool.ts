@@ -4,7 +4,8 @@ import { availableParallelism } from "node:os";
 import { setFlagsFromString } from "node:v8";
 import { Worker } from "node:worker_threads";
 import { assets } from "../ground/assets.ts";
-import { OqeError } from "../ground/errors.ts";
+import { memoryHint, OqeError, outOfMemory } from "../ground/errors.ts";
+import { isOutOfMemory, reasonOf } from "../ground/reasons.ts";
 import {
   type Answer,
   checkTask,
@@ -43,7 +44,7 @@ export async function openKernel(options: { workers?: number } = {}): Promise<Ke
   const bytes = await readFile(assets.kernel).catch((cause) => {
     throw new OqeError(
       "KERNEL",
-      `cannot read the kernel: ${cause.message}`,
+      `cannot read the kernel: ${reasonOf(cause)}`,
       "Build it: npm run kernel.",
       cause,
     );
@@ -58,7 +59,6 @@ async function compile(bytes: Uint8Array<ArrayBuffer>): Promise<WebAssembly.Modu
       setFlagsFromString("--experimental-wasm-relaxed-simd");
     return await WebAssembly.compile(bytes);
   } catch (cause) {
-    const what = cause instanceof Error ? cause.message : String(cause);
     const old = Number.parseInt(process.versions.node, 10) < 22;
     throw old
       ? new OqeError(
@@ -69,7 +69,7 @@ async function compile(bytes: Uint8Array<ArrayBuffer>): Promise<WebAssembly.Modu
         )
       : new OqeError(
           "KERNEL",
-          `the kernel does not compile: ${what}`,
+          "the kernel does not compile",
           "The file is damaged: fetch or build it anew.",
           cause,
         );
@@ -202,17 +202,15 @@ class Pool implements Kernel {
       ticket?.resolve(answer);
       this.#dispatch();
     });
-    const die = (why: string, cause?: unknown) => {
+    const die = (cause: unknown) => {
       if (seat.worker !== worker) return;
       const ticket = seat.ticket;
       seat.worker = seat.ticket = undefined;
-      ticket?.reject(trapped(ticket.task, why, cause));
+      ticket?.reject(trapped(ticket.task, cause));
       this.#dispatch();
     };
-    worker.on("error", (cause) =>
-      die(cause instanceof Error ? cause.message : String(cause), cause),
-    );
-    worker.on("exit", (code) => die(`its worker ended with code ${code}`));
+    worker.on("error", die);
+    worker.on("exit", (code) => die(new Error(`its thread ended with code ${code}`)));
     return worker;
   }
 }
@@ -221,11 +219,14 @@ function closed(task: Task): OqeError {
   return new OqeError("KERNEL", `${nameTask(task)}: the kernel was closed`);
 }
 
-function trapped(task: Task, why: string, cause: unknown): OqeError {
+/** A worker thread ended during a task. A full WebAssembly memory is a trap (RuntimeError) too. */
+function trapped(task: Task, cause: unknown): OqeError {
+  if (isOutOfMemory(cause)) return outOfMemory(nameTask(task), cause);
+  const isTrap = cause instanceof Error && cause.name === "RuntimeError";
   return new OqeError(
     "KERNEL",
-    `${nameTask(task)}: ${why}`,
-    "Please report this with the name of the model.",
+    `${nameTask(task)}: ${isTrap ? "the kernel trapped" : reasonOf(cause)}`,
+    `Was memory short? ${memoryHint} If not, please report this with the name of the model.`,
     cause,
   );
 }

@@ -1,5 +1,6 @@
 import type { IncomingMessage } from "node:http";
 import { OqeError } from "../ground/errors.ts";
+import { reasonOf } from "../ground/reasons.ts";
 import { type LocalHubUser, userTable } from "./auth.ts";
 import type { HubState } from "./context.ts";
 import type { Fault } from "./faults.ts";
@@ -86,7 +87,7 @@ export async function startLocalHub(options: LocalHubOptions): Promise<LocalHub>
       await storageServer.close();
       throw new OqeError(
         "BAD_INPUT",
-        `Port ${options.port} cannot be used: ${error.message}`,
+        `Port ${options.port} cannot be used: ${reasonOf(error)}`,
         "Choose another port.",
         error,
       );
@@ -115,7 +116,7 @@ export async function startLocalHub(options: LocalHubOptions): Promise<LocalHub>
 function cannotUse(folder: string, error: Error): never {
   throw new OqeError(
     "DISK",
-    `${folder} cannot be used: ${error.message}`,
+    `${folder} cannot be used: ${reasonOf(error)}`,
     "It must be a folder that can be read and written.",
     error,
   );

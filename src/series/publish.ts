@@ -232,7 +232,7 @@ export function gateFailure(made: readonly Receipt[]): OqeError | null {
   const failed = gateFailures(made);
   if (failed.length === 0) return null;
   return new OqeError(
-    "PROOF",
+    "GATE",
     failed.join("; "),
     "The folder is kept, with its card and receipt, and is not published. A limit can be set: --max-kl oQ4e=0.3, or evaluate false for none.",
   );

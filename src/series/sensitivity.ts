@@ -32,7 +32,7 @@ export interface GivenSensitivity {
 
 /**
  * Reads the file that a run is told to plan by, and holds it against base and engine; null where the run shall measure itself.
- * Throws BAD_MEASUREMENT, DISK.
+ * Throws BAD_SENSITIVITY, DISK.
  */
 export async function readGiven(
   { sensitivity: path }: Pick<Inputs, "sensitivity">,
@@ -42,7 +42,7 @@ export async function readGiven(
   if (path === null) return null;
   const { size } = await onDisk(path, 0, () => stat(path));
   if (size > largestFile)
-    throw new OqeError("BAD_MEASUREMENT", `${path} has ${size} bytes: no sensitivity is so large`);
+    throw new OqeError("BAD_SENSITIVITY", `${path} has ${size} bytes: no sensitivity is so large`);
   const text = await onDisk(path, 0, () => readFile(path, "utf8"));
   const sensitivity = parseSensitivity(text, path);
   requireOrigin(sensitivity, originOf(base, kernel.sha256));

@@ -203,7 +203,7 @@ function limits(receipt: Receipt | null, { gates }: Inputs): Partial<Limits> {
 
 function unevaluated(target: Repository, failures: readonly string[]): OqeError {
   return new OqeError(
-    "PROOF",
+    "GATE",
     `${target.id ?? target.name}: ${failures.join("; ")}`,
     "The figures are printed above. A gate takes another limit: --max-kl 0.3.",
   );

@@ -2,6 +2,7 @@ import { readFile } from "node:fs/promises";
 import { Template } from "@huggingface/jinja";
 import { assets } from "../ground/assets.ts";
 import { OqeError } from "../ground/errors.ts";
+import { reasonOf } from "../ground/reasons.ts";
 import { lintTemplate } from "./template-lint.ts";
 
 /** Renders a template of `assets.templates` with these facts, and with nothing but them. Throws TEMPLATE. */
@@ -15,7 +16,7 @@ export async function renderNamed(
   } catch (error) {
     throw new OqeError(
       "TEMPLATE",
-      `${name} cannot be read: ${(error as Error).message}`,
+      `${name} cannot be read: ${reasonOf(error)}`,
       "Reinstall oqe-publisher: it ships with its templates.",
       error,
     );
@@ -33,11 +34,6 @@ export function renderTemplate(
   try {
     return new Template(source).render({ ...facts });
   } catch (error) {
-    throw new OqeError(
-      "TEMPLATE",
-      `${name} cannot be rendered: ${(error as Error).message}`,
-      "",
-      error,
-    );
+    throw new OqeError("TEMPLATE", `${name} cannot be rendered: ${reasonOf(error)}`, "", error);
   }
 }

@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import { fileURLToPath } from "node:url";
+import { inject } from "vitest";
 
 export interface CliResult {
   readonly code: number | null;
@@ -16,9 +16,10 @@ export const fewRows = [...tuned, "--policy", "oq", "--evaluate", "false"];
 /** Flags for tests that take the default way: measurement, tuning and proof. The smallest models are all attention and embeddings. */
 export const evaluatedRows = [...tuned, "--floors", "none", "--evaluation-samples", "2"];
 
-const cli = fileURLToPath(new URL("../../src/cli.ts", import.meta.url));
+/** The bundled CLI: see `bundle.ts`. */
+export const cli = `${inject("bundle")}/cli.js`;
 
-/** Runs the CLI from source in its own process, with nothing of the caller's environment but PATH. */
+/** Runs the CLI in its own process. Of the caller's environment it gets only PATH. */
 export function runCli(
   args: readonly string[],
   environment: Record<string, string> = {},

@@ -1,9 +1,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { readdir } from "node:fs/promises";
-import { fileURLToPath } from "node:url";
-
-const cli = fileURLToPath(new URL("../../src/cli.ts", import.meta.url));
+import { cli } from "./cli-run.ts";
 
 /**
  * Runs the CLI, and kills it as soon as a hidden name that ends with `sign` lies below `out`; whether it came to that before the run

@@ -23,6 +23,12 @@ export const spoiled = (from: string, spoil: (folder: string) => Promise<unknown
   return copy;
 };
 
+/** The exit code that docs/errors.md promises for an error code. */
+export function exitCodeOf(code: string): number {
+  if (code === "BAD_INPUT") return 2;
+  return code === "GATE" ? 3 : 1;
+}
+
 export interface Scene {
   readonly hub: LocalHub;
   /** What `hub` was asked, as its onRequest fills it. */
@@ -31,7 +37,7 @@ export interface Scene {
   readonly work: string;
 }
 
-/** Publishes (as `acme`, unless the arguments name another): it must end in one message with its code and exit code 1, and leave nothing on disk or Hub. */
+/** Publishes (as `acme`, unless the arguments name another): it must end in one message with its code and its exit code, and leave nothing on disk or Hub. */
 export async function expectRefused(refusal: Refusal, { hub, seen, work }: Scene): Promise<void> {
   const { base, args = [], token = "hf_good", code, says } = refusal;
   const model = await base();
@@ -47,7 +53,7 @@ export async function expectRefused(refusal: Refusal, { hub, seen, work }: Scene
       ...(token === "" ? {} : { HF_TOKEN: token }),
     },
   );
-  expect(result.code).toBe(1);
+  expect(result.code).toBe(exitCodeOf(code));
   const errors = result.stderr.split("\n").filter((line) => line.startsWith("error: "));
   expect(errors).toHaveLength(1);
   expect(errors[0]).toContain(`[${code}]`);
