@@ -13,8 +13,8 @@ function random(): number {
 }
 
 const whole = (least: number, most: number) => least + Math.floor(random() * (most - least + 1));
-const byWidth = (size: number, price: (width: number) => number): Option[] =>
-  bits.map((width) => ({ bytes: (size * width) / 8 + size / 16, price: price(width) }));
+const byWidth = (size: number, cost: (width: number) => number): Option[] =>
+  bits.map((width) => ({ bytes: (size * width) / 8 + size / 16, cost: cost(width) }));
 const noisy = (worth: number) => (width: number) => worth * 4 ** -width * (0.9 + 0.2 * random());
 
 const inputs: Record<string, () => Option[]> = {
@@ -28,7 +28,7 @@ const inputs: Record<string, () => Option[]> = {
   "all items alike": () => byWidth(2 ** 20, (width) => 4 ** -width),
   "two kinds of items": () =>
     byWidth(random() < 0.5 ? 2 ** 20 : 5 * 2 ** 18, (width) => 4 ** -width),
-  "price by size alone": () => {
+  "cost by size alone": () => {
     const size = 64 * whole(1, 2 ** 20);
     return byWidth(size, (width) => size * 4 ** -width);
   },
@@ -36,30 +36,30 @@ const inputs: Record<string, () => Option[]> = {
     const size = whole(1, 10_000);
     return [0, 1, 2, 3, 4].map((step) => ({
       bytes: size * step,
-      price: 1e9 - size * step - 500 * step,
+      cost: 1e9 - size * step - 500 * step,
     }));
   },
-  "price a line of size, odd sizes": () =>
+  "cost a line of size, odd sizes": () =>
     [0, 1, 2, 3, 4].map(() => {
       const bytes = 2 * whole(1, 2 ** 30) + 1;
-      return { bytes, price: 1e10 - bytes };
+      return { bytes, cost: 1e10 - bytes };
     }),
-  "price a line of size, one odd size": () => {
+  "cost a line of size, one odd size": () => {
     const sizes = [0, 1, 2, 3, 4].map(() => 2 * whole(1, 2 ** 20) + Number(random() < 1e-5));
-    return sizes.map((bytes) => ({ bytes, price: 1e7 - bytes }));
+    return sizes.map((bytes) => ({ bytes, cost: 1e7 - bytes }));
   },
 };
 
 /** Runs `solve` and prints a row: seconds, what may be missed as a share of the price, memory still held. */
-function report(name: string, solve: () => { readonly gap: number; readonly price: number }): void {
+function report(name: string, solve: () => { readonly gap: number; readonly cost: number }): void {
   const before = process.memoryUsage().arrayBuffers;
   const started = process.cpuUsage();
-  const { gap, price } = solve();
+  const { gap, cost } = solve();
   const { user, system } = process.cpuUsage(started);
   const seconds = (user + system) / 1e6;
   const megabytes = Math.max(0, process.memoryUsage().arrayBuffers - before) / 1e6;
   console.log(
-    `| ${name} | ${seconds.toFixed(2)} | ${(gap / Math.abs(price)).toExponential(1)} | ${megabytes.toFixed(0)} |`,
+    `| ${name} | ${seconds.toFixed(2)} | ${(gap / Math.abs(cost)).toExponential(1)} | ${megabytes.toFixed(0)} |`,
   );
 }
 
@@ -72,7 +72,7 @@ const budgetOf = (items: readonly (readonly { readonly bytes: number }[])[]) => 
   return 2 * Math.floor((smallestBytes(items) + 0.3 * (most - smallestBytes(items))) / 2) + 1;
 };
 
-console.log("| input | seconds | gap / price | memory, MB |\n|---|---|---|---|");
+console.log("| input | seconds | gap / cost | memory, MB |\n|---|---|---|---|");
 for (const [name, draw] of Object.entries(inputs)) {
   state = 1;
   const items = Array.from({ length: count }, draw);
@@ -80,15 +80,15 @@ for (const [name, draw] of Object.entries(inputs)) {
 }
 for (const name of ["matrices of a model: few shapes, any worth", "every size another"]) {
   state = 1;
-  const priced = Array.from({ length: count }, () => {
-    const [size, smooth, flip] = [inputs[name]!(), random() ** 4, random() ** 4];
+  const costed = Array.from({ length: count }, () => {
+    const [size, forcedKl, flipPower] = [inputs[name]!(), random() ** 4, random() ** 4];
     return size.map(({ bytes }, i) => {
       const error = 4 ** -bits[i]! * (0.9 + 0.2 * random());
-      return { bytes, smooth: smooth * error, flip: flip * error };
+      return { bytes, forcedKl: forcedKl * error, flipPower: flipPower * error };
     });
   });
   report(`${name}; with flips`, () => {
-    const { gap, total } = findLeastLoss(priced, budgetOf(priced), 1)!;
-    return { gap, price: total };
+    const { gap, total } = findLeastLoss(costed, budgetOf(costed), 1)!;
+    return { gap, cost: total };
   });
 }

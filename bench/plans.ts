@@ -19,7 +19,7 @@ import { pairedRatio } from "./statistics.ts";
 
 /**
  * What a measured plan is worth on the embedded model, at no more bytes than what it is held against, all run for real.
- *   node bench/plans.ts [evaluation rows of 256 tokens, 72] [prices,tiers,peers] [sensitivity.json to read instead of measuring]
+ *   node bench/plans.ts [evaluation rows of 256 tokens, 72] [costs,tiers,peers] [sensitivity.json to read instead of measuring]
  */
 const court = await openCourt(Number(process.argv[2] ?? 72));
 const only = process.argv[3] ?? "";
@@ -55,13 +55,13 @@ const [sensitivity, seconds] = await timed<Sensitivity>(async () =>
 );
 if (given === undefined) console.log(`measured in ${seconds.toFixed(0)} s`);
 
-/** A tier's plan by prices, of no more than so many bits per weight. */
-const byPrices = (
+/** A tier's plan by measured costs, of no more than so many bits per weight. */
+const byCosts = (
   tier: Tier,
   budgetBpw = tier.budgetBpw,
   floors = defaultFloors,
-  prices = sensitivity,
-) => planTier({ ...tier, budgetBpw }, base, { sensitivity: prices, floors: parseFloors(floors) });
+  costs = sensitivity,
+) => planTier({ ...tier, budgetBpw }, base, { sensitivity: costs, floors: parseFloors(floors) });
 const tuned = tunedOn(calibration, {}, { critical: criticalExpertsOf(sensitivity) });
 /** As the product does by default. */
 const repaired = { ...tuned, repair: ["router", "rounding"] as const };
@@ -74,20 +74,20 @@ const judgePlan = async (
   return court.judge(folder!);
 };
 
-if (wants("prices")) {
+if (wants("costs")) {
   const [oQ8e] = await court.make("proxy", [planTier(tiers[0]!, base)], tuned);
   const repository = await openFolder(oQ8e!);
   const proxy = await openProxy(repository, base, kernel);
   const [byProxy, time] = await timed(() => measureModel(proxy, proxyName(repository)));
   await proxy.close();
-  const prices = (of: Sensitivity, what: "smooth" | "flip") =>
+  const costs = (of: Sensitivity, what: "forcedKl" | "flipPower") =>
     of.tensors.map(({ widths }) => widths[1]![what]);
   console.log(
     `\nProxy oQ8e in the base's place (${time.toFixed(0)} s), Spearman over ${tensors.length} tensors:`,
   );
-  for (const what of ["smooth", "flip"] as const) {
+  for (const what of ["forcedKl", "flipPower"] as const) {
     console.log(
-      `${what} price ${rankCorrelation(prices(byProxy, what), prices(sensitivity, what)).toFixed(4)}`,
+      `${what} cost ${rankCorrelation(costs(byProxy, what), costs(sensitivity, what)).toFixed(4)}`,
     );
   }
   const blocks = sensitivity.tensors.filter(({ layer }) => layer !== null);
@@ -95,15 +95,15 @@ if (wants("prices")) {
   const gain = (layer: number) =>
     (depthGain.find(({ depth }) => depth > layer) ?? depthGain.at(-1)!).gain;
   const simple = blocks.map(({ layer, blockError }) => blockError * gain(layer!));
-  const probed = blocks.map(({ widths }) => widths[1]!.smooth);
+  const probed = blocks.map(({ widths }) => widths[1]!.forcedKl);
   console.log(
     `block error × depth gain against the probes: Spearman ${rankCorrelation(simple, probed).toFixed(4)}`,
   );
   const total = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0);
-  console.log(`Σ gain prices / Σ probes, blocks: ${(total(simple) / total(probed)).toFixed(3)}`);
-  const all = total(sensitivity.tensors.map(({ widths }) => widths[1]!.smooth));
+  console.log(`Σ gain costs / Σ probes, blocks: ${(total(simple) / total(probed)).toFixed(3)}`);
+  const all = total(sensitivity.tensors.map(({ widths }) => widths[1]!.forcedKl));
   console.log(
-    `Σ smooth prices / KL of all at once, forced: ${(all / together.forcedKl).toFixed(3)}`,
+    `Σ smooth costs / KL of all at once, forced: ${(all / together.forcedKl).toFixed(3)}`,
   );
   console.log(
     `depth gain: ${depthGain.map(({ depth, gain }) => `${depth}: ${gain.toFixed(3)}`).join(", ")}`,
@@ -130,32 +130,32 @@ if (wants("tiers")) {
       rules,
       await judgePlan("rules", rules, tunedOn(calibration)),
     );
-    const plan = byPrices(tier, Math.min(tier.budgetBpw, rules.bpw));
-    const prices = add("prices, tuned", plan, await judgePlan("prices", plan, tuned));
+    const plan = byCosts(tier, Math.min(tier.budgetBpw, rules.bpw));
+    const costs = add("costs, tuned", plan, await judgePlan("costs", plan, tuned));
     const whole = add(
-      "prices, tuned and repaired",
+      "costs, tuned and repaired",
       plan,
       await judgePlan("repaired", plan, repaired),
     );
-    const noFloors = byPrices(tier, Math.min(tier.budgetBpw, rules.bpw), "none");
+    const noFloors = byCosts(tier, Math.min(tier.budgetBpw, rules.bpw), "none");
     add(
-      "prices without floors, tuned and repaired",
+      "costs without floors, tuned and repaired",
       noFloors,
       await judgePlan("no-floors", noFloors, repaired),
     );
-    const smooth = {
+    const forcedKl = {
       ...sensitivity,
       together: { ...sensitivity.together, freeKl: sensitivity.together.forcedKl },
     };
-    const smoothly = byPrices(tier, Math.min(tier.budgetBpw, rules.bpw), defaultFloors, smooth);
-    add("smooth prices alone, tuned", smoothly, await judgePlan("smooth", smoothly, tuned));
-    const ratio = show(pairedRatio(court.rowsOf(prices.free), court.rowsOf(byRules.free)));
-    console.log(`\n${tier.name}: prices / rules, both tuned, free: ${ratio}`);
+    const smoothly = byCosts(tier, Math.min(tier.budgetBpw, rules.bpw), defaultFloors, forcedKl);
+    add("smooth costs alone, tuned", smoothly, await judgePlan("forcedKl", smoothly, tuned));
+    const ratio = show(pairedRatio(court.rowsOf(costs.free), court.rowsOf(byRules.free)));
+    console.log(`\n${tier.name}: costs / rules, both tuned, free: ${ratio}`);
     const missed = (judged: Judged) => 1 - routers(judged);
     const share = (judged: Judged) => (missed(judged) / missed(rounded)).toFixed(3);
-    console.log(`router disagreement of rounding's: ${share(prices)}, repaired ${share(whole)}`);
+    console.log(`router disagreement of rounding's: ${share(costs)}, repaired ${share(whole)}`);
     for (const [name, { forced, free }] of [
-      ["tuned", prices],
+      ["tuned", costs],
       ["tuned and repaired", whole],
     ] as const) {
       const { forcedKl, kl } = plan.predicted!;
@@ -205,7 +205,7 @@ if (wants("peers")) {
     const bytes = await payloadOf(folder);
     const peer = await court.judge(folder);
     console.log(court.line(name, peer, peer, bytes));
-    const plan = byPrices(tier, Math.min(tier.budgetBpw, (8 * (bytes - kept)) / quantized()));
+    const plan = byCosts(tier, Math.min(tier.budgetBpw, (8 * (bytes - kept)) / quantized()));
     console.log(
       court.line(
         `ours at ${plan.bpw.toFixed(2)} bpw`,

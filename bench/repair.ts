@@ -7,7 +7,7 @@ import type { Repair } from "../src/quantize/tuning-record.ts";
 import { type Judged, openCourt, table, tunedOn } from "./judgement.ts";
 
 /**
- * What each repair is worth on the embedded model, on plans by prices, all run for real.
+ * What each repair is worth on the embedded model, on plans by measured costs, all run for real.
  *   node bench/repair.ts <sensitivity.json, as `oqe sensitivity` writes it> [evaluation rows of 256 tokens, 72] [tiers] [ways]
  * A way is a list of repairs joined by +, or none; after `sequential:` behind each tier's own blocks. The first is what others are held against.
  */
@@ -16,10 +16,10 @@ const [path, rows = "72", names = "oQ6e,oQ4e", ways = "none,router,rounding,rout
 const sensitivity: Sensitivity = JSON.parse(await readFile(path!, "utf8"));
 const court = await openCourt(Number(rows));
 const { base, calibration } = court;
-const prices = { sensitivity, floors: parseFloors(defaultFloors) };
+const basis = { sensitivity, floors: parseFloors(defaultFloors) };
 for (const name of names.split(",")) {
-  table(`${name}, plan by prices`, ways.split(",")[0]!);
-  const plan = planTier(tiers.find((tier) => tier.name === name)!, base, prices);
+  table(`${name}, plan by measured costs`, ways.split(",")[0]!);
+  const plan = planTier(tiers.find((tier) => tier.name === name)!, base, basis);
   let first: Judged | null = null;
   for (const way of ways.split(",")) {
     const list = way.replace("sequential:", "");

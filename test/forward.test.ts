@@ -176,7 +176,7 @@ describe("a mixture of experts", () => {
       pool: async (fedBy, x) => {
         if (fedBy === "experts.in") pools.push(x);
       },
-      router: () => tensor(plain, "router"),
+      router: (role) => tensor(plain, role),
       routes: (own) => {
         routing = routes?.(own) ?? own;
         return routing;

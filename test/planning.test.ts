@@ -38,7 +38,7 @@ const refused = async (args: readonly string[], code: string, says: RegExp) => {
 };
 
 describe("a sensitivity", () => {
-  test("is a file of prices for every tensor that a plan quantizes", async () => {
+  test("is a file with the costs of every tensor that a plan quantizes", async () => {
     expect({ code: measured.code, stdout: measured.stdout }).toEqual({
       code: 0,
       stdout: `${file}\n`,

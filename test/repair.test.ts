@@ -94,8 +94,8 @@ async function watch(model: Model, choices?: Map<number, Routing>) {
     routings.set(layer, own);
     return choices?.get(layer) ?? own;
   };
-  const router = async (layer: number, x: Matrix) => {
-    const gate = (await model.weights.kept(layer, "router"))!;
+  const router = async (layer: number, role: string, x: Matrix) => {
+    const gate = (await model.weights.kept(layer, role))!;
     seen.set(layer, { x, gate });
     return gate;
   };

@@ -81,15 +81,15 @@ afterAll(async () => {
 });
 
 describe("a sensitivity of the embedded model", () => {
-  test("prices every quantized tensor at five widths, each bit less dearer", () => {
+  test("gives every quantized tensor a cost at five widths; fewer bits cost more", () => {
     expect(measured.tensors).toHaveLength(36);
     for (const { module, widths, byDomain } of measured.tensors) {
       expect(widths.map(({ bits }) => bits)).toEqual([3, 4, 5, 6, 8]);
       for (const [i, width] of widths.entries()) {
-        expect(width.smooth, module).toBeGreaterThan(0);
+        expect(width.forcedKl, module).toBeGreaterThan(0);
         if (i === 0) continue;
         expect(width.error, module).toBeLessThan(widths[i - 1]!.error / 2);
-        expect(width.smooth, module).toBeLessThan(widths[i - 1]!.smooth);
+        expect(width.forcedKl, module).toBeLessThan(widths[i - 1]!.forcedKl);
         expect(width.bytes, module).toBeGreaterThan(widths[i - 1]!.bytes);
       }
       expect(byDomain.reduce((sum, share) => sum + share, 0)).toBeCloseTo(1, 9);
@@ -104,25 +104,25 @@ describe("a sensitivity of the embedded model", () => {
     }
   });
 
-  test("smooth prices add up to the KL of all tensors at once, routes forced", () => {
-    const sum = measured.tensors.reduce((total, { widths }) => total + widths[1]!.smooth, 0);
+  test("the forced KLs of single tensors add up to the KL of all tensors at once, routes forced", () => {
+    const sum = measured.tensors.reduce((total, { widths }) => total + widths[1]!.forcedKl, 0);
     expect(sum / measured.together.forcedKl).toBeGreaterThan(0.85);
     expect(sum / measured.together.forcedKl).toBeLessThan(1.15);
     expect(measured.together.freeKl).toBeGreaterThan(measured.together.forcedKl);
   });
 
-  test("the error of a block's output times the depth's gain tells nearly the same prices", () => {
+  test("the error of a block's output times the depth's gain predicts nearly the same costs", () => {
     const inBlocks = measured.tensors.filter(({ layer }) => layer !== null);
     const gainAfter = (layer: number) =>
       (measured.depthGain.find(({ depth }) => depth > layer) ?? measured.depthGain.at(-1)!).gain;
     const simple = inBlocks.map(({ layer, blockError }) => blockError * gainAfter(layer!));
-    const probed = inBlocks.map(({ widths }) => widths[1]!.smooth);
+    const probed = inBlocks.map(({ widths }) => widths[1]!.forcedKl);
     expect(rankCorrelation(simple, probed)).toBeGreaterThan(0.9);
   });
 
   test("flips cost most where many routers follow, and nothing after the last", () => {
     const flipOf = (module: string) =>
-      measured.tensors.find((tensor) => tensor.module === module)!.widths[1]!.flip;
+      measured.tensors.find((tensor) => tensor.module === module)!.widths[1]!.flipPower;
     expect(flipOf("backbone.layers.0.mixer.in_proj")).toBeGreaterThan(
       flipOf("backbone.layers.7.mixer.in_proj"),
     );
@@ -153,7 +153,7 @@ describe("a sensitivity of the embedded model", () => {
     }
   }, 300_000);
 
-  test("a domain's weight moves the prices to what that domain suffers from", async () => {
+  test("a domain's weight moves the costs towards that domain's", async () => {
     const code = measured.domains.indexOf("code");
     const onlyCode = Object.fromEntries(
       measured.domains.map((domain) => [domain, domain === "code" ? 1 : 0]),
@@ -162,7 +162,7 @@ describe("a sensitivity of the embedded model", () => {
     for (const [i, tensor] of weighted.tensors.entries()) {
       expect(tensor.byDomain[code]).toBeCloseTo(1, 9);
       const share = measured.tensors[i]!.byDomain[code]!;
-      expect(tensor.widths[1]!.smooth / measured.tensors[i]!.widths[1]!.smooth).toBeCloseTo(
+      expect(tensor.widths[1]!.forcedKl / measured.tensors[i]!.widths[1]!.forcedKl).toBeCloseTo(
         share * 9,
         6,
       );
@@ -190,17 +190,17 @@ describe("a sensitivity of the embedded model", () => {
     const found = await run(kernel, proxy);
     await proxy.close();
     for (const i of [0, 1, 2, 3, 4]) {
-      const prices = ({ tensors }: Sensitivity, of: "smooth" | "flip") =>
+      const costs = ({ tensors }: Sensitivity, of: "forcedKl" | "flipPower") =>
         tensors.map(({ widths }) => widths[i]![of]);
-      for (const of of ["smooth", "flip"] as const) {
+      for (const of of ["forcedKl", "flipPower"] as const) {
         expect(
-          rankCorrelation(prices(found, of), prices(measured, of)),
+          rankCorrelation(costs(found, of), costs(measured, of)),
           `${i} ${of}`,
         ).toBeGreaterThan(0.97);
       }
     }
     const ratios = found.tensors.map(
-      ({ widths }, i) => widths[4]!.smooth / measured.tensors[i]!.widths[4]!.smooth,
+      ({ widths }, i) => widths[4]!.forcedKl / measured.tensors[i]!.widths[4]!.forcedKl,
     );
     expect(Math.min(...ratios)).toBeGreaterThan(0.5);
     expect(Math.max(...ratios)).toBeLessThan(2);
@@ -210,7 +210,7 @@ describe("a sensitivity of the embedded model", () => {
     );
   }, 300_000);
 
-  test("a plan by its prices beats the rules' plan of as many bytes, tuned or not", async () => {
+  test("a plan by its costs beats the rules' plan of as many bytes, tuned or not", async () => {
     const tier = tiers.find(({ name }) => name === "oQ4e")!;
     const plans = [
       planTier(tier, base),

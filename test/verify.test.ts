@@ -340,7 +340,7 @@ describe("a target that is not what its receipt says is refused by file and both
           string,
           Record<string, Record<string, unknown>>
         >;
-        for (const byModule of [root.plan.modules, tuning!.modules!, sensitivity!.prices!])
+        for (const byModule of [root.plan.modules, tuning!.modules!, sensitivity!.costs!])
           delete byModule[module];
       }),
       /config\.json has ".*fc1" \d-bit in groups of 64, oqe-receipt\.json says unquantized/,

@@ -1,29 +1,36 @@
+import * as v from "valibot";
+import { count, flag, line, list, object, oneOf } from "../ground/schema.ts";
 import { elements } from "../mlx/format.ts";
-import { flag, has, integer } from "../models/config-fields.ts";
-import type { LayerKind } from "../models/layer-kind.ts";
+import { flag as flagOf, has, integer } from "../models/config-fields.ts";
+import { type LayerKind, mixers, mlps } from "../models/layer-kind.ts";
 import type { Base } from "./base.ts";
 
-/** What the config says about the model, for the card's highlights. Counts are elements. */
-export interface ModelFacts {
-  readonly modelType: string;
-  readonly parameters: number;
-  /** Parameters that take part in one token: all but the routed experts that it does not visit. */
-  readonly activeParameters: number;
-  /** Blocks by kind, e.g. {mamba: 23, moe: 23, attention: 6}. Only kinds that occur. */
-  readonly layers: Partial<Record<LayerKind, number>>;
-  readonly experts: {
-    readonly routed: number;
-    readonly perToken: number;
-    readonly shared: number;
-  } | null;
-  readonly hiddenSize: number;
-  readonly vocabularySize: number;
-  /** Tokens; null where the config does not say. */
-  readonly contextLength: number | null;
-  readonly tiedHead: boolean;
-}
+/** Blocks of one kind. Null: the blocks have no such half. */
+const layerCount = object({
+  mixer: v.nullable(oneOf(mixers)),
+  mlp: v.nullable(oneOf(mlps)),
+  count,
+});
+export type LayerCount = v.InferOutput<typeof layerCount>;
 
-/** Reads the card's highlights from the config and the shapes, so that none of them is a claim from elsewhere. */
+/** Facts about the model for the card. Counts are elements. */
+export const modelFactsSchema = object({
+  modelType: line,
+  parameters: count,
+  /** Parameters that one token uses: all but the routed experts that it is not sent to. */
+  activeParameters: count,
+  /** How many blocks are of each kind, kinds in order of their first block. */
+  layers: list(layerCount),
+  experts: v.nullable(object({ routed: count, perToken: count, shared: count })),
+  hiddenSize: count,
+  vocabularySize: count,
+  /** Tokens; null where the config does not say. */
+  contextLength: v.nullable(count),
+  tiedHead: flag,
+});
+export type ModelFacts = v.InferOutput<typeof modelFactsSchema>;
+
+/** Takes the facts from the config and the shapes alone. */
 export function describeModel({ architecture, config, tensors, parameters }: Base): ModelFacts {
   const experts = architecture.experts(config);
   const routed = tensors.reduce(
@@ -42,12 +49,16 @@ export function describeModel({ architecture, config, tensors, parameters }: Bas
     contextLength: has(config, "max_position_embeddings")
       ? integer(config, "max_position_embeddings")
       : null,
-    tiedHead: flag(config, "tie_word_embeddings", false),
+    tiedHead: flagOf(config, "tie_word_embeddings", false),
   };
 }
 
-function countLayers(kinds: readonly LayerKind[]): Partial<Record<LayerKind, number>> {
-  const counts: Partial<Record<LayerKind, number>> = {};
-  for (const kind of kinds) counts[kind] = (counts[kind] ?? 0) + 1;
-  return counts;
+/** The kinds that occur, each with its number of blocks. */
+export function countLayers(kinds: readonly LayerKind[]): readonly LayerCount[] {
+  const counts = new Map<string, LayerCount>();
+  for (const { mixer, mlp } of kinds) {
+    const count = (counts.get(`${mixer} ${mlp}`)?.count ?? 0) + 1;
+    counts.set(`${mixer} ${mlp}`, { mixer, mlp, count });
+  }
+  return [...counts.values()];
 }

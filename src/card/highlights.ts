@@ -1,31 +1,22 @@
-import type { LayerKind } from "../models/layer-kind.ts";
+import { findLabel } from "../models/registry.ts";
 import type { Receipt } from "../receipt/receipt.ts";
 import { table } from "../template/template-shapes.ts";
 import { grouped, parameterCount, percentage, plural } from "./figures.ts";
 import { code } from "./markdown.ts";
 
-const kinds: Readonly<Record<LayerKind, string>> = {
-  mamba: "Mamba-2",
-  moe: "mixture of experts",
-  attention: "attention",
-  mlp: "MLP",
-  transformer: "transformer",
-};
+type Layers = Receipt["model"]["layers"];
+
+const mixers = { mamba: "Mamba-2", attention: "attention" } as const;
+const mlps = { moe: "mixture of experts", dense: "MLP" } as const;
 
 /** What the base's config says about the model. */
 export function highlightRows({ model }: Receipt) {
   const { experts } = model;
-  const known = Object.keys(kinds) as LayerKind[];
-  const layers = known.flatMap((kind) =>
-    model.layers[kind] === undefined ? [] : [[kind, model.layers[kind]] as const],
-  );
-  const total = layers.reduce((sum, [, count]) => sum + count, 0);
-  const byKind = layers.map(([kind, count]) => `${grouped(count)} ${kinds[kind]}`).join(", ");
   const rows = [
-    ["Architecture", code(model.modelType)],
+    ["Architecture", architecture(model.modelType)],
     ["Parameters", `${parameterCount(model.parameters)} (${grouped(model.parameters)})`],
     ["Active per token", activeParameters(model)],
-    ["Layers", layers.length > 1 ? `${grouped(total)}: ${byKind}` : byKind],
+    ["Layers", layerWords(model.layers)],
     ...(experts === null ? [] : [["Experts", expertWords(experts)]]),
     ["Hidden size", grouped(model.hiddenSize)],
     [
@@ -40,6 +31,25 @@ export function highlightRows({ model }: Receipt) {
     ["label", "value"],
     rows.map(([label = "", value = ""]) => ({ label, value })),
   );
+}
+
+/** Such as "Nemotron-H (`nemotron_h`)". */
+function architecture(modelType: string): string {
+  const label = findLabel(modelType);
+  return label === null ? code(modelType) : `${label} (${code(modelType)})`;
+}
+
+/** Such as "11: 5 Mamba-2, 1 attention, 5 mixture of experts". A kind with both halves is "attention + MLP". */
+function layerWords(layers: Layers): string {
+  const byKind = layers.map(({ mixer, mlp, count }) => {
+    const halves = [
+      ...(mixer === null ? [] : [mixers[mixer]]),
+      ...(mlp === null ? [] : [mlps[mlp]]),
+    ];
+    return `${grouped(count)} ${halves.join(" + ")}`;
+  });
+  const total = layers.reduce((sum, { count }) => sum + count, 0);
+  return byKind.length > 1 ? `${grouped(total)}: ${byKind.join(", ")}` : byKind.join("");
 }
 
 function activeParameters(model: Receipt["model"]): string {

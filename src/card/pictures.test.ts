@@ -29,7 +29,7 @@ test.each(Object.entries(byArchitecture))(
     );
     const { rows, layers } = roleWidths({
       plan: { ...receipt.plan, modules },
-      model: { ...receipt.model, layers: {} },
+      model: { ...receipt.model, modelType: architecture.modelType, layers: [] },
     });
     expect(rows.map(({ role }) => role).filter((role) => /[._]/.test(role))).toEqual([]);
     expect(layers).toBe(architecture.layers(config).length);
@@ -117,4 +117,21 @@ describe("a receipt that was tampered with", () => {
     ]);
     for (const { svg } of drawn) expect(svg.length).toBeLessThan(1e6);
   });
+});
+
+test("a picture that cannot be drawn is a placeholder, and the others are drawn", () => {
+  const broken = Object.defineProperty({ ...receipt }, "evaluation", {
+    get: () => {
+      throw new Error("no figures");
+    },
+  });
+  const drawn = drawPictures(broken);
+  expect(drawn.map(({ path, failure }) => [path, failure])).toEqual([
+    ["oqe-kl.svg", "oqe-kl.svg: no figures"],
+    ["oqe-bits.svg", null],
+    ["oqe-experts.svg", null],
+    ["oqe-languages.svg", "oqe-languages.svg: no figures"],
+  ]);
+  expect(texts(drawn[0]!.svg)).toEqual(["oqe-kl.svg could not be drawn"]);
+  expect(drawn[0]!.svg).toMatch(/^<svg xmlns=[^>]+>[\s\S]*<\/svg>\n$/);
 });

@@ -89,7 +89,7 @@ describe("hostile values", () => {
           ...expert,
           domain: expert.domain === "code" ? evil : expert.domain,
         })),
-        prices: { [evil]: { smooth: 1, flip: 1 } },
+        costs: { [evil]: { forcedKl: 1, flipPower: 1 } },
       },
       evaluation: {
         ...evaluation,

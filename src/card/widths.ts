@@ -1,33 +1,28 @@
+import type { Part } from "../models/architecture.ts";
+import { roleOfModule } from "../models/module-role.ts";
 import type { Receipt } from "../receipt/receipt.ts";
 import { table } from "../template/template-shapes.ts";
 import { grouped } from "./figures.ts";
 import { code, prose } from "./markdown.ts";
+import { partWords } from "./part-words.ts";
 
-/** What a module does, by its path. First match wins; paths are mlx-lm's. */
-const parts: readonly (readonly [RegExp, string])[] = [
-  [/switch_mlp/, "routed experts"],
-  [/shared_expert/, "shared expert"],
-  [/embed/, "embeddings"],
-  [/lm_head/, "output head"],
-  [/self_attn|\b[qkvo]_proj/, "attention"],
-  [/\b(in|out)_proj/, "Mamba-2"],
-  [/\b(up|down|gate)_proj/, "MLP"],
-];
 const mostPatterns = 8;
 
 /** How many modules of each kind got which width, widest first. */
 export function widthRows(receipt: Receipt) {
-  const patterns = new Map<string, Map<string, number>>();
+  const patterns = new Map<string, { part: Part | null; counts: Map<string, number> }>();
   for (const [path, width] of Object.entries(receipt.plan.modules)) {
-    const counts = patterns.get(patternOf(path)) ?? new Map<string, number>();
+    const pattern = patternOf(path);
+    const part = roleOfModule(receipt.model.modelType, path)?.part ?? null;
+    const { counts } = patterns.get(pattern) ?? { counts: new Map<string, number>() };
     const label = `${width.bits}-bit`;
     counts.set(label, (counts.get(label) ?? 0) + 1);
-    patterns.set(patternOf(path), counts);
+    patterns.set(pattern, { part, counts });
   }
-  const rows = [...patterns].map(([pattern, counts]) => {
+  const rows = [...patterns].map(([pattern, { part, counts }]) => {
     const sorted = [...counts].sort(([a], [b]) => Number.parseInt(b, 10) - Number.parseInt(a, 10));
     return {
-      part: partOf(pattern),
+      part: part === null ? "other" : partWords[part],
       modules: code(pattern),
       count: grouped(sorted.reduce((sum, [, count]) => sum + count, 0)),
       widths: sorted.map(([label, count]) => `${label} × ${grouped(count)}`).join(", "),
@@ -69,10 +64,6 @@ function patternOf(path: string): string {
   return path.replace(/(?<=^|\.)\d+(?=\.|$)/g, "*");
 }
 
-function partOf(pattern: string): string {
-  return parts.find(([matches]) => matches.test(pattern))?.[1] ?? "other";
-}
-
 function rank(part: string): number {
-  return parts.findIndex(([, name]) => name === part);
+  return Object.values(partWords).indexOf(part);
 }

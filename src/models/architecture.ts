@@ -1,42 +1,97 @@
 import type { ModelConfig } from "../checkpoint/model-config.ts";
 import type { Forward } from "./forward.ts";
 import type { LayerKind } from "./layer-kind.ts";
+import type { Source, Transform } from "./source.ts";
+
+/** What a tensor does in the model. */
+export type RoleKind =
+  | "embeddings" // a table of rows that are looked up
+  | "linear" // a matrix that all tokens are multiplied with
+  | "expert" // a matrix of a routed expert
+  | "head" // the matrix that makes logits
+  | "router" // the matrix that scores the experts
+  | "correction" // what a router adds to the scores before it chooses
+  | "norm" // a factor for each channel
+  | "bias" // a vector that is added to the product of a matrix
+  | "convolution"
+  | "state"; // a parameter of a state-space recurrence
+
+/** Parts of a model that hold matrices, from its input to its output. Floors of a plan are given by part. */
+export const parts = [
+  "embeddings",
+  "mamba",
+  "attention",
+  "experts",
+  "shared",
+  "latent",
+  "mlp",
+  "head",
+] as const;
+export type Part = (typeof parts)[number];
+
+/** Matrices of a part, from its input to its output. */
+export const projections = ["in", "q", "k", "v", "o", "gate", "up", "down", "out"] as const;
+export type Projection = (typeof projections)[number];
 
 /**
- * One line of a role table: which tensor of the base becomes which tensor of the MLX repo, and how it is treated.
- * `{i}` is the layer, `{e}` the routed expert. All experts of a layer are stacked along a new first axis.
+ * One row of a role table: which tensor of the base becomes which tensor of the MLX repository, and what is known about it.
+ * In names, `{i}` is the layer and `{e}` the routed expert. All experts of a layer are stacked along a new first axis.
  */
 export interface Role {
+  /** Name of the row, unique within a block: `<part>.<projection>` for a matrix. Forward passes ask for weights by it. */
   readonly role: string;
+  readonly kind: RoleKind;
+  /** Null for what belongs to no part: the norms and the router of a block. */
+  readonly part: Part | null;
+  /** Null for what is no matrix of a part, and for the only matrix of one. */
+  readonly projection: Projection | null;
   /** Tensor name in the base checkpoint, as published by the model's authors. */
   readonly base: string;
-  /** Tensor name in the MLX repo (mlx-lm's `sanitize` of the same class: facts in docs/format.md). */
+  /** Tensor name in the MLX repository (mlx-lm's `sanitize` of the same class, see docs/format.md). */
   readonly mlx: string;
-  /** Name of the activation that feeds this matrix; roles with the same `fedBy` share one Hessian. Null: not a matrix product. */
+  /**
+   * Name of the activation that this matrix multiplies. Roles with the same `fedBy` share one Hessian. Null for what is no matrix, and
+   * for the embeddings.
+   */
   readonly fedBy: string | null;
+  /**
+   * Of a norm that reads the residual stream: the activations (`fedBy` names) that are its output. The first such norm of a block
+   * reads what the block before has written.
+   */
+  readonly feeds?: readonly string[];
+  /** The output of this matrix, if it is as wide as the residual stream, is added to it. */
+  readonly residual?: true;
   readonly treatment: "quantized" | "kept";
-  /** Why a kept tensor is kept, for the plan and the card. */
+  /** Why an unquantized tensor is not quantized, for the plan and the card. */
   readonly why?: string;
   /** Shape of ONE base tensor under this config. */
   readonly shape: (config: ModelConfig) => readonly number[];
-  /** Shape in the MLX repo where it differs other than by stacking (conv1d: [C, 1, k] -> [C, k, 1]; the bytes are the same). */
-  readonly mlxShape?: (config: ModelConfig) => readonly number[];
-  /** Kept tensors are cast to the storage dtype unless mlx-lm's cast_predicate exempts them. */
+  /**
+   * Steps from the base tensor to the MLX tensor, or to one member of its stack (source.ts).
+   * Default: none, the values are the same in the same order.
+   */
+  readonly from?: (config: ModelConfig) => readonly Transform[];
+  /** Unquantized tensors are cast to the storage dtype, except those that mlx-lm's cast_predicate exempts. */
   readonly exemptFromCast?: true;
-  /** Part of a routed expert: one base tensor per expert, stacked. */
+  /** Part of a routed expert, stacked: one base tensor per expert, or a slice of a base tensor. */
   readonly routed?: true;
-  /** Absent under some configs (biases, tied heads). Default: always there. */
+  /** Whether a config has this tensor (biases, tied heads). Default: always. */
   readonly when?: (config: ModelConfig) => boolean;
 }
 
-/** A role table plus what the table cannot say. One per `model_type`; registered in models/registry.ts. */
+/** Everything that is known about one `model_type`. Registered in models/registry.ts. */
 export interface Architecture {
   readonly modelType: string;
+  /** Name for people, on cards. */
+  readonly label: string;
   /** Kind of every block, in order; its length is the layer count. Throws OqeError BAD_CHECKPOINT on a config that makes no sense. */
   layers(config: ModelConfig): readonly LayerKind[];
-  /** Roles outside the blocks (embeddings, final norm, head). */
-  readonly glue: readonly Role[];
-  /** Roles inside a block at `index`, by its kind. Order = order of the plan's greedy steps and of the MLX parameters. */
+  /** Roles outside the blocks: embeddings, final norm and head. */
+  readonly outer: readonly Role[];
+  /**
+   * Roles inside a block of a kind. Order = order of the plan's greedy steps and of the MLX parameters; among norms and matrices that
+   * read or write the residual stream it is also the order of the computation.
+   */
   roles(kind: LayerKind): readonly Role[];
   /** Routed experts and how many are active per token; null for dense models. */
   experts(
@@ -52,18 +107,19 @@ export interface Architecture {
   readonly forward: Forward;
 }
 
-/** A tensor of the MLX repo and the base tensors it is made of (several for an expert stack). */
+/** A tensor of the MLX repo and where its values lie in the base. */
 export interface OutputTensor {
   readonly role: Role;
   readonly layer: number | null;
   readonly name: string;
-  /** Shape in the MLX repo: [experts?, rows, columns] or as kept. */
+  /** Shape in the MLX repo: [experts?, rows, columns], or that of the unquantized tensor. */
   readonly shape: readonly number[];
-  /** Base tensor names in stacking order. */
-  readonly sources: readonly string[];
+  /** One for each member of an expert stack, in stacking order; one for any other tensor. */
+  readonly sources: readonly Source[];
 }
 
-/** A tensor of the output with its dtype in the base, as the planner needs it. */
+/** A tensor of the output with the dtype of its values as they are read from the base. */
 export interface PlannedTensor extends OutputTensor {
+  /** The base's own dtype. F32 where a transform computes (`plusOne`). */
   readonly dtype: string;
 }

@@ -56,7 +56,7 @@ export async function attention(at: BlockContext, x: Matrix, heads: Heads): Prom
   const weights: Weight[] = [];
   for (const role of roles) weights.push(await at.weight(role, x));
   const biases = await Promise.all(roles.map((role) => at.kept(`${role}.bias`)));
-  const y = newMatrix(x.rows, heads.queries * heads.size);
+  const y = newMatrix(x.rows, heads.queries * heads.valueSize);
   await ops.inBatches(x.rows, sequenceLength, async (start, end) => {
     const rows = rowsOf(x, start, end);
     const project = (i: number) => ops.linear(rows, weights[i]!, biases[i]!);
@@ -114,7 +114,7 @@ export async function mixture(
 }
 
 async function routes(at: BlockContext, x: Matrix, rules: RouterRules) {
-  const logits = await at.ops.linear(x, asWeight(await at.router(x), x.columns));
+  const logits = await at.ops.linear(x, asWeight(await at.router("router", x), x.columns));
   const own = await at.ops.route(logits, rules);
   const followed = at.routes(own);
   return followed === own ? own : at.ops.reroute(own, followed, rules);

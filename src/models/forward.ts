@@ -41,8 +41,8 @@ export interface BlockContext extends WalkContext {
   readonly kind: LayerKind;
   /** Announces the input of all experts at once, all tokens of it: the pooled Hessian of `fedBy`. Before any expert's `weight`. */
   pool(fedBy: string, x: Matrix): Promise<void>;
-  /** Sees the router's input, all tokens of it, and answers with the gate `[routed, hidden]` that its logits are made with. */
-  router(x: Matrix): Promise<Float32Array<SharedArrayBuffer>>;
+  /** The gate `[routed, hidden]` of a router. `x [tokens, hidden]` is its whole input, which a visitor may record. */
+  router(role: string, x: Matrix): Promise<Float32Array<SharedArrayBuffer>>;
   /**
    * Sees the router's choice; what it returns is followed. Returning another Routing forces its experts upon this model: their
    * weights are computed anew from this model's own scores.

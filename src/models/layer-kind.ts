@@ -1,2 +1,15 @@
-/** What a block of the model is. `glue` is all that lies outside the blocks: embeddings, final norm, head. */
-export type LayerKind = "mamba" | "attention" | "moe" | "mlp" | "transformer";
+/** What mixes the tokens of a sequence in a block. */
+export const mixers = ["mamba", "attention"] as const;
+/** What a block applies to each token alone: a mixture of experts, or one MLP. */
+export const mlps = ["moe", "dense"] as const;
+
+/** What a block of the model consists of. Null: the block has no such half. */
+export interface LayerKind {
+  readonly mixer: (typeof mixers)[number] | null;
+  readonly mlp: (typeof mlps)[number] | null;
+}
+
+/** Every combination, for code that lists all roles of an architecture without a config. */
+export const layerKinds: readonly LayerKind[] = [null, ...mixers].flatMap((mixer) =>
+  [null, ...mlps].map((mlp) => ({ mixer, mlp })),
+);

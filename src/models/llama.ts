@@ -1,111 +1,153 @@
 import type { ModelConfig } from "../checkpoint/model-config.ts";
 import { OqeError } from "../ground/errors.ts";
-import type { Architecture, Role } from "./architecture.ts";
-import { flag, integer, keySize, layerCount, querySize } from "./config-fields.ts";
+import type { Matrix } from "../kernel/matrix.ts";
+import { type Heads, plainHeads } from "../kernel/routines/attention.ts";
+import type { Architecture } from "./architecture.ts";
+import { attention, embed, gatedMlp, norm, tensor } from "./blocks.ts";
+import {
+  divides,
+  flag,
+  headSize,
+  integer,
+  keySize,
+  layerCount,
+  number,
+  oneOf,
+  querySize,
+} from "./config-fields.ts";
+import type { BlockContext, Forward } from "./forward.ts";
 import type { LayerKind } from "./layer-kind.ts";
-import { llamaForward } from "./llama-forward.ts";
+import { biasesOf, rolesUnder } from "./roles.ts";
+import { ropeOf } from "./rope.ts";
 
 const hidden = (c: ModelConfig) => integer(c, "hidden_size");
 const inter = (c: ModelConfig) => integer(c, "intermediate_size");
 const vocabulary = (c: ModelConfig) => integer(c, "vocab_size");
 const tied = (c: ModelConfig) => flag(c, "tie_word_embeddings", false);
+const eps = (c: ModelConfig) => number(c, "rms_norm_eps", 1e-6);
+const queries = (c: ModelConfig) => integer(c, "num_attention_heads");
 
-export const normReason = "norms scale every channel and cost nothing";
-const vector = "a vector, not a matrix";
-
-/** A role whose tensor has the same name in both repositories. */
-export function sameName(
-  role: string,
-  name: string,
-  fedBy: string | null,
-  shape: Role["shape"],
-  more: Partial<Role> = {},
-): Role {
-  return { role, base: name, mlx: name, fedBy, treatment: "quantized", shape, ...more };
-}
-
-export function keptNorm(role: string, name: string, shape: Role["shape"]): Role {
-  return sameName(role, name, null, shape, { treatment: "kept", why: normReason });
-}
-
-const layer = "model.layers.{i}";
-
-function bias(role: string, name: string, rows: (c: ModelConfig) => number, key: string): Role {
-  const when = (c: ModelConfig) => flag(c, key, false);
-  return sameName(role, name, null, (c) => [rows(c)], { treatment: "kept", why: vector, when });
-}
+const outer = rolesUnder("");
+const block = rolesUnder("model.layers.{i}.");
 
 /** Norms and attention of a pre-norm transformer block. */
-export const attentionRoles: readonly Role[] = [
-  keptNorm("norm.attention", `${layer}.input_layernorm.weight`, (c) => [hidden(c)]),
-  sameName("attention.q", `${layer}.self_attn.q_proj.weight`, "block.in", (c) => [
-    querySize(c),
-    hidden(c),
-  ]),
-  sameName("attention.k", `${layer}.self_attn.k_proj.weight`, "block.in", (c) => [
-    keySize(c),
-    hidden(c),
-  ]),
-  sameName("attention.v", `${layer}.self_attn.v_proj.weight`, "block.in", (c) => [
-    keySize(c),
-    hidden(c),
-  ]),
-  sameName("attention.o", `${layer}.self_attn.o_proj.weight`, "attention.y", (c) => [
-    hidden(c),
-    querySize(c),
-  ]),
-  keptNorm("norm.mlp", `${layer}.post_attention_layernorm.weight`, (c) => [hidden(c)]),
+export const attentionRoles = [
+  block.norm("norm.attention", "input_layernorm", hidden, ["block.in"]),
+  block.linear("attention.q", "self_attn.q_proj", [querySize, hidden], { fedBy: "block.in" }),
+  block.linear("attention.k", "self_attn.k_proj", [keySize, hidden], { fedBy: "block.in" }),
+  block.linear("attention.v", "self_attn.v_proj", [keySize, hidden], { fedBy: "block.in" }),
+  block.linear("attention.o", "self_attn.o_proj", [hidden, querySize], {
+    fedBy: "attention.y",
+    residual: true,
+  }),
+  block.norm("norm.mlp", "post_attention_layernorm", hidden, ["mlp.in", "experts.in"]),
 ];
 
 /** SwiGLU MLP of a dense block. */
-export const mlpRoles: readonly Role[] = [
-  sameName("mlp.gate", `${layer}.mlp.gate_proj.weight`, "mlp.in", (c) => [inter(c), hidden(c)]),
-  sameName("mlp.up", `${layer}.mlp.up_proj.weight`, "mlp.in", (c) => [inter(c), hidden(c)]),
-  sameName("mlp.down", `${layer}.mlp.down_proj.weight`, "mlp.h", (c) => [hidden(c), inter(c)]),
-];
-
-const biases: readonly Role[] = [
-  bias("attention.q.bias", `${layer}.self_attn.q_proj.bias`, querySize, "attention_bias"),
-  bias("attention.k.bias", `${layer}.self_attn.k_proj.bias`, keySize, "attention_bias"),
-  bias("attention.v.bias", `${layer}.self_attn.v_proj.bias`, keySize, "attention_bias"),
-  bias("attention.o.bias", `${layer}.self_attn.o_proj.bias`, hidden, "attention_bias"),
-  bias("mlp.gate.bias", `${layer}.mlp.gate_proj.bias`, inter, "mlp_bias"),
-  bias("mlp.up.bias", `${layer}.mlp.up_proj.bias`, inter, "mlp_bias"),
-  bias("mlp.down.bias", `${layer}.mlp.down_proj.bias`, hidden, "mlp_bias"),
+export const mlpRoles = [
+  block.linear("mlp.gate", "mlp.gate_proj", [inter, hidden], { fedBy: "mlp.in" }),
+  block.linear("mlp.up", "mlp.up_proj", [inter, hidden], { fedBy: "mlp.in" }),
+  block.linear("mlp.down", "mlp.down_proj", [hidden, inter], { fedBy: "mlp.h", residual: true }),
 ];
 
 /** Llama: the dense transformer that the others here vary (mlx-lm models/llama.py). */
 export const llama: Architecture = {
   modelType: "llama",
-  layers: (c) => Array<LayerKind>(layerCount(c, "num_hidden_layers")).fill("transformer"),
-  glue: [
-    sameName("embeddings", "model.embed_tokens.weight", null, (c) => [vocabulary(c), hidden(c)]),
-    keptNorm("final_norm", "model.norm.weight", (c) => [hidden(c)]),
-    sameName("head", "lm_head.weight", "head.in", (c) => [vocabulary(c), hidden(c)], {
-      when: (c) => !tied(c),
-    }),
+  label: "Llama",
+  layers: (c) =>
+    Array<LayerKind>(layerCount(c, "num_hidden_layers")).fill({ mixer: "attention", mlp: "dense" }),
+  outer: [
+    outer.embeddings("model.embed_tokens", [vocabulary, hidden]),
+    outer.norm("final_norm", "model.norm", hidden, ["head.in"]),
+    outer.head("lm_head", [vocabulary, hidden], (c) => !tied(c)),
   ],
-  roles: () => [...attentionRoles, ...mlpRoles, ...biases],
+  roles: () => [
+    ...attentionRoles,
+    ...mlpRoles,
+    ...biasesOf(attentionRoles, (c) => flag(c, "attention_bias", false)),
+    ...biasesOf(mlpRoles, (c) => flag(c, "mlp_bias", false)),
+  ],
   experts: () => null,
   dropped: (name, c) =>
     name.endsWith(".rotary_emb.inv_freq") || (tied(c) && name === "lm_head.weight"),
-  // mlx-lm's llama ties the head when the key is absent, transformers' does not: say it.
-  mlxConfig: (c) => ({ ...c, tie_word_embeddings: tied(c), ...ropeConfig(c) }),
+  // mlx-lm's llama ties the head when the key is absent, transformers' does not: the config says it.
+  mlxConfig: (c) => ({ ...c, tie_word_embeddings: tied(c), rope_theta: ropeTheta(c) }),
   configReasons: {
     tie_word_embeddings: "transformers and mlx-lm have different defaults",
     rope_theta: "transformers and mlx-lm may have different defaults",
   },
-  forward: llamaForward,
+  // transformers' Llama has no sliding window, mlx-lm's has one by `layer_types`.
+  forward: transformerForward({
+    isWindowed: (c) =>
+      flag(c, "use_sliding_window", false) ||
+      (Array.isArray(c.layer_types) && c.layer_types.includes("sliding_attention")),
+  }),
 };
 
-/** mlx-lm reads `rope_theta` with a class default: an absent one must become transformers' default (10000), in words. */
-function ropeConfig(c: ModelConfig): ModelConfig {
+/** The default of mlx-lm differs from transformers' in some classes: the config says transformers' 10000. */
+function ropeTheta(c: ModelConfig): number {
   const theta = c.rope_theta ?? 10000;
-  if (typeof theta !== "number" || !(theta > 0)) {
-    throw new OqeError(
-      "BAD_CHECKPOINT",
-      `config.json: "rope_theta" should be a positive number, got ${JSON.stringify(theta)}`,
-    );
-  }
-  return { rope_theta: theta };
+  if (typeof theta === "number" && theta > 0) return theta;
+  throw new OqeError(
+    "BAD_CHECKPOINT",
+    `config.json: "rope_theta" should be a positive number, got ${JSON.stringify(theta)}`,
+  );
+}
+
+/** What differs between the forward passes of pre-norm transformers. */
+interface Variation {
+  /** Whether attention sees only a window of its past, in any layer. */
+  readonly isWindowed: (config: ModelConfig) => boolean;
+  /** The MLP half of a block. Default: SwiGLU. */
+  readonly mlp?: (at: BlockContext, x: Matrix) => Promise<Matrix>;
+}
+
+/** x + attention(norm(x)), then x + mlp(norm(x)), block by block (transformers' modeling_llama.py). */
+export function transformerForward({ isWindowed, mlp = swiglu }: Variation): Forward {
+  return {
+    check(c) {
+      oneOf(c, "hidden_act", ["silu"]);
+      divides(c, "num_key_value_heads", "num_attention_heads");
+      if (isWindowed(c)) throw windowed();
+      ropeOf(c);
+    },
+    embed: (at, ids) => embed(at, ids, vocabulary(at.config), hidden(at.config)),
+    async block(at, x) {
+      const y = await attend(at, await norm(at, "norm.attention", x, eps(at.config)));
+      await at.ops.add(y, x);
+      return at.ops.add(y, await mlp(at, await norm(at, "norm.mlp", y, eps(at.config))));
+    },
+    finish: (at, x) => norm(at, "final_norm", x, eps(at.config)),
+  };
+}
+
+/** The MLP of a dense block. */
+export function swiglu(at: BlockContext, x: Matrix): Promise<Matrix> {
+  return gatedMlp(at, "mlp", x);
+}
+
+/** Causal attention with rotary positions, and norms of each head where the model has them. */
+async function attend(at: BlockContext, x: Matrix): Promise<Matrix> {
+  const { config: c, ops, sequenceLength } = at;
+  const size = headSize(c);
+  const { base, scaling } = ropeOf(c);
+  const query = await at.kept("norm.q");
+  const heads: Heads = {
+    queries: queries(c),
+    keys: integer(c, "num_key_value_heads", queries(c)),
+    size,
+    valueSize: size,
+    ...plainHeads,
+    norms: query && { query, key: await tensor(at, "norm.k"), eps: eps(c) },
+    rotary: { part: size, ...(await ops.rotary(base, size, scaling, sequenceLength)) },
+  };
+  return attention(at, x, heads);
+}
+
+function windowed(): OqeError {
+  return new OqeError(
+    "UNSUPPORTED_MODEL",
+    "config.json: tuning cannot compute attention within a sliding window",
+    "Quantize the model without tuning (method: rounded).",
+  );
 }

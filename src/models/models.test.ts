@@ -5,6 +5,7 @@ import { openCheckpoint } from "../checkpoint/checkpoint.ts";
 import { openFolder } from "../checkpoint/folder.ts";
 import type { ModelConfig } from "../checkpoint/model-config.ts";
 import { expand, expandTable } from "./expand.ts";
+import { roleOfModule } from "./module-role.ts";
 import { architectures, findArchitecture } from "./registry.ts";
 
 /** One contract for every registered architecture, on a real checkpoint of it. */
@@ -17,7 +18,7 @@ describe.each(architectures.map((architecture) => architecture.modelType))(
       const { config, tensors, close } = await open();
       const architecture = findArchitecture(config);
       const outputs = expand(architecture, config, tensors);
-      const sources = outputs.flatMap((output) => output.sources);
+      const sources = outputs.flatMap((output) => output.sources.map(({ tensor }) => tensor));
       expect(new Set(sources).size).toBe(sources.length);
       const dropped = [...tensors.keys()].filter((name) => architecture.dropped(name, config));
       expect([...sources, ...dropped].sort()).toEqual([...tensors.keys()].sort());
@@ -31,7 +32,7 @@ describe.each(architectures.map((architecture) => architecture.modelType))(
         const count = (shape: readonly number[]) =>
           shape.reduce((product, size) => product * size, 1);
         const inBase = output.sources.reduce(
-          (sum, source) => sum + count(tensors.get(source)!.shape),
+          (sum, { tensor }) => sum + count(tensors.get(tensor)!.shape),
           0,
         );
         expect(count(output.shape)).toBe(inBase);
@@ -44,13 +45,56 @@ describe.each(architectures.map((architecture) => architecture.modelType))(
       const architecture = architectures.find((a) => a.modelType === modelType)!;
       const { config, close } = await open();
       const roles = [
-        ...architecture.glue,
+        ...architecture.outer,
         ...new Set(architecture.layers(config).flatMap((kind) => architecture.roles(kind))),
       ];
       for (const role of roles) {
         if (role.treatment === "kept") expect(role.why).toMatch(/\w{4}/);
         else if (role.base.includes("{i}")) expect(role.fedBy).not.toBeNull();
       }
+      await close();
+    });
+
+    test("says of every row what later steps need to know", async () => {
+      const architecture = architectures.find((a) => a.modelType === modelType)!;
+      const { config, tensors, close } = await open();
+      expect(architecture.label).toMatch(/\w/);
+      const outputs = expand(architecture, config, tensors);
+      const outer = outputs.filter(({ layer }) => layer === null).map(({ role }) => role.kind);
+      expect(outer.filter((kind) => kind !== "head")).toEqual(["embeddings", "norm"]);
+      for (const { role, shape } of outputs) {
+        const isMatrix = ["embeddings", "linear", "expert", "head"].includes(role.kind);
+        expect(role.treatment === "quantized", role.role).toBe(isMatrix);
+        if (isMatrix) expect(role.part, role.role).not.toBeNull();
+        expect(role.routed === true, role.role).toBe(role.kind === "expert");
+        if (role.residual) expect(shape.at(-2), role.role).toBe(config.hidden_size);
+      }
+      for (const [layer, kind] of architecture.layers(config).entries()) {
+        const rows = outputs.filter((output) => output.layer === layer).map(({ role }) => role);
+        const named = (...kinds: string[]) => rows.filter((row) => kinds.includes(row.kind));
+        expect(named("router")).toHaveLength(kind.mlp === "moe" ? 1 : 0);
+        expect(named("expert").length > 0).toBe(kind.mlp === "moe");
+        expect(named("linear", "expert").some(({ residual }) => residual)).toBe(true);
+        const fed = named("norm").flatMap(({ feeds = [] }) => feeds);
+        expect(new Set(fed).size).toBe(fed.length);
+        for (const { fedBy } of named("router")) expect(fed).toContain(fedBy);
+        // The Hessian of the embeddings is made of what reads the first norm of the first block.
+        const [first] = named("norm");
+        expect(rows.some(({ fedBy }) => fedBy !== null && first?.feeds?.includes(fedBy))).toBe(
+          true,
+        );
+      }
+      await close();
+    });
+
+    test("knows the role of every module without the config", async () => {
+      const { config, tensors, close } = await open();
+      for (const { role, name } of expand(findArchitecture(config), config, tensors)) {
+        if (role.treatment === "quantized")
+          expect(roleOfModule(modelType, name.replace(/\.weight$/, ""))?.role).toBe(role.role);
+      }
+      expect(roleOfModule(modelType, "model.mystery")).toBeNull();
+      expect(roleOfModule("bert", "lm_head")).toBeNull();
       await close();
     });
 
@@ -113,13 +157,14 @@ describe("qwen3_moe", () => {
   test("has dense blocks between its MoE blocks where the config says so", async () => {
     const { config, close } = await openCheckpoint(await openFolder(byArchitecture.qwen3_moe!));
     const { layers } = findArchitecture(config);
-    expect(layers({ ...config, num_hidden_layers: 4, decoder_sparse_step: 2 })).toEqual([
-      "transformer",
+    const mlps = (change: ModelConfig) => layers({ ...config, ...change }).map(({ mlp }) => mlp);
+    expect(mlps({ num_hidden_layers: 4, decoder_sparse_step: 2 })).toEqual([
+      "dense",
       "moe",
-      "transformer",
+      "dense",
       "moe",
     ]);
-    expect(layers({ ...config, mlp_only_layers: [0] })).toEqual(["transformer", "moe"]);
+    expect(mlps({ mlp_only_layers: [0] })).toEqual(["dense", "moe"]);
     await close();
   });
 });

@@ -1,5 +1,6 @@
 import type { ModelConfig } from "../checkpoint/model-config.ts";
 import { type Matrix, newMatrix, rowsOf, sharedFloats } from "../kernel/matrix.ts";
+import { plainHeads } from "../kernel/routines/attention.ts";
 import type { Mixer } from "../kernel/routines/mamba.ts";
 import type { RouterRules } from "../kernel/routines/route.ts";
 import { attention, embed, mixture, norm, squaredMlp, tensor } from "./blocks.ts";
@@ -94,21 +95,19 @@ function attend(at: BlockContext, x: Matrix): Promise<Matrix> {
     queries: queries(c),
     keys: keys(c),
     size: headSize(c),
-    norms: null,
-    rotary: null,
+    valueSize: headSize(c),
+    ...plainHeads,
   });
 }
 
-const mixers: Partial<
-  Record<BlockContext["kind"], (at: BlockContext, x: Matrix) => Promise<Matrix>>
-> = {
-  mamba,
-  moe,
-  attention: attend,
-  mlp: (at, x) => squaredMlp(at, "mlp", x),
-};
+/** The one half that a block has. */
+function half(at: BlockContext, x: Matrix): Promise<Matrix> {
+  const { mixer, mlp } = at.kind;
+  if (mixer !== null) return mixer === "mamba" ? mamba(at, x) : attend(at, x);
+  return mlp === "moe" ? moe(at, x) : squaredMlp(at, "mlp", x);
+}
 
-/** x + mixer(norm(x)), block by block (transformers' modeling_nemotron_h.py). */
+/** x + half(norm(x)), block by block (transformers' modeling_nemotron_h.py). */
 export const nemotronHForward: Forward = {
   check(c) {
     oneOf(c, "mlp_hidden_act", ["relu2"]);
@@ -121,7 +120,7 @@ export const nemotronHForward: Forward = {
   embed: (at, ids) =>
     embed(at, ids, integer(at.config, "vocab_size"), integer(at.config, "hidden_size")),
   async block(at, x) {
-    const y = await mixers[at.kind]!(at, await norm(at, "norm", x, eps(at.config)));
+    const y = await half(at, await norm(at, "norm", x, eps(at.config)));
     return at.ops.add(y, x);
   },
   finish: (at, x) => norm(at, "final_norm", x, eps(at.config)),

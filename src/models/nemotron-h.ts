@@ -1,9 +1,11 @@
 import type { ModelConfig } from "../checkpoint/model-config.ts";
 import { OqeError } from "../ground/errors.ts";
-import type { Architecture, Role } from "./architecture.ts";
+import type { Architecture } from "./architecture.ts";
 import { flag, has, integer, keySize, layerCount, querySize } from "./config-fields.ts";
 import type { LayerKind } from "./layer-kind.ts";
 import { nemotronHForward, stepLimits } from "./nemotron-h-forward.ts";
+import { biasesOf, rolesUnder } from "./roles.ts";
+import { transpose } from "./source.ts";
 
 const hidden = (c: ModelConfig) => integer(c, "hidden_size");
 const vocabulary = (c: ModelConfig) => integer(c, "vocab_size");
@@ -13,6 +15,10 @@ const inner = (c: ModelConfig) => heads(c) * integer(c, "mamba_head_dim");
 /** C: channels through the convolution, x and both of B and C. */
 const convolved = (c: ModelConfig) =>
   inner(c) + 2 * integer(c, "n_groups") * integer(c, "ssm_state_size");
+/** All outputs of in_proj: gate, convolved channels, and a step for each head. */
+const projected = (c: ModelConfig) => inner(c) + convolved(c) + heads(c);
+const taps = (c: ModelConfig) => integer(c, "conv_kernel");
+const inter = (c: ModelConfig) => integer(c, "intermediate_size");
 const experts = (c: ModelConfig) => integer(c, "n_routed_experts");
 const expertSize = (c: ModelConfig) => integer(c, "moe_intermediate_size");
 const sharedSize = (c: ModelConfig) => integer(c, "moe_shared_expert_intermediate_size");
@@ -20,254 +26,107 @@ const latent = (c: ModelConfig) => has(c, "moe_latent_size");
 const expertInput = (c: ModelConfig) => (latent(c) ? integer(c, "moe_latent_size") : hidden(c));
 const shared = (c: ModelConfig) => has(c, "n_shared_experts");
 const mlpBias = (c: ModelConfig) => flag(c, "mlp_bias", false);
-const attentionBias = (c: ModelConfig) => flag(c, "attention_bias", false);
-const mambaBias = (c: ModelConfig) => flag(c, "mamba_proj_bias", false);
 
-const norm = "norms scale every channel and cost nothing";
-const state =
+const whyState =
   "sets the decay and step of the state-space recurrence, where an error compounds over time";
-const router = "router: an error here sends tokens to other experts";
-const vector = "a vector, not a matrix";
+const whyConvolution = "depthwise convolution: tiny, and MLX does not quantize it";
 
-/** A row of the table; `{b}` stands for `backbone.layers.{i}`. Same name in the MLX repo unless `mlx` says otherwise. */
-function role(
-  name: string,
-  base: string,
-  fedBy: string | null,
-  treatment: Role["treatment"],
-  shape: Role["shape"],
-  more: Partial<Role> = {},
-): Role {
-  const full = (path: string) => path.replace("{b}", "backbone.layers.{i}");
-  return {
-    role: name,
-    fedBy,
-    treatment,
-    shape,
-    ...more,
-    base: full(base),
-    mlx: full(more.mlx ?? base),
-  };
-}
-
-const blockNorm = role("norm", "{b}.norm.weight", null, "kept", (c) => [hidden(c)], { why: norm });
+const outer = rolesUnder("");
+const block = rolesUnder("backbone.layers.{i}.");
+const mixer = rolesUnder("backbone.layers.{i}.mixer.");
 
 // out_proj stands before in_proj: the published matrix was planned in this order (docs/tiers.md).
-const mamba: Role[] = [
-  blockNorm,
-  role("mamba.out", "{b}.mixer.out_proj.weight", "mamba.y", "quantized", (c) => [
-    hidden(c),
-    inner(c),
-  ]),
-  role("mamba.in", "{b}.mixer.in_proj.weight", "block.in", "quantized", (c) => [
-    inner(c) + convolved(c) + heads(c),
-    hidden(c),
-  ]),
-  role(
-    "mamba.in.bias",
-    "{b}.mixer.in_proj.bias",
-    null,
-    "kept",
-    (c) => [inner(c) + convolved(c) + heads(c)],
-    {
-      why: vector,
-      when: mambaBias,
-    },
-  ),
-  role("mamba.out.bias", "{b}.mixer.out_proj.bias", null, "kept", (c) => [hidden(c)], {
-    why: vector,
-    when: mambaBias,
+const mambaMatrices = [
+  mixer.linear("mamba.out", "out_proj", [hidden, inner], { fedBy: "mamba.y", residual: true }),
+  mixer.linear("mamba.in", "in_proj", [projected, hidden], { fedBy: "block.in" }),
+];
+const mamba = [
+  ...mambaMatrices,
+  ...biasesOf(mambaMatrices, (c) => flag(c, "mamba_proj_bias", false)),
+  mixer.unquantized("mamba.conv", "conv1d.weight", [convolved, 1, taps], {
+    kind: "convolution",
+    why: whyConvolution,
+    from: () => [transpose],
   }),
-  role(
-    "mamba.conv",
-    "{b}.mixer.conv1d.weight",
-    null,
-    "kept",
-    (c) => [convolved(c), 1, integer(c, "conv_kernel")],
-    {
-      mlxShape: (c) => [convolved(c), integer(c, "conv_kernel"), 1],
-      why: "depthwise convolution: tiny, and MLX does not quantize it",
-    },
-  ),
-  role("mamba.conv.bias", "{b}.mixer.conv1d.bias", null, "kept", (c) => [convolved(c)], {
-    why: vector,
-    when: (c) => flag(c, "use_conv_bias", true),
-  }),
-  role("mamba.A_log", "{b}.mixer.A_log", null, "kept", (c) => [heads(c)], {
-    why: state,
+  mixer.bias("mamba.conv.bias", "conv1d", convolved, (c) => flag(c, "use_conv_bias", true)),
+  mixer.unquantized("mamba.A_log", "A_log", [heads], {
+    kind: "state",
+    why: whyState,
     exemptFromCast: true,
   }),
-  role("mamba.D", "{b}.mixer.D", null, "kept", (c) => [heads(c)], { why: state }),
-  role("mamba.dt_bias", "{b}.mixer.dt_bias", null, "kept", (c) => [heads(c)], { why: state }),
-  role("mamba.norm", "{b}.mixer.norm.weight", null, "kept", (c) => [inner(c)], { why: norm }),
+  mixer.unquantized("mamba.D", "D", [heads], { kind: "state", why: whyState }),
+  mixer.unquantized("mamba.dt_bias", "dt_bias", [heads], { kind: "state", why: whyState }),
+  mixer.norm("mamba.norm", "norm", inner),
 ];
 
-const attention: Role[] = [
-  blockNorm,
-  role("attention.q", "{b}.mixer.q_proj.weight", "block.in", "quantized", (c) => [
-    querySize(c),
-    hidden(c),
-  ]),
-  role("attention.k", "{b}.mixer.k_proj.weight", "block.in", "quantized", (c) => [
-    keySize(c),
-    hidden(c),
-  ]),
-  role("attention.v", "{b}.mixer.v_proj.weight", "block.in", "quantized", (c) => [
-    keySize(c),
-    hidden(c),
-  ]),
-  role("attention.o", "{b}.mixer.o_proj.weight", "attention.y", "quantized", (c) => [
-    hidden(c),
-    querySize(c),
-  ]),
-  ...(["q", "k", "v", "o"] as const).map((p) =>
-    role(
-      `attention.${p}.bias`,
-      `{b}.mixer.${p}_proj.bias`,
-      null,
-      "kept",
-      (c) => [p === "q" ? querySize(c) : p === "o" ? hidden(c) : keySize(c)],
-      { why: vector, when: attentionBias },
-    ),
-  ),
+const attentionMatrices = [
+  mixer.linear("attention.q", "q_proj", [querySize, hidden], { fedBy: "block.in" }),
+  mixer.linear("attention.k", "k_proj", [keySize, hidden], { fedBy: "block.in" }),
+  mixer.linear("attention.v", "v_proj", [keySize, hidden], { fedBy: "block.in" }),
+  mixer.linear("attention.o", "o_proj", [hidden, querySize], {
+    fedBy: "attention.y",
+    residual: true,
+  }),
+];
+const attention = [
+  ...attentionMatrices,
+  ...biasesOf(attentionMatrices, (c) => flag(c, "attention_bias", false)),
 ];
 
-const moe: Role[] = [
-  blockNorm,
-  role("router", "{b}.mixer.gate.weight", null, "kept", (c) => [experts(c), hidden(c)], {
-    why: router,
+const routed = [
+  mixer.router("gate", [experts, hidden], "block.in"),
+  mixer.correction("gate.e_score_correction_bias", [experts]),
+  mixer.expert("experts.up", ["experts.{e}.up_proj", "switch_mlp.fc1"], [expertSize, expertInput], {
+    fedBy: "experts.in",
   }),
-  role("router.bias", "{b}.mixer.gate.e_score_correction_bias", null, "kept", (c) => [experts(c)], {
-    why: router,
-    exemptFromCast: true,
-  }),
-  role(
-    "experts.up",
-    "{b}.mixer.experts.{e}.up_proj.weight",
-    "experts.in",
-    "quantized",
-    (c) => [expertSize(c), expertInput(c)],
-    {
-      mlx: "{b}.mixer.switch_mlp.fc1.weight",
-      routed: true,
-    },
-  ),
-  role(
+  mixer.expert(
     "experts.down",
-    "{b}.mixer.experts.{e}.down_proj.weight",
-    "experts.h",
-    "quantized",
-    (c) => [expertInput(c), expertSize(c)],
-    {
-      mlx: "{b}.mixer.switch_mlp.fc2.weight",
-      routed: true,
-    },
+    ["experts.{e}.down_proj", "switch_mlp.fc2"],
+    [expertInput, expertSize],
+    { fedBy: "experts.h", residual: true },
   ),
-  role(
-    "shared.up",
-    "{b}.mixer.shared_experts.up_proj.weight",
-    "block.in",
-    "quantized",
-    (c) => [sharedSize(c), hidden(c)],
-    {
-      when: shared,
-    },
-  ),
-  role(
-    "shared.down",
-    "{b}.mixer.shared_experts.down_proj.weight",
-    "shared.h",
-    "quantized",
-    (c) => [hidden(c), sharedSize(c)],
-    {
-      when: shared,
-    },
-  ),
-  role(
-    "shared.up.bias",
-    "{b}.mixer.shared_experts.up_proj.bias",
-    null,
-    "kept",
-    (c) => [sharedSize(c)],
-    {
-      why: vector,
-      when: (c) => shared(c) && mlpBias(c),
-    },
-  ),
-  role(
-    "shared.down.bias",
-    "{b}.mixer.shared_experts.down_proj.bias",
-    null,
-    "kept",
-    (c) => [hidden(c)],
-    {
-      why: vector,
-      when: (c) => shared(c) && mlpBias(c),
-    },
-  ),
-  role(
-    "latent.in",
-    "{b}.mixer.fc1_latent_proj.weight",
-    "block.in",
-    "quantized",
-    (c) => [expertInput(c), hidden(c)],
-    {
-      when: latent,
-    },
-  ),
-  role(
-    "latent.out",
-    "{b}.mixer.fc2_latent_proj.weight",
-    "latent.h",
-    "quantized",
-    (c) => [hidden(c), expertInput(c)],
-    {
-      when: latent,
-    },
-  ),
-  role("latent.in.bias", "{b}.mixer.fc1_latent_proj.bias", null, "kept", (c) => [expertInput(c)], {
-    why: vector,
-    when: (c) => latent(c) && mlpBias(c),
+];
+/** What every token visits: the shared expert, and the projections into and out of the experts' space. */
+const visited = [
+  mixer.linear("shared.up", "shared_experts.up_proj", [sharedSize, hidden], {
+    fedBy: "block.in",
+    when: shared,
   }),
-  role("latent.out.bias", "{b}.mixer.fc2_latent_proj.bias", null, "kept", (c) => [hidden(c)], {
-    why: vector,
-    when: (c) => latent(c) && mlpBias(c),
+  mixer.linear("shared.down", "shared_experts.down_proj", [hidden, sharedSize], {
+    fedBy: "shared.h",
+    residual: true,
+    when: shared,
+  }),
+  mixer.linear("latent.in", "fc1_latent_proj", [expertInput, hidden], {
+    fedBy: "block.in",
+    when: latent,
+  }),
+  mixer.linear("latent.out", "fc2_latent_proj", [hidden, expertInput], {
+    fedBy: "latent.h",
+    residual: true,
+    when: latent,
   }),
 ];
+const moe = [...routed, ...visited, ...biasesOf(visited, mlpBias)];
 
-const mlp: Role[] = [
-  blockNorm,
-  role("mlp.up", "{b}.mixer.up_proj.weight", "block.in", "quantized", (c) => [
-    integer(c, "intermediate_size"),
-    hidden(c),
-  ]),
-  role("mlp.down", "{b}.mixer.down_proj.weight", "mlp.h", "quantized", (c) => [
-    hidden(c),
-    integer(c, "intermediate_size"),
-  ]),
-  role(
-    "mlp.up.bias",
-    "{b}.mixer.up_proj.bias",
-    null,
-    "kept",
-    (c) => [integer(c, "intermediate_size")],
-    {
-      why: vector,
-      when: mlpBias,
-    },
-  ),
-  role("mlp.down.bias", "{b}.mixer.down_proj.bias", null, "kept", (c) => [hidden(c)], {
-    why: vector,
-    when: mlpBias,
-  }),
+const mlpMatrices = [
+  mixer.linear("mlp.up", "up_proj", [inter, hidden], { fedBy: "block.in" }),
+  mixer.linear("mlp.down", "down_proj", [hidden, inter], { fedBy: "mlp.h", residual: true }),
 ];
+const mlp = [...mlpMatrices, ...biasesOf(mlpMatrices, mlpBias)];
 
-const kinds: Record<string, LayerKind> = { M: "mamba", "*": "attention", E: "moe", "-": "mlp" };
-const tables: Partial<Record<LayerKind, readonly Role[]>> = { mamba, attention, moe, mlp };
+/** The letters of `hybrid_override_pattern`. A block has one half of a transformer block. */
+const kinds: Readonly<Record<string, LayerKind>> = {
+  M: { mixer: "mamba", mlp: null },
+  "*": { mixer: "attention", mlp: null },
+  E: { mixer: null, mlp: "moe" },
+  "-": { mixer: null, mlp: "dense" },
+};
 
 /** Nemotron-H: Mamba-2, attention, MoE and MLP blocks by a pattern string (mlx-lm models/nemotron_h.py). */
 export const nemotronH: Architecture = {
   modelType: "nemotron_h",
+  label: "Nemotron-H",
   layers(config) {
     const pattern = config.hybrid_override_pattern;
     const letters =
@@ -290,17 +149,20 @@ export const nemotronH: Architecture = {
     }
     return letters.map((letter) => kinds[letter]!);
   },
-  glue: [
-    role("embeddings", "backbone.embeddings.weight", null, "quantized", (c) => [
-      vocabulary(c),
-      hidden(c),
-    ]),
-    role("final_norm", "backbone.norm_f.weight", null, "kept", (c) => [hidden(c)], { why: norm }),
-    role("head", "lm_head.weight", "head.in", "quantized", (c) => [vocabulary(c), hidden(c)]),
+  outer: [
+    outer.embeddings("backbone.embeddings", [vocabulary, hidden]),
+    outer.norm("final_norm", "backbone.norm_f", hidden, ["head.in"]),
+    outer.head("lm_head", [vocabulary, hidden]),
   ],
-  roles: (kind) => tables[kind] ?? [],
+  roles: (kind) => [
+    block.norm("norm", "norm", hidden, ["block.in"]),
+    ...(kind.mixer === "mamba" ? mamba : []),
+    ...(kind.mixer === "attention" ? attention : []),
+    ...(kind.mlp === "moe" ? moe : []),
+    ...(kind.mlp === "dense" ? mlp : []),
+  ],
   experts: (c) =>
-    nemotronH.layers(c).includes("moe")
+    nemotronH.layers(c).some(({ mlp }) => mlp === "moe")
       ? {
           routed: experts(c),
           perToken: integer(c, "num_experts_per_tok"),

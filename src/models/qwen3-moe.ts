@@ -1,36 +1,32 @@
 import type { ModelConfig } from "../checkpoint/model-config.ts";
 import { OqeError } from "../ground/errors.ts";
-import type { Architecture, Role } from "./architecture.ts";
-import { integer } from "./config-fields.ts";
+import type { Matrix } from "../kernel/matrix.ts";
+import type { RouterRules } from "../kernel/routines/route.ts";
+import type { Architecture } from "./architecture.ts";
+import { mixture } from "./blocks.ts";
+import { flag, has, integer } from "./config-fields.ts";
+import type { BlockContext } from "./forward.ts";
 import type { LayerKind } from "./layer-kind.ts";
-import { attentionRoles, mlpRoles, sameName } from "./llama.ts";
+import { attentionRoles, mlpRoles, swiglu, transformerForward } from "./llama.ts";
 import { headNorms, qwen3 } from "./qwen3.ts";
+import { rolesUnder } from "./roles.ts";
 
 const hidden = (c: ModelConfig) => integer(c, "hidden_size");
 const expertSize = (c: ModelConfig) => integer(c, "moe_intermediate_size");
 const experts = (c: ModelConfig) => integer(c, "num_experts");
-const mlp = "model.layers.{i}.mlp";
+const perToken = (c: ModelConfig) => integer(c, "num_experts_per_tok");
 
-function expert(role: string, leaf: string, fedBy: string, shape: Role["shape"]): Role {
-  return {
-    role,
-    base: `${mlp}.experts.{e}.${leaf}.weight`,
-    mlx: `${mlp}.switch_mlp.${leaf}.weight`,
-    fedBy,
-    treatment: "quantized",
-    shape,
-    routed: true,
-  };
-}
+const mlp = rolesUnder("model.layers.{i}.mlp.");
+const leaf = (name: string) => [`experts.{e}.${name}`, `switch_mlp.${name}`] as const;
 
-const moeRoles: readonly Role[] = [
-  sameName("router", `${mlp}.gate.weight`, null, (c) => [experts(c), hidden(c)], {
-    treatment: "kept",
-    why: "router: an error here sends tokens to other experts",
+const moeRoles = [
+  mlp.router("gate", [experts, hidden], "mlp.in"),
+  mlp.expert("experts.gate", leaf("gate_proj"), [expertSize, hidden], { fedBy: "experts.in" }),
+  mlp.expert("experts.up", leaf("up_proj"), [expertSize, hidden], { fedBy: "experts.in" }),
+  mlp.expert("experts.down", leaf("down_proj"), [hidden, expertSize], {
+    fedBy: "experts.h",
+    residual: true,
   }),
-  expert("experts.gate", "gate_proj", "experts.in", (c) => [expertSize(c), hidden(c)]),
-  expert("experts.up", "up_proj", "experts.in", (c) => [expertSize(c), hidden(c)]),
-  expert("experts.down", "down_proj", "experts.h", (c) => [hidden(c), expertSize(c)]),
 ];
 
 /** Layer L is MoE when (L + 1) is a multiple of `decoder_sparse_step` and L is not in `mlp_only_layers`. */
@@ -45,17 +41,49 @@ function layers(c: ModelConfig): readonly LayerKind[] {
   }
   return qwen3
     .layers(c)
-    .map((_, i) => ((i + 1) % step === 0 && !dense.includes(i) ? "moe" : "transformer"));
+    .map((kind, i) =>
+      (i + 1) % step === 0 && !dense.includes(i) ? { ...kind, mlp: "moe" } : kind,
+    );
 }
 
 /** Qwen3 MoE (mlx-lm models/qwen3_moe.py): attention of Qwen3, softmax router, no shared expert. */
 export const qwen3Moe: Architecture = {
   ...qwen3,
   modelType: "qwen3_moe",
+  label: "Qwen3 MoE",
   layers,
-  roles: (kind) => [...attentionRoles, ...headNorms, ...(kind === "moe" ? moeRoles : mlpRoles)],
+  roles: ({ mlp }) => [...attentionRoles, ...headNorms, ...(mlp === "moe" ? moeRoles : mlpRoles)],
   experts: (c) =>
-    layers(c).includes("moe")
-      ? { routed: experts(c), perToken: integer(c, "num_experts_per_tok"), shared: 0 }
+    layers(c).some(({ mlp }) => mlp === "moe")
+      ? { routed: experts(c), perToken: perToken(c), shared: 0 }
       : null,
+  forward: transformerForward({
+    isWindowed: (c) => flag(c, "use_sliding_window", false) && has(c, "sliding_window"),
+    mlp: (at, x) => (at.kind.mlp === "moe" ? moe(at, x) : swiglu(at, x)),
+  }),
 };
+
+/** Σ over each token's experts of weight · SwiGLU(x). */
+function moe(at: BlockContext, x: Matrix): Promise<Matrix> {
+  const { ops, config: c } = at;
+  const rules: RouterRules = {
+    score: "softmax",
+    routed: experts(c),
+    visited: perToken(c),
+    kept: Math.min(3 * perToken(c), experts(c)),
+    groups: 1,
+    openGroups: 1,
+    correction: null,
+    normalized: flag(c, "norm_topk_prob", false),
+    scale: 1,
+  };
+  return mixture(at, x, x, rules, async (expert, rows, near) => {
+    const gate = await at.weight("experts.gate", rows, { expert });
+    const up = await at.weight("experts.up", rows, { expert });
+    const hidden = async (x: Matrix) =>
+      ops.swiglu(await ops.linear(x, gate), await ops.linear(x, up)); // [visits, F]
+    const h = await hidden(rows);
+    if (near === undefined) return at.linear("experts.down", h, { expert });
+    return at.linear("experts.down", h, { expert, near: await hidden(near) });
+  });
+}

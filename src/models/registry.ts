@@ -9,6 +9,11 @@ import { qwen3Moe } from "./qwen3-moe.ts";
 /** Every architecture that can be quantized. To add one: its role table, its forward pass, and a line here. */
 export const architectures: readonly Architecture[] = [nemotronH, llama, qwen3, qwen3Moe];
 
+/** An architecture's name for people; null for a model_type that is not supported. */
+export function findLabel(modelType: string): string | null {
+  return architectures.find((one) => one.modelType === modelType)?.label ?? null;
+}
+
 /** The architecture that the config names. Throws UNSUPPORTED_MODEL with the supported ones. */
 export function findArchitecture(config: ModelConfig): Architecture {
   const found = architectures.find((architecture) => architecture.modelType === config.model_type);

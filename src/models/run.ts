@@ -7,7 +7,7 @@ import type { LayerKind } from "./layer-kind.ts";
 import type { Ops } from "./ops.ts";
 import type { Routing } from "./routing.ts";
 
-/** Where a model's weights come from: a base, or a finished MLX repository. `layer` is null for the glue. */
+/** Where a model's weights come from: a base, or a finished MLX repository. `layer` is null outside the blocks. */
 export interface WeightSource {
   /** A kept tensor as float32, flat; null where the config has none. */
   kept(layer: number | null, role: string): Promise<Float32Array<SharedArrayBuffer> | null>;
@@ -34,7 +34,11 @@ export interface RunOptions {
   /** As BlockContext.routes, with the layer. Default: the model's own choice. */
   readonly routes?: (layer: number, own: Routing) => Routing;
   /** As BlockContext.router, with the layer. Default: the model's own gate. */
-  readonly router?: (layer: number, x: Matrix) => Promise<Float32Array<SharedArrayBuffer>>;
+  readonly router?: (
+    layer: number,
+    role: string,
+    x: Matrix,
+  ) => Promise<Float32Array<SharedArrayBuffer>>;
   /** Called after each block. */
   readonly progress?: (layersDone: number, layers: number) => void;
 }
@@ -47,13 +51,13 @@ export async function runModel(
 ): Promise<Matrix> {
   const { forward } = model.architecture;
   const layers = model.architecture.layers(model.config);
-  const glue = plainContext(model, null, options);
-  let x = await forward.embed(glue, ids);
+  const outer = plainContext(model, null, options);
+  let x = await forward.embed(outer, ids);
   for (const [layer, kind] of layers.entries()) {
     x = await forward.block(blockContext(model, layer, kind, options), x);
     options.progress?.(layer + 1, layers.length);
   }
-  return forward.finish(glue, x);
+  return forward.finish(outer, x);
 }
 
 /** Logits `[tokens, vocabulary]` of what `runModel` gave, or of some rows of it. */
@@ -68,15 +72,24 @@ export async function openHead({
   weights,
   ops,
 }: Model): Promise<(x: Matrix) => Promise<Matrix>> {
-  const weight = await weights.matrix(null, headRole(architecture, config));
-  const bias = await weights.kept(null, "head.bias");
+  const role = headRole(architecture, config);
+  const weight = await weights.matrix(null, role);
+  const bias = await weights.kept(null, `${role}.bias`);
   return (x) => ops.linear(x, weight, bias);
 }
 
-/** Role of the matrix that makes logits: a tied head is the embeddings. */
-export function headRole({ glue }: Architecture, config: ModelConfig): string {
-  const own = glue.find(({ role }) => role === "head");
-  return own?.when?.(config) === false ? "embeddings" : "head";
+/** Name of the role of a kind outside the blocks. */
+export function outerRole({ outer }: Architecture, kind: "embeddings" | "head"): string {
+  const found = outer.find((role) => role.kind === kind);
+  if (found === undefined) throw new TypeError(`the role table has no ${kind}`);
+  return found.role;
+}
+
+/** Name of the role of the matrix that makes logits: a tied head is the embeddings. */
+export function headRole(architecture: Architecture, config: ModelConfig): string {
+  const own = architecture.outer.find(({ kind }) => kind === "head");
+  const isThere = own !== undefined && (own.when?.(config) ?? true);
+  return outerRole(architecture, isThere ? "head" : "embeddings");
 }
 
 /** Answers with the weights as they are. */
@@ -85,14 +98,9 @@ export function plainContext(
   layer: number | null,
   { length }: RunOptions,
 ): WalkContext {
-  const { config, ops, weights, architecture } = model;
-  const matrix = (role: string, options?: LinearOptions) => {
-    return weights.matrix(
-      layer,
-      role === "head" ? headRole(architecture, config) : role,
-      options?.expert,
-    );
-  };
+  const { config, ops, weights } = model;
+  const matrix = (role: string, options?: LinearOptions) =>
+    weights.matrix(layer, role, options?.expert);
   return {
     config,
     ops,
@@ -118,7 +126,7 @@ export function blockContext(
     layer,
     kind,
     pool: async () => {},
-    router: (x) => options.router?.(layer, x) ?? tensor(plain, "router"),
+    router: (role, x) => options.router?.(layer, role, x) ?? tensor(plain, role),
     routes: (own) => options.routes?.(layer, own) ?? own,
     wantsNear: false,
   };

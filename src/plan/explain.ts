@@ -3,8 +3,8 @@ import type { Bits } from "../kernel/width.ts";
 import { modulePath, quantizedBytes } from "../mlx/format.ts";
 import type { PlannedTensor } from "../models/architecture.ts";
 import type { TierPlan } from "./plan-types.ts";
-import { flipCost } from "./policy-measured.ts";
-import type { Sensitivity, WidthPrice } from "./sensitivity-types.ts";
+import { flipFactor } from "./policy-measured.ts";
+import type { Sensitivity, WidthCost } from "./sensitivity-types.ts";
 
 /** The best single step up among a role's tensors: most nats of predicted KL saved per byte. */
 export interface NextBoost {
@@ -38,7 +38,7 @@ export function explainPlan(
   sensitivity: Sensitivity | null,
 ): RoleSummary[] {
   const quantized = tensors.filter((tensor) => Object.hasOwn(plan.modules, modulePath(tensor)));
-  const prices = sensitivity === null ? null : readPrices(plan, sensitivity);
+  const costs = sensitivity === null ? null : readCosts(plan, sensitivity);
   const roles = [...new Set(quantized.map((tensor) => tensor.role.role))];
   return roles.map((role) => {
     const own = quantized.filter((tensor) => tensor.role.role === role);
@@ -53,38 +53,39 @@ export function explainPlan(
           sum + quantizedBytes(tensor.shape, plan.modules[modulePath(tensor)]!, storage),
         0,
       ),
-      share: prices && modules.reduce((sum, module) => sum + prices.share(module), 0),
-      next: prices && nextBoost(own, plan, storage, prices),
+      share: costs && modules.reduce((sum, module) => sum + costs.share(module), 0),
+      next: costs && nextBoost(own, plan, storage, costs),
     };
   });
 }
 
-interface PlanPrices {
+interface PlanCosts {
   readonly share: (module: string) => number;
   /** What one tensor at another width would save. */
   readonly saving: (module: string, bits: Bits) => number;
 }
 
-function readPrices(plan: TierPlan, sensitivity: Sensitivity): PlanPrices {
+function readCosts(plan: TierPlan, sensitivity: Sensitivity): PlanCosts {
   const widths = new Map(sensitivity.tensors.map((tensor) => [tensor.module, tensor.widths]));
-  const price = (module: string, bits: Bits): WidthPrice =>
+  const at = (module: string, bits: Bits): WidthCost =>
     widths.get(module)!.find((width) => width.bits === bits)!;
-  const own = (module: string) => price(module, plan.modules[module]!.bits);
-  const power = Object.keys(plan.modules).reduce((sum, module) => sum + own(module).flip, 0);
-  const smooth = Object.keys(plan.modules).reduce((sum, module) => sum + own(module).smooth, 0);
-  const cost = flipCost(sensitivity);
-  const flips = cost * Math.sqrt(power);
-  const total = smooth + flips;
+  const own = (module: string) => at(module, plan.modules[module]!.bits);
+  const power = Object.keys(plan.modules).reduce((sum, module) => sum + own(module).flipPower, 0);
+  const forcedKl = Object.keys(plan.modules).reduce((sum, module) => sum + own(module).forcedKl, 0);
+  const factor = flipFactor(sensitivity);
+  const flips = factor * Math.sqrt(power);
+  const total = forcedKl + flips;
   return {
     share: (module) =>
-      (own(module).smooth + (power > 0 ? (flips * own(module).flip) / power : 0)) / (total || 1),
+      (own(module).forcedKl + (power > 0 ? (flips * own(module).flipPower) / power : 0)) /
+      (total || 1),
     saving(module, bits) {
-      const [now, then] = [own(module), price(module, bits)];
+      const [now, then] = [own(module), at(module, bits)];
       return (
-        now.smooth -
-        then.smooth +
+        now.forcedKl -
+        then.forcedKl +
         flips -
-        cost * Math.sqrt(Math.max(0, power - now.flip + then.flip))
+        factor * Math.sqrt(Math.max(0, power - now.flipPower + then.flipPower))
       );
     },
   };
@@ -94,7 +95,7 @@ function nextBoost(
   tensors: readonly PlannedTensor[],
   plan: TierPlan,
   storage: FloatDtype,
-  prices: PlanPrices,
+  costs: PlanCosts,
 ) {
   let best: NextBoost | null = null;
   for (const tensor of tensors) {
@@ -105,7 +106,7 @@ function nextBoost(
       const bytes =
         quantizedBytes(tensor.shape, { ...width, bits: to }, storage) -
         quantizedBytes(tensor.shape, width, storage);
-      const saves = prices.saving(module, to);
+      const saves = costs.saving(module, to);
       if (best === null || saves / bytes > best.saves / best.bytes)
         best = { module, from: width.bits, to, bytes, saves };
     }

@@ -1,22 +1,12 @@
 import { isDeepStrictEqual } from "node:util";
 import { OqeError } from "../ground/errors.ts";
-import type { PlannedTensor } from "../models/architecture.ts";
+import { type PlannedTensor, parts } from "../models/architecture.ts";
 import type { LayerKind } from "../models/layer-kind.ts";
 import type { Floors } from "./plan-types.ts";
 import { measuredBits } from "./sensitivity-types.ts";
 
-/** First words of the roles of all architectures, and the one block whose error reaches every router. */
-const names = [
-  "attention",
-  "embeddings",
-  "head",
-  "first-mamba",
-  "mamba",
-  "experts",
-  "shared",
-  "mlp",
-  "latent",
-] as const;
+/** The parts of a model, and the first Mamba block: its error reaches every router. */
+const names = [...parts, "first-mamba"] as const;
 
 /** What the series guarantees: the router, and its bias, is not quantized by any policy. */
 export const defaultFloors = "attention=6,embeddings=6,head=6,first-mamba=8";
@@ -61,9 +51,7 @@ export function areDefault(floors: Floors): boolean {
 /** The floors that concern a tensor; `firstMamba` is the layer of the first Mamba block. */
 function floorsOf(floors: Floors, { role, layer }: PlannedTensor, firstMamba: number): string[] {
   return Object.keys(floors).filter((name) =>
-    name === "first-mamba"
-      ? layer === firstMamba
-      : role.role === name || role.role.startsWith(`${name}.`),
+    name === "first-mamba" ? layer === firstMamba : role.part === name,
   );
 }
 
@@ -73,7 +61,7 @@ export function applyFloors(
   tensors: readonly PlannedTensor[],
   layers: readonly LayerKind[],
 ) {
-  const firstMamba = layers.indexOf("mamba");
+  const firstMamba = layers.findIndex(({ mixer }) => mixer === "mamba");
   const concerned = tensors.map((tensor) => floorsOf(floors, tensor, firstMamba));
   const used = new Set(concerned.flat());
   return {

@@ -1,14 +1,14 @@
 /** What one item may become: a size in whole bytes and a finite price of any sign. */
 export interface Option {
   readonly bytes: number;
-  readonly price: number;
+  readonly cost: number;
 }
 
 /** An option in whole units of size and price, above the item's smallest size and lowest price. */
 interface Scaled {
   readonly index: number;
   readonly size: number;
-  readonly price: number;
+  readonly cost: number;
 }
 
 /** The linear relaxation: where filling by worth per byte breaks off. Sizes in units of the sizes' common divisor. */
@@ -27,7 +27,7 @@ export interface Relaxed {
 }
 
 /** Bits of the sum of all price ranges: bounds, computed in doubles of 53 bits, are then off by far less than half a unit. */
-const priceBits = 46;
+const costBits = 46;
 
 /** Solves the relaxation greedily along the lower hulls, in O(n log n). The smallest choice must fit. */
 export function relax(given: readonly (readonly Option[])[], budget: number): Relaxed {
@@ -56,14 +56,14 @@ export function relax(given: readonly (readonly Option[])[], budget: number): Re
 function scale(given: readonly (readonly Option[])[], budget: number) {
   const kept = given.map(undominated);
   const divisor = kept.flat().reduce((d, { bytes }) => commonDivisor(d, bytes), 0) || 1;
-  const range = kept.reduce((sum, options) => sum + options[0]!.price - options.at(-1)!.price, 0);
-  const unit = range === 0 ? 1 : 2 ** (Math.floor(Math.log2(range)) + 1 - priceBits);
+  const range = kept.reduce((sum, options) => sum + options[0]!.cost - options.at(-1)!.cost, 0);
+  const unit = range === 0 ? 1 : 2 ** (Math.floor(Math.log2(range)) + 1 - costBits);
   const smallest = kept.reduce((sum, options) => sum + options[0]!.bytes, 0);
   const items = kept.map((options) =>
-    options.map(({ index, bytes, price }) => ({
+    options.map(({ index, bytes, cost }) => ({
       index,
       size: (bytes - options[0]!.bytes) / divisor,
-      price: Math.round((price - options.at(-1)!.price) / unit),
+      cost: Math.round((cost - options.at(-1)!.cost) / unit),
     })),
   );
   return { items, room: Math.floor((budget - smallest) / divisor), unit };
@@ -76,10 +76,10 @@ function commonDivisor(a: number, b: number): number {
 /** Ascending bytes, falling price. */
 function undominated(options: readonly Option[]): (Option & { index: number })[] {
   const sorted = options.map((option, index) => ({ ...option, index }));
-  sorted.sort((a, b) => a.bytes - b.bytes || a.price - b.price || a.index - b.index);
+  sorted.sort((a, b) => a.bytes - b.bytes || a.cost - b.cost || a.index - b.index);
   const kept: typeof sorted = [];
   for (const option of sorted)
-    if (kept.length === 0 || option.price < kept.at(-1)!.price) kept.push(option);
+    if (kept.length === 0 || option.cost < kept.at(-1)!.cost) kept.push(option);
   return kept;
 }
 
@@ -109,14 +109,14 @@ function hullSteps(options: readonly Scaled[], item: number): Step[] {
 
 function makeStep(options: readonly Scaled[], item: number, from: number, to: number): Step {
   const size = options[to]!.size - options[from]!.size;
-  return { item, from, to, size, worth: (options[from]!.price - options[to]!.price) / size };
+  return { item, from, to, size, worth: (options[from]!.cost - options[to]!.cost) / size };
 }
 
 /** Another option than the break choice's: what it adds in size and price (either may be negative). */
 export interface Move {
   readonly option: number;
   readonly size: number;
-  readonly price: number;
+  readonly cost: number;
   /** Price + slope · size: what the move costs above the bound, not negative. */
   readonly loss: number;
 }
@@ -136,7 +136,7 @@ export interface Core {
   readonly base: readonly number[];
   readonly filled: readonly number[];
   /** Price of `filled` above that of `base`: at most 0. */
-  readonly filledPrice: number;
+  readonly filledCost: number;
   readonly slope: number;
   readonly room: number;
 }
@@ -146,21 +146,21 @@ export interface Core {
  * moves; a move that is beyond the best choice known by itself is left out, which leaves few items of most problems.
  */
 export function layOutCore({ items, base, filled, slope, room }: Relaxed): Core {
-  const filledPrice = filled.reduce(
-    (sum, at, item) => sum + items[item]![at]!.price - items[item]![base[item]!]!.price,
+  const filledCost = filled.reduce(
+    (sum, at, item) => sum + items[item]![at]!.cost - items[item]![base[item]!]!.cost,
     0,
   );
-  const most = filledPrice + slope * room;
+  const most = filledCost + slope * room;
   const core: CoreItem[] = [];
   for (const [item, options] of items.entries()) {
     const from = options[base[item]!]!;
     const moves: Move[] = [];
     let ease = Number.POSITIVE_INFINITY;
     for (const to of options) {
-      const [size, price] = [to.size - from.size, to.price - from.price];
-      const loss = price + slope * size;
+      const [size, cost] = [to.size - from.size, to.cost - from.cost];
+      const loss = cost + slope * size;
       if (size === 0 || loss >= most) continue;
-      moves.push({ option: to.index, size, price, loss });
+      moves.push({ option: to.index, size, cost, loss });
       ease = Math.min(ease, loss / Math.abs(size));
     }
     if (moves.length > 0) core.push({ item, moves, ease });
@@ -169,7 +169,7 @@ export function layOutCore({ items, base, filled, slope, room }: Relaxed): Core 
     items: dropTwins(core).sort((a, b) => a.ease - b.ease || a.item - b.item),
     base: base.map((at, item) => items[item]![at]!.index),
     filled: filled.map((at, item) => items[item]![at]!.index),
-    filledPrice,
+    filledCost,
     slope,
     room,
   };
@@ -189,7 +189,7 @@ function dropTwins(items: readonly CoreItem[]): CoreItem[] {
   if (items.length < 2 * largest) return [...items];
   const seen = new Map<string, number>();
   return items.filter(({ moves }) => {
-    const kind = moves.map(({ size, price }) => `${size}:${price}`).join(" ");
+    const kind = moves.map(({ size, cost }) => `${size}:${cost}`).join(" ");
     const count = (seen.get(kind) ?? 0) + 1;
     seen.set(kind, count);
     return count < 2 * largest;

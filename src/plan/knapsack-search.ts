@@ -10,14 +10,14 @@ const leastKept = 64;
 const thinningWork = 4;
 /** Weight of the room left, at its worth, beside the bound. */
 const nearness = 2 ** -10;
-/** Prices are whole: what costs less than the best choice costs less by 1 at least. */
+/** Costs are whole numbers, so a cheaper choice is cheaper by at least 1. */
 const half = 0.5;
 
 /** Partial choices after some items of the core, the rest at the break choice; ascending in size, falling in price. */
 interface States {
   readonly count: number;
   readonly size: Float64Array;
-  readonly price: Float64Array;
+  readonly cost: Float64Array;
 }
 
 /** How each state of a step came about: by what `item` did to a state of the step before. */
@@ -57,16 +57,16 @@ class Search {
     this.core = core;
     this.outlook = lookAhead(core.items);
     this.taken = core.filled;
-    this.best = core.filledPrice;
+    this.best = core.filledCost;
   }
 
   run(): { taken: readonly number[]; gap: number } {
     const { items } = this.core;
-    let states: States = { count: 1, size: new Float64Array(1), price: new Float64Array(1) };
+    let states: States = { count: 1, size: new Float64Array(1), cost: new Float64Array(1) };
     let left = allowance;
     for (const [at, item] of items.entries()) {
       const moves = item.moves.filter(
-        (move) => this.bound(0, move.size, move.price) < this.best - half,
+        (move) => this.bound(0, move.size, move.cost) < this.best - half,
       );
       if (moves.length === 0) continue;
       left -= states.count * (moves.length + 1);
@@ -81,26 +81,26 @@ class Search {
   }
 
   /** What a completion of the state costs at least above the break choice, items before `from` being decided. */
-  private bound(from: number, size: number, price: number): number {
+  private bound(from: number, size: number, cost: number): number {
     const { slope, room } = this.core;
     const { grow, shrink, mostGrowth, mostShrinkage } = this.outlook;
     const free = room - size;
     if (free >= 0)
-      return price - Math.min(free, mostGrowth[from]!) * Math.max(0, slope - grow[from]!);
+      return cost - Math.min(free, mostGrowth[from]!) * Math.max(0, slope - grow[from]!);
     return -free > mostShrinkage[from]!
       ? Number.POSITIVE_INFINITY
-      : price - free * (slope + shrink[from]!);
+      : cost - free * (slope + shrink[from]!);
   }
 
   /** Every state with the item staying or making one of `moves`; without those that another beats or that cannot become the best. */
   private extend(states: States, item: number, moves: readonly Move[], next: number): States {
-    const ways = [{ size: 0, price: 0 }, ...moves];
+    const ways = [{ size: 0, cost: 0 }, ...moves];
     const most = states.count * ways.length;
-    const [size, price] = [new Float64Array(most), new Float64Array(most)];
+    const [size, cost] = [new Float64Array(most), new Float64Array(most)];
     const [parent, way] = [new Uint32Array(most), new Uint8Array(most)];
     const heads = ways.map(() => 0);
     let count = 0;
-    let cheapest = Number.POSITIVE_INFINITY;
+    let least = Number.POSITIVE_INFINITY;
     for (let merged = 0; merged < most; merged++) {
       let w = -1;
       let s = 0;
@@ -109,29 +109,29 @@ class Search {
         const head = heads[k]!;
         if (head === states.count) continue;
         const ks = states.size[head]! + ways[k]!.size;
-        const kp = states.price[head]! + ways[k]!.price;
+        const kp = states.cost[head]! + ways[k]!.cost;
         if (w >= 0 && (ks > s || (ks === s && kp >= p))) continue;
         w = k;
         s = ks;
         p = kp;
       }
       const from = heads[w]!++;
-      if (p >= cheapest) continue;
-      cheapest = p;
+      if (p >= least) continue;
+      least = p;
       if (s <= this.core.room && p < this.best) this.note(p, item, moves[w - 1], from);
       if (this.bound(next, s, p) >= this.best - half) continue;
       size[count] = s;
-      price[count] = p;
+      cost[count] = p;
       parent[count] = from;
       way[count] = w;
       count++;
     }
     this.traces.push({ item, moves, parent: parent.slice(0, count), way: way.slice(0, count) });
-    return { count, size: size.slice(0, count), price: price.slice(0, count) };
+    return { count, size: size.slice(0, count), cost: cost.slice(0, count) };
   }
 
   /** Takes down the best choice so far: a state of the last step, and what the next item does. */
-  private note(price: number, item: number, move: Move | undefined, from: number): void {
+  private note(cost: number, item: number, move: Move | undefined, from: number): void {
     const taken = [...this.core.base];
     if (move !== undefined) taken[item] = move.option;
     let state = from;
@@ -140,7 +140,7 @@ class Search {
       if (way > 0) taken[trace.item] = trace.moves[way - 1]!.option;
       state = trace.parent[state]!;
     }
-    [this.best, this.taken] = [price, taken];
+    [this.best, this.taken] = [cost, taken];
   }
 
   /** The `limit` states of lowest bound; of equal ones, those nearest to a full knapsack. */
@@ -150,7 +150,7 @@ class Search {
     let missed = this.missed;
     for (let i = 0; i < states.count; i++) {
       rank[i] =
-        this.bound(next, states.size[i]!, states.price[i]!) +
+        this.bound(next, states.size[i]!, states.cost[i]!) +
         nearness * slope * Math.abs(room - states.size[i]!);
     }
     const last = rank.toSorted()[limit - 1]!;
@@ -158,7 +158,7 @@ class Search {
     const kept = new Uint32Array(limit);
     for (let i = 0, k = 0; i < states.count; i++) {
       if (rank[i]! < last || (rank[i] === last && ties-- > 0)) kept[k++] = i;
-      else missed = Math.min(missed, this.bound(next, states.size[i]!, states.price[i]!));
+      else missed = Math.min(missed, this.bound(next, states.size[i]!, states.cost[i]!));
     }
     this.missed = missed;
     const trace = this.traces.pop()!;
@@ -170,7 +170,7 @@ class Search {
     return {
       count: limit,
       size: Float64Array.from(kept, (i) => states.size[i]!),
-      price: Float64Array.from(kept, (i) => states.price[i]!),
+      cost: Float64Array.from(kept, (i) => states.cost[i]!),
     };
   }
 }

@@ -14,39 +14,39 @@ function seeded(seed: number): () => number {
 
 /** The least price that fits, by looking at every choice; null where none fits. */
 function bruteForce(items: readonly (readonly Option[])[], budget: number): number | null {
-  let sums = [{ bytes: 0, price: 0 }];
+  let sums = [{ bytes: 0, cost: 0 }];
   for (const options of items) {
     sums = sums.flatMap((sum) =>
-      options.map(({ bytes, price }) => ({ bytes: sum.bytes + bytes, price: sum.price + price })),
+      options.map(({ bytes, cost }) => ({ bytes: sum.bytes + bytes, cost: sum.cost + cost })),
     );
   }
-  const prices = sums.filter((sum) => sum.bytes <= budget).map((sum) => sum.price);
-  return prices.length === 0 ? null : Math.min(...prices);
+  const costs = sums.filter((sum) => sum.bytes <= budget).map((sum) => sum.cost);
+  return costs.length === 0 ? null : Math.min(...costs);
 }
 
 type Draw = (random: () => number) => Option;
 const whole = (random: () => number, most: number) => Math.floor(random() * most);
 
 const kinds: Record<string, (random: () => number) => Draw> = {
-  "uncorrelated sizes and prices": () => (random) => ({
+  "uncorrelated sizes and costs": () => (random) => ({
     bytes: whole(random, 1000),
-    price: random(),
+    cost: random(),
   }),
-  "few sizes, many ties": () => (random) => ({ bytes: whole(random, 4), price: whole(random, 4) }),
+  "few sizes, many ties": () => (random) => ({ bytes: whole(random, 4), cost: whole(random, 4) }),
   "strongly correlated": () => (random) => {
     const bytes = 1 + whole(random, 50);
-    return { bytes, price: 100 - 2 * bytes + whole(random, 2) };
+    return { bytes, cost: 100 - 2 * bytes + whole(random, 2) };
   },
-  "prices falling with size, as of widths": (random) => {
+  "costs falling with size, as of widths": (random) => {
     const [size, worth] = [1 + whole(random, 100), random() ** 4];
     return (inner) => {
       const bits = [3, 4, 5, 6, 8][whole(inner, 5)]!;
-      return { bytes: size * bits, price: worth * 4 ** -bits * (0.8 + 0.4 * inner()) };
+      return { bytes: size * bits, cost: worth * 4 ** -bits * (0.8 + 0.4 * inner()) };
     };
   },
-  "negative prices and huge sizes": () => (random) => ({
+  "negative costs and huge sizes": () => (random) => ({
     bytes: whole(random, 2 ** 40),
-    price: random() - 0.5,
+    cost: random() - 0.5,
   }),
 };
 
@@ -72,7 +72,7 @@ describe.each(Object.keys(kinds))("%s", (kind) => {
       }
       expect(choice!.bytes).toBeLessThanOrEqual(budget);
       expect(choice!.gap).toBe(0);
-      expect(Math.abs(choice!.price - expected), `seed ${seed}`).toBeLessThanOrEqual(
+      expect(Math.abs(choice!.cost - expected), `seed ${seed}`).toBeLessThanOrEqual(
         1e-11 * Math.abs(expected),
       );
     }
@@ -84,22 +84,22 @@ describe("many items", () => {
     Array.from({ length: count }, () => options);
 
   test("that are all alike are solved by counting", () => {
-    const options = [3, 4, 5, 6, 8].map((bits) => ({ bytes: 64 * bits, price: 4 ** -bits }));
+    const options = [3, 4, 5, 6, 8].map((bits) => ({ bytes: 64 * bits, cost: 4 ** -bits }));
     const choice = fillKnapsack(alike(3000, options), 64 * 3000 * 4 + 64 * 1234)!;
     // Widths of falling worth a bit: 4 and 5 bits mixed is the linear relaxation, and it fills the budget.
     expect(choice).toMatchObject({ gap: 0, bytes: 64 * (3000 * 4 + 1234) });
-    expect(choice.price).toBeCloseTo(1234 * 4 ** -5 + 1766 * 4 ** -4, 9);
+    expect(choice.cost).toBeCloseTo(1234 * 4 ** -5 + 1766 * 4 ** -4, 9);
   });
 
   test("alike, with room that no step fills exactly", () => {
     const options = [
-      { bytes: 0, price: 10 },
-      { bytes: 6, price: 4 },
-      { bytes: 10, price: 0 },
+      { bytes: 0, cost: 10 },
+      { bytes: 6, cost: 4 },
+      { bytes: 10, cost: 0 },
     ];
     // 1000 · 10 + 7 or 8 left: by hand, give 10 back twice to make six of 6 … the dynamic program over every byte tells.
     for (const budget of [5007, 5008, 5009, 3, 6, 7, 16]) {
-      expect(fillKnapsack(alike(1000, options), budget)!.price).toBe(
+      expect(fillKnapsack(alike(1000, options), budget)!.cost).toBe(
         byEveryByte(alike(1000, options), budget),
       );
     }
@@ -114,7 +114,7 @@ describe("many items", () => {
       );
       const budget = smallestBytes(items) + whole(random, 2000);
       expect(fillKnapsack(items, budget)).toMatchObject({
-        price: byEveryByte(items, budget),
+        cost: byEveryByte(items, budget),
         gap: 0,
       });
     }
@@ -125,14 +125,14 @@ describe("many items", () => {
     const items = Array.from({ length: 500 }, () =>
       [3, 4, 5, 6, 8].map((bits) => ({
         bytes: 8 * bits * (1 + whole(random, 9)),
-        price: random() * 4 ** -bits,
+        cost: random() * 4 ** -bits,
       })),
     );
     const budget = smallestBytes(items) + 5000;
     expect(fillKnapsack(items, budget)).toEqual(fillKnapsack(structuredClone(items), budget));
     expect(fillKnapsack(items, smallestBytes(items))!.bytes).toBe(smallestBytes(items));
     expect(fillKnapsack(items, smallestBytes(items) - 1)).toBe(null);
-    expect(fillKnapsack([], 0)).toEqual({ taken: [], price: 0, bytes: 0, gap: 0 });
+    expect(fillKnapsack([], 0)).toEqual({ taken: [], cost: 0, bytes: 0, gap: 0 });
   });
 });
 
@@ -141,9 +141,9 @@ function byEveryByte(items: readonly (readonly Option[])[], budget: number): num
   let least = new Float64Array(budget + 1);
   for (const options of items) {
     const next = new Float64Array(budget + 1).fill(Number.POSITIVE_INFINITY);
-    for (const { bytes, price } of options) {
+    for (const { bytes, cost } of options) {
       for (let room = bytes; room <= budget; room++)
-        next[room] = Math.min(next[room]!, least[room - bytes]! + price);
+        next[room] = Math.min(next[room]!, least[room - bytes]! + cost);
     }
     least = next;
   }

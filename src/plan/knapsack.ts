@@ -8,7 +8,7 @@ export interface Choice {
   /** Index of the option taken, for every item. */
   readonly taken: readonly number[];
   /** Sum of the prices taken, in the order of the items. */
-  readonly price: number;
+  readonly cost: number;
   readonly bytes: number;
   /** No choice is cheaper by more than this. 0: the optimum, proven. */
   readonly gap: number;
@@ -31,7 +31,7 @@ export function smallestBytes(items: readonly (readonly Pick<Option, "bytes">[])
  * beats in bytes and price at once (Pisinger, A minimal algorithm for the multiple-choice knapsack problem, EJOR 83, 1995).
  * The number of partial choices is limited: where that is not enough, `gap` says what may have been missed.
  *
- * Prices count in whole units of 2^-46 of the sum over items of (dearest - cheapest): sums are then exact in any order, and what differs
+ * PlanBasis count in whole units of 2^-46 of the sum over items of (dearest - cheapest): sums are then exact in any order, and what differs
  * by less is equal. Among equally cheap choices the one met first is taken; the order of items and options decides that, nothing else.
  */
 export function fillKnapsack(items: readonly (readonly Option[])[], budget: number): Choice | null {
@@ -41,7 +41,7 @@ export function fillKnapsack(items: readonly (readonly Option[])[], budget: numb
   const { taken, gap } = searchCore(core);
   return {
     taken,
-    price: taken.reduce((sum, option, item) => sum + items[item]![option]!.price, 0),
+    cost: taken.reduce((sum, option, item) => sum + items[item]![option]!.cost, 0),
     bytes: taken.reduce((sum, option, item) => sum + items[item]![option]!.bytes, 0),
     gap: gap * relaxed.unit,
   };

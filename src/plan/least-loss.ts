@@ -1,18 +1,18 @@
 import { type Choice, fillKnapsack } from "./knapsack.ts";
 
 /** One width of a tensor. */
-export interface Priced {
+export interface CostedOption {
   readonly bytes: number;
   /** Nats with routes forced: they add up over tensors. */
-  readonly smooth: number;
+  readonly forcedKl: number;
   /** Flip power: its sum over tensors costs `flipCost` · √sum. */
-  readonly flip: number;
+  readonly flipPower: number;
 }
 
 export interface Loss {
   readonly taken: readonly number[];
-  readonly smooth: number;
-  readonly flip: number;
+  readonly forcedKl: number;
+  readonly flipPower: number;
   /** smooth + flipCost · √flip. */
   readonly total: number;
   /** No choice loses less by more than this: a share of 1e-9 at most, unless a knapsack was too hard to prove. */
@@ -37,53 +37,60 @@ const mostSearches = 200;
  * corner is no better than the best choice known are passed over.
  */
 export function findLeastLoss(
-  items: readonly (readonly Priced[])[],
+  items: readonly (readonly CostedOption[])[],
   budget: number,
-  flipCost: number,
+  flipFactor: number,
 ): Loss | null {
-  const loss = (smooth: number, flip: number) => smooth + flipCost * Math.sqrt(flip);
+  const loss = (forcedKl: number, flipPower: number) =>
+    forcedKl + flipFactor * Math.sqrt(flipPower);
   const search = (a: number, f: number): Corner | null => {
-    const priced = items.map((options) =>
-      options.map(({ bytes, smooth, flip }) => ({ bytes, price: a * smooth + f * flip })),
+    const costed = items.map((options) =>
+      options.map(({ bytes, forcedKl, flipPower }) => ({
+        bytes,
+        cost: a * forcedKl + f * flipPower,
+      })),
     );
-    const choice = fillKnapsack(priced, budget);
+    const choice = fillKnapsack(costed, budget);
     return choice === null
       ? null
-      : { loss: weigh(items, choice, loss), line: { a, f, least: choice.price - choice.gap } };
+      : { loss: weigh(items, choice, loss), line: { a, f, least: choice.cost - choice.gap } };
   };
-  const smoothest = search(1, 0);
-  if (smoothest === null || flipCost === 0) return smoothest?.loss ?? null;
-  const steadiest = search(0, 1)!;
-  let best = less(smoothest.loss, steadiest.loss);
+  const leastForced = search(1, 0);
+  if (leastForced === null || flipFactor === 0) return leastForced?.loss ?? null;
+  const leastFlips = search(0, 1)!;
+  let best = less(leastForced.loss, leastFlips.loss);
   let missed = Number.POSITIVE_INFINITY;
-  const open: [Corner, Corner][] = [[smoothest, steadiest]];
+  const open: [Corner, Corner][] = [[leastForced, leastFlips]];
   for (let searches = 0; open.length > 0; ) {
     const [left, right] = open.shift()!;
-    const [rise, fall] = [right.loss.smooth - left.loss.smooth, left.loss.flip - right.loss.flip];
+    const [rise, fall] = [
+      right.loss.forcedKl - left.loss.forcedKl,
+      left.loss.flipPower - right.loss.flipPower,
+    ];
     const third = meet(left.line, right.line);
     if (rise <= 0 || fall <= 0 || third === null) continue;
-    const bound = loss(third.smooth, third.flip);
+    const bound = loss(third.forcedKl, third.flipPower);
     if (bound >= best.total * (1 - tolerance) || searches++ >= mostSearches) {
       missed = Math.min(missed, bound);
       continue;
     }
     const middle = search(1, rise / fall)!;
     best = less(best, middle.loss);
-    const onChord = left.loss.smooth + (rise / fall) * left.loss.flip;
+    const onChord = left.loss.forcedKl + (rise / fall) * left.loss.flipPower;
     if (middle.line.least < onChord * (1 - tolerance)) open.push([left, middle], [middle, right]);
   }
   return { ...best, gap: Math.max(0, best.total - missed) };
 }
 
 function weigh(
-  items: readonly (readonly Priced[])[],
+  items: readonly (readonly CostedOption[])[],
   { taken, gap }: Choice,
-  loss: (smooth: number, flip: number) => number,
+  loss: (forcedKl: number, flipPower: number) => number,
 ): Loss {
-  const sum = (value: (one: Priced) => number) =>
+  const sum = (value: (one: CostedOption) => number) =>
     taken.reduce((total, option, item) => total + value(items[item]![option]!), 0);
-  const [smooth, flip] = [sum((one) => one.smooth), sum((one) => one.flip)];
-  return { taken, smooth, flip, total: loss(smooth, flip), gap };
+  const [forcedKl, flipPower] = [sum((one) => one.forcedKl), sum((one) => one.flipPower)];
+  return { taken, forcedKl, flipPower, total: loss(forcedKl, flipPower), gap };
 }
 
 /** Equal ones: the one found first. */
@@ -92,11 +99,14 @@ function less(one: Loss, other: Loss): Loss {
 }
 
 /** Where two lines meet, moved to where losses can be; null where they do not meet. */
-function meet(one: Corner["line"], other: Corner["line"]): { smooth: number; flip: number } | null {
+function meet(
+  one: Corner["line"],
+  other: Corner["line"],
+): { forcedKl: number; flipPower: number } | null {
   const determinant = one.a * other.f - one.f * other.a;
   if (determinant === 0) return null;
   return {
-    smooth: Math.max(0, (one.least * other.f - one.f * other.least) / determinant),
-    flip: Math.max(0, (one.a * other.least - one.least * other.a) / determinant),
+    forcedKl: Math.max(0, (one.least * other.f - one.f * other.least) / determinant),
+    flipPower: Math.max(0, (one.a * other.least - one.least * other.a) / determinant),
   };
 }

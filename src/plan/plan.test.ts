@@ -10,7 +10,7 @@ import { parseTiers, stripSuffixes, tiers } from "./tiers.ts";
 const architecture = findArchitecture(nemotron30b);
 const tensors: PlannedTensor[] = expandTable(architecture, nemotron30b).map((tensor) => ({
   ...tensor,
-  dtype: tensor.role.role === "router.bias" ? "F32" : "BF16",
+  dtype: tensor.role.kind === "correction" ? "F32" : "BF16",
 }));
 const input = { architecture, config: nemotron30b, tensors, storage: "BF16" } as const;
 

@@ -8,9 +8,9 @@ import type { Architecture, PlannedTensor } from "../models/architecture.ts";
 import type { Floors, TierPlan } from "./plan-types.ts";
 import {
   floorBytes,
-  type PricedPlan,
-  type Prices,
-  planByPrices,
+  type MeasuredChoice,
+  type PlanBasis,
+  planByCosts,
   requireFloors,
 } from "./policy-measured.ts";
 import { describePlan, planByRules, ruleBits } from "./policy-oq.ts";
@@ -46,16 +46,16 @@ export interface PlanInput {
 export function planTier(
   choice: TierChoice,
   input: PlanInput,
-  prices: Prices | null = null,
+  costs: PlanBasis | null = null,
 ): TierPlan {
   const { storage } = input;
-  const measure = measureOf(input, prices === null ? ruleBits : measuredBits);
+  const measure = measureOf(input, costs === null ? ruleBits : measuredBits);
   const { quantizable } = measure;
   const tier = resolveTier(choice, measure);
   const { widths, predicted, floors } =
-    prices === null
+    costs === null
       ? { widths: planRules(tier, measure, input), predicted: null, floors: null }
-      : planPrices(tier, choice, measure, input, prices);
+      : planMeasured(tier, choice, measure, input, costs);
   const modules = Object.fromEntries(
     quantizable.map((tensor, i) => [modulePath(tensor), widths[i]!]),
   );
@@ -79,21 +79,21 @@ export function planTier(
  * A tier of the series takes no more than the rules' plan of it does on this model, so that the two compare at equal bytes or fewer;
  * unless the floors need it.
  */
-function planPrices(
+function planMeasured(
   tier: Tier,
   choice: TierChoice,
   measure: Measure,
   input: PlanInput,
-  prices: Prices,
-): PricedPlan {
-  const context = { ...measure, layers: layerKinds(input), ...prices };
-  if (!("bits" in choice)) return planByPrices(tier, context);
+  costs: PlanBasis,
+): MeasuredChoice {
+  const context = { ...measure, layers: layerKinds(input), ...costs };
+  if (!("bits" in choice)) return planByCosts(tier, context);
   const byRules = quantizedTotal(
     measure.quantizable,
     planRules(tier, measure, input),
     input.storage,
   );
-  return planByPrices(capTier(tier, Math.max(byRules, floorBytes(context)), measure), context);
+  return planByCosts(capTier(tier, Math.max(byRules, floorBytes(context)), measure), context);
 }
 
 function quantizedTotal(

@@ -4,9 +4,9 @@ import { bpwOf, makeSensitivity } from "../../test/support/sensitivities.ts";
 import { expandTable } from "../models/expand.ts";
 import { findArchitecture } from "../models/registry.ts";
 import { defaultFloors, parseFloors } from "./floors.ts";
-import { findLeastLoss, type Priced } from "./least-loss.ts";
+import { type CostedOption, findLeastLoss } from "./least-loss.ts";
 import { type PlanInput, planTier } from "./plan.ts";
-import { flipCost } from "./policy-measured.ts";
+import { flipFactor } from "./policy-measured.ts";
 import type { Sensitivity } from "./sensitivity-types.ts";
 import { type Tier, tiers } from "./tiers.ts";
 
@@ -46,14 +46,14 @@ describe.each(tiers.map((tier) => [tier.name, tier] as const))("%s of the 30B mo
     expect(made.floors).toEqual({ attention: 6, embeddings: 6, head: 6, "first-mamba": 8 });
   });
 
-  test("predicts what its prices add up to, and less than the plan by rules would cost", () => {
+  test("predicts what its costs add up to, and less than the plan by rules would cost", () => {
     const cost = ({ modules }: { modules: typeof made.modules }) => {
-      const priced = sensitivity.tensors.map(
+      const costed = sensitivity.tensors.map(
         ({ module, widths }) => widths.find(({ bits }) => bits === modules[module]!.bits)!,
       );
-      const forced = priced.reduce((sum, { smooth }) => sum + smooth, 0);
-      const flips = priced.reduce((sum, { flip }) => sum + flip, 0);
-      return { forced, kl: forced + flipCost(sensitivity) * Math.sqrt(flips) };
+      const forced = costed.reduce((sum, { forcedKl }) => sum + forcedKl, 0);
+      const flips = costed.reduce((sum, { flipPower }) => sum + flipPower, 0);
+      return { forced, kl: forced + flipFactor(sensitivity) * Math.sqrt(flips) };
     };
     expect(made.predicted!.forcedKl).toBeCloseTo(cost(made).forced, 12);
     expect(made.predicted!.kl).toBeCloseTo(cost(made).kl, 12);
@@ -119,36 +119,36 @@ describe("floors", () => {
 });
 
 describe("a sensitivity that says nothing is refused, not planned by", () => {
-  const change = (of: (price: Sensitivity["tensors"][number]["widths"][number]) => object) => ({
+  const change = (of: (cost: Sensitivity["tensors"][number]["widths"][number]) => object) => ({
     tensors: sensitivity.tensors.map((tensor) => ({
       ...tensor,
       widths: tensor.widths.map((width) => ({ ...width, ...of(width) })),
     })),
   });
   test.each<[string, Partial<Sensitivity>, RegExp]>([
-    ["all zeros", change(() => ({ smooth: 0, flip: 0 })), /all zeros/],
-    ["the same price for every tensor", change(({ bits }) => ({ smooth: 4 ** -bits })), /flat/],
+    ["all zeros", change(() => ({ forcedKl: 0, flipPower: 0 })), /all zeros/],
+    ["the same cost for every tensor", change(({ bits }) => ({ forcedKl: 4 ** -bits })), /flat/],
     [
-      "the same price for every weight",
-      change(({ bits, bytes }) => ({ smooth: (bytes / 1e12) * 4 ** -bits })),
+      "the same cost for every weight",
+      change(({ bits, bytes }) => ({ forcedKl: (bytes / 1e12) * 4 ** -bits })),
       /flat/,
     ],
     [
-      "a price that is not a number",
-      change(() => ({ smooth: Number.NaN })),
-      /holds a price of NaN/,
+      "a cost that is not a number",
+      change(() => ({ forcedKl: Number.NaN })),
+      /contains a cost of NaN/,
     ],
     [
-      "an infinite flip",
-      change(() => ({ flip: Number.POSITIVE_INFINITY })),
-      /holds a price of Infinity/,
+      "an infinite flipPower",
+      change(() => ({ flipPower: Number.POSITIVE_INFINITY })),
+      /contains a cost of Infinity/,
     ],
-    ["a negative price", change(() => ({ smooth: -1 })), /holds a price of -1/],
+    ["a negative cost", change(() => ({ forcedKl: -1 })), /contains a cost of -1/],
     ["no tensor", { tensors: [] }, /all zeros/],
     [
       "a tensor too few",
       { tensors: sensitivity.tensors.slice(1) },
-      /no prices for backbone\.embeddings$/,
+      /no costs for backbone\.embeddings$/,
     ],
     [
       "a width too few",
@@ -158,7 +158,7 @@ describe("a sensitivity that says nothing is refused, not planned by", () => {
           widths: tensor.widths.slice(1),
         })),
       },
-      /no prices for backbone\.embeddings at each of 3, 4, 5, 6, 8 bits/,
+      /no costs for backbone\.embeddings at each of 3, 4, 5, 6, 8 bits/,
     ],
   ])("%s", (_, changes, says) => {
     expect(() => plan(oQ4e, changes)).toThrow(
@@ -169,19 +169,25 @@ describe("a sensitivity that says nothing is refused, not planned by", () => {
 
 describe("the least loss", () => {
   /** Every choice within the budget, by brute force. */
-  function bruteForce(items: readonly (readonly Priced[])[], budget: number, cost: number): number {
-    let sums = [{ bytes: 0, smooth: 0, flip: 0 }];
+  function bruteForce(
+    items: readonly (readonly CostedOption[])[],
+    budget: number,
+    cost: number,
+  ): number {
+    let sums = [{ bytes: 0, forcedKl: 0, flipPower: 0 }];
     for (const options of items) {
       sums = sums.flatMap((sum) =>
         options.map((one) => ({
           bytes: sum.bytes + one.bytes,
-          smooth: sum.smooth + one.smooth,
-          flip: sum.flip + one.flip,
+          forcedKl: sum.forcedKl + one.forcedKl,
+          flipPower: sum.flipPower + one.flipPower,
         })),
       );
     }
     const fits = sums.filter(({ bytes }) => bytes <= budget);
-    return Math.min(...fits.map(({ smooth, flip }) => smooth + cost * Math.sqrt(flip)));
+    return Math.min(
+      ...fits.map(({ forcedKl, flipPower }) => forcedKl + cost * Math.sqrt(flipPower)),
+    );
   }
 
   test("is that of all choices, whatever flips cost", () => {
@@ -192,11 +198,15 @@ describe("the least loss", () => {
     };
     for (let round = 0; round < 300; round++) {
       const items = Array.from({ length: 6 }, () => {
-        const [size, smooth, flip] = [1 + Math.floor(9 * random()), random() ** 3, random() ** 3];
+        const [size, forcedKl, flipPower] = [
+          1 + Math.floor(9 * random()),
+          random() ** 3,
+          random() ** 3,
+        ];
         return [3, 4, 5, 6, 8].map((bits) => ({
           bytes: size * bits,
-          smooth: smooth * 4 ** -bits * (0.5 + random()),
-          flip: flip * 4 ** -bits * (0.5 + random()),
+          forcedKl: forcedKl * 4 ** -bits * (0.5 + random()),
+          flipPower: flipPower * 4 ** -bits * (0.5 + random()),
         }));
       });
       const most = items.reduce((sum, options) => sum + options[4]!.bytes, 0);

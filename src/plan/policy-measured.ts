@@ -7,21 +7,21 @@ import { applyFloors, areDefault, formatFloors } from "./floors.ts";
 import { findLeastLoss } from "./least-loss.ts";
 import type { Floors, PredictedLoss } from "./plan-types.ts";
 import { requireContrast } from "./sensitivity-check.ts";
-import { measuredBits, type Sensitivity, type WidthPrice } from "./sensitivity-types.ts";
+import { measuredBits, type Sensitivity, type WidthCost } from "./sensitivity-types.ts";
 import { budgetBytes, type Measure, refuseBudget } from "./targets.ts";
 import { type Tier, tierGroupSize, tiers } from "./tiers.ts";
 
 /** What a measured plan goes by. */
-export interface Prices {
+export interface PlanBasis {
   readonly sensitivity: Sensitivity;
   readonly floors: Floors;
 }
 
-export interface PriceContext extends Prices, Measure {
+export interface BasisContext extends PlanBasis, Measure {
   readonly layers: readonly LayerKind[];
 }
 
-export interface PricedPlan {
+export interface MeasuredChoice {
   readonly widths: readonly Width[];
   readonly predicted: PredictedLoss;
   readonly floors: Floors;
@@ -32,26 +32,26 @@ export interface PricedPlan {
  * Throws BAD_INPUT where the floors need more than the budget, BAD_SENSITIVITY where the prices say nothing or leave a tensor out.
  * Widths are in the order of `quantizable`.
  */
-export function planByPrices(tier: Tier, context: PriceContext): PricedPlan {
+export function planByCosts(tier: Tier, context: BasisContext): MeasuredChoice {
   const { quantizable: tensors, sensitivity, storage, layers } = context;
-  const prices = priceTensors(tensors, sensitivity);
+  const costs = costsOfTensors(tensors, sensitivity);
   const { least, floors } = applyFloors(floorsFor(tier, context), tensors, layers);
   const items = tensors.map((tensor, i) =>
-    prices[i]!.filter(({ bits }) => bits >= least[i]!).map(({ bits, smooth, flip }) => {
+    costs[i]!.filter(({ bits }) => bits >= least[i]!).map(({ bits, forcedKl, flipPower }) => {
       const width: Width = { bits, groupSize: tierGroupSize };
-      return { width, bytes: quantizedBytes(tensor.shape, width, storage), smooth, flip };
+      return { width, bytes: quantizedBytes(tensor.shape, width, storage), forcedKl, flipPower };
     }),
   );
   requireFloors(tier, context);
-  const loss = findLeastLoss(items, budgetBytes(tier, context), flipCost(sensitivity))!;
+  const loss = findLeastLoss(items, budgetBytes(tier, context), flipFactor(sensitivity))!;
   return {
     widths: loss.taken.map((option, item) => items[item]![option]!.width),
-    predicted: { forcedKl: loss.smooth, kl: loss.total },
+    predicted: { forcedKl: loss.forcedKl, kl: loss.total },
     floors,
   };
 }
 
-type FloorContext = Measure & Pick<PriceContext, "floors" | "layers">;
+type FloorContext = Measure & Pick<BasisContext, "floors" | "layers">;
 
 /** Bytes of the plan that gives every tensor the least width that its floors allow. */
 export function floorBytes({ quantizable, storage, floors, layers }: FloorContext): number {
@@ -98,15 +98,15 @@ export function requireFloors(tier: Tier, context: FloorContext): void {
 }
 
 /** Nats of flips at the root of flip power 1: measured with all tensors at once, what flips cost grows with the root of their power. */
-export function flipCost({ together: { freeKl, forcedKl, flip } }: Sensitivity): number {
-  return flip > 0 ? Math.max(0, freeKl - forcedKl) / Math.sqrt(flip) : 0;
+export function flipFactor({ together: { freeKl, forcedKl, flipPower } }: Sensitivity): number {
+  return flipPower > 0 ? Math.max(0, freeKl - forcedKl) / Math.sqrt(flipPower) : 0;
 }
 
 /** The prices of every tensor, one for each of `measuredBits`. */
-function priceTensors(
+function costsOfTensors(
   tensors: readonly PlannedTensor[],
   sensitivity: Sensitivity,
-): (readonly WidthPrice[])[] {
+): (readonly WidthCost[])[] {
   requireContrast(sensitivity);
   const byModule = new Map(sensitivity.tensors.map((tensor) => [tensor.module, tensor.widths]));
   return tensors.map((tensor) => {
@@ -115,7 +115,7 @@ function priceTensors(
       return widths;
     throw new OqeError(
       "BAD_SENSITIVITY",
-      `the sensitivity has no prices for ${modulePath(tensor)}${widths === undefined ? "" : ` at each of ${measuredBits.join(", ")} bits`}`,
+      `the sensitivity has no costs for ${modulePath(tensor)}${widths === undefined ? "" : ` at each of ${measuredBits.join(", ")} bits`}`,
       "It may be of another model. Measure again.",
     );
   });

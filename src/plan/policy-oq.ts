@@ -1,7 +1,7 @@
 import type { FloatDtype } from "../kernel/dtype.ts";
 import type { Bits, Width } from "../kernel/width.ts";
 import { elements, quantizedBytes } from "../mlx/format.ts";
-import type { PlannedTensor } from "../models/architecture.ts";
+import type { PlannedTensor, Role } from "../models/architecture.ts";
 import { type Tier, tierGroupSize } from "./tiers.ts";
 
 /** What the rules look at beside the tensors. */
@@ -45,17 +45,17 @@ export function planByRules(
 class Budget {
   readonly chosen: Bits[];
   readonly tier: Tier;
-  private readonly price: (index: number, bits: Bits) => number;
+  private readonly cost: (index: number, bits: Bits) => number;
   private readonly parameters: number;
   private bytes: number;
 
   constructor(tensors: readonly PlannedTensor[], chosen: Bits[], tier: Tier, storage: FloatDtype) {
     this.chosen = chosen;
     this.tier = tier;
-    this.price = (index, bits) =>
+    this.cost = (index, bits) =>
       quantizedBytes(tensors[index]!.shape, { bits, groupSize: tierGroupSize }, storage);
     this.parameters = tensors.reduce((sum, tensor) => sum + elements(tensor.shape), 0);
-    this.bytes = chosen.reduce((sum: number, bits, index) => sum + this.price(index, bits), 0);
+    this.bytes = chosen.reduce((sum: number, bits, index) => sum + this.cost(index, bits), 0);
   }
 
   get bpw(): number {
@@ -63,7 +63,7 @@ class Budget {
   }
 
   raise(index: number, bits: Bits): boolean {
-    const bytes = this.bytes - this.price(index, this.chosen[index]!) + this.price(index, bits);
+    const bytes = this.bytes - this.cost(index, this.chosen[index]!) + this.cost(index, bits);
     if (bits <= this.chosen[index]! || (8 * bytes) / this.parameters > this.tier.capBpw!)
       return false;
     this.bytes = bytes;
@@ -78,7 +78,8 @@ class Budget {
 
 function anchor(tensors: readonly PlannedTensor[], budget: Budget) {
   for (const [index, tensor] of tensors.entries()) {
-    if (tensor.role.role === "embeddings" || tensor.role.role === "head") budget.raise(index, 8);
+    const { kind } = tensor.role;
+    if (kind === "embeddings" || kind === "head") budget.raise(index, 8);
   }
 }
 
@@ -86,30 +87,25 @@ function raiseToFloors(tensors: readonly PlannedTensor[], budget: Budget, contex
   const sensitive = sensitiveLayers(context.scores);
   for (const [index, tensor] of tensors.entries()) {
     if (tensor.role.routed === true || budget.isBoosted(index)) continue;
-    const floor = roleFloor(tensor.role.role, sensitive(tensor.layer), context.namedMoe);
+    const floor = roleFloor(tensor.role, sensitive(tensor.layer), context.namedMoe);
     if (floor !== null) budget.raise(index, floor);
   }
 }
 
 /** Least width by role; null: the tier's own. */
-function roleFloor(role: string, sensitive: boolean, namedMoe: boolean): Bits | null {
-  switch (role) {
-    case "shared.up":
-    case "shared.down":
-    case "shared.gate":
+function roleFloor({ part, projection }: Role, sensitive: boolean, namedMoe: boolean): Bits | null {
+  switch (part) {
+    case "shared":
       return 8;
-    case "attention.o":
-      return namedMoe ? null : 5;
-    case "attention.v":
-      return sensitive ? 6 : null;
-    case "attention.q":
-    case "attention.k":
-      return sensitive ? 5 : null;
-    case "mlp.down":
-      return sensitive ? 6 : 5;
-    case "mamba.in":
-    case "mamba.out":
+    case "mamba":
       return 5;
+    case "mlp":
+      if (projection !== "down") return null;
+      return sensitive ? 6 : 5;
+    case "attention":
+      if (projection === "o") return namedMoe ? null : 5;
+      if (!sensitive) return null;
+      return projection === "v" ? 6 : 5;
     default:
       return null;
   }

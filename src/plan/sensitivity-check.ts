@@ -1,25 +1,30 @@
 import { OqeError } from "../ground/errors.ts";
 import type { Sensitivity } from "./sensitivity-types.ts";
 
-/** Prices per byte, and prices, that differ by less than this share are the same: a map of them says nothing. */
+/** Costs, or costs per byte, count as equal when they differ by less than this share. */
 const flatness = 1e-6;
 
 const again = "Measure again. A plan is never made from it.";
 
-/** Throws BAD_SENSITIVITY for prices that are not finite or negative, all zero, or the same for every tensor. */
+/**
+ * Throws BAD_SENSITIVITY for costs that are not finite, negative, all zero, or equal for every
+ * tensor.
+ */
 export function requireContrast({ tensors, together }: Sensitivity): void {
-  const numbers = [together.forcedKl, together.freeKl, together.flip];
+  const numbers = [together.forcedKl, together.freeKl, together.flipPower];
   const all = [
     ...numbers,
-    ...tensors.flatMap(({ widths }) => widths.flatMap((width) => [width.smooth, width.flip])),
+    ...tensors.flatMap(({ widths }) =>
+      widths.flatMap((width) => [width.forcedKl, width.flipPower]),
+    ),
   ];
   const odd = all.find((value) => !Number.isFinite(value) || value < 0);
-  if (odd !== undefined) throw refuse(`holds a price of ${odd}`);
-  const smooth = tensors.map(({ widths }) => widths[0]?.smooth ?? 0);
-  if (smooth.every((price) => price === 0)) throw refuse("is all zeros");
-  const perByte = tensors.map(({ widths }, i) => smooth[i]! / (widths[0]?.bytes ?? 1));
-  if (tensors.length > 1 && (isFlat(smooth) || isFlat(perByte)))
-    throw refuse("is flat: every weight has the same price");
+  if (odd !== undefined) throw refuse(`contains a cost of ${odd}`);
+  const forcedKl = tensors.map(({ widths }) => widths[0]?.forcedKl ?? 0);
+  if (forcedKl.every((cost) => cost === 0)) throw refuse("is all zeros");
+  const perByte = tensors.map(({ widths }, i) => forcedKl[i]! / (widths[0]?.bytes ?? 1));
+  if (tensors.length > 1 && (isFlat(forcedKl) || isFlat(perByte)))
+    throw refuse("is flat: every weight has the same cost");
 }
 
 function isFlat(values: readonly number[]): boolean {
@@ -31,13 +36,16 @@ function refuse(what: string): OqeError {
   return new OqeError("BAD_SENSITIVITY", `the sensitivity ${what}`, again);
 }
 
-/** What a measurement has to be of. */
+/** The engine and the base that a sensitivity must come from. */
 export interface Origin {
   readonly engine: Sensitivity["engine"];
   readonly base: Sensitivity["base"];
 }
 
-/** Throws BAD_SENSITIVITY for one of another state of the base, another engine or another kernel: prices and tuned errors would not fit. */
+/**
+ * Throws BAD_SENSITIVITY for a sensitivity of another state of the base, another engine or another
+ * kernel.
+ */
 export function requireOrigin({ engine, base }: Sensitivity, expected: Origin): void {
   const compare = (what: string, got: string, wanted: string) => {
     if (got !== wanted) throw refuse(`is of ${what} ${got}, not ${wanted}`);

@@ -15,7 +15,7 @@ const tensors = expandTable(architecture, nemotron30b).map((tensor) => ({
   dtype: "BF16",
 }));
 const input: PlanInput = { architecture, config: nemotron30b, tensors, storage: "BF16" };
-const prices = { sensitivity: makeSensitivity(tensors), floors: parseFloors(defaultFloors) };
+const costs = { sensitivity: makeSensitivity(tensors), floors: parseFloors(defaultFloors) };
 const refused = (message: RegExp) =>
   expect.objectContaining({ code: "BAD_INPUT", message: expect.stringMatching(message) });
 
@@ -67,7 +67,7 @@ describe("targets", () => {
 
 describe.each(["measured", "oq"] as const)("policy %s under a target", (policy) => {
   const plan = (bpw: string, size: string) =>
-    planTier(parseTargets(bpw, size)[0]!, input, policy === "measured" ? prices : null);
+    planTier(parseTargets(bpw, size)[0]!, input, policy === "measured" ? costs : null);
 
   test("of bits per weight takes no more", () => {
     const made = plan("4.25", "");
@@ -105,8 +105,8 @@ describe.each(["measured", "oq"] as const)("policy %s under a target", (policy) 
 });
 
 test("with scales of 32 bits the budgets grow by what those take", () => {
-  const wide = (tier: number, by: typeof prices | null) =>
+  const wide = (tier: number, by: typeof costs | null) =>
     planTier(tiers[tier]!, { ...input, storage: "F32" }, by);
-  expect(wide(0, prices)).toMatchObject({ plan: "uniform 8bit", bpw: 9 });
-  expect(wide(3, prices).bytes).toBeLessThanOrEqual(wide(3, null).bytes);
+  expect(wide(0, costs)).toMatchObject({ plan: "uniform 8bit", bpw: 9 });
+  expect(wide(3, costs).bytes).toBeLessThanOrEqual(wide(3, null).bytes);
 });

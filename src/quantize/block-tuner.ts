@@ -1,10 +1,10 @@
-import { finiteWeights } from "../base/base-weights.ts";
+import { columnsOf, memberRows } from "../base/base-rows.ts";
+import { baseWeights, finiteWeights } from "../base/base-weights.ts";
 import { nonFiniteWeights } from "../base/finite.ts";
 import type { ModelConfig } from "../checkpoint/model-config.ts";
 import { bytesPerElement, type FloatDtype } from "../kernel/dtype.ts";
-import { type Matrix, sharedBytes, type Weight, weightRows } from "../kernel/matrix.ts";
-import { toFloats } from "../kernel/to-floats.ts";
-import { distinct, elements, modulePath, sameWidth } from "../mlx/format.ts";
+import { type Matrix, type Weight, weightRows } from "../kernel/matrix.ts";
+import { distinct, modulePath, sameWidth } from "../mlx/format.ts";
 import type { PlannedTensor } from "../models/architecture.ts";
 import { tensor } from "../models/blocks.ts";
 import type { BlockContext, LinearOptions } from "../models/forward.ts";
@@ -39,6 +39,7 @@ export class BlockTuner implements BlockContext {
   /** The embeddings as a sequential walk stored them. */
   #table: Weight | null = null;
   readonly #hessians: InputHessians;
+  readonly #weights: WeightSource;
   /** For what is used before it is tuned: what is not finite should be named, and not be met among activations. */
   readonly #finite: WeightSource;
   readonly #critical: ReadonlySet<number>;
@@ -64,6 +65,7 @@ export class BlockTuner implements BlockContext {
     this.#critical = request.critical.get(this.layer) ?? new Set();
     const tokens = request.calibration.ids.length;
     const where = (fedBy: string) => (this.layer < 0 ? fedBy : `layer ${this.layer}, ${fedBy}`);
+    this.#weights = baseWeights(request.base, request.kernel);
     this.#finite = finiteWeights(request.base, request.kernel);
     this.#hessians = new InputHessians({
       kernel: request.kernel,
@@ -80,9 +82,7 @@ export class BlockTuner implements BlockContext {
 
   async kept(role: string): Promise<Float32Array<SharedArrayBuffer> | null> {
     const tensor = this.#tensors.get(role);
-    if (tensor === undefined) return null;
-    const weights = await this.#read(tensor, 0, 0, elementsOf(tensor));
-    return toFloats(weights, tensor.dtype as FloatDtype, this.#walk.request.kernel);
+    return tensor === undefined ? null : this.#weights.kept(tensor.layer, role);
   }
 
   pool(fedBy: string, x: Matrix): Promise<void> {
@@ -94,8 +94,8 @@ export class BlockTuner implements BlockContext {
     return this.#hessians.close();
   }
 
-  async router(x: Matrix): Promise<Float32Array<SharedArrayBuffer>> {
-    const gate = await tensor(this, "router");
+  async router(role: string, x: Matrix): Promise<Float32Array<SharedArrayBuffer>> {
+    const gate = await tensor(this, role);
     await this.#walk.routers?.see(this.layer, x, gate);
     return gate;
   }
@@ -183,7 +183,7 @@ export class BlockTuner implements BlockContext {
     const widths = distinct(plans.map((plan) => request.plans[plan]!.modules[path]!));
     const read = async (start: number, end: number) =>
       whole === undefined
-        ? this.#read(tensor, expert, start * columns, end * columns)
+        ? (await this.#whole(tensor, expert, start, end)).bytes
         : weightRows(whole, start, end).bytes;
     const parts: TunedRows[] = [];
     const write = async (part: TunedRows) => {
@@ -204,7 +204,7 @@ export class BlockTuner implements BlockContext {
     const { nonFinite } = sums[0]!;
     if (nonFinite > 0) {
       const seen = whole ?? (await this.#whole(tensor, expert, 0, rows));
-      refuseNonFinite(tensor.sources[expert]!, 0, seen, nonFinite);
+      throw nonFiniteWeights({ tensor, member: expert, row: 0, values: seen }, nonFinite);
     }
     const made = sequential ? await decodeRows(kernel, parts, { rows, columns, store }) : null;
     const error = own && made && (await errorAgainst(this, own, made));
@@ -232,42 +232,12 @@ export class BlockTuner implements BlockContext {
     return Object.hasOwn(this.#walk.request.plans[0]!.modules, modulePath(tensor));
   }
 
-  async #whole(tensor: PlannedTensor, expert: number, start: number, end: number): Promise<Weight> {
-    const { columns } = shapeOf(tensor);
-    const bytes = await this.#read(tensor, expert, start * columns, end * columns);
-    return { bytes, dtype: tensor.dtype as FloatDtype, rows: end - start, columns };
+  #whole(tensor: PlannedTensor, expert: number, start: number, end: number): Promise<Weight> {
+    return this.#weights.matrix(tensor.layer, tensor.role.role, expert, [start, end]);
   }
-
-  /** Bytes of elements `[start, end)` of one base tensor. */
-  async #read(
-    tensor: PlannedTensor,
-    expert: number,
-    start: number,
-    end: number,
-  ): Promise<Uint8Array<SharedArrayBuffer>> {
-    const size = bytesPerElement[tensor.dtype]!;
-    const into = sharedBytes((end - start) * size);
-    await this.#walk.request.read(tensor.sources[expert]!, start * size, into.byteLength, into);
-    return into;
-  }
-}
-
-/** Throws where the kernel counted elements that are not finite among rows, from `row` on, of a base matrix. */
-function refuseNonFinite(
-  source: string,
-  row: number,
-  { bytes, columns, dtype }: Weight,
-  count: number,
-): void {
-  if (count > 0) throw nonFiniteWeights({ source, row, columns, dtype, axes: 2 }, bytes, count);
-}
-
-function elementsOf(tensor: PlannedTensor): number {
-  return elements(tensor.shape) / tensor.sources.length;
 }
 
 /** Of one base matrix, whether or not it will be stacked. */
 function shapeOf(tensor: PlannedTensor): { rows: number; columns: number } {
-  const columns = tensor.shape.at(-1)!;
-  return { rows: elementsOf(tensor) / columns, columns };
+  return { rows: memberRows(tensor), columns: columnsOf(tensor) };
 }

@@ -14,18 +14,6 @@ export interface RowBlock {
   readonly carry: Matrix | null;
 }
 
-/** Which matrices write into the residual stream, which later routers read. */
-const writers = [
-  "mamba.out",
-  "attention.o",
-  "mlp.down",
-  "shared.down",
-  "experts.down",
-  "latent.out",
-];
-/** Norm between the residual stream and the router of its block, as the architectures call it. */
-const norms = ["norm.mlp", "norm"];
-
 /**
  * Share of the loss that lies in what routers read, were errors spread evenly over the residual stream. With more of it fewer tokens change their
  * experts, but the arithmetic suffers (docs/benchmarks.md).
@@ -36,7 +24,8 @@ const blocks = 6;
 
 /** A router's direction in the residual stream: `[routed, hidden]`, weighed to a sum of squares of 1. */
 interface Reader {
-  readonly layer: number;
+  /** Place, in the list of all tensors, of the norm between the residual stream and the router. */
+  readonly norm: number;
   readonly directions: Matrix;
   readonly squares: number;
 }
@@ -48,14 +37,21 @@ interface Reader {
  */
 export class RouterAim {
   readonly #kernel: Kernel;
+  /** Name of a tensor -> its place in the list of all tensors. */
+  readonly #places: ReadonlyMap<string, number>;
   readonly #readers: readonly Reader[];
   readonly #hidden: number;
   /** Modules that were aimed. */
   readonly modules = new Set<string>();
   #last: { readonly readers: number; readonly blocks: Promise<readonly RowBlock[]> } | null = null;
 
-  private constructor(kernel: Kernel, readers: readonly Reader[]) {
+  private constructor(
+    kernel: Kernel,
+    tensors: readonly PlannedTensor[],
+    readers: readonly Reader[],
+  ) {
     this.#kernel = kernel;
+    this.#places = new Map(tensors.map(({ name }, place) => [name, place]));
     this.#readers = readers;
     this.#hidden = readers[0]?.directions.columns ?? 0;
   }
@@ -66,31 +62,27 @@ export class RouterAim {
     weights: WeightSource,
   ): Promise<RouterAim> {
     const readers: Reader[] = [];
-    for (const { layer } of tensors.filter(({ role }) => role.role === "router")) {
-      const found = norms.find((role) =>
-        tensors.some((tensor) => tensor.layer === layer && tensor.role.role === role),
+    for (const { layer, role } of tensors.filter(({ role }) => role.kind === "router")) {
+      const norm = tensors.findIndex(
+        (tensor) => tensor.layer === layer && tensor.role.feeds?.includes(role.fedBy!),
       );
-      const [gate, factors] = [
-        await weights.kept(layer, "router"),
-        await weights.kept(layer, found!),
-      ];
+      const gate = await weights.kept(layer, role.role);
+      const factors = await weights.kept(layer, tensors[norm]!.role.role);
       const columns = factors!.length;
       const directions = { data: gate!, rows: gate!.length / columns, columns };
       const { squares } = await kernel.run("center", { x: directions, factors: factors! });
-      if (squares > 0) readers.push({ layer: layer!, directions, squares });
+      if (squares > 0) readers.push({ norm, directions, squares });
     }
-    return new RouterAim(kernel, readers);
+    return new RouterAim(kernel, tensors, readers);
   }
 
   /** How the rows of a matrix are to be tuned, blocks from the last to the first; null where no router reads what it writes. */
   async blocksOf(tensor: PlannedTensor): Promise<readonly RowBlock[] | null> {
-    const { role, layer, shape } = tensor;
-    if (layer === null || !writers.includes(role.role) || shape.at(-2) !== this.#hidden)
-      return null;
-    // The router of an attention's own block reads it too, where one block holds both.
-    const readers = this.#readers.filter(
-      (reader) => reader.layer > layer - Number(role.role === "attention.o"),
-    );
+    const { role, layer, shape, name } = tensor;
+    if (layer === null || role.residual !== true || shape.at(-2) !== this.#hidden) return null;
+    // A router reads what was written before its norm, in its own block too.
+    const place = this.#places.get(name)!;
+    const readers = this.#readers.filter(({ norm }) => norm > place);
     if (readers.length === 0) return null;
     this.modules.add(modulePath(tensor));
     if (this.#last?.readers !== readers.length) {

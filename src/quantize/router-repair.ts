@@ -48,8 +48,8 @@ export class BaseRouters {
 
   /** Lets a run of the base be seen, and nothing come of it. */
   async run(base: Model, { ids, length }: CalibrationIds): Promise<void> {
-    const router = async (layer: number, x: Matrix) => {
-      const gate = (await base.weights.kept(layer, "router"))!;
+    const router = async (layer: number, role: string, x: Matrix) => {
+      const gate = (await base.weights.kept(layer, role))!;
       await this.see(layer, x, gate);
       return gate;
     };
@@ -103,14 +103,14 @@ export async function repairRouters(
   });
   const weights = storedWeights(finished, sink.read.bind(sink), kernel);
   const records: RouterRecord[] = [];
-  const router = async (layer: number, x: Matrix) => {
-    const tensor = table.get(layer, "router");
+  const router = async (layer: number, role: string, x: Matrix) => {
+    const tensor = table.get(layer, role);
     const store = async (gate: Floats) => {
       const dtype = keptDtype(tensor, storage);
       const { bytes } = await kernel.cast({ weights: bytesOf(gate), from: "F32", to: dtype });
       return { bytes, gate: await toFloats(bytes as Uint8Array<SharedArrayBuffer>, dtype, kernel) };
     };
-    const own = await store((await base.weights.kept(layer, "router"))!);
+    const own = await store((await base.weights.kept(layer, role))!);
     const fit = new GateFit(request, x, request.routers.logits(layer));
     const before = await fit.deviate(own.gate);
     const delta = await fit.solve(before.difference);

@@ -23,8 +23,10 @@ export interface TableRequest {
 export async function tableHessian(request: TableRequest): Promise<Hessian | null> {
   const { tensors, weights, kernel, settings, buffers } = request;
   const first = tensors.filter(({ layer }) => layer === 0);
-  const readers = first.filter(({ role }) => role.fedBy === "block.in" && role.routed !== true);
-  const norm = first.find(({ role }) => role.role.startsWith("norm"));
+  const norm = first.find(({ role }) => role.feeds !== undefined);
+  const readers = first.filter(
+    ({ role }) => role.kind === "linear" && norm?.role.feeds?.includes(role.fedBy!),
+  );
   if (readers.length === 0 || norm === undefined) return null;
   const factors = (await weights.kept(0, norm.role.role))!;
   const gram = newGram(buffers, factors.length);

@@ -1,3 +1,4 @@
+import { baseRows } from "../base/base-rows.ts";
 import { finiteWeights } from "../base/base-weights.ts";
 import { silentReport } from "../ground/report.ts";
 import { bytesPerElement } from "../kernel/dtype.ts";
@@ -5,7 +6,7 @@ import { Leases } from "../kernel/lease.ts";
 import { elements, modulePath } from "../mlx/format.ts";
 import type { PlannedTensor } from "../models/architecture.ts";
 import { Ops } from "../models/ops.ts";
-import { headRole, plainContext } from "../models/run.ts";
+import { headRole, outerRole, plainContext } from "../models/run.ts";
 import { BlockTuner } from "./block-tuner.ts";
 import { ResidualRepair } from "./residual-repair.ts";
 import { quantizeSeries } from "./round-series.ts";
@@ -32,7 +33,7 @@ export async function tuneSeries(request: TuneSeriesRequest): Promise<readonly T
   const full: TuneRequest = {
     ...request,
     storage: base.storage,
-    read: base.checkpoint.read,
+    read: baseRows(base.checkpoint, request.kernel),
     progress,
   };
   const together = plans.map((_, index) => index);
@@ -69,7 +70,7 @@ export async function tuneSeries(request: TuneSeriesRequest): Promise<readonly T
 
 /** Whether gates are written when everything else is. */
 function mendsRouters({ repair, base }: TuneSeriesRequest): boolean {
-  return repair.includes("router") && base.tensors.some(({ role }) => role.role === "router");
+  return repair.includes("router") && base.tensors.some(({ role }) => role.kind === "router");
 }
 
 async function walk(
@@ -100,7 +101,7 @@ async function walk(
   const glue = base.tensors.filter(({ layer }) => layer === null);
   await keep(request, plans);
   const ends = new BlockTuner(shared, glue, { layer: -1, kind: kinds[0]! });
-  const [head, table] = [headRole(architecture, config), "embeddings"].map(
+  const [head, table] = [headRole(architecture, config), outerRole(architecture, "embeddings")].map(
     (name) => glue.find((tensor) => tensor.role.role === name)!,
   ) as [PlannedTensor, PlannedTensor];
   // A tied table is the head too: it is tuned as such, and looked up as it is in the base until then.
@@ -134,7 +135,7 @@ async function walk(
 /** Writes the tensors that no tier quantizes. */
 async function keep(request: TuneRequest, plans: readonly number[]): Promise<void> {
   const isKept = (tensor: PlannedTensor) => !isQuantized(request, tensor);
-  const isLater = ({ role }: PlannedTensor) => mendsRouters(request) && role.role === "router";
+  const isLater = ({ role }: PlannedTensor) => mendsRouters(request) && role.kind === "router";
   const tensors = request.base.tensors.filter((tensor) => isKept(tensor) && !isLater(tensor));
   const pick = <T>(list: readonly T[]) => plans.map((plan) => list[plan]!);
   const [some, sinks] = [pick(request.plans), pick(request.sinks)];

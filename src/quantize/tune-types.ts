@@ -1,4 +1,5 @@
 import type { Base } from "../base/base.ts";
+import type { ReadRows } from "../base/base-rows.ts";
 import type { CalibrationIds } from "../calibration/calibration-ids.ts";
 import type { Report } from "../ground/report.ts";
 import type { FloatDtype } from "../kernel/dtype.ts";
@@ -34,7 +35,7 @@ export interface TuneSeriesRequest {
 /** As the blocks see it. */
 export interface TuneRequest extends TuneSeriesRequest {
   readonly storage: FloatDtype;
-  readonly read: Base["checkpoint"]["read"];
+  readonly read: ReadRows;
   /** Base bytes × plans that are done. */
   readonly progress: (bytes: number) => void;
 }

@@ -2,23 +2,27 @@ import { expect, test } from "vitest";
 import { nemotron30b } from "../../test/support/nemotron-30b.ts";
 import { modulePath } from "../mlx/format.ts";
 import { expandTable } from "../models/expand.ts";
+import { layerKinds } from "../models/layer-kind.ts";
 import { architectures, findArchitecture } from "../models/registry.ts";
 import { kindOf, kindRecords, tensorKinds } from "./tuning-record.ts";
-
-const layerKinds = ["mamba", "attention", "moe", "mlp", "transformer"] as const;
 
 test.each(architectures.map((architecture) => [architecture.modelType, architecture] as const))(
   "every quantized role of %s has a kind",
   (_, architecture) => {
-    const roles = [...architecture.glue, ...layerKinds.flatMap((kind) => architecture.roles(kind))];
+    const roles = [
+      ...architecture.outer,
+      ...layerKinds.flatMap((kind) => architecture.roles(kind)),
+    ];
     const quantized = roles.filter(({ treatment }) => treatment === "quantized");
     expect(quantized.length).toBeGreaterThan(5);
     for (const role of quantized) expect(tensorKinds).toContain(kindOf(role));
   },
 );
 
-test("a role without a kind is a bug, not a blank on the card", () => {
-  expect(() => kindOf({ role: "convolution" })).toThrow(/"convolution"/);
+test("a role of no part is an error of the table", () => {
+  expect(() => kindOf({ role: "convolution", part: null, projection: null })).toThrow(
+    /"convolution"/,
+  );
 });
 
 test("kinds take the mean over their modules, and only tuned modules count", () => {

@@ -88,8 +88,8 @@ export class BlockMeter implements BlockContext {
     return this.#hessians.close();
   }
 
-  router(): Promise<Float32Array<SharedArrayBuffer>> {
-    return tensor(this, "router");
+  router(role: string): Promise<Float32Array<SharedArrayBuffer>> {
+    return tensor(this, role);
   }
 
   routes(own: Routing): Routing {

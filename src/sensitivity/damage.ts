@@ -31,9 +31,12 @@ export async function pass(
     return routing;
   };
   const context = blockContext(model, layer, kind, { length, routes });
+  const last = model.architecture
+    .roles(kind)
+    .find((role) => role.kind === "expert" && role.residual === true)?.role;
   const linear: typeof context.linear = async (role, rows, options) => {
     const y = await context.linear(role, rows, options);
-    if (role === "experts.down") outputs.set(options!.expert!, y);
+    if (role === last) outputs.set(options!.expert!, y);
     return y;
   };
   const y = await model.architecture.forward.block({ ...context, linear }, x);

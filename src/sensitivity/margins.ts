@@ -38,7 +38,7 @@ function marginOf({ kept, perToken, selection }: Routing, token: number): number
 export function addMargins(
   boundary: Boundary,
   own: Routing,
-  probes: readonly { flip: number }[],
+  probes: readonly { flipPower: number }[],
 ): void {
   const { routing, density, weights } = boundary;
   const { tokens, kept, perToken, experts, scores, routed } = routing;
@@ -53,6 +53,6 @@ export function addMargins(
         own.scores[(i * tokens + token) * routed + expert]! - scores[token * routed + expert]!;
       sum += weights[token]! * (change(experts[at - 1]!) - change(experts[at]!)) ** 2;
     }
-    probe.flip += (density ** 2 * sum) / tokens;
+    probe.flipPower += (density ** 2 * sum) / tokens;
   }
 }

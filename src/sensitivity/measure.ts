@@ -1,6 +1,6 @@
 import type { Sensitivity } from "../plan/sensitivity-types.ts";
+import { costsOf } from "./costs.ts";
 import { criticalExperts } from "./damage.ts";
-import { pricesOf } from "./prices.ts";
 import { probeRowsOf } from "./probe-rows.ts";
 import { probeWidth } from "./probe-width.ts";
 import type { MeasureRequest } from "./sensitivity-request.ts";
@@ -23,7 +23,7 @@ export async function measure(request: MeasureRequest): Promise<Sensitivity> {
     probe: { samples: probe.samples, length: rows.length, bits: probeWidth.bits },
     domains: probe.domains,
     domainWeights: probe.domainWeights,
-    ...pricesOf(outcome, probe),
+    ...costsOf(outcome, probe),
     experts: outcome.experts,
     critical: criticalExperts(outcome.experts, probe.domains),
   };

@@ -21,7 +21,7 @@ export interface Probe {
   readonly name: string;
   x: Matrix;
   /** Σ over the routers met so far of density² · E[(change of the margin)²]. */
-  flip: number;
+  flipPower: number;
 }
 
 /** Probes that run together: memory for activations against fewer reads of each weight. */

@@ -60,12 +60,12 @@ describe("a sensitivity's file", () => {
     ["base", "x", /"base" is "x"; expected an object/],
     ["domains", ["code", "code\n"], /"domains\[1\]"/],
     ["domainWeights", [1], /"domainWeights" is \[1\]; expected 2 numbers/],
-    ["together/flip", -1, /"together\.flip" is -1/],
+    ["together/flipPower", -1, /"together\.flipPower" is -1/],
     ["together/freeKl", null, /"together\.freeKl"/],
     ["tensors", {}, /"tensors" is {}; expected a list/],
     ["tensors", [], /all zeros/],
     ["tensors/1/module", "backbone.embeddings", /"tensors\[1\]\.module"/],
-    ["tensors/3/widths/2/smooth", "0.1", /"tensors\[3\]\.widths\[2\]\.smooth"/],
+    ["tensors/3/widths/2/forcedKl", "0.1", /"tensors\[3\]\.widths\[2\]\.forcedKl"/],
     ["tensors/3/widths/2/bits", 4, /"tensors\[3\]\.widths"/],
     ["tensors/3/layer", -1, /"tensors\[3\]\.layer"/],
     ["experts/0/damage", [[1], [1, 2]], /"experts\[0\]\.damage"/],
@@ -81,10 +81,10 @@ describe("a sensitivity's file", () => {
     },
   );
 
-  test("whose prices say nothing is refused", () => {
+  test("whose costs say nothing is refused", () => {
     const flat = sensitivity.tensors.map((tensor) => ({
       ...tensor,
-      widths: tensor.widths.map((width) => ({ ...width, smooth: 0.5 })),
+      widths: tensor.widths.map((width) => ({ ...width, forcedKl: 0.5 })),
     }));
     expect(() => parseSensitivity(changed("tensors", flat), "m.json")).toThrow(refused(/flat/));
   });

@@ -4,7 +4,7 @@ import { modulePath } from "../mlx/format.ts";
 import type { PlannedTensor } from "../models/architecture.ts";
 import type { LayerKind } from "../models/layer-kind.ts";
 import { Ops } from "../models/ops.ts";
-import { headRole, type Model, plainContext } from "../models/run.ts";
+import { headRole, type Model, outerRole, plainContext } from "../models/run.ts";
 import { isQuantizable } from "../plan/plan.ts";
 import type { LayerExperts } from "../plan/sensitivity-types.ts";
 import { tuneHeadRows } from "../quantize/head-tuner.ts";
@@ -12,10 +12,10 @@ import { tableHessian } from "../quantize/table-hessian.ts";
 import { decodeRows, type TunedRows } from "../quantize/tuned-rows.ts";
 import { tuningSettings } from "../quantize/tuning-settings.ts";
 import { BlockMeter, type MeterWalk, measureMatrix } from "./block-meter.ts";
+import type { Outcome } from "./costs.ts";
 import { expertDamage, type Passage, pass } from "./damage.ts";
 import { LossTable } from "./loss-table.ts";
 import { type Boundary, boundaryOf } from "./margins.ts";
-import type { Outcome } from "./prices.ts";
 import type { ProbeRows } from "./probe-rows.ts";
 import { probeWidth, widths } from "./probe-width.ts";
 import { advance, divergences, type Probe, squaredDistances, withNoise } from "./probes.ts";
@@ -77,7 +77,7 @@ export class MeasuringWalk {
     for (const [layer, kind] of this.#kinds.entries()) {
       if (depths.includes(layer)) {
         const noisy = await withNoise(this.#walk.ops, reference, noisePower, layer);
-        this.#probes.push({ name: noiseName(layer), x: noisy, flip: 0 });
+        this.#probes.push({ name: noiseName(layer), x: noisy, flipPower: 0 });
       }
       const tensors = this.#quantizable.filter((tensor) => tensor.layer === layer);
       const meter = new BlockMeter(this.#walk, tensors, { layer, kind });
@@ -97,27 +97,26 @@ export class MeasuringWalk {
   async #probeTable(): Promise<void> {
     const { model, rows } = this.#request;
     const start = (name: string, own: Model) => this.#start(name, own, rows.length);
-    const table = this.#quantizable.find(
-      ({ layer, role }) => layer === null && role.role === "embeddings",
-    );
+    const name = outerRole(model.architecture, "embeddings");
+    const table = this.#quantizable.find(({ layer, role }) => layer === null && role.role === name);
     if (table !== undefined) {
       const { kernel, hessianBuffers: buffers, settings } = this.#walk;
       const { tensors, weights } = model;
       const hessian = await tableHessian({ tensors, weights, kernel, settings, buffers });
-      const whole = await weights.matrix(null, "embeddings");
+      const whole = await weights.matrix(null, name);
       const parts = await measureMatrix(this.#walk, table, undefined, whole, hessian);
       hessian?.release();
-      this.#glue.set("embeddings", await this.#decode(parts, whole));
-      this.#probes.push(await start(modulePath(table), this.#replaced("embeddings")));
+      this.#glue.set(name, await this.#decode(parts, whole));
+      this.#probes.push(await start(modulePath(table), this.#replaced(name)));
     }
-    const all = this.#replaced("embeddings");
+    const all = this.#replaced(name);
     this.#together = [await start("forced", all), await start("free", all)];
   }
 
   async #start(name: string, model: Model, length: number): Promise<Probe> {
     const { ids } = this.#probe;
     const x = await model.architecture.forward.embed(plainContext(model, null, { length }), ids);
-    return { name, x, flip: 0 };
+    return { name, x, flipPower: 0 };
   }
 
   /** The model with a matrix of the glue at the probe's width. */
@@ -158,7 +157,7 @@ export class MeasuringWalk {
     const zero = newMatrix(after.rows, after.columns);
     const power = sum(await squaredDistances(this.#walk.ops, after, zero));
     for (const tensor of tensors) {
-      const started: Probe = { name: modulePath(tensor), x: before, flip: 0 };
+      const started: Probe = { name: modulePath(tensor), x: before, flipPower: 0 };
       await advance(
         this.#probed(meter, (role) => role === tensor.role.role),
         meter,
@@ -213,7 +212,10 @@ export class MeasuringWalk {
       judged.push({ x: await ops.gather(x, judgedRows), head: together });
     const found = await divergences(this.#model, own, judged, rows.length);
     const named = new Map(
-      this.#probes.map((probe, i) => [probe.name, { divergence: found[i]!, flip: probe.flip }]),
+      this.#probes.map((probe, i) => [
+        probe.name,
+        { divergence: found[i]!, flipPower: probe.flipPower },
+      ]),
     );
     if (head !== undefined) addHead(named, modulePath(head), found[this.#probes.length]!);
     const [forced, free] = found.slice(-2) as [Float64Array, Float64Array];
@@ -257,14 +259,14 @@ export class MeasuringWalk {
 
 /** A tied table is probed twice, as what is looked up and as what makes logits: what it costs is the sum. */
 function addHead(
-  named: Map<string, { divergence: Float64Array; flip: number }>,
+  named: Map<string, { divergence: Float64Array; flipPower: number }>,
   name: string,
   own: Float64Array,
 ): void {
   const table = named.get(name);
   const divergence =
     table === undefined ? own : own.map((value, i) => value + table.divergence[i]!);
-  named.set(name, { divergence, flip: table?.flip ?? 0 });
+  named.set(name, { divergence, flipPower: table?.flipPower ?? 0 });
 }
 
 const noiseName = (depth: number) => `noise before layer ${depth}`;

@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import { countLayers } from "../../src/base/model-facts.ts";
 import { seededRandom } from "../../src/calibration/random.ts";
 import type { ModelConfig } from "../../src/checkpoint/model-config.ts";
 import type { PlannedTensor } from "../../src/models/architecture.ts";
@@ -36,20 +37,18 @@ function receiptsOf(config: ModelConfig): readonly Receipt[] {
   const kinds = architecture.layers(config);
   const experts = architecture.experts(config)!;
   const sensitivity = withExperts(makeSensitivity(tensors), kinds, experts.routed);
-  const prices = { sensitivity, floors: parseFloors(defaultFloors) };
+  const basis = { sensitivity, floors: parseFloors(defaultFloors) };
   const plans = tiers.map((tier) =>
-    planTier(tier, { architecture, config, tensors, storage: "BF16" }, prices),
+    planTier(tier, { architecture, config, tensors, storage: "BF16" }, basis),
   );
   const receipts = plans.map((plan) => {
     const receipt = evaluatedReceipt(plan.tier);
-    const layers: Partial<Record<LayerKind, number>> = {};
-    for (const kind of kinds) layers[kind] = (layers[kind] ?? 0) + 1;
     const tuned = Object.entries(receipt.tuning!.modules).filter(([module]) =>
       Object.hasOwn(plan.modules, module),
     );
     return {
       ...receipt,
-      model: { ...receipt.model, layers, experts },
+      model: { ...receipt.model, layers: countLayers(kinds), experts },
       options: { ...receipt.options, policy: "measured" },
       plan,
       series: plans.map(({ modules: _, ...row }) => row),
@@ -72,8 +71,8 @@ function withExperts(
 ): Sensitivity {
   const random = seededRandom(5);
   const skewed = (spread: number) => Math.exp(spread * (random() + random() + random() - 1.5));
-  const experts = kinds.flatMap((kind, layer) => {
-    if (kind !== "moe") return [];
+  const experts = kinds.flatMap(({ mlp }, layer) => {
+    if (mlp !== "moe") return [];
     const popular = Array.from({ length: count }, () => skewed(2));
     const share = domains.map(() => normalized(popular.map((weight) => weight * skewed(1.5))));
     const damage = share.map((row) =>

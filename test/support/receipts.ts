@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { countLayers } from "../../src/base/model-facts.ts";
 import { modulePath } from "../../src/mlx/format.ts";
 import type { PlannedTensor } from "../../src/models/architecture.ts";
 import { expandTable } from "../../src/models/expand.ts";
@@ -12,7 +13,7 @@ import { nemotron30b } from "./nemotron-30b.ts";
 const architecture = findArchitecture(nemotron30b);
 const tensors: PlannedTensor[] = expandTable(architecture, nemotron30b).map((tensor) => ({
   ...tensor,
-  dtype: tensor.role.role === "router.bias" ? "F32" : "BF16",
+  dtype: tensor.role.kind === "correction" ? "F32" : "BF16",
 }));
 const plans = tiers.map((tier) =>
   planTier(tier, { architecture, config: nemotron30b, tensors, storage: "BF16" }),
@@ -51,7 +52,7 @@ export function nemotronReceipt(tier = "oQ4e", changes: Partial<Receipt> = {}): 
       modelType: "nemotron_h",
       parameters: 31_577_940_288,
       activeParameters: 3_580_000_000,
-      layers: { mamba: 23, moe: 23, attention: 6 },
+      layers: countLayers(findArchitecture(nemotron30b).layers(nemotron30b)),
       experts: { routed: 128, perToken: 6, shared: 1 },
       hiddenSize: 2688,
       vocabularySize: 131_072,

@@ -15,13 +15,13 @@ function worthOf(text: string): number {
   return (hash >>> 0) / 2 ** 32;
 }
 
-/** A measurement as measuring gives it, with made-up prices: a quarter for every bit, early layers dearer, flips where there are routers. */
+/** A measurement as measuring gives it, with made-up costs: each bit divides them by four, early layers cost more, and flips need routers. */
 export function makeSensitivity(
   tensors: readonly PlannedTensor[],
   changes: Partial<Sensitivity> = {},
 ): Sensitivity {
   const routed = tensors.some((tensor) => tensor.role.routed === true);
-  const priced = tensors.filter(isQuantizable).map((tensor): MeasuredTensor => {
+  const measured = tensors.filter(isQuantizable).map((tensor): MeasuredTensor => {
     const module = modulePath(tensor);
     const worth = 10 ** (3 * worthOf(module) - 3) / (1 + (tensor.layer ?? 0)) / 20;
     const widths = measuredBits.map((bits) => {
@@ -30,8 +30,8 @@ export function makeSensitivity(
         bits,
         bytes: quantizedBytes(tensor.shape, { bits, groupSize: tierGroupSize }, "BF16"),
         error,
-        smooth: worth * error,
-        flip: routed ? worth * error * (0.5 + worthOf(`${module} flips`)) : 0,
+        forcedKl: worth * error,
+        flipPower: routed ? worth * error * (0.5 + worthOf(`${module} flips`)) : 0,
       };
     });
     return {
@@ -44,7 +44,7 @@ export function makeSensitivity(
     };
   });
   const total = (value: (one: MeasuredTensor["widths"][number]) => number) =>
-    priced.reduce((sum, { widths }) => sum + value(widths[1]!), 0);
+    measured.reduce((sum, { widths }) => sum + value(widths[1]!), 0);
   return {
     format: 1,
     engine: { name: "oqe-publisher", version: "0.0.0", kernelSha256: "0".repeat(64) },
@@ -56,12 +56,12 @@ export function makeSensitivity(
     domainWeights: [1, 1],
     depthGain: [{ depth: 0, gain: 0.5 }],
     together: {
-      forcedKl: total((one) => one.smooth),
-      freeKl: total((one) => one.smooth) * (routed ? 3 : 1),
-      flip: total((one) => one.flip),
+      forcedKl: total((one) => one.forcedKl),
+      freeKl: total((one) => one.forcedKl) * (routed ? 3 : 1),
+      flipPower: total((one) => one.flipPower),
     },
     check: [],
-    tensors: priced,
+    tensors: measured,
     experts: [],
     critical: [],
     ...changes,

@@ -20,7 +20,7 @@ export interface Outcome {
   readonly blockErrors: ReadonlyMap<string, number>;
   readonly probes: ReadonlyMap<
     string,
-    { readonly divergence: Float64Array; readonly flip: number }
+    { readonly divergence: Float64Array; readonly flipPower: number }
   >;
   readonly noise: readonly {
     readonly depth: number;
@@ -34,7 +34,7 @@ export interface Outcome {
 }
 
 /** KL and flip power are quadratic in the error: a width's price is the probe's, times the ratio of their Hessian-weighted errors. */
-export function pricesOf(
+export function costsOf(
   outcome: Outcome,
   rows: ProbeRows,
 ): Pick<Sensitivity, "depthGain" | "together" | "check" | "tensors"> {
@@ -42,8 +42,8 @@ export function pricesOf(
   const mean = (values: Float64Array) => weightedMean(values, weights);
   const tensors = outcome.tensors.map((tensor): MeasuredTensor => {
     const module = modulePath(tensor);
-    const { divergence, flip } = outcome.probes.get(module)!;
-    const smooth = mean(divergence);
+    const { divergence, flipPower } = outcome.probes.get(module)!;
+    const forcedKl = mean(divergence);
     const errors = outcome.losses.errors(module);
     const widths = measuredBits.map((bits, i) => {
       const ratio = errors[probeIndex]! > 0 ? errors[i]! / errors[probeIndex]! : 0;
@@ -52,7 +52,13 @@ export function pricesOf(
         { bits, groupSize: tierGroupSize },
         outcome.storage,
       );
-      return { bits, bytes, error: errors[i]!, smooth: smooth * ratio, flip: flip * ratio };
+      return {
+        bits,
+        bytes,
+        error: errors[i]!,
+        forcedKl: forcedKl * ratio,
+        flipPower: flipPower * ratio,
+      };
     });
     return {
       module,
@@ -63,13 +69,13 @@ export function pricesOf(
       blockError: outcome.blockErrors.get(module) ?? 0,
     };
   });
-  const flip = tensors.reduce((sum, { widths }) => sum + widths[probeIndex]!.flip, 0);
+  const flipPower = tensors.reduce((sum, { widths }) => sum + widths[probeIndex]!.flipPower, 0);
   return {
     depthGain: outcome.noise.map(({ depth, relative, divergence }) => ({
       depth,
       gain: mean(divergence) / relative,
     })),
-    together: { forcedKl: mean(outcome.forced), freeKl: mean(outcome.free), flip },
+    together: { forcedKl: mean(outcome.forced), freeKl: mean(outcome.free), flipPower },
     check: outcome.losses.checks(outcome.tensors.map(modulePath)),
     tensors,
   };

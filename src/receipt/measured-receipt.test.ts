@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { measuredSeries } from "../../test/support/measured-receipts.ts";
-import { evaluatedReceipt, nemotronReceipt } from "../../test/support/receipts.ts";
+import { evaluatedReceipt } from "../../test/support/receipts.ts";
 import { parseReceipt, writeReceipt } from "./receipt-file.ts";
 import { shareFigures } from "./series-figures.ts";
 
@@ -22,20 +22,13 @@ describe("the receipt of a measured plan", () => {
       for (const value of [...share, ...damage.flat()])
         expect(Number(value.toPrecision(3))).toBe(value);
     }
-    expect(Object.keys(sensitivity.prices).sort()).toEqual(
-      Object.keys(receipt.plan.modules).sort(),
-    );
+    expect(Object.keys(sensitivity.costs).sort()).toEqual(Object.keys(receipt.plan.modules).sort());
   });
 
   test("writes a list of numbers on one line", () => {
     const text = writeReceipt(receipt);
     expect(text).toMatch(/\n {8}"share": \[[\d.e-]+(?:, [\d.e-]+){127}\],\n/);
     expect(text.length).toBeLessThan(600_000);
-  });
-
-  test("of earlier versions, and of other policies, has none", () => {
-    const { sensitivity: _s, otherTiers: _o, ...old } = JSON.parse(writeReceipt(nemotronReceipt()));
-    expect(parseReceipt(JSON.stringify(old), "x")).toEqual(nemotronReceipt());
   });
 
   test.each([
@@ -51,8 +44,12 @@ describe("the receipt of a measured plan", () => {
     ["sensitivity/depthGain/0/gain", -1, "sensitivity.depthGain[0].gain"],
     ["sensitivity/together/freeKl", null, "sensitivity.together.freeKl"],
     ["sensitivity/check/0/module", "elsewhere", "sensitivity.check[0].module"],
-    ["sensitivity/prices/elsewhere", { smooth: 1, flip: 1 }, "sensitivity.prices.elsewhere"],
-    ["sensitivity/prices/lm_head", { smooth: "1", flip: 1 }, "sensitivity.prices.lm_head.smooth"],
+    ["sensitivity/costs/elsewhere", { forcedKl: 1, flipPower: 1 }, "sensitivity.costs.elsewhere"],
+    [
+      "sensitivity/costs/lm_head",
+      { forcedKl: "1", flipPower: 1 },
+      "sensitivity.costs.lm_head.forcedKl",
+    ],
     ["sensitivity/experts", [], "sensitivity.critical[0].layer"],
     ["sensitivity/experts/1/layer", 1, "sensitivity.experts"],
     ["sensitivity/experts/0/share/3", 2, "sensitivity.experts[0].share[3]"],

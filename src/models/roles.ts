@@ -1,0 +1,131 @@
+import type { ModelConfig } from "../checkpoint/model-config.ts";
+import { type Part, type Projection, parts, projections, type Role } from "./architecture.ts";
+
+/** One size of a shape: a number, or a function of the config. */
+export type Size = number | ((config: ModelConfig) => number);
+type When = NonNullable<Role["when"]>;
+
+const whyNorm = "norms scale every channel and cost nothing";
+const whyVector = "a vector, not a matrix";
+const whyRouter = "router: an error here sends tokens to other experts";
+const matrixKinds = ["embeddings", "linear", "expert", "head"] as const;
+
+const shapeOf =
+  (sizes: readonly Size[]): Role["shape"] =>
+  (config) =>
+    sizes.map((size) => (typeof size === "number" ? size : size(config)));
+
+/** Fields of a matrix that its builder does not know. */
+type MatrixFields = Pick<Role, "fedBy"> & Partial<Pick<Role, "residual" | "when" | "from">>;
+
+/** Builders of role rows whose tensor names all begin with `prefix`, such as `model.layers.{i}.`. */
+export function rolesUnder(prefix: string) {
+  const named = (name: string) => ({ base: prefix + name, mlx: prefix + name });
+  const unquantized = (
+    role: string,
+    name: string,
+    sizes: readonly Size[],
+    fields: Pick<Role, "kind" | "why"> & Partial<Role>,
+  ): Role => ({
+    role,
+    part: null,
+    projection: null,
+    fedBy: null,
+    treatment: "kept",
+    shape: shapeOf(sizes),
+    ...named(name),
+    ...fields,
+  });
+  const matrix = (
+    role: Part | `${Part}.${Projection}`,
+    name: string,
+    sizes: readonly [Size, Size],
+    fields: MatrixFields & { readonly kind: (typeof matrixKinds)[number] } & Partial<Role>,
+  ): Role => {
+    const [part, projection] = role.split(".");
+    return {
+      role,
+      part: parts.find((one) => one === part) ?? null,
+      projection: projections.find((one) => one === projection) ?? null,
+      treatment: "quantized",
+      shape: shapeOf(sizes),
+      ...named(`${name}.weight`),
+      ...fields,
+    };
+  };
+  return {
+    /** The table of token embeddings `[vocabulary, hidden]`. */
+    embeddings: (name: string, sizes: readonly [Size, Size]) =>
+      matrix("embeddings", name, sizes, { kind: "embeddings", fedBy: null }),
+
+    /** The matrix that makes logits `[vocabulary, hidden]`. */
+    head: (name: string, sizes: readonly [Size, Size], when?: When) =>
+      matrix("head", name, sizes, { kind: "head", fedBy: "head.in", ...(when && { when }) }),
+
+    /** A matrix `[out, in]` that all tokens are multiplied with. */
+    linear: (
+      role: `${Part}.${Projection}`,
+      name: string,
+      sizes: readonly [Size, Size],
+      fields: MatrixFields,
+    ) => matrix(role, name, sizes, { kind: "linear", ...fields }),
+
+    /** A matrix `[out, in]` of every routed expert. `names`: in the base, with `{e}`, and in the MLX repository. */
+    expert: (
+      role: `experts.${Projection}`,
+      names: readonly [string, string],
+      sizes: readonly [Size, Size],
+      fields: MatrixFields,
+    ): Role => ({
+      ...matrix(role, names[0], sizes, { kind: "expert", routed: true, ...fields }),
+      mlx: `${prefix}${names[1]}.weight`,
+    }),
+
+    /** The matrix `[routed, in]` that scores the experts. */
+    router: (name: string, sizes: readonly [Size, Size], fedBy: string) =>
+      unquantized("router", `${name}.weight`, sizes, { kind: "router", why: whyRouter, fedBy }),
+
+    /** What the router adds to the scores before it chooses `[routed]`. mlx-lm leaves its dtype as it is. */
+    correction: (name: string, sizes: readonly [Size]) =>
+      unquantized("router.bias", name, sizes, {
+        kind: "correction",
+        why: whyRouter,
+        exemptFromCast: true,
+      }),
+
+    /** Factors of a norm `[channels]`. `feeds`: see Role.feeds. */
+    norm: (role: string, name: string, size: Size, feeds: readonly string[] = []) =>
+      unquantized(role, `${name}.weight`, [size], {
+        kind: "norm",
+        why: whyNorm,
+        ...(feeds.length > 0 && { feeds }),
+      }),
+
+    /** The bias `[channels]` of something that is no matrix. */
+    bias: (role: string, name: string, size: Size, when: When) =>
+      unquantized(role, `${name}.bias`, [size], { kind: "bias", why: whyVector, when }),
+
+    /** Any other tensor, under its full name, that is never quantized. */
+    unquantized,
+  };
+}
+
+/** The biases of all linear rows, of configs for which `when` is true. */
+export function biasesOf(rows: readonly Role[], when: When): readonly Role[] {
+  const vector = (name: string) => name.replace(/weight$/, "bias");
+  return rows
+    .filter(({ kind }) => kind === "linear")
+    .map((row) => ({
+      role: `${row.role}.bias`,
+      kind: "bias",
+      part: row.part,
+      projection: row.projection,
+      base: vector(row.base),
+      mlx: vector(row.mlx),
+      fedBy: null,
+      treatment: "kept",
+      why: whyVector,
+      shape: (config) => row.shape(config).slice(0, 1),
+      when: (config) => (row.when?.(config) ?? true) && when(config),
+    }));
+}
