@@ -1,7 +1,7 @@
 import type { ModelConfig } from "../checkpoint/model-config.ts";
 import { OqeError } from "../ground/errors.ts";
 import type { Matrix } from "../kernel/matrix.ts";
-import type { Heads } from "../kernel/routines/attention.ts";
+import { type Heads, plainHeads } from "../kernel/routines/attention.ts";
 import type { Architecture } from "./architecture.ts";
 import { attention, embed, gatedMlp, norm, tensor } from "./blocks.ts";
 import {
@@ -136,8 +136,10 @@ async function attend(at: BlockContext, x: Matrix): Promise<Matrix> {
     queries: queries(c),
     keys: integer(c, "num_key_value_heads", queries(c)),
     size,
+    valueSize: size,
+    ...plainHeads,
     norms: query && { query, key: await tensor(at, "norm.k"), eps: eps(c) },
-    rotary: await ops.rotary(base, size, scaling, sequenceLength),
+    rotary: { part: size, ...(await ops.rotary(base, size, scaling, sequenceLength)) },
   };
   return attention(at, x, heads);
 }
