@@ -33,7 +33,9 @@ export async function readBase(
   repository: Repository,
   options: { allowHeaderOnly: boolean },
 ): Promise<Base> {
-  const checkpoint = await openCheckpoint(repository, options);
+  const ignores = (name: string, config: ModelConfig) =>
+    findArchitecture(config).dropped(name, config);
+  const checkpoint = await openCheckpoint(repository, { ...options, ignores });
   try {
     const { config } = checkpoint;
     const architecture = findArchitecture(config);
