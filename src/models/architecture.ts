@@ -103,8 +103,6 @@ export interface Architecture {
   mlxConfig(config: ModelConfig): ModelConfig;
   /** Why mlxConfig changes a key, for the card. */
   readonly configReasons: Readonly<Record<string, string>>;
-  /** Where mlx-lm differs from the base and no key can change that: one sentence each, for the card. */
-  readonly notes?: (config: ModelConfig) => readonly string[];
   /** Its arithmetic, block by block. */
   readonly forward: Forward;
 }

@@ -76,21 +76,8 @@ export const llama: Architecture = {
     tie_word_embeddings: "transformers and mlx-lm have different defaults",
     rope_theta: "transformers and mlx-lm may have different defaults",
   },
-  forward: transformerForward({ check: refuseSlidingLayers }),
+  forward: transformerForward({}),
 };
-
-/**
- * Throws UNSUPPORTED_MODEL where `layer_types` names a sliding window. mlx-lm's llama, which also runs mistral, follows that key;
- * transformers' classes do not.
- */
-export function refuseSlidingLayers({ layer_types: types }: ModelConfig): void {
-  if (!Array.isArray(types) || !types.includes("sliding_attention")) return;
-  throw new OqeError(
-    "UNSUPPORTED_MODEL",
-    'config.json: "layer_types" names layers with a sliding window; mlx-lm follows it, transformers does not',
-    "Remove the key, or quantize the model without tuning (method: rounded).",
-  );
-}
 
 /** The default of mlx-lm differs from transformers' in some classes: the config says transformers' 10000. */
 function ropeTheta(c: ModelConfig): number {
@@ -106,22 +93,18 @@ function ropeTheta(c: ModelConfig): number {
 interface Variation {
   /** Tokens that a layer's attention sees, the token itself included; null: the whole past. Default: null. */
   readonly window?: (config: ModelConfig, layer: number) => number | null;
-  /** Refuses more configs, as Forward.check. */
-  readonly check?: (config: ModelConfig) => void;
   /** The MLP half of a block. Default: SwiGLU. */
   readonly mlp?: (at: BlockContext, x: Matrix) => Promise<Matrix>;
 }
 
 /** x + attention(norm(x)), then x + mlp(norm(x)), block by block (transformers' modeling_llama.py). */
-export function transformerForward(own: Variation): Forward {
-  const { window = () => null, mlp = swiglu } = own;
+export function transformerForward({ window = () => null, mlp = swiglu }: Variation): Forward {
   return {
     check(c) {
       oneOf(c, "hidden_act", ["silu"]);
       divides(c, "num_key_value_heads", "num_attention_heads");
       for (let layer = 0; layer < layerCount(c, "num_hidden_layers"); layer++) window(c, layer);
       ropeOf(c);
-      own.check?.(c);
     },
     embed: (at, ids) => embed(at, ids, vocabulary(at.config), hidden(at.config)),
     async block(at, x) {

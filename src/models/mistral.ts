@@ -1,14 +1,7 @@
 import type { ModelConfig } from "../checkpoint/model-config.ts";
 import type { Architecture } from "./architecture.ts";
 import { integer } from "./config-fields.ts";
-import {
-  attentionRoles,
-  llama,
-  mlpRoles,
-  refuseSlidingLayers,
-  transformerForward,
-} from "./llama.ts";
-import { windowNote } from "./sliding-window.ts";
+import { attentionRoles, llama, mlpRoles, transformerForward } from "./llama.ts";
 
 /** All layers have the window. An absent key has transformers' default (configuration_mistral.py), null means none. */
 const window = (c: ModelConfig) =>
@@ -20,6 +13,5 @@ export const mistral: Architecture = {
   modelType: "mistral",
   label: "Mistral",
   roles: () => [...attentionRoles, ...mlpRoles],
-  notes: windowNote(window),
-  forward: transformerForward({ window, check: refuseSlidingLayers }),
+  forward: transformerForward({ window }),
 };

@@ -1,7 +1,7 @@
 import type { Architecture } from "./architecture.ts";
 import { attentionRoles, llama, mlpRoles, transformerForward } from "./llama.ts";
 import { biasesOf } from "./roles.ts";
-import { windowFrom, windowNote } from "./sliding-window.ts";
+import { windowFrom } from "./sliding-window.ts";
 
 const inputs = attentionRoles.filter(({ projection }) => projection !== "o");
 
@@ -11,6 +11,5 @@ export const qwen2: Architecture = {
   modelType: "qwen2",
   label: "Qwen2",
   roles: () => [...attentionRoles, ...mlpRoles, ...biasesOf(inputs, () => true)],
-  notes: windowNote(windowFrom),
   forward: transformerForward({ window: windowFrom }),
 };

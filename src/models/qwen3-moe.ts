@@ -10,7 +10,7 @@ import type { LayerKind } from "./layer-kind.ts";
 import { attentionRoles, mlpRoles, swiglu, transformerForward } from "./llama.ts";
 import { headNorms, qwen3 } from "./qwen3.ts";
 import { rolesUnder } from "./roles.ts";
-import { windowNote, windowOf } from "./sliding-window.ts";
+import { windowOf } from "./sliding-window.ts";
 
 const hidden = (c: ModelConfig) => integer(c, "hidden_size");
 const expertSize = (c: ModelConfig) => integer(c, "moe_intermediate_size");
@@ -58,7 +58,6 @@ export const qwen3Moe: Architecture = {
     layers(c).some(({ mlp }) => mlp === "moe")
       ? { routed: experts(c), perToken: perToken(c), shared: 0 }
       : null,
-  notes: windowNote(windowOf),
   forward: transformerForward({
     window: windowOf,
     mlp: (at, x) => (at.kind.mlp === "moe" ? moe(at, x) : swiglu(at, x)),

@@ -2,7 +2,7 @@ import type { Architecture } from "./architecture.ts";
 import { headSize } from "./config-fields.ts";
 import { attentionRoles, llama, mlpRoles, transformerForward } from "./llama.ts";
 import { rolesUnder } from "./roles.ts";
-import { windowFrom, windowNote } from "./sliding-window.ts";
+import { windowFrom } from "./sliding-window.ts";
 
 const attention = rolesUnder("model.layers.{i}.self_attn.");
 
@@ -18,6 +18,5 @@ export const qwen3: Architecture = {
   modelType: "qwen3",
   label: "Qwen3",
   roles: () => [...attentionRoles, ...headNorms, ...mlpRoles],
-  notes: windowNote(windowFrom),
   forward: transformerForward({ window: windowFrom }),
 };

@@ -6,13 +6,13 @@ import { windowFrom, windowOf } from "./sliding-window.ts";
 const config: ModelConfig = {
   num_hidden_layers: 3,
   num_attention_heads: 4,
-  max_position_embeddings: 512,
 };
 const used = { ...config, use_sliding_window: true, sliding_window: 128 };
 const windows = (c: ModelConfig) => [0, 1, 2].map((layer) => windowFrom(c, layer));
 
 test("a Qwen has the window of transformers in each layer", () => {
   expect(windows({ ...used, max_window_layers: 1 })).toEqual([null, 128, 128]);
+  expect(windows({ ...used, max_window_layers: 0 })).toEqual([128, 128, 128]);
   expect(windows(used)).toEqual([null, null, null]); // max_window_layers is 28 by default
   expect(windows({ ...used, max_window_layers: 0, use_sliding_window: false })).toEqual(
     Array(3).fill(null),
@@ -33,29 +33,4 @@ test("layers with a window of no size are refused", () => {
       message: expect.stringContaining("layer 1"),
     }),
   );
-});
-
-test.each(["llama", "mistral"])("%s refuses layer_types that only mlx-lm follows", (model_type) => {
-  const { check } = findArchitecture({ model_type }).forward;
-  const of = (...layer_types: string[]) => ({ ...config, model_type, layer_types });
-  expect(() => check(of("full_attention", "sliding_attention"))).toThrow(
-    expect.objectContaining({ code: "UNSUPPORTED_MODEL" }),
-  );
-  expect(() => check(of("full_attention"))).not.toThrow();
-});
-
-test("the card says where mlx-lm does not apply a window", () => {
-  const notes = (c: ModelConfig) => findArchitecture(c).notes?.(c) ?? [];
-  const mistral = { ...config, model_type: "mistral" };
-  expect(notes({ ...mistral, sliding_window: 128 })).toEqual([
-    expect.stringContaining("up to 128 tokens of context"),
-  ]);
-  for (const silent of [
-    { ...mistral, sliding_window: null },
-    { ...mistral, sliding_window: 4096 }, // more than the model has positions
-    { ...used, model_type: "qwen2" },
-    { ...config, model_type: "llama", sliding_window: 128 },
-  ])
-    expect(notes(silent)).toEqual([]);
-  expect(notes({ ...used, model_type: "qwen3_moe" })).toHaveLength(1);
 });

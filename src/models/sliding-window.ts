@@ -1,9 +1,6 @@
 import type { ModelConfig } from "../checkpoint/model-config.ts";
 import { OqeError } from "../ground/errors.ts";
-import { flag, integer, layerCount } from "./config-fields.ts";
-
-/** Tokens that a layer's attention sees, the token itself included; null: the whole past. */
-export type Window = (config: ModelConfig, layer: number) => number | null;
+import { flag, integer } from "./config-fields.ts";
 
 /** The window of a Qwen config, whatever the layer; an absent key has transformers' default. */
 export function windowOf(c: ModelConfig): number | null {
@@ -17,8 +14,10 @@ export function windowOf(c: ModelConfig): number | null {
  */
 export function windowFrom(c: ModelConfig, layer: number): number | null {
   const window = windowOf(c);
-  if (!Array.isArray(c.layer_types))
-    return layer >= integer(c, "max_window_layers", 28) ? window : null;
+  if (!Array.isArray(c.layer_types)) {
+    const first = c.max_window_layers === 0 ? 0 : integer(c, "max_window_layers", 28);
+    return layer >= first ? window : null;
+  }
   if (c.layer_types[layer] !== "sliding_attention") return null;
   if (window !== null) return window;
   throw new OqeError(
@@ -26,17 +25,4 @@ export function windowFrom(c: ModelConfig, layer: number): number | null {
     `config.json: "layer_types" gives layer ${layer} a sliding window, but "use_sliding_window" and "sliding_window" give none`,
     "Correct the config, or ask the model's authors.",
   );
-}
-
-/** What the card says where mlx-lm does not apply a window that the base has. */
-export function windowNote(window: Window): (config: ModelConfig) => readonly string[] {
-  return (c) => {
-    const layers = Array.from({ length: layerCount(c, "num_hidden_layers") }, (_, i) => i);
-    const windows = layers.flatMap((layer) => window(c, layer) ?? []);
-    const least = Math.min(...windows);
-    if (windows.length === 0 || least >= integer(c, "max_position_embeddings", least)) return [];
-    return [
-      `\`sliding_window\` is ${least}, as in the base, but mlx-lm does not apply it to this model_type: up to ${least} tokens of context it gives the base's logits, beyond them it attends to the whole past`,
-    ];
-  };
 }
