@@ -36,10 +36,13 @@ export interface BaseOptions {
  * Throws UNSUPPORTED_MODEL, ALREADY_QUANTIZED, BAD_CHECKPOINT, MISSING_FILE.
  */
 export async function readBase(repository: Repository, options: BaseOptions): Promise<Base> {
-  const checkpoint = await openCheckpoint(repository, options);
+  const { allowHeaderOnly, architectures } = options;
+  const ignores = (name: string, config: ModelConfig) =>
+    findArchitecture(config, architectures).dropped(name, config);
+  const checkpoint = await openCheckpoint(repository, { allowHeaderOnly, ignores });
   try {
     const { config } = checkpoint;
-    const architecture = findArchitecture(config, options.architectures);
+    const architecture = findArchitecture(config, architectures);
     const tensors = expand(architecture, config, checkpoint.tensors).map((tensor) => ({
       ...tensor,
       dtype: valueDtype(tensor, checkpoint),

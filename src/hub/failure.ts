@@ -1,8 +1,12 @@
 import { HubApiError } from "@huggingface/hub";
+import * as v from "valibot";
 import { type ErrorCode, OqeError } from "../ground/errors.ts";
 import { printable } from "./names.ts";
 import { describe, place } from "./origin.ts";
 import type { Transport } from "./transport.ts";
+
+const text = v.fallback(v.optional(v.string()), undefined);
+const errorBody = v.pipe(v.string(), v.parseJson(), v.object({ error: text, message: text }));
 
 /** What a request was for, so that its failure can be told in the user's words. */
 export interface Subject {
@@ -204,12 +208,9 @@ function nameOf(subject: Subject): string {
 
 /** The explanation in an error body: JSON `error` or `message`, or a short plain text; pages of HTML say nothing. */
 function wordsOf(body: string): string {
-  try {
-    const { error, message } = JSON.parse(body) as { error?: unknown; message?: unknown };
-    return [error, message].find((words) => typeof words === "string") ?? "";
-  } catch {
-    return body.includes("<") ? "" : body;
-  }
+  const { success, output } = v.safeParse(errorBody, body);
+  if (success) return output.error ?? output.message ?? "";
+  return body.includes("<") ? "" : body;
 }
 
 function isAtHub(transport: Transport, address: string): boolean {
