@@ -60,7 +60,7 @@ describe("identify", () => {
   });
 
   it.each([
-    [{}, /its content is not as expected/],
+    [{}, /cannot be used: its content is not as expected/],
     [{ auth: {} }, /field "name" is missing/],
     [{ name: 7, auth: {} }, /field "name" is 7; expected text/],
     [{ name: "x", orgs: [{}], auth: {} }, /field "orgs\[0\]\.name" is missing/],

@@ -24,10 +24,13 @@ export function findLabel(modelType: string): string | null {
 }
 
 /** The architecture that the config names. Throws UNSUPPORTED_MODEL with the supported ones. */
-export function findArchitecture(config: ModelConfig): Architecture {
-  const found = architectures.find((architecture) => architecture.modelType === config.model_type);
+export function findArchitecture(
+  config: ModelConfig,
+  among: readonly Architecture[] = architectures,
+): Architecture {
+  const found = among.find((architecture) => architecture.modelType === config.model_type);
   if (found === undefined) {
-    const supported = architectures.map((architecture) => architecture.modelType).join(", ");
+    const supported = among.map((architecture) => architecture.modelType).join(", ");
     throw new OqeError(
       "UNSUPPORTED_MODEL",
       `config.json: model_type ${JSON.stringify(config.model_type) ?? "is missing, it"} is not supported; supported are ${supported}`,
