@@ -82,13 +82,12 @@ export function describeConfigChanges({ architecture, config, storage }: Base): 
   const changed = Object.keys(written).filter(
     (key) => !isDeepStrictEqual(written[key], config[key]),
   );
-  const changes = changed.map((key) => {
+  return changed.map((key) => {
     const before =
       config[key] === undefined ? "absent in the base" : `${show(config[key])} in the base`;
     const reason = key === "torch_dtype" ? dtypeReason : architecture.configReasons[key];
     return `\`${key}\` is ${show(written[key])} (${before})${reason === undefined ? "" : `: ${reason}`}`;
   });
-  return [...changes, ...(architecture.notes?.(config) ?? [])];
 }
 
 const dtypeReason =
