@@ -429,13 +429,13 @@ describe("a config", () => {
     expect(await runCli(args)).toMatchObject({ code: 1, stderr });
   });
 
-  test("with a sliding window is rounded all the same, as the hint says", async () => {
+  test("with a sliding window is rounded, with a warning that mlx-lm has none", async () => {
     const model = await config(smallest.qwen3!, (c) => {
       Object.assign(c, { layer_types: null, use_sliding_window: true, sliding_window: 64 });
       c.max_window_layers = 0;
     })();
     const stderr = expect.stringMatching(
-      /warning: the tiers will not be measured: .*sliding window/,
+      /warning: .*"sliding_window" is 64; mlx-lm's "qwen3" attends to all positions/,
     );
     const args = ["quantize", model, "--out", `${folder}/window`, ...rounded];
     expect(await runCli(args)).toMatchObject({ code: 0, stderr });

@@ -30,18 +30,26 @@ export interface Base {
   readonly parameters: number;
 }
 
+export interface BaseOptions {
+  /** Accept shards that end with their header, so that a plan needs no download. */
+  readonly allowHeaderOnly: boolean;
+  /** Default: all that are registered. */
+  readonly architectures?: readonly Architecture[];
+}
+
 /**
- * Reads headers and config, never weights. `allowHeaderOnly` also accepts shards that end with
- * their header, so that a plan needs no download.
+ * Opens a base: reads headers and config, no weights.
  * Throws UNSUPPORTED_MODEL, ALREADY_QUANTIZED, BAD_CHECKPOINT, MISSING_FILE.
  */
-export async function readBase(
-  repository: Repository,
-  options: { allowHeaderOnly: boolean },
-): Promise<Base> {
-  const checkpoint = await openCheckpoint(repository, options);
+export async function readBase(repository: Repository, options: BaseOptions): Promise<Base> {
+  const { allowHeaderOnly, architectures } = options;
+  const ignores = (name: string, config: ModelConfig) => {
+    const architecture = findArchitecture(config, architectures);
+    return architecture.dropped(name, architecture.fold(config).config);
+  };
+  const checkpoint = await openCheckpoint(repository, { allowHeaderOnly, ignores });
   try {
-    const architecture = findArchitecture(checkpoint.config);
+    const architecture = findArchitecture(checkpoint.config, architectures);
     const folded = await untieOwnHead(
       architecture,
       architecture.fold(checkpoint.config),

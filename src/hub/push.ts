@@ -9,8 +9,7 @@ import { checkRepositoryId, printable } from "./names.ts";
 import { retry, Transient } from "./retry.ts";
 import { seal } from "./seal.ts";
 import { askForLarge, stage, type Target } from "./stage.ts";
-import type { Transport } from "./transport.ts";
-import { credentials } from "./tree.ts";
+import { credentials, type Transport } from "./transport.ts";
 
 /**
  * Publishes a folder: hash → compare with main → create the repo where it is missing → stage the large files → seal all

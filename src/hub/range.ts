@@ -4,8 +4,7 @@ import { refused, type Subject } from "./failure.ts";
 import { encodePath, printable } from "./names.ts";
 import { type Answer, describe, place } from "./origin.ts";
 import { isTransientStatus, retry, Transient } from "./retry.ts";
-import { type Transport, transient, withDeadline } from "./transport.ts";
-import { authorization } from "./tree.ts";
+import { authorization, type Transport, transient, withDeadline } from "./transport.ts";
 
 /** Long reads are cut, so that a broken connection costs at most this much again and every piece has attempts of its own. */
 export const pieceBytes = 32 << 20;

@@ -160,7 +160,12 @@ describe("positions of pretraining", () => {
   });
 
   test("are those of Qwen3Config where a qwen3 says nothing", () => {
-    const { config } = foldQwen3({ model_type: "qwen3", hidden_size: 64, rope_scaling: yarn });
+    const { config } = foldQwen3({
+      model_type: "qwen3",
+      hidden_size: 64,
+      num_hidden_layers: 2,
+      rope_scaling: yarn,
+    });
     expect(config.rope_scaling).toMatchObject({ [key]: 32_768 });
   });
 });

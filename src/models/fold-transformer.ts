@@ -1,7 +1,7 @@
 import { show } from "../checkpoint/json.ts";
 import type { ModelConfig } from "../checkpoint/model-config.ts";
 import { OqeError } from "../ground/errors.ts";
-import { has, integer } from "./config-fields.ts";
+import { has, integer, layerCount } from "./config-fields.ts";
 import {
   beginFolding,
   type Defaults,
@@ -12,7 +12,7 @@ import {
   requireOneOf,
 } from "./fold.ts";
 import { foldRope } from "./fold-rope.ts";
-import { type HasWindow, windowIfUsed, windowInAllLayers, windowInLastLayers } from "./window.ts";
+import { type WindowRule, windowFrom, windowIfUsed, windowOfAll } from "./sliding-window.ts";
 
 const heads = (c: ModelConfig) => integer(c, "num_attention_heads");
 /** The number of query heads where the config says null, `absent` where it says nothing. */
@@ -114,7 +114,7 @@ export function foldMistral(raw: ModelConfig): Folded {
   requireOneOf(folding.config, "attention_bias", [false]);
   requireOneOf(folding.config, "mlp_bias", [false]);
   refuseLayerTypes(folding.config);
-  warnOfWindow(folding, windowInAllLayers);
+  warnOfWindow(folding, windowOfAll);
   return folding;
 }
 
@@ -124,7 +124,7 @@ export function foldQwen2(raw: ModelConfig): Folded {
   requireOneOf(folding.config, "rope_traditional", [false]);
   // mlx-lm's qwen2 does not read head_dim.
   requireOneOf(folding.config, "head_dim", [headSize(folding.config)]);
-  warnOfWindow(folding, windowInLastLayers);
+  warnOfWindow(folding, windowFrom);
   return folding;
 }
 
@@ -132,7 +132,7 @@ export function foldQwen3(raw: ModelConfig): Folded {
   const folding = beginFolding(raw);
   foldBlock(folding, qwen3Defaults);
   requireOneOf(folding.config, "attention_bias", [false]);
-  warnOfWindow(folding, windowInLastLayers);
+  warnOfWindow(folding, windowFrom);
   return folding;
 }
 
@@ -154,12 +154,13 @@ function foldBlock(folding: Folding, defaults: Defaults): void {
 }
 
 /** Warns that mlx-lm attends to all positions where transformers attends to a window. */
-function warnOfWindow({ config, warnings }: Folding, hasWindow: HasWindow): void {
-  if (!hasWindow(config)) return;
-  const { sliding_window: size, model_type: type } = config;
+function warnOfWindow({ config, warnings }: Folding, window: WindowRule): void {
+  const layers = Array.from({ length: layerCount(config, "num_hidden_layers") }, (_, i) => i);
+  const size = layers.map((layer) => window(config, layer)).find((found) => found !== null);
+  if (size === undefined) return;
   warnings.push(
-    `config.json: "sliding_window" is ${show(size)}; mlx-lm's ${show(type)} attends to all ` +
-      "positions, so texts longer than that give other logits",
+    `config.json: "sliding_window" is ${size}; mlx-lm's ${show(config.model_type)} attends to ` +
+      "all positions, so texts longer than that give other logits",
   );
 }
 

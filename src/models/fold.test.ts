@@ -28,7 +28,7 @@ describe.each(architectures.map(({ modelType }) => modelType))("%s", (type) => {
     const copy = structuredClone(raw);
     const { config } = fold(raw);
     expect(raw).toEqual(copy);
-    expect(fold(config)).toEqual({ config, assumed: [], warnings: [] });
+    expect(fold(config)).toMatchObject({ config, assumed: [] });
   });
 
   test("with sizes only gets every default, each of which it names", () => {

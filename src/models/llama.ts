@@ -1,5 +1,4 @@
 import type { ModelConfig } from "../checkpoint/model-config.ts";
-import { OqeError } from "../ground/errors.ts";
 import type { Matrix } from "../kernel/matrix.ts";
 import { type Heads, plainHeads } from "../kernel/routines/attention.ts";
 import type { Architecture } from "./architecture.ts";
@@ -19,7 +18,7 @@ import type { BlockContext, Forward } from "./forward.ts";
 import type { LayerKind } from "./layer-kind.ts";
 import { biasesOf, rolesUnder } from "./roles.ts";
 import { ropeOf } from "./rope.ts";
-import type { HasWindow } from "./window.ts";
+import type { WindowRule } from "./sliding-window.ts";
 
 const hidden = (c: ModelConfig) => integer(c, "hidden_size");
 const inter = (c: ModelConfig) => integer(c, "intermediate_size");
@@ -79,22 +78,23 @@ export const llama: Architecture = {
 
 /** What differs between the forward passes of pre-norm transformers. */
 interface Variation {
-  /** Whether attention sees only a window of its past, in any layer. Default: never. */
-  readonly isWindowed?: HasWindow;
+  /** Default: attention sees the whole past. */
+  readonly window?: WindowRule;
   /** The MLP half of a block. Default: SwiGLU. */
   readonly mlp?: (at: BlockContext, x: Matrix) => Promise<Matrix>;
 }
 
 /** x + attention(norm(x)), then x + mlp(norm(x)), block by block (transformers' modeling_llama.py). */
-export function transformerForward({ isWindowed, mlp = swiglu }: Variation): Forward {
+export function transformerForward({ window = () => null, mlp = swiglu }: Variation): Forward {
   return {
     check(c) {
       divides(c, "num_key_value_heads", "num_attention_heads");
-      if (isWindowed?.(c)) throw windowed();
+      for (let layer = 0; layer < layerCount(c, "num_hidden_layers"); layer++) window(c, layer);
     },
     embed: (at, ids) => embed(at, ids, vocabulary(at.config), hidden(at.config)),
     async block(at, x) {
-      const y = await attend(at, await norm(at, "norm.attention", x, eps(at.config)));
+      const n = await norm(at, "norm.attention", x, eps(at.config));
+      const y = await attend(at, n, window(at.config, at.layer));
       await at.ops.add(y, x);
       return at.ops.add(y, await mlp(at, await norm(at, "norm.mlp", y, eps(at.config))));
     },
@@ -108,7 +108,7 @@ export function swiglu(at: BlockContext, x: Matrix): Promise<Matrix> {
 }
 
 /** Causal attention with rotary positions, and norms of each head where the model has them. */
-async function attend(at: BlockContext, x: Matrix): Promise<Matrix> {
+async function attend(at: BlockContext, x: Matrix, window: number | null): Promise<Matrix> {
   const { config: c, ops, sequenceLength } = at;
   const size = headSize(c);
   const { base, scaling } = ropeOf(c, sequenceLength);
@@ -119,16 +119,9 @@ async function attend(at: BlockContext, x: Matrix): Promise<Matrix> {
     size,
     valueSize: size,
     ...plainHeads,
+    window,
     norms: query && { query, key: await tensor(at, "norm.k"), eps: eps(c) },
     rotary: { part: size, ...(await ops.rotary(base, size, scaling, sequenceLength)) },
   };
   return attention(at, x, heads);
-}
-
-function windowed(): OqeError {
-  return new OqeError(
-    "UNSUPPORTED_MODEL",
-    "config.json: tuning cannot compute attention within a sliding window",
-    "Quantize the model without tuning (method: rounded).",
-  );
 }

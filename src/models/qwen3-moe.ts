@@ -11,7 +11,7 @@ import type { LayerKind } from "./layer-kind.ts";
 import { attentionRoles, mlpRoles, swiglu, transformerForward } from "./llama.ts";
 import { headNorms, qwen3 } from "./qwen3.ts";
 import { rolesUnder } from "./roles.ts";
-import { windowIfUsed } from "./window.ts";
+import { windowIfUsed } from "./sliding-window.ts";
 
 const hidden = (c: ModelConfig) => integer(c, "hidden_size");
 const expertSize = (c: ModelConfig) => integer(c, "moe_intermediate_size");
@@ -61,7 +61,7 @@ export const qwen3Moe: Architecture = {
       ? { routed: experts(c), perToken: perToken(c), shared: 0 }
       : null,
   forward: transformerForward({
-    isWindowed: windowIfUsed,
+    window: windowIfUsed,
     mlp: (at, x) => (at.kind.mlp === "moe" ? moe(at, x) : swiglu(at, x)),
   }),
 };

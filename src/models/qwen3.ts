@@ -3,7 +3,7 @@ import { headSize } from "./config-fields.ts";
 import { foldQwen3 } from "./fold-transformer.ts";
 import { attentionRoles, llama, mlpRoles, transformerForward } from "./llama.ts";
 import { rolesUnder } from "./roles.ts";
-import { windowInLastLayers } from "./window.ts";
+import { windowFrom } from "./sliding-window.ts";
 
 const attention = rolesUnder("model.layers.{i}.self_attn.");
 
@@ -20,5 +20,5 @@ export const qwen3: Architecture = {
   label: "Qwen3",
   fold: foldQwen3,
   roles: () => [...attentionRoles, ...headNorms, ...mlpRoles],
-  forward: transformerForward({ isWindowed: windowInLastLayers }),
+  forward: transformerForward({ window: windowFrom }),
 };

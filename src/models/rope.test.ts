@@ -1,7 +1,6 @@
 import { expect, test } from "vitest";
 import type { ModelConfig } from "../checkpoint/model-config.ts";
 import { foldLlama } from "./fold-transformer.ts";
-import { findArchitecture } from "./registry.ts";
 import { ropeOf } from "./rope.ts";
 
 const llama: ModelConfig = {
@@ -54,31 +53,4 @@ test("dynamic is plain up to the limit, and stretches the base beyond", () => {
   // 10000 · (2 · 128 / 64 - 1) ^ (32 / 30), for heads of 128 / 4 channels.
   expect(base).toBeCloseTo(10_000 * 3 ** (32 / 30), 6);
   expect(scaling).toEqual({ kind: "default" });
-});
-
-test("a sliding window is refused by name", () => {
-  const changes: ModelConfig[] = [
-    { model_type: "qwen3", layer_types: ["full_attention", "sliding_attention"] },
-    { model_type: "qwen3", use_sliding_window: true, sliding_window: 128, max_window_layers: 1 },
-    { model_type: "qwen3_moe", use_sliding_window: true, sliding_window: 128 },
-  ];
-  const check = (change: ModelConfig) => {
-    const raw = { ...llama, ...change };
-    const architecture = findArchitecture(raw);
-    architecture.forward.check(architecture.fold(raw).config);
-  };
-  for (const change of changes) {
-    expect(() => check(change)).toThrow("sliding window");
-    expect(() => check(change)).toThrow(expect.objectContaining({ code: "UNSUPPORTED_MODEL" }));
-  }
-  for (const change of [
-    { sliding_window: 128 },
-    { model_type: "qwen3", use_sliding_window: true, sliding_window: 128, max_window_layers: 2 },
-  ]) {
-    expect(() => check(change)).not.toThrow();
-  }
-  const hybrid = { model_type: "nemotron_h", hybrid_override_pattern: "MM" };
-  expect(() => check({ ...hybrid, mamba_num_heads: 6, n_groups: 4 })).toThrow(
-    /6, no multiple of "n_groups", 4/,
-  );
 });
