@@ -24,21 +24,25 @@ export interface Base {
   readonly parameters: number;
 }
 
+export interface BaseOptions {
+  /** Accept shards that end with their header, so that a plan needs no download. */
+  readonly allowHeaderOnly: boolean;
+  /** Default: all that are registered. */
+  readonly architectures?: readonly Architecture[];
+}
+
 /**
- * Reads headers and config, never weights. `allowHeaderOnly` also accepts shards that end with
- * their header, so that a plan needs no download.
+ * Opens a base: reads headers and config, no weights.
  * Throws UNSUPPORTED_MODEL, ALREADY_QUANTIZED, BAD_CHECKPOINT, MISSING_FILE.
  */
-export async function readBase(
-  repository: Repository,
-  options: { allowHeaderOnly: boolean },
-): Promise<Base> {
+export async function readBase(repository: Repository, options: BaseOptions): Promise<Base> {
+  const { allowHeaderOnly, architectures } = options;
   const ignores = (name: string, config: ModelConfig) =>
-    findArchitecture(config).dropped(name, config);
-  const checkpoint = await openCheckpoint(repository, { ...options, ignores });
+    findArchitecture(config, architectures).dropped(name, config);
+  const checkpoint = await openCheckpoint(repository, { allowHeaderOnly, ignores });
   try {
     const { config } = checkpoint;
-    const architecture = findArchitecture(config);
+    const architecture = findArchitecture(config, architectures);
     const tensors = expand(architecture, config, checkpoint.tensors).map((tensor) => ({
       ...tensor,
       dtype: valueDtype(tensor, checkpoint),

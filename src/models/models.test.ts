@@ -172,7 +172,7 @@ describe("qwen3_moe", () => {
 describe("a model_type that nobody knows", () => {
   test("is refused with the supported ones", () => {
     expect(() => findArchitecture({ model_type: "bert" })).toThrow(
-      /"bert".*nemotron_h, llama, qwen3, qwen3_moe/,
+      /"bert".*nemotron_h, llama, mistral, qwen2, qwen3, qwen3_moe/,
     );
   });
 });
