@@ -11,8 +11,8 @@ import {
   parameterCount,
   squaredError,
 } from "./figures.ts";
-import { resolveLicenseLink } from "./front-matter.ts";
 import { highlightRows } from "./highlights.ts";
+import { licenceMetadata } from "./licence.ts";
 import { code, commentJson, inline, link, prose, pythonString, shellWord } from "./markdown.ts";
 import { drawPictures, type PicturePath } from "./pictures.ts";
 import { sensitivityFacts } from "./sensitivity-facts.ts";
@@ -87,7 +87,7 @@ export function cardFacts(receipt: Receipt) {
 }
 
 function baseFacts(receipt: Receipt) {
-  const { id, name, revision, inherited } = receipt.base;
+  const { id, name, revision } = receipt.base;
   const web = `https://huggingface.co/${id}`;
   const commit = /^[0-9a-f]{40}$/.test(revision);
   return {
@@ -98,18 +98,21 @@ function baseFacts(receipt: Receipt) {
     revision:
       id !== null && commit ? link(code(revision), `${web}/tree/${revision}`) : code(revision),
     licence: licence(receipt),
-    hasLicence: inherited.license !== undefined,
+    hasLicence: licenceMetadata(receipt).license !== undefined,
   };
 }
 
-/** The licence as the base names it: `other (name)`, linked where the base links it. */
+/** The licence as the base names it: `other (name)`, linked where there is something to link to. */
 function licence(receipt: Receipt): string {
   const { license, licenseName } = receipt.base.inherited;
-  if (license === undefined) return "not stated in the base's card metadata";
+  const stated = license ?? licenseName;
+  if (stated === undefined) return "not stated in the base's card metadata";
   const name =
-    licenseName === undefined ? inline(license) : `${inline(license)} (${inline(licenseName)})`;
-  const target = resolveLicenseLink(receipt);
-  if (target === null) return name;
+    license === undefined || licenseName === undefined
+      ? inline(stated)
+      : `${inline(license)} (${inline(licenseName)})`;
+  const target = licenceMetadata(receipt).license_link;
+  if (target === undefined) return name;
   return /^LICENSE(\.md)?$/.test(target) ? `[${name}](${target})` : link(name, target);
 }
 
@@ -119,14 +122,18 @@ function tierLabel(receipt: Receipt, row: SeriesRow): string {
 }
 
 /**
- * The Hub's own list of the series. Not a link a tier: which of them are published is not for this card to know, and cards
- * made one by one are to be the same as cards made in one run. Empty for a folder that is not published.
+ * The Hub's list of the series. It is one link, not one per tier: this card does not know which tiers
+ * are published, and a card made alone must equal a card made in one run. Empty for a folder that is
+ * not published.
  */
 function seriesLink({ repository, plan }: Receipt): string {
   const [, namespace, model] =
     /^([\w.-]+)\/([\w.-]+)$/.exec(repository.slice(0, -`-${plan.tier}`.length)) ?? [];
   if (namespace === undefined || !repository.endsWith(`-${plan.tier}`)) return "";
-  return link("these", `https://huggingface.co/models?author=${namespace}&search=${model}-oQ`);
+  return link(
+    "list on the Hub",
+    `https://huggingface.co/models?author=${namespace}&search=${model}-oQ`,
+  );
 }
 
 /** Each picture as Markdown; empty where the receipt has no figures for it. */
