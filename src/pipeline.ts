@@ -64,6 +64,7 @@ export async function planModel(inputs: Inputs, dependencies: Dependencies): Pro
   if (inputs.policy === "oq") {
     const base = await openBase(inputs, dependencies.connect, { allowHeaderOnly: true });
     await base.checkpoint.close();
+    for (const warning of base.warnings) dependencies.report.warn(warning);
     return { plan: makePlan(base, inputs, null), base, sensitivity: null };
   }
   const plan = async (base: Base, kernel: Kernel): Promise<Planned> => {
@@ -258,6 +259,7 @@ async function withBase<T>(
 ): Promise<T> {
   const open = () => openBase(inputs, connect, { allowHeaderOnly });
   const base = await dependencies.report.stage("Open the base model", open);
+  for (const warning of base.warnings) dependencies.report.warn(warning);
   try {
     const kernel = await dependencies.openKernel();
     try {

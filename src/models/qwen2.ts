@@ -1,4 +1,5 @@
 import type { Architecture } from "./architecture.ts";
+import { foldQwen2 } from "./fold-transformer.ts";
 import { attentionRoles, llama, mlpRoles, transformerForward } from "./llama.ts";
 import { biasesOf } from "./roles.ts";
 import { windowFrom } from "./sliding-window.ts";
@@ -10,6 +11,7 @@ export const qwen2: Architecture = {
   ...llama,
   modelType: "qwen2",
   label: "Qwen2",
+  fold: foldQwen2,
   roles: () => [...attentionRoles, ...mlpRoles, ...biasesOf(inputs, () => true)],
   forward: transformerForward({ window: windowFrom }),
 };

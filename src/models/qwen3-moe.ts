@@ -5,12 +5,13 @@ import type { RouterRules } from "../kernel/routines/route.ts";
 import type { Architecture } from "./architecture.ts";
 import { mixture } from "./blocks.ts";
 import { flag, integer } from "./config-fields.ts";
+import { foldQwen3Moe } from "./fold-transformer.ts";
 import type { BlockContext } from "./forward.ts";
 import type { LayerKind } from "./layer-kind.ts";
 import { attentionRoles, mlpRoles, swiglu, transformerForward } from "./llama.ts";
 import { headNorms, qwen3 } from "./qwen3.ts";
 import { rolesUnder } from "./roles.ts";
-import { windowOf } from "./sliding-window.ts";
+import { windowIfUsed } from "./sliding-window.ts";
 
 const hidden = (c: ModelConfig) => integer(c, "hidden_size");
 const expertSize = (c: ModelConfig) => integer(c, "moe_intermediate_size");
@@ -32,8 +33,8 @@ const moeRoles = [
 
 /** Layer L is MoE when (L + 1) is a multiple of `decoder_sparse_step` and L is not in `mlp_only_layers`. */
 function layers(c: ModelConfig): readonly LayerKind[] {
-  const step = integer(c, "decoder_sparse_step", 1);
-  const dense = c.mlp_only_layers ?? [];
+  const step = integer(c, "decoder_sparse_step");
+  const dense = c.mlp_only_layers;
   if (!Array.isArray(dense)) {
     throw new OqeError(
       "BAD_CHECKPOINT",
@@ -52,6 +53,7 @@ export const qwen3Moe: Architecture = {
   ...qwen3,
   modelType: "qwen3_moe",
   label: "Qwen3 MoE",
+  fold: foldQwen3Moe,
   layers,
   roles: ({ mlp }) => [...attentionRoles, ...headNorms, ...(mlp === "moe" ? moeRoles : mlpRoles)],
   experts: (c) =>
@@ -59,7 +61,7 @@ export const qwen3Moe: Architecture = {
       ? { routed: experts(c), perToken: perToken(c), shared: 0 }
       : null,
   forward: transformerForward({
-    window: windowOf,
+    window: windowIfUsed,
     mlp: (at, x) => (at.kind.mlp === "moe" ? moe(at, x) : swiglu(at, x)),
   }),
 };
@@ -75,7 +77,7 @@ function moe(at: BlockContext, x: Matrix): Promise<Matrix> {
     groups: 1,
     openGroups: 1,
     correction: null,
-    normalized: flag(c, "norm_topk_prob", false),
+    normalized: flag(c, "norm_topk_prob"),
     scale: 1,
   };
   return mixture(at, x, x, rules, async (expert, rows, near) => {

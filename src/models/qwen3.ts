@@ -1,5 +1,6 @@
 import type { Architecture } from "./architecture.ts";
 import { headSize } from "./config-fields.ts";
+import { foldQwen3 } from "./fold-transformer.ts";
 import { attentionRoles, llama, mlpRoles, transformerForward } from "./llama.ts";
 import { rolesUnder } from "./roles.ts";
 import { windowFrom } from "./sliding-window.ts";
@@ -17,6 +18,7 @@ export const qwen3: Architecture = {
   ...llama,
   modelType: "qwen3",
   label: "Qwen3",
+  fold: foldQwen3,
   roles: () => [...attentionRoles, ...headNorms, ...mlpRoles],
   forward: transformerForward({ window: windowFrom }),
 };

@@ -1,4 +1,5 @@
 import { basename } from "node:path";
+import { licenceWarnings } from "../card/licence.ts";
 import { describeFailures, judge, limitsOf } from "../evaluation/gates.ts";
 import { OqeError } from "../ground/errors.ts";
 import type { Report } from "../ground/report.ts";
@@ -160,6 +161,9 @@ export function findPublished(
 
 /** Lets the Hub check each card's front matter, which is known before any weight is read. */
 export async function checkCards(hub: Hub, jobs: readonly Job[], report: Report): Promise<void> {
+  const [first] = jobs;
+  if (first !== undefined)
+    for (const warning of licenceWarnings({ ...first.recipe, files: {} })) report.warn(warning);
   for (const job of jobs) {
     const card = await rehearseCard(job);
     const errors =
