@@ -63,6 +63,7 @@ export async function planModel(inputs: Inputs, dependencies: Dependencies): Pro
   if (inputs.policy === "oq") {
     const base = await openBase(inputs.baseModel, dependencies.connect, { allowHeaderOnly: true });
     await base.checkpoint.close();
+    for (const warning of base.warnings) dependencies.report.warn(warning);
     return { plan: makePlan(base, inputs, null), base, sensitivity: null };
   }
   return withBase(inputs, dependencies, { allowHeaderOnly: true }, async (opened) => {
@@ -191,6 +192,7 @@ async function withBase<T>(
   const { connect, report } = dependencies;
   const open = () => openBase(baseModel, connect, options);
   const base = await report.stage("Open the base model", open);
+  for (const warning of base.warnings) report.warn(warning);
   try {
     const kernel = await dependencies.openKernel();
     try {

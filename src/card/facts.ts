@@ -11,8 +11,8 @@ import {
   parameterCount,
   squaredError,
 } from "./figures.ts";
-import { resolveLicenseLink } from "./front-matter.ts";
 import { highlightRows } from "./highlights.ts";
+import { licenceMetadata } from "./licence.ts";
 import { code, commentJson, inline, link, prose, pythonString, shellWord } from "./markdown.ts";
 import { drawPictures, type PicturePath } from "./pictures.ts";
 import { sensitivityFacts } from "./sensitivity-facts.ts";
@@ -87,7 +87,7 @@ export function cardFacts(receipt: Receipt) {
 }
 
 function baseFacts(receipt: Receipt) {
-  const { id, name, revision, inherited } = receipt.base;
+  const { id, name, revision } = receipt.base;
   const web = `https://huggingface.co/${id}`;
   const commit = /^[0-9a-f]{40}$/.test(revision);
   return {
@@ -98,18 +98,21 @@ function baseFacts(receipt: Receipt) {
     revision:
       id !== null && commit ? link(code(revision), `${web}/tree/${revision}`) : code(revision),
     licence: licence(receipt),
-    hasLicence: inherited.license !== undefined,
+    hasLicence: licenceMetadata(receipt).license !== undefined,
   };
 }
 
-/** The licence as the base names it: `other (name)`, linked where the base links it. */
+/** The licence as the base names it: `other (name)`, linked where there is something to link to. */
 function licence(receipt: Receipt): string {
   const { license, licenseName } = receipt.base.inherited;
-  if (license === undefined) return "not stated in the base's card metadata";
+  const stated = license ?? licenseName;
+  if (stated === undefined) return "not stated in the base's card metadata";
   const name =
-    licenseName === undefined ? inline(license) : `${inline(license)} (${inline(licenseName)})`;
-  const target = resolveLicenseLink(receipt);
-  if (target === null) return name;
+    license === undefined || licenseName === undefined
+      ? inline(stated)
+      : `${inline(license)} (${inline(licenseName)})`;
+  const target = licenceMetadata(receipt).license_link;
+  if (target === undefined) return name;
   return /^LICENSE(\.md)?$/.test(target) ? `[${name}](${target})` : link(name, target);
 }
 

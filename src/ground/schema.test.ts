@@ -35,8 +35,8 @@ describe("a fault names field, value and expectation", () => {
     kinds: entries(oneOf(["a"]), count),
   });
   test.each<[unknown, string]>([
-    [null, 'field "" is null; expected an object'],
-    [[], 'field "" is []; expected an object'],
+    [null, "it is null; expected an object"],
+    [[], "it is []; expected an object"],
     [{}, 'field "name" is missing; expected text of one line, at most 4096 characters'],
     [{ name: "x" }, 'field "leaves" is missing; expected a list'],
     [{ name: "x", leaves: {} }, 'field "leaves" is {}; expected a list'],

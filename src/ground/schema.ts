@@ -43,7 +43,8 @@ export function readJson(text: string, { where, code, hint }: Document): unknown
 /** One issue in words: `field "plan.bpw" is "4.7"; expected a number, not negative`. */
 export function describeIssue(issue: v.BaseIssue<unknown>): string {
   const path = printed(JSON.stringify(pathOf(issue)).slice(1, -1));
-  return `field "${path}" is ${quote(issue.input)}; expected ${issue.message}`;
+  const subject = issue.path === undefined ? "it" : `field "${path}"`;
+  return `${subject} is ${quote(issue.input)}; expected ${issue.message}`;
 }
 
 /** `plan.modules.lm_head.bits`, `series[0].tier`; empty for the document itself. */

@@ -1,4 +1,5 @@
 import type { ModelConfig } from "../checkpoint/model-config.ts";
+import type { Folded } from "./fold.ts";
 import type { Forward } from "./forward.ts";
 import type { LayerKind } from "./layer-kind.ts";
 import type { Source, Transform } from "./source.ts";
@@ -84,6 +85,12 @@ export interface Architecture {
   readonly modelType: string;
   /** Name for people, on cards. */
   readonly label: string;
+  /**
+   * The config in mlx-lm's spelling with all of transformers' defaults explicit. Everything else
+   * here reads folded configs only. Throws UNSUPPORTED_MODEL for what mlx-lm would compute in
+   * another way, BAD_CHECKPOINT for a config that contradicts itself.
+   */
+  fold(config: ModelConfig): Folded;
   /** Kind of every block, in order; its length is the layer count. Throws OqeError BAD_CHECKPOINT on a config that makes no sense. */
   layers(config: ModelConfig): readonly LayerKind[];
   /** Roles outside the blocks: embeddings, final norm and head. */

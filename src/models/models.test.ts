@@ -12,7 +12,11 @@ import { architectures, findArchitecture } from "./registry.ts";
 describe.each(architectures.map((architecture) => architecture.modelType))(
   "architecture %s",
   (modelType) => {
-    const open = async () => openCheckpoint(await openFolder(byArchitecture[modelType]!));
+    const open = async () => {
+      const checkpoint = await openCheckpoint(await openFolder(byArchitecture[modelType]!));
+      const { config } = findArchitecture(checkpoint.config).fold(checkpoint.config);
+      return { ...checkpoint, config };
+    };
 
     test("names every tensor of a real checkpoint exactly once, with the shape that the config gives", async () => {
       const { config, tensors, close } = await open();
@@ -156,8 +160,9 @@ describe("nemotron_h", () => {
 describe("qwen3_moe", () => {
   test("has dense blocks between its MoE blocks where the config says so", async () => {
     const { config, close } = await openCheckpoint(await openFolder(byArchitecture.qwen3_moe!));
-    const { layers } = findArchitecture(config);
-    const mlps = (change: ModelConfig) => layers({ ...config, ...change }).map(({ mlp }) => mlp);
+    const { fold, layers } = findArchitecture(config);
+    const mlps = (change: ModelConfig) =>
+      layers(fold({ ...config, ...change }).config).map(({ mlp }) => mlp);
     expect(mlps({ num_hidden_layers: 4, decoder_sparse_step: 2 })).toEqual([
       "dense",
       "moe",
@@ -172,7 +177,7 @@ describe("qwen3_moe", () => {
 describe("a model_type that nobody knows", () => {
   test("is refused with the supported ones", () => {
     expect(() => findArchitecture({ model_type: "bert" })).toThrow(
-      /"bert".*nemotron_h, llama, qwen3, qwen3_moe/,
+      /"bert".*nemotron_h, llama, mistral, qwen2, qwen3, qwen3_moe/,
     );
   });
 });

@@ -4,7 +4,7 @@ import { plainHeads } from "../kernel/routines/attention.ts";
 import type { Mixer } from "../kernel/routines/mamba.ts";
 import type { RouterRules } from "../kernel/routines/route.ts";
 import { attention, embed, mixture, norm, squaredMlp, tensor } from "./blocks.ts";
-import { divides, flag, has, headSize, integer, number, oneOf } from "./config-fields.ts";
+import { divides, flag, has, headSize, integer, number } from "./config-fields.ts";
 import type { BlockContext, Forward } from "./forward.ts";
 
 /** Largest step: softplus never reaches it, and unlike Infinity every JSON reader knows it. */
@@ -12,12 +12,12 @@ const endlessStep = 1e6;
 
 /** Smallest and largest step of the state-space recurrence, as transformers clamps it (docs/decisions/0005). */
 export function stepLimits(c: ModelConfig): readonly [number, number] {
-  return [number(c, "time_step_min", 0.001), endlessStep];
+  return [number(c, "time_step_min"), endlessStep];
 }
 
-const eps = (c: ModelConfig) => number(c, "layer_norm_epsilon", 1e-5);
+const eps = (c: ModelConfig) => number(c, "layer_norm_epsilon");
 const queries = (c: ModelConfig) => integer(c, "num_attention_heads");
-const keys = (c: ModelConfig) => integer(c, "num_key_value_heads", queries(c));
+const keys = (c: ModelConfig) => integer(c, "num_key_value_heads");
 
 /** Mamba-2: x -> in_proj -> convolution, recurrence, gate, norm -> out_proj. */
 async function mamba(at: BlockContext, x: Matrix): Promise<Matrix> {
@@ -80,11 +80,11 @@ async function rulesOf(at: BlockContext): Promise<RouterRules> {
     routed,
     visited,
     kept: Math.min(3 * visited, routed),
-    groups: integer(c, "n_group", 1),
-    openGroups: integer(c, "topk_group", 1),
+    groups: integer(c, "n_group"),
+    openGroups: integer(c, "topk_group"),
     correction: await tensor(at, "router.bias"),
-    normalized: flag(c, "norm_topk_prob", true),
-    scale: number(c, "routed_scaling_factor", 1),
+    normalized: flag(c, "norm_topk_prob"),
+    scale: number(c, "routed_scaling_factor"),
   };
 }
 
@@ -110,11 +110,9 @@ function half(at: BlockContext, x: Matrix): Promise<Matrix> {
 /** x + half(norm(x)), block by block (transformers' modeling_nemotron_h.py). */
 export const nemotronHForward: Forward = {
   check(c) {
-    oneOf(c, "mlp_hidden_act", ["relu2"]);
-    oneOf(c, "mamba_hidden_act", ["silu"]);
     divides(c, "n_groups", "mamba_num_heads");
     divides(c, "num_key_value_heads", "num_attention_heads");
-    if (has(c, "n_group")) divides(c, "n_group", "n_routed_experts");
+    if (has(c, "n_routed_experts")) divides(c, "n_group", "n_routed_experts");
     stepLimits(c);
   },
   embed: (at, ids) =>

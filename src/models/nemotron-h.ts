@@ -2,6 +2,7 @@ import type { ModelConfig } from "../checkpoint/model-config.ts";
 import { OqeError } from "../ground/errors.ts";
 import type { Architecture } from "./architecture.ts";
 import { flag, has, integer, keySize, layerCount, querySize } from "./config-fields.ts";
+import { foldNemotronH } from "./fold-nemotron-h.ts";
 import type { LayerKind } from "./layer-kind.ts";
 import { nemotronHForward, stepLimits } from "./nemotron-h-forward.ts";
 import { biasesOf, rolesUnder } from "./roles.ts";
@@ -25,7 +26,7 @@ const sharedSize = (c: ModelConfig) => integer(c, "moe_shared_expert_intermediat
 const latent = (c: ModelConfig) => has(c, "moe_latent_size");
 const expertInput = (c: ModelConfig) => (latent(c) ? integer(c, "moe_latent_size") : hidden(c));
 const shared = (c: ModelConfig) => has(c, "n_shared_experts");
-const mlpBias = (c: ModelConfig) => flag(c, "mlp_bias", false);
+const mlpBias = (c: ModelConfig) => flag(c, "mlp_bias");
 
 const whyState =
   "sets the decay and step of the state-space recurrence, where an error compounds over time";
@@ -42,13 +43,13 @@ const mambaMatrices = [
 ];
 const mamba = [
   ...mambaMatrices,
-  ...biasesOf(mambaMatrices, (c) => flag(c, "mamba_proj_bias", false)),
+  ...biasesOf(mambaMatrices, (c) => flag(c, "mamba_proj_bias")),
   mixer.unquantized("mamba.conv", "conv1d.weight", [convolved, 1, taps], {
     kind: "convolution",
     why: whyConvolution,
     from: () => [transpose],
   }),
-  mixer.bias("mamba.conv.bias", "conv1d", convolved, (c) => flag(c, "use_conv_bias", true)),
+  mixer.bias("mamba.conv.bias", "conv1d", convolved, (c) => flag(c, "use_conv_bias")),
   mixer.unquantized("mamba.A_log", "A_log", [heads], {
     kind: "state",
     why: whyState,
@@ -70,7 +71,7 @@ const attentionMatrices = [
 ];
 const attention = [
   ...attentionMatrices,
-  ...biasesOf(attentionMatrices, (c) => flag(c, "attention_bias", false)),
+  ...biasesOf(attentionMatrices, (c) => flag(c, "attention_bias")),
 ];
 
 const routed = [
@@ -127,6 +128,7 @@ const kinds: Readonly<Record<string, LayerKind>> = {
 export const nemotronH: Architecture = {
   modelType: "nemotron_h",
   label: "Nemotron-H",
+  fold: foldNemotronH,
   layers(config) {
     const pattern = config.hybrid_override_pattern;
     const letters =

@@ -1,4 +1,5 @@
 import { basename } from "node:path";
+import { licenceWarnings } from "../card/licence.ts";
 import { OqeError } from "../ground/errors.ts";
 import type { Report } from "../ground/report.ts";
 import type { Hub } from "../hub/hub-types.ts";
@@ -62,6 +63,9 @@ export async function checkCards(
   runs: readonly TierRun[],
   report: Report,
 ): Promise<void> {
+  const [first] = runs; // all tiers of a run have the same licence
+  const warnings = first === undefined ? [] : licenceWarnings({ ...first.recipe, files: {} });
+  for (const warning of warnings) report.warn(warning);
   for (const { recipe } of runs) {
     const card = await rehearseCard(recipe);
     const checked = await hub.validateCard(card).catch(ifAbsent(report, "does not check cards"));

@@ -3,6 +3,7 @@ import { entry, goodConfig, type HostileCase, safetensors, shard } from "./case.
 const index = "model.safetensors.index.json";
 const one = "model-00001-of-00002.safetensors";
 const two = "model-00002-of-00002.safetensors";
+const sharded = `{"weight_map": {"a": "${one}", "b": "${two}"}}`;
 const sound = { "config.json": goodConfig, "model.safetensors": shard("w") };
 const twoShards = { "config.json": goodConfig, [one]: shard("a"), [two]: shard("b") };
 
@@ -47,66 +48,6 @@ const indexes: Record<string, string> = {
   "tensors swapped": `{"weight_map": {"a": "${two}", "b": "${one}"}}`,
   "tensor in the wrong shard": `{"weight_map": {"a": "${one}", "b": "${one}"}}`,
   "index nested deep": `{"weight_map": ${'{"a":'.repeat(50_000)}`,
-};
-
-const configs: Record<string, string | Uint8Array> = {
-  "config empty": "",
-  "config not JSON": "model_type: llama",
-  "config cut": '{"model_type": "lla',
-  "config array": "[]",
-  "config null": "null",
-  "config string": '"llama"',
-  "config NaN": "NaN",
-  "config is an LFS pointer":
-    "version https://git-lfs.github.com/spec/v1\noid sha256:0000\nsize 123\n",
-  "config with nan in lower case": '{"model_type": "llama", "x": nan}',
-  "config with +Infinity": '{"model_type": "llama", "x": +Infinity}',
-  "config with None": '{"model_type": "llama", "x": None}',
-  "config with __proto__": '{"__proto__": {"model_type": "llama"}}',
-  "config nested deep": `{"model_type": ${"[".repeat(50_000)}`,
-  "config of NUL bytes": new Uint8Array(4096),
-  "model_type missing": "{}",
-  "model_type null": '{"model_type": null}',
-  "model_type number": '{"model_type": 7}',
-  "model_type list": '{"model_type": ["llama"]}',
-  "model_type object": '{"model_type": {"toString": 1}}',
-  "model_type empty": '{"model_type": ""}',
-  "model_type a path": '{"model_type": "../../etc/passwd"}',
-  "model_type with a line break": '{"model_type": "llama\\n::error::pwned"}',
-  "model_type a sentence": '{"model_type": "llama or so"}',
-  "model_type of a megabyte": `{"model_type": "${"l".repeat(1 << 20)}"}`,
-  "two dtypes": '{"model_type": "llama", "dtype": "float16", "torch_dtype": "bfloat16"}',
-  "two rope_thetas":
-    '{"model_type": "llama", "rope_theta": 1e4, "rope_parameters": {"rope_theta": 1e6}}',
-  "rope_parameters list": '{"model_type": "llama", "rope_parameters": [1e4]}',
-  "rope_parameters number": '{"model_type": "llama", "rope_parameters": 1e4}',
-  "two rope scalings":
-    '{"model_type": "llama", "rope_scaling": {"rope_type": "linear", "factor": 2}, "rope_parameters": {"rope_type": "linear", "factor": 4}}',
-  "two expert counts": '{"model_type": "qwen3_moe", "num_experts": 8, "num_local_experts": 16}',
-  "two block patterns":
-    '{"model_type": "nemotron_h", "hybrid_override_pattern": "ME", "layers_block_type": ["moe", "mamba"]}',
-  "layers_block_type string": '{"model_type": "nemotron_h", "layers_block_type": "MEM"}',
-  "layers_block_type object": '{"model_type": "nemotron_h", "layers_block_type": {"0": "mamba"}}',
-  "layers_block_type unknown":
-    '{"model_type": "nemotron_h", "layers_block_type": ["mamba", "transformer"]}',
-  "layers_block_type of letters": '{"model_type": "nemotron_h", "layers_block_type": ["M", "E"]}',
-  "layers_block_type with null": '{"model_type": "nemotron_h", "layers_block_type": [null]}',
-  "layers_block_type with an object":
-    '{"model_type": "nemotron_h", "layers_block_type": [{"toString": 1}]}',
-  "layers_block_type constructor":
-    '{"model_type": "nemotron_h", "layers_block_type": ["constructor"]}',
-};
-
-const quantizedConfigs: Record<string, string> = {
-  "quantized by MLX": '{"model_type": "llama", "quantization": {"group_size": 64, "bits": 4}}',
-  "quantized by GPTQ":
-    '{"model_type": "llama", "quantization_config": {"quant_method": "gptq", "bits": 4}}',
-  "quantized to fp8": '{"model_type": "llama", "quantization_config": {"quant_method": "fp8"}}',
-  "quantized by a hostile method":
-    '{"model_type": "llama", "quantization_config": {"quant_method": {"toString": 1}}}',
-  "quantized without details": '{"model_type": "llama", "quantization_config": true}',
-  "quantized by compressed-tensors of old":
-    '{"model_type": "llama", "compression_config": {"format": "pack-quantized"}}',
 };
 
 const quantizedTensors: Record<string, Record<string, unknown>> = {
@@ -198,7 +139,7 @@ const sets: Record<
     {
       ...twoShards,
       [two]: shard("b", "a"),
-      [index]: `{"weight_map": {"a": "${one}", "b": "${two}"}}`,
+      [index]: sharded,
     },
     "BAD_CHECKPOINT",
     two,
@@ -212,15 +153,28 @@ const sets: Record<
     {
       ...twoShards,
       [one]: shard("a").subarray(0, 12),
-      [index]: `{"weight_map": {"a": "${one}", "b": "${two}"}}`,
+      [index]: sharded,
     },
     "BAD_CHECKPOINT",
     one,
   ],
-  "index of a single file names another": [
-    { ...sound, [index]: '{"weight_map": {"w": "other.safetensors"}}' },
+  "a single file beside shards with another tensor, and an index": [
+    { ...twoShards, "model.safetensors": shard("a"), [index]: sharded },
     "BAD_CHECKPOINT",
-    "other.safetensors",
+    two,
+  ],
+  "a single file beside a shard of another shape": [
+    {
+      ...sound,
+      "model-00001-of-00002.safetensors": safetensors({ w: entry("BF16", [4], 0, 8) }, 8),
+    },
+    "BAD_CHECKPOINT",
+    one,
+  ],
+  "an index of a tensor that no shard holds, beside one that it omits": [
+    { ...twoShards, [two]: shard("b", "c"), [index]: sharded.replace('"b"', '"d"') },
+    "BAD_CHECKPOINT",
+    index,
   ],
 };
 
@@ -269,22 +223,6 @@ export const repositoryCases: readonly HostileCase[] = [
       files: { ...twoShards, [index]: text },
       code: "BAD_CHECKPOINT",
       names: index,
-    }),
-  ),
-  ...Object.entries(configs).map(
-    ([name, text]): HostileCase => ({
-      name,
-      files: { ...sound, "config.json": text },
-      code: "BAD_CHECKPOINT",
-      names: "config.json",
-    }),
-  ),
-  ...Object.entries(quantizedConfigs).map(
-    ([name, text]): HostileCase => ({
-      name,
-      files: { ...sound, "config.json": text },
-      code: "ALREADY_QUANTIZED",
-      names: "config.json",
     }),
   ),
   ...Object.entries(quantizedTensors).map(
