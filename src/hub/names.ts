@@ -79,8 +79,7 @@ export function pathFault(path: string): string | null {
   if (/^[A-Za-z]:/.test(path)) return "it starts with a drive";
   const segments = path.split("/");
   if (segments.includes("")) return "it has an empty segment";
-  if (segments.some((segment) => segment === "." || segment === ".."))
-    return 'it has "." or ".."';
+  if (segments.some((segment) => segment === "." || segment === "..")) return 'it has "." or ".."';
   if (segments.some((segment) => segment.toLowerCase() === ".git")) return 'it lies in ".git"';
   return null;
 }
