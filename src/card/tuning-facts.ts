@@ -1,3 +1,4 @@
+import { roleOfModule } from "../models/module-role.ts";
 import { tensorKinds } from "../quantize/tuning-record.ts";
 import type { CalibrationRecord, Receipt, TuningRecord } from "../receipt/receipt.ts";
 import { table } from "../template/template-shapes.ts";
@@ -48,7 +49,7 @@ export function tuningFacts(receipt: Receipt) {
 
 /** Whether a module is a table that nothing multiplies: a tied one is the output head as well. */
 function isLookedUp({ model }: Receipt, path: string): boolean {
-  return !model.tiedHead && /embed/.test(path);
+  return !model.tiedHead && roleOfModule(model.modelType, path)?.kind === "embeddings";
 }
 
 /** The warnings that the section on tuning has not told as fallbacks. */
