@@ -5,7 +5,10 @@ import { createSender } from "./origin.ts";
 import { retryLimits, toldWait } from "./retry.ts";
 import { createTransport } from "./transport.ts";
 
-/** A transport against a server that gives the answers of `script` in order and 200 "fine" after them. */
+/**
+ * A transport against a server that gives the answers of `script` in order and 200 "fine" after
+ * them.
+ */
 async function playScript(
   script: ((request: Seen, response: import("node:http").ServerResponse) => void)[],
 ) {

@@ -24,7 +24,7 @@ import {
 } from "../../test/support/local-hub.ts";
 import { startLocalHub } from "./local-hub.ts";
 
-const weights = new Uint8Array(Buffer.from("weights that are no weights"));
+const weights = new Uint8Array(Buffer.from("not really weights"));
 
 /** The same few requests, whatever the folder. */
 async function history(folder: string): Promise<string[]> {
@@ -263,4 +263,20 @@ test("objects are read-only, so that an editor cannot change history through a l
   await expect(readFile(file)).resolves.toEqual(Buffer.from(weights));
   expect((await stat(file)).mode & 0o222).toBe(0);
   await chmod(file, 0o644);
+});
+
+test.each([
+  ["{", /state\.json is not JSON/],
+  [
+    '{"private":false,"branches":{"main":7},"tags":{},"discussions":[]}',
+    /field "branches\.main" is 7;/,
+  ],
+])("a damaged state (%s) ends the start with an error about the file", async (text, words) => {
+  const folder = await scratchFolder();
+  await history(folder);
+  await writeFile(join(folder, ".hub/acme/m/state.json"), text);
+  await expect(startLocalHub({ folder })).rejects.toMatchObject({
+    code: "DISK",
+    message: expect.stringMatching(words),
+  });
 });
