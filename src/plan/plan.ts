@@ -151,7 +151,7 @@ export function keptTensors(tensors: readonly PlannedTensor[]): Record<string, s
 
 function keptReason(tensor: PlannedTensor): string {
   const reason = `input width ${tensor.shape.at(-1)} is not a multiple of the group size ${tierGroupSize}`;
-  return tensor.role.treatment === "kept" ? (tensor.role.why ?? "kept") : reason;
+  return tensor.role.treatment === "unquantized" ? (tensor.role.why ?? "unquantized") : reason;
 }
 
 export function isQuantizable(tensor: PlannedTensor): boolean {
