@@ -90,32 +90,44 @@ export async function diverge(
 async function compareAll({ base, rows, hidden: own }: Reference, model: Model, hidden: Matrix) {
   const next = new Uint32Array(new SharedArrayBuffer(4 * rows.ids.length));
   next.set(rows.ids.subarray(1));
-  const heads = { base: await openHead(base), model: await openHead(model) };
-  return (
-    await compareHidden(model.ops, heads.base, own, [{ hidden, head: heads.model }], next)
-  )[0]!;
+  const compared = { hidden, head: await openHead(model) };
+  const reference = { hidden: own, head: await openHead(base) };
+  const [result] = await compareHidden(model.ops, { base: reference, models: [compared], next });
+  return result!;
 }
 
-/** What a head makes of hidden states, `[positions, vocabulary]` (openHead). */
+/** Makes logits `[positions, vocabulary]` of hidden states (openHead). */
 export type Head = (hidden: Matrix) => Promise<Matrix>;
 
+/** Hidden states `[positions, hidden]` and the head that multiplies them. */
+export interface Predictions {
+  readonly hidden: Matrix;
+  readonly head: Head;
+}
+
+export interface Comparison {
+  readonly base: Predictions;
+  readonly models: readonly Predictions[];
+  /** The token that follows each position. */
+  readonly next: Uint32Array<SharedArrayBuffer>;
+}
+
 /**
- * Holds the next-token distributions of some models against the base's: for each `[positions, 4]` as in CompareJob. `own` and every `hidden` are
- * what the heads multiply, `next` the token that follows each position. The base's logits are made once.
+ * Compares the next-token distributions of some models with the base's. Returns for each model
+ * `[positions, 4]` as in CompareJob. The base's logits are made once for all models.
  */
 export async function compareHidden(
   ops: Ops,
-  base: Head,
-  own: Matrix,
-  models: readonly { readonly hidden: Matrix; readonly head: Head }[],
-  next: Uint32Array<SharedArrayBuffer>,
+  { base, models, next }: Comparison,
 ): Promise<readonly Float64Array<SharedArrayBuffer>[]> {
-  const results = models.map(() => new Float64Array(new SharedArrayBuffer(32 * own.rows)));
-  for (let start = 0; start < own.rows; start += positionsAtOnce) {
-    const end = Math.min(own.rows, start + positionsAtOnce);
-    const once = base(rowsOf(own, start, end));
-    for (const [i, { hidden, head }] of models.entries()) {
-      const [ours, theirs] = await Promise.all([once, head(rowsOf(hidden, start, end))]);
+  const { rows } = base.hidden;
+  const results = models.map(() => new Float64Array(new SharedArrayBuffer(32 * rows)));
+  for (let start = 0; start < rows; start += positionsAtOnce) {
+    const end = Math.min(rows, start + positionsAtOnce);
+    const logits = ({ hidden, head }: Predictions) => head(rowsOf(hidden, start, end));
+    const once = logits(base);
+    for (const [i, model] of models.entries()) {
+      const [ours, theirs] = await Promise.all([once, logits(model)]);
       await ops.shareOut(end - start, (from, to) =>
         ops.kernel.run("compare", {
           base: rowsOf(ours, from, to),
