@@ -276,9 +276,9 @@ describe("weights that are not finite are named with their place", () => {
       "[127, 3]",
     ],
     ["a kept matrix", hybrid, `${layer}.1.mixer.gate.weight`, 7 * 128 + 2, "NaN", "[7, 2]"],
-    ["a kept vector", hybrid, `${layer}.2.norm.weight`, 3, "-Inf", "element 3"],
-    ["a convolution", hybrid, `${layer}.2.mixer.conv1d.weight`, 191 * 4 + 1, "NaN", "element 765"],
-    ["a kept scalar a head", hybrid, `${layer}.0.mixer.A_log`, 7, "NaN", "element 7"],
+    ["a kept vector", hybrid, `${layer}.2.norm.weight`, 3, "-Inf", "[3]"],
+    ["a convolution", hybrid, `${layer}.2.mixer.conv1d.weight`, 191 * 4 + 1, "NaN", "[191, 0, 1]"],
+    ["a kept scalar a head", hybrid, `${layer}.0.mixer.A_log`, 7, "NaN", "[7]"],
   ] as const;
   const both = places.flatMap((place) =>
     (["tuned", "rounded"] as const).map((method) => [method, ...place] as const),

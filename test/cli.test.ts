@@ -4,6 +4,7 @@ import { mkdir, readdir, readFile } from "node:fs/promises";
 import { createInterface } from "node:readline";
 import { whoAmI } from "@huggingface/hub";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { commandTable, inputFlags, ownFlags } from "../src/entry/flags.ts";
 import { engine } from "../src/ground/engine.ts";
 import { startLocalHub } from "../src/local-hub/local-hub.ts";
 import { cli, rounded, runCli } from "./support/cli-run.ts";
@@ -16,13 +17,28 @@ beforeAll(async () => {
 afterAll(() => removeFolder(folder));
 
 describe("oqe", () => {
-  test.each([[[]], [["help"]], [["--help"]], [["plan", "--help"]]])(
-    "%j explains itself and ends well",
+  test.each([[[]], [["help"]], [["--help"]]])(
+    "%j lists the commands and the exit codes",
     async (args) => {
       const { code, stdout, stderr } = await runCli(args);
       expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
       for (const command of ["plan", "sensitivity", "quantize", "publish", "card", "hub"])
-        expect(stdout).toContain(`oqe ${command}`);
+        expect(stdout).toContain(`oqe ${command} `);
+      expect(stdout).toContain("1 failure, 2 wrong usage, 3 a tier failed a gate");
+    },
+  );
+
+  test.each(commandTable.map((command) => [command.name, command] as const))(
+    "%s --help explains each of its flags within 100 columns",
+    async (name, command) => {
+      const { code, stdout } = await runCli([name, "--help"]);
+      expect(code).toBe(0);
+      expect(stdout).toContain(`oqe ${name} ${command.argument} [flags]\n`);
+      const listed = [...stdout.matchAll(/^ {2}--([\w-]+)( \S.*)?\n {6}\S/gm)].map(
+        ([, flag]) => flag,
+      );
+      expect(listed).toEqual([...ownFlags(command), ...inputFlags(command)].map((row) => row.name));
+      expect(stdout.split("\n").filter((line) => line.length > 100)).toEqual([]);
     },
   );
 
@@ -32,10 +48,12 @@ describe("oqe", () => {
 
   test.each([
     [["frobnicate", "x"], /"frobnicate" is not a command/],
-    [["plan"], /oqe plan takes one argument, got none/],
+    [["plan"], /oqe plan takes one argument, got none.*\n.*oqe plan --help/],
+    [["plan", "x", "--colour"], /Unknown option '--colour'/],
+    [["card", "x", "--tiers", "oQ4e"], /oqe card does not take --tiers.*\n.*oqe card --help/],
     [["plan", "a", "b"], /got a b/],
     [["quantize", embedded], /--out/],
-    [["hub", "x", "--port", "http"], /port: "http"/],
+    [["hub", "x", "--port", "http"], /port: "http" is not a whole number from 0 to 65535/],
     [
       ["plan", embedded, "--tiers", "oQ8e", "--tiers", "oQ4e"],
       /--tiers is given more than once.*\n.*oQ6e,oQ4e/,
@@ -43,13 +61,13 @@ describe("oqe", () => {
     [["plan", embedded, "--json", "--workers=1", "--json"], /--json is given more than once/],
     [
       ["plan", embedded, "--rounding", "mlx"],
-      /rounding mlx .* method tuned, the default, .*\n.*say method rounded/,
+      /rounding mlx .* method tuned, the default, .*\n.*set method rounded/,
     ],
     [["plan", embedded, "--method", "best"], /method: "best" is not one of rounded, tuned/],
     [["card", "/nowhere"], /\/nowhere\/oqe-receipt\.json/],
   ])("%j is refused in one line, with the exit code of its kind", async (args, says) => {
     const { code, stdout, stderr } = await runCli(args);
-    const usage = args[0] === "card" ? 1 : 2; // a folder without a receipt is not a wrong call
+    const usage = args[1] === "/nowhere" ? 1 : 2; // a folder without a receipt is not a wrong call
     expect({ code, stdout }).toEqual({ code: usage, stdout: "" });
     expect(stderr).toMatch(says);
     expect(stderr.split("\n").filter((line) => line.startsWith("error: "))).toHaveLength(1);
@@ -147,7 +165,7 @@ describe("oqe", () => {
     ]);
     expect({ code, tiers: JSON.parse(stdout).tiers.length }).toEqual({ code: 0, tiers: 4 });
     expect(stderr).toBe(
-      "  warning: calibration-samples: without effect, for method rounded uses no calibration\n",
+      "  warning: without effect: calibration-samples (method rounded reads no calibration text)\n",
     );
   });
 

@@ -1,55 +1,95 @@
 import { readFile } from "node:fs/promises";
 import { describe, expect, test } from "vitest";
 import { parse } from "yaml";
-import { renderTables } from "../.ci/readme-tables.ts";
-import { type InputRow, inputTable } from "../src/inputs/inputs.ts";
+import { renderAction, renderReadme, renderSchema } from "../.ci/input-tables.ts";
+import type { InputRow } from "../src/inputs/input-row.ts";
+import { inputTable } from "../src/inputs/input-table.ts";
 
 const read = (path: string) => readFile(new URL(`../${path}`, import.meta.url), "utf8");
+const rows: readonly InputRow[] = inputTable;
 
 describe("action.yml", () => {
-  test("has the inputs and defaults that the code reads", async () => {
+  test("has the inputs of the table (else: node .ci/input-tables.ts)", async () => {
+    const action = await read("action.yml");
+    expect(action).toBe(renderAction(action));
+  });
+
+  test("has the names and defaults that the code reads", async () => {
     const { inputs } = parse(await read("action.yml")) as {
-      inputs: Record<string, { default?: unknown }>;
+      inputs: Record<string, { default?: unknown; required?: boolean }>;
     };
     const declared = Object.entries(inputs).map(([name, input]) => ({
       name,
       default: input.default ?? "",
+      required: input.required ?? false,
     }));
-    const rows: readonly InputRow[] = inputTable;
-    expect(declared).toEqual(rows.map((row) => ({ name: row.name, default: row.default })));
+    expect(declared).toEqual(
+      rows.map((row) => ({
+        name: row.name,
+        default: row.default,
+        required: row.required ?? false,
+      })),
+    );
   });
 
   test("runs what dist/ holds, on Node 24", async () => {
     const { runs } = parse(await read("action.yml"));
     expect(runs).toEqual({ using: "node24", main: "dist/action.js" });
   });
+
+  test("keeps what stands around the inputs, and must have both sections", () => {
+    const made = renderAction("name: x\ninputs:\n  outdated: {}\noutputs:\n  a: {}\n# end\n");
+    expect(made).toMatch(
+      /^name: x\ninputs:\n {2}base-model:\n.*\noutputs:\n {2}a: \{\}\n# end\n$/s,
+    );
+    expect(made).not.toContain("outdated");
+    expect(() => renderAction("inputs:\n")).toThrow(/action\.yml must have/);
+  });
+});
+
+describe("docs/inputs.schema.json", () => {
+  test("is made from the table (else: node .ci/input-tables.ts)", async () => {
+    expect(await read("docs/inputs.schema.json")).toBe(renderSchema());
+  });
+
+  test("describes every input: choices, ranges, defaults and what is required", () => {
+    const { properties, required } = JSON.parse(renderSchema());
+    expect(Object.keys(properties)).toEqual(rows.map((row) => row.name));
+    expect(required).toEqual(["base-model", "namespace"]);
+    expect(properties).toMatchObject({
+      method: { enum: ["rounded", "tuned"], default: "tuned" },
+      "calibration-length": { type: "integer", minimum: 16, maximum: 8192, default: 256 },
+      "dry-run": { type: "boolean", default: false },
+      workers: { anyOf: [{ minimum: 1, maximum: 64 }, { const: "" }] },
+    });
+  });
 });
 
 describe("README.md", () => {
-  test("has the tables of action.yml (else: node .ci/readme-tables.ts)", async () => {
+  test("has the tables of inputs and outputs (else: node .ci/input-tables.ts)", async () => {
     const readme = await read("README.md");
-    expect(readme).toBe(renderTables(readme, await read("action.yml")));
+    expect(readme).toBe(renderReadme(readme, await read("action.yml")));
   });
 
-  test("without its markers is refused", () => {
-    const action =
-      "inputs: { a: { description: x|y, default: z } }\noutputs: { b: { description: w } }";
+  test("has no table without its markers, and nothing else changes", () => {
+    const action = "outputs: { b: { description: w|z } }";
     const blank =
-      "# T\n<!-- inputs -->\n<!-- /inputs -->\nand\n<!-- outputs -->old<!-- /outputs -->\nend\n";
-    const filled = renderTables(blank, action);
-    expect(filled).toContain("| `a` | `z` | x\\|y |");
+      "# T\n<!-- inputs -->\n<!-- /inputs -->\nand\n<!-- outputs -->outdated<!-- /outputs -->\nend\n";
+    const filled = renderReadme(blank, action);
+    expect(filled).toContain("| `method` | `tuned` |");
+    expect(filled).toContain("| `b` | w\\|z |");
     expect(filled).toMatch(
       /^# T\n<!-- inputs -->\n.*<!-- \/inputs -->\nand\n<!-- outputs -->\n.*\nend\n$/s,
     );
-    expect(filled).not.toContain("old");
-    expect(renderTables(filled, action)).toBe(filled);
+    expect(filled).not.toContain("outdated");
+    expect(renderReadme(filled, action)).toBe(filled);
     for (const marker of [
       "<!-- inputs -->",
       "<!-- /inputs -->",
       "<!-- outputs -->",
       "<!-- /outputs -->",
     ]) {
-      expect(() => renderTables(blank.replace(marker, ""), action)).toThrow(/README\.md must hold/);
+      expect(() => renderReadme(blank.replace(marker, ""), action)).toThrow(/README\.md must have/);
     }
   });
 });

@@ -50,12 +50,12 @@ export function add_weighted(y: number, x: number, weights: number, rows: number
 export function arena(bytes: number): number;
 
 /**
- * Causal attention of one sequence; changes `q` and `k`. Norm weights `[size]` and tables `[tokens, size / 2]` may be absent.
+ * Causal attention of one sequence, an [`AttentionCall`]; changes `q` and `k`.
  *
  * # Safety
  * As the module says.
  */
-export function attend(tokens: number, queries: number, keys: number, size: number, query_norm: number, key_norm: number, eps: number, cosines: number, sines: number, q: number, k: number, v: number, y: number): void;
+export function attend(call: number): void;
 
 /**
  * Changes the dtype of `count` elements. Returns how many are NaN or infinite afterwards.
@@ -271,7 +271,7 @@ export interface InitOutput {
     readonly add_stakes: (a: number, b: number, c: number, d: number, e: number, f: number) => void;
     readonly add_weighted: (a: number, b: number, c: number, d: number, e: number) => void;
     readonly arena: (a: number) => number;
-    readonly attend: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number, j: number, k: number, l: number, m: number) => void;
+    readonly attend: (a: number) => void;
     readonly cast: (a: number, b: number, c: number, d: number, e: number) => number;
     readonly cholesky: (a: number, b: number) => number;
     readonly compare: (a: number, b: number, c: number, d: number, e: number, f: number) => void;

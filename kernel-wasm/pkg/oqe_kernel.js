@@ -92,26 +92,14 @@ export function arena(bytes) {
 }
 
 /**
- * Causal attention of one sequence; changes `q` and `k`. Norm weights `[size]` and tables `[tokens, size / 2]` may be absent.
+ * Causal attention of one sequence, an [`AttentionCall`]; changes `q` and `k`.
  *
  * # Safety
  * As the module says.
- * @param {number} tokens
- * @param {number} queries
- * @param {number} keys
- * @param {number} size
- * @param {number} query_norm
- * @param {number} key_norm
- * @param {number} eps
- * @param {number} cosines
- * @param {number} sines
- * @param {number} q
- * @param {number} k
- * @param {number} v
- * @param {number} y
+ * @param {number} call
  */
-export function attend(tokens, queries, keys, size, query_norm, key_norm, eps, cosines, sines, q, k, v, y) {
-    wasm.attend(tokens, queries, keys, size, query_norm, key_norm, eps, cosines, sines, q, k, v, y);
+export function attend(call) {
+    wasm.attend(call);
 }
 
 /**

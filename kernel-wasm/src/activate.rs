@@ -23,7 +23,10 @@ mod tests {
 
     fn swiglu_ref(gate: &[f32], up: &[f32]) -> Vec<f32> {
         let silu = |x: f64| x / (1.0 + (-x).exp());
-        gate.iter().zip(up).map(|(gate, up)| (silu(f64::from(*gate)) * f64::from(*up)) as f32).collect()
+        gate.iter()
+            .zip(up)
+            .map(|(gate, up)| (silu(f64::from(*gate)) * f64::from(*up)) as f32)
+            .collect()
     }
 
     #[test]

@@ -122,7 +122,9 @@ pub mod tests {
                         assert_eq!((exact.scale[i], exact.bias[i]), expected);
                         let settled = settle_ref(expected, store, saturate);
                         assert_eq!((affines.scale[i], affines.bias[i]), settled);
-                        assert!(affines.scale[i] != 0.0 && (!saturate || affines.scale[i].is_finite()));
+                        assert!(
+                            affines.scale[i] != 0.0 && (!saturate || affines.scale[i].is_finite())
+                        );
                     }
                 }
             }

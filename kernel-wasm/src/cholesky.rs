@@ -10,7 +10,12 @@ use crate::triangular::{half, solve_transposed, BLOCK};
 ///
 /// # Safety
 /// `h` covers its matrix.
-pub unsafe fn cholesky(n: usize, h: *mut f32, stride: usize, scratch: &mut Scratch) -> Option<usize> {
+pub unsafe fn cholesky(
+    n: usize,
+    h: *mut f32,
+    stride: usize,
+    scratch: &mut Scratch,
+) -> Option<usize> {
     if n <= BLOCK {
         return block(n, h, stride);
     }
@@ -104,7 +109,10 @@ mod tests {
                 for j in i..n {
                     let (found, expected) = (f64::from(h[i * stride + j]), expected[i * n + j]);
                     let size = expected.abs() + expected_diagonal(&h, n, stride);
-                    assert!((found - expected).abs() < 2e-5 * size, "{n}: {i} {j} {found} {expected}");
+                    assert!(
+                        (found - expected).abs() < 2e-5 * size,
+                        "{n}: {i} {j} {found} {expected}"
+                    );
                 }
             }
             assert!(h.chunks(stride).all(|row| row[n..].iter().all(|x| x.is_nan())));

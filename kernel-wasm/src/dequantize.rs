@@ -29,7 +29,9 @@ pub fn dequantize(packed: &Packed, out: &mut [f32]) {
         let at = start / group * store.bytes()..end / group * store.bytes();
         widen(store, &packed.scales[at.clone()], &mut pairs.scale[..groups]);
         widen(store, &packed.biases[at], &mut pairs.bias[..groups]);
-        for (place, (out, codes)) in out.chunks_exact_mut(group).zip(codes.chunks_exact(group)).enumerate() {
+        for (place, (out, codes)) in
+            out.chunks_exact_mut(group).zip(codes.chunks_exact(group)).enumerate()
+        {
             let (scale, bias) = (pairs.scale[place], pairs.bias[place]);
             for (value, code) in out.iter_mut().zip(codes) {
                 *value = f32::from(*code) * scale + bias;

@@ -40,12 +40,19 @@ impl Window {
     }
 
     fn position(&self, slot: usize) -> usize {
-        self.start + if slot >= self.first { slot - self.first } else { slot + self.reach - self.first }
+        self.start
+            + if slot >= self.first { slot - self.first } else { slot + self.reach - self.first }
     }
 }
 
 /// Takes a block whose codes are chosen and whose t stands in `rooms.products` into the window.
-pub fn include(plan: &Plan, order: &[u32], block: &Block, rooms: &mut Rooms, scratch: &mut Scratch) {
+pub fn include(
+    plan: &Plan,
+    order: &[u32],
+    block: &Block,
+    rooms: &mut Rooms,
+    scratch: &mut Scratch,
+) {
     let window = Window::of(plan, block.start);
     let height = block.end - block.start;
     let (rows, reach, stride) = (plan.rows, window.reach, plan.stride());
@@ -153,7 +160,14 @@ fn beyond(rooms: &Rooms, at: usize, slot: usize) -> bool {
 
 /// Gives a slot its best code if the loss falls.
 #[inline(never)]
-fn change(plan: &Plan, order: &[u32], window: &Window, slot: usize, row: usize, rooms: &mut Rooms) -> bool {
+fn change(
+    plan: &Plan,
+    order: &[u32],
+    window: &Window,
+    slot: usize,
+    row: usize,
+    rooms: &mut Rooms,
+) -> bool {
     let (reach, stride) = (window.reach, plan.stride());
     let at = row * reach + slot;
     let (gradient, miss) = (rooms.gradients[at], rooms.gradients[at] * rooms.inverse[slot]);
@@ -178,7 +192,11 @@ fn change(plan: &Plan, order: &[u32], window: &Window, slot: usize, row: usize, 
     rooms.losses[row] -= f64::from(gain);
     (rooms.low[at], rooms.high[at]) = bounds(plan, order, rooms, p, row);
     for slots in window.slots(window.count) {
-        add(&mut rooms.gradients[row * reach..][slots.clone()], step, &rooms.gram[slot * reach..][slots]);
+        add(
+            &mut rooms.gradients[row * reach..][slots.clone()],
+            step,
+            &rooms.gram[slot * reach..][slots],
+        );
     }
     true
 }

@@ -21,7 +21,9 @@ pub fn compare(base: &[f32], model: &[f32], next: usize) -> Position {
     let mut sums = [0.0; LANES];
     let logits = base.chunks(LANES).zip(model.chunks(LANES));
     for (shares, (base, model)) in shares.chunks(LANES).zip(logits) {
-        for (sum, (&share, (&p, &q))) in sums.iter_mut().zip(shares.iter().zip(base.iter().zip(model))) {
+        for (sum, (&share, (&p, &q))) in
+            sums.iter_mut().zip(shares.iter().zip(base.iter().zip(model)))
+        {
             *sum += share * ((f64::from(p) - base_log) - (f64::from(q) - model_log));
         }
     }
@@ -113,7 +115,10 @@ mod tests {
         // p = (1/2, 1/2), q = (1/4, 3/4): KL = 1/2 ln 2 + 1/2 ln(2/3).
         let position = compare(&[0.0, 0.0], &[0.0, 3f32.ln()], 0);
         assert!((position.divergence - 0.5 * (2f64.ln() + (2f64 / 3.0).ln())).abs() < 1e-7);
-        assert!((position.model - 0.25f64.ln()).abs() < 1e-7 && (position.base - 0.5f64.ln()).abs() < 1e-7);
+        assert!(
+            (position.model - 0.25f64.ln()).abs() < 1e-7
+                && (position.base - 0.5f64.ln()).abs() < 1e-7
+        );
         assert!(!position.same_top);
     }
 
@@ -148,7 +153,11 @@ mod tests {
             let (p, q) = (softmax(&base), softmax(&model));
             let expected: f64 = p.iter().zip(&q).map(|(p, q)| p * (p / q).ln()).sum();
             let found = compare(&base, &model, vocabulary - 1);
-            assert!((found.divergence - expected).abs() < 1e-13, "{} is not {expected}", found.divergence);
+            assert!(
+                (found.divergence - expected).abs() < 1e-13,
+                "{} is not {expected}",
+                found.divergence
+            );
             assert!((found.model - q[vocabulary - 1].ln()).abs() < 1e-12);
         }
     }

@@ -66,6 +66,14 @@ pub fn silu(x: Floats) -> Floats {
     x / (Floats::splat(1.0) + exp(Floats::splat(0.0) - x))
 }
 
+/// limit * tanh(x / limit), to a few units in the last place of `limit`.
+#[inline(always)]
+pub fn softcap(x: Floats, limit: f32) -> Floats {
+    // tanh(z) = 2 / (1 + e^-2z) - 1
+    let gate = sigmoid((x + x) / Floats::splat(limit));
+    Floats::splat(limit) * (gate + gate - Floats::splat(1.0))
+}
+
 /// ln(1 + e^x) without overflow.
 pub fn softplus(x: f32) -> f32 {
     if x > 20.0 {
@@ -179,8 +187,18 @@ pub mod tests {
         for x in [-200.0, -88.5, -30.0, -1.5, -1e-7, 0.0, 1e-20, 0.7, 12.0, 90.0] {
             let exact = 1.0 / (1.0 + (-f64::from(x)).exp());
             // Past e^88 the gates stay at their smallest instead of vanishing.
-            let near = |ours: f32, exact: f64| (f64::from(ours) - exact).abs() < 3e-7 * exact.abs() + 2e-36;
-            assert!(near(one(sigmoid, x), exact) && near(one(silu, x), f64::from(x) * exact), "{x}");
+            let near = |ours: f32, exact: f64| {
+                (f64::from(ours) - exact).abs() < 3e-7 * exact.abs() + 2e-36
+            };
+            assert!(
+                near(one(sigmoid, x), exact) && near(one(silu, x), f64::from(x) * exact),
+                "{x}"
+            );
+        }
+        for x in [-1e4, -100.0, -30.0, -1.5, -1e-7, 0.0, 1e-20, 0.7, 12.0, 90.0, 1e4] {
+            let exact = 30.0 * (f64::from(x) / 30.0).tanh();
+            let ours = one(|x| softcap(x, 30.0), x);
+            assert!((f64::from(ours) - exact).abs() < 30.0 * 3e-7, "{x}");
         }
         for x in [-100.0f32, -20.0, -0.5, 0.0, 3.0, 19.9, 20.1, 500.0] {
             let exact = if x > 100.0 { f64::from(x) } else { f64::from(x).exp().ln_1p() };

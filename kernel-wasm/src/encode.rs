@@ -20,12 +20,16 @@ impl Codes {
     /// Chooses the codes of groups of `group` values: the nearest to (value - bias) / scale within 0..=levels; a NaN gives 0.
     #[inline(never)]
     pub fn choose(&mut self, values: &[f32], group: usize, affines: &Affines, levels: f32) {
-        let (integer, zero, levels) = (Floats::held(INTEGER), Floats::held(0.0), Floats::splat(levels));
+        let (integer, zero, levels) =
+            (Floats::held(INTEGER), Floats::held(0.0), Floats::splat(levels));
         let (byte, order) = (Floats::held(256.0), ByteOrder::held());
         let codes = self.floats.chunks_exact_mut(group).zip(self.bytes.chunks_exact_mut(group));
-        for (place, (values, (floats, bytes))) in values.chunks_exact(group).zip(codes).enumerate() {
-            let (scale, bias) = (Floats::splat(affines.scale[place]), Floats::splat(affines.bias[place]));
-            let codes = floats.as_chunks_mut::<16>().0.iter_mut().zip(bytes.as_chunks_mut::<16>().0);
+        for (place, (values, (floats, bytes))) in values.chunks_exact(group).zip(codes).enumerate()
+        {
+            let (scale, bias) =
+                (Floats::splat(affines.scale[place]), Floats::splat(affines.bias[place]));
+            let codes =
+                floats.as_chunks_mut::<16>().0.iter_mut().zip(bytes.as_chunks_mut::<16>().0);
             for (values, (floats, bytes)) in values.as_chunks::<16>().0.iter().zip(codes) {
                 let [a, b, c, d] = [0, 1, 2, 3].map(|lanes| {
                     let place = (Floats::of(values, lanes) - bias) / scale;
@@ -62,11 +66,13 @@ impl Codes {
     ) -> f64 {
         let groups = base.chunks_exact(group).zip(self.floats.chunks_exact(group));
         for (place, (base, codes)) in groups.enumerate() {
-            let (scale, bias) = (Floats::splat(affines.scale[place]), Floats::splat(affines.bias[place]));
+            let (scale, bias) =
+                (Floats::splat(affines.scale[place]), Floats::splat(affines.bias[place]));
             let mut total = Floats::splat(0.0);
             for (base, codes) in base.as_chunks::<16>().0.iter().zip(codes.as_chunks::<16>().0) {
                 let decoded = |lanes| Floats::of(codes, lanes) * scale + bias;
-                let differences = [0, 1, 2, 3].map(|lanes| scaled(Floats::of(base, lanes) - decoded(lanes)));
+                let differences =
+                    [0, 1, 2, 3].map(|lanes| scaled(Floats::of(base, lanes) - decoded(lanes)));
                 total = total + squares(differences);
             }
             sum.add(total);
@@ -92,7 +98,8 @@ pub mod tests {
     fn codes_and_cost_agree_with_their_definition() {
         let mut affines = Affines::ZERO;
         for (i, (scale, bias)) in affines.scale.iter_mut().zip(&mut affines.bias).enumerate() {
-            (*scale, *bias) = ([0.5, -0.25, 0.013, -1e-7, 3e30][i % 5], [-3.0, 2.0, -0.1, 0.0, -1e31][i % 5]);
+            (*scale, *bias) =
+                ([0.5, -0.25, 0.013, -1e-7, 3e30][i % 5], [-3.0, 2.0, -0.1, 0.0, -1e31][i % 5]);
         }
         for (bits, group) in
             [2, 3, 4, 5, 6, 8].into_iter().flat_map(|bits| [32, 64, 128].map(|group| (bits, group)))
@@ -101,7 +108,8 @@ pub mod tests {
                 // Halves of every step, so that ties abound, and values far beyond both ends.
                 let values: Vec<f32> = (0..groups * group)
                     .map(|k| {
-                        affines.bias[k / group] + affines.scale[k / group] * ((k % 600) as f32 / 2.0 - 20.0)
+                        affines.bias[k / group]
+                            + affines.scale[k / group] * ((k % 600) as f32 / 2.0 - 20.0)
                     })
                     .collect();
                 let mut codes = Codes::ZERO;

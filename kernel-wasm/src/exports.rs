@@ -174,7 +174,14 @@ pub unsafe fn cast(elements: usize, from: u32, count: usize, to: u32, out: usize
 /// # Safety
 /// As [`quantize`]; `out` is aligned to 8.
 #[wasm_bindgen]
-pub unsafe fn compare(base: usize, model: usize, next: usize, rows: usize, vocabulary: usize, out: usize) {
+pub unsafe fn compare(
+    base: usize,
+    model: usize,
+    next: usize,
+    rows: usize,
+    vocabulary: usize,
+    out: usize,
+) {
     let base = from_raw_parts(base as *const f32, rows * vocabulary);
     let model = from_raw_parts(model as *const f32, rows * vocabulary);
     let next = from_raw_parts(next as *const u32, rows);

@@ -323,7 +323,8 @@ pub(crate) mod tests {
             for j in 0..n {
                 for start in (0..k).step_by(DEPTH) {
                     let steps = start..k.min(start + DEPTH);
-                    let sum = steps.fold(0.0, |sum: f32, s| a[i * k + s].mul_add(b[s * n + j], sum));
+                    let sum =
+                        steps.fold(0.0, |sum: f32, s| a[i * k + s].mul_add(b[s * n + j], sum));
                     c[i * n + j] = sum.mul_add(alpha, c[i * n + j]);
                 }
             }
@@ -360,10 +361,14 @@ pub(crate) mod tests {
                 let mut expected = before.clone();
                 gemm_ref(m, n, k, alpha, &a, &b, &mut expected);
                 for transposed in 0..4 {
-                    let a = [View::of_rows(a.as_ptr(), k), View::of_rows(across_a.as_ptr(), m).transposed()]
-                        [transposed % 2];
-                    let b = [View::of_rows(b.as_ptr(), n), View::of_rows(across_b.as_ptr(), k).transposed()]
-                        [transposed / 2];
+                    let a = [
+                        View::of_rows(a.as_ptr(), k),
+                        View::of_rows(across_a.as_ptr(), m).transposed(),
+                    ][transposed % 2];
+                    let b = [
+                        View::of_rows(b.as_ptr(), n),
+                        View::of_rows(across_b.as_ptr(), k).transposed(),
+                    ][transposed / 2];
                     let mut c = before.clone();
                     // SAFETY: the views cover the vectors, C is a vector of its own.
                     unsafe { gemm(m, n, k, alpha, a, b, c.as_mut_ptr(), n, &mut scratch) };

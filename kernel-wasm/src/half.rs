@@ -59,7 +59,8 @@ pub fn f16_to_f32(half: u16) -> f32 {
 pub fn f32_to_f16(value: f32) -> u16 {
     let magnitude = value.to_bits() & 0x7fff_ffff;
     // Normal halves: drop 13 mantissa bits, rounding to even, and lower the exponent by 112. A carry walks up to infinity.
-    let normal = magnitude.wrapping_sub(112 << 23).wrapping_add(0xfff + ((magnitude >> 13) & 1)) >> 13;
+    let normal =
+        magnitude.wrapping_sub(112 << 23).wrapping_add(0xfff + ((magnitude >> 13) & 1)) >> 13;
     // Below 2^-14: in 0.5 + x the last mantissa bit weighs 2^-24, one step of a subnormal half, so the sum rounds for us.
     let subnormal = (f32::from_bits(magnitude) + 0.5).to_bits().wrapping_sub(0.5f32.to_bits());
     let small = if magnitude < (127 - 14) << 23 { subnormal } else { normal };
@@ -196,7 +197,8 @@ mod tests {
     fn narrowing_rounds_to_nearest_even() {
         for half in 0..0x7c00u16 {
             // The midpoint above each half, and its neighbours on both sides.
-            let middle = ((f64::from(f16_to_f32(half)) + f64::from(f16_to_f32(half + 1))) / 2.0) as f32;
+            let middle =
+                ((f64::from(f16_to_f32(half)) + f64::from(f16_to_f32(half + 1))) / 2.0) as f32;
             let middle = if half == 0x7bff { 65520.0 } else { middle };
             for bits in [middle.to_bits() - 1, middle.to_bits(), middle.to_bits() + 1] {
                 let value = f32::from_bits(bits);

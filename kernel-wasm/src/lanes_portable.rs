@@ -103,7 +103,8 @@ impl Floats {
 
     /// Eight BF16 elements: the upper half of a float32's bits.
     pub fn from_bf16(bytes: &[u8; 16]) -> [Self; 2] {
-        let element = |i: usize| f32::from_bits(u32::from_le_bytes([0, 0, bytes[2 * i], bytes[2 * i + 1]]));
+        let element =
+            |i: usize| f32::from_bits(u32::from_le_bytes([0, 0, bytes[2 * i], bytes[2 * i + 1]]));
         [Self(from_fn(element)), Self(from_fn(|i| element(i + 4)))]
     }
 

@@ -188,7 +188,9 @@ impl Bytes {
     /// Bytes 0, 2, 4 … of `self`, then of `other`.
     #[inline(always)]
     pub fn even_bytes(self, other: Self) -> Self {
-        Self(u8x16_shuffle::<0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30>(self.0, other.0))
+        Self(u8x16_shuffle::<0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30>(
+            self.0, other.0,
+        ))
     }
 
     /// Eight 16-bit lanes: byte 2i + 2^bits · byte 2i+1. Bytes and 2^bits are below 128.

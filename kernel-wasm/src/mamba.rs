@@ -107,7 +107,14 @@ impl<'a> Scan<'a> {
     fn new(mixer: &'a Mixer<'a>, tokens: usize) -> Self {
         let (width, channels) = (mixer.state.next_multiple_of(4), mixer.head.next_multiple_of(4));
         let rows = vec![0.0; tokens * width];
-        Self { mixer, width, channels, state: vec![0.0; channels * width], b: rows.clone(), c: rows }
+        Self {
+            mixer,
+            width,
+            channels,
+            state: vec![0.0; channels * width],
+            b: rows.clone(),
+            c: rows,
+        }
     }
 
     /// Channels of `head` in every row of `y`: state <- e^(δA) · state + δ·x·Bᵀ, y = state · C + D·x.
@@ -123,9 +130,11 @@ impl<'a> Scan<'a> {
         let rows = z.chunks_exact(self.mixer.columns()).zip(convolved.chunks_exact(channels));
         for (t, ((z, convolved), y)) in rows.zip(y.chunks_exact_mut(inner)).enumerate() {
             x[..size].copy_from_slice(&convolved[head * size..][..size]);
-            let step = softplus(z[inner + channels + head] + self.mixer.step_bias[head]).clamp(least, most);
+            let step = softplus(z[inner + channels + head] + self.mixer.step_bias[head])
+                .clamp(least, most);
             let decay = Floats::splat((step * rate).exp());
-            let (b, c) = (&self.b[t * self.width..][..self.width], &self.c[t * self.width..][..self.width]);
+            let (b, c) =
+                (&self.b[t * self.width..][..self.width], &self.c[t * self.width..][..self.width]);
             let states = self.state.chunks_exact_mut(4 * self.width);
             let y = y[head * size..][..size].chunks_mut(4);
             for ((state, x), y) in states.zip(x.as_chunks().0).zip(y) {

@@ -18,7 +18,8 @@ fn mix_ref(mixer: &Mixer, z: &[f32]) -> Vec<f32> {
     let silu = |x: f64| x / (1.0 + (-x).exp());
     let convolved = |t: usize, c: usize| {
         let tap = |j: usize| f64::from(mixer.convolution[c * taps + j]);
-        let past: f64 = (0..taps).map(|j| tap(j) * u(t as isize - (taps - 1 - j) as isize, c)).sum();
+        let past: f64 =
+            (0..taps).map(|j| tap(j) * u(t as isize - (taps - 1 - j) as isize, c)).sum();
         silu(past + f64::from(mixer.convolution_bias[c]))
     };
     let mut y = vec![0.0; tokens * inner];
@@ -26,8 +27,10 @@ fn mix_ref(mixer: &Mixer, z: &[f32]) -> Vec<f32> {
         let group = i / (heads / groups);
         let mut memory = vec![0.0; head * state];
         for t in 0..tokens {
-            let dt = f64::from(z[t * columns + inner + channels + i]) + f64::from(mixer.step_bias[i]);
-            let step = dt.exp().ln_1p().clamp(f64::from(mixer.limits[0]), f64::from(mixer.limits[1]));
+            let dt =
+                f64::from(z[t * columns + inner + channels + i]) + f64::from(mixer.step_bias[i]);
+            let step =
+                dt.exp().ln_1p().clamp(f64::from(mixer.limits[0]), f64::from(mixer.limits[1]));
             let decay = (-step * f64::from(mixer.decay_log[i]).exp()).exp();
             for p in 0..head {
                 let x = convolved(t, i * head + p);
@@ -64,7 +67,8 @@ fn equals_its_reference() {
         let inner = heads * head;
         let channels = inner + 2 * groups * state;
         let (convolution, bias) = (numbers(channels * taps, 1), numbers(channels, 2));
-        let (step_bias, decay_log, skip) = (numbers(heads, 3), numbers(heads, 4), numbers(heads, 5));
+        let (step_bias, decay_log, skip) =
+            (numbers(heads, 3), numbers(heads, 4), numbers(heads, 5));
         let weight = numbers(inner, 6);
         let mixer = Mixer {
             heads,

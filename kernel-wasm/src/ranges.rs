@@ -25,11 +25,14 @@ impl Ranges {
             widen(from, bytes, values);
             return self.measure(values);
         }
-        let (bytes, groups) =
-            (bytes.as_chunks::<{ 2 * SMALLEST_GROUP }>().0, values.as_chunks_mut::<SMALLEST_GROUP>().0);
+        let (bytes, groups) = (
+            bytes.as_chunks::<{ 2 * SMALLEST_GROUP }>().0,
+            values.as_chunks_mut::<SMALLEST_GROUP>().0,
+        );
         let ordinary = self.scan(bytes.iter().zip(groups).map(|(bytes, values)| {
             let (eights, _) = bytes.as_chunks::<16>();
-            let [[a, b], [c, d], [e, f], [g, h]] = [0, 1, 2, 3].map(|i| Floats::from_bf16(&eights[i]));
+            let [[a, b], [c, d], [e, f], [g, h]] =
+                [0, 1, 2, 3].map(|i| Floats::from_bf16(&eights[i]));
             let group = [a, b, c, d, e, f, g, h];
             (0..8).for_each(|lanes| group[lanes].put(values, lanes));
             group
@@ -84,7 +87,11 @@ type Group = [Floats; SMALLEST_GROUP / 4];
 
 #[inline(always)]
 fn groups_of(values: &[f32]) -> impl Iterator<Item = Group> + '_ {
-    values.as_chunks::<SMALLEST_GROUP>().0.iter().map(|group| from_fn(|lanes| Floats::of(group, lanes)))
+    values
+        .as_chunks::<SMALLEST_GROUP>()
+        .0
+        .iter()
+        .map(|group| from_fn(|lanes| Floats::of(group, lanes)))
 }
 
 #[inline(always)]
@@ -99,11 +106,15 @@ mod tests {
 
     #[test]
     fn spans_agree_with_a_plain_search_at_every_group_size() {
-        let values: Vec<f32> = (0..BLOCK).map(|k| ((k * k) as f32 * 0.37).sin() * (k % 7) as f32).collect();
+        let values: Vec<f32> =
+            (0..BLOCK).map(|k| ((k * k) as f32 * 0.37).sin() * (k % 7) as f32).collect();
         for count in [32, 64, 96, 128, 160, 1024, BLOCK - 32, BLOCK] {
             let mut ranges = Ranges::ZERO;
             let (largest, _) = ranges.measure(&values[..count]);
-            assert_eq!(largest, values[..count].iter().fold(0f32, |most, value| most.max(value.abs())));
+            assert_eq!(
+                largest,
+                values[..count].iter().fold(0f32, |most, value| most.max(value.abs()))
+            );
             for group in [32, 64, 128] {
                 for (i, group) in values[..count].chunks_exact(group).enumerate() {
                     assert_eq!(ranges.lo[i], group.iter().copied().fold(f32::MAX, f32::min));
@@ -130,8 +141,9 @@ mod tests {
 
     #[test]
     fn the_sum_tells_whether_all_is_finite() {
-        for (odd, other) in
-            [f32::INFINITY, f32::NEG_INFINITY, f32::NAN].into_iter().flat_map(|odd| [(odd, 1.0), (odd, 1e30)])
+        for (odd, other) in [f32::INFINITY, f32::NEG_INFINITY, f32::NAN]
+            .into_iter()
+            .flat_map(|odd| [(odd, 1.0), (odd, 1e30)])
         {
             let mut values = [other; 96];
             values[67] = odd;

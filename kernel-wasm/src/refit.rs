@@ -59,9 +59,20 @@ pub fn refit(plan: &Plan, order: &[u32], rooms: &mut Rooms, scratch: &mut Scratc
             // SAFETY: changes `[group, rows]`, the group's rows of H and the gradients of the columns to come.
             unsafe {
                 let changes = View::of_rows(rooms.products.as_ptr(), stride).transposed();
-                let curvature = View::of_rows(rooms.gram[first * columns + next..].as_ptr(), columns);
+                let curvature =
+                    View::of_rows(rooms.gram[first * columns + next..].as_ptr(), columns);
                 let to = rooms.gradients[next..].as_mut_ptr();
-                gemm(plan.rows, columns - next, group, 1.0, changes, curvature, to, columns, scratch);
+                gemm(
+                    plan.rows,
+                    columns - next,
+                    group,
+                    1.0,
+                    changes,
+                    curvature,
+                    to,
+                    columns,
+                    scratch,
+                );
             }
         }
     }
@@ -160,7 +171,8 @@ impl Tile {
         let mean = self.centre(own.group);
         self.curve(own);
         let pair = first / plan.group * plan.stride() + row;
-        let (scales, biases) = (chunk_mut(&mut rooms.scales[pair..]), chunk_mut(&mut rooms.biases[pair..]));
+        let (scales, biases) =
+            (chunk_mut(&mut rooms.scales[pair..]), chunk_mut(&mut rooms.biases[pair..]));
         let (zero, total) = (Floats::splat(0.0), Floats::splat(own.total));
         let mut gains = [0.0; CHUNK];
         for (lane, &mean) in mean.iter().enumerate() {
@@ -184,7 +196,8 @@ impl Tile {
             let shift = slope * mean + (new_bias - bias);
             // What the loss falls by: 2 δ·g - δHδᵀ.
             let linear = slope * along + shift * across;
-            let square = slope * slope * spread + (slope + slope) * shift * joint + shift * shift * total;
+            let square =
+                slope * slope * spread + (slope + slope) * shift * joint + shift * shift * total;
             let gain = linear + linear - square;
             let sound = new_scale.abs().if_below(Floats::splat(EPSILON / 2.0), zero, gain);
             let taken = |new: Floats, old: Floats| zero.if_below(sound, new, old);
@@ -206,7 +219,8 @@ impl Tile {
     fn centre(&mut self, group: usize) -> Lanes {
         let share = Floats::splat(1.0 / group as f32);
         let mean = [0, 1, 2, 3].map(|lane| {
-            let sum = self.codes[..group].iter().fold(Floats::splat(0.0), |sum, codes| sum + codes[lane]);
+            let sum =
+                self.codes[..group].iter().fold(Floats::splat(0.0), |sum, codes| sum + codes[lane]);
             sum * share
         });
         for (centred, codes) in self.centred.iter_mut().zip(&self.codes[..group]) {
@@ -223,7 +237,8 @@ impl Tile {
             for ((codes, &one), &other) in codes.zip(own.row(k)).zip(own.row(k + 1)) {
                 let factors = [Floats::splat(one), Floats::splat(other)];
                 for (sums, factor) in sums.iter_mut().zip(factors) {
-                    (0..VECTORS).for_each(|lane| sums[lane] = factor.mul_add(codes[lane], sums[lane]));
+                    (0..VECTORS)
+                        .for_each(|lane| sums[lane] = factor.mul_add(codes[lane], sums[lane]));
                 }
             }
             self.curved[k..k + 2].copy_from_slice(&sums);

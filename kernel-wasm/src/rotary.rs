@@ -35,7 +35,8 @@ pub enum Scaling {
 /// rounded to float32 as transformers does.
 pub fn table(base: f64, size: usize, scaling: Scaling, cosines: &mut [f32], sines: &mut [f32]) {
     let half = size / 2;
-    let frequencies: Vec<f32> = (0..half).map(|i| frequency(base, size, scaling, i) as f32).collect();
+    let frequencies: Vec<f32> =
+        (0..half).map(|i| frequency(base, size, scaling, i) as f32).collect();
     let amplitude = amplitude(scaling);
     let rows = cosines.chunks_exact_mut(half).zip(sines.chunks_exact_mut(half));
     for (position, (cosines, sines)) in rows.enumerate() {
@@ -66,7 +67,8 @@ fn frequency(base: f64, size: usize, scaling: Scaling, i: usize) -> f64 {
         }
         Scaling::Yarn { factor, fast, slow, original, whole, .. } => {
             // The pair that turns so many times within the original length.
-            let pair = |turns: f64| size as f64 * (original / (turns * TAU)).ln() / (2.0 * base.ln());
+            let pair =
+                |turns: f64| size as f64 * (original / (turns * TAU)).ln() / (2.0 * base.ln());
             let (from, to) = (pair(fast), pair(slow));
             let (from, to) = if whole { (from.floor(), to.ceil()) } else { (from, to) };
             let (from, mut to) = (from.max(0.0), to.min(size as f64 - 1.0));
@@ -80,7 +82,9 @@ fn frequency(base: f64, size: usize, scaling: Scaling, i: usize) -> f64 {
 }
 
 fn amplitude(scaling: Scaling) -> f64 {
-    let Scaling::Yarn { factor, attention, mscales: [over, under], .. } = scaling else { return 1.0 };
+    let Scaling::Yarn { factor, attention, mscales: [over, under], .. } = scaling else {
+        return 1.0;
+    };
     let mscale = |m: f64| if factor <= 1.0 { 1.0 } else { 0.1 * m * factor.ln() + 1.0 };
     if !attention.is_nan() {
         attention
@@ -91,14 +95,12 @@ fn amplitude(scaling: Scaling) -> f64 {
     }
 }
 
-/// Turns every head of a row by the angles of its position, in place. `row` is heads · size channels, `cosines` and `sines` size / 2.
-pub fn rotate(row: &mut [f32], cosines: &[f32], sines: &[f32]) {
-    let half = cosines.len();
-    for head in row.chunks_exact_mut(2 * half) {
-        let (first, second) = head.split_at_mut(half);
-        for (((x, y), cosine), sine) in first.iter_mut().zip(second).zip(cosines).zip(sines) {
-            (*x, *y) = (*x * cosine - *y * sine, *y * cosine + *x * sine);
-        }
+/// Rotates pairs (i, i + size / 2) of one head of `size` channels by the angles of its position, in place.
+/// `cosines` and `sines` have size / 2 elements.
+pub fn rotate(head: &mut [f32], cosines: &[f32], sines: &[f32]) {
+    let (first, second) = head.split_at_mut(cosines.len());
+    for (((x, y), cosine), sine) in first.iter_mut().zip(second).zip(cosines).zip(sines) {
+        (*x, *y) = (*x * cosine - *y * sine, *y * cosine + *x * sine);
     }
 }
 
@@ -133,8 +135,9 @@ mod tests {
             mscales: [0.0; 2],
         };
         for scaling in [llama3, yarn] {
-            let ratio =
-                |i| frequency(10_000.0, 64, scaling, i) / frequency(10_000.0, 64, Scaling::Default, i);
+            let ratio = |i| {
+                frequency(10_000.0, 64, scaling, i) / frequency(10_000.0, 64, Scaling::Default, i)
+            };
             assert_eq!([ratio(0), ratio(31)], [1.0, 0.125]);
             assert!((1..32).all(|i| ratio(i) <= ratio(i - 1)), "{scaling:?}");
             assert!((0..32).any(|i| ratio(i) > 0.126 && ratio(i) < 0.999), "{scaling:?}");
@@ -145,7 +148,8 @@ mod tests {
     fn yarn_amplifies_as_told_or_by_its_factor() {
         let at = |factor: f64, attention: f64, mscales: [f64; 2]| {
             let (fast, slow, original) = (32.0, 1.0, 512.0);
-            tables(Scaling::Yarn { factor, fast, slow, original, whole: true, attention, mscales }).0[0]
+            tables(Scaling::Yarn { factor, fast, slow, original, whole: true, attention, mscales })
+                .0[0]
         };
         assert_eq!(at(8.0, 1.5, [1.0, 2.0]), 1.5);
         assert_eq!(at(8.0, f64::NAN, [0.0, 0.0]), (1.0 + 0.1 * 8f64.ln()) as f32);
@@ -160,7 +164,7 @@ mod tests {
         let (cosines, sines) = tables(Scaling::Default);
         let mut row: Vec<f32> = (0..128).map(|i| i as f32).collect();
         let before = row.clone();
-        rotate(&mut row, &cosines[64..96], &sines[64..96]);
+        row.chunks_mut(64).for_each(|head| rotate(head, &cosines[64..96], &sines[64..96]));
         for head in [0, 64] {
             for i in head..head + 32 {
                 let length = |row: &[f32]| row[i].hypot(row[i + 32]);

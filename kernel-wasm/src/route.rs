@@ -50,7 +50,7 @@ pub fn route(
     for ((scores, weights), (experts, selection)) in rows.zip(ranks) {
         match rules.score {
             Score::Sigmoid => map(scores, sigmoid),
-            Score::Softmax => softmax(scores, rules.routed),
+            Score::Softmax => softmax(scores, 0..rules.routed, None),
         }
         choice.copy_from_slice(scores);
         choice.iter_mut().zip(rules.correction).for_each(|(score, bias)| *score += bias);
@@ -100,7 +100,8 @@ fn close_groups(rules: &Rules, choice: &mut [f32]) {
 fn rank(scores: &[f32], order: &mut [u32]) {
     let mut filled = 0;
     for (place, &score) in scores.iter().enumerate() {
-        let better = |other: u32| !(score > scores[other as usize] || scores[other as usize].is_nan());
+        let better =
+            |other: u32| !(score > scores[other as usize] || scores[other as usize].is_nan());
         let at = order[..filled].partition_point(|other| better(*other));
         if at == order.len() {
             continue;
@@ -165,16 +166,21 @@ mod tests {
             group[0] + group[1]
         };
         let mut groups: Vec<usize> = (0..rules.groups).collect();
-        let sums: Vec<f64> = groups.iter().map(|g| if size > 1 { sum(*g) } else { choice[*g] }).collect();
+        let sums: Vec<f64> =
+            groups.iter().map(|g| if size > 1 { sum(*g) } else { choice[*g] }).collect();
         groups.sort_by(|a, b| sums[*b].total_cmp(&sums[*a]));
         for g in &groups[rules.open_groups..] {
             choice[g * size..][..size].fill(f64::NEG_INFINITY);
         }
         let mut order: Vec<u32> = (0..rules.routed as u32).collect();
         order.sort_by(|a, b| choice[*b as usize].total_cmp(&choice[*a as usize]));
-        let visited: Vec<f64> = order[..rules.visited].iter().map(|e| scores[*e as usize]).collect();
+        let visited: Vec<f64> =
+            order[..rules.visited].iter().map(|e| scores[*e as usize]).collect();
         let total = if rules.normalized { visited.iter().sum() } else { 1.0 };
-        (order[..rules.kept].to_vec(), visited.iter().map(|w| w / total * f64::from(rules.scale)).collect())
+        (
+            order[..rules.kept].to_vec(),
+            visited.iter().map(|w| w / total * f64::from(rules.scale)).collect(),
+        )
     }
 
     #[test]
@@ -203,8 +209,13 @@ mod tests {
                     for (t, logits) in logits.chunks(routed).enumerate() {
                         let (experts, weights) = route_ref(&rules, logits);
                         assert_eq!(chosen.experts[t * kept..][..kept], experts);
-                        for (ours, exact) in chosen.weights[t * visited..][..visited].iter().zip(&weights) {
-                            assert!((f64::from(*ours) - exact).abs() < 2e-6 * exact.abs(), "{ours} {exact}");
+                        for (ours, exact) in
+                            chosen.weights[t * visited..][..visited].iter().zip(&weights)
+                        {
+                            assert!(
+                                (f64::from(*ours) - exact).abs() < 2e-6 * exact.abs(),
+                                "{ours} {exact}"
+                            );
                         }
                     }
                     let mut again = vec![0.0; 5 * visited];

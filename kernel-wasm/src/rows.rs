@@ -33,7 +33,8 @@ mod tests {
     #[test]
     fn equal_their_formulas() {
         for columns in EDGES {
-            let (y, x, weights) = (numbers(3 * columns, 1), numbers(3 * columns, 2), [0.5, -2.0, 0.3]);
+            let (y, x, weights) =
+                (numbers(3 * columns, 1), numbers(3 * columns, 2), [0.5, -2.0, 0.3]);
             let (mut sum, mut weighted) = (y.clone(), y.clone());
             add(&mut sum, &x);
             add_weighted(&mut weighted, &x, &weights, columns);

@@ -77,12 +77,14 @@ struct Search<'a> {
 impl<'a> Search<'a> {
     fn of(plan: &Plan, values: &'a [[Floats; 2]], weights: &'a [f32]) -> Self {
         let fold = |join: fn(Floats, Floats) -> Floats| {
-            [0, 1].map(|lane| values.iter().map(|values| values[lane]).reduce(join).expect("a group"))
+            [0, 1]
+                .map(|lane| values.iter().map(|values| values[lane]).reduce(join).expect("a group"))
         };
         let (lo, hi) = (fold(Floats::lesser), fold(Floats::greater));
         let smallest = Floats::splat(f32::MIN_POSITIVE);
-        let unit =
-            [0, 1].map(|lane| Floats::splat(1.0) / smallest.greater(lo[lane].abs().greater(hi[lane].abs())));
+        let unit = [0, 1].map(|lane| {
+            Floats::splat(1.0) / smallest.greater(lo[lane].abs().greater(hi[lane].abs()))
+        });
         let (levels, shortest) = (Floats::splat(plan.levels()), shortest(plan.bits));
         Self { values, weights, levels, shortest, store: plan.store, lo, hi, unit }
     }
@@ -92,12 +94,14 @@ impl<'a> Search<'a> {
         let settle = |value: Floats| settle(self.store, value);
         let own = own.map(|(scale, bias)| (settle(scale), settle(bias)));
         let errors = self.errors(own);
-        let mut best = [0, 1].map(|lane| Best { scale: own[lane].0, bias: own[lane].1, error: errors[lane] });
+        let mut best =
+            [0, 1].map(|lane| Best { scale: own[lane].0, bias: own[lane].1, error: errors[lane] });
         let span = [0, 1].map(|lane| self.hi[lane] - self.lo[lane]);
         for low in 0..ENDS {
             for high in 0..ENDS {
-                let [low, high] =
-                    [low, high].map(|end| self.shortest * end as f32 / (ENDS - 1) as f32).map(Floats::splat);
+                let [low, high] = [low, high]
+                    .map(|end| self.shortest * end as f32 / (ENDS - 1) as f32)
+                    .map(Floats::splat);
                 self.consider(&mut best, |lane| {
                     let left = (Floats::splat(1.0) - (low + high)) * span[lane];
                     (left / self.levels, low.mul_add(span[lane], self.lo[lane]))

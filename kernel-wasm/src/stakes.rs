@@ -46,7 +46,8 @@ mod tests {
     #[test]
     fn sums_agree_with_their_definition() {
         for vocabulary in [1usize, 3, 4, 63, 64, 65, 127] {
-            let mut logits: Vec<f32> = (0..vocabulary).map(|v| 5.0 * (v as f32 * 1.7).sin()).collect();
+            let mut logits: Vec<f32> =
+                (0..vocabulary).map(|v| 5.0 * (v as f32 * 1.7).sin()).collect();
             let groups: Vec<u32> = (0..vocabulary).map(|v| (v * v % 3) as u32).collect();
             let (mut found, mut expected) = ([0.25f32; 3], [0.25f64; 3]);
             add_ref(&logits, &groups, &mut expected);

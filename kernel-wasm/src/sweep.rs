@@ -79,7 +79,17 @@ fn multiply(
     let products = products.as_mut_ptr();
     // SAFETY: both views end with their slices; the products are other memory.
     unsafe {
-        gemm(height, plan.padded(), block.columns - from, 1.0, factor, errors, products, stride, scratch)
+        gemm(
+            height,
+            plan.padded(),
+            block.columns - from,
+            1.0,
+            factor,
+            errors,
+            products,
+            stride,
+            scratch,
+        )
     }
 }
 

@@ -37,8 +37,10 @@ fn quantize_ref(tile: &Tile, weights: &[f32], bits: usize, group: usize) -> Answ
             answer.squared_error += f64::from(w - decode_ref(code, stored.0, stored.1)).powi(2);
         }
     }
-    answer.words =
-        stream.chunks_exact(8).map(|byte| byte.iter().rev().fold(0, |sum, bit| sum << 1 | bit)).collect();
+    answer.words = stream
+        .chunks_exact(8)
+        .map(|byte| byte.iter().rev().fold(0, |sum, bit| sum << 1 | bit))
+        .collect();
     answer
 }
 
@@ -60,8 +62,11 @@ fn tiles_agree_with_the_definition() {
     let widths: Vec<(usize, usize)> =
         [4, 8, 2, 3, 5, 6].into_iter().flat_map(|bits| [64, 128, 32].map(|g| (bits, g))).collect();
     for (rows, columns) in [(1, 128), (3, 384), (63, 128), (2, BLOCK + 128), (1, 2 * BLOCK)] {
-        for (from, store) in Dtype::ALL.into_iter().flat_map(|from| Dtype::ALL.map(|store| (from, store))) {
-            let mut base: Vec<f32> = (0..rows * columns).map(|k| weight(k / columns, k % columns)).collect();
+        for (from, store) in
+            Dtype::ALL.into_iter().flat_map(|from| Dtype::ALL.map(|store| (from, store)))
+        {
+            let mut base: Vec<f32> =
+                (0..rows * columns).map(|k| weight(k / columns, k % columns)).collect();
             let mut bytes = vec![0; base.len() * from.bytes()];
             narrow(from, &base, &mut bytes);
             widen(from, &bytes, &mut base);
@@ -102,14 +107,19 @@ fn check(tile: &Tile, base: &[f32], widths: &[(usize, usize)]) {
     assert_eq!(sums.non_finite, 0.0);
     for ((answer, error), &(bits, group)) in answers.iter().zip(errors).zip(widths) {
         let expected = quantize_ref(tile, base, bits, group);
-        assert_eq!(answer.words, expected.words, "{bits} bits g{group}, {:?} {:?}", tile.from, tile.rounding);
+        assert_eq!(
+            answer.words, expected.words,
+            "{bits} bits g{group}, {:?} {:?}",
+            tile.from, tile.rounding
+        );
         assert_eq!(answer.scales, expected.scales);
         assert_eq!(answer.biases, expected.biases);
         assert!((error - expected.squared_error).abs() <= 1e-6 * expected.squared_error);
         let Answer { words, scales, biases, .. } = answer;
         let mut decoded = vec![0.0; base.len()];
         dequantize(&Packed { bits, group, words, scales, biases, store: tile.store }, &mut decoded);
-        let decoded_error: f64 = base.iter().zip(&decoded).map(|(w, d)| f64::from(w - d).powi(2)).sum();
+        let decoded_error: f64 =
+            base.iter().zip(&decoded).map(|(w, d)| f64::from(w - d).powi(2)).sum();
         assert!((decoded_error - expected.squared_error).abs() <= 1e-12 * expected.squared_error);
     }
 }

@@ -244,7 +244,11 @@ unsafe fn store<const LANES: usize>(at: *mut f32, values: [Floats; LANES]) {
 
 /// `sums` += factor · the values at `from`.
 #[inline(always)]
-unsafe fn add_scaled<const LANES: usize>(sums: &mut [Floats; LANES], factor: f32, from: *const f32) {
+unsafe fn add_scaled<const LANES: usize>(
+    sums: &mut [Floats; LANES],
+    factor: f32,
+    from: *const f32,
+) {
     let factor = Floats::splat(factor);
     for (j, sum) in sums.iter_mut().enumerate() {
         *sum = factor.mul_add(Floats::load(&*from.add(4 * j).cast()), *sum);
@@ -294,7 +298,12 @@ mod tests {
     }
 
     /// Runs on B `[rows, columns]` with a gap after each row, and gives the result without.
-    fn in_gaps(rows: usize, columns: usize, b: &[f32], run: impl FnOnce(*mut f32, usize)) -> Vec<f32> {
+    fn in_gaps(
+        rows: usize,
+        columns: usize,
+        b: &[f32],
+        run: impl FnOnce(*mut f32, usize),
+    ) -> Vec<f32> {
         let stride = columns + GAP;
         let mut wide = vec![7.0; rows * stride];
         for (wide, row) in wide.chunks_mut(stride).zip(b.chunks(columns)) {

@@ -65,7 +65,13 @@ pub fn prepare(
 }
 
 /// One block of positions, those after it done: takes what plain rounding loses in it, and chooses its codes.
-pub fn tune_block(plan: &Plan, order: &[u32], block: &Block, rooms: &mut Rooms, scratch: &mut Scratch) {
+pub fn tune_block(
+    plan: &Plan,
+    order: &[u32],
+    block: &Block,
+    rooms: &mut Rooms,
+    scratch: &mut Scratch,
+) {
     add_rounded(plan, block, rooms, scratch);
     sweep(plan, order, block, rooms, scratch);
     if plan.reach() > 0 {
@@ -78,7 +84,14 @@ pub fn tune_block(plan: &Plan, order: &[u32], block: &Block, rooms: &mut Rooms, 
 }
 
 /// Writes weights and the errors of plain rounding, rows side by side.
-fn spread(plan: &Plan, tile: &Tile, order: &[u32], importance: &[f32], stored: &Stored, rooms: &mut Rooms) {
+fn spread(
+    plan: &Plan,
+    tile: &Tile,
+    order: &[u32],
+    importance: &[f32],
+    stored: &Stored,
+    rooms: &mut Rooms,
+) {
     let (columns, stride, from) = (plan.columns, plan.stride(), tile.from);
     let mut weights = vec![0.0; CHUNK * columns];
     let mut rounded = weights.clone();
@@ -143,7 +156,8 @@ fn nearest(plan: &Plan, importance: &[f32], rooms: &mut Rooms) {
             let (at, pair) = (k * stride + row, k / plan.group * stride + row);
             let weights = chunk(&rooms.weights[at..]);
             let (scales, biases) = (chunk(&rooms.scales[pair..]), chunk(&rooms.biases[pair..]));
-            let (codes, errors) = (chunk_mut(&mut rooms.codes[at..]), chunk_mut(&mut rooms.errors[at..]));
+            let (codes, errors) =
+                (chunk_mut(&mut rooms.codes[at..]), chunk_mut(&mut rooms.errors[at..]));
             for lane in 0..CHUNK / 4 {
                 let (scale, bias) = (Floats::of(scales, lane), Floats::of(biases, lane));
                 let value = Floats::of(weights, lane);
@@ -185,10 +199,16 @@ pub fn finish(
             totals.rounded_rows += 1.0;
         }
         let element = tile.from.bytes();
-        widen(tile.from, &tile.weights[row * columns * element..][..columns * element], &mut weights);
+        widen(
+            tile.from,
+            &tile.weights[row * columns * element..][..columns * element],
+            &mut weights,
+        );
         dequantize(&rows_of(plan, stored, row, 1), &mut decoded);
-        let squares =
-            weights.iter().zip(&decoded).map(|(weight, decoded)| f64::from(weight - decoded).powi(2));
+        let squares = weights
+            .iter()
+            .zip(&decoded)
+            .map(|(weight, decoded)| f64::from(weight - decoded).powi(2));
         totals.squared_error += squares.sum::<f64>();
     }
 }
@@ -198,20 +218,27 @@ fn gather_codes(plan: &Plan, order: &[u32], row: usize, rooms: &Rooms, codes: &m
     for (p, column) in rooms.codes.chunks_exact(plan.stride()).enumerate() {
         let natural = if plan.factored { order[p] as usize } else { p };
         let own = chunk(&column[row..]);
-        own.iter().enumerate().for_each(|(i, &code)| codes[i * plan.columns + natural] = code as u8);
+        own.iter()
+            .enumerate()
+            .for_each(|(i, &code)| codes[i * plan.columns + natural] = code as u8);
     }
 }
 
 fn store_row(plan: &Plan, row: usize, codes: &[u8], stored: &mut Stored, rooms: &Rooms) {
     let words = plan.columns / 8 * plan.bits;
     let words = &mut stored.words[row * words..][..words];
-    for (codes, words) in codes.chunks(MOST_AT_ONCE).zip(words.chunks_mut(MOST_AT_ONCE / 8 * plan.bits)) {
+    for (codes, words) in
+        codes.chunks(MOST_AT_ONCE).zip(words.chunks_mut(MOST_AT_ONCE / 8 * plan.bits))
+    {
         pack(plan.bits, codes, words);
     }
     let (groups, element) = (plan.groups(), plan.store.bytes());
     let pairs = row * groups * element..(row + 1) * groups * element;
-    for (values, bytes) in [(&rooms.scales, &mut stored.scales), (&rooms.biases, &mut stored.biases)] {
-        let values: Vec<f32> = (0..groups).map(|group| values[group * plan.stride() + row]).collect();
+    for (values, bytes) in
+        [(&rooms.scales, &mut stored.scales), (&rooms.biases, &mut stored.biases)]
+    {
+        let values: Vec<f32> =
+            (0..groups).map(|group| values[group * plan.stride() + row]).collect();
         narrow(plan.store, &values, &mut bytes[pairs.clone()]);
     }
 }

@@ -10,7 +10,8 @@ use crate::tuning::BLOCK;
 fn noise(seed: usize) -> impl FnMut() -> f64 {
     let mut state = seed as u64 * 0x9e37_79b9_7f4a_7c15 + 1;
     move || {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        state =
+            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (state >> 11) as f64 / (1u64 << 52) as f64 - 1.0
     }
 }
@@ -38,7 +39,8 @@ fn plan(rows: usize, columns: usize, bits: usize, group: usize, store: Dtype) ->
 fn problem(plan: Plan, from: Dtype, weight: impl Fn(usize, usize, f64) -> f64) -> Problem {
     let (rows, d) = (plan.rows, plan.columns);
     let mut next = noise(rows * 1000 + d);
-    let mut weights: Vec<f32> = (0..rows * d).map(|at| weight(at / d, at % d, next()) as f32).collect();
+    let mut weights: Vec<f32> =
+        (0..rows * d).map(|at| weight(at / d, at % d, next()) as f32).collect();
     let mut bytes = vec![0; weights.len() * from.bytes()];
     narrow(from, &weights, &mut bytes);
     widen(from, &bytes, &mut weights);
@@ -51,7 +53,8 @@ fn problem(plan: Plan, from: Dtype, weight: impl Fn(usize, usize, f64) -> f64) -
         let x: Vec<f64> = (0..d)
             .map(|k| {
                 let shared: f64 = source.iter().enumerate().map(|(l, s)| s * mix[l * d + k]).sum();
-                (shared / (latent as f64).sqrt() + 0.3 * next()) * if k % 23 == 5 { 8.0 } else { 1.0 }
+                (shared / (latent as f64).sqrt() + 0.3 * next())
+                    * if k % 23 == 5 { 8.0 } else { 1.0 }
             })
             .collect();
         for (i, row) in hessian.chunks_exact_mut(d).enumerate() {
@@ -80,8 +83,11 @@ fn cholesky_ref(d: usize, h: &[f64]) -> Vec<f64> {
     for i in 0..d {
         for j in i..d {
             let sum: f64 = (0..i).map(|k| r[k * d + i] * r[k * d + j]).sum();
-            r[i * d + j] =
-                if i == j { (h[i * d + i] - sum).sqrt() } else { (h[i * d + j] - sum) / r[i * d + i] };
+            r[i * d + j] = if i == j {
+                (h[i * d + i] - sum).sqrt()
+            } else {
+                (h[i * d + j] - sum) / r[i * d + i]
+            };
         }
     }
     r
@@ -166,8 +172,9 @@ impl Problem {
         if !self.plan.factored {
             return errors.iter().zip(&self.diagonal).map(|(e, h)| e * e * f64::from(*h)).sum();
         }
-        let product =
-            |i: usize| -> f64 { self.hessian[i * d..][..d].iter().zip(&errors).map(|(h, e)| h * e).sum() };
+        let product = |i: usize| -> f64 {
+            self.hessian[i * d..][..d].iter().zip(&errors).map(|(h, e)| h * e).sum()
+        };
         errors.iter().enumerate().map(|(i, e)| e * product(i)).sum()
     }
 
@@ -181,9 +188,9 @@ impl Problem {
                 let hi = values.iter().copied().fold(f32::MIN, f32::max);
                 let (scale, bias) = settle_ref(fit_ref(lo, hi, bits), store, true);
                 let most = crate::affine::levels(bits);
-                values
-                    .iter()
-                    .map(move |w| ((w - bias) / scale).round_ties_even().clamp(0.0, most) * scale + bias)
+                values.iter().map(move |w| {
+                    ((w - bias) / scale).round_ties_even().clamp(0.0, most) * scale + bias
+                })
             })
             .collect()
     }
@@ -195,18 +202,29 @@ impl Problem {
         let (mut loss, mut rounded_loss) = (0.0, 0.0);
         for row in 0..plan.rows {
             let (own, plain) = (self.loss(row, &answer.decoded), self.loss(row, &rounded));
-            assert!(own <= plain * (1.0 + 1e-5) + 1e-30, "row {row} of {plan:?}: {own:e} is above {plain:e}");
+            assert!(
+                own <= plain * (1.0 + 1e-5) + 1e-30,
+                "row {row} of {plan:?}: {own:e} is above {plain:e}"
+            );
             loss += own;
             rounded_loss += plain;
         }
         let close = |a: f64, b: f64| (a - b).abs() <= 2e-4 * b.abs() + 1e-30;
         assert!(close(totals.loss, loss), "{plan:?}: loss {:e} is {loss:e}", totals.loss);
-        assert!(close(totals.rounded_loss, rounded_loss), "{:e} is {rounded_loss:e}", totals.rounded_loss);
-        let squares =
-            |values: &mut dyn Iterator<Item = f32>| values.map(|v| f64::from(v).powi(2)).sum::<f64>();
+        assert!(
+            close(totals.rounded_loss, rounded_loss),
+            "{:e} is {rounded_loss:e}",
+            totals.rounded_loss
+        );
+        let squares = |values: &mut dyn Iterator<Item = f32>| {
+            values.map(|v| f64::from(v).powi(2)).sum::<f64>()
+        };
         let error = squares(&mut self.weights.iter().zip(&answer.decoded).map(|(w, v)| w - v));
         assert!((totals.squared_error - error).abs() <= 1e-12 * error);
-        assert!((totals.energy - squares(&mut self.weights.iter().copied())).abs() <= 1e-6 * totals.energy);
+        assert!(
+            (totals.energy - squares(&mut self.weights.iter().copied())).abs()
+                <= 1e-6 * totals.energy
+        );
         assert_eq!(totals.non_finite, 0.0);
     }
 }
@@ -231,8 +249,10 @@ fn the_sweep_is_gptq() {
         let u = cholesky_ref(d, &inverse);
         let (mut same, mut different) = (0, 0);
         for row in 0..problem.plan.rows {
-            let mut w: Vec<f64> =
-                reversed.iter().map(|&k| f64::from(problem.weights[row * d + k as usize])).collect();
+            let mut w: Vec<f64> = reversed
+                .iter()
+                .map(|&k| f64::from(problem.weights[row * d + k as usize]))
+                .collect();
             for i in 0..d {
                 let pair = reversed[i] as usize / group * stride + row;
                 let (scale, bias) = (f64::from(rooms.scales[pair]), f64::from(rooms.biases[pair]));
@@ -248,7 +268,10 @@ fn the_sweep_is_gptq() {
                 (i..d).for_each(|j| w[j] -= error * u[i * d + j]);
             }
         }
-        assert!(different * 1000 <= same, "{d} columns, {bits} bits: {different} of {same} codes differ");
+        assert!(
+            different * 1000 <= same,
+            "{d} columns, {bits} bits: {different} of {same} codes differ"
+        );
     }
 }
 
@@ -271,7 +294,8 @@ fn never_worse_than_rounding_and_as_reported() {
             for (sweeps, refit) in [(0, false), (1, false), (2, true)] {
                 let plan = Plan { sweeps, refit, ..plan(19, 256, bits, group, store) };
                 let from = Dtype::ALL[(bits + sweeps) % 3];
-                let problem = problems.iter().find(|problem| problem.from == from).expect("all three");
+                let problem =
+                    problems.iter().find(|problem| problem.from == from).expect("all three");
                 Problem { plan, ..problem.clone() }.check_solved();
             }
             let plan = Plan { factored: false, ..plan(19, 256, bits, group, store) };
@@ -337,7 +361,12 @@ fn values_that_float32_can_hardly_square_are_left_as_sane_as_rounding_leaves_the
         let (own, rounded) = (answer.decoded, problem.rounded());
         assert!(own.iter().all(|value| value.is_finite()));
         let worst = |decoded: &[f32]| {
-            problem.weights.iter().zip(decoded).map(|(w, v)| f64::from(w - v).abs()).fold(0.0, f64::max)
+            problem
+                .weights
+                .iter()
+                .zip(decoded)
+                .map(|(w, v)| f64::from(w - v).abs())
+                .fold(0.0, f64::max)
         };
         assert!(worst(&own) <= 2.0 * worst(&rounded), "{unit:e} {store:?}");
     }
@@ -359,14 +388,17 @@ fn what_is_not_finite_is_counted_and_nothing_else_done() {
     let (mut words, mut scales, mut biases) = (vec![0; 3 * 32], vec![0; 6], vec![0; 6]);
     let mut stored = Stored { words: &mut words, scales: &mut scales, biases: &mut biases };
     let mut rooms = Rooms::carve(&problem.plan, &mut room);
-    let totals = prepare(&problem.plan, &tile, &problem.order, &problem.diagonal, &mut stored, &mut rooms);
+    let totals =
+        prepare(&problem.plan, &tile, &problem.order, &problem.diagonal, &mut stored, &mut rooms);
     assert_eq!(totals.non_finite, 2.0);
 }
 
 /// Every candidate by hand, one group at a time: none is better than what the search found, in float64.
 #[test]
 fn the_search_finds_the_best_of_what_it_tries() {
-    for (bits, store) in [2, 4, 8].into_iter().flat_map(|bits| Dtype::ALL.map(|store| (bits, store))) {
+    for (bits, store) in
+        [2, 4, 8].into_iter().flat_map(|bits| Dtype::ALL.map(|store| (bits, store)))
+    {
         let plan = Plan { factored: false, ..plan(17, 128, bits, 64, store) };
         let problem = problem(plan, Dtype::F32, gaussian);
         let mut answer = problem.solve();
@@ -376,7 +408,8 @@ fn the_search_finds_the_best_of_what_it_tries() {
             let importance = &problem.diagonal[group * 64..][..64];
             let most = f64::from(plan.levels());
             let error = |scale: f32, bias: f32| -> f64 {
-                let (scale, bias) = (f64::from(round_to(store, scale)), f64::from(round_to(store, bias)));
+                let (scale, bias) =
+                    (f64::from(round_to(store, scale)), f64::from(round_to(store, bias)));
                 let misses = values.iter().zip(importance).map(|(&w, &h)| {
                     let w = f64::from(w);
                     let code = ((w - bias) / scale).round_ties_even().clamp(0.0, most);
@@ -396,7 +429,10 @@ fn the_search_finds_the_best_of_what_it_tries() {
             }
             let at = group * plan.stride() + row;
             let found = error(rooms.scales[at], rooms.biases[at]);
-            assert!(found <= best * 1.001, "{bits} bits, {store:?}: {found:e} where {best:e} is to be had");
+            assert!(
+                found <= best * 1.001,
+                "{bits} bits, {store:?}: {found:e} where {best:e} is to be had"
+            );
         }
     }
 }

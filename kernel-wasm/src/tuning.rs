@@ -92,7 +92,9 @@ impl Plan {
     /// Float64 that the job needs.
     pub fn room(&self) -> usize {
         let lengths = self.lengths();
-        lengths[0] + lengths[1] + lengths[2..].iter().map(|floats| floats.div_ceil(16) * 8).sum::<usize>()
+        lengths[0]
+            + lengths[1]
+            + lengths[2..].iter().map(|floats| floats.div_ceil(16) * 8).sum::<usize>()
     }
 }
 

@@ -8,11 +8,12 @@ import { OqeError } from "../ground/errors.ts";
 import { type FloatDtype, isFloat } from "../kernel/dtype.ts";
 import { elements } from "../mlx/format.ts";
 import { torchNames } from "../mlx/mlx-config.ts";
-import type { Architecture, PlannedTensor } from "../models/architecture.ts";
+import type { Architecture, OutputTensor, PlannedTensor } from "../models/architecture.ts";
 import { expand } from "../models/expand.ts";
 import { findArchitecture } from "../models/registry.ts";
+import type { Source } from "../models/source.ts";
 
-/** A base model, opened and held against its role table: everything that planning needs, and the door to its weights. */
+/** A base model that was opened and compared with its role table. Planning needs no more. */
 export interface Base {
   readonly checkpoint: Checkpoint;
   readonly architecture: Architecture;
@@ -23,28 +24,29 @@ export interface Base {
   readonly parameters: number;
 }
 
+export interface BaseOptions {
+  /** Accept shards that end with their header, so that a plan needs no download. */
+  readonly allowHeaderOnly: boolean;
+  /** Default: all that are registered. */
+  readonly architectures?: readonly Architecture[];
+}
+
 /**
- * Reads headers and config, never weights. `allowHeaderOnly` also takes shards that end where their header ends, for
- * planning without a download. Throws UNSUPPORTED_MODEL, ALREADY_QUANTIZED, BAD_CHECKPOINT, MISSING_FILE.
+ * Opens a base: reads headers and config, no weights.
+ * Throws UNSUPPORTED_MODEL, ALREADY_QUANTIZED, BAD_CHECKPOINT, MISSING_FILE.
  */
-export async function readBase(
-  repository: Repository,
-  options: { allowHeaderOnly: boolean },
-): Promise<Base> {
-  const checkpoint = await openCheckpoint(repository, options);
+export async function readBase(repository: Repository, options: BaseOptions): Promise<Base> {
+  const { allowHeaderOnly, architectures } = options;
+  const ignores = (name: string, config: ModelConfig) =>
+    findArchitecture(config, architectures).dropped(name, config);
+  const checkpoint = await openCheckpoint(repository, { allowHeaderOnly, ignores });
   try {
     const { config } = checkpoint;
-    const architecture = findArchitecture(config);
-    const tensors = expand(architecture, config, checkpoint.tensors).map((tensor) => {
-      const { dtype } = checkpoint.tensors.get(tensor.sources[0]!)!;
-      if (!isFloat(dtype)) {
-        throw new OqeError(
-          "BAD_CHECKPOINT",
-          `tensor "${tensor.sources[0]}" is ${dtype}; weights should be BF16, F16 or F32`,
-        );
-      }
-      return { ...tensor, dtype };
-    });
+    const architecture = findArchitecture(config, architectures);
+    const tensors = expand(architecture, config, checkpoint.tensors).map((tensor) => ({
+      ...tensor,
+      dtype: valueDtype(tensor, checkpoint),
+    }));
     const parameters = tensors.reduce((sum, tensor) => sum + elements(tensor.shape), 0);
     return {
       checkpoint,
@@ -60,7 +62,18 @@ export async function readBase(
   }
 }
 
-/** What config.json of the MLX repo says otherwise than the base's, one sentence a key, for the card. */
+/** Dtype of a tensor's values as the reader gives them. */
+function valueDtype({ sources }: OutputTensor, { tensors }: Checkpoint): FloatDtype {
+  const [{ tensor, plus }] = sources as readonly [Source];
+  const { dtype } = tensors.get(tensor)!;
+  if (isFloat(dtype)) return plus === 0 ? dtype : "F32";
+  throw new OqeError(
+    "BAD_CHECKPOINT",
+    `tensor "${tensor}" is ${dtype}; weights should be BF16, F16 or F32`,
+  );
+}
+
+/** Where config.json of the MLX repository differs from the base's: one sentence a key. */
 export function describeConfigChanges({ architecture, config, storage }: Base): string[] {
   const written: ModelConfig = {
     ...architecture.mlxConfig(config),
@@ -80,7 +93,7 @@ export function describeConfigChanges({ architecture, config, storage }: Base): 
 const dtypeReason =
   "scales, biases and unquantized tensors are stored in it; a wider base was rounded to it";
 
-/** JSON, but with the numbers that JSON lacks. */
+/** JSON, and the numbers that JSON lacks. */
 function show(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(show).join(", ")}]`;
   return typeof value === "number" ? String(value) : JSON.stringify(value);

@@ -1,5 +1,8 @@
 import { OqeError } from "../ground/errors.ts";
 import { bytesPerElement, type FloatDtype } from "../kernel/dtype.ts";
+import type { Weight } from "../kernel/matrix.ts";
+import type { OutputTensor } from "../models/architecture.ts";
+import { placeOf } from "../models/source.ts";
 
 /** Exponent bits of each dtype: all set in NaN and the infinities, and in nothing else. */
 const exponents: Readonly<Record<FloatDtype, number>> = {
@@ -8,8 +11,36 @@ const exponents: Readonly<Record<FloatDtype, number>> = {
   F32: 0x7f80_0000,
 };
 
+/** Rows of an MLX tensor as they were read from the base. */
+export interface ReadPart {
+  readonly tensor: OutputTensor;
+  /** Number in the stack; 0 for a tensor that is no stack. */
+  readonly member: number;
+  /** First row of `values` within the member. */
+  readonly row: number;
+  readonly values: Weight;
+}
+
+/** The error for rows in which the kernel counted `count` elements that are NaN or infinite. */
+export function nonFiniteWeights(part: ReadPart, count: number): OqeError {
+  const { bytes, dtype, columns } = part.values;
+  const source = part.tensor.sources[part.member]!;
+  const index = firstNonFinite(bytes, dtype);
+  const at = Math.max(0, index);
+  const row = part.row + Math.floor(at / columns);
+  const place = `[${placeOf(source, row, at % columns).join(", ")}]`;
+  // Finite in the base, but too large for a narrower storage dtype.
+  const where =
+    index < 0 ? `from ${place} on beyond the range of the storage dtype` : `the first at ${place}`;
+  return new OqeError(
+    "BAD_CHECKPOINT",
+    `tensor "${source.tensor}" holds ${count} NaN or infinite values, ${where}`,
+    "No precision can quantize such a model. Check the download, or report it to the model's authors.",
+  );
+}
+
 /** Index of the first element that is NaN or infinite, or -1. */
-export function firstNonFinite(bytes: Uint8Array, dtype: FloatDtype): number {
+function firstNonFinite(bytes: Uint8Array, dtype: FloatDtype): number {
   const size = bytesPerElement[dtype]!;
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const exponent = exponents[dtype];
@@ -18,33 +49,4 @@ export function firstNonFinite(bytes: Uint8Array, dtype: FloatDtype): number {
     if ((bits & exponent) >>> 0 === exponent) return offset / size;
   }
   return -1;
-}
-
-/** Rows of a base tensor, `[.., columns]` from `row` on. */
-export interface TensorPart {
-  readonly source: string;
-  readonly row: number;
-  readonly columns: number;
-  readonly dtype: FloatDtype;
-  /** Axes of the tensor. An MLX repo may order more than two of them in another way. */
-  readonly axes: number;
-}
-
-/** What to tell the user of a part in which the kernel counted `count` bad elements. */
-export function nonFiniteWeights(part: TensorPart, bytes: Uint8Array, count: number): OqeError {
-  const { row, columns } = part;
-  const index = firstNonFinite(bytes, part.dtype);
-  const flat = row * columns + index;
-  const place =
-    part.axes === 2 ? `[${Math.floor(flat / columns)}, ${flat % columns}]` : `element ${flat}`;
-  // Finite in the base, but too large for a narrower storage dtype.
-  const where =
-    index < 0
-      ? `from row ${row} on beyond the range of the storage dtype`
-      : `the first at ${place}`;
-  return new OqeError(
-    "BAD_CHECKPOINT",
-    `tensor "${part.source}" holds ${count} NaN or infinite values, ${where}`,
-    "Such a model answers nonsense at any precision. Check the download, or report it to the model's authors.",
-  );
 }

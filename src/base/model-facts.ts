@@ -1,34 +1,36 @@
+import * as v from "valibot";
+import { count, flag, line, list, object, oneOf } from "../ground/schema.ts";
 import { elements } from "../mlx/format.ts";
-import { flag, has, integer } from "../models/config-fields.ts";
-import type { LayerKind } from "../models/layer-kind.ts";
+import { flag as flagOf, has, integer } from "../models/config-fields.ts";
+import { type LayerKind, mixers, mlps } from "../models/layer-kind.ts";
 import type { Base } from "./base.ts";
 
-/** Blocks of one kind. */
-export interface LayerCount extends LayerKind {
-  readonly count: number;
-}
+/** Blocks of one kind. Null: the blocks have no such half. */
+const layerCount = object({
+  mixer: v.nullable(oneOf(mixers)),
+  mlp: v.nullable(oneOf(mlps)),
+  count,
+});
+export type LayerCount = v.InferOutput<typeof layerCount>;
 
-/** What the config says about the model, for the card's highlights. Counts are elements. */
-export interface ModelFacts {
-  readonly modelType: string;
-  readonly parameters: number;
-  /** Parameters that take part in one token: all but the routed experts that it does not visit. */
-  readonly activeParameters: number;
+/** Facts about the model for the card. Counts are elements. */
+export const modelFactsSchema = object({
+  modelType: line,
+  parameters: count,
+  /** Parameters that one token uses: all but the routed experts that it is not sent to. */
+  activeParameters: count,
   /** How many blocks are of each kind, kinds in order of their first block. */
-  readonly layers: readonly LayerCount[];
-  readonly experts: {
-    readonly routed: number;
-    readonly perToken: number;
-    readonly shared: number;
-  } | null;
-  readonly hiddenSize: number;
-  readonly vocabularySize: number;
+  layers: list(layerCount),
+  experts: v.nullable(object({ routed: count, perToken: count, shared: count })),
+  hiddenSize: count,
+  vocabularySize: count,
   /** Tokens; null where the config does not say. */
-  readonly contextLength: number | null;
-  readonly tiedHead: boolean;
-}
+  contextLength: v.nullable(count),
+  tiedHead: flag,
+});
+export type ModelFacts = v.InferOutput<typeof modelFactsSchema>;
 
-/** Reads the card's highlights from the config and the shapes, so that none of them is a claim from elsewhere. */
+/** Takes the facts from the config and the shapes alone. */
 export function describeModel({ architecture, config, tensors, parameters }: Base): ModelFacts {
   const experts = architecture.experts(config);
   const routed = tensors.reduce(
@@ -47,7 +49,7 @@ export function describeModel({ architecture, config, tensors, parameters }: Bas
     contextLength: has(config, "max_position_embeddings")
       ? integer(config, "max_position_embeddings")
       : null,
-    tiedHead: flag(config, "tie_word_embeddings", false),
+    tiedHead: flagOf(config, "tie_word_embeddings", false),
   };
 }
 

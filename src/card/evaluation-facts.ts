@@ -59,7 +59,7 @@ function figureRows(evaluation: Evaluation | null) {
         estimate(of.meanKl, of.meanKlError),
       ),
       row(
-        "KL: median, 99 %, 99.9 %, greatest",
+        "KL: median, 99 %, 99.9 %, maximum",
         [evaluation.medianKl, evaluation.p99Kl, evaluation.p999Kl, evaluation.maxKl]
           .map(nats)
           .join(", "),
@@ -72,17 +72,17 @@ function figureRows(evaluation: Evaluation | null) {
         (of) => of.perplexity.toFixed(3),
       ),
       row(
-        "Perplexity over the base's",
+        "Perplexity ratio, tier / base",
         ratio(evaluation.perplexityRatio, evaluation.perplexityRatioError),
         (of) => ratio(of.perplexityRatio, of.perplexityRatioError),
       ),
       ...(evaluation.routerAgreement === null || evaluation.exactRoutes === null
         ? []
         : [
-            row("Experts chosen as the base chooses", share(evaluation.routerAgreement), (of) =>
+            row("Router agreement", share(evaluation.routerAgreement), (of) =>
               nullableShare(of.routerAgreement),
             ),
-            row("Whole sets of experts the same", share(evaluation.exactRoutes), (of) =>
+            row("Tokens with the same set of experts", share(evaluation.exactRoutes), (of) =>
               nullableShare(of.exactRoutes),
             ),
           ]),
@@ -94,7 +94,7 @@ function nullableShare(value: number | null): string | null {
   return value === null ? null : share(value);
 }
 
-/** How much of the loss is arithmetic, and how much the routers' choosing other experts. */
+/** The parts of the loss from arithmetic errors and from flips. */
 function routingFacts(evaluation: Evaluation | null) {
   const { meanKl, forcedMeanKl, forcedMeanKlError } = evaluation ?? {
     meanKl: 0,
@@ -163,13 +163,13 @@ function predictionRows(evaluation: Evaluation | null) {
   });
   return table(keys, [
     row(
-      evaluation.routerAgreement === null ? "Mean KL" : "Mean KL, the base's routes forced",
+      evaluation.routerAgreement === null ? "Mean KL" : "Mean KL, forced routes",
       forcedKl,
       evaluation.forcedMeanKl,
     ),
     ...(evaluation.routerAgreement === null
       ? []
-      : [row("Mean KL, routes free", kl, evaluation.meanKl)]),
+      : [row("Mean KL, free routes", kl, evaluation.meanKl)]),
   ]);
 }
 

@@ -5,8 +5,7 @@ import { estimate, nats, ratio, share } from "./measured-figures.ts";
 export function evaluationWords(evaluation: Evaluation): string {
   const { meanKl, meanKlError, forcedMeanKl, sameTop, perplexityRatio, routerAgreement } =
     evaluation;
-  const arithmetic =
-    routerAgreement === null ? "" : ` (${nats(forcedMeanKl)} with the base's routes)`;
-  const routes = routerAgreement === null ? "" : `, routes kept ${share(routerAgreement)}`;
+  const arithmetic = routerAgreement === null ? "" : ` (${nats(forcedMeanKl)} with forced routes)`;
+  const routes = routerAgreement === null ? "" : `, router agreement ${share(routerAgreement)}`;
   return `KL ${estimate(meanKl, meanKlError)}${arithmetic}, same top ${share(sameTop)}, perplexity × ${ratio(perplexityRatio, null)}${routes}`;
 }

@@ -119,14 +119,18 @@ function tierLabel(receipt: Receipt, row: SeriesRow): string {
 }
 
 /**
- * The Hub's own list of the series. Not a link a tier: which of them are published is not for this card to know, and cards
- * made one by one are to be the same as cards made in one run. Empty for a folder that is not published.
+ * The Hub's list of the series. It is one link, not one per tier: this card does not know which tiers
+ * are published, and a card made alone must equal a card made in one run. Empty for a folder that is
+ * not published.
  */
 function seriesLink({ repository, plan }: Receipt): string {
   const [, namespace, model] =
     /^([\w.-]+)\/([\w.-]+)$/.exec(repository.slice(0, -`-${plan.tier}`.length)) ?? [];
   if (namespace === undefined || !repository.endsWith(`-${plan.tier}`)) return "";
-  return link("these", `https://huggingface.co/models?author=${namespace}&search=${model}-oQ`);
+  return link(
+    "list on the Hub",
+    `https://huggingface.co/models?author=${namespace}&search=${model}-oQ`,
+  );
 }
 
 /** Each picture as Markdown; empty where the receipt has no figures for it. */

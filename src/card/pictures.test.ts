@@ -118,3 +118,20 @@ describe("a receipt that was tampered with", () => {
     for (const { svg } of drawn) expect(svg.length).toBeLessThan(1e6);
   });
 });
+
+test("a picture that cannot be drawn is a placeholder, and the others are drawn", () => {
+  const broken = Object.defineProperty({ ...receipt }, "evaluation", {
+    get: () => {
+      throw new Error("no figures");
+    },
+  });
+  const drawn = drawPictures(broken);
+  expect(drawn.map(({ path, failure }) => [path, failure])).toEqual([
+    ["oqe-kl.svg", "oqe-kl.svg: no figures"],
+    ["oqe-bits.svg", null],
+    ["oqe-experts.svg", null],
+    ["oqe-languages.svg", "oqe-languages.svg: no figures"],
+  ]);
+  expect(texts(drawn[0]!.svg)).toEqual(["oqe-kl.svg could not be drawn"]);
+  expect(drawn[0]!.svg).toMatch(/^<svg xmlns=[^>]+>[\s\S]*<\/svg>\n$/);
+});

@@ -1,5 +1,6 @@
 import { drawBits } from "../chart/bits-picture.ts";
 import { drawDivergence } from "../chart/divergence-picture.ts";
+import { drawPlaceholder } from "../chart/drawing.ts";
 import { drawExperts } from "../chart/experts-picture.ts";
 import { drawLanguages } from "../chart/languages-picture.ts";
 import type { Receipt } from "../receipt/receipt.ts";
@@ -19,27 +20,47 @@ export type PicturePath = (typeof picturePaths)[number];
 
 export interface CardPicture {
   readonly path: PicturePath;
-  /** What it says, in plain text. */
+  /** What the picture says, in plain text. */
   readonly alt: string;
   readonly svg: string;
+  /** Why the picture could not be drawn; `svg` is then a placeholder. null: it was drawn. */
+  readonly failure: string | null;
 }
 
-/** More than anybody makes; a receipt that was tampered with may hold any number. */
+/** More tiers than a series has. A receipt that was tampered with may hold any number. */
 const mostTiers = 32;
 
-/** The pictures of a tier, from its receipt and nothing else: those that it has figures for. */
+const pictures: readonly {
+  readonly path: PicturePath;
+  readonly words: (receipt: Receipt) => string;
+  /** null: the receipt has no figures for this picture. */
+  readonly draw: (receipt: Receipt) => string | null;
+}[] = [
+  { path: "oqe-kl.svg", words: divergenceWords, draw: divergence },
+  {
+    path: "oqe-bits.svg",
+    words: () => "Heat strips: bits of each quantized module, by role and layer",
+    draw: bits,
+  },
+  { path: "oqe-experts.svg", words: expertWords, draw: experts },
+  { path: "oqe-languages.svg", words: languageWords, draw: languagePicture },
+];
+
+/**
+ * The pictures of a tier that its receipt has figures for, drawn from the receipt alone.
+ * Never throws: a picture that cannot be drawn becomes a placeholder that states its `failure`.
+ */
 export function drawPictures(receipt: Receipt): readonly CardPicture[] {
-  const drawn: readonly (readonly [PicturePath, string, string | null])[] = [
-    ["oqe-kl.svg", divergenceWords(receipt), divergence(receipt)],
-    [
-      "oqe-bits.svg",
-      "Heat strips: bits of each quantized module, by role and layer",
-      bits(receipt),
-    ],
-    ["oqe-experts.svg", expertWords(receipt), experts(receipt)],
-    ["oqe-languages.svg", languageWords(receipt), languagePicture(receipt)],
-  ];
-  return drawn.flatMap(([path, alt, svg]) => (svg === null ? [] : [{ path, alt, svg }]));
+  return pictures.flatMap(({ path, words, draw }): CardPicture[] => {
+    try {
+      const svg = draw(receipt);
+      return svg === null ? [] : [{ path, alt: words(receipt), svg, failure: null }];
+    } catch (cause) {
+      const alt = `${path} could not be drawn`;
+      const failure = `${path}: ${cause instanceof Error ? cause.message || cause.name : "no reason given"}`;
+      return [{ path, alt, svg: drawPlaceholder(alt), failure }];
+    }
+  });
 }
 
 function divergence({ series, plan, evaluation, otherTiers }: Receipt): string | null {

@@ -15,7 +15,7 @@ const section = (text: string, title: string) =>
   text.split(/^#{2,3} /m).find((part) => part.startsWith(`${title}\n`)) ?? "";
 /** Anywhere on the card of a tier that was proven, these would be untrue. */
 const outdated =
-  /not been measured|fixed rules|says nothing yet|without data|how sensitive this model/;
+  /not been measured|fixed rules|does not measure the quality|without data|not the sensitivity of this model/;
 
 describe("the card of a measured and evaluated tier", () => {
   test("gives the whole series in the matrix, figures beside bytes and plan", () => {
@@ -50,21 +50,19 @@ describe("the card of a measured and evaluated tier", () => {
   test.each([
     ["Mean KL", "0.0144 ± 0.0005", "0.0288 ± 0.0010"],
     ["KL: median", "0.00720, 0.173, 0.576, 1.44", "–"],
-    ["Perplexity over", "1.0144 ± 0.0007", "1.0288 ± 0.0014"],
-    ["Experts chosen as", "95.68 %", "91.36 %"],
-    ["Whole sets", "87.04 %", "74.08 %"],
+    ["Perplexity ratio", "1.0144 ± 0.0007", "1.0288 ± 0.0014"],
+    ["Router agreement", "95.68 %", "91.36 %"],
+    ["Tokens with the same set", "87.04 %", "74.08 %"],
   ])("gives as evidence %s: %s, and plain rounding's: %s", (label, own, rounded) => {
     expect(row(section(card, "Evidence"), label).slice(1)).toEqual([own, rounded]);
   });
 
-  test("says how much of the loss is the routers' doing", () => {
-    const text = section(card, "Arithmetic, or other experts");
+  test("states which part of the loss comes from flips", () => {
+    const text = section(card, "Arithmetic errors and routing flips");
     expect(text).toContain(
-      "mean KL is 0.00806 ± 0.00014: that part is arithmetic, 56.0 % of the whole",
+      "the mean KL is 0.00806 ± 0.00014, 56.0 % of the whole. This part comes from arithmetic errors.",
     );
-    expect(text).toContain(
-      "The other 44.0 %, 0.00634 nats, comes of routers that choose another expert",
-    );
+    expect(text).toContain("The other 44.0 %, 0.00634 nats, comes from flips");
     expect(row(text, "45").slice(1)).toEqual(["93.52 %", "80.56 %"]);
   });
 
@@ -80,13 +78,11 @@ describe("the card of a measured and evaluated tier", () => {
     ]);
   });
 
-  test("holds the prediction against the sensitivity", () => {
-    expect(row(section(card, "Predicted and measured"), "Mean KL, the base's").slice(1)).toEqual([
-      "0.00864",
-      "0.00806",
-      "1.07",
-    ]);
-    expect(row(section(card, "Predicted and measured"), "Mean KL, routes free").slice(1)).toEqual([
+  test("compares the predicted with the measured KL", () => {
+    expect(row(section(card, "Predicted and measured"), "Mean KL, forced routes").slice(1)).toEqual(
+      ["0.00864", "0.00806", "1.07"],
+    );
+    expect(row(section(card, "Predicted and measured"), "Mean KL, free routes").slice(1)).toEqual([
       "0.0158",
       "0.0144",
       "1.10",
@@ -102,21 +98,17 @@ describe("the card of a measured and evaluated tier", () => {
       ),
     );
     expect(card).toContain(
-      "**An expert has no width of its own.** Stock MLX stores one width for the whole stack",
+      "**All experts of a layer have the same width**, because stock MLX stores them as one stack.",
     );
   });
 
-  test("tells the plan's floors, what it expected, and the dearest modules", () => {
+  test("lists the plan's floors, its prediction and the most sensitive modules", () => {
     expect(card).toContain(
-      "- Least bits whatever the prices say: attention 6, embeddings 6, all of the first Mamba block 8, output head 6.",
+      "- Minimum bits, whatever the costs: attention 6, embeddings 6, the whole first Mamba block 8, output head 6.",
     );
-    expect(card).toMatch(
-      /- It expects a mean KL of [\d.]+, [\d.]+ with the base's routes forced\./,
-    );
-    expect(section(card, "What a bit is worth").match(/^\| `backbone|^\| `lm_head/gm)!.length).toBe(
-      8,
-    );
-    expect(card).toContain("1.10 in the median of 5 checks (1.00 to 1.20)");
+    expect(card).toMatch(/- The predicted mean KL is [\d.]+, [\d.]+ with forced routes\./);
+    expect(section(card, "Sensitivity").match(/^\| `backbone|^\| `lm_head/gm)!.length).toBe(8);
+    expect(card).toContain("1.10 as the median of 5 samples (1.00 to 1.20)");
   });
 
   test("can be checked by anybody: command, hashes, gates, and what did not go well", () => {
@@ -132,9 +124,9 @@ describe("the card of a measured and evaluated tier", () => {
       "passed",
     ]);
     expect(card).toContain(
-      "fewer tokens than they have input channels: 62.3 % of the matrices; experts that saw none: 3.",
+      "- Expert matrices with fewer tokens than columns: 62.3 %; experts without a token: 3.",
     );
-    expect(card).toContain("- No matrix fell back to a weaker method.");
+    expect(card).toContain("- No matrix used a fallback.");
     expect(JSON.parse(/<!-- oqe-publisher (\{.*\}) -->\n$/.exec(card)![1]!)).toMatchObject({
       meanKl: 0.0144,
       forcedMeanKl: 0.008064,
@@ -249,10 +241,10 @@ describe("what was measured decides what the card says", () => {
       },
       tuning: { ...receipt.tuning!, modules: { lm_head: fallback } },
     });
-    expect(text).toContain("a proxy, the quantized `acme/Nano-oQ8e@abc`, read in the base's place");
+    expect(text).toContain("a proxy: the quantized `acme/Nano-oQ8e@abc`, read instead of the base");
     expect(text).toContain("weighted code 3.00, German 1.00,");
     expect(text).toContain("- Hessian damped by 10 % instead of 1 %: 1 module (`lm_head`).");
-    expect(text).not.toContain("No matrix fell back");
+    expect(text).not.toContain("No matrix used a fallback");
   });
 
   test("the rehearsal of such a card is whole", async () => {

@@ -18,10 +18,10 @@ const unmeasured =
 describe("the card of a tuned tier", () => {
   test("says that it was tuned, how, and on what", () => {
     expect(card).toContain(
-      "> **Hessian-tuned.** The codes of 163 of 164 quantized modules were chosen by GPTQ",
+      "> **Hessian-tuned.** GPTQ chose the codes of 163 of 164 quantized modules",
     );
-    expect(card).toContain("against 128 rows of 256 tokens, with a Hessian for each routed expert");
-    expect(card).toContain("4. **Tune:** 163 of 164 quantized modules were tuned by GPTQ");
+    expect(card).toContain("on 128 rows of 256 tokens of text, with one Hessian per routed expert");
+    expect(card).toContain("4. **Tune:** GPTQ tuned 163 of 164 quantized modules");
     expect(card).toContain("one Hessian serves every tier");
     expect(card).toContain("the method that chose the codes.");
     expect(row(card, "Method")[1]).toBe("`tuned`: GPTQ, Hessians of 128 rows of 256 tokens");
@@ -36,40 +36,40 @@ describe("the card of a tuned tier", () => {
     ["routed experts, up projection", ["23", "0.350"]],
     ["routed experts, down projection", ["23", "0.500"]],
   ])("gives the calibration loss of %s against rounding", (kind, expected) => {
-    const [, section = ""] = card.split("plain rounding to the same width is 1:");
+    const [, section = ""] = card.split("Plain rounding to the same width is 1:");
     expect(row(section, kind).slice(1)).toEqual(expected);
   });
 
   test.each([
     ["Calibration rows", "128 rows of 256 tokens (32,768 tokens)"],
-    ["Their text", "the text that comes with oqe-publisher"],
-    ["Their domains", "en 60, code 40, ja 28"],
-    ["Their SHA-256", `\`${tuned.calibration!.sha256}\``],
-    ["Activations left out", "0"],
+    ["Calibration text", "the text that comes with oqe-publisher"],
+    ["Calibration rows per domain", "en 60, code 40, ja 28"],
+    ["Calibration rows, SHA-256", `\`${tuned.calibration!.sha256}\``],
+    ["Rows of activations left out", "0"],
     ["Routed experts, all layers", "2,944"],
-    ["Tokens per expert", "0 at least, 1,511.5 in the median"],
+    ["Tokens per expert", "minimum 0, median 1,511.5"],
     ["Experts without a token", "3"],
     ["Expert matrices with fewer tokens", "62.3 %"],
-    ["Evaluation rows, kept apart", "64 rows of 256 tokens (16,384 tokens)"],
+    ["Evaluation rows, held out", "64 rows of 256 tokens (16,384 tokens)"],
   ])("states %s: %s", (label, value) => {
     expect(row(card, label).at(-1)).toBe(value);
   });
 
-  test("says where rounding was kept, and which module has no input to be tuned on", () => {
+  test("states which rows stay rounded, and which module has no input to be tuned on", () => {
     expect(card).toMatch(
-      /plain rounding serves at least as well keeps it: [\d,]+ of [\d,]+ rows \(1\.0 %\) did\./,
+      /plain rounding is at least as good stay rounded: [\d,]+ of [\d,]+ rows \(1\.0 %\)\./,
     );
     expect(card).toContain("- `backbone.embeddings`: looked up, not multiplied.");
     expect(card).toContain(tuned.evaluationRows!.sha256);
-    expect(card).toContain("the text that comes with oqe-publisher, other documents of it");
+    expect(card).toContain("the text that comes with oqe-publisher, other documents");
   });
 
   test("claims nothing of rounding alone and nothing that was not measured", () => {
     expect(card).not.toMatch(
-      /Rounded, not|No calibration|not done here|rounded without it|tuning is to follow/,
+      /Rounded, not|No calibration|not done here|only rounded|tuning is to follow/,
     );
     expect(card).not.toMatch(unmeasured);
-    expect(card).toContain("says nothing yet about text");
+    expect(card).toContain("It does not measure the quality of text");
     expect(card).toContain("have not been measured for this build");
   });
 
@@ -122,10 +122,10 @@ describe("what tuning did decides what the card says", () => {
     const warnings = [`lm_head: ${done.fallback}`, "`lm_head`: odd"];
     const text = await withTuning({ modules, droppedRows: 1 }, { warnings });
     expect(text).toContain(
-      "- Not as meant, 2 modules (`backbone.layers.5.mixer.q_proj`, `lm_head`): Hessian damped by 10 % instead of 1 %.",
+      "- Fallback, 2 modules (`backbone.layers.5.mixer.q_proj`, `lm_head`): Hessian damped by 10 % instead of 1 %.",
     );
     expect(text.match(/Warning of the build.*/g)).toEqual(["Warning of the build: `lm_head`: odd"]);
-    expect(row(text, "Activations left out")[1]).toBe("1");
+    expect(row(text, "Rows of activations left out")[1]).toBe("1");
     expectWholeTables(text);
   });
 
@@ -133,20 +133,20 @@ describe("what tuning did decides what the card says", () => {
     const text = await withTuning({
       experts: { experts: 4, min: 900, median: 1000, unseen: 0, belowWidth: 0 },
     });
-    expect(text).not.toContain("lean on tokens of other experts");
-    expect(row(text, "Tokens per expert")[1]).toBe("900 at least, 1,000 in the median");
-    expect(card).toContain("- 62.3 % of the expert matrices saw fewer tokens");
+    expect(text).not.toContain("depend more on tokens of other experts");
+    expect(row(text, "Tokens per expert")[1]).toBe("minimum 900, median 1,000");
+    expect(card).toContain("- 62.3 % of the expert matrices had fewer tokens");
   });
 
   test("repaired routers are named, with what it brought", async () => {
-    expect(card).toContain("- Router repaired: the gates of 22 of 23 routers, ");
-    expect(card).toContain("fell by 10.0 % in the mean");
+    expect(card).toContain("- Router repair: the unquantized gates of 22 of 23 routers ");
+    expect(card).toContain("fell by 10.0 % on average");
     expect(card).toContain(
-      "- Rounding past the routers: errors of what writes into the residual stream (104 modules) ",
+      "- Router-aware rounding: in matrices that write into the residual stream (104 modules), ",
     );
-    expect(card).toContain("- Earlier errors taken back: 81 tensors that every token comes to ");
+    expect(card).toContain("- Residual repair: 81 tensors that every token visits ");
     const without = await withTuning({ repair: { routers: null, aimed: null, moved: null } });
-    expect(without).not.toMatch(/Router repaired|past the routers|taken back/);
+    expect(without).not.toMatch(/Router repair|Router-aware|Residual repair/);
   });
 
   test("a dense model has no word on experts", async () => {
@@ -175,14 +175,14 @@ describe("what tuning did decides what the card says", () => {
     );
     expect(text).not.toMatch(/expert|router/i);
     expect(text).not.toContain("looked up");
-    expect(text).toContain("- A Hessian that saw few tokens for its width");
+    expect(text).toContain("- A Hessian with few tokens for its size");
     expect(row(text.split("same width is 1:")[1]!, "MLP")).toEqual(["MLP", "1", "0.250"]);
     expectWholeTables(text);
   });
 
   test("embeddings that are the output head too are tuned as such", async () => {
     const text = await withTuning({}, { model: { ...tuned.model, tiedHead: true } });
-    expect(text).toContain("The codes of 164 of 164 quantized modules");
+    expect(text).toContain("GPTQ chose the codes of 164 of 164 quantized modules");
     expect(text).not.toContain("looked up");
   });
 
@@ -190,9 +190,7 @@ describe("what tuning did decides what the card says", () => {
     const text = await renderCard(
       tunedReceipt("oQ4e", { options: { ...tuned.options, propagation: "sequential" } }),
     );
-    expect(text).toContain(
-      "The inputs are those behind the blocks before, as quantized in this tier",
-    );
+    expect(text).toContain("The inputs come from this tier's own quantized blocks");
     expect(text).toContain("--propagation sequential");
     expect(text).not.toContain("one Hessian serves every tier");
   });
@@ -211,10 +209,10 @@ describe("what tuning did decides what the card says", () => {
       const text = await renderCard(
         tunedReceipt("oQ4e", { calibration: { ...tuned.calibration!, source } }),
       );
-      expect(row(text, "Their text")[1]).toBe(shown);
+      expect(row(text, "Calibration text")[1]).toBe(shown);
       expect(text).toContain(flag);
       expect(text).toContain("The calibration text is not part of this repository");
-      expect(text).not.toContain("other documents of it");
+      expect(text).not.toContain("other documents");
       expect(text).not.toMatch(/\n{3}/);
     },
   );

@@ -36,7 +36,7 @@ describe("the card of Nemotron-3-Nano-30B-A3B", () => {
     expect(row(card, "**oQ4e**")[0]).toBe("**oQ4e** (this one)");
     expect(row(card, "oQ8e")[0]).toBe("oQ8e");
     const search = "author=acme&search=NVIDIA-Nemotron-3-Nano-30B-A3B-oQ";
-    expect(card).toContain(`[these](https://huggingface.co/models?${search})`);
+    expect(card).toContain(`[list on the Hub](https://huggingface.co/models?${search})`);
   });
 
   test("has none of the sizes and claims that do not hold", () => {
@@ -58,7 +58,7 @@ describe("the card of Nemotron-3-Nano-30B-A3B", () => {
   test("says what was not done", () => {
     expect(card).toContain("Rounded, not Hessian-tuned.");
     expect(card).toContain("No calibration text was used");
-    expect(card).toContain("this tier was rounded without it.");
+    expect(card).toContain("this tier was only rounded.");
     expect(card).toContain("not a measurement of this model");
   });
 
@@ -97,12 +97,12 @@ describe("the card of Nemotron-3-Nano-30B-A3B", () => {
     expect(Object.fromEntries(counts)).toEqual({ 4: 46, 5: 22, 6: 48, 8: 48 });
   });
 
-  test("says what is never quantized and why, the router first of all", () => {
+  test("lists the unquantized tensors and the reasons", () => {
     expect(row(card, "router: an error here").slice(1)).toEqual([
       "46",
       "`backbone.layers.*.mixer.gate.e_score_correction_bias`, `backbone.layers.*.mixer.gate.weight`",
     ]);
-    expect(card).toContain("the router above all");
+    expect(card).toContain("including the routers, which choose the experts");
     expect(card).toContain("- `time_step_limit` is \\[0.001, 1000000\\]");
   });
 
@@ -151,19 +151,19 @@ describe("what a run did decides what the card says", () => {
   test("a uniform tier has no boosts to explain", async () => {
     const text = await renderCard(nemotronReceipt("oQ8e"));
     expect(text).toContain("oQ8e is uniform: every quantized module gets 8 bits.");
-    expect(text).not.toContain("First claim");
+    expect(text).not.toContain("get 8 bits first");
   });
 
   test("oQ6e widens nothing after the anchors, and says why", async () => {
     const text = await renderCard(nemotronReceipt("oQ6e"));
     expect(text).toContain("the next step from 6 bits would be 7");
-    expect(text).not.toContain("Then, in layer order");
+    expect(text).not.toContain("Then the other matrices");
   });
 
   test("MLX's own rounding is not sold as enhanced", async () => {
     const receipt = nemotronReceipt();
     const text = await renderCard({ ...receipt, options: { ...receipt.options, rounding: "mlx" } });
-    expect(text).toContain("Codes are chosen as `mx.quantize` chooses them");
+    expect(text).toContain("Codes are chosen as in `mx.quantize`");
     expect(text).toContain("the codes are MLX's own");
     expect(text).toContain("--policy oq --method rounded --rounding mlx --evaluate false\n");
     expect(text).not.toContain("*as stored*");
@@ -193,7 +193,7 @@ describe("what a run did decides what the card says", () => {
       warnings: ["odd `rope_scaling` | ignored"],
     });
     expect(text).toContain("the folder `my model`");
-    expect(text).toContain("fingerprint of config and tensor headers");
+    expect(text).toContain("hash of config and tensor headers");
     expect(text).toContain("all of them: the model is dense");
     expect(text).toContain("states no single licence");
     expect(text).toContain("not published");

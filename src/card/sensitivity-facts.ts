@@ -25,7 +25,7 @@ export function sensitivityFacts({ sensitivity }: Receipt) {
     depths: depthWords(sensitivity),
     check: checkWords(sensitivity),
     hasCheck: (sensitivity?.check.length ?? 0) > 0,
-    dearest: dearestRows(sensitivity),
+    mostSensitive: mostSensitiveRows(sensitivity),
     critical: criticalRows(sensitivity),
   };
 }
@@ -34,7 +34,7 @@ function sourceWords(sensitivity: SensitivityRecord | null): string {
   const proxy = sensitivity?.proxy ?? null;
   return proxy === null
     ? "the base model itself"
-    : `a proxy, the quantized ${code(proxy)}, read in the base's place`;
+    : `a proxy: the quantized ${code(proxy)}, read instead of the base`;
 }
 
 function rowWords(rows: { readonly samples: number; readonly length: number } | undefined): string {
@@ -43,7 +43,7 @@ function rowWords(rows: { readonly samples: number; readonly length: number } | 
     : `${plural(rows.samples, "row")} of ${plural(rows.length, "token")}`;
 }
 
-/** Empty where all domains weigh the same. */
+/** Empty if all domains have the same weight. */
 function weightWords(sensitivity: SensitivityRecord | null): string {
   const { domains, domainWeights } = sensitivity ?? { domains: [], domainWeights: [] };
   if (new Set(domainWeights).size <= 1) return "";
@@ -58,7 +58,7 @@ function depthWords(sensitivity: SensitivityRecord | null): string {
     .join(", ");
 }
 
-/** Predicted over real error of the sample. */
+/** Forecast error divided by the error after tuning, over the samples. */
 function checkWords(sensitivity: SensitivityRecord | null): string {
   const ratios = (sensitivity?.check ?? []).flatMap(({ predicted, tuned }) =>
     tuned > 0 ? [predicted / tuned] : [],
@@ -67,11 +67,11 @@ function checkWords(sensitivity: SensitivityRecord | null): string {
   ratios.sort((a, b) => a - b);
   const middle = (ratios[(ratios.length - 1) >> 1]! + ratios[ratios.length >> 1]!) / 2;
   const ends = `${ratios[0]!.toFixed(2)} to ${ratios.at(-1)!.toFixed(2)}`;
-  return `${middle.toFixed(2)} in the median of ${plural(ratios.length, "check")} (${ends})`;
+  return `${middle.toFixed(2)} as the median of ${plural(ratios.length, "sample")} (${ends})`;
 }
 
 /** The modules whose error costs most. */
-function dearestRows(sensitivity: SensitivityRecord | null) {
+function mostSensitiveRows(sensitivity: SensitivityRecord | null) {
   const costs = Object.entries(sensitivity?.costs ?? {});
   const flips = costs.reduce((sum, [, { flipPower }]) => sum + flipPower, 0);
   costs.sort(([a, left], [b, right]) => right.forcedKl - left.forcedKl || (a < b ? -1 : 1));

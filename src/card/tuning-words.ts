@@ -1,7 +1,7 @@
 import type { TensorKind } from "../quantize/tuning-record.ts";
 import type { Receipt } from "../receipt/receipt.ts";
 
-/** Kinds of matrices as the card's tables call them. */
+/** Names of the kinds of matrices in the card's tables. */
 export const kindWords: Readonly<Record<TensorKind, string>> = {
   embeddings: "embeddings",
   head: "output head",
@@ -14,9 +14,9 @@ export const kindWords: Readonly<Record<TensorKind, string>> = {
   "experts (down)": "routed experts, down projection",
 };
 
-/** Whose activations the Hessians were taken from, as a sentence. */
+/** Which activations the Hessians use. */
 export function propagationWords({ options }: Receipt): string {
   return options.propagation === "sequential"
-    ? "The inputs are those behind the blocks before, as quantized in this tier: what a block gets wrong, the next ones are tuned to take."
-    : "The inputs are those of the unquantized base model, so that one Hessian serves every tier.";
+    ? "The inputs come from this tier's own quantized blocks, so each block is tuned on the errors before it."
+    : "The inputs come from the unquantized base model, so one Hessian serves every tier.";
 }

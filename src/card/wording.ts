@@ -3,43 +3,43 @@ import type { Receipt } from "../receipt/receipt.ts";
 import { code } from "./markdown.ts";
 import { nats } from "./measured-figures.ts";
 
-/** What a receipt's choices mean, in words. Keyed by the choice, so that a new choice cannot inherit an old claim. */
+/** Sentences for the options on a receipt. */
 
-/** How codes are chosen, in a sentence or three. */
+/** How codes are chosen. */
 export function roundingWords({ options }: Receipt): string {
   if (options.rounding === "mlx")
-    return "Codes are chosen as `mx.quantize` chooses them: the packed values are the ones MLX itself would write.";
+    return "Codes are chosen as in `mx.quantize`: the packed values are those that MLX itself would write.";
   if (options.storage === "F32")
     return "Codes are chosen against each group's scale and bias *as stored*, in F32.";
   return (
     `Codes are chosen against each group's scale and bias *as stored*, in ${options.storage}. ` +
-    "`mx.quantize` chooses them for the float32 scale and rounds the scale afterwards, so that its codes fit a scale that is not in the file. " +
-    "Choosing them last costs nothing: format, size and speed stay the same."
+    "`mx.quantize` chooses codes for the float32 scale and then rounds the scale. " +
+    "Format, size and speed are the same."
   );
 }
 
-/** What the e of oQe stands for, and how much of it this run did. */
+/** What the e of oQe stands for, and what this run did of it. */
 export function enhancementWords({ options }: Receipt): string {
   const meaning = "The *e* of oQe stands for *enhanced*, a more careful choice of codes";
-  if (options.method === "tuned") return `${meaning}: here, GPTQ against scales as stored.`;
+  if (options.method === "tuned") return `${meaning}: here, GPTQ against the stored scales.`;
   return options.rounding === "mlx"
-    ? `${meaning}. With rounding \`mlx\` there is none here: the codes are MLX's own.`
-    : `${meaning}. Here that is rounding against the scales as stored, and no more; the engine can tune as well.`;
+    ? `${meaning}. With rounding \`mlx\` it does not apply here: the codes are MLX's own.`
+    : `${meaning}. Here it means only rounding against the stored scales. The engine can also tune.`;
 }
 
-/** Where the tier's bits go, in a sentence. */
+/** How a tier spends its bits. */
 export function tierWords(receipt: Receipt): string {
   return isMeasured(receipt)
-    ? "A tier is a budget in bits per weight, and the plan spends it where a sensitivity of this model says that it buys the most."
-    : "A tier has a base width for its weights, and a cap in bits per weight; what the cap leaves room for goes to wider codes for the matrices that every token passes.";
+    ? "Each tier has a budget in bits per weight. The plan gives more bits to the matrices whose precision affects the output most."
+    : "Each tier has a base width and a cap in bits per weight. Bits left under the cap go to the matrices that every token passes.";
 }
 
-/** Whether the plan was made from prices. */
+/** Whether the plan was made from measured costs. */
 export function isMeasured({ plan }: Receipt): boolean {
   return plan.predicted !== null;
 }
 
-/** The plan's rules and what they came to, one sentence each. */
+/** The plan's rules and their results, one sentence each. */
 export function policyWords(receipt: Receipt): readonly string[] {
   const { plan, options, model } = receipt;
   if (plan.predicted !== null) return priceWords(receipt, plan.predicted);
@@ -50,11 +50,11 @@ export function policyWords(receipt: Receipt): readonly string[] {
   const shared = model.experts !== null && model.experts.shared > 0;
   const outside = model.experts === null ? "" : " outside the routed experts";
   return [
-    `Every quantized module starts at ${base} bits, and no step is taken that would pass the tier's cap in bits per weight; the next one is tried instead.`,
-    `First claim on the budget, at 8 bits where that fits under the cap: embeddings and output head${shared ? ", then the shared experts" : ""}. Every token passes them.`,
+    `Every quantized module starts at ${base} bits. A step that would exceed the tier's cap in bits per weight is skipped.`,
+    `Embeddings and output head${shared ? ", then the shared experts," : ""} get 8 bits first, if that fits under the cap: every token passes them.`,
     raisesOthers(receipt)
-      ? `Then, in layer order, the other matrices${outside} are widened by a step or two while the budget lasts.`
-      : `No other matrix is widened${base === 6 ? ": the next step from 6 bits would be 7, a width that MLX does not have" : ""}.`,
+      ? `Then the other matrices${outside} get one or two steps more, in layer order, until the cap is reached.`
+      : `No other matrix gets more bits${base === 6 ? ": the next step from 6 bits would be 7, which MLX does not have" : ""}.`,
     ...(model.experts === null ? [] : ["Routed experts stay at the base width."]),
   ];
 }
@@ -64,21 +64,21 @@ function priceWords({ plan, model }: Receipt, predicted: PredictedLoss): readonl
   const names = Object.keys(plan.floors ?? {}).sort();
   const floors = names.map((name) => `${floorWords[name] ?? code(name)} ${plan.floors![name]}`);
   return [
-    `Every quantizable matrix${routed ? ", a stack of experts being one," : ""} has a price at 3, 4, 5, 6 and 8 bits: the KL from the base that it would cost alone${routed ? ", through what the model computes and through the experts that later routers would choose instead" : ""}.`,
-    "The plan has the least predicted KL of all plans within the tier's budget in bytes. It was found exactly, not step by step.",
+    `Every quantizable matrix${routed ? " (a stack of experts is one)" : ""} has a cost at 3, 4, 5, 6 and 8 bits: the KL that it would add alone${routed ? ", by its own error and by flips in later routers" : ""}.`,
+    "The plan has the least predicted KL of all plans within the tier's budget in bytes. The search is exact.",
     floors.length === 0
-      ? "No width was forbidden."
-      : `Least bits whatever the prices say: ${floors.join(", ")}.`,
-    `It expects a mean KL of ${nats(predicted.kl)}${routed ? `, ${nats(predicted.forcedKl)} with the base's routes forced` : ""}.`,
+      ? "There are no minimum widths."
+      : `Minimum bits, whatever the costs: ${floors.join(", ")}.`,
+    `The predicted mean KL is ${nats(predicted.kl)}${routed ? `, ${nats(predicted.forcedKl)} with forced routes` : ""}.`,
   ];
 }
 
-/** What a floor is about, by its name in the plan. */
+/** Floors in words, by their name in the plan. */
 const floorWords: Readonly<Record<string, string>> = {
   attention: "attention",
   embeddings: "embeddings",
   head: "output head",
-  "first-mamba": "all of the first Mamba block",
+  "first-mamba": "the whole first Mamba block",
   mamba: "Mamba-2",
   experts: "routed experts",
   shared: "shared experts",

@@ -1,4 +1,5 @@
 import { colors } from "./palette.ts";
+import type { Scale } from "./scales.ts";
 
 const words = { color: colors.muted.light, fontSize: 12, fontFamily: "sans-serif" };
 
@@ -10,6 +11,22 @@ export const plainAxis = {
   axisLabel: words,
   splitLine: { lineStyle: { color: colors.rule.light } },
 };
+
+/** An axis from 0 to 1 with the ticks of `scale`; the library computes none itself. */
+export function scaleAxis({ ticks }: Scale, more: Record<string, unknown> = {}) {
+  const customValues = ticks.map(({ at }) => at);
+  const formatter = (_: unknown, index: number) => ticks[index]?.label ?? "";
+  return {
+    ...plainAxis,
+    type: "value",
+    min: 0,
+    max: 1,
+    interval: 1,
+    axisTick: { show: false, customValues },
+    axisLabel: { ...words, customValues, formatter },
+    ...more,
+  };
+}
 
 /** An axis of names, all of them written; from the top where it is a vertical one. */
 export function nameAxis(names: readonly string[], more: Record<string, unknown> = {}) {

@@ -1,11 +1,12 @@
 import type { CustomSeriesRenderItem } from "echarts";
 import { grouped } from "../ground/digits.ts";
-import { plainAxis } from "./axes.ts";
+import { scaleAxis } from "./axes.ts";
 import { drawSvg, pictureWidth } from "./drawing.ts";
 import { type Element, heading, marks, segment, text } from "./elements.ts";
 import { placeLabels } from "./label-places.ts";
 import { labelText } from "./labels.ts";
 import { colors } from "./palette.ts";
+import { linearScale, logScale, plain, type Scale } from "./scales.ts";
 
 export interface TierPoint {
   readonly tier: string;
@@ -52,21 +53,21 @@ export function drawDivergence(points: readonly TierPoint[], positions: number):
     Math.max(...spots.map(({ bytes }) => bytes)) >= 1e9
       ? { size: 1e9, name: "GB" }
       : { size: 1e6, name: "MB" };
-  const size = ({ bytes }: Spot) => bytes / unit.size;
-  const [left, right] = sizeRange(spots.map(size));
-  const [low, high] = logRange(spots.map(({ mean }) => mean));
-  const ticks = logTicks(low, high);
+  const sizes = linearScale(spots.map(({ bytes }) => bytes / unit.size));
+  const means = logScale(spots.map(({ mean }) => mean));
+  const x = ({ bytes }: Spot) => sizes.place(bytes / unit.size);
+  const y = ({ mean }: Spot) => means.place(mean);
   const of = (...kinds: readonly Spot["kind"][]) =>
     spots.filter(({ kind }) => kinds.includes(kind));
   const curve = (some: readonly Spot[], color: string) =>
     path(
-      some.map((spot) => [size(spot), spot.mean]),
+      some.map((spot) => [x(spot), y(spot)]),
       color,
     );
   const labelled = of("own", "other", "predicted", "rounded").map((spot) => ({
     spot,
-    x: frame.left + ((size(spot) - left) / (right - left)) * (frame.right - frame.left),
-    y: frame.top + (Math.log(high / spot.mean) / Math.log(high / low)) * (frame.bottom - frame.top),
+    x: frame.left + x(spot) * (frame.right - frame.left),
+    y: frame.bottom - y(spot) * (frame.bottom - frame.top),
     label: spot.label,
     prefer: spot.kind === "rounded" ? ("above" as const) : ("below" as const),
   }));
@@ -103,33 +104,22 @@ export function drawDivergence(points: readonly TierPoint[], positions: number):
           }),
         ],
       },
-      xAxis: {
-        ...plainAxis,
-        type: "value",
-        min: left,
-        max: right,
+      xAxis: scaleAxis(sizes, {
         name: `Size in ${unit.name}`,
         nameLocation: "middle",
         nameGap: 32,
-      },
-      yAxis: {
-        ...plainAxis,
-        type: "log",
-        min: low,
-        max: high,
-        axisTick: { show: false, customValues: ticks },
-        axisLabel: { ...plainAxis.axisLabel, customValues: ticks, formatter: decimal },
-      },
+      }),
+      yAxis: scaleAxis(means),
       series: [
         curve(of("rounded"), colors.rounded.light),
         curve(of("own", "other"), colors.other.light),
-        bars(of("rounded", "other", "own"), size, low),
+        bars(of("rounded", "other", "own"), x, means),
         ...kinds.map(({ kind }) => ({
           ...look(kind),
           type: "scatter",
           silent: true,
           clip: false,
-          data: of(kind).map((spot) => [size(spot), spot.mean]),
+          data: of(kind).map((spot) => [x(spot), y(spot)]),
         })),
       ],
     },
@@ -200,18 +190,18 @@ function path(points: readonly (readonly [number, number])[], stroke: string) {
   return { type: "custom", silent: true, clip: false, renderItem, data: sorted.slice(0, 1) };
 }
 
-/** A standard error either way; one that reaches below the scale ends at its foot. */
-function bars(spots: readonly Spot[], size: (spot: Spot) => number, low: number) {
+/** One standard error either way, as far as the axis reaches. */
+function bars(spots: readonly Spot[], x: (spot: Spot) => number, means: Scale) {
   const renderItem: CustomSeriesRenderItem = ({ dataIndex }, api) => {
     const spot = spots[dataIndex]!;
     const error = spot.error ?? 0;
-    const [x = 0, y1 = 0] = api.coord([size(spot), spot.mean + error]);
-    const [, y2 = 0] = api.coord([size(spot), Math.max(low, spot.mean - error)]);
+    const [middle = 0, y1 = 0] = api.coord([x(spot), means.place(spot.mean + error)]);
+    const [, y2 = 0] = api.coord([x(spot), means.place(spot.mean - error)]);
     const color = colorOf(spot);
     const children = [
-      segment([x, y1], [x, y2], color),
-      segment([x - 4, y1], [x + 4, y1], color),
-      segment([x - 4, y2], [x + 4, y2], color),
+      segment([middle, y1], [middle, y2], color),
+      segment([middle - 4, y1], [middle + 4, y1], color),
+      segment([middle - 4, y2], [middle + 4, y2], color),
     ];
     return { type: "group", children };
   };
@@ -220,46 +210,10 @@ function bars(spots: readonly Spot[], size: (spot: Spot) => number, low: number)
     silent: true,
     clip: false,
     renderItem,
-    data: spots.map((spot) => [size(spot), spot.mean]),
+    data: spots.map((spot) => [x(spot), means.place(spot.mean)]),
   };
 }
 
-/** The range with room for a label above and below. */
-function logRange(values: readonly number[]): readonly [number, number] {
-  const low = Math.log10(Math.min(...values));
-  const high = Math.log10(Math.max(...values));
-  const room = Math.max(0.15, (high - low) * 0.2);
-  return [10 ** (low - room), 10 ** (high + room)];
-}
-
-/** 1, 2 and 5 times powers of ten; 1 alone where that is enough. */
-function logTicks(low: number, high: number): number[] {
-  const ticks: number[] = [];
-  const factors = high / low > 1000 ? [1] : [1, 2, 5];
-  for (let power = Math.floor(Math.log10(low)); power <= Math.log10(high); power++) {
-    ticks.push(
-      ...factors
-        .map((factor) => Number(`${factor}e${power}`))
-        .filter((tick) => tick >= low && tick <= high),
-    );
-  }
-  return ticks;
-}
-
-function sizeRange(sizes: readonly number[]): readonly [number, number] {
-  const [low, high] = [Math.min(...sizes), Math.max(...sizes)];
-  const step = niceStep((high - low || high) / 6);
-  return [
-    Math.max(0, Math.floor((low - step / 2) / step) * step),
-    Math.ceil((high + step / 2) / step) * step,
-  ];
-}
-
-function niceStep(rough: number): number {
-  const power = 10 ** Math.floor(Math.log10(rough));
-  return power * ([1, 2, 5].find((factor) => factor * power >= rough) ?? 10);
-}
-
 function decimal(value: number): string {
-  return String(Number(value.toPrecision(3)));
+  return plain(value, 3);
 }

@@ -31,6 +31,12 @@ export function drawSvg({ height, title, option }: Drawing): string {
   }
 }
 
+/** What stands in the place of a picture that cannot be drawn. Made without the chart library. */
+export function drawPlaceholder(title: string): string {
+  const words = `<text x="20" y="45" font-size="12" style="font-family:sans-serif" fill="${colors.muted.light}">${escapeXml(title)}</text>`;
+  return frame(`<svg>${words}</svg>`, 80, title);
+}
+
 /**
  * Leaves out what the library writes for its own client: classes that count the charts of the process, hover styles and
  * notes for event handlers. Text is escaped by then, so that `<` opens a tag and nothing else.

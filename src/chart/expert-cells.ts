@@ -8,6 +8,9 @@ interface Scaled {
 }
 
 const steps = [0, 1, 2, 3, 4, 5, 6];
+/** Damage outside of this range is drawn at its ends: its quotients would leave the double range. */
+const least = 1e-100;
+const greatest = 1e100;
 /** Octaves a step, of which the finest is taken that shows nine cells of ten in their own colour. */
 const octaves = [0.125, 0.25, 0.5, 1];
 
@@ -48,11 +51,14 @@ export function damageCells(
   const cells = layers.flatMap(({ damage }, column) =>
     Array.from({ length: domains }, (_, row) => {
       const own = damage[row] ?? [];
-      const total = own.reduce((sum, value) => sum + value, 0);
+      const total = Math.min(
+        own.reduce((sum, value) => sum + value, 0),
+        greatest,
+      );
       return { column, row, total, worst: own.indexOf(Math.max(...own)) };
     }),
   );
-  const totals = cells.map(({ total }) => total).filter((total) => total > 0);
+  const totals = cells.map(({ total }) => total).filter((total) => total > least);
   const high = totals.length === 0 ? 1 : Math.max(...totals);
   const low = Math.min(high / 4, ...totals);
   const stepOf = (total: number) =>

@@ -1,9 +1,10 @@
 import type { CustomSeriesRenderItem } from "echarts";
-import { nameAxis, plainAxis } from "./axes.ts";
+import { nameAxis, plainAxis, scaleAxis } from "./axes.ts";
 import { drawSvg } from "./drawing.ts";
 import { heading, segment, text } from "./elements.ts";
 import { labelText } from "./labels.ts";
 import { colors } from "./palette.ts";
+import { linearScale, plain } from "./scales.ts";
 
 /** Perplexity over that of the base, with its standard error. */
 export interface DomainRatio {
@@ -23,11 +24,12 @@ export function drawLanguages(domains: readonly DomainRatio[]): string | null {
   if (domains.length === 0) return null;
   const rows = domains.length;
   const height = plot.top + rows * rowHeight + 58;
-  const [low, high, step] = ratioRange(domains);
+  const ends = domains.flatMap(({ ratio, error }) => [ratio - (error ?? 0), ratio + (error ?? 0)]);
+  const ratios = linearScale([1, ...ends], 1e-4);
   const colorOf = ({ whole }: DomainRatio) => (whole ? colors.other.light : colors.own.light);
   const renderItem: CustomSeriesRenderItem = ({ dataIndex }, api) => {
     const domain = domains[dataIndex]!;
-    const at = (ratio: number) => api.coord([Math.min(high, Math.max(low, ratio)), dataIndex]);
+    const at = (ratio: number) => api.coord([ratios.place(ratio), dataIndex]);
     const [x = 0, y = 0] = at(domain.ratio);
     const [x1 = 0] = at(domain.ratio - (domain.error ?? 0));
     const [x2 = 0] = at(domain.ratio + (domain.error ?? 0));
@@ -57,7 +59,7 @@ export function drawLanguages(domains: readonly DomainRatio[]): string | null {
           ),
           ...domains.map(({ ratio, error, whole }, row) =>
             text(
-              error === null ? ratio.toFixed(4) : `${ratio.toFixed(4)} ± ${error.toFixed(4)}`,
+              error === null ? written(ratio) : `${written(ratio)} ± ${written(error)}`,
               780,
               plot.top + (row + 0.5) * rowHeight,
               { align: "right", bold: whole },
@@ -65,17 +67,12 @@ export function drawLanguages(domains: readonly DomainRatio[]): string | null {
           ),
         ],
       },
-      xAxis: {
-        ...plainAxis,
-        type: "value",
-        min: low,
-        max: high,
-        interval: step,
+      xAxis: scaleAxis(ratios, {
         name: "Perplexity / perplexity of the base",
         nameLocation: "middle",
         nameGap: 30,
         axisLine: { ...plainAxis.axisLine, onZero: false, show: true },
-      },
+      }),
       yAxis: nameAxis(
         domains.map(({ name }) => labelText(name, 112)),
         {
@@ -85,13 +82,13 @@ export function drawLanguages(domains: readonly DomainRatio[]): string | null {
         },
       ),
       series: [
-        unity(rows),
+        unity(rows, ratios.place(1)),
         {
           type: "custom",
           silent: true,
           clip: false,
           renderItem,
-          data: domains.map(({ ratio }, row) => [ratio, row]),
+          data: domains.map(({ ratio }, row) => [ratios.place(ratio), row]),
         },
       ],
     },
@@ -99,23 +96,16 @@ export function drawLanguages(domains: readonly DomainRatio[]): string | null {
 }
 
 /** The line of no difference. */
-function unity(rows: number) {
+function unity(rows: number, place: number) {
   const renderItem: CustomSeriesRenderItem = (_, api) => {
-    const [x = 0, y1 = 0] = api.coord([1, 0]);
-    const [, y2 = 0] = api.coord([1, rows - 1]);
+    const [x = 0, y1 = 0] = api.coord([place, 0]);
+    const [, y2 = 0] = api.coord([place, rows - 1]);
     return segment([x, y1 - rowHeight / 2], [x, y2 + rowHeight / 2], colors.rounded.light, [4, 3]);
   };
-  return { type: "custom", silent: true, clip: false, renderItem, data: [[1, 0]] };
+  return { type: "custom", silent: true, clip: false, renderItem, data: [[place, 0]] };
 }
 
-/** The least range of round numbers that holds 1 and all points with their errors, and the step of its ticks. */
-function ratioRange(domains: readonly DomainRatio[]): readonly [number, number, number] {
-  const low = Math.min(1, ...domains.map(({ ratio, error }) => ratio - (error ?? 0)));
-  const high = Math.max(1, ...domains.map(({ ratio, error }) => ratio + (error ?? 0)));
-  const rough = Math.max(high - low, 1e-4) / 6;
-  const power = 10 ** Math.floor(Math.log10(rough));
-  const step = power * ([1, 2, 5].find((factor) => factor * power >= rough) ?? 10);
-  const round = (value: number) => Number(value.toPrecision(12));
-  const bottom = Math.max(0, round(Math.floor((low - step / 4) / step) * step));
-  return [bottom, round(Math.ceil((high + step / 4) / step) * step), step];
+/** Four decimals, as they are compared; significant digits alone where a ratio is far from 1. */
+function written(ratio: number): string {
+  return ratio < 1000 ? ratio.toFixed(4) : plain(ratio, 4);
 }

@@ -1,12 +1,13 @@
 import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { entry, goodConfig, safetensors, shard } from "../../test/hostile/case.ts";
 import { openCheckpoint } from "./checkpoint.ts";
 import { openFolder } from "./folder.ts";
 import type { Repository } from "./repository.ts";
+import { INDEX_FILE } from "./shard-set.ts";
 
 const models = fileURLToPath(new URL("../../test/models/", import.meta.url));
 let folder: string;
@@ -17,8 +18,10 @@ beforeEach(async () => {
 afterEach(() => rm(folder, { recursive: true, force: true }));
 
 async function write(files: Record<string, string | Uint8Array>): Promise<Repository> {
-  await mkdir(folder, { recursive: true });
-  for (const [path, content] of Object.entries(files)) await writeFile(join(folder, path), content);
+  for (const [path, content] of Object.entries(files)) {
+    await mkdir(dirname(join(folder, path)), { recursive: true });
+    await writeFile(join(folder, path), content);
+  }
   return openFolder(folder);
 }
 
@@ -94,6 +97,84 @@ test("model files win over others beside them", async () => {
   );
   expect([...checkpoint.tensors.keys()]).toEqual(["w"]);
   await checkpoint.close();
+});
+
+describe("checkpoints as they are published", () => {
+  const [one, two] = ["model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"];
+  const index = (map: Record<string, string>) => JSON.stringify({ weight_map: map });
+  const both = { a: one, b: two };
+
+  test.each<[string, Record<string, string | Uint8Array>, readonly string[]]>([
+    [
+      "an index of shards that are gone, beside a whole file",
+      { "model.safetensors": shard("a", "b"), [INDEX_FILE]: index(both) },
+      ["a", "b"],
+    ],
+    [
+      "an index of another model beside a whole file",
+      { "model.safetensors": shard("a"), [INDEX_FILE]: index({ x: "other.safetensors" }) },
+      ["a"],
+    ],
+    [
+      "an index that is no JSON beside a whole file",
+      { "model.safetensors": shard("a"), [INDEX_FILE]: "{" },
+      ["a"],
+    ],
+    [
+      "an index that names the whole file and one more",
+      {
+        "model.safetensors": shard("a"),
+        "model-extra.safetensors": shard("b"),
+        [INDEX_FILE]: index({ a: "model.safetensors", b: "model-extra.safetensors" }),
+      },
+      ["b", "a"],
+    ],
+    [
+      "a whole file beside all shards of the same tensors",
+      {
+        "model.safetensors": shard("a", "b"),
+        [one]: shard("a"),
+        [two]: shard("b"),
+        [INDEX_FILE]: index(both),
+      },
+      ["a", "b"],
+    ],
+    [
+      "a whole file beside one shard that was left",
+      { "model.safetensors": shard("a", "b"), [two]: shard("b") },
+      ["a", "b"],
+    ],
+    [
+      "a shard with a tensor that the index omits",
+      { [one]: shard("a", "mtp"), [two]: shard("b"), [INDEX_FILE]: index(both) },
+      ["a", "mtp", "b"],
+    ],
+    [
+      "an index with a tensor that no shard holds and the model ignores",
+      { [one]: shard("a"), [two]: shard("b"), [INDEX_FILE]: index({ ...both, ignored: two }) },
+      ["a", "b"],
+    ],
+    [
+      "consolidated weights, pickles and an original folder beside shards",
+      {
+        "consolidated.safetensors": shard("x"),
+        "pytorch_model.bin": "PK",
+        "pytorch_model.bin.index.json": "{}",
+        "original/consolidated.00.pth": "PK",
+        "original/model.safetensors": shard("y"),
+        [one]: shard("a"),
+        [two]: shard("b"),
+        [INDEX_FILE]: index(both),
+      },
+      ["a", "b"],
+    ],
+  ])("%s", async (_, files, tensors) => {
+    const checkpoint = await openCheckpoint(await write({ "config.json": goodConfig, ...files }), {
+      ignores: (name) => name === "ignored",
+    });
+    expect([...checkpoint.tensors.keys()]).toEqual(tensors);
+    await checkpoint.close();
+  });
 });
 
 test("counters and masks are no sign of quantization", async () => {

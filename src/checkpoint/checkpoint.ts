@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from "node:util";
 import { OqeError } from "../ground/errors.ts";
 import { mapBounded } from "./bounded.ts";
 import { readConfig } from "./config.ts";
@@ -8,7 +9,7 @@ import type { Repository } from "./repository.ts";
 import { readHeader, type TensorEntry } from "./safetensors.ts";
 import { findShards, INDEX_FILE } from "./shard-set.ts";
 
-/** Requests for headers under way at once: enough to hide the Hub's latency, few enough for its rate limit. */
+/** Requests for headers at the same time: they hide the Hub's latency and respect its rate limit. */
 const HEADERS_AT_ONCE = 8;
 
 export interface CheckpointTensor extends TensorEntry {
@@ -16,7 +17,7 @@ export interface CheckpointTensor extends TensorEntry {
   readonly file: string;
 }
 
-/** A base model, opened: its config and every tensor's place. Weights are read by range, when asked. */
+/** An opened base model: its config and the place of every tensor. Weights are read by range. */
 export interface Checkpoint {
   readonly repository: Repository;
   /** Folded into the older generation of keys (config.ts). */
@@ -27,7 +28,10 @@ export interface Checkpoint {
   readonly tensors: ReadonlyMap<string, CheckpointTensor>;
   /** At least one shard holds its header and no data: only planning is possible. */
   readonly headerOnly: boolean;
-  /** `byteLength` bytes of a tensor from `byteOffset` within it. BAD_CHECKPOINT for an unknown name or a range outside of it. */
+  /**
+   * Reads `byteLength` bytes of a tensor from `byteOffset` within it.
+   * Throws BAD_CHECKPOINT for an unknown name or a range outside of the tensor.
+   */
   read(
     name: string,
     byteOffset: number,
@@ -38,13 +42,17 @@ export interface Checkpoint {
 }
 
 export interface OpenOptions {
+  /** Accepts shards without their data, for planning. */
   readonly allowHeaderOnly?: boolean;
+  /** Accepts a finished MLX repository, for evaluation. */
   readonly allowQuantized?: boolean;
+  /** Whether the model works without this tensor; an index may then name it in vain. */
+  readonly ignores?: (name: string, config: ModelConfig) => boolean;
 }
 
 /**
- * Opens a base. Reads its config and headers, no weights. Throws MISSING_FILE, BAD_CHECKPOINT or ALREADY_QUANTIZED.
- * `allowHeaderOnly` accepts shards without their data, for planning; `allowQuantized` a finished MLX repository, for proofs.
+ * Opens a base. Reads its config and headers, no weights.
+ * Throws MISSING_FILE, BAD_CHECKPOINT, ALREADY_QUANTIZED or what `ignores` throws.
  */
 export async function openCheckpoint(
   repository: Repository,
@@ -61,12 +69,17 @@ export async function openCheckpoint(
 async function readCheckpoint(repository: Repository, options: OpenOptions): Promise<Checkpoint> {
   const { config, floatKeys } = await readConfig(repository);
   if (!options.allowQuantized) refuseQuantizedConfig(config, repository);
-  const shards = await findShards(repository);
-  const headers = await mapBounded(shards.files, HEADERS_AT_ONCE, async (file) => {
-    return { file, ...(await readHeader(await repository.open(file), options)) };
-  });
+  const { files, index, copies } = await findShards(repository);
+  const readHeaders = (some: readonly string[], { allowHeaderOnly = false }: OpenOptions) =>
+    mapBounded(some, HEADERS_AT_ONCE, async (file) => {
+      return { file, ...(await readHeader(await repository.open(file), { allowHeaderOnly })) };
+    });
+  const headers = await readHeaders(files, options);
   const tensors = gatherTensors(headers, repository);
-  if (shards.index) checkIndex(tensors, shards.index, repository);
+  // Only their headers matter, so it does not matter whether their data is complete.
+  checkCopies(tensors, await readHeaders(copies, { allowHeaderOnly: true }), repository);
+  const ignores = (name: string) => options.ignores?.(name, config) ?? false;
+  if (index !== null) checkIndex({ tensors, index, ignores, repository });
   if (!options.allowQuantized) refuseQuantizedTensors(tensors, repository);
   return {
     repository,
@@ -74,8 +87,7 @@ async function readCheckpoint(repository: Repository, options: OpenOptions): Pro
     floatKeys,
     tensors,
     headerOnly: headers.some((header) => header.headerOnly),
-    read: (name, byteOffset, byteLength, into) =>
-      readTensor(repository, tensors.get(name), name, byteOffset, byteLength, into),
+    read: readerOf(repository, tensors),
     close: async () => repository.close?.(),
   };
 }
@@ -107,46 +119,73 @@ function gatherTensors(
   return gathered;
 }
 
-/** The index and the headers must say the same, both ways: loaders believe either. */
-function checkIndex(
+/**
+ * transformers reads a whole model.safetensors alone; mlx-lm reads every `model*.safetensors`.
+ * Throws BAD_CHECKPOINT where the two would read different tensors.
+ */
+function checkCopies(
   tensors: ReadonlyMap<string, CheckpointTensor>,
-  index: ReadonlyMap<string, string>,
+  copies: readonly Shard[],
   repository: Repository,
 ): void {
-  const where = `${repository.name}/${INDEX_FILE}`;
-  for (const { name, file } of tensors.values()) {
-    const named = index.get(name);
-    if (named === undefined)
-      throw bad(`${where} lacks tensor ${quote(name)}, which ${quote(file)} holds`);
-    if (named !== file)
-      throw bad(
-        `${where} puts tensor ${quote(name)} into ${quote(named)}, but ${quote(file)} holds it`,
+  for (const { file, tensors: own } of copies) {
+    for (const { name, dtype, shape } of own) {
+      const whole = tensors.get(name);
+      if (whole?.dtype === dtype && isDeepStrictEqual(whole.shape, shape)) continue;
+      throw new OqeError(
+        "BAD_CHECKPOINT",
+        `${repository.name} holds two sets of weights: ${quote(file)} has tensor ${quote(name)}, ` +
+          `model.safetensors ${whole ? "has another of that name" : "has none of that name"}`,
+        "Remove the set that does not belong to the model; transformers reads model.safetensors.",
       );
-  }
-  for (const [name, file] of index) {
-    if (!tensors.has(name))
-      throw bad(`${where} names tensor ${quote(name)}, which ${quote(file)} does not hold`);
+    }
   }
 }
 
-async function readTensor(
-  repository: Repository,
-  tensor: CheckpointTensor | undefined,
-  name: string,
-  byteOffset: number,
-  byteLength: number,
-  into?: Uint8Array,
-): Promise<Uint8Array> {
-  if (!tensor) throw bad(`${repository.name} has no tensor ${quote(name)}`);
-  const size = tensor.end - tensor.start;
-  if (byteOffset < 0 || byteLength < 0 || !(byteOffset + byteLength <= size)) {
-    const asked = `bytes ${byteOffset} to ${byteOffset + byteLength}`;
+/**
+ * Every tensor of the index must lie where the index says, save one that the model does not need.
+ * Shards may hold more than the index names: transformers and mlx-lm read whole files.
+ */
+function checkIndex({
+  tensors,
+  index,
+  ignores,
+  repository,
+}: {
+  readonly tensors: ReadonlyMap<string, CheckpointTensor>;
+  readonly index: ReadonlyMap<string, string>;
+  readonly ignores: (name: string) => boolean;
+  readonly repository: Repository;
+}): void {
+  const where = `${repository.name}/${INDEX_FILE}`;
+  for (const [name, file] of index) {
+    const holder = tensors.get(name)?.file;
+    if (holder === file || (holder === undefined && ignores(name))) continue;
     throw bad(
-      `${asked} of tensor ${quote(name)} were asked for; ${quote(tensor.file)} holds ${size}`,
+      holder === undefined
+        ? `${where} names tensor ${quote(name)}, which ${quote(file)} does not hold`
+        : `${where} puts tensor ${quote(name)} into ${quote(file)}, but ${quote(holder)} holds it`,
     );
   }
-  const source = await repository.open(tensor.file);
-  return source.read(tensor.start + byteOffset, byteLength, into);
+}
+
+function readerOf(
+  repository: Repository,
+  tensors: ReadonlyMap<string, CheckpointTensor>,
+): Checkpoint["read"] {
+  return async (name, byteOffset, byteLength, into) => {
+    const tensor = tensors.get(name);
+    if (!tensor) throw bad(`${repository.name} has no tensor ${quote(name)}`);
+    const size = tensor.end - tensor.start;
+    if (byteOffset < 0 || byteLength < 0 || !(byteOffset + byteLength <= size)) {
+      const asked = `bytes ${byteOffset} to ${byteOffset + byteLength}`;
+      throw bad(
+        `${asked} of tensor ${quote(name)} were asked for; ${quote(tensor.file)} holds ${size}`,
+      );
+    }
+    const source = await repository.open(tensor.file);
+    return source.read(tensor.start + byteOffset, byteLength, into);
+  };
 }
 
 function bad(message: string): OqeError {

@@ -10,37 +10,61 @@ const NUMBERED = /^(.+)-(\d{5})-of-(\d{5})\.safetensors$/;
 export interface ShardSet {
   /** Sorted. */
   readonly files: readonly string[];
-  /** Tensor name -> file, as the index has it; null where there is no index. */
+  /** Tensor name -> file, as the index says; null where no index was followed. */
   readonly index: ReadonlyMap<string, string> | null;
+  /** Numbered shards beside a whole model.safetensors: they may hold nothing that it lacks. */
+  readonly copies: readonly string[];
 }
 
 /**
- * Finds the weights: by the index; else model.safetensors; else the one complete set of numbered shards, or the one safetensors file,
- * at the top of the repository. Throws MISSING_FILE where there are none, BAD_CHECKPOINT where they are incomplete or ambiguous.
+ * Finds the weights at the top of the repository, as transformers does: model.safetensors, else
+ * the files of the index, else the one complete set of numbered shards or the one safetensors file.
+ * A model.safetensors makes the index void unless the index names it: then both loaders ignore it.
+ * Throws MISSING_FILE where there are no weights, BAD_CHECKPOINT where they are incomplete or
+ * ambiguous.
  */
 export async function findShards(repository: Repository): Promise<ShardSet> {
-  if (repository.files.has(INDEX_FILE)) return readIndex(repository);
+  const { files } = repository;
+  if (files.has(SINGLE_FILE)) {
+    const shards = [...files.keys()].filter((file) => isModelShard(file));
+    const index = files.has(INDEX_FILE) ? await readIndex(repository).catch(damaged) : null;
+    if (index?.files.includes(SINGLE_FILE)) return index;
+    return { files: [SINGLE_FILE], index: null, copies: shards };
+  }
+  return files.has(INDEX_FILE) ? readIndex(repository) : findUnindexed(repository);
+}
+
+/** A damaged index beside a whole file is no loss; an error of another kind is thrown again. */
+function damaged(error: unknown): null {
+  if (error instanceof OqeError && error.code === "BAD_CHECKPOINT") return null;
+  throw error;
+}
+
+function isModelShard(file: string): boolean {
+  return NUMBERED.exec(file)?.[1] === "model";
+}
+
+function findUnindexed(repository: Repository): ShardSet {
   const sets = groupFiles(
     [...repository.files.keys()].filter((f) => f.endsWith(".safetensors") && !f.includes("/")),
   );
-  const named = [...sets.keys()].filter(
-    (set) => set === SINGLE_FILE || set.startsWith("model-of-"),
-  );
+  const named = [...sets.keys()].filter((set) => set.startsWith("model-of-"));
   const choice = named.length > 0 ? named : [...sets.keys()];
   if (choice.length === 0) throw noWeights(repository);
   if (choice.length > 1) {
+    const first = choice.map((set) => sets.get(set)![0]);
     throw new OqeError(
       "BAD_CHECKPOINT",
-      `${repository.name} holds several sets of weights and no index: ${choice.map((set) => sets.get(set)![0]).join(", ")}`,
+      `${repository.name} holds several sets of weights and no index: ${first.join(", ")}`,
       `Keep one of them, or add ${INDEX_FILE}.`,
     );
   }
   const files = sets.get(choice[0]!)!;
   checkComplete(files, repository);
-  return { files, index: null };
+  return { files, index: null, copies: [] };
 }
 
-/** Files by set: `<prefix>-of-<count>` for numbered shards, the file itself for all others. */
+/** Files by set: `<prefix>-of-<count>` for numbered shards; any other file is a set of its own. */
 function groupFiles(files: readonly string[]): Map<string, string[]> {
   const sets = new Map<string, string[]>();
   for (const file of files) {
@@ -87,7 +111,7 @@ async function readIndex(repository: Repository): Promise<ShardSet> {
       `${where} names ${some(missing)}, which ${missing.length > 1 ? "do" : "does"} not exist in ${repository.name}`,
     );
   }
-  return { files, index };
+  return { files, index, copies: [] };
 }
 
 function checkShardName(file: unknown, tensor: string, where: string): string {

@@ -3,6 +3,7 @@ import { renderSummary } from "../card/render.ts";
 import type { SummaryFacts } from "../card/summary.ts";
 import { describeAction, describeOccasion } from "../github/occasion.ts";
 import { actionsReport } from "../ground/report.ts";
+import type { InputName } from "../inputs/input-table.ts";
 import { parseInputs, unusedInputs } from "../inputs/inputs.ts";
 import { publishModel } from "../pipeline.ts";
 import { gateFailures } from "../series/publish.ts";
@@ -10,10 +11,11 @@ import { openDependencies } from "./commands.ts";
 
 /** One run of the Action: inputs → publish → outputs and job summary. */
 export async function runAction(): Promise<void> {
-  const inputs = parseInputs((name) => core.getInput(name), process.env);
+  const read = (name: InputName) => core.getInput(name);
+  const inputs = parseInputs(read, process.env);
   if (inputs.hubToken !== null) core.setSecret(inputs.hubToken);
   const report = actionsReport();
-  const warnings = unusedInputs(inputs);
+  const warnings = unusedInputs(read, inputs);
   for (const line of warnings) report.warn(line);
   const { plan, made, tiers, failure } = await publishModel(
     inputs,

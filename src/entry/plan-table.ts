@@ -7,8 +7,8 @@ const columns = ["tier", "target bpw", "bpw", "file bpw", "bytes", "GB", "GiB", 
 
 const explanationColumns = ["role", "layers", "bytes", "KL share", "next boost", "nats/MB", "bits"];
 
-/** The series as a plain table for a terminal: one line a tier, columns aligned. */
-export function formatMatrix(plan: SeriesPlan): string {
+/** The series as a plain table for a terminal: one line per tier. */
+export function formatPlan(plan: SeriesPlan): string {
   const rows = plan.tiers.map((tier) => [
     tier.tier,
     tier.targetBpw.toFixed(2),
@@ -23,7 +23,7 @@ export function formatMatrix(plan: SeriesPlan): string {
   return formatTable([columns, ...rows], new Set(["tier", "plan"]));
 }
 
-/** The first row names the columns; those in `left` are aligned to the left. */
+/** The first row has the names of the columns. Columns in `left` are aligned to the left. */
 function formatTable(table: readonly (readonly string[])[], left: ReadonlySet<string>): string {
   const [head] = table as [readonly string[]];
   const sizes = head.map((_, c) => Math.max(...table.map((row) => row[c]!.length)));
@@ -32,7 +32,10 @@ function formatTable(table: readonly (readonly string[])[], left: ReadonlySet<st
   return table.map((row) => row.map(align).join("  ").trimEnd()).join("\n");
 }
 
-/** One tier's plan, a line for each role: its widths in layer order, its share of the predicted KL, and what its best next boost is worth. */
+/**
+ * One tier's plan, one line per role: its widths in layer order, its share of the predicted KL, and
+ * what its best next boost would gain.
+ */
 export function formatExplanation(plan: TierPlan, roles: readonly RoleSummary[]): string {
   const rows = roles.map(({ role, layers, bytes, share, next, bits }) => [
     role,
@@ -73,9 +76,9 @@ function collapse(bits: readonly number[]): string {
   return runs.map((run) => (run.count === 1 ? run.bits : `${run.bits}×${run.count}`)).join(" ");
 }
 
-/** What no tier quantizes, collapsed to one line a reason. */
-export function formatKept(plan: SeriesPlan): string {
+/** The tensors that no tier quantizes: one line per reason. */
+export function formatUnquantized(plan: SeriesPlan): string {
   const counts = new Map<string, number>();
   for (const reason of Object.values(plan.kept)) counts.set(reason, (counts.get(reason) ?? 0) + 1);
-  return [...counts].map(([reason, count]) => `kept unquantized: ${count} × ${reason}`).join("\n");
+  return [...counts].map(([reason, count]) => `unquantized: ${count} × ${reason}`).join("\n");
 }

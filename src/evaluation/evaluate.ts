@@ -1,12 +1,12 @@
 import type { Base } from "../base/base.ts";
 import { baseWeights } from "../base/base-weights.ts";
+import type { CalibrationRecord } from "../calibration/calibration-record.ts";
 import type { Rows } from "../calibration/rows.ts";
 import { OqeError } from "../ground/errors.ts";
 import type { Kernel } from "../kernel/kernel-types.ts";
 import type { FinishedModel } from "../mlx/mlx-weights.ts";
 import { Ops } from "../models/ops.ts";
 import type { RunOptions } from "../models/run.ts";
-import type { CalibrationRecord } from "../quantize/tuning-record.ts";
 import { type Divergence, diverge, observe, type Reference } from "./divergence.ts";
 import type { Evaluation } from "./evaluation-types.ts";
 import { errorOverRows, figuresOf, layersOf, rounded, routersOf, rowMeans } from "./figures.ts";

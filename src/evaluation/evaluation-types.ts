@@ -1,67 +1,105 @@
-/**
- * How a model differs from its base on some positions. KL is KL(base ‖ model) in nats over the full vocabulary; errors are standard
- * errors over rows, null where there is only one row. Perplexities are of the next token: the last position of a row has none.
- */
-export interface Figures {
-  readonly positions: number;
-  readonly meanKl: number;
-  readonly meanKlError: number | null;
-  /** Share, 0 to 1, of positions where both hold the same token for the likeliest. */
-  readonly sameTop: number;
-  readonly perplexity: number;
-  readonly basePerplexity: number;
-  readonly perplexityRatio: number;
-  readonly perplexityRatioError: number | null;
-}
+import * as v from "valibot";
+import { domainName, rowsIdentity } from "../calibration/calibration-record.ts";
+import { agree, amount, count, flag, list, object, oneOf, share } from "../ground/schema.ts";
+import { predictedLoss } from "../plan/plan-types.ts";
 
-/** Routers of one layer, or of all. Shares, 0 to 1. */
-export interface RouterFigures {
-  /** Share of the base's choices of experts that the model made too. */
-  readonly routerAgreement: number;
+const most = { domains: 256, layers: 4096 };
+
+/** A standard error over rows; null where there is only one row. */
+const standardError = v.nullable(amount);
+
+/**
+ * How a model differs from its base on some positions. KL is KL(base ‖ model) in nats over the full
+ * vocabulary. Perplexities are of the next token: the last position of a row has none.
+ */
+const figures = {
+  positions: count,
+  meanKl: amount,
+  meanKlError: standardError,
+  /** Share of positions where both models rank the same token first. */
+  sameTop: share,
+  perplexity: amount,
+  basePerplexity: amount,
+  perplexityRatio: amount,
+  perplexityRatioError: standardError,
+};
+const figuresSchema = object(figures);
+export type Figures = v.InferOutput<typeof figuresSchema>;
+
+/** Routers of one layer, or of all. */
+const routerFigures = {
+  /** Router agreement: share of the base's choices of experts that the model makes too. */
+  routerAgreement: share,
   /** Share of tokens whose whole set of experts is the same. */
-  readonly exactRoutes: number;
-}
+  exactRoutes: share,
+};
+const routerFiguresSchema = object(routerFigures);
+export type RouterFigures = v.InferOutput<typeof routerFiguresSchema>;
 
 /** Means over layers; null without routers. */
-export type MeanRouterFigures = { readonly [K in keyof RouterFigures]: number | null };
+const meanRouterFigures = { routerAgreement: v.nullable(share), exactRoutes: v.nullable(share) };
+const meanRouterFiguresSchema = object(meanRouterFigures);
+export type MeanRouterFigures = v.InferOutput<typeof meanRouterFiguresSchema>;
 
 export const gateNames = ["max-kl", "min-same-top", "min-router-agreement"] as const;
 export type GateName = (typeof gateNames)[number];
 
-/** A limit on one figure, and whether it was kept. */
-export interface Gate {
-  readonly gate: GateName;
-  readonly limit: number;
-  readonly value: number;
-  readonly passed: boolean;
-}
+/** A limit on one figure, and whether the tier passed it. */
+const gate = v.pipe(
+  object({ gate: oneOf(gateNames), limit: amount, value: amount, passed: flag }),
+  agree(function* ({ gate, limit, value, passed }) {
+    const expected = gate === "max-kl" ? value <= limit : value >= limit;
+    if (passed !== expected) yield { at: ["passed"], expected: `${expected}, by value and limit` };
+  }),
+);
+export type Gate = v.InferOutput<typeof gate>;
 
 /**
- * The evidence of one tier: measured from the bytes as stored. Plain JSON, as the receipt holds it and `oqe verify --json` prints
- * it; measured numbers have six significant digits.
+ * The evidence of one tier, measured from the bytes as stored. Plain JSON: the receipt holds it and
+ * `oqe verify --json` prints it. Measured numbers have six significant digits.
  */
-export interface Evaluation extends Figures, MeanRouterFigures {
-  /** The evaluation rows. */
-  readonly rows: {
-    readonly source: string;
-    readonly sha256: string;
-    readonly samples: number;
-    readonly length: number;
-  };
-  readonly medianKl: number;
-  readonly p99Kl: number;
-  readonly p999Kl: number;
-  readonly maxKl: number;
-  /** With the base's choices of experts forced upon the model: the part of the KL that is arithmetic. Equals meanKl without routers. */
-  readonly forcedMeanKl: number;
-  readonly forcedMeanKlError: number | null;
-  readonly byDomain: readonly (Figures & { readonly domain: string })[];
-  /** Layers that have routers. */
-  readonly byLayer: readonly (RouterFigures & { readonly layer: number })[];
-  /** What the plan predicted, where it was measured; null where it was not. */
-  readonly predicted: { readonly forcedKl: number; readonly kl: number } | null;
-  /** Plain rounding (`mx.quantize`) at the same plan, on the same rows; null where it was not measured. */
-  readonly rounded: (Figures & MeanRouterFigures) | null;
-  /** The tier's gates; a tier that fails one is not published. */
-  readonly gates: readonly Gate[];
+export const evaluationSchema = v.pipe(
+  object({
+    /** The evaluation rows. */
+    rows: object(rowsIdentity),
+    ...figures,
+    medianKl: amount,
+    p99Kl: amount,
+    p999Kl: amount,
+    maxKl: amount,
+    /**
+     * With forced routes: the model uses the base's choices of experts, so that this is the
+     * arithmetic part of the KL. Equals meanKl without routers.
+     */
+    forcedMeanKl: amount,
+    forcedMeanKlError: standardError,
+    ...meanRouterFigures,
+    byDomain: list(object({ domain: domainName, ...figures }), most.domains),
+    /** Layers that have routers, ascending. */
+    byLayer: list(object({ layer: count, ...routerFigures }), most.layers),
+    /** What the plan predicted; null for a plan by fixed rules. */
+    predicted: v.nullable(predictedLoss),
+    /**
+     * Plain rounding (`mx.quantize`) at the same plan, on the same rows; null where it was not
+     * measured.
+     */
+    rounded: v.nullable(object({ ...figures, ...meanRouterFigures })),
+    /** The tier's gates; a tier that fails one is held back. */
+    gates: list(gate, gateNames.length),
+  }),
+  agree(function* ({ byDomain, byLayer, rounded, ...mean }) {
+    if (new Set(byDomain.map(({ domain }) => domain)).size < byDomain.length)
+      yield { at: ["byDomain"], expected: "each domain once" };
+    if (byLayer.some(({ layer }, at) => at > 0 && layer <= byLayer[at - 1]!.layer))
+      yield { at: ["byLayer"], expected: "layers, ascending" };
+    const both = "null exactly where exactRoutes is";
+    if (!areBoth(mean)) yield { at: ["routerAgreement"], expected: both };
+    if (rounded !== null && !areBoth(rounded))
+      yield { at: ["rounded", "routerAgreement"], expected: both };
+  }),
+);
+export type Evaluation = v.InferOutput<typeof evaluationSchema>;
+
+function areBoth({ routerAgreement, exactRoutes }: MeanRouterFigures): boolean {
+  return (routerAgreement === null) === (exactRoutes === null);
 }

@@ -59,11 +59,18 @@ describe("identify", () => {
     expect(server.seen).toHaveLength(1);
   });
 
-  it("makes nothing of an answer that is none", async () => {
-    const { hub } = await start(() => ({ body: [] }));
-    expect((await thrown(hub.identify())) as object).toMatchObject({
+  it.each([
+    [{}, /cannot be used: its content is not as expected/],
+    [{ auth: {} }, /field "name" is missing/],
+    [{ name: 7, auth: {} }, /field "name" is 7; expected text/],
+    [{ name: "x", orgs: [{}], auth: {} }, /field "orgs\[0\]\.name" is missing/],
+    [{ name: "x", auth: { accessToken: { role: [] } } }, /field "auth\.accessToken\.role" is \[\]/],
+  ])("refuses %j as an account", async (body, words) => {
+    const { hub } = await start(() => ({ body }));
+    expect(await thrown(hub.identify())).toMatchObject({
       name: "OqeError",
       code: "NETWORK",
+      message: expect.stringMatching(words),
     });
   });
 });

@@ -1,5 +1,5 @@
+import type { TreeFile } from "./answers.ts";
 import type { LocalFile } from "./folder.ts";
-import type { TreeFile } from "./tree.ts";
 
 /** Main as listed. */
 export interface Main {

@@ -78,9 +78,13 @@ describe("a file of a dataset", () => {
   });
 
   it.each([
-    ["no list", { error: "?" }, /not a JSON list/],
-    ["no size", [{ type: "file", path: "a.txt", oid: "0" }], /the entry of a.txt lacks a size/],
-  ])("of which the Hub says nonsense (%s) is NETWORK", async (_, answer, words) => {
+    ["no list", { error: "?" }, /: it is .*; expected a list$/],
+    [
+      "no size",
+      [{ type: "file", path: "a.txt", oid: "0" }],
+      /\/a\.txt: field "size" is missing; expected a whole number$/,
+    ],
+  ])("is NETWORK where the Hub's answer has %s", async (_, answer, words) => {
     const server = await playServer(({ path }, response) =>
       json(
         response,

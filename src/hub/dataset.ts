@@ -1,18 +1,11 @@
 import { datasetInfo } from "@huggingface/hub";
 import type { Repository } from "../checkpoint/repository.ts";
 import { OqeError } from "../ground/errors.ts";
+import { answers, parseAnswer, parseFile, readAnswer, type TreeFile } from "./answers.ts";
 import { adopt, strictFetch } from "./failure.ts";
 import { checkRepositoryId, checkRevision, pathFault, printable } from "./names.ts";
 import { remoteRepository } from "./pull.ts";
-import type { Transport } from "./transport.ts";
-import {
-  authorization,
-  checkResolved,
-  credentials,
-  nonsense,
-  readEntry,
-  type TreeFile,
-} from "./tree.ts";
+import { authorization, credentials, type Transport } from "./transport.ts";
 
 /**
  * A dataset on the Hub at one commit, as far as one of its files: datasets may hold more files than anybody should list.
@@ -54,10 +47,8 @@ async function resolveDataset(transport: Transport, dataset: string, revision: s
   }).catch((failure: unknown) => {
     throw adopt(transport, subject, failure);
   });
-  return checkResolved(`datasets/${dataset}@${revision}`, {
-    sha: info.sha,
-    name: info.name ?? dataset,
-  });
+  const { sha, name } = parseAnswer(answers.revision, info, `datasets/${dataset}@${revision}`);
+  return { id: name, commit: sha };
 }
 
 async function findFile(
@@ -82,13 +73,12 @@ async function findFile(
     },
     body: JSON.stringify({ paths: [path], expand: false }),
   });
-  const entries: unknown = await response.json().catch(() => null);
-  if (!Array.isArray(entries)) throw nonsense(where, "its list of files is not a JSON list");
-  const entry = entries.find((one) => one?.path === path);
+  const entries = await readAnswer(answers.entries, response, where);
+  const entry = entries.find((one) => one.path === path);
   const look = `Its files are listed at ${transport.endpoint}/datasets/${id}/tree/${commit}.`;
   if (entry === undefined)
     throw new OqeError("NOT_FOUND", `${where} has no file ${printable(path)}`, look);
   if (entry.type !== "file")
     throw new OqeError("BAD_INPUT", `${where}/${printable(path)} is a folder`, look);
-  return readEntry(where, entry)[1];
+  return parseFile(entry, where)[1];
 }

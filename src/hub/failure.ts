@@ -1,8 +1,13 @@
 import { HubApiError } from "@huggingface/hub";
+import * as v from "valibot";
 import { type ErrorCode, OqeError } from "../ground/errors.ts";
+import { isSystemError, reasonOf } from "../ground/reasons.ts";
 import { printable } from "./names.ts";
-import { describe, place } from "./origin.ts";
+import { place } from "./origin.ts";
 import type { Transport } from "./transport.ts";
+
+const text = v.fallback(v.optional(v.string()), undefined);
+const errorBody = v.pipe(v.string(), v.parseJson(), v.object({ error: text, message: text }));
 
 /** What a request was for, so that its failure can be told in the user's words. */
 export interface Subject {
@@ -56,7 +61,10 @@ export async function refused(
   });
 }
 
-/** Errors of @huggingface/hub and of the file system as ours; an OqeError stays. Nothing of the original is kept: it may hold what a server echoed. */
+/**
+ * Turns errors of @huggingface/hub and of the file system into ours; an OqeError stays. The original
+ * is dropped: it may contain what a server echoed.
+ */
 export function adopt(transport: Transport, subject: Subject, failure: unknown): unknown {
   if (failure instanceof OqeError) return failure;
   if (failure instanceof HubApiError) {
@@ -76,22 +84,17 @@ export function adopt(transport: Transport, subject: Subject, failure: unknown):
       "Run again: finished uploads are not sent twice.",
     );
   }
-  const system = failure as { code?: unknown; syscall?: unknown };
-  if (
-    typeof system?.code === "string" &&
-    typeof system.syscall === "string" &&
-    system.syscall !== "connect"
-  ) {
+  if (isSystemError(failure) && failure.syscall !== "connect") {
     return new OqeError(
       "DISK",
-      `A file to upload cannot be read: ${describe(failure)}`,
+      `A file to upload cannot be read: ${reasonOf(failure)}`,
       "Check the folder, then run again.",
     );
   }
-  const reason = failure instanceof SyntaxError ? "it is not JSON" : describe(failure);
+  // @huggingface/hub trusts the answers that it reads, and fails with a TypeError on others.
   return new OqeError(
     "NETWORK",
-    `The Hub's answer about ${nameOf(subject)} makes no sense: ${reason}`,
+    `The Hub's answer about ${nameOf(subject)} cannot be used: ${reasonOf(failure)}`,
     "Check the Hub endpoint, then run again.",
   );
 }
@@ -204,12 +207,9 @@ function nameOf(subject: Subject): string {
 
 /** The explanation in an error body: JSON `error` or `message`, or a short plain text; pages of HTML say nothing. */
 function wordsOf(body: string): string {
-  try {
-    const { error, message } = JSON.parse(body) as { error?: unknown; message?: unknown };
-    return [error, message].find((words) => typeof words === "string") ?? "";
-  } catch {
-    return body.includes("<") ? "" : body;
-  }
+  const { success, output } = v.safeParse(errorBody, body);
+  if (success) return output.error ?? output.message ?? "";
+  return body.includes("<") ? "" : body;
 }
 
 function isAtHub(transport: Transport, address: string): boolean {

@@ -1,9 +1,9 @@
 import { whoAmI } from "@huggingface/hub";
 import { OqeError } from "../ground/errors.ts";
+import { answers, parseAnswer } from "./answers.ts";
 import { adopt, type Subject, strictFetch } from "./failure.ts";
 import type { Identity } from "./hub-types.ts";
-import type { Transport } from "./transport.ts";
-import { credentials } from "./tree.ts";
+import { credentials, type Transport } from "./transport.ts";
 
 /** Whose token it is. UNAUTHORIZED without one, or with one that the Hub does not know. */
 export async function identify(transport: Transport): Promise<Identity> {
@@ -21,9 +21,9 @@ export async function identify(transport: Transport): Promise<Identity> {
       fetch: strictFetch(transport, subject),
       ...(credentials(transport) as { accessToken: string }),
     });
-    const organizations =
-      answer.type === "user" ? (answer.orgs ?? []).map((organization) => organization.name) : [];
-    return { name: answer.name, organizations, canWrite: canWrite(answer.auth?.accessToken?.role) };
+    const { name, orgs, auth } = parseAnswer(answers.account, answer, "the account of the token");
+    const organizations = orgs.map((organization) => organization.name);
+    return { name, organizations, canWrite: canWrite(auth.accessToken?.role) };
   } catch (failure) {
     throw adopt(transport, subject, failure);
   }

@@ -1,11 +1,12 @@
 import { readText } from "../checkpoint/repository.ts";
 import { OqeError } from "../ground/errors.ts";
+import type { TreeFile } from "./answers.ts";
 import type { RemoteState } from "./hub-types.ts";
 import { receiptPath } from "./hub-types.ts";
 import { checkRepositoryId } from "./names.ts";
 import { remoteRepository } from "./pull.ts";
 import type { Transport } from "./transport.ts";
-import { listTree, resolveRevision, type TreeFile } from "./tree.ts";
+import { listTree, resolveRevision } from "./tree.ts";
 
 /** A receipt is a few hundred kilobytes at most (one line per module); more is not ours. */
 const receiptLimit = 32 << 20;

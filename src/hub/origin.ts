@@ -102,7 +102,8 @@ export function createSender(
       if (location === null || ![301, 302, 303, 307, 308].includes(response.status))
         return { response, url: url.href };
       await response.body?.cancel();
-      url = nextTarget(url, location, response.status, init, home);
+      checkRedirect(init, url, response.status);
+      url = checkTarget(redirectTarget(url, location), home);
     }
     throw new OqeError(
       "NETWORK",
@@ -113,30 +114,25 @@ export function createSender(
   return { send };
 }
 
-function nextTarget(
-  from: URL,
-  location: string,
-  status: number,
-  init: RequestInit,
-  home: URL,
-): URL {
-  const reads = !init.method || init.method === "GET" || init.method === "HEAD";
-  // By the book 301–303 turn a POST into a GET, and what it carried would silently be lost.
-  if (!reads && (status < 307 || !isReplayable(init.body))) {
-    throw new OqeError(
-      "NETWORK",
-      `${place(from.href)} answers a ${init.method} with a redirect (${status})`,
-      "Check the Hub endpoint.",
-    );
-  }
-  if (!URL.canParse(location, from.href)) {
-    throw new OqeError(
-      "NETWORK",
-      `${place(from.href)} redirects to no address`,
-      "This is a fault of the Hub or of a proxy.",
-    );
-  }
-  return checkTarget(new URL(location, from), home);
+/** Refuses redirects that lose the request's body. */
+function checkRedirect({ method, body }: RequestInit, from: URL, status: number): void {
+  if (!method || method === "GET" || method === "HEAD") return;
+  // By RFC 9110, 301 to 303 turn a POST into a GET, and its body is lost without an error.
+  if (status >= 307 && isReplayable(body)) return;
+  throw new OqeError(
+    "NETWORK",
+    `${place(from.href)} answers a ${method} with a redirect (${status})`,
+    "Check the Hub endpoint.",
+  );
+}
+
+function redirectTarget(from: URL, location: string): URL {
+  if (URL.canParse(location, from.href)) return new URL(location, from);
+  throw new OqeError(
+    "NETWORK",
+    `${place(from.href)} redirects to an address that cannot be read`,
+    "This is a fault of the Hub or of a proxy.",
+  );
 }
 
 /** A Hub on https never makes us speak plain http (or `data:` …), and a rehearsal stays on this machine where it does. */

@@ -1,9 +1,10 @@
 import type { ByteSource, Repository } from "../checkpoint/repository.ts";
 import { OqeError } from "../ground/errors.ts";
+import type { TreeFile } from "./answers.ts";
 import { checkRepositoryId, checkRevision } from "./names.ts";
 import { openRemote } from "./range.ts";
 import type { Transport } from "./transport.ts";
-import { listTree, resolveRevision, type TreeFile } from "./tree.ts";
+import { listTree, resolveRevision } from "./tree.ts";
 
 /**
  * A model on the Hub at one commit. The revision is resolved here, once; whatever happens to its branch later, every byte

@@ -188,22 +188,35 @@ it("stops reading an endless body", async () => {
 
 describe("a listing", () => {
   const file = { type: "file", path: "w", size: 1, oid: blob };
-  it.each<[string, unknown, string]>([
-    ["a path upwards", [{ ...file, path: "../w" }], "BAD_CHECKPOINT"],
-    ["an absolute path", [{ ...file, path: "/etc/passwd" }], "BAD_CHECKPOINT"],
-    ["no path", [{ ...file, path: 7 }], "BAD_CHECKPOINT"],
-    ["a negative size", [{ ...file, size: -1 }], "NETWORK"],
-    ["a broken size", [{ ...file, size: 1.5 }], "NETWORK"],
-    ["a size as text", [{ ...file, size: "1" }], "NETWORK"],
-    ["a false hash", [{ ...file, lfs: { oid: "xyz" } }], "NETWORK"],
-    ["a file twice", [file, file], "NETWORK"],
-    ["no list", { error: null }, "NETWORK"],
-    ["nothing readable", null, "NETWORK"],
-  ])("with %s is refused", async (_name, listing, code) => {
+  const field = (path: string, says: string) =>
+    `answer about acme/m@${commit}${path}: field ${says}`;
+  it.each<[string, unknown, string, string]>([
+    ["a path upwards", [{ ...file, path: "../w" }], "BAD_CHECKPOINT", 'lists the path "../w"'],
+    ["an absolute path", [{ ...file, path: "/etc/x" }], "BAD_CHECKPOINT", 'the path "/etc/x"'],
+    ["a path that is no text", [{ ...file, path: 7 }], "NETWORK", field("", '"[0].path" is 7; ')],
+    ["a negative size", [{ ...file, size: -1 }], "NETWORK", field("/w", '"size" is -1; ')],
+    ["a broken size", [{ ...file, size: 1.5 }], "NETWORK", field("/w", '"size" is 1.5; ')],
+    ["a size as text", [{ ...file, size: "1" }], "NETWORK", field("/w", '"size" is "1"; ')],
+    ["no size", [{ ...file, size: undefined }], "NETWORK", field("/w", '"size" is missing; ')],
+    ["no hash", [{ ...file, oid: "1" }], "NETWORK", field("/w", '"oid" is "1"; ')],
+    [
+      "a false hash",
+      [{ ...file, lfs: { oid: "x" } }],
+      "NETWORK",
+      field("/w", '"lfs.oid" is "x"; '),
+    ],
+    ["a file twice", [file, file], "NETWORK", "lists a file twice"],
+    ["no list", { error: null }, "NETWORK", ': it is {"error":null}; expected a list'],
+    ["no content", null, "NETWORK", ": it is null; expected a list"],
+  ])("with %s is refused", async (_name, listing, code, words) => {
     const { open } = await startModel(() => {}, {
       tree: (_request, response) => json(response, listing),
     });
-    expect(await thrown(open())).toMatchObject({ name: "OqeError", code });
+    expect(await thrown(open())).toMatchObject({
+      name: "OqeError",
+      code,
+      message: expect.stringContaining(words),
+    });
   });
 
   it("ignores folders", async () => {
@@ -223,7 +236,7 @@ describe("a listing", () => {
     });
     expect(await thrown(open())).toMatchObject({
       code: "NETWORK",
-      message: expect.stringContaining("does not end"),
+      message: expect.stringContaining("or never ends"),
     });
     expect(server.seen.length).toBeLessThan(1100);
   });
@@ -249,7 +262,7 @@ describe("what a revision means", () => {
       });
       expect(await thrown(open())).toMatchObject({
         code: "NETWORK",
-        message: expect.stringContaining("40 hex digits"),
+        message: expect.stringContaining("expected a commit of 40 hexadecimal digits"),
       });
     },
   );

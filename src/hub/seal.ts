@@ -1,11 +1,9 @@
 import { readFile } from "node:fs/promises";
-import { OqeError } from "../ground/errors.ts";
+import { answers, readAnswer } from "./answers.ts";
 import { strictFetch } from "./failure.ts";
 import type { LocalFile } from "./folder.ts";
-import { printable } from "./names.ts";
 import type { Target } from "./stage.ts";
-import type { Transport } from "./transport.ts";
-import { authorization } from "./tree.ts";
+import { authorization, type Transport } from "./transport.ts";
 
 /** What one commit changes. */
 export interface Change {
@@ -53,11 +51,5 @@ export async function seal(transport: Transport, target: Target, change: Change)
       body: lines.map((line) => JSON.stringify(line)).join("\n"),
     },
   );
-  const { commitOid } = (await response.json()) as { commitOid?: unknown };
-  if (typeof commitOid === "string" && /^[0-9a-f]{40}$/.test(commitOid)) return commitOid;
-  throw new OqeError(
-    "NETWORK",
-    `The Hub answers the commit with "${printable(String(commitOid), 60)}"; expected a commit`,
-    "Run again.",
-  );
+  return (await readAnswer(answers.commit, response, `the commit to ${target.id}`)).commitOid;
 }

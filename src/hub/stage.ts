@@ -1,11 +1,11 @@
 import { createReadStream } from "node:fs";
 import { commitIter } from "@huggingface/hub";
 import { OqeError } from "../ground/errors.ts";
+import { answers, readAnswer } from "./answers.ts";
 import { adopt, type Subject, strictFetch } from "./failure.ts";
 import type { LocalFile } from "./folder.ts";
 import { printable } from "./names.ts";
-import type { Transport } from "./transport.ts";
-import { authorization, credentials } from "./tree.ts";
+import { authorization, credentials, type Transport } from "./transport.ts";
 
 /** Each upload by xet owns 64 MiB for its block and 64 MiB for its index, so a 7 GB machine should not see many at once. */
 const filesInFlight = 2;
@@ -41,7 +41,7 @@ export async function askForLarge(
         body: JSON.stringify({ files: samples }),
       },
     );
-    const answer = (await response.json()) as { files: { path: string; uploadMode: string }[] };
+    const answer = await readAnswer(answers.uploadModes, response, `uploads to ${target.id}`);
     const modes = new Map(answer.files.map((file) => [file.path, file.uploadMode]));
     for (const { path, oid } of asked) {
       const mode = modes.get(path);

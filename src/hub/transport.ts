@@ -1,6 +1,13 @@
 import { OqeError } from "../ground/errors.ts";
 import { printable } from "./names.ts";
-import { type Answer, describe, isReplayable, place, type Sender } from "./origin.ts";
+import {
+  type Answer,
+  describe,
+  isReplayable,
+  place,
+  type Sender,
+  tokenPlaceholder,
+} from "./origin.ts";
 import { isTransientStatus, type Patience, retry, Transient, toldWait } from "./retry.ts";
 
 /** No answer that is read whole (JSON pages, dedup shards of xet) comes near this; more is a fault, and memory is not ours to lose. */
@@ -20,6 +27,16 @@ export interface Transport extends Sender {
    * status that is not transient comes back as it is. Throws NETWORK after the last attempt.
    */
   readonly fetch: typeof globalThis.fetch;
+}
+
+/** What @huggingface/hub is given to write into `Authorization`: never the token itself. */
+export function credentials(transport: Transport): { accessToken?: string } {
+  return transport.authenticated ? { accessToken: tokenPlaceholder } : {};
+}
+
+/** The same for our own requests. */
+export function authorization(transport: Transport): Record<string, string> {
+  return transport.authenticated ? { Authorization: `Bearer ${tokenPlaceholder}` } : {};
 }
 
 export function createTransport(

@@ -1,8 +1,13 @@
-import { OqeError } from "../ground/errors.ts";
+import * as v from "valibot";
+import { list, object } from "../ground/schema.ts";
+import { readAnswer } from "./answers.ts";
 import { refused, type Subject } from "./failure.ts";
 import { printable } from "./names.ts";
-import type { Transport } from "./transport.ts";
-import { authorization } from "./tree.ts";
+import { authorization, type Transport } from "./transport.ts";
+
+const cardNote = v.union([v.string(), object({ message: v.string() })], "a sentence");
+/** POST /api/validate-yaml */
+const cardCheck = object({ errors: list(cardNote), warnings: v.nullish(list(cardNote)) });
 
 /** Asks the Hub what is wrong with a card's front matter. Errors come back as sentences; its warnings go to the report. */
 export async function validateCard(transport: Transport, text: string): Promise<readonly string[]> {
@@ -21,23 +26,12 @@ export async function validateCard(transport: Transport, text: string): Promise<
       `POST ${transport.endpoint}/api/validate-yaml`,
     );
   }
-  const answer = (await response.json().catch(() => null)) as {
-    errors?: unknown;
-    warnings?: unknown;
-  } | null;
-  if (!Array.isArray(answer?.errors)) {
-    throw new OqeError(
-      "NETWORK",
-      "The Hub's answer about the card makes no sense: it lists no errors",
-      "Check the Hub endpoint, then run again.",
-    );
-  }
-  for (const sentence of sentences(answer.warnings))
-    transport.patience.report.warn(`The Hub on the card: ${sentence}`);
-  return sentences(answer.errors);
+  const { errors, warnings } = await readAnswer(cardCheck, response, "the card");
+  for (const warning of warnings ?? [])
+    transport.patience.report.warn(`The Hub on the card: ${sentence(warning)}`);
+  return errors.map(sentence);
 }
 
-function sentences(notes: unknown): string[] {
-  if (!Array.isArray(notes)) return [];
-  return notes.map((note) => printable(String(note?.message ?? note), 500));
+function sentence(note: v.InferOutput<typeof cardNote>): string {
+  return printable(typeof note === "string" ? note : note.message, 500);
 }

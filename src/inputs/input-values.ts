@@ -4,12 +4,15 @@ import { resolve } from "node:path";
 import type { CalibrationReference } from "../calibration/reference.ts";
 import { OqeError } from "../ground/errors.ts";
 
-/** The base: a folder, or a repository on the Hub at a revision (branch, tag or commit). */
+/** A model: a folder, or a repository on the Hub at a revision (branch, tag or commit). */
 export type ModelReference =
   | { readonly kind: "folder"; readonly path: string }
   | { readonly kind: "hub"; readonly id: string; readonly revision: string };
 
-/** `org/name[@revision]` on the Hub, or a folder: whatever exists on disk or starts with `.`, `/` or `~` is a folder. */
+/**
+ * `org/name[@revision]` on the Hub, or a folder. Text that exists on disk or starts with `.`, `/`
+ * or `~` is a folder. Throws BAD_INPUT.
+ */
 export function parseModel(model: string, revision: string): ModelReference {
   if (model === "") {
     throw new OqeError(
@@ -53,40 +56,15 @@ export function parseModel(model: string, revision: string): ModelReference {
   return { kind: "hub", id, revision: chosen };
 }
 
-/** One of some words, in any case. */
-export function parseChoice<T extends string>(
-  name: string,
-  value: string,
-  choices: readonly T[],
-): T {
-  const found = choices.find((choice) => choice === value.toLowerCase());
-  if (found === undefined)
-    throw new OqeError("BAD_INPUT", `${name}: "${value}" is not one of ${choices.join(", ")}`);
-  return found;
-}
-
-export function parseToggle(name: string, value: string): boolean {
-  if (/^true$/i.test(value)) return true;
-  if (/^false$/i.test(value)) return false;
-  throw new OqeError("BAD_INPUT", `${name}: "${value}" is neither true nor false`);
-}
-
-export function parseCount(name: string, value: string, least: number, most: number): number {
-  const count = Number(value);
-  if (!/^\d+$/.test(value) || count < least || count > most) {
-    throw new OqeError(
-      "BAD_INPUT",
-      `${name}: "${value}" is not a whole number from ${least} to ${most}`,
-    );
-  }
-  return count;
-}
-
-/** A file that exists or starts with `.`, `/` or `~`, or `datasets/org/name[@revision]/path` on the Hub; empty: bundled. */
+/**
+ * Text to calibrate or evaluate on: a file, or `datasets/org/name[@revision]/path` on the Hub.
+ * Text that exists on disk or starts with `.`, `/` or `~` is a file. Empty means the bundled text.
+ * Throws BAD_INPUT.
+ */
 export function parseText(name: "calibration" | "evaluation", text: string): CalibrationReference {
   if (text === "") return { kind: "bundled" };
   if (/^[./~]/.test(text) || existsSync(text)) {
-    const hint = `Name one text file, or leave ${name} out to use the rows that come with oqe-publisher.`;
+    const hint = `Name one text file, or leave ${name} out to use the bundled text.`;
     return { kind: "file", path: findFile(name, text, hint) };
   }
   const pattern = /^(?:hf:\/\/)?datasets\/([\w][\w.-]*\/[\w][\w.-]*)(?:@([\w][\w.-]*))?\/(.+)$/;
@@ -106,8 +84,19 @@ export function parseText(name: "calibration" | "evaluation", text: string): Cal
   return { kind: "hub", dataset, revision, path };
 }
 
-/** The absolute path of a file that has to be there. */
-export function findFile(name: string, text: string, hint: string): string {
+/** A file of `oqe sensitivity`; empty: null. */
+export function parseSensitivityFile(text: string): string | null {
+  const hint = "Name a file that `oqe sensitivity` wrote, or leave sensitivity out.";
+  return text === "" ? null : findFile("sensitivity", text, hint);
+}
+
+/** A quantized repository of the base; empty: null. */
+export function parseProxy(text: string): ModelReference | null {
+  return text === "" ? null : parseModel(text, "");
+}
+
+/** The absolute path of a file that has to exist. Throws BAD_INPUT. */
+function findFile(name: string, text: string, hint: string): string {
   const path = resolve(text.replace(/^~(?=\/|$)/, homedir()));
   const found = statSync(path, { throwIfNoEntry: false });
   if (found?.isFile() === true) return path;

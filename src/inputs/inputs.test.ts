@@ -3,11 +3,16 @@ import { homedir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { removeFolder, scratchFolder } from "../../test/support/models.ts";
+import type { InputName } from "./input-table.ts";
 import { parseText } from "./input-values.ts";
-import { type InputName, parseInputs, unusedInputs } from "./inputs.ts";
+import { parseInputs, unusedInputs } from "./inputs.ts";
 
-const parse = (given: Partial<Record<InputName, string>> = {}) =>
-  parseInputs((name) => ({ "base-model": "org/base", ...given })[name] ?? "", {});
+type Given = Partial<Record<InputName, string>>;
+
+const reader = (given: Given) => (name: InputName) =>
+  ({ "base-model": "org/base", ...given })[name] ?? "";
+const parse = (given: Given = {}) => parseInputs(reader(given), {});
+const unused = (given: Given) => unusedInputs(reader(given), parse(given));
 
 let folder: string;
 beforeAll(async () => {
@@ -72,7 +77,7 @@ describe("inputs of tuning", () => {
       "residual",
       /^repair residual needs .* propagation reference tunes all tiers on the base's$/,
     ],
-    ["repair", "router,none", /^repair: "router,none" is none and something at once$/],
+    ["repair", "router,none", /^repair: "router,none" has none beside another value$/],
     ["calibration-samples", "0", /^calibration-samples: "0" is not a whole number from 1 to 4096$/],
     ["calibration-samples", "4097", /from 1 to 4096/],
     ["calibration-samples", "1e2", /"1e2" is not a whole number/],
@@ -125,7 +130,7 @@ describe("inputs of tuning", () => {
   });
 
   test("that the method does not look at are named, defaults are not", () => {
-    expect(unusedInputs(parse({ method: "rounded" }))).toEqual([]);
+    expect(unused({ method: "rounded" })).toEqual([]);
     const set = {
       method: "rounded",
       calibration: "datasets/org/name/a.txt",
@@ -133,18 +138,18 @@ describe("inputs of tuning", () => {
       repair: "none",
       "calibration-length": "256",
     };
-    expect(unusedInputs(parse(set))).toEqual([
-      "calibration, propagation, repair: without effect, for method rounded uses no calibration",
+    expect(unused(set)).toEqual([
+      "without effect: calibration, propagation, repair (method rounded reads no calibration text)",
     ]);
-    expect(unusedInputs(parse({ ...set, method: "tuned" }))).toEqual([]);
+    expect(unused({ ...set, method: "tuned" })).toEqual([]);
     const evaluation = {
       evaluation: "datasets/org/name/a.txt",
       "evaluation-samples": "4",
       "max-kl": "oQ4e=1",
     };
-    expect(unusedInputs(parse(evaluation))).toEqual([]);
-    expect(unusedInputs(parse({ ...evaluation, evaluate: "false" }))).toEqual([
-      "evaluation, evaluation-samples, max-kl: without effect, for evaluate is false",
+    expect(unused(evaluation)).toEqual([]);
+    expect(unused({ ...evaluation, evaluate: "false" })).toEqual([
+      "without effect: evaluation, evaluation-samples, max-kl (evaluate is false)",
     ]);
   });
 });

@@ -1,15 +1,14 @@
 /** Widths that MLX's affine format knows. */
-export type Bits = 2 | 3 | 4 | 5 | 6 | 8;
-export type GroupSize = 32 | 64 | 128;
+export const bitWidths = [2, 3, 4, 5, 6, 8] as const;
+export type Bits = (typeof bitWidths)[number];
+export const groupSizes = [32, 64, 128] as const;
+export type GroupSize = (typeof groupSizes)[number];
 export type Rounding = "stored" | "mlx";
 
 export interface Width {
   readonly bits: Bits;
   readonly groupSize: GroupSize;
 }
-
-const bitWidths: readonly Bits[] = [2, 3, 4, 5, 6, 8];
-const groupSizes: readonly GroupSize[] = [32, 64, 128];
 
 /** Calls `fail` where MLX knows no such width, or its groups do not fill rows of `columns`. */
 export function checkWidth(

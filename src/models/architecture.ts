@@ -1,6 +1,7 @@
 import type { ModelConfig } from "../checkpoint/model-config.ts";
 import type { Forward } from "./forward.ts";
 import type { LayerKind } from "./layer-kind.ts";
+import type { Source, Transform } from "./source.ts";
 
 /** What a tensor does in the model. */
 export type RoleKind =
@@ -65,11 +66,14 @@ export interface Role {
   readonly why?: string;
   /** Shape of ONE base tensor under this config. */
   readonly shape: (config: ModelConfig) => readonly number[];
-  /** Shape in the MLX repo where it differs other than by stacking (conv1d: [C, 1, k] -> [C, k, 1]; the bytes are the same). */
-  readonly mlxShape?: (config: ModelConfig) => readonly number[];
+  /**
+   * Steps from the base tensor to the MLX tensor, or to one member of its stack (source.ts).
+   * Default: none, the values are the same in the same order.
+   */
+  readonly from?: (config: ModelConfig) => readonly Transform[];
   /** Unquantized tensors are cast to the storage dtype, except those that mlx-lm's cast_predicate exempts. */
   readonly exemptFromCast?: true;
-  /** Part of a routed expert: one base tensor per expert, stacked. */
+  /** Part of a routed expert, stacked: one base tensor per expert, or a slice of a base tensor. */
   readonly routed?: true;
   /** Whether a config has this tensor (biases, tied heads). Default: always. */
   readonly when?: (config: ModelConfig) => boolean;
@@ -103,18 +107,19 @@ export interface Architecture {
   readonly forward: Forward;
 }
 
-/** A tensor of the MLX repo and the base tensors it is made of (several for an expert stack). */
+/** A tensor of the MLX repo and where its values lie in the base. */
 export interface OutputTensor {
   readonly role: Role;
   readonly layer: number | null;
   readonly name: string;
   /** Shape in the MLX repo: [experts?, rows, columns], or that of the unquantized tensor. */
   readonly shape: readonly number[];
-  /** Base tensor names in stacking order. */
-  readonly sources: readonly string[];
+  /** One for each member of an expert stack, in stacking order; one for any other tensor. */
+  readonly sources: readonly Source[];
 }
 
-/** A tensor of the output with its dtype in the base, as the planner needs it. */
+/** A tensor of the output with the dtype of its values as they are read from the base. */
 export interface PlannedTensor extends OutputTensor {
+  /** The base's own dtype. F32 where a transform computes (`plusOne`). */
   readonly dtype: string;
 }

@@ -56,7 +56,7 @@ export async function attention(at: BlockContext, x: Matrix, heads: Heads): Prom
   const weights: Weight[] = [];
   for (const role of roles) weights.push(await at.weight(role, x));
   const biases = await Promise.all(roles.map((role) => at.kept(`${role}.bias`)));
-  const y = newMatrix(x.rows, heads.queries * heads.size);
+  const y = newMatrix(x.rows, heads.queries * heads.valueSize);
   await ops.inBatches(x.rows, sequenceLength, async (start, end) => {
     const rows = rowsOf(x, start, end);
     const project = (i: number) => ops.linear(rows, weights[i]!, biases[i]!);

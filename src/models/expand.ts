@@ -1,6 +1,7 @@
 import type { ModelConfig } from "../checkpoint/model-config.ts";
 import { OqeError } from "../ground/errors.ts";
 import type { Architecture, OutputTensor, Role } from "./architecture.ts";
+import { type Source, wholeTensor } from "./source.ts";
 
 /** What expand needs to know of a base tensor. */
 export interface BaseTensor {
@@ -8,49 +9,39 @@ export interface BaseTensor {
   readonly shape: readonly number[];
 }
 
+type BaseTensors = ReadonlyMap<string, BaseTensor>;
+
 /**
- * Holds the role table against the checkpoint: the tensors of the MLX repo in order (embeddings, blocks, final norm, head),
- * each with the base tensors it is made of. Throws BAD_CHECKPOINT for a missing tensor or a shape that the config does not
- * give, UNSUPPORTED_MODEL for a tensor that no role names.
+ * Compares the role table with the checkpoint. Gives the tensors of the MLX repository in order
+ * (embeddings, blocks, final norm, head), each with the places in the base where its values lie.
+ * Throws BAD_CHECKPOINT for a missing tensor or a shape that the config does not give,
+ * UNSUPPORTED_MODEL for a tensor, or a part of one, that no role names.
  */
 export function expand(
   architecture: Architecture,
   config: ModelConfig,
-  base: ReadonlyMap<string, BaseTensor>,
+  base: BaseTensors,
 ): OutputTensor[] {
-  refuseMoreThanThereIs(architecture, config, base.size);
+  refuseMoreThanThereIs(architecture, config, base);
   const outputs = expandTable(architecture, config);
-  const named = new Set<string>();
-  for (const output of outputs) {
-    const expected = output.role.shape(config);
-    for (const source of output.sources) {
-      checkShape(source, base.get(source), expected, architecture);
-      named.add(source);
-    }
-    checkOneDtype(output, base);
-  }
-  for (const name of base.keys()) {
-    if (!named.has(name) && !architecture.dropped(name, config)) {
-      throw new OqeError(
-        "UNSUPPORTED_MODEL",
-        `tensor "${name}" is named by no role of ${architecture.modelType}`,
-        "Quantizing only what is known would lose this tensor silently. Check that the config belongs to the checkpoint, or add the role (docs/adding-a-model.md).",
-      );
-    }
-  }
+  for (const output of outputs) checkSources(output, base, architecture);
+  refuseUnused(outputs, base, architecture, config);
   return outputs;
 }
 
-/** A config may promise billions of layers or experts; listing them would take all memory before one is missed. */
-function refuseMoreThanThereIs(architecture: Architecture, config: ModelConfig, tensors: number) {
+/** A config may promise billions of layers or experts. Listing them would use up the memory. */
+function refuseMoreThanThereIs(architecture: Architecture, config: ModelConfig, base: BaseTensors) {
   const layers = architecture.layers(config);
   const experts = architecture.experts(config);
-  const routed =
-    experts === null ? 0 : experts.routed * layers.filter(({ mlp }) => mlp === "moe").length;
-  if (layers.length + routed > tensors) {
+  const isSingle = (role: Role) => role.routed === true && role.base.includes("{e}");
+  const moe = layers.filter(({ mlp }) => mlp === "moe");
+  const single = moe.filter((kind) => architecture.roles(kind).some(isSingle)).length;
+  const routed = experts?.routed ?? 0;
+  const largest = [...base.values()].reduce((most, { shape }) => Math.max(most, count(shape)), 0);
+  if (layers.length + routed * single > base.size || routed > largest) {
     throw new OqeError(
       "BAD_CHECKPOINT",
-      `config.json promises ${layers.length} layers and ${routed} routed experts, but the checkpoint has only ${tensors} tensors`,
+      `config.json promises ${layers.length} layers and ${routed * moe.length} routed experts, but the checkpoint has only ${base.size} tensors`,
       "The config may belong to another checkpoint, or the upload may be incomplete.",
     );
   }
@@ -65,13 +56,16 @@ function refuseMoreThanThereIs(architecture: Architecture, config: ModelConfig, 
 
 /** The tensors that the table and the config promise, without looking at a checkpoint. */
 export function expandTable(architecture: Architecture, config: ModelConfig): OutputTensor[] {
-  const outer = architecture.outer.map((role) => instantiate(role, config, null, 0));
   const routed = architecture.experts(config)?.routed ?? 0;
-  const blocks = architecture.layers(config).map((kind, layer) => {
-    return architecture.roles(kind).map((role) => instantiate(role, config, layer, routed));
-  });
-  const [first, ...rest] = outer;
-  return [first!, ...blocks.flat(), ...rest].filter((output) => output.role.when?.(config) ?? true);
+  const instances = (roles: readonly Role[], layer: number | null) =>
+    roles
+      .filter((role) => role.when?.(config) ?? true)
+      .map((role) => instantiate(role, config, layer, routed));
+  const [first, ...rest] = instances(architecture.outer, null);
+  const blocks = architecture
+    .layers(config)
+    .map((kind, layer) => instances(architecture.roles(kind), layer));
+  return [first!, ...blocks.flat(), ...rest];
 }
 
 function instantiate(
@@ -80,18 +74,35 @@ function instantiate(
   layer: number | null,
   experts: number,
 ): OutputTensor {
-  if (role.when !== undefined && !role.when(config)) {
-    return { role, layer, name: role.mlx, shape: [], sources: [] };
+  const name = (path: string) => path.replace("{i}", String(layer));
+  const steps = role.from?.(config) ?? [];
+  const shape = role.shape(config);
+  const members = role.routed === true ? experts : 1;
+  const sources = Array.from({ length: members }, (_, member) => {
+    const whole = wholeTensor(name(role.base).replace("{e}", String(member)), shape);
+    return steps.reduce<Source>((source, step) => step(source, member), whole);
+  });
+  const own = sources[0]?.shape ?? shape;
+  return {
+    role,
+    layer,
+    name: name(role.mlx),
+    shape: role.routed === true ? [members, ...own] : own,
+    sources,
+  };
+}
+
+/** Every base tensor that the output is made of is there, as the config says, all of one dtype. */
+function checkSources(output: OutputTensor, base: BaseTensors, architecture: Architecture) {
+  const tensors = new Map(output.sources.map((source) => [source.tensor, source.base]));
+  for (const [name, shape] of tensors) checkShape(name, base.get(name), shape, architecture);
+  const dtypes = new Set([...tensors.keys()].map((name) => base.get(name)!.dtype));
+  if (dtypes.size > 1) {
+    throw new OqeError(
+      "BAD_CHECKPOINT",
+      `the tensors stacked into "${output.name}" have several dtypes: ${[...dtypes].join(", ")}`,
+    );
   }
-  const inLayer = (path: string) => path.replace("{i}", String(layer));
-  const one = role.mlxShape?.(config) ?? role.shape(config);
-  if (role.routed !== true) {
-    return { role, layer, name: inLayer(role.mlx), shape: one, sources: [inLayer(role.base)] };
-  }
-  const sources = Array.from({ length: experts }, (_, e) =>
-    inLayer(role.base).replace("{e}", String(e)),
-  );
-  return { role, layer, name: inLayer(role.mlx), shape: [experts, ...one], sources };
 }
 
 function checkShape(
@@ -119,12 +130,32 @@ function checkShape(
   }
 }
 
-function checkOneDtype(output: OutputTensor, base: ReadonlyMap<string, BaseTensor>) {
-  const dtypes = new Set(output.sources.map((source) => base.get(source)!.dtype));
-  if (dtypes.size > 1) {
+/** Throws where a tensor of the base, or a part of one, would be lost without a word. */
+function refuseUnused(
+  outputs: readonly OutputTensor[],
+  base: BaseTensors,
+  architecture: Architecture,
+  config: ModelConfig,
+) {
+  const used = new Map<string, number>();
+  for (const { tensor, shape } of outputs.flatMap(({ sources }) => sources))
+    used.set(tensor, (used.get(tensor) ?? 0) + count(shape));
+  for (const [name, { shape }] of base) {
+    const values = used.get(name);
+    if (values === count(shape)) continue;
+    if (values === undefined && architecture.dropped(name, config)) continue;
+    const what =
+      values === undefined
+        ? "is named by no role"
+        : `has ${count(shape)} values, but ${values} are used by the roles`;
     throw new OqeError(
-      "BAD_CHECKPOINT",
-      `the tensors stacked into "${output.name}" have several dtypes: ${[...dtypes].join(", ")}`,
+      "UNSUPPORTED_MODEL",
+      `tensor "${name}" ${what} of ${architecture.modelType}`,
+      "Quantizing only what is known would lose this tensor silently. Check that the config belongs to the checkpoint, or add the role (docs/adding-a-model.md).",
     );
   }
+}
+
+function count(shape: readonly number[]): number {
+  return shape.reduce((product, size) => product * size, 1);
 }

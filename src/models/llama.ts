@@ -1,7 +1,7 @@
 import type { ModelConfig } from "../checkpoint/model-config.ts";
 import { OqeError } from "../ground/errors.ts";
 import type { Matrix } from "../kernel/matrix.ts";
-import type { Heads } from "../kernel/routines/attention.ts";
+import { type Heads, plainHeads } from "../kernel/routines/attention.ts";
 import type { Architecture } from "./architecture.ts";
 import { attention, embed, gatedMlp, norm, tensor } from "./blocks.ts";
 import {
@@ -76,12 +76,7 @@ export const llama: Architecture = {
     tie_word_embeddings: "transformers and mlx-lm have different defaults",
     rope_theta: "transformers and mlx-lm may have different defaults",
   },
-  // transformers' Llama has no sliding window, mlx-lm's has one by `layer_types`.
-  forward: transformerForward({
-    isWindowed: (c) =>
-      flag(c, "use_sliding_window", false) ||
-      (Array.isArray(c.layer_types) && c.layer_types.includes("sliding_attention")),
-  }),
+  forward: transformerForward({}),
 };
 
 /** The default of mlx-lm differs from transformers' in some classes: the config says transformers' 10000. */
@@ -96,24 +91,25 @@ function ropeTheta(c: ModelConfig): number {
 
 /** What differs between the forward passes of pre-norm transformers. */
 interface Variation {
-  /** Whether attention sees only a window of its past, in any layer. */
-  readonly isWindowed: (config: ModelConfig) => boolean;
+  /** Tokens that a layer's attention sees, the token itself included; null: the whole past. Default: null. */
+  readonly window?: (config: ModelConfig, layer: number) => number | null;
   /** The MLP half of a block. Default: SwiGLU. */
   readonly mlp?: (at: BlockContext, x: Matrix) => Promise<Matrix>;
 }
 
 /** x + attention(norm(x)), then x + mlp(norm(x)), block by block (transformers' modeling_llama.py). */
-export function transformerForward({ isWindowed, mlp = swiglu }: Variation): Forward {
+export function transformerForward({ window = () => null, mlp = swiglu }: Variation): Forward {
   return {
     check(c) {
       oneOf(c, "hidden_act", ["silu"]);
       divides(c, "num_key_value_heads", "num_attention_heads");
-      if (isWindowed(c)) throw windowed();
+      for (let layer = 0; layer < layerCount(c, "num_hidden_layers"); layer++) window(c, layer);
       ropeOf(c);
     },
     embed: (at, ids) => embed(at, ids, vocabulary(at.config), hidden(at.config)),
     async block(at, x) {
-      const y = await attend(at, await norm(at, "norm.attention", x, eps(at.config)));
+      const n = await norm(at, "norm.attention", x, eps(at.config));
+      const y = await attend(at, n, window(at.config, at.layer));
       await at.ops.add(y, x);
       return at.ops.add(y, await mlp(at, await norm(at, "norm.mlp", y, eps(at.config))));
     },
@@ -127,7 +123,7 @@ export function swiglu(at: BlockContext, x: Matrix): Promise<Matrix> {
 }
 
 /** Causal attention with rotary positions, and norms of each head where the model has them. */
-async function attend(at: BlockContext, x: Matrix): Promise<Matrix> {
+async function attend(at: BlockContext, x: Matrix, window: number | null): Promise<Matrix> {
   const { config: c, ops, sequenceLength } = at;
   const size = headSize(c);
   const { base, scaling } = ropeOf(c);
@@ -136,16 +132,11 @@ async function attend(at: BlockContext, x: Matrix): Promise<Matrix> {
     queries: queries(c),
     keys: integer(c, "num_key_value_heads", queries(c)),
     size,
+    valueSize: size,
+    ...plainHeads,
+    window,
     norms: query && { query, key: await tensor(at, "norm.k"), eps: eps(c) },
-    rotary: await ops.rotary(base, size, scaling, sequenceLength),
+    rotary: { part: size, ...(await ops.rotary(base, size, scaling, sequenceLength)) },
   };
   return attention(at, x, heads);
-}
-
-function windowed(): OqeError {
-  return new OqeError(
-    "UNSUPPORTED_MODEL",
-    "config.json: tuning cannot compute attention within a sliding window",
-    "Quantize the model without tuning (method: rounded).",
-  );
 }

@@ -18,7 +18,7 @@ describe.each(architectures.map((architecture) => architecture.modelType))(
       const { config, tensors, close } = await open();
       const architecture = findArchitecture(config);
       const outputs = expand(architecture, config, tensors);
-      const sources = outputs.flatMap((output) => output.sources);
+      const sources = outputs.flatMap((output) => output.sources.map(({ tensor }) => tensor));
       expect(new Set(sources).size).toBe(sources.length);
       const dropped = [...tensors.keys()].filter((name) => architecture.dropped(name, config));
       expect([...sources, ...dropped].sort()).toEqual([...tensors.keys()].sort());
@@ -32,7 +32,7 @@ describe.each(architectures.map((architecture) => architecture.modelType))(
         const count = (shape: readonly number[]) =>
           shape.reduce((product, size) => product * size, 1);
         const inBase = output.sources.reduce(
-          (sum, source) => sum + count(tensors.get(source)!.shape),
+          (sum, { tensor }) => sum + count(tensors.get(tensor)!.shape),
           0,
         );
         expect(count(output.shape)).toBe(inBase);
@@ -172,7 +172,7 @@ describe("qwen3_moe", () => {
 describe("a model_type that nobody knows", () => {
   test("is refused with the supported ones", () => {
     expect(() => findArchitecture({ model_type: "bert" })).toThrow(
-      /"bert".*nemotron_h, llama, qwen3, qwen3_moe/,
+      /"bert".*nemotron_h, llama, mistral, qwen2, qwen3, qwen3_moe/,
     );
   });
 });

@@ -1,5 +1,6 @@
 import type { ModelConfig } from "../checkpoint/model-config.ts";
 import { type Matrix, newMatrix, rowsOf, sharedFloats } from "../kernel/matrix.ts";
+import { plainHeads } from "../kernel/routines/attention.ts";
 import type { Mixer } from "../kernel/routines/mamba.ts";
 import type { RouterRules } from "../kernel/routines/route.ts";
 import { attention, embed, mixture, norm, squaredMlp, tensor } from "./blocks.ts";
@@ -94,8 +95,8 @@ function attend(at: BlockContext, x: Matrix): Promise<Matrix> {
     queries: queries(c),
     keys: keys(c),
     size: headSize(c),
-    norms: null,
-    rotary: null,
+    valueSize: headSize(c),
+    ...plainHeads,
   });
 }
 

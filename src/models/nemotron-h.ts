@@ -5,6 +5,7 @@ import { flag, has, integer, keySize, layerCount, querySize } from "./config-fie
 import type { LayerKind } from "./layer-kind.ts";
 import { nemotronHForward, stepLimits } from "./nemotron-h-forward.ts";
 import { biasesOf, rolesUnder } from "./roles.ts";
+import { transpose } from "./source.ts";
 
 const hidden = (c: ModelConfig) => integer(c, "hidden_size");
 const vocabulary = (c: ModelConfig) => integer(c, "vocab_size");
@@ -45,7 +46,7 @@ const mamba = [
   mixer.unquantized("mamba.conv", "conv1d.weight", [convolved, 1, taps], {
     kind: "convolution",
     why: whyConvolution,
-    mlxShape: (c) => [convolved(c), taps(c), 1],
+    from: () => [transpose],
   }),
   mixer.bias("mamba.conv.bias", "conv1d", convolved, (c) => flag(c, "use_conv_bias", true)),
   mixer.unquantized("mamba.A_log", "A_log", [heads], {

@@ -4,12 +4,13 @@ import type { Matrix } from "../kernel/matrix.ts";
 import type { RouterRules } from "../kernel/routines/route.ts";
 import type { Architecture } from "./architecture.ts";
 import { mixture } from "./blocks.ts";
-import { flag, has, integer } from "./config-fields.ts";
+import { flag, integer } from "./config-fields.ts";
 import type { BlockContext } from "./forward.ts";
 import type { LayerKind } from "./layer-kind.ts";
 import { attentionRoles, mlpRoles, swiglu, transformerForward } from "./llama.ts";
 import { headNorms, qwen3 } from "./qwen3.ts";
 import { rolesUnder } from "./roles.ts";
+import { windowOf } from "./sliding-window.ts";
 
 const hidden = (c: ModelConfig) => integer(c, "hidden_size");
 const expertSize = (c: ModelConfig) => integer(c, "moe_intermediate_size");
@@ -58,7 +59,7 @@ export const qwen3Moe: Architecture = {
       ? { routed: experts(c), perToken: perToken(c), shared: 0 }
       : null,
   forward: transformerForward({
-    isWindowed: (c) => flag(c, "use_sliding_window", false) && has(c, "sliding_window"),
+    window: windowOf,
     mlp: (at, x) => (at.kind.mlp === "moe" ? moe(at, x) : swiglu(at, x)),
   }),
 };

@@ -1,8 +1,8 @@
-import type { ModelConfig } from "../checkpoint/model-config.ts";
 import type { Architecture } from "./architecture.ts";
-import { flag, has, headSize, integer, layerCount } from "./config-fields.ts";
+import { headSize } from "./config-fields.ts";
 import { attentionRoles, llama, mlpRoles, transformerForward } from "./llama.ts";
 import { rolesUnder } from "./roles.ts";
+import { windowFrom } from "./sliding-window.ts";
 
 const attention = rolesUnder("model.layers.{i}.self_attn.");
 
@@ -18,12 +18,5 @@ export const qwen3: Architecture = {
   modelType: "qwen3",
   label: "Qwen3",
   roles: () => [...attentionRoles, ...headNorms, ...mlpRoles],
-  forward: transformerForward({ isWindowed }),
+  forward: transformerForward({ window: windowFrom }),
 };
-
-/** Layers from `max_window_layers` on have a window, unless `layer_types` says each layer's kind. */
-function isWindowed(c: ModelConfig): boolean {
-  if (Array.isArray(c.layer_types)) return c.layer_types.includes("sliding_attention");
-  const used = flag(c, "use_sliding_window", false) && has(c, "sliding_window");
-  return used && integer(c, "max_window_layers", 28) < layerCount(c, "num_hidden_layers");
-}

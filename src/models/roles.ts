@@ -16,7 +16,7 @@ const shapeOf =
     sizes.map((size) => (typeof size === "number" ? size : size(config)));
 
 /** Fields of a matrix that its builder does not know. */
-type MatrixFields = Pick<Role, "fedBy"> & Partial<Pick<Role, "residual" | "when">>;
+type MatrixFields = Pick<Role, "fedBy"> & Partial<Pick<Role, "residual" | "when" | "from">>;
 
 /** Builders of role rows whose tensor names all begin with `prefix`, such as `model.layers.{i}.`. */
 export function rolesUnder(prefix: string) {

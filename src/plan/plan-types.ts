@@ -1,36 +1,56 @@
-import type { Bits, Width } from "../kernel/width.ts";
+import * as v from "valibot";
+import { amount, count, entries, line, matching, object, oneOf } from "../ground/schema.ts";
+import { bitWidths, groupSizes } from "../kernel/width.ts";
 
-/** A tier's plan: which width every quantized module gets. Plain JSON: the same value goes to `plan --json`, receipt and card. */
-export interface TierPlan {
-  readonly tier: string;
-  /** The tier's aim, in bits per weight of the quantizable tensors, scales and biases included. */
-  readonly targetBpw: number;
-  /** By the plan's definition: 8 × bytes / parameters over the quantizable tensors only (facts: docs/tiers.md). */
-  readonly bpw: number;
-  /** 8 × payload bytes / parameters over the whole file. */
-  readonly fileBpw: number;
-  /** Payload of the safetensors files (tensor data, no headers). */
-  readonly bytes: number;
-  /** Modules above the tier's base width. */
-  readonly boosts: number;
-  /** Boosts by width, as `8bitX48, 6bitX70`. */
-  readonly plan: string;
-  /** What the plan costs in nats of KL(base ‖ tier) a position, as its prices say; null where it was made without prices. */
-  readonly predicted: PredictedLoss | null;
-  /** Least widths by role that the plan had to keep, those that concern this model; null where it was made by rules. */
-  readonly floors: Floors | null;
-  /** MLX module path -> width. */
-  readonly modules: Readonly<Record<string, Width>>;
-}
-
-export interface PredictedLoss {
+/** What a plan costs in nats of KL(base ‖ tier) per position, as its sensitivity predicts. */
+export const predictedLoss = object({
   /** With the base's choices of experts forced upon the tier. */
-  readonly forcedKl: number;
-  readonly kl: number;
-}
+  forcedKl: amount,
+  kl: amount,
+});
+export type PredictedLoss = v.InferOutput<typeof predictedLoss>;
 
-/** Role, or the first word of several, or `first-mamba` (all of the first Mamba block) -> least bits. */
-export type Floors = Readonly<Record<string, Bits>>;
+/**
+ * Role, or the first word of several, or `first-mamba` (all of the first Mamba block) -> least
+ * bits.
+ */
+export const floorsSchema = entries(matching(/^[a-z-]{1,32}$/, "a role's name"), oneOf(bitWidths));
+export type Floors = v.InferOutput<typeof floorsSchema>;
+
+/** A tier's plan without the widths of its modules: one row of the performance matrix. */
+export const tierSummary = {
+  tier: matching(/^[A-Za-z0-9.]{1,16}$/, "a tier's name"),
+  /** The tier's aim, in bits per weight of the quantizable tensors, scales and biases included. */
+  targetBpw: amount,
+  /**
+   * By the plan's definition: 8 × bytes / parameters over the quantizable tensors only
+   * (docs/tiers.md).
+   */
+  bpw: amount,
+  /** 8 × payload bytes / parameters over the whole file. */
+  fileBpw: amount,
+  /** Payload of the safetensors files (tensor data, no headers). */
+  bytes: count,
+  /** Modules above the tier's base width. */
+  boosts: count,
+  /** Boosts by width, as `8bitX48, 6bitX70`. */
+  plan: line,
+  /** null for a plan by fixed rules. */
+  predicted: v.nullable(predictedLoss),
+  /** The floors that apply to modules of this model; null for a plan by fixed rules. */
+  floors: v.nullable(floorsSchema),
+};
+
+/**
+ * A tier's plan: the width of every quantized module. Plain JSON: the same value goes to `plan
+ * --json`, receipt and card.
+ */
+export const tierPlanSchema = object({
+  ...tierSummary,
+  /** MLX module path -> width. */
+  modules: entries(line, object({ bits: oneOf(bitWidths), groupSize: oneOf(groupSizes) })),
+});
+export type TierPlan = v.InferOutput<typeof tierPlanSchema>;
 
 /** What `oqe plan --json` prints. */
 export interface SeriesPlan {

@@ -6,7 +6,10 @@ const flatness = 1e-6;
 
 const again = "Measure again. A plan is never made from it.";
 
-/** Throws BAD_SENSITIVITY for prices that are not finite or negative, all zero, or the same for every tensor. */
+/**
+ * Throws BAD_SENSITIVITY for costs that are not finite, negative, all zero, or equal for every
+ * tensor.
+ */
 export function requireContrast({ tensors, together }: Sensitivity): void {
   const numbers = [together.forcedKl, together.freeKl, together.flipPower];
   const all = [
@@ -33,13 +36,16 @@ function refuse(what: string): OqeError {
   return new OqeError("BAD_SENSITIVITY", `the sensitivity ${what}`, again);
 }
 
-/** What a measurement has to be of. */
+/** The engine and the base that a sensitivity must come from. */
 export interface Origin {
   readonly engine: Sensitivity["engine"];
   readonly base: Sensitivity["base"];
 }
 
-/** Throws BAD_SENSITIVITY for one of another state of the base, another engine or another kernel: prices and tuned errors would not fit. */
+/**
+ * Throws BAD_SENSITIVITY for a sensitivity of another state of the base, another engine or another
+ * kernel.
+ */
 export function requireOrigin({ engine, base }: Sensitivity, expected: Origin): void {
   const compare = (what: string, got: string, wanted: string) => {
     if (got !== wanted) throw refuse(`is of ${what} ${got}, not ${wanted}`);

@@ -1,4 +1,19 @@
+import * as v from "valibot";
+import { domainName } from "../calibration/calibration-record.ts";
+import {
+  agree,
+  amount,
+  type Contradiction,
+  count,
+  line,
+  list,
+  object,
+  oneOf,
+  sha256,
+} from "../ground/schema.ts";
 import type { Bits } from "../kernel/width.ts";
+
+const most = { domains: 256, tensors: 1_000_000 };
 
 /** Bit widths that the measured policy chooses from. */
 export const measuredBits = [3, 4, 5, 6, 8] as const satisfies readonly Bits[];
@@ -8,109 +23,143 @@ export const measuredBits = [3, 4, 5, 6, 8] as const satisfies readonly Bits[];
  * because a quantization error acts in two ways: it changes what the model computes, and it changes
  * which experts later routers choose (a "flip").
  */
-export interface WidthCost {
-  readonly bits: (typeof measuredBits)[number];
+const widthCost = object({
+  bits: oneOf(measuredBits),
   /** Bytes of codes, scales and biases together. */
-  readonly bytes: number;
+  bytes: amount,
   /** Predicted tr(E H Eᵀ) / tr(W H Wᵀ), over all experts of a stack. H is the tuner's Hessian. */
-  readonly error: number;
+  error: amount,
   /**
-   * KL(base ‖ quantized) in nats per position if only this tensor has this width. Routes are forced:
-   * every router follows the base's choice of experts.
+   * KL(base ‖ quantized) in nats per position if only this tensor has this width. Routes are
+   * forced: every router follows the base's choice of experts.
    */
-  readonly forcedKl: number;
+  forcedKl: amount,
   /**
    * Σ over the later routers of density² · E[(change of the margin)²]. A token's margin is the
    * selection score of its last chosen expert minus that of the first one not chosen. The density
    * is that of tokens at margin 0. The number of flips is proportional to the root of this power.
    */
-  readonly flipPower: number;
-}
+  flipPower: amount,
+});
+export type WidthCost = v.InferOutput<typeof widthCost>;
 
-export interface MeasuredTensor {
+const measuredTensor = object({
   /** MLX module path. */
-  readonly module: string;
-  readonly role: string;
+  module: line,
+  role: line,
   /** null: outside the blocks (embeddings or head). */
-  readonly layer: number | null;
+  layer: v.nullable(count),
   /** One entry for each of `measuredBits`, ascending. */
-  readonly widths: readonly WidthCost[];
+  widths: v.pipe(
+    list(widthCost),
+    v.check(
+      (widths) =>
+        widths.length === measuredBits.length &&
+        measuredBits.every((bits, at) => widths[at]!.bits === bits),
+      `costs at ${measuredBits.join(", ")} bits, in this order`,
+    ),
+  ),
   /** Share of `forcedKl` by domain at the probe's width, in the order of `domains`. Sums to 1. */
-  readonly byDomain: readonly number[];
+  byDomain: list(amount, most.domains),
   /**
-   * Power of the tensor's error in the hidden states after its block, relative to the power of these
-   * states, at the probe's width. 0 outside the blocks.
+   * Power of the tensor's error in the hidden states after its block, relative to the power of
+   * these states, at the probe's width. 0 outside the blocks.
    */
-  readonly blockError: number;
-}
+  blockError: amount,
+});
+export type MeasuredTensor = v.InferOutput<typeof measuredTensor>;
+
+/** `[domain][expert]` */
+const byExpert = list(list(amount), most.domains);
 
 /** How the domains use one layer's experts. Every table is `[domain][expert]`. */
-export interface LayerExperts {
-  readonly layer: number;
+const layerExperts = object({
+  layer: count,
   /** Share of the domain's routing choices that went to the expert. Sums to 1 over experts. */
-  readonly share: readonly (readonly number[])[];
+  share: byExpert,
   /** Share of the domain's gate weight. */
-  readonly gate: readonly (readonly number[])[];
+  gate: byExpert,
   /**
-   * Power of the error that quantizing this expert adds to the routed output on the domain's tokens,
-   * relative to the power of what the block adds to the residual stream there.
+   * Power of the error that quantizing this expert adds to the routed output on the domain's
+   * tokens, relative to the power of what the block adds to the residual stream there.
    */
-  readonly damage: readonly (readonly number[])[];
-}
+  damage: byExpert,
+});
+export type LayerExperts = v.InferOutput<typeof layerExperts>;
+
+/** Fields that the receipt repeats from the file. */
+export const sharedSensitivity = {
+  /** The calibration rows. `sha256` covers all of them, the probe's included. */
+  calibration: object({ sha256, samples: count, length: count }),
+  /** The rows that the probes ran on, and the width that they were quantized at. */
+  probe: object({ samples: count, length: count, bits: count }),
+};
+export const depthGain = object({ depth: count, gain: amount });
+export const together = object({ forcedKl: amount, freeKl: amount, flipPower: amount });
+export const checkedTensor = { module: line, bits: count, predicted: amount, tuned: amount };
+export const criticalExpert = {
+  domain: domainName,
+  layer: count,
+  expert: count,
+  share: amount,
+  damage: amount,
+};
 
 /** Result of `oqe sensitivity`: all that plans and cards need to know of a base. Plain JSON. */
-export interface Sensitivity {
-  readonly format: 1;
-  readonly engine: {
-    readonly name: string;
-    readonly version: string;
-    readonly kernelSha256: string;
-  };
-  readonly base: { readonly id: string | null; readonly name: string; readonly revision: string };
+const sensitivityFields = object({
+  format: oneOf([1]),
+  engine: object({ name: line, version: line, kernelSha256: sha256 }),
+  base: object({ id: v.nullable(line), name: line, revision: line }),
   /** The quantized MLX repository that was measured in place of the base; null: the base itself. */
-  readonly proxy: string | null;
-  /** The calibration rows. `sha256` covers all of them, the probe's included. */
-  readonly calibration: {
-    readonly sha256: string;
-    readonly samples: number;
-    readonly length: number;
-  };
-  /** The rows that the probes ran on, and the width that they were quantized at. */
-  readonly probe: { readonly samples: number; readonly length: number; readonly bits: number };
-  readonly domains: readonly string[];
+  proxy: v.nullable(line),
+  ...sharedSensitivity,
+  domains: list(domainName, most.domains),
   /** Weight of each domain in the costs, in the order of `domains`. Mean 1. */
-  readonly domainWeights: readonly number[];
+  domainWeights: list(amount, most.domains),
   /**
    * KL in nats per unit of relative noise power. The noise is added to the hidden states before
    * layer `depth`; routes are forced.
    */
-  readonly depthGain: readonly { readonly depth: number; readonly gain: number }[];
+  depthGain: list(depthGain),
   /**
    * All tensors at the probe's width at once: KL with forced and with free routes, and the sum of
    * the tensors' flip powers. The difference of the two KLs is what flips cost. A plan whose flip
    * powers sum to S is predicted to lose (freeKl - forcedKl) · √(S / flipPower) through flips.
    */
-  readonly together: {
-    readonly forcedKl: number;
-    readonly freeKl: number;
-    readonly flipPower: number;
-  };
+  together,
   /** Predicted and actual Hessian-weighted error of a sample of tensors that were really tuned. */
-  readonly check: readonly {
-    readonly module: string;
-    readonly bits: number;
-    readonly predicted: number;
-    readonly tuned: number;
-  }[];
-  readonly tensors: readonly MeasuredTensor[];
+  check: list(object(checkedTensor)),
+  tensors: list(measuredTensor, most.tensors),
   /** Empty for a model without routed experts. */
-  readonly experts: readonly LayerExperts[];
+  experts: list(layerExperts),
   /** Experts whose error damages a domain most, worst first: 5 % of all, at most 16 per domain. */
-  readonly critical: readonly {
-    readonly domain: string;
-    readonly layer: number;
-    readonly expert: number;
-    readonly share: number;
-    readonly damage: number;
-  }[];
+  critical: list(object(criticalExpert)),
+});
+export type Sensitivity = v.InferOutput<typeof sensitivityFields>;
+export const sensitivitySchema = v.pipe(sensitivityFields, agree(contradictions));
+
+/** Lists by domain have a value for each domain, and a module has one entry. */
+function* contradictions(sensitivity: Sensitivity): Generator<Contradiction> {
+  const { domains, domainWeights, tensors, experts, critical } = sensitivity;
+  const count = domains.length;
+  const numbers = `${count} numbers`;
+  if (new Set(domains).size < count) yield { at: ["domains"], expected: "each domain once" };
+  if (domainWeights.length !== count) yield { at: ["domainWeights"], expected: numbers };
+  const modules = new Set<string>();
+  for (const [at, { module, byDomain }] of tensors.entries()) {
+    if (modules.has(module))
+      yield { at: ["tensors", at, "module"], expected: "a module that no earlier entry has" };
+    if (byDomain.length !== count) yield { at: ["tensors", at, "byDomain"], expected: numbers };
+    modules.add(module);
+  }
+  for (const [at, layer] of experts.entries()) {
+    for (const name of ["share", "gate", "damage"] as const) {
+      const rows = layer[name];
+      if (rows.length !== count || rows.some((row) => row.length !== rows[0]!.length))
+        yield { at: ["experts", at, name], expected: `${count} rows of one length` };
+    }
+  }
+  const stray = critical.findIndex(({ domain }) => !domains.includes(domain));
+  if (stray !== -1)
+    yield { at: ["critical", stray, "domain"], expected: `one of ${domains.join(", ")}` };
 }

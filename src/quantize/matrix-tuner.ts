@@ -85,9 +85,8 @@ function sweepsFor(
 async function refuseNonFinite(task: MatrixTask, count: number): Promise<void> {
   if (count === 0) return;
   const wanted = task.target ?? task.weight;
-  const { bytes, columns, dtype } = isInMemory(wanted) ? wanted : await wanted.read(0, wanted.rows);
-  const source = task.tensor.sources[task.expert]!;
-  throw nonFiniteWeights({ source, row: 0, columns, dtype, axes: 2 }, bytes, count);
+  const values = isInMemory(wanted) ? wanted : await wanted.read(0, wanted.rows);
+  throw nonFiniteWeights({ tensor: task.tensor, member: task.expert, row: 0, values }, count);
 }
 
 function isInMemory(weight: Weight | MatrixRows): weight is Weight {

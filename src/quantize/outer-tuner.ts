@@ -1,3 +1,4 @@
+import { columnsOf, memberRows } from "../base/base-rows.ts";
 import { bytesPerElement } from "../kernel/dtype.ts";
 import type { Matrix, Weight } from "../kernel/matrix.ts";
 import type { PlannedTensor } from "../models/architecture.ts";
@@ -10,13 +11,12 @@ import type { TuneWalk } from "./tune-types.ts";
 /** Tunes the embeddings. In a sequential walk it returns them as stored, in float32, else null. */
 export async function tuneTable(walk: TuneWalk, tensor: PlannedTensor): Promise<Weight | null> {
   const { base, model, tools } = walk;
-  const { role, layer, shape } = tensor;
+  const { role, layer } = tensor;
   const hessian = await tableHessian(tools, base.tensors, model.weights);
-  const [rows, columns] = shape.slice(-2) as [number, number];
   // The table can be large: its rows are read in ranges.
   const read: MatrixRows["read"] = (start, end) =>
     model.weights.matrix(layer, role.role, 0, [start, end]);
-  const weight = { rows, columns, read };
+  const weight = { rows: memberRows(tensor), columns: columnsOf(tensor), read };
   const stored = await tuneForTiers(walk, { tensor, expert: 0, hessian, weight, target: null });
   hessian?.release();
   return stored;

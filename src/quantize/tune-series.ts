@@ -1,3 +1,4 @@
+import { baseRows } from "../base/base-rows.ts";
 import { finiteWeights } from "../base/base-weights.ts";
 import { silentReport } from "../ground/report.ts";
 import { bytesPerElement } from "../kernel/dtype.ts";
@@ -130,7 +131,7 @@ async function writeUnquantized(
   await quantizeSeries({
     ...request,
     tensors,
-    read: base.checkpoint.read,
+    read: baseRows(base.checkpoint, request.kernel),
     storage: base.storage,
     plans: tiers.map(({ plan }) => plan),
     sinks: tiers.map(({ sink }) => sink),

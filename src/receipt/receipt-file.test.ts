@@ -84,6 +84,12 @@ describe("BAD_INPUT names the field", () => {
     ["options/method", "better", "options.method"],
     ["options/method", "tuned", "options.propagation"],
     ["options/propagation", "reference", "options.propagation"],
+    ["options/floors", undefined, "options.floors"],
+    ["options/floors", { head: 7 }, "options.floors.head"],
+    ["options/floors", { "<b>": 8 }, "options.floors.<b>"],
+    ["options/domainWeights", { "<b>": 1 }, "options.domainWeights.<b>"],
+    ["options/proxy", "/home/me/model", "options.proxy"],
+    ["options/sensitivity", "abc", "options.sensitivity"],
     ["options/rounding", "best", "options.rounding"],
     ["options/policy", "a b", "options.policy"],
     ["options/storage", "I8", "options.storage"],
@@ -94,6 +100,8 @@ describe("BAD_INPUT names the field", () => {
     ["plan/bpw", "4.7", "plan.bpw"],
     ["plan/bpw", -1, "plan.bpw"],
     ["plan/bytes", null, "plan.bytes"],
+    ["plan/predicted", undefined, "plan.predicted"],
+    ["plan/predicted", { kl: 1 }, "plan.predicted.forcedKl"],
     ["plan/modules", "none", "plan.modules"],
     ["plan/modules/lm_head", { bits: 7, groupSize: 64 }, "plan.modules.lm_head.bits"],
     ["plan/modules/lm_head", { bits: 8, groupSize: 63 }, "plan.modules.lm_head.groupSize"],
@@ -106,6 +114,7 @@ describe("BAD_INPUT names the field", () => {
     ["warnings", ["two\nlines"], "warnings[0]"],
     ["warnings", ["x".repeat(5000)], "warnings[0]"],
     ["files", { "a.txt": { bytes: 1, sha256: "short" } }, "files.a.txt.sha256"],
+    ["files", { __proto__: null, "a\u2028b": 3 }, "files.a b"],
     ["files", { "../a.txt": { bytes: 1, sha256: hash } }, "files.../a.txt"],
     ["files", { "a/../../b": { bytes: 1, sha256: hash } }, "files.a/../../b"],
     ["files", { "/etc/passwd": { bytes: 1, sha256: hash } }, "files./etc/passwd"],
@@ -128,12 +137,20 @@ test.each([
   "base",
   "model",
   "options",
+  "calibration",
+  "evaluationRows",
   "repository",
   "name",
   "plan",
   "kept",
   "series",
+  "sensitivity",
   "weightError",
+  "tuning",
+  "evaluation",
+  "otherTiers",
+  "configNotes",
+  "warnings",
   "files",
 ])("a receipt without %s is refused by name", (field) => {
   expect(problem(changed(field, undefined)).message).toContain(`field "${field}" is missing`);
@@ -143,15 +160,27 @@ test("a newer format names the engine that wrote it and the one that reads", () 
   const newer = JSON.parse(changed("format", 2));
   newer.engine = { version: "7.8.9" };
   expect(problem(JSON.stringify(newer)).message).toBe(
-    `oqe-receipt.json: field "format" is 2, written by oqe-publisher 7.8.9; oqe-publisher ${engine.version} reads format 1`,
+    'oqe-receipt.json: field "format" is 2, written by oqe-publisher 7.8.9; ' +
+      `oqe-publisher ${engine.version} reads format 1`,
   );
 });
 
-test.each(["", "{", "null", "[]", "3", '"x"'])("%j is no receipt", (text) => {
+test.each(["", "{", "null", "[]", "3", '"x"'])("%j is not a receipt", (text) => {
   expect(problem(text)).toMatchObject({
     code: "BAD_INPUT",
     message: expect.stringContaining("oqe-receipt.json"),
   });
+});
+
+test("a value nested too deeply to be quoted is still an error about its field", () => {
+  const deep = "[".repeat(100_000) + "]".repeat(100_000);
+  const text = changed("name", null).replace('"name":null', `"name":${deep}`);
+  expect(problem(text).message).toMatch(/^oqe-receipt\.json: field "name" is .{1,80}; expected /);
+});
+
+test("a fault quotes a short value, on one line", () => {
+  const { message } = problem(changed("name", `\u2028::error::${"x".repeat(500)}`));
+  expect(message).toMatch(/^oqe-receipt\.json: field "name" is " ::error::x{60,70}…; expected /);
 });
 
 test("keys of Object.prototype are ordinary keys", () => {

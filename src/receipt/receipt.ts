@@ -1,14 +1,41 @@
-import type { ModelFacts } from "../base/model-facts.ts";
-import type { Evaluation } from "../evaluation/evaluation-types.ts";
-import type { Floors, TierPlan } from "../plan/plan-types.ts";
-import type {
-  CalibrationRecord,
-  Method,
-  Propagation,
-  Repair,
-  TuningRecord,
+import * as v from "valibot";
+import { type ModelFacts, modelFactsSchema } from "../base/model-facts.ts";
+import {
+  type CalibrationRecord,
+  calibrationRecordSchema,
+  domainName,
+} from "../calibration/calibration-record.ts";
+import { type Evaluation, evaluationSchema } from "../evaluation/evaluation-types.ts";
+import {
+  amount,
+  count,
+  entries,
+  line,
+  list,
+  matching,
+  object,
+  oneOf,
+  pathInside,
+  sha256,
+  share,
+  version,
+} from "../ground/schema.ts";
+import { isRepositoryId } from "../hub/names.ts";
+import { floorsSchema, tierPlanSchema, tierSummary } from "../plan/plan-types.ts";
+import {
+  type Method,
+  methods,
+  type Propagation,
+  propagations,
+  repairs,
+  type TuningRecord,
+  tuningRecordSchema,
 } from "../quantize/tuning-record.ts";
-import type { SensitivityRecord } from "./sensitivity-record.ts";
+import {
+  proxyName,
+  type SensitivityRecord,
+  sensitivityRecordSchema,
+} from "./sensitivity-record.ts";
 
 export { receiptPath } from "../hub/hub-types.ts";
 export type {
@@ -21,105 +48,128 @@ export type {
   TuningRecord,
 };
 
+const hubId = v.pipe(line, v.check(isRepositoryId, "namespace/name"));
+/** One segment of a path on any system, and not hidden: it becomes a folder. */
+const namePattern = /^[^./\\:][^/\\:]{0,200}$/;
+
 /** What the base's own card says and ours inherits. Absent keys stay absent. */
-export interface Inherited {
-  readonly license?: string;
-  readonly licenseName?: string;
-  readonly licenseLink?: string;
-  readonly language?: readonly string[];
-  readonly pipelineTag?: string;
-  readonly tags?: readonly string[];
-}
+const inherited = object({
+  license: v.exactOptional(line),
+  licenseName: v.exactOptional(line),
+  licenseLink: v.exactOptional(line),
+  language: v.exactOptional(list(line)),
+  pipelineTag: v.exactOptional(line),
+  tags: v.exactOptional(list(line)),
+});
+export type Inherited = v.InferOutput<typeof inherited>;
 
-/** One row of the performance matrix: a TierPlan without its module list. */
-export type SeriesRow = Omit<TierPlan, "modules">;
-
-/** Measured while quantizing, over all quantized tensors of the tier, from the bytes as stored. */
-export interface WeightError {
-  /** Sum (w - ŵ)² / sum w². */
-  readonly relative: number;
-}
+/** One row of the performance matrix. */
+const seriesRow = object(tierSummary);
+export type SeriesRow = v.InferOutput<typeof seriesRow>;
 
 /**
- * Everything a tier repo claims, as a value. The card is a function of it and of nothing else. It holds no time, host or
- * path: the same inputs give the same bytes.
+ * What the evaluation says of another tier of the same run, for the performance matrix and the
+ * picture of the series.
  */
-export interface Receipt {
-  readonly format: 1;
-  readonly engine: {
-    readonly name: "oqe-publisher";
-    readonly version: string;
-    readonly kernelSha256: string;
-  };
-  readonly base: {
-    /** `org/name` on the Hub; null when the base was a folder. */
-    readonly id: string | null;
-    readonly name: string;
-    readonly revision: string;
-    readonly inherited: Inherited;
-  };
-  readonly model: ModelFacts;
-  readonly options: {
-    readonly method: Method;
-    readonly rounding: "stored" | "mlx";
-    /** null: nothing was tuned. */
-    readonly propagation: Propagation | null;
-    /** null likewise; empty: nothing was to be mended. */
-    readonly repair: readonly Repair[] | null;
-    readonly policy: string;
-    /** Least widths by role that were asked for; null where the plan was made by rules. */
-    readonly floors: Floors | null;
-    /** Weights of domains in the prices, where not 1; null likewise. */
-    readonly domainWeights: Readonly<Record<string, number>> | null;
-    /** `org/name@commit` of the quantized repository that was measured in the base's place; null for the base itself, or by rules. */
-    readonly proxy: string | null;
-    /** SHA-256 of the measurement's file that was planned by; null where the run measured, or planned by rules. */
-    readonly sensitivity: string | null;
-    /** Dtype of scales, biases and unquantized tensors, as safetensors spells it. */
-    readonly storage: "BF16" | "F16" | "F32";
-  };
-  /** The rows that it was tuned on; null where nothing was tuned. */
-  readonly calibration: CalibrationRecord | null;
-  /** Rows of other documents, which the proof is measured on; null where nothing was to be measured. */
-  readonly evaluationRows: CalibrationRecord | null;
-  /** `<namespace>/<Model>-<tier>` when published; `<Model>-<tier>` when only written to a folder. */
-  readonly repository: string;
-  /** Name of the repo without namespace: `<Model>-<tier>`. */
-  readonly name: string;
-  readonly plan: TierPlan;
-  /** Tensors that are never quantized -> the reason. */
-  readonly kept: Readonly<Record<string, string>>;
-  /** Every tier of the series, in the order of the tier table, whichever of them a run makes. */
-  readonly series: readonly SeriesRow[];
-  /** What was measured of the base, and the plan was made from; null for a plan by fixed rules. */
-  readonly sensitivity: SensitivityRecord | null;
-  readonly weightError: WeightError;
-  /** What tuning did; null where nothing was tuned. */
-  readonly tuning: TuningRecord | null;
-  /** What was measured of the finished bytes; null where nothing was. */
-  readonly evaluation: Evaluation | null;
-  /** What was measured of the other tiers of the same run. */
-  readonly otherTiers: readonly TierFigures[];
-  /** Changes of config.json against the base, one sentence each, e.g. the dt floor of nemotron_h. */
-  readonly configNotes: readonly string[];
-  /** What did not go as meant while this tier was made, one sentence each. */
-  readonly warnings: readonly string[];
-  /** Every file of the repo by path, but the receipt and what is made from it: README.md and the pictures. */
-  readonly files: Readonly<Record<string, { readonly bytes: number; readonly sha256: string }>>;
-}
-
-/** What a proof says of another tier of the same run, for the matrix and the picture of the series. */
-export interface TierFigures
-  extends Pick<
-    Evaluation,
-    | "meanKl"
-    | "meanKlError"
-    | "sameTop"
-    | "perplexityRatio"
-    | "perplexityRatioError"
-    | "routerAgreement"
-  > {
-  readonly tier: string;
+const tierFigures = object({
+  tier: line,
+  meanKl: amount,
+  meanKlError: v.nullable(amount),
+  sameTop: share,
+  perplexityRatio: amount,
+  perplexityRatioError: v.nullable(amount),
+  routerAgreement: v.nullable(share),
   /** Plain rounding at the same plan. */
-  readonly rounded: Pick<Evaluation, "meanKl" | "meanKlError"> | null;
-}
+  rounded: v.nullable(object({ meanKl: amount, meanKlError: v.nullable(amount) })),
+});
+export type TierFigures = v.InferOutput<typeof tierFigures>;
+
+const options = object({
+  method: oneOf(methods),
+  /** null: nothing was tuned. */
+  propagation: v.nullable(oneOf(propagations)),
+  /** null: nothing was tuned. Empty: no repair was asked for. */
+  repair: v.nullable(list(oneOf(repairs))),
+  rounding: oneOf(["stored", "mlx"]),
+  policy: matching(/^[\w.-]{1,64}$/, "a policy's name"),
+  /** Least widths by role that were asked for; null for a plan by fixed rules. */
+  floors: v.nullable(floorsSchema),
+  /** Weights of domains in the sensitivity, where not 1; null for a plan by fixed rules. */
+  domainWeights: v.nullable(entries(domainName, amount)),
+  /**
+   * `org/name@commit` of the quantized repository that was measured in place of the base; null for
+   * the base itself, and for a plan by fixed rules.
+   */
+  proxy: v.nullable(proxyName),
+  /**
+   * SHA-256 of the sensitivity file that was passed in; null where the run measured, and for a plan
+   * by fixed rules.
+   */
+  sensitivity: v.nullable(sha256),
+  /** Dtype of scales, biases and unquantized tensors, as safetensors spells it. */
+  storage: oneOf(["BF16", "F16", "F32"]),
+});
+
+/**
+ * Everything a tier repo claims, as a value. The card is a function of it and of nothing else. It
+ * holds no time, host or path: the same inputs give the same bytes. `receipt-file.ts` adds the
+ * checks across fields.
+ */
+export const receiptSchema = object({
+  format: oneOf([1]),
+  engine: object({ name: oneOf(["oqe-publisher"]), version, kernelSha256: sha256 }),
+  base: object({
+    /** `org/name` on the Hub; null when the base was a folder. */
+    id: v.nullable(hubId),
+    name: line,
+    revision: line,
+    inherited,
+  }),
+  model: modelFactsSchema,
+  options,
+  /** The rows that the tier was tuned on; null where nothing was tuned. */
+  calibration: v.nullable(calibrationRecordSchema),
+  /** Rows of other documents, for the evaluation; null where no evaluation was asked for. */
+  evaluationRows: v.nullable(calibrationRecordSchema),
+  /**
+   * `<namespace>/<Model>-<tier>` when published; `<Model>-<tier>` when only written to a folder.
+   */
+  repository: v.pipe(
+    line,
+    v.check(
+      (id) => isRepositoryId(id) || namePattern.test(id),
+      "namespace/name, or a repository's name",
+    ),
+  ),
+  /** Name of the repo without namespace: `<Model>-<tier>`. */
+  name: matching(namePattern, "a repository's name"),
+  plan: tierPlanSchema,
+  /** Tensors that are never quantized -> the reason. */
+  kept: entries(line, line),
+  /** Every tier of the series, in the order of the tier table, whichever of them a run makes. */
+  series: list(seriesRow),
+  /** The measured sensitivity that the plan was made from; null for a plan by fixed rules. */
+  sensitivity: v.nullable(sensitivityRecordSchema),
+  /**
+   * Relative: Σ (w - ŵ)² / Σ w² over all quantized tensors of the tier, from the bytes as stored.
+   */
+  weightError: object({ relative: amount }),
+  /** What tuning did; null where nothing was tuned. */
+  tuning: v.nullable(tuningRecordSchema),
+  /** Measured from the finished bytes; null where no evaluation was asked for. */
+  evaluation: v.nullable(evaluationSchema),
+  /** Evaluation of the other tiers of the same run. */
+  otherTiers: list(tierFigures),
+  /**
+   * Changes of config.json against the base, one sentence each, e.g. the dt floor of nemotron_h.
+   */
+  configNotes: list(line),
+  /** What went wrong, or another way than asked, while this tier was made; one sentence each. */
+  warnings: list(line),
+  /**
+   * Every file of the repo by path, but the receipt and what is made from it: README.md and the
+   * pictures.
+   */
+  files: entries(pathInside, object({ bytes: count, sha256 })),
+});
+export type Receipt = v.InferOutput<typeof receiptSchema>;

@@ -6,16 +6,25 @@ export type Measured = Pick<
   "files" | "weightError" | "tuning" | "evaluation" | "warnings"
 >;
 
-/** The part of a receipt that is known before any weight is read. The same recipe gives the same files. */
+/**
+ * The part of a receipt that is known before any weight is read. The same recipe gives the same
+ * files.
+ */
 export type Recipe = Omit<Receipt, keyof Measured | "otherTiers">;
 
-/** A recipe before anything was measured of the base. The plan follows from it: the same draft gives the same recipe. */
+/**
+ * A recipe before anything was measured of the base. The plan follows from it: the same draft gives
+ * the same recipe.
+ */
 export type Draft = Omit<Recipe, "plan" | "series" | "sensitivity">;
 
 /** Digits of a measured ratio on the receipt: more than anybody reads, few enough to read. */
 const digits = 6;
 
-/** Completes a recipe with what the run measured of this tier; ratios are rounded to six significant digits. */
+/**
+ * Completes a recipe with what the run measured of this tier; ratios are rounded to six significant
+ * digits.
+ */
 export function completeReceipt(recipe: Recipe, { tuning, ...measured }: Measured): Receipt {
   return {
     ...recipe,
@@ -25,7 +34,10 @@ export function completeReceipt(recipe: Recipe, { tuning, ...measured }: Measure
   };
 }
 
-/** A record of a tier that is still to be tuned, for the rehearsal of its card; null where it will not be. */
+/**
+ * A record of a tier that is still to be tuned, for the rehearsal of its card; null where it will
+ * not be.
+ */
 export function blankTuning({
   options,
   model,

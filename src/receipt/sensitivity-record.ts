@@ -1,44 +1,119 @@
-import type { LayerExperts, Sensitivity } from "../plan/sensitivity-types.ts";
+import * as v from "valibot";
+import { domainName } from "../calibration/calibration-record.ts";
+import {
+  agree,
+  amount,
+  type Contradiction,
+  count,
+  entries,
+  line,
+  list,
+  matching,
+  object,
+  share,
+} from "../ground/schema.ts";
+import {
+  checkedTensor,
+  criticalExpert,
+  depthGain,
+  type LayerExperts,
+  type Sensitivity,
+  sharedSensitivity,
+  together,
+} from "../plan/sensitivity-types.ts";
 
-/** What a receipt keeps of the measurement that its plan was made from: three significant digits, costs at the probe's width. */
-export interface SensitivityRecord {
-  /** The quantized repository that was read in the base's place; null for the base itself. */
-  readonly proxy: string | null;
-  /** The rows that the Hessians were made of, and those that were probed with. */
-  readonly calibration: Sensitivity["calibration"];
-  readonly probe: Sensitivity["probe"];
-  readonly domains: readonly string[];
+const most = {
+  domains: 64,
+  layers: 1024,
+  experts: 8192,
+  depths: 256,
+  checked: 4096,
+  critical: 1024,
+};
+
+/**
+ * A repository on the Hub at a commit, or the name of a folder. A path of the machine is neither.
+ */
+export const proxyName = matching(
+  /^(?:[\w.-]{1,96}\/)?[\w. -]{1,200}(?:@[\w.:-]{1,80})?$/,
+  "org/name@commit, or a folder's name",
+);
+
+const expertSensitivity = v.pipe(
+  object({
+    layer: count,
+    /** Share of the layer's choices that fell on each expert, by the weights of the domains. */
+    share: list(share, most.experts),
+    /**
+     * `[domain][expert]`: power of the error that quantizing the expert puts into the routed
+     * output, over that of what the block adds to the residual stream.
+     */
+    damage: list(list(amount, most.experts), most.domains),
+  }),
+  agree(function* ({ share, damage }) {
+    const wrong = damage.findIndex((row) => row.length !== share.length);
+    if (wrong !== -1) yield { at: ["damage", wrong], expected: "a number for each expert" };
+  }),
+);
+export type ExpertSensitivity = v.InferOutput<typeof expertSensitivity>;
+
+const record = object({
+  /** The quantized repository that was read in place of the base; null for the base itself. */
+  proxy: v.nullable(proxyName),
+  ...sharedSensitivity,
+  domains: list(domainName, most.domains),
   /** Of each domain in the costs; mean 1. */
-  readonly domainWeights: readonly number[];
+  domainWeights: list(amount, most.domains),
   /** KL in nats per unit of relative noise power injected before a layer, routes forced. */
-  readonly depthGain: Sensitivity["depthGain"];
+  depthGain: list(depthGain, most.depths),
   /** All tensors at the probe's width at once. */
-  readonly together: Sensitivity["together"];
+  together,
   /** Predicted and real error of a sample of tuned tensors. */
-  readonly check: Sensitivity["check"];
+  check: list(object(checkedTensor), most.checked),
   /** MLX module path -> nats of KL and flip power of this tensor alone at the probe's width. */
-  readonly costs: Readonly<
-    Record<string, { readonly forcedKl: number; readonly flipPower: number }>
-  >;
+  costs: entries(line, object({ forcedKl: amount, flipPower: amount })),
   /** Of each layer of routed experts, ascending. */
-  readonly experts: readonly ExpertSensitivity[];
-  /** The experts that a domain suffers most from, worst first. */
-  readonly critical: Sensitivity["critical"];
-}
+  experts: list(expertSensitivity, most.layers),
+  /** Most sensitive experts of each domain, worst first. */
+  critical: list(object({ ...criticalExpert, share }), most.critical),
+});
 
-export interface ExpertSensitivity {
-  readonly layer: number;
-  /** Share of the layer's choices that fell on each expert, by the weights of the domains. */
-  readonly share: readonly number[];
-  /** `[domain][expert]`: power of the error that quantizing the expert puts into the routed output, over that of what the block adds to the stream. */
-  readonly damage: readonly (readonly number[])[];
+/**
+ * What a receipt keeps of the sensitivity that its plan was made from: three significant digits,
+ * costs at the probe's width.
+ */
+export type SensitivityRecord = v.InferOutput<typeof record>;
+export const sensitivityRecordSchema = v.pipe(record, agree(contradictions));
+
+function* contradictions(sensitivity: SensitivityRecord): Generator<Contradiction> {
+  const { domains, domainWeights, experts, critical } = sensitivity;
+  if (new Set(domains).size < domains.length)
+    yield { at: ["domains"], expected: "each domain once" };
+  if (domainWeights.length !== domains.length)
+    yield { at: ["domainWeights"], expected: "a weight for each domain" };
+  for (const [at, { layer, damage }] of experts.entries()) {
+    if (damage.length !== domains.length)
+      yield { at: ["experts", at, "damage"], expected: "a row for each domain" };
+    if (at > 0 && layer <= experts[at - 1]!.layer)
+      yield { at: ["experts"], expected: "layers, ascending" };
+  }
+  const widths = new Map(experts.map(({ layer, share }) => [layer, share.length]));
+  for (const [at, { domain, layer, expert }] of critical.entries()) {
+    const known = widths.get(layer);
+    if (known === undefined)
+      yield { at: ["critical", at, "layer"], expected: "a layer of experts" };
+    else if (expert >= known)
+      yield { at: ["critical", at, "expert"], expected: "an expert of the layer" };
+    if (!domains.includes(domain))
+      yield { at: ["critical", at, "domain"], expected: `one of ${domains.join(", ")}` };
+  }
 }
 
 const digits = 3;
 /** Experts of a domain that card and picture name, of those that the receipt has. */
 export const namedExperts = 4;
 
-/** What a receipt tells of a measurement. */
+/** What a receipt keeps of a sensitivity. */
 export function describeSensitivity(sensitivity: Sensitivity): SensitivityRecord {
   const { proxy, calibration, probe, domains, depthGain, together, check, tensors, critical } =
     sensitivity;
@@ -91,7 +166,7 @@ function meanShare({ share }: LayerExperts, weights: readonly number[]): number[
   );
 }
 
-/** NaN and infinities stay what they are, for the writer to refuse. */
+/** NaN and infinities stay: the writer refuses them. */
 function short(value: number): number {
   return Number(value.toPrecision(digits));
 }

@@ -5,9 +5,10 @@ import type { Receipt } from "../receipt/receipt.ts";
 import { type Draft, draftOf } from "../receipt/recipe.ts";
 
 /**
- * Whether a repo's main holds just what this recipe would give, so that nothing needs doing: same draft on its receipt,
- * every file of the receipt there with its size and, where the Hub tells it, its SHA-256, card and pictures, and no
- * weights beside them (mlx-lm loads all it finds). A base folder has no commit that could vouch for its weights, so it is never current.
+ * Whether a repo's main holds just what this recipe would give, so that nothing needs doing: same
+ * draft on its receipt, every file of the receipt there with its size and, where the Hub tells it,
+ * its SHA-256, card and pictures, and no weights beside them (mlx-lm loads all it finds). A base
+ * folder has no commit that could vouch for its weights, so it is never current.
  */
 export function isCurrent(recipe: Draft, published: Receipt, remote: RemoteState): boolean {
   const {

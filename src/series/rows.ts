@@ -1,4 +1,5 @@
 import type { Base } from "../base/base.ts";
+import type { CalibrationRecord } from "../calibration/calibration-record.ts";
 import type { Corpus } from "../calibration/corpus.ts";
 import { findOverlaps } from "../calibration/overlap.ts";
 import { openCalibration, openEvaluation } from "../calibration/reference.ts";
@@ -10,7 +11,6 @@ import type { Report } from "../ground/report.ts";
 import type { Hub } from "../hub/hub-types.ts";
 import type { Inputs } from "../inputs/inputs.ts";
 import { integer } from "../models/config-fields.ts";
-import type { CalibrationRecord } from "../quantize/tuning-record.ts";
 
 /** Rows of text, and what a receipt says of them. */
 export interface DrawnRows extends EvaluationRows {

@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Base } from "../base/base.ts";
+import { baseRows } from "../base/base-rows.ts";
 import type { CalibrationIds } from "../calibration/calibration-ids.ts";
 import { type Repository, readBytes } from "../checkpoint/repository.ts";
 import { OqeError } from "../ground/errors.ts";
@@ -118,7 +119,7 @@ async function fill(
     ...request,
     tensors,
     storage,
-    read: checkpoint.read,
+    read: baseRows(checkpoint, request.kernel),
     sinks,
   });
   return rounded.map((tier) => ({ ...tier, tuning: null, warnings: [] }));

@@ -3,6 +3,7 @@ import { entry, goodConfig, type HostileCase, safetensors, shard } from "./case.
 const index = "model.safetensors.index.json";
 const one = "model-00001-of-00002.safetensors";
 const two = "model-00002-of-00002.safetensors";
+const sharded = `{"weight_map": {"a": "${one}", "b": "${two}"}}`;
 const sound = { "config.json": goodConfig, "model.safetensors": shard("w") };
 const twoShards = { "config.json": goodConfig, [one]: shard("a"), [two]: shard("b") };
 
@@ -198,7 +199,7 @@ const sets: Record<
     {
       ...twoShards,
       [two]: shard("b", "a"),
-      [index]: `{"weight_map": {"a": "${one}", "b": "${two}"}}`,
+      [index]: sharded,
     },
     "BAD_CHECKPOINT",
     two,
@@ -212,15 +213,28 @@ const sets: Record<
     {
       ...twoShards,
       [one]: shard("a").subarray(0, 12),
-      [index]: `{"weight_map": {"a": "${one}", "b": "${two}"}}`,
+      [index]: sharded,
     },
     "BAD_CHECKPOINT",
     one,
   ],
-  "index of a single file names another": [
-    { ...sound, [index]: '{"weight_map": {"w": "other.safetensors"}}' },
+  "a single file beside shards with another tensor, and an index": [
+    { ...twoShards, "model.safetensors": shard("a"), [index]: sharded },
     "BAD_CHECKPOINT",
-    "other.safetensors",
+    two,
+  ],
+  "a single file beside a shard of another shape": [
+    {
+      ...sound,
+      "model-00001-of-00002.safetensors": safetensors({ w: entry("BF16", [4], 0, 8) }, 8),
+    },
+    "BAD_CHECKPOINT",
+    one,
+  ],
+  "an index of a tensor that no shard holds, beside one that it omits": [
+    { ...twoShards, [two]: shard("b", "c"), [index]: sharded.replace('"b"', '"d"') },
+    "BAD_CHECKPOINT",
+    index,
   ],
 };
 

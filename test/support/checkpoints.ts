@@ -20,10 +20,10 @@ export async function makeCheckpoint(
   await mkdir(folder, { recursive: true });
   const architecture = findArchitecture(config);
   const tensors = expandTable(architecture, config).flatMap((output) =>
-    output.sources.map((name) => ({
-      name,
+    output.sources.map(({ tensor, base }) => ({
+      name: tensor,
       dtype: output.role.kind === "correction" ? "F32" : "BF16",
-      shape: output.role.shape(config),
+      shape: base,
     })),
   );
   const weightMap: Record<string, string> = {};

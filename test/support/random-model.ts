@@ -58,8 +58,7 @@ export async function makeRandomModel(
   const parts: Buffer[] = [];
   let end = 0;
   for (const { role, sources } of expandTable(findArchitecture(config), config)) {
-    const shape = role.shape(config);
-    for (const name of sources) {
+    for (const { tensor: name, base: shape } of sources) {
       const wide = role.exemptFromCast === true;
       const count = shape.reduce((product, size) => product * size, 1);
       const data = encode(

@@ -43,7 +43,9 @@ pub unsafe fn linear(
     }
     let x = View::of_rows(x as *const f32, inputs);
     let weight = View::of_rows(weight, inputs).transposed();
-    with_scratch(|scratch| gemm(rows, outputs, inputs, 1.0, x, weight, y as *mut f32, outputs, scratch));
+    with_scratch(|scratch| {
+        gemm(rows, outputs, inputs, 1.0, x, weight, y as *mut f32, outputs, scratch)
+    });
 }
 
 /// `tile` += alpha·LᵀR: L float32 `[depth, height]`, R `[depth, width]`, tile `[height, width]`. With `upper` only its elements (i, j)
@@ -82,7 +84,8 @@ pub unsafe fn add_product(
 /// As [`linear`].
 #[wasm_bindgen]
 pub unsafe fn cholesky(n: usize, h: usize) -> i32 {
-    with_scratch(|scratch| cholesky::cholesky(n, h as *mut f32, n, scratch)).map_or(-1, |pivot| pivot as i32)
+    with_scratch(|scratch| cholesky::cholesky(n, h as *mut f32, n, scratch))
+        .map_or(-1, |pivot| pivot as i32)
 }
 
 /// Replaces B `[n, m]` by X with RᵀX = B, for R upper triangular `[n, n]`.

@@ -6,7 +6,7 @@ use std::slice::{from_raw_parts, from_raw_parts_mut};
 use wasm_bindgen::prelude::wasm_bindgen;
 
 use super::{bytes, dtype, floats_mut, with_scratch};
-use crate::attention::{attend as attend_sequence, Heads};
+use crate::attention::{attend as attend_sequence, Heads, Rotary, Sequence};
 use crate::gemm::{gemm, View};
 use crate::mamba::{mix, Mixer};
 use crate::norm::{rms_norm as norm_rows, Norm};
@@ -26,8 +26,18 @@ unsafe fn floats<'a>(address: usize, count: usize) -> &'a [f32] {
 /// # Safety
 /// As the module says.
 #[wasm_bindgen]
-pub unsafe fn rms_norm(data: usize, rows: usize, columns: usize, weight: usize, width: usize, eps: f32) {
-    norm_rows(&Norm { weight: floats(weight, columns), width, eps }, floats_mut(data, rows * columns));
+pub unsafe fn rms_norm(
+    data: usize,
+    rows: usize,
+    columns: usize,
+    weight: usize,
+    width: usize,
+    eps: f32,
+) {
+    norm_rows(
+        &Norm { weight: floats(weight, columns), width, eps },
+        floats_mut(data, rows * columns),
+    );
 }
 
 /// max(x, 0)² of `count` values, in place.
@@ -126,47 +136,66 @@ pub unsafe fn mamba(
     mix(&mixer, floats(z, tokens * mixer.columns()), floats_mut(y, tokens * inner));
 }
 
-/// Causal attention of one sequence; changes `q` and `k`. Norm weights `[size]` and tables `[tokens, size / 2]` may be absent.
-///
-/// # Safety
-/// As the module says.
-#[wasm_bindgen]
-#[allow(clippy::too_many_arguments)]
-pub unsafe fn attend(
+/// Addresses and sizes of one sequence. 0 stands for an absent table, window or cap, and for the
+/// default scale.
+#[repr(C)]
+pub struct AttentionCall {
     tokens: usize,
     queries: usize,
     keys: usize,
     size: usize,
+    value_size: usize,
     query_norm: usize,
     key_norm: usize,
     eps: f32,
     cosines: usize,
     sines: usize,
+    rotary_part: usize,
+    scale: f32,
+    window: usize,
+    softcap: f32,
+    sinks: usize,
     q: usize,
     k: usize,
     v: usize,
     y: usize,
-) {
-    let pair = |a: usize, b: usize, count: usize| (a != 0).then(|| [floats(a, count), floats(b, count)]);
+}
+
+/// Causal attention of one sequence, an [`AttentionCall`]; changes `q` and `k`.
+///
+/// # Safety
+/// As the module says.
+#[wasm_bindgen]
+pub unsafe fn attend(call: usize) {
+    let call = &*(call as *const AttentionCall);
+    let &AttentionCall { tokens, queries, keys, size, value_size, rotary_part: part, .. } = call;
+    let table = |address: usize| floats(address, tokens * (part / 2));
+    let norm = |address: usize| floats(address, size);
+    let given = |number: f32| (number != 0.0).then_some(number);
     let heads = Heads {
         queries,
         keys,
         size,
-        norms: pair(query_norm, key_norm, size),
-        eps,
-        rotary: pair(cosines, sines, tokens * (size / 2)),
+        value_size,
+        norms: (call.query_norm != 0).then(|| [norm(call.query_norm), norm(call.key_norm)]),
+        eps: call.eps,
+        rotary: (call.cosines != 0).then(|| Rotary {
+            cosines: table(call.cosines),
+            sines: table(call.sines),
+            part,
+        }),
+        scale: given(call.scale),
+        window: (call.window != 0).then_some(call.window),
+        softcap: given(call.softcap),
+        sinks: (call.sinks != 0).then(|| floats(call.sinks, queries)),
     };
-    let (wide, narrow) = (tokens * queries * size, tokens * keys * size);
-    with_scratch(|scratch| {
-        attend_sequence(
-            &heads,
-            floats_mut(q, wide),
-            floats_mut(k, narrow),
-            floats(v, narrow),
-            floats_mut(y, wide),
-            scratch,
-        )
-    });
+    let sequence = Sequence {
+        q: floats_mut(call.q, tokens * queries * size),
+        k: floats_mut(call.k, tokens * keys * size),
+        v: floats(call.v, tokens * keys * value_size),
+        y: floats_mut(call.y, tokens * queries * value_size),
+    };
+    with_scratch(|scratch| attend_sequence(&heads, sequence, scratch));
 }
 
 /// Tables `[positions, size / 2]`. `scaling` = float64 `[kind, factor, …]`: 0 default; 1 linear; 2 Llama 3 `low, high, original`;
@@ -175,7 +204,14 @@ pub unsafe fn attend(
 /// # Safety
 /// As the module says.
 #[wasm_bindgen]
-pub unsafe fn rotary(base: f64, size: usize, positions: usize, scaling: usize, cosines: usize, sines: usize) {
+pub unsafe fn rotary(
+    base: f64,
+    size: usize,
+    positions: usize,
+    scaling: usize,
+    cosines: usize,
+    sines: usize,
+) {
     let [kind, factor, a, b, c, d, e, f, g] = *(scaling as *const [f64; 9]);
     let scaling = match kind as u32 {
         0 => Scaling::Default,
@@ -197,7 +233,8 @@ pub unsafe fn rotary(base: f64, size: usize, positions: usize, scaling: usize, c
 
 /// `numbers` = u32 `[softmax, routed, visited, kept, groups, open groups, normalized]`.
 unsafe fn rules<'a>(numbers: usize, correction: usize, scale: f32) -> Rules<'a> {
-    let [softmax, routed, visited, kept, groups, open_groups, normalized] = *(numbers as *const [u32; 7]);
+    let [softmax, routed, visited, kept, groups, open_groups, normalized] =
+        *(numbers as *const [u32; 7]);
     Rules {
         score: if softmax == 1 { Score::Softmax } else { Score::Sigmoid },
         routed: routed as usize,
@@ -301,5 +338,7 @@ pub unsafe fn add_contexts(
     }
     let v = View::of_rows(logits as *const f32, vocabulary).transposed();
     let z = View::of_rows(z as *const f32, width);
-    with_scratch(|scratch| gemm(vocabulary, width, rows, 1.0, v, z, contexts as *mut f32, width, scratch));
+    with_scratch(|scratch| {
+        gemm(vocabulary, width, rows, 1.0, v, z, contexts as *mut f32, width, scratch)
+    });
 }

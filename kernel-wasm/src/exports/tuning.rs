@@ -55,7 +55,13 @@ impl Job {
     unsafe fn tile(&self) -> Tile<'_> {
         let from = dtype(self.from);
         let weights = bytes(self.weights, self.plan.rows * self.plan.columns * from.bytes());
-        Tile { weights, from, columns: self.plan.columns, store: self.plan.store, rounding: Rounding::Stored }
+        Tile {
+            weights,
+            from,
+            columns: self.plan.columns,
+            store: self.plan.store,
+            rounding: Rounding::Stored,
+        }
     }
 
     unsafe fn order(&self) -> &[u32] {
@@ -107,7 +113,8 @@ pub unsafe fn tune_prepare(job: usize) {
     let job = Job::at(job);
     let importance = &*floats_mut(job.importance, job.plan.columns);
     let (mut stored, mut rooms) = (job.stored(), job.rooms());
-    let totals = tuned::prepare(&job.plan, &job.tile(), job.order(), importance, &mut stored, &mut rooms);
+    let totals =
+        tuned::prepare(&job.plan, &job.tile(), job.order(), importance, &mut stored, &mut rooms);
     write(job.totals(), &totals);
 }
 
@@ -121,7 +128,9 @@ pub unsafe fn tune_block(job: usize, start: usize, end: usize, factor: usize) {
     let columns = job.plan.columns;
     let factor = floats_mut(factor, (end - start) * (columns - start));
     let block = Block::of(start, end, columns, factor);
-    with_scratch(|scratch| tuned::tune_block(&job.plan, job.order(), &block, &mut job.rooms(), scratch));
+    with_scratch(|scratch| {
+        tuned::tune_block(&job.plan, job.order(), &block, &mut job.rooms(), scratch)
+    });
 }
 
 /// # Safety
@@ -131,7 +140,14 @@ pub unsafe fn tune_finish(job: usize) {
     let job = Job::at(job);
     let [loss, rounded_loss, rounded_rows, squared_error, energy, non_finite] = *job.totals();
     let mut totals = Totals { loss, rounded_loss, rounded_rows, squared_error, energy, non_finite };
-    tuned::finish(&job.plan, &job.tile(), job.order(), &mut job.stored(), &job.rooms(), &mut totals);
+    tuned::finish(
+        &job.plan,
+        &job.tile(),
+        job.order(),
+        &mut job.stored(),
+        &job.rooms(),
+        &mut totals,
+    );
     write(job.totals(), &totals);
 }
 

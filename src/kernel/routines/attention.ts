@@ -2,85 +2,196 @@ import * as wasm from "../../../kernel-wasm/pkg/oqe_kernel.js";
 import { copyIn, copyRowsIn, copyRowsOut, Layout } from "../arena.ts";
 import { bytesOf, checkMatrix, type Matrix } from "../matrix.ts";
 import type { Routine } from "../routine.ts";
+import { struct } from "../struct.ts";
 
 type Floats = Float32Array<SharedArrayBuffer>;
 
-/** What attention needs to know besides queries, keys and values. */
+/** Everything attention needs besides queries, keys and values. */
 export interface Heads {
+  /** Query heads. */
   readonly queries: number;
-  /** Key heads; each serves queries / keys consecutive query heads. */
+  /** Key and value heads. Each serves queries / keys consecutive query heads. */
   readonly keys: number;
-  /** Channels of a head. */
+  /** Channels of a query or key head. */
   readonly size: number;
-  /** `[size]` each: weights of a norm over each head of queries and of keys, before they are rotated. */
+  /** Channels of a value head. */
+  readonly valueSize: number;
+  /** `[size]` each: weights of an RMS norm over each head of queries and of keys, before the rotation. */
   readonly norms: { readonly query: Floats; readonly key: Floats; readonly eps: number } | null;
-  /** `[at least a sequence's tokens, size / 2]` each. */
-  readonly rotary: { readonly cosines: Floats; readonly sines: Floats } | null;
+  /** Rotates queries and keys. */
+  readonly rotary: Rotary | null;
+  /** Factor of the scores. Null: 1 / √size. */
+  readonly scale: number | null;
+  /** A token sees this many tokens, itself included (a sliding window). Null: its whole past. */
+  readonly window: number | null;
+  /** c: a scaled score s becomes c · tanh(s / c), as in Gemma 2. Null: scores stay as they are. */
+  readonly softcap: number | null;
+  /**
+   * One logit a query head, `[queries]`, as in gpt-oss. The softmax counts it as one more key whose
+   * value is 0. It is neither scaled nor capped.
+   */
+  readonly sinks: Floats | null;
 }
+
+/** Rotates the first `part` channels of each head in pairs (i, i + part / 2). */
+export interface Rotary {
+  /** An even number up to the head's size; less for a partial rotation. */
+  readonly part: number;
+  /** `[at least a sequence's tokens, part / 2]` */
+  readonly cosines: Floats;
+  /** As `cosines`. */
+  readonly sines: Floats;
+}
+
+/** The options of plain attention. */
+export const plainHeads = {
+  norms: null,
+  rotary: null,
+  scale: null,
+  window: null,
+  softcap: null,
+  sinks: null,
+} satisfies Partial<Heads>;
 
 /** Causal self-attention within whole sequences, between its projections. */
 export interface AttentionJob {
   /** `[tokens, queries · size]` */
   readonly q: Matrix;
-  /** `[tokens, keys · size]` each. */
+  /** `[tokens, keys · size]` */
   readonly k: Matrix;
+  /** `[tokens, keys · valueSize]` */
   readonly v: Matrix;
   /** Tokens of a sequence; the rows are whole sequences. */
   readonly length: number;
   readonly heads: Heads;
-  /** Overwritten: as q, and not q itself. */
+  /** Overwritten: `[tokens, queries · valueSize]`. Not the memory of q, k or v. */
   readonly y: Matrix;
 }
+
+export const AttentionCall = struct({
+  tokens: "usize",
+  queries: "usize",
+  keys: "usize",
+  size: "usize",
+  valueSize: "usize",
+  queryNorm: "usize",
+  keyNorm: "usize",
+  eps: "f32",
+  cosines: "usize",
+  sines: "usize",
+  rotaryPart: "usize",
+  scale: "f32",
+  window: "usize",
+  softcap: "f32",
+  sinks: "usize",
+  q: "usize",
+  k: "usize",
+  v: "usize",
+  y: "usize",
+});
 
 export const attention: Routine<AttentionJob, void> = {
   describe: ({ q, heads }) =>
     `attention of ${heads.queries}/${heads.keys} heads over ${q.rows} tokens`,
   check({ q, k, v, length, heads, y }, fail) {
-    const { queries, keys, size, norms, rotary } = heads;
+    const { queries, keys, size, valueSize } = heads;
     if (queries % keys !== 0) fail(`${queries} query heads on ${keys} key heads`);
     if (length < 1 || q.rows % length !== 0) fail(`${q.rows} tokens in sequences of ${length}`);
-    for (const [name, matrix, count] of [
-      ["q", q, queries],
-      ["k", k, keys],
-      ["v", v, keys],
-      ["y", y, queries],
+    for (const [name, matrix, columns] of [
+      ["q", q, queries * size],
+      ["k", k, keys * size],
+      ["v", v, keys * valueSize],
+      ["y", y, queries * valueSize],
     ] as const) {
-      checkMatrix(name, matrix, q.rows, count * size, fail);
+      checkMatrix(name, matrix, q.rows, columns, fail);
     }
-    if (norms && (norms.query.length !== size || norms.key.length !== size))
-      fail("a head norm of another width");
-    if (rotary === null) return;
-    if (size % 2 !== 0) fail(`heads of ${size} channels cannot be rotated`);
-    for (const table of [rotary.cosines, rotary.sines]) {
-      if (table.length < (length * size) / 2) fail(`a rotary table of ${table.length}`);
-    }
+    checkOptions(heads, length, fail);
   },
   run({ q, k, v, length, heads, y }) {
-    const { queries, keys, size, norms, rotary } = heads;
-    const [wide, narrow] = [queries * size, keys * size];
     const layout = new Layout();
-    const tables = [norms?.query, norms?.key, rotary?.cosines, rotary?.sines].map((table, i) => {
-      if (table === undefined) return null;
-      const bytes = i < 2 ? 4 * size : 2 * length * size;
-      return { table, bytes, offset: layout.place(bytes) };
-    });
-    const [atQ, atK] = [layout.place(4 * length * wide), layout.place(4 * length * narrow)];
-    const [atV, atY] = [layout.place(4 * length * narrow), layout.place(4 * length * wide)];
+    const atCall = layout.place(AttentionCall.bytes);
+    const tables = placeTables(heads, length, layout);
+    const places = [q, k, v, y].map(({ columns }) => layout.place(4 * length * columns));
     const base = layout.claim();
-    const [query, key, cosines, sines] = tables.map((one) =>
-      one === null ? 0 : base + one.offset,
-    );
-    for (const one of tables)
-      if (one !== null) copyIn(base + one.offset, bytesOf(one.table), 0, one.bytes);
-    const sizes = [length, queries, keys, size] as const;
+    const [atQ, atK, atV, atY] = places.map((offset) => base + offset) as Four;
+    for (const { table, bytes, offset } of tables) {
+      if (table) copyIn(base + offset, bytesOf(table), 0, bytes);
+    }
+    const [queryNorm, keyNorm, cosines, sines, sinks] = tables.map(({ table, offset }) =>
+      table ? base + offset : 0,
+    ) as Five;
+    AttentionCall.write(base + atCall, {
+      tokens: length,
+      queries: heads.queries,
+      keys: heads.keys,
+      size: heads.size,
+      valueSize: heads.valueSize,
+      queryNorm,
+      keyNorm,
+      eps: heads.norms?.eps ?? 0,
+      cosines,
+      sines,
+      rotaryPart: heads.rotary?.part ?? 0,
+      scale: heads.scale ?? 0,
+      window: heads.window ?? 0,
+      softcap: heads.softcap ?? 0,
+      sinks,
+      q: atQ,
+      k: atK,
+      v: atV,
+      y: atY,
+    });
     for (let top = 0; top < q.rows; top += length) {
       const bottom = top + length;
-      copyRowsIn(base + atQ, q, top, bottom);
-      copyRowsIn(base + atK, k, top, bottom);
-      copyRowsIn(base + atV, v, top, bottom);
-      const operands = [base + atQ, base + atK, base + atV, base + atY] as const;
-      wasm.attend(...sizes, query!, key!, norms?.eps ?? 0, cosines!, sines!, ...operands);
-      copyRowsOut(base + atY, y, top, bottom);
+      copyRowsIn(atQ, q, top, bottom);
+      copyRowsIn(atK, k, top, bottom);
+      copyRowsIn(atV, v, top, bottom);
+      wasm.attend(base + atCall);
+      copyRowsOut(atY, y, top, bottom);
     }
   },
 };
+
+type Four = [number, number, number, number];
+type Five = [...Four, number];
+
+/** The norms, rotary tables and sinks of a sequence, those that a model has. */
+function placeTables({ size, queries, norms, rotary, sinks }: Heads, length: number, to: Layout) {
+  const angles = (length * (rotary?.part ?? 0)) / 2;
+  const tables = [
+    [norms?.query, size],
+    [norms?.key, size],
+    [rotary?.cosines, angles],
+    [rotary?.sines, angles],
+    [sinks, queries],
+  ] as const;
+  return tables.map(([table, count]) => ({
+    table: table ?? null,
+    bytes: 4 * count,
+    offset: to.place(table ? 4 * count : 0),
+  }));
+}
+
+function checkOptions(heads: Heads, length: number, fail: (what: string) => never): void {
+  const { queries, size, norms, rotary, scale, window, softcap, sinks } = heads;
+  if (norms && (norms.query.length !== size || norms.key.length !== size))
+    fail(
+      `head norms of ${norms.query.length} and ${norms.key.length} weights for heads of ${size}`,
+    );
+  for (const [name, value] of [
+    ["scale", scale],
+    ["softcap", softcap],
+  ] as const) {
+    if (value !== null && !(value > 0 && Number.isFinite(value))) fail(`a ${name} of ${value}`);
+  }
+  if (window !== null && !(Number.isSafeInteger(window) && window > 0))
+    fail(`a window of ${window} tokens`);
+  if (sinks && sinks.length !== queries) fail(`${sinks.length} sinks for ${queries} query heads`);
+  if (rotary === null) return;
+  const { part, cosines, sines } = rotary;
+  if (!(part > 0 && part <= size && part % 2 === 0))
+    fail(`${part} of ${size} channels cannot be rotated`);
+  for (const table of [cosines, sines]) {
+    if (table.length < (length * part) / 2) fail(`a rotary table of ${table.length} angles`);
+  }
+}

@@ -1,6 +1,7 @@
 import { afterAll, describe, expect, test } from "vitest";
 import { type Matrix, newMatrix, rowsOf, sharedFloats, sharedIntegers } from "../matrix.ts";
 import { openKernel } from "../pool.ts";
+import { plainHeads } from "./attention.ts";
 import type { RouterRules } from "./route.ts";
 
 const kernel = await openKernel({ workers: 2 });
@@ -203,7 +204,7 @@ describe("a router", () => {
 test("jobs that contradict themselves are refused before they reach a worker", async () => {
   const [x, y] = [newMatrix(4, 6), newMatrix(4, 5)];
   const flat = sharedFloats(6);
-  const heads = { queries: 3, keys: 1, size: 2, norms: null, rotary: null };
+  const heads = { ...plainHeads, queries: 3, keys: 1, size: 2, valueSize: 2 };
   const attempts = [
     () => kernel.run("rmsNorm", { x, weight: sharedFloats(5), eps: 0, y: x }),
     () => kernel.run("rmsNorm", { x, weight: flat, eps: 0, y }),

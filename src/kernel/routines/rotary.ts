@@ -30,7 +30,7 @@ export type RopeScaling =
 /** Cosines and sines of rotary position embeddings for positions from 0. */
 export interface RotaryJob {
   readonly base: number;
-  /** Channels of a head. */
+  /** Channels that are rotated: a head's size, or less for a partial rotation. */
   readonly size: number;
   readonly scaling: RopeScaling;
   /** Overwritten: `[positions, size / 2]` each. */
@@ -55,9 +55,9 @@ function numbersOf(scaling: RopeScaling): number[] {
 }
 
 export const rotary: Routine<RotaryJob, void> = {
-  describe: ({ scaling, size }) => `${scaling.kind} rotary tables for heads of ${size}`,
+  describe: ({ scaling, size }) => `${scaling.kind} rotary tables for ${size} channels`,
   check({ size, cosines, sines }, fail) {
-    if (size < 2 || size % 2 !== 0) fail("a head should have an even number of channels");
+    if (size < 2 || size % 2 !== 0) fail(`${size} channels cannot be rotated, only an even number`);
     if (cosines.length !== sines.length || cosines.length % (size / 2) !== 0)
       fail("tables that do not fit");
   },

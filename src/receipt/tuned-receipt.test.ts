@@ -1,6 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { nemotronReceipt, sha256, tunedReceipt } from "../../test/support/receipts.ts";
-import { isCurrent } from "../series/current.ts";
+import { nemotronReceipt, tunedReceipt } from "../../test/support/receipts.ts";
 import type { Receipt, TuningRecord } from "./receipt.ts";
 import { parseReceipt, writeReceipt } from "./receipt-file.ts";
 import { blankTuning, completeReceipt, type Recipe } from "./recipe.ts";
@@ -54,7 +53,9 @@ describe("the receipt of a tuned tier", () => {
     ["options/propagation", "both", "options.propagation"],
     ["options/propagation", undefined, "options.propagation"],
     ["options/repair", null, "options.repair"],
+    ["options/repair", undefined, "options.repair"],
     ["options/repair", ["all"], "options.repair[0]"],
+    ["tuning/repair", undefined, "tuning.repair"],
     ["tuning/repair", {}, "tuning.repair.routers"],
     [
       "tuning/repair/routers",
@@ -132,17 +133,6 @@ test.each(["calibration", "tuning"])("the receipt of a rounded tier has no %s", 
   expect(parse).toThrow(`field "${name}" is `);
 });
 
-test("a receipt from before there was tuning reads as rounded", () => {
-  const {
-    tuning: _,
-    calibration: __,
-    evaluationRows: ___,
-    ...old
-  } = JSON.parse(writeReceipt(nemotronReceipt()));
-  delete old.options.propagation;
-  expect(parseReceipt(JSON.stringify(old), "x")).toEqual(nemotronReceipt());
-});
-
 const recipeOf = ({
   files: _,
   weightError: __,
@@ -202,45 +192,5 @@ describe("a completed receipt", () => {
     expect(
       blankTuning({ ...recipeOf(tuned), model: { ...tuned.model, experts: null } })?.experts,
     ).toBeNull();
-  });
-});
-
-describe("a tier counts as published", () => {
-  const files = new Map(
-    Object.entries(tuned.files).map(([path, { bytes, sha256 }]) => [path, { size: bytes, sha256 }]),
-  );
-  const remote = {
-    exists: true,
-    head: "a".repeat(40),
-    receipt: "",
-    files: new Map<string, { size: number; sha256: string | null }>([
-      ...files,
-      ...["README.md", "oqe-bits.svg"].map((path) => [path, { size: 1, sha256: null }] as const),
-    ]),
-  };
-
-  test("whatever was measured, if the recipe is the same", () => {
-    const other = {
-      ...tuned,
-      warnings: ["odd"],
-      tuning: blankTuning(tuned),
-      weightError: { relative: 1 },
-    };
-    expect(isCurrent(recipeOf(tuned), other, remote)).toBe(true);
-  });
-
-  test.each(["README.md", "oqe-bits.svg"])("not without its %s", (path) => {
-    const without = new Map([...remote.files].filter(([name]) => name !== path));
-    expect(isCurrent(recipeOf(tuned), tuned, { ...remote, files: without })).toBe(false);
-  });
-
-  test.each<[string, Partial<Receipt>]>([
-    ["method", nemotronReceipt()],
-    ["propagation", { options: { ...tuned.options, propagation: "sequential" } }],
-    ["repair", { options: { ...tuned.options, repair: [] } }],
-    ["calibration rows", { calibration: { ...tuned.calibration!, sha256: sha256("others") } }],
-    ["evaluation rows", { evaluationRows: null }],
-  ])("not with another %s", (_, changes) => {
-    expect(isCurrent(recipeOf(tuned), { ...tuned, ...changes }, remote)).toBe(false);
   });
 });

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { measuredSeries } from "../../test/support/measured-receipts.ts";
-import { evaluatedReceipt, nemotronReceipt } from "../../test/support/receipts.ts";
+import { evaluatedReceipt } from "../../test/support/receipts.ts";
 import { parseReceipt, writeReceipt } from "./receipt-file.ts";
 import { shareFigures } from "./series-figures.ts";
 
@@ -29,11 +29,6 @@ describe("the receipt of a measured plan", () => {
     const text = writeReceipt(receipt);
     expect(text).toMatch(/\n {8}"share": \[[\d.e-]+(?:, [\d.e-]+){127}\],\n/);
     expect(text.length).toBeLessThan(600_000);
-  });
-
-  test("of earlier versions, and of other policies, has none", () => {
-    const { sensitivity: _s, otherTiers: _o, ...old } = JSON.parse(writeReceipt(nemotronReceipt()));
-    expect(parseReceipt(JSON.stringify(old), "x")).toEqual(nemotronReceipt());
   });
 
   test.each([

@@ -1,7 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { evaluatedReceipt, nemotronReceipt, sha256 } from "../../test/support/receipts.ts";
-import { picturePaths } from "../card/pictures.ts";
-import { isCurrent } from "../series/current.ts";
+import { evaluatedReceipt, nemotronReceipt } from "../../test/support/receipts.ts";
 import type { Receipt } from "./receipt.ts";
 import { parseReceipt, writeReceipt } from "./receipt-file.ts";
 import { blankEvaluation } from "./recipe.ts";
@@ -18,7 +16,7 @@ function changed(receipt: Receipt, path: string, value: unknown): string {
 const evaluated = evaluatedReceipt();
 const evaluation = evaluated.evaluation!;
 
-describe("the receipt of a evaluated tier", () => {
+describe("the receipt of an evaluated tier", () => {
   test.each(["oQ8e", "oQ6e", "oQ5e", "oQ4e"])("%s reads back as it was written", (tier) => {
     const receipt = evaluatedReceipt(tier);
     const text = writeReceipt(receipt);
@@ -26,7 +24,7 @@ describe("the receipt of a evaluated tier", () => {
     expect(writeReceipt(parseReceipt(text, "x"))).toBe(text);
   });
 
-  test("of a dense model on one row, not compared with anything, reads back too", () => {
+  test("a dense model evaluated on one row, without prediction and rounding, reads back", () => {
     const { rows: _, ...rest } = evaluation;
     const evaluationRows = {
       ...evaluated.evaluationRows!,
@@ -54,11 +52,6 @@ describe("the receipt of a evaluated tier", () => {
       },
     };
     expect(parseReceipt(writeReceipt(dense), "x")).toEqual(dense);
-  });
-
-  test("of an earlier version has none", () => {
-    const { evaluation: _, ...old } = JSON.parse(writeReceipt(nemotronReceipt()));
-    expect(parseReceipt(JSON.stringify(old), "x").evaluation).toBeNull();
   });
 
   test.each([
@@ -92,6 +85,8 @@ describe("the receipt of a evaluated tier", () => {
     ["evaluation/byLayer", [evaluation.byLayer[1], evaluation.byLayer[0]], "evaluation.byLayer"],
     ["evaluation/byLayer/1/layer", -1, "evaluation.byLayer[1].layer"],
     ["evaluation/predicted", { kl: 1 }, "evaluation.predicted.forcedKl"],
+    ["evaluation/exactRoutes", null, "evaluation.routerAgreement"],
+    ["evaluation/rounded/exactRoutes", null, "evaluation.rounded.routerAgreement"],
     ["evaluation/rounded/sameTop", "high", "evaluation.rounded.sameTop"],
     ["evaluation/gates/0/gate", "max-ppl", "evaluation.gates[0].gate"],
     ["evaluation/gates/0/passed", false, "evaluation.gates[0].passed"],
@@ -103,40 +98,7 @@ describe("the receipt of a evaluated tier", () => {
   });
 });
 
-test("a evaluation is measured, not asked for: it does not make a published tier another one", () => {
-  const {
-    files,
-    weightError: _w,
-    tuning: _t,
-    warnings: _s,
-    evaluation: __,
-    otherTiers: _o,
-    ...recipe
-  } = evaluated;
-  const remote = {
-    exists: true,
-    head: "a".repeat(40),
-    receipt: null,
-    files: new Map<string, { size: number; sha256: string | null }>([
-      ...["README.md", ...picturePaths].map((path) => [path, { size: 1, sha256: null }] as const),
-      ...Object.entries(files).map(
-        ([path, { bytes, sha256 }]) => [path, { size: bytes, sha256 }] as const,
-      ),
-    ]),
-  };
-  expect(
-    isCurrent(recipe, { ...evaluated, evaluation: { ...evaluation, meanKl: 9 } }, remote),
-  ).toBe(true);
-  expect(
-    isCurrent(
-      recipe,
-      { ...evaluated, evaluationRows: { ...evaluated.evaluationRows!, sha256: sha256("x") } },
-      remote,
-    ),
-  ).toBe(false);
-});
-
-test("the rehearsal of a evaluation can be written, and there is none where nothing will be measured", () => {
+test("a rehearsal has a blank evaluation that can be written, if one is asked for", () => {
   for (const experts of [evaluated.model.experts, null]) {
     const receipt = { ...evaluated, model: { ...evaluated.model, experts } };
     const blank = { ...receipt, evaluation: blankEvaluation(receipt) };

@@ -1,0 +1,89 @@
+import type { Checkpoint } from "../checkpoint/checkpoint.ts";
+import { bytesPerElement, type FloatDtype } from "../kernel/dtype.ts";
+import type { Kernel } from "../kernel/kernel-types.ts";
+import { asWeight, newMatrix, sharedBytes, type Weight } from "../kernel/matrix.ts";
+import { toFloats } from "../kernel/to-floats.ts";
+import type { OutputTensor, PlannedTensor } from "../models/architecture.ts";
+import { isContiguous, isTransposed, rowStart, type Source } from "../models/source.ts";
+import { copyRows } from "./copy-rows.ts";
+
+/** Rows `[start, end)` of one member of a stack. Rows are all axes but the last. */
+export interface RowRange {
+  /** Number in the stack; 0 for a tensor that is no stack. */
+  readonly member: number;
+  readonly start: number;
+  readonly end: number;
+}
+
+/**
+ * Reads rows of an MLX tensor from the base: `[end - start, columns]` in the tensor's `dtype`.
+ * Values keep their bits, except where a transform computes: those are float32.
+ * `into`: memory that the bytes may be read into; the answer lies there or elsewhere.
+ * Throws BAD_CHECKPOINT, NETWORK.
+ */
+export type ReadRows = (
+  tensor: OutputTensor,
+  range: RowRange,
+  into?: Uint8Array<SharedArrayBuffer>,
+) => Promise<Weight>;
+
+/** The one reader of a base's weights. No other code knows where values lie in the base's files. */
+export function baseRows(
+  checkpoint: Pick<Checkpoint, "read" | "tensors">,
+  kernel: Kernel,
+): ReadRows {
+  return async (tensor, { member, start, end }, into) => {
+    const source = tensor.sources[member]!;
+    const shape = { rows: end - start, columns: columnsOf(tensor) };
+    const dtype = checkpoint.tensors.get(source.tensor)!.dtype as FloatDtype;
+    const size = bytesPerElement[dtype]!;
+    const [first, behind] = spanOf(source, start, end);
+    const length = (behind - first) * size;
+    const span = into !== undefined && into.length >= length ? into.subarray(0, length) : null;
+    const bytes = span ?? sharedBytes(length);
+    await checkpoint.read(source.tensor, first * size, length, bytes);
+    const rows = isContiguous(source)
+      ? bytes
+      : copyRows(bytes, { source, first, size, start, end });
+    if (source.plus === 0) return { bytes: rows, dtype, ...shape };
+    const values = await toFloats(rows, dtype, kernel);
+    await add(source.plus, values, kernel);
+    return asWeight(values, shape.columns);
+  };
+}
+
+/** Rows of one member: all axes but the last, without that of the stack. */
+export function memberRows(tensor: OutputTensor): number {
+  const rows = tensor.shape.slice(0, -1).reduce((product, size) => product * size, 1);
+  return rows / tensor.sources.length;
+}
+
+/** Size of the last axis. */
+export function columnsOf(tensor: Pick<OutputTensor, "shape">): number {
+  return tensor.shape.at(-1)!;
+}
+
+/**
+ * How many rows to read at once so that they take about `bytes`. A transposed member is read whole:
+ * any of its rows needs all of the base's.
+ */
+export function rowsPerRead(tensor: PlannedTensor, bytes: number): number {
+  if (tensor.sources.some(isTransposed)) return memberRows(tensor);
+  return Math.max(1, Math.floor(bytes / (columnsOf(tensor) * bytesPerElement[tensor.dtype]!)));
+}
+
+/** Elements `[first, behind)` of the base tensor: the least that holds rows `[start, end)`. */
+function spanOf(source: Source, start: number, end: number): readonly [number, number] {
+  const rowSpan = (source.shape.at(-1)! - 1) * source.strides.at(-1)! + 1;
+  return [rowStart(source, start), rowStart(source, end - 1) + rowSpan];
+}
+
+async function add(
+  constant: number,
+  data: Float32Array<SharedArrayBuffer>,
+  kernel: Kernel,
+): Promise<void> {
+  const by = newMatrix(1, data.length);
+  by.data.fill(constant);
+  await kernel.run("elementwise", { what: "add", x: { ...by, data }, by });
+}

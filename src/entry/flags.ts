@@ -1,0 +1,146 @@
+import { parseArgs } from "node:util";
+import { OqeError } from "../ground/errors.ts";
+import type { InputCommand, InputRow } from "../inputs/input-row.ts";
+import { inputTable } from "../inputs/input-table.ts";
+
+/** A flag of the command line that is not an input. */
+export interface FlagRow {
+  readonly name: string;
+  /** What the help shows for a value; empty for a flag without a value. */
+  readonly hint: string;
+  readonly doc: string;
+}
+
+export type CommandName = InputCommand | "card" | "hub";
+
+/** What the help says of a command, and the flags that it has beside inputs. */
+export interface CommandRow {
+  readonly name: CommandName;
+  /** What the one argument is: `<model>`. */
+  readonly argument: string;
+  readonly doc: string;
+  readonly flags: readonly FlagRow[];
+}
+
+const modelArgument = "<model>";
+
+export const commandTable: readonly CommandRow[] = [
+  {
+    name: "plan",
+    argument: modelArgument,
+    doc: "Prints size and bit widths of every tier. Writes nothing",
+    flags: [
+      { name: "explain", hint: "", doc: "Add widths by role, and what the next boost would gain" },
+    ],
+  },
+  {
+    name: "sensitivity",
+    argument: modelArgument,
+    doc: "Measures what the bits of every tensor are worth, as JSON",
+    flags: [{ name: "out", hint: "<file>", doc: "File for the result. Empty means stdout" }],
+  },
+  {
+    name: "quantize",
+    argument: modelArgument,
+    doc: "Writes one MLX folder per tier, card included",
+    flags: [{ name: "out", hint: "<folder>", doc: "Required: parent folder of the tiers" }],
+  },
+  {
+    name: "publish",
+    argument: modelArgument,
+    doc: "Makes every tier and publishes it on the Hub",
+    flags: [],
+  },
+  {
+    name: "verify",
+    argument: "<repo or folder>",
+    doc: "Checks a tier's files against its receipt, and evaluates it again",
+    flags: [{ name: "base", hint: modelArgument, doc: "Required: the tier's base model" }],
+  },
+  {
+    name: "card",
+    argument: "<folder>",
+    doc: "Renders the card of a finished folder from its receipt",
+    flags: [],
+  },
+  {
+    name: "hub",
+    argument: "<folder>",
+    doc: "Serves a Hub on 127.0.0.1, to rehearse publishing",
+    flags: [{ name: "port", hint: "<number>", doc: "Port. Empty or 0 means a free one" }],
+  },
+];
+
+const json: FlagRow = { name: "json", hint: "", doc: "Print one JSON document" };
+const help: FlagRow = { name: "help", hint: "", doc: "Print this" };
+
+/** The flags of a command that are not inputs. */
+export function ownFlags({ flags }: CommandRow): readonly FlagRow[] {
+  return [...flags, json, help];
+}
+
+/** The inputs that a command takes as flags. */
+export function inputFlags({ name }: CommandRow): readonly InputRow[] {
+  const rows: readonly InputRow[] = inputTable;
+  return rows.filter(({ commands }) => commands.some((command) => command === name));
+}
+
+/** The values of flags by name: true for a flag without a value. */
+export type Flags = Readonly<Record<string, string | boolean | undefined>>;
+
+export interface CommandLine {
+  readonly flags: Flags;
+  readonly positionals: readonly string[];
+}
+
+/** Splits a command line. Throws BAD_INPUT for an unknown flag, or one that is given twice. */
+export function parseFlags(argv: readonly string[]): CommandLine {
+  const rows = [...inputTable, ...commandTable.flatMap(ownFlags)];
+  const options = {
+    ...Object.fromEntries(
+      rows.map(({ name, hint }) => [name, { type: hint === "" ? "boolean" : "string" } as const]),
+    ),
+    help: { type: "boolean", short: "h" },
+    version: { type: "boolean" },
+  } as const;
+  let parsed: ReturnType<typeof parseArgs>;
+  try {
+    parsed = parseArgs({ args: [...argv], options, allowPositionals: true, tokens: true });
+  } catch (cause) {
+    // Node's own sentence quotes the flag: "Unknown option '--x'."
+    const said = cause instanceof Error ? cause.message.split(". ")[0]! : "";
+    throw new OqeError("BAD_INPUT", said, seeHelp(), cause);
+  }
+  refuseRepeated(
+    (parsed.tokens ?? []).flatMap((token) => (token.kind === "option" ? [token.name] : [])),
+  );
+  return { flags: parsed.values as Flags, positionals: parsed.positionals };
+}
+
+/** parseArgs would take the last value and drop the others without a word. */
+function refuseRepeated(flags: readonly string[]): void {
+  const repeated = flags.find((flag, at) => flags.indexOf(flag) < at);
+  if (repeated === undefined) return;
+  const hint =
+    repeated === "tiers" ? "Give several tiers as one list: --tiers oQ6e,oQ4e." : "Give it once.";
+  throw new OqeError("BAD_INPUT", `--${repeated} is given more than once`, hint);
+}
+
+/** Throws BAD_INPUT for a flag that this command does not take. */
+export function refuseStrayFlags(command: CommandRow, flags: Flags): void {
+  const known = [...inputFlags(command), ...ownFlags(command)].map(({ name }) => name);
+  const stray = Object.keys(flags).find((flag) => !known.includes(flag));
+  if (stray === undefined) return;
+  throw new OqeError(
+    "BAD_INPUT",
+    `oqe ${command.name} does not take --${stray}`,
+    seeHelp(command.name),
+  );
+}
+
+/** The hint of a wrong call. */
+export function seeHelp(command?: string): string {
+  return command === undefined
+    ? "See oqe --help for the commands, and oqe <command> --help for their flags."
+    : `See oqe ${command} --help.`;
+}

@@ -1,0 +1,60 @@
+import { engine } from "../ground/engine.ts";
+import { exitCodes } from "../ground/errors.ts";
+import { describeInput, type InputRow } from "../inputs/input-row.ts";
+import { type CommandName, type CommandRow, commandTable, inputFlags, ownFlags } from "./flags.ts";
+
+const lineLength = 100;
+
+/** The text of `oqe --help`. */
+export function overview(): string {
+  const calls = commandTable.map((command) => [callOf(command), command.doc] as const);
+  const size = Math.max(...calls.map(([call]) => call.length));
+  const { failure, usage, gate } = exitCodes;
+  return `oqe ${engine.version}: publishes the oQe series (mixed-precision MLX quants) of a base model
+
+Commands:
+${calls.map(([call, doc]) => `  ${call.padEnd(size)}  ${doc}`).join("\n")}
+
+<model> is a folder, or org/name[@revision] on the Hub.
+oqe <command> --help lists the flags of a command.
+HF_ENDPOINT and HF_TOKEN give the Hub's address and token. Prefer HF_TOKEN to --hub-token: other
+users of this machine can see the flags of a running command.
+
+Exit codes: 0 success, ${failure} failure, ${usage} wrong usage, ${gate} a tier failed a gate.
+docs/errors.md lists all errors.
+`;
+}
+
+/** The text of `oqe <command> --help`: its flags by group, each with its default. */
+export function commandHelp(command: CommandRow): string {
+  const groups = new Map<string, string[]>();
+  for (const flag of ownFlags(command)) add("Flags", describeFlag(flag.name, flag.hint, flag.doc));
+  for (const row of inputFlags(command)) add(row.group, describeInputFlag(row, command.name));
+  function add(group: string, text: string) {
+    groups.set(group, [...(groups.get(group) ?? []), text]);
+  }
+  const lists = [...groups].map(([group, flags]) => `${group}:\n${flags.join("\n")}\n`);
+  return `${callOf(command)} [flags]\n\n${command.doc}.\n\n${lists.join("\n")}`;
+}
+
+function callOf({ name, argument }: CommandRow): string {
+  return `oqe ${name} ${argument}`;
+}
+
+/** `oqe verify` always evaluates and never tunes: conditions on an input do not apply to it. */
+function describeInputFlag(row: InputRow, command: CommandName): string {
+  const doc = (command === "verify" ? row.doc : describeInput(row)).replaceAll("`", "");
+  const { name, hint, default: value } = row;
+  return describeFlag(name, hint, hint === "" || value === "" ? doc : `${doc}. Default: ${value}`);
+}
+
+/** The flag on a line of its own, and what it means, indented and wrapped. */
+function describeFlag(name: string, hint: string, doc: string): string {
+  const indent = "      ";
+  const lines = [indent.slice(1)];
+  for (const word of doc.split(" ")) {
+    const isFull = lines.at(-1)!.length + 1 + word.length > lineLength;
+    lines.push(`${isFull ? indent.slice(1) : lines.pop()} ${word}`);
+  }
+  return `  --${name}${hint === "" ? "" : ` ${hint}`}\n${lines.join("\n")}`;
+}

@@ -1,0 +1,95 @@
+import * as v from "valibot";
+import { OqeError } from "../ground/errors.ts";
+import { count, line, list, matching, object, parse, readJson, sha256 } from "../ground/schema.ts";
+import { isRepositoryId, pathFault, printable } from "./names.ts";
+
+/** SHA-1 of a git object: a commit, or the blob of a file. */
+const gitId = (what: string) => matching(/^[0-9a-f]{40}$/, `${what} of 40 hexadecimal digits`);
+
+/** What the answers must hold, as far as it is used. */
+export const answers = {
+  /** GET /api/whoami-v2. A token of an organization has no `orgs`, and only some tokens have a role. */
+  account: object({
+    name: line,
+    orgs: v.optional(list(object({ name: line })), []),
+    auth: object({ accessToken: v.optional(object({ role: line })) }),
+  }),
+  /** GET /api/models/…/revision/…, by the field names of @huggingface/hub. */
+  revision: object({
+    /** Another id than was asked for: the repository was renamed. */
+    name: v.pipe(line, v.check(isRepositoryId, "a repository, <namespace>/<name>")),
+    sha: gitId("a commit"),
+  }),
+  /** GET /api/models/…/tree/…, and POST …/paths-info/…: files, folders and what else may come. */
+  entries: list(v.looseObject({ type: line, path: v.string("a path") }, "an object")),
+  /** An entry of type `file`. */
+  file: object({
+    path: v.string("a path"),
+    size: count,
+    oid: gitId("a blob"),
+    lfs: v.nullish(object({ oid: sha256 })),
+  }),
+  /** POST /api/models/…/preupload/… */
+  uploadModes: object({ files: list(object({ path: v.string("a path"), uploadMode: line })) }),
+  /** POST /api/models/…/commit/… */
+  commit: object({ commitOid: gitId("a commit") }),
+};
+
+/** A file of a commit, as the Hub lists it. */
+export interface TreeFile {
+  /** Bytes. */
+  readonly size: number;
+  /** SHA-1 of the git blob (of the pointer, for LFS files). */
+  readonly oid: string;
+  /** SHA-256 of the content; null for files that git holds itself. */
+  readonly sha256: string | null;
+}
+
+/** An answer of the Hub about `subject`, as its schema describes it. Throws NETWORK, naming the field. */
+export function parseAnswer<const S extends v.GenericSchema>(
+  schema: S,
+  value: unknown,
+  subject: string,
+): v.InferOutput<S> {
+  return parse(schema, value, document(subject));
+}
+
+/** The same from the answer's body. */
+export async function readAnswer<const S extends v.GenericSchema>(
+  schema: S,
+  response: Response,
+  subject: string,
+): Promise<v.InferOutput<S>> {
+  return parseAnswer(schema, readJson(await response.text(), document(subject)), subject);
+}
+
+/** An entry of type `file`. Throws BAD_CHECKPOINT for a path that leaves its folder, else NETWORK. */
+export function parseFile(
+  entry: v.InferOutput<typeof answers.entries>[number],
+  subject: string,
+): [path: string, file: TreeFile] {
+  const name = printable(entry.path);
+  const fault = pathFault(entry.path);
+  if (fault !== null)
+    throw new OqeError(
+      "BAD_CHECKPOINT",
+      `${subject} lists the path "${name}": ${fault}`,
+      "Report this repository.",
+    );
+  const { path, size, oid, lfs } = parseAnswer(answers.file, entry, `${subject}/${name}`);
+  return [path, { size, oid, sha256: lfs?.oid ?? null }];
+}
+
+/** An answer whose fields are right, but which cannot be true. */
+export function contradiction(subject: string, reason: string): OqeError {
+  const { where, code, hint } = document(subject);
+  return new OqeError(code, `${where} ${reason}`, hint);
+}
+
+function document(subject: string) {
+  return {
+    where: `The Hub's answer about ${subject}`,
+    code: "NETWORK",
+    hint: "Check the Hub endpoint, then run again.",
+  } as const;
+}

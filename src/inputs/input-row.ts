@@ -1,0 +1,40 @@
+import type { InputKind } from "./input-kinds.ts";
+
+/** A command of `oqe` that reads inputs. */
+export type InputCommand = "plan" | "sensitivity" | "quantize" | "publish" | "verify";
+
+/** An input that has an effect only with this method, policy or toggle. */
+export type Condition = "tuned" | "measured" | "evaluated";
+
+/**
+ * One input: of the Action, and a flag of every command in `commands`. action.yml, the tables of
+ * README.md, docs/inputs.schema.json, the flags and the help are made from these rows.
+ */
+export interface InputRow extends InputKind<unknown> {
+  readonly name: string;
+  readonly group: "Model" | "Tiers" | "Tuning" | "Evaluation" | "Run";
+  readonly commands: readonly InputCommand[];
+  /** Text used when the input is absent or empty. */
+  readonly default: string;
+  /** The Action needs a value. */
+  readonly required?: true;
+  readonly only?: Condition;
+  /** For README, action.yml and help: Markdown, without a final stop. */
+  readonly doc: string;
+}
+
+/** Commands that make tiers take the same inputs, so that a call can be repeated with another. */
+export const making = ["plan", "quantize", "publish"] as const;
+export const measuring = [...making, "sensitivity"] as const;
+export const everyCommand = [...measuring, "verify"] as const;
+
+const conditions: Readonly<Record<Condition, string>> = {
+  tuned: "Only with method `tuned`",
+  measured: "Only with policy `measured`",
+  evaluated: "Only with `evaluate: true`",
+};
+
+/** The row's text, and the condition under which it has an effect. */
+export function describeInput({ doc, only }: Pick<InputRow, "doc" | "only">): string {
+  return only === undefined ? doc : `${doc}. ${conditions[only]}`;
+}

@@ -1,0 +1,18 @@
+import { modelInputs, tierInputs } from "./model-inputs.ts";
+import { evaluationInputs, runInputs, tuningInputs } from "./run-inputs.ts";
+
+/** Every input, in the order of action.yml. */
+export const inputTable = [
+  ...modelInputs,
+  ...tierInputs,
+  ...tuningInputs,
+  ...evaluationInputs,
+  ...runInputs,
+] as const;
+
+export type InputName = (typeof inputTable)[number]["name"];
+
+/** The value of each input by itself, before inputs are combined. */
+export type InputValues = {
+  readonly [R in (typeof inputTable)[number] as R["name"]]: ReturnType<R["parse"]>;
+};

@@ -1,0 +1,117 @@
+import { parseDomainWeights } from "../calibration/domain-weights.ts";
+import { defaultFloors, parseFloors } from "../plan/floors.ts";
+import { policies } from "../plan/plan.ts";
+import { optionalChoice, parsed, plain } from "./input-kinds.ts";
+import { type InputRow, making, measuring } from "./input-row.ts";
+import { parseProxy, parseSensitivityFile } from "./input-values.ts";
+
+export const modelInputs = [
+  {
+    name: "base-model",
+    group: "Model",
+    commands: [],
+    default: "",
+    required: true,
+    ...plain("<model>"),
+    doc: "Base model: `org/name` or `org/name@revision` on the Hub, or a folder",
+  },
+  {
+    name: "revision",
+    group: "Model",
+    commands: measuring,
+    default: "",
+    ...plain("<revision>"),
+    doc:
+      "Branch, tag or commit of the base model. The run resolves it to a commit once and " +
+      "reads every byte from that commit. Empty means `main`",
+  },
+  {
+    name: "namespace",
+    group: "Model",
+    commands: measuring,
+    default: "",
+    required: true,
+    ...plain("<name>"),
+    doc: "User or organization on the Hub that owns the tier repositories",
+  },
+] as const satisfies readonly InputRow[];
+
+export const tierInputs = [
+  {
+    name: "tiers",
+    group: "Tiers",
+    commands: making,
+    default: "",
+    ...plain("<tiers>"),
+    doc:
+      "Tiers to make, separated by commas or spaces. Empty means oQ8e, oQ6e, oQ5e and oQ4e, " +
+      "or only the custom tiers below if there are any",
+  },
+  {
+    name: "target-bpw",
+    group: "Tiers",
+    commands: making,
+    default: "",
+    ...plain("<bits>"),
+    doc: "Custom tiers by bits per weight (bpw), scales and biases included: `4.25` makes oQ4.25e",
+  },
+  {
+    name: "target-size",
+    group: "Tiers",
+    commands: making,
+    default: "",
+    ...plain("<size>"),
+    doc: "Custom tiers by the size of their tensors in GB, GiB, MB or MiB: `18GB` makes oQ18GBe",
+  },
+  {
+    name: "policy",
+    group: "Tiers",
+    commands: making,
+    default: "",
+    ...optionalChoice(...policies),
+    doc:
+      "How bit widths are chosen. `measured` spends bits where a measurement predicts the " +
+      "largest gain; `oq` follows the fixed rules of the published series. Empty means " +
+      "`measured` with method `tuned` or a sensitivity file, otherwise `oq`",
+  },
+  {
+    name: "floors",
+    group: "Tiers",
+    commands: making,
+    default: defaultFloors,
+    only: "measured",
+    ...parsed("<role=bits,...>", parseFloors),
+    doc: "Minimum bits by role. `none` means no minimum",
+  },
+  {
+    name: "sensitivity",
+    group: "Tiers",
+    commands: making,
+    default: "",
+    only: "measured",
+    ...parsed("<file>", parseSensitivityFile),
+    doc:
+      "File that `oqe sensitivity` wrote, used instead of measuring. Empty means that the " +
+      "run measures",
+  },
+  {
+    name: "domain-weights",
+    group: "Tiers",
+    commands: measuring,
+    default: "",
+    only: "measured",
+    ...parsed("<domain=weight,...>", parseDomainWeights),
+    doc: "Weights of errors by text domain, for example `code=2,ja=0.5`. Other domains weigh 1",
+  },
+  {
+    name: "sensitivity-proxy",
+    group: "Tiers",
+    commands: measuring,
+    default: "",
+    only: "measured",
+    ...parsed("<repo or folder>", parseProxy),
+    doc:
+      "Quantized MLX repository of the base with more than 4 bits everywhere, for example " +
+      "its oQ8e. The run measures it instead of the base, which halves the reading",
+  },
+] as const satisfies readonly InputRow[];

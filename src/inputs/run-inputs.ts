@@ -1,0 +1,207 @@
+import { methods, propagations, repairs } from "../quantize/tuning-record.ts";
+import { choice, count, optionalCount, parsed, plain, several, toggle } from "./input-kinds.ts";
+import { everyCommand, type InputRow, measuring } from "./input-row.ts";
+import { parseText } from "./input-values.ts";
+
+export const tuningInputs = [
+  {
+    name: "method",
+    group: "Tuning",
+    commands: measuring,
+    default: "tuned",
+    ...choice(...methods),
+    doc:
+      "`tuned` tunes each matrix with the Hessian of its own inputs, from calibration text. " +
+      "`rounded` rounds each matrix by itself and reads no text",
+  },
+  {
+    name: "rounding",
+    group: "Tuning",
+    commands: measuring,
+    default: "stored",
+    ...choice("stored", "mlx"),
+    doc:
+      "`stored` chooses codes for scale and bias as they are stored. `mlx` gives the bytes " +
+      "of stock `mx.quantize` and needs method `rounded`",
+  },
+  {
+    name: "calibration",
+    group: "Tuning",
+    commands: everyCommand,
+    default: "",
+    only: "tuned",
+    ...parsed("<text>", (text) => parseText("calibration", text)),
+    doc:
+      "Calibration text: a file, or `datasets/org/name[@revision]/path` on the Hub. Empty " +
+      "means the bundled text",
+  },
+  {
+    name: "calibration-samples",
+    group: "Tuning",
+    commands: measuring,
+    default: "128",
+    only: "tuned",
+    ...count("<rows>", 1, 4096),
+    doc: "Calibration rows, 1 to 4096",
+  },
+  {
+    name: "calibration-length",
+    group: "Tuning",
+    commands: measuring,
+    default: "256",
+    only: "tuned",
+    ...count("<tokens>", 16, 8192),
+    doc: "Tokens per calibration row, 16 to 8192",
+  },
+  {
+    name: "propagation",
+    group: "Tuning",
+    commands: measuring,
+    default: "reference",
+    only: "tuned",
+    ...choice(...propagations),
+    doc:
+      "Activations that a block is tuned on: those of the base model (`reference`), or " +
+      "those behind the tier's own quantized blocks (`sequential`)",
+  },
+  {
+    name: "repair",
+    group: "Tuning",
+    commands: measuring,
+    default: "router,rounding",
+    only: "tuned",
+    ...several(...repairs),
+    doc:
+      "Corrections for errors that build up from layer to layer, as a list or `none`. " +
+      "`router` fits the unquantized router gates to the base's logits again. `rounding` " +
+      "protects the directions that later routers read. `residual` corrects the errors of " +
+      "earlier blocks and needs `propagation: sequential`",
+  },
+] as const satisfies readonly InputRow[];
+
+export const evaluationInputs = [
+  {
+    name: "evaluate",
+    group: "Evaluation",
+    commands: measuring,
+    default: "true",
+    ...toggle("value"),
+    doc:
+      "Compare every tier with its base before it is published, and hold back tiers that " +
+      "fail a gate. With `false` the card says that nothing was evaluated",
+  },
+  {
+    name: "evaluation",
+    group: "Evaluation",
+    commands: everyCommand,
+    default: "",
+    only: "evaluated",
+    ...parsed("<text>", (text) => parseText("evaluation", text)),
+    doc:
+      "Evaluation text, given like `calibration`. Empty means the bundled text, which " +
+      "shares no document with the bundled calibration text",
+  },
+  {
+    name: "evaluation-samples",
+    group: "Evaluation",
+    commands: everyCommand,
+    default: "128",
+    only: "evaluated",
+    ...count("<rows>", 1, 4096),
+    doc: "Evaluation rows of 256 tokens, 1 to 4096",
+  },
+  {
+    name: "max-kl",
+    group: "Evaluation",
+    commands: everyCommand,
+    default: "",
+    only: "evaluated",
+    ...plain("<limits>"),
+    doc:
+      "Gate: tiers with a mean KL (in nats) above this limit are not published. One number, " +
+      "or one per tier: `oQ4e=0.05,oQ8e=0.002`. Empty means a default by bits per weight",
+  },
+  {
+    name: "min-same-top",
+    group: "Evaluation",
+    commands: everyCommand,
+    default: "",
+    only: "evaluated",
+    ...plain("<limits>"),
+    doc:
+      "Gate: minimum share (0 to 1) of positions where tier and base predict the same most " +
+      "likely token. Given like `max-kl`",
+  },
+  {
+    name: "min-router-agreement",
+    group: "Evaluation",
+    commands: everyCommand,
+    default: "",
+    only: "evaluated",
+    ...plain("<limits>"),
+    doc:
+      "Gate for models with experts: minimum share (0 to 1) of the base's expert choices " +
+      "that the tier makes too. Given like `max-kl`",
+  },
+] as const satisfies readonly InputRow[];
+
+export const runInputs = [
+  {
+    name: "hub-endpoint",
+    group: "Run",
+    commands: everyCommand,
+    default: "",
+    ...plain("<url>"),
+    doc: "Address of the Hub. Empty means `HF_ENDPOINT`, or the public Hub if that is not set",
+  },
+  {
+    name: "hub-token",
+    group: "Run",
+    commands: everyCommand,
+    default: "",
+    ...plain("<token>"),
+    doc: "Hub token with write access to the namespace. Empty means `HF_TOKEN`. It is never logged",
+  },
+  {
+    name: "work-dir",
+    group: "Run",
+    commands: measuring,
+    default: "",
+    ...plain("<folder>"),
+    doc:
+      "Folder for the finished tiers. Empty means `oqe-work`, in the runner's temporary " +
+      "folder (Action) or in the current folder (`oqe`)",
+  },
+  {
+    name: "private",
+    group: "Run",
+    commands: measuring,
+    default: "false",
+    ...toggle("switch"),
+    doc: "Create new repositories as private",
+  },
+  {
+    name: "dry-run",
+    group: "Run",
+    commands: ["plan", "sensitivity", "publish"],
+    default: "false",
+    ...toggle("switch"),
+    doc: "Do everything, cards included, but write nothing to the Hub",
+  },
+  {
+    name: "overwrite",
+    group: "Run",
+    commands: measuring,
+    default: "false",
+    ...toggle("switch"),
+    doc: "Replace an existing repository or folder that has no receipt of oqe-publisher",
+  },
+  {
+    name: "workers",
+    group: "Run",
+    commands: everyCommand,
+    default: "",
+    ...optionalCount("<threads>", 1, 64),
+    doc: "Kernel threads, 1 to 64. Empty means one per core. The result is the same for any number",
+  },
+] as const satisfies readonly InputRow[];

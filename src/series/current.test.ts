@@ -1,0 +1,84 @@
+import { describe, expect, test } from "vitest";
+import {
+  evaluatedReceipt,
+  nemotronReceipt,
+  sha256,
+  tunedReceipt,
+} from "../../test/support/receipts.ts";
+import { picturePaths } from "../card/pictures.ts";
+import type { Receipt } from "../receipt/receipt.ts";
+import { blankTuning, type Recipe } from "../receipt/recipe.ts";
+import { isCurrent } from "./current.ts";
+
+const tuned = tunedReceipt();
+
+const recipeOf = ({
+  files: _,
+  weightError: __,
+  tuning: ___,
+  evaluation: _p,
+  otherTiers: _o,
+  warnings: ____,
+  ...recipe
+}: Receipt): Recipe => recipe;
+
+describe("a tier counts as published", () => {
+  const files = new Map(
+    Object.entries(tuned.files).map(([path, { bytes, sha256 }]) => [path, { size: bytes, sha256 }]),
+  );
+  const remote = {
+    exists: true,
+    head: "a".repeat(40),
+    receipt: "",
+    files: new Map<string, { size: number; sha256: string | null }>([
+      ...files,
+      ...["README.md", "oqe-bits.svg"].map((path) => [path, { size: 1, sha256: null }] as const),
+    ]),
+  };
+
+  test("whatever was measured, if the recipe is the same", () => {
+    const other = {
+      ...tuned,
+      warnings: ["odd"],
+      tuning: blankTuning(tuned),
+      weightError: { relative: 1 },
+    };
+    expect(isCurrent(recipeOf(tuned), other, remote)).toBe(true);
+  });
+
+  test.each(["README.md", "oqe-bits.svg"])("not without its %s", (path) => {
+    const without = new Map([...remote.files].filter(([name]) => name !== path));
+    expect(isCurrent(recipeOf(tuned), tuned, { ...remote, files: without })).toBe(false);
+  });
+
+  test.each<[string, Partial<Receipt>]>([
+    ["method", nemotronReceipt()],
+    ["propagation", { options: { ...tuned.options, propagation: "sequential" } }],
+    ["repair", { options: { ...tuned.options, repair: [] } }],
+    ["calibration rows", { calibration: { ...tuned.calibration!, sha256: sha256("others") } }],
+    ["evaluation rows", { evaluationRows: null }],
+  ])("not with another %s", (_, changes) => {
+    expect(isCurrent(recipeOf(tuned), { ...tuned, ...changes }, remote)).toBe(false);
+  });
+});
+
+test("a tier stays current with other evaluation results, not with other evaluation rows", () => {
+  const evaluated = evaluatedReceipt();
+  const evaluation = evaluated.evaluation!;
+  const remote = {
+    exists: true,
+    head: "a".repeat(40),
+    receipt: null,
+    files: new Map<string, { size: number; sha256: string | null }>([
+      ...["README.md", ...picturePaths].map((path) => [path, { size: 1, sha256: null }] as const),
+      ...Object.entries(evaluated.files).map(
+        ([path, { bytes, sha256 }]) => [path, { size: bytes, sha256 }] as const,
+      ),
+    ]),
+  };
+  const measured = { ...evaluated, evaluation: { ...evaluation, meanKl: 9 } };
+  expect(isCurrent(recipeOf(evaluated), measured, remote)).toBe(true);
+  const rows = { ...evaluated.evaluationRows!, sha256: sha256("x") };
+  const other = { ...evaluated, evaluationRows: rows };
+  expect(isCurrent(recipeOf(evaluated), other, remote)).toBe(false);
+});

@@ -1,0 +1,201 @@
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { readBase } from "../src/base/base.ts";
+import { openFolder } from "../src/checkpoint/folder.ts";
+import { silentReport } from "../src/ground/report.ts";
+import type { Kernel } from "../src/kernel/kernel-types.ts";
+import { sharedIntegers } from "../src/kernel/matrix.ts";
+import { openKernel } from "../src/kernel/pool.ts";
+import type { Architecture } from "../src/models/architecture.ts";
+import { qwen3Moe } from "../src/models/qwen3-moe.ts";
+import {
+  evenRows,
+  firstHalf,
+  oddRows,
+  plusOne,
+  secondHalf,
+  sliceOfStack,
+  transpose,
+} from "../src/models/source.ts";
+import { planTier } from "../src/plan/plan.ts";
+import { tiers } from "../src/plan/tiers.ts";
+import type { Propagation, Repair } from "../src/quantize/tuning-record.ts";
+import { tuningSettings } from "../src/quantize/tuning-settings.ts";
+import { writeTiers } from "../src/series/write-tiers.ts";
+import {
+  type BaseLayout,
+  concatenate,
+  fromBf16,
+  interleave,
+  rewriteBase,
+  stack,
+  type Tensors,
+  take,
+  toBf16,
+  transposed,
+  withRoles,
+} from "./support/base-layouts.ts";
+import { someIds } from "./support/forward-run.ts";
+import { byArchitecture, removeFolder, scratchFolder } from "./support/models.ts";
+import type { StoredBytes } from "./support/safetensors.ts";
+
+/**
+ * A base whose values lie otherwise, and a role table that says how, give the same bytes as the
+ * base as it is: rounded, tuned, and tuned with every repair.
+ */
+
+const plain = byArchitecture.qwen3_moe!;
+const [layers, experts, inner, hidden] = [2, 8, 64, 128];
+const mlp = (layer: number) => `model.layers.${layer}.mlp`;
+const fusedName = "model.layers.{i}.mlp.experts.gate_up_proj";
+
+/** The matrices of all experts of a layer. */
+function expertsOf(tensors: Tensors, layer: number, leaf: string): StoredBytes[] {
+  const names = Array.from({ length: experts }, (_, e) => `${mlp(layer)}.experts.${e}.${leaf}`);
+  return take(
+    tensors,
+    names.map((name) => `${name}_proj.weight`),
+  );
+}
+
+const eachLayer = (store: (tensors: Tensors, layer: number) => void) => (tensors: Tensors) => {
+  for (let layer = 0; layer < layers; layer++) store(tensors, layer);
+};
+
+/** One stacked tensor for gate and up of each layer. */
+const fuse = (join: (gate: StoredBytes, up: StoredBytes) => StoredBytes) =>
+  eachLayer((tensors, layer) => {
+    const ups = expertsOf(tensors, layer, "up");
+    const both = expertsOf(tensors, layer, "gate").map((gate, e) => join(gate, ups[e]!));
+    tensors.set(`${mlp(layer)}.experts.gate_up_proj`, stack(both));
+  });
+
+const normNames = /norm\.weight$/;
+const normRoles = ["norm.attention", "norm.mlp", "norm.q", "norm.k"];
+const minusOne = { from: () => [plusOne] };
+
+const layouts: Readonly<Record<string, BaseLayout>> = {
+  "experts that are stacked already": {
+    store: eachLayer((tensors, layer) => {
+      for (const leaf of ["gate", "up", "down"])
+        tensors.set(`${mlp(layer)}.experts.${leaf}_proj`, stack(expertsOf(tensors, layer, leaf)));
+    }),
+    roles: Object.fromEntries(
+      ["gate", "up", "down"].map((leaf) => [
+        `experts.${leaf}`,
+        {
+          base: `model.layers.{i}.mlp.experts.${leaf}_proj`,
+          shape: () => (leaf === "down" ? [experts, hidden, inner] : [experts, inner, hidden]),
+          from: () => [sliceOfStack],
+        },
+      ]),
+    ),
+  },
+  "gate and up in the two halves of one tensor": {
+    store: fuse(concatenate),
+    roles: {
+      "experts.gate": fused([experts, 2 * inner, hidden], [sliceOfStack, firstHalf]),
+      "experts.up": fused([experts, 2 * inner, hidden], [sliceOfStack, secondHalf]),
+    },
+  },
+  "gate in the even rows, up in the odd ones": {
+    store: fuse(interleave),
+    roles: {
+      "experts.gate": fused([experts, 2 * inner, hidden], [sliceOfStack, evenRows]),
+      "experts.up": fused([experts, 2 * inner, hidden], [sliceOfStack, oddRows]),
+    },
+  },
+  "matrices transposed: attention, head, gate and up in even and odd columns": {
+    store: (tensors) => {
+      fuse((gate, up) => transposed(interleave(gate, up)))(tensors);
+      for (const [name, tensor] of tensors)
+        if (/(q_proj|lm_head)\.weight$/.test(name)) tensors.set(name, transposed(tensor));
+    },
+    roles: {
+      "experts.gate": fused([experts, hidden, 2 * inner], [sliceOfStack, transpose, evenRows]),
+      "experts.up": fused([experts, hidden, 2 * inner], [sliceOfStack, transpose, oddRows]),
+      "attention.q": { shape: () => [hidden, 128], from: () => [transpose] },
+      head: { shape: () => [hidden, 384], from: () => [transpose] },
+    },
+  },
+  "norms less one": {
+    store: (tensors) => {
+      for (const [name, tensor] of tensors) {
+        if (!normNames.test(name)) continue;
+        const less = fromBf16(tensor.bytes).map((value) => value - 1);
+        tensors.set(name, { ...tensor, bytes: toBf16(less) });
+      }
+    },
+    roles: {
+      final_norm: minusOne,
+      ...Object.fromEntries(normRoles.map((role) => [role, minusOne])),
+    },
+  },
+};
+
+function fused(shape: readonly number[], from: readonly (typeof transpose)[]) {
+  return { base: fusedName, shape: () => shape, from: () => from };
+}
+
+let kernel: Kernel;
+let folder: string;
+
+beforeAll(async () => {
+  kernel = await openKernel({ workers: 2 });
+  folder = await scratchFolder();
+});
+afterAll(async () => {
+  await kernel.close();
+  await removeFolder(folder);
+});
+
+interface Method {
+  readonly propagation: Propagation;
+  readonly repair: readonly Repair[];
+}
+
+const methods: Readonly<Record<string, Method | null>> = {
+  rounded: null,
+  tuned: { propagation: "reference", repair: [] },
+  "tuned with every repair": {
+    propagation: "sequential",
+    repair: ["router", "rounding", "residual"],
+  },
+};
+
+let made = 0;
+
+/** SHA-256 of the shards of the oQ4e tier. */
+async function shardsOf(base: string, architecture: Architecture, method: Method | null) {
+  const options = { allowHeaderOnly: false, architectures: [architecture] };
+  const opened = await readBase(await openFolder(base), options);
+  const { config, tensors, storage } = opened;
+  const tier = tiers.find(({ name }) => name === "oQ4e")!;
+  const ids = sharedIntegers(4 * 32);
+  ids.set(someIds(ids.length, 384));
+  const calibration = { ids, samples: 4, length: 32 };
+  const [written] = await writeTiers({
+    base: opened,
+    plans: [planTier(tier, { architecture, config, tensors, storage })],
+    folders: [join(folder, `tier-${made++}`)],
+    licences: [],
+    rounding: "stored",
+    tuning: method && { calibration, ...method, critical: new Map(), settings: tuningSettings },
+    kernel,
+    report: silentReport,
+  });
+  await opened.checkpoint.close();
+  return { "model.safetensors": written!.files["model.safetensors"]!.sha256 };
+}
+
+describe.each(Object.entries(methods))("%s", (_, method) => {
+  let expected: Awaited<ReturnType<typeof shardsOf>>;
+  beforeAll(async () => {
+    expected = await shardsOf(plain, qwen3Moe, method);
+  });
+
+  test.each(Object.entries(layouts))("%s", async (name, { store, roles }) => {
+    const base = rewriteBase(plain, join(folder, name), store);
+    expect(await shardsOf(base, withRoles(qwen3Moe, roles), method)).toEqual(expected);
+  });
+});
