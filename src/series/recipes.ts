@@ -10,7 +10,7 @@ import type { Hub } from "../hub/hub-types.ts";
 import { checkRepositoryName } from "../hub/names.ts";
 import type { ModelReference } from "../inputs/input-values.ts";
 import type { Inputs } from "../inputs/inputs.ts";
-import { keptTensors, planTier, requireBudget } from "../plan/plan.ts";
+import { planTier, requireBudget, unquantizedTensors } from "../plan/plan.ts";
 import type { SeriesPlan, TierPlan } from "../plan/plan-types.ts";
 import type { Sensitivity } from "../plan/sensitivity-types.ts";
 import { stripSuffixes, tiers } from "../plan/tiers.ts";
@@ -77,7 +77,7 @@ export async function placeOrders(
   const inherited = await inheritFrom(repository);
   const model = describeModel(base);
   const configNotes = describeConfigChanges(base);
-  const kept = keptTensors(base.tensors);
+  const kept = unquantizedTensors(base.tensors);
   return inputs.tiers.map((tier) => {
     const name = tierName(repository.name, tier.name);
     checkRepositoryName(target.namespace ?? "folder", name);
@@ -142,7 +142,13 @@ export function seriesPlan(
   planned: readonly TierPlan[],
 ): SeriesPlan {
   const { id, name, revision } = base.checkpoint.repository;
-  return { model: id ?? name, revision, policy, tiers: planned, kept: keptTensors(base.tensors) };
+  return {
+    model: id ?? name,
+    revision,
+    policy,
+    tiers: planned,
+    unquantized: unquantizedTensors(base.tensors),
+  };
 }
 
 /** Orders with their plans, as jobs. */
