@@ -18,8 +18,8 @@ export interface Loss {
   /** forcedKl + flipFactor · √flipPower. */
   readonly total: number;
   /**
-   * No choice loses less by more than this. At most a share of 1e-9, unless a knapsack was too hard to
-   * solve exactly.
+   * No choice loses less by more than this. At most a share of 1e-9, unless a knapsack was too hard
+   * to solve exactly.
    */
   readonly gap: number;
 }
@@ -41,14 +41,14 @@ const tolerance = 1e-9;
 const mostSearches = 200;
 
 /**
- * The choice within `budget` bytes that loses least, or null if nothing fits. Exact up to a share of
- * 1e-9, although the loss is not a sum. The loss is concave in (forcedKl, flipPower), so its minimum is
- * a corner of the convex hull of all choices. Each corner is the optimum of a knapsack with the costs
- * forcedKl + t · flipPower for some t.
+ * The choice within `budget` bytes that loses least, or null if nothing fits. Exact up to a share
+ * of 1e-9, although the loss is not a sum. The loss is concave in (forcedKl, flipPower), so its
+ * minimum is a corner of the convex hull of all choices. Each corner is the optimum of a knapsack
+ * with the costs forcedKl + t · flipPower for some t.
  *
  * Between two corners, all choices lie in the triangle of their chord and the lines through them. A
- * concave function is least at one of its corners. So a triangle is skipped if its third corner is no
- * better than the best choice known.
+ * concave function is least at one of its corners. So a triangle is skipped if its third corner is
+ * no better than the best choice known.
  */
 export function findLeastLoss(
   items: readonly (readonly CostedOption[])[],

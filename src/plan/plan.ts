@@ -49,9 +49,9 @@ interface Task {
 }
 
 /**
- * Plans a tier of the series or a target. With a `basis` it uses the measured costs, else the rules.
- * Pure: the same arguments give the same plan. Throws BAD_INPUT for a budget below the floors,
- * BAD_SENSITIVITY for costs that say nothing.
+ * Plans a tier of the series or a target. With a `basis` it uses the measured costs, else the
+ * rules. Pure: the same arguments give the same plan. Throws BAD_INPUT for a budget below the
+ * floors, BAD_SENSITIVITY for costs that say nothing.
  */
 export function planTier(
   choice: TierChoice,
@@ -87,8 +87,8 @@ export function planTier(
 }
 
 /**
- * A tier of the series takes no more bytes than its plan by rules does on the same model, so that the
- * two policies compare at equal size. The exception: the floors need more.
+ * A tier of the series takes no more bytes than its plan by rules does on the same model, so that
+ * the two policies compare at equal size. The exception: the floors need more.
  */
 function planMeasured(task: Task, basis: PlanBasis): MeasuredChoice {
   const { tier, isOfSeries, sizes, input } = task;

@@ -30,8 +30,8 @@ export interface MeasuredChoice {
 
 /**
  * The widths with the least predicted KL within the tier's budget, none below its floor. Exact
- * (findLeastLoss) and pure. Throws BAD_INPUT if the floors need more than the budget, BAD_SENSITIVITY
- * if the costs say nothing or lack a tensor.
+ * (findLeastLoss) and pure. Throws BAD_INPUT if the floors need more than the budget,
+ * BAD_SENSITIVITY if the costs say nothing or lack a tensor.
  */
 export function planByCosts(tier: Tier, context: BasisContext): MeasuredChoice {
   const { quantizable: tensors, sensitivity, storage, layers } = context;
@@ -64,10 +64,10 @@ export function floorBytes({ quantizable, storage, floors, layers }: FloorContex
 }
 
 /**
- * The floors of a tier. The default floors suit models that consist almost entirely of experts. In a
- * small model, attention, embeddings and head are a large part. There a tier of the series lowers the
- * default floors to the widest width that fits its budget. Floors or sizes that a user gave are never
- * changed.
+ * The floors of a tier. The default floors suit models that consist almost entirely of experts. In
+ * a small model, attention, embeddings and head are a large part. There a tier of the series lowers
+ * the default floors to the widest width that fits its budget. Floors or sizes that a user gave are
+ * never changed.
  */
 function floorsFor(tier: Tier, context: FloorContext): Floors {
   if (!areDefault(context.floors) || !tiers.some(({ name }) => name === tier.name))
@@ -100,8 +100,8 @@ export function requireFloors(tier: Tier, context: FloorContext): void {
 }
 
 /**
- * What flips cost: a plan with flip power S loses factor · √S nats. The factor was measured with all
- * tensors at the probe's width at once.
+ * What flips cost: a plan with flip power S loses factor · √S nats. The factor was measured with
+ * all tensors at the probe's width at once.
  */
 export function flipFactor({ together: { freeKl, forcedKl, flipPower } }: Sensitivity): number {
   return flipPower > 0 ? Math.max(0, freeKl - forcedKl) / Math.sqrt(flipPower) : 0;

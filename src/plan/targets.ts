@@ -17,9 +17,9 @@ const units = { GB: 1e9, GiB: 2 ** 30, MB: 1e6, MiB: 2 ** 20 } as const;
 const mostBpw = 16;
 
 /**
- * Custom tiers from `4.25, 3.6` and `18GB, 900 MiB`, one for each; none for empty text. Names say the
- * size: oQ4.25e, oQ18GBe. A whole number of bits is written with a decimal, as in oQ4.0e, because
- * oQ4e is a tier of the series. Throws BAD_INPUT.
+ * Custom tiers from `4.25, 3.6` and `18GB, 900 MiB`, one for each; none for empty text. Names say
+ * the size: oQ4.25e, oQ18GBe. A whole number of bits is written with a decimal, as in oQ4.0e,
+ * because oQ4e is a tier of the series. Throws BAD_INPUT.
  */
 export function parseTargets(bpw: string, size: string): readonly Target[] {
   const targets = [
@@ -88,9 +88,9 @@ export interface Sizes {
 }
 
 /**
- * The tier that a target means for a model. Its budget is what the unquantized tensors leave over. Its
- * base width is the largest whose uniform plan fits, else the smallest there is. A tier of the series
- * is returned as it is.
+ * The tier that a target means for a model. Its budget is what the unquantized tensors leave over.
+ * Its base width is the largest whose uniform plan fits, else the smallest there is. A tier of the
+ * series is returned as it is.
  */
 export function resolveTier(choice: TierChoice, sizes: Sizes): Tier {
   if ("bits" in choice) return choice;
@@ -111,8 +111,8 @@ export function resolveTier(choice: TierChoice, sizes: Sizes): Tier {
 }
 
 /**
- * Bytes that a tier may spend on its quantizable tensors. Budgets assume scales and biases of 16 bits.
- * Wider ones add to the budget, so that a tier means the same widths for any storage dtype.
+ * Bytes that a tier may spend on its quantizable tensors. Budgets assume scales and biases of 16
+ * bits. Wider ones add to the budget, so that a tier means the same widths for any storage dtype.
  */
 export function budgetBytes(tier: Tier, sizes: Sizes): number {
   return Math.floor((parametersOf(sizes) * tier.budgetBpw) / 8 + widerBytes(sizes) + 2 ** -20);
@@ -139,8 +139,8 @@ function parametersOf({ quantizable }: Sizes): number {
 }
 
 /**
- * The error for a budget below the smallest possible plan of `smallest` bytes. `limits`: why it cannot
- * be smaller.
+ * The error for a budget below the smallest possible plan of `smallest` bytes. `limits`: why it
+ * cannot be smaller.
  */
 export function refuseBudget(tier: Tier, smallest: number, limits: string, sizes: Sizes): OqeError {
   const budget = budgetBytes(tier, sizes);

@@ -17,7 +17,8 @@ export interface BlockPlace {
 
 /**
  * Tunes all quantized matrices of a block. `x` are the hidden states `[tokens, hidden]` before it.
- * Returns those after it: made with the base's weights, or in a sequential walk with the stored ones.
+ * Returns those after it: made with the base's weights, or in a sequential walk with the stored
+ * ones.
  */
 export function tuneBlock(walk: TuneWalk, place: BlockPlace, x: Matrix): Promise<Matrix> {
   const { base, calibration, critical, routers, tools, writer } = walk;

@@ -1,7 +1,10 @@
 import type { Sensitivity } from "../plan/sensitivity-types.ts";
 import type { CriticalExperts } from "./tune-types.ts";
 
-/** The experts that a measurement found critical to some domain, for the tuner; none without a measurement. */
+/**
+ * The experts that a measurement found critical to some domain, for the tuner; none without a
+ * measurement.
+ */
 export function criticalExpertsOf(
   sensitivity: Pick<Sensitivity, "critical"> | null,
 ): CriticalExperts {

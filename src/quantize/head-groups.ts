@@ -26,8 +26,8 @@ export interface HeadGroups {
 }
 
 /**
- * Groups the rows of a head `[vocabulary, hidden]` by the contexts in which their tokens are likely.
- * `x [positions, hidden]` is what the head multiplies.
+ * Groups the rows of a head `[vocabulary, hidden]` by the contexts in which their tokens are
+ * likely. `x [positions, hidden]` is what the head multiplies.
  */
 export async function groupRows(
   ops: Ops,

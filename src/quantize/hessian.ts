@@ -20,7 +20,9 @@ export interface Gram {
 /** A Hessian in the form that tuning needs: its factor, with columns ordered by second moment. */
 export interface Hessian {
   readonly width: number;
-  /** Factor of the damped Hessian in `order`. Null if there is none; then only `diagonal` is used. */
+  /**
+   * Factor of the damped Hessian in `order`. Null if there is none; then only `diagonal` is used.
+   */
   readonly factor: Float32Array<SharedArrayBuffer> | null;
   readonly order: Uint32Array<SharedArrayBuffer>;
   /** Second moments `[width]` in natural order, shrunk but not damped. */

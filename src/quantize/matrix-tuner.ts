@@ -28,9 +28,9 @@ export interface MatrixTask {
 }
 
 /**
- * Tunes one matrix for all tiers of the walk, writes it and records the result. In a sequential walk
- * it returns the stored matrix as float32, else null. Throws BAD_CHECKPOINT for values that are not
- * finite.
+ * Tunes one matrix for all tiers of the walk, writes it and records the result. In a sequential
+ * walk it returns the stored matrix as float32, else null. Throws BAD_CHECKPOINT for values that
+ * are not finite.
  */
 export async function tuneForTiers(walk: TuneWalk, task: MatrixTask): Promise<Weight | null> {
   const { tools, writer, ledger } = walk;

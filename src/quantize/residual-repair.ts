@@ -35,9 +35,9 @@ export interface ResidualPlace {
 
 /**
  * Compensates in one block for the errors of the blocks before it (QEP, arXiv 2504.09629). X is the
- * base's input of a matrix W, X' the tier's. The matrix is tuned towards
- * W' = W + a·W (X - X')ᵀX' (X'ᵀX' + damping)⁻¹, which compensates for a share `a` of the error that is
- * linear in X'. Only matrices that all tokens go through are moved, and only with enough tokens.
+ * base's input of a matrix W, X' the tier's. The matrix is tuned towards W' = W + a·W (X - X')ᵀX'
+ * (X'ᵀX' + damping)⁻¹, which compensates for a share `a` of the error that is linear in X'. Only
+ * matrices that all tokens go through are moved, and only with enough tokens.
  */
 export class ResidualRepair {
   readonly #place: ResidualPlace;

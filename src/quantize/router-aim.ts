@@ -11,8 +11,8 @@ export interface RowBlock {
   readonly start: number;
   readonly end: number;
   /**
-   * How errors of the rows from `end` on change this block's target: `[rows from end on, end - start]`.
-   * Null for the last rows of the matrix.
+   * How errors of the rows from `end` on change this block's target: `[rows from end on, end -
+   * start]`. Null for the last rows of the matrix.
    */
   readonly carry: Matrix | null;
 }
@@ -36,11 +36,11 @@ interface Reader {
 }
 
 /**
- * Aims rounding errors past the routers. A matrix that writes into the residual stream gets the loss
- * tr(M E H Eᵀ) with M = I + μ Σ_r A_rᵀA_r / |A_r|², over the later routers r. A = γ ∘ G is what a
- * router reads: its gate without the mean row (which changes no choice), times the factors of the
- * norm before it. So errors that a router reads count more, and rows of E compensate for each other
- * there. After BOA (arXiv 2406.13474), where M comes from attention.
+ * Aims rounding errors past the routers. A matrix that writes into the residual stream gets the
+ * loss tr(M E H Eᵀ) with M = I + μ Σ_r A_rᵀA_r / |A_r|², over the later routers r. A = γ ∘ G is
+ * what a router reads: its gate without the mean row (which changes no choice), times the factors
+ * of the norm before it. So errors that a router reads count more, and rows of E compensate for
+ * each other there. After BOA (arXiv 2406.13474), where M comes from attention.
  */
 export class RouterAim {
   readonly #kernel: Kernel;

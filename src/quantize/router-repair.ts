@@ -27,8 +27,8 @@ export interface RouterRepairRequest {
 
 /**
  * Fits the gate G of every router to the base's logits, given the inputs X that the router has in
- * the tier as stored: G' = G + (L - X·Gᵀ)ᵀX (XᵀX + damping)⁻¹. Writes G', or G if G' is no better on
- * the held-out rows. Later blocks see what was written. The tier follows the base's choice of
+ * the tier as stored: G' = G + (L - X·Gᵀ)ᵀX (XᵀX + damping)⁻¹. Writes G', or G if G' is no better
+ * on the held-out rows. Later blocks see what was written. The tier follows the base's choice of
  * experts: the error of an expert that only the tier chose is one that no gate can foresee.
  */
 export async function repairRouters(

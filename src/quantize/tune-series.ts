@@ -163,7 +163,9 @@ async function tuneBlocks(walk: TuneWalk, repairsResidual: boolean): Promise<Mat
   return x;
 }
 
-/** Hidden states of the calibration rows before the first block. `table`: in place of the base's. */
+/**
+ * Hidden states of the calibration rows before the first block. `table`: in place of the base's.
+ */
 function embed({ model, calibration }: TuneWalk, table: Weight | null): Promise<Matrix> {
   const { architecture } = model;
   const role = outerRole(architecture, "embeddings");

@@ -4,7 +4,9 @@ import type { Kernel } from "../kernel/kernel-types.ts";
 import { asWeight, newMatrix, rowsOf, sharedBytes, type Weight } from "../kernel/matrix.ts";
 import type { Width } from "../kernel/width.ts";
 
-/** Some rows of a matrix at one width, as they are stored: codes (packed in words), scales, biases. */
+/**
+ * Some rows of a matrix at one width, as they are stored: codes (packed in words), scales, biases.
+ */
 export interface TunedRows {
   readonly width: Width;
   /** Number of the first row within the matrix. */

@@ -16,7 +16,10 @@ import {
   type TuningRecord,
 } from "./tuning-record.ts";
 
-/** Share of an input's rows that may be not finite. With more, the Hessian does not describe the text. */
+/**
+ * Share of an input's rows that may be not finite. With more, the Hessian does not describe the
+ * text.
+ */
 const mostDropped = 0.01;
 
 /** Result of tuning one matrix of a tensor. */
@@ -35,7 +38,9 @@ interface Entry {
   readonly sums: TunedSums;
 }
 
-/** Collects the results of all matrices. They may finish in any order; sums are in a fixed order. */
+/**
+ * Collects the results of all matrices. They may finish in any order; sums are in a fixed order.
+ */
 export class TuningLedger {
   readonly #base: Base;
   /** Module path and width -> one entry per matrix of the stack. */
@@ -75,8 +80,8 @@ export class TuningLedger {
   }
 
   /**
-   * Counts rows of an input that are not finite. Throws BAD_CHECKPOINT if they are too large a share
-   * of the calibration's `tokens`.
+   * Counts rows of an input that are not finite. Throws BAD_CHECKPOINT if they are too large a
+   * share of the calibration's `tokens`.
    */
   drop(dropped: number, tokens: number, where: string): void {
     if (dropped === 0) return;

@@ -4,7 +4,9 @@ import { Leases } from "../kernel/lease.ts";
 import { Ops } from "../models/ops.ts";
 import type { TuningSettings } from "./tuning-settings.ts";
 
-/** What every step of tuning uses: the kernel, the method's constants, and buffers that jobs reuse. */
+/**
+ * What every step of tuning uses: the kernel, the method's constants, and buffers that jobs reuse.
+ */
 export interface TuningTools {
   readonly kernel: Kernel;
   readonly ops: Ops;

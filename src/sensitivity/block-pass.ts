@@ -9,7 +9,9 @@ export interface BlockPass {
   readonly after: Matrix;
   /** The choice of experts that was followed; null if the block has no router. */
   readonly routing: Routing | null;
-  /** Expert -> its output for its tokens, `[visits, hidden]`, before it is multiplied by the gate. */
+  /**
+   * Expert -> its output for its tokens, `[visits, hidden]`, before it is multiplied by the gate.
+   */
   readonly outputs: ReadonlyMap<number, Matrix>;
 }
 

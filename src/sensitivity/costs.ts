@@ -61,8 +61,8 @@ export function costsOf(outcome: Outcome, rows: ProbeRows): Costs {
 }
 
 /**
- * KL and flip power are quadratic in the error. So the costs at a width are those of the probe, times
- * the ratio of the two widths' Hessian-weighted errors.
+ * KL and flip power are quadratic in the error. So the costs at a width are those of the probe,
+ * times the ratio of the two widths' Hessian-weighted errors.
  */
 function costsOfTensor(
   tensor: PlannedTensor,

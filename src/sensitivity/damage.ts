@@ -12,7 +12,9 @@ export interface DamageRequest {
   /** Hidden states of the probe rows before the block, and after it. */
   readonly before: Matrix;
   readonly after: Matrix;
-  /** Outputs of the base's experts, and of the experts at the probe's width, for the same tokens. */
+  /**
+   * Outputs of the base's experts, and of the experts at the probe's width, for the same tokens.
+   */
   readonly plain: BlockPass["outputs"];
   readonly probed: BlockPass["outputs"];
   /** Domain of each token, as a number below `domains`. */

@@ -53,8 +53,8 @@ export class LossTable {
   readonly #ownBits: ReadonlyMap<string, number>;
 
   /**
-   * `ownBits`: the widths that a proxy's modules are quantized at. Tuning at these or wider ones loses
-   * nothing, so the losses there are extrapolated.
+   * `ownBits`: the widths that a proxy's modules are quantized at. Tuning at these or wider ones
+   * loses nothing, so the losses there are extrapolated.
    */
   constructor(ownBits: ReadonlyMap<string, number> = new Map()) {
     this.#ownBits = ownBits;
@@ -96,8 +96,8 @@ export class LossTable {
   }
 
   /**
-   * The module's tr(E H Eᵀ) / tr(W H Wᵀ) at every width. At the probe's width it is the actual loss.
-   * At others it is that loss times the forecast's ratio, corrected by the sample.
+   * The module's tr(E H Eᵀ) / tr(W H Wᵀ) at every width. At the probe's width it is the actual
+   * loss. At others it is that loss times the forecast's ratio, corrected by the sample.
    */
   errors(module: string): number[] {
     const own = this.#sums(module);

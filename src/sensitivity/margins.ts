@@ -10,7 +10,9 @@ export interface Boundary {
   readonly weights: Float64Array;
 }
 
-/** Share of the tokens, those with the smallest margins, that the density at 0 is estimated from. */
+/**
+ * Share of the tokens, those with the smallest margins, that the density at 0 is estimated from.
+ */
 const nearest = 0.1;
 
 /** Null where every expert is visited and no choice can flip. */
@@ -34,7 +36,10 @@ function marginOf({ kept, perToken, selection }: Routing, token: number): number
   return selection[at - 1]! - selection[at]!;
 }
 
-/** Adds density² · E[(change of the margin)²] to each probe. `own`: what the router says of the probes' rows, one after the other. */
+/**
+ * Adds density² · E[(change of the margin)²] to each probe. `own`: what the router says of the
+ * probes' rows, one after the other.
+ */
 export function addMargins(
   boundary: Boundary,
   own: Routing,

@@ -94,8 +94,8 @@ type MeasuredMatrix = Pick<VisitedMatrix, "tensor" | "expert" | "weight"> & {
 };
 
 /**
- * Forecasts the loss of a matrix at all widths. Tunes it at the probe's width, or at all widths if it
- * is in the sample. Returns the codes at the probe's width.
+ * Forecasts the loss of a matrix at all widths. Tunes it at the probe's width, or at all widths if
+ * it is in the sample. Returns the codes at the probe's width.
  */
 async function measureMatrix(
   { tools, losses, isSampled }: Measuring,

@@ -7,9 +7,9 @@ import type { MeasureRequest } from "./sensitivity-request.ts";
 import { walkModel } from "./sensitivity-walk.ts";
 
 /**
- * Measures how much the precision of every quantizable tensor affects the model's output, in one pass
- * over the blocks. The same request gives the same sensitivity, whatever the number of workers.
- * Throws BAD_CHECKPOINT for weights or activations that are not finite.
+ * Measures how much the precision of every quantizable tensor affects the model's output, in one
+ * pass over the blocks. The same request gives the same sensitivity, whatever the number of
+ * workers. Throws BAD_CHECKPOINT for weights or activations that are not finite.
  */
 export async function measure(request: MeasureRequest): Promise<Sensitivity> {
   const { rows, report } = request;

@@ -2,8 +2,8 @@ import type { Rows } from "../calibration/rows.ts";
 import { sharedIntegers } from "../kernel/matrix.ts";
 
 /**
- * The rows that probes are run on: some of the calibration rows, evenly over their domains. Hessians are made of the others, so that
- * errors are seen on text that they were not fitted to.
+ * The rows that probes are run on: some of the calibration rows, evenly over their domains.
+ * Hessians are made of the others, so that errors are seen on text that they were not fitted to.
  */
 export interface ProbeRows {
   readonly samples: number;
@@ -22,7 +22,10 @@ export interface ProbeRows {
   readonly judged: Uint32Array<SharedArrayBuffer>;
 }
 
-/** One position in so many is judged: neighbours say much the same, and the vocabulary makes them dear. */
+/**
+ * One position in so many is judged: neighbours say much the same, and the vocabulary makes them
+ * dear.
+ */
 const judgedEvery = 4;
 
 /** At least one row of every domain. A weight of 0 takes a domain out of the prices. */

@@ -24,7 +24,9 @@ export interface ProbedTensor {
   readonly weight: Weight;
 }
 
-/** Takes the probe rows through the model, block by block: the base's, and all probes beside them. */
+/**
+ * Takes the probe rows through the model, block by block: the base's, and all probes beside them.
+ */
 export class ProbeWalk {
   readonly #model: Model;
   readonly #rows: ProbeRows;

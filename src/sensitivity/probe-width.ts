@@ -7,6 +7,9 @@ export const widths: readonly Width[] = measuredBits.map((bits) => ({
   bits,
   groupSize: tierGroupSize,
 }));
-/** Place of the width that tensors are probed at: that of the smallest tier, whose errors stand out most. */
+/**
+ * Place of the width that tensors are probed at: that of the smallest tier, whose errors stand out
+ * most.
+ */
 export const probeIndex = measuredBits.indexOf(4);
 export const probeWidth: Width = widths[probeIndex]!;

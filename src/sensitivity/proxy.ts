@@ -14,9 +14,9 @@ export interface Proxy extends MeasuredModel {
 }
 
 /**
- * Opens any MLX repository of the base, such as the series' own oQ8e. Its weights already lie on a grid; what further rounding to each width
- * would do is told from the steps that tuning would take, and not from how the codes happen to fit.
- * Throws BAD_INPUT where it is of another model.
+ * Opens any MLX repository of the base, such as the series' own oQ8e. Its weights already lie on a
+ * grid; what further rounding to each width would do is told from the steps that tuning would take,
+ * and not from how the codes happen to fit. Throws BAD_INPUT where it is of another model.
  */
 export async function openProxy(
   repository: Repository,
