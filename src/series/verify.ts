@@ -102,7 +102,7 @@ async function measure({
     );
     const total = (1 + passesOf(base)) * base.architecture.layers(base.config).length;
     let done = 0;
-    const progress = () => report.tick(++done, total, "blocks measured");
+    const progress = () => report.tick(++done, total, "blocks evaluated");
     const evaluation = await report.stage("Measure", async () => {
       const observed = await observeBase(base, rows, kernel, progress);
       return evaluate(observed, finished, {
