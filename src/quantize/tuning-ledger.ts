@@ -92,7 +92,8 @@ export class TuningLedger {
       "BAD_CHECKPOINT",
       `activations of ${all} rows are not finite at ${where}; ` +
         `at most ${100 * mostDropped} % of ${tokens} tokens may be dropped`,
-      "The model overflows on this text. Check the base with its own runtime, try other calibration text, or use method: rounded.",
+      "The model overflows on this text. Check the base with its own runtime. " +
+        "Or use other calibration text, or method: rounded.",
     );
   }
 
