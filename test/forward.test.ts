@@ -66,6 +66,7 @@ describe("every tensor of the table is used", () => {
     moe_latent_size: 40,
     mlp_bias: true,
     attention_bias: true,
+    use_bias: true,
     mamba_proj_bias: true,
   };
   test.each([...Object.keys(byArchitecture), "all of nemotron_h", "biased llama"])(

@@ -57,7 +57,9 @@ export async function makeRandomModel(
   const header: Record<string, unknown> = {};
   const parts: Buffer[] = [];
   let end = 0;
-  for (const { role, sources } of expandTable(findArchitecture(config), config)) {
+  const architecture = findArchitecture(config);
+  const { config: folded } = architecture.fold(config);
+  for (const { role, sources } of expandTable(architecture, folded)) {
     for (const { tensor: name, base: shape } of sources) {
       const wide = role.exemptFromCast === true;
       const count = shape.reduce((product, size) => product * size, 1);
