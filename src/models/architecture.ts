@@ -1,7 +1,8 @@
 import type { ModelConfig } from "../checkpoint/model-config.ts";
 import type { Forward } from "./forward.ts";
 import type { LayerKind } from "./layer-kind.ts";
-import type { Source, Transform } from "./source.ts";
+import type { Source } from "./source.ts";
+import type { Transform } from "./transforms.ts";
 
 /** What a tensor does in the model. */
 export type RoleKind =
@@ -67,7 +68,7 @@ export interface Role {
   /** Shape of ONE base tensor under this config. */
   readonly shape: (config: ModelConfig) => readonly number[];
   /**
-   * Steps from the base tensor to the MLX tensor, or to one member of its stack (source.ts).
+   * Steps from the base tensor to the MLX tensor, or to one member of its stack (transforms.ts).
    * Default: none, the values are the same in the same order.
    */
   readonly from?: (config: ModelConfig) => readonly Transform[];
@@ -99,6 +100,11 @@ export interface Architecture {
   ): { readonly routed: number; readonly perToken: number; readonly shared: number } | null;
   /** Base tensors that the MLX repo leaves out (multi-token-prediction heads, rotary tables, the copy of a tied head). */
   dropped(name: string, config: ModelConfig): boolean;
+  /**
+   * Values of `quant_method` in config.json whose codes the role table declares (`fp8`, `mxfp4`).
+   * A base of any other is refused as quantized. Default: none.
+   */
+  readonly decodes?: readonly string[];
   /** Keys to add or change so that mlx-lm behaves as the base does. Applied to a copy of the config. */
   mlxConfig(config: ModelConfig): ModelConfig;
   /** Why mlxConfig changes a key, for the card. */
@@ -120,6 +126,6 @@ export interface OutputTensor {
 
 /** A tensor of the output with the dtype of its values as they are read from the base. */
 export interface PlannedTensor extends OutputTensor {
-  /** The base's own dtype. F32 where a transform computes (`plusOne`). */
+  /** The base's own dtype. F32 where a transform computes (`plusOne`, `fp8`, `mxfp4`). */
   readonly dtype: string;
 }
