@@ -420,19 +420,24 @@ describe("a config", () => {
     ],
   ])("%s", (_, base, code, says) => refuse({ base, args: tuned, code, says }));
 
-  test("with a rope of no type is rounded all the same, as the hint says", async () => {
+  const rounded = ["--tiers", "oQ4e", "--method", "rounded"];
+
+  test("with a rope of no type is not rounded either: mlx-lm could not load it", async () => {
     const model = await rope({ rope_type: "spiral" })();
-    const args = [
-      "quantize",
-      model,
-      "--out",
-      `${folder}/spiral`,
-      "--tiers",
-      "oQ4e",
-      "--method",
-      "rounded",
-    ];
-    const stderr = expect.stringMatching(/warning: the tiers will not be measured: .*spiral/);
+    const stderr = expect.stringMatching(/rope type "spiral"; mlx-lm computes .*UNSUPPORTED_MODEL/);
+    const args = ["quantize", model, "--out", `${folder}/spiral`, ...rounded];
+    expect(await runCli(args)).toMatchObject({ code: 1, stderr });
+  });
+
+  test("with a sliding window is rounded, with a warning that mlx-lm has none", async () => {
+    const model = await config(smallest.qwen3!, (c) => {
+      Object.assign(c, { layer_types: null, use_sliding_window: true, sliding_window: 64 });
+      c.max_window_layers = 0;
+    })();
+    const stderr = expect.stringMatching(
+      /warning: .*"sliding_window" is 64; mlx-lm's "qwen3" attends to all positions/,
+    );
+    const args = ["quantize", model, "--out", `${folder}/window`, ...rounded];
     expect(await runCli(args)).toMatchObject({ code: 0, stderr });
   });
 });

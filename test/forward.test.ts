@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { afterAll, describe, expect, test } from "vitest";
 import { readBase } from "../src/base/base.ts";
 import { baseWeights } from "../src/base/base-weights.ts";
@@ -27,19 +27,36 @@ function withExperts(routing: Routing, expert: (i: number) => number): Routing {
   return { ...routing, experts };
 }
 
-test.each([...Object.keys(byArchitecture)])("the logits of %s are torch's", async (name) => {
+/** Every small base as it is, and with the config changes of its variants.json. */
+const references = Object.keys(byArchitecture).flatMap((name): [string, string, ModelConfig][] => {
+  const path = `${random}${name}/variants.json`;
+  const variants: Record<string, ModelConfig> = existsSync(path)
+    ? JSON.parse(readFileSync(path, "utf8"))
+    : {};
+  return [
+    [name, "", {}],
+    ...Object.entries(variants).map(
+      ([variant, change]) => [name, `.${variant}`, change] satisfies [string, string, ModelConfig],
+    ),
+  ];
+});
+
+test.each(references)("the logits of %s%s are torch's", async (name, variant, change) => {
   const folder = `${random}${name}`;
-  const model = await openBase(folder, kernel);
+  const base = await openBase(folder, kernel);
+  const { layer_types: _, ...config } = base.config; // derived from the keys that a variant changes
+  const model = variant === "" ? base : { ...base, config: { ...config, ...change } };
+  model.architecture.forward.check(model.config);
   const ids = Uint32Array.from(
     JSON.parse(readFileSync(`${folder}/ref_ids.json`, "utf8")).flat() as number[],
   );
   const { logits, vocabulary } = await run(model, ids, ids.length);
   const gap = difference(
     logits,
-    readNpy(`${folder}/ref_logits_f32_torch.npy`, Float32Array),
+    readNpy(`${folder}/ref_logits_f32_torch${variant}.npy`, Float32Array),
     vocabulary,
   );
-  expect(gap.relative, gap.text).toBeLessThan(5e-6);
+  expect(gap.relative, gap.text).toBeLessThan(2e-6);
   await model.close();
 });
 
@@ -49,6 +66,7 @@ describe("every tensor of the table is used", () => {
     moe_latent_size: 40,
     mlp_bias: true,
     attention_bias: true,
+    use_bias: true,
     mamba_proj_bias: true,
   };
   test.each([...Object.keys(byArchitecture), "all of nemotron_h", "biased llama"])(

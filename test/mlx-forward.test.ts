@@ -75,6 +75,7 @@ const hybrids: Record<string, ModelConfig> = {
     moe_latent_size: 40,
     mlp_bias: true,
     attention_bias: true,
+    use_bias: true,
     mamba_proj_bias: true,
   },
   "groups of experts, weights as they are": { n_group: 4, topk_group: 2, norm_topk_prob: false },

@@ -190,7 +190,7 @@ describe("oqe verify", () => {
     );
     expect({ code, stderr }).toMatchObject({
       code: 0,
-      stderr: expect.stringContaining("other rows than the receipt's"),
+      stderr: expect.stringContaining("these are not the receipt's rows"),
     });
     expect(JSON.parse(stdout)).toMatchObject({
       rows: { source: "evaluation.txt" },

@@ -13,12 +13,18 @@ import type { Architecture, OutputTensor, PlannedTensor } from "../models/archit
 import { expand } from "../models/expand.ts";
 import { findArchitecture, architectures as registered } from "../models/registry.ts";
 import type { Source } from "../models/source.ts";
+import { untieOwnHead } from "./tied-head.ts";
 
 /** A base model that was opened and compared with its role table. Planning needs no more. */
 export interface Base {
   readonly checkpoint: Checkpoint;
   readonly architecture: Architecture;
+  /** Folded (models/fold.ts). `checkpoint.config` is as the file has it. */
   readonly config: ModelConfig;
+  /** Keys of `config` that the base leaves to transformers' defaults. */
+  readonly assumed: readonly string[];
+  /** What the user should know of this base, one sentence each. */
+  readonly warnings: readonly string[];
   /** Tensors of the MLX repo in order, with their dtype in the base. */
   readonly tensors: readonly PlannedTensor[];
   readonly storage: FloatDtype;
@@ -38,16 +44,23 @@ export interface BaseOptions {
  */
 export async function readBase(repository: Repository, options: BaseOptions): Promise<Base> {
   const { allowHeaderOnly, architectures = registered } = options;
-  const ignores = (name: string, config: ModelConfig) =>
-    findArchitecture(config, architectures).dropped(name, config);
+  const ignores = (name: string, config: ModelConfig) => {
+    const architecture = findArchitecture(config, architectures);
+    return architecture.dropped(name, architecture.fold(config).config);
+  };
   const checkpoint = await openCheckpoint(repository, {
     allowHeaderOnly,
     ignores,
     allowQuantized: (config) => isDeclared(config, architectures),
   });
   try {
-    const { config } = checkpoint;
-    const architecture = findArchitecture(config, architectures);
+    const architecture = findArchitecture(checkpoint.config, architectures);
+    const folded = await untieOwnHead(
+      architecture,
+      architecture.fold(checkpoint.config),
+      checkpoint,
+    );
+    const { config } = folded;
     const tensors = expand(architecture, config, checkpoint.tensors).map((tensor) => ({
       ...tensor,
       dtype: valueDtype(tensor, checkpoint),
@@ -56,7 +69,7 @@ export async function readBase(repository: Repository, options: BaseOptions): Pr
     return {
       checkpoint,
       architecture,
-      config,
+      ...folded,
       tensors,
       storage: storageDtype(config, checkpoint.tensors.values()),
       parameters,
@@ -87,8 +100,12 @@ function isDeclared(config: ModelConfig, known: readonly Architecture[]): boolea
   return typeof method === "string" && !isElsewhere && (own?.decodes?.includes(method) ?? false);
 }
 
-/** Where config.json of the MLX repository differs from the base's: one sentence a key. */
-export function describeConfigChanges({ architecture, config, storage }: Base): string[] {
+/**
+ * What config.json of the MLX repo says otherwise than the base's, for the card: a sentence for each
+ * changed value, one for all defaults that are written out, and the base's warnings.
+ */
+export function describeConfigChanges(base: Base): string[] {
+  const { architecture, config, storage, assumed, warnings } = base;
   const written: ModelConfig = {
     ...architecture.mlxConfig(config),
     torch_dtype: torchNames[storage],
@@ -96,18 +113,21 @@ export function describeConfigChanges({ architecture, config, storage }: Base): 
   const changed = Object.keys(written).filter(
     (key) => !isDeepStrictEqual(written[key], config[key]),
   );
-  return changed.map((key) => {
+  const sentences = changed.map((key) => {
     const before =
       config[key] === undefined ? "absent in the base" : `${show(config[key])} in the base`;
     const reason = key === "torch_dtype" ? dtypeReason : architecture.configReasons[key];
     return `\`${key}\` is ${show(written[key])} (${before})${reason === undefined ? "" : `: ${reason}`}`;
   });
+  const defaults = assumed.map((key) => `\`${key}\` ${show(config[key])}`).join(", ");
+  const stated = `absent in the base, written with transformers' defaults: ${defaults}`;
+  return [...sentences, ...(assumed.length === 0 ? [] : [stated]), ...warnings];
 }
 
 const dtypeReason =
   "scales, biases and unquantized tensors are stored in it; a wider base was rounded to it";
 
-/** JSON, and the numbers that JSON lacks. */
+/** JSON, but with the numbers that JSON lacks. */
 function show(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(show).join(", ")}]`;
   return typeof value === "number" ? String(value) : JSON.stringify(value);

@@ -31,7 +31,8 @@ export const modelFactsSchema = object({
 export type ModelFacts = v.InferOutput<typeof modelFactsSchema>;
 
 /** Takes the facts from the config and the shapes alone. */
-export function describeModel({ architecture, config, tensors, parameters }: Base): ModelFacts {
+export function describeModel(base: Base): ModelFacts {
+  const { architecture, config, checkpoint, tensors, parameters } = base;
   const experts = architecture.experts(config);
   const routed = tensors.reduce(
     (sum, tensor) => sum + (tensor.role.routed === true ? elements(tensor.shape) : 0),
@@ -46,10 +47,10 @@ export function describeModel({ architecture, config, tensors, parameters }: Bas
     experts,
     hiddenSize: integer(config, "hidden_size"),
     vocabularySize: integer(config, "vocab_size"),
-    contextLength: has(config, "max_position_embeddings")
+    contextLength: has(checkpoint.config, "max_position_embeddings")
       ? integer(config, "max_position_embeddings")
       : null,
-    tiedHead: flagOf(config, "tie_word_embeddings", false),
+    tiedHead: flagOf(config, "tie_word_embeddings"),
   };
 }
 

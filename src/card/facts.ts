@@ -11,8 +11,8 @@ import {
   parameterCount,
   squaredError,
 } from "./figures.ts";
-import { resolveLicenseLink } from "./front-matter.ts";
 import { highlightRows } from "./highlights.ts";
+import { licenceMetadata } from "./licence.ts";
 import { code, commentJson, inline, link, prose, pythonString, shellWord } from "./markdown.ts";
 import { drawPictures, type PicturePath } from "./pictures.ts";
 import { sensitivityFacts } from "./sensitivity-facts.ts";
@@ -31,12 +31,12 @@ import {
 } from "./wording.ts";
 
 /**
- * All that a card may say: strings in Markdown (already escaped), flags, and lists of them. `templates/model-card.md.jinja`
- * places them and formats nothing.
+ * All facts of a card: strings in Markdown (already escaped), flags, and lists of them.
+ * `templates/model-card.md.jinja` places them and formats nothing.
  */
 export type CardFacts = ReturnType<typeof cardFacts>;
 
-/** The card's facts, from the receipt and nothing else; the order of its keys does not matter. */
+/** The facts of a card, from the receipt alone. The order of the keys does not matter. */
 export function cardFacts(receipt: Receipt) {
   const { plan, model, engine, options } = receipt;
   return {
@@ -87,7 +87,7 @@ export function cardFacts(receipt: Receipt) {
 }
 
 function baseFacts(receipt: Receipt) {
-  const { id, name, revision, inherited } = receipt.base;
+  const { id, name, revision } = receipt.base;
   const web = `https://huggingface.co/${id}`;
   const commit = /^[0-9a-f]{40}$/.test(revision);
   return {
@@ -98,18 +98,21 @@ function baseFacts(receipt: Receipt) {
     revision:
       id !== null && commit ? link(code(revision), `${web}/tree/${revision}`) : code(revision),
     licence: licence(receipt),
-    hasLicence: inherited.license !== undefined,
+    hasLicence: licenceMetadata(receipt).license !== undefined,
   };
 }
 
-/** The licence as the base names it: `other (name)`, linked where the base links it. */
+/** The licence as the base names it, `other (name)`, with a link if there is one. */
 function licence(receipt: Receipt): string {
   const { license, licenseName } = receipt.base.inherited;
-  if (license === undefined) return "not stated in the base's card metadata";
+  const stated = license ?? licenseName;
+  if (stated === undefined) return "not stated in the base's card metadata";
   const name =
-    licenseName === undefined ? inline(license) : `${inline(license)} (${inline(licenseName)})`;
-  const target = resolveLicenseLink(receipt);
-  if (target === null) return name;
+    license === undefined || licenseName === undefined
+      ? inline(stated)
+      : `${inline(license)} (${inline(licenseName)})`;
+  const target = licenceMetadata(receipt).license_link;
+  if (target === undefined) return name;
   return /^LICENSE(\.md)?$/.test(target) ? `[${name}](${target})` : link(name, target);
 }
 
@@ -133,7 +136,7 @@ function seriesLink({ repository, plan }: Receipt): string {
   );
 }
 
-/** Each picture as Markdown; empty where the receipt has no figures for it. */
+/** Each picture as Markdown; empty if the receipt has no figures for it. */
 function pictureFacts(receipt: Receipt) {
   const drawn = drawPictures(receipt);
   const image = (path: PicturePath) => {
@@ -174,7 +177,10 @@ function useFacts(receipt: Receipt) {
   };
 }
 
-/** The command that makes these files again. The method is always named: its default is another one in other versions. */
+/**
+ * The command that makes these files again. It always names the method, because other versions can
+ * have another default.
+ */
 function reproduceFacts(receipt: Receipt) {
   const { base, options, plan, calibration, evaluationRows } = receipt;
   const model = base.id === null ? `./${base.name}` : `${base.id}@${base.revision}`;
@@ -193,7 +199,10 @@ function reproduceFacts(receipt: Receipt) {
   return { command: `oqe quantize ${shellWord(model)} --out . ${chosen.join(" ")}` };
 }
 
-/** What a plan by prices needs to be made again. The file of a measurement is not in the repository; its hash is on the receipt. */
+/**
+ * Options that repeat a measured plan. The sensitivity file itself is not in the repository; the
+ * receipt has its hash.
+ */
 function planningFlags({
   floors,
   domainWeights,
@@ -233,7 +242,7 @@ function textFlag(source: string): string {
   return source.includes("/") ? source : `./${source}`;
 }
 
-/** For tools that read cards: what the receipt says in short. */
+/** A summary of the receipt for tools that read cards. */
 function machineFacts(receipt: Receipt) {
   const { engine, base, plan, evaluation } = receipt;
   const {

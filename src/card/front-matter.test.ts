@@ -10,6 +10,9 @@ const licensed = (inherited: Inherited, changes: Partial<Receipt["base"]> = {}) 
 };
 const read = (text: string) => parse(/^---\n([\s\S]*)---\n$/.exec(text)![1]!);
 
+const atCommit =
+  "https://huggingface.co/nvidia/NVIDIA-Nemotron-3-Nano-30B-A3B-BF16/blob/0123456789abcdef0123456789abcdef01234567";
+
 describe("frontMatter", () => {
   test("of a Hub base names it, its relation and its licence, and drops tags that are not true of ours", () => {
     expect(frontMatter(nemotronReceipt())).toEqual({
@@ -70,8 +73,13 @@ describe("frontMatter", () => {
       {},
       "https://huggingface.co/nvidia/NVIDIA-Nemotron-3-Nano-30B-A3B-BF16/blob/0123456789abcdef0123456789abcdef01234567/docs/terms.txt",
     ],
-    ["../../../x", {}, undefined],
-    ["javascript:alert(1)", {}, undefined],
+    ["docs/the terms.pdf", {}, `${atCommit}/docs/the%20terms.pdf`],
+    ["./docs/LICENSE", {}, `${atCommit}/docs/LICENSE`],
+    ["https://example.com/a (b)", {}, "https://example.com/a%20%28b%29"],
+    ["../../../x", {}, `${atCommit}/README.md`],
+    ["a//b", {}, `${atCommit}/README.md`],
+    ["javascript:alert(1)", {}, `${atCommit}/README.md`],
+    ["javascript:alert(1)", { LICENSE: { bytes: 1, sha256: "0".repeat(64) } }, "LICENSE"],
   ])("licence link %s with files %j becomes %s", (licenseLink, files, expected) => {
     const receipt = { ...licensed({ license: "other", licenseLink }), files };
     expect(frontMatter(receipt).license_link).toBe(expected);
@@ -81,14 +89,16 @@ describe("frontMatter", () => {
     const hostile = "x\n---\nlicense: mit\n# {{ 7 * 7 }} *a &b !!python/object:os.system";
     const inherited = {
       license: hostile,
-      licenseName: "no",
       language: ["no", "on", "2024-01-01", "1e3"],
       tags: [hostile, "- x", "a: b"],
     };
     const text = serializeFrontMatter(frontMatter(licensed(inherited)));
     expect(text.match(/^---$/gm)).toHaveLength(2);
     const back = read(text);
-    expect(back.license).toBe(hostile);
+    expect([back.license, back.license_name]).toEqual([
+      "other",
+      "x-license-mit-7-7-a-b-python-object-os.system",
+    ]);
     expect(back.language).toEqual(inherited.language);
     expect(back.tags).toEqual([hostile, "- x", "a: b", "mlx", "oq", "oqe", "oq4e"]);
     // PyYAML reads YAML 1.1, where bare no and on are booleans and bare dates are dates.

@@ -1,6 +1,6 @@
 import { stringify } from "yaml";
 import type { Receipt } from "../receipt/receipt.ts";
-import { webAddress } from "./markdown.ts";
+import { licenceMetadata } from "./licence.ts";
 
 /** Tags that are true of the base's files or services but not of ours, or that the Hub adds by itself. */
 const untrueOfOurs = new Set(
@@ -21,16 +21,11 @@ const untruePattern =
  */
 export function frontMatter(receipt: Receipt): Record<string, unknown> {
   const { id, inherited } = receipt.base;
-  const licenseLink = resolveLicenseLink(receipt);
   return {
     ...(id !== null && { base_model: id, base_model_relation: "quantized" }),
     library_name: "mlx",
     pipeline_tag: inherited.pipelineTag ?? "text-generation",
-    ...(inherited.license !== undefined && {
-      license: inherited.license,
-      ...(inherited.licenseName !== undefined && { license_name: inherited.licenseName }),
-      ...(licenseLink !== null && { license_link: licenseLink }),
-    }),
+    ...licenceMetadata(receipt),
     ...(inherited.language !== undefined && { language: [...inherited.language] }),
     tags: tags(receipt),
     quantized_by: "oqe-publisher",
@@ -50,18 +45,4 @@ function tags(receipt: Receipt): string[] {
   // Not "gptq": to the Hub and to loaders that is a format, and these files are MLX's.
   const tuned = receipt.options.method === "tuned" ? ["hessian-tuned"] : [];
   return [...new Set([...base, "mlx", "oq", "oqe", receipt.plan.tier.toLowerCase(), ...tuned])];
-}
-
-/**
- * The Hub takes a web address, or LICENSE or LICENSE.md of the same repo. Any other path of the base, or one that was not
- * carried over, becomes the address of the base's file at the pinned commit.
- */
-export function resolveLicenseLink(receipt: Receipt): string | null {
-  const given = receipt.base.inherited.licenseLink;
-  if (given === undefined) return null;
-  if (webAddress(given) !== null) return given;
-  if (/^LICENSE(\.md)?$/.test(given) && Object.hasOwn(receipt.files, given)) return given;
-  if (receipt.base.id === null || !/^[\w-][\w./-]*$/.test(given) || given.includes(".."))
-    return null;
-  return `https://huggingface.co/${receipt.base.id}/blob/${receipt.base.revision}/${given}`;
 }

@@ -49,8 +49,13 @@ describe("inheritFrom", () => {
   });
 
   test("does not choose among several licences", async () => {
-    expect(await card("license: [mit, apache-2.0]")).toEqual({});
-    expect(await card("license: [mit, 3]")).toEqual({});
+    const several = await card("license: [mit, apache-2.0]");
+    expect(several).toEqual({ license: "other", licenseName: "mit apache-2.0" });
+    expect(await card("license: [mit, 3]")).toEqual({ license: "other", licenseName: "mit" });
+    expect(await card("license: [mit, gpl]\nlicense_name: dual")).toEqual({
+      license: "other",
+      licenseName: "dual",
+    });
   });
 
   test("reads CRLF and a byte order mark", async () => {
@@ -73,14 +78,14 @@ describe("inheritFrom", () => {
       "values of other types",
       {
         "README.md":
-          "---\nlicense: {a: b}\nlanguage: [1, null, {}]\ntags: 3\npipeline_tag: true\n---\n",
+          "---\nlicense: null\nlicense_name: [1]\nlanguage: [1, null, {}]\ntags: 3\npipeline_tag: true\n---\n",
       },
     ],
     [
       "values of several lines",
-      { "README.md": "---\nlicense: |\n  mit\n  or not\ntags: ['a\n\n  b']\n---\n" },
+      { "README.md": "---\nlicense_name: |\n  mit\n  or not\ntags: ['a\n\n  b']\n---\n" },
     ],
-    ["overlong values", { "README.md": `---\nlicense: ${"x".repeat(301)}\n---\n` }],
+    ["overlong values", { "README.md": `---\nlicense_link: ${"x".repeat(301)}\n---\n` }],
     [
       "front matter beyond the limit",
       { "README.md": `---\nlicense: mit\n#${"x".repeat(300_000)}\n---\n` },
@@ -91,6 +96,64 @@ describe("inheritFrom", () => {
     ],
   ])("inherits nothing from %s", async (_, files) => {
     expect(await inheritFrom(repository(files as Record<string, string>))).toEqual({});
+  });
+
+  test.each([
+    ["another type", "license: {a: b}"],
+    ["several lines", "license: |\n  mit\n  or not"],
+    ["too many letters", `license: ${"x".repeat(301)}`],
+    ["a number", "license: 7"],
+  ])("a licence of %s is stated, though no name of one", async (_, yaml) => {
+    expect(await card(yaml)).toEqual({ license: "other" });
+  });
+
+  test.each([
+    ["language: EN", ["en"]],
+    [
+      "language: [English, en, zh-CN, pt_BR, EN, 7, multilingual]",
+      ["en", "zh-cn", "pt-br", "multilingual"],
+    ],
+    ["language: {en: 1}", undefined],
+    ["language: no", ["no"]],
+  ])("%s gives the codes %j", async (yaml, expected) => {
+    expect((await card(yaml)).language).toEqual(expected);
+  });
+
+  test.each([
+    ["Text-Generation", "text-generation"],
+    ["chat", undefined],
+    ["[text-generation]", "text-generation"],
+    ["[text-generation, fill-mask]", undefined],
+  ])("task %s gives %j", async (task, expected) => {
+    expect((await card(`pipeline_tag: ${task}`)).pipelineTag).toBe(expected);
+  });
+
+  test("takes the last of two equal keys, and blank lines before the metadata", async () => {
+    const text = "\n\n---\nlicense: mit\nlicense: apache-2.0\ntags: [1, true, chat]\n---\n";
+    expect(await inheritFrom(repository({ "README.md": text }))).toEqual({
+      license: "apache-2.0",
+      tags: ["chat"],
+    });
+  });
+
+  test("reads no more of an enormous README than its beginning", async () => {
+    const files = repository({ "README.md": `---\nlicense: mit\n---\n${"x".repeat(4 << 20)}` });
+    let most = 0;
+    const counted: Repository = {
+      ...files,
+      open: async (path) => {
+        const source = await files.open(path);
+        return {
+          ...source,
+          read: (offset, length) => {
+            most = Math.max(most, offset + length);
+            return source.read(offset, length);
+          },
+        };
+      },
+    };
+    expect(await inheritFrom(counted)).toEqual({ license: "mit" });
+    expect(most).toBeLessThanOrEqual(256 << 10);
   });
 
   test("a bomb of aliases is refused", async () => {

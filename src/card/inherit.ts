@@ -2,34 +2,61 @@ import { parse } from "yaml";
 import type { Repository } from "../checkpoint/repository.ts";
 import type { Inherited } from "../receipt/receipt.ts";
 
-/** Front matter of real cards is a few kilobytes; more is not read, so a huge README costs nothing. */
+/** Front matter of real cards is a few kilobytes. No more than this is read of a large README. */
 const longestFrontMatter = 256 << 10;
 const longestValue = 300;
 const mostValues = 100;
+/** Tasks that the Hub knows and that a quantized text model can still do. */
+const tasks: ReadonlySet<string> = new Set([
+  "text-generation",
+  "text-classification",
+  "token-classification",
+  "feature-extraction",
+  "sentence-similarity",
+  "text-ranking",
+  "image-text-to-text",
+  "any-to-any",
+]);
 
 /**
- * What the base's README.md says of itself that its quants inherit: licence, languages, task, tags. A card without
- * readable front matter, or a value of the wrong type, inherits nothing: never an error, for the weights do not depend on it.
+ * Reads from the base's README.md what its tiers' cards repeat: licence, languages, task, tags.
+ * Never an error, since the weights do not depend on it: front matter that cannot be read gives
+ * nothing. A licence that is stated but cannot be used gives `other`: the card links to the base's.
  */
 export async function inheritFrom(repository: Repository): Promise<Inherited> {
   const fields = readFrontMatter(await readCardHead(repository));
-  const license = one(fields.license);
-  const licenseName = one(fields.license_name);
+  const { license, licenseName } = licenceOf(fields);
   const licenseLink = one(fields.license_link);
-  const language = several(fields.language);
-  const pipelineTag = one(fields.pipeline_tag);
+  const language = several(fields.language).flatMap(languageCode);
+  const pipelineTag = one(fields.pipeline_tag)?.toLowerCase() ?? "";
   const tags = several(fields.tags);
   return {
     ...(license !== null && { license }),
     ...(licenseName !== null && { licenseName }),
     ...(licenseLink !== null && { licenseLink }),
-    ...(language.length > 0 && { language }),
-    ...(pipelineTag !== null && { pipelineTag }),
+    ...(language.length > 0 && { language: [...new Set(language)] }),
+    ...(tasks.has(pipelineTag) && { pipelineTag }),
     ...(tags.length > 0 && { tags }),
   };
 }
 
-/** Files at the top level that the base's terms ask to hand on: carried over verbatim, sorted as listed. */
+function licenceOf(fields: Record<string, unknown>) {
+  const license = one(fields.license);
+  const licenseName = one(fields.license_name);
+  if (license !== null || fields.license === undefined || fields.license === null)
+    return { license, licenseName };
+  // Several licences are not ours to choose from; a value of another type names none.
+  const names = several(fields.license).join(" ").slice(0, longestValue);
+  return { license: "other", licenseName: licenseName ?? (names === "" ? null : names) };
+}
+
+/** `en`, `pt-br`: the codes that the Hub takes, in lower case. Names and other words are left out. */
+function languageCode(text: string): string[] {
+  const code = text.toLowerCase().replaceAll("_", "-");
+  return /^(?:[a-z]{2,3}(?:-[a-z0-9]{2,8})*|multilingual|code)$/.test(code) ? [code] : [];
+}
+
+/** Files at the top level that the base's terms ask to hand on: copied as they are, in list order. */
 export function licenceFiles(repository: Repository): string[] {
   const named = /^(licen[cs]e|notice|copying|use_policy)/i;
   const text = /(licen[cs]e|notice)[^/]*\.(txt|md)$/i;
@@ -50,12 +77,14 @@ async function readCardHead(repository: Repository): Promise<string> {
 }
 
 function readFrontMatter(card: string): Record<string, unknown> {
-  const block = /^\uFEFF?---[ \t]*\r?\n([\s\S]*?)\r?\n---[ \t]*(\r?\n|$)/.exec(card)?.[1];
+  const block = /^\uFEFF?\s*---[ \t]*\r?\n([\s\S]*?)\r?\n---[ \t]*(\r?\n|$)/.exec(card)?.[1];
   if (block === undefined) return {};
   try {
-    // Ten aliases are more than any card needs, and too few for a bomb.
+    // Ten aliases are more than any card needs, and too few to fill the memory.
     const value: unknown = parse(block, {
       maxAliasCount: 10,
+      // As PyYAML, with which most cards were written: the last of two equal keys counts.
+      uniqueKeys: false,
       logLevel: "error",
       prettyErrors: false,
     });
@@ -65,7 +94,7 @@ function readFrontMatter(card: string): Record<string, unknown> {
   }
 }
 
-/** A single short string; a list of one counts as its element. A list of several licences is not ours to choose from. */
+/** A single short string. A list of one counts as its element. */
 function one(value: unknown): string | null {
   const values = several(value);
   return values.length === 1 && (!Array.isArray(value) || value.length === 1)

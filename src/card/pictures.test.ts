@@ -19,8 +19,9 @@ const picture = (path: string, of = receipt) => drawPictures(of).find((one) => o
 test.each(Object.entries(byArchitecture))(
   "every matrix of %s has a role in plain words, and its layer",
   (_, folder) => {
-    const config = JSON.parse(readFileSync(`${folder}/config.json`, "utf8")) as ModelConfig;
-    const architecture = findArchitecture(config);
+    const raw = JSON.parse(readFileSync(`${folder}/config.json`, "utf8")) as ModelConfig;
+    const architecture = findArchitecture(raw);
+    const { config } = architecture.fold(raw);
     const quantizable = expandTable(architecture, config)
       .map((tensor) => ({ ...tensor, dtype: "BF16" }))
       .filter(isQuantizable);

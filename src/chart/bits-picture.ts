@@ -66,10 +66,12 @@ export function drawBits(roles: readonly RoleWidths[], layers: number): string |
           ),
           ...roles.map((_, row) =>
             box(
-              left + (hasOutside ? outsideWidth + 12 : 0),
-              top + row * rowHeight + 1,
-              width,
-              rowHeight - 2,
+              {
+                x: left + (hasOutside ? outsideWidth + 12 : 0),
+                y: top + row * rowHeight + 1,
+                width,
+                height: rowHeight - 2,
+              },
               colors.blank.light,
             ),
           ),

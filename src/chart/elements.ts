@@ -49,8 +49,16 @@ export function text(
   };
 }
 
-export function box(x: number, y: number, width: number, height: number, fill: string): Element {
-  return { type: "rect", silent: true, shape: { x, y, width, height }, style: { fill } };
+/** Pixels of a rectangle; `x` and `y` are its upper left corner. */
+export interface Box {
+  readonly x: number;
+  readonly y: number;
+  readonly width: number;
+  readonly height: number;
+}
+
+export function box(shape: Box, fill: string): Element {
+  return { type: "rect", silent: true, shape: { ...shape }, style: { fill } };
 }
 
 const swatch = 52;
@@ -66,7 +74,7 @@ export function scaleLegend(
 ): Element[] {
   const width = swatch;
   return steps.flatMap(({ cell, text: ink }, step) => [
-    box(x + step * width, y - 8, width, 16, cell.light),
+    box({ x: x + step * width, y: y - 8, width, height: 16 }, cell.light),
     text(labels[step] ?? "", x + (step + 0.5) * width, y, {
       size: 11,
       color: ink.light,

@@ -20,7 +20,7 @@ export interface CheckpointTensor extends TensorEntry {
 /** An opened base model: its config and the place of every tensor. Weights are read by range. */
 export interface Checkpoint {
   readonly repository: Repository;
-  /** Folded into the older generation of keys (config.ts). */
+  /** As `config.json` has it, not folded. */
   readonly config: ModelConfig;
   /** See ConfigFile. */
   readonly floatKeys: ReadonlySet<string>;

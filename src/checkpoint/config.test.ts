@@ -1,12 +1,9 @@
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
-import { foldConfig, readConfig, storageDtype } from "./config.ts";
+import { readConfig, storageDtype } from "./config.ts";
 import { openFolder } from "./folder.ts";
-
-const models = fileURLToPath(new URL("../../test/models/random-tiny/", import.meta.url));
 
 async function readText(text: string) {
   const folder = await mkdtemp(join(tmpdir(), "oqe-config-"));
@@ -21,101 +18,26 @@ async function readText(text: string) {
   }
 }
 
-test.each(["llama", "qwen3", "qwen3_moe", "nemotron_h"])(
-  "folds %s of transformers 5 into the published config",
-  async (model) => {
-    const published = await readText(await readFile(join(models, model, "config.json"), "utf8"));
-    const newer = await readText(
-      await readFile(join(models, model, "config.transformers5.json.txt"), "utf8"),
-    );
-    const { transformers_version: v4, ...old } = published.config;
-    const { transformers_version: v5, ...folded } = newer.config;
-    expect(folded).toEqual(old);
-    expect([v4, v5]).toEqual(["4.55.4", "5.24.0"]);
-    expect(newer.floatKeys).toEqual(published.floatKeys);
-  },
-);
-
-test("folds every spelling of a Nemotron-H block", () => {
-  const kinds = ["mamba", "linear_attention", "attention", "full_attention", "moe", "mlp"];
-  const folded = foldConfig({ model_type: "nemotron_h", layers_block_type: kinds }, "config.json");
-  expect(folded).toEqual({
-    model_type: "nemotron_h",
-    hybrid_override_pattern: "MM**E-",
-    num_hidden_layers: 6,
-  });
-});
-
-test("leaves the original alone, and other models' keys where they are", () => {
-  const original = {
-    model_type: "granite",
-    num_local_experts: 4,
-    layers_block_type: ["mamba"],
+test("gives the config as the file has it, and the keys whose numbers are floats", async () => {
+  const text =
+    '{"model_type": "llama", "rope_theta": 10000.0, "vocab_size": 8, "dtype": "float16"}';
+  const { config, floatKeys } = await readText(text);
+  expect(config).toEqual({
+    model_type: "llama",
+    rope_theta: 10_000,
+    vocab_size: 8,
     dtype: "float16",
-  };
-  const copy = structuredClone(original);
-  expect(foldConfig(original, "config.json")).toEqual({
-    model_type: "granite",
-    num_local_experts: 4,
-    layers_block_type: ["mamba"],
-    torch_dtype: "float16",
   });
-  expect(original).toEqual(copy);
+  expect([...floatKeys]).toEqual(["rope_theta"]);
 });
 
-test("folds rope parameters: a scaling stays a scaling, a default one goes", () => {
-  const llama3 = { rope_type: "llama3", factor: 8, low_freq_factor: 1 };
-  expect(
-    foldConfig({ model_type: "llama", rope_parameters: { rope_theta: 5e5, ...llama3 } }, "x"),
-  ).toEqual({
-    model_type: "llama",
-    rope_theta: 5e5,
-    rope_scaling: llama3,
-  });
-  expect(
-    foldConfig(
-      { model_type: "llama", rope_parameters: { rope_theta: 1e4, partial_rotary_factor: 0.5 } },
-      "x",
-    ),
-  ).toEqual({
-    model_type: "llama",
-    rope_theta: 1e4,
-    partial_rotary_factor: 0.5,
-  });
-  expect(foldConfig({ model_type: "llama", rope_parameters: null }, "x")).toEqual({
-    model_type: "llama",
-  });
-  const perLayer = {
-    model_type: "gemma3",
-    rope_parameters: { full_attention: { rope_theta: 1e6 } },
-  };
-  expect(foldConfig(perLayer, "x")).toEqual(perLayer);
-});
-
-test("both generations may say the same, in any order of keys", () => {
-  const folded = foldConfig(
-    {
-      model_type: "llama",
-      dtype: "bfloat16",
-      torch_dtype: "bfloat16",
-      rope_scaling: { factor: 2, rope_type: "linear" },
-      rope_parameters: { rope_type: "linear", factor: 2 },
-    },
-    "x",
-  );
-  expect(folded).toEqual({
-    model_type: "llama",
-    torch_dtype: "bfloat16",
-    rope_scaling: { factor: 2, rope_type: "linear" },
-  });
-});
-
-test("a newer key that is null does not hide the older one", () => {
-  expect(
-    foldConfig({ model_type: "llama", dtype: null, torch_dtype: "float16" }, "x"),
-  ).toMatchObject({
-    torch_dtype: "float16",
-  });
+test.each([
+  ["[]", /config\.json is not a JSON object/],
+  ["{}", /config\.json: model_type should be a word, got nothing/],
+  ['{"model_type": "../../x"}', /model_type should be a word, got "\.\.\/\.\.\/x"/],
+])("refuses %s", async (text, message) => {
+  await expect(readText(text)).rejects.toThrow(message);
+  await expect(readText(text)).rejects.toMatchObject({ code: "BAD_CHECKPOINT" });
 });
 
 const tensors = (...dtypes: string[]) => dtypes.map((dtype) => ({ dtype }));

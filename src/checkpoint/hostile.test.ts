@@ -3,17 +3,24 @@ import { entry, safetensors } from "../../test/hostile/case.ts";
 import { hostileCases, withHostileFolder } from "../../test/hostile/corpus.ts";
 import { OqeError } from "../ground/errors.ts";
 import { bytesPerElement } from "../kernel/dtype.ts";
+import { architectures } from "../models/registry.ts";
 import { openCheckpoint } from "./checkpoint.ts";
-import { foldConfig } from "./config.ts";
 import { openFolder } from "./folder.ts";
 import { parseJson } from "./json.ts";
+import type { ModelConfig } from "./model-config.ts";
 import type { ByteSource } from "./repository.ts";
 import { readHeader } from "./safetensors.ts";
+
+/** As every reader of a checkpoint does next. */
+function fold(config: ModelConfig): void {
+  architectures.find(({ modelType }) => modelType === config.model_type)?.fold(config);
+}
 
 async function open(folder: string): Promise<void> {
   const repository = await openFolder(folder);
   try {
-    await openCheckpoint(repository);
+    const { config } = await openCheckpoint(repository);
+    fold(config);
   } finally {
     await repository.close?.();
   }
@@ -142,8 +149,7 @@ test("2000 damaged configs: a config or a refusal, nothing else", () => {
     const damaged = new TextDecoder().decode(damage(seed, random));
     try {
       const value = parseJson(damaged, "config.json");
-      if (typeof value === "object" && value !== null)
-        foldConfig(value as Record<string, unknown>, "config.json");
+      if (typeof value === "object" && value !== null) fold(value as ModelConfig);
     } catch (error) {
       expect(error).toBeInstanceOf(OqeError);
       expect((error as OqeError).message).toContain("config.json");

@@ -205,9 +205,10 @@ function decodeFloat(object: Record<string, unknown>): unknown {
 }
 
 /**
- * JSON text as mlx-lm writes a config: keys of the top level sorted, nested ones in their order, `indent` spaces, non-finite floats
- * as `{"__float__": "Infinity"}` (bare tokens would break every reader that is not Python), no line break at the end.
- * Whole numbers below a key of `floatKeys` keep their `.0`: transformers' config classes tell 0 from 0.0 and refuse the wrong one.
+ * JSON text as mlx-lm writes a config: keys of the top level sorted, nested ones in their order,
+ * `indent` spaces, no line break at the end. Non-finite floats become `{"__float__": "Infinity"}`,
+ * since only Python reads the bare words. Whole numbers below a key of `floatKeys` keep their `.0`:
+ * transformers' config classes tell 0 from 0.0 and refuse the wrong one.
  */
 export function writeJson(
   value: unknown,
@@ -217,29 +218,22 @@ export function writeJson(
   const object = asObject(value);
   const sorted =
     object && Object.fromEntries(Object.entries(object).sort(([a], [b]) => (a < b ? -1 : 1)));
-  return write(sorted ?? value, "", "\n", " ".repeat(indent), floatKeys);
-}
+  const step = " ".repeat(indent);
 
-function write(
-  value: unknown,
-  key: string,
-  margin: string,
-  step: string,
-  floatKeys: ReadonlySet<string>,
-): string {
-  if (typeof value === "number") return writeNumber(value, floatKeys.has(key));
-  if (typeof value !== "object" || value === null) return JSON.stringify(value);
-  const inner = margin + step;
-  if (Array.isArray(value)) {
-    const items = value.map((item) => write(item ?? null, key, inner, step, floatKeys));
-    return items.length === 0 ? "[]" : `[${inner}${items.join(`,${inner}`)}${margin}]`;
-  }
-  const members = Object.entries(value)
-    .filter(([, member]) => member !== undefined)
-    .map(
-      ([name, member]) => `${JSON.stringify(name)}: ${write(member, name, inner, step, floatKeys)}`,
-    );
-  return members.length === 0 ? "{}" : `{${inner}${members.join(`,${inner}`)}${margin}}`;
+  const write = (item: unknown, key: string, margin: string): string => {
+    if (typeof item === "number") return writeNumber(item, floatKeys.has(key));
+    if (typeof item !== "object" || item === null) return JSON.stringify(item);
+    const inner = margin + step;
+    if (Array.isArray(item)) {
+      const items = item.map((one) => write(one ?? null, key, inner));
+      return items.length === 0 ? "[]" : `[${inner}${items.join(`,${inner}`)}${margin}]`;
+    }
+    const members = Object.entries(item)
+      .filter(([, member]) => member !== undefined)
+      .map(([name, member]) => `${JSON.stringify(name)}: ${write(member, name, inner)}`);
+    return members.length === 0 ? "{}" : `{${inner}${members.join(`,${inner}`)}${margin}}`;
+  };
+  return write(sorted ?? value, "", "\n");
 }
 
 function writeNumber(value: number, asFloat: boolean): string {

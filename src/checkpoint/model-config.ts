@@ -1,2 +1,2 @@
-/** A checkpoint's `config.json` as parsed, both generations of keys folded into the older one (see checkpoint/config.ts). */
+/** A checkpoint's `config.json` as parsed, or as its architecture folds it (models/fold.ts). */
 export type ModelConfig = Record<string, unknown>;

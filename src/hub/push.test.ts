@@ -1,100 +1,19 @@
 import { execFileSync } from "node:child_process";
-import { mkdir, mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
-import { beforeEach, describe, expect, it, onTestFinished } from "vitest";
+import { mkdir, rm, symlink, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import {
+  hashes,
+  id,
+  published,
+  series,
+  startPush as start,
+  writeFolder,
+} from "../../test/support/push.ts";
 import { connectForTest, thrown } from "../../test/support/scripted-server.ts";
-import { type LocalHubOptions, type SeenRequest, startLocalHub } from "../local-hub/local-hub.ts";
-import { receiptPath } from "../receipt/receipt.ts";
-import { readFolder } from "./folder.ts";
-import type { Hub, PushRequest } from "./hub-types.ts";
-import { retryLimits } from "./retry.ts";
-
-const id = "acme/Tiny-oQ8e";
-let scratch: string;
-
-beforeEach(async () => {
-  scratch = await mkdtemp(join(tmpdir(), "oqe-push-"));
-  onTestFinished(() => rm(scratch, { recursive: true, force: true }));
-});
-
-const bytes = (length: number, seed: number) =>
-  Uint8Array.from({ length }, (_, index) => ((index + seed) * 2654435761) >>> 13);
-const series: Record<string, string | Uint8Array> = {
-  "README.md": "---\nlibrary_name: mlx\n---\n# Tiny\n",
-  "config.json": "{}",
-  [receiptPath]: '{"format": 1}',
-  "model-00001-of-00002.safetensors": bytes(100_000, 1),
-  "model-00002-of-00002.safetensors": bytes(250_001, 2),
-  "copy-of-one.safetensors": bytes(100_000, 1),
-  "sub/notes.txt": "fine",
-  "empty.txt": "",
-};
-
-async function writeFolder(
-  name: string,
-  files: Record<string, string | Uint8Array>,
-): Promise<string> {
-  const folder = join(scratch, name);
-  for (const [path, content] of Object.entries(files)) {
-    await mkdir(dirname(join(folder, path)), { recursive: true });
-    await writeFile(join(folder, path), content);
-  }
-  return folder;
-}
-
-/** A local Hub with its requests, a client, and a push of a folder after a look at the repo. */
-async function start(
-  options: Partial<LocalHubOptions> = {},
-  client: Parameters<typeof connectForTest>[1] = {},
-) {
-  const requests: SeenRequest[] = [];
-  const local = await startLocalHub({
-    folder: join(scratch, "hub"),
-    onRequest: (one) => requests.push(one),
-    ...options,
-  });
-  onTestFinished(() => local.close());
-  const connected = connectForTest(local.url, client);
-  const ask = async (folder: string, hub: Hub = connected.hub): Promise<PushRequest> => ({
-    repository: id,
-    folder,
-    state: await hub.inspect(id),
-    expected: {},
-    private: false,
-    title: "Publish oQ8e",
-    description: "all of it",
-  });
-  return {
-    local,
-    requests,
-    ...connected,
-    ask,
-    push: async (folder: string) => connected.hub.push(await ask(folder)),
-    count: (pattern: RegExp) =>
-      requests.filter((one) => pattern.test(`${one.method} ${one.url}`)).length,
-  };
-}
-
-/** Files of main without the Hub's own. */
-function published(local: {
-  files(id: string): ReadonlyMap<string, { size: number; sha256: string }>;
-}) {
-  return Object.fromEntries(
-    [...local.files(id)]
-      .filter(([path]) => path !== ".gitattributes")
-      .map(([path, file]) => [path, file.sha256]),
-  );
-}
-
-async function hashes(folder: string) {
-  return Object.fromEntries(
-    (await readFolder(folder, () => {})).map((file) => [file.path, file.sha256]),
-  );
-}
 
 describe("a push", () => {
-  it("makes the repo, uploads every file, moves main in one commit, and confirms it", async () => {
+  it("creates the repository, uploads every file, commits once, and confirms it", async () => {
     const { local, push, count, report } = await start();
     const folder = await writeFolder("a", series);
     const result = await push(folder);
@@ -110,7 +29,7 @@ describe("a push", () => {
     expect(report.ticks.length).toBeLessThan(120);
   });
 
-  it("of the same folder again changes nothing and says so", async () => {
+  it("of the same folder again changes nothing and reports it", async () => {
     const { local, push, count } = await start();
     const folder = await writeFolder("a", series);
     const first = await push(folder);
@@ -144,7 +63,7 @@ describe("a push", () => {
     expect(local.leakedTokens).toBe(0);
   });
 
-  it("makes a private repo when asked to", async () => {
+  it("creates a private repository if asked to", async () => {
     const { local, hub, ask } = await start(
       {
         users: {
@@ -180,228 +99,10 @@ describe("a push", () => {
   });
 });
 
-describe("a push in bad weather", () => {
-  const safetensors = /^PUT /;
-  it.each<
-    [
-      string,
-      RegExp,
-      number,
-      "reset" | "drop-answer" | "truncate" | { status: number; headers?: Record<string, string> },
-    ]
-  >([
-    ["uploads reset", safetensors, 3, "reset"],
-    ["upload answers lost", safetensors, 2, "drop-answer"],
-    ["uploads refused for a while", safetensors, 4, { status: 503 }],
-    ["rate limits everywhere", /./, 5, { status: 429, headers: { RateLimit: '"api";r=0;t=9' } }],
-    ["server errors everywhere", /./, 5, { status: 500 }],
-    ["the answer to create lost", /repos\/create/, 1, "drop-answer"],
-    ["the answer to create cut", /repos\/create/, 1, "truncate"],
-    ["an expired upload link", safetensors, 1, { status: 403 }],
-    ["batch answers lost", /objects\/batch/, 2, "drop-answer"],
-    ["listings cut short", /GET .*\/tree\//, 2, "truncate"],
-    ["the commit refused for a while", /\/commit\//, 3, { status: 503 }],
-    ["the answer to the commit lost", /\/commit\//, 1, "drop-answer"],
-    ["the answer to the commit cut", /\/commit\//, 1, "truncate"],
-  ])("ends well and with one commit: %s", async (_name, match, times, action) => {
-    const { local, push, ask, hub } = await start();
-    const folder = await writeFolder("a", series);
-    const blank = await push(await writeFolder("blank", { "README.md": "first" }));
-    if (/create/.test(match.source)) await local.close();
-    const world = /create/.test(match.source)
-      ? await start({ folder: join(scratch, "hub2") })
-      : { local, ask, hub };
-    const request = await world.ask(folder);
-    world.local.faults.push({ match, times, action });
-    const result = await world.hub.push(request);
-    expect(result).toEqual({
-      outcome: "published",
-      commit: world.local.head(id),
-      url: `${world.local.url}/${id}`,
-    });
-    expect(published(world.local)).toEqual(await hashes(folder));
-    expect(world.local.faults[0]!.times).toBe(0);
-    const titles = await commits(world.local.url);
-    expect(titles.filter((title) => title === "Publish oQ8e")).toHaveLength(
-      world.local === local ? 2 : 1,
-    );
-    expect(result.commit).not.toBe(blank.commit);
-  });
-
-  it("finds its commit on main when the answer was lost and the Hub then stayed out of reach", async () => {
-    const { local, ask, hub } = await start();
-    const folder = await writeFolder("a", series);
-    const request = await ask(folder);
-    local.faults.push(
-      { match: /\/commit\//, times: 1, action: "drop-answer" },
-      { match: /\/commit\//, times: 100, action: { status: 503 } },
-    );
-    expect(await hub.push(request)).toMatchObject({ outcome: "published", commit: local.head(id) });
-  });
-
-  it.each<[string, RegExp, { status: number }, string]>([
-    ["uploads always fail", /^PUT /, { status: 503 }, "NETWORK"],
-    ["uploads are always refused", /^PUT /, { status: 403 }, "NETWORK"],
-    ["the batch is refused", /objects\/batch/, { status: 422 }, "NETWORK"],
-    ["the commit always fails", /\/commit\//, { status: 503 }, "NETWORK"],
-    ["the commit is not allowed", /\/commit\//, { status: 403 }, "FORBIDDEN"],
-    ["the commit is not understood", /\/commit\//, { status: 400 }, "NETWORK"],
-  ])("leaves main as it was when %s", async (_name, match, action, code) => {
-    const { local, push, report, requests } = await start();
-    await push(await writeFolder("blank", { "README.md": "first" }));
-    const head = local.head(id);
-    const before = requests.length;
-    local.faults.push({ match, times: 1000, action });
-    const failure = await thrown(push(await writeFolder("a", series)));
-    expect(failure).toMatchObject({ name: "OqeError", code, hint: expect.stringMatching(/\w/) });
-    expect(local.head(id)).toBe(head);
-    expect(requests.length - before).toBeLessThan(8 * retryLimits.attempts);
-    expect(report.lines.every((line) => !line.includes("\n"))).toBe(true);
-  });
-
-  it("says that a failed first push leaves an empty repo, and the next one fills it", async () => {
-    const { local, push } = await start();
-    const folder = await writeFolder("a", series);
-    local.faults.push({
-      match: /\/commit\//,
-      times: retryLimits.attempts,
-      action: { status: 503 },
-    });
-    expect(await thrown(push(folder))).toMatchObject({
-      code: "NETWORK",
-      hint: expect.stringContaining(`${id} was created by this run`),
-    });
-    expect(published(local)).toEqual({});
-    expect((await push(folder)).outcome).toBe("published");
-    expect(published(local)).toEqual(await hashes(folder));
-  });
-});
-
-describe("a Hub that cannot be trusted", () => {
-  /** Lets a test change what the Hub answers to requests that fit. */
-  const altering =
-    (match: RegExp, alter: (text: string, calls: number) => string): typeof fetch =>
-    async (input, init) => {
-      const response = await fetch(input, init);
-      if (!match.test(`${init?.method ?? "GET"} ${input}`)) return response;
-      return new Response(alter(await response.text(), ++calls), {
-        status: response.status,
-        headers: { "Content-Type": "application/json" },
-      });
-    };
-  let calls = 0;
-  beforeEach(() => {
-    calls = 0;
-  });
-  const listing = /GET .*\/tree\//;
-  const shard = "model-00002-of-00002.safetensors";
-
-  it.each<
-    [
-      string,
-      (entries: { path: string; size: number; oid: string; lfs?: { oid: string } }[]) => void,
-      string,
-    ]
-  >([
-    [
-      "another SHA-256",
-      (entries) =>
-        Object.assign(entries.find((entry) => entry.path === shard)!.lfs!, { oid: "0".repeat(64) }),
-      shard,
-    ],
-    [
-      "another size",
-      (entries) =>
-        Object.assign(entries.find((entry) => entry.path === "config.json")!, { size: 3 }),
-      "config.json",
-    ],
-    [
-      "another blob",
-      (entries) =>
-        Object.assign(entries.find((entry) => entry.path === "sub/notes.txt")!, {
-          oid: "0".repeat(40),
-        }),
-      "sub/notes.txt",
-    ],
-    [
-      "a file less",
-      (entries) =>
-        entries.splice(
-          entries.findIndex((entry) => entry.path === "README.md"),
-          1,
-        ),
-      "README.md is missing",
-    ],
-    [
-      "a file more",
-      (entries) =>
-        entries.push({ path: "stray.bin", size: 0, oid: "0".repeat(40), ...{ type: "file" } }),
-      "stray.bin is not ours",
-    ],
-  ])("and shows %s after the commit is named with the file", async (_name, alter, words) => {
-    let armed = false;
-    const { push, ask, hub } = await start(
-      {},
-      {
-        fetch: altering(listing, (text) => {
-          const entries = JSON.parse(text);
-          if (armed && entries.length > 3) alter(entries);
-          return JSON.stringify(entries);
-        }),
-      },
-    );
-    await push(await writeFolder("blank", { "README.md": "first" }));
-    const request = await ask(await writeFolder("a", series));
-    armed = true;
-    expect(await thrown(hub.push(request))).toMatchObject({
-      code: "NETWORK",
-      message: expect.stringContaining(words),
-    });
-  });
-
-  it("and shows the commit a little late is waited for", async () => {
-    let parent = "";
-    const { local, push, ask, hub, waits } = await start(
-      {},
-      {
-        fetch: altering(/GET .*\/revision\/main/, (text, nth) =>
-          parent !== "" && nth <= 5 ? JSON.stringify({ ...JSON.parse(text), sha: parent }) : text,
-        ),
-      },
-    );
-    await push(await writeFolder("blank", { "README.md": "first" }));
-    const request = await ask(await writeFolder("a", series));
-    parent = local.head(id)!;
-    calls = 0;
-    expect((await hub.push(request)).commit).toBe(local.head(id));
-    expect(waits).toEqual([500, 1000, 2000, 4000]);
-  });
-
-  it.each(["<html>", "{}", '{"commitOid": "main"}', "null"])(
-    "and answers the commit with %s is asked for main",
-    async (answer) => {
-      const { local, push } = await start({}, { fetch: altering(/\/commit\//, () => answer) });
-      expect((await push(await writeFolder("a", series))).commit).toBe(local.head(id));
-    },
-  );
-
-  it.each(["<html>", "{}", "null", '{"files": [{}]}', '{"files": []}'])(
-    "and answers the preupload with %s",
-    async (answer) => {
-      const { local, push } = await start({}, { fetch: altering(/\/preupload\//, () => answer) });
-      expect(await thrown(push(await writeFolder("a", series)))).toMatchObject({
-        name: "OqeError",
-        code: "NETWORK",
-      });
-      expect(published(local)).toEqual({});
-    },
-  );
-});
-
 describe("somebody else", () => {
   const theirs = { "README.md": "theirs", "other.txt": "theirs" };
 
-  it("who committed before the push starts is a CONFLICT, and nothing is sent", async () => {
+  it("who commits before the push starts causes a CONFLICT, and nothing is sent", async () => {
     const { local, ask, hub, push, count } = await start();
     await push(await writeFolder("a", series));
     const request = await ask(await writeFolder("b", { ...series, "README.md": "b" }));
@@ -415,7 +116,7 @@ describe("somebody else", () => {
     expect(local.head(id)).toBe(head);
   });
 
-  it("who commits during the upload is a CONFLICT, and keeps main", async () => {
+  it("who commits during the upload causes a CONFLICT, and main stays theirs", async () => {
     const folder = await writeFolder("theirs", theirs);
     let head = "";
     const { local, ask, hub, push } = await start(
@@ -438,7 +139,7 @@ describe("somebody else", () => {
     expect(local.head(id)).toBe(head);
   });
 
-  it("who publishes the very same files during the upload is no trouble", async () => {
+  it("who publishes the same files during the upload causes no error", async () => {
     const folder = await writeFolder("b", { ...series, "README.md": "b" });
     let armed = false;
     const { local, ask, hub, push } = await start(
@@ -456,19 +157,19 @@ describe("somebody else", () => {
     expect((await hub.push(request)).commit).toBe(local.head(id));
   });
 
-  it("who makes the repo first: empty is fine, filled is a CONFLICT", async () => {
+  it("who creates the repository first causes a CONFLICT only if it has files", async () => {
     const { local, ask, hub } = await start();
     const request = await ask(await writeFolder("a", series));
     const head = await local.seed(id, await writeFolder("theirs", theirs));
     expect(await thrown(hub.push(request))).toMatchObject({
       code: "CONFLICT",
-      message: expect.stringContaining("filled by somebody else"),
+      message: expect.stringContaining("Somebody else created acme/Tiny-oQ8e"),
     });
     expect(local.head(id)).toBe(head);
   });
 });
 
-describe("a folder that is not what its receipt says", () => {
+describe("a folder that differs from its receipt", () => {
   it.each(["another SHA-256", "another size", "no such file"])(
     "%s: nothing is sent",
     async (what) => {
@@ -490,7 +191,7 @@ describe("a folder that is not what its receipt says", () => {
   );
 });
 
-describe("refused before any request", () => {
+describe("refuses before any request", () => {
   it.each(["../x", "acme/../x", "acme", "acme/a b", "acme/x--y"])(
     "the repository %j",
     async (repository) => {
@@ -570,9 +271,3 @@ describe("rights", () => {
     expect(local.head(id)).toBeNull();
   });
 });
-
-/** Titles of main's commits, as the Hub lists them. */
-async function commits(url: string): Promise<string[]> {
-  const response = await fetch(`${url}/api/models/${id}/commits/main`);
-  return ((await response.json()) as { title: string }[]).map((commit) => commit.title);
-}

@@ -11,10 +11,18 @@ import { seal } from "./seal.ts";
 import { askForLarge, stage, type Target } from "./stage.ts";
 import { credentials, type Transport } from "./transport.ts";
 
+/** One push: what goes where. */
+interface Publication {
+  readonly transport: Transport;
+  readonly target: Target;
+  readonly request: PushRequest;
+  readonly files: readonly LocalFile[];
+}
+
 /**
- * Publishes a folder: hash → compare with main → create the repo where it is missing → stage the large files → seal all
- * of it in one commit → read main again and compare. Nothing is on main before the seal, and nothing is sent when main
- * holds exactly these files already.
+ * Publishes a folder: hash the files, compare them with main, create the repository if it is
+ * missing, upload the large files, commit everything at once, read main again and compare. Main
+ * does not change before the commit. Nothing is sent if main has exactly these files already.
  */
 export async function push(transport: Transport, request: PushRequest): Promise<PushResult> {
   const target: Target = { id: checkRepositoryId(request.repository), right: "write" };
@@ -23,6 +31,7 @@ export async function push(transport: Transport, request: PushRequest): Promise<
   const files = await readFolder(request.folder, (done, total) =>
     report.tick(done, total, "bytes hashed"),
   );
+  const publication = { transport, target, request, files };
   checkExpected(request, files);
   if (!transport.authenticated) {
     throw new OqeError(
@@ -43,74 +52,67 @@ export async function push(transport: Transport, request: PushRequest): Promise<
     if (before === null && !isBlank(main)) {
       throw new OqeError(
         "CONFLICT",
-        `${target.id} was created and filled by somebody else meanwhile`,
-        "Look at it, then run again.",
+        `Somebody else created ${target.id} and committed to it during this run`,
+        "Look at the repository, then run again.",
       );
     }
-    const commit = await publish(transport, target, request, main, files);
-    await confirm(transport, target, main.head, commit, files);
+    const commit = await publish(publication, main);
+    await confirm(publication, { parent: main.head, commit });
     return { outcome: "published", commit, url };
   } catch (failure) {
-    throw await explainLeftover(transport, target, created, adopt(transport, target, failure));
+    const known = adopt(transport, target, failure);
+    throw created ? await explainLeftover(publication, known) : known;
   }
 }
 
-/** What goes up must be what the receipt says: a disk, or another run in the same folder, may have changed it since. */
+/** The files must be those of the receipt: the disk or another run may have changed them since. */
 function checkExpected({ folder, expected }: PushRequest, files: readonly LocalFile[]): void {
   for (const [path, { bytes, sha256 }] of Object.entries(expected)) {
     const found = files.find((file) => file.path === path);
     if (found?.size === bytes && found.sha256 === sha256) continue;
+    const fault = found === undefined ? "it is gone" : "size or SHA-256 differ";
     throw new OqeError(
       "CONFLICT",
-      `${folder}/${path} is not the file that the receipt lists (${found === undefined ? "it is gone" : "size or SHA-256 differ"})`,
+      `${folder}/${path} is not the file that the receipt lists (${fault})`,
       "Another run may be using the same work folder. Run again, with a work-dir of its own.",
     );
   }
 }
 
-/** The two steps that change the Hub: large files into its storage, then main by one commit. */
-async function publish(
-  transport: Transport,
-  target: Target,
-  request: PushRequest,
-  main: Main,
-  files: readonly LocalFile[],
-): Promise<string> {
-  const { report } = transport.patience;
+/** Uploads the large files, then commits all changes to main. Returns the commit. */
+async function publish(publication: Publication, main: Main): Promise<string> {
+  const { transport, target, request, files } = publication;
   const changed = files.filter((file) => !isSameFile(main.tree.get(file.path), file));
-  const kept = new Set(files.map((file) => file.path)).add(".gitattributes");
+  const paths = new Set(files.map((file) => file.path)).add(".gitattributes");
   const large = await askForLarge(transport, target, changed);
   const staged = changed.filter((file) => large.has(file.path));
-  await stage(
-    transport,
-    target,
-    staged,
-    inSteps((done, total) => report.tick(done, total, "bytes uploaded")),
+  const tick = inSteps((done, total) =>
+    transport.patience.report.tick(done, total, "bytes uploaded"),
   );
+  await stage(transport, target, staged, tick);
   const change = {
     title: request.title,
     description: request.description,
     parent: main.head,
     staged,
     inline: changed.filter((file) => !large.has(file.path)),
-    deleted: [...main.tree.keys()].filter((path) => !kept.has(path)),
+    deleted: [...main.tree.keys()].filter((path) => !paths.has(path)),
   };
   try {
     return await seal(transport, target, change);
   } catch (failure) {
-    return findLanded(transport, target, main, files, adopt(transport, target, failure));
+    return findLanded(publication, main, adopt(transport, target, failure));
   }
 }
 
 /**
- * After a failed seal: the commit may have landed and only its answer been lost; then a repeat met a moved main (412).
- * Main tells. Returns its head where it holds exactly our files, else throws what happened.
+ * The commit after a failed request for it. The commit may have been made and only its answer lost;
+ * a repeated request then fails because main has moved (412). Returns the head of main if main has
+ * exactly our files, else throws the failure.
  */
 async function findLanded(
-  transport: Transport,
-  target: Target,
+  { transport, target, files }: Publication,
   parent: Main,
-  files: readonly LocalFile[],
   failure: unknown,
 ): Promise<string> {
   if (!(failure instanceof OqeError) || (failure.code !== "CONFLICT" && failure.code !== "NETWORK"))
@@ -120,24 +122,25 @@ async function findLanded(
     throw new OqeError(
       failure.code,
       failure.message,
-      `Whether the commit to ${target.id} landed is not known. Run again: it will say.`,
+      `Whether ${target.id} has the commit is not known. Run again: the next run finds out.`,
     );
   }
   if (main.head !== parent.head && isSame(main, files)) {
     transport.patience.report.info(
-      `${target.id}: the answer to the commit was lost, but main holds it: ${main.head}`,
+      `${target.id}: the answer to the commit was lost, but main has it: ${main.head}`,
     );
     return main.head;
   }
   if (main.head === parent.head) throw failure;
   throw new OqeError(
     "CONFLICT",
-    `Somebody else committed to ${target.id} while this run uploaded: main was at ${parent.head} and is at ${main.head}`,
+    `Somebody else committed to ${target.id} during the upload: ` +
+      `main was at ${parent.head} and is at ${main.head}`,
     "Look at that commit, then run again; finished uploads are not sent twice.",
   );
 }
 
-/** True where this call made the repo; false where it exists (a race, or a repeat after a lost answer). */
+/** True if this call made the repository; false if it exists (a race, or a lost answer). */
 async function create(transport: Transport, target: Target, isPrivate: boolean): Promise<boolean> {
   try {
     await createRepo({
@@ -155,7 +158,7 @@ async function create(transport: Transport, target: Target, isPrivate: boolean):
   }
 }
 
-/** Main of a repo that was just made; the Hub's readers may see it a moment later. */
+/** Main of a repository that was just made. The Hub may show it only a moment later. */
 function readNewMain(transport: Transport, target: Target): Promise<Main> {
   return retry(transport.patience, `Reading ${target.id}@main`, async () => {
     const main = await readMain(transport, target.id, "write");
@@ -167,20 +170,19 @@ function readNewMain(transport: Transport, target: Target): Promise<Main> {
 
 function checkStill(target: Target, request: PushRequest, now: Main | null): void {
   if (now !== null && now.head === request.state.head) return;
+  const change = now === null ? "gone" : `at ${now.head}`;
   throw new OqeError(
     "CONFLICT",
-    `${target.id} changed since this run looked at it: main was at ${request.state.head} and is ${now === null ? "gone" : `at ${now.head}`}`,
+    `${target.id} changed since this run read it: ` +
+      `main was at ${request.state.head} and is ${change}`,
     "Look at its history, then run again.",
   );
 }
 
-/** Main after the seal, file by file against what was meant. */
+/** Compares main with the folder, file by file, once main shows the commit. */
 async function confirm(
-  transport: Transport,
-  target: Target,
-  parent: string,
-  commit: string,
-  files: readonly LocalFile[],
+  { transport, target, files }: Publication,
+  { parent, commit }: { readonly parent: string; readonly commit: string },
 ): Promise<void> {
   const main = await retry(transport.patience, `Reading ${target.id}@main`, async () => {
     const seen = await readMain(transport, target.id, "write");
@@ -192,7 +194,7 @@ async function confirm(
   if (wrong === null) return;
   const [code, who] =
     main.head === commit
-      ? (["NETWORK", "The Hub holds"] as const)
+      ? (["NETWORK", "The Hub has"] as const)
       : (["CONFLICT", `Somebody else committed ${main.head} after`] as const);
   throw new OqeError(
     code,
@@ -201,7 +203,7 @@ async function confirm(
   );
 }
 
-/** Passes a count on when it moved by a hundredth: the library counts every 64 KiB. */
+/** Passes a count on after every hundredth: the library counts every 64 KiB. */
 function inSteps(
   tick: (done: number, total: number) => void,
 ): (done: number, total: number) => void {
@@ -214,17 +216,19 @@ function inSteps(
   };
 }
 
-/** A failed first publish leaves a new, empty repo (we never delete one): the hint says so. */
+/**
+ * Adds to the hint that a failed first push leaves a new, empty repository behind. We never delete
+ * a repository.
+ */
 async function explainLeftover(
-  transport: Transport,
-  target: Target,
-  created: boolean,
+  { transport, target }: Publication,
   failure: unknown,
 ): Promise<unknown> {
-  if (!created || !(failure instanceof OqeError)) return failure;
+  if (!(failure instanceof OqeError)) return failure;
   const main = await readMain(transport, target.id, "write").catch(() => null);
   if (main !== null && !isBlank(main)) return failure;
-  const left = `${printable(target.id)} was created by this run and holds nothing yet; the next run fills it.`;
+  const left =
+    `This run created ${printable(target.id)}, which is still empty; ` + "the next run fills it.";
   return new OqeError(
     failure.code,
     failure.message,

@@ -6,10 +6,13 @@ import { type Answer, describe, place } from "./origin.ts";
 import { isTransientStatus, retry, Transient } from "./retry.ts";
 import { authorization, type Transport, transient, withDeadline } from "./transport.ts";
 
-/** Long reads are cut, so that a broken connection costs at most this much again and every piece has attempts of its own. */
+/**
+ * Long reads are cut into pieces: a broken connection repeats one piece, and each has its own
+ * attempts.
+ */
 export const pieceBytes = 32 << 20;
 
-/** A server that ignores `Range` sends the whole file; that is taken only where it costs no more than this. */
+/** A server that ignores `Range` sends the whole file. That is accepted up to this size. */
 const wholeFileBytes = 1 << 20;
 
 export interface RemoteFile {
@@ -20,12 +23,13 @@ export interface RemoteFile {
 }
 
 /**
- * A file of a pinned commit, read by range. The storage link behind the redirect is kept while it works: resolving is
- * limited to a few thousand requests per five minutes, and a checkpoint has as many tensors.
+ * A file of a pinned commit, read by range. The storage link behind the redirect is reused while it
+ * works, because the Hub resolves only a few thousand addresses per five minutes, and a checkpoint
+ * has as many tensors.
  */
 export function openRemote(transport: Transport, file: RemoteFile): ByteSource {
   const name = `${file.id}@${file.commit}/${file.path}`;
-  const link: Link = { storage: null };
+  const remote: Remote = { transport, file, link: { storage: null } };
   return {
     name,
     size: file.size,
@@ -48,38 +52,41 @@ export function openRemote(transport: Transport, file: RemoteFile): ByteSource {
       for (let done = 0; done < length; done += pieceBytes) {
         const piece = bytes.subarray(done, Math.min(done + pieceBytes, length));
         const what = `Reading ${name} at ${offset + done}`;
-        await retry(transport.patience, what, () =>
-          readPiece(transport, file, link, offset + done, piece),
-        );
+        await retry(transport.patience, what, () => readPiece(remote, offset + done, piece));
       }
       return bytes;
     },
   };
 }
 
-/** The signed storage address that the last redirect gave; null where it must be asked for. */
+/** The signed storage address of the last redirect; null if the Hub must be asked for one. */
 interface Link {
   storage: string | null;
 }
 
+/** Where a file comes from. */
+interface Remote {
+  readonly transport: Transport;
+  readonly file: RemoteFile;
+  readonly link: Link;
+}
+
+interface Range {
+  readonly offset: number;
+  readonly length: number;
+}
+
 /** One attempt to fill `into` with the bytes from `offset`. */
-async function readPiece(
-  transport: Transport,
-  file: RemoteFile,
-  link: Link,
-  offset: number,
-  into: Uint8Array,
-): Promise<void> {
-  const deadline = withDeadline(null, into.length);
-  const answer = await request(transport, file, link, offset, into.length, deadline).catch(
-    (failure) => {
-      link.storage = null; // its host may be gone for good: the next attempt asks the Hub
-      throw failure;
-    },
-  );
+async function readPiece(remote: Remote, offset: number, into: Uint8Array): Promise<void> {
+  const { link } = remote;
+  const range = { offset, length: into.length };
+  const answer = await request(remote, range, withDeadline(null, into.length)).catch((failure) => {
+    link.storage = null; // its host may be gone for good: the next attempt asks the Hub
+    throw failure;
+  });
   try {
     if (isTransientStatus(answer.response.status)) throw await transient(answer);
-    const { skip, total } = await checkRange(transport, file, answer, offset, into.length);
+    const { skip, total } = await checkRange(remote, answer, range);
     await fill(answer.response, skip, total, into);
   } catch (failure) {
     link.storage = null;
@@ -88,23 +95,21 @@ async function readPiece(
   }
 }
 
-/** Asks the kept link first; where it has expired, the Hub again, once. */
+/** Asks the remembered link first. If it has expired, asks the Hub again, once. */
 async function request(
-  transport: Transport,
-  file: RemoteFile,
-  link: Link,
-  offset: number,
-  length: number,
+  { transport, file, link }: Remote,
+  { offset, length }: Range,
   signal: AbortSignal,
 ): Promise<Answer> {
   const range = { Range: `bytes=${offset}-${offset + length - 1}`, "Accept-Encoding": "identity" };
   if (link.storage !== null) {
-    const kept = await transport.send(link.storage, { headers: range, signal });
-    if (kept.response.ok || isTransientStatus(kept.response.status)) return kept;
-    await kept.response.body?.cancel().catch(() => {});
+    const stored = await transport.send(link.storage, { headers: range, signal });
+    if (stored.response.ok || isTransientStatus(stored.response.status)) return stored;
+    await stored.response.body?.cancel().catch(() => {});
     link.storage = null;
   }
-  const resolve = `${transport.endpoint}/${file.id}/resolve/${file.commit}/${encodePath(file.path)}`;
+  const path = encodePath(file.path);
+  const resolve = `${transport.endpoint}/${file.id}/resolve/${file.commit}/${path}`;
   const answer = await transport.send(
     resolve,
     { headers: { ...range, ...authorization(transport) }, signal },
@@ -120,50 +125,55 @@ function checkCommit(file: RemoteFile, commit: string | null): void {
   throw new OqeError(
     "NETWORK",
     `${file.id}/${file.path} comes from commit ${printable(commit, 60)}; asked for ${file.commit}`,
-    "This is a fault of the Hub or of a proxy between.",
+    "This is a fault of the Hub or of a proxy.",
   );
 }
 
-/** Where in the body the wanted bytes begin, and how long the body must be. Throws where it is not what was asked for. */
+/** Start of the wanted bytes in the body, and length of the body. Throws for any other answer. */
 async function checkRange(
-  transport: Transport,
-  file: RemoteFile,
+  { transport, file }: Remote,
   answer: Answer,
-  offset: number,
-  length: number,
+  { offset, length }: Range,
 ): Promise<{ skip: number; total: number }> {
-  const { response, url } = answer;
+  const { response } = answer;
   const name = `${file.id}@${file.commit}/${file.path}`;
   if (response.status === 416) throw wrongSize(name, file.size, "a smaller file");
   if (!response.ok) await refuse(transport, file, answer);
   const encoding = response.headers.get("content-encoding") ?? "identity";
   if (encoding !== "identity")
-    throw new Transient(`the answer is encoded as ${printable(encoding, 40)}, asked for none`);
-  if (response.status !== 206) {
-    const sent = response.headers.get("content-length");
-    if (sent !== null && Number(sent) !== file.size)
-      throw wrongSize(name, file.size, `${printable(sent, 40)} bytes`);
-    if (length === file.size || file.size <= wholeFileBytes)
-      return { skip: offset, total: file.size };
-    throw new OqeError(
-      "NETWORK",
-      `${place(url)} ignores the range: it sends all ${file.size} bytes of ${file.path} where ${length} were asked for`,
-      "Use a Hub endpoint that serves ranges.",
-    );
-  }
+    throw new Transient(`the answer is encoded as ${printable(encoding, 40)}; asked for none`);
+  if (response.status !== 206) return checkWhole(file, answer, { offset, length });
   const header = response.headers.get("content-range") ?? "";
   const match = /^bytes (\d+)-(\d+)\/(\d+)$/.exec(header.trim());
   if (match && Number(match[3]) !== file.size)
     throw wrongSize(name, file.size, `${match[3]} bytes`);
   if (!match || Number(match[1]) !== offset || Number(match[2]) !== offset + length - 1) {
-    throw new Transient(
-      `it sent the range "${printable(header, 60)}", asked for ${offset}-${offset + length - 1}`,
-    );
+    const asked = `${offset}-${offset + length - 1}`;
+    throw new Transient(`it sent the range "${printable(header, 60)}"; asked for ${asked}`);
   }
   return { skip: 0, total: length };
 }
 
-/** The Hub's own refusal is final; that of a storage link may be its age, and the next attempt gets a new one. */
+/** The server sends the whole file. That is accepted only for small files. */
+function checkWhole(file: RemoteFile, { response, url }: Answer, { offset, length }: Range) {
+  const sent = response.headers.get("content-length");
+  if (sent !== null && Number(sent) !== file.size) {
+    const name = `${file.id}@${file.commit}/${file.path}`;
+    throw wrongSize(name, file.size, `${printable(sent, 40)} bytes`);
+  }
+  if (length === file.size || file.size <= wholeFileBytes)
+    return { skip: offset, total: file.size };
+  throw new OqeError(
+    "NETWORK",
+    `${place(url)} ignores the range: ` +
+      `it sends all ${file.size} bytes of ${file.path} instead of ${length}`,
+    "Use a Hub endpoint that serves ranges.",
+  );
+}
+
+/**
+ * A refusal by the Hub is final. A storage link may have expired: the next attempt gets a new one.
+ */
 async function refuse(
   transport: Transport,
   file: RemoteFile,
@@ -185,7 +195,9 @@ function wrongSize(name: string, listed: number, sent: string): OqeError {
   );
 }
 
-/** Copies the body from `skip` on into `into`; `Transient` where it is not exactly `total` bytes long. */
+/**
+ * Copies the body from `skip` on to `into`. Throws `Transient` if the body has not `total` bytes.
+ */
 async function fill(
   response: Response,
   skip: number,

@@ -74,7 +74,7 @@ test("createRepo creates once, with .gitattributes in it", async () => {
   expect([...hub.files(repo).keys()]).toEqual([".gitattributes"]);
 });
 
-test("commit uploads the model: weights in parts to storage, the rest inside the commit", async () => {
+test("commit uploads weights in parts to storage, other files in the commit", async () => {
   const operations = [
     { operation: "addOrUpdate" as const, path: "", content: model },
     { ...small("tiny.npz", "not large, but an archive") },
@@ -116,7 +116,7 @@ test("listFiles follows its pages", async () => {
   expect(requests).toHaveLength(Math.ceil(hub.files(repo).size / 3));
 });
 
-test("fileDownloadInfo and downloadFile read whole files and ranges, by a redirect for LFS", async () => {
+test("fileDownloadInfo and downloadFile read files and ranges, LFS by a redirect", async () => {
   const info = await hf.fileDownloadInfo({ repo, path: "model.safetensors", ...to });
   expect(info).toEqual({
     size: 15102156,
@@ -203,61 +203,7 @@ test("parseSafetensorsMetadata counts the embedded model's parameters", async ()
   expect(sum(Object.values(parsed.parameterCount))).toBe(sum(counts));
 });
 
-test("a branch lives beside main until it is deleted", async () => {
-  const main = hub.head(repo);
-  await hf.createBranch({ repo, branch: "try/one", ...to });
-  await expect(hf.createBranch({ repo, branch: "try/one", ...to })).rejects.toMatchObject({
-    statusCode: 409,
-  });
-  const made = await hf.commit({
-    repo,
-    branch: "try/one",
-    operations: [small("note.txt", "1")],
-    title: "Note",
-    ...to,
-  });
-  expect(hub.head(repo)).toBe(main);
-  const there = await collect(hf.listFiles({ repo, revision: "try/one", ...to }));
-  expect(there.map((file) => file.path)).toContain("note.txt");
-  const commits = await collect(hf.listCommits({ repo, revision: "try/one", ...to }));
-  expect(commits[0]!.oid).toBe(made!.commit.oid);
-  expect(commits.map((commit) => commit.title)).toEqual([
-    "Note",
-    "Copy",
-    "Publish",
-    "initial commit",
-  ]);
-  await hf.deleteBranch({ repo, branch: "try/one", ...to });
-  await expect(collect(hf.listFiles({ repo, revision: "try/one", ...to }))).rejects.toMatchObject({
-    statusCode: 404,
-  });
-});
-
-test("a pull request leaves main alone, and takes further commits", async () => {
-  const main = hub.head(repo);
-  const operations = [small("README.md", "---\nlicense: mit\n---\n# Better\n")];
-  const opened = await hf.commit({
-    repo,
-    operations,
-    title: "Better card",
-    isPullRequest: true,
-    ...to,
-  });
-  expect(opened?.pullRequestUrl).toBe(`${hub.url}/${repo}/discussions/1`);
-  const next = {
-    repo,
-    branch: "refs/pr/1",
-    operations: [small("more.txt", "x")],
-    title: "More",
-    ...to,
-  };
-  await hf.commit(next);
-  expect(hub.head(repo)).toBe(main);
-  const proposed = await collect(hf.listFiles({ repo, revision: "refs/pr/1", ...to }));
-  expect(proposed.map((file) => file.path)).toContain("more.txt");
-});
-
-test("parentCommit guards against a commit in between", async () => {
+test("parentCommit refuses a commit after another one", async () => {
   const stale = hub.head(repo)!;
   await hf.commit({
     repo,

@@ -29,11 +29,14 @@ import {
 import { checkPath } from "./names.ts";
 import type { StoredRepo } from "./stored-repo.ts";
 
-/** Bytes of one commit request, at most: 100 regular files of a size that still goes without LFS would be too many. */
+/** Largest commit request, in bytes. */
 const largestCommit = 256 * 1024 * 1024;
 const largestPreupload = 1000;
 
-/** A proposal needs only a write token; a change of a branch the right to write to the repo. */
+/**
+ * A pull request needs a write token; a commit to a branch needs the right to write to the
+ * repository. Returns whether it is a pull request.
+ */
 function checkMayCommit(context: RepoContext): boolean {
   const proposes = context.query.get("create_pr") === "1";
   if (proposes) checkMayPropose(context.user);
@@ -41,7 +44,10 @@ function checkMayCommit(context: RepoContext): boolean {
   return proposes;
 }
 
-/** `POST /api/models/<id>/preupload/<rev>`: for each file whether it goes into the commit or to LFS first. */
+/**
+ * `POST /api/models/<id>/preupload/<rev>`: says for each file whether it goes to the commit or to
+ * LFS.
+ */
 export async function preupload(context: RepoContext): Promise<Reply> {
   checkMayCommit(context);
   const { repo, hub } = context;
@@ -121,7 +127,9 @@ function parseOperations(text: string): { header: Header; operations: Operation[
   };
 }
 
-/** Applies the operations in order. Objects of a commit that is refused later stay unreferenced, hence invisible. */
+/**
+ * Applies the operations in order. Objects of a refused commit stay without a reference, invisible.
+ */
 async function applyOperations(
   context: RepoContext,
   parent: Tree,
@@ -179,11 +187,12 @@ async function findLfsFile(repo: StoredRepo, path: string, value: JsonObject): P
   const known = await repo.objects.size(oid);
   if (known === null) {
     throw refuse.badRequest(
-      `Your push was rejected because an LFS pointer pointed to a file that does not exist: ${path}`,
+      "Your push was rejected because an LFS pointer pointed to a file that does not exist: " +
+        path,
     );
   }
   if (size !== undefined && size !== known)
-    throw refuse.badRequest(`${path}: the object holds ${known} bytes, not ${size}`);
+    throw refuse.badRequest(`${path}: the object has ${known} bytes, not ${size}`);
   return lfsEntry(oid, known);
 }
 
@@ -203,7 +212,7 @@ function checkNoFileIsFolder(files: ReadonlyMap<string, FileEntry>): void {
   }
 }
 
-/** As the Hub does, adds to `.gitattributes` the LFS files that it does not cover. */
+/** Adds to `.gitattributes` the LFS files that it does not cover, as the Hub does. */
 async function track(
   repo: StoredRepo,
   files: Map<string, FileEntry>,
@@ -216,7 +225,10 @@ async function track(
   if (after !== before) files.set(".gitattributes", await repo.addRegular(Buffer.from(after)));
 }
 
-/** `POST /api/models/<id>/commit/<branch>[?create_pr=1]`. Like the Hub it accepts a commit that changes nothing. */
+/**
+ * `POST /api/models/<id>/commit/<branch>[?create_pr=1]`. Accepts a commit that changes nothing, as
+ * the Hub does.
+ */
 export async function commit(context: RepoContext): Promise<Reply> {
   const proposes = checkMayCommit(context);
   const { repo, hub } = context;
@@ -230,7 +242,11 @@ export async function commit(context: RepoContext): Promise<Reply> {
     if (!parent) throw refuse.noRevision(wanted!);
     if (!proposes && wanted && !parent.id.startsWith(wanted)) throw refuse.parentMoved();
     const tree = await applyOperations(context, parent.tree, operations);
-    const made = makeCommit([parent], tree, header.summary, header.description, context.user!.name);
+    const made = makeCommit([parent], tree, {
+      title: header.summary,
+      message: header.description,
+      author: context.user!.name,
+    });
     await repo.addCommit(made);
     const pullRequest = proposes ? await openPullRequest(repo, parent, made) : null;
     if (!proposes) await moveBranch(repo, revision, made);

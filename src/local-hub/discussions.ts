@@ -70,7 +70,7 @@ function find(context: RepoContext): Discussion {
   return found;
 }
 
-/** Commits of a pull request beyond its base, oldest first. */
+/** Commits of a pull request after its base, oldest first. */
 function commitsOf(repo: StoredRepo, { base, head }: Discussion): Commit[] {
   const commits: Commit[] = [];
   for (let id = head; id && id !== base; id = commits.at(-1)!.parents[0] ?? null)
@@ -133,13 +133,10 @@ export async function merge(context: RepoContext): Promise<Reply> {
     const main = resolveRevision(repo, "main");
     const head = repo.commit(found.head!)!;
     const tree = replay(repo.commit(found.base!)!.tree, head.tree, main.tree);
-    const merged = makeCommit(
-      [main, head],
-      tree,
-      `${found.title} (#${found.num})`,
-      "",
-      context.user!.name,
-    );
+    const merged = makeCommit([main, head], tree, {
+      title: `${found.title} (#${found.num})`,
+      author: context.user!.name,
+    });
     await repo.addCommit(merged);
     const discussions = repo.state.discussions.map((one) =>
       one.num === found.num ? { ...one, status: "merged" as const, mergeCommit: merged.id } : one,
@@ -168,7 +165,7 @@ function changedPaths(before: Tree, after: Tree): string[] {
   return [...paths].filter((path) => before.get(path)?.sha256 !== after.get(path)?.sha256).sort();
 }
 
-/** Files that the pull request and main both changed since its base, in different ways. */
+/** Files that both the pull request and main changed since its base, differently. */
 function conflicts(repo: StoredRepo, pull: Discussion): string[] {
   if (!pull.isPullRequest) return [];
   const [base, head] = [repo.commit(pull.base!)!.tree, repo.commit(pull.head!)!.tree];

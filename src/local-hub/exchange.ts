@@ -10,7 +10,7 @@ export interface FileSlice {
   readonly end: number;
 }
 
-/** What a handler answers. An object that is no `FileSlice` goes out as JSON. */
+/** Answer of a handler. */
 export interface Reply {
   readonly status: number;
   readonly headers?: Readonly<Record<string, string>>;
@@ -74,7 +74,10 @@ export function decodeUtf8(bytes: Uint8Array): string {
   }
 }
 
-/** Sends a reply. `keep` is the part of the body that goes out before the connection is cut: 1 but for injected faults. */
+/**
+ * Sends a reply. `keep` is the share of the body to send before the connection is cut: below 1 only
+ * for injected faults.
+ */
 export async function send(
   response: ServerResponse,
   reply: Reply,
@@ -104,7 +107,7 @@ export async function send(
     }
   }
   if (keep < 1) {
-    // Let what was written leave, then cut.
+    // Wait until the bytes are sent, then cut the connection.
     await new Promise<void>((resolve) => response.write("", () => resolve()));
     response.destroy();
   } else response.end();

@@ -1,19 +1,6 @@
 import { parseDocument } from "yaml";
+import { licenceIds } from "../ground/licences.ts";
 import { isLegalName } from "./names.ts";
-
-/** Licence ids that the Hub knows (as its validator lists them). */
-const licences = new Set(
-  (
-    "apache-2.0 mit openrail bigscience-openrail-m creativeml-openrail-m bigscience-bloom-rail-1.0 bigcode-openrail-m afl-3.0 " +
-    "artistic-2.0 bsl-1.0 bsd bsd-2-clause bsd-3-clause bsd-3-clause-clear c-uda cc cc0-1.0 cc-by-2.0 cc-by-2.5 cc-by-3.0 " +
-    "cc-by-4.0 cc-by-sa-3.0 cc-by-sa-4.0 cc-by-nc-2.0 cc-by-nc-3.0 cc-by-nc-4.0 cc-by-nd-4.0 cc-by-nc-nd-3.0 " +
-    "cc-by-nc-nd-4.0 cc-by-nc-sa-2.0 cc-by-nc-sa-3.0 cc-by-nc-sa-4.0 cdla-sharing-1.0 cdla-permissive-1.0 " +
-    "cdla-permissive-2.0 wtfpl ecl-2.0 epl-1.0 epl-2.0 etalab-2.0 eupl-1.1 eupl-1.2 agpl-3.0 gfdl gpl gpl-2.0 gpl-3.0 lgpl " +
-    "lgpl-2.1 lgpl-3.0 isc h-research intel-research lppl-1.3c ms-pl apple-ascl apple-amlr mpl-2.0 odc-by odbl openmdw-1.0 " +
-    "openrail++ osl-3.0 postgresql ofl-1.1 ncsa unlicense zlib pddl lgpl-lr deepfloyd-if-license " +
-    "fair-noncommercial-research-license llama2 llama3 llama3.1 llama3.2 llama3.3 llama4 grok2-community gemma unknown other"
-  ).split(" "),
-);
 
 const relations = ["adapter", "merge", "quantized", "finetune"];
 
@@ -27,7 +14,7 @@ export function frontMatterOf(card: string): string | null {
   return /^\uFEFF?---[ \t]*\r?\n([\s\S]*?)(?:\r?\n)?^---[ \t]*\r?(?:\n|$)/m.exec(card)?.[1] ?? null;
 }
 
-/** The front matter as an object; null where there is none or it is no mapping. */
+/** The front matter as an object; null if there is none, or if it is not a mapping. */
 export function readFrontMatter(card: string): Record<string, unknown> | null {
   const text = card.match(/^\uFEFF?---/) ? frontMatterOf(card) : null;
   if (text === null) return null;
@@ -68,8 +55,8 @@ function licenceErrors(data: Record<string, unknown>): string[] {
   const { license } = data;
   if (license === undefined) return [];
   const named = Array.isArray(license) ? license : [license];
-  const unknown = named.filter((name) => typeof name !== "string" || !licences.has(name));
-  if (unknown.length > 0) return [`"license" must be one of [${[...licences].join(", ")}]`];
+  const unknown = named.filter((name) => typeof name !== "string" || !licenceIds.has(name));
+  if (unknown.length > 0) return [`"license" must be one of [${[...licenceIds].join(", ")}]`];
   if (!named.includes("other")) return [];
   return ["license_name", "license_link"]
     .filter((key) => typeof data[key] !== "string" || data[key] === "")

@@ -2,7 +2,7 @@ import type { Context, RepoContext } from "./context.ts";
 import { refuse } from "./errors.ts";
 import { type JsonObject, json, type Reply, readJson } from "./exchange.ts";
 
-/** Objects in one batch request, at most; the Hub's clients send 100 and 256. */
+/** Most objects of a batch request; the Hub's clients send 100 and 256. */
 const largestBatch = 1000;
 
 export interface TransferLimits {
@@ -39,7 +39,10 @@ function readObject(object: { oid?: unknown; size?: unknown }): BatchObject {
   return { oid, size };
 }
 
-/** `POST /<id>.git/info/lfs/objects/batch`: how to upload or fetch each object. Never xet, which needs a server of its own. */
+/**
+ * `POST /<id>.git/info/lfs/objects/batch`: how to upload or fetch each object. Never offers xet,
+ * which needs a server of its own.
+ */
 export async function lfsBatch(context: RepoContext, limits: TransferLimits): Promise<Reply> {
   const body = await readJson(context.request);
   if (body.hash_algo !== undefined && body.hash_algo !== "sha256" && body.hash_algo !== "sha_256") {
@@ -100,7 +103,10 @@ async function describeUpload(
   return { ...object, authenticated: true, actions: { upload: { href, header }, verify } };
 }
 
-/** `POST /api/complete_multipart?…`: on the Hub's origin but, like the parts, authorized by its signature. */
+/**
+ * `POST /api/complete_multipart?…`: on the Hub's origin, but authorized by its signature like the
+ * parts.
+ */
 export async function completeMultipart(context: Context): Promise<Reply> {
   const { hub, query, path } = context;
   if (!hub.storage.isSigned("POST", path, query))
@@ -113,7 +119,7 @@ export async function completeMultipart(context: Context): Promise<Reply> {
   return json({ success: true });
 }
 
-/** `POST /<id>.git/info/lfs/verify`: whether an object arrived. Its hash was checked when it did. */
+/** `POST /<id>.git/info/lfs/verify`: whether an object exists. Its hash was checked on arrival. */
 export async function lfsVerify(context: RepoContext): Promise<Reply> {
   const { oid, size } = readObject(await readJson(context.request));
   const known = await context.repo.objects.size(oid);

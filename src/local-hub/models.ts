@@ -14,7 +14,10 @@ export async function whoami(context: Context): Promise<Reply> {
   return json(describeUser(context.user, every));
 }
 
-/** `POST /api/validate-yaml`: 400 with `errors`, else 200; Python raises on the status, others read the lists. */
+/**
+ * `POST /api/validate-yaml`: status 400 with `errors`, else 200. Python's client reads the status,
+ * others the lists.
+ */
 export async function validateYaml(context: Context): Promise<Reply> {
   const { content } = await readJson(context.request);
   if (typeof content !== "string") throw refuse.badRequest('"content" must be a string');
@@ -26,7 +29,7 @@ export async function validateYaml(context: Context): Promise<Reply> {
   );
 }
 
-/** The repo that a create or delete request names; without an organization it is the user's own. */
+/** The repository that a create or delete request names. The default organization is the user. */
 function idOf(context: Context, body: JsonObject): string {
   const { name, organization, type = "model" } = body;
   if (!context.user) throw refuse.unauthorized();
@@ -129,7 +132,10 @@ async function cardDataOf(
   return readFrontMatter((await repo.objects.read(entry.sha256)).toString("utf8"));
 }
 
-/** Tags by which the Hub lists a model: those of the card and those that follow from its other keys and files. */
+/**
+ * Tags of a model on the Hub: those of the card, and those that follow from its other keys and
+ * files.
+ */
 function tagsOf(card: Record<string, unknown> | null, commit: Commit): string[] {
   const strings = (value: unknown) =>
     (Array.isArray(value) ? value : [value]).filter((item) => typeof item === "string");

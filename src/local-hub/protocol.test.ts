@@ -1,121 +1,14 @@
 import { expect, test } from "vitest";
-import { addFile, call, commit, createRepo, startHub } from "../../test/support/local-hub.ts";
+import {
+  addFile,
+  call,
+  commit,
+  createRepo,
+  refusal,
+  startHub,
+} from "../../test/support/local-hub.ts";
 
-const users = {
-  hf_ada: { name: "ada", organizations: ["acme"], role: "write" as const },
-  hf_eve: { name: "eve", role: "write" as const },
-  hf_bob: { name: "bob", organizations: ["acme"], role: "read" as const },
-};
-
-async function refusal(response: Response) {
-  const { error } = (await response.json()) as { error: string };
-  return { status: response.status, code: response.headers.get("X-Error-Code"), error };
-}
-
-test("who gets 401, 403 and 404", async () => {
-  const hub = await startHub({ users });
-  await createRepo(hub, "acme/open", "hf_ada");
-  await createRepo(hub, "acme/secret", "hf_ada", { visibility: "private" });
-  const read = async (id: string, token: string | null) =>
-    refusal(await call(hub, `GET /api/models/${id}`, { token }));
-  expect(await read("acme/absent", null)).toMatchObject({
-    status: 401,
-    error: "Invalid username or password.",
-  });
-  expect(await read("acme/absent", "hf_ada")).toMatchObject({ status: 404, code: "RepoNotFound" });
-  expect(await read("acme/secret", null)).toMatchObject({ status: 401, code: "RepoNotFound" });
-  expect(await read("acme/secret", "hf_eve")).toMatchObject({ status: 404, code: "RepoNotFound" });
-  expect((await call(hub, "GET /api/models/acme/secret", { token: "hf_bob" })).status).toBe(200);
-  expect((await call(hub, "GET /api/models/acme/open", { token: null })).status).toBe(200);
-  const wrong = { status: 401, error: "Invalid credentials in Authorization header" };
-  expect(await read("acme/open", "hf_nobody")).toMatchObject(wrong);
-  expect(await read("acme/open", "__proto__")).toMatchObject(wrong);
-  const basic = { token: null, headers: { Authorization: "Basic aGY6aGY=" } };
-  expect(await refusal(await call(hub, "GET /api/models/acme/open", basic))).toMatchObject(wrong);
-  expect((await call(hub, "GET /api/whoami-v2", { token: null })).status).toBe(401);
-});
-
-test("every write needs the right to it", async () => {
-  const hub = await startHub({ users });
-  await createRepo(hub, "acme/open", "hf_ada");
-  const object = { oid: "a".repeat(64), size: 1 };
-  const writes: [string, unknown][] = [
-    ["POST /api/models/acme/open/preupload/main", { files: [] }],
-    ["POST /acme/open.git/info/lfs/objects/batch", { operation: "upload", objects: [object] }],
-    ["POST /acme/open.git/info/lfs/verify", object],
-    ["POST /api/models/acme/open/branch/b", {}],
-    ["DELETE /api/models/acme/open/branch/b", undefined],
-    ["POST /api/models/acme/open/tag/main", { tag: "t" }],
-    ["DELETE /api/models/acme/open/tag/t", undefined],
-    ["POST /api/models/acme/open/discussions/1/merge", {}],
-    ["POST /api/models/acme/open/discussions/1/status", { status: "closed" }],
-    ["POST /api/repos/create", { organization: "acme", name: "new" }],
-    ["DELETE /api/repos/delete", { organization: "acme", name: "open" }],
-  ];
-  for (const [line, json] of writes) {
-    const statusFor = async (token: string | null) =>
-      (await call(hub, line, { token, json })).status;
-    expect([
-      line,
-      await statusFor(null),
-      await statusFor("hf_bob"),
-      await statusFor("hf_eve"),
-    ]).toEqual([line, 401, 403, 403]);
-  }
-  for (const token of [null, "hf_bob", "hf_eve"]) {
-    expect((await commit(hub, "acme/open", [addFile("a", "a")], { token })).status).toBe(
-      token ? 403 : 401,
-    );
-  }
-  const proposed = await commit(hub, "acme/open", [addFile("a", "a")], {
-    token: "hf_eve",
-    query: "?create_pr=1",
-  });
-  expect(proposed.status).toBe(200);
-  expect(
-    (
-      await commit(hub, "acme/open", [addFile("a", "a")], {
-        token: "hf_bob",
-        query: "?create_pr=1",
-      })
-    ).status,
-  ).toBe(403);
-  expect([...hub.files("acme/open").keys()]).toEqual([".gitattributes"]);
-});
-
-test("the default users: any hf_ token writes, hf_read reads, hf_invalid is nobody", async () => {
-  const hub = await startHub();
-  expect((await createRepo(hub, "any/one", "hf_whatever")).status).toBe(200);
-  expect((await createRepo(hub, "any/two", "hf_read")).status).toBe(403);
-  expect((await createRepo(hub, "any/two", "hf_invalid")).status).toBe(401);
-  expect((await createRepo(hub, "any/two", "other")).status).toBe(401);
-  const me = await (await call(hub, "GET /api/whoami-v2")).json();
-  expect(me).toMatchObject({ name: "local", orgs: [{ name: "any", roleInOrg: "write" }] });
-});
-
-test("a gate holds back files, not the description, until the user is listed", async () => {
-  const gated: Record<string, string[]> = { "acme/open": [] };
-  const hub = await startHub({ users, gated });
-  await createRepo(hub, "acme/open", "hf_ada");
-  const get = async (token: string | null) =>
-    refusal(await call(hub, "GET /acme/open/resolve/main/.gitattributes", { token }));
-  expect(await get("hf_ada")).toMatchObject({ status: 403, code: "GatedRepo" });
-  expect(await get(null)).toMatchObject({ status: 401, code: "GatedRepo" });
-  expect(
-    (await call(hub, "GET /acme/open/raw/main/.gitattributes", { token: "hf_ada" })).status,
-  ).toBe(403);
-  expect(
-    await (await call(hub, "GET /api/models/acme/open", { token: null })).json(),
-  ).toMatchObject({
-    gated: "manual",
-  });
-  gated["acme/open"]!.push("ada");
-  expect(
-    (await call(hub, "GET /acme/open/resolve/main/.gitattributes", { token: "hf_ada" })).status,
-  ).toBe(200);
-});
-
-test("what does not exist says what it is", async () => {
+test("the error names what does not exist", async () => {
   const hub = await startHub();
   await createRepo(hub, "acme/m");
   const commitId = hub.head("acme/m")!;
@@ -178,7 +71,7 @@ test("a revision may be HEAD, a branch, a tag, refs/… or a commit", async () =
   }
 });
 
-test("a commit is checked as a whole before anything is there", async () => {
+test("a commit is checked as a whole before it has an effect", async () => {
   const hub = await startHub();
   await createRepo(hub, "acme/m");
   const head = hub.head("acme/m")!;
@@ -213,7 +106,7 @@ test("a commit is checked as a whole before anything is there", async () => {
   expect(hub.head("acme/m")).toBe(head);
 });
 
-test("a commit that names an object which was never uploaded says so", async () => {
+test("a commit with an object that was never uploaded is refused by name", async () => {
   const hub = await startHub();
   await createRepo(hub, "acme/m");
   for (const size of [3, undefined]) {
@@ -276,7 +169,7 @@ test("commits go to branches and open pull requests only", async () => {
   ).toBe(404);
 });
 
-test("of many commits with the same parent one wins", async () => {
+test("of many commits with the same parent one succeeds", async () => {
   const hub = await startHub();
   await createRepo(hub, "acme/m");
   const parentCommit = hub.head("acme/m")!;
@@ -309,7 +202,7 @@ test("creating a repo twice is 409 with its URL, whatever the case", async () =>
   expect(racing.map((answer) => answer.status).sort()).toEqual([200, 409, 409, 409, 409]);
 });
 
-test("a pull request that clashes with main is not merged", async () => {
+test("a pull request with conflicts is not merged", async () => {
   const hub = await startHub();
   await createRepo(hub, "acme/m");
   await commit(hub, "acme/m", [addFile("a", "theirs")], { query: "?create_pr=1" });
@@ -321,7 +214,7 @@ test("a pull request that clashes with main is not merged", async () => {
   expect(hub.head("acme/m")).toBe(head);
 });
 
-test("an empty branch holds nothing; overwriting one needs saying so", async () => {
+test("an empty branch has no files; overwriting a branch must be asked for", async () => {
   const hub = await startHub();
   await createRepo(hub, "acme/m");
   const branch = (json: object) => call(hub, "POST /api/models/acme/m/branch/b", { json });
@@ -333,7 +226,7 @@ test("an empty branch holds nothing; overwriting one needs saying so", async () 
   expect(await list()).toHaveLength(1);
 });
 
-test("listings page by cursor, in order, each entry once", async () => {
+test("listings are paged by cursor, in order, each entry once", async () => {
   const hub = await startHub({ pageSize: 4 });
   await createRepo(hub, "acme/m");
   const paths = Array.from({ length: 10 }, (_, i) => `d${i % 3}/f${i}.txt`);
@@ -356,7 +249,7 @@ test("listings page by cursor, in order, each entry once", async () => {
   expect((await call(hub, "GET /api/models/acme/m/tree/main?cursor=bm8")).status).toBe(400);
 });
 
-test("validate-yaml answers lists, with 400 where there are errors, without a token", async () => {
+test("validate-yaml answers with lists, and status 400 for errors, without a token", async () => {
   const hub = await startHub();
   const check = async (content: unknown) => {
     const answer = await call(hub, "POST /api/validate-yaml", {

@@ -43,7 +43,7 @@ export async function createBranch(context: RepoContext): Promise<Reply> {
       return { status: 200, body: "OK" };
     const start =
       emptyBranch === true
-        ? makeCommit([], new Map(), "initial commit", "", context.user!.name)
+        ? makeCommit([], new Map(), { title: "initial commit", author: context.user!.name })
         : resolveRevision(repo, typeof startingPoint === "string" ? startingPoint : "main");
     await repo.addCommit(start);
     await repo.setState({ ...repo.state, branches: { ...repo.state.branches, [name]: start.id } });

@@ -9,7 +9,7 @@ import { sliceReply } from "./ranges.ts";
 import type { Store } from "./store.ts";
 import type { StoredRepo } from "./stored-repo.ts";
 
-/** Seconds for which a signed URL works. */
+/** Lifetime of a signed URL, in seconds. */
 const lifetime = 900;
 
 interface Part {
@@ -28,8 +28,9 @@ interface Upload {
 }
 
 /**
- * The second origin, where LFS objects are put and fetched by signed URLs, as on the real Hub (there: S3 and a CDN).
- * It has no idea of tokens; one that reaches it has left the Hub's origin and is counted in `leakedTokens`.
+ * The second origin, which stores LFS objects behind signed URLs like the real Hub (there S3 and a
+ * CDN). It accepts no token. `leakedTokens` counts requests with one: their client sent the token
+ * to another origin.
  */
 export class Storage {
   leakedTokens = 0;
@@ -204,7 +205,10 @@ export class Storage {
     return { status: 200, headers: { ETag: `"${part.md5}"` } };
   }
 
-  /** Puts the parts of an upload together. Doing it twice is fine, for the answer to the first may have been lost. */
+  /**
+   * Joins the parts of an upload. A repeated call succeeds, because the answer to the first may be
+   * lost.
+   */
   async complete(repo: StoredRepo, id: string, oid: string, given: unknown): Promise<void> {
     const upload = this.#uploads.get(id);
     if (!upload || upload.oid !== oid) {
@@ -223,7 +227,7 @@ export class Storage {
     await repo.objects.adopt(whole, oid);
   }
 
-  /** Drops this object's uploads, those that a client began and gave up included. */
+  /** Removes all uploads of this object, abandoned ones included. */
   async #forget(repo: StoredRepo, oid: string): Promise<void> {
     for (const upload of [...this.#uploads.values()].filter(
       (one) => one.repo === repo.id && one.oid === oid,
@@ -255,6 +259,7 @@ async function* concatenate(files: readonly string[]): AsyncGenerator<Uint8Array
 }
 
 function storageError(status: number, code: string, message: string): Reply {
-  const xml = `<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>${code}</Code><Message>${message}</Message></Error>`;
+  const error = `<Error><Code>${code}</Code><Message>${message}</Message></Error>`;
+  const xml = `<?xml version="1.0" encoding="UTF-8"?>\n${error}`;
   return { status, headers: { "Content-Type": "application/xml" }, body: xml };
 }

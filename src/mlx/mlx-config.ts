@@ -3,15 +3,15 @@ import type { ModelConfig } from "../checkpoint/model-config.ts";
 import type { FloatDtype } from "../kernel/dtype.ts";
 import type { Width } from "../kernel/width.ts";
 
-/** What a repo's config says about its weights. */
+/** What config.json says about the weights of an MLX repo. */
 export interface Quantization {
   /** Width of every quantized module that `modules` does not name. */
   readonly defaults: Width;
   /** MLX module path -> width. */
   readonly modules: Readonly<Record<string, Width>>;
-  /** Dtype of scales, biases and kept tensors. */
+  /** Dtype of scales, biases and unquantized tensors. */
   readonly storage: FloatDtype;
-  /** Of the base's ConfigFile. */
+  /** Keys whose numbers the base's config.json writes as floats. */
   readonly floatKeys: ReadonlySet<string>;
 }
 
@@ -22,17 +22,21 @@ export const torchNames: Readonly<Record<FloatDtype, string>> = {
   F32: "float32",
 };
 
+/** Keys that transformers reads as floats, refusing 1000000 for 1000000.0. */
+const floats = ["time_step_limit", "rope_theta", "attention_factor"];
+
 /**
- * Text of an MLX repo's `config.json`: the base's (folded) config, plus `quantization` and its copy `quantization_config` (the Hub's
- * model tree reads the latter). Every module that differs from the default gets an override: mlx-lm up to 0.32.0 would load it at
- * the default width otherwise.
+ * Text of an MLX repo's `config.json`: the base's folded config with `torch_dtype`, `quantization`
+ * and its copy `quantization_config`, which the Hub's model tree reads. Each module whose width is
+ * not the default has an entry: mlx-lm up to 0.32.0 would load it at the default width otherwise.
+ * `_name_or_path` is left out: it is a path of the author's machine.
  */
 export function mlxConfigText(config: ModelConfig, quantization: Quantization): string {
   const { _name_or_path: _, ...rest } = config;
   const value = quantizationValue(quantization);
   const torch_dtype = torchNames[quantization.storage];
   const whole = { ...rest, torch_dtype, quantization: value, quantization_config: value };
-  return writeJson(whole, 4, quantization.floatKeys);
+  return writeJson(whole, 4, new Set([...quantization.floatKeys, ...floats]));
 }
 
 function quantizationValue({ defaults, modules }: Quantization): Record<string, unknown> {

@@ -38,10 +38,10 @@ export interface FinishedModel extends Model {
 export async function openFinished(repository: Repository, kernel: Kernel): Promise<FinishedModel> {
   const checkpoint = await openCheckpoint(repository, { allowQuantized: true });
   try {
-    const { config } = checkpoint;
-    const architecture = findArchitecture(config);
+    const architecture = findArchitecture(checkpoint.config);
+    const { config } = architecture.fold(checkpoint.config);
     const tensors = expandTable(architecture, config).map((tensor) =>
-      holdAgainst(checkpoint, tensor),
+      holdAgainst({ ...checkpoint, config }, tensor),
     );
     const read = async (name: string, byteOffset: number, into: Uint8Array) => {
       await checkpoint.read(name, byteOffset, into.byteLength, into);

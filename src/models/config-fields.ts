@@ -1,44 +1,46 @@
+import { show } from "../checkpoint/json.ts";
 import type { ModelConfig } from "../checkpoint/model-config.ts";
 import { OqeError } from "../ground/errors.ts";
 
-/** Reads a positive integer of the config, or `fallback` where the key is absent or null. Throws BAD_CHECKPOINT. */
-export function integer(config: ModelConfig, key: string, fallback?: number): number {
-  const value = config[key] ?? fallback;
-  if (typeof value !== "number" || !Number.isSafeInteger(value) || value < 1) {
-    throw new OqeError(
-      "BAD_CHECKPOINT",
-      `config.json: "${key}" should be a positive integer, got ${JSON.stringify(value) ?? "nothing"}`,
-      "Check that the config belongs to this checkpoint.",
-    );
-  }
-  return value;
+// Readers of folded configs (fold.ts), which have a value for every key that a model needs. None
+// has a default of its own: the pass would run another model than the written config describes.
+
+/** Reads a positive integer. Throws BAD_CHECKPOINT. */
+export function integer(config: ModelConfig, key: string): number {
+  const value = config[key];
+  if (typeof value === "number" && Number.isSafeInteger(value) && value >= 1) return value;
+  throw wrong(config, key, "a positive integer");
 }
 
-/** More blocks than any model has by far: a config that says more is damaged, or means to fill our memory. */
+/** More blocks than any model has. A config that says more is damaged, or made to fill memory. */
 const mostLayers = 10_000;
 
 /** Reads a count of blocks. Throws BAD_CHECKPOINT. */
 export function layerCount(config: ModelConfig, key: string): number {
   const count = integer(config, key);
-  if (count > mostLayers) {
-    throw new OqeError(
-      "BAD_CHECKPOINT",
-      `config.json: "${key}" is ${count}; no model has more than ${mostLayers} layers`,
-    );
-  }
-  return count;
+  if (count <= mostLayers) return count;
+  throw bad(`"${key}" is ${count}; no model has more than ${mostLayers} layers`);
 }
 
-/** Reads a boolean, or `fallback` where the key is absent or null. Throws BAD_CHECKPOINT. */
-export function flag(config: ModelConfig, key: string, fallback: boolean): boolean {
-  const value = config[key] ?? fallback;
-  if (typeof value !== "boolean") {
-    throw new OqeError(
-      "BAD_CHECKPOINT",
-      `config.json: "${key}" should be true or false, got ${JSON.stringify(value)}`,
-    );
-  }
-  return value;
+/** Reads a boolean. Throws BAD_CHECKPOINT. */
+export function flag(config: ModelConfig, key: string): boolean {
+  const value = config[key];
+  if (typeof value === "boolean") return value;
+  throw wrong(config, key, "true or false");
+}
+
+/** Reads a finite number. Throws BAD_CHECKPOINT. */
+export function number(config: ModelConfig, key: string): number {
+  const value = config[key];
+  if (typeof value === "number" && Number.isFinite(value)) return value;
+  throw wrong(config, key, "a number");
+}
+
+/** Reads a finite number above 0. Throws BAD_CHECKPOINT. */
+export function positive(config: ModelConfig, key: string): number {
+  const value = config[key];
+  if (typeof value === "number" && Number.isFinite(value) && value > 0) return value;
+  throw wrong(config, key, "a positive number");
 }
 
 /** Whether a nullable key is set. */
@@ -46,13 +48,9 @@ export function has(config: ModelConfig, key: string): boolean {
   return config[key] !== undefined && config[key] !== null;
 }
 
-/** Width of one attention head: `head_dim`, else hidden_size / heads. */
+/** Channels of one attention head. */
 export function headSize(config: ModelConfig): number {
-  return integer(
-    config,
-    "head_dim",
-    integer(config, "hidden_size") / integer(config, "num_attention_heads"),
-  );
+  return integer(config, "head_dim");
 }
 
 /** Rows of q_proj: all query heads together. */
@@ -62,42 +60,24 @@ export function querySize(config: ModelConfig): number {
 
 /** Rows of k_proj and v_proj: the key/value heads together. */
 export function keySize(config: ModelConfig): number {
-  return (
-    integer(config, "num_key_value_heads", integer(config, "num_attention_heads")) *
-    headSize(config)
-  );
+  return integer(config, "num_key_value_heads") * headSize(config);
 }
 
-/** Reads a finite number, or `fallback` where the key is absent or null. Throws BAD_CHECKPOINT. */
-export function number(config: ModelConfig, key: string, fallback: number): number {
-  const value = config[key] ?? fallback;
-  if (typeof value !== "number" || !Number.isFinite(value)) {
-    throw new OqeError(
-      "BAD_CHECKPOINT",
-      `config.json: "${key}" should be a number, got ${JSON.stringify(value)}`,
-    );
-  }
-  return value;
-}
-
-/** Throws UNSUPPORTED_MODEL where the key has a value that is none of the known. */
-export function oneOf(config: ModelConfig, key: string, known: readonly string[]): void {
-  const value = config[key];
-  if (value === undefined || value === null || known.includes(value as string)) return;
-  throw new OqeError(
-    "UNSUPPORTED_MODEL",
-    `config.json: "${key}" is ${JSON.stringify(value)}, which tuning does not know; known: ${known.join(", ")}`,
-    "Quantize it without tuning: method rounded.",
-  );
-}
-
-/** Throws BAD_CHECKPOINT unless the number under `part` divides that under `whole`. Absent keys divide everything. */
+/** Throws BAD_CHECKPOINT unless the integer under `part` divides that under `whole`. */
 export function divides(config: ModelConfig, part: string, whole: string): void {
-  if (!has(config, part) || !has(config, whole)) return;
   const [divisor, value] = [integer(config, part), integer(config, whole)];
   if (value % divisor === 0) return;
-  throw new OqeError(
+  throw bad(`"${whole}" is ${value}, no multiple of "${part}", ${divisor}`);
+}
+
+function wrong(config: ModelConfig, key: string, expected: string): OqeError {
+  return bad(`"${key}" should be ${expected}, got ${show(config[key])}`);
+}
+
+function bad(message: string): OqeError {
+  return new OqeError(
     "BAD_CHECKPOINT",
-    `config.json: "${whole}" is ${value}, no multiple of "${part}", ${divisor}`,
+    `config.json: ${message}`,
+    "Check that the config belongs to this checkpoint.",
   );
 }

@@ -37,7 +37,8 @@ function refuseMoreThanThereIs(architecture: Architecture, config: ModelConfig, 
   if (layers.length + routed * single > base.size || routed > largest) {
     throw new OqeError(
       "BAD_CHECKPOINT",
-      `config.json promises ${layers.length} layers and ${routed * moe.length} routed experts, but the checkpoint has only ${base.size} tensors`,
+      `config.json promises ${layers.length} layers and ${routed * moe.length} routed experts, ` +
+        `but the checkpoint has only ${base.size} tensors`,
       "The config may belong to another checkpoint, or the upload may be incomplete.",
     );
   }
@@ -114,7 +115,8 @@ function checkShape(
   if (tensor === undefined) {
     throw new OqeError(
       "BAD_CHECKPOINT",
-      `tensor "${name}" is missing: config.json of this ${architecture.modelType} promises it with shape [${expected.join(", ")}]`,
+      `tensor "${name}" is missing: config.json of this ${architecture.modelType} promises it ` +
+        `with shape [${expected.join(", ")}]`,
       "The upload may be incomplete, or the config may belong to another checkpoint.",
     );
   }
@@ -124,7 +126,8 @@ function checkShape(
   ) {
     throw new OqeError(
       "BAD_CHECKPOINT",
-      `tensor "${name}" has shape [${tensor.shape.join(", ")}], but config.json gives [${expected.join(", ")}]`,
+      `tensor "${name}" has shape [${tensor.shape.join(", ")}], ` +
+        `but config.json gives [${expected.join(", ")}]`,
       "The config may belong to another checkpoint.",
     );
   }
@@ -156,7 +159,8 @@ function refuseUnused(
     throw new OqeError(
       "UNSUPPORTED_MODEL",
       `tensor "${name}" ${what} of ${architecture.modelType}`,
-      "Quantizing only what is known would lose this tensor silently. Check that the config belongs to the checkpoint, or add the role (docs/adding-a-model.md).",
+      "The MLX repository would lack this tensor. Check that the config belongs to the checkpoint, " +
+        "or add the role (docs/adding-a-model.md).",
     );
   }
 }

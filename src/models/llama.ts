@@ -1,5 +1,4 @@
 import type { ModelConfig } from "../checkpoint/model-config.ts";
-import { OqeError } from "../ground/errors.ts";
 import type { Matrix } from "../kernel/matrix.ts";
 import { type Heads, plainHeads } from "../kernel/routines/attention.ts";
 import type { Architecture } from "./architecture.ts";
@@ -12,19 +11,20 @@ import {
   keySize,
   layerCount,
   number,
-  oneOf,
   querySize,
 } from "./config-fields.ts";
+import { evenHeadSize, foldTransformer } from "./fold-transformer.ts";
 import type { BlockContext, Forward } from "./forward.ts";
 import type { LayerKind } from "./layer-kind.ts";
 import { biasesOf, rolesUnder } from "./roles.ts";
 import { ropeOf } from "./rope.ts";
+import type { WindowRule } from "./sliding-window.ts";
 
 const hidden = (c: ModelConfig) => integer(c, "hidden_size");
 const inter = (c: ModelConfig) => integer(c, "intermediate_size");
 const vocabulary = (c: ModelConfig) => integer(c, "vocab_size");
-const tied = (c: ModelConfig) => flag(c, "tie_word_embeddings", false);
-const eps = (c: ModelConfig) => number(c, "rms_norm_eps", 1e-6);
+const tied = (c: ModelConfig) => flag(c, "tie_word_embeddings");
+const eps = (c: ModelConfig) => number(c, "rms_norm_eps");
 const queries = (c: ModelConfig) => integer(c, "num_attention_heads");
 
 const outer = rolesUnder("");
@@ -54,6 +54,19 @@ export const mlpRoles = [
 export const llama: Architecture = {
   modelType: "llama",
   label: "Llama",
+  fold: foldTransformer({
+    // transformers' LlamaConfig
+    defaults: {
+      intermediate_size: 11_008,
+      num_key_value_heads: queries,
+      head_dim: evenHeadSize,
+      max_position_embeddings: 2048,
+      attention_bias: false,
+      mlp_bias: false,
+    },
+    fixed: { rope_traditional: false },
+    refusesLayerTypes: true,
+  }),
   layers: (c) =>
     Array<LayerKind>(layerCount(c, "num_hidden_layers")).fill({ mixer: "attention", mlp: "dense" }),
   outer: [
@@ -64,56 +77,36 @@ export const llama: Architecture = {
   roles: () => [
     ...attentionRoles,
     ...mlpRoles,
-    ...biasesOf(attentionRoles, (c) => flag(c, "attention_bias", false)),
-    ...biasesOf(mlpRoles, (c) => flag(c, "mlp_bias", false)),
+    ...biasesOf(attentionRoles, (c) => flag(c, "attention_bias")),
+    ...biasesOf(mlpRoles, (c) => flag(c, "mlp_bias")),
   ],
   experts: () => null,
   dropped: (name, c) =>
     name.endsWith(".rotary_emb.inv_freq") || (tied(c) && name === "lm_head.weight"),
-  // mlx-lm's llama ties the head when the key is absent, transformers' does not: the config says it.
-  mlxConfig: (c) => ({ ...c, tie_word_embeddings: tied(c), rope_theta: ropeTheta(c) }),
-  configReasons: {
-    tie_word_embeddings: "transformers and mlx-lm have different defaults",
-    rope_theta: "transformers and mlx-lm may have different defaults",
-  },
-  // transformers' Llama has no sliding window, mlx-lm's has one by `layer_types`.
-  forward: transformerForward({
-    isWindowed: (c) =>
-      flag(c, "use_sliding_window", false) ||
-      (Array.isArray(c.layer_types) && c.layer_types.includes("sliding_attention")),
-  }),
+  mlxConfig: (c) => c,
+  configReasons: {},
+  forward: transformerForward({}),
 };
-
-/** The default of mlx-lm differs from transformers' in some classes: the config says transformers' 10000. */
-function ropeTheta(c: ModelConfig): number {
-  const theta = c.rope_theta ?? 10000;
-  if (typeof theta === "number" && theta > 0) return theta;
-  throw new OqeError(
-    "BAD_CHECKPOINT",
-    `config.json: "rope_theta" should be a positive number, got ${JSON.stringify(theta)}`,
-  );
-}
 
 /** What differs between the forward passes of pre-norm transformers. */
 interface Variation {
-  /** Whether attention sees only a window of its past, in any layer. */
-  readonly isWindowed: (config: ModelConfig) => boolean;
+  /** Default: attention sees the whole past. */
+  readonly window?: WindowRule;
   /** The MLP half of a block. Default: SwiGLU. */
   readonly mlp?: (at: BlockContext, x: Matrix) => Promise<Matrix>;
 }
 
 /** x + attention(norm(x)), then x + mlp(norm(x)), block by block (transformers' modeling_llama.py). */
-export function transformerForward({ isWindowed, mlp = swiglu }: Variation): Forward {
+export function transformerForward({ window = () => null, mlp = swiglu }: Variation): Forward {
   return {
     check(c) {
-      oneOf(c, "hidden_act", ["silu"]);
       divides(c, "num_key_value_heads", "num_attention_heads");
-      if (isWindowed(c)) throw windowed();
-      ropeOf(c);
+      for (let layer = 0; layer < layerCount(c, "num_hidden_layers"); layer++) window(c, layer);
     },
     embed: (at, ids) => embed(at, ids, vocabulary(at.config), hidden(at.config)),
     async block(at, x) {
-      const y = await attend(at, await norm(at, "norm.attention", x, eps(at.config)));
+      const n = await norm(at, "norm.attention", x, eps(at.config));
+      const y = await attend(at, n, window(at.config, at.layer));
       await at.ops.add(y, x);
       return at.ops.add(y, await mlp(at, await norm(at, "norm.mlp", y, eps(at.config))));
     },
@@ -127,27 +120,20 @@ export function swiglu(at: BlockContext, x: Matrix): Promise<Matrix> {
 }
 
 /** Causal attention with rotary positions, and norms of each head where the model has them. */
-async function attend(at: BlockContext, x: Matrix): Promise<Matrix> {
+async function attend(at: BlockContext, x: Matrix, window: number | null): Promise<Matrix> {
   const { config: c, ops, sequenceLength } = at;
   const size = headSize(c);
-  const { base, scaling } = ropeOf(c);
+  const { base, scaling } = ropeOf(c, sequenceLength);
   const query = await at.kept("norm.q");
   const heads: Heads = {
     queries: queries(c),
-    keys: integer(c, "num_key_value_heads", queries(c)),
+    keys: integer(c, "num_key_value_heads"),
     size,
     valueSize: size,
     ...plainHeads,
+    window,
     norms: query && { query, key: await tensor(at, "norm.k"), eps: eps(c) },
     rotary: { part: size, ...(await ops.rotary(base, size, scaling, sequenceLength)) },
   };
   return attention(at, x, heads);
-}
-
-function windowed(): OqeError {
-  return new OqeError(
-    "UNSUPPORTED_MODEL",
-    "config.json: tuning cannot compute attention within a sliding window",
-    "Quantize the model without tuning (method: rounded).",
-  );
 }

@@ -3,21 +3,21 @@ import { type Matrix, newMatrix, rowsOf, sharedFloats } from "../kernel/matrix.t
 import { plainHeads } from "../kernel/routines/attention.ts";
 import type { Mixer } from "../kernel/routines/mamba.ts";
 import type { RouterRules } from "../kernel/routines/route.ts";
-import { attention, embed, mixture, norm, squaredMlp, tensor } from "./blocks.ts";
-import { divides, flag, has, headSize, integer, number, oneOf } from "./config-fields.ts";
+import { attention, type Expert, embed, mixture, norm, squaredMlp, tensor } from "./blocks.ts";
+import { divides, flag, has, headSize, integer, number } from "./config-fields.ts";
 import type { BlockContext, Forward } from "./forward.ts";
 
-/** Largest step: softplus never reaches it, and unlike Infinity every JSON reader knows it. */
+/** Largest step. Softplus never reaches it; every JSON reader knows it, unlike Infinity. */
 const endlessStep = 1e6;
 
 /** Smallest and largest step of the state-space recurrence, as transformers clamps it (docs/decisions/0005). */
 export function stepLimits(c: ModelConfig): readonly [number, number] {
-  return [number(c, "time_step_min", 0.001), endlessStep];
+  return [number(c, "time_step_min"), endlessStep];
 }
 
-const eps = (c: ModelConfig) => number(c, "layer_norm_epsilon", 1e-5);
+const eps = (c: ModelConfig) => number(c, "layer_norm_epsilon");
 const queries = (c: ModelConfig) => integer(c, "num_attention_heads");
-const keys = (c: ModelConfig) => integer(c, "num_key_value_heads", queries(c));
+const keys = (c: ModelConfig) => integer(c, "num_key_value_heads");
 
 /** Mamba-2: x -> in_proj -> convolution, recurrence, gate, norm -> out_proj. */
 async function mamba(at: BlockContext, x: Matrix): Promise<Matrix> {
@@ -54,12 +54,12 @@ async function mixerOf(at: BlockContext): Promise<Mixer> {
   };
 }
 
-/** Routed experts, in a narrower space where the config says so, and one shared expert that every token visits. */
+/** Routed experts, in a narrower space if the config has one, and one shared expert for all tokens. */
 async function moe(at: BlockContext, x: Matrix): Promise<Matrix> {
   const { ops, config: c } = at;
   const narrow = has(c, "moe_latent_size");
   const entering = narrow ? await at.linear("latent.in", x) : x;
-  const mixed = await mixture(at, x, entering, await rulesOf(at), async (expert, rows, near) => {
+  const own: Expert = async (expert, rows, near) => {
     const up = await at.weight("experts.up", rows, { expert });
     const h = await ops.reluSquared(await ops.linear(rows, up)); // [visits, F]
     if (near === undefined) return at.linear("experts.down", h, { expert });
@@ -67,7 +67,9 @@ async function moe(at: BlockContext, x: Matrix): Promise<Matrix> {
       expert,
       near: await ops.reluSquared(await ops.linear(near, up)),
     });
-  });
+  };
+  const rules = await rulesOf(at);
+  const mixed = await mixture(at, { routed: x, x: entering, rules, expert: own });
   const y = narrow ? await at.linear("latent.out", mixed) : mixed;
   return has(c, "n_shared_experts") ? ops.add(y, await squaredMlp(at, "shared", x)) : y;
 }
@@ -80,15 +82,15 @@ async function rulesOf(at: BlockContext): Promise<RouterRules> {
     routed,
     visited,
     kept: Math.min(3 * visited, routed),
-    groups: integer(c, "n_group", 1),
-    openGroups: integer(c, "topk_group", 1),
+    groups: integer(c, "n_group"),
+    openGroups: integer(c, "topk_group"),
     correction: await tensor(at, "router.bias"),
-    normalized: flag(c, "norm_topk_prob", true),
-    scale: number(c, "routed_scaling_factor", 1),
+    normalized: flag(c, "norm_topk_prob"),
+    scale: number(c, "routed_scaling_factor"),
   };
 }
 
-/** Attention without positions: the Mamba blocks know the order. */
+/** Attention without a rotary embedding: the order of the tokens comes from the Mamba blocks. */
 function attend(at: BlockContext, x: Matrix): Promise<Matrix> {
   const { config: c } = at;
   return attention(at, x, {
@@ -110,11 +112,9 @@ function half(at: BlockContext, x: Matrix): Promise<Matrix> {
 /** x + half(norm(x)), block by block (transformers' modeling_nemotron_h.py). */
 export const nemotronHForward: Forward = {
   check(c) {
-    oneOf(c, "mlp_hidden_act", ["relu2"]);
-    oneOf(c, "mamba_hidden_act", ["silu"]);
     divides(c, "n_groups", "mamba_num_heads");
     divides(c, "num_key_value_heads", "num_attention_heads");
-    if (has(c, "n_group")) divides(c, "n_group", "n_routed_experts");
+    if (has(c, "n_routed_experts")) divides(c, "n_group", "n_routed_experts");
     stepLimits(c);
   },
   embed: (at, ids) =>

@@ -2,6 +2,7 @@ import type { ModelConfig } from "../checkpoint/model-config.ts";
 import { OqeError } from "../ground/errors.ts";
 import type { Architecture } from "./architecture.ts";
 import { flag, has, integer, keySize, layerCount, querySize } from "./config-fields.ts";
+import { foldNemotronH } from "./fold-nemotron-h.ts";
 import type { LayerKind } from "./layer-kind.ts";
 import { nemotronHForward, stepLimits } from "./nemotron-h-forward.ts";
 import { biasesOf, rolesUnder } from "./roles.ts";
@@ -25,7 +26,7 @@ const sharedSize = (c: ModelConfig) => integer(c, "moe_shared_expert_intermediat
 const latent = (c: ModelConfig) => has(c, "moe_latent_size");
 const expertInput = (c: ModelConfig) => (latent(c) ? integer(c, "moe_latent_size") : hidden(c));
 const shared = (c: ModelConfig) => has(c, "n_shared_experts");
-const mlpBias = (c: ModelConfig) => flag(c, "mlp_bias", false);
+const mlpBias = (c: ModelConfig) => flag(c, "mlp_bias");
 
 const whyState =
   "sets the decay and step of the state-space recurrence, where an error compounds over time";
@@ -42,13 +43,13 @@ const mambaMatrices = [
 ];
 const mamba = [
   ...mambaMatrices,
-  ...biasesOf(mambaMatrices, (c) => flag(c, "mamba_proj_bias", false)),
+  ...biasesOf(mambaMatrices, (c) => flag(c, "mamba_proj_bias")),
   mixer.unquantized("mamba.conv", "conv1d.weight", [convolved, 1, taps], {
     kind: "convolution",
     why: whyConvolution,
     from: () => [transpose],
   }),
-  mixer.bias("mamba.conv.bias", "conv1d", convolved, (c) => flag(c, "use_conv_bias", true)),
+  mixer.bias("mamba.conv.bias", "conv1d", convolved, (c) => flag(c, "use_conv_bias")),
   mixer.unquantized("mamba.A_log", "A_log", [heads], {
     kind: "state",
     why: whyState,
@@ -70,7 +71,7 @@ const attentionMatrices = [
 ];
 const attention = [
   ...attentionMatrices,
-  ...biasesOf(attentionMatrices, (c) => flag(c, "attention_bias", false)),
+  ...biasesOf(attentionMatrices, (c) => flag(c, "attention_bias")),
 ];
 
 const routed = [
@@ -86,7 +87,7 @@ const routed = [
     { fedBy: "experts.h", residual: true },
   ),
 ];
-/** What every token visits: the shared expert, and the projections into and out of the experts' space. */
+/** What every token visits: the shared expert, and the projections around a narrower space of experts. */
 const visited = [
   mixer.linear("shared.up", "shared_experts.up_proj", [sharedSize, hidden], {
     fedBy: "block.in",
@@ -123,10 +124,11 @@ const kinds: Readonly<Record<string, LayerKind>> = {
   "-": { mixer: null, mlp: "dense" },
 };
 
-/** Nemotron-H: Mamba-2, attention, MoE and MLP blocks by a pattern string (mlx-lm models/nemotron_h.py). */
+/** Nemotron-H: Mamba-2, attention, MoE and MLP blocks by a pattern (mlx-lm models/nemotron_h.py). */
 export const nemotronH: Architecture = {
   modelType: "nemotron_h",
   label: "Nemotron-H",
+  fold: foldNemotronH,
   layers(config) {
     const pattern = config.hybrid_override_pattern;
     const letters =
@@ -134,7 +136,8 @@ export const nemotronH: Architecture = {
     if (letters.length === 0 || letters.some((letter) => !Object.hasOwn(kinds, letter))) {
       throw new OqeError(
         "BAD_CHECKPOINT",
-        `config.json: "hybrid_override_pattern" should name the blocks by M, E, * and -, got ${JSON.stringify(pattern) ?? "nothing"}`,
+        'config.json: "hybrid_override_pattern" should name the blocks by M, E, * and -, ' +
+          `got ${JSON.stringify(pattern) ?? "nothing"}`,
       );
     }
     if (
@@ -143,7 +146,8 @@ export const nemotronH: Architecture = {
     ) {
       throw new OqeError(
         "BAD_CHECKPOINT",
-        `config.json: "hybrid_override_pattern" names ${letters.length} blocks, "num_hidden_layers" says ${config.num_hidden_layers}`,
+        `config.json: "hybrid_override_pattern" names ${letters.length} blocks, ` +
+          `"num_hidden_layers" says ${config.num_hidden_layers}`,
         "The config may belong to another checkpoint.",
       );
     }
@@ -172,15 +176,16 @@ export const nemotronH: Architecture = {
   dropped: (name) => name.startsWith("mtp."),
   /**
    * transformers clamps the step dt from below at `time_step_min` and ignores `time_step_limit`
-   * (modeling_nemotron_h.py, NemotronHMamba2Mixer); mlx-lm clamps at `time_step_limit[0]`, 0 if absent. The MLX repo must
-   * say in mlx-lm's key what transformers does, or the logits differ.
+   * (modeling_nemotron_h.py, NemotronHMamba2Mixer). mlx-lm clamps at `time_step_limit[0]`, 0 if absent.
+   * So the MLX repository states transformers' limits in mlx-lm's key.
    */
   mlxConfig: (c) => {
     return { ...c, time_step_limit: stepLimits(c) };
   },
   configReasons: {
     time_step_limit:
-      "transformers clamps the Mamba step from below at time_step_min, mlx-lm at time_step_limit; both must clamp alike to give the same logits",
+      "transformers clamps the Mamba step from below at time_step_min, mlx-lm at time_step_limit; " +
+      "both must clamp alike to give the same logits",
   },
   forward: nemotronHForward,
 };

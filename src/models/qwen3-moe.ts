@@ -3,13 +3,16 @@ import { OqeError } from "../ground/errors.ts";
 import type { Matrix } from "../kernel/matrix.ts";
 import type { RouterRules } from "../kernel/routines/route.ts";
 import type { Architecture } from "./architecture.ts";
-import { mixture } from "./blocks.ts";
+import { type Expert, mixture } from "./blocks.ts";
 import { flag, has, integer } from "./config-fields.ts";
+import type { Folded } from "./fold.ts";
+import { evenHeadSize, foldTransformer, windowDefaults } from "./fold-transformer.ts";
 import type { BlockContext } from "./forward.ts";
 import type { LayerKind } from "./layer-kind.ts";
 import { attentionRoles, mlpRoles, swiglu, transformerForward } from "./llama.ts";
 import { headNorms, qwen3 } from "./qwen3.ts";
 import { rolesUnder } from "./roles.ts";
+import { windowIfUsed } from "./sliding-window.ts";
 
 const hidden = (c: ModelConfig) => integer(c, "hidden_size");
 const expertSize = (c: ModelConfig) => integer(c, "moe_intermediate_size");
@@ -29,10 +32,13 @@ const moeRoles = [
   }),
 ];
 
-/** Layer L is MoE when (L + 1) is a multiple of `decoder_sparse_step` and L is not in `mlp_only_layers`. */
+/**
+ * Layer L is a mixture of experts when L + 1 is a multiple of `decoder_sparse_step` and L is not in
+ * `mlp_only_layers`.
+ */
 function layers(c: ModelConfig): readonly LayerKind[] {
-  const step = integer(c, "decoder_sparse_step", 1);
-  const dense = c.mlp_only_layers ?? [];
+  const step = integer(c, "decoder_sparse_step");
+  const dense = c.mlp_only_layers;
   if (!Array.isArray(dense)) {
     throw new OqeError(
       "BAD_CHECKPOINT",
@@ -46,11 +52,33 @@ function layers(c: ModelConfig): readonly LayerKind[] {
     );
 }
 
+const fold = foldTransformer({
+  // transformers' Qwen3MoeConfig
+  defaults: {
+    ...windowDefaults,
+    intermediate_size: 6144,
+    num_key_value_heads: 4,
+    head_dim: evenHeadSize,
+    max_position_embeddings: 32_768,
+    attention_bias: false,
+    num_experts: 128,
+    num_experts_per_tok: 8,
+    moe_intermediate_size: 768,
+    decoder_sparse_step: 1,
+    mlp_only_layers: () => [],
+    norm_topk_prob: false,
+  },
+  renamed: { num_local_experts: "num_experts" },
+  fixed: { attention_bias: false },
+  window: windowIfUsed,
+});
+
 /** Qwen3 MoE (mlx-lm models/qwen3_moe.py): attention of Qwen3, softmax router, no shared expert. */
 export const qwen3Moe: Architecture = {
   ...qwen3,
   modelType: "qwen3_moe",
   label: "Qwen3 MoE",
+  fold: (raw) => refuseScaling(fold(raw)),
   layers,
   roles: ({ mlp }) => [...attentionRoles, ...headNorms, ...(mlp === "moe" ? moeRoles : mlpRoles)],
   experts: (c) =>
@@ -58,7 +86,7 @@ export const qwen3Moe: Architecture = {
       ? { routed: experts(c), perToken: perToken(c), shared: 0 }
       : null,
   forward: transformerForward({
-    isWindowed: (c) => flag(c, "use_sliding_window", false) && has(c, "sliding_window"),
+    window: windowIfUsed,
     mlp: (at, x) => (at.kind.mlp === "moe" ? moe(at, x) : swiglu(at, x)),
   }),
 };
@@ -74,10 +102,10 @@ function moe(at: BlockContext, x: Matrix): Promise<Matrix> {
     groups: 1,
     openGroups: 1,
     correction: null,
-    normalized: flag(c, "norm_topk_prob", false),
+    normalized: flag(c, "norm_topk_prob"),
     scale: 1,
   };
-  return mixture(at, x, x, rules, async (expert, rows, near) => {
+  const expert: Expert = async (expert, rows, near) => {
     const gate = await at.weight("experts.gate", rows, { expert });
     const up = await at.weight("experts.up", rows, { expert });
     const hidden = async (x: Matrix) =>
@@ -85,5 +113,23 @@ function moe(at: BlockContext, x: Matrix): Promise<Matrix> {
     const h = await hidden(rows);
     if (near === undefined) return at.linear("experts.down", h, { expert });
     return at.linear("experts.down", h, { expert, near: await hidden(near) });
-  });
+  };
+  return mixture(at, { routed: x, x, rules, expert });
+}
+
+/** mlx-lm's qwen3_moe has the plain rotary embedding only, which dynamic scaling begins with. */
+function refuseScaling({ config, assumed, warnings }: Folded): Folded {
+  if (!has(config, "rope_scaling")) return { config, assumed, warnings };
+  const { rope_type: type } = config.rope_scaling as Readonly<Record<string, unknown>>;
+  if (type === "dynamic") {
+    const warning =
+      `config.json: mlx-lm's "qwen3_moe" ignores rope_scaling, so texts longer than ` +
+      `max_position_embeddings (${config.max_position_embeddings}) give other logits`;
+    return { config, assumed, warnings: [...warnings, warning] };
+  }
+  throw new OqeError(
+    "UNSUPPORTED_MODEL",
+    `config.json: rope_scaling has type ${JSON.stringify(type)}; mlx-lm's "qwen3_moe" ignores it`,
+    "Remove rope_scaling from the base's config.json to publish the model without it.",
+  );
 }

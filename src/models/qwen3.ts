@@ -1,8 +1,9 @@
-import type { ModelConfig } from "../checkpoint/model-config.ts";
 import type { Architecture } from "./architecture.ts";
-import { flag, has, headSize, integer, layerCount } from "./config-fields.ts";
+import { headSize } from "./config-fields.ts";
+import { foldTransformer, keyHeads, windowDefaults } from "./fold-transformer.ts";
 import { attentionRoles, llama, mlpRoles, transformerForward } from "./llama.ts";
 import { rolesUnder } from "./roles.ts";
+import { windowFrom } from "./sliding-window.ts";
 
 const attention = rolesUnder("model.layers.{i}.self_attn.");
 
@@ -17,13 +18,20 @@ export const qwen3: Architecture = {
   ...llama,
   modelType: "qwen3",
   label: "Qwen3",
+  fold: foldTransformer({
+    // transformers' Qwen3Config
+    defaults: {
+      ...windowDefaults,
+      max_window_layers: 28,
+      intermediate_size: 22_016,
+      num_key_value_heads: keyHeads(32),
+      head_dim: 128,
+      max_position_embeddings: 32_768,
+      attention_bias: false,
+    },
+    fixed: { attention_bias: false },
+    window: windowFrom,
+  }),
   roles: () => [...attentionRoles, ...headNorms, ...mlpRoles],
-  forward: transformerForward({ isWindowed }),
+  forward: transformerForward({ window: windowFrom }),
 };
-
-/** Layers from `max_window_layers` on have a window, unless `layer_types` says each layer's kind. */
-function isWindowed(c: ModelConfig): boolean {
-  if (Array.isArray(c.layer_types)) return c.layer_types.includes("sliding_attention");
-  const used = flag(c, "use_sliding_window", false) && has(c, "sliding_window");
-  return used && integer(c, "max_window_layers", 28) < layerCount(c, "num_hidden_layers");
-}

@@ -2,12 +2,21 @@ import type { ModelConfig } from "../checkpoint/model-config.ts";
 import { OqeError } from "../ground/errors.ts";
 import type { Architecture } from "./architecture.ts";
 import { llama } from "./llama.ts";
+import { mistral } from "./mistral.ts";
 import { nemotronH } from "./nemotron-h.ts";
+import { qwen2 } from "./qwen2.ts";
 import { qwen3 } from "./qwen3.ts";
 import { qwen3Moe } from "./qwen3-moe.ts";
 
-/** Every architecture that can be quantized. To add one: its role table, its forward pass, and a line here. */
-export const architectures: readonly Architecture[] = [nemotronH, llama, qwen3, qwen3Moe];
+/** Every architecture that can be quantized (docs/adding-a-model.md). */
+export const architectures: readonly Architecture[] = [
+  nemotronH,
+  llama,
+  mistral,
+  qwen2,
+  qwen3,
+  qwen3Moe,
+];
 
 /** An architecture's name for people; null for a model_type that is not supported. */
 export function findLabel(modelType: string): string | null {
@@ -24,7 +33,8 @@ export function findArchitecture(
     const supported = among.map((architecture) => architecture.modelType).join(", ");
     throw new OqeError(
       "UNSUPPORTED_MODEL",
-      `config.json: model_type ${JSON.stringify(config.model_type) ?? "is missing, it"} is not supported; supported are ${supported}`,
+      `config.json: model_type ${JSON.stringify(config.model_type) ?? "is missing, it"} ` +
+        `is not supported; supported are ${supported}`,
       "docs/adding-a-model.md says how to add one: a role table and a forward pass.",
     );
   }

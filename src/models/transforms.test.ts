@@ -32,7 +32,7 @@ describe("a base tensor that a transform does not fit", () => {
   });
 });
 
-const config: ModelConfig = {
+const raw: ModelConfig = {
   model_type: "qwen3_moe",
   num_hidden_layers: 1,
   hidden_size: 8,
@@ -45,6 +45,7 @@ const config: ModelConfig = {
   num_key_value_heads: 1,
   head_dim: 4,
 };
+const { config } = qwen3Moe.fold(raw);
 
 /** Qwen3 MoE whose experts' gate and up lie in one stacked tensor `[experts, 2 × size, hidden]`. */
 function fused(steps: Readonly<Record<string, readonly Transform[]>>): Architecture {
@@ -125,7 +126,10 @@ describe("a role table with a fused, stacked base tensor", () => {
 });
 
 test("a tensor without transforms is its base tensor", () => {
-  for (const { sources, shape } of expandTable(llama, { ...config, model_type: "llama" })) {
+  for (const { sources, shape } of expandTable(
+    llama,
+    llama.fold({ ...raw, model_type: "llama" }).config,
+  )) {
     const [source] = sources;
     expect(source).toEqual(wholeTensor(source!.tensor, shape));
   }

@@ -159,14 +159,12 @@ function configText(base: Base, plan: TierPlan): string {
   const least = Math.min(...Object.values(plan.modules).map((width) => width.bits)) as Bits;
   const bits = tiers.find((tier) => tier.name === plan.tier)?.bits ?? least;
   const config = base.architecture.mlxConfig(base.config);
-  // Keys that mlxConfig may add: transformers reads them as floats and refuses 1000000 for 1000000.0.
-  const floatKeys = new Set([...base.checkpoint.floatKeys, "time_step_limit", "rope_theta"]);
   const defaults = { bits, groupSize: tierGroupSize } as const;
   return mlxConfigText(config, {
     defaults,
     modules: plan.modules,
     storage: base.storage,
-    floatKeys,
+    floatKeys: base.checkpoint.floatKeys,
   });
 }
 

@@ -2,11 +2,16 @@ import { mkdir, mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { type HostileCase, shard } from "./case.ts";
+import { configCases } from "./configs.ts";
 import { headerCases } from "./headers.ts";
 import { repositoryCases } from "./repositories.ts";
 
 /** Every hostile model folder that we know. Its length is the number in docs/benchmarks.md. */
-export const hostileCases: readonly HostileCase[] = [...headerCases, ...repositoryCases];
+export const hostileCases: readonly HostileCase[] = [
+  ...headerCases,
+  ...configCases,
+  ...repositoryCases,
+];
 
 /** Writes a case to disk, runs `visit` on its model folder, and removes it. */
 export async function withHostileFolder(

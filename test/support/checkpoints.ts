@@ -19,7 +19,7 @@ export async function makeCheckpoint(
 ): Promise<number> {
   await mkdir(folder, { recursive: true });
   const architecture = findArchitecture(config);
-  const tensors = expandTable(architecture, config).flatMap((output) =>
+  const tensors = expandTable(architecture, architecture.fold(config).config).flatMap((output) =>
     output.sources.map(({ tensor, base }) => ({
       name: tensor,
       dtype: output.role.kind === "correction" ? "F32" : "BF16",

@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { createHash, randomBytes } from "node:crypto";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -9,7 +9,7 @@ import {
   startLocalHub,
 } from "../../src/local-hub/local-hub.ts";
 
-/** What the tests of this room share: a Hub in a folder of its own, and requests to it as any HTTP client sends them. */
+/** A request to the local Hub, as any HTTP client sends it. */
 export interface Call {
   token?: string | null;
   json?: unknown;
@@ -17,7 +17,7 @@ export interface Call {
   headers?: Record<string, string>;
 }
 
-/** An empty folder that goes when the test ends. */
+/** An empty folder, removed when the test ends. */
 export async function scratchFolder(): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), "local-hub-"));
   onTestFinished(() => rm(folder, { recursive: true, force: true }));
@@ -33,7 +33,9 @@ export async function startHub(options: Partial<LocalHubOptions> = {}): Promise<
   return hub;
 }
 
-/** One request with the token `hf_test` (or another, or null for none); redirects are not followed. */
+/**
+ * One request with the token `hf_test` (or another, or null for none); redirects are not followed.
+ */
 export async function call(
   hub: LocalHub,
   line: string,
@@ -136,4 +138,23 @@ export async function upload(
   if (!actions) return;
   const answer = await call(hub, `PUT ${actions.upload.href}`, { token: null, body: bytes });
   if (!answer.ok) throw new Error(await answer.text());
+}
+
+/** Status, code and words of a refusal. */
+export async function refusal(response: Response) {
+  const { error } = (await response.json()) as { error: string };
+  return { status: response.status, code: response.headers.get("X-Error-Code"), error };
+}
+
+export const bytesOf = (size: number): Uint8Array<ArrayBuffer> => new Uint8Array(randomBytes(size));
+
+/** A PUT to a signed address of the storage. */
+export const put = (hub: LocalHub, href: string, body: Uint8Array<ArrayBuffer>) =>
+  call(hub, `PUT ${href}`, { token: null, body });
+
+/** A Hub with the repository `acme/m`. */
+export async function startWithRepo(options: Partial<LocalHubOptions> = {}): Promise<LocalHub> {
+  const hub = await startHub(options);
+  await createRepo(hub, "acme/m");
+  return hub;
 }

@@ -1,3 +1,4 @@
+import { existsSync, readdirSync } from "node:fs";
 import { cp, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -10,12 +11,14 @@ const models = fileURLToPath(new URL("../models/", import.meta.url));
 /** The embedded base model, trained. */
 export const embedded = `${models}nemotron-nano-tiny`;
 
-/** One small base per architecture. */
+/** One small base per architecture: the folders of random-tiny, but the trained one where there is one. */
 export const byArchitecture: Readonly<Record<string, string>> = {
+  ...Object.fromEntries(
+    readdirSync(`${models}random-tiny`)
+      .filter((name) => existsSync(`${models}random-tiny/${name}/config.json`))
+      .map((name) => [name, `${models}random-tiny/${name}`]),
+  ),
   nemotron_h: embedded,
-  llama: `${models}random-tiny/llama`,
-  qwen3: `${models}random-tiny/qwen3`,
-  qwen3_moe: `${models}random-tiny/qwen3_moe`,
 };
 
 /** One smaller base per architecture, untrained: for what is slow. */

@@ -1,0 +1,49 @@
+import type { Checkpoint } from "../checkpoint/checkpoint.ts";
+import type { ModelConfig } from "../checkpoint/model-config.ts";
+import type { Architecture, RoleKind } from "../models/architecture.ts";
+import type { Folded } from "../models/fold.ts";
+
+/** Bytes of each tensor that are in memory at once. */
+const piece = 8 << 20;
+
+/**
+ * A config that ties the head to the embeddings, beside files with a head of other values. Then
+ * transformers 5 does not tie them (tie_weights in modeling_utils.py), while mlx-lm drops the head.
+ * So the folded config says that they are not tied. Reads both tensors up to the first difference.
+ */
+export async function untieOwnHead(
+  architecture: Architecture,
+  folded: Folded,
+  checkpoint: Checkpoint,
+): Promise<Folded> {
+  const nameOf = (role: RoleKind) =>
+    architecture.outer.find(({ kind }) => kind === role)?.base ?? "";
+  const [head, embeddings] = [nameOf("head"), nameOf("embeddings")];
+  if (!isTied(folded.config) || (await areEqual(checkpoint, head, embeddings))) return folded;
+  const warning =
+    `config.json ties the head to the embeddings, but "${head}" differs from "${embeddings}"; ` +
+    "the tiers have it as a head of its own, as transformers 5 reads the base";
+  return {
+    ...folded,
+    config: { ...folded.config, tie_word_embeddings: false },
+    warnings: [...folded.warnings, warning],
+  };
+}
+
+const isTied = (config: ModelConfig) => config.tie_word_embeddings === true;
+
+/** Whether two tensors have the same bytes. True where one is missing or its bytes are. */
+async function areEqual(checkpoint: Checkpoint, one: string, other: string): Promise<boolean> {
+  const [a, b] = [checkpoint.tensors.get(one), checkpoint.tensors.get(other)];
+  if (a === undefined || b === undefined || checkpoint.headerOnly) return true;
+  const size = a.end - a.start;
+  if (a.dtype !== b.dtype || size !== b.end - b.start) return false;
+  for (let start = 0; start < size; start += piece) {
+    const length = Math.min(piece, size - start);
+    const [some, others] = await Promise.all(
+      [one, other].map((name) => checkpoint.read(name, start, length)),
+    );
+    if (Buffer.compare(some!, others!) !== 0) return false;
+  }
+  return true;
+}

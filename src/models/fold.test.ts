@@ -1,0 +1,65 @@
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { describe, expect, test } from "vitest";
+import { parseJson } from "../checkpoint/json.ts";
+import type { ModelConfig } from "../checkpoint/model-config.ts";
+import { architectures, findArchitecture } from "./registry.ts";
+
+const models = fileURLToPath(new URL("../../test/models/random-tiny/", import.meta.url));
+const fold = (config: ModelConfig) => findArchitecture(config).fold(config);
+const read = async (type: string, file: string) =>
+  parseJson(await readFile(join(models, type, file), "utf8"), file) as ModelConfig;
+
+/** What a config cannot leave out: sizes without a default that any model has. */
+const sizes = { hidden_size: 128, vocab_size: 384, num_hidden_layers: 2 };
+
+describe.each(architectures.map(({ modelType }) => modelType))("%s", (type) => {
+  test("published by transformers 4 and by 5 is the same folded config", async () => {
+    const { transformers_version: v4, ...old } = fold(await read(type, "config.json")).config;
+    const newer = await read(type, "config.transformers5.json.txt");
+    const { transformers_version: v5, ...folded } = fold(newer).config;
+    expect(folded).toEqual(old);
+    expect([v4, v5]).toEqual(["4.55.4", "5.24.0"]);
+  });
+
+  test("is left alone: folding returns a copy, and folding twice changes nothing more", async () => {
+    const raw = await read(type, "config.transformers5.json.txt");
+    const copy = structuredClone(raw);
+    const { config } = fold(raw);
+    expect(raw).toEqual(copy);
+    expect(fold(config)).toMatchObject({ config, assumed: [] });
+  });
+
+  test("with sizes only gets every default, each of which it names", () => {
+    const raw = {
+      model_type: type,
+      ...sizes,
+      num_attention_heads: 4,
+      hybrid_override_pattern: "ME",
+    };
+    const { config, assumed } = fold(raw);
+    const added = Object.keys(config).filter((key) => !Object.hasOwn(raw, key));
+    const silent = ["tie_word_embeddings", "mamba_proj_bias"];
+    expect(
+      added.filter(
+        (key) => !assumed.includes(key) && !silent.includes(key) && config[key] !== null,
+      ),
+    ).toEqual([]);
+    expect(assumed.filter((key) => config[key] === undefined)).toEqual([]);
+    expect(assumed.length).toBeGreaterThan(8);
+  });
+});
+
+test("two names of one key may say the same, and null says nothing", () => {
+  const type = { model_type: "llama", ...sizes };
+  expect(fold({ ...type, dtype: "float16", torch_dtype: "float16" }).config.torch_dtype).toBe(
+    "float16",
+  );
+  const { config } = fold({ ...type, dtype: null, torch_dtype: "float16" });
+  expect(config.torch_dtype).toBe("float16");
+  expect(config).not.toHaveProperty("dtype");
+  expect(() => fold({ ...type, dtype: "float32", torch_dtype: "float16" })).toThrow(
+    'config.json: torch_dtype is "float16", but dtype says "float32"',
+  );
+});

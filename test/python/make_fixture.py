@@ -1,0 +1,136 @@
+"""Makes a small checkpoint of random weights with transformers, and the logits that it gives in float32.
+
+    make_fixture.py MODEL_TYPE FOLDER REQUEST
+
+REQUEST is a JSON object: "config" has keys of config.json to set, "variants" maps a name to config keys that change
+the logits of the same weights. Weights that FOLDER already has are kept. See docs/adding-a-model.md.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import load_file
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedTokenizerFast
+
+VOCABULARY = 384
+# Sizes that keep a checkpoint near a megabyte. Widths are multiples of 64, the group size. A key that the
+# configuration class does not have is left out.
+SIZES = {
+    "vocab_size": VOCABULARY, "hidden_size": 128, "intermediate_size": 256, "moe_intermediate_size": 64,
+    "shared_expert_intermediate_size": 128, "num_hidden_layers": 2, "num_attention_heads": 4,
+    "num_key_value_heads": 2, "head_dim": 32, "max_position_embeddings": 512, "num_experts": 8,
+    "num_local_experts": 8, "n_routed_experts": 8, "num_experts_per_tok": 2, "initializer_range": 0.09,
+    "bos_token_id": 0, "eos_token_id": 1, "pad_token_id": 2,
+}  # fmt: skip
+
+
+def make_tokenizer():
+    """A byte-level BPE that covers every text."""
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=VOCABULARY,
+        special_tokens=["<s>", "</s>", "<pad>"],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    texts = [
+        "the quick brown fox jumps over the lazy dog ",
+        "import numpy as np\nfor i in range(10):\n    print(i)\n",
+        "quantization of large language models with small group sizes ",
+    ]
+    tokenizer.train_from_iterator([text * 3 for text in texts], trainer)
+    fast = PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, bos_token="<s>", eos_token="</s>", pad_token="<pad>"
+    )
+    fast.chat_template = (
+        "{% for m in messages %}{{ m['role'] }}: {{ m['content'] }}\n{% endfor %}"
+        "{% if add_generation_prompt %}assistant:{% endif %}"
+    )
+    return fast
+
+
+def make_weights(model_type, folder, changes):
+    """Saves random bfloat16 weights under the authors' names, the tokenizer and the configuration."""
+    known = AutoConfig.for_model(model_type)
+    sizes = {key: value for key, value in SIZES.items() if hasattr(known, key)}
+    unknown = [key for key in changes if not hasattr(known, key)]
+    if unknown:
+        sys.exit(f"{type(known).__name__} has no {', '.join(unknown)}")
+    torch.manual_seed(1234)
+    model = AutoModelForCausalLM.from_config(AutoConfig.for_model(model_type, **sizes, **changes))
+    with torch.no_grad():
+        # What transformers starts at 0 or 1 would hide a missing bias or norm.
+        for name, tensor in [*model.named_parameters(), *model.named_buffers()]:
+            if "norm" in name and name.endswith("weight"):
+                tensor.add_(torch.randn_like(tensor) * 0.1)
+            elif name.endswith("bias"):
+                tensor.normal_(0, 0.05)
+    model.to(torch.bfloat16).save_pretrained(folder)
+    make_tokenizer().save_pretrained(folder)
+    write_published_config(folder)
+
+
+def write_published_config(folder):
+    """Keeps the configuration of transformers 5, and writes it as models are published so far: by older keys."""
+    path = folder / "config.json"
+    text = path.read_text()
+    (folder / "config.transformers5.json.txt").write_text(text)
+    config = json.loads(text)
+    rope = config.pop("rope_parameters", None) or {}
+    config["transformers_version"] = "4.55.4"
+    if "rope_theta" in rope:
+        config["rope_theta"] = rope.pop("rope_theta")
+    if rope.get("rope_type", "default") != "default":
+        config["rope_scaling"] = rope
+    config["torch_dtype"] = config.pop("dtype")
+    if "num_experts" not in config and "num_local_experts" in config:
+        config["num_experts"] = config.pop("num_local_experts")
+    path.write_text(json.dumps(config, indent=2))
+
+
+def reference_logits(folder, ids, changes):
+    """Float32 logits `[tokens, vocabulary]` of the checkpoint with some keys of its configuration changed."""
+    # Keys that transformers derives from others must be derived anew.
+    base = json.loads((folder / "config.json").read_text())
+    derived = [] if "layer_types" in changes else ["layer_types"]
+    fields = {key: value for key, value in base.items() if key not in derived} | changes
+    config = AutoConfig.for_model(fields.pop("model_type"), **fields)
+    model = AutoModelForCausalLM.from_pretrained(
+        folder, config=config, dtype=torch.float32, attn_implementation="eager"
+    ).eval()
+    with torch.no_grad():
+        return model(torch.tensor([ids])).logits[0].float().numpy()
+
+
+def main():
+    model_type, folder, request = sys.argv[1], Path(sys.argv[2]), json.loads(sys.argv[3])
+    if not (folder / "model.safetensors").exists():
+        make_weights(model_type, folder, request["config"])
+    ids = [(7 * i * i + 3 * i + 5) % VOCABULARY for i in range(32)]
+    plain = reference_logits(folder, ids, {})
+    if not (folder / "ref_logits_f32_torch.npy").exists():
+        (folder / "ref_ids.json").write_text(json.dumps(ids))
+        np.save(folder / "ref_logits_f32_torch.npy", plain)
+    for name, changes in request["variants"].items():
+        logits = reference_logits(folder, ids, changes)
+        change = float(np.linalg.norm(logits - plain) / np.linalg.norm(plain))
+        if change < 1e-3:
+            sys.exit(f"variant {name} changes the logits by only {change:.1e}: it would prove nothing")
+        np.save(folder / f"ref_logits_f32_torch.{name}.npy", logits)
+    if request["variants"]:
+        path = folder / "variants.json"
+        known = json.loads(path.read_text()) if path.exists() else {}
+        path.write_text(json.dumps(known | request["variants"], indent=2) + "\n")
+    tensors = load_file(folder / "model.safetensors")
+    for name, tensor in tensors.items():
+        print(f"{name} {list(tensor.shape)}")
+    print(f"{folder}: {sum(tensor.numel() for tensor in tensors.values())} parameters")
+
+
+main()
