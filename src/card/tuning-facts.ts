@@ -1,3 +1,4 @@
+import { roleOfModule } from "../models/module-role.ts";
 import { tensorKinds } from "../quantize/tuning-record.ts";
 import type { CalibrationRecord, Receipt, TuningRecord } from "../receipt/receipt.ts";
 import { table } from "../template/template-shapes.ts";
@@ -51,7 +52,7 @@ export function tuningFacts(receipt: Receipt) {
 
 /** True for a table that nothing multiplies. A tied table is also the output head. */
 function isLookedUp({ model }: Receipt, path: string): boolean {
-  return !model.tiedHead && /embed/.test(path);
+  return !model.tiedHead && roleOfModule(model.modelType, path)?.kind === "embeddings";
 }
 
 /** Warnings that the section on tuning does not list as fallbacks. */

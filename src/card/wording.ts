@@ -1,3 +1,5 @@
+import type { Part } from "../models/architecture.ts";
+import { roleOfModule } from "../models/module-role.ts";
 import type { PredictedLoss } from "../plan/plan-types.ts";
 import type { Receipt } from "../receipt/receipt.ts";
 import { code } from "./markdown.ts";
@@ -89,9 +91,10 @@ const floorWords: Readonly<Record<string, string>> = {
 /** True if a module other than embeddings, head and shared experts is above the base width. */
 function raisesOthers(receipt: Receipt): boolean {
   const base = baseBits(receipt);
-  const first = /embed|lm_head|shared_expert/;
+  const first: readonly unknown[] = ["embeddings", "head", "shared"] satisfies Part[];
   return Object.entries(receipt.plan.modules).some(
-    ([path, { bits }]) => bits > base && !first.test(path),
+    ([path, { bits }]) =>
+      bits > base && !first.includes(roleOfModule(receipt.model.modelType, path)?.part),
   );
 }
 
@@ -113,6 +116,8 @@ export function groupSizes(receipt: Receipt): string {
 export function keepsRouter({ model, plan }: Receipt): boolean {
   return (
     model.experts !== null &&
-    !Object.keys(plan.modules).some((path) => /\.(gate|router)(\.|$)/.test(path))
+    !Object.keys(plan.modules).some(
+      (path) => roleOfModule(model.modelType, path)?.kind === "router",
+    )
   );
 }
