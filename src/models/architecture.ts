@@ -2,7 +2,8 @@ import type { ModelConfig } from "../checkpoint/model-config.ts";
 import type { Folded } from "./fold.ts";
 import type { Forward } from "./forward.ts";
 import type { LayerKind } from "./layer-kind.ts";
-import type { Source, Transform } from "./source.ts";
+import type { Source } from "./source.ts";
+import type { Transform } from "./transforms.ts";
 
 /** What a tensor does in the model. */
 export type RoleKind =
@@ -72,7 +73,7 @@ export interface Role {
   /** Shape of ONE base tensor under this config. */
   readonly shape: (config: ModelConfig) => readonly number[];
   /**
-   * Steps from the base tensor to the MLX tensor, or to one member of its stack (source.ts).
+   * Steps from the base tensor to the MLX tensor, or to one member of its stack (transforms.ts).
    * Default: none, the values are the same in the same order.
    */
   readonly from?: (config: ModelConfig) => readonly Transform[];
@@ -113,6 +114,11 @@ export interface Architecture {
    * the copy of a tied head.
    */
   dropped(name: string, config: ModelConfig): boolean;
+  /**
+   * Values of `quant_method` in config.json whose codes the role table declares (`fp8`, `mxfp4`).
+   * A base of any other is refused as quantized. Default: none.
+   */
+  readonly decodes?: readonly string[];
   /** A copy of the config with the keys that make mlx-lm compute what transformers does. */
   mlxConfig(config: ModelConfig): ModelConfig;
   /** Why mlxConfig changes a key, for the card. */
@@ -134,6 +140,6 @@ export interface OutputTensor {
 
 /** A tensor of the output with the dtype of its values as they are read from the base. */
 export interface PlannedTensor extends OutputTensor {
-  /** The base's own dtype. F32 where a transform computes (`plusOne`). */
+  /** The base's own dtype. F32 where a transform computes (`plusOne`, `fp8`, `mxfp4`). */
   readonly dtype: string;
 }

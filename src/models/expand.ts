@@ -1,16 +1,9 @@
 import type { ModelConfig } from "../checkpoint/model-config.ts";
 import { OqeError } from "../ground/errors.ts";
 import type { Architecture, OutputTensor, Role } from "./architecture.ts";
+import { asStored, type BaseTensor, type BaseTensors, checkCoding } from "./coding.ts";
 import { readConverted } from "./converted.ts";
-import { type Source, wholeTensor } from "./source.ts";
-
-/** What expand needs to know of a base tensor. */
-export interface BaseTensor {
-  readonly dtype: string;
-  readonly shape: readonly number[];
-}
-
-type BaseTensors = ReadonlyMap<string, BaseTensor>;
+import { type Source, tensorsOf, wholeTensor } from "./source.ts";
 
 /**
  * Compares the role table with the checkpoint. Gives the tensors of the MLX repository in order
@@ -24,7 +17,11 @@ export function expand(
   base: BaseTensors,
 ): OutputTensor[] {
   refuseMoreThanThereIs(architecture, config, base);
-  const outputs = readConverted(expandTable(architecture, config), base);
+  const table = readConverted(expandTable(architecture, config), base);
+  const outputs = table.map((output) => ({
+    ...output,
+    sources: output.sources.map((source) => asStored(source, base)),
+  }));
   for (const output of outputs) checkSources(output, base, architecture);
   refuseUnused(outputs, base, architecture, config);
   return outputs;
@@ -100,9 +97,13 @@ function instantiate(
 
 /** Every base tensor that the output is made of is there, as the config says, all of one dtype. */
 function checkSources(output: OutputTensor, base: BaseTensors, architecture: Architecture) {
-  const tensors = new Map(output.sources.map((source) => [source.tensor, source.base]));
-  for (const [name, shape] of tensors) checkShape(name, base.get(name), shape, architecture);
-  const dtypes = new Set([...tensors.keys()].map((name) => base.get(name)!.dtype));
+  const dtypes = new Set<string>();
+  const distinct = new Map(output.sources.map((source) => [source.tensor, source]));
+  for (const { tensor, base: shape, coding } of distinct.values()) {
+    if (coding === null) checkShape(tensor, base.get(tensor), shape, architecture);
+    else checkCoding(coding, shape, base);
+    dtypes.add(coding === null ? base.get(tensor)!.dtype : coding.format);
+  }
   if (dtypes.size > 1) {
     throw new OqeError(
       "BAD_CHECKPOINT",
@@ -146,16 +147,21 @@ function refuseUnused(
   config: ModelConfig,
 ) {
   const used = new Map<string, number>();
-  for (const { tensor, shape } of outputs.flatMap(({ sources }) => sources))
-    used.set(tensor, (used.get(tensor) ?? 0) + count(shape));
-  for (const [name, { shape }] of base) {
-    const values = used.get(name);
-    if (values === count(shape)) continue;
-    if (values === undefined && architecture.dropped(name, config)) continue;
+  const readBy = new Map<string, Source>();
+  for (const source of outputs.flatMap(({ sources }) => sources)) {
+    used.set(source.tensor, (used.get(source.tensor) ?? 0) + count(source.shape));
+    for (const name of tensorsOf(source)) readBy.set(name, source);
+  }
+  for (const name of base.keys()) {
+    const source = readBy.get(name);
+    if (source === undefined && architecture.dropped(name, config)) continue;
+    const values = source && used.get(source.tensor);
+    const all = source && count(source.base);
+    if (source !== undefined && values === all) continue;
     const what =
-      values === undefined
+      source === undefined
         ? "is named by no role"
-        : `has ${count(shape)} values, but ${values} are used by the roles`;
+        : `has ${all} values, but ${values} are used by the roles`;
     throw new OqeError(
       "UNSUPPORTED_MODEL",
       `tensor "${name}" ${what} of ${architecture.modelType}`,

@@ -6,7 +6,7 @@ import { foldNemotronH } from "./fold-nemotron-h.ts";
 import type { LayerKind } from "./layer-kind.ts";
 import { nemotronHForward, stepLimits } from "./nemotron-h-forward.ts";
 import { biasesOf, rolesUnder } from "./roles.ts";
-import { transpose } from "./source.ts";
+import { transpose } from "./transforms.ts";
 
 const hidden = (c: ModelConfig) => integer(c, "hidden_size");
 const vocabulary = (c: ModelConfig) => integer(c, "vocab_size");

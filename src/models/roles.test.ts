@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { biasesOf, rolesUnder } from "./roles.ts";
-import { firstHalf, sliceOfStack } from "./source.ts";
+import { firstHalf, sliceOfStack } from "./transforms.ts";
 
 const mlp = rolesUnder("model.layers.{i}.mlp.");
 const config = { hidden: 8 };

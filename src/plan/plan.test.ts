@@ -4,7 +4,7 @@ import { elements } from "../mlx/format.ts";
 import type { PlannedTensor } from "../models/architecture.ts";
 import { expandTable } from "../models/expand.ts";
 import { findArchitecture } from "../models/registry.ts";
-import { keptTensors, planTier } from "./plan.ts";
+import { planTier, unquantizedTensors } from "./plan.ts";
 import { parseTiers, stripSuffixes, tiers } from "./tiers.ts";
 
 const architecture = findArchitecture(nemotron30b);
@@ -44,9 +44,9 @@ describe("the published matrix of Nemotron-3-Nano-30B-A3B", () => {
 
 describe("what no tier quantizes", () => {
   test("is the router with its bias, the recurrence, convolutions and norms, each with a reason", () => {
-    const kept = keptTensors(tensors);
+    const unquantized = unquantizedTensors(tensors);
     const leaf = (name: string) => name.replace(/^backbone\.(layers\.\d+\.)?/, "");
-    expect([...new Set(Object.keys(kept).map(leaf))].sort()).toEqual([
+    expect([...new Set(Object.keys(unquantized).map(leaf))].sort()).toEqual([
       "mixer.A_log",
       "mixer.D",
       "mixer.conv1d.bias",
@@ -58,10 +58,10 @@ describe("what no tier quantizes", () => {
       "norm.weight",
       "norm_f.weight",
     ]);
-    expect(Object.values(kept).every((reason) => reason.length > 10)).toBe(true);
+    expect(Object.values(unquantized).every((reason) => reason.length > 10)).toBe(true);
     const quantized = new Set(tiers.flatMap((tier) => Object.keys(planTier(tier, input).modules)));
     expect(
-      Object.keys(kept).filter((name) => quantized.has(name.replace(/\.weight$/, ""))),
+      Object.keys(unquantized).filter((name) => quantized.has(name.replace(/\.weight$/, ""))),
     ).toEqual([]);
   });
 });

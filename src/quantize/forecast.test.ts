@@ -1,12 +1,14 @@
 import { afterAll, describe, expect, test } from "vitest";
-import { Leases } from "../kernel/lease.ts";
 import { newMatrix, sharedBytes } from "../kernel/matrix.ts";
 import { openKernel } from "../kernel/pool.ts";
 import type { Width } from "../kernel/width.ts";
 import { collect, type Hessian, makeHessian, newGram } from "./hessian.ts";
-import { tuneMatrix } from "./tune-matrix.ts";
+import { rowsOfWeight, tuneMatrix } from "./tune-matrix.ts";
+import { tuningSettings } from "./tuning-settings.ts";
+import { openTools } from "./tuning-tools.ts";
 
 const kernel = await openKernel({ workers: 2 });
+const tools = openTools({ kernel, settings: tuningSettings, storage: "BF16" });
 afterAll(() => kernel.close());
 const [rows, columns] = [96, 192];
 const widths: readonly Width[] = ([3, 4, 5, 6, 8] as const).map((bits) => ({
@@ -23,17 +25,17 @@ new Float32Array(weights.buffer).forEach((_, i, all) => {
 
 /** Tokens whose columns go together in fours, some of them loud. */
 async function seen(): Promise<{ hessian: Hessian; x: Float32Array; tokens: number }> {
-  const [buffers, tokens] = [new Leases(), 600];
+  const tokens = 600;
   const x = newMatrix(tokens, columns);
   x.data.forEach((_, i, all) => {
     const [token, column] = [Math.floor(i / columns), i % columns];
     all[i] =
       (noise(token * 977 + (column >> 2)) + 0.4 * noise(i + 0.25)) * (column % 23 === 5 ? 6 : 1);
   });
-  const gram = newGram(buffers, columns);
+  const gram = newGram(tools.hessianBuffers, columns);
   await collect(kernel, gram, x);
   return {
-    hessian: await makeHessian(kernel, buffers, gram, { target: null, strength: 0 }),
+    hessian: await makeHessian(tools, gram),
     x: x.data,
     tokens,
   };
@@ -55,11 +57,9 @@ describe("a forecast of tuning", () => {
   test("comes within a quarter of what GPTQ alone loses, at every width", async () => {
     const { hessian } = await seen();
     const { losses, nonFinite } = await kernel.run("forecast", job(hessian));
-    const options = { store: "BF16", buffers: new Leases(), sweeps: () => 0 } as const;
-    const read = async (start: number, end: number) =>
-      weights.subarray(4 * start * columns, 4 * end * columns);
-    const matrix = { rows, columns, dtype: "F32", read } as const;
-    const sums = await tuneMatrix(kernel, matrix, hessian, widths, options, async () => {});
+    const matrix = rowsOfWeight({ bytes: weights, dtype: "F32", rows, columns });
+    const write = async () => {};
+    const sums = await tuneMatrix(tools, matrix, { hessian, widths, sweeps: () => 0, write });
     expect(nonFinite).toBe(0);
     for (const [i, { loss }] of sums.entries()) {
       expect(losses[i]! / loss, `${widths[i]!.bits} bits`).toBeGreaterThan(0.75);
