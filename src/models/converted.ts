@@ -1,5 +1,6 @@
 import type { OutputTensor } from "./architecture.ts";
-import { type Source, sliceOfStack, wholeTensor } from "./source.ts";
+import { type Source, wholeTensor } from "./source.ts";
+import { sliceOfStack } from "./transforms.ts";
 
 type Shapes = ReadonlyMap<string, { readonly shape: readonly number[] }>;
 
