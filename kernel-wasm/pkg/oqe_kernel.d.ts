@@ -84,6 +84,14 @@ export function cholesky(n: number, h: number): number;
 export function compare(base: number, model: number, next: number, rows: number, vocabulary: number, out: number): void;
 
 /**
+ * Decodes the rows of a [`DecodeCall`]. Returns how many results are NaN or infinite.
+ *
+ * # Safety
+ * As [`super::quantize`]; `values` is aligned to 4.
+ */
+export function decode(call: number): number;
+
+/**
  * Decodes `count` elements, whole groups, into float32 at `out`.
  *
  * # Safety
@@ -275,6 +283,7 @@ export interface InitOutput {
     readonly cast: (a: number, b: number, c: number, d: number, e: number) => number;
     readonly cholesky: (a: number, b: number) => number;
     readonly compare: (a: number, b: number, c: number, d: number, e: number, f: number) => void;
+    readonly decode: (a: number) => number;
     readonly dequantize: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number) => void;
     readonly distances: (a: number, b: number, c: number, d: number, e: number) => void;
     readonly fma_peak: (a: number, b: number) => number;

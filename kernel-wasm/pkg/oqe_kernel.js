@@ -152,6 +152,19 @@ export function compare(base, model, next, rows, vocabulary, out) {
 }
 
 /**
+ * Decodes the rows of a [`DecodeCall`]. Returns how many results are NaN or infinite.
+ *
+ * # Safety
+ * As [`super::quantize`]; `values` is aligned to 4.
+ * @param {number} call
+ * @returns {number}
+ */
+export function decode(call) {
+    const ret = wasm.decode(call);
+    return ret;
+}
+
+/**
  * Decodes `count` elements, whole groups, into float32 at `out`.
  *
  * # Safety

@@ -2,6 +2,7 @@
 //! (`src/kernel/kernel.ts`) lays the arena out and vouches for every address and length.
 
 mod algebra;
+mod decode;
 mod forward;
 mod tuning;
 

@@ -5,6 +5,7 @@ pub mod activate;
 pub mod affine;
 pub mod attention;
 pub mod cholesky;
+pub mod decode;
 pub mod dequantize;
 pub mod descent;
 pub mod divergence;

@@ -70,6 +70,18 @@ export function sharedBytes(count: number): Uint8Array<SharedArrayBuffer> {
   return new Uint8Array(shared(count));
 }
 
+/** The bytes over shared memory: themselves if they are, else a copy. */
+export function inShared(bytes: Uint8Array): Uint8Array<SharedArrayBuffer> {
+  if (isShared(bytes)) return bytes;
+  const copy = sharedBytes(bytes.byteLength);
+  copy.set(bytes);
+  return copy;
+}
+
+function isShared(bytes: Uint8Array): bytes is Uint8Array<SharedArrayBuffer> {
+  return bytes.buffer instanceof SharedArrayBuffer;
+}
+
 function shared(bytes: number): SharedArrayBuffer {
   if (countShared(bytes)) collect();
   return new SharedArrayBuffer(bytes);

@@ -7,6 +7,7 @@ import { cluster } from "./routines/cluster.ts";
 import { compare } from "./routines/compare.ts";
 import { condition } from "./routines/condition.ts";
 import { cross } from "./routines/cross.ts";
+import { decode } from "./routines/decode.ts";
 import { distances } from "./routines/distances.ts";
 import { elementwise } from "./routines/elementwise.ts";
 import { embed } from "./routines/embed.ts";
@@ -35,6 +36,7 @@ export const routines = {
   compare,
   condition,
   cross,
+  decode,
   distances,
   factorTile,
   elementwise,

@@ -99,11 +99,11 @@ export async function makeRandomModel(
   await writeFile(join(folder, "config.json"), JSON.stringify(config));
 }
 
-function drawn({ role }: Role, shape: readonly number[], x: number): number {
-  if (role.includes("norm") || role.endsWith(".D")) return 1 + 0.2 * x;
-  if (role === "mamba.A_log") return 0.5 + 0.5 * x;
-  if (role.endsWith("bias")) return 0.1 * x;
-  if (role === "embeddings") return 0.3 * x;
+function drawn({ role, kind }: Role, shape: readonly number[], x: number): number {
+  if (kind === "norm" || role.endsWith(".D")) return 1 + 0.2 * x;
+  if (role.endsWith(".A_log")) return 0.5 + 0.5 * x;
+  if (kind === "bias" || kind === "correction" || kind === "state") return 0.1 * x;
+  if (kind === "embeddings") return 0.3 * x;
   return (1.5 * x) / Math.sqrt(shape.at(-1)!);
 }
 

@@ -1,0 +1,63 @@
+//! Weights stored as narrow floats with scales.
+
+use wasm_bindgen::prelude::wasm_bindgen;
+
+use super::{bytes, bytes_mut, dtype, floats_mut};
+use crate::decode::{decode as decode_rows, Coded, Format, ScaleDtype};
+use crate::half::{narrow, widen, Dtype};
+
+/// Rows to decode.
+#[repr(C)]
+pub struct DecodeCall {
+    /// 0 = E4M3, 1 = E5M2, 2 = E2M1.
+    format: usize,
+    codes: usize,
+    rows: usize,
+    columns: usize,
+    block_rows: usize,
+    block_columns: usize,
+    skipped_rows: usize,
+    scales: usize,
+    /// As `dtype`, or 3 = E8M0.
+    scale_dtype: usize,
+    /// Room for float32 `[rows, columns]`, and the result if that is float32.
+    values: usize,
+    to: usize,
+    /// The result if it is not float32.
+    out: usize,
+}
+
+/// Decodes the rows of a [`DecodeCall`]. Returns how many results are NaN or infinite.
+///
+/// # Safety
+/// As [`super::quantize`]; `values` is aligned to 4.
+#[wasm_bindgen]
+pub unsafe fn decode(call: usize) -> f64 {
+    let call = &*(call as *const DecodeCall);
+    let &DecodeCall { rows, columns, block_rows, block_columns, skipped_rows, .. } = call;
+    let format = Format::ALL[call.format];
+    let scale_dtype = Dtype::ALL
+        .get(call.scale_dtype)
+        .map_or(ScaleDtype::E8m0, |&dtype| ScaleDtype::Float(dtype));
+    let block_count = (skipped_rows + rows).div_ceil(block_rows) * columns.div_ceil(block_columns);
+    let coded = Coded {
+        format,
+        codes: bytes(call.codes, format.bytes(rows * columns)),
+        columns,
+        block_rows,
+        block_columns,
+        skipped_rows,
+        scales: bytes(call.scales, block_count * scale_dtype.bytes()),
+        scale_dtype,
+    };
+    let values = floats_mut(call.values, rows * columns);
+    decode_rows(&coded, values);
+    let to = dtype(call.to as u32);
+    if to != Dtype::F32 {
+        let out = bytes_mut(call.out, values.len() * to.bytes());
+        narrow(to, values, out);
+        // Counted from what is stored: a narrower range turns a large value into an infinity.
+        widen(to, out, values);
+    }
+    values.iter().filter(|value| !value.is_finite()).count() as f64
+}
