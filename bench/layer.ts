@@ -5,14 +5,13 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { median } from "../src/evaluation/statistics.ts";
-import type { Kernel } from "../src/kernel/kernel-types.ts";
-import { Leases } from "../src/kernel/lease.ts";
-import { type Matrix, newMatrix, sharedBytes } from "../src/kernel/matrix.ts";
+import { type Matrix, newMatrix, sharedBytes, type Weight } from "../src/kernel/matrix.ts";
 import { openKernel } from "../src/kernel/pool.ts";
 import type { Width } from "../src/kernel/width.ts";
 import { collect, makeHessian, newGram } from "../src/quantize/hessian.ts";
-import { type BaseMatrix, tuneMatrix } from "../src/quantize/tune-matrix.ts";
+import { rowsOfWeight, tuneMatrix } from "../src/quantize/tune-matrix.ts";
 import { type TuningSettings, tuningSettings } from "../src/quantize/tuning-settings.ts";
+import { openTools, type TuningTools } from "../src/quantize/tuning-tools.ts";
 import { readNpy, writeNpy } from "./npy.ts";
 import { type Peer, startPeer, type Turn } from "./peers/peer.ts";
 
@@ -48,7 +47,7 @@ interface Contestant {
 interface Problem {
   readonly folder: string;
   readonly x: Matrix;
-  readonly weights: BaseMatrix;
+  readonly weights: Weight;
 }
 
 /** Made by the peers' Python, whose generator of random numbers the issue's figures come from. */
@@ -74,35 +73,36 @@ async function makeProblem(folder: string): Promise<Problem> {
   const halves = new Uint16Array(bytes.buffer);
   const bits = new Uint32Array(weight.data.buffer);
   for (let i = 0; i < halves.length; i++) halves[i] = bits[i]! >>> 16; // bf16 values: exact
-  const read = async (start: number, end: number) =>
-    bytes.subarray(2 * columns * start, 2 * columns * end);
-  return { folder, x, weights: { rows, columns, dtype: "BF16", read } };
+  return { folder, x, weights: { bytes, rows, columns, dtype: "BF16" } };
 }
 
 /** Some rows as stored, in memory of their own. */
 type Packed = Record<"words" | "scales" | "biases", Uint8Array<ArrayBuffer>>;
 
 interface Way {
-  readonly kernel: Kernel;
+  readonly tools: TuningTools;
   readonly sweeps: TuningSettings["sweeps"];
-  readonly buffers: Leases;
 }
 
 /** As the walk over a model does it: Gram matrix, conditioning, factor, tuning of all rows. Times each stage. */
 async function tuneLayer(
-  { kernel, sweeps, buffers }: Way,
+  { tools, sweeps }: Way,
   { x, weights }: Problem,
 ): Promise<[Turn, Packed[]]> {
   const parts: Packed[] = [];
   const [marks, cpu] = [[performance.now()], process.cpuUsage()];
-  const gram = newGram(buffers, x.columns);
-  await collect(kernel, gram, x);
+  const gram = newGram(tools.hessianBuffers, x.columns);
+  await collect(tools.kernel, gram, x);
   marks.push(performance.now());
-  const hessian = await makeHessian(kernel, buffers, gram, { target: null, strength: 0 });
+  const hessian = await makeHessian(tools, gram);
   marks.push(performance.now());
-  const how = { store: "BF16", rounding: "stored", buffers: new Leases(), sweeps } as const;
-  await tuneMatrix(kernel, weights, hessian, [width], how, async ({ words, scales, biases }) => {
-    parts.push({ words: words.slice(), scales: scales.slice(), biases: biases.slice() });
+  await tuneMatrix(tools, rowsOfWeight(weights), {
+    hessian,
+    widths: [width],
+    sweeps,
+    write: async ({ words, scales, biases }) => {
+      parts.push({ words: words.slice(), scales: scales.slice(), biases: biases.slice() });
+    },
   });
   marks.push(performance.now());
   const { user, system } = process.cpuUsage(cpu);
@@ -119,7 +119,7 @@ async function tuneLayer(
 /** For the judge, as turns.py says. */
 async function storeParts(
   folder: string,
-  { rows, columns }: BaseMatrix,
+  { rows, columns }: Weight,
   parts: readonly Packed[],
 ): Promise<void> {
   await mkdir(folder, { recursive: true });
@@ -239,9 +239,8 @@ async function benchLayer(): Promise<void> {
     const problem = await makeProblem(folder);
     const { peers, contestants, absent } = await openPeers(folder);
     const [one, two] = kernels.map((kernel) => ({
-      kernel,
+      tools: openTools({ kernel, settings: tuningSettings, storage: "BF16" }),
       sweeps: tuningSettings.sweeps,
-      buffers: new Leases(),
     }));
     const own = [
       ours("oqe, two workers", two!, problem),

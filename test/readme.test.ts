@@ -2,6 +2,7 @@ import { readFile } from "node:fs/promises";
 import { describe, expect, test } from "vitest";
 import { parse } from "yaml";
 import { renderAction, renderReadme, renderSchema } from "../.ci/input-tables.ts";
+import { exitCodes } from "../src/ground/errors.ts";
 import type { InputRow } from "../src/inputs/input-row.ts";
 import { inputTable } from "../src/inputs/input-table.ts";
 
@@ -66,6 +67,19 @@ describe("docs/inputs.schema.json", () => {
 });
 
 describe("README.md", () => {
+  test("names the oldest Node that package.json allows, and docs/errors.md the same", async () => {
+    const { engines } = JSON.parse(await read("package.json"));
+    const oldest = engines.node.replace(">=", "");
+    expect(await read("README.md")).toContain(`Node ${oldest} or newer`);
+    expect(await read("docs/errors.md")).toContain(`Node older than ${oldest},`);
+  });
+
+  test("and docs/errors.md list the exit codes", async () => {
+    for (const text of [await read("README.md"), await read("docs/errors.md")])
+      for (const code of Object.values(exitCodes))
+        expect(text).toMatch(new RegExp(`^\\| ${code} \\|`, "m"));
+  });
+
   test("has the tables of inputs and outputs (else: node .ci/input-tables.ts)", async () => {
     const readme = await read("README.md");
     expect(readme).toBe(renderReadme(readme, await read("action.yml")));

@@ -8,6 +8,20 @@ import { findTool } from "./action/run.ts";
 const inCi = process.env.CI === "true";
 const actionlint = findTool("actionlint");
 
+describe(".ci/toolchain", () => {
+  test.each([[[]], [["kernel", "compiler"]]])("%j prints its usage and ends with 2", (parts) => {
+    const script = spawnSync("bash", [`${root}.ci/toolchain`, ...parts], { encoding: "utf8" });
+    expect(script).toMatchObject({ status: 2, stdout: "" });
+    for (const part of ["kernel", "actions", "python", "arm64", "browser"])
+      expect(script.stderr).toMatch(new RegExp(`^  ${part} +\\S`, "m"));
+  });
+
+  test("is called by .ci/run for all parts", async () => {
+    const parts = "kernel actions python arm64 browser";
+    expect(await readFile(`${root}.ci/run`, "utf8")).toContain(`\n.ci/toolchain ${parts}\n`);
+  });
+});
+
 describe("the workflows", () => {
   interface Step {
     readonly uses?: string;
@@ -17,6 +31,11 @@ describe("the workflows", () => {
   interface Job {
     readonly uses?: string;
     readonly permissions?: unknown;
+    readonly container?: string;
+    readonly environment?: string;
+    readonly needs?: string | string[];
+    readonly with?: Record<string, unknown>;
+    readonly env?: Record<string, string>;
     readonly "timeout-minutes"?: number;
     readonly steps?: Step[];
   }
@@ -51,9 +70,7 @@ describe("the workflows", () => {
       };
       expect(permissions, `${file}: permissions`).toBeDefined();
       for (const line of text.split("\n").filter((line) => /^\s*(- )?uses: /.test(line))) {
-        expect(line, file).toMatch(
-          /uses: (\.\/|OWNER\/oqe-publisher@v1$|[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$)/,
-        );
+        expect(line, file).toMatch(/uses: (\.\/|[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$)/);
       }
       for (const [name, job] of Object.entries(jobs)) {
         if (job.uses === undefined)
@@ -65,5 +82,51 @@ describe("the workflows", () => {
         }
       }
     }
+  });
+
+  const jobsOf = async (file: string) =>
+    (parse(await readFile(`${root}${file}`, "utf8")) as { jobs: Record<string, Job> }).jobs;
+
+  test("name container images by digest, and read secrets and write tokens in an environment", async () => {
+    for (const file of await files()) {
+      for (const [name, job] of Object.entries(await jobsOf(file))) {
+        const where = `${file}: ${name}`;
+        if (job.container !== undefined)
+          expect(job.container, where).toMatch(/@sha256:[0-9a-f]{64}$/);
+        const isShipped = file.startsWith(".github/");
+        const text = JSON.stringify(job);
+        if (isShipped && /secrets\.|"contents":"write"/.test(text))
+          expect(job.environment, where).toMatch(/^\w+$/);
+      }
+    }
+  });
+
+  test("release the very commit that was tested, and none whose tag has moved", async () => {
+    const jobs = await jobsOf(".github/workflows/release.yml");
+    const commit = expect.stringMatching(/^\$\{\{ needs\.version\.outputs\.commit \}\}$/);
+    const { version, dist, tests, release, ...others } = jobs;
+    expect(Object.keys(others)).toEqual([]);
+    expect(version!.steps!.at(-1)!.run).toContain("git rev-parse HEAD");
+    for (const tested of [dist!, tests!]) expect(tested.with).toEqual({ commit });
+    expect(release!.needs).toEqual(["version", "dist", "tests"]);
+    expect(release!.env!.COMMIT).toEqual(commit);
+    expect(release!.steps!.every(({ uses }) => uses === undefined)).toBe(true);
+    expect(release!.steps![0]!.run).toMatch(/"\$tagged" != "\$COMMIT" \]; then.*exit 1/s);
+    for (const file of ["ci", "check-dist"]) {
+      for (const { steps = [] } of Object.values(await jobsOf(`.github/workflows/${file}.yml`))) {
+        const checkout = steps.find(({ uses }) => uses?.startsWith("actions/checkout@"));
+        expect(checkout!.with!.ref).toMatch(/^\$\{\{ inputs\.commit \|\| github\.sha \}\}$/);
+      }
+    }
+  });
+
+  test("and the README show this version, pinned", async () => {
+    const { version } = JSON.parse(await readFile(`${root}package.json`, "utf8"));
+    const pinned = new RegExp(
+      `oqe-publisher@(0{40}|<commit>) # v${version.replaceAll(".", "\\.")}$`,
+      "m",
+    );
+    for (const file of [".github/workflows/series-example.yml", "README.md"])
+      expect(await readFile(`${root}${file}`, "utf8"), file).toMatch(pinned);
   });
 });

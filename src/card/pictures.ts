@@ -3,6 +3,7 @@ import { drawDivergence } from "../chart/divergence-picture.ts";
 import { drawPlaceholder } from "../chart/drawing.ts";
 import { drawExperts } from "../chart/experts-picture.ts";
 import { drawLanguages } from "../chart/languages-picture.ts";
+import { reasonOf } from "../ground/reasons.ts";
 import type { Receipt } from "../receipt/receipt.ts";
 import { namedExperts } from "../receipt/sensitivity-record.ts";
 import { tierFigures } from "../receipt/series-figures.ts";
@@ -57,7 +58,7 @@ export function drawPictures(receipt: Receipt): readonly CardPicture[] {
       return svg === null ? [] : [{ path, alt: words(receipt), svg, failure: null }];
     } catch (cause) {
       const alt = `${path} could not be drawn`;
-      const failure = `${path}: ${cause instanceof Error ? cause.message || cause.name : "no reason given"}`;
+      const failure = `${path}: ${reasonOf(cause)}`;
       return [{ path, alt, svg: drawPlaceholder(alt), failure }];
     }
   });

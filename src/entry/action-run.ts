@@ -1,15 +1,17 @@
 import * as core from "@actions/core";
 import { renderSummary } from "../card/render.ts";
-import type { SummaryFacts } from "../card/summary.ts";
 import { describeAction, describeOccasion } from "../github/occasion.ts";
+import { OqeError } from "../ground/errors.ts";
+import { reasonOf } from "../ground/reasons.ts";
 import { actionsReport } from "../ground/report.ts";
 import type { InputName } from "../inputs/input-table.ts";
-import { parseInputs, unusedInputs } from "../inputs/inputs.ts";
-import { publishModel } from "../pipeline.ts";
-import { gateFailures } from "../series/publish.ts";
+import { type Inputs, parseInputs, unusedInputs } from "../inputs/inputs.ts";
+import { type Published, publishModel } from "../pipeline.ts";
+import { gateFailures } from "../series/gate-failures.ts";
 import { openDependencies } from "./commands.ts";
+import { writeSummary } from "./job-summary.ts";
 
-/** One run of the Action: inputs → publish → outputs and job summary. */
+/** One run of the Action: inputs → publish → outputs and job summary. Throws what went wrong. */
 export async function runAction(): Promise<void> {
   const read = (name: InputName) => core.getInput(name);
   const inputs = parseInputs(read, process.env);
@@ -17,28 +19,45 @@ export async function runAction(): Promise<void> {
   const report = actionsReport();
   const warnings = unusedInputs(read, inputs);
   for (const line of warnings) report.warn(line);
-  const { plan, made, tiers, failure } = await publishModel(
-    inputs,
-    openDependencies(inputs, report, describeOccasion()),
-  );
-  core.setOutput("repositories", JSON.stringify(tiers));
-  core.setOutput(
-    "evaluations",
-    JSON.stringify(
-      Object.fromEntries(made.map(({ plan: { tier }, evaluation }) => [tier, evaluation])),
-    ),
-  );
-  core.setOutput("changed", String(tiers.some((tier) => tier.outcome === "published")));
-  core.setOutput("revision", plan.revision);
-  const series = plan.tiers.map(({ modules: _, ...row }) => row);
-  const base = {
-    id: inputs.baseModel.kind === "hub" ? plan.model : null,
-    name: plan.model,
+  const occasion = describeOccasion(process.env);
+  const published = await publishModel(inputs, openDependencies(inputs, report, occasion));
+  const unset = setOutputs(published);
+  await summarize(inputs, published, warnings);
+  const failure = published.failure ?? unset;
+  if (failure !== null) throw failure;
+}
+
+/** The outputs of action.yml. Gives the failure, so that the summary is written before it ends the run. */
+function setOutputs({ plan, made, tiers }: Published): OqeError | null {
+  const evaluations = made.map(({ plan: { tier }, evaluation }) => [tier, evaluation]);
+  const outputs = {
+    repositories: JSON.stringify(tiers),
+    evaluations: JSON.stringify(Object.fromEntries(evaluations)),
+    changed: String(tiers.some((tier) => tier.outcome === "published")),
     revision: plan.revision,
   };
-  await writeSummary({
-    series,
-    base,
+  try {
+    for (const [name, value] of Object.entries(outputs)) core.setOutput(name, value);
+    return null;
+  } catch (cause) {
+    return new OqeError(
+      "DISK",
+      `the outputs cannot be set: ${reasonOf(cause)}`,
+      "The tiers are finished all the same. Check the runner's GITHUB_OUTPUT.",
+      cause,
+    );
+  }
+}
+
+function summarize(
+  inputs: Inputs,
+  { plan, made, tiers }: Published,
+  warnings: readonly string[],
+): Promise<void> {
+  const { model, revision } = plan;
+  const facts = {
+    series: plan.tiers.map(({ modules: _, ...row }) => row),
+    base: { id: inputs.baseModel.kind === "hub" ? model : null, name: model, revision },
     repositories: tiers,
     made,
     dryRun: inputs.dryRun,
@@ -46,18 +65,13 @@ export async function runAction(): Promise<void> {
     run: {
       seconds: performance.now() / 1000,
       peakBytes: 1024 * process.resourceUsage().maxRSS,
-      action: describeAction(),
+      action: describeAction(process.env),
     },
     warnings: [...warnings, ...gateFailures(made)],
+  };
+  return writeSummary(facts, {
+    render: renderSummary,
+    write: (text) => core.summary.addRaw(text).write(),
+    warn: (line) => core.warning(line),
   });
-  if (failure !== null) throw failure;
-}
-
-/** What is published is published: a summary that cannot be written is a warning, never a failed job. */
-async function writeSummary(facts: SummaryFacts): Promise<void> {
-  try {
-    await core.summary.addRaw(await renderSummary(facts)).write();
-  } catch (error) {
-    core.warning(`the job summary could not be written: ${(error as Error).message}`);
-  }
 }

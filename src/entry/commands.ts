@@ -1,5 +1,6 @@
 import { writeFile } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
+import { decorate } from "../ground/decoration.ts";
 import { engine } from "../ground/engine.ts";
 import { OqeError } from "../ground/errors.ts";
 import { type Report, terminalReport } from "../ground/report.ts";
@@ -20,7 +21,7 @@ import {
 import { explainPlan } from "../plan/explain.ts";
 import { writeSensitivity } from "../sensitivity/sensitivity-file.ts";
 import { onDisk } from "../series/atomic-folder.ts";
-import { rewriteCard } from "../series/folders.ts";
+import { rewriteCard } from "../series/card-files.ts";
 import { verify } from "../series/verify.ts";
 import { formatEvaluation } from "./evaluation-table.ts";
 import {
@@ -42,9 +43,10 @@ interface Call {
   readonly flags: Flags;
   readonly inputs: () => Inputs;
   readonly dependencies: (inputs: Inputs) => Dependencies;
-  /** Prints the result: `value` as JSON with --json, otherwise `text`. */
-  readonly print: (value: unknown, text: string) => void;
+  /** Prints the result: `value` as JSON with --json, otherwise the text. */
+  readonly print: (value: unknown, text: () => string) => Promise<void>;
   readonly write: (text: string) => void;
+  readonly report: Report;
 }
 
 const runs: Readonly<Record<CommandName, (call: Call) => Promise<void>>> = {
@@ -99,9 +101,15 @@ function openCall(
       return inputs;
     },
     dependencies: (inputs) => openDependencies(inputs, report, ""),
-    print: (value, text) =>
-      write(flags.json === true ? `${JSON.stringify(value, null, 2)}\n` : `${text}\n`),
+    print: async (value, makeText) => {
+      const json = () => JSON.stringify(value, null, 2);
+      if (flags.json === true) return write(`${json()}\n`);
+      // A table that cannot be made is no reason to lose hours of work.
+      const decoration = { what: "the table", make: makeText, placeholder: json() };
+      write(`${await decorate(report, decoration)}\n`);
+    },
     write,
+    report,
   };
 }
 
@@ -123,58 +131,51 @@ async function plan({ inputs, flags, dependencies, print }: Call) {
   const parsed = inputs();
   const { plan: series, base, sensitivity } = await planModel(parsed, dependencies(parsed));
   const title = `${series.model} at ${series.revision}`;
-  const table = [title, formatPlan(series), formatUnquantized(series)].join("\n");
+  const table = () => [title, formatPlan(series), formatUnquantized(series)].join("\n");
   if (flags.explain !== true) return print(series, table);
-  const explanations = series.tiers.map((tier) =>
-    explainPlan(tier, base.tensors, base.storage, sensitivity),
-  );
-  const texts = series.tiers.map((tier, i) => formatExplanation(tier, explanations[i]!));
-  const tiers = series.tiers.map((tier, i) => ({ ...tier, roles: explanations[i]! }));
-  print({ ...series, tiers }, [table, ...texts].join("\n\n"));
+  const tiers = series.tiers.map((tier) => ({
+    ...tier,
+    roles: explainPlan(tier, base.tensors, base.storage, sensitivity),
+  }));
+  const explain = () => tiers.map((tier) => formatExplanation(tier, tier.roles)).join("\n\n");
+  return print({ ...series, tiers }, () => `${table()}\n\n${explain()}`);
 }
 
 /** Prints the sensitivity, or writes it to the file of --out. */
-async function measure({ inputs, flags, dependencies, write }: Call) {
+async function measure({ inputs, flags, dependencies, print, write }: Call) {
   const parsed = inputs();
-  if (flags.out === "")
-    throw new OqeError(
-      "BAD_INPUT",
-      "--out names no file",
-      "Leave it out to print the sensitivity.",
-    );
+  if (flags.out === "") {
+    const hint = "Leave it out to print the sensitivity.";
+    throw new OqeError("BAD_INPUT", "--out names no file", hint);
+  }
   const text = writeSensitivity(await measureModel(parsed, dependencies(parsed)));
   if (typeof flags.out !== "string") return write(text);
   const path = resolve(flags.out);
   await onDisk(dirname(path), text.length, () => writeFile(path, text));
-  write(flags.json === true ? `${JSON.stringify({ sensitivity: path })}\n` : `${path}\n`);
+  return print({ sensitivity: path }, () => path);
 }
 
 async function quantize({ inputs, flags, dependencies, print }: Call) {
   const parsed = inputs();
   if (typeof flags.out !== "string" || flags.out === "") {
-    throw new OqeError(
-      "BAD_INPUT",
-      "oqe quantize needs --out <folder>",
-      "The tiers are written to <folder>/<Model>-<tier>/.",
-    );
+    const hint = "The tiers are written to <folder>/<Model>-<tier>/.";
+    throw new OqeError("BAD_INPUT", "oqe quantize needs --out <folder>", hint);
   }
-  const {
-    plan: series,
-    folders,
-    failure,
-  } = await quantizeModel(parsed, resolve(flags.out), dependencies(parsed));
-  print({ ...series, folders }, `${formatPlan(series)}\n${folders.join("\n")}`);
+  const made = await quantizeModel(parsed, resolve(flags.out), dependencies(parsed));
+  const { plan: series, folders, failure } = made;
+  await print({ ...series, folders }, () => `${formatPlan(series)}\n${folders.join("\n")}`);
   if (failure !== null) throw failure;
 }
 
 async function publish({ inputs, dependencies, print }: Call) {
   const parsed = inputs();
   const { plan: series, tiers, failure } = await publishModel(parsed, dependencies(parsed));
-  const lines = tiers.map(
-    (tier) =>
-      `${tier.outcome.padEnd(9)}  ${tier.url}${tier.folder === null ? "" : `  (${tier.folder})`}`,
-  );
-  print({ ...series, repositories: tiers }, `${formatPlan(series)}\n${lines.join("\n")}`);
+  const lines = tiers.map(({ outcome, url, folder }) => {
+    const place = folder === null ? "" : `  (${folder})`;
+    return `${outcome.padEnd(9)}  ${url}${place}`;
+  });
+  const text = () => [formatPlan(series), ...lines].join("\n");
+  await print({ ...series, repositories: tiers }, text);
   if (failure !== null) throw failure;
 }
 
@@ -187,19 +188,17 @@ async function verifyTarget({ target, inputs, flags, dependencies, print }: Call
     );
   }
   const parsed = inputs();
-  const given = { samples: flags["evaluation-samples"] !== undefined };
-  const {
-    evaluation,
-    target: measured,
-    failure,
-  } = await verify(parseModel(target, ""), parsed, given, dependencies(parsed));
-  print(evaluation, `${measured.name} at ${measured.revision}\n${formatEvaluation(evaluation)}`);
+  const verifying = { ...parsed, samplesGiven: flags["evaluation-samples"] !== undefined };
+  const verified = await verify(parseModel(target, ""), verifying, dependencies(parsed));
+  const { evaluation, failure } = verified;
+  const title = `${verified.target.name} at ${verified.target.revision}`;
+  await print(evaluation, () => `${title}\n${formatEvaluation(evaluation)}`);
   if (failure !== null) throw failure;
 }
 
-async function card({ target, print }: Call) {
-  const path = await rewriteCard(resolve(target));
-  print({ card: path }, path);
+async function card({ target, print, report }: Call) {
+  const path = await rewriteCard(resolve(target), report);
+  return print({ card: path }, () => path);
 }
 
 async function hub({ target, flags, print }: Call) {
@@ -207,10 +206,11 @@ async function hub({ target, flags, print }: Call) {
   const server = await startLocalHub({ folder: resolve(target), port });
   const call = "oqe publish <model> --namespace <name>";
   const text = `HF_ENDPOINT=${server.url} HF_TOKEN=hf_rehearsal ${call}\n  stop it with Ctrl-C`;
-  print({ endpoint: server.url }, `${server.url}\n  ${text}`);
+  await print({ endpoint: server.url }, () => `${server.url}\n  ${text}`);
+  // `on`, not `once`: a parent process may pass on a signal that the terminal sent as well.
   await new Promise<void>((stop) => {
-    process.once("SIGINT", () => stop());
-    process.once("SIGTERM", () => stop());
+    process.on("SIGINT", () => stop());
+    process.on("SIGTERM", () => stop());
   });
   await server.close();
 }

@@ -1,17 +1,22 @@
-import { context } from "@actions/github";
+type Environment = Readonly<Record<string, string | undefined>>;
 
-/** What asked for this run, in words for the commits on the Hub: `tag v1.2.0 of acme/models`. Empty outside GitHub. */
-export function describeOccasion(): string {
-  const { eventName, ref, sha } = context;
-  const repository = process.env.GITHUB_REPOSITORY ?? "";
-  if (eventName === undefined || repository === "") return "";
-  const tag = /^refs\/tags\/(.+)$/.exec(ref ?? "");
+/**
+ * What started this run, for the commits on the Hub: `tag v1.2.0 of acme/models`. Empty outside
+ * GitHub.
+ */
+export function describeOccasion(environment: Environment): string {
+  const { GITHUB_EVENT_NAME: event = "", GITHUB_REPOSITORY: repository = "" } = environment;
+  if (event === "" || repository === "") return "";
+  const tag = /^refs\/tags\/(.+)$/.exec(environment.GITHUB_REF ?? "");
   if (tag !== null) return `tag ${tag[1]} of ${repository}`;
-  return `${eventName} of ${repository} at ${(sha ?? "").slice(0, 12)}`;
+  return `${event} of ${repository} at ${(environment.GITHUB_SHA ?? "").slice(0, 12)}`;
 }
 
-/** The Action as the workflow names it, `owner/name@ref`; null where it runs from the repository's own files or outside GitHub. */
-export function describeAction(): string | null {
-  const { GITHUB_ACTION_REPOSITORY: repository = "", GITHUB_ACTION_REF: ref = "" } = process.env;
+/**
+ * The Action as the workflow names it, `owner/name@ref`. null outside GitHub, and where it runs from
+ * the repository's own files.
+ */
+export function describeAction(environment: Environment): string | null {
+  const { GITHUB_ACTION_REPOSITORY: repository = "", GITHUB_ACTION_REF: ref = "" } = environment;
   return repository === "" || ref === "" ? null : `${repository}@${ref}`;
 }

@@ -6,9 +6,11 @@ import { isRepositoryId, pathFault, printable } from "./names.ts";
 /** SHA-1 of a git object: a commit, or the blob of a file. */
 const gitId = (what: string) => matching(/^[0-9a-f]{40}$/, `${what} of 40 hexadecimal digits`);
 
-/** What the answers must hold, as far as it is used. */
+/** Schemas of the Hub's answers, with the fields that are used. */
 export const answers = {
-  /** GET /api/whoami-v2. A token of an organization has no `orgs`, and only some tokens have a role. */
+  /**
+   * GET /api/whoami-v2. A token of an organization has no `orgs`, and only some tokens have a role.
+   */
   account: object({
     name: line,
     orgs: v.optional(list(object({ name: line })), []),
@@ -16,11 +18,14 @@ export const answers = {
   }),
   /** GET /api/models/…/revision/…, by the field names of @huggingface/hub. */
   revision: object({
-    /** Another id than was asked for: the repository was renamed. */
+    /** A renamed repository has another id than the one in the request. */
     name: v.pipe(line, v.check(isRepositoryId, "a repository, <namespace>/<name>")),
     sha: gitId("a commit"),
   }),
-  /** GET /api/models/…/tree/…, and POST …/paths-info/…: files, folders and what else may come. */
+  /**
+   * GET /api/models/…/tree/…, and POST …/paths-info/…: files and folders. Unknown types are
+   * ignored.
+   */
   entries: list(v.looseObject({ type: line, path: v.string("a path") }, "an object")),
   /** An entry of type `file`. */
   file: object({
@@ -45,7 +50,10 @@ export interface TreeFile {
   readonly sha256: string | null;
 }
 
-/** An answer of the Hub about `subject`, as its schema describes it. Throws NETWORK, naming the field. */
+/**
+ * An answer of the Hub about `subject`, as its schema describes it. Throws NETWORK, naming the
+ * field.
+ */
 export function parseAnswer<const S extends v.GenericSchema>(
   schema: S,
   value: unknown,
@@ -63,7 +71,9 @@ export async function readAnswer<const S extends v.GenericSchema>(
   return parseAnswer(schema, readJson(await response.text(), document(subject)), subject);
 }
 
-/** An entry of type `file`. Throws BAD_CHECKPOINT for a path that leaves its folder, else NETWORK. */
+/**
+ * An entry of type `file`. Throws BAD_CHECKPOINT for a path that leaves its folder, else NETWORK.
+ */
 export function parseFile(
   entry: v.InferOutput<typeof answers.entries>[number],
   subject: string,
@@ -80,7 +90,7 @@ export function parseFile(
   return [path, { size, oid, sha256: lfs?.oid ?? null }];
 }
 
-/** An answer whose fields are right, but which cannot be true. */
+/** Throws NETWORK for an answer whose fields are right by themselves, but which cannot be true. */
 export function contradiction(subject: string, reason: string): OqeError {
   const { where, code, hint } = document(subject);
   return new OqeError(code, `${where} ${reason}`, hint);

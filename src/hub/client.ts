@@ -14,17 +14,19 @@ import { validateCard } from "./validate-card.ts";
 export interface HubOptions {
   /** https, or http on this machine. */
   readonly endpoint?: string;
-  /** Null for an anonymous reader. */
+  /** null: read without an account. */
   readonly token: string | null;
   readonly report: Report;
   /** Dependencies for tests and proxies. */
   readonly fetch?: typeof globalThis.fetch;
   readonly sleep?: Patience["sleep"];
-  /** Uniform in [0, 1): the jitter of waits. */
+  /** Uniform in [0, 1), for the jitter of waits. */
   readonly random?: Patience["random"];
 }
 
-/** Opens the door to the Hub. No request is made yet. BAD_INPUT for an endpoint or token that cannot be one. */
+/**
+ * Connects to the Hub, without a request yet. Throws BAD_INPUT for an illegal endpoint or token.
+ */
 export function connectHub(options: HubOptions): Hub {
   const endpoint = checkEndpoint(options.endpoint ?? defaultEndpoint);
   const token = checkToken(options.token);

@@ -8,8 +8,9 @@ import { remoteRepository } from "./pull.ts";
 import { authorization, credentials, type Transport } from "./transport.ts";
 
 /**
- * A dataset on the Hub at one commit, as far as one of its files: datasets may hold more files than anybody should list.
- * NOT_FOUND where there is no such dataset, revision or file; BAD_INPUT for a folder.
+ * One file of a dataset on the Hub, at one commit. The other files are not listed: there may be
+ * very many. Throws NOT_FOUND if there is no such dataset, revision or file, and BAD_INPUT for a
+ * folder.
  */
 export async function openDatasetFile(
   transport: Transport,
@@ -31,7 +32,7 @@ export async function openDatasetFile(
   if (id !== dataset)
     transport.patience.report.info(`datasets/${dataset} is now called datasets/${id}`);
   const file = await findFile(transport, id, commit, path);
-  // Addresses and messages of a dataset differ from a model's by this prefix alone.
+  // Only this prefix distinguishes the addresses and messages of a dataset from those of a model.
   return remoteRepository(transport, `datasets/${id}`, commit, new Map([[path, file]]));
 }
 

@@ -9,9 +9,9 @@ import type { Transport } from "./transport.ts";
 const text = v.fallback(v.optional(v.string()), undefined);
 const errorBody = v.pipe(v.string(), v.parseJson(), v.object({ error: text, message: text }));
 
-/** What a request was for, so that its failure can be told in the user's words. */
+/** What a request was about, for messages. */
 export interface Subject {
-  /** `org/name`; null for the account itself. */
+  /** `org/name`; null for the account. */
   readonly id: string | null;
   readonly revision?: string;
   readonly path?: string;
@@ -19,18 +19,21 @@ export interface Subject {
   readonly right: "read" | "write";
 }
 
-/** A refusal by status, as far as its headers and body explain it. */
+/** An answer with an error status. */
 interface Refusal {
   readonly status: number;
   /** `X-Error-Code`, e.g. RepoNotFound. */
   readonly code: string;
-  /** The server's own words, made safe. */
+  /** The server's message, as one short line. */
   readonly said: string;
   /** Method and address, without query. */
   readonly request: string;
 }
 
-/** A `fetch` that throws an OqeError for every refusal of the Hub itself; others' answers (storage, xet) pass. */
+/**
+ * A `fetch` that throws an OqeError for every error status of the Hub. Answers of other servers
+ * (storage, xet) are returned as they are.
+ */
 export function strictFetch(transport: Transport, subject: Subject): typeof fetch {
   return async (input, init) => {
     const response = await transport.fetch(input, init);
@@ -44,7 +47,7 @@ export function strictFetch(transport: Transport, subject: Subject): typeof fetc
   };
 }
 
-/** Turns an answer with an error status into the error that people see. Reads its body. */
+/** Reads the body of an answer with an error status, and makes an OqeError of it. */
 export async function refused(
   transport: Transport,
   subject: Subject,
@@ -62,8 +65,8 @@ export async function refused(
 }
 
 /**
- * Turns errors of @huggingface/hub and of the file system into ours; an OqeError stays. The original
- * is dropped: it may contain what a server echoed.
+ * Turns errors of @huggingface/hub and of the file system into ours; an OqeError stays. The
+ * original is dropped: it may contain what a server echoed.
  */
 export function adopt(transport: Transport, subject: Subject, failure: unknown): unknown {
   if (failure instanceof OqeError) return failure;
@@ -76,10 +79,10 @@ export function adopt(transport: Transport, subject: Subject, failure: unknown):
       request: `a request to ${failure.url}`,
     };
     if (isAtHub(transport, failure.url)) return explain(transport, subject, refusal);
-    // A storage link knows nothing of rights: a 403 there means that the link is too old.
+    // A storage link does not check rights: status 403 means that it has expired.
     return refusedAs(
       "NETWORK",
-      `The storage refuses a file of ${nameOf(subject)}`,
+      `The storage refused a file of ${nameOf(subject)}`,
       refusal,
       "Run again: finished uploads are not sent twice.",
     );
@@ -108,20 +111,20 @@ function explain(transport: Transport, subject: Subject, refusal: Refusal): OqeE
   if (status === 409 || status === 412) {
     return refusedAs(
       "CONFLICT",
-      `${nameOf(subject)} was changed by somebody else meanwhile`,
+      `Somebody else changed ${nameOf(subject)} during this run`,
       refusal,
       "Look at its history, then run again.",
     );
   }
   return refusedAs(
     "NETWORK",
-    `The Hub refuses a request about ${nameOf(subject)}`,
+    `The Hub refused a request about ${nameOf(subject)}`,
     refusal,
-    "If the message does not say why, run again later.",
+    "If this message does not say why, run again later.",
   );
 }
 
-/** Message = what, in our words; then status, request and the server's words. */
+/** The message: what failed, then status, request and the server's message. */
 function refusedAs(code: ErrorCode, what: string, refusal: Refusal, hint: string): OqeError {
   const said = refusal.said === "" ? "" : `: ${refusal.said}`;
   return new OqeError(code, `${what} (${refusal.request} answers ${refusal.status}${said})`, hint);
@@ -145,23 +148,29 @@ function unauthorized(transport: Transport, subject: Subject, refusal: Refusal):
       "UNAUTHORIZED",
       "The Hub does not accept the token",
       refusal,
-      `It may be mistyped, expired or revoked. Make a new one at ${transport.endpoint}/settings/tokens.`,
+      "It may be mistyped, expired or revoked. " +
+        `Make a new one at ${transport.endpoint}/settings/tokens.`,
     );
   }
   return refusedAs(
     "UNAUTHORIZED",
-    `The Hub asks who wants ${nameOf(subject)}, and no token was given`,
+    `The Hub needs a token to show ${nameOf(subject)}, and no token was given`,
     refusal,
-    "A private repository needs a token (hub-token or HF_TOKEN). One that does not exist looks the same to a stranger: check its name.",
+    "Check the name: without a token, a missing repository looks like a private one. " +
+      "A private repository needs a token (hub-token or HF_TOKEN).",
   );
 }
 
 function forbidden(transport: Transport, subject: Subject, refusal: Refusal): OqeError {
   const namespace = subject.id?.split("/")[0];
+  const tokens = `${transport.endpoint}/settings/tokens`;
   const hint =
     subject.right === "write"
-      ? `Use a token with write access to ${namespace} (role "write", or fine-grained with write access to its repositories): ${transport.endpoint}/settings/tokens. Its account must be ${namespace} or a member with that right.`
-      : `Use a token that may read ${subject.id}: a fine-grained one must name it or "public gated repositories" (${transport.endpoint}/settings/tokens).`;
+      ? `Use a token with write access to ${namespace} (role "write", or fine-grained ` +
+        `with write access to its repositories): ${tokens}. ` +
+        `Its account must be ${namespace} or a member with that right.`
+      : `Use a token that may read ${subject.id}: a fine-grained one must name it ` +
+        `or "public gated repositories" (${tokens}).`;
   return refusedAs(
     "FORBIDDEN",
     `The token may not ${subject.right} ${nameOf(subject)}`,
@@ -202,10 +211,12 @@ function notFound(transport: Transport, subject: Subject, refusal: Refusal): Oqe
 function nameOf(subject: Subject): string {
   const { id, revision, path } = subject;
   if (id === null) return "the account of the token";
-  return `${id}${revision === undefined ? "" : `@${revision}`}${path === undefined ? "" : `/${path}`}`;
+  return [id, revision && `@${revision}`, path && `/${path}`].filter(Boolean).join("");
 }
 
-/** The explanation in an error body: JSON `error` or `message`, or a short plain text; pages of HTML say nothing. */
+/**
+ * The message in an error body: `error` or `message` of JSON, or short plain text. HTML is ignored.
+ */
 function wordsOf(body: string): string {
   const { success, output } = v.safeParse(errorBody, body);
   if (success) return output.error ?? output.message ?? "";

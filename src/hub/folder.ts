@@ -7,12 +7,12 @@ import { OqeError } from "../ground/errors.ts";
 import { reasonOf } from "../ground/reasons.ts";
 import { pathFault, printable } from "./names.ts";
 
-/** Git itself holds no file above 10 MB on the Hub, so a larger one never needs a blob id. */
+/** The Hub keeps files above 10 MB out of git, so that larger ones need no blob id. */
 const largestBlob = 16 << 20;
 
-/** A file to publish, with both names that the Hub may know its content by. */
+/** A file to publish, with both hashes that the Hub may know it by. */
 export interface LocalFile {
-  /** With "/", relative to the folder. */
+  /** Relative to the folder, with `/`. */
   readonly path: string;
   readonly url: URL;
   /** Bytes. */
@@ -23,9 +23,9 @@ export interface LocalFile {
 }
 
 /**
- * Every file of a folder, hashed, sorted by path. BAD_INPUT for a path that a repository cannot hold and for anything but
- * files and folders (a link could publish what lies outside); DISK where one cannot be read. `.gitattributes` is left
- * to the Hub, which writes its own.
+ * Hashes every file of a folder; sorted by path. `.gitattributes` is left out: the Hub writes its
+ * own. Throws BAD_INPUT for a path that a repository cannot have, and for links (they could publish
+ * files outside the folder) and other special files. Throws DISK for a file that cannot be read.
  */
 export async function readFolder(
   folder: string,
@@ -74,7 +74,7 @@ async function listFolder(folder: string): Promise<string[]> {
   if (paths.length === 0)
     throw new OqeError(
       "BAD_INPUT",
-      `The folder ${folder} holds no file to publish`,
+      `The folder ${folder} has no file to publish`,
       "Check the folder.",
     );
   return paths.sort();

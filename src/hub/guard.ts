@@ -4,15 +4,15 @@ import { OqeError } from "../ground/errors.ts";
 import type { Report } from "../ground/report.ts";
 
 /**
- * The last line between the token and people. A server (or a proxy with a debug page) may echo a request's headers in an
- * error, a redirect, a file name; whatever leaves the Hub client as an error or a line goes through here.
+ * Removes the token from every error and log line of the Hub client. A server, or a proxy with a
+ * debug page, may echo the headers of a request in an error, a redirect or a file name.
  */
 export interface Guard {
-  /** The same function, its errors without the token. */
+  /** The same function; its errors do not contain the token. */
   errors<A extends unknown[], T>(run: (...given: A) => Promise<T>): (...given: A) => Promise<T>;
-  /** The same repository, the errors of its reads without the token. */
+  /** The same repository; errors of its reads do not contain the token. */
   repository(repository: Repository): Repository;
-  /** The same report, its lines without the token. */
+  /** The same report; its lines do not contain the token. */
   report(report: Report): Report;
 }
 

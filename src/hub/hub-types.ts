@@ -1,33 +1,33 @@
 import type { Repository } from "../checkpoint/repository.ts";
 
-/** Name of the receipt in every tier repo. A folder or repo that holds one is ours. */
+/** Name of the receipt in every tier repository. It marks a folder or repository as ours. */
 export const receiptPath = "oqe-receipt.json";
 
-/** Who the token is, as the Hub says. */
+/** The account of the token. */
 export interface Identity {
   readonly name: string;
   readonly organizations: readonly string[];
-  /** Whether the token may write at all; null where the Hub does not say (fine-grained tokens). */
+  /** Whether the token may write; null if the Hub does not say (fine-grained tokens). */
   readonly canWrite: boolean | null;
 }
 
-/** The state of a repo's main branch before we touch it. */
+/** The state of a repository's main branch before this run changes it. */
 export interface RemoteState {
   readonly exists: boolean;
-  /** Head commit of main; null where the repo does not exist. */
+  /** Head commit of main; null if there is no repository. */
   readonly head: string | null;
   /** Files of main with size and, for LFS files, SHA-256. */
   readonly files: ReadonlyMap<string, { readonly size: number; readonly sha256: string | null }>;
-  /** Text of oqe-receipt.json on main; null where there is none. */
+  /** Text of oqe-receipt.json on main; null if it is missing. */
   readonly receipt: string | null;
 }
 
 export interface PushRequest {
   /** `<namespace>/<name>` */
   readonly repository: string;
-  /** Folder to publish: after the push main holds exactly these files (and .gitattributes). */
+  /** Folder to publish. After the push main has exactly these files, and `.gitattributes`. */
   readonly folder: string;
-  /** Size and SHA-256 that files of the folder must have, by path: what its receipt says. Others are not checked. */
+  /** Path -> size and SHA-256 by the receipt. Files that are not named are not checked. */
   readonly expected: Readonly<Record<string, { readonly bytes: number; readonly sha256: string }>>;
   readonly state: RemoteState;
   readonly private: boolean;
@@ -39,18 +39,27 @@ export type PushResult =
   | { readonly outcome: "unchanged"; readonly commit: string; readonly url: string }
   | { readonly outcome: "published"; readonly commit: string; readonly url: string };
 
-/** The door to the Hub. One instance holds the endpoint, the token and the retrying fetch; nothing else ever sees the token. */
+/** A connection to the Hub: endpoint, token and retries. No other code sees the token. */
 export interface Hub {
   readonly endpoint: string;
-  /** Throws UNAUTHORIZED when the Hub does not accept the token. */
+  /** Throws UNAUTHORIZED if the Hub rejects the token. */
   identify(): Promise<Identity>;
-  /** Resolves `revision` to a commit once and lists that commit. NOT_FOUND, GATED, UNAUTHORIZED, NETWORK. */
+  /**
+   * Resolves `revision` to a commit and lists its files. Throws NOT_FOUND, GATED, UNAUTHORIZED,
+   * NETWORK.
+   */
   open(id: string, revision?: string): Promise<Repository>;
-  /** A dataset at the commit that `revision` names now, as far as this one file. As `open`; BAD_INPUT for a folder. */
+  /**
+   * One file of a dataset, at the commit of `revision`. Throws as `open`, and BAD_INPUT for a
+   * folder.
+   */
   openDatasetFile(dataset: string, path: string, revision?: string): Promise<Repository>;
   inspect(repository: string): Promise<RemoteState>;
-  /** Uploads every file, then moves main in one commit; on any failure main is as it was. */
+  /** Uploads every file, then changes main in one commit. After a failure main is unchanged. */
   push(request: PushRequest): Promise<PushResult>;
-  /** The Hub's own check of a card's front matter; its errors as sentences, empty when it is fine. */
+  /**
+   * Asks the Hub to check a card's front matter. Returns its errors as sentences; empty if there
+   * are none.
+   */
   validateCard(text: string): Promise<readonly string[]>;
 }

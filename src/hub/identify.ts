@@ -5,13 +5,13 @@ import { adopt, type Subject, strictFetch } from "./failure.ts";
 import type { Identity } from "./hub-types.ts";
 import { credentials, type Transport } from "./transport.ts";
 
-/** Whose token it is. UNAUTHORIZED without one, or with one that the Hub does not know. */
+/** The account of the token. Throws UNAUTHORIZED without a token, or if the Hub rejects it. */
 export async function identify(transport: Transport): Promise<Identity> {
   const subject: Subject = { id: null, right: "read" };
   if (!transport.authenticated) {
     throw new OqeError(
       "UNAUTHORIZED",
-      "The Hub cannot tell who this is: no token was given",
+      "Publishing needs a token, and no token was given",
       "Pass hub-token or HF_TOKEN.",
     );
   }
@@ -29,7 +29,7 @@ export async function identify(transport: Transport): Promise<Identity> {
   }
 }
 
-/** Fine-grained tokens have rights per repository, which the Hub does not list here. */
+/** Fine-grained tokens have rights per repository, which the Hub does not list in this answer. */
 function canWrite(role: string | undefined): boolean | null {
   if (role === "write" || role === "admin") return true;
   return role === "read" ? false : null;

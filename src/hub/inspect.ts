@@ -8,10 +8,10 @@ import { remoteRepository } from "./pull.ts";
 import type { Transport } from "./transport.ts";
 import { listTree, resolveRevision } from "./tree.ts";
 
-/** A receipt is a few hundred kilobytes at most (one line per module); more is not ours. */
+/** A receipt has some hundred kilobytes (one line per module). A larger file is not ours. */
 const receiptLimit = 32 << 20;
 
-/** The head of main and its files. Null where there is no such repository; a refusal (401, 403) is an error. */
+/** Head and files of main; null if there is no such repository. Throws for statuses 401 and 403. */
 export async function readMain(
   transport: Transport,
   repository: string,
@@ -21,7 +21,8 @@ export async function readMain(
   try {
     const { id, commit } = await resolveRevision(transport, subject);
     if (id !== repository) {
-      // The Hub forwards an old name to the new one; what we write to the one would land in the other.
+      // The Hub redirects an old name to the new one, so a push to it would change the renamed
+      // repository.
       throw new OqeError(
         "CONFLICT",
         `${repository} is now called ${id} on the Hub`,
@@ -35,7 +36,7 @@ export async function readMain(
   }
 }
 
-/** What is on main now, with the receipt that tells whether it is ours. */
+/** The state of main, with the receipt that marks it as ours. */
 export async function inspect(transport: Transport, repository: string): Promise<RemoteState> {
   const main = await readMain(transport, repository, "read");
   if (main === null) return { exists: false, head: null, files: new Map(), receipt: null };

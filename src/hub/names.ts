@@ -6,7 +6,10 @@ const longestName = 96;
 /** Characters of a namespace or repository name on the Hub. */
 const nameCharacters = /^[A-Za-z0-9._-]+$/;
 
-/** `<namespace>/<name>` after a check by the Hub's own rules, or BAD_INPUT: so no request is ever made for a name it would refuse. */
+/**
+ * Returns `<namespace>/<name>` if it is legal by the Hub's rules, else throws BAD_INPUT. So no
+ * request is made for an illegal name.
+ */
 export function checkRepositoryName(namespace: string, name: string): string {
   const id = `${namespace}/${name}`;
   const fault = nameFault("namespace", namespace) ?? nameFault("name", name);
@@ -14,7 +17,7 @@ export function checkRepositoryName(namespace: string, name: string): string {
   throw new OqeError(
     "BAD_INPUT",
     `"${printable(id)}" is not a repository name on the Hub: ${fault}`,
-    `Namespace and name hold letters, digits, ".", "_" and "-", at most ${longestName} each.`,
+    `Namespace and name have letters, digits, ".", "_" and "-", at most ${longestName} each.`,
   );
 }
 
@@ -29,7 +32,7 @@ export function checkRepositoryId(id: string): string {
   );
 }
 
-/** Whether an id that came from outside is one at all. */
+/** Whether an id from outside is legal. */
 export function isRepositoryId(id: string): boolean {
   const [namespace = "", name = "", ...more] = id.split("/");
   return (
@@ -44,14 +47,17 @@ function nameFault(part: string, name: string): string | null {
   if (name.length > longestName)
     return `the ${part} has ${name.length} characters, at most ${longestName} are allowed`;
   if (!nameCharacters.test(name))
-    return `the ${part} holds a character other than letters, digits, ".", "_" and "-"`;
+    return `the ${part} has a character other than letters, digits, ".", "_" and "-"`;
   if (/^[.-]|[.-]$/.test(name)) return `the ${part} starts or ends with "." or "-"`;
-  if (/--|\.\./.test(name)) return `the ${part} holds "--" or ".."`;
+  if (/--|\.\./.test(name)) return `the ${part} has "--" or ".."`;
   if (/\.(git|ipynb)$/i.test(name)) return `the ${part} ends with ".git" or ".ipynb"`;
   return null;
 }
 
-/** A branch, tag, commit or `refs/pr/N` that git could name, or BAD_INPUT. Returns it. */
+/**
+ * Returns the revision if git allows the name (branch, tag, commit or `refs/pr/N`), else throws
+ * BAD_INPUT.
+ */
 export function checkRevision(revision: string): string {
   const illegal = /[\s~^:?*[\\\p{Cc}]|\.\.|\/\/|@\{|^[-/.]|[/.]$|\.lock$/u;
   if (revision !== "" && revision.length <= 255 && !illegal.test(revision)) return revision;
@@ -62,16 +68,18 @@ export function checkRevision(revision: string): string {
   );
 }
 
-/** What is wrong with a file's path inside a repository; null when nothing is. Guards both what we send and what a listing claims. */
+/**
+ * Why a path may not be a file of a repository; null if it may. For paths that we send and for
+ * those that a listing claims.
+ */
 export function pathFault(path: string): string | null {
   if (path === "") return "it is empty";
   if (path.length > 1024) return `it has ${path.length} characters`;
-  if (/[\p{Cc}\\]/u.test(path)) return "it holds a backslash or a control character";
+  if (/[\p{Cc}\\]/u.test(path)) return "it has a backslash or a control character";
   if (/^[A-Za-z]:/.test(path)) return "it starts with a drive";
   const segments = path.split("/");
   if (segments.includes("")) return "it has an empty segment";
-  if (segments.some((segment) => segment === "." || segment === ".."))
-    return 'it holds "." or ".."';
+  if (segments.some((segment) => segment === "." || segment === "..")) return 'it has "." or ".."';
   if (segments.some((segment) => segment.toLowerCase() === ".git")) return 'it lies in ".git"';
   return null;
 }
@@ -81,7 +89,7 @@ export function encodePath(path: string): string {
   return path.split("/").map(encodeURIComponent).join("/");
 }
 
-/** One line, and short: names in messages come from outside, and a line break in a log of Actions can start a command. */
+/** Text from outside as one short line: a line break in a log of Actions can start a command. */
 export function printable(text: string, limit = 200): string {
   const line = text.replace(/[\p{Cc}\u2028\u2029]+/gu, " ").trim();
   return line.length > limit ? `${line.slice(0, limit)}…` : line;

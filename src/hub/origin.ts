@@ -5,16 +5,17 @@ import { Transient } from "./retry.ts";
 
 export const defaultEndpoint = "https://huggingface.co";
 
-/** Browsers stop at 20; the Hub's longest chain (renamed repo, cached file, storage) has 3. */
+/** Browsers allow 20. The Hub's longest chain (renamed repository, cached file, storage) has 3. */
 const redirectLimit = 10;
 
 /**
- * Stands for the token everywhere outside this file: callers and @huggingface/hub write it into `Authorization`, and it is
- * swapped for the real token only in a request to the Hub's own origin. So no other code can leak what it never had.
+ * Placeholder for the token outside this file. Callers and @huggingface/hub write it into
+ * `Authorization`. Only requests to the Hub's own origin get the real token instead. So no other
+ * code can leak the token.
  */
 export const tokenPlaceholder = "hf_held-by-the-client";
 
-/** The Hub's address without a trailing slash, or BAD_INPUT. */
+/** The Hub's address without a trailing slash. Throws BAD_INPUT for an illegal one. */
 export function checkEndpoint(endpoint: string): string {
   const url = URL.canParse(endpoint) ? new URL(endpoint) : null;
   const loopback = url !== null && isLoopback(url);
@@ -25,7 +26,7 @@ export function checkEndpoint(endpoint: string): string {
     );
   }
   if (url.username || url.password || url.search || url.hash) {
-    throw badEndpoint(url, "it holds a user, a password, a query or a fragment");
+    throw badEndpoint(url, "it has a user, a password, a query or a fragment");
   }
   return url.origin + url.pathname.replace(/\/+$/, "");
 }
@@ -34,7 +35,8 @@ function badEndpoint(url: URL | null, reason: string): OqeError {
   return new OqeError(
     "BAD_INPUT",
     `The Hub endpoint${url ? ` ${url.protocol}//${url.host}` : ""} cannot be used: ${reason}`,
-    `Leave it out for ${defaultEndpoint}, or give the address of another Hub such as http://127.0.0.1:8080.`,
+    `Leave it out for ${defaultEndpoint}, ` +
+      "or give the address of another Hub such as http://127.0.0.1:8080.",
   );
 }
 
@@ -42,7 +44,7 @@ function isLoopback(url: URL): boolean {
   return url.hostname === "127.0.0.1" || url.hostname === "localhost" || url.hostname === "[::1]";
 }
 
-/** The token without surrounding blanks, null for none, or BAD_INPUT. The message never shows it. */
+/** The token, trimmed; null for none. Throws BAD_INPUT for an illegal one, without showing it. */
 export function checkToken(token: string | null): string | null {
   const trimmed = token?.trim() ?? "";
   if (trimmed === "") return null;
@@ -50,7 +52,7 @@ export function checkToken(token: string | null): string | null {
   throw new OqeError(
     "BAD_INPUT",
     trimmed.startsWith("hf_")
-      ? "The Hub token holds a character that no token has"
+      ? "The Hub token has a character that no token has"
       : 'The Hub token does not start with "hf_"',
     `Make a token at ${defaultEndpoint}/settings/tokens and pass it whole, as a secret.`,
   );
@@ -58,8 +60,8 @@ export function checkToken(token: string | null): string | null {
 
 export interface Sender {
   /**
-   * One request, redirects followed by hand, body of the answer unread. Throws `Transient` when no answer came.
-   * `onAnswer` sees every answer on the way, redirects included.
+   * Sends one request and follows redirects itself. The body of the answer is unread. Throws
+   * `Transient` if there is no answer. `onAnswer` gets every answer, those of redirects included.
    */
   send(
     url: string,
@@ -68,13 +70,13 @@ export interface Sender {
   ): Promise<Answer>;
 }
 
-/** An answer and the address that gave it in the end. */
+/** An answer, and the address that gave it after redirects. */
 export interface Answer {
   readonly response: Response;
   readonly url: string;
 }
 
-/** The one place that knows the token. */
+/** The only code with the token. */
 export function createSender(
   endpoint: string,
   token: string | null,
@@ -135,7 +137,10 @@ function redirectTarget(from: URL, location: string): URL {
   );
 }
 
-/** A Hub on https never makes us speak plain http (or `data:` …), and a rehearsal stays on this machine where it does. */
+/**
+ * An https Hub must not redirect to plain http (or `data:`), and a local Hub only to itself or
+ * https.
+ */
 function checkTarget(url: URL, home: URL): URL {
   if (
     url.protocol === "https:" ||
@@ -158,7 +163,7 @@ async function once(
     if (init.body instanceof Blob) return await sendUncopied(fetch, url, init);
     return await fetch(url, { ...init, redirect: "manual" });
   } catch (failure) {
-    // A deadline is a slow server, any other abort is the caller's will.
+    // A timeout means a slow server. Any other abort was asked for by the caller.
     if (init.signal?.aborted && init.signal.reason?.name !== "TimeoutError")
       throw init.signal.reason;
     throw new Transient(describe(failure));
@@ -166,8 +171,9 @@ async function once(
 }
 
 /**
- * Node's fetch keeps a second copy of a request's body for a possible redirect, all of it in memory, unless the request
- * cannot be redirected (measured on Node 24: 706 MB against 100 MB for a body of 600 MB). Storage links do not redirect.
+ * Sends a Blob without a second copy in memory. Node's fetch copies the body for possible
+ * redirects, unless redirects are forbidden (Node 24, 600 MB body: 706 MB of memory against 100
+ * MB). Storage links do not redirect.
  */
 async function sendUncopied(
   fetch: typeof globalThis.fetch,
@@ -182,7 +188,7 @@ async function sendUncopied(
   }
 }
 
-/** Whether a body can be sent a second time. */
+/** Whether a body can be sent again. */
 export function isReplayable(body: RequestInit["body"]): boolean {
   return (
     !(body instanceof ReadableStream) &&
@@ -190,7 +196,7 @@ export function isReplayable(body: RequestInit["body"]): boolean {
   );
 }
 
-/** A failed fetch in words: undici hides the reason in `cause`. */
+/** Why a fetch failed. undici puts the reason into `cause`. */
 export function describe(failure: unknown): string {
   const reasons: string[] = [];
   for (let at: unknown = failure; at instanceof Error && reasons.length < 4; at = at.cause) {
@@ -202,7 +208,7 @@ export function describe(failure: unknown): string {
   return printable(reasons.filter(Boolean).join(": ") || "no answer");
 }
 
-/** An address for people: without its query, which may hold a storage signature. */
+/** An address for messages: without its query, which may contain a signature. */
 export function place(address: string): string {
   const url = new URL(address);
   return printable(url.origin + url.pathname, 300);

@@ -7,8 +7,8 @@ import type { Transport } from "./transport.ts";
 import { listTree, resolveRevision } from "./tree.ts";
 
 /**
- * A model on the Hub at one commit. The revision is resolved here, once; whatever happens to its branch later, every byte
- * comes from that commit.
+ * A model on the Hub at one commit. The revision is resolved once: changes of its branch during the
+ * run have no effect.
  */
 export async function pull(
   transport: Transport,
@@ -35,7 +35,8 @@ export function remoteRepository(
   tree: ReadonlyMap<string, TreeFile>,
 ): Repository {
   const files = new Map([...tree].map(([path, { size }]) => [path, size]));
-  // One source a file for the whole run: it keeps the storage link, and links are limited (range.ts).
+  // One source per file for the whole run: it remembers the storage link, and the Hub limits
+  // requests for links (range.ts).
   const sources = new Map<string, ByteSource>();
   return {
     id,

@@ -21,8 +21,8 @@ interface Publication {
 
 /**
  * Publishes a folder: hash the files, compare them with main, create the repository if it is
- * missing, upload the large files, commit everything at once, read main again and compare. Main does
- * not change before the commit. Nothing is sent if main has exactly these files already.
+ * missing, upload the large files, commit everything at once, read main again and compare. Main
+ * does not change before the commit. Nothing is sent if main has exactly these files already.
  */
 export async function push(transport: Transport, request: PushRequest): Promise<PushResult> {
   const target: Target = { id: checkRepositoryId(request.repository), right: "write" };
@@ -217,8 +217,8 @@ function inSteps(
 }
 
 /**
- * Adds to the hint that a failed first push leaves a new, empty repository behind. We never delete a
- * repository.
+ * Adds to the hint that a failed first push leaves a new, empty repository behind. We never delete
+ * a repository.
  */
 async function explainLeftover(
   { transport, target }: Publication,
@@ -227,7 +227,8 @@ async function explainLeftover(
   if (!(failure instanceof OqeError)) return failure;
   const main = await readMain(transport, target.id, "write").catch(() => null);
   if (main !== null && !isBlank(main)) return failure;
-  const left = `This run created ${printable(target.id)}, which is still empty; the next run fills it.`;
+  const left =
+    `This run created ${printable(target.id)}, which is still empty; ` + "the next run fills it.";
   return new OqeError(
     failure.code,
     failure.message,

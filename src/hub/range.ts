@@ -6,7 +6,10 @@ import { type Answer, describe, place } from "./origin.ts";
 import { isTransientStatus, retry, Transient } from "./retry.ts";
 import { authorization, type Transport, transient, withDeadline } from "./transport.ts";
 
-/** Long reads are cut into pieces: a broken connection repeats one piece, and each has its own attempts. */
+/**
+ * Long reads are cut into pieces: a broken connection repeats one piece, and each has its own
+ * attempts.
+ */
 export const pieceBytes = 32 << 20;
 
 /** A server that ignores `Range` sends the whole file. That is accepted up to this size. */
@@ -21,8 +24,8 @@ export interface RemoteFile {
 
 /**
  * A file of a pinned commit, read by range. The storage link behind the redirect is reused while it
- * works, because the Hub resolves only a few thousand addresses per five minutes, and a checkpoint has
- * as many tensors.
+ * works, because the Hub resolves only a few thousand addresses per five minutes, and a checkpoint
+ * has as many tensors.
  */
 export function openRemote(transport: Transport, file: RemoteFile): ByteSource {
   const name = `${file.id}@${file.commit}/${file.path}`;
@@ -56,7 +59,7 @@ export function openRemote(transport: Transport, file: RemoteFile): ByteSource {
   };
 }
 
-/** The signed storage address that the last redirect gave; null until the Hub is asked again. */
+/** The signed storage address of the last redirect; null if the Hub must be asked for one. */
 interface Link {
   storage: string | null;
 }
@@ -105,7 +108,8 @@ async function request(
     await stored.response.body?.cancel().catch(() => {});
     link.storage = null;
   }
-  const resolve = `${transport.endpoint}/${file.id}/resolve/${file.commit}/${encodePath(file.path)}`;
+  const path = encodePath(file.path);
+  const resolve = `${transport.endpoint}/${file.id}/resolve/${file.commit}/${path}`;
   const answer = await transport.send(
     resolve,
     { headers: { ...range, ...authorization(transport) }, signal },
@@ -167,7 +171,9 @@ function checkWhole(file: RemoteFile, { response, url }: Answer, { offset, lengt
   );
 }
 
-/** A refusal by the Hub is final. A storage link may have expired: the next attempt gets a new one. */
+/**
+ * A refusal by the Hub is final. A storage link may have expired: the next attempt gets a new one.
+ */
 async function refuse(
   transport: Transport,
   file: RemoteFile,
@@ -189,7 +195,9 @@ function wrongSize(name: string, listed: number, sent: string): OqeError {
   );
 }
 
-/** Copies the body from `skip` on to `into`. Throws `Transient` for a body of other than `total` bytes. */
+/**
+ * Copies the body from `skip` on to `into`. Throws `Transient` if the body has not `total` bytes.
+ */
 async function fill(
   response: Response,
   skip: number,

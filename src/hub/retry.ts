@@ -2,21 +2,28 @@ import { setTimeout } from "node:timers/promises";
 import { OqeError } from "../ground/errors.ts";
 import type { Report } from "../ground/report.ts";
 
-/** Named limits of every retry, with their reason. All times in milliseconds. */
+/** Limits of retries. Times are in milliseconds. */
 export const retryLimits = {
-  /** With waits that double from one second, eight attempts ride out an outage of about two minutes. */
+  /**
+   * Eight attempts, with waits that double from one second, cover an outage of about two minutes.
+   */
   attempts: 8,
   /** First wait; it doubles with every attempt. */
   firstWait: 1_000,
-  /** A longer wait of our own choice gains nothing: the Hub is either back by then or down for long. */
+  /**
+   * After a minute the Hub is either back or down for long, so that a longer wait gains nothing.
+   */
   longestWait: 60_000,
-  /** The Hub counts requests in windows of five minutes; whoever asks for more than that does not want us back soon. */
+  /** The Hub limits requests per five minutes, so that a legitimate `Retry-After` is not longer. */
   longestToldWait: 310_000,
-  /** One request may cost three such windows, not more. */
+  /** Three such windows. */
   totalWait: 930_000,
 } as const;
 
-/** A failure that another attempt may cure. `wait` is what the server asked for, null where it did not say. */
+/**
+ * A failure that another attempt may avoid. `wait` is the time that the server asks for in
+ * milliseconds; null if it does not say.
+ */
 export class Transient extends Error {
   readonly wait: number | null;
 
@@ -26,9 +33,9 @@ export class Transient extends Error {
   }
 }
 
-/** Dependencies of the clock and of chance, so that tests wait for nothing. */
+/** Clock and random numbers, which tests replace. */
 export interface Patience {
-  /** Resolves after `milliseconds`, rejects when the signal fires first. */
+  /** Resolves after `milliseconds`; rejects if the signal is aborted first. */
   readonly sleep: (milliseconds: number, signal?: AbortSignal) => Promise<void>;
   /** Uniform in [0, 1). */
   readonly random: () => number;
@@ -41,9 +48,10 @@ export async function sleep(milliseconds: number, signal?: AbortSignal): Promise
 }
 
 /**
- * Runs `attempt` until it does not throw `Transient`, at most `retryLimits.attempts` times; then NETWORK.
- * Waits are what the server asks for, else "full jitter": uniform in [0, min(longestWait, firstWait · 2^n)]
- * (M. Brooker, "Exponential Backoff And Jitter", 2015), which spreads parallel clients best.
+ * Repeats `attempt` while it throws `Transient`, at most `retryLimits.attempts` times; then throws
+ * NETWORK. The wait is what the server asks for, else "full jitter": uniform in [0,
+ * min(longestWait, firstWait · 2^n)]. It spreads parallel clients best (M. Brooker, "Exponential
+ * Backoff And Jitter", 2015).
  */
 export async function retry<T>(
   patience: Patience,
@@ -59,7 +67,7 @@ export async function retry<T>(
     } catch (failure) {
       if (!(failure instanceof Transient)) throw failure;
       if (tries === retryLimits.attempts) throw givenUp(what, `${tries} attempts`, failure);
-      // A told wait of zero is no reason to hammer.
+      // If the server asks for no wait, wait anyway.
       const wait = failure.wait || backoff(tries, patience.random());
       if (wait > retryLimits.longestToldWait || waited + wait > retryLimits.totalWait) {
         throw givenUp(
@@ -69,9 +77,9 @@ export async function retry<T>(
         );
       }
       waited += wait;
-      patience.report.info(
-        `${what}: ${failure.message}; attempt ${tries + 1} of ${retryLimits.attempts} in ${(wait / 1000).toFixed(1)} s`,
-      );
+      const seconds = (wait / 1000).toFixed(1);
+      const next = `attempt ${tries + 1} of ${retryLimits.attempts} in ${seconds} s`;
+      patience.report.info(`${what}: ${failure.message}; ${next}`);
       await patience.sleep(wait, signal);
     }
   }
@@ -87,19 +95,20 @@ function givenUp(what: string, effort: string, last: Transient): OqeError {
   return new OqeError(
     "NETWORK",
     `${what} failed after ${effort}. Last answer: ${last.message}`,
-    "See https://status.huggingface.co and the connection of this machine, then run again: finished uploads are not sent twice.",
+    "See https://status.huggingface.co and the connection of this machine, then run again: " +
+      "finished uploads are not sent twice.",
   );
 }
 
-/** Statuses by which a server says "later": timeouts, rate limits and passing faults. */
+/** Statuses for "try later": timeouts, rate limits and temporary faults. */
 export function isTransientStatus(status: number): boolean {
   return status === 408 || status === 429 || status === 500 || (status >= 502 && status <= 504);
 }
 
 /**
- * The wait a server asks for, in milliseconds: `Retry-After` as seconds or as a date (RFC 9110 §10.2.3; measured against
- * the server's own `Date`, so a wrong clock here does no harm), or on 429 the Hub's `RateLimit: "api";r=0;t=55`.
- * Null where it does not say.
+ * The wait that a server asks for, in milliseconds; null if it does not say. It is `Retry-After` in
+ * seconds or as a date (RFC 9110 §10.2.3), else for 429 the Hub's `RateLimit: "api";r=0;t=55`. A
+ * date is compared with the server's own `Date`, so that a wrong local clock does not matter.
  */
 export function toldWait(status: number, headers: Headers, now = Date.now()): number | null {
   const after = headers.get("retry-after")?.trim();

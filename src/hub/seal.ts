@@ -9,9 +9,9 @@ import { authorization, type Transport } from "./transport.ts";
 export interface Change {
   readonly title: string;
   readonly description: string;
-  /** Commit that main must still be at; the Hub refuses with 412 otherwise. */
+  /** Commit that main must still be at; otherwise the Hub answers 412. */
   readonly parent: string;
-  /** Files whose content is in the Hub's storage already: named by SHA-256, not sent. */
+  /** Files that are in the Hub's storage already. The commit names them by SHA-256. */
   readonly staged: readonly Pick<LocalFile, "path" | "size" | "sha256">[];
   /** Small files, sent inside the commit. */
   readonly inline: readonly Pick<LocalFile, "path" | "url">[];
@@ -19,8 +19,9 @@ export interface Change {
 }
 
 /**
- * Moves main by one commit (newline-delimited JSON: header, files, deletions) and returns it. Safe to repeat: a second
- * try after a lost answer meets a moved main, never makes a second commit.
+ * Commits to main and returns the commit. The request is newline-delimited JSON: header, files,
+ * deletions. It may be repeated: after a lost answer main has moved, and a second commit is
+ * refused.
  */
 export async function seal(transport: Transport, target: Target, change: Change): Promise<string> {
   const inline = change.inline.map(async ({ path, url }) => ({

@@ -7,18 +7,24 @@ import type { LocalFile } from "./folder.ts";
 import { printable } from "./names.ts";
 import { authorization, credentials, type Transport } from "./transport.ts";
 
-/** Each upload by xet owns 64 MiB for its block and 64 MiB for its index, so a 7 GB machine should not see many at once. */
+/**
+ * Each xet upload needs 64 MiB for its block and 64 MiB for its index; the smallest runners have 7
+ * GB.
+ */
 const filesInFlight = 2;
 
 /** The Hub takes at most 100 files per preupload request. */
 const filesPerQuestion = 100;
 
-/** A second round, because links given out in the first may have expired, and an upload whose last answer was lost only shows when asked for again. */
+/**
+ * Links of the first round may have expired, and an upload whose last answer was lost is found only
+ * by asking again.
+ */
 const uploadRounds = 2;
 
 export type Target = Subject & { readonly id: string };
 
-/** Which files the Hub wants in its large-file storage; the others travel inside the commit. */
+/** The paths that the Hub wants in its large-file storage. The others are sent in the commit. */
 export async function askForLarge(
   transport: Transport,
   target: Target,
@@ -45,7 +51,7 @@ export async function askForLarge(
     const modes = new Map(answer.files.map((file) => [file.path, file.uploadMode]));
     for (const { path, oid } of asked) {
       const mode = modes.get(path);
-      // A weight shard inside a commit would be held in memory, and no Hub takes it.
+      // A weight shard in the commit would be in memory as a whole, and no Hub accepts it.
       if (mode !== "lfs" && (mode !== "regular" || oid === null)) {
         const said = mode === undefined ? "nothing" : `"${printable(mode, 40)}"`;
         throw new OqeError(
@@ -61,8 +67,9 @@ export async function askForLarge(
 }
 
 /**
- * Sends large files to the Hub's storage without any commit: main does not change, and what is stored already is not sent
- * again. `onBytes` gets the bytes done so far, of how many; equal files count and travel once.
+ * Uploads large files to the Hub's storage, without a commit: main does not change. Files in the
+ * storage are not sent again; equal files are sent and counted once. `onBytes` gets the bytes done
+ * and the total.
  */
 export async function stage(
   transport: Transport,
@@ -97,8 +104,8 @@ export async function stage(
 }
 
 /**
- * @huggingface/hub hashes and uploads (xet, multipart or one PUT, as the Hub answers), and its generator stops before
- * the commit: leaving the loop there means that none is made.
+ * Uploads by @huggingface/hub (xet, multipart or one PUT, as the Hub answers). Its generator stops
+ * before the commit, so that leaving the loop there prevents the commit.
  */
 async function upload(
   transport: Transport,

@@ -10,26 +10,29 @@ import {
 } from "./origin.ts";
 import { isTransientStatus, type Patience, retry, Transient, toldWait } from "./retry.ts";
 
-/** No answer that is read whole (JSON pages, dedup shards of xet) comes near this; more is a fault, and memory is not ours to lose. */
+/** Largest answer that is read into memory. JSON pages and xet's shards are far smaller. */
 const answerLimit = 128 << 20;
 
-/** A connection that moves less than this is dead or hostile: bytes per millisecond, after a start of five minutes (undici's own). */
+/**
+ * Slower transfers are given up: bytes per millisecond, after the first five minutes (undici's
+ * default).
+ */
 const slowest = { grace: 300_000, bytesPerMillisecond: 32 };
 
-/** Everything that speaks HTTP goes through here: a sender that knows the token, and patience. */
+/** Sends every request: a sender with the token, and retries. */
 export interface Transport extends Sender {
   readonly endpoint: string;
-  /** Whether a token is held. */
+  /** Whether there is a token. */
   readonly authenticated: boolean;
   readonly patience: Patience;
   /**
-   * A `fetch` for whole answers: redirects, retries (a replayable body only), body read to its end inside the retry. Any
-   * status that is not transient comes back as it is. Throws NETWORK after the last attempt.
+   * A `fetch` for answers in memory. It follows redirects and retries requests whose body can be
+   * sent again. Returns any status that is not transient. Throws NETWORK after the last attempt.
    */
   readonly fetch: typeof globalThis.fetch;
 }
 
-/** What @huggingface/hub is given to write into `Authorization`: never the token itself. */
+/** The token's placeholder for @huggingface/hub, to write into `Authorization`. */
 export function credentials(transport: Transport): { accessToken?: string } {
   return transport.authenticated ? { accessToken: tokenPlaceholder } : {};
 }
@@ -64,7 +67,10 @@ export function createTransport(
   return { ...sender, endpoint, authenticated, patience, fetch };
 }
 
-/** One attempt: the answer with its body in memory, `Transient` where another attempt may help. */
+/**
+ * One attempt. Returns the answer with its body in memory; throws `Transient` if another attempt
+ * may help.
+ */
 async function whole(sender: Sender, address: string, init: RequestInit): Promise<Response> {
   const answer = await sender.send(address, {
     ...init,
@@ -122,7 +128,7 @@ export async function transient(answer: Answer): Promise<Transient> {
   );
 }
 
-/** The caller's signal, or the moment after which a transfer of `bytes` is given up. */
+/** A signal that fires with the caller's, or when a transfer of `bytes` takes too long. */
 export function withDeadline(signal: AbortSignal | null | undefined, bytes: number): AbortSignal {
   const deadline = AbortSignal.timeout(
     slowest.grace + Math.ceil(bytes / slowest.bytesPerMillisecond),

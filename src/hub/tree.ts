@@ -13,10 +13,12 @@ import { authorization, credentials, type Transport } from "./transport.ts";
 /** The Hub's own limit of files per repository. */
 const fileLimit = 100_000;
 
-/** Pages hold up to 1000 entries; far more pages than files could fill are a loop. */
+/** Pages have up to 1000 entries. More pages than this are an endless loop. */
 const pageLimit = 1_000;
 
-/** The commit of a revision, 40 hex digits, and the repository's current name: it may be renamed. */
+/**
+ * The commit of a revision, 40 hex digits, and the repository's current name: it may be renamed.
+ */
 export async function resolveRevision(
   transport: Transport,
   subject: Subject & { readonly id: string; readonly revision: string },
@@ -65,7 +67,7 @@ export async function listTree(
   return tree;
 }
 
-/** `Link: <…>; rel="next"` (RFC 8288), against the page it came with. */
+/** The next page by `Link: <…>; rel="next"` (RFC 8288), relative to this page. */
 function nextPage(link: string | null, page: string): string | null {
   const next = /<([^>]+)>\s*;\s*rel="?next"?/.exec(link ?? "")?.[1];
   return next === undefined || !URL.canParse(next, page) ? null : new URL(next, page).href;

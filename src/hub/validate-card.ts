@@ -9,7 +9,10 @@ const cardNote = v.union([v.string(), object({ message: v.string() })], "a sente
 /** POST /api/validate-yaml */
 const cardCheck = object({ errors: list(cardNote), warnings: v.nullish(list(cardNote)) });
 
-/** Asks the Hub what is wrong with a card's front matter. Errors come back as sentences; its warnings go to the report. */
+/**
+ * Asks the Hub to check a card's front matter. Returns the errors as sentences and reports the
+ * warnings.
+ */
 export async function validateCard(transport: Transport, text: string): Promise<readonly string[]> {
   const subject: Subject = { id: null, right: "read" };
   const response = await transport.fetch(`${transport.endpoint}/api/validate-yaml`, {

@@ -3,16 +3,19 @@ export const largestRegularFile = 10 * 1024 * 1024;
 
 /** What a new repo's `.gitattributes` sends to LFS, as on the Hub: weights, archives, arrays. */
 const lfsPatterns = (
-  "*.7z *.arrow *.bin *.bz2 *.ckpt *.ftz *.gguf *.gz *.h5 *.joblib *.lfs.* *.mlmodel *.model *.msgpack *.npy *.npz " +
-  "*.onnx *.ot *.parquet *.pb *.pickle *.pkl *.pt *.pth *.rar *.safetensors saved_model/**/* *.tar.* *.tar *.tflite " +
-  "*.tgz *.wasm *.xz *.zip *.zst *tfevents*"
+  "*.7z *.arrow *.bin *.bz2 *.ckpt *.ftz *.gguf *.gz *.h5 *.joblib *.lfs.* *.mlmodel *.model " +
+  "*.msgpack *.npy *.npz *.onnx *.ot *.parquet *.pb *.pickle *.pkl *.pt *.pth *.rar " +
+  "*.safetensors saved_model/**/* *.tar.* *.tar *.tflite *.tgz *.wasm *.xz *.zip *.zst " +
+  "*tfevents*"
 ).split(" ");
 
 const toLfs = "filter=lfs diff=lfs merge=lfs -text";
 
 export const initialAttributes = lfsPatterns.map((pattern) => `${pattern} ${toLfs}\n`).join("");
 
-/** Patterns of a `.gitattributes` text and whether each sends files to LFS; the last that fits decides. */
+/**
+ * Patterns of a `.gitattributes` text, and whether each sends files to LFS. The last match decides.
+ */
 function rules(text: string): { test: RegExp; lfs: boolean }[] {
   return text
     .split(/\r?\n/)
@@ -26,7 +29,10 @@ function rules(text: string): { test: RegExp; lfs: boolean }[] {
     });
 }
 
-/** Git's glob: without a slash it fits the last part of a path anywhere, else the whole path; `**` crosses slashes. */
+/**
+ * A git glob. Without a slash it matches the last segment of a path, else the whole path. `**` also
+ * matches slashes.
+ */
 function globToRegExp(pattern: string): RegExp {
   const body = pattern
     .replace(/^\//, "")
@@ -52,7 +58,7 @@ export function goesToLfs(attributes: string, path: string): boolean {
   return rules(attributes).findLast((rule) => rule.test.test(path))?.lfs ?? false;
 }
 
-/** `attributes` with a line for every path of `paths` that no pattern sends to LFS yet. */
+/** Adds a line for every path that no pattern sends to LFS yet. */
 export function trackInLfs(attributes: string, paths: readonly string[]): string {
   const missing = paths.filter((path) => !goesToLfs(attributes, path));
   if (missing.length === 0) return attributes;
@@ -64,7 +70,7 @@ function escapePattern(path: string): string {
   return path.replace(/[*?[]/g, "\\$&").replace(/ /g, "[[:space:]]");
 }
 
-/** Whether the first bytes of a file read as UTF-8 text; a character cut off at the end of the sample is no objection. */
+/** Whether the first bytes of a file are UTF-8 text. The last character may be incomplete. */
 export function looksLikeText(sample: Uint8Array): boolean {
   if (sample.includes(0)) return false;
   try {

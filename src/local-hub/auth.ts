@@ -12,7 +12,10 @@ export interface LocalHubUser {
 /** Finds the user of a token; null for a token that the Hub does not know. */
 export type UserTable = (token: string) => LocalHubUser | null;
 
-/** Without a table: any `hf_…` writes everywhere, save the rehearsal tokens `hf_invalid…` and `hf_read…`. */
+/**
+ * Without a table, every `hf_…` token may write everywhere. Two kinds of token are for rehearsals:
+ * `hf_invalid…` is unknown, `hf_read…` is read-only.
+ */
 export function userTable(users: Record<string, LocalHubUser> | undefined): UserTable {
   if (users) return (token) => (Object.hasOwn(users, token) ? users[token]! : null);
   return (token) => {
@@ -21,7 +24,10 @@ export function userTable(users: Record<string, LocalHubUser> | undefined): User
   };
 }
 
-/** The user behind an `Authorization` header; null without one. A header that names nobody is an error even for public repos. */
+/**
+ * The user of an `Authorization` header; null without one. Throws 401 for an unknown token, even
+ * for a public repository.
+ */
 export function identify(header: string | undefined, table: UserTable): LocalHubUser | null {
   if (header === undefined) return null;
   const token = /^Bearer ([\x21-\x7e]+)$/.exec(header)?.[1];
@@ -48,7 +54,7 @@ export function checkMayCreate(user: LocalHubUser | null, namespace: string): vo
   }
 }
 
-/** A private repo does not exist for others. */
+/** Throws the error of a missing repository for a private one of somebody else. */
 export function checkMayRead(user: LocalHubUser | null, repo: StoredRepo | undefined): StoredRepo {
   const visible =
     repo &&
@@ -73,7 +79,7 @@ export function checkMayWrite(user: LocalHubUser | null, repo: StoredRepo): void
   }
 }
 
-/** Anybody with a write token may propose a change. */
+/** Everybody with a write token may open a pull request. */
 export function checkMayPropose(user: LocalHubUser | null): void {
   if (!user) throw refuse.unauthorized();
   if (user.role !== "write") {
@@ -93,7 +99,7 @@ export function checkGate(
     throw refuse.gated(repo.isDataset ? "dataset" : "model", repo.apiId, user !== null);
 }
 
-/** The body of `/api/whoami-v2`. `every` are all namespaces of the store, which a user of `["*"]` belongs to. */
+/** The body of `/api/whoami-v2`. A user of `["*"]` belongs to `every` namespace of the store. */
 export function describeUser(user: LocalHubUser, every: readonly string[]) {
   const organizations =
     user.organizations ??

@@ -16,28 +16,31 @@ import type { FileEntry, Tree } from "./history.ts";
 import { pathProblem } from "./names.ts";
 import type { Objects } from "./objects.ts";
 
-/** What a copied folder may hold beside the model: never part of an import. */
+/** Files and folders that are not part of an import. */
 const ignored = new Set([".git", ".DS_Store", ".cache"]);
 
+/** A readable folder, and where its files come from. */
+export interface Checkout {
+  readonly folder: string;
+  readonly objects: Objects;
+  /** For files before they are renamed; on the same file system. */
+  readonly aside: string;
+}
+
 /**
- * Makes the readable folder show `next` where it showed `previous` (null: unknown, every file is written).
- * LFS files are hard links to their objects where the file system allows it; others are copies, so that a person may edit them.
+ * Changes the readable folder from `previous` to `next`. If `previous` is null (unknown), every
+ * file is written. LFS files are hard links to their objects if the file system allows it. Others
+ * are copies, so that a person may edit them.
  */
-export async function checkout(
-  folder: string,
-  previous: Tree | null,
-  next: Tree,
-  objects: Objects,
-  aside: string,
-) {
-  await mkdir(folder, { recursive: true });
-  await mkdir(aside, { recursive: true });
+export async function checkout(to: Checkout, previous: Tree | null, next: Tree): Promise<void> {
+  await mkdir(to.folder, { recursive: true });
+  await mkdir(to.aside, { recursive: true });
   for (const path of previous?.keys() ?? []) {
-    if (!next.has(path)) await removeFile(folder, path);
+    if (!next.has(path)) await removeFile(to.folder, path);
   }
   for (const [path, entry] of next) {
     if (previous?.get(path)?.sha256 === entry.sha256) continue;
-    await placeFile(folder, path, entry, objects, aside);
+    await placeFile(to, path, entry);
   }
 }
 
@@ -52,13 +55,7 @@ async function removeFile(folder: string, path: string): Promise<void> {
   }
 }
 
-async function placeFile(
-  folder: string,
-  path: string,
-  entry: FileEntry,
-  objects: Objects,
-  aside: string,
-) {
+async function placeFile({ folder, objects, aside }: Checkout, path: string, entry: FileEntry) {
   await ensureRealFolders(folder, dirname(path));
   const source = objects.path(entry.sha256);
   const staged = join(aside, randomUUID());
@@ -73,7 +70,10 @@ async function placeFile(
   await rm(staged, { force: true });
 }
 
-/** A symbolic link on the way would let a path leave the folder: whatever is no real folder makes way for one. */
+/**
+ * Replaces links and files on the path by folders: a symbolic link would let the path leave the
+ * folder.
+ */
 async function ensureRealFolders(folder: string, path: string): Promise<void> {
   if (path === ".") return;
   await ensureRealFolders(folder, dirname(path));
@@ -84,7 +84,9 @@ async function ensureRealFolders(folder: string, path: string): Promise<void> {
   await mkdir(full);
 }
 
-/** Files of a folder that may become a commit: regular files and links to such, paths with `/`, in order. */
+/**
+ * Files of a folder that can be committed: regular files and links to such. Paths have `/`, sorted.
+ */
 export async function filesBelow(folder: string): Promise<string[]> {
   const found: string[] = [];
   async function walk(path: string): Promise<void> {
@@ -103,7 +105,7 @@ export async function filesBelow(folder: string): Promise<string[]> {
   return found.sort();
 }
 
-/** The file itself where `path` is a symbolic link, so that linking to it does not link the link. */
+/** The target of a symbolic link, so that a hard link to it does not link the link. */
 export async function realFile(path: string): Promise<string> {
   return realpath(path);
 }

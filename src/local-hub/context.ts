@@ -12,9 +12,9 @@ export interface HubState {
   readonly storage: Storage;
   readonly users: UserTable;
   readonly gated: Record<string, string[]>;
-  /** Size in bytes from which files that are no text go to LFS. */
+  /** Size in bytes from which binary files go to LFS. */
   readonly lfsThreshold: number;
-  /** Entries of a listing page, at most. */
+  /** Most entries of a listing page. */
   readonly pageSize: number;
 }
 
@@ -23,16 +23,16 @@ export interface Context {
   readonly hub: HubState;
   readonly request: IncomingMessage;
   readonly user: LocalHubUser | null;
-  /** Origin as the client addressed it, for links. */
+  /** The origin that the client used, for links. */
   readonly origin: string;
   readonly path: string;
   readonly query: URLSearchParams;
   readonly params: Readonly<Record<string, string>>;
-  /** Decoded segments that a trailing `*` of the route stands for. */
+  /** Decoded segments that match the trailing `*` of the route. */
   readonly rest: readonly string[];
 }
 
-/** A context whose repo exists and may be seen by the user. */
+/** A context with a repository that exists and that the user may see. */
 export interface RepoContext extends Context {
   readonly repo: StoredRepo;
 }
@@ -52,8 +52,8 @@ export function resolveRevision(repo: StoredRepo, revision: string): Commit {
 }
 
 /**
- * Parts `revision/path`. The revision is one segment (`refs%2Fpr%2F1`) or, from clients that do not escape it, several:
- * the shortest prefix that names a commit.
+ * Splits `revision/path`. The revision is one segment (`refs%2Fpr%2F1`), or several from clients
+ * that do not escape it: the shortest prefix that names a commit.
  */
 export function splitRevision(
   repo: StoredRepo,

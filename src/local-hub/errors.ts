@@ -1,6 +1,7 @@
 /**
- * What the Hub answers when it says no. Clients tell these apart by status, `X-Error-Code` and `X-Error-Message`
- * (Python: `hf_raise_for_status`; JavaScript: `createApiError`), so all three are part of the protocol.
+ * Refusals of the Hub. Clients tell them apart by status, `X-Error-Code` and `X-Error-Message`
+ * (Python: `hf_raise_for_status`; JavaScript: `createApiError`), so all three are part of the
+ * protocol.
  */
 export class Refusal extends Error {
   readonly status: number;
@@ -26,12 +27,20 @@ export class Refusal extends Error {
 
 export const refuse = {
   badRequest: (message: string) => new Refusal(400, message),
-  /** No token where one is needed; the Hub's words are these even though no password is involved. */
+  /**
+   * No token where one is needed; the Hub's words are these even though no password is involved.
+   */
   unauthorized: () => new Refusal(401, "Invalid username or password."),
-  /** A token that the Hub does not know. Python relies on these words to tell it from a missing repo. */
+  /**
+   * A token that the Hub does not know. Python relies on these words to tell it from a missing
+   * repo.
+   */
   unknownToken: () => new Refusal(401, "Invalid credentials in Authorization header"),
   forbidden: (message: string) => new Refusal(403, message),
-  /** A missing repo, or a private one of others: without a token the Hub does not say which. */
+  /**
+   * A missing repository, or a private one of somebody else. Without a token the Hub does not say
+   * which.
+   */
   noRepository: (hasToken: boolean) =>
     hasToken
       ? new Refusal(404, "Repository not found", "RepoNotFound")
@@ -50,12 +59,14 @@ export const refuse = {
     hasToken
       ? new Refusal(
           403,
-          `Access to ${kind} ${id} is restricted and you are not in the authorized list. Ask for access on its page.`,
+          `Access to ${kind} ${id} is restricted and you are not in the authorized list. ` +
+            "Ask for access on its page.",
           "GatedRepo",
         )
       : new Refusal(
           401,
-          `Access to ${kind} ${id} is restricted. You must have access to it and be authenticated to access it. Please log in.`,
+          `Access to ${kind} ${id} is restricted. ` +
+            "You must have access to it and be authenticated to access it. Please log in.",
           "GatedRepo",
         ),
   conflict: (message: string, fields: Record<string, unknown> = {}) =>

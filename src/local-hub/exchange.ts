@@ -1,6 +1,8 @@
 import { createReadStream } from "node:fs";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { pipeline } from "node:stream/promises";
+import * as v from "valibot";
+import { describeIssue } from "../ground/schema.ts";
 import { type Refusal, refuse } from "./errors.ts";
 
 /** Bytes `start` to `end` (exclusive) of a file. */
@@ -10,7 +12,7 @@ export interface FileSlice {
   readonly end: number;
 }
 
-/** What a handler answers. An object that is no `FileSlice` goes out as JSON. */
+/** Answer of a handler. */
 export interface Reply {
   readonly status: number;
   readonly headers?: Readonly<Record<string, string>>;
@@ -45,25 +47,29 @@ export async function readBody(request: IncomingMessage, limit: number): Promise
   return Buffer.concat(chunks);
 }
 
-export type JsonObject = Readonly<Record<string, unknown>>;
-
-/** The body as a JSON object; an empty body is `{}`. */
-export async function readJson(request: IncomingMessage): Promise<JsonObject> {
+/** The body by its schema; an empty body is `{}`. Throws 400, naming the field. */
+export async function readJson<const S extends v.GenericSchema>(
+  request: IncomingMessage,
+  schema: S,
+): Promise<v.InferOutput<S>> {
   const text = decodeUtf8(await readBody(request, jsonLimit));
-  return text.trim() === "" ? {} : parseObject(text);
+  return parseBody(text.trim() === "" ? "{}" : text, schema);
 }
 
-export function parseObject(text: string): JsonObject {
+/** The same from its text. */
+export function parseBody<const S extends v.GenericSchema>(
+  text: string,
+  schema: S,
+): v.InferOutput<S> {
   let value: unknown;
   try {
     value = JSON.parse(text);
   } catch {
     throw refuse.badRequest("The request body is not valid JSON");
   }
-  if (typeof value !== "object" || value === null || Array.isArray(value)) {
-    throw refuse.badRequest("The request body must be a JSON object");
-  }
-  return value as JsonObject;
+  const { success, output, issues } = v.safeParse(schema, value, { abortEarly: true });
+  if (!success) throw refuse.badRequest(`The request body: ${describeIssue(issues[0])}`);
+  return output;
 }
 
 export function decodeUtf8(bytes: Uint8Array): string {
@@ -74,7 +80,10 @@ export function decodeUtf8(bytes: Uint8Array): string {
   }
 }
 
-/** Sends a reply. `keep` is the part of the body that goes out before the connection is cut: 1 but for injected faults. */
+/**
+ * Sends a reply. `keep` is the share of the body to send before the connection is cut: below 1 only
+ * for injected faults.
+ */
 export async function send(
   response: ServerResponse,
   reply: Reply,
@@ -104,7 +113,7 @@ export async function send(
     }
   }
   if (keep < 1) {
-    // Let what was written leave, then cut.
+    // Wait until the bytes are sent, then cut the connection.
     await new Promise<void>((resolve) => response.write("", () => resolve()));
     response.destroy();
   } else response.end();

@@ -1,11 +1,12 @@
-/** A failure to inject, for tests of clients: the next `times` requests that fit. */
+/** A failure for tests of clients. It applies to the next `times` matching requests. */
 export interface Fault {
   /** Matched against `METHOD /path?query`, on both origins. */
   match: RegExp;
   times: number;
   /**
-   * An answer in place of the real one; `reset`: the connection breaks before anything is done; `truncate`: half of the
-   * body, then it breaks; `drop-answer`: the work is done, then it breaks.
+   * An answer in place of the real one; `reset`: cut the connection before the request has an
+   * effect; `truncate`: cut it after half of the body; `drop-answer`: cut it after the request had
+   * its effect.
    */
   action:
     | { status: number; headers?: Record<string, string>; body?: unknown }
@@ -14,7 +15,7 @@ export interface Fault {
     | "drop-answer";
 }
 
-/** The action of the first fault that fits and is not used up; uses it up by one. */
+/** The action of the first matching fault that is not used up. Counts it as used once. */
 export function takeFault(faults: readonly Fault[], line: string): Fault["action"] | null {
   const fault = faults.find((one) => one.times > 0 && line.search(one.match) !== -1);
   if (!fault) return null;

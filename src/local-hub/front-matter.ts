@@ -14,7 +14,7 @@ export function frontMatterOf(card: string): string | null {
   return /^\uFEFF?---[ \t]*\r?\n([\s\S]*?)(?:\r?\n)?^---[ \t]*\r?(?:\n|$)/m.exec(card)?.[1] ?? null;
 }
 
-/** The front matter as an object; null where there is none or it is no mapping. */
+/** The front matter as an object; null if there is none, or if it is not a mapping. */
 export function readFrontMatter(card: string): Record<string, unknown> | null {
   const text = card.match(/^\uFEFF?---/) ? frontMatterOf(card) : null;
   if (text === null) return null;

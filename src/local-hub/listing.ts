@@ -1,11 +1,16 @@
 import { createHash } from "node:crypto";
+import * as v from "valibot";
+import { flag, list, object } from "../ground/schema.ts";
 import { page, type RepoContext, resolveRevision, splitRevision } from "./context.ts";
 import { refuse } from "./errors.ts";
-import { decodeUtf8, json, jsonLimit, parseObject, type Reply, readBody } from "./exchange.ts";
+import { decodeUtf8, json, jsonLimit, parseBody, type Reply, readBody } from "./exchange.ts";
 import { type Commit, dateOf, type FileEntry, lfsPointer, type Tree } from "./history.ts";
 import type { StoredRepo } from "./stored-repo.ts";
 
-/** With `expand` the Hub's pages are shorter, for every entry costs it a walk. */
+/**
+ * Entries of a page with `expand`. The Hub's pages are shorter too, because each entry needs a walk
+ * over commits.
+ */
 const expandedPage = 50;
 const commitsPage = 1000;
 
@@ -68,7 +73,7 @@ function describe(repo: StoredRepo, commit: Commit, { path, entry }: Item, expan
   return { type: "file", oid, size, ...pointer, path, ...last };
 }
 
-/** Stands in for git's tree id: it follows from the files below, as that does. */
+/** In place of git's tree id. Like that id it depends on the files below. */
 function folderId(files: Tree, folder: string): string {
   const hash = createHash("sha1");
   for (const [path, entry] of files)
@@ -88,7 +93,12 @@ function lastChange(repo: StoredRepo, from: Commit, path: string) {
   return { id: commit.id, title: commit.title, date: dateOf(commit) };
 }
 
-/** `POST /api/models/<id>/paths-info/<rev>`: JSON from JavaScript, a form from Python. Paths that do not exist are left out. */
+const pathsRequest = object({ paths: list(v.string("a path")), expand: v.nullish(flag, false) });
+
+/**
+ * `POST /api/models/<id>/paths-info/<rev>`: JSON from JavaScript, a form from Python. Leaves out
+ * paths that do not exist.
+ */
 export async function pathsInfo(context: RepoContext): Promise<Reply> {
   const commit = resolveRevision(context.repo, context.params.revision!);
   const text = decodeUtf8(await readBody(context.request, jsonLimit));
@@ -98,18 +108,15 @@ export async function pathsInfo(context: RepoContext): Promise<Reply> {
   const form = new URLSearchParams(isForm ? text : "");
   const { paths, expand } = isForm
     ? { paths: form.getAll("paths"), expand: form.get("expand") }
-    : parseObject(text);
-  if (!Array.isArray(paths) || paths.some((path) => typeof path !== "string")) {
-    throw refuse.badRequest('"paths" must be a list of strings');
-  }
+    : parseBody(text, pathsRequest);
   const all = new Map(itemsBelow(commit.tree, "").map((item) => [item.path, item]));
   const found = paths
-    .map((path: string) => all.get(path.replace(/\/$/, "")))
+    .map((path) => all.get(path.replace(/\/$/, "")))
     .filter((item) => item !== undefined);
   return json(found.map((item) => describe(context.repo, commit, item, isTrue(expand))));
 }
 
-/** A commit and those before it along first parents, newest first. */
+/** A commit and its ancestors along first parents, newest first. */
 function line(repo: StoredRepo, from: Commit): Commit[] {
   const commits: Commit[] = [];
   for (let commit: Commit | undefined = from; commit; commit = repo.commit(commit.parents[0] ?? ""))

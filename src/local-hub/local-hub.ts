@@ -15,24 +15,32 @@ export type { Fault } from "./faults.ts";
 export type { SeenRequest } from "./server.ts";
 
 export interface LocalHubOptions {
-  /** Where repos live: `<folder>/<org>/<name>/` for people, `<folder>/.hub/` for the Hub. Made if missing. */
+  /**
+   * The store, made if missing: `<folder>/<org>/<name>/` for people, `<folder>/.hub/` for the Hub.
+   */
   folder: string;
   /** Default: a free one. */
   port?: number;
   /**
-   * Token to user. Default: any `hf_…` is user "local", who may write everywhere, save the rehearsal tokens
-   * `hf_invalid…` (401) and `hf_read…` (403 on write).
+   * Token -> user. By default every `hf_…` is user `local`, who may write everywhere. Two kinds of
+   * token rehearse failures: `hf_invalid…` (401) and `hf_read…` (403 on write).
    */
   users?: Record<string, LocalHubUser>;
-  /** Repos whose files are refused (GatedRepo) until the user's name is listed. May be changed while the Hub runs. */
+  /**
+   * Repository -> users who may read its files; all others get GatedRepo. May be changed while the
+   * Hub runs.
+   */
   gated?: Record<string, string[]>;
-  /** Bytes from which a file that is no text goes to LFS; default 10 MiB. What `.gitattributes` names always does. */
+  /**
+   * Size in bytes from which a binary file goes to LFS; default 10 MiB. `.gitattributes` decides
+   * first.
+   */
   lfsThreshold?: number;
-  /** Bytes from which an LFS object is uploaded in parts; default 32 MiB. */
+  /** Size in bytes from which an LFS object is uploaded in parts; default 32 MiB. */
   multipartThreshold?: number;
   /** Bytes of a part; default 16 MiB. */
   partSize?: number;
-  /** Entries of a listing page, at most; default 1000. */
+  /** Most entries of a listing page; default 1000. */
   pageSize?: number;
   faults?: Fault[];
   onRequest?: (request: SeenRequest) => void;
@@ -41,24 +49,32 @@ export interface LocalHubOptions {
 export interface LocalHub {
   /** `http://127.0.0.1:<port>` */
   readonly url: string;
-  /** Where LFS objects are stored and fetched: another origin, as on the real Hub. */
+  /** Origin of LFS objects, another one than `url`, as on the real Hub. */
   readonly storageUrl: string;
-  /** Push to inject failures. */
+  /** Add to it to inject failures. */
   readonly faults: Fault[];
-  /** Requests that brought an `Authorization` header to the storage origin: each is a client's bug. */
+  /**
+   * Requests with an `Authorization` header to the storage origin: each is a fault of the client.
+   */
   readonly leakedTokens: number;
   close(): Promise<void>;
-  /** Makes main of a repo (`<namespace>/<name>`, or a dataset's with `datasets/` before it) hold exactly the files of a folder; returns the commit. */
+  /**
+   * Commits to main of a repository exactly the files of a folder. The id is `<namespace>/<name>`,
+   * or `datasets/<namespace>/<name>`. Returns the commit.
+   */
   seed(id: string, folder: string): Promise<string>;
-  /** Head commit of main; null where there is no such repo. */
+  /** Head commit of main; null if there is no such repository. */
   head(id: string): string | null;
-  /** Files of main; empty where there is no such repo. */
+  /** Files of main; empty if there is no such repository. */
   files(
     id: string,
   ): ReadonlyMap<string, { readonly size: number; readonly sha256: string; readonly lfs: boolean }>;
 }
 
-/** Starts a Hub on 127.0.0.1. Same requests, same folder: same commits, whatever the clock and the ports. */
+/**
+ * Starts a Hub on 127.0.0.1. The same requests give the same commits; clock and ports do not
+ * matter.
+ */
 export async function startLocalHub(options: LocalHubOptions): Promise<LocalHub> {
   const store = await Store.open(options.folder).catch((error) => cannotUse(options.folder, error));
   const storage = new Storage(store);
@@ -105,7 +121,11 @@ export async function startLocalHub(options: LocalHubOptions): Promise<LocalHub>
     },
     seed: async (id, folder) => {
       if (!isLegalId(id))
-        throw new OqeError("BAD_INPUT", `${id} is no legal repo id`, "Use <namespace>/<name>.");
+        throw new OqeError(
+          "BAD_INPUT",
+          `${id} is not a legal repository id`,
+          "Use <namespace>/<name>.",
+        );
       return (await store.seed(id, folder).catch((error) => cannotUse(folder, error))).id;
     },
     head: (id) => store.get(id)?.resolve("main")?.id ?? null,

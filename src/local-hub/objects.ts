@@ -16,7 +16,10 @@ import { dirname, join } from "node:path";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 
-/** The bytes of one repo by SHA-256. An object is there in full or not at all: it is written aside, then renamed. */
+/**
+ * The files of one repository by SHA-256. An object is complete or missing: it is written to
+ * another name, then renamed.
+ */
 export class Objects {
   readonly #folder: string;
   readonly #aside: string;
@@ -48,7 +51,7 @@ export class Objects {
     await this.adopt(aside, sha256);
   }
 
-  /** Takes over a file whose hash the caller has checked. */
+  /** Moves a file to the objects. The caller has checked its hash. */
   async adopt(file: string, sha256: string): Promise<void> {
     const target = this.path(sha256);
     await mkdir(dirname(target), { recursive: true });
@@ -57,7 +60,10 @@ export class Objects {
     await rename(file, target);
   }
 
-  /** Brings in a file from elsewhere, hashing it on the way; large ones are linked where the file system allows it. */
+  /**
+   * Copies a file to the objects and hashes it. With `mayLink` it is a hard link if the file system
+   * allows it.
+   */
   async take(file: string, mayLink: boolean): Promise<{ sha256: string; size: number }> {
     const aside = await this.asidePath();
     await (mayLink ? link(file, aside).catch(() => copyFile(file, aside)) : copyFile(file, aside));
@@ -84,7 +90,10 @@ export async function hashFile(path: string): Promise<{ sha256: string; size: nu
 
 export class TooLong extends Error {}
 
-/** Writes a stream to a file and hashes it. Throws `TooLong` as soon as more than `limit` bytes came; removes the file then. */
+/**
+ * Writes a stream to a file and hashes it. Throws `TooLong` after more than `limit` bytes, and
+ * removes the file.
+ */
 export async function receive(
   source: AsyncIterable<Uint8Array>,
   path: string,

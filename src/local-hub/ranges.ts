@@ -1,8 +1,9 @@
 import type { Reply } from "./exchange.ts";
 
 /**
- * Bytes `[start, end)` that a `Range` header asks of `size` bytes (RFC 9110 §14). Null: serve the whole, for there is
- * no header, it is not well-formed, or it asks for several ranges. `"unsatisfiable"`: 416.
+ * The range `[start, end)` of a `Range` header for `size` bytes (RFC 9110 §14). Null: send
+ * everything, because the header is missing, malformed, or has several ranges. `"unsatisfiable"`:
+ * answer 416.
  */
 export function parseRange(
   header: string | undefined,
@@ -20,7 +21,7 @@ export function parseRange(
   return { start, end: last === "" ? size : Math.min(Number(last) + 1, size) };
 }
 
-/** Bytes in memory, or those of a file by its path: all of them, or the part that `range` asks for. */
+/** Answers with bytes in memory or a file (by path): all of it, or the `range`. */
 export function sliceReply(
   source: Buffer | string,
   size: number,

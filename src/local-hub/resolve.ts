@@ -4,7 +4,10 @@ import type { Reply } from "./exchange.ts";
 import { lfsPointer } from "./history.ts";
 import { sliceReply } from "./ranges.ts";
 
-/** `GET|HEAD /<id>/resolve/<rev>/<path>`: regular files from here, LFS files by a redirect to the storage origin. */
+/**
+ * `GET|HEAD /<id>/resolve/<rev>/<path>`: sends regular files, redirects to the storage origin for
+ * LFS files.
+ */
 export async function resolveFile(context: RepoContext): Promise<Reply> {
   const { repo, hub, rest, request } = context;
   const { commit, path } = splitRevision(repo, rest);
@@ -32,7 +35,7 @@ export async function resolveFile(context: RepoContext): Promise<Reply> {
   };
 }
 
-/** `GET|HEAD /<id>/raw/<rev>/<path>`: what git holds, so an LFS file's pointer. */
+/** `GET|HEAD /<id>/raw/<rev>/<path>`: the file in git, which is the pointer of an LFS file. */
 export async function rawFile(context: RepoContext): Promise<Reply> {
   const { commit, path } = splitRevision(context.repo, context.rest);
   const entry = commit.tree.get(path);

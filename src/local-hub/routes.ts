@@ -13,17 +13,17 @@ import { createBranch, createTag, deleteBranch, deleteTag, refs } from "./refs.t
 import { rawFile, resolveFile } from "./resolve.ts";
 
 export interface Route {
-  /** One or several, parted by `|`. */
+  /** One method, or several separated by `|`. */
   readonly method: string;
-  /** `:x` stands for one segment, a trailing `*` for any number. */
+  /** `:x` matches one segment, a trailing `*` any number. */
   readonly pattern: string;
   /**
-   * What the user must be allowed: `open`: nothing (the handler checks); `read`: to see the repo; `content`: and to
-   * pass its gate; `write`: to change the repo.
+   * What the user must be allowed: `open`: nothing (the handler checks); `read`: to see the repo;
+   * `content`: and to pass its gate; `write`: to change the repo.
    */
   readonly needs: "open" | "read" | "content" | "write";
   readonly handle: (context: RepoContext) => Promise<Reply>;
-  /** `datasets/` where the route is about a dataset. */
+  /** `datasets/` for a route of datasets. */
   readonly prefix?: string;
 }
 
@@ -38,7 +38,7 @@ const open = (
   handle,
 });
 
-/** Datasets are read only here: a folder is how one comes to be. */
+/** Datasets can only be read. They are made by copying a folder into the store. */
 const ofDatasets = (table: readonly Route[]) =>
   table.map((route) => ({ ...route, prefix: `${datasetsRoot}/` }));
 
@@ -157,10 +157,10 @@ export async function answerHub(
       params,
       rest,
     };
-    // Open routes never look at the repo.
+    // Open routes do not use the repository.
     if (route.needs === "open") return route.handle(context as unknown as RepoContext);
     const found = hub.store.get(`${route.prefix ?? ""}${params.namespace}/${params.name}`);
-    // `datasets%2Facme/text` is the name of no model: through it a dataset could be written.
+    // No model is called `datasets%2Facme/text`. Such a name would allow writing to a dataset.
     const repo = checkMayRead(
       user,
       found?.isDataset === (route.prefix !== undefined) ? found : undefined,

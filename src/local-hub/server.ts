@@ -9,7 +9,7 @@ export interface SeenRequest {
   readonly url: string;
   readonly headers: IncomingMessage["headers"];
   readonly origin: "hub" | "storage";
-  /** 0 where the connection was broken by a fault before an answer. */
+  /** 0 if a fault cut the connection before the answer. */
   readonly status: number;
 }
 
@@ -23,7 +23,7 @@ export interface Serving {
 export interface RunningServer {
   /** `http://127.0.0.1:<port>` */
   readonly url: string;
-  /** Cuts every connection and waits for what is still being done. */
+  /** Cuts every connection and waits for running handlers. */
   close(): Promise<void>;
 }
 
@@ -83,7 +83,7 @@ async function exchange(
     seen(reply.status);
     await send(response, reply, method !== "HEAD", fault === "truncate" ? 0.5 : 1);
   } catch {
-    // The client went away, or a file vanished while it was being sent: nothing more can be said on this connection.
+    // The client is gone, or a file vanished during the answer: no further answer is possible.
     response.destroy();
   }
 }
@@ -94,14 +94,17 @@ async function compute(how: Serving, request: IncomingMessage): Promise<Reply> {
     return await how.answer(request);
   } catch (error) {
     if (error instanceof Refusal) return refusalReply(error);
-    // A client that hangs up in the middle of its request is no failure of ours, and hears no answer either.
+    // The client hung up during its request: this is not our fault, and nobody reads an answer.
     if (request.destroyed && !request.complete) throw error;
     console.error(error);
     return json({ error: "Internal Server Error" }, 500);
   }
 }
 
-/** Only by a local name: a web page that points its own name at 127.0.0.1 gets nothing. */
+/**
+ * Refuses other host names than local ones. Otherwise a web page could point its own name at
+ * 127.0.0.1.
+ */
 function checkHost(request: IncomingMessage): void {
   if (!/^(127\.0\.0\.1|localhost)(:\d{1,5})?$/i.test(request.headers.host ?? "")) {
     throw new Refusal(421, "This Hub answers on 127.0.0.1 only");

@@ -2,6 +2,8 @@ import { createHmac, randomBytes, randomUUID, timingSafeEqual } from "node:crypt
 import { createReadStream } from "node:fs";
 import { rm } from "node:fs/promises";
 import type { IncomingMessage } from "node:http";
+import type * as v from "valibot";
+import { count, line, list, object } from "../ground/schema.ts";
 import { refuse } from "./errors.ts";
 import type { Reply } from "./exchange.ts";
 import { receive, TooLong } from "./objects.ts";
@@ -9,7 +11,7 @@ import { sliceReply } from "./ranges.ts";
 import type { Store } from "./store.ts";
 import type { StoredRepo } from "./stored-repo.ts";
 
-/** Seconds for which a signed URL works. */
+/** Lifetime of a signed URL, in seconds. */
 const lifetime = 900;
 
 interface Part {
@@ -17,6 +19,10 @@ interface Part {
   readonly md5: string;
   readonly size: number;
 }
+
+/** Parts with the ETags that their uploads were answered with. */
+export const uploadedParts = list(object({ partNumber: count, etag: line }));
+type UploadedParts = v.InferOutput<typeof uploadedParts>;
 
 interface Upload {
   readonly id: string;
@@ -28,8 +34,9 @@ interface Upload {
 }
 
 /**
- * The second origin, where LFS objects are put and fetched by signed URLs, as on the real Hub (there: S3 and a CDN).
- * It has no idea of tokens; one that reaches it has left the Hub's origin and is counted in `leakedTokens`.
+ * The second origin, which stores LFS objects behind signed URLs like the real Hub (there S3 and a
+ * CDN). It accepts no token. `leakedTokens` counts requests with one: their client sent the token
+ * to another origin.
  */
 export class Storage {
   leakedTokens = 0;
@@ -204,8 +211,11 @@ export class Storage {
     return { status: 200, headers: { ETag: `"${part.md5}"` } };
   }
 
-  /** Puts the parts of an upload together. Doing it twice is fine, for the answer to the first may have been lost. */
-  async complete(repo: StoredRepo, id: string, oid: string, given: unknown): Promise<void> {
+  /**
+   * Joins the parts of an upload. A repeated call succeeds, because the answer to the first may be
+   * lost.
+   */
+  async complete(repo: StoredRepo, id: string, oid: string, given: UploadedParts): Promise<void> {
     const upload = this.#uploads.get(id);
     if (!upload || upload.oid !== oid) {
       if ((await repo.objects.size(oid)) !== null) return;
@@ -223,7 +233,7 @@ export class Storage {
     await repo.objects.adopt(whole, oid);
   }
 
-  /** Drops this object's uploads, those that a client began and gave up included. */
+  /** Removes all uploads of this object, abandoned ones included. */
   async #forget(repo: StoredRepo, oid: string): Promise<void> {
     for (const upload of [...this.#uploads.values()].filter(
       (one) => one.repo === repo.id && one.oid === oid,
@@ -234,17 +244,14 @@ export class Storage {
   }
 }
 
-function checkParts(upload: Upload, given: unknown): void {
+function checkParts(upload: Upload, given: UploadedParts): void {
   const count = Math.ceil(upload.size / upload.partSize);
-  if (!Array.isArray(given) || given.length !== count)
-    throw refuse.badRequest(`Expected ${count} parts`);
-  const named = new Map(
-    given.map((part: { partNumber?: unknown; etag?: unknown }) => [part?.partNumber, part?.etag]),
-  );
+  if (given.length !== count) throw refuse.badRequest(`Expected ${count} parts`);
+  const named = new Map(given.map(({ partNumber, etag }) => [partNumber, etag]));
   for (let number = 1; number <= count; number++) {
     const part = upload.parts.get(number);
     if (!part) throw refuse.badRequest(`Part ${number} has not been uploaded`);
-    if (String(named.get(number)).replace(/"/g, "") !== part.md5) {
+    if (named.get(number)?.replace(/"/g, "") !== part.md5) {
       throw refuse.badRequest(`Part ${number}: the etag is not that of the uploaded part`);
     }
   }
@@ -255,6 +262,7 @@ async function* concatenate(files: readonly string[]): AsyncGenerator<Uint8Array
 }
 
 function storageError(status: number, code: string, message: string): Reply {
-  const xml = `<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>${code}</Code><Message>${message}</Message></Error>`;
+  const error = `<Error><Code>${code}</Code><Message>${message}</Message></Error>`;
+  const xml = `<?xml version="1.0" encoding="UTF-8"?>\n${error}`;
   return { status, headers: { "Content-Type": "application/xml" }, body: xml };
 }

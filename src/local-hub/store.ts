@@ -15,8 +15,10 @@ import { exists } from "./objects.ts";
 import { StoredRepo } from "./stored-repo.ts";
 
 /**
- * All repos of one folder. `<folder>/<org>/<name>/` shows main for people; `<folder>/.hub/<org>/<name>/` holds objects,
- * commits and refs (of a dataset: `datasets/<org>/<name>/` in both). A `<org>/<name>` without a history becomes a repo on opening: seeding is copying a folder.
+ * All repositories of one folder. `<folder>/<org>/<name>/` has the files of main, for people to
+ * read. `<folder>/.hub/<org>/<name>/` has objects, commits and refs. For a dataset it is
+ * `datasets/<org>/<name>/` in both. A readable folder without a history becomes a repository when
+ * the store opens.
  */
 export class Store {
   readonly folder: string;
@@ -56,7 +58,10 @@ export class Store {
     await repo.clear();
     const folder = join(this.folder, repo.id);
     if (!(await exists(folder))) return;
-    const commit = makeCommit([], await repo.takeFolder(folder, true), "Import", "", "local");
+    const commit = makeCommit([], await repo.takeFolder(folder, true), {
+      title: "Import",
+      author: "local",
+    });
     await repo.addCommit(commit);
     await repo.markShown(commit);
     await repo.setState({
@@ -76,7 +81,10 @@ export class Store {
     return [...this.#repos.values()].sort((a, b) => (a.id < b.id ? -1 : 1));
   }
 
-  /** Runs one change of a repo after those before it; readers see the state before or after, nothing in between. */
+  /**
+   * Runs the changes of one repository one after another. Readers see the state before or after a
+   * change.
+   */
   async change<T>(id: string, run: () => Promise<T>): Promise<T> {
     const key = id.toLowerCase();
     const before = this.#tails.get(key) ?? Promise.resolve();
@@ -90,7 +98,10 @@ export class Store {
     }
   }
 
-  /** Creates a repo whose first commit holds `.gitattributes` and `files`. 409 where the id is taken, whatever its case. */
+  /**
+   * Creates a repository with `.gitattributes` and `files`. Throws 409 if the id exists in any
+   * case.
+   */
   async create(
     id: string,
     isPrivate: boolean,
@@ -116,7 +127,7 @@ export class Store {
   }
 
   async #start(repo: StoredRepo, tree: Tree, isPrivate: boolean): Promise<Commit> {
-    const commit = makeCommit([], tree, "initial commit", "", "local");
+    const commit = makeCommit([], tree, { title: "initial commit", author: "local" });
     await repo.addCommit(commit);
     await repo.setState({
       private: isPrivate,
@@ -128,7 +139,9 @@ export class Store {
     return commit;
   }
 
-  /** Makes main of `id` hold exactly the files of `folder`; creates the repo where there is none. */
+  /**
+   * Commits to main of `id` exactly the files of `folder`. Creates the repository if it is missing.
+   */
   async seed(id: string, folder: string): Promise<Commit> {
     return this.change(id, async () => {
       const known = this.get(id);
@@ -137,7 +150,7 @@ export class Store {
       if (!known) return this.#start(repo, tree, false);
       const head = repo.resolve("main")!;
       if (sameTree(head.tree, tree)) return head;
-      const commit = makeCommit([head], tree, "Seed", "", "local");
+      const commit = makeCommit([head], tree, { title: "Seed", author: "local" });
       await repo.addCommit(commit);
       await repo.setState({ ...repo.state, branches: { ...repo.state.branches, main: commit.id } });
       return commit;

@@ -1,6 +1,18 @@
 import { randomUUID } from "node:crypto";
 import { readdir, readFile, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
+import * as v from "valibot";
+import {
+  count,
+  entries,
+  flag,
+  line,
+  list,
+  object,
+  oneOf,
+  parse,
+  readJson,
+} from "../ground/schema.ts";
 import { goesToLfs, initialAttributes, largestRegularFile } from "./attributes.ts";
 import { checkout, filesBelow, realFile } from "./checkout.ts";
 import {
@@ -8,46 +20,58 @@ import {
   decodeCommit,
   encodeCommit,
   type FileEntry,
+  gitId,
   lfsEntry,
   regularEntry,
   sortTree,
+  storedFile,
   type Tree,
 } from "./history.ts";
 import { datasetsRoot } from "./names.ts";
 import { exists, Objects, writeAtomically } from "./objects.ts";
 
 /** A pull request or discussion. `head` is null for a discussion without changes. */
-export interface Discussion {
-  readonly num: number;
-  readonly title: string;
-  readonly description: string;
-  readonly author: string;
-  readonly isPullRequest: boolean;
-  readonly status: "draft" | "open" | "closed" | "merged";
+const discussion = object({
+  num: count,
+  title: v.string("text"),
+  description: v.string("text"),
+  author: line,
+  isPullRequest: flag,
+  status: oneOf(["draft", "open", "closed", "merged"]),
   /** Commit of main that the pull request starts from. */
-  readonly base: string | null;
-  readonly head: string | null;
-  readonly mergeCommit: string | null;
-}
+  base: v.nullable(gitId),
+  head: v.nullable(gitId),
+  mergeCommit: v.nullable(gitId),
+});
+export type Discussion = v.InferOutput<typeof discussion>;
 
-/** Everything of a repo that changes; saved as one file, so one rename moves it from state to state. */
-export interface RepoState {
-  readonly private: boolean;
-  readonly branches: Readonly<Record<string, string>>;
-  readonly tags: Readonly<Record<string, { readonly commit: string; readonly message: string }>>;
-  readonly discussions: readonly Discussion[];
-}
+/**
+ * Everything of a repository that changes. It is one file, so that one rename changes the state.
+ */
+const repoState = object({
+  private: flag,
+  /** Name -> commit. */
+  branches: entries(line, gitId),
+  tags: entries(line, object({ commit: gitId, message: v.string("text") })),
+  discussions: list(discussion),
+});
+export type RepoState = v.InferOutput<typeof repoState>;
 
-/** One repo: its state in memory and on disk. Changes go through `Store.change`, which lets one in at a time. */
+/**
+ * One repository: its state in memory and on disk. All changes go through `Store.change`, one at a
+ * time.
+ */
 export class StoredRepo {
-  /** `<namespace>/<name>`, of a dataset with `datasets/` before it: its key here and its address. */
+  /**
+   * `<namespace>/<name>`, of a dataset `datasets/<namespace>/<name>`: key of the store and address.
+   */
   readonly id: string;
   readonly isDataset: boolean;
-  /** The id as the API tells it: without that prefix. */
+  /** The id in answers: without `datasets/`. */
   readonly apiId: string;
   readonly namespace: string;
   readonly objects: Objects;
-  /** Uploads and renames in the making; cleared on start. */
+  /** Files that are not complete yet; cleared on start. */
   readonly aside: string;
   readonly #history: string;
   readonly #visible: string;
@@ -97,16 +121,16 @@ export class StoredRepo {
     const folder = join(this.#history, "commits");
     for (const name of await readdir(folder)) {
       if (!name.endsWith(".json")) continue;
-      const commit = decodeCommit(await readFile(join(folder, name), "utf8"));
+      const path = join(folder, name);
+      const commit = decodeCommit(await readFile(path, "utf8"), path);
       this.#commits.set(commit.id, commit);
     }
-    this.#state = JSON.parse(
-      await readFile(join(this.#history, "state.json"), "utf8"),
-    ) as RepoState;
+    const file = storedFile(join(this.#history, "state.json"));
+    this.#state = parse(repoState, readJson(await readFile(file.where, "utf8"), file), file);
     await this.#show();
   }
 
-  /** Makes a new commit durable without pointing at it yet. */
+  /** Writes a new commit to disk. Nothing refers to it yet. */
   async addCommit(commit: Commit): Promise<void> {
     if (this.#commits.has(commit.id)) return;
     await writeAtomically(
@@ -116,17 +140,21 @@ export class StoredRepo {
     this.#commits.set(commit.id, commit);
   }
 
-  /** Moves to the next state: the moment at which a commit, branch or tag exists. */
+  /** Writes the next state to disk. From then on its commits, branches and tags exist. */
   async setState(next: RepoState): Promise<void> {
     await writeAtomically(join(this.#history, "state.json"), `${JSON.stringify(next, null, 1)}\n`);
     this.#state = next;
-    // The change has happened by now. A readable folder that cannot follow (no room, a file held open) is made good on start.
+    // The change is on disk. If the readable folder cannot follow (disk full, a file in use), the
+    // next start repeats it.
     await this.#show().catch((error) =>
       console.error(`${this.#visible} does not show ${this.id}: ${error}`),
     );
   }
 
-  /** Brings the readable folder to main. `shown` names the commit it shows, so that a crash in between is made good on start. */
+  /**
+   * Updates the readable folder to main. The file `shown` names its commit: after a crash the next
+   * start repeats it.
+   */
   async #show(): Promise<void> {
     const head = this.resolve("main");
     if (!head) return;
@@ -139,11 +167,14 @@ export class StoredRepo {
     const previous = (await exists(this.#visible))
       ? (this.#commits.get(shown)?.tree ?? null)
       : null;
-    await checkout(this.#visible, previous, head.tree, this.objects, this.aside);
+    const to = { folder: this.#visible, objects: this.objects, aside: this.aside };
+    await checkout(to, previous, head.tree);
     await writeAtomically(marker, `${head.id}\n`);
   }
 
-  /** Reads a folder's files into objects. What is LFS follows the folder's own `.gitattributes`, as a commit would. */
+  /**
+   * Copies a folder's files to the objects. The folder's own `.gitattributes` decides what is LFS.
+   */
   async takeFolder(folder: string, mayLink: boolean): Promise<Tree> {
     const paths = await filesBelow(folder);
     const attributes = paths.includes(".gitattributes")
@@ -178,7 +209,10 @@ export class StoredRepo {
     return entry;
   }
 
-  /** Says that the readable folder already shows `commit`: it was made from that folder. */
+  /**
+   * Records that the readable folder has the files of `commit`, because it was made from that
+   * folder.
+   */
   async markShown(commit: Commit): Promise<void> {
     await writeAtomically(join(this.#history, "shown"), `${commit.id}\n`);
   }
@@ -187,12 +221,15 @@ export class StoredRepo {
     return exists(join(this.#history, "state.json"));
   }
 
-  /** Forgets a history that a crash left without a state. */
+  /** Removes a history that a crash left without a state. */
   async clear(): Promise<void> {
     await rm(this.#history, { recursive: true, force: true });
   }
 
-  /** Removes the repo. Until the rename of the history a crash leaves the whole repo: the readable folder is made anew from it. */
+  /**
+   * Removes the repository. After a crash before the rename, the next start restores the readable
+   * folder.
+   */
   async destroy(): Promise<void> {
     await rm(this.#visible, { recursive: true, force: true });
     const removed = `${this.#history}.${randomUUID()}.removed`;

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import type { ModelConfig } from "../checkpoint/model-config.ts";
-import { foldLlama, foldQwen3 } from "./fold-transformer.ts";
+import { llama as architecture } from "./llama.ts";
+import { qwen3 } from "./qwen3.ts";
 
 const llama: ModelConfig = {
   model_type: "llama",
@@ -8,7 +9,7 @@ const llama: ModelConfig = {
   num_attention_heads: 4,
   max_position_embeddings: 4096,
 };
-const fold = (change: ModelConfig) => foldLlama({ ...llama, ...change }).config;
+const fold = (change: ModelConfig) => architecture.fold({ ...llama, ...change }).config;
 /** `[theta, rope_scaling]` that mlx-lm will read. */
 const rope = (change: ModelConfig) => {
   const { rope_theta, rope_scaling, ...rest } = fold(change);
@@ -160,7 +161,7 @@ describe("positions of pretraining", () => {
   });
 
   test("are those of Qwen3Config where a qwen3 says nothing", () => {
-    const { config } = foldQwen3({
+    const { config } = qwen3.fold({
       model_type: "qwen3",
       hidden_size: 64,
       num_hidden_layers: 2,

@@ -13,7 +13,7 @@ import {
   number,
   querySize,
 } from "./config-fields.ts";
-import { foldLlama } from "./fold-transformer.ts";
+import { evenHeadSize, foldTransformer } from "./fold-transformer.ts";
 import type { BlockContext, Forward } from "./forward.ts";
 import type { LayerKind } from "./layer-kind.ts";
 import { biasesOf, rolesUnder } from "./roles.ts";
@@ -54,7 +54,19 @@ export const mlpRoles = [
 export const llama: Architecture = {
   modelType: "llama",
   label: "Llama",
-  fold: foldLlama,
+  fold: foldTransformer({
+    // transformers' LlamaConfig
+    defaults: {
+      intermediate_size: 11_008,
+      num_key_value_heads: queries,
+      head_dim: evenHeadSize,
+      max_position_embeddings: 2048,
+      attention_bias: false,
+      mlp_bias: false,
+    },
+    fixed: { rope_traditional: false },
+    refusesLayerTypes: true,
+  }),
   layers: (c) =>
     Array<LayerKind>(layerCount(c, "num_hidden_layers")).fill({ mixer: "attention", mlp: "dense" }),
   outer: [

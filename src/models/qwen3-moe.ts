@@ -3,9 +3,10 @@ import { OqeError } from "../ground/errors.ts";
 import type { Matrix } from "../kernel/matrix.ts";
 import type { RouterRules } from "../kernel/routines/route.ts";
 import type { Architecture } from "./architecture.ts";
-import { mixture } from "./blocks.ts";
-import { flag, integer } from "./config-fields.ts";
-import { foldQwen3Moe } from "./fold-transformer.ts";
+import { type Expert, mixture } from "./blocks.ts";
+import { flag, has, integer } from "./config-fields.ts";
+import type { Folded } from "./fold.ts";
+import { evenHeadSize, foldTransformer, windowDefaults } from "./fold-transformer.ts";
 import type { BlockContext } from "./forward.ts";
 import type { LayerKind } from "./layer-kind.ts";
 import { attentionRoles, mlpRoles, swiglu, transformerForward } from "./llama.ts";
@@ -31,7 +32,10 @@ const moeRoles = [
   }),
 ];
 
-/** Layer L is MoE when (L + 1) is a multiple of `decoder_sparse_step` and L is not in `mlp_only_layers`. */
+/**
+ * Layer L is a mixture of experts when L + 1 is a multiple of `decoder_sparse_step` and L is not in
+ * `mlp_only_layers`.
+ */
 function layers(c: ModelConfig): readonly LayerKind[] {
   const step = integer(c, "decoder_sparse_step");
   const dense = c.mlp_only_layers;
@@ -48,12 +52,33 @@ function layers(c: ModelConfig): readonly LayerKind[] {
     );
 }
 
+const fold = foldTransformer({
+  // transformers' Qwen3MoeConfig
+  defaults: {
+    ...windowDefaults,
+    intermediate_size: 6144,
+    num_key_value_heads: 4,
+    head_dim: evenHeadSize,
+    max_position_embeddings: 32_768,
+    attention_bias: false,
+    num_experts: 128,
+    num_experts_per_tok: 8,
+    moe_intermediate_size: 768,
+    decoder_sparse_step: 1,
+    mlp_only_layers: () => [],
+    norm_topk_prob: false,
+  },
+  renamed: { num_local_experts: "num_experts" },
+  fixed: { attention_bias: false },
+  window: windowIfUsed,
+});
+
 /** Qwen3 MoE (mlx-lm models/qwen3_moe.py): attention of Qwen3, softmax router, no shared expert. */
 export const qwen3Moe: Architecture = {
   ...qwen3,
   modelType: "qwen3_moe",
   label: "Qwen3 MoE",
-  fold: foldQwen3Moe,
+  fold: (raw) => refuseScaling(fold(raw)),
   layers,
   roles: ({ mlp }) => [...attentionRoles, ...headNorms, ...(mlp === "moe" ? moeRoles : mlpRoles)],
   experts: (c) =>
@@ -80,7 +105,7 @@ function moe(at: BlockContext, x: Matrix): Promise<Matrix> {
     normalized: flag(c, "norm_topk_prob"),
     scale: 1,
   };
-  return mixture(at, x, x, rules, async (expert, rows, near) => {
+  const expert: Expert = async (expert, rows, near) => {
     const gate = await at.weight("experts.gate", rows, { expert });
     const up = await at.weight("experts.up", rows, { expert });
     const hidden = async (x: Matrix) =>
@@ -88,5 +113,23 @@ function moe(at: BlockContext, x: Matrix): Promise<Matrix> {
     const h = await hidden(rows);
     if (near === undefined) return at.linear("experts.down", h, { expert });
     return at.linear("experts.down", h, { expert, near: await hidden(near) });
-  });
+  };
+  return mixture(at, { routed: x, x, rules, expert });
+}
+
+/** mlx-lm's qwen3_moe has the plain rotary embedding only, which dynamic scaling begins with. */
+function refuseScaling({ config, assumed, warnings }: Folded): Folded {
+  if (!has(config, "rope_scaling")) return { config, assumed, warnings };
+  const { rope_type: type } = config.rope_scaling as Readonly<Record<string, unknown>>;
+  if (type === "dynamic") {
+    const warning =
+      `config.json: mlx-lm's "qwen3_moe" ignores rope_scaling, so texts longer than ` +
+      `max_position_embeddings (${config.max_position_embeddings}) give other logits`;
+    return { config, assumed, warnings: [...warnings, warning] };
+  }
+  throw new OqeError(
+    "UNSUPPORTED_MODEL",
+    `config.json: rope_scaling has type ${JSON.stringify(type)}; mlx-lm's "qwen3_moe" ignores it`,
+    "Remove rope_scaling from the base's config.json to publish the model without it.",
+  );
 }

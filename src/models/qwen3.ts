@@ -1,6 +1,6 @@
 import type { Architecture } from "./architecture.ts";
 import { headSize } from "./config-fields.ts";
-import { foldQwen3 } from "./fold-transformer.ts";
+import { foldTransformer, keyHeads, windowDefaults } from "./fold-transformer.ts";
 import { attentionRoles, llama, mlpRoles, transformerForward } from "./llama.ts";
 import { rolesUnder } from "./roles.ts";
 import { windowFrom } from "./sliding-window.ts";
@@ -18,7 +18,20 @@ export const qwen3: Architecture = {
   ...llama,
   modelType: "qwen3",
   label: "Qwen3",
-  fold: foldQwen3,
+  fold: foldTransformer({
+    // transformers' Qwen3Config
+    defaults: {
+      ...windowDefaults,
+      max_window_layers: 28,
+      intermediate_size: 22_016,
+      num_key_value_heads: keyHeads(32),
+      head_dim: 128,
+      max_position_embeddings: 32_768,
+      attention_bias: false,
+    },
+    fixed: { attention_bias: false },
+    window: windowFrom,
+  }),
   roles: () => [...attentionRoles, ...headNorms, ...mlpRoles],
   forward: transformerForward({ window: windowFrom }),
 };

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { ModelConfig } from "../checkpoint/model-config.ts";
-import { foldLlama } from "./fold-transformer.ts";
+import { llama as architecture } from "./llama.ts";
 import { ropeOf } from "./rope.ts";
 
 const llama: ModelConfig = {
@@ -12,7 +12,7 @@ const llama: ModelConfig = {
   max_position_embeddings: 4096,
 };
 const of = (change: ModelConfig, length = 64) =>
-  ropeOf(foldLlama({ ...llama, ...change }).config, length);
+  ropeOf(architecture.fold({ ...llama, ...change }).config, length);
 
 test("a plain rotary embedding has its base and nothing more", () => {
   expect(of({})).toEqual({ base: 10_000, scaling: { kind: "default" } });

@@ -9,7 +9,9 @@ const wholeReceipt = v.pipe(receiptSchema, agree(contradictions));
 /** What receipts of all formats share. */
 const header = object({ format: count, engine: object({ version }) });
 
-/** In indented JSON. Strings in JSON hold no line break, so that it matches lists of numbers only. */
+/**
+ * In indented JSON. Strings in JSON hold no line break, so that it matches lists of numbers only.
+ */
 const numberList = /\[\n\s+[-+.\de]+(?:,\n\s+[-+.\de]+)*\n\s+\]/g;
 
 const document = (where: string): Document => ({

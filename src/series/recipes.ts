@@ -9,9 +9,9 @@ import { OqeError } from "../ground/errors.ts";
 import type { Hub } from "../hub/hub-types.ts";
 import { checkRepositoryName } from "../hub/names.ts";
 import type { ModelReference } from "../inputs/input-values.ts";
-import type { Inputs } from "../inputs/inputs.ts";
-import { keptTensors, planTier, requireBudget } from "../plan/plan.ts";
-import type { SeriesPlan, TierPlan } from "../plan/plan-types.ts";
+import type { Inputs, PlanInputs } from "../inputs/inputs.ts";
+import { planTier, requireBudget, unquantizedTensors } from "../plan/plan.ts";
+import type { Floors, SeriesPlan, TierPlan } from "../plan/plan-types.ts";
 import type { Sensitivity } from "../plan/sensitivity-types.ts";
 import { stripSuffixes, tiers } from "../plan/tiers.ts";
 import type { Repair } from "../quantize/tuning-record.ts";
@@ -21,37 +21,41 @@ import { describeSensitivity } from "../receipt/sensitivity-record.ts";
 import type { Calibration } from "./rows.ts";
 import { requireTokenizer } from "./write-tiers.ts";
 
-/** A tier that is asked for: its recipe but for the plan, which may have to be measured first, and the place of its folder. */
-export interface Order {
+/** A tier to be made: its recipe without the plan, and the place of its folder. */
+export interface TierDraft {
   readonly tier: string;
   readonly recipe: Draft;
   readonly place: string;
 }
 
 /** The same with its plan. */
-export interface Job extends Order {
+export interface TierRun extends TierDraft {
   readonly recipe: Recipe;
 }
 
-/** Where orders go to, and what else their recipes name. */
+/** Where drafted tiers go, and what else their recipes name. */
 export interface Target {
   readonly folder: string;
-  /** null: the tiers are written, not published. */
+  /** null: the tiers are written, but not published. */
   readonly namespace: string | null;
   readonly kernelSha256: string;
-  /** Of the measurement's file; null where none was given. */
+  /** Of the sensitivity file; null: none was given. */
   readonly sensitivitySha256: string | null;
-  /** `org/name@commit`; null: the base is measured itself. */
+  /** `org/name@commit` of the measured proxy; null: the base is measured. */
   readonly proxyName: string | null;
 }
 
-/** Opens the base at one fixed state and holds it against its role table. */
+/** What recipes say of the inputs. */
+export type RecipeInputs = PlanInputs &
+  Pick<Inputs, "method" | "propagation" | "repair" | "rounding" | "domainWeights">;
+
+/** Opens a base at one fixed state and checks it against its role table. */
 export async function openBase(
-  inputs: Inputs,
+  model: ModelReference,
   connect: () => Hub,
-  options: { allowHeaderOnly: boolean },
+  options: { readonly allowHeaderOnly: boolean },
 ): Promise<Base> {
-  return readBase(await openRepository(inputs.baseModel, connect), options);
+  return readBase(await openRepository(model, connect), options);
 }
 
 export function openRepository(model: ModelReference, connect: () => Hub): Promise<Repository> {
@@ -65,54 +69,63 @@ export function tierName(modelName: string, tier: string): string {
   return `${stripSuffixes(modelName)}-${tier}`;
 }
 
-/** What is ordered, with places below the target's folder. Nothing is measured yet. */
-export async function placeOrders(
+/** The tiers of `inputs`, with places below the target's folder. Nothing is measured yet. */
+export async function draftTiers(
   base: Base,
-  inputs: Inputs,
-  { tuning, evaluation }: Calibration,
+  inputs: RecipeInputs,
+  rows: Calibration,
   target: Target,
-): Promise<readonly Order[]> {
-  const { repository } = base.checkpoint;
-  requireTokenizer(repository);
-  const inherited = await inheritFrom(repository);
-  const model = describeModel(base);
-  const configNotes = describeConfigChanges(base);
-  const kept = keptTensors(base.tensors);
+): Promise<readonly TierDraft[]> {
+  requireTokenizer(base.checkpoint.repository);
+  const shared = await sharedRecipe(base, inputs, rows, target);
   return inputs.tiers.map((tier) => {
-    const name = tierName(repository.name, tier.name);
+    const name = tierName(base.checkpoint.repository.name, tier.name);
     checkRepositoryName(target.namespace ?? "folder", name);
-    const recipe: Draft = {
-      format: 1,
-      engine: { ...engine, kernelSha256: target.kernelSha256 },
-      base: { id: repository.id, name: repository.name, revision: repository.revision, inherited },
-      model,
-      options: {
-        method: inputs.method,
-        propagation: inputs.method === "tuned" ? inputs.propagation : null,
-        repair: inputs.method === "tuned" ? repairsOf(inputs, model.experts !== null) : null,
-        rounding: inputs.rounding,
-        ...planningOptions(inputs, target),
-        storage: base.storage,
-      },
-      calibration: tuning?.record ?? null,
-      evaluationRows: evaluation?.record ?? null,
-      repository: target.namespace === null ? name : `${target.namespace}/${name}`,
-      name,
-      kept,
-      configNotes,
-    };
+    const repository = target.namespace === null ? name : `${target.namespace}/${name}`;
+    const recipe = { ...shared, repository, name };
     return { tier: tier.name, recipe, place: join(target.folder, name) };
   });
 }
 
-/** Those of the asked repairs that the model has something for. */
-function repairsOf({ repair }: Inputs, hasRouters: boolean): readonly Repair[] {
+/** The part of the recipe that all tiers of a run share. */
+async function sharedRecipe(
+  base: Base,
+  inputs: RecipeInputs,
+  { tuning, evaluation }: Calibration,
+  target: Target,
+): Promise<Omit<Draft, "repository" | "name">> {
+  const { repository } = base.checkpoint;
+  const { id, name, revision } = repository;
+  const model = describeModel(base);
+  const isTuned = inputs.method === "tuned";
+  return {
+    format: 1,
+    engine: { ...engine, kernelSha256: target.kernelSha256 },
+    base: { id, name, revision, inherited: await inheritFrom(repository) },
+    model,
+    options: {
+      method: inputs.method,
+      propagation: isTuned ? inputs.propagation : null,
+      repair: isTuned ? repairsOf(inputs.repair, model.experts !== null) : null,
+      rounding: inputs.rounding,
+      ...planningOptions(inputs, target),
+      storage: base.storage,
+    },
+    calibration: tuning?.record ?? null,
+    evaluationRows: evaluation?.record ?? null,
+    kept: unquantizedTensors(base.tensors),
+    configNotes: describeConfigChanges(base),
+  };
+}
+
+/** Those of the chosen repairs that apply to the model. */
+function repairsOf(repair: readonly Repair[], hasRouters: boolean): readonly Repair[] {
   return repair.filter((name) => name === "residual" || hasRouters);
 }
 
-/** With base, rows and engine all that a plan follows from. */
+/** With base, rows and engine, all that a plan follows from. */
 function planningOptions(
-  { policy, floors, domainWeights }: Inputs,
+  { policy, floors, domainWeights }: RecipeInputs,
   { sensitivitySha256, proxyName }: Target,
 ) {
   if (policy === "oq")
@@ -120,66 +133,74 @@ function planningOptions(
   return { policy, floors, domainWeights, proxy: proxyName, sensitivity: sensitivitySha256 };
 }
 
-/** Throws BAD_INPUT where a tier's budget is below its floors: known without prices. */
-export function requireBudgets(base: Base, { policy, tiers: choices, floors }: Inputs): void {
+/** Throws BAD_INPUT if a tier's budget is below its floors. This needs no sensitivity. */
+export function requireBudgets(base: Base, { policy, tiers: choices, floors }: PlanInputs): void {
   for (const choice of choices) requireBudget(choice, base, policy === "measured" ? floors : null);
 }
 
-/** Plans every tier that is asked for: by rules where there is no measurement. */
-export function makePlan(base: Base, inputs: Inputs, sensitivity: Sensitivity | null): SeriesPlan {
-  const prices = sensitivity && { sensitivity, floors: inputs.floors };
-  return seriesPlan(
-    base,
-    inputs,
-    inputs.tiers.map((tier) => planTier(tier, base, prices)),
-  );
+/** Plans every tier of `inputs`. Without a sensitivity the fixed rules decide. */
+export function makePlan(
+  base: Base,
+  { tiers: choices, policy, floors }: PlanInputs,
+  sensitivity: Sensitivity | null,
+): SeriesPlan {
+  const costs = sensitivity && { sensitivity, floors };
+  const planned = choices.map((tier) => planTier(tier, base, costs));
+  return seriesPlan(base, policy, planned);
 }
 
 /** A series plan of tiers that are planned already. */
 export function seriesPlan(
   base: Base,
-  { policy }: Inputs,
+  policy: PlanInputs["policy"],
   planned: readonly TierPlan[],
 ): SeriesPlan {
   const { id, name, revision } = base.checkpoint.repository;
-  return { model: id ?? name, revision, policy, tiers: planned, kept: keptTensors(base.tensors) };
+  return {
+    model: id ?? name,
+    revision,
+    policy,
+    tiers: planned,
+    unquantized: unquantizedTensors(base.tensors),
+  };
 }
 
-/** Orders with their plans, as jobs. */
-export function planOrders(
-  base: Base,
-  orders: readonly Order[],
-  inputs: Inputs,
-  plan: SeriesPlan,
-  measured: Sensitivity | null,
-): readonly Job[] {
-  const sensitivity = measured && describeSensitivity(measured);
-  const standard = seriesRows(base, inputs, plan, measured);
-  return orders.map((order) => {
-    const own = plan.tiers.find(({ tier }) => tier === order.tier)!;
-    const series = standard.some(({ tier }) => tier === order.tier)
-      ? standard
-      : [...standard, rowOf(own)];
-    return { ...order, recipe: { ...order.recipe, plan: own, series, sensitivity } };
+/** A series plan, and what it was made from. */
+export interface PlannedSeries {
+  readonly base: Base;
+  readonly floors: Floors;
+  readonly plan: SeriesPlan;
+  /** null: planned by fixed rules. */
+  readonly sensitivity: Sensitivity | null;
+}
+
+/** Completes the drafts with their plans. */
+export function planDrafts(
+  drafts: readonly TierDraft[],
+  series: PlannedSeries,
+): readonly TierRun[] {
+  const sensitivity = series.sensitivity && describeSensitivity(series.sensitivity);
+  const rows = seriesRows(series);
+  return drafts.map((draft) => {
+    const plan = series.plan.tiers.find(({ tier }) => tier === draft.tier)!;
+    const isCustom = !rows.some(({ tier }) => tier === draft.tier);
+    const own = isCustom ? [...rows, rowOf(plan)] : rows;
+    return { ...draft, recipe: { ...draft.recipe, plan, series: own, sensitivity } };
   });
 }
 
 /**
- * A row for every tier of the series. A tier's card then does not depend on which others its run makes, so that four jobs of one
- * tier each write what one job writes. A tier whose budget is below the floors has none.
+ * A row for every tier of the series, whether this run makes it or not. A tier's card is then the
+ * same from four runs of one tier each as from one run of four. A tier whose budget is below the
+ * floors has no row.
  */
-function seriesRows(
-  base: Base,
-  inputs: Inputs,
-  plan: SeriesPlan,
-  sensitivity: Sensitivity | null,
-): SeriesRow[] {
-  const prices = sensitivity && { sensitivity, floors: inputs.floors };
+function seriesRows({ base, floors, plan, sensitivity }: PlannedSeries): SeriesRow[] {
+  const costs = sensitivity && { sensitivity, floors };
   return tiers.flatMap((tier) => {
     const made = plan.tiers.find((one) => one.tier === tier.name);
     if (made !== undefined) return [rowOf(made)];
     try {
-      return [rowOf(planTier(tier, base, prices))];
+      return [rowOf(planTier(tier, base, costs))];
     } catch (error) {
       if (error instanceof OqeError && error.code === "BAD_INPUT") return [];
       throw error;

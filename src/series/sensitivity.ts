@@ -1,9 +1,9 @@
 import { createHash } from "node:crypto";
 import { mkdir, readFile, rename, stat, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import type { Base } from "../base/base.ts";
 import { finiteWeights } from "../base/base-weights.ts";
-import { checkDomainWeights } from "../calibration/domain-weights.ts";
+import { checkDomainWeights, type DomainWeights } from "../calibration/domain-weights.ts";
 import type { Rows } from "../calibration/rows.ts";
 import type { Repository } from "../checkpoint/repository.ts";
 import { engine } from "../ground/engine.ts";
@@ -19,97 +19,105 @@ import { parseSensitivity, writeSensitivity } from "../sensitivity/sensitivity-f
 import type { MeasuredModel } from "../sensitivity/sensitivity-request.ts";
 import { onDisk } from "./atomic-folder.ts";
 
-/** Calibration rows that probes are run on. */
+/** Number of calibration rows that the probes run on. */
 const probeSamples = 9;
-/** A measurement of the largest models is some megabytes. */
+/** Largest file that is read, in bytes. The largest models have some megabytes. */
 const largestFile = 2 ** 28;
 
-/** A measurement that was made before, and the hash of its file. */
+/** A sensitivity file, and the hash of its bytes. */
 export interface GivenSensitivity {
   readonly sensitivity: Sensitivity;
   readonly sha256: string;
 }
 
 /**
- * Reads the file that a run is told to plan by, and holds it against base and engine; null where the run shall measure itself.
- * Throws BAD_SENSITIVITY, DISK.
+ * Reads the sensitivity file of the inputs and checks that it fits base and engine; null: none is
+ * given, and the run measures. Throws BAD_SENSITIVITY, DISK.
  */
 export async function readGiven(
-  { sensitivity: path }: Pick<Inputs, "sensitivity">,
+  path: Inputs["sensitivity"],
   base: Base,
   kernel: Pick<Kernel, "sha256">,
 ): Promise<GivenSensitivity | null> {
   if (path === null) return null;
   const { size } = await onDisk(path, 0, () => stat(path));
   if (size > largestFile)
-    throw new OqeError("BAD_SENSITIVITY", `${path} has ${size} bytes: no sensitivity is so large`);
+    throw new OqeError("BAD_SENSITIVITY", `${path} has ${size} bytes: that is no sensitivity`);
   const text = await onDisk(path, 0, () => readFile(path, "utf8"));
   const sensitivity = parseSensitivity(text, path);
   requireOrigin(sensitivity, originOf(base, kernel.sha256));
   return { sensitivity, sha256: createHash("sha256").update(text).digest("hex") };
 }
 
-/** Whose measurement a run needs. */
+/** The engine and the base that a sensitivity must be of. */
 function originOf({ checkpoint: { repository } }: Base, kernelSha256: string): Origin {
   const { id, name, revision } = repository;
   return { engine: { ...engine, kernelSha256 }, base: { id, name, revision } };
 }
 
+/** What a measurement follows from, beside engine and kernel. */
+export interface MeasuringRequest {
+  readonly base: Base;
+  readonly rows: Rows;
+  /** A quantized repository that is measured instead of the base; null: the base. */
+  readonly proxy: Repository | null;
+  readonly domainWeights: DomainWeights;
+  /** Folder that results are saved in. */
+  readonly workDir: string;
+}
+
 /**
- * Measures what the bits of every tensor are worth, or reads it from the work folder where an earlier run did so on the same base, rows,
- * weights of domains, engine and kernel. A base folder has no commit that could vouch for its weights, so it is always measured.
+ * Measures what the bits of every tensor are worth. Reads the result from the work folder if an
+ * earlier run made the same measurement. A base folder has no commit that pins its weights, so it is
+ * always measured. Throws BAD_INPUT, BAD_CHECKPOINT, DISK.
  */
 export async function measureBase(
-  base: Base,
-  rows: Rows,
-  proxy: Repository | null,
-  { domainWeights, workDir }: Pick<Inputs, "domainWeights" | "workDir">,
+  request: MeasuringRequest,
   { kernel, report }: { readonly kernel: Kernel; readonly report: Report },
 ): Promise<Sensitivity> {
+  const { base, rows, proxy, domainWeights, workDir } = request;
   checkDomainWeights(domainWeights, Object.keys(rows.domains));
   const identity = { ...originOf(base, kernel.sha256), proxy: proxy && proxyName(proxy) };
-  const { repository } = base.checkpoint;
-  const key = JSON.stringify([
-    identity,
-    rows.sha256,
-    rows.samples,
-    rows.length,
-    probeSamples,
-    domainWeights,
-    base.storage,
-  ]);
-  const folder = join(workDir, "sensitivities");
-  const place = join(
-    folder,
-    `${repository.name}-${createHash("sha256").update(key).digest("hex").slice(0, 16)}.json`,
-  );
-  const isPinned = repository.id !== null && (proxy === null || proxy.id !== null);
+  const place = placeOf(request, identity);
+  const isPinned = base.checkpoint.repository.id !== null && (proxy === null || proxy.id !== null);
   const known = isPinned ? await readKnown(place, identity) : null;
   if (known !== null) {
     report.info(`measured before: ${place}`);
     return known;
   }
-  const request = { rows, probeSamples, domainWeights, identity, kernel, report };
-  const sensitivity = await withModel(base, proxy, kernel, (model) =>
-    measure({ model, ...request }),
-  );
-  if (isPinned) {
-    const text = writeSensitivity(sensitivity);
-    await onDisk(folder, text.length, async () => {
-      await mkdir(folder, { recursive: true });
-      await writeFile(`${place}.${process.pid}.partial`, text);
-      await rename(`${place}.${process.pid}.partial`, place);
-    });
-  }
+  const measuring = { rows, probeSamples, domainWeights, identity, kernel, report };
+  const run = (model: MeasuredModel) => measure({ model, ...measuring });
+  const sensitivity = await withModel(base, proxy, kernel, run);
+  if (isPinned) await save(place, workDir, writeSensitivity(sensitivity));
   return sensitivity;
 }
 
-/** Its name and state, for recipe and measurement. */
+/** Path of the saved result; its name has a hash of everything that the result follows from. */
+function placeOf(
+  { base, rows, domainWeights, workDir }: MeasuringRequest,
+  identity: Origin,
+): string {
+  const { sha256, samples, length } = rows;
+  const key = [identity, sha256, samples, length, probeSamples, domainWeights, base.storage];
+  const hash = createHash("sha256").update(JSON.stringify(key)).digest("hex").slice(0, 16);
+  return join(workDir, "sensitivities", `${base.checkpoint.repository.name}-${hash}.json`);
+}
+
+async function save(place: string, workDir: string, text: string): Promise<void> {
+  const partial = `${place}.${process.pid}.partial`;
+  await onDisk(workDir, text.length, async () => {
+    await mkdir(dirname(place), { recursive: true });
+    await writeFile(partial, text);
+    await rename(partial, place);
+  });
+}
+
+/** Name and state of a proxy, for recipe and sensitivity. */
 export function proxyName({ id, name, revision }: Repository): string {
   return `${id ?? name}@${revision}`;
 }
 
-/** Opens what is measured, the base or its proxy, and closes the proxy whatever happens. */
+/** Opens the model to measure, and closes the proxy in any case. */
 async function withModel<T>(
   base: Base,
   proxy: Repository | null,
@@ -126,7 +134,7 @@ async function withModel<T>(
   }
 }
 
-/** A file of ours that cannot be read is none: it is measured again. */
+/** null if there is no such file, or one that cannot be used: the run then measures again. */
 async function readKnown(place: string, origin: Origin): Promise<Sensitivity | null> {
   const text = await readFile(place, "utf8").catch(() => null);
   if (text === null) return null;

@@ -10,12 +10,15 @@ import { elements, modulePath } from "../mlx/format.ts";
 import type { FinishedModel } from "../mlx/mlx-weights.ts";
 import { type Receipt, receiptPath } from "../receipt/receipt.ts";
 
-/** What `oqe verify` holds a target to before it measures: its own receipt, and the base it is said to be of. Throws BAD_INPUT. */
+/** What `oqe verify` checks before it evaluates. Each check throws BAD_INPUT. */
 
 const chunk = 1 << 24;
 
-/** Every file of the receipt is there, with its size, and its SHA-256 where that costs no download; no shard is there beside them. */
-export async function holdFiles({ files }: Receipt, target: Repository): Promise<void> {
+/**
+ * Every file of the receipt is there with its size, and with its SHA-256 if that needs no download.
+ * There are no other shards.
+ */
+export async function checkFiles({ files }: Receipt, target: Repository): Promise<void> {
   for (const [path, { bytes, sha256 }] of Object.entries(files)) {
     const size = target.files.get(path);
     if (size === undefined) throw other(target, `${path} is missing, ${receiptPath} lists it`);
@@ -44,8 +47,8 @@ async function hashOf(target: Repository, path: string): Promise<string> {
   return hash.digest("hex");
 }
 
-/** Config (and so the shards, which were held against it) quantizes what the receipt's plan quantizes, at its widths. */
-export function holdWidths(
+/** The config has the widths of the receipt's plan. (The shards were compared with the config.) */
+export function checkWidths(
   { plan }: Receipt,
   target: Repository,
   { tensors }: FinishedModel,
@@ -68,12 +71,12 @@ function other(target: Repository, what: string): OqeError {
   return new OqeError(
     "BAD_INPUT",
     `${target.id ?? target.name}: ${what}`,
-    "Receipt, config and shards are not of one run. Download the repository again, or quantize anew.",
+    "Receipt, config and shards are not of one run. Download the repository again, or quantize again.",
   );
 }
 
-/** The base is at the state that the receipt names. Gives a sentence where that cannot be told. */
-export async function holdBase(
+/** The base is the one of the receipt. Gives a sentence for the log if that is unknown. */
+export async function checkBase(
   { base: claimed }: Receipt,
   { checkpoint }: Base,
 ): Promise<string | null> {
@@ -94,8 +97,8 @@ export async function holdBase(
   );
 }
 
-/** Base and target are of one architecture and shape. */
-export function holdShapes(base: Base, target: Repository, finished: FinishedModel): void {
+/** Base and target have the same architecture and shapes. */
+export function checkShapes(base: Base, target: Repository, finished: FinishedModel): void {
   const wrong = (what: string) =>
     new OqeError(
       "BAD_INPUT",
@@ -120,7 +123,7 @@ export function holdShapes(base: Base, target: Repository, finished: FinishedMod
   }
 }
 
-/** Figures that a receipt's proof and a new one must have in common, and how far they may be apart. */
+/** Figures that must agree with the receipt's. */
 const compared = [
   "meanKl",
   "forcedMeanKl",
@@ -128,10 +131,13 @@ const compared = [
   "perplexity",
   "routerAgreement",
 ] as const satisfies (keyof Evaluation)[];
-/** Of the larger: two kernels may differ in the last bit of a sum, and then in the choice between experts as good as equal. */
+/**
+ * Allowed difference as a share of the larger figure. Two kernels may differ in the last bit of a
+ * sum, and then choose different experts of almost equal score.
+ */
 const tolerance = 0.02;
 
-/** Where the receipt claims other figures than were measured on the same rows, one sentence each. */
+/** One sentence for every figure that differs from the receipt's, if the rows are the same. */
 export function compareEvaluations(
   { evaluation: claimed }: Receipt,
   measured: Evaluation,

@@ -3,7 +3,7 @@ import { openCalibration, openEvaluation } from "../calibration/reference.ts";
 import { type Repository, readText } from "../checkpoint/repository.ts";
 import { evaluate, observeBase, passesOf } from "../evaluation/evaluate.ts";
 import { type Evaluation, gateNames } from "../evaluation/evaluation-types.ts";
-import { describeFailures, type Limits, limitsOf } from "../evaluation/gates.ts";
+import { describeFailures, type GateInputs, type Limits, limitsOf } from "../evaluation/gates.ts";
 import { engine } from "../ground/engine.ts";
 import { OqeError } from "../ground/errors.ts";
 import type { Report } from "../ground/report.ts";
@@ -17,11 +17,11 @@ import { parseReceipt } from "../receipt/receipt-file.ts";
 import { openBase, openRepository } from "./recipes.ts";
 import { type DrawnRows, evaluationLength, refuseOverlap, rowDrawer } from "./rows.ts";
 import {
+  checkBase,
+  checkFiles,
+  checkShapes,
+  checkWidths,
   compareEvaluations,
-  holdBase,
-  holdFiles,
-  holdShapes,
-  holdWidths,
 } from "./verify-checks.ts";
 
 export interface VerifyDependencies {
@@ -33,37 +33,46 @@ export interface VerifyDependencies {
 export interface Verified {
   readonly evaluation: Evaluation;
   readonly target: { readonly name: string; readonly revision: string };
-  /** null: the target holds none. */
+  /** null: the target has none. */
   readonly receipt: Receipt | null;
-  /** Gates that were not passed, and figures that are not those of the receipt; null where all is well. */
+  /** Failed gates, and figures that differ from the receipt's; null: all is well. */
   readonly failure: OqeError | null;
 }
 
+/** What `oqe verify` reads of the inputs. */
+export type VerifyInputs = Pick<
+  Inputs,
+  "baseModel" | "calibration" | "evaluation" | "evaluationSamples" | "gates"
+> & {
+  /** Whether the number of evaluation rows was given. Otherwise the receipt decides. */
+  readonly samplesGiven: boolean;
+};
+
 /**
- * Measures a finished repository, ours or of `mlx_lm.convert -q`, against its base: on the rows of its receipt, or on those that `inputs`
- * name. Nothing is downloaded whole. Throws BAD_INPUT where the target is not what its receipt says, where the base is another one, or
- * where the rows overlap with those it was tuned on.
+ * Evaluates a finished repository, ours or of `mlx_lm.convert -q`, against its base. The rows are
+ * those of its receipt, unless the inputs name others. Nothing is downloaded whole.
+ * Throws BAD_INPUT if the target differs from its receipt, if the base is another one, or if the
+ * evaluation rows overlap the calibration rows.
  */
 export async function verify(
   model: ModelReference,
-  inputs: Inputs,
-  given: { readonly samples: boolean },
+  inputs: VerifyInputs,
   { report, connect, openKernel }: VerifyDependencies,
 ): Promise<Verified> {
   const target = await report.stage("Open the target", () => openRepository(model, connect));
   const receipt = await readOwnReceipt(target);
-  const base = await report.stage("Open the base model", () =>
-    openBase(inputs, connect, { allowHeaderOnly: false }),
-  );
+  const open = () => openBase(inputs.baseModel, connect, { allowHeaderOnly: false });
+  const base = await report.stage("Open the base model", open);
   try {
     if (receipt !== null) {
-      await report.stage("Hold the target against its receipt", () => holdFiles(receipt, target));
-      const note = await holdBase(receipt, base);
+      const check = () => checkFiles(receipt, target);
+      await report.stage("Check the files against the receipt", check);
+      const note = await checkBase(receipt, base);
       if (note !== null) report.warn(note);
     }
     const kernel = await openKernel();
     try {
-      return await measure({ target, receipt, base, inputs, given, kernel, report, connect });
+      return await evaluateTarget({ target, receipt, base, inputs, kernel, report, connect });
     } finally {
       await kernel.close();
     }
@@ -76,51 +85,35 @@ interface EvaluationRequest {
   readonly target: Repository;
   readonly receipt: Receipt | null;
   readonly base: Base;
-  readonly inputs: Inputs;
-  readonly given: { readonly samples: boolean };
+  readonly inputs: VerifyInputs;
   readonly kernel: Kernel;
   readonly report: Report;
   readonly connect: () => Hub;
 }
 
-async function measure({
-  target,
-  receipt,
-  base,
-  inputs,
-  given,
-  kernel,
-  report,
-  connect,
-}: EvaluationRequest) {
+async function evaluateTarget(request: EvaluationRequest): Promise<Verified> {
+  const { target, receipt, base, inputs, kernel, report } = request;
   const finished = await openFinished(target, kernel);
   try {
-    holdShapes(base, target, finished);
-    if (receipt !== null) holdWidths(receipt, target, finished);
-    const rows = await report.stage("Draw the rows", () =>
-      drawRows({ base, receipt, inputs, given, report, connect }),
-    );
+    checkShapes(base, target, finished);
+    if (receipt !== null) checkWidths(receipt, target, finished);
+    const rows = await report.stage("Draw the rows", () => drawRows(request));
     const total = (1 + passesOf(base)) * base.architecture.layers(base.config).length;
     let done = 0;
-    const progress = () => report.tick(++done, total, "blocks measured");
-    const evaluation = await report.stage("Measure", async () => {
+    const progress = () => report.tick(++done, total, "blocks evaluated");
+    const evaluation = await report.stage("Evaluate", async () => {
       const observed = await observeBase(base, rows, kernel, progress);
       return evaluate(observed, finished, {
         predicted: receipt?.plan.predicted ?? null,
-        limits: limits(receipt, inputs),
+        limits: limits(receipt, inputs.gates),
         progress,
       });
     });
-    const failures = [
-      ...describeFailures(evaluation.gates),
-      ...(receipt === null ? [] : compareEvaluations(receipt, evaluation)),
-    ];
-    const failure = failures.length === 0 ? null : unevaluated(target, failures);
     return {
       evaluation,
-      target: { name: target.id ?? target.name, revision: target.revision },
+      target: { name: nameOf(target), revision: target.revision },
       receipt,
-      failure,
+      failure: judge(target, receipt, evaluation),
     };
   } finally {
     await finished.close();
@@ -129,47 +122,42 @@ async function measure({
 
 async function readOwnReceipt(target: Repository): Promise<Receipt | null> {
   if (!target.files.has(receiptPath)) return null;
-  return parseReceipt(
-    await readText(target, receiptPath),
-    `${target.id ?? target.name}/${receiptPath}`,
-  );
+  return parseReceipt(await readText(target, receiptPath), `${nameOf(target)}/${receiptPath}`);
 }
 
-/** The rows to measure on; held against the calibration rows of the receipt, which are drawn again. */
-async function drawRows(
-  of: Pick<EvaluationRequest, "base" | "receipt" | "inputs" | "given" | "report" | "connect">,
-) {
-  const { base, receipt, inputs, given, report, connect } = of;
+/** The evaluation rows. Throws BAD_INPUT if they overlap the receipt's calibration rows. */
+async function drawRows(request: EvaluationRequest): Promise<DrawnRows> {
+  const { base, receipt, inputs, report, connect } = request;
   const draw = await rowDrawer(base);
   const claimed = receipt?.evaluationRows;
-  const samples = given.samples
-    ? inputs.evaluationSamples
-    : (claimed?.samples ?? inputs.evaluationSamples);
+  const samples = inputs.samplesGiven ? inputs.evaluationSamples : claimed?.samples;
   const isOfHub =
     inputs.evaluation.kind === "bundled" && claimed?.source.startsWith("datasets/") === true;
   const text = isOfHub ? parseText("evaluation", claimed.source) : inputs.evaluation;
   const evaluation = draw(
     await openEvaluation(text, connect),
-    samples,
+    samples ?? inputs.evaluationSamples,
     claimed?.length ?? evaluationLength,
   );
-  if (receipt?.evaluation != null && evaluation.rows.sha256 !== receipt.evaluation.rows.sha256) {
-    report.warn(
-      `other rows than the receipt's, which are of ${receipt.evaluation.rows.source}: figures will differ`,
-    );
+  const published = receipt?.evaluation?.rows;
+  if (published !== undefined && evaluation.rows.sha256 !== published.sha256) {
+    report.warn(`these are not the receipt's rows (${published.source}): the figures will differ`);
   }
-  const tuning = receipt?.calibration;
-  if (tuning === null || tuning === undefined) return evaluation;
-  const calibration = await redraw(receipt!, draw, of);
+  if (receipt?.calibration == null) return evaluation;
+  const calibration = await redraw(receipt, draw, request);
   if (calibration !== null) refuseOverlap(calibration, evaluation);
   else
     report.warn(
-      `the calibration rows cannot be drawn again; whether the evaluation rows overlap them is not known`,
+      "the calibration rows cannot be drawn again: " +
+        "whether the evaluation rows overlap them is unknown",
     );
   return evaluation;
 }
 
-/** null where the text is not at hand: a file that was not named, or the bundled text of another engine. */
+/**
+ * The calibration rows of the receipt; null: their text is missing, because the inputs do not name
+ * the file or because it is the bundled text of another engine.
+ */
 async function redraw(
   { calibration, engine: maker }: Receipt,
   draw: Awaited<ReturnType<typeof rowDrawer>>,
@@ -187,24 +175,39 @@ async function redraw(
   if (source === "bundled" && !named && maker.version !== engine.version) return null;
   throw new OqeError(
     "BAD_INPUT",
-    `calibration: the rows of ${rows.record.source} have the SHA-256 ${rows.rows.sha256}, ${receiptPath} says ${sha256} of ${source}`,
+    `calibration: the rows of ${rows.record.source} have the SHA-256 ${rows.rows.sha256}, ` +
+      `${receiptPath} says ${sha256} of ${source}`,
     "Name the text that the tier was tuned on with --calibration.",
   );
 }
 
-/** Of a tier the limits of a publish; of other repositories those that were asked for. */
-function limits(receipt: Receipt | null, { gates }: Inputs): Partial<Limits> {
+/** The limits that a publish would use; for a target without receipt those that were given. */
+function limits(receipt: Receipt | null, gates: GateInputs): Partial<Limits> {
   if (receipt !== null) return limitsOf(gates, receipt.plan);
-  const asked = gateNames.flatMap((gate) =>
+  const given = gateNames.flatMap((gate) =>
     gates[gate].all === undefined ? [] : [[gate, gates[gate].all]],
   );
-  return Object.fromEntries(asked);
+  return Object.fromEntries(given);
 }
 
-function unevaluated(target: Repository, failures: readonly string[]): OqeError {
+/** Failed gates and differences from the receipt as one error; null: there are none. */
+function judge(
+  target: Repository,
+  receipt: Receipt | null,
+  evaluation: Evaluation,
+): OqeError | null {
+  const failures = [
+    ...describeFailures(evaluation.gates),
+    ...(receipt === null ? [] : compareEvaluations(receipt, evaluation)),
+  ];
+  if (failures.length === 0) return null;
   return new OqeError(
     "GATE",
-    `${target.id ?? target.name}: ${failures.join("; ")}`,
-    "The figures are printed above. A gate takes another limit: --max-kl 0.3.",
+    `${nameOf(target)}: ${failures.join("; ")}`,
+    "The figures are printed above. To set another limit: --max-kl 0.3.",
   );
+}
+
+function nameOf({ id, name }: Repository): string {
+  return id ?? name;
 }

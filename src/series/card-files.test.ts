@@ -1,0 +1,32 @@
+import { readdir, readFile, writeFile } from "node:fs/promises";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { removeFolder, scratchFolder } from "../../test/support/models.ts";
+import { tunedReceipt } from "../../test/support/receipts.ts";
+import { drawPictures } from "../card/pictures.ts";
+import { writeCard } from "./card-files.ts";
+
+let folder: string;
+let warnings: string[];
+const report = { warn: (line: string) => warnings.push(line) };
+beforeEach(async () => {
+  folder = await scratchFolder();
+  warnings = [];
+});
+afterEach(() => removeFolder(folder));
+
+test("card and pictures are written, a picture of an earlier receipt goes", async () => {
+  await writeFile(`${folder}/oqe-kl.svg`, "old");
+  await writeCard(folder, tunedReceipt(), report);
+  expect((await readdir(folder)).sort()).toEqual(["README.md", "oqe-bits.svg"]);
+  expect(warnings).toEqual([]);
+});
+
+test("a picture that cannot be drawn is a warning, and its placeholder is written", async () => {
+  const failure = "oqe-bits.svg: its content is not as expected";
+  const draw = (receipt: Parameters<typeof drawPictures>[0]) =>
+    drawPictures(receipt).map((picture) => ({ ...picture, svg: "<svg/>", failure }));
+  await writeCard(folder, tunedReceipt(), report, draw);
+  expect(await readFile(`${folder}/oqe-bits.svg`, "utf8")).toBe("<svg/>");
+  expect(await readFile(`${folder}/README.md`, "utf8")).toContain("oqe-bits.svg");
+  expect(warnings).toEqual([expect.stringContaining(`a picture could not be drawn: ${failure}`)]);
+});

@@ -1,0 +1,52 @@
+import { rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { drawPictures, picturePaths } from "../card/pictures.ts";
+import { renderCard } from "../card/render.ts";
+import type { Report } from "../ground/report.ts";
+import type { Receipt } from "../receipt/receipt.ts";
+import { parseReceipt, writeReceipt } from "../receipt/receipt-file.ts";
+import { blankEvaluation, blankTuning, completeReceipt, type Recipe } from "../receipt/recipe.ts";
+import { onDisk } from "./atomic-folder.ts";
+import { readReceipt } from "./read-receipt.ts";
+
+/**
+ * The card before anything is measured. What receipt, template or Hub would refuse is refused here,
+ * before hours of work. Throws TEMPLATE, BAD_INPUT.
+ */
+export async function rehearseCard(recipe: Recipe): Promise<string> {
+  const unmeasured = { files: {}, weightError: { relative: 0 }, warnings: [] };
+  const blank = { ...unmeasured, tuning: blankTuning(recipe), evaluation: blankEvaluation(recipe) };
+  const receipt = completeReceipt(recipe, blank);
+  return renderCard(parseReceipt(writeReceipt(receipt), receipt.name));
+}
+
+/** Renders card and pictures of a finished folder again; gives the card's path. */
+export async function rewriteCard(folder: string, report: Pick<Report, "warn">): Promise<string> {
+  await writeCard(folder, await readReceipt(folder), report);
+  return join(folder, "README.md");
+}
+
+/**
+ * Writes card and pictures, which follow from the receipt alone. Removes pictures that the receipt
+ * has no figures for. A picture that cannot be drawn is a placeholder and a warning.
+ */
+export async function writeCard(
+  folder: string,
+  receipt: Receipt,
+  report: Pick<Report, "warn">,
+  draw = drawPictures,
+): Promise<void> {
+  const pictures = draw(receipt);
+  for (const { failure } of pictures)
+    if (failure !== null) report.warn(`${receipt.name}: a picture could not be drawn: ${failure}`);
+  const files: Readonly<Record<string, string>> = {
+    "README.md": await renderCard(receipt),
+    ...Object.fromEntries(pictures.map(({ path, svg }) => [path, svg])),
+  };
+  const size = Object.values(files).reduce((sum, text) => sum + Buffer.byteLength(text), 0);
+  await onDisk(folder, size, async () => {
+    for (const path of picturePaths)
+      if (!Object.hasOwn(files, path)) await rm(join(folder, path), { force: true });
+    for (const [path, text] of Object.entries(files)) await writeFile(join(folder, path), text);
+  });
+}

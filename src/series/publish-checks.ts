@@ -1,0 +1,90 @@
+import { basename } from "node:path";
+import { licenceWarnings } from "../card/licence.ts";
+import { OqeError } from "../ground/errors.ts";
+import type { Report } from "../ground/report.ts";
+import type { Hub } from "../hub/hub-types.ts";
+import { checkRepositoryName } from "../hub/names.ts";
+import type { Inputs } from "../inputs/inputs.ts";
+import { rehearseCard } from "./card-files.ts";
+import { type TierRun, tierName } from "./recipes.ts";
+
+/** What is checked before any weight is read, so that a publish fails in its first seconds. */
+
+/** Throws BAD_INPUT for a namespace or tier repository that the Hub would refuse. */
+export function checkNames({
+  baseModel,
+  namespace,
+  tiers,
+}: Pick<Inputs, "baseModel" | "namespace" | "tiers">): void {
+  if (namespace === "") {
+    throw new OqeError(
+      "BAD_INPUT",
+      "no namespace given",
+      "Name the user or organization that owns the tier repositories.",
+    );
+  }
+  const modelName = basename(baseModel.kind === "folder" ? baseModel.path : baseModel.id);
+  for (const tier of tiers) checkRepositoryName(namespace, tierName(modelName, tier.name));
+}
+
+/** Asks the Hub who owns the token. Throws UNAUTHORIZED, FORBIDDEN. */
+export async function checkRights(
+  hub: Hub,
+  { hubToken, namespace }: Pick<Inputs, "hubToken" | "namespace">,
+  report: Report,
+): Promise<void> {
+  if (hubToken === null) {
+    throw new OqeError(
+      "UNAUTHORIZED",
+      "no Hub token given",
+      "Set the input hub-token, or HF_TOKEN, to a token with write access.",
+    );
+  }
+  const identity = await hub.identify().catch(ifAbsent(report, "does not tell who owns a token"));
+  if (identity === null) return;
+  const { name, canWrite, organizations } = identity;
+  if (canWrite === false) {
+    throw new OqeError(
+      "FORBIDDEN",
+      `the token of ${name} may read but not write`,
+      `Make a token with write access to ${namespace}.`,
+    );
+  }
+  if (name !== namespace && !organizations.includes(namespace)) {
+    report.warn(
+      `the token belongs to ${name}; the Hub does not list ${namespace} among its organizations`,
+    );
+  }
+}
+
+/** Lets the Hub check each card's metadata. Throws TEMPLATE. */
+export async function checkCards(
+  hub: Hub,
+  runs: readonly TierRun[],
+  report: Report,
+): Promise<void> {
+  const [first] = runs; // all tiers of a run have the same licence
+  const warnings = first === undefined ? [] : licenceWarnings({ ...first.recipe, files: {} });
+  for (const warning of warnings) report.warn(warning);
+  for (const { recipe } of runs) {
+    const card = await rehearseCard(recipe);
+    const checked = await hub.validateCard(card).catch(ifAbsent(report, "does not check cards"));
+    const errors = checked ?? [];
+    if (errors.length > 0) {
+      throw new OqeError(
+        "TEMPLATE",
+        `the Hub refuses the metadata of ${recipe.repository}: ${errors.join("; ")}`,
+        "It comes from the base model's card: check license, language and tags there.",
+      );
+    }
+  }
+}
+
+/** A Hub without an endpoint that only serves to fail early: warns and goes on. */
+function ifAbsent(report: Report, what: string): (error: unknown) => null {
+  return (error) => {
+    if (!(error instanceof OqeError) || error.code !== "NOT_FOUND") throw error;
+    report.warn(`this Hub ${what}; going on without`);
+    return null;
+  };
+}

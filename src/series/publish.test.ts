@@ -1,0 +1,84 @@
+import { writeFile } from "node:fs/promises";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { removeFolder, scratchFolder } from "../../test/support/models.ts";
+import { nemotronReceipt } from "../../test/support/receipts.ts";
+import { OqeError } from "../ground/errors.ts";
+import { silentReport } from "../ground/report.ts";
+import type { Hub, PushRequest, RemoteState } from "../hub/hub-types.ts";
+import { writeReceipt } from "../receipt/receipt-file.ts";
+import { publishTiers } from "./publish.ts";
+import type { TierDraft } from "./recipes.ts";
+
+const empty: RemoteState = { exists: false, head: null, files: new Map(), receipt: null };
+
+let folder: string;
+beforeAll(async () => {
+  folder = await scratchFolder();
+  await writeFile(`${folder}/oqe-receipt.json`, writeReceipt(nemotronReceipt()));
+});
+afterAll(() => removeFolder(folder));
+
+function draftOf(tier: string, baseName = "Base"): TierDraft {
+  const { plan: _, series: __, sensitivity: ___, ...recipe } = nemotronReceipt();
+  const base = { ...recipe.base, name: baseName };
+  const name = `Base-${tier}`;
+  return { tier, place: folder, recipe: { ...recipe, base, name, repository: `acme/${name}` } };
+}
+
+const unused = () => Promise.reject(new Error("unexpected call"));
+const hub: Hub = {
+  endpoint: "https://hub",
+  identify: unused,
+  open: unused,
+  openDatasetFile: unused,
+  inspect: async () => ({ ...empty, head: "now" }),
+  validateCard: unused,
+  push: unused,
+};
+
+const refuse = () => Promise.reject(new OqeError("FORBIDDEN", "no right"));
+
+function publishingOf(drafts: readonly TierDraft[], push: Hub["push"], occasion = "") {
+  return {
+    hub: { ...hub, push },
+    drafts,
+    states: new Map(drafts.map((draft) => [draft, empty])),
+    pending: drafts,
+    made: [],
+    inputs: { private: false, dryRun: false },
+    report: silentReport,
+    occasion,
+  };
+}
+
+test("the first failure ends the publishing, and later tiers are listed as failed", async () => {
+  let pushes = 0;
+  const push = () => {
+    pushes++;
+    return refuse();
+  };
+  const drafts = [draftOf("oQ8e"), draftOf("oQ4e")];
+  const { tiers, failure } = await publishTiers(publishingOf(drafts, push));
+  expect(tiers.map(({ tier, outcome, commit }) => [tier, outcome, commit])).toEqual([
+    ["oQ8e", "failed", "now"],
+    ["oQ4e", "failed", "now"],
+  ]);
+  expect({ pushes, failure }).toMatchObject({ pushes: 1, failure: { code: "FORBIDDEN" } });
+});
+
+test("names from outside become one short line of the commit", async () => {
+  const requests: PushRequest[] = [];
+  const push = async (request: PushRequest) => {
+    requests.push(request);
+    return { outcome: "published", commit: "c", url: "u" } as const;
+  };
+  const draft = draftOf("oQ4e", `two\r\nlines ${"x".repeat(300)}`);
+  const occasion = "tag v1\u2028of acme/models";
+  const { tiers, failure } = await publishTiers(publishingOf([draft], push, occasion));
+  expect({ outcome: tiers[0]!.outcome, failure }).toEqual({ outcome: "published", failure: null });
+  const { title, description } = requests[0]!;
+  expect(title).toMatch(/^Publish oQ4e of two lines x+…$/);
+  expect(title).toHaveLength(200);
+  expect(description).toMatch(/, for tag v1 of acme\/models$/);
+  expect(title + description).not.toMatch(/[\r\n\u2028]/);
+});
