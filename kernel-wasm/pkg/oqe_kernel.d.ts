@@ -19,13 +19,12 @@ export function add(y: number, x: number, count: number): void;
 export function add_contexts(logits: number, rows: number, vocabulary: number, z: number, width: number, contexts: number): void;
 
 /**
- * `tile` += alpha·LᵀR: L float32 `[depth, height]`, R `[depth, width]`, tile `[height, width]`. With `upper` only its elements (i, j)
- * with j >= i are right afterwards.
+ * `tile` += alpha·`left`ᵀ·`right` of a [`ProductCall`].
  *
  * # Safety
  * As [`linear`].
  */
-export function add_product(left: number, right: number, depth: number, height: number, width: number, alpha: number, tile: number, upper: boolean): void;
+export function add_product(call: number): void;
 
 /**
  * Adds what the tokens of each group have at stake: `logits` float32 `[rows, vocabulary]`, overwritten; `groups` uint32 `[vocabulary]`;
@@ -118,7 +117,7 @@ export function fma_peak(steps: number, factor: number): number;
  * # Safety
  * As [`tune_block`].
  */
-export function forecast_energy_block(job: number, start: number, end: number, factor: number): number;
+export function forecast_energy_block(call: number, start: number, end: number, factor: number): number;
 
 /**
  * After `tune_prepare`: makes ready for `forecast_energy_block`.
@@ -126,32 +125,24 @@ export function forecast_energy_block(job: number, start: number, end: number, f
  * # Safety
  * As [`tune_prepare`].
  */
-export function forecast_energy_start(job: number): void;
+export function forecast_energy_start(call: number): void;
 
 /**
- * The loss that tuning at the job's width is expected to leave, after `tune_prepare`; `pivots` are float32 in natural order.
+ * The loss that tuning at the call's width is expected to leave, after `tune_prepare`. `pivots` are
+ * float32 in natural order.
  *
  * # Safety
  * As [`tune_prepare`].
  */
-export function forecast_loss(job: number, pivots: number): number;
+export function forecast_loss(call: number, pivots: number): number;
 
 /**
- * Replaces R, upper triangular `[n, n]`, by its inverse. Nothing below the diagonal is touched.
- *
- * # Safety
- * As [`linear`].
- */
-export function invert_upper(n: number, r: number): void;
-
-/**
- * `y` = `x`·Wᵀ + `bias`: x float32 `[rows, inputs]`, W `[outputs, inputs]` in dtype `from`, y float32 `[rows, outputs]`.
- * `bias` = address of float32 `[outputs]`, or 0; `widened` = room for W in float32, not used if it is that already.
+ * `y` = `x`·Wᵀ + `bias` of a [`LinearCall`].
  *
  * # Safety
  * As [`super::quantize`]; float32 operands are aligned to 4.
  */
-export function linear(x: number, rows: number, inputs: number, weight: number, from: number, outputs: number, widened: number, bias: number, y: number): void;
+export function linear(call: number): void;
 
 /**
  * One sequence through a Mamba-2 mixer. `sizes` = u32 `[heads, head, groups, state, taps]`; `tensors` = addresses of
@@ -220,12 +211,13 @@ export function solve(n: number, m: number, r: number, b: number): void;
 export function swiglu(gate: number, up: number, count: number): void;
 
 /**
- * Positions `[start, end)`; `factor` = R `[end - start, columns - start]`, those rows from column `start` on.
+ * Positions `[start, end)`; `factor` = R `[end - start, columns - start]`, those rows from column
+ * `start` on.
  *
  * # Safety
  * As [`tune_prepare`].
  */
-export function tune_block(job: number, start: number, end: number, factor: number): void;
+export function tune_block(call: number, start: number, end: number, factor: number): void;
 
 /**
  * Positions of a block, at most.
@@ -236,21 +228,23 @@ export function tune_block_size(): number;
  * # Safety
  * As [`tune_prepare`].
  */
-export function tune_finish(job: number): void;
+export function tune_finish(call: number): void;
 
 /**
  * # Safety
- * As [`tune_room`]; every address lies in the arena with the room that its operand needs, aligned to 8.
+ * Every address of the [`TuneCall`] lies in the arena with the memory that its operand needs,
+ * aligned to 8.
  */
-export function tune_prepare(job: number): void;
+export function tune_prepare(call: number): void;
 
 /**
- * Float64 of room that the job at `job` needs; its addresses may still be missing, but for whether `order` is 0.
+ * Float64 of workspace that a [`TuneCall`] needs. Its addresses may still be missing, except that
+ * `order` is 0 or not.
  *
  * # Safety
- * `job` are 16 32-bit numbers in the order of [`Job`].
+ * `call` is the address of a [`TuneCall`].
  */
-export function tune_room(job: number): number;
+export function tune_workspace(call: number): number;
 
 /**
  * Weights of chosen experts, `[tokens, kept]`.
@@ -274,7 +268,7 @@ export interface InitOutput {
     readonly memory: WebAssembly.Memory;
     readonly add: (a: number, b: number, c: number) => void;
     readonly add_contexts: (a: number, b: number, c: number, d: number, e: number, f: number) => void;
-    readonly add_product: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number) => void;
+    readonly add_product: (a: number) => void;
     readonly add_stakes: (a: number, b: number, c: number, d: number, e: number, f: number) => void;
     readonly add_weighted: (a: number, b: number, c: number, d: number, e: number) => void;
     readonly arena: (a: number) => number;
@@ -289,8 +283,7 @@ export interface InitOutput {
     readonly forecast_energy_block: (a: number, b: number, c: number, d: number) => number;
     readonly forecast_energy_start: (a: number) => void;
     readonly forecast_loss: (a: number, b: number) => number;
-    readonly invert_upper: (a: number, b: number) => void;
-    readonly linear: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number) => void;
+    readonly linear: (a: number) => void;
     readonly mamba: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number) => void;
     readonly quantize: (a: number) => void;
     readonly relu_squared: (a: number, b: number) => void;
@@ -303,7 +296,7 @@ export interface InitOutput {
     readonly tune_block_size: () => number;
     readonly tune_finish: (a: number) => void;
     readonly tune_prepare: (a: number) => void;
-    readonly tune_room: (a: number) => number;
+    readonly tune_workspace: (a: number) => number;
     readonly weigh: (a: number, b: number, c: number, d: number, e: number, f: number) => void;
     readonly widen: (a: number, b: number, c: number, d: number) => void;
     readonly __wbindgen_externrefs: WebAssembly.Table;

@@ -31,22 +31,14 @@ export function add_contexts(logits, rows, vocabulary, z, width, contexts) {
 }
 
 /**
- * `tile` += alpha·LᵀR: L float32 `[depth, height]`, R `[depth, width]`, tile `[height, width]`. With `upper` only its elements (i, j)
- * with j >= i are right afterwards.
+ * `tile` += alpha·`left`ᵀ·`right` of a [`ProductCall`].
  *
  * # Safety
  * As [`linear`].
- * @param {number} left
- * @param {number} right
- * @param {number} depth
- * @param {number} height
- * @param {number} width
- * @param {number} alpha
- * @param {number} tile
- * @param {boolean} upper
+ * @param {number} call
  */
-export function add_product(left, right, depth, height, width, alpha, tile, upper) {
-    wasm.add_product(left, right, depth, height, width, alpha, tile, upper);
+export function add_product(call) {
+    wasm.add_product(call);
 }
 
 /**
@@ -202,14 +194,14 @@ export function fma_peak(steps, factor) {
  *
  * # Safety
  * As [`tune_block`].
- * @param {number} job
+ * @param {number} call
  * @param {number} start
  * @param {number} end
  * @param {number} factor
  * @returns {number}
  */
-export function forecast_energy_block(job, start, end, factor) {
-    const ret = wasm.forecast_energy_block(job, start, end, factor);
+export function forecast_energy_block(call, start, end, factor) {
+    const ret = wasm.forecast_energy_block(call, start, end, factor);
     return ret;
 }
 
@@ -218,56 +210,36 @@ export function forecast_energy_block(job, start, end, factor) {
  *
  * # Safety
  * As [`tune_prepare`].
- * @param {number} job
+ * @param {number} call
  */
-export function forecast_energy_start(job) {
-    wasm.forecast_energy_start(job);
+export function forecast_energy_start(call) {
+    wasm.forecast_energy_start(call);
 }
 
 /**
- * The loss that tuning at the job's width is expected to leave, after `tune_prepare`; `pivots` are float32 in natural order.
+ * The loss that tuning at the call's width is expected to leave, after `tune_prepare`. `pivots` are
+ * float32 in natural order.
  *
  * # Safety
  * As [`tune_prepare`].
- * @param {number} job
+ * @param {number} call
  * @param {number} pivots
  * @returns {number}
  */
-export function forecast_loss(job, pivots) {
-    const ret = wasm.forecast_loss(job, pivots);
+export function forecast_loss(call, pivots) {
+    const ret = wasm.forecast_loss(call, pivots);
     return ret;
 }
 
 /**
- * Replaces R, upper triangular `[n, n]`, by its inverse. Nothing below the diagonal is touched.
- *
- * # Safety
- * As [`linear`].
- * @param {number} n
- * @param {number} r
- */
-export function invert_upper(n, r) {
-    wasm.invert_upper(n, r);
-}
-
-/**
- * `y` = `x`·Wᵀ + `bias`: x float32 `[rows, inputs]`, W `[outputs, inputs]` in dtype `from`, y float32 `[rows, outputs]`.
- * `bias` = address of float32 `[outputs]`, or 0; `widened` = room for W in float32, not used if it is that already.
+ * `y` = `x`·Wᵀ + `bias` of a [`LinearCall`].
  *
  * # Safety
  * As [`super::quantize`]; float32 operands are aligned to 4.
- * @param {number} x
- * @param {number} rows
- * @param {number} inputs
- * @param {number} weight
- * @param {number} from
- * @param {number} outputs
- * @param {number} widened
- * @param {number} bias
- * @param {number} y
+ * @param {number} call
  */
-export function linear(x, rows, inputs, weight, from, outputs, widened, bias, y) {
-    wasm.linear(x, rows, inputs, weight, from, outputs, widened, bias, y);
+export function linear(call) {
+    wasm.linear(call);
 }
 
 /**
@@ -391,17 +363,18 @@ export function swiglu(gate, up, count) {
 }
 
 /**
- * Positions `[start, end)`; `factor` = R `[end - start, columns - start]`, those rows from column `start` on.
+ * Positions `[start, end)`; `factor` = R `[end - start, columns - start]`, those rows from column
+ * `start` on.
  *
  * # Safety
  * As [`tune_prepare`].
- * @param {number} job
+ * @param {number} call
  * @param {number} start
  * @param {number} end
  * @param {number} factor
  */
-export function tune_block(job, start, end, factor) {
-    wasm.tune_block(job, start, end, factor);
+export function tune_block(call, start, end, factor) {
+    wasm.tune_block(call, start, end, factor);
 }
 
 /**
@@ -416,31 +389,33 @@ export function tune_block_size() {
 /**
  * # Safety
  * As [`tune_prepare`].
- * @param {number} job
+ * @param {number} call
  */
-export function tune_finish(job) {
-    wasm.tune_finish(job);
+export function tune_finish(call) {
+    wasm.tune_finish(call);
 }
 
 /**
  * # Safety
- * As [`tune_room`]; every address lies in the arena with the room that its operand needs, aligned to 8.
- * @param {number} job
+ * Every address of the [`TuneCall`] lies in the arena with the memory that its operand needs,
+ * aligned to 8.
+ * @param {number} call
  */
-export function tune_prepare(job) {
-    wasm.tune_prepare(job);
+export function tune_prepare(call) {
+    wasm.tune_prepare(call);
 }
 
 /**
- * Float64 of room that the job at `job` needs; its addresses may still be missing, but for whether `order` is 0.
+ * Float64 of workspace that a [`TuneCall`] needs. Its addresses may still be missing, except that
+ * `order` is 0 or not.
  *
  * # Safety
- * `job` are 16 32-bit numbers in the order of [`Job`].
- * @param {number} job
+ * `call` is the address of a [`TuneCall`].
+ * @param {number} call
  * @returns {number}
  */
-export function tune_room(job) {
-    const ret = wasm.tune_room(job);
+export function tune_workspace(call) {
+    const ret = wasm.tune_workspace(call);
     return ret >>> 0;
 }
 

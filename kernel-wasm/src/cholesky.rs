@@ -1,6 +1,6 @@
 //! The Cholesky factor, upper: H = RᵀR.
 
-use crate::gemm::{gemm_upper, Scratch, View};
+use crate::gemm::{gemm, Product, Scratch, Target, View};
 use crate::lanes::Floats;
 use crate::triangular::{half, solve_transposed, BLOCK};
 
@@ -25,9 +25,12 @@ pub unsafe fn cholesky(
     if pivot.is_some() {
         return pivot;
     }
-    solve_transposed(top, n - top, h, stride, right, stride, scratch);
+    let b = Target { data: right, stride };
+    solve_transposed([top, n - top], View::of_rows(h, stride), b, scratch);
     let rows = View::of_rows(right, stride);
-    gemm_upper(n - top, n - top, top, -1.0, rows.transposed(), rows, corner, stride, 0, scratch);
+    let to = Target { data: corner, stride };
+    let product = Product::of([n - top, n - top, top], rows.transposed(), rows, to);
+    gemm(&Product { alpha: -1.0, diagonal: Some(0), ..product }, scratch);
     cholesky(n - top, corner, stride, scratch).map(|pivot| top + pivot)
 }
 

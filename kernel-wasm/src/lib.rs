@@ -19,6 +19,7 @@ pub mod mamba;
 pub mod norm;
 pub mod pack;
 pub mod packed;
+mod panels;
 pub mod peak;
 mod ranges;
 pub mod refit;

@@ -7,7 +7,7 @@
 use crate::affine::{pair, EPSILON};
 use crate::half::{round_to, Dtype};
 use crate::lanes::Floats;
-use crate::tuning::{Plan, Rooms};
+use crate::tuning::{Plan, Workspace};
 
 /// Ends of a range that are tried, on either side, from the full range on.
 const ENDS: usize = 11;
@@ -22,7 +22,7 @@ fn shortest(bits: usize) -> f32 {
 }
 
 /// Finds scales and biases of all groups of all rows. `importance` = h of each natural column.
-pub fn search(plan: &Plan, importance: &[f32], rooms: &mut Rooms) {
+pub fn search(plan: &Plan, importance: &[f32], work: &mut Workspace) {
     let (group, stride) = (plan.group, plan.stride());
     let mut weights = [0.0; 128];
     let mut values = [[Floats::splat(0.0); 2]; 128];
@@ -30,7 +30,7 @@ pub fn search(plan: &Plan, importance: &[f32], rooms: &mut Rooms) {
         balance(importance, &mut weights[..group]);
         for row in (0..plan.padded()).step_by(ROWS) {
             for (k, values) in values[..group].iter_mut().enumerate() {
-                let from: &[f32; ROWS] = rooms.weights[(place * group + k) * stride + row..]
+                let from: &[f32; ROWS] = work.weights[(place * group + k) * stride + row..]
                     .first_chunk()
                     .expect("rows are padded");
                 *values = [Floats::of(from, 0), Floats::of(from, 1)];
@@ -38,8 +38,8 @@ pub fn search(plan: &Plan, importance: &[f32], rooms: &mut Rooms) {
             let best = Search::of(plan, &values[..group], &weights[..group]).best();
             for (lane, best) in best.into_iter().enumerate() {
                 let at = place * stride + row + 4 * lane;
-                best.scale.store(rooms.scales[at..].first_chunk_mut().expect("rows are padded"));
-                best.bias.store(rooms.biases[at..].first_chunk_mut().expect("rows are padded"));
+                best.scale.store(work.scales[at..].first_chunk_mut().expect("rows are padded"));
+                best.bias.store(work.biases[at..].first_chunk_mut().expect("rows are padded"));
             }
         }
     }

@@ -130,8 +130,8 @@ impl Problem {
             (vec![0; rows * d / 8 * plan.bits], vec![0; pairs], vec![0; pairs]);
         let mut stored = Stored { words: &mut words, scales: &mut scales, biases: &mut biases };
         // What an earlier job left must not matter.
-        let mut room = vec![f64::NAN; plan.room()];
-        let mut rooms = Rooms::carve(plan, &mut room);
+        let mut room = vec![f64::NAN; plan.workspace()];
+        let mut work = Workspace::carve(plan, &mut room);
         let tile = Tile {
             weights: &self.bytes,
             from: self.from,
@@ -139,7 +139,8 @@ impl Problem {
             store: plan.store,
             rounding: Rounding::Stored,
         };
-        let mut totals = prepare(plan, &tile, order, &self.diagonal, &mut stored, &mut rooms);
+        let job = Job { plan: *plan, tile, order };
+        let totals = prepare(&job, &self.diagonal, &mut stored, &mut work);
         let mut end = if plan.factored { d } else { 0 };
         while end > 0 {
             let start = end.saturating_sub(BLOCK);
@@ -149,10 +150,10 @@ impl Problem {
                 .map(|(p, q)| if q < p { f32::NAN } else { self.factor[p * d + q] })
                 .collect();
             let block = Block::of(start, end, d, &mut panel);
-            tune_block(plan, order, &block, &mut rooms, &mut Scratch::default());
+            tune_block(plan, order, &block, &mut work, &mut Scratch::default());
             end = start;
         }
-        finish(plan, &tile, order, &mut stored, &rooms, &mut totals);
+        let totals = finish(&job, &mut stored, &work, totals);
         let mut decoded = vec![0.0; rows * d];
         let Plan { bits, group, store, .. } = *plan;
         let packed = Packed { words: &words[..], scales: &scales[..], biases: &biases[..] };
@@ -240,7 +241,7 @@ fn the_sweep_is_gptq() {
         let answer = problem.solve();
         problem.check(&answer);
         let mut room = answer.room;
-        let rooms = Rooms::carve(&problem.plan, &mut room);
+        let work = Workspace::carve(&problem.plan, &mut room);
         let (stride, most) = (problem.plan.stride(), problem.plan.levels());
         // Frantar et al., algorithm 1, a column at a time, columns from the last position to the first: the factor of the inverse
         // of H with its order reversed.
@@ -255,15 +256,15 @@ fn the_sweep_is_gptq() {
                 .collect();
             for i in 0..d {
                 let pair = reversed[i] as usize / group * stride + row;
-                let (scale, bias) = (f64::from(rooms.scales[pair]), f64::from(rooms.biases[pair]));
+                let (scale, bias) = (f64::from(work.scales[pair]), f64::from(work.biases[pair]));
                 let code = ((w[i] - bias) / scale).round_ties_even().clamp(0.0, f64::from(most));
-                if code == f64::from(rooms.codes[(d - 1 - i) * stride + row]) {
+                if code == f64::from(work.codes[(d - 1 - i) * stride + row]) {
                     same += 1;
                 } else {
                     different += 1;
                 }
                 // One flip moves all that follows: go on from ours.
-                let ours = f64::from(rooms.codes[(d - 1 - i) * stride + row]);
+                let ours = f64::from(work.codes[(d - 1 - i) * stride + row]);
                 let error = (w[i] - (ours * scale + bias)) / u[i * d + i];
                 (i..d).for_each(|j| w[j] -= error * u[i * d + j]);
             }
@@ -384,12 +385,12 @@ fn what_is_not_finite_is_counted_and_nothing_else_done() {
         store: Dtype::Bf16,
         rounding: Rounding::Stored,
     };
-    let mut room = vec![0.0; problem.plan.room()];
+    let mut room = vec![0.0; problem.plan.workspace()];
     let (mut words, mut scales, mut biases) = (vec![0; 3 * 32], vec![0; 6], vec![0; 6]);
     let mut stored = Stored { words: &mut words, scales: &mut scales, biases: &mut biases };
-    let mut rooms = Rooms::carve(&problem.plan, &mut room);
-    let totals =
-        prepare(&problem.plan, &tile, &problem.order, &problem.diagonal, &mut stored, &mut rooms);
+    let mut work = Workspace::carve(&problem.plan, &mut room);
+    let job = Job { plan: problem.plan, tile, order: &problem.order };
+    let totals = prepare(&job, &problem.diagonal, &mut stored, &mut work);
     assert_eq!(totals.non_finite, 2.0);
 }
 
@@ -402,7 +403,7 @@ fn the_search_finds_the_best_of_what_it_tries() {
         let plan = Plan { factored: false, ..plan(17, 128, bits, 64, store) };
         let problem = problem(plan, Dtype::F32, gaussian);
         let mut answer = problem.solve();
-        let rooms = Rooms::carve(&plan, &mut answer.room);
+        let work = Workspace::carve(&plan, &mut answer.room);
         for (at, values) in problem.weights.chunks_exact(64).enumerate() {
             let (row, group) = (at / 2, at % 2);
             let importance = &problem.diagonal[group * 64..][..64];
@@ -428,7 +429,7 @@ fn the_search_finds_the_best_of_what_it_tries() {
                 best = best.min(error(scale, lo + low * (hi - lo)));
             }
             let at = group * plan.stride() + row;
-            let found = error(rooms.scales[at], rooms.biases[at]);
+            let found = error(work.scales[at], work.biases[at]);
             assert!(
                 found <= best * 1.001,
                 "{bits} bits, {store:?}: {found:e} where {best:e} is to be had"

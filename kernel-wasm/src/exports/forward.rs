@@ -7,7 +7,7 @@ use wasm_bindgen::prelude::wasm_bindgen;
 
 use super::{bytes, dtype, floats_mut, with_scratch};
 use crate::attention::{attend as attend_sequence, Heads, Rotary, Sequence};
-use crate::gemm::{gemm, View};
+use crate::gemm::{gemm, Product, Target, View};
 use crate::mamba::{mix, Mixer};
 use crate::norm::{rms_norm as norm_rows, Norm};
 use crate::rotary::{table, Scaling};
@@ -338,7 +338,6 @@ pub unsafe fn add_contexts(
     }
     let v = View::of_rows(logits as *const f32, vocabulary).transposed();
     let z = View::of_rows(z as *const f32, width);
-    with_scratch(|scratch| {
-        gemm(vocabulary, width, rows, 1.0, v, z, contexts as *mut f32, width, scratch)
-    });
+    let to = Target { data: contexts as *mut f32, stride: width };
+    with_scratch(|scratch| gemm(&Product::of([vocabulary, width, rows], v, z, to), scratch));
 }
