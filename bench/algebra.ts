@@ -12,9 +12,9 @@ import { LinearCall } from "../src/kernel/routines/linear.ts";
 import { ProductCall } from "../src/kernel/routines/tile-product.ts";
 
 /**
- * Float32 linear algebra. One thread: products, Gram matrices and factors as a share of what fused multiply-adds on registers reach
- * in the same process, turn by turn. Two workers against one, jobs and copies included, beside a control that tells whether two
- * cores were free.
+ * Float32 linear algebra. One thread: products, Gram matrices and factors as a share of what fused
+ * multiply-adds on registers reach in the same process, turn by turn. Two workers against one, jobs
+ * and copies included, beside a control that tells whether two cores were free.
  */
 const rounds = 9;
 const shortestSample = 0.25; // seconds: clocks and the scheduler are too coarse for less
@@ -70,7 +70,10 @@ function fill(values: Float32Array): void {
   }
 }
 
-/** The kernel's routines on this thread, without copies: the yardstick, then then for each size product, gram, factor. */
+/**
+ * The kernel's routines on this thread, without copies: the yardstick, then then for each size
+ * product, gram, factor.
+ */
 function onThisThread(sizes: readonly number[]): Contestant[] {
   const most = Math.max(...sizes) ** 2;
   const base = wasm.arena(16 * most + 64);
@@ -169,7 +172,10 @@ async function product(kernel: Kernel, x: Matrix, weight: Matrix, y: Matrix): Pr
   await Promise.all(jobs);
 }
 
-/** Threads that do nothing but count, each as long as the others: what a second core gives to work that shares nothing. */
+/**
+ * Threads that do nothing but count, each as long as the others: what a second core gives to work
+ * that shares nothing.
+ */
 function spinners(count: number) {
   const code = `require("node:worker_threads").parentPort.on("message", () => {
     let x = 1;

@@ -10,8 +10,8 @@
 export function add(y: number, x: number, count: number): void;
 
 /**
- * Adds to each token's context: `contexts` float32 `[vocabulary, width]` += Σ over positions of p_v (1 - p_v) · z. `logits` float32
- * `[rows, vocabulary]`, overwritten; `z` `[rows, width]`.
+ * Adds to each token's context: `contexts` float32 `[vocabulary, width]` += Σ over positions of
+ * p_v (1 - p_v) · z. `logits` float32 `[rows, vocabulary]`, overwritten; `z` `[rows, width]`.
  *
  * # Safety
  * As [`super::quantize`].
@@ -27,8 +27,8 @@ export function add_contexts(logits: number, rows: number, vocabulary: number, z
 export function add_product(call: number): void;
 
 /**
- * Adds what the tokens of each group have at stake: `logits` float32 `[rows, vocabulary]`, overwritten; `groups` uint32 `[vocabulary]`;
- * `stakes` float32 `[rows, count]`.
+ * Adds what the tokens of each group have at stake: `logits` float32 `[rows, vocabulary]`,
+ * overwritten; `groups` uint32 `[vocabulary]`; `stakes` float32 `[rows, count]`.
  *
  * # Safety
  * As [`super::quantize`]; every group is below `count`.
@@ -44,7 +44,8 @@ export function add_stakes(logits: number, rows: number, vocabulary: number, gro
 export function add_weighted(y: number, x: number, weights: number, rows: number, columns: number): void;
 
 /**
- * Address of at least `bytes` bytes, aligned to 64. A later, larger request moves the arena and forgets what it held.
+ * Address of at least `bytes` bytes, aligned to 64. A later, larger request moves the arena and
+ * forgets what it held.
  */
 export function arena(bytes: number): number;
 
@@ -65,8 +66,8 @@ export function attend(call: number): void;
 export function cast(call: number): number;
 
 /**
- * Replaces the upper triangle of H `[n, n]` by R with H = RᵀR. Gives the index of the first pivot that is not positive and finite,
- * or -1; below the diagonal stands nothing of meaning.
+ * Replaces the upper triangle of H `[n, n]` by R with H = RᵀR. Gives the index of the first pivot
+ * that is not positive and finite, or -1; below the diagonal stands nothing of meaning.
  *
  * # Safety
  * As [`linear`].
@@ -74,11 +75,12 @@ export function cast(call: number): number;
 export function cholesky(n: number, h: number): number;
 
 /**
- * Compares the logits `[rows, vocabulary]` of two models; `next` = the token that follows each row. `out` = float64 `[rows, 4]`:
- * divergence, log-probability of the next token under the base and under the model, 1 where both hold the same token for likeliest.
+ * Compares the logits `[rows, vocabulary]` of two models; `next` = the token that follows each
+ * row. `out` = float64 `[rows, 4]`: divergence, log-probability of the next token under the base
+ * and under the model, 1 where both hold the same token for likeliest.
  *
  * # Safety
- * As [`quantize`]; `out` is aligned to 8.
+ * As [`super::quantize`]; `out` is aligned to 8.
  */
 export function compare(base: number, model: number, next: number, rows: number, vocabulary: number, out: number): void;
 
@@ -107,7 +109,8 @@ export function dequantize(call: number): void;
 export function distances(x: number, y: number, rows: number, columns: number, out: number): void;
 
 /**
- * Runs `steps` steps of 96 float32 operations each on registers alone: what this processor can do at most. For benchmarks.
+ * Runs `steps` steps of 96 float32 operations each on registers alone: what this processor can do
+ * at most. For benchmarks.
  */
 export function fma_peak(steps: number, factor: number): number;
 
@@ -128,8 +131,8 @@ export function forecast_energy_block(call: number, start: number, end: number, 
 export function forecast_energy_start(call: number): void;
 
 /**
- * The loss that tuning at the call's width is expected to leave, after `tune_prepare`. `pivots` are
- * float32 in natural order.
+ * The loss that tuning at the call's width is expected to leave, after `tune_prepare`. `pivots`
+ * are float32 in natural order.
  *
  * # Safety
  * As [`tune_prepare`].
@@ -145,8 +148,8 @@ export function forecast_loss(call: number, pivots: number): number;
 export function linear(call: number): void;
 
 /**
- * One sequence through a Mamba-2 mixer. `sizes` = u32 `[heads, head, groups, state, taps]`; `tensors` = addresses of
- * `[convolution, convolution bias, step bias, decay log, skip, norm]`.
+ * One sequence through a Mamba-2 mixer. `sizes` = u32 `[heads, head, groups, state, taps]`;
+ * `tensors` = addresses of `[convolution, convolution bias, step bias, decay log, skip, norm]`.
  *
  * # Safety
  * As the module says.
@@ -178,8 +181,9 @@ export function relu_squared(data: number, count: number): void;
 export function rms_norm(data: number, rows: number, columns: number, weight: number, width: number, eps: number): void;
 
 /**
- * Tables `[positions, size / 2]`. `scaling` = float64 `[kind, factor, …]`: 0 default; 1 linear; 2 Llama 3 `low, high, original`;
- * 3 YaRN `fast, slow, original, whole, attention, mscale, mscale of all dimensions`.
+ * Tables `[positions, size / 2]`. `scaling` = float64 `[kind, factor, …]`: 0 default; 1 linear; 2
+ * Llama 3 `low, high, original`; 3 YaRN `fast, slow, original, whole, attention, mscale, mscale of
+ * all dimensions`.
  *
  * # Safety
  * As the module says.

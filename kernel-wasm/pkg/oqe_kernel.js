@@ -14,8 +14,8 @@ export function add(y, x, count) {
 }
 
 /**
- * Adds to each token's context: `contexts` float32 `[vocabulary, width]` += Σ over positions of p_v (1 - p_v) · z. `logits` float32
- * `[rows, vocabulary]`, overwritten; `z` `[rows, width]`.
+ * Adds to each token's context: `contexts` float32 `[vocabulary, width]` += Σ over positions of
+ * p_v (1 - p_v) · z. `logits` float32 `[rows, vocabulary]`, overwritten; `z` `[rows, width]`.
  *
  * # Safety
  * As [`super::quantize`].
@@ -42,8 +42,8 @@ export function add_product(call) {
 }
 
 /**
- * Adds what the tokens of each group have at stake: `logits` float32 `[rows, vocabulary]`, overwritten; `groups` uint32 `[vocabulary]`;
- * `stakes` float32 `[rows, count]`.
+ * Adds what the tokens of each group have at stake: `logits` float32 `[rows, vocabulary]`,
+ * overwritten; `groups` uint32 `[vocabulary]`; `stakes` float32 `[rows, count]`.
  *
  * # Safety
  * As [`super::quantize`]; every group is below `count`.
@@ -74,7 +74,8 @@ export function add_weighted(y, x, weights, rows, columns) {
 }
 
 /**
- * Address of at least `bytes` bytes, aligned to 64. A later, larger request moves the arena and forgets what it held.
+ * Address of at least `bytes` bytes, aligned to 64. A later, larger request moves the arena and
+ * forgets what it held.
  * @param {number} bytes
  * @returns {number}
  */
@@ -108,8 +109,8 @@ export function cast(call) {
 }
 
 /**
- * Replaces the upper triangle of H `[n, n]` by R with H = RᵀR. Gives the index of the first pivot that is not positive and finite,
- * or -1; below the diagonal stands nothing of meaning.
+ * Replaces the upper triangle of H `[n, n]` by R with H = RᵀR. Gives the index of the first pivot
+ * that is not positive and finite, or -1; below the diagonal stands nothing of meaning.
  *
  * # Safety
  * As [`linear`].
@@ -123,11 +124,12 @@ export function cholesky(n, h) {
 }
 
 /**
- * Compares the logits `[rows, vocabulary]` of two models; `next` = the token that follows each row. `out` = float64 `[rows, 4]`:
- * divergence, log-probability of the next token under the base and under the model, 1 where both hold the same token for likeliest.
+ * Compares the logits `[rows, vocabulary]` of two models; `next` = the token that follows each
+ * row. `out` = float64 `[rows, 4]`: divergence, log-probability of the next token under the base
+ * and under the model, 1 where both hold the same token for likeliest.
  *
  * # Safety
- * As [`quantize`]; `out` is aligned to 8.
+ * As [`super::quantize`]; `out` is aligned to 8.
  * @param {number} base
  * @param {number} model
  * @param {number} next
@@ -179,7 +181,8 @@ export function distances(x, y, rows, columns, out) {
 }
 
 /**
- * Runs `steps` steps of 96 float32 operations each on registers alone: what this processor can do at most. For benchmarks.
+ * Runs `steps` steps of 96 float32 operations each on registers alone: what this processor can do
+ * at most. For benchmarks.
  * @param {number} steps
  * @param {number} factor
  * @returns {number}
@@ -217,8 +220,8 @@ export function forecast_energy_start(call) {
 }
 
 /**
- * The loss that tuning at the call's width is expected to leave, after `tune_prepare`. `pivots` are
- * float32 in natural order.
+ * The loss that tuning at the call's width is expected to leave, after `tune_prepare`. `pivots`
+ * are float32 in natural order.
  *
  * # Safety
  * As [`tune_prepare`].
@@ -243,8 +246,8 @@ export function linear(call) {
 }
 
 /**
- * One sequence through a Mamba-2 mixer. `sizes` = u32 `[heads, head, groups, state, taps]`; `tensors` = addresses of
- * `[convolution, convolution bias, step bias, decay log, skip, norm]`.
+ * One sequence through a Mamba-2 mixer. `sizes` = u32 `[heads, head, groups, state, taps]`;
+ * `tensors` = addresses of `[convolution, convolution bias, step bias, decay log, skip, norm]`.
  *
  * # Safety
  * As the module says.
@@ -301,8 +304,9 @@ export function rms_norm(data, rows, columns, weight, width, eps) {
 }
 
 /**
- * Tables `[positions, size / 2]`. `scaling` = float64 `[kind, factor, …]`: 0 default; 1 linear; 2 Llama 3 `low, high, original`;
- * 3 YaRN `fast, slow, original, whole, attention, mscale, mscale of all dimensions`.
+ * Tables `[positions, size / 2]`. `scaling` = float64 `[kind, factor, …]`: 0 default; 1 linear; 2
+ * Llama 3 `low, high, original`; 3 YaRN `fast, slow, original, whole, attention, mscale, mscale of
+ * all dimensions`.
  *
  * # Safety
  * As the module says.

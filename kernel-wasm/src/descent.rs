@@ -1,12 +1,14 @@
-//! Coordinate descent on codes (QuantEase, arXiv 2309.01885; CDQuant, arXiv 2406.17542), here within the sweep: after each block of
-//! columns it looks again at those done so far, while the columns to come can still make up for what changes.
+//! Coordinate descent on codes (QuantEase, arXiv 2309.01885; CDQuant, arXiv 2406.17542), here
+//! within the sweep: after each block of columns it looks again at those done so far, while the
+//! columns to come can still make up for what changes.
 //!
-//! What these cannot undo is Σ_{p >= start} t_p², with second derivatives M = Σ_{p >= start} R_pᵀR_p (halved), and a column's best
-//! code, all others as they are, lies g / (M_qq · scale) from its own, g = Σ_{p >= start} t_p R_p (arXiv 2309.01885, section 3). Few
-//! codes change, so gradients are kept row by row and a change adds one row of M. At the last block M = H'.
+//! What these cannot undo is Σ_{p >= start} t_p², with second derivatives M = Σ_{p >= start}
+//! R_pᵀR_p (halved), and a column's best code, all others as they are, lies g / (M_qq · scale) from
+//! its own, g = Σ_{p >= start} t_p R_p (arXiv 2309.01885, section 3). Few codes change, so
+//! gradients are kept row by row and a change adds one row of M. At the last block M = H'.
 //!
-//! Gradients and M are a window of `reach` slots: position p in slot (p - columns) mod reach. It is the whole matrix up to some
-//! thousand columns, and moves along in wider ones.
+//! Gradients and M are a window of `reach` slots: position p in slot (p - columns) mod reach. It is
+//! the whole matrix up to some thousand columns, and moves along in wider ones.
 
 use std::ops::Range;
 
@@ -56,7 +58,8 @@ pub fn include(
     let window = Window::of(plan, block.start);
     let height = block.end - block.start;
     let (rows, reach, stride) = (plan.rows, window.reach, plan.stride());
-    // A block never straddles the window's end: that of the first blocks is the matrix's, and the window holds whole blocks.
+    // A block never straddles the window's end: that of the first blocks is the matrix's, and the
+    // window holds whole blocks.
     let [fresh, _] = window.slots(height);
     for row in work.gradients.chunks_exact_mut(reach) {
         row[fresh.clone()].fill(0.0);
@@ -70,7 +73,8 @@ pub fn include(
     let filled = || window.slots(window.count).into_iter().filter(|slots| !slots.is_empty());
     for slots in filled() {
         let factor = block.at(block.start, window.position(slots.start));
-        // SAFETY: the views end with their slices, the slots lie within a row of gradients and of M.
+        // SAFETY: the views end with their slices, the slots lie within a row of gradients and of
+        // M.
         unsafe {
             let to = Target { data: gradients.add(slots.start), stride: reach };
             gemm(&Product::of([rows, slots.len(), height], products, factor, to), scratch);
@@ -95,7 +99,8 @@ pub fn include(
     }
 }
 
-/// How far g / M_qq may go before another code is nearer: half a step, without end where there is no further code.
+/// How far g / M_qq may go before another code is nearer: half a step, without end where there is
+/// no further code.
 fn bounds(plan: &Plan, order: &[u32], work: &Workspace, p: usize, row: usize) -> (f32, f32) {
     let stride = plan.stride();
     let code = work.codes[p * stride + row];
@@ -107,7 +112,8 @@ fn bounds(plan: &Plan, order: &[u32], work: &Workspace, p: usize, row: usize) ->
     (-bound(no_lower), bound(no_higher))
 }
 
-/// Looks `plan.sweeps` times at every code in the window, from the last position to the first, and takes each that is better.
+/// Looks `plan.sweeps` times at every code in the window, from the last position to the first, and
+/// takes each that is better.
 pub fn descend(plan: &Plan, order: &[u32], start: usize, work: &mut Workspace) {
     let window = Window::of(plan, start);
     for row in 0..plan.rows {

@@ -1,11 +1,13 @@
-//! What tuning at a width will lose, told without choosing a code. With H' = RᵀR the sweep leaves Σ t_p², t_p = R_pp · (rounding
-//! error of position p): errors spread evenly over a step s have s² / 12, so a row loses Σ_p R_pp² s² / 12 (docs/measuring.md;
-//! GPTQ as nearest-plane rounding: arXiv 2508.01077). Clipping and coordinate descent are not in it: the caller holds
-//! a sample of real results against it.
+//! What tuning at a width will lose, told without choosing a code. With H' = RᵀR the sweep leaves Σ
+//! t_p², t_p = R_pp · (rounding error of position p): errors spread evenly over a step s have s² /
+//! 12, so a row loses Σ_p R_pp² s² / 12 (docs/measuring.md; GPTQ as nearest-plane rounding: arXiv
+//! 2508.01077). Clipping and coordinate descent are not in it: the caller holds a sample of real
+//! results against it.
 
 use crate::tuning::{Plan, Workspace};
 
-/// Σ over rows of Σ_k pivots[k] · s² / 12, s the scale of column k's group as searched. `pivots` in natural order.
+/// Σ over rows of Σ_k pivots[k] · s² / 12, s the scale of column k's group as searched. `pivots` in
+/// natural order.
 pub fn expected_loss(plan: &Plan, pivots: &[f32], work: &Workspace) -> f64 {
     let stride = plan.stride();
     let groups = pivots.chunks_exact(plan.group).enumerate();

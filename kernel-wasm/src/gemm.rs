@@ -1,11 +1,13 @@
-//! Matrix products: C += α·A·B in float32, the one loop nest that everything of level 3 here is built on.
+//! Matrix products: C += α·A·B in float32, the one loop nest that everything of level 3 here is
+//! built on.
 //!
-//! The operands are packed into panels that the innermost loop reads straight through (Goto and van de Geijn, "Anatomy of
-//! high-performance matrix multiplication", ACM TOMS 34(3), 2008). A tile of 6 × 8 results is the largest that V8 keeps in
-//! registers on x86-64.
+//! The operands are packed into panels that the innermost loop reads straight through (Goto and van
+//! de Geijn, "Anatomy of high-performance matrix multiplication", ACM TOMS 34(3), 2008). A tile of
+//! 6 × 8 results is the largest that V8 keeps in registers on x86-64.
 //!
-//! Every element of C is computed the same way wherever it lies: for each block of [`DEPTH`] steps of k, counted from 0, a sum
-//! from zero by fused multiply-adds in order of k, then `c = α·sum + c`, fused. So rows and columns may be cut into jobs at will.
+//! Every element of C is computed the same way wherever it lies: for each block of [`DEPTH`] steps
+//! of k, counted from 0, a sum from zero by fused multiply-adds in order of k, then `c = α·sum +
+//! c`, fused. So rows and columns may be cut into jobs at will.
 
 use crate::lanes::Floats;
 use crate::panels::{load, pack, store};
@@ -13,7 +15,8 @@ use crate::panels::{load, pack, store};
 /// Rows and columns of a tile of C in registers.
 const ROWS: usize = 6;
 const COLUMNS: usize = 8;
-/// Steps of k between two visits of C: a panel of B, DEPTH × COLUMNS, stays in the first-level cache. Part of the results' bits.
+/// Steps of k between two visits of C: a panel of B, DEPTH × COLUMNS, stays in the first-level
+/// cache. Part of the results' bits.
 pub const DEPTH: usize = 256;
 /// Rows of A packed at a time: HEIGHT × DEPTH stay in the second-level cache.
 const HEIGHT: usize = 96;
@@ -167,8 +170,8 @@ struct Step {
 }
 
 /// One tile: C += α·A·B over `depth` steps, A packed as `[depth, ROWS]`, B as `[depth, COLUMNS]`.
-/// A function of its own, so that V8 swaps in optimized code while a large product is under way; one step an iteration, because
-/// unrolled steps make LLVM load ahead and V8 spill.
+/// A function of its own, so that V8 swaps in optimized code while a large product is under way;
+/// one step an iteration, because unrolled steps make LLVM load ahead and V8 spill.
 #[inline(never)]
 unsafe fn tile(depth: usize, alpha: f32, a: *const f32, b: *const f32, c: *mut f32, ldc: usize) {
     let (mut a, mut b) = (a, b);

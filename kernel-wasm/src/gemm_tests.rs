@@ -16,7 +16,8 @@ fn target(c: &mut [f32], stride: usize) -> Target {
     Target { data: c.as_mut_ptr(), stride }
 }
 
-/// C += α·A·B by three loops: A `[m, k]`, B `[k, n]`, C `[m, n]`. In the order that the module promises, to the bit.
+/// C += α·A·B by three loops: A `[m, k]`, B `[k, n]`, C `[m, n]`. In the order that the module
+/// promises, to the bit.
 fn gemm_ref([m, n, k]: [usize; 3], alpha: f32, [a, b]: [&[f32]; 2], c: &mut [f32]) {
     for i in 0..m {
         for j in 0..n {
@@ -35,7 +36,8 @@ fn transpose(rows: usize, columns: usize, values: &[f32]) -> Vec<f32> {
 
 const EDGES: [usize; 10] = [1, 3, 5, 6, 7, 8, 63, 64, 65, 127];
 
-/// All pairs of edges with a depth that changes from pair to pair, and all depths around the blocks.
+/// All pairs of edges with a depth that changes from pair to pair, and all depths around the
+/// blocks.
 fn shapes() -> impl Iterator<Item = (usize, usize, usize)> {
     let depths = [1, 3, 4, 5, 64, DEPTH - 1, DEPTH, DEPTH + 1];
     let pairs = EDGES.into_iter().flat_map(|m| EDGES.map(|n| (m, n)));

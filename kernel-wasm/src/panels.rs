@@ -1,4 +1,5 @@
-//! Packing for products (gemm.rs): lines of a matrix, copied into panels that are read straight through.
+//! Packing for products (gemm.rs): lines of a matrix, copied into panels that are read straight
+//! through.
 
 use crate::gemm::View;
 use crate::lanes::Floats;
@@ -13,9 +14,9 @@ pub unsafe fn store(at: *mut f32, values: Floats) {
     values.store(&mut *at.cast());
 }
 
-/// Copies `lines` lines (rows of `from`) of `depth` values into panels of R lines, each `[depth, R]`;
-/// the last one is filled up with zeros. R is at least 4. When it is no multiple of 4, up to 2 values
-/// past the end are written.
+/// Copies `lines` lines (rows of `from`) of `depth` values into panels of R lines, each `[depth,
+/// R]`; the last one is filled up with zeros. R is at least 4. When it is no multiple of 4, up to 2
+/// values past the end are written.
 #[inline(always)]
 pub unsafe fn pack<const R: usize>(from: View, lines: usize, depth: usize, to: *mut f32) {
     let View { data: mut at, row: line, column: step } = from;
@@ -53,7 +54,8 @@ unsafe fn pack_across<const R: usize>(from: *const f32, step: usize, depth: usiz
     }
 }
 
-/// Each line contiguous in memory, `depth` a multiple of 4: squares of 4 × 4 are transposed in registers.
+/// Each line contiguous in memory, `depth` a multiple of 4: squares of 4 × 4 are transposed in
+/// registers.
 #[inline(never)]
 unsafe fn pack_along<const R: usize>(from: *const f32, line: usize, depth: usize, to: *mut f32) {
     for k in (0..depth).step_by(4) {

@@ -1,9 +1,10 @@
-//! Scales and biases once more, now against the codes they got: of each group in turn the pair with the least loss, all else as it
-//! is, across groups (as the second stage of arXiv 2602.02126 does for scales alone), then its codes once more.
+//! Scales and biases once more, now against the codes they got: of each group in turn the pair with
+//! the least loss, all else as it is, across groups (as the second stage of arXiv 2602.02126 does
+//! for scales alone), then its codes once more.
 //!
-//! The loss is quadratic in scale and bias: with u = H_gg·1, q the codes without their mean, and g the gradients of the group,
-//! (a, b) = changes of the scale and of the mean of ŵ solve [qᵀH q, qᵀu; qᵀu, 1ᵀu] (a, b) = (qᵀg, 1ᵀg). What is stored of them is
-//! taken only where the loss falls.
+//! The loss is quadratic in scale and bias: with u = H_gg·1, q the codes without their mean, and g
+//! the gradients of the group, (a, b) = changes of the scale and of the mean of ŵ solve [qᵀH q,
+//! qᵀu; qᵀu, 1ᵀu] (a, b) = (qᵀg, 1ᵀg). What is stored of them is taken only where the loss falls.
 
 use crate::affine::EPSILON;
 use crate::gemm::{gemm, Product, Scratch, Target, View};
@@ -28,7 +29,8 @@ struct Tile {
     weights: [Lanes; LARGEST_GROUP],
 }
 
-/// Refits all groups, after the sweep has reached position 0 with a window that is the whole matrix.
+/// Refits all groups, after the sweep has reached position 0 with a window that is the whole
+/// matrix.
 pub fn refit(plan: &Plan, order: &[u32], work: &mut Workspace, scratch: &mut Scratch) {
     let (columns, stride, group) = (plan.columns, plan.stride(), plan.group);
     let mut position = vec![0; columns];
@@ -56,7 +58,8 @@ pub fn refit(plan: &Plan, order: &[u32], work: &mut Workspace, scratch: &mut Scr
         }
         let next = first + group;
         if next < columns {
-            // SAFETY: changes `[group, rows]`, the group's rows of H and the gradients of the columns to come.
+            // SAFETY: changes `[group, rows]`, the group's rows of H and the gradients of the
+            // columns to come.
             unsafe {
                 let changes = View::of_rows(work.products.as_ptr(), stride).transposed();
                 let curvature =

@@ -1,8 +1,9 @@
-//! Scales and biases of groups, searched: those with the smallest Σ h (w - ŵ)² over a group, h the weight of a column, ŵ with the
-//! nearest codes. What is tried is first rounded to what the file can hold, so that the error is the one that a reader sees.
+//! Scales and biases of groups, searched: those with the smallest Σ h (w - ŵ)² over a group, h the
+//! weight of a column, ŵ with the nearest codes. What is tried is first rounded to what the file
+//! can hold, so that the error is the one that a reader sees.
 //!
-//! Tried are, in this order, MLX's own pair; ranges that leave out more and more at both ends; and for the best so far the
-//! least-squares line through its codes, twice. The first of equals stays.
+//! Tried are, in this order, MLX's own pair; ranges that leave out more and more at both ends; and
+//! for the best so far the least-squares line through its codes, twice. The first of equals stays.
 
 use crate::affine::{pair, EPSILON};
 use crate::half::{round_to, Dtype};
@@ -155,7 +156,8 @@ impl<'a> Search<'a> {
         })
     }
 
-    /// The weighted least-squares line through (code, value); where all codes are equal, the scale stays.
+    /// The weighted least-squares line through (code, value); where all codes are equal, the scale
+    /// stays.
     fn lines(&self, best: &[Best; 2]) -> [(Floats, Floats); 2] {
         let zero = Floats::splat(0.0);
         [0, 1].map(|lane| {

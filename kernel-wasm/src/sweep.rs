@@ -1,9 +1,10 @@
-//! The GPTQ sweep (Frantar et al., arXiv 2210.17323): positions from the last to the first; each takes the code nearest to what
-//! best makes up for the errors so far.
+//! The GPTQ sweep (Frantar et al., arXiv 2210.17323): positions from the last to the first; each
+//! takes the code nearest to what best makes up for the errors so far.
 //!
-//! Once the columns after p have their codes, the loss that the columns before p can no longer undo is Σ_{q >= p} t_q², and
-//! t_p = R_pp e_p + Σ_{q > p} R_pq e_q vanishes for the weight w_p + Σ_{q > p} R_pq e_q / R_pp. That is GPTQ's update without an
-//! inverse: the errors themselves carry it, so that a block of columns is corrected by one product (left-looking, level 3).
+//! Once the columns after p have their codes, the loss that the columns before p can no longer undo
+//! is Σ_{q >= p} t_q², and t_p = R_pp e_p + Σ_{q > p} R_pq e_q vanishes for the weight w_p + Σ_{q >
+//! p} R_pq e_q / R_pp. That is GPTQ's update without an inverse: the errors themselves carry it, so
+//! that a block of columns is corrected by one product (left-looking, level 3).
 
 use crate::gemm::{gemm, Product, Scratch, Target, View};
 use crate::lanes::Floats;
@@ -47,7 +48,8 @@ impl<'a> Block<'a> {
     }
 }
 
-/// Chooses the codes of a block whose successors are done. `work.products` holds its t afterwards, which are also added to the losses.
+/// Chooses the codes of a block whose successors are done. `work.products` holds its t afterwards,
+/// which are also added to the losses.
 pub fn sweep(
     plan: &Plan,
     order: &[u32],

@@ -1,5 +1,6 @@
-//! A tuning job from its first step to its last: plain rounding, which is what the file gets where nothing better is found; the
-//! search for scales; block by block the codes; at last, row by row, the better of the two.
+//! A tuning job from its first step to its last: plain rounding, which is what the file gets where
+//! nothing better is found; the search for scales; block by block the codes; at last, row by row,
+//! the better of the two.
 
 use crate::affine::BLOCK as MOST_AT_ONCE;
 use crate::dequantize::{dequantize, Rows};
@@ -41,8 +42,8 @@ pub struct Job<'a> {
     pub order: &'a [u32],
 }
 
-/// Rounds plainly into `stored`, and finds scales, biases and (without a factor) codes. `importance`
-/// is what an error in each natural column costs.
+/// Rounds plainly into `stored`, and finds scales, biases and (without a factor) codes.
+/// `importance` is what an error in each natural column costs.
 pub fn prepare(job: &Job, importance: &[f32], stored: &mut Stored, work: &mut Workspace) -> Totals {
     let Job { plan, tile, .. } = job;
     let packed = Packed { words: &mut *stored.words, scales: stored.scales, biases: stored.biases };
@@ -63,7 +64,8 @@ pub fn prepare(job: &Job, importance: &[f32], stored: &mut Stored, work: &mut Wo
     totals
 }
 
-/// One block of positions, those after it done: takes what plain rounding loses in it, and chooses its codes.
+/// One block of positions, those after it done: takes what plain rounding loses in it, and chooses
+/// its codes.
 pub fn tune_block(
     plan: &Plan,
     order: &[u32],
@@ -228,6 +230,9 @@ fn store_row(plan: &Plan, row: usize, codes: &[u8], stored: &mut Stored, work: &
     }
 }
 
+#[cfg(test)]
+#[path = "tuned_problem.rs"]
+mod problem;
 #[cfg(test)]
 #[path = "tuned_tests.rs"]
 mod tests;

@@ -1,8 +1,10 @@
-//! One job of tuning: some rows of a weight matrix at one width, and the memory that they are worked on in.
+//! One job of tuning: some rows of a weight matrix at one width, and the memory that they are
+//! worked on in.
 //!
-//! A matrix is tuned by the order in which its Hessian was factorized: position p holds natural column `order[p]`, and
-//! H' = RᵀR with R upper triangular in positions. With errors E = W - Ŵ (weights minus what a reader decodes) the loss is
-//! tr(E H' Eᵀ) = Σ t², t[row][p] = Σ_{q >= p} E[row][q] · R[p][q]. Rows never meet: all of this is per row.
+//! A matrix is tuned by the order in which its Hessian was factorized: position p holds natural
+//! column `order[p]`, and H' = RᵀR with R upper triangular in positions. With errors E = W - Ŵ
+//! (weights minus what a reader decodes) the loss is tr(E H' Eᵀ) = Σ t², t[row][p] = Σ_{q >= p}
+//! E[row][q] · R[p][q]. Rows never meet: all of this is per row.
 
 use crate::affine::levels;
 use crate::half::Dtype;
@@ -11,7 +13,8 @@ use crate::half::Dtype;
 pub const CHUNK: usize = 16;
 /// Columns between two looks at the rest of the matrix (sweep.rs).
 pub const BLOCK: usize = 128;
-/// Up to this many columns, descent looks back at all of them; its Gram matrix has their number squared.
+/// Up to this many columns, descent looks back at all of them; its Gram matrix has their number
+/// squared.
 const WHOLE: usize = 5120;
 /// In wider matrices it looks back at so many. A multiple of BLOCK.
 const WINDOW: usize = 1024;
@@ -38,8 +41,9 @@ impl Plan {
         self.rows.next_multiple_of(CHUNK)
     }
 
-    /// Elements from one column to the next where rows lie side by side: whole cache lines, and an odd number of them, so that
-    /// the same rows of many columns do not compete for one set of the cache.
+    /// Elements from one column to the next where rows lie side by side: whole cache lines, and an
+    /// odd number of them, so that the same rows of many columns do not compete for one set of the
+    /// cache.
     pub fn stride(&self) -> usize {
         ((self.padded() / CHUNK) | 1) * CHUNK
     }

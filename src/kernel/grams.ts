@@ -3,9 +3,10 @@ import type { Matrix } from "./matrix.ts";
 import { mostRows, tileBounds } from "./tiles.ts";
 
 /**
- * Adds alpha·XᵀX to the upper triangle of `gram`: x `[tokens, d]`, of which only `rows` count, in that order, where they are
- * given; gram float32 `[d, d]`, row-major, untouched below the diagonal. Sums in float32, tokens in order.
- * Workers share it in tiles; how it is cut does not show in the result.
+ * Adds alpha·XᵀX to the upper triangle of `gram`: x `[tokens, d]`, of which only `rows` count, in
+ * that order, where they are given; gram float32 `[d, d]`, row-major, untouched below the diagonal.
+ * Sums in float32, tokens in order. Workers share it in tiles; how it is cut does not show in the
+ * result.
  */
 export async function gram(
   kernel: Kernel,
@@ -29,7 +30,10 @@ export async function gram(
   );
 }
 
-/** Adds XᵀY over the tokens `rows`, null for all, to `sums`: x `[tokens, m]`, y `[tokens, n]`, sums `[m, n]`. As `gram`: tokens in order, shared out in tiles. */
+/**
+ * Adds XᵀY over the tokens `rows`, null for all, to `sums`: x `[tokens, m]`, y `[tokens, n]`, sums
+ * `[m, n]`. As `gram`: tokens in order, shared out in tiles.
+ */
 export async function cross(
   kernel: Kernel,
   x: Matrix,

@@ -1,5 +1,5 @@
-//! Tuning: a job comes as `tune_prepare`, `tune_block` from the last block of positions to the first if it has a factor, and
-//! `tune_finish`. What they share lies in the arena.
+//! Tuning: a job comes as `tune_prepare`, `tune_block` from the last block of positions to the
+//! first if it has a factor, and `tune_finish`. What they share lies in the arena.
 
 use std::slice::{from_raw_parts, from_raw_parts_mut};
 
@@ -167,8 +167,8 @@ pub unsafe fn tune_finish(call: usize) {
     call.set_totals(totals);
 }
 
-/// The loss that tuning at the call's width is expected to leave, after `tune_prepare`. `pivots` are
-/// float32 in natural order.
+/// The loss that tuning at the call's width is expected to leave, after `tune_prepare`. `pivots`
+/// are float32 in natural order.
 ///
 /// # Safety
 /// As [`tune_prepare`].

@@ -4,14 +4,22 @@ import type { Routine } from "../routine.ts";
 import { checkTile, type Tile } from "../tiles.ts";
 import { TileProduct } from "./tile-product.ts";
 
-/** Finishes one tile of a Cholesky factor H = RᵀR in place, once the tiles above it and left of it (its row's diagonal tile) are. */
+/**
+ * Finishes one tile of a Cholesky factor H = RᵀR in place, once the tiles above it and left of it
+ * (its row's diagonal tile) are.
+ */
 export interface FactorTileJob extends Tile {
-  /** Float32 `[d, d]`, row-major: R in the rows before `top`, H from there on. Only the upper triangle is read. */
+  /**
+   * Float32 `[d, d]`, row-major: R in the rows before `top`, H from there on. Only the upper
+   * triangle is read.
+   */
   readonly factor: Float32Array<SharedArrayBuffer>;
 }
 
 export interface FactorTileAnswer {
-  /** The first row whose pivot is not positive and finite: no tile that needs it can be finished. */
+  /**
+   * The first row whose pivot is not positive and finite: no tile that needs it can be finished.
+   */
   readonly pivot: number | null;
 }
 

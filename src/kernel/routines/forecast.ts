@@ -6,7 +6,10 @@ import { checkShape, checkWidth, type Width } from "../width.ts";
 import { rowsOfJob } from "./tune.ts";
 import { eachBlock, factorOf, prepare, TuneCall, type TuneFrame } from "./tune-frame.ts";
 
-/** What tuning rows of a weight would lose at several widths, without choosing codes (kernel-wasm/src/forecast.rs). */
+/**
+ * What tuning rows of a weight would lose at several widths, without choosing codes
+ * (kernel-wasm/src/forecast.rs).
+ */
 export interface ForecastJob extends Omit<TuneFrame, "bits" | "groupSize" | "sweeps"> {
   readonly rows: number;
   readonly widths: readonly Width[];

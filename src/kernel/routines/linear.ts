@@ -31,7 +31,10 @@ export const LinearCall = struct({
   y: "usize",
 });
 
-/** Most float32 in the arena for rows of x, and for rows of the weight. Either holds at least one tile of the product. */
+/**
+ * Most float32 in the arena for rows of x, and for rows of the weight. Either holds at least one
+ * tile of the product.
+ */
 const [mostOfX, mostOfWeight] = [8 * 2 ** 20, 2 * 2 ** 20];
 /** Sides of a tile of the product (gemm.rs): slabs of whole tiles. */
 const [tileRows, tileColumns] = [6, 8];

@@ -9,8 +9,8 @@ export interface MomentsJob {
   /** `[tokens, m]` */
   readonly x: Matrix;
   /**
-   * `[tokens, n]`. Null: x itself. Then the sums are a Gram matrix, of which only the upper triangle
-   * is touched, and the tile lies on its diagonal or right of it.
+   * `[tokens, n]`. Null: x itself. Then the sums are a Gram matrix, of which only the upper
+   * triangle is touched, and the tile lies on its diagonal or right of it.
    */
   readonly y: Matrix | null;
   /** The tokens that count, in order; null: all of them. */

@@ -48,7 +48,8 @@ export class TileProduct {
   }
 
   /**
-   * L `[depth, height]` and R `[depth, width]` are columns of host matrices. On the diagonal R is L.
+   * L `[depth, height]` and R `[depth, width]` are columns of host matrices. On the diagonal R is
+   * L.
    */
   add(
     base: number,

@@ -15,19 +15,26 @@ export interface TuneFrame {
   /** Dtype of scales and biases. */
   readonly store: FloatDtype;
   /**
-   * R, float32 `[columns, columns]`, upper triangle: H = RᵀR, its rows and columns in `order`. Null: no column's error can be made
-   * up for by others; scales are searched, codes are the nearest, and losses are Σ diagonal · e².
+   * R, float32 `[columns, columns]`, upper triangle: H = RᵀR, its rows and columns in `order`.
+   * Null: no column's error can be made up for by others; scales are searched, codes are the
+   * nearest, and losses are Σ diagonal · e².
    */
   readonly factor: Float32Array<SharedArrayBuffer> | null;
-  /** Natural column of each position; codes are chosen from the last position to the first. Null with a null factor. */
+  /**
+   * Natural column of each position; codes are chosen from the last position to the first. Null
+   * with a null factor.
+   */
   readonly order: Uint32Array<SharedArrayBuffer> | null;
-  /** What a column's error counts in the search for scales, natural order: the diagonal of H. Null: all alike. */
+  /**
+   * What a column's error counts in the search for scales, natural order: the diagonal of H. Null:
+   * all alike.
+   */
   readonly diagonal: Float32Array<SharedArrayBuffer> | null;
   readonly bits: Bits;
   readonly groupSize: GroupSize;
   /**
-   * Looks that coordinate descent takes at all columns done so far after each block of columns; at last scales and biases are
-   * fitted to the codes found. 0: neither, plain GPTQ.
+   * Looks that coordinate descent takes at all columns done so far after each block of columns; at
+   * last scales and biases are fitted to the codes found. 0: neither, plain GPTQ.
    */
   readonly sweeps: number;
 }

@@ -7,8 +7,9 @@ import { checkShape, checkWidth } from "../width.ts";
 import { eachBlock, factorOf, prepare, TuneCall, type TuneFrame } from "./tune-frame.ts";
 
 /**
- * Quantizes rows of a weight so that tr(E H Eᵀ) becomes small, E = W - Ŵ with Ŵ as a reader decodes it: scales searched, GPTQ, coordinate
- * descent. Row by row the result is never worse than plain rounding, which is kept where tuning found nothing better.
+ * Quantizes rows of a weight so that tr(E H Eᵀ) becomes small, E = W - Ŵ with Ŵ as a reader decodes
+ * it: scales searched, GPTQ, coordinate descent. Row by row the result is never worse than plain
+ * rounding, which is kept where tuning found nothing better.
  */
 export interface TuneJob extends TuneFrame, Packed<Uint8Array<SharedArrayBuffer>> {
   /** Their packed parts are overwritten. */
@@ -35,8 +36,8 @@ export interface TuneAnswer {
 const mostElements = 5 * 2 ** 20;
 
 /**
- * Rows that a worker holds at once. Jobs of so many are the fastest: part of the work is done once a job, whatever its rows
- * (it grows with the cube of the columns). More go in parts.
+ * Rows that a worker holds at once. Jobs of so many are the fastest: part of the work is done once
+ * a job, whatever its rows (it grows with the cube of the columns). More go in parts.
  */
 export function rowsOfJob(columns: number): number {
   return Math.max(16, Math.floor(mostElements / columns / 16) * 16);
@@ -76,7 +77,8 @@ export const tune: Routine<TuneJob, TuneAnswer> = {
     const sum = (of: (part: TuneAnswer) => number) =>
       parts.reduce((total, part) => total + of(part), 0);
     return {
-      // Carried along in float32: of weights that the format holds exactly it may end just below zero.
+      // Carried along in float32: of weights that the format holds exactly it may end just below
+      // zero.
       loss: Math.max(
         0,
         sum(({ loss }) => loss),
