@@ -121,7 +121,7 @@ export function storedWeights(
     );
   };
   return {
-    async kept(layer, role) {
+    async unquantized(layer, role) {
       const tensor = tensors.find(layer, role);
       if (tensor === undefined) return null;
       if (tensor.width !== undefined)

@@ -72,7 +72,7 @@ async function repairRouter(
     const bytes = (await tools.kernel.cast(job)).bytes as Uint8Array<SharedArrayBuffer>;
     return { bytes, gate: await toFloats(bytes, dtype, tools.kernel) };
   };
-  const own = await store((await base.weights.kept(layer, role))!);
+  const own = await store((await base.weights.unquantized(layer, role))!);
   const fit = new GateFit(tools, rows, { x, logits: routers.logits(layer) });
   const before = await fit.residualOf(own.gate);
   const change = await fit.solve(before.residual);
