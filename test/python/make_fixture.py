@@ -1,9 +1,11 @@
-"""Makes a small checkpoint of random weights with transformers, and the logits that it gives in float32.
+"""Makes a small checkpoint of random weights with transformers, and the logits that it gives in
+float32.
 
     make_fixture.py MODEL_TYPE FOLDER REQUEST
 
-REQUEST is a JSON object: "config" has keys of config.json to set, "variants" maps a name to config keys that change
-the logits of the same weights. Weights that FOLDER already has are kept. See docs/adding-a-model.md.
+REQUEST is a JSON object: "config" has keys of config.json to set, "variants" maps a name to config
+keys that change the logits of the same weights. Weights that FOLDER already has are kept. See
+docs/adding-a-model.md.
 """
 
 import json
@@ -17,8 +19,8 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedTokenizerFast
 
 VOCABULARY = 384
-# Sizes that keep a checkpoint near a megabyte. Widths are multiples of 64, the group size. A key that the
-# configuration class does not have is left out.
+# Sizes that keep a checkpoint near a megabyte. Widths are multiples of 64, the group size. A key
+# that the configuration class does not have is left out.
 SIZES = {
     "vocab_size": VOCABULARY, "hidden_size": 128, "intermediate_size": 256, "moe_intermediate_size": 64,
     "shared_expert_intermediate_size": 128, "num_hidden_layers": 2, "num_attention_heads": 4,
@@ -77,7 +79,8 @@ def make_weights(model_type, folder, changes):
 
 
 def write_published_config(folder):
-    """Keeps the configuration of transformers 5, and writes it as models are published so far: by older keys."""
+    """Keeps the configuration of transformers 5, and writes it as models are published so far: by
+    older keys."""
     path = folder / "config.json"
     text = path.read_text()
     (folder / "config.transformers5.json.txt").write_text(text)
@@ -95,7 +98,8 @@ def write_published_config(folder):
 
 
 def reference_logits(folder, ids, changes):
-    """Float32 logits `[tokens, vocabulary]` of the checkpoint with some keys of its configuration changed."""
+    """Float32 logits `[tokens, vocabulary]` of the checkpoint with some keys of its configuration
+    changed."""
     # Keys that transformers derives from others must be derived anew.
     base = json.loads((folder / "config.json").read_text())
     derived = [] if "layer_types" in changes else ["layer_types"]
