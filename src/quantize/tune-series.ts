@@ -148,15 +148,15 @@ async function tuneBlocks(walk: TuneWalk, repairsResidual: boolean): Promise<Mat
   let own = repairsResidual ? await embed(walk, null) : null;
   let moved = 0;
   for (const [layer, kind] of base.architecture.layers(base.config).entries()) {
+    const quantized = base.tensors.filter(
+      (tensor) => tensor.layer === layer && writer.isQuantized(tensor),
+    );
     let residual: ResidualRepair | null = null;
     if (own !== null) {
-      const tensors = base.tensors.filter(
-        (tensor) => tensor.layer === layer && writer.isQuantized(tensor),
-      );
-      residual = new ResidualRepair({ base: model, layer, kind, length, tensors });
+      residual = new ResidualRepair({ base: model, layer, kind, length, tensors: quantized });
       own = await residual.run(own);
     }
-    x = await tuneBlock(walk, { layer, kind, residual }, x);
+    x = await tuneBlock(walk, { layer, kind, quantized, residual }, x);
     moved += residual?.moved ?? 0;
   }
   ledger.moved = repairsResidual ? moved : null;
