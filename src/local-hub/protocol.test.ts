@@ -76,27 +76,25 @@ test("a commit is checked as a whole before it has an effect", async () => {
   await createRepo(hub, "acme/m");
   const head = hub.head("acme/m")!;
   const good = addFile("good.txt", "good");
-  const bad: [string, { key: string; value: unknown }][] = [
-    ["not base64", { key: "file", value: { path: "a", content: "%%%", encoding: "base64" } }],
-    ["no content", { key: "file", value: { path: "a" } }],
-    ["encoding", { key: "file", value: { path: "a", content: "", encoding: "latin1" } }],
-    ["unknown operation", { key: "chmod", value: { path: "a" } }],
-    ["value", { key: "file", value: null }],
-    ["file below file", addFile("good.txt/below", "x")],
-    [
-      "absent object",
-      { key: "lfsFile", value: { path: "w", algo: "sha256", oid: "b".repeat(64), size: 3 } },
-    ],
-    ["oid", { key: "lfsFile", value: { path: "w", oid: "../../etc/passwd", size: 3 } }],
-    [
-      "algorithm",
-      { key: "lfsFile", value: { path: "w", algo: "md5", oid: "b".repeat(64), size: 3 } },
-    ],
-    ["card", addFile("README.md", "---\nlicense: mine\n---\n")],
-    ["too large", addFile("big.txt", "x".repeat(10 * 1024 * 1024 + 1))],
+  const lfs = { path: "w", algo: "sha256", oid: "b".repeat(64), size: 3 };
+  const bad: [RegExp, { key: string; value: unknown }][] = [
+    [/not valid base64/, { key: "file", value: { path: "a", content: "%%%", encoding: "base64" } }],
+    [/"value\.content" is missing/, { key: "file", value: { path: "a" } }],
+    [/"value\.encoding"/, { key: "file", value: { path: "a", content: "", encoding: "latin1" } }],
+    [/"key" is "chmod"/, { key: "chmod", value: { path: "a" } }],
+    [/"value" is null; expected an object/, { key: "file", value: null }],
+    [/both a file and a folder/, addFile("good.txt/below", "x")],
+    [/does not exist: w/, { key: "lfsFile", value: lfs }],
+    [/"value\.oid" is/, { key: "lfsFile", value: { ...lfs, oid: "../../etc/passwd" } }],
+    [/"value\.algo" is "md5"/, { key: "lfsFile", value: { ...lfs, algo: "md5" } }],
+    [/Invalid metadata/, addFile("README.md", "---\nlicense: mine\n---\n")],
+    [/larger than 10 MiB/, addFile("big.txt", "x".repeat(10 * 1024 * 1024 + 1))],
   ];
-  for (const [what, line] of bad) {
-    expect([what, (await commit(hub, "acme/m", [good, line])).status]).toEqual([what, 400]);
+  for (const [error, line] of bad) {
+    expect(await refusal(await commit(hub, "acme/m", [good, line]))).toMatchObject({
+      status: 400,
+      error: expect.stringMatching(error),
+    });
   }
   const deletion = { key: "deletedFile", value: { path: "absent" } };
   expect((await commit(hub, "acme/m", [good, deletion])).status).toBe(404);

@@ -29,7 +29,7 @@ afterAll(async () => {
 const widths: Width[] = [{ bits: 4, groupSize: 64 }];
 const sweeps = () => 2;
 
-test("errors leave the directions that later routers read, and grow little elsewhere", async () => {
+test("errors become smaller where later routers read, and grow little in all", async () => {
   const aim = await RouterAim.open(kernel, base.tensors, weights);
   const tensor = tensors.get(0, "mamba.out");
   const blocks = (await aim.blocksOf(tensor))!;
@@ -39,7 +39,7 @@ test("errors leave the directions that later routers read, and grow little elsew
   const weight = await weights.matrix(0, "mamba.out");
   const { rows, columns } = weight;
   const own = await toFloats(weight.bytes, weight.dtype, kernel);
-  // Inputs of one size in all directions: then the loss is the squared error itself.
+  // Inputs are alike in all directions, so the loss is the squared error.
   const gram = newGram(tools.hessianBuffers, columns);
   const x = newMatrix(columns, columns);
   for (let i = 0; i < columns; i++) x.data[i * columns + i] = 1;
@@ -100,7 +100,7 @@ test("errors leave the directions that later routers read, and grow little elsew
   expect((await seen(aimed)) / (await seen(plain))).toBeLessThan(0.6);
 });
 
-test("only what some later router reads is aimed", async () => {
+test("only matrices whose output a later router reads are aimed", async () => {
   const aim = await RouterAim.open(kernel, base.tensors, weights);
   const aims = async (layer: number, role: string) =>
     (await aim.blocksOf(tensors.get(layer, role))) !== null;
