@@ -75,8 +75,8 @@ test("errors become smaller where later routers read, and grow little in all", a
     let sum = 0;
     for (const layer of [1, 3, 6, 8, 10]) {
       const [gate, norm] = [
-        (await weights.kept(layer, "router"))!,
-        (await weights.kept(layer, "norm"))!,
+        (await weights.unquantized(layer, "router"))!,
+        (await weights.unquantized(layer, "norm"))!,
       ];
       const routed = gate.length / rows;
       const mean = Array.from(
