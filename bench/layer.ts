@@ -5,21 +5,23 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { median } from "../src/evaluation/statistics.ts";
-import type { Kernel } from "../src/kernel/kernel-types.ts";
-import { Leases } from "../src/kernel/lease.ts";
-import { type Matrix, newMatrix, sharedBytes } from "../src/kernel/matrix.ts";
+import { type Matrix, newMatrix, sharedBytes, type Weight } from "../src/kernel/matrix.ts";
 import { openKernel } from "../src/kernel/pool.ts";
 import type { Width } from "../src/kernel/width.ts";
 import { collect, makeHessian, newGram } from "../src/quantize/hessian.ts";
-import { type BaseMatrix, tuneMatrix } from "../src/quantize/tune-matrix.ts";
+import { rowsOfWeight, tuneMatrix } from "../src/quantize/tune-matrix.ts";
 import { type TuningSettings, tuningSettings } from "../src/quantize/tuning-settings.ts";
+import { openTools, type TuningTools } from "../src/quantize/tuning-tools.ts";
 import { readNpy, writeNpy } from "./npy.ts";
 import { type Peer, startPeer, type Turn } from "./peers/peer.ts";
 
 /**
- * One linear layer, Hessian to codes, beside the peers on the same X and W, turn by turn: seconds, and tr(E H Eᵀ)/tr(W H Wᵀ) of what
- * each stored, judged in float64 by layer_loss.py. `node bench/layer.ts [--columns 2048] [--rows 2048] [--samples 4096] [--bits 4]
- * [--repeats 3] [--methods mlx-lm,llmcompressor,…]`. Peers: MLX from .ci/toolchain, torch's from bench/peers/install.
+ * One linear layer, from Hessian to codes, beside the peers on the same X and W, turn by turn.
+ * Prints seconds and tr(E H Eᵀ)/tr(W H Wᵀ) of the stored results, computed in float64 by
+ * layer_loss.py.
+ *   node bench/layer.ts [--columns 2048] [--rows 2048] [--samples 4096] [--bits 4]
+ *     [--repeats 3] [--methods mlx-lm,llmcompressor,…]
+ * Peers: MLX from .ci/toolchain, those on torch from bench/peers/install.
  */
 const { values: options } = parseArgs({
   options: {
@@ -48,10 +50,10 @@ interface Contestant {
 interface Problem {
   readonly folder: string;
   readonly x: Matrix;
-  readonly weights: BaseMatrix;
+  readonly weights: Weight;
 }
 
-/** Made by the peers' Python, whose generator of random numbers the issue's figures come from. */
+/** Made by Python with the seed that the figures of the peers use. */
 async function makeProblem(folder: string): Promise<Problem> {
   const { status, stderr } = spawnSync(mlxPython, [
     script("layer_problem"),
@@ -74,35 +76,39 @@ async function makeProblem(folder: string): Promise<Problem> {
   const halves = new Uint16Array(bytes.buffer);
   const bits = new Uint32Array(weight.data.buffer);
   for (let i = 0; i < halves.length; i++) halves[i] = bits[i]! >>> 16; // bf16 values: exact
-  const read = async (start: number, end: number) =>
-    bytes.subarray(2 * columns * start, 2 * columns * end);
-  return { folder, x, weights: { rows, columns, dtype: "BF16", read } };
+  return { folder, x, weights: { bytes, rows, columns, dtype: "BF16" } };
 }
 
-/** Some rows as stored, in memory of their own. */
+/** Rows as stored, in memory of their own. */
 type Packed = Record<"words" | "scales" | "biases", Uint8Array<ArrayBuffer>>;
 
 interface Way {
-  readonly kernel: Kernel;
+  readonly tools: TuningTools;
   readonly sweeps: TuningSettings["sweeps"];
-  readonly buffers: Leases;
 }
 
-/** As the walk over a model does it: Gram matrix, conditioning, factor, tuning of all rows. Times each stage. */
+/**
+ * The steps of a tuning walk: Gram matrix, conditioning, factor, tuning of all rows. Times each
+ * step.
+ */
 async function tuneLayer(
-  { kernel, sweeps, buffers }: Way,
+  { tools, sweeps }: Way,
   { x, weights }: Problem,
 ): Promise<[Turn, Packed[]]> {
   const parts: Packed[] = [];
   const [marks, cpu] = [[performance.now()], process.cpuUsage()];
-  const gram = newGram(buffers, x.columns);
-  await collect(kernel, gram, x);
+  const gram = newGram(tools.hessianBuffers, x.columns);
+  await collect(tools.kernel, gram, x);
   marks.push(performance.now());
-  const hessian = await makeHessian(kernel, buffers, gram, { target: null, strength: 0 });
+  const hessian = await makeHessian(tools, gram);
   marks.push(performance.now());
-  const how = { store: "BF16", rounding: "stored", buffers: new Leases(), sweeps } as const;
-  await tuneMatrix(kernel, weights, hessian, [width], how, async ({ words, scales, biases }) => {
-    parts.push({ words: words.slice(), scales: scales.slice(), biases: biases.slice() });
+  await tuneMatrix(tools, rowsOfWeight(weights), {
+    hessian,
+    widths: [width],
+    sweeps,
+    write: async ({ words, scales, biases }) => {
+      parts.push({ words: words.slice(), scales: scales.slice(), biases: biases.slice() });
+    },
   });
   marks.push(performance.now());
   const { user, system } = process.cpuUsage(cpu);
@@ -116,10 +122,10 @@ async function tuneLayer(
   ];
 }
 
-/** For the judge, as turns.py says. */
+/** The results in the files that layer_loss.py reads (see turns.py). */
 async function storeParts(
   folder: string,
-  { rows, columns }: BaseMatrix,
+  { rows, columns }: Weight,
   parts: readonly Packed[],
 ): Promise<void> {
   await mkdir(folder, { recursive: true });
@@ -152,7 +158,7 @@ function ours(name: string, way: Way, problem: Problem): Contestant {
   return { name, ours: true, run };
 }
 
-/** Every method of every peer that can run, and why the others cannot. */
+/** All methods of the peers that can run, and why the others cannot. */
 async function openPeers(
   folder: string,
 ): Promise<{ peers: Peer[]; contestants: Contestant[]; absent: string[] }> {
@@ -180,7 +186,10 @@ async function openPeers(
   return { peers, contestants, absent };
 }
 
-/** All turns of all contestants: one of each, then the next of each, so that a noisy neighbour disturbs all of them. */
+/**
+ * All turns: one of each contestant, then the next of each, so that noise on the machine affects
+ * all of them.
+ */
 async function compete(
   contestants: readonly Contestant[],
   repeats: number,
@@ -193,7 +202,7 @@ async function compete(
   return turns;
 }
 
-function judge(folder: string, names: readonly string[]): Record<string, number> {
+function compare(folder: string, names: readonly string[]): Record<string, number> {
   const { status, stdout, stderr } = spawnSync(mlxPython, [script("layer_loss"), folder, ...names]);
   if (status !== 0) throw new Error(`layer_loss.py failed: ${stderr}`);
   return JSON.parse(stdout.toString());
@@ -239,9 +248,8 @@ async function benchLayer(): Promise<void> {
     const problem = await makeProblem(folder);
     const { peers, contestants, absent } = await openPeers(folder);
     const [one, two] = kernels.map((kernel) => ({
-      kernel,
+      tools: openTools({ kernel, settings: tuningSettings, storage: "BF16" }),
       sweeps: tuningSettings.sweeps,
-      buffers: new Leases(),
     }));
     const own = [
       ours("oqe, two workers", two!, problem),
@@ -250,7 +258,7 @@ async function benchLayer(): Promise<void> {
     ];
     const turns = await compete([...own, ...contestants], Number(options.repeats));
     for (const peer of peers) peer.end();
-    console.log(`\n${tableOf(turns, judge(folder, [...turns.keys()]))}`);
+    console.log(`\n${tableOf(turns, compare(folder, [...turns.keys()]))}`);
     for (const line of absent) console.log(`\nabsent: ${line}`);
   } finally {
     await Promise.all(kernels.map((kernel) => kernel.close()));

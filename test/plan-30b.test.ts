@@ -55,7 +55,7 @@ describe.each(["header-only", "sparse"] as const)(
           ),
         ).toEqual([]);
       }
-      expect(plan.kept["backbone.layers.1.mixer.gate.weight"]).toMatch(/router/);
+      expect(plan.unquantized["backbone.layers.1.mixer.gate.weight"]).toMatch(/router/);
     });
   },
 );

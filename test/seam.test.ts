@@ -1,12 +1,7 @@
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { readBase } from "../src/base/base.ts";
-import { openFolder } from "../src/checkpoint/folder.ts";
-import { silentReport } from "../src/ground/report.ts";
 import type { Kernel } from "../src/kernel/kernel-types.ts";
-import { sharedIntegers } from "../src/kernel/matrix.ts";
 import { openKernel } from "../src/kernel/pool.ts";
-import type { Architecture } from "../src/models/architecture.ts";
 import { qwen3Moe } from "../src/models/qwen3-moe.ts";
 import {
   evenRows,
@@ -16,12 +11,8 @@ import {
   secondHalf,
   sliceOfStack,
   transpose,
-} from "../src/models/source.ts";
-import { planTier } from "../src/plan/plan.ts";
-import { tiers } from "../src/plan/tiers.ts";
-import type { Propagation, Repair } from "../src/quantize/tuning-record.ts";
-import { tuningSettings } from "../src/quantize/tuning-settings.ts";
-import { writeTiers } from "../src/series/write-tiers.ts";
+} from "../src/models/transforms.ts";
+import type { TierFiles } from "../src/series/write-tiers.ts";
 import {
   type BaseLayout,
   concatenate,
@@ -35,9 +26,9 @@ import {
   transposed,
   withRoles,
 } from "./support/base-layouts.ts";
-import { someIds } from "./support/forward-run.ts";
 import { byArchitecture, removeFolder, scratchFolder } from "./support/models.ts";
 import type { StoredBytes } from "./support/safetensors.ts";
+import { methods, tierFiles } from "./support/tier-files.ts";
 
 /**
  * A base whose values lie otherwise, and a role table that says how, give the same bytes as the
@@ -149,53 +140,16 @@ afterAll(async () => {
   await removeFolder(folder);
 });
 
-interface Method {
-  readonly propagation: Propagation;
-  readonly repair: readonly Repair[];
-}
-
-const methods: Readonly<Record<string, Method | null>> = {
-  rounded: null,
-  tuned: { propagation: "reference", repair: [] },
-  "tuned with every repair": {
-    propagation: "sequential",
-    repair: ["router", "rounding", "residual"],
-  },
-};
-
-let made = 0;
-
-/** SHA-256 of the shards of the oQ4e tier. */
-async function shardsOf(base: string, architecture: Architecture, method: Method | null) {
-  const options = { allowHeaderOnly: false, architectures: [architecture] };
-  const opened = await readBase(await openFolder(base), options);
-  const { config, tensors, storage } = opened;
-  const tier = tiers.find(({ name }) => name === "oQ4e")!;
-  const ids = sharedIntegers(4 * 32);
-  ids.set(someIds(ids.length, 384));
-  const calibration = { ids, samples: 4, length: 32 };
-  const [written] = await writeTiers({
-    base: opened,
-    plans: [planTier(tier, { architecture, config, tensors, storage })],
-    folders: [join(folder, `tier-${made++}`)],
-    licences: [],
-    rounding: "stored",
-    tuning: method && { calibration, ...method, critical: new Map(), settings: tuningSettings },
-    kernel,
-    report: silentReport,
-  });
-  await opened.checkpoint.close();
-  return { "model.safetensors": written!.files["model.safetensors"]!.sha256 };
-}
-
 describe.each(Object.entries(methods))("%s", (_, method) => {
-  let expected: Awaited<ReturnType<typeof shardsOf>>;
+  let expected: TierFiles;
   beforeAll(async () => {
-    expected = await shardsOf(plain, qwen3Moe, method);
+    expected = await tierFiles(plain, qwen3Moe, method, { kernel, scratch: folder });
   });
 
   test.each(Object.entries(layouts))("%s", async (name, { store, roles }) => {
     const base = rewriteBase(plain, join(folder, name), store);
-    expect(await shardsOf(base, withRoles(qwen3Moe, roles), method)).toEqual(expected);
+    const architecture = withRoles(qwen3Moe, roles);
+    const files = await tierFiles(base, architecture, method, { kernel, scratch: folder });
+    expect(files).toEqual(expected);
   });
 });

@@ -222,7 +222,7 @@ describe("oqe verify", () => {
     expect(code).toBe(3);
     expect(stdout).toMatch(/^FAILED {2}max-kl 0\.0001: 0\.0\d+$/m);
     expect(stderr).toMatch(
-      /^error: .*mean KL is 0\.0\d+; gate max-kl asks for at most 0\.0001 \[GATE\]$/m,
+      /^error: .*mean KL is 0\.0\d+; gate max-kl requires at most 0\.0001 \[GATE\]$/m,
     );
   });
 
@@ -517,7 +517,7 @@ test.each([
   [[hybrid, "--base", "/nowhere"], "NOT_FOUND", /\/nowhere/],
   [[hybrid, "--base", hybrid, "--tiers", "oQ4e"], "BAD_INPUT", /does not take --tiers/],
   [[hybrid, "--base", hybrid, "--evaluation-samples", "0"], "BAD_INPUT", /evaluation-samples: "0"/],
-  [[hybrid, "--base", hybrid, "--max-kl", "low"], "BAD_INPUT", /max-kl: "low" is no limit/],
+  [[hybrid, "--base", hybrid, "--max-kl", "low"], "BAD_INPUT", /max-kl: "low" is not a limit/],
 ])("%j is refused", (args, code, says) => expectRefused(args, code, says));
 
 describe("gates of a run", () => {
@@ -547,7 +547,7 @@ describe("gates of a run", () => {
     );
     expect(made.code).toBe(3);
     expect(made.stderr).toMatch(
-      /^error: oQ4e: mean KL is 0\.\d+; gate max-kl asks for at most 0\.00001 \[GATE\]$/m,
+      /^error: oQ4e: mean KL is 0\.\d+; gate max-kl requires at most 0\.00001 \[GATE\]$/m,
     );
     expect(JSON.parse(made.stdout).repositories).toMatchObject([
       { tier: "oQ8e", outcome: "published" },
@@ -590,7 +590,7 @@ describe("gates of a run", () => {
     const stricter = await again("1e-6");
     expect(stricter).toMatchObject({
       code: 3,
-      stderr: expect.stringMatching(/gate max-kl asks for at most 0\.000001/),
+      stderr: expect.stringMatching(/gate max-kl requires at most 0\.000001/),
     });
     expect(hub.head("gated/nemotron-nano-tiny-oQ8e")).toBe(head);
   });

@@ -5,20 +5,21 @@ import type { Kernel } from "../kernel/kernel-types.ts";
 import { openKernel } from "../kernel/pool.ts";
 import type { PlannedTensor } from "../models/architecture.ts";
 import { rolesUnder } from "../models/roles.ts";
+import { type Source, wholeTensor } from "../models/source.ts";
 import {
   cutInto,
   evenRows,
   firstHalf,
+  fp8,
+  mxfp4,
   oddRows,
   plusOne,
   range,
-  type Source,
   secondHalf,
   sliceOfStack,
   type Transform,
   transpose,
-  wholeTensor,
-} from "../models/source.ts";
+} from "../models/transforms.ts";
 import { baseRows, columnsOf, memberRows, rowsPerRead } from "./base-rows.ts";
 import { nonFiniteWeights } from "./finite.ts";
 
@@ -34,7 +35,7 @@ afterAll(() => kernel.close());
 /** The MLX tensor that `expected` is, made of the base tensor of its case. */
 function planned(expected: string, members: number, steps: readonly Transform[]): PlannedTensor {
   const base = `${expected.split("/")[0]}/base`;
-  const whole = wholeTensor(base, golden.get(base)!.shape);
+  const whole = wholeTensor(base, golden.get(base)?.shape ?? [2, 6, 64]); // mxfp4
   const sources = Array.from({ length: members }, (_, member) =>
     steps.reduce<Source>((source, step) => step(source, member), whole),
   );
@@ -42,6 +43,10 @@ function planned(expected: string, members: number, steps: readonly Transform[])
   const role = rolesUnder("").norm("norm", "norm", 1);
   return { role, layer: null, name: expected, shape, sources, dtype };
 }
+
+const scaleName = (tensor: string) => `${tensor}_scale_inv`;
+const all = Number.POSITIVE_INFINITY;
+const fp8Blocks = fp8(scaleName, [4, 5]);
 
 const views: readonly (readonly [string, number, readonly Transform[]])[] = [
   ["stack/slices", 3, [sliceOfStack]],
@@ -63,6 +68,17 @@ const views: readonly (readonly [string, number, readonly Transform[]])[] = [
   ["bf16/plus", 1, [plusOne]],
   ["f16/plus", 1, [plusOne]],
   ["f32/plus", 1, [plusOne]],
+  ["fp8/slices", 3, [fp8Blocks, sliceOfStack]],
+  ["fp8/odd", 3, [fp8Blocks, sliceOfStack, oddRows]],
+  ["fp8/transposed-first", 3, [fp8Blocks, sliceOfStack, transpose, firstHalf]],
+  ["fp8/plus", 3, [fp8Blocks, sliceOfStack, plusOne]],
+  ["ue8m0/values", 1, [fp8Blocks]],
+  ["fp8-rows/values", 1, [fp8(scaleName, [1, all])]],
+  ["fp8-tensor/values", 1, [fp8(scaleName, [all, all])]],
+  ["fp8-tensor/even", 1, [evenRows, fp8(scaleName, [all, all])]],
+  ["mxfp4/slices", 2, [mxfp4, sliceOfStack]],
+  ["mxfp4/even", 2, [mxfp4, sliceOfStack, evenRows]],
+  ["mxfp4/transposed", 2, [mxfp4, sliceOfStack, transpose]],
 ];
 
 describe.each(views)("%s", (name, members, steps) => {

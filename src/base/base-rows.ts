@@ -5,7 +5,8 @@ import { asWeight, newMatrix, sharedBytes, type Weight } from "../kernel/matrix.
 import { toFloats } from "../kernel/to-floats.ts";
 import type { OutputTensor, PlannedTensor } from "../models/architecture.ts";
 import { isContiguous, isTransposed, rowStart, type Source } from "../models/source.ts";
-import { copyRows } from "./copy-rows.ts";
+import { type BasePart, copyRows } from "./copy-rows.ts";
+import { readCoded } from "./read-coded.ts";
 
 /** Rows `[start, end)` of one member of a stack. Rows are all axes but the last. */
 export interface RowRange {
@@ -32,23 +33,34 @@ export function baseRows(
   checkpoint: Pick<Checkpoint, "read" | "tensors">,
   kernel: Kernel,
 ): ReadRows {
+  const readFloats = async (
+    name: string,
+    [first, behind]: readonly [number, number],
+    into?: Uint8Array<SharedArrayBuffer>,
+  ): Promise<BasePart> => {
+    const dtype = checkpoint.tensors.get(name)!.dtype as FloatDtype;
+    const size = bytesPerElement[dtype]!;
+    const length = (behind - first) * size;
+    const given = into !== undefined && into.length >= length ? into.subarray(0, length) : null;
+    const bytes = given ?? sharedBytes(length);
+    await checkpoint.read(name, first * size, length, bytes);
+    return { bytes, dtype, first, behind };
+  };
   return async (tensor, { member, start, end }, into) => {
     const source = tensor.sources[member]!;
-    const shape = { rows: end - start, columns: columnsOf(tensor) };
-    const dtype = checkpoint.tensors.get(source.tensor)!.dtype as FloatDtype;
-    const size = bytesPerElement[dtype]!;
-    const [first, behind] = spanOf(source, start, end);
-    const length = (behind - first) * size;
-    const span = into !== undefined && into.length >= length ? into.subarray(0, length) : null;
-    const bytes = span ?? sharedBytes(length);
-    await checkpoint.read(source.tensor, first * size, length, bytes);
-    const rows = isContiguous(source)
-      ? bytes
-      : copyRows(bytes, { source, first, size, start, end });
-    if (source.plus === 0) return { bytes: rows, dtype, ...shape };
-    const values = await toFloats(rows, dtype, kernel);
+    const columns = columnsOf(tensor);
+    const span = spanOf(source, start, end);
+    const { coding } = source;
+    const part =
+      coding === null
+        ? await readFloats(source.tensor, span, into)
+        : await readCoded(checkpoint, kernel, { ...source, coding }, span);
+    const isWhole = isContiguous(source) && part.first === span[0] && part.behind === span[1];
+    const bytes = isWhole ? part.bytes : copyRows(part, source, start, end);
+    if (source.plus === 0) return { bytes, dtype: part.dtype, rows: end - start, columns };
+    const values = await toFloats(bytes, part.dtype, kernel);
     await add(source.plus, values, kernel);
-    return asWeight(values, shape.columns);
+    return asWeight(values, columns);
   };
 }
 

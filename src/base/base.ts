@@ -2,6 +2,7 @@ import { isDeepStrictEqual } from "node:util";
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import { openCheckpoint } from "../checkpoint/checkpoint.ts";
 import { storageDtype } from "../checkpoint/config.ts";
+import { asObject } from "../checkpoint/json.ts";
 import type { ModelConfig } from "../checkpoint/model-config.ts";
 import type { Repository } from "../checkpoint/repository.ts";
 import { OqeError } from "../ground/errors.ts";
@@ -10,7 +11,7 @@ import { elements } from "../mlx/format.ts";
 import { torchNames } from "../mlx/mlx-config.ts";
 import type { Architecture, OutputTensor, PlannedTensor } from "../models/architecture.ts";
 import { expand } from "../models/expand.ts";
-import { findArchitecture } from "../models/registry.ts";
+import { findArchitecture, architectures as registered } from "../models/registry.ts";
 import type { Source } from "../models/source.ts";
 import { untieOwnHead } from "./tied-head.ts";
 
@@ -42,12 +43,16 @@ export interface BaseOptions {
  * Throws UNSUPPORTED_MODEL, ALREADY_QUANTIZED, BAD_CHECKPOINT, MISSING_FILE.
  */
 export async function readBase(repository: Repository, options: BaseOptions): Promise<Base> {
-  const { allowHeaderOnly, architectures } = options;
+  const { allowHeaderOnly, architectures = registered } = options;
   const ignores = (name: string, config: ModelConfig) => {
     const architecture = findArchitecture(config, architectures);
     return architecture.dropped(name, architecture.fold(config).config);
   };
-  const checkpoint = await openCheckpoint(repository, { allowHeaderOnly, ignores });
+  const checkpoint = await openCheckpoint(repository, {
+    allowHeaderOnly,
+    ignores,
+    allowQuantized: (config) => isDeclared(config, architectures),
+  });
   try {
     const architecture = findArchitecture(checkpoint.config, architectures);
     const folded = await untieOwnHead(
@@ -77,7 +82,8 @@ export async function readBase(repository: Repository, options: BaseOptions): Pr
 
 /** Dtype of a tensor's values as the reader gives them. */
 function valueDtype({ sources }: OutputTensor, { tensors }: Checkpoint): FloatDtype {
-  const [{ tensor, plus }] = sources as readonly [Source];
+  const [{ tensor, plus, coding }] = sources as readonly [Source];
+  if (coding !== null) return "F32";
   const { dtype } = tensors.get(tensor)!;
   if (isFloat(dtype)) return plus === 0 ? dtype : "F32";
   throw new OqeError(
@@ -86,8 +92,16 @@ function valueDtype({ sources }: OutputTensor, { tensors }: Checkpoint): FloatDt
   );
 }
 
+/** Whether the role table says how this base codes its weights. */
+function isDeclared(config: ModelConfig, known: readonly Architecture[]): boolean {
+  const own = known.find(({ modelType }) => modelType === config.model_type);
+  const method = asObject(config.quantization_config)?.quant_method;
+  const isElsewhere = (config.quantization ?? config.compression_config ?? null) !== null;
+  return typeof method === "string" && !isElsewhere && (own?.decodes?.includes(method) ?? false);
+}
+
 /**
- * What config.json of the MLX repo says otherwise than the base's, for the card: a sentence for each
+ * Where config.json of the MLX repository differs from the base's, for the card: a sentence for each
  * changed value, one for all defaults that are written out, and the base's warnings.
  */
 export function describeConfigChanges(base: Base): string[] {
@@ -103,7 +117,8 @@ export function describeConfigChanges(base: Base): string[] {
     const before =
       config[key] === undefined ? "absent in the base" : `${show(config[key])} in the base`;
     const reason = key === "torch_dtype" ? dtypeReason : architecture.configReasons[key];
-    return `\`${key}\` is ${show(written[key])} (${before})${reason === undefined ? "" : `: ${reason}`}`;
+    const change = `\`${key}\` is ${show(written[key])} (${before})`;
+    return reason === undefined ? change : `${change}: ${reason}`;
   });
   const defaults = assumed.map((key) => `\`${key}\` ${show(config[key])}`).join(", ");
   const stated = `absent in the base, written with transformers' defaults: ${defaults}`;

@@ -1,35 +1,35 @@
+import { bytesPerElement, type FloatDtype } from "../kernel/dtype.ts";
 import { sharedBytes } from "../kernel/matrix.ts";
 import { rowStart, type Source } from "../models/source.ts";
 
-/** Rows `[start, end)` of a view of a base tensor, of which a part is in memory. */
-export interface CopyJob {
-  readonly source: Source;
-  /** Element of the base tensor that the bytes in memory start at. */
+/** Values of consecutive elements `[first, behind)` of a base tensor. */
+export interface BasePart {
+  readonly bytes: Uint8Array<SharedArrayBuffer>;
+  readonly dtype: FloatDtype;
   readonly first: number;
-  /** Bytes per element: 2 or 4. */
-  readonly size: number;
-  readonly start: number;
-  readonly end: number;
+  readonly behind: number;
 }
 
 /** Rows that are copied side by side, so that a cache line of a transposed matrix is read once. */
 const rowsAtOnce = 16;
 
-/** Copies rows together, `[end - start, columns]`. Bits stay as they are. */
+/**
+ * Copies rows `[start, end)` of a view together, out of the part of the base tensor that is in
+ * memory. Bits stay as they are.
+ */
 export function copyRows(
-  bytes: Uint8Array<SharedArrayBuffer>,
-  job: CopyJob,
+  { bytes, dtype, first }: BasePart,
+  source: Source,
+  start: number,
+  end: number,
 ): Uint8Array<SharedArrayBuffer> {
-  const columns = job.source.shape.at(-1)!;
-  const copy = sharedBytes((job.end - job.start) * columns * job.size);
-  const [from, to] = [bytes, copy].map((part) =>
-    job.size === 2
-      ? new Uint16Array(part.buffer, part.byteOffset, part.byteLength / 2)
-      : new Uint32Array(part.buffer, part.byteOffset, part.byteLength / 4),
-  ) as [Uint16Array | Uint32Array, Uint16Array | Uint32Array];
-  const stride = job.source.strides.at(-1)!;
-  const offsetOf = (row: number) => rowStart(job.source, job.start + row) - job.first;
-  const rows = job.end - job.start;
+  const rows = end - start;
+  const columns = source.shape.at(-1)!;
+  const size = bytesPerElement[dtype]!;
+  const copy = sharedBytes(rows * columns * size);
+  const [from, to] = [elementsOf(bytes, size), elementsOf(copy, size)];
+  const offsetOf = (row: number) => rowStart(source, start + row) - first;
+  const stride = source.strides.at(-1)!;
   if (stride === 1) {
     for (let row = 0; row < rows; row++)
       to.set(from.subarray(offsetOf(row), offsetOf(row) + columns), row * columns);
@@ -37,7 +37,7 @@ export function copyRows(
   }
   for (let top = 0; top < rows; top += rowsAtOnce) {
     const bottom = Math.min(rows, top + rowsAtOnce);
-    for (let row = top; row < bottom; row++) offsets[row - top] = offsetOf(row);
+    const offsets = Array.from({ length: bottom - top }, (_, i) => offsetOf(top + i));
     for (let column = 0; column < columns; column++) {
       for (let row = top; row < bottom; row++)
         to[row * columns + column] = from[offsets[row - top]! + column * stride]!;
@@ -46,4 +46,11 @@ export function copyRows(
   return copy;
 }
 
-const offsets = new Float64Array(rowsAtOnce);
+function elementsOf(
+  { buffer, byteOffset, byteLength }: Uint8Array<SharedArrayBuffer>,
+  size: number,
+): Uint16Array | Uint32Array {
+  return size === 2
+    ? new Uint16Array(buffer, byteOffset, byteLength / 2)
+    : new Uint32Array(buffer, byteOffset, byteLength / 4);
+}

@@ -2,7 +2,7 @@ import { OqeError } from "../ground/errors.ts";
 import { bytesPerElement, type FloatDtype } from "../kernel/dtype.ts";
 import type { Weight } from "../kernel/matrix.ts";
 import type { OutputTensor } from "../models/architecture.ts";
-import { placeOf } from "../models/source.ts";
+import { placeOf, tensorsOf } from "../models/source.ts";
 
 /** Exponent bits of each dtype: all set in NaN and the infinities, and in nothing else. */
 const exponents: Readonly<Record<FloatDtype, number>> = {
@@ -32,10 +32,12 @@ export function nonFiniteWeights(part: ReadPart, count: number): OqeError {
   // Finite in the base, but too large for a narrower storage dtype.
   const where =
     index < 0 ? `from ${place} on beyond the range of the storage dtype` : `the first at ${place}`;
+  const names = tensorsOf(source).map((name) => `"${name}"`);
   return new OqeError(
     "BAD_CHECKPOINT",
-    `tensor "${source.tensor}" holds ${count} NaN or infinite values, ${where}`,
-    "No precision can quantize such a model. Check the download, or report it to the model's authors.",
+    `tensor ${names.join(" with scales ")} holds ${count} NaN or infinite values, ${where}`,
+    "No precision can quantize such a model. Check the download, or report it to the model's " +
+      "authors.",
   );
 }
 

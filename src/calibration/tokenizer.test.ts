@@ -43,8 +43,9 @@ describe("a base's tokenizer", () => {
   test("may know the word __proto__ like any other", async () => {
     const text = JSON.stringify({
       ...real,
+      added_tokens: [],
       pre_tokenizer: null,
-      model: { type: "BPE", vocab: { a: 0 }, merges: [] },
+      model: { type: "BPE", vocab: { a: 0, "?": 1 }, merges: [], unk_token: "?" },
     });
     const { encode } = await openTokenizer(
       holding({ "tokenizer.json": text.replace('"a":0', '"a":0,"__proto__":9') }),
@@ -94,10 +95,72 @@ describe("a base's tokenizer", () => {
     });
   });
 
+  test("that exists as tokenizer.model alone is refused by that name", async () => {
+    await expect(openTokenizer(holding({ "tokenizer.model": "x" }))).rejects.toMatchObject({
+      code: "MISSING_FILE",
+      message: expect.stringContaining("it has tokenizer.model"),
+    });
+  });
+
+  test.each([
+    [
+      "another class",
+      { tokenizer_class: "LlamaTokenizer" },
+      {},
+      /tokenizer_class is "LlamaTokenizer"/,
+    ],
+    ["no class", {}, {}, /tokenizer_class is "none"/],
+    [
+      "a prefix space",
+      { tokenizer_class: "GPT2Tokenizer", add_prefix_space: true },
+      {},
+      /add_prefix/,
+    ],
+    [
+      "a token that takes blanks",
+      {
+        tokenizer_class: "Qwen2Tokenizer",
+        added_tokens_decoder: { 3: { content: "<z>", lstrip: true } },
+      },
+      {},
+      /takes the blanks/,
+    ],
+    [
+      "a merge of three",
+      { tokenizer_class: "GPT2Tokenizer" },
+      { "merges.txt": "a b c" },
+      /merges.txt has the line/,
+    ],
+    [
+      "a vocabulary that is no JSON",
+      { tokenizer_class: "GPT2Tokenizer" },
+      { "vocab.json": "{" },
+      /./,
+    ],
+    [
+      "a vocabulary that is a list",
+      { tokenizer_class: "GPT2Tokenizer" },
+      { "vocab.json": "[]" },
+      /./,
+    ],
+  ])("vocab.json and merges.txt with %s are refused", async (_, settings, files, message) => {
+    const base = holding({
+      "vocab.json": '{"a": 0}',
+      "merges.txt": "#version: 0.2\n",
+      "tokenizer_config.json": JSON.stringify(settings),
+      ...(files as Record<string, string>),
+    });
+    await expect(openTokenizer(base)).rejects.toMatchObject({
+      code: "UNSUPPORTED_MODEL",
+      message: expect.stringMatching(message),
+    });
+  });
+
   test("that has no id for a word is refused when it meets one", async () => {
     const words = { "a b\n": 0 };
     const { encode } = await open({
       ...real,
+      added_tokens: [],
       pre_tokenizer: null,
       model: { type: "WordLevel", vocab: words },
     });

@@ -1,8 +1,10 @@
 import { Tokenizer as Library } from "@huggingface/tokenizers";
-import { asObject, show } from "../checkpoint/json.ts";
+import { asObject } from "../checkpoint/json.ts";
 import { type Repository, readText } from "../checkpoint/repository.ts";
 import { OqeError } from "../ground/errors.ts";
 import { reasonOf } from "../ground/reasons.ts";
+import { type Definition, supportedDefinition } from "./tokenizer-definition.ts";
+import { vocabularyTokenizer } from "./vocabulary-tokenizer.ts";
 
 /** Text to the token ids that the base model was trained on. */
 export interface Tokenizer {
@@ -21,20 +23,17 @@ interface Encoding {
 const withoutTokens = "Or choose `method: rounded`, which reads no text.";
 
 /**
- * The base's `tokenizer.json`. Nothing else of the repository is read: that file says all that encoding needs, and the fast
- * tokenizers of Python read no other either.
- * Throws MISSING_FILE without one, BAD_CHECKPOINT where it is no JSON object, UNSUPPORTED_MODEL where the library cannot load it.
+ * Opens the base's tokenizer.json or, without one, vocab.json with merges.txt. Its ids are those of
+ * Rust's `tokenizers`, which transformers and mlx-lm use.
+ * Throws MISSING_FILE without such files, BAD_CHECKPOINT where tokenizer.json is no JSON object,
+ * UNSUPPORTED_MODEL for a tokenizer whose ids could differ (tokenizer-definition.ts).
  */
 export async function openTokenizer(base: Repository): Promise<Tokenizer> {
-  const where = `${base.id ?? base.name}/tokenizer.json`;
-  if (!base.files.has("tokenizer.json")) {
-    throw new OqeError(
-      "MISSING_FILE",
-      `${base.id ?? base.name} has no tokenizer.json: tuning reads text, and that is the only tokenizer file it can read`,
-      `Write one with AutoTokenizer.from_pretrained(…).save_pretrained(…) of transformers. ${withoutTokens}`,
-    );
-  }
-  const definition = readDefinition(await readText(base, "tokenizer.json"), where);
+  const name = base.id ?? base.name;
+  const fromVocabulary = !base.files.has("tokenizer.json");
+  if (fromVocabulary && !(base.files.has("vocab.json") && base.files.has("merges.txt")))
+    throw noTokenizer(base);
+  const where = `${name}/${fromVocabulary ? "vocab.json" : "tokenizer.json"}`;
   const unreadable = (cause: unknown) =>
     new OqeError(
       "UNSUPPORTED_MODEL",
@@ -42,12 +41,26 @@ export async function openTokenizer(base: Repository): Promise<Tokenizer> {
       `Check that the file loads in transformers, and report it if it does. ${withoutTokens}`,
       cause,
     );
+  const definition = fromVocabulary
+    ? await vocabularyTokenizer(base).catch((cause) => {
+        throw cause instanceof OqeError ? cause : unreadable(cause);
+      })
+    : readDefinition(await readText(base, "tokenizer.json"), where);
   const library = attempt(() => load(definition), unreadable);
   return { name: where, encode: (text) => attempt(() => encode(library, text), unreadable) };
 }
 
+function noTokenizer({ id, name, files }: Repository): OqeError {
+  const has = files.has("tokenizer.model") ? " (it has tokenizer.model)" : "";
+  return new OqeError(
+    "MISSING_FILE",
+    `${id ?? name} has no tokenizer.json, nor vocab.json with merges.txt${has}: tuning reads text`,
+    `Write a tokenizer.json with AutoTokenizer.from_pretrained(…).save_pretrained(…) of transformers. ${withoutTokens}`,
+  );
+}
+
 /** Not `parseJson`: that one refuses a key `__proto__`, and a vocabulary may hold it as it may hold any other word. */
-function readDefinition(text: string, where: string): Record<string, unknown> {
+function readDefinition(text: string, where: string): Definition {
   try {
     const definition = asObject(JSON.parse(text));
     if (definition !== undefined) return definition;
@@ -66,14 +79,8 @@ function readDefinition(text: string, where: string): Record<string, unknown> {
   );
 }
 
-/** Kinds of tokenizer model. The library takes a kind that it does not know for the one whose fields look alike. */
-const kinds: readonly unknown[] = ["BPE", "Unigram", "WordPiece", "WordLevel"];
-
-function load(definition: Record<string, unknown>): Library {
-  const kind = asObject(definition.model)?.type;
-  if (kind !== undefined && kind !== null && !kinds.includes(kind))
-    throw new Error(`its model is of no known kind: ${show(kind)}`);
-  const library = new Library({ added_tokens: [], ...definition }, {});
+function load(definition: Definition): Library {
+  const library = new Library(supportedDefinition(definition), {});
   encode(library, "a b\n"); // whatever is only built at the first use
   return library;
 }

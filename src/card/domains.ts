@@ -1,4 +1,4 @@
-/** Languages by their code, as domains of text are called. */
+/** Names of languages, by the code that domains of text use. */
 const languages: Readonly<Record<string, string>> = {
   ar: "Arabic",
   de: "German",
@@ -17,7 +17,7 @@ const languages: Readonly<Record<string, string>> = {
   zh: "Chinese",
 };
 
-/** A domain in plain words; one that is not known keeps its name. Not escaped. */
+/** The name of a domain; an unknown domain keeps its own. Not escaped. */
 export function domainName(domain: string): string {
   return Object.hasOwn(languages, domain)
     ? languages[domain]!
@@ -26,7 +26,7 @@ export function domainName(domain: string): string {
       : domain;
 }
 
-/** Indices of domains as they are shown: languages first, each part by name. */
+/** Order in which domains are shown: languages first, then the others, each by name. */
 export function domainOrder(domains: readonly string[]): readonly number[] {
   const key = (domain: string) =>
     `${Object.hasOwn(languages, domain) ? 0 : 1}${domainName(domain)}`;

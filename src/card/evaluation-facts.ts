@@ -12,7 +12,10 @@ const gateWords: Readonly<Record<Evaluation["gates"][number]["gate"], string>> =
   "min-router-agreement": "router agreement, at least",
 };
 
-/** What the card says of the proof. Without one the same names, empty: the template asks `proven` first. */
+/**
+ * Facts about the evaluation. Without one, the same names with empty values: the template asks for
+ * `evaluated` first.
+ */
 export function evaluationFacts(receipt: Receipt) {
   const { evaluation } = receipt;
   return {
@@ -33,7 +36,7 @@ export function evaluationFacts(receipt: Receipt) {
   };
 }
 
-/** The command that measures all of it again, from the repository's own bytes. */
+/** The command that evaluates the repository again. */
 function verifyCommand({ repository, base }: Receipt): string {
   const tier = repository.includes("/") ? repository : `./${repository}`;
   const model = base.id === null ? `./${base.name}` : `${base.id}@${base.revision}`;

@@ -31,12 +31,12 @@ import {
 } from "./wording.ts";
 
 /**
- * All that a card may say: strings in Markdown (already escaped), flags, and lists of them. `templates/model-card.md.jinja`
- * places them and formats nothing.
+ * All facts of a card: strings in Markdown (already escaped), flags, and lists of them.
+ * `templates/model-card.md.jinja` places them and formats nothing.
  */
 export type CardFacts = ReturnType<typeof cardFacts>;
 
-/** The card's facts, from the receipt and nothing else; the order of its keys does not matter. */
+/** The facts of a card, from the receipt alone. The order of the keys does not matter. */
 export function cardFacts(receipt: Receipt) {
   const { plan, model, engine, options } = receipt;
   return {
@@ -102,7 +102,7 @@ function baseFacts(receipt: Receipt) {
   };
 }
 
-/** The licence as the base names it: `other (name)`, linked where there is something to link to. */
+/** The licence as the base names it, `other (name)`, with a link if there is one. */
 function licence(receipt: Receipt): string {
   const { license, licenseName } = receipt.base.inherited;
   const stated = license ?? licenseName;
@@ -136,7 +136,7 @@ function seriesLink({ repository, plan }: Receipt): string {
   );
 }
 
-/** Each picture as Markdown; empty where the receipt has no figures for it. */
+/** Each picture as Markdown; empty if the receipt has no figures for it. */
 function pictureFacts(receipt: Receipt) {
   const drawn = drawPictures(receipt);
   const image = (path: PicturePath) => {
@@ -177,7 +177,10 @@ function useFacts(receipt: Receipt) {
   };
 }
 
-/** The command that makes these files again. The method is always named: its default is another one in other versions. */
+/**
+ * The command that makes these files again. It always names the method, because other versions can
+ * have another default.
+ */
 function reproduceFacts(receipt: Receipt) {
   const { base, options, plan, calibration, evaluationRows } = receipt;
   const model = base.id === null ? `./${base.name}` : `${base.id}@${base.revision}`;
@@ -196,7 +199,10 @@ function reproduceFacts(receipt: Receipt) {
   return { command: `oqe quantize ${shellWord(model)} --out . ${chosen.join(" ")}` };
 }
 
-/** What a plan by prices needs to be made again. The file of a measurement is not in the repository; its hash is on the receipt. */
+/**
+ * Options that repeat a measured plan. The sensitivity file itself is not in the repository; the
+ * receipt has its hash.
+ */
 function planningFlags({
   floors,
   domainWeights,
@@ -236,7 +242,7 @@ function textFlag(source: string): string {
   return source.includes("/") ? source : `./${source}`;
 }
 
-/** For tools that read cards: what the receipt says in short. */
+/** A summary of the receipt for tools that read cards. */
 function machineFacts(receipt: Receipt) {
   const { engine, base, plan, evaluation } = receipt;
   const {

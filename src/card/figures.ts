@@ -1,6 +1,8 @@
 import { grouped } from "../ground/digits.ts";
 
-/** How the card writes numbers. Templates only place the strings; jinja cannot format (facts: no `round`, no `%`). */
+/**
+ * How the card writes numbers. Templates only place the strings: jinja has neither `round` nor `%`.
+ */
 
 export { grouped };
 
@@ -14,12 +16,15 @@ export function gibibytes(bytes: number): string {
   return size(bytes / 2 ** 30);
 }
 
-/** Two decimals; three digits below one unit, where two decimals would say next to nothing. */
+/** Two decimals, or three digits below one unit. */
 function size(units: number): string {
   return units >= 1 || units === 0 ? units.toFixed(2) : units.toPrecision(3);
 }
 
-/** `31.6 B`, `7.5 M`, `12.3 k`, `640`: one decimal, the unit chosen after rounding so that 999.96 M is 1.0 B. */
+/**
+ * `31.6 B`, `7.5 M`, `12.3 k`, `640`: one decimal. The unit is chosen after rounding, so 999.96 M
+ * is 1.0 B.
+ */
 export function parameterCount(count: number): string {
   const units: readonly (readonly [number, string])[] = [
     [1e12, "T"],
@@ -53,12 +58,12 @@ export function squaredError(relative: number): string {
   return `${relative.toExponential(2)} (RMS ${root} %, ${(-10 * Math.log10(relative)).toFixed(1)} dB)`;
 }
 
-/** A loss against another, `0.352`; 1.00 is no difference. */
+/** A ratio of losses, `0.352`; 1 means no difference. */
 export function lossRatio(ratio: number): string {
   return ratio.toPrecision(3);
 }
 
-/** A median of counts: whole, or half-way between two. */
+/** A median of counts: a whole number, or half-way between two. */
 export function median(count: number): string {
   return `${grouped(Math.floor(count))}${Number.isInteger(count) ? "" : ".5"}`;
 }

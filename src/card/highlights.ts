@@ -9,7 +9,7 @@ type Layers = Receipt["model"]["layers"];
 const mixers = { mamba: "Mamba-2", attention: "attention" } as const;
 const mlps = { moe: "mixture of experts", dense: "MLP" } as const;
 
-/** What the base's config says about the model. */
+/** Facts about the model, from the config of the base. */
 export function highlightRows({ model }: Receipt) {
   const { experts } = model;
   const rows = [
@@ -39,7 +39,10 @@ function architecture(modelType: string): string {
   return label === null ? code(modelType) : `${label} (${code(modelType)})`;
 }
 
-/** Such as "11: 5 Mamba-2, 1 attention, 5 mixture of experts". A kind with both halves is "attention + MLP". */
+/**
+ * Such as "11: 5 Mamba-2, 1 attention, 5 mixture of experts". A block with mixer and MLP is
+ * "attention + MLP".
+ */
 function layerWords(layers: Layers): string {
   const byKind = layers.map(({ mixer, mlp, count }) => {
     const halves = [

@@ -1,6 +1,6 @@
 /**
- * Words that others chose (names, tags, licences, tensor and file names) on their way into Markdown. Nothing of them may
- * end a table cell, open a tag or a link, or leave its line; they may only be read.
+ * Puts text of others (names, tags, licences, names of tensors and files) into Markdown. It cannot
+ * end a table cell, open a tag or a link, or leave its line.
  */
 const longest = 500;
 
@@ -31,13 +31,19 @@ function escaped(text: string): string {
     .replace(/^(\d+)([.)])(?=\s|$)/, "$1\\$2");
 }
 
-/** A sentence of ours around words of others: `names` in backticks stay code where they are plain, the rest is escaped. */
+/**
+ * A sentence of ours with text of others inside. `Names` in backticks stay code if they are plain;
+ * the rest is escaped.
+ */
 export function prose(text: string): string {
   const parts = oneLine(text).split(/`([\w.-]+)`/);
   return parts.map((part, index) => (index % 2 === 1 ? `\`${part}\`` : escaped(part))).join("");
 }
 
-/** A code span, where the text cannot break out of one; otherwise plain text: escapes do not work inside code spans. */
+/**
+ * A code span if the text cannot break out of it; otherwise plain text, because escapes do not work
+ * in code spans.
+ */
 export function code(text: string): string {
   return /^[\w.,:;/@+=()*#-]([\w.,:;/@+=()*# -]*[\w.,:;/@+=()*#-])?$/.test(text) &&
     text.length <= longest
@@ -45,13 +51,16 @@ export function code(text: string): string {
     : inline(text);
 }
 
-/** A link, where `url` is a plain http(s) address; otherwise the label alone. `label` is Markdown already. */
+/**
+ * A link if `url` is a plain http(s) address; otherwise only the label. `label` is Markdown
+ * already.
+ */
 export function link(label: string, url: string): string {
   const address = webAddress(url);
   return address === null ? label : `[${label}](${address})`;
 }
 
-/** The address in a spelling that cannot end a Markdown link, or null where it is none of the web's. */
+/** The address, spelled so that it cannot end a Markdown link; null unless it is http(s). */
 export function webAddress(url: string): string | null {
   if (url.length > longest || !URL.canParse(url)) return null;
   const parsed = new URL(url);
@@ -66,7 +75,7 @@ function hex(character: string): string {
   return character.charCodeAt(0).toString(16).toUpperCase().padStart(2, "0");
 }
 
-/** A value as JSON that can stand in an HTML comment: still valid JSON, but without `<`, `>` and `--`. */
+/** A value as JSON for an HTML comment: valid JSON without `<`, `>` and `--`. */
 export function commentJson(value: unknown): string {
   return JSON.stringify(value)
     .replace(/</g, "\\u003c")
@@ -74,7 +83,7 @@ export function commentJson(value: unknown): string {
     .replace(/--/g, "-\\u002d");
 }
 
-/** A string literal of Python. JSON's escapes are all Python's too, and keep it on its line. */
+/** A string literal of Python. All escapes of JSON are valid there, and it stays on one line. */
 export function pythonString(text: string): string {
   return JSON.stringify(oneLine(text));
 }

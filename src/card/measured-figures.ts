@@ -1,4 +1,4 @@
-/** How cards write what was measured of a tier. */
+/** How cards write measured figures. */
 
 const least = 1e-6;
 
@@ -8,7 +8,10 @@ export function nats(value: number): string {
   return Math.abs(value) < least ? value.toExponential(1) : String(decimal(value, 3));
 }
 
-/** `0.0144 ± 0.0005`: a mean of three significant digits, and its standard error to the same place or to its own first digit. */
+/**
+ * `0.0144 ± 0.0005`: the mean has three significant digits. The error has as many decimals, or as
+ * many as its first digit needs.
+ */
 export function estimate(mean: number, error: number | null): string {
   if (error === null) return nats(mean);
   if (mean === 0 || Math.abs(mean) < least) return `${nats(mean)} ± ${nats(error)}`;
@@ -22,7 +25,7 @@ export function ratio(value: number, error: number | null): string {
   return error === null ? value.toFixed(4) : `${value.toFixed(4)} ± ${error.toFixed(4)}`;
 }
 
-/** A share of all, `97.62 %`; what is not quite all of it is not called all of it. */
+/** A share, `97.62 %`. A share below 1 is never shown as 100 %. */
 export function share(part: number): string {
   const text = (100 * part).toFixed(2);
   return `${part < 1 && text === "100.00" ? "> 99.99" : text} %`;
@@ -33,7 +36,7 @@ export function smallShare(part: number): string {
   return `${part === 0 ? "0" : decimal(100 * part, 2)} %`;
 }
 
-/** So many significant digits, never in powers of ten, for values from 1e-6 on. */
+/** A number of significant digits, never as a power of ten, for values from 1e-6 on. */
 function decimal(value: number, digits: number): string {
   const places = Math.max(0, digits - 1 - Math.floor(Math.log10(Math.abs(value))));
   return value.toFixed(Math.min(12, places));

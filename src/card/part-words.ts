@@ -1,6 +1,6 @@
 import type { Part, Projection, Role } from "../models/architecture.ts";
 
-/** Parts of a model as a card's tables name them, in the order in which rows of equal widths follow each other. */
+/** Names of the parts of a model in tables. Rows of equal widths follow in this order. */
 export const partWords: Readonly<Record<Part, string>> = {
   experts: "routed experts",
   shared: "shared expert",
@@ -12,7 +12,7 @@ export const partWords: Readonly<Record<Part, string>> = {
   latent: "latent projections",
 };
 
-/** The same in the few letters that a row of a picture has. */
+/** Short names for the rows of a picture. */
 const shortParts: Readonly<Record<Part, string>> = {
   ...partWords,
   experts: "experts",

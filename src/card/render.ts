@@ -4,7 +4,10 @@ import { cardFacts } from "./facts.ts";
 import { frontMatter, serializeFrontMatter } from "./front-matter.ts";
 import { type SummaryFacts, summaryView } from "./summary.ts";
 
-/** The README.md of a tier repo: front matter and body. A function of the receipt; ends with one newline. Throws TEMPLATE. */
+/**
+ * The README.md of a tier: front matter and body. It depends only on the receipt and ends with one
+ * newline. Throws TEMPLATE.
+ */
 export async function renderCard(receipt: Receipt): Promise<string> {
   const body = await renderNamed("model-card.md.jinja", cardFacts(receipt));
   return `${serializeFrontMatter(frontMatter(receipt))}\n${body.trim()}\n`;

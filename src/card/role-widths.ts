@@ -4,10 +4,10 @@ import { roleOfModule } from "../models/module-role.ts";
 import type { Receipt } from "../receipt/receipt.ts";
 import { shortRole } from "./part-words.ts";
 
-/** More than any architecture has; a receipt that was tampered with may name thousands. */
+/** More than any architecture has. A forged receipt could name thousands. */
 const most = { rows: 40, layers: 1024 };
 
-/** Widths of the plan by role and layer, roles from the input of the model to its output. */
+/** Widths of the plan by role and layer; roles from the input of the model to its output. */
 export function roleWidths({ plan, model }: Pick<Receipt, "plan" | "model">): {
   readonly rows: readonly RoleWidths[];
   readonly layers: number;
@@ -38,7 +38,7 @@ interface RoleRow {
   outside: number | null;
 }
 
-/** Place of a role's row; roles that nobody knows come last. */
+/** Position of the row of a role; unknown roles are last. */
 function rankOf(role: Role | null): number {
   if (role === null || role.part === null) return Number.MAX_SAFE_INTEGER;
   const projection = role.projection === null ? 0 : projections.indexOf(role.projection);

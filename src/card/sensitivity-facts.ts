@@ -8,7 +8,10 @@ import { nats, share, smallShare } from "./measured-figures.ts";
 
 const mostModules = 8;
 
-/** What the card says of the measurement behind the plan. Without one the same names, empty: the template asks first. */
+/**
+ * Facts about the sensitivity behind the plan. Without it, the same names with empty values: the
+ * template asks first.
+ */
 export function sensitivityFacts({ sensitivity }: Receipt) {
   return {
     measured: sensitivity !== null,
@@ -70,7 +73,7 @@ function checkWords(sensitivity: SensitivityRecord | null): string {
   return `${middle.toFixed(2)} as the median of ${plural(ratios.length, "sample")} (${ends})`;
 }
 
-/** The modules whose error costs most. */
+/** The modules with the highest cost. */
 function mostSensitiveRows(sensitivity: SensitivityRecord | null) {
   const costs = Object.entries(sensitivity?.costs ?? {});
   const flips = costs.reduce((sum, [, { flipPower }]) => sum + flipPower, 0);

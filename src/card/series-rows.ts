@@ -22,8 +22,8 @@ export type MatrixRow = Readonly<
 >;
 
 /**
- * Rows of the performance matrix, for the card and the job summary alike. `label` is the first cell, in Markdown; a tier without figures
- * shows what its plan predicts, if anything.
+ * Rows of the performance matrix, for card and job summary. `label` is the first cell, in Markdown.
+ * A tier without figures shows the prediction of its plan, if there is one.
  */
 export function matrixRows(
   series: readonly SeriesRow[],
@@ -50,7 +50,7 @@ export function matrixRows(
   );
 }
 
-/** What is known of the tiers of a series from the receipts of some of them. */
+/** Figures of the tiers of a series, from the receipts of some of them. */
 export function knownFigures(receipts: readonly Receipt[]): readonly TierFigures[] {
   const own = receipts.flatMap(({ plan, evaluation }) =>
     evaluation === null ? [] : [tierFigures(plan.tier, evaluation)],

@@ -7,10 +7,10 @@ import { drawPictures } from "./pictures.ts";
 import { knownFigures, matrixRows } from "./series-rows.ts";
 import { kindRatios } from "./tuning-facts.ts";
 
-/** What became of one tier's repository. `failed`: see the commit and the error. */
+/** The outcome of one repository. If it is `failed`, commit and error say why. */
 export type Outcome = "published" | "unchanged" | "dry-run" | "failed";
 
-/** What a run has to say at its end; the Action's job summary. */
+/** Results of a run for the Action's job summary. */
 export interface SummaryFacts {
   readonly base: { readonly id: string | null; readonly name: string; readonly revision: string };
   readonly series: readonly SeriesRow[];
@@ -24,17 +24,17 @@ export interface SummaryFacts {
   /** Receipts of the tiers that the run made. */
   readonly made: readonly Receipt[];
   readonly dryRun: boolean;
-  /** Whether only some may see the repositories: GitHub then cannot show their pictures. */
+  /** True if the repositories are private: then GitHub cannot show their pictures. */
   readonly private: boolean;
-  /** What the run took; it is on no card, for it is not the same twice. */
+  /** Time and memory of the run. They differ from run to run, so they are on no card. */
   readonly run: {
     readonly seconds: number;
     /** Of this process. */
     readonly peakBytes: number;
-    /** The Action as the workflow names it, `owner/name@ref`; null where none runs. */
+    /** The Action as the workflow names it, `owner/name@ref`; null outside an Action. */
     readonly action: string | null;
   };
-  /** Of the run; those of a tier are on its receipt. */
+  /** Warnings of the run; those of a tier are on its receipt. */
   readonly warnings: readonly string[];
 }
 
@@ -79,8 +79,9 @@ export function summaryView(facts: SummaryFacts) {
 }
 
 /**
- * The pictures of the tiers that were made, as images where GitHub can load them: it shows no SVG inside of a summary and no `data:` address,
- * only what it can fetch without a token, so what is public on the public Hub (docs/card.md).
+ * The pictures of the new tiers, as images that GitHub can load. It shows neither inline SVG nor
+ * `data:` addresses, only what it can load without a token: public files on the public Hub
+ * (docs/card.md).
  */
 function pictureFacts({ made, repositories, private: hidden }: SummaryFacts) {
   const shown = made.flatMap((receipt) => {
@@ -130,7 +131,7 @@ function duration(seconds: number): string {
   return minutes < 60 ? `${minutes} min` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
 }
 
-/** What tuning brought, a line for every tuned tier. */
+/** The gain of tuning, one line per tuned tier. */
 function lossRows(made: readonly Receipt[]) {
   return table(
     ["tier", "losses"],

@@ -1,3 +1,4 @@
+import { roleOfModule } from "../models/module-role.ts";
 import { tensorKinds } from "../quantize/tuning-record.ts";
 import type { CalibrationRecord, Receipt, TuningRecord } from "../receipt/receipt.ts";
 import { table } from "../template/template-shapes.ts";
@@ -22,7 +23,10 @@ const noRows: CalibrationRecord = {
   domains: {},
 };
 
-/** What the card says of tuning. Of a rounded tier the same names, empty: the template asks `tuned` first. */
+/**
+ * Facts about tuning. For a rounded tier, the same names with empty values: the template asks for
+ * `tuned` first.
+ */
 export function tuningFacts(receipt: Receipt) {
   const tuning = receipt.tuning ?? nothing;
   const modules = Object.values(tuning.modules);
@@ -46,12 +50,12 @@ export function tuningFacts(receipt: Receipt) {
   };
 }
 
-/** Whether a module is a table that nothing multiplies: a tied one is the output head as well. */
+/** True for a table that nothing multiplies. A tied table is also the output head. */
 function isLookedUp({ model }: Receipt, path: string): boolean {
-  return !model.tiedHead && /embed/.test(path);
+  return !model.tiedHead && roleOfModule(model.modelType, path)?.kind === "embeddings";
 }
 
-/** The warnings that the section on tuning has not told as fallbacks. */
+/** Warnings that the section on tuning does not list as fallbacks. */
 export function otherWarnings({ warnings, tuning }: Receipt): readonly string[] {
   const told = Object.entries(tuning?.modules ?? {}).map(
     ([path, { fallback }]) => `${path}: ${fallback}`,
@@ -81,7 +85,7 @@ function kindRows({ kinds }: TuningRecord) {
   );
 }
 
-/** Modules that could not be tuned as meant, by what was done instead. */
+/** Modules that used a fallback, grouped by fallback. */
 function fallbackRows({ modules }: TuningRecord) {
   const paths = new Map<string, string[]>();
   for (const path of Object.keys(modules).sort()) {
@@ -118,7 +122,7 @@ function expertFacts({ experts }: TuningRecord) {
 }
 const blankExperts = { experts: 0, min: 0, median: 0, unseen: 0, belowWidth: 0 };
 
-/** What the card says of mended routers. */
+/** Facts about repaired routers. */
 function routerFacts({ repair }: TuningRecord) {
   const routers = repair.routers ?? [];
   const left = routers.flatMap(({ repaired, ratio }) =>
@@ -149,7 +153,7 @@ function rowFacts(record: CalibrationRecord | null) {
   };
 }
 
-/** Module paths as code, the first few of many. */
+/** Module paths as code, only the first few if there are many. */
 function listed(paths: readonly string[]): string {
   const more =
     paths.length > mostModules ? `, and ${grouped(paths.length - mostModules)} more` : "";

@@ -8,7 +8,7 @@ import { partWords } from "./part-words.ts";
 
 const mostPatterns = 8;
 
-/** How many modules of each kind got which width, widest first. */
+/** Number of modules of each kind by width, widest first. */
 export function widthRows(receipt: Receipt) {
   const patterns = new Map<string, { part: Part | null; counts: Map<string, number> }>();
   for (const [path, width] of Object.entries(receipt.plan.modules)) {
@@ -38,7 +38,7 @@ export function widthRows(receipt: Receipt) {
   );
 }
 
-/** Tensors that no tier quantizes, by the reason. */
+/** Tensors that no tier quantizes, by reason. */
 export function keptRows(receipt: Receipt) {
   const reasons = new Map<string, string[]>();
   for (const tensor of Object.keys(receipt.kept).sort()) {
@@ -59,7 +59,7 @@ export function keptRows(receipt: Receipt) {
   );
 }
 
-/** The path with every number in it, the layer's, as a star. */
+/** The path with a star for each number, which is the layer. */
 function patternOf(path: string): string {
   return path.replace(/(?<=^|\.)\d+(?=\.|$)/g, "*");
 }

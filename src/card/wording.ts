@@ -1,3 +1,5 @@
+import type { Part } from "../models/architecture.ts";
+import { roleOfModule } from "../models/module-role.ts";
 import type { PredictedLoss } from "../plan/plan-types.ts";
 import type { Receipt } from "../receipt/receipt.ts";
 import { code } from "./markdown.ts";
@@ -86,30 +88,36 @@ const floorWords: Readonly<Record<string, string>> = {
   latent: "latent projections",
 };
 
-/** Whether anything but embeddings, head and shared experts is above the base width. */
+/** True if a module other than embeddings, head and shared experts is above the base width. */
 function raisesOthers(receipt: Receipt): boolean {
   const base = baseBits(receipt);
-  const first = /embed|lm_head|shared_expert/;
+  const first: readonly unknown[] = ["embeddings", "head", "shared"] satisfies Part[];
   return Object.entries(receipt.plan.modules).some(
-    ([path, { bits }]) => bits > base && !first.test(path),
+    ([path, { bits }]) =>
+      bits > base && !first.includes(roleOfModule(receipt.model.modelType, path)?.part),
   );
 }
 
-/** The tier's own width: the largest whose uniform plan its target allows, scales and biases being half a bit. */
+/**
+ * Base width of the tier: the widest whose uniform plan fits the target. Scale and bias take half a
+ * bit.
+ */
 export function baseBits({ plan }: Pick<Receipt, "plan">): number {
   return [2, 3, 4, 5, 6, 8].findLast((bits) => bits + 0.5 <= plan.targetBpw + 1e-9) ?? 2;
 }
 
-/** `64`, or `32 and 64` where the plan mixes them. */
+/** `64`, or `32 and 64` if the plan mixes them. */
 export function groupSizes(receipt: Receipt): string {
   const sizes = new Set(Object.values(receipt.plan.modules).map(({ groupSize }) => groupSize));
   return [...sizes].sort((a, b) => a - b).join(" and ");
 }
 
-/** Whether the model routes, and no part of a router or gate is among the quantized modules. */
+/** True if the model has routers and none of them is quantized. */
 export function keepsRouter({ model, plan }: Receipt): boolean {
   return (
     model.experts !== null &&
-    !Object.keys(plan.modules).some((path) => /\.(gate|router)(\.|$)/.test(path))
+    !Object.keys(plan.modules).some(
+      (path) => roleOfModule(model.modelType, path)?.kind === "router",
+    )
   );
 }

@@ -44,8 +44,11 @@ export interface Checkpoint {
 export interface OpenOptions {
   /** Accepts shards without their data, for planning. */
   readonly allowHeaderOnly?: boolean;
-  /** Accepts a finished MLX repository, for evaluation. */
-  readonly allowQuantized?: boolean;
+  /**
+   * Accepts a finished MLX repository, for evaluation. Or says of a config whether its quantization
+   * is known: the caller then accounts for every tensor.
+   */
+  readonly allowQuantized?: boolean | ((config: ModelConfig) => boolean);
   /** Whether the model works without this tensor; an index may then name it in vain. */
   readonly ignores?: (name: string, config: ModelConfig) => boolean;
 }
@@ -68,7 +71,10 @@ export async function openCheckpoint(
 
 async function readCheckpoint(repository: Repository, options: OpenOptions): Promise<Checkpoint> {
   const { config, floatKeys } = await readConfig(repository);
-  if (!options.allowQuantized) refuseQuantizedConfig(config, repository);
+  const { allowQuantized = false } = options;
+  const mayBeQuantized =
+    typeof allowQuantized === "boolean" ? allowQuantized : allowQuantized(config);
+  if (!mayBeQuantized) refuseQuantizedConfig(config, repository);
   const { files, index, copies } = await findShards(repository);
   const readHeaders = (some: readonly string[], { allowHeaderOnly = false }: OpenOptions) =>
     mapBounded(some, HEADERS_AT_ONCE, async (file) => {
@@ -80,7 +86,7 @@ async function readCheckpoint(repository: Repository, options: OpenOptions): Pro
   checkCopies(tensors, await readHeaders(copies, { allowHeaderOnly: true }), repository);
   const ignores = (name: string) => options.ignores?.(name, config) ?? false;
   if (index !== null) checkIndex({ tensors, index, ignores, repository });
-  if (!options.allowQuantized) refuseQuantizedTensors(tensors, repository);
+  if (!mayBeQuantized) refuseQuantizedTensors(tensors, repository);
   return {
     repository,
     config,

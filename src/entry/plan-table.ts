@@ -79,6 +79,7 @@ function collapse(bits: readonly number[]): string {
 /** The tensors that no tier quantizes: one line per reason. */
 export function formatUnquantized(plan: SeriesPlan): string {
   const counts = new Map<string, number>();
-  for (const reason of Object.values(plan.kept)) counts.set(reason, (counts.get(reason) ?? 0) + 1);
+  for (const reason of Object.values(plan.unquantized))
+    counts.set(reason, (counts.get(reason) ?? 0) + 1);
   return [...counts].map(([reason, count]) => `unquantized: ${count} × ${reason}`).join("\n");
 }

@@ -4,25 +4,32 @@ import type { Ops } from "../models/ops.ts";
 import type { Routing } from "../models/routing.ts";
 import { type Model, openHead, type RunOptions, runModel } from "../models/run.ts";
 
-/** What the base does with some rows of text: what its head multiplies, and which experts its routers chose. */
+/** The base's results on some rows of text. */
 export interface Reference {
   readonly base: Model;
   readonly rows: CalibrationIds;
+  /** What its head multiplies: `[positions, hidden]`. */
   readonly hidden: Matrix;
-  /** By layer; without scores, which are most of it. */
+  /** Its choices of experts by layer, without scores, which would take most of the memory. */
   readonly routes: ReadonlyMap<number, Routing>;
 }
 
-/** How a model differs from its base, position by position, in the order of the rows. */
+/** How a model differs from its base, by position, in the order of the rows. */
 export interface Divergence {
   /** KL(base ‖ model) `[positions]` in nats, over the full vocabulary in float64. */
   readonly divergence: Float64Array;
-  /** Log-probability of the next token under the base and under the model; the last position of a row has none and holds NaN. */
+  /**
+   * Log-probability of the next token under the base and under the model. NaN at the last position
+   * of a row, which has no next token.
+   */
   readonly base: Float64Array;
   readonly model: Float64Array;
-  /** 1 where both hold the same token for the likeliest. */
+  /** 1 if the same token is the likeliest under both, else 0. */
   readonly sameTop: Uint8Array;
-  /** Share of the base's choices of experts that the model made too, by layer; empty without routers. */
+  /**
+   * Share of the base's choices of experts that the model also made, by layer. Empty without
+   * routers.
+   */
   readonly routerAgreement: ReadonlyMap<number, number>;
   /** Share of tokens whose whole set of experts is the same, by layer. */
   readonly exactRoutes: ReadonlyMap<number, number>;
@@ -43,7 +50,8 @@ export async function observe(
   const hidden = await runModel(base, rows.ids, {
     length: rows.length,
     routes: (layer, own) => {
-      routes.set(layer, { ...own, scores: sharedFloats(0) }); // who is forced weighs by scores of its own
+      // A model that follows these routes has its own scores.
+      routes.set(layer, { ...own, scores: sharedFloats(0) });
       return own;
     },
     ...(progress && { progress }),
@@ -51,7 +59,10 @@ export async function observe(
   return { base, rows, hidden, routes };
 }
 
-/** Runs a model over the same rows. `forced`: it follows the base's choice of experts, each weighed by its own router. */
+/**
+ * Runs a model over the same rows. `forced`: it follows the base's choice of experts, with weights
+ * of its own router.
+ */
 export async function diverge(
   reference: Reference,
   model: Model,
@@ -90,32 +101,44 @@ export async function diverge(
 async function compareAll({ base, rows, hidden: own }: Reference, model: Model, hidden: Matrix) {
   const next = new Uint32Array(new SharedArrayBuffer(4 * rows.ids.length));
   next.set(rows.ids.subarray(1));
-  const heads = { base: await openHead(base), model: await openHead(model) };
-  return (
-    await compareHidden(model.ops, heads.base, own, [{ hidden, head: heads.model }], next)
-  )[0]!;
+  const compared = { hidden, head: await openHead(model) };
+  const reference = { hidden: own, head: await openHead(base) };
+  const [result] = await compareHidden(model.ops, { base: reference, models: [compared], next });
+  return result!;
 }
 
-/** What a head makes of hidden states, `[positions, vocabulary]` (openHead). */
+/** Makes logits `[positions, vocabulary]` of hidden states (openHead). */
 export type Head = (hidden: Matrix) => Promise<Matrix>;
 
+/** Hidden states `[positions, hidden]` and the head that multiplies them. */
+export interface Predictions {
+  readonly hidden: Matrix;
+  readonly head: Head;
+}
+
+export interface Comparison {
+  readonly base: Predictions;
+  readonly models: readonly Predictions[];
+  /** The token that follows each position. */
+  readonly next: Uint32Array<SharedArrayBuffer>;
+}
+
 /**
- * Holds the next-token distributions of some models against the base's: for each `[positions, 4]` as in CompareJob. `own` and every `hidden` are
- * what the heads multiply, `next` the token that follows each position. The base's logits are made once.
+ * Compares the next-token distributions of some models with the base's. Returns for each model
+ * `[positions, 4]` as in CompareJob. The base's logits are made once for all models.
  */
 export async function compareHidden(
   ops: Ops,
-  base: Head,
-  own: Matrix,
-  models: readonly { readonly hidden: Matrix; readonly head: Head }[],
-  next: Uint32Array<SharedArrayBuffer>,
+  { base, models, next }: Comparison,
 ): Promise<readonly Float64Array<SharedArrayBuffer>[]> {
-  const results = models.map(() => new Float64Array(new SharedArrayBuffer(32 * own.rows)));
-  for (let start = 0; start < own.rows; start += positionsAtOnce) {
-    const end = Math.min(own.rows, start + positionsAtOnce);
-    const once = base(rowsOf(own, start, end));
-    for (const [i, { hidden, head }] of models.entries()) {
-      const [ours, theirs] = await Promise.all([once, head(rowsOf(hidden, start, end))]);
+  const { rows } = base.hidden;
+  const results = models.map(() => new Float64Array(new SharedArrayBuffer(32 * rows)));
+  for (let start = 0; start < rows; start += positionsAtOnce) {
+    const end = Math.min(rows, start + positionsAtOnce);
+    const logits = ({ hidden, head }: Predictions) => head(rowsOf(hidden, start, end));
+    const once = logits(base);
+    for (const [i, model] of models.entries()) {
+      const [ours, theirs] = await Promise.all([once, logits(model)]);
       await ops.shareOut(end - start, (from, to) =>
         ops.kernel.run("compare", {
           base: rowsOf(ours, from, to),
@@ -129,7 +152,7 @@ export async function compareHidden(
   return results;
 }
 
-/** Shares of the base's choices that the model made too, and of tokens with the same set. */
+/** Share of the base's choices that the model also made, and of tokens with the same set. */
 function agreement(base: Routing, model: Routing): { same: number; exact: number } {
   let [both, exact] = [0, 0];
   for (let token = 0; token < base.tokens; token++) {

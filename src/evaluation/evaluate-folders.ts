@@ -9,7 +9,7 @@ import { type GateInputs, limitsOf } from "./gates.ts";
 
 export interface EvaluateFoldersRequest {
   readonly base: Base;
-  /** Finished folders, and of each what a gate goes by and what its plan predicted. */
+  /** Finished folders. Name and bits per weight decide the limits of the tier's gates. */
   readonly tiers: readonly {
     readonly folder: string;
     readonly tier: string;
@@ -22,15 +22,15 @@ export interface EvaluateFoldersRequest {
   readonly report: Report;
 }
 
-/** The proof of every folder, from its files as they lie there. The base runs once for all of them. */
+/** Evaluates every folder from its files. The base runs once for all of them. */
 export async function evaluateFolders(
   request: EvaluateFoldersRequest,
 ): Promise<readonly Evaluation[]> {
   const { base, tiers, evaluation, gates, kernel, report } = request;
   const total = (1 + tiers.length * passesOf(base)) * base.architecture.layers(base.config).length;
   let done = 0;
-  const progress = () => report.tick(++done, total, "blocks measured");
-  report.info(`measuring on ${evaluation.rows.samples} rows of ${evaluation.rows.length} tokens`);
+  const progress = () => report.tick(++done, total, "blocks evaluated");
+  report.info(`evaluating on ${evaluation.rows.samples} rows of ${evaluation.rows.length} tokens`);
   const observed = await observeBase(base, evaluation, kernel, progress);
   const evaluations: Evaluation[] = [];
   for (const { folder, predicted, ...tier } of tiers) {

@@ -2,20 +2,20 @@ import type { Divergence } from "./divergence.ts";
 import type { Figures, MeanRouterFigures, RouterFigures } from "./evaluation-types.ts";
 import { mean, standardError } from "./statistics.ts";
 
-/** Digits of a measured number: more than anybody reads, few enough to read. */
+/** Significant digits of a measured number. */
 const digits = 6;
 
-/** To six significant digits. NaN and infinities stay what they are. */
-export function rounded(value: number): number {
+/** The value with six significant digits. NaN and infinities are unchanged. */
+export function shorten(value: number): number {
   return Number(value.toPrecision(digits));
 }
 
-/** The standard error over rows of equal length; null of one row. */
+/** The standard error over rows of equal length; null for a single row. */
 export function errorOverRows(values: Float64Array): number | null {
-  return values.length < 2 ? null : rounded(standardError(values));
+  return values.length < 2 ? null : shorten(standardError(values));
 }
 
-/** Means over the positions of each of some rows; positions that hold NaN (the last one's next token) do not count. */
+/** The mean of each of some rows, without positions that hold NaN (the last has no next token). */
 export function rowMeans(
   values: Float64Array,
   rows: readonly number[],
@@ -27,9 +27,11 @@ export function rowMeans(
 }
 
 /**
- * Figures of some rows, all of `length` positions. Perplexity is exp of the mean negative log-probability of the next token. The
- * ratio of perplexities is exp(m), m = mean over rows of the row's mean log-probability under the base less that under the model:
- * paired by row, for both models find the same rows hard; its error by the delta method, exp(m) · standard error of m.
+ * Figures of some rows, all of `length` positions. Perplexity is exp of the mean negative
+ * log-probability of the next token. The ratio of perplexities is exp(m), where m is the mean over
+ * rows of the row's mean log-probability under the base minus that under the model. Rows are
+ * paired, because both models find the same rows hard. The error is exp(m) · standard error of m
+ * (delta method).
  */
 export function figuresOf(
   { divergence, base, model, sameTop }: Divergence,
@@ -43,17 +45,17 @@ export function figuresOf(
   const lossError = losses.length < 2 ? null : standardError(losses);
   return {
     positions: rows.length * length,
-    meanKl: rounded(mean(kl)),
+    meanKl: shorten(mean(kl)),
     meanKlError: errorOverRows(kl),
-    sameTop: rounded(mean(rowMeans(Float64Array.from(sameTop), rows, length))),
-    perplexity: rounded(Math.exp(-mean(ofModel))),
-    basePerplexity: rounded(Math.exp(-mean(ofBase))),
-    perplexityRatio: rounded(ratio),
-    perplexityRatioError: lossError === null ? null : rounded(ratio * lossError),
+    sameTop: shorten(mean(rowMeans(Float64Array.from(sameTop), rows, length))),
+    perplexity: shorten(Math.exp(-mean(ofModel))),
+    basePerplexity: shorten(Math.exp(-mean(ofBase))),
+    perplexityRatio: shorten(ratio),
+    perplexityRatioError: lossError === null ? null : shorten(ratio * lossError),
   };
 }
 
-/** Routers of each layer that has one, ascending. */
+/** Figures of each layer that has a router, ascending. */
 export function layersOf({
   routerAgreement,
   exactRoutes,
@@ -62,8 +64,8 @@ export function layersOf({
     .sort((a, b) => a - b)
     .map((layer) => ({
       layer,
-      routerAgreement: rounded(routerAgreement.get(layer)!),
-      exactRoutes: rounded(exactRoutes.get(layer)!),
+      routerAgreement: shorten(routerAgreement.get(layer)!),
+      exactRoutes: shorten(exactRoutes.get(layer)!),
     }));
 }
 
@@ -71,7 +73,7 @@ export function layersOf({
 export function routersOf({ routerAgreement, exactRoutes }: Divergence): MeanRouterFigures {
   if (routerAgreement.size === 0) return { routerAgreement: null, exactRoutes: null };
   return {
-    routerAgreement: rounded(mean([...routerAgreement.values()])),
-    exactRoutes: rounded(mean([...exactRoutes.values()])),
+    routerAgreement: shorten(mean([...routerAgreement.values()])),
+    exactRoutes: shorten(mean([...exactRoutes.values()])),
   };
 }

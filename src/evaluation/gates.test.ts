@@ -5,7 +5,7 @@ const none = { "max-kl": {}, "min-same-top": {}, "min-router-agreement": {} };
 const tier = { tier: "oQ4e", bpw: 4.7 };
 
 describe("limits", () => {
-  test("default by size: fewer bits may lose more", () => {
+  test("depend on the size by default: fewer bits may lose more", () => {
     const sizes = [8.5, 6.57, 5.64, 4.7, 3.2].map((bpw) => limitsOf(none, { tier: "x", bpw }));
     for (const [i, limits] of sizes.entries()) {
       if (i === 0) continue;
@@ -15,7 +15,7 @@ describe("limits", () => {
     }
   });
 
-  test("are a tier's own before those of all before the defaults", () => {
+  test("of a tier override those for all tiers, which override the defaults", () => {
     const inputs = {
       ...none,
       "max-kl": { all: 0.3, oQ4e: 0.01 },
@@ -32,7 +32,7 @@ describe("a gate", () => {
   const limits = { "max-kl": 0.02, "min-same-top": 0.9, "min-router-agreement": 0.95 };
   const figures = { meanKl: 0.02, sameTop: 0.9, routerAgreement: 0.95 };
 
-  test("is passed at its limit and failed beyond it, each for itself", () => {
+  test("passes at its limit and fails beyond it, independently of the others", () => {
     expect(judge(figures, limits).map(({ passed }) => passed)).toEqual([true, true, true]);
     const beyond = { meanKl: 0.0201, sameTop: 0.899, routerAgreement: 0.949 };
     for (const [i, key] of (["meanKl", "sameTop", "routerAgreement"] as const).entries()) {
@@ -42,13 +42,13 @@ describe("a gate", () => {
     }
   });
 
-  test("says which number failed, and by what", () => {
+  test("names the figure that failed, its value and the limit", () => {
     expect(describeFailures(judge({ ...figures, meanKl: 0.5 }, limits))).toEqual([
-      "mean KL is 0.5; gate max-kl asks for at most 0.02",
+      "mean KL is 0.5; gate max-kl requires at most 0.02",
     ]);
   });
 
-  test("asks nothing of routers that are not there, and nothing where there is no limit", () => {
+  test("is left out for a model without routers, and without a limit", () => {
     expect(judge({ ...figures, routerAgreement: null }, limits).map(({ gate }) => gate)).toEqual([
       "max-kl",
       "min-same-top",

@@ -4,14 +4,15 @@ import { type Gate, type GateName, gateNames } from "./evaluation-types.ts";
 /** A limit for every gate. */
 export type Limits = Readonly<Record<GateName, number>>;
 
-/** What a run was told of one gate: tier -> limit, and under `all` the limit of those that are not named. */
+/** Input of one gate: tier -> limit. The key `all` applies to tiers that are not named. */
 export type GateInput = Readonly<Record<string, number>>;
 export type GateInputs = Readonly<Record<GateName, GateInput>>;
 
 /**
- * Limits by the bits per weight that a tier has at least. They are there to stop what went wrong, not what is merely small: the KL is
- * more than ten times what tuning leaves on the embedded model, whose 4 bits cost it far more than they cost a large one. The shares are
- * such that even an untrained model passes, whose likeliest token is hardly likelier than the next.
+ * Default limits by least bits per weight. They stop tiers that went wrong, not tiers that are
+ * merely small. The KL limits are over ten times the KL of tuned tiers of the embedded model, which
+ * suffers more from 4 bits than a large one. Even an untrained model passes the other limits,
+ * although its most likely tokens are nearly tied.
  */
 const defaults: readonly (readonly [leastBpw: number, Limits])[] = [
   [7.5, { "max-kl": 0.02, "min-same-top": 0.85, "min-router-agreement": 0.95 }],
@@ -21,7 +22,7 @@ const defaults: readonly (readonly [leastBpw: number, Limits])[] = [
   [0, { "max-kl": 0.6, "min-same-top": 0.25, "min-router-agreement": 0.7 }],
 ];
 
-/** The limits of a tier: what the inputs say of it, else the default of its size. */
+/** The limits of a tier: those of the inputs, else the defaults for its size. */
 export function limitsOf(
   inputs: GateInputs,
   { tier, bpw }: { readonly tier: string; readonly bpw: number },
@@ -31,7 +32,7 @@ export function limitsOf(
   return Object.fromEntries(gateNames.map((gate) => [gate, limit(gate)])) as Limits;
 }
 
-/** The figures held against their limits, as far as there are any. A model without routers has no gate for them. */
+/** Compares figures with their limits. A model without routers has no gate for them. */
 export function judge(
   figures: {
     readonly meanKl: number;
@@ -55,25 +56,27 @@ export function judge(
 const words: Readonly<Record<GateName, readonly [what: string, bound: string]>> = {
   "max-kl": ["mean KL", "at most"],
   "min-same-top": ["share of positions with the same likeliest token", "at least"],
-  "min-router-agreement": ["share of the base's routes that were kept", "at least"],
+  "min-router-agreement": ["router agreement", "at least"],
 };
 
-/** `mean KL is 0.31; gate max-kl asks for at most 0.2`: a line for every gate that was not passed. */
+/** A line for every failed gate: `mean KL is 0.31; gate max-kl requires at most 0.2`. */
 export function describeFailures(gates: readonly Gate[]): string[] {
   return gates
     .filter(({ passed }) => !passed)
     .map(
       ({ gate, value, limit }) =>
-        `${words[gate][0]} is ${value}; gate ${gate} asks for ${words[gate][1]} ${limit}`,
+        `${words[gate][0]} is ${value}; gate ${gate} requires ${words[gate][1]} ${limit}`,
     );
 }
 
 /**
- * Reads a gate's input: one number for all tiers, or limits by tier as `oQ4e=0.05, oQ8e=0.002`, or both. Empty: the defaults.
- * Throws BAD_INPUT for what is no number in the gate's range, a tier that is not among `tiers`, and a limit given twice.
+ * Parses a gate's input: one number for all tiers, limits by tier as `oQ4e=0.05, oQ8e=0.002`, or
+ * both. Empty text means the defaults. Throws BAD_INPUT for a number outside the gate's range, a
+ * tier that is not in `tiers`, and a limit given twice.
  */
 export function parseGate(gate: GateName, text: string, tiers: readonly string[]): GateInput {
   const most = gate === "max-kl" ? Number.MAX_VALUE : 1;
+  const range = most === 1 ? "from 0 to 1" : "of 0 or more";
   const limits: Record<string, number> = {};
   for (const word of text.split(/[\s,]+/).filter((part) => part !== "")) {
     const [, named, value = ""] = /^(?:([^=]+)=)?([^=]*)$/.exec(word) ?? [];
@@ -86,10 +89,7 @@ export function parseGate(gate: GateName, text: string, tiers: readonly string[]
       throw bad(gate, `"${named}" is not a tier; known are ${tiers.join(", ")}`);
     }
     if (!/^\d*\.?\d+(e-?\d+)?$/i.test(value) || !(limit <= most)) {
-      throw bad(
-        gate,
-        `"${word}" is no limit: expected a number${most === 1 ? " from 0 to 1" : ", not negative"}`,
-      );
+      throw bad(gate, `"${word}" is not a limit: expected a number ${range}`);
     }
     if (Object.hasOwn(limits, tier))
       throw bad(gate, `two limits for ${tier === "all" ? "all tiers" : tier}`);

@@ -7,8 +7,9 @@ import { byRole } from "../models/by-role.ts";
 import type { WeightSource } from "../models/run.ts";
 
 /**
- * The base's weights as plain rounding at a finished model's plan would leave them: codes, scales and biases bit for bit those of
- * `mx.quantize`, kept tensors cast as they are stored. Made when asked for; nothing is written or kept.
+ * The base's weights after plain rounding at a finished model's plan. Codes, scales and biases are
+ * bit for bit those of `mx.quantize`; unquantized tensors are cast to their stored dtype. Weights
+ * are rounded when they are read. Nothing is written or stored.
  */
 export function roundedWeights(
   base: WeightSource,
@@ -17,44 +18,53 @@ export function roundedWeights(
 ): WeightSource {
   const tensors = byRole(plan);
   return {
-    async kept(layer, role) {
-      const values = await base.kept(layer, role);
+    async unquantized(layer, role) {
+      const values = await base.unquantized(layer, role);
       const tensor = tensors.find(layer, role);
       if (values === null || tensor === undefined) return values;
-      return floatsOf(await stored(asWeight(values, tensor.shape.at(-1)!), tensor));
+      return floatsOf(await storeAndRead(kernel, asWeight(values, tensor.shape.at(-1)!), tensor));
     },
     async matrix(layer, role, expert, range) {
-      return stored(await base.matrix(layer, role, expert, range), tensors.get(layer, role));
+      const weight = await base.matrix(layer, role, expert, range);
+      return storeAndRead(kernel, weight, tensors.get(layer, role));
     },
   };
+}
 
-  async function stored(weight: Weight, { width, dtype }: FinishedTensor): Promise<Weight> {
-    const { rows, columns } = weight;
-    const bytes =
-      width === undefined
-        ? await cast(weight, dtype as FloatDtype)
-        : await round(weight, width, dtype as FloatDtype);
-    return { bytes, dtype: "F32", rows, columns };
-  }
+/** The values that a weight has after it was stored as `tensor`, in float32. */
+async function storeAndRead(
+  kernel: Kernel,
+  weight: Weight,
+  { width, dtype }: FinishedTensor,
+): Promise<Weight> {
+  const { rows, columns } = weight;
+  const store = dtype as FloatDtype;
+  const bytes =
+    width === undefined
+      ? await castAndBack(kernel, weight, store)
+      : await roundAndDecode(kernel, weight, width, store);
+  return { bytes, dtype: "F32", rows, columns };
+}
 
-  async function cast(
-    { bytes: weights, dtype: from }: Weight,
-    to: FloatDtype,
-  ): Promise<Weight["bytes"]> {
-    const narrow = await kernel.cast({ weights, from, to });
-    return (await kernel.cast({ weights: narrow.bytes, from: to, to: "F32" }))
-      .bytes as Weight["bytes"];
-  }
+async function castAndBack(
+  kernel: Kernel,
+  { bytes: weights, dtype: from }: Weight,
+  to: FloatDtype,
+): Promise<Weight["bytes"]> {
+  const stored = await kernel.cast({ weights, from, to });
+  const back = await kernel.cast({ weights: stored.bytes, from: to, to: "F32" });
+  return back.bytes as Weight["bytes"];
+}
 
-  async function round(
-    { bytes: weights, dtype: from, rows, columns }: Weight,
-    width: Width,
-    store: FloatDtype,
-  ) {
-    const job = { weights, from, rows, columns, store, rounding: "mlx", widths: [width] } as const;
-    const result = await kernel.quantize(job);
-    const values = await kernel.dequantize({ ...result.tiles[0]!, store, rows, columns });
-    result.release();
-    return bytesOf(values as Float32Array<SharedArrayBuffer>);
-  }
+async function roundAndDecode(
+  kernel: Kernel,
+  { bytes: weights, dtype: from, rows, columns }: Weight,
+  width: Width,
+  store: FloatDtype,
+): Promise<Weight["bytes"]> {
+  const job = { weights, from, rows, columns, store, rounding: "mlx", widths: [width] } as const;
+  const result = await kernel.quantize(job);
+  const values = await kernel.dequantize({ ...result.tiles[0]!, store, rows, columns });
+  result.release();
+  return bytesOf(values as Float32Array<SharedArrayBuffer>);
 }

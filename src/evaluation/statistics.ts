@@ -1,11 +1,14 @@
-/** Statistics in float64, sums in the order of the values: the same numbers always. */
+// All in float64. Sums are in the order of the values: the same values give the same result.
 
-/** Middle of a sorted copy; the mean of the two middle values of an even count. */
+/** The middle value; of an even count the mean of the two in the middle. */
 export function median(values: ArrayLike<number>): number {
   return quantile(values, 0.5);
 }
 
-/** The value that a share of all lies below, linear between its neighbours (type 7 of Hyndman & Fan 1996, numpy's default). */
+/**
+ * The value below which a share of all values lies. Interpolates linearly, as numpy does by default
+ * (type 7 of Hyndman & Fan 1996).
+ */
 export function quantile(values: ArrayLike<number>, share: number): number {
   const sorted = Float64Array.from(values).sort();
   const at = share * (sorted.length - 1);
@@ -27,7 +30,7 @@ export function deviation(values: ArrayLike<number>): number {
   return Math.sqrt((mean(squares) * values.length) / (values.length - 1));
 }
 
-/** Standard error of the mean of independent values; NaN of a single one. */
+/** Standard error of the mean of independent values; NaN for a single one. */
 export function standardError(values: ArrayLike<number>): number {
   return deviation(values) / Math.sqrt(values.length);
 }

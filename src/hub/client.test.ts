@@ -45,7 +45,7 @@ describe("identify", () => {
     expect(server.seen[0]!.headers.authorization).toBe(`Bearer ${testToken}`);
   });
 
-  it("needs a token, and one that the Hub knows", async () => {
+  it("throws UNAUTHORIZED without a token or with an unknown one", async () => {
     const { hub, server } = await start(() => ({
       status: 401,
       body: { error: "Invalid credentials" },
@@ -97,7 +97,7 @@ describe("validateCard", () => {
     },
   );
 
-  it("is empty for a good card, and an error where the Hub does not check", async () => {
+  it("returns nothing for a good card, and throws if the Hub cannot check", async () => {
     expect(
       await (await start(() => ({ body: { errors: [], warnings: [] } }))).hub.validateCard("x"),
     ).toEqual([]);
@@ -143,7 +143,7 @@ describe("a refusal", () => {
     );
   });
 
-  it("of an inspected repo is no 'does not exist', save 404", async () => {
+  it("throws for every status of an inspected repository but 404", async () => {
     let status = 404;
     const { hub } = await start(() => ({ status, body: {} }));
     expect(await hub.inspect("acme/model")).toMatchObject({ exists: false, head: null });
@@ -152,7 +152,7 @@ describe("a refusal", () => {
   });
 });
 
-it("will not write under a name that forwards to another repo", async () => {
+it("refuses to write to a renamed repository by its old name", async () => {
   const { hub } = await start(() => ({ body: { id: "acme/renamed", sha: "c".repeat(40) } }));
   expect(await thrown(hub.inspect("acme/model"))).toMatchObject({
     code: "CONFLICT",
@@ -160,7 +160,7 @@ it("will not write under a name that forwards to another repo", async () => {
   });
 });
 
-describe("the token never comes out", () => {
+describe("the token is never shown", () => {
   const commit = "c".repeat(40);
   /** Everything a person or a log could see of a failure. */
   const shown = (failure: unknown) =>
@@ -233,7 +233,7 @@ describe("the token never comes out", () => {
     expect(shown(await thrown(listing.hub.open("acme/model")))).not.toContain(testToken);
   });
 
-  it("when fetch itself fails with it", async () => {
+  it("when fetch fails with it in the message", async () => {
     const broken = connectForTest("https://huggingface.co", {
       fetch: async (_input, init) => {
         throw new TypeError("fetch failed", {
@@ -256,7 +256,7 @@ describe("the token never comes out", () => {
   });
 });
 
-it("refuses a token or an endpoint that cannot be one", async () => {
+it("refuses an illegal token or endpoint", async () => {
   const { report } = connectForTest("https://huggingface.co");
   expect(() => connectHub({ token: "ghp_x", report })).toThrow(/hf_/);
   expect(() => connectHub({ token: null, report, endpoint: "http://huggingface.co" })).toThrow(

@@ -31,7 +31,7 @@ async function startSeeded(options: Partial<LocalHubOptions> = {}) {
 }
 
 describe("a file of a dataset", () => {
-  it("is read at the commit that its revision named, without a listing of the dataset", async () => {
+  it("is read at the commit of its revision, without listing the dataset", async () => {
     const { hub, seed, commit, requests } = await startSeeded();
     const { hub: client } = connectForTest(hub.url);
     const small = await client.openDatasetFile("acme/text", "sub dir/ä #1.txt");
@@ -67,7 +67,7 @@ describe("a file of a dataset", () => {
     expect(failure).toMatchObject({ code, message: expect.stringMatching(words) });
   });
 
-  it("behind a gate says where its terms are", async () => {
+  it("names the page of the terms if the dataset is gated", async () => {
     const { hub } = await startSeeded({ gated: { "datasets/acme/text": [] } });
     const repository = await connectForTest(hub.url).hub.openDatasetFile("acme/text", "rows.jsonl");
     const failure = await thrown(readText(repository, "rows.jsonl"));

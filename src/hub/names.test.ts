@@ -101,7 +101,7 @@ describe("file paths", () => {
   });
 });
 
-it("prints foreign text on one short line", () => {
+it("prints text from outside as one short line", () => {
   expect(printable("a\r\n::error::x\u2028y")).toBe("a ::error::x y");
   expect(printable("x".repeat(300), 10)).toBe(`${"x".repeat(10)}…`);
 });

@@ -27,13 +27,13 @@ const redirectTo =
 const asUs = { headers: { Authorization: `Bearer ${tokenPlaceholder}` } };
 
 describe("the token", () => {
-  it("replaces its placeholder at the Hub's origin", async () => {
+  it("replaces the placeholder in requests to the Hub's origin", async () => {
     const hub = await start(echo);
     await createSender(hub.url, testToken, fetch).send(`${hub.url}/x`, asUs);
     expect(hub.seen[0]!.headers.authorization).toBe(`Bearer ${testToken}`);
   });
 
-  it("is not sent where nobody asked for it, nor by an anonymous client", async () => {
+  it("is not sent without the placeholder, nor by an anonymous client", async () => {
     const hub = await start(echo);
     await createSender(hub.url, testToken, fetch).send(`${hub.url}/x`);
     await createSender(hub.url, null, fetch).send(`${hub.url}/x`, asUs);
@@ -71,7 +71,7 @@ describe("the token", () => {
     },
   );
 
-  it("stays with a redirect inside the Hub", async () => {
+  it("is sent again after a redirect inside the Hub", async () => {
     const hub = await start((request, response) =>
       request.path === "/old"
         ? response.writeHead(307, { Location: "/new" }).end()
@@ -84,7 +84,7 @@ describe("the token", () => {
     ]);
   });
 
-  it("leaves other credentials alone: a content store has its own", async () => {
+  it("leaves other credentials unchanged, such as those of a content store", async () => {
     const [hub, store] = [await start(echo), await start(echo)];
     await createSender(hub.url, testToken, fetch).send(`${store.url}/xorbs`, {
       headers: { Authorization: "Bearer xet-token" },
@@ -96,7 +96,7 @@ describe("the token", () => {
     expect(checkToken(token)).toBeNull();
   });
 
-  it("may have blanks around it, as secrets often do", () => {
+  it("is trimmed", () => {
     expect(checkToken(`${testToken}\n`)).toBe(testToken);
     expect(checkToken("hf_jwt_eyJ.a-b_c.d=")).toBe("hf_jwt_eyJ.a-b_c.d=");
   });
@@ -143,7 +143,7 @@ describe("redirects", () => {
     expect(hub.seen).toHaveLength(1);
   });
 
-  it("keep method and body by 307, and are refused where they would drop them", async () => {
+  it("keep method and body with status 307, and are refused if they lose them", async () => {
     const storage = await start(echo);
     let status = 307;
     const hub = await start((request, response) =>
@@ -169,7 +169,7 @@ describe("redirects", () => {
   });
 });
 
-it("a request past its deadline may be tried again, one that the caller stops may not", async () => {
+it("a request may be repeated after a timeout, not after an abort by the caller", async () => {
   const hub = await start(() => {});
   const sender = createSender(hub.url, null, fetch);
   expect(await thrown(sender.send(hub.url, { signal: AbortSignal.timeout(20) }))).toBeInstanceOf(

@@ -67,7 +67,7 @@ describe("opening", () => {
     expect(count(/tree\//)).toBeGreaterThan(1);
   });
 
-  it("stays at its commit while main moves", async () => {
+  it("keeps reading its commit while main moves", async () => {
     const { hub, commit } = await startSeeded();
     const { hub: client } = connectForTest(hub.url);
     const before = await client.open("acme/tiny", "main");
@@ -96,7 +96,7 @@ describe("opening", () => {
     if (code === "BAD_INPUT") expect(requests).toHaveLength(0);
   });
 
-  it("tells a wrong token from a missing one", async () => {
+  it("distinguishes a wrong token from a missing one", async () => {
     const { hub } = await startSeeded();
     const wrong = await thrown(
       connectForTest(hub.url, { token: "hf_invalidX" }).hub.open("acme/tiny"),
@@ -115,7 +115,7 @@ describe("opening", () => {
     );
   });
 
-  it("asks for the terms of a gated model", async () => {
+  it("names the terms of a gated model", async () => {
     const gated: Record<string, string[]> = { "acme/tiny": [] };
     const { hub } = await startSeeded({ gated });
     for (const token of [null, "hf_someone"]) {
@@ -132,7 +132,7 @@ describe("opening", () => {
     expect(await readText(repository, "config.json")).toBe("{}");
   });
 
-  it("refuses a file that the commit does not hold, without asking", async () => {
+  it("refuses a file that the commit does not have, without a request", async () => {
     const { hub, requests } = await startSeeded();
     const repository = await connectForTest(hub.url).hub.open("acme/tiny");
     const before = requests.length;
@@ -142,7 +142,7 @@ describe("opening", () => {
 });
 
 describe("reading", () => {
-  it("gives the bytes of any range, from git and from storage", async () => {
+  it("reads any range, from git and from storage", async () => {
     const { hub, count } = await startSeeded();
     const repository = await connectForTest(hub.url).hub.open("acme/tiny");
     const source = await repository.open("model.safetensors");

@@ -12,7 +12,7 @@ import {
 import { thrown } from "../../test/support/scripted-server.ts";
 import { retryLimits } from "./retry.ts";
 
-describe("a push in bad weather", () => {
+describe("a push with failing requests", () => {
   const safetensors = /^PUT /;
   it.each<
     [
@@ -60,7 +60,7 @@ describe("a push in bad weather", () => {
     expect(result.commit).not.toBe(blank.commit);
   });
 
-  it("finds its commit on main when the answer was lost and the Hub then stayed out of reach", async () => {
+  it("finds its commit on main after the answer was lost and the Hub was unreachable", async () => {
     const { local, ask, hub } = await start();
     const folder = await writeFolder("a", series);
     const request = await ask(folder);
@@ -91,7 +91,7 @@ describe("a push in bad weather", () => {
     expect(report.lines.every((line) => !line.includes("\n"))).toBe(true);
   });
 
-  it("says that a failed first push leaves an empty repo, and the next one fills it", async () => {
+  it("reports the empty repository of a failed first push; the next push fills it", async () => {
     const { local, push } = await start();
     const folder = await writeFolder("a", series);
     local.faults.push({
@@ -109,7 +109,7 @@ describe("a push in bad weather", () => {
   });
 });
 
-describe("a Hub that cannot be trusted", () => {
+describe("a Hub that gives wrong answers", () => {
   /** Lets a test change what the Hub answers to requests that fit. */
   const altering =
     (match: RegExp, alter: (text: string, calls: number) => string): typeof fetch =>
@@ -191,7 +191,7 @@ describe("a Hub that cannot be trusted", () => {
     });
   });
 
-  it("and shows the commit a little late is waited for", async () => {
+  it("is asked again until it shows the commit", async () => {
     let parent = "";
     const { local, push, ask, hub, waits } = await start(
       {},
@@ -210,7 +210,7 @@ describe("a Hub that cannot be trusted", () => {
   });
 
   it.each(["<html>", "{}", '{"commitOid": "main"}', "null"])(
-    "and answers the commit with %s is asked for main",
+    "that answers the commit with %s is asked for main",
     async (answer) => {
       const { local, push } = await start({}, { fetch: altering(/\/commit\//, () => answer) });
       expect((await push(await writeFolder("a", series))).commit).toBe(local.head(id));
@@ -218,7 +218,7 @@ describe("a Hub that cannot be trusted", () => {
   );
 
   it.each(["<html>", "{}", "null", '{"files": [{}]}', '{"files": []}'])(
-    "and answers the preupload with %s",
+    "that answers the preupload with %s is refused",
     async (answer) => {
       const { local, push } = await start({}, { fetch: altering(/\/preupload\//, () => answer) });
       expect(await thrown(push(await writeFolder("a", series)))).toMatchObject({

@@ -13,7 +13,7 @@ import {
 import { connectForTest, thrown } from "../../test/support/scripted-server.ts";
 
 describe("a push", () => {
-  it("makes the repo, uploads every file, moves main in one commit, and confirms it", async () => {
+  it("creates the repository, uploads every file, commits once, and confirms it", async () => {
     const { local, push, count, report } = await start();
     const folder = await writeFolder("a", series);
     const result = await push(folder);
@@ -29,7 +29,7 @@ describe("a push", () => {
     expect(report.ticks.length).toBeLessThan(120);
   });
 
-  it("of the same folder again changes nothing and says so", async () => {
+  it("of the same folder again changes nothing and reports it", async () => {
     const { local, push, count } = await start();
     const folder = await writeFolder("a", series);
     const first = await push(folder);
@@ -63,7 +63,7 @@ describe("a push", () => {
     expect(local.leakedTokens).toBe(0);
   });
 
-  it("makes a private repo when asked to", async () => {
+  it("creates a private repository if asked to", async () => {
     const { local, hub, ask } = await start(
       {
         users: {
@@ -102,7 +102,7 @@ describe("a push", () => {
 describe("somebody else", () => {
   const theirs = { "README.md": "theirs", "other.txt": "theirs" };
 
-  it("who committed before the push starts is a CONFLICT, and nothing is sent", async () => {
+  it("who commits before the push starts causes a CONFLICT, and nothing is sent", async () => {
     const { local, ask, hub, push, count } = await start();
     await push(await writeFolder("a", series));
     const request = await ask(await writeFolder("b", { ...series, "README.md": "b" }));
@@ -116,7 +116,7 @@ describe("somebody else", () => {
     expect(local.head(id)).toBe(head);
   });
 
-  it("who commits during the upload is a CONFLICT, and keeps main", async () => {
+  it("who commits during the upload causes a CONFLICT, and main stays theirs", async () => {
     const folder = await writeFolder("theirs", theirs);
     let head = "";
     const { local, ask, hub, push } = await start(
@@ -139,7 +139,7 @@ describe("somebody else", () => {
     expect(local.head(id)).toBe(head);
   });
 
-  it("who publishes the very same files during the upload is no trouble", async () => {
+  it("who publishes the same files during the upload causes no error", async () => {
     const folder = await writeFolder("b", { ...series, "README.md": "b" });
     let armed = false;
     const { local, ask, hub, push } = await start(
@@ -157,7 +157,7 @@ describe("somebody else", () => {
     expect((await hub.push(request)).commit).toBe(local.head(id));
   });
 
-  it("who makes the repo first: empty is fine, filled is a CONFLICT", async () => {
+  it("who creates the repository first causes a CONFLICT only if it has files", async () => {
     const { local, ask, hub } = await start();
     const request = await ask(await writeFolder("a", series));
     const head = await local.seed(id, await writeFolder("theirs", theirs));
@@ -169,7 +169,7 @@ describe("somebody else", () => {
   });
 });
 
-describe("a folder that is not what its receipt says", () => {
+describe("a folder that differs from its receipt", () => {
   it.each(["another SHA-256", "another size", "no such file"])(
     "%s: nothing is sent",
     async (what) => {
@@ -191,7 +191,7 @@ describe("a folder that is not what its receipt says", () => {
   );
 });
 
-describe("refused before any request", () => {
+describe("refuses before any request", () => {
   it.each(["../x", "acme/../x", "acme", "acme/a b", "acme/x--y"])(
     "the repository %j",
     async (repository) => {

@@ -49,7 +49,7 @@ function partial(
 const tries = (server: { seen: Seen[] }) =>
   server.seen.filter((request) => request.path.includes("/resolve/")).length;
 
-it("asks for exactly the range, unencoded, at the commit", async () => {
+it("asks for the exact range, without encoding, at the commit", async () => {
   const { server, open } = await startModel((_request, response) => partial(response, 100, 50));
   expect(Buffer.compare(await (await open()).read(100, 50), content.subarray(100, 150))).toBe(0);
   const request = server.seen.at(-1)!;
@@ -82,7 +82,7 @@ it("cuts a long read into pieces", async () => {
   ]);
 });
 
-describe("an answer that is not what was asked for", () => {
+describe("a wrong answer to a read", () => {
   it.each<[string, Answer]>([
     ["a short body", (_request, response) => partial(response, 10, 50, { body: 49 })],
     ["a long body", (_request, response) => partial(response, 10, 50, { body: 51 })],
@@ -106,7 +106,7 @@ describe("an answer that is not what was asked for", () => {
     expect(tries(server)).toBe(retryLimits.attempts);
   });
 
-  it("is forgiven when the next attempt is right", async () => {
+  it("is repeated, and the right one is used", async () => {
     let first = true;
     const { open } = await startModel((_request, response) => {
       partial(response, 10, 50, first ? { body: 20 } : {});
@@ -132,7 +132,7 @@ describe("an answer that is not what was asked for", () => {
     expect(tries(server)).toBe(1);
   });
 
-  it("is refused where it comes from another commit", async () => {
+  it("is refused if it comes from another commit", async () => {
     const { open } = await startModel((_request, response) =>
       partial(response, 10, 50, { headers: { "X-Repo-Commit": "d".repeat(40) } }),
     );
@@ -142,7 +142,7 @@ describe("an answer that is not what was asked for", () => {
     });
   });
 
-  it("is not downloaded whole where the range is ignored", async () => {
+  it("is not downloaded whole if the server ignores the range", async () => {
     let closed: Promise<void> | undefined;
     const { open, server } = await startModel((_request, response) => {
       // The body never ends: only a client that hangs up gets past it.
@@ -158,7 +158,7 @@ describe("an answer that is not what was asked for", () => {
   });
 });
 
-it("takes a whole file where it was asked for, or where it is small", async () => {
+it("accepts a whole file if it was asked for, or if it is small", async () => {
   const { open } = await startModel((_request, response) => response.end(content));
   expect(Buffer.compare(await (await open()).read(0, size), content)).toBe(0);
   const small = await startModel((_request, response) => response.end("0123456789"), {
@@ -227,7 +227,7 @@ describe("a listing", () => {
     expect([...(await hub.open("acme/m")).files.keys()]).toEqual(["w"]);
   });
 
-  it("that never ends is not followed for ever", async () => {
+  it("without an end is refused", async () => {
     const { server, open } = await startModel(() => {}, {
       tree: (request, response) =>
         json(response, [], 200, {
@@ -241,7 +241,7 @@ describe("a listing", () => {
     expect(server.seen.length).toBeLessThan(1100);
   });
 
-  it("that goes on elsewhere takes no token along", async () => {
+  it("with its next page on another host does not get the token", async () => {
     const other = await playServer((_request, response) => json(response, [file]));
     onTestFinished(other.close);
     const { hub } = await startModel(() => {}, {
@@ -253,7 +253,7 @@ describe("a listing", () => {
   });
 });
 
-describe("what a revision means", () => {
+describe("the answer about a revision", () => {
   it.each([null, "main", "C".repeat(40), "c".repeat(41), 7])(
     "must be a commit, not %j",
     async (sha) => {
@@ -274,7 +274,7 @@ describe("what a revision means", () => {
     expect(await thrown(open())).toMatchObject({ name: "OqeError", code: "NETWORK" });
   });
 
-  it("may come from a repo that has moved", async () => {
+  it("may name a renamed repository", async () => {
     const { hub, report } = await startModel((_request, response) => partial(response, 0, 10), {
       info: (_request, response) => json(response, { _id: "1", id: "acme/renamed", sha: commit }),
     });
@@ -283,7 +283,7 @@ describe("what a revision means", () => {
     expect(report.lines).toEqual([expect.stringContaining("acme/renamed")]);
   });
 
-  it("is not followed to an illegal name", async () => {
+  it("must not name an illegal repository", async () => {
     const { hub } = await startModel(() => {}, {
       info: (_request, response) => json(response, { id: "../etc/x", sha: commit }),
     });

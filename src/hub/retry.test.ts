@@ -49,15 +49,12 @@ it.each([408, 429, 500, 502, 503, 504])(
   },
 );
 
-it.each([400, 401, 403, 404, 409, 412, 413, 416, 422, 501])(
-  "gives %i back at once",
-  async (code) => {
-    const { server, waits, transport } = await playScript([status(code)]);
-    expect((await transport.fetch(`${server.url}/x`)).status).toBe(code);
-    expect(server.seen).toHaveLength(1);
-    expect(waits).toEqual([]);
-  },
-);
+it.each([400, 401, 403, 404, 409, 412, 413, 416, 422, 501])("returns %i at once", async (code) => {
+  const { server, waits, transport } = await playScript([status(code)]);
+  expect((await transport.fetch(`${server.url}/x`)).status).toBe(code);
+  expect(server.seen).toHaveLength(1);
+  expect(waits).toEqual([]);
+});
 
 it.each([
   [429, { "Retry-After": "7" }, 7_000],
@@ -78,7 +75,7 @@ it.each([
   expect(waits).toEqual([wait]);
 });
 
-it("measures a date against the clock where the server sends none", () => {
+it("compares a date with the local clock if the server sends none", () => {
   const headers = new Headers({ "Retry-After": "Tue, 24 Nov 2026 10:00:30 GMT" });
   expect(toldWait(503, headers, Date.parse("Tue, 24 Nov 2026 10:00:20 GMT"))).toBe(10_000);
   expect(toldWait(503, headers, Date.parse("Tue, 24 Nov 2026 11:00:00 GMT"))).toBe(0);
@@ -98,7 +95,7 @@ it("gives up after the last attempt, with waits that stay under the longest", as
   expect(waits).toEqual([500, 1000, 2000, 4000, 8000, 16000, 30000]);
 });
 
-it("does not wait for a server that asks for more than a rate window", async () => {
+it("does not wait if the server asks for more than a rate window", async () => {
   const { server, waits, transport } = await playScript([status(429, { "Retry-After": "3600" })]);
   expect(await thrown(transport.fetch(`${server.url}/x`))).toMatchObject({
     code: "NETWORK",
@@ -107,7 +104,7 @@ it("does not wait for a server that asks for more than a rate window", async () 
   expect(waits).toEqual([]);
 });
 
-it("does not wait longer in all than three rate windows", async () => {
+it("waits at most three rate windows in total", async () => {
   const { server, waits, transport } = await playScript(
     Array(50).fill(status(429, { "Retry-After": "300" })),
   );
@@ -115,7 +112,7 @@ it("does not wait longer in all than three rate windows", async () => {
   expect(waits).toEqual([300_000, 300_000, 300_000]);
 });
 
-it("tries again after a reset, before and inside the answer", async () => {
+it("tries again after a reset before or during the answer", async () => {
   const { server, waits, transport } = await playScript([
     (_request, response) => response.socket?.destroy(),
     (_request, response) => {
@@ -127,7 +124,7 @@ it("tries again after a reset, before and inside the answer", async () => {
   expect(waits).toEqual([500, 1000]);
 });
 
-it("names a server that is not there", async () => {
+it("names an unreachable server", async () => {
   const { server, transport, waits } = await playScript([]);
   await server.close();
   expect(await thrown(transport.fetch(`${server.url}/x`))).toMatchObject({

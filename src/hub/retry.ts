@@ -77,7 +77,8 @@ export async function retry<T>(
         );
       }
       waited += wait;
-      const next = `attempt ${tries + 1} of ${retryLimits.attempts} in ${(wait / 1000).toFixed(1)} s`;
+      const seconds = (wait / 1000).toFixed(1);
+      const next = `attempt ${tries + 1} of ${retryLimits.attempts} in ${seconds} s`;
       patience.report.info(`${what}: ${failure.message}; ${next}`);
       await patience.sleep(wait, signal);
     }

@@ -15,7 +15,7 @@ test.each([
   expect(goesToLfs(initialAttributes, path)).toBe(lfs);
 });
 
-test("the last pattern that fits decides; comments and other attributes do not count", () => {
+test("the last matching pattern decides; comments and other attributes do not count", () => {
   const text =
     "# *.txt filter=lfs\n*.bin filter=lfs -text\n/keep/*.bin -filter\n*.md text\n[ab]?.dat filter=lfs\n[!x].one filter=lfs\n";
   const lfs = (path: string) => goesToLfs(text, path);
@@ -34,7 +34,7 @@ test("the last pattern that fits decides; comments and other attributes do not c
   ).toEqual(["a.bin", "d/a.bin", "a1.dat", "y.one"]);
 });
 
-test("files that no pattern covers get a line of their own, whatever their name", () => {
+test("files without a matching pattern get a line of their own, whatever their name", () => {
   const paths = ["tokenizer.json", "a b/c*[1].json", "model.safetensors"];
   const after = trackInLfs(initialAttributes, paths);
   expect(after.slice(initialAttributes.length).split("\n")).toHaveLength(3);
@@ -44,7 +44,7 @@ test("files that no pattern covers get a line of their own, whatever their name"
   expect(trackInLfs("*.a text", ["b"])).toBe("*.a text\nb filter=lfs diff=lfs merge=lfs -text\n");
 });
 
-test("text is UTF-8 without NUL, even when the sample cuts a character", () => {
+test("text is UTF-8 without NUL, even if the sample ends inside a character", () => {
   expect(looksLikeText(Buffer.from("grün"))).toBe(true);
   expect(looksLikeText(Buffer.from("grün").subarray(0, 3))).toBe(true);
   expect(looksLikeText(Buffer.from("a\0b"))).toBe(false);

@@ -26,7 +26,7 @@ async function start() {
   return { hub, to };
 }
 
-test("a branch lives beside main until it is deleted", async () => {
+test("a branch exists beside main until it is deleted", async () => {
   const { hub, to } = await start();
   const main = hub.head(repo);
   await hf.createBranch({ repo, branch: "try/one", ...to });
@@ -52,7 +52,7 @@ test("a branch lives beside main until it is deleted", async () => {
   });
 });
 
-test("a pull request leaves main alone, and takes further commits", async () => {
+test("a pull request does not change main, and accepts further commits", async () => {
   const { hub, to } = await start();
   const main = hub.head(repo);
   const operations = [small("README.md", "---\nlicense: mit\n---\n# Better\n")];

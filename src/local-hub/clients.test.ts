@@ -74,7 +74,7 @@ test("createRepo creates once, with .gitattributes in it", async () => {
   expect([...hub.files(repo).keys()]).toEqual([".gitattributes"]);
 });
 
-test("commit uploads the model: weights in parts to storage, the rest inside the commit", async () => {
+test("commit uploads weights in parts to storage, other files in the commit", async () => {
   const operations = [
     { operation: "addOrUpdate" as const, path: "", content: model },
     { ...small("tiny.npz", "not large, but an archive") },
@@ -116,7 +116,7 @@ test("listFiles follows its pages", async () => {
   expect(requests).toHaveLength(Math.ceil(hub.files(repo).size / 3));
 });
 
-test("fileDownloadInfo and downloadFile read whole files and ranges, by a redirect for LFS", async () => {
+test("fileDownloadInfo and downloadFile read files and ranges, LFS by a redirect", async () => {
   const info = await hf.fileDownloadInfo({ repo, path: "model.safetensors", ...to });
   expect(info).toEqual({
     size: 15102156,
@@ -203,7 +203,7 @@ test("parseSafetensorsMetadata counts the embedded model's parameters", async ()
   expect(sum(Object.values(parsed.parameterCount))).toBe(sum(counts));
 });
 
-test("parentCommit guards against a commit in between", async () => {
+test("parentCommit refuses a commit after another one", async () => {
   const stale = hub.head(repo)!;
   await hf.commit({
     repo,

@@ -6,17 +6,16 @@ import {
   trackInLfs,
 } from "./attributes.ts";
 import { checkMayPropose, checkMayWrite } from "./auth.ts";
+import {
+  type LfsFile,
+  type Operation,
+  parseCommit,
+  preuploadRequest,
+  type RegularFile,
+} from "./commit-request.ts";
 import { type Context, type RepoContext, resolveRevision } from "./context.ts";
 import { refuse } from "./errors.ts";
-import {
-  decodeUtf8,
-  type JsonObject,
-  json,
-  parseObject,
-  type Reply,
-  readBody,
-  readJson,
-} from "./exchange.ts";
+import { decodeUtf8, json, type Reply, readBody, readJson } from "./exchange.ts";
 import { checkFrontMatter } from "./front-matter.ts";
 import {
   type Commit,
@@ -31,7 +30,6 @@ import type { StoredRepo } from "./stored-repo.ts";
 
 /** Largest commit request, in bytes. */
 const largestCommit = 256 * 1024 * 1024;
-const largestPreupload = 1000;
 
 /**
  * A pull request needs a write token; a commit to a branch needs the right to write to the
@@ -52,19 +50,11 @@ export async function preupload(context: RepoContext): Promise<Reply> {
   checkMayCommit(context);
   const { repo, hub } = context;
   const commit = resolveRevision(repo, context.params.revision!);
-  const body = await readJson(context.request);
-  if (!Array.isArray(body.files) || body.files.length > largestPreupload) {
-    throw refuse.badRequest(`"files" must be a list of at most ${largestPreupload} files`);
-  }
-  const attributes =
-    typeof body.gitAttributes === "string"
-      ? body.gitAttributes
-      : await attributesOf(repo, commit.tree);
-  const files = body.files.map((file: JsonObject | null) => {
-    const path = checkPath(file?.path);
-    const { size, sample } = file!;
-    if (typeof size !== "number" || typeof sample !== "string")
-      throw refuse.badRequest('"size" and "sample" are needed');
+  const body = await readJson(context.request, preuploadRequest);
+  const attributes = body.gitAttributes ?? (await attributesOf(repo, commit.tree));
+  const files = body.files.map((file) => {
+    const path = checkPath(file.path);
+    const { size, sample } = file;
     const isText = looksLikeText(Buffer.from(sample, "base64"));
     const isLarge =
       size >= (isText ? Math.max(hub.lfsThreshold, largestRegularFile) : hub.lfsThreshold);
@@ -85,48 +75,6 @@ async function attributesOf(repo: StoredRepo, tree: Tree): Promise<string> {
   return entry ? (await repo.objects.read(entry.sha256)).toString("utf8") : initialAttributes;
 }
 
-interface Header {
-  readonly summary: string;
-  readonly description: string;
-  readonly parentCommit: string | null;
-}
-
-interface Operation {
-  readonly key: string;
-  readonly value: JsonObject;
-}
-
-function parseOperations(text: string): { header: Header; operations: Operation[] } {
-  const lines = text.split("\n").filter((line) => line.trim() !== "");
-  const entries = lines.map((line) => {
-    const { key, value } = parseObject(line);
-    if (typeof key !== "string" || typeof value !== "object" || value === null) {
-      throw refuse.badRequest('Every line needs a "key" and a "value"');
-    }
-    return { key, value: value as JsonObject };
-  });
-  const [first, ...operations] = entries;
-  if (first?.key !== "header") throw refuse.badRequest("The first line must be the header");
-  const { summary, description, parentCommit } = first.value;
-  if (typeof summary !== "string" || summary.trim() === "")
-    throw refuse.badRequest('"summary" must not be empty');
-  if (
-    parentCommit !== undefined &&
-    parentCommit !== null &&
-    !/^[0-9a-f]{5,40}$/.test(String(parentCommit))
-  ) {
-    throw refuse.badRequest('"parentCommit" must be a commit id in hex, or its first digits');
-  }
-  return {
-    header: {
-      summary,
-      description: typeof description === "string" ? description : "",
-      parentCommit: (parentCommit as string | undefined) ?? null,
-    },
-    operations,
-  };
-}
-
 /**
  * Applies the operations in order. Objects of a refused commit stay without a reference, invisible.
  */
@@ -141,35 +89,28 @@ async function applyOperations(
     if (key === "file") files.set(checkPath(value.path), await addFile(context.repo, value));
     else if (key === "lfsFile") {
       const path = checkPath(value.path);
-      files.set(path, await findLfsFile(context.repo, path, value));
+      files.set(path, await findLfsFile(context.repo, value));
       tracked.push(path);
     } else if (key === "deletedFile") {
-      if (!files.delete(checkPath(value.path))) throw refuse.noEntry(String(value.path));
-    } else if (key === "deletedFolder") deleteFolder(files, value.path);
-    else throw refuse.badRequest(`Unknown operation ${JSON.stringify(key)}`);
+      if (!files.delete(checkPath(value.path))) throw refuse.noEntry(value.path);
+    } else deleteFolder(files, value.path);
   }
   checkNoFileIsFolder(files);
   await track(context.repo, files, tracked);
   return sortTree(files);
 }
 
-async function addFile(repo: StoredRepo, value: JsonObject): Promise<FileEntry> {
-  const { path, content, encoding = "utf-8" } = value;
-  if (typeof content !== "string")
-    throw refuse.badRequest(`${String(path)}: "content" must be a string`);
-  if (encoding !== "base64" && encoding !== "utf-8")
-    throw refuse.badRequest(`${String(path)}: unknown encoding`);
+async function addFile(repo: StoredRepo, file: RegularFile): Promise<FileEntry> {
+  const { path, content, encoding } = file;
   const bytes = Buffer.from(content, encoding);
   if (
     encoding === "base64" &&
     bytes.toString("base64").replace(/=+$/, "") !== content.replace(/=+$/, "")
   ) {
-    throw refuse.badRequest(`${String(path)}: "content" is not valid base64`);
+    throw refuse.badRequest(`${path}: "content" is not valid base64`);
   }
   if (bytes.length > largestRegularFile) {
-    throw refuse.badRequest(
-      `${String(path)}: files larger than 10 MiB must be uploaded to LFS first`,
-    );
+    throw refuse.badRequest(`${path}: files larger than 10 MiB must be uploaded to LFS first`);
   }
   if (path === "README.md") {
     const { errors } = checkFrontMatter(bytes.toString("utf8"));
@@ -179,11 +120,7 @@ async function addFile(repo: StoredRepo, value: JsonObject): Promise<FileEntry> 
   return repo.addRegular(bytes);
 }
 
-async function findLfsFile(repo: StoredRepo, path: string, value: JsonObject): Promise<FileEntry> {
-  const { oid, size, algo = "sha256" } = value;
-  if (algo !== "sha256" || typeof oid !== "string" || !/^[0-9a-f]{64}$/.test(oid)) {
-    throw refuse.badRequest(`${path}: "oid" must be a SHA-256 in hex`);
-  }
+async function findLfsFile(repo: StoredRepo, { path, oid, size }: LfsFile): Promise<FileEntry> {
   const known = await repo.objects.size(oid);
   if (known === null) {
     throw refuse.badRequest(
@@ -191,13 +128,13 @@ async function findLfsFile(repo: StoredRepo, path: string, value: JsonObject): P
         path,
     );
   }
-  if (size !== undefined && size !== known)
+  if (size !== null && size !== undefined && size !== known)
     throw refuse.badRequest(`${path}: the object has ${known} bytes, not ${size}`);
   return lfsEntry(oid, known);
 }
 
-function deleteFolder(files: Map<string, FileEntry>, path: unknown): void {
-  const folder = checkPath(typeof path === "string" ? path.replace(/\/$/, "") : path);
+function deleteFolder(files: Map<string, FileEntry>, path: string): void {
+  const folder = checkPath(path.replace(/\/$/, ""));
   const inside = [...files.keys()].filter((file) => file.startsWith(`${folder}/`));
   if (inside.length === 0) throw refuse.noEntry(folder);
   for (const file of inside) files.delete(file);
@@ -233,7 +170,7 @@ export async function commit(context: RepoContext): Promise<Reply> {
   const proposes = checkMayCommit(context);
   const { repo, hub } = context;
   const revision = context.params.revision!;
-  const { header, operations } = parseOperations(
+  const { header, operations } = parseCommit(
     decodeUtf8(await readBody(context.request, largestCommit)),
   );
   return hub.store.change(repo.id, async () => {

@@ -26,7 +26,7 @@ async function get<T>(hub: LocalHub, path: string): Promise<T> {
   return (await call(hub, `GET ${path}`)).json() as Promise<T>;
 }
 
-test("a folder below datasets/ is a dataset, told apart from the model of its name, and the same after a restart", async () => {
+test("a folder below datasets/ is a dataset, distinct from a model of that name, also after a restart", async () => {
   const folder = await seededFolder();
   const first = await startHub({ folder });
   const head = first.head("datasets/acme/text");
@@ -47,7 +47,7 @@ test("a folder below datasets/ is a dataset, told apart from the model of its na
   ).toEqual(["acme"]);
 });
 
-test("its files are listed and sent: small ones from here, large ones from storage", async () => {
+test("its files are listed and sent: small ones by the Hub, large ones by storage", async () => {
   const hub = await startHub({ folder: await seededFolder() });
   const listed = await get<{ path: string }[]>(
     hub,
@@ -72,7 +72,7 @@ test("its files are listed and sent: small ones from here, large ones from stora
   expect(await stored.text()).toBe('{"text": "rows"}\n');
 });
 
-test("it cannot be written, by no way of naming it", async () => {
+test("it cannot be written by any spelling of its name", async () => {
   const hub = await startHub({ folder: await seededFolder() });
   const head = hub.head("datasets/acme/text");
   const answers = [

@@ -1,9 +1,21 @@
+import * as v from "valibot";
+import { flag, object, oneOf } from "../ground/schema.ts";
 import { checkMayPropose } from "./auth.ts";
 import { type RepoContext, resolveRevision } from "./context.ts";
 import { refuse } from "./errors.ts";
 import { json, type Reply, readJson } from "./exchange.ts";
 import { type Commit, dateOf, makeCommit, sortTree, type Tree } from "./history.ts";
 import type { Discussion, StoredRepo } from "./stored-repo.ts";
+
+const newDiscussion = object({
+  title: v.pipe(
+    v.string("text"),
+    v.check(({ length }) => length >= 3 && length <= 200, "text of 3 to 200 characters"),
+  ),
+  description: v.nullish(v.string("text"), ""),
+  pullRequest: v.nullish(flag, false),
+});
+const newStatus = object({ status: oneOf(["open", "closed"]) });
 
 const createdAt = "2024-01-01T00:00:00.000Z";
 
@@ -82,16 +94,13 @@ function commitsOf(repo: StoredRepo, { base, head }: Discussion): Commit[] {
 export async function createDiscussion(context: RepoContext): Promise<Reply> {
   checkMayPropose(context.user);
   const { repo, hub } = context;
-  const { title, description, pullRequest } = await readJson(context.request);
-  if (typeof title !== "string" || title.length < 3 || title.length > 200) {
-    throw refuse.badRequest('"title" must have 3 to 200 characters');
-  }
+  const { title, description, pullRequest } = await readJson(context.request, newDiscussion);
   return hub.store.change(repo.id, async () => {
-    const main = pullRequest === true ? resolveRevision(repo, "main").id : null;
+    const main = pullRequest ? resolveRevision(repo, "main").id : null;
     const made: Discussion = {
       num: repo.state.discussions.length + 1,
       title,
-      description: typeof description === "string" ? description : "",
+      description,
       author: context.user!.name,
       isPullRequest: main !== null,
       status: main === null ? "open" : "draft",
@@ -107,9 +116,7 @@ export async function createDiscussion(context: RepoContext): Promise<Reply> {
 /** `POST /api/models/<id>/discussions/<num>/status` `{status}` */
 export async function setStatus(context: RepoContext): Promise<Reply> {
   const { repo, hub } = context;
-  const { status } = await readJson(context.request);
-  if (status !== "open" && status !== "closed")
-    throw refuse.badRequest('"status" must be "open" or "closed"');
+  const { status } = await readJson(context.request, newStatus);
   return hub.store.change(repo.id, async () => {
     const found = find(context);
     if (found.status === "merged") throw refuse.badRequest("The pull request is merged");

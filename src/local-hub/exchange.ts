@@ -1,6 +1,8 @@
 import { createReadStream } from "node:fs";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { pipeline } from "node:stream/promises";
+import * as v from "valibot";
+import { describeIssue } from "../ground/schema.ts";
 import { type Refusal, refuse } from "./errors.ts";
 
 /** Bytes `start` to `end` (exclusive) of a file. */
@@ -45,25 +47,29 @@ export async function readBody(request: IncomingMessage, limit: number): Promise
   return Buffer.concat(chunks);
 }
 
-export type JsonObject = Readonly<Record<string, unknown>>;
-
-/** The body as a JSON object; an empty body is `{}`. */
-export async function readJson(request: IncomingMessage): Promise<JsonObject> {
+/** The body by its schema; an empty body is `{}`. Throws 400, naming the field. */
+export async function readJson<const S extends v.GenericSchema>(
+  request: IncomingMessage,
+  schema: S,
+): Promise<v.InferOutput<S>> {
   const text = decodeUtf8(await readBody(request, jsonLimit));
-  return text.trim() === "" ? {} : parseObject(text);
+  return parseBody(text.trim() === "" ? "{}" : text, schema);
 }
 
-export function parseObject(text: string): JsonObject {
+/** The same from its text. */
+export function parseBody<const S extends v.GenericSchema>(
+  text: string,
+  schema: S,
+): v.InferOutput<S> {
   let value: unknown;
   try {
     value = JSON.parse(text);
   } catch {
     throw refuse.badRequest("The request body is not valid JSON");
   }
-  if (typeof value !== "object" || value === null || Array.isArray(value)) {
-    throw refuse.badRequest("The request body must be a JSON object");
-  }
-  return value as JsonObject;
+  const { success, output, issues } = v.safeParse(schema, value, { abortEarly: true });
+  if (!success) throw refuse.badRequest(`The request body: ${describeIssue(issues[0])}`);
+  return output;
 }
 
 export function decodeUtf8(bytes: Uint8Array): string {

@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { addFile, call, commit, createRepo, startHub } from "../../test/support/local-hub.ts";
 import type { SeenRequest } from "./local-hub.ts";
 
-test("an injected answer comes as often as asked, with its headers", async () => {
+test("an injected answer is sent as often as asked, with its headers", async () => {
   const seen: SeenRequest[] = [];
   const hub = await startHub({ onRequest: (request) => seen.push(request) });
   await createRepo(hub, "acme/m");
@@ -29,7 +29,7 @@ test("an injected answer comes as often as asked, with its headers", async () =>
   });
 });
 
-test("reset: nothing was done; drop-answer: it was", async () => {
+test("reset has no effect on the repository, drop-answer has", async () => {
   const hub = await startHub();
   await createRepo(hub, "acme/m");
   const fault = { match: /\/commit\//, times: 1 };
@@ -41,7 +41,7 @@ test("reset: nothing was done; drop-answer: it was", async () => {
   expect(hub.files("acme/m").has("a")).toBe(true);
 });
 
-test("truncate: the head is whole, the body stops half way", async () => {
+test("truncate sends all headers and half of the body", async () => {
   const hub = await startHub();
   await createRepo(hub, "acme/m");
   await commit(hub, "acme/m", [addFile("a", "x".repeat(100_000))]);

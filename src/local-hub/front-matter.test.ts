@@ -57,7 +57,7 @@ test("missing metadata or licence is a warning", () => {
   });
 });
 
-test("line ends and a byte order mark do not matter; a rule in the text is no end", () => {
+test("line ends and a byte order mark do not matter; a rule in the text does not end it", () => {
   expect(readFrontMatter("\uFEFF---\r\nlicense: mit\r\n---\r\ntext")).toEqual({ license: "mit" });
   expect(readFrontMatter("---\nlicense: mit\nnote: a --- b\n---\ntext\n\n---\nmore")).toEqual({
     license: "mit",

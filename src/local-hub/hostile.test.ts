@@ -38,7 +38,7 @@ function raw(
   });
 }
 
-test("illegal repo names are 400 and leave no trace", async () => {
+test("illegal repository names are 400, and nothing is stored", async () => {
   const folder = await scratchFolder();
   const hub = await startHub({ folder });
   const names = [
@@ -132,7 +132,7 @@ test("illegal paths are 400 in every operation, and nothing is stored", async ()
   expect((await readdir(folder)).sort()).toEqual([".hub", "acme"]);
 });
 
-test("odd but legal paths live", async () => {
+test("unusual legal paths work", async () => {
   const folder = await scratchFolder();
   const hub = await startHub({ folder });
   await createRepo(hub, "acme/m");
@@ -161,7 +161,7 @@ test("odd but legal paths live", async () => {
   }
 });
 
-test("URLs that climb, break or lie are refused", async () => {
+test("URLs with .., bad escapes or other tricks are refused", async () => {
   const hub = await startHub();
   await createRepo(hub, "acme/m");
   const targets: [string, number][] = [
@@ -185,7 +185,7 @@ test("URLs that climb, break or lie are refused", async () => {
   expect(await raw(hub, "/acme/m/resolve/main/.gitattributes", {}, "POST")).toBe(404);
 });
 
-test("only local names are answered, on both origins", async () => {
+test("only local host names are answered, on both origins", async () => {
   const hub = await startHub();
   await createRepo(hub, "acme/m");
   for (const host of [
@@ -212,7 +212,7 @@ test("only local names are answered, on both origins", async () => {
   expect(new URL(hub.storageUrl).origin).not.toBe(new URL(hub.url).origin);
 });
 
-test("bodies that are too large, no JSON or of the wrong shape are refused", async () => {
+test("bodies that are too large, not JSON or of the wrong shape are refused", async () => {
   const hub = await startHub();
   await createRepo(hub, "acme/m");
   const posts = [
@@ -241,7 +241,7 @@ test("bodies that are too large, no JSON or of the wrong shape are refused", asy
   }
 });
 
-test("a body without a length is read no further than the limit", async () => {
+test("a body without a length is read up to the limit only", async () => {
   const hub = await startHub();
   const { port } = new URL(hub.url);
   const status = await new Promise((resolve, reject) => {
@@ -257,7 +257,7 @@ test("a body without a length is read no further than the limit", async () => {
   expect(status).toBe(413);
 });
 
-test("an announced length is not believed: half a request harms nobody", async () => {
+test("a request that ends before its announced length has no effect", async () => {
   const hub = await startHub();
   await createRepo(hub, "acme/m");
   const head = hub.head("acme/m");

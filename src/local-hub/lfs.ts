@@ -1,6 +1,9 @@
+import * as v from "valibot";
+import { count, line, list, object, oneOf, sha256 } from "../ground/schema.ts";
 import type { Context, RepoContext } from "./context.ts";
 import { refuse } from "./errors.ts";
-import { type JsonObject, json, type Reply, readJson } from "./exchange.ts";
+import { json, type Reply, readJson } from "./exchange.ts";
+import { uploadedParts } from "./storage.ts";
 
 /** Most objects of a batch request; the Hub's clients send 100 and 256. */
 const largestBatch = 1000;
@@ -11,52 +14,32 @@ export interface TransferLimits {
   readonly partSize: number;
 }
 
-interface BatchObject {
-  readonly oid: string;
-  readonly size: number;
-}
+/** An object: SHA-256 and bytes. */
+const lfsObject = object({ oid: sha256, size: count });
+type BatchObject = v.InferOutput<typeof lfsObject>;
 
-function readObjects(body: JsonObject): BatchObject[] {
-  if (
-    !Array.isArray(body.objects) ||
-    body.objects.length === 0 ||
-    body.objects.length > largestBatch
-  ) {
-    throw refuse.badRequest(`"objects" must be a list of 1 to ${largestBatch} objects`);
-  }
-  return body.objects.map((object: { oid?: unknown; size?: unknown } | null) =>
-    readObject(object ?? {}),
-  );
-}
+const batch = object({
+  operation: oneOf(["upload", "download"]),
+  hash_algo: v.optional(oneOf(["sha256", "sha_256"])),
+  transfers: v.nullish(list(line), ["basic"]),
+  objects: v.pipe(
+    list(lfsObject, largestBatch),
+    v.check(({ length }) => length > 0, "a list of at least one object"),
+  ),
+});
 
-function readObject(object: { oid?: unknown; size?: unknown }): BatchObject {
-  const { oid, size } = object;
-  if (typeof oid !== "string" || !/^[0-9a-f]{64}$/.test(oid))
-    throw refuse.badRequest('"oid" must be a SHA-256 in hex');
-  if (typeof size !== "number" || !Number.isSafeInteger(size) || size < 0) {
-    throw refuse.badRequest('"size" must be a number of bytes');
-  }
-  return { oid, size };
-}
+const completion = object({ oid: sha256, parts: uploadedParts });
 
 /**
  * `POST /<id>.git/info/lfs/objects/batch`: how to upload or fetch each object. Never offers xet,
  * which needs a server of its own.
  */
 export async function lfsBatch(context: RepoContext, limits: TransferLimits): Promise<Reply> {
-  const body = await readJson(context.request);
-  if (body.hash_algo !== undefined && body.hash_algo !== "sha256" && body.hash_algo !== "sha_256") {
-    throw refuse.badRequest(`Unsupported hash_algo: ${JSON.stringify(body.hash_algo)}`);
-  }
-  const objects = readObjects(body);
-  const transfers = Array.isArray(body.transfers) ? (body.transfers as unknown[]) : ["basic"];
+  const { operation, transfers, objects } = await readJson(context.request, batch);
   const multipart =
     transfers.includes("multipart") &&
     objects.some((object) => object.size >= limits.multipartThreshold);
-  const describe = body.operation === "download" ? describeDownload : describeUpload;
-  if (body.operation !== "download" && body.operation !== "upload") {
-    throw refuse.badRequest('"operation" must be "upload" or "download"');
-  }
+  const describe = operation === "download" ? describeDownload : describeUpload;
   const answers = [];
   for (const object of objects) answers.push(await describe(context, object, multipart, limits));
   const answer = {
@@ -113,17 +96,16 @@ export async function completeMultipart(context: Context): Promise<Reply> {
     throw refuse.forbidden("The signature does not fit, or has expired");
   const repo = hub.store.get(query.get("repo") ?? "");
   if (!repo) throw refuse.noRepository(true);
-  const body = await readJson(context.request);
-  const { oid } = readObject({ oid: body.oid, size: 0 });
-  await hub.storage.complete(repo, query.get("upload") ?? "", oid, body.parts);
+  const { oid, parts } = await readJson(context.request, completion);
+  await hub.storage.complete(repo, query.get("upload") ?? "", oid, parts);
   return json({ success: true });
 }
 
 /** `POST /<id>.git/info/lfs/verify`: whether an object exists. Its hash was checked on arrival. */
 export async function lfsVerify(context: RepoContext): Promise<Reply> {
-  const { oid, size } = readObject(await readJson(context.request));
+  const { oid, size } = await readJson(context.request, lfsObject);
   const known = await context.repo.objects.size(oid);
   if (known === null) throw refuse.noEntry(oid);
-  if (known !== size) throw refuse.badRequest(`The object holds ${known} bytes, not ${size}`);
+  if (known !== size) throw refuse.badRequest(`The object has ${known} bytes, not ${size}`);
   return json({ success: true });
 }

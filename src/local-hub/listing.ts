@@ -1,7 +1,9 @@
 import { createHash } from "node:crypto";
+import * as v from "valibot";
+import { flag, list, object } from "../ground/schema.ts";
 import { page, type RepoContext, resolveRevision, splitRevision } from "./context.ts";
 import { refuse } from "./errors.ts";
-import { decodeUtf8, json, jsonLimit, parseObject, type Reply, readBody } from "./exchange.ts";
+import { decodeUtf8, json, jsonLimit, parseBody, type Reply, readBody } from "./exchange.ts";
 import { type Commit, dateOf, type FileEntry, lfsPointer, type Tree } from "./history.ts";
 import type { StoredRepo } from "./stored-repo.ts";
 
@@ -91,6 +93,8 @@ function lastChange(repo: StoredRepo, from: Commit, path: string) {
   return { id: commit.id, title: commit.title, date: dateOf(commit) };
 }
 
+const pathsRequest = object({ paths: list(v.string("a path")), expand: v.nullish(flag, false) });
+
 /**
  * `POST /api/models/<id>/paths-info/<rev>`: JSON from JavaScript, a form from Python. Leaves out
  * paths that do not exist.
@@ -104,13 +108,10 @@ export async function pathsInfo(context: RepoContext): Promise<Reply> {
   const form = new URLSearchParams(isForm ? text : "");
   const { paths, expand } = isForm
     ? { paths: form.getAll("paths"), expand: form.get("expand") }
-    : parseObject(text);
-  if (!Array.isArray(paths) || paths.some((path) => typeof path !== "string")) {
-    throw refuse.badRequest('"paths" must be a list of strings');
-  }
+    : parseBody(text, pathsRequest);
   const all = new Map(itemsBelow(commit.tree, "").map((item) => [item.path, item]));
   const found = paths
-    .map((path: string) => all.get(path.replace(/\/$/, "")))
+    .map((path) => all.get(path.replace(/\/$/, "")))
     .filter((item) => item !== undefined);
   return json(found.map((item) => describe(context.repo, commit, item, isTrue(expand))));
 }

@@ -1,7 +1,9 @@
+import * as v from "valibot";
+import { flag, line, list, object } from "../ground/schema.ts";
 import { checkMayCreate, checkMayRead, checkMayWrite, describeUser } from "./auth.ts";
 import { type Context, page, type RepoContext, resolveRevision } from "./context.ts";
 import { refuse } from "./errors.ts";
-import { type JsonObject, json, type Reply, readJson } from "./exchange.ts";
+import { json, type Reply, readJson } from "./exchange.ts";
 import { checkFrontMatter, readFrontMatter } from "./front-matter.ts";
 import { type Commit, dateOf, type FileEntry, lfsPointer, sha256Of } from "./history.ts";
 import { checkId, checkPath } from "./names.ts";
@@ -19,8 +21,7 @@ export async function whoami(context: Context): Promise<Reply> {
  * others the lists.
  */
 export async function validateYaml(context: Context): Promise<Reply> {
-  const { content } = await readJson(context.request);
-  if (typeof content !== "string") throw refuse.badRequest('"content" must be a string');
+  const { content } = await readJson(context.request, card);
   const { errors, warnings } = checkFrontMatter(content);
   const messages = (list: readonly string[]) => list.map((message) => ({ message }));
   return json(
@@ -29,32 +30,44 @@ export async function validateYaml(context: Context): Promise<Reply> {
   );
 }
 
+const card = object({ content: v.string("text") });
+const repoName = {
+  name: line,
+  organization: v.nullish(line),
+  type: v.nullish(line, "model"),
+};
+const newRepo = object({
+  ...repoName,
+  private: v.nullish(flag, false),
+  visibility: v.nullish(line),
+  license: v.nullish(line),
+  files: v.nullish(
+    list(object({ path: line, content: v.string("text"), encoding: v.nullish(line) })),
+    [],
+  ),
+});
+const namedRepo = object(repoName);
+
 /** The repository that a create or delete request names. The default organization is the user. */
-function idOf(context: Context, body: JsonObject): string {
-  const { name, organization, type = "model" } = body;
+function idOf(context: Context, body: v.InferOutput<typeof namedRepo>): string {
+  const { name, organization, type } = body;
   if (!context.user) throw refuse.unauthorized();
-  if (type !== "model" && type !== null)
+  if (type !== "model")
     throw refuse.badRequest("This local Hub makes models only; its datasets are folders");
-  if (typeof name !== "string") throw refuse.badRequest('"name" must be a string');
-  return checkId(typeof organization === "string" ? organization : context.user.name, name);
+  return checkId(organization ?? context.user.name, name);
 }
 
 /** `POST /api/repos/create` */
 export async function createRepo(context: Context): Promise<Reply> {
-  const body = await readJson(context.request);
+  const body = await readJson(context.request, newRepo);
   const id = idOf(context, body);
   checkMayCreate(context.user, id.split("/")[0]!);
-  const isPrivate = body.private === true || body.visibility === "private";
+  const isPrivate = body.private || body.visibility === "private";
   const files = new Map<string, Uint8Array>();
-  if (typeof body.license === "string")
-    files.set("README.md", Buffer.from(`---\nlicense: ${body.license}\n---\n`));
-  for (const file of Array.isArray(body.files) ? (body.files as JsonObject[]) : []) {
-    if (typeof file?.content !== "string")
-      throw refuse.badRequest('"content" of a file must be a string');
-    files.set(
-      checkPath(file.path),
-      Buffer.from(file.content, file.encoding === "base64" ? "base64" : "utf8"),
-    );
+  if (body.license) files.set("README.md", Buffer.from(`---\nlicense: ${body.license}\n---\n`));
+  for (const { path, content, encoding } of body.files) {
+    const bytes = Buffer.from(content, encoding === "base64" ? "base64" : "utf8");
+    files.set(checkPath(path), bytes);
   }
   await context.hub.store.create(id, isPrivate, files, context.origin);
   return json({ url: `${context.origin}/${id}`, name: id, id });
@@ -62,7 +75,7 @@ export async function createRepo(context: Context): Promise<Reply> {
 
 /** `DELETE /api/repos/delete` */
 export async function deleteRepo(context: Context): Promise<Reply> {
-  const id = idOf(context, await readJson(context.request));
+  const id = idOf(context, await readJson(context.request, namedRepo));
   const repo = checkMayRead(context.user, context.hub.store.get(id));
   checkMayWrite(context.user, repo);
   await context.hub.store.remove(id);

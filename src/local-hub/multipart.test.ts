@@ -63,7 +63,7 @@ test("parts in any order become one object; completing twice is fine", async () 
   expect(await readdir(join(folder, ".hub/acme/m/aside"))).toEqual([]);
 });
 
-test("a completion that does not fit the parts is refused", async () => {
+test("a completion with wrong parts is refused", async () => {
   const hub = await started({ multipartThreshold: 100, partSize: 30 });
   const bytes = bytesOf(100);
   const actions = (await batch(hub, "acme/m", bytes, ["basic", "multipart"]))!;
@@ -85,7 +85,7 @@ test("a completion that does not fit the parts is refused", async () => {
   expect((await complete(hub, href, bytes, parts)).status).toBe(200);
 });
 
-test("parts that do not add up to the announced hash never become an object", async () => {
+test("parts with another hash than announced never become an object", async () => {
   const hub = await started({ multipartThreshold: 100, partSize: 30 });
   const bytes = bytesOf(100);
   const actions = (await batch(hub, "acme/m", bytes, ["basic", "multipart"]))!;

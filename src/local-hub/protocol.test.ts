@@ -8,7 +8,7 @@ import {
   startHub,
 } from "../../test/support/local-hub.ts";
 
-test("what does not exist says what it is", async () => {
+test("the error names what does not exist", async () => {
   const hub = await startHub();
   await createRepo(hub, "acme/m");
   const commitId = hub.head("acme/m")!;
@@ -71,32 +71,30 @@ test("a revision may be HEAD, a branch, a tag, refs/… or a commit", async () =
   }
 });
 
-test("a commit is checked as a whole before anything is there", async () => {
+test("a commit is checked as a whole before it has an effect", async () => {
   const hub = await startHub();
   await createRepo(hub, "acme/m");
   const head = hub.head("acme/m")!;
   const good = addFile("good.txt", "good");
-  const bad: [string, { key: string; value: unknown }][] = [
-    ["not base64", { key: "file", value: { path: "a", content: "%%%", encoding: "base64" } }],
-    ["no content", { key: "file", value: { path: "a" } }],
-    ["encoding", { key: "file", value: { path: "a", content: "", encoding: "latin1" } }],
-    ["unknown operation", { key: "chmod", value: { path: "a" } }],
-    ["value", { key: "file", value: null }],
-    ["file below file", addFile("good.txt/below", "x")],
-    [
-      "absent object",
-      { key: "lfsFile", value: { path: "w", algo: "sha256", oid: "b".repeat(64), size: 3 } },
-    ],
-    ["oid", { key: "lfsFile", value: { path: "w", oid: "../../etc/passwd", size: 3 } }],
-    [
-      "algorithm",
-      { key: "lfsFile", value: { path: "w", algo: "md5", oid: "b".repeat(64), size: 3 } },
-    ],
-    ["card", addFile("README.md", "---\nlicense: mine\n---\n")],
-    ["too large", addFile("big.txt", "x".repeat(10 * 1024 * 1024 + 1))],
+  const lfs = { path: "w", algo: "sha256", oid: "b".repeat(64), size: 3 };
+  const bad: [RegExp, { key: string; value: unknown }][] = [
+    [/not valid base64/, { key: "file", value: { path: "a", content: "%%%", encoding: "base64" } }],
+    [/"value\.content" is missing/, { key: "file", value: { path: "a" } }],
+    [/"value\.encoding"/, { key: "file", value: { path: "a", content: "", encoding: "latin1" } }],
+    [/"key" is "chmod"/, { key: "chmod", value: { path: "a" } }],
+    [/"value" is null; expected an object/, { key: "file", value: null }],
+    [/both a file and a folder/, addFile("good.txt/below", "x")],
+    [/does not exist: w/, { key: "lfsFile", value: lfs }],
+    [/"value\.oid" is/, { key: "lfsFile", value: { ...lfs, oid: "../../etc/passwd" } }],
+    [/"value\.algo" is "md5"/, { key: "lfsFile", value: { ...lfs, algo: "md5" } }],
+    [/Invalid metadata/, addFile("README.md", "---\nlicense: mine\n---\n")],
+    [/larger than 10 MiB/, addFile("big.txt", "x".repeat(10 * 1024 * 1024 + 1))],
   ];
-  for (const [what, line] of bad) {
-    expect([what, (await commit(hub, "acme/m", [good, line])).status]).toEqual([what, 400]);
+  for (const [error, line] of bad) {
+    expect(await refusal(await commit(hub, "acme/m", [good, line]))).toMatchObject({
+      status: 400,
+      error: expect.stringMatching(error),
+    });
   }
   const deletion = { key: "deletedFile", value: { path: "absent" } };
   expect((await commit(hub, "acme/m", [good, deletion])).status).toBe(404);
@@ -106,7 +104,7 @@ test("a commit is checked as a whole before anything is there", async () => {
   expect(hub.head("acme/m")).toBe(head);
 });
 
-test("a commit that names an object which was never uploaded says so", async () => {
+test("a commit with an object that was never uploaded is refused by name", async () => {
   const hub = await startHub();
   await createRepo(hub, "acme/m");
   for (const size of [3, undefined]) {
@@ -169,7 +167,7 @@ test("commits go to branches and open pull requests only", async () => {
   ).toBe(404);
 });
 
-test("of many commits with the same parent one wins", async () => {
+test("of many commits with the same parent one succeeds", async () => {
   const hub = await startHub();
   await createRepo(hub, "acme/m");
   const parentCommit = hub.head("acme/m")!;
@@ -202,7 +200,7 @@ test("creating a repo twice is 409 with its URL, whatever the case", async () =>
   expect(racing.map((answer) => answer.status).sort()).toEqual([200, 409, 409, 409, 409]);
 });
 
-test("a pull request that clashes with main is not merged", async () => {
+test("a pull request with conflicts is not merged", async () => {
   const hub = await startHub();
   await createRepo(hub, "acme/m");
   await commit(hub, "acme/m", [addFile("a", "theirs")], { query: "?create_pr=1" });
@@ -214,7 +212,7 @@ test("a pull request that clashes with main is not merged", async () => {
   expect(hub.head("acme/m")).toBe(head);
 });
 
-test("an empty branch holds nothing; overwriting one needs saying so", async () => {
+test("an empty branch has no files; overwriting a branch must be asked for", async () => {
   const hub = await startHub();
   await createRepo(hub, "acme/m");
   const branch = (json: object) => call(hub, "POST /api/models/acme/m/branch/b", { json });
@@ -226,7 +224,7 @@ test("an empty branch holds nothing; overwriting one needs saying so", async () 
   expect(await list()).toHaveLength(1);
 });
 
-test("listings page by cursor, in order, each entry once", async () => {
+test("listings are paged by cursor, in order, each entry once", async () => {
   const hub = await startHub({ pageSize: 4 });
   await createRepo(hub, "acme/m");
   const paths = Array.from({ length: 10 }, (_, i) => `d${i % 3}/f${i}.txt`);
@@ -249,7 +247,7 @@ test("listings page by cursor, in order, each entry once", async () => {
   expect((await call(hub, "GET /api/models/acme/m/tree/main?cursor=bm8")).status).toBe(400);
 });
 
-test("validate-yaml answers lists, with 400 where there are errors, without a token", async () => {
+test("validate-yaml answers with lists, and status 400 for errors, without a token", async () => {
   const hub = await startHub();
   const check = async (content: unknown) => {
     const answer = await call(hub, "POST /api/validate-yaml", {

@@ -1,8 +1,17 @@
+import * as v from "valibot";
+import { flag, line, object } from "../ground/schema.ts";
 import { type RepoContext, resolveRevision } from "./context.ts";
 import { refuse } from "./errors.ts";
 import { json, type Reply, readJson } from "./exchange.ts";
 import { makeCommit } from "./history.ts";
 import { checkRefName } from "./names.ts";
+
+const newBranch = object({
+  startingPoint: v.nullish(line),
+  emptyBranch: v.nullish(flag, false),
+  overwrite: v.nullish(flag, false),
+});
+const newTag = object({ tag: line, message: v.nullish(v.string("text"), "") });
 
 /** `GET /api/models/<id>/refs` */
 export async function refs(context: RepoContext): Promise<Reply> {
@@ -34,17 +43,14 @@ export async function refs(context: RepoContext): Promise<Reply> {
 export async function createBranch(context: RepoContext): Promise<Reply> {
   const { repo, hub } = context;
   const name = checkRefName(context.params.branch);
-  const { startingPoint, emptyBranch, overwrite } = await readJson(context.request);
+  const { startingPoint, emptyBranch, overwrite } = await readJson(context.request, newBranch);
   return hub.store.change(repo.id, async () => {
     const exists = Object.hasOwn(repo.state.branches, name);
-    if (exists && overwrite !== true)
-      throw refuse.conflict(`Reference already exists: refs/heads/${name}`);
-    if (exists && startingPoint === undefined && emptyBranch !== true)
-      return { status: 200, body: "OK" };
-    const start =
-      emptyBranch === true
-        ? makeCommit([], new Map(), { title: "initial commit", author: context.user!.name })
-        : resolveRevision(repo, typeof startingPoint === "string" ? startingPoint : "main");
+    if (exists && !overwrite) throw refuse.conflict(`Reference already exists: refs/heads/${name}`);
+    if (exists && !startingPoint && !emptyBranch) return { status: 200, body: "OK" };
+    const start = emptyBranch
+      ? makeCommit([], new Map(), { title: "initial commit", author: context.user!.name })
+      : resolveRevision(repo, startingPoint ?? "main");
     await repo.addCommit(start);
     await repo.setState({ ...repo.state, branches: { ...repo.state.branches, [name]: start.id } });
     return { status: 200, body: "OK" };
@@ -67,13 +73,13 @@ export async function deleteBranch(context: RepoContext): Promise<Reply> {
 /** `POST /api/models/<id>/tag/<rev>` `{tag, message?}` */
 export async function createTag(context: RepoContext): Promise<Reply> {
   const { repo, hub } = context;
-  const { tag, message } = await readJson(context.request);
+  const { tag, message } = await readJson(context.request, newTag);
   const name = checkRefName(tag);
   return hub.store.change(repo.id, async () => {
     const target = resolveRevision(repo, context.params.revision!);
     if (Object.hasOwn(repo.state.tags, name))
       throw refuse.conflict(`Tag reference exists already: refs/tags/${name}`);
-    const added = { commit: target.id, message: typeof message === "string" ? message : "" };
+    const added = { commit: target.id, message };
     await repo.setState({ ...repo.state, tags: { ...repo.state.tags, [name]: added } });
     return { status: 200, body: "OK" };
   });

@@ -14,7 +14,7 @@ const users = {
   hf_bob: { name: "bob", organizations: ["acme"], role: "read" as const },
 };
 
-test("who gets 401, 403 and 404", async () => {
+test("statuses 401, 403 and 404 by token and repository", async () => {
   const hub = await startHub({ users });
   await createRepo(hub, "acme/open", "hf_ada");
   await createRepo(hub, "acme/secret", "hf_ada", { visibility: "private" });
@@ -37,7 +37,7 @@ test("who gets 401, 403 and 404", async () => {
   expect((await call(hub, "GET /api/whoami-v2", { token: null })).status).toBe(401);
 });
 
-test("every write needs the right to it", async () => {
+test("every write needs its right", async () => {
   const hub = await startHub({ users });
   await createRepo(hub, "acme/open", "hf_ada");
   const object = { oid: "a".repeat(64), size: 1 };
@@ -85,7 +85,7 @@ test("every write needs the right to it", async () => {
   expect([...hub.files("acme/open").keys()]).toEqual([".gitattributes"]);
 });
 
-test("the default users: any hf_ token writes, hf_read reads, hf_invalid is nobody", async () => {
+test("default users: any hf_ token may write, hf_read may read, hf_invalid is unknown", async () => {
   const hub = await startHub();
   expect((await createRepo(hub, "any/one", "hf_whatever")).status).toBe(200);
   expect((await createRepo(hub, "any/two", "hf_read")).status).toBe(403);
@@ -95,7 +95,7 @@ test("the default users: any hf_ token writes, hf_read reads, hf_invalid is nobo
   expect(me).toMatchObject({ name: "local", orgs: [{ name: "any", roleInOrg: "write" }] });
 });
 
-test("a gate holds back files, not the description, until the user is listed", async () => {
+test("a gate refuses files, not the description, until the user is listed", async () => {
   const gated: Record<string, string[]> = { "acme/open": [] };
   const hub = await startHub({ users, gated });
   await createRepo(hub, "acme/open", "hf_ada");

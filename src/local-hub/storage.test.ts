@@ -16,7 +16,7 @@ import {
   upload,
 } from "../../test/support/local-hub.ts";
 
-test("an object goes up once, is verified, committed and comes back by range", async () => {
+test("an object is uploaded once, verified, committed and read by range", async () => {
   const hub = await started();
   const bytes = bytesOf(1000);
   const actions = (await batch(hub, "acme/m", bytes))!;
@@ -53,7 +53,7 @@ test("an object goes up once, is verified, committed and comes back by range", a
   );
 });
 
-test("a token that reaches the storage origin is counted and refused", async () => {
+test("a token sent to the storage origin is counted and refused", async () => {
   const hub = await started();
   const bytes = bytesOf(10);
   const { upload: action } = (await batch(hub, "acme/m", bytes))!;
@@ -62,7 +62,7 @@ test("a token that reaches the storage origin is counted and refused", async () 
   expect((await commit(hub, "acme/m", [lfsFile("w.bin", bytes)])).status).toBe(400);
 });
 
-test("bytes that are not what was announced never become an object", async () => {
+test("bytes that differ from the announced hash or size never become an object", async () => {
   const folder = await scratchFolder();
   const hub = await started({ folder });
   const bytes = bytesOf(1000);
@@ -76,7 +76,7 @@ test("bytes that are not what was announced never become an object", async () =>
   expect(await readdir(join(folder, ".hub/acme/m/aside"))).toEqual([]);
 });
 
-test("an upload that breaks off leaves nothing, and may be repeated", async () => {
+test("an interrupted upload leaves nothing, and may be repeated", async () => {
   const folder = await scratchFolder();
   const hub = await started({ folder });
   const bytes = bytesOf(100_000);
@@ -113,7 +113,7 @@ test("an upload without a length is refused, as by S3", async () => {
   expect(status).toBe(411);
 });
 
-test("a signature fits one method, path, size and while", async () => {
+test("a signature is valid for one method, path, size and time", async () => {
   const hub = await started();
   const bytes = bytesOf(10);
   const { upload: action } = (await batch(hub, "acme/m", bytes))!;
@@ -139,7 +139,7 @@ test("a signature fits one method, path, size and while", async () => {
   expect((await put(hub, action.href, bytes)).status).toBe(200);
 });
 
-test("batch: what it refuses, and never xet", async () => {
+test("batch refuses wrong requests, and never offers xet", async () => {
   const hub = await started({ multipartThreshold: 100 });
   const oid = "a".repeat(64);
   const ask = async (json: object) =>

@@ -2,6 +2,8 @@ import { createHmac, randomBytes, randomUUID, timingSafeEqual } from "node:crypt
 import { createReadStream } from "node:fs";
 import { rm } from "node:fs/promises";
 import type { IncomingMessage } from "node:http";
+import type * as v from "valibot";
+import { count, line, list, object } from "../ground/schema.ts";
 import { refuse } from "./errors.ts";
 import type { Reply } from "./exchange.ts";
 import { receive, TooLong } from "./objects.ts";
@@ -17,6 +19,10 @@ interface Part {
   readonly md5: string;
   readonly size: number;
 }
+
+/** Parts with the ETags that their uploads were answered with. */
+export const uploadedParts = list(object({ partNumber: count, etag: line }));
+type UploadedParts = v.InferOutput<typeof uploadedParts>;
 
 interface Upload {
   readonly id: string;
@@ -209,7 +215,7 @@ export class Storage {
    * Joins the parts of an upload. A repeated call succeeds, because the answer to the first may be
    * lost.
    */
-  async complete(repo: StoredRepo, id: string, oid: string, given: unknown): Promise<void> {
+  async complete(repo: StoredRepo, id: string, oid: string, given: UploadedParts): Promise<void> {
     const upload = this.#uploads.get(id);
     if (!upload || upload.oid !== oid) {
       if ((await repo.objects.size(oid)) !== null) return;
@@ -238,17 +244,14 @@ export class Storage {
   }
 }
 
-function checkParts(upload: Upload, given: unknown): void {
+function checkParts(upload: Upload, given: UploadedParts): void {
   const count = Math.ceil(upload.size / upload.partSize);
-  if (!Array.isArray(given) || given.length !== count)
-    throw refuse.badRequest(`Expected ${count} parts`);
-  const named = new Map(
-    given.map((part: { partNumber?: unknown; etag?: unknown }) => [part?.partNumber, part?.etag]),
-  );
+  if (given.length !== count) throw refuse.badRequest(`Expected ${count} parts`);
+  const named = new Map(given.map(({ partNumber, etag }) => [partNumber, etag]));
   for (let number = 1; number <= count; number++) {
     const part = upload.parts.get(number);
     if (!part) throw refuse.badRequest(`Part ${number} has not been uploaded`);
-    if (String(named.get(number)).replace(/"/g, "") !== part.md5) {
+    if (named.get(number)?.replace(/"/g, "") !== part.md5) {
       throw refuse.badRequest(`Part ${number}: the etag is not that of the uploaded part`);
     }
   }

@@ -69,7 +69,7 @@ test("everything survives a restart", async () => {
   ).toBe(200);
 });
 
-test("an uploaded object without a commit survives a restart: an upload can be resumed", async () => {
+test("an uploaded object without a commit survives a restart, to resume the upload", async () => {
   const folder = await scratchFolder();
   const first = await startLocalHub({ folder });
   await createRepo(first, "acme/m");
@@ -79,7 +79,7 @@ test("an uploaded object without a commit survives a restart: an upload can be r
   expect((await commit(hub, "acme/m", [lfsFile("w.bin", weights)])).status).toBe(200);
 });
 
-test("the readable folder is main, after every commit", async () => {
+test("the readable folder has the files of main after every commit", async () => {
   const folder = await scratchFolder();
   const hub = await startHub({ folder });
   await createRepo(hub, "acme/m");
@@ -101,7 +101,7 @@ test("the readable folder is main, after every commit", async () => {
   expect(await list()).not.toContain("side.txt");
 });
 
-test("a folder without a history becomes a repo on start", async () => {
+test("a folder without a history becomes a repository on start", async () => {
   const folder = await scratchFolder();
   await mkdir(join(folder, "acme/base/sub"), { recursive: true });
   await mkdir(join(folder, "not legal!/x"), { recursive: true });
@@ -123,7 +123,7 @@ test("a folder without a history becomes a repo on start", async () => {
   expect((await call(again, "GET /api/models")).status).toBe(200);
 });
 
-test("seed makes main the folder, as a new commit where it differs", async () => {
+test("seed commits the folder to main if it differs", async () => {
   const [folder, source] = [await scratchFolder(), await scratchFolder()];
   const hub = await startHub({ folder });
   await writeFile(join(source, "config.json"), "{}");
@@ -158,7 +158,7 @@ test("a copied cache snapshot, all symbolic links, can be seeded", async () => {
   expect(await readFile(join(folder, "base/m/model.safetensors"))).toEqual(Buffer.from(weights));
 });
 
-test("a symbolic link in the readable folder never leads a commit out of it", async () => {
+test("a symbolic link in the readable folder never makes a commit write outside it", async () => {
   const [folder, outside] = [await scratchFolder(), await scratchFolder()];
   await writeFile(join(outside, "kept.txt"), "kept");
   const hub = await startHub({ folder });
@@ -171,7 +171,7 @@ test("a symbolic link in the readable folder never leads a commit out of it", as
   expect(await readFile(join(folder, "acme/m/out/new.txt"), "utf8")).toBe("new");
 });
 
-test("what a person left in the readable folder makes way for a file of that name", async () => {
+test("a commit replaces what a person put into the readable folder under the same name", async () => {
   const folder = await scratchFolder();
   const hub = await startHub({ folder });
   await createRepo(hub, "acme/m");
@@ -183,7 +183,7 @@ test("what a person left in the readable folder makes way for a file of that nam
   expect(await readFile(join(folder, "acme/m/kept.txt"), "utf8")).toBe("kept");
 });
 
-test("a crash between the commit and the readable folder is made good on start", async () => {
+test("after a crash between commit and readable folder, the next start updates the folder", async () => {
   const folder = await scratchFolder();
   const [, older, newer] = await history(folder);
   await writeFile(join(folder, ".hub/acme/m/shown"), `${older}\n`);
@@ -196,7 +196,7 @@ test("a crash between the commit and the readable folder is made good on start",
   expect(await readdir(join(folder, ".hub/acme/m/aside"))).toEqual([]);
 });
 
-test("a crash while a repo is created leaves no repo", async () => {
+test("a crash while a repository is created leaves none", async () => {
   const folder = await scratchFolder();
   await history(folder);
   await rm(join(folder, ".hub/acme/m/state.json"));
@@ -206,7 +206,7 @@ test("a crash while a repo is created leaves no repo", async () => {
   expect((await createRepo(hub, "acme/m")).status).toBe(200);
 });
 
-test("a readable folder that cannot follow does not undo the commit", async () => {
+test("a readable folder that cannot be updated does not undo the commit", async () => {
   const folder = await scratchFolder();
   const first = await startLocalHub({ folder });
   await createRepo(first, "acme/m");
@@ -243,7 +243,7 @@ test("a copy of the whole folder is the same Hub", async () => {
   expect(hub.head("acme/m")).toBe(heads[2]);
 });
 
-test("a folder or port that cannot be used is one clear error", async () => {
+test("an unusable folder or port gives one clear error", async () => {
   const folder = await scratchFolder();
   await writeFile(join(folder, "file"), "");
   await expect(startLocalHub({ folder: join(folder, "file") })).rejects.toMatchObject({

@@ -2,7 +2,8 @@ import type { ModelConfig } from "../checkpoint/model-config.ts";
 import type { Folded } from "./fold.ts";
 import type { Forward } from "./forward.ts";
 import type { LayerKind } from "./layer-kind.ts";
-import type { Source, Transform } from "./source.ts";
+import type { Source } from "./source.ts";
+import type { Transform } from "./transforms.ts";
 
 /** What a tensor does in the model. */
 export type RoleKind =
@@ -17,7 +18,7 @@ export type RoleKind =
   | "convolution"
   | "state"; // a parameter of a state-space recurrence
 
-/** Parts of a model that hold matrices, from its input to its output. Floors of a plan are given by part. */
+/** Parts of a model that have matrices, from its input to its output. Floors are given by part. */
 export const parts = [
   "embeddings",
   "mamba",
@@ -35,11 +36,15 @@ export const projections = ["in", "q", "k", "v", "o", "gate", "up", "down", "out
 export type Projection = (typeof projections)[number];
 
 /**
- * One row of a role table: which tensor of the base becomes which tensor of the MLX repository, and what is known about it.
- * In names, `{i}` is the layer and `{e}` the routed expert. All experts of a layer are stacked along a new first axis.
+ * One row of a role table: which tensor of the base becomes which tensor of the MLX repository, and
+ * what is known about it. In names, `{i}` is the layer and `{e}` the routed expert. All experts of a
+ * layer are stacked along a new first axis.
  */
 export interface Role {
-  /** Name of the row, unique within a block: `<part>.<projection>` for a matrix. Forward passes ask for weights by it. */
+  /**
+   * Name of the row, unique within a block: `<part>.<projection>` for a matrix. Forward passes ask for
+   * weights by it.
+   */
   readonly role: string;
   readonly kind: RoleKind;
   /** Null for what belongs to no part: the norms and the router of a block. */
@@ -48,31 +53,31 @@ export interface Role {
   readonly projection: Projection | null;
   /** Tensor name in the base checkpoint, as published by the model's authors. */
   readonly base: string;
-  /** Tensor name in the MLX repository (mlx-lm's `sanitize` of the same class, see docs/format.md). */
+  /** Tensor name in the MLX repository, as mlx-lm's `sanitize` gives it (docs/format.md). */
   readonly mlx: string;
   /**
-   * Name of the activation that this matrix multiplies. Roles with the same `fedBy` share one Hessian. Null for what is no matrix, and
-   * for the embeddings.
+   * Name of the activation that this matrix multiplies. Roles with the same `fedBy` share one Hessian.
+   * Null for the embeddings, and for what is no matrix.
    */
   readonly fedBy: string | null;
   /**
-   * Of a norm that reads the residual stream: the activations (`fedBy` names) that are its output. The first such norm of a block
-   * reads what the block before has written.
+   * For a norm that reads the residual stream: the activations (`fedBy` names) that are its output.
+   * The first such norm of a block reads what the blocks before have written.
    */
   readonly feeds?: readonly string[];
   /** The output of this matrix, if it is as wide as the residual stream, is added to it. */
   readonly residual?: true;
-  readonly treatment: "quantized" | "kept";
+  readonly treatment: "quantized" | "unquantized";
   /** Why an unquantized tensor is not quantized, for the plan and the card. */
   readonly why?: string;
   /** Shape of ONE base tensor under this config. */
   readonly shape: (config: ModelConfig) => readonly number[];
   /**
-   * Steps from the base tensor to the MLX tensor, or to one member of its stack (source.ts).
+   * Steps from the base tensor to the MLX tensor, or to one member of its stack (transforms.ts).
    * Default: none, the values are the same in the same order.
    */
   readonly from?: (config: ModelConfig) => readonly Transform[];
-  /** Unquantized tensors are cast to the storage dtype, except those that mlx-lm's cast_predicate exempts. */
+  /** Not cast to the storage dtype, as mlx-lm's cast_predicate says. */
   readonly exemptFromCast?: true;
   /** Part of a routed expert, stacked: one base tensor per expert, or a slice of a base tensor. */
   readonly routed?: true;
@@ -91,22 +96,30 @@ export interface Architecture {
    * another way, BAD_CHECKPOINT for a config that contradicts itself.
    */
   fold(config: ModelConfig): Folded;
-  /** Kind of every block, in order; its length is the layer count. Throws OqeError BAD_CHECKPOINT on a config that makes no sense. */
+  /** Kind of every block, in order. Throws BAD_CHECKPOINT for a config that gives no such list. */
   layers(config: ModelConfig): readonly LayerKind[];
   /** Roles outside the blocks: embeddings, final norm and head. */
   readonly outer: readonly Role[];
   /**
-   * Roles inside a block of a kind. Order = order of the plan's greedy steps and of the MLX parameters; among norms and matrices that
-   * read or write the residual stream it is also the order of the computation.
+   * Roles inside a block of a kind, in the order of the MLX parameters. A plan prefers earlier ones
+   * among equals. A norm stands behind the matrices of its block whose output it reads.
    */
   roles(kind: LayerKind): readonly Role[];
   /** Routed experts and how many are active per token; null for dense models. */
   experts(
     config: ModelConfig,
   ): { readonly routed: number; readonly perToken: number; readonly shared: number } | null;
-  /** Base tensors that the MLX repo leaves out (multi-token-prediction heads, rotary tables, the copy of a tied head). */
+  /**
+   * Whether the MLX repository leaves a base tensor out: multi-token-prediction heads, rotary tables,
+   * the copy of a tied head.
+   */
   dropped(name: string, config: ModelConfig): boolean;
-  /** Keys to add or change so that mlx-lm behaves as the base does. Applied to a copy of the config. */
+  /**
+   * Values of `quant_method` in config.json whose codes the role table declares (`fp8`, `mxfp4`).
+   * A base of any other is refused as quantized. Default: none.
+   */
+  readonly decodes?: readonly string[];
+  /** A copy of the config with the keys that make mlx-lm compute what transformers does. */
   mlxConfig(config: ModelConfig): ModelConfig;
   /** Why mlxConfig changes a key, for the card. */
   readonly configReasons: Readonly<Record<string, string>>;
@@ -127,6 +140,6 @@ export interface OutputTensor {
 
 /** A tensor of the output with the dtype of its values as they are read from the base. */
 export interface PlannedTensor extends OutputTensor {
-  /** The base's own dtype. F32 where a transform computes (`plusOne`). */
+  /** The base's own dtype. F32 where a transform computes (`plusOne`, `fp8`, `mxfp4`). */
   readonly dtype: string;
 }

@@ -12,9 +12,12 @@ import type { RouterRules } from "../kernel/routines/route.ts";
 import type { BlockContext, WalkContext } from "./forward.ts";
 import { visitorsOf } from "./routing.ts";
 
-/** The parts that blocks of several architectures are made of. x: `[tokens, hidden]`, normed; what they give is the caller's to change. */
+/*
+ * Parts of blocks that several architectures share. x is `[tokens, hidden]` and normed. The caller
+ * may change what they return.
+ */
 
-/** Rows of the embedding table that are in memory at once. */
+/** Rows of the embedding table in memory at once. */
 const tableRows = 8192;
 
 /** `[tokens, hidden]` rows of the role `embeddings`. */
@@ -34,17 +37,17 @@ export async function embed(
   return x;
 }
 
-/** RMS norm by the weights of a kept role. */
+/** RMS norm by the weights of a role of kind norm. */
 export async function norm(at: WalkContext, role: string, x: Matrix, eps: number): Promise<Matrix> {
   return at.ops.rmsNorm(x, await tensor(at, role), eps);
 }
 
-/** A kept tensor that every config has. */
+/** An unquantized tensor that every config has. Throws TypeError where the table lacks the role. */
 export async function tensor(
   at: WalkContext,
   role: string,
 ): Promise<Float32Array<SharedArrayBuffer>> {
-  const values = await at.kept(role);
+  const values = await at.unquantized(role);
   if (values === null) throw new TypeError(`the role table has no ${role}`);
   return values;
 }
@@ -55,13 +58,13 @@ export async function attention(at: BlockContext, x: Matrix, heads: Heads): Prom
   const roles = ["attention.q", "attention.k", "attention.v"] as const;
   const weights: Weight[] = [];
   for (const role of roles) weights.push(await at.weight(role, x));
-  const biases = await Promise.all(roles.map((role) => at.kept(`${role}.bias`)));
+  const biases = await Promise.all(roles.map((role) => at.unquantized(`${role}.bias`)));
   const y = newMatrix(x.rows, heads.queries * heads.valueSize);
   await ops.inBatches(x.rows, sequenceLength, async (start, end) => {
     const rows = rowsOf(x, start, end);
     const project = (i: number) => ops.linear(rows, weights[i]!, biases[i]!);
     const [q, k, v] = await Promise.all([project(0), project(1), project(2)]);
-    await ops.attention(q, k, v, sequenceLength, heads, rowsOf(y, start, end));
+    await ops.attention({ q, k, v, length: sequenceLength, heads, y: rowsOf(y, start, end) });
   });
   return at.linear("attention.o", y);
 }
@@ -77,26 +80,35 @@ export async function gatedMlp(at: BlockContext, name: string, x: Matrix): Promi
   const { ops } = at;
   const h = await at.linear(`${name}.gate`, x);
   const up = await at.weight(`${name}.up`, x);
-  const bias = await at.kept(`${name}.up.bias`);
+  const bias = await at.unquantized(`${name}.up.bias`);
   await ops.inBatches(x.rows, at.sequenceLength, async (start, end) => {
     await ops.swiglu(rowsOf(h, start, end), await ops.linear(rowsOf(x, start, end), up, bias));
   });
   return at.linear(`${name}.down`, h);
 }
 
-/** What an expert does with the tokens that visit it: `rows [visits, in]`, `near` those that nearly did. Gives `[visits, in]`. */
+/**
+ * Output `[visits, in]` of an expert for the tokens that visit it. `rows [visits, in]`: their hidden
+ * states. `near`: those of tokens for which the expert was among the next best.
+ */
 export type Expert = (expert: number, rows: Matrix, near: Matrix | undefined) => Promise<Matrix>;
 
+export interface Mixture {
+  /** `[tokens, hidden]`: input of the router. */
+  readonly routed: Matrix;
+  /** `[tokens, in]`: input of the experts. Differs from `routed` where they work in a narrower space. */
+  readonly x: Matrix;
+  readonly rules: RouterRules;
+  readonly expert: Expert;
+}
+
 /**
- * Σ over each token's experts of weight · expert(x), in ascending order of the experts. The router sees `routed [tokens, hidden]`, the
- * experts x, which differs where they work in a narrower space. An expert that nobody visits is run with no rows, so that it is met too.
+ * Σ over each token's experts of weight · expert(x), in ascending order of the experts. An expert
+ * without visits is run with no rows, because tuning must see each of its matrices.
  */
 export async function mixture(
   at: BlockContext,
-  routed: Matrix,
-  x: Matrix,
-  rules: RouterRules,
-  expert: Expert,
+  { routed, x, rules, expert }: Mixture,
 ): Promise<Matrix> {
   const { ops } = at;
   const visitors = visitorsOf(await routes(at, routed, rules));

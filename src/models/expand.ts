@@ -1,15 +1,9 @@
 import type { ModelConfig } from "../checkpoint/model-config.ts";
 import { OqeError } from "../ground/errors.ts";
 import type { Architecture, OutputTensor, Role } from "./architecture.ts";
-import { type Source, wholeTensor } from "./source.ts";
-
-/** What expand needs to know of a base tensor. */
-export interface BaseTensor {
-  readonly dtype: string;
-  readonly shape: readonly number[];
-}
-
-type BaseTensors = ReadonlyMap<string, BaseTensor>;
+import { asStored, type BaseTensor, type BaseTensors, checkCoding } from "./coding.ts";
+import { readConverted } from "./converted.ts";
+import { type Source, tensorsOf, wholeTensor } from "./source.ts";
 
 /**
  * Compares the role table with the checkpoint. Gives the tensors of the MLX repository in order
@@ -23,7 +17,11 @@ export function expand(
   base: BaseTensors,
 ): OutputTensor[] {
   refuseMoreThanThereIs(architecture, config, base);
-  const outputs = expandTable(architecture, config);
+  const table = readConverted(expandTable(architecture, config), base);
+  const outputs = table.map((output) => ({
+    ...output,
+    sources: output.sources.map((source) => asStored(source, base)),
+  }));
   for (const output of outputs) checkSources(output, base, architecture);
   refuseUnused(outputs, base, architecture, config);
   return outputs;
@@ -35,13 +33,18 @@ function refuseMoreThanThereIs(architecture: Architecture, config: ModelConfig, 
   const experts = architecture.experts(config);
   const isSingle = (role: Role) => role.routed === true && role.base.includes("{e}");
   const moe = layers.filter(({ mlp }) => mlp === "moe");
-  const single = moe.filter((kind) => architecture.roles(kind).some(isSingle)).length;
+  // A checkpoint that mlx-lm converted has one tensor for all experts of a layer (converted.ts).
+  const isStacked = [...base.keys()].some((name) => name.includes(".switch_mlp."));
+  const single = isStacked
+    ? 0
+    : moe.filter((kind) => architecture.roles(kind).some(isSingle)).length;
   const routed = experts?.routed ?? 0;
   const largest = [...base.values()].reduce((most, { shape }) => Math.max(most, count(shape)), 0);
   if (layers.length + routed * single > base.size || routed > largest) {
     throw new OqeError(
       "BAD_CHECKPOINT",
-      `config.json promises ${layers.length} layers and ${routed * moe.length} routed experts, but the checkpoint has only ${base.size} tensors`,
+      `config.json promises ${layers.length} layers and ${routed * moe.length} routed experts, ` +
+        `but the checkpoint has only ${base.size} tensors`,
       "The config may belong to another checkpoint, or the upload may be incomplete.",
     );
   }
@@ -94,9 +97,13 @@ function instantiate(
 
 /** Every base tensor that the output is made of is there, as the config says, all of one dtype. */
 function checkSources(output: OutputTensor, base: BaseTensors, architecture: Architecture) {
-  const tensors = new Map(output.sources.map((source) => [source.tensor, source.base]));
-  for (const [name, shape] of tensors) checkShape(name, base.get(name), shape, architecture);
-  const dtypes = new Set([...tensors.keys()].map((name) => base.get(name)!.dtype));
+  const dtypes = new Set<string>();
+  const distinct = new Map(output.sources.map((source) => [source.tensor, source]));
+  for (const { tensor, base: shape, coding } of distinct.values()) {
+    if (coding === null) checkShape(tensor, base.get(tensor), shape, architecture);
+    else checkCoding(coding, shape, base);
+    dtypes.add(coding === null ? base.get(tensor)!.dtype : coding.format);
+  }
   if (dtypes.size > 1) {
     throw new OqeError(
       "BAD_CHECKPOINT",
@@ -114,7 +121,8 @@ function checkShape(
   if (tensor === undefined) {
     throw new OqeError(
       "BAD_CHECKPOINT",
-      `tensor "${name}" is missing: config.json of this ${architecture.modelType} promises it with shape [${expected.join(", ")}]`,
+      `tensor "${name}" is missing: config.json of this ${architecture.modelType} promises it ` +
+        `with shape [${expected.join(", ")}]`,
       "The upload may be incomplete, or the config may belong to another checkpoint.",
     );
   }
@@ -124,7 +132,8 @@ function checkShape(
   ) {
     throw new OqeError(
       "BAD_CHECKPOINT",
-      `tensor "${name}" has shape [${tensor.shape.join(", ")}], but config.json gives [${expected.join(", ")}]`,
+      `tensor "${name}" has shape [${tensor.shape.join(", ")}], ` +
+        `but config.json gives [${expected.join(", ")}]`,
       "The config may belong to another checkpoint.",
     );
   }
@@ -138,20 +147,26 @@ function refuseUnused(
   config: ModelConfig,
 ) {
   const used = new Map<string, number>();
-  for (const { tensor, shape } of outputs.flatMap(({ sources }) => sources))
-    used.set(tensor, (used.get(tensor) ?? 0) + count(shape));
-  for (const [name, { shape }] of base) {
-    const values = used.get(name);
-    if (values === count(shape)) continue;
-    if (values === undefined && architecture.dropped(name, config)) continue;
+  const readBy = new Map<string, Source>();
+  for (const source of outputs.flatMap(({ sources }) => sources)) {
+    used.set(source.tensor, (used.get(source.tensor) ?? 0) + count(source.shape));
+    for (const name of tensorsOf(source)) readBy.set(name, source);
+  }
+  for (const name of base.keys()) {
+    const source = readBy.get(name);
+    if (source === undefined && architecture.dropped(name, config)) continue;
+    const values = source && used.get(source.tensor);
+    const all = source && count(source.base);
+    if (source !== undefined && values === all) continue;
     const what =
-      values === undefined
+      source === undefined
         ? "is named by no role"
-        : `has ${count(shape)} values, but ${values} are used by the roles`;
+        : `has ${all} values, but ${values} are used by the roles`;
     throw new OqeError(
       "UNSUPPORTED_MODEL",
       `tensor "${name}" ${what} of ${architecture.modelType}`,
-      "Quantizing only what is known would lose this tensor silently. Check that the config belongs to the checkpoint, or add the role (docs/adding-a-model.md).",
+      "The MLX repository would lack this tensor. Check that the config belongs to the checkpoint, " +
+        "or add the role (docs/adding-a-model.md).",
     );
   }
 }

@@ -8,7 +8,7 @@ import { expand, expandTable } from "./expand.ts";
 import { roleOfModule } from "./module-role.ts";
 import { architectures, findArchitecture } from "./registry.ts";
 
-/** One contract for every registered architecture, on a real checkpoint of it. */
+/** What holds for every registered architecture, tested on its small checkpoint. */
 describe.each(architectures.map((architecture) => architecture.modelType))(
   "architecture %s",
   (modelType) => {
@@ -18,7 +18,7 @@ describe.each(architectures.map((architecture) => architecture.modelType))(
       return { ...checkpoint, config };
     };
 
-    test("names every tensor of a real checkpoint exactly once, with the shape that the config gives", async () => {
+    test("names every tensor of a checkpoint exactly once, with its shape", async () => {
       const { config, tensors, close } = await open();
       const architecture = findArchitecture(config);
       const outputs = expand(architecture, config, tensors);
@@ -45,7 +45,7 @@ describe.each(architectures.map((architecture) => architecture.modelType))(
       await close();
     });
 
-    test("says why it keeps what it keeps, and feeds every matrix it quantizes inside a block", async () => {
+    test("says why a tensor is not quantized, and what feeds every quantized matrix in a block", async () => {
       const architecture = architectures.find((a) => a.modelType === modelType)!;
       const { config, close } = await open();
       const roles = [
@@ -53,13 +53,13 @@ describe.each(architectures.map((architecture) => architecture.modelType))(
         ...new Set(architecture.layers(config).flatMap((kind) => architecture.roles(kind))),
       ];
       for (const role of roles) {
-        if (role.treatment === "kept") expect(role.why).toMatch(/\w{4}/);
+        if (role.treatment === "unquantized") expect(role.why).toMatch(/\w{4}/);
         else if (role.base.includes("{i}")) expect(role.fedBy).not.toBeNull();
       }
       await close();
     });
 
-    test("says of every row what later steps need to know", async () => {
+    test("every row has the fields that later steps read", async () => {
       const architecture = architectures.find((a) => a.modelType === modelType)!;
       const { config, tensors, close } = await open();
       expect(architecture.label).toMatch(/\w/);
@@ -91,7 +91,7 @@ describe.each(architectures.map((architecture) => architecture.modelType))(
       await close();
     });
 
-    test("knows the role of every module without the config", async () => {
+    test("the role of a module is found by its path, without the config", async () => {
       const { config, tensors, close } = await open();
       for (const { role, name } of expand(findArchitecture(config), config, tensors)) {
         if (role.treatment === "quantized")
@@ -126,7 +126,7 @@ describe("nemotron_h", () => {
   const names = (config: ModelConfig) =>
     expandTable(findArchitecture(config), config).map((output) => output.name);
 
-  test("says to mlx-lm what transformers does with the step of the recurrence", () => {
+  test("states transformers' limits of the step in mlx-lm's key", () => {
     const { mlxConfig } = findArchitecture(nemotron30b);
     expect(mlxConfig(nemotron30b).time_step_limit).toEqual([0.001, 1e6]);
     expect(
@@ -174,7 +174,7 @@ describe("qwen3_moe", () => {
   });
 });
 
-describe("a model_type that nobody knows", () => {
+describe("an unsupported model_type", () => {
   test("is refused with the supported ones", () => {
     expect(() => findArchitecture({ model_type: "bert" })).toThrow(
       /"bert".*nemotron_h, llama, mistral, qwen2, qwen3, qwen3_moe/,

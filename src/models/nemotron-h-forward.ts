@@ -3,11 +3,11 @@ import { type Matrix, newMatrix, rowsOf, sharedFloats } from "../kernel/matrix.t
 import { plainHeads } from "../kernel/routines/attention.ts";
 import type { Mixer } from "../kernel/routines/mamba.ts";
 import type { RouterRules } from "../kernel/routines/route.ts";
-import { attention, embed, mixture, norm, squaredMlp, tensor } from "./blocks.ts";
+import { attention, type Expert, embed, mixture, norm, squaredMlp, tensor } from "./blocks.ts";
 import { divides, flag, has, headSize, integer, number } from "./config-fields.ts";
 import type { BlockContext, Forward } from "./forward.ts";
 
-/** Largest step: softplus never reaches it, and unlike Infinity every JSON reader knows it. */
+/** Largest step. Softplus never reaches it; every JSON reader knows it, unlike Infinity. */
 const endlessStep = 1e6;
 
 /** Smallest and largest step of the state-space recurrence, as transformers clamps it (docs/decisions/0005). */
@@ -24,7 +24,7 @@ async function mamba(at: BlockContext, x: Matrix): Promise<Matrix> {
   const { ops, sequenceLength } = at;
   const mixer = await mixerOf(at);
   const weight = await at.weight("mamba.in", x);
-  const bias = await at.kept("mamba.in.bias");
+  const bias = await at.unquantized("mamba.in.bias");
   const y = newMatrix(x.rows, mixer.heads * mixer.head);
   await ops.inBatches(x.rows, sequenceLength, async (start, end) => {
     const z = await ops.linear(rowsOf(x, start, end), weight, bias); // [batch, gate I | x I, B GN, C GN | step H]
@@ -44,7 +44,8 @@ async function mixerOf(at: BlockContext): Promise<Mixer> {
     state: integer(c, "ssm_state_size"),
     taps,
     convolution,
-    convolutionBias: (await at.kept("mamba.conv.bias")) ?? sharedFloats(convolution.length / taps),
+    convolutionBias:
+      (await at.unquantized("mamba.conv.bias")) ?? sharedFloats(convolution.length / taps),
     stepBias: await tensor(at, "mamba.dt_bias"),
     decayLog: await tensor(at, "mamba.A_log"),
     skip: await tensor(at, "mamba.D"),
@@ -54,12 +55,12 @@ async function mixerOf(at: BlockContext): Promise<Mixer> {
   };
 }
 
-/** Routed experts, in a narrower space where the config says so, and one shared expert that every token visits. */
+/** Routed experts, in a narrower space if the config has one, and one shared expert for all tokens. */
 async function moe(at: BlockContext, x: Matrix): Promise<Matrix> {
   const { ops, config: c } = at;
   const narrow = has(c, "moe_latent_size");
   const entering = narrow ? await at.linear("latent.in", x) : x;
-  const mixed = await mixture(at, x, entering, await rulesOf(at), async (expert, rows, near) => {
+  const own: Expert = async (expert, rows, near) => {
     const up = await at.weight("experts.up", rows, { expert });
     const h = await ops.reluSquared(await ops.linear(rows, up)); // [visits, F]
     if (near === undefined) return at.linear("experts.down", h, { expert });
@@ -67,7 +68,9 @@ async function moe(at: BlockContext, x: Matrix): Promise<Matrix> {
       expert,
       near: await ops.reluSquared(await ops.linear(near, up)),
     });
-  });
+  };
+  const rules = await rulesOf(at);
+  const mixed = await mixture(at, { routed: x, x: entering, rules, expert: own });
   const y = narrow ? await at.linear("latent.out", mixed) : mixed;
   return has(c, "n_shared_experts") ? ops.add(y, await squaredMlp(at, "shared", x)) : y;
 }
@@ -88,7 +91,7 @@ async function rulesOf(at: BlockContext): Promise<RouterRules> {
   };
 }
 
-/** Attention without positions: the Mamba blocks know the order. */
+/** Attention without a rotary embedding: the order of the tokens comes from the Mamba blocks. */
 function attend(at: BlockContext, x: Matrix): Promise<Matrix> {
   const { config: c } = at;
   return attention(at, x, {

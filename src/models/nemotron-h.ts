@@ -6,7 +6,7 @@ import { foldNemotronH } from "./fold-nemotron-h.ts";
 import type { LayerKind } from "./layer-kind.ts";
 import { nemotronHForward, stepLimits } from "./nemotron-h-forward.ts";
 import { biasesOf, rolesUnder } from "./roles.ts";
-import { transpose } from "./source.ts";
+import { transpose } from "./transforms.ts";
 
 const hidden = (c: ModelConfig) => integer(c, "hidden_size");
 const vocabulary = (c: ModelConfig) => integer(c, "vocab_size");
@@ -87,7 +87,7 @@ const routed = [
     { fedBy: "experts.h", residual: true },
   ),
 ];
-/** What every token visits: the shared expert, and the projections into and out of the experts' space. */
+/** What every token visits: the shared expert, and the projections around a narrower space of experts. */
 const visited = [
   mixer.linear("shared.up", "shared_experts.up_proj", [sharedSize, hidden], {
     fedBy: "block.in",
@@ -124,7 +124,7 @@ const kinds: Readonly<Record<string, LayerKind>> = {
   "-": { mixer: null, mlp: "dense" },
 };
 
-/** Nemotron-H: Mamba-2, attention, MoE and MLP blocks by a pattern string (mlx-lm models/nemotron_h.py). */
+/** Nemotron-H: Mamba-2, attention, MoE and MLP blocks by a pattern (mlx-lm models/nemotron_h.py). */
 export const nemotronH: Architecture = {
   modelType: "nemotron_h",
   label: "Nemotron-H",
@@ -136,7 +136,8 @@ export const nemotronH: Architecture = {
     if (letters.length === 0 || letters.some((letter) => !Object.hasOwn(kinds, letter))) {
       throw new OqeError(
         "BAD_CHECKPOINT",
-        `config.json: "hybrid_override_pattern" should name the blocks by M, E, * and -, got ${JSON.stringify(pattern) ?? "nothing"}`,
+        'config.json: "hybrid_override_pattern" should name the blocks by M, E, * and -, ' +
+          `got ${JSON.stringify(pattern) ?? "nothing"}`,
       );
     }
     if (
@@ -145,7 +146,8 @@ export const nemotronH: Architecture = {
     ) {
       throw new OqeError(
         "BAD_CHECKPOINT",
-        `config.json: "hybrid_override_pattern" names ${letters.length} blocks, "num_hidden_layers" says ${config.num_hidden_layers}`,
+        `config.json: "hybrid_override_pattern" names ${letters.length} blocks, ` +
+          `"num_hidden_layers" says ${config.num_hidden_layers}`,
         "The config may belong to another checkpoint.",
       );
     }
@@ -174,15 +176,16 @@ export const nemotronH: Architecture = {
   dropped: (name) => name.startsWith("mtp."),
   /**
    * transformers clamps the step dt from below at `time_step_min` and ignores `time_step_limit`
-   * (modeling_nemotron_h.py, NemotronHMamba2Mixer); mlx-lm clamps at `time_step_limit[0]`, 0 if absent. The MLX repo must
-   * say in mlx-lm's key what transformers does, or the logits differ.
+   * (modeling_nemotron_h.py, NemotronHMamba2Mixer). mlx-lm clamps at `time_step_limit[0]`, 0 if absent.
+   * So the MLX repository states transformers' limits in mlx-lm's key.
    */
   mlxConfig: (c) => {
     return { ...c, time_step_limit: stepLimits(c) };
   },
   configReasons: {
     time_step_limit:
-      "transformers clamps the Mamba step from below at time_step_min, mlx-lm at time_step_limit; both must clamp alike to give the same logits",
+      "transformers clamps the Mamba step from below at time_step_min, mlx-lm at time_step_limit; " +
+      "both must clamp alike to give the same logits",
   },
   forward: nemotronHForward,
 };

@@ -8,7 +8,7 @@ import {
   sharedIntegers,
   type Weight,
 } from "../kernel/matrix.ts";
-import type { Heads } from "../kernel/routines/attention.ts";
+import type { AttentionJob } from "../kernel/routines/attention.ts";
 import type { Mixer } from "../kernel/routines/mamba.ts";
 import type { RopeScaling } from "../kernel/routines/rotary.ts";
 import type { RouterRules } from "../kernel/routines/route.ts";
@@ -16,16 +16,16 @@ import type { Routing } from "./routing.ts";
 
 type Floats = Float32Array<SharedArrayBuffer>;
 
-/** Rows of a matrix product a job: enough that packing the weight anew for each costs little. */
+/** Rows of a matrix product in one job: enough that packing the weight in each job costs little. */
 const productRows = 512;
-/** Rows a job of what costs a few operations an element. */
+/** Rows in one job of an operation that costs little for each element. */
 const lightRows = 2048;
 /** Tokens whose widest activations are in memory at once, in whole sequences. */
 const batchTokens = 4096;
 
 /**
- * The operations of a forward pass over matrices of any size, cut into jobs for the kernel. Rows are independent of each other, or
- * sequences are, so that no result depends on the cut.
+ * The operations of a forward pass over matrices of any size, cut into jobs for the kernel. A job has
+ * whole rows, or whole sequences, and these are independent: no result depends on the cut.
  */
 export class Ops {
   readonly kernel: Kernel;
@@ -118,7 +118,7 @@ export class Ops {
     });
   }
 
-  /** Overwrites the rows of y whose ids lie in the piece `[first, first + rows)` of an embedding table. */
+  /** Overwrites the rows of y whose ids are in `[first, first + table.rows)`. `table`: a piece of the embeddings. */
   async embed(
     y: Matrix,
     ids: Uint32Array<SharedArrayBuffer>,
@@ -144,21 +144,10 @@ export class Ops {
   }
 
   /** Causal self-attention within sequences of `length` tokens, into y. */
-  async attention(
-    q: Matrix,
-    k: Matrix,
-    v: Matrix,
-    length: number,
-    heads: Heads,
-    y: Matrix,
-  ): Promise<void> {
+  async attention({ q, k, v, y, length, heads }: AttentionJob): Promise<void> {
     await eachPiece(q.rows, length, (start, end) => {
-      const [some, keys, values] = [q, k, v].map((matrix) => rowsOf(matrix, start, end)) as [
-        Matrix,
-        Matrix,
-        Matrix,
-      ];
-      const job = { q: some, k: keys, v: values, length, heads, y: rowsOf(y, start, end) };
+      const part = (matrix: Matrix) => rowsOf(matrix, start, end);
+      const job = { q: part(q), k: part(k), v: part(v), y: part(y), length, heads };
       return this.kernel.run("attention", job);
     });
   }
@@ -220,7 +209,7 @@ export class Ops {
     });
   }
 
-  /** Visits `rows` independent rows in one part a worker. */
+  /** Visits `rows` independent rows in as many parts as there are workers. */
   async shareOut(
     rows: number,
     visit: (start: number, end: number) => Promise<void>,
@@ -228,7 +217,7 @@ export class Ops {
     await eachPiece(rows, Math.ceil(rows / this.kernel.workers), visit);
   }
 
-  /** Visits `tokens` rows in batches of whole sequences, a few at a time: for steps whose in-between results are wide. */
+  /** Visits `tokens` rows in batches of whole sequences: some results are too wide for all at once. */
   async inBatches(
     tokens: number,
     length: number,
@@ -237,7 +226,7 @@ export class Ops {
     const step = Math.max(1, Math.floor(batchTokens / length)) * length;
     const starts = Array.from({ length: Math.ceil(tokens / step) }, (_, i) => i * step);
     const tasks = starts.map((start) => () => visit(start, Math.min(tokens, start + step)));
-    // One batch has jobs for eight workers; one more keeps them busy while it ends.
+    // One batch has jobs for eight workers. One more batch keeps the workers busy while it ends.
     const atOnce = Math.ceil(this.kernel.workers / 8) + 1;
     for await (const _ of inOrder(tasks, atOnce));
   }

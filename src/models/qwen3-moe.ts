@@ -3,7 +3,7 @@ import { OqeError } from "../ground/errors.ts";
 import type { Matrix } from "../kernel/matrix.ts";
 import type { RouterRules } from "../kernel/routines/route.ts";
 import type { Architecture } from "./architecture.ts";
-import { mixture } from "./blocks.ts";
+import { type Expert, mixture } from "./blocks.ts";
 import { flag, has, integer } from "./config-fields.ts";
 import type { Folded } from "./fold.ts";
 import { evenHeadSize, foldTransformer, windowDefaults } from "./fold-transformer.ts";
@@ -32,7 +32,10 @@ const moeRoles = [
   }),
 ];
 
-/** Layer L is MoE when (L + 1) is a multiple of `decoder_sparse_step` and L is not in `mlp_only_layers`. */
+/**
+ * Layer L is a mixture of experts when L + 1 is a multiple of `decoder_sparse_step` and L is not in
+ * `mlp_only_layers`.
+ */
 function layers(c: ModelConfig): readonly LayerKind[] {
   const step = integer(c, "decoder_sparse_step");
   const dense = c.mlp_only_layers;
@@ -102,7 +105,7 @@ function moe(at: BlockContext, x: Matrix): Promise<Matrix> {
     normalized: flag(c, "norm_topk_prob"),
     scale: 1,
   };
-  return mixture(at, x, x, rules, async (expert, rows, near) => {
+  const expert: Expert = async (expert, rows, near) => {
     const gate = await at.weight("experts.gate", rows, { expert });
     const up = await at.weight("experts.up", rows, { expert });
     const hidden = async (x: Matrix) =>
@@ -110,7 +113,8 @@ function moe(at: BlockContext, x: Matrix): Promise<Matrix> {
     const h = await hidden(rows);
     if (near === undefined) return at.linear("experts.down", h, { expert });
     return at.linear("experts.down", h, { expert, near: await hidden(near) });
-  });
+  };
+  return mixture(at, { routed: x, x, rules, expert });
 }
 
 /** mlx-lm's qwen3_moe has the plain rotary embedding only, which dynamic scaling begins with. */

@@ -8,7 +8,7 @@ import { qwen2 } from "./qwen2.ts";
 import { qwen3 } from "./qwen3.ts";
 import { qwen3Moe } from "./qwen3-moe.ts";
 
-/** Every architecture that can be quantized. To add one: its role table, its forward pass, and a line here. */
+/** Every architecture that can be quantized (docs/adding-a-model.md). */
 export const architectures: readonly Architecture[] = [
   nemotronH,
   llama,
@@ -33,7 +33,8 @@ export function findArchitecture(
     const supported = among.map((architecture) => architecture.modelType).join(", ");
     throw new OqeError(
       "UNSUPPORTED_MODEL",
-      `config.json: model_type ${JSON.stringify(config.model_type) ?? "is missing, it"} is not supported; supported are ${supported}`,
+      `config.json: model_type ${JSON.stringify(config.model_type) ?? "is missing, it"} ` +
+        `is not supported; supported are ${supported}`,
       "docs/adding-a-model.md says how to add one: a role table and a forward pass.",
     );
   }

@@ -18,7 +18,7 @@ const shapeOf =
 /** Fields of a matrix that its builder does not know. */
 type MatrixFields = Pick<Role, "fedBy"> & Partial<Pick<Role, "residual" | "when" | "from">>;
 
-/** Builders of role rows whose tensor names all begin with `prefix`, such as `model.layers.{i}.`. */
+/** Builders of role rows whose tensor names begin with `prefix`, such as `model.layers.{i}.`. */
 export function rolesUnder(prefix: string) {
   const named = (name: string) => ({ base: prefix + name, mlx: prefix + name });
   const unquantized = (
@@ -31,7 +31,7 @@ export function rolesUnder(prefix: string) {
     part: null,
     projection: null,
     fedBy: null,
-    treatment: "kept",
+    treatment: "unquantized",
     shape: shapeOf(sizes),
     ...named(name),
     ...fields,
@@ -39,7 +39,7 @@ export function rolesUnder(prefix: string) {
   const matrix = (
     role: Part | `${Part}.${Projection}`,
     name: string,
-    sizes: readonly [Size, Size],
+    sizes: readonly Size[],
     fields: MatrixFields & { readonly kind: (typeof matrixKinds)[number] } & Partial<Role>,
   ): Role => {
     const [part, projection] = role.split(".");
@@ -70,7 +70,7 @@ export function rolesUnder(prefix: string) {
       fields: MatrixFields,
     ) => matrix(role, name, sizes, { kind: "linear", ...fields }),
 
-    /** A matrix `[out, in]` of every routed expert. `names`: in the base, with `{e}`, and in the MLX repository. */
+    /** A matrix `[out, in]` of each routed expert. `names`: in the base, with `{e}`, and in MLX. */
     expert: (
       role: `experts.${Projection}`,
       names: readonly [string, string],
@@ -81,11 +81,26 @@ export function rolesUnder(prefix: string) {
       mlx: `${prefix}${names[1]}.weight`,
     }),
 
+    /**
+     * A matrix of all routed experts that the base has in one tensor of the given `sizes`. `names`:
+     * the whole name in the base, and the module in the MLX repository. `from` leads from the tensor
+     * to the `[out, in]` of one expert, and begins with sliceOfStack.
+     */
+    stacked: (
+      role: `experts.${Projection}`,
+      names: readonly [string, string],
+      sizes: readonly [Size, Size, Size],
+      fields: MatrixFields & Required<Pick<Role, "from">>,
+    ): Role => ({
+      ...matrix(role, names[1], sizes, { kind: "expert", routed: true, ...fields }),
+      base: prefix + names[0],
+    }),
+
     /** The matrix `[routed, in]` that scores the experts. */
     router: (name: string, sizes: readonly [Size, Size], fedBy: string) =>
       unquantized("router", `${name}.weight`, sizes, { kind: "router", why: whyRouter, fedBy }),
 
-    /** What the router adds to the scores before it chooses `[routed]`. mlx-lm leaves its dtype as it is. */
+    /** What the router adds to the scores before it chooses, `[routed]`. mlx-lm does not cast it. */
     correction: (name: string, sizes: readonly [Size]) =>
       unquantized("router.bias", name, sizes, {
         kind: "correction",
@@ -123,7 +138,7 @@ export function biasesOf(rows: readonly Role[], when: When): readonly Role[] {
       base: vector(row.base),
       mlx: vector(row.mlx),
       fedBy: null,
-      treatment: "kept",
+      treatment: "unquantized",
       why: whyVector,
       shape: (config) => row.shape(config).slice(0, 1),
       when: (config) => (row.when?.(config) ?? true) && when(config),

@@ -1,23 +1,23 @@
 import { sharedFloats, sharedIntegers } from "../kernel/matrix.ts";
 
 /**
- * What a router chose for every token. Ranks run by descending selection score, ties by ascending expert; the first `perToken` are
- * the experts that the token visits, the others the nearest that it does not.
+ * What a router chose for every token. Experts are ranked by descending selection score, equal ones by
+ * ascending number. A token visits the first `perToken` of them; the others are the next best.
  */
 export interface Routing {
   readonly tokens: number;
   /** Routed experts of the layer. */
   readonly routed: number;
   readonly perToken: number;
-  /** Ranks that are kept of each token: 3 · perToken, at most all experts. */
+  /** Ranks that are recorded for each token: 3 · perToken, at most all experts. */
   readonly kept: number;
   /** `[tokens, kept]` */
   readonly experts: Uint32Array<SharedArrayBuffer>;
-  /** `[tokens, kept]` score that the choice was made by; -Infinity for an expert of a group that was ruled out. */
+  /** `[tokens, kept]`: score of the choice; -Infinity for experts of a group that was ruled out. */
   readonly selection: Float32Array<SharedArrayBuffer>;
-  /** `[tokens, perToken]` weight of each visited expert's output, as this model's own router says. */
+  /** `[tokens, perToken]`: weight of each visited expert's output, from this model's own router. */
   readonly weights: Float32Array<SharedArrayBuffer>;
-  /** `[tokens, routed]` sigmoid or softmax of the router's logits, without the correction bias. */
+  /** `[tokens, routed]`: sigmoid or softmax of the router's logits, without the correction bias. */
   readonly scores: Float32Array<SharedArrayBuffer>;
 }
 
@@ -26,11 +26,11 @@ export interface Visitors {
   readonly tokens: Uint32Array<SharedArrayBuffer>;
   /** Weight of the expert's output for each of them. */
   readonly weights: Float32Array<SharedArrayBuffer>;
-  /** Tokens that it was one of the nearest of, without being visited. */
+  /** Tokens that do not visit it, but have it among their next best. */
   readonly near: Uint32Array<SharedArrayBuffer>;
 }
 
-/** Who visits each expert. */
+/** The tokens of each expert. */
 export function visitorsOf(routing: Routing): readonly Visitors[] {
   const { tokens, routed, perToken, kept, experts, selection, weights } = routing;
   const [visits, nears] = [new Uint32Array(routed), new Uint32Array(routed)];

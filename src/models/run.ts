@@ -7,11 +7,11 @@ import type { LayerKind } from "./layer-kind.ts";
 import type { Ops } from "./ops.ts";
 import type { Routing } from "./routing.ts";
 
-/** Where a model's weights come from: a base, or a finished MLX repository. `layer` is null outside the blocks. */
+/** The weights of a base, or of a finished MLX repository. `layer` is null outside the blocks. */
 export interface WeightSource {
-  /** A kept tensor as float32, flat; null where the config has none. */
-  kept(layer: number | null, role: string): Promise<Float32Array<SharedArrayBuffer> | null>;
-  /** Rows `[start, end)` of a quantizable role's matrix, or of one routed expert's; all without a range. */
+  /** An unquantized tensor as float32, flat; null where the config has none. */
+  unquantized(layer: number | null, role: string): Promise<Float32Array<SharedArrayBuffer> | null>;
+  /** Rows `[start, end)` of the matrix of a quantizable role or routed expert. Default: all rows. */
   matrix(
     layer: number | null,
     role: string,
@@ -31,9 +31,9 @@ export interface Model {
 export interface RunOptions {
   /** Tokens of a sequence. */
   readonly length: number;
-  /** As BlockContext.routes, with the layer. Default: the model's own choice. */
+  /** As BlockContext.routes, of a layer. Default: the model's own choice. */
   readonly routes?: (layer: number, own: Routing) => Routing;
-  /** As BlockContext.router, with the layer. Default: the model's own gate. */
+  /** As BlockContext.router, of a layer. Default: the model's own gate. */
   readonly router?: (
     layer: number,
     role: string,
@@ -43,7 +43,10 @@ export interface RunOptions {
   readonly progress?: (layersDone: number, layers: number) => void;
 }
 
-/** What the head multiplies, `[tokens, hidden]`, for the ids of whole sequences. One block's weights are in memory at a time. */
+/**
+ * Input of the head, `[tokens, hidden]`, for the ids of whole sequences. The weights of one block at a
+ * time are in memory.
+ */
 export async function runModel(
   model: Model,
   ids: Uint32Array,
@@ -65,7 +68,7 @@ export async function logitsOf(model: Model, x: Matrix): Promise<Matrix> {
   return (await openHead(model))(x);
 }
 
-/** The same for many calls: the head's matrix is read once and stays in memory. */
+/** The same as a function for many calls: the matrix of the head is read once. */
 export async function openHead({
   architecture,
   config,
@@ -74,7 +77,7 @@ export async function openHead({
 }: Model): Promise<(x: Matrix) => Promise<Matrix>> {
   const role = headRole(architecture, config);
   const weight = await weights.matrix(null, role);
-  const bias = await weights.kept(null, `${role}.bias`);
+  const bias = await weights.unquantized(null, `${role}.bias`);
   return (x) => ops.linear(x, weight, bias);
 }
 
@@ -92,7 +95,7 @@ export function headRole(architecture: Architecture, config: ModelConfig): strin
   return outerRole(architecture, isThere ? "head" : "embeddings");
 }
 
-/** Answers with the weights as they are. */
+/** A context that answers with the model's own weights. `layer` is null outside the blocks. */
 export function plainContext(
   model: Model,
   layer: number | null,
@@ -105,15 +108,15 @@ export function plainContext(
     config,
     ops,
     sequenceLength: length,
-    kept: (role) => weights.kept(layer, role),
+    unquantized: (role) => weights.unquantized(layer, role),
     weight: (role, _, options) => matrix(role, options),
     linear: async (role, x, options) =>
-      ops.linear(x, await matrix(role, options), await weights.kept(layer, `${role}.bias`)),
+      ops.linear(x, await matrix(role, options), await weights.unquantized(layer, `${role}.bias`)),
     rows: (role, start, end) => weights.matrix(layer, role, undefined, [start, end]),
   };
 }
 
-/** The same, standing in a block. */
+/** A context of one block that answers with the model's own weights. */
 export function blockContext(
   model: Model,
   layer: number,

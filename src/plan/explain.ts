@@ -3,42 +3,46 @@ import type { Bits } from "../kernel/width.ts";
 import { modulePath, quantizedBytes } from "../mlx/format.ts";
 import type { PlannedTensor } from "../models/architecture.ts";
 import type { TierPlan } from "./plan-types.ts";
+import { widthOf } from "./plan-widths.ts";
 import { flipFactor } from "./policy-measured.ts";
 import type { Sensitivity, WidthCost } from "./sensitivity-types.ts";
 
-/** The best single step up among a role's tensors: most nats of predicted KL saved per byte. */
+/** The best way to spend more bytes on a role: most nats of predicted KL saved per byte. */
 export interface NextBoost {
   readonly module: string;
   readonly from: Bits;
   readonly to: Bits;
   readonly bytes: number;
-  /** Nats a position. */
+  /** Nats per position. */
   readonly saves: number;
 }
 
 /** A plan's tensors of one role. */
 export interface RoleSummary {
   readonly role: string;
-  /** First and last layer; null: the glue around the blocks. */
+  /** First and last layer; null: outside the blocks. */
   readonly layers: readonly [number, number] | null;
   /** In layer order. */
   readonly bits: readonly Bits[];
   readonly bytes: number;
-  /** Of the predicted KL: its smooth prices, and its part of the flip power of what flips cost. null without prices. */
+  /**
+   * Share of the predicted KL: the KL with forced routes, and of the cost of flips the role's share
+   * of the flip power. null without a sensitivity.
+   */
   readonly share: number | null;
-  /** null without prices, or where all are at 8 bits. */
+  /** null without a sensitivity, or if all tensors are at 8 bits. */
   readonly next: NextBoost | null;
 }
 
-/** A plan role by role, in the order of the table; with prices where there is a measurement. */
+/** Summarizes a plan by role, in the order of the role table. */
 export function explainPlan(
   plan: TierPlan,
   tensors: readonly PlannedTensor[],
   storage: FloatDtype,
   sensitivity: Sensitivity | null,
 ): RoleSummary[] {
-  const quantized = tensors.filter((tensor) => Object.hasOwn(plan.modules, modulePath(tensor)));
-  const costs = sensitivity === null ? null : readCosts(plan, sensitivity);
+  const quantized = tensors.filter((tensor) => widthOf(plan, tensor) !== undefined);
+  const costs = sensitivity === null ? null : costsOfPlan(plan, sensitivity);
   const roles = [...new Set(quantized.map((tensor) => tensor.role.role))];
   return roles.map((role) => {
     const own = quantized.filter((tensor) => tensor.role.role === role);
@@ -49,8 +53,7 @@ export function explainPlan(
       layers: layers.length === 0 ? null : [layers[0]!, layers.at(-1)!],
       bits: modules.map((module) => plan.modules[module]!.bits),
       bytes: own.reduce(
-        (sum, tensor) =>
-          sum + quantizedBytes(tensor.shape, plan.modules[modulePath(tensor)]!, storage),
+        (sum, tensor) => sum + quantizedBytes(tensor.shape, widthOf(plan, tensor)!, storage),
         0,
       ),
       share: costs && modules.reduce((sum, module) => sum + costs.share(module), 0),
@@ -60,12 +63,13 @@ export function explainPlan(
 }
 
 interface PlanCosts {
+  /** A module's share of the predicted KL. */
   readonly share: (module: string) => number;
-  /** What one tensor at another width would save. */
+  /** Nats that a module would save at another width. */
   readonly saving: (module: string, bits: Bits) => number;
 }
 
-function readCosts(plan: TierPlan, sensitivity: Sensitivity): PlanCosts {
+function costsOfPlan(plan: TierPlan, sensitivity: Sensitivity): PlanCosts {
   const widths = new Map(sensitivity.tensors.map((tensor) => [tensor.module, tensor.widths]));
   const at = (module: string, bits: Bits): WidthCost =>
     widths.get(module)!.find((width) => width.bits === bits)!;

@@ -8,7 +8,7 @@ import { measuredBits } from "./sensitivity-types.ts";
 /** The parts of a model, and the first Mamba block: its error reaches every router. */
 const names = [...parts, "first-mamba"] as const;
 
-/** What the series guarantees: the router, and its bias, is not quantized by any policy. */
+/** Floors of the series. Routers need none: no policy quantizes them. */
 export const defaultFloors = "attention=6,embeddings=6,head=6,first-mamba=8";
 
 /** Parses `attention=6,head=8`, or `none`. Throws BAD_INPUT. */
@@ -22,12 +22,13 @@ export function parseFloors(text: string): Floors {
     if (known === undefined || bits === undefined || Object.hasOwn(floors, name)) {
       const fault =
         known === undefined
-          ? `names none of ${names.join(", ")}`
-          : `gives none of ${measuredBits.join(", ")} bits`;
+          ? `does not name one of ${names.join(", ")}`
+          : `does not give one of ${measuredBits.join(", ")} bits`;
+      const isSecond = known !== undefined && Object.hasOwn(floors, name);
       throw new OqeError(
         "BAD_INPUT",
-        `floors: "${part}" ${known !== undefined && Object.hasOwn(floors, name) ? "gives a second floor" : fault}`,
-        `As in ${defaultFloors}, which is the default; or none.`,
+        `floors: "${part}" ${isSecond ? "gives a second floor" : fault}`,
+        `Write them as in the default, ${defaultFloors}. Or write none.`,
       );
     }
     floors[known] = bits;
@@ -43,19 +44,19 @@ export function formatFloors(floors: Floors): string {
   );
 }
 
-/** Whether they are the default, in any order. */
+/** Whether the floors are the default ones, in any order. */
 export function areDefault(floors: Floors): boolean {
   return isDeepStrictEqual(floors, parseFloors(defaultFloors));
 }
 
-/** The floors that concern a tensor; `firstMamba` is the layer of the first Mamba block. */
+/** The names of the floors that apply to a tensor. `firstMamba`: layer of the first Mamba block. */
 function floorsOf(floors: Floors, { role, layer }: PlannedTensor, firstMamba: number): string[] {
   return Object.keys(floors).filter((name) =>
     name === "first-mamba" ? layer === firstMamba : role.part === name,
   );
 }
 
-/** Least bits of every tensor, and the floors without those that concern none of them. */
+/** Least bits of every tensor, and those floors that apply to at least one of them. */
 export function applyFloors(
   floors: Floors,
   tensors: readonly PlannedTensor[],

@@ -1,86 +1,99 @@
-/** What one item may become: a size in whole bytes and a finite price of any sign. */
+/** One option of an item: a size in whole bytes and a finite cost of any sign. */
 export interface Option {
   readonly bytes: number;
   readonly cost: number;
 }
 
-/** An option in whole units of size and price, above the item's smallest size and lowest price. */
+/**
+ * An option in whole units of size and cost, relative to the item's smallest size and least cost.
+ */
 interface Scaled {
   readonly index: number;
   readonly size: number;
   readonly cost: number;
 }
 
-/** The linear relaxation: where filling by worth per byte breaks off. Sizes in units of the sizes' common divisor. */
+/**
+ * Solution of the linear relaxation: steps are taken by worth per byte until one does not fit (the
+ * break). Sizes are in units of their common divisor.
+ */
 export interface Relaxed {
-  /** Options of each item that no other beats in size and price, ascending in size. */
+  /** Options of each item that no other dominates in size and cost, ascending in size. */
   readonly items: readonly (readonly Scaled[])[];
-  /** The break choice: position in `items[i]`. It fits, and every item's option is the cheapest at `slope` per unit of size. */
+  /**
+   * The break choice, as positions in `items[i]`. It fits. At `slope` per unit of size, each of its
+   * options has the least cost of its item.
+   */
   readonly base: readonly number[];
-  /** A choice that fits, at most as dear as the break choice. */
+  /** A choice that fits and costs at most as much as the break choice. */
   readonly filled: readonly number[];
   readonly slope: number;
-  /** Room that the break choice leaves. */
-  readonly room: number;
-  /** Price of one unit. */
+  /** Size that the break choice leaves free. */
+  readonly slack: number;
+  /** Cost of one unit. */
   readonly unit: number;
 }
 
-/** Bits of the sum of all price ranges: bounds, computed in doubles of 53 bits, are then off by far less than half a unit. */
+/**
+ * Bits of the sum of all cost ranges. Bounds in doubles (53 bits) are then exact to half a unit.
+ */
 const costBits = 46;
 
-/** Solves the relaxation greedily along the lower hulls, in O(n log n). The smallest choice must fit. */
+/**
+ * Solves the linear relaxation along the lower convex hulls, in O(n log n). The smallest choice
+ * must fit.
+ */
 export function relax(given: readonly (readonly Option[])[], budget: number): Relaxed {
-  const { items, room: all, unit } = scale(given, budget);
+  const { items, slack: all, unit } = scale(given, budget);
   const steps = items.flatMap((options, item) => hullSteps(options, item));
-  // Worth falls along a hull, so an item's steps stay in order; equal worth: item order (stable sort).
+  // Worth falls along a hull, so sorting leaves an item's steps in order. The sort is stable.
   steps.sort((a, b) => b.worth - a.worth);
   const base = items.map(() => 0);
-  let room = all;
+  let slack = all;
   let at = 0;
-  for (; at < steps.length && steps[at]!.size <= room; at++) {
+  for (; at < steps.length && steps[at]!.size <= slack; at++) {
     base[steps[at]!.item] = steps[at]!.to;
-    room -= steps[at]!.size;
+    slack -= steps[at]!.size;
   }
   const slope = steps[at]?.worth ?? 0;
   const filled = [...base];
-  let left = room;
+  let left = slack;
   for (const { item, from, to, size } of steps.slice(at)) {
     if (filled[item] !== from || size > left) continue;
     filled[item] = to;
     left -= size;
   }
-  return { items, base, filled, slope, room, unit };
+  return { items, base, filled, slope, slack, unit };
 }
 
 function scale(given: readonly (readonly Option[])[], budget: number) {
-  const kept = given.map(undominated);
-  const divisor = kept.flat().reduce((d, { bytes }) => commonDivisor(d, bytes), 0) || 1;
-  const range = kept.reduce((sum, options) => sum + options[0]!.cost - options.at(-1)!.cost, 0);
+  const options = given.map(undominated);
+  const divisor = options.flat().reduce((d, { bytes }) => commonDivisor(d, bytes), 0) || 1;
+  const range = options.reduce((sum, own) => sum + own[0]!.cost - own.at(-1)!.cost, 0);
   const unit = range === 0 ? 1 : 2 ** (Math.floor(Math.log2(range)) + 1 - costBits);
-  const smallest = kept.reduce((sum, options) => sum + options[0]!.bytes, 0);
-  const items = kept.map((options) =>
-    options.map(({ index, bytes, cost }) => ({
+  const smallest = options.reduce((sum, own) => sum + own[0]!.bytes, 0);
+  const items = options.map((own) =>
+    own.map(({ index, bytes, cost }) => ({
       index,
-      size: (bytes - options[0]!.bytes) / divisor,
-      cost: Math.round((cost - options.at(-1)!.cost) / unit),
+      size: (bytes - own[0]!.bytes) / divisor,
+      cost: Math.round((cost - own.at(-1)!.cost) / unit),
     })),
   );
-  return { items, room: Math.floor((budget - smallest) / divisor), unit };
+  return { items, slack: Math.floor((budget - smallest) / divisor), unit };
 }
 
 function commonDivisor(a: number, b: number): number {
   return b === 0 ? a : commonDivisor(b, a % b);
 }
 
-/** Ascending bytes, falling price. */
+/** The options that no other dominates: ascending bytes, falling cost. */
 function undominated(options: readonly Option[]): (Option & { index: number })[] {
   const sorted = options.map((option, index) => ({ ...option, index }));
   sorted.sort((a, b) => a.bytes - b.bytes || a.cost - b.cost || a.index - b.index);
-  const kept: typeof sorted = [];
+  const best: typeof sorted = [];
   for (const option of sorted)
-    if (kept.length === 0 || option.cost < kept.at(-1)!.cost) kept.push(option);
-  return kept;
+    if (best.length === 0 || option.cost < best.at(-1)!.cost) best.push(option);
+  return best;
 }
 
 interface Step {
@@ -88,7 +101,7 @@ interface Step {
   readonly from: number;
   readonly to: number;
   readonly size: number;
-  /** Price saved per unit of size. */
+  /** Cost saved per unit of size. */
   readonly worth: number;
 }
 
@@ -112,12 +125,12 @@ function makeStep(options: readonly Scaled[], item: number, from: number, to: nu
   return { item, from, to, size, worth: (options[from]!.cost - options[to]!.cost) / size };
 }
 
-/** Another option than the break choice's: what it adds in size and price (either may be negative). */
+/** A change from the break choice's option to another, as differences of size and cost. */
 export interface Move {
   readonly option: number;
   readonly size: number;
   readonly cost: number;
-  /** Price + slope · size: what the move costs above the bound, not negative. */
+  /** cost + slope · size: how much the move raises the bound. Not negative. */
   readonly loss: number;
 }
 
@@ -129,28 +142,29 @@ export interface CoreItem {
   readonly ease: number;
 }
 
-/** The items that may have to move away from the break choice, those that can do so at the least loss per unit of size first. */
+/** The items that may differ from the break choice, ordered by the least loss of doing so. */
 export interface Core {
   readonly items: readonly CoreItem[];
   /** Index of the option of every item in the break choice, and in the best choice known. */
   readonly base: readonly number[];
   readonly filled: readonly number[];
-  /** Price of `filled` above that of `base`: at most 0. */
+  /** Cost of `filled` minus that of `base`. At most 0. */
   readonly filledCost: number;
   readonly slope: number;
-  readonly room: number;
+  readonly slack: number;
 }
 
 /**
- * Lays the problem out around the break choice. No choice costs less than what the room left is worth at the slope, and the losses of its
- * moves; a move that is beyond the best choice known by itself is left out, which leaves few items of most problems.
+ * Expresses the problem as moves from the break choice. A choice costs at least the losses of its
+ * moves minus slope · slack. So a move is dropped if its loss alone exceeds the best choice known.
+ * In most problems few items remain.
  */
-export function layOutCore({ items, base, filled, slope, room }: Relaxed): Core {
+export function layOutCore({ items, base, filled, slope, slack }: Relaxed): Core {
   const filledCost = filled.reduce(
     (sum, at, item) => sum + items[item]![at]!.cost - items[item]![base[item]!]!.cost,
     0,
   );
-  const most = filledCost + slope * room;
+  const most = filledCost + slope * slack;
   const core: CoreItem[] = [];
   for (const [item, options] of items.entries()) {
     const from = options[base[item]!]!;
@@ -166,22 +180,24 @@ export function layOutCore({ items, base, filled, slope, room }: Relaxed): Core 
     if (moves.length > 0) core.push({ item, moves, ease });
   }
   return {
-    items: dropTwins(core).sort((a, b) => a.ease - b.ease || a.item - b.item),
+    items: dropEqualItems(core).sort((a, b) => a.ease - b.ease || a.item - b.item),
     base: base.map((at, item) => items[item]![at]!.index),
     filled: filled.map((at, item) => items[item]![at]!.index),
     filledCost,
     slope,
-    room,
+    slack,
   };
 }
 
 /**
- * Items that could make the very same moves are interchangeable, and some optimum makes fewer than 2 Δ moves, Δ being the largest
- * move: ordered so that their running sum stays within (-Δ, Δ], 2 Δ moves would come by one sum twice; what lies between has size 0 and
- * a price of 0 or more, and can be left out. (Eisenbrand and Weismantel, Proximity results and faster algorithms for integer
- * programming, 2018, in one dimension.) So 2 Δ - 1 of a kind are enough.
+ * Drops items that are not needed because others have the same moves. With Δ the size of the
+ * largest move, some optimum makes fewer than 2 Δ moves, so 2 Δ - 1 items of a kind are enough.
+ * Proof: order the moves so that their running sum stays within (-Δ, Δ]. Then 2 Δ moves reach some
+ * sum twice. The moves between have size 0 and a cost of 0 or more, and can be left out.
+ * (Eisenbrand and Weismantel, Proximity results and faster algorithms for integer programming,
+ * 2018, in one dimension.)
  */
-function dropTwins(items: readonly CoreItem[]): CoreItem[] {
+function dropEqualItems(items: readonly CoreItem[]): CoreItem[] {
   const largest = items.reduce(
     (most, { moves }) => Math.max(most, ...moves.map((move) => Math.abs(move.size))),
     0,

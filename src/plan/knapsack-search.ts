@@ -1,35 +1,40 @@
 import type { Core, CoreItem, Move } from "./knapsack-core.ts";
 
-/** Work of a search, in partial choices made: some two seconds, and at most 84 MB of how they came about. */
+/**
+ * Limit on the partial choices of a search: about two seconds, and at most 84 MB for their traces.
+ */
 const allowance = 2 ** 24;
-/** Partial choices kept at one step: a share of what is left of the allowance, within limits. */
-const keptShare = 1 / 64;
-const mostKept = 2 ** 15;
-const leastKept = 64;
-/** Choosing which to keep costs as much as making them a few times. */
+/** Partial choices to continue with after one step: a share of the remaining allowance, limited. */
+const stateShare = 1 / 64;
+const mostStates = 2 ** 15;
+const leastStates = 64;
+/** Work of thinning, relative to making the states. */
 const thinningWork = 4;
-/** Weight of the room left, at its worth, beside the bound. */
+/** Weight of the free slack in a state's rank, relative to the bound. */
 const nearness = 2 ** -10;
 /** Costs are whole numbers, so a cheaper choice is cheaper by at least 1. */
 const half = 0.5;
 
-/** Partial choices after some items of the core, the rest at the break choice; ascending in size, falling in price. */
+/**
+ * Partial choices: some items of the core are decided, the others are at the break choice.
+ * Ascending in size, falling in cost.
+ */
 interface States {
   readonly count: number;
   readonly size: Float64Array;
   readonly cost: Float64Array;
 }
 
-/** How each state of a step came about: by what `item` did to a state of the step before. */
+/** For each state of a step: the state of the step before, and the option that `item` took. */
 interface Trace {
   readonly item: number;
   readonly moves: readonly Move[];
   readonly parent: Uint32Array;
-  /** 0: the item stays; k: it makes moves[k - 1]. */
+  /** 0: the item stays at the break choice; k: it makes moves[k - 1]. */
   readonly way: Uint8Array;
 }
 
-/** What the items of the core from one on can still do. */
+/** Limits of what the core's items from a given one on can change. */
 interface Outlook {
   /** Least loss per unit of size grown, and shrunk. */
   readonly grow: Float64Array;
@@ -38,7 +43,7 @@ interface Outlook {
   readonly mostShrinkage: Float64Array;
 }
 
-/** The best choice, and by how many units of price another could at most be cheaper. */
+/** The best choice, and by how many units of cost another could be cheaper at most. */
 export function searchCore(core: Core): { taken: readonly number[]; gap: number } {
   return new Search(core).run();
 }
@@ -47,10 +52,10 @@ class Search {
   private readonly core: Core;
   private readonly outlook: Outlook;
   private readonly traces: Trace[] = [];
-  /** The best choice known and its price above the break choice's. */
+  /** The best choice known, and its cost relative to the break choice. */
   private taken: readonly number[];
   private best: number;
-  /** The lowest bound of what was let go for want of room. */
+  /** The lowest bound of all states that were dropped to limit the work. */
   private missed = Number.POSITIVE_INFINITY;
 
   constructor(core: Core) {
@@ -72,7 +77,7 @@ class Search {
       left -= states.count * (moves.length + 1);
       states = this.extend(states, item.item, moves, at + 1);
       if (states.count === 0) break;
-      const limit = Math.min(mostKept, Math.max(leastKept, Math.floor(left * keptShare)));
+      const limit = Math.min(mostStates, Math.max(leastStates, Math.floor(left * stateShare)));
       if (states.count <= limit) continue;
       left -= states.count * thinningWork;
       states = this.thin(states, at + 1, limit);
@@ -80,11 +85,11 @@ class Search {
     return { taken: this.taken, gap: this.missed < this.best - half ? this.best - this.missed : 0 };
   }
 
-  /** What a completion of the state costs at least above the break choice, items before `from` being decided. */
+  /** Least cost of a completion, relative to the break choice. Items before `from` are decided. */
   private bound(from: number, size: number, cost: number): number {
-    const { slope, room } = this.core;
+    const { slope, slack } = this.core;
     const { grow, shrink, mostGrowth, mostShrinkage } = this.outlook;
-    const free = room - size;
+    const free = slack - size;
     if (free >= 0)
       return cost - Math.min(free, mostGrowth[from]!) * Math.max(0, slope - grow[from]!);
     return -free > mostShrinkage[from]!
@@ -92,7 +97,10 @@ class Search {
       : cost - free * (slope + shrink[from]!);
   }
 
-  /** Every state with the item staying or making one of `moves`; without those that another beats or that cannot become the best. */
+  /**
+   * Combines every state with every option of the item: to stay, or one of `moves`. Drops states
+   * that another dominates or that cannot become the best.
+   */
   private extend(states: States, item: number, moves: readonly Move[], next: number): States {
     const ways = [{ size: 0, cost: 0 }, ...moves];
     const most = states.count * ways.length;
@@ -118,7 +126,7 @@ class Search {
       const from = heads[w]!++;
       if (p >= least) continue;
       least = p;
-      if (s <= this.core.room && p < this.best) this.note(p, item, moves[w - 1], from);
+      if (s <= this.core.slack && p < this.best) this.note(p, item, moves[w - 1], from);
       if (this.bound(next, s, p) >= this.best - half) continue;
       size[count] = s;
       cost[count] = p;
@@ -130,7 +138,7 @@ class Search {
     return { count, size: size.slice(0, count), cost: cost.slice(0, count) };
   }
 
-  /** Takes down the best choice so far: a state of the last step, and what the next item does. */
+  /** Records the best choice so far: a state of the last step, and the next item's move. */
   private note(cost: number, item: number, move: Move | undefined, from: number): void {
     const taken = [...this.core.base];
     if (move !== undefined) taken[item] = move.option;
@@ -143,34 +151,34 @@ class Search {
     [this.best, this.taken] = [cost, taken];
   }
 
-  /** The `limit` states of lowest bound; of equal ones, those nearest to a full knapsack. */
+  /** The `limit` states with the lowest bounds. Of equal ones, those closest to a full knapsack. */
   private thin(states: States, next: number, limit: number): States {
-    const { room, slope } = this.core;
+    const { slack, slope } = this.core;
     const rank = new Float64Array(states.count);
     let missed = this.missed;
     for (let i = 0; i < states.count; i++) {
       rank[i] =
         this.bound(next, states.size[i]!, states.cost[i]!) +
-        nearness * slope * Math.abs(room - states.size[i]!);
+        nearness * slope * Math.abs(slack - states.size[i]!);
     }
     const last = rank.toSorted()[limit - 1]!;
     let ties = limit - rank.reduce((count, value) => count + Number(value < last), 0);
-    const kept = new Uint32Array(limit);
+    const best = new Uint32Array(limit);
     for (let i = 0, k = 0; i < states.count; i++) {
-      if (rank[i]! < last || (rank[i] === last && ties-- > 0)) kept[k++] = i;
+      if (rank[i]! < last || (rank[i] === last && ties-- > 0)) best[k++] = i;
       else missed = Math.min(missed, this.bound(next, states.size[i]!, states.cost[i]!));
     }
     this.missed = missed;
     const trace = this.traces.pop()!;
     this.traces.push({
       ...trace,
-      parent: Uint32Array.from(kept, (i) => trace.parent[i]!),
-      way: Uint8Array.from(kept, (i) => trace.way[i]!),
+      parent: Uint32Array.from(best, (i) => trace.parent[i]!),
+      way: Uint8Array.from(best, (i) => trace.way[i]!),
     });
     return {
       count: limit,
-      size: Float64Array.from(kept, (i) => states.size[i]!),
-      cost: Float64Array.from(kept, (i) => states.cost[i]!),
+      size: Float64Array.from(best, (i) => states.size[i]!),
+      cost: Float64Array.from(best, (i) => states.cost[i]!),
     };
   }
 }

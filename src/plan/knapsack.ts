@@ -1,16 +1,15 @@
 import { type Core, layOutCore, type Option, relax } from "./knapsack-core.ts";
 import { searchCore } from "./knapsack-search.ts";
 
-/** What one item may become: a size in whole bytes and a finite price of any sign. */
 export type { Option };
 
 export interface Choice {
   /** Index of the option taken, for every item. */
   readonly taken: readonly number[];
-  /** Sum of the prices taken, in the order of the items. */
+  /** Sum of the costs taken, in the order of the items. */
   readonly cost: number;
   readonly bytes: number;
-  /** No choice is cheaper by more than this. 0: the optimum, proven. */
+  /** No choice is cheaper by more than this. 0: the choice is proven optimal. */
   readonly gap: number;
 }
 
@@ -23,16 +22,19 @@ export function smallestBytes(items: readonly (readonly Pick<Option, "bytes">[])
 }
 
 /**
- * The multiple-choice knapsack: one option of every item so that all together take at most `budget` bytes and cost least. Exact.
- * null: nothing fits (`smallestBytes` says what would).
+ * Solves the multiple-choice knapsack: one option of every item, at most `budget` bytes in all,
+ * least cost. Returns null if nothing fits (see `smallestBytes`).
  *
- * Lagrangian bound at the slope where the linear relaxation breaks; options that cannot be part of anything better than the best
- * choice known are dropped; the rest is searched from the break outwards, keeping of all partial choices those that no other
- * beats in bytes and price at once (Pisinger, A minimal algorithm for the multiple-choice knapsack problem, EJOR 83, 1995).
- * The number of partial choices is limited: where that is not enough, `gap` says what may have been missed.
+ * The method is exact (Pisinger, A minimal algorithm for the multiple-choice knapsack problem, EJOR
+ * 83, 1995). The linear relaxation gives a slope and with it a Lagrangian bound. Options are
+ * dropped if they cannot be part of a better choice than the best one known. The rest is searched,
+ * starting with the items nearest to the break. Partial choices are dropped if another dominates
+ * them in bytes and cost. Their number is limited; if the limit was reached, `gap` says what may
+ * have been missed.
  *
- * PlanBasis count in whole units of 2^-46 of the sum over items of (dearest - cheapest): sums are then exact in any order, and what differs
- * by less is equal. Among equally cheap choices the one met first is taken; the order of items and options decides that, nothing else.
+ * Costs are rounded to units of 2^-46 of the sum over items of (largest - least cost). So sums are
+ * exact in any order. Among equal choices the first one found is taken; it depends only on the
+ * order of items and options.
  */
 export function fillKnapsack(items: readonly (readonly Option[])[], budget: number): Choice | null {
   if (smallestBytes(items) > budget) return null;

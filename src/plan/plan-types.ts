@@ -59,5 +59,5 @@ export interface SeriesPlan {
   readonly policy: string;
   readonly tiers: readonly TierPlan[];
   /** Tensors that no tier quantizes, with the reason. */
-  readonly kept: Readonly<Record<string, string>>;
+  readonly unquantized: Readonly<Record<string, string>>;
 }

@@ -4,7 +4,7 @@ import { elements } from "../mlx/format.ts";
 import type { PlannedTensor } from "../models/architecture.ts";
 import { expandTable } from "../models/expand.ts";
 import { findArchitecture } from "../models/registry.ts";
-import { keptTensors, planTier } from "./plan.ts";
+import { planTier, unquantizedTensors } from "./plan.ts";
 import { parseTiers, stripSuffixes, tiers } from "./tiers.ts";
 
 const architecture = findArchitecture(nemotron30b);
@@ -42,11 +42,11 @@ describe("the published matrix of Nemotron-3-Nano-30B-A3B", () => {
   });
 });
 
-describe("what no tier quantizes", () => {
-  test("is the router with its bias, the recurrence, convolutions and norms, each with a reason", () => {
-    const kept = keptTensors(tensors);
+describe("the unquantized tensors", () => {
+  test("are routers, recurrences, convolutions and norms, each with a reason", () => {
+    const unquantized = unquantizedTensors(tensors);
     const leaf = (name: string) => name.replace(/^backbone\.(layers\.\d+\.)?/, "");
-    expect([...new Set(Object.keys(kept).map(leaf))].sort()).toEqual([
+    expect([...new Set(Object.keys(unquantized).map(leaf))].sort()).toEqual([
       "mixer.A_log",
       "mixer.D",
       "mixer.conv1d.bias",
@@ -58,16 +58,16 @@ describe("what no tier quantizes", () => {
       "norm.weight",
       "norm_f.weight",
     ]);
-    expect(Object.values(kept).every((reason) => reason.length > 10)).toBe(true);
+    expect(Object.values(unquantized).every((reason) => reason.length > 10)).toBe(true);
     const quantized = new Set(tiers.flatMap((tier) => Object.keys(planTier(tier, input).modules)));
     expect(
-      Object.keys(kept).filter((name) => quantized.has(name.replace(/\.weight$/, ""))),
+      Object.keys(unquantized).filter((name) => quantized.has(name.replace(/\.weight$/, ""))),
     ).toEqual([]);
   });
 });
 
 describe("tier names", () => {
-  test("any case, commas or blanks, in table order, once each", () => {
+  test("are read in any case and order, and each is returned once", () => {
     expect(parseTiers(" oq4e,OQ8E\noQ4e ").map((tier) => tier.name)).toEqual(["oQ8e", "oQ4e"]);
   });
   test.each(["oQ7e", "oQ4e,q5", "", " , "])("refuses %j", (text) => {
@@ -83,8 +83,8 @@ describe("tier names", () => {
   });
 });
 
-describe("the measured-score path of the rules", () => {
-  test("a layer far above the others gets eight bits, and the cap still holds", () => {
+describe("rules with scores of layers", () => {
+  test("give a layer far above the others eight bits, within the cap", () => {
     const scores = Array<number>(52).fill(0.01);
     scores[0] = 1;
     const plan = planTier(tiers[3]!, { ...input, scores });

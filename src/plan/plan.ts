@@ -18,15 +18,15 @@ import { measuredBits } from "./sensitivity-types.ts";
 import {
   budgetBytes,
   capTier,
-  type Measure,
   refuseBudget,
   resolveTier,
+  type Sizes,
   type TierChoice,
   uniformBytes,
 } from "./targets.ts";
 import { type Tier, tierGroupSize } from "./tiers.ts";
 
-/** `measured`: bits go where a measurement says that they save most; `oq`: the rules of the published series. */
+/** `measured`: least predicted KL, from a sensitivity. `oq`: the rules of the published series. */
 export const policies = ["measured", "oq"] as const;
 export type Policy = (typeof policies)[number];
 
@@ -35,27 +35,38 @@ export interface PlanInput {
   readonly config: ModelConfig;
   readonly tensors: readonly PlannedTensor[];
   readonly storage: FloatDtype;
-  /** Per-layer sensitivity; absent: flat, as the published series was planned. */
+  /** Sensitivity of each layer, for the rules. Default: all equal, as for the published series. */
   readonly scores?: readonly number[];
 }
 
+/** A tier that is being planned. */
+interface Task {
+  readonly tier: Tier;
+  /** Whether it is a tier of the series, not a target that a user gave. */
+  readonly isOfSeries: boolean;
+  readonly sizes: Sizes;
+  readonly input: PlanInput;
+}
+
 /**
- * Plans one tier, or what may take a given size: by prices, where there are any, else by rules. Pure: the same shapes, config, scores
- * and prices give the same plan. Throws BAD_INPUT for a budget below the floors, BAD_SENSITIVITY for prices that are none.
+ * Plans a tier of the series or a target. With a `basis` it uses the measured costs, else the
+ * rules. Pure: the same arguments give the same plan. Throws BAD_INPUT for a budget below the
+ * floors, BAD_SENSITIVITY for costs that say nothing.
  */
 export function planTier(
   choice: TierChoice,
   input: PlanInput,
-  costs: PlanBasis | null = null,
+  basis: PlanBasis | null = null,
 ): TierPlan {
   const { storage } = input;
-  const measure = measureOf(input, costs === null ? ruleBits : measuredBits);
-  const { quantizable } = measure;
-  const tier = resolveTier(choice, measure);
+  const sizes = sizesOf(input, basis === null ? ruleBits : measuredBits);
+  const { quantizable } = sizes;
+  const tier = resolveTier(choice, sizes);
+  const task = { tier, isOfSeries: "bits" in choice, sizes, input };
   const { widths, predicted, floors } =
-    costs === null
-      ? { widths: planRules(tier, measure, input), predicted: null, floors: null }
-      : planMeasured(tier, choice, measure, input, costs);
+    basis === null
+      ? { widths: planRules(task), predicted: null, floors: null }
+      : planMeasured(task, basis);
   const modules = Object.fromEntries(
     quantizable.map((tensor, i) => [modulePath(tensor), widths[i]!]),
   );
@@ -76,24 +87,15 @@ export function planTier(
 }
 
 /**
- * A tier of the series takes no more than the rules' plan of it does on this model, so that the two compare at equal bytes or fewer;
- * unless the floors need it.
+ * A tier of the series takes no more bytes than its plan by rules does on the same model, so that
+ * the two policies compare at equal size. The exception: the floors need more.
  */
-function planMeasured(
-  tier: Tier,
-  choice: TierChoice,
-  measure: Measure,
-  input: PlanInput,
-  costs: PlanBasis,
-): MeasuredChoice {
-  const context = { ...measure, layers: layerKinds(input), ...costs };
-  if (!("bits" in choice)) return planByCosts(tier, context);
-  const byRules = quantizedTotal(
-    measure.quantizable,
-    planRules(tier, measure, input),
-    input.storage,
-  );
-  return planByCosts(capTier(tier, Math.max(byRules, floorBytes(context)), measure), context);
+function planMeasured(task: Task, basis: PlanBasis): MeasuredChoice {
+  const { tier, isOfSeries, sizes, input } = task;
+  const context = { ...sizes, layers: layerKinds(input), ...basis };
+  if (!isOfSeries) return planByCosts(tier, context);
+  const byRules = quantizedTotal(sizes.quantizable, planRules(task), input.storage);
+  return planByCosts(capTier(tier, Math.max(byRules, floorBytes(context)), sizes), context);
 }
 
 function quantizedTotal(
@@ -104,35 +106,35 @@ function quantizedTotal(
   return sum(tensors, (tensor, i) => quantizedBytes(tensor.shape, widths[i]!, storage));
 }
 
-/** Throws BAD_INPUT where the smallest plan is above a tier's budget. `floors` null: by rules. */
+/** Throws BAD_INPUT if even the smallest plan exceeds a tier's budget. `floors` null: by rules. */
 export function requireBudget(choice: TierChoice, input: PlanInput, floors: Floors | null): void {
-  const measure = measureOf(input, floors === null ? ruleBits : measuredBits);
-  const tier = resolveTier(choice, measure);
-  if (floors !== null) requireFloors(tier, { ...measure, layers: layerKinds(input), floors });
-  else requireLeast(tier, measure);
+  const sizes = sizesOf(input, floors === null ? ruleBits : measuredBits);
+  const tier = resolveTier(choice, sizes);
+  if (floors !== null) requireFloors(tier, { ...sizes, layers: layerKinds(input), floors });
+  else requireLeast(tier, sizes);
 }
 
-function measureOf({ tensors, storage }: PlanInput, widths: Measure["widths"]): Measure {
+function sizesOf({ tensors, storage }: PlanInput, widths: Sizes["widths"]): Sizes {
   const quantizable = tensors.filter(isQuantizable);
   if (quantizable.length === 0) {
     throw new OqeError(
       "BAD_CHECKPOINT",
-      `no tensor can be quantized: no input width is a multiple of ${tierGroupSize}`,
+      `no tensor can be quantized: no matrix has a multiple of ${tierGroupSize} columns`,
     );
   }
-  const kept = tensors.filter((tensor) => !isQuantizable(tensor));
-  return { quantizable, keptBytes: payloadBytes(kept, {}, storage), storage, widths };
+  const others = tensors.filter((tensor) => !isQuantizable(tensor));
+  return { quantizable, unquantizedBytes: payloadBytes(others, {}, storage), storage, widths };
 }
 
-function requireLeast(tier: Tier, measure: Measure): void {
-  const least = uniformBytes(ruleBits[0], measure);
-  if (least > budgetBytes(tier, measure))
-    throw refuseBudget(tier, least, `${ruleBits[0]} bits throughout`, measure);
+function requireLeast(tier: Tier, sizes: Sizes): void {
+  const least = uniformBytes(ruleBits[0], sizes);
+  if (least > budgetBytes(tier, sizes))
+    throw refuseBudget(tier, least, `${ruleBits[0]} bits throughout`, sizes);
 }
 
-function planRules(tier: Tier, measure: Measure, input: PlanInput): Width[] {
-  requireLeast(tier, measure);
-  return planByRules(tier, measure.quantizable, {
+function planRules({ tier, sizes, input }: Task): Width[] {
+  requireLeast(tier, sizes);
+  return planByRules(tier, sizes.quantizable, {
     storage: input.storage,
     namedMoe: "num_experts" in input.config || "num_local_experts" in input.config,
     scores: input.scores ?? Array<number>(layerKinds(input).length).fill(0),
@@ -144,16 +146,18 @@ function layerKinds({ architecture, config }: PlanInput) {
 }
 
 /** The tensors that no tier quantizes -> the reason. */
-export function keptTensors(tensors: readonly PlannedTensor[]): Record<string, string> {
-  const kept = tensors.filter((tensor) => !isQuantizable(tensor));
-  return Object.fromEntries(kept.map((tensor) => [tensor.name, keptReason(tensor)]));
+export function unquantizedTensors(tensors: readonly PlannedTensor[]): Record<string, string> {
+  const others = tensors.filter((tensor) => !isQuantizable(tensor));
+  return Object.fromEntries(others.map((tensor) => [tensor.name, reasonOf(tensor)]));
 }
 
-function keptReason(tensor: PlannedTensor): string {
-  const reason = `input width ${tensor.shape.at(-1)} is not a multiple of the group size ${tierGroupSize}`;
-  return tensor.role.treatment === "kept" ? (tensor.role.why ?? "kept") : reason;
+function reasonOf({ role, shape }: PlannedTensor): string {
+  return role.treatment === "unquantized"
+    ? (role.why ?? "unquantized")
+    : `${shape.at(-1)} columns are not a multiple of the group size ${tierGroupSize}`;
 }
 
+/** Whether tiers quantize the tensor: its role says so, and its rows are whole groups. */
 export function isQuantizable(tensor: PlannedTensor): boolean {
   return tensor.role.treatment === "quantized" && isAligned(tensor.shape, tierGroupSize);
 }

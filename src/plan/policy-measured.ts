@@ -8,29 +8,30 @@ import { findLeastLoss } from "./least-loss.ts";
 import type { Floors, PredictedLoss } from "./plan-types.ts";
 import { requireContrast } from "./sensitivity-check.ts";
 import { measuredBits, type Sensitivity, type WidthCost } from "./sensitivity-types.ts";
-import { budgetBytes, type Measure, refuseBudget } from "./targets.ts";
+import { budgetBytes, refuseBudget, type Sizes } from "./targets.ts";
 import { type Tier, tierGroupSize, tiers } from "./tiers.ts";
 
-/** What a measured plan goes by. */
+/** What a measured plan is made from. */
 export interface PlanBasis {
   readonly sensitivity: Sensitivity;
   readonly floors: Floors;
 }
 
-export interface BasisContext extends PlanBasis, Measure {
+export interface BasisContext extends PlanBasis, Sizes {
   readonly layers: readonly LayerKind[];
 }
 
 export interface MeasuredChoice {
+  /** In the order of `quantizable`. */
   readonly widths: readonly Width[];
   readonly predicted: PredictedLoss;
   readonly floors: Floors;
 }
 
 /**
- * The plan of least predicted KL within the tier's budget, every tensor at its floor or above. Exact (findLeastLoss). Pure.
- * Throws BAD_INPUT where the floors need more than the budget, BAD_SENSITIVITY where the prices say nothing or leave a tensor out.
- * Widths are in the order of `quantizable`.
+ * The widths with the least predicted KL within the tier's budget, none below its floor. Exact
+ * (findLeastLoss) and pure. Throws BAD_INPUT if the floors need more than the budget,
+ * BAD_SENSITIVITY if the costs say nothing or lack a tensor.
  */
 export function planByCosts(tier: Tier, context: BasisContext): MeasuredChoice {
   const { quantizable: tensors, sensitivity, storage, layers } = context;
@@ -51,9 +52,9 @@ export function planByCosts(tier: Tier, context: BasisContext): MeasuredChoice {
   };
 }
 
-type FloorContext = Measure & Pick<BasisContext, "floors" | "layers">;
+type FloorContext = Sizes & Pick<BasisContext, "floors" | "layers">;
 
-/** Bytes of the plan that gives every tensor the least width that its floors allow. */
+/** Bytes of the smallest plan: every tensor has the least width that its floors allow. */
 export function floorBytes({ quantizable, storage, floors, layers }: FloorContext): number {
   const { least } = applyFloors(floors, quantizable, layers);
   return quantizable.reduce((sum, tensor, i) => {
@@ -63,9 +64,10 @@ export function floorBytes({ quantizable, storage, floors, layers }: FloorContex
 }
 
 /**
- * The floors that a tier holds. Those of the series are meant for models whose experts are nearly all of them; where attention,
- * embeddings and head are much of a small model, a tier of the series takes them down to the widest width that its budget allows. What
- * a user asks for, floors or a size, holds or is refused.
+ * The floors of a tier. The default floors suit models that consist almost entirely of experts. In
+ * a small model, attention, embeddings and head are a large part. There a tier of the series lowers
+ * the default floors to the widest width that fits its budget. Floors or sizes that a user gave are
+ * never changed.
  */
 function floorsFor(tier: Tier, context: FloorContext): Floors {
   if (!areDefault(context.floors) || !tiers.some(({ name }) => name === tier.name))
@@ -83,7 +85,7 @@ function floorsFor(tier: Tier, context: FloorContext): Floors {
   return fitting ?? context.floors;
 }
 
-/** Throws BAD_INPUT where the floors need more than the budget. */
+/** Throws BAD_INPUT if the floors need more than the budget. */
 export function requireFloors(tier: Tier, context: FloorContext): void {
   const held = { ...context, floors: floorsFor(tier, context) };
   const smallest = floorBytes(held);
@@ -97,12 +99,15 @@ export function requireFloors(tier: Tier, context: FloorContext): void {
   );
 }
 
-/** Nats of flips at the root of flip power 1: measured with all tensors at once, what flips cost grows with the root of their power. */
+/**
+ * What flips cost: a plan with flip power S loses factor · √S nats. The factor was measured with
+ * all tensors at the probe's width at once.
+ */
 export function flipFactor({ together: { freeKl, forcedKl, flipPower } }: Sensitivity): number {
   return flipPower > 0 ? Math.max(0, freeKl - forcedKl) / Math.sqrt(flipPower) : 0;
 }
 
-/** The prices of every tensor, one for each of `measuredBits`. */
+/** The costs of every tensor, one for each of `measuredBits`. */
 function costsOfTensors(
   tensors: readonly PlannedTensor[],
   sensitivity: Sensitivity,
@@ -113,9 +118,10 @@ function costsOfTensors(
     const widths = byModule.get(modulePath(tensor));
     if (widths !== undefined && measuredBits.every((bits, i) => widths[i]?.bits === bits))
       return widths;
+    const missing = widths === undefined ? "" : ` at each of ${measuredBits.join(", ")} bits`;
     throw new OqeError(
       "BAD_SENSITIVITY",
-      `the sensitivity has no costs for ${modulePath(tensor)}${widths === undefined ? "" : ` at each of ${measuredBits.join(", ")} bits`}`,
+      `the sensitivity has no costs for ${modulePath(tensor)}${missing}`,
       "It may be of another model. Measure again.",
     );
   });

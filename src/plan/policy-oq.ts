@@ -4,24 +4,26 @@ import { elements, quantizedBytes } from "../mlx/format.ts";
 import type { PlannedTensor, Role } from "../models/architecture.ts";
 import { type Tier, tierGroupSize } from "./tiers.ts";
 
-/** What the rules look at beside the tensors. */
+/** What the rules depend on besides the tensors. */
 export interface OqContext {
   readonly storage: FloatDtype;
   /**
-   * Whether oMLX would call the model a MoE: it reads `num_experts` and `num_local_experts` only, so Nemotron-H
-   * (`n_routed_experts`) counts as dense and its o_proj gets the dense floor. The published matrix depends on it.
+   * Whether oMLX treats the model as a MoE. It reads only `num_experts` and `num_local_experts`. So
+   * Nemotron-H (`n_routed_experts`) counts as dense, and its o_proj gets the dense floor. The
+   * published series depends on this.
    */
   readonly namedMoe: boolean;
-  /** Sensitivity of each layer, any scale. All zero: what the published series was planned with. */
+  /** Sensitivity of each layer, at any scale. The published series was planned with zeros. */
   readonly scores: readonly number[];
 }
 
 export const ruleBits = [2, 3, 4, 5, 6, 8] as const satisfies readonly Bits[];
 
 /**
- * The rule-based plan of oMLX's spring-2026 edition (omlx/oq.py), which made the published Nemotron series. Order of steps:
- * anchors (embeddings, head at 8), floors by role, greedy boosts by layer score up to the cap, then more for what is
- * already boosted if the target is still not reached. Routed experts stay at the tier's width. Pure; ties keep table order.
+ * The rule-based plan of oMLX's spring-2026 edition (omlx/oq.py), which made the published Nemotron
+ * series. The steps are: embeddings and head at 8 bits; floors by role; boosts by layer score up to
+ * the cap; more bits for boosted tensors if the target is not reached. Routed experts stay at the
+ * tier's width. Pure; ties stay in table order.
  * @param tensors the quantizable tensors in table order
  * @returns the width of every tensor, in the same order
  */
@@ -41,29 +43,32 @@ export function planByRules(
   return chosen.map((bits) => ({ bits, groupSize: tierGroupSize }));
 }
 
-/** Bits per weight over the quantizable tensors, kept up to date while widths change; refuses what would pass the cap. */
+/**
+ * Tracks the bits per weight of the quantizable tensors. Refuses changes that would exceed the cap.
+ */
 class Budget {
   readonly chosen: Bits[];
   readonly tier: Tier;
-  private readonly cost: (index: number, bits: Bits) => number;
+  private readonly bytesAt: (index: number, bits: Bits) => number;
   private readonly parameters: number;
   private bytes: number;
 
   constructor(tensors: readonly PlannedTensor[], chosen: Bits[], tier: Tier, storage: FloatDtype) {
     this.chosen = chosen;
     this.tier = tier;
-    this.cost = (index, bits) =>
+    this.bytesAt = (index, bits) =>
       quantizedBytes(tensors[index]!.shape, { bits, groupSize: tierGroupSize }, storage);
     this.parameters = tensors.reduce((sum, tensor) => sum + elements(tensor.shape), 0);
-    this.bytes = chosen.reduce((sum: number, bits, index) => sum + this.cost(index, bits), 0);
+    this.bytes = chosen.reduce((sum: number, bits, index) => sum + this.bytesAt(index, bits), 0);
   }
 
   get bpw(): number {
     return (8 * this.bytes) / this.parameters;
   }
 
+  /** Whether the tensor now has `bits`. False: it has as many already, or the cap forbids it. */
   raise(index: number, bits: Bits): boolean {
-    const bytes = this.bytes - this.cost(index, this.chosen[index]!) + this.cost(index, bits);
+    const bytes = this.bytes - this.bytesAt(index, this.chosen[index]!) + this.bytesAt(index, bits);
     if (bits <= this.chosen[index]! || (8 * bytes) / this.parameters > this.tier.capBpw!)
       return false;
     this.bytes = bytes;
@@ -92,7 +97,7 @@ function raiseToFloors(tensors: readonly PlannedTensor[], budget: Budget, contex
   }
 }
 
-/** Least width by role; null: the tier's own. */
+/** Least width of a role; null: the tier's width. */
 function roleFloor({ part, projection }: Role, sensitive: boolean, namedMoe: boolean): Bits | null {
   switch (part) {
     case "shared":
@@ -111,14 +116,14 @@ function roleFloor({ part, projection }: Role, sensitive: boolean, namedMoe: boo
   }
 }
 
-/** The top quartile by score, cut as oMLX cuts it: an all-equal map makes every layer sensitive. */
+/** The quarter of layers with the highest scores. As in oMLX, equal scores make all sensitive. */
 function sensitiveLayers(scores: readonly number[]): (layer: number | null) => boolean {
   const sorted = [...scores].sort((a, b) => b - a);
   const cut = sorted.at(Math.floor(sorted.length / 4) - 1) ?? 0;
   return (layer) => layer !== null && scores[layer]! >= cut;
 }
 
-/** Indices of the tensors inside blocks, most sensitive layer first; equal scores keep table order (stable sort). */
+/** Indices of the tensors inside blocks, most sensitive layer first. The sort is stable. */
 function byScore(tensors: readonly PlannedTensor[], scores: readonly number[]): number[] {
   const indices = [...tensors.keys()].filter(
     (i) => tensors[i]!.layer !== null && tensors[i]!.role.routed !== true,
@@ -152,7 +157,10 @@ function spendTowardsTarget(
   }
 }
 
-/** Modules away from the tier's width, widest first: `8bitX48, 6bitX70`; those above it are boosts. A tier without any is uniform and says so. */
+/**
+ * Describes the modules that do not have the tier's width, widest first: `8bitX48, 6bitX70`. Boosts
+ * are those above it. Without any the plan is `uniform 8bit`.
+ */
 export function describePlan(
   tier: Tier,
   widthsChosen: readonly Width[],

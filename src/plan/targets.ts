@@ -6,7 +6,7 @@ import { elements, quantizedBytes } from "../mlx/format.ts";
 import type { PlannedTensor } from "../models/architecture.ts";
 import { type Tier, tierGroupSize } from "./tiers.ts";
 
-/** A tier by what it may take: bits per weight of the quantizable tensors, or bytes of all tensor data. */
+/** A tier by its size: bits per weight of the quantizable tensors, or bytes of all tensor data. */
 export type Target =
   | { readonly name: string; readonly bpw: number }
   | { readonly name: string; readonly bytes: number };
@@ -17,8 +17,9 @@ const units = { GB: 1e9, GiB: 2 ** 30, MB: 1e6, MiB: 2 ** 20 } as const;
 const mostBpw = 16;
 
 /**
- * Custom tiers from `4.25, 3.6` and `18GB, 900 MiB`, one for each; empty text: none. They are called by what they may take: oQ4.25e,
- * oQ4.0e (oQ4e is a tier of the series), oQ18GBe. Throws BAD_INPUT.
+ * Custom tiers from `4.25, 3.6` and `18GB, 900 MiB`, one for each; none for empty text. Names say
+ * the size: oQ4.25e, oQ18GBe. A whole number of bits is written with a decimal, as in oQ4.0e,
+ * because oQ4e is a tier of the series. Throws BAD_INPUT.
  */
 export function parseTargets(bpw: string, size: string): readonly Target[] {
   const targets = [
@@ -43,7 +44,7 @@ function parseBpw(text: string): Target {
     throw new OqeError(
       "BAD_INPUT",
       `target-bpw: "${text}" is not a number of bits per weight up to ${mostBpw}`,
-      "At most three decimals, as in 4.25. Scales and biases count: 4 bits in groups of 64 are 4.5.",
+      "Give at most three decimals, as in 4.25. Scales and biases count: 4 bits take 4.5.",
     );
   }
   return { name: `oQ${Number.isInteger(bpw) ? bpw.toFixed(1) : bpw}e`, bpw };
@@ -66,7 +67,7 @@ function parseSize(text: string): Target {
   };
 }
 
-/** The flag that asks for a tier by its name. */
+/** The flag that requests the tier of this name, and its value. */
 export function tierFlag(name: string): Record<string, string> {
   const [, bpw, size] = /^oQ(?:(\d+\.\d+)|([\d.]+[GM]i?B))e$/.exec(name) ?? [];
   return bpw !== undefined
@@ -76,78 +77,80 @@ export function tierFlag(name: string): Record<string, string> {
       : { tiers: name };
 }
 
-/** What a target is measured against. */
-export interface Measure {
+/** What determines the size of a model's tiers. */
+export interface Sizes {
   readonly quantizable: readonly PlannedTensor[];
-  /** Bytes of the tensors that are not quantized. */
-  readonly keptBytes: number;
+  /** Bytes of the unquantized tensors. */
+  readonly unquantizedBytes: number;
   readonly storage: FloatDtype;
   /** Widths that a plan may choose, ascending. */
   readonly widths: readonly Bits[];
 }
 
 /**
- * The tier that a target means for a model: what is left for its quantizable tensors, and as base width the largest whose uniform plan
- * fits, else the smallest there is. A tier of the series is itself.
+ * The tier that a target means for a model. Its budget is what the unquantized tensors leave over.
+ * Its base width is the largest whose uniform plan fits, else the smallest there is. A tier of the
+ * series is returned as it is.
  */
-export function resolveTier(choice: TierChoice, measure: Measure): Tier {
+export function resolveTier(choice: TierChoice, sizes: Sizes): Tier {
   if ("bits" in choice) return choice;
-  const parameters = parametersOf(measure);
+  const parameters = parametersOf(sizes);
   const bytes =
-    "bpw" in choice ? (parameters * choice.bpw) / 8 : Math.max(0, choice.bytes - measure.keptBytes);
+    "bpw" in choice
+      ? (parameters * choice.bpw) / 8
+      : Math.max(0, choice.bytes - sizes.unquantizedBytes);
   const bpw = (8 * bytes) / parameters;
-  const fitting = measure.widths.filter((bits) => uniformBytes(bits, measure) <= bytes);
+  const fitting = sizes.widths.filter((bits) => uniformBytes(bits, sizes) <= bytes);
   return {
     name: choice.name,
-    bits: fitting.at(-1) ?? measure.widths[0]!,
+    bits: fitting.at(-1) ?? sizes.widths[0]!,
     targetBpw: bpw,
     capBpw: bpw,
-    budgetBpw: bpw - (8 * widerBytes(measure)) / parameters,
+    budgetBpw: bpw - (8 * widerBytes(sizes)) / parameters,
   };
 }
 
 /**
- * Bytes that a tier may spend on its quantizable tensors. Budgets are meant with scales and biases of 16 bits; wider ones are added on top,
- * so that a tier of the series means the same widths for any storage dtype.
+ * Bytes that a tier may spend on its quantizable tensors. Budgets assume scales and biases of 16
+ * bits. Wider ones add to the budget, so that a tier means the same widths for any storage dtype.
  */
-export function budgetBytes(tier: Tier, measure: Measure): number {
-  return Math.floor((parametersOf(measure) * tier.budgetBpw) / 8 + widerBytes(measure) + 2 ** -20);
+export function budgetBytes(tier: Tier, sizes: Sizes): number {
+  return Math.floor((parametersOf(sizes) * tier.budgetBpw) / 8 + widerBytes(sizes) + 2 ** -20);
 }
 
-/** A tier that may not take more than some bytes of quantized tensors either. */
-export function capTier(tier: Tier, bytes: number, measure: Measure): Tier {
-  const bpw = (8 * (bytes - widerBytes(measure))) / parametersOf(measure);
+/** The tier with a budget of at most `bytes` for quantized tensors. */
+export function capTier(tier: Tier, bytes: number, sizes: Sizes): Tier {
+  const bpw = (8 * (bytes - widerBytes(sizes))) / parametersOf(sizes);
   return bpw < tier.budgetBpw ? { ...tier, budgetBpw: bpw } : tier;
 }
 
 /** Bytes by which scales and biases are wider than 16 bits. */
-function widerBytes(measure: Measure): number {
-  return (parametersOf(measure) * 2 * (bytesPerElement[measure.storage]! - 2)) / tierGroupSize;
+function widerBytes(sizes: Sizes): number {
+  return (parametersOf(sizes) * 2 * (bytesPerElement[sizes.storage]! - 2)) / tierGroupSize;
 }
 
-export function uniformBytes(bits: Bits, { quantizable, storage }: Measure): number {
+export function uniformBytes(bits: Bits, { quantizable, storage }: Sizes): number {
   const width: Width = { bits, groupSize: tierGroupSize };
   return quantizable.reduce((sum, tensor) => sum + quantizedBytes(tensor.shape, width, storage), 0);
 }
 
-function parametersOf({ quantizable }: Measure): number {
+function parametersOf({ quantizable }: Sizes): number {
   return quantizable.reduce((sum, tensor) => sum + elements(tensor.shape), 0);
 }
 
-/** A budget that no plan keeps: says the smallest possible size. `limits`: what keeps it from being smaller. */
-export function refuseBudget(
-  tier: Tier,
-  smallest: number,
-  limits: string,
-  measure: Measure,
-): OqeError {
-  const budget = budgetBytes(tier, measure);
+/**
+ * The error for a budget below the smallest possible plan of `smallest` bytes. `limits`: why it
+ * cannot be smaller.
+ */
+export function refuseBudget(tier: Tier, smallest: number, limits: string, sizes: Sizes): OqeError {
+  const budget = budgetBytes(tier, sizes);
   const bpw = (bytes: number) =>
-    `${((8 * bytes) / parametersOf(measure)).toFixed(2)} bits per weight`;
+    `${((8 * bytes) / parametersOf(sizes)).toFixed(2)} bits per weight`;
   return new OqeError(
     "BAD_INPUT",
-    `${tier.name} may take ${grouped(budget)} bytes of quantized tensors, ${bpw(budget)}; the smallest possible plan takes ` +
-      `${grouped(smallest)}, ${bpw(smallest)} (${limits}), and with what is never quantized ${grouped(smallest + measure.keptBytes)} bytes`,
-    "Choose larger tiers or targets, or lower the floors, as in --floors attention=4 or --floors none.",
+    `${tier.name} may take ${grouped(budget)} bytes of quantized tensors, ${bpw(budget)}; ` +
+      `the smallest possible plan takes ${grouped(smallest)}, ${bpw(smallest)} (${limits}), ` +
+      `and with all unquantized tensors ${grouped(smallest + sizes.unquantizedBytes)} bytes`,
+    "Choose larger tiers or targets, or lower the floors: --floors attention=4, or --floors none.",
   );
 }

@@ -1,20 +1,23 @@
 import { OqeError } from "../ground/errors.ts";
 import type { Bits } from "../kernel/width.ts";
 
-/** One tier of the series. Bits per weight count scales and biases: affine at group size 64 adds 0.5. */
+/**
+ * One tier of the series. Bits per weight (bpw) include scales and biases: at group size 64 they
+ * add 0.5.
+ */
 export interface Tier {
   readonly name: string;
   /** Width of every module that the plan does not boost. */
   readonly bits: Bits;
-  /** What the plan aims at. */
+  /** What the rules aim at. */
   readonly targetBpw: number;
-  /** What the plan never passes; null: the tier is uniform and there is nothing to spend. */
+  /** Upper limit of the rules; null: the tier is uniform. */
   readonly capBpw: number | null;
-  /** The most that a measured plan takes: what the published series' tier takes, so that both compare at equal bytes or fewer. */
+  /** Upper limit of a measured plan: the size of the published series' tier. */
   readonly budgetBpw: number;
 }
 
-/** oMLX's levels 8, 6, 5 and 4 (omlx/oq.py); level 8 has no budget, its target is its own uniform rate. */
+/** oMLX's levels 8, 6, 5 and 4 (omlx/oq.py). Level 8 is uniform. */
 export const tiers: readonly Tier[] = [
   { name: "oQ8e", bits: 8, targetBpw: 8.5, capBpw: null, budgetBpw: 8.5 },
   { name: "oQ6e", bits: 6, targetBpw: 6.5, capBpw: 6.7, budgetBpw: 6.57 },
@@ -22,10 +25,16 @@ export const tiers: readonly Tier[] = [
   { name: "oQ4e", bits: 4, targetBpw: 4.6, capBpw: 4.7, budgetBpw: 4.7 },
 ];
 
-/** Group size of every module: it divides the widths of all four architectures, and mixing sizes costs speed in MLX. */
+/**
+ * Group size of every module. It divides the columns of all supported models. MLX is slower with
+ * mixed sizes.
+ */
 export const tierGroupSize = 64;
 
-/** Parses `oQ8e,oQ4e` (any case, spaces or commas or lines), in table order, without repeats. Throws BAD_INPUT. */
+/**
+ * Parses `oQ8e,oQ4e`, in any case, separated by commas or white space. Returns each tier once, in
+ * table order. Throws BAD_INPUT.
+ */
 export function parseTiers(text: string): readonly Tier[] {
   const wanted = text.split(/[\s,]+/).filter((word) => word !== "");
   for (const word of wanted) {
@@ -48,7 +57,10 @@ export function parseTiers(text: string): readonly Tier[] {
   return chosen;
 }
 
-/** The base's name without the suffixes of a former quantization or cast (`-oQ4e`, `-oQ18GBe`, `-8bit`, `-bf16`, `-mtp`). */
+/**
+ * A model's name without suffixes of a quantization or cast: `-oQ4e`, `-oQ18GBe`, `-8bit`, `-bf16`,
+ * `-mtp`.
+ */
 export function stripSuffixes(name: string): string {
   const suffix = /-(oq[\d.]+(?:[gm]i?b)?e?|\d+bit|fp\d+|bf\d+|mtp)$/i;
   let stripped = name;

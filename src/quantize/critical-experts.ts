@@ -1,7 +1,7 @@
 import type { Sensitivity } from "../plan/sensitivity-types.ts";
 import type { CriticalExperts } from "./tune-types.ts";
 
-/** The experts that a measurement found critical to some domain, for the tuner; none without a measurement. */
+/** The experts that are critical to some domain, by layer. None without a sensitivity. */
 export function criticalExpertsOf(
   sensitivity: Pick<Sensitivity, "critical"> | null,
 ): CriticalExperts {

@@ -1,12 +1,14 @@
 import { afterAll, describe, expect, test } from "vitest";
-import { Leases } from "../kernel/lease.ts";
 import { newMatrix, sharedBytes } from "../kernel/matrix.ts";
 import { openKernel } from "../kernel/pool.ts";
 import type { Width } from "../kernel/width.ts";
 import { collect, type Hessian, makeHessian, newGram } from "./hessian.ts";
-import { tuneMatrix } from "./tune-matrix.ts";
+import { rowsOfWeight, tuneMatrix } from "./tune-matrix.ts";
+import { tuningSettings } from "./tuning-settings.ts";
+import { openTools } from "./tuning-tools.ts";
 
 const kernel = await openKernel({ workers: 2 });
+const tools = openTools({ kernel, settings: tuningSettings, storage: "BF16" });
 afterAll(() => kernel.close());
 const [rows, columns] = [96, 192];
 const widths: readonly Width[] = ([3, 4, 5, 6, 8] as const).map((bits) => ({
@@ -14,26 +16,26 @@ const widths: readonly Width[] = ([3, 4, 5, 6, 8] as const).map((bits) => ({
   groupSize: 64,
 }));
 
-/** Numbers of -1..1 that look like noise. */
+/** Numbers from -1 to 1 that look like noise. */
 const noise = (i: number) => ((Math.sin(i * 12.9898 + 78.233) * 43758.5453) % 1) as number;
 const weights = sharedBytes(4 * rows * columns);
 new Float32Array(weights.buffer).forEach((_, i, all) => {
   all[i] = noise(i) + noise(i + 0.5) + noise(2 * i + 7);
 });
 
-/** Tokens whose columns go together in fours, some of them loud. */
+/** The Hessian of tokens whose columns are correlated in fours, some of them large. */
 async function seen(): Promise<{ hessian: Hessian; x: Float32Array; tokens: number }> {
-  const [buffers, tokens] = [new Leases(), 600];
+  const tokens = 600;
   const x = newMatrix(tokens, columns);
   x.data.forEach((_, i, all) => {
     const [token, column] = [Math.floor(i / columns), i % columns];
     all[i] =
       (noise(token * 977 + (column >> 2)) + 0.4 * noise(i + 0.25)) * (column % 23 === 5 ? 6 : 1);
   });
-  const gram = newGram(buffers, columns);
+  const gram = newGram(tools.hessianBuffers, columns);
   await collect(kernel, gram, x);
   return {
-    hessian: await makeHessian(kernel, buffers, gram, { target: null, strength: 0 }),
+    hessian: await makeHessian(tools, gram),
     x: x.data,
     tokens,
   };
@@ -52,14 +54,12 @@ const job = (hessian: Hessian | null) => ({
 });
 
 describe("a forecast of tuning", () => {
-  test("comes within a quarter of what GPTQ alone loses, at every width", async () => {
+  test("is within a quarter of what GPTQ alone loses, at every width", async () => {
     const { hessian } = await seen();
     const { losses, nonFinite } = await kernel.run("forecast", job(hessian));
-    const options = { store: "BF16", buffers: new Leases(), sweeps: () => 0 } as const;
-    const read = async (start: number, end: number) =>
-      weights.subarray(4 * start * columns, 4 * end * columns);
-    const matrix = { rows, columns, dtype: "F32", read } as const;
-    const sums = await tuneMatrix(kernel, matrix, hessian, widths, options, async () => {});
+    const matrix = rowsOfWeight({ bytes: weights, dtype: "F32", rows, columns });
+    const write = async () => {};
+    const sums = await tuneMatrix(tools, matrix, { hessian, widths, sweeps: () => 0, write });
     expect(nonFinite).toBe(0);
     for (const [i, { loss }] of sums.entries()) {
       expect(losses[i]! / loss, `${widths[i]!.bits} bits`).toBeGreaterThan(0.75);
@@ -67,7 +67,7 @@ describe("a forecast of tuning", () => {
     }
   });
 
-  test("its energy is that of the products, damping included", async () => {
+  test("has the energy of the products, damping included", async () => {
     const { hessian, x, tokens } = await seen();
     const { energy } = await kernel.run("forecast", job(hessian));
     const values = new Float32Array(weights.buffer);
@@ -86,14 +86,14 @@ describe("a forecast of tuning", () => {
     expect(energy / expected).toBeCloseTo(1, 4);
   });
 
-  test("without a Hessian all columns count alike", async () => {
+  test("counts all columns alike without a Hessian", async () => {
     const { energy, losses } = await kernel.run("forecast", job(null));
     const values = new Float32Array(weights.buffer);
     expect(energy / values.reduce((sum, value) => sum + value ** 2, 0)).toBeCloseTo(1, 5);
     expect(losses[1]! / losses[2]!).toBeGreaterThan(3);
   });
 
-  test("weights that are not finite are counted", async () => {
+  test("counts weights that are not finite", async () => {
     const spoiled = sharedBytes(weights.byteLength);
     spoiled.set(weights);
     new Float32Array(spoiled.buffer)[77] = Number.NaN;

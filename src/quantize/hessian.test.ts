@@ -7,7 +7,7 @@ import { collect, makeHessian, newGram } from "./hessian.ts";
 const kernel = await openKernel({ workers: 2 });
 afterAll(() => kernel.close());
 const buffers = new Leases();
-const none = { target: null, strength: 0 };
+const tools = { kernel, hessianBuffers: buffers };
 
 function tokens(count: number, width: number) {
   const x = newMatrix(count, width);
@@ -17,39 +17,37 @@ function tokens(count: number, width: number) {
   return x;
 }
 
-test("fewer tokens than columns: damped by one percent the factor exists, and no fallback is noted", async () => {
+test("with fewer tokens than columns, damping by one percent gives a factor", async () => {
   const gram = newGram(buffers, 64);
   await collect(kernel, gram, tokens(20, 64));
-  const hessian = await makeHessian(kernel, buffers, gram, none);
+  const hessian = await makeHessian(tools, gram);
   expect([gram.tokens, hessian.damping]).toEqual([20, 0.01]);
   expect(hessian.factor).not.toBeNull();
   const largestLast = [...hessian.order].map((column) => hessian.diagonal[column]!);
   expect(largestLast).toEqual(largestLast.toSorted((a, b) => a - b));
 });
 
-test("where no damping helps, only the diagonal is left", async () => {
+test("if no damping gives a factor, only the diagonal is left", async () => {
   const gram = newGram(buffers, 32);
   await collect(kernel, gram, tokens(40, 32));
-  gram.sums[1] = 1e30; // two columns that agree more than they can
-  const hessian = await makeHessian(kernel, buffers, gram, none);
+  gram.sums[1] = 1e30; // impossible for two columns of this size
+  const hessian = await makeHessian(tools, gram);
   expect(hessian.factor).toBeNull();
   expect(hessian.diagonal.every(Number.isFinite)).toBe(true);
 });
 
-test("an input that saw no token gets its target; without one, all columns alike", async () => {
+test("without tokens it is the shrinkage target; without one, all columns are alike", async () => {
   const pooled = newGram(buffers, 32);
   await collect(kernel, pooled, tokens(100, 32));
-  const alone = await makeHessian(kernel, buffers, newGram(buffers, 32), {
-    target: pooled,
-    strength: 2,
+  const alone = await makeHessian(tools, newGram(buffers, 32), {
+    shrinkage: { target: pooled, strength: 2 },
   });
-  const same = await makeHessian(kernel, buffers, pooled, none);
+  const same = await makeHessian(tools, pooled);
   expect([...alone.order]).toEqual([...same.order]);
   for (const [i, value] of alone.diagonal.entries())
     expect(value / same.diagonal[i]!).toBeCloseTo(1, 5);
-  const identity = await makeHessian(kernel, buffers, newGram(buffers, 32), {
-    target: null,
-    strength: 2,
+  const identity = await makeHessian(tools, newGram(buffers, 32), {
+    shrinkage: { target: null, strength: 2 },
   });
   expect(new Set(identity.diagonal).size).toBe(1);
 });

@@ -3,45 +3,63 @@ import { gram as addGram } from "../kernel/grams.ts";
 import type { Kernel } from "../kernel/kernel-types.ts";
 import type { Leases } from "../kernel/lease.ts";
 import type { Matrix } from "../kernel/matrix.ts";
+import type { TuningSettings } from "./tuning-settings.ts";
+import type { TuningTools } from "./tuning-tools.ts";
 
-/** Second moments of an input of width d: the upper triangle of Σ x xᵀ, `[d, d]` row-major, and how many rows went in. */
+/** Second moments Σ x xᵀ of an input with `width` channels. */
 export interface Gram {
+  /** `[width, width]`, row-major. Only the upper triangle is filled. */
   readonly sums: Float32Array<SharedArrayBuffer>;
   readonly width: number;
+  /** Number of rows x that were added. */
   tokens: number;
-  /** Lets the next Hessian have the memory. */
+  /** Makes the buffer available to the next Gram matrix. */
   release(): void;
 }
 
-/** What tuning needs of an input: columns in the order of their second moments, and the factor of the damped Hessian in that order. */
+/** A Hessian in the form that tuning needs: its factor, with columns ordered by second moment. */
 export interface Hessian {
   readonly width: number;
-  /** Null: no factor could be made, only the diagonal is left. */
+  /**
+   * Factor of the damped Hessian in `order`. Null if there is none; then only `diagonal` is used.
+   */
   readonly factor: Float32Array<SharedArrayBuffer> | null;
   readonly order: Uint32Array<SharedArrayBuffer>;
-  /** Second moments `[d]` in natural order, shrunk but not damped. */
+  /** Second moments `[width]` in natural order, shrunk but not damped. */
   readonly diagonal: Float32Array<SharedArrayBuffer>;
-  /** Fraction of the mean diagonal that was added to it. */
+  /** What was added to the diagonal, as a fraction of its mean. */
   readonly damping: number;
-  /** Lets the next Hessian have the memory. */
+  /** Makes the buffer available to the next Hessian. */
   release(): void;
-}
-
-/** Where a Hessian is pulled to when it was seen by few tokens, and how hard. */
-export interface Shrinkage {
-  /** Null: the own diagonal. */
-  readonly target: Gram | null;
-  /** Worth of the target in tokens per input column: share = a·d / (n + a·d) (facts: docs/tuning.md). */
-  readonly strength: number;
 }
 
 /**
- * Dampings tried in turn, as fractions of the mean diagonal. One percent is GPTQ's own (arXiv 2210.17323 §3.3, "dampening"); more
- * only where float32 does not see a positive definite matrix.
+ * Shrinks a Hessian H that few tokens contributed to: (1 - s) H + s T with
+ * s = strength · width / (tokens + strength · width). See docs/tuning.md.
+ */
+export interface Shrinkage {
+  /** T; null: the diagonal of H. */
+  readonly target: Gram | null;
+  /** How many tokens per input channel the target is worth. */
+  readonly strength: number;
+}
+
+export interface HessianOptions {
+  /** Default: none. */
+  readonly shrinkage?: Shrinkage;
+  /** Default: "hessian". */
+  readonly curvature?: TuningSettings["curvature"];
+}
+
+type HessianTools = Pick<TuningTools, "kernel" | "hessianBuffers">;
+
+/**
+ * Dampings to try in turn, as fractions of the mean diagonal. One percent is GPTQ's own value
+ * (arXiv 2210.17323 §3.3). The others are for matrices that are not positive definite in float32.
  */
 const dampings = [0.01, 0.1, 1];
 
-/** Large buffers spare for the next Hessian: those of one block's experts under way. */
+/** Large buffers to hold for later: enough for the experts of one block that are in progress. */
 const mostSpare = 8;
 
 export function newGram(buffers: Leases, width: number): Gram {
@@ -50,13 +68,15 @@ export function newGram(buffers: Leases, width: number): Gram {
   return { sums, width, tokens: 0, release: () => buffers.give(buffer, mostSpare) };
 }
 
-/** Adds the rows of `x` `[tokens, d]`, each counting `weight` times. `counted`: whether they are the input's own tokens. */
+/**
+ * Adds the rows of `x [tokens, width]`, each multiplied by `weight` (default 1).
+ * `counted` (default true): whether the rows count as tokens of the input.
+ */
 export async function collect(
   kernel: Kernel,
   gram: Gram,
   x: Matrix,
-  weight = 1,
-  counted = true,
+  { weight = 1, counted = true }: { readonly weight?: number; readonly counted?: boolean } = {},
 ): Promise<void> {
   if (x.rows === 0) return;
   await addGram(kernel, x, gram.sums, weight);
@@ -65,25 +85,20 @@ export async function collect(
 
 /** Shrinks, damps, orders and factors. The same sums give the same bytes. */
 export async function makeHessian(
-  kernel: Kernel,
-  buffers: Leases,
+  { kernel, hessianBuffers }: HessianTools,
   gram: Gram,
-  shrinkage: Shrinkage,
-  curvature: "hessian" | "diagonal" = "hessian",
+  { shrinkage = { target: null, strength: 0 }, curvature = "hessian" }: HessianOptions = {},
 ): Promise<Hessian> {
   const { width, sums } = gram;
-  const buffer = buffers.take(4 * width * (width + 2));
+  const buffer = hessianBuffers.take(4 * width * (width + 2));
   const order = new Uint32Array(buffer, 0, width);
   const diagonal = new Float32Array(buffer, 4 * width, width);
   const factor = new Float32Array(buffer, 8 * width, width * width);
-  const release = () => buffers.give(buffer, mostSpare);
-  const job = {
-    gram: sums,
-    target: shrinkage.target?.sums ?? null,
-    share: shareOf(gram, shrinkage),
-  };
+  const release = () => hessianBuffers.give(buffer, mostSpare);
+  const target = shrinkage.target?.sums ?? null;
+  const job = { gram: sums, target, share: shareOf(gram, shrinkage), order, diagonal, factor };
   for (const damping of dampings) {
-    await kernel.run("condition", { ...job, damping, order, diagonal, factor });
+    await kernel.run("condition", { ...job, damping });
     if (curvature === "diagonal") break;
     const { pivot } = await factorize(kernel, factor, width);
     if (pivot === null) return { width, factor, order, diagonal, damping, release };

@@ -1,5 +1,3 @@
-import type { Kernel } from "../kernel/kernel-types.ts";
-import type { Leases } from "../kernel/lease.ts";
 import { type Matrix, rowsOf } from "../kernel/matrix.ts";
 import type { PlannedTensor } from "../models/architecture.ts";
 import type { LinearOptions } from "../models/forward.ts";
@@ -11,50 +9,48 @@ import {
   newGram,
   type Shrinkage,
 } from "./hessian.ts";
-import type { TuningSettings } from "./tuning-settings.ts";
+import type { TuningTools } from "./tuning-tools.ts";
 
-/** Who hears of what is met on the way. */
+/** Receives what is counted while Hessians are gathered. */
 export interface HessianWatch {
-  /** Rows of an input that were not finite and count as zeros. */
+  /** `rows` of an input were not finite. They count as zeros. */
   drop(rows: number, fedBy: string): void;
-  /** The tokens that came to an expert. */
+  /** `x` holds the tokens that were routed to an expert. */
   route(expert: number, x: Matrix): void;
 }
 
 export interface HessianSource {
-  readonly kernel: Kernel;
-  readonly settings: TuningSettings;
-  readonly buffers: Leases;
+  readonly tools: TuningTools;
   readonly watch: HessianWatch;
-  /** The quantized tensors of this place: those with the same `fedBy` share a Hessian. */
+  /** The block's quantized tensors. Those with the same `fedBy` share a Hessian. */
   readonly quantized: readonly PlannedTensor[];
-  /** Experts of this place that are critical to a domain; absent: none is known. */
-  readonly critical?: ReadonlySet<number>;
+  /** Experts of the block that are critical to a domain. */
+  readonly critical: ReadonlySet<number>;
 }
 
-/** A Hessian that several roles use; the last one to release it gives its memory back. */
+/** A Hessian that several roles use. The last one to release it frees its buffer. */
 export interface SharedHessian {
   readonly hessian: Promise<Hessian>;
   release(made: Hessian): void;
 }
 
-/** The Hessians of one place in the model: a block, or the glue. Each is gathered when the first role that its input feeds asks. */
+/** The Hessians of one block's inputs. Each is gathered when the first of its roles asks for it. */
 export class InputHessians {
   readonly #source: HessianSource;
   readonly #pooled = new Map<string, Promise<Gram>>();
-  /** Hessians under way or yet to be asked for by further roles, by input and expert. */
+  /** Hessians that are being made or that further roles will ask for, by input and expert. */
   readonly #hessians = new Map<string, { readonly hessian: Promise<Hessian>; users: number }>();
 
   constructor(source: HessianSource) {
     this.#source = source;
   }
 
-  /** Gathers the Hessian that the experts' own ones of this input are shrunk to. */
+  /** Gathers the pooled Hessian of an input, which that of each expert is shrunk towards. */
   async pool(fedBy: string, x: Matrix): Promise<void> {
-    const { kernel, buffers } = this.#source;
+    const { kernel, hessianBuffers } = this.#source.tools;
     const gather = async () => {
-      const gram = newGram(buffers, x.columns);
-      await collect(kernel, gram, await this.screen(x, fedBy));
+      const gram = newGram(hessianBuffers, x.columns);
+      await collect(kernel, gram, await this.#screen(x, fedBy));
       return gram;
     };
     const gram = gather();
@@ -62,20 +58,23 @@ export class InputHessians {
     await gram;
   }
 
-  /** When the place is done. */
+  /** Frees the pooled Hessians. To be called after the block. */
   async close(): Promise<void> {
     for (const gram of this.#pooled.values()) (await gram).release();
   }
 
   /** The Hessian of a quantized role's input. */
   share(tensor: PlannedTensor, x: Matrix, { expert, near }: LinearOptions): SharedHessian {
-    const key = `${tensor.role.fedBy} ${expert ?? ""}`;
+    const { fedBy } = tensor.role;
+    const key = `${fedBy} ${expert ?? ""}`;
     let entry = this.#hessians.get(key);
     if (entry === undefined) {
-      const users = this.#source.quantized.filter(
-        ({ role }) => role.fedBy === tensor.role.fedBy,
-      ).length;
-      entry = { hessian: this.#gather(tensor, x, expert, near), users };
+      const users = this.#source.quantized.filter(({ role }) => role.fedBy === fedBy).length;
+      const hessian =
+        expert === undefined
+          ? this.#gather(fedBy!, x)
+          : this.#gatherExpert(fedBy!, expert, x, near);
+      entry = { hessian, users };
       this.#hessians.set(key, entry);
     }
     const { hessian } = entry;
@@ -88,54 +87,65 @@ export class InputHessians {
     return { hessian, release };
   }
 
-  /** Without the rows that are not finite, which would spoil the whole sum: they become zeros, and are counted. */
-  async screen(x: Matrix, fedBy: string): Promise<Matrix> {
+  /** Sets rows that are not finite to zero, and counts them: one would spoil the whole sum. */
+  async #screen(x: Matrix, fedBy: string): Promise<Matrix> {
     if (x.rows === 0) return x;
-    const { dropped } = await this.#source.kernel.run("screen", { x });
+    const { dropped } = await this.#source.tools.kernel.run("screen", { x });
     this.#source.watch.drop(dropped, fedBy);
     return x;
   }
 
-  async #gather(
-    tensor: PlannedTensor,
-    x: Matrix,
-    expert?: number,
-    near?: Matrix,
-  ): Promise<Hessian> {
-    const { settings, kernel, buffers, watch } = this.#source;
-    const fedBy = tensor.role.fedBy!;
-    const pooled = (await this.#pooled.get(fedBy)) ?? null;
-    if (expert !== undefined) watch.route(expert, x);
-    if (expert !== undefined && settings.experts === "pooled" && pooled !== null) {
-      return makeHessian(
-        kernel,
-        buffers,
-        pooled,
-        { target: null, strength: 0 },
-        settings.curvature,
-      );
-    }
-    const gram = newGram(buffers, x.columns);
-    const seen = expert === undefined ? x : rowsOf(x, 0, Math.ceil(x.rows * settings.expertTokens));
-    await collect(kernel, gram, await this.screen(seen, fedBy));
-    const isCritical = expert !== undefined && this.#source.critical?.has(expert) === true;
-    const nearWeight = isCritical ? settings.criticalNearWeight : settings.nearWeight;
-    if (near !== undefined && nearWeight > 0) {
-      const some = rowsOf(near, 0, Math.ceil(near.rows * settings.expertTokens));
-      await kernel.run("screen", { x: some }); // no token of the text went through them: not counted
-      await collect(kernel, gram, some, nearWeight, false);
-    }
-    const shrinkage = this.#shrinkage(gram, pooled, expert !== undefined);
-    const hessian = await makeHessian(kernel, buffers, gram, shrinkage, settings.curvature);
-    gram.release();
-    return hessian;
+  /** The Hessian of an input that all tokens have. */
+  async #gather(fedBy: string, x: Matrix): Promise<Hessian> {
+    const { kernel, hessianBuffers, settings } = this.#source.tools;
+    const gram = newGram(hessianBuffers, x.columns);
+    await collect(kernel, gram, await this.#screen(x, fedBy));
+    const few = gram.tokens < settings.denseEnough * gram.width;
+    return this.#finish(gram, { target: null, strength: few ? settings.denseStrength : 0 });
   }
 
-  #shrinkage(gram: Gram, pooled: Gram | null, routed: boolean): Shrinkage {
-    const { pooledStrength, diagonalStrength, denseStrength, denseEnough } = this.#source.settings;
-    if (pooled !== null) return { target: pooled, strength: pooledStrength };
-    if (routed) return { target: null, strength: diagonalStrength };
-    const few = gram.tokens < denseEnough * gram.width;
-    return { target: null, strength: few ? denseStrength : 0 };
+  async #gatherExpert(
+    fedBy: string,
+    expert: number,
+    x: Matrix,
+    near: Matrix | undefined,
+  ): Promise<Hessian> {
+    const { tools, watch } = this.#source;
+    const { settings, kernel, hessianBuffers } = tools;
+    const pooled = (await this.#pooled.get(fedBy)) ?? null;
+    watch.route(expert, x);
+    if (settings.experts === "pooled" && pooled !== null)
+      return makeHessian(tools, pooled, { curvature: settings.curvature });
+    const gram = newGram(hessianBuffers, x.columns);
+    const some = rowsOf(x, 0, Math.ceil(x.rows * settings.expertTokens));
+    await collect(kernel, gram, await this.#screen(some, fedBy));
+    if (near !== undefined) await this.#addNear(gram, expert, near);
+    return this.#finish(
+      gram,
+      pooled === null
+        ? { target: null, strength: settings.diagonalStrength }
+        : { target: pooled, strength: settings.pooledStrength },
+    );
+  }
+
+  /** Adds tokens that the router nearly sent to the expert. They are not counted as its tokens. */
+  async #addNear(gram: Gram, expert: number, near: Matrix): Promise<void> {
+    const { tools, critical } = this.#source;
+    const { settings, kernel } = tools;
+    const weight = critical.has(expert) ? settings.criticalNearWeight : settings.nearWeight;
+    if (weight === 0) return;
+    const some = rowsOf(near, 0, Math.ceil(near.rows * settings.expertTokens));
+    await kernel.run("screen", { x: some });
+    await collect(kernel, gram, some, { weight, counted: false });
+  }
+
+  async #finish(gram: Gram, shrinkage: Shrinkage): Promise<Hessian> {
+    const { tools } = this.#source;
+    const hessian = await makeHessian(tools, gram, {
+      shrinkage,
+      curvature: tools.settings.curvature,
+    });
+    gram.release();
+    return hessian;
   }
 }

@@ -1,4 +1,5 @@
 import { cross } from "../kernel/grams.ts";
+import type { Kernel } from "../kernel/kernel-types.ts";
 import {
   asWeight,
   bytesOf,
@@ -12,11 +13,14 @@ import { toFloats } from "../kernel/to-floats.ts";
 import type { PlannedTensor } from "../models/architecture.ts";
 import type { LayerKind } from "../models/layer-kind.ts";
 import { blockContext, type Model } from "../models/run.ts";
-import type { Hessian } from "./hessian.ts";
+import type { VisitedMatrix } from "./block-visit.ts";
 
-/** Share of the error that a target takes back: half, for what is fitted to these rows is not all there in others (docs/benchmarks.md). */
+/**
+ * Share of the error that a target compensates for. The fit is to the calibration rows; on other
+ * rows only a part of it holds (docs/benchmarks.md).
+ */
 const share = 0.5;
-/** Tokens an input channel needs for its target to be moved. */
+/** Tokens per input channel that a fit needs. */
 const enough = 8;
 
 export interface ResidualPlace {
@@ -30,13 +34,14 @@ export interface ResidualPlace {
 }
 
 /**
- * A block of the base beside that of the tier: with X the base's input of a matrix and X' the tier's, the matrix is tuned towards
- * W' = W + a·W (X - X')ᵀX' (X'ᵀX' + damping)⁻¹, which takes back that part of the error so far which is linear in X' (QEP, arXiv 2504.09629).
- * For matrices that all tokens come to, and enough of them.
+ * Compensates in one block for the errors of the blocks before it (QEP, arXiv 2504.09629). X is the
+ * base's input of a matrix W, X' the tier's. The matrix is tuned towards W' = W + a·W (X - X')ᵀX'
+ * (X'ᵀX' + damping)⁻¹, which compensates for a share `a` of the error that is linear in X'. Only
+ * matrices that all tokens go through are moved, and only with enough tokens.
  */
 export class ResidualRepair {
   readonly #place: ResidualPlace;
-  /** Tensors that were given another target. */
+  /** Number of matrices that got another target. */
   moved = 0;
   /** By `fedBy`: X `[tokens, in]`. */
   readonly #inputs = new Map<string, Matrix>();
@@ -47,37 +52,31 @@ export class ResidualRepair {
     this.#place = place;
   }
 
-  /** Hidden states of the base after the block, its inputs being kept. */
+  /** Runs the base's block and records its inputs. Returns the base's hidden states after it. */
   run(x: Matrix): Promise<Matrix> {
     const { base, layer, kind, length } = this.#place;
     const plain = blockContext(base, layer, kind, { length });
-    const note = (role: string, input: Matrix) => {
+    const record = (role: string, input: Matrix) => {
       const fedBy = this.#find(role)?.role.fedBy;
       if (fedBy && input.rows >= enough * input.columns) this.#inputs.set(fedBy, input);
     };
     const at: typeof plain = {
       ...plain,
       weight: (role, input, options) => {
-        note(role, input);
+        record(role, input);
         return plain.weight(role, input, options);
       },
       linear: (role, input, options) => {
-        note(role, input);
+        record(role, input);
         return plain.linear(role, input, options);
       },
     };
     return base.architecture.forward.block(at, x);
   }
 
-  /** What the tensor is to be tuned towards, given the tier's input; null: itself. */
-  async target(
-    tensor: PlannedTensor,
-    weight: Weight,
-    x: Matrix,
-    { factor, order }: Hessian,
-  ): Promise<Weight | null> {
-    const { ops } = this.#place.base;
-    const { kernel } = ops;
+  /** The matrix W' that a visited matrix is tuned towards; null: W itself. */
+  async target({ tensor, weight, x, hessian }: VisitedMatrix): Promise<Weight | null> {
+    const { factor, order } = hessian;
     const fedBy = tensor.role.fedBy!;
     if (this.#find(tensor.role.role) === undefined || !this.#inputs.has(fedBy) || factor === null)
       return null;
@@ -87,19 +86,18 @@ export class ResidualRepair {
       this.#moments.set(fedBy, moments);
     }
     const square = await moments;
+    const { ops } = this.#place.base;
+    const { kernel } = ops;
     const { rows, columns } = weight;
     const own = { data: await toFloats(weight.bytes, weight.dtype, kernel), rows, columns };
     const change = await ops.linear(own, asWeight(square.data, columns));
     await ops.shareOut(change.rows, async (start, end) => {
       await kernel.run("solve", { factor, order, b: rowsOf(change, start, end) });
     });
-    await kernel.run("scale", { x: change, factors: sharedFloats(change.columns).fill(-share) });
+    await kernel.run("scale", { x: change, factors: sharedFloats(columns).fill(-share) });
     await ops.add(change, own);
-    const { nonFinite } = await kernel.cast({
-      weights: bytesOf(change.data),
-      from: "F32",
-      to: "F32",
-    });
+    const values = { weights: bytesOf(change.data), from: "F32", to: "F32" } as const;
+    const { nonFinite } = await kernel.cast(values);
     if (nonFinite > 0) return null;
     this.moved++;
     return asWeight(change.data, columns);
@@ -108,7 +106,7 @@ export class ResidualRepair {
   async #compare(fedBy: string, x: Matrix): Promise<Matrix> {
     const { ops } = this.#place.base;
     const difference = this.#inputs.get(fedBy)!;
-    this.#inputs.set(fedBy, newMatrix(0, x.columns)); // from here on it is another matrix
+    this.#inputs.set(fedBy, newMatrix(0, x.columns)); // its memory is overwritten below
     await ops.shareOut(x.rows, async (start, end) => {
       await ops.kernel.run("subtract", {
         x: rowsOf(difference, start, end),
@@ -121,7 +119,7 @@ export class ResidualRepair {
     return sums;
   }
 
-  /** A quantized tensor that all tokens come to. */
+  /** The quantized tensor of a role, if all tokens go through it. */
   #find(role: string): PlannedTensor | undefined {
     return this.#place.tensors.find(
       (tensor) => tensor.role.role === role && tensor.role.routed !== true,
@@ -129,19 +127,19 @@ export class ResidualRepair {
   }
 }
 
-/** How far a stored matrix, decoded to float32, is from the base's own. */
+/** The error of a stored matrix, decoded to float32, relative to the base's own. */
 export async function errorAgainst(
-  { ops: { kernel } }: Pick<Model, "ops">,
+  kernel: Kernel,
   own: Weight,
-  made: Weight,
+  stored: Weight,
 ): Promise<{ squaredError: number; weightEnergy: number }> {
-  const { rows, columns } = own;
-  const from = { data: await toFloats(own.bytes, own.dtype, kernel), rows, columns };
-  const { squares: weightEnergy } = await kernel.run("subtract", {
-    x: newMatrix(rows, columns),
-    from,
-  });
-  const decoded = { data: await toFloats(made.bytes, made.dtype, kernel), rows, columns };
-  const { squares: squaredError } = await kernel.run("subtract", { x: decoded, from });
+  const floats = async ({ bytes, dtype, rows, columns }: Weight): Promise<Matrix> => {
+    return { data: await toFloats(bytes, dtype, kernel), rows, columns };
+  };
+  const from = await floats(own);
+  const zeros = newMatrix(own.rows, own.columns);
+  const { squares: weightEnergy } = await kernel.run("subtract", { x: zeros, from });
+  const x = await floats(stored);
+  const { squares: squaredError } = await kernel.run("subtract", { x, from });
   return { squaredError, weightEnergy };
 }

@@ -1,9 +1,8 @@
 import { afterAll, expect, test } from "vitest";
-import { embedded } from "../../test/support/models.ts";
+import { embedded, smallest } from "../../test/support/models.ts";
 import { readBase } from "../base/base.ts";
 import { baseWeights } from "../base/base-weights.ts";
 import { openFolder } from "../checkpoint/folder.ts";
-import { Leases } from "../kernel/lease.ts";
 import { newMatrix } from "../kernel/matrix.ts";
 import { openKernel } from "../kernel/pool.ts";
 import { toFloats } from "../kernel/to-floats.ts";
@@ -12,10 +11,13 @@ import { byRole } from "../models/by-role.ts";
 import { collect, makeHessian, newGram } from "./hessian.ts";
 import { RouterAim } from "./router-aim.ts";
 import { tuneAimed } from "./tune-aimed.ts";
-import { tuneMatrix } from "./tune-matrix.ts";
-import type { TunedRows } from "./tuned-rows.ts";
+import { rowsOfWeight, tuneMatrix } from "./tune-matrix.ts";
+import { decodeRows, type TunedRows } from "./tuned-rows.ts";
+import { tuningSettings } from "./tuning-settings.ts";
+import { openTools } from "./tuning-tools.ts";
 
 const kernel = await openKernel({ workers: 2 });
+const tools = openTools({ kernel, settings: tuningSettings, storage: "BF16" });
 const base = await readBase(await openFolder(embedded), { allowHeaderOnly: false });
 const weights = baseWeights(base, kernel);
 const tensors = byRole(base.tensors);
@@ -25,9 +27,9 @@ afterAll(async () => {
 });
 
 const widths: Width[] = [{ bits: 4, groupSize: 64 }];
-const options = { store: "BF16", buffers: new Leases(), sweeps: () => 2 } as const;
+const sweeps = () => 2;
 
-test("errors leave the directions that later routers read, and grow little elsewhere", async () => {
+test("errors become smaller where later routers read, and grow little in all", async () => {
   const aim = await RouterAim.open(kernel, base.tensors, weights);
   const tensor = tensors.get(0, "mamba.out");
   const blocks = (await aim.blocksOf(tensor))!;
@@ -37,41 +39,33 @@ test("errors leave the directions that later routers read, and grow little elsew
   const weight = await weights.matrix(0, "mamba.out");
   const { rows, columns } = weight;
   const own = await toFloats(weight.bytes, weight.dtype, kernel);
-  // Inputs of one size in all directions: then the loss is the squared error itself.
-  const gram = newGram(options.buffers, columns);
+  // Inputs are alike in all directions, so the loss is the squared error.
+  const gram = newGram(tools.hessianBuffers, columns);
   const x = newMatrix(columns, columns);
   for (let i = 0; i < columns; i++) x.data[i * columns + i] = 1;
   await collect(kernel, gram, x);
-  const hessian = await makeHessian(kernel, options.buffers, gram, { target: null, strength: 0 });
+  const hessian = await makeHessian(tools, gram);
 
   const errorsOf = async (
     tune: (write: (part: TunedRows) => Promise<void>) => Promise<unknown>,
   ) => {
     const errors = new Float64Array(rows * columns);
-    await tune(async ({ words, scales, biases, start, rows: count, width }) => {
-      const packed = { words: words.slice(), scales: scales.slice(), biases: biases.slice() };
-      const values = await kernel.dequantize({
-        ...packed,
-        store: "BF16",
-        rows: count,
-        columns,
-        ...width,
-      });
+    await tune(async (part) => {
+      const at = part.start * columns;
+      const values = await decodeRows(kernel, part, { columns, store: "BF16" });
       values.forEach((value, i) => {
-        errors[start * columns + i] = own[start * columns + i]! - value;
+        errors[at + i] = own[at + i]! - value;
       });
     });
     return errors;
   };
-  const read = async (start: number, end: number) =>
-    weight.bytes.subarray(2 * start * columns, 2 * end * columns);
-  const matrix = { rows, columns, dtype: weight.dtype, read };
   const plain = await errorsOf((write) =>
-    tuneMatrix(kernel, matrix, hessian, widths, options, write),
+    tuneMatrix(tools, rowsOfWeight(weight), { hessian, widths, sweeps, write }),
   );
   const sums: { squaredError: number }[] = [];
   const aimed = await errorsOf(async (write) => {
-    sums.push(...(await tuneAimed(kernel, weight, blocks, hessian, widths, options, write)));
+    const options = { hessian, widths, sweeps, write };
+    sums.push(...(await tuneAimed(tools, weight, { ...options, blocks })));
   });
 
   const squares = (values: Float64Array) => values.reduce((sum, value) => sum + value * value, 0);
@@ -81,8 +75,8 @@ test("errors leave the directions that later routers read, and grow little elsew
     let sum = 0;
     for (const layer of [1, 3, 6, 8, 10]) {
       const [gate, norm] = [
-        (await weights.kept(layer, "router"))!,
-        (await weights.kept(layer, "norm"))!,
+        (await weights.unquantized(layer, "router"))!,
+        (await weights.unquantized(layer, "norm"))!,
       ];
       const routed = gate.length / rows;
       const mean = Array.from(
@@ -106,7 +100,7 @@ test("errors leave the directions that later routers read, and grow little elsew
   expect((await seen(aimed)) / (await seen(plain))).toBeLessThan(0.6);
 });
 
-test("only what some later router reads is aimed", async () => {
+test("only matrices whose output a later router reads are aimed", async () => {
   const aim = await RouterAim.open(kernel, base.tensors, weights);
   const aims = async (layer: number, role: string) =>
     (await aim.blocksOf(tensors.get(layer, role))) !== null;
@@ -122,4 +116,15 @@ test("only what some later router reads is aimed", async () => {
   ]).toEqual(Array(3).fill(true));
   expect([await aims(10, "experts.down"), await aims(10, "shared.down")]).toEqual([false, false]);
   expect(aim.modules.size).toBe(3);
+});
+
+test("a router in the block of an attention reads what that attention writes", async () => {
+  const folder = await openFolder(smallest.qwen3_moe!);
+  const own = await readBase(folder, { allowHeaderOnly: false });
+  const aim = await RouterAim.open(kernel, own.tensors, baseWeights(own, kernel));
+  const table = byRole(own.tensors);
+  const last = own.architecture.layers(own.config).length - 1;
+  const aims = async (role: string) => (await aim.blocksOf(table.get(last, role))) !== null;
+  expect([await aims("attention.o"), await aims("experts.down")]).toEqual([true, false]);
+  await own.checkpoint.close();
 });

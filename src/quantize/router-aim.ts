@@ -6,34 +6,41 @@ import { modulePath } from "../mlx/format.ts";
 import type { PlannedTensor } from "../models/architecture.ts";
 import type { WeightSource } from "../models/run.ts";
 
-/** Rows `[start, end)` of a matrix, and how errors of the rows behind them move their targets: `[rows behind, end - start]`. */
+/** Rows `[start, end)` of a matrix that are tuned together. */
 export interface RowBlock {
   readonly start: number;
   readonly end: number;
-  /** Null: no rows are behind. */
+  /**
+   * How errors of the rows from `end` on change this block's target: `[rows from end on, end -
+   * start]`. Null for the last rows of the matrix.
+   */
   readonly carry: Matrix | null;
 }
 
 /**
- * Share of the loss that lies in what routers read, were errors spread evenly over the residual stream. With more of it fewer tokens change their
- * experts, but the arithmetic suffers (docs/benchmarks.md).
+ * Share of the loss that comes from what routers read, for errors that are spread evenly over the
+ * residual stream. A larger share gives fewer flips but larger errors elsewhere
+ * (docs/benchmarks.md).
  */
 const share = 0.3;
-/** Row blocks of a matrix. Within one, rows do not make up for each other. */
+/** Blocks per matrix. The rows of one block do not compensate for each other. */
 const blocks = 6;
 
-/** A router's direction in the residual stream: `[routed, hidden]`, weighed to a sum of squares of 1. */
+/** What a router reads of the residual stream. */
 interface Reader {
   /** Place, in the list of all tensors, of the norm between the residual stream and the router. */
   readonly norm: number;
+  /** A `[routed, hidden]`, and its sum of squares |A|². */
   readonly directions: Matrix;
   readonly squares: number;
 }
 
 /**
- * Rounding that spares the routers. A matrix that writes into the residual stream has the loss tr(M E H Eᵀ), M = I + μ Σ_r A_rᵀA_r / |A_r|², over
- * the routers r behind it: A = γ ∘ G, the gate without its mean row (which moves no choice) through the norm before it. So errors
- * along what routers read count more, and rows of E make up for each other there (after BOA, arXiv 2406.13474, whose M is that of attention).
+ * Aims rounding errors past the routers. A matrix that writes into the residual stream gets the
+ * loss tr(M E H Eᵀ) with M = I + μ Σ_r A_rᵀA_r / |A_r|², over the later routers r. A = γ ∘ G is
+ * what a router reads: its gate without the mean row (which changes no choice), times the factors
+ * of the norm before it. So errors that a router reads count more, and rows of E compensate for
+ * each other there. After BOA (arXiv 2406.13474), where M comes from attention.
  */
 export class RouterAim {
   readonly #kernel: Kernel;
@@ -41,7 +48,7 @@ export class RouterAim {
   readonly #places: ReadonlyMap<string, number>;
   readonly #readers: readonly Reader[];
   readonly #hidden: number;
-  /** Modules that were aimed. */
+  /** Modules that were tuned with such a loss. */
   readonly modules = new Set<string>();
   #last: { readonly readers: number; readonly blocks: Promise<readonly RowBlock[]> } | null = null;
 
@@ -56,6 +63,7 @@ export class RouterAim {
     this.#hidden = readers[0]?.directions.columns ?? 0;
   }
 
+  /** `tensors`: all of the model. */
   static async open(
     kernel: Kernel,
     tensors: readonly PlannedTensor[],
@@ -66,8 +74,8 @@ export class RouterAim {
       const norm = tensors.findIndex(
         (tensor) => tensor.layer === layer && tensor.role.feeds?.includes(role.fedBy!),
       );
-      const gate = await weights.kept(layer, role.role);
-      const factors = await weights.kept(layer, tensors[norm]!.role.role);
+      const gate = await weights.unquantized(layer, role.role);
+      const factors = await weights.unquantized(layer, tensors[norm]!.role.role);
       const columns = factors!.length;
       const directions = { data: gate!, rows: gate!.length / columns, columns };
       const { squares } = await kernel.run("center", { x: directions, factors: factors! });
@@ -76,11 +84,11 @@ export class RouterAim {
     return new RouterAim(kernel, tensors, readers);
   }
 
-  /** How the rows of a matrix are to be tuned, blocks from the last to the first; null where no router reads what it writes. */
+  /** The blocks to tune a matrix in, last rows first. Null if no later router reads its output. */
   async blocksOf(tensor: PlannedTensor): Promise<readonly RowBlock[] | null> {
     const { role, layer, shape, name } = tensor;
     if (layer === null || role.residual !== true || shape.at(-2) !== this.#hidden) return null;
-    // A router reads what was written before its norm, in its own block too.
+    // A router reads what was written before its norm, also within its own block.
     const place = this.#places.get(name)!;
     const readers = this.#readers.filter(({ norm }) => norm > place);
     if (readers.length === 0) return null;
@@ -99,7 +107,7 @@ export class RouterAim {
     for (const { directions, squares } of readers) {
       await addGram(this.#kernel, directions, factor, strength / squares);
     }
-    await factorize(this.#kernel, factor, d); // at least 1 on the diagonal: no pivot fails
+    await factorize(this.#kernel, factor, d); // M has at least 1 on its diagonal: no pivot fails
     const size = Math.ceil(d / blocks);
     const starts = Array.from({ length: Math.ceil(d / size) }, (_, i) => i * size).reverse();
     return Promise.all(

@@ -1,35 +1,30 @@
-import type { Kernel } from "../kernel/kernel-types.ts";
-import type { Leases } from "../kernel/lease.ts";
 import { toFloats } from "../kernel/to-floats.ts";
 import type { PlannedTensor } from "../models/architecture.ts";
 import type { WeightSource } from "../models/run.ts";
 import { collect, type Hessian, makeHessian, newGram } from "./hessian.ts";
-import type { TuningSettings } from "./tuning-settings.ts";
-
-export interface TableRequest {
-  /** All tensors of the model. */
-  readonly tensors: readonly PlannedTensor[];
-  readonly weights: WeightSource;
-  readonly kernel: Kernel;
-  readonly settings: TuningSettings;
-  readonly buffers: Leases;
-}
+import type { TuningTools } from "./tuning-tools.ts";
 
 /**
- * The Hessian that an embedding table is tuned with. Its rows are looked up and not multiplied, so it has no input; but the first
- * block reads them through its norm and its input projections W, and an error e of a row becomes W·(g ⊙ e) there, up to the scale of
- * the norm. So H = Σ over the rows w of those projections (g ⊙ w)(g ⊙ w)ᵀ. Null where the first block has no such projection.
+ * The Hessian that an embedding table is tuned with. Its rows are looked up, not multiplied, so the
+ * table has no input. But the first block multiplies them: with its norm's factors g and its input
+ * projections W, an error e of a row becomes W·(g ⊙ e), up to the scale of the norm. So
+ * H = Σ over the rows w of those projections (g ⊙ w)(g ⊙ w)ᵀ. `tensors`: all of the model.
+ * Null if the first block has no such projection.
  */
-export async function tableHessian(request: TableRequest): Promise<Hessian | null> {
-  const { tensors, weights, kernel, settings, buffers } = request;
+export async function tableHessian(
+  tools: TuningTools,
+  tensors: readonly PlannedTensor[],
+  weights: WeightSource,
+): Promise<Hessian | null> {
+  const { kernel, hessianBuffers, settings } = tools;
   const first = tensors.filter(({ layer }) => layer === 0);
   const norm = first.find(({ role }) => role.feeds !== undefined);
   const readers = first.filter(
     ({ role }) => role.kind === "linear" && norm?.role.feeds?.includes(role.fedBy!),
   );
   if (readers.length === 0 || norm === undefined) return null;
-  const factors = (await weights.kept(0, norm.role.role))!;
-  const gram = newGram(buffers, factors.length);
+  const factors = (await weights.unquantized(0, norm.role.role))!;
+  const gram = newGram(hessianBuffers, factors.length);
   for (const { role } of readers) {
     const reader = await weights.matrix(0, role.role);
     const data = await toFloats(reader.bytes, reader.dtype, kernel);
@@ -37,13 +32,7 @@ export async function tableHessian(request: TableRequest): Promise<Hessian | nul
     await kernel.run("scale", { x, factors });
     await collect(kernel, gram, x);
   }
-  const hessian = await makeHessian(
-    kernel,
-    buffers,
-    gram,
-    { target: null, strength: 0 },
-    settings.curvature,
-  );
+  const hessian = await makeHessian(tools, gram, { curvature: settings.curvature });
   gram.release();
   return hessian;
 }

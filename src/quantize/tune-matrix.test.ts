@@ -1,48 +1,44 @@
 import { afterAll, expect, test } from "vitest";
-import { Leases } from "../kernel/lease.ts";
 import { newMatrix, sharedBytes } from "../kernel/matrix.ts";
 import { openKernel } from "../kernel/pool.ts";
 import type { Width } from "../kernel/width.ts";
 import { collect, type Hessian, makeHessian, newGram } from "./hessian.ts";
-import { tuneMatrix } from "./tune-matrix.ts";
+import { rowsOfWeight, tuneMatrix } from "./tune-matrix.ts";
+import type { TunedRows } from "./tuned-rows.ts";
+import { tuningSettings } from "./tuning-settings.ts";
+import { openTools } from "./tuning-tools.ts";
 
 const kernel = await openKernel({ workers: 2 });
+const tools = openTools({ kernel, settings: tuningSettings, storage: "BF16" });
 afterAll(() => kernel.close());
 const [rows, columns] = [1100, 64];
 const weights = sharedBytes(4 * rows * columns);
 new Float32Array(weights.buffer).forEach((_, i, all) => {
   all[i] = Math.sin(i * 0.7) / (1 + (i % 5));
 });
-const matrix = {
-  rows,
-  columns,
-  dtype: "F32",
-  read: async (start: number, end: number) =>
-    weights.subarray(4 * start * columns, 4 * end * columns),
-} as const;
+const matrix = rowsOfWeight({ bytes: weights, dtype: "F32", rows, columns });
 
 async function tune(hessian: Hessian | null) {
   const widths: Width[] = [{ bits: 4, groupSize: 32 }];
   const words = new Map<number, Buffer>();
-  const options = { store: "BF16", buffers: new Leases(), sweeps: () => 1 } as const;
-  const sums = await tuneMatrix(kernel, matrix, hessian, widths, options, async (part) => {
+  const write = async (part: TunedRows) => {
     words.set(part.start, Buffer.from(part.words));
-  });
+  };
+  const sums = await tuneMatrix(tools, matrix, { hessian, widths, sweeps: () => 1, write });
   return { ...sums[0]!, words: Buffer.concat([...words.values()]).toString("hex") };
 }
 
 async function seen(tokens: number): Promise<Hessian> {
-  const buffers = new Leases();
   const x = newMatrix(tokens, columns);
   x.data.forEach((_, i, all) => {
     all[i] = Math.cos(i * 1.1 + (i % 7)) * (1 + (i % columns));
   });
-  const gram = newGram(buffers, columns);
+  const gram = newGram(tools.hessianBuffers, columns);
   await collect(kernel, gram, x);
-  return makeHessian(kernel, buffers, gram, { target: null, strength: 0 });
+  return makeHessian(tools, gram);
 }
 
-test("without a factor the diagonal is left, and it does better on its own loss than rounding", async () => {
+test("without a factor, the diagonal alone gives less loss than rounding", async () => {
   const hessian = { ...(await seen(256)), factor: null };
   const { rows: counted, loss, roundedLoss, words } = await tune(hessian);
   expect(counted).toBe(rows);

@@ -1,36 +1,44 @@
-import type { FloatDtype } from "../kernel/dtype.ts";
 import { bytesPerElement } from "../kernel/dtype.ts";
 import { inOrder } from "../kernel/in-order.ts";
-import type { Kernel } from "../kernel/kernel-types.ts";
-import { Cutter, type Leases } from "../kernel/lease.ts";
+import { Cutter } from "../kernel/lease.ts";
+import { type Weight, weightRows } from "../kernel/matrix.ts";
 import type { Width } from "../kernel/width.ts";
 import type { Hessian } from "./hessian.ts";
 import type { TunedRows } from "./tuned-rows.ts";
+import type { TuningTools } from "./tuning-tools.ts";
 
-/** A matrix of the base, read by rows. */
-export interface BaseMatrix {
+/** A matrix `[rows, columns]` that is read in ranges of rows. */
+export interface MatrixRows {
   readonly rows: number;
   readonly columns: number;
-  readonly dtype: FloatDtype;
-  /** Bytes of rows `[start, end)`. */
-  read(start: number, end: number): Promise<Uint8Array<SharedArrayBuffer>>;
+  /** Rows `[start, end)`. */
+  read(start: number, end: number): Promise<Weight>;
 }
 
-/** How codes are chosen. */
+/** A matrix in memory as one that is read in ranges of rows. */
+export function rowsOfWeight(weight: Weight): MatrixRows {
+  const { rows, columns } = weight;
+  return { rows, columns, read: async (start, end) => weightRows(weight, start, end) };
+}
+
+/** How a matrix is tuned. */
 export interface TuneOptions {
-  readonly store: FloatDtype;
-  /** Memory for results, which is given back when they are written. */
-  readonly buffers: Leases;
+  /** Null: every column counts alike. */
+  readonly hessian: Hessian | null;
+  readonly widths: readonly Width[];
   /** Coordinate-descent sweeps after the GPTQ sweep, by width. */
   readonly sweeps: (width: Width) => number;
+  /** Receives every part once. The part's memory is reused after the call. */
+  readonly write: (part: TunedRows) => Promise<void>;
 }
 
-/** What became of a matrix at one width; sums over its rows. */
+/** Result of tuning a matrix at one width: sums over its rows. */
 export interface TunedSums {
-  /** tr(E H Eᵀ) of what is stored, and of plain rounding. H as it was tuned with: shrunk and damped. */
+  /** tr(E H Eᵀ) of what is stored. H is the Hessian as used: shrunk and damped. */
   readonly loss: number;
+  /** The same for plain rounding. */
   readonly roundedLoss: number;
-  /** Rows where plain rounding was no worse and was kept. */
+  /** Rows that stayed rounded because tuning did not improve them. */
   readonly roundedRows: number;
   readonly rows: number;
   /** Σ (w − ŵ)² and Σ w². */
@@ -39,34 +47,31 @@ export interface TunedSums {
   readonly nonFinite: number;
 }
 
-/** Spare buffers: what a few matrices under way write at four widths. */
+type MatrixTools = Pick<TuningTools, "kernel" | "storage" | "resultBuffers">;
+
+/** Buffers to hold for later: results of the matrices in progress, at four widths each. */
 const mostSpare = 32;
 
-/** Rows per job: the factor is copied once a job, which vanishes beside what so many rows have to compute. */
+/** Rows per job. Every job copies the factor, which costs little next to computing so many rows. */
 const rowsPerJob = 1024;
 
 /**
- * Tunes a matrix at several widths against one Hessian (null: every column counts alike). Rows are independent, so the result
- * does not depend on how they are cut. `write` gets every part once and copies what it wants to keep.
+ * Tunes a matrix at several widths. Rows are independent of each other, so the result does not
+ * depend on how they are divided into jobs. Returns the sums of each width.
  */
 export async function tuneMatrix(
-  kernel: Kernel,
-  matrix: BaseMatrix,
-  hessian: Hessian | null,
-  widths: readonly Width[],
-  options: TuneOptions,
-  write: (part: TunedRows) => Promise<void>,
+  tools: MatrixTools,
+  matrix: MatrixRows,
+  { widths, write, ...options }: TuneOptions,
 ): Promise<readonly TunedSums[]> {
   const sums = widths.map(noSums);
   const tasks = cutRows(matrix.rows).map(([start, end]) => async () => {
-    const weights = await matrix.read(start, end);
+    const weight = await matrix.read(start, end);
     return Promise.all(
-      widths.map((width) =>
-        tuneRows(kernel, matrix, { weights, start, rows: end - start }, hessian, width, options),
-      ),
+      widths.map((width) => tuneRows(tools, { weight, start, width, ...options })),
     );
   });
-  for await (const parts of inOrder(tasks, kernel.workers + 1)) {
+  for await (const parts of inOrder(tasks, tools.kernel.workers + 1)) {
     for (const [i, { part, answer, release }] of parts.entries()) {
       if (answer.nonFinite === 0) await write(part);
       addSums(sums[i]!, answer);
@@ -76,7 +81,7 @@ export async function tuneMatrix(
   return sums;
 }
 
-/** Sums over no rows, to be added to. */
+/** Sums over no rows. */
 export function noSums(): MutableSums {
   return {
     loss: 0,
@@ -104,44 +109,36 @@ function cutRows(rows: number): (readonly [number, number])[] {
   );
 }
 
-/** One job: rows of a matrix at one width. The part lies in a leased buffer until it is released. */
+export interface RowsJob extends Pick<TuneOptions, "hessian" | "sweeps"> {
+  readonly weight: Weight;
+  /** Number of the first row within the matrix. */
+  readonly start: number;
+  readonly width: Width;
+}
+
+/** One kernel job: some rows at one width. The part lies in a leased buffer until `release`. */
 export async function tuneRows(
-  kernel: Kernel,
-  { columns, dtype }: Pick<BaseMatrix, "columns" | "dtype">,
-  { weights, start, rows }: { weights: Uint8Array<SharedArrayBuffer>; start: number; rows: number },
-  hessian: Hessian | null,
-  width: Width,
-  { store, sweeps, buffers }: TuneOptions,
+  { kernel, storage: store, resultBuffers: buffers }: MatrixTools,
+  { weight, start, hessian, width, sweeps }: RowsJob,
 ) {
-  const pairs = ((rows * columns) / width.groupSize) * bytesPerElement[store]!;
+  const { bytes: weights, dtype: from, rows, columns } = weight;
+  const { bits, groupSize } = width;
+  const pairs = ((rows * columns) / groupSize) * bytesPerElement[store]!;
   const cutter = new Cutter();
-  const [words, scales, biases] = [(rows * columns * width.bits) / 8, pairs, pairs].map((n) =>
-    cutter.place(n),
-  );
+  const places = [(rows * columns * bits) / 8, pairs, pairs].map((size) => cutter.place(size));
   const buffer = buffers.take(cutter.size);
-  const part: TunedRows = {
-    width,
-    start,
-    rows,
-    words: words!(buffer),
-    scales: scales!(buffer),
-    biases: biases!(buffer),
-  };
-  const answer = await kernel.run("tune", {
-    weights,
-    from: dtype,
-    rows,
-    columns,
-    store,
-    factor: hessian?.factor ?? null,
-    order: hessian?.factor ? hessian.order : null, // without a factor nothing depends on the order
-    diagonal: hessian?.diagonal ?? null,
-    bits: width.bits,
-    groupSize: width.groupSize,
-    sweeps: sweeps(width),
-    words: part.words,
-    scales: part.scales,
-    biases: part.biases,
-  });
-  return { part, answer: { ...answer, rows }, release: () => buffers.give(buffer, mostSpare) };
+  const [words, scales, biases] = places.map((place) => place(buffer)) as [
+    TunedRows["words"],
+    TunedRows["scales"],
+    TunedRows["biases"],
+  ];
+  const packed = { words, scales, biases };
+  const factor = hessian?.factor ?? null;
+  const order = factor === null ? null : hessian!.order; // unused without a factor
+  const diagonal = hessian?.diagonal ?? null;
+  const matrix = { weights, from, rows, columns, store, factor, order, diagonal };
+  const job = { ...matrix, bits, groupSize, sweeps: sweeps(width), ...packed };
+  const answer = { ...(await kernel.run("tune", job)), rows };
+  const part: TunedRows = { width, start, rows, ...packed };
+  return { part, answer, release: () => buffers.give(buffer, mostSpare) };
 }

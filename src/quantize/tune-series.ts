@@ -2,151 +2,170 @@ import { baseRows } from "../base/base-rows.ts";
 import { finiteWeights } from "../base/base-weights.ts";
 import { silentReport } from "../ground/report.ts";
 import { bytesPerElement } from "../kernel/dtype.ts";
-import { Leases } from "../kernel/lease.ts";
-import { elements, modulePath } from "../mlx/format.ts";
+import type { Matrix } from "../kernel/matrix.ts";
+import { elements } from "../mlx/format.ts";
 import type { PlannedTensor } from "../models/architecture.ts";
-import { Ops } from "../models/ops.ts";
-import { headRole, outerRole, plainContext } from "../models/run.ts";
-import { BlockTuner } from "./block-tuner.ts";
+import type { Model } from "../models/run.ts";
+import { BaseRouters } from "./base-routers.ts";
+import { tuneBlock } from "./block-tuner.ts";
+import { embedTokens, tuneFirst, tuneLast } from "./outer-tuner.ts";
 import { ResidualRepair } from "./residual-repair.ts";
 import { quantizeSeries } from "./round-series.ts";
 import { RouterAim } from "./router-aim.ts";
-import { BaseRouters, repairRouters } from "./router-repair.ts";
-import type { TuneRequest, TuneSeriesRequest, TuneWalk } from "./tune-types.ts";
+import { repairRouters } from "./router-repair.ts";
+import { type TierTarget, TierWriter } from "./tier-writer.ts";
+import type { TuneSeriesRequest, TuneWalk } from "./tune-types.ts";
 import type { TunedTier } from "./tuned-tier.ts";
 import { TuningLedger } from "./tuning-ledger.ts";
+import { openTools, type TuningTools } from "./tuning-tools.ts";
+
+/** What all walks of a series share. */
+interface Series {
+  readonly request: TuneSeriesRequest;
+  readonly tools: TuningTools;
+  readonly model: Model;
+  readonly tiers: readonly TierTarget[];
+  /** Null if no routers are to be repaired. */
+  readonly routers: BaseRouters | null;
+  readonly progress: (bytes: number) => void;
+}
 
 /**
- * Walks the model block by block with the hidden states of all calibration rows, and tunes every matrix with the Hessian of its own
- * input. `reference`: one walk on the base's activations serves all plans. `sequential`: one walk a plan, each block seeing what the
- * plan made of the blocks before it. The bytes depend neither on the number of workers nor on timing.
- * Throws BAD_CHECKPOINT for non-finite weights or activations.
+ * Walks the model block by block with the hidden states of all calibration rows. Tunes every matrix
+ * with the Hessian of its own input. Propagation `reference`: one walk with the base's activations
+ * serves all plans. `sequential`: one walk per plan, in which each block sees what is stored of the
+ * blocks before it. The bytes depend neither on the number of workers nor on timing.
+ * Throws BAD_CHECKPOINT for weights or activations that are not finite.
  */
 export async function tuneSeries(request: TuneSeriesRequest): Promise<readonly TunedTier[]> {
-  const { base, plans } = request;
-  const total = plans.length * base.tensors.reduce((sum, tensor) => sum + bytesOf(tensor), 0);
+  const series = openSeries(request);
+  const isSequential = request.propagation === "sequential";
+  const walks = isSequential ? series.tiers.map((tier) => [tier]) : [series.tiers];
+  const tuned: TunedTier[] = [];
+  for (const tiers of walks) {
+    const ledger = await walk(series, tiers);
+    tuned.push(...tiers.map(({ plan }) => ledger.close(plan)));
+  }
+  const { routers } = series;
+  if (routers === null) return tuned;
+  // A sequential walk does not see the base's activations.
+  if (isSequential) await routers.run(series.model, request.calibration);
+  return repairTiers(series, routers, tuned);
+}
+
+function openSeries(request: TuneSeriesRequest): Series {
+  const { base, plans, kernel, settings, report, sinks } = request;
+  const { architecture, config, storage } = base;
+  const tools = openTools({ kernel, settings, storage });
+  const total = plans.length * sum(base.tensors, bytesOf);
   let done = 0;
   const progress = (bytes: number) => {
     done += bytes;
-    request.report.tick(done, total, "bytes");
+    report.tick(done, total, "bytes");
   };
-  const full: TuneRequest = {
-    ...request,
-    storage: base.storage,
-    read: baseRows(base.checkpoint, request.kernel),
-    progress,
+  return {
+    ...{ request, tools, progress },
+    model: { architecture, config, ops: tools.ops, weights: finiteWeights(base, kernel) },
+    tiers: plans.map((plan, i) => ({ plan, sink: sinks[i]! })),
+    routers: hasRoutersToRepair(request) ? new BaseRouters(tools.ops) : null,
   };
-  const together = plans.map((_, index) => index);
-  const walks =
-    request.propagation === "sequential" ? together.map((index) => [index]) : [together];
-  const tiers: TunedTier[] = [];
-  const routers = new BaseRouters(new Ops(request.kernel));
-  for (const plansOfWalk of walks) {
-    const ledger = await walk(full, plansOfWalk, routers);
-    tiers.push(...plansOfWalk.map((index) => ledger.close(plans[index]!)));
-  }
-  if (!mendsRouters(full)) return tiers;
-  const model = {
-    architecture: base.architecture,
-    config: base.config,
-    ops: new Ops(request.kernel),
-  };
-  const own = { ...model, weights: finiteWeights(base, request.kernel) };
-  const { calibration: rows } = request;
-  if (request.propagation === "sequential") await routers.run(own, rows);
+}
+
+function hasRoutersToRepair({ repair, base }: TuneSeriesRequest): boolean {
+  return repair.includes("router") && base.tensors.some(({ role }) => role.kind === "router");
+}
+
+/** Repairs the routers of finished tiers. `tuned`: the tiers in the order of the series. */
+async function repairTiers(
+  { request, model, tools, tiers }: Series,
+  routers: BaseRouters,
+  tuned: readonly TunedTier[],
+): Promise<readonly TunedTier[]> {
+  const { base, calibration: rows, report } = request;
   const repaired: TunedTier[] = [];
-  for (const [i, tier] of tiers.entries()) {
-    const [plan, sink] = [plans[i]!, request.sinks[i]!];
-    const place = { base: own, tensors: base.tensors, storage: base.storage, plan, sink, rows };
-    request.report.info(`${plan.tier}: fitting its routers to the base's`);
-    const records = await repairRouters({ ...place, routers, buffers: new Leases() });
+  for (const [i, { tuning, ...rest }] of tuned.entries()) {
+    const tier = tiers[i]!;
+    report.info(`${tier.plan.tier}: fitting its routers to the base's`);
+    const { tensors } = base;
+    const records = await repairRouters({ base: model, tensors, tier, rows, routers, tools });
     repaired.push({
-      ...tier,
-      tuning: { ...tier.tuning, repair: { ...tier.tuning.repair, routers: records } },
+      ...rest,
+      tuning: { ...tuning, repair: { ...tuning.repair, routers: records } },
     });
   }
   return repaired;
 }
 
-/** Whether gates are written when everything else is. */
-function mendsRouters({ repair, base }: TuneSeriesRequest): boolean {
-  return repair.includes("router") && base.tensors.some(({ role }) => role.kind === "router");
-}
-
-async function walk(
-  request: TuneRequest,
-  plans: readonly number[],
-  routers: BaseRouters,
-): Promise<TuningLedger> {
-  const sequential = request.propagation === "sequential";
-  const { base, calibration } = request;
-  const { architecture, config } = base;
+/** Tunes and writes some tiers, except for gates that are to be repaired. */
+async function walk(series: Series, tiers: readonly TierTarget[]): Promise<TuningLedger> {
+  const { request, model, tools, routers, progress } = series;
+  const { base, calibration, critical, propagation, repair } = request;
+  const sequential = propagation === "sequential";
   const ledger = new TuningLedger(base);
-  const ops = new Ops(request.kernel);
-  const weights = finiteWeights(base, request.kernel);
-  const aims = request.repair.includes("rounding");
-  const aim = aims ? await RouterAim.open(request.kernel, base.tensors, weights) : null;
-  const shared: TuneWalk = {
-    request,
-    plans,
-    sequential,
-    ops,
-    ledger,
-    hessianBuffers: new Leases(),
-    resultBuffers: new Leases(),
-    aim,
-    routers: mendsRouters(request) && !sequential ? routers : null,
-  };
-  const kinds = architecture.layers(config);
-  const glue = base.tensors.filter(({ layer }) => layer === null);
-  await keep(request, plans);
-  const ends = new BlockTuner(shared, glue, { layer: -1, kind: kinds[0]! });
-  const [head, table] = [headRole(architecture, config), outerRole(architecture, "embeddings")].map(
-    (name) => glue.find((tensor) => tensor.role.role === name)!,
-  ) as [PlannedTensor, PlannedTensor];
-  // A tied table is the head too: it is tuned as such, and looked up as it is in the base until then.
-  if (table !== head && isQuantized(request, table)) await ends.tuneTable(table);
-  let x = await architecture.forward.embed(ends, calibration.ids);
-  const own = { architecture, config, ops, weights };
-  const { length } = calibration;
-  const mends = sequential && request.repair.includes("residual");
-  let beside = mends
-    ? await architecture.forward.embed(plainContext(own, null, { length }), calibration.ids)
+  const aim = repair.includes("rounding")
+    ? await RouterAim.open(tools.kernel, base.tensors, model.weights)
     : null;
-  let moved = 0;
-  for (const [layer, kind] of kinds.entries()) {
-    const tensors = base.tensors.filter((tensor) => tensor.layer === layer);
-    const quantized = tensors.filter((tensor) => isQuantized(request, tensor));
-    const residual =
-      beside && new ResidualRepair({ base: own, layer, kind, length, tensors: quantized });
-    if (residual !== null && beside !== null) beside = await residual.run(beside);
-    const block = new BlockTuner(shared, tensors, { layer, kind }, residual);
-    x = await architecture.forward.block(block, x);
-    await block.close();
-    moved += residual?.moved ?? 0;
-  }
-  const last = await architecture.forward.finish(ends, x);
-  if (isQuantized(request, head)) await ends.tuneHead(head, last);
-  ledger.moved = mends ? moved : null;
+  await writeUnquantized(series, tiers);
+  const shared: TuneWalk = {
+    ...{ base, model, calibration, critical, tools, sequential, ledger, aim, progress },
+    writer: new TierWriter(tiers),
+    routers: sequential ? null : routers,
+  };
+  const x = await tuneBlocks(shared, sequential && repair.includes("residual"));
+  await tuneLast(shared, x);
   ledger.aimed = aim?.modules.size ?? null;
   return ledger;
 }
 
-/** Writes the tensors that no tier quantizes. */
-async function keep(request: TuneRequest, plans: readonly number[]): Promise<void> {
-  const isKept = (tensor: PlannedTensor) => !isQuantized(request, tensor);
-  const isLater = ({ role }: PlannedTensor) => mendsRouters(request) && role.kind === "router";
-  const tensors = request.base.tensors.filter((tensor) => isKept(tensor) && !isLater(tensor));
-  const pick = <T>(list: readonly T[]) => plans.map((plan) => list[plan]!);
-  const [some, sinks] = [pick(request.plans), pick(request.sinks)];
-  await quantizeSeries({ ...request, tensors, plans: some, sinks, report: silentReport });
-  request.progress(plans.length * tensors.reduce((sum, tensor) => sum + bytesOf(tensor), 0));
+/** Writes the unquantized tensors. Gates that are to be repaired are written by the repair. */
+async function writeUnquantized(
+  { request, routers, progress }: Series,
+  tiers: readonly TierTarget[],
+): Promise<void> {
+  const { base } = request;
+  const writer = new TierWriter(tiers);
+  const tensors = base.tensors.filter(
+    (tensor) => !writer.isQuantized(tensor) && !(routers !== null && tensor.role.kind === "router"),
+  );
+  await quantizeSeries({
+    ...request,
+    tensors,
+    read: baseRows(base.checkpoint, request.kernel),
+    storage: base.storage,
+    plans: tiers.map(({ plan }) => plan),
+    sinks: tiers.map(({ sink }) => sink),
+    report: silentReport,
+  });
+  progress(tiers.length * sum(tensors, bytesOf));
 }
 
-function isQuantized({ plans }: TuneRequest, tensor: PlannedTensor): boolean {
-  return Object.hasOwn(plans[0]!.modules, modulePath(tensor));
+/** Tunes the embeddings and all blocks. Returns the hidden states after the last block. */
+async function tuneBlocks(walk: TuneWalk, repairsResidual: boolean): Promise<Matrix> {
+  const { base, model, calibration, ledger, writer } = walk;
+  const { length } = calibration;
+  let x = await embedTokens(walk, await tuneFirst(walk));
+  let own = repairsResidual ? await embedTokens(walk, null) : null;
+  let moved = 0;
+  for (const [layer, kind] of base.architecture.layers(base.config).entries()) {
+    const quantized = base.tensors.filter(
+      (tensor) => tensor.layer === layer && writer.isQuantized(tensor),
+    );
+    let residual: ResidualRepair | null = null;
+    if (own !== null) {
+      residual = new ResidualRepair({ base: model, layer, kind, length, tensors: quantized });
+      own = await residual.run(own);
+    }
+    x = await tuneBlock(walk, { layer, kind, quantized, residual }, x);
+    moved += residual?.moved ?? 0;
+  }
+  ledger.moved = repairsResidual ? moved : null;
+  return x;
 }
 
 function bytesOf(tensor: PlannedTensor): number {
   return elements(tensor.shape) * bytesPerElement[tensor.dtype]!;
+}
+
+function sum<T>(items: readonly T[], value: (item: T) => number): number {
+  return items.reduce((total, item) => total + value(item), 0);
 }

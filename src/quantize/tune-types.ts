@@ -1,19 +1,18 @@
 import type { Base } from "../base/base.ts";
-import type { ReadRows } from "../base/base-rows.ts";
 import type { CalibrationIds } from "../calibration/calibration-ids.ts";
 import type { Report } from "../ground/report.ts";
-import type { FloatDtype } from "../kernel/dtype.ts";
 import type { Kernel } from "../kernel/kernel-types.ts";
-import type { Leases } from "../kernel/lease.ts";
 import type { Rounding } from "../kernel/width.ts";
 import type { TierSink } from "../mlx/tier-sink.ts";
-import type { Ops } from "../models/ops.ts";
+import type { Model } from "../models/run.ts";
 import type { TierPlan } from "../plan/plan-types.ts";
+import type { BaseRouters } from "./base-routers.ts";
 import type { RouterAim } from "./router-aim.ts";
-import type { BaseRouters } from "./router-repair.ts";
+import type { TierWriter } from "./tier-writer.ts";
 import type { TuningLedger } from "./tuning-ledger.ts";
 import type { Propagation, Repair } from "./tuning-record.ts";
 import type { TuningSettings } from "./tuning-settings.ts";
+import type { TuningTools } from "./tuning-tools.ts";
 
 export interface TuneSeriesRequest {
   readonly base: Base;
@@ -24,39 +23,33 @@ export interface TuneSeriesRequest {
   readonly propagation: Propagation;
   readonly repair: readonly Repair[];
   readonly settings: TuningSettings;
-  /** Experts that a measurement found critical to some domain, by layer. */
   readonly critical: CriticalExperts;
-  /** What the kept tensors go through the rounding walk with; it has nothing to round there. */
+  /** For the rounding walk, which writes the unquantized tensors. It has nothing to round. */
   readonly rounding: Rounding;
   readonly kernel: Kernel;
   readonly report: Report;
 }
 
-/** As the blocks see it. */
-export interface TuneRequest extends TuneSeriesRequest {
-  readonly storage: FloatDtype;
-  readonly read: ReadRows;
-  /** Base bytes × plans that are done. */
-  readonly progress: (bytes: number) => void;
-}
-
-/** Layer -> its experts that are critical to some domain. */
+/** Layer -> its experts that the sensitivity found critical to some domain. */
 export type CriticalExperts = ReadonlyMap<number, ReadonlySet<number>>;
 
-/** What a walk shares among its blocks. */
+/** What the steps of one tuning walk share. */
 export interface TuneWalk {
-  readonly request: TuneRequest;
-  /** Indices of the plans that this walk makes. */
-  readonly plans: readonly number[];
-  /** Whether later blocks are to see what this walk's (only) plan makes of the earlier ones. */
+  readonly base: Base;
+  /** The base as a model. Its weights are checked to be finite when they are read. */
+  readonly model: Model;
+  readonly calibration: CalibrationIds;
+  readonly critical: CriticalExperts;
+  readonly tools: TuningTools;
+  /** Writes to the tiers of this walk. */
+  readonly writer: TierWriter;
+  /** Whether later blocks see what this walk's only tier has stored for the earlier ones. */
   readonly sequential: boolean;
-  readonly ops: Ops;
   readonly ledger: TuningLedger;
-  /** Memory for Hessians, and for what is written: kept apart, being of other sizes. */
-  readonly hessianBuffers: Leases;
-  readonly resultBuffers: Leases;
-  /** How matrices are tuned that later routers read. */
+  /** Null unless rounding should spare the routers. */
   readonly aim: RouterAim | null;
-  /** Sees every router at work. */
+  /** Records what the base's routers do in this walk; null if nothing is to be recorded. */
   readonly routers: BaseRouters | null;
+  /** Called with the base bytes that were tuned, times the tiers of this walk. */
+  readonly progress: (bytes: number) => void;
 }

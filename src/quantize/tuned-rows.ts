@@ -1,12 +1,15 @@
 import type { FloatDtype } from "../kernel/dtype.ts";
+import { bytesPerElement } from "../kernel/dtype.ts";
 import type { Kernel } from "../kernel/kernel-types.ts";
-import { sharedBytes, type Weight } from "../kernel/matrix.ts";
+import { asWeight, newMatrix, rowsOf, sharedBytes, type Weight } from "../kernel/matrix.ts";
 import type { Width } from "../kernel/width.ts";
-import type { TierSink } from "../mlx/tier-sink.ts";
 
-/** Rows of one width as they are stored. */
+/**
+ * Some rows of a matrix at one width, as they are stored: codes (packed in words), scales, biases.
+ */
 export interface TunedRows {
   readonly width: Width;
+  /** Number of the first row within the matrix. */
   readonly start: number;
   readonly rows: number;
   readonly words: Uint8Array<SharedArrayBuffer>;
@@ -14,7 +17,24 @@ export interface TunedRows {
   readonly biases: Uint8Array<SharedArrayBuffer>;
 }
 
-/** In memory of its own. */
+/** What a matrix and its storage need to be decoded. */
+interface Stored {
+  readonly columns: number;
+  /** Dtype of scales and biases. */
+  readonly store: FloatDtype;
+}
+
+/** Memory for a whole matrix `[rows, columns]` at one width. */
+export function newTunedRows(
+  width: Width,
+  { rows, columns, store }: Stored & { readonly rows: number },
+): TunedRows {
+  const pairs = ((rows * columns) / width.groupSize) * bytesPerElement[store]!;
+  const words = sharedBytes((rows * columns * width.bits) / 8);
+  return { width, start: 0, rows, words, scales: sharedBytes(pairs), biases: sharedBytes(pairs) };
+}
+
+/** The same rows in memory of their own. */
 export function copyOf(part: TunedRows): TunedRows {
   const copy = (bytes: Uint8Array) => {
     const own = sharedBytes(bytes.byteLength);
@@ -24,48 +44,29 @@ export function copyOf(part: TunedRows): TunedRows {
   return { ...part, words: copy(part.words), scales: copy(part.scales), biases: copy(part.biases) };
 }
 
-/** Float32 of what is stored: the whole matrix `[rows, columns]` that the parts are of. */
-export async function decodeRows(
+/** The values `[rows, columns]` that some stored rows decode to. */
+export function decodeRows(
   kernel: Kernel,
-  parts: readonly TunedRows[],
-  {
-    rows,
-    columns,
-    store,
-  }: { readonly rows: number; readonly columns: number; readonly store: FloatDtype },
-): Promise<Weight> {
-  const bytes = sharedBytes(4 * rows * columns);
-  for (const { width, start, rows: count, words, scales, biases } of parts) {
-    const values = await kernel.dequantize({
-      words,
-      scales,
-      biases,
-      store,
-      rows: count,
-      columns,
-      ...width,
-    });
-    bytes.set(
-      new Uint8Array(values.buffer, values.byteOffset, values.byteLength),
-      4 * start * columns,
-    );
-  }
-  return { bytes, dtype: "F32", rows, columns };
+  { width, rows, words, scales, biases }: TunedRows,
+  stored: Stored,
+): Promise<Float32Array> {
+  return kernel.dequantize({ words, scales, biases, rows, ...stored, ...width });
 }
 
-/** Writes them to their places below `firstRow` of the module's tensors. */
-export async function writeRows(
-  sink: TierSink,
-  path: string,
-  firstRow: number,
-  part: TunedRows,
-): Promise<void> {
-  const { start, rows } = part;
-  for (const [name, bytes] of [
-    ["weight", part.words],
-    ["scales", part.scales],
-    ["biases", part.biases],
-  ] as const) {
-    await sink.write(`${path}.${name}`, (firstRow + start) * (bytes.byteLength / rows), bytes);
+/** The float32 matrix `[rows, columns]` that all its parts decode to. */
+export async function decodeMatrix(
+  kernel: Kernel,
+  parts: readonly TunedRows[],
+  stored: Stored,
+): Promise<Weight> {
+  const { columns } = stored;
+  const whole = newMatrix(
+    parts.reduce((sum, { rows }) => sum + rows, 0),
+    columns,
+  );
+  for (const part of parts) {
+    const place = rowsOf(whole, part.start, part.start + part.rows);
+    place.data.set(await decodeRows(kernel, part, stored));
   }
+  return asWeight(whole.data, columns);
 }

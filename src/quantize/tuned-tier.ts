@@ -1,6 +1,6 @@
 import type { TuningRecord } from "./tuning-record.ts";
 
-/** What became of one plan. */
+/** The result of tuning one tier. */
 export interface TunedTier {
   /** Σ (w - ŵ)² / Σ w² over the quantized tensors. */
   readonly relativeError: number;

@@ -5,6 +5,7 @@ import type { Width } from "../kernel/width.ts";
 import { modulePath } from "../mlx/format.ts";
 import type { PlannedTensor } from "../models/architecture.ts";
 import type { TierPlan } from "../plan/plan-types.ts";
+import { widthOf } from "../plan/plan-widths.ts";
 import type { Hessian } from "./hessian.ts";
 import type { TunedSums } from "./tune-matrix.ts";
 import type { TunedTier } from "./tuned-tier.ts";
@@ -15,42 +16,52 @@ import {
   type TuningRecord,
 } from "./tuning-record.ts";
 
-/** Share of an input's rows that may be dropped for not being finite. Beyond it the Hessian is not that of the text. */
+/**
+ * Share of an input's rows that may be not finite. With more, the Hessian does not describe the
+ * text.
+ */
 const mostDropped = 0.01;
+
+/** Result of tuning one matrix of a tensor. */
+export interface LedgerEntry {
+  readonly tensor: PlannedTensor;
+  /** Number in a stack of experts; 0 for a tensor that is no stack. */
+  readonly expert: number;
+  readonly hessian: Hessian | null;
+  readonly widths: readonly Width[];
+  /** In the order of `widths`. */
+  readonly sums: readonly TunedSums[];
+}
 
 interface Entry {
   readonly expert: number;
   readonly sums: TunedSums;
 }
 
-/** Keeps what every tuned matrix came to, in whatever order matrices finish, and sums it up in one order. */
+/**
+ * Collects the results of all matrices. They may finish in any order; sums are in a fixed order.
+ */
 export class TuningLedger {
   readonly #base: Base;
   /** Module path and width -> one entry per matrix of the stack. */
   readonly #entries = new Map<string, Entry[]>();
   /** Layer and expert -> calibration tokens. */
   readonly #tokens = new Map<string, number>();
-  /** Module path -> what was done instead, by expert. */
+  /** Module path -> what was done in place of the method, by expert. */
   readonly #fallbacks = new Map<string, Map<number, string>>();
-  /** Input -> rows that were dropped. */
+  /** Input -> rows that were not finite. */
   readonly #dropped = new Map<string, number>();
 
-  /** Modules that were aimed past the routers; null where none was to be. */
+  /** Modules whose errors were aimed past the routers; null without that repair. */
   aimed: number | null = null;
-  /** Tensors that were given another target; null likewise. */
+  /** Matrices that were tuned towards another target; null without that repair. */
   moved: number | null = null;
 
   constructor(base: Base) {
     this.#base = base;
   }
 
-  add(
-    tensor: PlannedTensor,
-    expert: number,
-    hessian: Hessian | null,
-    widths: readonly Width[],
-    sums: readonly TunedSums[],
-  ): void {
+  add({ tensor, expert, hessian, widths, sums }: LedgerEntry): void {
     for (const [i, width] of widths.entries()) {
       const key = keyOf(modulePath(tensor), width);
       const entries = this.#entries.get(key) ?? [];
@@ -63,12 +74,15 @@ export class TuningLedger {
     this.#fallbacks.set(path, (this.#fallbacks.get(path) ?? new Map()).set(expert, fallback));
   }
 
-  /** Takes down how many tokens came to an expert. */
+  /** Records how many tokens were routed to an expert. */
   route(layer: number, expert: number, x: Matrix): void {
     this.#tokens.set(`${layer} ${expert}`, x.rows);
   }
 
-  /** Counts rows of an input that are not finite. Throws BAD_CHECKPOINT where they are too many beside all `tokens` of the calibration. */
+  /**
+   * Counts rows of an input that are not finite. Throws BAD_CHECKPOINT if they are too large a
+   * share of the calibration's `tokens`.
+   */
   drop(dropped: number, tokens: number, where: string): void {
     if (dropped === 0) return;
     const all = (this.#dropped.get(where) ?? 0) + dropped;
@@ -76,18 +90,20 @@ export class TuningLedger {
     if (all <= mostDropped * tokens) return;
     throw new OqeError(
       "BAD_CHECKPOINT",
-      `activations of ${all} rows are not finite at ${where}; at most ${100 * mostDropped} % of ${tokens} tokens may be dropped`,
-      "The model overflows on this text. Check the base with its own runtime, try other calibration text, or use method: rounded.",
+      `activations of ${all} rows are not finite at ${where}; ` +
+        `at most ${100 * mostDropped} % of ${tokens} tokens may be dropped`,
+      "The model overflows on this text. Check the base with its own runtime. " +
+        "Or use other calibration text, or method: rounded.",
     );
   }
 
-  /** Sums up one plan. Throws INTERNAL where a quantized matrix was never reached. */
+  /** Sums up one plan. Throws INTERNAL if a quantized matrix was never tuned. */
   close(plan: TierPlan): TunedTier {
     const modules: Record<string, ModuleRecord> = {};
     let [squaredError, weightEnergy] = [0, 0];
     for (const tensor of this.#base.tensors) {
       const path = modulePath(tensor);
-      const width = plan.modules[path];
+      const width = widthOf(plan, tensor);
       if (width === undefined) continue;
       const entries = this.#entriesOf(tensor, width);
       for (const { sums } of entries) {
@@ -113,7 +129,7 @@ export class TuningLedger {
       throw new OqeError(
         "INTERNAL",
         `${tensor.name}: ${entries.length} of ${tensor.sources.length} matrices were tuned`,
-        "The forward pass of this architecture does not reach all of its tensors: this is a bug of oqe-publisher, please report it.",
+        "This architecture's forward pass does not use all of its tensors. Please report this bug.",
       );
     }
     return entries.toSorted((a, b) => a.expert - b.expert);
@@ -138,7 +154,7 @@ export class TuningLedger {
     let [matrices, below] = [0, 0];
     for (const tensor of this.#base.tensors) {
       const { role, layer, sources, shape } = tensor;
-      if (role.routed !== true || plan.modules[modulePath(tensor)] === undefined) continue;
+      if (role.routed !== true || widthOf(plan, tensor) === undefined) continue;
       matrices += sources.length;
       below += sources.filter(
         (_, expert) => this.#tokens.get(`${layer} ${expert}`)! < shape.at(-1)!,
@@ -169,8 +185,7 @@ function keyOf(path: string, { bits, groupSize }: Width): string {
 }
 
 function describeFallback(hessian: Hessian | null): string | null {
-  if (hessian === null)
-    return "nothing that the first block multiplies reads it, all columns counted alike";
+  if (hessian === null) return "no input projection in the first block, all columns counted alike";
   const { factor, damping } = hessian;
   if (factor === null) return "Hessian not positive definite, weighted by its diagonal only";
   return damping > 0.01 ? `Hessian damped by ${100 * damping} % instead of 1 %` : null;

@@ -16,24 +16,24 @@ import { modulePath } from "../mlx/format.ts";
 import type { Part, PlannedTensor, Role } from "../models/architecture.ts";
 
 /**
- * How the codes of a series are chosen: each rounded for itself, or tuned against calibration rows
- * (docs/tuning.md).
+ * How codes (the integers that replace the weights) are chosen: each is rounded independently, or
+ * all are tuned on calibration rows (docs/tuning.md).
  */
 export const methods = ["rounded", "tuned"] as const;
 export type Method = (typeof methods)[number];
 
 /**
- * Which activations a block is tuned on: those of the base model, or those behind the tier's own
- * quantized blocks.
+ * Which activations a block is tuned on: those of the base, or those of the tier, whose earlier
+ * blocks are quantized.
  */
 export const propagations = ["reference", "sequential"] as const;
 export type Propagation = (typeof propagations)[number];
 
-/** What is mended of the errors that quantized blocks hand on (docs/tuning.md, Repair). */
+/** Corrections for errors that build up from block to block (docs/tuning.md, Repair). */
 export const repairs = ["residual", "router", "rounding"] as const;
 export type Repair = (typeof repairs)[number];
 
-/** Kinds of quantized matrices, as the field names them; in the order that a card lists them. */
+/** Kinds of quantized matrices, in the order of the card. */
 export const tensorKinds = [
   "embeddings",
   "head",
@@ -51,10 +51,7 @@ export type TensorKind = (typeof tensorKinds)[number];
 const expertRecord = object({
   /** Experts of all layers together. */
   experts: count,
-  /**
-   * Tokens of the expert that saw least, and the median over experts (mean of the two in the
-   * middle).
-   */
+  /** Tokens of the expert with the fewest, and the median over experts. */
   min: count,
   median: v.pipe(
     amount,
@@ -62,9 +59,7 @@ const expertRecord = object({
   ),
   /** Experts without a single token. */
   unseen: count,
-  /**
-   * Share of expert matrices with fewer tokens than input channels: their own Hessian is singular.
-   */
+  /** Share of expert matrices with fewer tokens than input channels: their Hessian is singular. */
   belowWidth: share,
 });
 export type ExpertRecord = v.InferOutput<typeof expertRecord>;
@@ -76,18 +71,15 @@ export type KindRecord = v.InferOutput<typeof kindRecord>;
 const moduleRecord = v.pipe(
   object({
     /**
-     * Calibration loss tr(E H Eᵀ) of what was stored over that of plain rounding at the same width;
-     * 1 where both are 0. H is the Hessian it was tuned with (of embeddings that are only looked
-     * up: that of their first reader). Of an expert stack it is the mean over its matrices.
+     * Calibration loss tr(E H Eᵀ) of what is stored, relative to plain rounding at the same width;
+     * 1 if both are 0. H is the Hessian used for tuning (table-hessian.ts for embeddings). For a
+     * stack of experts it is the mean over the matrices.
      */
     ratio: amount,
-    /**
-     * Rows (of all experts of a stack) that stay rounded, because plain rounding is at least as
-     * good.
-     */
+    /** Rows, of all experts of a stack, that stay rounded because tuning did not improve them. */
     roundedRows: count,
     rows: count,
-    /** What was done instead where the method could not be applied, as a phrase. */
+    /** A phrase that says what was done if the method could not be applied. */
     fallback: v.exactOptional(line),
   }),
   agree(function* ({ roundedRows, rows }) {
@@ -100,12 +92,12 @@ export type ModuleRecord = v.InferOutput<typeof moduleRecord>;
 const routerRecord = v.pipe(
   object({
     layer: count,
-    /** Whether its gate was fitted anew. */
+    /** Whether a fitted gate is stored. */
     repaired: flag,
     /**
-     * Squared error of the fitted gate's logits against the base's, on rows that the fit did not
-     * see, over that of the base's own gate behind the same blocks. A gate that was not repaired
-     * has at least 1, or null where there was nothing to fit.
+     * Squared error of the fitted gate's logits on held-out rows, relative to that of the base's
+     * own gate in the tier. At least 1 for a gate that was not repaired; null if nothing was
+     * fitted.
      */
     ratio: v.nullable(amount),
   }),
@@ -120,25 +112,23 @@ export type RouterRecord = v.InferOutput<typeof routerRecord>;
 const repairRecord = object({
   routers: v.nullable(list(routerRecord)),
   /**
-   * Modules whose rounding spares the routers that read them. Their `ratio` is that of the loss
-   * against targets that make up for other rows.
+   * Modules whose errors were aimed past the routers. Their `ratio` compares losses relative to
+   * targets that compensate for the errors of other rows.
    */
   aimed: v.nullable(count),
   /**
-   * Tensors tuned towards targets that take back errors of the blocks before. Their `ratio` is that
-   * of the loss against these targets.
+   * Matrices tuned towards targets that compensate for earlier blocks. Their `ratio` compares
+   * losses relative to these targets.
    */
   moved: v.nullable(count),
 });
 export type RepairRecord = v.InferOutput<typeof repairRecord>;
 
-/** What tuning did to one tier. */
+/** What the receipt records of tuning one tier. */
 export const tuningRecordSchema = object({
   /** null for a model without routed experts. */
   experts: v.nullable(expertRecord),
-  /**
-   * Activation rows that were left out of a Hessian because they were not finite, over all inputs.
-   */
+  /** Rows of all inputs that were left out of a Hessian because they were not finite. */
   droppedRows: count,
   repair: repairRecord,
   kinds: entries(oneOf(tensorKinds), kindRecord),
@@ -147,7 +137,7 @@ export const tuningRecordSchema = object({
 });
 export type TuningRecord = v.InferOutput<typeof tuningRecordSchema>;
 
-/** Kinds of the parts whose matrices are of one kind. */
+/** The kind of each part of a model; experts have two. */
 const kindsOfParts: Readonly<Record<Exclude<Part, "experts">, TensorKind>> = {
   embeddings: "embeddings",
   head: "head",
@@ -159,8 +149,8 @@ const kindsOfParts: Readonly<Record<Exclude<Part, "experts">, TensorKind>> = {
 };
 
 /**
- * The kind of a quantized role. Gate and up projection of an expert have the same input and count
- * as one kind. Throws INTERNAL for a role that belongs to no part.
+ * The kind of a quantized role. Gate and up projections of experts share an input and are one kind.
+ * Throws INTERNAL for a role that belongs to no part.
  */
 export function kindOf({ role, part, projection }: Pick<Role, "role" | "part" | "projection">) {
   if (part === null) throw new OqeError("INTERNAL", `role "${role}" belongs to no part`);
@@ -168,10 +158,7 @@ export function kindOf({ role, part, projection }: Pick<Role, "role" | "part" | 
   return projection === "down" ? "experts (down)" : "experts (up)";
 }
 
-/**
- * The mean ratio of every kind that occurs among the tuned modules. `tensors`: those of the MLX
- * repo, in any order.
- */
+/** The mean ratio of each kind among the tuned modules. `tensors`: all of the MLX repository. */
 export function kindRecords(
   tensors: readonly PlannedTensor[],
   modules: TuningRecord["modules"],

@@ -1,32 +1,40 @@
 import type { Width } from "../kernel/width.ts";
 
 /**
- * The numbers of the method, each measured (docs/tuning.md). Part of the engine: another value is another recipe. The benchmark
- * passes others to show what each is worth.
+ * The constants of the method, each measured (docs/tuning.md). They are part of the engine: other
+ * values make another recipe. Benchmarks pass other values to show what each is worth.
  */
 export interface TuningSettings {
-  /** `hessian`: GPTQ. `diagonal`: scales weighted by the diagonal, nearest codes, as imatrix methods do; for comparison. */
+  /**
+   * `hessian`: GPTQ. `diagonal`, for comparison: scales weighted by the diagonal and nearest codes,
+   * as imatrix methods do.
+   */
   readonly curvature: "hessian" | "diagonal";
-  /** Whose Hessian an expert is tuned with: its own one shrunk, or its layer's; for comparison. */
+  /**
+   * Which Hessian an expert is tuned with: `own`, shrunk; or, for comparison, that of its layer.
+   */
   readonly experts: "own" | "pooled";
-  /** Strength of the pooled Hessian in that of an expert's input projection. */
+  /** Strength of shrinking an expert's input Hessian towards the pooled one. */
   readonly pooledStrength: number;
-  /** Strength of the diagonal in the Hessian of an expert's output projection, whose input basis no other expert shares. */
+  /**
+   * Strength of the diagonal in the Hessian of an expert's output projection, which has no pool.
+   */
   readonly diagonalStrength: number;
-  /** What a token that nearly came counts in the Hessian of an expert's output projection. */
+  /** Weight in an expert's Hessians of tokens that the router nearly sent to it. */
   readonly nearWeight: number;
-  /** The same for an expert that is critical to a domain: more mass to be tuned on. */
+  /** The same for an expert that is critical to a domain. */
   readonly criticalNearWeight: number;
-  /** Strength of the diagonal in other Hessians that were seen by fewer than `denseEnough` tokens per column. */
+  /** Strength of the diagonal in other Hessians, if they saw few tokens. */
   readonly denseStrength: number;
+  /** Tokens per column that are not few. */
   readonly denseEnough: number;
-  /** Groups of the head's rows that have a Hessian each (head-tuner.ts); 1: all share that of all text. */
+  /** Groups of the head's rows that have a Hessian each (head-tuner.ts). */
   readonly headGroups: number;
-  /** Share of an expert's tokens that are looked at; below 1 only to see how few suffice. */
+  /** Share of an expert's tokens that are used. Below 1 only to measure how few suffice. */
   readonly expertTokens: number;
   /** Coordinate-descent sweeps after the GPTQ sweep. */
   readonly sweeps: (width: Width) => number;
-  /** Times as many for an expert that is critical to a domain. */
+  /** Factor on the sweeps for an expert that is critical to a domain. */
   readonly criticalSweeps: number;
 }
 

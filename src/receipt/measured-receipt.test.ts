@@ -70,7 +70,7 @@ describe("the receipt of a measured plan", () => {
 });
 
 describe("figures of a run's tiers", () => {
-  test("stand on every receipt but their own, in the order of the series", () => {
+  test("are on every receipt but their own, in the order of the series", () => {
     const [first, last] = shareFigures([
       evaluatedReceipt("oQ4e"),
       evaluatedReceipt("oQ8e"),
@@ -81,7 +81,7 @@ describe("figures of a run's tiers", () => {
     expect(last!.otherTiers[1]).toMatchObject({ meanKl: 0.0144, rounded: { meanKl: 0.0288 } });
   });
 
-  test("are none of tiers that were not evaluated, nor where a tier is made alone", () => {
+  test("are missing for tiers without an evaluation, and for a tier that is made alone", () => {
     expect(
       shareFigures([evaluatedReceipt("oQ8e", { evaluation: null }), evaluatedReceipt("oQ4e")])[1]!
         .otherTiers,

@@ -32,7 +32,7 @@ describe("a receipt", () => {
     expect(writeReceipt(parseReceipt(text, "x"))).toBe(text);
   });
 
-  test("of a dense model from a folder without a card reads back too", () => {
+  test("of a dense model from a folder without a card reads back", () => {
     const full = nemotronReceipt();
     const receipt: Receipt = {
       ...full,

@@ -1,6 +1,6 @@
 import type { Evaluation, Receipt, TuningRecord } from "./receipt.ts";
 
-/** What is known of a tier only after its weights were made. */
+/** The fields of a receipt that are known only after the weights were made. */
 export type Measured = Pick<
   Receipt,
   "files" | "weightError" | "tuning" | "evaluation" | "warnings"
@@ -13,17 +13,16 @@ export type Measured = Pick<
 export type Recipe = Omit<Receipt, keyof Measured | "otherTiers">;
 
 /**
- * A recipe before anything was measured of the base. The plan follows from it: the same draft gives
- * the same recipe.
+ * A recipe before the base was measured. The plan follows from the draft: the same draft gives the
+ * same recipe.
  */
 export type Draft = Omit<Recipe, "plan" | "series" | "sensitivity">;
 
-/** Digits of a measured ratio on the receipt: more than anybody reads, few enough to read. */
+/** Significant digits of a measured ratio. */
 const digits = 6;
 
 /**
- * Completes a recipe with what the run measured of this tier; ratios are rounded to six significant
- * digits.
+ * Completes a recipe with the results of this tier. Ratios are rounded to six significant digits.
  */
 export function completeReceipt(recipe: Recipe, { tuning, ...measured }: Measured): Receipt {
   return {
@@ -35,8 +34,8 @@ export function completeReceipt(recipe: Recipe, { tuning, ...measured }: Measure
 }
 
 /**
- * A record of a tier that is still to be tuned, for the rehearsal of its card; null where it will
- * not be.
+ * A blank tuning record, for the rehearsal of a card before the tier is tuned; null if it will not
+ * be tuned.
  */
 export function blankTuning({
   options,
@@ -54,7 +53,7 @@ export function blankTuning({
   };
 }
 
-/** A proof of a tier that is still to be measured, likewise; null where it will not be. */
+/** A blank evaluation, for the same rehearsal; null if no evaluation was asked for. */
 export function blankEvaluation({
   evaluationRows,
   model,
@@ -79,7 +78,7 @@ export function blankEvaluation({
   };
 }
 
-/** Without what is measured of the base, and what follows from that. */
+/** The recipe without the sensitivity of the base and the plans that follow from it. */
 export function draftOf(recipe: Draft | Recipe): Draft {
   const {
     plan: _p,
@@ -108,7 +107,7 @@ function roundRatios({ experts, repair, kinds, modules, ...rest }: TuningRecord)
   };
 }
 
-/** NaN and infinities stay what they are, for the writer to refuse. */
+/** Leaves NaN and infinities as they are: the writer refuses them. */
 function rounded(value: number): number {
   return Number(value.toPrecision(digits));
 }

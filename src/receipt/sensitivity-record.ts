@@ -110,7 +110,7 @@ function* contradictions(sensitivity: SensitivityRecord): Generator<Contradictio
 }
 
 const digits = 3;
-/** Experts of a domain that card and picture name, of those that the receipt has. */
+/** Of the critical experts of a domain, card and picture name this many. */
 export const namedExperts = 4;
 
 /** What a receipt keeps of a sensitivity. */
@@ -154,7 +154,7 @@ export function describeSensitivity(sensitivity: Sensitivity): SensitivityRecord
   };
 }
 
-/** Weighted by domain; a layer's shares still sum to 1. */
+/** Mean share by domain weight. The shares of a layer still sum to 1. */
 function meanShare({ share }: LayerExperts, weights: readonly number[]): number[] {
   const whole = weights.reduce((sum, weight) => sum + weight, 0);
   const experts = share[0]?.length ?? 0;
@@ -166,7 +166,7 @@ function meanShare({ share }: LayerExperts, weights: readonly number[]): number[
   );
 }
 
-/** NaN and infinities stay: the writer refuses them. */
+/** Leaves NaN and infinities as they are: the writer refuses them. */
 function short(value: number): number {
   return Number(value.toPrecision(digits));
 }

@@ -23,7 +23,7 @@ describe("the receipt of a tuned tier", () => {
     expect(writeReceipt(parseReceipt(text, "x"))).toBe(text);
   });
 
-  test("of a dense model on a file of the Hub, with a fallback, reads back too", () => {
+  test("of a dense model on a file of the Hub, with a fallback, reads back", () => {
     const receipt = tunedReceipt("oQ4e", {
       calibration: {
         ...tuned.calibration!,
@@ -180,12 +180,12 @@ describe("a completed receipt", () => {
     });
   });
 
-  test("that measured nonsense cannot be written", () => {
+  test("with NaN cannot be written", () => {
     const tuning = complete({ ...tuned.tuning!, kinds: { head: { tensors: 0, ratio: 0 / 0 } } });
     expect(() => writeReceipt({ ...tuned, tuning })).toThrow(/tuning\.kinds\.head\.ratio/);
   });
 
-  test("can be rehearsed before anything is measured", () => {
+  test("has a blank tuning record before anything is measured", () => {
     expect(blankTuning(recipeOf(nemotronReceipt()))).toBeNull();
     const tuning = blankTuning(recipeOf(tuned));
     expect(parseReceipt(writeReceipt({ ...tuned, tuning }), "x").tuning).toEqual(tuning);

@@ -12,63 +12,42 @@ import type { LossTable } from "./loss-table.ts";
 import type { ProbeRows } from "./probe-rows.ts";
 import { probeIndex } from "./probe-width.ts";
 
-/** What the walk found, before it is put into prices. Divergences are KL(base ‖ probe) by judged position. */
+/** Results of one probe. */
+export interface ProbeResult {
+  /** KL(base ‖ probe) in nats, by judged position. */
+  readonly divergence: Float64Array;
+  readonly flipPower: number;
+}
+
+/** Results of the measuring walk. */
 export interface Outcome {
+  /** The quantizable tensors. */
   readonly tensors: readonly PlannedTensor[];
   readonly storage: FloatDtype;
   readonly losses: LossTable;
+  /** Module -> error power in the hidden states after its block, relative to their power. */
   readonly blockErrors: ReadonlyMap<string, number>;
-  readonly probes: ReadonlyMap<
-    string,
-    { readonly divergence: Float64Array; readonly flipPower: number }
-  >;
+  /** By module, and by name of a depth with noise. */
+  readonly probes: ReadonlyMap<string, ProbeResult>;
   readonly noise: readonly {
     readonly depth: number;
+    /** Power of the noise, relative to that of the hidden states. */
     readonly relative: number;
     readonly divergence: Float64Array;
   }[];
-  /** All tensors at the probe's width. */
+  /** KL by judged position, all tensors being at the probe's width. */
   readonly forced: Float64Array;
   readonly free: Float64Array;
   readonly experts: readonly LayerExperts[];
 }
 
-/** KL and flip power are quadratic in the error: a width's price is the probe's, times the ratio of their Hessian-weighted errors. */
-export function costsOf(
-  outcome: Outcome,
-  rows: ProbeRows,
-): Pick<Sensitivity, "depthGain" | "together" | "check" | "tensors"> {
+type Costs = Pick<Sensitivity, "depthGain" | "together" | "check" | "tensors">;
+
+/** What every tensor costs at every width, from the results of the walk. */
+export function costsOf(outcome: Outcome, rows: ProbeRows): Costs {
   const weights = Float64Array.from(rows.judged, (token) => rows.weights[token]!);
   const mean = (values: Float64Array) => weightedMean(values, weights);
-  const tensors = outcome.tensors.map((tensor): MeasuredTensor => {
-    const module = modulePath(tensor);
-    const { divergence, flipPower } = outcome.probes.get(module)!;
-    const forcedKl = mean(divergence);
-    const errors = outcome.losses.errors(module);
-    const widths = measuredBits.map((bits, i) => {
-      const ratio = errors[probeIndex]! > 0 ? errors[i]! / errors[probeIndex]! : 0;
-      const bytes = quantizedBytes(
-        tensor.shape,
-        { bits, groupSize: tierGroupSize },
-        outcome.storage,
-      );
-      return {
-        bits,
-        bytes,
-        error: errors[i]!,
-        forcedKl: forcedKl * ratio,
-        flipPower: flipPower * ratio,
-      };
-    });
-    return {
-      module,
-      role: tensor.role.role,
-      layer: tensor.layer,
-      widths,
-      byDomain: domainShares(divergence, rows),
-      blockError: outcome.blockErrors.get(module) ?? 0,
-    };
-  });
+  const tensors = outcome.tensors.map((tensor) => costsOfTensor(tensor, outcome, rows, mean));
   const flipPower = tensors.reduce((sum, { widths }) => sum + widths[probeIndex]!.flipPower, 0);
   return {
     depthGain: outcome.noise.map(({ depth, relative, divergence }) => ({
@@ -81,11 +60,41 @@ export function costsOf(
   };
 }
 
+/**
+ * KL and flip power are quadratic in the error. So the costs at a width are those of the probe,
+ * times the ratio of the two widths' Hessian-weighted errors.
+ */
+function costsOfTensor(
+  tensor: PlannedTensor,
+  { probes, losses, blockErrors, storage }: Outcome,
+  rows: ProbeRows,
+  mean: (values: Float64Array) => number,
+): MeasuredTensor {
+  const module = modulePath(tensor);
+  const { divergence, flipPower } = probes.get(module)!;
+  const forcedKl = mean(divergence);
+  const errors = losses.errors(module);
+  const widths = measuredBits.map((bits, i) => {
+    const error = errors[i]!;
+    const ratio = errors[probeIndex]! > 0 ? error / errors[probeIndex]! : 0;
+    const bytes = quantizedBytes(tensor.shape, { bits, groupSize: tierGroupSize }, storage);
+    return { bits, bytes, error, forcedKl: forcedKl * ratio, flipPower: flipPower * ratio };
+  });
+  return {
+    module,
+    role: tensor.role.role,
+    layer: tensor.layer,
+    widths,
+    byDomain: domainShares(divergence, rows),
+    blockError: blockErrors.get(module) ?? 0,
+  };
+}
+
 function weightedMean(values: Float64Array, weights: Float64Array): number {
   return values.reduce((sum, value, i) => sum + value * weights[i]!, 0) / values.length;
 }
 
-/** Shares of the weighted sum, by domain. */
+/** Share of each domain in the weighted sum. */
 function domainShares(
   divergence: Float64Array,
   { domains, domainOf, weights, judged }: ProbeRows,

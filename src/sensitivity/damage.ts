@@ -1,47 +1,9 @@
 import type { Matrix } from "../kernel/matrix.ts";
-import type { LayerKind } from "../models/layer-kind.ts";
 import type { Ops } from "../models/ops.ts";
 import { type Routing, visitorsOf } from "../models/routing.ts";
-import { blockContext, type Model } from "../models/run.ts";
 import type { LayerExperts, Sensitivity } from "../plan/sensitivity-types.ts";
-import { squaredDistances } from "./probes.ts";
-
-/** A model's way through a block. */
-export interface Passage {
-  /** Hidden states after it. */
-  readonly y: Matrix;
-  /** The choice of experts that was followed; null where the block has no router. */
-  readonly routing: Routing | null;
-  /** Expert -> its output for its visitors, `[visits, hidden]`, before the gate. */
-  readonly outputs: ReadonlyMap<number, Matrix>;
-}
-
-/** Runs a block over whole sequences of `length` tokens. `forced`: the choice to follow in place of the model's own. */
-export async function pass(
-  model: Model,
-  { layer, kind }: { readonly layer: number; readonly kind: LayerKind },
-  x: Matrix,
-  length: number,
-  forced: Routing | null = null,
-): Promise<Passage> {
-  const outputs = new Map<number, Matrix>();
-  let routing: Routing | null = null;
-  const routes = (_: number, own: Routing) => {
-    routing = forced ?? own;
-    return routing;
-  };
-  const context = blockContext(model, layer, kind, { length, routes });
-  const last = model.architecture
-    .roles(kind)
-    .find((role) => role.kind === "expert" && role.residual === true)?.role;
-  const linear: typeof context.linear = async (role, rows, options) => {
-    const y = await context.linear(role, rows, options);
-    if (role === last) outputs.set(options!.expert!, y);
-    return y;
-  };
-  const y = await model.architecture.forward.block({ ...context, linear }, x);
-  return { y, routing, outputs };
-}
+import type { BlockPass } from "./block-pass.ts";
+import { squaredDistances } from "./noise.ts";
 
 export interface DamageRequest {
   readonly ops: Ops;
@@ -50,17 +12,20 @@ export interface DamageRequest {
   /** Hidden states of the probe rows before the block, and after it. */
   readonly before: Matrix;
   readonly after: Matrix;
-  /** What the experts say to the same visitors: the base's, and those with every tensor at the probe's width. */
-  readonly plain: Passage["outputs"];
-  readonly probed: Passage["outputs"];
+  /**
+   * Outputs of the base's experts, and of the experts at the probe's width, for the same tokens.
+   */
+  readonly plain: BlockPass["outputs"];
+  readonly probed: BlockPass["outputs"];
   /** Domain of each token, as a number below `domains`. */
   readonly domainOf: Uint32Array;
   readonly domains: number;
 }
 
 /**
- * What each domain asks of each expert, and what quantizing the expert does to the domain: Σ over its tokens of gate² · |error of the
- * expert's output|², over Σ |what the block adds to the stream|² on the domain's tokens.
+ * How much each domain uses each expert of a layer, and how much quantizing the expert damages the
+ * domain. The damage is Σ over the expert's tokens of gate² · |error of its output|², divided by
+ * Σ |what the block adds to the residual stream|² over all tokens of the domain.
  */
 export async function expertDamage(request: DamageRequest): Promise<LayerExperts> {
   const { ops, layer, routing, before, after, plain, probed, domainOf, domains } = request;
@@ -90,11 +55,11 @@ export async function expertDamage(request: DamageRequest): Promise<LayerExperts
   };
 }
 
-/** Of all experts so many are critical to a domain, within limits. */
+/** Share of all experts that are critical to a domain; at least 1, at most `mostCritical`. */
 const criticalShare = 0.05;
 const mostCritical = 16;
 
-/** The experts that each domain suffers most from, worst first. */
+/** The experts whose errors damage each domain most, worst first. */
 export function criticalExperts(
   layers: readonly LayerExperts[],
   domains: readonly string[],

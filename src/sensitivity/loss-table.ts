@@ -3,9 +3,11 @@ import { measuredBits } from "../plan/sensitivity-types.ts";
 import type { TunedSums } from "../quantize/tune-matrix.ts";
 import { probeIndex } from "./probe-width.ts";
 
-/** tr(W H Wᵀ), and what each width is expected to lose of it. */
+/** A forecast of what tuning loses, without tuning. */
 export interface Forecast {
+  /** tr(W H Wᵀ) */
   readonly energy: number;
+  /** tr(E H Eᵀ) for each of `measuredBits`. */
   readonly losses: readonly number[];
 }
 
@@ -14,19 +16,19 @@ interface Sums {
   energy: number;
   /** By width, in the order of `measuredBits`. */
   readonly forecast: number[];
-  /** Of all matrices at the probe's width. */
+  /** Actual loss of all matrices at the probe's width. */
   tunedAtProbe: number;
-  /** Of the sampled matrices alone. */
+  /** Forecast and actual losses of the sampled matrices alone. */
   readonly sampledForecast: number[];
   readonly sampledTuned: number[];
+  /** Number of sampled matrices, and their tr(W H Wᵀ). */
   sampled: number;
-  /** The sampled matrices' tr(W H Wᵀ). */
   sampledEnergy: number;
-  /** 1 where the forecast is what real tuning lost. */
+  /** 1 if `forecast` holds actual losses. */
   exact: number;
 }
 
-/** One sampled module at one width: what was forecast and what real tuning lost, over tr(W H Wᵀ). */
+/** One sampled module at one width: predicted and actual loss, relative to tr(W H Wᵀ). */
 export interface Check {
   readonly module: string;
   readonly bits: number;
@@ -34,24 +36,31 @@ export interface Check {
   readonly tuned: number;
 }
 
-/** Keeps what every matrix is forecast to lose, and what it lost where it was really tuned. Matrices may come in any order. */
+/** The result for one matrix. */
+export interface MatrixLoss {
+  readonly module: string;
+  /** Number within the module, which may be a stack of experts. */
+  readonly matrix: number;
+  readonly forecast: Forecast;
+  /** The widths of `sums`: all for a sampled matrix, else the probe's alone. */
+  readonly tried: readonly Width[];
+  readonly sums: readonly TunedSums[];
+}
+
+/** Collects forecast and actual losses of all matrices, which may come in any order. */
 export class LossTable {
   readonly #modules = new Map<string, Map<number, Sums>>();
   readonly #ownBits: ReadonlyMap<string, number>;
 
-  /** `ownBits`: widths that modules already lie on the grid of, where a proxy is measured: what is not narrower loses nothing there. */
+  /**
+   * `ownBits`: the widths that a proxy's modules are quantized at. Tuning at these or wider ones
+   * loses nothing, so the losses there are extrapolated.
+   */
   constructor(ownBits: ReadonlyMap<string, number> = new Map()) {
     this.#ownBits = ownBits;
   }
 
-  /** `matrix`: its number within the module. `tried`: the widths that `tuned` are of; all for a sampled matrix, else the probe's alone. */
-  add(
-    module: string,
-    matrix: number,
-    forecast: Forecast,
-    tried: readonly Width[],
-    tuned: readonly TunedSums[],
-  ): void {
+  add({ module, matrix, forecast, tried, sums: tuned }: MatrixLoss): void {
     const sampled = tried.length === measuredBits.length;
     const lossAt = (bits: number) => tuned[tried.findIndex((width) => width.bits === bits)]!.loss;
     const sums: Sums = {
@@ -67,7 +76,7 @@ export class LossTable {
     this.#put(module, matrix, sums);
   }
 
-  /** A module that was tuned at every width as a whole, and needs no forecast. */
+  /** Adds a module that was tuned as a whole at every width. It needs no forecast. */
   addTuned(module: string, energy: number, tuned: readonly TunedSums[]): void {
     const losses = tuned.map(({ loss }) => loss);
     const none = measuredBits.map(() => 0);
@@ -87,8 +96,8 @@ export class LossTable {
   }
 
   /**
-   * The module's tr(E H Eᵀ) / tr(W H Wᵀ) at every width: really tuned at the probe's, carried to the others by the forecast's ratio and
-   * by how that ratio held on the sample.
+   * The module's tr(E H Eᵀ) / tr(W H Wᵀ) at every width. At the probe's width it is the actual
+   * loss. At others it is that loss times the forecast's ratio, corrected by the sample.
    */
   errors(module: string): number[] {
     const own = this.#sums(module);
@@ -100,7 +109,7 @@ export class LossTable {
         ? (own.tunedAtProbe * ratio) / own.energy
         : 0;
     });
-    // A proxy's own grid and finer ones: each bit halves the step, and quarters the error.
+    // At a proxy's own width and wider ones: each bit halves the step and divides the error by 4.
     for (const [i, bits] of measuredBits.entries()) {
       if (i > 0 && !this.#isNarrower(module, bits))
         errors[i] = errors[i - 1]! * 4 ** (measuredBits[i - 1]! - bits);
@@ -112,7 +121,7 @@ export class LossTable {
     return bits < (this.#ownBits.get(module) ?? Number.POSITIVE_INFINITY);
   }
 
-  /** Real over forecast loss by width: the geometric mean over the sampled modules. */
+  /** Actual / forecast loss at every width: the geometric mean over the sampled modules. */
   correction(): number[] {
     return measuredBits.map((_, i) => {
       const logs = [...this.#modules.keys()]
@@ -128,7 +137,7 @@ export class LossTable {
     });
   }
 
-  /** The sample, forecast with its correction, in the order of `modules`. */
+  /** The sampled modules, in the order of `modules`. Predictions include the correction. */
   checks(modules: readonly string[]): Check[] {
     const correction = this.correction();
     return modules.flatMap((module) => {
@@ -144,7 +153,7 @@ export class LossTable {
     });
   }
 
-  /** Added up in the order of the matrices, whatever order they came in. */
+  /** Sums in the order of the matrices, so that they do not depend on timing. */
   #sums(module: string): Sums {
     const entries = [...(this.#modules.get(module) ?? [])]
       .sort(([a], [b]) => a - b)

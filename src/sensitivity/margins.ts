@@ -1,19 +1,19 @@
 import type { Routing } from "../models/routing.ts";
 
-/** How close the base's tokens come to another choice of experts, at one router. */
+/** How close the base's tokens are to another choice of experts, at one router. */
 export interface Boundary {
   /** The base's choice for the probe rows. */
   readonly routing: Routing;
-  /** Tokens per unit of margin where the margin is 0, as a share of all tokens. */
+  /** Share of tokens per unit of margin, at margin 0. */
   readonly density: number;
   /** Weight of each token, mean 1. */
   readonly weights: Float64Array;
 }
 
-/** Share of the tokens, those with the smallest margins, that the density at 0 is estimated from. */
+/** The density at 0 is estimated from this share of tokens, those with the smallest margins. */
 const nearest = 0.1;
 
-/** Null where every expert is visited and no choice can flip. */
+/** The boundary of a router. `weights`: weight of each token, mean 1. */
 export function boundaryOf(routing: Routing, weights: Float64Array): Boundary {
   const margins: number[] = [];
   for (let token = 0; token < routing.tokens; token++) {
@@ -27,14 +27,20 @@ export function boundaryOf(routing: Routing, weights: Float64Array): Boundary {
   return { routing, density, weights };
 }
 
-/** Selection score of the last expert that is visited minus that of the first that is not. */
+/**
+ * A token's margin: the selection score of its last chosen expert minus that of the first one not
+ * chosen. Infinite if all experts are chosen.
+ */
 function marginOf({ kept, perToken, selection }: Routing, token: number): number {
   if (kept <= perToken) return Number.POSITIVE_INFINITY;
   const at = token * kept + perToken;
   return selection[at - 1]! - selection[at]!;
 }
 
-/** Adds density² · E[(change of the margin)²] to each probe. `own`: what the router says of the probes' rows, one after the other. */
+/**
+ * Adds density² · E[(change of the margin)²] to the flip power of each probe. `own`: the routing of
+ * the probes' rows, one probe after the other.
+ */
 export function addMargins(
   boundary: Boundary,
   own: Routing,
@@ -48,7 +54,7 @@ export function addMargins(
     for (let token = 0; token < tokens; token++) {
       if (!Number.isFinite(marginOf(routing, token))) continue;
       const at = token * kept + perToken;
-      // The correction bias is in both margins and falls out of their difference.
+      // The correction bias is the same in both margins and cancels out.
       const change = (expert: number) =>
         own.scores[(i * tokens + token) * routed + expert]! - scores[token * routed + expert]!;
       sum += weights[token]! * (change(experts[at - 1]!) - change(experts[at]!)) ** 2;

@@ -4,18 +4,18 @@ import { criticalExperts } from "./damage.ts";
 import { probeRowsOf } from "./probe-rows.ts";
 import { probeWidth } from "./probe-width.ts";
 import type { MeasureRequest } from "./sensitivity-request.ts";
-import { MeasuringWalk } from "./sensitivity-walk.ts";
+import { walkModel } from "./sensitivity-walk.ts";
 
 /**
- * The measuring walk: one pass over the blocks with all calibration rows for the Hessians, and beside it the probes, a copy of some
- * rows for every quantizable tensor. The same request gives the same measurement, whatever the number of workers.
- * Throws BAD_CHECKPOINT for weights or activations that are not finite.
+ * Measures how much the precision of every quantizable tensor affects the model's output, in one
+ * pass over the blocks. The same request gives the same sensitivity, whatever the number of
+ * workers. Throws BAD_CHECKPOINT for weights or activations that are not finite.
  */
 export async function measure(request: MeasureRequest): Promise<Sensitivity> {
   const { rows, report } = request;
   const probe = probeRowsOf(rows, request.probeSamples, request.domainWeights);
-  const walk = new MeasuringWalk(request, probe);
-  const outcome = await walk.run((done, total) => report.tick(done, total, "blocks"));
+  const progress = (done: number, total: number) => report.tick(done, total, "blocks");
+  const outcome = await walkModel(request, probe, progress);
   return {
     format: 1,
     ...request.identity,

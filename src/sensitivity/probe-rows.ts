@@ -2,54 +2,47 @@ import type { Rows } from "../calibration/rows.ts";
 import { sharedIntegers } from "../kernel/matrix.ts";
 
 /**
- * The rows that probes are run on: some of the calibration rows, evenly over their domains. Hessians are made of the others, so that
- * errors are seen on text that they were not fitted to.
+ * The rows that probes run on: some of the calibration rows, evenly spread over the domains.
+ * Hessians are made of the other rows, so errors are measured on text that nothing was fitted to.
  */
 export interface ProbeRows {
   readonly samples: number;
-  /** Their tokens. */
+  /** Tokens of the probe rows. */
   readonly ids: Uint32Array<SharedArrayBuffer>;
-  /** Tokens of the other rows; of all where the others are fewer than the probe's. */
+  /** Tokens of the other rows. If these are fewer than the probe rows: tokens of all rows. */
   readonly others: Uint32Array<SharedArrayBuffer>;
   readonly domains: readonly string[];
-  /** In the order of `domains`; mean over the rows 1. */
+  /** In the order of `domains`. Their mean over the probe rows is 1. */
   readonly domainWeights: readonly number[];
-  /** Domain of each token, as its place in `domains`. */
+  /** Domain of each token, as an index into `domains`. */
   readonly domainOf: Uint32Array;
-  /** Weight of each token: its domain's. Mean 1. */
+  /** Weight of each token: that of its domain. Mean 1. */
   readonly weights: Float64Array;
-  /** The tokens, as places among the probe's, whose next-token distributions are compared. */
+  /** Numbers of the tokens whose next-token distributions are compared. */
   readonly judged: Uint32Array<SharedArrayBuffer>;
 }
 
-/** One position in so many is judged: neighbours say much the same, and the vocabulary makes them dear. */
+/**
+ * One position in so many is judged. Neighbours give similar results, and logits of the whole
+ * vocabulary are expensive.
+ */
 const judgedEvery = 4;
 
-/** At least one row of every domain. A weight of 0 takes a domain out of the prices. */
+/**
+ * Selects `samples` of the rows, but at least one of every domain. `weights`: weight of each domain
+ * in the costs, default 1. A weight of 0 excludes a domain from the costs.
+ */
 export function probeRowsOf(
   rows: Rows,
   samples: number,
   weights: Readonly<Record<string, number>>,
 ): ProbeRows {
   const domains = Object.keys(rows.domains);
-  const chosen: { readonly row: number; readonly domain: number }[] = [];
-  const each = Math.max(1, Math.floor(samples / domains.length));
-  for (const [domain, name] of domains.entries()) {
-    const own = rows.rows.flatMap((row, i) => (row.domain === name ? [i] : []));
-    const count = Math.min(each, own.length);
-    for (let i = 0; i < count; i++)
-      chosen.push({ row: own[Math.floor((i * own.length) / count)]!, domain });
-  }
-  const { length } = rows;
-  const tokensOf = (places: readonly number[]) => {
-    const ids = sharedIntegers(places.length * length);
-    for (const [i, row] of places.entries())
-      ids.set(rows.ids.subarray(row * length, (row + 1) * length), i * length);
-    return ids;
-  };
-  const ids = tokensOf(chosen.map(({ row }) => row));
+  const chosen = chooseRows(rows, domains, samples);
   const probed = new Set(chosen.map(({ row }) => row));
   const others = rows.rows.flatMap((_, row) => (probed.has(row) ? [] : [row]));
+  const { length } = rows;
+  const ids = tokensOf(rows, [...probed]);
   const domainOf = new Uint32Array(ids.length);
   for (const [i, { domain }] of chosen.entries())
     domainOf.fill(domain, i * length, (i + 1) * length);
@@ -61,11 +54,39 @@ export function probeRowsOf(
   return {
     samples: chosen.length,
     ids,
-    others: others.length >= chosen.length ? tokensOf(others) : rows.ids,
+    others: others.length >= chosen.length ? tokensOf(rows, others) : rows.ids,
     domains,
     domainWeights,
     domainOf,
     weights: Float64Array.from(domainOf, (domain) => domainWeights[domain]!),
     judged,
   };
+}
+
+interface ChosenRow {
+  readonly row: number;
+  /** Its place in the list of domains. */
+  readonly domain: number;
+}
+
+/** Evenly spaced rows of every domain. */
+function chooseRows(rows: Rows, domains: readonly string[], samples: number): ChosenRow[] {
+  const each = Math.max(1, Math.floor(samples / domains.length));
+  return domains.flatMap((name, domain) => {
+    const own = rows.rows.flatMap((row, i) => (row.domain === name ? [i] : []));
+    const count = Math.min(each, own.length);
+    return Array.from({ length: count }, (_, i) => {
+      return { row: own[Math.floor((i * own.length) / count)]!, domain };
+    });
+  });
+}
+
+function tokensOf(
+  { ids, length }: Rows,
+  numbers: readonly number[],
+): Uint32Array<SharedArrayBuffer> {
+  const some = sharedIntegers(numbers.length * length);
+  for (const [i, row] of numbers.entries())
+    some.set(ids.subarray(row * length, (row + 1) * length), i * length);
+  return some;
 }

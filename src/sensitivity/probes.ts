@@ -1,62 +1,63 @@
-import { scramble } from "../calibration/random.ts";
 import { compareHidden, type Head } from "../evaluation/divergence.ts";
 import { type Matrix, newMatrix, rowsOf, sharedFloats, sharedIntegers } from "../kernel/matrix.ts";
 import type { LayerKind } from "../models/layer-kind.ts";
-import type { Ops } from "../models/ops.ts";
 import type { Routing } from "../models/routing.ts";
-import {
-  blockContext,
-  type Model,
-  openHead,
-  plainContext,
-  type RunOptions,
-} from "../models/run.ts";
+import { blockContext, type Model, openHead, plainContext } from "../models/run.ts";
 import { addMargins, type Boundary } from "./margins.ts";
 
 /**
- * Copies of the probe rows' hidden states, each with one thing changed somewhere: a tensor at the probe's width, or noise. They walk
- * on beside the base, follow its choice of experts, and show at the end what the change does to the text.
+ * A copy of the probe rows' hidden states with one change: a tensor at the probe's width, or noise.
+ * It goes through the later blocks beside the base. At the end it shows how the change affects the
+ * model's output.
  */
 export interface Probe {
   readonly name: string;
   x: Matrix;
-  /** Σ over the routers met so far of density² · E[(change of the margin)²]. */
+  /** Flip power of the routers so far: Σ of density² · E[(change of the margin)²]. */
   flipPower: number;
 }
 
-/** Probes that run together: memory for activations against fewer reads of each weight. */
+export interface BlockPlace {
+  readonly layer: number;
+  readonly kind: LayerKind;
+}
+
+export interface AdvanceOptions {
+  /** Tokens of a sequence. */
+  readonly length: number;
+  /** What the base's router does in this block; null if the block has none. */
+  readonly boundary: Boundary | null;
+  /** Probes with free routes: they follow their own choice of experts. Others follow the base's. */
+  readonly free?: readonly Probe[];
+}
+
+/** Probes that run together. More need more memory; fewer read each weight more often. */
 const mostTogether = 8;
 
-/** Runs one block over probes, with the base's choice of experts forced on all but `free`. */
+/** Runs one block of `model` on probes and updates them. */
 export async function advance(
   model: Model,
-  place: { readonly layer: number; readonly kind: LayerKind },
+  { layer, kind }: BlockPlace,
   probes: readonly Probe[],
-  reference: { readonly length: number; readonly boundary: Boundary | null },
-  free: readonly Probe[] = [],
+  { length, boundary, free = [] }: AdvanceOptions,
 ): Promise<void> {
   for (let first = 0; first < probes.length; first += mostTogether) {
     const some = probes.slice(first, first + mostTogether);
     const together = join(some.map(({ x }) => x));
+    const areFree = some.map((probe) => free.includes(probe));
     const routes = (_: number, own: Routing) => {
-      const { boundary } = reference;
       if (boundary === null) return own;
       addMargins(boundary, own, some);
-      return follow(
-        boundary.routing,
-        own,
-        some.map((probe) => free.includes(probe)),
-      );
+      return follow(boundary.routing, own, areFree);
     };
-    const options: RunOptions = { length: reference.length, routes };
-    const context = blockContext(model, place.layer, place.kind, options);
+    const context = blockContext(model, layer, kind, { length, routes });
     const y = await model.architecture.forward.block(context, together);
     const rows = together.rows / some.length;
     for (const [i, probe] of some.entries()) probe.x = rowsOf(y, i * rows, (i + 1) * rows);
   }
 }
 
-/** The base's choice for every copy of the rows, or the copy's own where it is free. */
+/** The choice of experts for copies of the rows: a free copy's own, else the base's. */
 function follow(base: Routing, own: Routing, free: readonly boolean[]): Routing {
   const copies = free.length;
   const experts = sharedIntegers(copies * base.experts.length);
@@ -70,6 +71,7 @@ function follow(base: Routing, own: Routing, free: readonly boolean[]): Routing 
   return { ...own, experts, selection };
 }
 
+/** The rows of all parts, one part after the other. */
 function join(parts: readonly Matrix[]): Matrix {
   if (parts.length === 1) return parts[0]!;
   const rows = parts.reduce((sum, part) => sum + part.rows, 0);
@@ -82,76 +84,32 @@ function join(parts: readonly Matrix[]): Matrix {
   return whole;
 }
 
-/** Hidden states with noise of `relative` times the mean power of a row added. Seeded by the place alone. */
-export async function withNoise(
-  ops: Ops,
-  x: Matrix,
-  relative: number,
-  seed: number,
-): Promise<Matrix> {
-  const noise = newMatrix(x.rows, x.columns);
-  fillGaussian(noise.data, seed);
-  const powers = await squaredDistances(ops, x, newMatrix(x.rows, x.columns));
-  const mean = powers.reduce((sum, power) => sum + power, 0) / powers.length;
-  const numbers = sharedIntegers(x.rows);
-  for (let i = 0; i < numbers.length; i++) numbers[i] = i;
-  const weights = sharedFloats(x.rows).fill(Math.sqrt((relative * mean) / x.columns));
-  const y = newMatrix(x.rows, x.columns);
-  y.data.set(x.data);
-  await ops.accumulate(y, numbers, weights, noise);
-  return y;
+/** Hidden states after the last block, and the model whose norm and head make their logits. */
+export interface Judged {
+  readonly x: Matrix;
+  readonly head: Model;
 }
 
-/** Nearly Gaussian numbers of variance 1 from a hash of the place: the same everywhere. */
-function fillGaussian(values: Float32Array, seed: number): void {
-  const uniform = (i: number) => {
-    const bits = scramble(Math.imul(i + 1, 0x9e3779b9) ^ Math.imul(seed + 1, 0x7feb352d));
-    return (bits + 0.5) / 2 ** 32;
-  };
-  for (let i = 0; i < values.length; i++) {
-    // Only basic operations are the same on every platform: a sum of twelve uniforms is close enough to a Gaussian.
-    let sum = -6;
-    for (let k = 0; k < 12; k++) sum += uniform(12 * i + k);
-    values[i] = sum;
-  }
-}
-
-/** Σ (x - y)² of each row. */
-export async function squaredDistances(ops: Ops, x: Matrix, y: Matrix): Promise<Float64Array> {
-  const out = new Float64Array(new SharedArrayBuffer(8 * x.rows));
-  await ops.shareOut(x.rows, (start, end) =>
-    ops.kernel.run("distances", {
-      x: rowsOf(x, start, end),
-      y: rowsOf(y, start, end),
-      out: out.subarray(start, end),
-    }),
-  );
-  return out;
-}
-
-/** KL(base ‖ probe) `[positions]` of every probe in nats; `head`: the model whose head makes a probe's logits. */
+/** KL(base ‖ probe) in nats for each probe, by position. */
 export async function divergences(
-  base: Model,
-  reference: Matrix,
-  probes: readonly { readonly x: Matrix; readonly head: Model }[],
+  base: Judged,
+  probes: readonly Judged[],
   length: number,
 ): Promise<readonly Float64Array[]> {
-  const finish = (model: Model, x: Matrix) =>
-    model.architecture.forward.finish(plainContext(model, null, { length }), x);
   const heads = new Map<Model, Head>();
-  for (const model of new Set([base, ...probes.map(({ head }) => head)]))
+  for (const model of new Set([base.head, ...probes.map(({ head }) => head)]))
     heads.set(model, await openHead(model));
-  const models: { hidden: Matrix; head: Head }[] = [];
-  for (const { x, head } of probes)
-    models.push({ hidden: await finish(head, x), head: heads.get(head)! });
-  const own = await finish(base, reference);
-  // Which token follows is not asked: only the divergence is looked at.
-  const found = await compareHidden(
-    base.ops,
-    heads.get(base)!,
-    own,
+  const finish = async ({ x, head }: Judged) => ({
+    hidden: await head.architecture.forward.finish(plainContext(head, null, { length }), x),
+    head: heads.get(head)!,
+  });
+  const models: Awaited<ReturnType<typeof finish>>[] = [];
+  for (const probe of probes) models.push(await finish(probe));
+  const { rows } = base.x;
+  const found = await compareHidden(base.head.ops, {
+    base: await finish(base),
     models,
-    sharedIntegers(reference.rows),
-  );
-  return found.map((out) => Float64Array.from({ length: reference.rows }, (_, t) => out[4 * t]!));
+    next: sharedIntegers(rows), // the next tokens do not affect the KL
+  });
+  return found.map((out) => Float64Array.from({ length: rows }, (_, t) => out[4 * t]!));
 }

@@ -8,15 +8,15 @@ import { type FinishedModel, openFinished } from "../mlx/mlx-weights.ts";
 import { probeWidth } from "./probe-width.ts";
 import type { MeasuredModel } from "./sensitivity-request.ts";
 
-/** A quantized repository of the base, to be measured in its place: half the bytes to read. */
+/** A quantized repository of the base that is measured in its place. It has fewer bytes to read. */
 export interface Proxy extends MeasuredModel {
   close(): Promise<void>;
 }
 
 /**
- * Opens any MLX repository of the base, such as the series' own oQ8e. Its weights already lie on a grid; what further rounding to each width
- * would do is told from the steps that tuning would take, and not from how the codes happen to fit.
- * Throws BAD_INPUT where it is of another model.
+ * Opens any MLX repository of the base, such as the series' own oQ8e. Its weights are already
+ * rounded to a grid, so narrower widths are forecast from the steps that tuning would use. Throws
+ * BAD_INPUT if it is a repository of another model, or has too few bits.
  */
 export async function openProxy(
   repository: Repository,
@@ -32,7 +32,7 @@ export async function openProxy(
   }
 }
 
-/** The bits of every quantized module. Throws BAD_INPUT. */
+/** The width in bits of every quantized module. Throws BAD_INPUT. */
 function checkProxy(
   { name }: Repository,
   { architecture, tensors }: FinishedModel,
@@ -45,8 +45,9 @@ function checkProxy(
   if (!isSame) {
     throw new OqeError(
       "BAD_INPUT",
-      `${name} has not the tensors of ${base.checkpoint.repository.name}: it is a quantization of another model`,
-      "Name a quantized repository of the base itself as its proxy.",
+      `${name} does not have the tensors of ${base.checkpoint.repository.name}: ` +
+        "it is a quantization of another model",
+      "Give a quantized repository of the base itself as the proxy.",
     );
   }
   const quantized = tensors.filter(({ width }) => width !== undefined);
@@ -55,7 +56,8 @@ function checkProxy(
   if (coarse === undefined) return ownBits;
   throw new OqeError(
     "BAD_INPUT",
-    `${name} holds ${coarse[0]} at ${coarse[1]} bits: probing at ${probeWidth.bits} bits would change nothing there`,
-    "Name a proxy of more bits, such as the series' oQ8e.",
+    `${name} has ${coarse[0]} at ${coarse[1]} bits; a proxy must have more than ` +
+      `${probeWidth.bits} bits throughout`,
+    "Give a proxy with more bits, such as the series' oQ8e.",
   );
 }

@@ -7,24 +7,24 @@ import type { Model } from "../models/run.ts";
 import type { Sensitivity } from "../plan/sensitivity-types.ts";
 import type { TuningSettings } from "../quantize/tuning-settings.ts";
 
-/** What is measured: the base, or a quantized repository of it in its place. */
+/** The model that is measured: the base, or a quantized repository of it. */
 export interface MeasuredModel extends Omit<Model, "ops"> {
   readonly tensors: readonly PlannedTensor[];
   /** Dtype of scales and biases. */
   readonly storage: FloatDtype;
-  /** Module -> bits that it is quantized at already; empty for a base. */
+  /** Module -> bits that it is already quantized at. Empty for a base. */
   readonly ownBits: ReadonlyMap<string, number>;
 }
 
 export interface MeasureRequest {
   readonly model: MeasuredModel;
-  /** Calibration rows; Hessians see them all. */
+  /** Calibration rows: those for the probes and those for the Hessians. */
   readonly rows: Rows;
-  /** How many of them, evenly over the domains, the probes are run on. */
+  /** How many of them the probes run on, evenly spread over the domains. */
   readonly probeSamples: number;
-  /** Domain -> weight in the prices; 1 where absent. */
+  /** Domain -> weight in the costs. Default 1. */
   readonly domainWeights: Readonly<Record<string, number>>;
-  /** What the measurement says of itself. */
+  /** Origin of the sensitivity, for its file. */
   readonly identity: Pick<Sensitivity, "engine" | "base" | "proxy">;
   readonly kernel: Kernel;
   readonly report: Report;

@@ -10,7 +10,7 @@ import type { Hub } from "../hub/hub-types.ts";
 import { checkRepositoryName } from "../hub/names.ts";
 import type { ModelReference } from "../inputs/input-values.ts";
 import type { Inputs, PlanInputs } from "../inputs/inputs.ts";
-import { keptTensors, planTier, requireBudget } from "../plan/plan.ts";
+import { planTier, requireBudget, unquantizedTensors } from "../plan/plan.ts";
 import type { Floors, SeriesPlan, TierPlan } from "../plan/plan-types.ts";
 import type { Sensitivity } from "../plan/sensitivity-types.ts";
 import { stripSuffixes, tiers } from "../plan/tiers.ts";
@@ -113,7 +113,7 @@ async function sharedRecipe(
     },
     calibration: tuning?.record ?? null,
     evaluationRows: evaluation?.record ?? null,
-    kept: keptTensors(base.tensors),
+    kept: unquantizedTensors(base.tensors),
     configNotes: describeConfigChanges(base),
   };
 }
@@ -156,7 +156,13 @@ export function seriesPlan(
   planned: readonly TierPlan[],
 ): SeriesPlan {
   const { id, name, revision } = base.checkpoint.repository;
-  return { model: id ?? name, revision, policy, tiers: planned, kept: keptTensors(base.tensors) };
+  return {
+    model: id ?? name,
+    revision,
+    policy,
+    tiers: planned,
+    unquantized: unquantizedTensors(base.tensors),
+  };
 }
 
 /** A series plan, and what it was made from. */

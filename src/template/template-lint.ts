@@ -18,14 +18,17 @@ import {
 
 const constants = new Set(["true", "false", "none", "True", "False", "None"]);
 const loop = { index: 1, index0: 0, revindex: 1, revindex0: 0, first: true, last: true, length: 1 };
-/** Filters that cannot hide a missing name (as `default` would) nor reach a member by a string (as `map` would). */
+/**
+ * Allowed filters. Others could hide a missing name (`default`) or read a member by a string
+ * (`map`).
+ */
 const filters = new Set(["join", "length", "first", "last", "lower", "upper", "trim", "replace"]);
 const text: Shape = [""];
 const number: Shape = [0];
 
 /**
- * Checks that every name in a template is held by the facts it will be rendered with, in branches not taken too. Jinja
- * itself prints nothing for an unknown name. Throws TEMPLATE naming file, line and name.
+ * Checks that the facts have every name of a template, also in branches that are not taken. Jinja
+ * itself prints nothing for an unknown name. Throws TEMPLATE with file, line and name.
  */
 export function lintTemplate(
   source: string,
@@ -35,7 +38,7 @@ export function lintTemplate(
   new Lint(source, name).check(facts);
 }
 
-/** Names in sight: those of this scope and of the scopes around it. */
+/** Visible names: those of this scope and of the scopes around it. */
 class Scope {
   readonly names = new Map<string, Shape>();
   private readonly around: Scope | null;
@@ -97,7 +100,10 @@ class Lint {
     }
   }
 
-  /** A name set in one branch only would be a hole whenever the other is taken, so only names of both outlive them. */
+  /**
+   * A name that only one branch sets would be missing after the other. So only names of both
+   * branches stay visible.
+   */
   private branch(
     test: Node,
     body: readonly Node[],
@@ -133,7 +139,9 @@ class Lint {
     else scope.names.set(assignee.value, value === null ? text : this.shape(value, scope));
   }
 
-  /** The body with the shapes of one call; parameters that it does not give hold anything. */
+  /**
+   * Checks the body with the shapes of one call. Parameters without an argument can be anything.
+   */
   private macroBody(macro: MacroNode, given: ReadonlyMap<string, Shape>): void {
     if (this.calling.has(macro)) return; // recursion: this body is being checked already
     this.calling.add(macro);
@@ -187,7 +195,7 @@ class Lint {
         if (constants.has(node.value)) return [true];
         return scope.find(node.value) ?? this.unknown(node, [...this.global.names.keys()]);
       case "MemberExpression":
-        return this.member(node.object, node.property, node.computed, node, scope);
+        return this.member(node, scope);
       case "CallExpression":
         return this.call(node.callee, node.args, scope);
       case "FilterExpression":
@@ -208,7 +216,8 @@ class Lint {
     }
   }
 
-  private member(object: Node, property: Node, computed: boolean, node: Node, scope: Scope): Shape {
+  private member(node: Extract<Node, { type: "MemberExpression" }>, scope: Scope): Shape {
+    const { object, property, computed } = node;
     const holder = this.shape(object, scope);
     if (property.type === "IntegerLiteral")
       return elementsOf(holder) ?? this.fail(node, "is not a list");

@@ -1,17 +1,17 @@
 /**
- * What a name in a template can stand for: the values it takes in these facts. A loop variable takes those of every
- * element, so a member is known only if every element has it.
+ * The values that a name in a template can have with these facts. A loop variable has the values of
+ * all elements, so it has a member only if every element has it.
  */
 export type Shape = readonly unknown[];
 
-/** A value of which nothing is known, such as the parameter of a macro that is never called. */
+/** An unknown value, such as the parameter of a macro that is never called. */
 export const anything: unique symbol = Symbol("anything");
 
 const declaredKeys = new WeakMap<readonly unknown[], readonly string[]>();
 
 /**
- * A list of rows that says what its rows hold even when there are none, so that a template is checked the same
- * whether a run had warnings or not.
+ * A list of rows that knows the keys of its rows even when it is empty. So a template is checked in
+ * the same way with and without warnings.
  */
 export function table<K extends string>(
   keys: readonly K[],
@@ -22,7 +22,7 @@ export function table<K extends string>(
   return copy;
 }
 
-/** Shape of `shape.name`, or null where one of the values does not hold that name. */
+/** Shape of `shape.name`; null if one of the values lacks that name. */
 export function memberOf(shape: Shape, name: string): Shape | null {
   const members: unknown[] = [];
   for (const value of shape) {
@@ -34,7 +34,7 @@ export function memberOf(shape: Shape, name: string): Shape | null {
   return members;
 }
 
-/** Shape of a list's elements, or null where it is not a list. */
+/** Shape of a list's elements; null if it is not a list. */
 export function elementsOf(shape: Shape): Shape | null {
   const elements: unknown[] = [];
   for (const value of shape) {
@@ -50,14 +50,17 @@ function elementOfEmpty(list: readonly unknown[]): unknown {
   return keys === undefined ? anything : Object.fromEntries(keys.map((key) => [key, ""]));
 }
 
-/** Whether the values can be printed as they are: a list or an object in the text is a mistake, null would be a hole. */
+/**
+ * True if the values can be printed. A list or an object in the text is a mistake, and null would
+ * leave a gap.
+ */
 export function isPrintable(shape: Shape): boolean {
   return shape.every(
     (value) => value === anything || typeof value === "string" || typeof value === "number",
   );
 }
 
-/** The names that a value holds, for messages. */
+/** The names that a value has, for messages. */
 export function namesIn(shape: Shape): readonly string[] {
   const records = shape.filter(isRecord);
   return [...new Set(records.flatMap((record) => Object.keys(record)))];

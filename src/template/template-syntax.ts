@@ -1,8 +1,9 @@
 import { parse, tokenize } from "@huggingface/jinja";
 
 /**
- * The part of jinja's syntax tree that card templates may use: enough to place facts, loop and branch, and little enough
- * to be checked completely. Shapes are those of @huggingface/jinja's parser, which exports no types for its nodes.
+ * The part of jinja's syntax tree that card templates may use: facts, loops and branches. It is
+ * small enough to check completely. The shapes are those of @huggingface/jinja's parser, which
+ * exports no types for its nodes.
  */
 export type Node =
   | { readonly type: "Program"; readonly body: readonly Node[] }
@@ -77,7 +78,7 @@ export function parseTemplate(source: string): Node {
   return parse(tokenize(source, { lstrip_blocks: true, trim_blocks: true })) as unknown as Node;
 }
 
-/** `a.b.c` of a chain of plain members; null for anything else. */
+/** `a.b.c` for a chain of plain members; null for anything else. */
 export function pathOf(node: Node): string | null {
   if (node.type === "Identifier") return node.value;
   if (node.type !== "MemberExpression" || node.computed || node.property.type !== "Identifier")
@@ -87,8 +88,8 @@ export function pathOf(node: Node): string | null {
 }
 
 /**
- * Line of a name in the source, 1-based; null where it cannot be found. Jinja's nodes hold no positions, so the n-th node
- * of that path is looked up as its n-th occurrence inside the tags.
+ * Line of a name in the source, from 1; null if it is not found. Nodes of jinja have no positions,
+ * so the n-th node with a path is taken to be its n-th occurrence inside the tags.
  */
 export function lineOf(source: string, tree: Node, target: Node): number | null {
   const path = pathOf(target);
@@ -104,18 +105,18 @@ export function lineOf(source: string, tree: Node, target: Node): number | null 
   return at === undefined ? null : source.slice(0, at).split("\n").length;
 }
 
-/** Spaces of the same length and lines, so that positions stay. */
+/** The text with everything replaced by spaces, except newlines, so that positions stay. */
 function blank(text: string): string {
   return text.replace(/[^\n]/g, " ");
 }
 
-/** Nodes that spell `path`, in source order, those inside longer paths included. */
+/** Nodes that spell `path`, in source order, including those inside longer paths. */
 function nodesOfPath(node: Node, path: string): Node[] {
   const below = children(node).flatMap((child) => nodesOfPath(child, path));
   return pathOf(node) === path ? [node, ...below] : below;
 }
 
-/** Nodes inside a node, in source order; the name after a dot is no name of its own. */
+/** Nodes inside a node, in source order. The name after a dot is not a name of its own. */
 function children(node: Node): Node[] {
   if (node.type === "MemberExpression")
     return node.computed ? [node.object, node.property] : [node.object];

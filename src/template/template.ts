@@ -5,7 +5,7 @@ import { OqeError } from "../ground/errors.ts";
 import { reasonOf } from "../ground/reasons.ts";
 import { lintTemplate } from "./template-lint.ts";
 
-/** Renders a template of `assets.templates` with these facts, and with nothing but them. Throws TEMPLATE. */
+/** Renders a template of `assets.templates` with these facts only. Throws TEMPLATE. */
 export async function renderNamed(
   name: string,
   facts: Readonly<Record<string, unknown>>,
@@ -24,7 +24,7 @@ export async function renderNamed(
   return renderTemplate(source, name, facts);
 }
 
-/** Checks, then renders. Throws TEMPLATE: a template that names what the facts do not hold is never rendered. */
+/** Checks, then renders. Throws TEMPLATE if the template uses a name that the facts lack. */
 export function renderTemplate(
   source: string,
   name: string,

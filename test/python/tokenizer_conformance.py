@@ -1,8 +1,10 @@
 """Rust's tokenizers, for the texts of a JSON list on stdin.
 
-`ids <tokenizer.json>`: their token ids, one JSON list a line.
-`train <folder>`: trains on them one small tokenizer of each kind that the architectures' real checkpoints come with, and writes
-`<folder>/<kind>/tokenizer.json`. Patterns and settings are of their kind; only the vocabulary is small.
+`ids <tokenizer.json>`: their token ids, one JSON list a line. Truncation and padding are turned
+off, as transformers does. `auto <folder>`: the same by transformers' AutoTokenizer, for a folder of
+vocab.json and merges.txt. `train <folder>`: trains on them one small tokenizer of each kind that
+the architectures' real checkpoints come with, and writes `<folder>/<kind>/tokenizer.json`. Patterns
+and settings are of their kind; only the vocabulary is small.
 """
 
 import json
@@ -59,8 +61,18 @@ def train(folder, texts):
         (folder / kind / "tokenizer.json").write_text(json.dumps(definition, ensure_ascii=False))
 
 
+def auto(folder, texts):
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    for text in texts:
+        print(json.dumps(tokenizer(text, add_special_tokens=False)["input_ids"]))
+
+
 def ids(path, texts):
     tokenizer = Tokenizer.from_file(path)
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
     for text in texts:
         print(json.dumps(tokenizer.encode(text, add_special_tokens=False).ids))
 
@@ -68,5 +80,7 @@ def ids(path, texts):
 command, place = sys.argv[1:]
 if command == "train":
     train(Path(place), json.load(sys.stdin))
+elif command == "auto":
+    auto(place, json.load(sys.stdin))
 else:
     ids(place, json.load(sys.stdin))

@@ -33,7 +33,9 @@ export async function startHub(options: Partial<LocalHubOptions> = {}): Promise<
   return hub;
 }
 
-/** One request with the token `hf_test` (or another, or null for none); redirects are not followed. */
+/**
+ * One request with the token `hf_test` (or another, or null for none); redirects are not followed.
+ */
 export async function call(
   hub: LocalHub,
   line: string,

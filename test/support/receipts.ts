@@ -4,7 +4,7 @@ import { modulePath } from "../../src/mlx/format.ts";
 import type { PlannedTensor } from "../../src/models/architecture.ts";
 import { expandTable } from "../../src/models/expand.ts";
 import { findArchitecture } from "../../src/models/registry.ts";
-import { isQuantizable, keptTensors, planTier } from "../../src/plan/plan.ts";
+import { isQuantizable, planTier, unquantizedTensors } from "../../src/plan/plan.ts";
 import { tiers } from "../../src/plan/tiers.ts";
 import { kindOf, kindRecords, type ModuleRecord } from "../../src/quantize/tuning-record.ts";
 import type { Receipt } from "../../src/receipt/receipt.ts";
@@ -76,7 +76,7 @@ export function nemotronReceipt(tier = "oQ4e", changes: Partial<Receipt> = {}): 
     repository: `acme/NVIDIA-Nemotron-3-Nano-30B-A3B-${tier}`,
     name: `NVIDIA-Nemotron-3-Nano-30B-A3B-${tier}`,
     plan,
-    kept: keptTensors(tensors),
+    kept: unquantizedTensors(tensors),
     series: plans.map(({ modules: _, ...row }) => row),
     weightError: { relative: 0.005_912 },
     tuning: null,

@@ -3,7 +3,8 @@ import type { AddressInfo } from "node:net";
 import type { Report } from "../../src/ground/report.ts";
 import { connectHub, type HubOptions } from "../../src/hub/client.ts";
 
-// Support of this room's tests: a real HTTP server on 127.0.0.1 that plays what a test tells it, and a client that waits for nothing.
+// Support of this room's tests: a real HTTP server on 127.0.0.1 that plays what a test tells it,
+// and a client that waits for nothing.
 
 export interface Seen {
   readonly method: string;
@@ -75,7 +76,10 @@ export function recordingReport(): Report & {
   };
 }
 
-/** A client whose waits are recorded instead of waited for. `random` is 0.5 always: half of the largest wait. */
+/**
+ * A client whose waits are recorded instead of waited for. `random` is 0.5 always: half of the
+ * largest wait.
+ */
 export function connectForTest(endpoint: string, options: Partial<HubOptions> = {}) {
   const waits: number[] = [];
   const report = recordingReport();

@@ -4,6 +4,7 @@ import type { Architecture, Role } from "./architecture.ts";
 import { expand, expandTable } from "./expand.ts";
 import { llama } from "./llama.ts";
 import { qwen3Moe } from "./qwen3-moe.ts";
+import { wholeTensor } from "./source.ts";
 import {
   cutInto,
   evenRows,
@@ -12,8 +13,7 @@ import {
   secondHalf,
   sliceOfStack,
   type Transform,
-  wholeTensor,
-} from "./source.ts";
+} from "./transforms.ts";
 
 describe("a base tensor that a transform does not fit", () => {
   test.each<readonly [string, Transform, string]>([

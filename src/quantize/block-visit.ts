@@ -1,0 +1,71 @@
+import type { Matrix, Weight } from "../kernel/matrix.ts";
+import type { PlannedTensor } from "../models/architecture.ts";
+import type { BlockContext } from "../models/forward.ts";
+import type { LayerKind } from "../models/layer-kind.ts";
+import { blockContext, type Model, type RunOptions } from "../models/run.ts";
+import type { Hessian } from "./hessian.ts";
+import { type HessianWatch, InputHessians } from "./input-hessians.ts";
+import type { TuningTools } from "./tuning-tools.ts";
+
+/** A quantized matrix at the moment when the forward pass asks for it. */
+export interface VisitedMatrix {
+  readonly tensor: PlannedTensor;
+  /** Number in a stack of experts; 0 for a tensor that is no stack. */
+  readonly expert: number;
+  /** The model's own matrix. */
+  readonly weight: Weight;
+  /** All that is multiplied with it: `[tokens, in]`. */
+  readonly x: Matrix;
+  /** The Hessian of `x`, valid until the visit is over. */
+  readonly hessian: Hessian;
+}
+
+export interface BlockVisit {
+  readonly model: Model;
+  readonly layer: number;
+  readonly kind: LayerKind;
+  readonly run: RunOptions;
+  readonly tools: TuningTools;
+  /** The block's quantized tensors. */
+  readonly quantized: readonly PlannedTensor[];
+  /** Experts of the block that are critical to a domain. */
+  readonly critical: ReadonlySet<number>;
+  readonly watch: HessianWatch;
+  /** Called once for each quantized matrix. Returns the weight that the forward pass uses. */
+  readonly visit: (matrix: VisitedMatrix) => Promise<Weight>;
+}
+
+/**
+ * Runs one block of a model on the hidden states `x [tokens, hidden]` of whole sequences. Gathers
+ * the Hessian of every input on the way, and visits every quantized matrix before it is multiplied.
+ * Returns the hidden states after the block.
+ */
+export async function visitBlock(request: BlockVisit, x: Matrix): Promise<Matrix> {
+  const hessians = new InputHessians(request);
+  const context = visitingContext(request, hessians);
+  const y = await request.model.architecture.forward.block(context, x);
+  await hessians.close();
+  return y;
+}
+
+function visitingContext(
+  { model, layer, kind, run, tools, quantized, visit }: BlockVisit,
+  hessians: InputHessians,
+): BlockContext {
+  const plain = blockContext(model, layer, kind, run);
+  const tensors = new Map(quantized.map((tensor) => [tensor.role.role, tensor]));
+  const weight: BlockContext["weight"] = async (role, x, options = {}) => {
+    const own = await plain.weight(role, x, options);
+    const tensor = tensors.get(role);
+    if (tensor === undefined) return own;
+    const shared = hessians.share(tensor, x, options);
+    const hessian = await shared.hessian;
+    const used = await visit({ tensor, expert: options.expert ?? 0, weight: own, x, hessian });
+    shared.release(hessian);
+    return used;
+  };
+  const linear: BlockContext["linear"] = async (role, x, options) =>
+    model.ops.linear(x, await weight(role, x, options), await plain.unquantized(`${role}.bias`));
+  const pool: BlockContext["pool"] = (fedBy, x) => hessians.pool(fedBy, x);
+  return { ...plain, weight, linear, pool, wantsNear: tools.settings.nearWeight > 0 };
+}

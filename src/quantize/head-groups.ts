@@ -1,0 +1,91 @@
+import { scramble } from "../calibration/random.ts";
+import {
+  type Matrix,
+  newMatrix,
+  rowsOf,
+  sharedBytes,
+  sharedIntegers,
+  type Weight,
+} from "../kernel/matrix.ts";
+import type { Ops } from "../models/ops.ts";
+
+/** Positions whose logits are in memory at once. */
+const positionsAtOnce = 512;
+/** Positions that say where a token is likely: enough to tell contexts apart. */
+const contextPositions = 8192;
+/** Directions that contexts are compared in. Random signs preserve angles (Achlioptas 2003). */
+const contextWidth = 64;
+/** Rounds of k-means. The groups do not have to be optimal. */
+const rounds = 10;
+
+/** Groups of the head's rows. */
+export interface HeadGroups {
+  readonly count: number;
+  /** Group of each row, below `count`. */
+  readonly labels: Uint32Array<SharedArrayBuffer>;
+}
+
+/**
+ * Groups the rows of a head `[vocabulary, hidden]` by the contexts in which their tokens are
+ * likely. `x [positions, hidden]` is what the head multiplies.
+ */
+export async function groupRows(
+  ops: Ops,
+  head: Weight,
+  x: Matrix,
+  count: number,
+): Promise<HeadGroups> {
+  const labels = sharedIntegers(head.rows);
+  if (count === 1) return { count, labels };
+  const contexts = newMatrix(head.rows, contextWidth);
+  const signs = randomSigns(contextWidth, x.columns);
+  const sample = sampleOf(x.rows);
+  for (let start = 0; start < sample.length; start += positionsAtOnce) {
+    const end = Math.min(sample.length, start + positionsAtOnce);
+    const some = await ops.gather(x, sample.subarray(start, end));
+    const [logits, z] = await Promise.all([ops.linear(some, head), ops.linear(some, signs)]);
+    await ops.kernel.run("contexts", { logits, z, contexts });
+  }
+  await ops.kernel.run("cluster", { points: contexts, groups: count, rounds, labels });
+  return { count, labels };
+}
+
+/** Evenly spaced positions, `contextPositions` at most. */
+function sampleOf(positions: number): Uint32Array<SharedArrayBuffer> {
+  const stride = Math.max(1, Math.ceil(positions / contextPositions));
+  const sample = sharedIntegers(Math.floor(positions / stride));
+  for (let i = 0; i < sample.length; i++) sample[i] = i * stride;
+  return sample;
+}
+
+/** Fisher weights of every group at every position: Σ p_v (1 - p_v), `[positions, groups]`. */
+export async function fisherWeights(
+  ops: Ops,
+  head: Weight,
+  x: Matrix,
+  { count, labels: groups }: HeadGroups,
+): Promise<Matrix> {
+  const fisher = newMatrix(x.rows, count);
+  for (let start = 0; start < x.rows; start += positionsAtOnce) {
+    const end = Math.min(x.rows, start + positionsAtOnce);
+    const logits = await ops.linear(rowsOf(x, start, end), head);
+    await ops.shareOut(end - start, (from, to) =>
+      ops.kernel.run("stakes", {
+        logits: rowsOf(logits, from, to),
+        groups,
+        stakes: rowsOf(fisher, start + from, start + to),
+      }),
+    );
+  }
+  return fisher;
+}
+
+/** ±1 from a hash of the place: the same on every machine. */
+function randomSigns(rows: number, columns: number): Weight {
+  const bytes = sharedBytes(4 * rows * columns);
+  const values = new Float32Array(bytes.buffer);
+  for (let i = 0; i < values.length; i++) {
+    values[i] = (scramble(Math.imul(i + 1, 0x9e3779b9)) & 1) === 0 ? 1 : -1;
+  }
+  return { bytes, dtype: "F32", rows, columns };
+}

@@ -1,0 +1,94 @@
+import { nonFiniteWeights } from "../base/finite.ts";
+import { bytesPerElement } from "../kernel/dtype.ts";
+import type { Weight } from "../kernel/matrix.ts";
+import type { PlannedTensor } from "../models/architecture.ts";
+import type { Hessian } from "./hessian.ts";
+import { errorAgainst } from "./residual-repair.ts";
+import { tuneAimed } from "./tune-aimed.ts";
+import {
+  type MatrixRows,
+  rowsOfWeight,
+  type TunedSums,
+  type TuneOptions,
+  tuneMatrix,
+} from "./tune-matrix.ts";
+import type { TuneWalk } from "./tune-types.ts";
+import { copyOf, decodeMatrix, type TunedRows } from "./tuned-rows.ts";
+
+export interface MatrixTask {
+  readonly tensor: PlannedTensor;
+  /** Number in a stack of experts; 0 for a tensor that is no stack. */
+  readonly expert: number;
+  /** Null: every column counts alike. */
+  readonly hessian: Hessian | null;
+  /** The base's matrix, in memory or read by ranges of rows. */
+  readonly weight: Weight | MatrixRows;
+  /** What the codes approximate in place of `weight`. Null: `weight` itself. */
+  readonly target: Weight | null;
+}
+
+/**
+ * Tunes one matrix for all tiers of the walk, writes it and records the result. In a sequential
+ * walk it returns the stored matrix as float32, else null. Throws BAD_CHECKPOINT for values that
+ * are not finite.
+ */
+export async function tuneForTiers(walk: TuneWalk, task: MatrixTask): Promise<Weight | null> {
+  const { tools, writer, ledger } = walk;
+  const { tensor, expert, hessian, weight, target } = task;
+  const { rows, columns } = weight;
+  const widths = writer.widthsOf(tensor);
+  const parts: TunedRows[] = [];
+  const write = async (part: TunedRows) => {
+    if (walk.sequential) parts.push(copyOf(part));
+    await writer.write(tensor, expert * rows, part);
+  };
+  const sweeps = sweepsFor(walk, task);
+  const sums = await tuneRowsOf(walk, task, { hessian, widths, sweeps, write });
+  await refuseNonFinite(task, sums[0]!.nonFinite);
+  const stored = walk.sequential
+    ? await decodeMatrix(tools.kernel, parts, { columns, store: tools.storage })
+    : null;
+  // The sums' error is relative to the target. What counts is the error relative to the base.
+  const errors =
+    target !== null && stored !== null && isInMemory(weight)
+      ? await errorAgainst(tools.kernel, weight, stored)
+      : {};
+  ledger.add({ tensor, expert, hessian, widths, sums: sums.map((sum) => ({ ...sum, ...errors })) });
+  walk.progress(rows * columns * bytesPerElement[tensor.dtype]! * writer.tiers.length);
+  return stored;
+}
+
+/** Aims the errors past the routers where the walk does so and a router reads the output. */
+async function tuneRowsOf(
+  { tools, aim }: TuneWalk,
+  { tensor, weight, target }: MatrixTask,
+  options: TuneOptions,
+): Promise<readonly TunedSums[]> {
+  const wanted = target ?? weight;
+  if (!isInMemory(wanted)) return tuneMatrix(tools, wanted, options);
+  const blocks = (await aim?.blocksOf(tensor)) ?? null;
+  return blocks === null
+    ? tuneMatrix(tools, rowsOfWeight(wanted), options)
+    : tuneAimed(tools, wanted, { ...options, blocks });
+}
+
+/** Experts that are critical to a domain get more sweeps. */
+function sweepsFor(
+  { critical, tools: { settings } }: TuneWalk,
+  { tensor: { role, layer }, expert }: MatrixTask,
+): TuneOptions["sweeps"] {
+  const isCritical = role.routed === true && critical.get(layer!)?.has(expert) === true;
+  const times = isCritical ? settings.criticalSweeps : 1;
+  return (width) => times * settings.sweeps(width);
+}
+
+async function refuseNonFinite(task: MatrixTask, count: number): Promise<void> {
+  if (count === 0) return;
+  const wanted = task.target ?? task.weight;
+  const values = isInMemory(wanted) ? wanted : await wanted.read(0, wanted.rows);
+  throw nonFiniteWeights({ tensor: task.tensor, member: task.expert, row: 0, values }, count);
+}
+
+function isInMemory(weight: Weight | MatrixRows): weight is Weight {
+  return "bytes" in weight;
+}

@@ -1,0 +1,49 @@
+import type { Matrix } from "../kernel/matrix.ts";
+import type { Routing } from "../models/routing.ts";
+import { blockContext, type Model } from "../models/run.ts";
+import type { BlockPlace } from "./probes.ts";
+
+/** Results of running a block. */
+export interface BlockPass {
+  /** Hidden states after the block. */
+  readonly after: Matrix;
+  /** The choice of experts that was followed; null if the block has no router. */
+  readonly routing: Routing | null;
+  /**
+   * Expert -> its output for its tokens, `[visits, hidden]`, before it is multiplied by the gate.
+   */
+  readonly outputs: ReadonlyMap<number, Matrix>;
+}
+
+export interface PassOptions {
+  /** Tokens of a sequence. */
+  readonly length: number;
+  /** The choice of experts to follow in place of the model's own. */
+  readonly forced?: Routing;
+}
+
+/** Runs a block on the hidden states `x [tokens, hidden]` of whole sequences. */
+export async function passBlock(
+  model: Model,
+  { layer, kind }: BlockPlace,
+  x: Matrix,
+  { length, forced }: PassOptions,
+): Promise<BlockPass> {
+  const outputs = new Map<number, Matrix>();
+  let routing: Routing | null = null;
+  const routes = (_: number, own: Routing) => {
+    routing = forced ?? own;
+    return routing;
+  };
+  const context = blockContext(model, layer, kind, { length, routes });
+  const last = model.architecture
+    .roles(kind)
+    .find((role) => role.kind === "expert" && role.residual === true)?.role;
+  const linear: typeof context.linear = async (role, rows, options) => {
+    const y = await context.linear(role, rows, options);
+    if (role === last) outputs.set(options!.expert!, y);
+    return y;
+  };
+  const after = await model.architecture.forward.block({ ...context, linear }, x);
+  return { after, routing, outputs };
+}

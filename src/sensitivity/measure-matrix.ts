@@ -1,0 +1,119 @@
+import type { Matrix, Weight } from "../kernel/matrix.ts";
+import { modulePath } from "../mlx/format.ts";
+import type { PlannedTensor } from "../models/architecture.ts";
+import type { Model } from "../models/run.ts";
+import { type VisitedMatrix, visitBlock } from "../quantize/block-visit.ts";
+import { tuneHeadRows } from "../quantize/head-tuner.ts";
+import type { Hessian } from "../quantize/hessian.ts";
+import { tableHessian } from "../quantize/table-hessian.ts";
+import { rowsOfWeight, tuneMatrix } from "../quantize/tune-matrix.ts";
+import { copyOf, decodeMatrix, type TunedRows } from "../quantize/tuned-rows.ts";
+import type { TuningTools } from "../quantize/tuning-tools.ts";
+import { BlockCodes } from "./block-codes.ts";
+import type { LossTable } from "./loss-table.ts";
+import { probeWidth, widths } from "./probe-width.ts";
+import type { BlockPlace } from "./probes.ts";
+
+/** What all steps of a measuring walk share. */
+export interface Measuring {
+  readonly model: Model;
+  /** All tensors of the model. */
+  readonly tensors: readonly PlannedTensor[];
+  /** Tokens of a sequence. */
+  readonly length: number;
+  readonly tools: TuningTools;
+  readonly losses: LossTable;
+  /** Whether a matrix is in the sample that is really tuned at every width. */
+  readonly isSampled: (tensor: PlannedTensor, expert: number) => boolean;
+}
+
+/**
+ * Runs a block on the hidden states `x [tokens, hidden]` of all rows and measures its `quantizable`
+ * tensors. Returns the hidden states after the block, made with the model's own weights, and the
+ * codes of the tensors at the probe's width.
+ */
+export async function measureBlock(
+  measuring: Measuring,
+  place: BlockPlace,
+  quantizable: readonly PlannedTensor[],
+  x: Matrix,
+): Promise<{ readonly after: Matrix; readonly codes: BlockCodes }> {
+  const { model, tools, length } = measuring;
+  const codes = new BlockCodes(tools, quantizable);
+  const visit = async (matrix: VisitedMatrix) => {
+    codes.add(matrix, await measureMatrix(measuring, matrix));
+    return matrix.weight;
+  };
+  const request = { ...place, model, tools, run: { length }, quantized: quantizable, visit };
+  // The tuning walk sees the same rows, and refuses too many that are not finite.
+  const watch = { drop: () => {}, route: () => {} };
+  const after = await visitBlock({ ...request, watch, critical: new Set() }, x);
+  return { after, codes };
+}
+
+/** Measures the embeddings. Returns them as float32 at the probe's width. */
+export async function measureTable(measuring: Measuring, tensor: PlannedTensor): Promise<Weight> {
+  const { model, tensors, tools } = measuring;
+  const hessian = await tableHessian(tools, tensors, model.weights);
+  const weight = await model.weights.matrix(null, tensor.role.role);
+  const parts = await measureMatrix(measuring, { tensor, expert: 0, weight, hessian });
+  hessian?.release();
+  return decode(tools, parts, weight);
+}
+
+/**
+ * Measures the head, which multiplies `x [positions, hidden]`. It is tuned at every width and needs
+ * no forecast. Returns it as float32 at the probe's width.
+ */
+export async function measureHead(
+  { model, tools, losses }: Measuring,
+  tensor: PlannedTensor,
+  x: Matrix,
+): Promise<Weight> {
+  const weight = await model.weights.matrix(null, tensor.role.role);
+  const { parts, sums } = await tuneHeadRows(tools, weight, x, widths);
+  // Every group of rows has a Hessian of its own. So the energy is scaled from that of the weights.
+  const first = sums[0]!;
+  const relative = first.weightEnergy > 0 ? first.squaredError / first.weightEnergy : null;
+  losses.addTuned(modulePath(tensor), relative === null ? 0 : first.loss / relative, sums);
+  const probe = parts.find(({ width }) => width === probeWidth)!;
+  return decode(tools, [probe], weight);
+}
+
+function decode(
+  { kernel, storage: store }: TuningTools,
+  parts: readonly TunedRows[],
+  { columns }: Weight,
+): Promise<Weight> {
+  return decodeMatrix(kernel, parts, { columns, store });
+}
+
+type MeasuredMatrix = Pick<VisitedMatrix, "tensor" | "expert" | "weight"> & {
+  /** Null: every column counts alike. */
+  readonly hessian: Hessian | null;
+};
+
+/**
+ * Forecasts the loss of a matrix at all widths. Tunes it at the probe's width, or at all widths if
+ * it is in the sample. Returns the codes at the probe's width.
+ */
+async function measureMatrix(
+  { tools, losses, isSampled }: Measuring,
+  { tensor, expert, weight, hessian }: MeasuredMatrix,
+): Promise<readonly TunedRows[]> {
+  const { kernel, settings, storage: store } = tools;
+  const { rows, columns, dtype: from, bytes: weights } = weight;
+  const factor = hessian?.factor ?? null;
+  const order = factor === null ? null : hessian!.order;
+  const job = { weights, from, rows, columns, store, factor, order, widths };
+  const forecast = await kernel.run("forecast", { ...job, diagonal: hessian?.diagonal ?? null });
+  const tried = isSampled(tensor, expert) ? widths : [probeWidth];
+  const parts: TunedRows[] = [];
+  const write = async (part: TunedRows) => {
+    if (part.width === probeWidth) parts.push(copyOf(part));
+  };
+  const options = { hessian, widths: tried, sweeps: settings.sweeps, write };
+  const sums = await tuneMatrix(tools, rowsOfWeight(weight), options);
+  losses.add({ module: modulePath(tensor), matrix: expert, forecast, tried, sums });
+  return parts;
+}

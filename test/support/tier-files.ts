@@ -1,0 +1,60 @@
+import { mkdtemp } from "node:fs/promises";
+import { join } from "node:path";
+import { readBase } from "../../src/base/base.ts";
+import { openFolder } from "../../src/checkpoint/folder.ts";
+import { silentReport } from "../../src/ground/report.ts";
+import type { Kernel } from "../../src/kernel/kernel-types.ts";
+import { sharedIntegers } from "../../src/kernel/matrix.ts";
+import type { Architecture } from "../../src/models/architecture.ts";
+import { planTier } from "../../src/plan/plan.ts";
+import { tiers } from "../../src/plan/tiers.ts";
+import type { Propagation, Repair } from "../../src/quantize/tuning-record.ts";
+import { tuningSettings } from "../../src/quantize/tuning-settings.ts";
+import { type TierFiles, writeTiers } from "../../src/series/write-tiers.ts";
+import { someIds } from "./forward-run.ts";
+
+export interface Method {
+  readonly propagation: Propagation;
+  readonly repair: readonly Repair[];
+}
+
+/** Every way to the bytes of a tier. Null: rounding. */
+export const methods: Readonly<Record<string, Method | null>> = {
+  rounded: null,
+  tuned: { propagation: "reference", repair: [] },
+  "tuned with every repair": {
+    propagation: "sequential",
+    repair: ["router", "rounding", "residual"],
+  },
+};
+
+/**
+ * Writes the oQ4e tier of a base, of an architecture that need not be registered, into a new folder
+ * within `scratch`. Tunes on a few made-up rows. Gives size and hash of every file.
+ */
+export async function tierFiles(
+  base: string,
+  architecture: Architecture,
+  method: Method | null,
+  { kernel, scratch }: { readonly kernel: Kernel; readonly scratch: string },
+): Promise<TierFiles> {
+  const options = { allowHeaderOnly: false, architectures: [architecture] };
+  const opened = await readBase(await openFolder(base), options);
+  const { config, tensors, storage } = opened;
+  const tier = tiers.find(({ name }) => name === "oQ4e")!;
+  const ids = sharedIntegers(4 * 32);
+  ids.set(someIds(ids.length, config.vocab_size as number));
+  const calibration = { ids, samples: 4, length: 32 };
+  const [written] = await writeTiers({
+    base: opened,
+    plans: [planTier(tier, { architecture, config, tensors, storage })],
+    folders: [join(await mkdtemp(join(scratch, "tier-")), "oQ4e")],
+    licences: [],
+    rounding: "stored",
+    tuning: method && { calibration, ...method, critical: new Map(), settings: tuningSettings },
+    kernel,
+    report: silentReport,
+  });
+  await opened.checkpoint.close();
+  return written!.files;
+}
