@@ -14,8 +14,8 @@ if (isWorker()) {
   }
 } else {
   // A command of the runner is one line.
-  const escape = (text: string) => text.replaceAll("%", "%25").replaceAll("\n", "%0A");
-  supervise((failure) => process.stdout.write(`::error::${escape(textOf(failure))}\n`));
+  const escaped = (text: string) => text.replaceAll("%", "%25").replaceAll("\n", "%0A");
+  supervise((failure) => process.stdout.write(`::error::${escaped(textOf(failure))}\n`));
 }
 
 function textOf({ message, hint }: Failure): string {
