@@ -9,8 +9,9 @@ import { type Matrix, newMatrix, rowsOf, sharedFloats } from "../src/kernel/matr
 import { openKernel } from "../src/kernel/pool.ts";
 
 /**
- * Float32 linear algebra. One thread: products, Gram matrices and factors as a share of what fused multiply-adds on registers reach
- * in the same process, turn by turn. Two workers against one, jobs and copies included, beside a control that tells whether two
+ * Float32 linear algebra. On one thread: products, Gram matrices and factors, as a share of the
+ * rate of fused multiply-adds on registers, measured turn by turn in the same process. On two
+ * workers: the gain over one, jobs and copies included, beside a control that shows whether two
  * cores were free.
  */
 const rounds = 9;
@@ -67,7 +68,10 @@ function fill(values: Float32Array): void {
   }
 }
 
-/** The kernel's routines on this thread, without copies: the yardstick, then for each size product, gram, factor, factor + inverse. */
+/**
+ * The routines of the kernel on this thread, without copies: first the reference rate, then
+ * product, Gram matrix and factor for each size.
+ */
 function onThisThread(sizes: readonly number[]): Contestant[] {
   const { memory } = wasm.initSync({ module: readFileSync(assets.kernel) });
   const most = Math.max(...sizes) ** 2;
@@ -159,7 +163,10 @@ async function product(kernel: Kernel, x: Matrix, weight: Matrix, y: Matrix): Pr
   await Promise.all(jobs);
 }
 
-/** Threads that do nothing but count, each as long as the others: what a second core gives to work that shares nothing. */
+/**
+ * Threads that only count, each for the same time. They show what a second core adds to work that
+ * shares nothing.
+ */
 function spinners(count: number) {
   const code = `require("node:worker_threads").parentPort.on("message", () => {
     let x = 1;

@@ -8,8 +8,9 @@ import { fileURLToPath } from "node:url";
 /**
  * The bytes of every tier of every test model, to compare two versions of the engine:
  *   node bench/bytes.ts [checkout, this one]
- * A row is a model and a way to make its four tiers. Its hash is the SHA-256 of the lines
- * `<SHA-256 of the weights>  <tier>`, in the order of the names. The CLI in `dist/` of the checkout makes the tiers.
+ * A row is a model and a way to make its four tiers. Its hash is the SHA-256 of the lines `<SHA-256
+ * of the weights>  <tier>`, in the order of the names. The CLI in `dist/` of the checkout makes the
+ * tiers.
  */
 const own = fileURLToPath(new URL("../", import.meta.url));
 const checkout = process.argv[2] ?? own;

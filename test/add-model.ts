@@ -1,55 +1,75 @@
 import { spawnSync } from "node:child_process";
-import { mkdirSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { findPython } from "./python/python.ts";
 
-/**
- * `npm run add-model -- <model_type> [--set key=json ...] [--variant name={json} ...]`: makes a small checkpoint of random weights in
- * test/models/random-tiny/<model_type>, with the logits that transformers gives (docs/adding-a-model.md).
+/*
+ * Makes a small checkpoint of random weights in test/models/random-tiny/<model_type>, with the logits
+ * that transformers computes from it (docs/adding-a-model.md).
  */
-const usage =
-  "usage: npm run add-model -- <model_type> [--set key=value ...] [--variant name='{\"key\": value}' ...]";
+const usage = `usage: npm run add-model -- <model_type> [--set key=json ...] [--variant name=json ...]
 
-function main(): number {
-  const { positionals, values } = parseArgs({
-    allowPositionals: true,
-    options: {
-      set: { type: "string", multiple: true, default: [] },
-      variant: { type: "string", multiple: true, default: [] },
-    },
-  });
-  const [modelType] = positionals;
-  if (positionals.length !== 1 || !/^[\w.-]+$/.test(modelType!)) {
-    console.error(usage);
-    return 2;
-  }
-  const python = findPython("torch");
-  if (!("path" in python)) {
-    console.error("No Python has torch: `pip install -r test/python/fixtures.txt` in a virtual");
-    console.error("environment, and name its interpreter in OQE_PYTHON.");
-    return 1;
-  }
-  const folder = fileURLToPath(new URL(`models/random-tiny/${modelType}`, import.meta.url));
-  mkdirSync(folder, { recursive: true });
-  const request = { config: readPairs(values.set), variants: readPairs(values.variant) };
-  const script = fileURLToPath(new URL("python/make_fixture.py", import.meta.url));
-  const { status } = spawnSync(python.path, [script, modelType!, folder, JSON.stringify(request)], {
-    stdio: "inherit",
-    env: { ...process.env, HF_HUB_OFFLINE: "1" },
-  });
-  return status ?? 1;
+  --set       a key of config.json, such as tie_word_embeddings=true
+  --variant   config changes that alter the logits, such as window={"sliding_window": 8}`;
+
+interface Request {
+  readonly modelType: string;
+  readonly config: Record<string, unknown>;
+  readonly variants: Record<string, unknown>;
 }
 
-/** `key=value` pairs, each value as JSON. */
+/** Null where the command line makes no sense. */
+function readRequest(): Request | null {
+  try {
+    const { positionals, values } = parseArgs({
+      allowPositionals: true,
+      options: {
+        set: { type: "string", multiple: true, default: [] },
+        variant: { type: "string", multiple: true, default: [] },
+      },
+    });
+    const [modelType = "", ...others] = positionals;
+    if (others.length > 0 || !/^\w[\w.-]*$/.test(modelType)) return null;
+    return { modelType, config: readPairs(values.set), variants: readPairs(values.variant) };
+  } catch (error) {
+    console.error(String(error));
+    return null;
+  }
+}
+
+/** `key=value` pairs, each value as JSON. Throws where one is something else. */
 function readPairs(pairs: readonly string[]): Record<string, unknown> {
   return Object.fromEntries(
     pairs.map((pair) => {
       const [, key, value] = /^([^=]+)=(.+)$/s.exec(pair) ?? [];
-      if (key === undefined || value === undefined) throw new Error(`"${pair}" is not key=value`);
+      if (key === undefined || value === undefined) throw new Error(`"${pair}" is not key=json`);
       return [key, JSON.parse(value)];
     }),
   );
+}
+
+function main(): number {
+  const request = readRequest();
+  if (request === null) {
+    console.error(usage);
+    return 2;
+  }
+  const python = findPython("torch, transformers");
+  if (!("path" in python)) {
+    console.error(
+      "No Python has torch and transformers. Install test/python/fixtures.txt in a virtual\n" +
+        "environment, and set OQE_PYTHON to its interpreter.",
+    );
+    return 1;
+  }
+  const { modelType, ...rest } = request;
+  const folder = fileURLToPath(new URL(`models/random-tiny/${modelType}`, import.meta.url));
+  const script = fileURLToPath(new URL("python/make_fixture.py", import.meta.url));
+  const { status } = spawnSync(python.path, [script, modelType, folder, JSON.stringify(rest)], {
+    stdio: "inherit",
+    env: { ...process.env, HF_HUB_OFFLINE: "1" },
+  });
+  return status ?? 1;
 }
 
 process.exitCode = main();

@@ -58,12 +58,12 @@ export function arena(bytes: number): number;
 export function attend(call: number): void;
 
 /**
- * Changes the dtype of `count` elements. Returns how many are NaN or infinite afterwards.
+ * Changes the dtype of the elements of a [`CastCall`]. Returns how many are NaN or infinite then.
  *
  * # Safety
  * As [`quantize`].
  */
-export function cast(elements: number, from: number, count: number, to: number, out: number): number;
+export function cast(call: number): number;
 
 /**
  * Replaces the upper triangle of H `[n, n]` by R with H = RᵀR. Gives the index of the first pivot that is not positive and finite,
@@ -92,12 +92,12 @@ export function compare(base: number, model: number, next: number, rows: number,
 export function decode(call: number): number;
 
 /**
- * Decodes `count` elements, whole groups, into float32 at `out`.
+ * Decodes the elements of a [`DequantizeCall`] into float32.
  *
  * # Safety
  * As [`quantize`]; `out` is aligned to 4.
  */
-export function dequantize(bits: number, group: number, words: number, scales: number, biases: number, store: number, count: number, out: number): void;
+export function dequantize(call: number): void;
 
 /**
  * Σ (x - y)² of each row, float64 into `out`; both given.
@@ -163,13 +163,12 @@ export function linear(x: number, rows: number, inputs: number, weight: number, 
 export function mamba(sizes: number, tensors: number, least: number, most: number, eps: number, tokens: number, z: number, y: number): void;
 
 /**
- * Quantizes `[rows, columns]` weights at `count` widths. `widths` = count × `[bits, group, words, scales, biases]`; `sums` = float64
- * `[energy, nonFinite, squaredError of each width]`, to which this adds: a tile may come in slabs of rows.
+ * Quantizes the rows of a [`QuantizeCall`].
  *
  * # Safety
  * Every address lies in the arena with the room that its operand needs; they do not overlap.
  */
-export function quantize(weights: number, from: number, rows: number, columns: number, store: number, mlx: boolean, widths: number, count: number, sums: number): void;
+export function quantize(call: number): void;
 
 /**
  * max(x, 0)² of `count` values, in place.
@@ -280,11 +279,11 @@ export interface InitOutput {
     readonly add_weighted: (a: number, b: number, c: number, d: number, e: number) => void;
     readonly arena: (a: number) => number;
     readonly attend: (a: number) => void;
-    readonly cast: (a: number, b: number, c: number, d: number, e: number) => number;
+    readonly cast: (a: number) => number;
     readonly cholesky: (a: number, b: number) => number;
     readonly compare: (a: number, b: number, c: number, d: number, e: number, f: number) => void;
     readonly decode: (a: number) => number;
-    readonly dequantize: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number) => void;
+    readonly dequantize: (a: number) => void;
     readonly distances: (a: number, b: number, c: number, d: number, e: number) => void;
     readonly fma_peak: (a: number, b: number) => number;
     readonly forecast_energy_block: (a: number, b: number, c: number, d: number) => number;
@@ -293,7 +292,7 @@ export interface InitOutput {
     readonly invert_upper: (a: number, b: number) => void;
     readonly linear: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number) => void;
     readonly mamba: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number) => void;
-    readonly quantize: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number) => void;
+    readonly quantize: (a: number) => void;
     readonly relu_squared: (a: number, b: number) => void;
     readonly rms_norm: (a: number, b: number, c: number, d: number, e: number, f: number) => void;
     readonly rotary: (a: number, b: number, c: number, d: number, e: number, f: number) => void;

@@ -103,19 +103,15 @@ export function attend(call) {
 }
 
 /**
- * Changes the dtype of `count` elements. Returns how many are NaN or infinite afterwards.
+ * Changes the dtype of the elements of a [`CastCall`]. Returns how many are NaN or infinite then.
  *
  * # Safety
  * As [`quantize`].
- * @param {number} elements
- * @param {number} from
- * @param {number} count
- * @param {number} to
- * @param {number} out
+ * @param {number} call
  * @returns {number}
  */
-export function cast(elements, from, count, to, out) {
-    const ret = wasm.cast(elements, from, count, to, out);
+export function cast(call) {
+    const ret = wasm.cast(call);
     return ret;
 }
 
@@ -165,21 +161,14 @@ export function decode(call) {
 }
 
 /**
- * Decodes `count` elements, whole groups, into float32 at `out`.
+ * Decodes the elements of a [`DequantizeCall`] into float32.
  *
  * # Safety
  * As [`quantize`]; `out` is aligned to 4.
- * @param {number} bits
- * @param {number} group
- * @param {number} words
- * @param {number} scales
- * @param {number} biases
- * @param {number} store
- * @param {number} count
- * @param {number} out
+ * @param {number} call
  */
-export function dequantize(bits, group, words, scales, biases, store, count, out) {
-    wasm.dequantize(bits, group, words, scales, biases, store, count, out);
+export function dequantize(call) {
+    wasm.dequantize(call);
 }
 
 /**
@@ -301,23 +290,14 @@ export function mamba(sizes, tensors, least, most, eps, tokens, z, y) {
 }
 
 /**
- * Quantizes `[rows, columns]` weights at `count` widths. `widths` = count × `[bits, group, words, scales, biases]`; `sums` = float64
- * `[energy, nonFinite, squaredError of each width]`, to which this adds: a tile may come in slabs of rows.
+ * Quantizes the rows of a [`QuantizeCall`].
  *
  * # Safety
  * Every address lies in the arena with the room that its operand needs; they do not overlap.
- * @param {number} weights
- * @param {number} from
- * @param {number} rows
- * @param {number} columns
- * @param {number} store
- * @param {boolean} mlx
- * @param {number} widths
- * @param {number} count
- * @param {number} sums
+ * @param {number} call
  */
-export function quantize(weights, from, rows, columns, store, mlx, widths, count, sums) {
-    wasm.quantize(weights, from, rows, columns, store, mlx, widths, count, sums);
+export function quantize(call) {
+    wasm.quantize(call);
 }
 
 /**

@@ -3,22 +3,21 @@
 use crate::affine::{Affines, BLOCK};
 use crate::half::{widen, Dtype};
 use crate::pack::unpack;
+use crate::packed::Packed;
 
-/// Rows quantized at one width, as in [`crate::tile::Width`].
+/// Rows quantized at one width.
 #[derive(Clone, Copy)]
-pub struct Packed<'a> {
+pub struct Rows<'a> {
     pub bits: usize,
     pub group: usize,
-    pub words: &'a [u8],
-    pub scales: &'a [u8],
-    pub biases: &'a [u8],
     /// Dtype of scales and biases.
     pub store: Dtype,
+    pub packed: Packed<&'a [u8]>,
 }
 
 /// `out[k]` = code · scale + bias, product rounded, then sum rounded. Rows are whole groups, so that their bounds do not matter.
-pub fn dequantize(packed: &Packed, out: &mut [f32]) {
-    let Packed { bits, group, store, .. } = *packed;
+pub fn dequantize(rows: &Rows, out: &mut [f32]) {
+    let Rows { bits, group, store, packed } = *rows;
     let mut codes = [0; BLOCK];
     let mut pairs = Affines::ZERO;
     for (block, out) in out.chunks_mut(BLOCK).enumerate() {

@@ -12,10 +12,11 @@ use std::slice::{from_raw_parts, from_raw_parts_mut};
 
 use wasm_bindgen::prelude::wasm_bindgen;
 
-use crate::dequantize::{self, Packed};
+use crate::dequantize::{self, Rows};
 use crate::divergence;
 use crate::gemm::Scratch;
 use crate::half::{narrow, widen, Dtype};
+use crate::packed::Packed;
 use crate::tile::{self, Rounding, Sums, Tile, Width};
 
 /// Cache line and more than any lane load needs.
@@ -57,8 +58,8 @@ fn with_scratch<T>(work: impl FnOnce(&mut Scratch) -> T) -> T {
 }
 
 /// 0 = BF16, 1 = F16, 2 = F32, as in arena.ts.
-fn dtype(code: u32) -> Dtype {
-    Dtype::ALL[code as usize]
+fn dtype(code: usize) -> Dtype {
+    Dtype::ALL[code]
 }
 
 unsafe fn bytes<'a>(address: usize, length: usize) -> &'a [u8] {
@@ -73,92 +74,124 @@ unsafe fn floats_mut<'a>(address: usize, length: usize) -> &'a mut [f32] {
     from_raw_parts_mut(address as *mut f32, length)
 }
 
-/// One width of `quantize`: `[bits, group, words, scales, biases]` as 32-bit numbers.
-unsafe fn width<'a>(spec: &[u32], elements: usize, store: Dtype) -> Width<'a> {
-    let [bits, group, words, scales, biases] = [0, 1, 2, 3, 4].map(|i| spec[i] as usize);
-    let pairs = elements / group * store.bytes();
-    Width {
-        bits,
-        group,
-        words: bytes_mut(words, elements / 8 * bits),
-        scales: bytes_mut(scales, pairs),
-        biases: bytes_mut(biases, pairs),
-        squared_error: 0.0,
+/// A tile and its widths, each a [`WidthCall`]. Sums grow: a tile may come in slabs of rows.
+#[repr(C)]
+pub struct QuantizeCall {
+    weights: usize,
+    from: usize,
+    rows: usize,
+    columns: usize,
+    store: usize,
+    /// 1 for rule mlx, 0 for rule stored.
+    mlx: usize,
+    /// Address of `count` widths.
+    widths: usize,
+    count: usize,
+    energy: f64,
+    non_finite: f64,
+}
+
+/// One of the widths of a [`QuantizeCall`]. Its sum grows too.
+#[repr(C)]
+pub struct WidthCall {
+    bits: usize,
+    group_size: usize,
+    words: usize,
+    scales: usize,
+    biases: usize,
+    squared_error: f64,
+}
+
+impl WidthCall {
+    unsafe fn width<'a>(&self, elements: usize, store: Dtype) -> Width<'a> {
+        let pairs = elements / self.group_size * store.bytes();
+        let packed = Packed {
+            words: bytes_mut(self.words, elements / 8 * self.bits),
+            scales: bytes_mut(self.scales, pairs),
+            biases: bytes_mut(self.biases, pairs),
+        };
+        let Self { bits, group_size: group, squared_error, .. } = *self;
+        Width { bits, group, packed, squared_error }
     }
 }
 
-/// Quantizes `[rows, columns]` weights at `count` widths. `widths` = count × `[bits, group, words, scales, biases]`; `sums` = float64
-/// `[energy, nonFinite, squaredError of each width]`, to which this adds: a tile may come in slabs of rows.
+/// Quantizes the rows of a [`QuantizeCall`].
 ///
 /// # Safety
 /// Every address lies in the arena with the room that its operand needs; they do not overlap.
 #[wasm_bindgen]
-#[allow(clippy::too_many_arguments)]
-pub unsafe fn quantize(
-    weights: usize,
-    from: u32,
-    rows: usize,
-    columns: usize,
-    store: u32,
-    mlx: bool,
-    widths: usize,
-    count: usize,
-    sums: usize,
-) {
-    let (from, store) = (dtype(from), dtype(store));
-    let rounding = if mlx { Rounding::Mlx } else { Rounding::Stored };
-    let weights = bytes(weights, rows * columns * from.bytes());
-    let sums = from_raw_parts_mut(sums as *mut f64, 2 + count);
-    let specs = from_raw_parts(widths as *const u32, 5 * count);
-    let mut widths: Vec<Width> =
-        specs.chunks_exact(5).map(|spec| width(spec, rows * columns, store)).collect();
-    for (width, sum) in widths.iter_mut().zip(&sums[2..]) {
-        width.squared_error = *sum;
-    }
-    let mut totals = Sums { energy: sums[0], non_finite: sums[1] };
-    tile::quantize(&Tile { weights, from, columns, store, rounding }, &mut widths, &mut totals);
-    sums[0] = totals.energy;
-    sums[1] = totals.non_finite;
-    for (width, sum) in widths.iter().zip(&mut sums[2..]) {
-        *sum = width.squared_error;
+pub unsafe fn quantize(call: usize) {
+    let call = &mut *(call as *mut QuantizeCall);
+    let (from, store) = (dtype(call.from), dtype(call.store));
+    let rounding = if call.mlx == 1 { Rounding::Mlx } else { Rounding::Stored };
+    let elements = call.rows * call.columns;
+    let weights = bytes(call.weights, elements * from.bytes());
+    let calls = from_raw_parts_mut(call.widths as *mut WidthCall, call.count);
+    let mut widths: Vec<Width> = calls.iter().map(|width| width.width(elements, store)).collect();
+    let mut sums = Sums { energy: call.energy, non_finite: call.non_finite };
+    let tile = Tile { weights, from, columns: call.columns, store, rounding };
+    tile::quantize(&tile, &mut widths, &mut sums);
+    (call.energy, call.non_finite) = (sums.energy, sums.non_finite);
+    for (call, width) in calls.iter_mut().zip(&widths) {
+        call.squared_error = width.squared_error;
     }
 }
 
-/// Decodes `count` elements, whole groups, into float32 at `out`.
+/// `count` elements, whole groups.
+#[repr(C)]
+pub struct DequantizeCall {
+    bits: usize,
+    group_size: usize,
+    words: usize,
+    scales: usize,
+    biases: usize,
+    store: usize,
+    count: usize,
+    out: usize,
+}
+
+/// Decodes the elements of a [`DequantizeCall`] into float32.
 ///
 /// # Safety
 /// As [`quantize`]; `out` is aligned to 4.
 #[wasm_bindgen]
-#[allow(clippy::too_many_arguments)]
-pub unsafe fn dequantize(
-    bits: usize,
-    group: usize,
-    words: usize,
-    scales: usize,
-    biases: usize,
-    store: u32,
-    count: usize,
-    out: usize,
-) {
-    let store = dtype(store);
-    let (words, pairs) = (bytes(words, count / 8 * bits), count / group * store.bytes());
-    let (scales, biases) = (bytes(scales, pairs), bytes(biases, pairs));
-    let out = from_raw_parts_mut(out as *mut f32, count);
-    dequantize::dequantize(&Packed { bits, group, words, scales, biases, store }, out);
+pub unsafe fn dequantize(call: usize) {
+    let call = &*(call as *const DequantizeCall);
+    let &DequantizeCall { bits, group_size: group, count, .. } = call;
+    let store = dtype(call.store);
+    let pairs = count / group * store.bytes();
+    let packed = Packed {
+        words: bytes(call.words, count / 8 * bits),
+        scales: bytes(call.scales, pairs),
+        biases: bytes(call.biases, pairs),
+    };
+    dequantize::dequantize(&Rows { bits, group, store, packed }, floats_mut(call.out, count));
 }
 
-/// Changes the dtype of `count` elements. Returns how many are NaN or infinite afterwards.
+/// `count` elements of dtype `from`.
+#[repr(C)]
+pub struct CastCall {
+    elements: usize,
+    from: usize,
+    count: usize,
+    to: usize,
+    out: usize,
+}
+
+/// Changes the dtype of the elements of a [`CastCall`]. Returns how many are NaN or infinite then.
 ///
 /// # Safety
 /// As [`quantize`].
 #[wasm_bindgen]
-pub unsafe fn cast(elements: usize, from: u32, count: usize, to: u32, out: usize) -> f64 {
-    let (from, to) = (dtype(from), dtype(to));
+pub unsafe fn cast(call: usize) -> f64 {
+    let call = &*(call as *const CastCall);
+    let (from, to) = (dtype(call.from), dtype(call.to));
     let mut values = [0.0; 1024];
     let mut lost = 0;
-    let elements = bytes(elements, count * from.bytes()).chunks(values.len() * from.bytes());
-    let out = bytes_mut(out, count * to.bytes()).chunks_mut(values.len() * to.bytes());
-    for (elements, out) in elements.zip(out) {
+    let elements = bytes(call.elements, call.count * from.bytes());
+    let out = bytes_mut(call.out, call.count * to.bytes());
+    let parts = elements.chunks(values.len() * from.bytes());
+    for (elements, out) in parts.zip(out.chunks_mut(values.len() * to.bytes())) {
         let values = &mut values[..elements.len() / from.bytes()];
         widen(from, elements, values);
         narrow(to, values, out);

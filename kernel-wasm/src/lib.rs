@@ -18,6 +18,7 @@ mod lanes;
 pub mod mamba;
 pub mod norm;
 pub mod pack;
+pub mod packed;
 pub mod peak;
 mod ranges;
 pub mod refit;

@@ -4,6 +4,7 @@ use crate::affine::{levels, Affines, BLOCK, SMALLEST_GROUP};
 use crate::encode::Codes;
 use crate::half::{narrow, round_to, widen, Dtype};
 use crate::pack::pack;
+use crate::packed::Packed;
 use crate::ranges::Ranges;
 
 /// Which scale and bias the codes are chosen against.
@@ -35,11 +36,7 @@ impl Tile<'_> {
 pub struct Width<'a> {
     pub bits: usize,
     pub group: usize,
-    /// `[rows, columns * bits / 8]`
-    pub words: &'a mut [u8],
-    /// `[rows, columns / group]` in the dtype of the file
-    pub scales: &'a mut [u8],
-    pub biases: &'a mut [u8],
+    pub packed: Packed<&'a mut [u8]>,
     /// Grows by the sum of (w - ŵ)² over the tile, row by row.
     pub squared_error: f64,
 }
@@ -119,7 +116,8 @@ fn quantize_block(
             widths.iter_mut().zip(errors.iter_mut()).filter(|(width, _)| width.group == group)
         {
             let pairs = start / group * tile.store.bytes()..end / group * tile.store.bytes();
-            let (scales, biases) = (&mut width.scales[pairs.clone()], &mut width.biases[pairs]);
+            let (scales, biases) =
+                (&mut width.packed.scales[pairs.clone()], &mut width.packed.biases[pairs]);
             stored.fit(ranges, values.len() / group, width.bits);
             let as_stored = tile.rounding == Rounding::Stored;
             if !as_stored {
@@ -129,7 +127,7 @@ fn quantize_block(
             codes.choose(values, group, if as_stored { stored } else { exact }, levels(width.bits));
             *error += codes.cost(base, group, stored, largest);
             let words = start / 8 * width.bits..end / 8 * width.bits;
-            pack(width.bits, &codes.bytes[..values.len()], &mut width.words[words]);
+            pack(width.bits, &codes.bytes[..values.len()], &mut width.packed.words[words]);
         }
     }
     energy

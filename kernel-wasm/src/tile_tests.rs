@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::affine::tests::{fit_ref, settle_ref};
-use crate::dequantize::{dequantize, Packed};
+use crate::dequantize::{dequantize, Rows};
 use crate::encode::tests::{code_ref, decode_ref};
 
 struct Answer {
@@ -93,9 +93,7 @@ fn check(tile: &Tile, base: &[f32], widths: &[(usize, usize)]) {
         .map(|(Answer { words, scales, biases, .. }, &(bits, group))| Width {
             bits,
             group,
-            words,
-            scales,
-            biases,
+            packed: Packed { words, scales, biases },
             squared_error: 0.0,
         })
         .collect();
@@ -117,7 +115,8 @@ fn check(tile: &Tile, base: &[f32], widths: &[(usize, usize)]) {
         assert!((error - expected.squared_error).abs() <= 1e-6 * expected.squared_error);
         let Answer { words, scales, biases, .. } = answer;
         let mut decoded = vec![0.0; base.len()];
-        dequantize(&Packed { bits, group, words, scales, biases, store: tile.store }, &mut decoded);
+        let packed = Packed { words: &words[..], scales: &scales[..], biases: &biases[..] };
+        dequantize(&Rows { bits, group, store: tile.store, packed }, &mut decoded);
         let decoded_error: f64 =
             base.iter().zip(&decoded).map(|(w, d)| f64::from(w - d).powi(2)).sum();
         assert!((decoded_error - expected.squared_error).abs() <= 1e-12 * expected.squared_error);

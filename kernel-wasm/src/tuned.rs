@@ -2,24 +2,21 @@
 //! search for scales; block by block the codes; at last, row by row, the better of the two.
 
 use crate::affine::BLOCK as MOST_AT_ONCE;
-use crate::dequantize::{dequantize, Packed};
+use crate::dequantize::{dequantize, Rows};
 use crate::descent;
 use crate::gemm::Scratch;
 use crate::half::{narrow, widen};
 use crate::lanes::Floats;
 use crate::pack::pack;
+use crate::packed::Packed;
 use crate::refit::refit;
 use crate::search::search;
 use crate::sweep::{add_rounded, chunk, chunk_mut, sweep, Block};
 use crate::tile::{self, Sums, Tile, Width};
 use crate::tuning::{Plan, Rooms, CHUNK};
 
-/// What the file holds of these rows: as in [`crate::tile::Width`].
-pub struct Stored<'a> {
-    pub words: &'a mut [u8],
-    pub scales: &'a mut [u8],
-    pub biases: &'a mut [u8],
-}
+/// The bytes of these rows in the file.
+pub type Stored<'a> = Packed<&'a mut [u8]>;
 
 #[derive(Clone, Copy, Default, Debug, PartialEq)]
 pub struct Totals {
@@ -45,9 +42,8 @@ pub fn prepare(
     stored: &mut Stored,
     rooms: &mut Rooms,
 ) -> Totals {
-    let Stored { words, scales, biases } = stored;
-    let mut widths =
-        [Width { bits: plan.bits, group: plan.group, words, scales, biases, squared_error: 0.0 }];
+    let packed = Packed { words: &mut *stored.words, scales: stored.scales, biases: stored.biases };
+    let mut widths = [Width { bits: plan.bits, group: plan.group, packed, squared_error: 0.0 }];
     let mut sums = Sums::default();
     tile::quantize(tile, &mut widths, &mut sums);
     let totals = Totals { energy: sums.energy, non_finite: sums.non_finite, ..Totals::default() };
@@ -124,19 +120,17 @@ fn spread(
 }
 
 /// Rows `row ..` of what is stored.
-fn rows_of<'a>(plan: &Plan, stored: &'a Stored, row: usize, rows: usize) -> Packed<'a> {
+fn rows_of<'a>(plan: &Plan, stored: &'a Stored, row: usize, rows: usize) -> Rows<'a> {
     let Plan { bits, group, store, .. } = *plan;
     let words = plan.columns / 8 * bits;
     let pairs = plan.groups() * store.bytes();
     let cut = |bytes: &'a [u8], width: usize| &bytes[row * width..(row + rows) * width];
-    Packed {
-        bits,
-        group,
-        store,
+    let packed = Packed {
         words: cut(stored.words, words),
         scales: cut(stored.scales, pairs),
         biases: cut(stored.biases, pairs),
-    }
+    };
+    Rows { bits, group, store, packed }
 }
 
 /// Σ h e²

@@ -155,8 +155,8 @@ impl Problem {
         finish(plan, &tile, order, &mut stored, &rooms, &mut totals);
         let mut decoded = vec![0.0; rows * d];
         let Plan { bits, group, store, .. } = *plan;
-        let packed = Packed { bits, group, words: &words, scales: &scales, biases: &biases, store };
-        dequantize(&packed, &mut decoded);
+        let packed = Packed { words: &words[..], scales: &scales[..], biases: &biases[..] };
+        dequantize(&Rows { bits, group, store, packed }, &mut decoded);
         Answer { totals, words, scales, biases, decoded, room }
     }
 

@@ -76,6 +76,7 @@ export function describeFailures(gates: readonly Gate[]): string[] {
  */
 export function parseGate(gate: GateName, text: string, tiers: readonly string[]): GateInput {
   const most = gate === "max-kl" ? Number.MAX_VALUE : 1;
+  const range = most === 1 ? "from 0 to 1" : "of 0 or more";
   const limits: Record<string, number> = {};
   for (const word of text.split(/[\s,]+/).filter((part) => part !== "")) {
     const [, named, value = ""] = /^(?:([^=]+)=)?([^=]*)$/.exec(word) ?? [];
@@ -88,10 +89,7 @@ export function parseGate(gate: GateName, text: string, tiers: readonly string[]
       throw bad(gate, `"${named}" is not a tier; known are ${tiers.join(", ")}`);
     }
     if (!/^\d*\.?\d+(e-?\d+)?$/i.test(value) || !(limit <= most)) {
-      throw bad(
-        gate,
-        `"${word}" is not a limit: expected a number ${most === 1 ? "from 0 to 1" : "of 0 or more"}`,
-      );
+      throw bad(gate, `"${word}" is not a limit: expected a number ${range}`);
     }
     if (Object.hasOwn(limits, tier))
       throw bad(gate, `two limits for ${tier === "all" ? "all tiers" : tier}`);

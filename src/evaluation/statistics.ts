@@ -1,4 +1,4 @@
-// All in float64. Sums are in the order of the values, so that the same values give the same result.
+// All in float64. Sums are in the order of the values: the same values give the same result.
 
 /** The middle value; of an even count the mean of the two in the middle. */
 export function median(values: ArrayLike<number>): number {

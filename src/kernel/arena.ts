@@ -41,6 +41,15 @@ export function rowsOfSlab(rows: number, rowBytes: number): number {
 
 const slabBytes = 128 * 1024;
 
+/** Visits `[start, end)` of `count` rows, `step` at a time. */
+export function eachSlab(
+  count: number,
+  step: number,
+  visit: (start: number, end: number) => void,
+): void {
+  for (let start = 0; start < count; start += step) visit(start, Math.min(count, start + step));
+}
+
 /** Bytes `[start, end)` of host memory into the arena. */
 export function copyIn(address: number, from: Uint8Array, start: number, end: number): void {
   asBuffer(from).copy(Buffer.from(memory.buffer, address, end - start), 0, start, end);

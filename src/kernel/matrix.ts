@@ -1,5 +1,6 @@
 import { collect, countShared } from "./collect.ts";
 import { bytesPerElement, type FloatDtype } from "./dtype.ts";
+import type { Fail } from "./routine.ts";
 
 /** Float32 `[rows, columns]` in host memory that workers share, row-major. */
 export interface Matrix {
@@ -87,22 +88,20 @@ function shared(bytes: number): SharedArrayBuffer {
   return new SharedArrayBuffer(bytes);
 }
 
-/** Calls `fail` where a job's matrix is not `[rows, columns]`, or its memory is not. */
+/** Calls `fail` where a job's matrix, or its memory, has another shape than `[rows, columns]`. */
 export function checkMatrix(
   name: string,
   matrix: Matrix,
-  rows: number,
-  columns: number,
-  fail: (what: string) => never,
+  [rows, columns]: readonly [number, number],
+  fail: Fail,
 ): void {
-  if (matrix.rows !== rows || matrix.columns !== columns) {
+  if (matrix.rows !== rows || matrix.columns !== columns)
     fail(`${name} is ${matrix.rows}x${matrix.columns}, expected ${rows}x${columns}`);
-  }
   if (matrix.data.length !== rows * columns)
     fail(`${name} has ${matrix.data.length} elements for ${rows}x${columns}`);
 }
 
 /** Calls `fail` where a row number lies outside of the matrix. */
-export function checkRows(rows: Uint32Array, matrix: Matrix, fail: (what: string) => never): void {
+export function checkRows(rows: Uint32Array, matrix: Matrix, fail: Fail): void {
   if (rows.some((row) => row >= matrix.rows)) fail(`a row outside of the ${matrix.rows} there are`);
 }

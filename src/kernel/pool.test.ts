@@ -2,8 +2,9 @@ import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { afterEach, expect, test } from "vitest";
 import { assets } from "../ground/assets.ts";
-import type { Kernel, QuantizeJob, QuantizeResult } from "./kernel-types.ts";
+import type { Kernel, QuantizeResult } from "./kernel-types.ts";
 import { openKernel } from "./pool.ts";
+import type { QuantizeTile } from "./routines/quantize.ts";
 
 const open: Kernel[] = [];
 afterEach(() => Promise.all(open.splice(0).map((kernel) => kernel.close())));
@@ -15,7 +16,7 @@ async function kernelOf(workers: number): Promise<Kernel> {
 }
 
 /** Some matrix of float32 `[rows, 384]`, at several widths. */
-function jobOf(rows: number, from = 0): QuantizeJob {
+function jobOf(rows: number, from = 0): QuantizeTile {
   const columns = 384;
   const values = Float32Array.from({ length: rows * columns }, (_, k) =>
     Math.sin((from * columns + k) ** 1.1),
@@ -33,7 +34,7 @@ function jobOf(rows: number, from = 0): QuantizeJob {
 const plain = ({ tiles, energy, nonFinite }: QuantizeResult) => ({ tiles, energy, nonFinite });
 
 /** A row whose operands exceed what an instance may allocate, so that it traps; the memory is reserved but never touched. */
-function trap(): QuantizeJob {
+function trap(): QuantizeTile {
   const weights = new Uint8Array(new SharedArrayBuffer(1.92e9));
   const shape = {
     rows: 1,
@@ -146,7 +147,7 @@ test("a job that contradicts itself is refused before it reaches a worker", asyn
   const kernel = await kernelOf(1);
   const job = jobOf(2);
   const width = { bits: 4, groupSize: 64 } as const;
-  const bad: [Partial<Record<keyof QuantizeJob, unknown>>, string][] = [
+  const bad: [Partial<Record<keyof QuantizeTile, unknown>>, string][] = [
     [{ columns: 96, rows: 8 }, "96 columns are no multiple of the group of 64"],
     [{ rows: 3 }, "3072 bytes, expected 4608"],
     [{ rows: 0 }, "above 0"],
@@ -157,7 +158,7 @@ test("a job that contradicts itself is refused before it reaches a worker", asyn
     [{ store: "I8" }, "I8 is no float dtype"],
   ];
   for (const [change, message] of bad) {
-    const answer = kernel.quantize({ ...job, ...change } as QuantizeJob);
+    const answer = kernel.quantize({ ...job, ...change } as QuantizeTile);
     await expect(answer).rejects.toMatchObject({
       code: "INTERNAL",
       message: expect.stringContaining(message),

@@ -6,25 +6,14 @@ import { Worker } from "node:worker_threads";
 import { assets } from "../ground/assets.ts";
 import { memoryHint, OqeError, outOfMemory } from "../ground/errors.ts";
 import { isOutOfMemory, reasonOf } from "../ground/reasons.ts";
-import {
-  type Answer,
-  checkTask,
-  elementBytes,
-  nameTask,
-  type QuantizeSums,
-  type Task,
-  type TileBytes,
-} from "./job.ts";
-import type {
-  CastJob,
-  CastResult,
-  DequantizeJob,
-  Kernel,
-  QuantizeJob,
-  QuantizeResult,
-} from "./kernel-types.ts";
-import { Cutter, Leases } from "./lease.ts";
-import type { AnswerOf, JobOf, RoutineName } from "./routines.ts";
+import type { CastResult, Kernel, QuantizeResult } from "./kernel-types.ts";
+import { Leases } from "./lease.ts";
+import { castElements, dequantizeRows, quantizeTile } from "./packing.ts";
+import { failOf } from "./routine.ts";
+import type { CastJob } from "./routines/cast.ts";
+import type { PackedRows } from "./routines/dequantize.ts";
+import type { QuantizeTile } from "./routines/quantize.ts";
+import { type AnswerOf, type JobOf, type RoutineName, routineOf, type Task } from "./routines.ts";
 
 /** More cores than this find no memory bandwidth to share. */
 const mostWorkers = 64;
@@ -76,9 +65,12 @@ async function compile(bytes: Uint8Array<ArrayBuffer>): Promise<WebAssembly.Modu
   }
 }
 
+/** A task that waits for a worker or for its answer. */
 interface Ticket {
-  readonly task: Task;
-  resolve(answer: Answer): void;
+  readonly task: Task<RoutineName>;
+  /** Names the job in errors. */
+  readonly name: string;
+  resolve(answer: unknown): void;
   reject(error: OqeError): void;
 }
 
@@ -106,53 +98,29 @@ class Pool implements Kernel {
     return this.#seats.length;
   }
 
-  async quantize(job: QuantizeJob): Promise<QuantizeResult> {
-    checkTask({ kind: "quantize", job, out: [] });
-    const cutter = new Cutter();
-    const isShared = job.weights.buffer instanceof SharedArrayBuffer;
-    const weightsIn = cutter.place(isShared ? 0 : job.weights.byteLength);
-    const parts = job.widths.map(({ bits, groupSize }) => {
-      const pairs = ((job.rows * job.columns) / groupSize) * elementBytes[job.store];
-      const [words, scales, biases] = [(job.rows * job.columns * bits) / 8, pairs, pairs].map((n) =>
-        cutter.place(n),
-      );
-      return { words: words!, scales: scales!, biases: biases! };
-    });
-    const buffer = this.#leases.take(cutter.size);
-    const weights = isShared ? job.weights : weightsIn(buffer);
-    if (!isShared) weights.set(job.weights);
-    const out = parts.map(({ words, scales, biases }): TileBytes => {
-      return { words: words(buffer), scales: scales(buffer), biases: biases(buffer) };
-    });
-    const task: Task = { kind: "quantize", job: { ...job, weights }, out };
-    const { energy, nonFinite, squaredErrors } = (await this.#submit(task, [])) as QuantizeSums;
-    const tiles = job.widths.map((width, i) => ({
-      ...width,
-      ...out[i]!,
-      squaredError: squaredErrors[i]!,
-    }));
-    return {
-      tiles,
-      energy,
-      nonFinite,
-      release: () => this.#leases.give(buffer, 2 * this.workers + 2),
-    };
+  quantize(tile: QuantizeTile): Promise<QuantizeResult> {
+    return quantizeTile(this, this.#leases, tile);
   }
 
-  dequantize(job: DequantizeJob): Promise<Float32Array> {
-    return this.#submit({ kind: "dequantize", job }, [
-      "words",
-      "scales",
-      "biases",
-    ]) as Promise<Float32Array>;
+  dequantize(rows: PackedRows): Promise<Float32Array<SharedArrayBuffer>> {
+    return dequantizeRows(this, rows);
   }
 
-  cast(job: CastJob): Promise<CastResult> {
-    return this.#submit({ kind: "cast", job }, ["weights"]) as Promise<CastResult>;
+  cast(job: Omit<CastJob, "out">): Promise<CastResult> {
+    return castElements(this, job);
   }
 
   async run<N extends RoutineName>(name: N, job: JobOf<N>): Promise<AnswerOf<N>> {
-    return (await this.#submit({ kind: "routine", name, job }, [])) as AnswerOf<N>;
+    const routine = routineOf(name);
+    const description = routine.describe(job);
+    if (this.#closed) throw closed(description);
+    routine.check(job, failOf(description));
+    // The worker answers with what the routine's `run` returns.
+    return new Promise<AnswerOf<N>>((resolve, reject) => {
+      const settle = (answer: unknown) => resolve(answer as AnswerOf<N>);
+      this.#queue.push({ task: { name, job }, name: description, resolve: settle, reject });
+      this.#dispatch();
+    });
   }
 
   async close(): Promise<void> {
@@ -163,23 +131,8 @@ class Pool implements Kernel {
     ];
     const workers = this.#seats.flatMap(({ worker }) => worker ?? []);
     for (const seat of this.#seats) seat.worker = seat.ticket = undefined;
-    for (const { task, reject } of tickets) reject(closed(task));
+    for (const { name, reject } of tickets) reject(closed(name));
     await Promise.all(workers.map((worker) => worker.terminate()));
-  }
-
-  async #submit(task: Task, operands: readonly string[]): Promise<Answer> {
-    if (this.#closed) throw closed(task);
-    checkTask(task);
-    const job = Object.fromEntries(
-      Object.entries(task.job as object).map(([name, value]) => [
-        name,
-        operands.includes(name) ? share(value) : value,
-      ]),
-    );
-    return new Promise((resolve, reject) => {
-      this.#queue.push({ task: { ...task, job } as unknown as Task, resolve, reject });
-      this.#dispatch();
-    });
   }
 
   #dispatch(): void {
@@ -195,7 +148,7 @@ class Pool implements Kernel {
 
   #start(seat: Seat): Worker {
     const worker = new Worker(assets.worker, { workerData: this.#module });
-    worker.on("message", (answer: Answer) => {
+    worker.on("message", (answer: unknown) => {
       const ticket = seat.ticket;
       seat.ticket = undefined;
       worker.unref(); // an idle pool that nobody closed does not keep the process alive
@@ -206,7 +159,7 @@ class Pool implements Kernel {
       if (seat.worker !== worker) return;
       const ticket = seat.ticket;
       seat.worker = seat.ticket = undefined;
-      ticket?.reject(trapped(ticket.task, cause));
+      ticket?.reject(trapped(ticket.name, cause));
       this.#dispatch();
     };
     worker.on("error", die);
@@ -215,26 +168,18 @@ class Pool implements Kernel {
   }
 }
 
-function closed(task: Task): OqeError {
-  return new OqeError("KERNEL", `${nameTask(task)}: the kernel was closed`);
+function closed(job: string): OqeError {
+  return new OqeError("KERNEL", `${job}: the kernel was closed`);
 }
 
-/** A worker thread ended during a task. A full WebAssembly memory is a trap (RuntimeError) too. */
-function trapped(task: Task, cause: unknown): OqeError {
-  if (isOutOfMemory(cause)) return outOfMemory(nameTask(task), cause);
+/** A worker thread ended during a job. A full WebAssembly memory is a trap (RuntimeError) too. */
+function trapped(job: string, cause: unknown): OqeError {
+  if (isOutOfMemory(cause)) return outOfMemory(job, cause);
   const isTrap = cause instanceof Error && cause.name === "RuntimeError";
   return new OqeError(
     "KERNEL",
-    `${nameTask(task)}: ${isTrap ? "the kernel trapped" : reasonOf(cause)}`,
+    `${job}: ${isTrap ? "the kernel trapped" : reasonOf(cause)}`,
     `Was memory short? ${memoryHint} If not, please report this with the name of the model.`,
     cause,
   );
-}
-
-/** The operand over shared memory: as it is, or copied. */
-function share(operand: Uint8Array): Uint8Array<SharedArrayBuffer> {
-  if (operand.buffer instanceof SharedArrayBuffer) return operand as Uint8Array<SharedArrayBuffer>;
-  const copy = new Uint8Array(new SharedArrayBuffer(operand.byteLength));
-  copy.set(operand);
-  return copy;
 }

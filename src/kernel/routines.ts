@@ -2,12 +2,14 @@ import type { Routine } from "./routine.ts";
 import { accumulate } from "./routines/accumulate.ts";
 import { attention } from "./routines/attention.ts";
 import { carry } from "./routines/carry.ts";
+import { cast } from "./routines/cast.ts";
 import { center } from "./routines/center.ts";
 import { cluster } from "./routines/cluster.ts";
 import { compare } from "./routines/compare.ts";
 import { condition } from "./routines/condition.ts";
 import { cross } from "./routines/cross.ts";
 import { decode } from "./routines/decode.ts";
+import { dequantize } from "./routines/dequantize.ts";
 import { distances } from "./routines/distances.ts";
 import { elementwise } from "./routines/elementwise.ts";
 import { embed } from "./routines/embed.ts";
@@ -17,6 +19,7 @@ import { gather } from "./routines/gather.ts";
 import { gram } from "./routines/gram.ts";
 import { linear } from "./routines/linear.ts";
 import { mamba } from "./routines/mamba.ts";
+import { quantize } from "./routines/quantize.ts";
 import { rmsNorm } from "./routines/rms-norm.ts";
 import { rotary } from "./routines/rotary.ts";
 import { route } from "./routines/route.ts";
@@ -28,40 +31,55 @@ import { subtract } from "./routines/subtract.ts";
 import { tune } from "./routines/tune.ts";
 
 /** Every routine that `Kernel.run` knows, one file each in routines/. */
-export const routines = {
+const routines = {
   accumulate,
   attention,
   carry,
+  cast,
   center,
+  cluster,
   compare,
   condition,
+  contexts,
   cross,
   decode,
+  dequantize,
   distances,
-  factorTile,
   elementwise,
   embed,
+  factorTile,
   forecast,
   gather,
   gram,
   linear,
   mamba,
+  quantize,
   rmsNorm,
   rotary,
   route,
   scale,
-  solve,
-  subtract,
-  stakes,
-  weigh,
-  cluster,
-  contexts,
   screen,
+  solve,
+  stakes,
+  subtract,
   tune,
+  weigh,
 } satisfies Record<string, Routine<never, unknown>>;
 
-export type RoutineName = keyof typeof routines;
-export type JobOf<N extends RoutineName> =
-  (typeof routines)[N] extends Routine<infer Job, unknown> ? Job : never;
-export type AnswerOf<N extends RoutineName> =
-  (typeof routines)[N] extends Routine<never, infer Answer> ? Answer : never;
+type Routines = typeof routines;
+export type RoutineName = keyof Routines;
+export type JobOf<N extends RoutineName> = Parameters<Routines[N]["run"]>[0];
+export type AnswerOf<N extends RoutineName> = ReturnType<Routines[N]["run"]>;
+
+/** A job as it travels to a worker. */
+export interface Task<N extends RoutineName> {
+  readonly name: N;
+  readonly job: JobOf<N>;
+}
+
+type Table = { readonly [N in RoutineName]: Routine<JobOf<N>, AnswerOf<N>> };
+const table: Table = routines;
+
+export function routineOf<N extends RoutineName>(name: N): Table[N] {
+  return table[name];
+}

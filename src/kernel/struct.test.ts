@@ -27,7 +27,10 @@ async function declared(): Promise<Record<string, [string, string][]>> {
 /** Every `#[repr(C)]` struct of the exports, its names in camelCase. */
 function compiled(): Record<string, (readonly [string, string])[]> {
   const exports = fileURLToPath(new URL("../../kernel-wasm/src/exports/", import.meta.url));
-  const files = readdirSync(exports).map((name) => join(exports, name));
+  const files = [
+    `${exports.slice(0, -1)}.rs`,
+    ...readdirSync(exports).map((name) => join(exports, name)),
+  ];
   const structs = files.flatMap((file) => {
     const text = readFileSync(file, "utf8").replaceAll(/ *\/\/.*/g, "");
     return [...text.matchAll(/#\[repr\(C\)\][^{]*struct (\w+) \{([^}]*)\}/g)].map(

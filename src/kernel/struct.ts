@@ -27,6 +27,9 @@ export function struct<const F extends Fields>(fields: F): Struct<F> {
     offsets.set(name, bytes);
     bytes += sizes[kind];
   }
+  // As in Rust, so that structs can follow one another.
+  const alignment = Math.max(...Object.values(fields).map((kind) => sizes[kind]));
+  bytes = Math.ceil(bytes / alignment) * alignment;
   const view = (address: number) => new DataView(memory.buffer, address, bytes);
   return {
     fields,

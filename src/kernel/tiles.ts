@@ -1,3 +1,4 @@
+import type { Fail } from "./routine.ts";
 /** Tiles of the upper triangle of a large square matrix, each a job of its own. */
 
 /** Most rows and columns of a tile. Copying its operands should cost little beside the product, and there should be several. */
@@ -29,10 +30,7 @@ export interface Tile {
 }
 
 /** Calls `fail` unless a tile lies on the diagonal, its columns being its rows, or right of it. */
-export function checkTile(
-  { d, top, bottom, left, right }: Tile,
-  fail: (what: string) => never,
-): void {
+export function checkTile({ d, top, bottom, left, right }: Tile, fail: Fail): void {
   const whole = [top, bottom, left, right].every(Number.isInteger);
   const beside = (left === top && right === bottom) || left >= bottom;
   if (!whole || top < 0 || top >= bottom || left >= right || right > d || !beside) {

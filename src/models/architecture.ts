@@ -67,7 +67,7 @@ export interface Role {
   readonly feeds?: readonly string[];
   /** The output of this matrix, if it is as wide as the residual stream, is added to it. */
   readonly residual?: true;
-  readonly treatment: "quantized" | "kept";
+  readonly treatment: "quantized" | "unquantized";
   /** Why an unquantized tensor is not quantized, for the plan and the card. */
   readonly why?: string;
   /** Shape of ONE base tensor under this config. */

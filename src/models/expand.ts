@@ -2,6 +2,7 @@ import type { ModelConfig } from "../checkpoint/model-config.ts";
 import { OqeError } from "../ground/errors.ts";
 import type { Architecture, OutputTensor, Role } from "./architecture.ts";
 import { asStored, type BaseTensor, type BaseTensors, checkCoding } from "./coding.ts";
+import { readConverted } from "./converted.ts";
 import { type Source, tensorsOf, wholeTensor } from "./source.ts";
 
 /**
@@ -16,7 +17,8 @@ export function expand(
   base: BaseTensors,
 ): OutputTensor[] {
   refuseMoreThanThereIs(architecture, config, base);
-  const outputs = expandTable(architecture, config).map((output) => ({
+  const table = readConverted(expandTable(architecture, config), base);
+  const outputs = table.map((output) => ({
     ...output,
     sources: output.sources.map((source) => asStored(source, base)),
   }));
@@ -31,7 +33,11 @@ function refuseMoreThanThereIs(architecture: Architecture, config: ModelConfig, 
   const experts = architecture.experts(config);
   const isSingle = (role: Role) => role.routed === true && role.base.includes("{e}");
   const moe = layers.filter(({ mlp }) => mlp === "moe");
-  const single = moe.filter((kind) => architecture.roles(kind).some(isSingle)).length;
+  // A checkpoint that mlx-lm converted has one tensor for all experts of a layer (converted.ts).
+  const isStacked = [...base.keys()].some((name) => name.includes(".switch_mlp."));
+  const single = isStacked
+    ? 0
+    : moe.filter((kind) => architecture.roles(kind).some(isSingle)).length;
   const routed = experts?.routed ?? 0;
   const largest = [...base.values()].reduce((most, { shape }) => Math.max(most, count(shape)), 0);
   if (layers.length + routed * single > base.size || routed > largest) {

@@ -53,7 +53,7 @@ describe.each(architectures.map((architecture) => architecture.modelType))(
         ...new Set(architecture.layers(config).flatMap((kind) => architecture.roles(kind))),
       ];
       for (const role of roles) {
-        if (role.treatment === "kept") expect(role.why).toMatch(/\w{4}/);
+        if (role.treatment === "unquantized") expect(role.why).toMatch(/\w{4}/);
         else if (role.base.includes("{i}")) expect(role.fedBy).not.toBeNull();
       }
       await close();

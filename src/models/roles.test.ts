@@ -60,7 +60,7 @@ test("only linear rows have biases, where both their row and the config have the
     kind: "bias",
     base: "model.layers.{i}.mlp.up_proj.bias",
     fedBy: null,
-    treatment: "kept",
+    treatment: "unquantized",
   });
   expect(bias!.shape(config)).toEqual([16]);
   const whether = (c: Record<string, unknown>) => bias!.when!(c);

@@ -24,9 +24,10 @@ export function parseFloors(text: string): Floors {
         known === undefined
           ? `does not name one of ${names.join(", ")}`
           : `does not give one of ${measuredBits.join(", ")} bits`;
+      const isSecond = known !== undefined && Object.hasOwn(floors, name);
       throw new OqeError(
         "BAD_INPUT",
-        `floors: "${part}" ${known !== undefined && Object.hasOwn(floors, name) ? "gives a second floor" : fault}`,
+        `floors: "${part}" ${isSecond ? "gives a second floor" : fault}`,
         `Write them as in the default, ${defaultFloors}. Or write none.`,
       );
     }

@@ -29,7 +29,7 @@ export interface Relaxed {
   readonly filled: readonly number[];
   readonly slope: number;
   /** Size that the break choice leaves free. */
-  readonly room: number;
+  readonly slack: number;
   /** Cost of one unit. */
   readonly unit: number;
 }
@@ -44,26 +44,26 @@ const costBits = 46;
  * must fit.
  */
 export function relax(given: readonly (readonly Option[])[], budget: number): Relaxed {
-  const { items, room: all, unit } = scale(given, budget);
+  const { items, slack: all, unit } = scale(given, budget);
   const steps = items.flatMap((options, item) => hullSteps(options, item));
   // Worth falls along a hull, so sorting leaves an item's steps in order. The sort is stable.
   steps.sort((a, b) => b.worth - a.worth);
   const base = items.map(() => 0);
-  let room = all;
+  let slack = all;
   let at = 0;
-  for (; at < steps.length && steps[at]!.size <= room; at++) {
+  for (; at < steps.length && steps[at]!.size <= slack; at++) {
     base[steps[at]!.item] = steps[at]!.to;
-    room -= steps[at]!.size;
+    slack -= steps[at]!.size;
   }
   const slope = steps[at]?.worth ?? 0;
   const filled = [...base];
-  let left = room;
+  let left = slack;
   for (const { item, from, to, size } of steps.slice(at)) {
     if (filled[item] !== from || size > left) continue;
     filled[item] = to;
     left -= size;
   }
-  return { items, base, filled, slope, room, unit };
+  return { items, base, filled, slope, slack, unit };
 }
 
 function scale(given: readonly (readonly Option[])[], budget: number) {
@@ -79,7 +79,7 @@ function scale(given: readonly (readonly Option[])[], budget: number) {
       cost: Math.round((cost - own.at(-1)!.cost) / unit),
     })),
   );
-  return { items, room: Math.floor((budget - smallest) / divisor), unit };
+  return { items, slack: Math.floor((budget - smallest) / divisor), unit };
 }
 
 function commonDivisor(a: number, b: number): number {
@@ -151,20 +151,20 @@ export interface Core {
   /** Cost of `filled` minus that of `base`. At most 0. */
   readonly filledCost: number;
   readonly slope: number;
-  readonly room: number;
+  readonly slack: number;
 }
 
 /**
  * Expresses the problem as moves from the break choice. A choice costs at least the losses of its
- * moves minus slope · room. So a move is dropped if its loss alone exceeds the best choice known.
+ * moves minus slope · slack. So a move is dropped if its loss alone exceeds the best choice known.
  * In most problems few items remain.
  */
-export function layOutCore({ items, base, filled, slope, room }: Relaxed): Core {
+export function layOutCore({ items, base, filled, slope, slack }: Relaxed): Core {
   const filledCost = filled.reduce(
     (sum, at, item) => sum + items[item]![at]!.cost - items[item]![base[item]!]!.cost,
     0,
   );
-  const most = filledCost + slope * room;
+  const most = filledCost + slope * slack;
   const core: CoreItem[] = [];
   for (const [item, options] of items.entries()) {
     const from = options[base[item]!]!;
@@ -185,7 +185,7 @@ export function layOutCore({ items, base, filled, slope, room }: Relaxed): Core 
     filled: filled.map((at, item) => items[item]![at]!.index),
     filledCost,
     slope,
-    room,
+    slack,
   };
 }
 

@@ -10,7 +10,7 @@ const mostStates = 2 ** 15;
 const leastStates = 64;
 /** Work of thinning, relative to making the states. */
 const thinningWork = 4;
-/** Weight of the free room in a state's rank, relative to the bound. */
+/** Weight of the free slack in a state's rank, relative to the bound. */
 const nearness = 2 ** -10;
 /** Costs are whole numbers, so a cheaper choice is cheaper by at least 1. */
 const half = 0.5;
@@ -87,9 +87,9 @@ class Search {
 
   /** Least cost of a completion, relative to the break choice. Items before `from` are decided. */
   private bound(from: number, size: number, cost: number): number {
-    const { slope, room } = this.core;
+    const { slope, slack } = this.core;
     const { grow, shrink, mostGrowth, mostShrinkage } = this.outlook;
-    const free = room - size;
+    const free = slack - size;
     if (free >= 0)
       return cost - Math.min(free, mostGrowth[from]!) * Math.max(0, slope - grow[from]!);
     return -free > mostShrinkage[from]!
@@ -126,7 +126,7 @@ class Search {
       const from = heads[w]!++;
       if (p >= least) continue;
       least = p;
-      if (s <= this.core.room && p < this.best) this.note(p, item, moves[w - 1], from);
+      if (s <= this.core.slack && p < this.best) this.note(p, item, moves[w - 1], from);
       if (this.bound(next, s, p) >= this.best - half) continue;
       size[count] = s;
       cost[count] = p;
@@ -153,13 +153,13 @@ class Search {
 
   /** The `limit` states with the lowest bounds. Of equal ones, those closest to a full knapsack. */
   private thin(states: States, next: number, limit: number): States {
-    const { room, slope } = this.core;
+    const { slack, slope } = this.core;
     const rank = new Float64Array(states.count);
     let missed = this.missed;
     for (let i = 0; i < states.count; i++) {
       rank[i] =
         this.bound(next, states.size[i]!, states.cost[i]!) +
-        nearness * slope * Math.abs(room - states.size[i]!);
+        nearness * slope * Math.abs(slack - states.size[i]!);
     }
     const last = rank.toSorted()[limit - 1]!;
     let ties = limit - rank.reduce((count, value) => count + Number(value < last), 0);

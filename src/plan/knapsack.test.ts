@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { fillKnapsack, type Option, smallestBytes } from "./knapsack.ts";
 
-/** Numbers of 0 … 1 from a seed (mulberry32). */
+/** A generator of numbers from 0 to 1 (mulberry32). */
 function seeded(seed: number): () => number {
   let state = seed;
   return () => {
@@ -12,7 +12,7 @@ function seeded(seed: number): () => number {
   };
 }
 
-/** The least price that fits, by looking at every choice; null where none fits. */
+/** The least cost of all choices that fit; null if none fits. */
 function bruteForce(items: readonly (readonly Option[])[], budget: number): number | null {
   let sums = [{ bytes: 0, cost: 0 }];
   for (const options of items) {
@@ -37,7 +37,7 @@ const kinds: Record<string, (random: () => number) => Draw> = {
     const bytes = 1 + whole(random, 50);
     return { bytes, cost: 100 - 2 * bytes + whole(random, 2) };
   },
-  "costs falling with size, as of widths": (random) => {
+  "costs that fall with size, like those of widths": (random) => {
     const [size, worth] = [1 + whole(random, 100), random() ** 4];
     return (inner) => {
       const bits = [3, 4, 5, 6, 8][whole(inner, 5)]!;
@@ -51,7 +51,7 @@ const kinds: Record<string, (random: () => number) => Draw> = {
 };
 
 describe.each(Object.keys(kinds))("%s", (kind) => {
-  test("are solved as by looking at every choice", () => {
+  test("have the cost that brute force finds", () => {
     for (let seed = 1; seed <= 400; seed++) {
       const random = seeded(seed);
       const items = Array.from({ length: 1 + whole(random, 7) }, () => {
@@ -83,21 +83,21 @@ describe("many items", () => {
   const alike = (count: number, options: readonly Option[]) =>
     Array.from({ length: count }, () => options);
 
-  test("that are all alike are solved by counting", () => {
+  test("that are all equal have the cost of the linear relaxation where it fits exactly", () => {
     const options = [3, 4, 5, 6, 8].map((bits) => ({ bytes: 64 * bits, cost: 4 ** -bits }));
     const choice = fillKnapsack(alike(3000, options), 64 * 3000 * 4 + 64 * 1234)!;
-    // Widths of falling worth a bit: 4 and 5 bits mixed is the linear relaxation, and it fills the budget.
+    // The linear relaxation mixes 4 and 5 bits, and fills the budget.
     expect(choice).toMatchObject({ gap: 0, bytes: 64 * (3000 * 4 + 1234) });
     expect(choice.cost).toBeCloseTo(1234 * 4 ** -5 + 1766 * 4 ** -4, 9);
   });
 
-  test("alike, with room that no step fills exactly", () => {
+  test("that are all equal are solved when no step fills the budget exactly", () => {
     const options = [
       { bytes: 0, cost: 10 },
       { bytes: 6, cost: 4 },
       { bytes: 10, cost: 0 },
     ];
-    // 1000 · 10 + 7 or 8 left: by hand, give 10 back twice to make six of 6 … the dynamic program over every byte tells.
+    // With 7 or 8 bytes left, the best choice trades steps of 10 for steps of 6.
     for (const budget of [5007, 5008, 5009, 3, 6, 7, 16]) {
       expect(fillKnapsack(alike(1000, options), budget)!.cost).toBe(
         byEveryByte(alike(1000, options), budget),
@@ -105,7 +105,7 @@ describe("many items", () => {
     }
   });
 
-  test("of all kinds agree with a dynamic program over every byte", () => {
+  test("of all kinds have the cost that a dynamic program over bytes finds", () => {
     for (let seed = 1; seed <= 30; seed++) {
       const random = seeded(seed);
       const draws = Object.values(kinds).slice(1, 3);
@@ -120,7 +120,7 @@ describe("many items", () => {
     }
   });
 
-  test("give the same choice each time, and no choice where nothing fits", () => {
+  test("give the same choice each time, and none if nothing fits", () => {
     const random = seeded(7);
     const items = Array.from({ length: 500 }, () =>
       [3, 4, 5, 6, 8].map((bits) => ({
@@ -136,14 +136,14 @@ describe("many items", () => {
   });
 });
 
-/** Least price for every budget up to the one asked, item by item. */
+/** The least cost within a budget, by a dynamic program over all budgets up to it. */
 function byEveryByte(items: readonly (readonly Option[])[], budget: number): number {
   let least = new Float64Array(budget + 1);
   for (const options of items) {
     const next = new Float64Array(budget + 1).fill(Number.POSITIVE_INFINITY);
     for (const { bytes, cost } of options) {
-      for (let room = bytes; room <= budget; room++)
-        next[room] = Math.min(next[room]!, least[room - bytes]! + cost);
+      for (let size = bytes; size <= budget; size++)
+        next[size] = Math.min(next[size]!, least[size - bytes]! + cost);
     }
     least = next;
   }

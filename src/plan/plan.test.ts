@@ -42,8 +42,8 @@ describe("the published matrix of Nemotron-3-Nano-30B-A3B", () => {
   });
 });
 
-describe("what no tier quantizes", () => {
-  test("is the router with its bias, the recurrence, convolutions and norms, each with a reason", () => {
+describe("the unquantized tensors", () => {
+  test("are routers, recurrences, convolutions and norms, each with a reason", () => {
     const unquantized = unquantizedTensors(tensors);
     const leaf = (name: string) => name.replace(/^backbone\.(layers\.\d+\.)?/, "");
     expect([...new Set(Object.keys(unquantized).map(leaf))].sort()).toEqual([
@@ -67,7 +67,7 @@ describe("what no tier quantizes", () => {
 });
 
 describe("tier names", () => {
-  test("any case, commas or blanks, in table order, once each", () => {
+  test("are read in any case and order, and each is returned once", () => {
     expect(parseTiers(" oq4e,OQ8E\noQ4e ").map((tier) => tier.name)).toEqual(["oQ8e", "oQ4e"]);
   });
   test.each(["oQ7e", "oQ4e,q5", "", " , "])("refuses %j", (text) => {
@@ -83,8 +83,8 @@ describe("tier names", () => {
   });
 });
 
-describe("the measured-score path of the rules", () => {
-  test("a layer far above the others gets eight bits, and the cap still holds", () => {
+describe("rules with scores of layers", () => {
+  test("give a layer far above the others eight bits, within the cap", () => {
     const scores = Array<number>(52).fill(0.01);
     scores[0] = 1;
     const plan = planTier(tiers[3]!, { ...input, scores });

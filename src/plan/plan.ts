@@ -152,8 +152,8 @@ export function unquantizedTensors(tensors: readonly PlannedTensor[]): Record<st
 }
 
 function reasonOf({ role, shape }: PlannedTensor): string {
-  return role.treatment === "kept"
-    ? (role.why ?? "kept")
+  return role.treatment === "unquantized"
+    ? (role.why ?? "unquantized")
     : `${shape.at(-1)} columns are not a multiple of the group size ${tierGroupSize}`;
 }
 

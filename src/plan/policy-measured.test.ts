@@ -25,14 +25,14 @@ const oQ4e = tiers.find((tier) => tier.name === "oQ4e")!;
 describe.each(tiers.map((tier) => [tier.name, tier] as const))("%s of the 30B model", (_, tier) => {
   const made = plan(tier);
 
-  test("takes no more than the published tier, nor than the rules' plan, and all but a rest of it", () => {
+  test("uses its budget, and no more bytes than the published tier or the rules", () => {
     expect(made.bpw).toBeLessThanOrEqual(tier.budgetBpw);
     expect(made.bytes).toBeLessThanOrEqual(planTier(tier, input).bytes);
     expect(made.bpw).toBeGreaterThan(tier.budgetBpw - 0.01);
     expect(made.bpw).toBeCloseTo(bpwOf(tensors, made.modules), 9);
   });
 
-  test("keeps every floor", () => {
+  test("has no width below a floor", () => {
     const least = (pattern: RegExp) =>
       Math.min(
         ...Object.entries(made.modules)
@@ -46,7 +46,7 @@ describe.each(tiers.map((tier) => [tier.name, tier] as const))("%s of the 30B mo
     expect(made.floors).toEqual({ attention: 6, embeddings: 6, head: 6, "first-mamba": 8 });
   });
 
-  test("predicts what its costs add up to, and less than the plan by rules would cost", () => {
+  test("predicts the sum of its costs, at most that of the plan by rules", () => {
     const cost = ({ modules }: { modules: typeof made.modules }) => {
       const costed = sensitivity.tensors.map(
         ({ module, widths }) => widths.find(({ bits }) => bits === modules[module]!.bits)!,
@@ -68,7 +68,7 @@ describe.each(tiers.map((tier) => [tier.name, tier] as const))("%s of the 30B mo
 });
 
 describe("floors", () => {
-  test("of the series come down to what a tier's budget allows; floors that were asked for do not", () => {
+  test("by default are lowered to fit a tier's budget; floors that a user gave are not", () => {
     const tight: Tier = { ...oQ4e, budgetBpw: 3.55 };
     const held = plan(tight).floors!;
     expect(held).toEqual({
@@ -83,17 +83,17 @@ describe("floors", () => {
       /smallest possible plan/,
     );
   });
-  test("may be left out, and the plan then costs less", () => {
+  test("can be switched off, and the plan then costs less", () => {
     const free = plan(oQ4e, {}, parseFloors("none"));
     expect(free.floors).toEqual({});
     expect(free.predicted!.kl).toBeLessThan(plan(oQ4e).predicted!.kl);
   });
 
-  test("that concern no tensor of the model are not on the plan", () => {
+  test("that apply to no tensor of the model are not in the plan", () => {
     expect(plan(oQ4e, {}, parseFloors("mlp=8, head=6")).floors).toEqual({ head: 6 });
   });
 
-  test("above the budget: the smallest possible size is said", () => {
+  test("above the budget are an error that gives the smallest possible size", () => {
     expect(() => plan(oQ4e, {}, parseFloors("experts=5"))).toThrow(
       expect.objectContaining({
         code: "BAD_INPUT",
@@ -118,7 +118,7 @@ describe("floors", () => {
   });
 });
 
-describe("a sensitivity that says nothing is refused, not planned by", () => {
+describe("a sensitivity is refused that contains", () => {
   const change = (of: (cost: Sensitivity["tensors"][number]["widths"][number]) => object) => ({
     tensors: sensitivity.tensors.map((tensor) => ({
       ...tensor,
@@ -146,12 +146,12 @@ describe("a sensitivity that says nothing is refused, not planned by", () => {
     ["a negative cost", change(() => ({ forcedKl: -1 })), /contains a cost of -1/],
     ["no tensor", { tensors: [] }, /all zeros/],
     [
-      "a tensor too few",
+      "one tensor less than the model",
       { tensors: sensitivity.tensors.slice(1) },
       /no costs for backbone\.embeddings$/,
     ],
     [
-      "a width too few",
+      "one width less per tensor",
       {
         tensors: sensitivity.tensors.map((tensor) => ({
           ...tensor,
@@ -167,8 +167,8 @@ describe("a sensitivity that says nothing is refused, not planned by", () => {
   });
 });
 
-describe("the least loss", () => {
-  /** Every choice within the budget, by brute force. */
+describe("findLeastLoss", () => {
+  /** The least loss of all choices within the budget. */
   function bruteForce(
     items: readonly (readonly CostedOption[])[],
     budget: number,
@@ -190,7 +190,7 @@ describe("the least loss", () => {
     );
   }
 
-  test("is that of all choices, whatever flips cost", () => {
+  test("finds the least loss of all choices, for any cost of flips", () => {
     let state = 1;
     const random = () => {
       state = (Math.imul(state, 1664525) + 1013904223) >>> 0;

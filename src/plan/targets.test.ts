@@ -28,7 +28,7 @@ describe("targets", () => {
     ["", "17.5 gib", "oQ17.5GiBe"],
     ["", "900MB", "oQ900MBe"],
   ])(
-    "bpw %j, size %j is called %s, a name that the Hub takes and that a new quantization drops",
+    "bpw %j, size %j is named %s, which the Hub accepts and stripSuffixes removes",
     (bpw, size, name) => {
       expect(parseTargets(bpw, size).map((target) => target.name)).toEqual([name]);
       checkRepositoryName("org", `Model-${name}`);
@@ -43,7 +43,7 @@ describe("targets", () => {
     },
   );
 
-  test("come one for each word, and none from empty text", () => {
+  test("are one per word, and none for empty text", () => {
     expect(parseTargets("", "")).toEqual([]);
     expect(parseTargets("4.25, 3.6", "18GB 1 GiB").map((target) => target.name)).toEqual([
       "oQ4.25e",
@@ -69,22 +69,22 @@ describe.each(["measured", "oq"] as const)("policy %s under a target", (policy) 
   const plan = (bpw: string, size: string) =>
     planTier(parseTargets(bpw, size)[0]!, input, policy === "measured" ? costs : null);
 
-  test("of bits per weight takes no more", () => {
+  test("in bits per weight is not exceeded", () => {
     const made = plan("4.25", "");
     expect(made.bpw).toBeLessThanOrEqual(4.25);
     expect(made.bpw).toBeGreaterThan(policy === "measured" ? 4.24 : 3.5);
-    // 3 bits uniform are 3.5, 4 would be 4.5: 3 is the base width, all above it are boosts.
+    // Uniform 3 bits take 3.5 bpw and 4 bits 4.5. So the base width is 3, and more is a boost.
     expect(made.boosts).toBe(Object.values(made.modules).filter(({ bits }) => bits > 3).length);
   });
 
-  test("of a size keeps all tensor data within it", () => {
+  test("in bytes is not exceeded by all tensor data", () => {
     const made = plan("", "18GB");
     expect(made.bytes).toBeLessThanOrEqual(18e9);
     expect(made.bytes).toBeGreaterThan(17.9e9);
     expect(made.targetBpw).toBeGreaterThan(made.bpw - 1e-12);
   });
 
-  test("that is too small says what would be possible", () => {
+  test("that is too small is an error that gives the smallest possible size", () => {
     expect(() => plan("2.25", "")).toThrow(
       refused(
         /^oQ2\.25e may take [\d,]+ bytes .*, 2\.25 bits per weight; the smallest possible plan takes [\d,]+, \d\.\d\d/,
@@ -97,14 +97,14 @@ describe.each(["measured", "oq"] as const)("policy %s under a target", (policy) 
       const [, bytes] = /([\d,]+) bytes$/.exec((error as Error).message) ?? [];
       smallest = Number(bytes!.replaceAll(",", ""));
     }
-    // What it says is possible is possible, and a megabyte less is not.
+    // The size it gives is possible, and a megabyte less is not.
     const megabytes = Math.ceil(smallest / 1e6);
     expect(plan("", `${megabytes}MB`).bytes).toBeLessThanOrEqual(megabytes * 1e6);
     expect(() => plan("", `${megabytes - 1}MB`)).toThrow(refused(/the smallest possible/));
   });
 });
 
-test("with scales of 32 bits the budgets grow by what those take", () => {
+test("scales of 32 bits add to the budgets", () => {
   const wide = (tier: number, by: typeof costs | null) =>
     planTier(tiers[tier]!, { ...input, storage: "F32" }, by);
   expect(wide(0, costs)).toMatchObject({ plan: "uniform 8bit", bpw: 9 });

@@ -44,7 +44,7 @@ function parseBpw(text: string): Target {
     throw new OqeError(
       "BAD_INPUT",
       `target-bpw: "${text}" is not a number of bits per weight up to ${mostBpw}`,
-      "At most three decimals, as in 4.25. Scales and biases count: 4 bits in groups of 64 are 4.5.",
+      "Give at most three decimals, as in 4.25. Scales and biases count: 4 bits take 4.5.",
     );
   }
   return { name: `oQ${Number.isInteger(bpw) ? bpw.toFixed(1) : bpw}e`, bpw };

@@ -1,5 +1,6 @@
 import { baseWeights } from "../base/base-weights.ts";
 import type { Matrix } from "../kernel/matrix.ts";
+import type { PlannedTensor } from "../models/architecture.ts";
 import type { LayerKind } from "../models/layer-kind.ts";
 import type { Model } from "../models/run.ts";
 import { type VisitedMatrix, visitBlock } from "./block-visit.ts";
@@ -11,6 +12,8 @@ import type { TuneWalk } from "./tune-types.ts";
 export interface BlockPlace {
   readonly layer: number;
   readonly kind: LayerKind;
+  /** The block's quantized tensors. */
+  readonly quantized: readonly PlannedTensor[];
   /** Gives matrices other targets; null: they approximate the base. */
   readonly residual: ResidualRepair | null;
 }
@@ -21,8 +24,8 @@ export interface BlockPlace {
  * ones.
  */
 export function tuneBlock(walk: TuneWalk, place: BlockPlace, x: Matrix): Promise<Matrix> {
-  const { base, calibration, critical, routers, tools, writer } = walk;
-  const { layer, kind, residual } = place;
+  const { calibration, critical, routers, tools } = walk;
+  const { layer, kind, quantized, residual } = place;
   const tuneOne = async (matrix: VisitedMatrix) => {
     const target = (await residual?.target(matrix)) ?? null;
     return (await tuneForTiers(walk, { ...matrix, target })) ?? matrix.weight;
@@ -31,9 +34,7 @@ export function tuneBlock(walk: TuneWalk, place: BlockPlace, x: Matrix): Promise
     model: uncheckedMatrices(walk),
     ...{ layer, kind, tools },
     run: { length: calibration.length, ...routers?.recorders(walk.model.weights) },
-    quantized: base.tensors.filter(
-      (tensor) => tensor.layer === layer && writer.isQuantized(tensor),
-    ),
+    quantized,
     critical: critical.get(layer) ?? new Set<number>(),
     watch: watchBlock(walk, layer),
     visit: tuneOne,

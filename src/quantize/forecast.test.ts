@@ -16,14 +16,14 @@ const widths: readonly Width[] = ([3, 4, 5, 6, 8] as const).map((bits) => ({
   groupSize: 64,
 }));
 
-/** Numbers of -1..1 that look like noise. */
+/** Numbers from -1 to 1 that look like noise. */
 const noise = (i: number) => ((Math.sin(i * 12.9898 + 78.233) * 43758.5453) % 1) as number;
 const weights = sharedBytes(4 * rows * columns);
 new Float32Array(weights.buffer).forEach((_, i, all) => {
   all[i] = noise(i) + noise(i + 0.5) + noise(2 * i + 7);
 });
 
-/** Tokens whose columns go together in fours, some of them loud. */
+/** The Hessian of tokens whose columns are correlated in fours, some of them large. */
 async function seen(): Promise<{ hessian: Hessian; x: Float32Array; tokens: number }> {
   const tokens = 600;
   const x = newMatrix(tokens, columns);
@@ -54,7 +54,7 @@ const job = (hessian: Hessian | null) => ({
 });
 
 describe("a forecast of tuning", () => {
-  test("comes within a quarter of what GPTQ alone loses, at every width", async () => {
+  test("is within a quarter of what GPTQ alone loses, at every width", async () => {
     const { hessian } = await seen();
     const { losses, nonFinite } = await kernel.run("forecast", job(hessian));
     const matrix = rowsOfWeight({ bytes: weights, dtype: "F32", rows, columns });
@@ -67,7 +67,7 @@ describe("a forecast of tuning", () => {
     }
   });
 
-  test("its energy is that of the products, damping included", async () => {
+  test("has the energy of the products, damping included", async () => {
     const { hessian, x, tokens } = await seen();
     const { energy } = await kernel.run("forecast", job(hessian));
     const values = new Float32Array(weights.buffer);
@@ -86,14 +86,14 @@ describe("a forecast of tuning", () => {
     expect(energy / expected).toBeCloseTo(1, 4);
   });
 
-  test("without a Hessian all columns count alike", async () => {
+  test("counts all columns alike without a Hessian", async () => {
     const { energy, losses } = await kernel.run("forecast", job(null));
     const values = new Float32Array(weights.buffer);
     expect(energy / values.reduce((sum, value) => sum + value ** 2, 0)).toBeCloseTo(1, 5);
     expect(losses[1]! / losses[2]!).toBeGreaterThan(3);
   });
 
-  test("weights that are not finite are counted", async () => {
+  test("counts weights that are not finite", async () => {
     const spoiled = sharedBytes(weights.byteLength);
     spoiled.set(weights);
     new Float32Array(spoiled.buffer)[77] = Number.NaN;

@@ -17,7 +17,7 @@ function tokens(count: number, width: number) {
   return x;
 }
 
-test("fewer tokens than columns: damped by one percent the factor exists, and no fallback is noted", async () => {
+test("with fewer tokens than columns, damping by one percent gives a factor", async () => {
   const gram = newGram(buffers, 64);
   await collect(kernel, gram, tokens(20, 64));
   const hessian = await makeHessian(tools, gram);
@@ -27,16 +27,16 @@ test("fewer tokens than columns: damped by one percent the factor exists, and no
   expect(largestLast).toEqual(largestLast.toSorted((a, b) => a - b));
 });
 
-test("where no damping helps, only the diagonal is left", async () => {
+test("if no damping gives a factor, only the diagonal is left", async () => {
   const gram = newGram(buffers, 32);
   await collect(kernel, gram, tokens(40, 32));
-  gram.sums[1] = 1e30; // two columns that agree more than they can
+  gram.sums[1] = 1e30; // impossible for two columns of this size
   const hessian = await makeHessian(tools, gram);
   expect(hessian.factor).toBeNull();
   expect(hessian.diagonal.every(Number.isFinite)).toBe(true);
 });
 
-test("an input that saw no token gets its target; without one, all columns alike", async () => {
+test("without tokens it is the shrinkage target; without one, all columns are alike", async () => {
   const pooled = newGram(buffers, 32);
   await collect(kernel, pooled, tokens(100, 32));
   const alone = await makeHessian(tools, newGram(buffers, 32), {

@@ -1,5 +1,5 @@
 import { afterAll, expect, test } from "vitest";
-import { embedded } from "../../test/support/models.ts";
+import { embedded, smallest } from "../../test/support/models.ts";
 import { readBase } from "../base/base.ts";
 import { baseWeights } from "../base/base-weights.ts";
 import { openFolder } from "../checkpoint/folder.ts";
@@ -29,7 +29,7 @@ afterAll(async () => {
 const widths: Width[] = [{ bits: 4, groupSize: 64 }];
 const sweeps = () => 2;
 
-test("errors leave the directions that later routers read, and grow little elsewhere", async () => {
+test("errors become smaller where later routers read, and grow little in all", async () => {
   const aim = await RouterAim.open(kernel, base.tensors, weights);
   const tensor = tensors.get(0, "mamba.out");
   const blocks = (await aim.blocksOf(tensor))!;
@@ -39,7 +39,7 @@ test("errors leave the directions that later routers read, and grow little elsew
   const weight = await weights.matrix(0, "mamba.out");
   const { rows, columns } = weight;
   const own = await toFloats(weight.bytes, weight.dtype, kernel);
-  // Inputs of one size in all directions: then the loss is the squared error itself.
+  // Inputs are alike in all directions, so the loss is the squared error.
   const gram = newGram(tools.hessianBuffers, columns);
   const x = newMatrix(columns, columns);
   for (let i = 0; i < columns; i++) x.data[i * columns + i] = 1;
@@ -75,8 +75,8 @@ test("errors leave the directions that later routers read, and grow little elsew
     let sum = 0;
     for (const layer of [1, 3, 6, 8, 10]) {
       const [gate, norm] = [
-        (await weights.kept(layer, "router"))!,
-        (await weights.kept(layer, "norm"))!,
+        (await weights.unquantized(layer, "router"))!,
+        (await weights.unquantized(layer, "norm"))!,
       ];
       const routed = gate.length / rows;
       const mean = Array.from(
@@ -100,7 +100,7 @@ test("errors leave the directions that later routers read, and grow little elsew
   expect((await seen(aimed)) / (await seen(plain))).toBeLessThan(0.6);
 });
 
-test("only what some later router reads is aimed", async () => {
+test("only matrices whose output a later router reads are aimed", async () => {
   const aim = await RouterAim.open(kernel, base.tensors, weights);
   const aims = async (layer: number, role: string) =>
     (await aim.blocksOf(tensors.get(layer, role))) !== null;
@@ -116,4 +116,15 @@ test("only what some later router reads is aimed", async () => {
   ]).toEqual(Array(3).fill(true));
   expect([await aims(10, "experts.down"), await aims(10, "shared.down")]).toEqual([false, false]);
   expect(aim.modules.size).toBe(3);
+});
+
+test("a router in the block of an attention reads what that attention writes", async () => {
+  const folder = await openFolder(smallest.qwen3_moe!);
+  const own = await readBase(folder, { allowHeaderOnly: false });
+  const aim = await RouterAim.open(kernel, own.tensors, baseWeights(own, kernel));
+  const table = byRole(own.tensors);
+  const last = own.architecture.layers(own.config).length - 1;
+  const aims = async (role: string) => (await aim.blocksOf(table.get(last, role))) !== null;
+  expect([await aims("attention.o"), await aims("experts.down")]).toEqual([true, false]);
+  await own.checkpoint.close();
 });

@@ -38,7 +38,7 @@ async function seen(tokens: number): Promise<Hessian> {
   return makeHessian(tools, gram);
 }
 
-test("without a factor the diagonal is left, and it does better on its own loss than rounding", async () => {
+test("without a factor, the diagonal alone gives less loss than rounding", async () => {
   const hessian = { ...(await seen(256)), factor: null };
   const { rows: counted, loss, roundedLoss, words } = await tune(hessian);
   expect(counted).toBe(rows);

@@ -19,13 +19,13 @@ test.each(architectures.map((architecture) => [architecture.modelType, architect
   },
 );
 
-test("a role of no part is an error of the table", () => {
+test("a role without a part is an error", () => {
   expect(() => kindOf({ role: "convolution", part: null, projection: null })).toThrow(
     /"convolution"/,
   );
 });
 
-test("kinds take the mean over their modules, and only tuned modules count", () => {
+test("the ratio of a kind is the mean over its tuned modules", () => {
   const tensors = expandTable(findArchitecture(nemotron30b), nemotron30b).map((tensor) => ({
     ...tensor,
     dtype: "BF16",

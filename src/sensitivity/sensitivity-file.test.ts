@@ -48,8 +48,8 @@ function changed(path: string, value: unknown): string {
 const refused = (message: RegExp) =>
   expect.objectContaining({ code: "BAD_SENSITIVITY", message: expect.stringMatching(message) });
 
-describe("a sensitivity's file", () => {
-  test("holds the sensitivity to the last digit", () => {
+describe("a sensitivity file", () => {
+  test("contains the sensitivity to the last digit", () => {
     expect(parseSensitivity(text, "m.json")).toEqual(sensitivity);
   });
 
@@ -81,7 +81,7 @@ describe("a sensitivity's file", () => {
     },
   );
 
-  test("whose costs say nothing is refused", () => {
+  test("with equal costs is refused", () => {
     const flat = sensitivity.tensors.map((tensor) => ({
       ...tensor,
       widths: tensor.widths.map((width) => ({ ...width, forcedKl: 0.5 })),

@@ -1,9 +1,10 @@
-"""Makes a small checkpoint of random weights with transformers, and the logits that it gives in float32.
+"""Makes a small checkpoint of random weights with transformers, and its logits in float32.
 
     make_fixture.py MODEL_TYPE FOLDER REQUEST
 
-REQUEST is a JSON object: "config" has keys of config.json to set, "variants" maps a name to config keys that change
-the logits of the same weights. Weights that FOLDER already has are kept. See docs/adding-a-model.md.
+REQUEST is a JSON object. "config" has keys of config.json to set. "variants" maps a name to config
+keys that change the logits of the same weights. Weights and plain logits that FOLDER
+has stay as they are. See docs/adding-a-model.md.
 """
 
 import json
@@ -12,19 +13,22 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import transformers
 from safetensors.torch import load_file
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedTokenizerFast
+from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
 VOCABULARY = 384
-# Sizes that keep a checkpoint near a megabyte. Widths are multiples of 64, the group size. A key that the
-# configuration class does not have is left out.
+# Sizes that keep a checkpoint near a megabyte. Widths are multiples of 64, the group size. Keys
+# that the configuration class does not have are left out.
 SIZES = {
-    "vocab_size": VOCABULARY, "hidden_size": 128, "intermediate_size": 256, "moe_intermediate_size": 64,
-    "shared_expert_intermediate_size": 128, "num_hidden_layers": 2, "num_attention_heads": 4,
-    "num_key_value_heads": 2, "head_dim": 32, "max_position_embeddings": 512, "num_experts": 8,
-    "num_local_experts": 8, "n_routed_experts": 8, "num_experts_per_tok": 2, "initializer_range": 0.09,
-    "bos_token_id": 0, "eos_token_id": 1, "pad_token_id": 2,
+    "vocab_size": VOCABULARY, "hidden_size": 128, "intermediate_size": 256,
+    "moe_intermediate_size": 64, "shared_expert_intermediate_size": 128, "num_hidden_layers": 2,
+    "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 32,
+    "max_position_embeddings": 512, "num_experts": 8, "num_local_experts": 8,
+    "n_routed_experts": 8, "num_experts_per_tok": 2, "initializer_range": 0.09, "bos_token_id": 0,
+    "eos_token_id": 1, "pad_token_id": 2,
 }  # fmt: skip
 
 
@@ -56,7 +60,9 @@ def make_tokenizer():
 
 
 def make_weights(model_type, folder, changes):
-    """Saves random bfloat16 weights under the authors' names, the tokenizer and the configuration."""
+    """Saves random bfloat16 weights under the authors' names, a tokenizer and the config."""
+    if model_type not in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES:
+        sys.exit(f"transformers {transformers.__version__} has no language model {model_type}")
     known = AutoConfig.for_model(model_type)
     sizes = {key: value for key, value in SIZES.items() if hasattr(known, key)}
     unknown = [key for key in changes if not hasattr(known, key)]
@@ -77,7 +83,7 @@ def make_weights(model_type, folder, changes):
 
 
 def write_published_config(folder):
-    """Keeps the configuration of transformers 5, and writes it as models are published so far: by older keys."""
+    """Renames the config of transformers 5 and writes one with the keys of transformers 4."""
     path = folder / "config.json"
     text = path.read_text()
     (folder / "config.transformers5.json.txt").write_text(text)
@@ -95,7 +101,7 @@ def write_published_config(folder):
 
 
 def reference_logits(folder, ids, changes):
-    """Float32 logits `[tokens, vocabulary]` of the checkpoint with some keys of its configuration changed."""
+    """Float32 logits `[tokens, vocabulary]` of the checkpoint under a changed config."""
     # Keys that transformers derives from others must be derived anew.
     base = json.loads((folder / "config.json").read_text())
     derived = [] if "layer_types" in changes else ["layer_types"]
@@ -109,9 +115,12 @@ def reference_logits(folder, ids, changes):
 
 
 def main():
+    transformers.utils.logging.disable_progress_bar()
     model_type, folder, request = sys.argv[1], Path(sys.argv[2]), json.loads(sys.argv[3])
     if not (folder / "model.safetensors").exists():
         make_weights(model_type, folder, request["config"])
+    elif request["config"]:
+        sys.exit(f"{folder} has weights, so --set would change nothing: delete the folder first")
     ids = [(7 * i * i + 3 * i + 5) % VOCABULARY for i in range(32)]
     plain = reference_logits(folder, ids, {})
     if not (folder / "ref_logits_f32_torch.npy").exists():
@@ -121,7 +130,7 @@ def main():
         logits = reference_logits(folder, ids, changes)
         change = float(np.linalg.norm(logits - plain) / np.linalg.norm(plain))
         if change < 1e-3:
-            sys.exit(f"variant {name} changes the logits by only {change:.1e}: it would prove nothing")
+            sys.exit(f"variant {name} changes the logits by {change:.1e}: it would prove nothing")
         np.save(folder / f"ref_logits_f32_torch.{name}.npy", logits)
     if request["variants"]:
         path = folder / "variants.json"

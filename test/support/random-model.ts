@@ -1,5 +1,6 @@
-import { mkdir, writeFile } from "node:fs/promises";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { parseJson } from "../../src/checkpoint/json.ts";
 import type { ModelConfig } from "../../src/checkpoint/model-config.ts";
 import type { Role } from "../../src/models/architecture.ts";
 import { expandTable } from "../../src/models/expand.ts";
@@ -43,6 +44,21 @@ export const hybrid: ModelConfig = {
   time_step_min: 0.001,
   torch_dtype: "bfloat16",
 };
+/**
+ * The config of the random-tiny model of an architecture, reduced to what has no default or is a
+ * size: all else is left to transformers' defaults.
+ */
+export async function sizesOnly(modelType: string): Promise<ModelConfig> {
+  const path = new URL(`../models/random-tiny/${modelType}/config.json`, import.meta.url);
+  const config = parseJson(await readFile(path, "utf8"), modelType) as ModelConfig;
+  const kept = ["model_type", "hybrid_override_pattern"];
+  const isSize = (value: unknown) => Number.isSafeInteger(value) && (value as number) > 2;
+  const entries = Object.entries(config).filter(
+    ([key, value]) => kept.includes(key) || /^num_|^n_groups$/.test(key) || isSize(value),
+  );
+  return Object.fromEntries(entries.filter(([key]) => key !== "rope_theta"));
+}
+
 /**
  * Makes a base of seeded random weights for any config of a known architecture, names as the model's authors publish them: for
  * variants of which nobody publishes a small one. BF16, the router's bias and A_log F32. Scales are such that every part matters.

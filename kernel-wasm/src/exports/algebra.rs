@@ -20,7 +20,7 @@ pub unsafe fn linear(
     rows: usize,
     inputs: usize,
     weight: usize,
-    from: u32,
+    from: usize,
     outputs: usize,
     widened: usize,
     bias: usize,

@@ -52,7 +52,7 @@ pub unsafe fn decode(call: usize) -> f64 {
     };
     let values = floats_mut(call.values, rows * columns);
     decode_rows(&coded, values);
-    let to = dtype(call.to as u32);
+    let to = dtype(call.to);
     if to != Dtype::F32 {
         let out = bytes_mut(call.out, values.len() * to.bytes());
         narrow(to, values, out);

@@ -92,7 +92,7 @@ pub unsafe fn add_weighted(y: usize, x: usize, weights: usize, rows: usize, colu
 /// # Safety
 /// As the module says.
 #[wasm_bindgen]
-pub unsafe fn widen(elements: usize, from: u32, count: usize, out: usize) {
+pub unsafe fn widen(elements: usize, from: usize, count: usize, out: usize) {
     let from = dtype(from);
     half::widen(from, bytes(elements, count * from.bytes()), floats_mut(out, count));
 }

@@ -15,7 +15,7 @@ use crate::tuning::{Plan, Rooms, BLOCK};
 /// Numbers of a job, as tune.ts writes them: shape, switches, addresses.
 struct Job {
     plan: Plan,
-    from: u32,
+    from: usize,
     weights: usize,
     order: usize,
     importance: usize,
@@ -35,12 +35,12 @@ impl Job {
                 columns: number(1),
                 bits: number(2),
                 group: number(3),
-                store: dtype(number(4) as u32),
+                store: dtype(number(4)),
                 sweeps: number(5),
                 refit: number(6) != 0,
                 factored: number(9) != 0,
             },
-            from: number(7) as u32,
+            from: number(7),
             weights: number(8),
             order: number(9),
             importance: number(10),

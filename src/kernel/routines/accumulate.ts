@@ -16,8 +16,8 @@ export interface AccumulateJob {
 export const accumulate: Routine<AccumulateJob, void> = {
   describe: ({ x, y }) => `sum of ${x.rows}x${x.columns} into ${y.rows} rows`,
   check({ x, rows, weights, y }, fail) {
-    checkMatrix("x", x, rows.length, y.columns, fail);
-    checkMatrix("y", y, y.rows, y.columns, fail);
+    checkMatrix("x", x, [rows.length, y.columns], fail);
+    checkMatrix("y", y, [y.rows, y.columns], fail);
     if (weights.length !== rows.length) fail(`${weights.length} weights for ${rows.length} rows`);
     checkRows(rows, y, fail);
   },

@@ -1,7 +1,7 @@
 import * as wasm from "../../../kernel-wasm/pkg/oqe_kernel.js";
 import { copyIn, copyRowsIn, copyRowsOut, Layout } from "../arena.ts";
 import { bytesOf, checkMatrix, type Matrix } from "../matrix.ts";
-import type { Routine } from "../routine.ts";
+import type { Fail, Routine } from "../routine.ts";
 import { struct } from "../struct.ts";
 
 type Floats = Float32Array<SharedArrayBuffer>;
@@ -103,7 +103,7 @@ export const attention: Routine<AttentionJob, void> = {
       ["v", v, keys * valueSize],
       ["y", y, queries * valueSize],
     ] as const) {
-      checkMatrix(name, matrix, q.rows, columns, fail);
+      checkMatrix(name, matrix, [q.rows, columns], fail);
     }
     checkOptions(heads, length, fail);
   },
@@ -172,7 +172,7 @@ function placeTables({ size, queries, norms, rotary, sinks }: Heads, length: num
   }));
 }
 
-function checkOptions(heads: Heads, length: number, fail: (what: string) => never): void {
+function checkOptions(heads: Heads, length: number, fail: Fail): void {
   const { queries, size, norms, rotary, scale, window, softcap, sinks } = heads;
   if (norms && (norms.query.length !== size || norms.key.length !== size))
     fail(

@@ -23,7 +23,7 @@ export const carry: Routine<CarryJob, void> = {
   check({ factor, d, top, bottom, carry: out }, fail) {
     if (factor.length !== d * d) fail(`the factor has ${factor.length} elements`);
     if (!(top >= 0 && top < bottom && bottom < d)) fail("no block with positions behind it");
-    checkMatrix("the carry", out, d - bottom, bottom - top, fail);
+    checkMatrix("the carry", out, [d - bottom, bottom - top], fail);
   },
   run({ factor, d, top, bottom, carry: out }) {
     const [n, later] = [bottom - top, d - bottom];

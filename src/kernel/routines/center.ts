@@ -13,7 +13,7 @@ export interface CenterJob {
 export const center: Routine<CenterJob, { readonly squares: number }> = {
   describe: ({ x }) => `centering of ${x.rows}x${x.columns}`,
   check({ x, factors }, fail) {
-    checkMatrix("x", x, x.rows, x.columns, fail);
+    checkMatrix("x", x, [x.rows, x.columns], fail);
     if (factors.length !== x.columns) fail(`${factors.length} factors`);
   },
   run({ x: { data, rows, columns }, factors }) {

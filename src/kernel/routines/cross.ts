@@ -27,9 +27,9 @@ export const cross: Routine<CrossJob, void> = {
   describe: ({ x, y, top, left }) =>
     `moments of ${x.rows}x${x.columns} and ${y.rows}x${y.columns}, tile at ${top},${left}`,
   check({ x, y, rows, sums, top, bottom, left, right }, fail) {
-    checkMatrix("x", x, x.rows, x.columns, fail);
-    checkMatrix("y", y, x.rows, y.columns, fail);
-    checkMatrix("the sums", sums, x.columns, y.columns, fail);
+    checkMatrix("x", x, [x.rows, x.columns], fail);
+    checkMatrix("y", y, [x.rows, y.columns], fail);
+    checkMatrix("the sums", sums, [x.columns, y.columns], fail);
     if (rows) checkRows(rows, x, fail);
     const inside =
       top >= 0 &&

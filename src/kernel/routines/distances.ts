@@ -14,8 +14,8 @@ export interface DistancesJob {
 export const distances: Routine<DistancesJob, void> = {
   describe: ({ x }) => `distances of ${x.rows}x${x.columns}`,
   check({ x, y, out }, fail) {
-    checkMatrix("x", x, out.length, x.columns, fail);
-    checkMatrix("y", y, x.rows, x.columns, fail);
+    checkMatrix("x", x, [out.length, x.columns], fail);
+    checkMatrix("y", y, [x.rows, x.columns], fail);
   },
   run({ x, y, out }) {
     const { rows, columns } = x;

@@ -19,8 +19,8 @@ export const elementwise: Routine<ElementwiseJob, void> = {
   describe: ({ what, x }) => `${what} of ${x.rows}x${x.columns}`,
   check(job, fail) {
     const { x } = job;
-    checkMatrix("x", x, x.rows, x.columns, fail);
-    if (job.what !== "relu_squared") checkMatrix("the other", job.by, x.rows, x.columns, fail);
+    checkMatrix("x", x, [x.rows, x.columns], fail);
+    if (job.what !== "relu_squared") checkMatrix("the other", job.by, [x.rows, x.columns], fail);
   },
   run(job) {
     const layout = new Layout();

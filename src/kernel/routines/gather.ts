@@ -13,8 +13,8 @@ export interface GatherJob {
 export const gather: Routine<GatherJob, void> = {
   describe: ({ x, rows }) => `${rows.length} rows of ${x.rows}x${x.columns}`,
   check({ x, rows, y }, fail) {
-    checkMatrix("x", x, x.rows, x.columns, fail);
-    checkMatrix("y", y, rows.length, x.columns, fail);
+    checkMatrix("x", x, [x.rows, x.columns], fail);
+    checkMatrix("y", y, [rows.length, x.columns], fail);
     checkRows(rows, x, fail);
   },
   run({ x, rows, y }) {

@@ -59,8 +59,8 @@ export const mamba: Routine<MambaJob, void> = {
     const { inner, convolved, columns } = widths(mixer);
     if (heads % groups !== 0) fail(`${heads} heads in ${groups} groups`);
     if (length < 1 || z.rows % length !== 0) fail(`${z.rows} tokens in sequences of ${length}`);
-    checkMatrix("z", z, z.rows, columns, fail);
-    checkMatrix("y", y, z.rows, inner, fail);
+    checkMatrix("z", z, [z.rows, columns], fail);
+    checkMatrix("y", y, [z.rows, inner], fail);
     const sizes = [convolved * taps, convolved, heads, heads, heads, inner];
     const wrong = tensorsOf(mixer).findIndex((tensor, i) => tensor.length !== sizes[i]);
     if (wrong >= 0)

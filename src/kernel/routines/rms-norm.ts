@@ -16,8 +16,8 @@ export interface RmsNormJob {
 export const rmsNorm: Routine<RmsNormJob, void> = {
   describe: ({ x }) => `norm of ${x.rows}x${x.columns}`,
   check({ x, weight, y }, fail) {
-    checkMatrix("x", x, x.rows, x.columns, fail);
-    checkMatrix("y", y, x.rows, x.columns, fail);
+    checkMatrix("x", x, [x.rows, x.columns], fail);
+    checkMatrix("y", y, [x.rows, x.columns], fail);
     if (weight.length !== x.columns) fail(`${weight.length} weights`);
   },
   run({ x, weight, eps, y }) {

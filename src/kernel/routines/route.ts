@@ -42,7 +42,7 @@ export const route: Routine<RouteJob, void> = {
   describe: ({ scores }) => `routes of ${scores.rows} tokens to ${scores.columns} experts`,
   check({ scores, rules, experts, selection, weights, forced }, fail) {
     const { routed, visited, kept, groups, openGroups, correction } = rules;
-    checkMatrix("the scores", scores, scores.rows, routed, fail);
+    checkMatrix("the scores", scores, [scores.rows, routed], fail);
     if (visited < 1 || kept < visited || kept > routed)
       fail(`${visited} experts visited and ${kept} kept`);
     if (routed % groups !== 0 || openGroups < 1 || openGroups > groups)

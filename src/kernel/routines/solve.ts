@@ -17,7 +17,7 @@ export const solve: Routine<SolveJob, void> = {
   describe: ({ b }) => `solution for ${b.rows}x${b.columns}`,
   check({ factor, order, b }, fail) {
     const d = order.length;
-    checkMatrix("b", b, b.rows, d, fail);
+    checkMatrix("b", b, [b.rows, d], fail);
     if (factor.length !== d * d) fail(`the factor has ${factor.length} elements`);
     if (new Set(order).size !== d || order.some((column) => column >= d))
       fail("the order is no permutation");

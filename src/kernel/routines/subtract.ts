@@ -11,8 +11,8 @@ export interface SubtractJob {
 export const subtract: Routine<SubtractJob, { readonly squares: number }> = {
   describe: ({ x }) => `difference of ${x.rows}x${x.columns}`,
   check({ x, from }, fail) {
-    checkMatrix("x", x, x.rows, x.columns, fail);
-    checkMatrix("the other", from, x.rows, x.columns, fail);
+    checkMatrix("x", x, [x.rows, x.columns], fail);
+    checkMatrix("the other", from, [x.rows, x.columns], fail);
   },
   run({ x: { data }, from }) {
     let squares = 0;

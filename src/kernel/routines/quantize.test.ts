@@ -1,35 +1,25 @@
-import { readFileSync } from "node:fs";
 import { afterAll, describe, expect, test } from "vitest";
-import type { FloatDtype } from "./dtype.ts";
-import type { QuantizedTile, QuantizeJob } from "./kernel-types.ts";
-import { openKernel } from "./pool.ts";
-import type { Bits, GroupSize } from "./width.ts";
+import {
+  allBits,
+  dtypes,
+  gaussian,
+  gaussianFrom,
+  golden,
+  goldenColumns,
+  goldenRows,
+  groups,
+} from "../../../test/support/golden.ts";
+import type { FloatDtype } from "../dtype.ts";
+import type { QuantizedTile } from "../kernel-types.ts";
+import { openKernel } from "../pool.ts";
+import type { QuantizeTile } from "./quantize.ts";
 
 const kernel = await openKernel({ workers: 2 });
 afterAll(() => kernel.close());
 
-const allBits: readonly Bits[] = [2, 3, 4, 5, 6, 8];
-const groups: readonly GroupSize[] = [32, 64, 128];
 const allWidths = allBits.flatMap((bits) => groups.map((groupSize) => ({ bits, groupSize })));
-const dtypes: readonly FloatDtype[] = ["BF16", "F16", "F32"];
-/** The first rows of the golden input are edge cases, the others Gaussian. */
-const [goldenRows, goldenColumns, gaussianFrom] = [40, 128, 29];
 
-/** Tensors of a golden file: name -> bytes. */
-function golden(name: string): Record<string, Uint8Array> {
-  const file = readFileSync(new URL(`../../test/golden/${name}.safetensors`, import.meta.url));
-  const start = 8 + Number(file.readBigUInt64LE());
-  const header: Record<string, { data_offsets?: [number, number] }> = JSON.parse(
-    file.toString("utf8", 8, start),
-  );
-  return Object.fromEntries(
-    Object.entries(header).flatMap(([tensor, { data_offsets: at }]) =>
-      at ? [[tensor, new Uint8Array(file.subarray(start + at[0], start + at[1]))]] : [],
-    ),
-  );
-}
-
-function goldenJob(dtype: FloatDtype, change: Partial<QuantizeJob> = {}): QuantizeJob {
+function goldenJob(dtype: FloatDtype, change: Partial<QuantizeTile> = {}): QuantizeTile {
   const weights = golden(`input_${dtype.toLowerCase()}`).w!;
   const shape = { rows: goldenRows, columns: goldenColumns };
   return {
@@ -58,24 +48,6 @@ function codesOf(words: Uint8Array, bits: number): number[] {
     }
     return code;
   });
-}
-
-/** Gaussian bf16 of deviation 0.02 from a fixed seed (mulberry32, Box-Muller). */
-function gaussian(count: number, seed: number): Uint8Array {
-  let state = seed;
-  const uniform = () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
-  const values = Float32Array.from({ length: count }, () => {
-    return 0.02 * Math.sqrt(-2 * Math.log(1 - uniform())) * Math.cos(2 * Math.PI * uniform());
-  });
-  const halves = new Uint32Array(values.buffer).map(
-    (bits) => (bits + 0x7fff + ((bits >> 16) & 1)) >>> 16,
-  );
-  return new Uint8Array(Uint16Array.from(halves).buffer);
 }
 
 const rint = (x: number) => (Math.abs(x % 1) === 0.5 ? 2 * Math.round(x / 2) : Math.round(x));
@@ -141,97 +113,6 @@ describe("rule mlx is mx.quantize, bit for bit", () => {
 
 const bytesOf = (tiles: readonly QuantizedTile[]) =>
   tiles.map(({ words, scales, biases }) => [words, scales, biases]);
-
-describe("packing and decoding", () => {
-  test("the packing ramp decodes to its codes at every width", async () => {
-    const ramp = golden("packing_ramp");
-    const ones = new Uint8Array(Float32Array.from({ length: 4 }, () => 1).buffer);
-    const zeros = new Uint8Array(16);
-    for (const bits of allBits) {
-      const shape = { rows: 1, columns: 256, bits, groupSize: 64 } as const;
-      const operands = { words: ramp[`b${bits}.words`]!, scales: ones, biases: zeros };
-      const decoded = await kernel.dequantize({ ...operands, ...shape, store: "F32" });
-      expect(Array.from(decoded)).toEqual(Array.from(ramp[`b${bits}.codes`]!));
-    }
-  });
-
-  test("dequantized float32 equals MLX's, bit for bit", async () => {
-    const expected = golden("dequant_bf16_g64");
-    for (const bits of allBits) {
-      const {
-        "g64.weight": words,
-        "g64.scales": scales,
-        "g64.biases": biases,
-      } = golden(`affine_bf16_b${bits}`);
-      const shape = {
-        rows: goldenRows,
-        columns: goldenColumns,
-        bits,
-        groupSize: 64,
-        store: "BF16",
-      } as const;
-      const values = await kernel.dequantize({
-        words: words!,
-        scales: scales!,
-        biases: biases!,
-        ...shape,
-      });
-      const everyFourth = Array.from({ length: 10 }, (_, i) =>
-        values.slice(i * 4 * 128, (i * 4 + 1) * 128),
-      ).flatMap((row) => Array.from(row));
-      expect(new Uint8Array(Float32Array.from(everyFourth).buffer)).toEqual(
-        expected[`b${bits}.f32`],
-      );
-    }
-  });
-
-  test("casts round to nearest even and keep NaN", async () => {
-    const values = [
-      1,
-      1 + 2 ** -8,
-      1 + 3 * 2 ** -8,
-      65519.99,
-      65520,
-      -1e-8,
-      2 ** -24,
-      NaN,
-      -Infinity,
-      3.4e38,
-    ];
-    const weights = new Uint8Array(Float32Array.from(values).buffer);
-    const through = async (to: FloatDtype) =>
-      Array.from(await floats((await kernel.cast({ weights, from: "F32", to })).bytes, to));
-    expect(await through("BF16")).toEqual([
-      1,
-      1,
-      1 + 2 ** -6,
-      65536,
-      65536,
-      Math.fround(-1.0011717677116394e-8),
-      2 ** -24,
-      NaN,
-      -Infinity,
-      Infinity,
-    ]);
-    expect(await through("F16")).toEqual([
-      1,
-      1 + 2 ** -8,
-      1 + 3 * 2 ** -8,
-      65504,
-      Infinity,
-      -0,
-      2 ** -24,
-      NaN,
-      -Infinity,
-      Infinity,
-    ]);
-    for (const length of [0, 1, 3, 63, 64, 65, 1023, 1024, 1025, 140_001]) {
-      const source = gaussian(length, length);
-      const { bytes: wide } = await kernel.cast({ weights: source, from: "BF16", to: "F32" });
-      expect((await kernel.cast({ weights: wide, from: "F32", to: "BF16" })).bytes).toEqual(source);
-    }
-  });
-});
 
 describe("rule stored", () => {
   test("codes are the nearest against the scale and bias in the file, and the error is theirs", async () => {
@@ -313,7 +194,7 @@ describe("rule stored", () => {
   });
 });
 
-function both(job: QuantizeJob) {
+function both(job: QuantizeTile) {
   return Promise.all(
     (["mlx", "stored"] as const).map((rounding) => kernel.quantize({ ...job, rounding })),
   ) as Promise<
@@ -339,12 +220,4 @@ test("NaN and infinities are counted, wherever they stand", async () => {
       expect((await kernel.quantize({ ...shape, rows: 1, weights: clean })).nonFinite).toBe(1);
     }
   }
-});
-
-test("a cast counts what is not finite in its result", async () => {
-  const values = new Float32Array([1, Number.NaN, 1e30, Number.NEGATIVE_INFINITY, -7e4, 65504, 0]);
-  const weights = new Uint8Array(values.buffer);
-  const count = async (to: "BF16" | "F16" | "F32") =>
-    (await kernel.cast({ weights, from: "F32", to })).nonFinite;
-  expect([await count("F32"), await count("BF16"), await count("F16")]).toEqual([2, 2, 4]);
 });

@@ -1,0 +1,70 @@
+import { bytesPerElement } from "./dtype.ts";
+import type { CastResult, Kernel, QuantizeResult } from "./kernel-types.ts";
+import { Cutter, type Leases } from "./lease.ts";
+import { inShared, sharedBytes, sharedFloats } from "./matrix.ts";
+import { packedBytes } from "./packed.ts";
+import { failOf } from "./routine.ts";
+import type { CastJob } from "./routines/cast.ts";
+import type { PackedRows } from "./routines/dequantize.ts";
+import { checkQuantize, describeQuantize, type QuantizeTile } from "./routines/quantize.ts";
+
+/** Gives the routines that pack and unpack rows memory for their results. */
+
+type Runner = Pick<Kernel, "run" | "workers">;
+
+/** Quantizes into one leased buffer. */
+export async function quantizeTile(
+  kernel: Runner,
+  leases: Leases,
+  tile: QuantizeTile,
+): Promise<QuantizeResult> {
+  // Before memory is taken: sizes that contradict each other would ask for any amount of it.
+  checkQuantize(tile, failOf(describeQuantize(tile)));
+  const cutter = new Cutter();
+  const isShared = tile.weights.buffer instanceof SharedArrayBuffer;
+  const place = cutter.place(isShared ? 0 : tile.weights.byteLength);
+  const places = tile.widths.map((width) => {
+    const { words, scales, biases } = packedBytes(tile, width, tile.store);
+    return [words, scales, biases].map((bytes) => cutter.place(bytes));
+  });
+  const buffer = leases.take(cutter.size);
+  const weights = isShared ? tile.weights : place(buffer);
+  if (!isShared) weights.set(tile.weights);
+  const out = places.map((parts) => {
+    const [words, scales, biases] = parts.map((part) => part(buffer));
+    return { words: words!, scales: scales!, biases: biases! };
+  });
+  const answer = await kernel.run("quantize", { ...tile, weights, out });
+  return {
+    tiles: tile.widths.map((width, i) => ({
+      ...width,
+      ...out[i]!,
+      squaredError: answer.squaredErrors[i]!,
+    })),
+    energy: answer.energy,
+    nonFinite: answer.nonFinite,
+    release: () => leases.give(buffer, 2 * kernel.workers + 2),
+  };
+}
+
+export async function dequantizeRows(
+  kernel: Runner,
+  rows: PackedRows,
+): Promise<Float32Array<SharedArrayBuffer>> {
+  const out = sharedFloats(rows.rows * rows.columns);
+  const [words, scales, biases] = [rows.words, rows.scales, rows.biases].map(inShared);
+  const packed = { words: words!, scales: scales!, biases: biases! };
+  await kernel.run("dequantize", { ...rows, ...packed, out });
+  return out;
+}
+
+export async function castElements(
+  kernel: Runner,
+  { weights, from, to }: Omit<CastJob, "out">,
+): Promise<CastResult> {
+  const count = Math.ceil(weights.byteLength / bytesPerElement[from]!);
+  const bytes = sharedBytes(count * bytesPerElement[to]!);
+  const job = { weights: inShared(weights), from, to, out: bytes };
+  const { nonFinite } = await kernel.run("cast", job);
+  return { bytes, nonFinite };
+}

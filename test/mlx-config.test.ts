@@ -1,0 +1,116 @@
+import { execFile } from "node:child_process";
+import { copyFile, mkdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { ModelConfig } from "../src/checkpoint/model-config.ts";
+import { openKernel } from "../src/kernel/pool.ts";
+import { architectures } from "../src/models/registry.ts";
+import { findPython } from "./python/python.ts";
+import { difference, openBase, readNpy, run, someIds } from "./support/forward-run.ts";
+import { removeFolder, scratchFolder } from "./support/models.ts";
+import { makeRandomModel, sizesOnly } from "./support/random-model.ts";
+import { writtenConfigText } from "./support/written-config.ts";
+
+const script = fileURLToPath(new URL("./python/mlx_forward.py", import.meta.url));
+const python = findPython("mlx_lm");
+const absent = "path" in python ? null : python.reason;
+const kernel = await openKernel({ workers: 2 });
+afterAll(() => kernel.close());
+
+/** More positions than the stretched variants of the rotary embedding were pretrained on. */
+const length = 150;
+const ids = someIds(length, 300);
+
+const linear = { rope_type: "linear", factor: 2 };
+const l3 = { rope_type: "llama3", factor: 8, low_freq_factor: 1, high_freq_factor: 4 };
+const yarn = { rope_type: "yarn", factor: 4 };
+const original = { original_max_position_embeddings: 64 };
+
+/** Spellings of the base's config, beside sizes. */
+const spellings: Readonly<Record<string, ModelConfig>> = {
+  "llama: theta inside rope_scaling": {
+    rope_scaling: { rope_type: "default", rope_theta: 5e5 },
+  },
+  "llama: theta inside llama3, positions outside": {
+    rope_scaling: { ...l3, rope_theta: 5e5 },
+    ...original,
+  },
+  "llama: both objects": {
+    rope_scaling: { type: "linear", factor: 2 },
+    rope_parameters: { ...linear, rope_theta: 10_000 },
+  },
+  "llama: dynamic below its limit": { rope_scaling: { type: "dynamic", factor: 2 } },
+  "llama: dynamic beyond its limit": {
+    rope_parameters: { rope_type: "dynamic", factor: 2 },
+    max_position_embeddings: 64,
+  },
+  "llama: yarn with positions outside": { rope_scaling: yarn, ...original },
+  "llama: yarn with positions nowhere": { rope_scaling: yarn, max_position_embeddings: 64 },
+  "llama: yarn with an attention factor": {
+    rope_scaling: { ...yarn, ...original, attention_factor: 0.8 },
+  },
+  "llama: yarn with one mscale": { rope_scaling: { ...yarn, ...original, mscale: 0.7 } },
+  "llama: yarn with both mscales": {
+    rope_scaling: { ...yarn, ...original, mscale: 2, mscale_all_dim: 0.5 },
+  },
+  "qwen3: rope by kind of layer": {
+    rope_parameters: { full_attention: { ...yarn, ...original, rope_theta: 1e6 } },
+  },
+  "qwen2: yarn with positions nowhere": { rope_scaling: yarn, max_position_embeddings: 64 },
+  "mistral: dynamic beyond its limit, no window": {
+    rope_scaling: { type: "dynamic", factor: 4 },
+    max_position_embeddings: 100,
+    sliding_window: null,
+  },
+};
+
+describe.skipIf(absent !== null)(`stock mlx-lm${absent === null ? "" : ` (${absent})`}`, () => {
+  let scratch: string;
+  const cases = new Map<string, { base: string; written: string }>();
+  const outOf = (name: string) => join(scratch, `${name.replaceAll(/\W+/g, "-")}.out`);
+
+  /** A base of sizes and `change` only, and the same weights beside the config that is written. */
+  async function add(name: string, modelType: string, change: ModelConfig): Promise<void> {
+    const place = join(scratch, name.replaceAll(/\W+/g, "-"));
+    const [base, written] = [join(place, "base"), join(place, "written")];
+    await makeRandomModel(base, { ...(await sizesOnly(modelType)), ...change });
+    await mkdir(written);
+    await copyFile(join(base, "model.safetensors"), join(written, "model.safetensors"));
+    const { architecture, config, close } = await openBase(base, kernel);
+    await close();
+    await writeFile(join(written, "config.json"), writtenConfigText(architecture, config));
+    cases.set(name, { base, written });
+  }
+
+  const defaults = architectures.map(({ modelType }) => `${modelType}: sizes only`);
+
+  beforeAll(async () => {
+    scratch = await scratchFolder();
+    for (const name of defaults) await add(name, name.split(":")[0]!, {});
+    for (const [name, change] of Object.entries(spellings))
+      await add(name, name.split(":")[0]!, change);
+    const tasks = [...cases].map(([name, { written }]) => {
+      return { model: written, ids: [[...ids]], out: outOf(name) };
+    });
+    await writeFile(join(scratch, "tasks.json"), JSON.stringify(tasks));
+    if (!("path" in python)) throw new Error(python.reason);
+    const env = { PATH: process.env.PATH ?? "", HOME: process.env.HOME ?? "", HF_HUB_OFFLINE: "1" };
+    const args = [script, join(scratch, "tasks.json")];
+    await promisify(execFile)(python.path, args, { env, maxBuffer: 1 << 26 });
+  });
+  afterAll(() => removeFolder(scratch));
+
+  test.each([...defaults, ...Object.keys(spellings)])(
+    "runs the model of the base by the written config: %s",
+    async (name) => {
+      const model = await openBase(cases.get(name)!.base, kernel);
+      const { logits, vocabulary } = await run(model, ids, length);
+      await model.close();
+      const theirs = readNpy(`${outOf(name)}.logits.npy`, Float32Array);
+      const gap = difference(logits, theirs, vocabulary);
+      expect(gap.relative, gap.text).toBeLessThan(1e-5);
+    },
+  );
+});
