@@ -186,7 +186,7 @@ describe("what a run did decides what the card says", () => {
         ...full.plan,
         modules: { "model.layers.0.self_attn.q_proj": { bits: 4, groupSize: 64 } },
       },
-      kept: {},
+      unquantized: {},
       configNotes: [],
       repository: full.name,
       series: [full.series[3]!],
