@@ -193,7 +193,7 @@ function reproduceFacts(receipt: Receipt) {
     ...(options.propagation !== null && { propagation: options.propagation }),
     ...(options.repair !== null && { repair: options.repair.join(",") || "none" }),
     ...(calibration !== null && calibrationFlags(calibration)),
-    ...(evaluationRows === null ? { evaluate: "false" } : evaluationFlags(evaluationRows)),
+    ...(evaluationRows === null ? { verify: "false" } : evaluationFlags(evaluationRows)),
   };
   const chosen = Object.entries(flags).map(([flag, value]) => `--${flag} ${shellWord(value)}`);
   return { command: `oqe quantize ${shellWord(model)} --out . ${chosen.join(" ")}` };

@@ -48,11 +48,11 @@ export async function calibrate(
     const draw = await rowDrawer(base);
     const { calibrationSamples: samples, calibrationLength: length } = inputs;
     const tuning = draw(await openCalibration(inputs.calibration, connect), samples, length);
-    const evaluation = inputs.evaluate ? await drawEvaluation(draw, inputs, connect) : null;
+    const evaluation = inputs.verify ? await drawEvaluation(draw, inputs, connect) : null;
     if (evaluation !== null) refuseOverlap(tuning, evaluation);
     return { tuning, evaluation };
   }
-  if (!inputs.evaluate) return { tuning: null, evaluation: null };
+  if (!inputs.verify) return { tuning: null, evaluation: null };
   try {
     return {
       tuning: null,
