@@ -12,9 +12,10 @@ import { LinearCall } from "../src/kernel/routines/linear.ts";
 import { ProductCall } from "../src/kernel/routines/tile-product.ts";
 
 /**
- * Float32 linear algebra. One thread: products, Gram matrices and factors as a share of what fused
- * multiply-adds on registers reach in the same process, turn by turn. Two workers against one, jobs
- * and copies included, beside a control that tells whether two cores were free.
+ * Float32 linear algebra. On one thread: products, Gram matrices and factors, as a share of the
+ * rate of fused multiply-adds on registers, measured turn by turn in the same process. On two
+ * workers: the gain over one, jobs and copies included, beside a control that shows whether two
+ * cores were free.
  */
 const rounds = 9;
 const shortestSample = 0.25; // seconds: clocks and the scheduler are too coarse for less
@@ -71,8 +72,8 @@ function fill(values: Float32Array): void {
 }
 
 /**
- * The kernel's routines on this thread, without copies: the yardstick, then then for each size
- * product, gram, factor.
+ * The routines of the kernel on this thread, without copies: first the reference rate, then
+ * product, Gram matrix and factor for each size.
  */
 function onThisThread(sizes: readonly number[]): Contestant[] {
   const most = Math.max(...sizes) ** 2;
@@ -173,8 +174,8 @@ async function product(kernel: Kernel, x: Matrix, weight: Matrix, y: Matrix): Pr
 }
 
 /**
- * Threads that do nothing but count, each as long as the others: what a second core gives to work
- * that shares nothing.
+ * Threads that only count, each for the same time. They show what a second core adds to work that
+ * shares nothing.
  */
 function spinners(count: number) {
   const code = `require("node:worker_threads").parentPort.on("message", () => {

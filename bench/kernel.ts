@@ -11,9 +11,10 @@ import { openKernel } from "../src/kernel/pool.ts";
 import type { Bits, Rounding } from "../src/kernel/width.ts";
 
 /**
- * Throughput of quantize + pack, in GB of bf16 read a second: our kernel with one and two workers beside `mx.quantize` on the
- * same matrix, turn by turn in one run. Medians of the pairs; CPU seconds are those of the whole process.
- * A machine without MLX (.ci/toolchain python) gets our columns only.
+ * Throughput of quantize + pack, in GB of bf16 read per second. Our kernel with one and two workers
+ * runs beside `mx.quantize` on the same matrix, turn by turn. Figures are medians of the pairs; CPU
+ * seconds are those of the whole process. Without MLX (.ci/toolchain python) it prints only our
+ * columns.
  */
 const pairs = 7;
 const shortestSample = 0.25; // seconds: clocks and the scheduler are too coarse for less
@@ -55,7 +56,7 @@ class Matrix {
     this.weights = gaussian(rows * columns);
   }
 
-  /** Quantizes every tile of rows, two under way for each worker, and hands each to `visit`. */
+  /** Quantizes every row tile, two at a time per worker, and passes each to `visit`. */
   async quantize(
     kernel: Kernel,
     bits: Bits,
@@ -88,7 +89,10 @@ class Matrix {
     await Promise.all(Array.from({ length: 2 * kernel.workers }, lane));
   }
 
-  /** As the peer's: of all codes, then all scales, then all biases, under the peer's rounding rule. */
+  /**
+   * SHA-256 as the peer computes it: of all codes, then all scales, then all biases, with the
+   * peer's rounding rule.
+   */
   async sha256(kernel: Kernel, bits: Bits): Promise<string> {
     const parts: Uint8Array[][] = [[], [], []];
     await this.quantize(kernel, bits, "mlx", ({ words, scales, biases }, at) => {
@@ -112,7 +116,7 @@ function ours(matrix: Matrix, kernel: Kernel): (bits: Bits, repeats: number) => 
   };
 }
 
-/** Starts the peer; undefined where there is no MLX. */
+/** Starts the peer; undefined if MLX is not installed. */
 async function peer(
   matrix: Matrix,
   folder: string,
@@ -146,7 +150,7 @@ async function peer(
 const median = (values: readonly number[]) =>
   [...values].sort((a, b) => a - b)[values.length >> 1]!;
 
-/** Runs the contestants turn by turn, each long enough for its clock. */
+/** Runs the contestants turn by turn. A turn is long enough for the clock. */
 async function compete(
   contestants: readonly ((repeats: number) => Promise<Sample>)[],
 ): Promise<Sample[][]> {

@@ -16,9 +16,12 @@ import { readNpy, writeNpy } from "./npy.ts";
 import { type Peer, startPeer, type Turn } from "./peers/peer.ts";
 
 /**
- * One linear layer, Hessian to codes, beside the peers on the same X and W, turn by turn: seconds, and tr(E H Eᵀ)/tr(W H Wᵀ) of what
- * each stored, judged in float64 by layer_loss.py. `node bench/layer.ts [--columns 2048] [--rows 2048] [--samples 4096] [--bits 4]
- * [--repeats 3] [--methods mlx-lm,llmcompressor,…]`. Peers: MLX from .ci/toolchain, torch's from bench/peers/install.
+ * One linear layer, from Hessian to codes, beside the peers on the same X and W, turn by turn.
+ * Prints seconds and tr(E H Eᵀ)/tr(W H Wᵀ) of the stored results, computed in float64 by
+ * layer_loss.py.
+ *   node bench/layer.ts [--columns 2048] [--rows 2048] [--samples 4096] [--bits 4]
+ *     [--repeats 3] [--methods mlx-lm,llmcompressor,…]
+ * Peers: MLX from .ci/toolchain, those on torch from bench/peers/install.
  */
 const { values: options } = parseArgs({
   options: {
@@ -50,7 +53,7 @@ interface Problem {
   readonly weights: Weight;
 }
 
-/** Made by the peers' Python, whose generator of random numbers the issue's figures come from. */
+/** Made by Python with the seed that the figures of the peers use. */
 async function makeProblem(folder: string): Promise<Problem> {
   const { status, stderr } = spawnSync(mlxPython, [
     script("layer_problem"),
@@ -76,7 +79,7 @@ async function makeProblem(folder: string): Promise<Problem> {
   return { folder, x, weights: { bytes, rows, columns, dtype: "BF16" } };
 }
 
-/** Some rows as stored, in memory of their own. */
+/** Rows as stored, in memory of their own. */
 type Packed = Record<"words" | "scales" | "biases", Uint8Array<ArrayBuffer>>;
 
 interface Way {
@@ -84,7 +87,10 @@ interface Way {
   readonly sweeps: TuningSettings["sweeps"];
 }
 
-/** As the walk over a model does it: Gram matrix, conditioning, factor, tuning of all rows. Times each stage. */
+/**
+ * The steps of a tuning walk: Gram matrix, conditioning, factor, tuning of all rows. Times each
+ * step.
+ */
 async function tuneLayer(
   { tools, sweeps }: Way,
   { x, weights }: Problem,
@@ -116,7 +122,7 @@ async function tuneLayer(
   ];
 }
 
-/** For the judge, as turns.py says. */
+/** The results in the files that layer_loss.py reads (see turns.py). */
 async function storeParts(
   folder: string,
   { rows, columns }: Weight,
@@ -152,7 +158,7 @@ function ours(name: string, way: Way, problem: Problem): Contestant {
   return { name, ours: true, run };
 }
 
-/** Every method of every peer that can run, and why the others cannot. */
+/** All methods of the peers that can run, and why the others cannot. */
 async function openPeers(
   folder: string,
 ): Promise<{ peers: Peer[]; contestants: Contestant[]; absent: string[] }> {
@@ -180,7 +186,10 @@ async function openPeers(
   return { peers, contestants, absent };
 }
 
-/** All turns of all contestants: one of each, then the next of each, so that a noisy neighbour disturbs all of them. */
+/**
+ * All turns: one of each contestant, then the next of each, so that noise on the machine affects
+ * all of them.
+ */
 async function compete(
   contestants: readonly Contestant[],
   repeats: number,
@@ -193,7 +202,7 @@ async function compete(
   return turns;
 }
 
-function judge(folder: string, names: readonly string[]): Record<string, number> {
+function compare(folder: string, names: readonly string[]): Record<string, number> {
   const { status, stdout, stderr } = spawnSync(mlxPython, [script("layer_loss"), folder, ...names]);
   if (status !== 0) throw new Error(`layer_loss.py failed: ${stderr}`);
   return JSON.parse(stdout.toString());
@@ -249,7 +258,7 @@ async function benchLayer(): Promise<void> {
     ];
     const turns = await compete([...own, ...contestants], Number(options.repeats));
     for (const peer of peers) peer.end();
-    console.log(`\n${tableOf(turns, judge(folder, [...turns.keys()]))}`);
+    console.log(`\n${tableOf(turns, compare(folder, [...turns.keys()]))}`);
     for (const line of absent) console.log(`\nabsent: ${line}`);
   } finally {
     await Promise.all(kernels.map((kernel) => kernel.close()));

@@ -9,12 +9,13 @@ import { makeCheckpoint } from "../test/support/checkpoints.ts";
 import { nemotron30b } from "../test/support/nemotron-30b.ts";
 
 /**
- * Peak resident memory of the CLI: `oqe quantize` of all four tiers on checkpoints of growing size made on the fly, one of
- * them more than ten times larger than the memory used, and `oqe plan` on the 60-shard headers of the 30B model.
+ * Peak resident memory of the CLI: `oqe quantize` of all four tiers on checkpoints of growing size,
+ * the largest more than ten times the memory used; and `oqe plan` on the 60-shard headers of the
+ * 30B model.
  */
 const root = fileURLToPath(new URL("../", import.meta.url));
 
-/** The 30B model's blocks, fewer and narrower: width and experts as given. */
+/** Blocks as in the 30B model, but fewer and narrower. */
 function shrink(pattern: string, experts: number): ModelConfig {
   return {
     ...nemotron30b,
@@ -30,7 +31,7 @@ export interface Sensitivity {
   readonly seconds: number;
 }
 
-/** Runs the CLI in a process of its own and measures it from inside and outside. */
+/** Runs the CLI in its own process and measures it. */
 export async function measureCli(args: readonly string[]): Promise<Sensitivity> {
   const scratch = await mkdtemp(join(tmpdir(), "oqe-bench-"));
   const file = join(scratch, "peak");

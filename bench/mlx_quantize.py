@@ -1,8 +1,8 @@
 """The peer of bench/kernel.ts: times mx.quantize on the CPU.
 
 usage: mlx_quantize.py FILE ROWS COLUMNS     (FILE: bf16, row-major)
-Reads a line `bits repeats` at a time; answers each with JSON: wall and CPU seconds of all repeats, and the SHA-256 of the
-packed codes, scales and biases of the last.
+Reads a line `bits repeats` at a time; answers each with JSON: wall and CPU seconds of all repeats,
+and the SHA-256 of the packed codes, scales and biases of the last.
 """
 import hashlib
 import json

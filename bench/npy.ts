@@ -1,6 +1,6 @@
 import { readFile, writeFile } from "node:fs/promises";
 
-/** Arrays in numpy's file format (NEP 1): what the benchmarks and their Python peers hand to each other. */
+/** Arrays in numpy's file format (NEP 1), which the benchmarks exchange with their Python peers. */
 export interface Npy {
   readonly shape: readonly number[];
   readonly data: Float32Array | Float64Array | Uint32Array | Uint16Array;

@@ -1,7 +1,7 @@
 import { fillKnapsack, type Option, smallestBytes } from "../src/plan/knapsack.ts";
 import { findLeastLoss } from "../src/plan/least-loss.ts";
 
-/** Processor seconds that an exact plan takes for 10,000 tensors × 5 widths, on easy and on nasty inputs. */
+/** CPU seconds of an exact plan for 10,000 tensors × 5 widths, on easy and on hard inputs. */
 const count = 10_000;
 const bits = [3, 4, 5, 6, 8] as const;
 
@@ -50,7 +50,10 @@ const inputs: Record<string, () => Option[]> = {
   },
 };
 
-/** Runs `solve` and prints a row: seconds, what may be missed as a share of the price, memory still held. */
+/**
+ * Runs `solve` and prints a row: seconds, gap to the optimum as a share of the cost, memory still
+ * in use.
+ */
 function report(name: string, solve: () => { readonly gap: number; readonly cost: number }): void {
   const before = process.memoryUsage().arrayBuffers;
   const started = process.cpuUsage();
@@ -68,7 +71,7 @@ const budgetOf = (items: readonly (readonly { readonly bytes: number }[])[]) => 
     (sum, options) => sum + Math.max(...options.map((option) => option.bytes)),
     0,
   );
-  // Odd, for even sizes never fill it: the bound is then out of reach.
+  // Odd, so that even sizes never fill it and the bound cannot be reached.
   return 2 * Math.floor((smallestBytes(items) + 0.3 * (most - smallestBytes(items))) / 2) + 1;
 };
 

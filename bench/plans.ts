@@ -14,17 +14,27 @@ import { measure } from "../src/sensitivity/measure.ts";
 import { openProxy } from "../src/sensitivity/proxy.ts";
 import { proxyName } from "../src/series/sensitivity.ts";
 import { rankCorrelation } from "../test/support/rank-correlation.ts";
-import { type Judged, openCourt, routers, show, table, timed, tunedOn } from "./judgement.ts";
+import {
+  type Compared,
+  openComparison,
+  routers,
+  show,
+  table,
+  timed,
+  tunedOn,
+} from "./comparison.ts";
 import { pairedRatio } from "./statistics.ts";
 
 /**
- * What a measured plan is worth on the embedded model, at no more bytes than what it is held against, all run for real.
- *   node bench/plans.ts [evaluation rows of 256 tokens, 72] [costs,tiers,peers] [sensitivity.json to read instead of measuring]
+ * The value of a measured plan on the embedded model, against others with no fewer bytes, all run
+ * for real.
+ *   node bench/plans.ts [evaluation rows of 256 tokens, 72] [costs,tiers,peers]
+ *     [sensitivity.json to read instead of measuring]
  */
-const court = await openCourt(Number(process.argv[2] ?? 72));
+const comparison = await openComparison(Number(process.argv[2] ?? 72));
 const only = process.argv[3] ?? "";
 const wants = (part: string) => only === "" || only.split(",").includes(part);
-const { base, kernel, calibration } = court;
+const { base, kernel, calibration } = comparison;
 
 const measureModel = (
   model: Parameters<typeof measure>[0]["model"],
@@ -55,7 +65,7 @@ const [sensitivity, seconds] = await timed<Sensitivity>(async () =>
 );
 if (given === undefined) console.log(`measured in ${seconds.toFixed(0)} s`);
 
-/** A tier's plan by measured costs, of no more than so many bits per weight. */
+/** The measured plan of a tier with a limit in bits per weight. */
 const byCosts = (
   tier: Tier,
   budgetBpw = tier.budgetBpw,
@@ -63,19 +73,19 @@ const byCosts = (
   costs = sensitivity,
 ) => planTier({ ...tier, budgetBpw }, base, { sensitivity: costs, floors: parseFloors(floors) });
 const tuned = tunedOn(calibration, {}, { critical: criticalExpertsOf(sensitivity) });
-/** As the product does by default. */
+/** The defaults of the product. */
 const repaired = { ...tuned, repair: ["router", "rounding"] as const };
 const judgePlan = async (
   name: string,
   plan: TierPlan,
   tuning: typeof tuned | null,
-): Promise<Judged> => {
-  const [folder] = await court.make(name, [plan], tuning);
-  return court.judge(folder!);
+): Promise<Compared> => {
+  const [folder] = await comparison.make(name, [plan], tuning);
+  return comparison.compare(folder!);
 };
 
 if (wants("costs")) {
-  const [oQ8e] = await court.make("proxy", [planTier(tiers[0]!, base)], tuned);
+  const [oQ8e] = await comparison.make("proxy", [planTier(tiers[0]!, base)], tuned);
   const repository = await openFolder(oQ8e!);
   const proxy = await openProxy(repository, base, kernel);
   const [byProxy, time] = await timed(() => measureModel(proxy, proxyName(repository)));
@@ -120,9 +130,9 @@ if (wants("tiers")) {
     const rules = planTier(tier, base);
     const rounded = await judgePlan("rounded", rules, null);
     table(`${tier.name}: plans, ratios to stock rounding at the plan by rules`, "rounding", true);
-    const add = (name: string, plan: TierPlan, judged: Judged) => {
-      console.log(court.line(name, judged, rounded, plan.bytes));
-      return judged;
+    const add = (name: string, plan: TierPlan, compared: Compared) => {
+      console.log(comparison.line(name, compared, rounded, plan.bytes));
+      return compared;
     };
     add("rules, rounded", rules, rounded);
     const byRules = add(
@@ -149,10 +159,10 @@ if (wants("tiers")) {
     };
     const smoothly = byCosts(tier, Math.min(tier.budgetBpw, rules.bpw), defaultFloors, forcedKl);
     add("smooth costs alone, tuned", smoothly, await judgePlan("forcedKl", smoothly, tuned));
-    const ratio = show(pairedRatio(court.rowsOf(costs.free), court.rowsOf(byRules.free)));
+    const ratio = show(pairedRatio(comparison.rowsOf(costs.free), comparison.rowsOf(byRules.free)));
     console.log(`\n${tier.name}: costs / rules, both tuned, free: ${ratio}`);
-    const missed = (judged: Judged) => 1 - routers(judged);
-    const share = (judged: Judged) => (missed(judged) / missed(rounded)).toFixed(3);
+    const missed = (compared: Compared) => 1 - routers(compared);
+    const share = (compared: Compared) => (missed(compared) / missed(rounded)).toFixed(3);
     console.log(`router disagreement of rounding's: ${share(costs)}, repaired ${share(whole)}`);
     for (const [name, { forced, free }] of [
       ["tuned", costs],
@@ -171,11 +181,11 @@ if (wants("tiers")) {
 if (wants("peers")) {
   const tier = tiers.at(-1)!;
   const rules = planTier(tier, base);
-  const [rounded] = await court.make("rounded", [rules], null);
-  const [whole] = await court.make("rules", [rules], tunedOn(calibration));
+  const [rounded] = await comparison.make("rounded", [rules], null);
+  const [whole] = await comparison.make("rules", [rules], tunedOn(calibration));
   const recipe = await withExpertsOf(whole!, rounded!);
   const uniform: Tier = { ...tier, name: "uniform-4-bit", capBpw: null };
-  const [convert] = await court.make("convert", [planTier(uniform, base)], null);
+  const [convert] = await comparison.make("convert", [planTier(uniform, base)], null);
   const peers: [string, string | null, string][] = [
     ["published recipe: rules, GPTQ on dense tensors, experts rounded", recipe, ""],
     ["mlx_lm.convert, uniform 4-bit", convert!, ""],
@@ -188,7 +198,7 @@ if (wants("peers")) {
       ["--bpw", "4.7", "--rows", "32"],
     ],
   ] as const) {
-    const { folder, reason } = await court.makeByPeer(script, flags);
+    const { folder, reason } = await comparison.makeByPeer(script, flags);
     peers.push([name, folder, reason]);
   }
   table(
@@ -203,11 +213,11 @@ if (wants("peers")) {
       continue;
     }
     const bytes = await payloadOf(folder);
-    const peer = await court.judge(folder);
-    console.log(court.line(name, peer, peer, bytes));
+    const peer = await comparison.compare(folder);
+    console.log(comparison.line(name, peer, peer, bytes));
     const plan = byCosts(tier, Math.min(tier.budgetBpw, (8 * (bytes - kept)) / quantized()));
     console.log(
-      court.line(
+      comparison.line(
         `ours at ${plan.bpw.toFixed(2)} bpw`,
         await judgePlan(`beside ${name}`, plan, tuned),
         peer,
@@ -216,7 +226,7 @@ if (wants("peers")) {
     );
   }
 }
-await court.close();
+await comparison.close();
 
 /** Parameters of the quantizable tensors. */
 function quantized(): number {
@@ -234,7 +244,7 @@ async function payloadOf(folder: string): Promise<number> {
   return (await stat(file)).size - 8 - Number(header);
 }
 
-/** A repository with the experts of another of the same plan. */
+/** A repository with the experts of another that has the same plan. */
 async function withExpertsOf(folder: string, other: string): Promise<string> {
   const [file, from] = [join(folder, "model.safetensors"), join(other, "model.safetensors")];
   const [own, theirs] = [await readFile(file), await readFile(from)];

@@ -1,25 +1,29 @@
 import { planTier } from "../src/plan/plan.ts";
 import { tiers } from "../src/plan/tiers.ts";
 import type { Tuning } from "../src/series/write-tiers.ts";
-import { type Judged, openCourt, table, timed, tunedOn } from "./judgement.ts";
+import { type Compared, openComparison, table, timed, tunedOn } from "./comparison.ts";
 
 /**
- * What each way of choosing codes does to the embedded model: KL(base ‖ quantized) on held-out text, free and with the base's routes
- * forced, all run for real at the plan by rules and judged by the same engine on the same rows.
+ * KL(base ‖ quantized) of the embedded model on held-out text, with free and forced routes, for
+ * several ways to choose codes. All run for real at the plan of policy `oq`, and are compared by
+ * the same engine on the same rows.
  *   node bench/quality.ts [evaluation rows of 256 tokens, 72] [tiers,sequential,methods,few]
  */
-const court = await openCourt(Number(process.argv[2] ?? 72));
+const comparison = await openComparison(Number(process.argv[2] ?? 72));
 const only = process.argv[3] ?? "";
 const wants = (part: string) => only === "" || only.split(",").includes(part);
-const { calibration, base } = court;
-/** 9 rows and three eighths of each expert's tokens: 0.56 tokens per input channel of an expert, as 32,768 tokens give the 30B. */
-const few = await court.draw("calibration", 9);
+const { calibration, base } = comparison;
+/**
+ * 9 rows and three eighths of the tokens of each expert: 0.56 tokens per column of an expert, as
+ * 32,768 tokens give the 30B.
+ */
+const few = await comparison.draw("calibration", 9);
 const all = tiers.map(({ name }) => name);
 const make = (name: string, names: readonly string[], tuning: Tuning | null) => {
   const plans = tiers
     .filter((tier) => names.includes(tier.name))
     .map((tier) => planTier(tier, base));
-  return court.make(name, plans, tuning);
+  return comparison.make(name, plans, tuning);
 };
 
 const roundedFolders = await make(
@@ -27,16 +31,18 @@ const roundedFolders = await make(
   wants("tiers") || wants("sequential") ? all : ["oQ4e"],
   null,
 );
-const rounded: Judged[] = [];
-for (const folder of roundedFolders) rounded.push(await court.judge(folder));
+const rounded: Compared[] = [];
+for (const folder of roundedFolders) rounded.push(await comparison.compare(folder));
 const fourth = rounded.at(-1)!;
 
 if (wants("tiers")) {
   const [folders, time] = await timed(() => make("tuned", all, tunedOn(calibration)));
   table(`Tuned (reference activations; all four tiers in ${time.toFixed(0)} s)`, "rounding");
   for (const [i, name] of all.entries()) {
-    console.log(court.line(`${name} rounded`, rounded[i]!, rounded[i]!));
-    console.log(court.line(`${name} tuned`, await court.judge(folders[i]!), rounded[i]!));
+    console.log(comparison.line(`${name} rounded`, rounded[i]!, rounded[i]!));
+    console.log(
+      comparison.line(`${name} tuned`, await comparison.compare(folders[i]!), rounded[i]!),
+    );
   }
 }
 if (wants("sequential")) {
@@ -47,12 +53,14 @@ if (wants("sequential")) {
     "rounding",
   );
   for (const [i, name] of all.entries()) {
-    console.log(court.line(`${name} sequential`, await court.judge(folders[i]!), rounded[i]!));
+    console.log(
+      comparison.line(`${name} sequential`, await comparison.compare(folders[i]!), rounded[i]!),
+    );
   }
 }
 const variant = async (name: string, tuning: Tuning) => {
   const [folder] = await make(name, ["oQ4e"], tuning);
-  console.log(court.line(name, await court.judge(folder!), fourth));
+  console.log(comparison.line(name, await comparison.compare(folder!), fourth));
 };
 if (wants("methods")) {
   table("oQ4e: other methods at the same plan", "rounding");
@@ -67,10 +75,12 @@ if (wants("methods")) {
   );
   await variant("one Hessian for the head", tunedOn(calibration, { headGroups: 1 }));
   await variant("no coordinate descent", tunedOn(calibration, { sweeps: () => 0 }));
-  const gptq = await court.makeByPeer("mlx_gptq_model.py");
+  const gptq = await comparison.makeByPeer("mlx_gptq_model.py");
   if (gptq.folder === null) console.log(`mlx_lm.gptq: not run, ${gptq.reason}`);
   else
-    console.log(court.line("mlx_lm.gptq (its own plan)", await court.judge(gptq.folder), fourth));
+    console.log(
+      comparison.line("mlx_lm.gptq (its own plan)", await comparison.compare(gptq.folder), fourth),
+    );
 }
 if (wants("few")) {
   table("oQ4e from few tokens (0.56 tokens per input channel of an expert)", "rounding");
@@ -81,4 +91,4 @@ if (wants("few")) {
   await variant("few: ours", tunedOn(few, part));
   await variant("few: ours without near tokens", tunedOn(few, { ...part, nearWeight: 0 }));
 }
-await court.close();
+await comparison.close();

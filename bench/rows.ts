@@ -6,7 +6,7 @@ import { openFolder } from "../src/checkpoint/folder.ts";
 import { integer } from "../src/models/config-fields.ts";
 
 /**
- * The rows that a release calibrates on, or those kept apart for its proof, as JSON for bench/peers:
+ * The rows that a release is calibrated or evaluated on, as JSON for bench/peers:
  *   node bench/rows.ts <base folder> calibration|evaluation [samples] [length] > rows.json
  */
 const [folder, part, samples = "128", length = "256"] = process.argv.slice(2);

@@ -2,7 +2,10 @@ import { spawnSync } from "node:child_process";
 import { cpus } from "node:os";
 import { fileURLToPath } from "node:url";
 
-/** `npm run bench`: every benchmark, each in its own process, as the tables of docs/benchmarks.md. */
+/**
+ * `npm run bench`: runs every benchmark in its own process and prints the tables of
+ * docs/benchmarks.md.
+ */
 const root = fileURLToPath(new URL("../", import.meta.url));
 console.log(
   `${cpus()[0]?.model ?? "unknown processor"}, ${cpus().length} cores, Node ${process.versions.node}\n`,

@@ -2,10 +2,10 @@ import { deviation, mean, median } from "../src/evaluation/statistics.ts";
 
 /** Statistics of paired measurements: divergences of the same evaluation rows under two methods. */
 
-/** One measurement by evaluation row: of every row its positions, `[rows][length]`. */
+/** One measurement per position of every evaluation row, `[rows][length]`. */
 export type Rows = readonly Float64Array[];
 
-/** What summarises the positions of the rows drawn: `means` or `medians`. */
+/** The summary of the positions of the drawn rows: `means` or `medians`. */
 export type Summary = (rows: Rows) => number;
 
 /** Mean over all positions. */
@@ -31,14 +31,14 @@ export const medians: Summary = (rows) => {
 
 export interface Ratio {
   readonly ratio: number;
-  /** Standard deviation of the ratio over the bootstrap's draws. */
+  /** Standard deviation of the ratio over the draws of the bootstrap. */
   readonly error: number;
 }
 
 /**
- * `summary(ours) / summary(theirs)`, and its error by a paired bootstrap: rows are drawn with replacement, the same rows for
- * both, because positions of a row depend on each other and two methods err on the same rows (Efron & Tibshirani 1993, chapter 6).
- * Seeded: the same numbers every time.
+ * `summary(ours) / summary(theirs)`, and its error by a paired bootstrap. Rows are drawn with
+ * replacement, the same rows for both: positions of a row depend on each other, and two methods err
+ * on the same rows (Efron & Tibshirani 1993, chapter 6). The seed is fixed.
  */
 export function pairedRatio(
   ours: Rows,

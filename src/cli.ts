@@ -1,18 +1,24 @@
 #!/usr/bin/env node
-import { runCommand } from "./entry/commands.ts";
-import { describeFailure } from "./ground/errors.ts";
+import { isWorker, supervise } from "./entry/supervise.ts";
+import { describeFailure, type Failure } from "./ground/errors.ts";
 
-// A reader that has seen enough (`oqe plan … | head`) is no failure.
-process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-  if (error.code === "EPIPE") process.exit(0);
-  throw error;
-});
-
-try {
-  await runCommand(process.argv.slice(2), process.env, (text) => process.stdout.write(text));
-} catch (error) {
-  const debug = process.env.OQE_DEBUG !== undefined;
-  const { message, hint, details, exitCode } = describeFailure(error, debug);
+function print({ message, hint, details }: Failure): void {
   process.stderr.write(`error: ${message}\n${hint === "" ? "" : `  ${hint}\n`}${details}`);
-  process.exitCode = exitCode;
 }
+
+if (isWorker()) {
+  // A reader that closes the pipe early (`oqe plan … | head`) is no failure.
+  process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code === "EPIPE") process.exit(0);
+    throw error;
+  });
+  try {
+    const { runCommand } = await import("./entry/commands.ts");
+    const write = (text: string) => process.stdout.write(text);
+    await runCommand(process.argv.slice(2), process.env, write);
+  } catch (error) {
+    const failure = describeFailure(error, process.env.OQE_DEBUG !== undefined);
+    print(failure);
+    process.exitCode = failure.exitCode;
+  }
+} else supervise(print);

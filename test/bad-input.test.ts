@@ -177,7 +177,7 @@ const cases: Refusal[] = [
       c.model_type = "gpt_bigcode";
     }),
     code: "UNSUPPORTED_MODEL",
-    says: /"gpt_bigcode".*nemotron_h, llama, qwen3, qwen3_moe/,
+    says: /"gpt_bigcode".*nemotron_h, llama, mistral, qwen2, qwen3, qwen3_moe/,
   },
   {
     what: "no model_type",

@@ -85,9 +85,9 @@ describe("every tensor of the table is used", () => {
       const plain = baseWeights(base, kernel);
       const used = new Set<string>();
       const weights: WeightSource = {
-        kept: (layer, role) => {
+        unquantized: (layer, role) => {
           used.add(`${layer} ${role} 0`);
-          return plain.kept(layer, role);
+          return plain.unquantized(layer, role);
         },
         matrix: (layer, role, expert, range) => {
           used.add(`${layer} ${role} ${expert ?? 0}`);

@@ -95,7 +95,7 @@ async function watch(model: Model, choices?: Map<number, Routing>) {
     return choices?.get(layer) ?? own;
   };
   const router = async (layer: number, role: string, x: Matrix) => {
-    const gate = (await model.weights.kept(layer, role))!;
+    const gate = (await model.weights.unquantized(layer, role))!;
     seen.set(layer, { x, gate });
     return gate;
   };

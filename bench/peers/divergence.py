@@ -1,13 +1,16 @@
-"""KL(base || quantized) of MLX repositories of one nemotron_h base, in numpy from the stored bytes: the check of our engine.
+"""KL(base || quantized) of MLX repositories of one nemotron_h base, in numpy from the stored bytes:
+the check of our engine.
 
     divergence.py BASE IDS.json REPO... [--positions FOLDER] [--rows N] [--only REGEX]
 
-IDS.json: rows of token ids of one length, `[[...], ...]` or `{"rows": [{"ids": [...], "domain": "en"}, ...]}`.
-Prints one JSON line a repository. KL in nats over the full vocabulary, log-softmax in float64 of float32 logits, at every
-position of every row. `free`: as a user runs it; `forced`: the quantized model takes the base's experts at each token and layer
-under its own gate weights. Errors are those of the mean over rows (positions of a row depend on each other, rows do not).
---only takes just the tensors whose name matches from the repository, all others from the base: what a part of the plan costs.
---positions writes KL per position as FOLDER/<repo>.{free,forced}.npy, float64 [rows, length].
+IDS.json: rows of token ids of one length, `[[...], ...]` or `{"rows": [{"ids": [...], "domain":
+"en"}, ...]}`. Prints one JSON line a repository. KL in nats over the full vocabulary, log-softmax
+in float64 of float32 logits, at every position of every row. `free`: as a user runs it; `forced`:
+the quantized model takes the base's experts at each token and layer under its own gate weights.
+Errors are those of the mean over rows (positions of a row depend on each other, rows do not).
+--only takes just the tensors whose name matches from the repository, all others from the base: what
+a part of the plan costs. --positions writes KL per position as FOLDER/<repo>.{free,forced}.npy,
+float64 [rows, length].
 """
 import argparse
 import json
@@ -76,7 +79,8 @@ def partly(base, repo, only):
 
 
 def compare(base, models, ids):
-    """Yields (name, per-mode tallies, router overlap, base's perplexity), all models side by side, a few rows at a time."""
+    """Yields (name, per-mode tallies, router overlap, base's perplexity), all models side by side,
+    a few rows at a time."""
     tallies = {name: {"free": Tally(), "forced": Tally()} for name in models}
     overlaps = {name: [] for name in models}
     base_tally = Tally()

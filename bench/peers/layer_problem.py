@@ -1,9 +1,11 @@
-"""One linear layer to tune: inputs X [N, K] and a weight W [O, K] as float32 .npy in FOLDER; W holds bf16 values.
+"""One linear layer to tune: inputs X [N, K] and a weight W [O, K] as float32 .npy in FOLDER; W
+holds bf16 values.
 
     layer_problem.py FOLDER [K O N]        (default 2048 2048 4096)
 
-Inputs are correlated (a quarter of the directions carry most of the energy) and eight channels are outliers, as hidden states
-of language models are. Seeded, in the order of draws of the benchmark that the issue's figures come from: the same problem.
+Inputs are correlated (a quarter of the directions carry most of the energy) and eight channels are
+outliers, as hidden states of language models are. Seeded, in the order of draws of the benchmark
+that the issue's figures come from: the same problem.
 """
 import pathlib
 import sys

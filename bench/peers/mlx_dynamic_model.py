@@ -2,8 +2,9 @@
 
     mlx_dynamic_model.py BASE IDS.json OUT [--bpw 4.7] [--low 4] [--high 5] [--group 64] [--rows N]
 
-IDS.json as in mlx_gptq_model.py. Sensitivities in float32 on the CPU, by gradients of the KL to the base; then weights in the base's
-dtype are rounded. Prints one JSON line: plan, bits per weight, seconds.
+IDS.json as in mlx_gptq_model.py. Sensitivities in float32 on the CPU, by gradients of the KL to the
+base; then weights in the base's dtype are rounded. Prints one JSON line: plan, bits per weight,
+seconds.
 """
 import argparse
 import contextlib

@@ -1,9 +1,11 @@
-"""A peer of bench/layer.ts: mlx-lm's GPTQ, and plain mx.quantize, on one linear layer in float32 on the CPU.
+"""A peer of bench/layer.ts: mlx-lm's GPTQ, and plain mx.quantize, on one linear layer in float32 on
+the CPU.
 
     mlx_gptq.py FOLDER BITS            (FOLDER from layer_problem.py; turns as turns.py says)
 
-`mlx-lm` runs mlx_lm.quant.gptq.gptq_quantize itself, forward pass and Hessian included. float32 is its fast case: MLX multiplies
-bf16 on a CPU several times more slowly. Scales and biases are cast to bf16 at the end, as mlx-lm does for a bf16 model.
+`mlx-lm` runs mlx_lm.quant.gptq.gptq_quantize itself, forward pass and Hessian included. float32 is
+its fast case: MLX multiplies bf16 on a CPU several times more slowly. Scales and biases are cast to
+bf16 at the end, as mlx-lm does for a bf16 model.
 """
 import contextlib
 import importlib.metadata
@@ -53,7 +55,8 @@ def run_rounding(out):
 
 
 def run_stages(out):
-    """mlx-lm's own steps one by one, as its code calls them; the column loop is what remains of a whole turn."""
+    """mlx-lm's own steps one by one, as its code calls them; the column loop is what remains of a
+    whole turn."""
     with Stopwatch() as watch:
         with watch.stage("forward and Hessian"):
             catcher = gptq.Catcher(Layer().linear)

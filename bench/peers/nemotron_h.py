@@ -1,7 +1,8 @@
 """A plain float32 forward pass of nemotron_h in numpy: sequential scan over time, all rows at once.
 
-The mathematics as mlx-lm 0.32.2 `models/nemotron_h.py` runs it (dt clamped to `time_step_limit`). Shapes in trailing comments:
-B rows, T tokens, D hidden; H heads of P channels, G groups, N state for Mamba-2; E experts, K of them a token.
+The mathematics as mlx-lm 0.32.2 `models/nemotron_h.py` runs it (dt clamped to `time_step_limit`).
+Shapes in trailing comments: B rows, T tokens, D hidden; H heads of P channels, G groups, N state
+for Mamba-2; E experts, K of them a token.
 """
 import numpy as np
 
@@ -23,13 +24,15 @@ def rms(x, eps):
 
 
 class NemotronH:
-    """`weights` as stored.load gives them. `forward` returns logits and the experts that every MoE layer chose."""
+    """`weights` as stored.load gives them. `forward` returns logits and the experts that every MoE
+    layer chose."""
 
     def __init__(self, config, weights):
         self.config, self.weights = config, weights
 
     def forward(self, ids, routes=None):
-        """ids [B, T] -> logits [B, T, V] and routes: layer -> [B, T, K]. With `routes`, those experts are taken instead."""
+        """ids [B, T] -> logits [B, T, V] and routes: layer -> [B, T, K]. With `routes`, those
+        experts are taken instead."""
         config, weights = self.config, self.weights
         eps = config["layer_norm_epsilon"]
         chosen = {}
@@ -133,7 +136,8 @@ class NemotronH:
         return out.reshape(x.shape), chosen.reshape(rows, length, -1)
 
     def choose(self, scores):
-        """Corrected scores [tokens, E] -> the K best experts of the best groups, ties to the lower number."""
+        """Corrected scores [tokens, E] -> the K best experts of the best groups, ties to the lower
+        number."""
         config = self.config
         groups = config.get("n_group") or 1
         if groups > 1:

@@ -3,7 +3,7 @@ import { existsSync } from "node:fs";
 import { basename } from "node:path";
 import { createInterface } from "node:readline";
 
-/** Of a turn, by the peer's own clock. */
+/** One turn, by the clock of the peer. */
 export interface Turn {
   readonly seconds: number;
   /** CPU seconds of all threads. */
@@ -18,13 +18,16 @@ interface Introduction {
   readonly versions: Readonly<Record<string, string | null>>;
 }
 
-/** A Python process that takes turns (turns.py); it idles between them. */
+/** A Python process that takes turns (turns.py) and idles between them. */
 export interface Peer extends Introduction {
   turn(method: string): Promise<Turn>;
   end(): void;
 }
 
-/** Starts `script` with `args`. Throws where that Python is not there, or the script ends before it says what it can do. */
+/**
+ * Starts `script` with `args`. Throws if that Python is missing, or if the script ends before it
+ * lists its methods.
+ */
 export async function startPeer(
   python: string,
   script: string,

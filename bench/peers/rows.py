@@ -6,7 +6,8 @@ import numpy as np
 
 
 def read_rows(file, most=None):
-    """`[[...], ...]` or `{"rows": [{"ids": [...], "domain": "en"}, ...]}` -> ids [rows, length], domains (empty where unlabelled)."""
+    """`[[...], ...]` or `{"rows": [{"ids": [...], "domain": "en"}, ...]}` -> ids [rows, length],
+    domains (empty where unlabelled)."""
     rows = json.loads(pathlib.Path(file).read_text())
     rows = rows["rows"] if isinstance(rows, dict) else rows
     labelled = isinstance(rows[0], dict)

@@ -1,6 +1,8 @@
-"""Checkpoints as float32 numpy arrays, from the stored bytes alone: a Hugging Face base or an MLX repository, quantized or not.
+"""Checkpoints as float32 numpy arrays, from the stored bytes alone: a Hugging Face base or an MLX
+repository, quantized or not.
 
-Written from the formats' definitions (docs/format.md), without MLX and without our kernel, so that both can be held against it.
+Written from the formats' definitions (docs/format.md), without MLX and without our kernel, so that
+both can be held against it.
 """
 import json
 import pathlib
@@ -32,7 +34,8 @@ def widen(data, dtype):
 
 
 def unpack(words, bits):
-    """U32 [..., words] -> codes [..., columns]: each row is one little-endian stream of `bits` a code."""
+    """U32 [..., words] -> codes [..., columns]: each row is one little-endian stream of `bits` a
+    code."""
     rows = np.ascontiguousarray(words).view(np.uint8)
     stream = np.unpackbits(rows, axis=-1, bitorder="little")
     stream = stream.reshape(*rows.shape[:-1], -1, bits)
@@ -62,7 +65,8 @@ def load(folder):
 
 
 def as_mlx(tensors):
-    """A base's names and shapes as mlx-lm renames nemotron_h: experts stacked as fc1/fc2, the convolution's taps last."""
+    """A base's names and shapes as mlx-lm renames nemotron_h: experts stacked as fc1/fc2, the
+    convolution's taps last."""
     weights, experts = {}, {}
     for name, tensor in tensors.items():
         found = re.fullmatch(r"(.*\.mixer)\.experts\.(\d+)\.(up|down)_proj\.weight", name)

@@ -1,13 +1,17 @@
-"""Peers of bench/layer.ts on torch: llmcompressor's and gptqmodel's GPTQ on one linear layer, float32, two threads.
+"""Peers of bench/layer.ts on torch: llmcompressor's and gptqmodel's GPTQ on one linear layer,
+float32, two threads.
 
     torch_gptq.py FOLDER BITS          (FOLDER from layer_problem.py; turns as turns.py says)
 
-Hessian to codes, each by its own routines, asymmetric groups of 64, damping 0.01 (their default). Orders of columns:
-  llmcompressor         static order by diag H (its default): group parameters first, so MLX's format can hold the result
-  llmcompressor-natural natural order
-  gptqmodel             "act_group_aware" (its default): groups by energy, columns by energy within a group; storable
+Hessian to codes, each by its own routines, asymmetric groups of 64, damping 0.01 (their default).
+Orders of columns:
+  llmcompressor         static order by diag H (its default): group parameters first, so MLX's
+  format can hold the result llmcompressor-natural natural order
+  gptqmodel             "act_group_aware" (its default): groups by energy, columns by energy within
+  a group; storable
   gptqmodel-natural     natural order
-  gptqmodel-act-order   "desc_act": groups of columns that are not neighbours; MLX's format cannot hold it, judged in float32
+  gptqmodel-act-order   "desc_act": groups of columns that are not neighbours; MLX's format cannot
+  hold it, judged in float32
 Scales and biases are cast to bf16 after the codes, as gptqmodel's MLX export does.
 """
 import importlib.metadata

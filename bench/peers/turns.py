@@ -1,9 +1,11 @@
-"""How bench/layer.ts talks to a peer: the peer says what it can do, then takes one turn a line until its input ends.
+"""How bench/layer.ts talks to a peer: the peer says what it can do, then takes one turn a line
+until its input ends.
 
-First line out: {"methods": [...], "missing": {method: reason}, "versions": {...}}. Each line in is a method's name; each line
-out {"seconds": ..., "cpu": ..., "stages": {...}}: wall, CPU time of all threads, wall of some parts. What a turn made lies in FOLDER/<method>/: `width.json` with bits and group size beside
-`words.npy`, `scales.npy`, `biases.npy` as an MLX repository stores them (bf16 as its 16 bits), or else `values.npy` in float32
-where MLX's format cannot hold it.
+First line out: {"methods": [...], "missing": {method: reason}, "versions": {...}}. Each line in is
+a method's name; each line out {"seconds": ..., "cpu": ..., "stages": {...}}: wall, CPU time of all
+threads, wall of some parts. What a turn made lies in FOLDER/<method>/: `width.json` with bits and
+group size beside `words.npy`, `scales.npy`, `biases.npy` as an MLX repository stores them (bf16 as
+its 16 bits), or else `values.npy` in float32 where MLX's format cannot hold it.
 """
 import contextlib
 import json
@@ -16,7 +18,8 @@ from layer_problem import bf16
 
 
 class Stopwatch:
-    """Wall and CPU seconds of a turn: `with stopwatch: ...`, and within it `with stopwatch.stage("Hessian"): ...`."""
+    """Wall and CPU seconds of a turn: `with stopwatch: ...`, and within it `with
+    stopwatch.stage("Hessian"): ...`."""
 
     def __init__(self):
         self.stages = {}
@@ -37,7 +40,8 @@ class Stopwatch:
 
 
 def pack(codes, bits):
-    """Codes [rows, columns] -> U32 words [rows, columns * bits / 32]: one little-endian stream of bits a row."""
+    """Codes [rows, columns] -> U32 words [rows, columns * bits / 32]: one little-endian stream of
+    bits a row."""
     stream = (codes.astype(np.uint8)[..., None] >> np.arange(bits, dtype=np.uint8)) & 1
     return np.packbits(stream.reshape(len(codes), -1), axis=-1, bitorder="little").view("<u4")
 

@@ -36,7 +36,7 @@ export function finiteWeights(
 function weightsFrom(all: readonly PlannedTensor[], read: ReadRows, kernel: Kernel): WeightSource {
   const tensors = byRole(all);
   return {
-    async kept(layer, role) {
+    async unquantized(layer, role) {
       const tensor = tensors.find(layer, role);
       if (tensor === undefined) return null;
       const rows = memberRows(tensor);

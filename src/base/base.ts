@@ -101,8 +101,8 @@ function isDeclared(config: ModelConfig, known: readonly Architecture[]): boolea
 }
 
 /**
- * What config.json of the MLX repo says otherwise than the base's, for the card: a sentence for each
- * changed value, one for all defaults that are written out, and the base's warnings.
+ * Where config.json of the MLX repository differs from the base's, for the card: a sentence for
+ * each changed value, one for all defaults that are written out, and the base's warnings.
  */
 export function describeConfigChanges(base: Base): string[] {
   const { architecture, config, storage, assumed, warnings } = base;
@@ -117,7 +117,8 @@ export function describeConfigChanges(base: Base): string[] {
     const before =
       config[key] === undefined ? "absent in the base" : `${show(config[key])} in the base`;
     const reason = key === "torch_dtype" ? dtypeReason : architecture.configReasons[key];
-    return `\`${key}\` is ${show(written[key])} (${before})${reason === undefined ? "" : `: ${reason}`}`;
+    const change = `\`${key}\` is ${show(written[key])} (${before})`;
+    return reason === undefined ? change : `${change}: ${reason}`;
   });
   const defaults = assumed.map((key) => `\`${key}\` ${show(config[key])}`).join(", ");
   const stated = `absent in the base, written with transformers' defaults: ${defaults}`;

@@ -36,7 +36,8 @@ export function nonFiniteWeights(part: ReadPart, count: number): OqeError {
   return new OqeError(
     "BAD_CHECKPOINT",
     `tensor ${names.join(" with scales ")} holds ${count} NaN or infinite values, ${where}`,
-    "No precision can quantize such a model. Check the download, or report it to the model's authors.",
+    "No precision can quantize such a model. Check the download, or report it to the model's " +
+      "authors.",
   );
 }
 

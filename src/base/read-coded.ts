@@ -10,55 +10,65 @@ import type { BasePart } from "./copy-rows.ts";
 
 type Files = Pick<Checkpoint, "read" | "tensors">;
 
+type CodedSource = Source & { readonly coding: Coding };
+
 const elementFormats = { F8_E4M3: "e4m3", F8_E5M2: "e5m2", U8: "e2m1" } as const;
 
 /**
- * Decodes the rows of the base tensor that elements `[first, behind)` lie in: code · scale in
+ * Decodes the rows of the base tensor that elements `[from, to)` lie in: code · scale in
  * float32, rounded once.
  */
 export async function readCoded(
   files: Files,
   kernel: Kernel,
-  source: Source & { readonly coding: Coding },
-  [first, behind]: readonly [number, number],
+  source: CodedSource,
+  [from, to]: readonly [number, number],
 ): Promise<BasePart> {
-  const { coding } = source;
   const [height, columns] = source.base.slice(-2) as [number, number];
-  const [start, end] = [Math.floor(first / columns), Math.ceil(behind / columns)];
+  const [start, end] = [Math.floor(from / columns), Math.ceil(to / columns)];
   const matrix = Math.floor(start / height);
   const firstRow = start - matrix * height;
-  if (firstRow + end - start > height)
-    throw new OqeError(
-      "INTERNAL",
-      `rows ${start} to ${end} of "${source.tensor}" are two matrices`,
-    );
-  const [down, across] = blocksOf(coding, height, columns);
-  const [blockRows, blockColumns] = [
-    Math.min(coding.block[0], height),
-    Math.min(coding.block[1], columns),
-  ];
-  const blocks = {
-    start: Math.floor(firstRow / blockRows),
-    end: Math.ceil((firstRow + end - start) / blockRows),
-  };
-  const codeDtype = files.tensors.get(coding.codes)!.dtype as keyof typeof elementFormats;
-  const codeBytes = codeDtype === "U8" ? columns / 2 : columns;
-  const stored = files.tensors.get(coding.scales)!.dtype;
-  const scaleDtype = stored === "U8" ? "F8_E8M0" : (stored as FloatDtype | "F8_E8M0");
-  const scaleBytes = across * bytesPerElement[scaleDtype]!;
-  const read = (name: string, from: number, to: number, rowBytes: number) => {
-    const into = sharedBytes((to - from) * rowBytes);
-    return files.read(name, from * rowBytes, into.length, into);
+  if (firstRow + end - start > height) {
+    const rows = `rows ${start} to ${end} of "${source.tensor}"`;
+    throw new OqeError("INTERNAL", `${rows} lie in two matrices`);
+  }
+  const { coding, codeDtype, codeBytes, scaleDtype, scaleBytes, ...block } = layoutOf(
+    files,
+    source,
+  );
+  const firstBlock = matrix * block.down + Math.floor(firstRow / block.blockRows);
+  const lastBlock = matrix * block.down + Math.ceil((firstRow + end - start) / block.blockRows);
+  const read = (name: string, first: number, last: number, rowBytes: number) => {
+    const into = sharedBytes((last - first) * rowBytes);
+    return files.read(name, first * rowBytes, into.length, into);
   };
   const [codes, scales] = await Promise.all([
     read(coding.codes, start, end, codeBytes),
-    read(coding.scales, matrix * down + blocks.start, matrix * down + blocks.end, scaleBytes),
+    read(coding.scales, firstBlock, lastBlock, scaleBytes),
   ]);
+  const { blockRows, blockColumns } = block;
+  const blocks = { blockRows, blockColumns, scales, scaleDtype };
   const rows = { format: elementFormats[codeDtype], codes, rows: end - start, columns, firstRow };
-  const { bytes } = await decodeRows(
-    kernel,
-    { ...rows, blockRows, blockColumns, scales, scaleDtype },
-    "F32",
-  );
-  return { bytes, dtype: "F32", first: start * columns, behind: end * columns };
+  const { bytes } = await decodeRows(kernel, { ...rows, ...blocks }, "F32");
+  return { bytes, dtype: "F32", from: start * columns, to: end * columns };
+}
+
+/** How codes and scales of a matrix lie in their tensors: bytes a row of either, rows of blocks. */
+function layoutOf({ tensors }: Files, { coding, base }: CodedSource) {
+  const [height, columns] = base.slice(-2) as [number, number];
+  const [down, across] = blocksOf(coding, height, columns);
+  const [blockRows, blockColumns] = coding.block;
+  const codeDtype = tensors.get(coding.codes)!.dtype as keyof typeof elementFormats;
+  const stored = tensors.get(coding.scales)!.dtype;
+  const scaleDtype = stored === "U8" ? "F8_E8M0" : (stored as FloatDtype | "F8_E8M0");
+  return {
+    coding,
+    codeDtype,
+    codeBytes: codeDtype === "U8" ? columns / 2 : columns,
+    scaleDtype,
+    scaleBytes: across * bytesPerElement[scaleDtype]!,
+    down,
+    blockRows: Math.min(blockRows, height),
+    blockColumns: Math.min(blockColumns, columns),
+  };
 }

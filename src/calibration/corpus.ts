@@ -12,15 +12,17 @@ export interface DomainText {
 
 /** Text to draw rows from. */
 export interface Corpus {
-  /** For messages and receipts: `bundled`, a file's name, or `datasets/<owner>/<name>@<commit>/<path>`. */
+  /** `bundled`, a file's name, or `datasets/<owner>/<name>@<commit>/<path>`. */
   readonly name: string;
-  /** SHA-256 of the bytes that were read, hex. Of the bundled corpus: of its files one after another. */
+  /**
+   * SHA-256 (hex) of the bytes that were read; of the bundled corpus, of all its files in order.
+   */
   readonly sha256: string;
-  /** Domains in the order in which they share out the rows. */
+  /** In the order in which rows are distributed over them. */
   readonly texts: readonly DomainText[];
 }
 
-/** Domains of the bundled corpus. Where rows do not divide evenly, the first ones get one more. */
+/** Domains of the bundled corpus. If rows do not divide evenly, the first domains get one more. */
 export const bundledDomains = [
   "en",
   "es",
@@ -33,7 +35,10 @@ export const bundledDomains = [
   "reasoning",
 ] as const;
 
-/** The bundled text for tuning, or the one for measuring: disjoint documents of the same domains (corpus/README.md). */
+/**
+ * The bundled text for tuning or for evaluation: disjoint documents of the same domains
+ * (corpus/README.md).
+ */
 export async function bundledCorpus(part: "calibration" | "evaluation"): Promise<Corpus> {
   const hash = createHash("sha256");
   const texts: DomainText[] = [];

@@ -1,7 +1,10 @@
-/** Longest piece of text that is encoded at once, in UTF-16 units: some tokenizers' work grows faster than their input. */
+/**
+ * Most UTF-16 units that are encoded at once: some tokenizers need time that grows faster than
+ * their input.
+ */
 const sectionLength = 16_384;
 
-/** Documents of a plain text: separated by form feeds where there are any (source code), else by empty lines. */
+/** Documents of a plain text: separated by form feeds if it has any, else by empty lines. */
 export function documentsOf(text: string): string[] {
   return text
     .split(text.includes("\f") ? "\f" : /\r?\n(?:[ \t]*\r?\n)+/)
@@ -9,7 +12,10 @@ export function documentsOf(text: string): string[] {
     .filter((document) => document !== "");
 }
 
-/** The documents, those longer than a section cut at the end of a line (a line that is longer still: between two characters). */
+/**
+ * The documents. One that is longer than a section is cut at the end of a line; a line that is
+ * longer than a section is cut between two characters.
+ */
 export function sectionsOf(documents: readonly string[]): string[] {
   return documents.flatMap((document) => {
     const sections: string[] = [];

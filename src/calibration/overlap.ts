@@ -1,8 +1,8 @@
 import type { Rows } from "./rows.ts";
 
-/** Tokens in a row that two texts have in common only if they share a passage. */
+/** Two texts with as many consecutive tokens in common share a passage. */
 const passage = 32;
-/** Of them different ones: dashes of a table or blanks of an indent are no passage. */
+/** Least number of different tokens among them: dashes of a table are no passage. */
 const leastDistinct = 12;
 
 type RowIds = Pick<Rows, "ids" | "samples" | "length">;
@@ -14,8 +14,9 @@ export interface Overlap {
 }
 
 /**
- * Evaluation rows that share 32 tokens in a row (rows that are shorter: a whole row's) with a calibration row: a model that was tuned
- * on a passage is not judged by it. Rows count from 0. Time and memory grow with the evaluation rows, time with the others too.
+ * Finds evaluation rows that have 32 consecutive tokens (of a shorter row: all tokens) in common
+ * with a calibration row. A model must not be evaluated on passages that it was tuned on. Rows
+ * count from 0. Memory grows with the evaluation rows, time with all rows.
  */
 export function findOverlaps(calibration: RowIds, evaluation: RowIds): readonly Overlap[] {
   const tokens = Math.min(passage, calibration.length, evaluation.length);

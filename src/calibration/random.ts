@@ -2,8 +2,8 @@
 export type Random = () => number;
 
 /**
- * Random numbers from 32-bit integer arithmetic alone (splitmix32: a Weyl sequence through the finalizer of MurmurHash3), so
- * that a seed gives the same rows on every machine and in every release of Node.
+ * Random numbers from 32-bit integer arithmetic alone (splitmix32: a Weyl sequence through the
+ * finalizer of MurmurHash3). A seed gives the same rows on every machine and in every Node release.
  */
 export function seededRandom(seed: number): Random {
   let state = seed | 0;
@@ -13,7 +13,7 @@ export function seededRandom(seed: number): Random {
   };
 }
 
-/** The finalizer of MurmurHash3: 32 bits that look random of any 32 bits, as a number from 0 to 2^32 - 1. */
+/** The finalizer of MurmurHash3: mixes 32 bits to a number from 0 to 2^32 - 1. */
 export function scramble(bits: number): number {
   let z = bits;
   z = Math.imul(z ^ (z >>> 16), 0x85ebca6b);
@@ -39,8 +39,9 @@ export function shuffled<T>(items: readonly T[], random: Random): T[] {
 }
 
 /**
- * `count` starts of windows of `length` in `total` places, ascending, none overlapping another: the places that remain free are
- * dealt out at random before, between and after the windows. Needs `count * length <= total`.
+ * Starts of `count` windows of `length` in `total` places, ascending, without overlap. The places
+ * that remain are distributed at random before, between and after the windows.
+ * Needs `count * length <= total`.
  */
 export function windowStarts(
   count: number,

@@ -7,7 +7,7 @@ import { codeOf, reasonOf } from "../ground/reasons.ts";
 import { bundledCorpus, type Corpus } from "./corpus.ts";
 import { checkFormat, largestTextFile, readTexts } from "./texts.ts";
 
-/** Text to calibrate on: what comes with the engine, a file, or a file of a dataset on the Hub. */
+/** Text to calibrate on: the bundled corpus, a file, or a file of a dataset on the Hub. */
 export type CalibrationReference =
   | { readonly kind: "bundled" }
   | { readonly kind: "file"; readonly path: string }
@@ -18,14 +18,14 @@ export type CalibrationReference =
       readonly path: string;
     };
 
-/** The one thing that calibration asks of the Hub. */
+/** The part of the Hub's client that calibration uses. */
 export interface Datasets {
-  /** A dataset at the commit that `revision` names now, as far as this one file. */
+  /** One file of a dataset, at the commit that `revision` names now. */
   openDatasetFile(dataset: string, path: string, revision: string): Promise<Repository>;
 }
 
 /**
- * Reads the corpus that a reference names. The Hub is connected to only where the reference needs it.
+ * Reads the corpus that a reference names. Connects to the Hub only if the reference needs it.
  * Throws BAD_INPUT for text that cannot be used (texts.ts), and what the Hub's client throws.
  */
 export async function openCalibration(
@@ -42,7 +42,7 @@ export async function openCalibration(
   }
 }
 
-/** The same for text to measure on, which errors then speak of. */
+/** The same for evaluation text; error messages say so. */
 export async function openEvaluation(
   reference: CalibrationReference,
   connect: () => Datasets,
@@ -61,7 +61,7 @@ export async function openEvaluation(
 
 async function openFile(path: string): Promise<Corpus> {
   checkFormat(path);
-  // No name of the machine's folders, nor what a receipt could not hold.
+  // The receipt must not name folders of this machine, and holds short lines only.
   const name = basename(path).replace(/[\p{Cc}\\:]/gu, "_");
   return corpusOf(await readFile(path), { path, where: path, name });
 }
@@ -111,7 +111,6 @@ function checkSize(where: string, size: number): void {
 }
 
 function unreadable(where: string, why: string, cause?: unknown): OqeError {
-  const hint =
-    "Name a file with text, or leave calibration out to use the text that comes with oqe-publisher.";
+  const hint = "Name a file with text, or leave calibration out to use the bundled corpus.";
   return new OqeError("BAD_INPUT", `calibration: ${where} ${why}`, hint, cause);
 }

@@ -12,7 +12,7 @@ export interface RowsRequest {
   /** Rows to draw, and tokens of each. */
   readonly samples: number;
   readonly length: number;
-  /** 32 bits of it count. */
+  /** Its low 32 bits are used. */
   readonly seed: number;
   /** The model's `vocab_size`: rows of its embedding. */
   readonly vocabularySize: number;
@@ -24,7 +24,7 @@ export interface Rows {
   readonly ids: Uint32Array<SharedArrayBuffer>;
   readonly samples: number;
   readonly length: number;
-  /** Domain of each row; a domain's rows lie together, domains in the corpus's order. */
+  /** Domain of each row. Rows of a domain are consecutive, domains in the corpus's order. */
   readonly rows: readonly { readonly domain: string }[];
   /** Rows of each domain that has any. */
   readonly domains: Readonly<Record<string, number>>;
@@ -35,9 +35,10 @@ export interface Rows {
 }
 
 /**
- * Draws rows evenly over the corpus's domains. A domain whose text is too short for its share gives what it has, and the others
- * take over what is missing. Which rows these are depends on the arguments alone.
- * Throws BAD_INPUT where all domains together are too short, BAD_CHECKPOINT where a token lies outside the vocabulary.
+ * Draws rows evenly over the corpus's domains. If a domain's text is too short for its share, the
+ * other domains supply the missing rows. The result depends on the arguments alone.
+ * Throws BAD_INPUT if all domains together are too short, BAD_CHECKPOINT for a token outside of the
+ * model's vocabulary.
  */
 export function drawRows(request: RowsRequest): Rows {
   const { corpus, samples, length } = request;
@@ -74,7 +75,8 @@ function shareOut(streams: readonly TokenStream[], request: RowsRequest): number
       const found = streams.reduce((sum, stream) => sum + stream.available, 0);
       throw new OqeError(
         "BAD_INPUT",
-        `${corpus.name} is too short: ${samples} rows of ${length} tokens are needed (${samples * length} tokens), its ${found} tokens give ${samples - missing}`,
+        `${corpus.name} is too short: ${samples} rows of ${length} tokens are needed ` +
+          `(${samples * length} tokens), its ${found} tokens give ${samples - missing}`,
         "Add text, or ask for fewer or shorter rows.",
       );
     }
@@ -89,14 +91,15 @@ function shareOut(streams: readonly TokenStream[], request: RowsRequest): number
   return shares;
 }
 
-/** Part `index` of `total` dealt out over `count`: the first ones get the remainder. */
+/** Part `index` of `total` in `count` parts; the first parts get the remainder. */
 function part(total: number, count: number, index: number): number {
   return Math.floor(total / count) + (index < total % count ? 1 : 0);
 }
 
 /**
- * A domain's text as tokens: its documents in random order, each encoded for itself and ended by an empty line. Encoded only as
- * far as rows need it, with as much again to choose from, so that a large file costs no more than a small one.
+ * A domain's text as tokens: its documents in random order, each encoded alone and ended by an
+ * empty line. Encodes twice the tokens that the rows need and no more, so that a large file takes
+ * no longer than a small one.
  */
 class TokenStream {
   readonly domain: string;
@@ -128,7 +131,9 @@ class TokenStream {
     return Math.min(wanted, Math.floor(this.ids.length / length));
   }
 
-  /** Writes `count` rows to `into`, `[count, length]`: windows at random places, none overlapping another. */
+  /**
+   * Writes `count` rows to `into`, `[count, length]`: windows at random places, without overlap.
+   */
   draw(count: number, into: Uint32Array): void {
     const { length } = this.request;
     windowStarts(count, length, this.ids.length, this.random).forEach((start, row) => {
@@ -142,8 +147,10 @@ function checkVocabulary(ids: Uint32Array, { tokenizer, vocabularySize }: RowsRe
   if (outside === undefined) return;
   throw new OqeError(
     "BAD_CHECKPOINT",
-    `${tokenizer.name} gives token ${outside}, outside of the model's vocabulary of ${vocabularySize} (vocab_size in config.json)`,
-    "Tokenizer and model do not belong together: download the base again, or choose `method: rounded`, which reads no text.",
+    `${tokenizer.name} gives token ${outside}, outside of the model's vocabulary of ` +
+      `${vocabularySize} (vocab_size in config.json)`,
+    "The tokenizer belongs to another model: download the base again, or choose " +
+      "`method: rounded`, which reads no text.",
   );
 }
 

@@ -1,4 +1,7 @@
-/** Constructs that Oniguruma (Rust) and the library read differently, outside of classes and escapes. */
+/**
+ * Constructs that Oniguruma (Rust) and the library read differently, outside of classes and
+ * escapes.
+ */
 const differing: readonly (readonly [RegExp, string])[] = [
   [/[?*+]\+/, "a possessive quantifier"],
   [/\(\?(?!:|=|!|<=|<!|i:)/, "a group of another kind than (?:, (?=, (?!, (?<=, (?<! and (?i:"],

@@ -3,10 +3,10 @@ import { OqeError } from "../ground/errors.ts";
 import type { DomainText } from "./corpus.ts";
 import { documentsOf } from "./documents.ts";
 
-/** Larger files hold no better sample of a language; and a file is read whole. */
+/** A file is read whole, and a larger one is no better sample of a language. */
 export const largestTextFile = 64 << 20;
 
-/** The domain of documents that name none. */
+/** Domain of documents that name none. */
 const namelessDomain = "custom";
 /** What a receipt can list. */
 const mostDomains = 256;
@@ -18,15 +18,16 @@ const formats: Readonly<Record<string, (text: string, where: string) => DomainTe
   ".json": (text, where) => byDomain(readList(text, where), where),
 };
 
-/** BAD_INPUT unless the file's extension says one of the formats. */
+/** Throws BAD_INPUT unless the file's extension is that of a known format. */
 export function checkFormat(path: string): void {
   formatOf(path, path);
 }
 
 /**
- * Documents of a text file, by its extension: `.txt` (documents separated by empty lines, or by form feeds), `.jsonl` (objects
- * with `text` and maybe `domain`, one a line), `.json` (a list of strings or of such objects).
- * `where` names the file in messages. Throws BAD_INPUT for what is empty, is no UTF-8, or is not of its format.
+ * Documents of a text file, by its extension: `.txt` (separated by empty lines or form feeds),
+ * `.jsonl` (one object a line with `text` and optionally `domain`), `.json` (a list of strings or
+ * of such objects). `where` names the file in messages.
+ * Throws BAD_INPUT for a file that is empty, not UTF-8, or not of its format.
  */
 export function readTexts(bytes: Uint8Array, path: string, where: string): readonly DomainText[] {
   const read = formatOf(path, where);

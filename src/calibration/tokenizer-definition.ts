@@ -58,7 +58,9 @@ function hasAllBytes({ byte_fallback: fallback, vocab }: Definition): boolean {
   return fallback === true && utf8.every((byte) => Object.hasOwn(vocab!, name(byte)));
 }
 
-/** Rust drops a letter without an id before it merges, the library after: no letter may lack one. */
+/**
+ * Rust drops a letter without an id before it merges, the library after: no letter may lack one.
+ */
 function refuseDroppedLetters(model: Definition, preTokenizer: Definition | null): void {
   if (model.type !== "BPE" || typeof model.unk_token === "string" || hasAllBytes(model)) return;
   const steps = asObject(preTokenizer)?.pretokenizers;
@@ -69,7 +71,9 @@ function refuseDroppedLetters(model: Definition, preTokenizer: Definition | null
     throw new Error(`its vocabulary lacks the byte ${missing} and it has no unknown token`);
 }
 
-/** The letter that ByteLevel writes for a byte: itself where it is visible, else one from U+0100. */
+/**
+ * The letter that ByteLevel writes for a byte: itself where it is visible, else one from U+0100.
+ */
 function byteLetter(byte: number): string {
   const visible = (b: number) => (b >= 33 && b <= 126) || (b >= 161 && b <= 172) || b >= 174;
   if (visible(byte)) return String.fromCharCode(byte);
@@ -189,7 +193,9 @@ function escapePattern(text: string): string {
   return text.replace(/[.*+?^${}()|[\]\\/-]/g, "\\$&");
 }
 
-/** Rust numbers added tokens itself: by the vocabulary, else upwards; the `id` of the file must fit. */
+/**
+ * Rust numbers added tokens itself: by the vocabulary, else upwards; the `id` of the file must fit.
+ */
 function readAddedTokens(value: unknown, model: Definition): readonly Definition[] {
   const vocab = asObject(model.vocab)!;
   let next = Object.keys(vocab).length;

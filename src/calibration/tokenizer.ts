@@ -6,7 +6,7 @@ import { reasonOf } from "../ground/reasons.ts";
 import { type Definition, supportedDefinition } from "./tokenizer-definition.ts";
 import { vocabularyTokenizer } from "./vocabulary-tokenizer.ts";
 
-/** Text to the token ids that the base model was trained on. */
+/** Turns text into the token ids of the base model. */
 export interface Tokenizer {
   /** For messages: the file that defines it. */
   readonly name: string;
@@ -14,7 +14,7 @@ export interface Tokenizer {
   encode(text: string): readonly number[];
 }
 
-/** What the library gives back; its own type of this does not resolve. */
+/** Result of the library's `encode`; the type that it declares does not resolve. */
 interface Encoding {
   readonly ids: readonly number[];
   readonly tokens: readonly string[];
@@ -55,11 +55,12 @@ function noTokenizer({ id, name, files }: Repository): OqeError {
   return new OqeError(
     "MISSING_FILE",
     `${id ?? name} has no tokenizer.json, nor vocab.json with merges.txt${has}: tuning reads text`,
-    `Write a tokenizer.json with AutoTokenizer.from_pretrained(…).save_pretrained(…) of transformers. ${withoutTokens}`,
+    "Write a tokenizer.json with AutoTokenizer.from_pretrained(…).save_pretrained(…) of " +
+      `transformers. ${withoutTokens}`,
   );
 }
 
-/** Not `parseJson`: that one refuses a key `__proto__`, and a vocabulary may hold it as it may hold any other word. */
+/** Not `parseJson`, which refuses a key `__proto__`: a vocabulary may have any word. */
 function readDefinition(text: string, where: string): Definition {
   try {
     const definition = asObject(JSON.parse(text));
@@ -81,7 +82,7 @@ function readDefinition(text: string, where: string): Definition {
 
 function load(definition: Definition): Library {
   const library = new Library(supportedDefinition(definition), {});
-  encode(library, "a b\n"); // whatever is only built at the first use
+  encode(library, "a b\n"); // some parts are built at the first use
   return library;
 }
 

@@ -2,7 +2,10 @@ import { stringify } from "yaml";
 import type { Receipt } from "../receipt/receipt.ts";
 import { licenceMetadata } from "./licence.ts";
 
-/** Tags that are true of the base's files or services but not of ours, or that the Hub adds by itself. */
+/**
+ * Tags that are true of the base's files or services but not of ours, or that the Hub adds by
+ * itself.
+ */
 const untrueOfOurs = new Set(
   (
     "safetensors pytorch torch tf tensorflow jax flax transformers transformers.js vllm sglang tensorrt tensorrt-llm " +
@@ -16,8 +19,9 @@ const untruePattern =
   /^(\d+-?bits?|q\d_.*|oq[\d.]*e?|(base_model|license|region|dataset|model-index):.*)$/;
 
 /**
- * The card's metadata, in the order it is written. `base_model` and its relation are left out where the base was a folder:
- * there is no repository to point at. Without a licence on the base's card none is claimed.
+ * The card's metadata, in the order it is written. `base_model` and its relation are left out where
+ * the base was a folder: there is no repository to point at. Without a licence on the base's card
+ * none is claimed.
  */
 export function frontMatter(receipt: Receipt): Record<string, unknown> {
   const { id, inherited } = receipt.base;
@@ -32,7 +36,10 @@ export function frontMatter(receipt: Receipt): Record<string, unknown> {
   };
 }
 
-/** The metadata between its two lines. Values that YAML 1.1 readers (PyYAML) would take for a boolean or date are quoted. */
+/**
+ * The metadata between its two lines. Values that YAML 1.1 readers (PyYAML) would take for a
+ * boolean or date are quoted.
+ */
 export function serializeFrontMatter(fields: Record<string, unknown>): string {
   return `---\n${stringify(fields, { compat: "yaml-1.1", lineWidth: 0, aliasDuplicateObjects: false })}---\n`;
 }

@@ -50,13 +50,17 @@ function licenceOf(fields: Record<string, unknown>) {
   return { license: "other", licenseName: licenseName ?? (names === "" ? null : names) };
 }
 
-/** `en`, `pt-br`: the codes that the Hub takes, in lower case. Names and other words are left out. */
+/**
+ * `en`, `pt-br`: the codes that the Hub takes, in lower case. Names and other words are left out.
+ */
 function languageCode(text: string): string[] {
   const code = text.toLowerCase().replaceAll("_", "-");
   return /^(?:[a-z]{2,3}(?:-[a-z0-9]{2,8})*|multilingual|code)$/.test(code) ? [code] : [];
 }
 
-/** Files at the top level that the base's terms ask to hand on: copied as they are, in list order. */
+/**
+ * Files at the top level that the base's terms ask to hand on: copied as they are, in list order.
+ */
 export function licenceFiles(repository: Repository): string[] {
   const named = /^(licen[cs]e|notice|copying|use_policy)/i;
   const text = /(licen[cs]e|notice)[^/]*\.(txt|md)$/i;

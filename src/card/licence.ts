@@ -13,8 +13,9 @@ type Facts = Pick<Receipt, "base" | "files">;
 
 /**
  * The licence that the base's card states, as metadata that the Hub accepts. What the Hub would
- * reject becomes `other` with a name and a link: the base's own link, its licence file, or its card.
- * Empty where the base states none, or where there is nothing to link to (a base in a folder).
+ * reject becomes `other` with a name and a link: the base's own link, its licence file, or its
+ * card. Empty where the base states none, or where there is nothing to link to (a base in a
+ * folder).
  */
 export function licenceMetadata(facts: Facts): LicenceMetadata {
   const { license, licenseName, licenseLink } = facts.base.inherited;
@@ -45,7 +46,8 @@ export function licenceWarnings(facts: Facts): string[] {
   const stated = license ?? licenseName ?? licenseLink;
   if (stated === undefined) return [];
   const { license: written, license_link: link } = licenceMetadata(facts);
-  const problem = `the card of ${base} states a licence that the Hub does not accept (${JSON.stringify(stated)})`;
+  const quoted = JSON.stringify(stated);
+  const problem = `the card of ${base} states a licence that the Hub does not accept (${quoted})`;
   if (written === undefined)
     return [`${problem}, and there is nothing to link to: the tiers' cards state no licence`];
   const asStated = license === "other" && licenseName !== undefined && resolveLink(facts) !== null;
@@ -59,7 +61,9 @@ function knownId(license: string | undefined): string | null {
   return licenceIds.has(id) ? id : null;
 }
 
-/** A licence's name in the characters that the Hub uses for names: `a-z`, digits, dot and hyphen. */
+/**
+ * A licence's name in the characters that the Hub uses for names: `a-z`, digits, dot and hyphen.
+ */
 function slug(name: string): string {
   const hyphenated = name.toLowerCase().replace(/[^a-z0-9.]+/g, "-");
   return hyphenated.replace(/^-+|-+$/g, "").slice(0, 96);

@@ -120,7 +120,10 @@ function experts({ sensitivity }: Receipt): string | null {
 
 function expertWords({ sensitivity }: Receipt): string {
   const layers = sensitivity?.experts.length ?? 0;
-  return `Maps of ${layers} layers of routed experts: how often each expert is chosen, and what quantizing a layer's experts does to each domain`;
+  return (
+    `Maps of ${layers} layers of routed experts: how often each expert is chosen, ` +
+    "and what quantizing a layer's experts does to each domain"
+  );
 }
 
 function languagePicture({ evaluation }: Receipt): string | null {
@@ -150,7 +153,8 @@ function languageWords({ evaluation }: Receipt): string {
     const { domain, perplexityRatio } = evaluation.byDomain[at]!;
     return `${domainName(domain)} ${perplexityRatio.toFixed(3)}`;
   });
-  return `Perplexity over that of the base: all ${evaluation.perplexityRatio.toFixed(3)}, ${told.join(", ")}`;
+  const all = evaluation.perplexityRatio.toFixed(3);
+  return `Perplexity divided by that of the base: all ${all}, ${told.join(", ")}`;
 }
 
 function short(value: number): string {

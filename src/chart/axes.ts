@@ -3,7 +3,7 @@ import type { Scale } from "./scales.ts";
 
 const words = { color: colors.muted.light, fontSize: 12, fontFamily: "sans-serif" };
 
-/** What all axes have in common. */
+/** Settings of all axes. */
 export const plainAxis = {
   nameTextStyle: words,
   axisLine: { lineStyle: { color: colors.border.light } },
@@ -28,7 +28,7 @@ export function scaleAxis({ ticks }: Scale, more: Record<string, unknown> = {}) 
   };
 }
 
-/** An axis of names, all of them written; from the top where it is a vertical one. */
+/** An axis of names that labels each of them. */
 export function nameAxis(names: readonly string[], more: Record<string, unknown> = {}) {
   return {
     ...plainAxis,
@@ -41,7 +41,7 @@ export function nameAxis(names: readonly string[], more: Record<string, unknown>
   };
 }
 
-/** An axis of numbers from 0 to `count` - 1 or of some other numbers in order, of which about `most` are written. */
+/** An axis of ascending numbers, about `most` of which are labelled. */
 export function numberAxis(
   numbers: readonly number[],
   most: number,

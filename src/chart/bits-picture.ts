@@ -5,7 +5,7 @@ import { box, heading, scaleLegend } from "./elements.ts";
 import { labelText } from "./labels.ts";
 import { blues, colors, type Step } from "./palette.ts";
 
-/** Widths of the modules of one role: of a layer each, or of the one module outside of the layers. */
+/** Bits of the modules of one role: one a layer, or one module outside of the layers. */
 export interface RoleWidths {
   readonly role: string;
   /** Layer -> bits. */
@@ -22,7 +22,7 @@ const left = 142;
 const right = 20;
 const outsideWidth = 30;
 
-/** Bits by layer and role, a strip a role. Null where there is nothing quantized. */
+/** Bits by layer and role, one strip a role. null: nothing is quantized. */
 export function drawBits(roles: readonly RoleWidths[], layers: number): string | null {
   if (roles.length === 0 || layers === 0) return null;
   const rows = roles.length;
@@ -62,7 +62,7 @@ export function drawBits(roles: readonly RoleWidths[], layers: number): string |
         elements: [
           ...heading(
             "Bits by layer and role",
-            "Bits of a weight's code. Where a role has no cell, the layer has no such matrix or keeps it unquantized.",
+            "Bits of a weight's code. Without a cell, the layer has no such matrix, or an unquantized one.",
           ),
           ...roles.map((_, row) =>
             box(

@@ -1,7 +1,7 @@
 import type { CustomSeriesRenderItem } from "echarts";
 import type { Step } from "./palette.ts";
 
-/** One cell of a strip or map, on two category axes. */
+/** One cell of a map on two category axes. */
 export interface Cell {
   readonly column: number;
   readonly row: number;
@@ -13,14 +13,14 @@ export interface Cell {
 
 interface Look {
   readonly grid: number;
-  /** Pixels left free between rows and, where cells are wide enough for it, between columns. */
+  /** Pixels between rows and, if cells are wide enough, between columns. */
   readonly gap: number;
   readonly fontSize: number;
 }
 
 /**
- * All cells of a map as one path a colour: a cell of its own for each would make files of megabytes. Neighbours of one colour in a
- * row become one where there is no gap between columns.
+ * All cells of a map, one path a colour: an element for each cell would make files of megabytes.
+ * Neighbours of one colour in a row are joined if there is no gap between columns.
  */
 export function cellSeries(
   cells: readonly Cell[],
@@ -74,7 +74,7 @@ export function cellSeries(
   };
 }
 
-/** Cells of one colour that lie side by side, taken together; each by itself where they are not to be. */
+/** Neighbouring cells of one row as one run; with `together` false, each cell as its own run. */
 function runs(cells: readonly Cell[], together: boolean) {
   const sorted = [...cells].sort((a, b) => a.row - b.row || a.column - b.column);
   const found: { column: number; row: number; length: number }[] = [];

@@ -12,13 +12,13 @@ export interface TierPoint {
   readonly tier: string;
   /** Of the files' tensors. */
   readonly bytes: number;
-  /** Whether it is the tier that the picture stands beside. */
+  /** Whether it is the tier of the card with this picture. */
   readonly own: boolean;
-  /** Mean KL in nats with its standard error; null where it was not measured. */
+  /** Mean KL divergence in nats with its standard error. null: not measured. */
   readonly measured: Estimate | null;
-  /** The same of plain rounding at the same plan. */
+  /** The same for plain rounding with the same plan. */
   readonly rounded: Estimate | null;
-  /** What the plan expects, shown where nothing was measured. */
+  /** Prediction of the plan, shown if nothing was measured. */
   readonly predicted: number | null;
 }
 export interface Estimate {
@@ -44,7 +44,8 @@ interface Spot extends Estimate {
 }
 
 /**
- * KL divergence against size, on a logarithmic scale. Points at 0 have no place on it and are left out; null where no point is left.
+ * KL divergence against size, on a logarithmic scale. Points at 0 have no place on it and are left
+ * out. null: no point is left.
  */
 export function drawDivergence(points: readonly TierPoint[], positions: number): string | null {
   const spots = points.flatMap(spotsOf).filter(({ mean }) => Number.isFinite(mean) && mean > 0);
@@ -74,15 +75,15 @@ export function drawDivergence(points: readonly TierPoint[], positions: number):
   const places = placeLabels(labelled, frame);
   return drawSvg({
     height,
-    title:
-      "KL divergence from the base model against size, for the tiers of the series and for plain rounding",
+    title: "KL divergence from the base model against size, for the tiers and for plain rounding",
     option: {
       grid: plot,
       graphic: {
         elements: [
           ...heading(
             "KL divergence from the base against size",
-            `Mean over ${grouped(positions)} positions of held-out text, in nats, logarithmic; lower is better. Bars: ± 1 standard error.`,
+            `Mean over ${grouped(positions)} positions of held-out text, in nats, logarithmic; ` +
+              "lower is better. Bars: ± 1 standard error.",
           ),
           ...marks(
             [...kinds]
@@ -140,7 +141,7 @@ function spotsOf({ tier, bytes, own, measured, rounded, predicted }: TierPoint):
   ];
 }
 
-/** In the order that they are drawn in, the last on top. */
+/** In drawing order, the last on top. */
 const kinds = [
   { kind: "rounded", label: "plain rounding, same plan" },
   { kind: "predicted", label: "predicted, not measured" },
@@ -179,7 +180,7 @@ function legendMark(kind: Spot["kind"]): Element {
     : { type: "circle", silent: true, shape: { r: 4.5 }, style };
 }
 
-/** A thin line through points, from the smallest on. */
+/** A thin line through the points, by ascending size. */
 function path(points: readonly (readonly [number, number])[], stroke: string) {
   const sorted = [...points].sort(([a], [b]) => a - b);
   const renderItem: CustomSeriesRenderItem = (_, api) => ({

@@ -12,14 +12,15 @@ export const pictureWidth = 800;
 export interface Drawing {
   /** Pixels; the width is `pictureWidth`. */
   readonly height: number;
-  /** What it shows, for readers who do not see it. */
+  /** Text for readers who cannot see the picture. */
   readonly title: string;
   readonly option: EChartsCoreOption;
 }
 
 /**
- * A picture as an SVG document: no script, no reference, no font of its own; light or dark as the reader's system is, on a panel
- * of its own, so that a page of the other kind does not matter. The same drawing is the same text in any process.
+ * Draws a picture as an SVG document without scripts, references or fonts. It is light or dark like
+ * the reader's system, on its own background, so that the colours of the page do not matter. The
+ * same drawing gives the same text in every process.
  */
 export function drawSvg({ height, title, option }: Drawing): string {
   const chart = init(null, null, { renderer: "svg", ssr: true, width: pictureWidth, height });
@@ -33,13 +34,14 @@ export function drawSvg({ height, title, option }: Drawing): string {
 
 /** What stands in the place of a picture that cannot be drawn. Made without the chart library. */
 export function drawPlaceholder(title: string): string {
-  const words = `<text x="20" y="45" font-size="12" style="font-family:sans-serif" fill="${colors.muted.light}">${escapeXml(title)}</text>`;
+  const look = `font-size="12" style="font-family:sans-serif" fill="${colors.muted.light}"`;
+  const words = `<text x="20" y="45" ${look}>${escapeXml(title)}</text>`;
   return frame(`<svg>${words}</svg>`, 80, title);
 }
 
 /**
- * Leaves out what the library writes for its own client: classes that count the charts of the process, hover styles and
- * notes for event handlers. Text is escaped by then, so that `<` opens a tag and nothing else.
+ * Removes what the library writes for its own client: classes that count the charts of the process,
+ * hover styles and data of event handlers. Text is escaped already, so every `<` opens a tag.
  */
 function withoutClient(svg: string): string {
   const attributes = / (?:class|ecmeta_\w+|pointer-events|xml:space|stroke-miterlimit)="[^"]*"/g;
@@ -51,7 +53,8 @@ function withoutClient(svg: string): string {
 /** Puts title, style sheet and panel before the drawing. */
 function frame(svg: string, height: number, title: string): string {
   const inside = svg.slice(svg.indexOf(">") + 1, svg.lastIndexOf("</svg>"));
-  const body = inside.replace(/^\s*<rect[^>]*><\/rect>\s*/, ""); // the library's own background, which is none
+  // Without the library's own, empty background.
+  const body = inside.replace(/^\s*<rect[^>]*><\/rect>\s*/, "");
   const { panel, border } = colors;
   const drawn = `<rect x="0.5" y="0.5" width="${pictureWidth - 1}" height="${height - 1}" rx="6" fill="${panel.light}" stroke="${border.light}"/>\n${body.trim()}`;
   return `<svg xmlns="http://www.w3.org/2000/svg" width="${pictureWidth}" height="${height}" viewBox="0 0 ${pictureWidth} ${height}" role="img">

@@ -1,7 +1,7 @@
 import { widthOf } from "./labels.ts";
 import { colors, type Step } from "./palette.ts";
 
-/** Pieces that several pictures share, as the library's graphic elements; places are pixels. */
+/** Graphic elements of the chart library that several pictures use. Places are in pixels. */
 
 const margin = 20;
 export interface Element {
@@ -9,7 +9,7 @@ export interface Element {
   readonly [key: string]: unknown;
 }
 
-/** The picture's own heading: what it is, and how to read it. */
+/** The picture's title, and a line on how to read it. */
 export function heading(title: string, subtitle: string): Element[] {
   return [
     text(title, margin, 22, { size: 15, bold: true }),
@@ -26,7 +26,7 @@ export function text(
     readonly bold?: boolean;
     readonly color?: string;
     readonly align?: "left" | "center" | "right";
-    /** With an edge of the panel's colour, where lines may pass behind. */
+    /** Outlined in the panel's colour, for text in front of lines. */
     readonly halo?: boolean;
   } = {},
 ): Element {
@@ -62,10 +62,10 @@ export function box(shape: Box, fill: string): Element {
 }
 
 const swatch = 52;
-/** Pixels of a scale of seven steps. */
+/** Width in pixels of a legend of seven steps. */
 export const legendWidth = 7 * swatch;
 
-/** The steps of a scale with the value at the foot of each, from the left. */
+/** The steps of a colour scale from the left, each with its lower limit. */
 export function scaleLegend(
   steps: readonly Step[],
   labels: readonly string[],
@@ -83,7 +83,7 @@ export function scaleLegend(
   ]);
 }
 
-/** What marks stand for, side by side from `x` on. */
+/** A legend of marks, side by side from `x` on. */
 export function marks(
   items: readonly { readonly mark: Element; readonly label: string }[],
   x: number,

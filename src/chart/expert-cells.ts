@@ -1,6 +1,6 @@
 import type { Cell } from "./cells.ts";
 
-/** Cells with the scale that their steps are of. */
+/** Cells, and the labels of their colour scale. */
 interface Scaled {
   readonly cells: readonly Cell[];
   /** Of the seven steps. */
@@ -8,13 +8,15 @@ interface Scaled {
 }
 
 const steps = [0, 1, 2, 3, 4, 5, 6];
-/** Damage outside of this range is drawn at its ends: its quotients would leave the double range. */
+/**
+ * Damage outside of this range is drawn at its ends: its quotients would leave the double range.
+ */
 const least = 1e-100;
 const greatest = 1e100;
-/** Octaves a step, of which the finest is taken that shows nine cells of ten in their own colour. */
+/** Octaves a step. The finest is used that shows nine cells of ten within the scale. */
 const octaves = [0.125, 0.25, 0.5, 1];
 
-/** Layers (rows) × experts (columns): load against an even share, in equal ratios around 1. */
+/** Layers (rows) × experts (columns): load divided by an even share, in equal ratios around 1. */
 export function loadCells(layers: readonly LayerLoad[]): Scaled {
   const ratios = layers.map(({ share }) =>
     share.map((part) => Math.log2(Math.max(part * share.length, 2 ** -9))),
@@ -40,8 +42,8 @@ export function loadCells(layers: readonly LayerLoad[]): Scaled {
 }
 
 /**
- * Layers (columns) × domains (rows): the damage of a layer's experts together, in equal ratios from the least to the greatest;
- * `numbered`: with the expert that does most.
+ * Layers (columns) × domains (rows): the sum of damage over a layer's experts, in equal ratios from
+ * the least to the greatest. `numbered`: labels each cell with the expert of the greatest damage.
  */
 export function damageCells(
   layers: readonly LayerLoad[],
@@ -86,8 +88,11 @@ function clamp(step: number): number {
 /** One layer of routed experts. */
 export interface LayerLoad {
   readonly layer: number;
-  /** Share of the layer's choices that fell on each expert; sums to 1. */
+  /** Share of the layer's routing choices that went to each expert; sums to 1. */
   readonly share: readonly number[];
-  /** `[domain][expert]`: power of the error from quantizing the expert over that of what the layer adds to the stream. */
+  /**
+   * `[domain][expert]`: power of the error from quantizing the expert, divided by the power of the
+   * layer's output.
+   */
   readonly damage: readonly (readonly number[])[];
 }

@@ -6,7 +6,7 @@ import { damageCells, type LayerLoad, loadCells } from "./expert-cells.ts";
 import { labelText } from "./labels.ts";
 import { blues, colors, oranges } from "./palette.ts";
 
-/** An expert that a domain suffers most from. */
+/** An expert whose quantization damages a domain most. */
 export interface CriticalExpert {
   readonly layer: number;
   readonly expert: number;
@@ -17,8 +17,8 @@ const right = 24;
 const width = pictureWidth - left - right;
 
 /**
- * Two maps: how often each expert is chosen, with the critical ones marked; and what quantizing the experts of a layer (to `bits`)
- * does to each domain, with the number of the expert that does most. Null without experts.
+ * Two maps: how often each expert is chosen, with critical experts marked; and the damage to each
+ * domain from quantizing the experts of a layer to `bits`. null: the model has no experts.
  */
 export function drawExperts(
   layers: readonly LayerLoad[],
@@ -36,14 +36,14 @@ export function drawExperts(
   const numbers = layers.map(({ layer }) => layer);
   const load = loadCells(layers);
   const damage = damageCells(layers, domains.length, width / layers.length >= 22);
+  const most = damage.numbered ? "; the number is the expert of the greatest error" : "";
   const points = critical
     .map(({ layer, expert }) => [expert, numbers.indexOf(layer)] as const)
     .filter(([expert, row]) => row >= 0 && expert < experts);
   const radius = clamp(Math.min(width / experts, loadHeight / layers.length) * 0.8, 4, 9);
   return drawSvg({
     height,
-    title:
-      "Routed experts by layer: how often each is chosen, and what quantizing them does to each domain",
+    title: "Routed experts by layer: how often each is chosen, and the damage from quantizing them",
     option: {
       grid: [
         { left, width, top: loadTop, height: loadHeight },
@@ -53,7 +53,7 @@ export function drawExperts(
         elements: [
           ...heading(
             "Experts by layer: load",
-            "Choices that fell on each expert, all domains together; 1 is an even share of the layer's choices.",
+            "Choices of each expert over all domains; 1 is an even share of the layer's choices.",
           ),
           ...scaleLegend(blues, load.labels, 20, 68),
           ...marks(
@@ -68,7 +68,7 @@ export function drawExperts(
           ),
           text("Experts by layer: damage", 20, damageTop - 78, { size: 15, bold: true }),
           text(
-            `Error in the layer's output from its experts at ${bits} bits, by domain${damage.numbered ? "; the number is the expert that does most" : ""}.`,
+            `Error in the layer's output from its experts at ${bits} bits, by domain${most}.`,
             20,
             damageTop - 57,
             { color: colors.muted.light },

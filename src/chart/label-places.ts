@@ -1,6 +1,6 @@
 import { widthOf } from "./labels.ts";
 
-/** A mark with words to be put beside it; pixels. */
+/** A mark and the label to place beside it, in pixels. */
 export interface Labelled {
   readonly x: number;
   readonly y: number;
@@ -17,7 +17,10 @@ export interface Frame {
 }
 
 const half = { line: 8, mark: 7 };
-/** Where a label may stand, its middle against that of the mark; `w` is half its width. Off a curve that falls to the right. */
+/**
+ * Offsets of a label's middle from that of its mark, best first; `w` is half the label's width.
+ * They avoid a curve that falls to the right.
+ */
 const below = (w: number) => [
   [-20, 19],
   [-14 - w, 0],
@@ -33,8 +36,9 @@ const above = (w: number) => [
 ];
 
 /**
- * The middle of each label, one after the other: the first place that is inside the frame and clear of all marks and of the labels before.
- * Where there is none, the first. Widths are estimates with room to spare.
+ * Places labels one after the other: the middle of each at the first offset that is inside the
+ * frame and overlaps no mark and no earlier label, else at the first offset. Widths are upper
+ * estimates.
  */
 export function placeLabels(
   items: readonly Labelled[],

@@ -1,4 +1,4 @@
-/** Em of a letter in the widest of the common sans-serif fonts: what is reserved must hold whatever font the reader has. */
+/** Width in em of a letter in the widest common sans-serif font: readers have different fonts. */
 const wide: readonly (readonly [RegExp, number])[] = [
   [/[ijl.,:;'|!·()[\]]/, 0.4],
   [/[\d\s±+=<>≤≥/-]/, 0.66],
@@ -15,7 +15,9 @@ export function widthOf(label: string, size = 12): number {
   );
 }
 
-/** Words of others as a label: one line that XML can hold, cut to so many pixels at a size of 12. */
+/**
+ * Untrusted text as a label: one line without control characters, cut to `room` pixels at size 12.
+ */
 export function labelText(text: string, room = 150): string {
   const line = text.replace(/[\p{C}\s]+/gu, " ").trim();
   if (widthOf(line) <= room) return line;

@@ -6,20 +6,20 @@ import { labelText } from "./labels.ts";
 import { colors } from "./palette.ts";
 import { linearScale, plain } from "./scales.ts";
 
-/** Perplexity over that of the base, with its standard error. */
+/** Perplexity divided by that of the base, with its standard error. */
 export interface DomainRatio {
   readonly name: string;
   readonly ratio: number;
   /** null: not known. */
   readonly error: number | null;
-  /** Whether it stands for all domains together. */
+  /** Whether this is the ratio over all domains. */
   readonly whole: boolean;
 }
 
 const rowHeight = 26;
 const plot = { left: 130, right: 150, top: 74 };
 
-/** A point and its error for every domain, in the order given. Null where there is none. */
+/** A point and its error for every domain, in the order given. null: there is none. */
 export function drawLanguages(domains: readonly DomainRatio[]): string | null {
   if (domains.length === 0) return null;
   const rows = domains.length;
@@ -95,7 +95,7 @@ export function drawLanguages(domains: readonly DomainRatio[]): string | null {
   });
 }
 
-/** The line of no difference. */
+/** The line at ratio 1. */
 function unity(rows: number, place: number) {
   const renderItem: CustomSeriesRenderItem = (_, api) => {
     const [x = 0, y1 = 0] = api.coord([place, 0]);

@@ -1,6 +1,7 @@
 /**
- * Every colour of a picture: in light as it is written into the file, and in dark as the file's own style sheet replaces it. Each
- * light colour stands for one thing only, for the style sheet tells them by their value.
+ * A colour of a picture: the light one is written into the file, and the file's style sheet
+ * replaces it with the dark one. Each light colour has one meaning, since the style sheet selects
+ * by value.
  */
 export interface Color {
   readonly light: string;
@@ -11,11 +12,11 @@ export const colors = {
   panel: { light: "#ffffff", dark: "#0d1117" },
   border: { light: "#d1d9e0", dark: "#3d444d" },
   rule: { light: "#e7ebef", dark: "#232a33" },
-  /** Where there is nothing to show. */
+  /** Cells without a value. */
   blank: { light: "#f6f8fa", dark: "#151b23" },
   ink: { light: "#1f2328", dark: "#e6edf3" },
   muted: { light: "#59636e", dark: "#9da7b1" },
-  /** What the card is about. */
+  /** The tier of the card. */
   own: { light: "#b34700", dark: "#ffa657" },
   other: { light: "#0860ca", dark: "#6cb6ff" },
   /** Plain rounding. */
@@ -28,11 +29,11 @@ export interface Step {
   readonly text: Color;
 }
 
-/** In dark a scale runs the other way: what is much always stands out from the panel. */
+/** In dark a scale runs the other way: high values always contrast with the panel. */
 function scale(light: readonly string[], dark: readonly string[], mark: string): readonly Step[] {
   return light.map((cell, step) => ({
     cell: { light: cell, dark: dark[step]! },
-    // The last digits keep the text colours of all steps apart.
+    // The last digits make the text colours of all steps different.
     text:
       step < 5
         ? { light: `#0${step}0d${mark}`, dark: step < 4 ? "#f0f6fc" : "#05080c" }
@@ -56,7 +57,7 @@ const all: readonly Color[] = [
   ...[...blues, ...oranges].flatMap(({ cell, text }) => [cell, text]),
 ];
 
-/** The style sheet that turns those colours that `svg` uses dark where the reader's system is. */
+/** The style sheet that replaces the colours of `svg` on systems with a dark theme. */
 export function darkStyle(svg: string): string {
   const rules = all.flatMap(({ light, dark }) =>
     ["fill", "stroke"].flatMap((property) =>

@@ -1,4 +1,6 @@
-/** A line of an axis with its label. `at` is its place: 0 at the start of the axis, 1 at its end. */
+/**
+ * A line of an axis with its label. `at` is its place: 0 at the start of the axis, 1 at its end.
+ */
 export interface Tick {
   readonly at: number;
   readonly label: string;

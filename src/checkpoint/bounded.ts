@@ -1,6 +1,7 @@
 /**
- * Runs `work` on every item, at most `limit` at a time, results in the order of the items. On failure nothing new starts, what runs is
- * waited for, and the error of the first item that failed (in order, not in time) is thrown: the same error every run.
+ * Runs `work` on every item, at most `limit` at a time. Results are in the order of the items.
+ * After a failure nothing new starts. Throws the error of the first failed item in that order, so
+ * that every run throws the same error.
  */
 export async function mapBounded<T, R>(
   items: readonly T[],

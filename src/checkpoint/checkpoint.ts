@@ -9,7 +9,9 @@ import type { Repository } from "./repository.ts";
 import { readHeader, type TensorEntry } from "./safetensors.ts";
 import { findShards, INDEX_FILE } from "./shard-set.ts";
 
-/** Requests for headers at the same time: they hide the Hub's latency and respect its rate limit. */
+/**
+ * Requests for headers at the same time: they hide the Hub's latency and respect its rate limit.
+ */
 const HEADERS_AT_ONCE = 8;
 
 export interface CheckpointTensor extends TensorEntry {
@@ -113,7 +115,8 @@ function gatherTensors(
       const twin = gathered.get(tensor.name);
       if (twin)
         throw bad(
-          `${repository.name} has tensor ${quote(tensor.name)} twice: in ${quote(twin.file)} and ${quote(file)}`,
+          `${repository.name} has tensor ${quote(tensor.name)} twice: ` +
+            `in ${quote(twin.file)} and ${quote(file)}`,
         );
       gathered.set(tensor.name, { ...tensor, file });
     }

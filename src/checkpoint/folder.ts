@@ -7,17 +7,18 @@ import { quote } from "./json.ts";
 import type { ByteSource, Repository } from "./repository.ts";
 import { MAX_HEADER_BYTES } from "./safetensors.ts";
 
-/** A model folder has dozens of files. More than this is somebody's home or disk. */
+/** A model folder has dozens of files. A folder with more than this is no model folder. */
 const MAX_FILES = 10_000;
-/** The kernel takes no more than 2^31 bytes in one read. */
+/** The operating system reads at most 2^31 bytes at once. */
 const MAX_READ = 1 << 30;
 const CHUNK = 1 << 20;
-/** As readText has it: what a config may have at most. */
+/** Most bytes of a config, as in readText. */
 const MAX_CONFIG = 64 << 20;
 
 /**
- * A folder as a repository. Lists regular files at any depth, without those below dot-folders. Symbolic links may not leave the
- * folder, save in the Hugging Face cache (`models--org--name/snapshots/<commit>`), where they point to `../../blobs`.
+ * Opens a folder as a repository. Lists regular files at any depth, except those below dot-folders.
+ * Symbolic links may not leave the folder, except in the Hugging Face cache
+ * (`models--org--name/snapshots/<commit>`), where they point to `../../blobs`.
  * Throws NOT_FOUND for a path that is no readable folder, BAD_INPUT for a link that leaves it.
  */
 export async function openFolder(path: string): Promise<Repository> {
@@ -121,7 +122,7 @@ async function listFiles(root: string): Promise<ReadonlyMap<string, number>> {
   return new Map(found.sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
-/** Target of the link at `path`, checked to lie in the folder or in the blobs of its Hugging Face cache entry. */
+/** Target of the link at `path`. Throws unless it is in the folder or in the blobs of its cache. */
 async function resolveLink(root: string, path: string): Promise<string> {
   const target = await realpath(join(root, path)).catch((cause) => {
     throw new OqeError(
@@ -154,11 +155,14 @@ function nameOf(root: string): string {
   return repo.startsWith("models--") ? repo.split("--").at(-1)! : basename(root);
 }
 
-/** Names the state of a folder without reading weights: its config, and of each safetensors file the name, size and header. */
+/**
+ * Identifies the state of a folder without reading weights: a hash of its config and of the name,
+ * size and header of every safetensors file.
+ */
 export async function fingerprint(folder: Pick<Repository, "files" | "open">): Promise<string> {
   const hash = createHash("sha256");
   for (const [path, size] of folder.files) {
-    // Shards lie at the top; what is below may be our own output.
+    // Shards are at the top. Folders below may be output of an earlier run.
     if (path !== "config.json" && !/^[^/]+\.safetensors$/.test(path)) continue;
     hash.update(`${path}\0${size}\0`);
     const source = await folder.open(path);
@@ -171,7 +175,7 @@ export async function fingerprint(folder: Pick<Repository, "files" | "open">): P
   return `sha256:${hash.digest("hex")}`;
 }
 
-/** End of the header as far as there is one: whether it makes sense is for readHeader to say. */
+/** End of the header, within the file. readHeader checks the header itself. */
 async function headerEnd(source: ByteSource): Promise<number> {
   if (source.size < 8) return source.size;
   const first = await source.read(0, 8);
@@ -211,7 +215,8 @@ class FileSource implements ByteSource {
     if (offset < 0 || length < 0 || !(offset + length <= this.size)) {
       throw new OqeError(
         "BAD_CHECKPOINT",
-        `${this.name}: bytes ${offset} to ${offset + length} were asked for, the file has ${this.size}`,
+        `${this.name}: bytes ${offset} to ${offset + length} were asked for, ` +
+          `the file has ${this.size}`,
       );
     }
     const bytes = into ?? new Uint8Array(length);

@@ -1,21 +1,30 @@
 import { OqeError } from "../ground/errors.ts";
 
-/** Deeper nesting than any config or header has; keeps the recursion below far from the end of the stack. */
+/** No config or header is nested as deep. The limit keeps the recursion from filling the stack. */
 const MAX_DEPTH = 100;
-/** 100 MB of `[],[],…` would become gigabytes of objects. A header of 250,000 tensors stays below this. */
+/**
+ * 100 MB of `[],[],…` would become gigabytes of objects. A header of 250,000 tensors is smaller.
+ */
 const MAX_VALUES = 4_000_000;
 /** No double needs more digits. */
 const MAX_NUMBER_LENGTH = 400;
 
 export interface JsonOptions {
-  /** What a key that occurs twice in one object means. Python and JavaScript take the last; a safetensors header must not hold any. */
+  /**
+   * What to do about a key that occurs twice in one object. Python and JavaScript take the last; a
+   * safetensors header must not have one.
+   */
   readonly duplicateKeys?: "last" | "refuse";
-  /** Filled with every key whose number (or array of numbers) is written as a float: `10000.0`, `1e-05`. See `writeJson`. */
+  /**
+   * Receives every key whose number, or array of numbers, is written as a float: `10000.0`,
+   * `1e-05`. See `writeJson`.
+   */
   readonly floatKeys?: Set<string>;
 }
 
 /**
- * Reads JSON as Python writes it: also bare `NaN`, `Infinity`, `-Infinity`, and transformers' `{"__float__": "Infinity"}`.
+ * Reads JSON as Python writes it: also bare `NaN`, `Infinity`, `-Infinity`, and transformers'
+ * `{"__float__": "Infinity"}`.
  * Refuses the key `__proto__`. `where` names the file in messages.
  * Throws BAD_CHECKPOINT with line and column.
  */
@@ -23,14 +32,19 @@ export function parseJson(text: string, where: string, options: JsonOptions = {}
   return new JsonReader(text, where, options).document();
 }
 
-/** The value as an object with string keys, or undefined for all else (arrays and null included). */
+/**
+ * The value as an object with string keys; undefined for anything else, such as arrays and null.
+ */
 export function asObject(value: unknown): Record<string, unknown> | undefined {
   return typeof value === "object" && value !== null && !Array.isArray(value)
     ? (value as Record<string, unknown>)
     : undefined;
 }
 
-/** A name from a hostile file, quoted and cut for a message: no line breaks, control characters or bidi tricks survive. */
+/**
+ * A name from an untrusted file, quoted and shortened for a message. Line breaks, control
+ * characters and marks of writing direction are escaped.
+ */
 export function quote(name: string): string {
   const short = name.length > 100 ? `${name.slice(0, 100)}…` : name;
   return JSON.stringify(short).replace(
@@ -39,7 +53,10 @@ export function quote(name: string): string {
   );
 }
 
-/** Any value from a hostile file for a message. Not `String(value)`: an object with a key `toString` makes that throw. */
+/**
+ * Any value from an untrusted file for a message. `String(value)` would throw for an object with a
+ * key `toString`.
+ */
 export function show(value: unknown): string {
   return typeof value === "string"
     ? quote(value)
@@ -239,7 +256,8 @@ export function writeJson(
 function writeNumber(value: number, asFloat: boolean): string {
   if (!Number.isFinite(value)) return `{"__float__": "${value}"}`;
   if (!Number.isInteger(value)) return String(value);
-  if (!asFloat) return BigInt(value).toString(); // String() would turn an integer like 10**30 into a float
+  // String() would write an integer like 10**30 as a float.
+  if (!asFloat) return BigInt(value).toString();
   const text = String(value);
   return text.includes("e") ? text : `${text}.0`;
 }

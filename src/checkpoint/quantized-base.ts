@@ -4,15 +4,20 @@ import type { ModelConfig } from "./model-config.ts";
 import type { Repository } from "./repository.ts";
 import type { TensorEntry } from "./safetensors.ts";
 
-/** Where MLX, transformers and older compressed-tensors say that weights are quantized. */
+/**
+ * Keys with which MLX, transformers and older compressed-tensors say that weights are quantized.
+ */
 const configKeys = ["quantization", "quantization_config", "compression_config"];
-/** Codes of packed or 8-bit weights. Not I64, U64, BOOL and F64: masks and counters have those. */
+/** Dtypes of packed or 8-bit weights. Masks and counters are I64, U64, BOOL or F64. */
 const packed = /^(U8|I8|F8_.*|U16|I16|U32|I32)$/;
-/** What quantizers put beside or in place of `<module>.weight`: MLX, fp8, compressed-tensors, GPTQ/AWQ, bitsandbytes. */
+/**
+ * Tensors that quantizers write beside or instead of `<module>.weight`: MLX, fp8,
+ * compressed-tensors, GPTQ/AWQ, bitsandbytes.
+ */
 const siblings =
   /^(.*)\.(scales|weight_scale|weight_scale_inv|weight_packed|qweight|weight\.absmax)$/;
 
-/** Throws ALREADY_QUANTIZED when the config says that the weights are quantized. Asked before any header is read. */
+/** Throws ALREADY_QUANTIZED when the config says that the weights are quantized. */
 export function refuseQuantizedConfig(config: ModelConfig, repository: Repository): void {
   for (const key of configKeys) {
     const value = config[key];
@@ -26,7 +31,7 @@ export function refuseQuantizedConfig(config: ModelConfig, repository: Repositor
   }
 }
 
-/** Throws ALREADY_QUANTIZED when a tensor is one that only quantized checkpoints have. */
+/** Throws ALREADY_QUANTIZED for a tensor that only quantized checkpoints have. */
 export function refuseQuantizedTensors(
   tensors: ReadonlyMap<string, TensorEntry>,
   repository: Repository,

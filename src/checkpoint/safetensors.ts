@@ -3,9 +3,9 @@ import { bytesPerElement } from "../kernel/dtype.ts";
 import { asObject, parseJson, quote, show } from "./json.ts";
 import type { ByteSource } from "./repository.ts";
 
-/** The limit of the safetensors crate (`MAX_HEADER_SIZE`): a longer header is refused by every other reader, too. */
+/** The limit of the safetensors crate (`MAX_HEADER_SIZE`). */
 export const MAX_HEADER_BYTES = 100_000_000;
-/** One read of this size holds the length and, for most shards, the whole header. */
+/** One read of this size has the length and, for most shards, the whole header. */
 const FIRST_READ = 64 << 10;
 /** The largest published models have some 200,000 tensors over all shards. */
 const MAX_TENSORS = 250_000;
@@ -31,9 +31,10 @@ export interface SafetensorsHeader {
 }
 
 /**
- * Reads and checks a safetensors header: 8 bytes little-endian length, JSON, then the tensors' bytes without gaps
- * (https://huggingface.co/docs/safetensors). Nothing in it is believed: every entry is checked against dtype, shape, its neighbours
- * and the size of the file. Throws BAD_CHECKPOINT. `allowHeaderOnly` accepts a file that holds its header and none of its data.
+ * Reads and checks a safetensors header: 8 bytes of little-endian length, JSON, then the tensors'
+ * bytes without gaps (https://huggingface.co/docs/safetensors). Every entry is checked against its
+ * dtype, its shape, its neighbours and the size of the file. Throws BAD_CHECKPOINT.
+ * `allowHeaderOnly` accepts a file that has its header and none of its data.
  */
 export async function readHeader(
   source: ByteSource,
@@ -134,7 +135,8 @@ function readEntry(
     return bad(`shape [${shape}] has more elements than can be counted`);
   if (to - from !== length) {
     return bad(
-      `shape [${shape}] of ${dtype} takes ${length} bytes, data_offsets [${from}, ${to}] hold ${to - from}`,
+      `shape [${shape}] of ${dtype} takes ${length} bytes, ` +
+        `data_offsets [${from}, ${to}] hold ${to - from}`,
     );
   }
   if (!Number.isSafeInteger(dataStart + to))
@@ -149,7 +151,9 @@ function isCounts(value: unknown): value is number[] {
   );
 }
 
-/** Every byte of the data belongs to exactly one tensor. Returns the absolute end of the data. */
+/**
+ * Checks that every byte of the data belongs to exactly one tensor. Returns the end of the data.
+ */
 function checkCoverage(
   tensors: readonly TensorEntry[],
   dataStart: number,
@@ -182,7 +186,7 @@ function readMetadata(value: unknown, source: ByteSource): Record<string, string
   return metadata as Record<string, string>;
 }
 
-/** Whether the file is a bare header; throws where its size is neither that nor exactly what the header says. */
+/** Whether the file is a bare header. Throws unless its size is that or what the header says. */
 function checkSize(
   dataStart: number,
   dataEnd: number,
@@ -195,7 +199,8 @@ function checkSize(
     refuse(source, `is truncated: expected ${dataEnd} bytes, got ${source.size}`, again);
   return refuse(
     source,
-    `has ${source.size - dataEnd} bytes after its last tensor: expected ${dataEnd}, got ${source.size}`,
+    `has ${source.size - dataEnd} bytes after its last tensor: ` +
+      `expected ${dataEnd}, got ${source.size}`,
   );
 }
 
@@ -205,7 +210,7 @@ const notSafetensors = "Is this a safetensors file? Download it again, or ask th
 function refuse(
   source: ByteSource,
   problem: string,
-  hint = "The file is damaged or not what it says; ask the model's authors.",
+  hint = "The file is damaged. Download it again, or ask the model's authors.",
 ): never {
   throw new OqeError("BAD_CHECKPOINT", `${source.name} ${problem}`, hint);
 }

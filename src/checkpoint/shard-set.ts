@@ -108,7 +108,8 @@ async function readIndex(repository: Repository): Promise<ShardSet> {
   const missing = files.filter((file) => !repository.files.has(file));
   if (missing.length > 0) {
     throw badIndex(
-      `${where} names ${some(missing)}, which ${missing.length > 1 ? "do" : "does"} not exist in ${repository.name}`,
+      `${where} names ${some(missing)}, which ${missing.length > 1 ? "do" : "does"} not exist ` +
+        `in ${repository.name}`,
     );
   }
   return { files, index, copies: [] };
@@ -135,7 +136,8 @@ function checkShardName(file: unknown, tensor: string, where: string): string {
 
 function badIndex(message: string): OqeError {
   const hint =
-    "The index is damaged or was copied from another model; download the whole model again, or delete a wrong index.";
+    "The index is damaged or belongs to another model: download the whole model again, " +
+    "or delete a wrong index.";
   return new OqeError("BAD_CHECKPOINT", message, hint);
 }
 

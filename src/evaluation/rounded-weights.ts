@@ -18,8 +18,8 @@ export function roundedWeights(
 ): WeightSource {
   const tensors = byRole(plan);
   return {
-    async kept(layer, role) {
-      const values = await base.kept(layer, role);
+    async unquantized(layer, role) {
+      const values = await base.unquantized(layer, role);
       const tensor = tensors.find(layer, role);
       if (values === null || tensor === undefined) return values;
       return floatsOf(await storeAndRead(kernel, asWeight(values, tensor.shape.at(-1)!), tensor));

@@ -4,8 +4,10 @@ import type { Width } from "../kernel/width.ts";
 import type { OutputTensor, PlannedTensor } from "../models/architecture.ts";
 
 /**
- * MLX's affine layout: a matrix [.., rows, columns] becomes `weight` U32 [.., rows, columns * bits / 32], `scales` and
- * `biases` [.., rows, columns / groupSize] in the storage dtype. One little-endian stream of codes per row.
+ * A tensor of an MLX repository as its file holds it. In MLX's affine layout a matrix
+ * `[…, rows, columns]` becomes three: `weight` U32 `[…, rows, columns · bits / 32]`, `scales` and
+ * `biases` `[…, rows, columns / groupSize]` in the storage dtype. The codes of a row are one
+ * little-endian stream of bits.
  */
 export interface StoredTensor {
   readonly name: string;
@@ -17,12 +19,12 @@ export function elements(shape: readonly number[]): number {
   return shape.reduce((product, size) => product * size, 1);
 }
 
-/** Module path of a weight: MLX's config names modules, not tensors. */
+/** Path of the module that a weight belongs to. MLX's config gives widths by module. */
 export function modulePath(tensor: Pick<OutputTensor, "name">): string {
   return tensor.name.replace(/\.weight$/, "");
 }
 
-/** Whether MLX's affine format can hold the tensor: a matrix whose input width is whole groups. */
+/** Whether MLX's affine format can hold the tensor: a matrix whose rows are whole groups. */
 export function isAligned(shape: readonly number[], groupSize: number): boolean {
   return shape.length >= 2 && shape.at(-1)! % groupSize === 0;
 }
@@ -37,19 +39,22 @@ export function quantizedBytes(
   return (n * width.bits) / 8 + (n / width.groupSize) * 2 * bytesPerElement[storage]!;
 }
 
-/** Dtype that a kept tensor has in the MLX repo: the storage dtype, unless mlx-lm's cast_predicate exempts it. */
-export function keptDtype(tensor: PlannedTensor, storage: FloatDtype): FloatDtype {
+/**
+ * Dtype of an unquantized tensor in the MLX repository: the storage dtype, unless mlx-lm's
+ * cast_predicate exempts the tensor.
+ */
+export function unquantizedDtype(tensor: PlannedTensor, storage: FloatDtype): FloatDtype {
   return tensor.role.exemptFromCast === true ? (tensor.dtype as FloatDtype) : storage;
 }
 
-/** The tensors that one tensor of the plan becomes on disk; `width` undefined: it is kept. */
+/** The tensors that a file holds of one MLX tensor. `width` undefined: it is unquantized. */
 export function storedTensors(
   tensor: PlannedTensor,
   width: Width | undefined,
   storage: FloatDtype,
 ): StoredTensor[] {
   if (width === undefined)
-    return [{ name: tensor.name, dtype: keptDtype(tensor, storage), shape: tensor.shape }];
+    return [{ name: tensor.name, dtype: unquantizedDtype(tensor, storage), shape: tensor.shape }];
   const lead = tensor.shape.slice(0, -1);
   const columns = tensor.shape.at(-1)!;
   const path = modulePath(tensor);

@@ -24,7 +24,7 @@ function hollow(header: Uint8Array, size: number): ByteSource {
   };
 }
 
-test("one shard: wider dtypes first, else in the given order, header sorted and padded", async () => {
+test("a shard has wider dtypes first, else the given order; its header is sorted", async () => {
   const [shard, ...others] = layoutShards(tensors);
   expect(others).toEqual([]);
   expect(shard!.file).toBe("model.safetensors");
@@ -70,7 +70,7 @@ test("every tensor is aligned to its elements", () => {
   }
 });
 
-test("fills shards greedily; a tensor beyond the limit stands alone", () => {
+test("fills shards in order; a tensor above the limit gets a shard of its own", () => {
   const sizes = [4, 4, 4, 20, 2, 8, 2];
   const many = sizes.map((size, i) => ({ name: `t${i}`, dtype: "U8", shape: [size] }));
   const shards = layoutShards(many, { shardLimit: 10 });
@@ -113,7 +113,7 @@ test("the index names every tensor once, sorted, with both totals", () => {
 }`);
 });
 
-test("refuses names twice and shapes without a size as bugs of ours", () => {
+test("throws INTERNAL for a name that occurs twice and for a shape without a size", () => {
   expect(() => layoutShards([tensors[0]!, tensors[0]!])).toThrow("twice");
   for (const bad of [
     { dtype: "U7", shape: [1] },

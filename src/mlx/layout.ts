@@ -2,7 +2,7 @@ import { writeJson } from "../checkpoint/json.ts";
 import { OqeError } from "../ground/errors.ts";
 import { bytesPerElement } from "../kernel/dtype.ts";
 
-/** Tensor bytes per shard: 1 GB, so that a finished shard can go up and leave the disk while the next one is made. */
+/** Most bytes of tensors in a shard, so that one can be uploaded while the next is made. */
 export const SHARD_LIMIT = 1_000_000_000;
 
 export interface TensorShape {
@@ -17,10 +17,10 @@ export interface PlacedTensor extends TensorShape {
   readonly bytes: number;
 }
 
-/** One safetensors file before it exists: every byte outside of the tensors, and where each tensor goes. */
+/** A safetensors file before it exists: its header, and the place of each tensor. */
 export interface ShardLayout {
   readonly file: string;
-  /** Length, JSON and padding: the file's first bytes. */
+  /** The file's first bytes: length, JSON and padding. */
   readonly header: Uint8Array;
   /** In the order of their bytes. */
   readonly tensors: readonly PlacedTensor[];
@@ -29,9 +29,11 @@ export interface ShardLayout {
 }
 
 /**
- * Cuts tensors into shards, greedily in the given order; one larger than the limit gets a shard of its own. Within a shard, wider
- * dtypes come first (else in the given order): with the header padded to 8 bytes every tensor is aligned to its elements, which
- * readers that map the file need and which safetensors' no-gaps rule leaves no other way to get.
+ * Fills shards with tensors in the given order. A tensor above the limit gets a shard of its own.
+ *
+ * Within a shard tensors of wider dtypes come first, else in the given order, and the header is
+ * padded to 8 bytes. So each tensor is aligned to its elements, as readers that map the file need.
+ * There is no other way to align them: safetensors allows no gaps.
  */
 export function layoutShards(
   tensors: readonly TensorShape[],
@@ -41,20 +43,20 @@ export function layoutShards(
     throw bug("a tensor name occurs twice");
   const limit = options.shardLimit ?? SHARD_LIMIT;
   const shards: TensorShape[][] = [];
-  let room = 0;
+  let free = 0;
   for (const tensor of tensors) {
     const bytes = tensorBytes(tensor);
-    if (bytes > room || shards.length === 0) {
+    if (bytes > free || shards.length === 0) {
       shards.push([]);
-      room = limit;
+      free = limit;
     }
     shards.at(-1)!.push(tensor);
-    room -= bytes;
+    free -= bytes;
   }
   return shards.map((shard, index) => layoutShard(shardName(index, shards.length), shard));
 }
 
-/** Names that mlx-lm's loader finds: it reads every `model*.safetensors`. */
+/** mlx-lm reads every file `model*.safetensors`. */
 function shardName(index: number, count: number): string {
   const padded = (n: number) => String(n).padStart(5, "0");
   return count === 1
@@ -103,8 +105,8 @@ function tensorBytes({ name, dtype, shape }: TensorShape): number {
 }
 
 /**
- * Text of `model.safetensors.index.json`, written for one shard, too, as mlx-lm does. `totalParameters` counts the base's weights,
- * not the packed words.
+ * Text of `model.safetensors.index.json`. Like mlx-lm we write it for a single shard too.
+ * `totalParameters` counts the base's weights, not the packed words.
  */
 export function indexText(layouts: readonly ShardLayout[], totalParameters: number): string {
   const placed = layouts.flatMap(({ file, tensors }) =>

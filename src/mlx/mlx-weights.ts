@@ -7,7 +7,7 @@ import type { Repository } from "../checkpoint/repository.ts";
 import { OqeError } from "../ground/errors.ts";
 import { bytesPerElement, type FloatDtype, isFloat } from "../kernel/dtype.ts";
 import type { Kernel } from "../kernel/kernel-types.ts";
-import { floatsOf, sharedBytes, type Weight } from "../kernel/matrix.ts";
+import { asWeight, floatsOf, sharedBytes, type Weight } from "../kernel/matrix.ts";
 import { toFloats } from "../kernel/to-floats.ts";
 import type { Bits, GroupSize, Width } from "../kernel/width.ts";
 import type { PlannedTensor } from "../models/architecture.ts";
@@ -18,22 +18,23 @@ import { findArchitecture } from "../models/registry.ts";
 import type { Model, WeightSource } from "../models/run.ts";
 import { elements, isAligned, modulePath, storedTensors } from "./format.ts";
 
-/** A tensor of a finished repository: as quantized as its config says. */
+/** A tensor of a finished repository. */
 export interface FinishedTensor extends PlannedTensor {
-  /** Undefined: kept as it is. */
+  /** By the repository's config. Undefined: the tensor is unquantized. */
   readonly width: Width | undefined;
 }
 
-/** A finished MLX repository that can be run by the same forward pass as its base. */
+/** A finished MLX repository, which the forward pass of its base can run. */
 export interface FinishedModel extends Model {
-  /** Every tensor of the role table; `dtype` is that of scales and biases, or of a kept tensor. */
+  /** All tensors of the role table. `dtype` is that of scales and biases, or of the values. */
   readonly tensors: readonly FinishedTensor[];
   close(): Promise<void>;
 }
 
 /**
- * Opens what oqe-publisher or `mlx_lm.convert -q` made, a folder or a repository on the Hub. Every tensor that the role table and the config promise must be
- * there, in the shape that its width gives. Throws BAD_CHECKPOINT, MISSING_FILE, UNSUPPORTED_MODEL.
+ * Opens a quantized repository that oqe-publisher or `mlx_lm.convert -q` made. Each tensor that the
+ * role table and the config promise must be there, in the shape that its width gives.
+ * Throws BAD_CHECKPOINT, MISSING_FILE, UNSUPPORTED_MODEL.
  */
 export async function openFinished(repository: Repository, kernel: Kernel): Promise<FinishedModel> {
   const checkpoint = await openCheckpoint(repository, { allowQuantized: true });
@@ -41,7 +42,7 @@ export async function openFinished(repository: Repository, kernel: Kernel): Prom
     const architecture = findArchitecture(checkpoint.config);
     const { config } = architecture.fold(checkpoint.config);
     const tensors = expandTable(architecture, config).map((tensor) =>
-      holdAgainst({ ...checkpoint, config }, tensor),
+      finishedTensor({ ...checkpoint, config }, tensor),
     );
     const read = async (name: string, byteOffset: number, into: Uint8Array) => {
       await checkpoint.read(name, byteOffset, into.byteLength, into);
@@ -61,8 +62,8 @@ export async function openFinished(repository: Repository, kernel: Kernel): Prom
   }
 }
 
-/** The tensor with its dtype and width as the files have it. */
-function holdAgainst(
+/** The tensor with the dtype and the width that the files have. Throws BAD_CHECKPOINT. */
+function finishedTensor(
   { tensors, config, repository }: Checkpoint,
   tensor: Omit<PlannedTensor, "dtype">,
 ): FinishedTensor {
@@ -71,10 +72,10 @@ function holdAgainst(
   const dtype = (scales ?? tensors.get(tensor.name))?.dtype ?? storageDtype(config, []);
   const width = scales === undefined ? undefined : widthOf(config, path);
   const bad = (what: string) =>
-    new OqeError("BAD_CHECKPOINT", `${repository.name}: ${what}`, "Make it anew.");
+    new OqeError("BAD_CHECKPOINT", `${repository.name}: ${what}`, "Quantize the base again.");
   if (!isFloat(dtype)) throw bad(`"${tensor.name}" is ${dtype}, not a float`);
   if (width !== undefined && !isAligned(tensor.shape, width.groupSize))
-    throw bad(`"${path}" has no whole groups`);
+    throw bad(`"${path}" has rows that are not whole groups of ${width.groupSize}`);
   for (const { name, shape } of storedTensors({ ...tensor, dtype }, width, dtype)) {
     const found = tensors.get(name);
     if (found === undefined) throw bad(`tensor "${name}" is missing`);
@@ -86,7 +87,7 @@ function holdAgainst(
   return { ...tensor, dtype, width };
 }
 
-/** Width of a module by the config's `quantization`: its own, else the default. */
+/** Width of a module by the config's `quantization`: its own entry, else the default. */
 function widthOf(config: ModelConfig, path: string): Width {
   const quantization = asObject(config.quantization ?? config.quantization_config);
   const own = asObject(quantization?.[path]) ?? quantization;
@@ -97,78 +98,63 @@ function widthOf(config: ModelConfig, path: string): Width {
     return { bits: bits as Bits, groupSize: groupSize as GroupSize };
   throw new OqeError(
     "BAD_CHECKPOINT",
-    `config.json: quantization of "${path}" is ${JSON.stringify(own) ?? "missing"}, no affine width of MLX`,
+    `config.json: quantization of "${path}" is ${JSON.stringify(own) ?? "missing"}; ` +
+      "expected an affine width of MLX",
   );
 }
 
-/** Weights decoded to float32 when asked: codes · scale + bias, as a reader in float32 gets them. `readBytes`: of a tensor as it is stored. */
+/** Reads `into.length` bytes of a stored tensor, from `byteOffset` within it on. */
+type ReadBytes = (name: string, byteOffset: number, into: Uint8Array) => Promise<void>;
+
+/** The weights of stored tensors, decoded when asked: code · scale + bias in float32. */
 export function storedWeights(
   finished: readonly FinishedTensor[],
-  readBytes: (name: string, byteOffset: number, into: Uint8Array) => Promise<void>,
+  readBytes: ReadBytes,
   kernel: Kernel,
 ): WeightSource {
   const tensors = byRole(finished);
-  /** Rows `[start, end)` of everything that the tensor is stored as, all axes but the last being rows. */
-  const read = (tensor: FinishedTensor, start: number, end: number) => {
-    const parts = storedTensors(tensor, tensor.width, tensor.dtype as FloatDtype);
-    return Promise.all(
-      parts.map(async ({ name, dtype, shape }) => {
-        const rowBytes = shape.at(-1)! * bytesPerElement[dtype]!;
-        const into = sharedBytes((end - start) * rowBytes);
-        await readBytes(name, start * rowBytes, into);
-        return into;
-      }),
-    );
+  const read = async (tensor: FinishedTensor, start: number, end: number): Promise<Weight> => {
+    const parts = await readRows(readBytes, tensor, start, end);
+    const dtype = tensor.dtype as FloatDtype;
+    const shape = { rows: end - start, columns: tensor.shape.at(-1)! };
+    if (tensor.width === undefined) return { bytes: parts[0]!, dtype, ...shape };
+    const [words, scales, biases] = parts;
+    const stored = { words: words!, scales: scales!, biases: biases!, store: dtype };
+    const codes = { ...stored, ...shape, ...tensor.width };
+    const values = (await kernel.dequantize(codes)) as Float32Array<SharedArrayBuffer>;
+    return asWeight(values, shape.columns);
   };
   return {
-    async kept(layer, role) {
+    async unquantized(layer, role) {
       const tensor = tensors.find(layer, role);
       if (tensor === undefined) return null;
-      if (tensor.width !== undefined)
-        return floatsOf(await decode(tensor, tensor.width, 0, rowsIn(tensor)));
-      const [bytes] = await read(tensor, 0, rowsIn(tensor));
-      return toFloats(bytes!, tensor.dtype as FloatDtype, kernel);
+      const values = await read(tensor, 0, elements(tensor.shape.slice(0, -1)));
+      if (values.dtype === "F32") return floatsOf(values);
+      return toFloats(values.bytes, values.dtype, kernel);
     },
-    async matrix(layer, role, expert = 0, range): Promise<Weight> {
+    async matrix(layer, role, expert = 0, range) {
       const tensor = tensors.get(layer, role);
-      const [rows, columns] = tensor.shape.slice(-2) as [number, number];
-      const [start, end] = (range ?? [0, rows]).map((row) => expert * rows + row) as [
-        number,
-        number,
-      ];
-      if (tensor.width !== undefined) return decode(tensor, tensor.width, start, end);
-      const [bytes] = await read(tensor, start, end);
-      return { bytes: bytes!, dtype: tensor.dtype as FloatDtype, rows: end - start, columns };
+      const rows = tensor.shape.at(-2)!;
+      const [start, end] = range ?? [0, rows];
+      return read(tensor, expert * rows + start, expert * rows + end);
     },
   };
-
-  async function decode(
-    tensor: FinishedTensor,
-    width: Width,
-    start: number,
-    end: number,
-  ): Promise<Weight> {
-    const columns = tensor.shape.at(-1)!;
-    const [words, scales, biases] = (await read(tensor, start, end)) as [
-      Uint8Array,
-      Uint8Array,
-      Uint8Array,
-    ];
-    const packed = {
-      words,
-      scales,
-      biases,
-      store: tensor.dtype as FloatDtype,
-      rows: end - start,
-      columns,
-      ...width,
-    };
-    const values = (await kernel.dequantize(packed)) as Float32Array<SharedArrayBuffer>;
-    const bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
-    return { bytes, dtype: "F32", rows: end - start, columns };
-  }
 }
 
-function rowsIn({ shape }: FinishedTensor): number {
-  return elements(shape.slice(0, -1));
+/** Rows `[start, end)` of each tensor that the file holds of this one, counted over its stack. */
+function readRows(
+  readBytes: ReadBytes,
+  tensor: FinishedTensor,
+  start: number,
+  end: number,
+): Promise<Uint8Array<SharedArrayBuffer>[]> {
+  const parts = storedTensors(tensor, tensor.width, tensor.dtype as FloatDtype);
+  return Promise.all(
+    parts.map(async ({ name, dtype, shape }) => {
+      const rowBytes = shape.at(-1)! * bytesPerElement[dtype]!;
+      const into = sharedBytes((end - start) * rowBytes);
+      await readBytes(name, start * rowBytes, into);
+      return into;
+    }),
+  );
 }

@@ -24,7 +24,7 @@ beforeEach(async () => {
 });
 afterEach(() => rm(folder, { recursive: true, force: true }));
 
-test("writes in any order; what comes out opens as a checkpoint with these bytes", async () => {
+test("writes in any order; the files open as a checkpoint with the same bytes", async () => {
   const many = Array.from({ length: 9 }, (_, i) => ({
     name: `t${i}`,
     dtype: i % 2 ? "F32" : "BF16",
@@ -67,7 +67,7 @@ test("writes in any order; what comes out opens as a checkpoint with these bytes
   await checkpoint.close();
 });
 
-test("takes views over shared memory", async () => {
+test("writes views over shared memory", async () => {
   const shared = new Uint8Array(new SharedArrayBuffer(32)).fill(9);
   const writer = await createShards(folder, layouts);
   await writer.write("a", 0, shared.subarray(8, 16));
@@ -147,7 +147,7 @@ test("abort removes its files and nothing else, twice", async () => {
   await expect(writer.finish()).rejects.toMatchObject({ code: "INTERNAL" });
 });
 
-test("never overwrites, and takes back what it made before it met the file", async () => {
+test("never overwrites a file, and removes those that it has made itself", async () => {
   const shards = layoutShards(tensors, { shardLimit: 8 });
   await writeFile(join(folder, shards[1]!.file), "mine");
   await expect(createShards(folder, shards)).rejects.toMatchObject({
@@ -158,18 +158,18 @@ test("never overwrites, and takes back what it made before it met the file", asy
   expect(await readFile(join(folder, shards[1]!.file), "utf8")).toBe("mine");
 });
 
-test("says before it starts that a petabyte does not fit, in bytes", async () => {
+test("refuses a petabyte before it starts, with the sizes in bytes", async () => {
   const huge = layoutShards([{ name: "x", dtype: "U8", shape: [2 ** 52] }]);
   await expect(createShards(folder, huge)).rejects.toMatchObject({
     code: "DISK",
     message: expect.stringMatching(
-      /^no room in \S*oqe-shards-\S+: 450359962\d+ bytes are needed, \d+ are free$/,
+      /^not enough disk space in \S*oqe-shards-\S+: 450359962\d+ bytes are needed, \d+ are free$/,
     ),
   });
   expect(await readdir(folder)).toEqual([]);
 });
 
-test("says DISK where the folder is a file", async () => {
+test("throws DISK where the folder is a file", async () => {
   await writeFile(join(folder, "file"), "");
   await expect(createShards(join(folder, "file"), layouts)).rejects.toMatchObject({ code: "DISK" });
   await expect(createShards(join(folder, "file", "below"), layouts)).rejects.toMatchObject({
@@ -177,13 +177,21 @@ test("says DISK where the folder is a file", async () => {
   });
 });
 
-/** The one refusal that needs no second disk: the shell's limit on file sizes, here 512 KB at most (blocks are 512 or 1024 bytes). */
-test("says DISK when the system refuses the bytes half-way, and cleans up", async () => {
+/**
+ * The shell limits the size of files, so the test needs no full disk. 512 blocks are at most
+ * 512 KB: a block has 512 or 1024 bytes.
+ */
+test("throws DISK and removes the files when the system refuses bytes half-way", async () => {
+  const [layout, writer] = ["layout", "shard-writer"].map((name) =>
+    JSON.stringify(new URL(`./${name}.ts`, import.meta.url).href),
+  );
   const script = `
-    import { layoutShards } from ${JSON.stringify(new URL("./layout.ts", import.meta.url).href)};
-    import { createShards } from ${JSON.stringify(new URL("./shard-writer.ts", import.meta.url).href)};
-    const layouts = layoutShards([{ name: "s", dtype: "U8", shape: [9] }, { name: "x", dtype: "U8", shape: [1 << 20] }], { shardLimit: 10 });
-    await createShards(process.argv[1], layouts).catch(({ code, message, hint }) => console.log(JSON.stringify({ code, message, hint })));
+    import { layoutShards } from ${layout};
+    import { createShards } from ${writer};
+    const tensor = (name, size) => ({ name, dtype: "U8", shape: [size] });
+    const layouts = layoutShards([tensor("s", 9), tensor("x", 1 << 20)], { shardLimit: 10 });
+    await createShards(process.argv[1], layouts).catch(({ code, message, hint }) =>
+      console.log(JSON.stringify({ code, message, hint })));
   `;
   const run = promisify(execFile);
   const { stdout } = await run("sh", [
@@ -194,8 +202,8 @@ test("says DISK when the system refuses the bytes half-way, and cleans up", asyn
     folder,
   ]);
   const error = JSON.parse(stdout);
-  expect(error).toMatchObject({ code: "DISK", hint: expect.stringContaining("Free some space") });
+  expect(error).toMatchObject({ code: "DISK", hint: expect.stringContaining("Free disk space") });
   expect(error.message).toContain(folder);
-  expect(error.message).toContain("a limit on file sizes applies");
+  expect(error.message).toContain("file sizes are limited");
   expect(await readdir(folder)).toEqual([]);
 });

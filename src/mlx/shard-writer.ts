@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { type FileHandle, mkdir, open, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { diskError, requireRoom } from "../ground/disk.ts";
+import { diskError, requireDiskSpace } from "../ground/disk.ts";
 import { OqeError } from "../ground/errors.ts";
 import type { PlacedTensor, ShardLayout } from "./layout.ts";
 
@@ -13,21 +13,25 @@ export interface WrittenFile {
   readonly sha256: string;
 }
 
-/** Files being filled, in any order. One writer is used up by `finish` or `abort`. */
+/** Fills files in any order. After `finish` or `abort` it cannot be used any more. */
 export interface ShardWriter {
-  /** Puts bytes at `byteOffset` within a tensor. The view may lie over a SharedArrayBuffer; it must not change until the promise settles. */
+  /**
+   * Writes bytes at `byteOffset` within a tensor. They may lie over a SharedArrayBuffer, and must
+   * not change until the promise settles.
+   */
   write(tensor: string, byteOffset: number, bytes: Uint8Array): Promise<void>;
-  /** Bytes `[byteOffset, byteOffset + into.length)` of a tensor as they were written. */
+  /** Reads bytes `[byteOffset, byteOffset + into.length)` of a tensor as they were written. */
   read(tensor: string, byteOffset: number, into: Uint8Array): Promise<void>;
-  /** Checks that every byte was written exactly once, flushes to disk and hashes each file. */
+  /** Checks that each byte was written once, flushes the files to disk and hashes them. */
   finish(): Promise<Record<string, WrittenFile>>;
-  /** Removes the files. Safe at any time, also after a failure or twice. */
+  /** Removes the files. May be called at any time, after a failure, and twice. */
   abort(): Promise<void>;
 }
 
 /**
- * Creates the files of `layouts` at full size in `folder` (made if absent) and writes their headers. Throws DISK where there is no
- * room or no right, NOT_OURS where a file exists already; no file is left behind then.
+ * Creates the files of `layouts` at full size and writes their headers. Makes `folder` where it is
+ * missing. Throws DISK for missing disk space or permission, NOT_OURS where a file exists already;
+ * either way it leaves no file behind.
  */
 export async function createShards(
   folder: string,
@@ -46,7 +50,7 @@ export async function createShards(
 interface Slot {
   readonly tensor: PlacedTensor;
   readonly handle: FileHandle;
-  /** Written ranges [start, end), neighbours joined while they come in order. */
+  /** Ranges `[start, end)` that were written. One that continues the last is joined to it. */
   readonly written: [number, number][];
 }
 
@@ -65,7 +69,7 @@ class Writer implements ShardWriter {
 
   async create(): Promise<void> {
     await this.onDisk(() => mkdir(this.folder, { recursive: true }));
-    await requireRoom(this.folder, this.needed);
+    await requireDiskSpace(this.folder, this.needed);
     for (const layout of this.layouts) {
       const handle = await this.openNew(layout.file);
       await this.onDisk(() => handle.truncate(layout.bytes));
@@ -143,7 +147,7 @@ class Writer implements ShardWriter {
     return handle;
   }
 
-  /** Like pwrite until all of it is there: a nearly full disk writes less than it is asked to before it fails. */
+  /** Writes all bytes: a nearly full disk writes a part of them before it fails. */
   private put(handle: FileHandle, bytes: Uint8Array, position: number): Promise<void> {
     return this.onDisk(async () => {
       for (let done = 0; done < bytes.length; ) {

@@ -1,4 +1,4 @@
-/** Where a tier's tensors go: positional writes, in any order. */
+/** The files of a tier while they are made. */
 export interface TierSink {
   write(tensor: string, byteOffset: number, bytes: Uint8Array): Promise<void>;
   /** Bytes from `byteOffset` on, as they were written. */

@@ -47,7 +47,7 @@ export async function tensor(
   at: WalkContext,
   role: string,
 ): Promise<Float32Array<SharedArrayBuffer>> {
-  const values = await at.kept(role);
+  const values = await at.unquantized(role);
   if (values === null) throw new TypeError(`the role table has no ${role}`);
   return values;
 }
@@ -58,7 +58,7 @@ export async function attention(at: BlockContext, x: Matrix, heads: Heads): Prom
   const roles = ["attention.q", "attention.k", "attention.v"] as const;
   const weights: Weight[] = [];
   for (const role of roles) weights.push(await at.weight(role, x));
-  const biases = await Promise.all(roles.map((role) => at.kept(`${role}.bias`)));
+  const biases = await Promise.all(roles.map((role) => at.unquantized(`${role}.bias`)));
   const y = newMatrix(x.rows, heads.queries * heads.valueSize);
   await ops.inBatches(x.rows, sequenceLength, async (start, end) => {
     const rows = rowsOf(x, start, end);
@@ -80,7 +80,7 @@ export async function gatedMlp(at: BlockContext, name: string, x: Matrix): Promi
   const { ops } = at;
   const h = await at.linear(`${name}.gate`, x);
   const up = await at.weight(`${name}.up`, x);
-  const bias = await at.kept(`${name}.up.bias`);
+  const bias = await at.unquantized(`${name}.up.bias`);
   await ops.inBatches(x.rows, at.sequenceLength, async (start, end) => {
     await ops.swiglu(rowsOf(h, start, end), await ops.linear(rowsOf(x, start, end), up, bias));
   });

@@ -75,7 +75,7 @@ function checkTensor(name: string, base: BaseTensors, expected: Expected): void 
     throw bad(`tensor "${name}" has shape [${found.shape.join(", ")}]; expected ${text}`);
 }
 
-/** One scale a row is stored as `[rows]` or `[rows, 1]`; one scale of all as `[]`, `[1]`, `[1, 1]`. */
+/** One scale a row has shape `[rows]` or `[rows, 1]`; one scale of all `[]`, `[1]` or `[1, 1]`. */
 function withoutOnes(shape: readonly number[]): string {
   return shape.filter((size) => size !== 1).join();
 }

@@ -26,7 +26,7 @@ export interface WalkContext {
   /** Tokens of a sequence. The rows of hidden states are whole sequences. */
   readonly sequenceLength: number;
   /** An unquantized tensor as float32, flat. Null where this config has none (biases). */
-  kept(role: string): Promise<Float32Array<SharedArrayBuffer> | null>;
+  unquantized(role: string): Promise<Float32Array<SharedArrayBuffer> | null>;
   /**
    * The weight of a quantizable role, for products that are made in batches. The caller adds the bias.
    * `x [tokens, in]` is everything that will be multiplied with it: tuning makes the Hessian of the

@@ -124,7 +124,7 @@ async function attend(at: BlockContext, x: Matrix, window: number | null): Promi
   const { config: c, ops, sequenceLength } = at;
   const size = headSize(c);
   const { base, scaling } = ropeOf(c, sequenceLength);
-  const query = await at.kept("norm.q");
+  const query = await at.unquantized("norm.q");
   const heads: Heads = {
     queries: queries(c),
     keys: integer(c, "num_key_value_heads"),

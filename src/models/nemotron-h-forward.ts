@@ -24,7 +24,7 @@ async function mamba(at: BlockContext, x: Matrix): Promise<Matrix> {
   const { ops, sequenceLength } = at;
   const mixer = await mixerOf(at);
   const weight = await at.weight("mamba.in", x);
-  const bias = await at.kept("mamba.in.bias");
+  const bias = await at.unquantized("mamba.in.bias");
   const y = newMatrix(x.rows, mixer.heads * mixer.head);
   await ops.inBatches(x.rows, sequenceLength, async (start, end) => {
     const z = await ops.linear(rowsOf(x, start, end), weight, bias); // [batch, gate I | x I, B GN, C GN | step H]
@@ -44,7 +44,8 @@ async function mixerOf(at: BlockContext): Promise<Mixer> {
     state: integer(c, "ssm_state_size"),
     taps,
     convolution,
-    convolutionBias: (await at.kept("mamba.conv.bias")) ?? sharedFloats(convolution.length / taps),
+    convolutionBias:
+      (await at.unquantized("mamba.conv.bias")) ?? sharedFloats(convolution.length / taps),
     stepBias: await tensor(at, "mamba.dt_bias"),
     decayLog: await tensor(at, "mamba.A_log"),
     skip: await tensor(at, "mamba.D"),

@@ -10,7 +10,7 @@ import type { Routing } from "./routing.ts";
 /** The weights of a base, or of a finished MLX repository. `layer` is null outside the blocks. */
 export interface WeightSource {
   /** An unquantized tensor as float32, flat; null where the config has none. */
-  kept(layer: number | null, role: string): Promise<Float32Array<SharedArrayBuffer> | null>;
+  unquantized(layer: number | null, role: string): Promise<Float32Array<SharedArrayBuffer> | null>;
   /** Rows `[start, end)` of the matrix of a quantizable role or routed expert. Default: all rows. */
   matrix(
     layer: number | null,
@@ -77,7 +77,7 @@ export async function openHead({
 }: Model): Promise<(x: Matrix) => Promise<Matrix>> {
   const role = headRole(architecture, config);
   const weight = await weights.matrix(null, role);
-  const bias = await weights.kept(null, `${role}.bias`);
+  const bias = await weights.unquantized(null, `${role}.bias`);
   return (x) => ops.linear(x, weight, bias);
 }
 
@@ -108,10 +108,10 @@ export function plainContext(
     config,
     ops,
     sequenceLength: length,
-    kept: (role) => weights.kept(layer, role),
+    unquantized: (role) => weights.unquantized(layer, role),
     weight: (role, _, options) => matrix(role, options),
     linear: async (role, x, options) =>
-      ops.linear(x, await matrix(role, options), await weights.kept(layer, `${role}.bias`)),
+      ops.linear(x, await matrix(role, options), await weights.unquantized(layer, `${role}.bias`)),
     rows: (role, start, end) => weights.matrix(layer, role, undefined, [start, end]),
   };
 }

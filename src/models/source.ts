@@ -57,7 +57,7 @@ export function isTransposed(source: Source): boolean {
   return !isContiguous(source) && source.shape.length > 1 && source.strides.at(-1) !== 1;
 }
 
-/** Element of the base tensor at which row `row` of the view starts. Rows are all axes but the last. */
+/** Element of the base tensor at which a row of the view starts. Rows: all axes but the last. */
 export function rowStart({ shape, strides, offset }: Source, row: number): number {
   let [start, rest] = [offset, row];
   for (let axis = shape.length - 2; axis >= 0; axis--) {

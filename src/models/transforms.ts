@@ -32,7 +32,7 @@ export function range(start: number, count: number): Transform {
   return (source) => everyOf(source, start, 1, count);
 }
 
-/** Cuts the first axis into `count` equal parts, `[n, …]` to `[count, n / count, …]`: one a head. */
+/** Cuts the first axis into equal parts, `[n, …]` to `[count, n / count, …]`: one a head. */
 export function cutInto(count: number): Transform {
   return (source) => {
     const [size, ...shape] = source.shape as [number, ...number[]];

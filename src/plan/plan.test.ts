@@ -14,31 +14,21 @@ const tensors: PlannedTensor[] = expandTable(architecture, nemotron30b).map((ten
 }));
 const input = { architecture, config: nemotron30b, tensors, storage: "BF16" } as const;
 
-describe("the published matrix of Nemotron-3-Nano-30B-A3B", () => {
-  test("its shapes add up to 31,577,940,288 parameters", () => {
+describe("the published series of Nemotron-3-Nano-30B-A3B", () => {
+  test("has shapes of 31,577,940,288 parameters", () => {
     expect(tensors.reduce((sum, tensor) => sum + elements(tensor.shape), 0)).toBe(31_577_940_288);
   });
 
   test.each([
-    ["oQ8e", 8.5, 0, "uniform 8bit", 33_559_877_504],
-    ["oQ6e", 6.57, 48, "8bitX48", 25_958_514_560],
-    ["oQ5e", 5.64, 118, "8bitX48, 6bitX70", 22_286_663_552],
-    ["oQ4e", 4.7, 118, "8bitX48, 6bitX48, 5bitX22", 18_563_676_032],
-  ])("%s: %d bpw, %d boosts, %s, %d bytes", (name, bpw, boosts, description, bytes) => {
-    const plan = planTier(tiers.find((tier) => tier.name === name)!, input);
-    expect({
-      bpw: Number(plan.bpw.toFixed(2)),
-      boosts: plan.boosts,
-      plan: plan.plan,
-      bytes: plan.bytes,
-    }).toEqual({
-      bpw,
-      boosts,
-      plan: description,
-      bytes,
-    });
-    const cap = tiers.find((tier) => tier.name === name)!.capBpw;
-    if (cap !== null) expect(plan.bpw).toBeLessThanOrEqual(cap);
+    ["oQ8e", { bpw: 8.5, boosts: 0, plan: "uniform 8bit", bytes: 33_559_877_504 }],
+    ["oQ6e", { bpw: 6.57, boosts: 48, plan: "8bitX48", bytes: 25_958_514_560 }],
+    ["oQ5e", { bpw: 5.64, boosts: 118, plan: "8bitX48, 6bitX70", bytes: 22_286_663_552 }],
+    ["oQ4e", { bpw: 4.7, boosts: 118, plan: "8bitX48, 6bitX48, 5bitX22", bytes: 18_563_676_032 }],
+  ])("%s is %o", (name, expected) => {
+    const tier = tiers.find((one) => one.name === name)!;
+    const { bpw, boosts, plan, bytes } = planTier(tier, input);
+    expect({ bpw: Number(bpw.toFixed(2)), boosts, plan, bytes }).toEqual(expected);
+    if (tier.capBpw !== null) expect(bpw).toBeLessThanOrEqual(tier.capBpw);
   });
 });
 

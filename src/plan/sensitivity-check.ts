@@ -28,7 +28,11 @@ export function requireContrast({ tensors, together }: Sensitivity): void {
 }
 
 function isFlat(values: readonly number[]): boolean {
-  const [least, most] = [Math.min(...values), Math.max(...values)];
+  let [least, most] = [Number.POSITIVE_INFINITY, 0];
+  for (const value of values) {
+    least = Math.min(least, value);
+    most = Math.max(most, value);
+  }
   return most - least <= flatness * most;
 }
 

@@ -13,7 +13,8 @@ import {
 } from "../ground/schema.ts";
 import type { Bits } from "../kernel/width.ts";
 
-const most = { domains: 256, tensors: 1_000_000 };
+/** The largest models have some thousand modules: a stack of experts is one. */
+const most = { domains: 256, tensors: 65_536 };
 
 /** Bit widths that the measured policy chooses from. */
 export const measuredBits = [3, 4, 5, 6, 8] as const satisfies readonly Bits[];

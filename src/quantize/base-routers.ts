@@ -18,7 +18,7 @@ export class BaseRouters {
   recorders(weights: WeightSource): Required<Pick<RunOptions, "router" | "routes">> {
     return {
       router: async (layer, role, x) => {
-        const gate = (await weights.kept(layer, role))!;
+        const gate = (await weights.unquantized(layer, role))!;
         this.#logits.set(layer, await this.#ops.linear(x, asWeight(gate, x.columns)));
         return gate;
       },

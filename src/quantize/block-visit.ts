@@ -65,7 +65,7 @@ function visitingContext(
     return used;
   };
   const linear: BlockContext["linear"] = async (role, x, options) =>
-    model.ops.linear(x, await weight(role, x, options), await plain.kept(`${role}.bias`));
+    model.ops.linear(x, await weight(role, x, options), await plain.unquantized(`${role}.bias`));
   const pool: BlockContext["pool"] = (fedBy, x) => hessians.pool(fedBy, x);
   return { ...plain, weight, linear, pool, wantsNear: tools.settings.nearWeight > 0 };
 }

@@ -2,14 +2,59 @@ import { columnsOf, memberRows } from "../base/base-rows.ts";
 import { bytesPerElement } from "../kernel/dtype.ts";
 import type { Matrix, Weight } from "../kernel/matrix.ts";
 import type { PlannedTensor } from "../models/architecture.ts";
+import { headRole, outerRole, plainContext } from "../models/run.ts";
 import { tuneHeadRows } from "./head-tuner.ts";
 import { tuneForTiers } from "./matrix-tuner.ts";
+import { replaceMatrices } from "./replace-matrices.ts";
 import { tableHessian } from "./table-hessian.ts";
 import type { MatrixRows } from "./tune-matrix.ts";
 import type { TuneWalk } from "./tune-types.ts";
 
-/** Tunes the embeddings. In a sequential walk it returns them as stored, in float32, else null. */
-export async function tuneTable(walk: TuneWalk, tensor: PlannedTensor): Promise<Weight | null> {
+/**
+ * Hidden states of the calibration rows before the first block, looked up in `table` or, if it is
+ * null, in the base's embeddings.
+ */
+export function embedTokens(
+  { model, calibration }: TuneWalk,
+  table: Weight | null,
+): Promise<Matrix> {
+  const { architecture } = model;
+  const role = outerRole(architecture, "embeddings");
+  const weights = replaceMatrices(model.weights, (layer, asked) =>
+    layer === null && asked === role ? table : null,
+  );
+  const { ids, length } = calibration;
+  return architecture.forward.embed(plainContext({ ...model, weights }, null, { length }), ids);
+}
+
+/**
+ * Tunes the embeddings; returns them as stored in a sequential walk, else null. A tied table is
+ * tuned as the head instead. Until then the base's is looked up.
+ */
+export async function tuneFirst(walk: TuneWalk): Promise<Weight | null> {
+  const { architecture, config } = walk.model;
+  const role = outerRole(architecture, "embeddings");
+  const table = outerTensor(walk, role);
+  if (role === headRole(architecture, config) || !walk.writer.isQuantized(table)) return null;
+  return tuneTable(walk, table);
+}
+
+/** Tunes the head. `x` are the hidden states after the last block. */
+export async function tuneLast(walk: TuneWalk, x: Matrix): Promise<void> {
+  const { model, calibration, writer } = walk;
+  const { architecture, config } = model;
+  const { length } = calibration;
+  const last = await architecture.forward.finish(plainContext(model, null, { length }), x);
+  const head = outerTensor(walk, headRole(architecture, config));
+  if (writer.isQuantized(head)) await tuneHead(walk, head, last);
+}
+
+/** The tensor of a role outside the blocks. */
+function outerTensor({ base }: TuneWalk, role: string): PlannedTensor {
+  return base.tensors.find((tensor) => tensor.layer === null && tensor.role.role === role)!;
+}
+
+async function tuneTable(walk: TuneWalk, tensor: PlannedTensor): Promise<Weight | null> {
   const { base, model, tools } = walk;
   const { role, layer } = tensor;
   const hessian = await tableHessian(tools, base.tensors, model.weights);
@@ -22,8 +67,8 @@ export async function tuneTable(walk: TuneWalk, tensor: PlannedTensor): Promise<
   return stored;
 }
 
-/** Tunes the head. `x [tokens, hidden]` is what it multiplies. */
-export async function tuneHead(walk: TuneWalk, tensor: PlannedTensor, x: Matrix): Promise<void> {
+/** `x [tokens, hidden]` is what the head multiplies. */
+async function tuneHead(walk: TuneWalk, tensor: PlannedTensor, x: Matrix): Promise<void> {
   const { model, tools, writer, ledger, calibration } = walk;
   const head = await model.weights.matrix(null, tensor.role.role);
   const widths = writer.widthsOf(tensor);

@@ -8,7 +8,7 @@ import type { Kernel, QuantizeResult } from "../kernel/kernel-types.ts";
 import { Leases } from "../kernel/lease.ts";
 import type { Weight } from "../kernel/matrix.ts";
 import type { Rounding, Width } from "../kernel/width.ts";
-import { distinct, elements, keptDtype, modulePath, sameWidth } from "../mlx/format.ts";
+import { distinct, elements, modulePath, sameWidth, unquantizedDtype } from "../mlx/format.ts";
 import type { TierSink } from "../mlx/tier-sink.ts";
 import type { PlannedTensor } from "../models/architecture.ts";
 import type { TierPlan } from "../plan/plan-types.ts";
@@ -142,7 +142,7 @@ async function quantizeTile(
 /** Writes rows of an unquantized tensor. */
 async function castTile(tile: Tile, values: Weight, request: QuantizeRequest) {
   const { bytes: weights, dtype: from } = values;
-  const to = keptDtype(tile.tensor, request.storage);
+  const to = unquantizedDtype(tile.tensor, request.storage);
   const { bytes, nonFinite } = await request.kernel.cast({ weights, from, to });
   refuseNonFinite(tile, values, nonFinite);
   const offset = stackedRow(tile) * (bytes.byteLength / tile.rows);

@@ -1,5 +1,5 @@
 import { afterAll, expect, test } from "vitest";
-import { embedded } from "../../test/support/models.ts";
+import { embedded, smallest } from "../../test/support/models.ts";
 import { readBase } from "../base/base.ts";
 import { baseWeights } from "../base/base-weights.ts";
 import { openFolder } from "../checkpoint/folder.ts";
@@ -75,8 +75,8 @@ test("errors become smaller where later routers read, and grow little in all", a
     let sum = 0;
     for (const layer of [1, 3, 6, 8, 10]) {
       const [gate, norm] = [
-        (await weights.kept(layer, "router"))!,
-        (await weights.kept(layer, "norm"))!,
+        (await weights.unquantized(layer, "router"))!,
+        (await weights.unquantized(layer, "norm"))!,
       ];
       const routed = gate.length / rows;
       const mean = Array.from(
@@ -116,4 +116,15 @@ test("only matrices whose output a later router reads are aimed", async () => {
   ]).toEqual(Array(3).fill(true));
   expect([await aims(10, "experts.down"), await aims(10, "shared.down")]).toEqual([false, false]);
   expect(aim.modules.size).toBe(3);
+});
+
+test("a router in the block of an attention reads what that attention writes", async () => {
+  const folder = await openFolder(smallest.qwen3_moe!);
+  const own = await readBase(folder, { allowHeaderOnly: false });
+  const aim = await RouterAim.open(kernel, own.tensors, baseWeights(own, kernel));
+  const table = byRole(own.tensors);
+  const last = own.architecture.layers(own.config).length - 1;
+  const aims = async (role: string) => (await aim.blocksOf(table.get(last, role))) !== null;
+  expect([await aims("attention.o"), await aims("experts.down")]).toEqual([true, false]);
+  await own.checkpoint.close();
 });

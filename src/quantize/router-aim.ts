@@ -74,8 +74,8 @@ export class RouterAim {
       const norm = tensors.findIndex(
         (tensor) => tensor.layer === layer && tensor.role.feeds?.includes(role.fedBy!),
       );
-      const gate = await weights.kept(layer, role.role);
-      const factors = await weights.kept(layer, tensors[norm]!.role.role);
+      const gate = await weights.unquantized(layer, role.role);
+      const factors = await weights.unquantized(layer, tensors[norm]!.role.role);
       const columns = factors!.length;
       const directions = { data: gate!, rows: gate!.length / columns, columns };
       const { squares } = await kernel.run("center", { x: directions, factors: factors! });

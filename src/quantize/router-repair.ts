@@ -1,7 +1,7 @@
 import type { CalibrationIds } from "../calibration/calibration-ids.ts";
 import { bytesOf, type Matrix } from "../kernel/matrix.ts";
 import { toFloats } from "../kernel/to-floats.ts";
-import { keptDtype } from "../mlx/format.ts";
+import { unquantizedDtype } from "../mlx/format.ts";
 import { storedWeights } from "../mlx/mlx-weights.ts";
 import type { PlannedTensor } from "../models/architecture.ts";
 import { byRole } from "../models/by-role.ts";
@@ -52,7 +52,11 @@ function weightsOf({ tensors, tier: { plan, sink }, tools }: RouterRepairRequest
   const { storage, kernel } = tools;
   const finished = tensors.map((tensor) => {
     const width = widthOf(plan, tensor);
-    return { ...tensor, width, dtype: width === undefined ? keptDtype(tensor, storage) : storage };
+    return {
+      ...tensor,
+      width,
+      dtype: width === undefined ? unquantizedDtype(tensor, storage) : storage,
+    };
   });
   return storedWeights(finished, sink.read.bind(sink), kernel);
 }
@@ -67,12 +71,12 @@ async function repairRouter(
   const { base, tensors, tier, rows, routers, tools } = request;
   const tensor = byRole(tensors).get(layer, role);
   const store = async (gate: Floats) => {
-    const dtype = keptDtype(tensor, tools.storage);
+    const dtype = unquantizedDtype(tensor, tools.storage);
     const job = { weights: bytesOf(gate), from: "F32", to: dtype } as const;
     const bytes = (await tools.kernel.cast(job)).bytes as Uint8Array<SharedArrayBuffer>;
     return { bytes, gate: await toFloats(bytes, dtype, tools.kernel) };
   };
-  const own = await store((await base.weights.kept(layer, role))!);
+  const own = await store((await base.weights.unquantized(layer, role))!);
   const fit = new GateFit(tools, rows, { x, logits: routers.logits(layer) });
   const before = await fit.residualOf(own.gate);
   const change = await fit.solve(before.residual);

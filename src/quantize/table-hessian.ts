@@ -23,7 +23,7 @@ export async function tableHessian(
     ({ role }) => role.kind === "linear" && norm?.role.feeds?.includes(role.fedBy!),
   );
   if (readers.length === 0 || norm === undefined) return null;
-  const factors = (await weights.kept(0, norm.role.role))!;
+  const factors = (await weights.unquantized(0, norm.role.role))!;
   const gram = newGram(hessianBuffers, factors.length);
   for (const { role } of readers) {
     const reader = await weights.matrix(0, role.role);

@@ -2,14 +2,13 @@ import { baseRows } from "../base/base-rows.ts";
 import { finiteWeights } from "../base/base-weights.ts";
 import { silentReport } from "../ground/report.ts";
 import { bytesPerElement } from "../kernel/dtype.ts";
-import type { Matrix, Weight } from "../kernel/matrix.ts";
+import type { Matrix } from "../kernel/matrix.ts";
 import { elements } from "../mlx/format.ts";
 import type { PlannedTensor } from "../models/architecture.ts";
-import { headRole, type Model, outerRole, plainContext } from "../models/run.ts";
+import type { Model } from "../models/run.ts";
 import { BaseRouters } from "./base-routers.ts";
 import { tuneBlock } from "./block-tuner.ts";
-import { tuneHead, tuneTable } from "./outer-tuner.ts";
-import { replaceMatrices } from "./replace-matrices.ts";
+import { embedTokens, tuneFirst, tuneLast } from "./outer-tuner.ts";
 import { ResidualRepair } from "./residual-repair.ts";
 import { quantizeSeries } from "./round-series.ts";
 import { RouterAim } from "./router-aim.ts";
@@ -144,8 +143,8 @@ async function writeUnquantized(
 async function tuneBlocks(walk: TuneWalk, repairsResidual: boolean): Promise<Matrix> {
   const { base, model, calibration, ledger, writer } = walk;
   const { length } = calibration;
-  let x = await embed(walk, await tuneFirst(walk));
-  let own = repairsResidual ? await embed(walk, null) : null;
+  let x = await embedTokens(walk, await tuneFirst(walk));
+  let own = repairsResidual ? await embedTokens(walk, null) : null;
   let moved = 0;
   for (const [layer, kind] of base.architecture.layers(base.config).entries()) {
     const quantized = base.tensors.filter(
@@ -161,46 +160,6 @@ async function tuneBlocks(walk: TuneWalk, repairsResidual: boolean): Promise<Mat
   }
   ledger.moved = repairsResidual ? moved : null;
   return x;
-}
-
-/**
- * Hidden states of the calibration rows before the first block. `table`: in place of the base's.
- */
-function embed({ model, calibration }: TuneWalk, table: Weight | null): Promise<Matrix> {
-  const { architecture } = model;
-  const role = outerRole(architecture, "embeddings");
-  const weights = replaceMatrices(model.weights, (layer, asked) =>
-    layer === null && asked === role ? table : null,
-  );
-  const { ids, length } = calibration;
-  return architecture.forward.embed(plainContext({ ...model, weights }, null, { length }), ids);
-}
-
-/**
- * Tunes the embeddings; returns them as stored in a sequential walk, else null. A tied table is
- * tuned as the head instead. Until then the base's is looked up.
- */
-async function tuneFirst(walk: TuneWalk): Promise<Weight | null> {
-  const { architecture, config } = walk.model;
-  const role = outerRole(architecture, "embeddings");
-  const table = outerTensor(walk, role);
-  if (role === headRole(architecture, config) || !walk.writer.isQuantized(table)) return null;
-  return tuneTable(walk, table);
-}
-
-/** Tunes the head. `x` are the hidden states after the last block. */
-async function tuneLast(walk: TuneWalk, x: Matrix): Promise<void> {
-  const { model, calibration, writer } = walk;
-  const { architecture, config } = model;
-  const { length } = calibration;
-  const last = await architecture.forward.finish(plainContext(model, null, { length }), x);
-  const head = outerTensor(walk, headRole(architecture, config));
-  if (writer.isQuantized(head)) await tuneHead(walk, head, last);
-}
-
-/** The tensor of a role outside the blocks. */
-function outerTensor({ base }: TuneWalk, role: string): PlannedTensor {
-  return base.tensors.find((tensor) => tensor.layer === null && tensor.role.role === role)!;
 }
 
 function bytesOf(tensor: PlannedTensor): number {

@@ -3,7 +3,7 @@ import { nemotron30b } from "../../test/support/nemotron-30b.ts";
 import { makeSensitivity } from "../../test/support/sensitivities.ts";
 import { expandTable } from "../models/expand.ts";
 import { findArchitecture } from "../models/registry.ts";
-import { requireOrigin } from "../plan/sensitivity-check.ts";
+import { requireContrast, requireOrigin } from "../plan/sensitivity-check.ts";
 import type { Sensitivity } from "../plan/sensitivity-types.ts";
 import { parseSensitivity, writeSensitivity } from "./sensitivity-file.ts";
 
@@ -88,6 +88,19 @@ describe("a sensitivity file", () => {
     }));
     expect(() => parseSensitivity(changed("tensors", flat), "m.json")).toThrow(refused(/flat/));
   });
+});
+
+test("too many tensors are refused before any is read", () => {
+  const many = Array.from({ length: 65_537 }, () => 0);
+  expect(() => parseSensitivity(changed("tensors", many), "m.json")).toThrow(
+    refused(/"tensors" is .*; expected a list of at most 65536 items$/),
+  );
+});
+
+test("as many flat tensors as a file may have are refused as flat", () => {
+  const [tensor] = sensitivity.tensors;
+  const many = Array.from({ length: 65_536 }, () => tensor!);
+  expect(() => requireContrast({ ...sensitivity, tensors: many })).toThrow(refused(/flat/));
 });
 
 describe("a sensitivity of something else", () => {

@@ -1,13 +1,15 @@
-import { mkdir, readdir, rename, rm, stat } from "node:fs/promises";
+import { mkdir, readdir, readFile, rename, rm, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { diskError } from "../ground/disk.ts";
 import { OqeError } from "../ground/errors.ts";
+import { codeOf } from "../ground/reasons.ts";
 import { receiptPath } from "../receipt/receipt.ts";
 
 /**
- * Builds folders aside (`.<name>.<process>.partial` beside each place) and puts each in place by renaming when `fill` is done.
- * A place holds the old folder or the whole new one, never a part; on failure the partial folders are removed. Two runs at
- * once do not see each other's partial folders: the last one's folder stays.
+ * Builds folders aside (`.<name>.<process>.partial` beside each place), and renames each to its
+ * place once `fill` is done. A place has the old folder or the whole new one, never a part. A
+ * failure removes the partial folders. Two runs at once have their own partial folders; the last
+ * one wins.
  */
 export async function buildAside<T>(
   places: readonly string[],
@@ -37,29 +39,31 @@ function beside(place: string, suffix: string): string {
   return join(dirname(place), `.${basename(place)}.${suffix}`);
 }
 
-/** Clears up after runs that were killed: what they half built goes, what they had moved out of the way comes back. */
+/** Cleans up after killed runs: removes their partial folders, and restores a folder moved away. */
 async function tidy(place: string): Promise<void> {
-  await rename(beside(place, "old"), place).catch(() => {}); // fails where the place is taken, or nothing was moved
+  await rename(beside(place, "old"), place).catch(() => {}); // fails if nothing was moved
   const names = await readdir(dirname(place)).catch(() => []);
   for (const name of names) {
     const [, pid] = /^\.(?:.+)\.(\d+)\.partial$/.exec(name) ?? [];
     const ofThisPlace = name.startsWith(`.${basename(place)}.`);
-    if (pid !== undefined && ofThisPlace && !isRunning(Number(pid))) {
+    if (pid !== undefined && ofThisPlace && !(await isRunning(Number(pid)))) {
       await rm(join(dirname(place), name), { recursive: true, force: true });
     }
   }
 }
 
-function isRunning(pid: number): boolean {
+async function isRunning(pid: number): Promise<boolean> {
   try {
     process.kill(pid, 0);
-    return true;
   } catch (error) {
-    return (error as NodeJS.ErrnoException).code === "EPERM"; // somebody else's process
+    return codeOf(error) === "EPERM"; // another user's process
   }
+  // A zombie has ended, but its parent (in some containers) never asks how.
+  const status = await readFile(`/proc/${pid}/stat`, "utf8").catch(() => "");
+  return !/\) [ZX] /.test(status);
 }
 
-/** Puts `made` in the place of a folder that may exist. Between two renames the place is empty for a moment. */
+/** Puts `made` in the place of a folder that may exist. The place is empty between two renames. */
 async function replaceFolder(made: string, place: string): Promise<void> {
   const old = beside(place, "old");
   await rm(old, { recursive: true, force: true });
@@ -73,7 +77,7 @@ async function replaceFolder(made: string, place: string): Promise<void> {
   await rm(old, { recursive: true, force: true });
 }
 
-/** Throws NOT_OURS when `place` holds something that no run of ours wrote. */
+/** Throws NOT_OURS if `place` has something that oqe-publisher did not write. */
 export async function refuseForeignFolder(place: string, overwrite: boolean): Promise<void> {
   const found = await stat(place).catch(() => null);
   if (found === null || overwrite) return;
@@ -81,13 +85,15 @@ export async function refuseForeignFolder(place: string, overwrite: boolean): Pr
   if (names.length > 0 && !names.includes(receiptPath)) {
     throw new OqeError(
       "NOT_OURS",
-      `${place} exists and holds no ${receiptPath}, so it is not a folder that this program wrote`,
-      "Choose another folder, or say overwrite to replace it.",
+      `${place} exists and has no ${receiptPath}, so oqe-publisher did not write it`,
+      "Choose another folder, or set overwrite to replace it.",
     );
   }
 }
 
-/** Runs a file operation below `folder`; what the disk refuses becomes a DISK error that names it. `needed`: bytes to write. */
+/**
+ * Runs a file operation below `folder` that writes `needed` bytes. Throws DISK if the disk fails.
+ */
 export async function onDisk<T>(folder: string, needed: number, run: () => Promise<T>): Promise<T> {
   try {
     return await run();

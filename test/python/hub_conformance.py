@@ -1,8 +1,10 @@
-"""Python's huggingface_hub against a local Hub. Prints one JSON line per check: {"check", "ok", "detail"}.
+"""Python's huggingface_hub against a local Hub. Prints one JSON line per check: {"check", "ok",
+"detail"}.
 
-Arguments: folder of the embedded model, scratch folder. Environment: HF_ENDPOINT, HF_HOME, HF_HUB_DISABLE_XET=1.
-The Hub knows hf_ada (writes ada and acme), hf_eve (writes eve), hf_bob (reads), the gated repo closed/base, open to ada, and the
-dataset acme/text, which holds the calibration corpus.
+Arguments: folder of the embedded model, scratch folder. Environment: HF_ENDPOINT, HF_HOME,
+HF_HUB_DISABLE_XET=1. The Hub knows hf_ada (writes ada and acme), hf_eve (writes eve), hf_bob
+(reads), the gated repo closed/base, open to ada, and the dataset acme/text, which holds the
+calibration corpus.
 """
 
 import filecmp

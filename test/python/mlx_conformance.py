@@ -1,7 +1,9 @@
-"""Holds finished tier folders against stock mlx-lm. One JSON line a check: {"check", "ok", "detail"}.
+"""Holds finished tier folders against stock mlx-lm. One JSON line a check: {"check", "ok",
+"detail"}.
 
-    mlx_conformance.py load BASE TIER...      every tier loads in stock mlx-lm; its logits equal a dequantized reference
-    mlx_conformance.py convert BASE TIER...   tiers made with `--method rounded --rounding mlx` equal what mlx_lm.convert writes, bit for bit
+    mlx_conformance.py load BASE TIER...      every tier loads in stock mlx-lm; its logits equal a
+    dequantized reference mlx_conformance.py convert BASE TIER...   tiers made with `--method
+    rounded --rounding mlx` equal what mlx_lm.convert writes, bit for bit
 """
 import json
 import pathlib
@@ -34,7 +36,8 @@ def widths(folder):
 
 
 def dequantize(words, scales, biases, bits, group):
-    """Plain numpy, from the format's definition: one little-endian stream of codes a row; float32 code * scale + bias."""
+    """Plain numpy, from the format's definition: one little-endian stream of codes a row; float32
+    code * scale + bias."""
     rows = np.ascontiguousarray(np.array(words)).view(np.uint8)
     stream = np.unpackbits(rows, axis=-1, bitorder="little").reshape(*rows.shape[:-1], -1, bits)
     codes = (stream.astype(np.uint32) << np.arange(bits, dtype=np.uint32)).sum(-1).astype(np.float32)
@@ -44,7 +47,8 @@ def dequantize(words, scales, biases, bits, group):
 
 
 def float_model(base, tier):
-    """The tier's own model class and config with the base's weights in float32: what the config alone makes of the model."""
+    """The tier's own model class and config with the base's weights in float32: what the config
+    alone makes of the model."""
     config = json.load(open(f"{tier}/config.json"))
     config = {key: value for key, value in config.items() if not key.startswith("quantization")}
     model, _ = load_model(pathlib.Path(base), lazy=True, model_config=config)
@@ -54,7 +58,8 @@ def float_model(base, tier):
 
 
 def put_dequantized(model, tier):
-    """Replaces every module that the tier quantizes by its dequantized weights; gives the worst distance from the base."""
+    """Replaces every module that the tier quantizes by its dequantized weights; gives the worst
+    distance from the base."""
     weights = dict(flatten(model))
     ours, table = tensors(tier), widths(tier)
     worst = 0.0
@@ -95,8 +100,9 @@ def check_load(base, tier):
         gap = distance(expected(ids)[0], np.load(stored))
         report(f"{name}: its config gives transformers' logits on the base's weights", gap < 5e-6, f"relative L2 {gap:.2e}")
     worst = put_dequantized(expected, tier)
-    # A tensor under a wrong name, transposed or with experts swapped would be off by its whole norm, 2^bits - 1 steps (15 and
-    # more). Tuned codes lie farther from the base than rounded ones: each makes up for the errors of others.
+    # A tensor under a wrong name, transposed or with experts swapped would be off by its whole
+    # norm, 2^bits - 1 steps (15 and more). Tuned codes lie farther from the base than rounded ones:
+    # each makes up for the errors of others.
     report(f"{name}: every dequantized module is near its base tensor", worst < 5, f"worst {worst:.2f} steps of its range")
     ids = mx.array([[(7 * i * i + 3 * i + 5) % model.args.vocab_size for i in range(48)]])
     gap = distance(model(ids), expected(ids))

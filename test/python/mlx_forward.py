@@ -1,9 +1,10 @@
 """Stock mlx-lm's forward passes in float32, to hold ours against.
 
-    mlx_forward.py TASKS.json     TASKS = [{"model": folder, "ids": [[…], …], "out": path prefix}, …]
+    mlx_forward.py TASKS.json     TASKS = [{"model": folder, "ids": [[…], …], "out": path prefix},
+    …]
 
-Writes <out>.logits.npy, float32 [tokens, vocabulary], and <out>.routes.<n>.npy, int32 [tokens, experts per token], for the n-th
-block with routed experts.
+Writes <out>.logits.npy, float32 [tokens, vocabulary], and <out>.routes.<n>.npy, int32 [tokens,
+experts per token], for the n-th block with routed experts.
 """
 import json
 import pathlib

@@ -1,7 +1,8 @@
 """Makes test/golden/seam.safetensors: base tensors, and what numpy makes of them.
 
 Run: python test/python/seam_goldens.py  (needs numpy alone)
-Tensors `<case>/base…` are as a checkpoint stores them; `<case>/<output>` is the expected MLX tensor.
+Tensors `<case>/base…` are as a checkpoint stores them; `<case>/<output>` is the expected MLX
+tensor.
 """
 import json
 import struct

@@ -1,9 +1,10 @@
 """Rust's tokenizers, for the texts of a JSON list on stdin.
 
-`ids <tokenizer.json>`: their token ids, one JSON list a line. Truncation and padding are turned off, as transformers does.
-`auto <folder>`: the same by transformers' AutoTokenizer, for a folder of vocab.json and merges.txt.
-`train <folder>`: trains on them one small tokenizer of each kind that the architectures' real checkpoints come with, and writes
-`<folder>/<kind>/tokenizer.json`. Patterns and settings are of their kind; only the vocabulary is small.
+`ids <tokenizer.json>`: their token ids, one JSON list a line. Truncation and padding are turned
+off, as transformers does. `auto <folder>`: the same by transformers' AutoTokenizer, for a folder of
+vocab.json and merges.txt. `train <folder>`: trains on them one small tokenizer of each kind that
+the architectures' real checkpoints come with, and writes `<folder>/<kind>/tokenizer.json`. Patterns
+and settings are of their kind; only the vocabulary is small.
 """
 
 import json

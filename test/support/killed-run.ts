@@ -4,16 +4,17 @@ import { readdir } from "node:fs/promises";
 import { cli } from "./cli-run.ts";
 
 /**
- * Runs the CLI, and kills it as soon as a hidden name that ends with `sign` lies below `out`; whether it came to that before the run
- * ended by itself.
+ * Runs the CLI, and kills it as soon as a hidden name that ends with `sign` lies below `out`. Gives
+ * whether it was killed before the run ended by itself.
  */
 export async function killedAt(
   sign: string,
   out: string,
   args: readonly string[],
 ): Promise<boolean> {
-  const child = spawn(process.execPath, [cli, ...args], { stdio: "ignore" });
-  const ended = once(child, "exit");
+  const child = spawn(process.execPath, [cli, ...args], { stdio: ["ignore", "pipe", "ignore"] });
+  child.stdout.resume();
+  const ended = once(child, "close"); // when the process that does the work has ended too
   let killed = false;
   while (child.exitCode === null && !killed) {
     const names = (await readdir(out, { recursive: true }).catch(() => [])).filter((name) =>

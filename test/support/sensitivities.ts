@@ -8,14 +8,17 @@ import {
 } from "../../src/plan/sensitivity-types.ts";
 import { tierGroupSize } from "../../src/plan/tiers.ts";
 
-/** 0 … 1 from a text (FNV-1a), so that a tensor's worth depends on its name alone. */
+/** A number from 0 to 1 that depends on a text alone (FNV-1a). */
 function worthOf(text: string): number {
   let hash = 0x811c9dc5;
   for (const letter of text) hash = Math.imul(hash ^ letter.charCodeAt(0), 0x01000193);
   return (hash >>> 0) / 2 ** 32;
 }
 
-/** A measurement as measuring gives it, with made-up costs: each bit divides them by four, early layers cost more, and flips need routers. */
+/**
+ * A sensitivity with made-up costs. Each bit divides them by four, early layers cost more, and only
+ * models with routers have flips.
+ */
 export function makeSensitivity(
   tensors: readonly PlannedTensor[],
   changes: Partial<Sensitivity> = {},

@@ -23,19 +23,22 @@ import { type TuningSettings, tuningSettings } from "../src/quantize/tuning-sett
 import { type Tuning, writeTiers } from "../src/series/write-tiers.ts";
 import { means, medians, pairedRatio, type Ratio } from "./statistics.ts";
 
-/** How a repository does on the held-out rows. */
-export interface Judged {
+/** Results of a repository on the held-out rows. */
+export interface Compared {
   readonly free: Divergence;
   readonly forced: Divergence;
 }
 
-export type Court = Awaited<ReturnType<typeof openCourt>>;
+export type Comparison = Awaited<ReturnType<typeof openComparison>>;
 
 const root = fileURLToPath(new URL("../", import.meta.url));
 const model = join(root, "test/models/nemotron-nano-tiny");
 
-/** The embedded model, its calibration and held-out rows, and everything that makes and judges a quantization of it. */
-export async function openCourt(evaluationSamples: number) {
+/**
+ * The embedded model, its calibration rows and held-out rows, and functions that make and compare
+ * quantizations of it.
+ */
+export async function openComparison(evaluationSamples: number) {
   const kernel = await openKernel();
   const base = await readBase(await openFolder(model), { allowHeaderOnly: false });
   const tokenizer = await openTokenizer(base.checkpoint.repository);
@@ -59,7 +62,10 @@ export async function openCourt(evaluationSamples: number) {
   );
   const scratch = await mkdtemp(join(tmpdir(), "oqe-quality-"));
 
-  /** Folders of some plans. `tuning` null: stock rounding, bit for bit what mlx_lm.convert writes. */
+  /**
+   * Folders of some plans. With `tuning` null, stock rounding: bit for bit what mlx_lm.convert
+   * writes.
+   */
   async function make(
     name: string,
     plans: readonly TierPlan[],
@@ -81,7 +87,7 @@ export async function openCourt(evaluationSamples: number) {
     return folders;
   }
 
-  async function judge(folder: string): Promise<Judged> {
+  async function compare(folder: string): Promise<Compared> {
     const quantized = await openFinished(await openFolder(folder), kernel);
     const [free, forced] = [
       await diverge(reference, quantized, false),
@@ -91,7 +97,10 @@ export async function openCourt(evaluationSamples: number) {
     return { free, forced };
   }
 
-  /** A peer of bench/peers/ that makes a whole model from the same calibration rows; null with the reason where it cannot. */
+  /**
+   * A peer of bench/peers/ that makes a whole model from the same calibration rows; null, with the
+   * reason, if it cannot run.
+   */
   async function makeByPeer(script: string, flags: readonly string[] = []) {
     const python = join(
       process.env.OQE_TOOLS ?? join(homedir(), ".cache/oqe-publisher"),
@@ -127,7 +136,7 @@ export async function openCourt(evaluationSamples: number) {
     );
 
   /** A line of a table: means in 1e-3 nats, ratios to `other`. */
-  function line(name: string, own: Judged, other: Judged, bytes?: number): string {
+  function line(name: string, own: Compared, other: Compared, bytes?: number): string {
     const free = rowsOf(own.free);
     const rowMeans = free.map((row) => mean(row));
     const forced = rowsOf(own.forced);
@@ -153,7 +162,7 @@ export async function openCourt(evaluationSamples: number) {
     evaluation,
     scratch,
     make,
-    judge,
+    compare,
     makeByPeer,
     rowsOf,
     line,
@@ -162,13 +171,13 @@ export async function openCourt(evaluationSamples: number) {
 }
 
 /** Share of the base's choices of experts that the model makes too, mean over layers. */
-export function routers({ free }: Judged): number {
+export function routers({ free }: Compared): number {
   return mean([...free.routerAgreement.values()]);
 }
 
 export const show = ({ ratio, error }: Ratio) => `${ratio.toFixed(3)} ± ${error.toFixed(3)}`;
 
-/** Prints a table's title and head. */
+/** Prints the title and the head of a table. */
 export function table(title: string, other: string, bytes = false): void {
   const heads = [
     "",
@@ -185,7 +194,7 @@ export function table(title: string, other: string, bytes = false): void {
   console.log(`\n${title}\n\n| ${heads.join(" | ")} |\n|${heads.map(() => "---|").join("")}`);
 }
 
-/** How the product tunes, but for what is changed. */
+/** The tuning of the product, with some changes. */
 export function tunedOn(
   rows: Rows,
   change: Partial<TuningSettings> = {},

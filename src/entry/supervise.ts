@@ -1,0 +1,101 @@
+import { spawn } from "node:child_process";
+import { describeFailure, type Failure, OqeError, outOfMemory } from "../ground/errors.ts";
+
+/**
+ * V8 aborts the whole process when its heap is full, and the system kills a process when memory is
+ * short: no code of that process can say what to change. So the entries run their work in a child
+ * process, and the parent explains how it ended.
+ */
+
+/**
+ * Set for the child. Set by hand, the work runs in one process (test/arm64.test.ts: an emulator).
+ */
+const marker = "OQE_ONE_PROCESS";
+
+/** Whether this process shall do the work itself. Ends with its parent, if it has one. */
+export function isWorker(): boolean {
+  if (process.env[marker] === undefined) return false;
+  process.on("disconnect", () => process.exit(1));
+  process.channel?.unref(); // waiting for the parent's end does not keep the work alive
+  return true;
+}
+
+const passedOn = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+
+/**
+ * Runs this command line again in a child process and ends as the child ended. `report` prints the
+ * failure of a child that could not do so itself.
+ */
+export function supervise(report: (failure: Failure) => void): void {
+  const [node, script, ...args] = process.argv as [string, string, ...string[]];
+  const child = spawn(node, [...process.execArgv, script, ...args], {
+    stdio: ["inherit", "inherit", "pipe", "ipc"],
+    env: { ...process.env, [marker]: "1" },
+  });
+  const crash = new CrashFilter((text) => process.stderr.write(text));
+  child.stderr!.setEncoding("utf8").on("data", (text: string) => crash.add(text));
+  const passOn = (signal: NodeJS.Signals) => void child.kill(signal);
+  for (const signal of passedOn) process.on(signal, passOn);
+  child.once("close", (code, signal) => {
+    crash.end(process.env.OQE_DEBUG !== undefined);
+    for (const name of passedOn) process.off(name, passOn);
+    const failure = signal === null && code !== abortCode ? null : explain(signal, crash.text);
+    if (failure !== null) {
+      report(failure);
+      process.exitCode = failure.exitCode;
+    } else if (signal === null) process.exitCode = code!;
+    else process.kill(process.pid, signal);
+  });
+}
+
+/** Exit code of an abort where there are no signals. */
+const abortCode = 134;
+
+/** Why the system or V8 ended the child; null: somebody else ended it with this signal. */
+function explain(signal: NodeJS.Signals | null, crash: string): Failure | null {
+  if (signal !== null && passedOn.some((name) => name === signal)) return null;
+  const isFull = /heap limit|out of memory|allocation failed/i.test(crash);
+  if (signal === "SIGKILL" || isFull) return describeFailure(outOfMemory(stopped(signal)), false);
+  const message = `the run crashed (${signal ?? `exit code ${abortCode}`})`;
+  const hint = "Please report it: the command or workflow, the model, and the log.";
+  return describeFailure(new OqeError("INTERNAL", message, hint), false);
+}
+
+function stopped(signal: NodeJS.Signals | null): string {
+  return signal === "SIGKILL" ? "the system killed the run (SIGKILL), so it probably" : "the run";
+}
+
+/** The first lines of what V8 and Node print when they abort. */
+const crashStart =
+  /^(<--- Last few GCs --->|FATAL ERROR: |#\n# Fatal |# Fatal |----- Native stack)/m;
+
+/** Passes text on as it comes, but keeps what V8 prints when it aborts. */
+class CrashFilter {
+  /** What was kept. */
+  text = "";
+  readonly #write: (text: string) => void;
+  /** A line that is not complete yet, and could be the start of a crash. */
+  #line = "";
+
+  constructor(write: (text: string) => void) {
+    this.#write = write;
+  }
+
+  add(text: string): void {
+    if (this.text !== "") {
+      this.text += text;
+      return;
+    }
+    const whole = this.#line + text;
+    const end = whole.lastIndexOf("\n") + 1;
+    const at = whole.search(crashStart);
+    this.#line = at === -1 ? whole.slice(end) : "";
+    this.#write(whole.slice(0, at === -1 ? end : at));
+    if (at !== -1) this.text = whole.slice(at);
+  }
+
+  /** `showCrash`: writes what was kept, too. */
+  end(showCrash: boolean): void {
+    this.#write(this.#line + (showCrash ? this.text : ""));
+  }
+}

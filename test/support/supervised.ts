@@ -1,0 +1,24 @@
+import { isWorker, supervise } from "../../src/entry/supervise.ts";
+
+/** A supervised process that ends as its argument says: for src/entry/supervise.test.ts. */
+const ends: Readonly<Record<string, () => void>> = {
+  well: () => process.stdout.write("done\n"),
+  badly: () => {
+    process.exitCode = 3;
+  },
+  full: () => {
+    const kept: string[][] = [];
+    for (;;) kept.push(Array.from({ length: 1000 }, (_, i) => `text ${kept.length} ${i}`));
+  },
+  aborted: () => process.abort(),
+  killed: () => process.kill(process.pid, "SIGKILL"),
+  interrupted: () => process.kill(process.pid, "SIGINT"),
+  speaking: () => process.stderr.write("FATAL is a word\nand # another\nno end of line"),
+  waiting: () => {
+    process.stdout.write("waiting\n");
+    setInterval(() => {}, 1000);
+  },
+};
+
+if (isWorker()) ends[process.argv[2]!]!();
+else supervise(({ message, hint }) => process.stderr.write(`error: ${message}\n  ${hint}\n`));
