@@ -1,6 +1,6 @@
-// Installs node_modules when it is absent or older than package-lock.json. Plain JavaScript: it runs on the machine's own
-// Node before the project's Node 24 is there. Scripts name
-// node_modules/.bin/node themselves: their shell may have looked up `node` before it was there.
+// Installs node_modules if absent or older than package-lock.json. Plain JavaScript, because it
+// runs on the machine's own Node before the project's Node 24 is there. npm scripts then name
+// node_modules/.bin/node: their shell may have looked up `node` before that was there.
 import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 

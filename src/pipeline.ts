@@ -93,8 +93,8 @@ export async function measureModel(
 }
 
 /**
- * Writes one MLX folder per tier below `out`, with card and receipt. Gives the plan, the folders, and
- * as `failure` the gates that a tier failed. The folder of such a tier is kept.
+ * Writes one MLX folder per tier below `out`, with card and receipt. Gives the plan, the folders,
+ * and as `failure` the gates that a tier failed. The folder of such a tier is kept.
  */
 export async function quantizeModel(inputs: Inputs, out: string, dependencies: Dependencies) {
   return withBase(inputs, dependencies, { allowHeaderOnly: false }, async (opened) => {

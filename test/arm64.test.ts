@@ -65,7 +65,7 @@ describe.skipIf(absent)("Node on arm64 (absent? .ci/toolchain arm64)", () => {
     "32",
   ];
   test.each([
-    ["llama", "rounded", ["--method", "rounded", "--evaluate", "false"]],
+    ["llama", "rounded", ["--method", "rounded", "--verify", "false"]],
     ["llama", "tuned", tuned],
     ["nemotron_h", "tuned", tuned],
   ])("gives the bytes of this machine: %s, %s", { timeout: 900_000 }, async (model, _, how) => {

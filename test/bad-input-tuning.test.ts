@@ -214,7 +214,7 @@ describe("a tokenizer", () => {
       "rounded",
     ];
     const stderr = expect.stringMatching(
-      /warning: the tiers will not be measured: .*tokenizer\.json/,
+      /warning: the tiers will not be evaluated: .*tokenizer\.json/,
     );
     expect(await runCli(args)).toMatchObject({ code: 0, stderr });
   });

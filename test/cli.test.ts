@@ -77,14 +77,7 @@ describe("oqe", () => {
     "quantize writes a tier of one's own, planned by %s, with every module's width in its config",
     async (policy) => {
       const out = `${folder}/own-${policy}`;
-      const few = [
-        "--calibration-samples",
-        "9",
-        "--calibration-length",
-        "16",
-        "--evaluate",
-        "false",
-      ];
+      const few = ["--calibration-samples", "9", "--calibration-length", "16", "--verify", "false"];
       const how = policy === "oq" ? rounded : ["--floors", "none", ...few];
       const own = ["--policy", policy, "--tiers", "oQ4e", "--target-bpw", "5.2"];
       const { code, stderr } = await runCli([

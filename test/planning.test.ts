@@ -13,7 +13,7 @@ import { exitCodeOf } from "./support/refusal.ts";
 
 const model = smallest.nemotron_h!;
 const rows = ["--calibration-samples", "4", "--calibration-length", "32"];
-const unevaluated = ["--evaluate", "false"];
+const unevaluated = ["--verify", "false"];
 /** The smallest models are mostly embeddings: the default floors leave no room at 4 bits. */
 const floors = ["--floors", "attention=6"];
 

@@ -1,7 +1,11 @@
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { readBase } from "../src/base/base.ts";
+import { finiteWeights } from "../src/base/base-weights.ts";
+import { openFolder } from "../src/checkpoint/folder.ts";
 import type { Kernel } from "../src/kernel/kernel-types.ts";
 import { openKernel } from "../src/kernel/pool.ts";
+import type { Architecture } from "../src/models/architecture.ts";
 import { qwen3Moe } from "../src/models/qwen3-moe.ts";
 import {
   evenRows,
@@ -129,27 +133,55 @@ function fused(shape: readonly number[], from: readonly (typeof transpose)[]) {
 }
 
 let kernel: Kernel;
-let folder: string;
+let scratch: string;
 
 beforeAll(async () => {
   kernel = await openKernel({ workers: 2 });
-  folder = await scratchFolder();
+  scratch = await scratchFolder();
 });
 afterAll(async () => {
   await kernel.close();
-  await removeFolder(folder);
+  await removeFolder(scratch);
+});
+
+/** What sensitivity, evaluation and repairs read: the weights of each role. */
+describe("weights by role", () => {
+  const open = async (folder: string, architecture: Architecture) => {
+    const options = { allowHeaderOnly: false, architectures: [architecture] };
+    const base = await readBase(await openFolder(folder), options);
+    return { base, weights: finiteWeights(base, kernel) };
+  };
+
+  test.each(Object.entries(layouts))("%s", async (name, { store, roles }) => {
+    const expected = await open(plain, qwen3Moe);
+    const folder = rewriteBase(plain, join(scratch, `${name}, read`), store);
+    const { base, weights } = await open(folder, withRoles(qwen3Moe, roles));
+    expect(base.tensors.map((tensor) => [tensor.name, tensor.shape])).toEqual(
+      expected.base.tensors.map((tensor) => [tensor.name, tensor.shape]),
+    );
+    for (const { layer, role, shape, sources } of base.tensors) {
+      const values = await weights.unquantized(layer, role.role);
+      expect(values).toEqual(await expected.weights.unquantized(layer, role.role));
+      if (role.treatment !== "quantized") continue;
+      const rows = [1, shape.at(-2)! - 3] as const;
+      const last = sources.length - 1;
+      const some = await weights.matrix(layer, role.role, last, rows);
+      expect(some).toEqual(await expected.weights.matrix(layer, role.role, last, rows));
+    }
+    await Promise.all([expected.base, base].map(({ checkpoint }) => checkpoint.close()));
+  });
 });
 
 describe.each(Object.entries(methods))("%s", (_, method) => {
   let expected: TierFiles;
   beforeAll(async () => {
-    expected = await tierFiles(plain, qwen3Moe, method, { kernel, scratch: folder });
+    expected = await tierFiles(plain, qwen3Moe, method, { kernel, scratch });
   });
 
   test.each(Object.entries(layouts))("%s", async (name, { store, roles }) => {
-    const base = rewriteBase(plain, join(folder, name), store);
+    const base = rewriteBase(plain, join(scratch, name), store);
     const architecture = withRoles(qwen3Moe, roles);
-    const files = await tierFiles(base, architecture, method, { kernel, scratch: folder });
+    const files = await tierFiles(base, architecture, method, { kernel, scratch });
     expect(files).toEqual(expected);
   });
 });

@@ -610,7 +610,7 @@ describe("gates of a run", () => {
       "rounded",
       "--tiers",
       "oQ4e",
-      "--evaluate",
+      "--verify",
       "false",
       "--max-kl",
       "0",
@@ -619,7 +619,7 @@ describe("gates of a run", () => {
     const made = await oqe("quantize", hybrid, "--out", `${folder}/unevaluated`, ...unevaluated);
     expect(made).toMatchObject({
       code: 0,
-      stderr: expect.stringContaining("max-kl: without effect, for evaluate is false"),
+      stderr: expect.stringContaining("max-kl: without effect, for verify is false"),
     });
     const [path] = JSON.parse(made.stdout).folders;
     expect(JSON.parse(await readFile(`${path}/oqe-receipt.json`, "utf8"))).toMatchObject({

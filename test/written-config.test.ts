@@ -69,7 +69,7 @@ describe.each(architectures)("a $modelType whose config has sizes only", (archit
   });
   afterAll(() => removeFolder(folder));
 
-  test("reads no key that the written config lacks, and every value is the written one", async () => {
+  test("reads only keys of the written config, with the values that are written", async () => {
     const { keys, base } = await keysRead(folder);
     const written = writtenConfig(architecture, base);
     const needed = [...keys].filter((key) => !optional.has(key) || base[key] !== undefined);

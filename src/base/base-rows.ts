@@ -35,16 +35,16 @@ export function baseRows(
 ): ReadRows {
   const readFloats = async (
     name: string,
-    [first, behind]: readonly [number, number],
+    [from, to]: readonly [number, number],
     into?: Uint8Array<SharedArrayBuffer>,
   ): Promise<BasePart> => {
     const dtype = checkpoint.tensors.get(name)!.dtype as FloatDtype;
     const size = bytesPerElement[dtype]!;
-    const length = (behind - first) * size;
+    const length = (to - from) * size;
     const given = into !== undefined && into.length >= length ? into.subarray(0, length) : null;
     const bytes = given ?? sharedBytes(length);
-    await checkpoint.read(name, first * size, length, bytes);
-    return { bytes, dtype, first, behind };
+    await checkpoint.read(name, from * size, length, bytes);
+    return { bytes, dtype, from, to };
   };
   return async (tensor, { member, start, end }, into) => {
     const source = tensor.sources[member]!;
@@ -55,7 +55,7 @@ export function baseRows(
       coding === null
         ? await readFloats(source.tensor, span, into)
         : await readCoded(checkpoint, kernel, { ...source, coding }, span);
-    const isWhole = isContiguous(source) && part.first === span[0] && part.behind === span[1];
+    const isWhole = isContiguous(source) && part.from === span[0] && part.to === span[1];
     const bytes = isWhole ? part.bytes : copyRows(part, source, start, end);
     if (source.plus === 0) return { bytes, dtype: part.dtype, rows: end - start, columns };
     const values = await toFloats(bytes, part.dtype, kernel);
@@ -84,7 +84,7 @@ export function rowsPerRead(tensor: PlannedTensor, bytes: number): number {
   return Math.max(1, Math.floor(bytes / (columnsOf(tensor) * bytesPerElement[tensor.dtype]!)));
 }
 
-/** Elements `[first, behind)` of the base tensor: the least that holds rows `[start, end)`. */
+/** Elements `[from, to)` of the base tensor: the fewest that hold rows `[start, end)`. */
 function spanOf(source: Source, start: number, end: number): readonly [number, number] {
   const rowSpan = (source.shape.at(-1)! - 1) * source.strides.at(-1)! + 1;
   return [rowStart(source, start), rowStart(source, end - 1) + rowSpan];

@@ -101,8 +101,8 @@ function isDeclared(config: ModelConfig, known: readonly Architecture[]): boolea
 }
 
 /**
- * Where config.json of the MLX repository differs from the base's, for the card: a sentence for each
- * changed value, one for all defaults that are written out, and the base's warnings.
+ * Where config.json of the MLX repository differs from the base's, for the card: a sentence for
+ * each changed value, one for all defaults that are written out, and the base's warnings.
  */
 export function describeConfigChanges(base: Base): string[] {
   const { architecture, config, storage, assumed, warnings } = base;

@@ -2,12 +2,12 @@ import { bytesPerElement, type FloatDtype } from "../kernel/dtype.ts";
 import { sharedBytes } from "../kernel/matrix.ts";
 import { rowStart, type Source } from "../models/source.ts";
 
-/** Values of consecutive elements `[first, behind)` of a base tensor. */
+/** Values of consecutive elements `[from, to)` of a base tensor. */
 export interface BasePart {
   readonly bytes: Uint8Array<SharedArrayBuffer>;
   readonly dtype: FloatDtype;
-  readonly first: number;
-  readonly behind: number;
+  readonly from: number;
+  readonly to: number;
 }
 
 /** Rows that are copied side by side, so that a cache line of a transposed matrix is read once. */
@@ -18,7 +18,7 @@ const rowsAtOnce = 16;
  * memory. Bits stay as they are.
  */
 export function copyRows(
-  { bytes, dtype, first }: BasePart,
+  { bytes, dtype, from: origin }: BasePart,
   source: Source,
   start: number,
   end: number,
@@ -28,7 +28,7 @@ export function copyRows(
   const size = bytesPerElement[dtype]!;
   const copy = sharedBytes(rows * columns * size);
   const [from, to] = [elementsOf(bytes, size), elementsOf(copy, size)];
-  const offsetOf = (row: number) => rowStart(source, start + row) - first;
+  const offsetOf = (row: number) => rowStart(source, start + row) - origin;
   const stride = source.strides.at(-1)!;
   if (stride === 1) {
     for (let row = 0; row < rows; row++)

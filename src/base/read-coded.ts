@@ -15,17 +15,17 @@ type CodedSource = Source & { readonly coding: Coding };
 const elementFormats = { F8_E4M3: "e4m3", F8_E5M2: "e5m2", U8: "e2m1" } as const;
 
 /**
- * Decodes the rows of the base tensor that elements `[first, behind)` lie in: code · scale in
+ * Decodes the rows of the base tensor that elements `[from, to)` lie in: code · scale in
  * float32, rounded once.
  */
 export async function readCoded(
   files: Files,
   kernel: Kernel,
   source: CodedSource,
-  [first, behind]: readonly [number, number],
+  [from, to]: readonly [number, number],
 ): Promise<BasePart> {
   const [height, columns] = source.base.slice(-2) as [number, number];
-  const [start, end] = [Math.floor(first / columns), Math.ceil(behind / columns)];
+  const [start, end] = [Math.floor(from / columns), Math.ceil(to / columns)];
   const matrix = Math.floor(start / height);
   const firstRow = start - matrix * height;
   if (firstRow + end - start > height) {
@@ -38,9 +38,9 @@ export async function readCoded(
   );
   const firstBlock = matrix * block.down + Math.floor(firstRow / block.blockRows);
   const lastBlock = matrix * block.down + Math.ceil((firstRow + end - start) / block.blockRows);
-  const read = (name: string, from: number, to: number, rowBytes: number) => {
-    const into = sharedBytes((to - from) * rowBytes);
-    return files.read(name, from * rowBytes, into.length, into);
+  const read = (name: string, first: number, last: number, rowBytes: number) => {
+    const into = sharedBytes((last - first) * rowBytes);
+    return files.read(name, first * rowBytes, into.length, into);
   };
   const [codes, scales] = await Promise.all([
     read(coding.codes, start, end, codeBytes),
@@ -50,7 +50,7 @@ export async function readCoded(
   const blocks = { blockRows, blockColumns, scales, scaleDtype };
   const rows = { format: elementFormats[codeDtype], codes, rows: end - start, columns, firstRow };
   const { bytes } = await decodeRows(kernel, { ...rows, ...blocks }, "F32");
-  return { bytes, dtype: "F32", first: start * columns, behind: end * columns };
+  return { bytes, dtype: "F32", from: start * columns, to: end * columns };
 }
 
 /** How codes and scales of a matrix lie in their tensors: bytes a row of either, rows of blocks. */

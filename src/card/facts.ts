@@ -18,7 +18,7 @@ import { drawPictures, type PicturePath } from "./pictures.ts";
 import { sensitivityFacts } from "./sensitivity-facts.ts";
 import { knownFigures, matrixRows } from "./series-rows.ts";
 import { otherWarnings, tuningFacts } from "./tuning-facts.ts";
-import { keptRows, widthRows } from "./widths.ts";
+import { unquantizedRows, widthRows } from "./widths.ts";
 import {
   baseBits,
   enhancementWords,
@@ -73,7 +73,7 @@ export function cardFacts(receipt: Receipt) {
     storage: code(options.storage),
     weightError: squaredError(receipt.weightError.relative),
     widths: widthRows(receipt),
-    kept: keptRows(receipt),
+    unquantized: unquantizedRows(receipt),
     highlights: highlightRows(receipt),
     configNotes: receipt.configNotes.map(prose),
     engine: { version: inline(engine.version), kernel: code(engine.kernelSha256) },
@@ -193,7 +193,7 @@ function reproduceFacts(receipt: Receipt) {
     ...(options.propagation !== null && { propagation: options.propagation }),
     ...(options.repair !== null && { repair: options.repair.join(",") || "none" }),
     ...(calibration !== null && calibrationFlags(calibration)),
-    ...(evaluationRows === null ? { evaluate: "false" } : evaluationFlags(evaluationRows)),
+    ...(evaluationRows === null ? { verify: "false" } : evaluationFlags(evaluationRows)),
   };
   const chosen = Object.entries(flags).map(([flag, value]) => `--${flag} ${shellWord(value)}`);
   return { command: `oqe quantize ${shellWord(model)} --out . ${chosen.join(" ")}` };

@@ -197,7 +197,7 @@ describe("what was measured decides what the card says", () => {
         layers: [{ mixer: "attention", mlp: "dense", count: 1 }],
       },
       plan: { ...receipt.plan, modules },
-      kept: {},
+      unquantized: {},
       tuning: {
         ...receipt.tuning!,
         experts: null,

@@ -34,7 +34,7 @@ describe("hostile values", () => {
     repository: evil,
     name: evil,
     plan: { ...receipt.plan, plan: evil, modules: { [evil]: { bits: 4, groupSize: 64 } } },
-    kept: { [evil]: evil },
+    unquantized: { [evil]: evil },
     calibration: { ...receipt.calibration!, source: evil, sha256: evil, domains: { [evil]: 1 } },
     evaluationRows: { ...receipt.evaluationRows!, source: evil, sha256: evil },
     tuning: {

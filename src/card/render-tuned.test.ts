@@ -170,7 +170,7 @@ describe("what tuning did decides what the card says", () => {
           ...tuned.plan,
           modules: { "model.layers.0.mlp.up_proj": { bits: 4, groupSize: 64 } },
         },
-        kept: {},
+        unquantized: {},
       },
     );
     expect(text).not.toMatch(/expert|router/i);

@@ -117,7 +117,7 @@ describe("the card of Nemotron-3-Nano-30B-A3B", () => {
     expect(card).toContain(`load("${receipt.repository}")`);
     expect(card).toContain(`mlx_lm.generate --model ${receipt.repository} `);
     expect(card).toContain(
-      `oqe quantize ${receipt.base.id}@${receipt.base.revision} --out . --tiers oQ4e --policy oq --method rounded --evaluate false\n`,
+      `oqe quantize ${receipt.base.id}@${receipt.base.revision} --out . --tiers oQ4e --policy oq --method rounded --verify false\n`,
     );
     expect(card).toContain("https://arxiv.org/abs/2210.17323");
   });
@@ -165,7 +165,7 @@ describe("what a run did decides what the card says", () => {
     const text = await renderCard({ ...receipt, options: { ...receipt.options, rounding: "mlx" } });
     expect(text).toContain("Codes are chosen as in `mx.quantize`");
     expect(text).toContain("the codes are MLX's own");
-    expect(text).toContain("--policy oq --method rounded --rounding mlx --evaluate false\n");
+    expect(text).toContain("--policy oq --method rounded --rounding mlx --verify false\n");
     expect(text).not.toContain("*as stored*");
   });
 
@@ -186,7 +186,7 @@ describe("what a run did decides what the card says", () => {
         ...full.plan,
         modules: { "model.layers.0.self_attn.q_proj": { bits: 4, groupSize: 64 } },
       },
-      kept: {},
+      unquantized: {},
       configNotes: [],
       repository: full.name,
       series: [full.series[3]!],

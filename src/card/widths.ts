@@ -39,10 +39,10 @@ export function widthRows(receipt: Receipt) {
 }
 
 /** Tensors that no tier quantizes, by reason. */
-export function keptRows(receipt: Receipt) {
+export function unquantizedRows(receipt: Receipt) {
   const reasons = new Map<string, string[]>();
-  for (const tensor of Object.keys(receipt.kept).sort()) {
-    const reason = receipt.kept[tensor]!;
+  for (const tensor of Object.keys(receipt.unquantized).sort()) {
+    const reason = receipt.unquantized[tensor]!;
     reasons.set(reason, [...(reasons.get(reason) ?? []), tensor]);
   }
   return table(

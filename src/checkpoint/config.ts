@@ -7,15 +7,15 @@ import { type Repository, readText } from "./repository.ts";
 export const CONFIG_FILE = "config.json";
 
 export interface ConfigFile {
-  /** As the file has it: spellings and defaults are the architecture's matter (models/fold.ts). */
+  /** As the file has it. An architecture folds its spellings and defaults (models/fold.ts). */
   readonly config: ModelConfig;
-  /** Keys whose numbers the file writes as floats; writeJson keeps them so. */
+  /** Keys whose numbers the file writes as floats, which writeJson does as well. */
   readonly floatKeys: ReadonlySet<string>;
 }
 
 /**
- * Reads `config.json`. Throws MISSING_FILE where there is none, BAD_CHECKPOINT where it is no object
- * or has no model_type.
+ * Reads `config.json`. Throws MISSING_FILE where there is none, BAD_CHECKPOINT where it is no
+ * object or has no model_type.
  */
 export async function readConfig(repository: Repository): Promise<ConfigFile> {
   const where = `${repository.name}/${CONFIG_FILE}`;
@@ -57,6 +57,6 @@ function bad(message: string): OqeError {
   return new OqeError(
     "BAD_CHECKPOINT",
     message,
-    "The config is damaged or not a model's; ask the model's authors.",
+    "The config is damaged or belongs to no model. Download it again.",
   );
 }

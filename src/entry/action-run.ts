@@ -27,7 +27,10 @@ export async function runAction(): Promise<void> {
   if (failure !== null) throw failure;
 }
 
-/** The outputs of action.yml. Gives the failure, so that the summary is written before it ends the run. */
+/**
+ * The outputs of action.yml. Gives the failure, so that the summary is written before it ends the
+ * run.
+ */
 function setOutputs({ plan, made, tiers }: Published): OqeError | null {
   const evaluations = made.map(({ plan: { tier }, evaluation }) => [tier, evaluation]);
   const outputs = {

@@ -1,13 +1,42 @@
 import { estimate, nats, ratio, share } from "../card/measured-figures.ts";
 import type { Evaluation, Figures } from "../evaluation/evaluation-types.ts";
 
-/** A proof as plain text for a terminal: figures of all rows beside plain rounding, then domains, layers and gates. */
+const heads = [
+  ...["", "mean KL", "same top", "perplexity"],
+  ...["ratio to base", "routes kept", "whole sets"],
+];
+
+/**
+ * An evaluation as text for a terminal: figures of all rows and of plain rounding, then by domain
+ * and by layer, then the gates.
+ */
 export function formatEvaluation(evaluation: Evaluation): string {
-  const { rows, rounded, byDomain, byLayer, gates, predicted } = evaluation;
-  const line = (
-    name: string,
-    of: Figures & { routerAgreement?: number | null; exactRoutes?: number | null },
-  ) => [
+  const { positions, rows, rounded, byDomain, gates, predicted } = evaluation;
+  const figures = [
+    heads,
+    figuresOf("all", evaluation),
+    ...(rounded === null ? [] : [figuresOf("rounded", rounded)]),
+    ...byDomain.map((domain) => figuresOf(domain.domain, domain)),
+  ];
+  const text = `${rows.samples} rows of ${rows.length} tokens of ${rows.source}, ${rows.sha256}`;
+  return [
+    `${positions} positions: ${text}`,
+    aligned(figures),
+    spreadOf(evaluation),
+    ...formatRoutes(evaluation),
+    ...(predicted === null ? [] : [predictionOf(predicted)]),
+    ...gates.map(
+      ({ gate, limit, value, passed }) =>
+        `${passed ? "passed" : "FAILED"}  ${gate} ${limit}: ${value}`,
+    ),
+  ].join("\n");
+}
+
+function figuresOf(
+  name: string,
+  of: Figures & { routerAgreement?: number | null; exactRoutes?: number | null },
+): string[] {
+  return [
     name,
     estimate(of.meanKl, of.meanKlError),
     share(of.sameTop),
@@ -16,52 +45,35 @@ export function formatEvaluation(evaluation: Evaluation): string {
     of.routerAgreement == null ? "" : share(of.routerAgreement),
     of.exactRoutes == null ? "" : share(of.exactRoutes),
   ];
-  const heads = [
-    "",
-    "mean KL",
-    "same top",
-    "perplexity",
-    "ratio to base",
-    "routes kept",
-    "whole sets",
-  ];
-  const figures = [
-    heads,
-    line("all", evaluation),
-    ...(rounded === null ? [] : [line("rounded", rounded)]),
-    ...byDomain.map((domain) => line(domain.domain, domain)),
-  ];
+}
+
+function spreadOf({ medianKl, p99Kl, p999Kl, maxKl }: Evaluation): string {
+  const tail = `99 % below ${nats(p99Kl)}, 99.9 % below ${nats(p999Kl)}, largest ${nats(maxKl)}`;
+  return `KL: median ${nats(medianKl)}, ${tail}`;
+}
+
+function predictionOf({ kl, forcedKl }: NonNullable<Evaluation["predicted"]>): string {
+  return `the plan predicted ${nats(kl)}, ${nats(forcedKl)} with routes forced`;
+}
+
+/** How the routers chose, layer by layer; nothing for a model without experts. */
+function formatRoutes({ byLayer, forcedMeanKl, forcedMeanKlError }: Evaluation): string[] {
+  if (byLayer.length === 0) return [];
   const layers = byLayer.map(({ layer, routerAgreement, exactRoutes }) => [
     `layer ${layer}`,
     share(routerAgreement),
     share(exactRoutes),
   ]);
   return [
-    `${evaluation.positions} positions: ${rows.samples} rows of ${rows.length} tokens of ${rows.source}, ${rows.sha256}`,
-    aligned(figures),
-    `KL: median ${nats(evaluation.medianKl)}, 99 % below ${nats(evaluation.p99Kl)}, 99.9 % below ${nats(evaluation.p999Kl)}, largest ${nats(evaluation.maxKl)}`,
-    ...(byLayer.length === 0
-      ? []
-      : [
-          `KL with the base's routes forced: ${estimate(evaluation.forcedMeanKl, evaluation.forcedMeanKlError)}`,
-          aligned([["", "routes kept", "whole sets"], ...layers]),
-        ]),
-    ...(predicted === null
-      ? []
-      : [
-          `the plan predicted ${nats(predicted.kl)}, ${nats(predicted.forcedKl)} with routes forced`,
-        ]),
-    ...gates.map(
-      ({ gate, limit, value, passed }) =>
-        `${passed ? "passed" : "FAILED"}  ${gate} ${limit}: ${value}`,
-    ),
-  ].join("\n");
+    `KL with the base's routes forced: ${estimate(forcedMeanKl, forcedMeanKlError)}`,
+    aligned([["", "routes kept", "whole sets"], ...layers]),
+  ];
 }
 
-/** Columns aligned, the first one to the left; columns that are empty throughout are left out. */
+/** Aligned columns, the first to the left. Columns without any content are left out. */
 function aligned(table: readonly (readonly string[])[]): string {
-  const kept = table[0]!.map((_, c) => c === 0 || table.slice(1).some((row) => row[c] !== ""));
-  const cut = table.map((row) => row.filter((_, c) => kept[c]));
+  const filled = table[0]!.map((_, c) => c === 0 || table.slice(1).some((row) => row[c] !== ""));
+  const cut = table.map((row) => row.filter((_, c) => filled[c]));
   const sizes = cut[0]!.map((_, c) => Math.max(...cut.map((row) => row[c]!.length)));
   const align = (cell: string, c: number) =>
     c === 0 ? cell.padEnd(sizes[c]!) : cell.padStart(sizes[c]!);

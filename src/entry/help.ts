@@ -10,7 +10,8 @@ export function overview(): string {
   const calls = commandTable.map((command) => [callOf(command), command.doc] as const);
   const size = Math.max(...calls.map(([call]) => call.length));
   const { failure, usage, gate } = exitCodes;
-  return `oqe ${engine.version}: publishes the oQe series (mixed-precision MLX quants) of a base model
+  const title = `oqe ${engine.version}: publishes the oQe series of a base model`;
+  return `${title} (mixed-precision MLX quants)
 
 Commands:
 ${calls.map(([call, doc]) => `  ${call.padEnd(size)}  ${doc}`).join("\n")}

@@ -6,6 +6,7 @@ import type { SeriesPlan, TierPlan } from "../plan/plan-types.ts";
 const columns = ["tier", "target bpw", "bpw", "file bpw", "bytes", "GB", "GiB", "boosts", "plan"];
 
 const explanationColumns = ["role", "layers", "bytes", "KL share", "next boost", "nats/MB", "bits"];
+const leftColumns = new Set(["role", "next boost", "bits"]);
 
 /** The series as a plain table for a terminal: one line per tier. */
 export function formatPlan(plan: SeriesPlan): string {
@@ -55,9 +56,11 @@ export function formatExplanation(plan: TierPlan, roles: readonly RoleSummary[])
   const loss =
     predicted === null
       ? ""
-      : `, predicted KL ${predicted.kl.toPrecision(3)} nats (${predicted.forcedKl.toPrecision(3)} with routes forced)`;
-  const title = `${plan.tier}: ${bitsPerWeight(plan.bpw)} bpw of ${bitsPerWeight(plan.targetBpw)}${loss}${limits}`;
-  return `${title}\n${formatTable([explanationColumns, ...rows], new Set(["role", "next boost", "bits"]))}`;
+      : `, predicted KL ${predicted.kl.toPrecision(3)} nats ` +
+        `(${predicted.forcedKl.toPrecision(3)} with routes forced)`;
+  const size = `${bitsPerWeight(plan.bpw)} bpw of ${bitsPerWeight(plan.targetBpw)}`;
+  const table = formatTable([explanationColumns, ...rows], leftColumns);
+  return `${plan.tier}: ${size}${loss}${limits}\n${table}`;
 }
 
 function layerOf(module: string): string {

@@ -7,7 +7,9 @@ import { describeFailure, type Failure, OqeError, outOfMemory } from "../ground/
  * process, and the parent explains how it ended.
  */
 
-/** Set for the child. Set by hand, the work runs in one process (test/arm64.test.ts: an emulator). */
+/**
+ * Set for the child. Set by hand, the work runs in one process (test/arm64.test.ts: an emulator).
+ */
 const marker = "OQE_ONE_PROCESS";
 
 /** Whether this process shall do the work itself. Ends with its parent, if it has one. */

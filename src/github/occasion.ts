@@ -13,8 +13,8 @@ export function describeOccasion(environment: Environment): string {
 }
 
 /**
- * The Action as the workflow names it, `owner/name@ref`. null outside GitHub, and where it runs from
- * the repository's own files.
+ * The Action as the workflow names it, `owner/name@ref`. null outside GitHub, and where it runs
+ * from the repository's own files.
  */
 export function describeAction(environment: Environment): string | null {
   const { GITHUB_ACTION_REPOSITORY: repository = "", GITHUB_ACTION_REF: ref = "" } = environment;

@@ -1,6 +1,6 @@
 /**
- * Where the files beside the code are: in `dist/` all of them lie next to the bundle, in a checkout each in its room.
- * The one place that knows the difference.
+ * Where the files beside the code are. In `dist/` they lie next to the bundle, in a checkout each
+ * in its own folder. Only this file knows the difference.
  */
 const bundled = import.meta.url.endsWith(".js");
 
@@ -9,7 +9,7 @@ function locate(inCheckout: string, inDist: string): URL {
 }
 
 export const assets = {
-  /** Script of a kernel worker thread. */
+  /** Script of a worker thread of the kernel. */
   worker: locate("../kernel/worker.ts", "./worker.js"),
   /** The kernel, built by wasm-pack. */
   kernel: locate("../../kernel-wasm/pkg/oqe_kernel_bg.wasm", "./oqe_kernel_bg.wasm"),

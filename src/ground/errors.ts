@@ -85,7 +85,7 @@ function wrap(error: unknown): OqeError {
   return new OqeError(
     "INTERNAL",
     "a bug in oqe-publisher stopped the run",
-    "Please report it: the command or workflow, the model, and the output of a run with OQE_DEBUG=1.",
+    "Please report the command or workflow, the model, and the output of a run with OQE_DEBUG=1.",
     error,
   );
 }

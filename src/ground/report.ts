@@ -1,19 +1,22 @@
 import * as core from "@actions/core";
 import { grouped } from "./digits.ts";
 
-/** Where a run says what it does. Entries pass one in: log groups in Actions, plain lines on stderr in a terminal. */
+/**
+ * Where a run reports its progress. The entries pass one in: log groups in Actions, plain lines on
+ * stderr in a terminal.
+ */
 export interface Report {
-  /** Runs one stage of the pipeline under its name (a log group in Actions) and passes its result on. */
+  /** Runs one stage of the pipeline under its name (in Actions a log group); gives its result. */
   stage<T>(name: string, run: () => Promise<T>): Promise<T>;
   /** One line of detail. */
   info(line: string): void;
-  /** Something the user should know although the run goes on. Warnings also land on the receipt where they concern it. */
+  /** Something the user should know, although the run goes on. */
   warn(line: string): void;
-  /** Progress inside a stage: `done` of `total` in any unit. Throttled by the implementation. */
+  /** Progress inside a stage: `done` of `total`, in any unit. The implementation throttles it. */
   tick(done: number, total: number, unit: string): void;
 }
 
-/** A report that says nothing: for tests. */
+/** A report that drops everything: for tests. */
 export const silentReport: Report = {
   stage: (_name, run) => run(),
   info: () => {},
@@ -21,10 +24,10 @@ export const silentReport: Report = {
   tick: () => {},
 };
 
-/** Milliseconds between two progress lines: often enough to see life, seldom enough to keep a six-hour log readable. */
+/** Milliseconds between two progress lines. The log of a run of six hours must stay readable. */
 const tickInterval = { terminal: 2_000, actions: 20_000 };
 
-/** Passes on at most one tick per interval. */
+/** Prints at most one tick per interval. */
 function throttle(interval: number, print: (line: string) => void): Report["tick"] {
   let last = Date.now();
   return (done, total, unit) => {
@@ -35,7 +38,7 @@ function throttle(interval: number, print: (line: string) => void): Report["tick
   };
 }
 
-/** Plain lines on stderr; stdout stays free for what a command prints as its result. */
+/** Plain lines on stderr; stdout is for the result of a command. */
 export function terminalReport(
   write: (text: string) => void = (text) => process.stderr.write(text),
 ): Report {

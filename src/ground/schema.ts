@@ -9,7 +9,7 @@ const longestQuote = 80;
 /** A reader wants the first fault; a hostile document may have millions. */
 const firstFault = { abortEarly: true } as const;
 
-/** An untrusted document: its name, and the error to throw where it holds what it should not. */
+/** An untrusted document: its name, and the error to throw if a value is wrong. */
 export interface Document {
   readonly where: string;
   readonly code: ErrorCode;
@@ -193,7 +193,7 @@ export const sha256 = matching(/^[0-9a-f]{64}$/, "64 hexadecimal digits");
 /** A version of an engine. */
 export const version = matching(/^[\w.+-]{1,64}$/, "a version");
 
-/** An integer from 0 to 2^53 - 1: what a JSON document holds exactly. */
+/** An integer from 0 to 2^53 - 1: what JSON readers keep exactly. */
 export const count = v.pipe(
   v.number("a whole number"),
   v.safeInteger("a whole number"),

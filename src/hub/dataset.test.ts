@@ -6,7 +6,7 @@ import { connectForTest, json, playServer, thrown } from "../../test/support/scr
 import { readText } from "../checkpoint/repository.ts";
 import { type LocalHubOptions, type SeenRequest, startLocalHub } from "../local-hub/local-hub.ts";
 
-/** A local Hub that holds the dataset acme/text, its requests recorded. */
+/** A local Hub with the dataset acme/text, its requests recorded. */
 async function startSeeded(options: Partial<LocalHubOptions> = {}) {
   const scratch = await mkdtemp(join(tmpdir(), "oqe-dataset-"));
   onTestFinished(() => rm(scratch, { recursive: true, force: true }));

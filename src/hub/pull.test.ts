@@ -30,7 +30,7 @@ async function writeModel(config: string): Promise<string> {
   return folder;
 }
 
-/** A local Hub that holds acme/tiny, its requests recorded. */
+/** A local Hub with acme/tiny, its requests recorded. */
 async function startSeeded(options: Partial<LocalHubOptions> = {}) {
   const requests: SeenRequest[] = [];
   const hub: LocalHub = await startLocalHub({

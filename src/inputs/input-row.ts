@@ -31,7 +31,7 @@ export const everyCommand = [...measuring, "verify"] as const;
 const conditions: Readonly<Record<Condition, string>> = {
   tuned: "Only with method `tuned`",
   measured: "Only with policy `measured`",
-  evaluated: "Only with `evaluate: true`",
+  evaluated: "Only with `verify: true`",
 };
 
 /** The row's text, and the condition under which it has an effect. */

@@ -30,7 +30,7 @@ describe("inputs of tuning", () => {
       calibrationLength: 256,
       propagation: "reference",
       repair: ["router", "rounding"],
-      evaluate: true,
+      verify: true,
       evaluation: { kind: "bundled" },
       evaluationSamples: 128,
       gates: { "max-kl": {}, "min-same-top": {}, "min-router-agreement": {} },
@@ -46,7 +46,7 @@ describe("inputs of tuning", () => {
       repair: "None",
       "calibration-samples": "1",
       "calibration-length": "8192",
-      evaluate: "False",
+      verify: "False",
       "evaluation-samples": "9",
       "max-kl": "1e-2",
       "min-same-top": "oq4e=0.5 0.9,oQ8e=1",
@@ -57,7 +57,7 @@ describe("inputs of tuning", () => {
       repair: [],
       calibrationSamples: 1,
       calibrationLength: 8192,
-      evaluate: false,
+      verify: false,
       evaluationSamples: 9,
       gates: {
         "max-kl": { all: 0.01 },
@@ -88,7 +88,7 @@ describe("inputs of tuning", () => {
     ],
     ["calibration-length", "256.5", /from 16 to 8192/],
     ["calibration-length", "0x100", /from 16 to 8192/],
-    ["evaluate", "perhaps", /^evaluate: "perhaps" is neither true nor false$/],
+    ["verify", "perhaps", /^verify: "perhaps" is neither true nor false$/],
     ["evaluation", "./nowhere.txt", /^evaluation: .*nowhere\.txt does not exist$/],
     ["evaluation-samples", "0", /^evaluation-samples: "0" is not a whole number from 1 to 4096$/],
     ["max-kl", "small", /^max-kl: "small" is not a limit: expected a number of 0 or more$/],
@@ -148,8 +148,8 @@ describe("inputs of tuning", () => {
       "max-kl": "oQ4e=1",
     };
     expect(unused(evaluation)).toEqual([]);
-    expect(unused({ ...evaluation, evaluate: "false" })).toEqual([
-      "without effect: evaluation, evaluation-samples, max-kl (evaluate is false)",
+    expect(unused({ ...evaluation, verify: "false" })).toEqual([
+      "without effect: evaluation, evaluation-samples, max-kl (verify is false)",
     ]);
   });
 });

@@ -35,7 +35,7 @@ export interface Inputs {
   readonly propagation: Propagation;
   /** In the order of the table of repairs; empty: none. */
   readonly repair: readonly Repair[];
-  readonly evaluate: boolean;
+  readonly verify: boolean;
   readonly evaluation: CalibrationReference;
   readonly evaluationSamples: number;
   readonly gates: GateInputs;
@@ -55,7 +55,7 @@ export type PlanInputs = Pick<Inputs, "tiers" | "policy" | "floors">;
 export type RowInputs = Pick<
   Inputs,
   | ("method" | "calibration" | "calibrationSamples" | "calibrationLength")
-  | ("evaluate" | "evaluation" | "evaluationSamples")
+  | ("verify" | "evaluation" | "evaluationSamples")
 >;
 
 /** The raw text of an input; empty where it is absent. */
@@ -89,7 +89,7 @@ export function parseInputs(
     calibrationLength: values["calibration-length"],
     propagation: values.propagation,
     repair: values.repair,
-    evaluate: values.evaluate,
+    verify: values.verify,
     evaluation: values.evaluation,
     evaluationSamples: values["evaluation-samples"],
     gates: parseGates(values, chosen),
@@ -176,7 +176,7 @@ export function unusedInputs(read: ReadInput, inputs: Inputs): readonly string[]
   const reasons: readonly (readonly [Condition, boolean, string])[] = [
     ["tuned", inputs.method === "tuned", `method ${inputs.method} reads no calibration text`],
     ["measured", inputs.policy === "measured", `policy ${inputs.policy} does not measure`],
-    ["evaluated", inputs.evaluate, "evaluate is false"],
+    ["evaluated", inputs.verify, "verify is false"],
   ];
   const rows: readonly (InputRow & { readonly name: InputName })[] = inputTable;
   return reasons.flatMap(([condition, holds, reason]) => {

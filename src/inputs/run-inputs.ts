@@ -81,7 +81,7 @@ export const tuningInputs = [
 
 export const evaluationInputs = [
   {
-    name: "evaluate",
+    name: "verify",
     group: "Evaluation",
     commands: measuring,
     default: "true",

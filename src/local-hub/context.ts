@@ -41,7 +41,7 @@ export function decodeSegment(segment: string): string {
   try {
     return decodeURIComponent(segment);
   } catch {
-    throw refuse.badRequest("The URL holds a malformed percent escape");
+    throw refuse.badRequest("The URL has a malformed percent escape");
   }
 }
 

@@ -49,12 +49,12 @@ export function pathProblem(path: unknown): string | null {
   if (typeof path !== "string" || path === "") return "a path must be a non-empty string";
   if (path.length > longestPath) return `a path may have at most ${longestPath} characters`;
   // biome-ignore lint/suspicious/noControlCharactersInRegex: finds control characters
-  if (/[\u0000-\u001f\u007f]/.test(path)) return "a path may not hold control characters";
+  if (/[\u0000-\u001f\u007f]/.test(path)) return "a path may not have control characters";
   if (!path.isWellFormed()) return "a path must be well-formed Unicode";
-  if (path.includes("\\")) return "a path may not hold a backslash";
+  if (path.includes("\\")) return "a path may not have a backslash";
   for (const segment of path.split("/")) {
-    if (segment === "") return "a path may not be absolute or hold empty parts";
-    if (segment === "." || segment === "..") return "a path may not hold '.' or '..'";
+    if (segment === "") return "a path may not be absolute or have empty parts";
+    if (segment === "." || segment === "..") return "a path may not have '.' or '..'";
     if (segment.toLowerCase() === ".git") return "a path may not lead into .git";
     if (Buffer.byteLength(segment) > longestSegment)
       return `a part of a path may have at most ${longestSegment} bytes`;

@@ -163,7 +163,7 @@ test("refuses a petabyte before it starts, with the sizes in bytes", async () =>
   await expect(createShards(folder, huge)).rejects.toMatchObject({
     code: "DISK",
     message: expect.stringMatching(
-      /^no room in \S*oqe-shards-\S+: 450359962\d+ bytes are needed, \d+ are free$/,
+      /^not enough disk space in \S*oqe-shards-\S+: 450359962\d+ bytes are needed, \d+ are free$/,
     ),
   });
   expect(await readdir(folder)).toEqual([]);
@@ -202,8 +202,8 @@ test("throws DISK and removes the files when the system refuses bytes half-way",
     folder,
   ]);
   const error = JSON.parse(stdout);
-  expect(error).toMatchObject({ code: "DISK", hint: expect.stringContaining("Free some space") });
+  expect(error).toMatchObject({ code: "DISK", hint: expect.stringContaining("Free disk space") });
   expect(error.message).toContain(folder);
-  expect(error.message).toContain("a limit on file sizes applies");
+  expect(error.message).toContain("file sizes are limited");
   expect(await readdir(folder)).toEqual([]);
 });

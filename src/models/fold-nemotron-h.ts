@@ -28,7 +28,7 @@ const otherNames = [
 
 const heads = (c: ModelConfig) => integer(c, "num_attention_heads");
 
-/** transformers' NemotronHConfig. mlx-lm requires most of these whether a block uses them or not. */
+/** transformers' NemotronHConfig. mlx-lm requires most of these even if no block uses them. */
 const defaults: Defaults = {
   num_attention_heads: 32,
   num_key_value_heads: (c: ModelConfig) => (c.num_key_value_heads === null ? heads(c) : 8),

@@ -16,10 +16,11 @@ interface Rope {
 
 /**
  * Brings the rotary embedding into mlx-lm's spelling: `rope_theta` and `rope_scaling`, whose type
- * is `rope_type`. Reads `rope_scaling` (transformers 4) and `rope_parameters` (transformers 5), with
- * `rope_theta` and `partial_rotary_factor` beside or inside them. Source of meanings and defaults:
- * transformers' modeling_rope_utils.py. Throws UNSUPPORTED_MODEL for what mlx-lm does not compute,
- * BAD_CHECKPOINT for values that make no sense and for spellings that contradict each other.
+ * is `rope_type`. Reads `rope_scaling` (transformers 4) and `rope_parameters` (transformers 5),
+ * with `rope_theta` and `partial_rotary_factor` beside or inside them. Source of meanings and
+ * defaults: transformers' modeling_rope_utils.py. Throws UNSUPPORTED_MODEL for what mlx-lm does
+ * not compute, BAD_CHECKPOINT for values that make no sense and for spellings that contradict each
+ * other.
  */
 export function foldRope({ config, assumed }: Folding): void {
   const spellings = [objectAt(config, "rope_scaling"), flatParameters(config)];

@@ -42,7 +42,7 @@ export interface ConfigRules {
   readonly defaults: Defaults;
   /** Old spelling of a key -> the key that mlx-lm reads. */
   readonly renamed?: Readonly<Record<string, string>>;
-  /** Keys whose values mlx-lm assumes without reading them, or reads where transformers does not. */
+  /** Keys that only one of transformers and mlx-lm reads, with the value that the other assumes. */
   readonly fixed?: Readonly<Record<string, unknown | ((config: ModelConfig) => unknown)>>;
   /** Whether mlx-lm obeys `layer_types` and transformers does not. */
   readonly refusesLayerTypes?: true;

@@ -23,7 +23,7 @@ describe.each(architectures.map(({ modelType }) => modelType))("%s", (type) => {
     expect([v4, v5]).toEqual(["4.55.4", "5.24.0"]);
   });
 
-  test("is left alone: folding returns a copy, and folding twice changes nothing more", async () => {
+  test("is not changed: folding returns a copy, and a second time changes nothing", async () => {
     const raw = await read(type, "config.transformers5.json.txt");
     const copy = structuredClone(raw);
     const { config } = fold(raw);

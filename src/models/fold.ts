@@ -42,7 +42,7 @@ export function fillDefaults({ config, assumed }: Folding, defaults: Defaults): 
   }
 }
 
-/** Moves a value to its canonical key. Throws BAD_CHECKPOINT where both keys have values that differ. */
+/** Moves a value to its canonical key. Throws BAD_CHECKPOINT where that has another value. */
 export function rename(config: ModelConfig, from: string, to: string): void {
   if (!Object.hasOwn(config, from)) return;
   place(config, to, config[from], from);
@@ -65,11 +65,11 @@ export function contradiction(one: string, other: string): OqeError {
   return new OqeError(
     "BAD_CHECKPOINT",
     `config.json: ${one}, but ${other}`,
-    "Readers of the config would run different models. Keep the right value in the base's config.json.",
+    "Readers of the config would run different models. Correct the base's config.json.",
   );
 }
 
-/** Throws UNSUPPORTED_MODEL unless the value is one of those that mlx-lm assumes without reading it. */
+/** Throws UNSUPPORTED_MODEL unless the value is one that mlx-lm assumes without reading it. */
 export function requireOneOf(config: ModelConfig, key: string, known: readonly unknown[]): void {
   const value = config[key];
   if (value === undefined || value === null || known.includes(value)) return;

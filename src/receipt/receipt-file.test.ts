@@ -105,7 +105,7 @@ describe("BAD_INPUT names the field", () => {
     ["plan/modules", "none", "plan.modules"],
     ["plan/modules/lm_head", { bits: 7, groupSize: 64 }, "plan.modules.lm_head.bits"],
     ["plan/modules/lm_head", { bits: 8, groupSize: 63 }, "plan.modules.lm_head.groupSize"],
-    ["kept", { x: 1 }, "kept.x"],
+    ["unquantized", { x: 1 }, "unquantized.x"],
     ["series", {}, "series"],
     ["series", [], "series"],
     ["series", [null], "series[0]"],
@@ -142,7 +142,7 @@ test.each([
   "repository",
   "name",
   "plan",
-  "kept",
+  "unquantized",
   "series",
   "sensitivity",
   "weightError",
@@ -184,12 +184,12 @@ test("a fault quotes a short value, on one line", () => {
 });
 
 test("keys of Object.prototype are ordinary keys", () => {
-  const text = changed("kept", null).replace(
-    '"kept":null',
-    '"kept":{"__proto__":"a","constructor":"b"}',
+  const text = changed("unquantized", null).replace(
+    '"unquantized":null',
+    '"unquantized":{"__proto__":"a","constructor":"b"}',
   );
-  const { kept } = parseReceipt(text, "x");
-  expect(Object.entries(kept)).toEqual([
+  const { unquantized } = parseReceipt(text, "x");
+  expect(Object.entries(unquantized)).toEqual([
     ["__proto__", "a"],
     ["constructor", "b"],
   ]);

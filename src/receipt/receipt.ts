@@ -145,7 +145,7 @@ export const receiptSchema = object({
   name: matching(namePattern, "a repository's name"),
   plan: tierPlanSchema,
   /** Tensors that are never quantized -> the reason. */
-  kept: entries(line, line),
+  unquantized: entries(line, line),
   /** Every tier of the series, in the order of the tier table, whichever of them a run makes. */
   series: list(seriesRow),
   /** The measured sensitivity that the plan was made from; null for a plan by fixed rules. */

@@ -6,9 +6,10 @@ import { codeOf } from "../ground/reasons.ts";
 import { receiptPath } from "../receipt/receipt.ts";
 
 /**
- * Builds folders aside (`.<name>.<process>.partial` beside each place), and renames each to its place
- * once `fill` is done. A place has the old folder or the whole new one, never a part. A failure
- * removes the partial folders. Two runs at once have their own partial folders; the last one wins.
+ * Builds folders aside (`.<name>.<process>.partial` beside each place), and renames each to its
+ * place once `fill` is done. A place has the old folder or the whole new one, never a part. A
+ * failure removes the partial folders. Two runs at once have their own partial folders; the last
+ * one wins.
  */
 export async function buildAside<T>(
   places: readonly string[],
@@ -90,7 +91,9 @@ export async function refuseForeignFolder(place: string, overwrite: boolean): Pr
   }
 }
 
-/** Runs a file operation below `folder` that writes `needed` bytes. Throws DISK if the disk fails. */
+/**
+ * Runs a file operation below `folder` that writes `needed` bytes. Throws DISK if the disk fails.
+ */
 export async function onDisk<T>(folder: string, needed: number, run: () => Promise<T>): Promise<T> {
   try {
     return await run();

@@ -5,10 +5,10 @@ import type { Receipt } from "../receipt/receipt.ts";
 import { type Draft, draftOf } from "../receipt/recipe.ts";
 
 /**
- * Whether a repo's main holds just what this recipe would give, so that nothing needs doing: same
- * draft on its receipt, every file of the receipt there with its size and, where the Hub tells it,
- * its SHA-256, card and pictures, and no weights beside them (mlx-lm loads all it finds). A base
- * folder has no commit that could vouch for its weights, so it is never current.
+ * Whether a repository's main is what this recipe would give, so that nothing has to be done. Its
+ * receipt has the same draft. Every file of the receipt is there with its size and, if the Hub
+ * tells it, its SHA-256. Card and pictures are there, and no other weights (mlx-lm loads all it
+ * finds). A base folder has no commit that pins its weights, so a tier of it is never current.
  */
 export function isCurrent(recipe: Draft, published: Receipt, remote: RemoteState): boolean {
   const {

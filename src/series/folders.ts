@@ -6,7 +6,7 @@ import { bitsPerWeight, grouped } from "../card/figures.ts";
 import { licenceFiles } from "../card/inherit.ts";
 import { kindRatios } from "../card/tuning-facts.ts";
 import { evaluateFolders } from "../evaluation/evaluate-folders.ts";
-import { requireRoom } from "../ground/disk.ts";
+import { requireDiskSpace } from "../ground/disk.ts";
 import { OqeError } from "../ground/errors.ts";
 import type { Report } from "../ground/report.ts";
 import type { Inputs } from "../inputs/inputs.ts";
@@ -59,8 +59,8 @@ export interface FoldersRequest {
 }
 
 /**
- * Makes the folders of all tiers in one walk over the base. Each is complete, with receipt and card,
- * or none is there. Gives the receipts.
+ * Makes the folders of all tiers in one walk over the base. Each is complete, with receipt and
+ * card, or none is there. Gives the receipts.
  */
 export async function makeFolders(request: FoldersRequest): Promise<readonly Receipt[]> {
   const { runs, inputs } = request;
@@ -70,7 +70,7 @@ export async function makeFolders(request: FoldersRequest): Promise<readonly Rec
   const parent = dirname(runs[0]!.place);
   const needed = runs.reduce((sum, { recipe }) => sum + recipe.plan.bytes, 0);
   await onDisk(parent, needed, () => mkdir(parent, { recursive: true }));
-  await requireRoom(parent, needed);
+  await requireDiskSpace(parent, needed);
   const places = runs.map(({ place }) => place);
   return buildAside(places, (folders) =>
     onDisk(parent, needed, () => fillFolders(request, folders)),

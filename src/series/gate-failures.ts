@@ -17,6 +17,6 @@ export function gateFailure(made: readonly Receipt[]): OqeError | null {
     "GATE",
     failed.join("; "),
     "The folder is kept, with its card and receipt, and is not published. " +
-      "To set another limit: --max-kl oQ4e=0.3. To publish without gates: --evaluate false.",
+      "To set another limit: --max-kl oQ4e=0.3. To publish without gates: --verify false.",
   );
 }

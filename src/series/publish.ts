@@ -112,7 +112,9 @@ function oneLine(text: string, longest: number): string {
   return line.length > longest ? `${line.slice(0, longest - 1)}…` : line;
 }
 
-/** A tier that this run did not publish. Reads main again: a commit may have landed all the same. */
+/**
+ * A tier that this run did not publish. Reads main again: a commit may have landed all the same.
+ */
 async function failedTier({ hub, states }: Publishing, draft: TierDraft): Promise<PublishedTier> {
   const { repository } = draft.recipe;
   const before: RemoteState = states.get(draft)!;

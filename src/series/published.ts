@@ -31,8 +31,8 @@ export async function inspectAll(
 }
 
 /**
- * Without a token the Hub answers the same for a missing and for a private repository. A dry run then
- * takes it as missing.
+ * Without a token the Hub answers the same for a missing and for a private repository. A dry run
+ * then takes it as missing.
  */
 async function inspect(hub: Hub, repository: string, isAnonymous: boolean): Promise<RemoteState> {
   try {

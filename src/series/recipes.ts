@@ -113,7 +113,7 @@ async function sharedRecipe(
     },
     calibration: tuning?.record ?? null,
     evaluationRows: evaluation?.record ?? null,
-    kept: unquantizedTensors(base.tensors),
+    unquantized: unquantizedTensors(base.tensors),
     configNotes: describeConfigChanges(base),
   };
 }

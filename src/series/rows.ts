@@ -9,7 +9,7 @@ import type { EvaluationRows } from "../evaluation/evaluate.ts";
 import { OqeError } from "../ground/errors.ts";
 import type { Report } from "../ground/report.ts";
 import type { Hub } from "../hub/hub-types.ts";
-import type { Inputs } from "../inputs/inputs.ts";
+import type { RowInputs } from "../inputs/inputs.ts";
 import { integer } from "../models/config-fields.ts";
 
 /** Rows of text, and what a receipt says of them. */
@@ -20,25 +20,27 @@ export interface DrawnRows extends EvaluationRows {
 
 /** The rows of a run. */
 export interface Calibration {
-  /** What the series is tuned on; null where nothing is tuned. */
+  /** Calibration rows; null: nothing is tuned. */
   readonly tuning: DrawnRows | null;
-  /** What its proof is measured on; null where nothing is measured. */
+  /** Evaluation rows; null: nothing is evaluated. */
   readonly evaluation: DrawnRows | null;
 }
 
-/** Any will do, as long as it stays: the rows are part of the recipe. */
+/** Any number will do, but it must stay the same: the rows are part of the recipe. */
 const seed = 1;
-/** Tokens of a row that a proof is measured on: 128 of them are 32,768 positions. */
+/** Tokens per evaluation row. 128 rows have 32,768 positions. */
 export const evaluationLength = 256;
+/** Overlapping rows that a message names. */
 const mostNamed = 8;
 
 /**
- * Draws the rows that a run needs, before any weight is read. Method rounded can do without: where the model cannot be run, or its
- * tokenizer not be used, nothing will be measured and a warning says why. Throws BAD_INPUT where rows of both kinds overlap.
+ * Draws the rows of a run, before any weight is read. With method rounded, a model that cannot be
+ * run or a tokenizer that cannot be used is a warning, and the tiers are not evaluated. Throws
+ * BAD_INPUT if evaluation and calibration rows overlap.
  */
 export async function calibrate(
   base: Base,
-  inputs: Inputs,
+  inputs: RowInputs,
   connect: () => Hub,
   report: Pick<Report, "warn">,
 ): Promise<Calibration> {
@@ -46,11 +48,11 @@ export async function calibrate(
     const draw = await rowDrawer(base);
     const { calibrationSamples: samples, calibrationLength: length } = inputs;
     const tuning = draw(await openCalibration(inputs.calibration, connect), samples, length);
-    const evaluation = inputs.evaluate ? await drawEvaluation(draw, inputs, connect) : null;
+    const evaluation = inputs.verify ? await drawEvaluation(draw, inputs, connect) : null;
     if (evaluation !== null) refuseOverlap(tuning, evaluation);
     return { tuning, evaluation };
   }
-  if (!inputs.evaluate) return { tuning: null, evaluation: null };
+  if (!inputs.verify) return { tuning: null, evaluation: null };
   try {
     return {
       tuning: null,
@@ -58,17 +60,20 @@ export async function calibrate(
     };
   } catch (error) {
     if (!(error instanceof OqeError) || !unusable.has(error.code)) throw error;
-    report.warn(`the tiers will not be measured: ${error.message}`);
+    report.warn(`the tiers will not be evaluated: ${error.message}`);
     return { tuning: null, evaluation: null };
   }
 }
 
-/** What a model without a usable tokenizer or forward pass gives: no reason not to round it. */
+/** Errors of a model without a usable tokenizer or forward pass. It can be rounded all the same. */
 const unusable = new Set(["MISSING_FILE", "UNSUPPORTED_MODEL", "BAD_CHECKPOINT"]);
 
 type DrawRows = (corpus: Corpus, samples: number, length: number) => DrawnRows;
 
-/** Draws rows of any text with the base's tokenizer. Throws where the base cannot be run or its tokenizer not be used. */
+/**
+ * Draws rows of any text with the base's tokenizer. Throws UNSUPPORTED_MODEL, MISSING_FILE or
+ * BAD_CHECKPOINT if the base cannot be run or its tokenizer cannot be used.
+ */
 export async function rowDrawer(base: Base): Promise<DrawRows> {
   base.architecture.forward.check(base.config);
   const tokenizer: Tokenizer = await openTokenizer(base.checkpoint.repository);
@@ -81,7 +86,7 @@ export async function rowDrawer(base: Base): Promise<DrawRows> {
 
 async function drawEvaluation(
   draw: DrawRows,
-  inputs: Inputs,
+  inputs: RowInputs,
   connect: () => Hub,
 ): Promise<DrawnRows> {
   return draw(
@@ -92,8 +97,8 @@ async function drawEvaluation(
 }
 
 /**
- * Throws BAD_INPUT, naming the rows, where a model would be judged by text that it was tuned on. The two halves of the bundled corpus
- * are of different documents; what they still share is boilerplate.
+ * Throws BAD_INPUT, naming the rows, if a tier would be evaluated on text that it was tuned on. The
+ * two parts of the bundled corpus are of different documents; they share only boilerplate.
  */
 export function refuseOverlap(tuning: DrawnRows, evaluation: DrawnRows): void {
   if (tuning.record.source === "bundled" && evaluation.record.source === "bundled") return;
@@ -111,8 +116,9 @@ export function refuseOverlap(tuning: DrawnRows, evaluation: DrawnRows): void {
     : `rows ${named.join(", ")}${more}`;
   throw new OqeError(
     "BAD_INPUT",
-    `evaluation: ${evaluation.record.source} shares passages with the calibration text ${tuning.record.source}: ${rows}, counted from 0`,
-    "Measure on text that the series was not tuned on, or leave evaluation out to use the rows that come with oqe-publisher.",
+    `evaluation: ${evaluation.record.source} shares passages with the calibration text ` +
+      `${tuning.record.source}: ${rows}, counted from 0`,
+    "Evaluate on text that the series was not tuned on, or leave evaluation out: the bundled text.",
   );
 }
 

@@ -68,8 +68,8 @@ export interface MeasuringRequest {
 
 /**
  * Measures what the bits of every tensor are worth. Reads the result from the work folder if an
- * earlier run made the same measurement. A base folder has no commit that pins its weights, so it is
- * always measured. Throws BAD_INPUT, BAD_CHECKPOINT, DISK.
+ * earlier run made the same measurement. A base folder has no commit that pins its weights, so it
+ * is always measured. Throws BAD_INPUT, BAD_CHECKPOINT, DISK.
  */
 export async function measureBase(
   request: MeasuringRequest,

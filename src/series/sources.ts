@@ -10,7 +10,9 @@ import { openRepository } from "./recipes.ts";
 import type { Calibration } from "./rows.ts";
 import { type GivenSensitivity, measureBase, proxyName, readGiven } from "./sensitivity.ts";
 
-/** What a measured plan is made from, beside the base. Both null: by fixed rules, or by measuring. */
+/**
+ * What a measured plan is made from, beside the base. Both null: by fixed rules, or by measuring.
+ */
 export interface Sources {
   /** A sensitivity that the inputs name. */
   readonly given: GivenSensitivity | null;

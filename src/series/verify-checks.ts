@@ -67,11 +67,15 @@ export function checkWidths(
   }
 }
 
+function nameOf({ id, name }: Repository): string {
+  return id ?? name;
+}
+
 function other(target: Repository, what: string): OqeError {
   return new OqeError(
     "BAD_INPUT",
-    `${target.id ?? target.name}: ${what}`,
-    "Receipt, config and shards are not of one run. Download the repository again, or quantize again.",
+    `${nameOf(target)}: ${what}`,
+    "Receipt, config and shards are not of one run. Download it again, or quantize again.",
   );
 }
 
@@ -86,11 +90,15 @@ export async function checkBase(
   if (revision === claimed.revision) return null;
   const name = repository.id ?? repository.name;
   if (!ofFolder && revision.startsWith("sha256:")) {
-    return `the receipt names ${claimed.id ?? claimed.name} at ${claimed.revision}; whether the folder ${name} is that cannot be told`;
+    return (
+      `the receipt names ${claimed.id ?? claimed.name} at ${claimed.revision}; ` +
+      `whether the folder ${name} is the same is unknown`
+    );
   }
   throw new OqeError(
     "BAD_INPUT",
-    `the base ${name} is at ${revision}, ${receiptPath} says ${claimed.revision} of ${claimed.id ?? claimed.name}`,
+    `the base ${name} is at ${revision}, ` +
+      `${receiptPath} says ${claimed.revision} of ${claimed.id ?? claimed.name}`,
     claimed.id === null
       ? "Name the folder that the tier was made from."
       : `Name the base as it was: --base ${claimed.id}@${claimed.revision}.`,
@@ -102,7 +110,7 @@ export function checkShapes(base: Base, target: Repository, finished: FinishedMo
   const wrong = (what: string) =>
     new OqeError(
       "BAD_INPUT",
-      `${target.id ?? target.name} is no quant of ${base.checkpoint.repository.id ?? base.checkpoint.repository.name}: ${what}`,
+      `${nameOf(target)} is no quant of ${nameOf(base.checkpoint.repository)}: ${what}`,
       "Name the model that it was made from with --base.",
     );
   const [ours, theirs] = [finished.architecture.modelType, base.architecture.modelType];

@@ -35,11 +35,11 @@ export interface WrittenTier {
   readonly warnings: readonly string[];
 }
 
-/** What tuning needs beside the base. */
+/** What tuning needs, beside the base. */
 export interface Tuning {
   readonly calibration: CalibrationIds;
   readonly propagation: Propagation;
-  /** Empty where nothing was measured. */
+  /** Empty: nothing was measured. */
   readonly critical: CriticalExperts;
   readonly repair: readonly Repair[];
   readonly settings: TuningSettings;
@@ -50,7 +50,7 @@ export interface WriteRequest {
   readonly plans: readonly TierPlan[];
   /** One empty folder per plan. */
   readonly folders: readonly string[];
-  /** Licence files of the base to carry over beside the tokenizer's. */
+  /** Licence files of the base that are copied, beside those of the tokenizer. */
   readonly licences: readonly string[];
   readonly rounding: Rounding;
   /** null: round. */
@@ -59,23 +59,30 @@ export interface WriteRequest {
   readonly report: Report;
 }
 
-/** Files that make an MLX repo usable beside weights and config; what the base has of them goes along unchanged. */
-const carried =
-  /^(tokenizer\.json|tokenizer_config\.json|special_tokens_map\.json|added_tokens\.json|tokenizer\.model|vocab\.(json|txt)|merges\.txt|chat_template\.(jinja|json)|generation_config\.json|[\w-]+\.py)$/;
+/** Files of the base that are copied unchanged: an MLX repository needs them beside its weights. */
+const copied = [
+  /^(tokenizer|tokenizer_config|special_tokens_map|added_tokens|generation_config)\.json$/,
+  /^(tokenizer\.model|vocab\.(json|txt)|merges\.txt|chat_template\.(jinja|json))$/,
+  /^[\w-]+\.py$/,
+];
 
-/** Throws MISSING_FILE when the base has no tokenizer that mlx-lm could load. */
+/** Throws MISSING_FILE if the base has no tokenizer that mlx-lm can load. */
 export function requireTokenizer(repository: Repository): void {
   const has = (name: string) => (repository.files.get(name) ?? 0) > 0; // an empty file is none
   if (has("tokenizer.json") || has("tokenizer.model") || (has("vocab.json") && has("merges.txt")))
     return;
   throw new OqeError(
     "MISSING_FILE",
-    `${repository.id ?? repository.name} has no tokenizer: expected tokenizer.json, tokenizer.model, or vocab.json with merges.txt`,
+    `${repository.id ?? repository.name} has no tokenizer: ` +
+      "expected tokenizer.json, tokenizer.model, or vocab.json with merges.txt",
     "Without it nobody can use the quantized model. Add the tokenizer's files to the base.",
   );
 }
 
-/** Writes the MLX repo of every plan in one walk over the base: shards, index, config, tokenizer and licence files. */
+/**
+ * Writes the MLX repository of every plan in one walk over the base: shards, index, config,
+ * tokenizer and licence files.
+ */
 export async function writeTiers(request: WriteRequest): Promise<readonly WrittenTier[]> {
   const { base, plans, folders } = request;
   const layouts = plans.map((plan) =>
@@ -85,7 +92,7 @@ export async function writeTiers(request: WriteRequest): Promise<readonly Writte
       ),
     ),
   );
-  const carriedFiles = await readCarried(base.checkpoint.repository, request.licences);
+  const copiedFiles = await readCopied(base.checkpoint.repository, request.licences);
   const writers: Awaited<ReturnType<typeof createShards>>[] = [];
   try {
     for (const [i, folder] of folders.entries())
@@ -97,7 +104,7 @@ export async function writeTiers(request: WriteRequest): Promise<readonly Writte
       const small = await writeSmallFiles(folders[i]!, {
         "model.safetensors.index.json": indexText(layouts[i]!, base.parameters),
         "config.json": configText(base, plan),
-        ...carriedFiles,
+        ...copiedFiles,
       });
       written.push({ files: sortKeys({ ...shards, ...small }), ...outcome[i]! });
     }
@@ -108,7 +115,7 @@ export async function writeTiers(request: WriteRequest): Promise<readonly Writte
   }
 }
 
-/** The walk over the base that fills the shards. */
+/** Walks over the base once and fills the shards. */
 async function fill(
   { tuning, ...request }: WriteRequest,
   sinks: readonly TierSink[],
@@ -125,14 +132,14 @@ async function fill(
   return rounded.map((tier) => ({ ...tier, tuning: null, warnings: [] }));
 }
 
-/** Tokenizer and licence files of the base. Read before the walk: what cannot be read should not cost hours. */
-async function readCarried(
+/** Tokenizer and licence files of the base. Read first, so that a failure costs no hours. */
+async function readCopied(
   repository: Repository,
   licences: readonly string[],
 ): Promise<Record<string, Uint8Array>> {
   const files: Record<string, Uint8Array> = {};
   for (const name of repository.files.keys()) {
-    if (carried.test(name) || licences.includes(name))
+    if (copied.some((pattern) => pattern.test(name)) || licences.includes(name))
       files[name] = await readBytes(repository, name);
   }
   return files;
@@ -155,7 +162,7 @@ async function writeSmallFiles(
 }
 
 function configText(base: Base, plan: TierPlan): string {
-  // Of a tier of one's own, which no table knows, the least that it has: the rest are overrides either way.
+  // A custom tier is in no table. Its default is its smallest width; the others are overrides.
   const least = Math.min(...Object.values(plan.modules).map((width) => width.bits)) as Bits;
   const bits = tiers.find((tier) => tier.name === plan.tier)?.bits ?? least;
   const config = base.architecture.mlxConfig(base.config);

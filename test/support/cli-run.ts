@@ -8,11 +8,11 @@ export interface CliResult {
 }
 
 /** Flags for tests to which the choice of codes is beside the point: no calibration, no proof. */
-export const rounded = ["--method", "rounded", "--evaluate", "false"];
+export const rounded = ["--method", "rounded", "--verify", "false"];
 /** Flags for tests that tune, on as few rows as show it. */
 const tuned = ["--calibration-samples", "4", "--calibration-length", "32"];
 /** Flags for tests to which measurement and proof are beside the point. */
-export const fewRows = [...tuned, "--policy", "oq", "--evaluate", "false"];
+export const fewRows = [...tuned, "--policy", "oq", "--verify", "false"];
 /** Flags for tests that take the default way: measurement, tuning and proof. The smallest models are all attention and embeddings. */
 export const evaluatedRows = [...tuned, "--floors", "none", "--evaluation-samples", "2"];
 

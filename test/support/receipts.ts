@@ -76,7 +76,7 @@ export function nemotronReceipt(tier = "oQ4e", changes: Partial<Receipt> = {}): 
     repository: `acme/NVIDIA-Nemotron-3-Nano-30B-A3B-${tier}`,
     name: `NVIDIA-Nemotron-3-Nano-30B-A3B-${tier}`,
     plan,
-    kept: unquantizedTensors(tensors),
+    unquantized: unquantizedTensors(tensors),
     series: plans.map(({ modules: _, ...row }) => row),
     weightError: { relative: 0.005_912 },
     tuning: null,
@@ -164,7 +164,7 @@ const domainsOfEvaluation = {
   reasoning: 14,
 };
 
-/** The same with a proof; its figures are made up, each tier's and each domain's own. */
+/** The same with an evaluation; its figures are made up, each tier's and each domain's own. */
 export function evaluatedReceipt(tier = "oQ4e", changes: Partial<Receipt> = {}): Receipt {
   const tuned = tunedReceipt(tier);
   const rows = { source: "bundled", sha256: sha256("evaluationRows"), samples: 128, length: 256 };

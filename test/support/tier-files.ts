@@ -45,7 +45,7 @@ export async function tierFiles(
   const ids = sharedIntegers(4 * 32);
   ids.set(someIds(ids.length, config.vocab_size as number));
   const calibration = { ids, samples: 4, length: 32 };
-  const [written] = await writeTiers({
+  const writing = writeTiers({
     base: opened,
     plans: [planTier(tier, { architecture, config, tensors, storage })],
     folders: [join(await mkdtemp(join(scratch, "tier-")), "oQ4e")],
@@ -55,6 +55,6 @@ export async function tierFiles(
     kernel,
     report: silentReport,
   });
-  await opened.checkpoint.close();
+  const [written] = await writing.finally(() => opened.checkpoint.close());
   return written!.files;
 }
