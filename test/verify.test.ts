@@ -619,7 +619,7 @@ describe("gates of a run", () => {
     const made = await oqe("quantize", hybrid, "--out", `${folder}/unevaluated`, ...unevaluated);
     expect(made).toMatchObject({
       code: 0,
-      stderr: expect.stringContaining("max-kl: without effect, for verify is false"),
+      stderr: expect.stringContaining("without effect: max-kl (verify is false)"),
     });
     const [path] = JSON.parse(made.stdout).folders;
     expect(JSON.parse(await readFile(`${path}/oqe-receipt.json`, "utf8"))).toMatchObject({
