@@ -45,7 +45,7 @@ export function add_weighted(y: number, x: number, weights: number, rows: number
 
 /**
  * Address of at least `bytes` bytes, aligned to 64. A later, larger request moves the arena and
- * forgets what it held.
+ * loses its contents.
  */
 export function arena(bytes: number): number;
 

@@ -75,7 +75,7 @@ export function add_weighted(y, x, weights, rows, columns) {
 
 /**
  * Address of at least `bytes` bytes, aligned to 64. A later, larger request moves the arena and
- * forgets what it held.
+ * loses its contents.
  * @param {number} bytes
  * @returns {number}
  */

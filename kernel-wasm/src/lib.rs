@@ -1,5 +1,5 @@
-//! The arithmetic of oqe-publisher, for WebAssembly. Safe routines over slices live in the modules
-//! and are tested on the host; `exports` is the thin layer that turns pointers into slices.
+//! The arithmetic of oqe-publisher, for WebAssembly. The modules hold safe routines over slices,
+//! tested on the host. `exports` is a thin layer that turns addresses into slices.
 
 pub mod activate;
 pub mod affine;

@@ -7,8 +7,8 @@ import type { Routine } from "../routine.ts";
 const slab = 16;
 
 /**
- * What the tokens of each group of the vocabulary have at stake at every position: Σ p_v (1 - p_v)
- * (stakes.rs).
+ * Fisher weights of groups of the vocabulary at every position: Σ p_v (1 - p_v) over the group's
+ * tokens (stakes.rs).
  */
 export interface StakesJob {
   /** `[positions, vocabulary]` */
@@ -53,8 +53,8 @@ export const stakes: Routine<StakesJob, void> = {
 };
 
 /**
- * Where in the space of hidden states each token of the vocabulary is likely: Σ over positions of
- * p_v (1 - p_v) · z.
+ * Weighted sums of hidden states for each token of the vocabulary: Σ over positions of p_v (1 -
+ * p_v) · z.
  */
 export interface ContextsJob {
   /** `[positions, vocabulary]` */
