@@ -8,7 +8,10 @@ import { type ActCall, findTool, runAct, runEntry } from "./action/run.ts";
 import { embedded, removeFolder, scratchFolder, smallest } from "./support/models.ts";
 import { expectTuned } from "./support/tuned-tier.ts";
 
-/** The Action as users get it: from dist/, in the archive's layout, by a runner's protocol, against a Hub over HTTP. */
+/**
+ * The Action as users get it: from dist/, in the archive's layout, by a runner's protocol, against
+ * a Hub over HTTP.
+ */
 const tiers = ["oQ8e", "oQ6e", "oQ5e", "oQ4e"];
 const base = "base/nemotron-nano-tiny";
 const token = "hf_tokenOfThisTestOnly";

@@ -6,8 +6,9 @@ import { folderHashes } from "./support/folder-hashes.ts";
 import { removeFolder, scratchFolder } from "./support/models.ts";
 
 /**
- * The bytes of a run on arm64, the runner's processor, are those of a run on this machine: Node for arm64 runs the same
- * sources and the same kernel under an emulator. That is some ninety times slower, hence the smallest models and few rows.
+ * The bytes of a run on arm64, the runner's processor, are those of a run on this machine: Node for
+ * arm64 runs the same sources and the same kernel under an emulator. That is some ninety times
+ * slower, hence the smallest models and few rows.
  */
 const emulated = findTool("node-arm64");
 const absent = emulated === null && process.env.CI !== "true";
@@ -34,7 +35,8 @@ describe.skipIf(absent)("Node on arm64 (absent? .ci/toolchain arm64)", () => {
       "1",
       ...how,
     ];
-    // Under emulation, compiling the bundle costs much of a run: later runs take it from this cache.
+    // Under emulation, compiling the bundle costs much of a run: later runs take it from this
+    // cache.
     const { code, stderr } = await runScript(
       cli,
       args,

@@ -8,7 +8,10 @@ import { tiers } from "../src/plan/tiers.ts";
 import { tensorKinds } from "../src/quantize/tuning-record.ts";
 import { parseReceipt } from "../src/receipt/receipt-file.ts";
 
-/** `npm run demo`: the whole job on the embedded model, tuning included, over HTTP, against a Hub on this machine. */
+/**
+ * `npm run demo`: the whole job on the embedded model, tuning included, over HTTP, against a Hub on
+ * this machine.
+ */
 const root = fileURLToPath(new URL("../", import.meta.url));
 const demo = `${root}demo`;
 const base = "base/nemotron-nano-tiny";

@@ -85,7 +85,8 @@ describe.skipIf(absent !== null)(
         const { divergence, sameTop } = ours[mode];
         const gaps = divergence.map((kl, i) => Math.abs(kl - data[i]!) / data[i]!);
         expect(mean(divergence)).toBeGreaterThan(5e-3); // a tier of 4 bits is not its base
-        // Two float32 passes may choose other experts where two scores are as good as equal: then one position is far off.
+        // Two float32 passes may choose other experts where two scores are as good as equal: then
+        // one position is far off.
         expect(median(gaps)).toBeLessThan(1e-5);
         expect(gaps.filter((gap) => gap > 0.01).length).toBeLessThanOrEqual(
           mode === "free" ? 3 : 0,

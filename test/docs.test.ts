@@ -12,7 +12,10 @@ const pages = [
   ...below.filter((path) => path.endsWith(".md")).map((path) => `docs/${path}`),
 ].sort();
 
-/** A page's text without fenced blocks and inline code, which may show what is no link and no heading. */
+/**
+ * A page's text without fenced blocks and inline code, which may show what is no link and no
+ * heading.
+ */
 const prose = (page: string) =>
   page.replace(/^```[\s\S]*?^```/gm, "").replace(/`[^`\n]*`/g, "code");
 
@@ -22,7 +25,9 @@ function relativeLinks(page: string): string[] {
   return targets.filter((target) => !/^[a-z][a-z+.-]*:/i.test(target));
 }
 
-/** The anchors that GitHub gives a page's headings: lower case, blanks as hyphens, other marks gone. */
+/**
+ * The anchors that GitHub gives a page's headings: lower case, blanks as hyphens, other marks gone.
+ */
 function anchors(page: string): string[] {
   const text = page.replace(/^```[\s\S]*?^```/gm, "");
   const headings = [...text.matchAll(/^#+ (.+)$/gm)].map(([, heading]) => heading!.toLowerCase());

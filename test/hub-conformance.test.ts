@@ -9,7 +9,10 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type LocalHub, startLocalHub } from "../src/local-hub/local-hub.ts";
 import { findPython } from "./python/python.ts";
 
-/** The local Hub as Python's huggingface_hub sees it: a client that nobody here wrote. One test per check of the script. */
+/**
+ * The local Hub as Python's huggingface_hub sees it: a client that nobody here wrote. One test per
+ * check of the script.
+ */
 const script = fileURLToPath(new URL("python/hub_conformance.py", import.meta.url));
 const model = fileURLToPath(new URL("models/nemotron-nano-tiny", import.meta.url));
 const corpus = fileURLToPath(new URL("../corpus", import.meta.url));

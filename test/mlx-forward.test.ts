@@ -167,7 +167,8 @@ describe.skipIf(absent !== null)(`stock mlx-lm${absent === null ? "" : ` (${abse
   }
 
   test.each([...cases.keys()])("has our logits and our experts: %s", async (name) => {
-    // The random hybrid says `time_step_limit` [0, Infinity]: mlx-lm takes steps that transformers and we clamp (docs/decisions/0005).
+    // The random hybrid says `time_step_limit` [0, Infinity]: mlx-lm takes steps that transformers
+    // and we clamp (docs/decisions/0005).
     expect(await check(name)).toBeLessThan(name === "random nemotron_h" ? 1e-4 : 1e-5);
   });
 

@@ -86,7 +86,10 @@ async function tensorsOf(place: string): Promise<Record<string, string>> {
   );
 }
 
-/** What each router sees in a run over all rows, its gate as float32, and its choice; given choices, these are followed. */
+/**
+ * What each router sees in a run over all rows, its gate as float32, and its choice; given choices,
+ * these are followed.
+ */
 async function watch(model: Model, choices?: Map<number, Routing>) {
   const seen = new Map<number, { x: Matrix; gate: Float32Array<SharedArrayBuffer> }>();
   const routings = new Map<number, Routing>();

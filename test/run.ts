@@ -5,8 +5,9 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 /**
- * `npm test`: every suite, whatever of them this machine can run; a suite that it cannot run is named with the reason. In
- * CI (CI=true) nothing may be skipped. Ends with the plain line `N passed, N failed`, the sum over all suites.
+ * `npm test`: every suite, whatever of them this machine can run; a suite that it cannot run is
+ * named with the reason. In CI (CI=true) nothing may be skipped. Ends with the plain line `N
+ * passed, N failed`, the sum over all suites.
  */
 interface Tally {
   passed: number;

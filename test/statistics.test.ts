@@ -2,7 +2,10 @@ import { describe, expect, test } from "vitest";
 import { means, medians, pairedRatio, uniform } from "../bench/statistics.ts";
 import { deviation, median, standardError } from "../src/evaluation/statistics.ts";
 
-/** Rows of a skewed measurement, each row with a level of its own, and the same under a method that is better by `factor`. */
+/**
+ * Rows of a skewed measurement, each row with a level of its own, and the same under a method that
+ * is better by `factor`.
+ */
 function measured(rows: number, factor: number, noise: number) {
   const random = uniform(7);
   const theirs = Array.from({ length: rows }, () => {

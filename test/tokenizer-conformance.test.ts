@@ -8,7 +8,10 @@ import { openFolder } from "../src/checkpoint/folder.ts";
 import { findPython } from "./python/python.ts";
 import { byArchitecture, removeFolder, scratchFolder } from "./support/models.ts";
 
-/** Our token ids against those of Rust's tokenizers, the library behind every fast tokenizer of Python. */
+/**
+ * Our token ids against those of Rust's tokenizers, the library behind every fast tokenizer of
+ * Python.
+ */
 const script = fileURLToPath(new URL("./python/tokenizer_conformance.py", import.meta.url));
 const python = findPython("tokenizers");
 const title = "reason" in python ? `tokenizers (${python.reason})` : "tokenizers";

@@ -74,7 +74,8 @@ describe("a tuned tier's bytes do not depend on", () => {
     async (tiers) => {
       const alone = await tune(hybrid, ["--tiers", tiers]);
       expect(Object.keys(alone).length).toBeGreaterThan(4);
-      // Figures of the other tiers of the run stand on receipt, card and one picture: docs/decisions/0009.
+      // Figures of the other tiers of the run stand on receipt, card and one picture:
+      // docs/decisions/0009.
       const own = Object.keys(alone).filter(
         (path) => !/\/(README\.md|oqe-receipt\.json|oqe-kl\.svg)$/.test(path),
       );

@@ -24,8 +24,9 @@ function run(
 }
 
 /**
- * Unpacks into `to` what GitHub hands to a runner for `uses: <owner>/oqe-publisher@v1`: the archive of the commit that the
- * working tree would make, `export-ignore` applied. The repository's own index and objects stay untouched.
+ * Unpacks into `to` what GitHub hands to a runner for `uses: <owner>/oqe-publisher@v1`: the archive
+ * of the commit that the working tree would make, `export-ignore` applied. The repository's own
+ * index and objects stay untouched.
  */
 export async function unpackAction(to: string, scratch: string): Promise<void> {
   if (!existsSync(join(root, "dist/action.js")))
@@ -62,7 +63,10 @@ export async function unpackAction(to: string, scratch: string): Promise<void> {
   run(to, "tar", ["xf", `${scratch}/action.tar`]);
 }
 
-/** Makes a folder a repository with one commit, a tag and an origin, as act wants it, with the given workflow in it. */
+/**
+ * Makes a folder a repository with one commit, a tag and an origin, as act wants it, with the given
+ * workflow in it.
+ */
 export async function makeRepository(folder: string, workflow: string, tag: string): Promise<void> {
   await mkdir(`${folder}/.github/workflows`, { recursive: true });
   await writeFile(`${folder}/.github/workflows/release.yml`, await readFile(workflow));
@@ -81,7 +85,10 @@ export async function makeRepository(folder: string, workflow: string, tag: stri
   run(folder, "git", ["remote", "add", "origin", "https://github.com/acme/series.git"]);
 }
 
-/** The inputs of action.yml as the runner passes them: INPUT_<NAME>, dashes kept, defaults filled in. */
+/**
+ * The inputs of action.yml as the runner passes them: INPUT_<NAME>, dashes kept, defaults filled
+ * in.
+ */
 export async function inputVariables(
   given: Readonly<Record<string, string>>,
 ): Promise<Record<string, string>> {

@@ -22,7 +22,10 @@ export function findTool(name: string): string | null {
   return spawnSync(name, ["--version"]).status === 0 ? name : null;
 }
 
-/** What a whole environment is made of here: nothing of the caller's but PATH, with Node 24 in front as on a runner. */
+/**
+ * What a whole environment is made of here: nothing of the caller's but PATH, with Node 24 in front
+ * as on a runner.
+ */
 const path = `${root}node_modules/.bin:${process.env.PATH}`;
 
 function execute(
@@ -84,7 +87,10 @@ export interface DirectRun extends Run {
   readonly summary: string;
 }
 
-/** Runs the Action's entry as the runner does, without act in between: what it prints is seen before any masking. */
+/**
+ * Runs the Action's entry as the runner does, without act in between: what it prints is seen before
+ * any masking.
+ */
 export async function runEntry(
   action: string,
   scratch: string,

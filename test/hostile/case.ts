@@ -4,7 +4,10 @@ import type { ErrorCode } from "../../src/ground/errors.ts";
 export interface HostileCase {
   readonly name: string;
   readonly files: Readonly<Record<string, string | Uint8Array>>;
-  /** Symbolic links: path -> target, relative to the model folder, beside which lies `outside/secret.safetensors`. */
+  /**
+   * Symbolic links: path -> target, relative to the model folder, beside which lies
+   * `outside/secret.safetensors`.
+   */
   readonly links?: Readonly<Record<string, string>>;
   readonly code: ErrorCode;
   /** What the message must name. */

@@ -33,7 +33,9 @@ const flags = (scheme: Scheme, width: number, height: number) => [
   `--window-size=${width},${height}`,
 ];
 
-/** What a page's script leaves as JSON in its element `#result`; the window is `height` pixels high. */
+/**
+ * What a page's script leaves as JSON in its element `#result`; the window is `height` pixels high.
+ */
 export async function askPage<T>(html: string, scheme: Scheme, height: number): Promise<T> {
   return inPage(html, {}, (page) => {
     const dom = run([...flags(scheme, 900, height + bars), "--dump-dom", page]).toString("utf8");
@@ -95,7 +97,10 @@ async function inPage<T>(
   }
 }
 
-/** Of the two kinds that the browser writes: 8 bits a channel, RGB or RGBA, not interlaced (PNG specification, 9.2 for the filters). */
+/**
+ * Of the two kinds that the browser writes: 8 bits a channel, RGB or RGBA, not interlaced (PNG
+ * specification, 9.2 for the filters).
+ */
 function decodePng(png: Buffer): Pixels {
   const width = png.readUInt32BE(16);
   const height = png.readUInt32BE(20);

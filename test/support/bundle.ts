@@ -13,9 +13,9 @@ declare module "vitest" {
 }
 
 /**
- * Tells the tests where the bundled CLI is. The bundle starts eight times faster than the sources, and the tests start it
- * some 300 times. In CI this is `dist/`, which was just compared with its sources. Elsewhere it is built from the sources
- * as they are now.
+ * Tells the tests where the bundled CLI is. The bundle starts eight times faster than the sources,
+ * and the tests start it some 300 times. In CI this is `dist/`, which was just compared with its
+ * sources. Elsewhere it is built from the sources as they are now.
  */
 export default async function setUp(project: TestProject): Promise<() => Promise<void>> {
   if (process.env.CI === "true") {

@@ -13,7 +13,10 @@ export const rounded = ["--method", "rounded", "--verify", "false"];
 const tuned = ["--calibration-samples", "4", "--calibration-length", "32"];
 /** Flags for tests to which measurement and proof are beside the point. */
 export const fewRows = [...tuned, "--policy", "oq", "--verify", "false"];
-/** Flags for tests that take the default way: measurement, tuning and proof. The smallest models are all attention and embeddings. */
+/**
+ * Flags for tests that take the default way: measurement, tuning and proof. The smallest models are
+ * all attention and embeddings.
+ */
 export const evaluatedRows = [...tuned, "--floors", "none", "--evaluation-samples", "2"];
 
 /** The bundled CLI: see `bundle.ts`. */

@@ -11,7 +11,10 @@ const models = fileURLToPath(new URL("../models/", import.meta.url));
 /** The embedded base model, trained. */
 export const embedded = `${models}nemotron-nano-tiny`;
 
-/** One small base per architecture: the folders of random-tiny, but the trained one where there is one. */
+/**
+ * One small base per architecture: the folders of random-tiny, but the trained one where there is
+ * one.
+ */
 export const byArchitecture: Readonly<Record<string, string>> = {
   ...Object.fromEntries(
     readdirSync(`${models}random-tiny`)
@@ -46,7 +49,9 @@ export async function editConfig(
   await writeFile(path, JSON.stringify(config));
 }
 
-/** Edits the header and data of a single-file checkpoint in place; the header may become any length. */
+/**
+ * Edits the header and data of a single-file checkpoint in place; the header may become any length.
+ */
 export async function editSafetensors(
   folder: string,
   edit: (
@@ -68,7 +73,9 @@ export async function editSafetensors(
 
 export const removeFolder = (folder: string) => rm(folder, { recursive: true, force: true });
 
-/** A copy of a single-file bf16 base with every float tensor in another dtype, its config saying so. */
+/**
+ * A copy of a single-file bf16 base with every float tensor in another dtype, its config saying so.
+ */
 export async function castModel(from: string, to: "F16" | "F32", name: string): Promise<string> {
   const folder = await copyModel(from, name);
   const path = join(folder, "model.safetensors");

@@ -60,8 +60,9 @@ export async function sizesOnly(modelType: string): Promise<ModelConfig> {
 }
 
 /**
- * Makes a base of seeded random weights for any config of a known architecture, names as the model's authors publish them: for
- * variants of which nobody publishes a small one. BF16, the router's bias and A_log F32. Scales are such that every part matters.
+ * Makes a base of seeded random weights for any config of a known architecture, names as the
+ * model's authors publish them: for variants of which nobody publishes a small one. BF16, the
+ * router's bias and A_log F32. Scales are such that every part matters.
  */
 export async function makeRandomModel(
   folder: string,

@@ -37,14 +37,18 @@ export interface Scene {
   readonly work: string;
 }
 
-/** Publishes (as `acme`, unless the arguments name another): it must end in one message with its code and its exit code, and leave nothing on disk or Hub. */
+/**
+ * Publishes (as `acme`, unless the arguments name another): it must end in one message with its
+ * code and its exit code, and leave nothing on disk or Hub.
+ */
 export async function expectRefused(refusal: Refusal, { hub, seen, work }: Scene): Promise<void> {
   const { base, args = [], token = "hf_good", code, says } = refusal;
   const model = await base();
   await rm(work, { recursive: true, force: true });
   seen.length = 0;
   const namespace = args.includes("--namespace") ? [] : ["--namespace", "acme"];
-  // By rules unless said otherwise: what is refused is refused before anything would be measured, or by measuring as by tuning.
+  // By rules unless said otherwise: what is refused is refused before anything would be measured,
+  // or by measuring as by tuning.
   const policy = args.includes("--policy") ? [] : ["--policy", "oq"];
   const result = await runCli(
     ["publish", model, ...namespace, "--work-dir", work, ...policy, ...args],
