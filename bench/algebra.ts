@@ -2,11 +2,14 @@ import { readFileSync } from "node:fs";
 import { Worker } from "node:worker_threads";
 import * as wasm from "../kernel-wasm/pkg/oqe_kernel.js";
 import { assets } from "../src/ground/assets.ts";
+import { dtypeCode, instantiate, memory } from "../src/kernel/arena.ts";
 import { factorize } from "../src/kernel/factorize.ts";
 import { gram } from "../src/kernel/grams.ts";
 import type { Kernel } from "../src/kernel/kernel-types.ts";
 import { type Matrix, newMatrix, rowsOf, sharedFloats } from "../src/kernel/matrix.ts";
 import { openKernel } from "../src/kernel/pool.ts";
+import { LinearCall } from "../src/kernel/routines/linear.ts";
+import { ProductCall } from "../src/kernel/routines/tile-product.ts";
 
 /**
  * Float32 linear algebra. On one thread: products, Gram matrices and factors, as a share of the
@@ -73,9 +76,9 @@ function fill(values: Float32Array): void {
  * product, Gram matrix and factor for each size.
  */
 function onThisThread(sizes: readonly number[]): Contestant[] {
-  const { memory } = wasm.initSync({ module: readFileSync(assets.kernel) });
   const most = Math.max(...sizes) ** 2;
-  const base = wasm.arena(16 * most);
+  const base = wasm.arena(16 * most + 64);
+  const call = base + 16 * most;
   const [a, b, c, h] = [0, 1, 2, 3].map((i) => base + 4 * i * most) as [
     number,
     number,
@@ -85,6 +88,17 @@ function onThisThread(sizes: readonly number[]): Contestant[] {
   const floats = (address: number, length: number) =>
     new Float32Array(memory.buffer, address, length);
   fill(floats(a, 2 * most));
+  const addProduct = (n: number, alpha: number, tile: number) => {
+    const shape = { depth: n, height: n, width: n };
+    ProductCall.write(call, { left: a, right: a, ...shape, alpha, tile, upper: 1 });
+    wasm.add_product(call);
+  };
+  const multiply = (n: number) => {
+    const shape = { rows: n, inputs: n, outputs: n };
+    const weight = { weight: b, from: dtypeCode.F32, widened: 0, bias: 0 };
+    LinearCall.write(call, { x: a, ...shape, ...weight, y: c });
+    wasm.linear(call);
+  };
   const steps = 1e6;
   const peak = {
     name: "registers only",
@@ -96,7 +110,7 @@ function onThisThread(sizes: readonly number[]): Contestant[] {
     ...sizes.flatMap((n): Contestant[] => {
       const hessian = new Float32Array(n * n);
       floats(h, n * n).fill(0);
-      wasm.add_product(a, a, n, n, n, 1 / n, h, true);
+      addProduct(n, 1 / n, h);
       for (let i = 0; i < n; i++) hessian.set(floats(h + 4 * i * (n + 1), n - i), i * n + i);
       for (let i = 0; i < n; i++) hessian[i * n + i]! += 0.01;
       const factor = () => {
@@ -104,29 +118,25 @@ function onThisThread(sizes: readonly number[]): Contestant[] {
         if (wasm.cholesky(n, h) !== -1)
           throw new Error(`the Hessian of ${n} is not positive definite`);
       };
-      const both = () => {
-        factor();
-        wasm.invert_upper(n, h);
-      };
       return [
         {
           name: `GEMM ${n}`,
           operations: 2 * n ** 3,
-          run: () => wasm.linear(a, n, n, b, 2, n, 0, 0, c),
+          run: () => multiply(n),
         },
         {
           name: `SYRK ${n}`,
           operations: n * (n + 1) * n,
-          run: () => wasm.add_product(a, a, n, n, n, 1, c, true),
+          run: () => addProduct(n, 1, c),
         },
         { name: `Cholesky ${n}`, operations: n ** 3 / 3, run: factor },
-        { name: `Cholesky + inverse factor ${n}`, operations: (2 * n ** 3) / 3, run: both },
       ];
     }),
   ];
 }
 
 async function benchOneThread(): Promise<string[]> {
+  instantiate(await WebAssembly.compile(readFileSync(assets.kernel)));
   const contestants = onThisThread([1024, 2048]);
   const samples = await compete(contestants);
   /** Median over the rounds of one contestant's rate as a share of another's. */

@@ -10,8 +10,8 @@
 export function add(y: number, x: number, count: number): void;
 
 /**
- * Adds to each token's context: `contexts` float32 `[vocabulary, width]` += Σ over positions of p_v (1 - p_v) · z. `logits` float32
- * `[rows, vocabulary]`, overwritten; `z` `[rows, width]`.
+ * Adds to each token's context: `contexts` float32 `[vocabulary, width]` += Σ over positions of
+ * p_v (1 - p_v) · z. `logits` float32 `[rows, vocabulary]`, overwritten; `z` `[rows, width]`.
  *
  * # Safety
  * As [`super::quantize`].
@@ -19,17 +19,16 @@ export function add(y: number, x: number, count: number): void;
 export function add_contexts(logits: number, rows: number, vocabulary: number, z: number, width: number, contexts: number): void;
 
 /**
- * `tile` += alpha·LᵀR: L float32 `[depth, height]`, R `[depth, width]`, tile `[height, width]`. With `upper` only its elements (i, j)
- * with j >= i are right afterwards.
+ * `tile` += alpha·`left`ᵀ·`right` of a [`ProductCall`].
  *
  * # Safety
  * As [`linear`].
  */
-export function add_product(left: number, right: number, depth: number, height: number, width: number, alpha: number, tile: number, upper: boolean): void;
+export function add_product(call: number): void;
 
 /**
- * Adds what the tokens of each group have at stake: `logits` float32 `[rows, vocabulary]`, overwritten; `groups` uint32 `[vocabulary]`;
- * `stakes` float32 `[rows, count]`.
+ * Adds what the tokens of each group have at stake: `logits` float32 `[rows, vocabulary]`,
+ * overwritten; `groups` uint32 `[vocabulary]`; `stakes` float32 `[rows, count]`.
  *
  * # Safety
  * As [`super::quantize`]; every group is below `count`.
@@ -45,7 +44,8 @@ export function add_stakes(logits: number, rows: number, vocabulary: number, gro
 export function add_weighted(y: number, x: number, weights: number, rows: number, columns: number): void;
 
 /**
- * Address of at least `bytes` bytes, aligned to 64. A later, larger request moves the arena and forgets what it held.
+ * Address of at least `bytes` bytes, aligned to 64. A later, larger request moves the arena and
+ * forgets what it held.
  */
 export function arena(bytes: number): number;
 
@@ -66,8 +66,8 @@ export function attend(call: number): void;
 export function cast(call: number): number;
 
 /**
- * Replaces the upper triangle of H `[n, n]` by R with H = RᵀR. Gives the index of the first pivot that is not positive and finite,
- * or -1; below the diagonal stands nothing of meaning.
+ * Replaces the upper triangle of H `[n, n]` by R with H = RᵀR. Gives the index of the first pivot
+ * that is not positive and finite, or -1; below the diagonal stands nothing of meaning.
  *
  * # Safety
  * As [`linear`].
@@ -75,11 +75,12 @@ export function cast(call: number): number;
 export function cholesky(n: number, h: number): number;
 
 /**
- * Compares the logits `[rows, vocabulary]` of two models; `next` = the token that follows each row. `out` = float64 `[rows, 4]`:
- * divergence, log-probability of the next token under the base and under the model, 1 where both hold the same token for likeliest.
+ * Compares the logits `[rows, vocabulary]` of two models; `next` = the token that follows each
+ * row. `out` = float64 `[rows, 4]`: divergence, log-probability of the next token under the base
+ * and under the model, 1 where both hold the same token for likeliest.
  *
  * # Safety
- * As [`quantize`]; `out` is aligned to 8.
+ * As [`super::quantize`]; `out` is aligned to 8.
  */
 export function compare(base: number, model: number, next: number, rows: number, vocabulary: number, out: number): void;
 
@@ -108,7 +109,8 @@ export function dequantize(call: number): void;
 export function distances(x: number, y: number, rows: number, columns: number, out: number): void;
 
 /**
- * Runs `steps` steps of 96 float32 operations each on registers alone: what this processor can do at most. For benchmarks.
+ * Runs `steps` steps of 96 float32 operations each on registers alone: what this processor can do
+ * at most. For benchmarks.
  */
 export function fma_peak(steps: number, factor: number): number;
 
@@ -118,7 +120,7 @@ export function fma_peak(steps: number, factor: number): number;
  * # Safety
  * As [`tune_block`].
  */
-export function forecast_energy_block(job: number, start: number, end: number, factor: number): number;
+export function forecast_energy_block(call: number, start: number, end: number, factor: number): number;
 
 /**
  * After `tune_prepare`: makes ready for `forecast_energy_block`.
@@ -126,36 +128,28 @@ export function forecast_energy_block(job: number, start: number, end: number, f
  * # Safety
  * As [`tune_prepare`].
  */
-export function forecast_energy_start(job: number): void;
+export function forecast_energy_start(call: number): void;
 
 /**
- * The loss that tuning at the job's width is expected to leave, after `tune_prepare`; `pivots` are float32 in natural order.
+ * The loss that tuning at the call's width is expected to leave, after `tune_prepare`. `pivots`
+ * are float32 in natural order.
  *
  * # Safety
  * As [`tune_prepare`].
  */
-export function forecast_loss(job: number, pivots: number): number;
+export function forecast_loss(call: number, pivots: number): number;
 
 /**
- * Replaces R, upper triangular `[n, n]`, by its inverse. Nothing below the diagonal is touched.
- *
- * # Safety
- * As [`linear`].
- */
-export function invert_upper(n: number, r: number): void;
-
-/**
- * `y` = `x`·Wᵀ + `bias`: x float32 `[rows, inputs]`, W `[outputs, inputs]` in dtype `from`, y float32 `[rows, outputs]`.
- * `bias` = address of float32 `[outputs]`, or 0; `widened` = room for W in float32, not used if it is that already.
+ * `y` = `x`·Wᵀ + `bias` of a [`LinearCall`].
  *
  * # Safety
  * As [`super::quantize`]; float32 operands are aligned to 4.
  */
-export function linear(x: number, rows: number, inputs: number, weight: number, from: number, outputs: number, widened: number, bias: number, y: number): void;
+export function linear(call: number): void;
 
 /**
- * One sequence through a Mamba-2 mixer. `sizes` = u32 `[heads, head, groups, state, taps]`; `tensors` = addresses of
- * `[convolution, convolution bias, step bias, decay log, skip, norm]`.
+ * One sequence through a Mamba-2 mixer. `sizes` = u32 `[heads, head, groups, state, taps]`;
+ * `tensors` = addresses of `[convolution, convolution bias, step bias, decay log, skip, norm]`.
  *
  * # Safety
  * As the module says.
@@ -187,8 +181,9 @@ export function relu_squared(data: number, count: number): void;
 export function rms_norm(data: number, rows: number, columns: number, weight: number, width: number, eps: number): void;
 
 /**
- * Tables `[positions, size / 2]`. `scaling` = float64 `[kind, factor, …]`: 0 default; 1 linear; 2 Llama 3 `low, high, original`;
- * 3 YaRN `fast, slow, original, whole, attention, mscale, mscale of all dimensions`.
+ * Tables `[positions, size / 2]`. `scaling` = float64 `[kind, factor, …]`: 0 default; 1 linear; 2
+ * Llama 3 `low, high, original`; 3 YaRN `fast, slow, original, whole, attention, mscale, mscale of
+ * all dimensions`.
  *
  * # Safety
  * As the module says.
@@ -220,12 +215,13 @@ export function solve(n: number, m: number, r: number, b: number): void;
 export function swiglu(gate: number, up: number, count: number): void;
 
 /**
- * Positions `[start, end)`; `factor` = R `[end - start, columns - start]`, those rows from column `start` on.
+ * Positions `[start, end)`; `factor` = R `[end - start, columns - start]`, those rows from column
+ * `start` on.
  *
  * # Safety
  * As [`tune_prepare`].
  */
-export function tune_block(job: number, start: number, end: number, factor: number): void;
+export function tune_block(call: number, start: number, end: number, factor: number): void;
 
 /**
  * Positions of a block, at most.
@@ -236,21 +232,23 @@ export function tune_block_size(): number;
  * # Safety
  * As [`tune_prepare`].
  */
-export function tune_finish(job: number): void;
+export function tune_finish(call: number): void;
 
 /**
  * # Safety
- * As [`tune_room`]; every address lies in the arena with the room that its operand needs, aligned to 8.
+ * Every address of the [`TuneCall`] lies in the arena with the memory that its operand needs,
+ * aligned to 8.
  */
-export function tune_prepare(job: number): void;
+export function tune_prepare(call: number): void;
 
 /**
- * Float64 of room that the job at `job` needs; its addresses may still be missing, but for whether `order` is 0.
+ * Float64 of workspace that a [`TuneCall`] needs. Its addresses may still be missing, except that
+ * `order` is 0 or not.
  *
  * # Safety
- * `job` are 16 32-bit numbers in the order of [`Job`].
+ * `call` is the address of a [`TuneCall`].
  */
-export function tune_room(job: number): number;
+export function tune_workspace(call: number): number;
 
 /**
  * Weights of chosen experts, `[tokens, kept]`.
@@ -274,7 +272,7 @@ export interface InitOutput {
     readonly memory: WebAssembly.Memory;
     readonly add: (a: number, b: number, c: number) => void;
     readonly add_contexts: (a: number, b: number, c: number, d: number, e: number, f: number) => void;
-    readonly add_product: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number) => void;
+    readonly add_product: (a: number) => void;
     readonly add_stakes: (a: number, b: number, c: number, d: number, e: number, f: number) => void;
     readonly add_weighted: (a: number, b: number, c: number, d: number, e: number) => void;
     readonly arena: (a: number) => number;
@@ -289,8 +287,7 @@ export interface InitOutput {
     readonly forecast_energy_block: (a: number, b: number, c: number, d: number) => number;
     readonly forecast_energy_start: (a: number) => void;
     readonly forecast_loss: (a: number, b: number) => number;
-    readonly invert_upper: (a: number, b: number) => void;
-    readonly linear: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number) => void;
+    readonly linear: (a: number) => void;
     readonly mamba: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number) => void;
     readonly quantize: (a: number) => void;
     readonly relu_squared: (a: number, b: number) => void;
@@ -303,7 +300,7 @@ export interface InitOutput {
     readonly tune_block_size: () => number;
     readonly tune_finish: (a: number) => void;
     readonly tune_prepare: (a: number) => void;
-    readonly tune_room: (a: number) => number;
+    readonly tune_workspace: (a: number) => number;
     readonly weigh: (a: number, b: number, c: number, d: number, e: number, f: number) => void;
     readonly widen: (a: number, b: number, c: number, d: number) => void;
     readonly __wbindgen_externrefs: WebAssembly.Table;

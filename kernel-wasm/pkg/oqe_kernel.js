@@ -14,8 +14,8 @@ export function add(y, x, count) {
 }
 
 /**
- * Adds to each token's context: `contexts` float32 `[vocabulary, width]` += Σ over positions of p_v (1 - p_v) · z. `logits` float32
- * `[rows, vocabulary]`, overwritten; `z` `[rows, width]`.
+ * Adds to each token's context: `contexts` float32 `[vocabulary, width]` += Σ over positions of
+ * p_v (1 - p_v) · z. `logits` float32 `[rows, vocabulary]`, overwritten; `z` `[rows, width]`.
  *
  * # Safety
  * As [`super::quantize`].
@@ -31,27 +31,19 @@ export function add_contexts(logits, rows, vocabulary, z, width, contexts) {
 }
 
 /**
- * `tile` += alpha·LᵀR: L float32 `[depth, height]`, R `[depth, width]`, tile `[height, width]`. With `upper` only its elements (i, j)
- * with j >= i are right afterwards.
+ * `tile` += alpha·`left`ᵀ·`right` of a [`ProductCall`].
  *
  * # Safety
  * As [`linear`].
- * @param {number} left
- * @param {number} right
- * @param {number} depth
- * @param {number} height
- * @param {number} width
- * @param {number} alpha
- * @param {number} tile
- * @param {boolean} upper
+ * @param {number} call
  */
-export function add_product(left, right, depth, height, width, alpha, tile, upper) {
-    wasm.add_product(left, right, depth, height, width, alpha, tile, upper);
+export function add_product(call) {
+    wasm.add_product(call);
 }
 
 /**
- * Adds what the tokens of each group have at stake: `logits` float32 `[rows, vocabulary]`, overwritten; `groups` uint32 `[vocabulary]`;
- * `stakes` float32 `[rows, count]`.
+ * Adds what the tokens of each group have at stake: `logits` float32 `[rows, vocabulary]`,
+ * overwritten; `groups` uint32 `[vocabulary]`; `stakes` float32 `[rows, count]`.
  *
  * # Safety
  * As [`super::quantize`]; every group is below `count`.
@@ -82,7 +74,8 @@ export function add_weighted(y, x, weights, rows, columns) {
 }
 
 /**
- * Address of at least `bytes` bytes, aligned to 64. A later, larger request moves the arena and forgets what it held.
+ * Address of at least `bytes` bytes, aligned to 64. A later, larger request moves the arena and
+ * forgets what it held.
  * @param {number} bytes
  * @returns {number}
  */
@@ -116,8 +109,8 @@ export function cast(call) {
 }
 
 /**
- * Replaces the upper triangle of H `[n, n]` by R with H = RᵀR. Gives the index of the first pivot that is not positive and finite,
- * or -1; below the diagonal stands nothing of meaning.
+ * Replaces the upper triangle of H `[n, n]` by R with H = RᵀR. Gives the index of the first pivot
+ * that is not positive and finite, or -1; below the diagonal stands nothing of meaning.
  *
  * # Safety
  * As [`linear`].
@@ -131,11 +124,12 @@ export function cholesky(n, h) {
 }
 
 /**
- * Compares the logits `[rows, vocabulary]` of two models; `next` = the token that follows each row. `out` = float64 `[rows, 4]`:
- * divergence, log-probability of the next token under the base and under the model, 1 where both hold the same token for likeliest.
+ * Compares the logits `[rows, vocabulary]` of two models; `next` = the token that follows each
+ * row. `out` = float64 `[rows, 4]`: divergence, log-probability of the next token under the base
+ * and under the model, 1 where both hold the same token for likeliest.
  *
  * # Safety
- * As [`quantize`]; `out` is aligned to 8.
+ * As [`super::quantize`]; `out` is aligned to 8.
  * @param {number} base
  * @param {number} model
  * @param {number} next
@@ -187,7 +181,8 @@ export function distances(x, y, rows, columns, out) {
 }
 
 /**
- * Runs `steps` steps of 96 float32 operations each on registers alone: what this processor can do at most. For benchmarks.
+ * Runs `steps` steps of 96 float32 operations each on registers alone: what this processor can do
+ * at most. For benchmarks.
  * @param {number} steps
  * @param {number} factor
  * @returns {number}
@@ -202,14 +197,14 @@ export function fma_peak(steps, factor) {
  *
  * # Safety
  * As [`tune_block`].
- * @param {number} job
+ * @param {number} call
  * @param {number} start
  * @param {number} end
  * @param {number} factor
  * @returns {number}
  */
-export function forecast_energy_block(job, start, end, factor) {
-    const ret = wasm.forecast_energy_block(job, start, end, factor);
+export function forecast_energy_block(call, start, end, factor) {
+    const ret = wasm.forecast_energy_block(call, start, end, factor);
     return ret;
 }
 
@@ -218,61 +213,41 @@ export function forecast_energy_block(job, start, end, factor) {
  *
  * # Safety
  * As [`tune_prepare`].
- * @param {number} job
+ * @param {number} call
  */
-export function forecast_energy_start(job) {
-    wasm.forecast_energy_start(job);
+export function forecast_energy_start(call) {
+    wasm.forecast_energy_start(call);
 }
 
 /**
- * The loss that tuning at the job's width is expected to leave, after `tune_prepare`; `pivots` are float32 in natural order.
+ * The loss that tuning at the call's width is expected to leave, after `tune_prepare`. `pivots`
+ * are float32 in natural order.
  *
  * # Safety
  * As [`tune_prepare`].
- * @param {number} job
+ * @param {number} call
  * @param {number} pivots
  * @returns {number}
  */
-export function forecast_loss(job, pivots) {
-    const ret = wasm.forecast_loss(job, pivots);
+export function forecast_loss(call, pivots) {
+    const ret = wasm.forecast_loss(call, pivots);
     return ret;
 }
 
 /**
- * Replaces R, upper triangular `[n, n]`, by its inverse. Nothing below the diagonal is touched.
- *
- * # Safety
- * As [`linear`].
- * @param {number} n
- * @param {number} r
- */
-export function invert_upper(n, r) {
-    wasm.invert_upper(n, r);
-}
-
-/**
- * `y` = `x`·Wᵀ + `bias`: x float32 `[rows, inputs]`, W `[outputs, inputs]` in dtype `from`, y float32 `[rows, outputs]`.
- * `bias` = address of float32 `[outputs]`, or 0; `widened` = room for W in float32, not used if it is that already.
+ * `y` = `x`·Wᵀ + `bias` of a [`LinearCall`].
  *
  * # Safety
  * As [`super::quantize`]; float32 operands are aligned to 4.
- * @param {number} x
- * @param {number} rows
- * @param {number} inputs
- * @param {number} weight
- * @param {number} from
- * @param {number} outputs
- * @param {number} widened
- * @param {number} bias
- * @param {number} y
+ * @param {number} call
  */
-export function linear(x, rows, inputs, weight, from, outputs, widened, bias, y) {
-    wasm.linear(x, rows, inputs, weight, from, outputs, widened, bias, y);
+export function linear(call) {
+    wasm.linear(call);
 }
 
 /**
- * One sequence through a Mamba-2 mixer. `sizes` = u32 `[heads, head, groups, state, taps]`; `tensors` = addresses of
- * `[convolution, convolution bias, step bias, decay log, skip, norm]`.
+ * One sequence through a Mamba-2 mixer. `sizes` = u32 `[heads, head, groups, state, taps]`;
+ * `tensors` = addresses of `[convolution, convolution bias, step bias, decay log, skip, norm]`.
  *
  * # Safety
  * As the module says.
@@ -329,8 +304,9 @@ export function rms_norm(data, rows, columns, weight, width, eps) {
 }
 
 /**
- * Tables `[positions, size / 2]`. `scaling` = float64 `[kind, factor, …]`: 0 default; 1 linear; 2 Llama 3 `low, high, original`;
- * 3 YaRN `fast, slow, original, whole, attention, mscale, mscale of all dimensions`.
+ * Tables `[positions, size / 2]`. `scaling` = float64 `[kind, factor, …]`: 0 default; 1 linear; 2
+ * Llama 3 `low, high, original`; 3 YaRN `fast, slow, original, whole, attention, mscale, mscale of
+ * all dimensions`.
  *
  * # Safety
  * As the module says.
@@ -391,17 +367,18 @@ export function swiglu(gate, up, count) {
 }
 
 /**
- * Positions `[start, end)`; `factor` = R `[end - start, columns - start]`, those rows from column `start` on.
+ * Positions `[start, end)`; `factor` = R `[end - start, columns - start]`, those rows from column
+ * `start` on.
  *
  * # Safety
  * As [`tune_prepare`].
- * @param {number} job
+ * @param {number} call
  * @param {number} start
  * @param {number} end
  * @param {number} factor
  */
-export function tune_block(job, start, end, factor) {
-    wasm.tune_block(job, start, end, factor);
+export function tune_block(call, start, end, factor) {
+    wasm.tune_block(call, start, end, factor);
 }
 
 /**
@@ -416,31 +393,33 @@ export function tune_block_size() {
 /**
  * # Safety
  * As [`tune_prepare`].
- * @param {number} job
+ * @param {number} call
  */
-export function tune_finish(job) {
-    wasm.tune_finish(job);
+export function tune_finish(call) {
+    wasm.tune_finish(call);
 }
 
 /**
  * # Safety
- * As [`tune_room`]; every address lies in the arena with the room that its operand needs, aligned to 8.
- * @param {number} job
+ * Every address of the [`TuneCall`] lies in the arena with the memory that its operand needs,
+ * aligned to 8.
+ * @param {number} call
  */
-export function tune_prepare(job) {
-    wasm.tune_prepare(job);
+export function tune_prepare(call) {
+    wasm.tune_prepare(call);
 }
 
 /**
- * Float64 of room that the job at `job` needs; its addresses may still be missing, but for whether `order` is 0.
+ * Float64 of workspace that a [`TuneCall`] needs. Its addresses may still be missing, except that
+ * `order` is 0 or not.
  *
  * # Safety
- * `job` are 16 32-bit numbers in the order of [`Job`].
- * @param {number} job
+ * `call` is the address of a [`TuneCall`].
+ * @param {number} call
  * @returns {number}
  */
-export function tune_room(job) {
-    const ret = wasm.tune_room(job);
+export function tune_workspace(call) {
+    const ret = wasm.tune_workspace(call);
     return ret >>> 0;
 }
 

@@ -1,7 +1,8 @@
-//! MLX's affine group quantization: a weight w becomes a code q in 0..=n (n = 2^bits - 1) with w ≈ q · scale + bias. Here a
-//! group's scale and bias are found; encode.rs finds the codes.
-//! Source of the formulas: the behaviour of `mx.quantize(mode="affine")` of MLX 0.32 on a CPU. All arithmetic is float32 with
-//! one rounding an operation (never a fused multiply-add), rounding to integers is half to even.
+//! MLX's affine group quantization: a weight w becomes a code q in 0..=n (n = 2^bits - 1) with w ≈
+//! q · scale + bias. Here a group's scale and bias are found; encode.rs finds the codes. Source of
+//! the formulas: the behaviour of `mx.quantize(mode="affine")` of MLX 0.32 on a CPU. All arithmetic
+//! is float32 with one rounding an operation (never a fused multiply-add), rounding to integers is
+//! half to even.
 
 use crate::half::{narrow, widen, Dtype};
 use crate::lanes::Floats;
@@ -9,7 +10,8 @@ use crate::ranges::Ranges;
 
 /// The smallest group, in columns.
 pub const SMALLEST_GROUP: usize = 32;
-/// Columns visited at once: a multiple of every group, and in float32 a small part of the first-level cache.
+/// Columns visited at once: a multiple of every group, and in float32 a small part of the
+/// first-level cache.
 pub const BLOCK: usize = 2048;
 pub const GROUPS: usize = BLOCK / SMALLEST_GROUP;
 
@@ -26,8 +28,9 @@ pub struct Affines {
 impl Affines {
     pub const ZERO: Affines = Affines { scale: [0.0; GROUPS], bias: [0.0; GROUPS] };
 
-    /// Of the first `groups` ranges. The value of largest magnitude (the edge; a tie goes to `hi`) becomes code 0 exactly, and the
-    /// scale is nudged so that zero falls on a code too. The scale is positive only where the edge is `lo`.
+    /// Of the first `groups` ranges. The value of largest magnitude (the edge; a tie goes to `hi`)
+    /// becomes code 0 exactly, and the scale is nudged so that zero falls on a code too. The scale
+    /// is positive only where the edge is `lo`.
     #[inline(never)]
     pub fn fit(&mut self, ranges: &Ranges, groups: usize, bits: usize) {
         let (lo, hi) = (ranges.lo.as_chunks::<4>().0, ranges.hi.as_chunks::<4>().0);
@@ -40,9 +43,10 @@ impl Affines {
         }
     }
 
-    /// Writes them as a file of dtype `store` holds them, and becomes what a reader of that file sees. With `saturate`, what is
-    /// beyond the range of `store` becomes its largest value instead of infinity. No scale becomes zero: it is at least about
-    /// EPSILON / 2, and half of the smallest F16 is below that.
+    /// Writes them as a file of dtype `store` holds them, and becomes what a reader of that file
+    /// sees. With `saturate`, what is beyond the range of `store` becomes its largest value instead
+    /// of infinity. No scale becomes zero: it is at least about EPSILON / 2, and half of the
+    /// smallest F16 is below that.
     #[inline(never)]
     pub fn settle(&mut self, store: Dtype, saturate: bool, scales: &mut [u8], biases: &mut [u8]) {
         let limit = if saturate { store.largest() } else { f32::INFINITY };

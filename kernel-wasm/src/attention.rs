@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use crate::elementary::{exp, map, softcap as cap, sum};
-use crate::gemm::{gemm, Scratch, View};
+use crate::gemm::{gemm, Product, Scratch, Target, View};
 use crate::lanes::Floats;
 use crate::norm::{rms_norm, Norm};
 use crate::rotary::rotate;
@@ -84,8 +84,9 @@ pub fn attend(heads: &Heads, sequence: Sequence, scratch: &mut Scratch) {
                 let queries_at = View::of_rows(q.as_ptr().add(at), queries * size);
                 let keys_at = k.as_ptr().add((oldest * keys + key) * size);
                 let keys_at = View::of_rows(keys_at, keys * size).transposed();
-                let to = scores.as_mut_ptr();
-                gemm(rows, end - oldest, size, scale, queries_at, keys_at, to, stride, scratch);
+                let to = Target { data: scores.as_mut_ptr(), stride };
+                let product = Product::of([rows, end - oldest, size], queries_at, keys_at, to);
+                gemm(&Product { alpha: scale, ..product }, scratch);
             }
             for (row, scores) in scores.chunks_exact_mut(stride).take(rows).enumerate() {
                 let token = start + row;
@@ -100,9 +101,9 @@ pub fn attend(heads: &Heads, sequence: Sequence, scratch: &mut Scratch) {
                 let weights = View::of_rows(scores.as_ptr(), stride);
                 let values = v.as_ptr().add((oldest * keys + key) * value_size);
                 let values = View::of_rows(values, keys * value_size);
-                let to = y.as_mut_ptr().add((start * queries + head) * value_size);
-                let across = queries * value_size;
-                gemm(rows, value_size, end - oldest, 1.0, weights, values, to, across, scratch);
+                let data = y.as_mut_ptr().add((start * queries + head) * value_size);
+                let to = Target { data, stride: queries * value_size };
+                gemm(&Product::of([rows, value_size, end - oldest], weights, values, to), scratch);
             }
         }
     }

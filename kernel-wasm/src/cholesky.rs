@@ -1,12 +1,13 @@
 //! The Cholesky factor, upper: H = RᵀR.
 
-use crate::gemm::{gemm_upper, Scratch, View};
+use crate::gemm::{gemm, Product, Scratch, Target, View};
 use crate::lanes::Floats;
 use crate::triangular::{half, solve_transposed, BLOCK};
 
-/// Replaces the upper triangle of a symmetric H `[n, n]`, row-major with rows `stride` apart, by R, upper triangular with a positive
-/// diagonal and H = RᵀR. Below the diagonal nothing is read, and what is left there means nothing.
-/// Gives the index of the first pivot that is not positive and finite, if there is one; what is before it is right.
+/// Replaces the upper triangle of a symmetric H `[n, n]`, row-major with rows `stride` apart, by R,
+/// upper triangular with a positive diagonal and H = RᵀR. Below the diagonal nothing is read, and
+/// what is left there means nothing. Gives the index of the first pivot that is not positive and
+/// finite, if there is one; what is before it is right.
 ///
 /// # Safety
 /// `h` covers its matrix.
@@ -25,9 +26,12 @@ pub unsafe fn cholesky(
     if pivot.is_some() {
         return pivot;
     }
-    solve_transposed(top, n - top, h, stride, right, stride, scratch);
+    let b = Target { data: right, stride };
+    solve_transposed([top, n - top], View::of_rows(h, stride), b, scratch);
     let rows = View::of_rows(right, stride);
-    gemm_upper(n - top, n - top, top, -1.0, rows.transposed(), rows, corner, stride, 0, scratch);
+    let to = Target { data: corner, stride };
+    let product = Product::of([n - top, n - top, top], rows.transposed(), rows, to);
+    gemm(&Product { alpha: -1.0, diagonal: Some(0), ..product }, scratch);
     cholesky(n - top, corner, stride, scratch).map(|pivot| top + pivot)
 }
 
@@ -83,7 +87,8 @@ mod tests {
         h
     }
 
-    /// The same column by column in float64: r_kk² = h_kk - Σ r_ik², r_kj = (h_kj - Σ r_ik r_ij) / r_kk.
+    /// The same column by column in float64: r_kk² = h_kk - Σ r_ik², r_kj = (h_kj - Σ r_ik r_ij) /
+    /// r_kk.
     fn cholesky_ref(n: usize, h: &[f32], stride: usize) -> Vec<f64> {
         let mut r = vec![0.0; n * n];
         for k in 0..n {

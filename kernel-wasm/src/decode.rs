@@ -77,8 +77,8 @@ impl Coded<'_> {
     }
 }
 
-/// `out[r, c]` = element * scale of its block, the product rounded to float32 once. Every NaN becomes
-/// the quiet NaN 0x7fc00000, so that the bits are the same on every processor.
+/// `out[r, c]` = element * scale of its block, the product rounded to float32 once. Every NaN
+/// becomes the quiet NaN 0x7fc00000, so that the bits are the same on every processor.
 pub fn decode(coded: &Coded, out: &mut [f32]) {
     let Coded { format, codes, columns, block_rows, block_columns, .. } = *coded;
     let across = columns.div_ceil(block_columns);

@@ -15,7 +15,8 @@ pub struct Rows<'a> {
     pub packed: Packed<&'a [u8]>,
 }
 
-/// `out[k]` = code · scale + bias, product rounded, then sum rounded. Rows are whole groups, so that their bounds do not matter.
+/// `out[k]` = code · scale + bias, product rounded, then sum rounded. Rows are whole groups, so
+/// that their bounds do not matter.
 pub fn dequantize(rows: &Rows, out: &mut [f32]) {
     let Rows { bits, group, store, packed } = *rows;
     let mut codes = [0; BLOCK];

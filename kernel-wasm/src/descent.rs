@@ -1,19 +1,21 @@
-//! Coordinate descent on codes (QuantEase, arXiv 2309.01885; CDQuant, arXiv 2406.17542), here within the sweep: after each block of
-//! columns it looks again at those done so far, while the columns to come can still make up for what changes.
+//! Coordinate descent on codes (QuantEase, arXiv 2309.01885; CDQuant, arXiv 2406.17542), here
+//! within the sweep: after each block of columns it looks again at those done so far, while the
+//! columns to come can still make up for what changes.
 //!
-//! What these cannot undo is Σ_{p >= start} t_p², with second derivatives M = Σ_{p >= start} R_pᵀR_p (halved), and a column's best
-//! code, all others as they are, lies g / (M_qq · scale) from its own, g = Σ_{p >= start} t_p R_p (arXiv 2309.01885, section 3). Few
-//! codes change, so gradients are kept row by row and a change adds one row of M. At the last block M = H'.
+//! What these cannot undo is Σ_{p >= start} t_p², with second derivatives M = Σ_{p >= start}
+//! R_pᵀR_p (halved), and a column's best code, all others as they are, lies g / (M_qq · scale) from
+//! its own, g = Σ_{p >= start} t_p R_p (arXiv 2309.01885, section 3). Few codes change, so
+//! gradients are kept row by row and a change adds one row of M. At the last block M = H'.
 //!
-//! Gradients and M are a window of `reach` slots: position p in slot (p - columns) mod reach. It is the whole matrix up to some
-//! thousand columns, and moves along in wider ones.
+//! Gradients and M are a window of `reach` slots: position p in slot (p - columns) mod reach. It is
+//! the whole matrix up to some thousand columns, and moves along in wider ones.
 
 use std::ops::Range;
 
-use crate::gemm::{gemm, Scratch, View};
+use crate::gemm::{gemm, Product, Scratch, Target, View};
 use crate::lanes::Floats;
 use crate::sweep::Block;
-use crate::tuning::{Plan, Rooms};
+use crate::tuning::{Plan, Workspace};
 
 /// Columns that are looked at together: two vectors.
 const LOOK: usize = 8;
@@ -45,60 +47,64 @@ impl Window {
     }
 }
 
-/// Takes a block whose codes are chosen and whose t stands in `rooms.products` into the window.
+/// Takes a block whose codes are chosen and whose t stands in `work.products` into the window.
 pub fn include(
     plan: &Plan,
     order: &[u32],
     block: &Block,
-    rooms: &mut Rooms,
+    work: &mut Workspace,
     scratch: &mut Scratch,
 ) {
     let window = Window::of(plan, block.start);
     let height = block.end - block.start;
     let (rows, reach, stride) = (plan.rows, window.reach, plan.stride());
-    // A block never straddles the window's end: that of the first blocks is the matrix's, and the window holds whole blocks.
+    // A block never straddles the window's end: that of the first blocks is the matrix's, and the
+    // window holds whole blocks.
     let [fresh, _] = window.slots(height);
-    for row in rooms.gradients.chunks_exact_mut(reach) {
+    for row in work.gradients.chunks_exact_mut(reach) {
         row[fresh.clone()].fill(0.0);
     }
-    for (slot, row) in rooms.gram.chunks_exact_mut(reach).enumerate() {
+    for (slot, row) in work.gram.chunks_exact_mut(reach).enumerate() {
         let cleared = if fresh.contains(&slot) { 0..reach } else { fresh.clone() };
         row[cleared].fill(0.0);
     }
-    let products = View::of_rows(rooms.products.as_ptr(), stride).transposed();
-    let (gradients, gram) = (rooms.gradients.as_mut_ptr(), rooms.gram.as_mut_ptr());
+    let products = View::of_rows(work.products.as_ptr(), stride).transposed();
+    let (gradients, gram) = (work.gradients.as_mut_ptr(), work.gram.as_mut_ptr());
     let filled = || window.slots(window.count).into_iter().filter(|slots| !slots.is_empty());
     for slots in filled() {
         let factor = block.at(block.start, window.position(slots.start));
-        // SAFETY: the views end with their slices, the slots lie within a row of gradients and of M.
+        // SAFETY: the views end with their slices, the slots lie within a row of gradients and of
+        // M.
         unsafe {
-            let to = gradients.add(slots.start);
-            gemm(rows, slots.len(), height, 1.0, products, factor, to, reach, scratch);
+            let to = Target { data: gradients.add(slots.start), stride: reach };
+            gemm(&Product::of([rows, slots.len(), height], products, factor, to), scratch);
             for others in filled() {
                 let left = block.at(block.start, window.position(others.start)).transposed();
-                let to = gram.add(others.start * reach + slots.start);
-                gemm(others.len(), slots.len(), height, 1.0, left, factor, to, reach, scratch);
+                let data = gram.add(others.start * reach + slots.start);
+                let to = Target { data, stride: reach };
+                gemm(&Product::of([others.len(), slots.len(), height], left, factor, to), scratch);
             }
         }
         for slot in slots {
-            rooms.inverse[slot] = 1.0 / rooms.gram[slot * reach + slot];
+            work.inverse[slot] = 1.0 / work.gram[slot * reach + slot];
         }
     }
     for slot in fresh {
         let p = window.position(slot);
         for row in 0..rows {
-            let (low, high) = bounds(plan, order, rooms, p, row);
-            rooms.low[row * reach + slot] = low;
-            rooms.high[row * reach + slot] = high;
+            let (low, high) = bounds(plan, order, work, p, row);
+            work.low[row * reach + slot] = low;
+            work.high[row * reach + slot] = high;
         }
     }
 }
 
-/// How far g / M_qq may go before another code is nearer: half a step, without end where there is no further code.
-fn bounds(plan: &Plan, order: &[u32], rooms: &Rooms, p: usize, row: usize) -> (f32, f32) {
+/// How far g / M_qq may go before another code is nearer: half a step, without end where there is
+/// no further code.
+fn bounds(plan: &Plan, order: &[u32], work: &Workspace, p: usize, row: usize) -> (f32, f32) {
     let stride = plan.stride();
-    let code = rooms.codes[p * stride + row];
-    let scale = rooms.scales[order[p] as usize / plan.group * stride + row];
+    let code = work.codes[p * stride + row];
+    let scale = work.scales[order[p] as usize / plan.group * stride + row];
     let half = 0.5 * scale.abs();
     let (first, last) = (code == 0.0, code == plan.levels());
     let (no_lower, no_higher) = if scale > 0.0 { (first, last) } else { (last, first) };
@@ -106,14 +112,15 @@ fn bounds(plan: &Plan, order: &[u32], rooms: &Rooms, p: usize, row: usize) -> (f
     (-bound(no_lower), bound(no_higher))
 }
 
-/// Looks `plan.sweeps` times at every code in the window, from the last position to the first, and takes each that is better.
-pub fn descend(plan: &Plan, order: &[u32], start: usize, rooms: &mut Rooms) {
+/// Looks `plan.sweeps` times at every code in the window, from the last position to the first, and
+/// takes each that is better.
+pub fn descend(plan: &Plan, order: &[u32], start: usize, work: &mut Workspace) {
     let window = Window::of(plan, start);
     for row in 0..plan.rows {
         for _ in 0..plan.sweeps {
             let mut changes = 0;
             for slots in window.slots(window.count).into_iter().rev() {
-                changes += look(plan, order, &window, slots, row, rooms);
+                changes += look(plan, order, &window, slots, row, work);
             }
             if changes == 0 {
                 break;
@@ -129,15 +136,15 @@ fn look(
     window: &Window,
     slots: Range<usize>,
     row: usize,
-    rooms: &mut Rooms,
+    work: &mut Workspace,
 ) -> usize {
     let mut changes = 0;
     let base = row * window.reach;
     // Columns, and with them slots, come in multiples of 32.
     for from in slots.step_by(LOOK).rev() {
-        if beyond(rooms, base + from, from) {
+        if beyond(work, base + from, from) {
             for slot in (from..from + LOOK).rev() {
-                changes += usize::from(change(plan, order, window, slot, row, rooms));
+                changes += usize::from(change(plan, order, window, slot, row, work));
             }
         }
     }
@@ -146,12 +153,12 @@ fn look(
 
 /// Whether one of eight gradients is out of bounds.
 #[inline(always)]
-fn beyond(rooms: &Rooms, at: usize, slot: usize) -> bool {
+fn beyond(work: &Workspace, at: usize, slot: usize) -> bool {
     fn eight(values: &[f32]) -> &[f32; LOOK] {
         values.first_chunk().expect("eight slots")
     }
-    let (gradients, inverse) = (eight(&rooms.gradients[at..]), eight(&rooms.inverse[slot..]));
-    let (low, high) = (eight(&rooms.low[at..]), eight(&rooms.high[at..]));
+    let (gradients, inverse) = (eight(&work.gradients[at..]), eight(&work.inverse[slot..]));
+    let (low, high) = (eight(&work.low[at..]), eight(&work.high[at..]));
     (0..LOOK / 4).any(|lane| {
         let miss = Floats::of(gradients, lane) * Floats::of(inverse, lane);
         miss.any_beyond(Floats::of(low, lane), Floats::of(high, lane))
@@ -166,36 +173,36 @@ fn change(
     window: &Window,
     slot: usize,
     row: usize,
-    rooms: &mut Rooms,
+    work: &mut Workspace,
 ) -> bool {
     let (reach, stride) = (window.reach, plan.stride());
     let at = row * reach + slot;
-    let (gradient, miss) = (rooms.gradients[at], rooms.gradients[at] * rooms.inverse[slot]);
-    if miss >= rooms.low[at] && miss <= rooms.high[at] {
+    let (gradient, miss) = (work.gradients[at], work.gradients[at] * work.inverse[slot]);
+    if miss >= work.low[at] && miss <= work.high[at] {
         return false;
     }
     let p = window.position(slot);
     let natural = order[p] as usize;
     let pair = natural / plan.group * stride + row;
-    let (scale, bias) = (rooms.scales[pair], rooms.biases[pair]);
+    let (scale, bias) = (work.scales[pair], work.biases[pair]);
     let place = p * stride + row;
-    let code = (rooms.codes[place] + miss / scale).round_ties_even().clamp(0.0, plan.levels());
-    let error = rooms.weights[natural * stride + row] - (code * scale + bias);
-    let step = error - rooms.errors[place];
-    let gram = &rooms.gram[slot * reach..][..reach];
+    let code = (work.codes[place] + miss / scale).round_ties_even().clamp(0.0, plan.levels());
+    let error = work.weights[natural * stride + row] - (code * scale + bias);
+    let step = error - work.errors[place];
+    let gram = &work.gram[slot * reach..][..reach];
     let gain = -step * (2.0 * gradient + step * gram[slot]);
-    if !(gain > 0.0 && code != rooms.codes[place]) {
+    if !(gain > 0.0 && code != work.codes[place]) {
         return false;
     }
-    rooms.codes[place] = code;
-    rooms.errors[place] = error;
-    rooms.losses[row] -= f64::from(gain);
-    (rooms.low[at], rooms.high[at]) = bounds(plan, order, rooms, p, row);
+    work.codes[place] = code;
+    work.errors[place] = error;
+    work.losses[row] -= f64::from(gain);
+    (work.low[at], work.high[at]) = bounds(plan, order, work, p, row);
     for slots in window.slots(window.count) {
         add(
-            &mut rooms.gradients[row * reach..][slots.clone()],
+            &mut work.gradients[row * reach..][slots.clone()],
             step,
-            &rooms.gram[slot * reach..][slots],
+            &work.gram[slot * reach..][slots],
         );
     }
     true

@@ -1,5 +1,5 @@
-//! How far a model's next-token distribution is from its base's: in float64 over the whole vocabulary, because differences
-//! of bf16 or float32 softmaxes drown what is measured.
+//! How far a model's next-token distribution is from its base's: in float64 over the whole
+//! vocabulary, because differences of bf16 or float32 softmaxes drown what is measured.
 
 /// What one position says of two models.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -65,8 +65,9 @@ fn normalizer(logits: &[f32], shares: &mut [f64]) -> (usize, f64) {
 /// What is smaller adds nothing to a sum that holds a 1.
 const LEAST: f64 = -700.0;
 
-/// e^x for x <= 0, to a few units of the last place: 2^n e^r, |r| <= ln 2 / 2, by the Taylor series up to r^13. Basic operations
-/// alone, four at a time: several times faster than a call each, and the same on every machine.
+/// e^x for x <= 0, to a few units of the last place: 2^n e^r, |r| <= ln 2 / 2, by the Taylor series
+/// up to r^13. Basic operations alone, four at a time: several times faster than a call each, and
+/// the same on every machine.
 fn exponentials(x: [f64; LANES]) -> [f64; LANES] {
     // Adding it leaves the nearest whole number in the low bits.
     const SHIFT: f64 = 6_755_399_441_055_744.0;

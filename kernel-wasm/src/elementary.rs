@@ -1,4 +1,5 @@
-//! Elementary functions, four at a time, from fused multiply-adds alone: the same bits on every processor.
+//! Elementary functions, four at a time, from fused multiply-adds alone: the same bits on every
+//! processor.
 
 use std::hint::black_box;
 
@@ -10,7 +11,8 @@ const GREATEST: f32 = 88.0;
 /// ln 2 in two parts: whole multiples of the first are exact.
 const LN2: [f32; 2] = [0.693_359_4, -2.121_944_4e-4];
 
-/// What [`exp`] multiplies and adds, each in all four lanes: one load apiece, where V8 makes known constants anew at every use.
+/// What [`exp`] multiplies and adds, each in all four lanes: one load apiece, where V8 makes known
+/// constants anew at every use.
 static CONSTANTS: [[f32; 4]; 13] = {
     let numbers = [
         LEAST,
@@ -96,7 +98,8 @@ pub fn map(values: &mut [f32], f: impl Fn(Floats) -> Floats) {
     rest.copy_from_slice(&four[..rest.len()]);
 }
 
-/// Replaces every value by `f` of it and of the value at the same place in `others`, which is as long.
+/// Replaces every value by `f` of it and of the value at the same place in `others`, which is as
+/// long.
 #[inline(always)]
 pub fn zip(values: &mut [f32], others: &[f32], f: impl Fn(Floats, Floats) -> Floats) {
     let ((fours, rest), (other_fours, other_rest)) = (values.as_chunks_mut(), others.as_chunks());
@@ -110,7 +113,8 @@ pub fn zip(values: &mut [f32], others: &[f32], f: impl Fn(Floats, Floats) -> Flo
     rest.copy_from_slice(&four[..rest.len()]);
 }
 
-/// Σ f(x) over the values, in an order that depends on their number alone. Lanes past the end do not count.
+/// Σ f(x) over the values, in an order that depends on their number alone. Lanes past the end do
+/// not count.
 #[inline(always)]
 pub fn sum(values: &[f32], f: impl Fn(Floats) -> Floats) -> f32 {
     let (sixteens, rest) = values.as_chunks::<16>();

@@ -1,11 +1,13 @@
-//! The inner loops: weights to codes, and what the codes cost. A block passes through them one after the other: together they
-//! would form chains so long that a processor's schedulers fill up with waiting instructions.
+//! The inner loops: weights to codes, and what the codes cost. A block passes through them one
+//! after the other: together they would form chains so long that a processor's schedulers fill up
+//! with waiting instructions.
 
 use crate::affine::{Affines, BLOCK};
 use crate::lanes::{ByteOrder, Floats};
 use crate::squares::{squares, SquareSum};
 
-/// 2^23: the last mantissa bit of 2^23 + x, 0 <= x < 2^22, weighs 1, so that the addition rounds x half to even.
+/// 2^23: the last mantissa bit of 2^23 + x, 0 <= x < 2^22, weighs 1, so that the addition rounds x
+/// half to even.
 const INTEGER: f32 = 8_388_608.0;
 
 /// A block's codes, as floats and as bytes.
@@ -17,7 +19,8 @@ pub struct Codes {
 impl Codes {
     pub const ZERO: Codes = Codes { floats: [0.0; BLOCK], bytes: [0; BLOCK] };
 
-    /// Chooses the codes of groups of `group` values: the nearest to (value - bias) / scale within 0..=levels; a NaN gives 0.
+    /// Chooses the codes of groups of `group` values: the nearest to (value - bias) / scale within
+    /// 0..=levels; a NaN gives 0.
     #[inline(never)]
     pub fn choose(&mut self, values: &[f32], group: usize, affines: &Affines, levels: f32) {
         let (integer, zero, levels) =
@@ -43,7 +46,8 @@ impl Codes {
         }
     }
 
-    /// Sum of squares of base - (code · scale + bias), product rounded, then sum rounded. The base is at most about `largest`.
+    /// Sum of squares of base - (code · scale + bias), product rounded, then sum rounded. The base
+    /// is at most about `largest`.
     #[inline(never)]
     pub fn cost(&self, base: &[f32], group: usize, affines: &Affines, largest: f32) -> f64 {
         let sum = SquareSum::for_values_up_to(largest);

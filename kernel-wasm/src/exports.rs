@@ -1,9 +1,13 @@
-//! What JavaScript sees: one arena to write operands into, and coarse routines over addresses within it. The caller
-//! (`src/kernel/kernel.ts`) lays the arena out and vouches for every address and length.
+//! What JavaScript sees: one arena to write operands into, and coarse routines over addresses
+//! within it. The caller (`src/kernel/kernel.ts`) lays the arena out and vouches for every address
+//! and length.
 
 mod algebra;
+mod attention;
 mod decode;
 mod forward;
+mod logits;
+mod routing;
 mod tuning;
 
 use std::alloc::{alloc, dealloc, handle_alloc_error, Layout};
@@ -13,7 +17,6 @@ use std::slice::{from_raw_parts, from_raw_parts_mut};
 use wasm_bindgen::prelude::wasm_bindgen;
 
 use crate::dequantize::{self, Rows};
-use crate::divergence;
 use crate::gemm::Scratch;
 use crate::half::{narrow, widen, Dtype};
 use crate::packed::Packed;
@@ -31,7 +34,8 @@ fn layout(bytes: usize) -> Layout {
     Layout::from_size_align(bytes, ALIGNMENT).expect("an arena below 2 GiB")
 }
 
-/// Address of at least `bytes` bytes, aligned to 64. A later, larger request moves the arena and forgets what it held.
+/// Address of at least `bytes` bytes, aligned to 64. A later, larger request moves the arena and
+/// forgets what it held.
 #[wasm_bindgen]
 pub fn arena(bytes: usize) -> usize {
     let (address, size) = ARENA.get();
@@ -68,6 +72,14 @@ unsafe fn bytes<'a>(address: usize, length: usize) -> &'a [u8] {
 
 unsafe fn bytes_mut<'a>(address: usize, length: usize) -> &'a mut [u8] {
     from_raw_parts_mut(address as *mut u8, length)
+}
+
+/// Nothing at address 0: an absent operand.
+unsafe fn floats<'a>(address: usize, count: usize) -> &'a [f32] {
+    if address == 0 {
+        return &[];
+    }
+    from_raw_parts(address as *const f32, count)
 }
 
 unsafe fn floats_mut<'a>(address: usize, length: usize) -> &'a mut [f32] {
@@ -200,32 +212,4 @@ pub unsafe fn cast(call: usize) -> f64 {
         lost += values.iter().filter(|value| !value.is_finite()).count();
     }
     lost as f64
-}
-
-/// Compares the logits `[rows, vocabulary]` of two models; `next` = the token that follows each row. `out` = float64 `[rows, 4]`:
-/// divergence, log-probability of the next token under the base and under the model, 1 where both hold the same token for likeliest.
-///
-/// # Safety
-/// As [`quantize`]; `out` is aligned to 8.
-#[wasm_bindgen]
-pub unsafe fn compare(
-    base: usize,
-    model: usize,
-    next: usize,
-    rows: usize,
-    vocabulary: usize,
-    out: usize,
-) {
-    let base = from_raw_parts(base as *const f32, rows * vocabulary);
-    let model = from_raw_parts(model as *const f32, rows * vocabulary);
-    let next = from_raw_parts(next as *const u32, rows);
-    let out = from_raw_parts_mut(out as *mut f64, rows * 4);
-    let rows = base.chunks_exact(vocabulary).zip(model.chunks_exact(vocabulary)).zip(next);
-    for (((base, model), &next), out) in rows.zip(out.chunks_exact_mut(4)) {
-        let position = divergence::compare(base, model, next as usize);
-        out[0] = position.divergence;
-        out[1] = position.base;
-        out[2] = position.model;
-        out[3] = f64::from(u8::from(position.same_top));
-    }
 }

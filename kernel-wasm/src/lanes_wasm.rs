@@ -156,7 +156,8 @@ impl Floats {
 }
 
 impl Words {
-    /// Lane i holds bytes i and 4 + i of sixteen in its low half, `high` likewise bytes 8 + i and 12 + i: puts them in order.
+    /// Lane i holds bytes i and 4 + i of sixteen in its low half, `high` likewise bytes 8 + i and
+    /// 12 + i: puts them in order.
     #[inline(always)]
     pub fn interleave(self, high: Self, order: ByteOrder) -> Bytes {
         // The indices are in range, for which the relaxed swizzle is the strict one.
@@ -196,11 +197,13 @@ impl Bytes {
     /// Eight 16-bit lanes: byte 2i + 2^bits · byte 2i+1. Bytes and 2^bits are below 128.
     #[inline(always)]
     pub fn join_pairs(self, bits: u32) -> Self {
-        // Below 128 both operands are the same signed and unsigned, for which the relaxed product is the strict one.
+        // Below 128 both operands are the same signed and unsigned, for which the relaxed product
+        // is the strict one.
         Self(i16x8_relaxed_dot_i8x16_i7x16(self.0, i16x8_splat(1 | 0x100 << bits)))
     }
 
-    /// Two 64-bit lanes of four 16-bit ones, each of which holds `bits` bits, at most 15, closed up.
+    /// Two 64-bit lanes of four 16-bit ones, each of which holds `bits` bits, at most 15, closed
+    /// up.
     #[inline(always)]
     pub fn join_fours(self, bits: u32) -> [u64; 2] {
         let pairs = i32x4_dot_i16x8(self.0, i32x4_splat(1 | 0x10000 << bits));

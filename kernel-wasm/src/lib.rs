@@ -1,5 +1,5 @@
-//! The arithmetic of oqe-publisher, for WebAssembly. Safe routines over slices live in the modules and are tested on the host;
-//! `exports` is the thin layer that turns pointers into slices.
+//! The arithmetic of oqe-publisher, for WebAssembly. Safe routines over slices live in the modules
+//! and are tested on the host; `exports` is the thin layer that turns pointers into slices.
 
 pub mod activate;
 pub mod affine;
@@ -19,6 +19,7 @@ pub mod mamba;
 pub mod norm;
 pub mod pack;
 pub mod packed;
+mod panels;
 pub mod peak;
 mod ranges;
 pub mod refit;

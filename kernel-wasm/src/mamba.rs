@@ -1,12 +1,14 @@
-//! The Mamba-2 mixer between its two projections, one sequence at a time: a causal depthwise convolution, the state-space
-//! recurrence step by step, a gate and a grouped norm (Dao and Gu, "Transformers are SSMs", 2024; as NemotronHMamba2Mixer of
-//! transformers and mlx-lm's models/nemotron_h.py apply it, which compute the recurrence in chunks).
+//! The Mamba-2 mixer between its two projections, one sequence at a time: a causal depthwise
+//! convolution, the state-space recurrence step by step, a gate and a grouped norm (Dao and Gu,
+//! "Transformers are SSMs", 2024; as NemotronHMamba2Mixer of transformers and mlx-lm's
+//! models/nemotron_h.py apply it, which compute the recurrence in chunks).
 
 use crate::elementary::{map, silu, softplus, zip};
 use crate::lanes::Floats;
 use crate::norm::{rms_norm, Norm};
 
-/// Sizes and small tensors of one mixer: H heads of P channels, G groups of heads that share B and C, N values of state a channel.
+/// Sizes and small tensors of one mixer: H heads of P channels, G groups of heads that share B and
+/// C, N values of state a channel.
 #[derive(Clone, Copy)]
 pub struct Mixer<'a> {
     pub heads: usize,
@@ -117,7 +119,8 @@ impl<'a> Scan<'a> {
         }
     }
 
-    /// Channels of `head` in every row of `y`: state <- e^(δA) · state + δ·x·Bᵀ, y = state · C + D·x.
+    /// Channels of `head` in every row of `y`: state <- e^(δA) · state + δ·x·Bᵀ, y = state · C +
+    /// D·x.
     fn run(&mut self, head: usize, z: &[f32], convolved: &[f32], y: &mut [f32]) {
         let Mixer { heads, head: size, groups, limits: [least, most], .. } = *self.mixer;
         let (inner, channels) = (self.mixer.inner(), self.mixer.convolved());

@@ -11,8 +11,8 @@ pub struct Norm<'a> {
     pub eps: f32,
 }
 
-/// `x[c] * weight[c] / sqrt(mean of the group's x² + eps)`, in place, for rows of as many channels as there are weights
-/// (Zhang and Sennrich, "Root mean square layer normalization", 2019).
+/// `x[c] * weight[c] / sqrt(mean of the group's x² + eps)`, in place, for rows of as many channels
+/// as there are weights (Zhang and Sennrich, "Root mean square layer normalization", 2019).
 pub fn rms_norm(norm: &Norm, rows: &mut [f32]) {
     let Norm { weight, width, eps } = *norm;
     for row in rows.chunks_exact_mut(weight.len()) {

@@ -1,9 +1,11 @@
-//! MLX's bit stream: code k of a row occupies bits [k·bits, (k+1)·bits) of the row's bytes, lowest bit first.
-//! Eight codes always fill `bits` whole bytes, so that a run of a multiple of eight codes starts and ends on a byte.
+//! MLX's bit stream: code k of a row occupies bits [k·bits, (k+1)·bits) of the row's bytes, lowest
+//! bit first. Eight codes always fill `bits` whole bytes, so that a run of a multiple of eight
+//! codes starts and ends on a byte.
 
 use crate::lanes::Bytes;
 
-/// Packs `codes` (one a byte, each below 2^bits, a multiple of 32 of them) into `out` (`codes.len() * bits / 8` bytes).
+/// Packs `codes` (one a byte, each below 2^bits, a multiple of 32 of them) into `out` (`codes.len()
+/// * bits / 8` bytes).
 #[inline(never)]
 pub fn pack(bits: usize, codes: &[u8], out: &mut [u8]) {
     assert_eq!(out.len() * 8, codes.len() * bits);
@@ -23,7 +25,8 @@ fn pack_nibbles(codes: &[u8], out: &mut [u8]) {
     }
 }
 
-/// Eight codes become a word of `8 * bits` bits, of which the bytes beyond are written too, to be overwritten by the next word.
+/// Eight codes become a word of `8 * bits` bits, of which the bytes beyond are written too, to be
+/// overwritten by the next word.
 fn pack_eights(bits: usize, codes: &[u8], out: &mut [u8]) {
     let width = bits as u32;
     let mut start = 0;

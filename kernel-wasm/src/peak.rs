@@ -7,7 +7,8 @@ use crate::lanes::Floats;
 /// As many sums as hide the latency of an instruction, and stay in registers.
 const SUMS: usize = 12;
 
-/// `steps` times a fused multiply-add of four lanes on each of twelve independent sums: 96 float32 operations a step.
+/// `steps` times a fused multiply-add of four lanes on each of twelve independent sums: 96 float32
+/// operations a step.
 #[inline(never)]
 pub fn run(steps: u32, factor: f32) -> f32 {
     let (factor, addend) = (Floats::splat(factor), Floats::splat(factor * 0.5));

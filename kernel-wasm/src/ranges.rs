@@ -1,4 +1,5 @@
-//! The one pass over a block before it is quantized: widen it, find what its groups span, and sum up its squares.
+//! The one pass over a block before it is quantized: widen it, find what its groups span, and sum
+//! up its squares.
 
 use std::array::from_fn;
 
@@ -17,8 +18,9 @@ pub struct Ranges {
 impl Ranges {
     pub const ZERO: Ranges = Ranges { lo: [0.0; GROUPS], hi: [0.0; GROUPS] };
 
-    /// Widens at most a block of elements into `values` and finds the ranges of its smallest groups. Gives the largest magnitude
-    /// and the sum of squares, which is not finite if and only if some value is not.
+    /// Widens at most a block of elements into `values` and finds the ranges of its smallest
+    /// groups. Gives the largest magnitude and the sum of squares, which is not finite if and only
+    /// if some value is not.
     #[inline(never)]
     pub fn widen(&mut self, from: Dtype, bytes: &[u8], values: &mut [f32]) -> (f32, f64) {
         if from != Dtype::Bf16 {
@@ -59,7 +61,8 @@ impl Ranges {
         sum.total()
     }
 
-    /// The largest magnitude, and the sum of squares: once more where the values are not of ordinary size.
+    /// The largest magnitude, and the sum of squares: once more where the values are not of
+    /// ordinary size.
     fn sum_up(&self, values: &[f32], ordinary: f64) -> (f32, f64) {
         let groups = values.len() / SMALLEST_GROUP;
         let lo = self.lo[..groups].iter().copied().fold(0.0, f32::min);

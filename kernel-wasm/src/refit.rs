@@ -1,16 +1,17 @@
-//! Scales and biases once more, now against the codes they got: of each group in turn the pair with the least loss, all else as it
-//! is, across groups (as the second stage of arXiv 2602.02126 does for scales alone), then its codes once more.
+//! Scales and biases once more, now against the codes they got: of each group in turn the pair with
+//! the least loss, all else as it is, across groups (as the second stage of arXiv 2602.02126 does
+//! for scales alone), then its codes once more.
 //!
-//! The loss is quadratic in scale and bias: with u = H_gg·1, q the codes without their mean, and g the gradients of the group,
-//! (a, b) = changes of the scale and of the mean of ŵ solve [qᵀH q, qᵀu; qᵀu, 1ᵀu] (a, b) = (qᵀg, 1ᵀg). What is stored of them is
-//! taken only where the loss falls.
+//! The loss is quadratic in scale and bias: with u = H_gg·1, q the codes without their mean, and g
+//! the gradients of the group, (a, b) = changes of the scale and of the mean of ŵ solve [qᵀH q,
+//! qᵀu; qᵀu, 1ᵀu] (a, b) = (qᵀg, 1ᵀg). What is stored of them is taken only where the loss falls.
 
 use crate::affine::EPSILON;
-use crate::gemm::{gemm, Scratch, View};
+use crate::gemm::{gemm, Product, Scratch, Target, View};
 use crate::lanes::Floats;
 use crate::search::settle;
 use crate::sweep::{chunk, chunk_mut};
-use crate::tuning::{Plan, Rooms, CHUNK};
+use crate::tuning::{Plan, Workspace, CHUNK};
 
 const VECTORS: usize = CHUNK / 4;
 const LARGEST_GROUP: usize = 128;
@@ -28,14 +29,15 @@ struct Tile {
     weights: [Lanes; LARGEST_GROUP],
 }
 
-/// Refits all groups, after the sweep has reached position 0 with a window that is the whole matrix.
-pub fn refit(plan: &Plan, order: &[u32], rooms: &mut Rooms, scratch: &mut Scratch) {
+/// Refits all groups, after the sweep has reached position 0 with a window that is the whole
+/// matrix.
+pub fn refit(plan: &Plan, order: &[u32], work: &mut Workspace, scratch: &mut Scratch) {
     let (columns, stride, group) = (plan.columns, plan.stride(), plan.group);
     let mut position = vec![0; columns];
     order.iter().enumerate().for_each(|(p, &natural)| position[natural as usize] = p);
-    to_natural_order(&position, rooms.gradients);
-    to_natural_order(&position, rooms.gram);
-    rows_to_natural_order(&position, rooms.gram);
+    to_natural_order(&position, work.gradients);
+    to_natural_order(&position, work.gram);
+    rows_to_natural_order(&position, work.gram);
     let zero = [Floats::splat(0.0); VECTORS];
     let mut tile = Box::new(Tile {
         codes: [zero; LARGEST_GROUP],
@@ -47,32 +49,24 @@ pub fn refit(plan: &Plan, order: &[u32], rooms: &mut Rooms, scratch: &mut Scratc
     });
     for first in (0..columns).step_by(group) {
         let places = &position[first..first + group];
-        let own = Own::of(plan, rooms.gram, first);
+        let own = Own::of(plan, work.gram, first);
         for row in (0..plan.padded()).step_by(CHUNK) {
-            tile.load(plan, places, first, row, rooms);
-            tile.fit(plan, &own, first, row, rooms);
-            tile.descend(plan, &own, first, row, rooms);
-            tile.store(plan, places, row, rooms);
+            tile.load(plan, places, first, row, work);
+            tile.fit(plan, &own, first, row, work);
+            tile.descend(plan, &own, first, row, work);
+            tile.store(plan, places, row, work);
         }
         let next = first + group;
         if next < columns {
-            // SAFETY: changes `[group, rows]`, the group's rows of H and the gradients of the columns to come.
+            // SAFETY: changes `[group, rows]`, the group's rows of H and the gradients of the
+            // columns to come.
             unsafe {
-                let changes = View::of_rows(rooms.products.as_ptr(), stride).transposed();
+                let changes = View::of_rows(work.products.as_ptr(), stride).transposed();
                 let curvature =
-                    View::of_rows(rooms.gram[first * columns + next..].as_ptr(), columns);
-                let to = rooms.gradients[next..].as_mut_ptr();
-                gemm(
-                    plan.rows,
-                    columns - next,
-                    group,
-                    1.0,
-                    changes,
-                    curvature,
-                    to,
-                    columns,
-                    scratch,
-                );
+                    View::of_rows(work.gram[first * columns + next..].as_ptr(), columns);
+                let to = Target { data: work.gradients[next..].as_mut_ptr(), stride: columns };
+                let shape = [plan.rows, columns - next, group];
+                gemm(&Product::of(shape, changes, curvature, to), scratch);
             }
         }
     }
@@ -134,28 +128,28 @@ impl Own {
 }
 
 impl Tile {
-    fn load(&mut self, plan: &Plan, places: &[usize], first: usize, row: usize, rooms: &Rooms) {
+    fn load(&mut self, plan: &Plan, places: &[usize], first: usize, row: usize, work: &Workspace) {
         let stride = plan.stride();
         let lanes = |values: &[f32]| [0, 1, 2, 3].map(|lane| Floats::of(chunk(values), lane));
         for (k, &p) in places.iter().enumerate() {
-            self.codes[k] = lanes(&rooms.codes[p * stride + row..]);
-            self.errors[k] = lanes(&rooms.errors[p * stride + row..]);
-            self.weights[k] = lanes(&rooms.weights[(first + k) * stride + row..]);
+            self.codes[k] = lanes(&work.codes[p * stride + row..]);
+            self.errors[k] = lanes(&work.errors[p * stride + row..]);
+            self.weights[k] = lanes(&work.weights[(first + k) * stride + row..]);
             let mut gradients = [0.0; CHUNK];
             for (i, value) in gradients.iter_mut().enumerate().take(plan.rows.saturating_sub(row)) {
-                *value = rooms.gradients[(row + i) * plan.columns + first + k];
+                *value = work.gradients[(row + i) * plan.columns + first + k];
             }
             self.gradients[k] = lanes(&gradients);
         }
     }
 
-    /// Writes codes and errors, and how much the errors changed into `rooms.products`.
-    fn store(&self, plan: &Plan, places: &[usize], row: usize, rooms: &mut Rooms) {
+    /// Writes codes and errors, and how much the errors changed into `work.products`.
+    fn store(&self, plan: &Plan, places: &[usize], row: usize, work: &mut Workspace) {
         let stride = plan.stride();
         for (k, &p) in places.iter().enumerate() {
-            let errors = chunk_mut(&mut rooms.errors[p * stride + row..]);
-            let codes = chunk_mut(&mut rooms.codes[p * stride + row..]);
-            let changes = chunk_mut(&mut rooms.products[k * stride + row..]);
+            let errors = chunk_mut(&mut work.errors[p * stride + row..]);
+            let codes = chunk_mut(&mut work.codes[p * stride + row..]);
+            let changes = chunk_mut(&mut work.products[k * stride + row..]);
             for lane in 0..VECTORS {
                 (self.errors[k][lane] - Floats::of(errors, lane)).put(changes, lane);
                 self.errors[k][lane].put(errors, lane);
@@ -167,12 +161,12 @@ impl Tile {
 
 impl Tile {
     /// New scales and biases where they lower the loss.
-    fn fit(&mut self, plan: &Plan, own: &Own, first: usize, row: usize, rooms: &mut Rooms) {
+    fn fit(&mut self, plan: &Plan, own: &Own, first: usize, row: usize, work: &mut Workspace) {
         let mean = self.centre(own.group);
         self.curve(own);
         let pair = first / plan.group * plan.stride() + row;
         let (scales, biases) =
-            (chunk_mut(&mut rooms.scales[pair..]), chunk_mut(&mut rooms.biases[pair..]));
+            (chunk_mut(&mut work.scales[pair..]), chunk_mut(&mut work.biases[pair..]));
         let (zero, total) = (Floats::splat(0.0), Floats::splat(own.total));
         let mut gains = [0.0; CHUNK];
         for (lane, &mean) in mean.iter().enumerate() {
@@ -212,7 +206,7 @@ impl Tile {
                 self.errors[k][lane] = self.weights[k][lane] - (self.codes[k][lane] * scale + bias);
             }
         }
-        subtract(&mut rooms.losses[row..], gains);
+        subtract(&mut work.losses[row..], gains);
     }
 
     /// Takes the mean off the codes.
@@ -255,10 +249,10 @@ impl Tile {
 
     /// Looks once at every code of the group.
     #[inline(never)]
-    fn descend(&mut self, plan: &Plan, own: &Own, first: usize, row: usize, rooms: &mut Rooms) {
+    fn descend(&mut self, plan: &Plan, own: &Own, first: usize, row: usize, work: &mut Workspace) {
         let (zero, levels) = (Floats::splat(0.0), Floats::splat(plan.levels()));
         let pair = first / plan.group * plan.stride() + row;
-        let (scales, biases) = (chunk(&rooms.scales[pair..]), chunk(&rooms.biases[pair..]));
+        let (scales, biases) = (chunk(&work.scales[pair..]), chunk(&work.biases[pair..]));
         let mut gains = [zero; VECTORS];
         for k in (0..own.group).rev() {
             let curvature = own.row(k);
@@ -292,7 +286,7 @@ impl Tile {
         }
         let mut total = [0.0; CHUNK];
         (0..VECTORS).for_each(|lane| gains[lane].put(&mut total, lane));
-        subtract(&mut rooms.losses[row..], total);
+        subtract(&mut work.losses[row..], total);
     }
 }
 

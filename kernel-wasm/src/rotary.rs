@@ -1,5 +1,5 @@
-//! Tables of rotary position embeddings (Su et al., "RoFormer", 2021) and their stretched variants, with the meaning that
-//! transformers' modeling_rope_utils.py gives to their parameters.
+//! Tables of rotary position embeddings (Su et al., "RoFormer", 2021) and their stretched variants,
+//! with the meaning that transformers' modeling_rope_utils.py gives to their parameters.
 
 use std::f64::consts::TAU;
 
@@ -11,15 +11,17 @@ pub enum Scaling {
     Linear {
         factor: f64,
     },
-    /// Long waves divided by `factor`, short ones kept, a ramp between: wavelengths of `original / low` and `original / high` tokens.
+    /// Long waves divided by `factor`, short ones kept, a ramp between: wavelengths of `original /
+    /// low` and `original / high` tokens.
     Llama3 {
         factor: f64,
         low: f64,
         high: f64,
         original: f64,
     },
-    /// A ramp between the dimensions that turn `fast` and `slow` times within `original` tokens (Peng et al., "YaRN", 2023). Cosines
-    /// and sines are multiplied by `attention`, or where that is NaN by what YaRN derives from factor and the two mscales.
+    /// A ramp between the dimensions that turn `fast` and `slow` times within `original` tokens
+    /// (Peng et al., "YaRN", 2023). Cosines and sines are multiplied by `attention`, or where that
+    /// is NaN by what YaRN derives from factor and the two mscales.
     Yarn {
         factor: f64,
         fast: f64,
@@ -31,8 +33,8 @@ pub enum Scaling {
     },
 }
 
-/// Cosines and sines `[positions, size / 2]` for pairs (i, i + size / 2) of a head of `size` channels. Frequencies and angles are
-/// rounded to float32 as transformers does.
+/// Cosines and sines `[positions, size / 2]` for pairs (i, i + size / 2) of a head of `size`
+/// channels. Frequencies and angles are rounded to float32 as transformers does.
 pub fn table(base: f64, size: usize, scaling: Scaling, cosines: &mut [f32], sines: &mut [f32]) {
     let half = size / 2;
     let frequencies: Vec<f32> =
@@ -95,8 +97,8 @@ fn amplitude(scaling: Scaling) -> f64 {
     }
 }
 
-/// Rotates pairs (i, i + size / 2) of one head of `size` channels by the angles of its position, in place.
-/// `cosines` and `sines` have size / 2 elements.
+/// Rotates pairs (i, i + size / 2) of one head of `size` channels by the angles of its position, in
+/// place. `cosines` and `sines` have size / 2 elements.
 pub fn rotate(head: &mut [f32], cosines: &[f32], sines: &[f32]) {
     let (first, second) = head.split_at_mut(cosines.len());
     for (((x, y), cosine), sine) in first.iter_mut().zip(second).zip(cosines).zip(sines) {

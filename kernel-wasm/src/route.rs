@@ -21,7 +21,8 @@ pub struct Rules<'a> {
     pub visited: usize,
     /// Ranks to report, at least the visited ones.
     pub kept: usize,
-    /// The experts in this many groups, of which those with the best two members together stay in the choice.
+    /// The experts in this many groups, of which those with the best two members together stay in
+    /// the choice.
     pub groups: usize,
     pub open_groups: usize,
     /// `[routed]` added to the scores for the choice alone, or empty.
@@ -35,8 +36,9 @@ pub struct Rules<'a> {
 /// Keeps the sum of all-zero weights away from 0, as the models do.
 const TINY: f32 = 1e-20;
 
-/// For each row of `logits [T, routed]`, which become scores: the `kept` best experts in order (ties: the lower first) with their
-/// selection scores `[T, kept]`, and the weights of the visited ones `[T, visited]`. An expert of a closed group has selection -inf.
+/// For each row of `logits [T, routed]`, which become scores: the `kept` best experts in order
+/// (ties: the lower first) with their selection scores `[T, kept]`, and the weights of the visited
+/// ones `[T, visited]`. An expert of a closed group has selection -inf.
 pub fn route(
     rules: &Rules,
     logits: &mut [f32],
@@ -61,7 +63,8 @@ pub fn route(
     }
 }
 
-/// Weights `[T, visited]` of experts that somebody else chose, the first of each row of `experts [T, kept]`, from scores `[T, routed]`.
+/// Weights `[T, visited]` of experts that somebody else chose, the first of each row of `experts
+/// [T, kept]`, from scores `[T, routed]`.
 pub fn weigh(rules: &Rules, scores: &[f32], experts: &[u32], weights: &mut [f32]) {
     let rows = scores.chunks_exact(rules.routed).zip(experts.chunks_exact(rules.kept));
     for ((scores, experts), weights) in rows.zip(weights.chunks_exact_mut(rules.visited)) {
@@ -77,7 +80,8 @@ fn weigh_token(rules: &Rules, scores: &[f32], experts: &[u32], weights: &mut [f3
     weights.iter_mut().for_each(|weight| *weight = *weight / total * rules.scale);
 }
 
-/// Leaves the `open_groups` with the largest sum of their two best scores in the choice (ties: the lower first).
+/// Leaves the `open_groups` with the largest sum of their two best scores in the choice (ties: the
+/// lower first).
 fn close_groups(rules: &Rules, choice: &mut [f32]) {
     if rules.open_groups >= rules.groups {
         return;
@@ -96,7 +100,8 @@ fn close_groups(rules: &Rules, choice: &mut [f32]) {
     }
 }
 
-/// The places of the largest scores, in order; of equal ones the first comes first. NaN counts as the smallest.
+/// The places of the largest scores, in order; of equal ones the first comes first. NaN counts as
+/// the smallest.
 fn rank(scores: &[f32], order: &mut [u32]) {
     let mut filled = 0;
     for (place, &score) in scores.iter().enumerate() {

@@ -1,13 +1,14 @@
-//! Scales and biases of groups, searched: those with the smallest Σ h (w - ŵ)² over a group, h the weight of a column, ŵ with the
-//! nearest codes. What is tried is first rounded to what the file can hold, so that the error is the one that a reader sees.
+//! Scales and biases of groups, searched: those with the smallest Σ h (w - ŵ)² over a group, h the
+//! weight of a column, ŵ with the nearest codes. What is tried is first rounded to what the file
+//! can hold, so that the error is the one that a reader sees.
 //!
-//! Tried are, in this order, MLX's own pair; ranges that leave out more and more at both ends; and for the best so far the
-//! least-squares line through its codes, twice. The first of equals stays.
+//! Tried are, in this order, MLX's own pair; ranges that leave out more and more at both ends; and
+//! for the best so far the least-squares line through its codes, twice. The first of equals stays.
 
 use crate::affine::{pair, EPSILON};
 use crate::half::{round_to, Dtype};
 use crate::lanes::Floats;
-use crate::tuning::{Plan, Rooms};
+use crate::tuning::{Plan, Workspace};
 
 /// Ends of a range that are tried, on either side, from the full range on.
 const ENDS: usize = 11;
@@ -22,7 +23,7 @@ fn shortest(bits: usize) -> f32 {
 }
 
 /// Finds scales and biases of all groups of all rows. `importance` = h of each natural column.
-pub fn search(plan: &Plan, importance: &[f32], rooms: &mut Rooms) {
+pub fn search(plan: &Plan, importance: &[f32], work: &mut Workspace) {
     let (group, stride) = (plan.group, plan.stride());
     let mut weights = [0.0; 128];
     let mut values = [[Floats::splat(0.0); 2]; 128];
@@ -30,7 +31,7 @@ pub fn search(plan: &Plan, importance: &[f32], rooms: &mut Rooms) {
         balance(importance, &mut weights[..group]);
         for row in (0..plan.padded()).step_by(ROWS) {
             for (k, values) in values[..group].iter_mut().enumerate() {
-                let from: &[f32; ROWS] = rooms.weights[(place * group + k) * stride + row..]
+                let from: &[f32; ROWS] = work.weights[(place * group + k) * stride + row..]
                     .first_chunk()
                     .expect("rows are padded");
                 *values = [Floats::of(from, 0), Floats::of(from, 1)];
@@ -38,8 +39,8 @@ pub fn search(plan: &Plan, importance: &[f32], rooms: &mut Rooms) {
             let best = Search::of(plan, &values[..group], &weights[..group]).best();
             for (lane, best) in best.into_iter().enumerate() {
                 let at = place * stride + row + 4 * lane;
-                best.scale.store(rooms.scales[at..].first_chunk_mut().expect("rows are padded"));
-                best.bias.store(rooms.biases[at..].first_chunk_mut().expect("rows are padded"));
+                best.scale.store(work.scales[at..].first_chunk_mut().expect("rows are padded"));
+                best.bias.store(work.biases[at..].first_chunk_mut().expect("rows are padded"));
             }
         }
     }
@@ -155,7 +156,8 @@ impl<'a> Search<'a> {
         })
     }
 
-    /// The weighted least-squares line through (code, value); where all codes are equal, the scale stays.
+    /// The weighted least-squares line through (code, value); where all codes are equal, the scale
+    /// stays.
     fn lines(&self, best: &[Best; 2]) -> [(Floats, Floats); 2] {
         let zero = Floats::splat(0.0);
         [0, 1].map(|lane| {

@@ -1,5 +1,6 @@
-//! Sums of squares: fast, accurate to a millionth, and the same on every machine. A group's squares are added in float32, groups in
-//! float64, always in the same order. Where the values are very large or small, a power of two keeps their squares in range.
+//! Sums of squares: fast, accurate to a millionth, and the same on every machine. A group's squares
+//! are added in float32, groups in float64, always in the same order. Where the values are very
+//! large or small, a power of two keeps their squares in range.
 
 use crate::lanes::{Doubles, Floats};
 
@@ -12,7 +13,8 @@ pub struct SquareSum {
 }
 
 impl SquareSum {
-    /// An empty sum, for values of at most about `largest`. Ordinary weights need no factor; others are brought to 1..2.
+    /// An empty sum, for values of at most about `largest`. Ordinary weights need no factor; others
+    /// are brought to 1..2.
     pub fn for_values_up_to(largest: f32) -> Self {
         let exponent = largest.to_bits() >> 23 & 0xff;
         let ordinary = (127 - 40..127 + 40).contains(&exponent);

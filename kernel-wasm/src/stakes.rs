@@ -1,5 +1,6 @@
-//! How much each token of the vocabulary has at stake at a position. To second order, an error of the logits costs
-//! KL = ½ Var_p(error) (a softmax's Fisher information, diag(p) - ppᵀ): the error of token v's own logit counts p_v (1 - p_v).
+//! How much each token of the vocabulary has at stake at a position. To second order, an error of
+//! the logits costs KL = ½ Var_p(error) (a softmax's Fisher information, diag(p) - ppᵀ): the error
+//! of token v's own logit counts p_v (1 - p_v).
 
 use crate::elementary::exp;
 use crate::lanes::Floats;
@@ -23,7 +24,8 @@ pub fn variances(logits: &mut [f32]) {
     }
 }
 
-/// Adds what every token of the vocabulary has at stake to the sum of its group. Overwrites the logits.
+/// Adds what every token of the vocabulary has at stake to the sum of its group. Overwrites the
+/// logits.
 pub fn add(logits: &mut [f32], groups: &[u32], stakes: &mut [f32]) {
     variances(logits);
     for (&variance, &group) in logits.iter().zip(groups) {

@@ -1,13 +1,14 @@
-//! The GPTQ sweep (Frantar et al., arXiv 2210.17323): positions from the last to the first; each takes the code nearest to what
-//! best makes up for the errors so far.
+//! The GPTQ sweep (Frantar et al., arXiv 2210.17323): positions from the last to the first; each
+//! takes the code nearest to what best makes up for the errors so far.
 //!
-//! Once the columns after p have their codes, the loss that the columns before p can no longer undo is Σ_{q >= p} t_q², and
-//! t_p = R_pp e_p + Σ_{q > p} R_pq e_q vanishes for the weight w_p + Σ_{q > p} R_pq e_q / R_pp. That is GPTQ's update without an
-//! inverse: the errors themselves carry it, so that a block of columns is corrected by one product (left-looking, level 3).
+//! Once the columns after p have their codes, the loss that the columns before p can no longer undo
+//! is Σ_{q >= p} t_q², and t_p = R_pp e_p + Σ_{q > p} R_pq e_q vanishes for the weight w_p + Σ_{q >
+//! p} R_pq e_q / R_pp. That is GPTQ's update without an inverse: the errors themselves carry it, so
+//! that a block of columns is corrected by one product (left-looking, level 3).
 
-use crate::gemm::{gemm, Scratch, View};
+use crate::gemm::{gemm, Product, Scratch, Target, View};
 use crate::lanes::Floats;
-use crate::tuning::{Plan, Rooms, BLOCK, CHUNK};
+use crate::tuning::{Plan, Workspace, BLOCK, CHUNK};
 
 /// Columns whose mutual corrections are made one by one.
 const LEAF: usize = 32;
@@ -47,17 +48,24 @@ impl<'a> Block<'a> {
     }
 }
 
-/// Chooses the codes of a block whose successors are done. `rooms.products` holds its t afterwards, which are also added to the losses.
-pub fn sweep(plan: &Plan, order: &[u32], block: &Block, rooms: &mut Rooms, scratch: &mut Scratch) {
-    multiply(plan, block, rooms.errors, block.end, rooms.products, scratch);
-    halves(plan, order, block, block.start, block.end, rooms, scratch);
-    add_squares(plan, block.end - block.start, rooms.products, rooms.losses);
+/// Chooses the codes of a block whose successors are done. `work.products` holds its t afterwards,
+/// which are also added to the losses.
+pub fn sweep(
+    plan: &Plan,
+    order: &[u32],
+    block: &Block,
+    work: &mut Workspace,
+    scratch: &mut Scratch,
+) {
+    multiply(plan, block, work.errors, block.end, work.products, scratch);
+    halves(plan, order, block, block.start, block.end, work, scratch);
+    add_squares(plan, block.end - block.start, work.products, work.losses);
 }
 
 /// Adds what plain rounding loses in a block's t.
-pub fn add_rounded(plan: &Plan, block: &Block, rooms: &mut Rooms, scratch: &mut Scratch) {
-    multiply(plan, block, rooms.rounded, block.start, rooms.products, scratch);
-    add_squares(plan, block.end - block.start, rooms.products, rooms.rounded_losses);
+pub fn add_rounded(plan: &Plan, block: &Block, work: &mut Workspace, scratch: &mut Scratch) {
+    multiply(plan, block, work.rounded, block.start, work.products, scratch);
+    add_squares(plan, block.end - block.start, work.products, work.rounded_losses);
 }
 
 /// `products` = R[block, from..] · E[from..].
@@ -76,21 +84,10 @@ fn multiply(
     }
     let errors = View::of_rows(errors[from * stride..].as_ptr(), stride);
     let factor = block.at(block.start, from);
-    let products = products.as_mut_ptr();
+    let to = Target { data: products.as_mut_ptr(), stride };
+    let shape = [height, plan.padded(), block.columns - from];
     // SAFETY: both views end with their slices; the products are other memory.
-    unsafe {
-        gemm(
-            height,
-            plan.padded(),
-            block.columns - from,
-            1.0,
-            factor,
-            errors,
-            products,
-            stride,
-            scratch,
-        )
-    }
+    unsafe { gemm(&Product::of(shape, factor, errors, to), scratch) }
 }
 
 /// The later half, its share in the products of the earlier half, the earlier half.
@@ -100,29 +97,27 @@ fn halves(
     block: &Block,
     start: usize,
     end: usize,
-    rooms: &mut Rooms,
+    work: &mut Workspace,
     scratch: &mut Scratch,
 ) {
     if end - start <= LEAF {
-        return leaf(plan, order, block, start, end, rooms);
+        return leaf(plan, order, block, start, end, work);
     }
     let middle = end - ((end - start) / 2).next_multiple_of(LEAF);
-    halves(plan, order, block, middle, end, rooms, scratch);
+    halves(plan, order, block, middle, end, work, scratch);
     let stride = plan.stride();
-    let errors = View::of_rows(rooms.errors[middle * stride..].as_ptr(), stride);
-    let products = rooms.products[(start - block.start) * stride..].as_mut_ptr();
+    let errors = View::of_rows(work.errors[middle * stride..].as_ptr(), stride);
+    let data = work.products[(start - block.start) * stride..].as_mut_ptr();
     let factor = block.at(start, middle);
+    let shape = [middle - start, plan.padded(), end - middle];
     // SAFETY: as above.
-    unsafe {
-        let (height, depth) = (middle - start, end - middle);
-        gemm(height, plan.padded(), depth, 1.0, factor, errors, products, stride, scratch);
-    }
-    halves(plan, order, block, start, middle, rooms, scratch);
+    unsafe { gemm(&Product::of(shape, factor, errors, Target { data, stride }), scratch) }
+    halves(plan, order, block, start, middle, work, scratch);
 }
 
-fn leaf(plan: &Plan, order: &[u32], block: &Block, start: usize, end: usize, rooms: &mut Rooms) {
+fn leaf(plan: &Plan, order: &[u32], block: &Block, start: usize, end: usize, work: &mut Workspace) {
     for row in (0..plan.padded()).step_by(CHUNK) {
-        leaf_rows(plan, order, block, start, end, row, rooms);
+        leaf_rows(plan, order, block, start, end, row, work);
     }
 }
 
@@ -135,7 +130,7 @@ fn leaf_rows(
     start: usize,
     end: usize,
     row: usize,
-    rooms: &mut Rooms,
+    work: &mut Workspace,
 ) {
     let stride = plan.stride();
     let (zero, levels) = (Floats::splat(0.0), Floats::splat(plan.levels()));
@@ -144,9 +139,9 @@ fn leaf_rows(
         let natural = order[p] as usize;
         let at = p * stride + row;
         let pair = natural / plan.group * stride + row;
-        let weights = chunk(&rooms.weights[natural * stride + row..]);
-        let (scales, biases) = (chunk(&rooms.scales[pair..]), chunk(&rooms.biases[pair..]));
-        let products = chunk_mut(&mut rooms.products[(p - block.start) * stride + row..]);
+        let weights = chunk(&work.weights[natural * stride + row..]);
+        let (scales, biases) = (chunk(&work.scales[pair..]), chunk(&work.biases[pair..]));
+        let products = chunk_mut(&mut work.products[(p - block.start) * stride + row..]);
         let mut sums = [0, 1, 2, 3].map(|lane| Floats::of(products, lane));
         let factors = &block.row(p)[p - block.start..][..end - p];
         for (&factor, done) in factors[1..].iter().zip(&done[p - start + 1..]) {
@@ -156,8 +151,8 @@ fn leaf_rows(
             }
         }
         let (own, inverse) = (Floats::splat(factors[0]), Floats::splat(1.0 / factors[0]));
-        let codes = chunk_mut(&mut rooms.codes[at..]);
-        let errors = chunk_mut(&mut rooms.errors[at..]);
+        let codes = chunk_mut(&mut work.codes[at..]);
+        let errors = chunk_mut(&mut work.errors[at..]);
         for (lane, sum) in sums.into_iter().enumerate() {
             let (weight, scale, bias) =
                 (Floats::of(weights, lane), Floats::of(scales, lane), Floats::of(biases, lane));

@@ -1,4 +1,5 @@
-//! One visit of a tile's rows: each block of a row is widened once, and quantized at every width asked for.
+//! One visit of a tile's rows: each block of a row is widened once, and quantized at every width
+//! asked for.
 
 use crate::affine::{levels, Affines, BLOCK, SMALLEST_GROUP};
 use crate::encode::Codes;
@@ -12,7 +13,8 @@ use crate::ranges::Ranges;
 pub enum Rounding {
     /// Those that the file holds: the nearest code is then the nearest that a reader can decode.
     Stored,
-    /// The float32 ones before they are rounded to the file's dtype, as `mx.quantize` does; a base in another dtype is cast first.
+    /// The float32 ones before they are rounded to the file's dtype, as `mx.quantize` does; a base
+    /// in another dtype is cast first.
     Mlx,
 }
 
@@ -89,7 +91,8 @@ pub fn quantize(tile: &Tile, widths: &mut [Width], sums: &mut Sums) {
     }
 }
 
-/// Elements `start ..` of the tile, at most a block of them. Adds to `errors`, gives the sum of squares.
+/// Elements `start ..` of the tile, at most a block of them. Adds to `errors`, gives the sum of
+/// squares.
 fn quantize_block(
     tile: &Tile,
     work: &mut Workplace,

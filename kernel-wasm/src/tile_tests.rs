@@ -1,4 +1,5 @@
-//! Whole tiles against the definition, one element at a time: bytes equal, sums within float32's rounding.
+//! Whole tiles against the definition, one element at a time: bytes equal, sums within float32's
+//! rounding.
 
 use super::*;
 use crate::affine::tests::{fit_ref, settle_ref};

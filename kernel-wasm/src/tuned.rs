@@ -1,5 +1,6 @@
-//! A tuning job from its first step to its last: plain rounding, which is what the file gets where nothing better is found; the
-//! search for scales; block by block the codes; at last, row by row, the better of the two.
+//! A tuning job from its first step to its last: plain rounding, which is what the file gets where
+//! nothing better is found; the search for scales; block by block the codes; at last, row by row,
+//! the better of the two.
 
 use crate::affine::BLOCK as MOST_AT_ONCE;
 use crate::dequantize::{dequantize, Rows};
@@ -13,7 +14,7 @@ use crate::refit::refit;
 use crate::search::search;
 use crate::sweep::{add_rounded, chunk, chunk_mut, sweep, Block};
 use crate::tile::{self, Sums, Tile, Width};
-use crate::tuning::{Plan, Rooms, CHUNK};
+use crate::tuning::{Plan, Workspace, CHUNK};
 
 /// The bytes of these rows in the file.
 pub type Stored<'a> = Packed<&'a mut [u8]>;
@@ -33,15 +34,18 @@ pub struct Totals {
     pub non_finite: f64,
 }
 
+/// What a tuning job reads.
+pub struct Job<'a> {
+    pub plan: Plan,
+    pub tile: Tile<'a>,
+    /// Natural column of each position; empty without a factor.
+    pub order: &'a [u32],
+}
+
 /// Rounds plainly into `stored`, and finds scales, biases and (without a factor) codes.
-pub fn prepare(
-    plan: &Plan,
-    tile: &Tile,
-    order: &[u32],
-    importance: &[f32],
-    stored: &mut Stored,
-    rooms: &mut Rooms,
-) -> Totals {
+/// `importance` is what an error in each natural column costs.
+pub fn prepare(job: &Job, importance: &[f32], stored: &mut Stored, work: &mut Workspace) -> Totals {
+    let Job { plan, tile, .. } = job;
     let packed = Packed { words: &mut *stored.words, scales: stored.scales, biases: stored.biases };
     let mut widths = [Width { bits: plan.bits, group: plan.group, packed, squared_error: 0.0 }];
     let mut sums = Sums::default();
@@ -50,44 +54,39 @@ pub fn prepare(
     if totals.non_finite > 0.0 {
         return totals;
     }
-    rooms.losses.fill(0.0);
-    rooms.rounded_losses.fill(0.0);
-    spread(plan, tile, order, importance, stored, rooms);
-    search(plan, importance, rooms);
+    work.losses.fill(0.0);
+    work.rounded_losses.fill(0.0);
+    spread(job, importance, stored, work);
+    search(plan, importance, work);
     if !plan.factored {
-        nearest(plan, importance, rooms);
+        nearest(plan, importance, work);
     }
     totals
 }
 
-/// One block of positions, those after it done: takes what plain rounding loses in it, and chooses its codes.
+/// One block of positions, those after it done: takes what plain rounding loses in it, and chooses
+/// its codes.
 pub fn tune_block(
     plan: &Plan,
     order: &[u32],
     block: &Block,
-    rooms: &mut Rooms,
+    work: &mut Workspace,
     scratch: &mut Scratch,
 ) {
-    add_rounded(plan, block, rooms, scratch);
-    sweep(plan, order, block, rooms, scratch);
+    add_rounded(plan, block, work, scratch);
+    sweep(plan, order, block, work, scratch);
     if plan.reach() > 0 {
-        descent::include(plan, order, block, rooms, scratch);
-        descent::descend(plan, order, block.start, rooms);
+        descent::include(plan, order, block, work, scratch);
+        descent::descend(plan, order, block.start, work);
     }
     if block.start == 0 && plan.refits() {
-        refit(plan, order, rooms, scratch);
+        refit(plan, order, work, scratch);
     }
 }
 
 /// Writes weights and the errors of plain rounding, rows side by side.
-fn spread(
-    plan: &Plan,
-    tile: &Tile,
-    order: &[u32],
-    importance: &[f32],
-    stored: &Stored,
-    rooms: &mut Rooms,
-) {
+fn spread(job: &Job, importance: &[f32], stored: &Stored, work: &mut Workspace) {
+    let &Job { ref plan, ref tile, order } = job;
     let (columns, stride, from) = (plan.columns, plan.stride(), tile.from);
     let mut weights = vec![0.0; CHUNK * columns];
     let mut rounded = weights.clone();
@@ -101,17 +100,17 @@ fn spread(
             *rounded = weight - *rounded;
         }
         for k in 0..columns {
-            let column = chunk_mut(&mut rooms.weights[k * stride + row..]);
+            let column = chunk_mut(&mut work.weights[k * stride + row..]);
             column.iter_mut().enumerate().for_each(|(i, value)| *value = weights[i * columns + k]);
         }
         if plan.factored {
             for (p, &natural) in order.iter().enumerate() {
-                let column = chunk_mut(&mut rooms.rounded[p * stride + row..]);
+                let column = chunk_mut(&mut work.rounded[p * stride + row..]);
                 let values = &rounded[natural as usize..];
                 column.iter_mut().enumerate().for_each(|(i, value)| *value = values[i * columns]);
             }
         } else {
-            let losses = &mut rooms.rounded_losses[row..];
+            let losses = &mut work.rounded_losses[row..];
             for (loss, errors) in losses.iter_mut().zip(rounded.chunks_exact(columns)) {
                 *loss = weigh(errors.iter().copied(), importance);
             }
@@ -142,16 +141,16 @@ fn weigh(errors: impl Iterator<Item = f32>, importance: &[f32]) -> f64 {
 }
 
 /// The nearest code for every weight, positions in natural order.
-fn nearest(plan: &Plan, importance: &[f32], rooms: &mut Rooms) {
+fn nearest(plan: &Plan, importance: &[f32], work: &mut Workspace) {
     let stride = plan.stride();
     let (zero, levels) = (Floats::splat(0.0), Floats::splat(plan.levels()));
     for (k, &weight) in importance.iter().enumerate() {
         for row in (0..plan.padded()).step_by(CHUNK) {
             let (at, pair) = (k * stride + row, k / plan.group * stride + row);
-            let weights = chunk(&rooms.weights[at..]);
-            let (scales, biases) = (chunk(&rooms.scales[pair..]), chunk(&rooms.biases[pair..]));
+            let weights = chunk(&work.weights[at..]);
+            let (scales, biases) = (chunk(&work.scales[pair..]), chunk(&work.biases[pair..]));
             let (codes, errors) =
-                (chunk_mut(&mut rooms.codes[at..]), chunk_mut(&mut rooms.errors[at..]));
+                (chunk_mut(&mut work.codes[at..]), chunk_mut(&mut work.errors[at..]));
             for lane in 0..CHUNK / 4 {
                 let (scale, bias) = (Floats::of(scales, lane), Floats::of(biases, lane));
                 let value = Floats::of(weights, lane);
@@ -159,7 +158,7 @@ fn nearest(plan: &Plan, importance: &[f32], rooms: &mut Rooms) {
                 code.put(codes, lane);
                 (value - (code * scale + bias)).put(errors, lane);
             }
-            for (loss, &error) in rooms.losses[row..].iter_mut().zip(errors.iter()) {
+            for (loss, &error) in work.losses[row..].iter_mut().zip(errors.iter()) {
                 *loss += f64::from(weight) * f64::from(error) * f64::from(error);
             }
         }
@@ -167,27 +166,21 @@ fn nearest(plan: &Plan, importance: &[f32], rooms: &mut Rooms) {
 }
 
 /// Stores each row that tuning made better, and sums up.
-pub fn finish(
-    plan: &Plan,
-    tile: &Tile,
-    order: &[u32],
-    stored: &mut Stored,
-    rooms: &Rooms,
-    totals: &mut Totals,
-) {
+pub fn finish(job: &Job, stored: &mut Stored, work: &Workspace, mut totals: Totals) -> Totals {
+    let &Job { ref plan, ref tile, order } = job;
     let columns = plan.columns;
     let mut codes = vec![0; CHUNK * columns];
     let mut weights = vec![0.0; columns];
     let mut decoded = vec![0.0; columns];
     for row in 0..plan.rows {
         if row % CHUNK == 0 {
-            gather_codes(plan, order, row, rooms, &mut codes);
+            gather_codes(plan, order, row, work, &mut codes);
         }
-        let (loss, rounded_loss) = (rooms.losses[row], rooms.rounded_losses[row]);
+        let (loss, rounded_loss) = (work.losses[row], work.rounded_losses[row]);
         totals.rounded_loss += rounded_loss;
         if loss < rounded_loss {
             totals.loss += loss;
-            store_row(plan, row, &codes[row % CHUNK * columns..][..columns], stored, rooms);
+            store_row(plan, row, &codes[row % CHUNK * columns..][..columns], stored, work);
         } else {
             totals.loss += rounded_loss;
             totals.rounded_rows += 1.0;
@@ -205,11 +198,12 @@ pub fn finish(
             .map(|(weight, decoded)| f64::from(weight - decoded).powi(2));
         totals.squared_error += squares.sum::<f64>();
     }
+    totals
 }
 
 /// Sixteen rows of codes, `[CHUNK, columns]` in natural order.
-fn gather_codes(plan: &Plan, order: &[u32], row: usize, rooms: &Rooms, codes: &mut [u8]) {
-    for (p, column) in rooms.codes.chunks_exact(plan.stride()).enumerate() {
+fn gather_codes(plan: &Plan, order: &[u32], row: usize, work: &Workspace, codes: &mut [u8]) {
+    for (p, column) in work.codes.chunks_exact(plan.stride()).enumerate() {
         let natural = if plan.factored { order[p] as usize } else { p };
         let own = chunk(&column[row..]);
         own.iter()
@@ -218,7 +212,7 @@ fn gather_codes(plan: &Plan, order: &[u32], row: usize, rooms: &Rooms, codes: &m
     }
 }
 
-fn store_row(plan: &Plan, row: usize, codes: &[u8], stored: &mut Stored, rooms: &Rooms) {
+fn store_row(plan: &Plan, row: usize, codes: &[u8], stored: &mut Stored, work: &Workspace) {
     let words = plan.columns / 8 * plan.bits;
     let words = &mut stored.words[row * words..][..words];
     for (codes, words) in
@@ -228,8 +222,7 @@ fn store_row(plan: &Plan, row: usize, codes: &[u8], stored: &mut Stored, rooms: 
     }
     let (groups, element) = (plan.groups(), plan.store.bytes());
     let pairs = row * groups * element..(row + 1) * groups * element;
-    for (values, bytes) in
-        [(&rooms.scales, &mut stored.scales), (&rooms.biases, &mut stored.biases)]
+    for (values, bytes) in [(&work.scales, &mut stored.scales), (&work.biases, &mut stored.biases)]
     {
         let values: Vec<f32> =
             (0..groups).map(|group| values[group * plan.stride() + row]).collect();
@@ -237,6 +230,9 @@ fn store_row(plan: &Plan, row: usize, codes: &[u8], stored: &mut Stored, rooms: 
     }
 }
 
+#[cfg(test)]
+#[path = "tuned_problem.rs"]
+mod problem;
 #[cfg(test)]
 #[path = "tuned_tests.rs"]
 mod tests;

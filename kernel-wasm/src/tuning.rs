@@ -1,8 +1,10 @@
-//! One job of tuning: some rows of a weight matrix at one width, and the memory that they are worked on in.
+//! One job of tuning: some rows of a weight matrix at one width, and the memory that they are
+//! worked on in.
 //!
-//! A matrix is tuned by the order in which its Hessian was factorized: position p holds natural column `order[p]`, and
-//! H' = RᵀR with R upper triangular in positions. With errors E = W - Ŵ (weights minus what a reader decodes) the loss is
-//! tr(E H' Eᵀ) = Σ t², t[row][p] = Σ_{q >= p} E[row][q] · R[p][q]. Rows never meet: all of this is per row.
+//! A matrix is tuned by the order in which its Hessian was factorized: position p holds natural
+//! column `order[p]`, and H' = RᵀR with R upper triangular in positions. With errors E = W - Ŵ
+//! (weights minus what a reader decodes) the loss is tr(E H' Eᵀ) = Σ t², t[row][p] = Σ_{q >= p}
+//! E[row][q] · R[p][q]. Rows never meet: all of this is per row.
 
 use crate::affine::levels;
 use crate::half::Dtype;
@@ -11,7 +13,8 @@ use crate::half::Dtype;
 pub const CHUNK: usize = 16;
 /// Columns between two looks at the rest of the matrix (sweep.rs).
 pub const BLOCK: usize = 128;
-/// Up to this many columns, descent looks back at all of them; its Gram matrix has their number squared.
+/// Up to this many columns, descent looks back at all of them; its Gram matrix has their number
+/// squared.
 const WHOLE: usize = 5120;
 /// In wider matrices it looks back at so many. A multiple of BLOCK.
 const WINDOW: usize = 1024;
@@ -38,8 +41,9 @@ impl Plan {
         self.rows.next_multiple_of(CHUNK)
     }
 
-    /// Elements from one column to the next where rows lie side by side: whole cache lines, and an odd number of them, so that
-    /// the same rows of many columns do not compete for one set of the cache.
+    /// Elements from one column to the next where rows lie side by side: whole cache lines, and an
+    /// odd number of them, so that the same rows of many columns do not compete for one set of the
+    /// cache.
     pub fn stride(&self) -> usize {
         ((self.padded() / CHUNK) | 1) * CHUNK
     }
@@ -66,40 +70,21 @@ impl Plan {
         self.refit && self.reach() == self.columns
     }
 
-    /// Lengths of the parts of [`Rooms`], the first two in float64.
-    fn lengths(&self) -> [usize; 13] {
-        let side_by_side = self.columns * self.stride();
+    /// Float64 that the job's [`Workspace`] needs.
+    pub fn workspace(&self) -> usize {
         let factored = usize::from(self.factored);
-        let pairs = self.groups() * self.stride();
-        let gradients = self.rows * self.reach();
-        [
-            self.padded(),
-            self.padded(),
-            side_by_side,
-            side_by_side,
-            side_by_side * factored,
-            side_by_side,
-            pairs,
-            pairs,
-            BLOCK * self.stride() * factored,
-            gradients,
-            gradients,
-            gradients,
-            self.reach() * (self.reach() + 1),
-        ]
-    }
-
-    /// Float64 that the job needs.
-    pub fn room(&self) -> usize {
-        let lengths = self.lengths();
-        lengths[0]
-            + lengths[1]
-            + lengths[2..].iter().map(|floats| floats.div_ceil(16) * 8).sum::<usize>()
+        2 * self.padded()
+            + (3 + factored) * line_doubles(self.columns * self.stride())
+            + 2 * line_doubles(self.groups() * self.stride())
+            + factored * line_doubles(BLOCK * self.stride())
+            + 3 * line_doubles(self.rows * self.reach())
+            + line_doubles(self.reach() * self.reach())
+            + line_doubles(self.reach())
     }
 }
 
 /// The memory of a job. `[columns, stride]`: rows side by side, a column after the other.
-pub struct Rooms<'a> {
+pub struct Workspace<'a> {
     /// `[rows]` What tuning and what plain rounding lose.
     pub losses: &'a mut [f64],
     pub rounded_losses: &'a mut [f64],
@@ -127,36 +112,55 @@ pub struct Rooms<'a> {
     pub inverse: &'a mut [f32],
 }
 
-impl<'a> Rooms<'a> {
+impl<'a> Workspace<'a> {
     /// The same parts every time: what one call leaves in them the next one finds.
-    pub fn carve(plan: &Plan, room: &'a mut [f64]) -> Self {
-        let [losses, rounded_losses, lengths @ ..] = plan.lengths();
-        let (losses, room) = room.split_at_mut(losses);
-        let (rounded_losses, room) = room.split_at_mut(rounded_losses);
-        // SAFETY: every float64 is two float32.
-        let mut rest = unsafe { room.align_to_mut::<f32>() }.1;
-        let mut parts = lengths.map(|floats| {
-            let (part, others) = std::mem::take(&mut rest).split_at_mut(floats.div_ceil(16) * 16);
-            rest = others;
-            Some(&mut part[..floats])
-        });
-        let mut part = |i: usize| parts[i].take().expect("a part of its own");
-        let (gram, inverse) = part(10).split_at_mut(plan.reach() * plan.reach());
-        Rooms {
-            losses,
-            rounded_losses,
-            weights: part(0),
-            errors: part(1),
-            rounded: part(2),
-            codes: part(3),
-            scales: part(4),
-            biases: part(5),
-            products: part(6),
-            gradients: part(7),
-            low: part(8),
-            high: part(9),
-            gram,
-            inverse,
+    pub fn carve(plan: &Plan, memory: &'a mut [f64]) -> Self {
+        let mut memory = Memory { rest: memory };
+        let side_by_side = plan.columns * plan.stride();
+        let factored = usize::from(plan.factored);
+        let pairs = plan.groups() * plan.stride();
+        let gradients = plan.rows * plan.reach();
+        Self {
+            losses: memory.doubles(plan.padded()),
+            rounded_losses: memory.doubles(plan.padded()),
+            weights: memory.floats(side_by_side),
+            errors: memory.floats(side_by_side),
+            rounded: memory.floats(side_by_side * factored),
+            codes: memory.floats(side_by_side),
+            scales: memory.floats(pairs),
+            biases: memory.floats(pairs),
+            products: memory.floats(BLOCK * plan.stride() * factored),
+            gradients: memory.floats(gradients),
+            low: memory.floats(gradients),
+            high: memory.floats(gradients),
+            gram: memory.floats(plan.reach() * plan.reach()),
+            inverse: memory.floats(plan.reach()),
         }
     }
+}
+
+/// What is left of a workspace.
+struct Memory<'a> {
+    rest: &'a mut [f64],
+}
+
+impl<'a> Memory<'a> {
+    fn doubles(&mut self, count: usize) -> &'a mut [f64] {
+        let (part, rest) = std::mem::take(&mut self.rest).split_at_mut(count);
+        self.rest = rest;
+        part
+    }
+
+    /// Whole cache lines, cut to `count`.
+    fn floats(&mut self, count: usize) -> &'a mut [f32] {
+        let part = self.doubles(line_doubles(count));
+        // SAFETY: every float64 is two float32.
+        let floats = unsafe { part.align_to_mut::<f32>() }.1;
+        &mut floats[..count]
+    }
+}
+
+/// Float64 in the cache lines of `count` float32.
+fn line_doubles(count: usize) -> usize {
+    count.div_ceil(16) * 8
 }

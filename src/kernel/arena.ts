@@ -3,8 +3,9 @@ import type { FloatDtype } from "./dtype.ts";
 import { bytesOf, type Matrix } from "./matrix.ts";
 
 /**
- * This thread's WebAssembly memory. Routines copy their operands from host memory into the arena, call the kernel with
- * addresses, and copy results out; nothing outside of this file, kernel.ts and routines/ knows an address.
+ * This thread's WebAssembly memory. Routines copy their operands from host memory into the arena,
+ * call the kernel with addresses, and copy results out; nothing outside of this file, kernel.ts and
+ * routines/ knows an address.
  */
 export let memory: WebAssembly.Memory;
 
@@ -26,7 +27,10 @@ export class Layout {
     return offset;
   }
 
-  /** Address of the arena, which from now on holds this layout. Views of the memory made before are void. */
+  /**
+   * Address of the arena, which from now on holds this layout. Views of the memory made before are
+   * void.
+   */
   claim(): number {
     if (this.size > 0xffff_0000)
       throw new RangeError(`${this.size} bytes for one row exceed WebAssembly's 4 GiB`);
@@ -34,7 +38,9 @@ export class Layout {
   }
 }
 
-/** Rows of `rowBytes` that fit a core's second-level cache together, of a matrix that has `rows`. */
+/**
+ * Rows of `rowBytes` that fit a core's second-level cache together, of a matrix that has `rows`.
+ */
 export function rowsOfSlab(rows: number, rowBytes: number): number {
   return Math.min(rows, Math.max(1, Math.floor(slabBytes / rowBytes)));
 }
@@ -60,7 +66,10 @@ export function copyOut(address: number, into: Uint8Array, start: number, end: n
   Buffer.from(memory.buffer, address, end - start).copy(asBuffer(into), start);
 }
 
-/** Rows `[top, bottom)`, columns `[left, right)` of a float32 matrix in host memory, row-major with `columns` elements a row. */
+/**
+ * Rows `[top, bottom)`, columns `[left, right)` of a float32 matrix in host memory, row-major with
+ * `columns` elements a row.
+ */
 export interface Rectangle {
   readonly data: Float32Array<SharedArrayBuffer>;
   readonly columns: number;
@@ -90,7 +99,10 @@ export function copyRectangleIn(
   }
 }
 
-/** From the arena to a rectangle. `upper`: row i only from its column i on, the rest of host memory is left alone. */
+/**
+ * From the arena to a rectangle. `upper`: row i only from its column i on, the rest of host memory
+ * is left alone.
+ */
 export function copyRectangleOut(
   address: number,
   rectangle: Omit<Rectangle, "rows">,
@@ -144,7 +156,10 @@ export function scatterRows(
     arena.copy(host, rows[i]! * bytes, i * bytes, (i + 1) * bytes);
 }
 
-/** The same memory: a Buffer's copy moves it in bulk, where a typed array's `set` goes word by word as soon as memory is shared. */
+/**
+ * The same memory: a Buffer's copy moves it in bulk, where a typed array's `set` goes word by word
+ * as soon as memory is shared.
+ */
 function asBuffer({ buffer, byteOffset, byteLength }: Uint8Array): Buffer {
   return Buffer.from(buffer, byteOffset, byteLength);
 }

@@ -2,9 +2,10 @@ import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 
 /**
- * V8 leaves SharedArrayBuffers out when it reckons whether garbage is worth collecting, for each would count once a thread. All
- * matrices lie over such buffers, and every thread that saw one keeps it alive until it collects: gigabytes pile up within seconds.
- * So each thread counts what passes through its hands, and collects.
+ * V8 leaves SharedArrayBuffers out when it reckons whether garbage is worth collecting, for each
+ * would count once a thread. All matrices lie over such buffers, and every thread that saw one
+ * keeps it alive until it collects: gigabytes pile up within seconds. So each thread counts what
+ * passes through its hands, and collects.
  */
 const bytesBetween = 128 << 20;
 /** Buffers that survived a young collection need a whole one, which costs more. */
@@ -16,7 +17,10 @@ let collector: Collector | undefined;
 let bytes = 0;
 let young = 0;
 
-/** Counts shared memory that this thread has made or been handed. Tells whether it is time to collect. */
+/**
+ * Counts shared memory that this thread has made or been handed. Tells whether it is time to
+ * collect.
+ */
 export function countShared(more: number): boolean {
   bytes += more;
   return bytes > bytesBetween;

@@ -1,4 +1,7 @@
-/** Float dtypes as safetensors spells them. All others make a base unusable (already quantized, or not a weight). */
+/**
+ * Float dtypes as safetensors spells them. All others make a base unusable (already quantized, or
+ * not a weight).
+ */
 export type FloatDtype = "BF16" | "F16" | "F32";
 
 /** Bytes per element of every safetensors dtype that we may meet in a header. */

@@ -2,12 +2,12 @@ import type { Kernel } from "./kernel-types.ts";
 import { mostRows, tileBounds } from "./tiles.ts";
 
 /**
- * Replaces the upper triangle of a symmetric H, float32 `[d, d]` row-major, by R, upper triangular with H = RᵀR. Nothing below the
- * diagonal is read or written. Workers share the tiles; each holds a few of them, whatever d is, and who does which does not
- * show in the result.
+ * Replaces the upper triangle of a symmetric H, float32 `[d, d]` row-major, by R, upper triangular
+ * with H = RᵀR. Nothing below the diagonal is read or written. Workers share the tiles; each holds
+ * a few of them, whatever d is, and who does which does not show in the result.
  *
- * `pivot` is null, or the first row whose pivot is not positive and finite: H is not positive definite in float32. Then `factor`
- * holds neither H nor R.
+ * `pivot` is null, or the first row whose pivot is not positive and finite: H is not positive
+ * definite in float32. Then `factor` holds neither H nor R.
  */
 export async function factorize(
   kernel: Kernel,

@@ -81,7 +81,8 @@ test("rows outside of the matrix are refused", async () => {
   const job = {
     x: activations(3, 4),
     rows: null,
-    gram: sharedFloats(16),
+    y: null,
+    sums: newMatrix(4, 4),
     top: 0,
     bottom: 4,
     left: 0,
@@ -91,10 +92,10 @@ test("rows outside of the matrix are refused", async () => {
   for (const [change, message] of [
     [{ bottom: 5, right: 5 }, "rows 0 to 5"],
     [{ bottom: 3 }, "columns 0 to 4"],
-    [{ gram: sharedFloats(12) }, "the gram has 12 elements"],
+    [{ sums: newMatrix(3, 4) }, "the sums is 3x4, expected 4x4"],
     [{ rows: sharedIntegers(1).fill(3) }, "a row outside of the 3"],
   ] as const) {
-    const answer = kernels[0]!.run("gram", { ...job, ...change });
+    const answer = kernels[0]!.run("moments", { ...job, ...change });
     await expect(answer).rejects.toMatchObject({
       code: "INTERNAL",
       message: expect.stringContaining(message),

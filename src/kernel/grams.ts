@@ -3,9 +3,10 @@ import type { Matrix } from "./matrix.ts";
 import { mostRows, tileBounds } from "./tiles.ts";
 
 /**
- * Adds alpha·XᵀX to the upper triangle of `gram`: x `[tokens, d]`, of which only `rows` count, in that order, where they are
- * given; gram float32 `[d, d]`, row-major, untouched below the diagonal. Sums in float32, tokens in order.
- * Workers share it in tiles; how it is cut does not show in the result.
+ * Adds alpha·XᵀX to the upper triangle of `gram`: x `[tokens, d]`, of which only `rows` count, in
+ * that order, where they are given; gram float32 `[d, d]`, row-major, untouched below the diagonal.
+ * Sums in float32, tokens in order. Workers share it in tiles; how it is cut does not show in the
+ * result.
  */
 export async function gram(
   kernel: Kernel,
@@ -20,13 +21,19 @@ export async function gram(
       .slice(i + 1)
       .map((right, j) => ({ top: bounds[i]!, bottom, left: bounds[i + j]!, right }));
   });
+  const sums = { data: gram, rows: x.columns, columns: x.columns };
   // Tiles on the diagonal last: they are half the work, and even out who ends when.
   const halves = tiles.filter(({ top, left }) => top === left);
   const jobs = [...tiles.filter((tile) => !halves.includes(tile)), ...halves];
-  await Promise.all(jobs.map((tile) => kernel.run("gram", { x, rows, gram, ...tile, alpha })));
+  await Promise.all(
+    jobs.map((tile) => kernel.run("moments", { x, y: null, rows, sums, ...tile, alpha })),
+  );
 }
 
-/** Adds XᵀY over the tokens `rows`, null for all, to `sums`: x `[tokens, m]`, y `[tokens, n]`, sums `[m, n]`. As `gram`: tokens in order, shared out in tiles. */
+/**
+ * Adds XᵀY over the tokens `rows`, null for all, to `sums`: x `[tokens, m]`, y `[tokens, n]`, sums
+ * `[m, n]`. As `gram`: tokens in order, shared out in tiles.
+ */
 export async function cross(
   kernel: Kernel,
   x: Matrix,
@@ -41,5 +48,7 @@ export async function cross(
   const tiles = down.slice(1).flatMap((bottom, i) => {
     return across.slice(1).map((right, j) => ({ top: down[i]!, bottom, left: across[j]!, right }));
   });
-  await Promise.all(tiles.map((tile) => kernel.run("cross", { x, y, rows, sums, ...tile })));
+  await Promise.all(
+    tiles.map((tile) => kernel.run("moments", { x, y, rows, sums, ...tile, alpha: 1 })),
+  );
 }

@@ -1,6 +1,7 @@
 /**
- * Runs tasks with at most `limit` under way and yields their results in the order of the tasks, whatever the order in
- * which they finish. A failure stops new tasks, waits for those under way, and is thrown.
+ * Runs tasks with at most `limit` under way and yields their results in the order of the tasks,
+ * whatever the order in which they finish. A failure stops new tasks, waits for those under way,
+ * and is thrown.
  */
 export async function* inOrder<T>(
   tasks: Iterable<() => Promise<T>>,

@@ -18,7 +18,9 @@ export interface QuantizeResult {
   readonly energy: number;
   /** NaN and ±Inf elements. With any the base is unusable; the caller names the tensor. */
   readonly nonFinite: number;
-  /** Lets later jobs reuse the buffers. Call it once the bytes are written; do not read them later. */
+  /**
+   * Lets later jobs reuse the buffers. Call it once the bytes are written; do not read them later.
+   */
   release(): void;
 }
 

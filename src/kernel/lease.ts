@@ -1,14 +1,21 @@
-/** Buffers come in multiples of this, so that tiles of about the same size can follow each other in one. */
+/**
+ * Buffers come in multiples of this, so that tiles of about the same size can follow each other in
+ * one.
+ */
 const granule = 1 << 20;
 
 /**
- * Shared buffers that jobs take and give back. Without reuse every job would leave its operands to two garbage collectors
- * (ours and the worker's), which let hundreds of megabytes pile up before they run.
+ * Shared buffers that jobs take and give back. Without reuse every job would leave its operands to
+ * two garbage collectors (ours and the worker's), which let hundreds of megabytes pile up before
+ * they run.
  */
 export class Leases {
   readonly #spare: SharedArrayBuffer[] = [];
 
-  /** The smallest spare buffer of at least `bytes`, else a new one. Its content is whatever the last job left. */
+  /**
+   * The smallest spare buffer of at least `bytes`, else a new one. Its content is whatever the last
+   * job left.
+   */
   take(bytes: number): SharedArrayBuffer {
     const fitting = this.#spare.filter((buffer) => buffer.byteLength >= bytes);
     const best = fitting.sort((a, b) => a.byteLength - b.byteLength)[0];

@@ -9,7 +9,10 @@ export interface Matrix {
   readonly columns: number;
 }
 
-/** A weight as a checkpoint stores it: `[rows, columns]`, row-major, little-endian. `rows` = output width, `columns` = input width. */
+/**
+ * A weight as a checkpoint stores it: `[rows, columns]`, row-major, little-endian. `rows` = output
+ * width, `columns` = input width.
+ */
 export interface Weight {
   readonly bytes: Uint8Array<SharedArrayBuffer>;
   readonly dtype: FloatDtype;

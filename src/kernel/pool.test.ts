@@ -33,7 +33,10 @@ function jobOf(rows: number, from = 0): QuantizeTile {
 /** An answer without its function, for comparing. */
 const plain = ({ tiles, energy, nonFinite }: QuantizeResult) => ({ tiles, energy, nonFinite });
 
-/** A row whose operands exceed what an instance may allocate, so that it traps; the memory is reserved but never touched. */
+/**
+ * A row whose operands exceed what an instance may allocate, so that it traps; the memory is
+ * reserved but never touched.
+ */
 function trap(): QuantizeTile {
   const weights = new Uint8Array(new SharedArrayBuffer(1.92e9));
   const shape = {

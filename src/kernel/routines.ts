@@ -7,7 +7,6 @@ import { center } from "./routines/center.ts";
 import { cluster } from "./routines/cluster.ts";
 import { compare } from "./routines/compare.ts";
 import { condition } from "./routines/condition.ts";
-import { cross } from "./routines/cross.ts";
 import { decode } from "./routines/decode.ts";
 import { dequantize } from "./routines/dequantize.ts";
 import { distances } from "./routines/distances.ts";
@@ -16,9 +15,9 @@ import { embed } from "./routines/embed.ts";
 import { factorTile } from "./routines/factor-tile.ts";
 import { forecast } from "./routines/forecast.ts";
 import { gather } from "./routines/gather.ts";
-import { gram } from "./routines/gram.ts";
 import { linear } from "./routines/linear.ts";
 import { mamba } from "./routines/mamba.ts";
+import { moments } from "./routines/moments.ts";
 import { quantize } from "./routines/quantize.ts";
 import { rmsNorm } from "./routines/rms-norm.ts";
 import { rotary } from "./routines/rotary.ts";
@@ -41,7 +40,6 @@ const routines = {
   compare,
   condition,
   contexts,
-  cross,
   decode,
   dequantize,
   distances,
@@ -50,9 +48,9 @@ const routines = {
   factorTile,
   forecast,
   gather,
-  gram,
   linear,
   mamba,
+  moments,
   quantize,
   rmsNorm,
   rotary,

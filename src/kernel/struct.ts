@@ -7,7 +7,9 @@ type Values<F extends Fields> = { readonly [K in keyof F]: number };
 
 const sizes: Readonly<Record<Kind, number>> = { usize: 4, f32: 4, f64: 8 };
 
-/** A `#[repr(C)]` struct of kernel-wasm/src/exports: the numbers that one call of the kernel reads. */
+/**
+ * A `#[repr(C)]` struct of kernel-wasm/src/exports: the numbers that one call of the kernel reads.
+ */
 export interface Struct<F extends Fields> {
   /** Names in camelCase, in the order of the Rust struct. */
   readonly fields: F;

@@ -1,7 +1,10 @@
 import type { Fail } from "./routine.ts";
 /** Tiles of the upper triangle of a large square matrix, each a job of its own. */
 
-/** Most rows and columns of a tile. Copying its operands should cost little beside the product, and there should be several. */
+/**
+ * Most rows and columns of a tile. Copying its operands should cost little beside the product, and
+ * there should be several.
+ */
 export const mostRows = {
   gram: 512,
   /** Smaller, because a tile of a factor waits for others. */
@@ -11,8 +14,8 @@ export const mostRows = {
 const unit = 24;
 
 /**
- * Where tiles of a `[d, d]` matrix begin and end: 0 … d, in steps of equal size but for the last. Depends on d alone: the steps of
- * a factorization are part of its result's bits.
+ * Where tiles of a `[d, d]` matrix begin and end: 0 … d, in steps of equal size but for the last.
+ * Depends on d alone: the steps of a factorization are part of its result's bits.
  */
 export function tileBounds(d: number, mostRows: number): number[] {
   const count = Math.max(1, Math.ceil(d / mostRows));

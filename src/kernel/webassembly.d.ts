@@ -1,4 +1,7 @@
-/** What we use of the WebAssembly global: TypeScript has its types only in the browser's library, which Node code must not see. */
+/**
+ * What we use of the WebAssembly global: TypeScript has its types only in the browser's library,
+ * which Node code must not see.
+ */
 declare namespace WebAssembly {
   interface Module {
     readonly [Symbol.toStringTag]: "WebAssembly.Module";

@@ -3,7 +3,10 @@ import { instantiate } from "./arena.ts";
 import { bytesIn, collect, countShared } from "./collect.ts";
 import { type AnswerOf, type RoutineName, routineOf, type Task } from "./routines.ts";
 
-/** A worker thread: one private instance, one task at a time. A trap ends the thread; the pool starts another. */
+/**
+ * A worker thread: one private instance, one task at a time. A trap ends the thread; the pool
+ * starts another.
+ */
 function run<N extends RoutineName>({ name, job }: Task<N>): AnswerOf<N> {
   return routineOf(name).run(job);
 }

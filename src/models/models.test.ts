@@ -45,7 +45,7 @@ describe.each(architectures.map((architecture) => architecture.modelType))(
       await close();
     });
 
-    test("says why a tensor is not quantized, and what feeds every quantized matrix in a block", async () => {
+    test("says why tensors are not quantized, and what feeds those that are", async () => {
       const architecture = architectures.find((a) => a.modelType === modelType)!;
       const { config, close } = await open();
       const roles = [

@@ -10,7 +10,7 @@ import type { BlockContext, Forward } from "./forward.ts";
 /** Largest step. Softplus never reaches it; every JSON reader knows it, unlike Infinity. */
 const endlessStep = 1e6;
 
-/** Smallest and largest step of the state-space recurrence, as transformers clamps it (docs/decisions/0005). */
+/** Limits of the step of the recurrence, as transformers clamps it (docs/decisions/0005). */
 export function stepLimits(c: ModelConfig): readonly [number, number] {
   return [number(c, "time_step_min"), endlessStep];
 }
@@ -27,7 +27,8 @@ async function mamba(at: BlockContext, x: Matrix): Promise<Matrix> {
   const bias = await at.unquantized("mamba.in.bias");
   const y = newMatrix(x.rows, mixer.heads * mixer.head);
   await ops.inBatches(x.rows, sequenceLength, async (start, end) => {
-    const z = await ops.linear(rowsOf(x, start, end), weight, bias); // [batch, gate I | x I, B GN, C GN | step H]
+    // [batch, gate I | x I, B GN, C GN | step H]
+    const z = await ops.linear(rowsOf(x, start, end), weight, bias);
     await ops.mamba(z, sequenceLength, mixer, rowsOf(y, start, end));
   });
   return at.linear("mamba.out", y);

@@ -118,7 +118,7 @@ export class Ops {
     });
   }
 
-  /** Overwrites the rows of y whose ids are in `[first, first + table.rows)`. `table`: a piece of the embeddings. */
+  /** Overwrites the rows of y whose ids are in `[first, first + table.rows)`, a part of the table. */
   async embed(
     y: Matrix,
     ids: Uint32Array<SharedArrayBuffer>,

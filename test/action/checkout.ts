@@ -41,7 +41,7 @@ export async function unpackAction(to: string, scratch: string): Promise<void> {
       "objects",
     ]),
   };
-  // Only what the archive may hold: the rest of the tree (other people's half-written files) is not read.
+  // Only what the archive may have, and one file that it must not have.
   run(
     root,
     "git",

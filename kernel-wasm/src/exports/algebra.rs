@@ -3,82 +3,95 @@
 use wasm_bindgen::prelude::wasm_bindgen;
 
 use super::{bytes, dtype, floats_mut, with_scratch};
-use crate::gemm::{gemm, gemm_upper, View};
+use crate::gemm::{gemm, Product, Target, View};
 use crate::half::{widen, Dtype};
-use crate::triangular::{invert, solve_transposed};
+use crate::triangular::solve_transposed;
 use crate::{cholesky, peak};
 
-/// `y` = `x`·Wᵀ + `bias`: x float32 `[rows, inputs]`, W `[outputs, inputs]` in dtype `from`, y float32 `[rows, outputs]`.
-/// `bias` = address of float32 `[outputs]`, or 0; `widened` = room for W in float32, not used if it is that already.
+/// A product of rows and weights.
+#[repr(C)]
+pub struct LinearCall {
+    /// Float32 `[rows, inputs]`.
+    x: usize,
+    rows: usize,
+    inputs: usize,
+    /// `[outputs, inputs]` in dtype `from`.
+    weight: usize,
+    from: usize,
+    outputs: usize,
+    /// Memory for the weight in float32; not used if it is that already.
+    widened: usize,
+    /// Float32 `[outputs]`, or 0.
+    bias: usize,
+    /// Float32 `[rows, outputs]`.
+    y: usize,
+}
+
+/// `y` = `x`·Wᵀ + `bias` of a [`LinearCall`].
 ///
 /// # Safety
 /// As [`super::quantize`]; float32 operands are aligned to 4.
 #[wasm_bindgen]
-#[allow(clippy::too_many_arguments)]
-pub unsafe fn linear(
-    x: usize,
-    rows: usize,
-    inputs: usize,
-    weight: usize,
-    from: usize,
-    outputs: usize,
-    widened: usize,
-    bias: usize,
-    y: usize,
-) {
-    let from = dtype(from);
+pub unsafe fn linear(call: usize) {
+    let call = &*(call as *const LinearCall);
+    let &LinearCall { rows, inputs, outputs, .. } = call;
+    let from = dtype(call.from);
     let weight = if from == Dtype::F32 {
-        weight as *const f32
+        call.weight as *const f32
     } else {
         let count = outputs * inputs;
-        widen(from, bytes(weight, count * from.bytes()), floats_mut(widened, count));
-        widened as *const f32
+        let widened = floats_mut(call.widened, count);
+        widen(from, bytes(call.weight, count * from.bytes()), widened);
+        widened.as_ptr()
     };
-    let result = floats_mut(y, rows * outputs);
-    if bias == 0 {
-        result.fill(0.0);
+    let y = floats_mut(call.y, rows * outputs);
+    if call.bias == 0 {
+        y.fill(0.0);
     } else {
-        let bias = floats_mut(bias, outputs);
-        result.chunks_exact_mut(outputs).for_each(|row| row.copy_from_slice(bias));
+        let bias = floats_mut(call.bias, outputs);
+        y.chunks_exact_mut(outputs).for_each(|row| row.copy_from_slice(bias));
     }
-    let x = View::of_rows(x as *const f32, inputs);
+    let x = View::of_rows(call.x as *const f32, inputs);
     let weight = View::of_rows(weight, inputs).transposed();
-    with_scratch(|scratch| {
-        gemm(rows, outputs, inputs, 1.0, x, weight, y as *mut f32, outputs, scratch)
-    });
+    let to = Target { data: y.as_mut_ptr(), stride: outputs };
+    with_scratch(|scratch| gemm(&Product::of([rows, outputs, inputs], x, weight, to), scratch));
 }
 
-/// `tile` += alpha·LᵀR: L float32 `[depth, height]`, R `[depth, width]`, tile `[height, width]`. With `upper` only its elements (i, j)
-/// with j >= i are right afterwards.
-///
-/// # Safety
-/// As [`linear`].
-#[wasm_bindgen]
-#[allow(clippy::too_many_arguments)]
-pub unsafe fn add_product(
+/// A product to be added to a tile.
+#[repr(C)]
+pub struct ProductCall {
+    /// Float32 `[depth, height]`.
     left: usize,
+    /// Float32 `[depth, width]`.
     right: usize,
     depth: usize,
     height: usize,
     width: usize,
     alpha: f32,
+    /// Float32 `[height, width]`.
     tile: usize,
-    upper: bool,
-) {
-    let left = View::of_rows(left as *const f32, height).transposed();
-    let right = View::of_rows(right as *const f32, width);
-    let tile = tile as *mut f32;
-    with_scratch(|scratch| {
-        if upper {
-            gemm_upper(height, width, depth, alpha, left, right, tile, width, 0, scratch);
-        } else {
-            gemm(height, width, depth, alpha, left, right, tile, width, scratch);
-        }
-    });
+    /// 1: only elements (i, j) of the tile with j >= i are needed.
+    upper: usize,
 }
 
-/// Replaces the upper triangle of H `[n, n]` by R with H = RᵀR. Gives the index of the first pivot that is not positive and finite,
-/// or -1; below the diagonal stands nothing of meaning.
+/// `tile` += alpha·`left`ᵀ·`right` of a [`ProductCall`].
+///
+/// # Safety
+/// As [`linear`].
+#[wasm_bindgen]
+pub unsafe fn add_product(call: usize) {
+    let &ProductCall { left, right, depth, height, width, alpha, tile, upper } =
+        &*(call as *const ProductCall);
+    let left = View::of_rows(left as *const f32, height).transposed();
+    let right = View::of_rows(right as *const f32, width);
+    let to = Target { data: tile as *mut f32, stride: width };
+    let product = Product::of([height, width, depth], left, right, to);
+    let diagonal = (upper == 1).then_some(0);
+    with_scratch(|scratch| gemm(&Product { alpha, diagonal, ..product }, scratch));
+}
+
+/// Replaces the upper triangle of H `[n, n]` by R with H = RᵀR. Gives the index of the first pivot
+/// that is not positive and finite, or -1; below the diagonal stands nothing of meaning.
 ///
 /// # Safety
 /// As [`linear`].
@@ -94,19 +107,13 @@ pub unsafe fn cholesky(n: usize, h: usize) -> i32 {
 /// As [`linear`].
 #[wasm_bindgen]
 pub unsafe fn solve(n: usize, m: usize, r: usize, b: usize) {
-    with_scratch(|scratch| solve_transposed(n, m, r as *const f32, n, b as *mut f32, m, scratch));
+    let b = Target { data: b as *mut f32, stride: m };
+    let r = View::of_rows(r as *const f32, n);
+    with_scratch(|scratch| solve_transposed([n, m], r, b, scratch));
 }
 
-/// Replaces R, upper triangular `[n, n]`, by its inverse. Nothing below the diagonal is touched.
-///
-/// # Safety
-/// As [`linear`].
-#[wasm_bindgen]
-pub unsafe fn invert_upper(n: usize, r: usize) {
-    with_scratch(|scratch| invert(n, r as *mut f32, n, scratch));
-}
-
-/// Runs `steps` steps of 96 float32 operations each on registers alone: what this processor can do at most. For benchmarks.
+/// Runs `steps` steps of 96 float32 operations each on registers alone: what this processor can do
+/// at most. For benchmarks.
 #[wasm_bindgen]
 pub fn fma_peak(steps: u32, factor: f32) -> f32 {
     peak::run(steps, factor)

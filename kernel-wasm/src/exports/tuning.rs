@@ -1,5 +1,5 @@
-//! Tuning: a job comes as `tune_prepare`, `tune_block` from the last block of positions to the first if it has a factor, and
-//! `tune_finish`. What they share lies in the arena.
+//! Tuning: a job comes as `tune_prepare`, `tune_block` from the last block of positions to the
+//! first if it has a factor, and `tune_finish`. What they share lies in the arena.
 
 use std::slice::{from_raw_parts, from_raw_parts_mut};
 
@@ -7,87 +7,111 @@ use wasm_bindgen::prelude::wasm_bindgen;
 
 use super::{bytes, bytes_mut, dtype, floats_mut, with_scratch};
 use crate::forecast;
-use crate::sweep::Block;
+use crate::packed::Packed;
+use crate::sweep::{add_rounded, Block};
 use crate::tile::{Rounding, Tile};
-use crate::tuned::{self, Stored, Totals};
-use crate::tuning::{Plan, Rooms, BLOCK};
+use crate::tuned::{self, Job, Stored, Totals};
+use crate::tuning::{Plan, Workspace, BLOCK};
 
-/// Numbers of a job, as tune.ts writes them: shape, switches, addresses.
-struct Job {
-    plan: Plan,
+/// A tuning job: shape, switches, addresses, and the sums so far.
+#[repr(C)]
+pub struct TuneCall {
+    rows: usize,
+    columns: usize,
+    bits: usize,
+    group_size: usize,
+    store: usize,
+    sweeps: usize,
+    /// 1: scales and biases are fitted to the codes at last.
+    refit: usize,
     from: usize,
     weights: usize,
+    /// 0: there is no factor.
     order: usize,
     importance: usize,
     words: usize,
     scales: usize,
     biases: usize,
-    room: usize,
-    totals: usize,
+    workspace: usize,
+    loss: f64,
+    rounded_loss: f64,
+    rounded_rows: f64,
+    squared_error: f64,
+    weight_energy: f64,
+    non_finite: f64,
 }
 
-impl Job {
-    unsafe fn at(address: usize) -> Self {
-        let number = |i: usize| *(address as *const u32).add(i) as usize;
-        Self {
-            plan: Plan {
-                rows: number(0),
-                columns: number(1),
-                bits: number(2),
-                group: number(3),
-                store: dtype(number(4)),
-                sweeps: number(5),
-                refit: number(6) != 0,
-                factored: number(9) != 0,
-            },
-            from: number(7),
-            weights: number(8),
-            order: number(9),
-            importance: number(10),
-            words: number(11),
-            scales: number(12),
-            biases: number(13),
-            room: number(14),
-            totals: number(15),
+impl TuneCall {
+    unsafe fn at<'a>(address: usize) -> &'a mut Self {
+        &mut *(address as *mut Self)
+    }
+
+    fn plan(&self) -> Plan {
+        Plan {
+            rows: self.rows,
+            columns: self.columns,
+            bits: self.bits,
+            group: self.group_size,
+            store: dtype(self.store),
+            sweeps: self.sweeps,
+            refit: self.refit == 1,
+            factored: self.order != 0,
         }
     }
 
-    unsafe fn tile(&self) -> Tile<'_> {
-        let from = dtype(self.from);
-        let weights = bytes(self.weights, self.plan.rows * self.plan.columns * from.bytes());
-        Tile {
-            weights,
-            from,
-            columns: self.plan.columns,
-            store: self.plan.store,
-            rounding: Rounding::Stored,
-        }
+    unsafe fn tile<'a>(&self) -> Tile<'a> {
+        let (from, store) = (dtype(self.from), dtype(self.store));
+        let weights = bytes(self.weights, self.rows * self.columns * from.bytes());
+        Tile { weights, from, columns: self.columns, store, rounding: Rounding::Stored }
     }
 
-    unsafe fn order(&self) -> &[u32] {
-        if self.plan.factored {
-            from_raw_parts(self.order as *const u32, self.plan.columns)
-        } else {
-            &[]
+    unsafe fn order<'a>(&self) -> &'a [u32] {
+        if self.order == 0 {
+            return &[];
         }
+        from_raw_parts(self.order as *const u32, self.columns)
     }
 
-    unsafe fn stored(&self) -> Stored<'_> {
-        let Plan { rows, columns, bits, store, .. } = self.plan;
-        let pairs = rows * self.plan.groups() * store.bytes();
-        Stored {
-            words: bytes_mut(self.words, rows * columns / 8 * bits),
+    unsafe fn stored<'a>(&self) -> Stored<'a> {
+        let plan = self.plan();
+        let pairs = plan.rows * plan.groups() * plan.store.bytes();
+        Packed {
+            words: bytes_mut(self.words, plan.rows * plan.columns / 8 * plan.bits),
             scales: bytes_mut(self.scales, pairs),
             biases: bytes_mut(self.biases, pairs),
         }
     }
 
-    unsafe fn rooms(&self) -> Rooms<'_> {
-        Rooms::carve(&self.plan, from_raw_parts_mut(self.room as *mut f64, self.plan.room()))
+    unsafe fn workspace<'a>(&self) -> Workspace<'a> {
+        let plan = self.plan();
+        let memory = from_raw_parts_mut(self.workspace as *mut f64, plan.workspace());
+        Workspace::carve(&plan, memory)
     }
 
-    unsafe fn totals(&self) -> &mut [f64; 6] {
-        &mut *(self.totals as *mut [f64; 6])
+    /// Positions `[start, end)` and their rows of R.
+    unsafe fn block<'a>(&self, start: usize, end: usize, factor: usize) -> Block<'a> {
+        let factor = floats_mut(factor, (end - start) * (self.columns - start));
+        Block::of(start, end, self.columns, factor)
+    }
+
+    fn totals(&self) -> Totals {
+        Totals {
+            loss: self.loss,
+            rounded_loss: self.rounded_loss,
+            rounded_rows: self.rounded_rows,
+            squared_error: self.squared_error,
+            energy: self.weight_energy,
+            non_finite: self.non_finite,
+        }
+    }
+
+    fn set_totals(&mut self, totals: Totals) {
+        self.loss = totals.loss;
+        self.rounded_loss = totals.rounded_loss;
+        self.rounded_rows = totals.rounded_rows;
+        self.squared_error = totals.squared_error;
+        self.weight_energy = totals.energy;
+        self.non_finite = totals.non_finite;
     }
 }
 
@@ -97,74 +121,62 @@ pub fn tune_block_size() -> usize {
     BLOCK
 }
 
-/// Float64 of room that the job at `job` needs; its addresses may still be missing, but for whether `order` is 0.
+/// Float64 of workspace that a [`TuneCall`] needs. Its addresses may still be missing, except that
+/// `order` is 0 or not.
 ///
 /// # Safety
-/// `job` are 16 32-bit numbers in the order of [`Job`].
+/// `call` is the address of a [`TuneCall`].
 #[wasm_bindgen]
-pub unsafe fn tune_room(job: usize) -> usize {
-    Job::at(job).plan.room()
+pub unsafe fn tune_workspace(call: usize) -> usize {
+    TuneCall::at(call).plan().workspace()
 }
 
 /// # Safety
-/// As [`tune_room`]; every address lies in the arena with the room that its operand needs, aligned to 8.
+/// Every address of the [`TuneCall`] lies in the arena with the memory that its operand needs,
+/// aligned to 8.
 #[wasm_bindgen]
-pub unsafe fn tune_prepare(job: usize) {
-    let job = Job::at(job);
-    let importance = &*floats_mut(job.importance, job.plan.columns);
-    let (mut stored, mut rooms) = (job.stored(), job.rooms());
-    let totals =
-        tuned::prepare(&job.plan, &job.tile(), job.order(), importance, &mut stored, &mut rooms);
-    write(job.totals(), &totals);
+pub unsafe fn tune_prepare(call: usize) {
+    let call = TuneCall::at(call);
+    let importance = &*floats_mut(call.importance, call.columns);
+    let (mut stored, mut work) = (call.stored(), call.workspace());
+    let job = Job { plan: call.plan(), tile: call.tile(), order: call.order() };
+    call.set_totals(tuned::prepare(&job, importance, &mut stored, &mut work));
 }
 
-/// Positions `[start, end)`; `factor` = R `[end - start, columns - start]`, those rows from column `start` on.
+/// Positions `[start, end)`; `factor` = R `[end - start, columns - start]`, those rows from column
+/// `start` on.
 ///
 /// # Safety
 /// As [`tune_prepare`].
 #[wasm_bindgen]
-pub unsafe fn tune_block(job: usize, start: usize, end: usize, factor: usize) {
-    let job = Job::at(job);
-    let columns = job.plan.columns;
-    let factor = floats_mut(factor, (end - start) * (columns - start));
-    let block = Block::of(start, end, columns, factor);
+pub unsafe fn tune_block(call: usize, start: usize, end: usize, factor: usize) {
+    let call = TuneCall::at(call);
+    let block = call.block(start, end, factor);
     with_scratch(|scratch| {
-        tuned::tune_block(&job.plan, job.order(), &block, &mut job.rooms(), scratch)
+        tuned::tune_block(&call.plan(), call.order(), &block, &mut call.workspace(), scratch)
     });
 }
 
 /// # Safety
 /// As [`tune_prepare`].
 #[wasm_bindgen]
-pub unsafe fn tune_finish(job: usize) {
-    let job = Job::at(job);
-    let [loss, rounded_loss, rounded_rows, squared_error, energy, non_finite] = *job.totals();
-    let mut totals = Totals { loss, rounded_loss, rounded_rows, squared_error, energy, non_finite };
-    tuned::finish(
-        &job.plan,
-        &job.tile(),
-        job.order(),
-        &mut job.stored(),
-        &job.rooms(),
-        &mut totals,
-    );
-    write(job.totals(), &totals);
+pub unsafe fn tune_finish(call: usize) {
+    let call = TuneCall::at(call);
+    let job = Job { plan: call.plan(), tile: call.tile(), order: call.order() };
+    let totals = tuned::finish(&job, &mut call.stored(), &call.workspace(), call.totals());
+    call.set_totals(totals);
 }
 
-fn write(to: &mut [f64; 6], totals: &Totals) {
-    let Totals { loss, rounded_loss, rounded_rows, squared_error, energy, non_finite } = *totals;
-    *to = [loss, rounded_loss, rounded_rows, squared_error, energy, non_finite];
-}
-
-/// The loss that tuning at the job's width is expected to leave, after `tune_prepare`; `pivots` are float32 in natural order.
+/// The loss that tuning at the call's width is expected to leave, after `tune_prepare`. `pivots`
+/// are float32 in natural order.
 ///
 /// # Safety
 /// As [`tune_prepare`].
 #[wasm_bindgen]
-pub unsafe fn forecast_loss(job: usize, pivots: usize) -> f64 {
-    let job = Job::at(job);
-    let pivots = &*floats_mut(pivots, job.plan.columns);
-    forecast::expected_loss(&job.plan, pivots, &job.rooms())
+pub unsafe fn forecast_loss(call: usize, pivots: usize) -> f64 {
+    let call = TuneCall::at(call);
+    let pivots = &*floats_mut(pivots, call.columns);
+    forecast::expected_loss(&call.plan(), pivots, &call.workspace())
 }
 
 /// After `tune_prepare`: makes ready for `forecast_energy_block`.
@@ -172,9 +184,9 @@ pub unsafe fn forecast_loss(job: usize, pivots: usize) -> f64 {
 /// # Safety
 /// As [`tune_prepare`].
 #[wasm_bindgen]
-pub unsafe fn forecast_energy_start(job: usize) {
-    let job = Job::at(job);
-    forecast::take_weights(&job.plan, job.order(), &mut job.rooms());
+pub unsafe fn forecast_energy_start(call: usize) {
+    let call = TuneCall::at(call);
+    forecast::take_weights(&call.plan(), call.order(), &mut call.workspace());
 }
 
 /// As [`tune_block`], for tr(W H Wᵀ) so far.
@@ -182,12 +194,10 @@ pub unsafe fn forecast_energy_start(job: usize) {
 /// # Safety
 /// As [`tune_block`].
 #[wasm_bindgen]
-pub unsafe fn forecast_energy_block(job: usize, start: usize, end: usize, factor: usize) -> f64 {
-    let job = Job::at(job);
-    let columns = job.plan.columns;
-    let factor = floats_mut(factor, (end - start) * (columns - start));
-    let block = Block::of(start, end, columns, factor);
-    let mut rooms = job.rooms();
-    with_scratch(|scratch| forecast::add_energy(&job.plan, &block, &mut rooms, scratch));
-    forecast::energy(&job.plan, &rooms)
+pub unsafe fn forecast_energy_block(call: usize, start: usize, end: usize, factor: usize) -> f64 {
+    let call = TuneCall::at(call);
+    let (plan, block) = (call.plan(), call.block(start, end, factor));
+    let mut work = call.workspace();
+    with_scratch(|scratch| add_rounded(&plan, &block, &mut work, scratch));
+    forecast::energy(&plan, &work)
 }

@@ -16,7 +16,10 @@ export interface Heads {
   readonly size: number;
   /** Channels of a value head. */
   readonly valueSize: number;
-  /** `[size]` each: weights of an RMS norm over each head of queries and of keys, before the rotation. */
+  /**
+   * `[size]` each: weights of an RMS norm over each head of queries and of keys, before the
+   * rotation.
+   */
   readonly norms: { readonly query: Floats; readonly key: Floats; readonly eps: number } | null;
   /** Rotates queries and keys. */
   readonly rotary: Rotary | null;

@@ -4,8 +4,9 @@ import { checkMatrix, type Matrix } from "../matrix.ts";
 import type { Routine } from "../routine.ts";
 
 /**
- * How errors that are made already move the targets of a block of positions: with H = RᵀR and positions fixed from the last to the first, those of
- * the block B have their optimum at R_BB⁻¹ R_BL e, e the errors of all positions L behind it.
+ * How errors that are made already move the targets of a block of positions: with H = RᵀR and
+ * positions fixed from the last to the first, those of the block B have their optimum at R_BB⁻¹
+ * R_BL e, e the errors of all positions L behind it.
  */
 export interface CarryJob {
   /** R, float32 `[d, d]`, row-major, upper triangle. */
@@ -30,7 +31,8 @@ export const carry: Routine<CarryJob, void> = {
     const layout = new Layout();
     const [offsetOfBlock, offsetOfRows] = [layout.place(4 * n * n), layout.place(4 * n * later)];
     const base = layout.claim();
-    // RX = B is RᵀX = B for the triangle whose rows and columns run backwards, and so do those of B and X.
+    // RX = B is RᵀX = B for the triangle whose rows and columns run backwards, and so do those of B
+    // and X.
     const block = new Float32Array(memory.buffer, base + offsetOfBlock, n * n);
     for (let i = 0; i < n; i++) {
       for (let j = i; j < n; j++) block[i * n + j] = factor[(bottom - 1 - j) * d + bottom - 1 - i]!;

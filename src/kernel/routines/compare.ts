@@ -11,8 +11,9 @@ export interface CompareJob {
   /** The token that follows each position. */
   readonly next: Uint32Array<SharedArrayBuffer>;
   /**
-   * Written: `[positions, 4]` = KL(base ‖ model) in nats, log-probability of the next token under the base, under the model, and
-   * 1 where both hold the same token for the likeliest. In float64 over the full vocabulary.
+   * Written: `[positions, 4]` = KL(base ‖ model) in nats, log-probability of the next token under
+   * the base, under the model, and 1 where both hold the same token for the likeliest. In float64
+   * over the full vocabulary.
    */
   readonly out: Float64Array<SharedArrayBuffer>;
 }

@@ -28,7 +28,8 @@ export interface CodedRows {
   readonly firstRow: number;
   /**
    * The scales of all blocks that these rows touch, row-major:
-   * `[ceil((firstRow + rows) / blockRows) - floor(firstRow / blockRows), ceil(columns / blockColumns)]`.
+   * `[ceil((firstRow + rows) / blockRows) - floor(firstRow / blockRows), ceil(columns /
+   * blockColumns)]`.
    */
   readonly scales: Uint8Array;
   /** `F8_E8M0`: one byte b a scale, 2^(b - 127); 255 is NaN (also called ue8m0). */

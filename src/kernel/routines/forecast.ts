@@ -1,11 +1,15 @@
 import * as wasm from "../../../kernel-wasm/pkg/oqe_kernel.js";
 import { memory } from "../arena.ts";
+import type { Matrix } from "../matrix.ts";
 import type { Routine } from "../routine.ts";
-import { checkWidth, type Width } from "../width.ts";
+import { checkShape, checkWidth, type Width } from "../width.ts";
 import { rowsOfJob } from "./tune.ts";
-import { eachBlock, prepare, readTotals, type TuneFrame } from "./tune-frame.ts";
+import { eachBlock, factorOf, prepare, TuneCall, type TuneFrame } from "./tune-frame.ts";
 
-/** What tuning rows of a weight would lose at several widths, without choosing codes (kernel-wasm/src/forecast.rs). */
+/**
+ * What tuning rows of a weight would lose at several widths, without choosing codes
+ * (kernel-wasm/src/forecast.rs).
+ */
 export interface ForecastJob extends Omit<TuneFrame, "bits" | "groupSize" | "sweeps"> {
   readonly rows: number;
   readonly widths: readonly Width[];
@@ -23,10 +27,9 @@ export interface ForecastAnswer {
 export const forecast: Routine<ForecastJob, ForecastAnswer> = {
   describe: ({ rows, columns, widths }) =>
     `forecast of ${rows}x${columns} at ${widths.length} widths`,
-  check({ rows, columns, factor, order, diagonal, widths }, fail) {
-    for (const n of [rows, columns]) {
-      if (!Number.isSafeInteger(n) || n < 1) fail("rows and columns must be whole numbers above 0");
-    }
+  check(job, fail) {
+    const { columns, factor, order, diagonal, widths } = job;
+    checkShape(job, fail);
     for (const width of widths) checkWidth(width, columns, fail);
     if (widths.length === 0) fail("no width");
     if (diagonal && diagonal.length !== columns)
@@ -44,18 +47,15 @@ export const forecast: Routine<ForecastJob, ForecastAnswer> = {
     for (let start = 0; start < job.rows; start += most) {
       const end = Math.min(job.rows, start + most);
       for (const [i, width] of job.widths.entries()) {
-        const { numbers, atFactor, atPivots } = prepare(
-          { ...job, ...width, sweeps: 0 },
-          start,
-          end,
-        );
-        if (i === 0) nonFinite += readTotals(numbers).nonFinite;
+        const { call, atFactor, atPivots } = prepare({ ...job, ...width, sweeps: 0 }, start, end);
+        if (i === 0) nonFinite += TuneCall.read(call).nonFinite;
         if (nonFinite > 0) continue;
         new Float32Array(memory.buffer, atPivots, job.columns).set(pivots);
-        losses[i]! += wasm.forecast_loss(numbers, atPivots);
+        losses[i]! += wasm.forecast_loss(call, atPivots);
         if (i > 0) continue;
-        if (job.factor === null) energy += readTotals(numbers).weightEnergy * meanOf(pivots);
-        else energy += energyOf(job.factor, job.columns, numbers, atFactor);
+        const factor = factorOf(job);
+        if (factor === null) energy += TuneCall.read(call).weightEnergy * meanOf(pivots);
+        else energy += energyOf(factor, call, atFactor);
       }
     }
     return { energy, losses, nonFinite };
@@ -71,16 +71,11 @@ function pivotsOf({ columns, factor, order, diagonal }: ForecastJob): Float32Arr
   return pivots;
 }
 
-function energyOf(
-  factor: Float32Array<SharedArrayBuffer>,
-  columns: number,
-  numbers: number,
-  atFactor: number,
-): number {
-  wasm.forecast_energy_start(numbers);
+function energyOf(factor: Matrix, call: number, atFactor: number): number {
+  wasm.forecast_energy_start(call);
   let energy = 0;
-  eachBlock(factor, columns, atFactor, (left, right) => {
-    energy = wasm.forecast_energy_block(numbers, left, right, atFactor);
+  eachBlock(factor, atFactor, (left, right) => {
+    energy = wasm.forecast_energy_block(call, left, right, atFactor);
   });
   return energy;
 }

@@ -3,6 +3,7 @@ import { copyIn, copyRectangleIn, copyRectangleOut, dtypeCode, Layout } from "..
 import { bytesPerElement } from "../dtype.ts";
 import { bytesOf, type Matrix, type Weight } from "../matrix.ts";
 import type { Routine } from "../routine.ts";
+import { struct } from "../struct.ts";
 
 /** y = x·Wᵀ + bias in float32. */
 export interface LinearJob {
@@ -18,7 +19,22 @@ export interface LinearJob {
   readonly y: Matrix;
 }
 
-/** Most float32 in the arena for rows of x, and for rows of the weight. Either holds at least one tile of the product. */
+export const LinearCall = struct({
+  x: "usize",
+  rows: "usize",
+  inputs: "usize",
+  weight: "usize",
+  from: "usize",
+  outputs: "usize",
+  widened: "usize",
+  bias: "usize",
+  y: "usize",
+});
+
+/**
+ * Most float32 in the arena for rows of x, and for rows of the weight. Either holds at least one
+ * tile of the product.
+ */
 const [mostOfX, mostOfWeight] = [8 * 2 ** 20, 2 * 2 ** 20];
 /** Sides of a tile of the product (gemm.rs): slabs of whole tiles. */
 const [tileRows, tileColumns] = [6, 8];
@@ -61,8 +77,8 @@ export const linear: Routine<LinearJob, void> = {
       layout.place(4 * wide * inputs),
     ];
     const atBias = layout.place(4 * wide);
+    const atCall = layout.place(LinearCall.bytes);
     const base = layout.claim();
-    const dtype = dtypeCode[weight.dtype];
     for (let top = 0; top < y.rows; top += high) {
       const bottom = Math.min(y.rows, top + high);
       copyRectangleIn(base + atX, { ...x, rows, top, bottom, left: 0, right: inputs });
@@ -75,17 +91,18 @@ export const linear: Routine<LinearJob, void> = {
           right * inputs * elementBytes,
         );
         if (bias) copyIn(base + atBias, bytesOf(bias), 4 * left, 4 * right);
-        wasm.linear(
-          base + atX,
-          bottom - top,
+        LinearCall.write(base + atCall, {
+          x: base + atX,
+          rows: bottom - top,
           inputs,
-          base + atWeight,
-          dtype,
-          right - left,
-          base + atWide,
-          bias ? base + atBias : 0,
-          base + atY,
-        );
+          weight: base + atWeight,
+          from: dtypeCode[weight.dtype],
+          outputs: right - left,
+          widened: base + atWide,
+          bias: bias ? base + atBias : 0,
+          y: base + atY,
+        });
+        wasm.linear(base + atCall);
         copyRectangleOut(base + atY, { ...y, top, bottom, left, right });
       }
     }

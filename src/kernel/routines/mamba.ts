@@ -5,7 +5,10 @@ import type { Routine } from "../routine.ts";
 
 type Floats = Float32Array<SharedArrayBuffer>;
 
-/** Sizes and small tensors of a Mamba-2 mixer, H heads. C = H · head + 2 · groups · state channels pass the convolution. */
+/**
+ * Sizes and small tensors of a Mamba-2 mixer, H heads. C = H · head + 2 · groups · state channels
+ * pass the convolution.
+ */
 export interface Mixer {
   readonly heads: number;
   /** Channels of a head. */

@@ -29,8 +29,8 @@ export interface QuantizeAnswer {
   /** Σ w² over the tile, rows added up in order, accurate to a millionth. */
   readonly energy: number;
   /**
-   * NaN and ±Inf in the base or, with rule mlx, after the cast to `store`. A base with any cannot be
-   * quantized.
+   * NaN and ±Inf in the base or, with rule mlx, after the cast to `store`. A base with any cannot
+   * be quantized.
    */
   readonly nonFinite: number;
   /** Σ (w - ŵ)² at each width, ŵ from the values as stored; as accurate as `energy`. */

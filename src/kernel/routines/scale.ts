@@ -21,7 +21,9 @@ export const scale: Routine<ScaleJob, void> = {
   },
 };
 
-/** Rows weighed so that their second moments count as one column of `weights` says: y = √weight · x. */
+/**
+ * Rows weighed so that their second moments count as one column of `weights` says: y = √weight · x.
+ */
 export interface WeighJob {
   /** `[rows, columns]` */
   readonly x: Matrix;

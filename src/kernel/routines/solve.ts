@@ -3,7 +3,10 @@ import { copyRectangleIn, Layout, memory } from "../arena.ts";
 import { checkMatrix, type Matrix } from "../matrix.ts";
 import type { Routine } from "../routine.ts";
 
-/** B ← B·H⁻¹ for a symmetric H of which the Cholesky factor is known: every row b becomes the x with x·H = b. */
+/**
+ * B ← B·H⁻¹ for a symmetric H of which the Cholesky factor is known: every row b becomes the x with
+ * x·H = b.
+ */
 export interface SolveJob {
   /** R, float32 `[d, d]`, row-major, upper triangle: H = RᵀR, its rows and columns in `order`. */
   readonly factor: Float32Array<SharedArrayBuffer>;
@@ -28,20 +31,23 @@ export const solve: Routine<SolveJob, void> = {
     const [offsetOfFactor, offsetOfB] = [layout.place(4 * d * d), layout.place(4 * d * rows)];
     const base = layout.claim();
     const [atFactor, atB] = [base + offsetOfFactor, base + offsetOfB];
-    const columns = new Float32Array(memory.buffer, atB, d * rows); // [d, rows]: what the kernel solves for
+    // [d, rows]: what the kernel solves for
+    const columns = new Float32Array(memory.buffer, atB, d * rows);
     for (let p = 0; p < d; p++) {
       for (let row = 0; row < rows; row++) columns[p * rows + row] = data[row * d + order[p]!]!;
     }
     copyRectangleIn(atFactor, { data: factor, columns: d, top: 0, bottom: d, left: 0, right: d });
     wasm.solve(d, rows, atFactor, atB);
-    // RX = B is RᵀX = B for the triangle whose rows and columns run backwards: what was right of the diagonal is again.
+    // RX = B is RᵀX = B for the triangle whose rows and columns run backwards: what was right of
+    // the diagonal is again.
     reverseRows(columns, d, rows);
     const backwards = new Float32Array(memory.buffer, atFactor, d * d);
     for (let i = 0; i < d; i++) {
       for (let j = i; j < d; j++) backwards[i * d + j] = factor[(d - 1 - j) * d + d - 1 - i]!;
     }
     wasm.solve(d, rows, atFactor, atB);
-    const solved = new Float32Array(memory.buffer, atB, d * rows); // the kernel's memory may have grown
+    // the kernel's memory may have grown
+    const solved = new Float32Array(memory.buffer, atB, d * rows);
     for (let p = 0; p < d; p++) {
       for (let row = 0; row < rows; row++)
         data[row * d + order[p]!] = solved[(d - 1 - p) * rows + row]!;

@@ -6,7 +6,10 @@ import type { Routine } from "../routine.ts";
 /** Positions in the arena at once. */
 const slab = 16;
 
-/** What the tokens of each group of the vocabulary have at stake at every position: Σ p_v (1 - p_v) (stakes.rs). */
+/**
+ * What the tokens of each group of the vocabulary have at stake at every position: Σ p_v (1 - p_v)
+ * (stakes.rs).
+ */
 export interface StakesJob {
   /** `[positions, vocabulary]` */
   readonly logits: Matrix;
@@ -49,7 +52,10 @@ export const stakes: Routine<StakesJob, void> = {
   },
 };
 
-/** Where in the space of hidden states each token of the vocabulary is likely: Σ over positions of p_v (1 - p_v) · z. */
+/**
+ * Where in the space of hidden states each token of the vocabulary is likely: Σ over positions of
+ * p_v (1 - p_v) · z.
+ */
 export interface ContextsJob {
   /** `[positions, vocabulary]` */
   readonly logits: Matrix;

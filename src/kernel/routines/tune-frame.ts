@@ -1,6 +1,9 @@
 import * as wasm from "../../../kernel-wasm/pkg/oqe_kernel.js";
 import { copyIn, copyRectangleIn, dtypeCode, Layout, memory } from "../arena.ts";
 import { bytesPerElement, type FloatDtype } from "../dtype.ts";
+import type { Matrix } from "../matrix.ts";
+import { packedBytes } from "../packed.ts";
+import { struct } from "../struct.ts";
 import type { Bits, GroupSize } from "../width.ts";
 
 /** Rows of a weight at one width, as exports/tuning.rs takes them. */
@@ -12,127 +15,174 @@ export interface TuneFrame {
   /** Dtype of scales and biases. */
   readonly store: FloatDtype;
   /**
-   * R, float32 `[columns, columns]`, upper triangle: H = RᵀR, its rows and columns in `order`. Null: no column's error can be made
-   * up for by others; scales are searched, codes are the nearest, and losses are Σ diagonal · e².
+   * R, float32 `[columns, columns]`, upper triangle: H = RᵀR, its rows and columns in `order`.
+   * Null: no column's error can be made up for by others; scales are searched, codes are the
+   * nearest, and losses are Σ diagonal · e².
    */
   readonly factor: Float32Array<SharedArrayBuffer> | null;
-  /** Natural column of each position; codes are chosen from the last position to the first. Null with a null factor. */
+  /**
+   * Natural column of each position; codes are chosen from the last position to the first. Null
+   * with a null factor.
+   */
   readonly order: Uint32Array<SharedArrayBuffer> | null;
-  /** What a column's error counts in the search for scales, natural order: the diagonal of H. Null: all alike. */
+  /**
+   * What a column's error counts in the search for scales, natural order: the diagonal of H. Null:
+   * all alike.
+   */
   readonly diagonal: Float32Array<SharedArrayBuffer> | null;
   readonly bits: Bits;
   readonly groupSize: GroupSize;
   /**
-   * Looks that coordinate descent takes at all columns done so far after each block of columns; at last scales and biases are
-   * fitted to the codes found. 0: neither, plain GPTQ.
+   * Looks that coordinate descent takes at all columns done so far after each block of columns; at
+   * last scales and biases are fitted to the codes found. 0: neither, plain GPTQ.
    */
   readonly sweeps: number;
 }
 
+export const TuneCall = struct({
+  rows: "usize",
+  columns: "usize",
+  bits: "usize",
+  groupSize: "usize",
+  store: "usize",
+  sweeps: "usize",
+  refit: "usize",
+  from: "usize",
+  weights: "usize",
+  order: "usize",
+  importance: "usize",
+  words: "usize",
+  scales: "usize",
+  biases: "usize",
+  workspace: "usize",
+  loss: "f64",
+  roundedLoss: "f64",
+  roundedRows: "f64",
+  squaredError: "f64",
+  weightEnergy: "f64",
+  nonFinite: "f64",
+});
+
+type Call = Parameters<typeof TuneCall.write>[1];
+
 /** Where a frame lies in the arena. */
 export interface Prepared {
-  /** The job's numbers: what every call of the kernel is told. */
-  readonly numbers: number;
+  /** Address of the TuneCall. */
+  readonly call: number;
   readonly atFactor: number;
-  /** Room for `columns` float32 more. */
+  /** Memory for `columns` float32 more. */
   readonly atPivots: number;
   /** Words, scales and biases of the rows. */
-  readonly outputs: readonly number[];
+  readonly outputs: readonly [number, number, number];
 }
 
 /** At 8 bits a stored scale has no digit left that would make a fit better. */
 const mostRefitted = 6;
-const totals = 6;
 
 /** Lays rows `[start, end)` out in the arena, rounds them plainly and searches their scales. */
 export function prepare(frame: TuneFrame, start: number, end: number): Prepared {
   const { columns, factor, order, diagonal } = frame;
-  const count = end - start;
-  const block = wasm.tune_block_size();
+  const rows = end - start;
   const layout = new Layout();
+  const atCall = layout.place(TuneCall.bytes);
   const rowBytes = columns * bytesPerElement[frame.from]!;
-  const pairs = (columns / frame.groupSize) * bytesPerElement[frame.store]!;
-  const atWeights = layout.place(count * rowBytes);
-  const outputs = [(columns * frame.bits) / 8, pairs, pairs].map((each) =>
-    layout.place(count * each),
-  );
-  const [atOrder, atDiagonal, atPivots] = [1, 2, 3].map(() => layout.place(4 * columns)) as [
-    number,
-    number,
-    number,
-  ];
-  const atFactor = layout.place(factor ? 4 * Math.min(block, columns) * columns : 0);
-  const [atTotals, atNumbers] = [layout.place(8 * totals), layout.place(4 * 16)];
-  const numbers = (base: number, room: number): Uint32Array => {
-    const shape = [
-      count,
-      columns,
-      frame.bits,
-      frame.groupSize,
-      dtypeCode[frame.store],
-      frame.sweeps,
-    ];
-    const more = [Number(frame.bits <= mostRefitted), dtypeCode[frame.from]];
-    const read = [base + atWeights, order ? base + atOrder : 0, base + atDiagonal];
-    const written = outputs.map((offset) => base + offset);
-    return Uint32Array.from([...shape, ...more, ...read, ...written, room, base + atTotals]);
+  const offsets = {
+    weights: layout.place(rows * rowBytes),
+    order: layout.place(4 * columns),
+    importance: layout.place(4 * columns),
+    ...placePacked(frame, rows, layout),
   };
-  const room = layout.place(8 * roomOf(numbers(1, 0)));
+  const atPivots = layout.place(4 * columns);
+  const blockRows = factor ? Math.min(wasm.tune_block_size(), columns) : 0;
+  const atFactor = layout.place(4 * blockRows * columns);
+  const workspace = layout.place(8 * workspaceOf(callOf(frame, rows, offsets, 0)));
   const base = layout.claim();
-  new Uint32Array(memory.buffer, base + atNumbers, 16).set(numbers(base, base + room));
-  if (order) new Uint32Array(memory.buffer, base + atOrder, columns).set(order);
-  const weights = new Float32Array(memory.buffer, base + atDiagonal, columns);
-  if (diagonal) weights.set(diagonal);
-  else weights.fill(1);
-  copyIn(base + atWeights, frame.weights, start * rowBytes, end * rowBytes);
-  wasm.tune_prepare(base + atNumbers);
-  const at = (offset: number) => base + offset;
+  const call = callOf(frame, rows, { ...offsets, workspace }, base);
+  TuneCall.write(base + atCall, call);
+  if (order) new Uint32Array(memory.buffer, call.order, columns).set(order);
+  const importance = new Float32Array(memory.buffer, call.importance, columns);
+  if (diagonal) importance.set(diagonal);
+  else importance.fill(1);
+  copyIn(call.weights, frame.weights, start * rowBytes, end * rowBytes);
+  wasm.tune_prepare(base + atCall);
   return {
-    numbers: at(atNumbers),
-    atFactor: at(atFactor),
-    atPivots: at(atPivots),
-    outputs: outputs.map(at),
+    call: base + atCall,
+    atFactor: base + atFactor,
+    atPivots: base + atPivots,
+    outputs: [call.words, call.scales, call.biases],
   };
+}
+
+/** Places of the rows' words, scales and biases. */
+function placePacked(frame: TuneFrame, rows: number, layout: Layout) {
+  const bytes = packedBytes({ rows, columns: frame.columns }, frame, frame.store);
+  return {
+    words: layout.place(bytes.words),
+    scales: layout.place(bytes.scales),
+    biases: layout.place(bytes.biases),
+  };
+}
+
+type Offsets = Pick<Call, "weights" | "order" | "importance" | "words" | "scales" | "biases"> & {
+  readonly workspace?: number;
+};
+
+/** The call of a frame whose operands lie at offsets from `base`. */
+function callOf(frame: TuneFrame, rows: number, offsets: Offsets, base: number): Call {
+  const { columns, bits, groupSize, sweeps } = frame;
+  return {
+    rows,
+    columns,
+    bits,
+    groupSize,
+    store: dtypeCode[frame.store],
+    sweeps,
+    refit: Number(bits <= mostRefitted),
+    from: dtypeCode[frame.from],
+    weights: base + offsets.weights,
+    order: frame.order ? base + offsets.order : 0,
+    importance: base + offsets.importance,
+    words: base + offsets.words,
+    scales: base + offsets.scales,
+    biases: base + offsets.biases,
+    workspace: base + (offsets.workspace ?? 0),
+    loss: 0,
+    roundedLoss: 0,
+    roundedRows: 0,
+    squaredError: 0,
+    weightEnergy: 0,
+    nonFinite: 0,
+  };
+}
+
+/** Float64 of workspace. Asked of the kernel before anything else lies in the arena. */
+function workspaceOf(call: Call): number {
+  const layout = new Layout();
+  const offset = layout.place(TuneCall.bytes);
+  const address = layout.claim() + offset;
+  TuneCall.write(address, call);
+  return wasm.tune_workspace(address);
 }
 
 /** Copies the factor in block by block, from the last positions to the first. */
 export function eachBlock(
-  factor: Float32Array<SharedArrayBuffer>,
-  columns: number,
+  { data: factor, rows: columns }: Matrix,
   atFactor: number,
   visit: (left: number, right: number) => void,
 ): void {
   const block = wasm.tune_block_size();
   for (let right = columns; right > 0; right -= block) {
     const left = Math.max(0, right - block);
-    copyRectangleIn(atFactor, {
-      data: factor,
-      columns,
-      top: left,
-      bottom: right,
-      left,
-      right: columns,
-    });
+    const rectangle = { data: factor, columns, top: left, bottom: right, left, right: columns };
+    copyRectangleIn(atFactor, rectangle);
     visit(left, right);
   }
 }
 
-/** Asked of the kernel before anything else lies in the arena. */
-function roomOf(numbers: Uint32Array): number {
-  const layout = new Layout();
-  layout.place(numbers.byteLength);
-  const base = layout.claim();
-  new Uint32Array(memory.buffer, base, numbers.length).set(numbers);
-  return wasm.tune_room(base);
-}
-
-/** The sums over a frame's rows so far. */
-export function readTotals(numbers: number) {
-  const address = new Uint32Array(memory.buffer, numbers, 16)[15]!;
-  const [loss, roundedLoss, roundedRows, squaredError, weightEnergy, nonFinite] = new Float64Array(
-    memory.buffer,
-    address,
-    totals,
-  ) as unknown as [number, number, number, number, number, number];
-  return { loss, roundedLoss, roundedRows, squaredError, weightEnergy, nonFinite };
+/** R as a matrix; null without a factor. */
+export function factorOf({
+  factor,
+  columns,
+}: Pick<TuneFrame, "factor" | "columns">): Matrix | null {
+  return factor && { data: factor, rows: columns, columns };
 }

@@ -1,20 +1,19 @@
 import * as wasm from "../../../kernel-wasm/pkg/oqe_kernel.js";
 import { copyOut } from "../arena.ts";
 import { bytesPerElement } from "../dtype.ts";
+import { checkPacked, type Packed, packedBytes, packedParts } from "../packed.ts";
 import type { Routine } from "../routine.ts";
-import { checkWidth } from "../width.ts";
-import { eachBlock, prepare, readTotals, type TuneFrame } from "./tune-frame.ts";
+import { checkShape, checkWidth } from "../width.ts";
+import { eachBlock, factorOf, prepare, TuneCall, type TuneFrame } from "./tune-frame.ts";
 
 /**
- * Quantizes rows of a weight so that tr(E H Eᵀ) becomes small, E = W - Ŵ with Ŵ as a reader decodes it: scales searched, GPTQ, coordinate
- * descent. Row by row the result is never worse than plain rounding, which is kept where tuning found nothing better.
+ * Quantizes rows of a weight so that tr(E H Eᵀ) becomes small, E = W - Ŵ with Ŵ as a reader decodes
+ * it: scales searched, GPTQ, coordinate descent. Row by row the result is never worse than plain
+ * rounding, which is kept where tuning found nothing better.
  */
-export interface TuneJob extends TuneFrame {
+export interface TuneJob extends TuneFrame, Packed<Uint8Array<SharedArrayBuffer>> {
+  /** Their packed parts are overwritten. */
   readonly rows: number;
-  /** Written, of exact lengths: as in QuantizedTile. */
-  readonly words: Uint8Array<SharedArrayBuffer>;
-  readonly scales: Uint8Array<SharedArrayBuffer>;
-  readonly biases: Uint8Array<SharedArrayBuffer>;
 }
 
 /** Sums over the rows. */
@@ -37,8 +36,8 @@ export interface TuneAnswer {
 const mostElements = 5 * 2 ** 20;
 
 /**
- * Rows that a worker holds at once. Jobs of so many are the fastest: part of the work is done once a job, whatever its rows
- * (it grows with the cube of the columns). More go in parts.
+ * Rows that a worker holds at once. Jobs of so many are the fastest: part of the work is done once
+ * a job, whatever its rows (it grows with the cube of the columns). More go in parts.
  */
 export function rowsOfJob(columns: number): number {
   return Math.max(16, Math.floor(mostElements / columns / 16) * 16);
@@ -49,22 +48,13 @@ export const tune: Routine<TuneJob, TuneAnswer> = {
     `tuning of ${rows}x${columns} at ${bits} bits g${groupSize}`,
   check(job, fail) {
     const { rows, columns, factor, order, diagonal, sweeps } = job;
-    for (const n of [rows, columns]) {
-      if (!Number.isSafeInteger(n) || n < 1) fail("rows and columns must be whole numbers above 0");
-    }
+    checkShape(job, fail);
     if (!Number.isSafeInteger(sweeps) || sweeps < 0) fail(`${sweeps} sweeps`);
     checkWidth(job, columns, fail);
-    const pairs = ((rows * columns) / job.groupSize) * bytesPerElement[job.store]!;
-    const expected = {
-      weights: rows * columns * bytesPerElement[job.from]!,
-      words: (rows * columns * job.bits) / 8,
-      scales: pairs,
-      biases: pairs,
-    };
-    for (const [name, bytes] of Object.entries(expected) as [keyof typeof expected, number][]) {
-      if (job[name].byteLength !== bytes)
-        fail(`${name} have ${job[name].byteLength} bytes, expected ${bytes}`);
-    }
+    const expected = rows * columns * bytesPerElement[job.from]!;
+    if (job.weights.byteLength !== expected)
+      fail(`weights have ${job.weights.byteLength} bytes, expected ${expected}`);
+    checkPacked(job, packedBytes(job, job, job.store), fail);
     if (diagonal && diagonal.length !== columns)
       fail(`the diagonal has ${diagonal.length} elements`);
     if ((factor === null) !== (order === null)) fail("a factor and its order come together");
@@ -87,7 +77,8 @@ export const tune: Routine<TuneJob, TuneAnswer> = {
     const sum = (of: (part: TuneAnswer) => number) =>
       parts.reduce((total, part) => total + of(part), 0);
     return {
-      // Carried along in float32: of weights that the format holds exactly it may end just below zero.
+      // Carried along in float32: of weights that the format holds exactly it may end just below
+      // zero.
       loss: Math.max(
         0,
         sum(({ loss }) => loss),
@@ -103,19 +94,17 @@ export const tune: Routine<TuneJob, TuneAnswer> = {
 
 /** Rows `[start, end)`. */
 function tuneRows(job: TuneJob, start: number, end: number): TuneAnswer {
-  const { rows, columns, factor } = job;
-  const { numbers, atFactor, outputs } = prepare(job, start, end);
-  const answer = () => readTotals(numbers);
+  const { call, atFactor, outputs } = prepare(job, start, end);
+  const answer = () => TuneCall.read(call);
   if (answer().nonFinite > 0) return answer();
+  const factor = factorOf(job);
   if (factor) {
-    eachBlock(factor, columns, atFactor, (left, right) =>
-      wasm.tune_block(numbers, left, right, atFactor),
-    );
+    eachBlock(factor, atFactor, (left, right) => wasm.tune_block(call, left, right, atFactor));
   }
-  wasm.tune_finish(numbers);
-  for (const [i, bytes] of [job.words, job.scales, job.biases].entries()) {
-    const each = bytes.byteLength / rows;
-    copyOut(outputs[i]!, bytes, start * each, end * each);
+  wasm.tune_finish(call);
+  for (const [i, part] of packedParts.entries()) {
+    const each = job[part].byteLength / job.rows;
+    copyOut(outputs[i]!, job[part], start * each, end * each);
   }
   return answer();
 }

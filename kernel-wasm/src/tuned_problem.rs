@@ -1,0 +1,243 @@
+//! Problems for tuning, solved by whole jobs and checked in float64.
+
+use super::*;
+use crate::affine::tests::{fit_ref, settle_ref};
+use crate::half::Dtype;
+use crate::tile::Rounding;
+use crate::tuning::BLOCK;
+
+/// Uniform numbers of -1..1.
+pub fn noise(seed: usize) -> impl FnMut() -> f64 {
+    let mut state = seed as u64 * 0x9e37_79b9_7f4a_7c15 + 1;
+    move || {
+        state =
+            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 11) as f64 / (1u64 << 52) as f64 - 1.0
+    }
+}
+
+/// A layer's problem: weights, and a Hessian with correlated columns, some of them loud.
+#[derive(Clone)]
+pub struct Problem {
+    pub plan: Plan,
+    pub from: Dtype,
+    pub bytes: Vec<u8>,
+    /// As `bytes` hold them.
+    pub weights: Vec<f32>,
+    /// H', `[d, d]`, natural order.
+    pub hessian: Vec<f64>,
+    pub order: Vec<u32>,
+    /// R `[d, d]`, by position.
+    pub factor: Vec<f32>,
+    pub diagonal: Vec<f32>,
+}
+
+pub fn plan(rows: usize, columns: usize, bits: usize, group: usize, store: Dtype) -> Plan {
+    Plan { rows, columns, bits, group, store, sweeps: 0, refit: false, factored: true }
+}
+
+pub fn problem(plan: Plan, from: Dtype, weight: impl Fn(usize, usize, f64) -> f64) -> Problem {
+    let (rows, d) = (plan.rows, plan.columns);
+    let mut next = noise(rows * 1000 + d);
+    let mut weights: Vec<f32> =
+        (0..rows * d).map(|at| weight(at / d, at % d, next()) as f32).collect();
+    let mut bytes = vec![0; weights.len() * from.bytes()];
+    narrow(from, &weights, &mut bytes);
+    widen(from, &bytes, &mut weights);
+    // Tokens: few latent directions, own noise, every 23rd column eight times as loud.
+    let (tokens, latent) = (2 * d, d / 4);
+    let mix: Vec<f64> = (0..latent * d).map(|_| next()).collect();
+    let mut hessian = vec![0.0; d * d];
+    for _ in 0..tokens {
+        let source: Vec<f64> = (0..latent).map(|_| next()).collect();
+        let x: Vec<f64> = (0..d)
+            .map(|k| {
+                let shared: f64 = source.iter().enumerate().map(|(l, s)| s * mix[l * d + k]).sum();
+                (shared / (latent as f64).sqrt() + 0.3 * next())
+                    * if k % 23 == 5 { 8.0 } else { 1.0 }
+            })
+            .collect();
+        for (i, row) in hessian.chunks_exact_mut(d).enumerate() {
+            row.iter_mut().zip(&x).for_each(|(h, other)| *h += x[i] * other);
+        }
+    }
+    let mean = (0..d).map(|k| hessian[k * d + k]).sum::<f64>() / d as f64;
+    (0..d).for_each(|k| hessian[k * d + k] += 0.01 * mean);
+    let diagonal: Vec<f32> = (0..d).map(|k| hessian[k * d + k] as f32).collect();
+    let mut order: Vec<u32> = (0..d as u32).collect();
+    order.sort_by(|&a, &b| diagonal[a as usize].total_cmp(&diagonal[b as usize]).then(b.cmp(&a)));
+    let permuted = permute(&hessian, &order);
+    let factor = cholesky_ref(d, &permuted).iter().map(|&r| r as f32).collect();
+    Problem { plan, from, bytes, weights, hessian, order, factor, diagonal }
+}
+
+pub fn permute(hessian: &[f64], order: &[u32]) -> Vec<f64> {
+    let d = order.len();
+    let at = |p: usize| order[p] as usize;
+    (0..d * d).map(|i| hessian[at(i / d) * d + at(i % d)]).collect()
+}
+
+/// R, upper, with H = RᵀR.
+pub fn cholesky_ref(d: usize, h: &[f64]) -> Vec<f64> {
+    let mut r = vec![0.0; d * d];
+    for i in 0..d {
+        for j in i..d {
+            let sum: f64 = (0..i).map(|k| r[k * d + i] * r[k * d + j]).sum();
+            r[i * d + j] = if i == j {
+                (h[i * d + i] - sum).sqrt()
+            } else {
+                (h[i * d + j] - sum) / r[i * d + i]
+            };
+        }
+    }
+    r
+}
+
+/// H⁻¹ from its factor, column by column.
+pub fn inverse_ref(d: usize, r: &[f64]) -> Vec<f64> {
+    let mut inverse = vec![0.0; d * d];
+    for unit in 0..d {
+        let mut x = vec![0.0; d];
+        for i in 0..d {
+            let sum: f64 = (0..i).map(|k| r[k * d + i] * x[k]).sum();
+            x[i] = (f64::from(u8::from(i == unit)) - sum) / r[i * d + i];
+        }
+        for i in (0..d).rev() {
+            let sum: f64 = (i + 1..d).map(|k| r[i * d + k] * x[k]).sum();
+            x[i] = (x[i] - sum) / r[i * d + i];
+        }
+        (0..d).for_each(|i| inverse[i * d + unit] = x[i]);
+    }
+    inverse
+}
+
+pub struct Answer {
+    pub totals: Totals,
+    pub words: Vec<u8>,
+    pub scales: Vec<u8>,
+    pub biases: Vec<u8>,
+    /// Ŵ `[rows, columns]`
+    pub decoded: Vec<f32>,
+    pub room: Vec<f64>,
+}
+
+impl Problem {
+    pub fn solve(&self) -> Answer {
+        let Self { plan, order, .. } = self;
+        let (rows, d) = (plan.rows, plan.columns);
+        let pairs = rows * plan.groups() * plan.store.bytes();
+        let (mut words, mut scales, mut biases) =
+            (vec![0; rows * d / 8 * plan.bits], vec![0; pairs], vec![0; pairs]);
+        let mut stored = Stored { words: &mut words, scales: &mut scales, biases: &mut biases };
+        // What an earlier job left must not matter.
+        let mut room = vec![f64::NAN; plan.workspace()];
+        let mut work = Workspace::carve(plan, &mut room);
+        let tile = Tile {
+            weights: &self.bytes,
+            from: self.from,
+            columns: d,
+            store: plan.store,
+            rounding: Rounding::Stored,
+        };
+        let job = Job { plan: *plan, tile, order };
+        let totals = prepare(&job, &self.diagonal, &mut stored, &mut work);
+        let mut end = if plan.factored { d } else { 0 };
+        while end > 0 {
+            let start = end.saturating_sub(BLOCK);
+            // Below the diagonal stands anything.
+            let mut panel: Vec<f32> = (start..end)
+                .flat_map(|p| (start..d).map(move |q| (p, q)))
+                .map(|(p, q)| if q < p { f32::NAN } else { self.factor[p * d + q] })
+                .collect();
+            let block = Block::of(start, end, d, &mut panel);
+            tune_block(plan, order, &block, &mut work, &mut Scratch::default());
+            end = start;
+        }
+        let totals = finish(&job, &mut stored, &work, totals);
+        let mut decoded = vec![0.0; rows * d];
+        let Plan { bits, group, store, .. } = *plan;
+        let packed = Packed { words: &words[..], scales: &scales[..], biases: &biases[..] };
+        dequantize(&Rows { bits, group, store, packed }, &mut decoded);
+        Answer { totals, words, scales, biases, decoded, room }
+    }
+
+    /// e H eᵀ of a row.
+    pub fn loss(&self, row: usize, decoded: &[f32]) -> f64 {
+        let d = self.plan.columns;
+        let own = row * d..(row + 1) * d;
+        let errors: Vec<f64> = self.weights[own.clone()]
+            .iter()
+            .zip(&decoded[own])
+            .map(|(w, v)| f64::from(*w) - f64::from(*v))
+            .collect();
+        if !self.plan.factored {
+            return errors.iter().zip(&self.diagonal).map(|(e, h)| e * e * f64::from(*h)).sum();
+        }
+        let product = |i: usize| -> f64 {
+            self.hessian[i * d..][..d].iter().zip(&errors).map(|(h, e)| h * e).sum()
+        };
+        errors.iter().enumerate().map(|(i, e)| e * product(i)).sum()
+    }
+
+    /// Plain rounding by its definition.
+    pub fn rounded(&self) -> Vec<f32> {
+        let Plan { bits, group, store, .. } = self.plan;
+        let groups = self.weights.chunks_exact(group);
+        groups
+            .flat_map(|values| {
+                let lo = values.iter().copied().fold(f32::MAX, f32::min);
+                let hi = values.iter().copied().fold(f32::MIN, f32::max);
+                let (scale, bias) = settle_ref(fit_ref(lo, hi, bits), store, true);
+                let most = crate::affine::levels(bits);
+                values.iter().map(move |w| {
+                    ((w - bias) / scale).round_ties_even().clamp(0.0, most) * scale + bias
+                })
+            })
+            .collect()
+    }
+
+    /// What every answer promises.
+    pub fn check(&self, answer: &Answer) {
+        let (totals, plan) = (answer.totals, &self.plan);
+        let rounded = self.rounded();
+        let (mut loss, mut rounded_loss) = (0.0, 0.0);
+        for row in 0..plan.rows {
+            let (own, plain) = (self.loss(row, &answer.decoded), self.loss(row, &rounded));
+            assert!(
+                own <= plain * (1.0 + 1e-5) + 1e-30,
+                "row {row} of {plan:?}: {own:e} is above {plain:e}"
+            );
+            loss += own;
+            rounded_loss += plain;
+        }
+        let close = |a: f64, b: f64| (a - b).abs() <= 2e-4 * b.abs() + 1e-30;
+        assert!(close(totals.loss, loss), "{plan:?}: loss {:e} is {loss:e}", totals.loss);
+        assert!(
+            close(totals.rounded_loss, rounded_loss),
+            "{:e} is {rounded_loss:e}",
+            totals.rounded_loss
+        );
+        let squares = |values: &mut dyn Iterator<Item = f32>| {
+            values.map(|v| f64::from(v).powi(2)).sum::<f64>()
+        };
+        let error = squares(&mut self.weights.iter().zip(&answer.decoded).map(|(w, v)| w - v));
+        assert!((totals.squared_error - error).abs() <= 1e-12 * error);
+        assert!(
+            (totals.energy - squares(&mut self.weights.iter().copied())).abs()
+                <= 1e-6 * totals.energy
+        );
+        assert_eq!(totals.non_finite, 0.0);
+    }
+}
+
+pub fn gaussian(_: usize, _: usize, noise: f64) -> f64 {
+    0.05 * noise * (1.0 + noise * noise)
+}
+
+impl Problem {
+    pub fn check_solved(&self) -> Totals {
+        let answer = self.solve();
+        self.check(&answer);
+        answer.totals
+    }
+}
