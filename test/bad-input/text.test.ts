@@ -6,9 +6,10 @@ import { smallest } from "../support/models.ts";
 import { fewTuned, type Refusal, refusalScene, spoiled } from "../support/refusal.ts";
 
 /** Calibration text and tokenizers that cannot be used, through the whole command. */
-const scene = refusalScene(async ({ folder }) => {
-  await mkdir(`${folder}/hub/datasets/acme/texts`, { recursive: true });
-  await writeFile(`${folder}/hub/datasets/acme/texts/empty.txt`, "");
+const scene = refusalScene(async ({ folder, hub }) => {
+  await mkdir(`${folder}/texts`);
+  await writeFile(`${folder}/texts/empty.txt`, "");
+  await hub.seed("datasets/acme/texts", `${folder}/texts`);
 });
 const llama = smallest.llama!;
 const hybrid = smallest.nemotron_h!;
@@ -145,7 +146,7 @@ describe("a tokenizer", () => {
       "in another file than the one that can be read",
       spoiled(llama, (at) => rename(join(at, "tokenizer.json"), join(at, "tokenizer.model"))),
       "MISSING_FILE",
-      /has no tokenizer\.json: tuning reads text/,
+      /has no tokenizer\.json, nor vocab\.json with merges\.txt.*: tuning reads text/,
     ],
   ])("%s", (_, base, code, says) => scene.expectRefused({ base, args: tuned, code, says }));
 
