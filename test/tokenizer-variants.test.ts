@@ -83,7 +83,8 @@ async function encoder(folder: string) {
 describe.skipIf("reason" in python)(title, async () => {
   const corpus = await bundledCorpus("evaluation");
   const documents = corpus.texts.flatMap((text) => text.documents);
-  const all = [...texts, ...documents];
+  // tokenizer-conformance.test.ts compares the kinds themselves over the whole corpus.
+  const all = [...texts, ...corpus.texts.flatMap((text) => text.documents.slice(0, 2))];
   let folder: string;
   let count = 0;
   const places = new Map<string, Task>();

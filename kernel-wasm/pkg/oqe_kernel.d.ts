@@ -19,21 +19,21 @@ export function add(y: number, x: number, count: number): void;
 export function add_contexts(logits: number, rows: number, vocabulary: number, z: number, width: number, contexts: number): void;
 
 /**
+ * Adds the Fisher weights of each group of tokens: `logits` float32 `[rows, vocabulary]`,
+ * overwritten; `groups` uint32 `[vocabulary]`; `sums` float32 `[rows, count]`.
+ *
+ * # Safety
+ * As [`super::quantize`]; every group is below `count`.
+ */
+export function add_fisher_weights(logits: number, rows: number, vocabulary: number, groups: number, sums: number, count: number): void;
+
+/**
  * `tile` += alpha·`left`ᵀ·`right` of a [`ProductCall`].
  *
  * # Safety
  * As [`linear`].
  */
 export function add_product(call: number): void;
-
-/**
- * Adds what the tokens of each group have at stake: `logits` float32 `[rows, vocabulary]`,
- * overwritten; `groups` uint32 `[vocabulary]`; `stakes` float32 `[rows, count]`.
- *
- * # Safety
- * As [`super::quantize`]; every group is below `count`.
- */
-export function add_stakes(logits: number, rows: number, vocabulary: number, groups: number, stakes: number, count: number): void;
 
 /**
  * Row r of `y` += weights[r] · row r of `x`.
@@ -45,7 +45,7 @@ export function add_weighted(y: number, x: number, weights: number, rows: number
 
 /**
  * Address of at least `bytes` bytes, aligned to 64. A later, larger request moves the arena and
- * forgets what it held.
+ * loses its contents.
  */
 export function arena(bytes: number): number;
 
@@ -272,8 +272,8 @@ export interface InitOutput {
     readonly memory: WebAssembly.Memory;
     readonly add: (a: number, b: number, c: number) => void;
     readonly add_contexts: (a: number, b: number, c: number, d: number, e: number, f: number) => void;
+    readonly add_fisher_weights: (a: number, b: number, c: number, d: number, e: number, f: number) => void;
     readonly add_product: (a: number) => void;
-    readonly add_stakes: (a: number, b: number, c: number, d: number, e: number, f: number) => void;
     readonly add_weighted: (a: number, b: number, c: number, d: number, e: number) => void;
     readonly arena: (a: number) => number;
     readonly attend: (a: number) => void;

@@ -31,6 +31,23 @@ export function add_contexts(logits, rows, vocabulary, z, width, contexts) {
 }
 
 /**
+ * Adds the Fisher weights of each group of tokens: `logits` float32 `[rows, vocabulary]`,
+ * overwritten; `groups` uint32 `[vocabulary]`; `sums` float32 `[rows, count]`.
+ *
+ * # Safety
+ * As [`super::quantize`]; every group is below `count`.
+ * @param {number} logits
+ * @param {number} rows
+ * @param {number} vocabulary
+ * @param {number} groups
+ * @param {number} sums
+ * @param {number} count
+ */
+export function add_fisher_weights(logits, rows, vocabulary, groups, sums, count) {
+    wasm.add_fisher_weights(logits, rows, vocabulary, groups, sums, count);
+}
+
+/**
  * `tile` += alpha·`left`ᵀ·`right` of a [`ProductCall`].
  *
  * # Safety
@@ -39,23 +56,6 @@ export function add_contexts(logits, rows, vocabulary, z, width, contexts) {
  */
 export function add_product(call) {
     wasm.add_product(call);
-}
-
-/**
- * Adds what the tokens of each group have at stake: `logits` float32 `[rows, vocabulary]`,
- * overwritten; `groups` uint32 `[vocabulary]`; `stakes` float32 `[rows, count]`.
- *
- * # Safety
- * As [`super::quantize`]; every group is below `count`.
- * @param {number} logits
- * @param {number} rows
- * @param {number} vocabulary
- * @param {number} groups
- * @param {number} stakes
- * @param {number} count
- */
-export function add_stakes(logits, rows, vocabulary, groups, stakes, count) {
-    wasm.add_stakes(logits, rows, vocabulary, groups, stakes, count);
 }
 
 /**
@@ -75,7 +75,7 @@ export function add_weighted(y, x, weights, rows, columns) {
 
 /**
  * Address of at least `bytes` bytes, aligned to 64. A later, larger request moves the arena and
- * forgets what it held.
+ * loses its contents.
  * @param {number} bytes
  * @returns {number}
  */

@@ -4,10 +4,10 @@ use crate::gemm::{gemm, Product, Scratch, Target, View};
 use crate::lanes::Floats;
 use crate::triangular::{half, solve_transposed, BLOCK};
 
-/// Replaces the upper triangle of a symmetric H `[n, n]`, row-major with rows `stride` apart, by R,
+/// Replaces the upper triangle of a symmetric H `[n, n]`, row-major with rows `stride` apart, by R:
 /// upper triangular with a positive diagonal and H = RᵀR. Below the diagonal nothing is read, and
-/// what is left there means nothing. Gives the index of the first pivot that is not positive and
-/// finite, if there is one; what is before it is right.
+/// what is written there has no meaning. Returns the index of the first pivot that is not positive
+/// and finite, if any; rows before it are right.
 ///
 /// # Safety
 /// `h` covers its matrix.
@@ -35,7 +35,7 @@ pub unsafe fn cholesky(
     cholesky(n - top, corner, stride, scratch).map(|pivot| top + pivot)
 }
 
-/// At most BLOCK rows: each, when done, is subtracted from those below.
+/// At most BLOCK rows. Each finished row is subtracted from those below.
 #[inline(never)]
 unsafe fn block(n: usize, h: *mut f32, stride: usize) -> Option<usize> {
     let mut rows = [[0.0; BLOCK]; BLOCK];

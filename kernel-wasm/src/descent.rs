@@ -17,7 +17,7 @@ use crate::lanes::Floats;
 use crate::sweep::Block;
 use crate::tuning::{Plan, Workspace};
 
-/// Columns that are looked at together: two vectors.
+/// Columns that are checked together: two vectors.
 const LOOK: usize = 8;
 
 /// The window when positions from `start` on are done.
@@ -47,7 +47,7 @@ impl Window {
     }
 }
 
-/// Takes a block whose codes are chosen and whose t stands in `work.products` into the window.
+/// Adds a block to the window: its codes are chosen and its t is in `work.products`.
 pub fn include(
     plan: &Plan,
     order: &[u32],
@@ -99,8 +99,8 @@ pub fn include(
     }
 }
 
-/// How far g / M_qq may go before another code is nearer: half a step, without end where there is
-/// no further code.
+/// Bounds of g / M_qq within which no other code is nearer: half a step, infinite where there is no
+/// further code.
 fn bounds(plan: &Plan, order: &[u32], work: &Workspace, p: usize, row: usize) -> (f32, f32) {
     let stride = plan.stride();
     let code = work.codes[p * stride + row];
@@ -112,8 +112,8 @@ fn bounds(plan: &Plan, order: &[u32], work: &Workspace, p: usize, row: usize) ->
     (-bound(no_lower), bound(no_higher))
 }
 
-/// Looks `plan.sweeps` times at every code in the window, from the last position to the first, and
-/// takes each that is better.
+/// Checks every code in the window `plan.sweeps` times, from the last position to the first, and
+/// takes each better one.
 pub fn descend(plan: &Plan, order: &[u32], start: usize, work: &mut Workspace) {
     let window = Window::of(plan, start);
     for row in 0..plan.rows {
@@ -165,7 +165,7 @@ fn beyond(work: &Workspace, at: usize, slot: usize) -> bool {
     })
 }
 
-/// Gives a slot its best code if the loss falls.
+/// Gives a slot its best code if that lowers the loss.
 #[inline(never)]
 fn change(
     plan: &Plan,

@@ -1,7 +1,7 @@
-//! How far a model's next-token distribution is from its base's: in float64 over the whole
-//! vocabulary, because differences of bf16 or float32 softmaxes drown what is measured.
+//! How far a model's next-token distribution is from its base's. In float64 over the whole
+//! vocabulary, because rounding errors of bf16 or float32 softmaxes exceed what is measured.
 
-/// What one position says of two models.
+/// Figures of one position.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Position {
     /// Kullback-Leibler divergence of the model from the base, KL(base ‖ model), in nats.
@@ -9,7 +9,7 @@ pub struct Position {
     /// log-probability of the token that follows, in nats: base, model.
     pub base: f64,
     pub model: f64,
-    /// Whether both hold the same token for the likeliest. The first of equals counts.
+    /// Whether both models rank the same token first. Of equal logits the first counts.
     pub same_top: bool,
 }
 
@@ -62,7 +62,7 @@ fn normalizer(logits: &[f32], shares: &mut [f64]) -> (usize, f64) {
     (top, f64::from(largest) + total(sums).ln())
 }
 
-/// What is smaller adds nothing to a sum that holds a 1.
+/// Smaller terms do not change a sum that contains a 1.
 const LEAST: f64 = -700.0;
 
 /// e^x for x <= 0, to a few units of the last place: 2^n e^r, |r| <= ln 2 / 2, by the Taylor series

@@ -1,6 +1,7 @@
-//! What JavaScript sees: one arena to write operands into, and coarse routines over addresses
-//! within it. The caller (`src/kernel/kernel.ts`) lays the arena out and vouches for every address
-//! and length.
+//! What JavaScript sees: one arena for operands, and routines over addresses within it. The caller
+//! (`src/kernel/routines`) lays out the arena and is responsible for every address and length.
+//! Routines with many operands take the address of one `#[repr(C)]` struct;
+//! src/kernel/struct.test.ts compares each with its TypeScript declaration.
 
 mod algebra;
 mod attention;
@@ -35,7 +36,7 @@ fn layout(bytes: usize) -> Layout {
 }
 
 /// Address of at least `bytes` bytes, aligned to 64. A later, larger request moves the arena and
-/// forgets what it held.
+/// loses its contents.
 #[wasm_bindgen]
 pub fn arena(bytes: usize) -> usize {
     let (address, size) = ARENA.get();
@@ -56,7 +57,7 @@ pub fn arena(bytes: usize) -> usize {
     fresh as usize
 }
 
-/// Lends the panels of this instance to a product.
+/// Gives a product the panels of this instance.
 fn with_scratch<T>(work: impl FnOnce(&mut Scratch) -> T) -> T {
     SCRATCH.with_borrow_mut(work)
 }

@@ -1,8 +1,8 @@
-//! What tuning at a width will lose, told without choosing a code. With H' = RᵀR the sweep leaves Σ
-//! t_p², t_p = R_pp · (rounding error of position p): errors spread evenly over a step s have s² /
-//! 12, so a row loses Σ_p R_pp² s² / 12 (docs/measuring.md; GPTQ as nearest-plane rounding: arXiv
-//! 2508.01077). Clipping and coordinate descent are not in it: the caller holds a sample of real
-//! results against it.
+//! Predicts what tuning at a width will lose, without choosing codes. With H' = RᵀR the sweep
+//! leaves Σ t_p², t_p = R_pp · (rounding error of position p). Errors spread evenly over a step s
+//! have variance s² / 12, so a row loses Σ_p R_pp² s² / 12 (GPTQ as nearest-plane rounding: arXiv
+//! 2508.01077). Clipping and coordinate descent are not included; the caller corrects for them with
+//! a sample of real results.
 
 use crate::tuning::{Plan, Workspace};
 

@@ -1,5 +1,12 @@
-//! Matrix products: C += α·A·B in float32, the one loop nest that everything of level 3 here is
-//! built on.
+//! Matrix products: C += α·A·B in float32, the loop nest behind all matrix work here.
+//!
+//! The operands are packed into panels that the innermost loop reads sequentially (Goto and van de
+//! Geijn, "Anatomy of high-performance matrix multiplication", ACM TOMS 34(3), 2008). A tile of 6 ×
+//! 8 results is the largest that V8 keeps in registers on x86-64.
+//!
+//! Every element of C is computed the same way wherever it lies. For each block of [`DEPTH`] steps
+//! of k, counted from 0, a sum from zero is made by fused multiply-adds in order of k; then `c =
+//! α·sum + c`, fused. So rows and columns may be split into jobs freely.
 //!
 //! The operands are packed into panels that the innermost loop reads straight through (Goto and van
 //! de Geijn, "Anatomy of high-performance matrix multiplication", ACM TOMS 34(3), 2008). A tile of
@@ -43,7 +50,7 @@ impl View {
     }
 }
 
-/// Room for packed panels, kept from call to call.
+/// Memory for packed panels, reused from call to call.
 #[derive(Default)]
 pub struct Scratch {
     a: Vec<Line>,
@@ -169,9 +176,9 @@ struct Step {
     b: *const f32,
 }
 
-/// One tile: C += α·A·B over `depth` steps, A packed as `[depth, ROWS]`, B as `[depth, COLUMNS]`.
-/// A function of its own, so that V8 swaps in optimized code while a large product is under way;
-/// one step an iteration, because unrolled steps make LLVM load ahead and V8 spill.
+/// One tile: C += α·A·B over `depth` steps, A packed as `[depth, ROWS]`, B as `[depth, COLUMNS]`. A
+/// separate function, so that V8 switches to optimized code during a large product. One step an
+/// iteration: unrolled steps make LLVM load ahead and V8 spill registers.
 #[inline(never)]
 unsafe fn tile(depth: usize, alpha: f32, a: *const f32, b: *const f32, c: *mut f32, ldc: usize) {
     let (mut a, mut b) = (a, b);

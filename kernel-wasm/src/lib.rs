@@ -1,5 +1,5 @@
-//! The arithmetic of oqe-publisher, for WebAssembly. Safe routines over slices live in the modules
-//! and are tested on the host; `exports` is the thin layer that turns pointers into slices.
+//! The arithmetic of oqe-publisher, for WebAssembly. The modules hold safe routines over slices,
+//! tested on the host. `exports` is a thin layer that turns addresses into slices.
 
 pub mod activate;
 pub mod affine;
@@ -11,6 +11,7 @@ pub mod descent;
 pub mod divergence;
 pub mod elementary;
 pub mod encode;
+pub mod fisher;
 pub mod forecast;
 pub mod gemm;
 pub mod half;
@@ -28,7 +29,6 @@ pub mod route;
 pub mod rows;
 pub mod search;
 mod squares;
-pub mod stakes;
 pub mod sweep;
 pub mod tile;
 pub mod triangular;

@@ -29,8 +29,7 @@ struct Tile {
     weights: [Lanes; LARGEST_GROUP],
 }
 
-/// Refits all groups, after the sweep has reached position 0 with a window that is the whole
-/// matrix.
+/// Refits all groups. The sweep has reached position 0, and its window is the whole matrix.
 pub fn refit(plan: &Plan, order: &[u32], work: &mut Workspace, scratch: &mut Scratch) {
     let (columns, stride, group) = (plan.columns, plan.stride(), plan.group);
     let mut position = vec![0; columns];

@@ -17,7 +17,7 @@ const FITS: usize = 2;
 /// Rows searched together: two vectors.
 const ROWS: usize = 8;
 
-/// What is left out of the range at either end, at most. Few codes gain most from leaving out.
+/// How much of the range is left out at either end, at most. Low widths gain most from it.
 fn shortest(bits: usize) -> f32 {
     [0.25, 0.2, 0.15, 0.1, 0.06, 0.04, 0.02][bits - 2]
 }

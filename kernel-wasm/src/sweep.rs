@@ -10,7 +10,7 @@ use crate::gemm::{gemm, Product, Scratch, Target, View};
 use crate::lanes::Floats;
 use crate::tuning::{Plan, Workspace, BLOCK, CHUNK};
 
-/// Columns whose mutual corrections are made one by one.
+/// Columns that are corrected one by one.
 const LEAF: usize = 32;
 const VECTORS: usize = CHUNK / 4;
 
@@ -48,8 +48,8 @@ impl<'a> Block<'a> {
     }
 }
 
-/// Chooses the codes of a block whose successors are done. `work.products` holds its t afterwards,
-/// which are also added to the losses.
+/// Chooses the codes of a block whose successors are finished. Afterwards `work.products` holds its
+/// t, whose squares are added to the losses.
 pub fn sweep(
     plan: &Plan,
     order: &[u32],
@@ -62,7 +62,7 @@ pub fn sweep(
     add_squares(plan, block.end - block.start, work.products, work.losses);
 }
 
-/// Adds what plain rounding loses in a block's t.
+/// Adds the loss of plain rounding in a block's t.
 pub fn add_rounded(plan: &Plan, block: &Block, work: &mut Workspace, scratch: &mut Scratch) {
     multiply(plan, block, work.rounded, block.start, work.products, scratch);
     add_squares(plan, block.end - block.start, work.products, work.rounded_losses);
@@ -90,7 +90,7 @@ fn multiply(
     unsafe { gemm(&Product::of(shape, factor, errors, to), scratch) }
 }
 
-/// The later half, its share in the products of the earlier half, the earlier half.
+/// The later half, its contribution to the products of the earlier half, then the earlier half.
 fn halves(
     plan: &Plan,
     order: &[u32],

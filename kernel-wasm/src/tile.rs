@@ -1,5 +1,4 @@
-//! One visit of a tile's rows: each block of a row is widened once, and quantized at every width
-//! asked for.
+//! Quantizes a tile: each block of a row is widened once, then quantized at every width.
 
 use crate::affine::{levels, Affines, BLOCK, SMALLEST_GROUP};
 use crate::encode::Codes;
@@ -11,7 +10,7 @@ use crate::ranges::Ranges;
 /// Which scale and bias the codes are chosen against.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Rounding {
-    /// Those that the file holds: the nearest code is then the nearest that a reader can decode.
+    /// Those of the file. The chosen code is then the nearest that a reader can decode.
     Stored,
     /// The float32 ones before they are rounded to the file's dtype, as `mx.quantize` does; a base
     /// in another dtype is cast first.
@@ -51,7 +50,7 @@ pub struct Sums {
     pub non_finite: f64,
 }
 
-/// What a block needs besides its bytes.
+/// Buffers of a block.
 struct Workplace {
     base: [f32; BLOCK],
     cast: [f32; BLOCK],

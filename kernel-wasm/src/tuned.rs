@@ -1,6 +1,5 @@
-//! A tuning job from its first step to its last: plain rounding, which is what the file gets where
-//! nothing better is found; the search for scales; block by block the codes; at last, row by row,
-//! the better of the two.
+//! A whole tuning job: plain rounding, which the file gets where nothing better is found; the
+//! search for scales; the codes, block by block; at the end the better of the two for each row.
 
 use crate::affine::BLOCK as MOST_AT_ONCE;
 use crate::dequantize::{dequantize, Rows};
@@ -24,13 +23,13 @@ pub struct Totals {
     /// tr(E H' Eᵀ) of what is stored, and of plain rounding; without a factor Σ h (w - ŵ)².
     pub loss: f64,
     pub rounded_loss: f64,
-    /// Rows that were left rounded.
+    /// Rows that stay as plain rounding has them.
     pub rounded_rows: f64,
     /// Σ (w - ŵ)² of what is stored.
     pub squared_error: f64,
     /// Σ w²
     pub energy: f64,
-    /// NaN and infinities among the weights. Where there are any, nothing else is right.
+    /// NaN and infinities among the weights. If there are any, the other values are wrong.
     pub non_finite: f64,
 }
 
@@ -84,7 +83,7 @@ pub fn tune_block(
     }
 }
 
-/// Writes weights and the errors of plain rounding, rows side by side.
+/// Writes weights and the errors of plain rounding, with rows side by side.
 fn spread(job: &Job, importance: &[f32], stored: &Stored, work: &mut Workspace) {
     let &Job { ref plan, ref tile, order } = job;
     let (columns, stride, from) = (plan.columns, plan.stride(), tile.from);
@@ -165,7 +164,7 @@ fn nearest(plan: &Plan, importance: &[f32], work: &mut Workspace) {
     }
 }
 
-/// Stores each row that tuning made better, and sums up.
+/// Stores each row that tuning improved, and adds up the totals.
 pub fn finish(job: &Job, stored: &mut Stored, work: &Workspace, mut totals: Totals) -> Totals {
     let &Job { ref plan, ref tile, order } = job;
     let columns = plan.columns;

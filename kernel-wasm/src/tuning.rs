@@ -1,5 +1,9 @@
-//! One job of tuning: some rows of a weight matrix at one width, and the memory that they are
-//! worked on in.
+//! One tuning job: some rows of a weight matrix at one width, and their workspace.
+//!
+//! A matrix is tuned in the order in which its Hessian was factorized. Position p holds natural
+//! column `order[p]`, and H' = RᵀR with R upper triangular in positions. With errors E = W - Ŵ
+//! (weights minus what a reader decodes) the loss is tr(E H' Eᵀ) = Σ t², t[row][p] = Σ_{q >= p}
+//! E[row][q] · R[p][q]. All of this is per row; rows do not interact.
 //!
 //! A matrix is tuned by the order in which its Hessian was factorized: position p holds natural
 //! column `order[p]`, and H' = RᵀR with R upper triangular in positions. With errors E = W - Ŵ
@@ -9,14 +13,13 @@
 use crate::affine::levels;
 use crate::half::Dtype;
 
-/// Rows that are visited together: four vectors. Rows are padded with zeros up to a multiple of it.
+/// Rows that are processed together: four vectors. Rows are padded with zeros to a multiple of it.
 pub const CHUNK: usize = 16;
-/// Columns between two looks at the rest of the matrix (sweep.rs).
+/// Columns of a block (sweep.rs).
 pub const BLOCK: usize = 128;
-/// Up to this many columns, descent looks back at all of them; its Gram matrix has their number
-/// squared.
+/// Up to this many columns, descent checks all of them; its Gram matrix has their number squared.
 const WHOLE: usize = 5120;
-/// In wider matrices it looks back at so many. A multiple of BLOCK.
+/// In wider matrices it checks this many. A multiple of BLOCK.
 const WINDOW: usize = 1024;
 
 #[derive(Clone, Copy, Debug)]
@@ -27,11 +30,11 @@ pub struct Plan {
     pub group: usize,
     /// Dtype of scales and biases.
     pub store: Dtype,
-    /// Looks that descent takes at the columns done so far, after each block (descent.rs); 0: none.
+    /// Passes of descent over the finished columns, after each block (descent.rs). 0: none.
     pub sweeps: usize,
-    /// Whether scales and biases are fitted to the codes at last (refit.rs).
+    /// Whether scales and biases are fitted to the codes at the end (refit.rs).
     pub refit: bool,
-    /// Whether there is a factor. Without one the weights of the columns are all there is.
+    /// Whether there is a factor. Without one only the weights of the columns count.
     pub factored: bool,
 }
 
@@ -56,7 +59,7 @@ impl Plan {
         levels(self.bits)
     }
 
-    /// How many columns descent looks back at, those of the block included; 0: it does not run.
+    /// How many columns descent checks, those of the block included. 0: it does not run.
     pub fn reach(&self) -> usize {
         match (self.factored && self.sweeps > 0, self.columns <= WHOLE) {
             (false, _) => 0,
@@ -83,9 +86,9 @@ impl Plan {
     }
 }
 
-/// The memory of a job. `[columns, stride]`: rows side by side, a column after the other.
+/// The memory of a job. `[columns, stride]`: column after column, the rows of each side by side.
 pub struct Workspace<'a> {
-    /// `[rows]` What tuning and what plain rounding lose.
+    /// `[rows]` Losses of tuning and of plain rounding.
     pub losses: &'a mut [f64],
     pub rounded_losses: &'a mut [f64],
     /// `[columns, stride]` W, columns in natural order.

@@ -1,6 +1,6 @@
 import * as core from "@actions/core";
 import { renderSummary } from "../card/render.ts";
-import { describeAction, describeOccasion } from "../github/occasion.ts";
+import { describeAction, describeOccasion, readOccasion } from "../github/occasion.ts";
 import { OqeError } from "../ground/errors.ts";
 import { reasonOf } from "../ground/reasons.ts";
 import { actionsReport } from "../ground/report.ts";
@@ -19,7 +19,7 @@ export async function runAction(): Promise<void> {
   const report = actionsReport();
   const warnings = unusedInputs(read, inputs);
   for (const line of warnings) report.warn(line);
-  const occasion = describeOccasion(process.env);
+  const occasion = describeOccasion(await readOccasion(), process.env.GITHUB_REPOSITORY);
   const published = await publishModel(inputs, openDependencies(inputs, report, occasion));
   const unset = setOutputs(published);
   await summarize(inputs, published, warnings);

@@ -1,16 +1,33 @@
-type Environment = Readonly<Record<string, string | undefined>>;
+import type { context } from "@actions/github";
+
+/** The part of GitHub's context that a commit on the Hub mentions. */
+export type Occasion = Pick<typeof context, "eventName" | "ref" | "sha">;
+
+/**
+ * What started this run, as GitHub's toolkit reads it. null if it cannot be read: the toolkit throws
+ * on a damaged event file, and only the text of a commit depends on it.
+ */
+export async function readOccasion(): Promise<Occasion | null> {
+  try {
+    return (await import("@actions/github")).context;
+  } catch {
+    return null;
+  }
+}
 
 /**
  * What started this run, for the commits on the Hub: `tag v1.2.0 of acme/models`. Empty outside
- * GitHub.
+ * GitHub. `repository`: `owner/name` of the workflow.
  */
-export function describeOccasion(environment: Environment): string {
-  const { GITHUB_EVENT_NAME: event = "", GITHUB_REPOSITORY: repository = "" } = environment;
-  if (event === "" || repository === "") return "";
-  const tag = /^refs\/tags\/(.+)$/.exec(environment.GITHUB_REF ?? "");
+export function describeOccasion(occasion: Occasion | null, repository = ""): string {
+  if (!occasion?.eventName || repository === "") return "";
+  const { eventName, ref = "", sha = "" } = occasion;
+  const tag = /^refs\/tags\/(.+)$/.exec(ref);
   if (tag !== null) return `tag ${tag[1]} of ${repository}`;
-  return `${event} of ${repository} at ${(environment.GITHUB_SHA ?? "").slice(0, 12)}`;
+  return `${eventName} of ${repository} at ${sha.slice(0, 12)}`;
 }
+
+type Environment = Readonly<Record<string, string | undefined>>;
 
 /**
  * The Action as the workflow names it, `owner/name@ref`. null outside GitHub, and where it runs

@@ -4,15 +4,15 @@ import { bytesOf, type Matrix } from "./matrix.ts";
 
 /**
  * This thread's WebAssembly memory. Routines copy their operands from host memory into the arena,
- * call the kernel with addresses, and copy results out; nothing outside of this file, kernel.ts and
- * routines/ knows an address.
+ * call the kernel with addresses, and copy results out. Only this file, struct.ts and routines/ use
+ * addresses.
  */
 export let memory: WebAssembly.Memory;
 
 /** Codes of the dtypes in exports.rs. */
 export const dtypeCode: Readonly<Record<FloatDtype, number>> = { BF16: 0, F16: 1, F32: 2 };
 
-/** Gives this thread its private instance. Call once, before any job. */
+/** Gives this thread its private instance. Call it once, before any job. */
 export function instantiate(module: WebAssembly.Module): void {
   memory = wasm.initSync({ module }).memory;
 }
@@ -27,10 +27,7 @@ export class Layout {
     return offset;
   }
 
-  /**
-   * Address of the arena, which from now on holds this layout. Views of the memory made before are
-   * void.
-   */
+  /** Address of the arena, laid out as planned. Views of the memory made before are invalid now. */
   claim(): number {
     if (this.size > 0xffff_0000)
       throw new RangeError(`${this.size} bytes for one row exceed WebAssembly's 4 GiB`);
@@ -38,9 +35,7 @@ export class Layout {
   }
 }
 
-/**
- * Rows of `rowBytes` that fit a core's second-level cache together, of a matrix that has `rows`.
- */
+/** How many of `rows` rows of `rowBytes` bytes fit a core's second-level cache together. */
 export function rowsOfSlab(rows: number, rowBytes: number): number {
   return Math.min(rows, Math.max(1, Math.floor(slabBytes / rowBytes)));
 }
@@ -56,12 +51,12 @@ export function eachSlab(
   for (let start = 0; start < count; start += step) visit(start, Math.min(count, start + step));
 }
 
-/** Bytes `[start, end)` of host memory into the arena. */
+/** Copies bytes `[start, end)` of host memory into the arena. */
 export function copyIn(address: number, from: Uint8Array, start: number, end: number): void {
   asBuffer(from).copy(Buffer.from(memory.buffer, address, end - start), 0, start, end);
 }
 
-/** From the arena to bytes `[start, end)` of host memory. */
+/** Copies from the arena to bytes `[start, end)` of host memory. */
 export function copyOut(address: number, into: Uint8Array, start: number, end: number): void {
   Buffer.from(memory.buffer, address, end - start).copy(asBuffer(into), start);
 }
@@ -77,11 +72,11 @@ export interface Rectangle {
   readonly bottom: number;
   readonly left: number;
   readonly right: number;
-  /** Given, row i is row `rows[i]` of the matrix. */
+  /** If given, row i is row `rows[i]` of the matrix. */
   readonly rows?: Uint32Array<SharedArrayBuffer> | null;
 }
 
-/** A rectangle into the arena, its rows one after the other. */
+/** Copies a rectangle into the arena, its rows one after the other. */
 export function copyRectangleIn(
   address: number,
   { data, columns, top, bottom, left, right, rows }: Rectangle,
@@ -100,8 +95,8 @@ export function copyRectangleIn(
 }
 
 /**
- * From the arena to a rectangle. `upper`: row i only from its column i on, the rest of host memory
- * is left alone.
+ * Copies from the arena to a rectangle. With `upper`, row i is written from its column i on; the
+ * elements before stay as they are.
  */
 export function copyRectangleOut(
   address: number,
@@ -122,7 +117,10 @@ export function copyRectangleOut(
   }
 }
 
-/** Rows `[top, bottom)` of a matrix into the arena; given `rows`, those of their numbers. */
+/**
+ * Copies rows `[top, bottom)` of a matrix into the arena. If `rows` is given, it holds the numbers
+ * of the rows to copy.
+ */
 export function copyRowsIn(
   address: number,
   { data, columns }: Matrix,
@@ -133,7 +131,7 @@ export function copyRowsIn(
   copyRectangleIn(address, { data, columns, top, bottom, left: 0, right: columns, rows });
 }
 
-/** From the arena to rows `[top, bottom)` of a matrix. */
+/** Copies from the arena to rows `[top, bottom)` of a matrix. */
 export function copyRowsOut(
   address: number,
   { data, columns }: Matrix,
@@ -143,7 +141,7 @@ export function copyRowsOut(
   copyRectangleOut(address, { data, columns, top, bottom, left: 0, right: columns });
 }
 
-/** Rows one after the other in the arena to rows `rows` of a matrix. */
+/** Copies consecutive rows in the arena to the rows `rows` of a matrix. */
 export function scatterRows(
   address: number,
   { data, columns }: Matrix,
@@ -157,8 +155,8 @@ export function scatterRows(
 }
 
 /**
- * The same memory: a Buffer's copy moves it in bulk, where a typed array's `set` goes word by word
- * as soon as memory is shared.
+ * The same memory as a Buffer. A Buffer copies shared memory in bulk; a typed array's `set` copies
+ * it word by word.
  */
 function asBuffer({ buffer, byteOffset, byteLength }: Uint8Array): Buffer {
   return Buffer.from(buffer, byteOffset, byteLength);

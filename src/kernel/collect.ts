@@ -2,13 +2,15 @@ import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 
 /**
- * V8 leaves SharedArrayBuffers out when it reckons whether garbage is worth collecting, for each
- * would count once a thread. All matrices lie over such buffers, and every thread that saw one
- * keeps it alive until it collects: gigabytes pile up within seconds. So each thread counts what
- * passes through its hands, and collects.
+ * V8 ignores SharedArrayBuffers when it decides whether to collect garbage. All matrices lie over
+ * such buffers, and every thread that received one keeps it alive until it collects. Within seconds
+ * that adds up to gigabytes. So each thread counts the shared memory that it handles and triggers
+ * collections itself.
  */
 const bytesBetween = 128 << 20;
-/** Buffers that survived a young collection need a whole one, which costs more. */
+/**
+ * After so many young collections a full one follows: it also frees buffers that survived those.
+ */
 const youngBetween = 7;
 
 type Collector = (options?: { type: "minor" }) => void;
@@ -18,15 +20,14 @@ let bytes = 0;
 let young = 0;
 
 /**
- * Counts shared memory that this thread has made or been handed. Tells whether it is time to
- * collect.
+ * Counts shared memory that this thread created or received. Returns true when a collection is due.
  */
 export function countShared(more: number): boolean {
   bytes += more;
   return bytes > bytesBetween;
 }
 
-/** Frees the buffers that this thread refers to no more. */
+/** Frees the buffers that this thread no longer refers to. */
 export function collect(): void {
   bytes = 0;
   collector ??= findCollector();

@@ -2,12 +2,12 @@ import type { Kernel } from "./kernel-types.ts";
 import { mostRows, tileBounds } from "./tiles.ts";
 
 /**
- * Replaces the upper triangle of a symmetric H, float32 `[d, d]` row-major, by R, upper triangular
- * with H = RᵀR. Nothing below the diagonal is read or written. Workers share the tiles; each holds
- * a few of them, whatever d is, and who does which does not show in the result.
+ * Replaces the upper triangle of a symmetric H, float32 `[d, d]` row-major, by R: upper triangular
+ * with H = RᵀR. Nothing below the diagonal is read or written. Workers share the factor tiles, each
+ * holding a few at a time. The result does not depend on which worker computes which tile.
  *
- * `pivot` is null, or the first row whose pivot is not positive and finite: H is not positive
- * definite in float32. Then `factor` holds neither H nor R.
+ * `pivot` is null, or the first row whose pivot is not positive and finite. Then H is not positive
+ * definite in float32, and `factor` holds neither H nor R.
  */
 export async function factorize(
   kernel: Kernel,
@@ -28,7 +28,7 @@ export async function factorize(
     pivot =
       (await kernel.run("factorTile", { factor, d, top, bottom, left, right })).pivot ?? pivot;
   };
-  // Of each column of tiles the lowest that has been asked for.
+  // For each column of tiles: the lowest tile requested so far.
   const lowest: Promise<void>[] = [];
   for (let i = 0; i < count; i++) {
     lowest[i] = finish(i, i, [lowest[i]]);

@@ -3,10 +3,10 @@ import type { Matrix } from "./matrix.ts";
 import { mostRows, tileBounds } from "./tiles.ts";
 
 /**
- * Adds alpha·XᵀX to the upper triangle of `gram`: x `[tokens, d]`, of which only `rows` count, in
- * that order, where they are given; gram float32 `[d, d]`, row-major, untouched below the diagonal.
- * Sums in float32, tokens in order. Workers share it in tiles; how it is cut does not show in the
- * result.
+ * Adds alpha·XᵀX to the upper triangle of `gram`. x is `[tokens, d]`; if `rows` is given, only
+ * those tokens count, in that order. gram is float32 `[d, d]`, row-major, and stays unchanged below
+ * the diagonal. Sums are in float32, tokens in order. Workers share the Gram tiles; the result does
+ * not depend on how many there are.
  */
 export async function gram(
   kernel: Kernel,
@@ -22,7 +22,8 @@ export async function gram(
       .map((right, j) => ({ top: bounds[i]!, bottom, left: bounds[i + j]!, right }));
   });
   const sums = { data: gram, rows: x.columns, columns: x.columns };
-  // Tiles on the diagonal last: they are half the work, and even out who ends when.
+  // Tiles on the diagonal come last: they are half the work, so workers finish at about the same
+  // time.
   const halves = tiles.filter(({ top, left }) => top === left);
   const jobs = [...tiles.filter((tile) => !halves.includes(tile)), ...halves];
   await Promise.all(
@@ -31,8 +32,8 @@ export async function gram(
 }
 
 /**
- * Adds XᵀY over the tokens `rows`, null for all, to `sums`: x `[tokens, m]`, y `[tokens, n]`, sums
- * `[m, n]`. As `gram`: tokens in order, shared out in tiles.
+ * Adds XᵀY to `sums`: x `[tokens, m]`, y `[tokens, n]`, sums `[m, n]`. Null `rows` means all
+ * tokens. Order and tiles as in `gram`.
  */
 export async function cross(
   kernel: Kernel,

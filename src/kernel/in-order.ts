@@ -1,7 +1,6 @@
 /**
- * Runs tasks with at most `limit` under way and yields their results in the order of the tasks,
- * whatever the order in which they finish. A failure stops new tasks, waits for those under way,
- * and is thrown.
+ * Runs at most `limit` tasks at a time and yields their results in the order of the tasks. After a
+ * failure no new task starts; the error is thrown when the running ones have ended.
  */
 export async function* inOrder<T>(
   tasks: Iterable<() => Promise<T>>,

@@ -1,20 +1,17 @@
-/**
- * Buffers come in multiples of this, so that tiles of about the same size can follow each other in
- * one.
- */
+/** Buffer sizes are multiples of this, so that tiles of similar size can reuse one buffer. */
 const granule = 1 << 20;
 
 /**
- * Shared buffers that jobs take and give back. Without reuse every job would leave its operands to
- * two garbage collectors (ours and the worker's), which let hundreds of megabytes pile up before
- * they run.
+ * A pool of shared buffers that jobs borrow. Without reuse, every job would leave its operands to
+ * two garbage collectors (the caller's and the worker's), and hundreds of megabytes would add up
+ * before they run.
  */
 export class Leases {
   readonly #spare: SharedArrayBuffer[] = [];
 
   /**
-   * The smallest spare buffer of at least `bytes`, else a new one. Its content is whatever the last
-   * job left.
+   * The smallest free buffer of at least `bytes`, or a new one. It still holds what the last job
+   * wrote.
    */
   take(bytes: number): SharedArrayBuffer {
     const fitting = this.#spare.filter((buffer) => buffer.byteLength >= bytes);
@@ -24,7 +21,10 @@ export class Leases {
     return best;
   }
 
-  /** Takes a buffer back; keeps the `most` largest, which can serve any job that the others can. */
+  /**
+   * Returns a buffer to the pool. Of the free buffers only the `most` largest are kept; they can
+   * serve any job.
+   */
   give(buffer: SharedArrayBuffer, most: number): void {
     this.#spare.push(buffer);
     if (this.#spare.length <= most) return;
@@ -32,7 +32,7 @@ export class Leases {
   }
 }
 
-/** Cuts byte ranges off one buffer, each at its own cache line. */
+/** Cuts byte ranges off one buffer, each at the start of a cache line. */
 export class Cutter {
   size = 0;
 

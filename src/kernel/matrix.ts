@@ -50,12 +50,12 @@ export function bytesOf({
   return new Uint8Array(buffer, byteOffset, byteLength);
 }
 
-/** Flat float32 values as the weight `[.., columns]` that they are: the same memory. */
+/** Flat float32 values as a weight with `columns` columns: the same memory. */
 export function asWeight(values: Float32Array<SharedArrayBuffer>, columns: number): Weight {
   return { bytes: bytesOf(values), dtype: "F32", rows: values.length / columns, columns };
 }
 
-/** The float32 values of a weight that holds such: the same memory. */
+/** The values of a float32 weight: the same memory. */
 export function floatsOf({
   bytes: { buffer, byteOffset, byteLength },
 }: Weight): Float32Array<SharedArrayBuffer> {
@@ -74,7 +74,7 @@ export function sharedBytes(count: number): Uint8Array<SharedArrayBuffer> {
   return new Uint8Array(shared(count));
 }
 
-/** The bytes over shared memory: themselves if they are, else a copy. */
+/** The bytes themselves if they lie in shared memory, else a copy in shared memory. */
 export function inShared(bytes: Uint8Array): Uint8Array<SharedArrayBuffer> {
   if (isShared(bytes)) return bytes;
   const copy = sharedBytes(bytes.byteLength);

@@ -15,12 +15,12 @@ import type { PackedRows } from "./routines/dequantize.ts";
 import type { QuantizeTile } from "./routines/quantize.ts";
 import { type AnswerOf, type JobOf, type RoutineName, routineOf, type Task } from "./routines.ts";
 
-/** More cores than this find no memory bandwidth to share. */
+/** Beyond this, memory bandwidth limits the speed. */
 const mostWorkers = 64;
 
 /**
- * Opens the kernel. Workers start with their first task and cost nothing before.
- * Throws KERNEL where the .wasm is missing or this Node cannot run it.
+ * Opens the kernel. Each worker starts with its first task.
+ * Throws KERNEL if the .wasm is missing or this Node cannot run it.
  */
 export async function openKernel(options: { workers?: number } = {}): Promise<Kernel> {
   const workers = options.workers ?? Math.min(availableParallelism(), mostWorkers);
@@ -43,7 +43,7 @@ export async function openKernel(options: { workers?: number } = {}): Promise<Ke
 
 async function compile(bytes: Uint8Array<ArrayBuffer>): Promise<WebAssembly.Module> {
   try {
-    // Node 20 has relaxed SIMD behind a switch; the results are the same.
+    // Node 20 needs a flag for relaxed SIMD; the results are the same.
     if (Number.parseInt(process.versions.node, 10) < 22)
       setFlagsFromString("--experimental-wasm-relaxed-simd");
     return await WebAssembly.compile(bytes);

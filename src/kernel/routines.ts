@@ -13,6 +13,7 @@ import { distances } from "./routines/distances.ts";
 import { elementwise } from "./routines/elementwise.ts";
 import { embed } from "./routines/embed.ts";
 import { factorTile } from "./routines/factor-tile.ts";
+import { contexts, fisherWeights } from "./routines/fisher-weights.ts";
 import { forecast } from "./routines/forecast.ts";
 import { gather } from "./routines/gather.ts";
 import { linear } from "./routines/linear.ts";
@@ -25,7 +26,6 @@ import { route } from "./routines/route.ts";
 import { scale, weigh } from "./routines/scale.ts";
 import { screen } from "./routines/screen.ts";
 import { solve } from "./routines/solve.ts";
-import { contexts, stakes } from "./routines/stakes.ts";
 import { subtract } from "./routines/subtract.ts";
 import { tune } from "./routines/tune.ts";
 
@@ -46,6 +46,7 @@ const routines = {
   elementwise,
   embed,
   factorTile,
+  fisherWeights,
   forecast,
   gather,
   linear,
@@ -58,7 +59,6 @@ const routines = {
   scale,
   screen,
   solve,
-  stakes,
   subtract,
   tune,
   weigh,

@@ -1,21 +1,21 @@
 import type { Fail } from "./routine.ts";
-/** Tiles of the upper triangle of a large square matrix, each a job of its own. */
+/** Tiles of the upper triangle of a large square matrix. Each is one job. */
 
 /**
- * Most rows and columns of a tile. Copying its operands should cost little beside the product, and
- * there should be several.
+ * Maximum rows and columns of a tile. A product should take much longer than copying its operands,
+ * and there should be enough tiles for all workers.
  */
 export const mostRows = {
   gram: 512,
-  /** Smaller, because a tile of a factor waits for others. */
+  /** Smaller, because tiles of a factor wait for each other. */
   factor: 384,
 } as const;
 /** Whole tiles of the product in registers (gemm.rs). */
 const unit = 24;
 
 /**
- * Where tiles of a `[d, d]` matrix begin and end: 0 … d, in steps of equal size but for the last.
- * Depends on d alone: the steps of a factorization are part of its result's bits.
+ * Bounds of the tiles of a `[d, d]` matrix: 0 … d, in equal steps except the last. They depend on d
+ * alone, because the steps of a factorization affect the bits of its result.
  */
 export function tileBounds(d: number, mostRows: number): number[] {
   const count = Math.max(1, Math.ceil(d / mostRows));
@@ -32,7 +32,7 @@ export interface Tile {
   readonly right: number;
 }
 
-/** Calls `fail` unless a tile lies on the diagonal, its columns being its rows, or right of it. */
+/** Calls `fail` unless a tile lies on the diagonal (same rows and columns) or right of it. */
 export function checkTile({ d, top, bottom, left, right }: Tile, fail: Fail): void {
   const whole = [top, bottom, left, right].every(Number.isInteger);
   const beside = (left === top && right === bottom) || left >= bottom;

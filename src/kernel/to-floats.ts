@@ -1,7 +1,7 @@
 import type { FloatDtype } from "./dtype.ts";
 import type { Kernel } from "./kernel-types.ts";
 
-/** Float32 of elements in any float dtype. */
+/** Converts elements of any float dtype to float32. */
 export async function toFloats(
   weights: Uint8Array<SharedArrayBuffer>,
   from: FloatDtype,

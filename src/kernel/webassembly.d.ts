@@ -1,6 +1,6 @@
 /**
- * What we use of the WebAssembly global: TypeScript has its types only in the browser's library,
- * which Node code must not see.
+ * The part of the WebAssembly global that this project uses. TypeScript declares it only in the
+ * library for browsers, which Node code must not include.
  */
 declare namespace WebAssembly {
   interface Module {

@@ -4,8 +4,7 @@ import { bytesIn, collect, countShared } from "./collect.ts";
 import { type AnswerOf, type RoutineName, routineOf, type Task } from "./routines.ts";
 
 /**
- * A worker thread: one private instance, one task at a time. A trap ends the thread; the pool
- * starts another.
+ * Runs one task at a time on a private instance. A trap ends the thread; the pool starts another.
  */
 function run<N extends RoutineName>({ name, job }: Task<N>): AnswerOf<N> {
   return routineOf(name).run(job);
@@ -14,6 +13,6 @@ function run<N extends RoutineName>({ name, job }: Task<N>): AnswerOf<N> {
 instantiate(workerData as WebAssembly.Module);
 parentPort!.on("message", (task: Task<RoutineName>) => {
   parentPort!.postMessage(run(task));
-  // Once nothing refers to the task any more.
+  // Not before nothing refers to the task any more.
   if (countShared(bytesIn(task.job))) setImmediate(collect);
 });

@@ -70,10 +70,10 @@ export async function fisherWeights(
     const end = Math.min(x.rows, start + positionsAtOnce);
     const logits = await ops.linear(rowsOf(x, start, end), head);
     await ops.shareOut(end - start, (from, to) =>
-      ops.kernel.run("stakes", {
+      ops.kernel.run("fisherWeights", {
         logits: rowsOf(logits, from, to),
         groups,
-        stakes: rowsOf(fisher, start + from, start + to),
+        sums: rowsOf(fisher, start + from, start + to),
       }),
     );
   }

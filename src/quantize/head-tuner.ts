@@ -7,14 +7,6 @@ import { addSums, noSums, rowsOfWeight, type TunedSums, tuneMatrix } from "./tun
 import { newTunedRows, type TunedRows } from "./tuned-rows.ts";
 import type { TuningTools } from "./tuning-tools.ts";
 
-/**
- * The head is tuned for the KL of its logits. To second order, KL = ½ Var_p(error of the logits).
- * So the error of token v's row counts at a position with the Fisher weight p_v (1 - p_v): only
- * positions where v is likely matter to its row. Rows whose tokens are likely in the same contexts
- * form a group and share one Hessian, Σ over positions of (Σ of the group's Fisher weights) x xᵀ.
- * It is shrunk towards the sum over all groups.
- */
-
 /** Least rows per group: a Hessian for fewer is not worth its factor. */
 const rowsPerGroup = 64;
 
@@ -26,7 +18,15 @@ export interface HeadResult {
   readonly hessian: Hessian;
 }
 
-/** Tunes a head `[vocabulary, hidden]` on what it multiplies, `x [positions, hidden]`. */
+/**
+ * Tunes a head `[vocabulary, hidden]` on what it multiplies, `x [positions, hidden]`.
+ *
+ * The head is tuned for the KL of its logits. To second order, KL = ½ Var_p(error of the logits).
+ * So the error of token v's row counts at a position with the Fisher weight p_v (1 - p_v): only
+ * positions where v is likely matter to its row. Rows whose tokens are likely in the same contexts
+ * form a group and share one Hessian, Σ over positions of (Σ of the group's Fisher weights) x xᵀ.
+ * It is shrunk towards the sum over all groups.
+ */
 export async function tuneHeadRows(
   tools: TuningTools,
   head: Weight,

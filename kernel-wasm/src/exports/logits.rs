@@ -37,26 +37,26 @@ pub unsafe fn compare(
     }
 }
 
-/// Adds what the tokens of each group have at stake: `logits` float32 `[rows, vocabulary]`,
-/// overwritten; `groups` uint32 `[vocabulary]`; `stakes` float32 `[rows, count]`.
+/// Adds the Fisher weights of each group of tokens: `logits` float32 `[rows, vocabulary]`,
+/// overwritten; `groups` uint32 `[vocabulary]`; `sums` float32 `[rows, count]`.
 ///
 /// # Safety
 /// As [`super::quantize`]; every group is below `count`.
 #[wasm_bindgen]
-pub unsafe fn add_stakes(
+pub unsafe fn add_fisher_weights(
     logits: usize,
     rows: usize,
     vocabulary: usize,
     groups: usize,
-    stakes: usize,
+    sums: usize,
     count: usize,
 ) {
     let groups = from_raw_parts(groups as *const u32, vocabulary);
     let rows = floats_mut(logits, rows * vocabulary)
         .chunks_exact_mut(vocabulary)
-        .zip(floats_mut(stakes, rows * count).chunks_exact_mut(count));
-    for (logits, stakes) in rows {
-        crate::stakes::add(logits, groups, stakes);
+        .zip(floats_mut(sums, rows * count).chunks_exact_mut(count));
+    for (logits, sums) in rows {
+        crate::fisher::add(logits, groups, sums);
     }
 }
 
@@ -75,7 +75,7 @@ pub unsafe fn add_contexts(
     contexts: usize,
 ) {
     for row in floats_mut(logits, rows * vocabulary).chunks_exact_mut(vocabulary) {
-        crate::stakes::variances(row);
+        crate::fisher::variances(row);
     }
     let v = View::of_rows(logits as *const f32, vocabulary).transposed();
     let z = View::of_rows(z as *const f32, width);

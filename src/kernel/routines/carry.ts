@@ -4,9 +4,9 @@ import { checkMatrix, type Matrix } from "../matrix.ts";
 import type { Routine } from "../routine.ts";
 
 /**
- * How errors that are made already move the targets of a block of positions: with H = RᵀR and
- * positions fixed from the last to the first, those of the block B have their optimum at R_BB⁻¹
- * R_BL e, e the errors of all positions L behind it.
+ * How errors of earlier positions change the targets of a block of positions. With H = RᵀR and
+ * positions fixed from the last to the first, the optimum for block B is R_BB⁻¹ R_BL e, where e
+ * holds the errors of all positions L behind the block.
  */
 export interface CarryJob {
   /** R, float32 `[d, d]`, row-major, upper triangle. */
@@ -31,8 +31,8 @@ export const carry: Routine<CarryJob, void> = {
     const layout = new Layout();
     const [offsetOfBlock, offsetOfRows] = [layout.place(4 * n * n), layout.place(4 * n * later)];
     const base = layout.claim();
-    // RX = B is RᵀX = B for the triangle whose rows and columns run backwards, and so do those of B
-    // and X.
+    // Solving RX = B equals solving RᵀX = B after reversing the rows and columns of the triangle
+    // and the rows of B and X.
     const block = new Float32Array(memory.buffer, base + offsetOfBlock, n * n);
     for (let i = 0; i < n; i++) {
       for (let j = i; j < n; j++) block[i * n + j] = factor[(bottom - 1 - j) * d + bottom - 1 - i]!;

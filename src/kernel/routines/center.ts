@@ -1,15 +1,15 @@
 import { checkMatrix, type Matrix } from "../matrix.ts";
 import type { Routine } from "../routine.ts";
 
-/** Takes the mean row from every row and multiplies every column by its factor, in place. */
+/** Subtracts the mean row from every row and multiplies every column by its factor, in place. */
 export interface CenterJob {
-  /** `[rows, columns]`, small: it is one job. */
+  /** `[rows, columns]`, small enough for one job. */
   readonly x: Matrix;
   /** `[columns]` */
   readonly factors: Float32Array<SharedArrayBuffer>;
 }
 
-/** Gives the sum of the result's squares. */
+/** Returns the sum of the squares of the result. */
 export const center: Routine<CenterJob, { readonly squares: number }> = {
   describe: ({ x }) => `centering of ${x.rows}x${x.columns}`,
   check({ x, factors }, fail) {

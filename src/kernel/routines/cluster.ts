@@ -1,9 +1,9 @@
 import type { Matrix } from "../matrix.ts";
 import type { Routine } from "../routine.ts";
 
-/** Groups points by direction: k-means on the unit sphere. The same points give the same groups. */
+/** Groups points by direction: k-means on the unit sphere. It is deterministic. */
 export interface ClusterJob {
-  /** `[count, width]`; brought to length 1 in place. A point at the origin goes to group 0. */
+  /** `[count, columns]`; scaled to length 1 in place. A point at the origin joins group 0. */
   readonly points: Matrix;
   readonly groups: number;
   readonly rounds: number;
@@ -14,7 +14,7 @@ export interface ClusterJob {
 export const cluster: Routine<ClusterJob, void> = {
   describe: ({ points, groups }) => `clustering of ${points.rows} points into ${groups}`,
   check({ points, groups, labels }, fail) {
-    if (labels.length !== points.rows) fail(`room for ${labels.length} labels`);
+    if (labels.length !== points.rows) fail(`${labels.length} labels for ${points.rows} points`);
     if (!(groups >= 1 && groups <= points.rows)) fail(`${groups} groups`);
   },
   run({ points: { data, rows, columns }, groups, rounds, labels }) {
@@ -34,7 +34,7 @@ export const cluster: Routine<ClusterJob, void> = {
       }
       for (let g = 0; g < groups; g++) {
         const sum = sums.subarray(g * columns, (g + 1) * columns);
-        // A group that lost all its points keeps its place.
+        // A group without points keeps its centre.
         if (normalize(sum)) centres.set(sum, g * columns);
       }
     }
@@ -56,7 +56,7 @@ function nearest(
   return best;
 }
 
-/** Tells whether there is a direction. */
+/** Scales to length 1. Returns false for a vector of zeros. */
 function normalize(vector: Float32Array | Float64Array): boolean {
   let squares = 0;
   for (const value of vector) squares += value * value;

@@ -3,7 +3,7 @@ import { copyIn, copyOut, Layout } from "../arena.ts";
 import type { Matrix } from "../matrix.ts";
 import type { Routine } from "../routine.ts";
 
-/** Holds two models' next-token distributions against each other, position by position. */
+/** Compares the next-token distributions of two models, position by position. */
 export interface CompareJob {
   /** Logits `[positions, vocabulary]`. */
   readonly base: Matrix;
@@ -11,9 +11,9 @@ export interface CompareJob {
   /** The token that follows each position. */
   readonly next: Uint32Array<SharedArrayBuffer>;
   /**
-   * Written: `[positions, 4]` = KL(base ‖ model) in nats, log-probability of the next token under
-   * the base, under the model, and 1 where both hold the same token for the likeliest. In float64
-   * over the full vocabulary.
+   * Overwritten, `[positions, 4]` in float64 over the full vocabulary: KL(base ‖ model) in nats;
+   * log-probability of the next token under the base, then under the model; 1 where both rank the
+   * same token first.
    */
   readonly out: Float64Array<SharedArrayBuffer>;
 }
@@ -28,7 +28,7 @@ export const compare: Routine<CompareJob, void> = {
       fail(`the model has ${model.rows}x${model.columns}`);
     if (next.length !== base.rows) fail(`${next.length} next tokens`);
     if (next.some((token) => token >= base.columns)) fail("a next token outside of the vocabulary");
-    if (out.length !== 4 * base.rows) fail(`room for ${out.length} results`);
+    if (out.length !== 4 * base.rows) fail(`${out.length} results for ${base.rows} positions`);
   },
   run({ base, model, next, out }) {
     const { rows, columns } = base;

@@ -1,41 +1,42 @@
 import type { Routine } from "../routine.ts";
 
 /**
- * Makes of a Gram matrix the Hessian that is to be factorized: shrunk, without dead columns, in the
- * order of tuning, damped.
+ * Turns a Gram matrix into the Hessian to be factorized: shrunk, without dead columns, in tuning
+ * order, damped.
  */
 export interface ConditionJob {
   /** G: float32 `[d, d]`, row-major, upper triangle. */
   readonly gram: Float32Array<SharedArrayBuffer>;
-  /** T: what G is shrunk towards, as `gram`; null: G's own diagonal. */
+  /** T, as `gram`: G is shrunk towards it. Null: towards G's own diagonal. */
   readonly target: Float32Array<SharedArrayBuffer> | null;
   /**
-   * λ from 0 to 1, T's share of H = (1 - λ)·G + λ·T·(tr G / tr T). A G of trace 0 saw no token:
+   * λ, 0 to 1: T's share of H = (1 - λ)·G + λ·T·(tr G / tr T). A G of trace 0 has seen no token;
    * then H = T.
    */
   readonly share: number;
   /** Added to the diagonal: this fraction of its mean. */
   readonly damping: number;
   /**
-   * Written `[d]`: natural column of each position, by ascending diagonal of H; of equal ones the
-   * higher column first.
+   * Overwritten, `[d]`: natural column of each position, by ascending diagonal of H. Of equal
+   * columns the higher one comes first.
    */
   readonly order: Uint32Array<SharedArrayBuffer>;
   /**
-   * Written `[d]`: the diagonal of H in natural order, dead columns at the mean, before damping.
+   * Overwritten, `[d]`: the diagonal of H in natural order before damping, dead columns at the
+   * mean.
    */
   readonly diagonal: Float32Array<SharedArrayBuffer>;
   /**
-   * Written: float32 `[d, d]`, row-major, H in `order`, damped. What is below the diagonal means
-   * nothing. Not the memory of G or T.
+   * Overwritten, float32 `[d, d]`, row-major: H in `order`, damped. Elements below the diagonal
+   * have no meaning. Not the memory of G or T.
    */
   readonly factor: Float32Array<SharedArrayBuffer>;
 }
 
 export interface ConditionAnswer {
   /**
-   * Columns whose diagonal is not above 0, no token ever reached them: off their diagonal they are
-   * 0 now, on it the mean.
+   * Dead columns: their diagonal is not above 0, because no token ever reached them. In H their
+   * diagonal is the mean; their other elements are 0.
    */
   readonly dead: number;
   /** Mean diagonal of the live columns, before damping; 1 if there is none. */
@@ -97,8 +98,8 @@ function mix(gramTrace: number, targetTrace: number | null, share: number): Mixt
 }
 
 /**
- * Writes H's diagonal with dead columns at the mean. `isLive` = 1 for every other column, also for
- * NaN: let the factorization find it.
+ * Writes H's diagonal, dead columns at the mean. `isLive` is 1 for every other column, also for
+ * NaN: the factorization will report it.
  */
 function conditionDiagonal({ gram, target, diagonal }: ConditionJob, mixture: Mixture) {
   const d = diagonal.length;
@@ -118,8 +119,8 @@ function conditionDiagonal({ gram, target, diagonal }: ConditionJob, mixture: Mi
 }
 
 /**
- * Writes H off the diagonal: reads rows one after the other, and puts each element where its two
- * columns now stand.
+ * Writes H off the diagonal. Reads row after row and puts each element where its two columns are
+ * now.
  */
 function permute(
   gram: Float32Array,
@@ -133,8 +134,7 @@ function permute(
   const position = new Uint32Array(d);
   for (let p = 0; p < d; p++) position[order[p]!] = p;
   factor.fill(0);
-  // Row by row: (p, q) and (q, p) are the same element, and it lands in the row of the lower
-  // natural column.
+  // (p, q) and (q, p) are the same element. It is written to the row of the lower natural column.
   for (let i = 0; i < d; i++) {
     const [to, from] = [position[i]! * d, i * d];
     const [ofGram, ofTarget] = isLive[i] ? [mixture.gram, mixture.target] : [0, 0];
@@ -143,8 +143,8 @@ function permute(
       factor[to + position[j]!] = isLive[j] ? value : 0;
     }
   }
-  // Those that landed below the diagonal are added to the zeros above it, a few rows below at a
-  // time, which stay in the cache.
+  // Elements that were written below the diagonal are added to the zeros above it, a few rows at a
+  // time so that they stay in the cache.
   for (let left = 0; left < d; left += blockRows) {
     const right = Math.min(d, left + blockRows);
     for (let p = 0; p < right; p++) {

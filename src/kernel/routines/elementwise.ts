@@ -3,7 +3,9 @@ import { copyIn, copyOut, Layout } from "../arena.ts";
 import { bytesOf, checkMatrix, type Matrix } from "../matrix.ts";
 import type { Routine } from "../routine.ts";
 
-/** Changes every element of a matrix in place, most by the element of another at the same place. */
+/**
+ * Changes every element of a matrix in place. Most kinds read a second matrix of the same shape.
+ */
 export type ElementwiseJob =
   /** x = max(x, 0)² */
   | { readonly what: "relu_squared"; readonly x: Matrix }

@@ -4,13 +4,13 @@ import { bytesPerElement } from "../dtype.ts";
 import { checkMatrix, type Matrix, type Weight } from "../matrix.ts";
 import type { Routine } from "../routine.ts";
 
-/** Looks token ids up in a piece of an embedding table. */
+/** Looks up token ids in a part of an embedding table. */
 export interface EmbedJob {
   /** Rows `[first, first + rows)` of the whole table. */
   readonly table: Weight;
   readonly first: number;
   readonly ids: Uint32Array<SharedArrayBuffer>;
-  /** Row i is overwritten where `ids[i]` lies in the piece, else left alone. */
+  /** Row i is overwritten if `ids[i]` lies in this part. */
   readonly y: Matrix;
 }
 

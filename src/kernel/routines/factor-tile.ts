@@ -5,8 +5,8 @@ import { checkTile, type Tile } from "../tiles.ts";
 import { TileProduct } from "./tile-product.ts";
 
 /**
- * Finishes one tile of a Cholesky factor H = RᵀR in place, once the tiles above it and left of it
- * (its row's diagonal tile) are.
+ * Finishes one tile of a Cholesky factor H = RᵀR in place. The tiles above it and the diagonal tile
+ * of its row are finished.
  */
 export interface FactorTileJob extends Tile {
   /**

@@ -7,7 +7,7 @@ import { rowsOfJob } from "./tune.ts";
 import { eachBlock, factorOf, prepare, TuneCall, type TuneFrame } from "./tune-frame.ts";
 
 /**
- * What tuning rows of a weight would lose at several widths, without choosing codes
+ * Predicts what tuning rows of a weight would lose at several widths, without choosing codes
  * (kernel-wasm/src/forecast.rs).
  */
 export interface ForecastJob extends Omit<TuneFrame, "bits" | "groupSize" | "sweeps"> {
@@ -16,11 +16,11 @@ export interface ForecastJob extends Omit<TuneFrame, "bits" | "groupSize" | "swe
 }
 
 export interface ForecastAnswer {
-  /** tr(W H Wᵀ): what storing zeros would lose; without a factor as if the diagonal were even. */
+  /** tr(W H Wᵀ): the loss of storing zeros. Without a factor, H is taken as its mean diagonal. */
   readonly energy: number;
   /** Expected tr(E H Eᵀ), by width. */
   readonly losses: readonly number[];
-  /** NaN and ±Inf among the weights. With any, nothing else is right. */
+  /** NaN and ±Inf among the weights. If there are any, the other results are wrong. */
   readonly nonFinite: number;
 }
 
@@ -62,7 +62,10 @@ export const forecast: Routine<ForecastJob, ForecastAnswer> = {
   },
 };
 
-/** R_pp² by natural column: what no other column can make up for. Without a factor the diagonal. */
+/**
+ * R_pp² in natural column order: the part of an error that no other column can compensate. Without
+ * a factor: the diagonal.
+ */
 function pivotsOf({ columns, factor, order, diagonal }: ForecastJob): Float32Array {
   const pivots = new Float32Array(columns);
   if (factor === null || order === null)

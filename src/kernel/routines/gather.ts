@@ -9,7 +9,7 @@ export interface GatherJob {
   readonly y: Matrix;
 }
 
-/** Moves bytes from host memory to host memory: no arithmetic, no arena. */
+/** Copies within host memory: no arithmetic, no arena. */
 export const gather: Routine<GatherJob, void> = {
   describe: ({ x, rows }) => `${rows.length} rows of ${x.rows}x${x.columns}`,
   check({ x, rows, y }, fail) {

@@ -6,8 +6,8 @@ import type { Routine } from "../routine.ts";
 type Floats = Float32Array<SharedArrayBuffer>;
 
 /**
- * Sizes and small tensors of a Mamba-2 mixer, H heads. C = H · head + 2 · groups · state channels
- * pass the convolution.
+ * Sizes and small tensors of a Mamba-2 mixer with H heads. The convolution has C = H · head + 2 ·
+ * groups · state channels.
  */
 export interface Mixer {
   readonly heads: number;

@@ -38,7 +38,7 @@ export interface RotaryJob {
   readonly sines: Float32Array<SharedArrayBuffer>;
 }
 
-/** As exports/forward.rs reads them. */
+/** In the order of exports/attention.rs. */
 function numbersOf(scaling: RopeScaling): number[] {
   switch (scaling.kind) {
     case "default":

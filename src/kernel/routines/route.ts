@@ -7,7 +7,7 @@ type Floats = Float32Array<SharedArrayBuffer>;
 
 /** How a router chooses among its experts (route.rs). */
 export interface RouterRules {
-  /** What makes scores of logits: each expert for itself, or a softmax over all. */
+  /** How logits become scores: a sigmoid of each, or a softmax over all. */
   readonly score: "sigmoid" | "softmax";
   readonly routed: number;
   /** Experts that a token visits. */
@@ -24,14 +24,16 @@ export interface RouterRules {
   readonly scale: number;
 }
 
-/** Chooses experts for every token, or weighs those that somebody else chose. */
+/** Chooses experts for every token, or weighs experts that are given (`forced`). */
 export interface RouteJob {
-  /** `[tokens, routed]`: logits that become scores; for `forced` experts: scores already. */
+  /** `[tokens, routed]`: logits, which become scores. With `forced`: scores. */
   readonly scores: Matrix;
   readonly rules: RouterRules;
-  /** `[tokens, kept]`: overwritten with the experts by rank; `forced`: read. */
+  /** `[tokens, kept]`: experts by rank. Overwritten; with `forced`, read. */
   readonly experts: Uint32Array<SharedArrayBuffer>;
-  /** Overwritten: `[tokens, kept]` scores of the choice. Left alone for `forced` experts. */
+  /**
+   * Overwritten: `[tokens, kept]`, the scores that the choice was made by. Unchanged with `forced`.
+   */
   readonly selection: Floats;
   /** Overwritten: `[tokens, visited]`. */
   readonly weights: Floats;
@@ -49,8 +51,9 @@ export const route: Routine<RouteJob, void> = {
       fail(`${openGroups} of ${groups} groups`);
     if (correction && correction.length !== routed) fail(`${correction.length} corrections`);
     if (experts.length !== scores.rows * kept || selection.length !== experts.length)
-      fail("no room for the ranks");
-    if (weights.length !== scores.rows * visited) fail("no room for the weights");
+      fail(`${experts.length} ranks for ${scores.rows} tokens`);
+    if (weights.length !== scores.rows * visited)
+      fail(`${weights.length} weights for ${scores.rows} tokens`);
     if (forced && experts.some((expert) => expert >= routed))
       fail("a forced expert that does not exist");
   },
@@ -101,7 +104,7 @@ export const route: Routine<RouteJob, void> = {
 
 type Four = [number, number, number, number];
 
-/** As exports/forward.rs reads them. */
+/** In the order of exports/routing.rs. */
 function numbersOf({
   score,
   routed,

@@ -57,15 +57,15 @@ test("columns are scaled by their factors, rows weighed by the roots of their we
   );
 });
 
-test("stakes and contexts agree with their definitions, whatever the number of positions", async () => {
+test("Fisher weights and contexts agree with their definitions, whatever the number of positions", async () => {
   for (const positions of [1, 15, 16, 17, 40]) {
     const [vocabulary, groups] = [37, sharedIntegers(37)];
     groups.forEach((_, v) => {
       groups[v] = v % 3;
     });
     const logits = wave(positions, vocabulary);
-    const stakes = newMatrix(positions, 3);
-    await kernel.run("stakes", { logits, groups, stakes });
+    const sums = newMatrix(positions, 3);
+    await kernel.run("fisherWeights", { logits, groups, sums });
     const z = wave(positions, 4, 1);
     const contexts = newMatrix(vocabulary, 4);
     contexts.data.fill(0.5);
@@ -75,7 +75,7 @@ test("stakes and contexts agree with their definitions, whatever the number of p
       const variances = softmax(row).map((p) => p * (1 - p));
       for (let group = 0; group < 3; group++) {
         const sum = variances.filter((_, v) => groups[v] === group).reduce((a, b) => a + b);
-        expect(stakes.data[3 * t + group]).toBeCloseTo(sum, 6);
+        expect(sums.data[3 * t + group]).toBeCloseTo(sum, 6);
       }
       for (const [v, variance] of variances.entries()) {
         for (let k = 0; k < 4; k++) expected[v]![k]! += variance * z.data[4 * t + k]!;

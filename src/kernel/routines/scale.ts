@@ -21,21 +21,19 @@ export const scale: Routine<ScaleJob, void> = {
   },
 };
 
-/**
- * Rows weighed so that their second moments count as one column of `weights` says: y = √weight · x.
- */
+/** y = √weight · x by row, so that each row counts `weight` times in second moments. */
 export interface WeighJob {
   /** `[rows, columns]` */
   readonly x: Matrix;
   /** `[rows, kinds]`, not negative. */
   readonly weights: Matrix;
-  /** Which column; null: the sum of all. */
+  /** Column of `weights` to use. Null: the sum of all columns. */
   readonly kind: number | null;
   /** Overwritten: `[rows, columns]`. */
   readonly y: Matrix;
 }
 
-/** Gives the sums of the weights and of their squares. */
+/** Returns the sums of the weights and of their squares. */
 export const weigh: Routine<WeighJob, { readonly sum: number; readonly squares: number }> = {
   describe: ({ x }) => `weighing of ${x.rows}x${x.columns}`,
   check({ x, weights, kind, y }, fail) {

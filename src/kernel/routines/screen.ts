@@ -1,7 +1,10 @@
 import type { Matrix } from "../matrix.ts";
 import type { Routine } from "../routine.ts";
 
-/** Clears the rows of activations that are not finite: one infinity would spoil a whole Hessian. */
+/**
+ * Sets rows with NaN or infinite activations to zero: one infinity would make a whole Hessian
+ * useless.
+ */
 export interface ScreenJob {
   /** `[tokens, width]`; rows with NaN or infinite values become zeros. */
   readonly x: Matrix;
@@ -16,7 +19,7 @@ export const screen: Routine<ScreenJob, { readonly dropped: number }> = {
     let dropped = 0;
     for (let row = 0; row < rows; row++) {
       const values = data.subarray(row * columns, (row + 1) * columns);
-      // In float64, where no sum of float32 overflows: it is finite if and only if all of them are.
+      // A float64 sum of float32 values cannot overflow: it is finite only if all of them are.
       let sum = 0;
       for (let i = 0; i < columns; i++) sum += Math.abs(values[i]!);
       if (Number.isFinite(sum)) continue;

@@ -4,8 +4,7 @@ import { checkMatrix, type Matrix } from "../matrix.ts";
 import type { Routine } from "../routine.ts";
 
 /**
- * B ← B·H⁻¹ for a symmetric H of which the Cholesky factor is known: every row b becomes the x with
- * x·H = b.
+ * B ← B·H⁻¹ for a symmetric H with a known Cholesky factor: every row b becomes the x with x·H = b.
  */
 export interface SolveJob {
   /** R, float32 `[d, d]`, row-major, upper triangle: H = RᵀR, its rows and columns in `order`. */
@@ -38,8 +37,8 @@ export const solve: Routine<SolveJob, void> = {
     }
     copyRectangleIn(atFactor, { data: factor, columns: d, top: 0, bottom: d, left: 0, right: d });
     wasm.solve(d, rows, atFactor, atB);
-    // RX = B is RᵀX = B for the triangle whose rows and columns run backwards: what was right of
-    // the diagonal is again.
+    // Solving RX = B equals solving RᵀX = B with rows and columns in reverse order: what was right
+    // of the diagonal is right of it again.
     reverseRows(columns, d, rows);
     const backwards = new Float32Array(memory.buffer, atFactor, d * d);
     for (let i = 0; i < d; i++) {

@@ -7,7 +7,7 @@ export interface SubtractJob {
   readonly from: Matrix;
 }
 
-/** Gives the sum of the differences' squares, in float64. */
+/** Returns the sum of the squared differences, in float64. */
 export const subtract: Routine<SubtractJob, { readonly squares: number }> = {
   describe: ({ x }) => `difference of ${x.rows}x${x.columns}`,
   check({ x, from }, fail) {

@@ -16,25 +16,25 @@ export interface TuneFrame {
   readonly store: FloatDtype;
   /**
    * R, float32 `[columns, columns]`, upper triangle: H = RᵀR, its rows and columns in `order`.
-   * Null: no column's error can be made up for by others; scales are searched, codes are the
+   * Null: columns cannot compensate each other's errors. Then scales are searched, codes are the
    * nearest, and losses are Σ diagonal · e².
    */
   readonly factor: Float32Array<SharedArrayBuffer> | null;
   /**
-   * Natural column of each position; codes are chosen from the last position to the first. Null
-   * with a null factor.
+   * Natural column of each position. Codes are chosen from the last position to the first. Null if
+   * the factor is null.
    */
   readonly order: Uint32Array<SharedArrayBuffer> | null;
   /**
-   * What a column's error counts in the search for scales, natural order: the diagonal of H. Null:
-   * all alike.
+   * Weight of each column's error in the search for scales, natural order: the diagonal of H. Null:
+   * all columns count the same.
    */
   readonly diagonal: Float32Array<SharedArrayBuffer> | null;
   readonly bits: Bits;
   readonly groupSize: GroupSize;
   /**
-   * Looks that coordinate descent takes at all columns done so far after each block of columns; at
-   * last scales and biases are fitted to the codes found. 0: neither, plain GPTQ.
+   * Passes of coordinate descent over all finished columns, after each block of columns. At the end
+   * scales and biases are fitted to the codes. 0: neither (plain GPTQ).
    */
   readonly sweeps: number;
 }
@@ -76,10 +76,10 @@ export interface Prepared {
   readonly outputs: readonly [number, number, number];
 }
 
-/** At 8 bits a stored scale has no digit left that would make a fit better. */
+/** At 8 bits the stored scale is too coarse for a fit to improve it. */
 const mostRefitted = 6;
 
-/** Lays rows `[start, end)` out in the arena, rounds them plainly and searches their scales. */
+/** Lays out rows `[start, end)` in the arena, rounds them plainly and searches their scales. */
 export function prepare(frame: TuneFrame, start: number, end: number): Prepared {
   const { columns, factor, order, diagonal } = frame;
   const rows = end - start;
@@ -164,7 +164,7 @@ function workspaceOf(call: Call): number {
   return wasm.tune_workspace(address);
 }
 
-/** Copies the factor in block by block, from the last positions to the first. */
+/** Copies the factor into the arena block by block, from the last positions to the first. */
 export function eachBlock(
   { data: factor, rows: columns }: Matrix,
   atFactor: number,

@@ -7,12 +7,12 @@ import { checkShape, checkWidth } from "../width.ts";
 import { eachBlock, factorOf, prepare, TuneCall, type TuneFrame } from "./tune-frame.ts";
 
 /**
- * Quantizes rows of a weight so that tr(E H Eᵀ) becomes small, E = W - Ŵ with Ŵ as a reader decodes
- * it: scales searched, GPTQ, coordinate descent. Row by row the result is never worse than plain
- * rounding, which is kept where tuning found nothing better.
+ * Quantizes rows of a weight so that tr(E H Eᵀ) becomes small, where E = W - Ŵ and Ŵ is what a
+ * reader decodes. Steps: search for scales, GPTQ, coordinate descent. Rows where plain rounding is
+ * better stay rounded.
  */
 export interface TuneJob extends TuneFrame, Packed<Uint8Array<SharedArrayBuffer>> {
-  /** Their packed parts are overwritten. */
+  /** Rows of the weight. Words, scales and biases are overwritten. */
   readonly rows: number;
 }
 
@@ -22,22 +22,24 @@ export interface TuneAnswer {
   readonly loss: number;
   /** The same of plain rounding. */
   readonly roundedLoss: number;
-  /** Rows that plain rounding was kept in. */
+  /** Rows that stay as plain rounding has them. */
   readonly roundedRows: number;
   /** Σ (w - ŵ)² of what is stored. */
   readonly squaredError: number;
   /** Σ w² */
   readonly weightEnergy: number;
-  /** NaN and ±Inf among the weights. With any, the bytes mean nothing. */
+  /** NaN and ±Inf among the weights. If there are any, the bytes have no meaning. */
   readonly nonFinite: number;
 }
 
-/** Weights in the arena at once: they and what is computed for each take some 30 bytes. */
+/**
+ * Maximum number of weights in the arena: each takes some 30 bytes with what is computed for it.
+ */
 const mostElements = 5 * 2 ** 20;
 
 /**
- * Rows that a worker holds at once. Jobs of so many are the fastest: part of the work is done once
- * a job, whatever its rows (it grows with the cube of the columns). More go in parts.
+ * Rows that a worker holds at once; larger jobs are split. Jobs of this size are the fastest,
+ * because part of the work is done once a job and grows with the cube of the columns.
  */
 export function rowsOfJob(columns: number): number {
   return Math.max(16, Math.floor(mostElements / columns / 16) * 16);
@@ -77,8 +79,8 @@ export const tune: Routine<TuneJob, TuneAnswer> = {
     const sum = (of: (part: TuneAnswer) => number) =>
       parts.reduce((total, part) => total + of(part), 0);
     return {
-      // Carried along in float32: of weights that the format holds exactly it may end just below
-      // zero.
+      // Updated in float32: for weights that the format represents exactly, the sum may end just
+      // below zero.
       loss: Math.max(
         0,
         sum(({ loss }) => loss),

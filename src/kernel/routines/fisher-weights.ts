@@ -7,26 +7,26 @@ import type { Routine } from "../routine.ts";
 const slab = 16;
 
 /**
- * What the tokens of each group of the vocabulary have at stake at every position: Σ p_v (1 - p_v)
- * (stakes.rs).
+ * Fisher weights of groups of the vocabulary at every position: Σ p_v (1 - p_v) over the group's
+ * tokens (fisher.rs).
  */
-export interface StakesJob {
+export interface FisherWeightsJob {
   /** `[positions, vocabulary]` */
   readonly logits: Matrix;
   /** Group of each token `[vocabulary]`. */
   readonly groups: Uint32Array<SharedArrayBuffer>;
   /** Overwritten: `[positions, groups]`. */
-  readonly stakes: Matrix;
+  readonly sums: Matrix;
 }
 
-export const stakes: Routine<StakesJob, void> = {
-  describe: ({ logits }) => `stakes of ${logits.rows}x${logits.columns} logits`,
-  check({ logits, groups, stakes: out }, fail) {
+export const fisherWeights: Routine<FisherWeightsJob, void> = {
+  describe: ({ logits }) => `Fisher weights of ${logits.rows}x${logits.columns} logits`,
+  check({ logits, groups, sums: out }, fail) {
     if (groups.length !== logits.columns) fail(`${groups.length} tokens have a group`);
     if (out.rows !== logits.rows) fail(`room for ${out.rows} positions`);
     if (groups.some((group) => group >= out.columns)) fail("a group that has no column");
   },
-  run({ logits, groups, stakes: out }) {
+  run({ logits, groups, sums: out }) {
     const layout = new Layout();
     const [rows, sums] = [
       layout.place(4 * slab * logits.columns),
@@ -39,7 +39,7 @@ export const stakes: Routine<StakesJob, void> = {
       const bottom = Math.min(logits.rows, top + slab);
       copyRowsIn(base + rows, logits, top, bottom);
       new Float32Array(memory.buffer, base + sums, slab * out.columns).fill(0);
-      wasm.add_stakes(
+      wasm.add_fisher_weights(
         base + rows,
         bottom - top,
         logits.columns,
@@ -53,8 +53,8 @@ export const stakes: Routine<StakesJob, void> = {
 };
 
 /**
- * Where in the space of hidden states each token of the vocabulary is likely: Σ over positions of
- * p_v (1 - p_v) · z.
+ * Weighted sums of hidden states for each token of the vocabulary: Σ over positions of p_v (1 -
+ * p_v) · z.
  */
 export interface ContextsJob {
   /** `[positions, vocabulary]` */

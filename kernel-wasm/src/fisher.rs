@@ -1,6 +1,6 @@
-//! How much each token of the vocabulary has at stake at a position. To second order, an error of
-//! the logits costs KL = ½ Var_p(error) (a softmax's Fisher information, diag(p) - ppᵀ): the error
-//! of token v's own logit counts p_v (1 - p_v).
+//! Fisher weights of the vocabulary. To second order, an error of the logits costs
+//! KL = ½ Var_p(error): a softmax's Fisher information is diag(p) - ppᵀ. So an error of token v's
+//! own logit has weight p_v (1 - p_v).
 
 use crate::elementary::exp;
 use crate::lanes::Floats;
@@ -24,12 +24,11 @@ pub fn variances(logits: &mut [f32]) {
     }
 }
 
-/// Adds what every token of the vocabulary has at stake to the sum of its group. Overwrites the
-/// logits.
-pub fn add(logits: &mut [f32], groups: &[u32], stakes: &mut [f32]) {
+/// Adds every token's Fisher weight to the sum of its group. Overwrites the logits.
+pub fn add(logits: &mut [f32], groups: &[u32], sums: &mut [f32]) {
     variances(logits);
     for (&variance, &group) in logits.iter().zip(groups) {
-        stakes[group as usize] += variance;
+        sums[group as usize] += variance;
     }
 }
 
@@ -37,11 +36,11 @@ pub fn add(logits: &mut [f32], groups: &[u32], stakes: &mut [f32]) {
 mod tests {
     use super::*;
 
-    fn add_ref(logits: &[f32], groups: &[u32], stakes: &mut [f64]) {
+    fn add_ref(logits: &[f32], groups: &[u32], sums: &mut [f64]) {
         let sum: f64 = logits.iter().map(|&l| f64::from(l).exp()).sum();
         for (&logit, &group) in logits.iter().zip(groups) {
             let p = f64::from(logit).exp() / sum;
-            stakes[group as usize] += p * (1.0 - p);
+            sums[group as usize] += p * (1.0 - p);
         }
     }
 
