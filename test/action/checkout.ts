@@ -46,16 +46,7 @@ export async function unpackAction(to: string, scratch: string): Promise<void> {
   run(
     root,
     "git",
-    [
-      "add",
-      "--all",
-      "--",
-      ".gitattributes",
-      "package.json",
-      "action.yml",
-      "dist",
-      "test/support/models.ts",
-    ],
+    ["add", "--all", "--", ".gitattributes", "package.json", "action.yml", "dist", "test/run.ts"],
     aside,
   );
   const tree = run(root, "git", ["write-tree"], aside);
