@@ -68,9 +68,9 @@ describe.skipIf(act === null && !inCi)(
         );
         expect(files.some((path) => path.endsWith(".safetensors"))).toBe(true);
         await expectTuned(`${scene.scratch}/hub/${repository}`, {
-          samples: 128,
-          length: 256,
-          evaluation: 18,
+          samples: 8,
+          length: 64,
+          evaluation: 9,
         });
         const commits = await fetch(`${scene.hub.url}/api/models/${repository}/commits/main`);
         const [commit, ...earlier] = (await commits.json()) as {
@@ -133,13 +133,17 @@ describe.skipIf(act === null && !inCi)(
       const variables = { OQE_NAMESPACE: "acme", OQE_BASE_MODEL: base };
       const workflow = () => `${scene.scratch}/series-example.yml`;
 
-      // As shipped, but measuring on as few rows as the workflow above.
+      // As shipped, but on as few rows as the workflow above.
+      const rows = ["calibration-samples: 8", "calibration-length: 64", "evaluation-samples: 9"];
       beforeAll(async () => {
         const text = await readFile(`${root}${example}`, "utf8");
         expect(text).toContain("          dry-run: ");
         await writeFile(
           workflow(),
-          text.replace("          dry-run: ", "          evaluation-samples: 18\n$&"),
+          text.replace(
+            "          dry-run: ",
+            `${rows.map((row) => `          ${row}\n`).join("")}$&`,
+          ),
         );
       });
 

@@ -4,6 +4,7 @@ import { smallest } from "./support/models.ts";
 import { story, verifyScene } from "./support/published-tier.ts";
 
 const hybrid = smallest.nemotron_h!;
+const llama = smallest.llama!;
 const scene = verifyScene();
 
 describe("evaluation text is refused:", () => {
@@ -91,14 +92,14 @@ describe("evaluation text is refused:", () => {
     ["./nowhere.txt", "BAD_INPUT", /evaluation: .*nowhere\.txt does not exist/],
     ["datasets/no/such/rows.txt", "NOT_FOUND", /no\/such/],
   ])("where it is not there: %s", async (text, code, says) => {
-    await scene.expectRefused([hybrid, "--base", hybrid, "--evaluation", text], code, says);
+    await scene.expectRefused([llama, "--base", llama, "--evaluation", text], code, says);
   });
 
   test("where it is too short, or empty", async () => {
     await writeFile(`${scene.folder}/short.txt`, "A word.");
     await writeFile(`${scene.folder}/empty.txt`, "");
     const on = (file: string) => {
-      return [hybrid, "--base", hybrid, "--evaluation", `${scene.folder}/${file}`];
+      return [llama, "--base", llama, "--evaluation", `${scene.folder}/${file}`];
     };
     await scene.expectRefused(on("short.txt"), "BAD_INPUT", /short\.txt is too short/);
     await scene.expectRefused(on("empty.txt"), "BAD_INPUT", /evaluation: .*empty\.txt is empty/);
