@@ -16,7 +16,7 @@ const scene = actionScene();
 const repositories = tiers.map((tier) => `acme/nemotron-nano-tiny-${tier}`);
 const heads = () => repositories.map((repository) => scene.hub.head(repository));
 
-// One job after the other on one Hub: the second meets what the first left.
+// The jobs share one Hub: the second job finds what the first published.
 describe.skipIf(act === null && !inCi)(
   "run by act in host mode (no act? .ci/toolchain actions)",
   () => {
@@ -83,7 +83,7 @@ describe.skipIf(act === null && !inCi)(
           title: expect.stringContaining("nemotron-nano-tiny"),
         });
         expect(commit!.message).toContain(`tag ${tag} of acme/series`);
-        expect(earlier.length).toBeLessThanOrEqual(1); // the Hub's own, which made the repository
+        expect(earlier.length).toBeLessThanOrEqual(1); // the Hub's commit that creates the repository
       }
       const rows = repositories.map((repository, k) => ({
         tier: tiers[k],
@@ -156,14 +156,14 @@ describe.skipIf(act === null && !inCi)(
           ...more,
         });
 
-      test("publishes on a tag push, here what is published already", async () => {
+      test("runs on a tag push and finds everything published", async () => {
         const { code, output } = await shipped({});
         expect(code, output).toBe(0);
         expect(output).toContain("changed=false");
         expect(output).toContain(`oqe-publisher@${zeros}`);
       });
 
-      test("rehearses when dispatched by hand", async () => {
+      test("makes a dry run when started by hand", async () => {
         scene.writes = [];
         const payload = { ref: "refs/heads/main", inputs: { "dry-run": "true" } };
         const fresh = { ...variables, OQE_NAMESPACE: "direct", OQE_BASE_MODEL: "base/small" };
@@ -177,7 +177,7 @@ describe.skipIf(act === null && !inCi)(
         expect(scene.writes).toEqual([]);
       });
 
-      test("is inert where OQE_NAMESPACE is unset", async () => {
+      test("does nothing where OQE_NAMESPACE is not set", async () => {
         const { code, output } = await shipped({ variables: {} });
         expect(code, output).toBe(0);
         expect(output).not.toContain("oqe-publisher@");

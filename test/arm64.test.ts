@@ -35,11 +35,11 @@ describe.skipIf(absent)("Node on arm64 (absent? .ci/toolchain arm64)", () => {
       "1",
       ...how,
     ];
-    // Under emulation, compiling the bundle costs much of a run: later runs take it from this cache.
+    // Compiling takes much of an emulated run. Later runs take the compiled code from this folder.
     const { code, stderr } = await runScript(
       cli,
       args,
-      // In one process: an emulated process cannot start another.
+      // One process: an emulated process cannot start another.
       { NODE_COMPILE_CACHE: `${folder}/compiled`, OQE_ONE_PROCESS: "1" },
       node,
     );

@@ -7,8 +7,8 @@ const hybrid = smallest.nemotron_h!;
 const llama = smallest.llama!;
 const scene = verifyScene();
 
-describe("evaluation text is refused:", () => {
-  test("where it overlaps the calibration text, naming the rows", async () => {
+describe("evaluation text is refused", () => {
+  test("where it overlaps the calibration text, and the message names the rows", async () => {
     const rows = [
       "--calibration-samples",
       "8",
@@ -68,7 +68,7 @@ describe("evaluation text is refused:", () => {
     });
   });
 
-  test("before a weight is read where a run is to measure on it", async () => {
+  test("before a weight is read where it overlaps the calibration text of a run", async () => {
     const text = `${scene.folder}/calibration.txt`;
     const args = [
       "quantize",
@@ -91,7 +91,7 @@ describe("evaluation text is refused:", () => {
   test.each([
     ["./nowhere.txt", "BAD_INPUT", /evaluation: .*nowhere\.txt does not exist/],
     ["datasets/no/such/rows.txt", "NOT_FOUND", /no\/such/],
-  ])("where it is not there: %s", async (text, code, says) => {
+  ])("where it does not exist: %s", async (text, code, says) => {
     await scene.expectRefused([llama, "--base", llama, "--evaluation", text], code, says);
   });
 

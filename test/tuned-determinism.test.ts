@@ -12,7 +12,7 @@ type Hashes = Record<string, string>;
 const slow = { timeout: 600_000 };
 const hybrid = smallest.nemotron_h!;
 
-/** Without receipt and card, which name the base as it was given. */
+/** The files except receipt and card, which name the base as it was given. */
 const weights = (all: Hashes) =>
   Object.fromEntries(
     Object.entries(all).filter(([path]) => !/README\.md|oqe-receipt\.json/.test(path)),
@@ -55,7 +55,7 @@ describe("the same inputs give the same tuned bytes, card and receipt included",
     }
   });
 
-  test("where every tier sees its own errors", async () => {
+  test("with propagation sequential", async () => {
     const first = await tune(hybrid, ["--propagation", "sequential", "--workers", "1"]);
     expect(weights(first)).not.toEqual(weights(await tune(hybrid)));
     expect(await tune(hybrid, ["--propagation", "sequential", "--workers", "3"])).toEqual(first);
@@ -74,7 +74,7 @@ describe("a tuned tier's bytes do not depend on", () => {
   });
 
   test.each([["oQ8e"], ["oQ5e"], ["oQ4e"], ["oQ6e,oQ4e"]])(
-    "which others are made with it: %s",
+    "the other tiers of the run: %s",
     async (tiers) => {
       const alone = await tune(hybrid, ["--tiers", tiers]);
       expect(Object.keys(alone).length).toBeGreaterThan(4);
@@ -87,9 +87,9 @@ describe("a tuned tier's bytes do not depend on", () => {
     },
   );
 
-  test("whether a run before was killed, wherever it stood", slow, async () => {
+  test("whether an earlier run was killed", slow, async () => {
     const out = `${folder}/killed`;
-    await tune(hybrid, ["--propagation", "sequential"], out); // something to be replaced
+    await tune(hybrid, ["--propagation", "sequential"], out); // a series that the next run replaces
     let reached = 0;
     for (const sign of [
       "partial",
