@@ -60,7 +60,7 @@ const scene = actionScene();
 >>>>>>> main
 
 describe("what a runner downloads", () => {
-  test("is the Action and nothing that only tests it", async () => {
+  test("is the Action without its tests", async () => {
     expect((await readdir(scene.action)).sort()).toEqual([
       ".gitattributes",
       "action.yml",
@@ -87,7 +87,7 @@ describe("dist/action.js", () => {
     "hub-endpoint": scene.hub.url,
     "hub-token": token,
     tiers: "oQ4e",
-    method: "rounded", // what act runs is tuned
+    method: "rounded", // act.test.ts has the tuned run
     "evaluation-samples": "2",
     ...more,
   });
@@ -107,7 +107,7 @@ describe("dist/action.js", () => {
     expect(scene.writes).toEqual([]);
   });
 
-  test("says the token to the runner's mask and to nobody else", async () => {
+  test("prints the token only to mask it", async () => {
     const run = await runEntry(scene.action, scene.scratch, inputs());
     expect(run).toMatchObject({ code: 0, outputs: { changed: "true", revision: scene.revision } });
     expect(scene.hub.head("direct/nemotron-nano-tiny-oQ4e")).not.toBeNull();
@@ -137,7 +137,7 @@ describe("dist/action.js", () => {
     expect(run.output).toContain(`::add-mask::${token}`);
   });
 
-  test("publishes where the runner gives no place for a summary", async () => {
+  test("publishes where the runner has no summary file", async () => {
     const run = await runEntry(scene.action, scene.scratch, inputs(), { GITHUB_STEP_SUMMARY: "" });
     expect(run.code).toBe(0);
     expect(run.output).toMatch(/^::warning::.*summary/m);
@@ -162,7 +162,7 @@ describe("dist/action.js", () => {
     ["a base that is not there", { "base-model": "base/nothing" }, /base\/nothing.*Check the name/],
     ["an unknown revision", { revision: "v9" }, /no revision v9/],
     [
-      "a toggle that is neither",
+      "a switch that is neither true nor false",
       { "dry-run": "maybe" },
       /dry-run: "maybe" is neither true nor false/,
     ],

@@ -18,7 +18,7 @@ describe("gates of a run", () => {
     "oQ4e=1e-5",
   ];
 
-  test("publish what passes, keep back what does not, and say which number failed", async () => {
+  test("hold back a tier that fails, publish the others, and name the figure that failed", async () => {
     const made = await scene.oqe(
       ...[
         "publish",
@@ -47,7 +47,7 @@ describe("gates of a run", () => {
     expect(kept.evaluation.gates[0]).toMatchObject({ gate: "max-kl", limit: 1e-5, passed: false });
   });
 
-  test("let a published tier stand as long as it keeps them", async () => {
+  test("leave a published tier as it is, and fail the run where it misses a new limit", async () => {
     const again = (limit: string) =>
       scene.oqe(
         ...[
@@ -83,7 +83,7 @@ describe("gates of a run", () => {
     expect(scene.hub.head("gated/nemotron-nano-tiny-oQ8e")).toBe(head);
   });
 
-  test("fail a quantize too, which leaves its folders for a look", async () => {
+  test("fail a quantize, which leaves its folders", async () => {
     const made = await scene.oqe(
       "quantize",
       hybrid,
@@ -99,7 +99,7 @@ describe("gates of a run", () => {
     for (const path of JSON.parse(made.stdout).folders) await readFile(`${path}/README.md`);
   });
 
-  test("are not there where nothing is measured", async () => {
+  test("are not checked with verify false, and the run warns", async () => {
     const unevaluated = [
       "--method",
       "rounded",

@@ -10,8 +10,13 @@ import { type LocalHub, startLocalHub } from "../src/local-hub/local-hub.ts";
 import { findPython } from "./python/python.ts";
 
 /**
+<<<<<<< HEAD
  * The local Hub as Python's huggingface_hub sees it: a client that nobody here wrote. One test per
  * check of the script.
+=======
+ * Python's huggingface_hub, a client of other authors, uses the local Hub. Each check of the script
+ * is one test.
+>>>>>>> main
  */
 const script = fileURLToPath(new URL("python/hub_conformance.py", import.meta.url));
 const model = fileURLToPath(new URL("models/nemotron-nano-tiny", import.meta.url));
@@ -89,11 +94,11 @@ describe.skipIf("reason" in python)(title, () => {
     expect(result.ok, result.detail).toBe(true);
   });
 
-  test("the weights went up in parts", () => {
+  test("uploads the weights in parts", () => {
     expect(completions).toHaveLength(1);
   });
 
-  test("no token reached the storage origin", () => {
+  test("sends no token to the storage origin", () => {
     expect(hub.leakedTokens).toBe(0);
   });
 });

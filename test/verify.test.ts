@@ -37,7 +37,7 @@ const keys = [
 ];
 
 describe("oqe verify", () => {
-  test("finds in a folder what its receipt says, and prints it as the receipt holds it", async () => {
+  test("prints the evaluation of the receipt for a folder", async () => {
     const base = `base/nemotron-nano-tiny@${receipt.base.revision}`;
     const { code, stdout, stderr } = await scene.oqe(
       "verify",
@@ -63,7 +63,7 @@ describe("oqe verify", () => {
     expect(evaluation.byLayer).toHaveLength(5);
   });
 
-  test("finds the same on the Hub, and downloads nothing whole", async () => {
+  test("prints the same for a repository on the Hub, and downloads no whole file", async () => {
     scene.seen = [];
     const base = "base/nemotron-nano-tiny";
     const { code, stdout } = await scene.oqe(
@@ -86,7 +86,7 @@ describe("oqe verify", () => {
     ).toEqual([]);
   });
 
-  test("prints a table that a person can read", async () => {
+  test("prints tables", async () => {
     const { code, stdout } = await scene.oqe(
       "verify",
       scene.tier,
@@ -109,7 +109,7 @@ describe("oqe verify", () => {
     expect(stdout.match(/^passed {2}\S+/gm)).toHaveLength(3);
   });
 
-  test("measures on text of one's own", async () => {
+  test("uses given evaluation text", async () => {
     const own = ["--evaluation", `${scene.folder}/evaluation.txt`, "--evaluation-samples", "3"];
     const { code, stdout, stderr } = await scene.oqe(
       "verify",
@@ -129,7 +129,7 @@ describe("oqe verify", () => {
     });
   });
 
-  test("finds nothing between a base and itself", async () => {
+  test("finds no difference between a base and itself", async () => {
     const args = ["--base", smallest.llama!, "--json", "--evaluation-samples", "1"];
     const { code, stdout } = await scene.oqe("verify", smallest.llama!, ...args);
     expect(code).toBe(0);
@@ -147,7 +147,7 @@ describe("oqe verify", () => {
     });
   });
 
-  test("ends with what failed where a gate is not passed, after the figures", async () => {
+  test("prints the figures, then the gate that failed", async () => {
     const limit = ["--max-kl", "oQ4e=1e-4", "--evaluation-samples", "1"];
     const { code, stdout, stderr } = await scene.oqe(
       "verify",
@@ -164,7 +164,7 @@ describe("oqe verify", () => {
   });
 
   describe.skipIf(absent !== null)(`with mlx-lm${absent === null ? "" : ` (${absent})`}`, () => {
-    test("takes what mlx_lm.convert made", async () => {
+    test("accepts what mlx_lm.convert made", async () => {
       if (!("path" in python)) throw new Error(python.reason);
       const converted = `${scene.folder}/converted`;
       const script = `from mlx_lm import convert; convert(${JSON.stringify(smallest.qwen3_moe)}, ${JSON.stringify(converted)}, quantize=True, q_bits=4, q_group_size=64)`;

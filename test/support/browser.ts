@@ -18,7 +18,7 @@ export const browser: string | null =
 
 export type Scheme = "light" | "dark";
 
-/** More than the bars of a window take of its height. */
+/** Pixels of height, more than the bars of a window take. */
 const bars = 300;
 
 const flags = (scheme: Scheme, width: number, height: number) => [
@@ -34,7 +34,12 @@ const flags = (scheme: Scheme, width: number, height: number) => [
 ];
 
 /**
+<<<<<<< HEAD
  * What a page's script leaves as JSON in its element `#result`; the window is `height` pixels high.
+=======
+ * Returns what a page's script writes as JSON into the element `#result`. The window is `height`
+ * pixels high.
+>>>>>>> main
  */
 export async function askPage<T>(html: string, scheme: Scheme, height: number): Promise<T> {
   return inPage(html, {}, (page) => {
@@ -52,11 +57,11 @@ export interface Pixels {
   readonly height: number;
   /** Red, green, blue of a pixel. */
   at(x: number, y: number): readonly [number, number, number];
-  /** As the browser wrote it. */
+  /** The file that the browser wrote. */
   readonly png: Uint8Array;
 }
 
-/** What a reader sees of a page of this size, with files beside it. */
+/** A screenshot of a page of this size, with files beside it. */
 export async function screenshot(
   html: string,
   files: Readonly<Record<string, string>>,
@@ -98,8 +103,13 @@ async function inPage<T>(
 }
 
 /**
+<<<<<<< HEAD
  * Of the two kinds that the browser writes: 8 bits a channel, RGB or RGBA, not interlaced (PNG
  * specification, 9.2 for the filters).
+=======
+ * Decodes the two kinds of PNG that the browser writes: 8 bits per channel, RGB or RGBA, not
+ * interlaced. Filters: PNG specification, section 9.2.
+>>>>>>> main
  */
 function decodePng(png: Buffer): Pixels {
   const width = png.readUInt32BE(16);
