@@ -7,57 +7,8 @@ import { runEntry } from "./action/run.ts";
 import { actionScene, base, token } from "./support/action-scene.ts";
 import { embedded } from "./support/models.ts";
 
-<<<<<<< HEAD
-/**
- * The Action as users get it: from dist/, in the archive's layout, by a runner's protocol, against
- * a Hub over HTTP.
- */
-const tiers = ["oQ8e", "oQ6e", "oQ5e", "oQ4e"];
-const base = "base/nemotron-nano-tiny";
-const token = "hf_tokenOfThisTestOnly";
-const inCi = process.env.CI === "true";
-const act = findTool("act");
-/** Where a user of the example puts the commit of a release. */
-const zeros = "0".repeat(40);
-const example = ".github/workflows/series-example.yml";
-
-let scratch: string;
-let action: string;
-let hub: LocalHub;
-let revision: string;
-let writes: string[] = [];
-
-beforeAll(async () => {
-  scratch = await scratchFolder();
-  action = `${scratch}/action`;
-  await unpackAction(action, `${scratch}/git`);
-  hub = await startLocalHub({
-    folder: `${scratch}/hub`,
-    users: {
-      [token]: { name: "robot", organizations: ["acme", "direct"], role: "write" },
-      hf_readOnly: { name: "reader", role: "read" },
-    },
-    onRequest: ({ method, url }) => {
-      if (!["GET", "HEAD"].includes(method) && !/validate-yaml|paths-info/.test(url))
-        writes.push(`${method} ${url}`);
-    },
-  });
-  revision = await hub.seed(base, embedded);
-  await hub.seed("base/small", smallest.llama!);
-});
-
-afterAll(async () => {
-  await hub?.close();
-  await removeFolder(scratch);
-});
-
-const repositories = (namespace: string) =>
-  tiers.map((tier) => `${namespace}/nemotron-nano-tiny-${tier}`);
-const heads = () => repositories("acme").map((repository) => hub.head(repository));
-=======
 /** The Action as users get it: dist/ in the layout of the archive, run as a runner runs it. */
 const scene = actionScene();
->>>>>>> main
 
 describe("what a runner downloads", () => {
   test("is the Action without its tests", async () => {

@@ -6,15 +6,9 @@ import { folderHashes } from "./support/folder-hashes.ts";
 import { removeFolder, scratchFolder } from "./support/models.ts";
 
 /**
-<<<<<<< HEAD
- * The bytes of a run on arm64, the runner's processor, are those of a run on this machine: Node for
- * arm64 runs the same sources and the same kernel under an emulator. That is some ninety times
- * slower, hence the smallest models and few rows.
-=======
  * A run on arm64, the runner's processor, gives the bytes of a run on this machine. An emulator
  * runs Node for arm64 with the same sources and the same kernel. It is some ninety times slower,
  * hence the smallest models and few rows. The hybrid alone is evaluated: it has every operation.
->>>>>>> main
  */
 const emulated = findTool("node-arm64");
 const absent = emulated === null && process.env.CI !== "true";
@@ -41,12 +35,7 @@ describe.skipIf(absent)("Node on arm64 (absent? .ci/toolchain arm64)", () => {
       "1",
       ...how,
     ];
-<<<<<<< HEAD
-    // Under emulation, compiling the bundle costs much of a run: later runs take it from this
-    // cache.
-=======
     // Compiling takes much of an emulated run. Later runs take the compiled code from this folder.
->>>>>>> main
     const { code, stderr } = await runScript(
       cli,
       args,

@@ -8,14 +8,7 @@ import { tiers } from "../src/plan/tiers.ts";
 import { tensorKinds } from "../src/quantize/tuning-record.ts";
 import { parseReceipt } from "../src/receipt/receipt-file.ts";
 
-<<<<<<< HEAD
-/**
- * `npm run demo`: the whole job on the embedded model, tuning included, over HTTP, against a Hub on
- * this machine.
- */
-=======
 /** `npm run demo`: tunes and publishes the embedded model, over HTTP, to a Hub on this machine. */
->>>>>>> main
 const root = fileURLToPath(new URL("../", import.meta.url));
 const demo = `${root}demo`;
 const base = "base/nemotron-nano-tiny";

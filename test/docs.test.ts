@@ -12,14 +12,7 @@ const pages = [
   ...below.filter((path) => path.endsWith(".md")).map((path) => `docs/${path}`),
 ].sort();
 
-<<<<<<< HEAD
-/**
- * A page's text without fenced blocks and inline code, which may show what is no link and no
- * heading.
- */
-=======
 /** A page's text without code, which may show links and headings that are none. */
->>>>>>> main
 const prose = (page: string) =>
   page.replace(/^```[\s\S]*?^```/gm, "").replace(/`[^`\n]*`/g, "code");
 
@@ -29,13 +22,7 @@ function relativeLinks(page: string): string[] {
   return targets.filter((target) => !/^[a-z][a-z+.-]*:/i.test(target));
 }
 
-<<<<<<< HEAD
-/**
- * The anchors that GitHub gives a page's headings: lower case, blanks as hyphens, other marks gone.
- */
-=======
 /** The anchors of a page's headings on GitHub: lower case, hyphens for blanks, no other marks. */
->>>>>>> main
 function anchors(page: string): string[] {
   const text = page.replace(/^```[\s\S]*?^```/gm, "");
   const headings = [...text.matchAll(/^#+ (.+)$/gm)].map(([, heading]) => heading!.toLowerCase());

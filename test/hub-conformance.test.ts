@@ -10,13 +10,8 @@ import { type LocalHub, startLocalHub } from "../src/local-hub/local-hub.ts";
 import { findPython } from "./python/python.ts";
 
 /**
-<<<<<<< HEAD
- * The local Hub as Python's huggingface_hub sees it: a client that nobody here wrote. One test per
- * check of the script.
-=======
  * Python's huggingface_hub, a client of other authors, uses the local Hub. Each check of the script
  * is one test.
->>>>>>> main
  */
 const script = fileURLToPath(new URL("python/hub_conformance.py", import.meta.url));
 const model = fileURLToPath(new URL("models/nemotron-nano-tiny", import.meta.url));

@@ -167,11 +167,7 @@ describe.skipIf(absent !== null)(`stock mlx-lm${absent === null ? "" : ` (${abse
   }
 
   test.each([...cases.keys()])("has our logits and our experts: %s", async (name) => {
-<<<<<<< HEAD
-    // The random hybrid says `time_step_limit` [0, Infinity]: mlx-lm takes steps that transformers
-=======
     // The random hybrid's `time_step_limit` is [0, Infinity]: mlx-lm takes steps that transformers
->>>>>>> main
     // and we clamp (docs/decisions/0005).
     expect(await check(name)).toBeLessThan(name === "random nemotron_h" ? 1e-4 : 1e-5);
   });

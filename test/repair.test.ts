@@ -98,13 +98,8 @@ async function tensorsOf(place: string): Promise<Record<string, string>> {
 }
 
 /**
-<<<<<<< HEAD
- * What each router sees in a run over all rows, its gate as float32, and its choice; given choices,
- * these are followed.
-=======
  * Runs a model over all rows. Returns the input of each router, its gate as float32, and its
  * routing. With `choices`, the run follows these.
->>>>>>> main
  */
 async function watch(model: Model, choices?: Map<number, Routing>) {
   const seen = new Map<number, { x: Matrix; gate: Float32Array<SharedArrayBuffer> }>();

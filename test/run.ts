@@ -5,15 +5,9 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 /**
-<<<<<<< HEAD
- * `npm test`: every suite, whatever of them this machine can run; a suite that it cannot run is
- * named with the reason. In CI (CI=true) nothing may be skipped. Ends with the plain line `N
- * passed, N failed`, the sum over all suites.
-=======
  * `npm test`: runs every suite that this machine can run, and names the others with the reason. In
  * CI (CI=true) nothing may be skipped. Its last line is `N passed, N failed`, the sum over all
  * suites.
->>>>>>> main
  */
 interface Tally {
   passed: number;

@@ -3,11 +3,7 @@ import { means, medians, pairedRatio, uniform } from "../bench/statistics.ts";
 import { deviation, median, standardError } from "../src/evaluation/statistics.ts";
 
 /**
-<<<<<<< HEAD
- * Rows of a skewed measurement, each row with a level of its own, and the same under a method that
-=======
  * Rows of a skewed measurement under two methods. Each row has its own level, and the second method
->>>>>>> main
  * is better by `factor`.
  */
 function measured(rows: number, factor: number, noise: number) {

@@ -9,13 +9,8 @@ import { findPython } from "./python/python.ts";
 import { byArchitecture, removeFolder, scratchFolder } from "./support/models.ts";
 
 /**
-<<<<<<< HEAD
- * Our token ids against those of Rust's tokenizers, the library behind every fast tokenizer of
- * Python.
-=======
  * Compares our token ids with those of Rust's tokenizers, the library behind Python's fast
  * tokenizers.
->>>>>>> main
  */
 const script = fileURLToPath(new URL("./python/tokenizer_conformance.py", import.meta.url));
 const python = findPython("tokenizers");

@@ -24,15 +24,9 @@ function run(
 }
 
 /**
-<<<<<<< HEAD
- * Unpacks into `to` what GitHub hands to a runner for `uses: <owner>/oqe-publisher@v1`: the archive
- * of the commit that the working tree would make, `export-ignore` applied. The repository's own
- * index and objects stay untouched.
-=======
  * Unpacks into `to` what a runner gets for `uses: <owner>/oqe-publisher@v1`: the archive of a
  * commit of the working tree, without the files of `export-ignore`. The repository's own index and
  * objects do not change.
->>>>>>> main
  */
 export async function unpackAction(to: string, scratch: string): Promise<void> {
   if (!existsSync(join(root, "dist/action.js")))
@@ -61,13 +55,8 @@ export async function unpackAction(to: string, scratch: string): Promise<void> {
 }
 
 /**
-<<<<<<< HEAD
- * Makes a folder a repository with one commit, a tag and an origin, as act wants it, with the given
- * workflow in it.
-=======
  * Makes a folder a repository with the given workflow, one commit, a tag and an origin, as act
  * needs it.
->>>>>>> main
  */
 export async function makeRepository(folder: string, workflow: string, tag: string): Promise<void> {
   await mkdir(`${folder}/.github/workflows`, { recursive: true });
@@ -88,12 +77,7 @@ export async function makeRepository(folder: string, workflow: string, tag: stri
 }
 
 /**
-<<<<<<< HEAD
- * The inputs of action.yml as the runner passes them: INPUT_<NAME>, dashes kept, defaults filled
- * in.
-=======
  * The variables of the inputs of action.yml as the runner sets them: INPUT_<NAME>, with defaults.
->>>>>>> main
  */
 export async function inputVariables(
   given: Readonly<Record<string, string>>,

@@ -22,14 +22,7 @@ export function findTool(name: string): string | null {
   return spawnSync(name, ["--version"]).status === 0 ? name : null;
 }
 
-<<<<<<< HEAD
-/**
- * What a whole environment is made of here: nothing of the caller's but PATH, with Node 24 in front
- * as on a runner.
- */
-=======
 /** PATH is all that a run inherits, with Node 24 in front as on a runner. */
->>>>>>> main
 const path = `${root}node_modules/.bin:${process.env.PATH}`;
 
 function execute(
@@ -92,12 +85,7 @@ export interface DirectRun extends Run {
 }
 
 /**
-<<<<<<< HEAD
- * Runs the Action's entry as the runner does, without act in between: what it prints is seen before
- * any masking.
-=======
  * Runs the Action's entry as the runner does. Without act, the output is seen before it is masked.
->>>>>>> main
  */
 export async function runEntry(
   action: string,

@@ -5,11 +5,7 @@ export interface HostileCase {
   readonly name: string;
   readonly files: Readonly<Record<string, string | Uint8Array>>;
   /**
-<<<<<<< HEAD
-   * Symbolic links: path -> target, relative to the model folder, beside which lies
-=======
    * Symbolic links: path -> target, relative to the model folder. Beside that folder is
->>>>>>> main
    * `outside/secret.safetensors`.
    */
   readonly links?: Readonly<Record<string, string>>;

@@ -34,12 +34,8 @@ const flags = (scheme: Scheme, width: number, height: number) => [
 ];
 
 /**
-<<<<<<< HEAD
- * What a page's script leaves as JSON in its element `#result`; the window is `height` pixels high.
-=======
  * Returns what a page's script writes as JSON into the element `#result`. The window is `height`
  * pixels high.
->>>>>>> main
  */
 export async function askPage<T>(html: string, scheme: Scheme, height: number): Promise<T> {
   return inPage(html, {}, (page) => {
@@ -103,13 +99,8 @@ async function inPage<T>(
 }
 
 /**
-<<<<<<< HEAD
- * Of the two kinds that the browser writes: 8 bits a channel, RGB or RGBA, not interlaced (PNG
- * specification, 9.2 for the filters).
-=======
  * Decodes the two kinds of PNG that the browser writes: 8 bits per channel, RGB or RGBA, not
  * interlaced. Filters: PNG specification, section 9.2.
->>>>>>> main
  */
 function decodePng(png: Buffer): Pixels {
   const width = png.readUInt32BE(16);

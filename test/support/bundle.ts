@@ -15,15 +15,9 @@ declare module "vitest" {
 }
 
 /**
-<<<<<<< HEAD
- * Tells the tests where the bundled CLI is. The bundle starts eight times faster than the sources,
- * and the tests start it some 300 times. In CI this is `dist/`, which was just compared with its
- * sources. Elsewhere it is built from the sources as they are now.
-=======
  * Tells the tests where the bundled CLI is. The tests start it some 300 times, and the bundle
  * starts eight times faster than the sources. In CI the bundle is `dist/`, which was just compared
  * with its sources. Elsewhere it is built from the sources as they are now.
->>>>>>> main
  */
 export default async function setUp(project: TestProject): Promise<() => Promise<void>> {
   const folder = await mkdtemp(join(tmpdir(), "oqe-bundle-"));

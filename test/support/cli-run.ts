@@ -14,13 +14,8 @@ const tuned = ["--calibration-samples", "4", "--calibration-length", "32"];
 /** Flags for tests that tune without measuring sensitivity and without an evaluation. */
 export const fewRows = [...tuned, "--policy", "oq", "--verify", "false"];
 /**
-<<<<<<< HEAD
- * Flags for tests that take the default way: measurement, tuning and proof. The smallest models are
- * all attention and embeddings.
-=======
  * Flags for tests that measure, tune and evaluate. The smallest models consist mostly of attention
  * and embeddings, so the default floors leave no plan at 4 bits.
->>>>>>> main
  */
 export const evaluatedRows = [...tuned, "--floors", "none", "--evaluation-samples", "2"];
 

@@ -21,23 +21,12 @@ import { makeSensitivity } from "./sensitivities.ts";
 const domains = ["code", "de", "en", "es", "fr", "it", "ja", "math", "reasoning"];
 
 /**
-<<<<<<< HEAD
- * Receipts of a run that measured, planned, tuned and proved all four tiers of the 30B model. Plans
- * are the planner's, figures made up.
- */
-export const measuredSeries = receiptsOf(nemotron30b);
-
-/**
- * The same of the model that is embedded in this repository: 11 blocks, 5 of them with 16 experts.
- */
-=======
  * Receipts of a run with all four tiers of the 30B model, measured, tuned and evaluated. Plans are
  * real; figures are made up.
  */
 export const measuredSeries = receiptsOf(nemotron30b);
 
 /** The same for the embedded model: 11 blocks, 5 of them with 16 experts. */
->>>>>>> main
 export const smallSeries = receiptsOf(
   JSON.parse(readFileSync(`${embedded}/config.json`, "utf8")) as ModelConfig,
 );

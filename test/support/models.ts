@@ -11,14 +11,7 @@ const models = fileURLToPath(new URL("../models/", import.meta.url));
 /** The embedded base model. It is trained. */
 export const embedded = `${models}nemotron-nano-tiny`;
 
-<<<<<<< HEAD
-/**
- * One small base per architecture: the folders of random-tiny, but the trained one where there is
- * one.
- */
-=======
 /** One small base per architecture: those of random-tiny, and the trained one for nemotron_h. */
->>>>>>> main
 export const byArchitecture: Readonly<Record<string, string>> = {
   ...Object.fromEntries(
     readdirSync(`${models}random-tiny`)
@@ -53,13 +46,7 @@ export async function editConfig(
   await writeFile(path, JSON.stringify(config));
 }
 
-<<<<<<< HEAD
-/**
- * Edits the header and data of a single-file checkpoint in place; the header may become any length.
- */
-=======
 /** Edits header and data of a single-file checkpoint in place. The header may get any length. */
->>>>>>> main
 export async function editSafetensors(
   folder: string,
   edit: (
@@ -81,13 +68,7 @@ export async function editSafetensors(
 
 export const removeFolder = (folder: string) => rm(folder, { recursive: true, force: true });
 
-<<<<<<< HEAD
-/**
- * A copy of a single-file bf16 base with every float tensor in another dtype, its config saying so.
- */
-=======
 /** Copies a single-file BF16 base with every float tensor, and its config, in another dtype. */
->>>>>>> main
 export async function castModel(from: string, to: "F16" | "F32", name: string): Promise<string> {
   const folder = await copyModel(from, name);
   const path = join(folder, "model.safetensors");

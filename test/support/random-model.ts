@@ -60,14 +60,8 @@ export async function sizesOnly(modelType: string): Promise<ModelConfig> {
 }
 
 /**
-<<<<<<< HEAD
- * Makes a base of seeded random weights for any config of a known architecture, names as the
- * model's authors publish them: for variants of which nobody publishes a small one. BF16, the
- * router's bias and A_log F32. Scales are such that every part matters.
-=======
  * Makes a base of seeded random weights for any config of a known architecture, with the authors'
  * tensor names. BF16; the router's bias and A_log are F32. The scales make every part matter.
->>>>>>> main
  */
 export async function makeRandomModel(
   folder: string,

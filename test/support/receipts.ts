@@ -21,14 +21,7 @@ const plans = tiers.map((tier) =>
 
 export const sha256 = (text: string) => createHash("sha256").update(text).digest("hex");
 
-<<<<<<< HEAD
-/**
- * The receipt that a run on NVIDIA-Nemotron-3-Nano-30B-A3B would write; its plan is the real
- * planner's. Hashes are made up.
- */
-=======
 /** The receipt of a run on NVIDIA-Nemotron-3-Nano-30B-A3B. The plan is real; hashes are made up. */
->>>>>>> main
 export function nemotronReceipt(tier = "oQ4e", changes: Partial<Receipt> = {}): Receipt {
   const plan = plans.find((candidate) => candidate.tier === tier)!;
   return {
