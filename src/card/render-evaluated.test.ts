@@ -104,7 +104,7 @@ describe("the card of a measured and evaluated tier", () => {
 
   test("lists the plan's floors, its prediction and the most sensitive modules", () => {
     expect(card).toContain(
-      "- Minimum bits, whatever the costs: attention 6, embeddings 6, the whole first Mamba block 8, output head 6.",
+      "- Minimum bits, regardless of the costs: attention 6, embeddings 6, the whole first Mamba block 8, output head 6.",
     );
     expect(card).toMatch(/- The predicted mean KL is [\d.]+, [\d.]+ with forced routes\./);
     expect(section(card, "Sensitivity").match(/^\| `backbone|^\| `lm_head/gm)!.length).toBe(8);

@@ -7,7 +7,7 @@ export interface Cell {
   readonly row: number;
   /** Index into the steps of the scale. */
   readonly step: number;
-  /** Written into it; empty for none. */
+  /** Text in the cell; empty for none. */
   readonly text: string;
 }
 

@@ -60,7 +60,7 @@ export function drawExperts(
             [
               {
                 mark: { type: "circle", silent: true, shape: { r: 4 }, style: dotStyle },
-                label: "among those that a domain suffers most from",
+                label: "critical to a domain",
               },
             ],
             20 + legendWidth + 20,

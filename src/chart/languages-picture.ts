@@ -19,7 +19,7 @@ export interface DomainRatio {
 const rowHeight = 26;
 const plot = { left: 130, right: 150, top: 74 };
 
-/** A point and its error for every domain, in the order given. null: there is none. */
+/** A point and its error for every domain, in the given order. null: there is no domain. */
 export function drawLanguages(domains: readonly DomainRatio[]): string | null {
   if (domains.length === 0) return null;
   const rows = domains.length;

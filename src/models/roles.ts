@@ -83,8 +83,8 @@ export function rolesUnder(prefix: string) {
 
     /**
      * A matrix of all routed experts that the base has in one tensor of the given `sizes`. `names`:
-     * the whole name in the base, and the module in the MLX repository. `from` leads from the tensor
-     * to the `[out, in]` of one expert, and begins with sliceOfStack.
+     * the whole name in the base, and the module in the MLX repository. `from` leads from the
+     * tensor to the `[out, in]` of one expert, and begins with sliceOfStack.
      */
     stacked: (
       role: `experts.${Projection}`,
@@ -100,7 +100,10 @@ export function rolesUnder(prefix: string) {
     router: (name: string, sizes: readonly [Size, Size], fedBy: string) =>
       unquantized("router", `${name}.weight`, sizes, { kind: "router", why: whyRouter, fedBy }),
 
-    /** What the router adds to the scores before it chooses, `[routed]`. mlx-lm does not cast it. */
+    /**
+     * The bias `[routed]` that the router adds to the scores before it chooses. mlx-lm does not
+     * cast it.
+     */
     correction: (name: string, sizes: readonly [Size]) =>
       unquantized("router.bias", name, sizes, {
         kind: "correction",
@@ -116,7 +119,7 @@ export function rolesUnder(prefix: string) {
         ...(feeds.length > 0 && { feeds }),
       }),
 
-    /** The bias `[channels]` of something that is no matrix. */
+    /** The bias `[channels]` of a module that is not a matrix. */
     bias: (role: string, name: string, size: Size, when: When) =>
       unquantized(role, `${name}.bias`, [size], { kind: "bias", why: whyVector, when }),
 

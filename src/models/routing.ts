@@ -1,8 +1,9 @@
 import { sharedFloats, sharedIntegers } from "../kernel/matrix.ts";
 
 /**
- * What a router chose for every token. Experts are ranked by descending selection score, equal ones by
- * ascending number. A token visits the first `perToken` of them; the others are the next best.
+ * The experts that a router chose for every token. Experts are ranked by descending selection
+ * score, equal ones by ascending number. A token visits the first `perToken` of them; the others
+ * are the next best.
  */
 export interface Routing {
   readonly tokens: number;
