@@ -134,7 +134,12 @@ describe.skipIf(act === null && !inCi)(
       const workflow = () => `${scene.scratch}/series-example.yml`;
 
       // As shipped, but on as few rows as the workflow above.
-      const rows = ["calibration-samples: 8", "calibration-length: 64", "evaluation-samples: 9"];
+      const rows = [
+        "calibration-samples: 8",
+        "calibration-length: 64",
+        "evaluation-samples: 9",
+        "floors: none",
+      ];
       beforeAll(async () => {
         const text = await readFile(`${root}${example}`, "utf8");
         expect(text).toContain("          dry-run: ");

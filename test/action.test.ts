@@ -5,7 +5,7 @@ import { parse } from "yaml";
 import { root } from "./action/checkout.ts";
 import { runEntry } from "./action/run.ts";
 import { actionScene, base, token } from "./support/action-scene.ts";
-import { embedded } from "./support/models.ts";
+import { smallest } from "./support/models.ts";
 
 /** The Action as users get it: dist/ in the layout of the archive, run as a runner runs it. */
 const scene = actionScene();
@@ -78,7 +78,7 @@ describe("dist/action.js", () => {
   test("takes endpoint and token from HF_ENDPOINT and HF_TOKEN, and a folder as base", async () => {
     const shared = { HF_ENDPOINT: scene.hub.url, HF_TOKEN: token };
     const own = inputs({
-      "base-model": embedded,
+      "base-model": smallest.nemotron_h!,
       "hub-endpoint": "",
       "hub-token": "",
       "dry-run": "true",

@@ -4,7 +4,7 @@ import { smallest } from "./support/models.ts";
 import { tierName, verifyScene } from "./support/published-tier.ts";
 
 const hybrid = smallest.nemotron_h!;
-const scene = verifyScene();
+const scene = verifyScene(hybrid);
 
 describe("gates of a run", () => {
   const args = [

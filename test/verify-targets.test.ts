@@ -139,11 +139,11 @@ describe("another base is refused", () => {
     );
     await scene.expectRefused([target, "--base", "base/nemotron-nano-tiny"], "BAD_INPUT", says);
     const then = `base/nemotron-nano-tiny@${before}`;
-    expect(
-      await scene.oqe("verify", target, "--base", then, "--evaluation-samples", "1"),
-    ).toMatchObject({
-      code: 0,
-    });
+    const { code, stdout } = await scene.oqe("verify", target, "--base", then, "--json");
+    expect(code).toBe(0);
+    // The tier was planned by its sensitivity, so the evaluation has predicted figures.
+    expect(JSON.parse(stdout)).toEqual(receipt.evaluation);
+    expect(receipt.evaluation.predicted).toMatchObject({ kl: expect.any(Number) });
   });
 
   test("in a folder of another fingerprint", async () => {

@@ -12,7 +12,7 @@ const absent = "path" in python ? null : python.reason;
 const scene = verifyScene();
 let receipt: TierReceipt;
 beforeAll(async () => {
-  receipt = await scene.publishTier();
+  receipt = await scene.publishTier("--policy", "oq");
 });
 
 const keys = [

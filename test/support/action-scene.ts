@@ -1,9 +1,9 @@
 import { afterAll, beforeAll } from "vitest";
 import { type LocalHub, startLocalHub } from "../../src/local-hub/local-hub.ts";
 import { unpackAction } from "../action/checkout.ts";
-import { embedded, removeFolder, scratchFolder, smallest } from "./models.ts";
+import { removeFolder, scratchFolder, smallest } from "./models.ts";
 
-/** The base that the tests of the Action publish. */
+/** The base that the tests of the Action publish: the smallest model with experts. */
 export const base = "base/nemotron-nano-tiny";
 export const token = "hf_tokenOfThisTestOnly";
 
@@ -39,7 +39,7 @@ export class ActionScene {
           this.writes.push(`${method} ${url}`);
       },
     });
-    this.revision = await this.hub.seed(base, embedded);
+    this.revision = await this.hub.seed(base, smallest.nemotron_h!);
     await this.hub.seed("base/small", smallest.llama!);
   }
 
