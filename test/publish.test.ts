@@ -7,11 +7,12 @@ import { drawPictures } from "../src/card/pictures.ts";
 import { type LocalHub, type SeenRequest, startLocalHub } from "../src/local-hub/local-hub.ts";
 import { parseReceipt } from "../src/receipt/receipt-file.ts";
 import { evaluatedRows, rounded, runCli } from "./support/cli-run.ts";
-import { byArchitecture, embedded, removeFolder, scratchFolder } from "./support/models.ts";
+import { removeFolder, scratchFolder, smallest } from "./support/models.ts";
 import { expectTuned } from "./support/tuned-tier.ts";
 
 const tiers = ["oQ8e", "oQ6e", "oQ5e", "oQ4e"];
 const token = "hf_tokenOfTheTest";
+const hybrid = smallest.nemotron_h!;
 
 let folder: string;
 let hub: LocalHub;
@@ -23,8 +24,7 @@ beforeAll(async () => {
     folder: `${folder}/hub`,
     onRequest: (request) => seen.push(request),
   });
-  for (const [name, model] of Object.entries(byArchitecture))
-    await hub.seed(`base/${name}-tiny`, model);
+  for (const [name, model] of Object.entries(smallest)) await hub.seed(`base/${name}-tiny`, model);
 });
 
 afterAll(async () => {
@@ -139,7 +139,7 @@ describe.each(["nemotron_h", "llama"])("publishing a tuned %s", (architecture) =
 
 describe("a release", () => {
   test("of one tier gives the card and receipt that a release of all gives", async () => {
-    await hub.seed("base/alone", embedded);
+    await hub.seed("base/alone", hybrid);
     expect((await publishRounded("base/alone", "--tiers", "oQ4e")).code).toBe(0);
     const alone = hub.head("acme/alone-oQ4e");
     const card = await readFile(`${folder}/hub/acme/alone-oQ4e/README.md`, "utf8");
@@ -157,7 +157,7 @@ describe("a release", () => {
 
   test("never shows the token, and sends it to no other origin", async () => {
     seen = [];
-    await hub.seed("base/secretive", embedded);
+    await hub.seed("base/secretive", hybrid);
     const { stdout, stderr, code } = await publishRounded("base/secretive", "--tiers", "oQ4e");
     expect(code).toBe(0);
     expect(stdout + stderr).not.toContain(token);
@@ -173,8 +173,8 @@ describe("a release", () => {
   });
 
   test("reads one commit while the branch moves", async () => {
-    const first = await hub.seed("base/moving", byArchitecture.llama!);
-    await hub.seed("base/moving", byArchitecture.qwen3!);
+    const first = await hub.seed("base/moving", smallest.llama!);
+    await hub.seed("base/moving", smallest.qwen3!);
     const { code, stdout } = await publishRounded(`base/moving@${first}`, "--tiers", "oQ8e");
     expect(code).toBe(0);
     expect(JSON.parse(stdout).revision).toBe(first);
@@ -183,7 +183,7 @@ describe("a release", () => {
   });
 
   test("in a dry run makes folders and cards, and writes nothing to the Hub", async () => {
-    await hub.seed("base/rehearsed", embedded);
+    await hub.seed("base/rehearsed", hybrid);
     seen = [];
     const { code, stdout } = await runCli(
       [
@@ -211,7 +211,7 @@ describe("a release", () => {
   });
 
   test("succeeds on a Hub without whoami and card checks, and warns", async () => {
-    await hub.seed("base/plain", byArchitecture.llama!);
+    await hub.seed("base/plain", smallest.llama!);
     hub.faults.push(
       { match: /whoami/, times: 1, action: { status: 404, body: { error: "no" } } },
       { match: /validate-yaml/, times: 1, action: { status: 404, body: { error: "no" } } },
@@ -222,7 +222,7 @@ describe("a release", () => {
   });
 
   test("of another base with the same name is refused, unless told to overwrite", async () => {
-    await hub.seed("other/plain", byArchitecture.qwen3!);
+    await hub.seed("other/plain", smallest.qwen3!);
     const refused = await publishRounded("other/plain", "--tiers", "oQ4e");
     expect(refused.code).toBe(1);
     expect(refused.stderr).toMatch(/error: .*base\/plain, not of other\/plain \[NOT_OURS\]/);
@@ -230,7 +230,7 @@ describe("a release", () => {
   });
 
   test("that fails midway leaves main as it was, and the next run completes it", async () => {
-    await hub.seed("base/unlucky", embedded);
+    await hub.seed("base/unlucky", hybrid);
     hub.faults.push({
       match: /^POST \/api\/models\/acme\/unlucky-oQ6e\/commit/,
       times: 1,
@@ -254,7 +254,7 @@ describe("a release", () => {
   });
 
   test("gives the same bytes in spite of many faults of the Hub", async () => {
-    await hub.seed("base/stormy", embedded);
+    await hub.seed("base/stormy", hybrid);
     hub.faults.push(
       { match: /^GET \/base\/stormy\/resolve\//, times: 2, action: { status: 503 } },
       { match: /^GET \/base\/stormy\/[0-9a-f]{64}/, times: 1, action: "truncate" },

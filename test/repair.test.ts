@@ -20,20 +20,26 @@ import { tiers } from "../src/plan/tiers.ts";
 import type { Propagation, Repair, TuningRecord } from "../src/quantize/tuning-record.ts";
 import { tuningSettings } from "../src/quantize/tuning-settings.ts";
 import { writeTiers } from "../src/series/write-tiers.ts";
-import { embedded, removeFolder, scratchFolder } from "./support/models.ts";
+import { embedded, removeFolder, scratchFolder, smallest } from "./support/models.ts";
 
 const slow = { timeout: 300_000 };
 const [samples, length] = [32, 64];
 const kernel = await openKernel({ workers: 2 });
 let [folder, base, calibration] = ["", null as unknown as Base, null as unknown as CalibrationIds];
 
-beforeAll(async () => {
-  folder = await scratchFolder();
-  base = await readBase(await openFolder(embedded), { allowHeaderOnly: false });
+/** A base and the rows on which it is tuned. */
+async function openScene(model: string) {
+  const base = await readBase(await openFolder(model), { allowHeaderOnly: false });
   const tokenizer = await openTokenizer(base.checkpoint.repository);
   const corpus = await bundledCorpus("calibration");
-  const vocabularySize = base.config.vocab_size as number;
-  calibration = drawRows({ tokenizer, corpus, samples, length, seed: 1, vocabularySize });
+  const vocabularySize = Number(base.config.vocab_size);
+  const calibration = drawRows({ tokenizer, corpus, samples, length, seed: 1, vocabularySize });
+  return { base, calibration };
+}
+
+beforeAll(async () => {
+  folder = await scratchFolder();
+  ({ base, calibration } = await openScene(embedded));
 });
 afterAll(async () => {
   await base.checkpoint.close();
@@ -45,32 +51,21 @@ async function tune(
   name: string,
   repair: readonly Repair[],
   propagation: Propagation = "reference",
-  by = kernel,
+  { base: of, calibration: rows, kernel: by } = { base, calibration, kernel },
 ) {
   const place = join(folder, name);
   await mkdir(place);
-  const plans = [planTier(tiers.find((tier) => tier.name === "oQ4e")!, base)];
+  const plans = [planTier(tiers.find((tier) => tier.name === "oQ4e")!, of)];
   const tuning = {
-    calibration,
+    calibration: rows,
     propagation,
     repair,
     critical: new Map(),
     settings: tuningSettings,
   };
   const common = { licences: [], rounding: "stored", kernel: by, report: silentReport } as const;
-  const [tier] = await writeTiers({ base, plans, folders: [place], tuning, ...common });
+  const [tier] = await writeTiers({ base: of, plans, folders: [place], tuning, ...common });
   return { place, tuning: tier!.tuning as TuningRecord };
-}
-
-const allRepairs = ["residual", "router", "rounding"] as const;
-let repaired: ReturnType<typeof tune> | undefined;
-
-/** A tier with all repairs, made with one worker. Two tests share it. */
-async function withAllRepairs() {
-  if (repaired !== undefined) return repaired;
-  const one = await openKernel({ workers: 1 });
-  repaired = tune("one", allRepairs, "sequential", one);
-  return repaired.finally(() => one.close());
 }
 
 /** The tensors of a tier of one shard: name -> bytes in hexadecimal. */
@@ -166,7 +161,7 @@ describe("a repaired router", () => {
   });
 
   test("is fitted to the tier's own blocks with propagation sequential", slow, async () => {
-    const { tuning } = await withAllRepairs();
+    const { tuning } = await tune("sequential", ["router"], "sequential");
     expect(tuning.repair.routers!.some(({ repaired, ratio }) => repaired && ratio! < 1)).toBe(true);
   });
 });
@@ -203,11 +198,16 @@ test(
   "all repairs together give the same bytes and the same record with 1 and 3 workers",
   slow,
   async () => {
-    const three = await openKernel({ workers: 3 });
-    const first = await withAllRepairs();
-    const second = await tune("three", allRepairs, "sequential", three);
+    const small = await openScene(smallest.nemotron_h!);
+    const [one, three] = await Promise.all([1, 3].map((workers) => openKernel({ workers })));
+    const all = ["residual", "router", "rounding"] as const;
+    const first = await tune("one", all, "sequential", { ...small, kernel: one! });
+    const second = await tune("three", all, "sequential", { ...small, kernel: three! });
+    expect(first.tuning.repair.moved).toBeGreaterThan(0);
+    expect(first.tuning.repair.routers).not.toBeNull();
+    expect(first.tuning.repair.aimed).not.toBeNull();
     expect(second.tuning).toEqual(first.tuning);
     expect(await tensorsOf(second.place)).toEqual(await tensorsOf(first.place));
-    await three.close();
+    await Promise.all([one!.close(), three!.close(), small.base.checkpoint.close()]);
   },
 );

@@ -58,7 +58,7 @@ export interface ActCall {
   readonly environment?: Readonly<Record<string, string>>;
 }
 
-/** Has act run a workflow in host mode, without Docker and without any server of its own. */
+/** Lets act run a workflow in host mode, without Docker and without a server. */
 export async function runAct(act: string, scratch: string, call: ActCall): Promise<Run> {
   const home = await mkdtemp(join(scratch, "home-"));
   await writeFile(`${home}/event.json`, JSON.stringify(call.payload));
