@@ -66,7 +66,7 @@ describe.skipIf(absent)("Node on arm64 (absent? .ci/toolchain arm64)", () => {
     "32",
   ];
   test.each([
-    ["llama", "rounded", ["--method", "rounded", "--verify", "false"]],
+    ["llama", "rounded", ["--tiers", "oQ5e", "--method", "rounded", "--verify", "false"]],
     ["llama", "tuned", [...tuned, "--verify", "false"]],
     ["nemotron_h", "tuned", tuned],
   ])("gives the bytes of this machine: %s, %s", { timeout: 900_000 }, async (model, _, how) => {
