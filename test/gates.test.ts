@@ -94,7 +94,7 @@ describe("gates of a run", () => {
     );
     expect(made).toMatchObject({
       code: 3,
-      stderr: expect.stringMatching(/oQ4e: mean KL is .*folder is kept/s),
+      stderr: expect.stringMatching(/oQ4e: mean KL is .*folder stays on disk/s),
     });
     for (const path of JSON.parse(made.stdout).folders) await readFile(`${path}/README.md`);
   });
