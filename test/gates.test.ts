@@ -41,10 +41,14 @@ describe("gates of a run", () => {
     ]);
     expect(scene.hub.head("gated/nemotron-nano-tiny-oQ8e")).not.toBeNull();
     expect(scene.hub.head("gated/nemotron-nano-tiny-oQ4e")).toBeNull();
-    const kept = JSON.parse(
+    const receipt = JSON.parse(
       await readFile(`${scene.folder}/gated/${tierName}/oqe-receipt.json`, "utf8"),
     );
-    expect(kept.evaluation.gates[0]).toMatchObject({ gate: "max-kl", limit: 1e-5, passed: false });
+    expect(receipt.evaluation.gates[0]).toMatchObject({
+      gate: "max-kl",
+      limit: 1e-5,
+      passed: false,
+    });
   });
 
   test("leave a published tier as it is, and fail the run where it misses a new limit", async () => {
