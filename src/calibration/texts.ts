@@ -8,7 +8,7 @@ export const largestTextFile = 64 << 20;
 
 /** Domain of documents that name none. */
 const namelessDomain = "custom";
-/** What a receipt can list. */
+/** Most domains that a receipt can list. */
 const mostDomains = 256;
 const domainName = /^[\w. -]{1,64}$/;
 

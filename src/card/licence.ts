@@ -39,7 +39,7 @@ export function licenceMetadata(facts: Facts): LicenceMetadata {
   };
 }
 
-/** One sentence where a tier's card cannot state the licence as the base's card does; else none. */
+/** A warning if a tier's card cannot state the licence as the base's card does; otherwise empty. */
 export function licenceWarnings(facts: Facts): string[] {
   const { license, licenseName, licenseLink } = facts.base.inherited;
   const base = facts.base.id ?? facts.base.name;

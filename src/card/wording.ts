@@ -70,7 +70,7 @@ function priceWords({ plan, model }: Receipt, predicted: PredictedLoss): readonl
     "The plan has the least predicted KL of all plans within the tier's budget in bytes. The search is exact.",
     floors.length === 0
       ? "There are no minimum widths."
-      : `Minimum bits, whatever the costs: ${floors.join(", ")}.`,
+      : `Minimum bits, regardless of the costs: ${floors.join(", ")}.`,
     `The predicted mean KL is ${nats(predicted.kl)}${routed ? `, ${nats(predicted.forcedKl)} with forced routes` : ""}.`,
   ];
 }

@@ -1,6 +1,8 @@
 import { OqeError } from "../ground/errors.ts";
 
-/** No config or header is nested as deep. The limit keeps the recursion from filling the stack. */
+/**
+ * No config or header is nested this deep. The limit keeps the recursion from filling the stack.
+ */
 const MAX_DEPTH = 100;
 /**
  * 100 MB of `[],[],…` would become gigabytes of objects. A header of 250,000 tensors is smaller.

@@ -8,11 +8,12 @@ import { describeFailure, type Failure, OqeError, outOfMemory } from "../ground/
  */
 
 /**
- * Set for the child. Set by hand, the work runs in one process (test/arm64.test.ts: an emulator).
+ * Set for the child. Whoever sets it by hand gets one process, as test/arm64.test.ts does for an
+ * emulator.
  */
 const marker = "OQE_ONE_PROCESS";
 
-/** Whether this process shall do the work itself. Ends with its parent, if it has one. */
+/** Whether this process does the work itself. A child process then ends when its parent ends. */
 export function isWorker(): boolean {
   if (process.env[marker] === undefined) return false;
   process.on("disconnect", () => process.exit(1));
@@ -23,8 +24,8 @@ export function isWorker(): boolean {
 const passedOn = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
 /**
- * Runs this command line again in a child process and ends as the child ended. `report` prints the
- * failure of a child that could not do so itself.
+ * Runs this command line again in a child process and ends with its exit code. `report` prints the
+ * failure if the child could not do so itself.
  */
 export function supervise(report: (failure: Failure) => void): void {
   const [node, script, ...args] = process.argv as [string, string, ...string[]];
@@ -69,9 +70,9 @@ function stopped(signal: NodeJS.Signals | null): string {
 const crashStart =
   /^(<--- Last few GCs --->|FATAL ERROR: |#\n# Fatal |# Fatal |----- Native stack)/m;
 
-/** Passes text on as it comes, but keeps what V8 prints when it aborts. */
+/** Passes text on at once, but holds back the text that V8 prints when it aborts. */
 class CrashFilter {
-  /** What was kept. */
+  /** The text that was held back. */
   text = "";
   readonly #write: (text: string) => void;
   /** A line that is not complete yet, and could be the start of a crash. */
@@ -94,7 +95,7 @@ class CrashFilter {
     if (at !== -1) this.text = whole.slice(at);
   }
 
-  /** `showCrash`: writes what was kept, too. */
+  /** `showCrash`: also writes the text that was held back. */
   end(showCrash: boolean): void {
     this.#write(this.#line + (showCrash ? this.text : ""));
   }

@@ -4,8 +4,8 @@ import type { context } from "@actions/github";
 export type Occasion = Pick<typeof context, "eventName" | "ref" | "sha">;
 
 /**
- * What started this run, as GitHub's toolkit reads it. null if it cannot be read: the toolkit throws
- * on a damaged event file, and only the text of a commit depends on it.
+ * What started this run, as GitHub's toolkit reads it. null if it cannot be read: the toolkit
+ * throws on a damaged event file, and only the text of a commit depends on it.
  */
 export async function readOccasion(): Promise<Occasion | null> {
   try {

@@ -7,11 +7,11 @@ export type ErrorCode =
   | "UNSUPPORTED_MODEL" // a model_type without a role table, or a tensor that no role names
   | "ALREADY_QUANTIZED" // the base holds quantized weights
   | "BAD_CHECKPOINT" // truncated or contradictory safetensors, index or config
-  | "BAD_SENSITIVITY" // a sensitivity without information, or of another model, engine or kernel
+  | "BAD_SENSITIVITY" // a sensitivity without information, or one of another model, engine or kernel
   | "MISSING_FILE" // the base lacks a file that the MLX repository needs (config, tokenizer)
   | "UNAUTHORIZED" // 401: no token, or one that the Hub does not know
   | "FORBIDDEN" // 403: the token lacks a right
-  | "GATED" // the owner of the base wants its terms accepted first
+  | "GATED" // the terms of the base must be accepted first
   | "NOT_FOUND" // no such repository, revision or folder
   | "NOT_OURS" // an existing repository or folder without our receipt
   | "CONFLICT" // the repository changed during the run

@@ -22,7 +22,7 @@ export class Leases {
   }
 
   /**
-   * Returns a buffer to the pool. Of the free buffers only the `most` largest are kept; they can
+   * Returns a buffer to the pool. Only the `most` largest free buffers stay in the pool; they can
    * serve any job.
    */
   give(buffer: SharedArrayBuffer, most: number): void {

@@ -12,7 +12,7 @@ export type RoleKind =
   | "expert" // a matrix of a routed expert
   | "head" // the matrix that makes logits
   | "router" // the matrix that scores the experts
-  | "correction" // what a router adds to the scores before it chooses
+  | "correction" // the bias that a router adds to the scores before it chooses
   | "norm" // a factor for each channel
   | "bias" // a vector that is added to the product of a matrix
   | "convolution"
@@ -37,27 +37,27 @@ export type Projection = (typeof projections)[number];
 
 /**
  * One row of a role table: which tensor of the base becomes which tensor of the MLX repository, and
- * what is known about it. In names, `{i}` is the layer and `{e}` the routed expert. All experts of a
- * layer are stacked along a new first axis.
+ * what is known about it. In names, `{i}` is the layer and `{e}` the routed expert. All experts of
+ * a layer are stacked along a new first axis.
  */
 export interface Role {
   /**
-   * Name of the row, unique within a block: `<part>.<projection>` for a matrix. Forward passes ask for
-   * weights by it.
+   * Name of the row, unique within a block: `<part>.<projection>` for a matrix. Forward passes ask
+   * for weights by it.
    */
   readonly role: string;
   readonly kind: RoleKind;
-  /** Null for what belongs to no part: the norms and the router of a block. */
+  /** Null for a tensor that belongs to no part: the norms and the router of a block. */
   readonly part: Part | null;
-  /** Null for what is no matrix of a part, and for the only matrix of one. */
+  /** Null for the only matrix of a part, and for other tensors. */
   readonly projection: Projection | null;
   /** Tensor name in the base checkpoint, as published by the model's authors. */
   readonly base: string;
   /** Tensor name in the MLX repository, as mlx-lm's `sanitize` gives it (docs/format.md). */
   readonly mlx: string;
   /**
-   * Name of the activation that this matrix multiplies. Roles with the same `fedBy` share one Hessian.
-   * Null for the embeddings, and for what is no matrix.
+   * Name of the activation that this matrix multiplies. Roles with the same `fedBy` share one
+   * Hessian. Null for the embeddings, and for what is no matrix.
    */
   readonly fedBy: string | null;
   /**
@@ -101,8 +101,8 @@ export interface Architecture {
   /** Roles outside the blocks: embeddings, final norm and head. */
   readonly outer: readonly Role[];
   /**
-   * Roles inside a block of a kind, in the order of the MLX parameters. A plan prefers earlier ones
-   * among equals. A norm stands behind the matrices of its block whose output it reads.
+   * Roles inside a block of a kind, in the order of the MLX parameters. Among equals a plan prefers
+   * the earlier. A norm follows the matrices of its block whose output it reads.
    */
   roles(kind: LayerKind): readonly Role[];
   /** Routed experts and how many are active per token; null for dense models. */
@@ -110,8 +110,8 @@ export interface Architecture {
     config: ModelConfig,
   ): { readonly routed: number; readonly perToken: number; readonly shared: number } | null;
   /**
-   * Whether the MLX repository leaves a base tensor out: multi-token-prediction heads, rotary tables,
-   * the copy of a tied head.
+   * Whether the MLX repository leaves a base tensor out: multi-token-prediction heads, rotary
+   * tables, the copy of a tied head.
    */
   dropped(name: string, config: ModelConfig): boolean;
   /**

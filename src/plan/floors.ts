@@ -56,7 +56,7 @@ function floorsOf(floors: Floors, { role, layer }: PlannedTensor, firstMamba: nu
   );
 }
 
-/** Least bits of every tensor, and those floors that apply to at least one of them. */
+/** Minimum bits of every tensor, and the floors that apply to at least one tensor. */
 export function applyFloors(
   floors: Floors,
   tensors: readonly PlannedTensor[],

@@ -23,7 +23,7 @@ export interface MatrixTask {
   readonly hessian: Hessian | null;
   /** The base's matrix, in memory or read by ranges of rows. */
   readonly weight: Weight | MatrixRows;
-  /** What the codes approximate in place of `weight`. Null: `weight` itself. */
+  /** The target of the codes. Null: `weight` itself. */
   readonly target: Weight | null;
 }
 
@@ -58,7 +58,7 @@ export async function tuneForTiers(walk: TuneWalk, task: MatrixTask): Promise<We
   return stored;
 }
 
-/** Aims the errors past the routers where the walk does so and a router reads the output. */
+/** With repair `rounding`, aims the errors past the routers that read the output. */
 async function tuneRowsOf(
   { tools, aim }: TuneWalk,
   { tensor, weight, target }: MatrixTask,

@@ -47,7 +47,7 @@ export class TuningLedger {
   readonly #entries = new Map<string, Entry[]>();
   /** Layer and expert -> calibration tokens. */
   readonly #tokens = new Map<string, number>();
-  /** Module path -> what was done in place of the method, by expert. */
+  /** Module path -> the fallback that was used, by expert. */
   readonly #fallbacks = new Map<string, Map<number, string>>();
   /** Input -> rows that were not finite. */
   readonly #dropped = new Map<string, number>();

@@ -136,7 +136,7 @@ describe("a router", () => {
     score: "softmax",
     routed: 9,
     visited: 2,
-    kept: 5,
+    candidates: 5,
     groups: 3,
     openGroups: 2,
     correction: null,
@@ -149,8 +149,8 @@ describe("a router", () => {
     const job = {
       scores: copyOf(scores),
       rules: all,
-      experts: sharedIntegers(tokens * all.kept),
-      selection: sharedFloats(tokens * all.kept),
+      experts: sharedIntegers(tokens * all.candidates),
+      selection: sharedFloats(tokens * all.candidates),
       weights: sharedFloats(tokens * all.visited),
       forced: false,
     };

@@ -155,7 +155,7 @@ function callOf(frame: TuneFrame, rows: number, offsets: Offsets, base: number):
   };
 }
 
-/** Float64 of workspace. Asked of the kernel before anything else lies in the arena. */
+/** Float64 of workspace. The kernel computes it before anything else lies in the arena. */
 function workspaceOf(call: Call): number {
   const layout = new Layout();
   const offset = layout.place(TuneCall.bytes);

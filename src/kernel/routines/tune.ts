@@ -22,7 +22,7 @@ export interface TuneAnswer {
   readonly loss: number;
   /** The same of plain rounding. */
   readonly roundedLoss: number;
-  /** Rows that stay as plain rounding has them. */
+  /** Rows that stay rounded. */
   readonly roundedRows: number;
   /** Σ (w - ŵ)² of what is stored. */
   readonly squaredError: number;
