@@ -50,7 +50,7 @@ export interface Published {
   readonly failure: unknown;
 }
 
-/** A series plan and what it was made from. */
+/** A series plan and its sources. */
 export interface Planned {
   readonly plan: SeriesPlan;
   readonly base: Pick<Base, "tensors" | "storage">;

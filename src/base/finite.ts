@@ -14,7 +14,7 @@ const exponents: Readonly<Record<FloatDtype, number>> = {
 /** Rows of an MLX tensor as they were read from the base. */
 export interface ReadPart {
   readonly tensor: OutputTensor;
-  /** Number in the stack; 0 for a tensor that is no stack. */
+  /** Number in the stack; 0 for a tensor that is not a stack. */
   readonly member: number;
   /** First row of `values` within the member. */
   readonly row: number;

@@ -16,7 +16,7 @@ const insensitive = /\(\?i:([^()[\]\\]*)\)/g;
 /**
  * Translates an Oniguruma pattern so that the library reads it as Oniguruma does. In groups without
  * case, Oniguruma matches `ſ` with `s` and the Kelvin sign with `k`. The library does not, so both
- * are added. Throws an Error for what the two read differently.
+ * are added. Throws an Error for constructs that the two read differently.
  */
 export function rewritePattern(pattern: string): string {
   for (const [found] of pattern.matchAll(/\\[\s\S]/g))

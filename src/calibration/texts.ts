@@ -6,7 +6,7 @@ import { documentsOf } from "./documents.ts";
 /** A file is read whole, and a larger one is no better sample of a language. */
 export const largestTextFile = 64 << 20;
 
-/** Domain of documents that name none. */
+/** Domain of documents without one. */
 const namelessDomain = "custom";
 /** Most domains that a receipt can list. */
 const mostDomains = 256;

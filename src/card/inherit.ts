@@ -72,7 +72,7 @@ export function licenceFiles(repository: Repository): string[] {
   );
 }
 
-/** The beginning of README.md, or nothing where there is none. */
+/** The beginning of README.md; empty if there is no such file. */
 async function readCardHead(repository: Repository): Promise<string> {
   if (!repository.files.has("README.md")) return "";
   const source = await repository.open("README.md");

@@ -20,7 +20,7 @@ export function roundingWords({ options }: Receipt): string {
   );
 }
 
-/** What the e of oQe stands for, and what this run did of it. */
+/** The meaning of the e of oQe, for this run. */
 export function enhancementWords({ options }: Receipt): string {
   const meaning = "The *e* of oQe stands for *enhanced*, a more careful choice of codes";
   if (options.method === "tuned") return `${meaning}: here, GPTQ against the stored scales.`;

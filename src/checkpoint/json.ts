@@ -13,8 +13,8 @@ const MAX_NUMBER_LENGTH = 400;
 
 export interface JsonOptions {
   /**
-   * What to do about a key that occurs twice in one object. Python and JavaScript take the last; a
-   * safetensors header must not have one.
+   * How to treat a key that occurs twice in one object. Python and JavaScript use the last; a
+   * safetensors header must not have such a key.
    */
   readonly duplicateKeys?: "last" | "refuse";
   /**

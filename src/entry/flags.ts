@@ -6,7 +6,7 @@ import { inputTable } from "../inputs/input-table.ts";
 /** A flag of the command line that is not an input. */
 export interface FlagRow {
   readonly name: string;
-  /** What the help shows for a value; empty for a flag without a value. */
+  /** The value as the help shows it; empty for a flag without a value. */
   readonly hint: string;
   readonly doc: string;
 }

@@ -3,7 +3,7 @@ import { describeFailure, type Failure, OqeError, outOfMemory } from "../ground/
 
 /**
  * V8 aborts the whole process when its heap is full, and the system kills a process when memory is
- * short: no code of that process can say what to change. So the entries run their work in a child
+ * short: no code of that process can print advice. So the entries run their work in a child
  * process, and the parent explains how it ended.
  */
 
@@ -66,7 +66,7 @@ function stopped(signal: NodeJS.Signals | null): string {
   return signal === "SIGKILL" ? "the system killed the run (SIGKILL), so it probably" : "the run";
 }
 
-/** The first lines of what V8 and Node print when they abort. */
+/** The first lines of the text that V8 and Node print when they abort. */
 const crashStart =
   /^(<--- Last few GCs --->|FATAL ERROR: |#\n# Fatal |# Fatal |----- Native stack)/m;
 

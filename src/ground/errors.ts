@@ -1,7 +1,7 @@
 import { inspect } from "node:util";
 import { isOutOfMemory, isSystemError, reasonOf } from "./reasons.ts";
 
-/** What kind of failure it is. Each code has a section of the same name in docs/errors.md. */
+/** Kinds of failures. Each code has a section of the same name in docs/errors.md. */
 export type ErrorCode =
   | "BAD_INPUT" // a command, flag or input that cannot be used
   | "UNSUPPORTED_MODEL" // a model_type without a role table, or a tensor that no role names
@@ -42,7 +42,7 @@ export class OqeError extends Error {
 /** Exit codes of `oqe`, as docs/errors.md and the help list them. 0 is success. */
 export const exitCodes = { failure: 1, usage: 2, gate: 3 } as const;
 
-/** What to change when memory runs out. */
+/** Advice for a run that needs less memory. */
 export const memoryHint =
   "Use fewer calibration rows (--calibration-samples 64), shorter ones " +
   "(--calibration-length 128), fewer threads (--workers 2) or one tier per run (--tiers oQ4e). " +
@@ -56,7 +56,7 @@ export interface Failure {
   readonly exitCode: number;
 }
 
-/** What an entry prints of a failure. The text of foreign errors appears in `details` only. */
+/** The part of a failure that an entry prints. The text of foreign errors is in `details` only. */
 export function describeFailure(error: unknown, debug: boolean): Failure {
   const known = error instanceof OqeError ? error : wrap(error);
   const details = debug ? `${inspect(error)}\n` : "";

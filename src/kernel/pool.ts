@@ -115,7 +115,7 @@ class Pool implements Kernel {
     const description = routine.describe(job);
     if (this.#closed) throw closed(description);
     routine.check(job, failOf(description));
-    // The worker answers with what the routine's `run` returns.
+    // The worker's answer is the result of the routine's `run`.
     return new Promise<AnswerOf<N>>((resolve, reject) => {
       const settle = (answer: unknown) => resolve(answer as AnswerOf<N>);
       this.#queue.push({ task: { name, job }, name: description, resolve: settle, reject });

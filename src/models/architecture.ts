@@ -5,7 +5,7 @@ import type { LayerKind } from "./layer-kind.ts";
 import type { Source } from "./source.ts";
 import type { Transform } from "./transforms.ts";
 
-/** What a tensor does in the model. */
+/** Kinds of tensors, by their use in the model. */
 export type RoleKind =
   | "embeddings" // a table of rows that are looked up
   | "linear" // a matrix that all tokens are multiplied with
@@ -57,12 +57,12 @@ export interface Role {
   readonly mlx: string;
   /**
    * Name of the activation that this matrix multiplies. Roles with the same `fedBy` share one
-   * Hessian. Null for the embeddings, and for what is no matrix.
+   * Hessian. Null for the embeddings, and for a tensor that is not a matrix.
    */
   readonly fedBy: string | null;
   /**
    * For a norm that reads the residual stream: the activations (`fedBy` names) that are its output.
-   * The first such norm of a block reads what the blocks before have written.
+   * The first such norm of a block reads the output of the earlier blocks.
    */
   readonly feeds?: readonly string[];
   /** The output of this matrix, if it is as wide as the residual stream, is added to it. */
@@ -92,8 +92,8 @@ export interface Architecture {
   readonly label: string;
   /**
    * The config in mlx-lm's spelling with all of transformers' defaults explicit. Everything else
-   * here reads folded configs only. Throws UNSUPPORTED_MODEL for what mlx-lm would compute in
-   * another way, BAD_CHECKPOINT for a config that contradicts itself.
+   * here reads folded configs only. Throws UNSUPPORTED_MODEL for a config that mlx-lm would compute
+   * in another way, BAD_CHECKPOINT for a config that contradicts itself.
    */
   fold(config: ModelConfig): Folded;
   /** Kind of every block, in order. Throws BAD_CHECKPOINT for a config that gives no such list. */
@@ -119,7 +119,7 @@ export interface Architecture {
    * A base of any other is refused as quantized. Default: none.
    */
   readonly decodes?: readonly string[];
-  /** A copy of the config with the keys that make mlx-lm compute what transformers does. */
+  /** A copy of the config whose keys make mlx-lm compute the same as transformers. */
   mlxConfig(config: ModelConfig): ModelConfig;
   /** Why mlxConfig changes a key, for the card. */
   readonly configReasons: Readonly<Record<string, string>>;

@@ -14,7 +14,7 @@ import { visitorsOf } from "./routing.ts";
 
 /*
  * Parts of blocks that several architectures share. x is `[tokens, hidden]` and normed. The caller
- * may change what they return.
+ * may change their results.
  */
 
 /** Rows of the embedding table in memory at once. */

@@ -36,7 +36,7 @@ export const windowDefaults: Defaults = {
     c.sliding_window === undefined && c.use_sliding_window === true ? 4096 : null,
 };
 
-/** What differs between the configs of pre-norm transformers. */
+/** Differences between the configs of pre-norm transformers. */
 export interface ConfigRules {
   /** Values of absent keys by transformers' config class, besides those that all classes share. */
   readonly defaults: Defaults;

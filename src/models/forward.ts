@@ -16,7 +16,7 @@ export interface LinearOptions {
 }
 
 /**
- * What a forward pass asks for. Roles are rows of the architecture's table: of this block, or of
+ * The requests of a forward pass. Roles are rows of the architecture's table: of this block, or of
  * the tensors outside the blocks. A plain run answers with the model's weights (run.ts). Tuning and
  * measuring record each input first, and may answer with other weights.
  */
@@ -40,7 +40,7 @@ export interface WalkContext {
   rows(role: string, start: number, end: number): Promise<Weight>;
 }
 
-/** What a forward pass asks for inside one block. */
+/** The requests of a forward pass inside one block. */
 export interface BlockContext extends WalkContext {
   readonly layer: number;
   readonly kind: LayerKind;

@@ -90,7 +90,7 @@ export const llama: Architecture = {
   forward: transformerForward({}),
 };
 
-/** What differs between the forward passes of pre-norm transformers. */
+/** Differences between the forward passes of pre-norm transformers. */
 interface Variation {
   /** Default: attention sees the whole past. */
   readonly window?: WindowRule;

@@ -65,7 +65,7 @@ export async function runModel(
   return forward.finish(outer, x);
 }
 
-/** Logits `[tokens, vocabulary]` of what `runModel` gave, or of some rows of it. */
+/** Logits `[tokens, vocabulary]` of the result of `runModel`, or of some of its rows. */
 export async function logitsOf(model: Model, x: Matrix): Promise<Matrix> {
   return (await openHead(model))(x);
 }

@@ -52,7 +52,7 @@ export const tierPlanSchema = object({
 });
 export type TierPlan = v.InferOutput<typeof tierPlanSchema>;
 
-/** What `oqe plan --json` prints. */
+/** The output of `oqe plan --json`. */
 export interface SeriesPlan {
   readonly model: string;
   readonly revision: string;

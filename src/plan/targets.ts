@@ -77,7 +77,7 @@ export function tierFlag(name: string): Record<string, string> {
       : { tiers: name };
 }
 
-/** What determines the size of a model's tiers. */
+/** Facts that determine the size of a model's tiers. */
 export interface Sizes {
   readonly quantizable: readonly PlannedTensor[];
   /** Bytes of the unquantized tensors. */

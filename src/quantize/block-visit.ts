@@ -10,7 +10,7 @@ import type { TuningTools } from "./tuning-tools.ts";
 /** A quantized matrix, visited when the forward pass asks for it. */
 export interface VisitedMatrix {
   readonly tensor: PlannedTensor;
-  /** Number in a stack of experts; 0 for a tensor that is no stack. */
+  /** Number in a stack of experts; 0 for a tensor that is not a stack. */
   readonly expert: number;
   /** The model's own matrix. */
   readonly weight: Weight;

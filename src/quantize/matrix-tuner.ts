@@ -17,7 +17,7 @@ import { copyOf, decodeMatrix, type TunedRows } from "./tuned-rows.ts";
 
 export interface MatrixTask {
   readonly tensor: PlannedTensor;
-  /** Number in a stack of experts; 0 for a tensor that is no stack. */
+  /** Number in a stack of experts; 0 for a tensor that is not a stack. */
   readonly expert: number;
   /** Null: every column counts alike. */
   readonly hessian: Hessian | null;
@@ -48,7 +48,8 @@ export async function tuneForTiers(walk: TuneWalk, task: MatrixTask): Promise<We
   const stored = walk.sequential
     ? await decodeMatrix(tools.kernel, parts, { columns, store: tools.storage })
     : null;
-  // The sums' error is relative to the target. What counts is the error relative to the base.
+  // The sums give the error relative to the target. The record needs the error relative to the
+  // base.
   const errors =
     target !== null && stored !== null && isInMemory(weight)
       ? await errorAgainst(tools.kernel, weight, stored)

@@ -25,7 +25,7 @@ const mostDropped = 0.01;
 /** Result of tuning one matrix of a tensor. */
 export interface LedgerEntry {
   readonly tensor: PlannedTensor;
-  /** Number in a stack of experts; 0 for a tensor that is no stack. */
+  /** Number in a stack of experts; 0 for a tensor that is not a stack. */
   readonly expert: number;
   readonly hessian: Hessian | null;
   readonly widths: readonly Width[];

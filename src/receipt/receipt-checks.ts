@@ -2,8 +2,8 @@ import type { Contradiction } from "../ground/schema.ts";
 import type { Receipt } from "./receipt.ts";
 
 /**
- * Fields of a receipt that contradict each other: its card would claim what the receipt does not
- * support.
+ * Fields of a receipt that contradict each other: its card would make claims that the receipt does
+ * not support.
  */
 export function* contradictions(receipt: Receipt): Generator<Contradiction> {
   yield* ofNames(receipt);

@@ -157,7 +157,7 @@ export const receiptSchema = object({
    * Relative: Σ (w - ŵ)² / Σ w² over all quantized tensors of the tier, from the bytes as stored.
    */
   weightError: object({ relative: amount }),
-  /** What tuning did; null where nothing was tuned. */
+  /** Results of tuning; null if nothing was tuned. */
   tuning: v.nullable(tuningRecordSchema),
   /** Measured from the finished bytes; null where no evaluation was asked for. */
   evaluation: v.nullable(evaluationSchema),

@@ -165,7 +165,7 @@ export function seriesPlan(
   };
 }
 
-/** A series plan, and what it was made from. */
+/** A series plan and its sources. */
 export interface PlannedSeries {
   readonly base: Base;
   readonly floors: Floors;

@@ -12,7 +12,7 @@ import type { Hub } from "../hub/hub-types.ts";
 import type { RowInputs } from "../inputs/inputs.ts";
 import { integer } from "../models/config-fields.ts";
 
-/** Rows of text, and what a receipt says of them. */
+/** Rows of text, and their record for the receipt. */
 export interface DrawnRows extends EvaluationRows {
   /** SHA-256 of the text that they were drawn from. */
   readonly text: string;

@@ -33,7 +33,7 @@ export interface VerifyDependencies {
 export interface Verified {
   readonly evaluation: Evaluation;
   readonly target: { readonly name: string; readonly revision: string };
-  /** null: the target has none. */
+  /** null: the target has no receipt. */
   readonly receipt: Receipt | null;
   /** Failed gates, and figures that differ from the receipt's; null: there are none. */
   readonly failure: OqeError | null;

@@ -35,7 +35,7 @@ export interface WrittenTier {
   readonly warnings: readonly string[];
 }
 
-/** What tuning needs, beside the base. */
+/** The inputs of tuning, besides the base. */
 export interface Tuning {
   readonly calibration: CalibrationIds;
   readonly propagation: Propagation;

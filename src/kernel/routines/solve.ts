@@ -30,15 +30,15 @@ export const solve: Routine<SolveJob, void> = {
     const [offsetOfFactor, offsetOfB] = [layout.place(4 * d * d), layout.place(4 * d * rows)];
     const base = layout.claim();
     const [atFactor, atB] = [base + offsetOfFactor, base + offsetOfB];
-    // [d, rows]: what the kernel solves for
+    // [d, rows]: right-hand sides, then solutions
     const columns = new Float32Array(memory.buffer, atB, d * rows);
     for (let p = 0; p < d; p++) {
       for (let row = 0; row < rows; row++) columns[p * rows + row] = data[row * d + order[p]!]!;
     }
     copyRectangleIn(atFactor, { data: factor, columns: d, top: 0, bottom: d, left: 0, right: d });
     wasm.solve(d, rows, atFactor, atB);
-    // Solving RX = B equals solving RᵀX = B with rows and columns in reverse order: what was right
-    // of the diagonal is right of it again.
+    // Solving RX = B equals solving RᵀX = B with rows and columns in reverse order: elements right
+    // of the diagonal stay right of it.
     reverseRows(columns, d, rows);
     const backwards = new Float32Array(memory.buffer, atFactor, d * d);
     for (let i = 0; i < d; i++) {
