@@ -151,14 +151,14 @@ test("a job that contradicts itself is refused before it reaches a worker", asyn
   const job = jobOf(2);
   const width = { bits: 4, groupSize: 64 } as const;
   const bad: [Partial<Record<keyof QuantizeTile, unknown>>, string][] = [
-    [{ columns: 96, rows: 8 }, "96 columns are no multiple of the group of 64"],
+    [{ columns: 96, rows: 8 }, "96 columns are not a multiple of the group of 64"],
     [{ rows: 3 }, "3072 bytes, expected 4608"],
     [{ rows: 0 }, "above 0"],
     [{ rows: 1.5 }, "above 0"],
     [{ widths: [{ ...width, bits: 7 }] }, "no 7-bit format"],
     [{ widths: [{ ...width, groupSize: 16 }] }, "no groups of 16"],
-    [{ from: "F64" }, "F64 is no float dtype"],
-    [{ store: "I8" }, "I8 is no float dtype"],
+    [{ from: "F64" }, "F64 is not a float dtype"],
+    [{ store: "I8" }, "I8 is not a float dtype"],
   ];
   for (const [change, message] of bad) {
     const answer = kernel.quantize({ ...job, ...change } as QuantizeTile);

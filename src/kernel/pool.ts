@@ -52,7 +52,8 @@ async function compile(bytes: Uint8Array<ArrayBuffer>): Promise<WebAssembly.Modu
     throw old
       ? new OqeError(
           "KERNEL",
-          `the kernel needs Node 20 or newer (WebAssembly relaxed SIMD), and this is Node ${process.versions.node}`,
+          "the kernel needs Node 20 or newer (WebAssembly relaxed SIMD), and this is Node " +
+            `${process.versions.node}`,
           "Install Node 24, or run through npm, which brings its own.",
           cause,
         )

@@ -37,6 +37,6 @@ export function checkTile({ d, top, bottom, left, right }: Tile, fail: Fail): vo
   const whole = [top, bottom, left, right].every(Number.isInteger);
   const beside = (left === top && right === bottom) || left >= bottom;
   if (!whole || top < 0 || top >= bottom || left >= right || right > d || !beside) {
-    fail(`rows ${top} to ${bottom}, columns ${left} to ${right} are no tile of ${d}x${d}`);
+    fail(`rows ${top} to ${bottom}, columns ${left} to ${right} are not a tile of ${d}x${d}`);
   }
 }

@@ -42,7 +42,10 @@ export async function readGiven(
   if (path === null) return null;
   const { size } = await onDisk(path, 0, () => stat(path));
   if (size > largestFile)
-    throw new OqeError("BAD_SENSITIVITY", `${path} has ${size} bytes: that is no sensitivity`);
+    throw new OqeError(
+      "BAD_SENSITIVITY",
+      `${path} has ${size} bytes; a sensitivity file is smaller`,
+    );
   const text = await onDisk(path, 0, () => readFile(path, "utf8"));
   const sensitivity = parseSensitivity(text, path);
   requireOrigin(sensitivity, originOf(base, kernel.sha256));

@@ -23,7 +23,7 @@ export const fisherWeights: Routine<FisherWeightsJob, void> = {
   describe: ({ logits }) => `Fisher weights of ${logits.rows}x${logits.columns} logits`,
   check({ logits, groups, sums: out }, fail) {
     if (groups.length !== logits.columns) fail(`${groups.length} tokens have a group`);
-    if (out.rows !== logits.rows) fail(`room for ${out.rows} positions`);
+    if (out.rows !== logits.rows) fail(`the output has ${out.rows} positions`);
     if (groups.some((group) => group >= out.columns)) fail("a group that has no column");
   },
   run({ logits, groups, sums: out }) {
@@ -70,7 +70,7 @@ export const contexts: Routine<ContextsJob, void> = {
   check({ logits, z, contexts: out }, fail) {
     if (z.rows !== logits.rows) fail(`${z.rows} positions have a place`);
     if (out.rows !== logits.columns || out.columns !== z.columns)
-      fail(`room for ${out.rows}x${out.columns}`);
+      fail(`the output is ${out.rows}x${out.columns}`);
   },
   run({ logits, z, contexts: out }) {
     const layout = new Layout();

@@ -135,7 +135,7 @@ test("operands that contradict each other are refused", async () => {
     [{ rows: far }, "a row outside of the 3 of x"],
     [{ bias: sharedFloats(3) }, "the bias has 3"],
     [{ weight: { ...stored, dtype: "F32" } }, "the weight has 64 bytes"],
-    [{ weight: { ...stored, dtype: "I32" } }, "no float dtype"],
+    [{ weight: { ...stored, dtype: "I32" } }, "not a float dtype"],
   ] as const) {
     const answer = kernel.run("linear", { ...job, ...change } as typeof job);
     await expect(answer).rejects.toMatchObject({

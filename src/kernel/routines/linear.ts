@@ -48,8 +48,8 @@ export const linear: Routine<LinearJob, void> = {
   describe: ({ x, weight, y }) =>
     `product of ${y.rows}x${x.columns} rows and ${weight.rows}x${weight.columns} weights`,
   check({ x, rows, weight, bias, y }, fail) {
-    const elementBytes = bytesPerElement[weight.dtype] ?? fail(`${weight.dtype} is no dtype`);
-    if (!(weight.dtype in dtypeCode)) fail(`${weight.dtype} is no float dtype`);
+    const elementBytes = bytesPerElement[weight.dtype] ?? fail(`${weight.dtype} is not a dtype`);
+    if (!(weight.dtype in dtypeCode)) fail(`${weight.dtype} is not a float dtype`);
     if (x.columns !== weight.columns) fail("x and the weight differ in their input width");
     if (y.columns !== weight.rows) fail(`y has ${y.columns} columns`);
     if (y.rows !== (rows ?? { length: x.rows }).length)

@@ -39,7 +39,7 @@ export const weigh: Routine<WeighJob, { readonly sum: number; readonly squares: 
   check({ x, weights, kind, y }, fail) {
     if (weights.rows !== x.rows || (kind ?? 0) >= weights.columns)
       fail(`weights are ${weights.rows}x${weights.columns}`);
-    if (y.rows !== x.rows || y.columns !== x.columns) fail(`room for ${y.rows}x${y.columns}`);
+    if (y.rows !== x.rows || y.columns !== x.columns) fail(`the output is ${y.rows}x${y.columns}`);
   },
   run({ x: { data, rows, columns }, weights, kind, y }) {
     let [sum, squares] = [0, 0];

@@ -22,7 +22,7 @@ export const solve: Routine<SolveJob, void> = {
     checkMatrix("b", b, [b.rows, d], fail);
     if (factor.length !== d * d) fail(`the factor has ${factor.length} elements`);
     if (new Set(order).size !== d || order.some((column) => column >= d))
-      fail("the order is no permutation");
+      fail("the order is not a permutation");
   },
   run({ factor, order, b: { data, rows } }) {
     const d = order.length;

@@ -65,7 +65,7 @@ export const tune: Routine<TuneJob, TuneAnswer> = {
       new Set(order).size !== columns ||
       order.some((column) => column >= columns)
     ) {
-      fail("the order is no permutation of the columns");
+      fail("the order is not a permutation of the columns");
     }
   },
   run(job) {
