@@ -200,9 +200,9 @@ describe.each([
   test("counts the routes that were kept, by layer", () => {
     const layers = [...base.routes].map(([layer, theirs]) => {
       const ours = tier.routes.get(layer)!;
-      const sets = [theirs, ours].map(({ experts, kept, perToken }) =>
+      const sets = [theirs, ours].map(({ experts, candidates, perToken }) =>
         Array.from({ length: samples * length }, (_, t) =>
-          [...experts.subarray(t * kept, t * kept + perToken)].sort(),
+          [...experts.subarray(t * candidates, t * candidates + perToken)].sort(),
         ),
       ) as [number[][], number[][]];
       const common = sets[0].map(

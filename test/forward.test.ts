@@ -148,7 +148,7 @@ describe("the embedded model", () => {
     const shifted = await follow((_, routing) =>
       withExperts(
         routing,
-        (i) => routing.experts[i - (i % routing.kept) + ((i + 2) % routing.kept)]!,
+        (i) => routing.experts[i - (i % routing.candidates) + ((i + 2) % routing.candidates)]!,
       ),
     );
     expect(difference(shifted.data, free.data, free.columns).relative).toBeGreaterThan(0.01);
@@ -228,13 +228,13 @@ describe("a mixture of experts", () => {
         .filter((call) => call.role === "experts.down")
         .map((call) => call.near ?? 0);
       expect(near.reduce((sum, rows) => sum + rows, 0)).toBe(
-        96 * (routing.kept - routing.perToken),
+        96 * (routing.candidates - routing.perToken),
       );
     },
   );
 
   test("meets an expert that nobody visits, and computes nothing near where nobody wants it", async () => {
-    const onlyLow = (own: Routing) => withExperts(own, (i) => i % own.kept);
+    const onlyLow = (own: Routing) => withExperts(own, (i) => i % own.candidates);
     const { asked } = await watch(`${random}nemotron_h`, 1, false, onlyLow);
     const downs = asked.filter((call) => call.role === "experts.down");
     expect(downs.find(({ expert }) => expert === 7)).toEqual({

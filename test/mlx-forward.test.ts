@@ -203,7 +203,7 @@ function otherChoices(own: Routing, theirs: Int32Array): string[] {
   const found: string[] = [];
   for (let token = 0; token < own.tokens; token++) {
     const ours = [
-      ...own.experts.subarray(token * own.kept, token * own.kept + own.perToken),
+      ...own.experts.subarray(token * own.candidates, token * own.candidates + own.perToken),
     ].sort();
     const others = [...theirs.subarray(token * own.perToken, (token + 1) * own.perToken)].sort();
     if (ours.join() !== others.join())

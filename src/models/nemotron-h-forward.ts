@@ -83,7 +83,7 @@ async function rulesOf(at: BlockContext): Promise<RouterRules> {
     score: "sigmoid",
     routed,
     visited,
-    kept: Math.min(3 * visited, routed),
+    candidates: Math.min(3 * visited, routed),
     groups: integer(c, "n_group"),
     openGroups: integer(c, "topk_group"),
     correction: await tensor(at, "router.bias"),

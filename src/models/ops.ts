@@ -165,14 +165,17 @@ export class Ops {
   /** The router's choice for every row of `logits [tokens, routed]`, which become its scores. */
   async route(logits: Matrix, rules: RouterRules): Promise<Routing> {
     const { rows: tokens } = logits;
-    const { routed, visited: perToken, kept } = rules;
-    const experts = sharedIntegers(tokens * kept);
-    const [selection, weights] = [sharedFloats(tokens * kept), sharedFloats(tokens * perToken)];
+    const { routed, visited: perToken, candidates } = rules;
+    const experts = sharedIntegers(tokens * candidates);
+    const [selection, weights] = [
+      sharedFloats(tokens * candidates),
+      sharedFloats(tokens * perToken),
+    ];
     const routing = {
       tokens,
       routed,
       perToken,
-      kept,
+      candidates,
       experts,
       selection,
       weights,
@@ -190,7 +193,7 @@ export class Ops {
   }
 
   async #route(
-    { tokens, routed, perToken, kept, ...arrays }: Routing,
+    { tokens, routed, perToken, candidates, ...arrays }: Routing,
     rules: RouterRules,
     forced: boolean,
   ) {
@@ -201,8 +204,8 @@ export class Ops {
       return this.kernel.run("route", {
         scores: { data: cut(scores, routed), rows: end - start, columns: routed },
         rules,
-        experts: cut(experts, kept),
-        selection: cut(selection, kept),
+        experts: cut(experts, candidates),
+        selection: cut(selection, candidates),
         weights: cut(weights, perToken),
         forced,
       });

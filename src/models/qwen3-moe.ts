@@ -98,7 +98,7 @@ function moe(at: BlockContext, x: Matrix): Promise<Matrix> {
     score: "softmax",
     routed: experts(c),
     visited: perToken(c),
-    kept: Math.min(3 * perToken(c), experts(c)),
+    candidates: Math.min(3 * perToken(c), experts(c)),
     groups: 1,
     openGroups: 1,
     correction: null,
