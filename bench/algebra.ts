@@ -239,8 +239,8 @@ async function benchTwoWorkers(): Promise<string[]> {
     ...counters.map(({ end }) => end()),
   ]);
   return [
-    "Through the pool, copies included, 10⁹ float32 operations a second of wall time; `free` = what two threads that only count",
-    "gained over one in the same rounds, 2 where the second core was free throughout.",
+    "With the worker pool, copies included, in 10⁹ float32 operations per second of wall time.",
+    "*Free* is the gain of two threads that only count over one such thread, in the same rounds.",
     "",
     "| | one worker | two workers | gain | free |",
     "|---|---:|---:|---:|---:|",

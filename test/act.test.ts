@@ -16,7 +16,7 @@ const scene = actionScene();
 const repositories = tiers.map((tier) => `acme/nemotron-nano-tiny-${tier}`);
 const heads = () => repositories.map((repository) => scene.hub.head(repository));
 
-// One job after the other on one Hub: the second meets what the first left.
+// The jobs share one Hub: the second job finds what the first published.
 describe.skipIf(act === null && !inCi)(
   "run by act in host mode (no act? .ci/toolchain actions)",
   () => {
@@ -68,9 +68,9 @@ describe.skipIf(act === null && !inCi)(
         );
         expect(files.some((path) => path.endsWith(".safetensors"))).toBe(true);
         await expectTuned(`${scene.scratch}/hub/${repository}`, {
-          samples: 128,
-          length: 256,
-          evaluation: 18,
+          samples: 8,
+          length: 64,
+          evaluation: 9,
         });
         const commits = await fetch(`${scene.hub.url}/api/models/${repository}/commits/main`);
         const [commit, ...earlier] = (await commits.json()) as {
@@ -83,7 +83,7 @@ describe.skipIf(act === null && !inCi)(
           title: expect.stringContaining("nemotron-nano-tiny"),
         });
         expect(commit!.message).toContain(`tag ${tag} of acme/series`);
-        expect(earlier.length).toBeLessThanOrEqual(1); // the Hub's own, which made the repository
+        expect(earlier.length).toBeLessThanOrEqual(1); // the Hub's commit that creates the repository
       }
       const rows = repositories.map((repository, k) => ({
         tier: tiers[k],
@@ -133,13 +133,22 @@ describe.skipIf(act === null && !inCi)(
       const variables = { OQE_NAMESPACE: "acme", OQE_BASE_MODEL: base };
       const workflow = () => `${scene.scratch}/series-example.yml`;
 
-      // As shipped, but measuring on as few rows as the workflow above.
+      // As shipped, but on as few rows as the workflow above.
+      const rows = [
+        "calibration-samples: 8",
+        "calibration-length: 64",
+        "evaluation-samples: 9",
+        "floors: none",
+      ];
       beforeAll(async () => {
         const text = await readFile(`${root}${example}`, "utf8");
         expect(text).toContain("          dry-run: ");
         await writeFile(
           workflow(),
-          text.replace("          dry-run: ", "          evaluation-samples: 18\n$&"),
+          text.replace(
+            "          dry-run: ",
+            `${rows.map((row) => `          ${row}\n`).join("")}$&`,
+          ),
         );
       });
 
@@ -152,14 +161,14 @@ describe.skipIf(act === null && !inCi)(
           ...more,
         });
 
-      test("publishes on a tag push, here what is published already", async () => {
+      test("runs on a tag push and finds everything published", async () => {
         const { code, output } = await shipped({});
         expect(code, output).toBe(0);
         expect(output).toContain("changed=false");
         expect(output).toContain(`oqe-publisher@${zeros}`);
       });
 
-      test("rehearses when dispatched by hand", async () => {
+      test("makes a dry run when started by hand", async () => {
         scene.writes = [];
         const payload = { ref: "refs/heads/main", inputs: { "dry-run": "true" } };
         const fresh = { ...variables, OQE_NAMESPACE: "direct", OQE_BASE_MODEL: "base/small" };
@@ -173,7 +182,7 @@ describe.skipIf(act === null && !inCi)(
         expect(scene.writes).toEqual([]);
       });
 
-      test("is inert where OQE_NAMESPACE is unset", async () => {
+      test("does nothing where OQE_NAMESPACE is not set", async () => {
         const { code, output } = await shipped({ variables: {} });
         expect(code, output).toBe(0);
         expect(output).not.toContain("oqe-publisher@");

@@ -5,13 +5,13 @@ import { parse } from "yaml";
 import { root } from "./action/checkout.ts";
 import { runEntry } from "./action/run.ts";
 import { actionScene, base, token } from "./support/action-scene.ts";
-import { embedded } from "./support/models.ts";
+import { smallest } from "./support/models.ts";
 
 /** The Action as users get it: dist/ in the layout of the archive, run as a runner runs it. */
 const scene = actionScene();
 
 describe("what a runner downloads", () => {
-  test("is the Action and nothing that only tests it", async () => {
+  test("is the Action without its tests", async () => {
     expect((await readdir(scene.action)).sort()).toEqual([
       ".gitattributes",
       "action.yml",
@@ -38,7 +38,7 @@ describe("dist/action.js", () => {
     "hub-endpoint": scene.hub.url,
     "hub-token": token,
     tiers: "oQ4e",
-    method: "rounded", // what act runs is tuned
+    method: "rounded", // act.test.ts has the tuned run
     "evaluation-samples": "2",
     ...more,
   });
@@ -58,7 +58,7 @@ describe("dist/action.js", () => {
     expect(scene.writes).toEqual([]);
   });
 
-  test("says the token to the runner's mask and to nobody else", async () => {
+  test("prints the token only to mask it", async () => {
     const run = await runEntry(scene.action, scene.scratch, inputs());
     expect(run).toMatchObject({ code: 0, outputs: { changed: "true", revision: scene.revision } });
     expect(scene.hub.head("direct/nemotron-nano-tiny-oQ4e")).not.toBeNull();
@@ -78,7 +78,7 @@ describe("dist/action.js", () => {
   test("takes endpoint and token from HF_ENDPOINT and HF_TOKEN, and a folder as base", async () => {
     const shared = { HF_ENDPOINT: scene.hub.url, HF_TOKEN: token };
     const own = inputs({
-      "base-model": embedded,
+      "base-model": smallest.nemotron_h!,
       "hub-endpoint": "",
       "hub-token": "",
       "dry-run": "true",
@@ -88,7 +88,7 @@ describe("dist/action.js", () => {
     expect(run.output).toContain(`::add-mask::${token}`);
   });
 
-  test("publishes where the runner gives no place for a summary", async () => {
+  test("publishes where the runner has no summary file", async () => {
     const run = await runEntry(scene.action, scene.scratch, inputs(), { GITHUB_STEP_SUMMARY: "" });
     expect(run.code).toBe(0);
     expect(run.output).toMatch(/^::warning::.*summary/m);
@@ -113,7 +113,7 @@ describe("dist/action.js", () => {
     ["a base that is not there", { "base-model": "base/nothing" }, /base\/nothing.*Check the name/],
     ["an unknown revision", { revision: "v9" }, /no revision v9/],
     [
-      "a toggle that is neither",
+      "a switch that is neither true nor false",
       { "dry-run": "maybe" },
       /dry-run: "maybe" is neither true nor false/,
     ],

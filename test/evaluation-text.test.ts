@@ -4,10 +4,11 @@ import { smallest } from "./support/models.ts";
 import { story, verifyScene } from "./support/published-tier.ts";
 
 const hybrid = smallest.nemotron_h!;
+const llama = smallest.llama!;
 const scene = verifyScene();
 
-describe("evaluation text is refused:", () => {
-  test("where it overlaps the calibration text, naming the rows", async () => {
+describe("evaluation text is refused", () => {
+  test("where it overlaps the calibration text, and the message names the rows", async () => {
     const rows = [
       "--calibration-samples",
       "8",
@@ -67,7 +68,7 @@ describe("evaluation text is refused:", () => {
     });
   });
 
-  test("before a weight is read where a run is to measure on it", async () => {
+  test("before a weight is read where it overlaps the calibration text of a run", async () => {
     const text = `${scene.folder}/calibration.txt`;
     const args = [
       "quantize",
@@ -90,15 +91,15 @@ describe("evaluation text is refused:", () => {
   test.each([
     ["./nowhere.txt", "BAD_INPUT", /evaluation: .*nowhere\.txt does not exist/],
     ["datasets/no/such/rows.txt", "NOT_FOUND", /no\/such/],
-  ])("where it is not there: %s", async (text, code, says) => {
-    await scene.expectRefused([hybrid, "--base", hybrid, "--evaluation", text], code, says);
+  ])("where it does not exist: %s", async (text, code, says) => {
+    await scene.expectRefused([llama, "--base", llama, "--evaluation", text], code, says);
   });
 
   test("where it is too short, or empty", async () => {
     await writeFile(`${scene.folder}/short.txt`, "A word.");
     await writeFile(`${scene.folder}/empty.txt`, "");
     const on = (file: string) => {
-      return [hybrid, "--base", hybrid, "--evaluation", `${scene.folder}/${file}`];
+      return [llama, "--base", llama, "--evaluation", `${scene.folder}/${file}`];
     };
     await scene.expectRefused(on("short.txt"), "BAD_INPUT", /short\.txt is too short/);
     await scene.expectRefused(on("empty.txt"), "BAD_INPUT", /evaluation: .*empty\.txt is empty/);

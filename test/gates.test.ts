@@ -4,7 +4,7 @@ import { smallest } from "./support/models.ts";
 import { tierName, verifyScene } from "./support/published-tier.ts";
 
 const hybrid = smallest.nemotron_h!;
-const scene = verifyScene();
+const scene = verifyScene(hybrid);
 
 describe("gates of a run", () => {
   const args = [
@@ -18,7 +18,7 @@ describe("gates of a run", () => {
     "oQ4e=1e-5",
   ];
 
-  test("publish what passes, keep back what does not, and say which number failed", async () => {
+  test("hold back a tier that fails, publish the others, and name the figure that failed", async () => {
     const made = await scene.oqe(
       ...[
         "publish",
@@ -41,13 +41,17 @@ describe("gates of a run", () => {
     ]);
     expect(scene.hub.head("gated/nemotron-nano-tiny-oQ8e")).not.toBeNull();
     expect(scene.hub.head("gated/nemotron-nano-tiny-oQ4e")).toBeNull();
-    const kept = JSON.parse(
+    const receipt = JSON.parse(
       await readFile(`${scene.folder}/gated/${tierName}/oqe-receipt.json`, "utf8"),
     );
-    expect(kept.evaluation.gates[0]).toMatchObject({ gate: "max-kl", limit: 1e-5, passed: false });
+    expect(receipt.evaluation.gates[0]).toMatchObject({
+      gate: "max-kl",
+      limit: 1e-5,
+      passed: false,
+    });
   });
 
-  test("let a published tier stand as long as it keeps them", async () => {
+  test("leave a published tier as it is, and fail the run where it misses a new limit", async () => {
     const again = (limit: string) =>
       scene.oqe(
         ...[
@@ -83,7 +87,7 @@ describe("gates of a run", () => {
     expect(scene.hub.head("gated/nemotron-nano-tiny-oQ8e")).toBe(head);
   });
 
-  test("fail a quantize too, which leaves its folders for a look", async () => {
+  test("fail a quantize, which leaves its folders", async () => {
     const made = await scene.oqe(
       "quantize",
       hybrid,
@@ -94,12 +98,12 @@ describe("gates of a run", () => {
     );
     expect(made).toMatchObject({
       code: 3,
-      stderr: expect.stringMatching(/oQ4e: mean KL is .*folder is kept/s),
+      stderr: expect.stringMatching(/oQ4e: mean KL is .*folder stays on disk/s),
     });
     for (const path of JSON.parse(made.stdout).folders) await readFile(`${path}/README.md`);
   });
 
-  test("are not there where nothing is measured", async () => {
+  test("are not checked with verify false, and the run warns", async () => {
     const unevaluated = [
       "--method",
       "rounded",

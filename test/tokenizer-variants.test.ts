@@ -150,15 +150,15 @@ describe.skipIf("reason" in python)(title, async () => {
     asked.forEach((text, at) => {
       const own = encode(text);
       const theirs = expected.get(name)![at]!;
-      // Comparing numbers first: an assertion per text would take most of the time.
+      // An assertion per text would take most of the time, so only a difference is asserted.
       if (own.length !== theirs.length || own.some((id, i) => id !== theirs[i]))
         expect(own, JSON.stringify(text.slice(0, 100))).toEqual(theirs);
     });
   }
 
-  test.each(equal.map(([name]) => name))("%s: ids are those of Rust", expectSameIds);
+  test.each(equal.map(([name]) => name))("%s gives the ids of Rust's tokenizers", expectSameIds);
 
-  test.each(refused)("%s: refused", async (_, kind, vary) => {
+  test.each(refused)("%s is refused", async (_, kind, vary) => {
     await expect(encoder(await write(kind, vary))).rejects.toMatchObject({
       code: "UNSUPPORTED_MODEL",
       message: expect.stringMatching(/cannot be used/),
@@ -166,7 +166,7 @@ describe.skipIf("reason" in python)(title, async () => {
     });
   });
 
-  test("a Unigram tokenizer with byte_fallback: refused", async () => {
+  test("a Unigram tokenizer with byte_fallback is refused", async () => {
     const place = join(folder, "unigram");
     await mkdir(place);
     await writeFile(join(place, "tokenizer.json"), await readFile(unigram));
@@ -174,7 +174,7 @@ describe.skipIf("reason" in python)(title, async () => {
   });
 
   test.each(vocabularies.map(([name]) => name))(
-    "vocab.json with merges.txt (%s): ids are those of transformers",
+    "vocab.json with merges.txt (%s) gives the ids of transformers",
     expectSameIds,
   );
 });

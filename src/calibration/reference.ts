@@ -26,7 +26,7 @@ export interface Datasets {
 
 /**
  * Reads the corpus that a reference names. Connects to the Hub only if the reference needs it.
- * Throws BAD_INPUT for text that cannot be used (texts.ts), and what the Hub's client throws.
+ * Throws BAD_INPUT for text that cannot be used (texts.ts), and the errors of the Hub's client.
  */
 export async function openCalibration(
   reference: CalibrationReference,

@@ -11,7 +11,7 @@ describe("a text file", () => {
     expect(read("B.TXT", "\ufeffone\nmore\n\ntwo\n")).toEqual(texts);
   });
 
-  test(".jsonl is a document a line, by domain in the order of their first; other fields are ignored", () => {
+  test(".jsonl has one document per line; domains have the order of first appearance", () => {
     const lines = [
       '{"text": "eins", "domain": "de", "id": 7}',
       "",

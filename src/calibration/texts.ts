@@ -6,9 +6,9 @@ import { documentsOf } from "./documents.ts";
 /** A file is read whole, and a larger one is no better sample of a language. */
 export const largestTextFile = 64 << 20;
 
-/** Domain of documents that name none. */
+/** Domain of documents without one. */
 const namelessDomain = "custom";
-/** What a receipt can list. */
+/** Most domains that a receipt can list. */
 const mostDomains = 256;
 const domainName = /^[\w. -]{1,64}$/;
 

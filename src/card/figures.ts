@@ -49,8 +49,8 @@ export function bitsPerWeight(bpw: number): string {
 }
 
 /**
- * A relative squared error three ways: the ratio itself, its root (relative RMS error) and the signal-to-noise ratio
- * 10 log10(1 / ratio) in decibels.
+ * A relative squared error three ways: the ratio itself, its root (relative RMS error) and the
+ * signal-to-noise ratio 10 log10(1 / ratio) in decibels.
  */
 export function squaredError(relative: number): string {
   if (relative === 0) return "0 (every weight is exact)";

@@ -21,7 +21,7 @@ export function highlightRows({ model }: Receipt) {
     ["Hidden size", grouped(model.hiddenSize)],
     [
       "Vocabulary",
-      `${plural(model.vocabularySize, "token")}, ${model.tiedHead ? "output head tied to the embeddings" : "output head of its own"}`,
+      `${plural(model.vocabularySize, "token")}, ${model.tiedHead ? "output head tied to the embeddings" : "separate output head"}`,
     ],
     ...(model.contextLength === null
       ? []
@@ -33,14 +33,14 @@ export function highlightRows({ model }: Receipt) {
   );
 }
 
-/** Such as "Nemotron-H (`nemotron_h`)". */
+/** For example "Nemotron-H (`nemotron_h`)". */
 function architecture(modelType: string): string {
   const label = findLabel(modelType);
   return label === null ? code(modelType) : `${label} (${code(modelType)})`;
 }
 
 /**
- * Such as "11: 5 Mamba-2, 1 attention, 5 mixture of experts". A block with mixer and MLP is
+ * For example "11: 5 Mamba-2, 1 attention, 5 mixture of experts". A block with mixer and MLP is
  * "attention + MLP".
  */
 function layerWords(layers: Layers): string {

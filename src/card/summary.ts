@@ -34,7 +34,7 @@ export interface SummaryFacts {
     /** The Action as the workflow names it, `owner/name@ref`; null outside an Action. */
     readonly action: string | null;
   };
-  /** Warnings of the run; those of a tier are on its receipt. */
+  /** Warnings of the run. Warnings of a tier are on its receipt. */
   readonly warnings: readonly string[];
 }
 

@@ -20,7 +20,7 @@ export function roundingWords({ options }: Receipt): string {
   );
 }
 
-/** What the e of oQe stands for, and what this run did of it. */
+/** The meaning of the e of oQe, for this run. */
 export function enhancementWords({ options }: Receipt): string {
   const meaning = "The *e* of oQe stands for *enhanced*, a more careful choice of codes";
   if (options.method === "tuned") return `${meaning}: here, GPTQ against the stored scales.`;
@@ -70,7 +70,7 @@ function priceWords({ plan, model }: Receipt, predicted: PredictedLoss): readonl
     "The plan has the least predicted KL of all plans within the tier's budget in bytes. The search is exact.",
     floors.length === 0
       ? "There are no minimum widths."
-      : `Minimum bits, whatever the costs: ${floors.join(", ")}.`,
+      : `Minimum bits, regardless of the costs: ${floors.join(", ")}.`,
     `The predicted mean KL is ${nats(predicted.kl)}${routed ? `, ${nats(predicted.forcedKl)} with forced routes` : ""}.`,
   ];
 }

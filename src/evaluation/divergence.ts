@@ -8,7 +8,7 @@ import { type Model, openHead, type RunOptions, runModel } from "../models/run.t
 export interface Reference {
   readonly base: Model;
   readonly rows: CalibrationIds;
-  /** What its head multiplies: `[positions, hidden]`. */
+  /** Input of its head: `[positions, hidden]`. */
   readonly hidden: Matrix;
   /** Its choices of experts by layer, without scores, which would take most of the memory. */
   readonly routes: ReadonlyMap<number, Routing>;

@@ -2,7 +2,7 @@ import { OqeError } from "../ground/errors.ts";
 import { isFloat } from "../kernel/dtype.ts";
 import type { Coding, Source } from "./source.ts";
 
-/** What must be known of a base tensor: its header entry. */
+/** The header entry of a base tensor. */
 export interface BaseTensor {
   readonly dtype: string;
   readonly shape: readonly number[];

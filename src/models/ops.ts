@@ -24,8 +24,8 @@ const lightRows = 2048;
 const batchTokens = 4096;
 
 /**
- * The operations of a forward pass over matrices of any size, cut into jobs for the kernel. A job has
- * whole rows, or whole sequences, and these are independent: no result depends on the cut.
+ * The operations of a forward pass over matrices of any size, cut into jobs for the kernel. A job
+ * has whole rows, or whole sequences, and these are independent: no result depends on the cut.
  */
 export class Ops {
   readonly kernel: Kernel;
@@ -118,7 +118,9 @@ export class Ops {
     });
   }
 
-  /** Overwrites the rows of y whose ids are in `[first, first + table.rows)`, a part of the table. */
+  /**
+   * Overwrites the rows of y whose ids are in `[first, first + table.rows)`, a part of the table.
+   */
   async embed(
     y: Matrix,
     ids: Uint32Array<SharedArrayBuffer>,
@@ -220,7 +222,9 @@ export class Ops {
     await eachPiece(rows, Math.ceil(rows / this.kernel.workers), visit);
   }
 
-  /** Visits `tokens` rows in batches of whole sequences: some results are too wide for all at once. */
+  /**
+   * Visits `tokens` rows in batches of whole sequences: some results are too wide for all at once.
+   */
   async inBatches(
     tokens: number,
     length: number,

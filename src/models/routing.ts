@@ -1,20 +1,22 @@
 import { sharedFloats, sharedIntegers } from "../kernel/matrix.ts";
 
 /**
- * A router's choice for every token. Experts are ranked by descending selection score, equal ones
- * by ascending number. A token visits the first `perToken` of them; the others are the next best.
+ * The experts that a router chose for every token. Experts are ranked by descending selection
+ * score, equal ones by ascending number. A token visits the first `perToken` of them; the others
+ * are the next best.
  */
 export interface Routing {
   readonly tokens: number;
   /** Routed experts of the layer. */
   readonly routed: number;
   readonly perToken: number;
-  /** Experts that are recorded for each token: 3 · perToken, at most all. */
+  /** Ranks that are recorded for each token: 3 · perToken, at most all experts. */
   readonly candidates: number;
   /** `[tokens, candidates]` */
   readonly experts: Uint32Array<SharedArrayBuffer>;
   /**
-   * `[tokens, candidates]`: scores used for the choice; -Infinity for experts of a closed group.
+   * `[tokens, candidates]`: score of the choice; -Infinity for experts of a group that was ruled
+   * out.
    */
   readonly selection: Float32Array<SharedArrayBuffer>;
   /** `[tokens, perToken]`: weight of each visited expert's output, from this model's own router. */

@@ -4,7 +4,7 @@ import { asWeight, type Matrix, newMatrix, rowsOf, sharedIntegers } from "../ker
 import { makeHessian, newGram } from "./hessian.ts";
 import type { TuningTools } from "./tuning-tools.ts";
 
-/** One of so many rows of text is held out of the fit, to judge the result. */
+/** One of this many rows of text is held out of the fit, to judge the result. */
 const heldOutEvery = 8;
 
 /** A row of text as a range of tokens. */

@@ -10,7 +10,7 @@ import { elements, modulePath } from "../mlx/format.ts";
 import type { FinishedModel } from "../mlx/mlx-weights.ts";
 import { type Receipt, receiptPath } from "../receipt/receipt.ts";
 
-/** What `oqe verify` checks before it evaluates. Each check throws BAD_INPUT. */
+/** Checks that `oqe verify` makes before it evaluates. Each throws BAD_INPUT. */
 
 const chunk = 1 << 24;
 

@@ -279,7 +279,7 @@ function parseOrThrow(source: string, file: string): Node {
   try {
     return parseTemplate(source);
   } catch (error) {
-    // Jinja's parser runs off the end of its tokens where a block is not closed, and that is a TypeError.
+    // Jinja's parser throws a TypeError where a block is not closed.
     const reason =
       error instanceof TypeError ? "a block or tag is not closed" : (error as Error).message;
     throw new OqeError(

@@ -47,7 +47,7 @@ const cases: Refusal[] = [
     says: /U32/,
   },
   {
-    what: "shapes against the config",
+    what: "shapes that differ from the config",
     base: config((c) => {
       c.hidden_size = 256;
     }),
@@ -55,7 +55,7 @@ const cases: Refusal[] = [
     says: /shape \[.*192.*\].*256/,
   },
   {
-    what: "more experts than the file holds",
+    what: "more experts than the file has",
     base: config((c) => {
       c.n_routed_experts = 17;
     }),
@@ -71,7 +71,7 @@ const cases: Refusal[] = [
     says: /hybrid_override_pattern/,
   },
   {
-    what: "more layers than memory could list",
+    what: "too many layers to list",
     base: config((c) => {
       c.num_hidden_layers = 30_000_000;
     }, llama),
@@ -79,7 +79,7 @@ const cases: Refusal[] = [
     says: /num_hidden_layers.*30000000/,
   },
   {
-    what: "more experts than memory could list",
+    what: "too many experts to list",
     base: config((c) => {
       c.n_routed_experts = 1_000_000_000;
     }),
@@ -131,7 +131,7 @@ const cases: Refusal[] = [
     says: /model\.safetensors/,
   },
   {
-    what: "a lying safetensors: overlapping tensors",
+    what: "overlapping tensors",
     base: header((h) => {
       h["lm_head.weight"]!.data_offsets = h["model.embed_tokens.weight"]!.data_offsets;
     }, llama),
@@ -139,7 +139,7 @@ const cases: Refusal[] = [
     says: /model\.safetensors/,
   },
   {
-    what: "a tensor that no role names",
+    what: "a missing tensor",
     base: header((h) => {
       h["model.extra.weight"] = h["model.norm.weight"]!;
       delete h["model.norm.weight"];

@@ -23,37 +23,37 @@ describe("a config", () => {
 
   test.each<readonly [what: string, base: Refusal["base"], code: string, says: RegExp]>([
     [
-      "with a rope of no type",
+      "with an unknown rope type",
       rope({ rope_type: "spiral" }),
       "UNSUPPORTED_MODEL",
       /"spiral".*default, linear, llama3/,
     ],
     [
-      "with a rope that only layers of a kind have",
+      "with rope type longrope",
       rope({ type: "longrope", factor: 4 }, smallest.qwen3_moe!),
       "UNSUPPORTED_MODEL",
       /rope type "longrope"/,
     ],
     [
-      "with a rope type that is no word",
+      "with a rope type that is not a string",
       rope({ rope_type: 4 }),
       "UNSUPPORTED_MODEL",
       /rope type 4/,
     ],
     [
-      "with a rope that shrinks to nothing",
+      "with a rope factor of 0",
       rope({ type: "linear", factor: 0 }),
       "BAD_CHECKPOINT",
       /"factor".*got 0/,
     ],
     [
-      "with a rope that is no object",
+      "with a rope that is not an object",
       rope("linear"),
       "BAD_CHECKPOINT",
       /"rope_scaling" should be an object/,
     ],
     [
-      "with an activation that we do not compute",
+      "with an unknown activation",
       config(llama, (c) => {
         c.hidden_act = "swish2";
       }),
@@ -79,7 +79,7 @@ describe("a config", () => {
       /backbone\.layers\.10.*no role/,
     ],
     [
-      "whose pattern is not as long as it says",
+      "whose pattern differs from its number of layers",
       config(embedded, (c) => {
         c.num_hidden_layers = 10;
       }),
@@ -95,7 +95,7 @@ describe("a config", () => {
       /q_proj.*\[128, 128\].*\[256, 128\]/,
     ],
     [
-      "whose groups of heads are no groups",
+      "whose heads do not divide into groups",
       config(embedded, (c) => {
         c.n_groups = 3;
       }),
@@ -106,14 +106,14 @@ describe("a config", () => {
 
   const rounded = ["--tiers", "oQ4e", "--method", "rounded"];
 
-  test("with a rope of no type is not rounded either: mlx-lm could not load it", async () => {
+  test("with an unknown rope type is not rounded, because mlx-lm cannot load it", async () => {
     const model = await rope({ rope_type: "spiral" })();
     const stderr = expect.stringMatching(/rope type "spiral"; mlx-lm computes .*UNSUPPORTED_MODEL/);
     const args = ["quantize", model, "--out", `${scene.folder}/spiral`, ...rounded];
     expect(await runCli(args)).toMatchObject({ code: 1, stderr });
   });
 
-  test("with a sliding window is rounded, with a warning that mlx-lm has none", async () => {
+  test("with a sliding window is rounded, with a warning that mlx-lm ignores it", async () => {
     const model = await config(smallest.qwen3!, (c) => {
       Object.assign(c, { layer_types: null, use_sliding_window: true, sliding_window: 64 });
       c.max_window_layers = 0;

@@ -57,13 +57,13 @@ const cases: Refusal[] = [
     says: /"just-a-name".*neither/,
   },
   {
-    what: "a path that leaves the Hub's names",
+    what: "a repository name with ..",
     base: onHub("base/../tiny"),
     code: "BAD_INPUT",
     says: /base\/\.\.\/tiny/,
   },
   {
-    what: "a revision that climbs",
+    what: "a revision with ..",
     base: onHub("base/tiny@../main"),
     code: "BAD_INPUT",
     says: /\.\.\/main/,
@@ -76,7 +76,7 @@ const cases: Refusal[] = [
     says: /ac\/me/,
   },
   {
-    what: "a namespace that climbs",
+    what: "a namespace of ..",
     base: onHub("base/tiny"),
     args: ["--namespace", ".."],
     code: "BAD_INPUT",
@@ -90,14 +90,14 @@ const cases: Refusal[] = [
     says: /namespace/,
   },
   {
-    what: "an endpoint that is no address",
+    what: "an endpoint that is no URL",
     base: onHub("base/tiny"),
     args: ["--hub-endpoint", "hub"],
     code: "BAD_INPUT",
     says: /endpoint/,
   },
   {
-    what: "an endpoint that would send the token in the clear",
+    what: "an endpoint without TLS",
     base: onHub("base/tiny"),
     args: ["--hub-endpoint", "http://hub.example"],
     code: "BAD_INPUT",
@@ -120,7 +120,7 @@ const cases: Refusal[] = [
     says: /token/,
   },
   {
-    what: "a token that is none",
+    what: "a token that does not begin with hf_",
     base: onHub("base/tiny"),
     token: "swordfish",
     code: "BAD_INPUT",
@@ -135,7 +135,7 @@ const cases: Refusal[] = [
     says: /write/,
   },
   {
-    what: "a repository that is not ours",
+    what: "a repository without our receipt",
     base: onHub("base/taken"),
     code: "NOT_OURS",
     says: /acme\/taken-oQ4e/,
@@ -146,16 +146,20 @@ describe("a run refuses", () => {
   test.each(cases)("$what", (refusal) => scene.expectRefused(refusal));
 
   test.each([
-    ["a method that is none", ["--method", "gptq"], /method: "gptq" is not one of/],
+    ["an unknown method", ["--method", "gptq"], /method: "gptq" is not one of/],
     [
-      "a propagation that is none",
+      "an unknown propagation",
       [...tuned, "--propagation", "both"],
       /propagation: "both".*reference, sequential/,
     ],
-    ["rounding as MLX does, tuned", [...tuned, "--rounding", "mlx"], /rounding mlx .*method tuned/],
+    [
+      "rounding mlx with method tuned",
+      [...tuned, "--rounding", "mlx"],
+      /rounding mlx .*method tuned/,
+    ],
     ["no rows", ["--method", "tuned", "--calibration-samples", "0"], /calibration-samples: "0"/],
     [
-      "rows of no length",
+      "rows of one token",
       ["--method", "tuned", "--calibration-length", "1"],
       /calibration-length: "1"/,
     ],

@@ -14,8 +14,8 @@ const scene = refusalScene(async ({ hub }) => {
 });
 const llama = byArchitecture.llama!;
 
-describe("bad input ends in one clear message, exit code 1, and nothing half-written", () => {
-  test("a full disk: the partial folders are gone and the message says how much was needed", async ({
+describe("a run", () => {
+  test("removes partial folders on a full disk and says how much space it needs", async ({
     skip,
   }) => {
     const mount = `${scene.folder}/small`;
@@ -41,7 +41,7 @@ describe("bad input ends in one clear message, exit code 1, and nothing half-wri
     }
   });
 
-  test("a folder that is not ours is left alone, unless told to overwrite", async () => {
+  test("leaves a foreign folder as it is, unless told to overwrite", async () => {
     const out = `${scene.folder}/foreign`;
     await mkdir(`${out}/llama-oQ4e`, { recursive: true });
     await writeFile(`${out}/llama-oQ4e/diary.txt`, "mine");
@@ -63,7 +63,7 @@ describe("bad input ends in one clear message, exit code 1, and nothing half-wri
     expect(await readdir(`${out}/llama-oQ4e`)).toContain("oqe-receipt.json");
   });
 
-  test("an output folder within the base, or in its place", async () => {
+  test("refuses an output folder within the base or in its place", async () => {
     const base = await copyModel(llama, "model-oQ4e");
     for (const out of [`${base}/out`, join(base, "..")]) {
       const { code, stderr } = await runCli([
@@ -82,7 +82,7 @@ describe("bad input ends in one clear message, exit code 1, and nothing half-wri
     }
   });
 
-  test("overwrite replaces a foreign repository in one commit", async () => {
+  test("replaces a foreign repository in one commit when told to overwrite", async () => {
     const environment = { HF_ENDPOINT: scene.hub.url, HF_TOKEN: "hf_good" };
     const before = scene.hub.head("acme/taken-oQ4e");
     const told = await runCli(
@@ -107,7 +107,7 @@ describe("bad input ends in one clear message, exit code 1, and nothing half-wri
   });
 });
 
-describe("bad input that needs a Hub or an installation of its own", () => {
+describe("a run refuses", () => {
   test("a token without rights in the namespace", async () => {
     const strict = await startLocalHub({
       folder: `${scene.folder}/strict`,
@@ -137,7 +137,7 @@ describe("bad input that needs a Hub or an installation of its own", () => {
     }
   });
 
-  test("a template that names what the facts do not hold, before anything is quantized", async () => {
+  test("a template with an unknown fact, before anything is quantized", async () => {
     const dist = `${scene.folder}/dist`;
     await cp(inject("bundle"), dist, { recursive: true });
     await appendFile(`${dist}/templates/model-card.md.jinja`, "{{ perplexity }}\n");
@@ -155,7 +155,10 @@ describe("bad input that needs a Hub or an installation of its own", () => {
   });
 });
 
-/** The command that mounts: as root it is there, on a CI runner sudo gives it. */
+/**
+ * Mounts a small file system. Returns what comes before `mount`: nothing as root, sudo on a CI
+ * runner. Null where neither can.
+ */
 function tryMount(at: string, size: string): string[] | null {
   for (const prefix of [[], ["sudo", "-n"]]) {
     const [command, ...args] = [

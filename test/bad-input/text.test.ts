@@ -16,13 +16,13 @@ const hybrid = smallest.nemotron_h!;
 const tuned = ["--method", "tuned", ...fewTuned];
 const whole = (base: string) => async () => base;
 
-describe("calibration text", () => {
+describe("calibration text is refused", () => {
   const sentence = "Not enough for two rows.";
   test.each<readonly [what: string, file: string, content: string | Uint8Array, says: RegExp]>([
     ["of no bytes", "none.txt", "", /none\.txt is empty/],
     ["of blanks", "blank.txt", " \n\n \n", /blank\.txt holds no text/],
     [
-      "of objects without words",
+      "of objects without text",
       "blank.jsonl",
       '{"text": ""}\n{"text": "  "}\n',
       /blank\.jsonl holds no text/,
@@ -46,13 +46,13 @@ describe("calibration text", () => {
       /cut\.txt is not UTF-8/,
     ],
     [
-      "for less than the rows",
+      "that is too short for the rows",
       "short.txt",
       sentence,
       /short\.txt is too short: 2 rows of 32 tokens are needed \(64 tokens\), its \d+ tokens give [01]/,
     ],
     [
-      "of another format",
+      "in another format",
       "rows.parquet",
       "PAR1",
       /rows\.parquet is of no format.*\.txt, \.jsonl, \.json/,
@@ -70,12 +70,17 @@ describe("calibration text", () => {
   });
 
   test.each([
-    ["a file that is not there", "./nowhere.txt", "BAD_INPUT", /nowhere\.txt does not exist/],
+    ["a missing file", "./nowhere.txt", "BAD_INPUT", /nowhere\.txt does not exist/],
     ["a folder", hybrid, "BAD_INPUT", /nemotron_h is not a file/],
-    ["what is neither file nor dataset", "some words", "BAD_INPUT", /"some words" is neither/],
-    ["a dataset that is not there", "datasets/acme/absent/a.txt", "NOT_FOUND", /acme\/absent/],
-    ["a file that its dataset lacks", "datasets/acme/texts/a.txt", "NOT_FOUND", /a\.txt/],
-    ["a revision that its dataset lacks", "datasets/acme/texts@v9/empty.txt", "NOT_FOUND", /v9/],
+    [
+      "a name that is neither file nor dataset",
+      "some words",
+      "BAD_INPUT",
+      /"some words" is neither/,
+    ],
+    ["a missing dataset", "datasets/acme/absent/a.txt", "NOT_FOUND", /acme\/absent/],
+    ["a file missing from its dataset", "datasets/acme/texts/a.txt", "NOT_FOUND", /a\.txt/],
+    ["a missing revision of its dataset", "datasets/acme/texts@v9/empty.txt", "NOT_FOUND", /v9/],
     [
       "an empty file of a dataset",
       "datasets/acme/texts/empty.txt",
@@ -92,7 +97,7 @@ describe("calibration text", () => {
   );
 });
 
-describe("a tokenizer", () => {
+describe("a tokenizer is refused", () => {
   interface Definition {
     model: { type: string; vocab: Record<string, number> };
     pre_tokenizer: object;
@@ -125,7 +130,7 @@ describe("a tokenizer", () => {
       /gives token 384, outside/,
     ],
     [
-      "of a kind that the library does not know",
+      "of a model type that the library does not know",
       tokenizer((definition) => {
         definition.model.type = "Oracle";
       }),
@@ -140,17 +145,17 @@ describe("a tokenizer", () => {
       "UNSUPPORTED_MODEL",
       /tokenizer\.json cannot be used/,
     ],
-    ["of nothing", text("{}"), "UNSUPPORTED_MODEL", /tokenizer\.json cannot be used/],
-    ["that is no JSON", text("{ nope"), "BAD_CHECKPOINT", /tokenizer\.json is not JSON/],
+    ["without a model", text("{}"), "UNSUPPORTED_MODEL", /tokenizer\.json cannot be used/],
+    ["that is not JSON", text("{ nope"), "BAD_CHECKPOINT", /tokenizer\.json is not JSON/],
     [
-      "in another file than the one that can be read",
+      "in tokenizer.model only",
       spoiled(llama, (at) => rename(join(at, "tokenizer.json"), join(at, "tokenizer.model"))),
       "MISSING_FILE",
       /has no tokenizer\.json, nor vocab\.json with merges\.txt.*: tuning reads text/,
     ],
   ])("%s", (_, base, code, says) => scene.expectRefused({ base, args: tuned, code, says }));
 
-  test("is no matter of method rounded", async () => {
+  test("is not needed by method rounded, which warns", async () => {
     const model = await text("{}")();
     const args = [
       "quantize",

@@ -7,7 +7,7 @@ const llama = smallest.llama!;
 const hybrid = smallest.nemotron_h!;
 const tuned = ["--method", "tuned", ...fewTuned];
 
-describe("weights that are not finite are named with their place", () => {
+describe("weights that are not finite are refused with their place", () => {
   const bits = { NaN: 0x7fc0, Inf: 0x7f80, "-Inf": 0xff80 } as const;
   /** A base (BF16) with one value of a tensor replaced. */
   const poisoned = (from: string, tensor: string, element: number, value: keyof typeof bits) =>
@@ -62,10 +62,10 @@ describe("weights that are not finite are named with their place", () => {
       "NaN",
       "[127, 3]",
     ],
-    ["a kept matrix", hybrid, `${layer}.1.mixer.gate.weight`, 7 * 128 + 2, "NaN", "[7, 2]"],
-    ["a kept vector", hybrid, `${layer}.2.norm.weight`, 3, "-Inf", "[3]"],
+    ["an unquantized matrix", hybrid, `${layer}.1.mixer.gate.weight`, 7 * 128 + 2, "NaN", "[7, 2]"],
+    ["an unquantized vector", hybrid, `${layer}.2.norm.weight`, 3, "-Inf", "[3]"],
     ["a convolution", hybrid, `${layer}.2.mixer.conv1d.weight`, 191 * 4 + 1, "NaN", "[191, 0, 1]"],
-    ["a kept scalar a head", hybrid, `${layer}.0.mixer.A_log`, 7, "NaN", "[7]"],
+    ["an unquantized scalar per head", hybrid, `${layer}.0.mixer.A_log`, 7, "NaN", "[7]"],
   ] as const;
   const both = places.flatMap((place) =>
     (["tuned", "rounded"] as const).map((method) => [method, ...place] as const),
@@ -87,27 +87,30 @@ describe("weights that are not finite are named with their place", () => {
     });
   });
 
-  test.each(["tuned", "rounded"])("%s: a kept one beyond the storage dtype's range", (method) => {
-    const base = async () => {
-      const copy = await castModel(llama, "F32", "wide");
-      await editConfig(copy, (config) => {
-        config.torch_dtype = "float16";
+  test.each(["tuned", "rounded"])(
+    "%s: an unquantized value beyond the range of the storage dtype",
+    (method) => {
+      const base = async () => {
+        const copy = await castModel(llama, "F32", "wide");
+        await editConfig(copy, (config) => {
+          config.torch_dtype = "float16";
+        });
+        await editSafetensors(copy, (header, data) => {
+          data.writeFloatLE(1e6, header["model.norm.weight"]!.data_offsets[0] + 4 * 100);
+        });
+        return copy;
+      };
+      const says = /"model\.norm\.weight" holds 1 .*beyond the range/;
+      return scene.expectRefused({
+        base,
+        args: [...fewTuned, "--method", method],
+        code: "BAD_CHECKPOINT",
+        says,
       });
-      await editSafetensors(copy, (header, data) => {
-        data.writeFloatLE(1e6, header["model.norm.weight"]!.data_offsets[0] + 4 * 100);
-      });
-      return copy;
-    };
-    const says = /"model\.norm\.weight" holds 1 .*beyond the range/;
-    return scene.expectRefused({
-      base,
-      args: [...fewTuned, "--method", method],
-      code: "BAD_CHECKPOINT",
-      says,
-    });
-  });
+    },
+  );
 
-  test("and so are activations", () => {
+  test("activations that are not finite are named", () => {
     const base = spoiled(llama, (at) =>
       editSafetensors(at, (header, data) => {
         // Finite, but its squares are not.

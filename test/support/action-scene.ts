@@ -1,9 +1,11 @@
+import { writeFile } from "node:fs/promises";
+import { dirname } from "node:path";
 import { afterAll, beforeAll } from "vitest";
 import { type LocalHub, startLocalHub } from "../../src/local-hub/local-hub.ts";
 import { unpackAction } from "../action/checkout.ts";
-import { embedded, removeFolder, scratchFolder, smallest } from "./models.ts";
+import { copyModel, removeFolder, scratchFolder, smallest } from "./models.ts";
 
-/** The base that the tests of the Action publish. */
+/** The base that the tests of the Action publish: the smallest model with experts. */
 export const base = "base/nemotron-nano-tiny";
 export const token = "hf_tokenOfThisTestOnly";
 
@@ -39,7 +41,11 @@ export class ActionScene {
           this.writes.push(`${method} ${url}`);
       },
     });
-    this.revision = await this.hub.seed(base, embedded);
+    const model = await copyModel(smallest.nemotron_h!, "base");
+    // A card without a licence gives warnings.
+    await writeFile(`${model}/README.md`, "---\nlicense: apache-2.0\n---\n");
+    this.revision = await this.hub.seed(base, model);
+    await removeFolder(dirname(model));
     await this.hub.seed("base/small", smallest.llama!);
   }
 

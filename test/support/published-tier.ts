@@ -30,7 +30,7 @@ export function story(seed: number): string {
   );
 }
 
-/** A Hub with the embedded base, and a folder with texts, for the tests of one file. */
+/** A Hub with a base, and a folder with texts, for the tests of one file. */
 export class VerifyScene {
   folder = "";
   seen: SeenRequest[] = [];
@@ -41,13 +41,13 @@ export class VerifyScene {
     return this.#hub;
   }
 
-  async open(): Promise<void> {
+  async open(model: string): Promise<void> {
     this.folder = await scratchFolder();
     this.#hub = await startLocalHub({
       folder: `${this.folder}/hub`,
       onRequest: (request) => this.seen.push(request),
     });
-    await this.hub.seed("base/nemotron-nano-tiny", embedded);
+    await this.hub.seed("base/nemotron-nano-tiny", model);
     await writeFile(`${this.folder}/calibration.txt`, story(1));
     await writeFile(`${this.folder}/evaluation.txt`, story(2));
   }
@@ -66,12 +66,12 @@ export class VerifyScene {
     return `${this.folder}/work/${tierName}`;
   }
 
-  /** Publishes one tuned tier as `acme`. Returns its receipt. */
-  async publishTier(): Promise<TierReceipt> {
+  /** Publishes one tuned tier as `acme`, with `more` flags. Returns its receipt. */
+  async publishTier(...more: string[]): Promise<TierReceipt> {
     const made = await this.oqe(
       ...["publish", "base/nemotron-nano-tiny", "--namespace", "acme", "--tiers", "oQ4e"],
       ...["--work-dir", `${this.folder}/work`, "--evaluation-samples", "4"],
-      ...["--calibration-samples", "4", "--calibration-length", "64"],
+      ...["--calibration-samples", "4", "--calibration-length", "64", ...more],
     );
     if (made.code !== 0) throw new Error(made.stderr);
     return JSON.parse(await readFile(`${this.tier}/oqe-receipt.json`, "utf8"));
@@ -89,10 +89,13 @@ export class VerifyScene {
   }
 }
 
-/** Opens a scene before the tests of a file and closes it after them. */
-export function verifyScene(): VerifyScene {
+/**
+ * Opens a scene before the tests of a file and closes it after them. Its base is `model`, as
+ * base/nemotron-nano-tiny.
+ */
+export function verifyScene(model = embedded): VerifyScene {
   const scene = new VerifyScene();
-  beforeAll(() => scene.open());
+  beforeAll(() => scene.open(model));
   afterAll(() => scene.close());
   return scene;
 }

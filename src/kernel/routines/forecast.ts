@@ -7,7 +7,7 @@ import { rowsOfJob } from "./tune.ts";
 import { eachBlock, factorOf, prepare, TuneCall, type TuneFrame } from "./tune-frame.ts";
 
 /**
- * Predicts what tuning rows of a weight would lose at several widths, without choosing codes
+ * Predicts the loss of tuning rows of a weight at several widths, without choosing codes
  * (kernel-wasm/src/forecast.rs).
  */
 export interface ForecastJob extends Omit<TuneFrame, "bits" | "groupSize" | "sweeps"> {

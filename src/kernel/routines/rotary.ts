@@ -22,7 +22,7 @@ export type RopeScaling =
       readonly original: number;
       /** Whether the ramp begins and ends at whole dimensions. */
       readonly whole: boolean;
-      /** Factor of cosines and sines; null: what YaRN derives from factor and the two mscales. */
+      /** Factor of cosines and sines; null: YaRN derives it from `factor` and the two mscales. */
       readonly attention: number | null;
       readonly mscales: readonly [number, number];
     };

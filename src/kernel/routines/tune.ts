@@ -7,9 +7,9 @@ import { checkShape, checkWidth } from "../width.ts";
 import { eachBlock, factorOf, prepare, TuneCall, type TuneFrame } from "./tune-frame.ts";
 
 /**
- * Quantizes rows of a weight so that tr(E H Eᵀ) becomes small, where E = W - Ŵ and Ŵ is what a
- * reader decodes. Steps: search for scales, GPTQ, coordinate descent. Rows where plain rounding is
- * better stay rounded.
+ * Quantizes rows of a weight so that tr(E H Eᵀ) becomes small, where E = W - Ŵ and Ŵ are the values
+ * that a reader decodes. Steps: search for scales, GPTQ, coordinate descent. Rows where plain
+ * rounding is better stay rounded.
  */
 export interface TuneJob extends TuneFrame, Packed<Uint8Array<SharedArrayBuffer>> {
   /** Rows of the weight. Words, scales and biases are overwritten. */
@@ -32,9 +32,7 @@ export interface TuneAnswer {
   readonly nonFinite: number;
 }
 
-/**
- * Maximum number of weights in the arena: each takes some 30 bytes with what is computed for it.
- */
+/** Maximum number of weights in the arena: each takes some 30 bytes, results included. */
 const mostElements = 5 * 2 ** 20;
 
 /**
