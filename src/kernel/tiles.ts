@@ -1,9 +1,8 @@
 import type { Fail } from "./routine.ts";
-/** Tiles of the upper triangle of a large square matrix. Each is one job. */
 
 /**
- * Maximum rows and columns of a tile. A product should take much longer than copying its operands,
- * and there should be enough tiles for all workers.
+ * Maximum rows and columns of a tile of a large matrix. Each tile is one job. A product should take
+ * much longer than copying its operands, and there should be enough tiles for all workers.
  */
 export const mostRows = {
   gram: 512,
