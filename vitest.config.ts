@@ -1,14 +1,43 @@
 import { defineConfig } from "vitest/config";
+import { BaseSequencer, type TestSpecification } from "vitest/node";
+
+/** The test files that take longest, in CPU time. They start first, so that no worker idles. */
+const longest = [
+  "tuned-determinism",
+  "arm64",
+  "mlx-conformance",
+  "sensitivity",
+  "repair",
+  "publish",
+  "determinism",
+  "seam",
+  "verify",
+  "planning",
+  "act",
+];
+
+class LongestFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const rank = ({ moduleId }: TestSpecification) => {
+      const at = longest.findIndex((name) => moduleId.endsWith(`/test/${name}.test.ts`));
+      return at === -1 ? longest.length : at;
+    };
+    const sorted = await super.sort(files);
+    return sorted.toSorted((one, other) => rank(one) - rank(other));
+  }
+}
 
 export default defineConfig({
   test: {
-    // The tests run whole commands on shared machines of two cores: these limits only end a test that hangs.
+    // Tests run whole commands on shared machines of two cores. These limits only end a test that
+    // hangs.
     testTimeout: 120_000,
     hookTimeout: 180_000,
     maxWorkers: 2,
     globalSetup: "test/support/bundle.ts",
+    sequence: { sequencer: LongestFirst },
     projects: [
-      // Unit tests change nothing outside themselves, so their files share a worker and its modules.
+      // Unit tests change nothing outside themselves, so their files share a worker's modules.
       { extends: true, test: { name: "unit", include: ["src/**/*.test.ts"], isolate: false } },
       { extends: true, test: { name: "whole", include: ["test/**/*.test.ts"] } },
     ],

@@ -6,8 +6,9 @@ import { rolldown } from "rolldown";
 const root = fileURLToPath(new URL("../", import.meta.url));
 
 /**
- * Bundles the Action, the CLI and the kernel's worker as ES modules into the folder `into`. Beside them it puts the wasm,
- * the templates, the calibration corpus and the licences of what is bundled. The folder is emptied first.
+ * Bundles the Action, the CLI and the kernel's worker as ES modules into the folder `into`. Beside
+ * them it puts the wasm, the templates, the calibration corpus and the licences of what is bundled.
+ * The folder is emptied first.
  */
 export async function bundle(into: string): Promise<void> {
   await rm(into, { recursive: true, force: true });

@@ -12,8 +12,8 @@ import { fileURLToPath } from "node:url";
  * of the weights>  <tier>`, in the order of the names. The CLI in `dist/` of the checkout makes the
  * tiers.
  */
-const own = fileURLToPath(new URL("../", import.meta.url));
-const checkout = process.argv[2] ?? own;
+const root = fileURLToPath(new URL("../", import.meta.url));
+const checkout = process.argv[2] ?? root;
 
 const models = [
   "nemotron-nano-tiny",
@@ -30,13 +30,16 @@ const ways: Record<string, readonly string[]> = {
   tuned: [...few, "--calibration-samples", "16"],
   "tuned, sequential, all repairs": [...few, "--calibration-samples", "8", ...sequential],
 };
+/** Measured plans, 128 calibration rows of 256 tokens: all defaults, on the trained model only. */
+const trained = { "all defaults": [] };
 
 console.log("| model | way | tiers |\n|---|---|---|");
 for (const model of models) {
-  for (const [way, options] of Object.entries(ways)) {
+  const own = model === models[0] ? { ...ways, ...trained } : ways;
+  for (const [way, options] of Object.entries(own)) {
     const out = mkdtempSync(join(tmpdir(), "oqe-bytes-"));
     const cli = join(checkout, "dist/cli.js");
-    const base = join(own, "test/models", model);
+    const base = join(root, "test/models", model);
     const args = ["quantize", base, "--out", out, "--verify", "false", ...options];
     const { status, stderr } = spawnSync(process.execPath, [cli, ...args], { encoding: "utf8" });
     if (status !== 0) throw new Error(`${model}, ${way}: ${stderr}`);

@@ -15,15 +15,15 @@ function random(): number {
 const whole = (least: number, most: number) => least + Math.floor(random() * (most - least + 1));
 const byWidth = (size: number, cost: (width: number) => number): Option[] =>
   bits.map((width) => ({ bytes: (size * width) / 8 + size / 16, cost: cost(width) }));
-const noisy = (worth: number) => (width: number) => worth * 4 ** -width * (0.9 + 0.2 * random());
+const noisy = (scale: number) => (width: number) => scale * 4 ** -width * (0.9 + 0.2 * random());
 
 const inputs: Record<string, () => Option[]> = {
-  "matrices of a model: few shapes, any worth": () =>
+  "matrices of a model: few shapes, any cost": () =>
     byWidth(
       [2 ** 14, 2 ** 20, 3 * 2 ** 18, 2688 * 1856, 128 * 2688 * 1856][whole(0, 4)]!,
       noisy(random() ** 4),
     ),
-  "every size another": () => byWidth(64 * whole(1, 2 ** 20), noisy(random() ** 4)),
+  "every size different": () => byWidth(64 * whole(1, 2 ** 20), noisy(random() ** 4)),
   "all sizes equal": () => byWidth(2 ** 20, noisy(random() ** 4)),
   "all items alike": () => byWidth(2 ** 20, (width) => 4 ** -width),
   "two kinds of items": () =>
@@ -39,12 +39,12 @@ const inputs: Record<string, () => Option[]> = {
       cost: 1e9 - size * step - 500 * step,
     }));
   },
-  "cost a line of size, odd sizes": () =>
+  "cost linear in size, odd sizes": () =>
     [0, 1, 2, 3, 4].map(() => {
       const bytes = 2 * whole(1, 2 ** 30) + 1;
       return { bytes, cost: 1e10 - bytes };
     }),
-  "cost a line of size, one odd size": () => {
+  "cost linear in size, one odd size": () => {
     const sizes = [0, 1, 2, 3, 4].map(() => 2 * whole(1, 2 ** 20) + Number(random() < 1e-5));
     return sizes.map((bytes) => ({ bytes, cost: 1e7 - bytes }));
   },
@@ -81,7 +81,7 @@ for (const [name, draw] of Object.entries(inputs)) {
   const items = Array.from({ length: count }, draw);
   report(name, () => fillKnapsack(items, budgetOf(items))!);
 }
-for (const name of ["matrices of a model: few shapes, any worth", "every size another"]) {
+for (const name of ["matrices of a model: few shapes, any cost", "every size different"]) {
   state = 1;
   const costed = Array.from({ length: count }, () => {
     const [size, forcedKl, flipPower] = [inputs[name]!(), random() ** 4, random() ** 4];

@@ -206,7 +206,7 @@ if (wants("peers")) {
     "the peer",
     true,
   );
-  const kept = rules.bytes - (rules.bpw * quantized()) / 8;
+  const unquantizedBytes = rules.bytes - (rules.bpw * quantized()) / 8;
   for (const [name, folder, reason] of peers) {
     if (folder === null) {
       console.log(`| ${name}: cannot run: ${reason} |`);
@@ -215,7 +215,10 @@ if (wants("peers")) {
     const bytes = await payloadOf(folder);
     const peer = await comparison.compare(folder);
     console.log(comparison.line(name, peer, peer, bytes));
-    const plan = byCosts(tier, Math.min(tier.budgetBpw, (8 * (bytes - kept)) / quantized()));
+    const plan = byCosts(
+      tier,
+      Math.min(tier.budgetBpw, (8 * (bytes - unquantizedBytes)) / quantized()),
+    );
     console.log(
       comparison.line(
         `ours at ${plan.bpw.toFixed(2)} bpw`,

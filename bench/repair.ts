@@ -33,7 +33,7 @@ for (const name of names.split(",")) {
     const compared = await comparison.compare(folder!);
     first ??= compared;
     console.log(comparison.line(`${name} ${way}`, compared, first));
-    console.error(`${name} ${way}: ${(user / 1e6).toFixed(0)} s of processors to make`);
+    console.error(`${name} ${way}: ${(user / 1e6).toFixed(0)} s of CPU time to make`);
   }
 }
 await comparison.close();

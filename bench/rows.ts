@@ -20,7 +20,7 @@ const drawn = drawRows({
   corpus: await bundledCorpus(part),
   samples: Number(samples),
   length: Number(length),
-  seed: 1, // src/calibrate.ts
+  seed: 1, // as in src/series/rows.ts
   vocabularySize: integer(base.config, "vocab_size"),
 });
 const rows = drawn.rows.map(({ domain }, i) => {

@@ -13,7 +13,7 @@ function print({ message, hint, details }: Failure): void {
 }
 
 if (isWorker()) {
-  // A reader that closes the pipe early (`oqe plan … | head`) is no failure.
+  // A reader that closes the pipe early (`oqe plan … | head`) is not a failure.
   process.stdout.on("error", (error: NodeJS.ErrnoException) => {
     if (error.code === "EPIPE") process.exit(0);
     print(describeFailure(outputFailure(error), process.env.OQE_DEBUG !== undefined));

@@ -46,11 +46,11 @@ export interface Published {
   readonly tiers: readonly PublishedTier[];
   /** Receipts of the tiers that had to be made. */
   readonly made: readonly Receipt[];
-  /** What went wrong; null: nothing. The entry reports the tiers first and then throws it. */
+  /** The failure; null if there is none. The entry reports the tiers first, then throws it. */
   readonly failure: unknown;
 }
 
-/** A series plan and what it was made from. */
+/** A series plan and its sources. */
 export interface Planned {
   readonly plan: SeriesPlan;
   readonly base: Pick<Base, "tensors" | "storage">;
@@ -77,7 +77,7 @@ export async function planModel(inputs: Inputs, dependencies: Dependencies): Pro
   });
 }
 
-/** Measures what the bits of every tensor are worth, whatever the policy of the inputs. */
+/** Measures the sensitivity of every tensor, with any policy. */
 export async function measureModel(
   inputs: Inputs,
   dependencies: Dependencies,
@@ -93,8 +93,8 @@ export async function measureModel(
 }
 
 /**
- * Writes one MLX folder per tier below `out`, with card and receipt. Gives the plan, the folders,
- * and as `failure` the gates that a tier failed. The folder of such a tier is kept.
+ * Writes one MLX folder per tier below `out`, with card and receipt. Gives the plan, the folders
+ * and, as `failure`, the failed gates. The folder of a tier that failed stays on disk.
  */
 export async function quantizeModel(inputs: Inputs, out: string, dependencies: Dependencies) {
   return withBase(inputs, dependencies, { allowHeaderOnly: false }, async (opened) => {
@@ -167,8 +167,8 @@ function drawRows(inputs: Inputs, { base, connect, report }: Opened): Promise<Ca
 }
 
 /**
- * Refuses places and cards before anything is measured. The plan by fixed rules stands in for the
- * plan that is not made yet; gives the runs by it.
+ * Checks folders and cards before anything is measured. A plan by fixed rules replaces the measured
+ * plan, which does not exist yet. Gives the runs with that plan.
  */
 async function rehearse(
   base: Base,
@@ -182,7 +182,7 @@ async function rehearse(
   return runs;
 }
 
-/** Opens base and kernel, and closes both in any case. */
+/** Opens base and kernel, and closes both, also after an error. */
 async function withBase<T>(
   { baseModel }: Pick<Inputs, "baseModel">,
   dependencies: Dependencies,
@@ -205,7 +205,7 @@ async function withBase<T>(
   }
 }
 
-/** Throws BAD_CHECKPOINT for a base of headers alone. */
+/** Throws BAD_CHECKPOINT for a base that has headers and no weights. */
 function requireWeights({ checkpoint }: Base): void {
   if (!checkpoint.headerOnly) return;
   throw new OqeError(

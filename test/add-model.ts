@@ -4,8 +4,8 @@ import { parseArgs } from "node:util";
 import { findPython } from "./python/python.ts";
 
 /*
- * Makes a small checkpoint of random weights in test/models/random-tiny/<model_type>, with the logits
- * that transformers computes from it (docs/adding-a-model.md).
+ * Makes a small checkpoint of random weights in test/models/random-tiny/<model_type>, with the
+ * logits that transformers computes from it (docs/adding-a-model.md).
  */
 const usage = `usage: npm run add-model -- <model_type> [--set key=json ...] [--variant name=json ...]
 

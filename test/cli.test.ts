@@ -53,7 +53,7 @@ describe("oqe", () => {
     expect(stderr).toMatch(/^error: the result cannot be written to stdout: .*\[DISK\]\n.*\n$/);
   });
 
-  test("--version is the engine's", async () => {
+  test("--version prints the engine's version", async () => {
     expect((await runCli(["--version"])).stdout).toBe(`${engine.version}\n`);
   });
 
@@ -79,16 +79,16 @@ describe("oqe", () => {
     [["card", ""], /oqe card needs a folder, got ""/],
     [["hub", ""], /oqe hub needs a folder, got ""/],
     [["card", "/nowhere"], /\/nowhere\/oqe-receipt\.json/],
-  ])("%j is refused in one line, with the exit code of its kind", async (args, says) => {
+  ])("%j is refused in one line with its exit code", async (args, says) => {
     const { code, stdout, stderr } = await runCli(args);
-    const usage = args[1] === "/nowhere" ? 1 : 2; // a folder without a receipt is not a wrong call
+    const usage = args[1] === "/nowhere" ? 1 : 2; // the call is right, the folder has no receipt
     expect({ code, stdout }).toEqual({ code: usage, stdout: "" });
     expect(stderr).toMatch(says);
     expect(stderr.split("\n").filter((line) => line.startsWith("error: "))).toHaveLength(1);
   });
 
   test.each([["oq"], ["measured"]])(
-    "quantize writes a tier of one's own, planned by %s, with every module's width in its config",
+    "quantize writes a custom tier planned by %s, with every width in its config",
     async (policy) => {
       const out = `${folder}/own-${policy}`;
       const few = ["--calibration-samples", "9", "--calibration-length", "16", "--verify", "false"];
@@ -119,7 +119,7 @@ describe("oqe", () => {
     },
   );
 
-  test("plan --json prints one document with every module's width, from a folder and from the Hub", async () => {
+  test("plan --json prints every module's width, from a folder and from the Hub", async () => {
     const hub = await startLocalHub({ folder: `${folder}/plan-hub` });
     try {
       const commit = await hub.seed("base/nemotron-nano-tiny", embedded);
@@ -161,7 +161,7 @@ describe("oqe", () => {
     }
   });
 
-  test("an input that the method does not look at is a warning, once", async () => {
+  test("an input that the method does not use gives one warning", async () => {
     const { code, stdout, stderr } = await runCli([
       "plan",
       embedded,
@@ -176,7 +176,7 @@ describe("oqe", () => {
     );
   });
 
-  test("quantize --json names the folders, and only they appear", async () => {
+  test("quantize --json names the folders that it made", async () => {
     const { stdout } = await runCli([
       "quantize",
       byArchitecture.llama!,
@@ -193,7 +193,7 @@ describe("oqe", () => {
     ]);
   });
 
-  test("hub serves a folder until it is told to end, and the folder is a Hub again afterwards", async () => {
+  test("hub serves a folder until SIGTERM, and can serve it again", async () => {
     await mkdir(`${folder}/served`);
     for (const outcome of ["published", "unchanged"]) {
       const child = spawn(process.execPath, [cli, "hub", `${folder}/served`], {

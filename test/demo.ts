@@ -8,7 +8,7 @@ import { tiers } from "../src/plan/tiers.ts";
 import { tensorKinds } from "../src/quantize/tuning-record.ts";
 import { parseReceipt } from "../src/receipt/receipt-file.ts";
 
-/** `npm run demo`: the whole job on the embedded model, tuning included, over HTTP, against a Hub on this machine. */
+/** `npm run demo`: tunes and publishes the embedded model, over HTTP, to a Hub on this machine. */
 const root = fileURLToPath(new URL("../", import.meta.url));
 const demo = `${root}demo`;
 const base = "base/nemotron-nano-tiny";
@@ -22,7 +22,7 @@ const hub = await startLocalHub({
 try {
   const commit = await hub.seed(base, `${root}test/models/nemotron-nano-tiny`);
   console.log(`local Hub on ${hub.url}, seeded with ${base} at ${commit.slice(0, 12)}\n`);
-  // Measured on fewer rows than by default, which would take as long as all the rest.
+  // Evaluates fewer rows than by default: these would take as long as all the rest.
   const publish = [
     "publish",
     base,
@@ -50,7 +50,7 @@ The folders that were uploaded:
   await hub.close();
 }
 
-/** What tuning gained, from the receipts as published: kinds of matrices down, tiers across. */
+/** Table of the calibration loss from the published receipts: kinds of matrices by tier. */
 async function gains(): Promise<string> {
   const read = async (tier: string) => {
     const path = `${demo}/hub/demo/nemotron-nano-tiny-${tier}/oqe-receipt.json`;

@@ -6,7 +6,7 @@ import { folderHashes } from "./support/folder-hashes.ts";
 import { killedAt } from "./support/killed-run.ts";
 import { embedded, removeFolder, scratchFolder } from "./support/models.ts";
 
-// tuned-determinism.test.ts has the other method.
+// tuned-determinism.test.ts tests method tuned.
 describe("the same inputs give the same rounded bytes, card and receipt included", () => {
   let folder: string;
   let first: Record<string, string>;
@@ -30,7 +30,7 @@ describe("the same inputs give the same rounded bytes, card and receipt included
   });
   afterAll(() => removeFolder(folder));
 
-  test("in four complete folders", () => {
+  test("in four folders", () => {
     expect(Object.keys(first).filter((path) => path.endsWith("model.safetensors"))).toHaveLength(4);
     expect(Object.keys(first).filter((path) => path.endsWith("README.md"))).toHaveLength(4);
   });
@@ -39,7 +39,7 @@ describe("the same inputs give the same rounded bytes, card and receipt included
     expect(await quantize(`workers-${workers}`, "--workers", workers)).toEqual(first);
   });
 
-  test("one tier at a time, but for the matrix of the run on card and receipt", async () => {
+  test("one tier at a time, except for other tiers on card and receipt", async () => {
     for (const tier of ["oQ8e", "oQ4e"]) {
       const alone = await quantize(`alone-${tier}`, "--tiers", tier);
       for (const [path, hash] of Object.entries(alone)) {
@@ -49,11 +49,11 @@ describe("the same inputs give the same rounded bytes, card and receipt included
     }
   });
 
-  test("after a kill at any point, with every visible folder whole meanwhile", async () => {
+  test("after a kill at any point, and every visible folder is complete", async () => {
     const out = `${folder}/killed`;
-    await quantize("killed", "--rounding", "mlx"); // something to be replaced
+    await quantize("killed", "--rounding", "mlx"); // a series that the next run replaces
     let reached = 0;
-    // Killed as soon as the walk has left so much behind; the last ones meet the renames.
+    // Killed when this file appears. The last signs are those of the renames.
     for (const sign of [
       "partial",
       "model.safetensors",
@@ -64,7 +64,7 @@ describe("the same inputs give the same rounded bytes, card and receipt included
     ]) {
       if (await killedAt(sign, out, ["quantize", embedded, "--out", out, ...rounded])) reached++;
       const visible = (await readdir(out)).filter((name) => !name.startsWith("."));
-      expect(visible.length).toBeGreaterThanOrEqual(3); // between two renames one place may be empty
+      expect(visible.length).toBeGreaterThanOrEqual(3); // one may be missing between two renames
       for (const name of visible) {
         const { files } = JSON.parse(await readFile(`${out}/${name}/oqe-receipt.json`, "utf8"));
         expect(await readdir(`${out}/${name}`)).toEqual(
@@ -76,7 +76,7 @@ describe("the same inputs give the same rounded bytes, card and receipt included
     expect(await quantize("killed")).toEqual(first);
   });
 
-  test("from the Hub by range reads as from a folder", async () => {
+  test("from the Hub and from a folder", async () => {
     const hub = await startLocalHub({ folder: `${folder}/hub` });
     try {
       await hub.seed("base/nemotron-nano-tiny", embedded);

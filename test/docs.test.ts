@@ -12,7 +12,7 @@ const pages = [
   ...below.filter((path) => path.endsWith(".md")).map((path) => `docs/${path}`),
 ].sort();
 
-/** A page's text without fenced blocks and inline code, which may show what is no link and no heading. */
+/** A page's text without code, which may show links and headings that are none. */
 const prose = (page: string) =>
   page.replace(/^```[\s\S]*?^```/gm, "").replace(/`[^`\n]*`/g, "code");
 
@@ -22,7 +22,7 @@ function relativeLinks(page: string): string[] {
   return targets.filter((target) => !/^[a-z][a-z+.-]*:/i.test(target));
 }
 
-/** The anchors that GitHub gives a page's headings: lower case, blanks as hyphens, other marks gone. */
+/** The anchors of a page's headings on GitHub: lower case, hyphens for blanks, no other marks. */
 function anchors(page: string): string[] {
   const text = page.replace(/^```[\s\S]*?^```/gm, "");
   const headings = [...text.matchAll(/^#+ (.+)$/gm)].map(([, heading]) => heading!.toLowerCase());
@@ -45,11 +45,11 @@ async function brokenLinks(path: string, page: string): Promise<string[]> {
 }
 
 describe("documents", () => {
-  test.each(pages)("%s links to what exists", async (path) => {
+  test.each(pages)("every link of %s has a target", async (path) => {
     expect(await brokenLinks(path, await read(path))).toEqual([]);
   });
 
-  test("a wrong file, a wrong heading and a way out are found", async () => {
+  test("finds links to a missing file, a missing heading and outside the repository", async () => {
     const page =
       "# A `b` c\n[x](errors.md#network) [y](gone.md) [z](#a-b-c) [v](#a-b) [w](../../out.md) [u](https://a.b/c)";
     expect(await brokenLinks("docs/made-up.md", page)).toEqual(
@@ -61,7 +61,7 @@ describe("documents", () => {
     expect(anchors(page)).toEqual(["a-b-c"]);
   });
 
-  test("every error code has its section in docs/errors.md, and no other code has", async () => {
+  test("docs/errors.md has one section for each error code", async () => {
     const union = /export type ErrorCode =([^;]+;)/.exec(
       (await read("src/ground/errors.ts")).replace(/\/\/.*$/gm, ""),
     )?.[1];

@@ -47,7 +47,7 @@ async function rowsFor(base: Base): Promise<EvaluationRows> {
   return { rows, record: { source: corpus.name, sha256, samples, length, tokens, domains } };
 }
 
-/** A tier's proof, and the rows it is of. */
+/** A tier's evaluation, and the rows that it used. */
 async function evaluationOf(
   model: string,
   tier: string,
@@ -133,7 +133,7 @@ function recompute(base: Outcome, tier: Outcome, ids: Uint32Array, rows: readonl
   };
 }
 
-/** Each number of one within a hundred thousandth of the other's. */
+/** Each expected number is met within a relative 1e-5. */
 function expectNear(found: object, expected: Readonly<Record<string, number | null>>) {
   for (const [key, value] of Object.entries(expected)) {
     const own = (found as Record<string, number | null>)[key]!;
@@ -186,7 +186,7 @@ describe.each([
     expect(evaluation.meanKl).toBeGreaterThan(1e-3);
   });
 
-  test("tells domains apart: a row belongs to one", () => {
+  test("has the figures of each domain", () => {
     const domains = drawn.rows.rows.map(({ domain }) => domain);
     expect(evaluation.byDomain.map(({ domain }) => domain)).toEqual([...new Set(domains)]);
     expect(evaluation.byDomain).toHaveLength(9);
@@ -197,12 +197,12 @@ describe.each([
     }
   });
 
-  test("counts the routes that were kept, by layer", () => {
+  test("counts the same routes by layer", () => {
     const layers = [...base.routes].map(([layer, theirs]) => {
       const ours = tier.routes.get(layer)!;
-      const sets = [theirs, ours].map(({ experts, kept, perToken }) =>
+      const sets = [theirs, ours].map(({ experts, candidates, perToken }) =>
         Array.from({ length: samples * length }, (_, t) =>
-          [...experts.subarray(t * kept, t * kept + perToken)].sort(),
+          [...experts.subarray(t * candidates, t * candidates + perToken)].sort(),
         ),
       ) as [number[][], number[][]];
       const common = sets[0].map(
@@ -233,7 +233,7 @@ describe.each([
     }
   });
 
-  test("of plain rounding is what plain rounding is found to be, though nothing of it was written", () => {
+  test("gives plain rounding, which is not written, the figures of a rounded tier", () => {
     const { positions, meanKl, meanKlError, sameTop, routerAgreement, exactRoutes } = evaluation;
     expect(evaluation.rounded).toMatchObject({
       positions,
@@ -246,12 +246,12 @@ describe.each([
     expect(evaluation.rounded!.perplexityRatio).toBe(evaluation.perplexityRatio);
   });
 
-  test("is the same for any number of workers", async () => {
+  test("is the same with 1, 2 and 3 workers", async () => {
     expect((await evaluationOf(model, at, 1)).evaluation).toEqual(evaluation);
     expect((await evaluationOf(model, at, 3)).evaluation).toEqual(evaluation);
   });
 
-  test("holds a gate that was failed", () => {
+  test("has a gate that failed", () => {
     expect(evaluation.gates[0]).toEqual({
       gate: "max-kl",
       limit: 1e-9,
@@ -261,7 +261,7 @@ describe.each([
   });
 });
 
-test("a tier better than rounding at its plan is told so", async () => {
+test("a tier better than rounding at its plan has a lower KL than rounding", async () => {
   const { evaluation } = await evaluationOf(
     smallest.llama!,
     await makeTier(smallest.llama!, "stored", "oQ8e"),
@@ -269,7 +269,7 @@ test("a tier better than rounding at its plan is told so", async () => {
   expect(evaluation.meanKl).toBeLessThan(0.9 * evaluation.rounded!.meanKl);
 });
 
-test("a tier whose scales are no numbers has no evaluation", async () => {
+test("a tier with a NaN scale has no evaluation", async () => {
   const good = await makeTier(byArchitecture.llama!, "good", "oQ8e");
   const bad = `${folder}/not-a-number`;
   await cp(good, bad, { recursive: true });

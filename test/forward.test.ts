@@ -27,7 +27,7 @@ function withExperts(routing: Routing, expert: (i: number) => number): Routing {
   return { ...routing, experts };
 }
 
-/** Every small base as it is, and with the config changes of its variants.json. */
+/** Every small base, and the same with each config change of its variants.json. */
 const references = Object.keys(byArchitecture).flatMap((name): [string, string, ModelConfig][] => {
   const path = `${random}${name}/variants.json`;
   const variants: Record<string, ModelConfig> = existsSync(path)
@@ -44,7 +44,7 @@ const references = Object.keys(byArchitecture).flatMap((name): [string, string, 
 test.each(references)("the logits of %s%s are torch's", async (name, variant, change) => {
   const folder = `${random}${name}`;
   const base = await openBase(folder, kernel);
-  const { layer_types: _, ...config } = base.config; // derived from the keys that a variant changes
+  const { layer_types: _, ...config } = base.config; // derived from keys that a variant changes
   const model = variant === "" ? base : { ...base, config: { ...config, ...change } };
   model.architecture.forward.check(model.config);
   const ids = Uint32Array.from(
@@ -107,7 +107,7 @@ describe("every tensor of the table is used", () => {
 });
 
 describe("the embedded model", () => {
-  /** More tokens than any job or batch takes at once. */
+  /** More tokens than one job or one batch has. */
   const [sequences, length] = [18, 256];
   const ids = someIds(sequences * length, 4096);
   const hidden = async (workers: number, some: Uint32Array) => {
@@ -119,7 +119,7 @@ describe("the embedded model", () => {
     return Buffer.from(data.buffer, data.byteOffset, data.byteLength);
   };
 
-  test("gives the same bits with any number of workers, and for a sequence alone", async () => {
+  test("gives the same bits with any number of workers, and for one sequence alone", async () => {
     const whole = await hidden(2, ids);
     expect((await hidden(1, ids)).equals(whole)).toBe(true);
     expect((await hidden(3, ids)).equals(whole)).toBe(true);
@@ -128,7 +128,7 @@ describe("the embedded model", () => {
     expect(third.equals(whole.subarray(bytes, bytes + third.length))).toBe(true);
   });
 
-  test("follows its own routes and forced ones alike, with weights of its own", async () => {
+  test("gives the same logits with its own routes forced, and others with other routes", async () => {
     const model = await openBase(embedded, kernel);
     const some = ids.subarray(0, 2 * length);
     const follow = (routes: (layer: number, own: Routing) => Routing) =>
@@ -138,7 +138,7 @@ describe("the embedded model", () => {
       own.set(layer, routing);
       return routing;
     });
-    // The same experts with somebody else's weights: those must not count.
+    // The same experts with other weights. The pass must not use these.
     const forced = await follow((layer) => ({
       ...own.get(layer)!,
       weights: sharedFloats(own.get(layer)!.weights.length),
@@ -148,7 +148,7 @@ describe("the embedded model", () => {
     const shifted = await follow((_, routing) =>
       withExperts(
         routing,
-        (i) => routing.experts[i - (i % routing.kept) + ((i + 2) % routing.kept)]!,
+        (i) => routing.experts[i - (i % routing.candidates) + ((i + 2) % routing.candidates)]!,
       ),
     );
     expect(difference(shifted.data, free.data, free.columns).relative).toBeGreaterThan(0.01);
@@ -157,7 +157,7 @@ describe("the embedded model", () => {
 });
 
 describe("a mixture of experts", () => {
-  /** Runs one block and tells what it asks for. */
+  /** Runs one block. Returns what it asks for. */
   async function watch(
     folder: string,
     layer: number,
@@ -215,7 +215,7 @@ describe("a mixture of experts", () => {
     ["nemotron_h", 1, ["experts.up", "experts.down"]],
     ["qwen3_moe", 0, ["experts.gate", "experts.up", "experts.down"]],
   ] as const)(
-    "of %s meets every expert once per role, with its visitors and its near ones",
+    "of %s shows every expert once per role, with its tokens and its near tokens",
     async (name, layer, roles) => {
       const { asked, pools, routing } = await watch(`${random}${name}`, layer, true);
       expect(pools.map(({ rows }) => rows)).toEqual([96]);
@@ -228,13 +228,13 @@ describe("a mixture of experts", () => {
         .filter((call) => call.role === "experts.down")
         .map((call) => call.near ?? 0);
       expect(near.reduce((sum, rows) => sum + rows, 0)).toBe(
-        96 * (routing.kept - routing.perToken),
+        96 * (routing.candidates - routing.perToken),
       );
     },
   );
 
-  test("meets an expert that nobody visits, and computes nothing near where nobody wants it", async () => {
-    const onlyLow = (own: Routing) => withExperts(own, (i) => i % own.kept);
+  test("shows an expert without tokens, and computes no near tokens unless asked", async () => {
+    const onlyLow = (own: Routing) => withExperts(own, (i) => i % own.candidates);
     const { asked } = await watch(`${random}nemotron_h`, 1, false, onlyLow);
     const downs = asked.filter((call) => call.role === "experts.down");
     expect(downs.find(({ expert }) => expert === 7)).toEqual({

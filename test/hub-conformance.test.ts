@@ -9,7 +9,10 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type LocalHub, startLocalHub } from "../src/local-hub/local-hub.ts";
 import { findPython } from "./python/python.ts";
 
-/** The local Hub as Python's huggingface_hub sees it: a client that nobody here wrote. One test per check of the script. */
+/**
+ * Python's huggingface_hub, a client of other authors, uses the local Hub. Each check of the script
+ * is one test.
+ */
 const script = fileURLToPath(new URL("python/hub_conformance.py", import.meta.url));
 const model = fileURLToPath(new URL("models/nemotron-nano-tiny", import.meta.url));
 const corpus = fileURLToPath(new URL("../corpus", import.meta.url));
@@ -86,11 +89,11 @@ describe.skipIf("reason" in python)(title, () => {
     expect(result.ok, result.detail).toBe(true);
   });
 
-  test("the weights went up in parts", () => {
+  test("uploads the weights in parts", () => {
     expect(completions).toHaveLength(1);
   });
 
-  test("no token reached the storage origin", () => {
+  test("sends no token to the storage origin", () => {
     expect(hub.leakedTokens).toBe(0);
   });
 });

@@ -19,7 +19,7 @@ const absent = "path" in python ? null : python.reason;
 const kernel = await openKernel({ workers: 2 });
 afterAll(() => kernel.close());
 
-/** More positions than the stretched variants of the rotary embedding were pretrained on. */
+/** More positions than the scaled rotary embeddings were pretrained on. */
 const length = 150;
 const ids = someIds(length, 300);
 
@@ -28,7 +28,7 @@ const l3 = { rope_type: "llama3", factor: 8, low_freq_factor: 1, high_freq_facto
 const yarn = { rope_type: "yarn", factor: 4 };
 const original = { original_max_position_embeddings: 64 };
 
-/** Spellings of the base's config, beside sizes. */
+/** Spellings in the base's config, added to the sizes. */
 const spellings: Readonly<Record<string, ModelConfig>> = {
   "llama: theta inside rope_scaling": {
     rope_scaling: { rope_type: "default", rope_theta: 5e5 },
@@ -71,7 +71,9 @@ describe.skipIf(absent !== null)(`stock mlx-lm${absent === null ? "" : ` (${abse
   const cases = new Map<string, { base: string; written: string }>();
   const outOf = (name: string) => join(scratch, `${name.replaceAll(/\W+/g, "-")}.out`);
 
-  /** A base of sizes and `change` only, and the same weights beside the config that is written. */
+  /**
+   * Makes a base whose config has sizes and `change`, and its weights beside the written config.
+   */
   async function add(name: string, modelType: string, change: ModelConfig): Promise<void> {
     const place = join(scratch, name.replaceAll(/\W+/g, "-"));
     const [base, written] = [join(place, "base"), join(place, "written")];
@@ -103,7 +105,7 @@ describe.skipIf(absent !== null)(`stock mlx-lm${absent === null ? "" : ` (${abse
   afterAll(() => removeFolder(scratch));
 
   test.each([...defaults, ...Object.keys(spellings)])(
-    "runs the model of the base by the written config: %s",
+    "computes our logits from the written config: %s",
     async (name) => {
       const model = await openBase(cases.get(name)!.base, kernel);
       const { logits, vocabulary } = await run(model, ids, length);

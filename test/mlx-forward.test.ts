@@ -29,7 +29,7 @@ const absent = "path" in python ? null : python.reason;
 const kernel = await openKernel({ workers: 2 });
 afterAll(() => kernel.close());
 
-/** A model, what it is run on, and where mlx-lm's answer lies. */
+/** A model, its token ids, and the file of mlx-lm's logits. */
 interface Case {
   readonly folder: string;
   readonly finished: boolean;
@@ -41,7 +41,7 @@ const random = (name: string) =>
   fileURLToPath(new URL(`./models/random-tiny/${name}`, import.meta.url));
 const short = { finished: false, sequences: 2, length: 40 };
 const cases = new Map<string, Case>();
-/** The embedded model is long enough for every job and batch to be cut. */
+/** These rows are long enough that every job and batch is split. */
 cases.set("the embedded model", { folder: embedded, finished: false, sequences: 8, length: 256 });
 for (const name of Object.keys(byArchitecture))
   cases.set(`random ${name}`, { folder: random(name), ...short });
@@ -66,7 +66,7 @@ const ropes: Record<string, ModelConfig> = {
   "qwen3, yarn": { rope_scaling: { rope_type: "yarn", ...yarn } },
 };
 
-/** Parts of Nemotron-H that the published small ones lack. */
+/** Parts of Nemotron-H that the published small models lack. */
 const hybrids: Record<string, ModelConfig> = {
   "odd sizes": {},
   "steps that are clamped": { time_step_limit: [0.6, 1e6], time_step_min: 0.6 },
@@ -95,7 +95,7 @@ describe.skipIf(absent !== null)(`stock mlx-lm${absent === null ? "" : ` (${abse
       const config = JSON.parse(await readFile(join(base, "config.json"), "utf8"));
       const biased = name.endsWith("biases") ? { attention_bias: true, mlp_bias: true } : {};
       await makeRandomModel(folder, { ...config, ...change, ...biased });
-      // As many positions as the stretched variants are about.
+      // More positions than the scaled rotary embeddings were pretrained on.
       cases.set(name, { folder, finished: false, sequences: 1, length: 150 });
     }
     for (const [name, change] of Object.entries(hybrids)) {
@@ -117,7 +117,7 @@ describe.skipIf(absent !== null)(`stock mlx-lm${absent === null ? "" : ` (${abse
   });
   afterAll(() => removeFolder(scratch));
 
-  /** One process for all, because importing MLX takes longer than a tiny model. */
+  /** One process for all models, because importing MLX takes longer than a tiny model. */
   async function askMlx() {
     const tasks = [...cases].map(([name, { folder, sequences, length }]) => {
       const all = [...idsOf(folder, sequences, length)];
@@ -167,7 +167,8 @@ describe.skipIf(absent !== null)(`stock mlx-lm${absent === null ? "" : ` (${abse
   }
 
   test.each([...cases.keys()])("has our logits and our experts: %s", async (name) => {
-    // The random hybrid says `time_step_limit` [0, Infinity]: mlx-lm takes steps that transformers and we clamp (docs/decisions/0005).
+    // The random hybrid's `time_step_limit` is [0, Infinity]: mlx-lm takes steps that transformers
+    // and we clamp (docs/decisions/0005).
     expect(await check(name)).toBeLessThan(name === "random nemotron_h" ? 1e-4 : 1e-5);
   });
 
@@ -185,7 +186,7 @@ describe.skipIf(absent !== null)(`stock mlx-lm${absent === null ? "" : ` (${abse
     for (const name of finished) expect(await check(name)).toBeLessThan(1e-5);
   });
 
-  test("the comparison can fail: another rotary base is found", async () => {
+  test("the comparison finds another rotary base", async () => {
     const spoiled = await copyModel(random("llama"));
     await editConfig(spoiled, (config) => {
       config.rope_theta = 10100;
@@ -198,12 +199,12 @@ describe.skipIf(absent !== null)(`stock mlx-lm${absent === null ? "" : ` (${abse
   });
 });
 
-/** Tokens for which the two choose other experts, in words. */
+/** The tokens for which the two choose other experts, as text. */
 function otherChoices(own: Routing, theirs: Int32Array): string[] {
   const found: string[] = [];
   for (let token = 0; token < own.tokens; token++) {
     const ours = [
-      ...own.experts.subarray(token * own.kept, token * own.kept + own.perToken),
+      ...own.experts.subarray(token * own.candidates, token * own.candidates + own.perToken),
     ].sort();
     const others = [...theirs.subarray(token * own.perToken, (token + 1) * own.perToken)].sort();
     if (ours.join() !== others.join())

@@ -9,7 +9,7 @@ import { drawLanguages } from "../src/chart/languages-picture.ts";
 import { askPage, browser, type Pixels, type Scheme, screenshot } from "./support/browser.ts";
 import { measuredSeries, smallSeries } from "./support/measured-receipts.ts";
 
-/** Runs in the page: places, colours and grounds of every text, as this browser draws them. */
+/** Runs in the page. Reads place, colour and background of every text as the browser draws them. */
 const look = `
 const rgb = (color) => color.match(/[\\d.]+/g).slice(0, 3).map(Number);
 const luminance = (color) => {
@@ -60,7 +60,7 @@ const drawn = Object.entries({ "30B": measuredSeries, embedded: smallSeries }).f
     ),
 );
 
-/** What has less room than the series of a release. */
+/** Data that is harder to draw than the series of a release. */
 const wide = "W".repeat(60);
 const estimate = (mean: number) => ({ mean, error: mean / 25 });
 const point = (tier: string, gigabytes: number, kl: number, own = false) => ({
@@ -152,7 +152,7 @@ const examine = (svgs: readonly string[], scheme: Scheme, height: number) =>
     height,
   );
 
-test("there are four pictures of each", () => {
+test("each tier has four pictures", () => {
   expect(drawn).toHaveLength(16);
   expect(new Set(names).size).toBe(names.length);
 });
@@ -169,7 +169,7 @@ describe.skipIf(browser === null && !inCi)(
           scheme,
           totalHeight,
         );
-        // As the Hub shows them, on a page of the other kind.
+        // As the Hub shows them, here on a page of the opposite colour.
         const images = pictures.map(
           ({ height }, at) => `<img src="${at}.svg" width="${pictureWidth}" height="${height}">`,
         );
@@ -183,13 +183,13 @@ describe.skipIf(browser === null && !inCi)(
           await writeFile(`${process.env.OQE_SCREENSHOTS}/pictures-${scheme}.png`, shot.png);
       });
 
-      test.each(names)("%s: no label is clipped, none on top of another, all stand out", (name) => {
+      test.each(names)("%s has no label that is clipped, covered or pale", (name) => {
         const own = seen[names.indexOf(name)]!;
         expect(own.texts).toBeGreaterThan(6);
         expect(own).toMatchObject({ width: pictureWidth, clipped: [], overlapping: [], pale: [] });
       });
 
-      test.each(names)("%s: has its own panel, whatever the page", (name) => {
+      test.each(names)("%s has its own background on any page", (name) => {
         const at = names.indexOf(name);
         const top = pictures.slice(0, at).reduce((sum, { height }) => sum + height, 0);
         const { height } = pictures[at]!;
@@ -199,11 +199,11 @@ describe.skipIf(browser === null && !inCi)(
         const colors = new Set<string>();
         for (let y = 0; y < height; y += 2)
           for (let x = 0; x < pictureWidth; x += 2) colors.add(shot.at(x, top + y).join());
-        expect(colors.size).toBeGreaterThan(20); // drawn, and no broken image
+        expect(colors.size).toBeGreaterThan(20); // an image that failed to load has few
       });
     });
 
-    test("what is clipped, covered or pale would be seen", async () => {
+    test("the checks find labels that are clipped, covered or pale", async () => {
       const text = (x: number, y: number, content: string, fill: string) =>
         `<text x="${x}" y="${y}" fill="${fill}">${content}</text>`;
       const texts = [

@@ -14,7 +14,7 @@ import { exitCodeOf } from "./support/refusal.ts";
 const model = smallest.nemotron_h!;
 const rows = ["--calibration-samples", "4", "--calibration-length", "32"];
 const unevaluated = ["--verify", "false"];
-/** The smallest models are mostly embeddings: the default floors leave no room at 4 bits. */
+/** The smallest models are mostly embeddings, so the default floors leave no plan at 4 bits. */
 const floors = ["--floors", "attention=6"];
 
 let folder: string;
@@ -38,7 +38,7 @@ const refused = async (args: readonly string[], code: string, says: RegExp) => {
 };
 
 describe("a sensitivity", () => {
-  test("is a file with the costs of every tensor that a plan quantizes", async () => {
+  test("has the costs of every tensor that a plan quantizes", async () => {
     expect({ code: measured.code, stdout: measured.stdout }).toEqual({
       code: 0,
       stdout: `${file}\n`,
@@ -55,7 +55,7 @@ describe("a sensitivity", () => {
     expect(tensors.map(({ module }) => module).sort()).toEqual(modules.sort());
   });
 
-  test("makes a plan, explained role by role, with custom tiers and floors", async () => {
+  test("gives plans with custom tiers and floors, explained by role", async () => {
     const ask = [
       "plan",
       model,
@@ -90,7 +90,7 @@ describe("a sensitivity", () => {
     expect(text).toMatch(/^experts\.down +[\d-]+ +[\d,]+ +\d+\.\d % /m);
   });
 
-  test("goes into recipe and receipt of what it planned", async () => {
+  test("is in the receipt of a tier that it planned", async () => {
     const out = `${folder}/out`;
     const args = [
       "quantize",
@@ -123,7 +123,7 @@ describe("a sensitivity", () => {
   });
 });
 
-describe("refused in one sentence", () => {
+describe("a plan is refused for", () => {
   const plan = (...more: string[]) => ["plan", model, ...more];
   test("a budget below the floors, before anything is measured", () =>
     refused(
@@ -147,7 +147,7 @@ describe("refused in one sentence", () => {
       /is of engine oqe-publisher 0\.0\.1, not/,
     );
   });
-  test("a file that is none", async () => {
+  test("a file that is no sensitivity, or does not exist", async () => {
     await writeFile(`${folder}/none.json`, "{}");
     await refused(
       plan("--sensitivity", `${folder}/none.json`),
@@ -166,13 +166,13 @@ describe("refused in one sentence", () => {
       "BAD_INPUT",
       /no domain "cobol"; the calibration text has /,
     ));
-  test("weights of domains for what is measured already", () =>
+  test("domain weights beside a finished sensitivity", () =>
     refused(
       plan("--sensitivity", file, "--domain-weights", "code=2"),
       "BAD_INPUT",
       /no effect on a sensitivity/,
     ));
-  test("measuring where no text is read", () =>
+  test("policy measured with method rounded", () =>
     refused(
       plan("--policy", "measured", "--method", "rounded"),
       "BAD_INPUT",
@@ -188,7 +188,7 @@ describe("refused in one sentence", () => {
   });
 });
 
-describe("published by what is measured", () => {
+describe("publishing with policy measured", () => {
   let hub: LocalHub;
   beforeAll(async () => {
     hub = await startLocalHub({ folder: `${folder}/hub` });
@@ -214,7 +214,7 @@ describe("published by what is measured", () => {
   const outcomes = ({ stdout }: CliResult) =>
     JSON.parse(stdout).repositories.map(({ outcome }: { outcome: string }) => outcome);
 
-  test("a tier is made once; then nothing is measured to see that nothing is to do", async () => {
+  test("measures and publishes once, and measures nothing when nothing changed", async () => {
     const first = await publish("--tiers", "oQ4e", ...floors);
     expect(first.stderr).toContain("Measure\n");
     expect(outcomes(first)).toEqual(["published"]);
@@ -227,7 +227,7 @@ describe("published by what is measured", () => {
     expect(JSON.parse(second.stdout).tiers).toEqual(tiers);
   });
 
-  test("other floors or weights are another recipe; the sensitivity of the same weights is read again", async () => {
+  test("publishes again for other floors, and reads the sensitivity that it has", async () => {
     const weights = ["--domain-weights", `${domain}=2`];
     const plain = await publish("--tiers", "oQ5e", "--floors", "none", ...weights);
     expect(outcomes(plain)).toEqual(["published"]);

@@ -7,11 +7,12 @@ import { drawPictures } from "../src/card/pictures.ts";
 import { type LocalHub, type SeenRequest, startLocalHub } from "../src/local-hub/local-hub.ts";
 import { parseReceipt } from "../src/receipt/receipt-file.ts";
 import { evaluatedRows, rounded, runCli } from "./support/cli-run.ts";
-import { byArchitecture, embedded, removeFolder, scratchFolder } from "./support/models.ts";
+import { removeFolder, scratchFolder, smallest } from "./support/models.ts";
 import { expectTuned } from "./support/tuned-tier.ts";
 
 const tiers = ["oQ8e", "oQ6e", "oQ5e", "oQ4e"];
 const token = "hf_tokenOfTheTest";
+const hybrid = smallest.nemotron_h!;
 
 let folder: string;
 let hub: LocalHub;
@@ -23,8 +24,7 @@ beforeAll(async () => {
     folder: `${folder}/hub`,
     onRequest: (request) => seen.push(request),
   });
-  for (const [name, model] of Object.entries(byArchitecture))
-    await hub.seed(`base/${name}-tiny`, model);
+  for (const [name, model] of Object.entries(smallest)) await hub.seed(`base/${name}-tiny`, model);
 });
 
 afterAll(async () => {
@@ -46,12 +46,12 @@ const writes = () =>
     ({ method, url }) => !["GET", "HEAD"].includes(method) && !/validate-yaml|paths-info/.test(url),
   );
 
-// A hybrid with experts, and a dense model. The other architectures: mlx-conformance.test.ts.
+// A hybrid with experts, and a dense model. Other architectures: tuned-determinism.test.ts.
 describe.each(["nemotron_h", "llama"])("publishing a tuned %s", (architecture) => {
   const name = `${architecture}-tiny`;
   const repository = (tier: string) => `acme/${name}-${tier}`;
 
-  test("gives four repositories whose main holds what the receipt lists", async () => {
+  test("gives four repositories whose files the receipt lists", async () => {
     seen = [];
     const { code, stdout, stderr } = await publishTuned(`base/${name}`);
     expect({ code, stderr: code === 0 ? "" : stderr }).toEqual({ code: 0, stderr: "" });
@@ -87,7 +87,7 @@ describe.each(["nemotron_h", "llama"])("publishing a tuned %s", (architecture) =
     }
   });
 
-  test("says on receipt and card what tuning did, and lost less than rounding in every kind", async () => {
+  test("records on receipt and card that tuning lost less than rounding", async () => {
     const hashes = new Set<string>();
     for (const tier of tiers) {
       const receipt = await expectTuned(`${folder}/hub/${repository(tier)}`, {
@@ -101,15 +101,15 @@ describe.each(["nemotron_h", "llama"])("publishing a tuned %s", (architecture) =
     expect(hashes.size).toBe(2); // the same rows for every tier, and others for the evaluation
   });
 
-  test("asks for the base's storage link once, not once a tensor", () => {
+  test("asks for the base's storage link a few times, not once per tensor", () => {
     const resolves = seen.filter(
       ({ url }) => url.startsWith(`/base/${name}/resolve/`) && url.includes("model.safetensors"),
     );
     expect(resolves.length).toBeGreaterThan(0);
-    expect(resolves.length).toBeLessThan(12); // a few at once before the first answer
+    expect(resolves.length).toBeLessThan(12); // some start before the first answer
   });
 
-  test("counts the base's parameters for the Hub's own reader", async () => {
+  test("has the base's number of parameters for the Hub's client", async () => {
     const count = async (repo: string) => {
       const { parameterTotal } = await parseSafetensorsMetadata({
         repo,
@@ -122,8 +122,8 @@ describe.each(["nemotron_h", "llama"])("publishing a tuned %s", (architecture) =
     for (const tier of tiers) expect(await count(repository(tier))).toBe(base);
   });
 
-  test("a second time is a no-op that says so", async () => {
-    await new Promise((settled) => setTimeout(settled, 200)); // the Hub still notes the last request of the run before
+  test("a second time changes nothing and says so", async () => {
+    await new Promise((settled) => setTimeout(settled, 200)); // the last request of the run before
     seen = [];
     const heads = tiers.map((tier) => hub.head(repository(tier)));
     const { code, stdout, stderr } = await publishTuned(`base/${name}`);
@@ -138,8 +138,8 @@ describe.each(["nemotron_h", "llama"])("publishing a tuned %s", (architecture) =
 });
 
 describe("a release", () => {
-  test("of one tier is what a release of all makes of it, card and receipt included", async () => {
-    await hub.seed("base/alone", embedded);
+  test("of one tier gives the card and receipt that a release of all gives", async () => {
+    await hub.seed("base/alone", hybrid);
     expect((await publishRounded("base/alone", "--tiers", "oQ4e")).code).toBe(0);
     const alone = hub.head("acme/alone-oQ4e");
     const card = await readFile(`${folder}/hub/acme/alone-oQ4e/README.md`, "utf8");
@@ -157,7 +157,7 @@ describe("a release", () => {
 
   test("never shows the token, and sends it to no other origin", async () => {
     seen = [];
-    await hub.seed("base/secretive", embedded);
+    await hub.seed("base/secretive", hybrid);
     const { stdout, stderr, code } = await publishRounded("base/secretive", "--tiers", "oQ4e");
     expect(code).toBe(0);
     expect(stdout + stderr).not.toContain(token);
@@ -172,9 +172,9 @@ describe("a release", () => {
     }
   });
 
-  test("takes every byte from one commit, whatever happens to the branch meanwhile", async () => {
-    const first = await hub.seed("base/moving", byArchitecture.llama!);
-    await hub.seed("base/moving", byArchitecture.qwen3!);
+  test("reads one commit while the branch moves", async () => {
+    const first = await hub.seed("base/moving", smallest.llama!);
+    await hub.seed("base/moving", smallest.qwen3!);
     const { code, stdout } = await publishRounded(`base/moving@${first}`, "--tiers", "oQ8e");
     expect(code).toBe(0);
     expect(JSON.parse(stdout).revision).toBe(first);
@@ -182,8 +182,8 @@ describe("a release", () => {
     expect(config.model_type).toBe("llama");
   });
 
-  test("in a dry run makes folders and cards and writes nothing", async () => {
-    await hub.seed("base/rehearsed", embedded);
+  test("in a dry run makes folders and cards, and writes nothing to the Hub", async () => {
+    await hub.seed("base/rehearsed", hybrid);
     seen = [];
     const { code, stdout } = await runCli(
       [
@@ -210,8 +210,8 @@ describe("a release", () => {
     expect(hub.head("acme/rehearsed-oQ4e")).toBeNull();
   });
 
-  test("goes through on a Hub that neither knows whoami nor checks cards, and says so", async () => {
-    await hub.seed("base/plain", byArchitecture.llama!);
+  test("succeeds on a Hub without whoami and card checks, and warns", async () => {
+    await hub.seed("base/plain", smallest.llama!);
     hub.faults.push(
       { match: /whoami/, times: 1, action: { status: 404, body: { error: "no" } } },
       { match: /validate-yaml/, times: 1, action: { status: 404, body: { error: "no" } } },
@@ -222,7 +222,7 @@ describe("a release", () => {
   });
 
   test("of another base with the same name is refused, unless told to overwrite", async () => {
-    await hub.seed("other/plain", byArchitecture.qwen3!);
+    await hub.seed("other/plain", smallest.qwen3!);
     const refused = await publishRounded("other/plain", "--tiers", "oQ4e");
     expect(refused.code).toBe(1);
     expect(refused.stderr).toMatch(/error: .*base\/plain, not of other\/plain \[NOT_OURS\]/);
@@ -230,7 +230,7 @@ describe("a release", () => {
   });
 
   test("that fails midway leaves main as it was, and the next run completes it", async () => {
-    await hub.seed("base/unlucky", embedded);
+    await hub.seed("base/unlucky", hybrid);
     hub.faults.push({
       match: /^POST \/api\/models\/acme\/unlucky-oQ6e\/commit/,
       times: 1,
@@ -253,8 +253,8 @@ describe("a release", () => {
     ).toEqual(["unchanged", "published", "published", "published"]);
   });
 
-  test("survives a storm of faults and gives the same bytes", async () => {
-    await hub.seed("base/stormy", embedded);
+  test("gives the same bytes in spite of many faults of the Hub", async () => {
+    await hub.seed("base/stormy", hybrid);
     hub.faults.push(
       { match: /^GET \/base\/stormy\/resolve\//, times: 2, action: { status: 503 } },
       { match: /^GET \/base\/stormy\/[0-9a-f]{64}/, times: 1, action: "truncate" },
@@ -268,7 +268,7 @@ describe("a release", () => {
     );
     const { code, stderr } = await publishTuned("base/stormy", "--tiers", "oQ8e");
     expect({ code, stderr: code === 0 ? "" : stderr }).toEqual({ code: 0, stderr: "" });
-    expect(hub.faults.filter(({ times }) => times > 0)).toEqual([]); // every fault struck
+    expect(hub.faults.filter(({ times }) => times > 0)).toEqual([]); // every fault happened
     expect(hub.files("acme/stormy-oQ8e").get("model.safetensors")?.sha256).toBe(
       hub.files("acme/nemotron_h-tiny-oQ8e").get("model.safetensors")?.sha256,
     );

@@ -33,12 +33,12 @@ describe("action.yml", () => {
     );
   });
 
-  test("runs what dist/ holds, on Node 24", async () => {
+  test("runs dist/ on Node 24", async () => {
     const { runs } = parse(await read("action.yml"));
     expect(runs).toEqual({ using: "node24", main: "dist/action.js" });
   });
 
-  test("keeps what stands around the inputs, and must have both sections", () => {
+  test("keeps the text around the inputs, and must have both sections", () => {
     const made = renderAction("name: x\ninputs:\n  outdated: {}\noutputs:\n  a: {}\n# end\n");
     expect(made).toMatch(
       /^name: x\ninputs:\n {2}base-model:\n.*\noutputs:\n {2}a: \{\}\n# end\n$/s,
@@ -85,7 +85,7 @@ describe("README.md", () => {
     expect(readme).toBe(renderReadme(readme, await read("action.yml")));
   });
 
-  test("has no table without its markers, and nothing else changes", () => {
+  test("has no table without its markers, and changes only between them", () => {
     const action = "outputs: { b: { description: w|z } }";
     const blank =
       "# T\n<!-- inputs -->\n<!-- /inputs -->\nand\n<!-- outputs -->outdated<!-- /outputs -->\nend\n";

@@ -5,8 +5,9 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 /**
- * `npm test`: every suite, whatever of them this machine can run; a suite that it cannot run is named with the reason. In
- * CI (CI=true) nothing may be skipped. Ends with the plain line `N passed, N failed`, the sum over all suites.
+ * `npm test`: runs every suite that this machine can run, and names the others with the reason. In
+ * CI (CI=true) nothing may be skipped. Its last line is `N passed, N failed`, the sum over all
+ * suites.
  */
 interface Tally {
   passed: number;
@@ -25,7 +26,7 @@ function add(suite: string, tally: Tally) {
   total.skipped.push(...tally.skipped.map((reason) => `${suite}: ${reason}`));
 }
 
-/** A command that is one test: it passes when it exits with 0. */
+/** A command that counts as one test. It passes when it exits with 0. */
 function runCheck(suite: string, command: string, args: string[]) {
   const { status } = spawnSync(command, args, {
     cwd: root,
@@ -54,7 +55,7 @@ function runVitest() {
     tally.passed = result.numPassedTests;
     tally.failed = result.numFailedTests;
     for (const file of result.testResults) {
-      // A file that does not even load has no tests to fail.
+      // A file that does not load has no failed tests, but has failed.
       if (
         file.status === "failed" &&
         file.assertionResults.every((test: { status: string }) => test.status !== "failed")

@@ -29,8 +29,8 @@ import type { StoredBytes } from "./support/safetensors.ts";
 import { methods, tierFiles } from "./support/tier-files.ts";
 
 /**
- * A base whose weights are codes and scales, and a role table that says how, give the same files as
- * the base of the values that they stand for.
+ * A base whose weights are codes and scales gives the same files as the base of their values. The
+ * role table declares the coding.
  */
 
 const [layers, experts, inner, hidden] = [2, 8, 64, 128];

@@ -35,8 +35,8 @@ import type { StoredBytes } from "./support/safetensors.ts";
 import { methods, tierFiles } from "./support/tier-files.ts";
 
 /**
- * A base whose values lie otherwise, and a role table that says how, give the same bytes as the
- * base as it is: rounded, tuned, and tuned with every repair.
+ * A base with another layout of its tensors gives the same bytes: rounded, tuned, and tuned with
+ * every repair. The role table declares the transforms.
  */
 
 const plain = byArchitecture.qwen3_moe!;

@@ -21,56 +21,72 @@ import { measure } from "../src/sensitivity/measure.ts";
 import { openProxy } from "../src/sensitivity/proxy.ts";
 import type { MeasuredModel } from "../src/sensitivity/sensitivity-request.ts";
 import { writeTiers } from "../src/series/write-tiers.ts";
-import { embedded } from "./support/models.ts";
+import { embedded, smallest } from "./support/models.ts";
 import { rankCorrelation } from "./support/rank-correlation.ts";
 
-/** The measuring walk on the embedded trained model, with few rows. */
+/** A base and the rows on which it is measured. */
+interface Scene {
+  readonly base: Base;
+  readonly rows: Rows;
+}
+
 let kernel: Kernel;
+let scene: Scene;
 let base: Base;
-let rows: Rows;
 let measured: Sensitivity;
 let scratch: string;
+
+async function openScene(folder: string, length: number): Promise<Scene> {
+  const base = await readBase(await openFolder(folder), { allowHeaderOnly: false });
+  const tokenizer = await openTokenizer(base.checkpoint.repository);
+  const corpus = await bundledCorpus("calibration");
+  const vocabularySize = Number(base.config.vocab_size);
+  const rows = drawRows({ tokenizer, corpus, samples: 18, length, seed: 1, vocabularySize });
+  return { base, rows };
+}
+
 const identity = (name: string) => ({
   engine: { name: "oqe-publisher", version: "0", kernelSha256: "0" },
   base: { id: null, name, revision: "0" },
   proxy: null,
 });
 
-function modelOf(door: Kernel): MeasuredModel {
+function modelOf(base: Base, by: Kernel): MeasuredModel {
   const { architecture, config, tensors, storage } = base;
   return {
     architecture,
     config,
     tensors,
     storage,
-    weights: finiteWeights(base, door),
+    weights: finiteWeights(base, by),
     ownBits: new Map(),
   };
 }
 
-function run(
-  door: Kernel,
-  model = modelOf(door),
-  domainWeights: Record<string, number> = {},
-): Promise<Sensitivity> {
+interface Change {
+  readonly by?: Kernel;
+  readonly model?: MeasuredModel;
+  readonly domainWeights?: Record<string, number>;
+}
+
+function run({ base, rows }: Scene, change: Change = {}): Promise<Sensitivity> {
+  const { by = kernel, domainWeights = {} } = change;
   return measure({
-    model,
+    model: change.model ?? modelOf(base, by),
     rows,
     probeSamples: 9,
     domainWeights,
     identity: identity("tiny"),
-    kernel: door,
+    kernel: by,
     report: silentReport,
   });
 }
 
 beforeAll(async () => {
   kernel = await openKernel({ workers: 2 });
-  base = await readBase(await openFolder(embedded), { allowHeaderOnly: false });
-  const tokenizer = await openTokenizer(base.checkpoint.repository);
-  const corpus = await bundledCorpus("calibration");
-  rows = drawRows({ tokenizer, corpus, samples: 18, length: 128, seed: 1, vocabularySize: 4096 });
-  measured = await run(kernel);
+  scene = await openScene(embedded, 128);
+  base = scene.base;
+  measured = await run(scene);
   scratch = await mkdtemp(join(tmpdir(), "oqe-measure-"));
 }, 300_000);
 
@@ -96,7 +112,7 @@ describe("a sensitivity of the embedded model", () => {
     }
   });
 
-  test("forecasts what real tuning loses on its sample to a quarter", () => {
+  test("forecasts the loss of real tuning on a sample within a third", () => {
     expect(measured.check.length).toBeGreaterThan(50);
     for (const { module, bits, predicted, tuned } of measured.check) {
       expect(predicted / tuned, `${module} at ${bits}`).toBeGreaterThan(0.75);
@@ -104,14 +120,14 @@ describe("a sensitivity of the embedded model", () => {
     }
   });
 
-  test("the forced KLs of single tensors add up to the KL of all tensors at once, routes forced", () => {
+  test("the forced KLs of single tensors add up to that of all tensors together", () => {
     const sum = measured.tensors.reduce((total, { widths }) => total + widths[1]!.forcedKl, 0);
     expect(sum / measured.together.forcedKl).toBeGreaterThan(0.85);
     expect(sum / measured.together.forcedKl).toBeLessThan(1.15);
     expect(measured.together.freeKl).toBeGreaterThan(measured.together.forcedKl);
   });
 
-  test("the error of a block's output times the depth's gain predicts nearly the same costs", () => {
+  test("a block's output error times the gain after its depth ranks tensors as probes do", () => {
     const inBlocks = measured.tensors.filter(({ layer }) => layer !== null);
     const gainAfter = (layer: number) =>
       (measured.depthGain.find(({ depth }) => depth > layer) ?? measured.depthGain.at(-1)!).gain;
@@ -120,7 +136,7 @@ describe("a sensitivity of the embedded model", () => {
     expect(rankCorrelation(simple, probed)).toBeGreaterThan(0.9);
   });
 
-  test("flips cost most where many routers follow, and nothing after the last", () => {
+  test("flips cost most before many routers and nothing after the last", () => {
     const flipOf = (module: string) =>
       measured.tensors.find((tensor) => tensor.module === module)!.widths[1]!.flipPower;
     expect(flipOf("backbone.layers.0.mixer.in_proj")).toBeGreaterThan(
@@ -130,7 +146,7 @@ describe("a sensitivity of the embedded model", () => {
     expect(flipOf("lm_head")).toBe(0);
   });
 
-  test("says of every expert what each domain asks of it", () => {
+  test("has the share, gate weight and damage of every expert by domain", () => {
     expect(measured.experts.map(({ layer }) => layer)).toEqual([1, 3, 6, 8, 10]);
     expect(measured.domains).toHaveLength(9);
     for (const { share, gate, damage } of measured.experts) {
@@ -144,32 +160,7 @@ describe("a sensitivity of the embedded model", () => {
       expect(measured.critical.some((expert) => expert.domain === domain)).toBe(true);
   });
 
-  test("does not depend on the number of workers", async () => {
-    const one = await openKernel({ workers: 1 });
-    try {
-      expect(await run(one)).toEqual(measured);
-    } finally {
-      await one.close();
-    }
-  }, 300_000);
-
-  test("a domain's weight moves the costs towards that domain's", async () => {
-    const code = measured.domains.indexOf("code");
-    const onlyCode = Object.fromEntries(
-      measured.domains.map((domain) => [domain, domain === "code" ? 1 : 0]),
-    );
-    const weighted = await run(kernel, modelOf(kernel), onlyCode);
-    for (const [i, tensor] of weighted.tensors.entries()) {
-      expect(tensor.byDomain[code]).toBeCloseTo(1, 9);
-      const share = measured.tensors[i]!.byDomain[code]!;
-      expect(tensor.widths[1]!.forcedKl / measured.tensors[i]!.widths[1]!.forcedKl).toBeCloseTo(
-        share * 9,
-        6,
-      );
-    }
-  }, 300_000);
-
-  test("a proxy of 8 bits ranks the tensors alike; one of 4 bits is refused", async () => {
+  test("a proxy of 8 bits gives the same ranking, and one of 4 bits is refused", async () => {
     const made = async (name: string) => {
       const plan = planTier(tiers.find((tier) => tier.name === name)!, base);
       const folder = join(scratch, name);
@@ -187,7 +178,7 @@ describe("a sensitivity of the embedded model", () => {
       return openFolder(folder);
     };
     const proxy = await openProxy(await made("oQ8e"), base, kernel);
-    const found = await run(kernel, proxy);
+    const found = await run(scene, { model: proxy });
     await proxy.close();
     for (const i of [0, 1, 2, 3, 4]) {
       const costs = ({ tensors }: Sensitivity, of: "forcedKl" | "flipPower") =>
@@ -206,11 +197,11 @@ describe("a sensitivity of the embedded model", () => {
     expect(Math.max(...ratios)).toBeLessThan(2);
     const coarse = await made("oQ4e");
     await expect(openProxy(coarse, base, kernel)).rejects.toThrow(
-      /at 4 bits: probing at 4 bits would change nothing/,
+      /at 4 bits; a proxy must have more than 4 bits throughout/,
     );
   }, 300_000);
 
-  test("a plan by its costs beats the rules' plan of as many bytes, tuned or not", async () => {
+  test("a plan by its costs has less KL than the rules' plan of as many bytes", async () => {
     const tier = tiers.find(({ name }) => name === "oQ4e")!;
     const plans = [
       planTier(tier, base),
@@ -230,7 +221,10 @@ describe("a sensitivity of the embedded model", () => {
     await writeTiers({ ...request, rounding: "stored" });
     const { architecture, config } = base;
     const weights = finiteWeights(base, kernel);
-    const reference = await observe({ architecture, config, weights, ops: new Ops(kernel) }, rows);
+    const reference = await observe(
+      { architecture, config, weights, ops: new Ops(kernel) },
+      scene.rows,
+    );
     const losses: number[] = [];
     for (const folder of folders) {
       const model = await openFinished(await openFolder(folder), kernel);
@@ -240,4 +234,40 @@ describe("a sensitivity of the embedded model", () => {
     }
     expect(losses[1]!).toBeLessThan(0.75 * losses[0]!);
   }, 300_000);
+});
+
+/** What holds for any weights is tested on the smallest model with experts. */
+describe("a sensitivity of a random model", () => {
+  let small: Scene;
+  let plain: Sensitivity;
+  beforeAll(async () => {
+    small = await openScene(smallest.nemotron_h!, 32);
+    plain = await run(small);
+  });
+  afterAll(() => small.base.checkpoint.close());
+
+  test("does not depend on the number of workers", async () => {
+    const one = await openKernel({ workers: 1 });
+    try {
+      expect(await run(small, { by: one })).toEqual(plain);
+    } finally {
+      await one.close();
+    }
+  });
+
+  test("weighs the costs of each domain by the domain's weight", async () => {
+    const code = plain.domains.indexOf("code");
+    const domainWeights = Object.fromEntries(
+      plain.domains.map((domain) => [domain, domain === "code" ? 1 : 0]),
+    );
+    const weighted = await run(small, { domainWeights });
+    for (const [i, tensor] of weighted.tensors.entries()) {
+      expect(tensor.byDomain[code]).toBeCloseTo(1, 9);
+      const share = plain.tensors[i]!.byDomain[code]!;
+      expect(tensor.widths[1]!.forcedKl / plain.tensors[i]!.widths[1]!.forcedKl).toBeCloseTo(
+        share * 9,
+        6,
+      );
+    }
+  });
 });

@@ -2,7 +2,10 @@ import { describe, expect, test } from "vitest";
 import { means, medians, pairedRatio, uniform } from "../bench/statistics.ts";
 import { deviation, median, standardError } from "../src/evaluation/statistics.ts";
 
-/** Rows of a skewed measurement, each row with a level of its own, and the same under a method that is better by `factor`. */
+/**
+ * Rows of a skewed measurement under two methods. Each row has its own level, and the second method
+ * is better by `factor`.
+ */
 function measured(rows: number, factor: number, noise: number) {
   const random = uniform(7);
   const theirs = Array.from({ length: rows }, () => {
@@ -25,7 +28,7 @@ describe("statistics of the benchmarks", () => {
     expect(medians([Float64Array.of(1, 9), Float64Array.of(2, 3, 8)])).toBe(3);
   });
 
-  test("a constant factor has no error, however much the rows differ: rows are paired", () => {
+  test("a constant factor has no error, because rows are paired", () => {
     const { ours, theirs } = measured(40, 0.5, 0);
     for (const summary of [means, medians]) {
       const { ratio, error } = pairedRatio(ours, theirs, summary);
@@ -34,7 +37,7 @@ describe("statistics of the benchmarks", () => {
     }
   });
 
-  test("the error is that of the row sample, and the same in every run", () => {
+  test("the error is that of the row sample, and is the same in every run", () => {
     const { ours, theirs } = measured(60, 0.7, 1.5);
     const found = pairedRatio(ours, theirs);
     // By linearization of a ratio of means over rows.
@@ -49,7 +52,7 @@ describe("statistics of the benchmarks", () => {
     expect(pairedRatio(ours, theirs)).toEqual(found);
   });
 
-  test("refuses rows that are not the same", () => {
+  test("refuses samples of different rows", () => {
     const { ours, theirs } = measured(4, 1, 0);
     expect(() => pairedRatio(ours.slice(1), theirs)).toThrow("got 3 and 4");
   });

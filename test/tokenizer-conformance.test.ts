@@ -8,12 +8,15 @@ import { openFolder } from "../src/checkpoint/folder.ts";
 import { findPython } from "./python/python.ts";
 import { byArchitecture, removeFolder, scratchFolder } from "./support/models.ts";
 
-/** Our token ids against those of Rust's tokenizers, the library behind every fast tokenizer of Python. */
+/**
+ * Compares our token ids with those of Rust's tokenizers, the library behind Python's fast
+ * tokenizers.
+ */
 const script = fileURLToPath(new URL("./python/tokenizer_conformance.py", import.meta.url));
 const python = findPython("tokenizers");
 const title = "reason" in python ? `tokenizers (${python.reason})` : "tokenizers";
 
-/** What the corpus lacks: blanks, unusual characters, special tokens in the text. */
+/** Texts that the corpus lacks: blanks, unusual characters, special tokens. */
 const hard = [
   "",
   " \n\n\t  a  b\r\n\r\n",
@@ -59,12 +62,12 @@ describe.skipIf("reason" in python)(title, async () => {
   }, 60_000);
   afterAll(() => removeFolder(trained));
 
-  test("gives the ids that ours gives: the embedded model, over the whole corpus", async () => {
+  test("gives our ids for the embedded model over the whole corpus", async () => {
     expect(await compare(byArchitecture.nemotron_h!, texts)).toBeGreaterThan(200_000);
   });
 
   test.each(["llama-2", "llama-3", "qwen", "tekken"])(
-    "gives the ids that ours gives: a tokenizer of the kind of %s",
+    "gives our ids for a tokenizer of the kind of %s",
     async (kind) => {
       expect(await compare(join(trained, kind), texts)).toBeGreaterThan(150_000);
     },

@@ -5,13 +5,14 @@ import { evaluatedRows, fewRows, runCli } from "./support/cli-run.ts";
 import { folderHashes } from "./support/folder-hashes.ts";
 import { killedAt } from "./support/killed-run.ts";
 import { embedded, removeFolder, scratchFolder, smallest } from "./support/models.ts";
+import { expectTuned } from "./support/tuned-tier.ts";
 
 type Hashes = Record<string, string>;
 /** For tests that run the command several times. */
 const slow = { timeout: 600_000 };
 const hybrid = smallest.nemotron_h!;
 
-/** Without receipt and card, which name the base as it was given. */
+/** The files except receipt and card, which name the base as it was given. */
 const weights = (all: Hashes) =>
   Object.fromEntries(
     Object.entries(all).filter(([path]) => !/README\.md|oqe-receipt\.json/.test(path)),
@@ -37,8 +38,11 @@ async function tune(
 
 describe("the same inputs give the same tuned bytes, card and receipt included", () => {
   test.each(Object.entries(smallest))("with 1 and 3 workers: %s", slow, async (name, model) => {
-    const first = await tune(model, [...evaluatedRows, "--workers", "1"]);
+    const out = `${folder}/first-${name}`;
+    const first = await tune(model, [...evaluatedRows, "--workers", "1"], out);
     expect(Object.keys(first).filter((path) => path.endsWith("/oqe-receipt.json"))).toHaveLength(4);
+    for (const tier of await readdir(out))
+      await expectTuned(`${out}/${tier}`, { samples: 4, length: 32, evaluation: 2 });
     // One model is run with 2 workers too, and a second time with 3.
     for (const workers of name === "nemotron_h" ? ["2", "3", "3"] : ["3"]) {
       expect({
@@ -51,7 +55,7 @@ describe("the same inputs give the same tuned bytes, card and receipt included",
     }
   });
 
-  test("where every tier sees its own errors", async () => {
+  test("with propagation sequential", async () => {
     const first = await tune(hybrid, ["--propagation", "sequential", "--workers", "1"]);
     expect(weights(first)).not.toEqual(weights(await tune(hybrid)));
     expect(await tune(hybrid, ["--propagation", "sequential", "--workers", "3"])).toEqual(first);
@@ -70,11 +74,11 @@ describe("a tuned tier's bytes do not depend on", () => {
   });
 
   test.each([["oQ8e"], ["oQ5e"], ["oQ4e"], ["oQ6e,oQ4e"]])(
-    "which others are made with it: %s",
+    "the other tiers of the run: %s",
     async (tiers) => {
       const alone = await tune(hybrid, ["--tiers", tiers]);
       expect(Object.keys(alone).length).toBeGreaterThan(4);
-      // Figures of the other tiers of the run stand on receipt, card and one picture: docs/decisions/0009.
+      // Receipt, card and one picture have figures of the run's other tiers: docs/decisions/0009.
       const own = Object.keys(alone).filter(
         (path) => !/\/(README\.md|oqe-receipt\.json|oqe-kl\.svg)$/.test(path),
       );
@@ -83,9 +87,9 @@ describe("a tuned tier's bytes do not depend on", () => {
     },
   );
 
-  test("whether a run before was killed, wherever it stood", slow, async () => {
+  test("whether an earlier run was killed", slow, async () => {
     const out = `${folder}/killed`;
-    await tune(hybrid, ["--propagation", "sequential"], out); // something to be replaced
+    await tune(hybrid, ["--propagation", "sequential"], out); // a series that the next run replaces
     let reached = 0;
     for (const sign of [
       "partial",

@@ -61,7 +61,7 @@ describe("the workflows", () => {
     },
   );
 
-  test("pin others' actions, bound every job, keep no credentials, and let no event into a shell line", async () => {
+  test("pin other actions, limit every job, keep no credentials, and put no event in a shell line", async () => {
     for (const file of await files()) {
       const text = await readFile(`${root}${file}`, "utf8");
       const { permissions, jobs } = parse(text) as {

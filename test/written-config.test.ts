@@ -36,15 +36,15 @@ const required: Readonly<Record<string, readonly string[]>> = {
     ...["max_position_embeddings", "num_key_value_heads", "attention_bias", "mamba_num_heads"],
     ...["mamba_head_dim", "mamba_proj_bias", "ssm_state_size", "conv_kernel", "n_groups"],
     ...["mlp_bias", "layer_norm_epsilon", "use_bias", "use_conv_bias"],
-    // Null by default, with which its MoE block fails or computes something else.
+    // These are null by default. Then its MoE block fails or computes something else.
     ...["n_group", "topk_group", "norm_topk_prob", "routed_scaling_factor", "time_step_limit"],
   ],
 };
 
-/** Keys that may be absent, which both transformers and mlx-lm take as null. */
+/** Keys that may be absent. transformers and mlx-lm take them as null. */
 const optional = new Set(["rope_scaling", "layer_types"]);
 
-/** Runs a model whose config is watched: gives the keys that the table and the passes read. */
+/** Runs a model with a watched config. Returns the keys that role table and forward pass read. */
 async function keysRead(folder: string): Promise<{ keys: ReadonlySet<string>; base: ModelConfig }> {
   const model = await openBase(folder, kernel);
   const keys = new Set<string>();
@@ -69,7 +69,7 @@ describe.each(architectures)("a $modelType whose config has sizes only", (archit
   });
   afterAll(() => removeFolder(folder));
 
-  test("reads only keys of the written config, with the values that are written", async () => {
+  test("reads only keys of the written config, and has their written values", async () => {
     const { keys, base } = await keysRead(folder);
     const written = writtenConfig(architecture, base);
     const needed = [...keys].filter((key) => !optional.has(key) || base[key] !== undefined);

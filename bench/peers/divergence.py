@@ -1,16 +1,16 @@
-"""KL(base || quantized) of MLX repositories of one nemotron_h base, in numpy from the stored bytes:
-the check of our engine.
+"""KL(base || quantized) of MLX repositories of one nemotron_h base, in numpy from the stored bytes.
+It checks our engine.
 
     divergence.py BASE IDS.json REPO... [--positions FOLDER] [--rows N] [--only REGEX]
 
 IDS.json: rows of token ids of one length, `[[...], ...]` or `{"rows": [{"ids": [...], "domain":
-"en"}, ...]}`. Prints one JSON line a repository. KL in nats over the full vocabulary, log-softmax
-in float64 of float32 logits, at every position of every row. `free`: as a user runs it; `forced`:
-the quantized model takes the base's experts at each token and layer under its own gate weights.
-Errors are those of the mean over rows (positions of a row depend on each other, rows do not).
---only takes just the tensors whose name matches from the repository, all others from the base: what
-a part of the plan costs. --positions writes KL per position as FOLDER/<repo>.{free,forced}.npy,
-float64 [rows, length].
+"en"}, ...]}`. Prints one JSON line per repository. KL in nats over the full vocabulary, log-softmax
+in float64 of float32 logits, at every position of every row. `free`: the model's own routers
+choose; `forced`: the quantized model uses the experts that the base chose, with its own gate
+weights. Errors are those of the mean over rows (positions of a row depend on each other, rows do
+not). --only reads the tensors whose names match from the repository and all others from the base.
+So it shows the cost of a part of the plan. --positions writes KL per position as
+FOLDER/<repo>.{free,forced}.npy, float64 [rows, length].
 """
 import argparse
 import json

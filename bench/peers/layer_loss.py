@@ -1,10 +1,10 @@
-"""The judge of bench/layer.ts: tr(E H E^T) / tr(W H W^T) of stored results, in float64, from their
+"""The loss for bench/layer.ts: tr(E H E^T) / tr(W H W^T) of stored results, in float64, from their
 bytes.
 
     layer_loss.py FOLDER METHOD...     prints {method: loss}
 
-H = X^T X over all inputs, undamped; E = W - what the bytes in FOLDER/<method>/ dequantize to (code
-* scale + bias in float32).
+H = X^T X over all inputs, undamped; E = W - the values of the bytes in FOLDER/<method>/ (code * scale
++ bias in float32).
 """
 import json
 import pathlib

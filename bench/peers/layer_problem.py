@@ -4,8 +4,8 @@ holds bf16 values.
     layer_problem.py FOLDER [K O N]        (default 2048 2048 4096)
 
 Inputs are correlated (a quarter of the directions carry most of the energy) and eight channels are
-outliers, as hidden states of language models are. Seeded, in the order of draws of the benchmark
-that the issue's figures come from: the same problem.
+outliers, like hidden states of language models. The seed is fixed, so every run has the same
+problem.
 """
 import pathlib
 import sys

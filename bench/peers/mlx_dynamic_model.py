@@ -29,7 +29,7 @@ def main():
     parser.add_argument("--low", type=int, default=4)
     parser.add_argument("--high", type=int, default=5)
     parser.add_argument("--group", type=int, default=64)
-    parser.add_argument("--rows", type=int, help="every so many-th row, about so many; default: all")
+    parser.add_argument("--rows", type=int, help="about this many rows, evenly spaced; default: all")
     options = parser.parse_args()
     mx.set_default_device(mx.cpu)
     widths = (options.low, options.group, options.high, options.group)

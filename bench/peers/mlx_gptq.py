@@ -55,8 +55,8 @@ def run_rounding(out):
 
 
 def run_stages(out):
-    """mlx-lm's own steps one by one, as its code calls them; the column loop is what remains of a
-    whole turn."""
+    """mlx-lm's own steps one by one, as its code calls them. The time of the column loop is the rest
+    of a whole turn."""
     with Stopwatch() as watch:
         with watch.stage("forward and Hessian"):
             catcher = gptq.Catcher(Layer().linear)

@@ -4,8 +4,8 @@
 
 IDS.json: calibration rows of one length, `[[...], ...]` or `{"rows": [{"ids": [...]}, ...]}`. Runs
 in float32 on the CPU (MLX cannot run an unquantized bf16 mixture of experts there), then stores
-every tensor in the dtype of the base, scales and biases in bf16, as mlx-lm would have. Its plan is
-its own: one width for every linear layer and expert stack (2, 4 or 8 bits), the fallback for all
+every tensor in the dtype of the base, scales and biases in bf16, as mlx-lm does. It has its
+own plan: one width for every linear layer and expert stack (2, 4 or 8 bits), the fallback for all
 other modules. Prints one JSON line: plan, bytes, seconds.
 """
 import argparse

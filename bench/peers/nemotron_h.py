@@ -32,7 +32,7 @@ class NemotronH:
 
     def forward(self, ids, routes=None):
         """ids [B, T] -> logits [B, T, V] and routes: layer -> [B, T, K]. With `routes`, those
-        experts are taken instead."""
+        experts are used instead."""
         config, weights = self.config, self.weights
         eps = config["layer_norm_epsilon"]
         chosen = {}
@@ -118,7 +118,8 @@ class NemotronH:
             chosen = self.choose(scores + weights[f"{path}.gate.e_score_correction_bias"])
         else:
             chosen = forced.reshape(len(flat), -1)
-        gates = np.take_along_axis(scores, chosen, -1)  # [tokens, K]: without the correction, of this model's own router
+        # [tokens, K]: scores of this model's own router, without the correction
+        gates = np.take_along_axis(scores, chosen, -1)
         if config["norm_topk_prob"] and chosen.shape[1] > 1:
             gates = gates / (gates.sum(-1, keepdims=True) + np.float32(1e-20))
         gates = gates * np.float32(config["routed_scaling_factor"])

@@ -18,7 +18,7 @@ interface Introduction {
   readonly versions: Readonly<Record<string, string | null>>;
 }
 
-/** A Python process that takes turns (turns.py) and idles between them. */
+/** A Python process that runs one turn at a time (turns.py). */
 export interface Peer extends Introduction {
   turn(method: string): Promise<Turn>;
   end(): void;
@@ -35,7 +35,7 @@ export async function startPeer(
 ): Promise<Peer> {
   if (!existsSync(python)) throw new Error(`there is no ${python}`);
   const child: ChildProcessWithoutNullStreams = spawn(python, [script, ...args]);
-  child.stderr.resume(); // libraries greet and warn
+  child.stderr.resume(); // libraries print greetings and warnings
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
   const answer = async <T>(): Promise<T> => {
     const { value, done } = await lines.next();

@@ -1,4 +1,4 @@
-"""Rows of token ids as the benchmarks hand them on: JSON, all rows of one length."""
+"""Rows of token ids as the benchmarks exchange them: JSON, all rows of one length."""
 import json
 import pathlib
 

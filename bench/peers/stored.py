@@ -2,7 +2,7 @@
 repository, quantized or not.
 
 Written from the formats' definitions (docs/format.md), without MLX and without our kernel, so that
-both can be held against it.
+both can be checked against it.
 """
 import json
 import pathlib

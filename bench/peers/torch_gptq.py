@@ -3,16 +3,17 @@ float32, two threads.
 
     torch_gptq.py FOLDER BITS          (FOLDER from layer_problem.py; turns as turns.py says)
 
-Hessian to codes, each by its own routines, asymmetric groups of 64, damping 0.01 (their default).
-Orders of columns:
-  llmcompressor         static order by diag H (its default): group parameters first, so MLX's
-  format can hold the result llmcompressor-natural natural order
-  gptqmodel             "act_group_aware" (its default): groups by energy, columns by energy within
-  a group; storable
-  gptqmodel-natural     natural order
-  gptqmodel-act-order   "desc_act": groups of columns that are not neighbours; MLX's format cannot
-  hold it, judged in float32
-Scales and biases are cast to bf16 after the codes, as gptqmodel's MLX export does.
+Each library computes Hessian and codes with its own routines, in asymmetric groups of 64, with
+damping 0.01 (their default). Orders of columns:
+  llmcompressor          static order by diag H (its default); group parameters come first, so
+                         MLX's format can store the result
+  llmcompressor-natural  natural order
+  gptqmodel              "act_group_aware" (its default): groups by energy, columns by energy within
+                         a group; MLX's format can store it
+  gptqmodel-natural      natural order
+  gptqmodel-act-order    "desc_act": groups of columns that are not neighbours; MLX's format cannot
+                         store it, so its loss is that of the float32 values
+Scales and biases are cast to bf16 after the codes, as in gptqmodel's MLX export.
 """
 import importlib.metadata
 import logging
@@ -30,7 +31,7 @@ from turns import Stopwatch, pack, serve, store, store_values  # noqa: E402
 
 torch.set_num_threads(2)
 answers = sys.stdout
-sys.stdout = sys.stderr  # libraries greet on stdout; only turns.py may speak there
+sys.stdout = sys.stderr  # libraries print on stdout, which belongs to turns.py
 folder, bits, group = sys.argv[1], int(sys.argv[2]), 64
 steps = 2**bits - 1
 
@@ -48,7 +49,7 @@ class Layer:
 
 
 whole = Layer(*(torch.from_numpy(np.load(f"{folder}/{name}.npy")) for name in "XW"))
-first = Layer(torch.randn(256, 128), torch.randn(64, 128))  # untimed: what a library sets up at its first call
+first = Layer(torch.randn(256, 128), torch.randn(64, 128))  # untimed: the library's first call
 
 
 def store_grouped(out, values, scales, zeros):
@@ -121,12 +122,12 @@ def taking_turns(tune, keep):
 
 
 def available(makers):
-    """Those whose library is installed and imports, and for the others why not."""
+    """The methods whose library can be imported, and the reasons for the others."""
     methods, missing = {}, {}
     for name, make in makers.items():
         try:
             methods[name] = make()
-        except Exception as error:  # whatever a library raises while it is imported
+        except Exception as error:  # a library can raise anything while it is imported
             missing[name] = f"{type(error).__name__}: {str(error)[:200]}"
     return methods, missing
 

@@ -1,9 +1,9 @@
-"""How bench/layer.ts talks to a peer: the peer says what it can do, then takes one turn a line
-until its input ends.
+"""The protocol between bench/layer.ts and a peer. The peer lists its methods. Then it reads one
+method per line and runs it, until its input ends.
 
 First line out: {"methods": [...], "missing": {method: reason}, "versions": {...}}. Each line in is
 a method's name; each line out {"seconds": ..., "cpu": ..., "stages": {...}}: wall, CPU time of all
-threads, wall of some parts. What a turn made lies in FOLDER/<method>/: `width.json` with bits and
+threads, wall of some parts. The result of a turn is in FOLDER/<method>/: `width.json` with bits and
 group size beside `words.npy`, `scales.npy`, `biases.npy` as an MLX repository stores them (bf16 as
 its 16 bits), or else `values.npy` in float32 where MLX's format cannot hold it.
 """

@@ -10,7 +10,7 @@ import { readCoded } from "./read-coded.ts";
 
 /** Rows `[start, end)` of one member of a stack. Rows are all axes but the last. */
 export interface RowRange {
-  /** Number in the stack; 0 for a tensor that is no stack. */
+  /** Number in the stack; 0 for a tensor that is not a stack. */
   readonly member: number;
   readonly start: number;
   readonly end: number;
@@ -64,7 +64,7 @@ export function baseRows(
   };
 }
 
-/** Rows of one member: all axes but the last, without that of the stack. */
+/** Rows of one member: the product of all axes except the last and that of the stack. */
 export function memberRows(tensor: OutputTensor): number {
   const rows = tensor.shape.slice(0, -1).reduce((product, size) => product * size, 1);
   return rows / tensor.sources.length;

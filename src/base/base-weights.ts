@@ -11,7 +11,7 @@ import { nonFiniteWeights } from "./finite.ts";
 /** Rows of a matrix that are checked at once: the check copies them. */
 const rowsPerCheck = 4096;
 
-/** The weights of an opened base, read from its files when asked. Nothing is kept in memory. */
+/** The weights of an opened base, read from its files when asked. Nothing stays in memory. */
 export function baseWeights(
   base: Pick<Base, "tensors" | "checkpoint">,
   kernel: Kernel,

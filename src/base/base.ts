@@ -23,7 +23,7 @@ export interface Base {
   readonly config: ModelConfig;
   /** Keys of `config` that the base leaves to transformers' defaults. */
   readonly assumed: readonly string[];
-  /** What the user should know of this base, one sentence each. */
+  /** Warnings about this base, one sentence each. */
   readonly warnings: readonly string[];
   /** Tensors of the MLX repo in order, with their dtype in the base. */
   readonly tensors: readonly PlannedTensor[];

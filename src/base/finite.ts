@@ -4,7 +4,7 @@ import type { Weight } from "../kernel/matrix.ts";
 import type { OutputTensor } from "../models/architecture.ts";
 import { placeOf, tensorsOf } from "../models/source.ts";
 
-/** Exponent bits of each dtype: all set in NaN and the infinities, and in nothing else. */
+/** Exponent bits of each dtype. All of them are set in NaN and the infinities only. */
 const exponents: Readonly<Record<FloatDtype, number>> = {
   BF16: 0x7f80,
   F16: 0x7c00,
@@ -14,7 +14,7 @@ const exponents: Readonly<Record<FloatDtype, number>> = {
 /** Rows of an MLX tensor as they were read from the base. */
 export interface ReadPart {
   readonly tensor: OutputTensor;
-  /** Number in the stack; 0 for a tensor that is no stack. */
+  /** Number in the stack; 0 for a tensor that is not a stack. */
   readonly member: number;
   /** First row of `values` within the member. */
   readonly row: number;

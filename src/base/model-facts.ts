@@ -5,7 +5,7 @@ import { flag as flagOf, has, integer } from "../models/config-fields.ts";
 import { type LayerKind, mixers, mlps } from "../models/layer-kind.ts";
 import type { Base } from "./base.ts";
 
-/** Blocks of one kind. Null: the blocks have no such half. */
+/** Blocks of one kind. Null: the blocks lack that part. */
 const layerCount = object({
   mixer: v.nullable(oneOf(mixers)),
   mlp: v.nullable(oneOf(mlps)),
@@ -17,7 +17,7 @@ export type LayerCount = v.InferOutput<typeof layerCount>;
 export const modelFactsSchema = object({
   modelType: line,
   parameters: count,
-  /** Parameters that one token uses: all but the routed experts that it is not sent to. */
+  /** Parameters that one token uses: all except the routed experts that it does not visit. */
   activeParameters: count,
   /** How many blocks are of each kind, kinds in order of their first block. */
   layers: list(layerCount),

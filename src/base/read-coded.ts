@@ -53,7 +53,9 @@ export async function readCoded(
   return { bytes, dtype: "F32", from: start * columns, to: end * columns };
 }
 
-/** How codes and scales of a matrix lie in their tensors: bytes a row of either, rows of blocks. */
+/**
+ * Layout of the codes and scales of a matrix: bytes per row of each, block rows, and block size.
+ */
 function layoutOf({ tensors }: Files, { coding, base }: CodedSource) {
   const [height, columns] = base.slice(-2) as [number, number];
   const [down, across] = blocksOf(coding, height, columns);

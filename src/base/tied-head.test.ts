@@ -68,7 +68,7 @@ test("a copy of the embeddings is left out", async () => {
   expect(base.warnings).toEqual([]);
 });
 
-test("a head of an untied config is its own, whatever it holds", async () => {
+test("an untied config keeps its head, even with the values of the embeddings", async () => {
   const folder = await withHead((bytes) => bytes);
   await editConfig(folder, (config) => {
     delete config.tie_word_embeddings;

@@ -7,9 +7,9 @@ import type { Folded } from "../models/fold.ts";
 const piece = 8 << 20;
 
 /**
- * A config that ties the head to the embeddings, beside files with a head of other values. Then
- * transformers 5 does not tie them (tie_weights in modeling_utils.py), while mlx-lm drops the head.
- * So the folded config says that they are not tied. Reads both tensors up to the first difference.
+ * Unties a head whose values in the files differ from the embeddings, although the config ties the
+ * two. transformers 5 does not tie such a head (tie_weights in modeling_utils.py), but mlx-lm drops
+ * it. Reads both tensors up to the first difference.
  */
 export async function untieOwnHead(
   architecture: Architecture,
@@ -22,7 +22,7 @@ export async function untieOwnHead(
   if (!isTied(folded.config) || (await areEqual(checkpoint, head, embeddings))) return folded;
   const warning =
     `config.json ties the head to the embeddings, but "${head}" differs from "${embeddings}"; ` +
-    "the tiers have it as a head of its own, as transformers 5 reads the base";
+    "the tiers store it as a separate head, as transformers 5 reads the base";
   return {
     ...folded,
     config: { ...folded.config, tie_word_embeddings: false },

@@ -24,7 +24,7 @@ describe("the bundled corpus", async () => {
     expect(lines(evaluation).filter((line) => shown.has(line))).toEqual([]);
   });
 
-  test("is text: no character that a decoder put in for a broken one", () => {
+  test("has no replacement characters of a decoder", () => {
     for (const { texts } of [calibration, evaluation]) {
       expect(
         texts
@@ -36,7 +36,7 @@ describe("the bundled corpus", async () => {
 });
 
 describe("documents of a text", () => {
-  test("are parted by empty lines, whatever blanks and line ends these have", () => {
+  test("are separated by empty lines with any blanks and line ends", () => {
     expect(documentsOf("\n\none\nmore\n\ntwo\r\n \t\r\n\r\nthree\n\n")).toEqual([
       "one\nmore",
       "two",
@@ -45,7 +45,7 @@ describe("documents of a text", () => {
     expect(documentsOf(" \n\t\n")).toEqual([]);
   });
 
-  test("are parted by form feeds where there are any; indentation and empty lines inside stay", () => {
+  test("are separated by form feeds if there are any; indents and empty lines inside stay", () => {
     expect(documentsOf("\f\n  def f():\n\n    pass\n\f\nlast\n")).toEqual([
       "  def f():\n\n    pass",
       "last",
@@ -61,7 +61,7 @@ describe("sections", () => {
     expect(sections.map(({ length }) => length)).toEqual([16_300, 16_300, 7_400, 5]);
   });
 
-  test("of a text without line ends never part a surrogate pair", () => {
+  test("of a text without line ends never split a surrogate pair", () => {
     const text = `a${"😀".repeat(10_000)}`;
     const sections = sectionsOf([text]);
     expect(sections.length).toBe(2);

@@ -5,7 +5,7 @@ const refused = (message: RegExp) =>
   expect.objectContaining({ code: "BAD_INPUT", message: expect.stringMatching(message) });
 
 describe("weights of domains", () => {
-  test("come in one order whatever the order of the words", () => {
+  test("have the same order for any order of the words", () => {
     expect(parseDomainWeights("")).toEqual({});
     expect(Object.entries(parseDomainWeights(" ja=0.5,\ncode=2 "))).toEqual([
       ["code", 2],
@@ -28,7 +28,7 @@ describe("weights of domains", () => {
     expect(() => parseDomainWeights(text)).toThrow(refused(/^domain-weights: "/));
   });
 
-  test("are held against the domains of the text", () => {
+  test("are checked against the domains of the text", () => {
     checkDomainWeights(parseDomainWeights("code=0"), ["code", "ja"]);
     expect(() => checkDomainWeights(parseDomainWeights("jp=2"), ["code", "ja"])).toThrow(
       refused(/no domain "jp"; the calibration text has code, ja$/),

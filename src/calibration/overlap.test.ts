@@ -15,11 +15,11 @@ function rows(seed: number, size = { samples, length }) {
 }
 
 describe("overlaps", () => {
-  test("of texts that have nothing in common are none", () => {
+  test("are not found in texts that have nothing in common", () => {
     expect(findOverlaps(rows(1), rows(2))).toEqual([]);
   });
 
-  test.each([31, 32, 40])("a passage of %d tokens, wherever it lies in its rows", (tokens) => {
+  test.each([31, 32, 40])("a passage of %d tokens is found anywhere in its rows", (tokens) => {
     const [calibration, evaluation] = [rows(1), rows(2)];
     const passage = calibration.ids.slice(4 * length + 57, 4 * length + 57 + tokens);
     evaluation.ids.set(passage, 2 * length + 3);
@@ -38,7 +38,7 @@ describe("overlaps", () => {
     ]);
   });
 
-  test("a passage that two rows of one text share out is none", () => {
+  test("a passage cut by the end of a row does not count", () => {
     const [calibration, evaluation] = [rows(1), rows(2)];
     evaluation.ids.set(calibration.ids.slice(length - 20, length + 20), 10);
     expect(findOverlaps(calibration, evaluation)).toEqual([]);

@@ -1,8 +1,8 @@
 import type { Rows } from "./rows.ts";
 
-/** Two texts with as many consecutive tokens in common share a passage. */
+/** Texts that have this many consecutive tokens in common share a passage. */
 const passage = 32;
-/** Least number of different tokens among them: dashes of a table are no passage. */
+/** Minimum number of different tokens among them. The dashes of a table are not a passage. */
 const leastDistinct = 12;
 
 type RowIds = Pick<Rows, "ids" | "samples" | "length">;

@@ -26,13 +26,13 @@ beforeEach(async () => {
 const openFile = (path: string) => openCalibration({ kind: "file", path }, nobody);
 
 describe("calibration text", () => {
-  test("is the bundled corpus where none is named", async () => {
+  test("is the bundled corpus by default", async () => {
     const corpus = await openCalibration({ kind: "bundled" }, nobody);
     expect(corpus.name).toBe("bundled");
     expect(corpus.texts).toHaveLength(9);
   });
 
-  test("of a file carries its name without its folder, and the hash of its bytes", async () => {
+  test("of a file has its name without its folder, and the hash of its bytes", async () => {
     await writeFile(join(scratch, "my:rows.txt"), "one\n\ntwo\n");
     expect(await openFile(join(scratch, "my:rows.txt"))).toEqual({
       name: "my_rows.txt",
@@ -41,7 +41,7 @@ describe("calibration text", () => {
     });
   });
 
-  test("of a dataset on the Hub carries the commit that its revision named", async () => {
+  test("of a dataset on the Hub has the commit of its revision", async () => {
     const hub = await startLocalHub({ folder: join(scratch, "hub") });
     onTestFinished(() => hub.close());
     await mkdir(join(scratch, "text", "deep"), { recursive: true });

@@ -26,7 +26,7 @@ export interface Datasets {
 
 /**
  * Reads the corpus that a reference names. Connects to the Hub only if the reference needs it.
- * Throws BAD_INPUT for text that cannot be used (texts.ts), and what the Hub's client throws.
+ * Throws BAD_INPUT for text that cannot be used (texts.ts), and the errors of the Hub's client.
  */
 export async function openCalibration(
   reference: CalibrationReference,
@@ -72,7 +72,7 @@ async function readFile(path: string): Promise<Uint8Array> {
     file = await open(path, "r");
     const status = await file.stat();
     if (!status.isFile())
-      throw unreadable(path, status.isDirectory() ? "is a folder" : "is no plain file");
+      throw unreadable(path, status.isDirectory() ? "is a folder" : "is not a plain file");
     checkSize(path, status.size);
     return await file.readFile();
   } catch (cause) {

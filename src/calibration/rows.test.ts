@@ -46,7 +46,7 @@ describe("drawing rows", () => {
     expect(first.sha256).toBe(createHash("sha256").update(bytes).digest("hex"));
   });
 
-  test("shares out evenly, the first domains taking the remainder, and labels each row", () => {
+  test("gives each domain the same number of rows, the first ones the remainder, and labels each row", () => {
     const { rows, domains, tokens, ids } = drawRows(request());
     expect(domains).toEqual({ d0: 4, d1: 3, d2: 3 });
     expect(rows.map(({ domain }) => domain).join(" ")).toBe("d0 d0 d0 d0 d1 d1 d1 d2 d2 d2");
@@ -71,13 +71,13 @@ describe("drawing rows", () => {
     }
   });
 
-  test("lets the other domains take over what a short one lacks", () => {
+  test("draws from other domains the rows that a short one lacks", () => {
     const { domains } = drawRows(request({ corpus: corpus(400, 36, 400) }));
     expect(domains).toEqual({ d0: 5, d1: 2, d2: 3 });
     expect(drawRows(request({ corpus: corpus(0, 10, 400) })).domains).toEqual({ d2: 10 });
   });
 
-  test("uses the last token where the text is just long enough, and says so where it is not", () => {
+  test("uses a text to its last token, and says if it is too short", () => {
     const exact = corpus(60, 92); // and two line breaks after each of two documents: 64 and 96 tokens
     expect(drawRows(request({ corpus: exact, samples: 10 })).domains).toEqual({ d0: 4, d1: 6 });
     expect(() => drawRows(request({ corpus: exact, samples: 11 }))).toThrow(
@@ -108,7 +108,7 @@ describe("drawing rows", () => {
     );
   });
 
-  test("finds 128 rows of 256 tokens of the bundled corpus for the embedded model, on both sides", async () => {
+  test("finds 128 rows of 256 tokens in both parts of the bundled corpus for the embedded model", async () => {
     const base = await openFolder(embedded);
     const tokenizer = await openTokenizer(base);
     await base.close?.();
@@ -145,7 +145,7 @@ describe("drawing rows", () => {
 });
 
 describe("random places", () => {
-  test("windows fill the text where there is no room to move, else spread over all of it", () => {
+  test("windows fill a text without spare tokens, and spread over a longer one", () => {
     expect(windowStarts(3, 5, 15, seededRandom(1))).toEqual([0, 5, 10]);
     const starts = Array.from({ length: 500 }, (_, seed) =>
       windowStarts(2, 5, 100, seededRandom(seed)),

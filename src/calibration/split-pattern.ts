@@ -6,7 +6,7 @@ const differing: readonly (readonly [RegExp, string])[] = [
   [/[?*+]\+/, "a possessive quantifier"],
   [/\(\?(?!:|=|!|<=|<!|i:)/, "a group of another kind than (?:, (?=, (?!, (?<=, (?<! and (?i:"],
 ];
-/** Escapes that JavaScript takes for something else or that the library drops. */
+/** Escapes that JavaScript reads differently or that the library drops. */
 const escapes = /\\[GKRXYyOQE1-9kg]/;
 /** A character class without nested ones, or an escaped character. */
 const opaque = /\\(?:[pPx]\{[^}]*\}|[\s\S])|\[\^?\]?(?:\\[\s\S]|[^\]\\])*\]/g;
@@ -14,9 +14,9 @@ const opaque = /\\(?:[pPx]\{[^}]*\}|[\s\S])|\[\^?\]?(?:\\[\s\S]|[^\]\\])*\]/g;
 const insensitive = /\(\?i:([^()[\]\\]*)\)/g;
 
 /**
- * A pattern of Oniguruma that the library reads as Oniguruma does. Without case, Oniguruma takes
- * `ſ` for `s` and the Kelvin sign for `k`, which the library does not: they are added.
- * Throws an Error for what the two read differently.
+ * Translates an Oniguruma pattern so that the library reads it as Oniguruma does. In groups without
+ * case, Oniguruma matches `ſ` with `s` and the Kelvin sign with `k`. The library does not, so both
+ * are added. Throws an Error for constructs that the two read differently.
  */
 export function rewritePattern(pattern: string): string {
   for (const [found] of pattern.matchAll(/\\[\s\S]/g))

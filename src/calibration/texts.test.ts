@@ -11,7 +11,7 @@ describe("a text file", () => {
     expect(read("B.TXT", "\ufeffone\nmore\n\ntwo\n")).toEqual(texts);
   });
 
-  test(".jsonl is a document a line, by domain in the order of their first; other fields are ignored", () => {
+  test(".jsonl has one document per line; domains have the order of first appearance", () => {
     const lines = [
       '{"text": "eins", "domain": "de", "id": 7}',
       "",
@@ -57,8 +57,8 @@ describe("a text file", () => {
     ["a.jsonl", '{"text": ["a"]}\n', /line 1: expected/],
     ["a.jsonl", '{"text": "a", "domain": 4}\n', /line 1: "domain" is not the name of one/],
     ["a.jsonl", '{"text": "a", "domain": "<b>"}\n', /line 1: "domain"/],
-    ["a.json", '{"text": "a"}', /a.json is no JSON list/],
-    ["a.json", '["a"', /is no JSON list/],
+    ["a.json", '{"text": "a"}', /a.json is not a JSON list/],
+    ["a.json", '["a"', /is not a JSON list/],
     ["a.json", '["a", 4]', /item 2: expected a string or a JSON object with a string "text"/],
     [
       "a.json",

@@ -6,9 +6,9 @@ import { documentsOf } from "./documents.ts";
 /** A file is read whole, and a larger one is no better sample of a language. */
 export const largestTextFile = 64 << 20;
 
-/** Domain of documents that name none. */
+/** Domain of documents without one. */
 const namelessDomain = "custom";
-/** What a receipt can list. */
+/** Most domains that a receipt can list. */
 const mostDomains = 256;
 const domainName = /^[\w. -]{1,64}$/;
 
@@ -55,7 +55,7 @@ function decode(bytes: Uint8Array, where: string): string {
     throw bad(`${where} is not UTF-8`, hint, cause);
   }
   if (text.includes("\0"))
-    throw bad(`${where} holds a zero byte: it is no text, or not in UTF-8`, hint);
+    throw bad(`${where} holds a zero byte: it is not text, or not in UTF-8`, hint);
   return text;
 }
 
@@ -76,7 +76,7 @@ function readList(text: string, where: string): Document[] {
   if (Array.isArray(list))
     return list.map((item, index) => readDocument(item, `${where}, item ${index + 1}`, true));
   throw bad(
-    `${where} is no JSON list`,
+    `${where} is not a JSON list`,
     "A .json file is a list of strings, or of objects with a text.",
   );
 }

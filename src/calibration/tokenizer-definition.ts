@@ -4,12 +4,12 @@ import { rewritePattern } from "./split-pattern.ts";
 export type Definition = Readonly<Record<string, unknown>>;
 
 /**
- * A tokenizer.json in the terms in which @huggingface/tokenizers gives the ids that Rust's
- * `tokenizers` gives. The library accepts more than it encodes alike, so this is a list of what is
- * proven equal (test/tokenizer-conformance.test.ts). Throws an Error that names the first setting
- * outside of that list.
- * Truncation and padding are left out: transformers turns both off for every call. The
- * post-processor adds special tokens alone and the decoder is not for encoding: both are left out.
+ * Translates a tokenizer.json so that @huggingface/tokenizers gives the same ids as Rust's
+ * `tokenizers`. The library accepts settings that it encodes differently. So this file lists the
+ * settings that are proven equal (test/tokenizer-conformance.test.ts). Throws an Error that names
+ * the first setting outside of that list. Truncation and padding are left out, because transformers
+ * turns both off for every call. The post-processor is left out, because it only adds special
+ * tokens.
  */
 export function supportedDefinition(definition: Definition): Definition {
   const model = readModel(definition.model);
@@ -59,7 +59,8 @@ function hasAllBytes({ byte_fallback: fallback, vocab }: Definition): boolean {
 }
 
 /**
- * Rust drops a letter without an id before it merges, the library after: no letter may lack one.
+ * Checks that every letter has an id. Rust drops a letter without one before it merges; the library
+ * drops it afterwards.
  */
 function refuseDroppedLetters(model: Definition, preTokenizer: Definition | null): void {
   if (model.type !== "BPE" || typeof model.unk_token === "string" || hasAllBytes(model)) return;
@@ -118,7 +119,7 @@ function readPreTokenizer(value: unknown): Definition | null {
   return type === "Metaspace" ? readMetaspace(asObject(value)!) : readStep(asObject(value) ?? {});
 }
 
-/** One step of splitting; Metaspace is none, since it must see where the text starts. */
+/** One step of splitting. Metaspace is not one, because it must see where the text starts. */
 function readStep(step: Definition): Definition {
   switch (step.type) {
     case "ByteLevel":
@@ -194,7 +195,8 @@ function escapePattern(text: string): string {
 }
 
 /**
- * Rust numbers added tokens itself: by the vocabulary, else upwards; the `id` of the file must fit.
+ * Rust numbers added tokens itself: by the vocabulary, otherwise upwards. The `id` in the file must
+ * be that number.
  */
 function readAddedTokens(value: unknown, model: Definition): readonly Definition[] {
   const vocab = asObject(model.vocab)!;

@@ -32,7 +32,7 @@ const open = (tokenizer: unknown) =>
   openTokenizer(holding({ "tokenizer.json": JSON.stringify(tokenizer) }));
 
 describe("a base's tokenizer", () => {
-  test("encodes without special tokens of its own, and those that the text names as such", async () => {
+  test("adds no special tokens, and encodes those in the text as such", async () => {
     const { encode, name } = await open(real);
     expect(name).toBe("acme/base/tokenizer.json");
     expect(encode("")).toEqual([]);
@@ -95,7 +95,7 @@ describe("a base's tokenizer", () => {
     });
   });
 
-  test("that exists as tokenizer.model alone is refused by that name", async () => {
+  test("is refused if only tokenizer.model exists", async () => {
     await expect(openTokenizer(holding({ "tokenizer.model": "x" }))).rejects.toMatchObject({
       code: "MISSING_FILE",
       message: expect.stringContaining("it has tokenizer.model"),

@@ -43,54 +43,47 @@ function verifyCommand({ repository, base }: Receipt): string {
   return `oqe verify ${shellWord(tier)} --base ${shellWord(model)}`;
 }
 
+type Rounded = NonNullable<Evaluation["rounded"]>;
+
 function figureRows(evaluation: Evaluation | null) {
-  const { rounded } = evaluation ?? { rounded: null };
-  const row = (
-    label: string,
-    own: string,
-    plain: (of: NonNullable<Evaluation["rounded"]>) => string | null,
-  ) => ({
+  const columns = ["label", "own", "rounded"] as const;
+  if (evaluation === null) return table(columns, []);
+  const { rounded } = evaluation;
+  const row = (label: string, own: string, plain: (of: Rounded) => string | null) => ({
     label,
     own,
     rounded: rounded === null ? "–" : (plain(rounded) ?? "–"),
   });
-  if (evaluation === null) return table(["label", "own", "rounded"], []);
-  return table(
-    ["label", "own", "rounded"],
-    [
-      row("Mean KL", estimate(evaluation.meanKl, evaluation.meanKlError), (of) =>
-        estimate(of.meanKl, of.meanKlError),
-      ),
-      row(
-        "KL: median, 99 %, 99.9 %, maximum",
-        [evaluation.medianKl, evaluation.p99Kl, evaluation.p999Kl, evaluation.maxKl]
-          .map(nats)
-          .join(", "),
-        () => null,
-      ),
-      row("Same most likely token", share(evaluation.sameTop), (of) => share(of.sameTop)),
-      row(
-        "Perplexity (base: " + evaluation.basePerplexity.toFixed(3) + ")",
-        evaluation.perplexity.toFixed(3),
-        (of) => of.perplexity.toFixed(3),
-      ),
-      row(
-        "Perplexity ratio, tier / base",
-        ratio(evaluation.perplexityRatio, evaluation.perplexityRatioError),
-        (of) => ratio(of.perplexityRatio, of.perplexityRatioError),
-      ),
-      ...(evaluation.routerAgreement === null || evaluation.exactRoutes === null
-        ? []
-        : [
-            row("Router agreement", share(evaluation.routerAgreement), (of) =>
-              nullableShare(of.routerAgreement),
-            ),
-            row("Tokens with the same set of experts", share(evaluation.exactRoutes), (of) =>
-              nullableShare(of.exactRoutes),
-            ),
-          ]),
-    ],
-  );
+  const quantiles = [evaluation.medianKl, evaluation.p99Kl, evaluation.p999Kl, evaluation.maxKl];
+  return table(columns, [
+    row("Mean KL", estimate(evaluation.meanKl, evaluation.meanKlError), (of) =>
+      estimate(of.meanKl, of.meanKlError),
+    ),
+    row("KL: median, 99 %, 99.9 %, maximum", quantiles.map(nats).join(", "), () => null),
+    row("Same most likely token", share(evaluation.sameTop), (of) => share(of.sameTop)),
+    row(
+      `Perplexity (base: ${evaluation.basePerplexity.toFixed(3)})`,
+      evaluation.perplexity.toFixed(3),
+      (of) => of.perplexity.toFixed(3),
+    ),
+    row(
+      "Perplexity ratio, tier / base",
+      ratio(evaluation.perplexityRatio, evaluation.perplexityRatioError),
+      (of) => ratio(of.perplexityRatio, of.perplexityRatioError),
+    ),
+    ...routingFigures(evaluation).map(([label, figure]) =>
+      row(label, share(evaluation[figure] ?? 0), (of) => nullableShare(of[figure])),
+    ),
+  ]);
+}
+
+/** Names of the figures of routers; empty for a model without routers. */
+function routingFigures({ routerAgreement, exactRoutes }: Evaluation) {
+  if (routerAgreement === null || exactRoutes === null) return [];
+  return [
+    ["Router agreement", "routerAgreement"],
+    ["Tokens with the same set of experts", "exactRoutes"],
+  ] as const;
 }
 
 function nullableShare(value: number | null): string | null {

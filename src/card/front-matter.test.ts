@@ -14,7 +14,7 @@ const atCommit =
   "https://huggingface.co/nvidia/NVIDIA-Nemotron-3-Nano-30B-A3B-BF16/blob/0123456789abcdef0123456789abcdef01234567";
 
 describe("frontMatter", () => {
-  test("of a Hub base names it, its relation and its licence, and drops tags that are not true of ours", () => {
+  test("of a Hub base has its name, relation and licence, without tags that are not true of a tier", () => {
     expect(frontMatter(nemotronReceipt())).toEqual({
       base_model: "nvidia/NVIDIA-Nemotron-3-Nano-30B-A3B-BF16",
       base_model_relation: "quantized",

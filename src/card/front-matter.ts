@@ -8,10 +8,14 @@ import { licenceMetadata } from "./licence.ts";
  */
 const untrueOfOurs = new Set(
   (
-    "safetensors pytorch torch tf tensorflow jax flax transformers transformers.js vllm sglang tensorrt tensorrt-llm " +
-    "text-generation-inference endpoints_compatible autotrain_compatible deploy:azure custom_code " +
-    "gguf ggml llama.cpp llama-cpp onnx openvino coreml tflite executorch mlc-llm mlx-my-repo gguf-my-repo " +
-    "quantized quantization awq gptq exl2 exl3 eetq hqq aqlm quip bitsandbytes bnb compressed-tensors imatrix modelopt " +
+    "safetensors pytorch torch tf tensorflow jax flax transformers transformers.js vllm sglang " +
+    "tensorrt tensorrt-llm " +
+    "text-generation-inference endpoints_compatible autotrain_compatible deploy:azure " +
+    "custom_code " +
+    "gguf ggml llama.cpp llama-cpp onnx openvino coreml tflite executorch mlc-llm mlx-my-repo " +
+    "gguf-my-repo " +
+    "quantized quantization awq gptq exl2 exl3 eetq hqq aqlm quip bitsandbytes bnb " +
+    "compressed-tensors imatrix modelopt " +
     "hessian-tuned bf16 fp16 fp32 bfloat16 float16 fp8 fp4 nvfp4 mxfp4 mxfp8 int8 int4 w4a16 w8a8"
   ).split(" "),
 );
@@ -19,9 +23,9 @@ const untruePattern =
   /^(\d+-?bits?|q\d_.*|oq[\d.]*e?|(base_model|license|region|dataset|model-index):.*)$/;
 
 /**
- * The card's metadata, in the order it is written. `base_model` and its relation are left out where
- * the base was a folder: there is no repository to point at. Without a licence on the base's card
- * none is claimed.
+ * The card's metadata, in the order it is written. If the base was a folder, `base_model` and its
+ * relation are left out: there is no repository to name. If the base's card has no licence, the
+ * metadata has none.
  */
 export function frontMatter(receipt: Receipt): Record<string, unknown> {
   const { id, inherited } = receipt.base;
@@ -49,7 +53,7 @@ function tags(receipt: Receipt): string[] {
     const lower = tag.toLowerCase();
     return !untrueOfOurs.has(lower) && !untruePattern.test(lower);
   });
-  // Not "gptq": to the Hub and to loaders that is a format, and these files are MLX's.
+  // Not "gptq": the Hub and loaders take it for a format, and these files have MLX's format.
   const tuned = receipt.options.method === "tuned" ? ["hessian-tuned"] : [];
   return [...new Set([...base, "mlx", "oq", "oqe", receipt.plan.tier.toLowerCase(), ...tuned])];
 }

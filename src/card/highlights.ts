@@ -21,7 +21,8 @@ export function highlightRows({ model }: Receipt) {
     ["Hidden size", grouped(model.hiddenSize)],
     [
       "Vocabulary",
-      `${plural(model.vocabularySize, "token")}, ${model.tiedHead ? "output head tied to the embeddings" : "output head of its own"}`,
+      `${plural(model.vocabularySize, "token")}, ` +
+        `${model.tiedHead ? "output head tied to the embeddings" : "separate output head"}`,
     ],
     ...(model.contextLength === null
       ? []
@@ -33,14 +34,14 @@ export function highlightRows({ model }: Receipt) {
   );
 }
 
-/** Such as "Nemotron-H (`nemotron_h`)". */
+/** For example "Nemotron-H (`nemotron_h`)". */
 function architecture(modelType: string): string {
   const label = findLabel(modelType);
   return label === null ? code(modelType) : `${label} (${code(modelType)})`;
 }
 
 /**
- * Such as "11: 5 Mamba-2, 1 attention, 5 mixture of experts". A block with mixer and MLP is
+ * For example "11: 5 Mamba-2, 1 attention, 5 mixture of experts". A block with mixer and MLP is
  * "attention + MLP".
  */
 function layerWords(layers: Layers): string {
@@ -57,7 +58,10 @@ function layerWords(layers: Layers): string {
 
 function activeParameters(model: Receipt["model"]): string {
   if (model.experts === null) return "all of them: the model is dense";
-  return `${parameterCount(model.activeParameters)} (${percentage(model.activeParameters, model.parameters)})`;
+  return (
+    `${parameterCount(model.activeParameters)} ` +
+    `(${percentage(model.activeParameters, model.parameters)})`
+  );
 }
 
 function expertWords({
@@ -66,5 +70,7 @@ function expertWords({
   shared,
 }: NonNullable<Receipt["model"]["experts"]>): string {
   const always = shared === 0 ? "no shared expert" : `${grouped(shared)} shared, always active`;
-  return `${grouped(routed)} routed per MoE layer, ${grouped(perToken)} chosen per token; ${always}`;
+  return (
+    `${grouped(routed)} routed per MoE layer, ${grouped(perToken)} chosen per token; ` + `${always}`
+  );
 }

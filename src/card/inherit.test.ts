@@ -176,7 +176,7 @@ describe("inheritFrom", () => {
   });
 });
 
-test("licenceFiles are the texts at the top level, and no weights", () => {
+test("licenceFiles are text files at the top level, never weights", () => {
   const names = [
     "LICENSE",
     "LICENCE.md",

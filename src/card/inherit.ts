@@ -19,9 +19,10 @@ const tasks: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * Reads from the base's README.md what its tiers' cards repeat: licence, languages, task, tags.
- * Never an error, since the weights do not depend on it: front matter that cannot be read gives
- * nothing. A licence that is stated but cannot be used gives `other`: the card links to the base's.
+ * Reads the fields of the base's README.md that the tiers' cards repeat: licence, languages, task,
+ * tags. Never throws, because the weights do not depend on them. Front matter that cannot be read
+ * gives nothing. A licence that is stated but cannot be used gives `other`: the card links to the
+ * base's.
  */
 export async function inheritFrom(repository: Repository): Promise<Inherited> {
   const fields = readFrontMatter(await readCardHead(repository));
@@ -45,7 +46,7 @@ function licenceOf(fields: Record<string, unknown>) {
   const licenseName = one(fields.license_name);
   if (license !== null || fields.license === undefined || fields.license === null)
     return { license, licenseName };
-  // Several licences are not ours to choose from; a value of another type names none.
+  // We cannot choose among several licences. A value of another type names no licence.
   const names = several(fields.license).join(" ").slice(0, longestValue);
   return { license: "other", licenseName: licenseName ?? (names === "" ? null : names) };
 }
@@ -71,7 +72,7 @@ export function licenceFiles(repository: Repository): string[] {
   );
 }
 
-/** The beginning of README.md, or nothing where there is none. */
+/** The beginning of README.md; empty if there is no such file. */
 async function readCardHead(repository: Repository): Promise<string> {
   if (!repository.files.has("README.md")) return "";
   const source = await repository.open("README.md");
@@ -87,7 +88,7 @@ function readFrontMatter(card: string): Record<string, unknown> {
     // Ten aliases are more than any card needs, and too few to fill the memory.
     const value: unknown = parse(block, {
       maxAliasCount: 10,
-      // As PyYAML, with which most cards were written: the last of two equal keys counts.
+      // Of two equal keys the last counts, as in PyYAML, which wrote most cards.
       uniqueKeys: false,
       logLevel: "error",
       prettyErrors: false,

@@ -12,9 +12,9 @@ export interface LicenceMetadata {
 type Facts = Pick<Receipt, "base" | "files">;
 
 /**
- * The licence that the base's card states, as metadata that the Hub accepts. What the Hub would
- * reject becomes `other` with a name and a link: the base's own link, its licence file, or its
- * card. Empty where the base states none, or where there is nothing to link to (a base in a
+ * The licence that the base's card states, as metadata that the Hub accepts. A licence that the Hub
+ * would reject becomes `other` with a name and a link: the base's own link, its licence file, or
+ * its card. Empty if the base states no licence, or if there is nothing to link to (a base in a
  * folder).
  */
 export function licenceMetadata(facts: Facts): LicenceMetadata {
@@ -39,7 +39,7 @@ export function licenceMetadata(facts: Facts): LicenceMetadata {
   };
 }
 
-/** One sentence where a tier's card cannot state the licence as the base's card does; else none. */
+/** A warning if a tier's card cannot state the licence as the base's card does; otherwise empty. */
 export function licenceWarnings(facts: Facts): string[] {
   const { license, licenseName, licenseLink } = facts.base.inherited;
   const base = facts.base.id ?? facts.base.name;
@@ -55,7 +55,7 @@ export function licenceWarnings(facts: Facts): string[] {
   return [`${problem}: the tiers' cards say "other" with a link to ${link}`];
 }
 
-/** The Hub's spelling of a licence, or null where the Hub knows none of that name. */
+/** The Hub's spelling of a licence; null if the Hub does not know it. */
 function knownId(license: string | undefined): string | null {
   const id = license?.trim().toLowerCase().replace(/\s+/g, "-") ?? "";
   return licenceIds.has(id) ? id : null;

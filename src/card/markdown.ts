@@ -1,10 +1,13 @@
 /**
- * Puts text of others (names, tags, licences, names of tensors and files) into Markdown. It cannot
- * end a table cell, open a tag or a link, or leave its line.
+ * Puts text from outside (names, tags, licences, names of tensors and files) into Markdown. It
+ * cannot end a table cell, open a tag or a link, or leave its line.
  */
 const longest = 500;
 
-/** One line, no control characters and none that reorder text (Unicode TR 36), at most 500 characters. */
+/**
+ * One line, no control characters and none that reorder text (Unicode TR 36), at most 500
+ * characters.
+ */
 function oneLine(text: string): string {
   const line = text
     .replace(/[\p{Cc}\s]+/gu, " ")
@@ -23,7 +26,7 @@ export function inline(text: string): string {
 function escaped(text: string): string {
   return text
     .replace(/[\\`*[\]|~$!]/g, "\\$&")
-    .replace(/(?<!\w)_|_(?!\w)/g, "\\_") // within a word an underscore is only an underscore
+    .replace(/(?<!\w)_|_(?!\w)/g, "\\_") // inside a word an underscore is not markup
     .replace(/&/g, "&amp;")
     .replace(/</g, "&lt;")
     .replace(/>/g, "&gt;")

@@ -21,7 +21,7 @@ const shortParts: Readonly<Record<Part, string>> = {
 };
 const projectionWords: Readonly<Partial<Record<Projection, string>>> = { o: "out" };
 
-/** Such as "attention q". */
+/** For example "attention q". */
 export function shortRole({ role, part, projection }: Role): string {
   if (part === null) return role;
   if (projection === null) return shortParts[part];

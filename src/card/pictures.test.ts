@@ -42,7 +42,7 @@ test.each(Object.entries(byArchitecture))(
   },
 );
 
-test("the picture of the series knows each tier as far as the receipt does", () => {
+test("the picture of the series has each tier of the receipt", () => {
   const whole = texts(picture("oqe-kl.svg")!.svg);
   for (const label of [
     "oQ8e · 0.0006",
@@ -58,7 +58,7 @@ test("the picture of the series knows each tier as far as the receipt does", () 
   expect(alone.filter((text) => /^oQ\de · /.test(text!))).toHaveLength(4);
 });
 
-test("an expert that the card names is marked, and no other", () => {
+test("only experts that the card names are marked", () => {
   const marks = picture("oqe-experts.svg")!.svg.match(
     /<path [^>]*fill="#b34700" stroke="#ffffff"[^>]*>/g,
   )!;

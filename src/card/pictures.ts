@@ -21,7 +21,7 @@ export type PicturePath = (typeof picturePaths)[number];
 
 export interface CardPicture {
   readonly path: PicturePath;
-  /** What the picture says, in plain text. */
+  /** Description of the picture, in plain text. */
   readonly alt: string;
   readonly svg: string;
   /** Why the picture could not be drawn; `svg` is then a placeholder. null: it was drawn. */
@@ -122,7 +122,7 @@ function expertWords({ sensitivity }: Receipt): string {
   const layers = sensitivity?.experts.length ?? 0;
   return (
     `Maps of ${layers} layers of routed experts: how often each expert is chosen, ` +
-    "and what quantizing a layer's experts does to each domain"
+    "and the damage to each domain from quantizing a layer's experts"
   );
 }
 

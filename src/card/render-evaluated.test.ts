@@ -38,7 +38,7 @@ describe("the card of a measured and evaluated tier", () => {
     ]);
   });
 
-  test("shows the four pictures, each with what it says", () => {
+  test("shows the four pictures, each with a description", () => {
     expect(card).toMatch(
       /^!\[Mean KL divergence .*: oQ8e 0\.0006 .*, oQ4e 0\.0144 \(plain rounding 0\.0288\)\]\(oqe-kl\.svg\)$/m,
     );
@@ -89,7 +89,7 @@ describe("the card of a measured and evaluated tier", () => {
     ]);
   });
 
-  test("names the critical experts of each domain, and that none has a width of its own", () => {
+  test("names the critical experts of each domain, and says that an expert has no own width", () => {
     const worst = receipt.sensitivity!.critical.find(({ domain }) => domain === "ja")!;
     const [, experts = ""] = row(section(card, "Experts"), "Japanese");
     expect(experts).toMatch(
@@ -104,14 +104,14 @@ describe("the card of a measured and evaluated tier", () => {
 
   test("lists the plan's floors, its prediction and the most sensitive modules", () => {
     expect(card).toContain(
-      "- Minimum bits, whatever the costs: attention 6, embeddings 6, the whole first Mamba block 8, output head 6.",
+      "- Minimum bits, regardless of the costs: attention 6, embeddings 6, the whole first Mamba block 8, output head 6.",
     );
     expect(card).toMatch(/- The predicted mean KL is [\d.]+, [\d.]+ with forced routes\./);
     expect(section(card, "Sensitivity").match(/^\| `backbone|^\| `lm_head/gm)!.length).toBe(8);
     expect(card).toContain("1.10 as the median of 5 samples (1.00 to 1.20)");
   });
 
-  test("can be checked by anybody: command, hashes, gates, and what did not go well", () => {
+  test("has the command, hashes, gates and exceptions that a reader needs to check it", () => {
     expect(card).toContain(
       `\noqe verify ${receipt.repository} --base ${receipt.base.id}@${receipt.base.revision}\n`,
     );
@@ -150,8 +150,8 @@ test.each([...measuredSeries, ...smallSeries].map((one) => [one.name, one] as co
   },
 );
 
-describe("what was measured decides what the card says", () => {
-  test("a run of one tier knows nothing of the others but what the plan predicts", async () => {
+describe("the card follows the measurements", () => {
+  test("a run of one tier has only predictions for the others", async () => {
     const [alone] = shareFigures([receipt]);
     const text = await renderCard(alone!);
     const matrix = section(text, "Performance matrix");
@@ -160,7 +160,7 @@ describe("what was measured decides what the card says", () => {
     expect(row(matrix, "**oQ4e**")).toEqual(row(section(card, "Performance matrix"), "**oQ4e**"));
   });
 
-  test("a evaluation by the plan of fixed rules predicts nothing", async () => {
+  test("a plan by fixed rules predicts nothing", async () => {
     const text = await renderCard(
       evaluatedReceipt("oQ4e", { evaluation: { ...evaluation, predicted: null } }),
     );
@@ -184,7 +184,7 @@ describe("what was measured decides what the card says", () => {
     }
   });
 
-  test("a dense model has no word on routers and experts", async () => {
+  test("a dense model says nothing about routers and experts", async () => {
     const modules = { "model.layers.0.mlp.up_proj": { bits: 4, groupSize: 64 } } as const;
     const noRouters = { routerAgreement: null, exactRoutes: null };
     const dense: Receipt = {
@@ -225,7 +225,7 @@ describe("what was measured decides what the card says", () => {
     expectWholeTables(text);
   });
 
-  test("a proxy, domain weights and fallbacks are told", async () => {
+  test("a proxy, domain weights and fallbacks are mentioned", async () => {
     const fallback = {
       ratio: 1,
       roundedRows: 0,
@@ -247,7 +247,7 @@ describe("what was measured decides what the card says", () => {
     expect(text).not.toContain("No matrix used a fallback");
   });
 
-  test("the rehearsal of such a card is whole", async () => {
+  test("the draft of such a card is complete", async () => {
     const blank = {
       ...receipt,
       tuning: blankTuning(receipt),

@@ -69,7 +69,7 @@ describe("hostile values", () => {
     expect(body).not.toContain("49");
   });
 
-  test("in what was measured, they stay words on card and pictures", async () => {
+  test("in measured values stay plain words on card and pictures", async () => {
     const measured = smallSeries.at(-1)!;
     const evaluation = measured.evaluation!;
     const sensitivity = measured.sensitivity!;
@@ -107,7 +107,7 @@ describe("hostile values", () => {
       expect(svg).not.toMatch(/<script|javascript:b\)"|<[a-z]+ [^>]*on\w+=/);
   });
 
-  test("as a Hub id they make no link either", async () => {
+  test("in a Hub id make no link", async () => {
     const text = await renderCard({
       ...receipt,
       base: { ...receipt.base, id: evil, revision: evil },
@@ -116,7 +116,7 @@ describe("hostile values", () => {
     expect(prose(text)).not.toMatch(/(?<!\\)\]\((javascript|[^)\n]*[\s<>`|])/);
   });
 
-  test("in the job summary likewise", async () => {
+  test("stay plain words in the job summary", async () => {
     const text = await renderSummary({
       base: { id: null, name: evil, revision: evil },
       series: [{ ...receipt.series[0]!, tier: evil, plan: evil }],

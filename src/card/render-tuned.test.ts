@@ -95,7 +95,7 @@ describe("the card of a tuned tier", () => {
     ]);
   });
 
-  test("has whole tables and no hole, rehearsed or made", async () => {
+  test("has complete tables and no empty value, as a draft and as made", async () => {
     for (const tier of ["oQ8e", "oQ6e", "oQ5e", "oQ4e"]) {
       for (const tuning of [tunedReceipt(tier).tuning, blankTuning(tuned)]) {
         const text = await renderCard(tunedReceipt(tier, { tuning }));
@@ -106,7 +106,7 @@ describe("the card of a tuned tier", () => {
   });
 });
 
-describe("what tuning did decides what the card says", () => {
+describe("the card follows the tuning record", () => {
   test("fallbacks are listed by what was done, warnings among the limits", async () => {
     const done = {
       ratio: 1,
@@ -129,7 +129,7 @@ describe("what tuning did decides what the card says", () => {
     expectWholeTables(text);
   });
 
-  test("experts that all saw enough are no limit", async () => {
+  test("enough tokens for every expert is not listed as a limit", async () => {
     const text = await withTuning({
       experts: { experts: 4, min: 900, median: 1000, unseen: 0, belowWidth: 0 },
     });
@@ -138,7 +138,7 @@ describe("what tuning did decides what the card says", () => {
     expect(card).toContain("- 62.3 % of the expert matrices had fewer tokens");
   });
 
-  test("repaired routers are named, with what it brought", async () => {
+  test("repaired routers are named with the gain", async () => {
     expect(card).toContain("- Router repair: the unquantized gates of 22 of 23 routers ");
     expect(card).toContain("fell by 10.0 % on average");
     expect(card).toContain(
@@ -149,7 +149,7 @@ describe("what tuning did decides what the card says", () => {
     expect(without).not.toMatch(/Router repair|Router-aware|Residual repair/);
   });
 
-  test("a dense model has no word on experts", async () => {
+  test("a dense model says nothing about experts", async () => {
     const { lm_head: head } = tuned.tuning!.modules;
     const text = await withTuning(
       {
@@ -186,7 +186,7 @@ describe("what tuning did decides what the card says", () => {
     expect(text).not.toContain("looked up");
   });
 
-  test("each tier's own prefix is told from the base's activations", async () => {
+  test("sequential propagation is distinguished from the base's activations", async () => {
     const text = await renderCard(
       tunedReceipt("oQ4e", { options: { ...tuned.options, propagation: "sequential" } }),
     );
@@ -217,7 +217,7 @@ describe("what tuning did decides what the card says", () => {
     },
   );
 
-  test("without evaluation rows none are claimed", async () => {
+  test("without evaluation rows the card claims none", async () => {
     expect(await renderCard(tunedReceipt("oQ4e", { evaluationRows: null }))).not.toContain(
       "Evaluation rows",
     );

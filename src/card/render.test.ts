@@ -32,14 +32,14 @@ describe("the card of Nemotron-3-Nano-30B-A3B", () => {
     expect(row(card, tier).slice(1)).toEqual(expected);
   });
 
-  test("marks its own tier, and links the Hub's list of the series, not a repository that may not be", () => {
+  test("marks its own tier, and links the Hub's list of the series instead of repositories", () => {
     expect(row(card, "**oQ4e**")[0]).toBe("**oQ4e** (this one)");
     expect(row(card, "oQ8e")[0]).toBe("oQ8e");
     const search = "author=acme&search=NVIDIA-Nemotron-3-Nano-30B-A3B-oQ";
     expect(card).toContain(`[list on the Hub](https://huggingface.co/models?${search})`);
   });
 
-  test("has none of the sizes and claims that do not hold", () => {
+  test("repeats no wrong size or claim", () => {
     for (const wrong of [
       "32.82",
       "27.21",
@@ -132,7 +132,7 @@ describe("the card of Nemotron-3-Nano-30B-A3B", () => {
     });
   });
 
-  test("has front matter that YAML reads, whole tables, and no hole", async () => {
+  test("has front matter that YAML reads, complete tables, and no empty value", async () => {
     for (const tier of ["oQ8e", "oQ6e", "oQ5e", "oQ4e"]) {
       const text = await renderCard(nemotronReceipt(tier));
       expect(parse(text.split("---\n")[1]!).base_model_relation).toBe("quantized");
@@ -147,7 +147,7 @@ describe("the card of Nemotron-3-Nano-30B-A3B", () => {
   });
 });
 
-describe("what a run did decides what the card says", () => {
+describe("the card follows the recipe", () => {
   test("a uniform tier has no boosts to explain", async () => {
     const text = await renderCard(nemotronReceipt("oQ8e"));
     expect(text).toContain("oQ8e is uniform: every quantized module gets 8 bits.");
@@ -160,7 +160,7 @@ describe("what a run did decides what the card says", () => {
     expect(text).not.toContain("Then the other matrices");
   });
 
-  test("MLX's own rounding is not sold as enhanced", async () => {
+  test("MLX's own rounding is not called enhanced", async () => {
     const receipt = nemotronReceipt();
     const text = await renderCard({ ...receipt, options: { ...receipt.options, rounding: "mlx" } });
     expect(text).toContain("Codes are chosen as in `mx.quantize`");

@@ -71,7 +71,7 @@ describe("the job summary", () => {
     expect(text).not.toContain("|");
   });
 
-  test("says what the run took, and which engine it was", async () => {
+  test("gives time, memory and engine of the run", async () => {
     const took = async (run: Partial<SummaryFacts["run"]>) =>
       (await renderSummary({ ...facts, run: { ...facts.run, ...run } }))
         .split("\n")
@@ -119,7 +119,7 @@ describe("the summary of a run that was evaluated", () => {
     expect(text).not.toMatch(/undefined|\bnull\b|NaN|\n{3}/);
   });
 
-  test("shows the pictures from the Hub, at the commit that was published: the series once, the rest by tier", async () => {
+  test("shows the pictures of the published commit: the series once, the others by tier", async () => {
     const text = await renderSummary(facts);
     const images = [...text.matchAll(/^!\[[^\n]+\]\((https:[^)]+)\)$/gm)].map(
       ([, address]) => address!,

@@ -34,7 +34,7 @@ export interface SummaryFacts {
     /** The Action as the workflow names it, `owner/name@ref`; null outside an Action. */
     readonly action: string | null;
   };
-  /** Warnings of the run; those of a tier are on its receipt. */
+  /** Warnings of the run. Warnings of a tier are on its receipt. */
   readonly warnings: readonly string[];
 }
 
@@ -121,7 +121,10 @@ function pictureFacts({ made, repositories, private: hidden }: SummaryFacts) {
 
 function runWords({ seconds, peakBytes, action }: SummaryFacts["run"]): string {
   const by = action === null ? "" : ` (${code(action)})`;
-  return `oqe-publisher ${engine.version}${by} took ${duration(seconds)} and ${gigabytes(peakBytes)} GB of memory at most.`;
+  return (
+    `oqe-publisher ${engine.version}${by} took ${duration(seconds)} and ` +
+    `${gigabytes(peakBytes)} GB of memory at most.`
+  );
 }
 
 /** `42 s`, `12 min`, `3 h 5 min`. */

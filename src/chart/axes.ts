@@ -12,7 +12,7 @@ export const plainAxis = {
   splitLine: { lineStyle: { color: colors.rule.light } },
 };
 
-/** An axis from 0 to 1 with the ticks of `scale`; the library computes none itself. */
+/** An axis from 0 to 1 with the ticks of `scale` instead of the library's. */
 export function scaleAxis({ ticks }: Scale, more: Record<string, unknown> = {}) {
   const customValues = ticks.map(({ at }) => at);
   const formatter = (_: unknown, index: number) => ticks[index]?.label ?? "";

@@ -1,5 +1,5 @@
 import { nameAxis, numberAxis } from "./axes.ts";
-import { cellSeries } from "./cells.ts";
+import { type Cell, cellSeries } from "./cells.ts";
 import { drawSvg, pictureWidth } from "./drawing.ts";
 import { box, heading, scaleLegend } from "./elements.ts";
 import { labelText } from "./labels.ts";
@@ -25,80 +25,87 @@ const outsideWidth = 30;
 /** Bits by layer and role, one strip a role. null: nothing is quantized. */
 export function drawBits(roles: readonly RoleWidths[], layers: number): string | null {
   if (roles.length === 0 || layers === 0) return null;
-  const rows = roles.length;
-  const top = 90;
-  const height = top + rows * rowHeight + 56;
+  const { inLayers, outside, height } = placesOf(roles);
+  const cellWidth = inLayers.width / layers;
   const names = roles.map(({ role }) => labelText(role, 124));
-  const hasOutside = roles.some(({ outside }) => outside !== null);
-  const width = pictureWidth - left - right - (hasOutside ? outsideWidth + 12 : 0);
-  const cellWidth = width / layers;
-  const widths = [2, 3, 4, 5, 6, 8].filter((bits) =>
-    roles.some(({ layers: own, outside }) => outside === bits || [...own.values()].includes(bits)),
-  );
-  const cell = (column: number, row: number, bits: number, text: string) => ({
-    column,
-    row,
-    step: stepOfBits.get(bits) ?? 0,
-    text,
-  });
-  const inLayers = roles.flatMap(({ layers: own }, row) =>
-    [...own].map(([layer, bits]) => cell(layer, row, bits, cellWidth >= 8 ? String(bits) : "")),
-  );
-  const outside = roles.flatMap((role, row) =>
-    role.outside === null ? [] : [cell(0, row, role.outside, String(role.outside))],
-  );
-  const place = { top, height: rows * rowHeight };
   const shared = { gap: 2, fontSize: cellWidth >= 11 ? 11 : 9 };
-  const legend = widths.map((bits): Step => blues[stepOfBits.get(bits)!]!);
   return drawSvg({
     height,
     title: "Bits of each quantized module, by layer and role",
     option: {
-      grid: [
-        { ...place, left: left + (hasOutside ? outsideWidth + 12 : 0), right },
-        { ...place, left, width: outsideWidth },
-      ],
-      graphic: {
-        elements: [
-          ...heading(
-            "Bits by layer and role",
-            "Bits of a weight's code. Without a cell, the layer has no such matrix, or an unquantized one.",
-          ),
-          ...roles.map((_, row) =>
-            box(
-              {
-                x: left + (hasOutside ? outsideWidth + 12 : 0),
-                y: top + row * rowHeight + 1,
-                width,
-                height: rowHeight - 2,
-              },
-              colors.blank.light,
-            ),
-          ),
-          ...scaleLegend(
-            legend,
-            widths.map((bits) => `${bits} bits`),
-            20,
-            68,
-          ),
-        ],
-      },
-      xAxis: [
-        numberAxis(
-          Array.from({ length: layers }, (_, layer) => layer),
-          30,
-          { gridIndex: 0, name: "Layer", nameLocation: "middle", nameGap: 28 },
-        ),
-        nameAxis([""], { gridIndex: 1 }),
-      ],
+      grid: [{ ...inLayers, right }, outside],
+      graphic: { elements: [...words, ...strips(roles.length, inLayers), ...legend(roles)] },
+      xAxis: [layerAxis(layers), nameAxis([""], { gridIndex: 1 })],
       yAxis: [
         nameAxis(names, { gridIndex: 0, inverse: true, axisLabel: { show: false } }),
         nameAxis(names, { gridIndex: 1, inverse: true }),
       ],
       series: [
-        cellSeries(inLayers, blues, { grid: 0, ...shared }),
-        cellSeries(outside, blues, { grid: 1, ...shared, fontSize: 11 }),
+        cellSeries(layerCells(roles, cellWidth >= 8), blues, { grid: 0, ...shared }),
+        cellSeries(outsideCells(roles), blues, { grid: 1, ...shared, fontSize: 11 }),
       ],
     },
   });
+}
+
+/** Pixels of the map of layers, of the column of other modules, and of the whole picture. */
+function placesOf(roles: readonly RoleWidths[]) {
+  const hasOutside = roles.some(({ outside }) => outside !== null);
+  const indent = hasOutside ? outsideWidth + 12 : 0;
+  const rows = { top: 90, height: roles.length * rowHeight };
+  return {
+    inLayers: { ...rows, left: left + indent, width: pictureWidth - left - right - indent },
+    outside: { ...rows, left, width: outsideWidth },
+    height: rows.top + rows.height + 56,
+  };
+}
+
+const words = heading(
+  "Bits by layer and role",
+  "Bits of a weight's code. Without a cell, the layer has no such matrix, or an unquantized one.",
+);
+
+/** The background of each row. */
+function strips(rows: number, { left, top, width }: { left: number; top: number; width: number }) {
+  return Array.from({ length: rows }, (_, row) =>
+    box(
+      { x: left, y: top + row * rowHeight + 1, width, height: rowHeight - 2 },
+      colors.blank.light,
+    ),
+  );
+}
+
+/** The widths in use. */
+function legend(roles: readonly RoleWidths[]) {
+  const widths = [...stepOfBits.keys()].filter((bits) =>
+    roles.some(({ layers, outside }) => outside === bits || [...layers.values()].includes(bits)),
+  );
+  const steps = widths.map((bits): Step => blues[stepOfBits.get(bits)!]!);
+  const labels = widths.map((bits) => `${bits} bits`);
+  return scaleLegend(steps, labels, 20, 68);
+}
+
+function layerAxis(layers: number) {
+  const numbers = Array.from({ length: layers }, (_, layer) => layer);
+  const name = { name: "Layer", nameLocation: "middle", nameGap: 28 } as const;
+  return numberAxis(numbers, 30, { gridIndex: 0, ...name });
+}
+
+function layerCells(roles: readonly RoleWidths[], labelled: boolean): Cell[] {
+  return roles.flatMap(({ layers }, row) =>
+    [...layers].map(([column, bits]) => ({
+      column,
+      row,
+      step: stepOfBits.get(bits) ?? 0,
+      text: labelled ? String(bits) : "",
+    })),
+  );
+}
+
+function outsideCells(roles: readonly RoleWidths[]): Cell[] {
+  return roles.flatMap(({ outside }, row) =>
+    outside === null
+      ? []
+      : [{ column: 0, row, step: stepOfBits.get(outside) ?? 0, text: String(outside) }],
+  );
 }

@@ -7,7 +7,7 @@ export interface Cell {
   readonly row: number;
   /** Index into the steps of the scale. */
   readonly step: number;
-  /** Written into it; empty for none. */
+  /** Text in the cell; empty for none. */
   readonly text: string;
 }
 
@@ -33,32 +33,11 @@ export function cellSeries(
   });
   const renderItem: CustomSeriesRenderItem = ({ dataIndex }, api) => {
     const { step, cells: own } = used[dataIndex]!;
-    const [width = 0, height = 0] = (api.size?.([1, 1]) ?? []) as number[];
-    const between = width >= 6 ? gap : 0;
-    const rectangles = runs(own, between === 0).map(({ column, row, length }) => {
-      const [x = 0, y = 0] = api.coord([column, row]);
-      const left = fixed(x - width / 2 + between / 2);
-      const right = fixed(x - width / 2 + length * width - between / 2);
-      const [top, bottom] = [fixed(y - height / 2 + gap / 2), fixed(y + height / 2 - gap / 2)];
-      return `M${left} ${top}H${right}V${bottom}H${left}Z`;
-    });
-    const texts = own
-      .filter(({ text }) => text !== "")
-      .map(({ column, row, text }) => {
-        const [x = 0, y = 0] = api.coord([column, row]);
-        const style = {
-          text,
-          fill: step.text.light,
-          fontSize,
-          fontFamily: "sans-serif",
-          align: "center",
-          verticalAlign: "middle",
-        };
-        return { type: "text" as const, x: fixed(x), y: fixed(y), style };
-      });
+    const labels = own.filter(({ text }) => text !== "");
+    const texts = labels.map((cell) => label(cell, { step, fontSize }, api));
     const path = {
       type: "path" as const,
-      shape: { pathData: rectangles.join("") },
+      shape: { pathData: outline(own, gap, api) },
       style: { fill: step.cell.light },
     };
     return { type: "group", children: [path, ...texts] } as ReturnType<CustomSeriesRenderItem>;
@@ -72,6 +51,39 @@ export function cellSeries(
     renderItem,
     data: used.map(({ cells: [first] }) => [first!.column, first!.row]),
   };
+}
+
+type Api = Parameters<CustomSeriesRenderItem>[1];
+
+/** The rectangles of some cells as one SVG path. */
+function outline(cells: readonly Cell[], gap: number, api: Api): string {
+  const [width = 0, height = 0] = (api.size?.([1, 1]) ?? []) as number[];
+  const between = width >= 6 ? gap : 0;
+  const rectangles = runs(cells, between === 0).map(({ column, row, length }) => {
+    const [x = 0, y = 0] = api.coord([column, row]);
+    const left = fixed(x - width / 2 + between / 2);
+    const right = fixed(x - width / 2 + length * width - between / 2);
+    const [top, bottom] = [fixed(y - height / 2 + gap / 2), fixed(y + height / 2 - gap / 2)];
+    return `M${left} ${top}H${right}V${bottom}H${left}Z`;
+  });
+  return rectangles.join("");
+}
+
+function label(
+  { column, row, text }: Cell,
+  { step, fontSize }: { readonly step: Step; readonly fontSize: number },
+  api: Api,
+) {
+  const [x = 0, y = 0] = api.coord([column, row]);
+  const style = {
+    text,
+    fill: step.text.light,
+    fontSize,
+    fontFamily: "sans-serif",
+    align: "center",
+    verticalAlign: "middle",
+  };
+  return { type: "text" as const, x: fixed(x), y: fixed(y), style };
 }
 
 /** Neighbouring cells of one row as one run; with `together` false, each cell as its own run. */

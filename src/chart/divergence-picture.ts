@@ -10,7 +10,7 @@ import { linearScale, logScale, plain, type Scale } from "./scales.ts";
 
 export interface TierPoint {
   readonly tier: string;
-  /** Of the files' tensors. */
+  /** Bytes of all tensors in the files. */
   readonly bytes: number;
   /** Whether it is the tier of the card with this picture. */
   readonly own: boolean;
@@ -50,29 +50,11 @@ interface Spot extends Estimate {
 export function drawDivergence(points: readonly TierPoint[], positions: number): string | null {
   const spots = points.flatMap(spotsOf).filter(({ mean }) => Number.isFinite(mean) && mean > 0);
   if (spots.length === 0) return null;
-  const unit =
-    Math.max(...spots.map(({ bytes }) => bytes)) >= 1e9
-      ? { size: 1e9, name: "GB" }
-      : { size: 1e6, name: "MB" };
+  const unit = unitOf(spots);
   const sizes = linearScale(spots.map(({ bytes }) => bytes / unit.size));
   const means = logScale(spots.map(({ mean }) => mean));
-  const x = ({ bytes }: Spot) => sizes.place(bytes / unit.size);
-  const y = ({ mean }: Spot) => means.place(mean);
-  const of = (...kinds: readonly Spot["kind"][]) =>
-    spots.filter(({ kind }) => kinds.includes(kind));
-  const curve = (some: readonly Spot[], color: string) =>
-    path(
-      some.map((spot) => [x(spot), y(spot)]),
-      color,
-    );
-  const labelled = of("own", "other", "predicted", "rounded").map((spot) => ({
-    spot,
-    x: frame.left + x(spot) * (frame.right - frame.left),
-    y: frame.bottom - y(spot) * (frame.bottom - frame.top),
-    label: spot.label,
-    prefer: spot.kind === "rounded" ? ("above" as const) : ("below" as const),
-  }));
-  const places = placeLabels(labelled, frame);
+  const at: PlaceOf = ({ bytes, mean }) => [sizes.place(bytes / unit.size), means.place(mean)];
+  const of = (...some: readonly Spot["kind"][]) => spots.filter(({ kind }) => some.includes(kind));
   return drawSvg({
     height,
     title: "KL divergence from the base model against size, for the tiers and for plain rounding",
@@ -80,29 +62,9 @@ export function drawDivergence(points: readonly TierPoint[], positions: number):
       grid: plot,
       graphic: {
         elements: [
-          ...heading(
-            "KL divergence from the base against size",
-            `Mean over ${grouped(positions)} positions of held-out text, in nats, logarithmic; ` +
-              "lower is better. Bars: ± 1 standard error.",
-          ),
-          ...marks(
-            [...kinds]
-              .reverse()
-              .filter(({ kind }) => of(kind).length > 0)
-              .map(({ kind, label }) => ({ mark: legendMark(kind), label })),
-            20,
-            70,
-          ),
-          ...labelled.map(({ spot }, at) => {
-            const [x, y] = places[at]!;
-            const color = spot.kind === "rounded" ? colors.muted.light : colorOf(spot);
-            return text(spot.label, x, y, {
-              align: "center",
-              bold: spot.kind === "own",
-              color,
-              halo: true,
-            });
-          }),
+          ...words(positions),
+          ...legend(spots),
+          ...labels(of("own", "other", "predicted", "rounded"), at),
         ],
       },
       xAxis: scaleAxis(sizes, {
@@ -112,19 +74,59 @@ export function drawDivergence(points: readonly TierPoint[], positions: number):
       }),
       yAxis: scaleAxis(means),
       series: [
-        curve(of("rounded"), colors.rounded.light),
-        curve(of("own", "other"), colors.other.light),
-        bars(of("rounded", "other", "own"), x, means),
-        ...kinds.map(({ kind }) => ({
-          ...look(kind),
-          type: "scatter",
-          silent: true,
-          clip: false,
-          data: of(kind).map((spot) => [x(spot), y(spot)]),
-        })),
+        path(of("rounded").map(at), colors.rounded.light),
+        path(of("own", "other").map(at), colors.other.light),
+        bars(of("rounded", "other", "own"), at, means),
+        ...kinds.map(({ kind }) => scatter(kind, of(kind).map(at))),
       ],
     },
   });
+}
+
+/** Place of a spot on the two axes, each from 0 to 1. */
+type PlaceOf = (spot: Spot) => readonly [number, number];
+
+function unitOf(spots: readonly Spot[]) {
+  const largest = Math.max(...spots.map(({ bytes }) => bytes));
+  return largest >= 1e9 ? { size: 1e9, name: "GB" } : { size: 1e6, name: "MB" };
+}
+
+function words(positions: number) {
+  return heading(
+    "KL divergence from the base against size",
+    `Mean over ${grouped(positions)} positions of held-out text, in nats, logarithmic; ` +
+      "lower is better. Bars: ± 1 standard error.",
+  );
+}
+
+/** The kinds of spots that the picture has. */
+function legend(spots: readonly Spot[]) {
+  const used = [...kinds].reverse().filter(({ kind }) => spots.some((spot) => spot.kind === kind));
+  const rows = used.map(({ kind, label }) => ({ mark: legendMark(kind), label }));
+  return marks(rows, 20, 70);
+}
+
+function labels(spots: readonly Spot[], at: PlaceOf) {
+  const wanted = spots.map((spot) => {
+    const [x, y] = at(spot);
+    return {
+      x: frame.left + x * (frame.right - frame.left),
+      y: frame.bottom - y * (frame.bottom - frame.top),
+      label: spot.label,
+      prefer: spot.kind === "rounded" ? ("above" as const) : ("below" as const),
+    };
+  });
+  const places = placeLabels(wanted, frame);
+  return spots.map((spot, index) => {
+    const [x, y] = places[index]!;
+    const color = spot.kind === "rounded" ? colors.muted.light : colorOf(spot);
+    const bold = spot.kind === "own";
+    return text(spot.label, x, y, { align: "center", bold, color, halo: true });
+  });
+}
+
+function scatter(kind: Spot["kind"], data: readonly (readonly [number, number])[]) {
+  return { ...look(kind), type: "scatter", silent: true, clip: false, data };
 }
 
 function spotsOf({ tier, bytes, own, measured, rounded, predicted }: TierPoint): Spot[] {
@@ -192,12 +194,13 @@ function path(points: readonly (readonly [number, number])[], stroke: string) {
 }
 
 /** One standard error either way, as far as the axis reaches. */
-function bars(spots: readonly Spot[], x: (spot: Spot) => number, means: Scale) {
+function bars(spots: readonly Spot[], at: PlaceOf, means: Scale) {
   const renderItem: CustomSeriesRenderItem = ({ dataIndex }, api) => {
     const spot = spots[dataIndex]!;
     const error = spot.error ?? 0;
-    const [middle = 0, y1 = 0] = api.coord([x(spot), means.place(spot.mean + error)]);
-    const [, y2 = 0] = api.coord([x(spot), means.place(spot.mean - error)]);
+    const [x] = at(spot);
+    const [middle = 0, y1 = 0] = api.coord([x, means.place(spot.mean + error)]);
+    const [, y2 = 0] = api.coord([x, means.place(spot.mean - error)]);
     const color = colorOf(spot);
     const children = [
       segment([middle, y1], [middle, y2], color),
@@ -211,7 +214,7 @@ function bars(spots: readonly Spot[], x: (spot: Spot) => number, means: Scale) {
     silent: true,
     clip: false,
     renderItem,
-    data: spots.map((spot) => [x(spot), means.place(spot.mean)]),
+    data: spots.map(at),
   };
 }
 

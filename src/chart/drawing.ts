@@ -32,7 +32,7 @@ export function drawSvg({ height, title, option }: Drawing): string {
   }
 }
 
-/** What stands in the place of a picture that cannot be drawn. Made without the chart library. */
+/** The placeholder of a picture that cannot be drawn. It does not use the chart library. */
 export function drawPlaceholder(title: string): string {
   const look = `font-size="12" style="font-family:sans-serif" fill="${colors.muted.light}"`;
   const words = `<text x="20" y="45" ${look}>${escapeXml(title)}</text>`;
@@ -40,7 +40,7 @@ export function drawPlaceholder(title: string): string {
 }
 
 /**
- * Removes what the library writes for its own client: classes that count the charts of the process,
+ * Removes the library's text for its own client: classes that count the charts of the process,
  * hover styles and data of event handlers. Text is escaped already, so every `<` opens a tag.
  */
 function withoutClient(svg: string): string {
@@ -56,7 +56,9 @@ function frame(svg: string, height: number, title: string): string {
   // Without the library's own, empty background.
   const body = inside.replace(/^\s*<rect[^>]*><\/rect>\s*/, "");
   const { panel, border } = colors;
-  const drawn = `<rect x="0.5" y="0.5" width="${pictureWidth - 1}" height="${height - 1}" rx="6" fill="${panel.light}" stroke="${border.light}"/>\n${body.trim()}`;
+  const drawn =
+    `<rect x="0.5" y="0.5" width="${pictureWidth - 1}" height="${height - 1}" ` +
+    `rx="6" fill="${panel.light}" stroke="${border.light}"/>\n${body.trim()}`;
   return `<svg xmlns="http://www.w3.org/2000/svg" width="${pictureWidth}" height="${height}" viewBox="0 0 ${pictureWidth} ${height}" role="img">
 <title>${escapeXml(title)}</title>
 <style>${darkStyle(drawn)}</style>

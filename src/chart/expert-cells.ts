@@ -3,7 +3,7 @@ import type { Cell } from "./cells.ts";
 /** Cells, and the labels of their colour scale. */
 interface Scaled {
   readonly cells: readonly Cell[];
-  /** Of the seven steps. */
+  /** Labels of the seven steps. */
   readonly labels: readonly string[];
 }
 
@@ -13,7 +13,7 @@ const steps = [0, 1, 2, 3, 4, 5, 6];
  */
 const least = 1e-100;
 const greatest = 1e100;
-/** Octaves a step. The finest is used that shows nine cells of ten within the scale. */
+/** Octaves per step. The smallest is used with which nine of ten cells lie within the scale. */
 const octaves = [0.125, 0.25, 0.5, 1];
 
 /** Layers (rows) × experts (columns): load divided by an even share, in equal ratios around 1. */

@@ -28,105 +28,103 @@ export function drawExperts(
 ): string | null {
   const experts = Math.max(0, ...layers.map(({ share }) => share.length));
   if (experts === 0 || domains.length === 0) return null;
-  const loadTop = 100;
-  const loadHeight = layers.length * clamp(260 / layers.length, 7, 24);
-  const damageTop = loadTop + loadHeight + 142;
-  const damageHeight = domains.length * 20;
-  const height = damageTop + damageHeight + 56;
+  const { loadMap, damageMap, height } = placesOf(layers.length, domains.length);
   const numbers = layers.map(({ layer }) => layer);
   const load = loadCells(layers);
   const damage = damageCells(layers, domains.length, width / layers.length >= 22);
-  const most = damage.numbered ? "; the number is the expert of the greatest error" : "";
+  const radius = clamp(Math.min(width / experts, loadMap.height / layers.length) * 0.8, 4, 9);
   const points = critical
     .map(({ layer, expert }) => [expert, numbers.indexOf(layer)] as const)
     .filter(([expert, row]) => row >= 0 && expert < experts);
-  const radius = clamp(Math.min(width / experts, loadHeight / layers.length) * 0.8, 4, 9);
   return drawSvg({
     height,
     title: "Routed experts by layer: how often each is chosen, and the damage from quantizing them",
     option: {
-      grid: [
-        { left, width, top: loadTop, height: loadHeight },
-        { left, width, top: damageTop, height: damageHeight },
-      ],
-      graphic: {
-        elements: [
-          ...heading(
-            "Experts by layer: load",
-            "Choices of each expert over all domains; 1 is an even share of the layer's choices.",
-          ),
-          ...scaleLegend(blues, load.labels, 20, 68),
-          ...marks(
-            [
-              {
-                mark: { type: "circle", silent: true, shape: { r: 4 }, style: dotStyle },
-                label: "among those that a domain suffers most from",
-              },
-            ],
-            20 + legendWidth + 20,
-            68,
-          ),
-          text("Experts by layer: damage", 20, damageTop - 78, { size: 15, bold: true }),
-          text(
-            `Error in the layer's output from its experts at ${bits} bits, by domain${most}.`,
-            20,
-            damageTop - 57,
-            { color: colors.muted.light },
-          ),
-          ...scaleLegend(oranges, damage.labels, 20, damageTop - 32),
-          text("of the power of what the layer adds", 20 + legendWidth + 14, damageTop - 32, {
-            color: colors.muted.light,
-          }),
-        ],
-      },
-      xAxis: [
-        numberAxis(range(experts), 16, {
-          gridIndex: 0,
-          name: "Expert",
-          nameLocation: "middle",
-          nameGap: 26,
-        }),
-        numberAxis(numbers, 26, {
-          gridIndex: 1,
-          name: "Layer",
-          nameLocation: "middle",
-          nameGap: 26,
-        }),
-      ],
-      yAxis: [
-        numberAxis(numbers, loadHeight / 16, {
-          gridIndex: 0,
-          inverse: true,
-          name: "Layer",
-          nameLocation: "middle",
-          nameGap: 40,
-        }),
-        nameAxis(
-          domains.map((domain) => labelText(domain, 98)),
-          { gridIndex: 1, inverse: true },
-        ),
-      ],
+      grid: [loadMap, damageMap],
+      graphic: { elements: [...loadWords(load), ...damageWords(damage, bits, damageMap.top)] },
+      xAxis: [axis(range(experts), 16, 0, "Expert"), axis(numbers, 26, 1, "Layer")],
+      yAxis: [layerRows(numbers, loadMap.height), domainRows(domains)],
       series: [
         cellSeries(load.cells, blues, { grid: 0, gap: 1, fontSize: 11 }),
-        {
-          type: "scatter",
-          silent: true,
-          clip: false,
-          xAxisIndex: 0,
-          yAxisIndex: 0,
-          symbolSize: radius,
-          itemStyle: {
-            color: dotStyle.fill,
-            borderColor: dotStyle.stroke,
-            borderWidth: 1,
-            opacity: 1,
-          },
-          data: points,
-        },
+        dots(points, radius),
         cellSeries(damage.cells, oranges, { grid: 1, gap: 2, fontSize: 11 }),
       ],
     },
   });
+}
+
+/** Pixels of the two maps and of the whole picture. */
+function placesOf(layers: number, domains: number) {
+  const loadMap = { left, width, top: 100, height: layers * clamp(260 / layers, 7, 24) };
+  const top = loadMap.top + loadMap.height + 142;
+  const damageMap = { left, width, top, height: domains * 20 };
+  return { loadMap, damageMap, height: top + damageMap.height + 56 };
+}
+
+function loadWords({ labels }: ReturnType<typeof loadCells>) {
+  const mark = { type: "circle" as const, silent: true, shape: { r: 4 }, style: dotStyle };
+  return [
+    ...heading(
+      "Experts by layer: load",
+      "Choices of each expert over all domains; 1 is an even share of the layer's choices.",
+    ),
+    ...scaleLegend(blues, labels, 20, 68),
+    ...marks([{ mark, label: "critical to a domain" }], 20 + legendWidth + 20, 68),
+  ];
+}
+
+function damageWords(
+  { labels, numbered }: ReturnType<typeof damageCells>,
+  bits: number,
+  top: number,
+) {
+  const most = numbered ? "; the number is the expert of the greatest error" : "";
+  const how = `Error in the layer's output from its experts at ${bits} bits, by domain${most}.`;
+  const muted = { color: colors.muted.light };
+  return [
+    text("Experts by layer: damage", 20, top - 78, { size: 15, bold: true }),
+    text(how, 20, top - 57, muted),
+    ...scaleLegend(oranges, labels, 20, top - 32),
+    text("of the power that the layer adds", 20 + legendWidth + 14, top - 32, muted),
+  ];
+}
+
+function axis(numbers: readonly number[], most: number, gridIndex: number, name: string) {
+  return numberAxis(numbers, most, { gridIndex, name, nameLocation: "middle", nameGap: 26 });
+}
+
+function layerRows(numbers: readonly number[], height: number) {
+  return numberAxis(numbers, height / 16, {
+    gridIndex: 0,
+    inverse: true,
+    name: "Layer",
+    nameLocation: "middle",
+    nameGap: 40,
+  });
+}
+
+function domainRows(domains: readonly string[]) {
+  const names = domains.map((domain) => labelText(domain, 98));
+  return nameAxis(names, { gridIndex: 1, inverse: true });
+}
+
+/** The critical experts, as points `[expert, row]` on the map of load. */
+function dots(data: readonly (readonly [number, number])[], symbolSize: number) {
+  return {
+    type: "scatter",
+    silent: true,
+    clip: false,
+    xAxisIndex: 0,
+    yAxisIndex: 0,
+    symbolSize,
+    itemStyle: {
+      color: dotStyle.fill,
+      borderColor: dotStyle.stroke,
+      borderWidth: 1,
+      opacity: 1,
+    },
+    data,
+  };
 }
 
 const dotStyle = { fill: colors.own.light, stroke: colors.panel.light, lineWidth: 1 };

@@ -16,12 +16,12 @@ export function widthOf(label: string, size = 12): number {
 }
 
 /**
- * Untrusted text as a label: one line without control characters, cut to `room` pixels at size 12.
+ * Untrusted text as a label: one line without control characters, cut to `width` pixels at size 12.
  */
-export function labelText(text: string, room = 150): string {
+export function labelText(text: string, width = 150): string {
   const line = text.replace(/[\p{C}\s]+/gu, " ").trim();
-  if (widthOf(line) <= room) return line;
+  if (widthOf(line) <= width) return line;
   const letters = [...line].slice(0, 200);
-  while (letters.length > 0 && widthOf(`${letters.join("")}…`) > room) letters.pop();
+  while (letters.length > 0 && widthOf(`${letters.join("")}…`) > width) letters.pop();
   return `${letters.join("").trimEnd()}…`;
 }

@@ -4,7 +4,7 @@ import { drawSvg } from "./drawing.ts";
 import { heading, segment, text } from "./elements.ts";
 import { labelText } from "./labels.ts";
 import { colors } from "./palette.ts";
-import { linearScale, plain } from "./scales.ts";
+import { linearScale, plain, type Scale } from "./scales.ts";
 
 /** Perplexity divided by that of the base, with its standard error. */
 export interface DomainRatio {
@@ -19,35 +19,14 @@ export interface DomainRatio {
 const rowHeight = 26;
 const plot = { left: 130, right: 150, top: 74 };
 
-/** A point and its error for every domain, in the order given. null: there is none. */
+/** A point and its error for every domain, in the given order. null: there is no domain. */
 export function drawLanguages(domains: readonly DomainRatio[]): string | null {
   if (domains.length === 0) return null;
   const rows = domains.length;
-  const height = plot.top + rows * rowHeight + 58;
   const ends = domains.flatMap(({ ratio, error }) => [ratio - (error ?? 0), ratio + (error ?? 0)]);
   const ratios = linearScale([1, ...ends], 1e-4);
-  const colorOf = ({ whole }: DomainRatio) => (whole ? colors.other.light : colors.own.light);
-  const renderItem: CustomSeriesRenderItem = ({ dataIndex }, api) => {
-    const domain = domains[dataIndex]!;
-    const at = (ratio: number) => api.coord([ratios.place(ratio), dataIndex]);
-    const [x = 0, y = 0] = at(domain.ratio);
-    const [x1 = 0] = at(domain.ratio - (domain.error ?? 0));
-    const [x2 = 0] = at(domain.ratio + (domain.error ?? 0));
-    const stroke = colorOf(domain);
-    const children = [
-      segment([x1, y], [x2, y], stroke),
-      segment([x1, y - 4], [x1, y + 4], stroke),
-      segment([x2, y - 4], [x2, y + 4], stroke),
-      {
-        type: "circle" as const,
-        shape: { cx: x, cy: y, r: domain.whole ? 6 : 5 },
-        style: { fill: stroke },
-      },
-    ];
-    return { type: "group", children };
-  };
   return drawSvg({
-    height,
+    height: plot.top + rows * rowHeight + 58,
     title: "Perplexity over that of the base model, by language and domain",
     option: {
       grid: { ...plot, height: rows * rowHeight },
@@ -55,16 +34,10 @@ export function drawLanguages(domains: readonly DomainRatio[]): string | null {
         elements: [
           ...heading(
             "Perplexity ratio by language and domain",
-            "Perplexity on held-out text over the base's; 1 is no difference. Bars: ± 1 standard error.",
+            "Perplexity on held-out text over the base's; 1 is no difference. Bars: ± 1 " +
+              "standard error.",
           ),
-          ...domains.map(({ ratio, error, whole }, row) =>
-            text(
-              error === null ? written(ratio) : `${written(ratio)} ± ${written(error)}`,
-              780,
-              plot.top + (row + 0.5) * rowHeight,
-              { align: "right", bold: whole },
-            ),
-          ),
+          ...domains.map(valueText),
         ],
       },
       xAxis: scaleAxis(ratios, {
@@ -73,26 +46,55 @@ export function drawLanguages(domains: readonly DomainRatio[]): string | null {
         nameGap: 30,
         axisLine: { ...plainAxis.axisLine, onZero: false, show: true },
       }),
-      yAxis: nameAxis(
-        domains.map(({ name }) => labelText(name, 112)),
-        {
-          inverse: true,
-          splitLine: { show: true, lineStyle: { color: colors.rule.light } },
-          axisLabel: { ...plainAxis.axisLabel, interval: 0, color: colors.ink.light },
-        },
-      ),
-      series: [
-        unity(rows, ratios.place(1)),
-        {
-          type: "custom",
-          silent: true,
-          clip: false,
-          renderItem,
-          data: domains.map(({ ratio }, row) => [ratios.place(ratio), row]),
-        },
-      ],
+      yAxis: domainAxis(domains),
+      series: [unity(rows, ratios.place(1)), points(domains, ratios)],
     },
   });
+}
+
+/** Ratio and error in figures, at the right of the row. */
+function valueText({ ratio, error, whole }: DomainRatio, row: number) {
+  const words = error === null ? written(ratio) : `${written(ratio)} ± ${written(error)}`;
+  return text(words, 780, plot.top + (row + 0.5) * rowHeight, { align: "right", bold: whole });
+}
+
+function domainAxis(domains: readonly DomainRatio[]) {
+  const names = domains.map(({ name }) => labelText(name, 112));
+  return nameAxis(names, {
+    inverse: true,
+    splitLine: { show: true, lineStyle: { color: colors.rule.light } },
+    axisLabel: { ...plainAxis.axisLabel, interval: 0, color: colors.ink.light },
+  });
+}
+
+/** A point for every ratio, with a bar of one standard error either way. */
+function points(domains: readonly DomainRatio[], ratios: Scale) {
+  const renderItem: CustomSeriesRenderItem = ({ dataIndex }, api) => {
+    const { ratio, error, whole } = domains[dataIndex]!;
+    const at = (value: number) => api.coord([ratios.place(value), dataIndex]);
+    const [x = 0, y = 0] = at(ratio);
+    const [x1 = 0] = at(ratio - (error ?? 0));
+    const [x2 = 0] = at(ratio + (error ?? 0));
+    const stroke = whole ? colors.other.light : colors.own.light;
+    const children = [
+      segment([x1, y], [x2, y], stroke),
+      segment([x1, y - 4], [x1, y + 4], stroke),
+      segment([x2, y - 4], [x2, y + 4], stroke),
+      {
+        type: "circle" as const,
+        shape: { cx: x, cy: y, r: whole ? 6 : 5 },
+        style: { fill: stroke },
+      },
+    ];
+    return { type: "group", children };
+  };
+  return {
+    type: "custom",
+    silent: true,
+    clip: false,
+    renderItem,
+    data: domains.map(({ ratio }, row) => [ratios.place(ratio), row]),
+  };
 }
 
 /** The line at ratio 1. */

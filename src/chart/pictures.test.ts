@@ -37,7 +37,7 @@ const texts = (svg: string) =>
 describe.each(Object.entries(drawn))("the picture of %s", (_, draw) => {
   const svg = draw();
 
-  test("is the same text whatever was drawn before", () => {
+  test("is the same text after any other pictures", () => {
     for (const other of Object.values(drawn)) other();
     expect(draw()).toBe(svg);
   });
@@ -103,14 +103,14 @@ describe("KL against size", () => {
     expect(drawDivergence(odd, 1)).not.toMatch(/NaN|Infinity|undefined/);
   });
 
-  test("is none where no point has a place on a logarithmic scale", () => {
+  test("is absent if every point is 0", () => {
     expect(drawDivergence([point("oQ8e", 1e9, 0)], 4096)).toBeNull();
     expect(drawDivergence([], 4096)).toBeNull();
   });
 });
 
 describe("experts", () => {
-  test("names the expert that does most", () => {
+  test("names the most damaging expert", () => {
     expect(texts(drawn.experts())).toContain("0");
   });
 
@@ -119,13 +119,13 @@ describe("experts", () => {
     expect(drawExperts(layers, [], [], 4)).toBeNull();
   });
 
-  test("that nothing harms, and that nobody chose, have a place too", () => {
+  test("without damage or load are drawn too", () => {
     const idle = [{ layer: 1, share: [1, 0], damage: [[0, 0]] }];
     expect(drawExperts(idle, ["de"], [{ layer: 7, expert: 0 }], 4)).not.toMatch(/NaN|Infinity/);
   });
 });
 
-test("nothing quantized, no picture of bits; no domain, none of languages", () => {
+test("pictures are absent without quantized modules or domains", () => {
   expect(drawBits([], 3)).toBeNull();
   expect(drawLanguages([])).toBeNull();
   expect(drawLanguages([{ ...domain, ratio: 1, error: null }])).not.toMatch(/NaN|Infinity/);

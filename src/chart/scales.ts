@@ -21,7 +21,7 @@ export interface Scale {
 /** The numbers that a picture can show. Beyond them, sums and quotients leave the double range. */
 const least = 1e-100;
 const greatest = 1e100;
-/** More lines than this cannot be told apart. */
+/** More lines than this cannot be distinguished. */
 const mostTicks = 12;
 
 /** The smallest range of round numbers around `values`, in about six steps. Never below 0. */
@@ -77,7 +77,7 @@ function unit(value: number): number {
   return Math.min(1, Math.max(0, value));
 }
 
-/** A number in so many significant digits, without trailing zeros. */
+/** A number rounded to `digits` significant digits, without trailing zeros. */
 export function plain(value: number, digits: number): string {
   return String(Number(value.toPrecision(digits)));
 }

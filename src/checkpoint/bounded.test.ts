@@ -18,7 +18,7 @@ test("keeps order and limit", async () => {
   expect(most).toBe(8);
 });
 
-test("throws the error of the first failing item, though a later one failed sooner, and starts nothing after", async () => {
+test("throws the error of the first failing item, even if a later one fails sooner", async () => {
   const started: number[] = [];
   const run = mapBounded([0, 1, 2, 3, 4, 5, 6, 7, 8, 9], 4, async (i) => {
     started.push(i);
@@ -29,6 +29,6 @@ test("throws the error of the first failing item, though a later one failed soon
   expect(started).toEqual([0, 1, 2, 3]);
 });
 
-test("does nothing with nothing", async () => {
+test("does nothing without items", async () => {
   expect(await mapBounded([], 8, async () => 1)).toEqual([]);
 });

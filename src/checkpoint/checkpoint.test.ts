@@ -87,7 +87,7 @@ test.each([
   await checkpoint.close();
 });
 
-test("model files win over others beside them", async () => {
+test("model files have priority over other files", async () => {
   const checkpoint = await openCheckpoint(
     await write({
       "config.json": goodConfig,
@@ -177,7 +177,7 @@ describe("checkpoints as they are published", () => {
   });
 });
 
-test("counters and masks are no sign of quantization", async () => {
+test("counters and masks do not count as quantized", async () => {
   const header = {
     ids: entry("I64", [1], 0, 8),
     mask: entry("BOOL", [8], 8, 16),

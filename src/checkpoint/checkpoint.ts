@@ -56,8 +56,8 @@ export interface OpenOptions {
 }
 
 /**
- * Opens a base. Reads its config and headers, no weights.
- * Throws MISSING_FILE, BAD_CHECKPOINT, ALREADY_QUANTIZED or what `ignores` throws.
+ * Opens a base. Reads its config and headers, no weights. Throws MISSING_FILE, BAD_CHECKPOINT,
+ * ALREADY_QUANTIZED, and the errors of `ignores`.
  */
 export async function openCheckpoint(
   repository: Repository,

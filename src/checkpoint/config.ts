@@ -14,8 +14,8 @@ export interface ConfigFile {
 }
 
 /**
- * Reads `config.json`. Throws MISSING_FILE where there is none, BAD_CHECKPOINT where it is no
- * object or has no model_type.
+ * Reads `config.json`. Throws MISSING_FILE if it is missing, BAD_CHECKPOINT if it is not an object
+ * or has no model_type.
  */
 export async function readConfig(repository: Repository): Promise<ConfigFile> {
   const where = `${repository.name}/${CONFIG_FILE}`;

@@ -48,7 +48,7 @@ test("lists regular files at any depth in order, without dot-folders", async () 
   await repository.close?.();
 });
 
-test("says NOT_FOUND for what is no folder", async () => {
+test("says NOT_FOUND for a path that is not a folder", async () => {
   const path = await write({ "config.json": "{}" });
   for (const wrong of ["gone", "config.json", "config.json/below", "\0"]) {
     await expect(openFolder(join(path, wrong))).rejects.toMatchObject({
@@ -76,7 +76,7 @@ test("reads by range, never short, never outside", async () => {
   await repository.close?.();
 });
 
-test("notices a file that shrinks under its hands", async () => {
+test("notices a file that shrinks while it is read", async () => {
   const path = await write({ "x.bin": "0123456789" });
   const repository = await openFolder(path);
   const source = await repository.open("x.bin");
@@ -96,7 +96,7 @@ test("opens each file once, closes, and opens again when asked", async () => {
   await repository.close?.();
 });
 
-test("the revision follows config, names, sizes and headers, not weights nor other files", async () => {
+test("the revision depends on config, names, sizes and headers only", async () => {
   const base = { "config.json": "{}", "model.safetensors": shard("w"), "README.md": "hello" };
   const revision = async (changes: Record<string, string | Uint8Array>) => {
     const repository = await openFolder(await write({ ...base, ...changes }));

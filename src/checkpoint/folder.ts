@@ -7,7 +7,7 @@ import { quote } from "./json.ts";
 import type { ByteSource, Repository } from "./repository.ts";
 import { MAX_HEADER_BYTES } from "./safetensors.ts";
 
-/** A model folder has dozens of files. A folder with more than this is no model folder. */
+/** A model folder has dozens of files. A folder with more than this is not a model folder. */
 const MAX_FILES = 10_000;
 /** The operating system reads at most 2^31 bytes at once. */
 const MAX_READ = 1 << 30;
@@ -18,8 +18,8 @@ const MAX_CONFIG = 64 << 20;
 /**
  * Opens a folder as a repository. Lists regular files at any depth, except those below dot-folders.
  * Symbolic links may not leave the folder, except in the Hugging Face cache
- * (`models--org--name/snapshots/<commit>`), where they point to `../../blobs`.
- * Throws NOT_FOUND for a path that is no readable folder, BAD_INPUT for a link that leaves it.
+ * (`models--org--name/snapshots/<commit>`), where they point to `../../blobs`. Throws NOT_FOUND for
+ * a path that is not a readable folder, BAD_INPUT for a link that leaves it.
  */
 export async function openFolder(path: string): Promise<Repository> {
   const root = await resolveFolder(path);

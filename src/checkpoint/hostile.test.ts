@@ -87,7 +87,10 @@ function memory(file: Uint8Array): ByteSource {
   };
 }
 
-/** One or two byte changes, cuts, insertions or digit changes: the last hits numbers, where the lies are. */
+/**
+ * One or two byte changes, cuts, insertions or digit changes: the last hits numbers, where the lies
+ * are.
+ */
 function damage(file: Uint8Array, random: (below: number) => number): Uint8Array {
   let bytes = Uint8Array.from(file);
   for (let i = random(2); i >= 0; i--) {

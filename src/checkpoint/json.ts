@@ -1,6 +1,8 @@
 import { OqeError } from "../ground/errors.ts";
 
-/** No config or header is nested as deep. The limit keeps the recursion from filling the stack. */
+/**
+ * No config or header is nested this deep. The limit keeps the recursion from filling the stack.
+ */
 const MAX_DEPTH = 100;
 /**
  * 100 MB of `[],[],…` would become gigabytes of objects. A header of 250,000 tensors is smaller.
@@ -11,8 +13,8 @@ const MAX_NUMBER_LENGTH = 400;
 
 export interface JsonOptions {
   /**
-   * What to do about a key that occurs twice in one object. Python and JavaScript take the last; a
-   * safetensors header must not have one.
+   * How to treat a key that occurs twice in one object. Python and JavaScript use the last; a
+   * safetensors header must not have such a key.
    */
   readonly duplicateKeys?: "last" | "refuse";
   /**

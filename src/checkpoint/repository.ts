@@ -22,7 +22,7 @@ export interface Repository {
   readonly revision: string;
   /** Files with their sizes in bytes, sorted by path. */
   readonly files: ReadonlyMap<string, number>;
-  /** SHA-256 of the files whose listing has one: on the Hub those in large-file storage. */
+  /** SHA-256 of the files whose listing has it: on the Hub, the files in large-file storage. */
   readonly sha256?: ReadonlyMap<string, string>;
   /** Opens a file of `files`. Throws MISSING_FILE for another name. */
   open(path: string): Promise<ByteSource>;

@@ -49,7 +49,7 @@ test("reads the writer's example of the format: padded with spaces, no metadata"
   expect(metadata).toEqual({});
 });
 
-test("takes one read for a short header and two for a long one, never a weight more than the first 64 KiB", async () => {
+test("reads a short header at once and a long one in two reads, and no weight beyond 64 KiB", async () => {
   const short = memory(shard("w"));
   await readHeader(short);
   expect(short.reads).toEqual([[0, short.size]]);

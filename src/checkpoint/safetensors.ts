@@ -186,7 +186,10 @@ function readMetadata(value: unknown, source: ByteSource): Record<string, string
   return metadata as Record<string, string>;
 }
 
-/** Whether the file is a bare header. Throws unless its size is that or what the header says. */
+/**
+ * Whether the file is a bare header. Throws unless the file has the size of its header, or the size
+ * that its header gives.
+ */
 function checkSize(
   dataStart: number,
   dataEnd: number,

@@ -34,7 +34,7 @@ export async function findShards(repository: Repository): Promise<ShardSet> {
   return files.has(INDEX_FILE) ? readIndex(repository) : findUnindexed(repository);
 }
 
-/** A damaged index beside a whole file is no loss; an error of another kind is thrown again. */
+/** Ignores a damaged index beside a whole file. Throws other errors again. */
 function damaged(error: unknown): null {
   if (error instanceof OqeError && error.code === "BAD_CHECKPOINT") return null;
   throw error;

@@ -11,7 +11,7 @@ import { gateFailures } from "../series/gate-failures.ts";
 import { openDependencies } from "./commands.ts";
 import { writeSummary } from "./job-summary.ts";
 
-/** One run of the Action: inputs → publish → outputs and job summary. Throws what went wrong. */
+/** One run of the Action: inputs → publish → outputs and job summary. Throws the failure. */
 export async function runAction(): Promise<void> {
   const read = (name: InputName) => core.getInput(name);
   const inputs = parseInputs(read, process.env);
@@ -28,8 +28,8 @@ export async function runAction(): Promise<void> {
 }
 
 /**
- * The outputs of action.yml. Gives the failure, so that the summary is written before it ends the
- * run.
+ * Sets the outputs of action.yml. Gives the failure instead of throwing it, so that the caller can
+ * write the summary first.
  */
 function setOutputs({ plan, made, tiers }: Published): OqeError | null {
   const evaluations = made.map(({ plan: { tier }, evaluation }) => [tier, evaluation]);
@@ -46,7 +46,7 @@ function setOutputs({ plan, made, tiers }: Published): OqeError | null {
     return new OqeError(
       "DISK",
       `the outputs cannot be set: ${reasonOf(cause)}`,
-      "The tiers are finished all the same. Check the runner's GITHUB_OUTPUT.",
+      "The tiers are finished. Check the runner's GITHUB_OUTPUT.",
       cause,
     );
   }

@@ -106,7 +106,7 @@ function openCall(
     print: async (value, makeText) => {
       const json = () => JSON.stringify(value, null, 2);
       if (flags.json === true) return write(`${json()}\n`);
-      // A table that cannot be made is no reason to lose hours of work.
+      // An error in a table must not lose hours of work.
       const decoration = { what: "the table", make: makeText, placeholder: json() };
       write(`${await decorate(report, decoration)}\n`);
     },

@@ -3,7 +3,7 @@ import type { Evaluation, Figures } from "../evaluation/evaluation-types.ts";
 
 const heads = [
   ...["", "mean KL", "same top", "perplexity"],
-  ...["ratio to base", "routes kept", "whole sets"],
+  ...["ratio to base", "router agreement", "exact routes"],
 ];
 
 /**
@@ -66,7 +66,7 @@ function formatRoutes({ byLayer, forcedMeanKl, forcedMeanKlError }: Evaluation):
   ]);
   return [
     `KL with the base's routes forced: ${estimate(forcedMeanKl, forcedMeanKlError)}`,
-    aligned([["", "routes kept", "whole sets"], ...layers]),
+    aligned([["", "router agreement", "exact routes"], ...layers]),
   ];
 }
 

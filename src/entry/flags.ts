@@ -6,17 +6,17 @@ import { inputTable } from "../inputs/input-table.ts";
 /** A flag of the command line that is not an input. */
 export interface FlagRow {
   readonly name: string;
-  /** What the help shows for a value; empty for a flag without a value. */
+  /** The value as the help shows it; empty for a flag without a value. */
   readonly hint: string;
   readonly doc: string;
 }
 
 export type CommandName = InputCommand | "card" | "hub";
 
-/** What the help says of a command, and the flags that it has beside inputs. */
+/** A command: its help text, and its flags that are not inputs. */
 export interface CommandRow {
   readonly name: CommandName;
-  /** What the one argument is: `<model>`. */
+  /** The one argument, as the help shows it: `<model>`. */
   readonly argument: string;
   readonly doc: string;
   readonly flags: readonly FlagRow[];
@@ -36,7 +36,7 @@ export const commandTable: readonly CommandRow[] = [
   {
     name: "sensitivity",
     argument: modelArgument,
-    doc: "Measures what the bits of every tensor are worth, as JSON",
+    doc: "Measures how much each tensor's precision affects the output",
     flags: [{ name: "out", hint: "<file>", doc: "File for the result. Empty means stdout" }],
   },
   {
@@ -122,7 +122,7 @@ export function parseFlags(argv: readonly string[]): CommandLine {
   return { flags: parsed.values as Flags, positionals: parsed.positionals };
 }
 
-/** parseArgs would take the last value and drop the others without a word. */
+/** Throws BAD_INPUT for a flag that is given twice. parseArgs would silently use the last value. */
 function refuseRepeated(flags: readonly string[]): void {
   const repeated = flags.find((flag, at) => flags.indexOf(flag) < at);
   if (repeated === undefined) return;

@@ -49,7 +49,7 @@ function describeInputFlag(row: InputRow, command: CommandName): string {
   return describeFlag(name, hint, hint === "" || value === "" ? doc : `${doc}. Default: ${value}`);
 }
 
-/** The flag on a line of its own, and what it means, indented and wrapped. */
+/** The flag on its own line, then its meaning, indented and wrapped. */
 function describeFlag(name: string, hint: string, doc: string): string {
   const indent = "      ";
   const lines = [indent.slice(1)];

@@ -33,7 +33,7 @@ async function run(dependencies: Partial<SummaryDependencies>) {
 const repositories = "- `acme/N-oQ8e`: published\n- `acme/N-oQ4e`: failed\n";
 
 describe("the job summary", () => {
-  test("is written as it is rendered", async () => {
+  test("is written as rendered", async () => {
     expect(await run({})).toEqual({ written: ["all well\n"], warnings: [] });
   });
 

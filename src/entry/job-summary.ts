@@ -2,14 +2,14 @@ import type { SummaryFacts } from "../card/summary.ts";
 import { decorate } from "../ground/decoration.ts";
 import { grouped } from "../ground/digits.ts";
 
-/** How a summary is made and where it goes, passed in. */
+/** How a summary is made, and where it is written. */
 export interface SummaryDependencies {
   readonly render: (facts: SummaryFacts) => Promise<string>;
   readonly write: (text: string) => Promise<unknown>;
   readonly warn: (line: string) => void;
 }
 
-/** GitHub drops a step's summary that is larger, in bytes. */
+/** In bytes. GitHub drops a larger summary. */
 const largestSummary = 1024 * 1024;
 
 /**
@@ -41,7 +41,7 @@ export async function writeSummary(
   );
 }
 
-/** What became of each repository, without any formatting that could fail. */
+/** The outcome of each repository, without formatting that could fail. */
 function shortSummary({ repositories }: SummaryFacts, reason: string): string {
   const lines = repositories.map(({ repository, outcome }) => `- \`${repository}\`: ${outcome}`);
   return `The summary of this run ${reason}.\n\n${lines.join("\n")}\n`;

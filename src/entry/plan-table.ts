@@ -35,7 +35,7 @@ function formatTable(table: readonly (readonly string[])[], left: ReadonlySet<st
 
 /**
  * One tier's plan, one line per role: its widths in layer order, its share of the predicted KL, and
- * what its best next boost would gain.
+ * the gain of its best next boost.
  */
 export function formatExplanation(plan: TierPlan, roles: readonly RoleSummary[]): string {
   const rows = roles.map(({ role, layers, bytes, share, next, bits }) => [

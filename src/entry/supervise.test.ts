@@ -72,7 +72,7 @@ describe("a supervised run", () => {
     expect(stdout).toBe("done\n");
   });
 
-  test.each(["SIGTERM", "SIGKILL"] as const)("takes its work along on %s", async (signal) => {
+  test.each(["SIGTERM", "SIGKILL"] as const)("ends its work on %s", async (signal) => {
     const child = start("waiting");
     await once(createInterface(child.stdout), "line");
     child.kill(signal);

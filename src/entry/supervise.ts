@@ -3,16 +3,17 @@ import { describeFailure, type Failure, OqeError, outOfMemory } from "../ground/
 
 /**
  * V8 aborts the whole process when its heap is full, and the system kills a process when memory is
- * short: no code of that process can say what to change. So the entries run their work in a child
+ * short: no code of that process can print advice. So the entries run their work in a child
  * process, and the parent explains how it ended.
  */
 
 /**
- * Set for the child. Set by hand, the work runs in one process (test/arm64.test.ts: an emulator).
+ * Set for the child. Whoever sets it by hand gets one process, as test/arm64.test.ts does for an
+ * emulator.
  */
 const marker = "OQE_ONE_PROCESS";
 
-/** Whether this process shall do the work itself. Ends with its parent, if it has one. */
+/** Whether this process does the work itself. A child process then ends when its parent ends. */
 export function isWorker(): boolean {
   if (process.env[marker] === undefined) return false;
   process.on("disconnect", () => process.exit(1));
@@ -23,8 +24,8 @@ export function isWorker(): boolean {
 const passedOn = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
 /**
- * Runs this command line again in a child process and ends as the child ended. `report` prints the
- * failure of a child that could not do so itself.
+ * Runs this command line again in a child process and ends with its exit code. `report` prints the
+ * failure if the child could not do so itself.
  */
 export function supervise(report: (failure: Failure) => void): void {
   const [node, script, ...args] = process.argv as [string, string, ...string[]];
@@ -72,13 +73,13 @@ function stopped(signal: NodeJS.Signals | null): string {
   return signal === "SIGKILL" ? "the system killed the run (SIGKILL), so it probably" : "the run";
 }
 
-/** The first lines of what V8 and Node print when they abort. */
+/** The first lines of the text that V8 and Node print when they abort. */
 const crashStart =
   /^(<--- Last few GCs --->|FATAL ERROR: |#\n# Fatal |# Fatal |----- Native stack)/m;
 
-/** Passes text on as it comes, but keeps what V8 prints when it aborts. */
+/** Passes text on at once, but holds back the text that V8 prints when it aborts. */
 class CrashFilter {
-  /** What was kept. */
+  /** The text that was held back. */
   text = "";
   readonly #write: (text: string) => void;
   /** A line that is not complete yet, and could be the start of a crash. */
@@ -101,7 +102,7 @@ class CrashFilter {
     if (at !== -1) this.text = whole.slice(at);
   }
 
-  /** `showCrash`: writes what was kept, too. */
+  /** `showCrash`: also writes the text that was held back. */
   end(showCrash: boolean): void {
     this.#write(this.#line + (showCrash ? this.text : ""));
   }

@@ -8,7 +8,7 @@ import { type Model, openHead, type RunOptions, runModel } from "../models/run.t
 export interface Reference {
   readonly base: Model;
   readonly rows: CalibrationIds;
-  /** What its head multiplies: `[positions, hidden]`. */
+  /** Input of its head: `[positions, hidden]`. */
   readonly hidden: Matrix;
   /** Its choices of experts by layer, without scores, which would take most of the memory. */
   readonly routes: ReadonlyMap<number, Routing>;
@@ -157,7 +157,10 @@ function agreement(base: Routing, model: Routing): { same: number; exact: number
   let [both, exact] = [0, 0];
   for (let token = 0; token < base.tokens; token++) {
     const chosen = (routing: Routing) =>
-      routing.experts.subarray(token * routing.kept, token * routing.kept + routing.perToken);
+      routing.experts.subarray(
+        token * routing.candidates,
+        token * routing.candidates + routing.perToken,
+      );
     const theirs = chosen(base);
     let common = 0;
     for (const expert of chosen(model)) if (theirs.includes(expert)) common++;

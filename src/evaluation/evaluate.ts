@@ -28,7 +28,7 @@ export interface ObservedBase {
 }
 
 export interface EvaluateOptions {
-  /** What the plan predicted; null for a plan by rules. */
+  /** The plan's prediction; null for a plan by rules. */
   readonly predicted: Evaluation["predicted"];
   /** The tier's gates. A gate without a limit is left out. */
   readonly limits: Partial<Limits>;
@@ -36,7 +36,7 @@ export interface EvaluateOptions {
   readonly progress?: RunOptions["progress"];
 }
 
-/** Passes over the evaluation rows that a tier takes, in addition to the one of the base. */
+/** Passes over the evaluation rows for one tier, besides the pass of the base. */
 export function passesOf({ architecture, config }: Base): number {
   return architecture.experts(config) === null ? 2 : 3;
 }

@@ -55,8 +55,8 @@ const gate = v.pipe(
 export type Gate = v.InferOutput<typeof gate>;
 
 /**
- * The evidence of one tier, measured from the bytes as stored. Plain JSON: the receipt holds it and
- * `oqe verify --json` prints it. Measured numbers have six significant digits.
+ * The evaluation of one tier, from the bytes as stored. Plain JSON: the receipt holds it and `oqe
+ * verify --json` prints it. Measured numbers have six significant digits.
  */
 export const evaluationSchema = v.pipe(
   object({
@@ -77,7 +77,7 @@ export const evaluationSchema = v.pipe(
     byDomain: list(object({ domain: domainName, ...figures }), most.domains),
     /** Layers that have routers, ascending. */
     byLayer: list(object({ layer: count, ...routerFigures }), most.layers),
-    /** What the plan predicted; null for a plan by fixed rules. */
+    /** The plan's prediction; null for a plan by fixed rules. */
     predicted: v.nullable(predictedLoss),
     /**
      * Plain rounding (`mx.quantize`) at the same plan, on the same rows; null where it was not

@@ -9,10 +9,10 @@ export type GateInput = Readonly<Record<string, number>>;
 export type GateInputs = Readonly<Record<GateName, GateInput>>;
 
 /**
- * Default limits by least bits per weight. They stop tiers that went wrong, not tiers that are
- * merely small. The KL limits are over ten times the KL of tuned tiers of the embedded model, which
- * suffers more from 4 bits than a large one. Even an untrained model passes the other limits,
- * although its most likely tokens are nearly tied.
+ * Default limits by least bits per weight. They stop broken tiers, not small ones. The KL limits
+ * are over ten times the KL of tuned tiers of the embedded model, which loses more at 4 bits than a
+ * large one. Even an untrained model passes the other limits, although its most likely tokens are
+ * nearly tied.
  */
 const defaults: readonly (readonly [leastBpw: number, Limits])[] = [
   [7.5, { "max-kl": 0.02, "min-same-top": 0.85, "min-router-agreement": 0.95 }],

@@ -4,8 +4,8 @@ import type { context } from "@actions/github";
 export type Occasion = Pick<typeof context, "eventName" | "ref" | "sha">;
 
 /**
- * What started this run, as GitHub's toolkit reads it. null if it cannot be read: the toolkit throws
- * on a damaged event file, and only the text of a commit depends on it.
+ * The event that started this run, as GitHub's toolkit reads it. null if it cannot be read: the
+ * toolkit throws on a damaged event file, and only the text of a commit depends on it.
  */
 export async function readOccasion(): Promise<Occasion | null> {
   try {
@@ -16,8 +16,8 @@ export async function readOccasion(): Promise<Occasion | null> {
 }
 
 /**
- * What started this run, for the commits on the Hub: `tag v1.2.0 of acme/models`. Empty outside
- * GitHub. `repository`: `owner/name` of the workflow.
+ * The event that started this run, for the commits on the Hub: `tag v1.2.0 of acme/models`. Empty
+ * outside GitHub. `repository`: `owner/name` of the workflow.
  */
 export function describeOccasion(occasion: Occasion | null, repository = ""): string {
   if (!occasion?.eventName || repository === "") return "";

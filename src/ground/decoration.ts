@@ -2,7 +2,7 @@ import { OqeError } from "./errors.ts";
 import { reasonOf } from "./reasons.ts";
 import type { Report } from "./report.ts";
 
-/** Something to look at that no result depends on: a table, a picture, a summary. */
+/** Output that no result depends on: a table, a picture, a summary. */
 export interface Decoration<T> {
   /** For the warning: `the plan table`. */
   readonly what: string;

@@ -1,6 +1,4 @@
 import manifest from "../../package.json" with { type: "json" };
 
-/**
- * What made a series, for receipts. The version changes if the same inputs may give other bytes.
- */
+/** The engine, for receipts. The version changes if the same inputs may give other bytes. */
 export const engine = { name: "oqe-publisher", version: manifest.version } as const;

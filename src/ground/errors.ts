@@ -1,17 +1,17 @@
 import { inspect } from "node:util";
 import { isOutOfMemory, isSystemError, reasonOf } from "./reasons.ts";
 
-/** What kind of failure it is. Each code has a section of the same name in docs/errors.md. */
+/** Kinds of failures. Each code has a section of the same name in docs/errors.md. */
 export type ErrorCode =
   | "BAD_INPUT" // a command, flag or input that cannot be used
   | "UNSUPPORTED_MODEL" // a model_type without a role table, or a tensor that no role names
   | "ALREADY_QUANTIZED" // the base holds quantized weights
   | "BAD_CHECKPOINT" // truncated or contradictory safetensors, index or config
-  | "BAD_SENSITIVITY" // a sensitivity without information, or of another model, engine or kernel
+  | "BAD_SENSITIVITY" // a sensitivity without information, or of another model or engine
   | "MISSING_FILE" // the base lacks a file that the MLX repository needs (config, tokenizer)
   | "UNAUTHORIZED" // 401: no token, or one that the Hub does not know
   | "FORBIDDEN" // 403: the token lacks a right
-  | "GATED" // the owner of the base wants its terms accepted first
+  | "GATED" // the terms of the base must be accepted first
   | "NOT_FOUND" // no such repository, revision or folder
   | "NOT_OURS" // an existing repository or folder without our receipt
   | "CONFLICT" // the repository changed during the run
@@ -42,7 +42,7 @@ export class OqeError extends Error {
 /** Exit codes of `oqe`, as docs/errors.md and the help list them. 0 is success. */
 export const exitCodes = { failure: 1, usage: 2, gate: 3 } as const;
 
-/** What to change when memory runs out. */
+/** Advice for a run that needs less memory. */
 export const memoryHint =
   "Use fewer calibration rows (--calibration-samples 64), shorter ones " +
   "(--calibration-length 128), fewer threads (--workers 2) or one tier per run (--tiers oQ4e). " +
@@ -56,7 +56,7 @@ export interface Failure {
   readonly exitCode: number;
 }
 
-/** What an entry prints of a failure. The text of foreign errors appears in `details` only. */
+/** The part of a failure that an entry prints. The text of foreign errors is in `details` only. */
 export function describeFailure(error: unknown, debug: boolean): Failure {
   const known = error instanceof OqeError ? error : wrap(error);
   const details = debug ? `${inspect(error)}\n` : "";

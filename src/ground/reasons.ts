@@ -63,7 +63,9 @@ export function knownReason(cause: unknown): string | null {
   return reasons[codeOf(cause)] ?? null;
 }
 
-/** What JSON.parse found wrong, for a sentence about the file. Of some faults it tells no place. */
+/**
+ * The fault that JSON.parse found, for a sentence about the file. Some faults come without a place.
+ */
 export function notJson(cause: unknown): string {
   const message = cause instanceof SyntaxError ? cause.message : "";
   const [, line, column] = /\(line (\d+) column (\d+)\)/.exec(message) ?? [];

@@ -10,7 +10,7 @@ export interface Report {
   stage<T>(name: string, run: () => Promise<T>): Promise<T>;
   /** One line of detail. */
   info(line: string): void;
-  /** Something the user should know, although the run goes on. */
+  /** A warning. The run goes on. */
   warn(line: string): void;
   /** Progress inside a stage: `done` of `total`, in any unit. The implementation throttles it. */
   tick(done: number, total: number, unit: string): void;

@@ -193,7 +193,7 @@ export const sha256 = matching(/^[0-9a-f]{64}$/, "64 hexadecimal digits");
 /** A version of an engine. */
 export const version = matching(/^[\w.+-]{1,64}$/, "a version");
 
-/** An integer from 0 to 2^53 - 1: what JSON readers keep exactly. */
+/** An integer from 0 to 2^53 - 1: JSON readers store these exactly. */
 export const count = v.pipe(
   v.number("a whole number"),
   v.safeInteger("a whole number"),

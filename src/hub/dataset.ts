@@ -1,11 +1,11 @@
-import { datasetInfo } from "@huggingface/hub";
 import type { Repository } from "../checkpoint/repository.ts";
 import { OqeError } from "../ground/errors.ts";
-import { answers, parseAnswer, parseFile, readAnswer, type TreeFile } from "./answers.ts";
-import { adopt, strictFetch } from "./failure.ts";
+import { answers, parseFile, readAnswer, type TreeFile } from "./answers.ts";
+import { strictFetch } from "./failure.ts";
 import { checkRepositoryId, checkRevision, pathFault, printable } from "./names.ts";
 import { remoteRepository } from "./pull.ts";
-import { authorization, credentials, type Transport } from "./transport.ts";
+import { authorization, type Transport } from "./transport.ts";
+import { resolveRevision } from "./tree.ts";
 
 /**
  * One file of a dataset on the Hub, at one commit. The other files are not listed: there may be
@@ -24,32 +24,17 @@ export async function openDatasetFile(
   if (fault !== null) {
     throw new OqeError(
       "BAD_INPUT",
-      `"${printable(path)}" is no file of a dataset: ${fault}`,
+      `"${printable(path)}" is not a file of a dataset: ${fault}`,
       "Copy its path from the Hub.",
     );
   }
-  const { id, commit } = await resolveDataset(transport, dataset, revision);
+  const subject = { id: `datasets/${dataset}`, revision, right: "read" } as const;
+  const { id, commit } = await resolveRevision(transport, subject);
   if (id !== dataset)
     transport.patience.report.info(`datasets/${dataset} is now called datasets/${id}`);
   const file = await findFile(transport, id, commit, path);
   // Only this prefix distinguishes the addresses and messages of a dataset from those of a model.
   return remoteRepository(transport, `datasets/${id}`, commit, new Map([[path, file]]));
-}
-
-async function resolveDataset(transport: Transport, dataset: string, revision: string) {
-  const subject = { id: `datasets/${dataset}`, revision, right: "read" } as const;
-  const info = await datasetInfo({
-    name: dataset,
-    revision,
-    additionalFields: ["sha"],
-    hubUrl: transport.endpoint,
-    fetch: strictFetch(transport, subject),
-    ...credentials(transport),
-  }).catch((failure: unknown) => {
-    throw adopt(transport, subject, failure);
-  });
-  const { sha, name } = parseAnswer(answers.revision, info, `datasets/${dataset}@${revision}`);
-  return { id: name, commit: sha };
 }
 
 async function findFile(

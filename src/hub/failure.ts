@@ -9,7 +9,7 @@ import type { Transport } from "./transport.ts";
 const text = v.fallback(v.optional(v.string()), undefined);
 const errorBody = v.pipe(v.string(), v.parseJson(), v.object({ error: text, message: text }));
 
-/** What a request was about, for messages. */
+/** The subject of a request, for messages. */
 export interface Subject {
   /** `org/name`; null for the account. */
   readonly id: string | null;
@@ -66,7 +66,7 @@ export async function refused(
 
 /**
  * Turns errors of @huggingface/hub and of the file system into ours; an OqeError stays. The
- * original is dropped: it may contain what a server echoed.
+ * original is dropped, because it may contain text that a server echoed.
  */
 export function adopt(transport: Transport, subject: Subject, failure: unknown): unknown {
   if (failure instanceof OqeError) return failure;

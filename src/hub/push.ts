@@ -11,7 +11,7 @@ import { seal } from "./seal.ts";
 import { askForLarge, stage, type Target } from "./stage.ts";
 import { credentials, type Transport } from "./transport.ts";
 
-/** One push: what goes where. */
+/** One push: the folder and its target. */
 interface Publication {
   readonly transport: Transport;
   readonly target: Target;

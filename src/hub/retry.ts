@@ -49,7 +49,7 @@ export async function sleep(milliseconds: number, signal?: AbortSignal): Promise
 
 /**
  * Repeats `attempt` while it throws `Transient`, at most `retryLimits.attempts` times; then throws
- * NETWORK. The wait is what the server asks for, else "full jitter": uniform in [0,
+ * NETWORK. The wait is the time that the server asks for, else "full jitter": uniform in [0,
  * min(longestWait, firstWait · 2^n)]. It spreads parallel clients best (M. Brooker, "Exponential
  * Backoff And Jitter", 2015).
  */

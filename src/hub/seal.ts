@@ -5,7 +5,7 @@ import type { LocalFile } from "./folder.ts";
 import type { Target } from "./stage.ts";
 import { authorization, type Transport } from "./transport.ts";
 
-/** What one commit changes. */
+/** The changes of one commit. */
 export interface Change {
   readonly title: string;
   readonly description: string;

@@ -1,4 +1,4 @@
-import { modelInfo } from "@huggingface/hub";
+import { datasetInfo, modelInfo } from "@huggingface/hub";
 import {
   answers,
   contradiction,
@@ -16,22 +16,29 @@ const fileLimit = 100_000;
 /** Pages have up to 1000 entries. More pages than this are an endless loop. */
 const pageLimit = 1_000;
 
+/** Before the id of a dataset in addresses and messages. */
+const datasets = "datasets/";
+
 /**
- * The commit of a revision, 40 hex digits, and the repository's current name: it may be renamed.
+ * The commit of a revision, 40 hex digits, and the current name of the model or dataset: it may be
+ * renamed. The id of a dataset begins with `datasets/`, its name does not.
  */
 export async function resolveRevision(
   transport: Transport,
   subject: Subject & { readonly id: string; readonly revision: string },
 ): Promise<{ id: string; commit: string }> {
   const { id, revision } = subject;
-  const info = await modelInfo({
-    name: id,
+  const request = {
     revision,
-    additionalFields: ["sha"],
+    additionalFields: ["sha" as const],
     hubUrl: transport.endpoint,
     fetch: strictFetch(transport, subject),
     ...credentials(transport),
-  }).catch((failure: unknown) => {
+  };
+  const answer = id.startsWith(datasets)
+    ? datasetInfo({ ...request, name: id.slice(datasets.length) })
+    : modelInfo({ ...request, name: id });
+  const info = await answer.catch((failure: unknown) => {
     throw adopt(transport, subject, failure);
   });
   const { sha, name } = parseAnswer(answers.revision, info, `${id}@${revision}`);

@@ -2,7 +2,7 @@ import { OqeError } from "../ground/errors.ts";
 
 /** How the text of an input becomes a value, and how help and JSON Schema describe that text. */
 export interface InputKind<T> {
-  /** What the help shows for a value: `<rows>`; empty for a flag without a value. */
+  /** The value as the help shows it: `<rows>`; empty for a flag without a value. */
   readonly hint: string;
   /** Of the text, as JSON Schema has it. */
   readonly schema: Readonly<Record<string, unknown>>;

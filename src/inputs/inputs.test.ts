@@ -114,7 +114,7 @@ describe("inputs of tuning", () => {
     );
   });
 
-  test("MLX's bytes and tuning exclude each other, said or by default", () => {
+  test("rounding mlx excludes tuning, given or by default", () => {
     const refused = (message: RegExp) =>
       expect.objectContaining({
         code: "BAD_INPUT",
@@ -129,7 +129,7 @@ describe("inputs of tuning", () => {
     expect(parse({ method: "rounded", rounding: "mlx" }).rounding).toBe("mlx");
   });
 
-  test("that the method does not look at are named, defaults are not", () => {
+  test("without effect on the method are named; defaults are not", () => {
     expect(unused({ method: "rounded" })).toEqual([]);
     const set = {
       method: "rounded",
@@ -166,7 +166,7 @@ describe("calibration text", () => {
     expect(() => parseText("calibration", join(folder, "rows"))).toThrow(/rows is not a file$/);
   });
 
-  test("may lie at home", () => {
+  test("may be in the home folder", () => {
     expect(() => parseText("calibration", "~/no such file")).toThrow(
       join(homedir(), "no such file"),
     );

@@ -49,9 +49,9 @@ export interface Inputs {
   readonly workers: number | null;
 }
 
-/** What a plan follows from, beside base and sensitivity. */
+/** The inputs that a plan follows from, besides base and sensitivity. */
 export type PlanInputs = Pick<Inputs, "tiers" | "policy" | "floors">;
-/** What the rows of a run are drawn from. */
+/** The inputs that the rows of a run are drawn from. */
 export type RowInputs = Pick<
   Inputs,
   | ("method" | "calibration" | "calibrationSamples" | "calibrationLength")
@@ -62,8 +62,8 @@ export type RowInputs = Pick<
 export type ReadInput = (name: InputName) => string;
 
 /**
- * Parses every input. `environment` gives what Hub tools share (HF_ENDPOINT, HF_TOKEN) and the
- * runner's temporary folder (RUNNER_TEMP). Throws BAD_INPUT.
+ * Parses every input. `environment` gives the variables that Hub tools share (HF_ENDPOINT,
+ * HF_TOKEN) and the runner's temporary folder (RUNNER_TEMP). Throws BAD_INPUT.
  */
 export function parseInputs(
   read: ReadInput,

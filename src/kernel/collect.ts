@@ -9,7 +9,7 @@ import { runInNewContext } from "node:vm";
  */
 const bytesBetween = 128 << 20;
 /**
- * After so many young collections a full one follows: it also frees buffers that survived those.
+ * A full collection follows after this many young ones: it also frees buffers that survived them.
  */
 const youngBetween = 7;
 

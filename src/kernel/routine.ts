@@ -1,6 +1,6 @@
 import { OqeError } from "../ground/errors.ts";
 
-/** Ends a check: throws an error that says what is wrong with an operand. */
+/** Ends a check: throws an error that describes the fault of an operand. */
 export type Fail = (what: string) => never;
 
 /**

@@ -34,7 +34,7 @@ test("the last matching pattern decides; comments and other attributes do not co
   ).toEqual(["a.bin", "d/a.bin", "a1.dat", "y.one"]);
 });
 
-test("files without a matching pattern get a line of their own, whatever their name", () => {
+test("files without a matching pattern get their own line, with any name", () => {
   const paths = ["tokenizer.json", "a b/c*[1].json", "model.safetensors"];
   const after = trackInLfs(initialAttributes, paths);
   expect(after.slice(initialAttributes.length).split("\n")).toHaveLength(3);

@@ -1,7 +1,7 @@
 /** Size in bytes from which the Hub wants even text in LFS. */
 export const largestRegularFile = 10 * 1024 * 1024;
 
-/** What a new repo's `.gitattributes` sends to LFS, as on the Hub: weights, archives, arrays. */
+/** Patterns that a new repo's `.gitattributes` sends to LFS, as on the Hub. */
 const lfsPatterns = (
   "*.7z *.arrow *.bin *.bz2 *.ckpt *.ftz *.gguf *.gz *.h5 *.joblib *.lfs.* *.mlmodel *.model " +
   "*.msgpack *.npy *.npz *.onnx *.ot *.parquet *.pb *.pickle *.pkl *.pt *.pth *.rar " +

@@ -6,7 +6,7 @@ import type { Storage } from "./storage.ts";
 import type { Store } from "./store.ts";
 import type { StoredRepo } from "./stored-repo.ts";
 
-/** What all requests share. */
+/** Values that all requests share. */
 export interface HubState {
   readonly store: Store;
   readonly storage: Storage;

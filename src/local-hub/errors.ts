@@ -1,5 +1,5 @@
 /**
- * Refusals of the Hub. Clients tell them apart by status, `X-Error-Code` and `X-Error-Message`
+ * Refusals of the Hub. Clients distinguish them by status, `X-Error-Code` and `X-Error-Message`
  * (Python: `hf_raise_for_status`; JavaScript: `createApiError`), so all three are part of the
  * protocol.
  */
@@ -28,13 +28,10 @@ export class Refusal extends Error {
 export const refuse = {
   badRequest: (message: string) => new Refusal(400, message),
   /**
-   * No token where one is needed; the Hub's words are these even though no password is involved.
+   * A token is needed, and none was sent. The words are the Hub's, although there is no password.
    */
   unauthorized: () => new Refusal(401, "Invalid username or password."),
-  /**
-   * A token that the Hub does not know. Python relies on these words to tell it from a missing
-   * repo.
-   */
+  /** An unknown token. By these words Python distinguishes it from a missing repository. */
   unknownToken: () => new Refusal(401, "Invalid credentials in Authorization header"),
   forbidden: (message: string) => new Refusal(403, message),
   /**

@@ -112,7 +112,7 @@ export function encodeCommit(commit: Commit): string {
   return `${JSON.stringify({ ...commit, tree: Object.fromEntries(commit.tree) }, null, 1)}\n`;
 }
 
-/** Throws DISK, naming the field, for a file that is no commit. */
+/** Throws DISK, naming the field, for a file that is not a commit. */
 export function decodeCommit(text: string, where: string): Commit {
   const file = storedFile(where);
   const { tree, ...commit } = parse(storedCommit, readJson(text, file), file);

@@ -79,34 +79,15 @@ export async function startLocalHub(options: LocalHubOptions): Promise<LocalHub>
   const store = await Store.open(options.folder).catch((error) => cannotUse(options.folder, error));
   const storage = new Storage(store);
   const faults = options.faults ?? [];
-  const hub: HubState = {
-    store,
-    storage,
-    users: userTable(options.users),
-    gated: options.gated ?? {},
-    lfsThreshold: options.lfsThreshold ?? 10 * 1024 * 1024,
-    pageSize: options.pageSize ?? 1000,
-  };
-  const table = routes({
-    multipartThreshold: options.multipartThreshold ?? 32 * 1024 * 1024,
-    partSize: options.partSize ?? 16 * 1024 * 1024,
-  });
   const shared = { faults, onRequest: options.onRequest };
-  const storageServer = await serve(
-    { ...shared, origin: "storage", answer: (request) => storage.handle(request) },
-    0,
-  );
+  const handle = (request: IncomingMessage) => storage.handle(request);
+  const storageServer = await serve({ ...shared, origin: "storage", answer: handle }, 0);
   storage.url = storageServer.url;
-  const answer = (request: IncomingMessage) => answerHub(hub, table, request);
+  const answer = answersOf(options, store, storage);
   const hubServer = await serve({ ...shared, origin: "hub", answer }, options.port ?? 0).catch(
     async (error) => {
       await storageServer.close();
-      throw new OqeError(
-        "BAD_INPUT",
-        `Port ${options.port} cannot be used: ${reasonOf(error)}`,
-        "Choose another port.",
-        error,
-      );
+      throw portInUse(options.port, error);
     },
   );
   return {
@@ -119,18 +100,40 @@ export async function startLocalHub(options: LocalHubOptions): Promise<LocalHub>
     close: async () => {
       await Promise.all([hubServer.close(), storageServer.close()]);
     },
-    seed: async (id, folder) => {
-      if (!isLegalId(id))
-        throw new OqeError(
-          "BAD_INPUT",
-          `${id} is not a legal repository id`,
-          "Use <namespace>/<name>.",
-        );
-      return (await store.seed(id, folder).catch((error) => cannotUse(folder, error))).id;
-    },
+    seed: (id, folder) => seed(store, id, folder),
     head: (id) => store.get(id)?.resolve("main")?.id ?? null,
     files: (id) => store.get(id)?.resolve("main")?.tree ?? new Map(),
   };
+}
+
+/** Answers the requests to the Hub's own origin. */
+function answersOf(options: LocalHubOptions, store: Store, storage: Storage) {
+  const hub: HubState = {
+    store,
+    storage,
+    users: userTable(options.users),
+    gated: options.gated ?? {},
+    lfsThreshold: options.lfsThreshold ?? 10 * 1024 * 1024,
+    pageSize: options.pageSize ?? 1000,
+  };
+  const table = routes({
+    multipartThreshold: options.multipartThreshold ?? 32 * 1024 * 1024,
+    partSize: options.partSize ?? 16 * 1024 * 1024,
+  });
+  return (request: IncomingMessage) => answerHub(hub, table, request);
+}
+
+async function seed(store: Store, id: string, folder: string): Promise<string> {
+  if (!isLegalId(id)) {
+    const hint = "Use <namespace>/<name>.";
+    throw new OqeError("BAD_INPUT", `${id} is not a legal repository id`, hint);
+  }
+  return (await store.seed(id, folder).catch((error) => cannotUse(folder, error))).id;
+}
+
+function portInUse(port: number | undefined, error: unknown): OqeError {
+  const message = `Port ${port} cannot be used: ${reasonOf(error)}`;
+  return new OqeError("BAD_INPUT", message, "Choose another port.", error);
 }
 
 function cannotUse(folder: string, error: Error): never {

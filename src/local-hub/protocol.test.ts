@@ -188,7 +188,7 @@ test("a commit that changes nothing is a commit, as on the Hub", async () => {
   expect(hub.head("acme/m")).not.toBe(before);
 });
 
-test("creating a repo twice is 409 with its URL, whatever the case", async () => {
+test("creating a repo twice is 409 with its URL, in any case of letters", async () => {
   const hub = await startHub();
   await createRepo(hub, "acme/Model");
   for (const id of ["acme/Model", "acme/model", "ACME/MODEL"]) {

@@ -18,8 +18,8 @@ export interface Route {
   /** `:x` matches one segment, a trailing `*` any number. */
   readonly pattern: string;
   /**
-   * What the user must be allowed: `open`: nothing (the handler checks); `read`: to see the repo;
-   * `content`: and to pass its gate; `write`: to change the repo.
+   * The right that the user needs. `open`: none (the handler checks); `read`: to see the repo;
+   * `content`: also to pass its gate; `write`: to change the repo.
    */
   readonly needs: "open" | "read" | "content" | "write";
   readonly handle: (context: RepoContext) => Promise<Reply>;
@@ -134,7 +134,7 @@ function match(route: Route, method: string, path: string): Match | null {
   };
 }
 
-/** Finds the route, checks the token and what the route needs, and runs its handler. */
+/** Finds the route, checks the token and the right, and runs the handler. */
 export async function answerHub(
   hub: HubState,
   table: readonly Route[],

@@ -171,7 +171,7 @@ test("a symbolic link in the readable folder never makes a commit write outside 
   expect(await readFile(join(folder, "acme/m/out/new.txt"), "utf8")).toBe("new");
 });
 
-test("a commit replaces what a person put into the readable folder under the same name", async () => {
+test("a commit replaces a person's file of the same name in the readable folder", async () => {
   const folder = await scratchFolder();
   const hub = await startHub({ folder });
   await createRepo(hub, "acme/m");

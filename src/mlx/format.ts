@@ -47,7 +47,7 @@ export function unquantizedDtype(tensor: PlannedTensor, storage: FloatDtype): Fl
   return tensor.role.exemptFromCast === true ? (tensor.dtype as FloatDtype) : storage;
 }
 
-/** The tensors that a file holds of one MLX tensor. `width` undefined: it is unquantized. */
+/** The stored tensors of one MLX tensor. `width` undefined: it is unquantized. */
 export function storedTensors(
   tensor: PlannedTensor,
   width: Width | undefined,

@@ -3,7 +3,7 @@ import type { ModelConfig } from "../checkpoint/model-config.ts";
 import type { FloatDtype } from "../kernel/dtype.ts";
 import type { Width } from "../kernel/width.ts";
 
-/** What config.json says about the weights of an MLX repo. */
+/** Facts in config.json about the weights of an MLX repo. */
 export interface Quantization {
   /** Width of every quantized module that `modules` does not name. */
   readonly defaults: Width;

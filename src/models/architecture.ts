@@ -5,14 +5,14 @@ import type { LayerKind } from "./layer-kind.ts";
 import type { Source } from "./source.ts";
 import type { Transform } from "./transforms.ts";
 
-/** What a tensor does in the model. */
+/** Kinds of tensors, by their use in the model. */
 export type RoleKind =
   | "embeddings" // a table of rows that are looked up
   | "linear" // a matrix that all tokens are multiplied with
   | "expert" // a matrix of a routed expert
   | "head" // the matrix that makes logits
   | "router" // the matrix that scores the experts
-  | "correction" // what a router adds to the scores before it chooses
+  | "correction" // the bias that a router adds to the scores before it chooses
   | "norm" // a factor for each channel
   | "bias" // a vector that is added to the product of a matrix
   | "convolution"
@@ -37,32 +37,32 @@ export type Projection = (typeof projections)[number];
 
 /**
  * One row of a role table: which tensor of the base becomes which tensor of the MLX repository, and
- * what is known about it. In names, `{i}` is the layer and `{e}` the routed expert. All experts of a
- * layer are stacked along a new first axis.
+ * what is known about it. In names, `{i}` is the layer and `{e}` the routed expert. All experts of
+ * a layer are stacked along a new first axis.
  */
 export interface Role {
   /**
-   * Name of the row, unique within a block: `<part>.<projection>` for a matrix. Forward passes ask for
-   * weights by it.
+   * Name of the row, unique within a block: `<part>.<projection>` for a matrix. Forward passes ask
+   * for weights by it.
    */
   readonly role: string;
   readonly kind: RoleKind;
-  /** Null for what belongs to no part: the norms and the router of a block. */
+  /** Null for a tensor that belongs to no part: the norms and the router of a block. */
   readonly part: Part | null;
-  /** Null for what is no matrix of a part, and for the only matrix of one. */
+  /** Null for the only matrix of a part, and for other tensors. */
   readonly projection: Projection | null;
   /** Tensor name in the base checkpoint, as published by the model's authors. */
   readonly base: string;
   /** Tensor name in the MLX repository, as mlx-lm's `sanitize` gives it (docs/format.md). */
   readonly mlx: string;
   /**
-   * Name of the activation that this matrix multiplies. Roles with the same `fedBy` share one Hessian.
-   * Null for the embeddings, and for what is no matrix.
+   * Name of the activation that this matrix multiplies. Roles with the same `fedBy` share one
+   * Hessian. Null for the embeddings, and for a tensor that is not a matrix.
    */
   readonly fedBy: string | null;
   /**
    * For a norm that reads the residual stream: the activations (`fedBy` names) that are its output.
-   * The first such norm of a block reads what the blocks before have written.
+   * The first such norm of a block reads the output of the earlier blocks.
    */
   readonly feeds?: readonly string[];
   /** The output of this matrix, if it is as wide as the residual stream, is added to it. */
@@ -92,8 +92,8 @@ export interface Architecture {
   readonly label: string;
   /**
    * The config in mlx-lm's spelling with all of transformers' defaults explicit. Everything else
-   * here reads folded configs only. Throws UNSUPPORTED_MODEL for what mlx-lm would compute in
-   * another way, BAD_CHECKPOINT for a config that contradicts itself.
+   * here reads folded configs only. Throws UNSUPPORTED_MODEL for a config that mlx-lm would compute
+   * in another way, BAD_CHECKPOINT for a config that contradicts itself.
    */
   fold(config: ModelConfig): Folded;
   /** Kind of every block, in order. Throws BAD_CHECKPOINT for a config that gives no such list. */
@@ -101,8 +101,8 @@ export interface Architecture {
   /** Roles outside the blocks: embeddings, final norm and head. */
   readonly outer: readonly Role[];
   /**
-   * Roles inside a block of a kind, in the order of the MLX parameters. A plan prefers earlier ones
-   * among equals. A norm stands behind the matrices of its block whose output it reads.
+   * Roles inside a block of a kind, in the order of the MLX parameters. Among equals a plan prefers
+   * the earlier. A norm follows the matrices of its block whose output it reads.
    */
   roles(kind: LayerKind): readonly Role[];
   /** Routed experts and how many are active per token; null for dense models. */
@@ -110,8 +110,8 @@ export interface Architecture {
     config: ModelConfig,
   ): { readonly routed: number; readonly perToken: number; readonly shared: number } | null;
   /**
-   * Whether the MLX repository leaves a base tensor out: multi-token-prediction heads, rotary tables,
-   * the copy of a tied head.
+   * Whether the MLX repository leaves a base tensor out: multi-token-prediction heads, rotary
+   * tables, the copy of a tied head.
    */
   dropped(name: string, config: ModelConfig): boolean;
   /**
@@ -119,7 +119,7 @@ export interface Architecture {
    * A base of any other is refused as quantized. Default: none.
    */
   readonly decodes?: readonly string[];
-  /** A copy of the config with the keys that make mlx-lm compute what transformers does. */
+  /** A copy of the config whose keys make mlx-lm compute the same as transformers. */
   mlxConfig(config: ModelConfig): ModelConfig;
   /** Why mlxConfig changes a key, for the card. */
   readonly configReasons: Readonly<Record<string, string>>;

@@ -14,7 +14,7 @@ import { visitorsOf } from "./routing.ts";
 
 /*
  * Parts of blocks that several architectures share. x is `[tokens, hidden]` and normed. The caller
- * may change what they return.
+ * may change their results.
  */
 
 /** Rows of the embedding table in memory at once. */
@@ -88,15 +88,18 @@ export async function gatedMlp(at: BlockContext, name: string, x: Matrix): Promi
 }
 
 /**
- * Output `[visits, in]` of an expert for the tokens that visit it. `rows [visits, in]`: their hidden
- * states. `near`: those of tokens for which the expert was among the next best.
+ * Output `[visits, in]` of an expert for the tokens that visit it. `rows [visits, in]`: their
+ * hidden states. `near`: those of tokens for which the expert was among the next best.
  */
 export type Expert = (expert: number, rows: Matrix, near: Matrix | undefined) => Promise<Matrix>;
 
 export interface Mixture {
   /** `[tokens, hidden]`: input of the router. */
   readonly routed: Matrix;
-  /** `[tokens, in]`: input of the experts. Differs from `routed` where they work in a narrower space. */
+  /**
+   * `[tokens, in]`: input of the experts. Differs from `routed` where they work in a narrower
+   * space.
+   */
   readonly x: Matrix;
   readonly rules: RouterRules;
   readonly expert: Expert;

@@ -2,7 +2,7 @@ import { OqeError } from "../ground/errors.ts";
 import { isFloat } from "../kernel/dtype.ts";
 import type { Coding, Source } from "./source.ts";
 
-/** What must be known of a base tensor: its header entry. */
+/** The header entry of a base tensor. */
 export interface BaseTensor {
   readonly dtype: string;
   readonly shape: readonly number[];
@@ -29,7 +29,7 @@ export function checkCoding(coding: Coding, values: readonly number[], base: Bas
   const { format, codes, scales } = coding;
   const [rows, columns] = values.slice(-2) as [number, number];
   if (format === "mxfp4" && columns % 32 !== 0) {
-    const problem = `has rows of ${columns} values, which are no whole blocks of 32`;
+    const problem = `has rows of ${columns} values, which do not fill whole blocks of 32`;
     throw bad(`tensor "${codes}" ${problem}`);
   }
   const halves = [...values.slice(0, -1), columns / 32, 16];

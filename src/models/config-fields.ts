@@ -2,8 +2,9 @@ import { show } from "../checkpoint/json.ts";
 import type { ModelConfig } from "../checkpoint/model-config.ts";
 import { OqeError } from "../ground/errors.ts";
 
-// Readers of folded configs (fold.ts), which have a value for every key that a model needs. None
-// has a default of its own: the pass would run another model than the written config describes.
+// Readers of folded configs (fold.ts), which have a value for every key that a model needs. They
+// have no defaults of their own. With them the pass would run another model than the written
+// config.
 
 /** Reads a positive integer. Throws BAD_CHECKPOINT. */
 export function integer(config: ModelConfig, key: string): number {
@@ -67,7 +68,7 @@ export function keySize(config: ModelConfig): number {
 export function divides(config: ModelConfig, part: string, whole: string): void {
   const [divisor, value] = [integer(config, part), integer(config, whole)];
   if (value % divisor === 0) return;
-  throw bad(`"${whole}" is ${value}, no multiple of "${part}", ${divisor}`);
+  throw bad(`"${whole}" is ${value}, not a multiple of "${part}", ${divisor}`);
 }
 
 function wrong(config: ModelConfig, key: string, expected: string): OqeError {

@@ -95,7 +95,10 @@ function instantiate(
   };
 }
 
-/** Every base tensor that the output is made of is there, as the config says, all of one dtype. */
+/**
+ * Checks the base tensors of an output: all exist, have the shape that the config gives, and have
+ * one dtype.
+ */
 function checkSources(output: OutputTensor, base: BaseTensors, architecture: Architecture) {
   const dtypes = new Set<string>();
   const distinct = new Map(output.sources.map((source) => [source.tensor, source]));
@@ -139,7 +142,7 @@ function checkShape(
   }
 }
 
-/** Throws where a tensor of the base, or a part of one, would be lost without a word. */
+/** Throws if the MLX repository would silently lack a base tensor or a part of one. */
 function refuseUnused(
   outputs: readonly OutputTensor[],
   base: BaseTensors,
@@ -165,7 +168,8 @@ function refuseUnused(
     throw new OqeError(
       "UNSUPPORTED_MODEL",
       `tensor "${name}" ${what} of ${architecture.modelType}`,
-      "The MLX repository would lack this tensor. Check that the config belongs to the checkpoint, " +
+      "The MLX repository would lack this tensor. Check that the config belongs to the " +
+        "checkpoint, " +
         "or add the role (docs/adding-a-model.md).",
     );
   }

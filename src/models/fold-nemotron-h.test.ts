@@ -75,7 +75,7 @@ test("writes out transformers' defaults where the config is silent", () => {
   expect(assumed).toContain("norm_topk_prob");
 });
 
-test("gives a model without MoE blocks no keys of them", () => {
+test("adds no MoE keys to a model without MoE blocks", () => {
   const keys = ["n_routed_experts", "norm_topk_prob", "n_group", "moe_intermediate_size"];
   const { config } = foldNemotronH({
     ...without(...keys, "num_hidden_layers"),

@@ -12,7 +12,7 @@ import {
   requireOneOf,
 } from "./fold.ts";
 
-/** Names that transformers' NemotronHConfig also takes, and those that it gives them. */
+/** Other names that transformers' NemotronHConfig accepts -> the names that it uses. */
 const otherNames = [
   ["num_local_experts", "n_routed_experts"],
   ["mamba_n_groups", "n_groups"],
@@ -72,7 +72,7 @@ export function foldNemotronH(raw: ModelConfig): Folded {
   foldBlocks(config, "layers_block_type");
   foldBlocks(config, "layer_types");
   fillDefaults(folding, defaults);
-  // Neither transformers nor mlx-lm ties this model's head, whatever the config says.
+  // Neither transformers nor mlx-lm ties this model's head, even if the config does.
   config.tie_word_embeddings = false;
   // transformers' Mamba blocks read `use_bias`, mlx-lm's `mamba_proj_bias`.
   config.mamba_proj_bias = config.use_bias;
@@ -97,7 +97,7 @@ function refuseSingleExpert(config: ModelConfig): void {
   );
 }
 
-/** All spellings of a block's kind that transformers has used, and mlx-lm's letter of it. */
+/** All spellings of a block's kind that transformers has used -> mlx-lm's letter. */
 const blockLetters = new Map<unknown, string>([
   ["mamba", "M"],
   ["linear_attention", "M"],

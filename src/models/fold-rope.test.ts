@@ -28,7 +28,7 @@ const l3 = {
   original_max_position_embeddings: 64,
 };
 
-describe("where theta stands", () => {
+describe("the place of theta", () => {
   test.each<[string, ModelConfig, number]>([
     ["nowhere", {}, 10_000],
     ["beside", { rope_theta: 5e5 }, 5e5],
@@ -63,7 +63,7 @@ describe("where theta stands", () => {
 
 describe("both objects at once", () => {
   const linear = { rope_type: "linear", factor: 2 };
-  test("that agree are one", () => {
+  test("may agree", () => {
     const older = { type: "linear", factor: 2 };
     const parameters = { ...linear, rope_theta: 1e4 };
     for (const rope_theta of [1e4, undefined])
@@ -73,14 +73,14 @@ describe("both objects at once", () => {
       ]);
   });
 
-  test("of which one is null or empty are the other", () => {
+  test("use the other if one is null or empty", () => {
     for (const nothing of [null, {}, undefined]) {
       expect(rope({ rope_scaling: nothing, rope_parameters: linear })).toEqual([1e4, linear]);
       expect(rope({ rope_scaling: linear, rope_parameters: nothing })).toEqual([1e4, linear]);
     }
   });
 
-  test("that agree after their defaults are one", () => {
+  test("may agree after their defaults", () => {
     const yarn = { type: "yarn", factor: 4 };
     const full = { ...yarn, original_max_position_embeddings: 4096, beta_fast: 32, beta_slow: 1 };
     expect(fold({ rope_scaling: yarn, rope_parameters: full })).toEqual(
@@ -119,7 +119,7 @@ describe("the type", () => {
     );
   });
 
-  test("is the plain one where there is none, whatever else is said", () => {
+  test("is plain if the config names none", () => {
     expect(rope({ rope_scaling: { factor: 2 } })).toEqual([1e4, undefined]);
     expect(rope({ rope_scaling: null })).toEqual([1e4, null]);
     expect(rope({ rope_parameters: null })).toEqual([1e4, undefined]);
@@ -160,7 +160,7 @@ describe("positions of pretraining", () => {
     expect(rope(change)[1]).toMatchObject({ [key]: expected });
   });
 
-  test("are those of Qwen3Config where a qwen3 says nothing", () => {
+  test("are those of Qwen3Config by default", () => {
     const { config } = qwen3.fold({
       model_type: "qwen3",
       hidden_size: 64,
@@ -236,7 +236,7 @@ describe("rope_parameters by kind of layer", () => {
     expect(rope({ layer_types, rope_parameters: { ...full, ...sliding } })).toEqual(expected);
   });
 
-  test("are refused where layers differ or none is of full attention", () => {
+  test("are refused if layers differ or no layer has full attention", () => {
     refuses({ rope_parameters: sliding }, /differ by kind of layer/, "UNSUPPORTED_MODEL");
     refuses(
       { layer_types: ["full_attention", "sliding_attention"], rope_parameters: full },

@@ -40,7 +40,10 @@ export function foldRope({ config, assumed }: Folding): void {
 
 const words = ({ theta, scaling }: Rope) => `theta ${theta} with ${show(scaling)}`;
 
-/** `rope_parameters`. Nested by kind of layer, the set of full attention stands for all layers. */
+/**
+ * `rope_parameters`. If they are nested by kind of layer, those of full attention apply to all
+ * layers.
+ */
 function flatParameters(config: ModelConfig): Fields | undefined {
   const rope = objectAt(config, "rope_parameters");
   if (rope === undefined || !Object.values(rope).some((value) => asObject(value))) return rope;

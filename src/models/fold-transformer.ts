@@ -15,7 +15,7 @@ import { foldRope } from "./fold-rope.ts";
 import type { WindowRule } from "./sliding-window.ts";
 
 const heads = (c: ModelConfig) => integer(c, "num_attention_heads");
-/** The number of query heads where the config says null, `absent` where it says nothing. */
+/** The number of query heads if the config says null; `absent` if it lacks the key. */
 export const keyHeads = (absent: number) => (c: ModelConfig) =>
   c.num_key_value_heads === null ? heads(c) : absent;
 /** hidden_size / num_attention_heads: `head_dim` where the config does not say it. */
@@ -36,7 +36,7 @@ export const windowDefaults: Defaults = {
     c.sliding_window === undefined && c.use_sliding_window === true ? 4096 : null,
 };
 
-/** What differs between the configs of pre-norm transformers. */
+/** Differences between the configs of pre-norm transformers. */
 export interface ConfigRules {
   /** Values of absent keys by transformers' config class, besides those that all classes share. */
   readonly defaults: Defaults;
@@ -78,7 +78,7 @@ function warnOfWindow({ config, warnings }: Folding, window: WindowRule): void {
   );
 }
 
-/** transformers' llama attends to all positions whatever `layer_types` says; mlx-lm's obeys it. */
+/** transformers' llama ignores `layer_types` and attends to all positions; mlx-lm's obeys it. */
 function refuseLayerTypes({ layer_types: kinds, model_type: type }: ModelConfig): void {
   if (!Array.isArray(kinds) || kinds.every((kind) => kind === "full_attention")) return;
   throw new OqeError(

@@ -31,7 +31,7 @@ describe.each(architectures.map(({ modelType }) => modelType))("%s", (type) => {
     expect(fold(config)).toMatchObject({ config, assumed: [] });
   });
 
-  test("with sizes only gets every default, each of which it names", () => {
+  test("with only sizes gets every default, and lists them", () => {
     const raw = {
       model_type: type,
       ...sizes,

@@ -11,7 +11,7 @@ export interface Folded {
   readonly config: ModelConfig;
   /** Keys that the base leaves to transformers' defaults. */
   readonly assumed: readonly string[];
-  /** What mlx-lm computes in another way than transformers, one sentence each. */
+  /** Differences between mlx-lm's and transformers' computation, one sentence each. */
   readonly warnings: readonly string[];
 }
 

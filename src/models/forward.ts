@@ -4,7 +4,7 @@ import type { LayerKind } from "./layer-kind.ts";
 import type { Ops } from "./ops.ts";
 import type { Routing } from "./routing.ts";
 
-/** Which of a role's weights is meant, and what else is known of its input. */
+/** Selects one of a role's weights, and gives more facts about its input. */
 export interface LinearOptions {
   /** Number of the routed expert; for `routed` roles only. */
   readonly expert?: number;
@@ -16,8 +16,8 @@ export interface LinearOptions {
 }
 
 /**
- * What a forward pass asks for. Roles are rows of the architecture's table: of this block, or of the
- * tensors outside the blocks. A plain run answers with the model's weights (run.ts). Tuning and
+ * The requests of a forward pass. Roles are rows of the architecture's table: of this block, or of
+ * the tensors outside the blocks. A plain run answers with the model's weights (run.ts). Tuning and
  * measuring record each input first, and may answer with other weights.
  */
 export interface WalkContext {
@@ -28,10 +28,10 @@ export interface WalkContext {
   /** An unquantized tensor as float32, flat. Null where this config has none (biases). */
   unquantized(role: string): Promise<Float32Array<SharedArrayBuffer> | null>;
   /**
-   * The weight of a quantizable role, for products that are made in batches. The caller adds the bias.
-   * `x [tokens, in]` is everything that will be multiplied with it: tuning makes the Hessian of the
-   * role's `fedBy` from it, once for all roles that share it. An expert without tokens is asked for
-   * with a matrix of no rows.
+   * The weight of a quantizable role, for products that are made in batches. The caller adds the
+   * bias. `x [tokens, in]` has all rows that will be multiplied with it: tuning makes the Hessian
+   * of the role's `fedBy` from it, once for all roles that share it. An expert without tokens is
+   * asked for with a matrix of no rows.
    */
   weight(role: string, x: Matrix, options?: LinearOptions): Promise<Weight>;
   /** `x · Wᵀ + bias`. The bias is the role `<role>.bias`, if there is one. */
@@ -40,13 +40,13 @@ export interface WalkContext {
   rows(role: string, start: number, end: number): Promise<Weight>;
 }
 
-/** What a forward pass asks for inside one block. */
+/** The requests of a forward pass inside one block. */
 export interface BlockContext extends WalkContext {
   readonly layer: number;
   readonly kind: LayerKind;
   /**
-   * Gives the input of all experts, for the pooled Hessian of `fedBy`. Called with all tokens, before
-   * any expert's `weight`.
+   * Gives the input of all experts, for the pooled Hessian of `fedBy`. Called with all tokens,
+   * before any expert's `weight`.
    */
   pool(fedBy: string, x: Matrix): Promise<void>;
   /** The gate `[routed, hidden]` of a router. `x [tokens, hidden]` is the router's whole input. */

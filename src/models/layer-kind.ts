@@ -1,9 +1,9 @@
-/** What mixes the tokens of a sequence in a block. */
+/** The part of a block that mixes the tokens of a sequence. */
 export const mixers = ["mamba", "attention"] as const;
-/** What a block applies to each token alone: a mixture of experts, or one MLP. */
+/** The part of a block that sees each token alone: a mixture of experts, or one MLP. */
 export const mlps = ["moe", "dense"] as const;
 
-/** What a block of the model consists of. Null: the block has no such half. */
+/** The parts of a block of the model. Null: the block lacks that part. */
 export interface LayerKind {
   readonly mixer: (typeof mixers)[number] | null;
   readonly mlp: (typeof mlps)[number] | null;

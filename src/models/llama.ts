@@ -50,7 +50,9 @@ export const mlpRoles = [
   block.linear("mlp.down", "mlp.down_proj", [hidden, inter], { fedBy: "mlp.h", residual: true }),
 ];
 
-/** Llama: the dense transformer that the others here vary (mlx-lm models/llama.py). */
+/**
+ * Llama, a dense transformer. Most other models here are variations of it (mlx-lm models/llama.py).
+ */
 export const llama: Architecture = {
   modelType: "llama",
   label: "Llama",
@@ -88,15 +90,17 @@ export const llama: Architecture = {
   forward: transformerForward({}),
 };
 
-/** What differs between the forward passes of pre-norm transformers. */
+/** Differences between the forward passes of pre-norm transformers. */
 interface Variation {
   /** Default: attention sees the whole past. */
   readonly window?: WindowRule;
-  /** The MLP half of a block. Default: SwiGLU. */
+  /** The MLP of a block. Default: SwiGLU. */
   readonly mlp?: (at: BlockContext, x: Matrix) => Promise<Matrix>;
 }
 
-/** x + attention(norm(x)), then x + mlp(norm(x)), block by block (transformers' modeling_llama.py). */
+/**
+ * x + attention(norm(x)), then x + mlp(norm(x)), block by block (transformers' modeling_llama.py).
+ */
 export function transformerForward({ window = () => null, mlp = swiglu }: Variation): Forward {
   return {
     check(c) {

@@ -3,8 +3,8 @@ import { layerKinds } from "./layer-kind.ts";
 import { architectures } from "./registry.ts";
 
 /**
- * The role of a module of an MLX repository, by its path (`model.layers.3.self_attn.q_proj`), without
- * a config. Null where the model_type is not supported or its table has no such module.
+ * The role of a module of an MLX repository, by its path (`model.layers.3.self_attn.q_proj`),
+ * without a config. Null where the model_type is not supported or its table has no such module.
  */
 export function roleOfModule(modelType: string, path: string): Role | null {
   const name = `${path.replace(/\.\d+\./, ".{i}.")}.weight`;

@@ -56,7 +56,9 @@ async function mixerOf(at: BlockContext): Promise<Mixer> {
   };
 }
 
-/** Routed experts, in a narrower space if the config has one, and one shared expert for all tokens. */
+/**
+ * Routed experts, in a narrower space if the config has one, and one shared expert for all tokens.
+ */
 async function moe(at: BlockContext, x: Matrix): Promise<Matrix> {
   const { ops, config: c } = at;
   const narrow = has(c, "moe_latent_size");
@@ -83,7 +85,7 @@ async function rulesOf(at: BlockContext): Promise<RouterRules> {
     score: "sigmoid",
     routed,
     visited,
-    kept: Math.min(3 * visited, routed),
+    candidates: Math.min(3 * visited, routed),
     groups: integer(c, "n_group"),
     openGroups: integer(c, "topk_group"),
     correction: await tensor(at, "router.bias"),
@@ -104,14 +106,14 @@ function attend(at: BlockContext, x: Matrix): Promise<Matrix> {
   });
 }
 
-/** The one half that a block has. */
+/** The one part that a block has: a mixer or an MLP. */
 function half(at: BlockContext, x: Matrix): Promise<Matrix> {
   const { mixer, mlp } = at.kind;
   if (mixer !== null) return mixer === "mamba" ? mamba(at, x) : attend(at, x);
   return mlp === "moe" ? moe(at, x) : squaredMlp(at, "mlp", x);
 }
 
-/** x + half(norm(x)), block by block (transformers' modeling_nemotron_h.py). */
+/** x + part(norm(x)), block by block (transformers' modeling_nemotron_h.py). */
 export const nemotronHForward: Forward = {
   check(c) {
     divides(c, "n_groups", "mamba_num_heads");

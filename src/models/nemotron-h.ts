@@ -87,7 +87,10 @@ const routed = [
     { fedBy: "experts.h", residual: true },
   ),
 ];
-/** What every token visits: the shared expert, and the projections around a narrower space of experts. */
+/**
+ * Matrices that every token visits: the shared expert, and the projections around a narrower space
+ * of experts.
+ */
 const visited = [
   mixer.linear("shared.up", "shared_experts.up_proj", [sharedSize, hidden], {
     fedBy: "block.in",
@@ -116,7 +119,7 @@ const mlpMatrices = [
 ];
 const mlp = [...mlpMatrices, ...biasesOf(mlpMatrices, mlpBias)];
 
-/** The letters of `hybrid_override_pattern`. A block has one half of a transformer block. */
+/** The letters of `hybrid_override_pattern`. A block has either a mixer or an MLP. */
 const kinds: Readonly<Record<string, LayerKind>> = {
   M: { mixer: "mamba", mlp: null },
   "*": { mixer: "attention", mlp: null },
@@ -124,7 +127,9 @@ const kinds: Readonly<Record<string, LayerKind>> = {
   "-": { mixer: null, mlp: "dense" },
 };
 
-/** Nemotron-H: Mamba-2, attention, MoE and MLP blocks by a pattern (mlx-lm models/nemotron_h.py). */
+/**
+ * Nemotron-H: Mamba-2, attention, MoE and MLP blocks by a pattern (mlx-lm models/nemotron_h.py).
+ */
 export const nemotronH: Architecture = {
   modelType: "nemotron_h",
   label: "Nemotron-H",
@@ -176,15 +181,16 @@ export const nemotronH: Architecture = {
   dropped: (name) => name.startsWith("mtp."),
   /**
    * transformers clamps the step dt from below at `time_step_min` and ignores `time_step_limit`
-   * (modeling_nemotron_h.py, NemotronHMamba2Mixer). mlx-lm clamps at `time_step_limit[0]`, 0 if absent.
-   * So the MLX repository states transformers' limits in mlx-lm's key.
+   * (modeling_nemotron_h.py, NemotronHMamba2Mixer). mlx-lm clamps at `time_step_limit[0]`, 0 if
+   * absent. So the MLX repository states transformers' limits in mlx-lm's key.
    */
   mlxConfig: (c) => {
     return { ...c, time_step_limit: stepLimits(c) };
   },
   configReasons: {
     time_step_limit:
-      "transformers clamps the Mamba step from below at time_step_min, mlx-lm at time_step_limit; " +
+      "transformers clamps the Mamba step from below at time_step_min, mlx-lm at " +
+      "time_step_limit; " +
       "both must clamp alike to give the same logits",
   },
   forward: nemotronHForward,

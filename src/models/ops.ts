@@ -24,8 +24,8 @@ const lightRows = 2048;
 const batchTokens = 4096;
 
 /**
- * The operations of a forward pass over matrices of any size, cut into jobs for the kernel. A job has
- * whole rows, or whole sequences, and these are independent: no result depends on the cut.
+ * The operations of a forward pass over matrices of any size, cut into jobs for the kernel. A job
+ * has whole rows, or whole sequences, and these are independent: no result depends on the cut.
  */
 export class Ops {
   readonly kernel: Kernel;
@@ -118,7 +118,9 @@ export class Ops {
     });
   }
 
-  /** Overwrites the rows of y whose ids are in `[first, first + table.rows)`, a part of the table. */
+  /**
+   * Overwrites the rows of y whose ids are in `[first, first + table.rows)`, a part of the table.
+   */
   async embed(
     y: Matrix,
     ids: Uint32Array<SharedArrayBuffer>,
@@ -165,14 +167,17 @@ export class Ops {
   /** The router's choice for every row of `logits [tokens, routed]`, which become its scores. */
   async route(logits: Matrix, rules: RouterRules): Promise<Routing> {
     const { rows: tokens } = logits;
-    const { routed, visited: perToken, kept } = rules;
-    const experts = sharedIntegers(tokens * kept);
-    const [selection, weights] = [sharedFloats(tokens * kept), sharedFloats(tokens * perToken)];
+    const { routed, visited: perToken, candidates } = rules;
+    const experts = sharedIntegers(tokens * candidates);
+    const [selection, weights] = [
+      sharedFloats(tokens * candidates),
+      sharedFloats(tokens * perToken),
+    ];
     const routing = {
       tokens,
       routed,
       perToken,
-      kept,
+      candidates,
       experts,
       selection,
       weights,
@@ -190,7 +195,7 @@ export class Ops {
   }
 
   async #route(
-    { tokens, routed, perToken, kept, ...arrays }: Routing,
+    { tokens, routed, perToken, candidates, ...arrays }: Routing,
     rules: RouterRules,
     forced: boolean,
   ) {
@@ -201,8 +206,8 @@ export class Ops {
       return this.kernel.run("route", {
         scores: { data: cut(scores, routed), rows: end - start, columns: routed },
         rules,
-        experts: cut(experts, kept),
-        selection: cut(selection, kept),
+        experts: cut(experts, candidates),
+        selection: cut(selection, candidates),
         weights: cut(weights, perToken),
         forced,
       });
@@ -217,7 +222,9 @@ export class Ops {
     await eachPiece(rows, Math.ceil(rows / this.kernel.workers), visit);
   }
 
-  /** Visits `tokens` rows in batches of whole sequences: some results are too wide for all at once. */
+  /**
+   * Visits `tokens` rows in batches of whole sequences: some results are too wide for all at once.
+   */
   async inBatches(
     tokens: number,
     length: number,

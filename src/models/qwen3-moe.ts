@@ -98,7 +98,7 @@ function moe(at: BlockContext, x: Matrix): Promise<Matrix> {
     score: "softmax",
     routed: experts(c),
     visited: perToken(c),
-    kept: Math.min(3 * perToken(c), experts(c)),
+    candidates: Math.min(3 * perToken(c), experts(c)),
     groups: 1,
     openGroups: 1,
     correction: null,
@@ -117,7 +117,10 @@ function moe(at: BlockContext, x: Matrix): Promise<Matrix> {
   return mixture(at, { routed: x, x, rules, expert });
 }
 
-/** mlx-lm's qwen3_moe has the plain rotary embedding only, which dynamic scaling begins with. */
+/**
+ * mlx-lm's qwen3_moe has only the plain rotary embedding. Dynamic scaling equals it up to
+ * max_position_embeddings.
+ */
 function refuseScaling({ config, assumed, warnings }: Folded): Folded {
   if (!has(config, "rope_scaling")) return { config, assumed, warnings };
   const { rope_type: type } = config.rope_scaling as Readonly<Record<string, unknown>>;

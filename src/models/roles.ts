@@ -18,49 +18,29 @@ const shapeOf =
 /** Fields of a matrix that its builder does not know. */
 type MatrixFields = Pick<Role, "fedBy"> & Partial<Pick<Role, "residual" | "when" | "from">>;
 
+/** Names of the tensor in the base and in the MLX repository. */
+type Names = Pick<Role, "base" | "mlx">;
+
 /** Builders of role rows whose tensor names begin with `prefix`, such as `model.layers.{i}.`. */
 export function rolesUnder(prefix: string) {
-  const named = (name: string) => ({ base: prefix + name, mlx: prefix + name });
-  const unquantized = (
-    role: string,
-    name: string,
-    sizes: readonly Size[],
-    fields: Pick<Role, "kind" | "why"> & Partial<Role>,
-  ): Role => ({
-    role,
-    part: null,
-    projection: null,
-    fedBy: null,
-    treatment: "unquantized",
-    shape: shapeOf(sizes),
-    ...named(name),
-    ...fields,
-  });
-  const matrix = (
-    role: Part | `${Part}.${Projection}`,
-    name: string,
-    sizes: readonly Size[],
-    fields: MatrixFields & { readonly kind: (typeof matrixKinds)[number] } & Partial<Role>,
-  ): Role => {
-    const [part, projection] = role.split(".");
-    return {
-      role,
-      part: parts.find((one) => one === part) ?? null,
-      projection: projections.find((one) => one === projection) ?? null,
-      treatment: "quantized",
-      shape: shapeOf(sizes),
-      ...named(`${name}.weight`),
-      ...fields,
-    };
-  };
+  return { ...matricesUnder(prefix), ...unquantizedUnder(prefix) };
+}
+
+/** Builders of the rows that are quantized. */
+function matricesUnder(prefix: string) {
+  const named = (name: string): Names => both(`${prefix}${name}.weight`);
   return {
     /** The table of token embeddings `[vocabulary, hidden]`. */
     embeddings: (name: string, sizes: readonly [Size, Size]) =>
-      matrix("embeddings", name, sizes, { kind: "embeddings", fedBy: null }),
+      matrixRow("embeddings", named(name), sizes, { kind: "embeddings", fedBy: null }),
 
     /** The matrix that makes logits `[vocabulary, hidden]`. */
     head: (name: string, sizes: readonly [Size, Size], when?: When) =>
-      matrix("head", name, sizes, { kind: "head", fedBy: "head.in", ...(when && { when }) }),
+      matrixRow("head", named(name), sizes, {
+        kind: "head",
+        fedBy: "head.in",
+        ...(when && { when }),
+      }),
 
     /** A matrix `[out, in]` that all tokens are multiplied with. */
     linear: (
@@ -68,7 +48,7 @@ export function rolesUnder(prefix: string) {
       name: string,
       sizes: readonly [Size, Size],
       fields: MatrixFields,
-    ) => matrix(role, name, sizes, { kind: "linear", ...fields }),
+    ) => matrixRow(role, named(name), sizes, { kind: "linear", ...fields }),
 
     /** A matrix `[out, in]` of each routed expert. `names`: in the base, with `{e}`, and in MLX. */
     expert: (
@@ -77,14 +57,14 @@ export function rolesUnder(prefix: string) {
       sizes: readonly [Size, Size],
       fields: MatrixFields,
     ): Role => ({
-      ...matrix(role, names[0], sizes, { kind: "expert", routed: true, ...fields }),
+      ...matrixRow(role, named(names[0]), sizes, { kind: "expert", routed: true, ...fields }),
       mlx: `${prefix}${names[1]}.weight`,
     }),
 
     /**
      * A matrix of all routed experts that the base has in one tensor of the given `sizes`. `names`:
-     * the whole name in the base, and the module in the MLX repository. `from` leads from the tensor
-     * to the `[out, in]` of one expert, and begins with sliceOfStack.
+     * the whole name in the base, and the module in the MLX repository. `from` leads from the
+     * tensor to the `[out, in]` of one expert, and begins with sliceOfStack.
      */
     stacked: (
       role: `experts.${Projection}`,
@@ -92,17 +72,30 @@ export function rolesUnder(prefix: string) {
       sizes: readonly [Size, Size, Size],
       fields: MatrixFields & Required<Pick<Role, "from">>,
     ): Role => ({
-      ...matrix(role, names[1], sizes, { kind: "expert", routed: true, ...fields }),
+      ...matrixRow(role, named(names[1]), sizes, { kind: "expert", routed: true, ...fields }),
       base: prefix + names[0],
     }),
+  };
+}
 
+/** Builders of the rows that are never quantized. */
+function unquantizedUnder(prefix: string) {
+  const named = (name: string): Names => both(prefix + name);
+  return {
     /** The matrix `[routed, in]` that scores the experts. */
     router: (name: string, sizes: readonly [Size, Size], fedBy: string) =>
-      unquantized("router", `${name}.weight`, sizes, { kind: "router", why: whyRouter, fedBy }),
+      unquantizedRow("router", named(`${name}.weight`), sizes, {
+        kind: "router",
+        why: whyRouter,
+        fedBy,
+      }),
 
-    /** What the router adds to the scores before it chooses, `[routed]`. mlx-lm does not cast it. */
+    /**
+     * The bias `[routed]` that the router adds to the scores before it chooses. mlx-lm does not
+     * cast it.
+     */
     correction: (name: string, sizes: readonly [Size]) =>
-      unquantized("router.bias", name, sizes, {
+      unquantizedRow("router.bias", named(name), sizes, {
         kind: "correction",
         why: whyRouter,
         exemptFromCast: true,
@@ -110,18 +103,61 @@ export function rolesUnder(prefix: string) {
 
     /** Factors of a norm `[channels]`. `feeds`: see Role.feeds. */
     norm: (role: string, name: string, size: Size, feeds: readonly string[] = []) =>
-      unquantized(role, `${name}.weight`, [size], {
+      unquantizedRow(role, named(`${name}.weight`), [size], {
         kind: "norm",
         why: whyNorm,
         ...(feeds.length > 0 && { feeds }),
       }),
 
-    /** The bias `[channels]` of something that is no matrix. */
+    /** The bias `[channels]` of a module that is not a matrix. */
     bias: (role: string, name: string, size: Size, when: When) =>
-      unquantized(role, `${name}.bias`, [size], { kind: "bias", why: whyVector, when }),
+      unquantizedRow(role, named(`${name}.bias`), [size], { kind: "bias", why: whyVector, when }),
 
     /** Any other tensor, under its full name, that is never quantized. */
-    unquantized,
+    unquantized: (
+      role: string,
+      name: string,
+      sizes: readonly Size[],
+      fields: Pick<Role, "kind" | "why"> & Partial<Role>,
+    ) => unquantizedRow(role, named(name), sizes, fields),
+  };
+}
+
+const both = (name: string): Names => ({ base: name, mlx: name });
+
+function matrixRow(
+  role: Part | `${Part}.${Projection}`,
+  names: Names,
+  sizes: readonly Size[],
+  fields: MatrixFields & { readonly kind: (typeof matrixKinds)[number] } & Partial<Role>,
+): Role {
+  const [part, projection] = role.split(".");
+  return {
+    role,
+    part: parts.find((one) => one === part) ?? null,
+    projection: projections.find((one) => one === projection) ?? null,
+    treatment: "quantized",
+    shape: shapeOf(sizes),
+    ...names,
+    ...fields,
+  };
+}
+
+function unquantizedRow(
+  role: string,
+  names: Names,
+  sizes: readonly Size[],
+  fields: Pick<Role, "kind" | "why"> & Partial<Role>,
+): Role {
+  return {
+    role,
+    part: null,
+    projection: null,
+    fedBy: null,
+    treatment: "unquantized",
+    shape: shapeOf(sizes),
+    ...names,
+    ...fields,
   };
 }
 

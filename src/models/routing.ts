@@ -1,8 +1,9 @@
 import { sharedFloats, sharedIntegers } from "../kernel/matrix.ts";
 
 /**
- * What a router chose for every token. Experts are ranked by descending selection score, equal ones by
- * ascending number. A token visits the first `perToken` of them; the others are the next best.
+ * The experts that a router chose for every token. Experts are ranked by descending selection
+ * score, equal ones by ascending number. A token visits the first `perToken` of them; the others
+ * are the next best.
  */
 export interface Routing {
   readonly tokens: number;
@@ -10,10 +11,13 @@ export interface Routing {
   readonly routed: number;
   readonly perToken: number;
   /** Ranks that are recorded for each token: 3 · perToken, at most all experts. */
-  readonly kept: number;
-  /** `[tokens, kept]` */
+  readonly candidates: number;
+  /** `[tokens, candidates]` */
   readonly experts: Uint32Array<SharedArrayBuffer>;
-  /** `[tokens, kept]`: score of the choice; -Infinity for experts of a group that was ruled out. */
+  /**
+   * `[tokens, candidates]`: score of the choice; -Infinity for experts of a group that was ruled
+   * out.
+   */
   readonly selection: Float32Array<SharedArrayBuffer>;
   /** `[tokens, perToken]`: weight of each visited expert's output, from this model's own router. */
   readonly weights: Float32Array<SharedArrayBuffer>;
@@ -32,12 +36,12 @@ export interface Visitors {
 
 /** The tokens of each expert. */
 export function visitorsOf(routing: Routing): readonly Visitors[] {
-  const { tokens, routed, perToken, kept, experts, selection, weights } = routing;
+  const { tokens, routed, perToken, candidates, experts, selection, weights } = routing;
   const [visits, nears] = [new Uint32Array(routed), new Uint32Array(routed)];
   const each = (visit: (token: number, rank: number, expert: number, isNear: boolean) => void) => {
     for (let token = 0; token < tokens; token++) {
-      for (let rank = 0; rank < kept; rank++) {
-        const at = token * kept + rank;
+      for (let rank = 0; rank < candidates; rank++) {
+        const at = token * candidates + rank;
         if (rank < perToken || selection[at]! > Number.NEGATIVE_INFINITY) {
           visit(token, rank, experts[at]!, rank >= perToken);
         }

@@ -11,7 +11,9 @@ import type { Routing } from "./routing.ts";
 export interface WeightSource {
   /** An unquantized tensor as float32, flat; null where the config has none. */
   unquantized(layer: number | null, role: string): Promise<Float32Array<SharedArrayBuffer> | null>;
-  /** Rows `[start, end)` of the matrix of a quantizable role or routed expert. Default: all rows. */
+  /**
+   * Rows `[start, end)` of the matrix of a quantizable role or routed expert. Default: all rows.
+   */
   matrix(
     layer: number | null,
     role: string,
@@ -44,8 +46,8 @@ export interface RunOptions {
 }
 
 /**
- * Input of the head, `[tokens, hidden]`, for the ids of whole sequences. The weights of one block at a
- * time are in memory.
+ * Input of the head, `[tokens, hidden]`, for the ids of whole sequences. The weights of one block
+ * at a time are in memory.
  */
 export async function runModel(
   model: Model,
@@ -63,7 +65,7 @@ export async function runModel(
   return forward.finish(outer, x);
 }
 
-/** Logits `[tokens, vocabulary]` of what `runModel` gave, or of some rows of it. */
+/** Logits `[tokens, vocabulary]` of the result of `runModel`, or of some of its rows. */
 export async function logitsOf(model: Model, x: Matrix): Promise<Matrix> {
   return (await openHead(model))(x);
 }

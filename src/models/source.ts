@@ -18,7 +18,7 @@ export interface Source {
   readonly plus: number;
 }
 
-/** Two base tensors that stand for one: codes, and the scales that multiply them. */
+/** Two base tensors that give one tensor of values: codes, and the scales that multiply them. */
 export interface Coding {
   /**
    * `fp8`: a byte a value, F8_E4M3 or F8_E5M2.

@@ -47,7 +47,7 @@ export function cutInto(count: number): Transform {
   };
 }
 
-/** Adds 1 in float32: norms whose base stores the weight minus one. */
+/** Adds 1 in float32, for norms whose base stores the weight minus one. */
 export const plusOne: Transform = (source) => ({ ...source, plus: source.plus + 1 });
 
 /**

@@ -26,8 +26,8 @@ export interface RoleSummary {
   readonly bits: readonly Bits[];
   readonly bytes: number;
   /**
-   * Share of the predicted KL: the KL with forced routes, and of the cost of flips the role's share
-   * of the flip power. null without a sensitivity.
+   * Share of the predicted KL: the role's KL with forced routes, and its share of the cost of
+   * flips, by flip power. null without a sensitivity.
    */
   readonly share: number | null;
   /** null without a sensitivity, or if all tensors are at 8 bits. */

@@ -8,7 +8,7 @@ import { measuredBits } from "./sensitivity-types.ts";
 /** The parts of a model, and the first Mamba block: its error reaches every router. */
 const names = [...parts, "first-mamba"] as const;
 
-/** Floors of the series. Routers need none: no policy quantizes them. */
+/** Floors of the series. Routers need no floor, because no policy quantizes them. */
 export const defaultFloors = "attention=6,embeddings=6,head=6,first-mamba=8";
 
 /** Parses `attention=6,head=8`, or `none`. Throws BAD_INPUT. */
@@ -56,7 +56,7 @@ function floorsOf(floors: Floors, { role, layer }: PlannedTensor, firstMamba: nu
   );
 }
 
-/** Least bits of every tensor, and those floors that apply to at least one of them. */
+/** Minimum bits of every tensor, and the floors that apply to at least one tensor. */
 export function applyFloors(
   floors: Floors,
   tensors: readonly PlannedTensor[],

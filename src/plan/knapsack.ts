@@ -29,8 +29,8 @@ export function smallestBytes(items: readonly (readonly Pick<Option, "bytes">[])
  * 83, 1995). The linear relaxation gives a slope and with it a Lagrangian bound. Options are
  * dropped if they cannot be part of a better choice than the best one known. The rest is searched,
  * starting with the items nearest to the break. Partial choices are dropped if another dominates
- * them in bytes and cost. Their number is limited; if the limit was reached, `gap` says what may
- * have been missed.
+ * them in bytes and cost. Their number is limited; if the limit was reached, `gap` is an upper
+ * bound of the loss.
  *
  * Costs are rounded to units of 2^-46 of the sum over items of (largest - least cost). So sums are
  * exact in any order. Among equal choices the first one found is taken; it depends only on the

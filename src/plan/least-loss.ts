@@ -9,7 +9,7 @@ export interface CostedOption {
   readonly flipPower: number;
 }
 
-/** One option of every item, and what it costs. */
+/** One option of every item, and its cost. */
 export interface Loss {
   /** Index of the option of each item. */
   readonly taken: readonly number[];

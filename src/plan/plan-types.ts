@@ -2,9 +2,9 @@ import * as v from "valibot";
 import { amount, count, entries, line, matching, object, oneOf } from "../ground/schema.ts";
 import { bitWidths, groupSizes } from "../kernel/width.ts";
 
-/** What a plan costs in nats of KL(base ‖ tier) per position, as its sensitivity predicts. */
+/** The predicted KL(base ‖ tier) of a plan, in nats per position. */
 export const predictedLoss = object({
-  /** With the base's choices of experts forced upon the tier. */
+  /** With forced routes: the tier uses the experts that the base chose. */
   forcedKl: amount,
   kl: amount,
 });
@@ -52,7 +52,7 @@ export const tierPlanSchema = object({
 });
 export type TierPlan = v.InferOutput<typeof tierPlanSchema>;
 
-/** What `oqe plan --json` prints. */
+/** The output of `oqe plan --json`. */
 export interface SeriesPlan {
   readonly model: string;
   readonly revision: string;

@@ -51,7 +51,7 @@ interface Task {
 /**
  * Plans a tier of the series or a target. With a `basis` it uses the measured costs, else the
  * rules. Pure: the same arguments give the same plan. Throws BAD_INPUT for a budget below the
- * floors, BAD_SENSITIVITY for costs that say nothing.
+ * floors, BAD_SENSITIVITY for costs without information.
  */
 export function planTier(
   choice: TierChoice,

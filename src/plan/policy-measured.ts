@@ -11,7 +11,7 @@ import { measuredBits, type Sensitivity, type WidthCost } from "./sensitivity-ty
 import { budgetBytes, refuseBudget, type Sizes } from "./targets.ts";
 import { type Tier, tierGroupSize, tiers } from "./tiers.ts";
 
-/** What a measured plan is made from. */
+/** The sources of a measured plan. */
 export interface PlanBasis {
   readonly sensitivity: Sensitivity;
   readonly floors: Floors;
@@ -100,7 +100,7 @@ export function requireFloors(tier: Tier, context: FloorContext): void {
 }
 
 /**
- * What flips cost: a plan with flip power S loses factor · √S nats. The factor was measured with
+ * The cost of flips: a plan with flip power S loses factor · √S nats. The factor was measured with
  * all tensors at the probe's width at once.
  */
 export function flipFactor({ together: { freeKl, forcedKl, flipPower } }: Sensitivity): number {

@@ -4,7 +4,7 @@ import { elements, quantizedBytes } from "../mlx/format.ts";
 import type { PlannedTensor, Role } from "../models/architecture.ts";
 import { type Tier, tierGroupSize } from "./tiers.ts";
 
-/** What the rules depend on besides the tensors. */
+/** Facts that the rules use besides the tensors. */
 export interface OqContext {
   readonly storage: FloatDtype;
   /**

@@ -20,9 +20,9 @@ const most = { domains: 256, tensors: 65_536 };
 export const measuredBits = [3, 4, 5, 6, 8] as const satisfies readonly Bits[];
 
 /**
- * What quantizing one tensor (or one stack of experts) at one width costs. There are two costs,
- * because a quantization error acts in two ways: it changes what the model computes, and it changes
- * which experts later routers choose (a "flip").
+ * The cost of quantizing one tensor (or one stack of experts) at one width. There are two costs,
+ * because a quantization error acts in two ways: it changes the model's arithmetic, and it makes
+ * later routers choose other experts (a "flip").
  */
 const widthCost = object({
   bits: oneOf(measuredBits),
@@ -106,7 +106,7 @@ export const criticalExpert = {
   damage: amount,
 };
 
-/** Result of `oqe sensitivity`: all that plans and cards need to know of a base. Plain JSON. */
+/** Result of `oqe sensitivity`: the measurements that plans and cards use. Plain JSON. */
 const sensitivityFields = object({
   format: oneOf([1]),
   engine: object({ name: line, version: line, kernelSha256: sha256 }),
@@ -124,7 +124,7 @@ const sensitivityFields = object({
   depthGain: list(depthGain),
   /**
    * All tensors at the probe's width at once: KL with forced and with free routes, and the sum of
-   * the tensors' flip powers. The difference of the two KLs is what flips cost. A plan whose flip
+   * the tensors' flip powers. The difference of the two KLs is the cost of flips. A plan whose flip
    * powers sum to S is predicted to lose (freeKl - forcedKl) · √(S / flipPower) through flips.
    */
   together,

@@ -77,7 +77,7 @@ export function tierFlag(name: string): Record<string, string> {
       : { tiers: name };
 }
 
-/** What determines the size of a model's tiers. */
+/** Facts that determine the size of a model's tiers. */
 export interface Sizes {
   readonly quantizable: readonly PlannedTensor[];
   /** Bytes of the unquantized tensors. */
@@ -88,7 +88,7 @@ export interface Sizes {
 }
 
 /**
- * The tier that a target means for a model. Its budget is what the unquantized tensors leave over.
+ * The tier that a target means for a model. Its budget is the size minus the unquantized tensors.
  * Its base width is the largest whose uniform plan fits, else the smallest there is. A tier of the
  * series is returned as it is.
  */

@@ -9,7 +9,7 @@ export interface Tier {
   readonly name: string;
   /** Width of every module that the plan does not boost. */
   readonly bits: Bits;
-  /** What the rules aim at. */
+  /** Target of the rules. */
   readonly targetBpw: number;
   /** Upper limit of the rules; null: the tier is uniform. */
   readonly capBpw: number | null;

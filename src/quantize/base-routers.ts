@@ -4,7 +4,7 @@ import type { Ops } from "../models/ops.ts";
 import type { Routing } from "../models/routing.ts";
 import { type Model, type RunOptions, runModel, type WeightSource } from "../models/run.ts";
 
-/** Records what the base's routers do on the calibration rows, by layer. */
+/** Records the logits and choices of the base's routers on the calibration rows, by layer. */
 export class BaseRouters {
   readonly #ops: Ops;
   readonly #logits = new Map<number, Matrix>();

@@ -7,14 +7,14 @@ import type { Hessian } from "./hessian.ts";
 import { type HessianWatch, InputHessians } from "./input-hessians.ts";
 import type { TuningTools } from "./tuning-tools.ts";
 
-/** A quantized matrix at the moment when the forward pass asks for it. */
+/** A quantized matrix, visited when the forward pass asks for it. */
 export interface VisitedMatrix {
   readonly tensor: PlannedTensor;
-  /** Number in a stack of experts; 0 for a tensor that is no stack. */
+  /** Number in a stack of experts; 0 for a tensor that is not a stack. */
   readonly expert: number;
   /** The model's own matrix. */
   readonly weight: Weight;
-  /** All that is multiplied with it: `[tokens, in]`. */
+  /** All rows that it multiplies: `[tokens, in]`. */
   readonly x: Matrix;
   /** The Hessian of `x`, valid until the visit is over. */
   readonly hessian: Hessian;

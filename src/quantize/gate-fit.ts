@@ -4,7 +4,7 @@ import { asWeight, type Matrix, newMatrix, rowsOf, sharedIntegers } from "../ker
 import { makeHessian, newGram } from "./hessian.ts";
 import type { TuningTools } from "./tuning-tools.ts";
 
-/** One of so many rows of text is held out of the fit, to judge the result. */
+/** One of this many rows of text is held out of the fit, to judge the result. */
 const heldOutEvery = 8;
 
 /** A row of text as a range of tokens. */
@@ -66,8 +66,8 @@ export class GateFit {
     const gram = newGram(hessianBuffers, x.columns);
     const moments = newMatrix(residual.columns, x.columns);
     await Promise.all([
-      addGram(kernel, x, gram.sums, 1, rows),
-      cross(kernel, residual, x, moments, rows),
+      addGram(kernel, { x, sums: gram.sums, alpha: 1, rows }),
+      cross(kernel, { x: residual, y: x, sums: moments, rows }),
     ]);
     const hessian = await makeHessian(this.#tools, gram);
     const { factor, order } = hessian;

@@ -11,7 +11,7 @@ import type { Ops } from "../models/ops.ts";
 
 /** Positions whose logits are in memory at once. */
 const positionsAtOnce = 512;
-/** Positions that say where a token is likely: enough to tell contexts apart. */
+/** Positions used to find where a token is likely. They are enough to distinguish contexts. */
 const contextPositions = 8192;
 /** Directions that contexts are compared in. Random signs preserve angles (Achlioptas 2003). */
 const contextWidth = 64;
@@ -27,7 +27,7 @@ export interface HeadGroups {
 
 /**
  * Groups the rows of a head `[vocabulary, hidden]` by the contexts in which their tokens are
- * likely. `x [positions, hidden]` is what the head multiplies.
+ * likely. `x [positions, hidden]` is the input of the head.
  */
 export async function groupRows(
   ops: Ops,

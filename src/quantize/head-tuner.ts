@@ -19,7 +19,7 @@ export interface HeadResult {
 }
 
 /**
- * Tunes a head `[vocabulary, hidden]` on what it multiplies, `x [positions, hidden]`.
+ * Tunes a head `[vocabulary, hidden]` on its input, `x [positions, hidden]`.
  *
  * The head is tuned for the KL of its logits. To second order, KL = ½ Var_p(error of the logits).
  * So the error of token v's row counts at a position with the Fisher weight p_v (1 - p_v): only

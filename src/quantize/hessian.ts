@@ -27,7 +27,7 @@ export interface Hessian {
   readonly order: Uint32Array<SharedArrayBuffer>;
   /** Second moments `[width]` in natural order, shrunk but not damped. */
   readonly diagonal: Float32Array<SharedArrayBuffer>;
-  /** What was added to the diagonal, as a fraction of its mean. */
+  /** Value that was added to the diagonal, as a fraction of its mean. */
   readonly damping: number;
   /** Makes the buffer available to the next Hessian. */
   release(): void;
@@ -79,7 +79,7 @@ export async function collect(
   { weight = 1, counted = true }: { readonly weight?: number; readonly counted?: boolean } = {},
 ): Promise<void> {
   if (x.rows === 0) return;
-  await addGram(kernel, x, gram.sums, weight);
+  await addGram(kernel, { x, sums: gram.sums, alpha: weight });
   if (counted) gram.tokens += x.rows;
 }
 

@@ -11,7 +11,7 @@ import {
 } from "./hessian.ts";
 import type { TuningTools } from "./tuning-tools.ts";
 
-/** Receives what is counted while Hessians are gathered. */
+/** Receives the counts that are made while Hessians are gathered. */
 export interface HessianWatch {
   /** `rows` of an input were not finite. They count as zeros. */
   drop(rows: number, fedBy: string): void;

@@ -17,13 +17,13 @@ import { copyOf, decodeMatrix, type TunedRows } from "./tuned-rows.ts";
 
 export interface MatrixTask {
   readonly tensor: PlannedTensor;
-  /** Number in a stack of experts; 0 for a tensor that is no stack. */
+  /** Number in a stack of experts; 0 for a tensor that is not a stack. */
   readonly expert: number;
   /** Null: every column counts alike. */
   readonly hessian: Hessian | null;
   /** The base's matrix, in memory or read by ranges of rows. */
   readonly weight: Weight | MatrixRows;
-  /** What the codes approximate in place of `weight`. Null: `weight` itself. */
+  /** The target of the codes. Null: `weight` itself. */
   readonly target: Weight | null;
 }
 
@@ -48,7 +48,8 @@ export async function tuneForTiers(walk: TuneWalk, task: MatrixTask): Promise<We
   const stored = walk.sequential
     ? await decodeMatrix(tools.kernel, parts, { columns, store: tools.storage })
     : null;
-  // The sums' error is relative to the target. What counts is the error relative to the base.
+  // The sums give the error relative to the target. The record needs the error relative to the
+  // base.
   const errors =
     target !== null && stored !== null && isInMemory(weight)
       ? await errorAgainst(tools.kernel, weight, stored)
@@ -58,7 +59,7 @@ export async function tuneForTiers(walk: TuneWalk, task: MatrixTask): Promise<We
   return stored;
 }
 
-/** Aims the errors past the routers where the walk does so and a router reads the output. */
+/** With repair `rounding`, aims the errors past the routers that read the output. */
 async function tuneRowsOf(
   { tools, aim }: TuneWalk,
   { tensor, weight, target }: MatrixTask,

@@ -67,7 +67,7 @@ async function tuneTable(walk: TuneWalk, tensor: PlannedTensor): Promise<Weight 
   return stored;
 }
 
-/** `x [tokens, hidden]` is what the head multiplies. */
+/** `x [tokens, hidden]` is the input of the head. */
 async function tuneHead(walk: TuneWalk, tensor: PlannedTensor, x: Matrix): Promise<void> {
   const { model, tools, writer, ledger, calibration } = walk;
   const head = await model.weights.matrix(null, tensor.role.role);

@@ -17,7 +17,7 @@ import type { VisitedMatrix } from "./block-visit.ts";
 
 /**
  * Share of the error that a target compensates for. The fit is to the calibration rows; on other
- * rows only a part of it holds (docs/benchmarks.md).
+ * rows it is only partly right (docs/benchmarks.md).
  */
 const share = 0.5;
 /** Tokens per input channel that a fit needs. */
@@ -115,7 +115,7 @@ export class ResidualRepair {
     });
     await ops.kernel.run("screen", { x: difference });
     const sums = newMatrix(x.columns, x.columns);
-    await cross(ops.kernel, x, difference, sums);
+    await cross(ops.kernel, { x, y: difference, sums });
     return sums;
   }
 

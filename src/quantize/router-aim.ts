@@ -14,11 +14,11 @@ export interface RowBlock {
    * How errors of the rows from `end` on change this block's target: `[rows from end on, end -
    * start]`. Null for the last rows of the matrix.
    */
-  readonly carry: Matrix | null;
+  readonly compensation: Matrix | null;
 }
 
 /**
- * Share of the loss that comes from what routers read, for errors that are spread evenly over the
+ * Share of the loss that the routers' directions have, for errors that are spread evenly over the
  * residual stream. A larger share gives fewer flips but larger errors elsewhere
  * (docs/benchmarks.md).
  */
@@ -26,7 +26,7 @@ const share = 0.3;
 /** Blocks per matrix. The rows of one block do not compensate for each other. */
 const blocks = 6;
 
-/** What a router reads of the residual stream. */
+/** The directions of the residual stream that a router reads. */
 interface Reader {
   /** Place, in the list of all tensors, of the norm between the residual stream and the router. */
   readonly norm: number;
@@ -37,10 +37,10 @@ interface Reader {
 
 /**
  * Aims rounding errors past the routers. A matrix that writes into the residual stream gets the
- * loss tr(M E H Eᵀ) with M = I + μ Σ_r A_rᵀA_r / |A_r|², over the later routers r. A = γ ∘ G is
- * what a router reads: its gate without the mean row (which changes no choice), times the factors
- * of the norm before it. So errors that a router reads count more, and rows of E compensate for
- * each other there. After BOA (arXiv 2406.13474), where M comes from attention.
+ * loss tr(M E H Eᵀ) with M = I + μ Σ_r A_rᵀA_r / |A_r|², over the later routers r. A = γ ∘ G are
+ * the directions that a router reads: its gate without the mean row (which changes no choice),
+ * times the factors of the norm before it. So errors that a router reads count more, and rows of E
+ * compensate for each other there. After BOA (arXiv 2406.13474), where M comes from attention.
  */
 export class RouterAim {
   readonly #kernel: Kernel;
@@ -88,7 +88,7 @@ export class RouterAim {
   async blocksOf(tensor: PlannedTensor): Promise<readonly RowBlock[] | null> {
     const { role, layer, shape, name } = tensor;
     if (layer === null || role.residual !== true || shape.at(-2) !== this.#hidden) return null;
-    // A router reads what was written before its norm, also within its own block.
+    // A router reads all outputs written before its norm, also those of its own block.
     const place = this.#places.get(name)!;
     const readers = this.#readers.filter(({ norm }) => norm > place);
     if (readers.length === 0) return null;
@@ -105,7 +105,7 @@ export class RouterAim {
     for (let i = 0; i < d; i++) factor[i * d + i] = 1;
     const strength = ((share / (1 - share)) * d) / readers.length;
     for (const { directions, squares } of readers) {
-      await addGram(this.#kernel, directions, factor, strength / squares);
+      await addGram(this.#kernel, { x: directions, sums: factor, alpha: strength / squares });
     }
     await factorize(this.#kernel, factor, d); // M has at least 1 on its diagonal: no pivot fails
     const size = Math.ceil(d / blocks);
@@ -113,10 +113,16 @@ export class RouterAim {
     return Promise.all(
       starts.map(async (start) => {
         const end = Math.min(d, start + size);
-        if (end === d) return { start, end, carry: null };
-        const carry = newMatrix(d - end, end - start);
-        await this.#kernel.run("carry", { factor, d, top: start, bottom: end, carry });
-        return { start, end, carry };
+        if (end === d) return { start, end, compensation: null };
+        const compensation = newMatrix(d - end, end - start);
+        await this.#kernel.run("compensation", {
+          factor,
+          d,
+          top: start,
+          bottom: end,
+          out: compensation,
+        });
+        return { start, end, compensation };
       }),
     );
   }

@@ -18,7 +18,7 @@ type Floats = Float32Array<SharedArrayBuffer>;
 export interface RouterRepairRequest {
   readonly base: Model;
   readonly tensors: readonly PlannedTensor[];
-  /** Its sink contains all of the tier except the gates. */
+  /** Its sink contains the whole tier except the gates. */
   readonly tier: TierTarget;
   readonly rows: CalibrationIds;
   readonly routers: BaseRouters;
@@ -28,8 +28,8 @@ export interface RouterRepairRequest {
 /**
  * Fits the gate G of every router to the base's logits, given the inputs X that the router has in
  * the tier as stored: G' = G + (L - X·Gᵀ)ᵀX (XᵀX + damping)⁻¹. Writes G', or G if G' is no better
- * on the held-out rows. Later blocks see what was written. The tier follows the base's choice of
- * experts: the error of an expert that only the tier chose is one that no gate can foresee.
+ * on the held-out rows. Later blocks see the written gate. The tier follows the base's choice of
+ * experts, because no gate can foresee the error of an expert that only the tier chose.
  */
 export async function repairRouters(
   request: RouterRepairRequest,

@@ -34,7 +34,7 @@ export interface TuneOptions {
 
 /** Result of tuning a matrix at one width: sums over its rows. */
 export interface TunedSums {
-  /** tr(E H Eᵀ) of what is stored. H is the Hessian as used: shrunk and damped. */
+  /** tr(E H Eᵀ) of the stored values. H is the Hessian as used: shrunk and damped. */
   readonly loss: number;
   /** The same for plain rounding. */
   readonly roundedLoss: number;
@@ -52,7 +52,10 @@ type MatrixTools = Pick<TuningTools, "kernel" | "storage" | "resultBuffers">;
 /** Buffers to hold for later: results of the matrices in progress, at four widths each. */
 const mostSpare = 32;
 
-/** Rows per job. Every job copies the factor, which costs little next to computing so many rows. */
+/**
+ * Rows per job. Every job copies the factor, which costs little compared with the work on this many
+ * rows.
+ */
 const rowsPerJob = 1024;
 
 /**

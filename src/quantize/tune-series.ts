@@ -19,7 +19,7 @@ import type { TunedTier } from "./tuned-tier.ts";
 import { TuningLedger } from "./tuning-ledger.ts";
 import { openTools, type TuningTools } from "./tuning-tools.ts";
 
-/** What all walks of a series share. */
+/** Values that all walks of a series share. */
 interface Series {
   readonly request: TuneSeriesRequest;
   readonly tools: TuningTools;
@@ -33,9 +33,9 @@ interface Series {
 /**
  * Walks the model block by block with the hidden states of all calibration rows. Tunes every matrix
  * with the Hessian of its own input. Propagation `reference`: one walk with the base's activations
- * serves all plans. `sequential`: one walk per plan, in which each block sees what is stored of the
- * blocks before it. The bytes depend neither on the number of workers nor on timing.
- * Throws BAD_CHECKPOINT for weights or activations that are not finite.
+ * serves all plans. `sequential`: one walk per plan, in which each block sees the stored weights of
+ * the blocks before it. The bytes depend neither on the number of workers nor on timing. Throws
+ * BAD_CHECKPOINT for weights or activations that are not finite.
  */
 export async function tuneSeries(request: TuneSeriesRequest): Promise<readonly TunedTier[]> {
   const series = openSeries(request);

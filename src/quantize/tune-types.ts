@@ -33,7 +33,7 @@ export interface TuneSeriesRequest {
 /** Layer -> its experts that the sensitivity found critical to some domain. */
 export type CriticalExperts = ReadonlyMap<number, ReadonlySet<number>>;
 
-/** What the steps of one tuning walk share. */
+/** Values that the steps of one tuning walk share. */
 export interface TuneWalk {
   readonly base: Base;
   /** The base as a model. Its weights are checked to be finite when they are read. */
@@ -43,12 +43,12 @@ export interface TuneWalk {
   readonly tools: TuningTools;
   /** Writes to the tiers of this walk. */
   readonly writer: TierWriter;
-  /** Whether later blocks see what this walk's only tier has stored for the earlier ones. */
+  /** Whether later blocks see the stored weights of earlier ones. The walk then has one tier. */
   readonly sequential: boolean;
   readonly ledger: TuningLedger;
   /** Null unless rounding should spare the routers. */
   readonly aim: RouterAim | null;
-  /** Records what the base's routers do in this walk; null if nothing is to be recorded. */
+  /** Records the base's routers in this walk; null: nothing is recorded. */
   readonly routers: BaseRouters | null;
   /** Called with the base bytes that were tuned, times the tiers of this walk. */
   readonly progress: (bytes: number) => void;

@@ -17,7 +17,7 @@ export interface TunedRows {
   readonly biases: Uint8Array<SharedArrayBuffer>;
 }
 
-/** What a matrix and its storage need to be decoded. */
+/** Shape and dtypes, as decoding needs them. */
 interface Stored {
   readonly columns: number;
   /** Dtype of scales and biases. */

@@ -25,7 +25,7 @@ const mostDropped = 0.01;
 /** Result of tuning one matrix of a tensor. */
 export interface LedgerEntry {
   readonly tensor: PlannedTensor;
-  /** Number in a stack of experts; 0 for a tensor that is no stack. */
+  /** Number in a stack of experts; 0 for a tensor that is not a stack. */
   readonly expert: number;
   readonly hessian: Hessian | null;
   readonly widths: readonly Width[];
@@ -47,7 +47,7 @@ export class TuningLedger {
   readonly #entries = new Map<string, Entry[]>();
   /** Layer and expert -> calibration tokens. */
   readonly #tokens = new Map<string, number>();
-  /** Module path -> what was done in place of the method, by expert. */
+  /** Module path -> the fallback that was used, by expert. */
   readonly #fallbacks = new Map<string, Map<number, string>>();
   /** Input -> rows that were not finite. */
   readonly #dropped = new Map<string, number>();

@@ -79,7 +79,7 @@ const moduleRecord = v.pipe(
     /** Rows, of all experts of a stack, that stay rounded because tuning did not improve them. */
     roundedRows: count,
     rows: count,
-    /** A phrase that says what was done if the method could not be applied. */
+    /** The fallback that was used, as a phrase. */
     fallback: v.exactOptional(line),
   }),
   agree(function* ({ roundedRows, rows }) {
@@ -124,7 +124,7 @@ const repairRecord = object({
 });
 export type RepairRecord = v.InferOutput<typeof repairRecord>;
 
-/** What the receipt records of tuning one tier. */
+/** The receipt's record of tuning one tier. */
 export const tuningRecordSchema = object({
   /** null for a model without routed experts. */
   experts: v.nullable(expertRecord),

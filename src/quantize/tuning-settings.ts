@@ -2,7 +2,7 @@ import type { Width } from "../kernel/width.ts";
 
 /**
  * The constants of the method, each measured (docs/tuning.md). They are part of the engine: other
- * values make another recipe. Benchmarks pass other values to show what each is worth.
+ * values make another recipe. Benchmarks pass other values to show the effect of each.
  */
 export interface TuningSettings {
   /**

@@ -5,7 +5,7 @@ import { Ops } from "../models/ops.ts";
 import type { TuningSettings } from "./tuning-settings.ts";
 
 /**
- * What every step of tuning uses: the kernel, the method's constants, and buffers that jobs reuse.
+ * Tools of every step of tuning: the kernel, the method's constants, and buffers that jobs reuse.
  */
 export interface TuningTools {
   readonly kernel: Kernel;

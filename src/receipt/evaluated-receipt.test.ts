@@ -98,7 +98,7 @@ describe("the receipt of an evaluated tier", () => {
   });
 });
 
-test("a rehearsal has a blank evaluation that can be written, if one is asked for", () => {
+test("a draft has a blank evaluation that can be written, if the run evaluates", () => {
   for (const experts of [evaluated.model.experts, null]) {
     const receipt = { ...evaluated, model: { ...evaluated.model, experts } };
     const blank = { ...receipt, evaluation: blankEvaluation(receipt) };

@@ -2,8 +2,8 @@ import type { Contradiction } from "../ground/schema.ts";
 import type { Receipt } from "./receipt.ts";
 
 /**
- * Fields of a receipt that contradict each other: its card would claim what the receipt does not
- * support.
+ * Fields of a receipt that contradict each other: its card would make claims that the receipt does
+ * not support.
  */
 export function* contradictions(receipt: Receipt): Generator<Contradiction> {
   yield* ofNames(receipt);
@@ -13,7 +13,7 @@ export function* contradictions(receipt: Receipt): Generator<Contradiction> {
   yield* ofSensitivity(receipt);
 }
 
-/** A card must not speak of another repository than its own. */
+/** A card must name its own repository. */
 function* ofNames({ repository, name, plan, series, otherTiers }: Receipt) {
   if (repository.split("/").at(-1) !== name)
     yield { at: ["name"], expected: `the last part of repository, "${repository}"` };
@@ -47,7 +47,7 @@ function* ofModules({ plan, tuning, sensitivity }: Receipt) {
   }
 }
 
-/** A tuned tier has all that tuning leaves behind, and a rounded tier none of it. */
+/** A tuned tier has every record of tuning, and a rounded tier has none. */
 function* ofMethod({ options, calibration, tuning }: Receipt) {
   const { method, propagation, repair, rounding } = options;
   const isTuned = method === "tuned";

@@ -48,7 +48,7 @@ describe("a receipt", () => {
     expect(parseReceipt(writeReceipt(receipt), "x")).toEqual(receipt);
   });
 
-  test("is the same text whatever the order of its keys, and ends with one newline", () => {
+  test("is the same text for any order of its keys, and ends with one newline", () => {
     const receipt = nemotronReceipt();
     const turned = Object.fromEntries(Object.entries(receipt).reverse()) as unknown as Receipt;
     const files = Object.fromEntries(Object.entries(receipt.files).reverse());

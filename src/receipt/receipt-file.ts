@@ -6,11 +6,12 @@ import { type Receipt, receiptSchema } from "./receipt.ts";
 import { contradictions } from "./receipt-checks.ts";
 
 const wholeReceipt = v.pipe(receiptSchema, agree(contradictions));
-/** What receipts of all formats share. */
+/** Fields that receipts of all formats have. */
 const header = object({ format: count, engine: object({ version }) });
 
 /**
- * In indented JSON. Strings in JSON hold no line break, so that it matches lists of numbers only.
+ * Matches lists of numbers in indented JSON. It cannot match inside a string, because a JSON string
+ * holds no line break.
  */
 const numberList = /\[\n\s+[-+.\de]+(?:,\n\s+[-+.\de]+)*\n\s+\]/g;
 

@@ -52,7 +52,7 @@ const hubId = v.pipe(line, v.check(isRepositoryId, "namespace/name"));
 /** One segment of a path on any system, and not hidden: it becomes a folder. */
 const namePattern = /^[^./\\:][^/\\:]{0,200}$/;
 
-/** What the base's own card says and ours inherits. Absent keys stay absent. */
+/** Fields that our card inherits from the base's card. Absent keys stay absent. */
 const inherited = object({
   license: v.exactOptional(line),
   licenseName: v.exactOptional(line),
@@ -68,8 +68,8 @@ const seriesRow = object(tierSummary);
 export type SeriesRow = v.InferOutput<typeof seriesRow>;
 
 /**
- * What the evaluation says of another tier of the same run, for the performance matrix and the
- * picture of the series.
+ * Evaluation of another tier of the same run, for the performance matrix and the picture of the
+ * series.
  */
 const tierFigures = object({
   tier: line,
@@ -92,7 +92,7 @@ const options = object({
   repair: v.nullable(list(oneOf(repairs))),
   rounding: oneOf(["stored", "mlx"]),
   policy: matching(/^[\w.-]{1,64}$/, "a policy's name"),
-  /** Least widths by role that were asked for; null for a plan by fixed rules. */
+  /** Minimum widths by role, as set by the input; null for a plan by fixed rules. */
   floors: v.nullable(floorsSchema),
   /** Weights of domains in the sensitivity, where not 1; null for a plan by fixed rules. */
   domainWeights: v.nullable(entries(domainName, amount)),
@@ -146,7 +146,10 @@ export const receiptSchema = object({
   plan: tierPlanSchema,
   /** Tensors that are never quantized -> the reason. */
   unquantized: entries(line, line),
-  /** Every tier of the series, in the order of the tier table, whichever of them a run makes. */
+  /**
+   * Every tier of the series, in the order of the tier table, also tiers that the run does not
+   * make.
+   */
   series: list(seriesRow),
   /** The measured sensitivity that the plan was made from; null for a plan by fixed rules. */
   sensitivity: v.nullable(sensitivityRecordSchema),
@@ -154,7 +157,7 @@ export const receiptSchema = object({
    * Relative: Σ (w - ŵ)² / Σ w² over all quantized tensors of the tier, from the bytes as stored.
    */
   weightError: object({ relative: amount }),
-  /** What tuning did; null where nothing was tuned. */
+  /** Results of tuning; null if nothing was tuned. */
   tuning: v.nullable(tuningRecordSchema),
   /** Measured from the finished bytes; null where no evaluation was asked for. */
   evaluation: v.nullable(evaluationSchema),
@@ -164,11 +167,11 @@ export const receiptSchema = object({
    * Changes of config.json against the base, one sentence each, e.g. the dt floor of nemotron_h.
    */
   configNotes: list(line),
-  /** What went wrong, or another way than asked, while this tier was made; one sentence each. */
+  /** Warnings from making this tier, one sentence each. */
   warnings: list(line),
   /**
-   * Every file of the repo by path, but the receipt and what is made from it: README.md and the
-   * pictures.
+   * Every file of the repository by path, except the receipt and the files made from it (README.md
+   * and the pictures).
    */
   files: entries(pathInside, object({ bytes: count, sha256 })),
 });

@@ -79,8 +79,8 @@ const record = object({
 });
 
 /**
- * What a receipt keeps of the sensitivity that its plan was made from: three significant digits,
- * costs at the probe's width.
+ * The part of a sensitivity that a receipt records: three significant digits, costs at the probe's
+ * width.
  */
 export type SensitivityRecord = v.InferOutput<typeof record>;
 export const sensitivityRecordSchema = v.pipe(record, agree(contradictions));
@@ -110,10 +110,10 @@ function* contradictions(sensitivity: SensitivityRecord): Generator<Contradictio
 }
 
 const digits = 3;
-/** Of the critical experts of a domain, card and picture name this many. */
+/** Card and picture name this many critical experts of each domain. */
 export const namedExperts = 4;
 
-/** What a receipt keeps of a sensitivity. */
+/** Makes the record of a sensitivity for the receipt. */
 export function describeSensitivity(sensitivity: Sensitivity): SensitivityRecord {
   const { proxy, calibration, probe, domains, depthGain, together, check, tensors, critical } =
     sensitivity;

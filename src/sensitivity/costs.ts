@@ -43,7 +43,7 @@ export interface Outcome {
 
 type Costs = Pick<Sensitivity, "depthGain" | "together" | "check" | "tensors">;
 
-/** What every tensor costs at every width, from the results of the walk. */
+/** The costs of every tensor at every width, from the results of the walk. */
 export function costsOf(outcome: Outcome, rows: ProbeRows): Costs {
   const weights = Float64Array.from(rows.judged, (token) => rows.weights[token]!);
   const mean = (values: Float64Array) => weightedMean(values, weights);

@@ -3,7 +3,7 @@ import { measuredBits } from "../plan/sensitivity-types.ts";
 import type { TunedSums } from "../quantize/tune-matrix.ts";
 import { probeIndex } from "./probe-width.ts";
 
-/** A forecast of what tuning loses, without tuning. */
+/** A forecast of tuning's loss, made without tuning. */
 export interface Forecast {
   /** tr(W H Wᵀ) */
   readonly energy: number;

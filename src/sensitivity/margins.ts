@@ -31,9 +31,9 @@ export function boundaryOf(routing: Routing, weights: Float64Array): Boundary {
  * A token's margin: the selection score of its last chosen expert minus that of the first one not
  * chosen. Infinite if all experts are chosen.
  */
-function marginOf({ kept, perToken, selection }: Routing, token: number): number {
-  if (kept <= perToken) return Number.POSITIVE_INFINITY;
-  const at = token * kept + perToken;
+function marginOf({ candidates, perToken, selection }: Routing, token: number): number {
+  if (candidates <= perToken) return Number.POSITIVE_INFINITY;
+  const at = token * candidates + perToken;
   return selection[at - 1]! - selection[at]!;
 }
 
@@ -47,13 +47,13 @@ export function addMargins(
   probes: readonly { flipPower: number }[],
 ): void {
   const { routing, density, weights } = boundary;
-  const { tokens, kept, perToken, experts, scores, routed } = routing;
-  if (kept <= perToken) return;
+  const { tokens, candidates, perToken, experts, scores, routed } = routing;
+  if (candidates <= perToken) return;
   for (const [i, probe] of probes.entries()) {
     let sum = 0;
     for (let token = 0; token < tokens; token++) {
       if (!Number.isFinite(marginOf(routing, token))) continue;
-      const at = token * kept + perToken;
+      const at = token * candidates + perToken;
       // The correction bias is the same in both margins and cancels out.
       const change = (expert: number) =>
         own.scores[(i * tokens + token) * routed + expert]! - scores[token * routed + expert]!;

@@ -14,7 +14,7 @@ import type { LossTable } from "./loss-table.ts";
 import { probeWidth, widths } from "./probe-width.ts";
 import type { BlockPlace } from "./probes.ts";
 
-/** What all steps of a measuring walk share. */
+/** Values that all steps of a measuring walk share. */
 export interface Measuring {
   readonly model: Model;
   /** All tensors of the model. */

@@ -8,8 +8,8 @@ import { walkModel } from "./sensitivity-walk.ts";
 
 /**
  * Measures how much the precision of every quantizable tensor affects the model's output, in one
- * pass over the blocks. The same request gives the same sensitivity, whatever the number of
- * workers. Throws BAD_CHECKPOINT for weights or activations that are not finite.
+ * pass over the blocks. The same request gives the same sensitivity with any number of workers.
+ * Throws BAD_CHECKPOINT for weights or activations that are not finite.
  */
 export async function measure(request: MeasureRequest): Promise<Sensitivity> {
   const { rows, report } = request;

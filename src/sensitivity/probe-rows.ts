@@ -3,7 +3,7 @@ import { sharedIntegers } from "../kernel/matrix.ts";
 
 /**
  * The rows that probes run on: some of the calibration rows, evenly spread over the domains.
- * Hessians are made of the other rows, so errors are measured on text that nothing was fitted to.
+ * Hessians are made of the other rows, so errors are measured on held-out text.
  */
 export interface ProbeRows {
   readonly samples: number;
@@ -23,7 +23,7 @@ export interface ProbeRows {
 }
 
 /**
- * One position in so many is judged. Neighbours give similar results, and logits of the whole
+ * One position of this many is judged. Neighbours give similar results, and logits of the whole
  * vocabulary are expensive.
  */
 const judgedEvery = 4;

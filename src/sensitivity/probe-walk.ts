@@ -25,7 +25,8 @@ export interface ProbedTensor {
 }
 
 /**
- * Takes the probe rows through the model, block by block: the base's, and all probes beside them.
+ * Runs the probe rows through the model, block by block: the base's states, and all probes beside
+ * them.
  */
 export class ProbeWalk {
   readonly #model: Model;

@@ -25,7 +25,7 @@ export interface BlockPlace {
 export interface AdvanceOptions {
   /** Tokens of a sequence. */
   readonly length: number;
-  /** What the base's router does in this block; null if the block has none. */
+  /** The boundary of the base's router in this block; null if the block has none. */
   readonly boundary: Boundary | null;
   /** Probes with free routes: they follow their own choice of experts. Others follow the base's. */
   readonly free?: readonly Probe[];

@@ -12,8 +12,8 @@ const document = (where: string): Document => ({
 
 /**
  * A sensitivity from its JSON text. Throws BAD_SENSITIVITY, naming the file `where` and the field,
- * where a field is wrong or the sensitivity says nothing (requireContrast). The caller checks base
- * and engine (requireOrigin).
+ * if a field is wrong or the sensitivity carries no information (requireContrast). The caller
+ * checks base and engine (requireOrigin).
  */
 export function parseSensitivity(text: string, where: string): Sensitivity {
   const file = document(where);

@@ -14,7 +14,7 @@ beforeEach(async () => {
 });
 afterEach(() => removeFolder(folder));
 
-test("card and pictures are written, a picture of an earlier receipt goes", async () => {
+test("card and pictures are written, and a picture of an earlier receipt is removed", async () => {
   await writeFile(`${folder}/oqe-kl.svg`, "old");
   await writeCard(folder, tunedReceipt(), report);
   expect((await readdir(folder)).sort()).toEqual(["README.md", "oqe-bits.svg"]);

@@ -10,8 +10,8 @@ import { onDisk } from "./atomic-folder.ts";
 import { readReceipt } from "./read-receipt.ts";
 
 /**
- * The card before anything is measured. What receipt, template or Hub would refuse is refused here,
- * before hours of work. Throws TEMPLATE, BAD_INPUT.
+ * The card before anything is measured. Fails here, before hours of work, if receipt or template
+ * would fail later. Throws TEMPLATE, BAD_INPUT.
  */
 export async function rehearseCard(recipe: Recipe): Promise<string> {
   const unmeasured = { files: {}, weightError: { relative: 0 }, warnings: [] };

@@ -36,7 +36,7 @@ describe("a tier counts as published", () => {
     ]),
   };
 
-  test("whatever was measured, if the recipe is the same", () => {
+  test("with any measurement, if the recipe is the same", () => {
     const other = {
       ...tuned,
       warnings: ["odd"],

@@ -5,10 +5,10 @@ import type { Receipt } from "../receipt/receipt.ts";
 import { type Draft, draftOf } from "../receipt/recipe.ts";
 
 /**
- * Whether a repository's main is what this recipe would give, so that nothing has to be done. Its
- * receipt has the same draft. Every file of the receipt is there with its size and, if the Hub
- * tells it, its SHA-256. Card and pictures are there, and no other weights (mlx-lm loads all it
- * finds). A base folder has no commit that pins its weights, so a tier of it is never current.
+ * Whether a repository's main already has what this recipe gives. Its receipt has the same draft.
+ * Every file of the receipt is there with its size and, if the Hub tells it, its SHA-256. Card and
+ * pictures are there, and no other weights (mlx-lm loads all it finds). A base folder has no commit
+ * that pins its weights, so a tier of it is never current.
  */
 export function isCurrent(recipe: Draft, published: Receipt, remote: RemoteState): boolean {
   const {

@@ -59,8 +59,8 @@ export interface FoldersRequest {
 }
 
 /**
- * Makes the folders of all tiers in one walk over the base. Each is complete, with receipt and
- * card, or none is there. Gives the receipts.
+ * Makes the folders of all tiers in one walk over the base. Either all folders are complete, with
+ * receipt and card, or none exists. Gives the receipts.
  */
 export async function makeFolders(request: FoldersRequest): Promise<readonly Receipt[]> {
   const { runs, inputs } = request;

@@ -16,7 +16,7 @@ export function gateFailure(made: readonly Receipt[]): OqeError | null {
   return new OqeError(
     "GATE",
     failed.join("; "),
-    "The folder is kept, with its card and receipt, and is not published. " +
+    "The folder stays on disk with its card and receipt, and is not published. " +
       "To set another limit: --max-kl oQ4e=0.3. To publish without gates: --verify false.",
   );
 }

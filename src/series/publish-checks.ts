@@ -8,7 +8,7 @@ import type { Inputs } from "../inputs/inputs.ts";
 import { rehearseCard } from "./card-files.ts";
 import { type TierRun, tierName } from "./recipes.ts";
 
-/** What is checked before any weight is read, so that a publish fails in its first seconds. */
+/** Checks before any weight is read. A publish that must fail does so in its first seconds. */
 
 /** Throws BAD_INPUT for a namespace or tier repository that the Hub would refuse. */
 export function checkNames({
@@ -80,7 +80,7 @@ export async function checkCards(
   }
 }
 
-/** A Hub without an endpoint that only serves to fail early: warns and goes on. */
+/** For a Hub that lacks the endpoint of an early check: warns and goes on. */
 function ifAbsent(report: Report, what: string): (error: unknown) => null {
   return (error) => {
     if (!(error instanceof OqeError) || error.code !== "NOT_FOUND") throw error;

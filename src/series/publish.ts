@@ -113,7 +113,8 @@ function oneLine(text: string, longest: number): string {
 }
 
 /**
- * A tier that this run did not publish. Reads main again: a commit may have landed all the same.
+ * A tier that this run did not publish. Reads main again, because the commit may have been made
+ * anyway.
  */
 async function failedTier({ hub, states }: Publishing, draft: TierDraft): Promise<PublishedTier> {
   const { repository } = draft.recipe;

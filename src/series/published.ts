@@ -71,7 +71,7 @@ function readBaseId(receipt: string, repository: string): string | null {
 }
 
 /**
- * The receipt on main if main already is what the draft would make and passes today's gates;
+ * The receipt on main if main already has what the draft would make, and passes today's gates;
  * otherwise null. An unreadable receipt counts as another recipe.
  */
 export function findPublished(

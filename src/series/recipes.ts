@@ -33,7 +33,7 @@ export interface TierRun extends TierDraft {
   readonly recipe: Recipe;
 }
 
-/** Where drafted tiers go, and what else their recipes name. */
+/** The target of drafted tiers, and other values that their recipes name. */
 export interface Target {
   readonly folder: string;
   /** null: the tiers are written, but not published. */
@@ -45,7 +45,7 @@ export interface Target {
   readonly proxyName: string | null;
 }
 
-/** What recipes say of the inputs. */
+/** The inputs that recipes record. */
 export type RecipeInputs = PlanInputs &
   Pick<Inputs, "method" | "propagation" | "repair" | "rounding" | "domainWeights">;
 
@@ -118,12 +118,12 @@ async function sharedRecipe(
   };
 }
 
-/** Those of the chosen repairs that apply to the model. */
+/** The chosen repairs that apply to the model. */
 function repairsOf(repair: readonly Repair[], hasRouters: boolean): readonly Repair[] {
   return repair.filter((name) => name === "residual" || hasRouters);
 }
 
-/** With base, rows and engine, all that a plan follows from. */
+/** A plan follows from these values, base, rows and engine. */
 function planningOptions(
   { policy, floors, domainWeights }: RecipeInputs,
   { sensitivitySha256, proxyName }: Target,
@@ -165,7 +165,7 @@ export function seriesPlan(
   };
 }
 
-/** A series plan, and what it was made from. */
+/** A series plan and its sources. */
 export interface PlannedSeries {
   readonly base: Base;
   readonly floors: Floors;
@@ -190,9 +190,9 @@ export function planDrafts(
 }
 
 /**
- * A row for every tier of the series, whether this run makes it or not. A tier's card is then the
- * same from four runs of one tier each as from one run of four. A tier whose budget is below the
- * floors has no row.
+ * A row for every tier of the series, also tiers that this run does not make. So four runs of one
+ * tier each give the same cards as one run of four. A tier whose budget is below the floors has no
+ * row.
  */
 function seriesRows({ base, floors, plan, sensitivity }: PlannedSeries): SeriesRow[] {
   const costs = sensitivity && { sensitivity, floors };

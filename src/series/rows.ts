@@ -12,7 +12,7 @@ import type { Hub } from "../hub/hub-types.ts";
 import type { RowInputs } from "../inputs/inputs.ts";
 import { integer } from "../models/config-fields.ts";
 
-/** Rows of text, and what a receipt says of them. */
+/** Rows of text, and their record for the receipt. */
 export interface DrawnRows extends EvaluationRows {
   /** SHA-256 of the text that they were drawn from. */
   readonly text: string;
@@ -26,7 +26,7 @@ export interface Calibration {
   readonly evaluation: DrawnRows | null;
 }
 
-/** Any number will do, but it must stay the same: the rows are part of the recipe. */
+/** Seed of the rows. It must never change, because the rows are part of the recipe. */
 const seed = 1;
 /** Tokens per evaluation row. 128 rows have 32,768 positions. */
 export const evaluationLength = 256;
@@ -65,7 +65,9 @@ export async function calibrate(
   }
 }
 
-/** Errors of a model without a usable tokenizer or forward pass. It can be rounded all the same. */
+/**
+ * Errors of a model without a usable tokenizer or forward pass. Such a model can still be rounded.
+ */
 const unusable = new Set(["MISSING_FILE", "UNSUPPORTED_MODEL", "BAD_CHECKPOINT"]);
 
 type DrawRows = (corpus: Corpus, samples: number, length: number) => DrawnRows;

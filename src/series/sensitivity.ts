@@ -32,8 +32,8 @@ export interface GivenSensitivity {
 }
 
 /**
- * Reads the sensitivity file of the inputs and checks that it fits base and engine; null: none is
- * given, and the run measures. Throws BAD_SENSITIVITY, DISK.
+ * Reads the sensitivity file of the inputs and checks that it fits base and engine; null: no file
+ * is given, and the run measures. Throws BAD_SENSITIVITY, DISK.
  */
 export async function readGiven(
   path: Inputs["sensitivity"],
@@ -43,20 +43,23 @@ export async function readGiven(
   if (path === null) return null;
   const { size } = await onDisk(path, 0, () => stat(path));
   if (size > largestFile)
-    throw new OqeError("BAD_SENSITIVITY", `${path} has ${size} bytes: that is no sensitivity`);
+    throw new OqeError(
+      "BAD_SENSITIVITY",
+      `${path} has ${size} bytes; a sensitivity file is smaller`,
+    );
   const text = await onDisk(path, 0, () => readFile(path, "utf8"));
   const sensitivity = parseSensitivity(text, path);
   requireOrigin(sensitivity, originOf(base, kernel.sha256));
   return { sensitivity, sha256: createHash("sha256").update(text).digest("hex") };
 }
 
-/** The engine and the base that a sensitivity must be of. */
+/** The engine and the base that a sensitivity must belong to. */
 function originOf({ checkpoint: { repository } }: Base, kernelSha256: string): Origin {
   const { id, name, revision } = repository;
   return { engine: { ...engine, kernelSha256 }, base: { id, name, revision } };
 }
 
-/** What a measurement follows from, beside engine and kernel. */
+/** The inputs of a measurement, besides engine and kernel. */
 export interface MeasuringRequest {
   readonly base: Base;
   readonly rows: Rows;
@@ -68,9 +71,9 @@ export interface MeasuringRequest {
 }
 
 /**
- * Measures what the bits of every tensor are worth. Reads the result from the work folder if an
- * earlier run made the same measurement. A base folder has no commit that pins its weights, so it
- * is always measured. Throws BAD_INPUT, BAD_CHECKPOINT, DISK.
+ * Measures the sensitivity of every tensor. Reads the result from the work folder if an earlier run
+ * made the same measurement. A base folder has no commit that pins its weights, so it is always
+ * measured. Throws BAD_INPUT, BAD_CHECKPOINT, DISK.
  */
 export async function measureBase(
   request: MeasuringRequest,

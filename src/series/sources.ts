@@ -11,7 +11,8 @@ import type { Calibration } from "./rows.ts";
 import { type GivenSensitivity, measureBase, proxyName, readGiven } from "./sensitivity.ts";
 
 /**
- * What a measured plan is made from, beside the base. Both null: by fixed rules, or by measuring.
+ * The sources of a measured plan besides the base. Both null: the plan follows fixed rules, or the
+ * run measures the base.
  */
 export interface Sources {
   /** A sensitivity that the inputs name. */

@@ -10,7 +10,7 @@ import { elements, modulePath } from "../mlx/format.ts";
 import type { FinishedModel } from "../mlx/mlx-weights.ts";
 import { type Receipt, receiptPath } from "../receipt/receipt.ts";
 
-/** What `oqe verify` checks before it evaluates. Each check throws BAD_INPUT. */
+/** Checks that `oqe verify` makes before it evaluates. Each throws BAD_INPUT. */
 
 const chunk = 1 << 24;
 
@@ -110,7 +110,7 @@ export function checkShapes(base: Base, target: Repository, finished: FinishedMo
   const wrong = (what: string) =>
     new OqeError(
       "BAD_INPUT",
-      `${nameOf(target)} is no quant of ${nameOf(base.checkpoint.repository)}: ${what}`,
+      `${nameOf(target)} is not a quant of ${nameOf(base.checkpoint.repository)}: ${what}`,
       "Name the model that it was made from with --base.",
     );
   const [ours, theirs] = [finished.architecture.modelType, base.architecture.modelType];

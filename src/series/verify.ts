@@ -33,13 +33,13 @@ export interface VerifyDependencies {
 export interface Verified {
   readonly evaluation: Evaluation;
   readonly target: { readonly name: string; readonly revision: string };
-  /** null: the target has none. */
+  /** null: the target has no receipt. */
   readonly receipt: Receipt | null;
-  /** Failed gates, and figures that differ from the receipt's; null: all is well. */
+  /** Failed gates, and figures that differ from the receipt's; null: there are none. */
   readonly failure: OqeError | null;
 }
 
-/** What `oqe verify` reads of the inputs. */
+/** The inputs that `oqe verify` reads. */
 export type VerifyInputs = Pick<
   Inputs,
   "baseModel" | "calibration" | "evaluation" | "evaluationSamples" | "gates"
@@ -181,7 +181,7 @@ async function redraw(
   );
 }
 
-/** The limits that a publish would use; for a target without receipt those that were given. */
+/** The limits that a publish would use. For a target without receipt: the limits of the inputs. */
 function limits(receipt: Receipt | null, gates: GateInputs): Partial<Limits> {
   if (receipt !== null) return limitsOf(gates, receipt.plan);
   const given = gateNames.flatMap((gate) =>

@@ -28,7 +28,7 @@ const problem = (source: string): OqeError => {
   throw new Error(`no error for ${source}`);
 };
 
-describe("a name that the facts do not hold", () => {
+describe("an unknown name", () => {
   test.each([
     ["printed", "{{ nmae }}", "nmae"],
     ["as a member", "{{ model.knid }}", "model.knid"],
@@ -77,7 +77,7 @@ describe("a name that the facts do not hold", () => {
     expect(error.message).toContain("card.jinja");
   });
 
-  test("is named with its line and what there is instead", () => {
+  test("is named with its line and the known names", () => {
     const source =
       "# {{ name }}\n\nmodel.knid in text, {# {{ model.knid }} #}\n{{ model.kind }}\n{{ model\n.knid }}\n";
     expect(problem(source).message).toBe(
@@ -85,7 +85,7 @@ describe("a name that the facts do not hold", () => {
     );
   });
 
-  test("is named with its own line where the same path is right elsewhere", () => {
+  test("is named with its own line, even if the same path is right elsewhere", () => {
     const source =
       "{% for r in rows %}\n{{ r.bits }}\n{% endfor %}\n{% for r in warnings %}\n{{ r.text }}\n{{ r.bits }}\n{% endfor %}";
     expect(problem(source).message).toMatch(/^card\.jinja:6: "r\.bits"/);

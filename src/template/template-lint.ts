@@ -237,7 +237,7 @@ class Lint {
     if (!filters.has(name))
       return this.fail(
         named,
-        `is no filter of card templates; they have ${[...filters].join(", ")}`,
+        `is not a filter of card templates; they have ${[...filters].join(", ")}`,
       );
     if (name === "first" || name === "last")
       return elementsOf(holder) ?? this.fail(operand, "is not a list");
@@ -260,7 +260,8 @@ class Lint {
     throw new OqeError(
       "TEMPLATE",
       `${where}: ${path === null ? "" : `"${path}" `}${problem}`,
-      "Templates may use the facts of CardFacts and SummaryView (src/card) and nothing else; correct the name.",
+      "Templates may use the facts of CardFacts and SummaryView (src/card) and nothing else; " +
+        "correct the name.",
     );
   }
 }
@@ -279,7 +280,7 @@ function parseOrThrow(source: string, file: string): Node {
   try {
     return parseTemplate(source);
   } catch (error) {
-    // Jinja's parser runs off the end of its tokens where a block is not closed, and that is a TypeError.
+    // Jinja's parser throws a TypeError where a block is not closed.
     const reason =
       error instanceof TypeError ? "a block or tag is not closed" : (error as Error).message;
     throw new OqeError(

@@ -72,7 +72,7 @@ export interface MacroNode {
   readonly body: readonly Node[];
 }
 
-/** The template's tree. Throws what jinja throws on a syntax error. */
+/** The template's tree. Throws jinja's own error on a syntax error. */
 export function parseTemplate(source: string): Node {
   // The same whitespace rules as jinja's Template class.
   return parse(tokenize(source, { lstrip_blocks: true, trim_blocks: true })) as unknown as Node;

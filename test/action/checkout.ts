@@ -24,8 +24,9 @@ function run(
 }
 
 /**
- * Unpacks into `to` what GitHub hands to a runner for `uses: <owner>/oqe-publisher@v1`: the archive of the commit that the
- * working tree would make, `export-ignore` applied. The repository's own index and objects stay untouched.
+ * Unpacks into `to` what a runner gets for `uses: <owner>/oqe-publisher@v1`: the archive of a
+ * commit of the working tree, without the files of `export-ignore`. The repository's own index and
+ * objects do not change.
  */
 export async function unpackAction(to: string, scratch: string): Promise<void> {
   if (!existsSync(join(root, "dist/action.js")))
@@ -45,16 +46,7 @@ export async function unpackAction(to: string, scratch: string): Promise<void> {
   run(
     root,
     "git",
-    [
-      "add",
-      "--all",
-      "--",
-      ".gitattributes",
-      "package.json",
-      "action.yml",
-      "dist",
-      "test/support/models.ts",
-    ],
+    ["add", "--all", "--", ".gitattributes", "package.json", "action.yml", "dist", "test/run.ts"],
     aside,
   );
   const tree = run(root, "git", ["write-tree"], aside);
@@ -62,7 +54,10 @@ export async function unpackAction(to: string, scratch: string): Promise<void> {
   run(to, "tar", ["xf", `${scratch}/action.tar`]);
 }
 
-/** Makes a folder a repository with one commit, a tag and an origin, as act wants it, with the given workflow in it. */
+/**
+ * Makes a folder a repository with the given workflow, one commit, a tag and an origin, as act
+ * needs it.
+ */
 export async function makeRepository(folder: string, workflow: string, tag: string): Promise<void> {
   await mkdir(`${folder}/.github/workflows`, { recursive: true });
   await writeFile(`${folder}/.github/workflows/release.yml`, await readFile(workflow));
@@ -81,7 +76,9 @@ export async function makeRepository(folder: string, workflow: string, tag: stri
   run(folder, "git", ["remote", "add", "origin", "https://github.com/acme/series.git"]);
 }
 
-/** The inputs of action.yml as the runner passes them: INPUT_<NAME>, dashes kept, defaults filled in. */
+/**
+ * The variables of the inputs of action.yml as the runner sets them: INPUT_<NAME>, with defaults.
+ */
 export async function inputVariables(
   given: Readonly<Record<string, string>>,
 ): Promise<Record<string, string>> {

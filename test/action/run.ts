@@ -7,7 +7,7 @@ import { inputVariables, root } from "./checkout.ts";
 
 export interface Run {
   readonly code: number | null;
-  /** stdout and stderr as they came. */
+  /** stdout and stderr in the order of arrival. */
   readonly output: string;
 }
 
@@ -22,7 +22,7 @@ export function findTool(name: string): string | null {
   return spawnSync(name, ["--version"]).status === 0 ? name : null;
 }
 
-/** What a whole environment is made of here: nothing of the caller's but PATH, with Node 24 in front as on a runner. */
+/** PATH is all that a run inherits, with Node 24 in front as on a runner. */
 const path = `${root}node_modules/.bin:${process.env.PATH}`;
 
 function execute(
@@ -58,7 +58,7 @@ export interface ActCall {
   readonly environment?: Readonly<Record<string, string>>;
 }
 
-/** Has act run a workflow in host mode, without Docker and without any server of its own. */
+/** Lets act run a workflow in host mode, without Docker and without a server. */
 export async function runAct(act: string, scratch: string, call: ActCall): Promise<Run> {
   const home = await mkdtemp(join(scratch, "home-"));
   await writeFile(`${home}/event.json`, JSON.stringify(call.payload));
@@ -84,7 +84,9 @@ export interface DirectRun extends Run {
   readonly summary: string;
 }
 
-/** Runs the Action's entry as the runner does, without act in between: what it prints is seen before any masking. */
+/**
+ * Runs the Action's entry as the runner does. Without act, the output is seen before it is masked.
+ */
 export async function runEntry(
   action: string,
   scratch: string,

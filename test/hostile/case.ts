@@ -1,10 +1,13 @@
 import type { ErrorCode } from "../../src/ground/errors.ts";
 
-/** One hostile model folder and the refusal that it must meet. */
+/** One hostile model folder, and how it must be refused. */
 export interface HostileCase {
   readonly name: string;
   readonly files: Readonly<Record<string, string | Uint8Array>>;
-  /** Symbolic links: path -> target, relative to the model folder, beside which lies `outside/secret.safetensors`. */
+  /**
+   * Symbolic links: path -> target, relative to the model folder. Beside that folder is
+   * `outside/secret.safetensors`.
+   */
   readonly links?: Readonly<Record<string, string>>;
   readonly code: ErrorCode;
   /** What the message must name. */
@@ -35,7 +38,7 @@ export function entry(dtype: unknown, shape: unknown, from: unknown, to: unknown
   return { dtype, shape, data_offsets: [from, to] };
 }
 
-/** A sound shard with one BF16 tensor [2, 2] per name. */
+/** A valid shard with one BF16 tensor [2, 2] per name. */
 export function shard(...names: string[]): Uint8Array {
   return safetensors(
     Object.fromEntries(names.map((name, i) => [name, entry("BF16", [2, 2], 8 * i, 8 * i + 8)])),

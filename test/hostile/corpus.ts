@@ -6,7 +6,7 @@ import { configCases } from "./configs.ts";
 import { headerCases } from "./headers.ts";
 import { repositoryCases } from "./repositories.ts";
 
-/** Every hostile model folder that we know. Its length is the number in docs/benchmarks.md. */
+/** All hostile model folders. docs/benchmarks.md names their number. */
 export const hostileCases: readonly HostileCase[] = [
   ...headerCases,
   ...configCases,

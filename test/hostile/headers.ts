@@ -1,6 +1,6 @@
 import { entry, goodConfig, type HostileCase, safetensors, shard } from "./case.ts";
 
-/** Files that are no safetensors at all, or whose header cannot be read. */
+/** Files that are not safetensors, or whose header cannot be read. */
 const files: Record<string, Uint8Array | string> = {
   "empty file": "",
   "one byte": "{",

@@ -1,9 +1,15 @@
-"""Holds finished tier folders against stock mlx-lm. One JSON line a check: {"check", "ok",
-"detail"}.
+"""Compares finished tier folders with stock mlx-lm.
 
-    mlx_conformance.py load BASE TIER...      every tier loads in stock mlx-lm; its logits equal a
-    dequantized reference mlx_conformance.py convert BASE TIER...   tiers made with `--method
-    rounded --rounding mlx` equal what mlx_lm.convert writes, bit for bit
+    mlx_conformance.py TASKS.json
+
+TASKS.json is a list of {"task", "command", "base", "tiers"}. One process does all tasks, because
+the imports take longer than a task. Commands:
+
+    load      every tier loads in stock mlx-lm; its logits equal a dequantized reference
+    convert   tiers made with `--method rounded --rounding mlx` equal what mlx_lm.convert writes,
+              bit for bit
+
+Prints one JSON line per check: {"task", "check", "ok", "detail"}.
 """
 import json
 import pathlib
@@ -16,8 +22,12 @@ from mlx_lm import convert, generate, load
 from mlx_lm.utils import load_model
 
 
+current = ""
+
+
 def report(check, ok, detail=""):
-    print(json.dumps({"check": check, "ok": bool(ok), "detail": str(detail)}), flush=True)
+    line = {"task": current, "check": check, "ok": bool(ok), "detail": str(detail)}
+    print(json.dumps(line), flush=True)
 
 
 def tensors(folder):
@@ -36,8 +46,8 @@ def widths(folder):
 
 
 def dequantize(words, scales, biases, bits, group):
-    """Plain numpy, from the format's definition: one little-endian stream of codes a row; float32
-    code * scale + bias."""
+    """Dequantizes in plain numpy as the format defines it. A row is one little-endian stream of
+    codes. A value is code * scale + bias in float32."""
     rows = np.ascontiguousarray(np.array(words)).view(np.uint8)
     stream = np.unpackbits(rows, axis=-1, bitorder="little").reshape(*rows.shape[:-1], -1, bits)
     codes = (stream.astype(np.uint32) << np.arange(bits, dtype=np.uint32)).sum(-1).astype(np.float32)
@@ -47,8 +57,7 @@ def dequantize(words, scales, biases, bits, group):
 
 
 def float_model(base, tier):
-    """The tier's own model class and config with the base's weights in float32: what the config
-    alone makes of the model."""
+    """The model of the tier's config with the base's weights in float32."""
     config = json.load(open(f"{tier}/config.json"))
     config = {key: value for key, value in config.items() if not key.startswith("quantization")}
     model, _ = load_model(pathlib.Path(base), lazy=True, model_config=config)
@@ -58,8 +67,8 @@ def float_model(base, tier):
 
 
 def put_dequantized(model, tier):
-    """Replaces every module that the tier quantizes by its dequantized weights; gives the worst
-    distance from the base."""
+    """Replaces the weights of every quantized module by the dequantized ones. Returns the largest
+    distance from the base, in steps of the module's width."""
     weights = dict(flatten(model))
     ours, table = tensors(tier), widths(tier)
     worst = 0.0
@@ -100,9 +109,9 @@ def check_load(base, tier):
         gap = distance(expected(ids)[0], np.load(stored))
         report(f"{name}: its config gives transformers' logits on the base's weights", gap < 5e-6, f"relative L2 {gap:.2e}")
     worst = put_dequantized(expected, tier)
-    # A tensor under a wrong name, transposed or with experts swapped would be off by its whole
-    # norm, 2^bits - 1 steps (15 and more). Tuned codes lie farther from the base than rounded ones:
-    # each makes up for the errors of others.
+    # A tensor that has a wrong name, is transposed or has its experts swapped is off by its whole
+    # norm: 2^bits - 1 steps (15 and more). Tuned codes are farther from the base than rounded ones,
+    # because each compensates for errors of others.
     report(f"{name}: every dequantized module is near its base tensor", worst < 5, f"worst {worst:.2f} steps of its range")
     ids = mx.array([[(7 * i * i + 3 * i + 5) % model.args.vocab_size for i in range(48)]])
     gap = distance(model(ids), expected(ids))
@@ -143,9 +152,12 @@ def same(a, b):
 
 
 if __name__ == "__main__":
-    command, base, *tiers = sys.argv[1:]
-    for tier in tiers:
-        try:
-            {"load": check_load, "convert": check_convert}[command](base, tier)
-        except Exception as error:  # one broken tier must not hide the others
-            report(f"{pathlib.Path(tier).name}: {command}", False, f"{type(error).__name__}: {error}")
+    for task in json.load(open(sys.argv[1])):
+        current = task["task"]
+        check = {"load": check_load, "convert": check_convert}[task["command"]]
+        for tier in task["tiers"]:
+            try:
+                check(task["base"], tier)
+            except Exception as error:  # one broken tier must not hide the others
+                name = pathlib.Path(tier).name
+                report(f"{name}: {task['command']}", False, f"{type(error).__name__}: {error}")

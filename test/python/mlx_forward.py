@@ -1,4 +1,4 @@
-"""Stock mlx-lm's forward passes in float32, to hold ours against.
+"""Runs stock mlx-lm's forward passes in float32, for a comparison with ours.
 
     mlx_forward.py TASKS.json     TASKS = [{"model": folder, "ids": [[…], …], "out": path prefix},
     …]
@@ -19,7 +19,7 @@ chosen = []
 
 
 def watch(kind):
-    """Notes which experts are asked for, by every call of a class."""
+    """Records the experts that each call of a class asks for."""
     plain = kind.__call__
 
     def noted(self, x, indices):

@@ -1,10 +1,15 @@
-"""Rust's tokenizers, for the texts of a JSON list on stdin.
+"""Token ids of Rust's tokenizers, for texts given as JSON on stdin.
 
-`ids <tokenizer.json>`: their token ids, one JSON list a line. Truncation and padding are turned
-off, as transformers does. `auto <folder>`: the same by transformers' AutoTokenizer, for a folder of
-vocab.json and merges.txt. `train <folder>`: trains on them one small tokenizer of each kind that
-the architectures' real checkpoints come with, and writes `<folder>/<kind>/tokenizer.json`. Patterns
-and settings are of their kind; only the vocabulary is small.
+    ids TOKENIZER.json   stdin: a list of texts. Prints the token ids of each, one JSON list a line.
+    train FOLDER         stdin: a list of texts. Trains one small tokenizer of each kind that the
+                         checkpoints of our architectures have: FOLDER/<kind>/tokenizer.json.
+                         Patterns and settings are of their kind; only the vocabulary is small.
+    many TASKS.json      TASKS.json: {"texts": [...], "tasks": [{"command", "place", "more"}]}.
+                         Prints per task the ids of all texts, then of its own `more`, as one line.
+                         `command` is `ids` or `auto`: the latter asks transformers' AutoTokenizer
+                         about a folder of vocab.json and merges.txt.
+
+Truncation and padding are turned off, as transformers does.
 """
 
 import json
@@ -61,26 +66,33 @@ def train(folder, texts):
         (folder / kind / "tokenizer.json").write_text(json.dumps(definition, ensure_ascii=False))
 
 
-def auto(folder, texts):
+def auto(folder):
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(folder)
-    for text in texts:
-        print(json.dumps(tokenizer(text, add_special_tokens=False)["input_ids"]))
+    return lambda text: tokenizer(text, add_special_tokens=False)["input_ids"]
 
 
-def ids(path, texts):
+def rust(path):
     tokenizer = Tokenizer.from_file(path)
     tokenizer.no_truncation()
     tokenizer.no_padding()
-    for text in texts:
-        print(json.dumps(tokenizer.encode(text, add_special_tokens=False).ids))
+    return lambda text: tokenizer.encode(text, add_special_tokens=False).ids
+
+
+def many(path):
+    asked = json.loads(Path(path).read_text())
+    for task in asked["tasks"]:
+        encode = {"ids": rust, "auto": auto}[task["command"]](task["place"])
+        print(json.dumps([encode(text) for text in asked["texts"] + task["more"]]))
 
 
 command, place = sys.argv[1:]
 if command == "train":
     train(Path(place), json.load(sys.stdin))
-elif command == "auto":
-    auto(place, json.load(sys.stdin))
+elif command == "many":
+    many(place)
 else:
-    ids(place, json.load(sys.stdin))
+    encode = rust(place)
+    for text in json.load(sys.stdin):
+        print(json.dumps(encode(text)))

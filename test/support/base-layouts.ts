@@ -5,11 +5,11 @@ import { readTensors, type StoredBytes, writeTensors } from "./safetensors.ts";
 
 export type Tensors = Map<string, StoredBytes>;
 
-/** A base with the values of another one, laid down in another way. */
+/** A base with the values of another base in another layout. */
 export interface BaseLayout {
-  /** Lays the tensors down anew. */
+  /** Changes the layout of the tensors. */
   readonly store: (tensors: Tensors) => void;
-  /** What the role table has to say of that, by role. */
+  /** What the role table declares for it, by role. */
   readonly roles: Readonly<Record<string, Partial<Role>>>;
 }
 

@@ -18,7 +18,7 @@ export const browser: string | null =
 
 export type Scheme = "light" | "dark";
 
-/** More than the bars of a window take of its height. */
+/** Pixels of height, more than the bars of a window take. */
 const bars = 300;
 
 const flags = (scheme: Scheme, width: number, height: number) => [
@@ -33,7 +33,10 @@ const flags = (scheme: Scheme, width: number, height: number) => [
   `--window-size=${width},${height}`,
 ];
 
-/** What a page's script leaves as JSON in its element `#result`; the window is `height` pixels high. */
+/**
+ * Returns what a page's script writes as JSON into the element `#result`. The window is `height`
+ * pixels high.
+ */
 export async function askPage<T>(html: string, scheme: Scheme, height: number): Promise<T> {
   return inPage(html, {}, (page) => {
     const dom = run([...flags(scheme, 900, height + bars), "--dump-dom", page]).toString("utf8");
@@ -50,11 +53,11 @@ export interface Pixels {
   readonly height: number;
   /** Red, green, blue of a pixel. */
   at(x: number, y: number): readonly [number, number, number];
-  /** As the browser wrote it. */
+  /** The file that the browser wrote. */
   readonly png: Uint8Array;
 }
 
-/** What a reader sees of a page of this size, with files beside it. */
+/** A screenshot of a page of this size, with files beside it. */
 export async function screenshot(
   html: string,
   files: Readonly<Record<string, string>>,
@@ -95,7 +98,10 @@ async function inPage<T>(
   }
 }
 
-/** Of the two kinds that the browser writes: 8 bits a channel, RGB or RGBA, not interlaced (PNG specification, 9.2 for the filters). */
+/**
+ * Decodes the two kinds of PNG that the browser writes: 8 bits per channel, RGB or RGBA, not
+ * interlaced. Filters: PNG specification, section 9.2.
+ */
 function decodePng(png: Buffer): Pixels {
   const width = png.readUInt32BE(16);
   const height = png.readUInt32BE(20);

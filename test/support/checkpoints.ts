@@ -4,12 +4,13 @@ import type { ModelConfig } from "../../src/checkpoint/model-config.ts";
 import { expandTable } from "../../src/models/expand.ts";
 import { findArchitecture } from "../../src/models/registry.ts";
 
-/** How the data of a made checkpoint is laid down: not at all, as a hole of zeros, or as seeded noise. */
+/** The data of a made checkpoint: none, zeros as a hole, or seeded noise. */
 export type Filling = "header-only" | "sparse" | "noise";
 
 /**
- * Makes a checkpoint of the shapes that a config promises, split over `shards` files with an index, all BF16 (the router's
- * bias F32), names as the model's authors publish them. Used to plan and to stream models that nobody could ship.
+ * Makes a checkpoint of the shapes of a config, in `shards` files with an index and the authors'
+ * tensor names. All tensors are BF16, the router's bias F32. Tests plan and stream models with it
+ * that are too large to ship.
  */
 export async function makeCheckpoint(
   folder: string,

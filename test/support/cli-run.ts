@@ -7,19 +7,22 @@ export interface CliResult {
   readonly stderr: string;
 }
 
-/** Flags for tests to which the choice of codes is beside the point: no calibration, no proof. */
+/** Flags for tests that need no tuning: no calibration, no evaluation. */
 export const rounded = ["--method", "rounded", "--verify", "false"];
-/** Flags for tests that tune, on as few rows as show it. */
+/** Tuning on as few rows as the tests need. */
 const tuned = ["--calibration-samples", "4", "--calibration-length", "32"];
-/** Flags for tests to which measurement and proof are beside the point. */
+/** Flags for tests that tune without measuring sensitivity and without an evaluation. */
 export const fewRows = [...tuned, "--policy", "oq", "--verify", "false"];
-/** Flags for tests that take the default way: measurement, tuning and proof. The smallest models are all attention and embeddings. */
+/**
+ * Flags for tests that measure, tune and evaluate. The smallest models consist mostly of attention
+ * and embeddings, so the default floors leave no plan at 4 bits.
+ */
 export const evaluatedRows = [...tuned, "--floors", "none", "--evaluation-samples", "2"];
 
 /** The bundled CLI: see `bundle.ts`. */
 export const cli = `${inject("bundle")}/cli.js`;
 
-/** Runs the CLI in its own process. Of the caller's environment it gets only PATH. */
+/** Runs the CLI in its own process. It inherits only PATH of the caller's environment. */
 export function runCli(
   args: readonly string[],
   environment: Record<string, string> = {},
@@ -34,7 +37,11 @@ export function runScript(
   node = process.execPath,
 ): Promise<CliResult> {
   const child = spawn(node, [script, ...args], {
-    env: { PATH: process.env.PATH ?? "", ...environment },
+    env: {
+      PATH: process.env.PATH ?? "",
+      NODE_COMPILE_CACHE: inject("compiled"),
+      ...environment,
+    },
   });
   let stdout = "";
   let stderr = "";

@@ -7,7 +7,7 @@ import { Ops } from "../../src/models/ops.ts";
 import type { Routing } from "../../src/models/routing.ts";
 import { logitsOf, type Model, runModel } from "../../src/models/run.ts";
 
-/** A base that can be run; `close` it. */
+/** Opens a base to run it. `close` it afterwards. */
 export async function openBase(
   folder: string,
   kernel: Kernel,
@@ -30,7 +30,7 @@ export interface Outcome {
   readonly routes: ReadonlyMap<number, Routing>;
 }
 
-/** Logits of whole sequences of `length` ids, and what the routers chose. */
+/** Logits of whole sequences of `length` ids, and the routing by layer. */
 export async function run(model: Model, ids: Uint32Array, length: number): Promise<Outcome> {
   const routes = new Map<number, Routing>();
   const hidden = await runModel(model, ids, {
@@ -44,7 +44,7 @@ export async function run(model: Model, ids: Uint32Array, length: number): Promi
   return { logits: data, vocabulary: columns, routes };
 }
 
-/** Token ids that look like nothing, the same every time. */
+/** Token ids without a pattern, the same every time. */
 export function someIds(count: number, vocabulary: number): Uint32Array {
   return Uint32Array.from({ length: count }, (_, i) => (7 * i * i + 3 * i + 5) % vocabulary);
 }

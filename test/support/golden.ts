@@ -6,7 +6,7 @@ export const allBits: readonly Bits[] = [2, 3, 4, 5, 6, 8];
 export const groups: readonly GroupSize[] = [32, 64, 128];
 export const dtypes: readonly FloatDtype[] = ["BF16", "F16", "F32"];
 
-/** Shape of the golden input. Its first rows are edge cases, those from `gaussianFrom` on Gaussian. */
+/** Shape of the golden input. Rows before `gaussianFrom` are edge cases, the others Gaussian. */
 export const [goldenRows, goldenColumns, gaussianFrom] = [40, 128, 29];
 
 /** Tensors of a golden file: name -> bytes. */

@@ -4,8 +4,8 @@ import { readdir } from "node:fs/promises";
 import { cli } from "./cli-run.ts";
 
 /**
- * Runs the CLI, and kills it as soon as a hidden name that ends with `sign` lies below `out`. Gives
- * whether it was killed before the run ended by itself.
+ * Runs the CLI, and kills it when a hidden path that ends with `sign` appears in `out`. Returns
+ * whether it was killed before it ended.
  */
 export async function killedAt(
   sign: string,

@@ -23,7 +23,7 @@ export function expectWholeTables(text: string) {
   }
 }
 
-/** A card without front matter, code blocks and the comment: where Markdown and HTML have a meaning. */
+/** A card without front matter, code blocks and comment: the text where Markdown and HTML apply. */
 export function prose(text: string): string {
   return text
     .replace(/^---\n[\s\S]*?^---\n/m, "")

@@ -20,10 +20,13 @@ import { makeSensitivity } from "./sensitivities.ts";
 
 const domains = ["code", "de", "en", "es", "fr", "it", "ja", "math", "reasoning"];
 
-/** Receipts of a run that measured, planned, tuned and proved all four tiers of the 30B model. Plans are the planner's, figures made up. */
+/**
+ * Receipts of a run with all four tiers of the 30B model, measured, tuned and evaluated. Plans are
+ * real; figures are made up.
+ */
 export const measuredSeries = receiptsOf(nemotron30b);
 
-/** The same of the model that is embedded in this repository: 11 blocks, 5 of them with 16 experts. */
+/** The same for the embedded model: 11 blocks, 5 of them with 16 experts. */
 export const smallSeries = receiptsOf(
   JSON.parse(readFileSync(`${embedded}/config.json`, "utf8")) as ModelConfig,
 );
@@ -63,7 +66,7 @@ function receiptsOf(config: ModelConfig): readonly Receipt[] {
   return shareFigures(receipts);
 }
 
-/** Shares and damage skewed as real ones are, and the same each time. */
+/** Shares and damage as skewed as real ones, and the same each time. */
 function withExperts(
   sensitivity: Sensitivity,
   kinds: readonly LayerKind[],

@@ -8,10 +8,10 @@ import { openKernel } from "../../src/kernel/pool.ts";
 
 const models = fileURLToPath(new URL("../models/", import.meta.url));
 
-/** The embedded base model, trained. */
+/** The embedded base model. It is trained. */
 export const embedded = `${models}nemotron-nano-tiny`;
 
-/** One small base per architecture: the folders of random-tiny, but the trained one where there is one. */
+/** One small base per architecture: those of random-tiny, and the trained one for nemotron_h. */
 export const byArchitecture: Readonly<Record<string, string>> = {
   ...Object.fromEntries(
     readdirSync(`${models}random-tiny`)
@@ -21,7 +21,7 @@ export const byArchitecture: Readonly<Record<string, string>> = {
   nemotron_h: embedded,
 };
 
-/** One smaller base per architecture, untrained: for what is slow. */
+/** One smaller, untrained base per architecture, for slow tests. */
 export const smallest: Readonly<Record<string, string>> = {
   ...byArchitecture,
   nemotron_h: `${models}random-tiny/nemotron_h`,
@@ -29,7 +29,7 @@ export const smallest: Readonly<Record<string, string>> = {
 
 export const scratchFolder = () => mkdtemp(join(tmpdir(), "oqe-test-"));
 
-/** A copy of a base in a scratch folder, for a test to spoil. */
+/** Copies a base into a scratch folder, for a test to change. */
 export async function copyModel(from: string, name = "spoiled"): Promise<string> {
   const folder = join(await scratchFolder(), name);
   await cp(from, folder, { recursive: true });
@@ -46,7 +46,7 @@ export async function editConfig(
   await writeFile(path, JSON.stringify(config));
 }
 
-/** Edits the header and data of a single-file checkpoint in place; the header may become any length. */
+/** Edits header and data of a single-file checkpoint in place. The header may get any length. */
 export async function editSafetensors(
   folder: string,
   edit: (
@@ -68,7 +68,7 @@ export async function editSafetensors(
 
 export const removeFolder = (folder: string) => rm(folder, { recursive: true, force: true });
 
-/** A copy of a single-file bf16 base with every float tensor in another dtype, its config saying so. */
+/** Copies a single-file BF16 base with every float tensor, and its config, in another dtype. */
 export async function castModel(from: string, to: "F16" | "F32", name: string): Promise<string> {
   const folder = await copyModel(from, name);
   const path = join(folder, "model.safetensors");

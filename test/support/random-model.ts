@@ -6,7 +6,7 @@ import type { Role } from "../../src/models/architecture.ts";
 import { expandTable } from "../../src/models/expand.ts";
 import { findArchitecture } from "../../src/models/registry.ts";
 
-/** A Nemotron-H with every kind of block, of sizes that no lane or block divides. */
+/** A Nemotron-H with every kind of block and sizes that are no multiple of a lane or tile. */
 export const hybrid: ModelConfig = {
   model_type: "nemotron_h",
   hybrid_override_pattern: "ME-*E",
@@ -60,8 +60,8 @@ export async function sizesOnly(modelType: string): Promise<ModelConfig> {
 }
 
 /**
- * Makes a base of seeded random weights for any config of a known architecture, names as the model's authors publish them: for
- * variants of which nobody publishes a small one. BF16, the router's bias and A_log F32. Scales are such that every part matters.
+ * Makes a base of seeded random weights for any config of a known architecture, with the authors'
+ * tensor names. BF16; the router's bias and A_log are F32. The scales make every part matter.
  */
 export async function makeRandomModel(
   folder: string,

@@ -21,7 +21,7 @@ const plans = tiers.map((tier) =>
 
 export const sha256 = (text: string) => createHash("sha256").update(text).digest("hex");
 
-/** The receipt that a run on NVIDIA-Nemotron-3-Nano-30B-A3B would write; its plan is the real planner's. Hashes are made up. */
+/** The receipt of a run on NVIDIA-Nemotron-3-Nano-30B-A3B. The plan is real; hashes are made up. */
 export function nemotronReceipt(tier = "oQ4e", changes: Partial<Receipt> = {}): Receipt {
   const plan = plans.find((candidate) => candidate.tier === tier)!;
   return {
@@ -97,7 +97,7 @@ export function nemotronReceipt(tier = "oQ4e", changes: Partial<Receipt> = {}): 
   };
 }
 
-/** Every matrix tuned to a ratio that tells its kind; figures are made up. */
+/** Tuning of every matrix, with a made-up ratio for each kind. */
 const modules: Record<string, ModuleRecord> = Object.fromEntries(
   tensors.filter(isQuantizable).map((tensor) => {
     const rows = tensor.shape.slice(0, -1).reduce((product, size) => product * size, 1);
@@ -106,7 +106,7 @@ const modules: Record<string, ModuleRecord> = Object.fromEntries(
   }),
 );
 
-/** The same, tuned on rows whose figures are made up too. */
+/** The same receipt, tuned on rows with made-up figures. */
 export function tunedReceipt(tier = "oQ4e", changes: Partial<Receipt> = {}): Receipt {
   const rounded = nemotronReceipt(tier);
   return {
@@ -164,7 +164,7 @@ const domainsOfEvaluation = {
   reasoning: 14,
 };
 
-/** The same with an evaluation; its figures are made up, each tier's and each domain's own. */
+/** The same with an evaluation. Its figures are made up, different for each tier and domain. */
 export function evaluatedReceipt(tier = "oQ4e", changes: Partial<Receipt> = {}): Receipt {
   const tuned = tunedReceipt(tier);
   const rows = { source: "bundled", sha256: sha256("evaluationRows"), samples: 128, length: 256 };

@@ -1,13 +1,19 @@
 import { readdir, rm } from "node:fs/promises";
-import { expect } from "vitest";
-import type { LocalHub, SeenRequest } from "../../src/local-hub/local-hub.ts";
+import { dirname } from "node:path";
+import { afterAll, beforeAll, expect } from "vitest";
+import {
+  type LocalHub,
+  type LocalHubOptions,
+  type SeenRequest,
+  startLocalHub,
+} from "../../src/local-hub/local-hub.ts";
 import { runCli } from "./cli-run.ts";
-import { copyModel } from "./models.ts";
+import { copyModel, removeFolder, scratchFolder } from "./models.ts";
 
 /** Input that a run must refuse. */
 export interface Refusal {
   readonly what: string;
-  /** Makes the base; gives `<model>`. */
+  /** Makes the base. Returns `<model>` as the command takes it. */
   readonly base: () => Promise<string>;
   readonly args?: readonly string[];
   readonly token?: string;
@@ -16,7 +22,7 @@ export interface Refusal {
   readonly says: RegExp;
 }
 
-/** A spoiled copy of a base. */
+/** Makes a copy of a base and damages it. */
 export const spoiled = (from: string, spoil: (folder: string) => Promise<unknown>) => async () => {
   const copy = await copyModel(from);
   await spoil(copy);
@@ -29,39 +35,82 @@ export function exitCodeOf(code: string): number {
   return code === "GATE" ? 3 : 1;
 }
 
-export interface Scene {
-  readonly hub: LocalHub;
-  /** What `hub` was asked, as its onRequest fills it. */
-  readonly seen: SeenRequest[];
-  /** A folder for the run. */
-  readonly work: string;
+/** Tuning on few rows. The plan follows rules, so the run does not measure sensitivity. */
+export const fewTuned = [
+  ...["--calibration-samples", "2", "--calibration-length", "32", "--tiers", "oQ4e"],
+  ...["--evaluation-samples", "1", "--policy", "oq"],
+];
+
+/** A Hub and a folder for the tests of one file. */
+export class RefusalScene {
+  readonly #seen: SeenRequest[] = [];
+  #folder = "";
+  #hub: LocalHub | undefined;
+
+  get folder(): string {
+    return this.#folder;
+  }
+
+  get hub(): LocalHub {
+    if (this.#hub === undefined) throw new Error("the Hub starts in beforeAll");
+    return this.#hub;
+  }
+
+  async open(options: Partial<LocalHubOptions>): Promise<void> {
+    this.#folder = await scratchFolder();
+    this.#hub = await startLocalHub({
+      folder: `${this.#folder}/hub`,
+      onRequest: (request) => this.#seen.push(request),
+      ...options,
+    });
+  }
+
+  async close(): Promise<void> {
+    await this.#hub?.close();
+    await removeFolder(this.#folder);
+  }
+
+  /**
+   * Publishes as `acme`, unless the arguments name another namespace. The run must end with one
+   * message, its error code and its exit code. It must leave nothing on disk or on the Hub.
+   */
+  async expectRefused(refusal: Omit<Refusal, "what">): Promise<void> {
+    const { base, args = [], token = "hf_good", code, says } = refusal;
+    const model = await base();
+    const work = `${this.#folder}/work`;
+    await rm(work, { recursive: true, force: true });
+    this.#seen.length = 0;
+    const namespace = args.includes("--namespace") ? [] : ["--namespace", "acme"];
+    // Policy oq needs no measurement, and these inputs are refused before any or by tuning.
+    const policy = args.includes("--policy") ? [] : ["--policy", "oq"];
+    const result = await runCli(
+      ["publish", model, ...namespace, "--work-dir", work, ...policy, ...args],
+      { HF_ENDPOINT: this.hub.url, ...(token === "" ? {} : { HF_TOKEN: token }) },
+    );
+    expect(result.code).toBe(exitCodeOf(code));
+    const errors = result.stderr.split("\n").filter((line) => line.startsWith("error: "));
+    expect(errors).toHaveLength(1);
+    expect(errors[0]).toContain(`[${code}]`);
+    expect(errors[0]).toMatch(says);
+    expect(result.stderr).not.toMatch(/^\s+at .*:\d+:\d+/m);
+    if (token !== "") expect(result.stderr).not.toContain(token);
+    const writes = /\/api\/repos\/create|\/commit\/|\/preupload\/|info\/lfs/;
+    expect(this.#seen.filter(({ url }) => writes.test(url))).toEqual([]);
+    expect(await readdir(work).catch(() => [])).toEqual([]);
+    if (model.endsWith("/spoiled")) await removeFolder(dirname(model));
+  }
 }
 
-/** Publishes (as `acme`, unless the arguments name another): it must end in one message with its code and its exit code, and leave nothing on disk or Hub. */
-export async function expectRefused(refusal: Refusal, { hub, seen, work }: Scene): Promise<void> {
-  const { base, args = [], token = "hf_good", code, says } = refusal;
-  const model = await base();
-  await rm(work, { recursive: true, force: true });
-  seen.length = 0;
-  const namespace = args.includes("--namespace") ? [] : ["--namespace", "acme"];
-  // By rules unless said otherwise: what is refused is refused before anything would be measured, or by measuring as by tuning.
-  const policy = args.includes("--policy") ? [] : ["--policy", "oq"];
-  const result = await runCli(
-    ["publish", model, ...namespace, "--work-dir", work, ...policy, ...args],
-    {
-      HF_ENDPOINT: hub.url,
-      ...(token === "" ? {} : { HF_TOKEN: token }),
-    },
-  );
-  expect(result.code).toBe(exitCodeOf(code));
-  const errors = result.stderr.split("\n").filter((line) => line.startsWith("error: "));
-  expect(errors).toHaveLength(1);
-  expect(errors[0]).toContain(`[${code}]`);
-  expect(errors[0]).toMatch(says);
-  expect(result.stderr).not.toMatch(/^\s+at .*:\d+:\d+/m);
-  if (token !== "") expect(result.stderr).not.toContain(token);
-  expect(
-    seen.filter(({ url }) => /\/api\/repos\/create|\/commit\/|\/preupload\/|info\/lfs/.test(url)),
-  ).toEqual([]);
-  expect(await readdir(work).catch(() => [])).toEqual([]);
+/** Opens a scene before the tests of a file and closes it after them. */
+export function refusalScene(
+  prepare: (scene: RefusalScene) => Promise<void> = async () => {},
+  options: Partial<LocalHubOptions> = {},
+): RefusalScene {
+  const scene = new RefusalScene();
+  beforeAll(async () => {
+    await scene.open(options);
+    await prepare(scene);
+  });
+  afterAll(() => scene.close());
+  return scene;
 }

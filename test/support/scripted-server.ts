@@ -3,8 +3,7 @@ import type { AddressInfo } from "node:net";
 import type { Report } from "../../src/ground/report.ts";
 import { connectHub, type HubOptions } from "../../src/hub/client.ts";
 
-// Support of this room's tests: a real HTTP server on 127.0.0.1 that plays what a test tells it,
-// and a client that waits for nothing.
+// A real HTTP server on 127.0.0.1 that answers as a test says, and a client that does not wait.
 
 export interface Seen {
   readonly method: string;

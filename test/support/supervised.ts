@@ -1,6 +1,6 @@
 import { isWorker, supervise } from "../../src/entry/supervise.ts";
 
-/** A supervised process that ends as its argument says: for src/entry/supervise.test.ts. */
+/** A supervised process that ends as its argument says, for src/entry/supervise.test.ts. */
 const ends: Readonly<Record<string, () => void>> = {
   well: () => process.stdout.write("done\n"),
   badly: () => {

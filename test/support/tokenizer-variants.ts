@@ -1,4 +1,4 @@
-/** Variants of the tokenizers that test/python/tokenizer_conformance.py trains, by kind. */
+/** Variants of the tokenizers that test/python/tokenizer_conformance.py trains. */
 export type Json = Record<string, unknown>;
 const marks = { type: "Metaspace", replacement: "▁", prepend_scheme: "always", split: true };
 export const added = (content: string, id: number, more: Json = {}) => {
@@ -9,7 +9,7 @@ const splitBy = (behavior: string, pattern: Json, invert = false) => {
   return { type: "Split", pattern, behavior, invert };
 };
 const contractions = { Regex: String.raw`(?i:'s|'t|'k)|\p{L}+| ?\p{N}{1,3}|\s+(?!\S)|\s|[^\s]` };
-/** After the tokens that training made: `id` of the first one that is added. */
+/** Number of trained tokens: the `id` of the first added token. */
 const vocabSize = (tokenizer: Json) => Object.keys((tokenizer.model as Json).vocab as Json).length;
 const withModel = (tokenizer: Json, more: Json) => {
   return { ...tokenizer, model: { ...(tokenizer.model as Json), ...more } };
@@ -29,7 +29,7 @@ const pre = (tokenizer: Json, ...pretokenizers: Json[]) => {
 };
 const bytes = byteLevel({ add_prefix_space: false, use_regex: false });
 
-/** Made equal: [name, kind that it varies, variation]. */
+/** Variants that give the ids of Rust: [name, kind, variation]. */
 export const equal: readonly (readonly [string, string, (tokenizer: Json) => Json])[] = [
   ["ByteLevel with its own pattern", "qwen", (t) => pre(t, byteLevel({ add_prefix_space: false }))],
   [

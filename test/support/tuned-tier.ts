@@ -5,7 +5,10 @@ import { tensorKinds } from "../../src/quantize/tuning-record.ts";
 import type { Receipt } from "../../src/receipt/receipt.ts";
 import { parseReceipt } from "../../src/receipt/receipt-file.ts";
 
-/** Holds receipt and card of a tier's folder to what tuning on so many bundled rows has to leave there; gives the receipt. */
+/**
+ * Checks receipt and card of a tier tuned on the given numbers of bundled rows. Returns the
+ * receipt.
+ */
 export async function expectTuned(
   folder: string,
   rows: { samples: number; length: number; evaluation: number },

@@ -22,7 +22,7 @@ export type RopeScaling =
       readonly original: number;
       /** Whether the ramp begins and ends at whole dimensions. */
       readonly whole: boolean;
-      /** Factor of cosines and sines; null: what YaRN derives from factor and the two mscales. */
+      /** Factor of cosines and sines; null: YaRN derives it from `factor` and the two mscales. */
       readonly attention: number | null;
       readonly mscales: readonly [number, number];
     };
@@ -59,7 +59,7 @@ export const rotary: Routine<RotaryJob, void> = {
   check({ size, cosines, sines }, fail) {
     if (size < 2 || size % 2 !== 0) fail(`${size} channels cannot be rotated, only an even number`);
     if (cosines.length !== sines.length || cosines.length % (size / 2) !== 0)
-      fail("tables that do not fit");
+      fail(`tables of ${cosines.length} and ${sines.length} elements for ${size} channels`);
   },
   run({ base: wavelength, size, scaling, cosines, sines }) {
     const layout = new Layout();

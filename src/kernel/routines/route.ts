@@ -12,27 +12,28 @@ export interface RouterRules {
   readonly routed: number;
   /** Experts that a token visits. */
   readonly visited: number;
-  /** Ranks to report, at least the visited ones. */
-  readonly kept: number;
-  /** Experts come in this many groups; only the best `openGroups` stay in the choice. */
+  /** How many of the best experts to report, at least `visited`. */
+  readonly candidates: number;
+  /** The experts form this many groups of equal size. */
   readonly groups: number;
+  /** Only experts of this many groups can be chosen: the groups with the best scores. */
   readonly openGroups: number;
-  /** `[routed]` added to the scores for the choice alone. */
+  /** `[routed]`. It is added to the scores for the choice, not for the weights. */
   readonly correction: Floats | null;
   /** Whether a token's weights are divided by their sum. */
   readonly normalized: boolean;
   readonly scale: number;
 }
 
-/** Chooses experts for every token, or weighs experts that are given (`forced`). */
+/** Chooses experts for every token. With `forced`, computes the weights of given experts. */
 export interface RouteJob {
   /** `[tokens, routed]`: logits, which become scores. With `forced`: scores. */
   readonly scores: Matrix;
   readonly rules: RouterRules;
-  /** `[tokens, kept]`: experts by rank. Overwritten; with `forced`, read. */
+  /** `[tokens, candidates]`: experts by rank. Overwritten; with `forced`, read. */
   readonly experts: Uint32Array<SharedArrayBuffer>;
   /**
-   * Overwritten: `[tokens, kept]`, the scores that the choice was made by. Unchanged with `forced`.
+   * Overwritten: `[tokens, candidates]`, the scores used for the choice. Unchanged with `forced`.
    */
   readonly selection: Floats;
   /** Overwritten: `[tokens, visited]`. */
@@ -43,14 +44,14 @@ export interface RouteJob {
 export const route: Routine<RouteJob, void> = {
   describe: ({ scores }) => `routes of ${scores.rows} tokens to ${scores.columns} experts`,
   check({ scores, rules, experts, selection, weights, forced }, fail) {
-    const { routed, visited, kept, groups, openGroups, correction } = rules;
+    const { routed, visited, candidates, groups, openGroups, correction } = rules;
     checkMatrix("the scores", scores, [scores.rows, routed], fail);
-    if (visited < 1 || kept < visited || kept > routed)
-      fail(`${visited} experts visited and ${kept} kept`);
+    if (visited < 1 || candidates < visited || candidates > routed)
+      fail(`${visited} visited experts and ${candidates} candidates of ${routed} experts`);
     if (routed % groups !== 0 || openGroups < 1 || openGroups > groups)
       fail(`${openGroups} of ${groups} groups`);
     if (correction && correction.length !== routed) fail(`${correction.length} corrections`);
-    if (experts.length !== scores.rows * kept || selection.length !== experts.length)
+    if (experts.length !== scores.rows * candidates || selection.length !== experts.length)
       fail(`${experts.length} ranks for ${scores.rows} tokens`);
     if (weights.length !== scores.rows * visited)
       fail(`${weights.length} weights for ${scores.rows} tokens`);
@@ -58,14 +59,17 @@ export const route: Routine<RouteJob, void> = {
       fail("a forced expert that does not exist");
   },
   run({ scores, rules, experts, selection, weights, forced }) {
-    const { routed, visited, kept } = rules;
-    const slab = rowsOfSlab(scores.rows, 4 * (routed + 2 * kept + visited));
+    const { routed, visited, candidates } = rules;
+    const slab = rowsOfSlab(scores.rows, 4 * (routed + 2 * candidates + visited));
     const layout = new Layout();
     const [atNumbers, atCorrection] = [layout.place(4 * 7), layout.place(4 * routed)];
     const place = (columns: number) => layout.place(4 * slab * columns);
-    const [atScores, atExperts, atSelection, atWeights] = [routed, kept, kept, visited].map(
-      place,
-    ) as Four;
+    const [atScores, atExperts, atSelection, atWeights] = [
+      routed,
+      candidates,
+      candidates,
+      visited,
+    ].map(place) as Four;
     const base = layout.claim();
     new Uint32Array(memory.buffer, base + atNumbers, 7).set(numbersOf(rules));
     if (rules.correction) copyIn(base + atCorrection, bytesOf(rules.correction), 0, 4 * routed);
@@ -81,7 +85,7 @@ export const route: Routine<RouteJob, void> = {
       move(copyIn, atScores, scores.data, routed);
       const scale = Math.fround(rules.scale);
       if (forced) {
-        move(copyIn, atExperts, experts, kept);
+        move(copyIn, atExperts, experts, candidates);
         wasm.weigh(
           base + atNumbers,
           scale,
@@ -94,8 +98,8 @@ export const route: Routine<RouteJob, void> = {
         const outputs = [base + atExperts, base + atSelection, base + atWeights] as const;
         wasm.route(base + atNumbers, correction, scale, rows, base + atScores, ...outputs);
         move(copyOut, atScores, scores.data, routed);
-        move(copyOut, atExperts, experts, kept);
-        move(copyOut, atSelection, selection, kept);
+        move(copyOut, atExperts, experts, candidates);
+        move(copyOut, atSelection, selection, candidates);
       }
       move(copyOut, atWeights, weights, visited);
     }
@@ -109,7 +113,7 @@ function numbersOf({
   score,
   routed,
   visited,
-  kept,
+  candidates,
   groups,
   openGroups,
   normalized,
@@ -118,7 +122,7 @@ function numbersOf({
     Number(score === "softmax"),
     routed,
     visited,
-    kept,
+    candidates,
     groups,
     openGroups,
     Number(normalized),

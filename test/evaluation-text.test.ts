@@ -1,0 +1,107 @@
+import { readFile, writeFile } from "node:fs/promises";
+import { describe, expect, test } from "vitest";
+import { smallest } from "./support/models.ts";
+import { story, verifyScene } from "./support/published-tier.ts";
+
+const hybrid = smallest.nemotron_h!;
+const llama = smallest.llama!;
+const scene = verifyScene();
+
+describe("evaluation text is refused", () => {
+  test("where it overlaps the calibration text, and the message names the rows", async () => {
+    const rows = [
+      "--calibration-samples",
+      "8",
+      "--calibration-length",
+      "256",
+      "--evaluation-samples",
+      "1",
+    ];
+    const own = [
+      "--calibration",
+      `${scene.folder}/calibration.txt`,
+      "--tiers",
+      "oQ8e",
+      "--out",
+      `${scene.folder}/told`,
+      "--json",
+    ];
+    const made = await scene.oqe("quantize", hybrid, ...own, ...rows);
+    expect(made).toMatchObject({ code: 0 });
+    const [target] = JSON.parse(made.stdout).folders;
+    const both = `${await readFile(`${scene.folder}/calibration.txt`, "utf8")}\n\n${story(9).slice(0, 3000)}`;
+    await writeFile(`${scene.folder}/both.txt`, both);
+    const named = [
+      "--calibration",
+      `${scene.folder}/calibration.txt`,
+      "--evaluation-samples",
+      "12",
+    ];
+    const overlapping = [
+      target,
+      "--base",
+      hybrid,
+      ...named,
+      "--evaluation",
+      `${scene.folder}/both.txt`,
+    ];
+    const says =
+      /both\.txt shares passages with the calibration text calibration\.txt: rows \d+ \(calibration row \d+\), .*counted from 0/;
+    await scene.expectRefused(overlapping, "BAD_INPUT", says);
+    const same = [
+      target,
+      "--base",
+      hybrid,
+      ...named,
+      "--evaluation",
+      `${scene.folder}/calibration.txt`,
+    ];
+    await scene.expectRefused(same, "BAD_INPUT", /rows 0 to 11 are of the same text/);
+    const other = ["--calibration", `${scene.folder}/evaluation.txt`];
+    const wrong =
+      /calibration: the rows of evaluation\.txt have the SHA-256 [0-9a-f]{64}, oqe-receipt\.json says [0-9a-f]{64} of calibration\.txt/;
+    await scene.expectRefused([target, "--base", hybrid, ...other], "BAD_INPUT", wrong);
+    const untold = await scene.oqe("verify", target, "--base", hybrid, "--evaluation-samples", "1");
+    expect(untold).toMatchObject({
+      code: 0,
+      stderr: expect.stringContaining("cannot be drawn again"),
+    });
+  });
+
+  test("before a weight is read where it overlaps the calibration text of a run", async () => {
+    const text = `${scene.folder}/calibration.txt`;
+    const args = [
+      "quantize",
+      hybrid,
+      "--policy",
+      "oq",
+      "--out",
+      `${scene.folder}/never`,
+      "--calibration",
+      text,
+      "--evaluation",
+      text,
+    ];
+    const rows = ["--calibration-samples", "2", "--evaluation-samples", "5"];
+    const { code, stderr } = await scene.oqe(...args, ...rows);
+    expect(code).toBe(2);
+    expect(stderr).toMatch(/^error: evaluation: calibration\.txt shares passages .*rows 0 to 4/m);
+  });
+
+  test.each([
+    ["./nowhere.txt", "BAD_INPUT", /evaluation: .*nowhere\.txt does not exist/],
+    ["datasets/no/such/rows.txt", "NOT_FOUND", /no\/such/],
+  ])("where it does not exist: %s", async (text, code, says) => {
+    await scene.expectRefused([llama, "--base", llama, "--evaluation", text], code, says);
+  });
+
+  test("where it is too short, or empty", async () => {
+    await writeFile(`${scene.folder}/short.txt`, "A word.");
+    await writeFile(`${scene.folder}/empty.txt`, "");
+    const on = (file: string) => {
+      return [llama, "--base", llama, "--evaluation", `${scene.folder}/${file}`];
+    };
+    await scene.expectRefused(on("short.txt"), "BAD_INPUT", /short\.txt is too short/);
+    await scene.expectRefused(on("empty.txt"), "BAD_INPUT", /evaluation: .*empty\.txt is empty/);
+  });
+});
