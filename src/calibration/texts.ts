@@ -104,7 +104,8 @@ function readDocument(value: unknown, where: string, mayBeString: boolean): Docu
   if (typeof domain === "string" && domainName.test(domain)) return { text, domain };
   throw bad(
     `${where}: "domain" is not the name of one`,
-    'A domain is a string of 1 to 64 ASCII letters, digits, blanks, ".", "_" and "-". Leave it out where there is none.',
+    'A domain is a string of 1 to 64 ASCII letters, digits, blanks, ".", "_" and "-". ' +
+      "Leave it out if there is none.",
   );
 }
 
