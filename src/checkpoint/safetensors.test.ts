@@ -113,3 +113,13 @@ test.each(models)("reads %s as a plain JSON reader would", async (model) => {
   ]);
   expect(Object.fromEntries(relative)).toEqual(plain);
 });
+
+test("a pointer of Git LFS is named as what it is", async () => {
+  const text = `version https://git-lfs.github.com/spec/v1\noid sha256:${"0".repeat(64)}\nsize 5\n`;
+  const pointer = readHeader(memory(new TextEncoder().encode(text)));
+  await expect(pointer).rejects.toMatchObject({
+    code: "BAD_CHECKPOINT",
+    message: expect.stringMatching(/is a pointer of Git LFS/),
+    hint: expect.stringMatching(/git lfs pull/),
+  });
+});

@@ -62,6 +62,8 @@ async function readHeaderBytes(source: ByteSource): Promise<Uint8Array> {
   if (source.size < 8)
     refuse(source, `is truncated: expected at least 8 bytes, got ${source.size}`, again);
   const first = await source.read(0, Math.min(FIRST_READ, source.size));
+  if (Buffer.from(first.subarray(0, lfsPointer.length)).toString("latin1") === lfsPointer)
+    refuse(source, "is a pointer of Git LFS, not the weights", "Fetch the weights: git lfs pull.");
   const declared = new DataView(first.buffer, first.byteOffset).getBigUint64(0, true);
   if (declared > BigInt(MAX_HEADER_BYTES)) {
     refuse(
@@ -208,6 +210,8 @@ function checkSize(
 }
 
 const again = "Download the file again.";
+/** How the text file starts that Git puts in the place of a large file. */
+const lfsPointer = "version https://git-lfs";
 const notSafetensors = "Is this a safetensors file? Download it again, or ask the model's authors.";
 
 function refuse(
