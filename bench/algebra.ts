@@ -204,11 +204,11 @@ async function benchTwoWorkers(): Promise<string[]> {
     fill(weight.data);
     const sums = sharedFloats(n * n);
     const [hessian, factor] = [sharedFloats(n * n), sharedFloats(n * n)];
-    await gram(kernels[1]!, x, hessian, 1 / n);
+    await gram(kernels[1]!, { x, sums: hessian, alpha: 1 / n });
     for (let i = 0; i < n; i++) hessian[i * n + i]! += 0.01;
     const works: [string, number, (kernel: Kernel) => Promise<unknown>][] = [
       [`GEMM ${n}`, 2 * n ** 3, (kernel) => product(kernel, x, weight, y)],
-      [`SYRK ${n}`, n * (n + 1) * n, (kernel) => gram(kernel, x, sums, 1)],
+      [`SYRK ${n}`, n * (n + 1) * n, (kernel) => gram(kernel, { x, sums, alpha: 1 })],
       [
         `Cholesky ${n}`,
         n ** 3 / 3,

@@ -205,7 +205,7 @@ async function benchKernel(): Promise<string> {
   const kernels = await Promise.all([openKernel({ workers: 1 }), openKernel({ workers: 2 })]);
   try {
     const rows = [
-      "GB of bf16 a second of wall time (of CPU time); the ratios are medians over the pairs, wall against wall.",
+      "GB of bf16 per second of wall time (of CPU time). Ratios of wall time are medians over the pairs.",
       "",
       "| matrix | width | one worker | two workers | mx.quantize | one / mx | two / mx |",
       "|---|---|---|---|---|---|---|",

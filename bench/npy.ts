@@ -17,8 +17,9 @@ const magic = "\x93NUMPY";
 /** Little-endian, row-major arrays of the types above. Throws for anything else. */
 export async function readNpy(file: string): Promise<Npy> {
   const bytes = await readFile(file);
-  if (bytes.toString("latin1", 0, 6) !== magic) throw new Error(`${file} is no .npy file`);
-  const wide = bytes[6]! > 1; // version 1 gives the header's length in two bytes, later ones in four
+  if (bytes.toString("latin1", 0, 6) !== magic) throw new Error(`${file} is not an .npy file`);
+  // Version 1 gives the header's length in two bytes, later versions in four.
+  const wide = bytes[6]! > 1;
   const start = wide ? 12 : 10;
   const end = start + (wide ? bytes.readUInt32LE(8) : bytes.readUInt16LE(8));
   const header = bytes.toString("latin1", start, end);

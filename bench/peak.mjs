@@ -1,4 +1,5 @@
-// Preloaded into a process under measurement: writes its peak resident memory in bytes to $OQE_PEAK_FILE at exit.
+// Preloaded into a measured process. At exit it writes the peak resident memory in bytes to
+// $OQE_PEAK_FILE.
 import { writeFileSync } from "node:fs";
 
 process.on("exit", () => {

@@ -1,16 +1,23 @@
 #!/usr/bin/env node
 import { isWorker, supervise } from "./entry/supervise.ts";
-import { describeFailure, type Failure } from "./ground/errors.ts";
+import { describeFailure, type Failure, OqeError } from "./ground/errors.ts";
+import { reasonOf } from "./ground/reasons.ts";
+
+function outputFailure(cause: NodeJS.ErrnoException): OqeError {
+  const message = `the result cannot be written to stdout: ${reasonOf(cause)}`;
+  return new OqeError("DISK", message, "Free disk space, or choose another file.", cause);
+}
 
 function print({ message, hint, details }: Failure): void {
   process.stderr.write(`error: ${message}\n${hint === "" ? "" : `  ${hint}\n`}${details}`);
 }
 
 if (isWorker()) {
-  // A reader that closes the pipe early (`oqe plan … | head`) is no failure.
+  // A reader that closes the pipe early (`oqe plan … | head`) is not a failure.
   process.stdout.on("error", (error: NodeJS.ErrnoException) => {
     if (error.code === "EPIPE") process.exit(0);
-    throw error;
+    print(describeFailure(outputFailure(error), process.env.OQE_DEBUG !== undefined));
+    process.exit(1);
   });
   try {
     const { runCommand } = await import("./entry/commands.ts");

@@ -1,5 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { closeSync, openSync } from "node:fs";
 import { mkdir, readdir, readFile } from "node:fs/promises";
 import { createInterface } from "node:readline";
 import { whoAmI } from "@huggingface/hub";
@@ -42,6 +43,16 @@ describe("oqe", () => {
     },
   );
 
+  test.runIf(process.platform === "linux")("a full disk behind stdout is one message", async () => {
+    const full = openSync("/dev/full", "w");
+    const child = spawn(process.execPath, [cli, "--version"], { stdio: ["ignore", full, "pipe"] });
+    closeSync(full);
+    let stderr = "";
+    child.stderr!.setEncoding("utf8").on("data", (text: string) => (stderr += text));
+    expect(await once(child, "close")).toEqual([1, null]);
+    expect(stderr).toMatch(/^error: the result cannot be written to stdout: .*\[DISK\]\n.*\n$/);
+  });
+
   test("--version prints the engine's version", async () => {
     expect((await runCli(["--version"])).stdout).toBe(`${engine.version}\n`);
   });
@@ -64,6 +75,9 @@ describe("oqe", () => {
       /rounding mlx .* method tuned, the default, .*\n.*set method rounded/,
     ],
     [["plan", embedded, "--method", "best"], /method: "best" is not one of rounded, tuned/],
+    [["plan", embedded, "--workers", "-4"], /--workers has no value.*\n.*--workers=-1/],
+    [["card", ""], /oqe card needs a folder, got ""/],
+    [["hub", ""], /oqe hub needs a folder, got ""/],
     [["card", "/nowhere"], /\/nowhere\/oqe-receipt\.json/],
   ])("%j is refused in one line with its exit code", async (args, says) => {
     const { code, stdout, stderr } = await runCli(args);

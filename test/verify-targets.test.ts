@@ -175,12 +175,12 @@ describe("another base is refused", () => {
     await scene.expectRefused(
       [bare, "--base", smallest.llama!],
       "BAD_INPUT",
-      /is no quant of llama: it is a nemotron_h model/,
+      /is not a quant of llama: it is a nemotron_h model/,
     );
     await scene.expectRefused(
       [bare, "--base", embedded],
       "BAD_INPUT",
-      /is no quant of nemotron-nano-tiny: .*tensor/,
+      /is not a quant of nemotron-nano-tiny: .*tensor/,
     );
   });
 });

@@ -67,7 +67,7 @@ export function cast(call: number): number;
 
 /**
  * Replaces the upper triangle of H `[n, n]` by R with H = RᵀR. Gives the index of the first pivot
- * that is not positive and finite, or -1; below the diagonal stands nothing of meaning.
+ * that is not positive and finite, or -1. Values below the diagonal have no meaning.
  *
  * # Safety
  * As [`linear`].
@@ -77,7 +77,7 @@ export function cholesky(n: number, h: number): number;
 /**
  * Compares the logits `[rows, vocabulary]` of two models; `next` = the token that follows each
  * row. `out` = float64 `[rows, 4]`: divergence, log-probability of the next token under the base
- * and under the model, 1 where both hold the same token for likeliest.
+ * and under the model, 1 where both rank the same token first.
  *
  * # Safety
  * As [`super::quantize`]; `out` is aligned to 8.
@@ -109,13 +109,13 @@ export function dequantize(call: number): void;
 export function distances(x: number, y: number, rows: number, columns: number, out: number): void;
 
 /**
- * Runs `steps` steps of 96 float32 operations each on registers alone: what this processor can do
- * at most. For benchmarks.
+ * Runs `steps` steps of 96 float32 operations each on registers alone: the maximum rate of this
+ * processor. For benchmarks.
  */
 export function fma_peak(steps: number, factor: number): number;
 
 /**
- * As [`tune_block`], for tr(W H Wᵀ) so far.
+ * Visits blocks as [`tune_block`] does. Returns tr(W H Wᵀ) so far.
  *
  * # Safety
  * As [`tune_block`].
@@ -123,7 +123,7 @@ export function fma_peak(steps: number, factor: number): number;
 export function forecast_energy_block(call: number, start: number, end: number, factor: number): number;
 
 /**
- * After `tune_prepare`: makes ready for `forecast_energy_block`.
+ * Prepares `forecast_energy_block`, after `tune_prepare`.
  *
  * # Safety
  * As [`tune_prepare`].
@@ -131,8 +131,8 @@ export function forecast_energy_block(call: number, start: number, end: number, 
 export function forecast_energy_start(call: number): void;
 
 /**
- * The loss that tuning at the call's width is expected to leave, after `tune_prepare`. `pivots`
- * are float32 in natural order.
+ * The expected loss of tuning at the call's width, after `tune_prepare`. `pivots` are float32 in
+ * natural order.
  *
  * # Safety
  * As [`tune_prepare`].
@@ -160,7 +160,7 @@ export function mamba(sizes: number, tensors: number, least: number, most: numbe
  * Quantizes the rows of a [`QuantizeCall`].
  *
  * # Safety
- * Every address lies in the arena with the room that its operand needs; they do not overlap.
+ * Every address lies in the arena with the memory that its operand needs; they do not overlap.
  */
 export function quantize(call: number): void;
 
@@ -215,8 +215,8 @@ export function solve(n: number, m: number, r: number, b: number): void;
 export function swiglu(gate: number, up: number, count: number): void;
 
 /**
- * Positions `[start, end)`; `factor` = R `[end - start, columns - start]`, those rows from column
- * `start` on.
+ * Tunes positions `[start, end)`. `factor` = R `[end - start, columns - start]`: their rows from
+ * column `start` on.
  *
  * # Safety
  * As [`tune_prepare`].
@@ -224,7 +224,7 @@ export function swiglu(gate: number, up: number, count: number): void;
 export function tune_block(call: number, start: number, end: number, factor: number): void;
 
 /**
- * Positions of a block, at most.
+ * Maximum number of positions in a block.
  */
 export function tune_block_size(): number;
 
@@ -242,8 +242,8 @@ export function tune_finish(call: number): void;
 export function tune_prepare(call: number): void;
 
 /**
- * Float64 of workspace that a [`TuneCall`] needs. Its addresses may still be missing, except that
- * `order` is 0 or not.
+ * How many float64 of workspace a [`TuneCall`] needs. Its addresses may still be missing; of
+ * `order` only whether it is 0 counts.
  *
  * # Safety
  * `call` is the address of a [`TuneCall`].
@@ -251,7 +251,7 @@ export function tune_prepare(call: number): void;
 export function tune_workspace(call: number): number;
 
 /**
- * Weights of chosen experts, `[tokens, kept]`.
+ * Computes the weights of given experts, `[tokens, candidates]`.
  *
  * # Safety
  * As the module says.

@@ -110,7 +110,7 @@ export function cast(call) {
 
 /**
  * Replaces the upper triangle of H `[n, n]` by R with H = RᵀR. Gives the index of the first pivot
- * that is not positive and finite, or -1; below the diagonal stands nothing of meaning.
+ * that is not positive and finite, or -1. Values below the diagonal have no meaning.
  *
  * # Safety
  * As [`linear`].
@@ -126,7 +126,7 @@ export function cholesky(n, h) {
 /**
  * Compares the logits `[rows, vocabulary]` of two models; `next` = the token that follows each
  * row. `out` = float64 `[rows, 4]`: divergence, log-probability of the next token under the base
- * and under the model, 1 where both hold the same token for likeliest.
+ * and under the model, 1 where both rank the same token first.
  *
  * # Safety
  * As [`super::quantize`]; `out` is aligned to 8.
@@ -181,8 +181,8 @@ export function distances(x, y, rows, columns, out) {
 }
 
 /**
- * Runs `steps` steps of 96 float32 operations each on registers alone: what this processor can do
- * at most. For benchmarks.
+ * Runs `steps` steps of 96 float32 operations each on registers alone: the maximum rate of this
+ * processor. For benchmarks.
  * @param {number} steps
  * @param {number} factor
  * @returns {number}
@@ -193,7 +193,7 @@ export function fma_peak(steps, factor) {
 }
 
 /**
- * As [`tune_block`], for tr(W H Wᵀ) so far.
+ * Visits blocks as [`tune_block`] does. Returns tr(W H Wᵀ) so far.
  *
  * # Safety
  * As [`tune_block`].
@@ -209,7 +209,7 @@ export function forecast_energy_block(call, start, end, factor) {
 }
 
 /**
- * After `tune_prepare`: makes ready for `forecast_energy_block`.
+ * Prepares `forecast_energy_block`, after `tune_prepare`.
  *
  * # Safety
  * As [`tune_prepare`].
@@ -220,8 +220,8 @@ export function forecast_energy_start(call) {
 }
 
 /**
- * The loss that tuning at the call's width is expected to leave, after `tune_prepare`. `pivots`
- * are float32 in natural order.
+ * The expected loss of tuning at the call's width, after `tune_prepare`. `pivots` are float32 in
+ * natural order.
  *
  * # Safety
  * As [`tune_prepare`].
@@ -268,7 +268,7 @@ export function mamba(sizes, tensors, least, most, eps, tokens, z, y) {
  * Quantizes the rows of a [`QuantizeCall`].
  *
  * # Safety
- * Every address lies in the arena with the room that its operand needs; they do not overlap.
+ * Every address lies in the arena with the memory that its operand needs; they do not overlap.
  * @param {number} call
  */
 export function quantize(call) {
@@ -367,8 +367,8 @@ export function swiglu(gate, up, count) {
 }
 
 /**
- * Positions `[start, end)`; `factor` = R `[end - start, columns - start]`, those rows from column
- * `start` on.
+ * Tunes positions `[start, end)`. `factor` = R `[end - start, columns - start]`: their rows from
+ * column `start` on.
  *
  * # Safety
  * As [`tune_prepare`].
@@ -382,7 +382,7 @@ export function tune_block(call, start, end, factor) {
 }
 
 /**
- * Positions of a block, at most.
+ * Maximum number of positions in a block.
  * @returns {number}
  */
 export function tune_block_size() {
@@ -410,8 +410,8 @@ export function tune_prepare(call) {
 }
 
 /**
- * Float64 of workspace that a [`TuneCall`] needs. Its addresses may still be missing, except that
- * `order` is 0 or not.
+ * How many float64 of workspace a [`TuneCall`] needs. Its addresses may still be missing; of
+ * `order` only whether it is 0 counts.
  *
  * # Safety
  * `call` is the address of a [`TuneCall`].
@@ -424,7 +424,7 @@ export function tune_workspace(call) {
 }
 
 /**
- * Weights of chosen experts, `[tokens, kept]`.
+ * Computes the weights of given experts, `[tokens, candidates]`.
  *
  * # Safety
  * As the module says.

@@ -1,4 +1,4 @@
-//! What stands between the matrices of an MLP.
+//! The functions between the matrices of an MLP.
 
 use crate::elementary::{map, silu, zip};
 use crate::lanes::Floats;

@@ -1,8 +1,8 @@
-//! MLX's affine group quantization: a weight w becomes a code q in 0..=n (n = 2^bits - 1) with w ≈
-//! q · scale + bias. Here a group's scale and bias are found; encode.rs finds the codes. Source of
-//! the formulas: the behaviour of `mx.quantize(mode="affine")` of MLX 0.32 on a CPU. All arithmetic
-//! is float32 with one rounding an operation (never a fused multiply-add), rounding to integers is
-//! half to even.
+//! MLX's affine group quantization: a weight w becomes a code q in 0..=n (n = 2^bits - 1) with
+//! w ≈ q · scale + bias. This module finds a group's scale and bias; encode.rs finds the codes.
+//! Source of the formulas: the behaviour of `mx.quantize(mode="affine")` of MLX 0.32 on a CPU. All
+//! arithmetic is float32 with one rounding an operation, without fused multiply-adds. Rounding to
+//! integers is half to even.
 
 use crate::half::{narrow, widen, Dtype};
 use crate::lanes::Floats;
@@ -15,7 +15,7 @@ pub const SMALLEST_GROUP: usize = 32;
 pub const BLOCK: usize = 2048;
 pub const GROUPS: usize = BLOCK / SMALLEST_GROUP;
 
-/// The smallest scale that MLX lets a group have.
+/// The smallest scale of a group in MLX.
 pub const EPSILON: f32 = 1e-7;
 
 /// Scale and bias of each group of a block.
@@ -28,9 +28,9 @@ pub struct Affines {
 impl Affines {
     pub const ZERO: Affines = Affines { scale: [0.0; GROUPS], bias: [0.0; GROUPS] };
 
-    /// Of the first `groups` ranges. The value of largest magnitude (the edge; a tie goes to `hi`)
-    /// becomes code 0 exactly, and the scale is nudged so that zero falls on a code too. The scale
-    /// is positive only where the edge is `lo`.
+    /// Finds scale and bias of the first `groups` ranges. The value of largest magnitude (the edge;
+    /// of equal ones `hi`) gets code 0 exactly. The scale is adjusted so that 0 has a code too. It
+    /// is positive only if the edge is `lo`.
     #[inline(never)]
     pub fn fit(&mut self, ranges: &Ranges, groups: usize, bits: usize) {
         let (lo, hi) = (ranges.lo.as_chunks::<4>().0, ranges.hi.as_chunks::<4>().0);
@@ -43,10 +43,9 @@ impl Affines {
         }
     }
 
-    /// Writes them as a file of dtype `store` holds them, and becomes what a reader of that file
-    /// sees. With `saturate`, what is beyond the range of `store` becomes its largest value instead
-    /// of infinity. No scale becomes zero: it is at least about EPSILON / 2, and half of the
-    /// smallest F16 is below that.
+    /// Writes them in dtype `store`, and rounds itself to what a reader of the file gets. With
+    /// `saturate`, values beyond the range of `store` become its largest value instead of infinity.
+    /// No scale becomes 0: it is at least about EPSILON / 2, and half of the smallest F16 is less.
     #[inline(never)]
     pub fn settle(&mut self, store: Dtype, saturate: bool, scales: &mut [u8], biases: &mut [u8]) {
         let limit = if saturate { store.largest() } else { f32::INFINITY };

@@ -5,9 +5,9 @@ use crate::lanes::Floats;
 use crate::triangular::{half, solve_transposed, BLOCK};
 
 /// Replaces the upper triangle of a symmetric H `[n, n]`, row-major with rows `stride` apart, by R:
-/// upper triangular with a positive diagonal and H = RᵀR. Below the diagonal nothing is read, and
-/// what is written there has no meaning. Returns the index of the first pivot that is not positive
-/// and finite, if any; rows before it are right.
+/// upper triangular with a positive diagonal and H = RᵀR. Elements below the diagonal are not read;
+/// their values afterwards have no meaning. Returns the index of the first pivot that is not
+/// positive and finite, if any. Rows before it are right.
 ///
 /// # Safety
 /// `h` covers its matrix.
@@ -87,8 +87,8 @@ mod tests {
         h
     }
 
-    /// The same column by column in float64: r_kk² = h_kk - Σ r_ik², r_kj = (h_kj - Σ r_ik r_ij) /
-    /// r_kk.
+    /// The factor column by column in float64: r_kk² = h_kk - Σ r_ik²,
+    /// r_kj = (h_kj - Σ r_ik r_ij) / r_kk.
     fn cholesky_ref(n: usize, h: &[f32], stride: usize) -> Vec<f64> {
         let mut r = vec![0.0; n * n];
         for k in 0..n {

@@ -1,23 +1,24 @@
-//! Coordinate descent on codes (QuantEase, arXiv 2309.01885; CDQuant, arXiv 2406.17542), here
-//! within the sweep: after each block of columns it looks again at those done so far, while the
-//! columns to come can still make up for what changes.
+//! Coordinate descent on codes (QuantEase, arXiv 2309.01885; CDQuant, arXiv 2406.17542) within the
+//! sweep. After each block of columns it checks the finished columns again. The columns that follow
+//! can still compensate for the changes.
 //!
-//! What these cannot undo is Σ_{p >= start} t_p², with second derivatives M = Σ_{p >= start}
-//! R_pᵀR_p (halved), and a column's best code, all others as they are, lies g / (M_qq · scale) from
-//! its own, g = Σ_{p >= start} t_p R_p (arXiv 2309.01885, section 3). Few codes change, so
-//! gradients are kept row by row and a change adds one row of M. At the last block M = H'.
+//! The loss that those columns cannot reduce is Σ_{p >= start} t_p². Half its second derivatives
+//! are M = Σ_{p >= start} R_pᵀR_p. With all other codes fixed, a column's best code is
+//! g / (M_qq · scale) away from the present one, where g = Σ_{p >= start} t_p R_p
+//! (arXiv 2309.01885, section 3). Few codes change, so gradients are stored, and each change adds
+//! one row of M to them. After the last block M = H'.
 //!
-//! Gradients and M are a window of `reach` slots: position p in slot (p - columns) mod reach. It is
-//! the whole matrix up to some thousand columns, and moves along in wider ones.
+//! Gradients and M cover a window of `reach` slots; position p is in slot (p - columns) mod reach.
+//! Up to some thousand columns the window is the whole matrix. In wider matrices it moves along.
 
 use std::ops::Range;
 
-use crate::gemm::{gemm, Product, Scratch, Target, View};
+use crate::gemm::{gemm, Product, Target, View};
 use crate::lanes::Floats;
 use crate::sweep::Block;
 use crate::tuning::{Plan, Workspace};
 
-/// Columns that are checked together: two vectors.
+/// Columns checked together: two vectors.
 const LOOK: usize = 8;
 
 /// The window when positions from `start` on are done.
@@ -35,7 +36,7 @@ impl Window {
         Self { start, reach, first: (reach - done % reach) % reach, count: done.min(reach) }
     }
 
-    /// Slots of the first `count` positions as ranges of rising position.
+    /// Slots of the first `count` positions, as ranges in the order of the positions.
     fn slots(&self, count: usize) -> [Range<usize>; 2] {
         let end = self.first + count;
         [self.first..end.min(self.reach), 0..end.saturating_sub(self.reach)]
@@ -48,18 +49,12 @@ impl Window {
 }
 
 /// Adds a block to the window: its codes are chosen and its t is in `work.products`.
-pub fn include(
-    plan: &Plan,
-    order: &[u32],
-    block: &Block,
-    work: &mut Workspace,
-    scratch: &mut Scratch,
-) {
+pub fn include(plan: &Plan, block: &Block, work: &mut Workspace) {
     let window = Window::of(plan, block.start);
     let height = block.end - block.start;
     let (rows, reach, stride) = (plan.rows, window.reach, plan.stride());
-    // A block never straddles the window's end: that of the first blocks is the matrix's, and the
-    // window holds whole blocks.
+    // A block never crosses the window's end. The window ends where the matrix ends, and its size
+    // is a multiple of the block size.
     let [fresh, _] = window.slots(height);
     for row in work.gradients.chunks_exact_mut(reach) {
         row[fresh.clone()].fill(0.0);
@@ -77,12 +72,15 @@ pub fn include(
         // M.
         unsafe {
             let to = Target { data: gradients.add(slots.start), stride: reach };
-            gemm(&Product::of([rows, slots.len(), height], products, factor, to), scratch);
+            gemm(&Product::of([rows, slots.len(), height], products, factor, to), work.scratch);
             for others in filled() {
                 let left = block.at(block.start, window.position(others.start)).transposed();
                 let data = gram.add(others.start * reach + slots.start);
                 let to = Target { data, stride: reach };
-                gemm(&Product::of([others.len(), slots.len(), height], left, factor, to), scratch);
+                gemm(
+                    &Product::of([others.len(), slots.len(), height], left, factor, to),
+                    work.scratch,
+                );
             }
         }
         for slot in slots {
@@ -92,19 +90,19 @@ pub fn include(
     for slot in fresh {
         let p = window.position(slot);
         for row in 0..rows {
-            let (low, high) = bounds(plan, order, work, p, row);
+            let (low, high) = bounds(plan, work, p, row);
             work.low[row * reach + slot] = low;
             work.high[row * reach + slot] = high;
         }
     }
 }
 
-/// Bounds of g / M_qq within which no other code is nearer: half a step, infinite where there is no
-/// further code.
-fn bounds(plan: &Plan, order: &[u32], work: &Workspace, p: usize, row: usize) -> (f32, f32) {
+/// Bounds of g / M_qq within which the present code is the best: half a step, or infinity where
+/// there is no code beyond it.
+fn bounds(plan: &Plan, work: &Workspace, p: usize, row: usize) -> (f32, f32) {
     let stride = plan.stride();
     let code = work.codes[p * stride + row];
-    let scale = work.scales[order[p] as usize / plan.group * stride + row];
+    let scale = work.scales[plan.order[p] as usize / plan.group * stride + row];
     let half = 0.5 * scale.abs();
     let (first, last) = (code == 0.0, code == plan.levels());
     let (no_lower, no_higher) = if scale > 0.0 { (first, last) } else { (last, first) };
@@ -113,14 +111,14 @@ fn bounds(plan: &Plan, order: &[u32], work: &Workspace, p: usize, row: usize) ->
 }
 
 /// Checks every code in the window `plan.sweeps` times, from the last position to the first, and
-/// takes each better one.
-pub fn descend(plan: &Plan, order: &[u32], start: usize, work: &mut Workspace) {
+/// changes it where another one is better.
+pub fn descend(plan: &Plan, start: usize, work: &mut Workspace) {
     let window = Window::of(plan, start);
     for row in 0..plan.rows {
         for _ in 0..plan.sweeps {
             let mut changes = 0;
             for slots in window.slots(window.count).into_iter().rev() {
-                changes += look(plan, order, &window, slots, row, work);
+                changes += look(plan, &window, slots, row, work);
             }
             if changes == 0 {
                 break;
@@ -129,10 +127,10 @@ pub fn descend(plan: &Plan, order: &[u32], start: usize, work: &mut Workspace) {
     }
 }
 
+/// Checks the codes of one row in these slots. Returns how many changed.
 #[inline(never)]
 fn look(
     plan: &Plan,
-    order: &[u32],
     window: &Window,
     slots: Range<usize>,
     row: usize,
@@ -140,11 +138,11 @@ fn look(
 ) -> usize {
     let mut changes = 0;
     let base = row * window.reach;
-    // Columns, and with them slots, come in multiples of 32.
+    // The number of columns is a multiple of 32, so the number of slots is too.
     for from in slots.step_by(LOOK).rev() {
         if beyond(work, base + from, from) {
             for slot in (from..from + LOOK).rev() {
-                changes += usize::from(change(plan, order, window, slot, row, work));
+                changes += usize::from(change(plan, window, slot, row, work));
             }
         }
     }
@@ -167,14 +165,7 @@ fn beyond(work: &Workspace, at: usize, slot: usize) -> bool {
 
 /// Gives a slot its best code if that lowers the loss.
 #[inline(never)]
-fn change(
-    plan: &Plan,
-    order: &[u32],
-    window: &Window,
-    slot: usize,
-    row: usize,
-    work: &mut Workspace,
-) -> bool {
+fn change(plan: &Plan, window: &Window, slot: usize, row: usize, work: &mut Workspace) -> bool {
     let (reach, stride) = (window.reach, plan.stride());
     let at = row * reach + slot;
     let (gradient, miss) = (work.gradients[at], work.gradients[at] * work.inverse[slot]);
@@ -182,7 +173,7 @@ fn change(
         return false;
     }
     let p = window.position(slot);
-    let natural = order[p] as usize;
+    let natural = plan.order[p] as usize;
     let pair = natural / plan.group * stride + row;
     let (scale, bias) = (work.scales[pair], work.biases[pair]);
     let place = p * stride + row;
@@ -197,7 +188,7 @@ fn change(
     work.codes[place] = code;
     work.errors[place] = error;
     work.losses[row] -= f64::from(gain);
-    (work.low[at], work.high[at]) = bounds(plan, order, work, p, row);
+    (work.low[at], work.high[at]) = bounds(plan, work, p, row);
     for slots in window.slots(window.count) {
         add(
             &mut work.gradients[row * reach..][slots.clone()],

@@ -1,19 +1,21 @@
-//! How far a model's next-token distribution is from its base's. In float64 over the whole
-//! vocabulary, because rounding errors of bf16 or float32 softmaxes exceed what is measured.
+//! Compares a model's next-token distribution with its base's, in float64 over all tokens. The
+//! rounding errors of bf16 or float32 softmaxes are larger than the differences.
 
 /// Figures of one position.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Position {
     /// Kullback-Leibler divergence of the model from the base, KL(base ‖ model), in nats.
     pub divergence: f64,
-    /// log-probability of the token that follows, in nats: base, model.
+    /// Log-probability of the token that follows under the base, in nats.
     pub base: f64,
+    /// The same under the model.
     pub model: f64,
-    /// Whether both models rank the same token first. Of equal logits the first counts.
+    /// Whether both models rank the same token first. Of equal logits the lower index ranks first.
     pub same_top: bool,
 }
 
-/// `base` and `model` are the logits `[vocabulary]` of one position.
+/// Compares one position: `base` and `model` are logits `[vocabulary]`, `next` is the token that
+/// follows.
 pub fn compare(base: &[f32], model: &[f32], next: usize) -> Position {
     let mut shares = vec![0.0; base.len()];
     let (model_top, model_log) = normalizer(model, &mut shares);
@@ -65,11 +67,11 @@ fn normalizer(logits: &[f32], shares: &mut [f64]) -> (usize, f64) {
 /// Smaller terms do not change a sum that contains a 1.
 const LEAST: f64 = -700.0;
 
-/// e^x for x <= 0, to a few units of the last place: 2^n e^r, |r| <= ln 2 / 2, by the Taylor series
-/// up to r^13. Basic operations alone, four at a time: several times faster than a call each, and
-/// the same on every machine.
+/// e^x for x <= 0, to a few units in the last place: 2^n e^r with |r| <= ln 2 / 2, by the Taylor
+/// series up to r^13. Only basic operations, four at a time: several times faster than library
+/// calls, and the same on every machine.
 fn exponentials(x: [f64; LANES]) -> [f64; LANES] {
-    // Adding it leaves the nearest whole number in the low bits.
+    // Adding it rounds to a whole number, which is then in the low bits.
     const SHIFT: f64 = 6_755_399_441_055_744.0;
     const HIGH: f64 = 0.693_147_180_369_123_8;
     const LOW: f64 = 1.908_214_929_270_587_7e-10;

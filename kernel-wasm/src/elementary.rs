@@ -1,18 +1,19 @@
-//! Elementary functions, four at a time, from fused multiply-adds alone: the same bits on every
-//! processor.
+//! Elementary functions, four at a time. They use only fused multiply-adds, so all processors give
+//! the same bits.
 
 use std::hint::black_box;
 
 use crate::lanes::Floats;
 
-/// Below this exp is 0 in the sums and gates that it serves; above the greatest it stays.
+/// Below this [`exp`] is 0.
 const LEAST: f32 = -87.0;
+/// Above this [`exp`] is constant.
 const GREATEST: f32 = 88.0;
-/// ln 2 in two parts: whole multiples of the first are exact.
+/// ln 2 in two parts. Whole multiples of the first are exact.
 const LN2: [f32; 2] = [0.693_359_4, -2.121_944_4e-4];
 
-/// What [`exp`] multiplies and adds, each in all four lanes: one load apiece, where V8 makes known
-/// constants anew at every use.
+/// The constants of [`exp`], each in all four lanes. Each takes one load; V8 would build known
+/// constants again at every use.
 static CONSTANTS: [[f32; 4]; 13] = {
     let numbers = [
         LEAST,
@@ -20,7 +21,7 @@ static CONSTANTS: [[f32; 4]; 13] = {
         std::f32::consts::LOG2_E,
         -LN2[0],
         -LN2[1],
-        // Taylor's coefficients of e^r; for |r| <= ln 2 / 2 what follows is below 6e-9.
+        // Taylor coefficients of e^r; for |r| <= ln 2 / 2 the rest of the series is below 6e-9.
         1.0 / 5040.0,
         1.0 / 720.0,
         1.0 / 120.0,
@@ -98,8 +99,8 @@ pub fn map(values: &mut [f32], f: impl Fn(Floats) -> Floats) {
     rest.copy_from_slice(&four[..rest.len()]);
 }
 
-/// Replaces every value by `f` of it and of the value at the same place in `others`, which is as
-/// long.
+/// Replaces every value by `f` of it and of the value at the same index of `others`, which has the
+/// same length.
 #[inline(always)]
 pub fn zip(values: &mut [f32], others: &[f32], f: impl Fn(Floats, Floats) -> Floats) {
     let ((fours, rest), (other_fours, other_rest)) = (values.as_chunks_mut(), others.as_chunks());
@@ -113,8 +114,8 @@ pub fn zip(values: &mut [f32], others: &[f32], f: impl Fn(Floats, Floats) -> Flo
     rest.copy_from_slice(&four[..rest.len()]);
 }
 
-/// Σ f(x) over the values, in an order that depends on their number alone. Lanes past the end do
-/// not count.
+/// Σ f(x) over the values. The order depends only on their number. Lanes past the end do not
+/// count.
 #[inline(always)]
 pub fn sum(values: &[f32], f: impl Fn(Floats) -> Floats) -> f32 {
     let (sixteens, rest) = values.as_chunks::<16>();
@@ -190,7 +191,7 @@ pub mod tests {
     fn gates_equal_their_formulas() {
         for x in [-200.0, -88.5, -30.0, -1.5, -1e-7, 0.0, 1e-20, 0.7, 12.0, 90.0] {
             let exact = 1.0 / (1.0 + (-f64::from(x)).exp());
-            // Past e^88 the gates stay at their smallest instead of vanishing.
+            // Past e^88 the gates stay at their smallest value instead of reaching 0.
             let near = |ours: f32, exact: f64| {
                 (f64::from(ours) - exact).abs() < 3e-7 * exact.abs() + 2e-36
             };

@@ -1,12 +1,12 @@
-//! The inner loops: weights to codes, and what the codes cost. A block passes through them one
-//! after the other: together they would form chains so long that a processor's schedulers fill up
-//! with waiting instructions.
+//! The inner loops: weights to codes, and the squared error of the codes. A block passes through
+//! one loop after the other. In one loop the chains of dependent instructions would be so long that
+//! they fill a processor's schedulers.
 
 use crate::affine::{Affines, BLOCK};
 use crate::lanes::{ByteOrder, Floats};
 use crate::squares::{squares, SquareSum};
 
-/// 2^23: the last mantissa bit of 2^23 + x, 0 <= x < 2^22, weighs 1, so that the addition rounds x
+/// 2^23. In 2^23 + x, 0 <= x < 2^22, the last mantissa bit is worth 1, so the addition rounds x
 /// half to even.
 const INTEGER: f32 = 8_388_608.0;
 
@@ -19,8 +19,8 @@ pub struct Codes {
 impl Codes {
     pub const ZERO: Codes = Codes { floats: [0.0; BLOCK], bytes: [0; BLOCK] };
 
-    /// Chooses the codes of groups of `group` values: the nearest to (value - bias) / scale within
-    /// 0..=levels; a NaN gives 0.
+    /// Chooses the codes of groups of `group` values: the whole number in 0..=levels nearest to
+    /// (value - bias) / scale. A NaN gives 0.
     #[inline(never)]
     pub fn choose(&mut self, values: &[f32], group: usize, affines: &Affines, levels: f32) {
         let (integer, zero, levels) =
@@ -46,8 +46,8 @@ impl Codes {
         }
     }
 
-    /// Sum of squares of base - (code · scale + bias), product rounded, then sum rounded. The base
-    /// is at most about `largest`.
+    /// Sum of squares of base - (code · scale + bias). The product is rounded, then the sum. The
+    /// magnitudes of the base are at most about `largest`.
     #[inline(never)]
     pub fn cost(&self, base: &[f32], group: usize, affines: &Affines, largest: f32) -> f64 {
         let sum = SquareSum::for_values_up_to(largest);
@@ -109,7 +109,7 @@ pub mod tests {
             [2, 3, 4, 5, 6, 8].into_iter().flat_map(|bits| [32, 64, 128].map(|group| (bits, group)))
         {
             for groups in [1, 2, 3, BLOCK / group - 1, BLOCK / group] {
-                // Halves of every step, so that ties abound, and values far beyond both ends.
+                // Halves of every step give many ties. Some values are far beyond both ends.
                 let values: Vec<f32> = (0..groups * group)
                     .map(|k| {
                         affines.bias[k / group]

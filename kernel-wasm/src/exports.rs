@@ -131,7 +131,7 @@ impl WidthCall {
 /// Quantizes the rows of a [`QuantizeCall`].
 ///
 /// # Safety
-/// Every address lies in the arena with the room that its operand needs; they do not overlap.
+/// Every address lies in the arena with the memory that its operand needs; they do not overlap.
 #[wasm_bindgen]
 pub unsafe fn quantize(call: usize) {
     let call = &mut *(call as *mut QuantizeCall);

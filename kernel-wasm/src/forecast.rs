@@ -20,12 +20,12 @@ pub fn expected_loss(plan: &Plan, pivots: &[f32], work: &Workspace) -> f64 {
         .sum()
 }
 
-/// Puts the weights where the errors of plain rounding are expected, by position.
-/// `sweep::add_rounded` then adds up what storing zeros would lose.
-pub fn take_weights(plan: &Plan, order: &[u32], work: &mut Workspace) {
+/// Writes the weights in the place of plain rounding's errors, by position. `sweep::add_rounded`
+/// then adds up the loss of storing zeros.
+pub fn take_weights(plan: &Plan, work: &mut Workspace) {
     let stride = plan.stride();
     work.rounded_losses.fill(0.0);
-    for (p, &natural) in order.iter().enumerate() {
+    for (p, &natural) in plan.order.iter().enumerate() {
         let from = &work.weights[natural as usize * stride..][..stride];
         work.rounded[p * stride..][..stride].copy_from_slice(from);
     }

@@ -7,14 +7,6 @@
 //! Every element of C is computed the same way wherever it lies. For each block of [`DEPTH`] steps
 //! of k, counted from 0, a sum from zero is made by fused multiply-adds in order of k; then `c =
 //! α·sum + c`, fused. So rows and columns may be split into jobs freely.
-//!
-//! The operands are packed into panels that the innermost loop reads straight through (Goto and van
-//! de Geijn, "Anatomy of high-performance matrix multiplication", ACM TOMS 34(3), 2008). A tile of
-//! 6 × 8 results is the largest that V8 keeps in registers on x86-64.
-//!
-//! Every element of C is computed the same way wherever it lies: for each block of [`DEPTH`] steps
-//! of k, counted from 0, a sum from zero by fused multiply-adds in order of k, then `c = α·sum +
-//! c`, fused. So rows and columns may be cut into jobs at will.
 
 use crate::lanes::Floats;
 use crate::panels::{load, pack, store};
@@ -62,8 +54,8 @@ pub struct Scratch {
 #[repr(align(64))]
 struct Line(#[allow(dead_code)] [f32; 16]);
 
-/// At least `floats` values at the start of a cache line.
-fn room(lines: &mut Vec<Line>, floats: usize) -> *mut f32 {
+/// Memory for at least `floats` values, at the start of a cache line.
+fn memory_for(lines: &mut Vec<Line>, floats: usize) -> *mut f32 {
     let needed = floats.div_ceil(16);
     if lines.len() < needed {
         lines.resize(needed, Line([0.0; 16]));
@@ -88,8 +80,8 @@ pub struct Product {
     pub a: View,
     pub b: View,
     pub c: Target,
-    /// Given d, only elements (i, j) with j >= i + d are needed. Others may be changed too, because
-    /// whole tiles are computed, and are not to be read afterwards.
+    /// If d is given, only elements (i, j) with j >= i + d are needed. Whole tiles are computed, so
+    /// other elements may change too; do not read them afterwards.
     pub diagonal: Option<usize>,
 }
 
@@ -99,7 +91,7 @@ impl Product {
         Self { m, n, k, alpha: 1.0, a, b, c, diagonal: None }
     }
 
-    /// Whether rows from `row` on have nothing that is needed in columns before `end`.
+    /// Whether rows from `row` on have no needed element in columns before `end`.
     fn is_below(&self, row: usize, end: usize) -> bool {
         self.diagonal.is_some_and(|diagonal| row + diagonal >= end)
     }
@@ -113,8 +105,8 @@ pub unsafe fn gemm(product: &Product, scratch: &mut Scratch) {
     let &Product { m, n, k, a, b, .. } = product;
     let depth = k.min(DEPTH);
     // Packing six rows writes two values too many.
-    let packed_a = room(&mut scratch.a, m.min(HEIGHT).next_multiple_of(ROWS) * depth + 2);
-    let packed_b = room(&mut scratch.b, n.min(WIDTH).next_multiple_of(COLUMNS) * depth);
+    let packed_a = memory_for(&mut scratch.a, m.min(HEIGHT).next_multiple_of(ROWS) * depth + 2);
+    let packed_b = memory_for(&mut scratch.b, n.min(WIDTH).next_multiple_of(COLUMNS) * depth);
     for left in (product.diagonal.unwrap_or(0) / COLUMNS * COLUMNS..n).step_by(WIDTH) {
         let width = WIDTH.min(n - left);
         for at in (0..k).step_by(DEPTH) {
@@ -176,9 +168,11 @@ struct Step {
     b: *const f32,
 }
 
-/// One tile: C += α·A·B over `depth` steps, A packed as `[depth, ROWS]`, B as `[depth, COLUMNS]`. A
-/// separate function, so that V8 switches to optimized code during a large product. One step an
-/// iteration: unrolled steps make LLVM load ahead and V8 spill registers.
+/// One tile: C += α·A·B over `depth` steps, A packed as `[depth, ROWS]`, B as `[depth, COLUMNS]`.
+///
+/// It is a separate function so that V8 switches to optimized code during a large product. Its
+/// arguments are plain, not a struct in memory. The loop has one step an iteration: unrolled steps
+/// make LLVM load ahead and V8 spill registers.
 #[inline(never)]
 unsafe fn tile(depth: usize, alpha: f32, a: *const f32, b: *const f32, c: *mut f32, ldc: usize) {
     let (mut a, mut b) = (a, b);
@@ -203,8 +197,8 @@ unsafe fn tile(depth: usize, alpha: f32, a: *const f32, b: *const f32, c: *mut f
     }
 }
 
-/// As [`tile`] where C has fewer rows or columns left: computed beside C, so that the arithmetic is
-/// the same.
+/// As [`tile`], where fewer rows or columns of C are left. Computes a whole tile beside C, so that
+/// the arithmetic is the same.
 unsafe fn edge(step: Step, to: Target, rows: usize, columns: usize) {
     let mut whole = [0.0; ROWS * COLUMNS];
     for i in 0..rows {

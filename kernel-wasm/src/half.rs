@@ -1,6 +1,6 @@
-//! Float dtypes of a checkpoint and their exact conversions: widening loses nothing, narrowing
-//! rounds to nearest even. Integer arithmetic throughout, so that every processor gives the same
-//! bits. A NaN stays a NaN (narrowed: the quiet one).
+//! Float dtypes of a checkpoint and their conversions. Widening is exact; narrowing rounds to
+//! nearest even. A NaN stays a NaN; narrowing makes it the quiet one. All is integer arithmetic, so
+//! every processor gives the same bits.
 
 use crate::lanes::Floats;
 
@@ -46,8 +46,8 @@ pub fn f32_to_bf16(value: f32) -> u16 {
     (if bits & 0x7fff_ffff > 0x7f80_0000 { 0x7fc0 } else { rounded }) as u16
 }
 
-/// A half's exponent field is 112 short of a float's: shift the fields into place, then multiply by
-/// 2^112 (exact, also for subnormals, since WebAssembly never flushes them).
+/// A half's exponent field is 112 less than a float's. So shift the fields into place, then
+/// multiply by 2^112. That is exact for subnormals too, because WebAssembly does not flush them.
 #[inline]
 pub fn f16_to_f32(half: u16) -> f32 {
     let magnitude = (u32::from(half) & 0x7fff) << 13;
@@ -59,12 +59,12 @@ pub fn f16_to_f32(half: u16) -> f32 {
 #[inline]
 pub fn f32_to_f16(value: f32) -> u16 {
     let magnitude = value.to_bits() & 0x7fff_ffff;
-    // Normal halves: drop 13 mantissa bits, rounding to even, and lower the exponent by 112. A
-    // carry walks up to infinity.
+    // Normal halves: drop 13 mantissa bits, rounding to even, and lower the exponent by 112. The
+    // carry may give infinity.
     let normal =
         magnitude.wrapping_sub(112 << 23).wrapping_add(0xfff + ((magnitude >> 13) & 1)) >> 13;
-    // Below 2^-14: in 0.5 + x the last mantissa bit weighs 2^-24, one step of a subnormal half, so
-    // the sum rounds for us.
+    // Below 2^-14: the last mantissa bit of 0.5 + x is worth 2^-24, one step of a subnormal half.
+    // So the addition rounds.
     let subnormal = (f32::from_bits(magnitude) + 0.5).to_bits().wrapping_sub(0.5f32.to_bits());
     let small = if magnitude < (127 - 14) << 23 { subnormal } else { normal };
     let large = if magnitude > 0x7f80_0000 { 0x7e00 } else { 0x7c00 };
@@ -138,7 +138,7 @@ pub fn round_to(to: Dtype, value: f32) -> f32 {
 mod tests {
     use super::*;
 
-    /// IEEE 754 by its words: the multiple of the quantum nearest to `value`, ties to the even one.
+    /// As IEEE 754 says: the multiple of the quantum nearest to `value`, ties to the even one.
     fn narrow_ref(value: f32, mantissa: i32, least: i32, largest: f64, infinity: u16) -> u16 {
         let sign = if value.is_sign_negative() { 0x8000 } else { 0 };
         let magnitude = f64::from(value.abs());
@@ -151,8 +151,8 @@ mod tests {
         if rounded * quantum > largest {
             return sign | infinity;
         }
-        // A subnormal has exponent field 0 and no hidden bit; a carry out of the mantissa raises
-        // the exponent by itself.
+        // A subnormal has exponent field 0 and no hidden bit. A carry out of the mantissa raises
+        // the exponent.
         let normal = rounded >= 2f64.powi(mantissa);
         let field = if normal { (exponent - least + 1) << mantissa } else { 0 };
         sign | (field + rounded as i32 - if normal { 1 << mantissa } else { 0 }) as u16

@@ -1,15 +1,10 @@
-//! Four float32 in a register: WebAssembly's 128-bit vectors, and arrays with the same results
-//! elsewhere, so that the fast routines can be tested on the host.
+//! Four float32 in a register: WebAssembly's 128-bit vectors. Elsewhere they are arrays with the
+//! same results, so that the fast routines can be tested on the host.
 //!
 //! Relaxed instructions are used only where their result does not depend on the processor. That
 //! includes minima and maxima, which LLVM makes relaxed: processors differ on NaN and on the sign
 //! of zero, but neither reaches an output while all weights are finite (checked on x86-64 and
 //! arm64). Other weights are counted, and the base is refused.
-//!
-//! Relaxed instructions stand only where their result does not depend on the processor. That
-//! includes the minima and maxima, which LLVM makes relaxed ones: processors differ on NaN and on
-//! the sign of zero, and neither can reach an output while all weights are finite (checked on
-//! x86-64 and arm64). Weights that are not are counted, and the base is refused.
 
 use std::hint::black_box;
 
@@ -20,8 +15,8 @@ mod native;
 pub use native::{ByteOrder, Bytes, Doubles, Floats};
 
 impl Floats {
-    /// [`Floats::splat`] of a constant that stays in a register: V8 makes known ones anew at every
-    /// use, with three instructions.
+    /// [`Floats::splat`] of a constant that stays in a register. V8 would build a known constant
+    /// again at every use, with three instructions.
     #[inline(always)]
     pub fn held(value: f32) -> Self {
         Self::splat(black_box(value))

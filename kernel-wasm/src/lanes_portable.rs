@@ -12,7 +12,7 @@ pub struct Bytes([u8; 16]);
 #[derive(Clone, Copy)]
 pub struct Words([u32; 4]);
 
-/// Where each of sixteen bytes goes: nothing to keep here.
+/// Where each of sixteen bytes goes. Empty here.
 #[derive(Clone, Copy)]
 pub struct ByteOrder;
 
@@ -120,8 +120,8 @@ impl Floats {
 }
 
 impl Words {
-    /// Lane i holds bytes i and 4 + i of sixteen in its low half, `high` likewise bytes 8 + i and
-    /// 12 + i: puts them in order.
+    /// Puts sixteen bytes in order. The low half of lane i of `self` has bytes i and 4 + i, that of
+    /// `high` bytes 8 + i and 12 + i.
     pub fn interleave(self, high: Self, _: ByteOrder) -> Bytes {
         Bytes(from_fn(|k| ([self, high][k / 8].0[k % 4] >> (k / 4 % 2 * 8)) as u8))
     }
@@ -154,8 +154,8 @@ impl Bytes {
         Self(from_fn(|k| pair(k / 2).to_le_bytes()[k % 2]))
     }
 
-    /// Two 64-bit lanes of four 16-bit ones, each of which holds `bits` bits, at most 15, closed
-    /// up.
+    /// Each 64-bit lane has four 16-bit lanes of `bits` bits, at most 15. Returns them without gaps
+    /// between the bits.
     pub fn join_fours(self, bits: u32) -> [u64; 2] {
         let lane = |i: usize| u64::from(u16::from_le_bytes([self.0[2 * i], self.0[2 * i + 1]]));
         from_fn(|half| (0..4).map(|i| lane(4 * half + i) << (i as u32 * bits)).sum())

@@ -29,13 +29,13 @@ impl Floats {
 
     #[inline(always)]
     pub fn load(values: &[f32; 4]) -> Self {
-        // SAFETY: reads the 16 bytes of the array; v128.load asks for no alignment.
+        // SAFETY: reads the 16 bytes of the array; v128.load needs no alignment.
         Self(unsafe { v128_load(values.as_ptr().cast()) })
     }
 
     #[inline(always)]
     pub fn store(self, values: &mut [f32; 4]) {
-        // SAFETY: writes the 16 bytes of the array; v128.store asks for no alignment.
+        // SAFETY: writes the 16 bytes of the array; v128.store needs no alignment.
         unsafe { v128_store(values.as_mut_ptr().cast(), self.0) }
     }
 
@@ -98,7 +98,7 @@ impl Floats {
     /// Lane by lane `self < limit ? then : otherwise`.
     #[inline(always)]
     pub fn if_below(self, limit: Self, then: Self, otherwise: Self) -> Self {
-        // The mask is all ones or all zeros, for which the relaxed choice is the strict one.
+        // The mask is all ones or all zeros; then the relaxed instruction equals the strict one.
         Self(i32x4_relaxed_laneselect(then.0, otherwise.0, f32x4_lt(self.0, limit.0)))
     }
 
@@ -131,7 +131,7 @@ impl Floats {
     /// Eight BF16 elements: the upper half of a float32's bits.
     #[inline(always)]
     pub fn from_bf16(bytes: &[u8; 16]) -> [Self; 2] {
-        // SAFETY: reads the 16 bytes of the array; v128.load asks for no alignment.
+        // SAFETY: reads the 16 bytes of the array; v128.load needs no alignment.
         let halves = unsafe { v128_load(bytes.as_ptr().cast()) };
         let zero = i16x8_splat(0);
         [
@@ -143,24 +143,24 @@ impl Floats {
     /// 2 to the power of whole numbers of -126..=127.
     #[inline(always)]
     pub fn two_to(self) -> Self {
-        // In range, where the relaxed conversion is the strict one.
+        // In range the relaxed conversion equals the strict one.
         Self(i32x4_shl(i32x4_add(i32x4_relaxed_trunc_f32x4(self.0), i32x4_splat(127)), 23))
     }
 
     /// The integer parts of values of 0..=65535.
     #[inline(always)]
     pub fn to_words(self) -> Words {
-        // In range, where the relaxed conversion is the strict one.
+        // In range the relaxed conversion equals the strict one.
         Words(i32x4_relaxed_trunc_f32x4(self.0))
     }
 }
 
 impl Words {
-    /// Lane i holds bytes i and 4 + i of sixteen in its low half, `high` likewise bytes 8 + i and
-    /// 12 + i: puts them in order.
+    /// Puts sixteen bytes in order. The low half of lane i of `self` has bytes i and 4 + i, that of
+    /// `high` bytes 8 + i and 12 + i.
     #[inline(always)]
     pub fn interleave(self, high: Self, order: ByteOrder) -> Bytes {
-        // The indices are in range, for which the relaxed swizzle is the strict one.
+        // The indices are in range; then the relaxed swizzle equals the strict one.
         Bytes(i8x16_relaxed_swizzle(v128_or(self.0, i32x4_shl(high.0, 16)), order.0))
     }
 }
@@ -176,13 +176,13 @@ impl ByteOrder {
 impl Bytes {
     #[inline(always)]
     pub fn load(bytes: &[u8; 16]) -> Self {
-        // SAFETY: reads the 16 bytes of the array; v128.load asks for no alignment.
+        // SAFETY: reads the 16 bytes of the array; v128.load needs no alignment.
         Self(unsafe { v128_load(bytes.as_ptr().cast()) })
     }
 
     #[inline(always)]
     pub fn store(self, bytes: &mut [u8; 16]) {
-        // SAFETY: writes the 16 bytes of the array; v128.store asks for no alignment.
+        // SAFETY: writes the 16 bytes of the array; v128.store needs no alignment.
         unsafe { v128_store(bytes.as_mut_ptr().cast(), self.0) }
     }
 
@@ -197,13 +197,13 @@ impl Bytes {
     /// Eight 16-bit lanes: byte 2i + 2^bits · byte 2i+1. Bytes and 2^bits are below 128.
     #[inline(always)]
     pub fn join_pairs(self, bits: u32) -> Self {
-        // Below 128 both operands are the same signed and unsigned, for which the relaxed product
-        // is the strict one.
+        // Below 128 both operands are the same signed and unsigned. Then the relaxed product equals
+        // the strict one.
         Self(i16x8_relaxed_dot_i8x16_i7x16(self.0, i16x8_splat(1 | 0x100 << bits)))
     }
 
-    /// Two 64-bit lanes of four 16-bit ones, each of which holds `bits` bits, at most 15, closed
-    /// up.
+    /// Each 64-bit lane has four 16-bit lanes of `bits` bits, at most 15. Returns them without gaps
+    /// between the bits.
     #[inline(always)]
     pub fn join_fours(self, bits: u32) -> [u64; 2] {
         let pairs = i32x4_dot_i16x8(self.0, i32x4_splat(1 | 0x10000 << bits));

@@ -1,7 +1,7 @@
 //! The Mamba-2 mixer between its two projections, one sequence at a time: a causal depthwise
 //! convolution, the state-space recurrence step by step, a gate and a grouped norm (Dao and Gu,
-//! "Transformers are SSMs", 2024; as NemotronHMamba2Mixer of transformers and mlx-lm's
-//! models/nemotron_h.py apply it, which compute the recurrence in chunks).
+//! "Transformers are SSMs", 2024). NemotronHMamba2Mixer of transformers and mlx-lm's
+//! models/nemotron_h.py compute the same, the recurrence in chunks.
 
 use crate::elementary::{map, silu, softplus, zip};
 use crate::lanes::Floats;
@@ -15,7 +15,7 @@ pub struct Mixer<'a> {
     pub head: usize,
     pub groups: usize,
     pub state: usize,
-    /// Taps of the convolution; the last one meets the present token.
+    /// Taps of the convolution; the last one applies to the present token.
     pub taps: usize,
     /// `[C, taps]`, C = H·P + 2·G·N
     pub convolution: &'a [f32],
@@ -32,7 +32,7 @@ pub struct Mixer<'a> {
 }
 
 impl Mixer<'_> {
-    /// Channels that leave the mixer, H·P.
+    /// Output channels, H·P.
     pub fn inner(&self) -> usize {
         self.heads * self.head
     }
@@ -42,13 +42,13 @@ impl Mixer<'_> {
         self.inner() + 2 * self.groups * self.state
     }
 
-    /// Channels that enter, in this order: gate, x, B, C, step.
+    /// Input channels, in this order: gate, x, B, C, step.
     pub fn columns(&self) -> usize {
         self.inner() + self.convolved() + self.heads
     }
 }
 
-/// `y [T, H·P]` of the rows `z [T, columns]` that the input projection gave for a sequence.
+/// Computes `y [T, H·P]` from one sequence's rows `z [T, columns]` of the input projection.
 pub fn mix(mixer: &Mixer, z: &[f32], y: &mut [f32]) {
     let convolved = convolve(mixer, z);
     let mut scan = Scan::new(mixer, z.len() / mixer.columns());
@@ -62,7 +62,7 @@ pub fn mix(mixer: &Mixer, z: &[f32], y: &mut [f32]) {
     rms_norm(&mixer.norm, y);
 }
 
-/// `[T, C]` SiLU of the causal convolution of x, B and C; tokens before the first are zeros.
+/// `[T, C]`: SiLU of the causal convolution of x, B and C. Tokens before the first count as zeros.
 fn convolve(mixer: &Mixer, z: &[f32]) -> Vec<f32> {
     let (channels, columns) = (mixer.convolved(), mixer.columns());
     let tap = |j: usize| mixer.convolution[j..].iter().step_by(mixer.taps).copied();
@@ -92,15 +92,16 @@ fn accumulate(sums: &mut [f32], factors: &[f32], values: &[f32]) {
     }
 }
 
-/// The recurrence of one head after the other, with room for its state.
+/// The recurrence, one head after another, with memory for its state.
 struct Scan<'a> {
     mixer: &'a Mixer<'a>,
-    /// N and P rounded up to whole lanes; what is past their ends stays zero.
+    /// N rounded up to whole vectors; values past N stay zero.
     width: usize,
+    /// P rounded up likewise.
     channels: usize,
     /// `[channels / 4][width / 4][4 channels][4 values]`
     state: Vec<f32>,
-    /// `[T, width]` each, of the group that the head belongs to.
+    /// `[T, width]` each: B and C of the head's group.
     b: Vec<f32>,
     c: Vec<f32>,
 }
@@ -119,8 +120,8 @@ impl<'a> Scan<'a> {
         }
     }
 
-    /// Channels of `head` in every row of `y`: state <- e^(δA) · state + δ·x·Bᵀ, y = state · C +
-    /// D·x.
+    /// Writes the channels of `head` in every row of `y`:
+    /// state <- e^(δA) · state + δ·x·Bᵀ, y = state · C + D·x.
     fn run(&mut self, head: usize, z: &[f32], convolved: &[f32], y: &mut [f32]) {
         let Mixer { heads, head: size, groups, limits: [least, most], .. } = *self.mixer;
         let (inner, channels) = (self.mixer.inner(), self.mixer.convolved());
@@ -149,7 +150,7 @@ impl<'a> Scan<'a> {
         }
     }
 
-    /// B and C of a group.
+    /// Copies B and C of a group.
     fn gather(&mut self, group: usize, convolved: &[f32]) {
         let (state, inner) = (self.mixer.state, self.mixer.inner());
         let rows = self.b.chunks_exact_mut(self.width).zip(self.c.chunks_exact_mut(self.width));
@@ -161,7 +162,7 @@ impl<'a> Scan<'a> {
     }
 }
 
-/// One step of four channels; gives the four products of their new states with C.
+/// One step of four channels. Returns the products of their new states with C.
 #[inline(always)]
 fn advance(state: &mut [f32], decay: Floats, x: [Floats; 4], b: &[f32], c: &[f32]) -> Floats {
     let mut sums = [Floats::splat(0.0); 4];

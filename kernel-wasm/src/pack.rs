@@ -1,6 +1,6 @@
 //! MLX's bit stream: code k of a row occupies bits [k·bits, (k+1)·bits) of the row's bytes, lowest
-//! bit first. Eight codes always fill `bits` whole bytes, so that a run of a multiple of eight
-//! codes starts and ends on a byte.
+//! bit first. Eight codes fill `bits` whole bytes, so a run of a multiple of eight codes starts and
+//! ends on a byte.
 
 use crate::lanes::Bytes;
 
@@ -25,8 +25,8 @@ fn pack_nibbles(codes: &[u8], out: &mut [u8]) {
     }
 }
 
-/// Eight codes become a word of `8 * bits` bits, of which the bytes beyond are written too, to be
-/// overwritten by the next word.
+/// Eight codes become a word of `8 * bits` bits. All eight bytes are written; the next word
+/// overwrites those past its end.
 fn pack_eights(bits: usize, codes: &[u8], out: &mut [u8]) {
     let width = bits as u32;
     let mut start = 0;
@@ -34,7 +34,7 @@ fn pack_eights(bits: usize, codes: &[u8], out: &mut [u8]) {
         for word in Bytes::load(sixteen).join_pairs(width).join_fours(2 * width) {
             let word = word.to_le_bytes();
             match out[start..].first_chunk_mut::<8>() {
-                Some(room) => *room = word,
+                Some(place) => *place = word,
                 None => out[start..start + bits].copy_from_slice(&word[..bits]),
             }
             start += bits;

@@ -1,5 +1,5 @@
-//! Packing for products (gemm.rs): lines of a matrix, copied into panels that are read straight
-//! through.
+//! Packing for products (gemm.rs): copies lines of a matrix into panels that are read
+//! sequentially.
 
 use crate::gemm::View;
 use crate::lanes::Floats;
@@ -61,7 +61,7 @@ unsafe fn pack_along<const R: usize>(from: *const f32, line: usize, depth: usize
     for k in (0..depth).step_by(4) {
         let (from, to) = (from.add(k), to.add(k * R));
         let square = |i: usize| {
-            // The lines past R stand for nothing: their values are overwritten by the next step's.
+            // Lines past R have no meaning; the next step's values overwrite them.
             let at = |i: usize| from.add(i.min(R - 1) * line);
             Floats::transpose([load(at(i)), load(at(i + 1)), load(at(i + 2)), load(at(i + 3))])
         };

@@ -1,10 +1,10 @@
-//! The yardstick of the benchmarks: fused multiply-adds on registers, with no memory in the way.
+//! The reference rate of the benchmarks: fused multiply-adds on registers, without memory access.
 
 use std::array::from_fn;
 
 use crate::lanes::Floats;
 
-/// As many sums as hide the latency of an instruction, and stay in registers.
+/// Enough sums to hide the latency of an instruction, few enough to stay in registers.
 const SUMS: usize = 12;
 
 /// `steps` times a fused multiply-add of four lanes on each of twelve independent sums: 96 float32

@@ -1,5 +1,5 @@
-//! The one pass over a block before it is quantized: widen it, find what its groups span, and sum
-//! up its squares.
+//! The one pass over a block before it is quantized. It widens the block, finds the range of each
+//! group, and sums up the squares.
 
 use std::array::from_fn;
 
@@ -19,8 +19,8 @@ impl Ranges {
     pub const ZERO: Ranges = Ranges { lo: [0.0; GROUPS], hi: [0.0; GROUPS] };
 
     /// Widens at most a block of elements into `values` and finds the ranges of its smallest
-    /// groups. Gives the largest magnitude and the sum of squares, which is not finite if and only
-    /// if some value is not.
+    /// groups. Returns the largest magnitude and the sum of squares. The sum is finite if and only
+    /// if all values are.
     #[inline(never)]
     pub fn widen(&mut self, from: Dtype, bytes: &[u8], values: &mut [f32]) -> (f32, f64) {
         if from != Dtype::Bf16 {
@@ -42,14 +42,14 @@ impl Ranges {
         self.sum_up(values, ordinary)
     }
 
-    /// As [`Ranges::widen`], of values already wide.
+    /// As [`Ranges::widen`], for float32 values.
     #[inline(never)]
     pub fn measure(&mut self, values: &[f32]) -> (f32, f64) {
         let ordinary = self.scan(groups_of(values));
         self.sum_up(values, ordinary)
     }
 
-    /// Ranges and sum of squares, which holds for values of ordinary size.
+    /// Finds the ranges and the sum of squares. The sum is right for values of ordinary size.
     #[inline(always)]
     fn scan(&mut self, groups: impl Iterator<Item = Group>) -> f64 {
         let mut sum = SquareSum::for_values_up_to(1.0);
@@ -61,7 +61,7 @@ impl Ranges {
         sum.total()
     }
 
-    /// The largest magnitude, and the sum of squares: once more where the values are not of
+    /// The largest magnitude and the sum of squares. Computes the sum again if the values have no
     /// ordinary size.
     fn sum_up(&self, values: &[f32], ordinary: f64) -> (f32, f64) {
         let groups = values.len() / SMALLEST_GROUP;
@@ -76,7 +76,7 @@ impl Ranges {
         (largest, sum.total())
     }
 
-    /// Of groups twice as large.
+    /// Makes ranges of groups twice as large.
     pub fn join_pairs(&mut self) {
         for i in 0..GROUPS / 2 {
             self.lo[i] = self.lo[2 * i].min(self.lo[2 * i + 1]);

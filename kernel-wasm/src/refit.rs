@@ -1,13 +1,14 @@
-//! Scales and biases once more, now against the codes they got: of each group in turn the pair with
-//! the least loss, all else as it is, across groups (as the second stage of arXiv 2602.02126 does
-//! for scales alone), then its codes once more.
+//! Fits scales and biases to the chosen codes. For each group in turn, with everything else fixed,
+//! it finds the pair with the least loss, correlations with other groups included. Then it checks
+//! the group's codes again. (The second stage of arXiv 2602.02126 does this for scales alone.)
 //!
-//! The loss is quadratic in scale and bias: with u = H_gg·1, q the codes without their mean, and g
-//! the gradients of the group, (a, b) = changes of the scale and of the mean of ŵ solve [qᵀH q,
-//! qᵀu; qᵀu, 1ᵀu] (a, b) = (qᵀg, 1ᵀg). What is stored of them is taken only where the loss falls.
+//! The loss is quadratic in scale and bias. Let u = H_gg·1, q the codes minus their mean, g the
+//! group's gradients, a the change of the scale, b the change of the mean of ŵ. Then
+//! [qᵀH q, qᵀu; qᵀu, 1ᵀu] (a, b) = (qᵀg, 1ᵀg). The new pair is rounded to the file's dtype and used
+//! only where it lowers the loss.
 
 use crate::affine::EPSILON;
-use crate::gemm::{gemm, Product, Scratch, Target, View};
+use crate::gemm::{gemm, Product, Target, View};
 use crate::lanes::Floats;
 use crate::search::settle;
 use crate::sweep::{chunk, chunk_mut};
@@ -17,10 +18,28 @@ const VECTORS: usize = CHUNK / 4;
 const LARGEST_GROUP: usize = 128;
 type Lanes = [Floats; VECTORS];
 
+/// Where a [`Tile`] lies: sixteen rows of one group of columns.
+#[derive(Clone, Copy)]
+struct Place<'a> {
+    /// The first of the rows.
+    row: usize,
+    /// Natural number of the group's first column.
+    first: usize,
+    /// Positions of the group's columns.
+    positions: &'a [usize],
+}
+
+impl Place<'_> {
+    /// Where the group's scales and biases of these rows begin.
+    fn pair(&self, plan: &Plan) -> usize {
+        self.first / plan.group * plan.stride() + self.row
+    }
+}
+
 /// Sixteen rows of a group.
 struct Tile {
     codes: [Lanes; LARGEST_GROUP],
-    /// Codes without their mean.
+    /// Codes minus their mean.
     centred: [Lanes; LARGEST_GROUP],
     /// H_gg · centred
     curved: [Lanes; LARGEST_GROUP],
@@ -29,11 +48,11 @@ struct Tile {
     weights: [Lanes; LARGEST_GROUP],
 }
 
-/// Refits all groups. The sweep has reached position 0, and its window is the whole matrix.
-pub fn refit(plan: &Plan, order: &[u32], work: &mut Workspace, scratch: &mut Scratch) {
+/// Refits all groups. The sweep has reached position 0, and the window is the whole matrix.
+pub fn refit(plan: &Plan, work: &mut Workspace) {
     let (columns, stride, group) = (plan.columns, plan.stride(), plan.group);
     let mut position = vec![0; columns];
-    order.iter().enumerate().for_each(|(p, &natural)| position[natural as usize] = p);
+    plan.order.iter().enumerate().for_each(|(p, &natural)| position[natural as usize] = p);
     to_natural_order(&position, work.gradients);
     to_natural_order(&position, work.gram);
     rows_to_natural_order(&position, work.gram);
@@ -47,25 +66,26 @@ pub fn refit(plan: &Plan, order: &[u32], work: &mut Workspace, scratch: &mut Scr
         weights: [zero; LARGEST_GROUP],
     });
     for first in (0..columns).step_by(group) {
-        let places = &position[first..first + group];
+        let positions = &position[first..first + group];
         let own = Own::of(plan, work.gram, first);
         for row in (0..plan.padded()).step_by(CHUNK) {
-            tile.load(plan, places, first, row, work);
-            tile.fit(plan, &own, first, row, work);
-            tile.descend(plan, &own, first, row, work);
-            tile.store(plan, places, row, work);
+            let place = Place { row, first, positions };
+            tile.load(plan, place, work);
+            tile.fit(plan, &own, place, work);
+            tile.descend(plan, &own, place, work);
+            tile.store(plan, place, work);
         }
         let next = first + group;
         if next < columns {
-            // SAFETY: changes `[group, rows]`, the group's rows of H and the gradients of the
-            // columns to come.
+            // SAFETY: the views cover the changes `[group, rows]`, the group's rows of H, and the
+            // gradients of the columns that follow.
             unsafe {
                 let changes = View::of_rows(work.products.as_ptr(), stride).transposed();
                 let curvature =
                     View::of_rows(work.gram[first * columns + next..].as_ptr(), columns);
                 let to = Target { data: work.gradients[next..].as_mut_ptr(), stride: columns };
                 let shape = [plan.rows, columns - next, group];
-                gemm(&Product::of(shape, changes, curvature, to), scratch);
+                gemm(&Product::of(shape, changes, curvature, to), work.scratch);
             }
         }
     }
@@ -88,14 +108,14 @@ fn rows_to_natural_order(position: &[usize], rows: &mut [f32]) {
         if moved[first] {
             continue;
         }
-        let kept = rows[first * columns..][..columns].to_vec();
+        let saved = rows[first * columns..][..columns].to_vec();
         let mut to = first;
         while position[to] != first {
             rows.copy_within(position[to] * columns..(position[to] + 1) * columns, to * columns);
             moved[to] = true;
             to = position[to];
         }
-        rows[to * columns..][..columns].copy_from_slice(&kept);
+        rows[to * columns..][..columns].copy_from_slice(&saved);
         moved[to] = true;
     }
 }
@@ -104,8 +124,9 @@ fn rows_to_natural_order(position: &[usize], rows: &mut [f32]) {
 struct Own {
     group: usize,
     rows: Vec<f32>,
-    /// Sums of its rows, and of them.
+    /// The sum of each row.
     sums: Vec<f32>,
+    /// The sum of all elements.
     total: f32,
 }
 
@@ -127,10 +148,11 @@ impl Own {
 }
 
 impl Tile {
-    fn load(&mut self, plan: &Plan, places: &[usize], first: usize, row: usize, work: &Workspace) {
+    fn load(&mut self, plan: &Plan, place: Place, work: &Workspace) {
+        let Place { row, first, positions } = place;
         let stride = plan.stride();
         let lanes = |values: &[f32]| [0, 1, 2, 3].map(|lane| Floats::of(chunk(values), lane));
-        for (k, &p) in places.iter().enumerate() {
+        for (k, &p) in positions.iter().enumerate() {
             self.codes[k] = lanes(&work.codes[p * stride + row..]);
             self.errors[k] = lanes(&work.errors[p * stride + row..]);
             self.weights[k] = lanes(&work.weights[(first + k) * stride + row..]);
@@ -142,10 +164,11 @@ impl Tile {
         }
     }
 
-    /// Writes codes and errors, and how much the errors changed into `work.products`.
-    fn store(&self, plan: &Plan, places: &[usize], row: usize, work: &mut Workspace) {
+    /// Writes codes and errors back, and the changes of the errors to `work.products`.
+    fn store(&self, plan: &Plan, place: Place, work: &mut Workspace) {
+        let Place { row, positions, .. } = place;
         let stride = plan.stride();
-        for (k, &p) in places.iter().enumerate() {
+        for (k, &p) in positions.iter().enumerate() {
             let errors = chunk_mut(&mut work.errors[p * stride + row..]);
             let codes = chunk_mut(&mut work.codes[p * stride + row..]);
             let changes = chunk_mut(&mut work.products[k * stride + row..]);
@@ -160,10 +183,10 @@ impl Tile {
 
 impl Tile {
     /// New scales and biases where they lower the loss.
-    fn fit(&mut self, plan: &Plan, own: &Own, first: usize, row: usize, work: &mut Workspace) {
+    fn fit(&mut self, plan: &Plan, own: &Own, place: Place, work: &mut Workspace) {
         let mean = self.centre(own.group);
         self.curve(own);
-        let pair = first / plan.group * plan.stride() + row;
+        let pair = place.pair(plan);
         let (scales, biases) =
             (chunk_mut(&mut work.scales[pair..]), chunk_mut(&mut work.biases[pair..]));
         let (zero, total) = (Floats::splat(0.0), Floats::splat(own.total));
@@ -187,7 +210,7 @@ impl Tile {
             let shift = (across - slope * joint) / total;
             let new_bias = settle(plan.store, bias + shift - slope * mean);
             let shift = slope * mean + (new_bias - bias);
-            // What the loss falls by: 2 δ·g - δHδᵀ.
+            // The loss falls by 2 δ·g - δHδᵀ.
             let linear = slope * along + shift * across;
             let square =
                 slope * slope * spread + (slope + slope) * shift * joint + shift * shift * total;
@@ -205,10 +228,10 @@ impl Tile {
                 self.errors[k][lane] = self.weights[k][lane] - (self.codes[k][lane] * scale + bias);
             }
         }
-        subtract(&mut work.losses[row..], gains);
+        subtract(&mut work.losses[place.row..], gains);
     }
 
-    /// Takes the mean off the codes.
+    /// Subtracts the mean of the codes from them. Returns it.
     fn centre(&mut self, group: usize) -> Lanes {
         let share = Floats::splat(1.0 / group as f32);
         let mean = [0, 1, 2, 3].map(|lane| {
@@ -222,6 +245,7 @@ impl Tile {
         mean
     }
 
+    /// Computes `curved`.
     #[inline(never)]
     fn curve(&mut self, own: &Own) {
         for k in (0..own.group).step_by(2) {
@@ -238,7 +262,7 @@ impl Tile {
         }
     }
 
-    /// Gradients after ŵ has changed by slope · centred + shift.
+    /// Updates the gradients after ŵ changed by slope · centred + shift.
     fn shift(&mut self, own: &Own, lane: usize, [slope, shift]: [Floats; 2]) {
         for (k, &sum) in own.sums.iter().enumerate() {
             let change = slope * self.curved[k][lane] + shift * Floats::splat(sum);
@@ -246,11 +270,11 @@ impl Tile {
         }
     }
 
-    /// Looks once at every code of the group.
+    /// Checks every code of the group once.
     #[inline(never)]
-    fn descend(&mut self, plan: &Plan, own: &Own, first: usize, row: usize, work: &mut Workspace) {
+    fn descend(&mut self, plan: &Plan, own: &Own, place: Place, work: &mut Workspace) {
         let (zero, levels) = (Floats::splat(0.0), Floats::splat(plan.levels()));
-        let pair = first / plan.group * plan.stride() + row;
+        let pair = place.pair(plan);
         let (scales, biases) = (chunk(&work.scales[pair..]), chunk(&work.biases[pair..]));
         let mut gains = [zero; VECTORS];
         for k in (0..own.group).rev() {
@@ -285,7 +309,7 @@ impl Tile {
         }
         let mut total = [0.0; CHUNK];
         (0..VECTORS).for_each(|lane| gains[lane].put(&mut total, lane));
-        subtract(&mut work.losses[row..], total);
+        subtract(&mut work.losses[place.row..], total);
     }
 }
 

@@ -1,5 +1,5 @@
-//! Tables of rotary position embeddings (Su et al., "RoFormer", 2021) and their stretched variants,
-//! with the meaning that transformers' modeling_rope_utils.py gives to their parameters.
+//! Tables of rotary position embeddings (Su et al., "RoFormer", 2021) and their stretched variants.
+//! Parameters mean what they mean in transformers' modeling_rope_utils.py.
 
 use std::f64::consts::TAU;
 
@@ -11,8 +11,8 @@ pub enum Scaling {
     Linear {
         factor: f64,
     },
-    /// Long waves divided by `factor`, short ones kept, a ramp between: wavelengths of `original /
-    /// low` and `original / high` tokens.
+    /// Wavelengths above `original / low` tokens: frequencies are divided by `factor`. Those below
+    /// `original / high` stay; between them is a ramp.
     Llama3 {
         factor: f64,
         low: f64,
@@ -20,8 +20,8 @@ pub enum Scaling {
         original: f64,
     },
     /// A ramp between the dimensions that turn `fast` and `slow` times within `original` tokens
-    /// (Peng et al., "YaRN", 2023). Cosines and sines are multiplied by `attention`, or where that
-    /// is NaN by what YaRN derives from factor and the two mscales.
+    /// (Peng et al., "YaRN", 2023). Cosines and sines are multiplied by `attention`. If it is NaN,
+    /// YaRN derives it from factor and the two mscales.
     Yarn {
         factor: f64,
         fast: f64,
@@ -50,7 +50,7 @@ pub fn table(base: f64, size: usize, scaling: Scaling, cosines: &mut [f32], sine
     }
 }
 
-/// Radians a token of pair `i`.
+/// Radians by which pair `i` turns from one token to the next.
 fn frequency(base: f64, size: usize, scaling: Scaling, i: usize) -> f64 {
     let plain = base.powf(-2.0 * i as f64 / size as f64);
     match scaling {
@@ -63,12 +63,12 @@ fn frequency(base: f64, size: usize, scaling: Scaling, i: usize) -> f64 {
             } else if turns < low {
                 plain / factor
             } else {
-                let kept = (turns - low) / (high - low);
-                plain * (kept + (1.0 - kept) / factor)
+                let share = (turns - low) / (high - low);
+                plain * (share + (1.0 - share) / factor)
             }
         }
         Scaling::Yarn { factor, fast, slow, original, whole, .. } => {
-            // The pair that turns so many times within the original length.
+            // The pair that turns this many times within the original length.
             let pair =
                 |turns: f64| size as f64 * (original / (turns * TAU)).ln() / (2.0 * base.ln());
             let (from, to) = (pair(fast), pair(slow));

@@ -1,4 +1,4 @@
-//! Which experts a token visits, from the logits of the router.
+//! Chooses the experts that a token visits from the router's logits.
 
 use crate::attention::softmax;
 use crate::elementary::{map, sigmoid};
@@ -6,9 +6,9 @@ use crate::elementary::{map, sigmoid};
 /// How logits become scores.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Score {
-    /// Each expert for itself (DeepSeek-V3, Nemotron-H).
+    /// A sigmoid of each logit (DeepSeek-V3, Nemotron-H).
     Sigmoid,
-    /// Over all experts (Qwen3 MoE).
+    /// A softmax over all experts (Qwen3 MoE).
     Softmax,
 }
 
@@ -19,26 +19,27 @@ pub struct Rules<'a> {
     pub routed: usize,
     /// Experts that a token visits.
     pub visited: usize,
-    /// Ranks to report, at least the visited ones.
-    pub kept: usize,
-    /// The experts in this many groups, of which those with the best two members together stay in
-    /// the choice.
+    /// How many of the best experts to report, at least `visited`.
+    pub candidates: usize,
+    /// The experts form this many groups of equal size.
     pub groups: usize,
+    /// Only this many groups can be chosen: those whose two best scores have the largest sums.
     pub open_groups: usize,
-    /// `[routed]` added to the scores for the choice alone, or empty.
+    /// `[routed]`, or empty. It is added to the scores for the choice, not for the weights.
     pub correction: &'a [f32],
     /// Whether the weights of a token are divided by their sum.
     pub normalized: bool,
-    /// Every weight is multiplied by it.
+    /// Factor of every weight.
     pub scale: f32,
 }
 
-/// Keeps the sum of all-zero weights away from 0, as the models do.
+/// Added to the sum of the weights, as the models do: all weights may be 0.
 const TINY: f32 = 1e-20;
 
-/// For each row of `logits [T, routed]`, which become scores: the `kept` best experts in order
-/// (ties: the lower first) with their selection scores `[T, kept]`, and the weights of the visited
-/// ones `[T, visited]`. An expert of a closed group has selection -inf.
+/// Chooses experts for each row of `logits [T, routed]`, which become scores. `experts` and
+/// `selection` `[T, candidates]` become the best experts in order (ties: the lower first) and their
+/// scores with the correction. `weights [T, visited]` become those of the visited experts. An
+/// expert of a closed group has selection -inf.
 pub fn route(
     rules: &Rules,
     logits: &mut [f32],
@@ -46,7 +47,9 @@ pub fn route(
     selection: &mut [f32],
     weights: &mut [f32],
 ) {
-    let ranks = experts.chunks_exact_mut(rules.kept).zip(selection.chunks_exact_mut(rules.kept));
+    let ranks = experts
+        .chunks_exact_mut(rules.candidates)
+        .zip(selection.chunks_exact_mut(rules.candidates));
     let rows = logits.chunks_exact_mut(rules.routed).zip(weights.chunks_exact_mut(rules.visited));
     let mut choice = vec![0.0; rules.routed];
     for ((scores, weights), (experts, selection)) in rows.zip(ranks) {
@@ -63,10 +66,10 @@ pub fn route(
     }
 }
 
-/// Weights `[T, visited]` of experts that somebody else chose, the first of each row of `experts
-/// [T, kept]`, from scores `[T, routed]`.
+/// Computes the weights `[T, visited]` of given experts, the first of each row of
+/// `experts [T, candidates]`, from scores `[T, routed]`.
 pub fn weigh(rules: &Rules, scores: &[f32], experts: &[u32], weights: &mut [f32]) {
-    let rows = scores.chunks_exact(rules.routed).zip(experts.chunks_exact(rules.kept));
+    let rows = scores.chunks_exact(rules.routed).zip(experts.chunks_exact(rules.candidates));
     for ((scores, experts), weights) in rows.zip(weights.chunks_exact_mut(rules.visited)) {
         weigh_token(rules, scores, experts, weights);
     }
@@ -80,7 +83,7 @@ fn weigh_token(rules: &Rules, scores: &[f32], experts: &[u32], weights: &mut [f3
     weights.iter_mut().for_each(|weight| *weight = *weight / total * rules.scale);
 }
 
-/// Leaves the `open_groups` with the largest sum of their two best scores in the choice (ties: the
+/// Closes all groups but the `open_groups` with the largest sum of their two best scores (ties: the
 /// lower first).
 fn close_groups(rules: &Rules, choice: &mut [f32]) {
     if rules.open_groups >= rules.groups {
@@ -100,8 +103,8 @@ fn close_groups(rules: &Rules, choice: &mut [f32]) {
     }
 }
 
-/// The places of the largest scores, in order; of equal ones the first comes first. NaN counts as
-/// the smallest.
+/// Fills `order` with the indices of the largest scores, in order. Of equal scores the lower index
+/// comes first. NaN counts as the smallest.
 fn rank(scores: &[f32], order: &mut [u32]) {
     let mut filled = 0;
     for (place, &score) in scores.iter().enumerate() {
@@ -126,7 +129,7 @@ mod tests {
         score: Score::Sigmoid,
         routed: 8,
         visited: 2,
-        kept: 4,
+        candidates: 4,
         groups: 1,
         open_groups: 1,
         correction: &[],
@@ -145,8 +148,8 @@ mod tests {
         let tokens = logits.len() / rules.routed;
         let mut chosen = Chosen {
             scores: logits.to_vec(),
-            experts: vec![99; tokens * rules.kept],
-            selection: vec![f32::NAN; tokens * rules.kept],
+            experts: vec![99; tokens * rules.candidates],
+            selection: vec![f32::NAN; tokens * rules.candidates],
             weights: vec![f32::NAN; tokens * rules.visited],
         };
         let Chosen { scores, experts, selection, weights } = &mut chosen;
@@ -183,7 +186,7 @@ mod tests {
             order[..rules.visited].iter().map(|e| scores[*e as usize]).collect();
         let total = if rules.normalized { visited.iter().sum() } else { 1.0 };
         (
-            order[..rules.kept].to_vec(),
+            order[..rules.candidates].to_vec(),
             visited.iter().map(|w| w / total * f64::from(rules.scale)).collect(),
         )
     }
@@ -197,12 +200,12 @@ mod tests {
                 for normalized in [true, false] {
                     let correction: Vec<f32> = numbers(routed, 9).iter().map(|x| x * 0.1).collect();
                     let visited = routed.min(4);
-                    let kept = (3 * visited).min(routed * open_groups / groups).max(visited);
+                    let candidates = (3 * visited).min(routed * open_groups / groups).max(visited);
                     let rules = Rules {
                         score,
                         routed,
                         visited,
-                        kept,
+                        candidates,
                         groups,
                         open_groups,
                         normalized,
@@ -213,7 +216,7 @@ mod tests {
                     let chosen = run(&rules, &logits);
                     for (t, logits) in logits.chunks(routed).enumerate() {
                         let (experts, weights) = route_ref(&rules, logits);
-                        assert_eq!(chosen.experts[t * kept..][..kept], experts);
+                        assert_eq!(chosen.experts[t * candidates..][..candidates], experts);
                         for (ours, exact) in
                             chosen.weights[t * visited..][..visited].iter().zip(&weights)
                         {

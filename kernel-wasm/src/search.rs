@@ -1,23 +1,24 @@
-//! Scales and biases of groups, searched: those with the smallest Σ h (w - ŵ)² over a group, h the
-//! weight of a column, ŵ with the nearest codes. What is tried is first rounded to what the file
-//! can hold, so that the error is the one that a reader sees.
+//! Searches the scale and bias of each group with the smallest Σ h (w - ŵ)². Here h is the weight
+//! of a column, and ŵ comes from the nearest codes. Every candidate is first rounded to the file's
+//! dtype, so its error is the one that a reader sees.
 //!
-//! Tried are, in this order, MLX's own pair; ranges that leave out more and more at both ends; and
-//! for the best so far the least-squares line through its codes, twice. The first of equals stays.
+//! The candidates are, in this order: MLX's own pair; ranges that leave out more and more at both
+//! ends; the least-squares line through the codes of the best pair so far, twice. Of equal
+//! candidates the first is used.
 
 use crate::affine::{pair, EPSILON};
 use crate::half::{round_to, Dtype};
 use crate::lanes::Floats;
 use crate::tuning::{Plan, Workspace};
 
-/// Ends of a range that are tried, on either side, from the full range on.
+/// Ends of a range to try on each side, from the full range on.
 const ENDS: usize = 11;
 /// Fits of a line to the codes.
 const FITS: usize = 2;
 /// Rows searched together: two vectors.
 const ROWS: usize = 8;
 
-/// How much of the range is left out at either end, at most. Low widths gain most from it.
+/// The largest share of the range that is left out at each end. Low widths gain most from it.
 fn shortest(bits: usize) -> f32 {
     [0.25, 0.2, 0.15, 0.1, 0.06, 0.04, 0.02][bits - 2]
 }
@@ -71,7 +72,7 @@ struct Search<'a> {
     store: Dtype,
     lo: [Floats; 2],
     hi: [Floats; 2],
-    /// 1 / largest magnitude: errors are compared in this unit, which no square overflows or loses.
+    /// 1 / largest magnitude. In this unit squares of errors neither overflow nor vanish.
     unit: [Floats; 2],
 }
 
@@ -116,7 +117,7 @@ impl<'a> Search<'a> {
         best
     }
 
-    /// Keeps a pair where it is better. No scale comes near zero: not below half of MLX's least.
+    /// Takes a pair where it is better. Scales below half of MLX's smallest are not considered.
     #[inline(always)]
     fn consider(&self, best: &mut [Best; 2], tried: impl Fn(usize) -> (Floats, Floats)) {
         let tried = [0, 1].map(|lane| {
@@ -156,7 +157,7 @@ impl<'a> Search<'a> {
         })
     }
 
-    /// The weighted least-squares line through (code, value); where all codes are equal, the scale
+    /// The weighted least-squares line through (code, value). Where all codes are equal, the scale
     /// stays.
     fn lines(&self, best: &[Best; 2]) -> [(Floats, Floats); 2] {
         let zero = Floats::splat(0.0);
@@ -188,7 +189,7 @@ impl<'a> Search<'a> {
     }
 }
 
-/// As a file of dtype `store` holds it; beyond its range, the largest value.
+/// Rounds to dtype `store`. Values beyond its range become its largest value.
 #[inline(always)]
 pub fn settle(store: Dtype, values: Floats) -> Floats {
     let largest = Floats::splat(store.largest());

@@ -1,20 +1,20 @@
 //! Sums of squares: fast, accurate to a millionth, and the same on every machine. A group's squares
-//! are added in float32, groups in float64, always in the same order. Where the values are very
-//! large or small, a power of two keeps their squares in range.
+//! are added in float32, groups in float64, always in the same order. Very large or small values
+//! are first multiplied by a power of two, so that their squares stay in range.
 
 use crate::lanes::{Doubles, Floats};
 
 /// A sum of squares of values that are first multiplied by a power of two.
 #[derive(Clone, Copy)]
 pub struct SquareSum {
-    /// What to multiply values by before they are squared.
+    /// Factor of the values before they are squared.
     pub factor: f32,
     lanes: [Doubles; 2],
 }
 
 impl SquareSum {
-    /// An empty sum, for values of at most about `largest`. Ordinary weights need no factor; others
-    /// are brought to 1..2.
+    /// An empty sum, for values of at most about `largest`. Ordinary weights have the factor 1.
+    /// Otherwise the factor brings `largest` to 1..2.
     pub fn for_values_up_to(largest: f32) -> Self {
         let exponent = largest.to_bits() >> 23 & 0xff;
         let ordinary = (127 - 40..127 + 40).contains(&exponent);

@@ -1,10 +1,12 @@
-//! The GPTQ sweep (Frantar et al., arXiv 2210.17323): positions from the last to the first; each
-//! takes the code nearest to what best makes up for the errors so far.
+//! The GPTQ sweep (Frantar et al., arXiv 2210.17323) visits positions from the last to the first.
+//! Each takes the code nearest to the value that best compensates for the errors so far.
 //!
-//! Once the columns after p have their codes, the loss that the columns before p can no longer undo
-//! is Σ_{q >= p} t_q², and t_p = R_pp e_p + Σ_{q > p} R_pq e_q vanishes for the weight w_p + Σ_{q >
-//! p} R_pq e_q / R_pp. That is GPTQ's update without an inverse: the errors themselves carry it, so
-//! that a block of columns is corrected by one product (left-looking, level 3).
+//! When the columns after p have their codes, the columns before p can no longer reduce
+//! Σ_{q >= p} t_q². Here t_p = R_pp e_p + Σ_{q > p} R_pq e_q, which is 0 for the weight
+//! w_p + Σ_{q > p} R_pq e_q / R_pp. This is GPTQ's update without an inverse matrix. It needs only
+//! the errors, so one matrix product corrects a block of columns (left-looking, level 3).
+
+use std::ops::Range;
 
 use crate::gemm::{gemm, Product, Scratch, Target, View};
 use crate::lanes::Floats;
@@ -14,7 +16,7 @@ use crate::tuning::{Plan, Workspace, BLOCK, CHUNK};
 const LEAF: usize = 32;
 const VECTORS: usize = CHUNK / 4;
 
-/// Positions `[start, end)`, at most BLOCK of them, and their rows of R.
+/// Positions `[start, end)`, at most [`BLOCK`] of them, and their rows of R.
 #[derive(Clone, Copy)]
 pub struct Block<'a> {
     pub start: usize,
@@ -26,7 +28,7 @@ pub struct Block<'a> {
 }
 
 impl<'a> Block<'a> {
-    /// Clears what is below the diagonal.
+    /// Sets the elements below the diagonal to 0.
     pub fn of(start: usize, end: usize, columns: usize, factor: &'a mut [f32]) -> Self {
         let width = columns - start;
         assert!(start < end && end <= columns && end - start <= BLOCK);
@@ -48,41 +50,37 @@ impl<'a> Block<'a> {
     }
 }
 
-/// Chooses the codes of a block whose successors are finished. Afterwards `work.products` holds its
-/// t, whose squares are added to the losses.
-pub fn sweep(
-    plan: &Plan,
-    order: &[u32],
-    block: &Block,
-    work: &mut Workspace,
-    scratch: &mut Scratch,
-) {
-    multiply(plan, block, work.errors, block.end, work.products, scratch);
-    halves(plan, order, block, block.start, block.end, work, scratch);
+/// Chooses the codes of a block. All later blocks are finished. Afterwards `work.products` holds
+/// the block's t; their squares are added to the losses.
+pub fn sweep(plan: &Plan, block: &Block, work: &mut Workspace) {
+    let later = &work.errors[block.end * plan.stride()..];
+    multiply(plan, block, later, work.products, work.scratch);
+    halves(plan, block, block.start..block.end, work);
     add_squares(plan, block.end - block.start, work.products, work.losses);
 }
 
-/// Adds the loss of plain rounding in a block's t.
-pub fn add_rounded(plan: &Plan, block: &Block, work: &mut Workspace, scratch: &mut Scratch) {
-    multiply(plan, block, work.rounded, block.start, work.products, scratch);
+/// Adds the squares of plain rounding's t over the block to its losses.
+pub fn add_rounded(plan: &Plan, block: &Block, work: &mut Workspace) {
+    let errors = &work.rounded[block.start * plan.stride()..];
+    multiply(plan, block, errors, work.products, work.scratch);
     add_squares(plan, block.end - block.start, work.products, work.rounded_losses);
 }
 
-/// `products` = R[block, from..] · E[from..].
+/// `products` = R[block, from..] · E[from..]. `errors` are E from position `from` to the last.
 fn multiply(
     plan: &Plan,
     block: &Block,
     errors: &[f32],
-    from: usize,
     products: &mut [f32],
     scratch: &mut Scratch,
 ) {
     let (stride, height) = (plan.stride(), block.end - block.start);
     products[..height * stride].fill(0.0);
-    if from == block.columns {
+    if errors.is_empty() {
         return;
     }
-    let errors = View::of_rows(errors[from * stride..].as_ptr(), stride);
+    let from = block.columns - errors.len() / stride;
+    let errors = View::of_rows(errors.as_ptr(), stride);
     let factor = block.at(block.start, from);
     let to = Target { data: products.as_mut_ptr(), stride };
     let shape = [height, plan.padded(), block.columns - from];
@@ -90,34 +88,28 @@ fn multiply(
     unsafe { gemm(&Product::of(shape, factor, errors, to), scratch) }
 }
 
-/// The later half, its contribution to the products of the earlier half, then the earlier half.
-fn halves(
-    plan: &Plan,
-    order: &[u32],
-    block: &Block,
-    start: usize,
-    end: usize,
-    work: &mut Workspace,
-    scratch: &mut Scratch,
-) {
+/// Chooses the codes of the later half, adds its errors to the products of the earlier half, then
+/// chooses the codes of the earlier half.
+fn halves(plan: &Plan, block: &Block, positions: Range<usize>, work: &mut Workspace) {
+    let Range { start, end } = positions;
     if end - start <= LEAF {
-        return leaf(plan, order, block, start, end, work);
+        return leaf(plan, block, positions, work);
     }
     let middle = end - ((end - start) / 2).next_multiple_of(LEAF);
-    halves(plan, order, block, middle, end, work, scratch);
+    halves(plan, block, middle..end, work);
     let stride = plan.stride();
     let errors = View::of_rows(work.errors[middle * stride..].as_ptr(), stride);
     let data = work.products[(start - block.start) * stride..].as_mut_ptr();
     let factor = block.at(start, middle);
     let shape = [middle - start, plan.padded(), end - middle];
     // SAFETY: as above.
-    unsafe { gemm(&Product::of(shape, factor, errors, Target { data, stride }), scratch) }
-    halves(plan, order, block, start, middle, work, scratch);
+    unsafe { gemm(&Product::of(shape, factor, errors, Target { data, stride }), work.scratch) }
+    halves(plan, block, start..middle, work);
 }
 
-fn leaf(plan: &Plan, order: &[u32], block: &Block, start: usize, end: usize, work: &mut Workspace) {
+fn leaf(plan: &Plan, block: &Block, positions: Range<usize>, work: &mut Workspace) {
     for row in (0..plan.padded()).step_by(CHUNK) {
-        leaf_rows(plan, order, block, start, end, row, work);
+        leaf_rows(plan, block, positions.clone(), row, work);
     }
 }
 
@@ -125,14 +117,13 @@ fn leaf(plan: &Plan, order: &[u32], block: &Block, start: usize, end: usize, wor
 #[inline(never)]
 fn leaf_rows(
     plan: &Plan,
-    order: &[u32],
     block: &Block,
-    start: usize,
-    end: usize,
+    positions: Range<usize>,
     row: usize,
     work: &mut Workspace,
 ) {
-    let stride = plan.stride();
+    let (order, stride) = (plan.order, plan.stride());
+    let Range { start, end } = positions;
     let (zero, levels) = (Floats::splat(0.0), Floats::splat(plan.levels()));
     let mut done = [[zero; VECTORS]; LEAF];
     for p in (start..end).rev() {

@@ -7,17 +7,17 @@ use crate::pack::pack;
 use crate::packed::Packed;
 use crate::ranges::Ranges;
 
-/// Which scale and bias the codes are chosen against.
+/// Which scale and bias are used to choose the codes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Rounding {
-    /// Those of the file. The chosen code is then the nearest that a reader can decode.
+    /// Those of the file. The code is then the nearest value that a reader can decode.
     Stored,
-    /// The float32 ones before they are rounded to the file's dtype, as `mx.quantize` does; a base
-    /// in another dtype is cast first.
+    /// The float32 ones before rounding to the file's dtype, as `mx.quantize` does. A base in
+    /// another dtype is cast first.
     Mlx,
 }
 
-/// The weights, `[rows, columns]` in `from`, and how they shall be stored.
+/// The weights, `[rows, columns]` in `from`, and how to store them.
 #[derive(Clone, Copy)]
 pub struct Tile<'a> {
     pub weights: &'a [u8],
@@ -33,12 +33,12 @@ impl Tile<'_> {
     }
 }
 
-/// One width's share of the answer: row-major, exact lengths.
+/// The result at one width: row-major, exact lengths.
 pub struct Width<'a> {
     pub bits: usize,
     pub group: usize,
     pub packed: Packed<&'a mut [u8]>,
-    /// Grows by the sum of (w - ŵ)² over the tile, row by row.
+    /// The sum of (w - ŵ)² over the tile is added, row by row.
     pub squared_error: f64,
 }
 
@@ -46,12 +46,12 @@ pub struct Width<'a> {
 pub struct Sums {
     /// Sum of w², row by row.
     pub energy: f64,
-    /// How many NaN and infinities, in the base or through a cast.
+    /// Number of NaN and infinities, in the base or caused by a cast.
     pub non_finite: f64,
 }
 
 /// Buffers of a block.
-struct Workplace {
+struct Buffers {
     base: [f32; BLOCK],
     cast: [f32; BLOCK],
     codes: Codes,
@@ -62,7 +62,7 @@ struct Workplace {
 
 /// Quantizes every row at every width. The columns are a multiple of every group.
 pub fn quantize(tile: &Tile, widths: &mut [Width], sums: &mut Sums) {
-    let mut work = Workplace {
+    let mut work = Buffers {
         base: [0.0; BLOCK],
         cast: [0.0; BLOCK],
         codes: Codes::ZERO,
@@ -83,24 +83,24 @@ pub fn quantize(tile: &Tile, widths: &mut [Width], sums: &mut Sums) {
         for (width, error) in widths.iter_mut().zip(&errors) {
             width.squared_error += error;
         }
-        // Finite elements have finite sums: only where a sum is not is there anything to count.
+        // Finite elements have finite sums, so count only where a sum is not finite.
         if !energy.is_finite() || errors.iter().any(|error| !error.is_finite()) {
             sums.non_finite += count_non_finite(tile, bytes);
         }
     }
 }
 
-/// Elements `start ..` of the tile, at most a block of them. Adds to `errors`, gives the sum of
-/// squares.
+/// Quantizes elements `start ..` of the tile, at most a block of them. Adds to `errors`. Returns
+/// the sum of squares of the weights.
 fn quantize_block(
     tile: &Tile,
-    work: &mut Workplace,
+    work: &mut Buffers,
     start: usize,
     bytes: &[u8],
     widths: &mut [Width],
     errors: &mut [f64],
 ) -> f64 {
-    let Workplace { base, cast, codes, ranges, exact, stored } = work;
+    let Buffers { base, cast, codes, ranges, exact, stored } = work;
     let end = start + bytes.len() / tile.from.bytes();
     let base = &mut base[..end - start];
     let (largest, energy) = ranges.widen(tile.from, bytes, base);

@@ -12,7 +12,7 @@ const STRIP: usize = 8;
 /// A triangle of at most BLOCK rows, copied out and filled up with zeros.
 type Block = [[f32; BLOCK]; BLOCK];
 
-/// Where to cut n > BLOCK rows in two: at whole blocks.
+/// Where to split n > BLOCK rows in two: at whole blocks.
 pub fn half(n: usize) -> usize {
     (n / 2).next_multiple_of(BLOCK)
 }
@@ -34,7 +34,7 @@ pub unsafe fn solve_transposed([n, m]: [usize; 2], r: View, b: Target, scratch: 
         solve_transposed([n - top, m], View { data: at(top, top), ..r }, lower, scratch);
         return;
     }
-    // Row i holds what of the rows above is subtracted from row i; on its diagonal the last factor.
+    // Row i has the factors of the rows above it in row i's sum; on its diagonal the last factor.
     let mut steps: Block = [[0.0; BLOCK]; BLOCK];
     for (i, steps) in steps.iter_mut().enumerate().take(n) {
         (0..i).for_each(|k| steps[k] = -*at(k, i));
@@ -110,7 +110,7 @@ mod tests {
     /// Elements of a row past the matrix.
     const GAP: usize = 5;
 
-    /// A well-conditioned upper triangle with rows `n + GAP` apart. What must not be read is NaN.
+    /// A well-conditioned upper triangle with rows `n + GAP` apart. Elements not to be read are NaN.
     fn triangle(n: usize) -> Vec<f32> {
         let mut r = numbers(n * (n + GAP), 1);
         for (i, row) in r.chunks_mut(n + GAP).enumerate() {

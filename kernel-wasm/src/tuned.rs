@@ -1,10 +1,9 @@
-//! A whole tuning job: plain rounding, which the file gets where nothing better is found; the
-//! search for scales; the codes, block by block; at the end the better of the two for each row.
+//! A whole tuning job: plain rounding, the search for scales, then the codes block by block. At the
+//! end each row is stored tuned or plainly rounded, whichever is better.
 
 use crate::affine::BLOCK as MOST_AT_ONCE;
 use crate::dequantize::{dequantize, Rows};
 use crate::descent;
-use crate::gemm::Scratch;
 use crate::half::{narrow, widen};
 use crate::lanes::Floats;
 use crate::pack::pack;
@@ -23,7 +22,7 @@ pub struct Totals {
     /// tr(E H' Eᵀ) of what is stored, and of plain rounding; without a factor Σ h (w - ŵ)².
     pub loss: f64,
     pub rounded_loss: f64,
-    /// Rows that stay as plain rounding has them.
+    /// Rows that stay plainly rounded.
     pub rounded_rows: f64,
     /// Σ (w - ŵ)² of what is stored.
     pub squared_error: f64,
@@ -35,16 +34,14 @@ pub struct Totals {
 
 /// What a tuning job reads.
 pub struct Job<'a> {
-    pub plan: Plan,
+    pub plan: Plan<'a>,
     pub tile: Tile<'a>,
-    /// Natural column of each position; empty without a factor.
-    pub order: &'a [u32],
 }
 
-/// Rounds plainly into `stored`, and finds scales, biases and (without a factor) codes.
-/// `importance` is what an error in each natural column costs.
+/// Rounds plainly into `stored`. Then finds scales, biases and, without a factor, codes.
+/// `importance` is the cost of an error in each natural column.
 pub fn prepare(job: &Job, importance: &[f32], stored: &mut Stored, work: &mut Workspace) -> Totals {
-    let Job { plan, tile, .. } = job;
+    let Job { plan, tile } = job;
     let packed = Packed { words: &mut *stored.words, scales: stored.scales, biases: stored.biases };
     let mut widths = [Width { bits: plan.bits, group: plan.group, packed, squared_error: 0.0 }];
     let mut sums = Sums::default();
@@ -63,29 +60,23 @@ pub fn prepare(job: &Job, importance: &[f32], stored: &mut Stored, work: &mut Wo
     totals
 }
 
-/// One block of positions, those after it done: takes what plain rounding loses in it, and chooses
-/// its codes.
-pub fn tune_block(
-    plan: &Plan,
-    order: &[u32],
-    block: &Block,
-    work: &mut Workspace,
-    scratch: &mut Scratch,
-) {
-    add_rounded(plan, block, work, scratch);
-    sweep(plan, order, block, work, scratch);
+/// One block of positions; all later blocks are finished. Adds plain rounding's loss in the block,
+/// and chooses the block's codes.
+pub fn tune_block(plan: &Plan, block: &Block, work: &mut Workspace) {
+    add_rounded(plan, block, work);
+    sweep(plan, block, work);
     if plan.reach() > 0 {
-        descent::include(plan, order, block, work, scratch);
-        descent::descend(plan, order, block.start, work);
+        descent::include(plan, block, work);
+        descent::descend(plan, block.start, work);
     }
     if block.start == 0 && plan.refits() {
-        refit(plan, order, work, scratch);
+        refit(plan, work);
     }
 }
 
-/// Writes weights and the errors of plain rounding, with rows side by side.
+/// Writes the weights and the errors of plain rounding, the rows of a column side by side.
 fn spread(job: &Job, importance: &[f32], stored: &Stored, work: &mut Workspace) {
-    let &Job { ref plan, ref tile, order } = job;
+    let Job { plan, tile } = job;
     let (columns, stride, from) = (plan.columns, plan.stride(), tile.from);
     let mut weights = vec![0.0; CHUNK * columns];
     let mut rounded = weights.clone();
@@ -103,7 +94,7 @@ fn spread(job: &Job, importance: &[f32], stored: &Stored, work: &mut Workspace) 
             column.iter_mut().enumerate().for_each(|(i, value)| *value = weights[i * columns + k]);
         }
         if plan.factored {
-            for (p, &natural) in order.iter().enumerate() {
+            for (p, &natural) in plan.order.iter().enumerate() {
                 let column = chunk_mut(&mut work.rounded[p * stride + row..]);
                 let values = &rounded[natural as usize..];
                 column.iter_mut().enumerate().for_each(|(i, value)| *value = values[i * columns]);
@@ -117,7 +108,7 @@ fn spread(job: &Job, importance: &[f32], stored: &Stored, work: &mut Workspace) 
     }
 }
 
-/// Rows `row ..` of what is stored.
+/// Rows `[row, row + rows)` of the stored bytes.
 fn rows_of<'a>(plan: &Plan, stored: &'a Stored, row: usize, rows: usize) -> Rows<'a> {
     let Plan { bits, group, store, .. } = *plan;
     let words = plan.columns / 8 * bits;
@@ -166,14 +157,14 @@ fn nearest(plan: &Plan, importance: &[f32], work: &mut Workspace) {
 
 /// Stores each row that tuning improved, and adds up the totals.
 pub fn finish(job: &Job, stored: &mut Stored, work: &Workspace, mut totals: Totals) -> Totals {
-    let &Job { ref plan, ref tile, order } = job;
+    let Job { plan, tile } = job;
     let columns = plan.columns;
     let mut codes = vec![0; CHUNK * columns];
     let mut weights = vec![0.0; columns];
     let mut decoded = vec![0.0; columns];
     for row in 0..plan.rows {
         if row % CHUNK == 0 {
-            gather_codes(plan, order, row, work, &mut codes);
+            gather_codes(plan, row, work, &mut codes);
         }
         let (loss, rounded_loss) = (work.losses[row], work.rounded_losses[row]);
         totals.rounded_loss += rounded_loss;
@@ -201,9 +192,9 @@ pub fn finish(job: &Job, stored: &mut Stored, work: &Workspace, mut totals: Tota
 }
 
 /// Sixteen rows of codes, `[CHUNK, columns]` in natural order.
-fn gather_codes(plan: &Plan, order: &[u32], row: usize, work: &Workspace, codes: &mut [u8]) {
+fn gather_codes(plan: &Plan, row: usize, work: &Workspace, codes: &mut [u8]) {
     for (p, column) in work.codes.chunks_exact(plan.stride()).enumerate() {
-        let natural = if plan.factored { order[p] as usize } else { p };
+        let natural = if plan.factored { plan.order[p] as usize } else { p };
         let own = chunk(&column[row..]);
         own.iter()
             .enumerate()

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::affine::tests::{fit_ref, settle_ref};
+use crate::gemm::Scratch;
 use crate::half::Dtype;
 use crate::tile::Rounding;
 use crate::tuning::BLOCK;
@@ -19,7 +20,8 @@ pub fn noise(seed: usize) -> impl FnMut() -> f64 {
 /// A layer's problem: weights, and a Hessian with correlated columns, some of them loud.
 #[derive(Clone)]
 pub struct Problem {
-    pub plan: Plan,
+    /// Without its order.
+    pub plan: Plan<'static>,
     pub from: Dtype,
     pub bytes: Vec<u8>,
     /// As `bytes` hold them.
@@ -32,11 +34,16 @@ pub struct Problem {
     pub diagonal: Vec<f32>,
 }
 
-pub fn plan(rows: usize, columns: usize, bits: usize, group: usize, store: Dtype) -> Plan {
-    Plan { rows, columns, bits, group, store, sweeps: 0, refit: false, factored: true }
+pub fn plan(rows: usize, columns: usize, bits: usize, group: usize, store: Dtype) -> Plan<'static> {
+    let (sweeps, refit, factored, order) = (0, false, true, &[]);
+    Plan { rows, columns, bits, group, store, sweeps, refit, factored, order }
 }
 
-pub fn problem(plan: Plan, from: Dtype, weight: impl Fn(usize, usize, f64) -> f64) -> Problem {
+pub fn problem(
+    plan: Plan<'static>,
+    from: Dtype,
+    weight: impl Fn(usize, usize, f64) -> f64,
+) -> Problem {
     let (rows, d) = (plan.rows, plan.columns);
     let mut next = noise(rows * 1000 + d);
     let mut weights: Vec<f32> =
@@ -122,16 +129,22 @@ pub struct Answer {
 }
 
 impl Problem {
+    pub fn plan(&self) -> Plan<'_> {
+        let order = if self.plan.factored { &self.order[..] } else { &[] };
+        Plan { order, ..self.plan }
+    }
+
     pub fn solve(&self) -> Answer {
-        let Self { plan, order, .. } = self;
+        let plan = &self.plan();
         let (rows, d) = (plan.rows, plan.columns);
         let pairs = rows * plan.groups() * plan.store.bytes();
         let (mut words, mut scales, mut biases) =
             (vec![0; rows * d / 8 * plan.bits], vec![0; pairs], vec![0; pairs]);
         let mut stored = Stored { words: &mut words, scales: &mut scales, biases: &mut biases };
-        // What an earlier job left must not matter.
+        // The result must not depend on what an earlier job left.
         let mut room = vec![f64::NAN; plan.workspace()];
-        let mut work = Workspace::carve(plan, &mut room);
+        let mut scratch = Scratch::default();
+        let mut work = Workspace::carve(plan, &mut room, &mut scratch);
         let tile = Tile {
             weights: &self.bytes,
             from: self.from,
@@ -139,18 +152,18 @@ impl Problem {
             store: plan.store,
             rounding: Rounding::Stored,
         };
-        let job = Job { plan: *plan, tile, order };
+        let job = Job { plan: *plan, tile };
         let totals = prepare(&job, &self.diagonal, &mut stored, &mut work);
         let mut end = if plan.factored { d } else { 0 };
         while end > 0 {
             let start = end.saturating_sub(BLOCK);
-            // Below the diagonal stands anything.
+            // Elements below the diagonal can be anything.
             let mut panel: Vec<f32> = (start..end)
                 .flat_map(|p| (start..d).map(move |q| (p, q)))
                 .map(|(p, q)| if q < p { f32::NAN } else { self.factor[p * d + q] })
                 .collect();
             let block = Block::of(start, end, d, &mut panel);
-            tune_block(plan, order, &block, &mut work, &mut Scratch::default());
+            tune_block(plan, &block, &mut work);
             end = start;
         }
         let totals = finish(&job, &mut stored, &work, totals);
@@ -179,7 +192,7 @@ impl Problem {
         errors.iter().enumerate().map(|(i, e)| e * product(i)).sum()
     }
 
-    /// Plain rounding by its definition.
+    /// Plain rounding, by its definition.
     pub fn rounded(&self) -> Vec<f32> {
         let Plan { bits, group, store, .. } = self.plan;
         let groups = self.weights.chunks_exact(group);
@@ -196,7 +209,7 @@ impl Problem {
             .collect()
     }
 
-    /// What every answer promises.
+    /// Checks what holds for every answer.
     pub fn check(&self, answer: &Answer) {
         let (totals, plan) = (answer.totals, &self.plan);
         let rounded = self.rounded();

@@ -1,9 +1,10 @@
-//! Whole jobs against the textbook, in float64: GPTQ through the inverse, losses as traces, bytes as a
-//! reader decodes them.
+//! Compares whole jobs with the textbook in float64: GPTQ through the inverse, losses as traces,
+//! bytes as a reader decodes them.
 
 use super::problem::*;
 use super::*;
 use crate::affine::tests::fit_ref;
+use crate::gemm::Scratch;
 use crate::half::{round_to, Dtype};
 use crate::tile::Rounding;
 
@@ -14,7 +15,8 @@ fn the_sweep_is_gptq() {
         let answer = problem.solve();
         problem.check(&answer);
         let mut room = answer.room;
-        let work = Workspace::carve(&problem.plan, &mut room);
+        let mut scratch = Scratch::default();
+        let work = Workspace::carve(&problem.plan, &mut room, &mut scratch);
         let (stride, most) = (problem.plan.stride(), problem.plan.levels());
         // Frantar et al., algorithm 1, a column at a time, columns from the last position to the
         // first: the factor of the inverse of H with its order reversed.
@@ -36,7 +38,7 @@ fn the_sweep_is_gptq() {
                 } else {
                     different += 1;
                 }
-                // One flip moves all that follows: go on from ours.
+                // One different code changes all later ones, so continue from ours.
                 let ours = f64::from(work.codes[(d - 1 - i) * stride + row]);
                 let error = (w[i] - (ours * scale + bias)) / u[i * d + i];
                 (i..d).for_each(|j| w[j] -= error * u[i * d + j]);
@@ -103,7 +105,7 @@ fn rows_do_not_show_how_they_were_cut() {
 #[test]
 fn each_step_lowers_the_loss() {
     let base = plan(48, 320, 4, 64, Dtype::Bf16);
-    let loss = |plan: Plan| problem(plan, Dtype::Bf16, gaussian).check_solved().loss;
+    let loss = |plan: Plan<'static>| problem(plan, Dtype::Bf16, gaussian).check_solved().loss;
     let diagonal = problem(base, Dtype::Bf16, gaussian).check_solved().rounded_loss;
     let swept = loss(base);
     let descended = loss(Plan { sweeps: 1, ..base });
@@ -139,7 +141,7 @@ fn values_that_float32_can_hardly_square_are_left_as_sane_as_rounding_leaves_the
 }
 
 #[test]
-fn what_is_not_finite_is_counted_and_nothing_else_done() {
+fn non_finite_weights_are_counted_and_nothing_else_is_done() {
     let mut problem = problem(plan(3, 64, 4, 64, Dtype::Bf16), Dtype::F32, gaussian);
     problem.bytes[4..8].copy_from_slice(&f32::NAN.to_le_bytes());
     problem.bytes[128 * 4..129 * 4].copy_from_slice(&f32::INFINITY.to_le_bytes());
@@ -153,14 +155,15 @@ fn what_is_not_finite_is_counted_and_nothing_else_done() {
     let mut room = vec![0.0; problem.plan.workspace()];
     let (mut words, mut scales, mut biases) = (vec![0; 3 * 32], vec![0; 6], vec![0; 6]);
     let mut stored = Stored { words: &mut words, scales: &mut scales, biases: &mut biases };
-    let mut work = Workspace::carve(&problem.plan, &mut room);
-    let job = Job { plan: problem.plan, tile, order: &problem.order };
+    let mut scratch = Scratch::default();
+    let mut work = Workspace::carve(&problem.plan, &mut room, &mut scratch);
+    let job = Job { plan: problem.plan(), tile };
     let totals = prepare(&job, &problem.diagonal, &mut stored, &mut work);
     assert_eq!(totals.non_finite, 2.0);
 }
 
-/// Every candidate by hand, one group at a time: none is better than what the search found, in
-/// float64.
+/// Computes every candidate in float64, one group at a time. None is better than what the search
+/// found.
 #[test]
 fn the_search_finds_the_best_of_what_it_tries() {
     for (bits, store) in
@@ -169,7 +172,8 @@ fn the_search_finds_the_best_of_what_it_tries() {
         let plan = Plan { factored: false, ..plan(17, 128, bits, 64, store) };
         let problem = problem(plan, Dtype::F32, gaussian);
         let mut answer = problem.solve();
-        let work = Workspace::carve(&plan, &mut answer.room);
+        let mut scratch = Scratch::default();
+        let work = Workspace::carve(&plan, &mut answer.room, &mut scratch);
         for (at, values) in problem.weights.chunks_exact(64).enumerate() {
             let (row, group) = (at / 2, at % 2);
             let importance = &problem.diagonal[group * 64..][..64];

@@ -4,13 +4,9 @@
 //! column `order[p]`, and H' = RᵀR with R upper triangular in positions. With errors E = W - Ŵ
 //! (weights minus what a reader decodes) the loss is tr(E H' Eᵀ) = Σ t², t[row][p] = Σ_{q >= p}
 //! E[row][q] · R[p][q]. All of this is per row; rows do not interact.
-//!
-//! A matrix is tuned by the order in which its Hessian was factorized: position p holds natural
-//! column `order[p]`, and H' = RᵀR with R upper triangular in positions. With errors E = W - Ŵ
-//! (weights minus what a reader decodes) the loss is tr(E H' Eᵀ) = Σ t², t[row][p] = Σ_{q >= p}
-//! E[row][q] · R[p][q]. Rows never meet: all of this is per row.
 
 use crate::affine::levels;
+use crate::gemm::Scratch;
 use crate::half::Dtype;
 
 /// Rows that are processed together: four vectors. Rows are padded with zeros to a multiple of it.
@@ -23,22 +19,24 @@ const WHOLE: usize = 5120;
 const WINDOW: usize = 1024;
 
 #[derive(Clone, Copy, Debug)]
-pub struct Plan {
+pub struct Plan<'a> {
     pub rows: usize,
     pub columns: usize,
     pub bits: usize,
     pub group: usize,
     /// Dtype of scales and biases.
     pub store: Dtype,
-    /// Passes of descent over the finished columns, after each block (descent.rs). 0: none.
+    /// Passes of descent over the finished columns after each block (descent.rs). 0: none.
     pub sweeps: usize,
     /// Whether scales and biases are fitted to the codes at the end (refit.rs).
     pub refit: bool,
     /// Whether there is a factor. Without one only the weights of the columns count.
     pub factored: bool,
+    /// Natural column of each position; empty without a factor.
+    pub order: &'a [u32],
 }
 
-impl Plan {
+impl Plan<'_> {
     /// Rows with their padding.
     pub fn padded(&self) -> usize {
         self.rows.next_multiple_of(CHUNK)
@@ -59,7 +57,7 @@ impl Plan {
         levels(self.bits)
     }
 
-    /// How many columns descent checks, those of the block included. 0: it does not run.
+    /// How many columns descent checks, including the block's. 0: it does not run.
     pub fn reach(&self) -> usize {
         match (self.factored && self.sweeps > 0, self.columns <= WHOLE) {
             (false, _) => 0,
@@ -86,10 +84,12 @@ impl Plan {
     }
 }
 
-/// The memory of a job. `[columns, stride]`: column after column, the rows of each side by side.
+/// The memory of a job. `[columns, stride]` means one column after another, the rows of each side
+/// by side.
 pub struct Workspace<'a> {
-    /// `[rows]` Losses of tuning and of plain rounding.
+    /// `[rows]` Losses of tuning.
     pub losses: &'a mut [f64],
+    /// `[rows]` Losses of plain rounding.
     pub rounded_losses: &'a mut [f64],
     /// `[columns, stride]` W, columns in natural order.
     pub weights: &'a mut [f32],
@@ -106,18 +106,21 @@ pub struct Workspace<'a> {
     pub products: &'a mut [f32],
     /// `[rows, reach]` Half the loss's derivatives by E, negated by Ŵ.
     pub gradients: &'a mut [f32],
-    /// `[rows, reach]` Where gradient / Gram diagonal leaves these bounds, another code is better.
+    /// `[rows, reach]` Where gradient / Gram diagonal is outside these bounds, another code is
+    /// better.
     pub low: &'a mut [f32],
     pub high: &'a mut [f32],
     /// `[reach, reach]` Second derivatives, halved.
     pub gram: &'a mut [f32],
     /// `[reach]` 1 / their diagonal.
     pub inverse: &'a mut [f32],
+    /// Memory for the panels of products.
+    pub scratch: &'a mut Scratch,
 }
 
 impl<'a> Workspace<'a> {
-    /// The same parts every time: what one call leaves in them the next one finds.
-    pub fn carve(plan: &Plan, memory: &'a mut [f64]) -> Self {
+    /// Cuts the memory into its parts, the same every time: a call finds what the last one left.
+    pub fn carve(plan: &Plan, memory: &'a mut [f64], scratch: &'a mut Scratch) -> Self {
         let mut memory = Memory { rest: memory };
         let side_by_side = plan.columns * plan.stride();
         let factored = usize::from(plan.factored);
@@ -138,11 +141,12 @@ impl<'a> Workspace<'a> {
             high: memory.floats(gradients),
             gram: memory.floats(plan.reach() * plan.reach()),
             inverse: memory.floats(plan.reach()),
+            scratch,
         }
     }
 }
 
-/// What is left of a workspace.
+/// The rest of a workspace's memory.
 struct Memory<'a> {
     rest: &'a mut [f64],
 }

@@ -72,7 +72,7 @@ async function readFile(path: string): Promise<Uint8Array> {
     file = await open(path, "r");
     const status = await file.stat();
     if (!status.isFile())
-      throw unreadable(path, status.isDirectory() ? "is a folder" : "is no plain file");
+      throw unreadable(path, status.isDirectory() ? "is a folder" : "is not a plain file");
     checkSize(path, status.size);
     return await file.readFile();
   } catch (cause) {

@@ -57,8 +57,8 @@ describe("a text file", () => {
     ["a.jsonl", '{"text": ["a"]}\n', /line 1: expected/],
     ["a.jsonl", '{"text": "a", "domain": 4}\n', /line 1: "domain" is not the name of one/],
     ["a.jsonl", '{"text": "a", "domain": "<b>"}\n', /line 1: "domain"/],
-    ["a.json", '{"text": "a"}', /a.json is no JSON list/],
-    ["a.json", '["a"', /is no JSON list/],
+    ["a.json", '{"text": "a"}', /a.json is not a JSON list/],
+    ["a.json", '["a"', /is not a JSON list/],
     ["a.json", '["a", 4]', /item 2: expected a string or a JSON object with a string "text"/],
     [
       "a.json",

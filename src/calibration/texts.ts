@@ -55,7 +55,7 @@ function decode(bytes: Uint8Array, where: string): string {
     throw bad(`${where} is not UTF-8`, hint, cause);
   }
   if (text.includes("\0"))
-    throw bad(`${where} holds a zero byte: it is no text, or not in UTF-8`, hint);
+    throw bad(`${where} holds a zero byte: it is not text, or not in UTF-8`, hint);
   return text;
 }
 
@@ -76,7 +76,7 @@ function readList(text: string, where: string): Document[] {
   if (Array.isArray(list))
     return list.map((item, index) => readDocument(item, `${where}, item ${index + 1}`, true));
   throw bad(
-    `${where} is no JSON list`,
+    `${where} is not a JSON list`,
     "A .json file is a list of strings, or of objects with a text.",
   );
 }
@@ -104,7 +104,8 @@ function readDocument(value: unknown, where: string, mayBeString: boolean): Docu
   if (typeof domain === "string" && domainName.test(domain)) return { text, domain };
   throw bad(
     `${where}: "domain" is not the name of one`,
-    'A domain is a string of 1 to 64 ASCII letters, digits, blanks, ".", "_" and "-". Leave it out where there is none.',
+    'A domain is a string of 1 to 64 ASCII letters, digits, blanks, ".", "_" and "-". ' +
+      "Leave it out if there is none.",
   );
 }
 

@@ -10,5 +10,8 @@ export function evaluationWords(evaluation: Evaluation): string {
     evaluation;
   const arithmetic = routerAgreement === null ? "" : ` (${nats(forcedMeanKl)} with forced routes)`;
   const routes = routerAgreement === null ? "" : `, router agreement ${share(routerAgreement)}`;
-  return `KL ${estimate(meanKl, meanKlError)}${arithmetic}, same top ${share(sameTop)}, perplexity × ${ratio(perplexityRatio, null)}${routes}`;
+  return (
+    `KL ${estimate(meanKl, meanKlError)}${arithmetic}, same top ${share(sameTop)}, ` +
+    `perplexity × ${ratio(perplexityRatio, null)}${routes}`
+  );
 }

@@ -55,7 +55,10 @@ export function bitsPerWeight(bpw: number): string {
 export function squaredError(relative: number): string {
   if (relative === 0) return "0 (every weight is exact)";
   const root = (100 * Math.sqrt(relative)).toPrecision(3);
-  return `${relative.toExponential(2)} (RMS ${root} %, ${(-10 * Math.log10(relative)).toFixed(1)} dB)`;
+  return (
+    `${relative.toExponential(2)} (RMS ${root} %, ` +
+    `${(-10 * Math.log10(relative)).toFixed(1)} dB)`
+  );
 }
 
 /** A ratio of losses, `0.352`; 1 means no difference. */

@@ -8,10 +8,14 @@ import { licenceMetadata } from "./licence.ts";
  */
 const untrueOfOurs = new Set(
   (
-    "safetensors pytorch torch tf tensorflow jax flax transformers transformers.js vllm sglang tensorrt tensorrt-llm " +
-    "text-generation-inference endpoints_compatible autotrain_compatible deploy:azure custom_code " +
-    "gguf ggml llama.cpp llama-cpp onnx openvino coreml tflite executorch mlc-llm mlx-my-repo gguf-my-repo " +
-    "quantized quantization awq gptq exl2 exl3 eetq hqq aqlm quip bitsandbytes bnb compressed-tensors imatrix modelopt " +
+    "safetensors pytorch torch tf tensorflow jax flax transformers transformers.js vllm sglang " +
+    "tensorrt tensorrt-llm " +
+    "text-generation-inference endpoints_compatible autotrain_compatible deploy:azure " +
+    "custom_code " +
+    "gguf ggml llama.cpp llama-cpp onnx openvino coreml tflite executorch mlc-llm mlx-my-repo " +
+    "gguf-my-repo " +
+    "quantized quantization awq gptq exl2 exl3 eetq hqq aqlm quip bitsandbytes bnb " +
+    "compressed-tensors imatrix modelopt " +
     "hessian-tuned bf16 fp16 fp32 bfloat16 float16 fp8 fp4 nvfp4 mxfp4 mxfp8 int8 int4 w4a16 w8a8"
   ).split(" "),
 );

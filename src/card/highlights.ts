@@ -21,7 +21,8 @@ export function highlightRows({ model }: Receipt) {
     ["Hidden size", grouped(model.hiddenSize)],
     [
       "Vocabulary",
-      `${plural(model.vocabularySize, "token")}, ${model.tiedHead ? "output head tied to the embeddings" : "separate output head"}`,
+      `${plural(model.vocabularySize, "token")}, ` +
+        `${model.tiedHead ? "output head tied to the embeddings" : "separate output head"}`,
     ],
     ...(model.contextLength === null
       ? []
@@ -57,7 +58,10 @@ function layerWords(layers: Layers): string {
 
 function activeParameters(model: Receipt["model"]): string {
   if (model.experts === null) return "all of them: the model is dense";
-  return `${parameterCount(model.activeParameters)} (${percentage(model.activeParameters, model.parameters)})`;
+  return (
+    `${parameterCount(model.activeParameters)} ` +
+    `(${percentage(model.activeParameters, model.parameters)})`
+  );
 }
 
 function expertWords({
@@ -66,5 +70,7 @@ function expertWords({
   shared,
 }: NonNullable<Receipt["model"]["experts"]>): string {
   const always = shared === 0 ? "no shared expert" : `${grouped(shared)} shared, always active`;
-  return `${grouped(routed)} routed per MoE layer, ${grouped(perToken)} chosen per token; ${always}`;
+  return (
+    `${grouped(routed)} routed per MoE layer, ${grouped(perToken)} chosen per token; ` + `${always}`
+  );
 }

@@ -97,7 +97,10 @@ function criticalRows(sensitivity: SensitivityRecord | null) {
       if (own.length === 0) return [];
       const named = own.map((expert) => {
         const where = `layer ${grouped(expert.layer)}, expert ${grouped(expert.expert)}`;
-        return `${where} (${percentage(expert.share, 1)} of choices, damage ${smallShare(expert.damage)})`;
+        return (
+          `${where} (${percentage(expert.share, 1)} of choices, damage ` +
+          `${smallShare(expert.damage)})`
+        );
       });
       return [{ domain: inline(domainName(domains[at]!)), experts: named.join("; ") }];
     }),

@@ -121,7 +121,10 @@ function pictureFacts({ made, repositories, private: hidden }: SummaryFacts) {
 
 function runWords({ seconds, peakBytes, action }: SummaryFacts["run"]): string {
   const by = action === null ? "" : ` (${code(action)})`;
-  return `oqe-publisher ${engine.version}${by} took ${duration(seconds)} and ${gigabytes(peakBytes)} GB of memory at most.`;
+  return (
+    `oqe-publisher ${engine.version}${by} took ${duration(seconds)} and ` +
+    `${gigabytes(peakBytes)} GB of memory at most.`
+  );
 }
 
 /** `42 s`, `12 min`, `3 h 5 min`. */

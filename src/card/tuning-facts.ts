@@ -39,7 +39,8 @@ export function tuningFacts(receipt: Receipt) {
     kinds: kindRows(tuning),
     propagation: code(receipt.options.propagation ?? ""),
     propagationWords: propagationWords(receipt),
-    roundedRows: `${grouped(roundedRows)} of ${plural(rows, "row")} (${percentage(roundedRows, rows)})`,
+    roundedRows:
+      `${grouped(roundedRows)} of ${plural(rows, "row")} ` + `(${percentage(roundedRows, rows)})`,
     fallbacks: fallbackRows(tuning),
     hasHead: tuning.kinds.head !== undefined,
     ...expertFacts(tuning),

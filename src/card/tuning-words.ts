@@ -17,6 +17,7 @@ export const kindWords: Readonly<Record<TensorKind, string>> = {
 /** Which activations the Hessians use. */
 export function propagationWords({ options }: Receipt): string {
   return options.propagation === "sequential"
-    ? "The inputs come from this tier's own quantized blocks, so each block is tuned on the errors before it."
+    ? "The inputs come from this tier's own quantized blocks, so each block is tuned on the " +
+        "errors before it."
     : "The inputs come from the unquantized base model, so one Hessian serves every tier.";
 }

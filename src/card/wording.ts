@@ -10,7 +10,10 @@ import { nats } from "./measured-figures.ts";
 /** How codes are chosen. */
 export function roundingWords({ options }: Receipt): string {
   if (options.rounding === "mlx")
-    return "Codes are chosen as in `mx.quantize`: the packed values are those that MLX itself would write.";
+    return (
+      "Codes are chosen as in `mx.quantize`: the packed values are those that MLX itself " +
+      "would write."
+    );
   if (options.storage === "F32")
     return "Codes are chosen against each group's scale and bias *as stored*, in F32.";
   return (
@@ -26,14 +29,17 @@ export function enhancementWords({ options }: Receipt): string {
   if (options.method === "tuned") return `${meaning}: here, GPTQ against the stored scales.`;
   return options.rounding === "mlx"
     ? `${meaning}. With rounding \`mlx\` it does not apply here: the codes are MLX's own.`
-    : `${meaning}. Here it means only rounding against the stored scales. The engine can also tune.`;
+    : `${meaning}. Here it means only rounding against the stored scales. The engine can also ` +
+        "tune.";
 }
 
 /** How a tier spends its bits. */
 export function tierWords(receipt: Receipt): string {
   return isMeasured(receipt)
-    ? "Each tier has a budget in bits per weight. The plan gives more bits to the matrices whose precision affects the output most."
-    : "Each tier has a base width and a cap in bits per weight. Bits left under the cap go to the matrices that every token passes.";
+    ? "Each tier has a budget in bits per weight. The plan gives more bits to the matrices " +
+        "whose precision affects the output most."
+    : "Each tier has a base width and a cap in bits per weight. Bits left under the cap go to " +
+        "the matrices that every token passes.";
 }
 
 /** Whether the plan was made from measured costs. */
@@ -52,11 +58,15 @@ export function policyWords(receipt: Receipt): readonly string[] {
   const shared = model.experts !== null && model.experts.shared > 0;
   const outside = model.experts === null ? "" : " outside the routed experts";
   return [
-    `Every quantized module starts at ${base} bits. A step that would exceed the tier's cap in bits per weight is skipped.`,
-    `Embeddings and output head${shared ? ", then the shared experts," : ""} get 8 bits first, if that fits under the cap: every token passes them.`,
+    `Every quantized module starts at ${base} bits. A step that would exceed the tier's cap in ` +
+      "bits per weight is skipped.",
+    `Embeddings and output head${shared ? ", then the shared experts," : ""} get 8 bits first, ` +
+      "if that fits under the cap: every token passes them.",
     raisesOthers(receipt)
-      ? `Then the other matrices${outside} get one or two steps more, in layer order, until the cap is reached.`
-      : `No other matrix gets more bits${base === 6 ? ": the next step from 6 bits would be 7, which MLX does not have" : ""}.`,
+      ? `Then the other matrices${outside} get one or two steps more, in layer order, until ` +
+        "the cap is reached."
+      : "No other matrix gets more " +
+        `bits${base === 6 ? ": the next step from 6 bits would be 7, which MLX does not have" : ""}.`,
     ...(model.experts === null ? [] : ["Routed experts stay at the base width."]),
   ];
 }
@@ -66,12 +76,16 @@ function costWords({ plan, model }: Receipt, predicted: PredictedLoss): readonly
   const names = Object.keys(plan.floors ?? {}).sort();
   const floors = names.map((name) => `${floorWords[name] ?? code(name)} ${plan.floors![name]}`);
   return [
-    `Every quantizable matrix${routed ? " (a stack of experts is one)" : ""} has a cost at 3, 4, 5, 6 and 8 bits: the KL that it would add alone${routed ? ", by its own error and by flips in later routers" : ""}.`,
-    "The plan has the least predicted KL of all plans within the tier's budget in bytes. The search is exact.",
+    `Every quantizable matrix${routed ? " (a stack of experts is one)" : ""} has a cost at 3, ` +
+      "4, 5, 6 and 8 bits: the KL that it would add " +
+      `alone${routed ? ", by its own error and by flips in later routers" : ""}.`,
+    "The plan has the least predicted KL of all plans within the tier's budget in bytes. The " +
+      "search is exact.",
     floors.length === 0
       ? "There are no minimum widths."
       : `Minimum bits, regardless of the costs: ${floors.join(", ")}.`,
-    `The predicted mean KL is ${nats(predicted.kl)}${routed ? `, ${nats(predicted.forcedKl)} with forced routes` : ""}.`,
+    "The predicted mean KL is " +
+      `${nats(predicted.kl)}${routed ? `, ${nats(predicted.forcedKl)} with forced routes` : ""}.`,
   ];
 }
 

@@ -56,7 +56,9 @@ function frame(svg: string, height: number, title: string): string {
   // Without the library's own, empty background.
   const body = inside.replace(/^\s*<rect[^>]*><\/rect>\s*/, "");
   const { panel, border } = colors;
-  const drawn = `<rect x="0.5" y="0.5" width="${pictureWidth - 1}" height="${height - 1}" rx="6" fill="${panel.light}" stroke="${border.light}"/>\n${body.trim()}`;
+  const drawn =
+    `<rect x="0.5" y="0.5" width="${pictureWidth - 1}" height="${height - 1}" ` +
+    `rx="6" fill="${panel.light}" stroke="${border.light}"/>\n${body.trim()}`;
   return `<svg xmlns="http://www.w3.org/2000/svg" width="${pictureWidth}" height="${height}" viewBox="0 0 ${pictureWidth} ${height}" role="img">
 <title>${escapeXml(title)}</title>
 <style>${darkStyle(drawn)}</style>

@@ -34,7 +34,8 @@ export function drawLanguages(domains: readonly DomainRatio[]): string | null {
         elements: [
           ...heading(
             "Perplexity ratio by language and domain",
-            "Perplexity on held-out text over the base's; 1 is no difference. Bars: ± 1 standard error.",
+            "Perplexity on held-out text over the base's; 1 is no difference. Bars: ± 1 " +
+              "standard error.",
           ),
           ...domains.map(valueText),
         ],

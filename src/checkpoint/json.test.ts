@@ -123,4 +123,5 @@ test("names from hostile files are harmless in messages", () => {
   expect(quote("x".repeat(1000))).toHaveLength(103);
   expect(show({ toString: 1 })).toBe('{\\"toString\\":1}');
   expect(show(undefined)).toBe("nothing");
+  expect(show(Number.POSITIVE_INFINITY)).toBe("Infinity");
 });

@@ -60,6 +60,7 @@ export function quote(name: string): string {
  * key `toString`.
  */
 export function show(value: unknown): string {
+  if (typeof value === "number") return String(value); // JSON has no word for Infinity
   return typeof value === "string"
     ? quote(value)
     : quote(JSON.stringify(value) ?? "nothing").slice(1, -1);

@@ -81,6 +81,8 @@ export async function runCommand(
     throw new OqeError("BAD_INPUT", `oqe ${name} takes one argument, got ${got}`, seeHelp(name));
   }
   refuseStrayFlags(command, flags);
+  if (target === "" && (command.name === "card" || command.name === "hub"))
+    throw new OqeError("BAD_INPUT", `oqe ${name} needs a folder, got ""`, seeHelp(name));
   await runs[command.name](openCall(target, flags, { environment, write }));
 }
 

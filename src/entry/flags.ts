@@ -108,7 +108,12 @@ export function parseFlags(argv: readonly string[]): CommandLine {
     parsed = parseArgs({ args: [...argv], options, allowPositionals: true, tokens: true });
   } catch (cause) {
     // Node's own sentence quotes the flag: "Unknown option '--x'."
-    const said = cause instanceof Error ? cause.message.split(". ")[0]! : "";
+    const said = cause instanceof Error ? cause.message.split(/\.\s/)[0]! : "";
+    const [, ambiguous] = /^Option '(--[^']+)' argument is ambiguous$/.exec(said) ?? [];
+    if (ambiguous !== undefined) {
+      const hint = `A value that starts with "-" is written ${ambiguous}=-1.`;
+      throw new OqeError("BAD_INPUT", `${ambiguous} has no value`, hint, cause);
+    }
     throw new OqeError("BAD_INPUT", said, seeHelp(), cause);
   }
   refuseRepeated(

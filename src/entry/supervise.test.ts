@@ -63,6 +63,15 @@ describe("a supervised run", () => {
     expect(stderr).toBe("FATAL is a word\nand # another\nno end of line");
   });
 
+  test("goes on when nobody reads its log", async () => {
+    const child = start("unheard");
+    child.stderr.once("data", () => child.stderr.destroy());
+    let stdout = "";
+    child.stdout.setEncoding("utf8").on("data", (text: string) => (stdout += text));
+    expect(await once(child, "close")).toEqual([0, null]);
+    expect(stdout).toBe("done\n");
+  });
+
   test.each(["SIGTERM", "SIGKILL"] as const)("ends its work on %s", async (signal) => {
     const child = start("waiting");
     await once(createInterface(child.stdout), "line");

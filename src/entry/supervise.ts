@@ -33,6 +33,9 @@ export function supervise(report: (failure: Failure) => void): void {
     stdio: ["inherit", "inherit", "pipe", "ipc"],
     env: { ...process.env, [marker]: "1" },
   });
+  // Nobody reads the log any more (`2>&1 | head`): the work goes on without one.
+  process.stderr.on("error", ignoreClosed);
+  process.stdout.on("error", ignoreClosed);
   const crash = new CrashFilter((text) => process.stderr.write(text));
   child.stderr!.setEncoding("utf8").on("data", (text: string) => crash.add(text));
   const passOn = (signal: NodeJS.Signals) => void child.kill(signal);
@@ -52,6 +55,10 @@ export function supervise(report: (failure: Failure) => void): void {
     } else if (signal === null) process.exitCode = code!;
     else process.kill(process.pid, signal);
   });
+}
+
+function ignoreClosed(error: NodeJS.ErrnoException): void {
+  if (error.code !== "EPIPE") process.exitCode = 1;
 }
 
 /** Exit code of an abort where there are no signals. */

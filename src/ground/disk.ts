@@ -1,4 +1,5 @@
-import { statfs } from "node:fs/promises";
+import { mkdir, stat, statfs } from "node:fs/promises";
+import { dirname } from "node:path";
 import { OqeError } from "./errors.ts";
 import { reasonOf } from "./reasons.ts";
 
@@ -8,6 +9,24 @@ const full = new Set(["ENOSPC", "EDQUOT", "EFBIG"]);
 export async function freeBytes(folder: string): Promise<number | null> {
   const status = await statfs(folder).catch(() => null);
   return status === null || status.blocks === 0 ? null : status.bavail * status.bsize;
+}
+
+/**
+ * Creates a folder and those above it; one that exists is left alone. Node's own `recursive` never
+ * ends where the system says ENOENT below a folder that exists, as in /proc.
+ */
+export async function makeFolder(path: string): Promise<void> {
+  const make = () =>
+    mkdir(path).catch(async (error: NodeJS.ErrnoException) => {
+      const found = await stat(path).catch(() => null);
+      if (found === null || !found.isDirectory()) throw error;
+    });
+  await make().catch(async (error: NodeJS.ErrnoException) => {
+    const above = dirname(path);
+    if (error.code !== "ENOENT" || above === path) throw error;
+    await makeFolder(above);
+    await make();
+  });
 }
 
 /** Throws DISK, before work starts, if `needed` bytes do not fit. */

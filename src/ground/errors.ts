@@ -7,7 +7,7 @@ export type ErrorCode =
   | "UNSUPPORTED_MODEL" // a model_type without a role table, or a tensor that no role names
   | "ALREADY_QUANTIZED" // the base holds quantized weights
   | "BAD_CHECKPOINT" // truncated or contradictory safetensors, index or config
-  | "BAD_SENSITIVITY" // a sensitivity without information, or one of another model, engine or kernel
+  | "BAD_SENSITIVITY" // a sensitivity without information, or of another model or engine
   | "MISSING_FILE" // the base lacks a file that the MLX repository needs (config, tokenizer)
   | "UNAUTHORIZED" // 401: no token, or one that the Hub does not know
   | "FORBIDDEN" // 403: the token lacks a right

@@ -56,7 +56,7 @@ describe("a file of a dataset", () => {
       /datasets\/acme\/text@[0-9a-f]{40} has no file none.txt/,
     ],
     ["acme/text", "sub dir", "main", "BAD_INPUT", /sub dir is a folder/],
-    ["acme/text", "../x", "main", "BAD_INPUT", /"\.\.\/x" is no file of a dataset/],
+    ["acme/text", "../x", "main", "BAD_INPUT", /"\.\.\/x" is not a file of a dataset/],
     ["acme", "rows.jsonl", "main", "BAD_INPUT", /"acme" is not a repository/],
     ["acme/text", "rows.jsonl", "a..b", "BAD_INPUT", /"a\.\.b" cannot be the name of a revision/],
   ])("%s %s@%s is %s", async (dataset, path, revision, code, words) => {

@@ -24,7 +24,7 @@ export async function openDatasetFile(
   if (fault !== null) {
     throw new OqeError(
       "BAD_INPUT",
-      `"${printable(path)}" is no file of a dataset: ${fault}`,
+      `"${printable(path)}" is not a file of a dataset: ${fault}`,
       "Copy its path from the Hub.",
     );
   }

@@ -27,7 +27,7 @@ export class Layout {
     return offset;
   }
 
-  /** Address of the arena, laid out as planned. Views of the memory made before are invalid now. */
+  /** Address of an arena of this size. Earlier views of the memory become invalid. */
   claim(): number {
     if (this.size > 0xffff_0000)
       throw new RangeError(`${this.size} bytes for one row exceed WebAssembly's 4 GiB`);
@@ -35,7 +35,7 @@ export class Layout {
   }
 }
 
-/** How many of `rows` rows of `rowBytes` bytes fit a core's second-level cache together. */
+/** How many of `rows` rows of `rowBytes` bytes fit a core's second-level cache, at least 1. */
 export function rowsOfSlab(rows: number, rowBytes: number): number {
   return Math.min(rows, Math.max(1, Math.floor(slabBytes / rowBytes)));
 }
@@ -117,18 +117,14 @@ export function copyRectangleOut(
   }
 }
 
-/**
- * Copies rows `[top, bottom)` of a matrix into the arena. If `rows` is given, it holds the numbers
- * of the rows to copy.
- */
+/** Copies rows `[top, bottom)` of a matrix into the arena. */
 export function copyRowsIn(
   address: number,
   { data, columns }: Matrix,
   top: number,
   bottom: number,
-  rows: Uint32Array<SharedArrayBuffer> | null = null,
 ): void {
-  copyRectangleIn(address, { data, columns, top, bottom, left: 0, right: columns, rows });
+  copyRectangleIn(address, { data, columns, top, bottom, left: 0, right: columns });
 }
 
 /** Copies from the arena to rows `[top, bottom)` of a matrix. */

@@ -48,7 +48,7 @@ describe.each(cases)("$name", (shape) => {
     expect(Buffer.from(bytes).equals(tensor(`${shape.name}.${dtype}`))).toBe(true);
   });
 
-  test("gives the same rows however they are cut", async () => {
+  test("the same rows come out of jobs of any size", async () => {
     const expected = Buffer.from(tensor(`${shape.name}.F32`));
     const edges = [0, 1, 3, 63, 64, 65, 127].filter((row) => row < shape.rows);
     for (const [i, start] of edges.entries()) {
@@ -66,7 +66,7 @@ test("the golden file has every format and every code", () => {
     expect(new Set(tensor(`${name}.codes`)).size).toBe(256);
 });
 
-test("NaN and infinite results are counted, those of rounding to BF16 included", async () => {
+test("NaN and infinite results are counted, including those of rounding to BF16", async () => {
   const rows = {
     format: "e4m3",
     codes: Uint8Array.of(0x7f, 0xff, 0x00, 0x78),
@@ -82,7 +82,7 @@ test("NaN and infinite results are counted, those of rounding to BF16 included",
   expect((await decodeRows(kernel, rows, "BF16")).nonFinite).toBe(3);
 });
 
-test("a matrix larger than a slab finds its blocks", async () => {
+test("rows of a matrix larger than a slab use their own blocks' scales", async () => {
   const [rows, columns, block] = [300, 520, 128];
   const across = Math.ceil(columns / block);
   const scales = Float32Array.from({ length: Math.ceil(rows / block) * across }, (_, i) => i + 1);

@@ -19,7 +19,7 @@ async function hessian(d: number, below = 7): Promise<Float32Array<SharedArrayBu
   }
   const h = sharedFloats(d * d).fill(below);
   for (let i = 0; i < d; i++) h.fill(0, i * d + i, (i + 1) * d);
-  await gram(kernels[1]!, x, h, 1 / x.rows);
+  await gram(kernels[1]!, { x, sums: h, alpha: 1 / x.rows });
   for (let i = 0; i < d; i++) h[i * d + i]! += 0.01;
   return h;
 }
@@ -44,7 +44,7 @@ const copy = (values: Float32Array) => {
   return same;
 };
 
-test("RᵀR is H, in one tile and in several, and nothing below the diagonal is touched", async () => {
+test("RᵀR is H in one tile and in several; nothing changes below the diagonal", async () => {
   for (const d of [1, 3, 63, 65, tileSize - 1, tileSize, tileSize + 1, 2 * tileSize + 100]) {
     const h = await hessian(d);
     const r = copy(h);
@@ -57,7 +57,7 @@ test("RᵀR is H, in one tile and in several, and nothing below the diagonal is 
   }
 });
 
-test("the same bytes for 1, 2 and 3 workers, whatever stands below the diagonal", async () => {
+test("bytes depend neither on the number of workers nor on elements below the diagonal", async () => {
   const d = 3 * tileSize + 10;
   const [first, ...others] = await Promise.all(
     [kernels[0]!, ...kernels].map(async (kernel, i) => {
@@ -70,7 +70,7 @@ test("the same bytes for 1, 2 and 3 workers, whatever stands below the diagonal"
   expect(others.map((other) => first!.equals(other))).toEqual([true, true, true]);
 });
 
-test("the first row that is not positive definite is named, wherever its tile is", async () => {
+test("the first pivot that is not positive is reported, in any tile", async () => {
   const d = 2 * tileSize + 30;
   const h = await hessian(d);
   for (const at of [0, 40, tileSize - 1, tileSize, tileSize + 300, d - 1]) {
@@ -82,7 +82,7 @@ test("the first row that is not positive definite is named, wherever its tile is
   }
 });
 
-test("tiles that do not fit the matrix are refused", async () => {
+test("tiles outside the matrix are refused", async () => {
   const job = { factor: sharedFloats(100), d: 10, top: 0, bottom: 5, left: 5, right: 10 };
   for (const change of [
     { d: 9 },

@@ -30,7 +30,7 @@ function expected(
   return [sum, size];
 }
 
-test("a gram is XᵀX above its diagonal and untouched below", async () => {
+test("gram adds XᵀX above the diagonal and changes nothing below", async () => {
   for (const [tokens, d] of [
     [1, 1],
     [3, 7],
@@ -40,8 +40,8 @@ test("a gram is XᵀX above its diagonal and untouched below", async () => {
   ] as const) {
     const x = activations(tokens, d);
     const sums = sharedFloats(d * d).fill(7);
-    await gram(kernels[1]!, x, sums, 0.5);
-    await gram(kernels[1]!, x, sums, 0.25);
+    await gram(kernels[1]!, { x, sums, alpha: 0.5 });
+    await gram(kernels[1]!, { x, sums, alpha: 0.25 });
     for (let i = 0; i < d; i++) {
       for (let j = 0; j < i; j++) expect(sums[i * d + j]).toBe(7);
       for (let j = i; j < d; j++) {
@@ -52,15 +52,15 @@ test("a gram is XᵀX above its diagonal and untouched below", async () => {
   }
 });
 
-test("the same bytes for 1, 2 and 3 workers, and for tokens picked by row", async () => {
-  const [tokens, d] = [2100, 1100]; // tiles and slabs: several of each
+test("the bytes are the same for 1 to 3 workers and for tokens by row number", async () => {
+  const [tokens, d] = [2100, 1100]; // several tiles and several slabs
   const x = activations(tokens, d);
   const every = sharedIntegers(tokens);
   every.set(every.map((_, i) => i));
   const results = await Promise.all(
     [...kernels, kernels[0]!].map(async (kernel, i) => {
       const sums = sharedFloats(d * d);
-      await gram(kernel, x, sums, 1, i === 3 ? every : null);
+      await gram(kernel, { x, sums, alpha: 1, rows: i === 3 ? every : null });
       return sums;
     }),
   );
@@ -77,7 +77,7 @@ test("the same bytes for 1, 2 and 3 workers, and for tokens picked by row", asyn
   }
 });
 
-test("rows outside of the matrix are refused", async () => {
+test("row numbers outside the matrix are refused", async () => {
   const job = {
     x: activations(3, 4),
     rows: null,
@@ -93,7 +93,7 @@ test("rows outside of the matrix are refused", async () => {
     [{ bottom: 5, right: 5 }, "rows 0 to 5"],
     [{ bottom: 3 }, "columns 0 to 4"],
     [{ sums: newMatrix(3, 4) }, "the sums is 3x4, expected 4x4"],
-    [{ rows: sharedIntegers(1).fill(3) }, "a row outside of the 3"],
+    [{ rows: sharedIntegers(1).fill(3) }, "a row number outside the 3 rows"],
   ] as const) {
     const answer = kernels[0]!.run("moments", { ...job, ...change });
     await expect(answer).rejects.toMatchObject({

@@ -2,18 +2,24 @@ import type { Kernel } from "./kernel-types.ts";
 import type { Matrix } from "./matrix.ts";
 import { mostRows, tileBounds } from "./tiles.ts";
 
+/** A sum of products of tokens' values with themselves. */
+export interface GramSum {
+  /** `[tokens, d]` */
+  readonly x: Matrix;
+  /** Float32 `[d, d]`, row-major. The upper triangle is added to; the rest stays unchanged. */
+  readonly sums: Float32Array<SharedArrayBuffer>;
+  readonly alpha: number;
+  /** The tokens that count, in this order. Default: all. */
+  readonly rows?: Uint32Array<SharedArrayBuffer> | null;
+}
+
 /**
- * Adds alpha·XᵀX to the upper triangle of `gram`. x is `[tokens, d]`; if `rows` is given, only
- * those tokens count, in that order. gram is float32 `[d, d]`, row-major, and stays unchanged below
- * the diagonal. Sums are in float32, tokens in order. Workers share the Gram tiles; the result does
- * not depend on how many there are.
+ * Adds alpha·XᵀX to the upper triangle of `sums`. The sums are in float32, tokens in order. Workers
+ * share the Gram tiles; the result does not depend on the number of workers.
  */
 export async function gram(
   kernel: Kernel,
-  x: Matrix,
-  gram: Float32Array<SharedArrayBuffer>,
-  alpha: number,
-  rows: Uint32Array<SharedArrayBuffer> | null = null,
+  { x, sums: data, alpha, rows = null }: GramSum,
 ): Promise<void> {
   const bounds = tileBounds(x.columns, mostRows.gram);
   const tiles = bounds.slice(1).flatMap((bottom, i) => {
@@ -21,7 +27,7 @@ export async function gram(
       .slice(i + 1)
       .map((right, j) => ({ top: bounds[i]!, bottom, left: bounds[i + j]!, right }));
   });
-  const sums = { data: gram, rows: x.columns, columns: x.columns };
+  const sums = { data, rows: x.columns, columns: x.columns };
   // Tiles on the diagonal come last: they are half the work, so workers finish at about the same
   // time.
   const halves = tiles.filter(({ top, left }) => top === left);
@@ -31,17 +37,20 @@ export async function gram(
   );
 }
 
-/**
- * Adds XᵀY to `sums`: x `[tokens, m]`, y `[tokens, n]`, sums `[m, n]`. Null `rows` means all
- * tokens. Order and tiles as in `gram`.
- */
-export async function cross(
-  kernel: Kernel,
-  x: Matrix,
-  y: Matrix,
-  sums: Matrix,
-  rows: Uint32Array<SharedArrayBuffer> | null = null,
-): Promise<void> {
+/** A sum of products of tokens' values in two matrices. */
+export interface CrossSum {
+  /** `[tokens, m]` */
+  readonly x: Matrix;
+  /** `[tokens, n]` */
+  readonly y: Matrix;
+  /** `[m, n]`, added to. */
+  readonly sums: Matrix;
+  /** The tokens that count, in this order. Default: all. */
+  readonly rows?: Uint32Array<SharedArrayBuffer> | null;
+}
+
+/** Adds XᵀY to `sums`, in the order and the tiles of `gram`. */
+export async function cross(kernel: Kernel, { x, y, sums, rows = null }: CrossSum): Promise<void> {
   const [down, across] = [
     tileBounds(x.columns, mostRows.gram),
     tileBounds(y.columns, mostRows.gram),

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { Leases } from "./lease.ts";
 
-test("a long run of jobs lives on a few buffers, whatever small jobs come between", () => {
+test("many jobs of mixed sizes reuse a few buffers", () => {
   const leases = new Leases();
   const seen = new Set<SharedArrayBuffer>();
   for (let i = 0; i < 1000; i++) {
@@ -14,7 +14,7 @@ test("a long run of jobs lives on a few buffers, whatever small jobs come betwee
   expect(seen.size).toBeLessThanOrEqual(6);
 });
 
-test("gives the smallest buffer that is large enough, and never one that is out", () => {
+test("gives the smallest free buffer that is large enough, never one in use", () => {
   const leases = new Leases();
   const [small, large] = [leases.take(1 << 20), leases.take(5 << 20)];
   leases.give(large, 4);

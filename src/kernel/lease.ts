@@ -10,8 +10,7 @@ export class Leases {
   readonly #spare: SharedArrayBuffer[] = [];
 
   /**
-   * The smallest free buffer of at least `bytes`, or a new one. It still holds what the last job
-   * wrote.
+   * The smallest free buffer of at least `bytes`, or a new one. It may hold data of an earlier job.
    */
   take(bytes: number): SharedArrayBuffer {
     const fitting = this.#spare.filter((buffer) => buffer.byteLength >= bytes);
@@ -22,8 +21,8 @@ export class Leases {
   }
 
   /**
-   * Returns a buffer to the pool. Only the `most` largest free buffers stay in the pool; they can
-   * serve any job.
+   * Returns a buffer to the pool. Only the `most` largest free buffers stay in the pool; they
+   * can serve any job.
    */
   give(buffer: SharedArrayBuffer, most: number): void {
     this.#spare.push(buffer);
@@ -32,7 +31,7 @@ export class Leases {
   }
 }
 
-/** Cuts byte ranges off one buffer, each at the start of a cache line. */
+/** Plans byte ranges of one buffer, each at the start of a cache line. */
 export class Cutter {
   size = 0;
 

@@ -106,5 +106,5 @@ export function checkMatrix(
 
 /** Calls `fail` where a row number lies outside of the matrix. */
 export function checkRows(rows: Uint32Array, matrix: Matrix, fail: Fail): void {
-  if (rows.some((row) => row >= matrix.rows)) fail(`a row outside of the ${matrix.rows} there are`);
+  if (rows.some((row) => row >= matrix.rows)) fail(`a row number outside the ${matrix.rows} rows`);
 }

@@ -8,17 +8,15 @@ import type { CastJob } from "./routines/cast.ts";
 import type { PackedRows } from "./routines/dequantize.ts";
 import { checkQuantize, describeQuantize, type QuantizeTile } from "./routines/quantize.ts";
 
-/** Gives the routines that pack and unpack rows memory for their results. */
-
 type Runner = Pick<Kernel, "run" | "workers">;
 
-/** Quantizes into one leased buffer. */
+/** Quantizes into one buffer of `leases`. `Kernel.quantize` describes it. */
 export async function quantizeTile(
   kernel: Runner,
   leases: Leases,
   tile: QuantizeTile,
 ): Promise<QuantizeResult> {
-  // Before memory is taken: sizes that contradict each other would ask for any amount of it.
+  // Check before memory is taken: contradicting sizes could ask for any amount of it.
   checkQuantize(tile, failOf(describeQuantize(tile)));
   const cutter = new Cutter();
   const isShared = tile.weights.buffer instanceof SharedArrayBuffer;

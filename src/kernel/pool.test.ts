@@ -15,7 +15,7 @@ async function kernelOf(workers: number): Promise<Kernel> {
   return kernel;
 }
 
-/** Some matrix of float32 `[rows, 384]`, at several widths. */
+/** A matrix of float32 `[rows, 384]`, at several widths. */
 function jobOf(rows: number, from = 0): QuantizeTile {
   const columns = 384;
   const values = Float32Array.from({ length: rows * columns }, (_, k) =>
@@ -34,8 +34,8 @@ function jobOf(rows: number, from = 0): QuantizeTile {
 const plain = ({ tiles, energy, nonFinite }: QuantizeResult) => ({ tiles, energy, nonFinite });
 
 /**
- * A row whose operands exceed what an instance may allocate, so that it traps; the memory is
- * reserved but never touched.
+ * A row whose operands exceed the memory of an instance, so the job traps. The memory is reserved
+ * but never touched.
  */
 function trap(): QuantizeTile {
   const weights = new Uint8Array(new SharedArrayBuffer(1.92e9));
@@ -49,7 +49,7 @@ function trap(): QuantizeTile {
   return { weights, ...shape, widths: [{ bits: 4, groupSize: 64 }] };
 }
 
-test("bytes depend neither on the number of workers nor on how rows are cut into tiles", async () => {
+test("bytes do not depend on the number of workers or on the row tiles", async () => {
   const rows = 130;
   const whole = await (await kernelOf(1)).quantize(jobOf(rows));
   for (const [workers, step] of [
@@ -78,7 +78,7 @@ test("bytes depend neither on the number of workers nor on how rows are cut into
   }
 });
 
-test("a tile larger than the slabs of the arena comes out as its parts do", async () => {
+test("a tile larger than an arena slab gives the same bytes as its parts", async () => {
   const kernel = await kernelOf(2);
   const [whole, ...parts] = await Promise.all(
     [jobOf(900), jobOf(450), jobOf(450, 450)].map((job) => kernel.quantize(job)),
@@ -109,7 +109,7 @@ test("answers are exact views over shared memory, and operands at odd offsets wo
   }
 });
 
-test("released buffers serve later jobs, and what they held before does not show", async () => {
+test("later jobs reuse released buffers, and old contents do not affect them", async () => {
   const kernel = await kernelOf(2);
   const fresh = await kernel.quantize(jobOf(64));
   const kept = structuredClone(plain(fresh).tiles.map(({ words }) => Array.from(words)));
@@ -122,7 +122,7 @@ test("released buffers serve later jobs, and what they held before does not show
   expect(again.tiles.map(({ words }) => Array.from(words))).toEqual(kept);
 });
 
-test("a trap rejects its own job, names it, and costs the others nothing", async () => {
+test("a trap rejects only its own job and names it", async () => {
   const kernel = await kernelOf(2);
   const jobs = [jobOf(5), trap(), jobOf(64), trap(), trap(), jobOf(5), jobOf(64)];
   const settled = await Promise.allSettled(jobs.map((job) => kernel.quantize(job)));
@@ -146,19 +146,19 @@ test("a trap rejects its own job, names it, and costs the others nothing", async
   expect(answers[6]).toEqual(answers[2]);
 });
 
-test("a job that contradicts itself is refused before it reaches a worker", async () => {
+test("a job with contradicting operands is refused before it reaches a worker", async () => {
   const kernel = await kernelOf(1);
   const job = jobOf(2);
   const width = { bits: 4, groupSize: 64 } as const;
   const bad: [Partial<Record<keyof QuantizeTile, unknown>>, string][] = [
-    [{ columns: 96, rows: 8 }, "96 columns are no multiple of the group of 64"],
+    [{ columns: 96, rows: 8 }, "96 columns are not a multiple of the group of 64"],
     [{ rows: 3 }, "3072 bytes, expected 4608"],
     [{ rows: 0 }, "above 0"],
     [{ rows: 1.5 }, "above 0"],
     [{ widths: [{ ...width, bits: 7 }] }, "no 7-bit format"],
     [{ widths: [{ ...width, groupSize: 16 }] }, "no groups of 16"],
-    [{ from: "F64" }, "F64 is no float dtype"],
-    [{ store: "I8" }, "I8 is no float dtype"],
+    [{ from: "F64" }, "F64 is not a float dtype"],
+    [{ store: "I8" }, "I8 is not a float dtype"],
   ];
   for (const [change, message] of bad) {
     const answer = kernel.quantize({ ...job, ...change } as QuantizeTile);
@@ -180,7 +180,7 @@ test("a job that contradicts itself is refused before it reaches a worker", asyn
   await expect(half).rejects.toMatchObject({ code: "INTERNAL" });
 });
 
-test("closing rejects what is under way and what comes later", async () => {
+test("closing rejects running and later jobs", async () => {
   const kernel = await openKernel({ workers: 1 });
   const jobs = [jobOf(64), jobOf(64), jobOf(64)].map((job) => kernel.quantize(job));
   const settled = Promise.allSettled(jobs);
@@ -191,7 +191,7 @@ test("closing rejects what is under way and what comes later", async () => {
   await kernel.close();
 });
 
-test("a kernel knows its own hash, and refuses a senseless number of workers", async () => {
+test("a kernel knows its hash; a number of workers out of range is refused", async () => {
   const kernel = await openKernel();
   open.push(kernel);
   expect(kernel.sha256).toBe(

@@ -52,14 +52,14 @@ async function compile(bytes: Uint8Array<ArrayBuffer>): Promise<WebAssembly.Modu
     throw old
       ? new OqeError(
           "KERNEL",
-          `the kernel needs Node 20 or newer (WebAssembly relaxed SIMD), and this is Node ${process.versions.node}`,
-          "Install Node 24, or run through npm, which brings its own.",
+          `the kernel needs Node 20 or newer (relaxed SIMD), this is Node ${process.versions.node}`,
+          "Install Node 24, or run through npm: the package installs its own Node.",
           cause,
         )
       : new OqeError(
           "KERNEL",
           "the kernel does not compile",
-          "The file is damaged: fetch or build it anew.",
+          "The file is damaged. Download it again or build it: npm run kernel.",
           cause,
         );
   }
@@ -74,7 +74,7 @@ interface Ticket {
   reject(error: OqeError): void;
 }
 
-/** A place for one worker, empty until the first task and after a trap. */
+/** Holds one worker. Empty until the first task and after a trap. */
 interface Seat {
   worker?: Worker | undefined;
   ticket?: Ticket | undefined;
@@ -115,7 +115,7 @@ class Pool implements Kernel {
     const description = routine.describe(job);
     if (this.#closed) throw closed(description);
     routine.check(job, failOf(description));
-    // The worker's answer is the result of the routine's `run`.
+    // The worker's answer is the return value of the routine's `run`.
     return new Promise<AnswerOf<N>>((resolve, reject) => {
       const settle = (answer: unknown) => resolve(answer as AnswerOf<N>);
       this.#queue.push({ task: { name, job }, name: description, resolve: settle, reject });
@@ -139,7 +139,7 @@ class Pool implements Kernel {
     for (const seat of this.#seats) {
       if (this.#queue.length === 0) return;
       if (seat.ticket) continue;
-      seat.worker ??= this.#start(seat); // may throw: before a ticket is taken
+      seat.worker ??= this.#start(seat); // may throw, so before a ticket is taken
       seat.ticket = this.#queue.shift()!;
       seat.worker.ref();
       seat.worker.postMessage(seat.ticket.task);
@@ -151,7 +151,7 @@ class Pool implements Kernel {
     worker.on("message", (answer: unknown) => {
       const ticket = seat.ticket;
       seat.ticket = undefined;
-      worker.unref(); // an idle pool that nobody closed does not keep the process alive
+      worker.unref(); // an idle pool does not keep the process alive
       ticket?.resolve(answer);
       this.#dispatch();
     });

@@ -1,11 +1,11 @@
 import type { Routine } from "./routine.ts";
 import { accumulate } from "./routines/accumulate.ts";
 import { attention } from "./routines/attention.ts";
-import { carry } from "./routines/carry.ts";
 import { cast } from "./routines/cast.ts";
 import { center } from "./routines/center.ts";
 import { cluster } from "./routines/cluster.ts";
 import { compare } from "./routines/compare.ts";
+import { compensation } from "./routines/compensation.ts";
 import { condition } from "./routines/condition.ts";
 import { decode } from "./routines/decode.ts";
 import { dequantize } from "./routines/dequantize.ts";
@@ -33,11 +33,11 @@ import { tune } from "./routines/tune.ts";
 const routines = {
   accumulate,
   attention,
-  carry,
   cast,
   center,
   cluster,
   compare,
+  compensation,
   condition,
   contexts,
   decode,

@@ -1,9 +1,8 @@
 import type { Fail } from "./routine.ts";
-/** Tiles of the upper triangle of a large square matrix. Each is one job. */
 
 /**
- * Maximum rows and columns of a tile. A product should take much longer than copying its operands,
- * and there should be enough tiles for all workers.
+ * Maximum rows and columns of a tile of a large matrix. Each tile is one job. A product should take
+ * much longer than copying its operands, and there should be enough tiles for all workers.
  */
 export const mostRows = {
   gram: 512,
@@ -37,6 +36,6 @@ export function checkTile({ d, top, bottom, left, right }: Tile, fail: Fail): vo
   const whole = [top, bottom, left, right].every(Number.isInteger);
   const beside = (left === top && right === bottom) || left >= bottom;
   if (!whole || top < 0 || top >= bottom || left >= right || right > d || !beside) {
-    fail(`rows ${top} to ${bottom}, columns ${left} to ${right} are no tile of ${d}x${d}`);
+    fail(`rows ${top} to ${bottom}, columns ${left} to ${right} are not a tile of ${d}x${d}`);
   }
 }

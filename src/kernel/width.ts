@@ -20,7 +20,7 @@ export function checkWidth({ bits, groupSize }: Width, columns: number, fail: Fa
   if (!groupSizes.includes(groupSize))
     fail(`MLX has no groups of ${groupSize}, only ${groupSizes.join(", ")}`);
   if (columns % groupSize !== 0)
-    fail(`${columns} columns are no multiple of the group of ${groupSize}`);
+    fail(`${columns} columns are not a multiple of the group of ${groupSize}`);
 }
 
 /** Calls `fail` where rows or columns are not whole numbers above 0. */
@@ -34,5 +34,5 @@ export function checkShape(
 }
 
 export function checkDtype(dtype: FloatDtype, fail: Fail): void {
-  if (!isFloat(dtype)) fail(`${dtype} is no float dtype`);
+  if (!isFloat(dtype)) fail(`${dtype} is not a float dtype`);
 }

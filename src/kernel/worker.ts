@@ -13,6 +13,6 @@ function run<N extends RoutineName>({ name, job }: Task<N>): AnswerOf<N> {
 instantiate(workerData as WebAssembly.Module);
 parentPort!.on("message", (task: Task<RoutineName>) => {
   parentPort!.postMessage(run(task));
-  // Collects only after the task is no longer referenced.
+  // Wait until nothing refers to the task any more.
   if (countShared(bytesIn(task.job))) setImmediate(collect);
 });

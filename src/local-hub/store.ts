@@ -1,5 +1,6 @@
-import { mkdir, readdir } from "node:fs/promises";
+import { readdir } from "node:fs/promises";
 import { join } from "node:path";
+import { makeFolder } from "../ground/disk.ts";
 import { initialAttributes } from "./attributes.ts";
 import { refuse } from "./errors.ts";
 import {
@@ -31,7 +32,7 @@ export class Store {
 
   static async open(folder: string): Promise<Store> {
     const store = new Store(folder);
-    await mkdir(join(folder, ".hub"), { recursive: true });
+    await makeFolder(join(folder, ".hub"));
     for (const id of await store.#idsOnDisk()) {
       const repo = new StoredRepo(id, folder);
       if (await repo.hasHistory()) await repo.load();

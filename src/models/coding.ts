@@ -29,7 +29,7 @@ export function checkCoding(coding: Coding, values: readonly number[], base: Bas
   const { format, codes, scales } = coding;
   const [rows, columns] = values.slice(-2) as [number, number];
   if (format === "mxfp4" && columns % 32 !== 0) {
-    const problem = `has rows of ${columns} values, which are no whole blocks of 32`;
+    const problem = `has rows of ${columns} values, which do not fill whole blocks of 32`;
     throw bad(`tensor "${codes}" ${problem}`);
   }
   const halves = [...values.slice(0, -1), columns / 32, 16];

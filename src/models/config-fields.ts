@@ -68,7 +68,7 @@ export function keySize(config: ModelConfig): number {
 export function divides(config: ModelConfig, part: string, whole: string): void {
   const [divisor, value] = [integer(config, part), integer(config, whole)];
   if (value % divisor === 0) return;
-  throw bad(`"${whole}" is ${value}, no multiple of "${part}", ${divisor}`);
+  throw bad(`"${whole}" is ${value}, not a multiple of "${part}", ${divisor}`);
 }
 
 function wrong(config: ModelConfig, key: string, expected: string): OqeError {

@@ -168,7 +168,8 @@ function refuseUnused(
     throw new OqeError(
       "UNSUPPORTED_MODEL",
       `tensor "${name}" ${what} of ${architecture.modelType}`,
-      "The MLX repository would lack this tensor. Check that the config belongs to the checkpoint, " +
+      "The MLX repository would lack this tensor. Check that the config belongs to the " +
+        "checkpoint, " +
         "or add the role (docs/adding-a-model.md).",
     );
   }

@@ -189,7 +189,8 @@ export const nemotronH: Architecture = {
   },
   configReasons: {
     time_step_limit:
-      "transformers clamps the Mamba step from below at time_step_min, mlx-lm at time_step_limit; " +
+      "transformers clamps the Mamba step from below at time_step_min, mlx-lm at " +
+      "time_step_limit; " +
       "both must clamp alike to give the same logits",
   },
   forward: nemotronHForward,

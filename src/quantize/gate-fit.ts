@@ -66,8 +66,8 @@ export class GateFit {
     const gram = newGram(hessianBuffers, x.columns);
     const moments = newMatrix(residual.columns, x.columns);
     await Promise.all([
-      addGram(kernel, x, gram.sums, 1, rows),
-      cross(kernel, residual, x, moments, rows),
+      addGram(kernel, { x, sums: gram.sums, alpha: 1, rows }),
+      cross(kernel, { x: residual, y: x, sums: moments, rows }),
     ]);
     const hessian = await makeHessian(this.#tools, gram);
     const { factor, order } = hessian;

@@ -79,7 +79,7 @@ export async function collect(
   { weight = 1, counted = true }: { readonly weight?: number; readonly counted?: boolean } = {},
 ): Promise<void> {
   if (x.rows === 0) return;
-  await addGram(kernel, x, gram.sums, weight);
+  await addGram(kernel, { x, sums: gram.sums, alpha: weight });
   if (counted) gram.tokens += x.rows;
 }
 

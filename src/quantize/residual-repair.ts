@@ -115,7 +115,7 @@ export class ResidualRepair {
     });
     await ops.kernel.run("screen", { x: difference });
     const sums = newMatrix(x.columns, x.columns);
-    await cross(ops.kernel, x, difference, sums);
+    await cross(ops.kernel, { x, y: difference, sums });
     return sums;
   }
 

@@ -14,7 +14,7 @@ export interface RowBlock {
    * How errors of the rows from `end` on change this block's target: `[rows from end on, end -
    * start]`. Null for the last rows of the matrix.
    */
-  readonly carry: Matrix | null;
+  readonly compensation: Matrix | null;
 }
 
 /**
@@ -105,7 +105,7 @@ export class RouterAim {
     for (let i = 0; i < d; i++) factor[i * d + i] = 1;
     const strength = ((share / (1 - share)) * d) / readers.length;
     for (const { directions, squares } of readers) {
-      await addGram(this.#kernel, directions, factor, strength / squares);
+      await addGram(this.#kernel, { x: directions, sums: factor, alpha: strength / squares });
     }
     await factorize(this.#kernel, factor, d); // M has at least 1 on its diagonal: no pivot fails
     const size = Math.ceil(d / blocks);
@@ -113,10 +113,16 @@ export class RouterAim {
     return Promise.all(
       starts.map(async (start) => {
         const end = Math.min(d, start + size);
-        if (end === d) return { start, end, carry: null };
-        const carry = newMatrix(d - end, end - start);
-        await this.#kernel.run("carry", { factor, d, top: start, bottom: end, carry });
-        return { start, end, carry };
+        if (end === d) return { start, end, compensation: null };
+        const compensation = newMatrix(d - end, end - start);
+        await this.#kernel.run("compensation", {
+          factor,
+          d,
+          top: start,
+          bottom: end,
+          out: compensation,
+        });
+        return { start, end, compensation };
       }),
     );
   }

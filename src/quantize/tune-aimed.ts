@@ -46,10 +46,11 @@ async function tuneBlocks(
   const { rows, columns } = own;
   const sums = noSums();
   const errors = newMatrix(rows, columns);
-  for (const { start, end, carry } of blocks) {
+  for (const { start, end, compensation } of blocks) {
     const target = newMatrix(end - start, columns);
     target.data.set(rowsOf(own, start, end).data);
-    if (carry !== null) await cross(kernel, carry, rowsOf(errors, end, rows), target);
+    if (compensation !== null)
+      await cross(kernel, { x: compensation, y: rowsOf(errors, end, rows), sums: target });
     const weight = asWeight(target.data, columns);
     const tuned = await tuneRows(tools, { weight, start, hessian, width, sweeps });
     const { part, answer, release } = tuned;

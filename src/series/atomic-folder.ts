@@ -1,6 +1,6 @@
-import { mkdir, readdir, readFile, rename, rm, stat } from "node:fs/promises";
+import { readdir, readFile, rename, rm, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
-import { diskError } from "../ground/disk.ts";
+import { diskError, makeFolder } from "../ground/disk.ts";
 import { OqeError } from "../ground/errors.ts";
 import { codeOf } from "../ground/reasons.ts";
 import { receiptPath } from "../receipt/receipt.ts";
@@ -21,7 +21,7 @@ export async function buildAside<T>(
       await onDisk(dirname(partial), 0, async () => {
         await tidy(places[i]!);
         await rm(partial, { recursive: true, force: true });
-        await mkdir(partial, { recursive: true });
+        await makeFolder(partial);
       });
     }
     const value = await fill(partials);

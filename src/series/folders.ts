@@ -1,4 +1,4 @@
-import { mkdir, writeFile } from "node:fs/promises";
+import { writeFile } from "node:fs/promises";
 import { dirname, join, relative } from "node:path";
 import type { Base } from "../base/base.ts";
 import { evaluationWords } from "../card/evaluation-words.ts";
@@ -6,7 +6,7 @@ import { bitsPerWeight, grouped } from "../card/figures.ts";
 import { licenceFiles } from "../card/inherit.ts";
 import { kindRatios } from "../card/tuning-facts.ts";
 import { evaluateFolders } from "../evaluation/evaluate-folders.ts";
-import { requireDiskSpace } from "../ground/disk.ts";
+import { makeFolder, requireDiskSpace } from "../ground/disk.ts";
 import { OqeError } from "../ground/errors.ts";
 import type { Report } from "../ground/report.ts";
 import type { Inputs } from "../inputs/inputs.ts";
@@ -69,7 +69,7 @@ export async function makeFolders(request: FoldersRequest): Promise<readonly Rec
   await checkPlaces(runs, inputs);
   const parent = dirname(runs[0]!.place);
   const needed = runs.reduce((sum, { recipe }) => sum + recipe.plan.bytes, 0);
-  await onDisk(parent, needed, () => mkdir(parent, { recursive: true }));
+  await onDisk(parent, needed, () => makeFolder(parent));
   await requireDiskSpace(parent, needed);
   const places = runs.map(({ place }) => place);
   return buildAside(places, (folders) =>

@@ -1,11 +1,12 @@
 import { createHash } from "node:crypto";
-import { mkdir, readFile, rename, stat, writeFile } from "node:fs/promises";
+import { readFile, rename, stat, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { Base } from "../base/base.ts";
 import { finiteWeights } from "../base/base-weights.ts";
 import { checkDomainWeights, type DomainWeights } from "../calibration/domain-weights.ts";
 import type { Rows } from "../calibration/rows.ts";
 import type { Repository } from "../checkpoint/repository.ts";
+import { makeFolder } from "../ground/disk.ts";
 import { engine } from "../ground/engine.ts";
 import { OqeError } from "../ground/errors.ts";
 import type { Report } from "../ground/report.ts";
@@ -42,7 +43,10 @@ export async function readGiven(
   if (path === null) return null;
   const { size } = await onDisk(path, 0, () => stat(path));
   if (size > largestFile)
-    throw new OqeError("BAD_SENSITIVITY", `${path} has ${size} bytes: that is no sensitivity`);
+    throw new OqeError(
+      "BAD_SENSITIVITY",
+      `${path} has ${size} bytes; a sensitivity file is smaller`,
+    );
   const text = await onDisk(path, 0, () => readFile(path, "utf8"));
   const sensitivity = parseSensitivity(text, path);
   requireOrigin(sensitivity, originOf(base, kernel.sha256));
@@ -106,7 +110,7 @@ function placeOf(
 async function save(place: string, workDir: string, text: string): Promise<void> {
   const partial = `${place}.${process.pid}.partial`;
   await onDisk(workDir, text.length, async () => {
-    await mkdir(dirname(place), { recursive: true });
+    await makeFolder(dirname(place));
     await writeFile(partial, text);
     await rename(partial, place);
   });

@@ -110,7 +110,7 @@ export function checkShapes(base: Base, target: Repository, finished: FinishedMo
   const wrong = (what: string) =>
     new OqeError(
       "BAD_INPUT",
-      `${nameOf(target)} is no quant of ${nameOf(base.checkpoint.repository)}: ${what}`,
+      `${nameOf(target)} is not a quant of ${nameOf(base.checkpoint.repository)}: ${what}`,
       "Name the model that it was made from with --base.",
     );
   const [ours, theirs] = [finished.architecture.modelType, base.architecture.modelType];

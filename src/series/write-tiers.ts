@@ -68,7 +68,8 @@ const copied = [
 
 /** Throws MISSING_FILE if the base has no tokenizer that mlx-lm can load. */
 export function requireTokenizer(repository: Repository): void {
-  const has = (name: string) => (repository.files.get(name) ?? 0) > 0; // an empty file does not count
+  // An empty file does not count.
+  const has = (name: string) => (repository.files.get(name) ?? 0) > 0;
   if (has("tokenizer.json") || has("tokenizer.model") || (has("vocab.json") && has("merges.txt")))
     return;
   throw new OqeError(

@@ -237,7 +237,7 @@ class Lint {
     if (!filters.has(name))
       return this.fail(
         named,
-        `is no filter of card templates; they have ${[...filters].join(", ")}`,
+        `is not a filter of card templates; they have ${[...filters].join(", ")}`,
       );
     if (name === "first" || name === "last")
       return elementsOf(holder) ?? this.fail(operand, "is not a list");
@@ -260,7 +260,8 @@ class Lint {
     throw new OqeError(
       "TEMPLATE",
       `${where}: ${path === null ? "" : `"${path}" `}${problem}`,
-      "Templates may use the facts of CardFacts and SummaryView (src/card) and nothing else; correct the name.",
+      "Templates may use the facts of CardFacts and SummaryView (src/card) and nothing else; " +
+        "correct the name.",
     );
   }
 }

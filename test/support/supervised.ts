@@ -14,6 +14,10 @@ const ends: Readonly<Record<string, () => void>> = {
   killed: () => process.kill(process.pid, "SIGKILL"),
   interrupted: () => process.kill(process.pid, "SIGINT"),
   speaking: () => process.stderr.write("FATAL is a word\nand # another\nno end of line"),
+  unheard: () => {
+    for (let i = 0; i < 20; i++) setTimeout(() => process.stderr.write(`line ${i}\n`), 25 * i);
+    setTimeout(() => process.stdout.write("done\n"), 600);
+  },
   waiting: () => {
     process.stdout.write("waiting\n");
     setInterval(() => {}, 1000);

@@ -91,7 +91,7 @@ pub unsafe fn add_product(call: usize) {
 }
 
 /// Replaces the upper triangle of H `[n, n]` by R with H = RᵀR. Gives the index of the first pivot
-/// that is not positive and finite, or -1; below the diagonal stands nothing of meaning.
+/// that is not positive and finite, or -1. Values below the diagonal have no meaning.
 ///
 /// # Safety
 /// As [`linear`].
@@ -112,8 +112,8 @@ pub unsafe fn solve(n: usize, m: usize, r: usize, b: usize) {
     with_scratch(|scratch| solve_transposed([n, m], r, b, scratch));
 }
 
-/// Runs `steps` steps of 96 float32 operations each on registers alone: what this processor can do
-/// at most. For benchmarks.
+/// Runs `steps` steps of 96 float32 operations each on registers alone: the maximum rate of this
+/// processor. For benchmarks.
 #[wasm_bindgen]
 pub fn fma_peak(steps: u32, factor: f32) -> f32 {
     peak::run(steps, factor)

@@ -20,7 +20,7 @@ pub struct DecodeCall {
     scales: usize,
     /// As `dtype`, or 3 = E8M0.
     scale_dtype: usize,
-    /// Room for float32 `[rows, columns]`, and the result if that is float32.
+    /// Memory for float32 `[rows, columns]`, and the result if that is float32.
     values: usize,
     to: usize,
     /// The result if it is not float32.

@@ -1,4 +1,4 @@
-//! Small steps of forward passes. The caller vouches for addresses and lengths, as everywhere in
+//! Steps of forward passes. The caller is responsible for addresses and lengths, as everywhere in
 //! `exports`. Float32 operands are aligned to 4, float64 ones to 8; 0 stands for an absent operand.
 
 use std::slice::from_raw_parts_mut;

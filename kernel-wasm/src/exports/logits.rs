@@ -1,4 +1,4 @@
-//! What next-token distributions say: of two models, and of groups of the vocabulary.
+//! Comparisons of next-token distributions, and Fisher weights of the vocabulary.
 
 use std::slice::{from_raw_parts, from_raw_parts_mut};
 
@@ -10,7 +10,7 @@ use crate::gemm::{gemm, Product, Target, View};
 
 /// Compares the logits `[rows, vocabulary]` of two models; `next` = the token that follows each
 /// row. `out` = float64 `[rows, 4]`: divergence, log-probability of the next token under the base
-/// and under the model, 1 where both hold the same token for likeliest.
+/// and under the model, 1 where both rank the same token first.
 ///
 /// # Safety
 /// As [`super::quantize`]; `out` is aligned to 8.

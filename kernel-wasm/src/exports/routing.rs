@@ -7,15 +7,15 @@ use wasm_bindgen::prelude::wasm_bindgen;
 use super::{floats, floats_mut};
 use crate::route::{route as route_tokens, weigh as weigh_experts, Rules, Score};
 
-/// `numbers` = u32 `[softmax, routed, visited, kept, groups, open groups, normalized]`.
+/// `numbers` = u32 `[softmax, routed, visited, candidates, groups, open groups, normalized]`.
 unsafe fn rules<'a>(numbers: usize, correction: usize, scale: f32) -> Rules<'a> {
-    let [softmax, routed, visited, kept, groups, open_groups, normalized] =
+    let [softmax, routed, visited, candidates, groups, open_groups, normalized] =
         *(numbers as *const [u32; 7]);
     Rules {
         score: if softmax == 1 { Score::Softmax } else { Score::Sigmoid },
         routed: routed as usize,
         visited: visited as usize,
-        kept: kept as usize,
+        candidates: candidates as usize,
         groups: groups as usize,
         open_groups: open_groups as usize,
         correction: floats(correction, routed as usize),
@@ -44,13 +44,13 @@ pub unsafe fn route(
     route_tokens(
         &rules,
         floats_mut(logits, tokens * rules.routed),
-        from_raw_parts_mut(experts as *mut u32, tokens * rules.kept),
-        floats_mut(selection, tokens * rules.kept),
+        from_raw_parts_mut(experts as *mut u32, tokens * rules.candidates),
+        floats_mut(selection, tokens * rules.candidates),
         floats_mut(weights, tokens * rules.visited),
     );
 }
 
-/// Weights of chosen experts, `[tokens, kept]`.
+/// Computes the weights of given experts, `[tokens, candidates]`.
 ///
 /// # Safety
 /// As the module says.
@@ -67,7 +67,7 @@ pub unsafe fn weigh(
     weigh_experts(
         &rules,
         floats(scores, tokens * rules.routed),
-        from_raw_parts(experts as *const u32, tokens * rules.kept),
+        from_raw_parts(experts as *const u32, tokens * rules.candidates),
         floats_mut(weights, tokens * rules.visited),
     );
 }

@@ -1,5 +1,5 @@
-//! Tuning: a job comes as `tune_prepare`, `tune_block` from the last block of positions to the
-//! first if it has a factor, and `tune_finish`. What they share lies in the arena.
+//! Tuning. A job is `tune_prepare`, then, with a factor, `tune_block` from the last block of
+//! positions to the first, then `tune_finish`. They share their data in the arena.
 
 use std::slice::{from_raw_parts, from_raw_parts_mut};
 
@@ -22,7 +22,7 @@ pub struct TuneCall {
     group_size: usize,
     store: usize,
     sweeps: usize,
-    /// 1: scales and biases are fitted to the codes at last.
+    /// 1: scales and biases are fitted to the codes at the end.
     refit: usize,
     from: usize,
     weights: usize,
@@ -46,7 +46,8 @@ impl TuneCall {
         &mut *(address as *mut Self)
     }
 
-    fn plan(&self) -> Plan {
+    /// The plan without its order.
+    fn shape(&self) -> Plan<'static> {
         Plan {
             rows: self.rows,
             columns: self.columns,
@@ -56,7 +57,21 @@ impl TuneCall {
             sweeps: self.sweeps,
             refit: self.refit == 1,
             factored: self.order != 0,
+            order: &[],
         }
+    }
+
+    unsafe fn plan<'a>(&self) -> Plan<'a> {
+        let order = if self.order == 0 {
+            &[]
+        } else {
+            from_raw_parts(self.order as *const u32, self.columns)
+        };
+        Plan { order, ..self.shape() }
+    }
+
+    unsafe fn job<'a>(&self) -> Job<'a> {
+        Job { plan: self.plan(), tile: self.tile() }
     }
 
     unsafe fn tile<'a>(&self) -> Tile<'a> {
@@ -65,15 +80,8 @@ impl TuneCall {
         Tile { weights, from, columns: self.columns, store, rounding: Rounding::Stored }
     }
 
-    unsafe fn order<'a>(&self) -> &'a [u32] {
-        if self.order == 0 {
-            return &[];
-        }
-        from_raw_parts(self.order as *const u32, self.columns)
-    }
-
     unsafe fn stored<'a>(&self) -> Stored<'a> {
-        let plan = self.plan();
+        let plan = self.shape();
         let pairs = plan.rows * plan.groups() * plan.store.bytes();
         Packed {
             words: bytes_mut(self.words, plan.rows * plan.columns / 8 * plan.bits),
@@ -82,10 +90,10 @@ impl TuneCall {
         }
     }
 
-    unsafe fn workspace<'a>(&self) -> Workspace<'a> {
-        let plan = self.plan();
+    unsafe fn with_workspace<T>(&self, run: impl FnOnce(&mut Workspace) -> T) -> T {
+        let plan = self.shape();
         let memory = from_raw_parts_mut(self.workspace as *mut f64, plan.workspace());
-        Workspace::carve(&plan, memory)
+        with_scratch(|scratch| run(&mut Workspace::carve(&plan, memory, scratch)))
     }
 
     /// Positions `[start, end)` and their rows of R.
@@ -115,20 +123,20 @@ impl TuneCall {
     }
 }
 
-/// Positions of a block, at most.
+/// Maximum number of positions in a block.
 #[wasm_bindgen]
 pub fn tune_block_size() -> usize {
     BLOCK
 }
 
-/// Float64 of workspace that a [`TuneCall`] needs. Its addresses may still be missing, except that
-/// `order` is 0 or not.
+/// How many float64 of workspace a [`TuneCall`] needs. Its addresses may still be missing; of
+/// `order` only whether it is 0 counts.
 ///
 /// # Safety
 /// `call` is the address of a [`TuneCall`].
 #[wasm_bindgen]
 pub unsafe fn tune_workspace(call: usize) -> usize {
-    TuneCall::at(call).plan().workspace()
+    TuneCall::at(call).shape().workspace()
 }
 
 /// # Safety
@@ -138,23 +146,21 @@ pub unsafe fn tune_workspace(call: usize) -> usize {
 pub unsafe fn tune_prepare(call: usize) {
     let call = TuneCall::at(call);
     let importance = &*floats_mut(call.importance, call.columns);
-    let (mut stored, mut work) = (call.stored(), call.workspace());
-    let job = Job { plan: call.plan(), tile: call.tile(), order: call.order() };
-    call.set_totals(tuned::prepare(&job, importance, &mut stored, &mut work));
+    let (job, mut stored) = (call.job(), call.stored());
+    let totals = call.with_workspace(|work| tuned::prepare(&job, importance, &mut stored, work));
+    call.set_totals(totals);
 }
 
-/// Positions `[start, end)`; `factor` = R `[end - start, columns - start]`, those rows from column
-/// `start` on.
+/// Tunes positions `[start, end)`. `factor` = R `[end - start, columns - start]`: their rows from
+/// column `start` on.
 ///
 /// # Safety
 /// As [`tune_prepare`].
 #[wasm_bindgen]
 pub unsafe fn tune_block(call: usize, start: usize, end: usize, factor: usize) {
     let call = TuneCall::at(call);
-    let block = call.block(start, end, factor);
-    with_scratch(|scratch| {
-        tuned::tune_block(&call.plan(), call.order(), &block, &mut call.workspace(), scratch)
-    });
+    let (plan, block) = (call.plan(), call.block(start, end, factor));
+    call.with_workspace(|work| tuned::tune_block(&plan, &block, work));
 }
 
 /// # Safety
@@ -162,13 +168,14 @@ pub unsafe fn tune_block(call: usize, start: usize, end: usize, factor: usize) {
 #[wasm_bindgen]
 pub unsafe fn tune_finish(call: usize) {
     let call = TuneCall::at(call);
-    let job = Job { plan: call.plan(), tile: call.tile(), order: call.order() };
-    let totals = tuned::finish(&job, &mut call.stored(), &call.workspace(), call.totals());
+    let (job, mut stored) = (call.job(), call.stored());
+    let before = call.totals();
+    let totals = call.with_workspace(|work| tuned::finish(&job, &mut stored, work, before));
     call.set_totals(totals);
 }
 
-/// The loss that tuning at the call's width is expected to leave, after `tune_prepare`. `pivots`
-/// are float32 in natural order.
+/// The expected loss of tuning at the call's width, after `tune_prepare`. `pivots` are float32 in
+/// natural order.
 ///
 /// # Safety
 /// As [`tune_prepare`].
@@ -176,20 +183,22 @@ pub unsafe fn tune_finish(call: usize) {
 pub unsafe fn forecast_loss(call: usize, pivots: usize) -> f64 {
     let call = TuneCall::at(call);
     let pivots = &*floats_mut(pivots, call.columns);
-    forecast::expected_loss(&call.plan(), pivots, &call.workspace())
+    let plan = call.plan();
+    call.with_workspace(|work| forecast::expected_loss(&plan, pivots, work))
 }
 
-/// After `tune_prepare`: makes ready for `forecast_energy_block`.
+/// Prepares `forecast_energy_block`, after `tune_prepare`.
 ///
 /// # Safety
 /// As [`tune_prepare`].
 #[wasm_bindgen]
 pub unsafe fn forecast_energy_start(call: usize) {
     let call = TuneCall::at(call);
-    forecast::take_weights(&call.plan(), call.order(), &mut call.workspace());
+    let plan = call.plan();
+    call.with_workspace(|work| forecast::take_weights(&plan, work));
 }
 
-/// As [`tune_block`], for tr(W H Wᵀ) so far.
+/// Visits blocks as [`tune_block`] does. Returns tr(W H Wᵀ) so far.
 ///
 /// # Safety
 /// As [`tune_block`].
@@ -197,7 +206,8 @@ pub unsafe fn forecast_energy_start(call: usize) {
 pub unsafe fn forecast_energy_block(call: usize, start: usize, end: usize, factor: usize) -> f64 {
     let call = TuneCall::at(call);
     let (plan, block) = (call.plan(), call.block(start, end, factor));
-    let mut work = call.workspace();
-    with_scratch(|scratch| add_rounded(&plan, &block, &mut work, scratch));
-    forecast::energy(&plan, &work)
+    call.with_workspace(|work| {
+        add_rounded(&plan, &block, work);
+        forecast::energy(&plan, work)
+    })
 }

@@ -1,5 +1,5 @@
 import * as wasm from "../../../kernel-wasm/pkg/oqe_kernel.js";
-import { copyIn, copyRowsIn, Layout, rowsOfSlab, scatterRows } from "../arena.ts";
+import { copyIn, copyRectangleIn, copyRowsIn, Layout, rowsOfSlab, scatterRows } from "../arena.ts";
 import { bytesOf, checkMatrix, checkRows, type Matrix } from "../matrix.ts";
 import type { Routine } from "../routine.ts";
 
@@ -31,7 +31,7 @@ export const accumulate: Routine<AccumulateJob, void> = {
     for (let top = 0; top < rows.length; top += slab) {
       const bottom = Math.min(rows.length, top + slab);
       copyRowsIn(base + atX, x, top, bottom);
-      copyRowsIn(base + atY, y, top, bottom, rows);
+      copyRectangleIn(base + atY, { ...y, rows, top, bottom, left: 0, right: columns });
       copyIn(base + atWeights, bytesOf(weights), 4 * top, 4 * bottom);
       wasm.add_weighted(base + atY, base + atX, base + atWeights, bottom - top, columns);
       scatterRows(base + atY, y, rows.subarray(top, bottom));

@@ -14,7 +14,7 @@ export const center: Routine<CenterJob, { readonly squares: number }> = {
   describe: ({ x }) => `centering of ${x.rows}x${x.columns}`,
   check({ x, factors }, fail) {
     checkMatrix("x", x, [x.rows, x.columns], fail);
-    if (factors.length !== x.columns) fail(`${factors.length} factors`);
+    if (factors.length !== x.columns) fail(`${factors.length} factors for ${x.columns} columns`);
   },
   run({ x: { data, rows, columns }, factors }) {
     const means = new Float64Array(columns);

@@ -15,7 +15,7 @@ export const cluster: Routine<ClusterJob, void> = {
   describe: ({ points, groups }) => `clustering of ${points.rows} points into ${groups}`,
   check({ points, groups, labels }, fail) {
     if (labels.length !== points.rows) fail(`${labels.length} labels for ${points.rows} points`);
-    if (!(groups >= 1 && groups <= points.rows)) fail(`${groups} groups`);
+    if (!(groups >= 1 && groups <= points.rows)) fail(`${groups} groups for ${points.rows} points`);
   },
   run({ points: { data, rows, columns }, groups, rounds, labels }) {
     for (let i = 0; i < rows; i++) normalize(data.subarray(i * columns, (i + 1) * columns));

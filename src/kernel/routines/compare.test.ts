@@ -13,7 +13,7 @@ function logits(positions: number, vocabulary: number, phase: number) {
   return matrix;
 }
 
-test("divergences agree with their definition, whatever the number of positions", async () => {
+test("divergences agree with their definition for any number of positions", async () => {
   for (const positions of [1, 15, 16, 17, 33]) {
     const vocabulary = 37;
     const [base, model] = [logits(positions, vocabulary, 0), logits(positions, vocabulary, 0.2)];
@@ -37,7 +37,7 @@ test("divergences agree with their definition, whatever the number of positions"
   }
 });
 
-test("a token outside of the vocabulary is refused", async () => {
+test("a token outside the vocabulary is refused", async () => {
   const base = logits(2, 5, 0);
   const next = sharedIntegers(2);
   next[1] = 5;

@@ -27,7 +27,7 @@ export const compare: Routine<CompareJob, void> = {
     if (model.rows !== base.rows || model.columns !== base.columns)
       fail(`the model has ${model.rows}x${model.columns}`);
     if (next.length !== base.rows) fail(`${next.length} next tokens`);
-    if (next.some((token) => token >= base.columns)) fail("a next token outside of the vocabulary");
+    if (next.some((token) => token >= base.columns)) fail("a next token outside the vocabulary");
     if (out.length !== 4 * base.rows) fail(`${out.length} results for ${base.rows} positions`);
   },
   run({ base, model, next, out }) {

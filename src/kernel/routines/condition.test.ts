@@ -6,7 +6,7 @@ import type { ConditionJob } from "./condition.ts";
 const kernel = await openKernel({ workers: 1 });
 afterAll(() => kernel.close());
 
-/** A symmetric matrix with the given diagonal; below it stands what must not be read. */
+/** A symmetric matrix with the given diagonal; elements below it must not be read. */
 function symmetric(diagonal: readonly number[], phase: number): Float32Array<SharedArrayBuffer> {
   const d = diagonal.length;
   const matrix = sharedFloats(d * d).fill(Number.NaN);
@@ -61,7 +61,7 @@ function expected({ gram, target, share, damping }: ConditionJob) {
   return { dead: d - live.length, mean, trace: sum, diagonal, order, factor };
 }
 
-describe("the conditioned matrix is what its definition says", () => {
+describe("the conditioned matrix equals its definition", () => {
   const ones = [4, 1, 9, 1, 1, 25, 0.5, 1];
   const dead = [4, 0, 9, 0, 1, 25, 0.5, 0];
   const target = symmetric([1, 2, 3, 4, 5, 6, 7, 8], 2);
@@ -104,13 +104,13 @@ describe("the conditioned matrix is what its definition says", () => {
   }
 });
 
-test("ties go to the higher column first", async () => {
+test("of equal columns the higher one comes first", async () => {
   const job = jobOf(symmetric([1, 2, 1, 2, 1], 0));
   await kernel.run("condition", job);
   expect(Array.from(job.order)).toEqual([4, 2, 0, 3, 1]);
 });
 
-test("a NaN is not taken for a dead column: it reaches the factor", async () => {
+test("a column with NaN is not dead: the NaN reaches the factor", async () => {
   const job = jobOf(symmetric([1, Number.NaN, 3], 0));
   expect(await kernel.run("condition", job)).toEqual({
     dead: 0,

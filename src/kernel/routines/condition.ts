@@ -54,7 +54,7 @@ interface Mixture {
   readonly target: number;
 }
 
-/** Rows whose elements below the diagonal go above it at once. */
+/** Rows whose elements below the diagonal are moved above it at once. */
 const blockRows = 64;
 
 export const condition: Routine<ConditionJob, ConditionAnswer> = {
@@ -65,8 +65,9 @@ export const condition: Routine<ConditionJob, ConditionAnswer> = {
     if (target && target.length !== d * d) fail(`the target has ${target.length} elements`);
     if (factor.length !== d * d) fail(`the factor has ${factor.length} elements`);
     if (diagonal.length !== d) fail(`the diagonal has ${diagonal.length} elements`);
-    if (!(share >= 0 && share <= 1)) fail(`a share of ${share}`);
-    if (!(damping >= 0 && damping < Number.POSITIVE_INFINITY)) fail(`a damping of ${damping}`);
+    if (!(share >= 0 && share <= 1)) fail(`a share of ${share}, expected 0 to 1`);
+    if (!(damping >= 0 && damping < Number.POSITIVE_INFINITY))
+      fail(`a damping of ${damping}, expected a finite number from 0`);
     const same = (one: Float32Array | null) =>
       one?.buffer === factor.buffer && one.byteOffset === factor.byteOffset;
     if (same(gram) || same(target)) fail("the factor would overwrite its source");
@@ -78,7 +79,7 @@ export const condition: Routine<ConditionJob, ConditionAnswer> = {
     const answer = conditionDiagonal(job, mixture);
     const { dead, mean, trace } = answer;
     order.set(Array.from(diagonal.keys()).sort((a, b) => diagonal[a]! - diagonal[b]! || b - a));
-    permute(gram, target, mixture, order, answer.isLive, factor);
+    permute(job, mixture, answer.isLive);
     for (let p = 0; p < d; p++) factor[p * d + p] = diagonal[order[p]!]! + damping * mean;
     return { dead, mean, trace };
   },
@@ -118,17 +119,11 @@ function conditionDiagonal({ gram, target, diagonal }: ConditionJob, mixture: Mi
   return { isLive, mean, trace, dead: d - live };
 }
 
-/**
- * Writes H off the diagonal. Reads row after row and puts each element where its two columns are
- * now.
- */
+/** Writes H off the diagonal. Reads row by row; puts each element at its columns' positions. */
 function permute(
-  gram: Float32Array,
-  target: Float32Array | null,
+  { gram, target, order, factor }: ConditionJob,
   mixture: Mixture,
-  order: Uint32Array,
   isLive: Uint8Array,
-  factor: Float32Array,
 ): void {
   const d = order.length;
   const position = new Uint32Array(d);
@@ -143,8 +138,8 @@ function permute(
       factor[to + position[j]!] = isLive[j] ? value : 0;
     }
   }
-  // Elements that were written below the diagonal are added to the zeros above it, a few rows at a
-  // time so that they stay in the cache.
+  // Elements below the diagonal are added to the zeros above it, a few rows at a time so that they
+  // stay in the cache.
   for (let left = 0; left < d; left += blockRows) {
     const right = Math.min(d, left + blockRows);
     for (let p = 0; p < right; p++) {

@@ -108,7 +108,7 @@ describe("packing and decoding", () => {
   });
 });
 
-test("a cast counts what is not finite in its result", async () => {
+test("a cast counts NaN and infinities in its result", async () => {
   const values = new Float32Array([1, Number.NaN, 1e30, Number.NEGATIVE_INFINITY, -7e4, 65504, 0]);
   const weights = new Uint8Array(values.buffer);
   const count = async (to: "BF16" | "F16" | "F32") =>

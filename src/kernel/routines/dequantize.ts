@@ -39,7 +39,8 @@ export const dequantize: Routine<DequantizeJob, void> = {
     checkDtype(job.store, fail);
     checkWidth(job, job.columns, fail);
     checkPacked(job, packedBytes(job, job, job.store), fail);
-    if (job.out.length !== job.rows * job.columns) fail(`${job.out.length} elements of output`);
+    if (job.out.length !== job.rows * job.columns)
+      fail(`the output has ${job.out.length} elements`);
   },
   run(job) {
     const { rows, columns, bits, groupSize, store } = job;

@@ -5,7 +5,7 @@ import { openKernel } from "../pool.ts";
 const kernel = await openKernel({ workers: 1 });
 afterAll(() => kernel.close());
 
-test("distances of rows are sums of squares in float64, however many rows", async () => {
+test("distances of rows are sums of squares in float64, for any number of rows", async () => {
   const [x, y] = [newMatrix(700, 96), newMatrix(700, 96)];
   for (const [i, matrix] of [x, y].entries()) {
     matrix.data.forEach((_, at, all) => {

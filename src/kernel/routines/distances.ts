@@ -7,7 +7,7 @@ import type { Routine } from "../routine.ts";
 export interface DistancesJob {
   readonly x: Matrix;
   readonly y: Matrix;
-  /** Written: `[rows]`. */
+  /** Overwritten: `[rows]`. */
   readonly out: Float64Array<SharedArrayBuffer>;
 }
 

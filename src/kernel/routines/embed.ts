@@ -18,7 +18,7 @@ export const embed: Routine<EmbedJob, void> = {
   describe: ({ table, ids }) => `${ids.length} tokens in ${table.rows}x${table.columns} embeddings`,
   check({ table, ids, y }, fail) {
     checkMatrix("y", y, [ids.length, table.columns], fail);
-    if (!(table.dtype in dtypeCode)) fail(`${table.dtype} is no float dtype`);
+    if (!(table.dtype in dtypeCode)) fail(`${table.dtype} is not a float dtype`);
     if (table.bytes.length !== table.rows * table.columns * bytesPerElement[table.dtype]!) {
       fail(`the table has ${table.bytes.length} bytes`);
     }

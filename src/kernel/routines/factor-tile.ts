@@ -17,9 +17,7 @@ export interface FactorTileJob extends Tile {
 }
 
 export interface FactorTileAnswer {
-  /**
-   * The first row whose pivot is not positive and finite: no tile that needs it can be finished.
-   */
+  /** The first row whose pivot is not positive and finite. Tiles that need it are not finished. */
   readonly pivot: number | null;
 }
 

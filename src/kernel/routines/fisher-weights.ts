@@ -22,9 +22,12 @@ export interface FisherWeightsJob {
 export const fisherWeights: Routine<FisherWeightsJob, void> = {
   describe: ({ logits }) => `Fisher weights of ${logits.rows}x${logits.columns} logits`,
   check({ logits, groups, sums: out }, fail) {
-    if (groups.length !== logits.columns) fail(`${groups.length} tokens have a group`);
-    if (out.rows !== logits.rows) fail(`room for ${out.rows} positions`);
-    if (groups.some((group) => group >= out.columns)) fail("a group that has no column");
+    if (groups.length !== logits.columns)
+      fail(`${groups.length} groups for ${logits.columns} tokens`);
+    if (out.rows !== logits.rows)
+      fail(`the output has ${out.rows} rows for ${logits.rows} positions`);
+    if (groups.some((group) => group >= out.columns))
+      fail("a group without a column in the output");
   },
   run({ logits, groups, sums: out }) {
     const layout = new Layout();
@@ -53,8 +56,8 @@ export const fisherWeights: Routine<FisherWeightsJob, void> = {
 };
 
 /**
- * Weighted sums of hidden states for each token of the vocabulary: Σ over positions of p_v (1 -
- * p_v) · z.
+ * Weighted sums of hidden states for each token of the vocabulary: Σ over positions of
+ * p_v (1 - p_v) · z.
  */
 export interface ContextsJob {
   /** `[positions, vocabulary]` */
@@ -68,9 +71,9 @@ export interface ContextsJob {
 export const contexts: Routine<ContextsJob, void> = {
   describe: ({ logits }) => `contexts of ${logits.rows}x${logits.columns} logits`,
   check({ logits, z, contexts: out }, fail) {
-    if (z.rows !== logits.rows) fail(`${z.rows} positions have a place`);
+    if (z.rows !== logits.rows) fail(`z has ${z.rows} rows for ${logits.rows} positions`);
     if (out.rows !== logits.columns || out.columns !== z.columns)
-      fail(`room for ${out.rows}x${out.columns}`);
+      fail(`the output is ${out.rows}x${out.columns}`);
   },
   run({ logits, z, contexts: out }) {
     const layout = new Layout();

@@ -31,10 +31,11 @@ export const forecast: Routine<ForecastJob, ForecastAnswer> = {
     const { columns, factor, order, diagonal, widths } = job;
     checkShape(job, fail);
     for (const width of widths) checkWidth(width, columns, fail);
-    if (widths.length === 0) fail("no width");
+    if (widths.length === 0) fail("there is no width");
     if (diagonal && diagonal.length !== columns)
       fail(`the diagonal has ${diagonal.length} elements`);
-    if ((factor === null) !== (order === null)) fail("a factor and its order come together");
+    if ((factor === null) !== (order === null))
+      fail("expected both a factor and its order, or neither");
     if (factor && factor.length !== columns * columns)
       fail(`the factor has ${factor.length} elements`);
     if (order && order.length !== columns) fail(`the order has ${order.length} elements`);

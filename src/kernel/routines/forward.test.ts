@@ -42,7 +42,7 @@ const integers = (values: readonly number[]) => {
   return shared;
 };
 
-/** Every element as the formula has it in float64, up to rounding. */
+/** Compares every element with the formula in float64, up to rounding. */
 function expectNear(ours: Float32Array, exact: (i: number) => number, tolerance = 1e-6) {
   const wrong = ours.findIndex(
     (value, i) => !(Math.abs(value - exact(i)) <= tolerance * (1 + Math.abs(exact(i)))),
@@ -55,7 +55,7 @@ describe.each(shapes)("%i rows of %i", (rows, columns) => {
   const x = matrix(rows, columns, 1);
   const by = matrix(rows, columns, 2);
 
-  test("are normed", async () => {
+  test("are normalized", async () => {
     const [weight, y, eps] = [numbers(columns, 3), newMatrix(rows, columns), 1e-5];
     await kernel.run("rmsNorm", { x, weight, eps, y });
     const roots = Array.from({ length: rows }, (_, r) => {
@@ -78,7 +78,7 @@ describe.each(shapes)("%i rows of %i", (rows, columns) => {
     expectNear(sum.data, (i) => x.data[i]! + by.data[i]!);
   });
 
-  test("are gathered and added up by number", async () => {
+  test("are gathered and accumulated by row number", async () => {
     const places = integers(
       Array.from({ length: rows }, (_, r) => (r * 17 + 3) % (rows % 17 === 0 ? rows + 1 : rows)),
     );
@@ -158,7 +158,7 @@ describe("a router", () => {
     return { ...job, logits: scores.data };
   };
 
-  test("chooses by rank among the open groups, however many tokens there are", async () => {
+  test("chooses by rank among the open groups, for any number of tokens", async () => {
     for (const tokens of [1, 63, 64, 65, 5000]) {
       const { logits, experts, weights } = await choose(tokens);
       for (const token of [0, tokens >> 1, tokens - 1]) {
@@ -181,7 +181,7 @@ describe("a router", () => {
     }
   });
 
-  test("weighs experts that somebody else chose by its own scores", async () => {
+  test("weights given experts by its own scores", async () => {
     const { scores, rules: used } = await choose(70);
     const experts = integers(Array.from({ length: 70 * 5 }, (_, i) => (i * 2) % 9));
     const weights = sharedFloats(140);
@@ -201,7 +201,7 @@ describe("a router", () => {
   });
 });
 
-test("jobs that contradict themselves are refused before they reach a worker", async () => {
+test("jobs with contradicting operands are refused before they reach a worker", async () => {
   const [x, y] = [newMatrix(4, 6), newMatrix(4, 5)];
   const flat = sharedFloats(6);
   const heads = { ...plainHeads, queries: 3, keys: 1, size: 2, valueSize: 2 };

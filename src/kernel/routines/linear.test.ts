@@ -67,7 +67,7 @@ describe("products", () => {
     [64, 300, 65, "BF16"],
     [127, 513, 63, "F16"],
   ] as const) {
-    test(`${tokens} x ${inputs} by ${outputs} x ${inputs} ${dtype} are right, with and without bias, gathered and not`, async () => {
+    test(`${tokens} x ${inputs} by ${outputs} x ${inputs} ${dtype} equals its formula`, async () => {
       const x = matrix(tokens, inputs, 0);
       const { weight: stored, wide } = await weight(outputs, inputs, dtype);
       const some = sharedIntegers(tokens + 2);
@@ -91,7 +91,7 @@ describe("products", () => {
   }
 });
 
-test("slabs of tokens and of outputs do not show: parts have the bits of the whole", async () => {
+test("slabs of tokens and of outputs do not change bits: parts equal the whole", async () => {
   for (const [tokens, inputs, outputs] of [
     [70, 2 ** 17, 19],
     [5, 1024, 2 ** 11 + 100],
@@ -131,11 +131,11 @@ test("operands that contradict each other are refused", async () => {
   for (const [change, message] of [
     [{ x: matrix(3, 9, 0) }, "input width"],
     [{ y: newMatrix(3, 5) }, "y has 5 columns"],
-    [{ y: newMatrix(2, 4) }, "3 rows go in"],
-    [{ rows: far }, "a row outside of the 3 of x"],
+    [{ y: newMatrix(2, 4) }, "y has 2 rows, expected 3"],
+    [{ rows: far }, "a row number outside the 3 rows of x"],
     [{ bias: sharedFloats(3) }, "the bias has 3"],
     [{ weight: { ...stored, dtype: "F32" } }, "the weight has 64 bytes"],
-    [{ weight: { ...stored, dtype: "I32" } }, "no float dtype"],
+    [{ weight: { ...stored, dtype: "I32" } }, "not a float dtype"],
   ] as const) {
     const answer = kernel.run("linear", { ...job, ...change } as typeof job);
     await expect(answer).rejects.toMatchObject({

@@ -32,11 +32,11 @@ export const LinearCall = struct({
 });
 
 /**
- * Most float32 in the arena for rows of x, and for rows of the weight. Either holds at least one
+ * Maximum float32 in the arena for rows of x, and for rows of the weight. Both hold at least one
  * tile of the product.
  */
 const [mostOfX, mostOfWeight] = [8 * 2 ** 20, 2 * 2 ** 20];
-/** Sides of a tile of the product (gemm.rs): slabs of whole tiles. */
+/** Rows and columns of a tile of the product (gemm.rs). Slabs are whole tiles. */
 const [tileRows, tileColumns] = [6, 8];
 
 /** How many rows of `width` elements make a slab of at most `most` elements, in whole tiles. */
@@ -48,12 +48,13 @@ export const linear: Routine<LinearJob, void> = {
   describe: ({ x, weight, y }) =>
     `product of ${y.rows}x${x.columns} rows and ${weight.rows}x${weight.columns} weights`,
   check({ x, rows, weight, bias, y }, fail) {
-    const elementBytes = bytesPerElement[weight.dtype] ?? fail(`${weight.dtype} is no dtype`);
-    if (!(weight.dtype in dtypeCode)) fail(`${weight.dtype} is no float dtype`);
+    const elementBytes = bytesPerElement[weight.dtype] ?? fail(`${weight.dtype} is not a dtype`);
+    if (!(weight.dtype in dtypeCode)) fail(`${weight.dtype} is not a float dtype`);
     if (x.columns !== weight.columns) fail("x and the weight differ in their input width");
-    if (y.columns !== weight.rows) fail(`y has ${y.columns} columns`);
+    if (y.columns !== weight.rows)
+      fail(`y has ${y.columns} columns for ${weight.rows} output rows`);
     if (y.rows !== (rows ?? { length: x.rows }).length)
-      fail(`${rows?.length ?? x.rows} rows go in`);
+      fail(`y has ${y.rows} rows, expected ${rows?.length ?? x.rows}`);
     for (const { data, rows, columns } of [x, y]) {
       if (data.length !== rows * columns) fail(`${data.length} elements for ${rows}x${columns}`);
     }
@@ -61,7 +62,7 @@ export const linear: Routine<LinearJob, void> = {
       fail(`the weight has ${weight.bytes.length} bytes`);
     }
     if (bias && bias.length !== weight.rows) fail(`the bias has ${bias.length} elements`);
-    if (rows?.some((row) => row >= x.rows)) fail(`a row outside of the ${x.rows} of x`);
+    if (rows?.some((row) => row >= x.rows)) fail(`a row number outside the ${x.rows} rows of x`);
   },
   run({ x, rows, weight, bias, y }) {
     const inputs = weight.columns;

@@ -38,7 +38,7 @@ async function floats(bytes: Uint8Array, from: FloatDtype): Promise<Float32Array
   return new Float32Array(wide.buffer);
 }
 
-/** Code k of a row sits at bits [k·bits, (k+1)·bits) of the stream. */
+/** Code k of a row has bits [k·bits, (k+1)·bits) of the stream. */
 function codesOf(words: Uint8Array, bits: number): number[] {
   return Array.from({ length: (words.length * 8) / bits }, (_, k) => {
     let code = 0;
@@ -115,7 +115,7 @@ const bytesOf = (tiles: readonly QuantizedTile[]) =>
   tiles.map(({ words, scales, biases }) => [words, scales, biases]);
 
 describe("rule stored", () => {
-  test("codes are the nearest against the scale and bias in the file, and the error is theirs", async () => {
+  test("codes are the nearest for the stored scale and bias; errors are those of the codes", async () => {
     for (const [from, store] of [
       ["BF16", "BF16"],
       ["F32", "BF16"],
@@ -144,7 +144,7 @@ describe("rule stored", () => {
     }
   });
 
-  test("stores the very scales and biases of rule mlx", async () => {
+  test("stores the same scales and biases as rule mlx", async () => {
     for (const dtype of dtypes) {
       const [mlx, stored] = await both(goldenJob(dtype));
       expect(stored.tiles.map((t) => [t.scales, t.biases])).toEqual(
@@ -171,7 +171,7 @@ describe("rule stored", () => {
     }
   });
 
-  test("a scale beyond the range of the file's dtype saturates", async () => {
+  test("a scale beyond the range of the file's dtype becomes its largest value", async () => {
     const weights = new Uint8Array(
       Float32Array.from({ length: 64 }, (_, i) => (i - 31) * 1e30).buffer,
     );
@@ -202,7 +202,7 @@ function both(job: QuantizeTile) {
   >;
 }
 
-test("NaN and infinities are counted, wherever they stand", async () => {
+test("NaN and infinities are counted at any place", async () => {
   for (const from of dtypes) {
     const columns = 1152;
     const values = Float32Array.from({ length: 3 * columns }, (_, k) => Math.sin(k));

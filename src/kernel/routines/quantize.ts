@@ -6,7 +6,7 @@ import type { Fail, Routine } from "../routine.ts";
 import { struct } from "../struct.ts";
 import { checkDtype, checkShape, checkWidth, type Rounding, type Width } from "../width.ts";
 
-/** One tile of a matrix, to be quantized at several widths in one visit of its bytes. */
+/** A row tile of a matrix, to be quantized at several widths in one pass over its bytes. */
 export interface QuantizeTile {
   /** Elements of the base, `[rows, columns]` in `from`, row-major, little-endian. */
   readonly weights: Uint8Array;
@@ -76,12 +76,13 @@ export function checkQuantize(job: QuantizeTile, fail: Fail): void {
   for (const width of widths) checkWidth(width, columns, fail);
 }
 
-/** A tile passes through the arena in slabs of rows, so its size does not matter. */
+/** Copies slabs of rows through the arena, so a tile may have any size. */
 export const quantize: Routine<QuantizeJob, QuantizeAnswer> = {
   describe: describeQuantize,
   check(job, fail) {
     checkQuantize(job, fail);
-    if (job.out.length !== job.widths.length) fail(`${job.out.length} outputs`);
+    if (job.out.length !== job.widths.length)
+      fail(`${job.out.length} outputs for ${job.widths.length} widths`);
     for (const [i, width] of job.widths.entries())
       checkPacked(job.out[i]!, packedBytes(job, width, job.store), fail);
   },

@@ -18,7 +18,7 @@ export const rmsNorm: Routine<RmsNormJob, void> = {
   check({ x, weight, y }, fail) {
     checkMatrix("x", x, [x.rows, x.columns], fail);
     checkMatrix("y", y, [x.rows, x.columns], fail);
-    if (weight.length !== x.columns) fail(`${weight.length} weights`);
+    if (weight.length !== x.columns) fail(`${weight.length} weights for ${x.columns} columns`);
   },
   run({ x, weight, eps, y }) {
     const { rows, columns } = x;

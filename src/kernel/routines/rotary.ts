@@ -59,7 +59,7 @@ export const rotary: Routine<RotaryJob, void> = {
   check({ size, cosines, sines }, fail) {
     if (size < 2 || size % 2 !== 0) fail(`${size} channels cannot be rotated, only an even number`);
     if (cosines.length !== sines.length || cosines.length % (size / 2) !== 0)
-      fail("tables that do not fit");
+      fail(`tables of ${cosines.length} and ${sines.length} elements for ${size} channels`);
   },
   run({ base: wavelength, size, scaling, cosines, sines }) {
     const layout = new Layout();

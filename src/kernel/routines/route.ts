@@ -12,19 +12,20 @@ export interface RouterRules {
   readonly routed: number;
   /** Experts that a token visits. */
   readonly visited: number;
-  /** Ranks to report, at least the visited ones. */
+  /** How many of the best experts to report, at least `visited`. */
   readonly candidates: number;
-  /** Experts come in this many groups; only the best `openGroups` stay in the choice. */
+  /** The experts form this many groups of equal size. */
   readonly groups: number;
+  /** Only experts of this many groups can be chosen: the groups with the best scores. */
   readonly openGroups: number;
-  /** `[routed]` added to the scores for the choice alone. */
+  /** `[routed]`. It is added to the scores for the choice, not for the weights. */
   readonly correction: Floats | null;
   /** Whether a token's weights are divided by their sum. */
   readonly normalized: boolean;
   readonly scale: number;
 }
 
-/** Chooses experts for every token, or weighs experts that are given (`forced`). */
+/** Chooses experts for every token. With `forced`, computes the weights of given experts. */
 export interface RouteJob {
   /** `[tokens, routed]`: logits, which become scores. With `forced`: scores. */
   readonly scores: Matrix;
@@ -32,8 +33,7 @@ export interface RouteJob {
   /** `[tokens, candidates]`: experts by rank. Overwritten; with `forced`, read. */
   readonly experts: Uint32Array<SharedArrayBuffer>;
   /**
-   * Overwritten: `[tokens, candidates]`, the scores that the choice was made by. Unchanged with
-   * `forced`.
+   * Overwritten: `[tokens, candidates]`, the scores used for the choice. Unchanged with `forced`.
    */
   readonly selection: Floats;
   /** Overwritten: `[tokens, visited]`. */
@@ -47,7 +47,7 @@ export const route: Routine<RouteJob, void> = {
     const { routed, visited, candidates, groups, openGroups, correction } = rules;
     checkMatrix("the scores", scores, [scores.rows, routed], fail);
     if (visited < 1 || candidates < visited || candidates > routed)
-      fail(`${visited} experts visited and ${candidates} candidates`);
+      fail(`${visited} visited experts and ${candidates} candidates of ${routed} experts`);
     if (routed % groups !== 0 || openGroups < 1 || openGroups > groups)
       fail(`${openGroups} of ${groups} groups`);
     if (correction && correction.length !== routed) fail(`${correction.length} corrections`);

@@ -21,7 +21,7 @@ function softmax(row: readonly number[]): number[] {
 const rowsOf = ({ data, rows, columns }: Matrix) =>
   Array.from({ length: rows }, (_, i) => Array.from(data.slice(i * columns, (i + 1) * columns)));
 
-test("rows that are not finite become zeros, and are counted; finite ones stay, however large", async () => {
+test("rows with NaN or infinities become zeros and are counted; finite rows stay", async () => {
   const x = wave(5, 64);
   x.data[70] = Number.NaN;
   x.data[3 * 64] = Number.NEGATIVE_INFINITY;
@@ -31,7 +31,7 @@ test("rows that are not finite become zeros, and are counted; finite ones stay, 
   expect(rowsOf(x)).toEqual(before.map((row, i) => (i === 1 || i === 3 ? row.map(() => 0) : row)));
 });
 
-test("columns are scaled by their factors, rows weighed by the roots of their weights", async () => {
+test("scale multiplies columns by factors, weigh rows by square roots of weights", async () => {
   const x = wave(3, 5);
   const [plain, factors, weights, y] = [rowsOf(x), sharedFloats(5), wave(3, 2), newMatrix(3, 5)];
   factors.set([1, 2, 0.5, -1, 0]);
@@ -57,7 +57,7 @@ test("columns are scaled by their factors, rows weighed by the roots of their we
   );
 });
 
-test("Fisher weights and contexts agree with their definitions, whatever the number of positions", async () => {
+test("Fisher weights and contexts agree with their definitions", async () => {
   for (const positions of [1, 15, 16, 17, 40]) {
     const [vocabulary, groups] = [37, sharedIntegers(37)];
     groups.forEach((_, v) => {
@@ -87,11 +87,11 @@ test("Fisher weights and contexts agree with their definitions, whatever the num
   }
 });
 
-test("points of the same direction come to the same group, the same every time", async () => {
+test("points of the same direction get the same group, in every run", async () => {
   const points = () => {
     const matrix = newMatrix(60, 8);
     for (let i = 0; i < 60; i++) {
-      // Three bundles of directions, of any length; one point at the origin.
+      // Points near three directions, of any length; one point at the origin.
       if (i === 59) continue;
       matrix.data[8 * i + (i % 3)] = 1 + (i % 5);
       matrix.data[8 * i + 7] = 0.1 * Math.sin(i);

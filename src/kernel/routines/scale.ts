@@ -12,7 +12,7 @@ export interface ScaleJob {
 export const scale: Routine<ScaleJob, void> = {
   describe: ({ x }) => `scaling of ${x.rows}x${x.columns}`,
   check({ x, factors }, fail) {
-    if (factors.length !== x.columns) fail(`${factors.length} factors`);
+    if (factors.length !== x.columns) fail(`${factors.length} factors for ${x.columns} columns`);
   },
   run({ x: { data, rows, columns }, factors }) {
     for (let row = 0; row < rows; row++) {
@@ -35,11 +35,11 @@ export interface WeighJob {
 
 /** Returns the sums of the weights and of their squares. */
 export const weigh: Routine<WeighJob, { readonly sum: number; readonly squares: number }> = {
-  describe: ({ x }) => `weighing of ${x.rows}x${x.columns}`,
+  describe: ({ x }) => `weighting of ${x.rows}x${x.columns}`,
   check({ x, weights, kind, y }, fail) {
     if (weights.rows !== x.rows || (kind ?? 0) >= weights.columns)
       fail(`weights are ${weights.rows}x${weights.columns}`);
-    if (y.rows !== x.rows || y.columns !== x.columns) fail(`room for ${y.rows}x${y.columns}`);
+    if (y.rows !== x.rows || y.columns !== x.columns) fail(`the output is ${y.rows}x${y.columns}`);
   },
   run({ x: { data, rows, columns }, weights, kind, y }) {
     let [sum, squares] = [0, 0];

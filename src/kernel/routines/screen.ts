@@ -13,7 +13,8 @@ export interface ScreenJob {
 export const screen: Routine<ScreenJob, { readonly dropped: number }> = {
   describe: ({ x }) => `screening of ${x.rows}x${x.columns}`,
   check({ x }, fail) {
-    if (x.data.length !== x.rows * x.columns) fail(`${x.data.length} elements`);
+    if (x.data.length !== x.rows * x.columns)
+      fail(`${x.data.length} elements for ${x.rows}x${x.columns}`);
   },
   run({ x: { data, rows, columns } }) {
     let dropped = 0;

@@ -21,7 +21,7 @@ const numbered = (numbers: readonly number[]) => {
   return shared;
 };
 
-test("rows are solved for in natural order, whatever the order of the factor", async () => {
+test("solutions are in natural order for any order of the factor", async () => {
   for (const [d, rows] of [
     [1, 1],
     [3, 2],
@@ -32,7 +32,7 @@ test("rows are solved for in natural order, whatever the order of the factor", a
       Array.from({ length: d }, (_, i) => (i % 2 === 0 ? i / 2 : d - 1 - (i - 1) / 2)),
     );
     const x = activations(2 * d, d, 1);
-    // H in float64, then in the factor's order.
+    // H in float64, in the factor's order.
     const h = new Float64Array(d * d);
     for (let t = 0; t < x.rows; t++) {
       for (let i = 0; i < d; i++)
@@ -63,13 +63,13 @@ test("rows are solved for in natural order, whatever the order of the factor", a
   }
 });
 
-test("moments of two inputs are XᵀY over the rows that count, the same for any number of workers", async () => {
+test("moments of two inputs are XᵀY over the given rows, for any number of workers", async () => {
   const [x, y] = [activations(1100, 30, 1), activations(1100, 700, 2)];
   const rows = numbered([...Array(1100).keys()].filter((i) => i % 5 !== 0));
   const [sums, others] = await Promise.all(
     kernels.map(async (kernel) => {
       const sums = newMatrix(30, 700);
-      await cross(kernel, x, y, sums, rows);
+      await cross(kernel, { x, y, sums, rows });
       return sums;
     }),
   );
@@ -89,7 +89,7 @@ test("moments of two inputs are XᵀY over the rows that count, the same for any
   }
 });
 
-test("a difference is made in place, and its squares are summed up", async () => {
+test("a difference replaces x, and its squares are summed up", async () => {
   const [x, from] = [activations(5, 7, 1), activations(5, 7, 3)];
   const expected = from.data.map((value, i) => value - x.data[i]!);
   const { squares } = await kernel.run("subtract", { x, from });
@@ -100,7 +100,7 @@ test("a difference is made in place, and its squares are summed up", async () =>
   );
 });
 
-test("operands that do not fit are refused", async () => {
+test("operands of another shape are refused", async () => {
   const b = newMatrix(2, 3);
   const job = { factor: sharedFloats(9), order: numbered([2, 0, 1]), b };
   for (const change of [
@@ -116,7 +116,7 @@ test("operands that do not fit are refused", async () => {
     code: "INTERNAL",
   });
   await expect(
-    cross(kernel, b, newMatrix(1, 3), newMatrix(3, 3), numbered([0])),
+    cross(kernel, { x: b, y: newMatrix(1, 3), sums: newMatrix(3, 3), rows: numbered([0]) }),
   ).rejects.toMatchObject({
     code: "INTERNAL",
   });

@@ -22,7 +22,7 @@ export const solve: Routine<SolveJob, void> = {
     checkMatrix("b", b, [b.rows, d], fail);
     if (factor.length !== d * d) fail(`the factor has ${factor.length} elements`);
     if (new Set(order).size !== d || order.some((column) => column >= d))
-      fail("the order is no permutation");
+      fail("the order is not a permutation");
   },
   run({ factor, order, b: { data, rows } }) {
     const d = order.length;
@@ -30,22 +30,22 @@ export const solve: Routine<SolveJob, void> = {
     const [offsetOfFactor, offsetOfB] = [layout.place(4 * d * d), layout.place(4 * d * rows)];
     const base = layout.claim();
     const [atFactor, atB] = [base + offsetOfFactor, base + offsetOfB];
-    // [d, rows]: right-hand sides, then solutions
+    // Bᵀ, `[d, rows]`: the kernel solves for columns.
     const columns = new Float32Array(memory.buffer, atB, d * rows);
     for (let p = 0; p < d; p++) {
       for (let row = 0; row < rows; row++) columns[p * rows + row] = data[row * d + order[p]!]!;
     }
     copyRectangleIn(atFactor, { data: factor, columns: d, top: 0, bottom: d, left: 0, right: d });
     wasm.solve(d, rows, atFactor, atB);
-    // Solving RX = B equals solving RᵀX = B with rows and columns in reverse order: elements right
-    // of the diagonal stay right of it.
+    // Solving RX = B equals solving RᵀX = B with rows and columns in reverse order. The triangle
+    // stays an upper one.
     reverseRows(columns, d, rows);
     const backwards = new Float32Array(memory.buffer, atFactor, d * d);
     for (let i = 0; i < d; i++) {
       for (let j = i; j < d; j++) backwards[i * d + j] = factor[(d - 1 - j) * d + d - 1 - i]!;
     }
     wasm.solve(d, rows, atFactor, atB);
-    // the kernel's memory may have grown
+    // The kernel's memory may have grown, so make a new view.
     const solved = new Float32Array(memory.buffer, atB, d * rows);
     for (let p = 0; p < d; p++) {
       for (let row = 0; row < rows; row++)

@@ -17,15 +17,15 @@ export const ProductCall = struct({
 });
 
 /**
- * Rows in the arena at once, few enough for a core's caches. Whole blocks of the product's depth
- * (`DEPTH` in gemm.rs), so that slabs do not change a sum's bits.
+ * Rows in the arena at once, few enough for a core's caches. A multiple of the product's depth
+ * (`DEPTH` in gemm.rs), so that slabs do not change the bits of a sum.
  */
 const slab = 1024;
 
 interface Shape {
   readonly height: number;
   readonly width: number;
-  /** Most rows that a product will have. */
+  /** Maximum rows of a product. */
   readonly depth: number;
   /** The tile lies on the diagonal of a symmetric matrix: only its upper part is needed. */
   readonly isDiagonal: boolean;

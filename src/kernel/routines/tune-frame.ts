@@ -70,7 +70,7 @@ export interface Prepared {
   /** Address of the TuneCall. */
   readonly call: number;
   readonly atFactor: number;
-  /** Memory for `columns` float32 more. */
+  /** Memory for `columns` more float32. */
   readonly atPivots: number;
   /** Words, scales and biases of the rows. */
   readonly outputs: readonly [number, number, number];
@@ -155,7 +155,7 @@ function callOf(frame: TuneFrame, rows: number, offsets: Offsets, base: number):
   };
 }
 
-/** Float64 of workspace. The kernel computes it before anything else lies in the arena. */
+/** How many float64 of workspace a call needs. The kernel answers before the arena is laid out. */
 function workspaceOf(call: Call): number {
   const layout = new Layout();
   const offset = layout.place(TuneCall.bytes);

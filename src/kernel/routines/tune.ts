@@ -18,13 +18,13 @@ export interface TuneJob extends TuneFrame, Packed<Uint8Array<SharedArrayBuffer>
 
 /** Sums over the rows. */
 export interface TuneAnswer {
-  /** tr(E H Eᵀ) of the stored values. */
+  /** tr(E H Eᵀ) of the stored rows. */
   readonly loss: number;
-  /** The same of plain rounding. */
+  /** tr(E H Eᵀ) of plain rounding. */
   readonly roundedLoss: number;
-  /** Rows that stay rounded. */
+  /** Rows that stay plainly rounded. */
   readonly roundedRows: number;
-  /** Σ (w - ŵ)² of the stored values. */
+  /** Σ (w - ŵ)² of the stored rows. */
   readonly squaredError: number;
   /** Σ w² */
   readonly weightEnergy: number;
@@ -49,7 +49,8 @@ export const tune: Routine<TuneJob, TuneAnswer> = {
   check(job, fail) {
     const { rows, columns, factor, order, diagonal, sweeps } = job;
     checkShape(job, fail);
-    if (!Number.isSafeInteger(sweeps) || sweeps < 0) fail(`${sweeps} sweeps`);
+    if (!Number.isSafeInteger(sweeps) || sweeps < 0)
+      fail(`${sweeps} sweeps, expected a whole number from 0`);
     checkWidth(job, columns, fail);
     const expected = rows * columns * bytesPerElement[job.from]!;
     if (job.weights.byteLength !== expected)
@@ -57,7 +58,8 @@ export const tune: Routine<TuneJob, TuneAnswer> = {
     checkPacked(job, packedBytes(job, job, job.store), fail);
     if (diagonal && diagonal.length !== columns)
       fail(`the diagonal has ${diagonal.length} elements`);
-    if ((factor === null) !== (order === null)) fail("a factor and its order come together");
+    if ((factor === null) !== (order === null))
+      fail("expected both a factor and its order, or neither");
     if (!factor || !order) return;
     if (factor.length !== columns * columns) fail(`the factor has ${factor.length} elements`);
     if (
@@ -65,7 +67,7 @@ export const tune: Routine<TuneJob, TuneAnswer> = {
       new Set(order).size !== columns ||
       order.some((column) => column >= columns)
     ) {
-      fail("the order is no permutation of the columns");
+      fail("the order is not a permutation of the columns");
     }
   },
   run(job) {
@@ -77,8 +79,8 @@ export const tune: Routine<TuneJob, TuneAnswer> = {
     const sum = (of: (part: TuneAnswer) => number) =>
       parts.reduce((total, part) => total + of(part), 0);
     return {
-      // Updated in float32: for weights that the format represents exactly, the sum may end just
-      // below zero.
+      // Losses are updated by float32 differences. For weights that the format represents exactly,
+      // the sum may end just below 0.
       loss: Math.max(
         0,
         sum(({ loss }) => loss),

@@ -4,11 +4,11 @@ import { checkMatrix, type Matrix } from "../matrix.ts";
 import type { Routine } from "../routine.ts";
 
 /**
- * How errors of earlier positions change the targets of a block of positions. With H = RᵀR and
- * positions fixed from the last to the first, the optimum for block B is R_BB⁻¹ R_BL e, where e
- * holds the errors of all positions L behind the block.
+ * How a block of positions compensates for the errors of later positions. Positions are fixed from
+ * the last to the first. With H = RᵀR, the best change of block B is R_BB⁻¹ R_BL e, where e are the
+ * errors of the positions L after the block.
  */
-export interface CarryJob {
+export interface CompensationJob {
   /** R, float32 `[d, d]`, row-major, upper triangle. */
   readonly factor: Float32Array<SharedArrayBuffer>;
   readonly d: number;
@@ -16,17 +16,18 @@ export interface CarryJob {
   readonly top: number;
   readonly bottom: number;
   /** Overwritten: (R_BB⁻¹ R_BL)ᵀ `[d - bottom, bottom - top]`. */
-  readonly carry: Matrix;
+  readonly out: Matrix;
 }
 
-export const carry: Routine<CarryJob, void> = {
-  describe: ({ d, top, bottom }) => `carry into ${top} to ${bottom} of ${d}`,
-  check({ factor, d, top, bottom, carry: out }, fail) {
+export const compensation: Routine<CompensationJob, void> = {
+  describe: ({ d, top, bottom }) => `compensation of positions ${top} to ${bottom} of ${d}`,
+  check({ factor, d, top, bottom, out }, fail) {
     if (factor.length !== d * d) fail(`the factor has ${factor.length} elements`);
-    if (!(top >= 0 && top < bottom && bottom < d)) fail("no block with positions behind it");
-    checkMatrix("the carry", out, [d - bottom, bottom - top], fail);
+    if (!(top >= 0 && top < bottom && bottom < d))
+      fail(`positions ${top} to ${bottom} of ${d}: expected a block with positions after it`);
+    checkMatrix("the output", out, [d - bottom, bottom - top], fail);
   },
-  run({ factor, d, top, bottom, carry: out }) {
+  run({ factor, d, top, bottom, out }) {
     const [n, later] = [bottom - top, d - bottom];
     const layout = new Layout();
     const [offsetOfBlock, offsetOfRows] = [layout.place(4 * n * n), layout.place(4 * n * later)];

@@ -5,27 +5,27 @@ import { openKernel } from "../pool.ts";
 const kernel = await openKernel({ workers: 1 });
 afterAll(() => kernel.close());
 
-test("a carry is R_BB⁻¹ R_BL, transposed", async () => {
+test("the compensation is R_BB⁻¹ R_BL, transposed", async () => {
   const [d, top, bottom] = [150, 40, 100];
-  const factor = sharedFloats(d * d).fill(Number.NaN); // what must not be read
+  const factor = sharedFloats(d * d).fill(Number.NaN); // elements that must not be read
   for (let i = 0; i < d; i++)
     for (let j = i; j < d; j++) factor[i * d + j] = 0.1 * Math.sin(7 * i * j + i);
   for (let i = 0; i < d; i++) factor[i * d + i] = 1 + (i % 3);
-  const carry = newMatrix(d - bottom, bottom - top);
-  await kernel.run("carry", { factor, d, top, bottom, carry });
+  const out = newMatrix(d - bottom, bottom - top);
+  await kernel.run("compensation", { factor, d, top, bottom, out });
   let worst = 0;
   for (let i = top; i < bottom; i++) {
     for (let k = bottom; k < d; k++) {
       let back = 0;
       for (let j = i; j < bottom; j++)
-        back += factor[i * d + j]! * carry.data[(k - bottom) * carry.columns + j - top]!;
+        back += factor[i * d + j]! * out.data[(k - bottom) * out.columns + j - top]!;
       worst = Math.max(worst, Math.abs(back - factor[i * d + k]!));
     }
   }
   expect(worst).toBeLessThan(1e-6);
 });
 
-test("rows are centered and columns weighed, in place", async () => {
+test("rows are centered and columns multiplied by their factors, in place", async () => {
   const x = newMatrix(3, 2);
   x.data.set([1, 10, 2, 20, 6, 30]);
   const factors = sharedFloats(2);
@@ -34,10 +34,10 @@ test("rows are centered and columns weighed, in place", async () => {
   expect([...x.data]).toEqual([-4, -5, -2, 0, 6, 5]);
 });
 
-test("operands that do not fit are refused", async () => {
-  const job = { factor: sharedFloats(9), d: 3, top: 0, bottom: 2, carry: newMatrix(1, 2) };
-  for (const change of [{ d: 4 }, { bottom: 3 }, { top: 2 }, { carry: newMatrix(2, 1) }]) {
-    await expect(kernel.run("carry", { ...job, ...change })).rejects.toMatchObject({
+test("operands of another shape are refused", async () => {
+  const job = { factor: sharedFloats(9), d: 3, top: 0, bottom: 2, out: newMatrix(1, 2) };
+  for (const change of [{ d: 4 }, { bottom: 3 }, { top: 2 }, { out: newMatrix(2, 1) }]) {
+    await expect(kernel.run("compensation", { ...job, ...change })).rejects.toMatchObject({
       code: "INTERNAL",
     });
   }
