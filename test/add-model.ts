@@ -54,7 +54,7 @@ function main(): number {
     console.error(usage);
     return 2;
   }
-  const python = findPython("torch, transformers");
+  const python = findPython("torch", "transformers");
   if (!("path" in python)) {
     console.error(
       "No Python has torch and transformers. Install test/python/fixtures.txt in a virtual\n" +

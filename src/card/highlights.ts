@@ -46,11 +46,11 @@ function architecture(modelType: string): string {
  */
 function layerWords(layers: Layers): string {
   const byKind = layers.map(({ mixer, mlp, count }) => {
-    const halves = [
+    const parts = [
       ...(mixer === null ? [] : [mixers[mixer]]),
       ...(mlp === null ? [] : [mlps[mlp]]),
     ];
-    return `${grouped(count)} ${halves.join(" + ")}`;
+    return `${grouped(count)} ${parts.join(" + ")}`;
   });
   const total = layers.reduce((sum, { count }) => sum + count, 0);
   return byKind.length > 1 ? `${grouped(total)}: ${byKind.join(", ")}` : byKind.join("");

@@ -50,7 +50,7 @@ export function isMeasured({ plan }: Receipt): boolean {
 /** The plan's rules and their results, one sentence each. */
 export function policyWords(receipt: Receipt): readonly string[] {
   const { plan, options, model } = receipt;
-  if (plan.predicted !== null) return priceWords(receipt, plan.predicted);
+  if (plan.predicted !== null) return costWords(receipt, plan.predicted);
   const base = baseBits(receipt);
   if (plan.boosts === 0)
     return [`${plan.tier} is uniform: every quantized module gets ${base} bits.`];
@@ -71,7 +71,7 @@ export function policyWords(receipt: Receipt): readonly string[] {
   ];
 }
 
-function priceWords({ plan, model }: Receipt, predicted: PredictedLoss): readonly string[] {
+function costWords({ plan, model }: Receipt, predicted: PredictedLoss): readonly string[] {
   const routed = model.experts !== null;
   const names = Object.keys(plan.floors ?? {}).sort();
   const floors = names.map((name) => `${floorWords[name] ?? code(name)} ${plan.floors![name]}`);

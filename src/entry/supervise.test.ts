@@ -36,7 +36,7 @@ describe("a supervised run", () => {
     expect({ code, signal }).toEqual({ code: 1, signal: null });
     expect(stderr.trim().split("\n")).toEqual([
       "error: the run needs more memory than there is [MEMORY]",
-      expect.stringMatching(/--calibration-samples.*--workers.*--max-old-space-size/),
+      expect.stringMatching(/calibration-samples.*workers.*--max-old-space-size/),
     ]);
   });
 

@@ -40,6 +40,11 @@ export function supervise(report: (failure: Failure) => void): void {
   child.stderr!.setEncoding("utf8").on("data", (text: string) => crash.add(text));
   const passOn = (signal: NodeJS.Signals) => void child.kill(signal);
   for (const signal of passedOn) process.on(signal, passOn);
+  child.once("error", (cause) => {
+    const failure = describeFailure(cause, process.env.OQE_DEBUG !== undefined);
+    report(failure);
+    process.exitCode = failure.exitCode;
+  });
   child.once("close", (code, signal) => {
     crash.end(process.env.OQE_DEBUG !== undefined);
     for (const name of passedOn) process.off(name, passOn);

@@ -18,7 +18,7 @@ export type ErrorCode =
   | "NETWORK" // no usable answer of the Hub after every retry
   | "DISK" // the disk is full, or a folder cannot be used
   | "MEMORY" // the run needs more memory than there is
-  | "GATE" // a tier failed its gate, or its figures differ from those of its receipt
+  | "GATE" // a tier failed its gate, or its files or figures differ from its receipt
   | "TEMPLATE" // a card template names an unknown fact, or does not parse
   | "KERNEL" // the WebAssembly kernel trapped or cannot be loaded
   | "INTERNAL"; // a bug of this program
@@ -44,8 +44,8 @@ export const exitCodes = { failure: 1, usage: 2, gate: 3 } as const;
 
 /** Advice for a run that needs less memory. */
 export const memoryHint =
-  "Use fewer calibration rows (--calibration-samples 64), shorter ones " +
-  "(--calibration-length 128), fewer threads (--workers 2) or one tier per run (--tiers oQ4e). " +
+  "Use fewer calibration rows (calibration-samples 64), shorter ones (calibration-length 128), " +
+  "fewer threads (workers 2) or one tier per run (tiers oQ4e). " +
   "NODE_OPTIONS=--max-old-space-size=8192 gives Node a heap of 8 GB.";
 
 export interface Failure {

@@ -77,7 +77,7 @@ describe("a failure at the entry", () => {
   test("of memory says what to change", async () => {
     const { message, hint } = await describeThrown(() => new ArrayBuffer(2 ** 52));
     expect(message).toBe("the run needs more memory than there is [MEMORY]");
-    for (const way of ["--calibration-samples", "--workers", "--max-old-space-size"])
+    for (const way of ["calibration-samples 64", "workers 2", "--max-old-space-size"])
       expect(hint).toContain(way);
   });
 

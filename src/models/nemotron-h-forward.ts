@@ -107,7 +107,7 @@ function attend(at: BlockContext, x: Matrix): Promise<Matrix> {
 }
 
 /** The one part that a block has: a mixer or an MLP. */
-function half(at: BlockContext, x: Matrix): Promise<Matrix> {
+function part(at: BlockContext, x: Matrix): Promise<Matrix> {
   const { mixer, mlp } = at.kind;
   if (mixer !== null) return mixer === "mamba" ? mamba(at, x) : attend(at, x);
   return mlp === "moe" ? moe(at, x) : squaredMlp(at, "mlp", x);
@@ -124,7 +124,7 @@ export const nemotronHForward: Forward = {
   embed: (at, ids) =>
     embed(at, ids, integer(at.config, "vocab_size"), integer(at.config, "hidden_size")),
   async block(at, x) {
-    const y = await half(at, await norm(at, "norm", x, eps(at.config)));
+    const y = await part(at, await norm(at, "norm", x, eps(at.config)));
     return at.ops.add(y, x);
   },
   finish: (at, x) => norm(at, "final_norm", x, eps(at.config)),

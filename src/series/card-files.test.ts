@@ -3,6 +3,8 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 import { removeFolder, scratchFolder } from "../../test/support/models.ts";
 import { tunedReceipt } from "../../test/support/receipts.ts";
 import { drawPictures } from "../card/pictures.ts";
+import { renderCard } from "../card/render.ts";
+import { OqeError } from "../ground/errors.ts";
 import { writeCard } from "./card-files.ts";
 
 let folder: string;
@@ -25,8 +27,19 @@ test("a picture that cannot be drawn is a warning, and its placeholder is writte
   const failure = "oqe-bits.svg: its content is not as expected";
   const draw = (receipt: Parameters<typeof drawPictures>[0]) =>
     drawPictures(receipt).map((picture) => ({ ...picture, svg: "<svg/>", failure }));
-  await writeCard(folder, tunedReceipt(), report, draw);
+  await writeCard(folder, tunedReceipt(), report, { render: renderCard, draw });
   expect(await readFile(`${folder}/oqe-bits.svg`, "utf8")).toBe("<svg/>");
   expect(await readFile(`${folder}/README.md`, "utf8")).toContain("oqe-bits.svg");
   expect(warnings).toEqual([expect.stringContaining(`a picture could not be drawn: ${failure}`)]);
+});
+
+test("a card that cannot be rendered is a warning, and a placeholder without a figure", async () => {
+  const render = () => Promise.reject(new OqeError("TEMPLATE", "model-card.md.jinja:3: broken"));
+  await writeCard(folder, tunedReceipt(), report, { render, draw: drawPictures });
+  const card = await readFile(`${folder}/README.md`, "utf8");
+  expect(card).toContain(`# ${tunedReceipt().name}`);
+  expect(card).not.toMatch(/bpw|KL|GB/);
+  expect(warnings).toEqual([
+    expect.stringMatching(/^the card of .* could not be made: model-card/),
+  ]);
 });

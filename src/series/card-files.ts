@@ -1,7 +1,8 @@
 import { rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { drawPictures, picturePaths } from "../card/pictures.ts";
-import { renderCard } from "../card/render.ts";
+import { type CardPicture, drawPictures, picturePaths } from "../card/pictures.ts";
+import { placeholderCard, renderCard } from "../card/render.ts";
+import { decorate } from "../ground/decoration.ts";
 import type { Report } from "../ground/report.ts";
 import type { Receipt } from "../receipt/receipt.ts";
 import { parseReceipt, writeReceipt } from "../receipt/receipt-file.ts";
@@ -20,27 +21,54 @@ export async function rehearseCard(recipe: Recipe): Promise<string> {
   return renderCard(parseReceipt(writeReceipt(receipt), receipt.name));
 }
 
-/** Renders card and pictures of a finished folder again; gives the card's path. */
+interface CardFiles {
+  readonly receipt: Receipt;
+  readonly card: string;
+  readonly pictures: readonly CardPicture[];
+}
+
+/** How card and pictures are made. Tests pass others. */
+const making = { render: renderCard, draw: drawPictures };
+
+/**
+ * Renders card and pictures of a finished folder again; gives the card's path. Throws TEMPLATE,
+ * BAD_INPUT.
+ */
 export async function rewriteCard(folder: string, report: Pick<Report, "warn">): Promise<string> {
-  await writeCard(folder, await readReceipt(folder), report);
+  const receipt = await readReceipt(folder);
+  const card = await renderCard(receipt);
+  await writeFiles(folder, { receipt, card, pictures: drawPictures(receipt) }, report);
   return join(folder, "README.md");
 }
 
 /**
- * Writes card and pictures, which follow from the receipt alone. Removes pictures that the receipt
- * has no figures for. A picture that cannot be drawn is a placeholder and a warning.
+ * Writes card and pictures of a tier that was just made. What cannot be made is a placeholder and a
+ * warning: the weights took hours.
  */
 export async function writeCard(
   folder: string,
   receipt: Receipt,
   report: Pick<Report, "warn">,
-  draw = drawPictures,
+  { render, draw } = making,
 ): Promise<void> {
-  const pictures = draw(receipt);
+  const card = await decorate(report, {
+    what: `the card of ${receipt.name}`,
+    make: () => render(receipt),
+    placeholder: placeholderCard(receipt),
+  });
+  await writeFiles(folder, { receipt, card, pictures: draw(receipt) }, report);
+}
+
+/** Removes pictures that the receipt has no figures for. */
+async function writeFiles(
+  folder: string,
+  { receipt, card, pictures }: CardFiles,
+  report: Pick<Report, "warn">,
+): Promise<void> {
   for (const { failure } of pictures)
     if (failure !== null) report.warn(`${receipt.name}: a picture could not be drawn: ${failure}`);
   const files: Readonly<Record<string, string>> = {
-    "README.md": await renderCard(receipt),
+    "README.md": card,
     ...Object.fromEntries(pictures.map(({ path, svg }) => [path, svg])),
   };
   const size = Object.values(files).reduce((sum, text) => sum + Buffer.byteLength(text), 0);

@@ -73,7 +73,7 @@ function nameOf({ id, name }: Repository): string {
 
 function other(target: Repository, what: string): OqeError {
   return new OqeError(
-    "BAD_INPUT",
+    "GATE",
     `${nameOf(target)}: ${what}`,
     "Receipt, config and shards are not of one run. Download it again, or quantize again.",
   );

@@ -95,7 +95,7 @@ def write_published_config(folder):
     if rope.get("rope_type", "default") != "default":
         config["rope_scaling"] = rope
     config["torch_dtype"] = config.pop("dtype")
-    if "num_experts" not in config and "num_local_experts" in config:
+    if config["model_type"] == "qwen3_moe" and "num_experts" not in config:
         config["num_experts"] = config.pop("num_local_experts")
     path.write_text(json.dumps(config, indent=2))
 
