@@ -1,0 +1,3 @@
+import { n as runCommand, t as openDependencies } from "./commands.js";
+
+export { runCommand };

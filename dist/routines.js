@@ -1,0 +1,2599 @@
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
+
+// kernel-wasm/pkg/oqe_kernel.js
+/**
+* `y += x`
+*
+* # Safety
+* As the module says.
+* @param {number} y
+* @param {number} x
+* @param {number} count
+*/
+function add(y, x, count) {
+	wasm.add(y, x, count);
+}
+/**
+* Adds to each token's context: `contexts` float32 `[vocabulary, width]` += Σ over positions of
+* p_v (1 - p_v) · z. `logits` float32 `[rows, vocabulary]`, overwritten; `z` `[rows, width]`.
+*
+* # Safety
+* As [`super::quantize`].
+* @param {number} logits
+* @param {number} rows
+* @param {number} vocabulary
+* @param {number} z
+* @param {number} width
+* @param {number} contexts
+*/
+function add_contexts(logits, rows, vocabulary, z, width, contexts) {
+	wasm.add_contexts(logits, rows, vocabulary, z, width, contexts);
+}
+/**
+* Adds the Fisher weights of each group of tokens: `logits` float32 `[rows, vocabulary]`,
+* overwritten; `groups` uint32 `[vocabulary]`; `sums` float32 `[rows, count]`.
+*
+* # Safety
+* As [`super::quantize`]; every group is below `count`.
+* @param {number} logits
+* @param {number} rows
+* @param {number} vocabulary
+* @param {number} groups
+* @param {number} sums
+* @param {number} count
+*/
+function add_fisher_weights(logits, rows, vocabulary, groups, sums, count) {
+	wasm.add_fisher_weights(logits, rows, vocabulary, groups, sums, count);
+}
+/**
+* `tile` += alpha·`left`ᵀ·`right` of a [`ProductCall`].
+*
+* # Safety
+* As [`linear`].
+* @param {number} call
+*/
+function add_product(call) {
+	wasm.add_product(call);
+}
+/**
+* Row r of `y` += weights[r] · row r of `x`.
+*
+* # Safety
+* As the module says.
+* @param {number} y
+* @param {number} x
+* @param {number} weights
+* @param {number} rows
+* @param {number} columns
+*/
+function add_weighted(y, x, weights, rows, columns) {
+	wasm.add_weighted(y, x, weights, rows, columns);
+}
+/**
+* Address of at least `bytes` bytes, aligned to 64. A later, larger request moves the arena and
+* loses its contents.
+* @param {number} bytes
+* @returns {number}
+*/
+function arena(bytes) {
+	return wasm.arena(bytes) >>> 0;
+}
+/**
+* Causal attention of one sequence, an [`AttentionCall`]; changes `q` and `k`.
+*
+* # Safety
+* As the module says.
+* @param {number} call
+*/
+function attend(call) {
+	wasm.attend(call);
+}
+/**
+* Changes the dtype of the elements of a [`CastCall`]. Returns how many are NaN or infinite then.
+*
+* # Safety
+* As [`quantize`].
+* @param {number} call
+* @returns {number}
+*/
+function cast$1(call) {
+	return wasm.cast(call);
+}
+/**
+* Replaces the upper triangle of H `[n, n]` by R with H = RᵀR. Gives the index of the first pivot
+* that is not positive and finite, or -1. Values below the diagonal have no meaning.
+*
+* # Safety
+* As [`linear`].
+* @param {number} n
+* @param {number} h
+* @returns {number}
+*/
+function cholesky(n, h) {
+	return wasm.cholesky(n, h);
+}
+/**
+* Compares the logits `[rows, vocabulary]` of two models; `next` = the token that follows each
+* row. `out` = float64 `[rows, 4]`: divergence, log-probability of the next token under the base
+* and under the model, 1 where both rank the same token first.
+*
+* # Safety
+* As [`super::quantize`]; `out` is aligned to 8.
+* @param {number} base
+* @param {number} model
+* @param {number} next
+* @param {number} rows
+* @param {number} vocabulary
+* @param {number} out
+*/
+function compare$1(base, model, next, rows, vocabulary, out) {
+	wasm.compare(base, model, next, rows, vocabulary, out);
+}
+/**
+* Decodes the rows of a [`DecodeCall`]. Returns how many results are NaN or infinite.
+*
+* # Safety
+* As [`super::quantize`]; `values` is aligned to 4.
+* @param {number} call
+* @returns {number}
+*/
+function decode$1(call) {
+	return wasm.decode(call);
+}
+/**
+* Decodes the elements of a [`DequantizeCall`] into float32.
+*
+* # Safety
+* As [`quantize`]; `out` is aligned to 4.
+* @param {number} call
+*/
+function dequantize$1(call) {
+	wasm.dequantize(call);
+}
+/**
+* Σ (x - y)² of each row, float64 into `out`; both given.
+*
+* # Safety
+* As the module says.
+* @param {number} x
+* @param {number} y
+* @param {number} rows
+* @param {number} columns
+* @param {number} out
+*/
+function distances$1(x, y, rows, columns, out) {
+	wasm.distances(x, y, rows, columns, out);
+}
+/**
+* Visits blocks as [`tune_block`] does. Returns tr(W H Wᵀ) so far.
+*
+* # Safety
+* As [`tune_block`].
+* @param {number} call
+* @param {number} start
+* @param {number} end
+* @param {number} factor
+* @returns {number}
+*/
+function forecast_energy_block(call, start, end, factor) {
+	return wasm.forecast_energy_block(call, start, end, factor);
+}
+/**
+* Prepares `forecast_energy_block`, after `tune_prepare`.
+*
+* # Safety
+* As [`tune_prepare`].
+* @param {number} call
+*/
+function forecast_energy_start(call) {
+	wasm.forecast_energy_start(call);
+}
+/**
+* The expected loss of tuning at the call's width, after `tune_prepare`. `pivots` are float32 in
+* natural order.
+*
+* # Safety
+* As [`tune_prepare`].
+* @param {number} call
+* @param {number} pivots
+* @returns {number}
+*/
+function forecast_loss(call, pivots) {
+	return wasm.forecast_loss(call, pivots);
+}
+/**
+* `y` = `x`·Wᵀ + `bias` of a [`LinearCall`].
+*
+* # Safety
+* As [`super::quantize`]; float32 operands are aligned to 4.
+* @param {number} call
+*/
+function linear$1(call) {
+	wasm.linear(call);
+}
+/**
+* One sequence through a Mamba-2 mixer. `sizes` = u32 `[heads, head, groups, state, taps]`;
+* `tensors` = addresses of `[convolution, convolution bias, step bias, decay log, skip, norm]`.
+*
+* # Safety
+* As the module says.
+* @param {number} sizes
+* @param {number} tensors
+* @param {number} least
+* @param {number} most
+* @param {number} eps
+* @param {number} tokens
+* @param {number} z
+* @param {number} y
+*/
+function mamba$1(sizes, tensors, least, most, eps, tokens, z, y) {
+	wasm.mamba(sizes, tensors, least, most, eps, tokens, z, y);
+}
+/**
+* Quantizes the rows of a [`QuantizeCall`].
+*
+* # Safety
+* Every address lies in the arena with the memory that its operand needs; they do not overlap.
+* @param {number} call
+*/
+function quantize$1(call) {
+	wasm.quantize(call);
+}
+/**
+* max(x, 0)² of `count` values, in place.
+*
+* # Safety
+* As the module says.
+* @param {number} data
+* @param {number} count
+*/
+function relu_squared(data, count) {
+	wasm.relu_squared(data, count);
+}
+/**
+* Norms `rows` rows of `columns` values in place, in groups of `width`.
+*
+* # Safety
+* As the module says.
+* @param {number} data
+* @param {number} rows
+* @param {number} columns
+* @param {number} weight
+* @param {number} width
+* @param {number} eps
+*/
+function rms_norm(data, rows, columns, weight, width, eps) {
+	wasm.rms_norm(data, rows, columns, weight, width, eps);
+}
+/**
+* Tables `[positions, size / 2]`. `scaling` = float64 `[kind, factor, …]`: 0 default; 1 linear; 2
+* Llama 3 `low, high, original`; 3 YaRN `fast, slow, original, whole, attention, mscale, mscale of
+* all dimensions`.
+*
+* # Safety
+* As the module says.
+* @param {number} base
+* @param {number} size
+* @param {number} positions
+* @param {number} scaling
+* @param {number} cosines
+* @param {number} sines
+*/
+function rotary$1(base, size, positions, scaling, cosines, sines) {
+	wasm.rotary(base, size, positions, scaling, cosines, sines);
+}
+/**
+* Chooses experts for `tokens` rows of logits, which become scores.
+*
+* # Safety
+* As the module says.
+* @param {number} numbers
+* @param {number} correction
+* @param {number} scale
+* @param {number} tokens
+* @param {number} logits
+* @param {number} experts
+* @param {number} selection
+* @param {number} weights
+*/
+function route$1(numbers, correction, scale, tokens, logits, experts, selection, weights) {
+	wasm.route(numbers, correction, scale, tokens, logits, experts, selection, weights);
+}
+/**
+* Replaces B `[n, m]` by X with RᵀX = B, for R upper triangular `[n, n]`.
+*
+* # Safety
+* As [`linear`].
+* @param {number} n
+* @param {number} m
+* @param {number} r
+* @param {number} b
+*/
+function solve$1(n, m, r, b) {
+	wasm.solve(n, m, r, b);
+}
+/**
+* `gate` = SiLU(gate) · up.
+*
+* # Safety
+* As the module says.
+* @param {number} gate
+* @param {number} up
+* @param {number} count
+*/
+function swiglu(gate, up, count) {
+	wasm.swiglu(gate, up, count);
+}
+/**
+* Tunes positions `[start, end)`. `factor` = R `[end - start, columns - start]`: their rows from
+* column `start` on.
+*
+* # Safety
+* As [`tune_prepare`].
+* @param {number} call
+* @param {number} start
+* @param {number} end
+* @param {number} factor
+*/
+function tune_block(call, start, end, factor) {
+	wasm.tune_block(call, start, end, factor);
+}
+/**
+* Maximum number of positions in a block.
+* @returns {number}
+*/
+function tune_block_size() {
+	return wasm.tune_block_size() >>> 0;
+}
+/**
+* # Safety
+* As [`tune_prepare`].
+* @param {number} call
+*/
+function tune_finish(call) {
+	wasm.tune_finish(call);
+}
+/**
+* # Safety
+* Every address of the [`TuneCall`] lies in the arena with the memory that its operand needs,
+* aligned to 8.
+* @param {number} call
+*/
+function tune_prepare(call) {
+	wasm.tune_prepare(call);
+}
+/**
+* How many float64 of workspace a [`TuneCall`] needs. Its addresses may still be missing; of
+* `order` only whether it is 0 counts.
+*
+* # Safety
+* `call` is the address of a [`TuneCall`].
+* @param {number} call
+* @returns {number}
+*/
+function tune_workspace(call) {
+	return wasm.tune_workspace(call) >>> 0;
+}
+/**
+* Computes the weights of given experts, `[tokens, candidates]`.
+*
+* # Safety
+* As the module says.
+* @param {number} numbers
+* @param {number} scale
+* @param {number} tokens
+* @param {number} scores
+* @param {number} experts
+* @param {number} weights
+*/
+function weigh$1(numbers, scale, tokens, scores, experts, weights) {
+	wasm.weigh(numbers, scale, tokens, scores, experts, weights);
+}
+/**
+* `count` elements of dtype `from` as float32.
+*
+* # Safety
+* As the module says.
+* @param {number} elements
+* @param {number} from
+* @param {number} count
+* @param {number} out
+*/
+function widen(elements, from, count, out) {
+	wasm.widen(elements, from, count, out);
+}
+function __wbg_get_imports() {
+	return {
+		__proto__: null,
+		"./oqe_kernel_bg.js": {
+			__proto__: null,
+			__wbindgen_init_externref_table: function() {
+				const table = wasm.__wbindgen_externrefs;
+				table.set(0, void 0);
+				table.set(1024, void 0);
+				table.set(1025, null);
+				table.set(1026, true);
+				table.set(1027, false);
+			}
+		}
+	};
+}
+let wasm;
+function __wbg_finalize_init(instance, module) {
+	wasm = instance.exports;
+	wasm.__wbindgen_start();
+	return wasm;
+}
+function initSync(module) {
+	if (wasm !== void 0) return wasm;
+	if (module !== void 0) {
+		if (Object.getPrototypeOf(module) === Object.prototype) ({module} = module);
+		else console.warn("using deprecated parameters for `initSync()`; pass a single object instead");
+	}
+	const imports = __wbg_get_imports();
+	if (!(module instanceof WebAssembly.Module)) module = new WebAssembly.Module(module);
+	return __wbg_finalize_init(new WebAssembly.Instance(module, imports), module);
+}
+
+// src/kernel/collect.ts
+/**
+* V8 ignores SharedArrayBuffers when it decides whether to collect garbage. All matrices lie over
+* such buffers, and every thread that received one keeps it alive until it collects. Within seconds
+* that adds up to gigabytes. So each thread counts the shared memory that it handles and triggers
+* collections itself.
+*/
+const bytesBetween = 128 << 20;
+/**
+* A full collection follows after this many young ones: it also frees buffers that survived them.
+*/
+const youngBetween = 7;
+let collector;
+let bytes = 0;
+let young = 0;
+/**
+* Counts shared memory that this thread created or received. Returns true when a collection is due.
+*/
+function countShared(more) {
+	bytes += more;
+	return bytes > bytesBetween;
+}
+/** Frees the buffers that this thread no longer refers to. */
+function collect() {
+	bytes = 0;
+	collector ??= findCollector();
+	if (young++ < youngBetween) {
+		collector({ type: "minor" });
+		return;
+	}
+	young = 0;
+	collector();
+}
+function findCollector() {
+	setFlagsFromString("--expose-gc");
+	return runInNewContext("gc");
+}
+/** Bytes of all arrays in a job. */
+function bytesIn(value) {
+	if (ArrayBuffer.isView(value)) return value.byteLength;
+	if (typeof value !== "object" || value === null) return 0;
+	return Object.values(value).reduce((sum, part) => sum + bytesIn(part), 0);
+}
+
+// src/kernel/dtype.ts
+/** Bytes per element of every safetensors dtype that we may meet in a header. */
+const bytesPerElement = {
+	BOOL: 1,
+	U8: 1,
+	I8: 1,
+	F8_E4M3: 1,
+	F8_E5M2: 1,
+	F8_E8M0: 1,
+	U16: 2,
+	I16: 2,
+	F16: 2,
+	BF16: 2,
+	U32: 4,
+	I32: 4,
+	F32: 4,
+	U64: 8,
+	I64: 8,
+	F64: 8
+};
+function isFloat(dtype) {
+	return dtype === "BF16" || dtype === "F16" || dtype === "F32";
+}
+
+// src/kernel/matrix.ts
+/** A matrix of zeros. */
+function newMatrix(rows, columns) {
+	return {
+		data: sharedFloats(rows * columns),
+		rows,
+		columns
+	};
+}
+/** Rows `[start, end)`: the same memory. */
+function rowsOf({ data, columns }, start, end) {
+	return {
+		data: data.subarray(start * columns, end * columns),
+		rows: end - start,
+		columns
+	};
+}
+/** Output rows `[start, end)` of a weight: the same memory. */
+function weightRows({ bytes, dtype, columns }, start, end) {
+	const rowBytes = columns * bytesPerElement[dtype];
+	return {
+		bytes: bytes.subarray(start * rowBytes, end * rowBytes),
+		dtype,
+		rows: end - start,
+		columns
+	};
+}
+/** The bytes of a typed array: the same memory. */
+function bytesOf({ buffer, byteOffset, byteLength }) {
+	return new Uint8Array(buffer, byteOffset, byteLength);
+}
+/** Flat float32 values as a weight with `columns` columns: the same memory. */
+function asWeight(values, columns) {
+	return {
+		bytes: bytesOf(values),
+		dtype: "F32",
+		rows: values.length / columns,
+		columns
+	};
+}
+/** The values of a float32 weight: the same memory. */
+function floatsOf({ bytes: { buffer, byteOffset, byteLength } }) {
+	return new Float32Array(buffer, byteOffset, byteLength / 4);
+}
+function sharedFloats(count) {
+	return new Float32Array(shared(4 * count));
+}
+function sharedIntegers(count) {
+	return new Uint32Array(shared(4 * count));
+}
+function sharedBytes(count) {
+	return new Uint8Array(shared(count));
+}
+/** The bytes themselves if they lie in shared memory, else a copy in shared memory. */
+function inShared(bytes) {
+	if (isShared(bytes)) return bytes;
+	const copy = sharedBytes(bytes.byteLength);
+	copy.set(bytes);
+	return copy;
+}
+function isShared(bytes) {
+	return bytes.buffer instanceof SharedArrayBuffer;
+}
+function shared(bytes) {
+	if (countShared(bytes)) collect();
+	return new SharedArrayBuffer(bytes);
+}
+/** Calls `fail` where a job's matrix, or its memory, has another shape than `[rows, columns]`. */
+function checkMatrix(name, matrix, [rows, columns], fail) {
+	if (matrix.rows !== rows || matrix.columns !== columns) fail(`${name} is ${matrix.rows}x${matrix.columns}, expected ${rows}x${columns}`);
+	if (matrix.data.length !== rows * columns) fail(`${name} has ${matrix.data.length} elements for ${rows}x${columns}`);
+}
+/** Calls `fail` where a row number lies outside of the matrix. */
+function checkRows(rows, matrix, fail) {
+	if (rows.some((row) => row >= matrix.rows)) fail(`a row number outside the ${matrix.rows} rows`);
+}
+
+// src/kernel/arena.ts
+/**
+* This thread's WebAssembly memory. Routines copy their operands from host memory into the arena,
+* call the kernel with addresses, and copy results out. Only this file, struct.ts and routines/ use
+* addresses.
+*/
+let memory;
+/** Codes of the dtypes in exports.rs. */
+const dtypeCode = {
+	BF16: 0,
+	F16: 1,
+	F32: 2
+};
+/** Gives this thread its private instance. Call it once, before any job. */
+function instantiate(module) {
+	memory = initSync({ module }).memory;
+}
+/** Offsets of a job's operands within the arena, each at its own cache line. */
+var Layout = class {
+	size = 0;
+	place(bytes) {
+		const offset = this.size;
+		this.size = Math.ceil((offset + bytes) / 64) * 64;
+		return offset;
+	}
+	/** Address of an arena of this size. Earlier views of the memory become invalid. */
+	claim() {
+		if (this.size > 4294901760) throw new RangeError(`${this.size} bytes for one row exceed WebAssembly's 4 GiB`);
+		return arena(this.size) >>> 0;
+	}
+};
+/** How many of `rows` rows of `rowBytes` bytes fit a core's second-level cache, at least 1. */
+function rowsOfSlab(rows, rowBytes) {
+	return Math.min(rows, Math.max(1, Math.floor(slabBytes / rowBytes)));
+}
+const slabBytes = 131072;
+/** Visits `[start, end)` of `count` rows, `step` at a time. */
+function eachSlab(count, step, visit) {
+	for (let start = 0; start < count; start += step) visit(start, Math.min(count, start + step));
+}
+/** Copies bytes `[start, end)` of host memory into the arena. */
+function copyIn(address, from, start, end) {
+	asBuffer(from).copy(Buffer.from(memory.buffer, address, end - start), 0, start, end);
+}
+/** Copies from the arena to bytes `[start, end)` of host memory. */
+function copyOut(address, into, start, end) {
+	Buffer.from(memory.buffer, address, end - start).copy(asBuffer(into), start);
+}
+/** Copies a rectangle into the arena, its rows one after the other. */
+function copyRectangleIn(address, { data, columns, top, bottom, left, right, rows }) {
+	const bytes = 4 * (right - left);
+	const host = asBuffer(bytesOf(data));
+	const arena = Buffer.from(memory.buffer, address, (bottom - top) * bytes);
+	if (!rows && right - left === columns) {
+		host.copy(arena, 0, top * bytes, bottom * bytes);
+		return;
+	}
+	for (let i = top; i < bottom; i++) {
+		const start = 4 * ((rows ? rows[i] : i) * columns + left);
+		host.copy(arena, (i - top) * bytes, start, start + bytes);
+	}
+}
+/**
+* Copies from the arena to a rectangle. With `upper`, row i is written from its column i on; the
+* elements before stay as they are.
+*/
+function copyRectangleOut(address, rectangle, upper = false) {
+	const { data, columns, top, bottom, left, right } = rectangle;
+	const bytes = 4 * (right - left);
+	const host = asBuffer(bytesOf(data));
+	const arena = Buffer.from(memory.buffer, address, (bottom - top) * bytes);
+	if (!upper && right - left === columns) {
+		arena.copy(host, top * bytes);
+		return;
+	}
+	for (let i = 0; i < bottom - top; i++) {
+		const skip = upper ? Math.min(bytes, 4 * i) : 0;
+		arena.copy(host, 4 * ((top + i) * columns + left) + skip, i * bytes + skip, (i + 1) * bytes);
+	}
+}
+/** Copies rows `[top, bottom)` of a matrix into the arena. */
+function copyRowsIn(address, { data, columns }, top, bottom) {
+	copyRectangleIn(address, {
+		data,
+		columns,
+		top,
+		bottom,
+		left: 0,
+		right: columns
+	});
+}
+/** Copies from the arena to rows `[top, bottom)` of a matrix. */
+function copyRowsOut(address, { data, columns }, top, bottom) {
+	copyRectangleOut(address, {
+		data,
+		columns,
+		top,
+		bottom,
+		left: 0,
+		right: columns
+	});
+}
+/** Copies consecutive rows in the arena to the rows `rows` of a matrix. */
+function scatterRows(address, { data, columns }, rows) {
+	const bytes = 4 * columns;
+	const host = asBuffer(bytesOf(data));
+	const arena = Buffer.from(memory.buffer, address, rows.length * bytes);
+	for (let i = 0; i < rows.length; i++) arena.copy(host, rows[i] * bytes, i * bytes, (i + 1) * bytes);
+}
+/**
+* The same memory as a Buffer. A Buffer copies shared memory in bulk; a typed array's `set` copies
+* it word by word.
+*/
+function asBuffer({ buffer, byteOffset, byteLength }) {
+	return Buffer.from(buffer, byteOffset, byteLength);
+}
+
+// src/kernel/routines/accumulate.ts
+const accumulate = {
+	describe: ({ x, y }) => `sum of ${x.rows}x${x.columns} into ${y.rows} rows`,
+	check({ x, rows, weights, y }, fail) {
+		checkMatrix("x", x, [rows.length, y.columns], fail);
+		checkMatrix("y", y, [y.rows, y.columns], fail);
+		if (weights.length !== rows.length) fail(`${weights.length} weights for ${rows.length} rows`);
+		checkRows(rows, y, fail);
+	},
+	run({ x, rows, weights, y }) {
+		const { columns } = y;
+		const slab = rowsOfSlab(rows.length, 4 * columns);
+		const layout = new Layout();
+		const [atX, atY] = [layout.place(4 * slab * columns), layout.place(4 * slab * columns)];
+		const atWeights = layout.place(4 * slab);
+		const base = layout.claim();
+		for (let top = 0; top < rows.length; top += slab) {
+			const bottom = Math.min(rows.length, top + slab);
+			copyRowsIn(base + atX, x, top, bottom);
+			copyRectangleIn(base + atY, {
+				...y,
+				rows,
+				top,
+				bottom,
+				left: 0,
+				right: columns
+			});
+			copyIn(base + atWeights, bytesOf(weights), 4 * top, 4 * bottom);
+			add_weighted(base + atY, base + atX, base + atWeights, bottom - top, columns);
+			scatterRows(base + atY, y, rows.subarray(top, bottom));
+		}
+	}
+};
+
+// src/kernel/struct.ts
+const sizes = {
+	usize: 4,
+	f32: 4,
+	f64: 8
+};
+/** Declares a struct. Exported under the Rust struct's name; struct.test.ts compares the two. */
+function struct(fields) {
+	const offsets = /* @__PURE__ */ new Map();
+	let bytes = 0;
+	for (const [name, kind] of Object.entries(fields)) {
+		bytes = Math.ceil(bytes / sizes[kind]) * sizes[kind];
+		offsets.set(name, bytes);
+		bytes += sizes[kind];
+	}
+	const alignment = Math.max(...Object.values(fields).map((kind) => sizes[kind]));
+	bytes = Math.ceil(bytes / alignment) * alignment;
+	const view = (address) => new DataView(memory.buffer, address, bytes);
+	return {
+		fields,
+		bytes,
+		write(address, values) {
+			const at = view(address);
+			for (const [name, offset] of offsets) set[fields[name]](at, offset, values[name]);
+		},
+		read(address) {
+			const at = view(address);
+			const values = [...offsets].map(([name, offset]) => [name, get[fields[name]](at, offset)]);
+			return Object.fromEntries(values);
+		}
+	};
+}
+const set = {
+	usize: (view, offset, value) => view.setUint32(offset, value, true),
+	f32: (view, offset, value) => view.setFloat32(offset, value, true),
+	f64: (view, offset, value) => view.setFloat64(offset, value, true)
+};
+const get = {
+	usize: (view, offset) => view.getUint32(offset, true),
+	f32: (view, offset) => view.getFloat32(offset, true),
+	f64: (view, offset) => view.getFloat64(offset, true)
+};
+
+// src/kernel/routines/attention.ts
+/** The options of plain attention. */
+const plainHeads = {
+	norms: null,
+	rotary: null,
+	scale: null,
+	window: null,
+	softcap: null,
+	sinks: null
+};
+const AttentionCall = struct({
+	tokens: "usize",
+	queries: "usize",
+	keys: "usize",
+	size: "usize",
+	valueSize: "usize",
+	queryNorm: "usize",
+	keyNorm: "usize",
+	eps: "f32",
+	cosines: "usize",
+	sines: "usize",
+	rotaryPart: "usize",
+	scale: "f32",
+	window: "usize",
+	softcap: "f32",
+	sinks: "usize",
+	q: "usize",
+	k: "usize",
+	v: "usize",
+	y: "usize"
+});
+const attention = {
+	describe: ({ q, heads }) => `attention of ${heads.queries}/${heads.keys} heads over ${q.rows} tokens`,
+	check({ q, k, v, length, heads, y }, fail) {
+		const { queries, keys, size, valueSize } = heads;
+		if (queries % keys !== 0) fail(`${queries} query heads on ${keys} key heads`);
+		if (length < 1 || q.rows % length !== 0) fail(`${q.rows} tokens in sequences of ${length}`);
+		for (const [name, matrix, columns] of [
+			[
+				"q",
+				q,
+				queries * size
+			],
+			[
+				"k",
+				k,
+				keys * size
+			],
+			[
+				"v",
+				v,
+				keys * valueSize
+			],
+			[
+				"y",
+				y,
+				queries * valueSize
+			]
+		]) checkMatrix(name, matrix, [q.rows, columns], fail);
+		checkOptions(heads, length, fail);
+	},
+	run({ q, k, v, length, heads, y }) {
+		const layout = new Layout();
+		const atCall = layout.place(AttentionCall.bytes);
+		const tables = placeTables(heads, length, layout);
+		const places = [
+			q,
+			k,
+			v,
+			y
+		].map(({ columns }) => layout.place(4 * length * columns));
+		const base = layout.claim();
+		const [atQ, atK, atV, atY] = places.map((offset) => base + offset);
+		for (const { table, bytes, offset } of tables) if (table) copyIn(base + offset, bytesOf(table), 0, bytes);
+		const [queryNorm, keyNorm, cosines, sines, sinks] = tables.map(({ table, offset }) => table ? base + offset : 0);
+		AttentionCall.write(base + atCall, {
+			tokens: length,
+			queries: heads.queries,
+			keys: heads.keys,
+			size: heads.size,
+			valueSize: heads.valueSize,
+			queryNorm,
+			keyNorm,
+			eps: heads.norms?.eps ?? 0,
+			cosines,
+			sines,
+			rotaryPart: heads.rotary?.part ?? 0,
+			scale: heads.scale ?? 0,
+			window: heads.window ?? 0,
+			softcap: heads.softcap ?? 0,
+			sinks,
+			q: atQ,
+			k: atK,
+			v: atV,
+			y: atY
+		});
+		for (let top = 0; top < q.rows; top += length) {
+			const bottom = top + length;
+			copyRowsIn(atQ, q, top, bottom);
+			copyRowsIn(atK, k, top, bottom);
+			copyRowsIn(atV, v, top, bottom);
+			attend(base + atCall);
+			copyRowsOut(atY, y, top, bottom);
+		}
+	}
+};
+/** The norms, rotary tables and sinks of a sequence, those that a model has. */
+function placeTables({ size, queries, norms, rotary, sinks }, length, to) {
+	const angles = length * (rotary?.part ?? 0) / 2;
+	return [
+		[norms?.query, size],
+		[norms?.key, size],
+		[rotary?.cosines, angles],
+		[rotary?.sines, angles],
+		[sinks, queries]
+	].map(([table, count]) => ({
+		table: table ?? null,
+		bytes: 4 * count,
+		offset: to.place(table ? 4 * count : 0)
+	}));
+}
+function checkOptions(heads, length, fail) {
+	const { queries, size, norms, rotary, scale, window, softcap, sinks } = heads;
+	if (norms && (norms.query.length !== size || norms.key.length !== size)) fail(`head norms of ${norms.query.length} and ${norms.key.length} weights for heads of ${size}`);
+	for (const [name, value] of [["scale", scale], ["softcap", softcap]]) if (value !== null && !(value > 0 && Number.isFinite(value))) fail(`a ${name} of ${value}`);
+	if (window !== null && !(Number.isSafeInteger(window) && window > 0)) fail(`a window of ${window} tokens`);
+	if (sinks && sinks.length !== queries) fail(`${sinks.length} sinks for ${queries} query heads`);
+	if (rotary === null) return;
+	const { part, cosines, sines } = rotary;
+	if (!(part > 0 && part <= size && part % 2 === 0)) fail(`${part} of ${size} channels cannot be rotated`);
+	for (const table of [cosines, sines]) if (table.length < length * part / 2) fail(`a rotary table of ${table.length} angles`);
+}
+
+// src/kernel/width.ts
+/** Widths that MLX's affine format knows. */
+const bitWidths = [
+	2,
+	3,
+	4,
+	5,
+	6,
+	8
+];
+const groupSizes = [
+	32,
+	64,
+	128
+];
+/** Calls `fail` where MLX has no such width, or its groups do not fill rows of `columns`. */
+function checkWidth({ bits, groupSize }, columns, fail) {
+	if (!bitWidths.includes(bits)) fail(`MLX has no ${bits}-bit format, only ${bitWidths.join(", ")}`);
+	if (!groupSizes.includes(groupSize)) fail(`MLX has no groups of ${groupSize}, only ${groupSizes.join(", ")}`);
+	if (columns % groupSize !== 0) fail(`${columns} columns are not a multiple of the group of ${groupSize}`);
+}
+/** Calls `fail` where rows or columns are not whole numbers above 0. */
+function checkShape({ rows, columns }, fail) {
+	for (const n of [rows, columns]) if (!Number.isSafeInteger(n) || n < 1) fail("rows and columns must be whole numbers above 0");
+}
+function checkDtype(dtype, fail) {
+	if (!isFloat(dtype)) fail(`${dtype} is not a float dtype`);
+}
+
+// src/kernel/routines/cast.ts
+const CastCall = struct({
+	elements: "usize",
+	from: "usize",
+	count: "usize",
+	to: "usize",
+	out: "usize"
+});
+/**
+* Rounds to nearest, half to even; NaN stays NaN. Gives how many results are NaN or infinite,
+* whether they were before or the narrower range made them so.
+*/
+const cast = {
+	describe: ({ weights, from, to }) => `cast of ${weights.byteLength} bytes ${from} to ${to}`,
+	check({ weights, from, to, out }, fail) {
+		for (const dtype of [from, to]) checkDtype(dtype, fail);
+		const count = weights.byteLength / bytesPerElement[from];
+		if (!Number.isInteger(count)) fail("weights end within an element");
+		const expected = count * bytesPerElement[to];
+		if (out.byteLength !== expected) fail(`the output has ${out.byteLength} bytes, expected ${expected}`);
+	},
+	run({ weights, from, to, out }) {
+		const [fromBytes, toBytes] = [bytesPerElement[from], bytesPerElement[to]];
+		const count = weights.byteLength / fromBytes;
+		const slab = rowsOfSlab(count, fromBytes);
+		const layout = new Layout();
+		const atCall = layout.place(CastCall.bytes);
+		const [atElements, atOut] = [layout.place(slab * fromBytes), layout.place(slab * toBytes)];
+		const base = layout.claim();
+		let nonFinite = 0;
+		eachSlab(count, slab, (start, end) => {
+			copyIn(base + atElements, weights, start * fromBytes, end * fromBytes);
+			CastCall.write(base + atCall, {
+				elements: base + atElements,
+				from: dtypeCode[from],
+				count: end - start,
+				to: dtypeCode[to],
+				out: base + atOut
+			});
+			nonFinite += cast$1(base + atCall);
+			copyOut(base + atOut, out, start * toBytes, end * toBytes);
+		});
+		return { nonFinite };
+	}
+};
+
+// src/kernel/routines/center.ts
+/** Returns the sum of the squares of the result. */
+const center = {
+	describe: ({ x }) => `centering of ${x.rows}x${x.columns}`,
+	check({ x, factors }, fail) {
+		checkMatrix("x", x, [x.rows, x.columns], fail);
+		if (factors.length !== x.columns) fail(`${factors.length} factors for ${x.columns} columns`);
+	},
+	run({ x: { data, rows, columns }, factors }) {
+		const means = new Float64Array(columns);
+		for (let i = 0; i < data.length; i++) means[i % columns] += data[i] / rows;
+		let squares = 0;
+		for (let i = 0; i < data.length; i++) {
+			data[i] = factors[i % columns] * (data[i] - means[i % columns]);
+			squares += data[i] * data[i];
+		}
+		return { squares };
+	}
+};
+
+// src/kernel/routines/cluster.ts
+const cluster = {
+	describe: ({ points, groups }) => `clustering of ${points.rows} points into ${groups}`,
+	check({ points, groups, labels }, fail) {
+		if (labels.length !== points.rows) fail(`${labels.length} labels for ${points.rows} points`);
+		if (!(groups >= 1 && groups <= points.rows)) fail(`${groups} groups for ${points.rows} points`);
+	},
+	run({ points: { data, rows, columns }, groups, rounds, labels }) {
+		for (let i = 0; i < rows; i++) normalize(data.subarray(i * columns, (i + 1) * columns));
+		const centres = new Float64Array(groups * columns);
+		for (let g = 0; g < groups; g++) {
+			const first = Math.floor(g * rows / groups);
+			centres.set(data.subarray(first * columns, (first + 1) * columns), g * columns);
+		}
+		for (let round = 0;; round++) {
+			for (let i = 0; i < rows; i++) labels[i] = nearest(data, i * columns, centres, columns);
+			if (round === rounds) return;
+			const sums = new Float64Array(centres.length);
+			for (let i = 0; i < rows; i++) {
+				const at = labels[i] * columns;
+				for (let k = 0; k < columns; k++) sums[at + k] += data[i * columns + k];
+			}
+			for (let g = 0; g < groups; g++) {
+				const sum = sums.subarray(g * columns, (g + 1) * columns);
+				if (normalize(sum)) centres.set(sum, g * columns);
+			}
+		}
+	}
+};
+function nearest(data, start, centres, columns) {
+	let [best, largest] = [0, Number.NEGATIVE_INFINITY];
+	for (let at = 0, group = 0; at < centres.length; at += columns, group++) {
+		let product = 0;
+		for (let k = 0; k < columns; k++) product += data[start + k] * centres[at + k];
+		if (product > largest) [best, largest] = [group, product];
+	}
+	return best;
+}
+/** Scales to length 1. Returns false for a vector of zeros. */
+function normalize(vector) {
+	let squares = 0;
+	for (const value of vector) squares += value * value;
+	if (!(squares > 0)) return false;
+	const length = Math.sqrt(squares);
+	for (let k = 0; k < vector.length; k++) vector[k] /= length;
+	return true;
+}
+
+// src/kernel/routines/compare.ts
+/** Positions in the arena at once: two rows of logits each. */
+const slab$3 = 16;
+const compare = {
+	describe: ({ base }) => `comparison of ${base.rows}x${base.columns} logits`,
+	check({ base, model, next, out }, fail) {
+		if (model.rows !== base.rows || model.columns !== base.columns) fail(`the model has ${model.rows}x${model.columns}`);
+		if (next.length !== base.rows) fail(`${next.length} next tokens`);
+		if (next.some((token) => token >= base.columns)) fail("a next token outside the vocabulary");
+		if (out.length !== 4 * base.rows) fail(`${out.length} results for ${base.rows} positions`);
+	},
+	run({ base, model, next, out }) {
+		const { rows, columns } = base;
+		const layout = new Layout();
+		const [first, second] = [layout.place(slab$3 * columns * 4), layout.place(slab$3 * columns * 4)];
+		const [tokens, results] = [layout.place(64), layout.place(512)];
+		const at = layout.claim();
+		const bytes = (array) => new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
+		for (let start = 0; start < rows; start += slab$3) {
+			const end = Math.min(rows, start + slab$3);
+			copyIn(at + first, bytes(base.data), start * columns * 4, end * columns * 4);
+			copyIn(at + second, bytes(model.data), start * columns * 4, end * columns * 4);
+			copyIn(at + tokens, bytes(next), start * 4, end * 4);
+			compare$1(at + first, at + second, at + tokens, end - start, columns, at + results);
+			copyOut(at + results, bytes(out), start * 32, end * 32);
+		}
+	}
+};
+
+// src/kernel/routines/compensation.ts
+const compensation = {
+	describe: ({ d, top, bottom }) => `compensation of positions ${top} to ${bottom} of ${d}`,
+	check({ factor, d, top, bottom, out }, fail) {
+		if (factor.length !== d * d) fail(`the factor has ${factor.length} elements`);
+		if (!(top >= 0 && top < bottom && bottom < d)) fail(`positions ${top} to ${bottom} of ${d}: expected a block with positions after it`);
+		checkMatrix("the output", out, [d - bottom, bottom - top], fail);
+	},
+	run({ factor, d, top, bottom, out }) {
+		const [n, later] = [bottom - top, d - bottom];
+		const layout = new Layout();
+		const [offsetOfBlock, offsetOfRows] = [layout.place(4 * n * n), layout.place(4 * n * later)];
+		const base = layout.claim();
+		const block = new Float32Array(memory.buffer, base + offsetOfBlock, n * n);
+		for (let i = 0; i < n; i++) {
+			for (let j = i; j < n; j++) block[i * n + j] = factor[(bottom - 1 - j) * d + bottom - 1 - i];
+			const row = bottom - 1 - i;
+			const place = base + offsetOfRows + 4 * i * later;
+			copyRectangleIn(place, {
+				data: factor,
+				columns: d,
+				top: row,
+				bottom: row + 1,
+				left: bottom,
+				right: d
+			});
+		}
+		solve$1(n, later, base + offsetOfBlock, base + offsetOfRows);
+		const solved = new Float32Array(memory.buffer, base + offsetOfRows, n * later);
+		for (let i = 0; i < n; i++) for (let k = 0; k < later; k++) out.data[k * n + n - 1 - i] = solved[i * later + k];
+	}
+};
+
+// src/kernel/routines/condition.ts
+/** Rows whose elements below the diagonal are moved above it at once. */
+const blockRows = 64;
+const condition = {
+	describe: ({ order }) => `conditioning of ${order.length}x${order.length}`,
+	check({ gram, target, share, damping, order, diagonal, factor }, fail) {
+		const d = order.length;
+		if (gram.length !== d * d) fail(`the gram has ${gram.length} elements`);
+		if (target && target.length !== d * d) fail(`the target has ${target.length} elements`);
+		if (factor.length !== d * d) fail(`the factor has ${factor.length} elements`);
+		if (diagonal.length !== d) fail(`the diagonal has ${diagonal.length} elements`);
+		if (!(share >= 0 && share <= 1)) fail(`a share of ${share}, expected 0 to 1`);
+		if (!(damping >= 0 && damping < Number.POSITIVE_INFINITY)) fail(`a damping of ${damping}, expected a finite number from 0`);
+		const same = (one) => one?.buffer === factor.buffer && one.byteOffset === factor.byteOffset;
+		if (same(gram) || same(target)) fail("the factor would overwrite its source");
+	},
+	run(job) {
+		const { gram, target, share, damping, order, diagonal, factor } = job;
+		const d = order.length;
+		const mixture = mix(traceOf(gram, d), target && traceOf(target, d), share);
+		const answer = conditionDiagonal(job, mixture);
+		const { dead, mean, trace } = answer;
+		order.set(Array.from(diagonal.keys()).sort((a, b) => diagonal[a] - diagonal[b] || b - a));
+		permute(job, mixture, answer.isLive);
+		for (let p = 0; p < d; p++) factor[p * d + p] = diagonal[order[p]] + damping * mean;
+		return {
+			dead,
+			mean,
+			trace
+		};
+	}
+};
+function traceOf(matrix, d) {
+	let trace = 0;
+	for (let i = 0; i < d; i++) trace += matrix[i * d + i];
+	return trace;
+}
+function mix(gramTrace, targetTrace, share) {
+	if (targetTrace === null) return {
+		gram: 1 - share,
+		gramDiagonal: 1,
+		target: 0
+	};
+	if (gramTrace === 0) return {
+		gram: 0,
+		gramDiagonal: 0,
+		target: 1
+	};
+	if (targetTrace === 0) return {
+		gram: 1,
+		gramDiagonal: 1,
+		target: 0
+	};
+	return {
+		gram: 1 - share,
+		gramDiagonal: 1 - share,
+		target: share * gramTrace / targetTrace
+	};
+}
+/**
+* Writes H's diagonal, dead columns at the mean. `isLive` is 1 for every other column, also for
+* NaN: the factorization will report it.
+*/
+function conditionDiagonal({ gram, target, diagonal }, mixture) {
+	const d = diagonal.length;
+	const isLive = new Uint8Array(d);
+	let [trace, live] = [0, 0];
+	for (let i = 0; i < d; i++) {
+		const at = i * d + i;
+		diagonal[i] = mixture.gramDiagonal * gram[at] + (target ? mixture.target * target[at] : 0);
+		if (diagonal[i] <= 0) continue;
+		isLive[i] = 1;
+		live++;
+		trace += diagonal[i];
+	}
+	const mean = live > 0 ? trace / live : 1;
+	for (let i = 0; i < d; i++) if (!isLive[i]) diagonal[i] = mean;
+	return {
+		isLive,
+		mean,
+		trace,
+		dead: d - live
+	};
+}
+/** Writes H off the diagonal. Reads row by row; puts each element at its columns' positions. */
+function permute({ gram, target, order, factor }, mixture, isLive) {
+	const d = order.length;
+	const position = new Uint32Array(d);
+	for (let p = 0; p < d; p++) position[order[p]] = p;
+	factor.fill(0);
+	for (let i = 0; i < d; i++) {
+		const [to, from] = [position[i] * d, i * d];
+		const [ofGram, ofTarget] = isLive[i] ? [mixture.gram, mixture.target] : [0, 0];
+		for (let j = i + 1; j < d; j++) {
+			const value = ofGram * gram[from + j] + (target ? ofTarget * target[from + j] : 0);
+			factor[to + position[j]] = isLive[j] ? value : 0;
+		}
+	}
+	for (let left = 0; left < d; left += blockRows) {
+		const right = Math.min(d, left + blockRows);
+		for (let p = 0; p < right; p++) for (let q = Math.max(p + 1, left); q < right; q++) factor[p * d + q] += factor[q * d + p];
+	}
+}
+
+// src/kernel/routines/decode.ts
+const DecodeCall = struct({
+	format: "usize",
+	codes: "usize",
+	rows: "usize",
+	columns: "usize",
+	blockRows: "usize",
+	blockColumns: "usize",
+	skippedRows: "usize",
+	scales: "usize",
+	scaleDtype: "usize",
+	values: "usize",
+	to: "usize",
+	out: "usize"
+});
+/** Codes of exports/decode.rs. */
+const formatCode = {
+	e4m3: 0,
+	e5m2: 1,
+	e2m1: 2
+};
+const scaleCode = {
+	...dtypeCode,
+	F8_E8M0: 3
+};
+/**
+* element · scale in float32, rounded once; then rounded to `to`, half to even. Gives how many
+* results are NaN or infinite.
+*/
+const decode = {
+	describe: ({ format, rows, columns, to }) => `decoding of ${rows}x${columns} ${format} to ${to}`,
+	check(job, fail) {
+		const { rows, columns, blockRows, blockColumns, firstRow } = job;
+		for (const [name, number] of Object.entries({
+			rows,
+			columns,
+			blockRows,
+			blockColumns
+		})) if (!Number.isSafeInteger(number) || number < 1) fail(`${name} should be a whole number above 0, got ${number}`);
+		if (!Number.isSafeInteger(firstRow) || firstRow < 0) fail(`firstRow should be a whole number, got ${firstRow}`);
+		if (!Object.hasOwn(formatCode, job.format)) fail(`${job.format} is not a format of codes`);
+		if (!Object.hasOwn(scaleCode, job.scaleDtype)) fail(`${job.scaleDtype} is not a scale's dtype`);
+		if (job.format === "e2m1" && columns % 2 !== 0) fail(`${columns} columns of half a byte do not fill whole bytes`);
+		if (job.format === "e2m1" && blockColumns < columns && blockColumns % 2 !== 0) fail(`blocks of ${blockColumns} columns of half a byte do not fill whole bytes`);
+		const expected = {
+			codes: rows * rowBytesOf(job),
+			scales: scaleRows(job, 0, rows).count * scaleRowBytes(job),
+			out: rows * columns * bytesPerElement[job.to]
+		};
+		for (const name of [
+			"codes",
+			"scales",
+			"out"
+		]) if (job[name].byteLength !== expected[name]) fail(`${name} have ${job[name].byteLength} bytes, expected ${expected[name]}`);
+	},
+	run(job) {
+		const { rows, columns, to, out } = job;
+		const slab = rowsOfSlab(rows, 4 * columns);
+		const [rowBytes, scaleBytes] = [rowBytesOf(job), scaleRowBytes(job)];
+		const outBytes = columns * bytesPerElement[to];
+		const mostScales = Math.min(slab, Math.ceil(slab / job.blockRows) + 1);
+		const layout = new Layout();
+		const offsets = [
+			layout.place(slab * rowBytes),
+			layout.place(mostScales * scaleBytes),
+			layout.place(4 * slab * columns),
+			layout.place(slab * outBytes)
+		];
+		const call = layout.place(DecodeCall.bytes);
+		const base = layout.claim();
+		const [atCodes, atScales, atValues, atOut] = offsets.map((offset) => base + offset);
+		let nonFinite = 0;
+		for (let start = 0; start < rows; start += slab) {
+			const end = Math.min(rows, start + slab);
+			const { first, count, skipped } = scaleRows(job, start, end);
+			copyIn(atCodes, job.codes, start * rowBytes, end * rowBytes);
+			copyIn(atScales, job.scales, first * scaleBytes, (first + count) * scaleBytes);
+			DecodeCall.write(base + call, {
+				format: formatCode[job.format],
+				codes: atCodes,
+				rows: end - start,
+				columns,
+				blockRows: job.blockRows,
+				blockColumns: job.blockColumns,
+				skippedRows: skipped,
+				scales: atScales,
+				scaleDtype: scaleCode[job.scaleDtype],
+				values: atValues,
+				to: dtypeCode[to],
+				out: atOut
+			});
+			nonFinite += decode$1(base + call);
+			copyOut(to === "F32" ? atValues : atOut, out, start * outBytes, end * outBytes);
+		}
+		return { nonFinite };
+	}
+};
+function rowBytesOf({ format, columns }) {
+	return format === "e2m1" ? columns / 2 : columns;
+}
+/** Bytes of the scales of one row of blocks. */
+function scaleRowBytes({ columns, blockColumns, scaleDtype }) {
+	return Math.ceil(columns / blockColumns) * bytesPerElement[scaleDtype];
+}
+/**
+* The rows of blocks that rows `[start, end)` touch: the first one's place in `scales`, how many
+* there are, and how many rows of the first lie before `start`.
+*/
+function scaleRows({ firstRow, blockRows }, start, end) {
+	const before = Math.floor(firstRow / blockRows);
+	const first = Math.floor((firstRow + start) / blockRows);
+	return {
+		first: first - before,
+		count: Math.ceil((firstRow + end) / blockRows) - first,
+		skipped: (firstRow + start) % blockRows
+	};
+}
+
+// src/kernel/packed.ts
+/** The parts in the order in which they are stored. */
+const packedParts = [
+	"words",
+	"scales",
+	"biases"
+];
+/** Size of each part in bytes. */
+function packedBytes({ rows, columns }, { bits, groupSize }, store) {
+	const pairs = rows * columns / groupSize * bytesPerElement[store];
+	return {
+		words: rows * columns * bits / 8,
+		scales: pairs,
+		biases: pairs
+	};
+}
+/** Calls `fail` where a part has another size than `expected`. */
+function checkPacked(packed, expected, fail) {
+	for (const part of packedParts) if (packed[part].byteLength !== expected[part]) fail(`${part} have ${packed[part].byteLength} bytes, expected ${expected[part]}`);
+}
+
+// src/kernel/routines/dequantize.ts
+const DequantizeCall = struct({
+	bits: "usize",
+	groupSize: "usize",
+	words: "usize",
+	scales: "usize",
+	biases: "usize",
+	store: "usize",
+	count: "usize",
+	out: "usize"
+});
+/** code · scale + bias in float32: the product is rounded, then the sum. */
+const dequantize = {
+	describe: ({ rows, columns, store, bits, groupSize }) => `dequantize of ${rows}x${columns} ${store} at ${bits} bits g${groupSize}`,
+	check(job, fail) {
+		checkShape(job, fail);
+		checkDtype(job.store, fail);
+		checkWidth(job, job.columns, fail);
+		checkPacked(job, packedBytes(job, job, job.store), fail);
+		if (job.out.length !== job.rows * job.columns) fail(`the output has ${job.out.length} elements`);
+	},
+	run(job) {
+		const { rows, columns, bits, groupSize, store } = job;
+		const rowBytes = 4 * columns;
+		const slab = rowsOfSlab(rows, rowBytes);
+		const layout = new Layout();
+		const atCall = layout.place(DequantizeCall.bytes);
+		const operands = packedParts.map((part) => {
+			const each = job[part].byteLength / rows;
+			return {
+				from: job[part],
+				each,
+				offset: layout.place(slab * each)
+			};
+		});
+		const atOut = layout.place(slab * rowBytes);
+		const base = layout.claim();
+		const [words, scales, biases] = operands.map(({ offset }) => base + offset);
+		eachSlab(rows, slab, (start, end) => {
+			for (const { from, each, offset } of operands) copyIn(base + offset, from, start * each, end * each);
+			DequantizeCall.write(base + atCall, {
+				bits,
+				groupSize,
+				words,
+				scales,
+				biases,
+				store: dtypeCode[store],
+				count: (end - start) * columns,
+				out: base + atOut
+			});
+			dequantize$1(base + atCall);
+			copyOut(base + atOut, bytesOf(job.out), start * rowBytes, end * rowBytes);
+		});
+	}
+};
+
+// src/kernel/routines/distances.ts
+const distances = {
+	describe: ({ x }) => `distances of ${x.rows}x${x.columns}`,
+	check({ x, y, out }, fail) {
+		checkMatrix("x", x, [out.length, x.columns], fail);
+		checkMatrix("y", y, [x.rows, x.columns], fail);
+	},
+	run({ x, y, out }) {
+		const { rows, columns } = x;
+		const slab = rowsOfSlab(rows, 8 * columns);
+		const layout = new Layout();
+		const [atX, atY] = [layout.place(4 * slab * columns), layout.place(4 * slab * columns)];
+		const atOut = layout.place(8 * slab);
+		const base = layout.claim();
+		const bytes = new Uint8Array(out.buffer, out.byteOffset, out.byteLength);
+		for (let top = 0; top < rows; top += slab) {
+			const bottom = Math.min(rows, top + slab);
+			copyRowsIn(base + atX, x, top, bottom);
+			copyRowsIn(base + atY, y, top, bottom);
+			distances$1(base + atX, base + atY, bottom - top, columns, base + atOut);
+			copyOut(base + atOut, bytes, 8 * top, 8 * bottom);
+		}
+	}
+};
+
+// src/kernel/routines/elementwise.ts
+/** Elements in the arena at once. */
+const slab$2 = 32768;
+const elementwise = {
+	describe: ({ what, x }) => `${what} of ${x.rows}x${x.columns}`,
+	check(job, fail) {
+		const { x } = job;
+		checkMatrix("x", x, [x.rows, x.columns], fail);
+		if (job.what !== "relu_squared") checkMatrix("the other", job.by, [x.rows, x.columns], fail);
+	},
+	run(job) {
+		const layout = new Layout();
+		const [first, second] = [layout.place(4 * slab$2), layout.place(4 * slab$2)];
+		const base = layout.claim();
+		const x = bytesOf(job.x.data);
+		for (let start = 0; start < job.x.data.length; start += slab$2) {
+			const end = Math.min(job.x.data.length, start + slab$2);
+			copyIn(base + first, x, 4 * start, 4 * end);
+			if (job.what !== "relu_squared") copyIn(base + second, bytesOf(job.by.data), 4 * start, 4 * end);
+			apply(job.what, base + first, base + second, end - start);
+			copyOut(base + first, x, 4 * start, 4 * end);
+		}
+	}
+};
+function apply(what, x, by, count) {
+	switch (what) {
+		case "relu_squared":
+			relu_squared(x, count);
+			break;
+		case "swiglu":
+			swiglu(x, by, count);
+			break;
+		case "add": add(x, by, count);
+	}
+}
+
+// src/kernel/routines/embed.ts
+const embed = {
+	describe: ({ table, ids }) => `${ids.length} tokens in ${table.rows}x${table.columns} embeddings`,
+	check({ table, ids, y }, fail) {
+		checkMatrix("y", y, [ids.length, table.columns], fail);
+		if (!(table.dtype in dtypeCode)) fail(`${table.dtype} is not a float dtype`);
+		if (table.bytes.length !== table.rows * table.columns * bytesPerElement[table.dtype]) fail(`the table has ${table.bytes.length} bytes`);
+	},
+	run({ table, first, ids, y }) {
+		const { columns, dtype, bytes, rows } = table;
+		const rowBytes = columns * bytesPerElement[dtype];
+		const layout = new Layout();
+		const [atRow, atWide] = [layout.place(rowBytes), layout.place(4 * columns)];
+		const base = layout.claim();
+		for (let i = 0; i < ids.length; i++) {
+			const row = ids[i] - first;
+			if (row < 0 || row >= rows) continue;
+			copyIn(base + atRow, bytes, row * rowBytes, (row + 1) * rowBytes);
+			widen(base + atRow, dtypeCode[dtype], columns, base + atWide);
+			scatterRows(base + atWide, y, [i]);
+		}
+	}
+};
+
+// src/kernel/tiles.ts
+/**
+* Maximum rows and columns of a tile of a large matrix. Each tile is one job. A product should take
+* much longer than copying its operands, and there should be enough tiles for all workers.
+*/
+const mostRows = {
+	gram: 512,
+	/** Smaller, because tiles of a factor wait for each other. */
+	factor: 384
+};
+/** Whole tiles of the product in registers (gemm.rs). */
+const unit = 24;
+/**
+* Bounds of the tiles of a `[d, d]` matrix: 0 … d, in equal steps except the last. They depend on d
+* alone, because the steps of a factorization affect the bits of its result.
+*/
+function tileBounds(d, mostRows) {
+	const count = Math.max(1, Math.ceil(d / mostRows));
+	const size = Math.ceil(d / count / unit) * unit;
+	return [...Array.from({ length: Math.ceil(d / size) }, (_, i) => i * size), d];
+}
+/** Calls `fail` unless a tile lies on the diagonal (same rows and columns) or right of it. */
+function checkTile({ d, top, bottom, left, right }, fail) {
+	if (![
+		top,
+		bottom,
+		left,
+		right
+	].every(Number.isInteger) || top < 0 || top >= bottom || left >= right || right > d || !(left === top && right === bottom || left >= bottom)) fail(`rows ${top} to ${bottom}, columns ${left} to ${right} are not a tile of ${d}x${d}`);
+}
+
+// src/kernel/routines/tile-product.ts
+const ProductCall = struct({
+	left: "usize",
+	right: "usize",
+	depth: "usize",
+	height: "usize",
+	width: "usize",
+	alpha: "f32",
+	tile: "usize",
+	upper: "usize"
+});
+/**
+* Rows in the arena at once, few enough for a core's caches. A multiple of the product's depth
+* (`DEPTH` in gemm.rs), so that slabs do not change the bits of a sum.
+*/
+const slab$1 = 1024;
+/** Adds products alpha·LᵀR to a tile `[height, width]` in the arena. */
+var TileProduct = class {
+	#shape;
+	#offsets;
+	/** Offset of the tile. */
+	tile;
+	constructor(layout, shape) {
+		const rows = Math.min(slab$1, shape.depth);
+		this.#shape = shape;
+		const left = layout.place(4 * rows * shape.height);
+		const right = shape.isDiagonal ? left : layout.place(4 * rows * shape.width);
+		this.#offsets = {
+			left,
+			right,
+			call: layout.place(ProductCall.bytes)
+		};
+		this.tile = layout.place(4 * shape.height * shape.width);
+	}
+	/**
+	* L `[depth, height]` and R `[depth, width]` are columns of host matrices. On the diagonal R is
+	* L.
+	*/
+	add(base, operands, depth, alpha) {
+		const { height, width, isDiagonal } = this.#shape;
+		const { left, right, call } = this.#offsets;
+		for (let top = 0; top < depth; top += slab$1) {
+			const bottom = Math.min(depth, top + slab$1);
+			copyRectangleIn(base + left, {
+				...operands.left,
+				top,
+				bottom
+			});
+			if (!isDiagonal) copyRectangleIn(base + right, {
+				...operands.right,
+				top,
+				bottom
+			});
+			ProductCall.write(base + call, {
+				left: base + left,
+				right: base + right,
+				depth: bottom - top,
+				height,
+				width,
+				alpha,
+				tile: base + this.tile,
+				upper: Number(isDiagonal)
+			});
+			add_product(base + call);
+		}
+	}
+};
+
+// src/kernel/routines/factor-tile.ts
+const factorTile = {
+	describe: ({ d, top, left }) => `factor of ${d}x${d}, tile at ${top},${left}`,
+	check({ factor, d, top, bottom, left, right }, fail) {
+		if (factor.length !== d * d) fail(`the factor has ${factor.length} elements`);
+		checkTile({
+			d,
+			top,
+			bottom,
+			left,
+			right
+		}, fail);
+	},
+	run({ factor, d, top, bottom, left, right }) {
+		const [height, width, diagonal] = [
+			bottom - top,
+			right - left,
+			left === top
+		];
+		const layout = new Layout();
+		const product = new TileProduct(layout, {
+			height,
+			width,
+			depth: top,
+			isDiagonal: diagonal
+		});
+		const offsetOfTriangle = layout.place(diagonal ? 0 : 4 * height * height);
+		const base = layout.claim();
+		const [atTile, atTriangle] = [base + product.tile, base + offsetOfTriangle];
+		const host = {
+			data: factor,
+			columns: d
+		};
+		const tile = {
+			...host,
+			top,
+			bottom,
+			left,
+			right
+		};
+		copyRectangleIn(atTile, tile);
+		const above = {
+			left: {
+				...host,
+				left: top,
+				right: bottom
+			},
+			right: {
+				...host,
+				left,
+				right
+			}
+		};
+		product.add(base, above, top, -1);
+		let pivot = -1;
+		if (diagonal) pivot = cholesky(height, atTile);
+		else {
+			copyRectangleIn(atTriangle, {
+				...host,
+				top,
+				bottom,
+				left: top,
+				right: bottom
+			});
+			solve$1(height, width, atTriangle, atTile);
+		}
+		copyRectangleOut(atTile, tile, diagonal);
+		return { pivot: pivot < 0 ? null : top + pivot };
+	}
+};
+
+// src/kernel/routines/fisher-weights.ts
+/** Positions in the arena at once. */
+const slab = 16;
+const fisherWeights = {
+	describe: ({ logits }) => `Fisher weights of ${logits.rows}x${logits.columns} logits`,
+	check({ logits, groups, sums: out }, fail) {
+		if (groups.length !== logits.columns) fail(`${groups.length} groups for ${logits.columns} tokens`);
+		if (out.rows !== logits.rows) fail(`the output has ${out.rows} rows for ${logits.rows} positions`);
+		if (groups.some((group) => group >= out.columns)) fail("a group without a column in the output");
+	},
+	run({ logits, groups, sums: out }) {
+		const layout = new Layout();
+		const [rows, sums] = [layout.place(64 * logits.columns), layout.place(64 * out.columns)];
+		const numbers = layout.place(4 * groups.length);
+		const base = layout.claim();
+		copyIn(base + numbers, bytesOf(groups), 0, 4 * groups.length);
+		for (let top = 0; top < logits.rows; top += slab) {
+			const bottom = Math.min(logits.rows, top + slab);
+			copyRowsIn(base + rows, logits, top, bottom);
+			new Float32Array(memory.buffer, base + sums, slab * out.columns).fill(0);
+			add_fisher_weights(base + rows, bottom - top, logits.columns, base + numbers, base + sums, out.columns);
+			copyRowsOut(base + sums, out, top, bottom);
+		}
+	}
+};
+const contexts = {
+	describe: ({ logits }) => `contexts of ${logits.rows}x${logits.columns} logits`,
+	check({ logits, z, contexts: out }, fail) {
+		if (z.rows !== logits.rows) fail(`z has ${z.rows} rows for ${logits.rows} positions`);
+		if (out.rows !== logits.columns || out.columns !== z.columns) fail(`the output is ${out.rows}x${out.columns}`);
+	},
+	run({ logits, z, contexts: out }) {
+		const layout = new Layout();
+		const [rows, places] = [layout.place(64 * logits.columns), layout.place(64 * z.columns)];
+		const sums = layout.place(4 * out.rows * out.columns);
+		const base = layout.claim();
+		copyIn(base + sums, bytesOf(out.data), 0, 4 * out.data.length);
+		for (let top = 0; top < logits.rows; top += slab) {
+			const bottom = Math.min(logits.rows, top + slab);
+			copyRowsIn(base + rows, logits, top, bottom);
+			copyRowsIn(base + places, z, top, bottom);
+			add_contexts(base + rows, bottom - top, logits.columns, base + places, z.columns, base + sums);
+		}
+		copyOut(base + sums, bytesOf(out.data), 0, 4 * out.data.length);
+	}
+};
+
+// src/kernel/routines/tune-frame.ts
+const TuneCall = struct({
+	rows: "usize",
+	columns: "usize",
+	bits: "usize",
+	groupSize: "usize",
+	store: "usize",
+	sweeps: "usize",
+	refit: "usize",
+	from: "usize",
+	weights: "usize",
+	order: "usize",
+	importance: "usize",
+	words: "usize",
+	scales: "usize",
+	biases: "usize",
+	workspace: "usize",
+	loss: "f64",
+	roundedLoss: "f64",
+	roundedRows: "f64",
+	squaredError: "f64",
+	weightEnergy: "f64",
+	nonFinite: "f64"
+});
+/** At 8 bits the stored scale is too coarse for a fit to improve it. */
+const mostRefitted = 6;
+/** Lays out rows `[start, end)` in the arena, rounds them plainly and searches their scales. */
+function prepare(frame, start, end) {
+	const { columns, factor, order, diagonal } = frame;
+	const rows = end - start;
+	const layout = new Layout();
+	const atCall = layout.place(TuneCall.bytes);
+	const rowBytes = columns * bytesPerElement[frame.from];
+	const offsets = {
+		weights: layout.place(rows * rowBytes),
+		order: layout.place(4 * columns),
+		importance: layout.place(4 * columns),
+		...placePacked(frame, rows, layout)
+	};
+	const atPivots = layout.place(4 * columns);
+	const blockRows = factor ? Math.min(tune_block_size(), columns) : 0;
+	const atFactor = layout.place(4 * blockRows * columns);
+	const workspace = layout.place(8 * workspaceOf(callOf(frame, rows, offsets, 0)));
+	const base = layout.claim();
+	const call = callOf(frame, rows, {
+		...offsets,
+		workspace
+	}, base);
+	TuneCall.write(base + atCall, call);
+	if (order) new Uint32Array(memory.buffer, call.order, columns).set(order);
+	const importance = new Float32Array(memory.buffer, call.importance, columns);
+	if (diagonal) importance.set(diagonal);
+	else importance.fill(1);
+	copyIn(call.weights, frame.weights, start * rowBytes, end * rowBytes);
+	tune_prepare(base + atCall);
+	return {
+		call: base + atCall,
+		atFactor: base + atFactor,
+		atPivots: base + atPivots,
+		outputs: [
+			call.words,
+			call.scales,
+			call.biases
+		]
+	};
+}
+/** Places of the rows' words, scales and biases. */
+function placePacked(frame, rows, layout) {
+	const bytes = packedBytes({
+		rows,
+		columns: frame.columns
+	}, frame, frame.store);
+	return {
+		words: layout.place(bytes.words),
+		scales: layout.place(bytes.scales),
+		biases: layout.place(bytes.biases)
+	};
+}
+/** The call of a frame whose operands lie at offsets from `base`. */
+function callOf(frame, rows, offsets, base) {
+	const { columns, bits, groupSize, sweeps } = frame;
+	return {
+		rows,
+		columns,
+		bits,
+		groupSize,
+		store: dtypeCode[frame.store],
+		sweeps,
+		refit: Number(bits <= mostRefitted),
+		from: dtypeCode[frame.from],
+		weights: base + offsets.weights,
+		order: frame.order ? base + offsets.order : 0,
+		importance: base + offsets.importance,
+		words: base + offsets.words,
+		scales: base + offsets.scales,
+		biases: base + offsets.biases,
+		workspace: base + (offsets.workspace ?? 0),
+		loss: 0,
+		roundedLoss: 0,
+		roundedRows: 0,
+		squaredError: 0,
+		weightEnergy: 0,
+		nonFinite: 0
+	};
+}
+/** How many float64 of workspace a call needs. The kernel answers before the arena is laid out. */
+function workspaceOf(call) {
+	const layout = new Layout();
+	const offset = layout.place(TuneCall.bytes);
+	const address = layout.claim() + offset;
+	TuneCall.write(address, call);
+	return tune_workspace(address);
+}
+/** Copies the factor into the arena block by block, from the last positions to the first. */
+function eachBlock({ data: factor, rows: columns }, atFactor, visit) {
+	const block = tune_block_size();
+	for (let right = columns; right > 0; right -= block) {
+		const left = Math.max(0, right - block);
+		copyRectangleIn(atFactor, {
+			data: factor,
+			columns,
+			top: left,
+			bottom: right,
+			left,
+			right: columns
+		});
+		visit(left, right);
+	}
+}
+/** R as a matrix; null without a factor. */
+function factorOf({ factor, columns }) {
+	return factor && {
+		data: factor,
+		rows: columns,
+		columns
+	};
+}
+
+// src/kernel/routines/tune.ts
+/** Maximum number of weights in the arena: each takes some 30 bytes, results included. */
+const mostElements = 5 * 2 ** 20;
+/**
+* Rows that a worker holds at once; larger jobs are split. Jobs of this size are the fastest,
+* because part of the work is done once a job and grows with the cube of the columns.
+*/
+function rowsOfJob(columns) {
+	return Math.max(16, Math.floor(mostElements / columns / 16) * 16);
+}
+const tune = {
+	describe: ({ rows, columns, bits, groupSize }) => `tuning of ${rows}x${columns} at ${bits} bits g${groupSize}`,
+	check(job, fail) {
+		const { rows, columns, factor, order, diagonal, sweeps } = job;
+		checkShape(job, fail);
+		if (!Number.isSafeInteger(sweeps) || sweeps < 0) fail(`${sweeps} sweeps, expected a whole number from 0`);
+		checkWidth(job, columns, fail);
+		const expected = rows * columns * bytesPerElement[job.from];
+		if (job.weights.byteLength !== expected) fail(`weights have ${job.weights.byteLength} bytes, expected ${expected}`);
+		checkPacked(job, packedBytes(job, job, job.store), fail);
+		if (diagonal && diagonal.length !== columns) fail(`the diagonal has ${diagonal.length} elements`);
+		if (factor === null !== (order === null)) fail("expected both a factor and its order, or neither");
+		if (!factor || !order) return;
+		if (factor.length !== columns * columns) fail(`the factor has ${factor.length} elements`);
+		if (order.length !== columns || new Set(order).size !== columns || order.some((column) => column >= columns)) fail("the order is not a permutation of the columns");
+	},
+	run(job) {
+		const parts = [];
+		const most = rowsOfJob(job.columns);
+		for (let start = 0; start < job.rows; start += most) parts.push(tuneRows(job, start, Math.min(job.rows, start + most)));
+		const sum = (of) => parts.reduce((total, part) => total + of(part), 0);
+		return {
+			loss: Math.max(0, sum(({ loss }) => loss)),
+			roundedLoss: sum(({ roundedLoss }) => roundedLoss),
+			roundedRows: sum(({ roundedRows }) => roundedRows),
+			squaredError: sum(({ squaredError }) => squaredError),
+			weightEnergy: sum(({ weightEnergy }) => weightEnergy),
+			nonFinite: sum(({ nonFinite }) => nonFinite)
+		};
+	}
+};
+/** Rows `[start, end)`. */
+function tuneRows(job, start, end) {
+	const { call, atFactor, outputs } = prepare(job, start, end);
+	const answer = () => TuneCall.read(call);
+	if (answer().nonFinite > 0) return answer();
+	const factor = factorOf(job);
+	if (factor) eachBlock(factor, atFactor, (left, right) => tune_block(call, left, right, atFactor));
+	tune_finish(call);
+	for (const [i, part] of packedParts.entries()) {
+		const each = job[part].byteLength / job.rows;
+		copyOut(outputs[i], job[part], start * each, end * each);
+	}
+	return answer();
+}
+
+// src/kernel/routines/forecast.ts
+const forecast = {
+	describe: ({ rows, columns, widths }) => `forecast of ${rows}x${columns} at ${widths.length} widths`,
+	check(job, fail) {
+		const { columns, factor, order, diagonal, widths } = job;
+		checkShape(job, fail);
+		for (const width of widths) checkWidth(width, columns, fail);
+		if (widths.length === 0) fail("there is no width");
+		if (diagonal && diagonal.length !== columns) fail(`the diagonal has ${diagonal.length} elements`);
+		if (factor === null !== (order === null)) fail("expected both a factor and its order, or neither");
+		if (factor && factor.length !== columns * columns) fail(`the factor has ${factor.length} elements`);
+		if (order && order.length !== columns) fail(`the order has ${order.length} elements`);
+	},
+	run(job) {
+		const losses = job.widths.map(() => 0);
+		let [energy, nonFinite] = [0, 0];
+		const most = rowsOfJob(job.columns);
+		const pivots = pivotsOf(job);
+		for (let start = 0; start < job.rows; start += most) {
+			const end = Math.min(job.rows, start + most);
+			for (const [i, width] of job.widths.entries()) {
+				const { call, atFactor, atPivots } = prepare({
+					...job,
+					...width,
+					sweeps: 0
+				}, start, end);
+				if (i === 0) nonFinite += TuneCall.read(call).nonFinite;
+				if (nonFinite > 0) continue;
+				new Float32Array(memory.buffer, atPivots, job.columns).set(pivots);
+				losses[i] += forecast_loss(call, atPivots);
+				if (i > 0) continue;
+				const factor = factorOf(job);
+				if (factor === null) energy += TuneCall.read(call).weightEnergy * meanOf(pivots);
+				else energy += energyOf(factor, call, atFactor);
+			}
+		}
+		return {
+			energy,
+			losses,
+			nonFinite
+		};
+	}
+};
+/**
+* R_pp² in natural column order: the part of an error that no other column can compensate. Without
+* a factor: the diagonal.
+*/
+function pivotsOf({ columns, factor, order, diagonal }) {
+	const pivots = new Float32Array(columns);
+	if (factor === null || order === null) return diagonal === null ? pivots.fill(1) : new Float32Array(diagonal);
+	for (let p = 0; p < columns; p++) pivots[order[p]] = factor[p * columns + p] ** 2;
+	return pivots;
+}
+function energyOf(factor, call, atFactor) {
+	forecast_energy_start(call);
+	let energy = 0;
+	eachBlock(factor, atFactor, (left, right) => {
+		energy = forecast_energy_block(call, left, right, atFactor);
+	});
+	return energy;
+}
+function meanOf(values) {
+	return values.reduce((sum, value) => sum + value, 0) / values.length;
+}
+
+// src/kernel/routines/gather.ts
+/** Copies within host memory: no arithmetic, no arena. */
+const gather = {
+	describe: ({ x, rows }) => `${rows.length} rows of ${x.rows}x${x.columns}`,
+	check({ x, rows, y }, fail) {
+		checkMatrix("x", x, [x.rows, x.columns], fail);
+		checkMatrix("y", y, [rows.length, x.columns], fail);
+		checkRows(rows, x, fail);
+	},
+	run({ x, rows, y }) {
+		const [from, to] = [x, y].map(({ data }) => {
+			const { buffer, byteOffset, byteLength } = bytesOf(data);
+			return Buffer.from(buffer, byteOffset, byteLength);
+		});
+		const bytes = 4 * x.columns;
+		for (let i = 0; i < rows.length; i++) from.copy(to, i * bytes, rows[i] * bytes, (rows[i] + 1) * bytes);
+	}
+};
+
+// src/kernel/routines/linear.ts
+const LinearCall = struct({
+	x: "usize",
+	rows: "usize",
+	inputs: "usize",
+	weight: "usize",
+	from: "usize",
+	outputs: "usize",
+	widened: "usize",
+	bias: "usize",
+	y: "usize"
+});
+/**
+* Maximum float32 in the arena for rows of x, and for rows of the weight. Both hold at least one
+* tile of the product.
+*/
+const [mostOfX, mostOfWeight] = [8 * 2 ** 20, 2 * 2 ** 20];
+/** Rows and columns of a tile of the product (gemm.rs). Slabs are whole tiles. */
+const [tileRows, tileColumns] = [6, 8];
+/** How many rows of `width` elements make a slab of at most `most` elements, in whole tiles. */
+function slabOf(count, width, most, tile) {
+	return Math.min(count, Math.max(tile, Math.floor(most / width / tile) * tile));
+}
+const linear = {
+	describe: ({ x, weight, y }) => `product of ${y.rows}x${x.columns} rows and ${weight.rows}x${weight.columns} weights`,
+	check({ x, rows, weight, bias, y }, fail) {
+		const elementBytes = bytesPerElement[weight.dtype] ?? fail(`${weight.dtype} is not a dtype`);
+		if (!(weight.dtype in dtypeCode)) fail(`${weight.dtype} is not a float dtype`);
+		if (x.columns !== weight.columns) fail("x and the weight differ in their input width");
+		if (y.columns !== weight.rows) fail(`y has ${y.columns} columns for ${weight.rows} output rows`);
+		if (y.rows !== (rows ?? { length: x.rows }).length) fail(`y has ${y.rows} rows, expected ${rows?.length ?? x.rows}`);
+		for (const { data, rows, columns } of [x, y]) if (data.length !== rows * columns) fail(`${data.length} elements for ${rows}x${columns}`);
+		if (weight.bytes.length !== weight.rows * weight.columns * elementBytes) fail(`the weight has ${weight.bytes.length} bytes`);
+		if (bias && bias.length !== weight.rows) fail(`the bias has ${bias.length} elements`);
+		if (rows?.some((row) => row >= x.rows)) fail(`a row number outside the ${x.rows} rows of x`);
+	},
+	run({ x, rows, weight, bias, y }) {
+		const inputs = weight.columns;
+		const elementBytes = bytesPerElement[weight.dtype];
+		const [high, wide] = [slabOf(y.rows, inputs, mostOfX, tileRows), slabOf(weight.rows, inputs, mostOfWeight, tileColumns)];
+		const layout = new Layout();
+		const [atX, atY] = [layout.place(4 * high * inputs), layout.place(4 * high * wide)];
+		const [atWeight, atWide] = [layout.place(elementBytes * wide * inputs), layout.place(4 * wide * inputs)];
+		const atBias = layout.place(4 * wide);
+		const atCall = layout.place(LinearCall.bytes);
+		const base = layout.claim();
+		for (let top = 0; top < y.rows; top += high) {
+			const bottom = Math.min(y.rows, top + high);
+			copyRectangleIn(base + atX, {
+				...x,
+				rows,
+				top,
+				bottom,
+				left: 0,
+				right: inputs
+			});
+			for (let left = 0; left < weight.rows; left += wide) {
+				const right = Math.min(weight.rows, left + wide);
+				copyIn(base + atWeight, weight.bytes, left * inputs * elementBytes, right * inputs * elementBytes);
+				if (bias) copyIn(base + atBias, bytesOf(bias), 4 * left, 4 * right);
+				LinearCall.write(base + atCall, {
+					x: base + atX,
+					rows: bottom - top,
+					inputs,
+					weight: base + atWeight,
+					from: dtypeCode[weight.dtype],
+					outputs: right - left,
+					widened: base + atWide,
+					bias: bias ? base + atBias : 0,
+					y: base + atY
+				});
+				linear$1(base + atCall);
+				copyRectangleOut(base + atY, {
+					...y,
+					top,
+					bottom,
+					left,
+					right
+				});
+			}
+		}
+	}
+};
+
+// src/kernel/routines/mamba.ts
+function widths({ heads, head, groups, state }) {
+	const inner = heads * head;
+	const convolved = inner + 2 * groups * state;
+	return {
+		inner,
+		convolved,
+		columns: inner + convolved + heads
+	};
+}
+function tensorsOf(mixer) {
+	const { convolution, convolutionBias, stepBias, decayLog, skip, norm } = mixer;
+	return [
+		convolution,
+		convolutionBias,
+		stepBias,
+		decayLog,
+		skip,
+		norm
+	];
+}
+const mamba = {
+	describe: ({ z, mixer }) => `Mamba mixer of ${mixer.heads} heads over ${z.rows} tokens`,
+	check({ z, length, mixer, y }, fail) {
+		const { heads, groups, taps } = mixer;
+		const { inner, convolved, columns } = widths(mixer);
+		if (heads % groups !== 0) fail(`${heads} heads in ${groups} groups`);
+		if (length < 1 || z.rows % length !== 0) fail(`${z.rows} tokens in sequences of ${length}`);
+		checkMatrix("z", z, [z.rows, columns], fail);
+		checkMatrix("y", y, [z.rows, inner], fail);
+		const sizes = [
+			convolved * taps,
+			convolved,
+			heads,
+			heads,
+			heads,
+			inner
+		];
+		const wrong = tensorsOf(mixer).findIndex((tensor, i) => tensor.length !== sizes[i]);
+		if (wrong >= 0) fail(`tensor ${wrong} of the mixer has ${tensorsOf(mixer)[wrong].length} elements`);
+	},
+	run({ z, length, mixer, y }) {
+		const { inner, columns } = widths(mixer);
+		const tensors = tensorsOf(mixer);
+		const layout = new Layout();
+		const [atSizes, atAddresses] = [layout.place(20), layout.place(24)];
+		const offsets = tensors.map((tensor) => layout.place(tensor.byteLength));
+		const [atZ, atY] = [layout.place(4 * length * columns), layout.place(4 * length * inner)];
+		const base = layout.claim();
+		const { heads, head, groups, state, taps, limits, eps } = mixer;
+		new Uint32Array(memory.buffer, base + atSizes, 5).set([
+			heads,
+			head,
+			groups,
+			state,
+			taps
+		]);
+		new Uint32Array(memory.buffer, base + atAddresses, 6).set(offsets.map((offset) => base + offset));
+		for (const [i, tensor] of tensors.entries()) copyIn(base + offsets[i], bytesOf(tensor), 0, tensor.byteLength);
+		for (let top = 0; top < z.rows; top += length) {
+			const bottom = top + length;
+			copyRowsIn(base + atZ, z, top, bottom);
+			mamba$1(base + atSizes, base + atAddresses, ...limits, eps, length, base + atZ, base + atY);
+			copyRowsOut(base + atY, y, top, bottom);
+		}
+	}
+};
+
+// src/kernel/routines/moments.ts
+const moments = {
+	describe: ({ x, y, rows, top, left }) => {
+		return `${y === null ? "gram" : `moments with ${y.columns} columns`} of ${rows?.length ?? x.rows}x${x.columns}, tile at ${top},${left}`;
+	},
+	check({ x, y, rows, sums, ...tile }, fail) {
+		checkMatrix("x", x, [x.rows, x.columns], fail);
+		checkMatrix("the sums", sums, [x.columns, (y ?? x).columns], fail);
+		if (rows) checkRows(rows, x, fail);
+		if (y === null) {
+			checkTile({
+				...tile,
+				d: x.columns
+			}, fail);
+			return;
+		}
+		checkMatrix("y", y, [x.rows, y.columns], fail);
+		const { top, bottom, left, right } = tile;
+		if ([top >= 0 && top < bottom && bottom <= x.columns, left >= 0 && left < right && right <= y.columns].includes(false)) fail(`rows ${top} to ${bottom}, columns ${left} to ${right} of ${x.columns}x${y.columns}`);
+	},
+	run({ x, y, rows, sums, top, bottom, left, right, alpha }) {
+		const depth = rows?.length ?? x.rows;
+		const isDiagonal = y === null && left === top;
+		const layout = new Layout();
+		const shape = {
+			height: bottom - top,
+			width: right - left,
+			depth,
+			isDiagonal
+		};
+		const product = new TileProduct(layout, shape);
+		const base = layout.claim();
+		const tile = {
+			data: sums.data,
+			columns: sums.columns,
+			top,
+			bottom,
+			left,
+			right
+		};
+		copyRectangleIn(base + product.tile, tile);
+		const operands = {
+			left: {
+				...x,
+				rows,
+				left: top,
+				right: bottom
+			},
+			right: {
+				...y ?? x,
+				rows,
+				left,
+				right
+			}
+		};
+		product.add(base, operands, depth, alpha);
+		copyRectangleOut(base + product.tile, tile, isDiagonal);
+	}
+};
+
+// src/kernel/routines/quantize.ts
+const QuantizeCall = struct({
+	weights: "usize",
+	from: "usize",
+	rows: "usize",
+	columns: "usize",
+	store: "usize",
+	mlx: "usize",
+	widths: "usize",
+	count: "usize",
+	energy: "f64",
+	nonFinite: "f64"
+});
+/** One of the widths of a QuantizeCall. */
+const WidthCall = struct({
+	bits: "usize",
+	groupSize: "usize",
+	words: "usize",
+	scales: "usize",
+	biases: "usize",
+	squaredError: "f64"
+});
+function describeQuantize({ rows, columns, from, widths }) {
+	return `quantize of ${rows}x${columns} ${from} at ${widths.map(({ bits, groupSize }) => `${bits} bits g${groupSize}`).join(", ")}`;
+}
+/** Checks everything but the outputs. */
+function checkQuantize(job, fail) {
+	const { weights, from, rows, columns, store, widths } = job;
+	checkShape(job, fail);
+	for (const dtype of [store, from]) checkDtype(dtype, fail);
+	const expected = rows * columns * bytesPerElement[from];
+	if (weights.byteLength !== expected) fail(`weights have ${weights.byteLength} bytes, expected ${expected}`);
+	for (const width of widths) checkWidth(width, columns, fail);
+}
+/** Copies slabs of rows through the arena, so a tile may have any size. */
+const quantize = {
+	describe: describeQuantize,
+	check(job, fail) {
+		checkQuantize(job, fail);
+		if (job.out.length !== job.widths.length) fail(`${job.out.length} outputs for ${job.widths.length} widths`);
+		for (const [i, width] of job.widths.entries()) checkPacked(job.out[i], packedBytes(job, width, job.store), fail);
+	},
+	run(job) {
+		const { rows, columns, widths } = job;
+		const rowBytes = columns * bytesPerElement[job.from];
+		const slab = rowsOfSlab(rows, rowBytes);
+		const layout = new Layout();
+		const [atCall, atWidths] = [layout.place(QuantizeCall.bytes), layout.place(WidthCall.bytes * widths.length)];
+		const atWeights = layout.place(slab * rowBytes);
+		const outputs = job.out.map((packed) => packedParts.map((part) => {
+			const each = packed[part].byteLength / rows;
+			return {
+				bytes: packed[part],
+				each,
+				offset: layout.place(slab * each)
+			};
+		}));
+		const base = layout.claim();
+		const widthAt = (i) => base + atWidths + i * WidthCall.bytes;
+		for (const [i, { bits, groupSize }] of widths.entries()) {
+			const [words, scales, biases] = outputs[i].map(({ offset }) => base + offset);
+			WidthCall.write(widthAt(i), {
+				bits,
+				groupSize,
+				words,
+				scales,
+				biases,
+				squaredError: 0
+			});
+		}
+		let sums = {
+			energy: 0,
+			nonFinite: 0
+		};
+		eachSlab(rows, slab, (start, end) => {
+			copyIn(base + atWeights, job.weights, start * rowBytes, end * rowBytes);
+			QuantizeCall.write(base + atCall, {
+				weights: base + atWeights,
+				from: dtypeCode[job.from],
+				rows: end - start,
+				columns,
+				store: dtypeCode[job.store],
+				mlx: Number(job.rounding === "mlx"),
+				widths: base + atWidths,
+				count: widths.length,
+				...sums
+			});
+			quantize$1(base + atCall);
+			const { energy, nonFinite } = QuantizeCall.read(base + atCall);
+			sums = {
+				energy,
+				nonFinite
+			};
+			for (const { bytes, each, offset } of outputs.flat()) copyOut(base + offset, bytes, start * each, end * each);
+		});
+		const squaredErrors = widths.map((_, i) => WidthCall.read(widthAt(i)).squaredError);
+		return {
+			...sums,
+			squaredErrors
+		};
+	}
+};
+
+// src/kernel/routines/rms-norm.ts
+const rmsNorm = {
+	describe: ({ x }) => `norm of ${x.rows}x${x.columns}`,
+	check({ x, weight, y }, fail) {
+		checkMatrix("x", x, [x.rows, x.columns], fail);
+		checkMatrix("y", y, [x.rows, x.columns], fail);
+		if (weight.length !== x.columns) fail(`${weight.length} weights for ${x.columns} columns`);
+	},
+	run({ x, weight, eps, y }) {
+		const { rows, columns } = x;
+		const slab = rowsOfSlab(rows, 4 * columns);
+		const layout = new Layout();
+		const [atRows, atWeight] = [layout.place(4 * slab * columns), layout.place(4 * columns)];
+		const base = layout.claim();
+		copyIn(base + atWeight, bytesOf(weight), 0, 4 * columns);
+		for (let top = 0; top < rows; top += slab) {
+			const bottom = Math.min(rows, top + slab);
+			copyRowsIn(base + atRows, x, top, bottom);
+			rms_norm(base + atRows, bottom - top, columns, base + atWeight, columns, eps);
+			copyRowsOut(base + atRows, y, top, bottom);
+		}
+	}
+};
+
+// src/kernel/routines/rotary.ts
+/** In the order of exports/attention.rs. */
+function numbersOf$1(scaling) {
+	switch (scaling.kind) {
+		case "default": return [0];
+		case "linear": return [1, scaling.factor];
+		case "llama3": return [
+			2,
+			scaling.factor,
+			scaling.low,
+			scaling.high,
+			scaling.original
+		];
+		case "yarn": {
+			const { factor, fast, slow, original, whole, attention, mscales } = scaling;
+			return [
+				3,
+				factor,
+				fast,
+				slow,
+				original,
+				Number(whole),
+				attention ?? NaN,
+				...mscales
+			];
+		}
+	}
+}
+const rotary = {
+	describe: ({ scaling, size }) => `${scaling.kind} rotary tables for ${size} channels`,
+	check({ size, cosines, sines }, fail) {
+		if (size < 2 || size % 2 !== 0) fail(`${size} channels cannot be rotated, only an even number`);
+		if (cosines.length !== sines.length || cosines.length % (size / 2) !== 0) fail(`tables of ${cosines.length} and ${sines.length} elements for ${size} channels`);
+	},
+	run({ base: wavelength, size, scaling, cosines, sines }) {
+		const layout = new Layout();
+		const [atNumbers, atCosines] = [layout.place(72), layout.place(cosines.byteLength)];
+		const atSines = layout.place(sines.byteLength);
+		const base = layout.claim();
+		new Float64Array(memory.buffer, base + atNumbers, 9).fill(0);
+		new Float64Array(memory.buffer, base + atNumbers, 9).set(numbersOf$1(scaling));
+		const positions = cosines.length / (size / 2);
+		rotary$1(wavelength, size, positions, base + atNumbers, base + atCosines, base + atSines);
+		copyOut(base + atCosines, bytesOf(cosines), 0, cosines.byteLength);
+		copyOut(base + atSines, bytesOf(sines), 0, sines.byteLength);
+	}
+};
+
+// src/kernel/routines/route.ts
+const route = {
+	describe: ({ scores }) => `routes of ${scores.rows} tokens to ${scores.columns} experts`,
+	check({ scores, rules, experts, selection, weights, forced }, fail) {
+		const { routed, visited, candidates, groups, openGroups, correction } = rules;
+		checkMatrix("the scores", scores, [scores.rows, routed], fail);
+		if (visited < 1 || candidates < visited || candidates > routed) fail(`${visited} visited experts and ${candidates} candidates of ${routed} experts`);
+		if (routed % groups !== 0 || openGroups < 1 || openGroups > groups) fail(`${openGroups} of ${groups} groups`);
+		if (correction && correction.length !== routed) fail(`${correction.length} corrections`);
+		if (experts.length !== scores.rows * candidates || selection.length !== experts.length) fail(`${experts.length} ranks for ${scores.rows} tokens`);
+		if (weights.length !== scores.rows * visited) fail(`${weights.length} weights for ${scores.rows} tokens`);
+		if (forced && experts.some((expert) => expert >= routed)) fail("a forced expert that does not exist");
+	},
+	run({ scores, rules, experts, selection, weights, forced }) {
+		const { routed, visited, candidates } = rules;
+		const slab = rowsOfSlab(scores.rows, 4 * (routed + 2 * candidates + visited));
+		const layout = new Layout();
+		const [atNumbers, atCorrection] = [layout.place(28), layout.place(4 * routed)];
+		const place = (columns) => layout.place(4 * slab * columns);
+		const [atScores, atExperts, atSelection, atWeights] = [
+			routed,
+			candidates,
+			candidates,
+			visited
+		].map(place);
+		const base = layout.claim();
+		new Uint32Array(memory.buffer, base + atNumbers, 7).set(numbersOf(rules));
+		if (rules.correction) copyIn(base + atCorrection, bytesOf(rules.correction), 0, 4 * routed);
+		const correction = rules.correction ? base + atCorrection : 0;
+		for (let top = 0; top < scores.rows; top += slab) {
+			const rows = Math.min(slab, scores.rows - top);
+			const move = (copy, offset, array, n) => copy(base + offset, bytesOf(array), 4 * top * n, 4 * (top + rows) * n);
+			move(copyIn, atScores, scores.data, routed);
+			const scale = Math.fround(rules.scale);
+			if (forced) {
+				move(copyIn, atExperts, experts, candidates);
+				weigh$1(base + atNumbers, scale, rows, base + atScores, base + atExperts, base + atWeights);
+			} else {
+				const outputs = [
+					base + atExperts,
+					base + atSelection,
+					base + atWeights
+				];
+				route$1(base + atNumbers, correction, scale, rows, base + atScores, ...outputs);
+				move(copyOut, atScores, scores.data, routed);
+				move(copyOut, atExperts, experts, candidates);
+				move(copyOut, atSelection, selection, candidates);
+			}
+			move(copyOut, atWeights, weights, visited);
+		}
+	}
+};
+/** In the order of exports/routing.rs. */
+function numbersOf({ score, routed, visited, candidates, groups, openGroups, normalized }) {
+	return [
+		Number(score === "softmax"),
+		routed,
+		visited,
+		candidates,
+		groups,
+		openGroups,
+		Number(normalized)
+	];
+}
+
+// src/kernel/routines/scale.ts
+const scale = {
+	describe: ({ x }) => `scaling of ${x.rows}x${x.columns}`,
+	check({ x, factors }, fail) {
+		if (factors.length !== x.columns) fail(`${factors.length} factors for ${x.columns} columns`);
+	},
+	run({ x: { data, rows, columns }, factors }) {
+		for (let row = 0; row < rows; row++) for (let i = 0; i < columns; i++) data[row * columns + i] *= factors[i];
+	}
+};
+/** Returns the sums of the weights and of their squares. */
+const weigh = {
+	describe: ({ x }) => `weighting of ${x.rows}x${x.columns}`,
+	check({ x, weights, kind, y }, fail) {
+		if (weights.rows !== x.rows || (kind ?? 0) >= weights.columns) fail(`weights are ${weights.rows}x${weights.columns}`);
+		if (y.rows !== x.rows || y.columns !== x.columns) fail(`the output is ${y.rows}x${y.columns}`);
+	},
+	run({ x: { data, rows, columns }, weights, kind, y }) {
+		let [sum, squares] = [0, 0];
+		for (let row = 0; row < rows; row++) {
+			const own = weights.data.subarray(row * weights.columns, (row + 1) * weights.columns);
+			const weight = kind === null ? own.reduce((total, value) => total + value, 0) : own[kind];
+			const root = Math.sqrt(weight);
+			sum += weight;
+			squares += weight * weight;
+			for (let i = 0; i < columns; i++) y.data[row * columns + i] = root * data[row * columns + i];
+		}
+		return {
+			sum,
+			squares
+		};
+	}
+};
+
+// src/kernel/routines/screen.ts
+const screen = {
+	describe: ({ x }) => `screening of ${x.rows}x${x.columns}`,
+	check({ x }, fail) {
+		if (x.data.length !== x.rows * x.columns) fail(`${x.data.length} elements for ${x.rows}x${x.columns}`);
+	},
+	run({ x: { data, rows, columns } }) {
+		let dropped = 0;
+		for (let row = 0; row < rows; row++) {
+			const values = data.subarray(row * columns, (row + 1) * columns);
+			let sum = 0;
+			for (let i = 0; i < columns; i++) sum += Math.abs(values[i]);
+			if (Number.isFinite(sum)) continue;
+			values.fill(0);
+			dropped++;
+		}
+		return { dropped };
+	}
+};
+
+// src/kernel/routines/solve.ts
+const solve = {
+	describe: ({ b }) => `solution for ${b.rows}x${b.columns}`,
+	check({ factor, order, b }, fail) {
+		const d = order.length;
+		checkMatrix("b", b, [b.rows, d], fail);
+		if (factor.length !== d * d) fail(`the factor has ${factor.length} elements`);
+		if (new Set(order).size !== d || order.some((column) => column >= d)) fail("the order is not a permutation");
+	},
+	run({ factor, order, b: { data, rows } }) {
+		const d = order.length;
+		const layout = new Layout();
+		const [offsetOfFactor, offsetOfB] = [layout.place(4 * d * d), layout.place(4 * d * rows)];
+		const base = layout.claim();
+		const [atFactor, atB] = [base + offsetOfFactor, base + offsetOfB];
+		const columns = new Float32Array(memory.buffer, atB, d * rows);
+		for (let p = 0; p < d; p++) for (let row = 0; row < rows; row++) columns[p * rows + row] = data[row * d + order[p]];
+		copyRectangleIn(atFactor, {
+			data: factor,
+			columns: d,
+			top: 0,
+			bottom: d,
+			left: 0,
+			right: d
+		});
+		solve$1(d, rows, atFactor, atB);
+		reverseRows(columns, d, rows);
+		const backwards = new Float32Array(memory.buffer, atFactor, d * d);
+		for (let i = 0; i < d; i++) for (let j = i; j < d; j++) backwards[i * d + j] = factor[(d - 1 - j) * d + d - 1 - i];
+		solve$1(d, rows, atFactor, atB);
+		const solved = new Float32Array(memory.buffer, atB, d * rows);
+		for (let p = 0; p < d; p++) for (let row = 0; row < rows; row++) data[row * d + order[p]] = solved[(d - 1 - p) * rows + row];
+	}
+};
+function reverseRows(values, count, length) {
+	for (let low = 0, high = count - 1; low < high; low++, high--) {
+		const row = values.slice(low * length, (low + 1) * length);
+		values.copyWithin(low * length, high * length, (high + 1) * length);
+		values.set(row, high * length);
+	}
+}
+
+// src/kernel/routines/subtract.ts
+/** Returns the sum of the squared differences, in float64. */
+const subtract = {
+	describe: ({ x }) => `difference of ${x.rows}x${x.columns}`,
+	check({ x, from }, fail) {
+		checkMatrix("x", x, [x.rows, x.columns], fail);
+		checkMatrix("the other", from, [x.rows, x.columns], fail);
+	},
+	run({ x: { data }, from }) {
+		let squares = 0;
+		for (let i = 0; i < data.length; i++) {
+			data[i] = from.data[i] - data[i];
+			squares += data[i] * data[i];
+		}
+		return { squares };
+	}
+};
+
+// src/kernel/routines.ts
+const table = {
+	accumulate,
+	attention,
+	cast,
+	center,
+	cluster,
+	compare,
+	compensation,
+	condition,
+	contexts,
+	decode,
+	dequantize,
+	distances,
+	elementwise,
+	embed,
+	factorTile,
+	fisherWeights,
+	forecast,
+	gather,
+	linear,
+	mamba,
+	moments,
+	quantize,
+	rmsNorm,
+	rotary,
+	route,
+	scale,
+	screen,
+	solve,
+	subtract,
+	tune,
+	weigh
+};
+function routineOf(name) {
+	return table[name];
+}
+
+export { bytesIn as C, isFloat as S, countShared as T, sharedBytes as _, tileBounds as a, weightRows as b, groupSizes as c, asWeight as d, bytesOf as f, rowsOf as g, newMatrix as h, mostRows as i, plainHeads as l, inShared as m, checkQuantize as n, packedBytes as o, floatsOf as p, describeQuantize as r, bitWidths as s, routineOf as t, instantiate as u, sharedFloats as v, collect as w, bytesPerElement as x, sharedIntegers as y };
