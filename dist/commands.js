@@ -63399,6 +63399,7 @@ function list(value, name) {
 	throw unsupported(name, value);
 }
 function unsupported(what, value) {
+	if (value === void 0) return /* @__PURE__ */ new Error(`${what} is missing`);
 	return /* @__PURE__ */ new Error(`${what} is ${show$1(value)}, which it does not encode as Rust's tokenizers do`);
 }
 

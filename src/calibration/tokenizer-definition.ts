@@ -220,5 +220,6 @@ function list(value: unknown, name: string): readonly unknown[] {
 }
 
 function unsupported(what: string, value: unknown): Error {
+  if (value === undefined) return new Error(`${what} is missing`);
   return new Error(`${what} is ${show(value)}, which it does not encode as Rust's tokenizers do`);
 }
