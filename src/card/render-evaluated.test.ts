@@ -13,7 +13,7 @@ const evaluation = receipt.evaluation!;
 const card = await renderCard(receipt);
 const section = (text: string, title: string) =>
   text.split(/^#{2,3} /m).find((part) => part.startsWith(`${title}\n`)) ?? "";
-/** Anywhere on the card of a tier that was proven, these would be untrue. */
+/** On the card of a tier that was evaluated, these would be untrue. */
 const outdated =
   /not been measured|fixed rules|does not measure the quality|without data|not the sensitivity of this model/;
 

@@ -6,7 +6,7 @@ import { reasonOf } from "./reasons.ts";
 const full = new Set(["ENOSPC", "EDQUOT", "EFBIG"]);
 
 /** Free bytes below `folder` for this user; null: the file system does not say. */
-export async function freeBytes(folder: string): Promise<number | null> {
+async function freeBytes(folder: string): Promise<number | null> {
   const status = await statfs(folder).catch(() => null);
   return status === null || status.blocks === 0 ? null : status.bavail * status.bsize;
 }

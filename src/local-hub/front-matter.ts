@@ -10,7 +10,7 @@ export interface Verdict {
 }
 
 /** The YAML between a card's first `---` lines; null where there is none. */
-export function frontMatterOf(card: string): string | null {
+function frontMatterOf(card: string): string | null {
   return /^\uFEFF?---[ \t]*\r?\n([\s\S]*?)(?:\r?\n)?^---[ \t]*\r?(?:\n|$)/m.exec(card)?.[1] ?? null;
 }
 

@@ -122,7 +122,6 @@ const repairRecord = object({
    */
   moved: v.nullable(count),
 });
-export type RepairRecord = v.InferOutput<typeof repairRecord>;
 
 /** The receipt's record of tuning one tier. */
 export const tuningRecordSchema = object({

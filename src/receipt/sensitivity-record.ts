@@ -55,7 +55,6 @@ const expertSensitivity = v.pipe(
     if (wrong !== -1) yield { at: ["damage", wrong], expected: "a number for each expert" };
   }),
 );
-export type ExpertSensitivity = v.InferOutput<typeof expertSensitivity>;
 
 const record = object({
   /** The quantized repository that was read in place of the base; null for the base itself. */
