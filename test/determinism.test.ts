@@ -1,7 +1,7 @@
 import { readdir, readFile, writeFile } from "node:fs/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { startLocalHub } from "../src/local-hub/local-hub.ts";
-import { rounded, runCli } from "./support/cli-run.ts";
+import { rounded, runCliAlone } from "./support/cli-run.ts";
 import { folderHashes } from "./support/folder-hashes.ts";
 import { killedAt } from "./support/killed-run.ts";
 import { embedded, removeFolder, scratchFolder } from "./support/models.ts";
@@ -12,7 +12,7 @@ describe("the same inputs give the same rounded bytes, card and receipt included
   let first: Record<string, string>;
 
   const quantize = async (out: string, ...more: string[]) => {
-    const { code, stderr } = await runCli([
+    const { code, stderr } = await runCliAlone([
       "quantize",
       embedded,
       "--out",
@@ -81,7 +81,7 @@ describe("the same inputs give the same rounded bytes, card and receipt included
     try {
       await hub.seed("base/nemotron-nano-tiny", embedded);
       const out = `${folder}/from-hub`;
-      const { code, stderr } = await runCli(
+      const { code, stderr } = await runCliAlone(
         ["quantize", "base/nemotron-nano-tiny", "--out", out, ...rounded],
         {
           HF_ENDPOINT: hub.url,
@@ -103,7 +103,7 @@ describe("the same inputs give the same rounded bytes, card and receipt included
     const tier = `${folder}/first/nemotron-nano-tiny-oQ4e`;
     const made = await readFile(`${tier}/${name}`, "utf8");
     await writeFile(`${tier}/${name}`, "lost");
-    expect((await runCli(["card", tier])).code).toBe(0);
+    expect((await runCliAlone(["card", tier])).code).toBe(0);
     expect(await readFile(`${tier}/${name}`, "utf8")).toBe(made);
   });
 });
