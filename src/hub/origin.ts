@@ -84,22 +84,13 @@ export function createSender(
 ): Sender {
   const home = new URL(endpoint);
   let hasAnswered = false;
-
-  const authorize = (url: URL, given: RequestInit["headers"]): Headers => {
-    const headers = new Headers(given);
-    const bearer = headers.get("authorization")?.replace(/^bearer\s+/i, "");
-    const ours = bearer === tokenPlaceholder || (token !== null && bearer?.includes(token));
-    if (!ours) return headers; // somebody else's, such as a xet token for the content store
-    headers.delete("authorization");
-    if (url.origin === home.origin && token !== null)
-      headers.set("authorization", `Bearer ${token}`);
-    return headers;
-  };
-
   const send: Sender["send"] = async (address, init = {}, onAnswer) => {
     let url = checkTarget(new URL(address), home);
     for (let hops = 0; hops <= redirectLimit; hops++) {
-      const request = { ...init, headers: authorize(url, init.headers) };
+      const request = {
+        ...init,
+        headers: authorized(init.headers, token, url.origin === home.origin),
+      };
       const response = await once(fetch, url, request).catch((failure: unknown) => {
         throw noAnswer(failure, init.signal, url, hasAnswered);
       });
@@ -119,6 +110,17 @@ export function createSender(
     );
   };
   return { send };
+}
+
+/** The headers with the token in the placeholder's place, or with neither if not for the Hub. */
+function authorized(given: RequestInit["headers"], token: string | null, isHome: boolean): Headers {
+  const headers = new Headers(given);
+  const bearer = headers.get("authorization")?.replace(/^bearer\s+/i, "");
+  const ours = bearer === tokenPlaceholder || (token !== null && bearer?.includes(token));
+  if (!ours) return headers; // somebody else's, such as a xet token for the content store
+  headers.delete("authorization");
+  if (isHome && token !== null) headers.set("authorization", `Bearer ${token}`);
+  return headers;
 }
 
 /** Refuses redirects that lose the request's body. */
