@@ -84,7 +84,7 @@ export class RouterAim {
     return new RouterAim(kernel, tensors, readers);
   }
 
-  /** The blocks of rows in which a matrix is tuned, last rows first. Null: no router is aimed at. */
+  /** Blocks of rows to tune a matrix in, last rows first; null if no later router reads it. */
   async blocksOf(tensor: PlannedTensor): Promise<readonly RowBlock[] | null> {
     const { role, layer, shape, name } = tensor;
     if (layer === null || role.residual !== true || shape.at(-2) !== this.#hidden) return null;
