@@ -3,18 +3,24 @@ import { readFile, writeFile } from "node:fs/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { LocalHub } from "../src/local-hub/local-hub.ts";
 import { startLocalHub } from "../src/local-hub/local-hub.ts";
+import type { TierPlan } from "../src/plan/plan-types.ts";
 import { parseReceipt } from "../src/receipt/receipt-file.ts";
 import { parseSensitivity } from "../src/sensitivity/sensitivity-file.ts";
 import { makeCheckpoint } from "./support/checkpoints.ts";
 import { type CliResult, runCli } from "./support/cli-run.ts";
-import { removeFolder, scratchFolder, smallest } from "./support/models.ts";
+import {
+  copyModel,
+  editSafetensors,
+  removeFolder,
+  scratchFolder,
+  smallest,
+} from "./support/models.ts";
 import { nemotron30b } from "./support/nemotron-30b.ts";
 import { exitCodeOf } from "./support/refusal.ts";
 
 const model = smallest.nemotron_h!;
 const rows = ["--calibration-samples", "4", "--calibration-length", "32"];
 const unevaluated = ["--verify", "false"];
-/** The smallest models are mostly embeddings, so the default floors leave no plan at 4 bits. */
 const floors = ["--floors", "attention=6"];
 
 let folder: string;
@@ -72,9 +78,10 @@ describe("a sensitivity", () => {
     const plan = JSON.parse(stdout);
     expect(plan.policy).toBe("measured");
     expect(plan.tiers.map(({ tier }: { tier: string }) => tier)).toEqual(["oQ4e", "oQ5.0e"]);
-    for (const { bpw, targetBpw, roles, floors, predicted, bytes } of plan.tiers) {
+    for (const { bpw, targetBpw, roles, floors, floorCosts, predicted, bytes } of plan.tiers) {
       expect(bpw).toBeLessThanOrEqual(targetBpw + 0.1);
       expect(floors).toEqual({ attention: 6 });
+      expect(floorCosts).toEqual({ attention: expect.any(Number) });
       expect(predicted.kl).toBeGreaterThanOrEqual(predicted.forcedKl);
       const total = (value: (role: { share: number; bytes: number }) => number) =>
         roles.map(value).reduce((a: number, b: number) => a + b, 0);
@@ -87,7 +94,18 @@ describe("a sensitivity", () => {
     }
     const text = (await runCli([...ask, ...floors])).stdout;
     expect(text).toMatch(/^oQ4e: \d\.\d\d bpw of 4\.60, predicted KL .*floors attention=6$/m);
+    const named = text.match(/^The floor of attention costs \d+\.\d % of the predicted KL/gm) ?? [];
+    const costly = plan.tiers.filter((tier: TierPlan) => tier.floorCosts!.attention! > 0.1);
+    expect(named.length).toBe(costly.length);
     expect(text).toMatch(/^experts\.down +[\d-]+ +[\d,]+ +\d+\.\d % /m);
+  });
+
+  test("fits a copy of the base under another name", async () => {
+    const ask = (path: string) => ["plan", path, "--sensitivity", file, ...floors, "--json"];
+    const copy = await copyModel(model, "renamed");
+    const [own, renamed] = [await runCli(ask(model)), await runCli(ask(copy))];
+    expect([own.code, renamed.code]).toEqual([0, 0]);
+    expect(JSON.parse(renamed.stdout).tiers).toEqual(JSON.parse(own.stdout).tiers);
   });
 
   test("is in the receipt of a tier that it planned", async () => {
@@ -137,6 +155,22 @@ describe("a plan is refused for", () => {
       "BAD_SENSITIVITY",
       /is of base nemotron_h at sha256:\w+, not llama at/,
     ));
+  test("a sensitivity of the same shapes with other weights", async () => {
+    const other = await copyModel(model, "shuffled");
+    await editSafetensors(other, (header, data) => {
+      const name = Object.keys(header).find((key) => key.endsWith("in_proj.weight"))!;
+      const [start, end] = header[name]!.data_offsets;
+      const half = (end - start) / 2;
+      const first = Buffer.from(data.subarray(start, start + half));
+      data.copyWithin(start, start + half, end);
+      data.set(first, end - half);
+    });
+    await refused(
+      ["plan", other, "--sensitivity", file, ...floors],
+      "BAD_SENSITIVITY",
+      /is of base nemotron_h at sha256:\w+, not shuffled at sha256:/,
+    );
+  });
   test("a sensitivity of another engine", async () => {
     const other = JSON.parse(await readFile(file, "utf8"));
     other.engine.version = "0.0.1";
