@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { commandTable, inputFlags, ownFlags } from "../src/entry/flags.ts";
 import { engine } from "../src/ground/engine.ts";
 import { startLocalHub } from "../src/local-hub/local-hub.ts";
-import { cli, rounded, runCliAlone } from "./support/cli-run.ts";
+import { cli, rounded, runCli, runCliAlone } from "./support/cli-run.ts";
 import { byArchitecture, embedded, removeFolder, scratchFolder } from "./support/models.ts";
 
 let folder: string;
@@ -21,7 +21,7 @@ describe("oqe", () => {
   test.each([[[]], [["help"]], [["--help"]]])(
     "%j lists the commands and the exit codes",
     async (args) => {
-      const { code, stdout, stderr } = await runCliAlone(args);
+      const { code, stdout, stderr } = await runCli(args);
       expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
       for (const command of ["plan", "sensitivity", "quantize", "publish", "card", "hub"])
         expect(stdout).toContain(`oqe ${command} `);
@@ -32,7 +32,7 @@ describe("oqe", () => {
   test.each(commandTable.map((command) => [command.name, command] as const))(
     "%s --help explains each of its flags within 100 columns",
     async (name, command) => {
-      const { code, stdout } = await runCliAlone([name, "--help"]);
+      const { code, stdout } = await runCli([name, "--help"]);
       expect(code).toBe(0);
       expect(stdout).toContain(`oqe ${name} ${command.argument} [flags]\n`);
       const listed = [...stdout.matchAll(/^ {2}--([\w-]+)( \S.*)?\n {6}\S/gm)].map(
@@ -53,8 +53,13 @@ describe("oqe", () => {
     expect(stderr).toMatch(/^error: the result cannot be written to stdout: .*\[DISK\]\n.*\n$/);
   });
 
-  test("--version prints the engine's version", async () => {
-    expect((await runCliAlone(["--version"])).stdout).toBe(`${engine.version}\n`);
+  test.each([
+    [["--version"], 0, `${engine.version}\n`, /^$/],
+    [["card", "/nowhere"], 1, "", /^error: .*\/nowhere/],
+    [["frobnicate", "x"], 2, "", /^error: "frobnicate" is not a command/],
+  ])("%j ends a new process with exit code %i", async (args, code, stdout, says) => {
+    const ended = await runCliAlone(args);
+    expect(ended).toMatchObject({ code, stdout, stderr: expect.stringMatching(says) });
   });
 
   test.each([
@@ -80,7 +85,7 @@ describe("oqe", () => {
     [["hub", ""], /oqe hub needs a folder, got ""/],
     [["card", "/nowhere"], /\/nowhere\/oqe-receipt\.json/],
   ])("%j is refused in one line with its exit code", async (args, says) => {
-    const { code, stdout, stderr } = await runCliAlone(args);
+    const { code, stdout, stderr } = await runCli(args);
     const usage = args[1] === "/nowhere" ? 1 : 2; // the call is right, the folder has no receipt
     expect({ code, stdout }).toEqual({ code: usage, stdout: "" });
     expect(stderr).toMatch(says);
@@ -94,7 +99,7 @@ describe("oqe", () => {
       const few = ["--calibration-samples", "9", "--calibration-length", "16", "--verify", "false"];
       const how = policy === "oq" ? rounded : ["--floors", "none", ...few];
       const own = ["--policy", policy, "--tiers", "oQ4e", "--target-bpw", "5.2"];
-      const { code, stderr } = await runCliAlone([
+      const { code, stderr } = await runCli([
         "quantize",
         byArchitecture.llama!,
         "--out",
@@ -115,7 +120,7 @@ describe("oqe", () => {
         });
       }
       expect(await readdir(`${out}/${tier}`)).toContain("oqe-bits.svg");
-      expect((await runCliAlone(["card", `${out}/${tier}`])).code).toBe(0);
+      expect((await runCli(["card", `${out}/${tier}`])).code).toBe(0);
     },
   );
 
@@ -123,8 +128,8 @@ describe("oqe", () => {
     const hub = await startLocalHub({ folder: `${folder}/plan-hub` });
     try {
       const commit = await hub.seed("base/nemotron-nano-tiny", embedded);
-      const local = await runCliAlone(["plan", embedded, "--policy", "oq", "--json"]);
-      const remote = await runCliAlone(
+      const local = await runCli(["plan", embedded, "--policy", "oq", "--json"]);
+      const remote = await runCli(
         ["plan", "base/nemotron-nano-tiny@main", "--policy", "oq", "--json"],
         {
           HF_ENDPOINT: hub.url,
@@ -163,7 +168,7 @@ describe("oqe", () => {
   });
 
   test("an input that the method does not use gives one warning", async () => {
-    const { code, stdout, stderr } = await runCliAlone([
+    const { code, stdout, stderr } = await runCli([
       "plan",
       embedded,
       ...rounded,
@@ -178,7 +183,7 @@ describe("oqe", () => {
   });
 
   test("quantize --json names the folders that it made", async () => {
-    const { stdout } = await runCliAlone([
+    const { stdout } = await runCli([
       "quantize",
       byArchitecture.llama!,
       "--out",
@@ -204,7 +209,7 @@ describe("oqe", () => {
       const [line] = await once(createInterface(child.stdout), "line");
       expect(line).toMatch(/^http:\/\/127\.0\.0\.1:\d+$/);
       expect((await whoAmI({ hubUrl: line, accessToken: "hf_rehearsal" })).name).toBe("local");
-      const published = await runCliAlone(
+      const published = await runCli(
         [
           "publish",
           byArchitecture.llama!,
