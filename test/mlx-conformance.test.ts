@@ -1,61 +1,72 @@
 import { execFile } from "node:child_process";
-import { cp, readFile, writeFile } from "node:fs/promises";
+import { cp, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { findPython } from "./python/python.ts";
 import { evaluatedRows, rounded, runCli } from "./support/cli-run.ts";
-import { byArchitecture, castModel, removeFolder, scratchFolder } from "./support/models.ts";
+import { castModel, embedded, removeFolder, scratchFolder, smallest } from "./support/models.ts";
+import { tunedRun, tunedRuns } from "./support/tuned-run.ts";
 import { expectTuned } from "./support/tuned-tier.ts";
 
-const tiers = ["oQ8e", "oQ6e", "oQ5e", "oQ4e"];
+/** How many tiers a run makes, unless it names some. */
+const allTiers = 4;
 const script = fileURLToPath(new URL("./python/mlx_conformance.py", import.meta.url));
-const random = fileURLToPath(new URL("./models/random-tiny/nemotron_h", import.meta.url));
-const { nemotron_h: trained, ...others } = byArchitecture;
-const ways = { tuned: evaluatedRows, stored: rounded, mlx: [...rounded, "--rounding", "mlx"] };
+const tuned = [...evaluatedRows, "--tiers", "oQ8e,oQ4e"];
+const mlx = [...rounded, "--rounding", "mlx"];
 const python = findPython("mlx_lm");
 const absent = "path" in python ? null : python.reason;
 
-/** One base, quantized in one way, and what Python does with its four tiers. */
+/** One base, the folder of its tiers, and how many of them Python must accept. */
 interface Case {
-  readonly way: keyof typeof ways;
   readonly base: () => Promise<string>;
+  readonly make: (name: string, base: string) => Promise<string>;
+  readonly tiers: number;
 }
 const at = (folder: string) => async () => folder;
 
-/**
- * The trained hybrid is tuned, the random ones are rounded: their logits in torch are stored, and
- * the random hybrid has a dt floor. The bases of other dtypes are tuned too.
- */
+/** A run of this file. */
+const own = (base: Case["base"], flags: readonly string[], tiers = allTiers): Case => ({
+  base,
+  tiers,
+  make: async (name, from) => {
+    const to = join(out, name.replaceAll(/\W+/g, "-"));
+    const { code, stderr } = await runCli(["quantize", from, "--out", to, ...flags]);
+    if (code !== 0) throw new Error(stderr);
+    return to;
+  },
+});
+
+/** Every base of random-tiny in one way. Their logits in torch are stored. */
+const each = (way: string, make: (folder: string, name: string) => Case) =>
+  Object.fromEntries(
+    Object.entries(smallest).map(([name, folder]) => [`${name}, ${way}`, make(folder, name)]),
+  );
+
 const loaded: Record<string, Case> = {
-  "nemotron_h, tuned": { way: "tuned", base: at(trained!) },
-  "nemotron_h (random), stored": { way: "stored", base: at(random) },
+  ...each("stored", (folder) => own(at(folder), rounded)),
   ...Object.fromEntries(
-    Object.entries(others).map(([name, folder]) => [
-      `${name}, stored`,
-      { way: "stored", base: at(folder) } satisfies Case,
+    Object.entries(tunedRuns).map(([name, { base, tiers }]) => [
+      `${name}, tuned`,
+      { base: at(base), make: () => tunedRun(name), tiers } satisfies Case,
     ]),
   ),
-  "qwen3_moe in float16, tuned": { way: "tuned", base: () => half() },
-  "llama in float32, tuned": { way: "tuned", base: () => single() },
+  "qwen3_moe in float16, tuned": own(() => half(), tuned, 2),
+  "llama in float32, tuned": own(() => single(), tuned, 2),
 };
 const converted: Record<string, Case> = {
-  ...Object.fromEntries(
-    Object.entries(byArchitecture).map(([name, folder]) => [
-      `${name}, mlx`,
-      { way: "mlx", base: at(folder) } satisfies Case,
-    ]),
-  ),
-  "qwen3_moe in float16, mlx": { way: "mlx", base: () => half() },
+  ...each("mlx", (folder) => own(at(folder), mlx)),
+  "nemotron_h (trained), mlx": own(at(embedded), mlx),
+  "qwen3_moe in float16, mlx": own(() => half(), mlx),
 };
 
 const once = (make: () => Promise<string>) => {
   let made: Promise<string> | undefined;
   return () => (made ??= make());
 };
-const half = once(() => castModel(byArchitecture.qwen3_moe!, "F16", "half"));
-const single = once(() => castModel(byArchitecture.llama!, "F32", "single"));
+const half = once(() => castModel(smallest.qwen3_moe!, "F16", "half"));
+const single = once(() => castModel(smallest.llama!, "F32", "single"));
 
 interface Check {
   readonly task: string;
@@ -71,20 +82,21 @@ interface Outcome {
   readonly failure: string | null;
 }
 
+let out: string;
+
 describe.skipIf(absent !== null)(`stock mlx-lm${absent === null ? "" : ` (${absent})`}`, () => {
-  let out: string;
   const outcomes = new Map<string, Outcome>();
   let checks: readonly Check[] = [];
 
-  async function quantize(name: string, { way, base }: Case): Promise<Outcome> {
+  async function outcomeOf(name: string, { base, make }: Case): Promise<Outcome> {
     const from = await base();
-    const to = join(out, name.replaceAll(/\W+/g, "-"));
-    const { code, stdout, stderr } = await runCli([
-      ...["quantize", from, "--out", to, "--json"],
-      ...ways[way],
-    ]);
-    if (code !== 0) return { base: from, folders: [], failure: stderr };
-    return { base: from, folders: JSON.parse(stdout).folders, failure: null };
+    try {
+      const to = await make(name, from);
+      const folders = (await readdir(to)).map((tier) => join(to, tier));
+      return { base: from, folders, failure: null };
+    } catch (cause) {
+      return { base: from, folders: [], failure: String(cause) };
+    }
   }
 
   /** A copy of a tier with one scale changed. */
@@ -116,16 +128,16 @@ describe.skipIf(absent !== null)(`stock mlx-lm${absent === null ? "" : ` (${abse
     const tasks: object[] = [];
     for (const [command, cases] of Object.entries({ load: loaded, convert: converted })) {
       for (const [task, one] of Object.entries(cases)) {
-        const outcome = await quantize(task, one);
+        const outcome = await outcomeOf(task, one);
         outcomes.set(task, outcome);
         tasks.push({ task, command, base: outcome.base, tiers: outcome.folders });
       }
     }
-    const eight = outcomes.get("llama, stored")?.folders[0];
+    const eight = outcomes.get("llama, stored")?.folders.find((folder) => /oQ8e$/.test(folder));
     if (eight !== undefined) {
       const broken = {
         command: "load",
-        base: byArchitecture.llama!,
+        base: smallest.llama!,
         tiers: [await breakTier(eight)],
       };
       tasks.push({ task: "broken", ...broken });
@@ -143,22 +155,22 @@ describe.skipIf(absent !== null)(`stock mlx-lm${absent === null ? "" : ` (${abse
     return { folders, own };
   }
 
-  test.each(Object.keys(loaded))(
+  test.each(Object.entries(loaded))(
     "loads every tier with the logits of a dequantized reference and of transformers: %s",
-    async (task) => {
+    async (task, { tiers }) => {
       const { folders, own } = passed(task);
       for (const what of ["loads in stock", "near its base", "dequantized reference", "generates"])
-        expect(own.filter(({ check }) => check.includes(what))).toHaveLength(tiers.length);
-      if (loaded[task]!.way === "tuned")
+        expect(own.filter(({ check }) => check.includes(what))).toHaveLength(tiers);
+      if (task.endsWith("tuned"))
         for (const folder of folders)
           await expectTuned(folder, { samples: 4, length: 32, evaluation: 2 });
     },
   );
 
-  test.each(Object.keys(converted))(
+  test.each(Object.entries(converted))(
     "rounding mlx gives the bytes of mlx_lm.convert in every tier: %s",
-    (task) => {
-      expect(passed(task).own).toHaveLength(3 * tiers.length);
+    (task, { tiers }) => {
+      expect(passed(task).own).toHaveLength(3 * tiers);
     },
   );
 

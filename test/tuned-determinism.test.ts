@@ -1,10 +1,11 @@
 import { readdir } from "node:fs/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { startLocalHub } from "../src/local-hub/local-hub.ts";
-import { evaluatedRows, fewRows, runCliAlone } from "./support/cli-run.ts";
+import { fewRows, runCli, runCliAlone } from "./support/cli-run.ts";
 import { folderHashes } from "./support/folder-hashes.ts";
 import { killedAt } from "./support/killed-run.ts";
-import { embedded, removeFolder, scratchFolder, smallest } from "./support/models.ts";
+import { removeFolder, scratchFolder, smallest } from "./support/models.ts";
+import { tunedRun, tunedRuns } from "./support/tuned-run.ts";
 import { expectTuned } from "./support/tuned-tier.ts";
 
 type Hashes = Record<string, string>;
@@ -19,77 +20,72 @@ const weights = (all: Hashes) =>
   );
 
 let folder: string;
-beforeAll(async () => {
-  folder = await scratchFolder();
-});
-afterAll(() => removeFolder(folder));
+/** Tiers of the hybrid, tuned by rules: all of them in one run, and two. */
+let all: Hashes;
+let pair: Hashes;
+const two = ["--tiers", "oQ6e,oQ4e"];
 
 let runs = 0;
 async function tune(
   model: string,
-  more: readonly string[] = [],
+  flags: readonly string[] = fewRows,
   out = `${folder}/run-${runs++}`,
+  run = runCli,
 ): Promise<Hashes> {
-  const rows = more.includes("--evaluation-samples") ? [] : fewRows;
-  const { code, stderr } = await runCliAlone(["quantize", model, "--out", out, ...rows, ...more]);
+  const { code, stderr } = await run(["quantize", model, "--out", out, ...flags]);
   if (code !== 0) throw new Error(stderr);
   return folderHashes(out);
 }
 
+beforeAll(async () => {
+  folder = await scratchFolder();
+  all = await tune(hybrid);
+  pair = await tune(hybrid, [...fewRows, ...two]);
+});
+afterAll(() => removeFolder(folder));
+
 describe("the same inputs give the same tuned bytes, card and receipt included", () => {
-  test.each(Object.entries(smallest))("with 1 and 3 workers: %s", slow, async (name, model) => {
-    const out = `${folder}/first-${name}`;
-    const first = await tune(model, [...evaluatedRows, "--workers", "1"], out);
-    expect(Object.keys(first).filter((path) => path.endsWith("/oqe-receipt.json"))).toHaveLength(4);
-    for (const tier of await readdir(out))
-      await expectTuned(`${out}/${tier}`, { samples: 4, length: 32, evaluation: 2 });
-    // One model is run a second time with 3 workers.
-    for (const workers of name === "nemotron_h" ? ["3", "3"] : ["3"]) {
-      expect({
-        workers,
-        files: await tune(model, [...evaluatedRows, "--workers", workers]),
-      }).toEqual({
-        workers,
-        files: first,
-      });
-    }
+  test.each(Object.entries(tunedRuns))("with 1 and 3 workers: %s", slow, async (name, run) => {
+    const made = await tunedRun(name);
+    const first = await folderHashes(made);
+    const tiers = await readdir(made);
+    expect(tiers).toHaveLength(run.tiers);
+    for (const tier of tiers)
+      await expectTuned(`${made}/${tier}`, { samples: 4, length: 32, evaluation: 2 });
+    const again = (how: typeof runCli) =>
+      tune(run.base, [...run.flags, "--workers", "3"], undefined, how);
+    expect(await again(runCli)).toEqual(first);
+    // One model is run with 3 workers once more, in a new process.
+    if (name === "nemotron_h") expect(await again(runCliAlone)).toEqual(first);
   });
 
   test("with propagation sequential", async () => {
-    const first = await tune(hybrid, ["--propagation", "sequential", "--workers", "1"]);
-    expect(weights(first)).not.toEqual(weights(await tune(hybrid)));
-    expect(await tune(hybrid, ["--propagation", "sequential", "--workers", "3"])).toEqual(first);
-  });
-
-  test("on a trained model of larger matrices", slow, async () => {
-    const first = await tune(embedded, ["--tiers", "oQ4e", "--workers", "1"]);
-    expect(await tune(embedded, ["--tiers", "oQ4e", "--workers", "3"])).toEqual(first);
+    const sequential = [...fewRows, ...two, "--propagation", "sequential", "--workers"];
+    const first = await tune(hybrid, [...sequential, "1"]);
+    expect(weights(first)).not.toEqual(weights(pair));
+    expect(await tune(hybrid, [...sequential, "3"])).toEqual(first);
   });
 });
 
 describe("a tuned tier's bytes do not depend on", () => {
-  let first: Hashes;
-  beforeAll(async () => {
-    first = await tune(hybrid);
+  test("the other tiers of the run", async () => {
+    const alone = [
+      pair,
+      await tune(hybrid, [...fewRows, "--tiers", "oQ8e"]),
+      await tune(hybrid, [...fewRows, "--tiers", "oQ5e"]),
+    ];
+    const found = Object.entries(Object.assign({}, ...alone));
+    expect(found).toHaveLength(Object.keys(all).length);
+    // Receipt, card and one picture have figures of the run's other tiers: docs/decisions/0009.
+    for (const [path, hash] of found)
+      if (!/\/(README\.md|oqe-receipt\.json|oqe-kl\.svg)$/.test(path))
+        expect({ path, hash }).toEqual({ path, hash: all[path] });
   });
-
-  test.each([["oQ8e"], ["oQ5e"], ["oQ4e"], ["oQ6e,oQ4e"]])(
-    "the other tiers of the run: %s",
-    async (tiers) => {
-      const alone = await tune(hybrid, ["--tiers", tiers]);
-      expect(Object.keys(alone).length).toBeGreaterThan(4);
-      // Receipt, card and one picture have figures of the run's other tiers: docs/decisions/0009.
-      const own = Object.keys(alone).filter(
-        (path) => !/\/(README\.md|oqe-receipt\.json|oqe-kl\.svg)$/.test(path),
-      );
-      for (const path of own)
-        expect({ path, hash: alone[path] }).toEqual({ path, hash: first[path] });
-    },
-  );
 
   test("whether an earlier run was killed", slow, async () => {
     const out = `${folder}/killed`;
-    await tune(hybrid, ["--propagation", "sequential"], out); // a series that the next run replaces
+    // A series that the next run replaces.
+    await tune(hybrid, [...fewRows, ...two, "--propagation", "sequential"], out);
     let reached = 0;
     for (const sign of [
       "partial",
@@ -98,10 +94,11 @@ describe("a tuned tier's bytes do not depend on", () => {
       "oqe-receipt.json",
       "README.md",
     ]) {
-      if (await killedAt(sign, out, ["quantize", hybrid, "--out", out, ...fewRows])) reached++;
+      const run = ["quantize", hybrid, "--out", out, ...fewRows, ...two];
+      if (await killedAt(sign, out, run)) reached++;
     }
     expect(reached).toBeGreaterThanOrEqual(3);
-    expect(await tune(hybrid, [], out)).toEqual(first);
+    expect(await tune(hybrid, [...fewRows, ...two], out)).toEqual(pair);
     expect((await readdir(out)).filter((name) => name.startsWith("."))).toEqual([]);
   });
 
@@ -109,8 +106,8 @@ describe("a tuned tier's bytes do not depend on", () => {
     const hub = await startLocalHub({ folder: `${folder}/hub` });
     try {
       await hub.seed("base/nemotron_h", hybrid);
-      const fromHub = await tune("base/nemotron_h", ["--hub-endpoint", hub.url]);
-      expect(weights(fromHub)).toEqual(weights(first));
+      const flags = [...fewRows, ...two, "--hub-endpoint", hub.url];
+      expect(weights(await tune("base/nemotron_h", flags))).toEqual(weights(pair));
     } finally {
       await hub.close();
     }

@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -11,6 +11,8 @@ declare module "vitest" {
     bundle: string;
     /** Folder where Node keeps the compiled code of the CLI between its starts. */
     compiled: string;
+    /** Folder for what one test file makes and others read: see `tuned-run.ts`. */
+    shared: string;
   }
 }
 
@@ -22,6 +24,8 @@ declare module "vitest" {
 export default async function setUp(project: TestProject): Promise<() => Promise<void>> {
   const folder = await mkdtemp(join(tmpdir(), "oqe-bundle-"));
   project.provide("compiled", join(folder, "compiled"));
+  project.provide("shared", join(folder, "shared"));
+  await mkdir(join(folder, "shared"));
   if (process.env.CI === "true")
     project.provide("bundle", fileURLToPath(new URL("../../dist", import.meta.url)));
   else {

@@ -13,14 +13,14 @@ export interface CliResult {
 /** Flags for tests that need no tuning: no calibration, no evaluation. */
 export const rounded = ["--method", "rounded", "--verify", "false"];
 /** Tuning on as few rows as the tests need. */
-const tuned = ["--calibration-samples", "4", "--calibration-length", "32"];
+export const tunedRows = ["--calibration-samples", "4", "--calibration-length", "32"];
 /** Flags for tests that tune without measuring sensitivity and without an evaluation. */
-export const fewRows = [...tuned, "--policy", "oq", "--verify", "false"];
+export const fewRows = [...tunedRows, "--policy", "oq", "--verify", "false"];
 /**
  * Flags for tests that measure, tune and evaluate. The smallest models consist mostly of attention
  * and embeddings, so the default floors leave no plan at 4 bits.
  */
-export const evaluatedRows = [...tuned, "--floors", "none", "--evaluation-samples", "2"];
+export const evaluatedRows = [...tunedRows, "--floors", "none", "--evaluation-samples", "2"];
 
 /** The bundled CLI: see `bundle.ts`. */
 export const cli = `${inject("bundle")}/cli.js`;
