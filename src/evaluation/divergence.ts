@@ -1,18 +1,9 @@
 import type { CalibrationIds } from "../calibration/calibration-ids.ts";
 import { type Matrix, rowsOf, sharedFloats } from "../kernel/matrix.ts";
 import type { Ops } from "../models/ops.ts";
+import { type KeepStates, rideAll, TextRider } from "../models/rider.ts";
 import type { Routing } from "../models/routing.ts";
-import { type Model, openHead, type RunOptions, runModel } from "../models/run.ts";
-
-/** The base's results on some rows of text. */
-export interface Reference {
-  readonly base: Model;
-  readonly rows: CalibrationIds;
-  /** Input of its head: `[positions, hidden]`. */
-  readonly hidden: Matrix;
-  /** Its choices of experts by layer, without scores, which would take most of the memory. */
-  readonly routes: ReadonlyMap<number, Routing>;
-}
+import { type Model, openHead, type WeightSource } from "../models/run.ts";
 
 /** How a model differs from its base, by position, in the order of the rows. */
 export interface Divergence {
@@ -35,59 +26,90 @@ export interface Divergence {
   readonly exactRoutes: ReadonlyMap<number, number>;
 }
 
-type Progress = RunOptions["progress"];
-
 /** Positions whose logits are in memory at once. */
-const positionsAtOnce = 512;
+const positionsAtOnce = 256;
 
-/** Runs the base once over the rows. */
-export async function observe(
-  base: Model,
-  rows: CalibrationIds,
-  progress?: Progress,
-): Promise<Reference> {
-  const routes = new Map<number, Routing>();
-  const hidden = await runModel(base, rows.ids, {
-    length: rows.length,
-    routes: (layer, own) => {
+/** The base's pass over some rows of text. Those of the models compared with it follow it. */
+export class BaseRun {
+  readonly rows: CalibrationIds;
+  readonly rider: TextRider;
+  /** Its choices of experts by layer, without scores, which would take most of the memory. */
+  readonly routes = new Map<number, Routing>();
+
+  constructor(rows: CalibrationIds, keep?: KeepStates) {
+    const routes = (layer: number, own: Routing) => {
       // A model that follows these routes has its own scores.
-      routes.set(layer, { ...own, scores: sharedFloats(0) });
+      this.routes.set(layer, { ...own, scores: sharedFloats(0) });
       return own;
-    },
-    ...(progress && { progress }),
-  });
-  return { base, rows, hidden, routes };
+    };
+    this.rows = rows;
+    this.rider = new TextRider({ ...rows, routes, ...(keep && { keep }) });
+  }
 }
 
-/**
- * Runs a model over the same rows. `forced`: it follows the base's choice of experts, with weights
- * of its own router.
- */
-export async function diverge(
-  reference: Reference,
-  model: Model,
-  forced: boolean,
-  progress?: Progress,
-): Promise<Divergence> {
-  const { rows } = reference;
-  const [routerAgreement, exactRoutes] = [new Map<number, number>(), new Map<number, number>()];
-  const hidden = await runModel(model, rows.ids, {
-    length: rows.length,
-    routes: (layer, own) => {
-      const theirs = reference.routes.get(layer)!;
+export interface ComparedOptions {
+  /** Whether it follows the base's choice of experts, with weights of its own router. */
+  readonly forced: boolean;
+  readonly keep?: KeepStates | undefined;
+  /** Its weights, made from those of the model that it rides on. Default: the same. */
+  readonly weights?: (model: WeightSource) => WeightSource;
+}
+
+/** A model's pass over the rows of the base. At each block the base must be ahead of it. */
+export class ComparedRun {
+  readonly rider: TextRider;
+  readonly routerAgreement = new Map<number, number>();
+  readonly exactRoutes = new Map<number, number>();
+
+  constructor(base: BaseRun, { forced, keep, weights }: ComparedOptions) {
+    const routes = (layer: number, own: Routing) => {
+      const theirs = base.routes.get(layer)!;
       const { same, exact } = agreement(theirs, own);
-      routerAgreement.set(layer, same);
-      exactRoutes.set(layer, exact);
+      this.routerAgreement.set(layer, same);
+      this.exactRoutes.set(layer, exact);
       return forced ? theirs : own;
-    },
-    ...(progress && { progress }),
-  });
-  const results = await compareAll(reference, model, hidden);
-  const positions = rows.ids.length;
-  const column = (i: number) =>
-    Float64Array.from({ length: positions }, (_, t) => results[4 * t + i]!);
+    };
+    const given = { ...(keep && { keep }), ...(weights && { weights }) };
+    this.rider = new TextRider({ ...base.rows, routes, ...given });
+  }
+}
+
+/** A run at the end of its last block, and the model that it rode on. */
+export interface Finished<Run> {
+  readonly run: Run;
+  readonly model: Model;
+}
+
+/** Compares runs with that of the base. The base's logits are made once for all of them. */
+export async function divergences(
+  base: Finished<BaseRun>,
+  compared: readonly Finished<ComparedRun>[],
+): Promise<readonly Divergence[]> {
+  const { rows } = base.run;
+  const next = new Uint32Array(new SharedArrayBuffer(4 * rows.ids.length));
+  next.set(rows.ids.subarray(1));
+  const heads = new Map<Model, Head>();
+  const finish = async ({ run, model }: Finished<BaseRun | ComparedRun>) => {
+    const own = run.rider.own(model);
+    const head = heads.get(own) ?? (await openHead(own));
+    heads.set(own, head);
+    return { hidden: await run.rider.finish(model), head };
+  };
+  const reference = await finish(base);
+  const models: Predictions[] = [];
+  for (const one of compared) models.push(await finish(one));
+  const all = await compareHidden(base.model.ops, { base: reference, models, next });
+  return compared.map(({ run }, i) => divergenceOf(run, all[i]!, rows));
+}
+
+function divergenceOf(
+  { routerAgreement, exactRoutes }: ComparedRun,
+  results: Float64Array,
+  { ids, length }: CalibrationIds,
+): Divergence {
+  const column = (i: number) => Float64Array.from(ids, (_, t) => results[4 * t + i]!);
   const scored = (i: number) =>
-    column(i).map((value, t) => ((t + 1) % rows.length === 0 ? Number.NaN : value));
+    column(i).map((value, t) => ((t + 1) % length === 0 ? Number.NaN : value));
   return {
     divergence: column(0),
     base: scored(1),
@@ -98,13 +120,27 @@ export async function diverge(
   };
 }
 
-async function compareAll({ base, rows, hidden: own }: Reference, model: Model, hidden: Matrix) {
-  const next = new Uint32Array(new SharedArrayBuffer(4 * rows.ids.length));
-  next.set(rows.ids.subarray(1));
-  const compared = { hidden, head: await openHead(model) };
-  const reference = { hidden: own, head: await openHead(base) };
-  const [result] = await compareHidden(model.ops, { base: reference, models: [compared], next });
-  return result!;
+/** A model to compare with a base. */
+export interface Compared {
+  readonly model: Model;
+  readonly forced: boolean;
+}
+
+/** Runs base and models over the rows, side by side. Gives a divergence for each model. */
+export async function diverge(
+  base: Model,
+  rows: CalibrationIds,
+  models: readonly Compared[],
+): Promise<readonly Divergence[]> {
+  const own = new BaseRun(rows);
+  const runs = models.map(({ model, forced }) => {
+    return { model, run: new ComparedRun(own, { forced }) };
+  });
+  const groups = [...Map.groupBy(runs, ({ model }) => model)].map(([model, some]) => {
+    return { model, riders: some.map(({ run }) => run.rider) };
+  });
+  await rideAll([{ model: base, riders: [own.rider] }, ...groups]);
+  return divergences({ model: base, run: own }, runs);
 }
 
 /** Makes logits `[positions, vocabulary]` of hidden states (openHead). */

@@ -18,7 +18,7 @@ import { visitorsOf } from "./routing.ts";
  */
 
 /** Rows of the embedding table in memory at once. */
-const tableRows = 8192;
+export const tableRows = 8192;
 
 /** `[tokens, hidden]` rows of the role `embeddings`. */
 export async function embed(

@@ -1,6 +1,7 @@
 import type { Matrix, Weight } from "../kernel/matrix.ts";
 import { modulePath } from "../mlx/format.ts";
 import type { PlannedTensor } from "../models/architecture.ts";
+import type { KeptWeights } from "../models/kept-weights.ts";
 import type { Model } from "../models/run.ts";
 import { type VisitedMatrix, visitBlock } from "../quantize/block-visit.ts";
 import { tuneHeadRows } from "../quantize/head-tuner.ts";
@@ -17,6 +18,8 @@ import type { BlockPlace } from "./probes.ts";
 /** Values that all steps of a measuring walk share. */
 export interface Measuring {
   readonly model: Model;
+  /** Its weights, of which some are in memory. */
+  readonly kept: KeptWeights;
   /** All tensors of the model. */
   readonly tensors: readonly PlannedTensor[];
   /** Tokens of a sequence. */
@@ -53,8 +56,8 @@ export async function measureBlock(
 
 /** Measures the embeddings. Returns them as float32 at the probe's width. */
 export async function measureTable(measuring: Measuring, tensor: PlannedTensor): Promise<Weight> {
-  const { model, tensors, tools } = measuring;
-  const hessian = await tableHessian(tools, tensors, model.weights);
+  const { model, kept, tensors, tools } = measuring;
+  const hessian = await tableHessian(tools, tensors, kept);
   const weight = await model.weights.matrix(null, tensor.role.role);
   const parts = await measureMatrix(measuring, { tensor, expert: 0, weight, hessian });
   hessian?.release();

@@ -1,5 +1,6 @@
 import { modulePath } from "../mlx/format.ts";
 import type { PlannedTensor } from "../models/architecture.ts";
+import { keepWeights } from "../models/kept-weights.ts";
 import { headRole, outerRole, plainContext } from "../models/run.ts";
 import { isQuantizable } from "../plan/plan.ts";
 import { tuningSettings } from "../quantize/tuning-settings.ts";
@@ -61,8 +62,10 @@ function openMeasuring(request: MeasureRequest): Measuring {
   const { model, rows, kernel, settings = tuningSettings } = request;
   const { tensors, storage, ownBits, architecture, config, weights } = model;
   const tools = openTools({ kernel, settings, storage });
+  const kept = keepWeights({ architecture, config, weights });
   return {
-    model: { architecture, config, weights, ops: tools.ops },
+    model: { architecture, config, weights: kept, ops: tools.ops },
+    kept,
     ...{ tensors, tools },
     length: rows.length,
     losses: new LossTable(ownBits),
