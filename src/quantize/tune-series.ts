@@ -135,14 +135,14 @@ function rideOf(
 /** Opens the walk that tunes and writes some tiers, except for gates that are to be repaired. */
 async function openWalk(series: Series, tiers: readonly TierTarget[]): Promise<TuneWalk> {
   const { request, model, tools, routers, progress, kept } = series;
-  const { base, calibration, critical, propagation, repair } = request;
+  const { base, calibration, propagation, repair } = request;
   const sequential = propagation === "sequential";
   const aim = repair.includes("rounding")
     ? await RouterAim.open(tools.kernel, base.tensors, kept)
     : null;
   await writeUnquantized(series, tiers);
   return {
-    ...{ base, model, kept, calibration, critical, tools, sequential, aim, progress },
+    ...{ base, model, kept, calibration, tools, sequential, aim, progress },
     ledger: new TuningLedger(base),
     writer: new TierWriter(tiers),
     routers: sequential ? null : routers,

@@ -25,7 +25,6 @@ export interface TuneSeriesRequest {
   readonly propagation: Propagation;
   readonly repair: readonly Repair[];
   readonly settings: TuningSettings;
-  readonly critical: CriticalExperts;
   /** For the rounding walk, which writes the unquantized tensors. It has nothing to round. */
   readonly rounding: Rounding;
   readonly kernel: Kernel;
@@ -44,9 +43,6 @@ export interface SeriesRiders {
   readonly tiers: readonly (readonly Rider[])[];
 }
 
-/** Layer -> its experts that the sensitivity found critical to some domain. */
-export type CriticalExperts = ReadonlyMap<number, ReadonlySet<number>>;
-
 /** Values that the steps of one tuning walk share. */
 export interface TuneWalk {
   readonly base: Base;
@@ -58,7 +54,6 @@ export interface TuneWalk {
   /** Its weights, of which some are in memory. */
   readonly kept: KeptWeights;
   readonly calibration: CalibrationIds;
-  readonly critical: CriticalExperts;
   readonly tools: TuningTools;
   /** Writes to the tiers of this walk. */
   readonly writer: TierWriter;

@@ -15,7 +15,6 @@ import type { Inputs } from "../inputs/inputs.ts";
 import type { Kernel } from "../kernel/kernel-types.ts";
 import type { KeptWeights } from "../models/kept-weights.ts";
 import { Ops } from "../models/ops.ts";
-import { criticalExpertsOf } from "../quantize/critical-experts.ts";
 import { tensorsOfPlan } from "../quantize/stored-tier.ts";
 import { weightsToTune } from "../quantize/tune-series.ts";
 import { tuningSettings } from "../quantize/tuning-settings.ts";
@@ -135,11 +134,10 @@ function writeWeights(
   folders: readonly string[],
   company: Company | null,
 ): Promise<readonly WrittenTier[]> {
-  const { options, sensitivity } = runs[0]!.recipe; // the same for all tiers of a run
+  const { options } = runs[0]!.recipe; // the same for all tiers of a run
   const tuning: Tuning | null = rows.tuning && {
     calibration: rows.tuning.rows,
     propagation: inputs.propagation,
-    critical: criticalExpertsOf(sensitivity),
     repair: options.repair ?? [],
     settings: tuningSettings,
     ...(company && { company: { riders: company.ride, weights: company.weights } }),

@@ -19,7 +19,7 @@ import type { TierPlan } from "../plan/plan-types.ts";
 import { tierGroupSize, tiers } from "../plan/tiers.ts";
 import { quantizeSeries } from "../quantize/round-series.ts";
 import { tuneSeries, weightsToTune } from "../quantize/tune-series.ts";
-import type { CriticalExperts, SeriesRiders } from "../quantize/tune-types.ts";
+import type { SeriesRiders } from "../quantize/tune-types.ts";
 import type { Propagation, Repair, TuningRecord } from "../quantize/tuning-record.ts";
 import type { TuningSettings } from "../quantize/tuning-settings.ts";
 
@@ -40,8 +40,6 @@ export interface WrittenTier {
 export interface Tuning {
   readonly calibration: CalibrationIds;
   readonly propagation: Propagation;
-  /** Empty: nothing was measured. */
-  readonly critical: CriticalExperts;
   readonly repair: readonly Repair[];
   readonly settings: TuningSettings;
   /** Riders of another purpose in the walk, and the weights that they share with it. */
