@@ -136,7 +136,8 @@ export async function diverge(
   const runs = models.map(({ model, forced }) => {
     return { model, run: new ComparedRun(own, { forced }) };
   });
-  const groups = [...Map.groupBy(runs, ({ model }) => model)].map(([model, some]) => {
+  const groups = [...new Set(models.map(({ model }) => model))].map((model) => {
+    const some = runs.filter((run) => run.model === model);
     return { model, riders: some.map(({ run }) => run.rider) };
   });
   await rideAll([{ model: base, riders: [own.rider] }, ...groups]);
