@@ -1,7 +1,14 @@
 import type { CalibrationIds } from "../calibration/calibration-ids.ts";
+import { Pending } from "../ground/pending.ts";
 import { type Matrix, rowsOf, sharedFloats } from "../kernel/matrix.ts";
 import type { Ops } from "../models/ops.ts";
-import { type KeepStates, rideAll, TextRider } from "../models/rider.ts";
+import {
+  type BlockPlace,
+  type KeepStates,
+  type Rider,
+  rideAll,
+  TextRider,
+} from "../models/rider.ts";
 import type { Routing } from "../models/routing.ts";
 import { type Model, openHead, type WeightSource } from "../models/run.ts";
 
@@ -29,21 +36,50 @@ export interface Divergence {
 /** Positions whose logits are in memory at once. */
 const positionsAtOnce = 256;
 
+/** A pass over some rows of text that is compared with others. */
+export interface Run {
+  readonly rider: TextRider;
+}
+
 /** The base's pass over some rows of text. Those of the models compared with it follow it. */
-export class BaseRun {
+export class BaseRun implements Run, Rider {
   readonly rows: CalibrationIds;
   readonly rider: TextRider;
-  /** Its choices of experts by layer, without scores, which would take most of the memory. */
-  readonly routes = new Map<number, Routing>();
+  /** By layer, without scores, which would take most of the memory. */
+  readonly #routes = new Map<number, Pending<Routing>>();
 
   constructor(rows: CalibrationIds, keep?: KeepStates) {
     const routes = (layer: number, own: Routing) => {
       // A model that follows these routes has its own scores.
-      this.routes.set(layer, { ...own, scores: sharedFloats(0) });
+      this.#pending(layer).resolve({ ...own, scores: sharedFloats(0) });
       return own;
     };
     this.rows = rows;
     this.rider = new TextRider({ ...rows, routes, ...(keep && { keep }) });
+  }
+
+  /** Its choice of experts in a layer, as soon as it is made. */
+  routes(layer: number): Promise<Routing> {
+    return this.#pending(layer).promise;
+  }
+
+  embed(model: Model): Promise<void> {
+    return this.rider.embed(model);
+  }
+
+  async pass(model: Model, place: BlockPlace): Promise<void> {
+    try {
+      await this.rider.pass(model, place);
+    } catch (error) {
+      this.#pending(place.layer).reject(error); // others may wait for the choice
+      throw error;
+    }
+  }
+
+  #pending(layer: number): Pending<Routing> {
+    const pending = this.#routes.get(layer) ?? new Pending<Routing>();
+    this.#routes.set(layer, pending);
+    return pending;
   }
 }
 
@@ -55,15 +91,15 @@ export interface ComparedOptions {
   readonly weights?: (model: WeightSource) => WeightSource;
 }
 
-/** A model's pass over the rows of the base. At each block the base must be ahead of it. */
-export class ComparedRun {
+/** A model's pass over the rows of the base. At each router it waits for the base's choice. */
+export class ComparedRun implements Run {
   readonly rider: TextRider;
   readonly routerAgreement = new Map<number, number>();
   readonly exactRoutes = new Map<number, number>();
 
   constructor(base: BaseRun, { forced, keep, weights }: ComparedOptions) {
-    const routes = (layer: number, own: Routing) => {
-      const theirs = base.routes.get(layer)!;
+    const routes = async (layer: number, own: Routing) => {
+      const theirs = await base.routes(layer);
       const { same, exact } = agreement(theirs, own);
       this.routerAgreement.set(layer, same);
       this.exactRoutes.set(layer, exact);
@@ -75,8 +111,8 @@ export class ComparedRun {
 }
 
 /** A run at the end of its last block, and the model that it rode on. */
-export interface Finished<Run> {
-  readonly run: Run;
+export interface Finished<R extends Run> {
+  readonly run: R;
   readonly model: Model;
 }
 
@@ -89,7 +125,7 @@ export async function divergences(
   const next = new Uint32Array(new SharedArrayBuffer(4 * rows.ids.length));
   next.set(rows.ids.subarray(1));
   const heads = new Map<Model, Head>();
-  const finish = async ({ run, model }: Finished<BaseRun | ComparedRun>) => {
+  const finish = async ({ run, model }: Finished<Run>) => {
     const own = run.rider.own(model);
     const head = heads.get(own) ?? (await openHead(own));
     heads.set(own, head);
@@ -140,7 +176,7 @@ export async function diverge(
     const some = runs.filter((run) => run.model === model);
     return { model, riders: some.map(({ run }) => run.rider) };
   });
-  await rideAll([{ model: base, riders: [own.rider] }, ...groups]);
+  await rideAll([{ model: base, riders: [own] }, ...groups]);
   return divergences({ model: base, run: own }, runs);
 }
 

@@ -76,7 +76,7 @@ export class EvaluationRide {
       };
     });
     const roundedRuns = this.#runs.flatMap((runs) => runs.rounded ?? []);
-    this.base = [base, ...roundedRuns].map(({ rider }) => rider);
+    this.base = [base, ...roundedRuns.map(({ rider }) => rider)];
     this.tiers = this.#runs.map(({ free, forced }) =>
       [free, ...(forced === null ? [] : [forced])].map(({ rider }) => rider),
     );

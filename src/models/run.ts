@@ -35,7 +35,7 @@ export interface RunOptions {
   /** Tokens of a sequence. */
   readonly length: number;
   /** As BlockContext.routes, of a layer. Default: the model's own choice. */
-  readonly routes?: (layer: number, own: Routing) => Routing;
+  readonly routes?: (layer: number, own: Routing) => Routing | Promise<Routing>;
   /** As BlockContext.router, of a layer. Default: the model's own gate. */
   readonly router?: (
     layer: number,
@@ -158,6 +158,6 @@ export function blockContext(
     pool: async () => {},
     router: (role, x) => options.router?.(layer, role, x) ?? tensor(plain, role),
     routes: (own) => options.routes?.(layer, own) ?? own,
-    wantsNear: false,
+    wantsNear: () => false,
   };
 }

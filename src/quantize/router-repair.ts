@@ -1,4 +1,5 @@
 import type { CalibrationIds } from "../calibration/calibration-ids.ts";
+import { Pending } from "../ground/pending.ts";
 import { bytesOf, type Matrix } from "../kernel/matrix.ts";
 import { toFloats } from "../kernel/to-floats.ts";
 import { unquantizedDtype } from "../mlx/format.ts";
@@ -39,7 +40,7 @@ export class RouterRepair implements Rider {
   readonly #request: RouterRepairRequest;
   readonly #rider: TextRider;
   /** Layer -> its gate as stored. */
-  readonly #gates = new Map<number, PendingGate>();
+  readonly #gates = new Map<number, Pending<Floats>>();
 
   constructor(request: RouterRepairRequest) {
     const { rows, routers, keep } = request;
@@ -78,8 +79,8 @@ export class RouterRepair implements Rider {
     }
   }
 
-  #gate(layer: number): PendingGate {
-    const gate = this.#gates.get(layer) ?? new PendingGate();
+  #gate(layer: number): Pending<Floats> {
+    const gate = this.#gates.get(layer) ?? new Pending<Floats>();
     this.#gates.set(layer, gate);
     return gate;
   }
@@ -89,20 +90,6 @@ export class RouterRepair implements Rider {
     this.records.push({ layer, ...record });
     this.#gate(layer).resolve(gate);
     return gate;
-  }
-}
-
-/** A gate that is being repaired. */
-class PendingGate {
-  resolve!: (gate: Floats) => void;
-  reject!: (error: unknown) => void;
-  readonly promise = new Promise<Floats>((resolve, reject) => {
-    this.resolve = resolve;
-    this.reject = reject;
-  });
-
-  constructor() {
-    this.promise.catch(() => {}); // the repair itself throws the error
   }
 }
 
