@@ -66,9 +66,10 @@ export class BlockCodes {
   async #matrix(role: string, expert = 0): Promise<Weight> {
     const entry = this.#entry(role, expert);
     entry.matrix ??= this.#decode(role, entry);
+    const matrix = await entry.matrix;
     entry.requests++;
     if (entry.requests === this.#users(role)) this.#entries.delete(`${role} ${expert}`);
-    return entry.matrix;
+    return matrix;
   }
 
   async #decode(role: string, { parts }: Entry): Promise<Weight> {

@@ -10,6 +10,7 @@ import {
 import { tierGroupSize } from "../plan/tiers.ts";
 import type { LossTable } from "./loss-table.ts";
 import type { ProbeRows } from "./probe-rows.ts";
+import type { ProbeShare } from "./probe-shares.ts";
 import { probeIndex } from "./probe-width.ts";
 import { isExpertMeasured } from "./sampling.ts";
 
@@ -28,9 +29,9 @@ export interface Outcome {
   readonly losses: LossTable;
   /** Module -> error power in the hidden states after its block, relative to their power. */
   readonly blockErrors: ReadonlyMap<string, number>;
-  /** Module in a block -> its probe, and its share of the error in the block that the probe has. */
-  readonly shares: ReadonlyMap<string, { readonly probe: string; readonly share: number }>;
-  /** By name: that of a module outside the blocks, or that of a part of a block. */
+  /** By module in a block. */
+  readonly shares: ReadonlyMap<string, ProbeShare>;
+  /** By name: that of a module, or that of a part of a block. */
   readonly probes: ReadonlyMap<string, ProbeResult>;
   /** KL by judged position, all tensors being at the probe's width. */
   readonly forced: Float64Array;
@@ -74,8 +75,8 @@ function gainsOf({ tensors, shares, probes, blockErrors }: Outcome, mean: Mean) 
 }
 
 /**
- * A probe changes all tensors of a part of a block. Each has the share of its KL and flip power
- * that it has of the error in the block. Both are quadratic in the error. So the costs at a width
+ * A probe changes all tensors of a part of a block, and each has a share of its KL and flip power
+ * (sharesOf). Both are quadratic in the error. So the costs at a width
  * are those of the probe, times the ratio of the two widths' Hessian-weighted errors. Where only
  * some experts of a stack were tuned for the probe and the others rounded, the costs are scaled to
  * those of tuning all.
@@ -87,11 +88,11 @@ function costsOfTensor(
   mean: Mean,
 ): MeasuredTensor {
   const module = modulePath(tensor);
-  const { probe, share } = shares.get(module) ?? { probe: module, share: 1 };
+  const { probe, kl, flips } = shares.get(module) ?? { probe: module, kl: 1, flips: 1 };
   const { divergence, ...result } = probes.get(probe)!;
-  const scale = share * tunedShare(tensor, losses.gain(module));
-  const forcedKl = scale * mean(divergence);
-  const flipPower = scale * result.flipPower;
+  const scale = tunedShare(tensor, losses.gain(module));
+  const forcedKl = scale * kl * mean(divergence);
+  const flipPower = scale * flips * result.flipPower;
   const errors = losses.errors(module);
   const widths = measuredBits.map((bits, i) => {
     const error = errors[i]!;

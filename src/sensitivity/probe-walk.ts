@@ -14,6 +14,7 @@ import { type ExpertScale, expertDamage } from "./damage.ts";
 import { type Boundary, boundaryOf } from "./margins.ts";
 import { rowPowers, squaredDistances, sum } from "./powers.ts";
 import type { ProbeRows } from "./probe-rows.ts";
+import { type BlockPart, exemplaryLayers, type PartErrors, sharesOf } from "./probe-shares.ts";
 import { type AdvanceOptions, advance, divergences, type Judged, type Probe } from "./probes.ts";
 
 /** A matrix outside the blocks (embeddings or head) at the probe's width. */
@@ -21,12 +22,6 @@ export interface ProbedTensor {
   readonly module: string;
   readonly role: string;
   readonly weight: Weight;
-}
-
-/** Tensors of one block that one probe changes together: its mixer, or its MLP. */
-export interface BlockPart {
-  readonly name: string;
-  readonly tensors: readonly PlannedTensor[];
 }
 
 /** The parts of a block that have quantizable tensors. */
@@ -51,8 +46,8 @@ interface BlockResults {
   readonly base: Pending<BlockPass>;
   /** Probes that start in this block, by part, and the outputs of their experts. */
   readonly started: Map<BlockPart, { probe: Probe; outputs: BlockPass["outputs"] }>;
-  /** Tensor -> hidden states after the block in which it alone has its codes. */
-  readonly alone: Map<PlannedTensor, Matrix>;
+  /** Probes in which one tensor of a part alone has its codes. */
+  readonly alone: Map<PlannedTensor, Probe>;
 }
 
 /**
@@ -64,18 +59,22 @@ export class ProbeWalk {
   readonly #rows: ProbeRows;
   /** The base's hidden states before the next block. */
   #x: Matrix | null = null;
-  /** One for each part of each block, and one for the embeddings. */
+  /**
+   * One for each part of each block, one for the embeddings, and one for each tensor of the
+   * `exemplary` blocks.
+   */
   readonly #probes: Probe[] = [];
+  readonly #exemplary: ReadonlySet<number>;
   /** All tensors at the probe's width: with forced routes, and with free ones. */
   #together: readonly Probe[] = [];
   readonly #blockErrors = new Map<string, number>();
-  /** Module -> its probe, and its share of the probe's error. */
-  readonly #shares = new Map<string, { readonly probe: string; readonly share: number }>();
+  readonly #errors: PartErrors[] = [];
   readonly #experts: LayerExperts[] = [];
 
   constructor(model: Model, rows: ProbeRows) {
     this.#model = model;
     this.#rows = rows;
+    this.#exemplary = exemplaryLayers(model.architecture.layers(model.config));
   }
 
   /** Looks the embeddings up. `table`: those at the probe's width; null if they are unquantized. */
@@ -121,10 +120,9 @@ export class ProbeWalk {
       ...parts
         .flatMap(({ tensors }) => (tensors.length === 1 ? [] : tensors))
         .map((tensor) => async (model: Model) => {
-          const routes = async (_: Routing) => (await routed.promise).routing;
-          const changed = among([tensor])(model);
-          const { after } = await passBlock(changed, place, this.#x!, { ...options, routes });
-          results.alone.set(tensor, after);
+          const probe = { name: modulePath(tensor), x: this.#x!, flipPower: 0 };
+          await advance(among([tensor])(model), place, [probe], options);
+          results.alone.set(tensor, probe);
         }),
     ];
     const embed = () => Promise.resolve();
@@ -180,25 +178,18 @@ export class ProbeWalk {
       this.#probes.push(probe);
       const errors: number[] = [];
       for (const tensor of part.tensors)
-        errors.push(sum(await squaredDistances(ops, alone.get(tensor) ?? probe.x, after)));
-      this.#addShares(part, errors, power);
+        errors.push(sum(await squaredDistances(ops, (alone.get(tensor) ?? probe).x, after)));
+      this.#errors.push({ part, errors });
+      for (const [i, tensor] of part.tensors.entries())
+        this.#blockErrors.set(modulePath(tensor), power > 0 ? errors[i]! / power : 0);
       if (routing === null || outputs.size === 0) continue;
       const { domainOf, domains } = this.#rows;
       const states = { before, after, plain, probed: outputs };
       const request = { ops, layer, routing, ...states, domainOf, domains: domains.length, scale };
       this.#experts.push(await expertDamage(request));
     }
+    if (this.#exemplary.has(layer)) this.#probes.push(...alone.values());
     this.#x = after;
-  }
-
-  /** `errors`: of each tensor of the part alone. `power`: of the hidden states after the block. */
-  #addShares({ name, tensors }: BlockPart, errors: readonly number[], power: number): void {
-    const total = errors.reduce((all, error) => all + error, 0);
-    for (const [i, tensor] of tensors.entries()) {
-      const module = modulePath(tensor);
-      this.#shares.set(module, { probe: name, share: total > 0 ? errors[i]! / total : 0 });
-      this.#blockErrors.set(module, power > 0 ? errors[i]! / power : 0);
-    }
   }
 
   /** Compares all probes with the base. `head`: that at the probe's width; null: unquantized. */
@@ -217,10 +208,9 @@ export class ProbeWalk {
     );
     if (head !== null) addHead(probes, head.module, found.at(-1)!);
     const [forced, free] = found.slice(this.#probes.length) as [Float64Array, Float64Array];
-    return {
-      ...{ blockErrors: this.#blockErrors, shares: this.#shares, probes, forced, free },
-      experts: this.#experts,
-    };
+    const shares = sharesOf(this.#errors, probes);
+    const blockErrors = this.#blockErrors;
+    return { blockErrors, shares, probes, forced, free, experts: this.#experts };
   }
 
   /** The positions of a probe that are compared. */
