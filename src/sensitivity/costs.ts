@@ -12,14 +12,8 @@ import type { LossTable } from "./loss-table.ts";
 import type { ProbeRows } from "./probe-rows.ts";
 import type { ProbeShare } from "./probe-shares.ts";
 import { probeIndex } from "./probe-width.ts";
+import type { ProbeResult } from "./probes.ts";
 import { isExpertMeasured } from "./sampling.ts";
-
-/** Results of one probe. */
-export interface ProbeResult {
-  /** KL(base ‖ probe) in nats, by judged position. */
-  readonly divergence: Float64Array;
-  readonly flipPower: number;
-}
 
 /** Results of the measuring walk. */
 export interface Outcome {

@@ -9,13 +9,20 @@ import type { LayerExperts } from "../plan/sensitivity-types.ts";
 import { replaceMatrices } from "../quantize/replace-matrices.ts";
 import type { BlockCodes } from "./block-codes.ts";
 import { type BlockPass, passBlock } from "./block-pass.ts";
-import type { Outcome, ProbeResult } from "./costs.ts";
+import type { Outcome } from "./costs.ts";
 import { type ExpertScale, expertDamage } from "./damage.ts";
 import { type Boundary, boundaryOf } from "./margins.ts";
 import { rowPowers, squaredDistances, sum } from "./powers.ts";
 import type { ProbeRows } from "./probe-rows.ts";
 import { type BlockPart, exemplaryLayers, type PartErrors, sharesOf } from "./probe-shares.ts";
-import { type AdvanceOptions, advance, divergences, type Judged, type Probe } from "./probes.ts";
+import {
+  type AdvanceOptions,
+  advance,
+  divergences,
+  type Judged,
+  type Probe,
+  type ProbeResult,
+} from "./probes.ts";
 
 /** A matrix outside the blocks (embeddings or head) at the probe's width. */
 export interface ProbedTensor {

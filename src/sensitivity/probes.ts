@@ -18,6 +18,13 @@ export interface Probe {
   flipPower: number;
 }
 
+/** Results of one probe. */
+export interface ProbeResult {
+  /** KL(base ‖ probe) in nats, by judged position. */
+  readonly divergence: Float64Array;
+  readonly flipPower: number;
+}
+
 export interface AdvanceOptions {
   /** Tokens of a sequence. */
   readonly length: number;
