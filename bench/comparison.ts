@@ -32,13 +32,13 @@ export interface Compared {
 export type Comparison = Awaited<ReturnType<typeof openComparison>>;
 
 const root = fileURLToPath(new URL("../", import.meta.url));
-const model = join(root, "test/models/nemotron-nano-tiny");
+const embedded = join(root, "test/models/nemotron-nano-tiny");
 
 /**
- * The embedded model, its calibration rows and held-out rows, and functions that make and compare
- * quantizations of it.
+ * A base model (default: the embedded one), its calibration rows and held-out rows, and functions
+ * that make and compare quantizations of it.
  */
-export async function openComparison(evaluationSamples: number) {
+export async function openComparison(evaluationSamples: number, model = embedded) {
   const kernel = await openKernel();
   const base = await readBase(await openFolder(model), { allowHeaderOnly: false });
   const tokenizer = await openTokenizer(base.checkpoint.repository);

@@ -144,6 +144,7 @@ describe("oqe", () => {
         "boosts",
         "bytes",
         "fileBpw",
+        "floorCosts",
         "floors",
         "modules",
         "plan",
