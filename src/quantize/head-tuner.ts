@@ -7,11 +7,17 @@ import { addSums, noSums, rowsOfWeight, type TunedSums, tuneMatrix } from "./tun
 import { newTunedRows, type TunedRows } from "./tuned-rows.ts";
 import type { TuningTools } from "./tuning-tools.ts";
 
+export interface HeadOptions {
+  readonly widths: readonly Width[];
+  /** Those of the widths whose codes are wanted. Default: all. */
+  readonly stored?: readonly Width[];
+}
+
 /** Least rows per group: a Hessian for fewer is not worth its factor. */
 const rowsPerGroup = 64;
 
 export interface HeadResult {
-  /** One whole matrix per width. */
+  /** One whole matrix for each width that is wanted. */
   readonly parts: readonly TunedRows[];
   readonly sums: readonly TunedSums[];
   /** The most damped Hessian of all groups, for the record. */
@@ -31,7 +37,7 @@ export async function tuneHeadRows(
   tools: TuningTools,
   head: Weight,
   x: Matrix,
-  widths: readonly Width[],
+  { widths, stored = widths }: HeadOptions,
 ): Promise<HeadResult> {
   const { ops, settings, storage: store } = tools;
   const { rows, columns } = head;
@@ -39,7 +45,7 @@ export async function tuneHeadRows(
   const groups = await groupRows(ops, head, x, count);
   const fisher = await fisherWeights(ops, head, x, groups);
   const inputs = await weighInputs(tools, x, fisher);
-  const parts = widths.map((width) => newTunedRows(width, { rows, columns, store }));
+  const parts = stored.map((width) => newTunedRows(width, { rows, columns, store }));
   const total = widths.map(noSums);
   let worst: Hessian | null = null;
   for (let group = 0; group < count; group++) {
@@ -50,7 +56,10 @@ export async function tuneHeadRows(
       hessian,
       widths,
       sweeps: settings.sweeps,
-      write: async (part) => scatter(part, parts[widths.indexOf(part.width)]!, members),
+      write: async (part) => {
+        const whole = parts[stored.indexOf(part.width)];
+        if (whole !== undefined) scatter(part, whole, members);
+      },
     });
     for (const [i, sum] of sums.entries()) addSums(total[i]!, sum);
     if (worst === null || hessian.damping > worst.damping) worst = hessian;

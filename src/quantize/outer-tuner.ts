@@ -108,7 +108,7 @@ async function tuneHead(walk: TuneWalk, tensor: PlannedTensor, x: Matrix): Promi
   const widths = writer.widthsOf(tensor);
   const { dropped } = await tools.kernel.run("screen", { x });
   ledger.drop(dropped, calibration.ids.length, "head.in");
-  const { parts, sums, hessian } = await tuneHeadRows(tools, head, x, widths);
+  const { parts, sums, hessian } = await tuneHeadRows(tools, head, x, { widths });
   for (const part of parts) await writer.write(tensor, 0, part);
   ledger.add({ tensor, expert: 0, hessian, widths, sums });
   const { rows, columns, dtype } = head;

@@ -85,41 +85,47 @@ async function roundMatrix({ kernel, storage: store }: TuningTools, weight: Weig
   return part;
 }
 
-/** Measures the embeddings. Returns them as float32 at the probe's width. */
-export async function measureTable(measuring: Measuring, tensor: PlannedTensor): Promise<Weight> {
+/** Gives rows `[start, end)` of a matrix, or all, at the probe's width: decoded in each call. */
+export type ReadProbed = (range?: readonly [start: number, end: number]) => Promise<Weight>;
+
+/** Measures the embeddings. Returns their reader at the probe's width. */
+export async function measureTable(
+  measuring: Measuring,
+  tensor: PlannedTensor,
+): Promise<ReadProbed> {
   const { model, kept, tensors, tools } = measuring;
   const hessian = await tableHessian(tools, tensors, kept);
   const weight = await model.weights.matrix(null, tensor.role.role);
   const parts = await measureMatrix(measuring, { tensor, expert: 0, weight, hessian });
   hessian?.release();
-  return decode(tools, parts, weight);
+  return readerOf(tools, parts, weight);
 }
 
 /**
  * Measures the head, which multiplies `x [positions, hidden]`. It is tuned at every width and needs
- * no forecast. Returns it as float32 at the probe's width.
+ * no forecast. Returns its reader at the probe's width.
  */
 export async function measureHead(
   { model, tools, losses }: Measuring,
   tensor: PlannedTensor,
   x: Matrix,
-): Promise<Weight> {
+): Promise<ReadProbed> {
   const weight = await model.weights.matrix(null, tensor.role.role);
-  const { parts, sums } = await tuneHeadRows(tools, weight, x, widths);
+  const { parts, sums } = await tuneHeadRows(tools, weight, x, { widths, stored: [probeWidth] });
   // Every group of rows has a Hessian of its own. So the energy is scaled from that of the weights.
   const first = sums[0]!;
   const relative = first.weightEnergy > 0 ? first.squaredError / first.weightEnergy : null;
   losses.addTuned(modulePath(tensor), relative === null ? 0 : first.loss / relative, sums);
-  const probe = parts.find(({ width }) => width === probeWidth)!;
-  return decode(tools, [probe], weight);
+  return readerOf(tools, parts, weight);
 }
 
-function decode(
+/** A table and a head are large in float32, so only the rows that are asked for are decoded. */
+function readerOf(
   { kernel, storage: store }: TuningTools,
   parts: readonly TunedRows[],
   { columns }: Weight,
-): Promise<Weight> {
-  return decodeMatrix(kernel, parts, { columns, store });
+): ReadProbed {
+  return (range) => decodeMatrix(kernel, parts, { columns, store }, range);
 }
 
 type MeasuredMatrix = Pick<VisitedMatrix, "tensor" | "expert" | "weight"> & {

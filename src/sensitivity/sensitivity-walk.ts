@@ -5,6 +5,7 @@ import { keepWeights } from "../models/kept-weights.ts";
 import { type BlockPlace, passAll, type Rider } from "../models/rider.ts";
 import { headRole, type Model, outerRole, plainContext } from "../models/run.ts";
 import { isQuantizable } from "../plan/plan.ts";
+import { replaceMatrices } from "../quantize/replace-matrices.ts";
 import { tuningSettings } from "../quantize/tuning-settings.ts";
 import { openTools } from "../quantize/tuning-tools.ts";
 import { BlockCodes } from "./block-codes.ts";
@@ -33,10 +34,8 @@ export async function walkModel(
   const find = (name: string) =>
     quantizable.find(({ layer, role }) => layer === null && role.role === name) ?? null;
 
-  let x = await architecture.forward.embed(outer, rows.others);
   const probes = new ProbeWalk(model, rows);
-  const table = find(outerRole(architecture, "embeddings"));
-  await probes.start(table && { ...namesOf(table), weight: await measureTable(measuring, table) });
+  let x = await startWalk(measuring, probes, find(outerRole(architecture, "embeddings")));
   const kinds = architecture.layers(config);
   for (const [layer, kind] of kinds.entries()) {
     const tensors = quantizable.filter((tensor) => tensor.layer === layer);
@@ -47,11 +46,33 @@ export async function walkModel(
   const found = await probes.finish(
     head && {
       ...namesOf(head),
-      weight: await measureHead(measuring, head, await architecture.forward.finish(outer, x)),
+      read: await measureHead(measuring, head, await architecture.forward.finish(outer, x)),
     },
   );
   progress(kinds.length + 1, kinds.length + 1);
   return { tensors: quantizable, storage: tools.storage, losses, ...found };
+}
+
+/**
+ * Looks all tokens up and measures the embeddings: the table is read once for that, and then
+ * forgotten. Returns the hidden states of the rows `others`.
+ */
+async function startWalk(
+  measuring: Measuring,
+  probes: ProbeWalk,
+  tensor: PlannedTensor | null,
+): Promise<Matrix> {
+  const { length, model } = measuring;
+  const { architecture, weights } = model;
+  const role = outerRole(architecture, "embeddings");
+  const table = await weights.matrix(null, role);
+  const replaced = replaceMatrices(weights, (layer, asked) =>
+    layer === null && asked === role ? table : null,
+  );
+  const own = { ...model, weights: replaced };
+  const read = tensor && (await measureTable({ ...measuring, model: own }, tensor));
+  await probes.start(own, read && { ...namesOf(tensor!), read });
+  return architecture.forward.embed(plainContext(own, null, { length }), probes.rows.others);
 }
 
 interface BlockRequest {
@@ -106,6 +127,6 @@ function openMeasuring(request: MeasureRequest): Measuring {
   };
 }
 
-function namesOf(tensor: PlannedTensor): Omit<ProbedTensor, "weight"> {
+function namesOf(tensor: PlannedTensor): Omit<ProbedTensor, "read"> {
   return { module: modulePath(tensor), role: tensor.role.role };
 }
