@@ -1,4 +1,6 @@
+import type { Kernel } from "../kernel/kernel-types.ts";
 import type { Matrix, Weight } from "../kernel/matrix.ts";
+import type { JobOf } from "../kernel/routines.ts";
 import { modulePath } from "../mlx/format.ts";
 import type { PlannedTensor } from "../models/architecture.ts";
 import type { KeptWeights } from "../models/kept-weights.ts";
@@ -128,6 +130,32 @@ function readerOf(
   return (range) => decodeMatrix(kernel, parts, { columns, store }, range);
 }
 
+/** Rows of one job: the workers share a table. */
+const rowsPerForecast = 8192;
+
+/** The forecast of a matrix with any number of rows. */
+async function forecastRows(kernel: Kernel, job: JobOf<"forecast">) {
+  const each = job.weights.length / job.rows;
+  const starts = Array.from(
+    { length: Math.ceil(job.rows / rowsPerForecast) },
+    (_, i) => i * rowsPerForecast,
+  );
+  const parts = await Promise.all(
+    starts.map((start) => {
+      const end = Math.min(job.rows, start + rowsPerForecast);
+      const weights = job.weights.subarray(start * each, end * each);
+      return kernel.run("forecast", { ...job, weights, rows: end - start });
+    }),
+  );
+  const total = (of: (part: (typeof parts)[number]) => number) =>
+    parts.reduce((sum, part) => sum + of(part), 0);
+  return {
+    energy: total(({ energy }) => energy),
+    losses: job.widths.map((_, i) => total(({ losses }) => losses[i]!)),
+    nonFinite: total(({ nonFinite }) => nonFinite),
+  };
+}
+
 type MeasuredMatrix = Pick<VisitedMatrix, "tensor" | "expert" | "weight"> & {
   /** Null: every column counts alike. */
   readonly hessian: Hessian | null;
@@ -146,7 +174,7 @@ async function measureMatrix(
   const factor = hessian?.factor ?? null;
   const order = factor === null ? null : hessian!.order;
   const job = { weights, from, rows, columns, store, factor, order, widths };
-  const forecast = await kernel.run("forecast", { ...job, diagonal: hessian?.diagonal ?? null });
+  const forecast = await forecastRows(kernel, { ...job, diagonal: hessian?.diagonal ?? null });
   const tried = isSampled(tensor, expert) ? widths : [probeWidth];
   const parts: TunedRows[] = [];
   const write = async (part: TunedRows) => {
