@@ -1,7 +1,7 @@
 import { readdir } from "node:fs/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { startLocalHub } from "../src/local-hub/local-hub.ts";
-import { evaluatedRows, fewRows, runCli } from "./support/cli-run.ts";
+import { evaluatedRows, fewRows, runCliAlone } from "./support/cli-run.ts";
 import { folderHashes } from "./support/folder-hashes.ts";
 import { killedAt } from "./support/killed-run.ts";
 import { embedded, removeFolder, scratchFolder, smallest } from "./support/models.ts";
@@ -31,7 +31,7 @@ async function tune(
   out = `${folder}/run-${runs++}`,
 ): Promise<Hashes> {
   const rows = more.includes("--evaluation-samples") ? [] : fewRows;
-  const { code, stderr } = await runCli(["quantize", model, "--out", out, ...rows, ...more]);
+  const { code, stderr } = await runCliAlone(["quantize", model, "--out", out, ...rows, ...more]);
   if (code !== 0) throw new Error(stderr);
   return folderHashes(out);
 }

@@ -118,8 +118,8 @@ const sensitivityFields = object({
   /** Weight of each domain in the costs, in the order of `domains`. Mean 1. */
   domainWeights: list(amount, most.domains),
   /**
-   * KL in nats per unit of relative noise power. The noise is added to the hidden states before
-   * layer `depth`; routes are forced.
+   * KL in nats per unit of relative error power in the hidden states before layer `depth`, from
+   * the probes of the block before it; routes are forced.
    */
   depthGain: list(depthGain),
   /**

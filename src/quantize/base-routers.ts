@@ -1,8 +1,9 @@
 import type { CalibrationIds } from "../calibration/calibration-ids.ts";
 import { asWeight, type Matrix, sharedFloats } from "../kernel/matrix.ts";
 import type { Ops } from "../models/ops.ts";
+import { type KeepStates, type Rider, TextRider } from "../models/rider.ts";
 import type { Routing } from "../models/routing.ts";
-import { type Model, type RunOptions, runModel, type WeightSource } from "../models/run.ts";
+import type { RunOptions, WeightSource } from "../models/run.ts";
 
 /** Records the logits and choices of the base's routers on the calibration rows, by layer. */
 export class BaseRouters {
@@ -30,9 +31,9 @@ export class BaseRouters {
     };
   }
 
-  /** Runs the base to record its routing. The output is discarded. */
-  async run(base: Model, { ids, length }: CalibrationIds): Promise<void> {
-    await runModel(base, ids, { length, ...this.recorders(base.weights) });
+  /** A rider on the base that only records. */
+  rider(weights: WeightSource, { ids, length }: CalibrationIds, keep?: KeepStates): Rider {
+    return new TextRider({ ids, length, ...this.recorders(weights), ...(keep && { keep }) });
   }
 
   /** Logits of the layer's router, `[tokens, routed]`. */

@@ -1,8 +1,9 @@
 import { columnsOf, memberRows } from "../base/base-rows.ts";
 import { bytesPerElement } from "../kernel/dtype.ts";
-import type { Matrix, Weight } from "../kernel/matrix.ts";
+import { joinRows, type Matrix, type Weight, weightRows } from "../kernel/matrix.ts";
 import type { PlannedTensor } from "../models/architecture.ts";
-import { headRole, outerRole, plainContext } from "../models/run.ts";
+import { tableRows } from "../models/blocks.ts";
+import { headRole, outerRole, plainContext, type WeightSource } from "../models/run.ts";
 import { tuneHeadRows } from "./head-tuner.ts";
 import { tuneForTiers } from "./matrix-tuner.ts";
 import { replaceMatrices } from "./replace-matrices.ts";
@@ -28,15 +29,15 @@ export function embedTokens(
 }
 
 /**
- * Tunes the embeddings; returns them as stored in a sequential walk, else null. A tied table is
- * tuned as the head instead. Until then the base's is looked up.
+ * The embeddings, if they are to be tuned with the blocks; null if they stay unquantized. A tied
+ * table is tuned as the head instead. Until then the base's is looked up.
  */
-export async function tuneFirst(walk: TuneWalk): Promise<Weight | null> {
+export function tableToTune(walk: TuneWalk): PlannedTensor | null {
   const { architecture, config } = walk.model;
   const role = outerRole(architecture, "embeddings");
   const table = outerTensor(walk, role);
   if (role === headRole(architecture, config) || !walk.writer.isQuantized(table)) return null;
-  return tuneTable(walk, table);
+  return table;
 }
 
 /** Tunes the head. `x` are the hidden states after the last block. */
@@ -54,14 +55,47 @@ function outerTensor({ base }: TuneWalk, role: string): PlannedTensor {
   return base.tensors.find((tensor) => tensor.layer === null && tensor.role.role === role)!;
 }
 
-async function tuneTable(walk: TuneWalk, tensor: PlannedTensor): Promise<Weight | null> {
-  const { base, model, tools } = walk;
+/** Parts of a table that are in memory at once while it is tuned. */
+const mostParts = 3;
+
+/** Reads any rows of a table from parts of `tableRows` rows. Each part is read once. */
+function readInParts(rows: number, readPart: MatrixRows["read"]): MatrixRows["read"] {
+  const parts = new Map<number, Promise<Weight>>();
+  const partAt = (row: number) => {
+    const first = row - (row % tableRows);
+    const part = parts.get(first) ?? readPart(first, Math.min(rows, first + tableRows));
+    parts.set(first, part);
+    if (parts.size > mostParts) parts.delete([...parts.keys()][0]!);
+    return part;
+  };
+  return async (start, end) => {
+    const pieces: Weight[] = [];
+    for (let row = start; row < end; row += tableRows - (row % tableRows)) {
+      const first = row - (row % tableRows);
+      const last = Math.min(end, first + tableRows);
+      pieces.push(weightRows(await partAt(row), row - first, last - first));
+    }
+    return joinRows(pieces);
+  };
+}
+
+/**
+ * Tunes the embeddings and returns them as stored in a sequential walk, else null. `source` gives
+ * the rows in the parts that other riders look up, so that each part is read once.
+ */
+export async function tuneTable(
+  walk: TuneWalk,
+  tensor: PlannedTensor,
+  source: WeightSource,
+): Promise<Weight | null> {
+  const { base, kept, tools } = walk;
   const { role, layer } = tensor;
-  const hessian = await tableHessian(tools, base.tensors, model.weights);
-  // The table can be large: its rows are read in ranges.
-  const read: MatrixRows["read"] = (start, end) =>
-    model.weights.matrix(layer, role.role, 0, [start, end]);
-  const weight = { rows: memberRows(tensor), columns: columnsOf(tensor), read };
+  const hessian = await tableHessian(tools, base.tensors, kept);
+  const rows = memberRows(tensor);
+  const read = readInParts(rows, (start, end) =>
+    source.matrix(layer, role.role, undefined, [start, end]),
+  );
+  const weight = { rows, columns: columnsOf(tensor), read };
   const stored = await tuneForTiers(walk, { tensor, expert: 0, hessian, weight, target: null });
   hessian?.release();
   return stored;

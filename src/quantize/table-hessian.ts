@@ -1,6 +1,7 @@
+import { newMatrix } from "../kernel/matrix.ts";
 import { toFloats } from "../kernel/to-floats.ts";
 import type { PlannedTensor } from "../models/architecture.ts";
-import type { WeightSource } from "../models/run.ts";
+import type { KeptWeights } from "../models/kept-weights.ts";
 import { collect, type Hessian, makeHessian, newGram } from "./hessian.ts";
 import type { TuningTools } from "./tuning-tools.ts";
 
@@ -14,7 +15,7 @@ import type { TuningTools } from "./tuning-tools.ts";
 export async function tableHessian(
   tools: TuningTools,
   tensors: readonly PlannedTensor[],
-  weights: WeightSource,
+  weights: KeptWeights,
 ): Promise<Hessian | null> {
   const { kernel, hessianBuffers, settings } = tools;
   const first = tensors.filter(({ layer }) => layer === 0);
@@ -26,9 +27,9 @@ export async function tableHessian(
   const factors = (await weights.unquantized(0, norm.role.role))!;
   const gram = newGram(hessianBuffers, factors.length);
   for (const { role } of readers) {
-    const reader = await weights.matrix(0, role.role);
-    const data = await toFloats(reader.bytes, reader.dtype, kernel);
-    const x = { data, rows: reader.rows, columns: reader.columns };
+    const reader = await weights.ahead(role.role);
+    const x = newMatrix(reader.rows, reader.columns); // the weights may be the block's own
+    x.data.set(await toFloats(reader.bytes, reader.dtype, kernel));
     await kernel.run("scale", { x, factors });
     await collect(kernel, gram, x);
   }

@@ -1,7 +1,7 @@
 import type { Base } from "../base/base.ts";
 import { openCalibration, openEvaluation } from "../calibration/reference.ts";
 import { type Repository, readText } from "../checkpoint/repository.ts";
-import { evaluate, observeBase, passesOf } from "../evaluation/evaluate.ts";
+import { evaluateTiers } from "../evaluation/evaluate.ts";
 import { type Evaluation, gateNames } from "../evaluation/evaluation-types.ts";
 import { describeFailures, type GateInputs, type Limits, limitsOf } from "../evaluation/gates.ts";
 import { engine } from "../ground/engine.ts";
@@ -98,22 +98,20 @@ async function evaluateTarget(request: EvaluationRequest): Promise<Verified> {
     checkShapes(base, target, finished);
     if (receipt !== null) checkWidths(receipt, target, finished);
     const rows = await report.stage("Draw the rows", () => drawRows(request));
-    const total = (1 + passesOf(base)) * base.architecture.layers(base.config).length;
-    let done = 0;
-    const progress = () => report.tick(++done, total, "blocks evaluated");
-    const evaluation = await report.stage("Evaluate", async () => {
-      const observed = await observeBase(base, rows, kernel, progress);
-      return evaluate(observed, finished, {
-        predicted: receipt?.plan.predicted ?? null,
-        limits: limits(receipt, inputs.gates),
-        progress,
-      });
-    });
+    const tier = {
+      model: finished,
+      predicted: receipt?.plan.predicted ?? null,
+      limits: limits(receipt, inputs.gates),
+      rounded: true,
+    };
+    const [evaluation] = await report.stage("Evaluate", () =>
+      evaluateTiers({ base, rows, tiers: [tier], kernel, report }),
+    );
     return {
-      evaluation,
+      evaluation: evaluation!,
       target: { name: nameOf(target), revision: target.revision },
       receipt,
-      failure: judge(target, receipt, evaluation),
+      failure: judge(target, receipt, evaluation!),
     };
   } finally {
     await finished.close();

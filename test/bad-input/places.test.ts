@@ -3,7 +3,7 @@ import { appendFile, cp, mkdir, readdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, inject, test } from "vitest";
 import { startLocalHub } from "../../src/local-hub/local-hub.ts";
-import { rounded, runCli, runScript } from "../support/cli-run.ts";
+import { rounded, runCli, runCliAlone, runScript } from "../support/cli-run.ts";
 import { byArchitecture, copyModel, embedded } from "../support/models.ts";
 import { refusalScene } from "../support/refusal.ts";
 
@@ -25,7 +25,7 @@ describe("a run", () => {
       skip("a small file system can only be mounted as root");
     expect(mounted).not.toBeNull();
     try {
-      const { code, stderr } = await runCli([
+      const { code, stderr } = await runCliAlone([
         "quantize",
         embedded,
         "--out",
