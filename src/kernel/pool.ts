@@ -125,12 +125,6 @@ class Pool implements Kernel {
 
   async close(): Promise<void> {
     this.#closed = true;
-    console.error(
-      [...((globalThis as any).prof ?? [])]
-        .sort((a: any, b: any) => b[1][1] - a[1][1])
-        .map(([n, [c, t]]: any) => `${n} ${c} ${(t / 1000).toFixed(1)}`)
-        .join("\n"),
-    );
     const tickets = [
       ...this.#seats.flatMap(({ ticket }) => ticket ?? []),
       ...this.#queue.splice(0),
@@ -148,7 +142,6 @@ class Pool implements Kernel {
       seat.worker ??= this.#start(seat); // may throw, so before a ticket is taken
       seat.ticket = this.#queue.shift()!;
       seat.worker.ref();
-      (seat as any).t0 = performance.now();
       seat.worker.postMessage(seat.ticket.task);
     }
   }
@@ -157,12 +150,6 @@ class Pool implements Kernel {
     const worker = new Worker(assets.worker, { workerData: this.#module });
     worker.on("message", (answer: unknown) => {
       const ticket = seat.ticket;
-      {
-        const n = ticket!.task.name;
-        const g = ((globalThis as any).prof ??= new Map());
-        const o = g.get(n) ?? [0, 0];
-        g.set(n, [o[0] + 1, o[1] + performance.now() - (seat as any).t0]);
-      }
       seat.ticket = undefined;
       worker.unref(); // an idle pool does not keep the process alive
       ticket?.resolve(answer);
