@@ -10,7 +10,7 @@ import type { StageOrder, StageResult } from "./scale/stage.ts";
  * Each stage runs in a process of its own, with two workers. It prints peak memory, reads of the
  * base, CPU time by routine, and the sum for all 52 blocks and 32,768 calibration tokens.
  *   node bench/scale.ts [--stages sensitivity,quantize,verify] [--samples 16] [--experts 128]
- *     [--vocabulary 131072] [--tiers oQ4e] [--computed 2]
+ *     [--vocabulary 131072] [--tiers oQ4e] [--limit 3GB] [--computed 2]
  * Of jobs that tune or forecast, only `--computed` of each kind run (0: all). What the others would
  * take is counted. The tiers of such a run have no meaning.
  */
@@ -22,6 +22,7 @@ const { values: options } = parseArgs({
     experts: { type: "string", default: "128" },
     vocabulary: { type: "string", default: "131072" },
     tiers: { type: "string", default: "oQ8e,oQ6e,oQ5e,oQ4e" },
+    limit: { type: "string", default: "3GB" },
     computed: { type: "string", default: "2" },
   },
 });
@@ -45,6 +46,8 @@ function orderOf(stage: StageOrder["stage"], folder: string): Omit<StageOrder, "
       ...{ "base-model": base, namespace: "bench", tiers: options.tiers, workers: "2" },
       "calibration-samples": options.samples,
       "evaluation-samples": options.evaluation,
+      "evaluation-length": "256",
+      "memory-limit": options.limit,
       "work-dir": `${folder}/work`,
       ...(stage === "quantize" && plan),
     },

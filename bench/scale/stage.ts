@@ -104,7 +104,7 @@ async function run(): Promise<void> {
     if (failure !== null) throw failure;
   } else {
     const model = parseModel(order.target, "");
-    await verify(model, { ...inputs, samplesGiven: true }, dependencies);
+    await verify(model, inputs, dependencies);
   }
 }
 

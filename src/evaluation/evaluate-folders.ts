@@ -3,6 +3,7 @@ import { openFolder } from "../checkpoint/folder.ts";
 import type { Report } from "../ground/report.ts";
 import type { Kernel } from "../kernel/kernel-types.ts";
 import { type FinishedModel, openFinished } from "../mlx/mlx-weights.ts";
+import type { KeepStates } from "../models/rider.ts";
 import { type EvaluatedTier, type EvaluationRows, evaluateTiers } from "./evaluate.ts";
 import type { Evaluation } from "./evaluation-types.ts";
 import { type GateInputs, limitsOf } from "./gates.ts";
@@ -24,17 +25,18 @@ export interface EvaluateFoldersRequest {
   readonly gates: GateInputs;
   readonly kernel: Kernel;
   readonly report: Report;
+  readonly keep?: KeepStates | undefined;
 }
 
 /** Evaluates every folder from its files. The base runs once for all of them. */
 export async function evaluateFolders(
   request: EvaluateFoldersRequest,
 ): Promise<readonly Evaluation[]> {
-  const { base, tiers, rows, gates, kernel, report } = request;
+  const { base, tiers, rows, gates, kernel, report, keep } = request;
   report.info(`evaluating on ${rows.rows.samples} rows of ${rows.rows.length} tokens`);
   return withFolders(tiers, { gates, kernel }, (evaluated) => {
     const some = evaluated.map((tier, i) => ({ ...tier, rounded: tiers[i]!.rounded }));
-    return evaluateTiers({ base, rows, tiers: some, kernel, report });
+    return evaluateTiers({ base, rows, tiers: some, kernel, report, keep });
   });
 }
 

@@ -34,7 +34,7 @@ export interface RideOptions {
   /** Whether the model has routers. Without them, forced routes are free ones. */
   readonly hasRouters: boolean;
   readonly kernel: Kernel;
-  readonly keep?: KeepStates;
+  readonly keep?: KeepStates | undefined;
 }
 
 interface TierRuns {
@@ -157,6 +157,7 @@ export interface EvaluateRequest {
   readonly tiers: readonly (EvaluatedTier & { readonly rounded: boolean })[];
   readonly kernel: Kernel;
   readonly report: Pick<Report, "tick">;
+  readonly keep?: KeepStates | undefined;
 }
 
 /**
@@ -165,13 +166,13 @@ export interface EvaluateRequest {
  * read once for all tiers.
  */
 export async function evaluateTiers(request: EvaluateRequest): Promise<readonly Evaluation[]> {
-  const { base, rows, tiers, kernel, report } = request;
+  const { base, rows, tiers, kernel, report, keep } = request;
   const { architecture, config } = base;
   const weights = keepWeights({ architecture, config, weights: baseWeights(base, kernel) });
   const model = { architecture, config, weights, ops: new Ops(kernel) };
   const rounded = tiers.map((tier) => (tier.rounded ? tier.model.tensors : null));
   const hasRouters = architecture.experts(config) !== null;
-  const ride = new EvaluationRide({ rows, rounded, hasRouters, kernel });
+  const ride = new EvaluationRide({ rows, rounded, hasRouters, kernel, keep });
   const riders = ride.base.length + ride.tiers.reduce((sum, some) => sum + some.length, 0);
   const total = riders * architecture.layers(config).length;
   let done = 0;

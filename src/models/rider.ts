@@ -134,21 +134,28 @@ function holdWeights(weights: WeightSource): WeightSource {
 
 /** Lets all riders look their tokens up. Each part of the table is read once. */
 export function embedAll(model: Model, riders: readonly Rider[]): Promise<void> {
-  return share(model, riders, (rider, own) => rider.embed(own));
+  return share(model, riders, true, (rider, own) => rider.embed(own));
 }
 
-/** Lets all riders go through a block at the same time. Each of its weights is read once. */
+/**
+ * Lets all riders go through a block. Each of its weights is read once. A stack of experts is too
+ * large for memory, so all go through it side by side, expert by expert. Through other blocks they
+ * go one after the other, because the activations of all of them would be larger than the weights.
+ */
 export function passAll(model: Model, riders: readonly Rider[], place: BlockPlace): Promise<void> {
-  return share(model, riders, (rider, own) => rider.pass(own, place));
+  const isStack = place.kind.mlp === "moe";
+  return share(model, riders, isStack, (rider, own) => rider.pass(own, place));
 }
 
 async function share(
   model: Model,
   riders: readonly Rider[],
+  together: boolean,
   ride: (rider: Rider, model: Model) => Promise<void>,
 ): Promise<void> {
-  const shared = new SharedWeights(model.weights, riders.length, mostShared(model));
-  const running = riders.map(async (rider, i) => {
+  const most = together ? mostShared(model) : Number.POSITIVE_INFINITY;
+  const shared = new SharedWeights(model.weights, riders.length, most);
+  const start = async (rider: Rider, i: number) => {
     try {
       await ride(rider, { ...model, weights: shared.of(i) });
       shared.leave(i);
@@ -156,8 +163,12 @@ async function share(
       shared.fail(error);
       throw error;
     }
-  });
-  const ended = await Promise.allSettled(running);
+  };
+  if (!together) {
+    for (const [i, rider] of riders.entries()) await start(rider, i);
+    return;
+  }
+  const ended = await Promise.allSettled(riders.map(start));
   for (const result of ended) if (result.status === "rejected") throw result.reason;
 }
 

@@ -1,4 +1,3 @@
-import type { CalibrationIds } from "../calibration/calibration-ids.ts";
 import { Pending } from "../ground/pending.ts";
 import { bytesOf, type Matrix } from "../kernel/matrix.ts";
 import { toFloats } from "../kernel/to-floats.ts";
@@ -22,14 +21,13 @@ export interface RouterRepairRequest {
   readonly tensors: readonly PlannedTensor[];
   /** Its sink gets the gates; they are the only tensors that it lacks when a block is passed. */
   readonly tier: TierTarget;
-  readonly rows: CalibrationIds;
   readonly routers: BaseRouters;
   readonly tools: TuningTools;
   readonly keep?: KeepStates | undefined;
 }
 
 /**
- * Goes through a tier as stored, with the calibration rows. At each router it fits the gate G to
+ * Goes through a tier as stored, with calibration rows. At each router it fits the gate G to
  * the base's logits L, given the router's inputs X: G' = G + (L - X·Gᵀ)ᵀX (XᵀX + damping)⁻¹. It
  * writes G', or G if G' is no better on the held-out rows. Later blocks see the written gate. The
  * tier follows the base's choice of experts, because no gate can foresee the error of an expert
@@ -43,10 +41,10 @@ export class RouterRepair implements Rider {
   readonly #gates = new Map<number, Pending<Floats>>();
 
   constructor(request: RouterRepairRequest) {
-    const { rows, routers, keep } = request;
+    const { routers, keep } = request;
     this.#request = request;
     this.#rider = new TextRider({
-      ...rows,
+      ...routers.rows,
       ...(keep && { keep }),
       routes: (layer) => routers.choice(layer),
       router: (layer, role, x) => this.#repair(layer, role, x),
@@ -109,7 +107,7 @@ async function repairRouter(
   role: string,
   x: Matrix,
 ): Promise<Omit<RouterRecord, "layer"> & { readonly gate: Floats }> {
-  const { base, tensors, tier, rows, routers, tools } = request;
+  const { base, tensors, tier, routers, tools } = request;
   const tensor = byRole(tensors).get(layer, role);
   const store = async (gate: Floats) => {
     const dtype = unquantizedDtype(tensor, tools.storage);
@@ -118,7 +116,7 @@ async function repairRouter(
     return { bytes, gate: await toFloats(bytes, dtype, tools.kernel) };
   };
   const own = await store((await base.weights.unquantized(layer, role))!);
-  const fit = new GateFit(tools, rows, { x, logits: routers.logits(layer) });
+  const fit = new GateFit(tools, routers.rows, { x, logits: routers.logits(layer) });
   const before = await fit.residualOf(own.gate);
   const change = await fit.solve(before.residual);
   let stored = own;

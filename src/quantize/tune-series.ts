@@ -13,6 +13,7 @@ import { BaseRouters } from "./base-routers.ts";
 import { quantizeSeries } from "./round-series.ts";
 import { RouterAim } from "./router-aim.ts";
 import { RouterRepair, weightsOfTier } from "./router-repair.ts";
+import { tableGram } from "./table-hessian.ts";
 import { type TierTarget, TierWriter } from "./tier-writer.ts";
 import type { TuneSeriesRequest, TuneWalk } from "./tune-types.ts";
 import type { TunedTier } from "./tuned-tier.ts";
@@ -43,7 +44,7 @@ interface Series {
 export async function tuneSeries(request: TuneSeriesRequest): Promise<readonly TunedTier[]> {
   const series = openSeries(request);
   const { tiers, model, routers } = series;
-  const { riders, propagation, calibration, keep } = request;
+  const { riders, propagation, keep } = request;
   const repairs = tiers.map((tier) => repairOf(series, tier));
   const rides = tiers.map((tier, i) => rideOf(series, tier, repairs[i]!, riders.tiers[i]!));
   const tuned: TunedTier[] = [];
@@ -66,7 +67,7 @@ export async function tuneSeries(request: TuneSeriesRequest): Promise<readonly T
       tuned.push(...closeWalk(walk));
     }
     // A sequential walk does not see the base's activations.
-    const recorder = routers === null ? [] : [routers.rider(series.kept, calibration, keep)];
+    const recorder = routers === null ? [] : [routers.rider(series.kept, keep)];
     await rideAll([{ model, riders: [...recorder, ...riders.base] }, ...rides]);
   }
   return tuned.map(({ tuning, ...rest }, i) => {
@@ -91,7 +92,7 @@ function openSeries(request: TuneSeriesRequest): Series {
     ...{ request, tools, progress, kept },
     model: { architecture, config, ops: tools.ops, weights: kept },
     tiers: plans.map((plan, i) => ({ plan, sink: sinks[i]! })),
-    routers: hasRoutersToRepair(request) ? new BaseRouters(tools.ops) : null,
+    routers: hasRoutersToRepair(request) ? new BaseRouters(tools.ops, request.calibration) : null,
   };
 }
 
@@ -116,8 +117,8 @@ function hasRoutersToRepair({ repair, base }: TuneSeriesRequest): boolean {
 /** The repair of a tier's routers; null if there is nothing to repair. */
 function repairOf({ request, model, routers, tools }: Series, tier: TierTarget) {
   if (routers === null) return null;
-  const { base, calibration: rows, keep } = request;
-  return new RouterRepair({ base: model, tensors: base.tensors, tier, rows, routers, tools, keep });
+  const { base, keep } = request;
+  return new RouterRepair({ base: model, tensors: base.tensors, tier, routers, tools, keep });
 }
 
 /** The riders on a tier as stored. */
@@ -147,6 +148,7 @@ async function openWalk(series: Series, tiers: readonly TierTarget[]): Promise<T
     writer: new TierWriter(tiers),
     routers: sequential ? null : routers,
     keep: request.keep,
+    lookup: isTiedTable(model) ? await tableGram(tools, base.tensors, kept) : null,
   };
 }
 

@@ -11,11 +11,18 @@ import { openTools } from "../quantize/tuning-tools.ts";
 import { BlockCodes } from "./block-codes.ts";
 import type { Outcome } from "./costs.ts";
 import { LossTable } from "./loss-table.ts";
-import { type Measuring, measureBlock, measureHead, measureTable } from "./measure-matrix.ts";
+import {
+  type Measuring,
+  measureBlock,
+  measureHead,
+  measureTable,
+  readerOf,
+} from "./measure-matrix.ts";
 import type { ProbeRows } from "./probe-rows.ts";
 import { type ProbedTensor, ProbeWalk, partsOf, usersOf } from "./probe-walk.ts";
 import { isExpertMeasured, sampleOf } from "./sampling.ts";
 import type { MeasureRequest } from "./sensitivity-request.ts";
+import { type Lookups, measureTied, tuneLookups } from "./tied-table.ts";
 
 /**
  * One pass over the blocks. The rows `others` of `rows` go through each block for its Hessians and
@@ -35,44 +42,50 @@ export async function walkModel(
     quantizable.find(({ layer, role }) => layer === null && role.role === name) ?? null;
 
   const probes = new ProbeWalk(model, rows);
-  let x = await startWalk(measuring, probes, find(outerRole(architecture, "embeddings")));
+  const table = find(outerRole(architecture, "embeddings"));
+  const head = find(headRole(architecture, config));
+  const isTied = table !== null && table === head;
+  const { x: start, lookups } = await startWalk(measuring, probes, { table, isTied });
+  let x = start;
   const kinds = architecture.layers(config);
   for (const [layer, kind] of kinds.entries()) {
     const tensors = quantizable.filter((tensor) => tensor.layer === layer);
     x = await walkBlock(measuring, { place: { layer, kind }, tensors, probes }, x);
     progress(layer + 1, kinds.length + 1);
   }
-  const head = find(headRole(architecture, config));
-  const found = await probes.finish(
-    head && {
-      ...namesOf(head),
-      read: await measureHead(measuring, head, await architecture.forward.finish(outer, x)),
-    },
-  );
+  const last = await architecture.forward.finish(outer, x);
+  const tied = lookups && (await measureTied(measuring, head!, { x: last, lookups, rows }));
+  const read = tied?.read ?? (head && (await measureHead(measuring, head, last)));
+  const found = await probes.finish(head && { ...namesOf(head), read: read! });
   progress(kinds.length + 1, kinds.length + 1);
-  return { tensors: quantizable, storage: tools.storage, losses, ...found };
+  const { storage } = tools;
+  return { tensors: quantizable, storage, losses, tied: tied?.measured ?? null, ...found };
 }
 
 /**
  * Looks all tokens up and measures the embeddings: the table is read once for that, and then
- * forgotten. Returns the hidden states of the rows `others`.
+ * forgotten. Returns the hidden states of the rows `others`, and of a table that is also the head
+ * how it is looked up.
  */
 async function startWalk(
   measuring: Measuring,
   probes: ProbeWalk,
-  tensor: PlannedTensor | null,
-): Promise<Matrix> {
-  const { length, model } = measuring;
+  { table, isTied }: { readonly table: PlannedTensor | null; readonly isTied: boolean },
+): Promise<{ readonly x: Matrix; readonly lookups: Lookups | null }> {
+  const { length, model, tools } = measuring;
   const { architecture, weights } = model;
   const role = outerRole(architecture, "embeddings");
-  const table = await weights.matrix(null, role);
+  const whole = await weights.matrix(null, role);
   const replaced = replaceMatrices(weights, (layer, asked) =>
-    layer === null && asked === role ? table : null,
+    layer === null && asked === role ? whole : null,
   );
-  const own = { ...model, weights: replaced };
-  const read = tensor && (await measureTable({ ...measuring, model: own }, tensor));
-  await probes.start(own, read && { ...namesOf(tensor!), read });
-  return architecture.forward.embed(plainContext(own, null, { length }), probes.rows.others);
+  const own = { ...measuring, model: { ...model, weights: replaced } };
+  const lookups = isTied ? await tuneLookups(own, table!) : null;
+  const tuned = lookups && readerOf(tools, lookups.parts, whole);
+  const read = table && (tuned ?? (await measureTable(own, table)));
+  await probes.start(own.model, read && { ...namesOf(table!), read });
+  const context = plainContext(own.model, null, { length });
+  return { x: await architecture.forward.embed(context, probes.rows.others), lookups };
 }
 
 interface BlockRequest {

@@ -15,6 +15,7 @@ import type { Inputs } from "../inputs/inputs.ts";
 import type { Kernel } from "../kernel/kernel-types.ts";
 import type { KeptWeights } from "../models/kept-weights.ts";
 import { Ops } from "../models/ops.ts";
+import type { KeepStates } from "../models/rider.ts";
 import { tensorsOfPlan } from "../quantize/stored-tier.ts";
 import { weightsToTune } from "../quantize/tune-series.ts";
 import { tuningSettings } from "../quantize/tuning-settings.ts";
@@ -26,6 +27,7 @@ import { buildAside, onDisk, refuseForeignFolder } from "./atomic-folder.ts";
 import { rehearseCard, writeCard } from "./card-files.ts";
 import type { TierDraft, TierRun } from "./recipes.ts";
 import type { Calibration, DrawnRows } from "./rows.ts";
+import { memoryForStates, withStates } from "./state-store.ts";
 import { type Tuning, type WrittenTier, writeTiers } from "./write-tiers.ts";
 
 /** Which folders a run may replace. */
@@ -57,7 +59,7 @@ function refuseInsideBase(base: string, place: string): void {
 export interface FoldersRequest {
   readonly base: Base;
   readonly runs: readonly TierRun[];
-  readonly inputs: PlaceInputs & Pick<Inputs, "rounding" | "propagation" | "gates">;
+  readonly inputs: PlaceInputs & Pick<Inputs, "rounding" | "propagation" | "gates" | "memoryLimit">;
   readonly rows: Calibration;
   readonly kernel: Kernel;
   readonly report: Report;
@@ -77,14 +79,22 @@ export async function makeFolders(request: FoldersRequest): Promise<readonly Rec
   await onDisk(parent, needed, () => makeFolder(parent));
   await requireDiskSpace(parent, needed);
   const places = runs.map(({ place }) => place);
-  return buildAside(places, (folders) =>
-    onDisk(parent, needed, () => fillFolders(request, folders)),
+  const memory = memoryForStates(inputs.memoryLimit);
+  return withStates({ folder: parent, memory, report: request.report }, (keep) =>
+    buildAside(places, (folders) =>
+      onDisk(parent, needed, () => fillFolders({ ...request, keep }, folders)),
+    ),
   );
+}
+
+/** The same, and what keeps hidden states between two blocks. */
+interface FillRequest extends FoldersRequest {
+  readonly keep: KeepStates;
 }
 
 /** Writes weights, evaluation, receipts and cards into empty folders, one per tier. */
 async function fillFolders(
-  request: FoldersRequest,
+  request: FillRequest,
   folders: readonly string[],
 ): Promise<readonly Receipt[]> {
   const { rows, base, kernel } = request;
@@ -110,14 +120,17 @@ interface Company {
   readonly weights: KeptWeights;
 }
 
-function openRide({ base, runs, kernel, report }: FoldersRequest, rows: DrawnRows): EvaluationRide {
+function openRide(
+  { base, runs, kernel, report, keep }: FillRequest,
+  rows: DrawnRows,
+): EvaluationRide {
   report.info(`evaluating on ${rows.rows.samples} rows of ${rows.rows.length} tokens`);
   const { architecture, config, tensors, storage } = base;
   const rounded = runs.map((run) =>
     isRounded(base, runs, run) ? tensorsOfPlan(tensors, run.recipe.plan, storage) : null,
   );
   const hasRouters = architecture.experts(config) !== null;
-  return new EvaluationRide({ rows, rounded, hasRouters, kernel });
+  return new EvaluationRide({ rows, rounded, hasRouters, kernel, keep });
 }
 
 /** Parameters up to which plain rounding is evaluated at the plan of every tier. */
@@ -130,16 +143,17 @@ function isRounded({ parameters }: Base, runs: readonly TierRun[], run: TierRun)
 }
 
 function writeWeights(
-  { base, runs, inputs, rows, kernel, report }: FoldersRequest,
+  { base, runs, inputs, rows, kernel, report, keep }: FillRequest,
   folders: readonly string[],
   company: Company | null,
 ): Promise<readonly WrittenTier[]> {
-  const { options } = runs[0]!.recipe; // the same for all tiers of a run
+  const { options, sensitivity } = runs[0]!.recipe; // the same for all tiers of a run
   const tuning: Tuning | null = rows.tuning && {
     calibration: rows.tuning.rows,
     propagation: inputs.propagation,
     repair: options.repair ?? [],
-    settings: tuningSettings,
+    settings: { ...tuningSettings, ...(sensitivity?.tied && { tiedMix: sensitivity.tied.mix }) },
+    keep,
     ...(company && { company: { riders: company.ride, weights: company.weights } }),
   };
   return writeTiers({
@@ -171,7 +185,7 @@ function completeReceipts(
 
 /** The evaluation of every folder; null if the run has none. */
 async function evaluateAll(
-  { base, runs, rows: { evaluation }, inputs: { gates }, kernel, report }: FoldersRequest,
+  { base, runs, rows: { evaluation }, inputs: { gates }, kernel, report, keep }: FillRequest,
   folders: readonly string[],
   company: Company | null,
 ): Promise<readonly Evaluation[] | null> {
@@ -180,7 +194,7 @@ async function evaluateAll(
     const { tier, bpw, predicted } = run.recipe.plan;
     return { tier, bpw, predicted, folder: folders[i]!, rounded: isRounded(base, runs, run) };
   });
-  const request = { base, tiers, rows: evaluation, gates, kernel, report };
+  const request = { base, tiers, rows: evaluation, gates, kernel, report, keep };
   if (company === null) return evaluateFolders(request);
   const { architecture, config } = base;
   const model = { architecture, config, weights: company.weights, ops: new Ops(kernel) };

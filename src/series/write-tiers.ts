@@ -15,6 +15,7 @@ import { mlxConfigText } from "../mlx/mlx-config.ts";
 import { createShards } from "../mlx/shard-writer.ts";
 import type { TierSink } from "../mlx/tier-sink.ts";
 import type { KeptWeights } from "../models/kept-weights.ts";
+import type { KeepStates } from "../models/rider.ts";
 import type { TierPlan } from "../plan/plan-types.ts";
 import { tierGroupSize, tiers } from "../plan/tiers.ts";
 import { quantizeSeries } from "../quantize/round-series.ts";
@@ -42,6 +43,7 @@ export interface Tuning {
   readonly propagation: Propagation;
   readonly repair: readonly Repair[];
   readonly settings: TuningSettings;
+  readonly keep?: KeepStates | undefined;
   /** Riders of another purpose in the walk, and the weights that they share with it. */
   readonly company?: { readonly riders: SeriesRiders; readonly weights: KeptWeights };
 }
