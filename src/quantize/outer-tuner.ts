@@ -4,10 +4,11 @@ import { joinRows, type Matrix, type Weight, weightRows } from "../kernel/matrix
 import type { PlannedTensor } from "../models/architecture.ts";
 import { tableRows } from "../models/blocks.ts";
 import { headRole, outerRole, plainContext, type WeightSource } from "../models/run.ts";
-import { tuneHeadRows } from "./head-tuner.ts";
+import { type Lookup, tuneHeadRows } from "./head-tuner.ts";
+import type { Hessian } from "./hessian.ts";
 import { tuneForTiers } from "./matrix-tuner.ts";
 import { replaceMatrices } from "./replace-matrices.ts";
-import { tableHessian } from "./table-hessian.ts";
+import { hessianOfTable, tableHessian } from "./table-hessian.ts";
 import type { MatrixRows } from "./tune-matrix.ts";
 import type { TuneWalk } from "./tune-types.ts";
 
@@ -30,7 +31,7 @@ export function embedTokens(
 
 /**
  * The embeddings, if they are to be tuned with the blocks; null if they stay unquantized. A tied
- * table is tuned as the head instead. Until then the base's is looked up.
+ * table is tuned after the last block. Until then the base's is looked up.
  */
 export function tableToTune(walk: TuneWalk): PlannedTensor | null {
   const { architecture, config } = walk.model;
@@ -42,12 +43,22 @@ export function tableToTune(walk: TuneWalk): PlannedTensor | null {
 
 /** Tunes the head. `x` are the hidden states after the last block. */
 export async function tuneLast(walk: TuneWalk, x: Matrix): Promise<void> {
-  const { model, calibration, writer } = walk;
+  const { model, calibration, writer, tools, lookup: gram } = walk;
   const { architecture, config } = model;
   const { length } = calibration;
-  const last = await architecture.forward.finish(plainContext(model, null, { length }), x);
   const head = outerTensor(walk, headRole(architecture, config));
-  if (writer.isQuantized(head)) await tuneHead(walk, head, last);
+  if (!writer.isQuantized(head)) return;
+  const { tiedMix: mix } = tools.settings;
+  if (gram !== null && mix === 0) {
+    await tuneRows(walk, head, {
+      source: model.weights,
+      hessian: await hessianOfTable(tools, gram),
+    });
+  } else {
+    const last = await architecture.forward.finish(plainContext(model, null, { length }), x);
+    await tuneHead(walk, head, { x: last, lookup: gram && { gram, mix } });
+  }
+  gram?.release();
 }
 
 /** The tensor of a role outside the blocks. */
@@ -89,8 +100,17 @@ export async function tuneTable(
   source: WeightSource,
 ): Promise<Weight | null> {
   const { base, kept, tools } = walk;
-  const { role, layer } = tensor;
   const hessian = await tableHessian(tools, base.tensors, kept);
+  return tuneRows(walk, tensor, { source, hessian });
+}
+
+/** Tunes a table with a Hessian of looking its rows up, and frees that. */
+async function tuneRows(
+  walk: TuneWalk,
+  tensor: PlannedTensor,
+  { source, hessian }: { readonly source: WeightSource; readonly hessian: Hessian | null },
+): Promise<Weight | null> {
+  const { role, layer } = tensor;
   const rows = memberRows(tensor);
   const read = readInParts(rows, (start, end) =>
     source.matrix(layer, role.role, undefined, [start, end]),
@@ -102,13 +122,17 @@ export async function tuneTable(
 }
 
 /** `x [tokens, hidden]` is the input of the head. */
-async function tuneHead(walk: TuneWalk, tensor: PlannedTensor, x: Matrix): Promise<void> {
+async function tuneHead(
+  walk: TuneWalk,
+  tensor: PlannedTensor,
+  { x, lookup }: { readonly x: Matrix; readonly lookup: Lookup | null },
+): Promise<void> {
   const { model, tools, writer, ledger, calibration } = walk;
   const head = await model.weights.matrix(null, tensor.role.role);
   const widths = writer.widthsOf(tensor);
   const { dropped } = await tools.kernel.run("screen", { x });
   ledger.drop(dropped, calibration.ids.length, "head.in");
-  const { parts, sums, hessian } = await tuneHeadRows(tools, head, x, widths);
+  const { parts, sums, hessian } = await tuneHeadRows(tools, head, x, { widths, lookup });
   for (const part of parts) await writer.write(tensor, 0, part);
   ledger.add({ tensor, expert: 0, hessian, widths, sums });
   const { rows, columns, dtype } = head;

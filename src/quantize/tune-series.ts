@@ -13,6 +13,7 @@ import { BaseRouters } from "./base-routers.ts";
 import { quantizeSeries } from "./round-series.ts";
 import { RouterAim } from "./router-aim.ts";
 import { RouterRepair, weightsOfTier } from "./router-repair.ts";
+import { tableGram } from "./table-hessian.ts";
 import { type TierTarget, TierWriter } from "./tier-writer.ts";
 import type { TuneSeriesRequest, TuneWalk } from "./tune-types.ts";
 import type { TunedTier } from "./tuned-tier.ts";
@@ -147,6 +148,7 @@ async function openWalk(series: Series, tiers: readonly TierTarget[]): Promise<T
     writer: new TierWriter(tiers),
     routers: sequential ? null : routers,
     keep: request.keep,
+    lookup: isTiedTable(model) ? await tableGram(tools, base.tensors, kept) : null,
   };
 }
 

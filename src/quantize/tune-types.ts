@@ -9,6 +9,7 @@ import type { KeepStates, Rider } from "../models/rider.ts";
 import type { Model } from "../models/run.ts";
 import type { TierPlan } from "../plan/plan-types.ts";
 import type { BaseRouters } from "./base-routers.ts";
+import type { Gram } from "./hessian.ts";
 import type { RouterAim } from "./router-aim.ts";
 import type { TierWriter } from "./tier-writer.ts";
 import type { TuningLedger } from "./tuning-ledger.ts";
@@ -67,4 +68,6 @@ export interface TuneWalk {
   /** Called with the base bytes that were tuned, times the tiers of this walk. */
   readonly progress: (bytes: number) => void;
   readonly keep: KeepStates | undefined;
+  /** How a table that is also the head is looked up (tableGram). Null for two tables. */
+  readonly lookup: Gram | null;
 }

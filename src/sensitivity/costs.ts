@@ -15,6 +15,13 @@ import { probeIndex } from "./probe-width.ts";
 import type { ProbeResult } from "./probes.ts";
 import { isExpertMeasured } from "./sampling.ts";
 
+/** The probes of a table that is embeddings and head at once (tied-table.ts). */
+export interface MeasuredTied {
+  readonly module: string;
+  /** Every mix of its two Hessians, given as the share of the head. */
+  readonly tried: readonly { readonly mix: number; readonly result: ProbeResult }[];
+}
+
 /** Results of the measuring walk. */
 export interface Outcome {
   /** The quantizable tensors. */
@@ -31,21 +38,32 @@ export interface Outcome {
   readonly forced: Float64Array;
   readonly free: Float64Array;
   readonly experts: readonly LayerExperts[];
+  /** Null if embeddings and head are two tables. `probes` then has the looked-up table alone. */
+  readonly tied: MeasuredTied | null;
 }
 
-type Costs = Pick<Sensitivity, "depthGain" | "together" | "check" | "tensors">;
+type Costs = Pick<Sensitivity, "depthGain" | "together" | "check" | "tensors" | "tied">;
 
 /** The costs of every tensor at every width, from the results of the walk. */
 export function costsOf(outcome: Outcome, rows: ProbeRows): Costs {
   const weights = Float64Array.from(rows.judged, (token) => rows.weights[token]!);
   const mean = (values: Float64Array) => weightedMean(values, weights);
-  const tensors = outcome.tensors.map((tensor) => costsOfTensor(tensor, outcome, rows, mean));
-  const flipPower = tensors.reduce((sum, { widths }) => sum + widths[probeIndex]!.flipPower, 0);
+  const probed = outcome.tensors.map((tensor) => costsOfTensor(tensor, outcome, rows, mean));
+  const flipPower = probed.reduce((sum, { widths }) => sum + widths[probeIndex]!.flipPower, 0);
+  const together = { forcedKl: mean(outcome.forced), freeKl: mean(outcome.free), flipPower };
+  const tied = outcome.tied && chooseMix(outcome.tied, together, mean);
+  const chosen = tied && { ...outcome, probes: new Map([[outcome.tied!.module, tied.result]]) };
+  const tensors = outcome.tensors.map((tensor, i) =>
+    modulePath(tensor) === outcome.tied?.module
+      ? costsOfTensor(tensor, chosen!, rows, mean)
+      : probed[i]!,
+  );
   return {
     depthGain: gainsOf(outcome, mean),
-    together: { forcedKl: mean(outcome.forced), freeKl: mean(outcome.free), flipPower },
+    together,
     check: outcome.losses.checks(outcome.tensors.map(modulePath)),
     tensors,
+    tied: tied?.record ?? null,
   };
 }
 
@@ -66,6 +84,26 @@ function gainsOf({ tensors, shares, probes, blockErrors }: Outcome, mean: Mean) 
       const kl = [...names].reduce((sum, name) => sum + mean(probes.get(name)!.divergence), 0);
       return { depth: layer + 1, gain: kl / errors };
     });
+}
+
+/**
+ * The mix of a tied table with the least cost. Flips count by the slope of their cost where all
+ * tensors are at the probe's width, F / 2S per unit of power.
+ */
+function chooseMix(
+  { tried }: MeasuredTied,
+  { forcedKl, freeKl, flipPower }: Sensitivity["together"],
+  mean: Mean,
+) {
+  const slope = flipPower > 0 ? Math.max(0, freeKl - forcedKl) / (2 * flipPower) : 0;
+  const costs = tried.map(({ mix, result }) => {
+    const own = mean(result.divergence);
+    const cost = own + slope * result.flipPower;
+    return { mix, forcedKl: own, flipPower: result.flipPower, cost };
+  });
+  const best = costs.reduce((least, one, i) => (one.cost < costs[least]!.cost ? i : least), 0);
+  const { mix, result } = tried[best]!;
+  return { result, record: { mix, tried: costs.toSorted((a, b) => a.mix - b.mix) } };
 }
 
 /**

@@ -8,7 +8,7 @@ import { type VisitedMatrix, visitBlock } from "../quantize/block-visit.ts";
 import { tuneHeadRows } from "../quantize/head-tuner.ts";
 import type { Hessian } from "../quantize/hessian.ts";
 import { tableHessian } from "../quantize/table-hessian.ts";
-import { rowsOfWeight, tuneMatrix } from "../quantize/tune-matrix.ts";
+import { rowsOfWeight, type TunedSums, tuneMatrix } from "../quantize/tune-matrix.ts";
 import { copyOf, decodeMatrix, type TunedRows } from "../quantize/tuned-rows.ts";
 import type { TuningTools } from "../quantize/tuning-tools.ts";
 import type { BlockCodes } from "./block-codes.ts";
@@ -105,13 +105,18 @@ export async function measureHead(
   x: Matrix,
 ): Promise<Weight> {
   const weight = await model.weights.matrix(null, tensor.role.role);
-  const { parts, sums } = await tuneHeadRows(tools, weight, x, widths);
+  const { parts, sums } = await tuneHeadRows(tools, weight, x, { widths });
+  addHeadLosses(losses, modulePath(tensor), sums);
+  const probe = parts.find(({ width }) => width === probeWidth)!;
+  return decode(tools, [probe], weight);
+}
+
+/** Adds the sums of a head that was tuned at every width. */
+export function addHeadLosses(losses: LossTable, module: string, sums: readonly TunedSums[]): void {
   // Every group of rows has a Hessian of its own. So the energy is scaled from that of the weights.
   const first = sums[0]!;
   const relative = first.weightEnergy > 0 ? first.squaredError / first.weightEnergy : null;
-  losses.addTuned(modulePath(tensor), relative === null ? 0 : first.loss / relative, sums);
-  const probe = parts.find(({ width }) => width === probeWidth)!;
-  return decode(tools, [probe], weight);
+  losses.addTuned(module, relative === null ? 0 : first.loss / relative, sums);
 }
 
 function decode(

@@ -202,18 +202,20 @@ export class ProbeWalk {
   /** Compares all probes with the base. `head`: that at the probe's width; null: unquantized. */
   async finish(
     head: ProbedTensor | null,
-  ): Promise<Omit<Outcome, "tensors" | "storage" | "losses">> {
+  ): Promise<Omit<Outcome, "tensors" | "storage" | "losses" | "tied">> {
     const together = replaceOuter(this.#model, head);
     const own = await this.#judge(this.#x!, this.#model);
     const judged: Judged[] = [];
     for (const { x } of this.#probes) judged.push(await this.#judge(x, this.#model));
     for (const { x } of this.#together) judged.push(await this.#judge(x, together));
-    if (head !== null) judged.push({ ...own, head: together });
+    // A tied table is probed in both uses when the walk is over (tied-probes.ts).
+    const isOwn = head !== null && this.#probes.every(({ name }) => name !== head.module);
+    if (isOwn) judged.push({ ...own, head: together });
     const found = await divergences(own, judged, this.#rows.length);
     const probes = new Map<string, ProbeResult>(
       this.#probes.map(({ name, flipPower }, i) => [name, { divergence: found[i]!, flipPower }]),
     );
-    if (head !== null) addHead(probes, head.module, found.at(-1)!);
+    if (isOwn) probes.set(head.module, { divergence: found.at(-1)!, flipPower: 0 });
     const [forced, free] = found.slice(this.#probes.length) as [Float64Array, Float64Array];
     const shares = sharesOf(this.#errors, probes);
     const blockErrors = this.#blockErrors;
@@ -233,12 +235,4 @@ function replaceOuter(model: Model, tensor: ProbedTensor | null): Model {
     layer === null && role === tensor.role ? tensor.weight : null,
   );
   return { ...model, weights };
-}
-
-/** A tied table is probed twice: when it is looked up, and as the head. Its KL is the sum. */
-function addHead(probes: Map<string, ProbeResult>, module: string, own: Float64Array): void {
-  const table = probes.get(module);
-  const divergence =
-    table === undefined ? own : own.map((value, i) => value + table.divergence[i]!);
-  probes.set(module, { divergence, flipPower: table?.flipPower ?? 0 });
 }

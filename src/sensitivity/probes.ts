@@ -62,7 +62,7 @@ export async function advance(
 }
 
 /** The choice of experts for copies of the rows: a free copy's own, else the base's. */
-function follow(base: Routing, own: Routing, free: readonly boolean[]): Routing {
+export function follow(base: Routing, own: Routing, free: readonly boolean[]): Routing {
   const copies = free.length;
   const experts = sharedIntegers(copies * base.experts.length);
   const selection = sharedFloats(copies * base.selection.length);
@@ -76,7 +76,7 @@ function follow(base: Routing, own: Routing, free: readonly boolean[]): Routing 
 }
 
 /** The rows of all parts, one part after the other. */
-function join(parts: readonly Matrix[]): Matrix {
+export function join(parts: readonly Matrix[]): Matrix {
   if (parts.length === 1) return parts[0]!;
   const rows = parts.reduce((sum, part) => sum + part.rows, 0);
   const whole = newMatrix(rows, parts[0]!.columns);

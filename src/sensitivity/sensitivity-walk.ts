@@ -1,10 +1,12 @@
-import type { Matrix } from "../kernel/matrix.ts";
+import { columnsOf } from "../base/base-rows.ts";
+import type { Matrix, Weight } from "../kernel/matrix.ts";
 import { modulePath } from "../mlx/format.ts";
 import type { PlannedTensor } from "../models/architecture.ts";
 import { keepWeights } from "../models/kept-weights.ts";
 import { type BlockPlace, passAll, type Rider } from "../models/rider.ts";
 import { headRole, type Model, outerRole, plainContext } from "../models/run.ts";
 import { isQuantizable } from "../plan/plan.ts";
+import { decodeMatrix } from "../quantize/tuned-rows.ts";
 import { tuningSettings } from "../quantize/tuning-settings.ts";
 import { openTools } from "../quantize/tuning-tools.ts";
 import { BlockCodes } from "./block-codes.ts";
@@ -15,6 +17,7 @@ import type { ProbeRows } from "./probe-rows.ts";
 import { type ProbedTensor, ProbeWalk, partsOf, usersOf } from "./probe-walk.ts";
 import { isExpertMeasured, sampleOf } from "./sampling.ts";
 import type { MeasureRequest } from "./sensitivity-request.ts";
+import { type Lookups, measureTied, tuneLookups } from "./tied-table.ts";
 
 /**
  * One pass over the blocks. The rows `others` of `rows` go through each block for its Hessians and
@@ -36,22 +39,35 @@ export async function walkModel(
   let x = await architecture.forward.embed(outer, rows.others);
   const probes = new ProbeWalk(model, rows);
   const table = find(outerRole(architecture, "embeddings"));
-  await probes.start(table && { ...namesOf(table), weight: await measureTable(measuring, table) });
+  const head = find(headRole(architecture, config));
+  const lookups = table !== null && table === head ? await tuneLookups(measuring, table) : null;
+  await probes.start(
+    table && { ...namesOf(table), weight: await tableAtStart(measuring, table, lookups) },
+  );
   const kinds = architecture.layers(config);
   for (const [layer, kind] of kinds.entries()) {
     const tensors = quantizable.filter((tensor) => tensor.layer === layer);
     x = await walkBlock(measuring, { place: { layer, kind }, tensors, probes }, x);
     progress(layer + 1, kinds.length + 1);
   }
-  const head = find(headRole(architecture, config));
-  const found = await probes.finish(
-    head && {
-      ...namesOf(head),
-      weight: await measureHead(measuring, head, await architecture.forward.finish(outer, x)),
-    },
-  );
+  const last = await architecture.forward.finish(outer, x);
+  const tied = lookups && (await measureTied(measuring, head!, { x: last, lookups, rows }));
+  const weight = tied?.weight ?? (head && (await measureHead(measuring, head, last)));
+  const found = await probes.finish(head && { ...namesOf(head), weight: weight! });
   progress(kinds.length + 1, kinds.length + 1);
-  return { tensors: quantizable, storage: tools.storage, losses, ...found };
+  const { storage } = tools;
+  return { tensors: quantizable, storage, losses, tied: tied?.measured ?? null, ...found };
+}
+
+/** The embeddings at the probe's width. `lookups`: those of a table that is also the head. */
+async function tableAtStart(
+  measuring: Measuring,
+  table: PlannedTensor,
+  lookups: Lookups | null,
+): Promise<Weight> {
+  if (lookups === null) return measureTable(measuring, table);
+  const { kernel, storage: store } = measuring.tools;
+  return decodeMatrix(kernel, lookups.parts, { columns: columnsOf(table), store });
 }
 
 interface BlockRequest {

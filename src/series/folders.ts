@@ -149,12 +149,12 @@ function writeWeights(
   folders: readonly string[],
   company: Company | null,
 ): Promise<readonly WrittenTier[]> {
-  const { options } = runs[0]!.recipe; // the same for all tiers of a run
+  const { options, sensitivity } = runs[0]!.recipe; // the same for all tiers of a run
   const tuning: Tuning | null = rows.tuning && {
     calibration: rows.tuning.rows,
     propagation: inputs.propagation,
     repair: options.repair ?? [],
-    settings: tuningSettings,
+    settings: { ...tuningSettings, ...(sensitivity?.tied && { tiedMix: sensitivity.tied.mix }) },
     keep,
     ...(company && { company: { riders: company.ride, weights: company.weights } }),
   };
