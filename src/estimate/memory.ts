@@ -1,6 +1,6 @@
 import { isQuantizable } from "../plan/plan.ts";
 import { widths as measuredWidths } from "../sensitivity/probe-width.ts";
-import type { MatrixShape } from "./model-shape.ts";
+import type { BlockShape, MatrixShape, ModelShape } from "./model-shape.ts";
 import { probesOf, widthsOf } from "./operations.ts";
 import { comparedRuns, type RunWork } from "./work.ts";
 
@@ -24,6 +24,8 @@ const spare = 8;
 export interface StageMemory {
   readonly name: string;
   readonly bytes: number;
+  /** Whether riders keep hidden states meanwhile. */
+  readonly holds: boolean;
 }
 
 /**
@@ -37,17 +39,19 @@ export function memoryOf(work: RunWork): readonly StageMemory[] {
   const stages = [
     ...measuringStages(work),
     ...tuningStages(work),
-    ...(work.makes && work.tuning === null ? [{ name: "rounding", bytes: 300e6 }] : []),
+    ...(work.makes && work.tuning === null
+      ? [{ name: "rounding", bytes: 300e6, holds: false }]
+      : []),
     ...evaluationStages(work),
   ];
-  return stages.map(({ name, bytes }) => ({ name, bytes: base + bytes }));
+  return stages.map(({ bytes, ...stage }) => ({ ...stage, bytes: base + bytes }));
 }
 
 /** Bytes of hidden states that riders keep between two blocks. */
 export function heldBytes(work: RunWork): number {
   const { shape, plans, tuning, evaluation } = work;
   const runs = 1 + comparedRuns(work).all;
-  const own = tuning === null ? 0 : tuning.tokens * (tuning.repairsRouters ? 1 + plans.length : 1);
+  const own = tuning === null ? 0 : tuning.tokens + tuning.repaired * plans.length;
   return 4 * shape.hidden * (own + (evaluation?.tokens ?? 0) * runs);
 }
 
@@ -72,8 +76,8 @@ function measuringStages({ shape, measuring, workers }: RunWork): StageMemory[] 
   const rows = 4 * hidden * (2 * others + judged * count);
   const head = headBytes + codes + 4 * vocabulary * hidden + rows + logitsOf(vocabulary);
   return [
-    { name: "measuring, blocks", bytes: Math.max(...inBlocks) },
-    { name: "measuring, head", bytes: states + head },
+    { name: "measuring, blocks", bytes: Math.max(...inBlocks), holds: false },
+    { name: "measuring, head", bytes: states + head, holds: false },
   ];
 }
 
@@ -83,29 +87,23 @@ function tuningStages(work: RunWork): StageMemory[] {
   const { hidden, vocabulary, blocks, headBytes, experts } = shape;
   const { perTier, rounded } = comparedRuns(work);
   const evaluated = evaluation?.tokens ?? 0;
-  const own = tuning.tokens + evaluated * (1 + rounded);
-  const tier = (tuning.repairsRouters ? tuning.tokens : 0) + evaluated * perTier;
-  const routers = blocks.filter(({ matrices }) =>
-    matrices.some(({ tensor }) => tensor.role.kind === "router"),
-  ).length;
-  // Logits and choices of the base's routers are kept for all layers.
+  const onBase = [tuning.tokens, ...Array(1 + rounded).fill(evaluated)];
+  const onTier = [tuning.repaired, ...Array(perTier).fill(evaluated)];
+  // The base's router is forgotten when all tiers have passed. If the table is tied, they pass last.
+  const routers = shape.isTied ? blocks.length : 1;
   const recorded =
     experts === null
       ? 0
       : routers *
         4 *
-        (tuning.tokens * (tuning.repairsRouters ? experts.routed + 3 * experts.ranked : 0) +
-          evaluated * 3 * experts.ranked);
-  const inBlocks = blocks.map(
-    (block) =>
-      4 * Math.max(own, tier) * (3 * hidden + block.inner) + blockMemory(block.matrices, workers),
-  );
+        (tuning.repaired * (experts.routed + 3 * experts.ranked) + evaluated * 3 * experts.ranked);
+  const inBlocks = blocks.map((block) => passing(shape, block, [onBase, onTier], workers));
   const bits = plans.map((plan) => plan.modules[pathOf(shape.head.name)]?.bits ?? 0);
   const codes = widthsOf(shape.head, plans) === 0 ? 0 : tunedBytes(vocabulary * hidden, bits);
   const head = headBytes + codes + 8 * hidden * tuning.tokens + logitsOf(vocabulary);
   return [
-    { name: "tuning, blocks", bytes: recorded + Math.max(...inBlocks) },
-    { name: "tuning, head", bytes: recorded + head },
+    { name: "tuning, blocks", bytes: recorded + Math.max(...inBlocks), holds: true },
+    { name: "tuning, head", bytes: head, holds: true },
   ];
 }
 
@@ -114,21 +112,36 @@ function evaluationStages(work: RunWork): StageMemory[] {
   if (evaluation === null) return [];
   const { hidden, vocabulary, blocks, headBytes } = shape;
   const { all, perTier, rounded } = comparedRuns(work);
-  const riders = Math.max(1 + rounded, perTier);
-  const inBlocks = blocks.map(
-    (block) =>
-      4 * evaluation.tokens * riders * (3 * hidden + block.inner) +
-      blockMemory(block.matrices, workers),
-  );
+  const riders = [1 + rounded, perTier].map((count) => Array(count).fill(evaluation.tokens));
+  const inBlocks = blocks.map((block) => passing(shape, block, riders, workers));
   // All runs have their last hidden states in memory; two models their logits.
   const rows = 4 * hidden * evaluation.tokens * (1 + all);
-  const logits = 3 * 4 * comparedPositions * vocabulary + 4 * partOfHead;
+  const logits =
+    3 * 4 * comparedPositions * vocabulary + 4 * Math.min(partOfHead, vocabulary * hidden);
   const kept = tuning === null ? 0 : headBytes;
   return [
     // On a tuning walk these runs pass the blocks with those of the tuning.
-    ...(tuning === null ? [{ name: "evaluation, blocks", bytes: Math.max(...inBlocks) }] : []),
-    { name: "evaluation, head", bytes: rows + logits + kept },
+    ...(tuning === null
+      ? [{ name: "evaluation, blocks", bytes: Math.max(...inBlocks), holds: true }]
+      : []),
+    { name: "evaluation, head", bytes: rows + logits + kept, holds: false },
   ];
+}
+
+/**
+ * Memory while a block is passed. `riders`: the tokens of each, by the model that they ride on. All
+ * of them go through experts side by side, and through another block one after the other.
+ */
+function passing(
+  { hidden }: ModelShape,
+  block: BlockShape,
+  riders: readonly (readonly number[])[],
+  workers: number,
+): number {
+  const together = block.matrices.some(({ tensor }) => tensor.role.routed === true);
+  const tokens = riders.map((some) => (together ? total(some) : Math.max(0, ...some)));
+  const activations = 4 * Math.max(...tokens) * (3 * hidden + block.inner);
+  return activations + blockMemory(block.matrices, workers);
 }
 
 /** Matrices in work, shared by the riders, their Hessians, and the batch with the widest rows. */

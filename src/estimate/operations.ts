@@ -101,14 +101,15 @@ function measuredShare({ tensor, count }: MatrixShape): number {
 
 function tuningOperations({ shape, plans, tuning }: RunWork): number {
   if (tuning === null) return 0;
-  const { tokens, repairsRouters, sequential } = tuning;
-  const passes = sum(shape.blocks, ({ operations }) => operations) * tokens;
+  const { tokens, repaired, sequential } = tuning;
+  const perToken = sum(shape.blocks, ({ operations }) => operations);
+  const passes = perToken * tokens;
   const hessians = sum(shape.blocks, ({ matrices }) =>
     hessianOperations(matrices, tokens, () => 1),
   );
   const tuned = sum(shape.blocks, ({ matrices }) =>
     sum(matrices, (matrix) => {
-      const isAimed = repairsRouters && matrix.tensor.role.residual === true;
+      const isAimed = shape.experts !== null && matrix.tensor.role.residual === true;
       const factor = isAimed ? aimedFactor : tuningFactor;
       return tuneOperations(matrix) * matrix.count * widthsOf(matrix.tensor, plans) * factor;
     }),
@@ -118,7 +119,7 @@ function tuningOperations({ shape, plans, tuning }: RunWork): number {
     ? 0
     : tuneOperations(outer(shape.table)) * outerWidths(shape.table) * tuningFactor;
   const walks = sequential ? plans.length : 1;
-  const repair = repairsRouters ? passes * (plans.length + (sequential ? 1 : 0)) : 0;
+  const repair = perToken * repaired * (plans.length + (sequential ? 1 : 0));
   const head = headOperations(shape, tokens, outerWidths(shape.head));
   return walks * (passes + hessians) + tuned + table + head + repair;
 }

@@ -11,6 +11,8 @@ export interface RunEstimate {
   readonly writes: number;
   /** The stage with the most memory, if all hidden states between two blocks are in files. */
   readonly least: StageMemory;
+  /** The most of the stages in which hidden states are kept. */
+  readonly holding: number;
   /** Hidden states between two blocks. */
   readonly held: number;
   readonly stages: readonly Stage[];
@@ -25,6 +27,7 @@ export function estimateRun(work: RunWork): RunEstimate {
     reads: readsOf(work),
     writes: work.makes ? sum(work.plans, ({ bytes }) => bytes) : 0,
     least: memory.reduce((most, stage) => (stage.bytes > most.bytes ? stage : most)),
+    holding: Math.max(0, ...memory.flatMap(({ holds, bytes }) => (holds ? bytes : []))),
     held: heldBytes(work),
     stages: stagesOf(work),
   };
@@ -35,7 +38,7 @@ function readsOf(work: RunWork): RunEstimate["reads"] {
   const { bytes, headBytes, hidden, vocabulary } = shape;
   const reads: { name: string; bytes: number }[] = [];
   if (measuring !== null) reads.push({ name: "measuring", bytes: measuring.bytes });
-  const follows = tuning?.sequential === true && (tuning.repairsRouters || evaluation !== null);
+  const follows = tuning?.sequential === true && (tuning.repaired > 0 || evaluation !== null);
   const walks = tuning === null ? 1 : (tuning.sequential ? plans.length : 1) + (follows ? 1 : 0);
   if (makes) reads.push({ name: tuning === null ? "rounding" : "tuning", bytes: walks * bytes });
   if (evaluation !== null && tuning === null) {
@@ -80,14 +83,14 @@ export interface Machine {
  * too small; both name what would fit.
  */
 export function fitRun(
-  { least, held, writes }: RunEstimate,
+  { least, holding, held, writes }: RunEstimate,
   tiers: RunWork["plans"],
   machine: Machine,
 ): Fit {
   const { given, usual, memory, folder, free } = machine;
   const limit = given ?? Math.max(usual, Math.min(least.bytes, memory));
   if (least.bytes > limit) throw tooLittleMemory(least, machine);
-  const inMemory = Math.min(held, limit - least.bytes);
+  const inMemory = Math.min(held, limit - holding);
   const inFiles = held - inMemory;
   const disk = writes + inFiles;
   if (free !== null && disk > free) throw tooLittleDisk({ disk, inFiles, free, folder }, tiers);
@@ -144,7 +147,7 @@ export function secondsOf({ operations }: Stage, speed: number): number {
 
 /** The estimate as lines for the log. `speed`: measureSpeed. */
 export function estimateLines(
-  { reads, writes, least, held, stages }: RunEstimate,
+  { reads, writes, least, holding, held, stages }: RunEstimate,
   fit: Fit,
   { speed, workers, tiers }: { speed: number; workers: number; tiers: number },
 ): readonly string[] {
@@ -160,7 +163,7 @@ export function estimateLines(
   return [
     `reads ${size(read)} (${passes}), writes ${writes === 0 ? "nothing" : size(writes)}` +
       (writes === 0 ? "" : ` (${tiers} ${tiers === 1 ? "tier" : "tiers"})`),
-    `memory: about ${size(least.bytes + fit.inMemory)} at most (${least.name}), limit ` +
+    `memory: about ${size(Math.max(least.bytes, holding + fit.inMemory))} at most (${least.name}), limit ` +
       `${size(fit.limit)}; ${size(held)} of hidden states between blocks${files}`,
     `disk: ${size(fit.disk)}`,
     `time: about ${duration(seconds)} of arithmetic on ${workers} threads ` +
@@ -168,9 +171,9 @@ export function estimateLines(
   ];
 }
 
-/** `63.2 GB`, `0.04 GB`. */
+/** `63.2 GB`, `40.1 MB`. */
 function size(bytes: number): string {
-  return `${(bytes / 1e9).toFixed(bytes < 1e8 ? 2 : 1)} GB`;
+  return bytes < 1e9 ? `${(bytes / 1e6).toFixed(1)} MB` : `${(bytes / 1e9).toFixed(1)} GB`;
 }
 
 /** `20 s`, `12 min`, `5.2 h`. */

@@ -26,8 +26,8 @@ export interface RunWork {
   /** null: the tiers are rounded, or there are already. */
   readonly tuning: {
     readonly tokens: number;
-    /** Every tier goes along to have its routers repaired. */
-    readonly repairsRouters: boolean;
+    /** Tokens that every tier is run on to have its routers repaired; 0: they are not. */
+    readonly repaired: number;
     readonly sequential: boolean;
   } | null;
   /** null: nothing is evaluated. */

@@ -9,6 +9,7 @@ import { machineMemory, memoryLimit } from "../ground/memory.ts";
 import type { Report } from "../ground/report.ts";
 import type { Inputs } from "../inputs/inputs.ts";
 import type { Kernel } from "../kernel/kernel-types.ts";
+import { mostGateRows } from "../quantize/base-routers.ts";
 import { probeRowsOf } from "../sensitivity/probe-rows.ts";
 import { isRounded } from "./folders.ts";
 import type { TierRun } from "./recipes.ts";
@@ -107,7 +108,10 @@ function workOf({ base, runs, rows, sources, inputs, kernel }: RunPlanRequest): 
     measuring: measures ? measuringOf(shape.bytes, tuning.rows, sources) : null,
     tuning: tuning && {
       tokens: tuning.rows.tokens,
-      repairsRouters: repair?.includes("router") === true && shape.experts !== null,
+      repaired:
+        repair?.includes("router") === true && shape.experts !== null
+          ? tuning.rows.length * Math.min(mostGateRows, tuning.rows.samples)
+          : 0,
       sequential: inputs.propagation === "sequential",
     },
     evaluation: evaluation && {
