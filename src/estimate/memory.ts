@@ -8,9 +8,11 @@ import { comparedRuns, type RunWork } from "./work.ts";
 const program = 200e6;
 /**
  * Shared memory that nobody refers to any more. A collection follows after 128 MiB, and a full one
- * after eight of these.
+ * after eight of these. So it is at most this, and a small model leaves less: some times what it
+ * uses at once.
  */
-const uncollected = 768 * 2 ** 20;
+const mostUncollected = 768 * 2 ** 20;
+const uncollectedTimes = 8;
 /** Positions whose logits are in memory at once: while the head is tuned, and in comparisons. */
 const [headPositions, comparedPositions] = [512, 256];
 /** Tokens whose widest activations are in memory at once (ops.ts). */
@@ -35,7 +37,7 @@ export interface StageMemory {
  * head: its codes at every width, the weighed rows, the logits of some positions.
  */
 export function memoryOf(work: RunWork): readonly StageMemory[] {
-  const base = program + uncollected + arenas(work);
+  const base = program + arenas(work);
   const stages = [
     ...measuringStages(work),
     ...tuningStages(work),
@@ -44,7 +46,10 @@ export function memoryOf(work: RunWork): readonly StageMemory[] {
       : []),
     ...evaluationStages(work),
   ];
-  return stages.map(({ bytes, ...stage }) => ({ ...stage, bytes: base + bytes }));
+  return stages.map(({ bytes, ...stage }) => {
+    const uncollected = Math.min(mostUncollected, uncollectedTimes * bytes);
+    return { ...stage, bytes: base + bytes + uncollected };
+  });
 }
 
 /** Bytes of hidden states that riders keep between two blocks. */
