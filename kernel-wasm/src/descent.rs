@@ -16,7 +16,7 @@ use std::ops::Range;
 use crate::gemm::{gemm, Product, Target, View};
 use crate::lanes::Floats;
 use crate::sweep::Block;
-use crate::tuning::{Plan, Workspace};
+use crate::tuning::{Task, Workspace};
 
 /// Columns checked together: two vectors.
 const LOOK: usize = 8;
@@ -31,8 +31,8 @@ pub struct Window {
 }
 
 impl Window {
-    pub fn of(plan: &Plan, start: usize) -> Self {
-        let (reach, done) = (plan.reach(), plan.columns - start);
+    pub fn of(task: &Task, start: usize) -> Self {
+        let (reach, done) = (task.reach(), task.columns - start);
         Self { start, reach, first: (reach - done % reach) % reach, count: done.min(reach) }
     }
 
@@ -49,10 +49,10 @@ impl Window {
 }
 
 /// Adds a block to the window: its codes are chosen and its t is in `work.products`.
-pub fn include(plan: &Plan, block: &Block, work: &mut Workspace) {
-    let window = Window::of(plan, block.start);
+pub fn include(task: &Task, block: &Block, work: &mut Workspace) {
+    let window = Window::of(task, block.start);
     let height = block.end - block.start;
-    let (rows, reach, stride) = (plan.rows, window.reach, plan.stride());
+    let (rows, reach, stride) = (task.rows, window.reach, task.stride());
     // A block never crosses the window's end. The window ends where the matrix ends, and its size
     // is a multiple of the block size.
     let [fresh, _] = window.slots(height);
@@ -90,7 +90,7 @@ pub fn include(plan: &Plan, block: &Block, work: &mut Workspace) {
     for slot in fresh {
         let p = window.position(slot);
         for row in 0..rows {
-            let (low, high) = bounds(plan, work, p, row);
+            let (low, high) = bounds(task, work, p, row);
             work.low[row * reach + slot] = low;
             work.high[row * reach + slot] = high;
         }
@@ -99,26 +99,26 @@ pub fn include(plan: &Plan, block: &Block, work: &mut Workspace) {
 
 /// Bounds of g / M_qq within which the present code is the best: half a step, or infinity where
 /// there is no code beyond it.
-fn bounds(plan: &Plan, work: &Workspace, p: usize, row: usize) -> (f32, f32) {
-    let stride = plan.stride();
+fn bounds(task: &Task, work: &Workspace, p: usize, row: usize) -> (f32, f32) {
+    let stride = task.stride();
     let code = work.codes[p * stride + row];
-    let scale = work.scales[plan.order[p] as usize / plan.group * stride + row];
+    let scale = work.scales[task.order[p] as usize / task.group * stride + row];
     let half = 0.5 * scale.abs();
-    let (first, last) = (code == 0.0, code == plan.levels());
+    let (first, last) = (code == 0.0, code == task.levels());
     let (no_lower, no_higher) = if scale > 0.0 { (first, last) } else { (last, first) };
     let bound = |none: bool| if none { f32::INFINITY } else { half };
     (-bound(no_lower), bound(no_higher))
 }
 
-/// Checks every code in the window `plan.sweeps` times, from the last position to the first, and
+/// Checks every code in the window `task.sweeps` times, from the last position to the first, and
 /// changes it where another one is better.
-pub fn descend(plan: &Plan, start: usize, work: &mut Workspace) {
-    let window = Window::of(plan, start);
-    for row in 0..plan.rows {
-        for _ in 0..plan.sweeps {
+pub fn descend(task: &Task, start: usize, work: &mut Workspace) {
+    let window = Window::of(task, start);
+    for row in 0..task.rows {
+        for _ in 0..task.sweeps {
             let mut changes = 0;
             for slots in window.slots(window.count).into_iter().rev() {
-                changes += look(plan, &window, slots, row, work);
+                changes += look(task, &window, slots, row, work);
             }
             if changes == 0 {
                 break;
@@ -130,7 +130,7 @@ pub fn descend(plan: &Plan, start: usize, work: &mut Workspace) {
 /// Checks the codes of one row in these slots. Returns how many changed.
 #[inline(never)]
 fn look(
-    plan: &Plan,
+    task: &Task,
     window: &Window,
     slots: Range<usize>,
     row: usize,
@@ -142,7 +142,7 @@ fn look(
     for from in slots.step_by(LOOK).rev() {
         if beyond(work, base + from, from) {
             for slot in (from..from + LOOK).rev() {
-                changes += usize::from(change(plan, window, slot, row, work));
+                changes += usize::from(change(task, window, slot, row, work));
             }
         }
     }
@@ -165,19 +165,19 @@ fn beyond(work: &Workspace, at: usize, slot: usize) -> bool {
 
 /// Gives a slot its best code if that lowers the loss.
 #[inline(never)]
-fn change(plan: &Plan, window: &Window, slot: usize, row: usize, work: &mut Workspace) -> bool {
-    let (reach, stride) = (window.reach, plan.stride());
+fn change(task: &Task, window: &Window, slot: usize, row: usize, work: &mut Workspace) -> bool {
+    let (reach, stride) = (window.reach, task.stride());
     let at = row * reach + slot;
     let (gradient, miss) = (work.gradients[at], work.gradients[at] * work.inverse[slot]);
     if miss >= work.low[at] && miss <= work.high[at] {
         return false;
     }
     let p = window.position(slot);
-    let natural = plan.order[p] as usize;
-    let pair = natural / plan.group * stride + row;
+    let natural = task.order[p] as usize;
+    let pair = natural / task.group * stride + row;
     let (scale, bias) = (work.scales[pair], work.biases[pair]);
     let place = p * stride + row;
-    let code = (work.codes[place] + miss / scale).round_ties_even().clamp(0.0, plan.levels());
+    let code = (work.codes[place] + miss / scale).round_ties_even().clamp(0.0, task.levels());
     let error = work.weights[natural * stride + row] - (code * scale + bias);
     let step = error - work.errors[place];
     let gram = &work.gram[slot * reach..][..reach];
@@ -188,7 +188,7 @@ fn change(plan: &Plan, window: &Window, slot: usize, row: usize, work: &mut Work
     work.codes[place] = code;
     work.errors[place] = error;
     work.losses[row] -= f64::from(gain);
-    (work.low[at], work.high[at]) = bounds(plan, work, p, row);
+    (work.low[at], work.high[at]) = bounds(task, work, p, row);
     for slots in window.slots(window.count) {
         add(
             &mut work.gradients[row * reach..][slots.clone()],

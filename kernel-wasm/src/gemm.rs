@@ -1,8 +1,8 @@
 //! Matrix products: C += α·A·B in float32, the loop nest behind all matrix work here.
 //!
 //! The operands are packed into panels that the innermost loop reads sequentially (Goto and van de
-//! Geijn, "Anatomy of high-performance matrix multiplication", ACM TOMS 34(3), 2008). A tile of 6 ×
-//! 8 results is the largest that V8 keeps in registers on x86-64.
+//! Geijn, "Anatomy of high-performance matrix multiplication", ACM TOMS 34(3), 2008). A micro-tile of
+//! 6 × 8 results is the largest that V8 keeps in registers on x86-64.
 //!
 //! Every element of C is computed the same way wherever it lies. For each block of [`DEPTH`] steps
 //! of k, counted from 0, a sum from zero is made by fused multiply-adds in order of k; then `c =
@@ -11,7 +11,7 @@
 use crate::lanes::Floats;
 use crate::panels::{load, pack, store};
 
-/// Rows and columns of a tile of C in registers.
+/// Rows and columns of a micro-tile, the part of C in registers.
 const ROWS: usize = 6;
 const COLUMNS: usize = 8;
 /// Steps of k between two visits of C: a panel of B, DEPTH × COLUMNS, stays in the first-level
@@ -80,8 +80,8 @@ pub struct Product {
     pub a: View,
     pub b: View,
     pub c: Target,
-    /// If d is given, only elements (i, j) with j >= i + d are needed. Whole tiles are computed, so
-    /// other elements may change too; do not read them afterwards.
+    /// If d is given, only elements (i, j) with j >= i + d are needed. Whole micro-tiles are
+    /// computed, so other elements may change too; do not read them afterwards.
     pub diagonal: Option<usize>,
 }
 
@@ -152,7 +152,7 @@ unsafe fn add_panels(product: &Product, panels: Panels) {
             let (a, b) = (panels.a.add(i * depth), panels.b.add(j * depth));
             let step = Step { depth, alpha: product.alpha, a, b };
             if height - i >= ROWS && columns == COLUMNS {
-                tile(step.depth, step.alpha, step.a, step.b, to.data, to.stride);
+                micro_kernel(&step, to);
             } else {
                 edge(step, to, ROWS.min(height - i), columns);
             }
@@ -160,7 +160,7 @@ unsafe fn add_panels(product: &Product, panels: Panels) {
     }
 }
 
-/// One tile's share of packed A and B.
+/// One micro-tile's share of packed A and B.
 struct Step {
     depth: usize,
     alpha: f32,
@@ -168,14 +168,14 @@ struct Step {
     b: *const f32,
 }
 
-/// One tile: C += α·A·B over `depth` steps, A packed as `[depth, ROWS]`, B as `[depth, COLUMNS]`.
+/// One micro-tile: C += α·A·B over `depth` steps, A packed as `[depth, ROWS]`, B as `[depth,
+/// COLUMNS]`.
 ///
-/// It is a separate function so that V8 switches to optimized code during a large product. Its
-/// arguments are plain, not a struct in memory. The loop has one step an iteration: unrolled steps
+/// It is a separate function so that V8 switches to optimized code during a large product. The loop has one step an iteration: unrolled steps
 /// make LLVM load ahead and V8 spill registers.
 #[inline(never)]
-unsafe fn tile(depth: usize, alpha: f32, a: *const f32, b: *const f32, c: *mut f32, ldc: usize) {
-    let (mut a, mut b) = (a, b);
+unsafe fn micro_kernel(step: &Step, Target { data, stride }: Target) {
+    let &Step { depth, alpha, mut a, mut b } = step;
     let mut sums = [[Floats::splat(0.0); COLUMNS / 4]; ROWS];
     let end = a.add(depth * ROWS);
     while a != end {
@@ -191,21 +191,21 @@ unsafe fn tile(depth: usize, alpha: f32, a: *const f32, b: *const f32, c: *mut f
     let alpha = Floats::splat(alpha);
     for (i, sums) in sums.iter().enumerate() {
         for (j, sum) in sums.iter().enumerate() {
-            let at = c.add(i * ldc + 4 * j);
+            let at = data.add(i * stride + 4 * j);
             store(at, sum.mul_add(alpha, load(at)));
         }
     }
 }
 
-/// As [`tile`], where fewer rows or columns of C are left. Computes a whole tile beside C, so that
-/// the arithmetic is the same.
+/// As [`micro_kernel`], where fewer rows or columns of C are left. Computes a whole micro-tile
+/// beside C, so that the arithmetic is the same.
 unsafe fn edge(step: Step, to: Target, rows: usize, columns: usize) {
     let mut whole = [0.0; ROWS * COLUMNS];
     for i in 0..rows {
         let from = to.data.add(i * to.stride);
         from.copy_to_nonoverlapping(whole.as_mut_ptr().add(i * COLUMNS), columns);
     }
-    tile(step.depth, step.alpha, step.a, step.b, whole.as_mut_ptr(), COLUMNS);
+    micro_kernel(&step, Target { data: whole.as_mut_ptr(), stride: COLUMNS });
     for i in 0..rows {
         let row = to.data.add(i * to.stride);
         row.copy_from_nonoverlapping(whole.as_ptr().add(i * COLUMNS), columns);

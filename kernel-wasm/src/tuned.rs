@@ -8,11 +8,11 @@ use crate::half::{narrow, widen};
 use crate::lanes::Floats;
 use crate::pack::pack;
 use crate::packed::Packed;
+use crate::quantize::{self, Source, Sums, Width};
 use crate::refit::refit;
 use crate::search::search;
 use crate::sweep::{add_rounded, chunk, chunk_mut, sweep, Block};
-use crate::tile::{self, Sums, Tile, Width};
-use crate::tuning::{Plan, Workspace, CHUNK};
+use crate::tuning::{Task, Workspace, CHUNK};
 
 /// The bytes of these rows in the file.
 pub type Stored<'a> = Packed<&'a mut [u8]>;
@@ -34,18 +34,18 @@ pub struct Totals {
 
 /// What a tuning job reads.
 pub struct Job<'a> {
-    pub plan: Plan<'a>,
-    pub tile: Tile<'a>,
+    pub task: Task<'a>,
+    pub source: Source<'a>,
 }
 
 /// Rounds plainly into `stored`. Then finds scales, biases and, without a factor, codes.
 /// `importance` is the cost of an error in each natural column.
 pub fn prepare(job: &Job, importance: &[f32], stored: &mut Stored, work: &mut Workspace) -> Totals {
-    let Job { plan, tile } = job;
+    let Job { task, source } = job;
     let packed = Packed { words: &mut *stored.words, scales: stored.scales, biases: stored.biases };
-    let mut widths = [Width { bits: plan.bits, group: plan.group, packed, squared_error: 0.0 }];
+    let mut widths = [Width { bits: task.bits, group: task.group, packed, squared_error: 0.0 }];
     let mut sums = Sums::default();
-    tile::quantize(tile, &mut widths, &mut sums);
+    quantize::quantize(source, &mut widths, &mut sums);
     let totals = Totals { energy: sums.energy, non_finite: sums.non_finite, ..Totals::default() };
     if totals.non_finite > 0.0 {
         return totals;
@@ -53,39 +53,39 @@ pub fn prepare(job: &Job, importance: &[f32], stored: &mut Stored, work: &mut Wo
     work.losses.fill(0.0);
     work.rounded_losses.fill(0.0);
     spread(job, importance, stored, work);
-    search(plan, importance, work);
-    if !plan.factored {
-        nearest(plan, importance, work);
+    search(task, importance, work);
+    if !task.factored {
+        nearest(task, importance, work);
     }
     totals
 }
 
 /// One block of positions; all later blocks are finished. Adds plain rounding's loss in the block,
 /// and chooses the block's codes.
-pub fn tune_block(plan: &Plan, block: &Block, work: &mut Workspace) {
-    add_rounded(plan, block, work);
-    sweep(plan, block, work);
-    if plan.reach() > 0 {
-        descent::include(plan, block, work);
-        descent::descend(plan, block.start, work);
+pub fn tune_block(task: &Task, block: &Block, work: &mut Workspace) {
+    add_rounded(task, block, work);
+    sweep(task, block, work);
+    if task.reach() > 0 {
+        descent::include(task, block, work);
+        descent::descend(task, block.start, work);
     }
-    if block.start == 0 && plan.refits() {
-        refit(plan, work);
+    if block.start == 0 && task.refits() {
+        refit(task, work);
     }
 }
 
 /// Writes the weights and the errors of plain rounding, the rows of a column side by side.
 fn spread(job: &Job, importance: &[f32], stored: &Stored, work: &mut Workspace) {
-    let Job { plan, tile } = job;
-    let (columns, stride, from) = (plan.columns, plan.stride(), tile.from);
+    let Job { task, source } = job;
+    let (columns, stride, from) = (task.columns, task.stride(), source.from);
     let mut weights = vec![0.0; CHUNK * columns];
     let mut rounded = weights.clone();
-    for (row, bytes) in tile.weights.chunks(CHUNK * columns * from.bytes()).enumerate() {
+    for (row, bytes) in source.weights.chunks(CHUNK * columns * from.bytes()).enumerate() {
         let (row, present) = (row * CHUNK, bytes.len() / from.bytes());
         weights[present..].fill(0.0);
         rounded[present..].fill(0.0);
         widen(from, bytes, &mut weights[..present]);
-        dequantize(&rows_of(plan, stored, row, present / columns), &mut rounded[..present]);
+        dequantize(&rows_of(task, stored, row, present / columns), &mut rounded[..present]);
         for (rounded, weight) in rounded.iter_mut().zip(&weights) {
             *rounded = weight - *rounded;
         }
@@ -93,8 +93,8 @@ fn spread(job: &Job, importance: &[f32], stored: &Stored, work: &mut Workspace) 
             let column = chunk_mut(&mut work.weights[k * stride + row..]);
             column.iter_mut().enumerate().for_each(|(i, value)| *value = weights[i * columns + k]);
         }
-        if plan.factored {
-            for (p, &natural) in plan.order.iter().enumerate() {
+        if task.factored {
+            for (p, &natural) in task.order.iter().enumerate() {
                 let column = chunk_mut(&mut work.rounded[p * stride + row..]);
                 let values = &rounded[natural as usize..];
                 column.iter_mut().enumerate().for_each(|(i, value)| *value = values[i * columns]);
@@ -109,10 +109,10 @@ fn spread(job: &Job, importance: &[f32], stored: &Stored, work: &mut Workspace) 
 }
 
 /// Rows `[row, row + rows)` of the stored bytes.
-fn rows_of<'a>(plan: &Plan, stored: &'a Stored, row: usize, rows: usize) -> Rows<'a> {
-    let Plan { bits, group, store, .. } = *plan;
-    let words = plan.columns / 8 * bits;
-    let pairs = plan.groups() * store.bytes();
+fn rows_of<'a>(task: &Task, stored: &'a Stored, row: usize, rows: usize) -> Rows<'a> {
+    let Task { bits, group, store, .. } = *task;
+    let words = task.columns / 8 * bits;
+    let pairs = task.groups() * store.bytes();
     let cut = |bytes: &'a [u8], width: usize| &bytes[row * width..(row + rows) * width];
     let packed = Packed {
         words: cut(stored.words, words),
@@ -131,12 +131,12 @@ fn weigh(errors: impl Iterator<Item = f32>, importance: &[f32]) -> f64 {
 }
 
 /// The nearest code for every weight, positions in natural order.
-fn nearest(plan: &Plan, importance: &[f32], work: &mut Workspace) {
-    let stride = plan.stride();
-    let (zero, levels) = (Floats::splat(0.0), Floats::splat(plan.levels()));
+fn nearest(task: &Task, importance: &[f32], work: &mut Workspace) {
+    let stride = task.stride();
+    let (zero, levels) = (Floats::splat(0.0), Floats::splat(task.levels()));
     for (k, &weight) in importance.iter().enumerate() {
-        for row in (0..plan.padded()).step_by(CHUNK) {
-            let (at, pair) = (k * stride + row, k / plan.group * stride + row);
+        for row in (0..task.padded()).step_by(CHUNK) {
+            let (at, pair) = (k * stride + row, k / task.group * stride + row);
             let weights = chunk(&work.weights[at..]);
             let (scales, biases) = (chunk(&work.scales[pair..]), chunk(&work.biases[pair..]));
             let (codes, errors) =
@@ -157,31 +157,31 @@ fn nearest(plan: &Plan, importance: &[f32], work: &mut Workspace) {
 
 /// Stores each row that tuning improved, and adds up the totals.
 pub fn finish(job: &Job, stored: &mut Stored, work: &Workspace, mut totals: Totals) -> Totals {
-    let Job { plan, tile } = job;
-    let columns = plan.columns;
+    let Job { task, source } = job;
+    let columns = task.columns;
     let mut codes = vec![0; CHUNK * columns];
     let mut weights = vec![0.0; columns];
     let mut decoded = vec![0.0; columns];
-    for row in 0..plan.rows {
+    for row in 0..task.rows {
         if row % CHUNK == 0 {
-            gather_codes(plan, row, work, &mut codes);
+            gather_codes(task, row, work, &mut codes);
         }
         let (loss, rounded_loss) = (work.losses[row], work.rounded_losses[row]);
         totals.rounded_loss += rounded_loss;
         if loss < rounded_loss {
             totals.loss += loss;
-            store_row(plan, row, &codes[row % CHUNK * columns..][..columns], stored, work);
+            store_row(task, row, &codes[row % CHUNK * columns..][..columns], stored, work);
         } else {
             totals.loss += rounded_loss;
             totals.rounded_rows += 1.0;
         }
-        let element = tile.from.bytes();
+        let element = source.from.bytes();
         widen(
-            tile.from,
-            &tile.weights[row * columns * element..][..columns * element],
+            source.from,
+            &source.weights[row * columns * element..][..columns * element],
             &mut weights,
         );
-        dequantize(&rows_of(plan, stored, row, 1), &mut decoded);
+        dequantize(&rows_of(task, stored, row, 1), &mut decoded);
         let squares = weights
             .iter()
             .zip(&decoded)
@@ -192,31 +192,31 @@ pub fn finish(job: &Job, stored: &mut Stored, work: &Workspace, mut totals: Tota
 }
 
 /// Sixteen rows of codes, `[CHUNK, columns]` in natural order.
-fn gather_codes(plan: &Plan, row: usize, work: &Workspace, codes: &mut [u8]) {
-    for (p, column) in work.codes.chunks_exact(plan.stride()).enumerate() {
-        let natural = if plan.factored { plan.order[p] as usize } else { p };
+fn gather_codes(task: &Task, row: usize, work: &Workspace, codes: &mut [u8]) {
+    for (p, column) in work.codes.chunks_exact(task.stride()).enumerate() {
+        let natural = if task.factored { task.order[p] as usize } else { p };
         let own = chunk(&column[row..]);
         own.iter()
             .enumerate()
-            .for_each(|(i, &code)| codes[i * plan.columns + natural] = code as u8);
+            .for_each(|(i, &code)| codes[i * task.columns + natural] = code as u8);
     }
 }
 
-fn store_row(plan: &Plan, row: usize, codes: &[u8], stored: &mut Stored, work: &Workspace) {
-    let words = plan.columns / 8 * plan.bits;
+fn store_row(task: &Task, row: usize, codes: &[u8], stored: &mut Stored, work: &Workspace) {
+    let words = task.columns / 8 * task.bits;
     let words = &mut stored.words[row * words..][..words];
     for (codes, words) in
-        codes.chunks(MOST_AT_ONCE).zip(words.chunks_mut(MOST_AT_ONCE / 8 * plan.bits))
+        codes.chunks(MOST_AT_ONCE).zip(words.chunks_mut(MOST_AT_ONCE / 8 * task.bits))
     {
-        pack(plan.bits, codes, words);
+        pack(task.bits, codes, words);
     }
-    let (groups, element) = (plan.groups(), plan.store.bytes());
+    let (groups, element) = (task.groups(), task.store.bytes());
     let pairs = row * groups * element..(row + 1) * groups * element;
     for (values, bytes) in [(&work.scales, &mut stored.scales), (&work.biases, &mut stored.biases)]
     {
         let values: Vec<f32> =
-            (0..groups).map(|group| values[group * plan.stride() + row]).collect();
-        narrow(plan.store, &values, &mut bytes[pairs.clone()]);
+            (0..groups).map(|group| values[group * task.stride() + row]).collect();
+        narrow(task.store, &values, &mut bytes[pairs.clone()]);
     }
 }
 

@@ -4,7 +4,7 @@ use super::*;
 use crate::affine::tests::{fit_ref, settle_ref};
 use crate::gemm::Scratch;
 use crate::half::Dtype;
-use crate::tile::Rounding;
+use crate::quantize::Rounding;
 use crate::tuning::BLOCK;
 
 /// Uniform numbers of -1..1.
@@ -21,7 +21,7 @@ pub fn noise(seed: usize) -> impl FnMut() -> f64 {
 #[derive(Clone)]
 pub struct Problem {
     /// Without its order.
-    pub plan: Plan<'static>,
+    pub task: Task<'static>,
     pub from: Dtype,
     pub bytes: Vec<u8>,
     /// As `bytes` hold them.
@@ -34,17 +34,17 @@ pub struct Problem {
     pub diagonal: Vec<f32>,
 }
 
-pub fn plan(rows: usize, columns: usize, bits: usize, group: usize, store: Dtype) -> Plan<'static> {
+pub fn task(rows: usize, columns: usize, bits: usize, group: usize, store: Dtype) -> Task<'static> {
     let (sweeps, refit, factored, order) = (0, false, true, &[]);
-    Plan { rows, columns, bits, group, store, sweeps, refit, factored, order }
+    Task { rows, columns, bits, group, store, sweeps, refit, factored, order }
 }
 
 pub fn problem(
-    plan: Plan<'static>,
+    task: Task<'static>,
     from: Dtype,
     weight: impl Fn(usize, usize, f64) -> f64,
 ) -> Problem {
-    let (rows, d) = (plan.rows, plan.columns);
+    let (rows, d) = (task.rows, task.columns);
     let mut next = noise(rows * 1000 + d);
     let mut weights: Vec<f32> =
         (0..rows * d).map(|at| weight(at / d, at % d, next()) as f32).collect();
@@ -75,7 +75,7 @@ pub fn problem(
     order.sort_by(|&a, &b| diagonal[a as usize].total_cmp(&diagonal[b as usize]).then(b.cmp(&a)));
     let permuted = permute(&hessian, &order);
     let factor = cholesky_ref(d, &permuted).iter().map(|&r| r as f32).collect();
-    Problem { plan, from, bytes, weights, hessian, order, factor, diagonal }
+    Problem { task, from, bytes, weights, hessian, order, factor, diagonal }
 }
 
 pub fn permute(hessian: &[f64], order: &[u32]) -> Vec<f64> {
@@ -125,36 +125,36 @@ pub struct Answer {
     pub biases: Vec<u8>,
     /// Ŵ `[rows, columns]`
     pub decoded: Vec<f32>,
-    pub room: Vec<f64>,
+    pub memory: Vec<f64>,
 }
 
 impl Problem {
-    pub fn plan(&self) -> Plan<'_> {
-        let order = if self.plan.factored { &self.order[..] } else { &[] };
-        Plan { order, ..self.plan }
+    pub fn task(&self) -> Task<'_> {
+        let order = if self.task.factored { &self.order[..] } else { &[] };
+        Task { order, ..self.task }
     }
 
     pub fn solve(&self) -> Answer {
-        let plan = &self.plan();
-        let (rows, d) = (plan.rows, plan.columns);
-        let pairs = rows * plan.groups() * plan.store.bytes();
+        let task = &self.task();
+        let (rows, d) = (task.rows, task.columns);
+        let pairs = rows * task.groups() * task.store.bytes();
         let (mut words, mut scales, mut biases) =
-            (vec![0; rows * d / 8 * plan.bits], vec![0; pairs], vec![0; pairs]);
+            (vec![0; rows * d / 8 * task.bits], vec![0; pairs], vec![0; pairs]);
         let mut stored = Stored { words: &mut words, scales: &mut scales, biases: &mut biases };
         // The result must not depend on what an earlier job left.
-        let mut room = vec![f64::NAN; plan.workspace()];
+        let mut memory = vec![f64::NAN; task.workspace()];
         let mut scratch = Scratch::default();
-        let mut work = Workspace::carve(plan, &mut room, &mut scratch);
-        let tile = Tile {
+        let mut work = Workspace::carve(task, &mut memory, &mut scratch);
+        let source = Source {
             weights: &self.bytes,
             from: self.from,
             columns: d,
-            store: plan.store,
+            store: task.store,
             rounding: Rounding::Stored,
         };
-        let job = Job { plan: *plan, tile };
+        let job = Job { task: *task, source };
         let totals = prepare(&job, &self.diagonal, &mut stored, &mut work);
-        let mut end = if plan.factored { d } else { 0 };
+        let mut end = if task.factored { d } else { 0 };
         while end > 0 {
             let start = end.saturating_sub(BLOCK);
             // Elements below the diagonal can be anything.
@@ -163,27 +163,27 @@ impl Problem {
                 .map(|(p, q)| if q < p { f32::NAN } else { self.factor[p * d + q] })
                 .collect();
             let block = Block::of(start, end, d, &mut panel);
-            tune_block(plan, &block, &mut work);
+            tune_block(task, &block, &mut work);
             end = start;
         }
         let totals = finish(&job, &mut stored, &work, totals);
         let mut decoded = vec![0.0; rows * d];
-        let Plan { bits, group, store, .. } = *plan;
+        let Task { bits, group, store, .. } = *task;
         let packed = Packed { words: &words[..], scales: &scales[..], biases: &biases[..] };
         dequantize(&Rows { bits, group, store, packed }, &mut decoded);
-        Answer { totals, words, scales, biases, decoded, room }
+        Answer { totals, words, scales, biases, decoded, memory }
     }
 
     /// e H eᵀ of a row.
     pub fn loss(&self, row: usize, decoded: &[f32]) -> f64 {
-        let d = self.plan.columns;
+        let d = self.task.columns;
         let own = row * d..(row + 1) * d;
         let errors: Vec<f64> = self.weights[own.clone()]
             .iter()
             .zip(&decoded[own])
             .map(|(w, v)| f64::from(*w) - f64::from(*v))
             .collect();
-        if !self.plan.factored {
+        if !self.task.factored {
             return errors.iter().zip(&self.diagonal).map(|(e, h)| e * e * f64::from(*h)).sum();
         }
         let product = |i: usize| -> f64 {
@@ -194,7 +194,7 @@ impl Problem {
 
     /// Plain rounding, by its definition.
     pub fn rounded(&self) -> Vec<f32> {
-        let Plan { bits, group, store, .. } = self.plan;
+        let Task { bits, group, store, .. } = self.task;
         let groups = self.weights.chunks_exact(group);
         groups
             .flat_map(|values| {
@@ -211,20 +211,20 @@ impl Problem {
 
     /// Checks what holds for every answer.
     pub fn check(&self, answer: &Answer) {
-        let (totals, plan) = (answer.totals, &self.plan);
+        let (totals, task) = (answer.totals, &self.task);
         let rounded = self.rounded();
         let (mut loss, mut rounded_loss) = (0.0, 0.0);
-        for row in 0..plan.rows {
+        for row in 0..task.rows {
             let (own, plain) = (self.loss(row, &answer.decoded), self.loss(row, &rounded));
             assert!(
                 own <= plain * (1.0 + 1e-5) + 1e-30,
-                "row {row} of {plan:?}: {own:e} is above {plain:e}"
+                "row {row} of {task:?}: {own:e} is above {plain:e}"
             );
             loss += own;
             rounded_loss += plain;
         }
         let close = |a: f64, b: f64| (a - b).abs() <= 2e-4 * b.abs() + 1e-30;
-        assert!(close(totals.loss, loss), "{plan:?}: loss {:e} is {loss:e}", totals.loss);
+        assert!(close(totals.loss, loss), "{task:?}: loss {:e} is {loss:e}", totals.loss);
         assert!(
             close(totals.rounded_loss, rounded_loss),
             "{:e} is {rounded_loss:e}",

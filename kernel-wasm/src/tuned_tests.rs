@@ -6,25 +6,25 @@ use super::*;
 use crate::affine::tests::fit_ref;
 use crate::gemm::Scratch;
 use crate::half::{round_to, Dtype};
-use crate::tile::Rounding;
+use crate::quantize::Rounding;
 
 #[test]
 fn the_sweep_is_gptq() {
     for (d, bits, group) in [(64, 4, 64), (160, 3, 32), (128, 8, 128), (288, 4, 32), (320, 2, 64)] {
-        let problem = problem(plan(5, d, bits, group, Dtype::Bf16), Dtype::Bf16, gaussian);
+        let problem = problem(task(5, d, bits, group, Dtype::Bf16), Dtype::Bf16, gaussian);
         let answer = problem.solve();
         problem.check(&answer);
-        let mut room = answer.room;
+        let mut memory = answer.memory;
         let mut scratch = Scratch::default();
-        let work = Workspace::carve(&problem.plan, &mut room, &mut scratch);
-        let (stride, most) = (problem.plan.stride(), problem.plan.levels());
+        let work = Workspace::carve(&problem.task, &mut memory, &mut scratch);
+        let (stride, most) = (problem.task.stride(), problem.task.levels());
         // Frantar et al., algorithm 1, a column at a time, columns from the last position to the
         // first: the factor of the inverse of H with its order reversed.
         let reversed: Vec<u32> = problem.order.iter().rev().copied().collect();
         let inverse = inverse_ref(d, &cholesky_ref(d, &permute(&problem.hessian, &reversed)));
         let u = cholesky_ref(d, &inverse);
         let (mut same, mut different) = (0, 0);
-        for row in 0..problem.plan.rows {
+        for row in 0..problem.task.rows {
             let mut w: Vec<f64> = reversed
                 .iter()
                 .map(|&k| f64::from(problem.weights[row * d + k as usize]))
@@ -54,7 +54,7 @@ fn the_sweep_is_gptq() {
 #[test]
 fn never_worse_than_rounding_and_as_reported() {
     let problems = Dtype::ALL.map(|from| {
-        problem(plan(19, 256, 4, 64, Dtype::Bf16), from, |row, k, noise| match (row + k / 64) % 6 {
+        problem(task(19, 256, 4, 64, Dtype::Bf16), from, |row, k, noise| match (row + k / 64) % 6 {
             0 => gaussian(row, k, noise),
             1 => noise.abs() + 0.1,
             2 => -0.37,
@@ -68,28 +68,28 @@ fn never_worse_than_rounding_and_as_reported() {
             [32, 64, 128].into_iter().flat_map(|group| Dtype::ALL.map(|store| (group, store)))
         {
             for (sweeps, refit) in [(0, false), (1, false), (2, true)] {
-                let plan = Plan { sweeps, refit, ..plan(19, 256, bits, group, store) };
+                let task = Task { sweeps, refit, ..task(19, 256, bits, group, store) };
                 let from = Dtype::ALL[(bits + sweeps) % 3];
                 let problem =
                     problems.iter().find(|problem| problem.from == from).expect("all three");
-                Problem { plan, ..problem.clone() }.check_solved();
+                Problem { task, ..problem.clone() }.check_solved();
             }
-            let plan = Plan { factored: false, ..plan(19, 256, bits, group, store) };
-            Problem { plan, ..problems[0].clone() }.check_solved();
+            let task = Task { factored: false, ..task(19, 256, bits, group, store) };
+            Problem { task, ..problems[0].clone() }.check_solved();
         }
     }
 }
 
 #[test]
 fn rows_do_not_show_how_they_were_cut() {
-    let cut = Plan { sweeps: 2, refit: true, ..plan(37, 192, 4, 64, Dtype::Bf16) };
+    let cut = Task { sweeps: 2, refit: true, ..task(37, 192, 4, 64, Dtype::Bf16) };
     let whole = problem(cut, Dtype::Bf16, gaussian);
     let expected = whole.solve();
     for height in [1, 3, 16, 17, 36] {
         for start in (0..37).step_by(height) {
             let rows = height.min(37 - start);
             let part = Problem {
-                plan: Plan { rows, ..cut },
+                task: Task { rows, ..cut },
                 bytes: whole.bytes[start * 384..(start + rows) * 384].to_vec(),
                 weights: whole.weights[start * 192..(start + rows) * 192].to_vec(),
                 ..whole.clone()
@@ -104,13 +104,13 @@ fn rows_do_not_show_how_they_were_cut() {
 
 #[test]
 fn each_step_lowers_the_loss() {
-    let base = plan(48, 320, 4, 64, Dtype::Bf16);
-    let loss = |plan: Plan<'static>| problem(plan, Dtype::Bf16, gaussian).check_solved().loss;
+    let base = task(48, 320, 4, 64, Dtype::Bf16);
+    let loss = |task: Task<'static>| problem(task, Dtype::Bf16, gaussian).check_solved().loss;
     let diagonal = problem(base, Dtype::Bf16, gaussian).check_solved().rounded_loss;
     let swept = loss(base);
-    let descended = loss(Plan { sweeps: 1, ..base });
-    let more = loss(Plan { sweeps: 4, ..base });
-    let refitted = loss(Plan { sweeps: 4, refit: true, ..base });
+    let descended = loss(Task { sweeps: 1, ..base });
+    let more = loss(Task { sweeps: 4, ..base });
+    let refitted = loss(Task { sweeps: 4, refit: true, ..base });
     assert!(swept < 0.5 * diagonal, "{swept} of {diagonal}");
     assert!(descended < 0.95 * swept, "{descended} of {swept}");
     assert!(more < descended, "{more} of {descended}");
@@ -123,8 +123,8 @@ fn values_that_float32_can_hardly_square_are_left_as_sane_as_rounding_leaves_the
         .into_iter()
         .flat_map(|unit| Dtype::ALL.map(|store| (unit, store)))
     {
-        let plan = Plan { sweeps: 2, refit: true, ..plan(3, 128, 4, 64, store) };
-        let problem = problem(plan, Dtype::F32, |_, _, noise| unit * noise);
+        let task = Task { sweeps: 2, refit: true, ..task(3, 128, 4, 64, store) };
+        let problem = problem(task, Dtype::F32, |_, _, noise| unit * noise);
         let answer = problem.solve();
         let (own, rounded) = (answer.decoded, problem.rounded());
         assert!(own.iter().all(|value| value.is_finite()));
@@ -142,22 +142,22 @@ fn values_that_float32_can_hardly_square_are_left_as_sane_as_rounding_leaves_the
 
 #[test]
 fn non_finite_weights_are_counted_and_nothing_else_is_done() {
-    let mut problem = problem(plan(3, 64, 4, 64, Dtype::Bf16), Dtype::F32, gaussian);
+    let mut problem = problem(task(3, 64, 4, 64, Dtype::Bf16), Dtype::F32, gaussian);
     problem.bytes[4..8].copy_from_slice(&f32::NAN.to_le_bytes());
     problem.bytes[128 * 4..129 * 4].copy_from_slice(&f32::INFINITY.to_le_bytes());
-    let tile = Tile {
+    let source = Source {
         weights: &problem.bytes,
         from: Dtype::F32,
         columns: 64,
         store: Dtype::Bf16,
         rounding: Rounding::Stored,
     };
-    let mut room = vec![0.0; problem.plan.workspace()];
+    let mut memory = vec![0.0; problem.task.workspace()];
     let (mut words, mut scales, mut biases) = (vec![0; 3 * 32], vec![0; 6], vec![0; 6]);
     let mut stored = Stored { words: &mut words, scales: &mut scales, biases: &mut biases };
     let mut scratch = Scratch::default();
-    let mut work = Workspace::carve(&problem.plan, &mut room, &mut scratch);
-    let job = Job { plan: problem.plan(), tile };
+    let mut work = Workspace::carve(&problem.task, &mut memory, &mut scratch);
+    let job = Job { task: problem.task(), source };
     let totals = prepare(&job, &problem.diagonal, &mut stored, &mut work);
     assert_eq!(totals.non_finite, 2.0);
 }
@@ -169,15 +169,15 @@ fn the_search_finds_the_best_of_what_it_tries() {
     for (bits, store) in
         [2, 4, 8].into_iter().flat_map(|bits| Dtype::ALL.map(|store| (bits, store)))
     {
-        let plan = Plan { factored: false, ..plan(17, 128, bits, 64, store) };
-        let problem = problem(plan, Dtype::F32, gaussian);
+        let task = Task { factored: false, ..task(17, 128, bits, 64, store) };
+        let problem = problem(task, Dtype::F32, gaussian);
         let mut answer = problem.solve();
         let mut scratch = Scratch::default();
-        let work = Workspace::carve(&plan, &mut answer.room, &mut scratch);
+        let work = Workspace::carve(&task, &mut answer.memory, &mut scratch);
         for (at, values) in problem.weights.chunks_exact(64).enumerate() {
             let (row, group) = (at / 2, at % 2);
             let importance = &problem.diagonal[group * 64..][..64];
-            let most = f64::from(plan.levels());
+            let most = f64::from(task.levels());
             let error = |scale: f32, bias: f32| -> f64 {
                 let (scale, bias) =
                     (f64::from(round_to(store, scale)), f64::from(round_to(store, bias)));
@@ -195,10 +195,10 @@ fn the_search_finds_the_best_of_what_it_tries() {
             let least = [0.25, 0.2, 0.15, 0.1, 0.06, 0.04, 0.02][bits - 2];
             for (low, high) in (0..11).flat_map(|low| (0..11).map(move |high| (low, high))) {
                 let [low, high] = [low, high].map(|end| least * end as f32 / 10.0);
-                let scale = (hi - lo) * (1.0 - low - high) / plan.levels();
+                let scale = (hi - lo) * (1.0 - low - high) / task.levels();
                 best = best.min(error(scale, lo + low * (hi - lo)));
             }
-            let at = group * plan.stride() + row;
+            let at = group * task.stride() + row;
             let found = error(work.scales[at], work.biases[at]);
             assert!(
                 found <= best * 1.001,

@@ -19,7 +19,7 @@ const WHOLE: usize = 5120;
 const WINDOW: usize = 1024;
 
 #[derive(Clone, Copy, Debug)]
-pub struct Plan<'a> {
+pub struct Task<'a> {
     pub rows: usize,
     pub columns: usize,
     pub bits: usize,
@@ -36,7 +36,7 @@ pub struct Plan<'a> {
     pub order: &'a [u32],
 }
 
-impl Plan<'_> {
+impl Task<'_> {
     /// Rows with their padding.
     pub fn padded(&self) -> usize {
         self.rows.next_multiple_of(CHUNK)
@@ -120,27 +120,27 @@ pub struct Workspace<'a> {
 
 impl<'a> Workspace<'a> {
     /// Cuts the memory into its parts, the same every time: a call finds what the last one left.
-    pub fn carve(plan: &Plan, memory: &'a mut [f64], scratch: &'a mut Scratch) -> Self {
+    pub fn carve(task: &Task, memory: &'a mut [f64], scratch: &'a mut Scratch) -> Self {
         let mut memory = Memory { rest: memory };
-        let side_by_side = plan.columns * plan.stride();
-        let factored = usize::from(plan.factored);
-        let pairs = plan.groups() * plan.stride();
-        let gradients = plan.rows * plan.reach();
+        let side_by_side = task.columns * task.stride();
+        let factored = usize::from(task.factored);
+        let pairs = task.groups() * task.stride();
+        let gradients = task.rows * task.reach();
         Self {
-            losses: memory.doubles(plan.padded()),
-            rounded_losses: memory.doubles(plan.padded()),
+            losses: memory.doubles(task.padded()),
+            rounded_losses: memory.doubles(task.padded()),
             weights: memory.floats(side_by_side),
             errors: memory.floats(side_by_side),
             rounded: memory.floats(side_by_side * factored),
             codes: memory.floats(side_by_side),
             scales: memory.floats(pairs),
             biases: memory.floats(pairs),
-            products: memory.floats(BLOCK * plan.stride() * factored),
+            products: memory.floats(BLOCK * task.stride() * factored),
             gradients: memory.floats(gradients),
             low: memory.floats(gradients),
             high: memory.floats(gradients),
-            gram: memory.floats(plan.reach() * plan.reach()),
-            inverse: memory.floats(plan.reach()),
+            gram: memory.floats(task.reach() * task.reach()),
+            inverse: memory.floats(task.reach()),
             scratch,
         }
     }

@@ -8,10 +8,10 @@ use wasm_bindgen::prelude::wasm_bindgen;
 use super::{bytes, bytes_mut, dtype, floats_mut, with_scratch};
 use crate::forecast;
 use crate::packed::Packed;
+use crate::quantize::{Rounding, Source};
 use crate::sweep::{add_rounded, Block};
-use crate::tile::{Rounding, Tile};
 use crate::tuned::{self, Job, Stored, Totals};
-use crate::tuning::{Plan, Workspace, BLOCK};
+use crate::tuning::{Task, Workspace, BLOCK};
 
 /// A tuning job: shape, switches, addresses, and the sums so far.
 #[repr(C)]
@@ -46,9 +46,9 @@ impl TuneCall {
         &mut *(address as *mut Self)
     }
 
-    /// The plan without its order.
-    fn shape(&self) -> Plan<'static> {
-        Plan {
+    /// The task without its order.
+    fn shape(&self) -> Task<'static> {
+        Task {
             rows: self.rows,
             columns: self.columns,
             bits: self.bits,
@@ -61,39 +61,39 @@ impl TuneCall {
         }
     }
 
-    unsafe fn plan<'a>(&self) -> Plan<'a> {
+    unsafe fn task<'a>(&self) -> Task<'a> {
         let order = if self.order == 0 {
             &[]
         } else {
             from_raw_parts(self.order as *const u32, self.columns)
         };
-        Plan { order, ..self.shape() }
+        Task { order, ..self.shape() }
     }
 
     unsafe fn job<'a>(&self) -> Job<'a> {
-        Job { plan: self.plan(), tile: self.tile() }
+        Job { task: self.task(), source: self.source() }
     }
 
-    unsafe fn tile<'a>(&self) -> Tile<'a> {
+    unsafe fn source<'a>(&self) -> Source<'a> {
         let (from, store) = (dtype(self.from), dtype(self.store));
         let weights = bytes(self.weights, self.rows * self.columns * from.bytes());
-        Tile { weights, from, columns: self.columns, store, rounding: Rounding::Stored }
+        Source { weights, from, columns: self.columns, store, rounding: Rounding::Stored }
     }
 
     unsafe fn stored<'a>(&self) -> Stored<'a> {
-        let plan = self.shape();
-        let pairs = plan.rows * plan.groups() * plan.store.bytes();
+        let task = self.shape();
+        let pairs = task.rows * task.groups() * task.store.bytes();
         Packed {
-            words: bytes_mut(self.words, plan.rows * plan.columns / 8 * plan.bits),
+            words: bytes_mut(self.words, task.rows * task.columns / 8 * task.bits),
             scales: bytes_mut(self.scales, pairs),
             biases: bytes_mut(self.biases, pairs),
         }
     }
 
     unsafe fn with_workspace<T>(&self, run: impl FnOnce(&mut Workspace) -> T) -> T {
-        let plan = self.shape();
-        let memory = from_raw_parts_mut(self.workspace as *mut f64, plan.workspace());
-        with_scratch(|scratch| run(&mut Workspace::carve(&plan, memory, scratch)))
+        let task = self.shape();
+        let memory = from_raw_parts_mut(self.workspace as *mut f64, task.workspace());
+        with_scratch(|scratch| run(&mut Workspace::carve(&task, memory, scratch)))
     }
 
     /// Positions `[start, end)` and their rows of R.
@@ -159,8 +159,8 @@ pub unsafe fn tune_prepare(call: usize) {
 #[wasm_bindgen]
 pub unsafe fn tune_block(call: usize, start: usize, end: usize, factor: usize) {
     let call = TuneCall::at(call);
-    let (plan, block) = (call.plan(), call.block(start, end, factor));
-    call.with_workspace(|work| tuned::tune_block(&plan, &block, work));
+    let (task, block) = (call.task(), call.block(start, end, factor));
+    call.with_workspace(|work| tuned::tune_block(&task, &block, work));
 }
 
 /// # Safety
@@ -183,8 +183,8 @@ pub unsafe fn tune_finish(call: usize) {
 pub unsafe fn forecast_loss(call: usize, pivots: usize) -> f64 {
     let call = TuneCall::at(call);
     let pivots = &*floats_mut(pivots, call.columns);
-    let plan = call.plan();
-    call.with_workspace(|work| forecast::expected_loss(&plan, pivots, work))
+    let task = call.task();
+    call.with_workspace(|work| forecast::expected_loss(&task, pivots, work))
 }
 
 /// Prepares `forecast_energy_block`, after `tune_prepare`.
@@ -194,8 +194,8 @@ pub unsafe fn forecast_loss(call: usize, pivots: usize) -> f64 {
 #[wasm_bindgen]
 pub unsafe fn forecast_energy_start(call: usize) {
     let call = TuneCall::at(call);
-    let plan = call.plan();
-    call.with_workspace(|work| forecast::take_weights(&plan, work));
+    let task = call.task();
+    call.with_workspace(|work| forecast::take_weights(&task, work));
 }
 
 /// Visits blocks as [`tune_block`] does. Returns tr(W H Wᵀ) so far.
@@ -205,9 +205,9 @@ pub unsafe fn forecast_energy_start(call: usize) {
 #[wasm_bindgen]
 pub unsafe fn forecast_energy_block(call: usize, start: usize, end: usize, factor: usize) -> f64 {
     let call = TuneCall::at(call);
-    let (plan, block) = (call.plan(), call.block(start, end, factor));
+    let (task, block) = (call.task(), call.block(start, end, factor));
     call.with_workspace(|work| {
-        add_rounded(&plan, &block, work);
-        forecast::energy(&plan, work)
+        add_rounded(&task, &block, work);
+        forecast::energy(&task, work)
     })
 }
