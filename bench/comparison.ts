@@ -201,7 +201,7 @@ export function tunedOn(
   more: Partial<Tuning> = {},
 ): Tuning {
   const propagation: Propagation = "reference";
-  const common = { calibration: rows, propagation, repair: [], critical: new Map() };
+  const common = { calibration: rows, propagation, repair: [] };
   return { ...common, settings: { ...tuningSettings, ...change }, ...more };
 }
 

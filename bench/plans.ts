@@ -9,7 +9,6 @@ import { planTier } from "../src/plan/plan.ts";
 import type { TierPlan } from "../src/plan/plan-types.ts";
 import type { Sensitivity } from "../src/plan/sensitivity-types.ts";
 import { type Tier, tiers } from "../src/plan/tiers.ts";
-import { criticalExpertsOf } from "../src/quantize/critical-experts.ts";
 import { measure } from "../src/sensitivity/measure.ts";
 import { openProxy } from "../src/sensitivity/proxy.ts";
 import { proxyName } from "../src/series/sensitivity.ts";
@@ -72,7 +71,7 @@ const byCosts = (
   floors = defaultFloors,
   costs = sensitivity,
 ) => planTier({ ...tier, budgetBpw }, base, { sensitivity: costs, floors: parseFloors(floors) });
-const tuned = tunedOn(calibration, {}, { critical: criticalExpertsOf(sensitivity) });
+const tuned = tunedOn(calibration);
 /** The defaults of the product. */
 const repaired = { ...tuned, repair: ["router", "rounding"] as const };
 const judgePlan = async (

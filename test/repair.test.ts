@@ -60,7 +60,6 @@ async function tune(
     calibration: rows,
     propagation,
     repair,
-    critical: new Map(),
     settings: tuningSettings,
   };
   const common = { licences: [], rounding: "stored", kernel: by, report: silentReport } as const;

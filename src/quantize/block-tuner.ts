@@ -24,7 +24,7 @@ export interface BlockPlace {
  * ones.
  */
 export function tuneBlock(walk: TuneWalk, place: BlockPlace, x: Matrix): Promise<Matrix> {
-  const { calibration, critical, routers, tools } = walk;
+  const { calibration, routers, tools } = walk;
   const { layer, kind, quantized, residual } = place;
   const tuneOne = async (matrix: VisitedMatrix) => {
     const target = (await residual?.target(matrix)) ?? null;
@@ -35,7 +35,6 @@ export function tuneBlock(walk: TuneWalk, place: BlockPlace, x: Matrix): Promise
     ...{ layer, kind, tools },
     run: { length: calibration.length, ...routers?.recorders(walk.model.weights) },
     quantized,
-    critical: critical.get(layer) ?? new Set<number>(),
     watch: watchBlock(walk, layer),
     visit: tuneOne,
   };

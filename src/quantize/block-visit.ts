@@ -28,8 +28,6 @@ export interface BlockVisit {
   readonly tools: TuningTools;
   /** The block's quantized tensors. */
   readonly quantized: readonly PlannedTensor[];
-  /** Experts of the block that are critical to a domain. */
-  readonly critical: ReadonlySet<number>;
   readonly watch: HessianWatch;
   /** Called once for each quantized matrix. Returns the weight that the forward pass uses. */
   readonly visit: (matrix: VisitedMatrix) => Promise<Weight>;

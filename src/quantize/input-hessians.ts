@@ -24,8 +24,6 @@ export interface HessianSource {
   readonly watch: HessianWatch;
   /** The block's quantized tensors. Those with the same `fedBy` share a Hessian. */
   readonly quantized: readonly PlannedTensor[];
-  /** Experts of the block that are critical to a domain. */
-  readonly critical: ReadonlySet<number>;
 }
 
 /** A Hessian that several roles use. The last one to release it frees its buffer. */
@@ -119,7 +117,7 @@ export class InputHessians {
     const gram = newGram(hessianBuffers, x.columns);
     const some = rowsOf(x, 0, Math.ceil(x.rows * settings.expertTokens));
     await collect(kernel, gram, await this.#screen(some, fedBy));
-    if (near !== undefined) await this.#addNear(gram, expert, near);
+    if (near !== undefined) await this.#addNear(gram, near);
     return this.#finish(
       gram,
       pooled === null
@@ -129,10 +127,9 @@ export class InputHessians {
   }
 
   /** Adds tokens that the router nearly sent to the expert. They are not counted as its tokens. */
-  async #addNear(gram: Gram, expert: number, near: Matrix): Promise<void> {
-    const { tools, critical } = this.#source;
-    const { settings, kernel } = tools;
-    const weight = critical.has(expert) ? settings.criticalNearWeight : settings.nearWeight;
+  async #addNear(gram: Gram, near: Matrix): Promise<void> {
+    const { settings, kernel } = this.#source.tools;
+    const weight = settings.nearWeight;
     if (weight === 0) return;
     const some = rowsOf(near, 0, Math.ceil(near.rows * settings.expertTokens));
     await kernel.run("screen", { x: some });

@@ -42,7 +42,7 @@ export async function tuneForTiers(walk: TuneWalk, task: MatrixTask): Promise<We
     if (walk.sequential) parts.push(copyOf(part));
     await writer.write(tensor, expert * rows, part);
   };
-  const sweeps = sweepsFor(walk, task);
+  const { sweeps } = tools.settings;
   const sums = await tuneRowsOf(walk, task, { hessian, widths, sweeps, write });
   await refuseNonFinite(task, sums[0]!.nonFinite);
   const stored = walk.sequential
@@ -71,16 +71,6 @@ async function tuneRowsOf(
   return blocks === null
     ? tuneMatrix(tools, rowsOfWeight(wanted), options)
     : tuneAimed(tools, wanted, { ...options, blocks });
-}
-
-/** Experts that are critical to a domain get more sweeps. */
-function sweepsFor(
-  { critical, tools: { settings } }: TuneWalk,
-  { tensor: { role, layer }, expert }: MatrixTask,
-): TuneOptions["sweeps"] {
-  const isCritical = role.routed === true && critical.get(layer!)?.has(expert) === true;
-  const times = isCritical ? settings.criticalSweeps : 1;
-  return (width) => times * settings.sweeps(width);
 }
 
 async function refuseNonFinite(task: MatrixTask, count: number): Promise<void> {

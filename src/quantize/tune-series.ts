@@ -99,7 +99,7 @@ async function repairTiers(
 /** Tunes and writes some tiers, except for gates that are to be repaired. */
 async function walk(series: Series, tiers: readonly TierTarget[]): Promise<TuningLedger> {
   const { request, model, tools, routers, progress } = series;
-  const { base, calibration, critical, propagation, repair } = request;
+  const { base, calibration, propagation, repair } = request;
   const sequential = propagation === "sequential";
   const ledger = new TuningLedger(base);
   const aim = repair.includes("rounding")
@@ -107,7 +107,7 @@ async function walk(series: Series, tiers: readonly TierTarget[]): Promise<Tunin
     : null;
   await writeUnquantized(series, tiers);
   const shared: TuneWalk = {
-    ...{ base, model, calibration, critical, tools, sequential, ledger, aim, progress },
+    ...{ base, model, calibration, tools, sequential, ledger, aim, progress },
     writer: new TierWriter(tiers),
     routers: sequential ? null : routers,
   };

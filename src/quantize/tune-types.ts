@@ -23,15 +23,11 @@ export interface TuneSeriesRequest {
   readonly propagation: Propagation;
   readonly repair: readonly Repair[];
   readonly settings: TuningSettings;
-  readonly critical: CriticalExperts;
   /** For the rounding walk, which writes the unquantized tensors. It has nothing to round. */
   readonly rounding: Rounding;
   readonly kernel: Kernel;
   readonly report: Report;
 }
-
-/** Layer -> its experts that the sensitivity found critical to some domain. */
-export type CriticalExperts = ReadonlyMap<number, ReadonlySet<number>>;
 
 /** Values that the steps of one tuning walk share. */
 export interface TuneWalk {
@@ -39,7 +35,6 @@ export interface TuneWalk {
   /** The base as a model. Its weights are checked to be finite when they are read. */
   readonly model: Model;
   readonly calibration: CalibrationIds;
-  readonly critical: CriticalExperts;
   readonly tools: TuningTools;
   /** Writes to the tiers of this walk. */
   readonly writer: TierWriter;

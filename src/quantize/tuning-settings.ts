@@ -22,8 +22,6 @@ export interface TuningSettings {
   readonly diagonalStrength: number;
   /** Weight in an expert's Hessians of tokens that the router nearly sent to it. */
   readonly nearWeight: number;
-  /** The same for an expert that is critical to a domain. */
-  readonly criticalNearWeight: number;
   /** Strength of the diagonal in other Hessians, if they saw few tokens. */
   readonly denseStrength: number;
   /** Tokens per column that are not few. */
@@ -34,8 +32,6 @@ export interface TuningSettings {
   readonly expertTokens: number;
   /** Coordinate-descent sweeps after the GPTQ sweep. */
   readonly sweeps: (width: Width) => number;
-  /** Factor on the sweeps for an expert that is critical to a domain. */
-  readonly criticalSweeps: number;
 }
 
 export const tuningSettings: TuningSettings = {
@@ -44,11 +40,9 @@ export const tuningSettings: TuningSettings = {
   pooledStrength: 2,
   diagonalStrength: 2,
   nearWeight: 0.25,
-  criticalNearWeight: 1,
   denseStrength: 1,
   denseEnough: 8,
   headGroups: 32,
   expertTokens: 1,
   sweeps: () => 2,
-  criticalSweeps: 2,
 };

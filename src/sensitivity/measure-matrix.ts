@@ -47,7 +47,7 @@ export async function measureBlock(
   const request = { ...place, model, tools, run: { length }, quantized: quantizable, visit };
   // The tuning walk sees the same rows, and refuses too many that are not finite.
   const watch = { drop: () => {}, route: () => {} };
-  const after = await visitBlock({ ...request, watch, critical: new Set() }, x);
+  const after = await visitBlock({ ...request, watch }, x);
   return { after, codes };
 }
 

@@ -11,7 +11,6 @@ import { OqeError } from "../ground/errors.ts";
 import type { Report } from "../ground/report.ts";
 import type { Inputs } from "../inputs/inputs.ts";
 import type { Kernel } from "../kernel/kernel-types.ts";
-import { criticalExpertsOf } from "../quantize/critical-experts.ts";
 import { tuningSettings } from "../quantize/tuning-settings.ts";
 import { type Receipt, receiptPath } from "../receipt/receipt.ts";
 import { writeReceipt } from "../receipt/receipt-file.ts";
@@ -96,11 +95,10 @@ function writeWeights(
   { base, runs, inputs, rows, kernel, report }: FoldersRequest,
   folders: readonly string[],
 ): Promise<readonly WrittenTier[]> {
-  const { options, sensitivity } = runs[0]!.recipe; // the same for all tiers of a run
+  const { options } = runs[0]!.recipe; // the same for all tiers of a run
   const tuning: Tuning | null = rows.tuning && {
     calibration: rows.tuning.rows,
     propagation: inputs.propagation,
-    critical: criticalExpertsOf(sensitivity),
     repair: options.repair ?? [],
     settings: tuningSettings,
   };

@@ -18,7 +18,6 @@ import type { TierPlan } from "../plan/plan-types.ts";
 import { tierGroupSize, tiers } from "../plan/tiers.ts";
 import { quantizeSeries } from "../quantize/round-series.ts";
 import { tuneSeries } from "../quantize/tune-series.ts";
-import type { CriticalExperts } from "../quantize/tune-types.ts";
 import type { Propagation, Repair, TuningRecord } from "../quantize/tuning-record.ts";
 import type { TuningSettings } from "../quantize/tuning-settings.ts";
 
@@ -39,8 +38,6 @@ export interface WrittenTier {
 export interface Tuning {
   readonly calibration: CalibrationIds;
   readonly propagation: Propagation;
-  /** Empty: nothing was measured. */
-  readonly critical: CriticalExperts;
   readonly repair: readonly Repair[];
   readonly settings: TuningSettings;
 }

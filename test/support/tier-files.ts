@@ -51,7 +51,7 @@ export async function tierFiles(
     folders: [join(await mkdtemp(join(scratch, "tier-")), "oQ4e")],
     licences: [],
     rounding: "stored",
-    tuning: method && { calibration, ...method, critical: new Map(), settings: tuningSettings },
+    tuning: method && { calibration, ...method, settings: tuningSettings },
     kernel,
     report: silentReport,
   });
