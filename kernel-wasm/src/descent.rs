@@ -15,6 +15,7 @@ use std::ops::Range;
 
 use crate::gemm::{gemm, Product, Target, View};
 use crate::lanes::Floats;
+use crate::mirror::mirror;
 use crate::sweep::Block;
 use crate::tuning::{Task, Workspace};
 
@@ -73,16 +74,23 @@ pub fn include(task: &Task, block: &Block, work: &mut Workspace) {
         unsafe {
             let to = Target { data: gradients.add(slots.start), stride: reach };
             gemm(&Product::of([rows, slots.len(), height], products, factor, to), work.scratch);
-            for others in filled() {
+            // M is symmetric. A window that has moved along ends among the first slots, so its
+            // later positions are in rows above those of its earlier ones.
+            for others in filled().filter(|others| others.start <= slots.start) {
                 let left = block.at(block.start, window.position(others.start)).transposed();
                 let data = gram.add(others.start * reach + slots.start);
                 let to = Target { data, stride: reach };
-                gemm(
-                    &Product::of([others.len(), slots.len(), height], left, factor, to),
-                    work.scratch,
-                );
+                let product = Product::of([others.len(), slots.len(), height], left, factor, to);
+                let diagonal = (others == slots).then_some(0);
+                gemm(&Product { diagonal, ..product }, work.scratch);
             }
         }
+    }
+    // Filled slots are the last ones, or all.
+    let empty = reach - window.count;
+    // SAFETY: M is square.
+    unsafe { mirror(window.count, Target { data: gram.add(empty * (reach + 1)), stride: reach }) };
+    for slots in filled() {
         for slot in slots {
             work.inverse[slot] = 1.0 / work.gram[slot * reach + slot];
         }

@@ -17,6 +17,7 @@ pub mod gemm;
 pub mod half;
 mod lanes;
 pub mod mamba;
+mod mirror;
 pub mod norm;
 pub mod pack;
 pub mod packed;
