@@ -8,92 +8,36 @@
 //! (arXiv 2309.01885, section 3). Few codes change, so gradients are stored, and each change adds
 //! one row of M to them. After the last block M = H'.
 //!
-//! Gradients and M cover a window of `reach` slots; position p is in slot (p - columns) mod reach.
-//! Up to some thousand columns the window is the whole matrix. In wider matrices it moves along.
+//! Gradients and M cover a window of positions (window.rs).
 
 use std::ops::Range;
 
 use crate::gemm::{gemm, Product, Target, View};
 use crate::lanes::Floats;
-use crate::mirror::mirror;
 use crate::sweep::Block;
-use crate::tuning::{Task, Workspace};
+use crate::tuning::Task;
+use crate::window::Window;
+use crate::workspace::Workspace;
 
 /// Columns checked together: two vectors.
 const LOOK: usize = 8;
 
-/// The window when positions from `start` on are done.
-pub struct Window {
-    start: usize,
-    reach: usize,
-    /// Slot of `start`.
-    first: usize,
-    count: usize,
-}
-
-impl Window {
-    pub fn of(task: &Task, start: usize) -> Self {
-        let (reach, done) = (task.reach(), task.columns - start);
-        Self { start, reach, first: (reach - done % reach) % reach, count: done.min(reach) }
-    }
-
-    /// Slots of the first `count` positions, as ranges in the order of the positions.
-    fn slots(&self, count: usize) -> [Range<usize>; 2] {
-        let end = self.first + count;
-        [self.first..end.min(self.reach), 0..end.saturating_sub(self.reach)]
-    }
-
-    fn position(&self, slot: usize) -> usize {
-        self.start
-            + if slot >= self.first { slot - self.first } else { slot + self.reach - self.first }
-    }
-}
-
-/// Adds a block to the window: its codes are chosen and its t is in `work.products`.
+/// Adds a block to a task: its codes are chosen, its t is in `work.products`, and M includes it.
 pub fn include(task: &Task, block: &Block, work: &mut Workspace) {
-    let window = Window::of(task, block.start);
-    let height = block.end - block.start;
+    let window = window_of(task, block.start);
+    let fresh = window.fresh(block);
     let (rows, reach, stride) = (task.rows, window.reach, task.stride());
-    // A block never crosses the window's end. The window ends where the matrix ends, and its size
-    // is a multiple of the block size.
-    let [fresh, _] = window.slots(height);
     for row in work.gradients.chunks_exact_mut(reach) {
         row[fresh.clone()].fill(0.0);
     }
-    for (slot, row) in work.gram.chunks_exact_mut(reach).enumerate() {
-        let cleared = if fresh.contains(&slot) { 0..reach } else { fresh.clone() };
-        row[cleared].fill(0.0);
-    }
     let products = View::of_rows(work.products.as_ptr(), stride).transposed();
-    let (gradients, gram) = (work.gradients.as_mut_ptr(), work.gram.as_mut_ptr());
-    let filled = || window.slots(window.count).into_iter().filter(|slots| !slots.is_empty());
-    for slots in filled() {
+    for slots in window.filled() {
         let factor = block.at(block.start, window.position(slots.start));
-        // SAFETY: the views end with their slices, the slots lie within a row of gradients and of
-        // M.
-        unsafe {
-            let to = Target { data: gradients.add(slots.start), stride: reach };
-            gemm(&Product::of([rows, slots.len(), height], products, factor, to), work.scratch);
-            // M is symmetric. A window that has moved along ends among the first slots, so its
-            // later positions are in rows above those of its earlier ones.
-            for others in filled().filter(|others| others.start <= slots.start) {
-                let left = block.at(block.start, window.position(others.start)).transposed();
-                let data = gram.add(others.start * reach + slots.start);
-                let to = Target { data, stride: reach };
-                let product = Product::of([others.len(), slots.len(), height], left, factor, to);
-                let diagonal = (others == slots).then_some(0);
-                gemm(&Product { diagonal, ..product }, work.scratch);
-            }
-        }
-    }
-    // Filled slots are the last ones, or all.
-    let empty = reach - window.count;
-    // SAFETY: M is square.
-    unsafe { mirror(window.count, Target { data: gram.add(empty * (reach + 1)), stride: reach }) };
-    for slots in filled() {
-        for slot in slots {
-            work.inverse[slot] = 1.0 / work.gram[slot * reach + slot];
-        }
+        let shape = [rows, slots.len(), block.end - block.start];
+        let data = work.gradients[slots.start..].as_mut_ptr();
+        let to = Target { data, stride: reach };
+        // SAFETY: the views end with their slices, the slots lie within a row of gradients.
+        unsafe { gemm(&Product::of(shape, products, factor, to), work.scratch) };
     }
     for slot in fresh {
         let p = window.position(slot);
@@ -103,6 +47,10 @@ pub fn include(task: &Task, block: &Block, work: &mut Workspace) {
             work.high[row * reach + slot] = high;
         }
     }
+}
+
+fn window_of(task: &Task, start: usize) -> Window {
+    Window::of(task.reach(), task.columns, start)
 }
 
 /// Bounds of g / M_qq within which the present code is the best: half a step, or infinity where
@@ -121,7 +69,7 @@ fn bounds(task: &Task, work: &Workspace, p: usize, row: usize) -> (f32, f32) {
 /// Checks every code in the window `task.sweeps` times, from the last position to the first, and
 /// changes it where another one is better.
 pub fn descend(task: &Task, start: usize, work: &mut Workspace) {
-    let window = Window::of(task, start);
+    let window = window_of(task, start);
     for row in 0..task.rows {
         for _ in 0..task.sweeps {
             let mut changes = 0;

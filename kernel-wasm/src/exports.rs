@@ -141,10 +141,11 @@ pub unsafe fn quantize(call: usize) {
     let weights = bytes(call.weights, elements * from.bytes());
     let calls = from_raw_parts_mut(call.widths as *mut WidthCall, call.count);
     let mut widths: Vec<Width> = calls.iter().map(|width| width.width(elements, store)).collect();
-    let mut sums = Sums { energy: call.energy, non_finite: call.non_finite };
+    let mut sums = Sums { non_finite: call.non_finite, ..Sums::default() };
     let source = Source { weights, from, columns: call.columns, store, rounding };
     quantize::quantize(&source, &mut widths, &mut sums);
-    (call.energy, call.non_finite) = (sums.energy, sums.non_finite);
+    call.energy = sums.energies.iter().fold(call.energy, |sum, energy| sum + energy);
+    call.non_finite = sums.non_finite;
     for (call, width) in calls.iter_mut().zip(&widths) {
         call.squared_error = width.squared_error;
     }

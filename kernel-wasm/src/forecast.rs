@@ -4,7 +4,8 @@
 //! 2508.01077). Clipping and coordinate descent are not included; the caller corrects for them with
 //! a sample of real results.
 
-use crate::tuning::{Task, Workspace};
+use crate::tuning::Task;
+use crate::workspace::Workspace;
 
 /// Σ over rows of Σ_k pivots[k] · s² / 12, s the scale of column k's group as searched. `pivots` in
 /// natural order.
@@ -27,7 +28,7 @@ pub fn take_weights(task: &Task, work: &mut Workspace) {
     work.rounded_losses.fill(0.0);
     for (p, &natural) in task.order.iter().enumerate() {
         let from = &work.weights[natural as usize * stride..][..stride];
-        work.rounded[p * stride..][..stride].copy_from_slice(from);
+        work.errors[p * stride..][..stride].copy_from_slice(from);
     }
 }
 

@@ -36,6 +36,8 @@ pub mod sweep;
 pub mod triangular;
 pub mod tuned;
 pub mod tuning;
+pub mod window;
+pub mod workspace;
 
 #[cfg(target_arch = "wasm32")]
 pub mod exports;

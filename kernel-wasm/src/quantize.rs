@@ -42,10 +42,10 @@ pub struct Width<'a> {
     pub squared_error: f64,
 }
 
-#[derive(Clone, Copy, Default, PartialEq, Debug)]
+#[derive(Clone, Default, PartialEq, Debug)]
 pub struct Sums {
-    /// Sum of w², row by row.
-    pub energy: f64,
+    /// Σ w² of each row.
+    pub energies: Vec<f64>,
     /// Number of NaN and infinities, in the base or caused by a cast.
     pub non_finite: f64,
 }
@@ -81,7 +81,7 @@ pub fn quantize(source: &Source, widths: &mut [Width], sums: &mut Sums) {
             let start = row * source.columns + block * BLOCK;
             energy += quantize_block(source, &mut work, start, bytes, widths);
         }
-        sums.energy += energy;
+        sums.energies.push(energy);
         for (width, error) in widths.iter_mut().zip(&work.errors) {
             width.squared_error += error;
         }

@@ -9,16 +9,26 @@
 
 use crate::gemm::{gemm, Product, Target, View};
 use crate::refit_group::{GroupRows, Own, Place};
-use crate::tuning::{Task, Workspace, CHUNK};
+use crate::tuning::{Task, CHUNK};
+use crate::workspace::Workspace;
 
-/// Refits all groups. The sweep has reached position 0, and the window is the whole matrix.
-pub fn refit(task: &Task, work: &mut Workspace) {
+/// Position of each natural column.
+pub fn positions(order: &[u32]) -> Vec<usize> {
+    let mut position = vec![0; order.len()];
+    order.iter().enumerate().for_each(|(p, &natural)| position[natural as usize] = p);
+    position
+}
+
+/// Brings M, when it includes all positions, to natural order. Then it is H'.
+pub fn gram_to_natural_order(position: &[usize], gram: &mut [f32]) {
+    to_natural_order(position, gram);
+    rows_to_natural_order(position, gram);
+}
+
+/// Refits all groups. The sweep has reached position 0, and `work.gram` is in natural order.
+pub fn refit(task: &Task, position: &[usize], work: &mut Workspace) {
     let (columns, stride, group) = (task.columns, task.stride(), task.group);
-    let mut position = vec![0; columns];
-    task.order.iter().enumerate().for_each(|(p, &natural)| position[natural as usize] = p);
-    to_natural_order(&position, work.gradients);
-    to_natural_order(&position, work.gram);
-    rows_to_natural_order(&position, work.gram);
+    to_natural_order(position, work.gradients);
     let mut rows = Box::new(GroupRows::zero());
     for first in (0..columns).step_by(group) {
         let positions = &position[first..first + group];

@@ -5,7 +5,8 @@ use crate::affine::EPSILON;
 use crate::lanes::Floats;
 use crate::search::settle;
 use crate::sweep::{chunk, chunk_mut};
-use crate::tuning::{Task, Workspace, CHUNK};
+use crate::tuning::{Task, CHUNK};
+use crate::workspace::Workspace;
 
 const VECTORS: usize = CHUNK / 4;
 const LARGEST_GROUP: usize = 128;

@@ -9,7 +9,8 @@
 use crate::affine::{pair, EPSILON};
 use crate::half::{round_to, Dtype};
 use crate::lanes::Floats;
-use crate::tuning::{Task, Workspace};
+use crate::tuning::Task;
+use crate::workspace::Workspace;
 
 /// Ends of a range to try on each side, from the full range on.
 const ENDS: usize = 11;

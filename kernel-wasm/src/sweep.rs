@@ -10,7 +10,8 @@ use std::ops::Range;
 
 use crate::gemm::{gemm, Product, Scratch, Target, View};
 use crate::lanes::Floats;
-use crate::tuning::{Task, Workspace, BLOCK, CHUNK};
+use crate::tuning::{Task, BLOCK, CHUNK};
+use crate::workspace::Workspace;
 
 /// Columns that are corrected one by one.
 const LEAF: usize = 32;
@@ -59,9 +60,10 @@ pub fn sweep(task: &Task, block: &Block, work: &mut Workspace) {
     add_squares(task, block.end - block.start, work.products, work.losses);
 }
 
-/// Adds the squares of plain rounding's t over the block to its losses.
+/// Adds the squares of plain rounding's t over the block to its losses. `work.errors` are those of
+/// plain rounding.
 pub fn add_rounded(task: &Task, block: &Block, work: &mut Workspace) {
-    let errors = &work.rounded[block.start * task.stride()..];
+    let errors = &work.errors[block.start * task.stride()..];
     multiply(task, block, errors, work.products, work.scratch);
     add_squares(task, block.end - block.start, work.products, work.rounded_losses);
 }

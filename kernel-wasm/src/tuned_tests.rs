@@ -6,7 +6,7 @@ use super::*;
 use crate::affine::tests::fit_ref;
 use crate::gemm::Scratch;
 use crate::half::{round_to, Dtype};
-use crate::quantize::Rounding;
+use crate::tuning::Job;
 
 #[test]
 fn the_sweep_is_gptq() {
@@ -14,9 +14,7 @@ fn the_sweep_is_gptq() {
         let problem = problem(task(5, d, bits, group, Dtype::Bf16), Dtype::Bf16, gaussian);
         let answer = problem.solve();
         problem.check(&answer);
-        let mut memory = answer.memory;
-        let mut scratch = Scratch::default();
-        let work = Workspace::carve(&problem.task, &mut memory, &mut scratch);
+        let [scales, biases] = &answer.searched;
         let (stride, most) = (problem.task.stride(), problem.task.levels());
         // Frantar et al., algorithm 1, a column at a time, columns from the last position to the
         // first: the factor of the inverse of H with its order reversed.
@@ -31,15 +29,15 @@ fn the_sweep_is_gptq() {
                 .collect();
             for i in 0..d {
                 let pair = reversed[i] as usize / group * stride + row;
-                let (scale, bias) = (f64::from(work.scales[pair]), f64::from(work.biases[pair]));
+                let (scale, bias) = (f64::from(scales[pair]), f64::from(biases[pair]));
                 let code = ((w[i] - bias) / scale).round_ties_even().clamp(0.0, f64::from(most));
-                if code == f64::from(work.codes[(d - 1 - i) * stride + row]) {
+                if code == f64::from(answer.codes[(d - 1 - i) * stride + row]) {
                     same += 1;
                 } else {
                     different += 1;
                 }
                 // One different code changes all later ones, so continue from ours.
-                let ours = f64::from(work.codes[(d - 1 - i) * stride + row]);
+                let ours = f64::from(answer.codes[(d - 1 - i) * stride + row]);
                 let error = (w[i] - (ours * scale + bias)) / u[i * d + i];
                 (i..d).for_each(|j| w[j] -= error * u[i * d + j]);
             }
@@ -103,6 +101,33 @@ fn rows_do_not_show_how_they_were_cut() {
 }
 
 #[test]
+fn tasks_of_a_job_do_not_affect_each_other() {
+    let first = problem(task(21, 320, 4, 64, Dtype::Bf16), Dtype::Bf16, gaussian);
+    let other = problem(first.task, Dtype::Bf16, |row, k, noise| 2.0 * gaussian(row, k, noise));
+    let of = |weights: &Problem, bits, sweeps, refit| Problem {
+        task: Task { bits, sweeps, refit, ..first.task },
+        bytes: weights.bytes.clone(),
+        weights: weights.weights.clone(),
+        ..first.clone()
+    };
+    for second in [&first, &other] {
+        let all = [
+            of(&first, 8, 0, false),
+            of(second, 4, 2, true),
+            of(&first, 6, 1, false),
+            of(second, 2, 1, true),
+        ];
+        let together = solve_all(&all.each_ref());
+        for (problem, answer) in all.iter().zip(&together) {
+            let alone = problem.solve();
+            assert_eq!(answer.rows, alone.rows);
+            assert!(answer.words == alone.words);
+            assert!(answer.scales == alone.scales && answer.biases == alone.biases);
+        }
+    }
+}
+
+#[test]
 fn each_step_lowers_the_loss() {
     let base = task(48, 320, 4, 64, Dtype::Bf16);
     let loss = |task: Task<'static>| problem(task, Dtype::Bf16, gaussian).check_solved().loss;
@@ -145,21 +170,14 @@ fn non_finite_weights_are_counted_and_nothing_else_is_done() {
     let mut problem = problem(task(3, 64, 4, 64, Dtype::Bf16), Dtype::F32, gaussian);
     problem.bytes[4..8].copy_from_slice(&f32::NAN.to_le_bytes());
     problem.bytes[128 * 4..129 * 4].copy_from_slice(&f32::INFINITY.to_le_bytes());
-    let source = Source {
-        weights: &problem.bytes,
-        from: Dtype::F32,
-        columns: 64,
-        store: Dtype::Bf16,
-        rounding: Rounding::Stored,
-    };
-    let mut memory = vec![0.0; problem.task.workspace()];
     let (mut words, mut scales, mut biases) = (vec![0; 3 * 32], vec![0; 6], vec![0; 6]);
-    let mut stored = Stored { words: &mut words, scales: &mut scales, biases: &mut biases };
-    let mut scratch = Scratch::default();
-    let mut work = Workspace::carve(&problem.task, &mut memory, &mut scratch);
-    let job = Job { task: problem.task(), source };
-    let totals = prepare(&job, &problem.diagonal, &mut stored, &mut work);
-    assert_eq!(totals.non_finite, 2.0);
+    let stored = Stored { words: &mut words, scales: &mut scales, biases: &mut biases };
+    let mut operands =
+        [Operands { source: problem.source(), stored, sums: &mut [RowSums::default(); 3] }];
+    let job = Job { tasks: vec![problem.task], sources: 1 };
+    let (mut memory, mut scratch) = (vec![0.0; job.workspace()], Scratch::default());
+    let mut works = Workspaces { job: &job, memory: &mut memory, scratch: &mut scratch };
+    assert_eq!(prepare(&mut operands, &problem.diagonal, &mut works), 2.0);
 }
 
 /// Computes every candidate in float64, one group at a time. None is better than what the search
@@ -171,9 +189,8 @@ fn the_search_finds_the_best_of_what_it_tries() {
     {
         let task = Task { factored: false, ..task(17, 128, bits, 64, store) };
         let problem = problem(task, Dtype::F32, gaussian);
-        let mut answer = problem.solve();
-        let mut scratch = Scratch::default();
-        let work = Workspace::carve(&task, &mut answer.memory, &mut scratch);
+        let answer = problem.solve();
+        let [scales, biases] = &answer.searched;
         for (at, values) in problem.weights.chunks_exact(64).enumerate() {
             let (row, group) = (at / 2, at % 2);
             let importance = &problem.diagonal[group * 64..][..64];
@@ -199,7 +216,7 @@ fn the_search_finds_the_best_of_what_it_tries() {
                 best = best.min(error(scale, lo + low * (hi - lo)));
             }
             let at = group * task.stride() + row;
-            let found = error(work.scales[at], work.biases[at]);
+            let found = error(scales[at], biases[at]);
             assert!(
                 found <= best * 1.001,
                 "{bits} bits, {store:?}: {found:e} where {best:e} is to be had"
