@@ -7,7 +7,13 @@ import { parseReceipt } from "../src/receipt/receipt-file.ts";
 import { parseSensitivity } from "../src/sensitivity/sensitivity-file.ts";
 import { makeCheckpoint } from "./support/checkpoints.ts";
 import { type CliResult, runCli } from "./support/cli-run.ts";
-import { removeFolder, scratchFolder, smallest } from "./support/models.ts";
+import {
+  copyModel,
+  editSafetensors,
+  removeFolder,
+  scratchFolder,
+  smallest,
+} from "./support/models.ts";
 import { nemotron30b } from "./support/nemotron-30b.ts";
 import { exitCodeOf } from "./support/refusal.ts";
 
@@ -90,6 +96,14 @@ describe("a sensitivity", () => {
     expect(text).toMatch(/^experts\.down +[\d-]+ +[\d,]+ +\d+\.\d % /m);
   });
 
+  test("fits a copy of the base under another name", async () => {
+    const ask = (path: string) => ["plan", path, "--sensitivity", file, ...floors, "--json"];
+    const copy = await copyModel(model, "renamed");
+    const [own, renamed] = [await runCli(ask(model)), await runCli(ask(copy))];
+    expect([own.code, renamed.code]).toEqual([0, 0]);
+    expect(JSON.parse(renamed.stdout).tiers).toEqual(JSON.parse(own.stdout).tiers);
+  });
+
   test("is in the receipt of a tier that it planned", async () => {
     const out = `${folder}/out`;
     const args = [
@@ -137,6 +151,22 @@ describe("a plan is refused for", () => {
       "BAD_SENSITIVITY",
       /is of base nemotron_h at sha256:\w+, not llama at/,
     ));
+  test("a sensitivity of the same shapes with other weights", async () => {
+    const other = await copyModel(model, "shuffled");
+    await editSafetensors(other, (header, data) => {
+      const name = Object.keys(header).find((key) => key.endsWith("in_proj.weight"))!;
+      const [start, end] = header[name]!.data_offsets;
+      const half = (end - start) / 2;
+      const first = Buffer.from(data.subarray(start, start + half));
+      data.copyWithin(start, start + half, end);
+      data.set(first, end - half);
+    });
+    await refused(
+      ["plan", other, "--sensitivity", file, ...floors],
+      "BAD_SENSITIVITY",
+      /is of base nemotron_h at sha256:\w+, not shuffled at sha256:/,
+    );
+  });
   test("a sensitivity of another engine", async () => {
     const other = JSON.parse(await readFile(file, "utf8"));
     other.engine.version = "0.0.1";

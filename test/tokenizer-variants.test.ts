@@ -34,6 +34,7 @@ const endOfText = "<|endoftext|>";
 const vocabularies: readonly (readonly [string, string, Json, Record<string, unknown>])[] = [
   ["GPT-2", "llama-3", { tokenizer_class: "GPT2Tokenizer" }, {}],
   ["Qwen2", "qwen", { tokenizer_class: "Qwen2Tokenizer", eos_token: "</s>" }, {}],
+  ["Qwen2 by its model_type", "qwen", {}, { "config.json": { model_type: "qwen3" } }],
   [
     "Qwen2 with added tokens",
     "qwen",

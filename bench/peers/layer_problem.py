@@ -3,7 +3,7 @@ holds bf16 values.
 
     layer_problem.py FOLDER [K O N]        (default 2048 2048 4096)
 
-Inputs are correlated (a quarter of the directions carry most of the energy) and eight channels are
+Inputs are correlated (a quarter of the directions have most of the energy) and eight channels are
 outliers, like hidden states of language models. The seed is fixed, so every run has the same
 problem.
 """

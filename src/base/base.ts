@@ -4,6 +4,7 @@ import { openCheckpoint } from "../checkpoint/checkpoint.ts";
 import { storageDtype } from "../checkpoint/config.ts";
 import { asObject } from "../checkpoint/json.ts";
 import type { ModelConfig } from "../checkpoint/model-config.ts";
+import { quantizationKeys } from "../checkpoint/quantized-base.ts";
 import type { Repository } from "../checkpoint/repository.ts";
 import { OqeError } from "../ground/errors.ts";
 import { type FloatDtype, isFloat } from "../kernel/dtype.ts";
@@ -96,7 +97,7 @@ function valueDtype({ sources }: OutputTensor, { tensors }: Checkpoint): FloatDt
 function isDeclared(config: ModelConfig, known: readonly Architecture[]): boolean {
   const own = known.find(({ modelType }) => modelType === config.model_type);
   const method = asObject(config.quantization_config)?.quant_method;
-  const isElsewhere = (config.quantization ?? config.compression_config ?? null) !== null;
+  const isElsewhere = quantizationKeys(config).some((key) => key !== "quantization_config");
   return typeof method === "string" && !isElsewhere && (own?.decodes?.includes(method) ?? false);
 }
 

@@ -109,7 +109,14 @@ describe("a base's tokenizer", () => {
       {},
       /tokenizer_class is "LlamaTokenizer"/,
     ],
-    ["no class", {}, {}, /tokenizer_class is "none"/],
+    ["no class", {}, {}, /tokenizer_class is "none"; .* one of GPT2Tokenizer/],
+    ["no class, of a llama", {}, { "config.json": '{"model_type": "llama"}' }, /is "none"/],
+    [
+      "a class that needs tokenizer.json",
+      { tokenizer_class: "TokenizersBackend" },
+      { "config.json": '{"model_type": "qwen3"}' },
+      /is "TokenizersBackend"/,
+    ],
     [
       "a prefix space",
       { tokenizer_class: "GPT2Tokenizer", add_prefix_space: true },

@@ -31,10 +31,14 @@ const qwen2Kind: Kind = {
   defaults: { eos_token: endOfText, unk_token: endOfText, pad_token: endOfText },
 };
 /** `tokenizer_class` of tokenizer_config.json, without `Fast`. */
-const kinds = new Map<unknown, Kind>([
+const kinds: ReadonlyMap<string, Kind> = new Map([
   ["GPT2Tokenizer", gpt2Kind],
   ["Qwen2Tokenizer", qwen2Kind],
 ]);
+/** The class that transformers takes for a `model_type` if tokenizer_config.json names none. */
+const classes: ReadonlyMap<unknown, string> = new Map(
+  ["qwen2", "qwen3", "qwen3_moe"].map((modelType) => [modelType, "Qwen2Tokenizer"]),
+);
 const named = ["bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token"];
 
 /**
@@ -44,10 +48,13 @@ const named = ["bos_token", "eos_token", "unk_token", "sep_token", "pad_token", 
  */
 export async function vocabularyTokenizer(base: Repository): Promise<Definition> {
   const settings = await readObject(base, "tokenizer_config.json");
-  const name = String(settings.tokenizer_class ?? "none").replace(/Fast$/, "");
-  const kind = kinds.get(name);
-  if (kind === undefined)
-    throw new Error(`its tokenizer_class is ${JSON.stringify(name.slice(0, 60))}`);
+  const { model_type: modelType } = await readObject(base, "config.json");
+  const name = String(settings.tokenizer_class ?? classes.get(modelType) ?? "none");
+  const kind = kinds.get(name.replace(/Fast$/, ""));
+  if (kind === undefined) {
+    const found = `its tokenizer_class is ${JSON.stringify(name.slice(0, 60))}`;
+    throw new Error(`${found}; without tokenizer.json it must be one of ${[...kinds.keys()]}`);
+  }
   if (settings.add_prefix_space === true) throw new Error("it sets add_prefix_space");
   const vocab = await readVocabulary(base);
   return {

@@ -60,7 +60,7 @@ function languageCode(text: string): string[] {
 }
 
 /**
- * Files at the top level that the base's terms ask to hand on: copied as they are, in list order.
+ * Licence files and notices at the top level: every copy of the model needs them. In list order.
  */
 export function licenceFiles(repository: Repository): string[] {
   const named = /^(licen[cs]e|notice|copying|use_policy)/i;

@@ -48,6 +48,11 @@ test.each<[Inherited, ReturnType<typeof licenceMetadata>, warned: boolean]>([
   expect(errors).toEqual([]);
 });
 
+test("the warning names the licences, not the word that stands for them", () => {
+  const [warning] = licenceWarnings(of({ license: "other", licenseName: "mit apache-2.0" }));
+  expect(warning).toContain('("mit apache-2.0")');
+});
+
 test("a licence file of the tier is linked before the base's card", () => {
   expect(licenceMetadata(of({ license: "other" }, {}, file))).toEqual(
     other("license-of-the-base", "LICENSE"),

@@ -43,7 +43,8 @@ export function licenceMetadata(facts: Facts): LicenceMetadata {
 export function licenceWarnings(facts: Facts): string[] {
   const { license, licenseName, licenseLink } = facts.base.inherited;
   const base = facts.base.id ?? facts.base.name;
-  const stated = license ?? licenseName ?? licenseLink;
+  const stated =
+    license === "other" ? (licenseName ?? license) : (license ?? licenseName ?? licenseLink);
   if (stated === undefined) return [];
   const { license: written, license_link: link } = licenceMetadata(facts);
   const quoted = JSON.stringify(stated);

@@ -193,7 +193,7 @@ describe("the card follows the recipe", () => {
       warnings: ["odd `rope_scaling` | ignored"],
     });
     expect(text).toContain("the folder `my model`");
-    expect(text).toContain("hash of config and tensor headers");
+    expect(text).toContain("hash of its config and safetensors files");
     expect(text).toContain("all of them: the model is dense");
     expect(text).toContain("states no single licence");
     expect(text).toContain("not published");

@@ -96,7 +96,7 @@ test("opens each file once, closes, and opens again when asked", async () => {
   await repository.close?.();
 });
 
-test("the revision depends on config, names, sizes and headers only", async () => {
+test("the revision depends on config, names, sizes, headers and weights only", async () => {
   const base = { "config.json": "{}", "model.safetensors": shard("w"), "README.md": "hello" };
   const revision = async (changes: Record<string, string | Uint8Array>) => {
     const repository = await openFolder(await write({ ...base, ...changes }));
@@ -108,19 +108,30 @@ test("the revision depends on config, names, sizes and headers only", async () =
   const otherHeader = safetensors({ w: entry("F16", [2, 2], 0, 8) }, 8);
   const original = await revision({});
   expect(original).toMatch(/^sha256:[0-9a-f]{64}$/);
-  expect(await revision({ "model.safetensors": otherWeights })).toBe(original);
   expect(await revision({ "README.md": "changed", LICENSE: "new" })).toBe(original);
   const changed: string[] = [];
   for (const change of [
     { "config.json": "{ }" },
     { "model.safetensors": otherHeader },
+    { "model.safetensors": otherWeights },
     { "model.safetensors": safetensors({ w: entry("BF16", [2, 2], 0, 8) }, 9) },
     { "more.safetensors": "" },
     { "more.safetensors": safetensors("{}", 0, 2n ** 64n - 1n) },
   ] as Record<string, string | Uint8Array>[]) {
     changed.push(await revision(change));
   }
-  expect(new Set([original, ...changed]).size).toBe(6);
+  expect(new Set([original, ...changed]).size).toBe(7);
+});
+
+test("a copy of a folder has the same revision", async () => {
+  const files = { "config.json": "{}", "model.safetensors": shard("w") };
+  const revisions = new Set<string>();
+  for (const name of ["Model", "Copy"]) {
+    const repository = await openFolder(await write(files, name));
+    revisions.add(repository.revision);
+    await repository.close?.();
+  }
+  expect(revisions.size).toBe(1);
 });
 
 test("reads the Hugging Face cache: links into blobs, the commit, the model's name", async () => {

@@ -1,19 +1,15 @@
-import { createHash, type Hash } from "node:crypto";
 import { type FileHandle, open, readdir, realpath, stat } from "node:fs/promises";
 import { basename, dirname, join, sep } from "node:path";
 import { OqeError } from "../ground/errors.ts";
 import { reasonOf } from "../ground/reasons.ts";
+import { fingerprint } from "./fingerprint.ts";
 import { quote } from "./json.ts";
 import type { ByteSource, Repository } from "./repository.ts";
-import { MAX_HEADER_BYTES } from "./safetensors.ts";
 
 /** A model folder has dozens of files. A folder with more than this is not a model folder. */
 const MAX_FILES = 10_000;
 /** The operating system reads at most 2^31 bytes at once. */
 const MAX_READ = 1 << 30;
-const CHUNK = 1 << 20;
-/** Most bytes of a config, as in readText. */
-const MAX_CONFIG = 64 << 20;
 
 /**
  * Opens a folder as a repository. Lists regular files at any depth, except those below dot-folders.
@@ -153,39 +149,6 @@ function commitOf(root: string): string | undefined {
 function nameOf(root: string): string {
   const repo = commitOf(root) === undefined ? "" : basename(dirname(dirname(root)));
   return repo.startsWith("models--") ? repo.split("--").at(-1)! : basename(root);
-}
-
-/**
- * Identifies the state of a folder without reading weights: a hash of its config and of the name,
- * size and header of every safetensors file.
- */
-export async function fingerprint(folder: Pick<Repository, "files" | "open">): Promise<string> {
-  const hash = createHash("sha256");
-  for (const [path, size] of folder.files) {
-    // Shards are at the top. Folders below may be output of an earlier run.
-    if (path !== "config.json" && !/^[^/]+\.safetensors$/.test(path)) continue;
-    hash.update(`${path}\0${size}\0`);
-    const source = await folder.open(path);
-    await digest(
-      source,
-      path === "config.json" ? Math.min(size, MAX_CONFIG) : await headerEnd(source),
-      hash,
-    );
-  }
-  return `sha256:${hash.digest("hex")}`;
-}
-
-/** End of the header, within the file. readHeader checks the header itself. */
-async function headerEnd(source: ByteSource): Promise<number> {
-  if (source.size < 8) return source.size;
-  const first = await source.read(0, 8);
-  const declared = Number(new DataView(first.buffer, first.byteOffset).getBigUint64(0, true));
-  return Math.min(8 + declared, 8 + MAX_HEADER_BYTES, source.size);
-}
-
-async function digest(source: ByteSource, end: number, hash: Hash): Promise<void> {
-  for (let at = 0; at < end; at += CHUNK)
-    hash.update(await source.read(at, Math.min(CHUNK, end - at)));
 }
 
 class FileSource implements ByteSource {

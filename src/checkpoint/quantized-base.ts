@@ -17,12 +17,21 @@ const packed = /^(U8|I8|F8_.*|U16|I16|U32|I32)$/;
 const siblings =
   /^(.*)\.(scales|weight_scale|weight_scale_inv|weight_packed|qweight|weight\.absmax)$/;
 
+/** Whether a key of the config says nothing: some exporters write null, false or an empty object. */
+function isEmpty(value: unknown): boolean {
+  const fields = asObject(value);
+  return (value ?? false) === false || (fields !== undefined && Object.keys(fields).length === 0);
+}
+
+/** Keys of the config that say how the weights are quantized. */
+export function quantizationKeys(config: ModelConfig): string[] {
+  return configKeys.filter((key) => !isEmpty(config[key]));
+}
+
 /** Throws ALREADY_QUANTIZED when the config says that the weights are quantized. */
 export function refuseQuantizedConfig(config: ModelConfig, repository: Repository): void {
-  for (const key of configKeys) {
-    const value = config[key];
-    if (value === undefined || value === null || value === false) continue;
-    const { quant_method: method, mode } = asObject(value) ?? {};
+  for (const key of quantizationKeys(config)) {
+    const { quant_method: method, mode } = asObject(config[key]) ?? {};
     const how = method ?? mode;
     refuse(
       repository,

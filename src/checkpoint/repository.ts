@@ -17,7 +17,7 @@ export interface Repository {
   readonly name: string;
   /**
    * On the Hub a commit (40 hex). Of a folder the commit in its snapshot path, else `sha256:` and a
-   * hash of config and headers.
+   * fingerprint (fingerprint.ts).
    */
   readonly revision: string;
   /** Files with their sizes in bytes, sorted by path. */

@@ -112,20 +112,12 @@ function readEntry(
 ): TensorEntry {
   const bad = (problem: string): never =>
     refuse(source, `has a bad entry for tensor ${quote(name)}: ${problem}`);
-  if (
-    name === "" ||
-    name.length > MAX_NAME_LENGTH ||
-    !name.isWellFormed() ||
-    /\p{Cc}/u.test(name)
-  ) {
+  if (!isTensorName(name))
     bad(`a name has 1 to ${MAX_NAME_LENGTH} characters, none of them a control character`);
-  }
-  const entry = asObject(value) ?? bad("not an object");
-  const { dtype, shape, data_offsets: offsets } = entry;
+  const { dtype, shape, data_offsets: offsets } = asObject(value) ?? bad("not an object");
   if (typeof dtype !== "string" || !Object.hasOwn(bytesPerElement, dtype)) {
-    return bad(
-      `unknown dtype ${show(dtype)}; known are ${Object.keys(bytesPerElement).join(", ")}`,
-    );
+    const known = Object.keys(bytesPerElement).join(", ");
+    return bad(`unknown dtype ${show(dtype)}; known are ${known}`);
   }
   if (!isCounts(shape) || shape.length > MAX_RANK)
     return bad(`shape is not a list of at most ${MAX_RANK} sizes`);
@@ -144,6 +136,11 @@ function readEntry(
   if (!Number.isSafeInteger(dataStart + to))
     return bad(`data_offsets [${from}, ${to}] are past any file`);
   return { name, dtype, shape, start: dataStart + from, end: dataStart + to };
+}
+
+function isTensorName(name: string): boolean {
+  const fits = name !== "" && name.length <= MAX_NAME_LENGTH;
+  return fits && name.isWellFormed() && !/\p{Cc}/u.test(name);
 }
 
 function isCounts(value: unknown): value is number[] {

@@ -107,19 +107,35 @@ export function parseFlags(argv: readonly string[]): CommandLine {
   try {
     parsed = parseArgs({ args: [...argv], options, allowPositionals: true, tokens: true });
   } catch (cause) {
-    // Node's own sentence quotes the flag: "Unknown option '--x'."
-    const said = cause instanceof Error ? cause.message.split(/\.\s/)[0]! : "";
-    const [, ambiguous] = /^Option '(--[^']+)' argument is ambiguous$/.exec(said) ?? [];
-    if (ambiguous !== undefined) {
-      const hint = `A value that starts with "-" is written ${ambiguous}=-1.`;
-      throw new OqeError("BAD_INPUT", `${ambiguous} has no value`, hint, cause);
-    }
-    throw new OqeError("BAD_INPUT", said, seeHelp(), cause);
+    throw wrongFlag(cause);
   }
-  refuseRepeated(
-    (parsed.tokens ?? []).flatMap((token) => (token.kind === "option" ? [token.name] : [])),
-  );
+  const tokens = parsed.tokens ?? [];
+  tokens.forEach((token, at) => {
+    const next = tokens[at + 1];
+    const isSwitch = token.kind === "option" && token.value === undefined;
+    if (isSwitch && next?.kind === "positional" && /^(true|false)$/i.test(next.value))
+      throw switchWithValue(token.rawName);
+  });
+  refuseRepeated(tokens.flatMap((token) => (token.kind === "option" ? [token.name] : [])));
   return { flags: parsed.values as Flags, positionals: parsed.positionals };
+}
+
+/** The error for what Node's parser refuses. Its text quotes the flag: "Unknown option '--x'." */
+function wrongFlag(cause: unknown): OqeError {
+  const said = cause instanceof Error ? cause.message.split(/\.\s/)[0]! : "";
+  const [, withValue] = /^Option '([^' ]+).*' does not take an argument$/.exec(said) ?? [];
+  if (withValue !== undefined) return switchWithValue(withValue, cause);
+  const [, missing] = /^Option '([^' ]+).*' argument (missing|is ambiguous)$/.exec(said) ?? [];
+  if (missing === undefined) return new OqeError("BAD_INPUT", said, seeHelp(), cause);
+  const hint = said.endsWith("ambiguous")
+    ? `A value that starts with "-" is written ${missing}=-1.`
+    : seeHelp();
+  return new OqeError("BAD_INPUT", `${missing} has no value`, hint, cause);
+}
+
+function switchWithValue(flag: string, cause?: unknown): OqeError {
+  const hint = `Give ${flag} alone for true, and leave it out for false.`;
+  return new OqeError("BAD_INPUT", `${flag} takes no value`, hint, cause);
 }
 
 /** Throws BAD_INPUT for a flag that is given twice. parseArgs would silently use the last value. */

@@ -15,7 +15,7 @@ export type ErrorCode =
   | "NOT_FOUND" // no such repository, revision or folder
   | "NOT_OURS" // an existing repository or folder without our receipt
   | "CONFLICT" // the repository changed during the run
-  | "NETWORK" // no usable answer of the Hub after every retry
+  | "NETWORK" // no usable answer of the Hub
   | "DISK" // the disk is full, or a folder cannot be used
   | "MEMORY" // the run needs more memory than there is
   | "GATE" // a tier failed its gate, or its files or figures differ from its receipt

@@ -94,7 +94,7 @@ export function adopt(transport: Transport, subject: Subject, failure: unknown):
       "Check the folder, then run again.",
     );
   }
-  // @huggingface/hub trusts the answers that it reads, and fails with a TypeError on others.
+  // @huggingface/hub does not check answers, and fails with a TypeError on unexpected ones.
   return new OqeError(
     "NETWORK",
     `The Hub's answer about ${nameOf(subject)} cannot be used: ${reasonOf(failure)}`,

@@ -1,7 +1,7 @@
 import { OqeError } from "../ground/errors.ts";
 import { codeOf, knownReason } from "../ground/reasons.ts";
 import { printable } from "./names.ts";
-import { Transient } from "./retry.ts";
+import { unreachable } from "./unreachable.ts";
 
 export const defaultEndpoint = "https://huggingface.co";
 
@@ -83,22 +83,18 @@ export function createSender(
   fetch: typeof globalThis.fetch,
 ): Sender {
   const home = new URL(endpoint);
-
-  const authorize = (url: URL, given: RequestInit["headers"]): Headers => {
-    const headers = new Headers(given);
-    const bearer = headers.get("authorization")?.replace(/^bearer\s+/i, "");
-    const ours = bearer === tokenPlaceholder || (token !== null && bearer?.includes(token));
-    if (!ours) return headers; // somebody else's, such as a xet token for the content store
-    headers.delete("authorization");
-    if (url.origin === home.origin && token !== null)
-      headers.set("authorization", `Bearer ${token}`);
-    return headers;
-  };
-
+  let hasAnswered = false;
   const send: Sender["send"] = async (address, init = {}, onAnswer) => {
     let url = checkTarget(new URL(address), home);
     for (let hops = 0; hops <= redirectLimit; hops++) {
-      const response = await once(fetch, url, { ...init, headers: authorize(url, init.headers) });
+      const request = {
+        ...init,
+        headers: authorized(init.headers, token, url.origin === home.origin),
+      };
+      const response = await once(fetch, url, request).catch((failure: unknown) => {
+        throw noAnswer(failure, init.signal, url, hasAnswered);
+      });
+      hasAnswered = true;
       onAnswer?.(response, url.href);
       const location = response.headers.get("location");
       if (location === null || ![301, 302, 303, 307, 308].includes(response.status))
@@ -114,6 +110,17 @@ export function createSender(
     );
   };
   return { send };
+}
+
+/** The headers with the token in the placeholder's place, or with neither if not for the Hub. */
+function authorized(given: RequestInit["headers"], token: string | null, isHome: boolean): Headers {
+  const headers = new Headers(given);
+  const bearer = headers.get("authorization")?.replace(/^bearer\s+/i, "");
+  const ours = bearer === tokenPlaceholder || (token !== null && bearer?.includes(token));
+  if (!ours) return headers; // somebody else's, such as a xet token for the content store
+  headers.delete("authorization");
+  if (isHome && token !== null) headers.set("authorization", `Bearer ${token}`);
+  return headers;
 }
 
 /** Refuses redirects that lose the request's body. */
@@ -154,20 +161,25 @@ function checkTarget(url: URL, home: URL): URL {
   );
 }
 
+/** The error for a request without an answer. */
+function noAnswer(
+  failure: unknown,
+  signal: AbortSignal | null | undefined,
+  { origin: server }: URL,
+  hasAnswered: boolean,
+): unknown {
+  // A timeout means a slow server. Any other abort was asked for by the caller.
+  if (signal?.aborted && signal.reason?.name !== "TimeoutError") return signal.reason;
+  return unreachable(failure, { server, reason: describe(failure), hasAnswered });
+}
+
 async function once(
   fetch: typeof globalThis.fetch,
   url: URL,
   init: RequestInit,
 ): Promise<Response> {
-  try {
-    if (init.body instanceof Blob) return await sendUncopied(fetch, url, init);
-    return await fetch(url, { ...init, redirect: "manual" });
-  } catch (failure) {
-    // A timeout means a slow server. Any other abort was asked for by the caller.
-    if (init.signal?.aborted && init.signal.reason?.name !== "TimeoutError")
-      throw init.signal.reason;
-    throw new Transient(describe(failure));
-  }
+  if (init.body instanceof Blob) return sendUncopied(fetch, url, init);
+  return fetch(url, { ...init, redirect: "manual" });
 }
 
 /**

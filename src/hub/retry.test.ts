@@ -131,6 +131,14 @@ it("names an unreachable server", async () => {
     code: "NETWORK",
     message: expect.stringContaining("ECONNREFUSED"),
   });
+  expect(waits).toHaveLength(retryLimits.firstContact - 1);
+});
+
+it("waits longer for a server that has answered before", async () => {
+  const { server, transport, waits } = await playScript([]);
+  await transport.fetch(`${server.url}/x`);
+  await server.close();
+  expect(await thrown(transport.fetch(`${server.url}/x`))).toMatchObject({ code: "NETWORK" });
   expect(waits).toHaveLength(retryLimits.attempts - 1);
 });
 

@@ -8,6 +8,8 @@ export const retryLimits = {
    * Eight attempts, with waits that double from one second, cover an outage of about two minutes.
    */
   attempts: 8,
+  /** Attempts to connect before any server has answered: the address may be wrong. */
+  firstContact: 3,
   /** First wait; it doubles with every attempt. */
   firstWait: 1_000,
   /**
@@ -22,14 +24,21 @@ export const retryLimits = {
 
 /**
  * A failure that another attempt may avoid. `wait` is the time that the server asks for in
- * milliseconds; null if it does not say.
+ * milliseconds; null if it does not say. `attempts` is the number of attempts that such a failure
+ * is worth.
  */
 export class Transient extends Error {
   readonly wait: number | null;
+  readonly attempts: number;
 
-  constructor(message: string, wait: number | null = null) {
+  constructor(
+    message: string,
+    wait: number | null = null,
+    attempts: number = retryLimits.attempts,
+  ) {
     super(message);
     this.wait = wait;
+    this.attempts = attempts;
   }
 }
 
@@ -48,8 +57,8 @@ export async function sleep(milliseconds: number, signal?: AbortSignal): Promise
 }
 
 /**
- * Repeats `attempt` while it throws `Transient`, at most `retryLimits.attempts` times; then throws
- * NETWORK. The wait is the time that the server asks for, else "full jitter": uniform in [0,
+ * Repeats `attempt` while it throws `Transient`, at most as often as that failure is worth; then
+ * throws NETWORK. The wait is the time that the server asks for, else "full jitter": uniform in [0,
  * min(longestWait, firstWait · 2^n)]. It spreads parallel clients best (M. Brooker, "Exponential
  * Backoff And Jitter", 2015).
  */
@@ -66,7 +75,7 @@ export async function retry<T>(
       return await attempt();
     } catch (failure) {
       if (!(failure instanceof Transient)) throw failure;
-      if (tries === retryLimits.attempts) throw givenUp(what, `${tries} attempts`, failure);
+      if (tries >= failure.attempts) throw givenUp(what, `${tries} attempts`, failure);
       // If the server asks for no wait, wait anyway.
       const wait = failure.wait || backoff(tries, patience.random());
       if (wait > retryLimits.longestToldWait || waited + wait > retryLimits.totalWait) {
@@ -78,7 +87,7 @@ export async function retry<T>(
       }
       waited += wait;
       const seconds = (wait / 1000).toFixed(1);
-      const next = `attempt ${tries + 1} of ${retryLimits.attempts} in ${seconds} s`;
+      const next = `attempt ${tries + 1} of ${failure.attempts} in ${seconds} s`;
       patience.report.info(`${what}: ${failure.message}; ${next}`);
       await patience.sleep(wait, signal);
     }
@@ -94,9 +103,9 @@ function backoff(tries: number, chance: number): number {
 function givenUp(what: string, effort: string, last: Transient): OqeError {
   return new OqeError(
     "NETWORK",
-    `${what} failed after ${effort}. Last answer: ${last.message}`,
-    "See https://status.huggingface.co and the connection of this machine, then run again: " +
-      "finished uploads are not sent twice.",
+    `${what} failed after ${effort}. The last one: ${last.message}`,
+    "Check the Hub endpoint and the connection of this machine, and see " +
+      "https://status.huggingface.co. Then run again: finished uploads are not sent twice.",
   );
 }
 

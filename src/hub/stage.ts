@@ -56,7 +56,8 @@ export async function askForLarge(
         const said = mode === undefined ? "nothing" : `"${printable(mode, 40)}"`;
         throw new OqeError(
           "NETWORK",
-          `The Hub says ${said} about how to send ${path} of ${target.id}`,
+          `The Hub was asked how to send ${path} of ${target.id}: ` +
+            `expected "lfs" or "regular", got ${said}`,
           "Check the Hub endpoint, then run again.",
         );
       }

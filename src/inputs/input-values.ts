@@ -21,16 +21,21 @@ export function parseModel(model: string, revision: string): ModelReference {
       "Name a folder, or a repository on the Hub as org/name or org/name@revision.",
     );
   }
-  if (/^[./~]/.test(model) || existsSync(model)) {
-    if (revision !== "") {
-      throw new OqeError(
-        "BAD_INPUT",
-        `revision "${revision}" given for the folder ${model}`,
-        "A revision belongs to a model on the Hub.",
-      );
-    }
+  const isFolder = /^[./~]/.test(model) || existsSync(model);
+  return isFolder ? folderModel(model, revision) : hubModel(model, revision);
+}
+
+function folderModel(model: string, revision: string): ModelReference {
+  if (revision === "")
     return { kind: "folder", path: resolve(model.replace(/^~(?=\/|$)/, homedir())) };
-  }
+  throw new OqeError(
+    "BAD_INPUT",
+    `revision "${revision}" given for the folder ${model}`,
+    "A revision belongs to a model on the Hub.",
+  );
+}
+
+function hubModel(model: string, revision: string): ModelReference {
   const [, id, inline] = /^([\w][\w.-]*\/[\w][\w.-]*)(?:@(.+))?$/.exec(model) ?? [];
   if (id === undefined || /\.\.|--/.test(id)) {
     throw new OqeError(
@@ -43,17 +48,17 @@ export function parseModel(model: string, revision: string): ModelReference {
     throw new OqeError(
       "BAD_INPUT",
       `two revisions given: "${inline}" in the model's name and "${revision}"`,
+      "Give one of them.",
     );
   }
   const chosen = inline ?? (revision || "main");
-  if (!/^[\w][\w./-]*$/.test(chosen) || chosen.includes("..")) {
-    throw new OqeError(
-      "BAD_INPUT",
-      `"${chosen}" is not a revision`,
-      "A branch, a tag, or a commit of 40 hexadecimal digits.",
-    );
-  }
-  return { kind: "hub", id, revision: chosen };
+  if (/^[\w][\w./-]*$/.test(chosen) && !chosen.includes(".."))
+    return { kind: "hub", id, revision: chosen };
+  throw new OqeError(
+    "BAD_INPUT",
+    `"${chosen}" is not a revision`,
+    "A branch, a tag, or a commit of 40 hexadecimal digits.",
+  );
 }
 
 /**

@@ -70,7 +70,7 @@ export class Storage {
       .digest("hex");
   }
 
-  /** Whether a URL carries our signature for this method and has not expired. */
+  /** Whether a URL has our signature for this method and has not expired. */
   isSigned(method: string, path: string, query: URLSearchParams): boolean {
     const given = Buffer.from(query.get("signature") ?? "");
     const right = Buffer.from(this.#signature(method === "HEAD" ? "GET" : method, path, query));

@@ -84,7 +84,7 @@ export class RouterAim {
     return new RouterAim(kernel, tensors, readers);
   }
 
-  /** The blocks to tune a matrix in, last rows first. Null if no later router reads its output. */
+  /** Blocks of rows to tune a matrix in, last rows first; null if no later router reads it. */
   async blocksOf(tensor: PlannedTensor): Promise<readonly RowBlock[] | null> {
     const { role, layer, shape, name } = tensor;
     if (layer === null || role.residual !== true || shape.at(-2) !== this.#hidden) return null;

@@ -50,7 +50,12 @@ export type {
 
 const hubId = v.pipe(line, v.check(isRepositoryId, "namespace/name"));
 /** One segment of a path on any system, and not hidden: it becomes a folder. */
-const namePattern = /^[^./\\:][^/\\:]{0,200}$/;
+const folderName = matching(/^[^./\\:][^/\\:]{0,200}$/, "a repository's name");
+
+/** Whether a tier that is only written to a folder can have this name. */
+export function isFolderName(name: string): boolean {
+  return v.is(folderName, name);
+}
 
 /** Fields that our card inherits from the base's card. Absent keys stay absent. */
 const inherited = object({
@@ -137,12 +142,12 @@ export const receiptSchema = object({
   repository: v.pipe(
     line,
     v.check(
-      (id) => isRepositoryId(id) || namePattern.test(id),
+      (id) => isRepositoryId(id) || isFolderName(id),
       "namespace/name, or a repository's name",
     ),
   ),
   /** Name of the repo without namespace: `<Model>-<tier>`. */
-  name: matching(namePattern, "a repository's name"),
+  name: folderName,
   plan: tierPlanSchema,
   /** Tensors that are never quantized -> the reason. */
   unquantized: entries(line, line),

@@ -10,7 +10,11 @@ export function spread(layers: number, count: number): readonly number[] {
 export function sampleOf(
   tensors: readonly PlannedTensor[],
 ): (tensor: PlannedTensor, expert: number) => boolean {
-  const byRole = Map.groupBy(tensors, (tensor) => tensor.role.role);
+  const byRole = new Map<string, PlannedTensor[]>();
+  for (const tensor of tensors) {
+    const { role } = tensor.role;
+    byRole.set(role, [...(byRole.get(role) ?? []), tensor]);
+  }
   const chosen = new Set([...byRole.values()].map((all) => all[Math.floor(all.length / 2)]!));
   return (tensor, expert) =>
     chosen.has(tensor) && (expert === 0 || expert === Math.floor(tensor.sources.length / 2));

@@ -12,7 +12,7 @@ const document = (where: string): Document => ({
 
 /**
  * A sensitivity from its JSON text. Throws BAD_SENSITIVITY, naming the file `where` and the field,
- * if a field is wrong or the sensitivity carries no information (requireContrast). The caller
+ * if a field is wrong or the sensitivity gives no information (requireContrast). The caller
  * checks base and engine (requireOrigin).
  */
 export function parseSensitivity(text: string, where: string): Sensitivity {

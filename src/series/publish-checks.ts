@@ -3,10 +3,10 @@ import { licenceWarnings } from "../card/licence.ts";
 import { OqeError } from "../ground/errors.ts";
 import type { Report } from "../ground/report.ts";
 import type { Hub } from "../hub/hub-types.ts";
-import { checkRepositoryName } from "../hub/names.ts";
 import type { Inputs } from "../inputs/inputs.ts";
 import { rehearseCard } from "./card-files.ts";
-import { type TierRun, tierName } from "./recipes.ts";
+import type { TierRun } from "./recipes.ts";
+import { checkTierName, tierName } from "./tier-names.ts";
 
 /** Checks before any weight is read. A publish that must fail does so in its first seconds. */
 
@@ -24,7 +24,7 @@ export function checkNames({
     );
   }
   const modelName = basename(baseModel.kind === "folder" ? baseModel.path : baseModel.id);
-  for (const tier of tiers) checkRepositoryName(namespace, tierName(modelName, tier.name));
+  for (const tier of tiers) checkTierName(tierName(modelName, tier.name), namespace);
 }
 
 /** Asks the Hub who owns the token. Throws UNAUTHORIZED, FORBIDDEN. */

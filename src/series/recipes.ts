@@ -7,18 +7,18 @@ import type { Repository } from "../checkpoint/repository.ts";
 import { engine } from "../ground/engine.ts";
 import { OqeError } from "../ground/errors.ts";
 import type { Hub } from "../hub/hub-types.ts";
-import { checkRepositoryName } from "../hub/names.ts";
 import type { ModelReference } from "../inputs/input-values.ts";
 import type { Inputs, PlanInputs } from "../inputs/inputs.ts";
 import { planTier, requireBudget, unquantizedTensors } from "../plan/plan.ts";
 import type { Floors, SeriesPlan, TierPlan } from "../plan/plan-types.ts";
 import type { Sensitivity } from "../plan/sensitivity-types.ts";
-import { stripSuffixes, tiers } from "../plan/tiers.ts";
+import { tiers } from "../plan/tiers.ts";
 import type { Repair } from "../quantize/tuning-record.ts";
 import type { SeriesRow } from "../receipt/receipt.ts";
 import type { Draft, Recipe } from "../receipt/recipe.ts";
 import { describeSensitivity } from "../receipt/sensitivity-record.ts";
 import type { Calibration } from "./rows.ts";
+import { checkTierName, tierName } from "./tier-names.ts";
 import { requireTokenizer } from "./write-tiers.ts";
 
 /** A tier to be made: its recipe without the plan, and the place of its folder. */
@@ -64,11 +64,6 @@ export function openRepository(model: ModelReference, connect: () => Hub): Promi
     : connect().open(model.id, model.revision);
 }
 
-/** Name of a tier's repository, without namespace: `<Model>-<tier>`. */
-export function tierName(modelName: string, tier: string): string {
-  return `${stripSuffixes(modelName)}-${tier}`;
-}
-
 /** The tiers of `inputs`, with places below the target's folder. Nothing is measured yet. */
 export async function draftTiers(
   base: Base,
@@ -80,8 +75,7 @@ export async function draftTiers(
   const shared = await sharedRecipe(base, inputs, rows, target);
   return inputs.tiers.map((tier) => {
     const name = tierName(base.checkpoint.repository.name, tier.name);
-    checkRepositoryName(target.namespace ?? "folder", name);
-    const repository = target.namespace === null ? name : `${target.namespace}/${name}`;
+    const repository = checkTierName(name, target.namespace);
     const recipe = { ...shared, repository, name };
     return { tier: tier.name, recipe, place: join(target.folder, name) };
   });

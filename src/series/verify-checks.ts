@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import type { Base } from "../base/base.ts";
-import { fingerprint } from "../checkpoint/folder.ts";
+import { fingerprint } from "../checkpoint/fingerprint.ts";
 import type { Repository } from "../checkpoint/repository.ts";
 import type { Evaluation } from "../evaluation/evaluation-types.ts";
 import { grouped } from "../ground/digits.ts";
