@@ -34,8 +34,7 @@ const [tokens, directions] = [2048, 64];
 function gaussian(values: Float32Array, seed: number, deviation: number): void {
   const next = uniform(seed);
   for (let i = 0; i < values.length; i++)
-    values[i] =
-      deviation * Math.sqrt(-2 * Math.log(1 - next())) * Math.cos(2 * Math.PI * next());
+    values[i] = deviation * Math.sqrt(-2 * Math.log(1 - next())) * Math.cos(2 * Math.PI * next());
 }
 
 /** BF16, of deviation 0.02. */
@@ -61,7 +60,7 @@ async function hessianOf(tools: ReturnType<typeof openTools>, columns: number): 
   const weight = asWeight(mix.data, directions);
   await kernel.run("linear", { x: common, rows: null, weight, bias: null, y: x });
   for (let i = 0; i < x.data.length; i++)
-    x.data[i] = (x.data[i]! + noise.data[i]!) * (i % columns % 61 === 7 ? 8 : 1);
+    x.data[i] = (x.data[i]! + noise.data[i]!) * ((i % columns) % 61 === 7 ? 8 : 1);
   const gram = newGram(tools.hessianBuffers, columns);
   await collect(kernel, gram, x);
   const hessian = await makeHessian(tools, gram, {

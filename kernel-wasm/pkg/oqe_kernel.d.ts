@@ -119,7 +119,7 @@ export function fma_peak(steps: number, factor: number): number;
 export function forecast_energy_block(call: number, start: number, end: number, factor: number): number;
 
 /**
- * Prepares `forecast_energy_block`, after `tune_prepare`.
+ * Prepares `forecast_energy_block`, after `tune_prepare`. It uses the memory of task 0.
  *
  * # Safety
  * As [`tune_prepare`].
@@ -127,13 +127,12 @@ export function forecast_energy_block(call: number, start: number, end: number, 
 export function forecast_energy_start(call: number): void;
 
 /**
- * The expected loss of tuning at the call's width, after `tune_prepare`. `pivots` are float32 in
- * natural order.
+ * The expected loss of a task, after `tune_prepare`. `pivots` are float32 in natural order.
  *
  * # Safety
  * As [`tune_prepare`].
  */
-export function forecast_loss(call: number, pivots: number): number;
+export function forecast_loss(call: number, index: number, pivots: number): number;
 
 /**
  * `y` = `x`·Wᵀ + `bias` of a [`LinearCall`].
@@ -222,12 +221,17 @@ export function tune_block(call: number, start: number, end: number, factor: num
 export function tune_block_size(): number;
 
 /**
+ * Writes the stored bytes and the sums of all rows.
+ *
  * # Safety
  * As [`tune_prepare`].
  */
 export function tune_finish(call: number): void;
 
 /**
+ * Writes the number of NaN and infinities among the weights of each task. If there are any, the job
+ * ends here.
+ *
  * # Safety
  * Every address of the [`TuneCall`] lies in the arena with the memory that its operand needs,
  * aligned to 8.
@@ -235,8 +239,16 @@ export function tune_finish(call: number): void;
 export function tune_prepare(call: number): void;
 
 /**
- * How many float64 of workspace a [`TuneCall`] needs. Its addresses may still be missing; of
- * `order` only whether it is 0 counts.
+ * Adds up the loss of plain rounding. Visits all blocks before the first [`tune_block`].
+ *
+ * # Safety
+ * As [`tune_block`].
+ */
+export function tune_rounded_block(call: number, start: number, end: number, factor: number): void;
+
+/**
+ * How many float64 of workspace a [`TuneCall`] needs. Its addresses other than `tasks` may still be
+ * missing; of `order` only whether it is 0 counts.
  *
  * # Safety
  * `call` is the address of a [`TuneCall`].
@@ -279,7 +291,7 @@ export interface InitOutput {
     readonly fma_peak: (a: number, b: number) => number;
     readonly forecast_energy_block: (a: number, b: number, c: number, d: number) => number;
     readonly forecast_energy_start: (a: number) => void;
-    readonly forecast_loss: (a: number, b: number) => number;
+    readonly forecast_loss: (a: number, b: number, c: number) => number;
     readonly linear: (a: number) => void;
     readonly mamba: (a: number) => void;
     readonly quantize: (a: number) => void;
@@ -293,6 +305,7 @@ export interface InitOutput {
     readonly tune_block_size: () => number;
     readonly tune_finish: (a: number) => void;
     readonly tune_prepare: (a: number) => void;
+    readonly tune_rounded_block: (a: number, b: number, c: number, d: number) => void;
     readonly tune_workspace: (a: number) => number;
     readonly weigh: (a: number) => void;
     readonly widen: (a: number, b: number, c: number, d: number) => void;

@@ -190,7 +190,7 @@ export function forecast_energy_block(call, start, end, factor) {
 }
 
 /**
- * Prepares `forecast_energy_block`, after `tune_prepare`.
+ * Prepares `forecast_energy_block`, after `tune_prepare`. It uses the memory of task 0.
  *
  * # Safety
  * As [`tune_prepare`].
@@ -201,17 +201,17 @@ export function forecast_energy_start(call) {
 }
 
 /**
- * The expected loss of tuning at the call's width, after `tune_prepare`. `pivots` are float32 in
- * natural order.
+ * The expected loss of a task, after `tune_prepare`. `pivots` are float32 in natural order.
  *
  * # Safety
  * As [`tune_prepare`].
  * @param {number} call
+ * @param {number} index
  * @param {number} pivots
  * @returns {number}
  */
-export function forecast_loss(call, pivots) {
-    const ret = wasm.forecast_loss(call, pivots);
+export function forecast_loss(call, index, pivots) {
+    const ret = wasm.forecast_loss(call, index, pivots);
     return ret;
 }
 
@@ -345,6 +345,8 @@ export function tune_block_size() {
 }
 
 /**
+ * Writes the stored bytes and the sums of all rows.
+ *
  * # Safety
  * As [`tune_prepare`].
  * @param {number} call
@@ -354,6 +356,9 @@ export function tune_finish(call) {
 }
 
 /**
+ * Writes the number of NaN and infinities among the weights of each task. If there are any, the job
+ * ends here.
+ *
  * # Safety
  * Every address of the [`TuneCall`] lies in the arena with the memory that its operand needs,
  * aligned to 8.
@@ -364,8 +369,22 @@ export function tune_prepare(call) {
 }
 
 /**
- * How many float64 of workspace a [`TuneCall`] needs. Its addresses may still be missing; of
- * `order` only whether it is 0 counts.
+ * Adds up the loss of plain rounding. Visits all blocks before the first [`tune_block`].
+ *
+ * # Safety
+ * As [`tune_block`].
+ * @param {number} call
+ * @param {number} start
+ * @param {number} end
+ * @param {number} factor
+ */
+export function tune_rounded_block(call, start, end, factor) {
+    wasm.tune_rounded_block(call, start, end, factor);
+}
+
+/**
+ * How many float64 of workspace a [`TuneCall`] needs. Its addresses other than `tasks` may still be
+ * missing; of `order` only whether it is 0 counts.
  *
  * # Safety
  * `call` is the address of a [`TuneCall`].

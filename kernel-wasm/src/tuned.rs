@@ -43,10 +43,10 @@ pub struct Operands<'a> {
 
 /// Rounds plainly into the stored bytes. Then finds scales, biases and, without a factor, codes.
 /// `importance` is the cost of an error in each natural column. Returns the number of NaN and
-/// infinities among the weights. If there are any, the other values are wrong.
-pub fn prepare(operands: &mut [Operands], importance: &[f32], works: &mut Workspaces) -> f64 {
+/// infinities among the weights of each task. If there are any, the other values are wrong.
+pub fn prepare(operands: &mut [Operands], importance: &[f32], works: &mut Workspaces) -> Vec<f64> {
     let non_finite = round(operands, works);
-    if non_finite > 0.0 {
+    if non_finite.iter().any(|&count| count > 0.0) {
         return non_finite;
     }
     for (index, operands) in operands.iter().enumerate() {
@@ -59,33 +59,34 @@ pub fn prepare(operands: &mut [Operands], importance: &[f32], works: &mut Worksp
             nearest(&task, importance, &mut work);
         }
     }
-    0.0
+    non_finite
 }
 
-/// Rounds every source at all its widths in one pass over its weights.
-fn round(operands: &mut [Operands], works: &Workspaces) -> f64 {
-    let mut non_finite = 0.0;
+/// Rounds every source at all its widths in one pass over its weights. Returns the number of NaN
+/// and infinities of each task.
+fn round(operands: &mut [Operands], works: &Workspaces) -> Vec<f64> {
+    let mut counts = vec![0.0; operands.len()];
     for source in 0..works.job.sources {
         let mut sums = Sums::default();
-        let tasks = works.job.tasks.iter().zip(operands.iter_mut());
-        let mut own: Vec<_> = tasks.filter(|(task, _)| task.source == source).collect();
-        let weights = own[0].1.source;
+        let tasks = works.job.tasks.iter().zip(operands.iter_mut()).zip(&mut counts);
+        let mut own: Vec<_> = tasks.filter(|((task, _), _)| task.source == source).collect();
+        let weights = own[0].0 .1.source;
         let mut widths: Vec<Width> = own
             .iter_mut()
-            .map(|(task, Operands { stored: Packed { words, scales, biases }, .. })| {
+            .map(|((task, Operands { stored: Packed { words, scales, biases }, .. }), _)| {
                 let packed = Packed { words: &mut **words, scales, biases };
                 Width { bits: task.bits, group: task.group, packed, squared_error: 0.0 }
             })
             .collect();
         quantize::quantize(&weights, &mut widths, &mut sums);
-        non_finite += sums.non_finite;
-        for (_, operands) in own {
+        for ((_, operands), count) in own {
+            *count = sums.non_finite;
             for (sum, energy) in operands.sums.iter_mut().zip(&sums.energies) {
                 sum.energy = *energy;
             }
         }
     }
-    non_finite
+    counts
 }
 
 /// One block of positions. Adds plain rounding's loss in the block. All blocks are visited before

@@ -177,7 +177,7 @@ fn non_finite_weights_are_counted_and_nothing_else_is_done() {
     let job = Job { tasks: vec![problem.task], sources: 1 };
     let (mut memory, mut scratch) = (vec![0.0; job.workspace()], Scratch::default());
     let mut works = Workspaces { job: &job, memory: &mut memory, scratch: &mut scratch };
-    assert_eq!(prepare(&mut operands, &problem.diagonal, &mut works), 2.0);
+    assert_eq!(prepare(&mut operands, &problem.diagonal, &mut works), [2.0]);
 }
 
 /// Computes every candidate in float64, one group at a time. None is better than what the search

@@ -102,17 +102,18 @@ async function measureMatrix(
   { tensor, expert, weight, hessian }: MeasuredMatrix,
 ): Promise<readonly TunedRows[]> {
   const { kernel, settings, storage: store } = tools;
-  const { rows, columns, dtype: from, bytes: weights } = weight;
+  const { rows, columns, dtype: from, bytes } = weight;
   const factor = hessian?.factor ?? null;
   const order = factor === null ? null : hessian!.order;
-  const job = { weights, from, rows, columns, store, factor, order, widths };
+  const job = { sources: [bytes], from, rows, columns, store, factor, order, widths };
   const forecast = await kernel.run("forecast", { ...job, diagonal: hessian?.diagonal ?? null });
   const tried = isSampled(tensor, expert) ? widths : [probeWidth];
   const parts: TunedRows[] = [];
   const write = async (part: TunedRows) => {
     if (part.width === probeWidth) parts.push(copyOf(part));
   };
-  const options = { hessian, widths: tried, sweeps: settings.sweeps, write };
+  const alone = tensor.role.routed !== true;
+  const options = { hessian, widths: tried, sweeps: settings.sweeps, alone, write };
   const sums = await tuneMatrix(tools, rowsOfWeight(weight), options);
   losses.add({ module: modulePath(tensor), matrix: expert, forecast, tried, sums });
   return parts;

@@ -47,6 +47,8 @@ pub struct TaskCall {
     biases: usize,
     /// Float64 `[rows, 4]`: loss, loss of plain rounding, squared error, energy (tuned.rs).
     sums: usize,
+    /// NaN and infinities among its weights.
+    non_finite: f64,
 }
 
 impl TuneCall {
@@ -54,8 +56,8 @@ impl TuneCall {
         &*(address as *const Self)
     }
 
-    unsafe fn tasks<'a>(&self) -> &'a [TaskCall] {
-        from_raw_parts(self.tasks as *const TaskCall, self.count)
+    unsafe fn tasks<'a>(&self) -> &'a mut [TaskCall] {
+        from_raw_parts_mut(self.tasks as *mut TaskCall, self.count)
     }
 
     /// The job without its order.
@@ -87,7 +89,7 @@ impl TuneCall {
     unsafe fn operands<'a>(&self, job: &Job) -> Vec<Operands<'a>> {
         let (from, store, columns) = (dtype(self.from), dtype(self.store), self.columns);
         let elements = self.rows * columns;
-        let operands = |(task, call): (&Task, &TaskCall)| {
+        let operands = |(task, call): (&Task, &mut TaskCall)| {
             let weights = bytes(call.weights, elements * from.bytes());
             let pairs = self.rows * task.groups() * store.bytes();
             Operands {
@@ -132,16 +134,21 @@ pub unsafe fn tune_workspace(call: usize) -> usize {
     TuneCall::at(call).shape().workspace()
 }
 
-/// Returns the number of NaN and infinities among the weights. If there are any, the job ends here.
+/// Writes the number of NaN and infinities among the weights of each task. If there are any, the job
+/// ends here.
 ///
 /// # Safety
 /// Every address of the [`TuneCall`] lies in the arena with the memory that its operand needs,
 /// aligned to 8.
 #[wasm_bindgen]
-pub unsafe fn tune_prepare(call: usize) -> f64 {
+pub unsafe fn tune_prepare(call: usize) {
     let call = TuneCall::at(call);
     let importance = &*floats_mut(call.importance, call.columns);
-    call.with_works(|works| tuned::prepare(&mut call.operands(works.job), importance, works))
+    let counts =
+        call.with_works(|works| tuned::prepare(&mut call.operands(works.job), importance, works));
+    for (task, count) in call.tasks().iter_mut().zip(counts) {
+        task.non_finite = count;
+    }
 }
 
 /// Adds up the loss of plain rounding. Visits all blocks before the first [`tune_block`].
