@@ -4,19 +4,19 @@
 //! 2508.01077). Clipping and coordinate descent are not included; the caller corrects for them with
 //! a sample of real results.
 
-use crate::tuning::Task;
+use crate::sweep::{chunk, chunk_mut};
+use crate::tuning::{Task, CHUNK};
 use crate::workspace::Workspace;
 
 /// Σ over rows of Σ_k pivots[k] · s² / 12, s the scale of column k's group as searched. `pivots` in
 /// natural order.
 pub fn expected_loss(task: &Task, pivots: &[f32], work: &Workspace) -> f64 {
-    let stride = task.stride();
     let groups = pivots.chunks_exact(task.group).enumerate();
     groups
         .map(|(place, pivots)| {
             let sum: f64 = pivots.iter().map(|&pivot| f64::from(pivot)).sum();
-            let scales = &work.scales[place * stride..][..task.rows];
-            sum / 12.0 * scales.iter().map(|&scale| f64::from(scale).powi(2)).sum::<f64>()
+            let scales = (0..task.rows).map(|row| work.scales[task.pair(place, row)]);
+            sum / 12.0 * scales.map(|scale| f64::from(scale).powi(2)).sum::<f64>()
         })
         .sum()
 }
@@ -24,11 +24,12 @@ pub fn expected_loss(task: &Task, pivots: &[f32], work: &Workspace) -> f64 {
 /// Writes the weights in the place of plain rounding's errors, by position. `sweep::add_rounded`
 /// then adds up the loss of storing zeros.
 pub fn take_weights(task: &Task, work: &mut Workspace) {
-    let stride = task.stride();
     work.rounded_losses.fill(0.0);
-    for (p, &natural) in task.order.iter().enumerate() {
-        let from = &work.weights[natural as usize * stride..][..stride];
-        work.errors[p * stride..][..stride].copy_from_slice(from);
+    for row in (0..task.padded()).step_by(CHUNK) {
+        for (p, &natural) in task.order.iter().enumerate() {
+            let weights = chunk(&work.weights[task.place(natural as usize, row)..]);
+            *chunk_mut(&mut work.errors[task.place(p, row)..]) = *weights;
+        }
     }
 }
 

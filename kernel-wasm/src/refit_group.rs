@@ -26,7 +26,7 @@ pub struct Place<'a> {
 impl Place<'_> {
     /// Where the group's scales and biases of these rows begin.
     fn pair(&self, task: &Task) -> usize {
-        self.first / task.group * task.stride() + self.row
+        task.pair(self.first / task.group, self.row)
     }
 }
 
@@ -84,12 +84,11 @@ impl GroupRows {
 
     pub fn load(&mut self, task: &Task, place: Place, work: &Workspace) {
         let Place { row, first, positions } = place;
-        let stride = task.stride();
         let lanes = |values: &[f32]| [0, 1, 2, 3].map(|lane| Floats::of(chunk(values), lane));
         for (k, &p) in positions.iter().enumerate() {
-            self.codes[k] = lanes(&work.codes[p * stride + row..]);
-            self.errors[k] = lanes(&work.errors[p * stride + row..]);
-            self.weights[k] = lanes(&work.weights[(first + k) * stride + row..]);
+            self.codes[k] = lanes(&work.codes[task.place(p, row)..]);
+            self.errors[k] = lanes(&work.errors[task.place(p, row)..]);
+            self.weights[k] = lanes(&work.weights[task.place(first + k, row)..]);
             let mut gradients = [0.0; CHUNK];
             for (i, value) in gradients.iter_mut().enumerate().take(task.rows.saturating_sub(row)) {
                 *value = work.gradients[(row + i) * task.columns + first + k];
@@ -103,8 +102,8 @@ impl GroupRows {
         let Place { row, positions, .. } = place;
         let stride = task.stride();
         for (k, &p) in positions.iter().enumerate() {
-            let errors = chunk_mut(&mut work.errors[p * stride + row..]);
-            let codes = chunk_mut(&mut work.codes[p * stride + row..]);
+            let errors = chunk_mut(&mut work.errors[task.place(p, row)..]);
+            let codes = chunk_mut(&mut work.codes[task.place(p, row)..]);
             let changes = chunk_mut(&mut work.products[k * stride + row..]);
             for lane in 0..VECTORS {
                 (self.errors[k][lane] - Floats::of(errors, lane)).put(changes, lane);

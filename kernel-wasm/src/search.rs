@@ -26,21 +26,21 @@ fn shortest(bits: usize) -> f32 {
 
 /// Finds scales and biases of all groups of all rows. `importance` = h of each natural column.
 pub fn search(task: &Task, importance: &[f32], work: &mut Workspace) {
-    let (group, stride) = (task.group, task.stride());
+    let group = task.group;
     let mut weights = [0.0; 128];
     let mut values = [[Floats::splat(0.0); 2]; 128];
     for (place, importance) in importance.chunks_exact(group).enumerate() {
         balance(importance, &mut weights[..group]);
         for row in (0..task.padded()).step_by(ROWS) {
             for (k, values) in values[..group].iter_mut().enumerate() {
-                let from: &[f32; ROWS] = work.weights[(place * group + k) * stride + row..]
+                let from: &[f32; ROWS] = work.weights[task.place(place * group + k, row)..]
                     .first_chunk()
                     .expect("rows are padded");
                 *values = [Floats::of(from, 0), Floats::of(from, 1)];
             }
             let best = Search::of(task, &values[..group], &weights[..group]).best();
             for (lane, best) in best.into_iter().enumerate() {
-                let at = place * stride + row + 4 * lane;
+                let at = task.pair(place, row) + 4 * lane;
                 best.scale.store(work.scales[at..].first_chunk_mut().expect("rows are padded"));
                 best.bias.store(work.biases[at..].first_chunk_mut().expect("rows are padded"));
             }

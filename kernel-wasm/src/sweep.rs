@@ -8,7 +8,7 @@
 
 use std::ops::Range;
 
-use crate::gemm::{gemm, Product, Scratch, Target, View};
+use crate::gemm::{gemm_chunks, Chunks, Target, View};
 use crate::lanes::Floats;
 use crate::tuning::{Task, BLOCK, CHUNK};
 use crate::workspace::Workspace;
@@ -54,8 +54,8 @@ impl<'a> Block<'a> {
 /// Chooses the codes of a block. All later blocks are finished. Afterwards `work.products` holds
 /// the block's t; their squares are added to the losses.
 pub fn sweep(task: &Task, block: &Block, work: &mut Workspace) {
-    let later = &work.errors[block.end * task.stride()..];
-    multiply(task, block, later, work.products, work.scratch);
+    clear(task, block, work);
+    multiply(task, block, block.start..block.end, block.end..block.columns, work);
     halves(task, block, block.start..block.end, work);
     add_squares(task, block.end - block.start, work.products, work.losses);
 }
@@ -63,31 +63,35 @@ pub fn sweep(task: &Task, block: &Block, work: &mut Workspace) {
 /// Adds the squares of plain rounding's t over the block to its losses. `work.errors` are those of
 /// plain rounding.
 pub fn add_rounded(task: &Task, block: &Block, work: &mut Workspace) {
-    let errors = &work.errors[block.start * task.stride()..];
-    multiply(task, block, errors, work.products, work.scratch);
+    clear(task, block, work);
+    multiply(task, block, block.start..block.end, block.start..block.columns, work);
     add_squares(task, block.end - block.start, work.products, work.rounded_losses);
 }
 
-/// `products` = R[block, from..] · E[from..]. `errors` are E from position `from` to the last.
+fn clear(task: &Task, block: &Block, work: &mut Workspace) {
+    work.products[..(block.end - block.start) * task.stride()].fill(0.0);
+}
+
+/// Products of the positions `to` += R[to, from] · E[from].
 fn multiply(
     task: &Task,
     block: &Block,
-    errors: &[f32],
-    products: &mut [f32],
-    scratch: &mut Scratch,
+    to: Range<usize>,
+    from: Range<usize>,
+    work: &mut Workspace,
 ) {
-    let (stride, height) = (task.stride(), block.end - block.start);
-    products[..height * stride].fill(0.0);
-    if errors.is_empty() {
+    if from.is_empty() {
         return;
     }
-    let from = block.columns - errors.len() / stride;
-    let errors = View::of_rows(errors.as_ptr(), stride);
-    let factor = block.at(block.start, from);
-    let to = Target { data: products.as_mut_ptr(), stride };
-    let shape = [height, task.padded(), block.columns - from];
-    // SAFETY: both views end with their slices; the products are other memory.
-    unsafe { gemm(&Product::of(shape, factor, errors, to), scratch) }
+    let factor = block.at(to.start, from.start);
+    let errors = work.errors[task.place(from.start, 0)..].as_ptr();
+    let errors = Chunks { data: errors, lines: task.columns };
+    let stride = task.stride();
+    let data = work.products[(to.start - block.start) * stride..].as_mut_ptr();
+    let shape = [to.len(), task.padded(), from.len()];
+    // SAFETY: the factor's view and the errors end with their slices; the products are other
+    // memory.
+    unsafe { gemm_chunks(shape, factor, errors, Target { data, stride }, work.scratch) }
 }
 
 /// Chooses the codes of the later half, adds its errors to the products of the earlier half, then
@@ -99,13 +103,7 @@ fn halves(task: &Task, block: &Block, positions: Range<usize>, work: &mut Worksp
     }
     let middle = end - ((end - start) / 2).next_multiple_of(LEAF);
     halves(task, block, middle..end, work);
-    let stride = task.stride();
-    let errors = View::of_rows(work.errors[middle * stride..].as_ptr(), stride);
-    let data = work.products[(start - block.start) * stride..].as_mut_ptr();
-    let factor = block.at(start, middle);
-    let shape = [middle - start, task.padded(), end - middle];
-    // SAFETY: as above.
-    unsafe { gemm(&Product::of(shape, factor, errors, Target { data, stride }), work.scratch) }
+    multiply(task, block, start..middle, middle..end, work);
     halves(task, block, start..middle, work);
 }
 
@@ -130,9 +128,9 @@ fn leaf_rows(
     let mut done = [[zero; VECTORS]; LEAF];
     for p in (start..end).rev() {
         let natural = order[p] as usize;
-        let at = p * stride + row;
-        let pair = natural / task.group * stride + row;
-        let weights = chunk(&work.weights[natural * stride + row..]);
+        let at = task.place(p, row);
+        let pair = task.pair(natural / task.group, row);
+        let weights = chunk(&work.weights[task.place(natural, row)..]);
         let (scales, biases) = (chunk(&work.scales[pair..]), chunk(&work.biases[pair..]));
         let products = chunk_mut(&mut work.products[(p - block.start) * stride + row..]);
         let mut sums = [0, 1, 2, 3].map(|lane| Floats::of(products, lane));

@@ -125,7 +125,7 @@ pub fn tune_block(block: &Block, works: &mut Workspaces) {
 /// Writes the weights and the errors of plain rounding, the rows of a column side by side.
 fn spread(task: &Task, operands: &Operands, importance: &[f32], work: &mut Workspace) {
     let Operands { source, stored, .. } = operands;
-    let (columns, stride, from) = (task.columns, task.stride(), source.from);
+    let (columns, from) = (task.columns, source.from);
     let mut weights = vec![0.0; CHUNK * columns];
     let mut rounded = weights.clone();
     for (row, bytes) in source.weights.chunks(CHUNK * columns * from.bytes()).enumerate() {
@@ -138,12 +138,12 @@ fn spread(task: &Task, operands: &Operands, importance: &[f32], work: &mut Works
             *rounded = weight - *rounded;
         }
         for k in 0..columns {
-            let column = chunk_mut(&mut work.weights[k * stride + row..]);
+            let column = chunk_mut(&mut work.weights[task.place(k, row)..]);
             column.iter_mut().enumerate().for_each(|(i, value)| *value = weights[i * columns + k]);
         }
         if task.factored {
             for (p, &natural) in task.order.iter().enumerate() {
-                let column = chunk_mut(&mut work.errors[p * stride + row..]);
+                let column = chunk_mut(&mut work.errors[task.place(p, row)..]);
                 let values = &rounded[natural as usize..];
                 column.iter_mut().enumerate().for_each(|(i, value)| *value = values[i * columns]);
             }
@@ -180,11 +180,10 @@ fn weigh(errors: impl Iterator<Item = f32>, importance: &[f32]) -> f64 {
 
 /// The nearest code for every weight, positions in natural order.
 fn nearest(task: &Task, importance: &[f32], work: &mut Workspace) {
-    let stride = task.stride();
     let (zero, levels) = (Floats::splat(0.0), Floats::splat(task.levels()));
     for (k, &weight) in importance.iter().enumerate() {
         for row in (0..task.padded()).step_by(CHUNK) {
-            let (at, pair) = (k * stride + row, k / task.group * stride + row);
+            let (at, pair) = (task.place(k, row), task.pair(k / task.group, row));
             let weights = chunk(&work.weights[at..]);
             let (scales, biases) = (chunk(&work.scales[pair..]), chunk(&work.biases[pair..]));
             let (codes, errors) =
@@ -239,9 +238,9 @@ fn finish_task(task: &Task, operands: &mut Operands, work: &Workspace) {
 
 /// Sixteen rows of codes, `[CHUNK, columns]` in natural order.
 fn gather_codes(task: &Task, row: usize, work: &Workspace, codes: &mut [u8]) {
-    for (p, column) in work.codes.chunks_exact(task.stride()).enumerate() {
+    for p in 0..task.columns {
         let natural = if task.factored { task.order[p] as usize } else { p };
-        let own = chunk(&column[row..]);
+        let own = chunk(&work.codes[task.place(p, row)..]);
         own.iter()
             .enumerate()
             .for_each(|(i, &code)| codes[i * task.columns + natural] = code as u8);
@@ -260,8 +259,7 @@ fn store_row(task: &Task, row: usize, codes: &[u8], stored: &mut Stored, work: &
     let pairs = row * groups * element..(row + 1) * groups * element;
     for (values, bytes) in [(&work.scales, &mut stored.scales), (&work.biases, &mut stored.biases)]
     {
-        let values: Vec<f32> =
-            (0..groups).map(|group| values[group * task.stride() + row]).collect();
+        let values: Vec<f32> = (0..groups).map(|group| values[task.pair(group, row)]).collect();
         narrow(task.store, &values, &mut bytes[pairs.clone()]);
     }
 }

@@ -125,9 +125,9 @@ pub struct Answer {
     pub biases: Vec<u8>,
     /// Ŵ `[rows, columns]`
     pub decoded: Vec<f32>,
-    /// Scales and biases of the workspace, `[groups, stride]`.
+    /// Scales and biases of the workspace, `[chunks, groups, 16]`.
     pub searched: [Vec<f32>; 2],
-    /// Codes of the workspace, `[columns, stride]`.
+    /// Codes of the workspace, `[chunks, columns, 16]`.
     pub codes: Vec<f32>,
 }
 

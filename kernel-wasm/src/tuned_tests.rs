@@ -15,7 +15,7 @@ fn the_sweep_is_gptq() {
         let answer = problem.solve();
         problem.check(&answer);
         let [scales, biases] = &answer.searched;
-        let (stride, most) = (problem.task.stride(), problem.task.levels());
+        let (task, most) = (problem.task, problem.task.levels());
         // Frantar et al., algorithm 1, a column at a time, columns from the last position to the
         // first: the factor of the inverse of H with its order reversed.
         let reversed: Vec<u32> = problem.order.iter().rev().copied().collect();
@@ -28,16 +28,16 @@ fn the_sweep_is_gptq() {
                 .map(|&k| f64::from(problem.weights[row * d + k as usize]))
                 .collect();
             for i in 0..d {
-                let pair = reversed[i] as usize / group * stride + row;
+                let pair = task.pair(reversed[i] as usize / group, row);
                 let (scale, bias) = (f64::from(scales[pair]), f64::from(biases[pair]));
                 let code = ((w[i] - bias) / scale).round_ties_even().clamp(0.0, f64::from(most));
-                if code == f64::from(answer.codes[(d - 1 - i) * stride + row]) {
+                if code == f64::from(answer.codes[task.place(d - 1 - i, row)]) {
                     same += 1;
                 } else {
                     different += 1;
                 }
                 // One different code changes all later ones, so continue from ours.
-                let ours = f64::from(answer.codes[(d - 1 - i) * stride + row]);
+                let ours = f64::from(answer.codes[task.place(d - 1 - i, row)]);
                 let error = (w[i] - (ours * scale + bias)) / u[i * d + i];
                 (i..d).for_each(|j| w[j] -= error * u[i * d + j]);
             }
@@ -215,7 +215,7 @@ fn the_search_finds_the_best_of_what_it_tries() {
                 let scale = (hi - lo) * (1.0 - low - high) / task.levels();
                 best = best.min(error(scale, lo + low * (hi - lo)));
             }
-            let at = group * task.stride() + row;
+            let at = task.pair(group, row);
             let found = error(scales[at], biases[at]);
             assert!(
                 found <= best * 1.001,

@@ -46,11 +46,23 @@ impl Task<'_> {
         self.rows.next_multiple_of(CHUNK)
     }
 
-    /// Elements from one column to the next where rows lie side by side: whole cache lines, and an
-    /// odd number of them, so that the same rows of many columns do not compete for one set of the
-    /// cache.
+    /// Elements from one column to the next where all rows lie side by side: whole cache lines, and
+    /// an odd number of them, so that the same rows of many columns do not compete for one set of
+    /// the cache.
     pub fn stride(&self) -> usize {
         ((self.padded() / CHUNK) | 1) * CHUNK
+    }
+
+    /// Place of a row in a column (or position) where chunks of rows follow one another.
+    #[inline(always)]
+    pub fn place(&self, column: usize, row: usize) -> usize {
+        place(self.columns, column, row)
+    }
+
+    /// The same for scales and biases, by group of columns.
+    #[inline(always)]
+    pub fn pair(&self, group: usize, row: usize) -> usize {
+        place(self.groups(), group, row)
     }
 
     pub fn groups(&self) -> usize {
@@ -74,6 +86,11 @@ impl Task<'_> {
     pub fn refits(&self) -> bool {
         self.refit && self.reach() == self.columns
     }
+}
+
+#[inline(always)]
+fn place(columns: usize, column: usize, row: usize) -> usize {
+    (row / CHUNK * columns + column) * CHUNK + row % CHUNK
 }
 
 /// Tasks with the same rows, columns, factor and order.

@@ -3,8 +3,8 @@
 use crate::gemm::Scratch;
 use crate::tuning::{Job, Task, BLOCK};
 
-/// The memory of one task. `[columns, stride]` means one column after another, the rows of each
-/// side by side.
+/// The memory of one task. `[chunks, columns, 16]` means one chunk of sixteen rows after another, in
+/// each one column after another, in each the rows side by side. So products read it as it is.
 pub struct Workspace<'a> {
     /// `[BLOCK, stride]` The t of a block. All tasks use this memory in turn.
     pub products: &'a mut [f32],
@@ -14,17 +14,17 @@ pub struct Workspace<'a> {
     pub inverse: &'a mut [f32],
     /// Memory for the panels of products.
     pub scratch: &'a mut Scratch,
-    /// `[columns, stride]` W, columns in natural order. Tasks with the same source share it.
+    /// `[chunks, columns, 16]` W, columns in natural order. Tasks with the same source share it.
     pub weights: &'a mut [f32],
     /// `[rows]` Losses of tuning.
     pub losses: &'a mut [f64],
     /// `[rows]` Losses of plain rounding.
     pub rounded_losses: &'a mut [f64],
-    /// `[columns, stride]` E, by position: first that of plain rounding, then that of tuning.
+    /// `[chunks, columns, 16]` E, by position: first that of plain rounding, then that of tuning.
     pub errors: &'a mut [f32],
-    /// `[columns, stride]` Codes, by position.
+    /// `[chunks, columns, 16]` Codes, by position.
     pub codes: &'a mut [f32],
-    /// `[groups, stride]` As stored.
+    /// `[chunks, groups, 16]` As stored.
     pub scales: &'a mut [f32],
     pub biases: &'a mut [f32],
     /// `[rows, reach]` Half the loss's derivatives by E, negated by Ŵ.
@@ -56,7 +56,7 @@ impl Job<'_> {
         line_doubles(products)
             + line_doubles(reach * reach)
             + line_doubles(reach)
-            + self.sources * line_doubles(first.columns * first.stride())
+            + self.sources * line_doubles(first.columns * first.padded())
             + self.tasks.iter().map(own_doubles).sum::<usize>()
     }
 }
@@ -64,8 +64,8 @@ impl Job<'_> {
 /// Float64 of the parts that belong to one task alone.
 fn own_doubles(task: &Task) -> usize {
     2 * task.padded()
-        + 2 * line_doubles(task.columns * task.stride())
-        + 2 * line_doubles(task.groups() * task.stride())
+        + 2 * line_doubles(task.columns * task.padded())
+        + 2 * line_doubles(task.groups() * task.padded())
         + 3 * line_doubles(task.rows * task.reach())
 }
 
@@ -77,10 +77,10 @@ impl<'a> Workspace<'a> {
         let mut memory = Memory { rest: memory };
         let products = memory.floats(usize::from(task.factored) * BLOCK * task.stride());
         let (gram, inverse) = (memory.floats(reach * reach), memory.floats(reach));
-        let side_by_side = task.columns * task.stride();
-        let mut weights: Vec<_> = (0..job.sources).map(|_| memory.floats(side_by_side)).collect();
+        let elements = task.columns * task.padded();
+        let mut weights: Vec<_> = (0..job.sources).map(|_| memory.floats(elements)).collect();
         memory.doubles(job.tasks[..index].iter().map(own_doubles).sum());
-        let pairs = task.groups() * task.stride();
+        let pairs = task.groups() * task.padded();
         let gradients = task.rows * task.reach();
         Self {
             products,
@@ -90,8 +90,8 @@ impl<'a> Workspace<'a> {
             weights: weights.swap_remove(task.source),
             losses: memory.doubles(task.padded()),
             rounded_losses: memory.doubles(task.padded()),
-            errors: memory.floats(side_by_side),
-            codes: memory.floats(side_by_side),
+            errors: memory.floats(elements),
+            codes: memory.floats(elements),
             scales: memory.floats(pairs),
             biases: memory.floats(pairs),
             gradients: memory.floats(gradients),
