@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { commandTable, inputFlags, ownFlags } from "../src/entry/flags.ts";
 import { engine } from "../src/ground/engine.ts";
 import { startLocalHub } from "../src/local-hub/local-hub.ts";
-import { cli, rounded, runCli } from "./support/cli-run.ts";
+import { cli, rounded, runCli, runCliAlone } from "./support/cli-run.ts";
 import { byArchitecture, embedded, removeFolder, scratchFolder } from "./support/models.ts";
 
 let folder: string;
@@ -53,8 +53,13 @@ describe("oqe", () => {
     expect(stderr).toMatch(/^error: the result cannot be written to stdout: .*\[DISK\]\n.*\n$/);
   });
 
-  test("--version prints the engine's version", async () => {
-    expect((await runCli(["--version"])).stdout).toBe(`${engine.version}\n`);
+  test.each([
+    [["--version"], 0, `${engine.version}\n`, /^$/],
+    [["card", "/nowhere"], 1, "", /^error: .*\/nowhere/],
+    [["frobnicate", "x"], 2, "", /^error: "frobnicate" is not a command/],
+  ])("%j ends a new process with exit code %i", async (args, code, stdout, says) => {
+    const ended = await runCliAlone(args);
+    expect(ended).toMatchObject({ code, stdout, stderr: expect.stringMatching(says) });
   });
 
   test.each([
@@ -144,6 +149,7 @@ describe("oqe", () => {
         "boosts",
         "bytes",
         "fileBpw",
+        "floorCosts",
         "floors",
         "modules",
         "plan",

@@ -1,7 +1,7 @@
 import { readdir, readFile, writeFile } from "node:fs/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { startLocalHub } from "../src/local-hub/local-hub.ts";
-import { rounded, runCli } from "./support/cli-run.ts";
+import { rounded, runCli, runCliAlone } from "./support/cli-run.ts";
 import { folderHashes } from "./support/folder-hashes.ts";
 import { killedAt } from "./support/killed-run.ts";
 import { embedded, removeFolder, scratchFolder } from "./support/models.ts";
@@ -11,8 +11,8 @@ describe("the same inputs give the same rounded bytes, card and receipt included
   let folder: string;
   let first: Record<string, string>;
 
-  const quantize = async (out: string, ...more: string[]) => {
-    const { code, stderr } = await runCli([
+  const quantize = async (out: string, more: readonly string[] = [], run = runCli) => {
+    const { code, stderr } = await run([
       "quantize",
       embedded,
       "--out",
@@ -26,7 +26,7 @@ describe("the same inputs give the same rounded bytes, card and receipt included
 
   beforeAll(async () => {
     folder = await scratchFolder();
-    first = await quantize("first", "--workers", "2");
+    first = await quantize("first", ["--workers", "2"]);
   });
   afterAll(() => removeFolder(folder));
 
@@ -35,13 +35,14 @@ describe("the same inputs give the same rounded bytes, card and receipt included
     expect(Object.keys(first).filter((path) => path.endsWith("README.md"))).toHaveLength(4);
   });
 
-  test.each(["1", "3"])("with %s workers", async (workers) => {
-    expect(await quantize(`workers-${workers}`, "--workers", workers)).toEqual(first);
+  test.each(["1", "3"])("with %s workers, in a new process", async (workers) => {
+    const own = ["--workers", workers];
+    expect(await quantize(`workers-${workers}`, own, runCliAlone)).toEqual(first);
   });
 
   test("one tier at a time, except for other tiers on card and receipt", async () => {
     for (const tier of ["oQ8e", "oQ4e"]) {
-      const alone = await quantize(`alone-${tier}`, "--tiers", tier);
+      const alone = await quantize(`alone-${tier}`, ["--tiers", tier]);
       for (const [path, hash] of Object.entries(alone)) {
         if (!/README\.md|oqe-receipt\.json/.test(path))
           expect({ path, hash }).toEqual({ path, hash: first[path] });
@@ -51,7 +52,7 @@ describe("the same inputs give the same rounded bytes, card and receipt included
 
   test("after a kill at any point, and every visible folder is complete", async () => {
     const out = `${folder}/killed`;
-    await quantize("killed", "--rounding", "mlx"); // a series that the next run replaces
+    await quantize("killed", ["--rounding", "mlx"]); // a series that the next run replaces
     let reached = 0;
     // Killed when this file appears. The last signs are those of the renames.
     for (const sign of [

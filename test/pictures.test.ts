@@ -1,12 +1,9 @@
 import { writeFile } from "node:fs/promises";
 import { beforeAll, describe, expect, test } from "vitest";
 import { drawPictures } from "../src/card/pictures.ts";
-import { drawBits } from "../src/chart/bits-picture.ts";
-import { drawDivergence } from "../src/chart/divergence-picture.ts";
 import { pictureWidth } from "../src/chart/drawing.ts";
-import { drawExperts } from "../src/chart/experts-picture.ts";
-import { drawLanguages } from "../src/chart/languages-picture.ts";
 import { askPage, browser, type Pixels, type Scheme, screenshot } from "./support/browser.ts";
+import { drawBits, drawDivergence, drawExperts, drawLanguages } from "./support/drawn.ts";
 import { measuredSeries, smallSeries } from "./support/measured-receipts.ts";
 
 /** Runs in the page. Reads place, colour and background of every text as the browser draws them. */

@@ -3,6 +3,7 @@ import { readFile, writeFile } from "node:fs/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { LocalHub } from "../src/local-hub/local-hub.ts";
 import { startLocalHub } from "../src/local-hub/local-hub.ts";
+import type { TierPlan } from "../src/plan/plan-types.ts";
 import { parseReceipt } from "../src/receipt/receipt-file.ts";
 import { parseSensitivity } from "../src/sensitivity/sensitivity-file.ts";
 import { makeCheckpoint } from "./support/checkpoints.ts";
@@ -20,7 +21,6 @@ import { exitCodeOf } from "./support/refusal.ts";
 const model = smallest.nemotron_h!;
 const rows = ["--calibration-samples", "4", "--calibration-length", "32"];
 const unevaluated = ["--verify", "false"];
-/** The smallest models are mostly embeddings, so the default floors leave no plan at 4 bits. */
 const floors = ["--floors", "attention=6"];
 
 let folder: string;
@@ -78,9 +78,10 @@ describe("a sensitivity", () => {
     const plan = JSON.parse(stdout);
     expect(plan.policy).toBe("measured");
     expect(plan.tiers.map(({ tier }: { tier: string }) => tier)).toEqual(["oQ4e", "oQ5.0e"]);
-    for (const { bpw, targetBpw, roles, floors, predicted, bytes } of plan.tiers) {
+    for (const { bpw, targetBpw, roles, floors, floorCosts, predicted, bytes } of plan.tiers) {
       expect(bpw).toBeLessThanOrEqual(targetBpw + 0.1);
       expect(floors).toEqual({ attention: 6 });
+      expect(floorCosts).toEqual({ attention: expect.any(Number) });
       expect(predicted.kl).toBeGreaterThanOrEqual(predicted.forcedKl);
       const total = (value: (role: { share: number; bytes: number }) => number) =>
         roles.map(value).reduce((a: number, b: number) => a + b, 0);
@@ -93,6 +94,9 @@ describe("a sensitivity", () => {
     }
     const text = (await runCli([...ask, ...floors])).stdout;
     expect(text).toMatch(/^oQ4e: \d\.\d\d bpw of 4\.60, predicted KL .*floors attention=6$/m);
+    const named = text.match(/^The floor of attention costs \d+\.\d % of the predicted KL/gm) ?? [];
+    const costly = plan.tiers.filter((tier: TierPlan) => tier.floorCosts!.attention! > 0.1);
+    expect(named.length).toBe(costly.length);
     expect(text).toMatch(/^experts\.down +[\d-]+ +[\d,]+ +\d+\.\d % /m);
   });
 

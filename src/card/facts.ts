@@ -14,7 +14,7 @@ import {
 import { highlightRows } from "./highlights.ts";
 import { licenceMetadata } from "./licence.ts";
 import { code, commentJson, inline, link, prose, pythonString, shellWord } from "./markdown.ts";
-import { drawPictures, type PicturePath } from "./pictures.ts";
+import type { PictureName, PicturePath } from "./pictures.ts";
 import { sensitivityFacts } from "./sensitivity-facts.ts";
 import { knownFigures, matrixRows } from "./series-rows.ts";
 import { otherWarnings, tuningFacts } from "./tuning-facts.ts";
@@ -36,8 +36,11 @@ import {
  */
 export type CardFacts = ReturnType<typeof cardFacts>;
 
-/** The facts of a card, from the receipt alone. The order of the keys does not matter. */
-export function cardFacts(receipt: Receipt) {
+/**
+ * The facts of a card, from the receipt and its pictures alone. The order of the keys does not
+ * matter.
+ */
+export function cardFacts(receipt: Receipt, pictures: readonly PictureName[]) {
   const { plan, model, engine, options } = receipt;
   return {
     name: inline(receipt.name),
@@ -59,7 +62,7 @@ export function cardFacts(receipt: Receipt) {
     evaluation: evaluationFacts(receipt),
     measuredPlan: isMeasured(receipt),
     sensitivity: sensitivityFacts(receipt),
-    pictures: pictureFacts(receipt),
+    pictures: pictureFacts(pictures),
     seriesLink: seriesLink(receipt),
     tuned: options.method === "tuned",
     method: code(options.method),
@@ -137,10 +140,9 @@ function seriesLink({ repository, plan }: Receipt): string {
 }
 
 /** Each picture as Markdown; empty if the receipt has no figures for it. */
-function pictureFacts(receipt: Receipt) {
-  const drawn = drawPictures(receipt);
+function pictureFacts(pictures: readonly PictureName[]) {
   const image = (path: PicturePath) => {
-    const picture = drawn.find((one) => one.path === path);
+    const picture = pictures.find((one) => one.path === path);
     return picture === undefined ? "" : `![${inline(picture.alt)}](${path})`;
   };
   return {

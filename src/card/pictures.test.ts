@@ -8,7 +8,7 @@ import { expandTable } from "../models/expand.ts";
 import { findArchitecture } from "../models/registry.ts";
 import { isQuantizable } from "../plan/plan.ts";
 import { domainOrder } from "./domains.ts";
-import { drawPictures } from "./pictures.ts";
+import { drawPictures, namePictures } from "./pictures.ts";
 import { roleWidths } from "./role-widths.ts";
 
 const receipt = measuredSeries.at(-1)!;
@@ -120,6 +120,18 @@ describe("a receipt that was tampered with", () => {
   });
 });
 
+const names = (pictures: ReturnType<typeof namePictures>) =>
+  pictures.map(({ path, alt }) => ({ path, alt }));
+
+test.each([
+  ["measured", receipt],
+  ["not evaluated", { ...receipt, evaluation: null }],
+  ["rounded", { ...receipt, evaluation: null, sensitivity: null }],
+])("the pictures of a tier have the same names before they are drawn: %s", (_, of) => {
+  expect(names(namePictures(of))).toEqual(names(drawPictures(of)));
+  expect(namePictures(of).length).toBeGreaterThan(0);
+});
+
 test("a picture that cannot be drawn is a placeholder, and the others are drawn", () => {
   const broken = Object.defineProperty({ ...receipt }, "evaluation", {
     get: () => {
@@ -133,6 +145,7 @@ test("a picture that cannot be drawn is a placeholder, and the others are drawn"
     ["oqe-experts.svg", null],
     ["oqe-languages.svg", "oqe-languages.svg: no figures"],
   ]);
+  expect(names(namePictures(broken))).toEqual(names(drawn));
   expect(texts(drawn[0]!.svg)).toEqual(["oqe-kl.svg could not be drawn"]);
   expect(drawn[0]!.svg).toMatch(/^<svg xmlns=[^>]+>[\s\S]*<\/svg>\n$/);
 });

@@ -1,8 +1,8 @@
-import { drawBits } from "../chart/bits-picture.ts";
-import { drawDivergence } from "../chart/divergence-picture.ts";
-import { drawPlaceholder } from "../chart/drawing.ts";
-import { drawExperts } from "../chart/experts-picture.ts";
-import { drawLanguages } from "../chart/languages-picture.ts";
+import { bitsDrawing } from "../chart/bits-picture.ts";
+import { divergenceDrawing } from "../chart/divergence-picture.ts";
+import { type Drawing, drawPlaceholder, drawSvg } from "../chart/drawing.ts";
+import { expertsDrawing } from "../chart/experts-picture.ts";
+import { languagesDrawing } from "../chart/languages-picture.ts";
 import { reasonOf } from "../ground/reasons.ts";
 import type { Receipt } from "../receipt/receipt.ts";
 import { namedExperts } from "../receipt/sensitivity-record.ts";
@@ -19,10 +19,14 @@ export const picturePaths = [
 ] as const;
 export type PicturePath = (typeof picturePaths)[number];
 
-export interface CardPicture {
+/** A picture as the card names it. */
+export interface PictureName {
   readonly path: PicturePath;
   /** Description of the picture, in plain text. */
   readonly alt: string;
+}
+
+export interface CardPicture extends PictureName {
   readonly svg: string;
   /** Why the picture could not be drawn; `svg` is then a placeholder. null: it was drawn. */
   readonly failure: string | null;
@@ -35,7 +39,7 @@ const pictures: readonly {
   readonly path: PicturePath;
   readonly words: (receipt: Receipt) => string;
   /** null: the receipt has no figures for this picture. */
-  readonly draw: (receipt: Receipt) => string | null;
+  readonly draw: (receipt: Receipt) => Drawing | null;
 }[] = [
   { path: "oqe-kl.svg", words: divergenceWords, draw: divergence },
   {
@@ -54,17 +58,36 @@ const pictures: readonly {
 export function drawPictures(receipt: Receipt): readonly CardPicture[] {
   return pictures.flatMap(({ path, words, draw }): CardPicture[] => {
     try {
-      const svg = draw(receipt);
-      return svg === null ? [] : [{ path, alt: words(receipt), svg, failure: null }];
+      const drawing = draw(receipt);
+      if (drawing === null) return [];
+      return [{ path, alt: words(receipt), svg: drawSvg(drawing), failure: null }];
     } catch (cause) {
-      const alt = `${path} could not be drawn`;
+      const { alt } = unknownPicture(path);
       const failure = `${path}: ${reasonOf(cause)}`;
       return [{ path, alt, svg: drawPlaceholder(alt), failure }];
     }
   });
 }
 
-function divergence({ series, plan, evaluation, otherTiers }: Receipt): string | null {
+/**
+ * The pictures that `drawPictures` gives, without drawing them: drawing takes longer than all else
+ * about a card. Never throws.
+ */
+export function namePictures(receipt: Receipt): readonly PictureName[] {
+  return pictures.flatMap(({ path, words, draw }): PictureName[] => {
+    try {
+      return draw(receipt) === null ? [] : [{ path, alt: words(receipt) }];
+    } catch {
+      return [unknownPicture(path)];
+    }
+  });
+}
+
+function unknownPicture(path: PicturePath): PictureName {
+  return { path, alt: `${path} could not be drawn` };
+}
+
+function divergence({ series, plan, evaluation, otherTiers }: Receipt): Drawing | null {
   if (evaluation === null) return null;
   const figures = [tierFigures(plan.tier, evaluation), ...otherTiers];
   const points = series.slice(0, mostTiers).map(({ tier, bytes, predicted }) => {
@@ -81,7 +104,7 @@ function divergence({ series, plan, evaluation, otherTiers }: Receipt): string |
       predicted: predicted?.kl ?? null,
     };
   });
-  return drawDivergence(points, evaluation.positions);
+  return divergenceDrawing(points, evaluation.positions);
 }
 
 function divergenceWords({ series, plan, evaluation, otherTiers }: Receipt): string {
@@ -95,16 +118,16 @@ function divergenceWords({ series, plan, evaluation, otherTiers }: Receipt): str
   return `Mean KL divergence from the base against size: ${told.join(", ")}`;
 }
 
-function bits(receipt: Receipt): string | null {
+function bits(receipt: Receipt): Drawing | null {
   const { rows, layers } = roleWidths(receipt);
-  return drawBits(rows, layers);
+  return bitsDrawing(rows, layers);
 }
 
-function experts({ sensitivity }: Receipt): string | null {
+function experts({ sensitivity }: Receipt): Drawing | null {
   if (sensitivity === null) return null;
   const { domains, experts: layers, critical, probe } = sensitivity;
   const order = domainOrder(domains);
-  return drawExperts(
+  return expertsDrawing(
     layers.map(({ layer, share, damage }) => ({
       layer,
       share,
@@ -126,7 +149,7 @@ function expertWords({ sensitivity }: Receipt): string {
   );
 }
 
-function languagePicture({ evaluation }: Receipt): string | null {
+function languagePicture({ evaluation }: Receipt): Drawing | null {
   if (evaluation === null) return null;
   const names = evaluation.byDomain.map(({ domain }) => domain);
   const whole = {
@@ -144,7 +167,7 @@ function languagePicture({ evaluation }: Receipt): string | null {
       whole: false,
     };
   });
-  return drawLanguages([whole, ...parts]);
+  return languagesDrawing([whole, ...parts]);
 }
 
 function languageWords({ evaluation }: Receipt): string {

@@ -102,10 +102,16 @@ describe("the card of a measured and evaluated tier", () => {
     );
   });
 
-  test("lists the plan's floors, its prediction and the most sensitive modules", () => {
+  test("lists the plan's floors, its prediction and the most sensitive modules", async () => {
     expect(card).toContain(
-      "- Minimum bits, regardless of the costs: attention 6, embeddings 6, the whole first Mamba block 8, output head 6.",
+      "- Minimum bits, regardless of the costs: attention 6, the whole first Mamba block 8.",
     );
+    const costs = { attention: 0.2312, "first-mamba": 0.0999 };
+    const costly = await renderCard({ ...receipt, plan: { ...receipt.plan, floorCosts: costs } });
+    expect(costly.match(/- The minimum of .*$/gm)).toEqual([
+      "- The minimum of attention costs 23.1 % of the predicted KL, compared with a plan of the " +
+        "same budget without it.",
+    ]);
     expect(card).toMatch(/- The predicted mean KL is [\d.]+, [\d.]+ with forced routes\./);
     expect(section(card, "Sensitivity").match(/^\| `backbone|^\| `lm_head/gm)!.length).toBe(8);
     expect(card).toContain("1.10 as the median of 5 samples (1.00 to 1.20)");

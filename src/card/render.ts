@@ -3,14 +3,18 @@ import { renderNamed } from "../template/template.ts";
 import { cardFacts } from "./facts.ts";
 import { frontMatter, serializeFrontMatter } from "./front-matter.ts";
 import { inline } from "./markdown.ts";
+import { namePictures, type PictureName } from "./pictures.ts";
 import { type SummaryFacts, summaryView } from "./summary.ts";
 
 /**
  * The README.md of a tier: front matter and body. It depends only on the receipt and ends with one
- * newline. Throws TEMPLATE.
+ * newline. `pictures` are those of the receipt, if they are drawn already. Throws TEMPLATE.
  */
-export async function renderCard(receipt: Receipt): Promise<string> {
-  const body = await renderNamed("model-card.md.jinja", cardFacts(receipt));
+export async function renderCard(
+  receipt: Receipt,
+  pictures: readonly PictureName[] = namePictures(receipt),
+): Promise<string> {
+  const body = await renderNamed("model-card.md.jinja", cardFacts(receipt, pictures));
   return `${serializeFrontMatter(frontMatter(receipt))}\n${body.trim()}\n`;
 }
 

@@ -3,7 +3,7 @@ import type { Receipt, SeriesRow } from "../receipt/receipt.ts";
 import { table } from "../template/template-shapes.ts";
 import { gigabytes } from "./figures.ts";
 import { code, inline, link, prose, webAddress } from "./markdown.ts";
-import { drawPictures } from "./pictures.ts";
+import { namePictures } from "./pictures.ts";
 import { knownFigures, matrixRows } from "./series-rows.ts";
 import { kindRatios } from "./tuning-facts.ts";
 
@@ -93,7 +93,7 @@ function pictureFacts({ made, repositories, private: hidden }: SummaryFacts) {
       !/^[0-9a-f]{40}$/.test(place.commit ?? "")
     )
       return [];
-    const images = drawPictures(receipt).map(({ path, alt }) => {
+    const images = namePictures(receipt).map(({ path, alt }) => {
       return {
         path,
         image: `![${inline(alt)}](${webAddress(`${place.url}/resolve/${place.commit}/${path}`)})`,

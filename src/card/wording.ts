@@ -1,7 +1,9 @@
 import type { Part } from "../models/architecture.ts";
 import { roleOfModule } from "../models/module-role.ts";
+import { costlyFloors } from "../plan/floors.ts";
 import type { PredictedLoss } from "../plan/plan-types.ts";
 import type { Receipt } from "../receipt/receipt.ts";
+import { percentage } from "./figures.ts";
 import { code } from "./markdown.ts";
 import { nats } from "./measured-figures.ts";
 
@@ -84,6 +86,11 @@ function costWords({ plan, model }: Receipt, predicted: PredictedLoss): readonly
     floors.length === 0
       ? "There are no minimum widths."
       : `Minimum bits, regardless of the costs: ${floors.join(", ")}.`,
+    ...costlyFloors(plan).map(
+      ([name, share]) =>
+        `The minimum of ${floorWords[name] ?? code(name)} costs ${percentage(share, 1)} of the ` +
+        "predicted KL, compared with a plan of the same budget without it.",
+    ),
     "The predicted mean KL is " +
       `${nats(predicted.kl)}${routed ? `, ${nats(predicted.forcedKl)} with forced routes` : ""}.`,
   ];

@@ -1,6 +1,6 @@
 import { nameAxis, numberAxis } from "./axes.ts";
 import { type Cell, cellSeries } from "./cells.ts";
-import { drawSvg, pictureWidth } from "./drawing.ts";
+import { type Drawing, pictureWidth } from "./drawing.ts";
 import { box, heading, scaleLegend } from "./elements.ts";
 import { labelText } from "./labels.ts";
 import { blues, colors, type Step } from "./palette.ts";
@@ -23,13 +23,13 @@ const right = 20;
 const outsideWidth = 30;
 
 /** Bits by layer and role, one strip a role. null: nothing is quantized. */
-export function drawBits(roles: readonly RoleWidths[], layers: number): string | null {
+export function bitsDrawing(roles: readonly RoleWidths[], layers: number): Drawing | null {
   if (roles.length === 0 || layers === 0) return null;
   const { inLayers, outside, height } = placesOf(roles);
   const cellWidth = inLayers.width / layers;
   const names = roles.map(({ role }) => labelText(role, 124));
   const shared = { gap: 2, fontSize: cellWidth >= 11 ? 11 : 9 };
-  return drawSvg({
+  return {
     height,
     title: "Bits of each quantized module, by layer and role",
     option: {
@@ -45,7 +45,7 @@ export function drawBits(roles: readonly RoleWidths[], layers: number): string |
         cellSeries(outsideCells(roles), blues, { grid: 1, ...shared, fontSize: 11 }),
       ],
     },
-  });
+  };
 }
 
 /** Pixels of the map of layers, of the column of other modules, and of the whole picture. */

@@ -1,7 +1,7 @@
 import type { CustomSeriesRenderItem } from "echarts";
 import { grouped } from "../ground/digits.ts";
 import { scaleAxis } from "./axes.ts";
-import { drawSvg, pictureWidth } from "./drawing.ts";
+import { type Drawing, pictureWidth } from "./drawing.ts";
 import { type Element, heading, marks, segment, text } from "./elements.ts";
 import { placeLabels } from "./label-places.ts";
 import { labelText } from "./labels.ts";
@@ -47,7 +47,7 @@ interface Spot extends Estimate {
  * KL divergence against size, on a logarithmic scale. Points at 0 have no place on it and are left
  * out. null: no point is left.
  */
-export function drawDivergence(points: readonly TierPoint[], positions: number): string | null {
+export function divergenceDrawing(points: readonly TierPoint[], positions: number): Drawing | null {
   const spots = points.flatMap(spotsOf).filter(({ mean }) => Number.isFinite(mean) && mean > 0);
   if (spots.length === 0) return null;
   const unit = unitOf(spots);
@@ -55,7 +55,7 @@ export function drawDivergence(points: readonly TierPoint[], positions: number):
   const means = logScale(spots.map(({ mean }) => mean));
   const at: PlaceOf = ({ bytes, mean }) => [sizes.place(bytes / unit.size), means.place(mean)];
   const of = (...some: readonly Spot["kind"][]) => spots.filter(({ kind }) => some.includes(kind));
-  return drawSvg({
+  return {
     height,
     title: "KL divergence from the base model against size, for the tiers and for plain rounding",
     option: {
@@ -80,7 +80,7 @@ export function drawDivergence(points: readonly TierPoint[], positions: number):
         ...kinds.map(({ kind }) => scatter(kind, of(kind).map(at))),
       ],
     },
-  });
+  };
 }
 
 /** Place of a spot on the two axes, each from 0 to 1. */

@@ -1,6 +1,6 @@
 import { nameAxis, numberAxis } from "./axes.ts";
 import { cellSeries } from "./cells.ts";
-import { drawSvg, pictureWidth } from "./drawing.ts";
+import { type Drawing, pictureWidth } from "./drawing.ts";
 import { heading, legendWidth, marks, scaleLegend, text } from "./elements.ts";
 import { damageCells, type LayerLoad, loadCells } from "./expert-cells.ts";
 import { labelText } from "./labels.ts";
@@ -20,12 +20,12 @@ const width = pictureWidth - left - right;
  * Two maps: how often each expert is chosen, with critical experts marked; and the damage to each
  * domain from quantizing the experts of a layer to `bits`. null: the model has no experts.
  */
-export function drawExperts(
+export function expertsDrawing(
   layers: readonly LayerLoad[],
   domains: readonly string[],
   critical: readonly CriticalExpert[],
   bits: number,
-): string | null {
+): Drawing | null {
   const experts = Math.max(0, ...layers.map(({ share }) => share.length));
   if (experts === 0 || domains.length === 0) return null;
   const { loadMap, damageMap, height } = placesOf(layers.length, domains.length);
@@ -36,7 +36,7 @@ export function drawExperts(
   const points = critical
     .map(({ layer, expert }) => [expert, numbers.indexOf(layer)] as const)
     .filter(([expert, row]) => row >= 0 && expert < experts);
-  return drawSvg({
+  return {
     height,
     title: "Routed experts by layer: how often each is chosen, and the damage from quantizing them",
     option: {
@@ -50,7 +50,7 @@ export function drawExperts(
         cellSeries(damage.cells, oranges, { grid: 1, gap: 2, fontSize: 11 }),
       ],
     },
-  });
+  };
 }
 
 /** Pixels of the two maps and of the whole picture. */

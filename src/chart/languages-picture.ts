@@ -1,6 +1,6 @@
 import type { CustomSeriesRenderItem } from "echarts";
 import { nameAxis, plainAxis, scaleAxis } from "./axes.ts";
-import { drawSvg } from "./drawing.ts";
+import type { Drawing } from "./drawing.ts";
 import { heading, segment, text } from "./elements.ts";
 import { labelText } from "./labels.ts";
 import { colors } from "./palette.ts";
@@ -20,12 +20,12 @@ const rowHeight = 26;
 const plot = { left: 130, right: 150, top: 74 };
 
 /** A point and its error for every domain, in the given order. null: there is no domain. */
-export function drawLanguages(domains: readonly DomainRatio[]): string | null {
+export function languagesDrawing(domains: readonly DomainRatio[]): Drawing | null {
   if (domains.length === 0) return null;
   const rows = domains.length;
   const ends = domains.flatMap(({ ratio, error }) => [ratio - (error ?? 0), ratio + (error ?? 0)]);
   const ratios = linearScale([1, ...ends], 1e-4);
-  return drawSvg({
+  return {
     height: plot.top + rows * rowHeight + 58,
     title: "Perplexity over that of the base model, by language and domain",
     option: {
@@ -49,7 +49,7 @@ export function drawLanguages(domains: readonly DomainRatio[]): string | null {
       yAxis: domainAxis(domains),
       series: [unity(rows, ratios.place(1)), points(domains, ratios)],
     },
-  });
+  };
 }
 
 /** Ratio and error in figures, at the right of the row. */

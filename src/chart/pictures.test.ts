@@ -1,9 +1,7 @@
 import { describe, expect, test } from "vitest";
-import { drawBits } from "./bits-picture.ts";
-import { drawDivergence, type TierPoint } from "./divergence-picture.ts";
-import { drawExperts } from "./experts-picture.ts";
+import { drawBits, drawDivergence, drawExperts, drawLanguages } from "../../test/support/drawn.ts";
+import type { TierPoint } from "./divergence-picture.ts";
 import { labelText, widthOf } from "./labels.ts";
-import { drawLanguages } from "./languages-picture.ts";
 
 const point = (
   tier: string,

@@ -1,8 +1,7 @@
 import { describe, expect, test } from "vitest";
-import { drawBits, type RoleWidths } from "./bits-picture.ts";
-import { drawDivergence, type TierPoint } from "./divergence-picture.ts";
-import { drawExperts } from "./experts-picture.ts";
-import { drawLanguages } from "./languages-picture.ts";
+import { drawBits, drawDivergence, drawExperts, drawLanguages } from "../../test/support/drawn.ts";
+import type { RoleWidths } from "./bits-picture.ts";
+import type { TierPoint } from "./divergence-picture.ts";
 
 /** Numbers in [0, 1) that are the same in every run. */
 function generator(seed: number): () => number {

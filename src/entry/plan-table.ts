@@ -1,6 +1,6 @@
-import { bitsPerWeight, gibibytes, gigabytes, grouped } from "../card/figures.ts";
+import { bitsPerWeight, gibibytes, gigabytes, grouped, percentage } from "../card/figures.ts";
 import type { RoleSummary } from "../plan/explain.ts";
-import { formatFloors } from "../plan/floors.ts";
+import { costlyFloors, formatFloors } from "../plan/floors.ts";
 import type { SeriesPlan, TierPlan } from "../plan/plan-types.ts";
 
 const columns = ["tier", "target bpw", "bpw", "file bpw", "bytes", "GB", "GiB", "boosts", "plan"];
@@ -60,7 +60,11 @@ export function formatExplanation(plan: TierPlan, roles: readonly RoleSummary[])
         `(${predicted.forcedKl.toPrecision(3)} with routes forced)`;
   const size = `${bitsPerWeight(plan.bpw)} bpw of ${bitsPerWeight(plan.targetBpw)}`;
   const table = formatTable([explanationColumns, ...rows], leftColumns);
-  return `${plan.tier}: ${size}${loss}${limits}\n${table}`;
+  const costs = costlyFloors(plan).map(
+    ([name, share]) =>
+      `The floor of ${name} costs ${percentage(share, 1)} of the predicted KL at this budget.\n`,
+  );
+  return `${plan.tier}: ${size}${loss}${limits}\n${costs.join("")}${table}`;
 }
 
 function layerOf(module: string): string {

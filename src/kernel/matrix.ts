@@ -41,6 +41,20 @@ export function weightRows({ bytes, dtype, columns }: Weight, start: number, end
   };
 }
 
+/** Weights one below the other as one weight. A single one is not copied. */
+export function joinRows(parts: readonly Weight[]): Weight {
+  const [first] = parts;
+  if (first === undefined) throw new RangeError("no parts to join");
+  if (parts.length === 1) return first;
+  const bytes = sharedBytes(parts.reduce((sum, part) => sum + part.bytes.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    bytes.set(part.bytes, at);
+    at += part.bytes.length;
+  }
+  return { ...first, bytes, rows: parts.reduce((sum, { rows }) => sum + rows, 0) };
+}
+
 /** The bytes of a typed array: the same memory. */
 export function bytesOf({
   buffer,

@@ -2,14 +2,18 @@ import { isDeepStrictEqual } from "node:util";
 import { OqeError } from "../ground/errors.ts";
 import { type PlannedTensor, parts } from "../models/architecture.ts";
 import type { LayerKind } from "../models/layer-kind.ts";
-import type { Floors } from "./plan-types.ts";
+import type { Floors, TierPlan } from "./plan-types.ts";
 import { measuredBits } from "./sensitivity-types.ts";
 
 /** The parts of a model, and the first Mamba block: its error reaches every router. */
 const names = [...parts, "first-mamba"] as const;
 
-/** Floors of the series. Routers need no floor, because no policy quantizes them. */
-export const defaultFloors = "attention=6,embeddings=6,head=6,first-mamba=8";
+/**
+ * The floors that the series promises. Routers need none, because no policy quantizes them. The
+ * measured costs decide all else. Floors for embeddings and head would cost KL and promise nothing
+ * (docs/benchmarks.md#floors).
+ */
+export const defaultFloors = "attention=6,first-mamba=8";
 
 /** Parses `attention=6,head=8`, or `none`. Throws BAD_INPUT. */
 export function parseFloors(text: string): Floors {
@@ -42,6 +46,14 @@ export function formatFloors(floors: Floors): string {
       .map(([name, bits]) => `${name}=${bits}`)
       .join(",") || "none"
   );
+}
+
+/** A floor is costly above this share of the predicted KL. Plan and card then name the share. */
+const costly = 0.1;
+
+/** The costly floors of a plan, with their share of the predicted KL. */
+export function costlyFloors({ floorCosts }: Pick<TierPlan, "floorCosts">): [string, number][] {
+  return Object.entries(floorCosts ?? {}).filter(([, share]) => share > costly);
 }
 
 /** Whether the floors are the default ones, in any order. */

@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import { amount, count, entries, line, matching, object, oneOf } from "../ground/schema.ts";
+import { amount, count, entries, line, matching, object, oneOf, share } from "../ground/schema.ts";
 import { bitWidths, groupSizes } from "../kernel/width.ts";
 
 /** The predicted KL(base ‖ tier) of a plan, in nats per position. */
@@ -10,11 +10,11 @@ export const predictedLoss = object({
 });
 export type PredictedLoss = v.InferOutput<typeof predictedLoss>;
 
-/**
- * Role, or the first word of several, or `first-mamba` (all of the first Mamba block) -> least
- * bits.
- */
-export const floorsSchema = entries(matching(/^[a-z-]{1,32}$/, "a role's name"), oneOf(bitWidths));
+/** A part of the model, or `first-mamba` (all of the first Mamba block). */
+const floorName = matching(/^[a-z-]{1,32}$/, "a role's name");
+
+/** Floor -> least bits. */
+export const floorsSchema = entries(floorName, oneOf(bitWidths));
 export type Floors = v.InferOutput<typeof floorsSchema>;
 
 /** A tier's plan without the widths of its modules: one row of the performance matrix. */
@@ -39,6 +39,11 @@ export const tierSummary = {
   predicted: v.nullable(predictedLoss),
   /** The floors that apply to modules of this model; null for a plan by fixed rules. */
   floors: v.nullable(floorsSchema),
+  /**
+   * Floor -> share of the predicted KL that it costs: a plan of the same budget without this floor
+   * is predicted to lose less by this share. null for a plan by fixed rules.
+   */
+  floorCosts: v.nullable(entries(floorName, share)),
 };
 
 /**

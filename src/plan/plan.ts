@@ -63,9 +63,9 @@ export function planTier(
   const { quantizable } = sizes;
   const tier = resolveTier(choice, sizes);
   const task = { tier, isOfSeries: "bits" in choice, sizes, input };
-  const { widths, predicted, floors } =
+  const { widths, predicted, floors, floorCosts } =
     basis === null
-      ? { widths: planRules(task), predicted: null, floors: null }
+      ? { widths: planRules(task), predicted: null, floors: null, floorCosts: null }
       : planMeasured(task, basis);
   const modules = Object.fromEntries(
     quantizable.map((tensor, i) => [modulePath(tensor), widths[i]!]),
@@ -82,6 +82,7 @@ export function planTier(
     ...describePlan(tier, widths),
     predicted,
     floors,
+    floorCosts,
     modules,
   };
 }

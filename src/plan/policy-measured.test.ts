@@ -3,7 +3,7 @@ import { nemotron30b } from "../../test/support/nemotron-30b.ts";
 import { bpwOf, makeSensitivity } from "../../test/support/sensitivities.ts";
 import { expandTable } from "../models/expand.ts";
 import { findArchitecture } from "../models/registry.ts";
-import { defaultFloors, parseFloors } from "./floors.ts";
+import { costlyFloors, defaultFloors, parseFloors } from "./floors.ts";
 import { type CostedOption, findLeastLoss } from "./least-loss.ts";
 import { type PlanInput, planTier } from "./plan.ts";
 import { flipFactor } from "./policy-measured.ts";
@@ -40,10 +40,8 @@ describe.each(tiers.map((tier) => [tier.name, tier] as const))("%s of the 30B mo
           .map(([, width]) => width.bits),
       );
     expect(least(/\.mixer\.[qkvo]_proj$/)).toBeGreaterThanOrEqual(6);
-    expect(least(/embeddings$/)).toBeGreaterThanOrEqual(6);
-    expect(least(/lm_head$/)).toBeGreaterThanOrEqual(6);
     expect(least(/layers\.0\.mixer\.(in|out)_proj$/)).toBe(8);
-    expect(made.floors).toEqual({ attention: 6, embeddings: 6, head: 6, "first-mamba": 8 });
+    expect(made.floors).toEqual({ attention: 6, "first-mamba": 8 });
   });
 
   test("predicts the sum of its costs, at most that of the plan by rules", () => {
@@ -69,24 +67,32 @@ describe.each(tiers.map((tier) => [tier.name, tier] as const))("%s of the 30B mo
 
 describe("floors", () => {
   test("by default are lowered to fit a tier's budget; floors that a user gave are not", () => {
-    const tight: Tier = { ...oQ4e, budgetBpw: 3.55 };
+    const tight: Tier = { ...oQ4e, budgetBpw: 3.51 };
     const held = plan(tight).floors!;
-    expect(held).toEqual({
-      attention: held.head,
-      embeddings: held.head,
-      head: held.head,
-      "first-mamba": held.head,
-    });
-    expect(held.head).toBeLessThan(6);
-    expect(plan(tight).bpw).toBeLessThanOrEqual(3.55);
-    expect(() => plan(tight, {}, parseFloors("attention=6,embeddings=6,head=6"))).toThrow(
-      /smallest possible plan/,
-    );
+    expect(held).toEqual({ attention: held.attention, "first-mamba": held.attention });
+    expect(held.attention).toBeLessThan(6);
+    expect(plan(tight).bpw).toBeLessThanOrEqual(3.51);
+    expect(() => plan(tight, {}, parseFloors("attention=6"))).toThrow(/smallest possible plan/);
   });
   test("can be switched off, and the plan then costs less", () => {
     const free = plan(oQ4e, {}, parseFloors("none"));
     expect(free.floors).toEqual({});
     expect(free.predicted!.kl).toBeLessThan(plan(oQ4e).predicted!.kl);
+  });
+
+  test("have their share of the predicted KL in the plan", () => {
+    const both = plan(oQ4e, {}, parseFloors("experts=4,mamba=8"));
+    const without = { experts: "mamba=8", mamba: "experts=4" };
+    const shares = Object.entries(without).map(([name, others]) => {
+      const { kl } = plan(oQ4e, {}, parseFloors(others)).predicted!;
+      return [name, expect.closeTo(1 - kl / both.predicted!.kl, 12)];
+    });
+    expect(both.floorCosts).toEqual(Object.fromEntries(shares));
+    expect(both.floorCosts!.experts).toBeGreaterThan(0.01);
+    expect(costlyFloors({ floorCosts: { mamba: 0.1, experts: 0.101 } })).toEqual([
+      ["experts", 0.101],
+    ]);
+    expect(planTier(oQ4e, input).floorCosts).toBe(null);
   });
 
   test("that apply to no tensor of the model are not in the plan", () => {

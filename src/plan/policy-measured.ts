@@ -26,6 +26,7 @@ export interface MeasuredChoice {
   readonly widths: readonly Width[];
   readonly predicted: PredictedLoss;
   readonly floors: Floors;
+  readonly floorCosts: Readonly<Record<string, number>>;
 }
 
 /**
@@ -35,20 +36,33 @@ export interface MeasuredChoice {
  */
 export function planByCosts(tier: Tier, context: BasisContext): MeasuredChoice {
   const { quantizable: tensors, sensitivity, storage, layers } = context;
-  const costs = costsOfTensors(tensors, sensitivity);
-  const { least, floors } = applyFloors(floorsFor(tier, context), tensors, layers);
-  const items = tensors.map((tensor, i) =>
-    costs[i]!.filter(({ bits }) => bits >= least[i]!).map(({ bits, forcedKl, flipPower }) => {
+  const options = costsOfTensors(tensors, sensitivity).map((widths, i) =>
+    widths.map(({ bits, forcedKl, flipPower }) => {
       const width: Width = { bits, groupSize: tierGroupSize };
-      return { width, bytes: quantizedBytes(tensor.shape, width, storage), forcedKl, flipPower };
+      const bytes = quantizedBytes(tensors[i]!.shape, width, storage);
+      return { width, bytes, forcedKl, flipPower };
     }),
   );
   requireFloors(tier, context);
-  const loss = findLeastLoss(items, budgetBytes(tier, context), flipFactor(sensitivity))!;
+  const budget = budgetBytes(tier, context);
+  const solve = (least: readonly number[]) => {
+    const items = options.map((all, i) => all.filter(({ width }) => width.bits >= least[i]!));
+    const loss = findLeastLoss(items, budget, flipFactor(sensitivity))!;
+    return { ...loss, widths: loss.taken.map((option, i) => items[i]![option]!.width) };
+  };
+  const held = floorsFor(tier, context);
+  const { least, floors } = applyFloors(held, tensors, layers);
+  const { widths, forcedKl, total } = solve(least);
+  const without = (name: string) => {
+    const others = Object.fromEntries(Object.entries(floors).filter(([other]) => other !== name));
+    return solve(applyFloors(others, tensors, layers).least).total;
+  };
+  const costOf = (name: string) => (total > 0 ? Math.max(0, 1 - without(name) / total) : 0);
   return {
-    widths: loss.taken.map((option, item) => items[item]![option]!.width),
-    predicted: { forcedKl: loss.forcedKl, kl: loss.total },
+    widths,
+    predicted: { forcedKl, kl: total },
     floors,
+    floorCosts: Object.fromEntries(Object.keys(floors).map((name) => [name, costOf(name)])),
   };
 }
 

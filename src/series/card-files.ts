@@ -36,8 +36,9 @@ const making = { render: renderCard, draw: drawPictures };
  */
 export async function rewriteCard(folder: string, report: Pick<Report, "warn">): Promise<string> {
   const receipt = await readReceipt(folder);
-  const card = await renderCard(receipt);
-  await writeFiles(folder, { receipt, card, pictures: drawPictures(receipt) }, report);
+  const pictures = drawPictures(receipt);
+  const card = await renderCard(receipt, pictures);
+  await writeFiles(folder, { receipt, card, pictures }, report);
   return join(folder, "README.md");
 }
 
@@ -51,12 +52,13 @@ export async function writeCard(
   report: Pick<Report, "warn">,
   { render, draw } = making,
 ): Promise<void> {
+  const pictures = draw(receipt);
   const card = await decorate(report, {
     what: `the card of ${receipt.name}`,
-    make: () => render(receipt),
+    make: () => render(receipt, pictures),
     placeholder: placeholderCard(receipt),
   });
-  await writeFiles(folder, { receipt, card, pictures: draw(receipt) }, report);
+  await writeFiles(folder, { receipt, card, pictures }, report);
 }
 
 /** Removes pictures that the receipt has no figures for. */

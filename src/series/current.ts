@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from "node:util";
-import { drawPictures } from "../card/pictures.ts";
+import { namePictures } from "../card/pictures.ts";
 import type { RemoteState } from "../hub/hub-types.ts";
 import type { Receipt } from "../receipt/receipt.ts";
 import { type Draft, draftOf } from "../receipt/recipe.ts";
@@ -23,7 +23,7 @@ export function isCurrent(recipe: Draft, published: Receipt, remote: RemoteState
   const same = isDeepStrictEqual(draftOf(made), JSON.parse(JSON.stringify(draftOf(recipe))));
   if (recipe.base.id === null || !same) return false;
   const mayBe = (path: string) => Object.hasOwn(files, path) || !path.endsWith(".safetensors");
-  const shown = ["README.md", ...drawPictures(published).map(({ path }) => path)];
+  const shown = ["README.md", ...namePictures(published).map(({ path }) => path)];
   if (!shown.every((path) => remote.files.has(path)) || ![...remote.files.keys()].every(mayBe))
     return false;
   return Object.entries(files).every(([path, expected]) => {

@@ -1,5 +1,8 @@
-import { spawn } from "node:child_process";
-import { inject } from "vitest";
+import { type ChildProcess, fork, spawn } from "node:child_process";
+import { once } from "node:events";
+import { fileURLToPath } from "node:url";
+import { afterAll, inject } from "vitest";
+import type { Ended, Order } from "./standing-cli.ts";
 
 export interface CliResult {
   readonly code: number | null;
@@ -22,13 +25,60 @@ export const evaluatedRows = [...tuned, "--floors", "none", "--evaluation-sample
 /** The bundled CLI: see `bundle.ts`. */
 export const cli = `${inject("bundle")}/cli.js`;
 
-/** Runs the CLI in its own process. It inherits only PATH of the caller's environment. */
-export function runCli(
+/**
+ * Runs the CLI. It inherits only PATH of the caller's environment. Runs of a file share one process
+ * (see `standing-cli.ts`), unless they overlap.
+ */
+export async function runCli(
+  args: readonly string[],
+  environment: Record<string, string> = {},
+): Promise<CliResult> {
+  if (isBusy) return runCliAlone(args, environment);
+  isBusy = true;
+  standing ??= fork(standingCli, [cli], { execArgv: ["--no-warnings"], env: ownVariables() });
+  try {
+    return await orderFrom(standing, {
+      args,
+      environment: { ...ownVariables(), ...environment },
+    });
+  } finally {
+    isBusy = false;
+  }
+}
+
+function orderFrom(child: ChildProcess, order: Order): Promise<Ended> {
+  return new Promise((done, reject) => {
+    const ended = (code: number | null) => {
+      standing = undefined;
+      reject(new Error(`oqe ${order.args.join(" ")} ended its process with exit code ${code}`));
+    };
+    child.once("exit", ended);
+    child.once("message", (answer) => {
+      child.off("exit", ended);
+      done(answer as Ended);
+    });
+    child.send(order);
+  });
+}
+
+/** Runs the CLI in its own process: for tests of what a new process does. */
+export function runCliAlone(
   args: readonly string[],
   environment: Record<string, string> = {},
 ): Promise<CliResult> {
   return runScript(cli, args, environment);
 }
+
+const ownVariables = () => ({
+  PATH: process.env.PATH ?? "",
+  NODE_COMPILE_CACHE: inject("compiled"),
+});
+const standingCli = fileURLToPath(new URL("./standing-cli.ts", import.meta.url));
+let standing: ChildProcess | undefined;
+let isBusy = false;
+afterAll(async () => {
+  if (standing?.kill()) await once(standing, "close");
+});
 
 export function runScript(
   script: string,
@@ -37,11 +87,7 @@ export function runScript(
   node = process.execPath,
 ): Promise<CliResult> {
   const child = spawn(node, [script, ...args], {
-    env: {
-      PATH: process.env.PATH ?? "",
-      NODE_COMPILE_CACHE: inject("compiled"),
-      ...environment,
-    },
+    env: { ...ownVariables(), ...environment },
   });
   let stdout = "";
   let stderr = "";
