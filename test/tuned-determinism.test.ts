@@ -25,19 +25,15 @@ beforeAll(async () => {
 afterAll(() => removeFolder(folder));
 
 let runs = 0;
-const tune = async (model: string, more?: readonly string[], out?: string): Promise<Hashes> =>
-  (await tuneLoudly(model, more, out)).files;
-
-/** The same with the log. */
-async function tuneLoudly(
+async function tune(
   model: string,
   more: readonly string[] = [],
   out = `${folder}/run-${runs++}`,
-): Promise<{ readonly files: Hashes; readonly log: string }> {
+): Promise<Hashes> {
   const rows = more.includes("--evaluation-samples") ? [] : fewRows;
   const { code, stderr } = await runCliAlone(["quantize", model, "--out", out, ...rows, ...more]);
   if (code !== 0) throw new Error(stderr);
-  return { files: await folderHashes(out), log: stderr };
+  return folderHashes(out);
 }
 
 describe("the same inputs give the same tuned bytes, card and receipt included", () => {
@@ -108,18 +104,6 @@ describe("a tuned tier's bytes do not depend on", () => {
     expect(await tune(hybrid, [], out)).toEqual(first);
     expect((await readdir(out)).filter((name) => name.startsWith("."))).toEqual([]);
   });
-
-  test.each([["reference"], ["sequential"]])(
-    "where hidden states are kept: %s",
-    async (propagation) => {
-      const way = [...evaluatedRows, "--propagation", propagation];
-      const inMemory = await tuneLoudly(hybrid, way);
-      expect(inMemory.log).not.toContain("hidden states");
-      const inFiles = await tuneLoudly(hybrid, [...way, "--memory-limit", "1MB"]);
-      expect(inFiles.log).toMatch(/[\d,]+ bytes of hidden states were kept in files below/);
-      expect(inFiles.files).toEqual(inMemory.files);
-    },
-  );
 
   test("whether the base is read from a folder or from the Hub", async () => {
     const hub = await startLocalHub({ folder: `${folder}/hub` });

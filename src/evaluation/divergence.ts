@@ -47,6 +47,9 @@ export class BaseRun implements Run, Rider {
   readonly rider: TextRider;
   /** By layer, without scores, which would take most of the memory. */
   readonly #routes = new Map<number, Pending<Routing>>();
+  /** Layer -> how many have asked for its choice. */
+  readonly #asked = new Map<number, number>();
+  #followers = 0;
 
   constructor(rows: CalibrationIds, keep?: KeepStates) {
     const routes = (layer: number, own: Routing) => {
@@ -58,9 +61,21 @@ export class BaseRun implements Run, Rider {
     this.rider = new TextRider({ ...rows, routes, ...(keep && { keep }) });
   }
 
-  /** Its choice of experts in a layer, as soon as it is made. */
-  routes(layer: number): Promise<Routing> {
-    return this.#pending(layer).promise;
+  /** Announces a run that will ask once for the choice of every layer with a router. */
+  follow(): void {
+    this.#followers++;
+  }
+
+  /**
+   * Its choice of experts in a layer, as soon as it is made. It is forgotten when all followers
+   * have it.
+   */
+  async routes(layer: number): Promise<Routing> {
+    const choice = await this.#pending(layer).promise;
+    const asked = (this.#asked.get(layer) ?? 0) + 1;
+    this.#asked.set(layer, asked);
+    if (asked === this.#followers) this.#routes.delete(layer);
+    return choice;
   }
 
   embed(model: Model): Promise<void> {
@@ -98,6 +113,7 @@ export class ComparedRun implements Run {
   readonly exactRoutes = new Map<number, number>();
 
   constructor(base: BaseRun, { forced, keep, weights }: ComparedOptions) {
+    base.follow();
     const routes = async (layer: number, own: Routing) => {
       const theirs = await base.routes(layer);
       const { same, exact } = agreement(theirs, own);

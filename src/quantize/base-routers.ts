@@ -9,11 +9,14 @@ import type { RunOptions, WeightSource } from "../models/run.ts";
  * Most rows that gates are fitted on, spread evenly over the calibration rows. Every tier is run on
  * them.
  */
-const mostRows = 48;
+export const mostGateRows = 48;
 
 type Recorders = Required<Pick<RunOptions, "router" | "routes">>;
 
-/** Records the logits and choices of the base's routers on some calibration rows, by layer. */
+/**
+ * Records the logits and choices of the base's routers on some calibration rows, by layer. A layer
+ * is forgotten when all users have had its choice, which each asks for after the logits.
+ */
 export class BaseRouters {
   /** The rows that gates are fitted on. */
   readonly rows: CalibrationIds;
@@ -22,11 +25,15 @@ export class BaseRouters {
   readonly #numbers: readonly number[];
   readonly #logits = new Map<number, Matrix>();
   readonly #choices = new Map<number, Routing>();
+  readonly #users: number;
+  /** Layer -> how many have had its choice. */
+  readonly #had = new Map<number, number>();
 
-  constructor(ops: Ops, calibration: CalibrationIds) {
+  constructor(ops: Ops, calibration: CalibrationIds, users: number) {
     const { ids, samples, length } = calibration;
-    const count = Math.min(mostRows, samples);
+    const count = Math.min(mostGateRows, samples);
     this.#ops = ops;
+    this.#users = users;
     this.#numbers = Array.from({ length: count }, (_, i) => Math.floor((i * samples) / count));
     this.rows = { ids: this.#cut(ids, length, sharedIntegers), samples: count, length };
   }
@@ -83,7 +90,14 @@ export class BaseRouters {
 
   /** The experts that the layer's router chose, without scores. */
   choice(layer: number): Routing {
-    return this.#choices.get(layer)!;
+    const choice = this.#choices.get(layer)!;
+    const had = (this.#had.get(layer) ?? 0) + 1;
+    this.#had.set(layer, had);
+    if (had === this.#users) {
+      this.#logits.delete(layer);
+      this.#choices.delete(layer);
+    }
+    return choice;
   }
 
   /** The rows of the fit, of values with `size` elements for each calibration row. */

@@ -11,8 +11,9 @@ import {
   newGram,
   traceOf,
 } from "./hessian.ts";
-import { addSums, noSums, rowsOfWeight, type TunedSums, tuneMatrix } from "./tune-matrix.ts";
+import { rowsOfWeight, tuneMatrix } from "./tune-matrix.ts";
 import { newTunedRows, type TunedRows } from "./tuned-rows.ts";
+import { addSums, noSums, type TunedSums } from "./tuned-sums.ts";
 import type { TuningTools } from "./tuning-tools.ts";
 
 /** Least rows per group: a Hessian for fewer is not worth its factor. */
@@ -116,6 +117,7 @@ export async function tuneGroups(
       hessian,
       widths,
       sweeps: settings.sweeps,
+      alone: true,
       write: async (part) => {
         const whole = parts[stored.indexOf(part.width)];
         if (whole !== undefined) scatter(part, whole, members);

@@ -92,7 +92,9 @@ function openSeries(request: TuneSeriesRequest): Series {
     ...{ request, tools, progress, kept },
     model: { architecture, config, ops: tools.ops, weights: kept },
     tiers: plans.map((plan, i) => ({ plan, sink: sinks[i]! })),
-    routers: hasRoutersToRepair(request) ? new BaseRouters(tools.ops, request.calibration) : null,
+    routers: hasRoutersToRepair(request)
+      ? new BaseRouters(tools.ops, request.calibration, plans.length)
+      : null,
   };
 }
 

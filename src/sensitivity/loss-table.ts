@@ -1,6 +1,6 @@
 import type { Width } from "../kernel/width.ts";
 import { measuredBits } from "../plan/sensitivity-types.ts";
-import type { TunedSums } from "../quantize/tune-matrix.ts";
+import type { TunedSums } from "../quantize/tuned-sums.ts";
 import { probeIndex } from "./probe-width.ts";
 
 /** A forecast of tuning's loss, made without tuning. */

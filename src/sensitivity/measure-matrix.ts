@@ -10,8 +10,9 @@ import { type VisitedMatrix, visitBlock } from "../quantize/block-visit.ts";
 import { tuneHeadRows } from "../quantize/head-tuner.ts";
 import type { Hessian } from "../quantize/hessian.ts";
 import { tableHessian } from "../quantize/table-hessian.ts";
-import { rowsOfWeight, type TunedSums, tuneMatrix } from "../quantize/tune-matrix.ts";
+import { rowsOfWeight, tuneMatrix } from "../quantize/tune-matrix.ts";
 import { copyOf, decodeMatrix, type TunedRows } from "../quantize/tuned-rows.ts";
+import type { TunedSums } from "../quantize/tuned-sums.ts";
 import type { TuningTools } from "../quantize/tuning-tools.ts";
 import type { BlockCodes } from "./block-codes.ts";
 import type { LossTable } from "./loss-table.ts";
@@ -81,7 +82,7 @@ async function roundMatrix({ kernel, storage: store }: TuningTools, weight: Weig
     widths: [probeWidth],
   } as const;
   const result = await kernel.quantize(job);
-  const { words, scales, biases } = result.tiles[0]!;
+  const { words, scales, biases } = result.byWidth[0]!;
   const part = copyOf({ width: probeWidth, start: 0, rows, words, scales, biases } as TunedRows);
   result.release();
   return part;
@@ -140,7 +141,8 @@ const rowsPerForecast = 8192;
 
 /** The forecast of a matrix with any number of rows. */
 async function forecastRows(kernel: Kernel, job: JobOf<"forecast">) {
-  const each = job.weights.length / job.rows;
+  const [weights] = job.sources as [Uint8Array<SharedArrayBuffer>];
+  const each = weights.length / job.rows;
   const starts = Array.from(
     { length: Math.ceil(job.rows / rowsPerForecast) },
     (_, i) => i * rowsPerForecast,
@@ -148,8 +150,8 @@ async function forecastRows(kernel: Kernel, job: JobOf<"forecast">) {
   const parts = await Promise.all(
     starts.map((start) => {
       const end = Math.min(job.rows, start + rowsPerForecast);
-      const weights = job.weights.subarray(start * each, end * each);
-      return kernel.run("forecast", { ...job, weights, rows: end - start });
+      const sources = [weights.subarray(start * each, end * each)];
+      return kernel.run("forecast", { ...job, sources, rows: end - start });
     }),
   );
   const total = (of: (part: (typeof parts)[number]) => number) =>
@@ -175,17 +177,18 @@ async function measureMatrix(
   { tensor, expert, weight, hessian }: MeasuredMatrix,
 ): Promise<readonly TunedRows[]> {
   const { kernel, settings, storage: store } = tools;
-  const { rows, columns, dtype: from, bytes: weights } = weight;
+  const { rows, columns, dtype: from, bytes } = weight;
   const factor = hessian?.factor ?? null;
   const order = factor === null ? null : hessian!.order;
-  const job = { weights, from, rows, columns, store, factor, order, widths };
+  const job = { sources: [bytes], from, rows, columns, store, factor, order, widths };
   const forecast = await forecastRows(kernel, { ...job, diagonal: hessian?.diagonal ?? null });
   const tried = isSampled(tensor, expert) ? widths : [probeWidth];
   const parts: TunedRows[] = [];
   const write = async (part: TunedRows) => {
     if (part.width === probeWidth) parts.push(copyOf(part));
   };
-  const options = { hessian, widths: tried, sweeps: settings.sweeps, write };
+  const alone = tensor.role.routed !== true;
+  const options = { hessian, widths: tried, sweeps: settings.sweeps, alone, write };
   const sums = await tuneMatrix(tools, rowsOfWeight(weight), options);
   losses.add({ module: modulePath(tensor), matrix: expert, forecast, tried, sums });
   return parts;

@@ -34,7 +34,8 @@ export async function tuneLookups(
   const weight = await model.weights.matrix(null, tensor.role.role);
   const parts: TunedRows[] = [];
   const write = async (part: TunedRows) => void parts.push(copyOf(part));
-  await tuneMatrix(tools, rowsOfWeight(weight), { hessian, widths: [probeWidth], sweeps, write });
+  const options = { hessian, widths: [probeWidth], sweeps, alone: true, write };
+  await tuneMatrix(tools, rowsOfWeight(weight), options);
   hessian?.release();
   return { gram, parts };
 }

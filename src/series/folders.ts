@@ -27,7 +27,7 @@ import { buildAside, onDisk, refuseForeignFolder } from "./atomic-folder.ts";
 import { rehearseCard, writeCard } from "./card-files.ts";
 import type { TierDraft, TierRun } from "./recipes.ts";
 import type { Calibration, DrawnRows } from "./rows.ts";
-import { memoryForStates, withStates } from "./state-store.ts";
+import { withStates } from "./state-store.ts";
 import { type Tuning, type WrittenTier, writeTiers } from "./write-tiers.ts";
 
 /** Which folders a run may replace. */
@@ -59,8 +59,10 @@ function refuseInsideBase(base: string, place: string): void {
 export interface FoldersRequest {
   readonly base: Base;
   readonly runs: readonly TierRun[];
-  readonly inputs: PlaceInputs & Pick<Inputs, "rounding" | "propagation" | "gates" | "memoryLimit">;
+  readonly inputs: PlaceInputs & Pick<Inputs, "rounding" | "propagation" | "gates">;
   readonly rows: Calibration;
+  /** Bytes of hidden states that may stay in memory between two blocks. */
+  readonly memoryForStates: number;
   readonly kernel: Kernel;
   readonly report: Report;
 }
@@ -79,7 +81,7 @@ export async function makeFolders(request: FoldersRequest): Promise<readonly Rec
   await onDisk(parent, needed, () => makeFolder(parent));
   await requireDiskSpace(parent, needed);
   const places = runs.map(({ place }) => place);
-  const memory = memoryForStates(inputs.memoryLimit);
+  const memory = request.memoryForStates;
   return withStates({ folder: parent, memory, report: request.report }, (keep) =>
     buildAside(places, (folders) =>
       onDisk(parent, needed, () => fillFolders({ ...request, keep }, folders)),
@@ -137,7 +139,7 @@ function openRide(
 const mostToRound = 4e9;
 
 /** Whether plain rounding is evaluated beside a tier. Of a large model: the smallest tier only. */
-function isRounded({ parameters }: Base, runs: readonly TierRun[], run: TierRun): boolean {
+export function isRounded({ parameters }: Base, runs: readonly TierRun[], run: TierRun): boolean {
   if (parameters <= mostToRound) return true;
   return runs.every(({ recipe }) => recipe.plan.bytes >= run.recipe.plan.bytes);
 }

@@ -3,7 +3,6 @@ import { join } from "node:path";
 import { grouped } from "../ground/digits.ts";
 import { diskError, makeFolder } from "../ground/disk.ts";
 import { OqeError } from "../ground/errors.ts";
-import { memoryLimit } from "../ground/memory.ts";
 import type { Report } from "../ground/report.ts";
 import { bytesOf, type Matrix, newMatrix } from "../kernel/matrix.ts";
 import type { KeepStates } from "../models/rider.ts";
@@ -18,11 +17,6 @@ export interface StateStoreOptions {
   /** Bytes of hidden states that may stay in memory between two blocks. */
   readonly memory: number;
   readonly report: Pick<Report, "info">;
-}
-
-/** Bytes of hidden states that may stay in memory. `given`: memory-limit. */
-export function memoryForStates(given: number | null): number {
-  return memoryLimit(given) / 2;
 }
 
 /**

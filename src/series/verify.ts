@@ -16,7 +16,8 @@ import { type Receipt, receiptPath } from "../receipt/receipt.ts";
 import { parseReceipt } from "../receipt/receipt-file.ts";
 import { openBase, openRepository } from "./recipes.ts";
 import { type DrawnRows, evaluationShape, refuseOverlap, rowDrawer } from "./rows.ts";
-import { memoryForStates, withStates } from "./state-store.ts";
+import { planEvaluation } from "./run-plan.ts";
+import { withStates } from "./state-store.ts";
 import {
   checkBase,
   checkFiles,
@@ -103,11 +104,14 @@ async function evaluateTarget(request: EvaluationRequest): Promise<Verified> {
       limits: limits(receipt, inputs.gates),
       rounded: true,
     };
-    const states = {
-      folder: inputs.workDir,
-      memory: memoryForStates(inputs.memoryLimit),
-      report,
+    const planned = {
+      tier: nameOf(target),
+      modules: {},
+      bytes: [...target.files.values()].reduce((sum, size) => sum + size, 0),
     };
+    const asked = { base, tier: planned, tokens: rows.rows.tokens };
+    const plan = await planEvaluation(asked, inputs.workDir, { inputs, kernel, report });
+    const states = { folder: inputs.workDir, memory: plan.memoryForStates, report };
     const [evaluation] = await report.stage("Evaluate", () =>
       withStates(states, (keep) =>
         evaluateTiers({ base, rows, tiers: [tier], kernel, report, keep }),

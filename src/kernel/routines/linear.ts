@@ -35,15 +35,15 @@ export const LinearCall = struct({
 
 /**
  * Maximum float32 in the arena for rows of x, and for rows of the weight. Both hold at least one
- * tile of the product.
+ * micro-tile of the product.
  */
 const [mostOfX, mostOfWeight] = [8 * 2 ** 20, 2 * 2 ** 20];
-/** Rows and columns of a tile of the product (gemm.rs). Slabs are whole tiles. */
-const [tileRows, tileColumns] = [6, 8];
+/** Rows and columns of a micro-tile of the product (gemm.rs). Slabs are whole micro-tiles. */
+const [microRows, microColumns] = [6, 8];
 
-/** How many rows of `width` elements make a slab of at most `most` elements, in whole tiles. */
-function slabOf(count: number, width: number, most: number, tile: number): number {
-  return Math.min(count, Math.max(tile, Math.floor(most / width / tile) * tile));
+/** How many rows of `width` elements make a slab of at most `most` elements, in whole micro-tiles. */
+function slabOf(count: number, width: number, most: number, micro: number): number {
+  return Math.min(count, Math.max(micro, Math.floor(most / width / micro) * micro));
 }
 
 export const linear: Routine<LinearJob, void> = {
@@ -71,8 +71,8 @@ export const linear: Routine<LinearJob, void> = {
     const inputs = weight.columns;
     const elementBytes = bytesPerElement[weight.dtype]!;
     const [high, wide] = [
-      slabOf(y.rows, inputs, mostOfX, tileRows),
-      slabOf(weight.rows, inputs, mostOfWeight, tileColumns),
+      slabOf(y.rows, inputs, mostOfX, microRows),
+      slabOf(weight.rows, inputs, mostOfWeight, microColumns),
     ];
     const layout = new Layout();
     const [atX, atY] = [layout.place(4 * high * inputs), layout.place(4 * high * wide)];
