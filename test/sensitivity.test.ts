@@ -84,7 +84,7 @@ function run({ base, rows }: Scene, change: Change = {}): Promise<Sensitivity> {
 
 beforeAll(async () => {
   kernel = await openKernel({ workers: 2 });
-  scene = await openScene(embedded, 128);
+  scene = await openScene(embedded, 48);
   base = scene.base;
   measured = await run(scene);
   scratch = await mkdtemp(join(tmpdir(), "oqe-measure-"));
