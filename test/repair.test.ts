@@ -200,7 +200,7 @@ test(
     expect(routers.some(({ repaired, ratio }) => repaired && ratio! < 1)).toBe(true);
     expect(plain.tuning.repair.moved).toBeNull();
     expect(moved.tuning.repair.moved).toBeGreaterThan(10);
-  expect((await distance(moved.place)) / (await distance(plain.place))).toBeLessThan(0.97);
+    expect((await distance(moved.place)) / (await distance(plain.place))).toBeLessThan(0.97);
   },
 );
 
