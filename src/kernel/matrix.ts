@@ -30,6 +30,14 @@ export function rowsOf({ data, columns }: Matrix, start: number, end: number): M
   return { data: data.subarray(start * columns, end * columns), rows: end - start, columns };
 }
 
+/** Copies all values of a matrix into another one of the same shape. */
+export function copyMatrix(from: Matrix, into: Matrix): void {
+  const [source, target] = [from, into].map(({ data }) =>
+    Buffer.from(data.buffer, data.byteOffset, data.byteLength),
+  ) as [Buffer, Buffer];
+  source.copy(target); // much faster than `set` in shared memory
+}
+
 /** Output rows `[start, end)` of a weight: the same memory. */
 export function weightRows({ bytes, dtype, columns }: Weight, start: number, end: number): Weight {
   const rowBytes = columns * bytesPerElement[dtype]!;

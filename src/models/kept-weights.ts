@@ -1,5 +1,5 @@
 import { type Weight, weightRows } from "../kernel/matrix.ts";
-import { headRole, type Model, type WeightSource } from "./run.ts";
+import { headRole, isTiedTable, type Model, type WeightSource } from "./run.ts";
 
 /** Bytes of unquantized tensors that stay in memory. */
 const mostUnquantized = 256 << 20;
@@ -12,10 +12,11 @@ export interface KeptWeights extends WeightSource {
 
 /**
  * The weights of a model, with those in memory that a walk needs more than once: unquantized
- * tensors, and the head from its first read as a whole on.
+ * tensors, and the head from its first read on. A tied head: from its first read as a whole on.
  */
 export function keepWeights({ architecture, config, weights }: Omit<Model, "ops">): KeptWeights {
   const head = headRole(architecture, config);
+  const isTied = isTiedTable({ architecture, config });
   const unquantized = new Map<string, ReturnType<WeightSource["unquantized"]>>();
   const ahead = new Map<string, Promise<Weight>>();
   let ownHead: Promise<Weight> | null = null;
@@ -40,9 +41,9 @@ export function keepWeights({ architecture, config, weights }: Omit<Model, "ops"
     },
     async matrix(layer, role, expert, range) {
       if (layer === 0 && range === undefined && ahead.has(role)) return takeAhead(role)!;
-      // The rows of a tied head are also looked up. Until it is read as a whole, nothing is kept.
       const isHead = layer === null && role === head;
-      if (!isHead || (range !== undefined && ownHead === null))
+      // The rows of a tied head are also looked up. Until it is read as a whole, nothing is kept.
+      if (!isHead || (isTied && range !== undefined && ownHead === null))
         return weights.matrix(layer, role, expert, range);
       ownHead ??= weights.matrix(null, role);
       return range === undefined ? ownHead : weightRows(await ownHead, ...range);

@@ -1,4 +1,4 @@
-import type { Matrix } from "../kernel/matrix.ts";
+import { copyMatrix, type Matrix, rowsOf } from "../kernel/matrix.ts";
 import type { LayerKind } from "./layer-kind.ts";
 import {
   blockContext,
@@ -79,8 +79,25 @@ export class TextRider implements Rider {
   async pass(model: Model, { layer, kind }: BlockPlace): Promise<void> {
     const own = this.own(model);
     const x = await this.#states.take();
-    const context = blockContext(own, layer, kind, this.#options);
-    await this.#states.keep(await own.architecture.forward.block(context, x));
+    const after =
+      kind.mlp === "moe"
+        ? await own.architecture.forward.block(blockContext(own, layer, kind, this.#options), x)
+        : await this.#passInBatches(own, { layer, kind }, x);
+    await this.#states.keep(after);
+  }
+
+  /**
+   * A dense block is passed by some sequences after the others: what it makes within is wider than
+   * the states. Its weights stay in memory until all have passed. Overwrites x.
+   */
+  async #passInBatches(own: Model, { layer, kind }: BlockPlace, x: Matrix): Promise<Matrix> {
+    const held = { ...own, weights: holdWeights(own.weights) };
+    const context = blockContext(held, layer, kind, this.#options);
+    await own.ops.inBatches(x.rows, this.#options.length, async (start, end) => {
+      const rows = rowsOf(x, start, end);
+      copyMatrix(await own.architecture.forward.block(context, rows), rows);
+    });
+    return x;
   }
 
   /** Input of the head, `[tokens, hidden]`. The rider has no states afterwards. */
@@ -94,6 +111,25 @@ export class TextRider implements Rider {
     const { weights } = this.#options;
     return weights === undefined ? model : { ...model, weights: weights(model.weights) };
   }
+}
+
+/** Weights that are asked for once, and stay in memory as long as the result. */
+function holdWeights(weights: WeightSource): WeightSource {
+  const held = new Map<string, Promise<unknown>>();
+  const once = <T>(key: string, read: () => Promise<T>): Promise<T> => {
+    const value = held.get(key) ?? read();
+    held.set(key, value);
+    // Every value with this key was made by the same kind of read.
+    return value as Promise<T>;
+  };
+  return {
+    unquantized: (layer, role) =>
+      once(`unquantized ${layer} ${role}`, () => weights.unquantized(layer, role)),
+    matrix: (layer, role, expert, range) =>
+      once(`${layer} ${role} ${expert ?? 0} ${range ?? ""}`, () =>
+        weights.matrix(layer, role, expert, range),
+      ),
+  };
 }
 
 /** Lets all riders look their tokens up. Each part of the table is read once. */

@@ -20,7 +20,7 @@ import type { TuningTools } from "./tuning-tools.ts";
 const rowsPerGroup = 64;
 
 export interface HeadResult {
-  /** One whole matrix per width. */
+  /** One whole matrix for each width that is wanted. */
   readonly parts: readonly TunedRows[];
   readonly sums: readonly TunedSums[];
   /** The most damped Hessian of all groups, for the record. */
@@ -30,6 +30,8 @@ export interface HeadResult {
 /** What a head is tuned for. */
 export interface HeadOptions {
   readonly widths: readonly Width[];
+  /** Those of the widths whose codes are wanted. Default: all. */
+  readonly stored?: readonly Width[];
   /** Of a head that is also the embeddings: how its rows are read when they are looked up. */
   readonly lookup?: Lookup | null;
 }
@@ -98,13 +100,13 @@ export async function openHeadInputs(
 export async function tuneGroups(
   tools: TuningTools,
   inputs: HeadInputs,
-  { widths, lookup = null }: HeadOptions,
+  { widths, stored = widths, lookup = null }: HeadOptions,
 ): Promise<HeadResult> {
   const { settings, storage: store } = tools;
   const { head, groups } = inputs;
   const { rows, columns } = head;
   const all = await mixed(tools, inputs.all, lookup);
-  const parts = widths.map((width) => newTunedRows(width, { rows, columns, store }));
+  const parts = stored.map((width) => newTunedRows(width, { rows, columns, store }));
   const total = widths.map(noSums);
   let worst: Hessian | null = null;
   for (let group = 0; group < groups.count; group++) {
@@ -116,7 +118,10 @@ export async function tuneGroups(
       widths,
       sweeps: settings.sweeps,
       alone: true,
-      write: async (part) => scatter(part, parts[widths.indexOf(part.width)]!, members),
+      write: async (part) => {
+        const whole = parts[stored.indexOf(part.width)];
+        if (whole !== undefined) scatter(part, whole, members);
+      },
     });
     for (const [i, sum] of sums.entries()) addSums(total[i]!, sum);
     if (worst === null || hessian.damping > worst.damping) worst = hessian;

@@ -1,4 +1,6 @@
+import type { Kernel } from "../kernel/kernel-types.ts";
 import type { Matrix, Weight } from "../kernel/matrix.ts";
+import type { JobOf } from "../kernel/routines.ts";
 import { modulePath } from "../mlx/format.ts";
 import type { PlannedTensor } from "../models/architecture.ts";
 import type { KeptWeights } from "../models/kept-weights.ts";
@@ -86,30 +88,35 @@ async function roundMatrix({ kernel, storage: store }: TuningTools, weight: Weig
   return part;
 }
 
-/** Measures the embeddings. Returns them as float32 at the probe's width. */
-export async function measureTable(measuring: Measuring, tensor: PlannedTensor): Promise<Weight> {
+/** Gives rows `[start, end)` of a matrix, or all, at the probe's width: decoded in each call. */
+export type ReadProbed = (range?: readonly [start: number, end: number]) => Promise<Weight>;
+
+/** Measures the embeddings. Returns their reader at the probe's width. */
+export async function measureTable(
+  measuring: Measuring,
+  tensor: PlannedTensor,
+): Promise<ReadProbed> {
   const { model, kept, tensors, tools } = measuring;
   const hessian = await tableHessian(tools, tensors, kept);
   const weight = await model.weights.matrix(null, tensor.role.role);
   const parts = await measureMatrix(measuring, { tensor, expert: 0, weight, hessian });
   hessian?.release();
-  return decode(tools, parts, weight);
+  return readerOf(tools, parts, weight);
 }
 
 /**
  * Measures the head, which multiplies `x [positions, hidden]`. It is tuned at every width and needs
- * no forecast. Returns it as float32 at the probe's width.
+ * no forecast. Returns its reader at the probe's width.
  */
 export async function measureHead(
   { model, tools, losses }: Measuring,
   tensor: PlannedTensor,
   x: Matrix,
-): Promise<Weight> {
+): Promise<ReadProbed> {
   const weight = await model.weights.matrix(null, tensor.role.role);
-  const { parts, sums } = await tuneHeadRows(tools, weight, x, { widths });
+  const { parts, sums } = await tuneHeadRows(tools, weight, x, { widths, stored: [probeWidth] });
   addHeadLosses(losses, modulePath(tensor), sums);
-  const probe = parts.find(({ width }) => width === probeWidth)!;
-  return decode(tools, [probe], weight);
+  return readerOf(tools, parts, weight);
 }
 
 /** Adds the sums of a head that was tuned at every width. */
@@ -120,12 +127,40 @@ export function addHeadLosses(losses: LossTable, module: string, sums: readonly 
   losses.addTuned(module, relative === null ? 0 : first.loss / relative, sums);
 }
 
-function decode(
+/** A table and a head are large in float32, so only the rows that are asked for are decoded. */
+export function readerOf(
   { kernel, storage: store }: TuningTools,
   parts: readonly TunedRows[],
-  { columns }: Weight,
-): Promise<Weight> {
-  return decodeMatrix(kernel, parts, { columns, store });
+  { columns }: Pick<Weight, "columns">,
+): ReadProbed {
+  return (range) => decodeMatrix(kernel, parts, { columns, store }, range);
+}
+
+/** Rows of one job: the workers share a table. */
+const rowsPerForecast = 8192;
+
+/** The forecast of a matrix with any number of rows. */
+async function forecastRows(kernel: Kernel, job: JobOf<"forecast">) {
+  const [weights] = job.sources as [Uint8Array<SharedArrayBuffer>];
+  const each = weights.length / job.rows;
+  const starts = Array.from(
+    { length: Math.ceil(job.rows / rowsPerForecast) },
+    (_, i) => i * rowsPerForecast,
+  );
+  const parts = await Promise.all(
+    starts.map((start) => {
+      const end = Math.min(job.rows, start + rowsPerForecast);
+      const sources = [weights.subarray(start * each, end * each)];
+      return kernel.run("forecast", { ...job, sources, rows: end - start });
+    }),
+  );
+  const total = (of: (part: (typeof parts)[number]) => number) =>
+    parts.reduce((sum, part) => sum + of(part), 0);
+  return {
+    energy: total(({ energy }) => energy),
+    losses: job.widths.map((_, i) => total(({ losses }) => losses[i]!)),
+    nonFinite: total(({ nonFinite }) => nonFinite),
+  };
 }
 
 type MeasuredMatrix = Pick<VisitedMatrix, "tensor" | "expert" | "weight"> & {
@@ -146,7 +181,7 @@ async function measureMatrix(
   const factor = hessian?.factor ?? null;
   const order = factor === null ? null : hessian!.order;
   const job = { sources: [bytes], from, rows, columns, store, factor, order, widths };
-  const forecast = await kernel.run("forecast", { ...job, diagonal: hessian?.diagonal ?? null });
+  const forecast = await forecastRows(kernel, { ...job, diagonal: hessian?.diagonal ?? null });
   const tried = isSampled(tensor, expert) ? widths : [probeWidth];
   const parts: TunedRows[] = [];
   const write = async (part: TunedRows) => {

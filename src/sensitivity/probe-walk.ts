@@ -1,17 +1,17 @@
 import { Pending } from "../ground/pending.ts";
-import type { Matrix, Weight } from "../kernel/matrix.ts";
+import type { Matrix } from "../kernel/matrix.ts";
 import { modulePath } from "../mlx/format.ts";
 import type { PlannedTensor } from "../models/architecture.ts";
 import type { BlockPlace, Rider } from "../models/rider.ts";
 import type { Routing } from "../models/routing.ts";
 import { type Model, plainContext } from "../models/run.ts";
 import type { LayerExperts } from "../plan/sensitivity-types.ts";
-import { replaceMatrices } from "../quantize/replace-matrices.ts";
 import type { BlockCodes } from "./block-codes.ts";
 import { type BlockPass, passBlock } from "./block-pass.ts";
 import type { Outcome } from "./costs.ts";
 import { type ExpertScale, expertDamage } from "./damage.ts";
 import { type Boundary, boundaryOf } from "./margins.ts";
+import type { ReadProbed } from "./measure-matrix.ts";
 import { rowPowers, squaredDistances, sum } from "./powers.ts";
 import type { ProbeRows } from "./probe-rows.ts";
 import { type BlockPart, exemplaryLayers, type PartErrors, sharesOf } from "./probe-shares.ts";
@@ -28,7 +28,7 @@ import {
 export interface ProbedTensor {
   readonly module: string;
   readonly role: string;
-  readonly weight: Weight;
+  readonly read: ReadProbed;
 }
 
 /** The parts of a block that have quantizable tensors. */
@@ -63,7 +63,7 @@ interface BlockResults {
  */
 export class ProbeWalk {
   readonly #model: Model;
-  readonly #rows: ProbeRows;
+  readonly rows: ProbeRows;
   /** The base's hidden states before the next block. */
   #x: Matrix | null = null;
   /**
@@ -80,21 +80,24 @@ export class ProbeWalk {
 
   constructor(model: Model, rows: ProbeRows) {
     this.#model = model;
-    this.#rows = rows;
+    this.rows = rows;
     this.#exemplary = exemplaryLayers(model.architecture.layers(model.config));
   }
 
-  /** Looks the embeddings up. `table`: those at the probe's width; null if they are unquantized. */
-  async start(table: ProbedTensor | null): Promise<void> {
-    const probed = replaceOuter(this.#model, table);
-    this.#x = (await this.#embed("base", this.#model)).x;
+  /**
+   * Looks the embeddings of `model` up. `table`: those at the probe's width; null if they are
+   * unquantized.
+   */
+  async start(model: Model, table: ProbedTensor | null): Promise<void> {
+    const probed = replaceOuter(model, table);
+    this.#x = (await this.#embed("base", model)).x;
     if (table !== null) this.#probes.push(await this.#embed(table.module, probed));
     this.#together = [await this.#embed("forced", probed), await this.#embed("free", probed)];
   }
 
   async #embed(name: string, model: Model): Promise<Probe> {
-    const outer = plainContext(model, null, { length: this.#rows.length });
-    const x = await model.architecture.forward.embed(outer, this.#rows.ids);
+    const outer = plainContext(model, null, { length: this.rows.length });
+    const x = await model.architecture.forward.embed(outer, this.rows.ids);
     return { name, x, flipPower: 0 };
   }
 
@@ -109,7 +112,7 @@ export class ProbeWalk {
   ): { readonly riders: readonly Rider[]; finish(scale: ExpertScale): Promise<void> } {
     const results: BlockResults = { base: new Pending(), started: new Map(), alone: new Map() };
     const routed = new Pending<Boundary>();
-    const options = { length: this.#rows.length, boundary: () => routed.promise };
+    const options = { length: this.rows.length, boundary: () => routed.promise };
     const among = (tensors: readonly PlannedTensor[]) => {
       const roles = new Set(tensors.map(({ role }) => role.role));
       return (model: Model) => codes.replaceIn(model, place, (role) => roles.has(role));
@@ -144,7 +147,7 @@ export class ProbeWalk {
     place: BlockPlace,
     { routed, base }: { readonly routed: Pending<Boundary>; readonly base: Pending<BlockPass> },
   ): Promise<void> {
-    const { length, weights } = this.#rows;
+    const { length, weights } = this.rows;
     const routes = (own: Routing) => {
       routed.resolve(boundaryOf(own, weights));
       return own;
@@ -190,7 +193,7 @@ export class ProbeWalk {
       for (const [i, tensor] of part.tensors.entries())
         this.#blockErrors.set(modulePath(tensor), power > 0 ? errors[i]! / power : 0);
       if (routing === null || outputs.size === 0) continue;
-      const { domainOf, domains } = this.#rows;
+      const { domainOf, domains } = this.rows;
       const states = { before, after, plain, probed: outputs };
       const request = { ops, layer, routing, ...states, domainOf, domains: domains.length, scale };
       this.#experts.push(await expertDamage(request));
@@ -211,7 +214,7 @@ export class ProbeWalk {
     // A tied table is probed in both uses when the walk is over (tied-probes.ts).
     const isOwn = head !== null && this.#probes.every(({ name }) => name !== head.module);
     if (isOwn) judged.push({ ...own, head: together });
-    const found = await divergences(own, judged, this.#rows.length);
+    const found = await divergences(own, judged, this.rows.length);
     const probes = new Map<string, ProbeResult>(
       this.#probes.map(({ name, flipPower }, i) => [name, { divergence: found[i]!, flipPower }]),
     );
@@ -224,15 +227,17 @@ export class ProbeWalk {
 
   /** The positions of a probe that are compared. */
   async #judge(x: Matrix, head: Model): Promise<Judged> {
-    return { x: await this.#model.ops.gather(x, this.#rows.judged), head };
+    return { x: await this.#model.ops.gather(x, this.rows.judged), head };
   }
 }
 
 /** The model with a matrix outside the blocks at the probe's width. */
 function replaceOuter(model: Model, tensor: ProbedTensor | null): Model {
   if (tensor === null) return model;
-  const weights = replaceMatrices(model.weights, (layer, role) =>
-    layer === null && role === tensor.role ? tensor.weight : null,
-  );
-  return { ...model, weights };
+  const { weights } = model;
+  const matrix: typeof weights.matrix = (layer, role, expert, range) =>
+    layer === null && role === tensor.role
+      ? tensor.read(range)
+      : weights.matrix(layer, role, expert, range);
+  return { ...model, weights: { ...weights, matrix } };
 }

@@ -1,18 +1,23 @@
-import { columnsOf } from "../base/base-rows.ts";
-import type { Matrix, Weight } from "../kernel/matrix.ts";
+import type { Matrix } from "../kernel/matrix.ts";
 import { modulePath } from "../mlx/format.ts";
 import type { PlannedTensor } from "../models/architecture.ts";
 import { keepWeights } from "../models/kept-weights.ts";
 import { type BlockPlace, passAll, type Rider } from "../models/rider.ts";
 import { headRole, type Model, outerRole, plainContext } from "../models/run.ts";
 import { isQuantizable } from "../plan/plan.ts";
-import { decodeMatrix } from "../quantize/tuned-rows.ts";
+import { replaceMatrices } from "../quantize/replace-matrices.ts";
 import { tuningSettings } from "../quantize/tuning-settings.ts";
 import { openTools } from "../quantize/tuning-tools.ts";
 import { BlockCodes } from "./block-codes.ts";
 import type { Outcome } from "./costs.ts";
 import { LossTable } from "./loss-table.ts";
-import { type Measuring, measureBlock, measureHead, measureTable } from "./measure-matrix.ts";
+import {
+  type Measuring,
+  measureBlock,
+  measureHead,
+  measureTable,
+  readerOf,
+} from "./measure-matrix.ts";
 import type { ProbeRows } from "./probe-rows.ts";
 import { type ProbedTensor, ProbeWalk, partsOf, usersOf } from "./probe-walk.ts";
 import { isExpertMeasured, sampleOf } from "./sampling.ts";
@@ -36,14 +41,12 @@ export async function walkModel(
   const find = (name: string) =>
     quantizable.find(({ layer, role }) => layer === null && role.role === name) ?? null;
 
-  let x = await architecture.forward.embed(outer, rows.others);
   const probes = new ProbeWalk(model, rows);
   const table = find(outerRole(architecture, "embeddings"));
   const head = find(headRole(architecture, config));
-  const lookups = table !== null && table === head ? await tuneLookups(measuring, table) : null;
-  await probes.start(
-    table && { ...namesOf(table), weight: await tableAtStart(measuring, table, lookups) },
-  );
+  const isTied = table !== null && table === head;
+  const { x: start, lookups } = await startWalk(measuring, probes, { table, isTied });
+  let x = start;
   const kinds = architecture.layers(config);
   for (const [layer, kind] of kinds.entries()) {
     const tensors = quantizable.filter((tensor) => tensor.layer === layer);
@@ -52,22 +55,37 @@ export async function walkModel(
   }
   const last = await architecture.forward.finish(outer, x);
   const tied = lookups && (await measureTied(measuring, head!, { x: last, lookups, rows }));
-  const weight = tied?.weight ?? (head && (await measureHead(measuring, head, last)));
-  const found = await probes.finish(head && { ...namesOf(head), weight: weight! });
+  const read = tied?.read ?? (head && (await measureHead(measuring, head, last)));
+  const found = await probes.finish(head && { ...namesOf(head), read: read! });
   progress(kinds.length + 1, kinds.length + 1);
   const { storage } = tools;
   return { tensors: quantizable, storage, losses, tied: tied?.measured ?? null, ...found };
 }
 
-/** The embeddings at the probe's width. `lookups`: those of a table that is also the head. */
-async function tableAtStart(
+/**
+ * Looks all tokens up and measures the embeddings: the table is read once for that, and then
+ * forgotten. Returns the hidden states of the rows `others`, and of a table that is also the head
+ * how it is looked up.
+ */
+async function startWalk(
   measuring: Measuring,
-  table: PlannedTensor,
-  lookups: Lookups | null,
-): Promise<Weight> {
-  if (lookups === null) return measureTable(measuring, table);
-  const { kernel, storage: store } = measuring.tools;
-  return decodeMatrix(kernel, lookups.parts, { columns: columnsOf(table), store });
+  probes: ProbeWalk,
+  { table, isTied }: { readonly table: PlannedTensor | null; readonly isTied: boolean },
+): Promise<{ readonly x: Matrix; readonly lookups: Lookups | null }> {
+  const { length, model, tools } = measuring;
+  const { architecture, weights } = model;
+  const role = outerRole(architecture, "embeddings");
+  const whole = await weights.matrix(null, role);
+  const replaced = replaceMatrices(weights, (layer, asked) =>
+    layer === null && asked === role ? whole : null,
+  );
+  const own = { ...measuring, model: { ...model, weights: replaced } };
+  const lookups = isTied ? await tuneLookups(own, table!) : null;
+  const tuned = lookups && readerOf(tools, lookups.parts, whole);
+  const read = table && (tuned ?? (await measureTable(own, table)));
+  await probes.start(own.model, read && { ...namesOf(table!), read });
+  const context = plainContext(own.model, null, { length });
+  return { x: await architecture.forward.embed(context, probes.rows.others), lookups };
 }
 
 interface BlockRequest {
@@ -122,6 +140,6 @@ function openMeasuring(request: MeasureRequest): Measuring {
   };
 }
 
-function namesOf(tensor: PlannedTensor): Omit<ProbedTensor, "weight"> {
+function namesOf(tensor: PlannedTensor): Omit<ProbedTensor, "read"> {
   return { module: modulePath(tensor), role: tensor.role.role };
 }

@@ -1,13 +1,13 @@
-import type { Matrix, Weight } from "../kernel/matrix.ts";
+import type { Matrix } from "../kernel/matrix.ts";
 import { modulePath } from "../mlx/format.ts";
 import type { PlannedTensor } from "../models/architecture.ts";
 import { openHeadInputs, tuneGroups } from "../quantize/head-tuner.ts";
 import type { Gram } from "../quantize/hessian.ts";
 import { hessianOfTable, tableGram } from "../quantize/table-hessian.ts";
 import { rowsOfWeight, tuneMatrix } from "../quantize/tune-matrix.ts";
-import { copyOf, decodeMatrix, type TunedRows } from "../quantize/tuned-rows.ts";
+import { copyOf, type TunedRows } from "../quantize/tuned-rows.ts";
 import type { MeasuredTied } from "./costs.ts";
-import { addHeadLosses, type Measuring } from "./measure-matrix.ts";
+import { addHeadLosses, type Measuring, type ReadProbed, readerOf } from "./measure-matrix.ts";
 import type { ProbeRows } from "./probe-rows.ts";
 import { probeWidth, widths } from "./probe-width.ts";
 import { probeTied } from "./tied-probes.ts";
@@ -43,13 +43,13 @@ export async function tuneLookups(
 /**
  * Tries mixes of the two Hessians of a tied table: looking up alone, an even mix, the head alone.
  * Every table is probed in both uses, as it would be written. `x [positions, hidden]` is the head's
- * input. Also returns the table of the even mix as float32.
+ * input. Also returns the reader of the even mix.
  */
 export async function measureTied(
   measuring: Measuring,
   tensor: PlannedTensor,
   given: { readonly x: Matrix; readonly lookups: Lookups; readonly rows: ProbeRows },
-): Promise<{ readonly measured: MeasuredTied; readonly weight: Weight }> {
+): Promise<{ readonly measured: MeasuredTied; readonly read: ReadProbed }> {
   const { model, tools, losses } = measuring;
   const { gram } = given.lookups;
   const module = modulePath(tensor);
@@ -70,13 +70,8 @@ export async function measureTied(
   }
   inputs.all.release();
   gram?.release();
-  const { columns } = head;
-  const tables = codes.map(
-    ({ parts }) =>
-      () =>
-        decodeMatrix(tools.kernel, parts, { columns, store: tools.storage }),
-  );
+  const tables = codes.map(({ parts }) => readerOf(tools, parts, head));
   const results = await probeTied(model, tables, given.rows);
   const tried = codes.map(({ mix }, i) => ({ mix, result: results[i]! }));
-  return { measured: { module, tried }, weight: await tables[0]!() };
+  return { measured: { module, tried }, read: tables[0]! };
 }
