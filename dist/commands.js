@@ -65772,11 +65772,11 @@ function sum$2(items, value) {
 /** Node, its code, headers and texts. */
 const program = 2e8;
 /**
-* Shared memory that nobody refers to any more. A collection follows after 128 MiB, and a full one
-* after eight of these. So it is at most this, and a small model leaves less: some times what it
-* uses at once.
+* Shared memory that nobody refers to any more, for each thread. A thread collects after 128 MiB,
+* and collects all after eight of these; measured, it leaves half of them. A small model leaves
+* less: some times what it uses at once.
 */
-const mostUncollected = 768 * 2 ** 20;
+const mostUncollected = 400 * 2 ** 20;
 const uncollectedTimes = 8;
 /** Positions whose logits are in memory at once: while the head is tuned, and in comparisons. */
 const [headPositions, comparedPositions$1] = [512, 256];
@@ -65804,7 +65804,8 @@ function memoryOf(work) {
 		}] : [],
 		...evaluationStages(work)
 	].map(({ bytes, ...stage }) => {
-		const uncollected = Math.min(mostUncollected, uncollectedTimes * bytes);
+		const most = mostUncollected * (work.workers + 1);
+		const uncollected = Math.min(most, uncollectedTimes * bytes);
 		return {
 			...stage,
 			bytes: base + bytes + uncollected
