@@ -10,7 +10,7 @@ import { bundledCorpus } from "../src/calibration/corpus.ts";
 import { drawRows, type Rows } from "../src/calibration/rows.ts";
 import { openTokenizer } from "../src/calibration/tokenizer.ts";
 import { openFolder } from "../src/checkpoint/folder.ts";
-import { type Divergence, diverge, observe } from "../src/evaluation/divergence.ts";
+import { type Divergence, diverge } from "../src/evaluation/divergence.ts";
 import { mean, standardError } from "../src/evaluation/statistics.ts";
 import { silentReport } from "../src/ground/report.ts";
 import { openKernel } from "../src/kernel/pool.ts";
@@ -56,10 +56,7 @@ export async function openComparison(evaluationSamples: number, model = embedded
   const evaluation = await draw("evaluation", evaluationSamples);
   const { architecture, config } = base;
   const weights = baseWeights(base, kernel);
-  const reference = await observe(
-    { architecture, config, weights, ops: new Ops(kernel) },
-    evaluation,
-  );
+  const own = { architecture, config, weights, ops: new Ops(kernel) };
   const scratch = await mkdtemp(join(tmpdir(), "oqe-quality-"));
 
   /**
@@ -89,12 +86,12 @@ export async function openComparison(evaluationSamples: number, model = embedded
 
   async function compare(folder: string): Promise<Compared> {
     const quantized = await openFinished(await openFolder(folder), kernel);
-    const [free, forced] = [
-      await diverge(reference, quantized, false),
-      await diverge(reference, quantized, true),
-    ];
+    const [free, forced] = await diverge(own, evaluation, [
+      { model: quantized, forced: false },
+      { model: quantized, forced: true },
+    ]);
     await quantized.close();
-    return { free, forced };
+    return { free: free!, forced: forced! };
   }
 
   /**

@@ -6,7 +6,7 @@ import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
-import type { Kernel, QuantizedTile } from "../src/kernel/kernel-types.ts";
+import type { Kernel, QuantizedRows } from "../src/kernel/kernel-types.ts";
 import { openKernel } from "../src/kernel/pool.ts";
 import type { Bits, Rounding } from "../src/kernel/width.ts";
 
@@ -18,7 +18,7 @@ import type { Bits, Rounding } from "../src/kernel/width.ts";
  */
 const pairs = 7;
 const shortestSample = 0.25; // seconds: clocks and the scheduler are too coarse for less
-const tileRows = 512;
+const rangeRows = 512;
 
 interface Sample {
   /** Seconds for one matrix. */
@@ -56,12 +56,12 @@ class Matrix {
     this.weights = gaussian(rows * columns);
   }
 
-  /** Quantizes every row tile, two at a time per worker, and passes each to `visit`. */
+  /** Quantizes ranges of rows, two at a time per worker, and passes each to `visit`. */
   async quantize(
     kernel: Kernel,
     bits: Bits,
     rounding: Rounding,
-    visit = (_: QuantizedTile, _at: number) => {},
+    visit = (_: QuantizedRows, _at: number) => {},
   ) {
     const { rows, columns, weights } = this;
     const shape = {
@@ -73,16 +73,16 @@ class Matrix {
     let next = 0;
     const lane = async () => {
       while (next < rows) {
-        const [start, end] = [next, Math.min(rows, next + tileRows)];
+        const [start, end] = [next, Math.min(rows, next + rangeRows)];
         next = end;
-        const tile = weights.subarray(2 * columns * start, 2 * columns * end);
-        const { tiles, release } = await kernel.quantize({
+        const range = weights.subarray(2 * columns * start, 2 * columns * end);
+        const { byWidth, release } = await kernel.quantize({
           ...shape,
-          weights: tile,
+          weights: range,
           rows: end - start,
           columns,
         });
-        visit(tiles[0]!, start / tileRows);
+        visit(byWidth[0]!, start / rangeRows);
         release();
       }
     };

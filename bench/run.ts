@@ -13,6 +13,7 @@ console.log(
 for (const [title, script] of [
   ["Kernel throughput", "bench/kernel.ts"],
   ["Linear algebra", "bench/algebra.ts"],
+  ["Tuning", "bench/tuning.ts"],
   ["One layer beside the peers", "bench/layer.ts"],
   ["Quality", "bench/quality.ts"],
   ["Plans", "bench/plans.ts"],

@@ -97,7 +97,7 @@ function setOutputs({ plan, made, tiers }) {
 		return new OqeError("DISK", `the outputs cannot be set: ${reasonOf(cause)}`, "The tiers are finished. Check the runner's GITHUB_OUTPUT.", cause);
 	}
 }
-function summarize(inputs, { plan, made, tiers }, warnings) {
+function summarize(inputs, { plan, made, tiers, expected }, warnings) {
 	const { model, revision } = plan;
 	const facts = {
 		series: plan.tiers.map(({ modules: _, ...row }) => row),
@@ -113,7 +113,8 @@ function summarize(inputs, { plan, made, tiers }, warnings) {
 		run: {
 			seconds: performance.now() / 1e3,
 			peakBytes: 1024 * process.resourceUsage().maxRSS,
-			action: describeAction(process.env)
+			action: describeAction(process.env),
+			expected
 		},
 		warnings: [...warnings, ...gateFailures(made)]
 	};

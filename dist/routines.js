@@ -15,36 +15,24 @@ function add(y, x, count) {
 	wasm.add(y, x, count);
 }
 /**
-* Adds to each token's context: `contexts` float32 `[vocabulary, width]` += Σ over positions of
-* p_v (1 - p_v) · z. `logits` float32 `[rows, vocabulary]`, overwritten; `z` `[rows, width]`.
+* Adds to the context of each token v of a [`ContextsCall`]: Σ over positions of p_v (1 - p_v) · z.
 *
 * # Safety
 * As [`super::quantize`].
-* @param {number} logits
-* @param {number} rows
-* @param {number} vocabulary
-* @param {number} z
-* @param {number} width
-* @param {number} contexts
+* @param {number} call
 */
-function add_contexts(logits, rows, vocabulary, z, width, contexts) {
-	wasm.add_contexts(logits, rows, vocabulary, z, width, contexts);
+function add_contexts(call) {
+	wasm.add_contexts(call);
 }
 /**
-* Adds the Fisher weights of each group of tokens: `logits` float32 `[rows, vocabulary]`,
-* overwritten; `groups` uint32 `[vocabulary]`; `sums` float32 `[rows, count]`.
+* Adds the Fisher weights of each group of tokens to the sums of a [`FisherCall`].
 *
 * # Safety
-* As [`super::quantize`]; every group is below `count`.
-* @param {number} logits
-* @param {number} rows
-* @param {number} vocabulary
-* @param {number} groups
-* @param {number} sums
-* @param {number} count
+* As [`super::quantize`].
+* @param {number} call
 */
-function add_fisher_weights(logits, rows, vocabulary, groups, sums, count) {
-	wasm.add_fisher_weights(logits, rows, vocabulary, groups, sums, count);
+function add_fisher_weights(call) {
+	wasm.add_fisher_weights(call);
 }
 /**
 * `tile` += alpha·`left`ᵀ·`right` of a [`ProductCall`].
@@ -114,21 +102,14 @@ function cholesky(n, h) {
 	return wasm.cholesky(n, h);
 }
 /**
-* Compares the logits `[rows, vocabulary]` of two models; `next` = the token that follows each
-* row. `out` = float64 `[rows, 4]`: divergence, log-probability of the next token under the base
-* and under the model, 1 where both rank the same token first.
+* Compares the logits of a [`CompareCall`].
 *
 * # Safety
 * As [`super::quantize`]; `out` is aligned to 8.
-* @param {number} base
-* @param {number} model
-* @param {number} next
-* @param {number} rows
-* @param {number} vocabulary
-* @param {number} out
+* @param {number} call
 */
-function compare$1(base, model, next, rows, vocabulary, out) {
-	wasm.compare(base, model, next, rows, vocabulary, out);
+function compare$1(call) {
+	wasm.compare(call);
 }
 /**
 * Decodes the rows of a [`DecodeCall`]. Returns how many results are NaN or infinite.
@@ -180,7 +161,7 @@ function forecast_energy_block(call, start, end, factor) {
 	return wasm.forecast_energy_block(call, start, end, factor);
 }
 /**
-* Prepares `forecast_energy_block`, after `tune_prepare`.
+* Prepares `forecast_energy_block`, after `tune_prepare`. It uses the memory of task 0.
 *
 * # Safety
 * As [`tune_prepare`].
@@ -190,17 +171,17 @@ function forecast_energy_start(call) {
 	wasm.forecast_energy_start(call);
 }
 /**
-* The expected loss of tuning at the call's width, after `tune_prepare`. `pivots` are float32 in
-* natural order.
+* The expected loss of a task, after `tune_prepare`. `pivots` are float32 in natural order.
 *
 * # Safety
 * As [`tune_prepare`].
 * @param {number} call
+* @param {number} index
 * @param {number} pivots
 * @returns {number}
 */
-function forecast_loss(call, pivots) {
-	return wasm.forecast_loss(call, pivots);
+function forecast_loss(call, index, pivots) {
+	return wasm.forecast_loss(call, index, pivots);
 }
 /**
 * `y` = `x`·Wᵀ + `bias` of a [`LinearCall`].
@@ -213,22 +194,14 @@ function linear$1(call) {
 	wasm.linear(call);
 }
 /**
-* One sequence through a Mamba-2 mixer. `sizes` = u32 `[heads, head, groups, state, taps]`;
-* `tensors` = addresses of `[convolution, convolution bias, step bias, decay log, skip, norm]`.
+* The sequence of a [`MambaCall`] through its mixer.
 *
 * # Safety
 * As the module says.
-* @param {number} sizes
-* @param {number} tensors
-* @param {number} least
-* @param {number} most
-* @param {number} eps
-* @param {number} tokens
-* @param {number} z
-* @param {number} y
+* @param {number} call
 */
-function mamba$1(sizes, tensors, least, most, eps, tokens, z, y) {
-	wasm.mamba(sizes, tensors, least, most, eps, tokens, z, y);
+function mamba$1(call) {
+	wasm.mamba(call);
 }
 /**
 * Quantizes the rows of a [`QuantizeCall`].
@@ -252,53 +225,34 @@ function relu_squared(data, count) {
 	wasm.relu_squared(data, count);
 }
 /**
-* Norms `rows` rows of `columns` values in place, in groups of `width`.
+* Norms the rows of a [`NormCall`] in place.
 *
 * # Safety
 * As the module says.
-* @param {number} data
-* @param {number} rows
-* @param {number} columns
-* @param {number} weight
-* @param {number} width
-* @param {number} eps
+* @param {number} call
 */
-function rms_norm(data, rows, columns, weight, width, eps) {
-	wasm.rms_norm(data, rows, columns, weight, width, eps);
+function rms_norm(call) {
+	wasm.rms_norm(call);
 }
 /**
-* Tables `[positions, size / 2]`. `scaling` = float64 `[kind, factor, …]`: 0 default; 1 linear; 2
-* Llama 3 `low, high, original`; 3 YaRN `fast, slow, original, whole, attention, mscale, mscale of
-* all dimensions`.
+* Computes the tables of a [`RotaryCall`].
 *
 * # Safety
 * As the module says.
-* @param {number} base
-* @param {number} size
-* @param {number} positions
-* @param {number} scaling
-* @param {number} cosines
-* @param {number} sines
+* @param {number} call
 */
-function rotary$1(base, size, positions, scaling, cosines, sines) {
-	wasm.rotary(base, size, positions, scaling, cosines, sines);
+function rotary$1(call) {
+	wasm.rotary(call);
 }
 /**
-* Chooses experts for `tokens` rows of logits, which become scores.
+* Chooses experts for the logits in `scores` of a [`RouteCall`], which become scores.
 *
 * # Safety
 * As the module says.
-* @param {number} numbers
-* @param {number} correction
-* @param {number} scale
-* @param {number} tokens
-* @param {number} logits
-* @param {number} experts
-* @param {number} selection
-* @param {number} weights
+* @param {number} call
 */
-function route$1(numbers, correction, scale, tokens, logits, experts, selection, weights) {
-	wasm.route(numbers, correction, scale, tokens, logits, experts, selection, weights);
+function route$1(call) {
+	wasm.route(call);
 }
 /**
 * Replaces B `[n, m]` by X with RᵀX = B, for R upper triangular `[n, n]`.
@@ -347,6 +301,8 @@ function tune_block_size() {
 	return wasm.tune_block_size() >>> 0;
 }
 /**
+* Writes the stored bytes and the sums of all rows.
+*
 * # Safety
 * As [`tune_prepare`].
 * @param {number} call
@@ -355,6 +311,9 @@ function tune_finish(call) {
 	wasm.tune_finish(call);
 }
 /**
+* Writes the number of NaN and infinities among the weights of each task. If there are any, the job
+* ends here.
+*
 * # Safety
 * Every address of the [`TuneCall`] lies in the arena with the memory that its operand needs,
 * aligned to 8.
@@ -364,8 +323,21 @@ function tune_prepare(call) {
 	wasm.tune_prepare(call);
 }
 /**
-* How many float64 of workspace a [`TuneCall`] needs. Its addresses may still be missing; of
-* `order` only whether it is 0 counts.
+* Adds up the loss of plain rounding. Visits all blocks before the first [`tune_block`].
+*
+* # Safety
+* As [`tune_block`].
+* @param {number} call
+* @param {number} start
+* @param {number} end
+* @param {number} factor
+*/
+function tune_rounded_block(call, start, end, factor) {
+	wasm.tune_rounded_block(call, start, end, factor);
+}
+/**
+* How many float64 of workspace a [`TuneCall`] needs. Its addresses other than `tasks` may still be
+* missing; of `order` only whether it is 0 counts.
 *
 * # Safety
 * `call` is the address of a [`TuneCall`].
@@ -376,19 +348,14 @@ function tune_workspace(call) {
 	return wasm.tune_workspace(call) >>> 0;
 }
 /**
-* Computes the weights of given experts, `[tokens, candidates]`.
+* Computes the weights of the given experts of a [`RouteCall`].
 *
 * # Safety
 * As the module says.
-* @param {number} numbers
-* @param {number} scale
-* @param {number} tokens
-* @param {number} scores
-* @param {number} experts
-* @param {number} weights
+* @param {number} call
 */
-function weigh$1(numbers, scale, tokens, scores, experts, weights) {
-	wasm.weigh(numbers, scale, tokens, scores, experts, weights);
+function weigh$1(call) {
+	wasm.weigh(call);
 }
 /**
 * `count` elements of dtype `from` as float32.
@@ -521,6 +488,11 @@ function rowsOf({ data, columns }, start, end) {
 		columns
 	};
 }
+/** Copies all values of a matrix into another one of the same shape. */
+function copyMatrix(from, into) {
+	const [source, target] = [from, into].map(({ data }) => Buffer.from(data.buffer, data.byteOffset, data.byteLength));
+	source.copy(target);
+}
 /** Output rows `[start, end)` of a weight: the same memory. */
 function weightRows({ bytes, dtype, columns }, start, end) {
 	const rowBytes = columns * bytesPerElement[dtype];
@@ -529,6 +501,23 @@ function weightRows({ bytes, dtype, columns }, start, end) {
 		dtype,
 		rows: end - start,
 		columns
+	};
+}
+/** Weights one below the other as one weight. A single one is not copied. */
+function joinRows(parts) {
+	const [first] = parts;
+	if (first === void 0) throw new RangeError("no parts to join");
+	if (parts.length === 1) return first;
+	const bytes = sharedBytes(parts.reduce((sum, part) => sum + part.bytes.length, 0));
+	let at = 0;
+	for (const part of parts) {
+		bytes.set(part.bytes, at);
+		at += part.bytes.length;
+	}
+	return {
+		...first,
+		bytes,
+		rows: parts.reduce((sum, { rows }) => sum + rows, 0)
 	};
 }
 /** The bytes of a typed array: the same memory. */
@@ -1054,6 +1043,14 @@ function normalize(vector) {
 // src/kernel/routines/compare.ts
 /** Positions in the arena at once: two rows of logits each. */
 const slab$3 = 16;
+const CompareCall = struct({
+	base: "usize",
+	model: "usize",
+	next: "usize",
+	rows: "usize",
+	vocabulary: "usize",
+	out: "usize"
+});
 const compare = {
 	describe: ({ base }) => `comparison of ${base.rows}x${base.columns} logits`,
 	check({ base, model, next, out }, fail) {
@@ -1067,14 +1064,26 @@ const compare = {
 		const layout = new Layout();
 		const [first, second] = [layout.place(slab$3 * columns * 4), layout.place(slab$3 * columns * 4)];
 		const [tokens, results] = [layout.place(64), layout.place(512)];
+		const atCall = layout.place(CompareCall.bytes);
 		const at = layout.claim();
+		const call = {
+			base: at + first,
+			model: at + second,
+			next: at + tokens,
+			out: at + results
+		};
 		const bytes = (array) => new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
 		for (let start = 0; start < rows; start += slab$3) {
 			const end = Math.min(rows, start + slab$3);
 			copyIn(at + first, bytes(base.data), start * columns * 4, end * columns * 4);
 			copyIn(at + second, bytes(model.data), start * columns * 4, end * columns * 4);
 			copyIn(at + tokens, bytes(next), start * 4, end * 4);
-			compare$1(at + first, at + second, at + tokens, end - start, columns, at + results);
+			CompareCall.write(at + atCall, {
+				...call,
+				rows: end - start,
+				vocabulary: columns
+			});
+			compare$1(at + atCall);
 			copyOut(at + results, bytes(out), start * 32, end * 32);
 		}
 	}
@@ -1507,7 +1516,7 @@ const mostRows = {
 	/** Smaller, because tiles of a factor wait for each other. */
 	factor: 384
 };
-/** Whole tiles of the product in registers (gemm.rs). */
+/** Whole micro-tiles of the product (gemm.rs). */
 const unit = 24;
 /**
 * Bounds of the tiles of a `[d, d]` matrix: 0 … d, in equal steps except the last. They depend on d
@@ -1670,6 +1679,14 @@ const factorTile = {
 // src/kernel/routines/fisher-weights.ts
 /** Positions in the arena at once. */
 const slab = 16;
+const FisherCall = struct({
+	logits: "usize",
+	rows: "usize",
+	vocabulary: "usize",
+	groups: "usize",
+	sums: "usize",
+	count: "usize"
+});
 const fisherWeights = {
 	describe: ({ logits }) => `Fisher weights of ${logits.rows}x${logits.columns} logits`,
 	check({ logits, groups, sums: out }, fail) {
@@ -1681,17 +1698,40 @@ const fisherWeights = {
 		const layout = new Layout();
 		const [rows, sums] = [layout.place(64 * logits.columns), layout.place(64 * out.columns)];
 		const numbers = layout.place(4 * groups.length);
+		const atCall = layout.place(FisherCall.bytes);
 		const base = layout.claim();
+		const call = {
+			logits: base + rows,
+			groups: base + numbers,
+			sums: base + sums
+		};
+		const sizes = {
+			vocabulary: logits.columns,
+			count: out.columns
+		};
 		copyIn(base + numbers, bytesOf(groups), 0, 4 * groups.length);
 		for (let top = 0; top < logits.rows; top += slab) {
 			const bottom = Math.min(logits.rows, top + slab);
 			copyRowsIn(base + rows, logits, top, bottom);
 			new Float32Array(memory.buffer, base + sums, slab * out.columns).fill(0);
-			add_fisher_weights(base + rows, bottom - top, logits.columns, base + numbers, base + sums, out.columns);
+			FisherCall.write(base + atCall, {
+				...call,
+				...sizes,
+				rows: bottom - top
+			});
+			add_fisher_weights(base + atCall);
 			copyRowsOut(base + sums, out, top, bottom);
 		}
 	}
 };
+const ContextsCall = struct({
+	logits: "usize",
+	rows: "usize",
+	vocabulary: "usize",
+	z: "usize",
+	width: "usize",
+	contexts: "usize"
+});
 const contexts = {
 	describe: ({ logits }) => `contexts of ${logits.rows}x${logits.columns} logits`,
 	check({ logits, z, contexts: out }, fail) {
@@ -1702,13 +1742,28 @@ const contexts = {
 		const layout = new Layout();
 		const [rows, places] = [layout.place(64 * logits.columns), layout.place(64 * z.columns)];
 		const sums = layout.place(4 * out.rows * out.columns);
+		const atCall = layout.place(ContextsCall.bytes);
 		const base = layout.claim();
+		const call = {
+			logits: base + rows,
+			z: base + places,
+			contexts: base + sums
+		};
+		const sizes = {
+			vocabulary: logits.columns,
+			width: z.columns
+		};
 		copyIn(base + sums, bytesOf(out.data), 0, 4 * out.data.length);
 		for (let top = 0; top < logits.rows; top += slab) {
 			const bottom = Math.min(logits.rows, top + slab);
 			copyRowsIn(base + rows, logits, top, bottom);
 			copyRowsIn(base + places, z, top, bottom);
-			add_contexts(base + rows, bottom - top, logits.columns, base + places, z.columns, base + sums);
+			ContextsCall.write(base + atCall, {
+				...call,
+				...sizes,
+				rows: bottom - top
+			});
+			add_contexts(base + atCall);
 		}
 		copyOut(base + sums, bytesOf(out.data), 0, 4 * out.data.length);
 	}
@@ -1718,115 +1773,184 @@ const contexts = {
 const TuneCall = struct({
 	rows: "usize",
 	columns: "usize",
-	bits: "usize",
-	groupSize: "usize",
 	store: "usize",
-	sweeps: "usize",
-	refit: "usize",
 	from: "usize",
-	weights: "usize",
 	order: "usize",
 	importance: "usize",
+	tasks: "usize",
+	count: "usize",
+	sources: "usize",
+	workspace: "usize"
+});
+/** One of the tasks of a TuneCall. */
+const TaskCall = struct({
+	bits: "usize",
+	groupSize: "usize",
+	sweeps: "usize",
+	refit: "usize",
+	weights: "usize",
 	words: "usize",
 	scales: "usize",
 	biases: "usize",
-	workspace: "usize",
-	loss: "f64",
-	roundedLoss: "f64",
-	roundedRows: "f64",
-	squaredError: "f64",
-	weightEnergy: "f64",
+	sums: "usize",
 	nonFinite: "f64"
 });
 /** At 8 bits the stored scale is too coarse for a fit to improve it. */
 const mostRefitted = 6;
+/**
+* Memory of a worker for the rows of a job, in bytes. The factor's block and the second derivatives
+* (`columns`² float32) come on top.
+*/
+const memoryForRows = 12e7;
+/** How many rows of these tasks a worker can hold at once: a multiple of 16. */
+function rowsAtOnce(columns, tasks, sources) {
+	const ofSource = 4 + bytesPerElement.F32;
+	const ofTask = ({ bits, sweeps }) => 8 + bits / 8 + (sweeps > 0 ? 12 : 0);
+	const each = sources * ofSource + tasks.reduce((sum, task) => sum + ofTask(task), 0);
+	return Math.max(16, Math.floor(memoryForRows / (each * columns) / 16) * 16);
+}
+/** Calls `fail` where an operand contradicts the others. */
+function checkFrame(frame, tasks, fail) {
+	const { rows, columns, factor, order, diagonal, sources } = frame;
+	checkShape(frame, fail);
+	if (tasks.length === 0) fail("there is no width");
+	if (sources.length !== 1 && sources.length !== tasks.length) fail(`${sources.length} weights for ${tasks.length} widths`);
+	const expected = rows * columns * bytesPerElement[frame.from];
+	for (const { byteLength } of sources) if (byteLength !== expected) fail(`weights have ${byteLength} bytes, expected ${expected}`);
+	for (const task of tasks) {
+		checkWidth(task, columns, fail);
+		if (!Number.isSafeInteger(task.sweeps) || task.sweeps < 0) fail(`${task.sweeps} sweeps, expected a whole number from 0`);
+	}
+	if (diagonal && diagonal.length !== columns) fail(`the diagonal has ${diagonal.length} elements`);
+	if (factor === null !== (order === null)) fail("expected both a factor and its order, or neither");
+	if (!factor || !order) return;
+	if (factor.length !== columns * columns) fail(`the factor has ${factor.length} elements`);
+	const isPermutation = new Set(order).size === columns && order.every((at) => at < columns);
+	if (order.length !== columns || !isPermutation) fail("the order is not a permutation of the columns");
+}
 /** Lays out rows `[start, end)` in the arena, rounds them plainly and searches their scales. */
-function prepare(frame, start, end) {
-	const { columns, factor, order, diagonal } = frame;
-	const rows = end - start;
-	const layout = new Layout();
-	const atCall = layout.place(TuneCall.bytes);
-	const rowBytes = columns * bytesPerElement[frame.from];
-	const offsets = {
-		weights: layout.place(rows * rowBytes),
-		order: layout.place(4 * columns),
-		importance: layout.place(4 * columns),
-		...placePacked(frame, rows, layout)
+function prepare(frame, tasks, start, end) {
+	const { columns, order, diagonal, sources } = frame;
+	const job = {
+		frame,
+		tasks,
+		rows: end - start
 	};
-	const atPivots = layout.place(4 * columns);
-	const blockRows = factor ? Math.min(tune_block_size(), columns) : 0;
-	const atFactor = layout.place(4 * blockRows * columns);
-	const workspace = layout.place(8 * workspaceOf(callOf(frame, rows, offsets, 0)));
+	const layout = new Layout();
+	const head = {
+		call: layout.place(TuneCall.bytes),
+		tasks: layout.place(TaskCall.bytes * tasks.length)
+	};
+	const before = layout.claim();
+	writeCalls(before, job, {
+		...nowhere,
+		...head
+	});
+	const workspace = tune_workspace(before + head.call);
+	const offsets = {
+		...head,
+		...placeOperands(job, layout),
+		workspace: layout.place(8 * workspace)
+	};
 	const base = layout.claim();
-	const call = callOf(frame, rows, {
-		...offsets,
-		workspace
-	}, base);
-	TuneCall.write(base + atCall, call);
-	if (order) new Uint32Array(memory.buffer, call.order, columns).set(order);
-	const importance = new Float32Array(memory.buffer, call.importance, columns);
+	const results = writeCalls(base, job, offsets);
+	if (order) new Uint32Array(memory.buffer, base + offsets.order, columns).set(order);
+	const importance = new Float32Array(memory.buffer, base + offsets.importance, columns);
 	if (diagonal) importance.set(diagonal);
 	else importance.fill(1);
-	copyIn(call.weights, frame.weights, start * rowBytes, end * rowBytes);
-	tune_prepare(base + atCall);
+	const rowBytes = columns * bytesPerElement[frame.from];
+	for (const [i, weights] of sources.entries()) copyIn(base + offsets.weights[i], weights, start * rowBytes, end * rowBytes);
+	tune_prepare(base + offsets.call);
+	const nonFinite = tasks.map((_, i) => TaskCall.read(taskAt(base + offsets.tasks, i)).nonFinite);
+	const [atFactor, atPivots] = [base + offsets.factor, base + offsets.pivots];
 	return {
-		call: base + atCall,
-		atFactor: base + atFactor,
-		atPivots: base + atPivots,
-		outputs: [
-			call.words,
-			call.scales,
-			call.biases
-		]
+		call: base + offsets.call,
+		rows: job.rows,
+		atFactor,
+		atPivots,
+		results,
+		nonFinite
 	};
 }
-/** Places of the rows' words, scales and biases. */
-function placePacked(frame, rows, layout) {
-	const bytes = packedBytes({
-		rows,
-		columns: frame.columns
-	}, frame, frame.store);
+const nowhere = {
+	order: 0,
+	importance: 0,
+	pivots: 0,
+	factor: 0,
+	weights: [],
+	results: [],
+	workspace: 0
+};
+function placeOperands({ frame, tasks, rows }, layout) {
+	const { columns, store, from, sources, factor } = frame;
+	const blockRows = factor ? Math.min(tune_block_size(), columns) : 0;
 	return {
-		words: layout.place(bytes.words),
-		scales: layout.place(bytes.scales),
-		biases: layout.place(bytes.biases)
+		order: layout.place(4 * columns),
+		importance: layout.place(4 * columns),
+		pivots: layout.place(4 * columns),
+		factor: layout.place(4 * blockRows * columns),
+		weights: sources.map(() => layout.place(rows * columns * bytesPerElement[from])),
+		results: tasks.map((task) => {
+			const { words, scales, biases } = packedBytes({
+				rows,
+				columns
+			}, task, store);
+			return {
+				words: layout.place(words),
+				scales: layout.place(scales),
+				biases: layout.place(biases),
+				sums: layout.place(32 * rows)
+			};
+		})
 	};
 }
-/** The call of a frame whose operands lie at offsets from `base`. */
-function callOf(frame, rows, offsets, base) {
-	const { columns, bits, groupSize, sweeps } = frame;
-	return {
+const taskAt = (tasks, i) => tasks + i * TaskCall.bytes;
+/** Writes the call and its tasks. Returns the addresses of the results. */
+function writeCalls(base, job, offsets) {
+	const { frame, tasks, rows } = job;
+	const { columns, store, from, sources, order } = frame;
+	TuneCall.write(base + offsets.call, {
 		rows,
 		columns,
-		bits,
-		groupSize,
-		store: dtypeCode[frame.store],
-		sweeps,
-		refit: Number(bits <= mostRefitted),
-		from: dtypeCode[frame.from],
-		weights: base + offsets.weights,
-		order: frame.order ? base + offsets.order : 0,
+		store: dtypeCode[store],
+		from: dtypeCode[from],
+		order: order ? base + offsets.order : 0,
 		importance: base + offsets.importance,
-		words: base + offsets.words,
-		scales: base + offsets.scales,
-		biases: base + offsets.biases,
-		workspace: base + (offsets.workspace ?? 0),
-		loss: 0,
-		roundedLoss: 0,
-		roundedRows: 0,
-		squaredError: 0,
-		weightEnergy: 0,
-		nonFinite: 0
-	};
+		tasks: base + offsets.tasks,
+		count: tasks.length,
+		sources: sources.length,
+		workspace: base + offsets.workspace
+	});
+	return tasks.map(({ bits, groupSize, sweeps }, i) => {
+		const { words, scales, biases, sums } = offsets.results[i] ?? noResults;
+		const weights = offsets.weights[Math.min(i, sources.length - 1)] ?? 0;
+		const places = {
+			words: base + words,
+			scales: base + scales,
+			biases: base + biases,
+			sums: base + sums
+		};
+		const task = {
+			bits,
+			groupSize,
+			sweeps,
+			refit: Number(bits <= mostRefitted),
+			weights: base + weights,
+			nonFinite: 0
+		};
+		TaskCall.write(taskAt(base + offsets.tasks, i), {
+			...task,
+			...places
+		});
+		return places;
+	});
 }
-/** How many float64 of workspace a call needs. The kernel answers before the arena is laid out. */
-function workspaceOf(call) {
-	const layout = new Layout();
-	const offset = layout.place(TuneCall.bytes);
-	const address = layout.claim() + offset;
-	TuneCall.write(address, call);
-	return tune_workspace(address);
-}
+const noResults = {
+	words: 0,
+	scales: 0,
+	biases: 0,
+	sums: 0
+};
 /** Copies the factor into the arena block by block, from the last positions to the first. */
 function eachBlock({ data: factor, rows: columns }, atFactor, visit) {
 	const block = tune_block_size();
@@ -1852,96 +1976,29 @@ function factorOf({ factor, columns }) {
 	};
 }
 
-// src/kernel/routines/tune.ts
-/** Maximum number of weights in the arena: each takes some 30 bytes, results included. */
-const mostElements = 5 * 2 ** 20;
-/**
-* Rows that a worker holds at once; larger jobs are split. Jobs of this size are the fastest,
-* because part of the work is done once a job and grows with the cube of the columns.
-*/
-function rowsOfJob(columns) {
-	return Math.max(16, Math.floor(mostElements / columns / 16) * 16);
-}
-const tune = {
-	describe: ({ rows, columns, bits, groupSize }) => `tuning of ${rows}x${columns} at ${bits} bits g${groupSize}`,
-	check(job, fail) {
-		const { rows, columns, factor, order, diagonal, sweeps } = job;
-		checkShape(job, fail);
-		if (!Number.isSafeInteger(sweeps) || sweeps < 0) fail(`${sweeps} sweeps, expected a whole number from 0`);
-		checkWidth(job, columns, fail);
-		const expected = rows * columns * bytesPerElement[job.from];
-		if (job.weights.byteLength !== expected) fail(`weights have ${job.weights.byteLength} bytes, expected ${expected}`);
-		checkPacked(job, packedBytes(job, job, job.store), fail);
-		if (diagonal && diagonal.length !== columns) fail(`the diagonal has ${diagonal.length} elements`);
-		if (factor === null !== (order === null)) fail("expected both a factor and its order, or neither");
-		if (!factor || !order) return;
-		if (factor.length !== columns * columns) fail(`the factor has ${factor.length} elements`);
-		if (order.length !== columns || new Set(order).size !== columns || order.some((column) => column >= columns)) fail("the order is not a permutation of the columns");
-	},
-	run(job) {
-		const parts = [];
-		const most = rowsOfJob(job.columns);
-		for (let start = 0; start < job.rows; start += most) parts.push(tuneRows(job, start, Math.min(job.rows, start + most)));
-		const sum = (of) => parts.reduce((total, part) => total + of(part), 0);
-		return {
-			loss: Math.max(0, sum(({ loss }) => loss)),
-			roundedLoss: sum(({ roundedLoss }) => roundedLoss),
-			roundedRows: sum(({ roundedRows }) => roundedRows),
-			squaredError: sum(({ squaredError }) => squaredError),
-			weightEnergy: sum(({ weightEnergy }) => weightEnergy),
-			nonFinite: sum(({ nonFinite }) => nonFinite)
-		};
-	}
-};
-/** Rows `[start, end)`. */
-function tuneRows(job, start, end) {
-	const { call, atFactor, outputs } = prepare(job, start, end);
-	const answer = () => TuneCall.read(call);
-	if (answer().nonFinite > 0) return answer();
-	const factor = factorOf(job);
-	if (factor) eachBlock(factor, atFactor, (left, right) => tune_block(call, left, right, atFactor));
-	tune_finish(call);
-	for (const [i, part] of packedParts.entries()) {
-		const each = job[part].byteLength / job.rows;
-		copyOut(outputs[i], job[part], start * each, end * each);
-	}
-	return answer();
-}
-
 // src/kernel/routines/forecast.ts
 const forecast = {
 	describe: ({ rows, columns, widths }) => `forecast of ${rows}x${columns} at ${widths.length} widths`,
 	check(job, fail) {
-		const { columns, factor, order, diagonal, widths } = job;
-		checkShape(job, fail);
-		for (const width of widths) checkWidth(width, columns, fail);
-		if (widths.length === 0) fail("there is no width");
-		if (diagonal && diagonal.length !== columns) fail(`the diagonal has ${diagonal.length} elements`);
-		if (factor === null !== (order === null)) fail("expected both a factor and its order, or neither");
-		if (factor && factor.length !== columns * columns) fail(`the factor has ${factor.length} elements`);
-		if (order && order.length !== columns) fail(`the order has ${order.length} elements`);
+		checkFrame(job, tasksOf(job), fail);
+		if (job.sources.length !== 1) fail(`${job.sources.length} weights, expected 1`);
 	},
 	run(job) {
-		const losses = job.widths.map(() => 0);
+		const tasks = tasksOf(job);
+		const losses = tasks.map(() => 0);
 		let [energy, nonFinite] = [0, 0];
-		const most = rowsOfJob(job.columns);
+		const most = rowsOfPart(job.columns);
 		const pivots = pivotsOf(job);
 		for (let start = 0; start < job.rows; start += most) {
 			const end = Math.min(job.rows, start + most);
-			for (const [i, width] of job.widths.entries()) {
-				const { call, atFactor, atPivots } = prepare({
-					...job,
-					...width,
-					sweeps: 0
-				}, start, end);
-				if (i === 0) nonFinite += TuneCall.read(call).nonFinite;
+			for (const [i, task] of tasks.entries()) {
+				const prepared = prepare(job, [task], start, end);
+				if (i === 0) nonFinite += prepared.nonFinite[0];
 				if (nonFinite > 0) continue;
-				new Float32Array(memory.buffer, atPivots, job.columns).set(pivots);
-				losses[i] += forecast_loss(call, atPivots);
+				new Float32Array(memory.buffer, prepared.atPivots, job.columns).set(pivots);
+				losses[i] += forecast_loss(prepared.call, 0, prepared.atPivots);
 				if (i > 0) continue;
-				const factor = factorOf(job);
-				if (factor === null) energy += TuneCall.read(call).weightEnergy * meanOf(pivots);
-				else energy += energyOf(factor, call, atFactor);
+				energy += energyOf(job, prepared, pivots);
 			}
 		}
 		return {
@@ -1951,6 +2008,18 @@ const forecast = {
 		};
 	}
 };
+/** Maximum number of weights in the arena: each takes some 20 bytes. */
+const mostElements = 5 * 2 ** 20;
+/** Rows that are added up together. Part of the results' bits. */
+function rowsOfPart(columns) {
+	return Math.max(16, Math.floor(mostElements / columns / 16) * 16);
+}
+function tasksOf({ widths }) {
+	return widths.map((width) => ({
+		...width,
+		sweeps: 0
+	}));
+}
 /**
 * R_pp² in natural column order: the part of an error that no other column can compensate. Without
 * a factor: the diagonal.
@@ -1961,9 +2030,16 @@ function pivotsOf({ columns, factor, order, diagonal }) {
 	for (let p = 0; p < columns; p++) pivots[order[p]] = factor[p * columns + p] ** 2;
 	return pivots;
 }
-function energyOf(factor, call, atFactor) {
-	forecast_energy_start(call);
+/** tr(W H Wᵀ) of the prepared rows. Without a factor, `pivots` are the diagonal of H. */
+function energyOf(job, { call, rows, atFactor, results }, pivots) {
+	const factor = factorOf(job);
 	let energy = 0;
+	if (factor === null) {
+		const sums = new Float64Array(memory.buffer, results[0].sums, 4 * rows);
+		for (let row = 0; row < rows; row++) energy += sums[4 * row + 3];
+		return energy * meanOf(pivots);
+	}
+	forecast_energy_start(call);
 	eachBlock(factor, atFactor, (left, right) => {
 		energy = forecast_energy_block(call, left, right, atFactor);
 	});
@@ -2006,32 +2082,32 @@ const LinearCall = struct({
 });
 /**
 * Maximum float32 in the arena for rows of x, and for rows of the weight. Both hold at least one
-* tile of the product.
+* micro-tile of the product.
 */
 const [mostOfX, mostOfWeight] = [8 * 2 ** 20, 2 * 2 ** 20];
-/** Rows and columns of a tile of the product (gemm.rs). Slabs are whole tiles. */
-const [tileRows, tileColumns] = [6, 8];
-/** How many rows of `width` elements make a slab of at most `most` elements, in whole tiles. */
-function slabOf(count, width, most, tile) {
-	return Math.min(count, Math.max(tile, Math.floor(most / width / tile) * tile));
+/** Rows and columns of a micro-tile of the product (gemm.rs). Slabs are whole micro-tiles. */
+const [microRows, microColumns] = [6, 8];
+/** How many rows of `width` elements make a slab of at most `most` elements, in whole micro-tiles. */
+function slabOf(count, width, most, micro) {
+	return Math.min(count, Math.max(micro, Math.floor(most / width / micro) * micro));
 }
 const linear = {
 	describe: ({ x, weight, y }) => `product of ${y.rows}x${x.columns} rows and ${weight.rows}x${weight.columns} weights`,
-	check({ x, rows, weight, bias, y }, fail) {
+	check({ x, rows, weight, bias, y, left }, fail) {
 		const elementBytes = bytesPerElement[weight.dtype] ?? fail(`${weight.dtype} is not a dtype`);
 		if (!(weight.dtype in dtypeCode)) fail(`${weight.dtype} is not a float dtype`);
 		if (x.columns !== weight.columns) fail("x and the weight differ in their input width");
-		if (y.columns !== weight.rows) fail(`y has ${y.columns} columns for ${weight.rows} output rows`);
+		if (!(left === void 0 ? y.columns === weight.rows : y.columns >= left + weight.rows)) fail(`y has ${y.columns} columns for ${weight.rows} output rows from column ${left ?? 0} on`);
 		if (y.rows !== (rows ?? { length: x.rows }).length) fail(`y has ${y.rows} rows, expected ${rows?.length ?? x.rows}`);
 		for (const { data, rows, columns } of [x, y]) if (data.length !== rows * columns) fail(`${data.length} elements for ${rows}x${columns}`);
 		if (weight.bytes.length !== weight.rows * weight.columns * elementBytes) fail(`the weight has ${weight.bytes.length} bytes`);
 		if (bias && bias.length !== weight.rows) fail(`the bias has ${bias.length} elements`);
 		if (rows?.some((row) => row >= x.rows)) fail(`a row number outside the ${x.rows} rows of x`);
 	},
-	run({ x, rows, weight, bias, y }) {
+	run({ x, rows, weight, bias, y, left: first = 0 }) {
 		const inputs = weight.columns;
 		const elementBytes = bytesPerElement[weight.dtype];
-		const [high, wide] = [slabOf(y.rows, inputs, mostOfX, tileRows), slabOf(weight.rows, inputs, mostOfWeight, tileColumns)];
+		const [high, wide] = [slabOf(y.rows, inputs, mostOfX, microRows), slabOf(weight.rows, inputs, mostOfWeight, microColumns)];
 		const layout = new Layout();
 		const [atX, atY] = [layout.place(4 * high * inputs), layout.place(4 * high * wide)];
 		const [atWeight, atWide] = [layout.place(elementBytes * wide * inputs), layout.place(4 * wide * inputs)];
@@ -2064,12 +2140,15 @@ const linear = {
 					y: base + atY
 				});
 				linear$1(base + atCall);
-				copyRectangleOut(base + atY, {
-					...y,
+				const place = {
 					top,
 					bottom,
-					left,
-					right
+					left: first + left,
+					right: first + right
+				};
+				copyRectangleOut(base + atY, {
+					...y,
+					...place
 				});
 			}
 		}
@@ -2097,6 +2176,25 @@ function tensorsOf(mixer) {
 		norm
 	];
 }
+const MambaCall = struct({
+	heads: "usize",
+	head: "usize",
+	groups: "usize",
+	state: "usize",
+	taps: "usize",
+	convolution: "usize",
+	convolutionBias: "usize",
+	stepBias: "usize",
+	decayLog: "usize",
+	skip: "usize",
+	norm: "usize",
+	least: "f32",
+	most: "f32",
+	eps: "f32",
+	tokens: "usize",
+	z: "usize",
+	y: "usize"
+});
 const mamba = {
 	describe: ({ z, mixer }) => `Mamba mixer of ${mixer.heads} heads over ${z.rows} tokens`,
 	check({ z, length, mixer, y }, fail) {
@@ -2121,24 +2219,41 @@ const mamba = {
 		const { inner, columns } = widths(mixer);
 		const tensors = tensorsOf(mixer);
 		const layout = new Layout();
-		const [atSizes, atAddresses] = [layout.place(20), layout.place(24)];
+		const atCall = layout.place(MambaCall.bytes);
 		const offsets = tensors.map((tensor) => layout.place(tensor.byteLength));
 		const [atZ, atY] = [layout.place(4 * length * columns), layout.place(4 * length * inner)];
 		const base = layout.claim();
-		const { heads, head, groups, state, taps, limits, eps } = mixer;
-		new Uint32Array(memory.buffer, base + atSizes, 5).set([
+		const [convolution, convolutionBias, stepBias, decayLog, skip, norm] = offsets.map((offset) => base + offset);
+		const addresses = {
+			convolution,
+			convolutionBias,
+			stepBias,
+			decayLog,
+			skip,
+			norm
+		};
+		const { heads, head, groups, state, taps, eps } = mixer;
+		const [least, most] = mixer.limits;
+		const call = {
 			heads,
 			head,
 			groups,
 			state,
-			taps
-		]);
-		new Uint32Array(memory.buffer, base + atAddresses, 6).set(offsets.map((offset) => base + offset));
+			taps,
+			tokens: length,
+			...addresses,
+			least,
+			most,
+			eps,
+			z: base + atZ,
+			y: base + atY
+		};
+		MambaCall.write(base + atCall, call);
 		for (const [i, tensor] of tensors.entries()) copyIn(base + offsets[i], bytesOf(tensor), 0, tensor.byteLength);
 		for (let top = 0; top < z.rows; top += length) {
 			const bottom = top + length;
 			copyRowsIn(base + atZ, z, top, bottom);
-			mamba$1(base + atSizes, base + atAddresses, ...limits, eps, length, base + atZ, base + atY);
+			mamba$1(base + atCall);
 			copyRowsOut(base + atY, y, top, bottom);
 		}
 	}
@@ -2238,7 +2353,7 @@ function checkQuantize(job, fail) {
 	if (weights.byteLength !== expected) fail(`weights have ${weights.byteLength} bytes, expected ${expected}`);
 	for (const width of widths) checkWidth(width, columns, fail);
 }
-/** Copies slabs of rows through the arena, so a tile may have any size. */
+/** Copies slabs of rows through the arena, so there may be any number of them. */
 const quantize = {
 	describe: describeQuantize,
 	check(job, fail) {
@@ -2308,6 +2423,14 @@ const quantize = {
 };
 
 // src/kernel/routines/rms-norm.ts
+const NormCall = struct({
+	data: "usize",
+	rows: "usize",
+	columns: "usize",
+	weight: "usize",
+	width: "usize",
+	eps: "f32"
+});
 const rmsNorm = {
 	describe: ({ x }) => `norm of ${x.rows}x${x.columns}`,
 	check({ x, weight, y }, fail) {
@@ -2320,18 +2443,38 @@ const rmsNorm = {
 		const slab = rowsOfSlab(rows, 4 * columns);
 		const layout = new Layout();
 		const [atRows, atWeight] = [layout.place(4 * slab * columns), layout.place(4 * columns)];
+		const atCall = layout.place(NormCall.bytes);
 		const base = layout.claim();
+		const call = {
+			data: base + atRows,
+			weight: base + atWeight,
+			columns,
+			width: columns,
+			eps
+		};
 		copyIn(base + atWeight, bytesOf(weight), 0, 4 * columns);
 		for (let top = 0; top < rows; top += slab) {
 			const bottom = Math.min(rows, top + slab);
 			copyRowsIn(base + atRows, x, top, bottom);
-			rms_norm(base + atRows, bottom - top, columns, base + atWeight, columns, eps);
+			NormCall.write(base + atCall, {
+				...call,
+				rows: bottom - top
+			});
+			rms_norm(base + atCall);
 			copyRowsOut(base + atRows, y, top, bottom);
 		}
 	}
 };
 
 // src/kernel/routines/rotary.ts
+const RotaryCall = struct({
+	base: "f64",
+	size: "usize",
+	positions: "usize",
+	scaling: "usize",
+	cosines: "usize",
+	sines: "usize"
+});
 /** In the order of exports/attention.rs. */
 function numbersOf$1(scaling) {
 	switch (scaling.kind) {
@@ -2369,17 +2512,42 @@ const rotary = {
 		const layout = new Layout();
 		const [atNumbers, atCosines] = [layout.place(72), layout.place(cosines.byteLength)];
 		const atSines = layout.place(sines.byteLength);
+		const atCall = layout.place(RotaryCall.bytes);
 		const base = layout.claim();
 		new Float64Array(memory.buffer, base + atNumbers, 9).fill(0);
 		new Float64Array(memory.buffer, base + atNumbers, 9).set(numbersOf$1(scaling));
 		const positions = cosines.length / (size / 2);
-		rotary$1(wavelength, size, positions, base + atNumbers, base + atCosines, base + atSines);
+		RotaryCall.write(base + atCall, {
+			base: wavelength,
+			size,
+			positions,
+			scaling: base + atNumbers,
+			cosines: base + atCosines,
+			sines: base + atSines
+		});
+		rotary$1(base + atCall);
 		copyOut(base + atCosines, bytesOf(cosines), 0, cosines.byteLength);
 		copyOut(base + atSines, bytesOf(sines), 0, sines.byteLength);
 	}
 };
 
 // src/kernel/routines/route.ts
+const RouteCall = struct({
+	softmax: "usize",
+	routed: "usize",
+	visited: "usize",
+	candidates: "usize",
+	groups: "usize",
+	openGroups: "usize",
+	normalized: "usize",
+	scale: "f32",
+	correction: "usize",
+	tokens: "usize",
+	scores: "usize",
+	experts: "usize",
+	selection: "usize",
+	weights: "usize"
+});
 const route = {
 	describe: ({ scores }) => `routes of ${scores.rows} tokens to ${scores.columns} experts`,
 	check({ scores, rules, experts, selection, weights, forced }, fail) {
@@ -2396,7 +2564,7 @@ const route = {
 		const { routed, visited, candidates } = rules;
 		const slab = rowsOfSlab(scores.rows, 4 * (routed + 2 * candidates + visited));
 		const layout = new Layout();
-		const [atNumbers, atCorrection] = [layout.place(28), layout.place(4 * routed)];
+		const [atCall, atCorrection] = [layout.place(RouteCall.bytes), layout.place(4 * routed)];
 		const place = (columns) => layout.place(4 * slab * columns);
 		const [atScores, atExperts, atSelection, atWeights] = [
 			routed,
@@ -2405,24 +2573,28 @@ const route = {
 			visited
 		].map(place);
 		const base = layout.claim();
-		new Uint32Array(memory.buffer, base + atNumbers, 7).set(numbersOf(rules));
 		if (rules.correction) copyIn(base + atCorrection, bytesOf(rules.correction), 0, 4 * routed);
-		const correction = rules.correction ? base + atCorrection : 0;
+		const call = {
+			...numbersOf(rules),
+			correction: rules.correction && !forced ? base + atCorrection : 0,
+			scores: base + atScores,
+			experts: base + atExperts,
+			selection: base + atSelection,
+			weights: base + atWeights
+		};
 		for (let top = 0; top < scores.rows; top += slab) {
 			const rows = Math.min(slab, scores.rows - top);
 			const move = (copy, offset, array, n) => copy(base + offset, bytesOf(array), 4 * top * n, 4 * (top + rows) * n);
 			move(copyIn, atScores, scores.data, routed);
-			const scale = Math.fround(rules.scale);
+			RouteCall.write(base + atCall, {
+				...call,
+				tokens: rows
+			});
 			if (forced) {
 				move(copyIn, atExperts, experts, candidates);
-				weigh$1(base + atNumbers, scale, rows, base + atScores, base + atExperts, base + atWeights);
+				weigh$1(base + atCall);
 			} else {
-				const outputs = [
-					base + atExperts,
-					base + atSelection,
-					base + atWeights
-				];
-				route$1(base + atNumbers, correction, scale, rows, base + atScores, ...outputs);
+				route$1(base + atCall);
 				move(copyOut, atScores, scores.data, routed);
 				move(copyOut, atExperts, experts, candidates);
 				move(copyOut, atSelection, selection, candidates);
@@ -2431,17 +2603,13 @@ const route = {
 		}
 	}
 };
-/** In the order of exports/routing.rs. */
-function numbersOf({ score, routed, visited, candidates, groups, openGroups, normalized }) {
-	return [
-		Number(score === "softmax"),
-		routed,
-		visited,
-		candidates,
-		groups,
-		openGroups,
-		Number(normalized)
-	];
+/** The rules as a RouteCall has them. */
+function numbersOf({ score, normalized, correction: _, ...numbers }) {
+	return {
+		...numbers,
+		softmax: Number(score === "softmax"),
+		normalized: Number(normalized)
+	};
 }
 
 // src/kernel/routines/scale.ts
@@ -2558,6 +2726,49 @@ const subtract = {
 	}
 };
 
+// src/kernel/routines/tune.ts
+const tune = {
+	describe: ({ rows, columns, tasks }) => {
+		return `tuning of ${rows}x${columns} at ${tasks.map(({ bits, groupSize }) => `${bits} bits g${groupSize}`).join(", ")}`;
+	},
+	check(job, fail) {
+		const { tasks, out, store, rows } = job;
+		checkFrame(job, tasks, fail);
+		if (out.length !== tasks.length) fail(`${out.length} outputs for ${tasks.length} widths`);
+		for (const [i, task] of tasks.entries()) {
+			checkPacked(out[i], packedBytes(job, task, store), fail);
+			const { length } = out[i].sums;
+			if (length !== 4 * rows) fail(`${length} sums for ${rows} rows`);
+		}
+	},
+	run(job) {
+		const most = rowsAtOnce(job.columns, job.tasks, job.sources.length);
+		const nonFinite = job.tasks.map(() => 0);
+		for (let start = 0; start < job.rows; start += most) {
+			const counts = tuneRows(job, start, Math.min(job.rows, start + most));
+			for (const [i, count] of counts.entries()) nonFinite[i] += count;
+		}
+		return { nonFinite };
+	}
+};
+/** Rows `[start, end)`. Returns the numbers of weights that are not finite. */
+function tuneRows(job, start, end) {
+	const { call, atFactor, results, nonFinite } = prepare(job, job.tasks, start, end);
+	if (nonFinite.some((count) => count > 0)) return nonFinite;
+	const factor = factorOf(job);
+	if (factor) for (const visit of [tune_rounded_block, tune_block]) eachBlock(factor, atFactor, (left, right) => visit(call, left, right, atFactor));
+	tune_finish(call);
+	for (const [i, out] of job.out.entries()) {
+		const copy = (from, into) => {
+			const each = into.byteLength / job.rows;
+			copyOut(from, into, start * each, end * each);
+		};
+		for (const part of packedParts) copy(results[i][part], out[part]);
+		copy(results[i].sums, bytesOf(out.sums));
+	}
+	return nonFinite;
+}
+
 // src/kernel/routines.ts
 const table = {
 	accumulate,
@@ -2596,4 +2807,4 @@ function routineOf(name) {
 	return table[name];
 }
 
-export { bytesIn as C, isFloat as S, countShared as T, sharedBytes as _, tileBounds as a, weightRows as b, groupSizes as c, asWeight as d, bytesOf as f, rowsOf as g, newMatrix as h, mostRows as i, plainHeads as l, inShared as m, checkQuantize as n, packedBytes as o, floatsOf as p, describeQuantize as r, bitWidths as s, routineOf as t, instantiate as u, sharedFloats as v, collect as w, bytesPerElement as x, sharedIntegers as y };
+export { weightRows as C, collect as D, bytesIn as E, countShared as O, sharedIntegers as S, isFloat as T, joinRows as _, mostRows as a, sharedBytes as b, bitWidths as c, instantiate as d, asWeight as f, inShared as g, floatsOf as h, rowsAtOnce as i, groupSizes as l, copyMatrix as m, checkQuantize as n, tileBounds as o, bytesOf as p, describeQuantize as r, packedBytes as s, routineOf as t, plainHeads as u, newMatrix as v, bytesPerElement as w, sharedFloats as x, rowsOf as y };

@@ -1,4 +1,4 @@
-import { C as bytesIn, T as countShared, t as routineOf, u as instantiate, w as collect } from "./routines.js";
+import { D as collect, E as bytesIn, O as countShared, d as instantiate, t as routineOf } from "./routines.js";
 import { parentPort, workerData } from "node:worker_threads";
 
 // src/kernel/worker.ts

@@ -24,6 +24,7 @@ import {
   type TierRun,
 } from "./series/recipes.ts";
 import { type Calibration, calibrate } from "./series/rows.ts";
+import { planRun } from "./series/run-plan.ts";
 import { measureNow, obtainSensitivity, openSources, sourceNames } from "./series/sources.ts";
 
 /** The outside world, passed in. */
@@ -46,6 +47,8 @@ export interface Published {
   readonly tiers: readonly PublishedTier[];
   /** Receipts of the tiers that had to be made. */
   readonly made: readonly Receipt[];
+  /** What the run was expected to need, in lines. Empty if it had nothing to make. */
+  readonly expected: readonly string[];
   /** The failure; null if there is none. The entry reports the tiers first, then throws it. */
   readonly failure: unknown;
 }
@@ -108,11 +111,18 @@ export async function quantizeModel(inputs: Inputs, out: string, dependencies: D
       kernelSha256: kernel.sha256,
       ...sourceNames(sources),
     });
-    await rehearse(base, drafts, inputs);
+    const rehearsed = await rehearse(base, drafts, inputs);
+    const { memoryForStates } = await planRun({
+      ...opened,
+      runs: rehearsed,
+      inputs,
+      rows,
+      sources,
+    });
     const sensitivity = await obtainSensitivity({ ...opened, inputs, rows, sources });
     const plan = makePlan(base, inputs, sensitivity);
     const runs = planDrafts(drafts, { base, floors: inputs.floors, plan, sensitivity });
-    const make = () => makeFolders({ ...opened, runs, inputs, rows });
+    const make = () => makeFolders({ ...opened, runs, inputs, rows, memoryForStates });
     const made = await report.stage("Quantize", make);
     return { plan, folders: runs.map(({ place }) => place), failure: gateFailure(made) };
   });
@@ -148,17 +158,19 @@ export async function publishModel(inputs: Inputs, dependencies: Dependencies): 
       await sources.proxy?.close?.();
       const plans = published.map((receipt) => receipt!.plan);
       const plan = seriesPlan(base, inputs.policy, plans);
-      return { plan, made: [], ...(await publishTiers({ ...publishing, made: [] })) };
+      return { plan, made: [], expected: [], ...(await publishTiers({ ...publishing, made: [] })) };
     }
     const rehearsed = await rehearse(base, pending, inputs);
     const check = () => checkCards(hub, rehearsed, report);
     if (!inputs.dryRun) await report.stage("Check the cards", check);
+    const runPlan = await planRun({ ...opened, runs: rehearsed, inputs, rows, sources });
+    const { memoryForStates, lines: expected } = runPlan;
     const sensitivity = await obtainSensitivity({ ...opened, inputs, rows, sources });
     const plan = makePlan(base, inputs, sensitivity);
     const runs = planDrafts(pending, { base, floors: inputs.floors, plan, sensitivity });
-    const make = () => makeFolders({ ...opened, runs, inputs, rows });
+    const make = () => makeFolders({ ...opened, runs, inputs, rows, memoryForStates });
     const made = await report.stage("Quantize", make);
-    return { plan, made, ...(await publishTiers({ ...publishing, made })) };
+    return { plan, made, expected, ...(await publishTiers({ ...publishing, made })) };
   });
 }
 

@@ -30,7 +30,7 @@ try {
     "demo",
     "--work-dir",
     `${demo}/work`,
-    ...["--calibration-samples", "64", "--evaluation-samples", "18"],
+    ...["--calibration-samples", "36", "--evaluation-samples", "9"],
   ];
   const started = Date.now();
   await runCli(publish);

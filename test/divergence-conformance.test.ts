@@ -11,7 +11,7 @@ import { bundledCorpus } from "../src/calibration/corpus.ts";
 import { drawRows } from "../src/calibration/rows.ts";
 import { openTokenizer } from "../src/calibration/tokenizer.ts";
 import { openFolder } from "../src/checkpoint/folder.ts";
-import { diverge, observe } from "../src/evaluation/divergence.ts";
+import { diverge } from "../src/evaluation/divergence.ts";
 import { mean, median } from "../src/evaluation/statistics.ts";
 import { openKernel } from "../src/kernel/pool.ts";
 import { openFinished } from "../src/mlx/mlx-weights.ts";
@@ -42,16 +42,15 @@ async function measure(tier: string) {
     ops: new Ops(kernel),
   };
   const finished = await openFinished(await openFolder(tier), kernel);
-  const reference = await observe(model, rows);
-  const [free, forced] = [
-    await diverge(reference, finished, false),
-    await diverge(reference, finished, true),
-  ];
+  const [free, forced] = await diverge(model, rows, [
+    { model: finished, forced: false },
+    { model: finished, forced: true },
+  ]);
   await Promise.all([finished.close(), base.checkpoint.close(), kernel.close()]);
   const ids = Array.from({ length: samples }, (_, i) => [
     ...rows.ids.subarray(i * length, (i + 1) * length),
   ]);
-  return { free, forced, ids };
+  return { free: free!, forced: forced!, ids };
 }
 
 describe.skipIf(absent !== null)(

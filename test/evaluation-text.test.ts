@@ -95,6 +95,20 @@ describe("evaluation text is refused", () => {
     await scene.expectRefused([llama, "--base", llama, "--evaluation", text], code, says);
   });
 
+  test("before a weight is read where it is shorter than a row of a run", async () => {
+    const path = `${scene.folder}/one-row.txt`;
+    await writeFile(path, story(3).slice(0, 200));
+    const args = ["quantize", hybrid, "--policy", "oq", "--out", `${scene.folder}/never`];
+    const rows = ["--calibration-samples", "2", "--evaluation-samples", "1"];
+    const { code, stderr } = await scene.oqe(...args, ...rows, "--evaluation", path);
+    expect(code).toBe(2);
+    expect(stderr).toMatch(
+      /^error: one-row\.txt is too short: 1 rows of 256 tokens .*, its \d+ tokens give 0/m,
+    );
+    expect(stderr).toContain("evaluation-length");
+    expect(stderr).not.toMatch(/^Quantize/m);
+  });
+
   test("where it is too short, or empty", async () => {
     await writeFile(`${scene.folder}/short.txt`, "A word.");
     await writeFile(`${scene.folder}/empty.txt`, "");
@@ -103,5 +117,32 @@ describe("evaluation text is refused", () => {
     };
     await scene.expectRefused(on("short.txt"), "BAD_INPUT", /short\.txt is too short/);
     await scene.expectRefused(on("empty.txt"), "BAD_INPUT", /evaluation: .*empty\.txt is empty/);
+  });
+});
+
+test("rows have the length that is given, and verify takes it from the receipt", async () => {
+  const out = `${scene.folder}/short-rows`;
+  const rows = ["--calibration-samples", "2", "--calibration-length", "32"];
+  const own = [...rows, "--evaluation-samples", "3", "--evaluation-length", "24"];
+  const way = ["--policy", "oq", "--tiers", "oQ8e", "--out", out, "--json"];
+  const made = await scene.oqe("quantize", llama, ...way, ...own);
+  expect(made).toMatchObject({ code: 0 });
+  const [target] = JSON.parse(made.stdout).folders;
+  const verified = async (...more: string[]) => {
+    const { code, stdout, stderr } = await scene.oqe(
+      ...["verify", target, "--base", llama, "--json", ...more],
+    );
+    return { code, ...JSON.parse(stdout), hasOtherRows: stderr.includes("not the receipt's rows") };
+  };
+  expect(await verified()).toMatchObject({
+    code: 0,
+    rows: { samples: 3, length: 24 },
+    positions: 72,
+    hasOtherRows: false,
+  });
+  expect(await verified("--evaluation-length", "40")).toMatchObject({
+    code: 0,
+    rows: { samples: 3, length: 40 },
+    hasOtherRows: true,
   });
 });

@@ -5,8 +5,9 @@ import { bundledCorpus } from "../src/calibration/corpus.ts";
 import { drawRows } from "../src/calibration/rows.ts";
 import { openTokenizer } from "../src/calibration/tokenizer.ts";
 import { openFolder } from "../src/checkpoint/folder.ts";
-import { type EvaluationRows, evaluate, observeBase } from "../src/evaluation/evaluate.ts";
+import { type EvaluationRows, evaluateTiers } from "../src/evaluation/evaluate.ts";
 import type { Evaluation } from "../src/evaluation/evaluation-types.ts";
+import { silentReport } from "../src/ground/report.ts";
 import type { Kernel } from "../src/kernel/kernel-types.ts";
 import { openKernel } from "../src/kernel/pool.ts";
 import { openFinished } from "../src/mlx/mlx-weights.ts";
@@ -57,10 +58,12 @@ async function evaluationOf(
   const base = await readBase(await openFolder(model), { allowHeaderOnly: false });
   const drawn = await rowsFor(base);
   const finished = await openFinished(await openFolder(tier), own);
-  const observed = await observeBase(base, drawn, own);
   const limits = { "max-kl": 1e-9, "min-same-top": 0, "min-router-agreement": 0 };
   try {
-    return { evaluation: await evaluate(observed, finished, { predicted: null, limits }), drawn };
+    const one = { model: finished, predicted: null, limits, rounded: true };
+    const request = { base, rows: drawn, tiers: [one], kernel: own, report: silentReport };
+    const [evaluation] = await evaluateTiers(request);
+    return { evaluation: evaluation!, drawn };
   } finally {
     await Promise.all([finished.close(), base.checkpoint.close(), own.close()]);
   }

@@ -182,7 +182,7 @@ describe("a mixture of experts", () => {
       ...plain,
       layer,
       kind: model.architecture.layers(model.config)[layer]!,
-      wantsNear,
+      wantsNear: () => wantsNear,
       weight: (role, x, options) => {
         note(role, x, options);
         return plain.weight(role, x, options);
@@ -195,8 +195,8 @@ describe("a mixture of experts", () => {
         if (fedBy === "experts.in") pools.push(x);
       },
       router: (role) => tensor(plain, role),
-      routes: (own) => {
-        routing = routes?.(own) ?? own;
+      routes: async (own) => {
+        routing = (await routes?.(own)) ?? own;
         return routing;
       },
     };

@@ -8,7 +8,7 @@ import { bundledCorpus } from "../src/calibration/corpus.ts";
 import { drawRows, type Rows } from "../src/calibration/rows.ts";
 import { openTokenizer } from "../src/calibration/tokenizer.ts";
 import { openFolder } from "../src/checkpoint/folder.ts";
-import { diverge, observe } from "../src/evaluation/divergence.ts";
+import { diverge } from "../src/evaluation/divergence.ts";
 import { silentReport } from "../src/ground/report.ts";
 import type { Kernel } from "../src/kernel/kernel-types.ts";
 import { openKernel } from "../src/kernel/pool.ts";
@@ -221,14 +221,12 @@ describe("a sensitivity of the embedded model", () => {
     await writeTiers({ ...request, rounding: "stored" });
     const { architecture, config } = base;
     const weights = finiteWeights(base, kernel);
-    const reference = await observe(
-      { architecture, config, weights, ops: new Ops(kernel) },
-      scene.rows,
-    );
+    const own = { architecture, config, weights, ops: new Ops(kernel) };
     const losses: number[] = [];
     for (const folder of folders) {
       const model = await openFinished(await openFolder(folder), kernel);
-      const { divergence } = await diverge(reference, model, false);
+      const [found] = await diverge(own, scene.rows, [{ model, forced: false }]);
+      const { divergence } = found!;
       losses.push(divergence.reduce((sum, value) => sum + value, 0) / divergence.length);
       await model.close();
     }

@@ -10,22 +10,20 @@
 export function add(y: number, x: number, count: number): void;
 
 /**
- * Adds to each token's context: `contexts` float32 `[vocabulary, width]` += Σ over positions of
- * p_v (1 - p_v) · z. `logits` float32 `[rows, vocabulary]`, overwritten; `z` `[rows, width]`.
+ * Adds to the context of each token v of a [`ContextsCall`]: Σ over positions of p_v (1 - p_v) · z.
  *
  * # Safety
  * As [`super::quantize`].
  */
-export function add_contexts(logits: number, rows: number, vocabulary: number, z: number, width: number, contexts: number): void;
+export function add_contexts(call: number): void;
 
 /**
- * Adds the Fisher weights of each group of tokens: `logits` float32 `[rows, vocabulary]`,
- * overwritten; `groups` uint32 `[vocabulary]`; `sums` float32 `[rows, count]`.
+ * Adds the Fisher weights of each group of tokens to the sums of a [`FisherCall`].
  *
  * # Safety
- * As [`super::quantize`]; every group is below `count`.
+ * As [`super::quantize`].
  */
-export function add_fisher_weights(logits: number, rows: number, vocabulary: number, groups: number, sums: number, count: number): void;
+export function add_fisher_weights(call: number): void;
 
 /**
  * `tile` += alpha·`left`ᵀ·`right` of a [`ProductCall`].
@@ -75,14 +73,12 @@ export function cast(call: number): number;
 export function cholesky(n: number, h: number): number;
 
 /**
- * Compares the logits `[rows, vocabulary]` of two models; `next` = the token that follows each
- * row. `out` = float64 `[rows, 4]`: divergence, log-probability of the next token under the base
- * and under the model, 1 where both rank the same token first.
+ * Compares the logits of a [`CompareCall`].
  *
  * # Safety
  * As [`super::quantize`]; `out` is aligned to 8.
  */
-export function compare(base: number, model: number, next: number, rows: number, vocabulary: number, out: number): void;
+export function compare(call: number): void;
 
 /**
  * Decodes the rows of a [`DecodeCall`]. Returns how many results are NaN or infinite.
@@ -123,7 +119,7 @@ export function fma_peak(steps: number, factor: number): number;
 export function forecast_energy_block(call: number, start: number, end: number, factor: number): number;
 
 /**
- * Prepares `forecast_energy_block`, after `tune_prepare`.
+ * Prepares `forecast_energy_block`, after `tune_prepare`. It uses the memory of task 0.
  *
  * # Safety
  * As [`tune_prepare`].
@@ -131,13 +127,12 @@ export function forecast_energy_block(call: number, start: number, end: number, 
 export function forecast_energy_start(call: number): void;
 
 /**
- * The expected loss of tuning at the call's width, after `tune_prepare`. `pivots` are float32 in
- * natural order.
+ * The expected loss of a task, after `tune_prepare`. `pivots` are float32 in natural order.
  *
  * # Safety
  * As [`tune_prepare`].
  */
-export function forecast_loss(call: number, pivots: number): number;
+export function forecast_loss(call: number, index: number, pivots: number): number;
 
 /**
  * `y` = `x`·Wᵀ + `bias` of a [`LinearCall`].
@@ -148,13 +143,12 @@ export function forecast_loss(call: number, pivots: number): number;
 export function linear(call: number): void;
 
 /**
- * One sequence through a Mamba-2 mixer. `sizes` = u32 `[heads, head, groups, state, taps]`;
- * `tensors` = addresses of `[convolution, convolution bias, step bias, decay log, skip, norm]`.
+ * The sequence of a [`MambaCall`] through its mixer.
  *
  * # Safety
  * As the module says.
  */
-export function mamba(sizes: number, tensors: number, least: number, most: number, eps: number, tokens: number, z: number, y: number): void;
+export function mamba(call: number): void;
 
 /**
  * Quantizes the rows of a [`QuantizeCall`].
@@ -173,30 +167,28 @@ export function quantize(call: number): void;
 export function relu_squared(data: number, count: number): void;
 
 /**
- * Norms `rows` rows of `columns` values in place, in groups of `width`.
+ * Norms the rows of a [`NormCall`] in place.
  *
  * # Safety
  * As the module says.
  */
-export function rms_norm(data: number, rows: number, columns: number, weight: number, width: number, eps: number): void;
+export function rms_norm(call: number): void;
 
 /**
- * Tables `[positions, size / 2]`. `scaling` = float64 `[kind, factor, …]`: 0 default; 1 linear; 2
- * Llama 3 `low, high, original`; 3 YaRN `fast, slow, original, whole, attention, mscale, mscale of
- * all dimensions`.
+ * Computes the tables of a [`RotaryCall`].
  *
  * # Safety
  * As the module says.
  */
-export function rotary(base: number, size: number, positions: number, scaling: number, cosines: number, sines: number): void;
+export function rotary(call: number): void;
 
 /**
- * Chooses experts for `tokens` rows of logits, which become scores.
+ * Chooses experts for the logits in `scores` of a [`RouteCall`], which become scores.
  *
  * # Safety
  * As the module says.
  */
-export function route(numbers: number, correction: number, scale: number, tokens: number, logits: number, experts: number, selection: number, weights: number): void;
+export function route(call: number): void;
 
 /**
  * Replaces B `[n, m]` by X with RᵀX = B, for R upper triangular `[n, n]`.
@@ -229,12 +221,17 @@ export function tune_block(call: number, start: number, end: number, factor: num
 export function tune_block_size(): number;
 
 /**
+ * Writes the stored bytes and the sums of all rows.
+ *
  * # Safety
  * As [`tune_prepare`].
  */
 export function tune_finish(call: number): void;
 
 /**
+ * Writes the number of NaN and infinities among the weights of each task. If there are any, the job
+ * ends here.
+ *
  * # Safety
  * Every address of the [`TuneCall`] lies in the arena with the memory that its operand needs,
  * aligned to 8.
@@ -242,8 +239,16 @@ export function tune_finish(call: number): void;
 export function tune_prepare(call: number): void;
 
 /**
- * How many float64 of workspace a [`TuneCall`] needs. Its addresses may still be missing; of
- * `order` only whether it is 0 counts.
+ * Adds up the loss of plain rounding. Visits all blocks before the first [`tune_block`].
+ *
+ * # Safety
+ * As [`tune_block`].
+ */
+export function tune_rounded_block(call: number, start: number, end: number, factor: number): void;
+
+/**
+ * How many float64 of workspace a [`TuneCall`] needs. Its addresses other than `tasks` may still be
+ * missing; of `order` only whether it is 0 counts.
  *
  * # Safety
  * `call` is the address of a [`TuneCall`].
@@ -251,12 +256,12 @@ export function tune_prepare(call: number): void;
 export function tune_workspace(call: number): number;
 
 /**
- * Computes the weights of given experts, `[tokens, candidates]`.
+ * Computes the weights of the given experts of a [`RouteCall`].
  *
  * # Safety
  * As the module says.
  */
-export function weigh(numbers: number, scale: number, tokens: number, scores: number, experts: number, weights: number): void;
+export function weigh(call: number): void;
 
 /**
  * `count` elements of dtype `from` as float32.
@@ -271,37 +276,38 @@ export type InitInput = RequestInfo | URL | Response | BufferSource | WebAssembl
 export interface InitOutput {
     readonly memory: WebAssembly.Memory;
     readonly add: (a: number, b: number, c: number) => void;
-    readonly add_contexts: (a: number, b: number, c: number, d: number, e: number, f: number) => void;
-    readonly add_fisher_weights: (a: number, b: number, c: number, d: number, e: number, f: number) => void;
+    readonly add_contexts: (a: number) => void;
+    readonly add_fisher_weights: (a: number) => void;
     readonly add_product: (a: number) => void;
     readonly add_weighted: (a: number, b: number, c: number, d: number, e: number) => void;
     readonly arena: (a: number) => number;
     readonly attend: (a: number) => void;
     readonly cast: (a: number) => number;
     readonly cholesky: (a: number, b: number) => number;
-    readonly compare: (a: number, b: number, c: number, d: number, e: number, f: number) => void;
+    readonly compare: (a: number) => void;
     readonly decode: (a: number) => number;
     readonly dequantize: (a: number) => void;
     readonly distances: (a: number, b: number, c: number, d: number, e: number) => void;
     readonly fma_peak: (a: number, b: number) => number;
     readonly forecast_energy_block: (a: number, b: number, c: number, d: number) => number;
     readonly forecast_energy_start: (a: number) => void;
-    readonly forecast_loss: (a: number, b: number) => number;
+    readonly forecast_loss: (a: number, b: number, c: number) => number;
     readonly linear: (a: number) => void;
-    readonly mamba: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number) => void;
+    readonly mamba: (a: number) => void;
     readonly quantize: (a: number) => void;
     readonly relu_squared: (a: number, b: number) => void;
-    readonly rms_norm: (a: number, b: number, c: number, d: number, e: number, f: number) => void;
-    readonly rotary: (a: number, b: number, c: number, d: number, e: number, f: number) => void;
-    readonly route: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number) => void;
+    readonly rms_norm: (a: number) => void;
+    readonly rotary: (a: number) => void;
+    readonly route: (a: number) => void;
     readonly solve: (a: number, b: number, c: number, d: number) => void;
     readonly swiglu: (a: number, b: number, c: number) => void;
     readonly tune_block: (a: number, b: number, c: number, d: number) => void;
     readonly tune_block_size: () => number;
     readonly tune_finish: (a: number) => void;
     readonly tune_prepare: (a: number) => void;
+    readonly tune_rounded_block: (a: number, b: number, c: number, d: number) => void;
     readonly tune_workspace: (a: number) => number;
-    readonly weigh: (a: number, b: number, c: number, d: number, e: number, f: number) => void;
+    readonly weigh: (a: number) => void;
     readonly widen: (a: number, b: number, c: number, d: number) => void;
     readonly __wbindgen_externrefs: WebAssembly.Table;
     readonly __wbindgen_start: () => void;

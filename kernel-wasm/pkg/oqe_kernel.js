@@ -14,37 +14,25 @@ export function add(y, x, count) {
 }
 
 /**
- * Adds to each token's context: `contexts` float32 `[vocabulary, width]` += Σ over positions of
- * p_v (1 - p_v) · z. `logits` float32 `[rows, vocabulary]`, overwritten; `z` `[rows, width]`.
+ * Adds to the context of each token v of a [`ContextsCall`]: Σ over positions of p_v (1 - p_v) · z.
  *
  * # Safety
  * As [`super::quantize`].
- * @param {number} logits
- * @param {number} rows
- * @param {number} vocabulary
- * @param {number} z
- * @param {number} width
- * @param {number} contexts
+ * @param {number} call
  */
-export function add_contexts(logits, rows, vocabulary, z, width, contexts) {
-    wasm.add_contexts(logits, rows, vocabulary, z, width, contexts);
+export function add_contexts(call) {
+    wasm.add_contexts(call);
 }
 
 /**
- * Adds the Fisher weights of each group of tokens: `logits` float32 `[rows, vocabulary]`,
- * overwritten; `groups` uint32 `[vocabulary]`; `sums` float32 `[rows, count]`.
+ * Adds the Fisher weights of each group of tokens to the sums of a [`FisherCall`].
  *
  * # Safety
- * As [`super::quantize`]; every group is below `count`.
- * @param {number} logits
- * @param {number} rows
- * @param {number} vocabulary
- * @param {number} groups
- * @param {number} sums
- * @param {number} count
+ * As [`super::quantize`].
+ * @param {number} call
  */
-export function add_fisher_weights(logits, rows, vocabulary, groups, sums, count) {
-    wasm.add_fisher_weights(logits, rows, vocabulary, groups, sums, count);
+export function add_fisher_weights(call) {
+    wasm.add_fisher_weights(call);
 }
 
 /**
@@ -124,21 +112,14 @@ export function cholesky(n, h) {
 }
 
 /**
- * Compares the logits `[rows, vocabulary]` of two models; `next` = the token that follows each
- * row. `out` = float64 `[rows, 4]`: divergence, log-probability of the next token under the base
- * and under the model, 1 where both rank the same token first.
+ * Compares the logits of a [`CompareCall`].
  *
  * # Safety
  * As [`super::quantize`]; `out` is aligned to 8.
- * @param {number} base
- * @param {number} model
- * @param {number} next
- * @param {number} rows
- * @param {number} vocabulary
- * @param {number} out
+ * @param {number} call
  */
-export function compare(base, model, next, rows, vocabulary, out) {
-    wasm.compare(base, model, next, rows, vocabulary, out);
+export function compare(call) {
+    wasm.compare(call);
 }
 
 /**
@@ -209,7 +190,7 @@ export function forecast_energy_block(call, start, end, factor) {
 }
 
 /**
- * Prepares `forecast_energy_block`, after `tune_prepare`.
+ * Prepares `forecast_energy_block`, after `tune_prepare`. It uses the memory of task 0.
  *
  * # Safety
  * As [`tune_prepare`].
@@ -220,17 +201,17 @@ export function forecast_energy_start(call) {
 }
 
 /**
- * The expected loss of tuning at the call's width, after `tune_prepare`. `pivots` are float32 in
- * natural order.
+ * The expected loss of a task, after `tune_prepare`. `pivots` are float32 in natural order.
  *
  * # Safety
  * As [`tune_prepare`].
  * @param {number} call
+ * @param {number} index
  * @param {number} pivots
  * @returns {number}
  */
-export function forecast_loss(call, pivots) {
-    const ret = wasm.forecast_loss(call, pivots);
+export function forecast_loss(call, index, pivots) {
+    const ret = wasm.forecast_loss(call, index, pivots);
     return ret;
 }
 
@@ -246,22 +227,14 @@ export function linear(call) {
 }
 
 /**
- * One sequence through a Mamba-2 mixer. `sizes` = u32 `[heads, head, groups, state, taps]`;
- * `tensors` = addresses of `[convolution, convolution bias, step bias, decay log, skip, norm]`.
+ * The sequence of a [`MambaCall`] through its mixer.
  *
  * # Safety
  * As the module says.
- * @param {number} sizes
- * @param {number} tensors
- * @param {number} least
- * @param {number} most
- * @param {number} eps
- * @param {number} tokens
- * @param {number} z
- * @param {number} y
+ * @param {number} call
  */
-export function mamba(sizes, tensors, least, most, eps, tokens, z, y) {
-    wasm.mamba(sizes, tensors, least, most, eps, tokens, z, y);
+export function mamba(call) {
+    wasm.mamba(call);
 }
 
 /**
@@ -288,55 +261,36 @@ export function relu_squared(data, count) {
 }
 
 /**
- * Norms `rows` rows of `columns` values in place, in groups of `width`.
+ * Norms the rows of a [`NormCall`] in place.
  *
  * # Safety
  * As the module says.
- * @param {number} data
- * @param {number} rows
- * @param {number} columns
- * @param {number} weight
- * @param {number} width
- * @param {number} eps
+ * @param {number} call
  */
-export function rms_norm(data, rows, columns, weight, width, eps) {
-    wasm.rms_norm(data, rows, columns, weight, width, eps);
+export function rms_norm(call) {
+    wasm.rms_norm(call);
 }
 
 /**
- * Tables `[positions, size / 2]`. `scaling` = float64 `[kind, factor, …]`: 0 default; 1 linear; 2
- * Llama 3 `low, high, original`; 3 YaRN `fast, slow, original, whole, attention, mscale, mscale of
- * all dimensions`.
+ * Computes the tables of a [`RotaryCall`].
  *
  * # Safety
  * As the module says.
- * @param {number} base
- * @param {number} size
- * @param {number} positions
- * @param {number} scaling
- * @param {number} cosines
- * @param {number} sines
+ * @param {number} call
  */
-export function rotary(base, size, positions, scaling, cosines, sines) {
-    wasm.rotary(base, size, positions, scaling, cosines, sines);
+export function rotary(call) {
+    wasm.rotary(call);
 }
 
 /**
- * Chooses experts for `tokens` rows of logits, which become scores.
+ * Chooses experts for the logits in `scores` of a [`RouteCall`], which become scores.
  *
  * # Safety
  * As the module says.
- * @param {number} numbers
- * @param {number} correction
- * @param {number} scale
- * @param {number} tokens
- * @param {number} logits
- * @param {number} experts
- * @param {number} selection
- * @param {number} weights
+ * @param {number} call
  */
-export function route(numbers, correction, scale, tokens, logits, experts, selection, weights) {
-    wasm.route(numbers, correction, scale, tokens, logits, experts, selection, weights);
+export function route(call) {
+    wasm.route(call);
 }
 
 /**
@@ -391,6 +345,8 @@ export function tune_block_size() {
 }
 
 /**
+ * Writes the stored bytes and the sums of all rows.
+ *
  * # Safety
  * As [`tune_prepare`].
  * @param {number} call
@@ -400,6 +356,9 @@ export function tune_finish(call) {
 }
 
 /**
+ * Writes the number of NaN and infinities among the weights of each task. If there are any, the job
+ * ends here.
+ *
  * # Safety
  * Every address of the [`TuneCall`] lies in the arena with the memory that its operand needs,
  * aligned to 8.
@@ -410,8 +369,22 @@ export function tune_prepare(call) {
 }
 
 /**
- * How many float64 of workspace a [`TuneCall`] needs. Its addresses may still be missing; of
- * `order` only whether it is 0 counts.
+ * Adds up the loss of plain rounding. Visits all blocks before the first [`tune_block`].
+ *
+ * # Safety
+ * As [`tune_block`].
+ * @param {number} call
+ * @param {number} start
+ * @param {number} end
+ * @param {number} factor
+ */
+export function tune_rounded_block(call, start, end, factor) {
+    wasm.tune_rounded_block(call, start, end, factor);
+}
+
+/**
+ * How many float64 of workspace a [`TuneCall`] needs. Its addresses other than `tasks` may still be
+ * missing; of `order` only whether it is 0 counts.
  *
  * # Safety
  * `call` is the address of a [`TuneCall`].
@@ -424,19 +397,14 @@ export function tune_workspace(call) {
 }
 
 /**
- * Computes the weights of given experts, `[tokens, candidates]`.
+ * Computes the weights of the given experts of a [`RouteCall`].
  *
  * # Safety
  * As the module says.
- * @param {number} numbers
- * @param {number} scale
- * @param {number} tokens
- * @param {number} scores
- * @param {number} experts
- * @param {number} weights
+ * @param {number} call
  */
-export function weigh(numbers, scale, tokens, scores, experts, weights) {
-    wasm.weigh(numbers, scale, tokens, scores, experts, weights);
+export function weigh(call) {
+    wasm.weigh(call);
 }
 
 /**

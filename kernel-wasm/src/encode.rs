@@ -10,6 +10,13 @@ use crate::squares::{squares, SquareSum};
 /// half to even.
 const INTEGER: f32 = 8_388_608.0;
 
+/// The values that codes stand for: `code · scale + bias` in groups of `group`, codes 0..=levels.
+pub struct Grid<'a> {
+    pub group: usize,
+    pub affines: &'a Affines,
+    pub levels: f32,
+}
+
 /// A block's codes, as floats and as bytes.
 pub struct Codes {
     floats: [f32; BLOCK],
@@ -19,10 +26,11 @@ pub struct Codes {
 impl Codes {
     pub const ZERO: Codes = Codes { floats: [0.0; BLOCK], bytes: [0; BLOCK] };
 
-    /// Chooses the codes of groups of `group` values: the whole number in 0..=levels nearest to
-    /// (value - bias) / scale. A NaN gives 0.
+    /// Chooses the codes of whole groups: the whole number in 0..=levels nearest to (value - bias) /
+    /// scale. A NaN gives 0.
     #[inline(never)]
-    pub fn choose(&mut self, values: &[f32], group: usize, affines: &Affines, levels: f32) {
+    pub fn choose(&mut self, values: &[f32], grid: &Grid) {
+        let &Grid { group, affines, levels } = grid;
         let (integer, zero, levels) =
             (Floats::held(INTEGER), Floats::held(0.0), Floats::splat(levels));
         let (byte, order) = (Floats::held(256.0), ByteOrder::held());
@@ -49,13 +57,13 @@ impl Codes {
     /// Sum of squares of base - (code · scale + bias). The product is rounded, then the sum. The
     /// magnitudes of the base are at most about `largest`.
     #[inline(never)]
-    pub fn cost(&self, base: &[f32], group: usize, affines: &Affines, largest: f32) -> f64 {
+    pub fn cost(&self, base: &[f32], grid: &Grid, largest: f32) -> f64 {
         let sum = SquareSum::for_values_up_to(largest);
         if sum.factor == 1.0 {
-            self.add_cost(base, group, affines, sum, |difference| difference)
+            self.add_cost(base, grid, sum, |difference| difference)
         } else {
             let factor = Floats::splat(sum.factor);
-            self.add_cost(base, group, affines, sum, |difference| difference * factor)
+            self.add_cost(base, grid, sum, |difference| difference * factor)
         }
     }
 
@@ -63,8 +71,7 @@ impl Codes {
     fn add_cost(
         &self,
         base: &[f32],
-        group: usize,
-        affines: &Affines,
+        &Grid { group, affines, .. }: &Grid,
         mut sum: SquareSum,
         scaled: impl Fn(Floats) -> Floats,
     ) -> f64 {
@@ -117,9 +124,10 @@ pub mod tests {
                     })
                     .collect();
                 let mut codes = Codes::ZERO;
-                codes.choose(&values, group, &affines, levels(bits));
+                let grid = Grid { group, affines: &affines, levels: levels(bits) };
+                codes.choose(&values, &grid);
                 let largest = values.iter().fold(0f32, |most, value| most.max(value.abs()));
-                let cost = codes.cost(&values, group, &affines, largest);
+                let cost = codes.cost(&values, &grid, largest);
                 let mut expected = 0.0;
                 for (k, &value) in values.iter().enumerate() {
                     let (scale, bias) = (affines.scale[k / group], affines.bias[k / group]);

@@ -21,7 +21,7 @@ use crate::dequantize::{self, Rows};
 use crate::gemm::Scratch;
 use crate::half::{narrow, widen, Dtype};
 use crate::packed::Packed;
-use crate::tile::{self, Rounding, Sums, Tile, Width};
+use crate::quantize::{self, Rounding, Source, Sums, Width};
 
 /// Cache line and more than any lane load needs.
 const ALIGNMENT: usize = 64;
@@ -87,7 +87,7 @@ unsafe fn floats_mut<'a>(address: usize, length: usize) -> &'a mut [f32] {
     from_raw_parts_mut(address as *mut f32, length)
 }
 
-/// A tile and its widths, each a [`WidthCall`]. Sums grow: a tile may come in slabs of rows.
+/// Rows and their widths, each a [`WidthCall`]. Sums grow: rows may come in slabs.
 #[repr(C)]
 pub struct QuantizeCall {
     weights: usize,
@@ -141,10 +141,11 @@ pub unsafe fn quantize(call: usize) {
     let weights = bytes(call.weights, elements * from.bytes());
     let calls = from_raw_parts_mut(call.widths as *mut WidthCall, call.count);
     let mut widths: Vec<Width> = calls.iter().map(|width| width.width(elements, store)).collect();
-    let mut sums = Sums { energy: call.energy, non_finite: call.non_finite };
-    let tile = Tile { weights, from, columns: call.columns, store, rounding };
-    tile::quantize(&tile, &mut widths, &mut sums);
-    (call.energy, call.non_finite) = (sums.energy, sums.non_finite);
+    let mut sums = Sums { non_finite: call.non_finite, ..Sums::default() };
+    let source = Source { weights, from, columns: call.columns, store, rounding };
+    quantize::quantize(&source, &mut widths, &mut sums);
+    call.energy = sums.energies.iter().fold(call.energy, |sum, energy| sum + energy);
+    call.non_finite = sums.non_finite;
     for (call, width) in calls.iter_mut().zip(&widths) {
         call.squared_error = width.squared_error;
     }

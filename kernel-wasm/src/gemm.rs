@@ -1,8 +1,8 @@
 //! Matrix products: C += α·A·B in float32, the loop nest behind all matrix work here.
 //!
 //! The operands are packed into panels that the innermost loop reads sequentially (Goto and van de
-//! Geijn, "Anatomy of high-performance matrix multiplication", ACM TOMS 34(3), 2008). A tile of 6 ×
-//! 8 results is the largest that V8 keeps in registers on x86-64.
+//! Geijn, "Anatomy of high-performance matrix multiplication", ACM TOMS 34(3), 2008). A micro-tile of
+//! 6 × 8 results is the largest that V8 keeps in registers on x86-64.
 //!
 //! Every element of C is computed the same way wherever it lies. For each block of [`DEPTH`] steps
 //! of k, counted from 0, a sum from zero is made by fused multiply-adds in order of k; then `c =
@@ -11,7 +11,7 @@
 use crate::lanes::Floats;
 use crate::panels::{load, pack, store};
 
-/// Rows and columns of a tile of C in registers.
+/// Rows and columns of a micro-tile, the part of C in registers.
 const ROWS: usize = 6;
 const COLUMNS: usize = 8;
 /// Steps of k between two visits of C: a panel of B, DEPTH × COLUMNS, stays in the first-level
@@ -80,8 +80,8 @@ pub struct Product {
     pub a: View,
     pub b: View,
     pub c: Target,
-    /// If d is given, only elements (i, j) with j >= i + d are needed. Whole tiles are computed, so
-    /// other elements may change too; do not read them afterwards.
+    /// If d is given, only elements (i, j) with j >= i + d are needed. Whole micro-tiles are
+    /// computed, so other elements may change too; do not read them afterwards.
     pub diagonal: Option<usize>,
 }
 
@@ -127,6 +127,44 @@ pub unsafe fn gemm(product: &Product, scratch: &mut Scratch) {
     }
 }
 
+/// A matrix `[lines, columns]` in chunks of [`CHUNK`] columns, one after another: element (k, j) at
+/// `data[(j / CHUNK * lines + k) * CHUNK + j % CHUNK]`. The innermost loop reads it as it is.
+#[derive(Clone, Copy)]
+pub struct Chunks {
+    pub data: *const f32,
+    pub lines: usize,
+}
+
+/// Columns of a chunk: a cache line.
+const CHUNK: usize = 16;
+
+/// C += A·B for A `[m, k]` with m of at most some hundred, B `[k, n]` and C `[m, n]`; n is a
+/// multiple of [`CHUNK`]. The same bits as [`gemm`].
+///
+/// # Safety
+/// As [`gemm`].
+pub unsafe fn gemm_chunks(
+    [m, n, k]: [usize; 3],
+    a: View,
+    b: Chunks,
+    c: Target,
+    scratch: &mut Scratch,
+) {
+    let packed = memory_for(&mut scratch.a, m.next_multiple_of(ROWS) * k.min(DEPTH) + 2);
+    for at in (0..k).step_by(DEPTH) {
+        let depth = DEPTH.min(k - at);
+        pack::<ROWS>(View { data: a.data.add(at * a.column), ..a }, m, depth, packed);
+        for j in (0..n).step_by(COLUMNS) {
+            let b = b.data.add((j / CHUNK * b.lines + at) * CHUNK + j % CHUNK);
+            for i in (0..m).step_by(ROWS) {
+                let step = Step { depth, alpha: 1.0, a: packed.add(i * depth), b, line: CHUNK };
+                let to = Target { data: c.data.add(i * c.stride + j), ..c };
+                add_micro_tile(&step, to, ROWS.min(m - i), COLUMNS);
+            }
+        }
+    }
+}
+
 /// Packed rows `top..` of A and columns `left..` of B, over `depth` steps.
 struct Panels {
     depth: usize,
@@ -150,32 +188,39 @@ unsafe fn add_panels(product: &Product, panels: Panels) {
             }
             let to = Target { data: data.add((top + i) * stride + left + j), stride };
             let (a, b) = (panels.a.add(i * depth), panels.b.add(j * depth));
-            let step = Step { depth, alpha: product.alpha, a, b };
-            if height - i >= ROWS && columns == COLUMNS {
-                tile(step.depth, step.alpha, step.a, step.b, to.data, to.stride);
-            } else {
-                edge(step, to, ROWS.min(height - i), columns);
-            }
+            let step = Step { depth, alpha: product.alpha, a, b, line: COLUMNS };
+            add_micro_tile(&step, to, ROWS.min(height - i), columns);
         }
     }
 }
 
-/// One tile's share of packed A and B.
+/// One micro-tile's share of packed A and B.
 struct Step {
     depth: usize,
     alpha: f32,
     a: *const f32,
     b: *const f32,
+    /// Elements from one line of B to the next.
+    line: usize,
 }
 
-/// One tile: C += α·A·B over `depth` steps, A packed as `[depth, ROWS]`, B as `[depth, COLUMNS]`.
+#[inline(always)]
+unsafe fn add_micro_tile(step: &Step, to: Target, rows: usize, columns: usize) {
+    if rows == ROWS && columns == COLUMNS {
+        micro_kernel(step, to);
+    } else {
+        edge(step, to, rows, columns);
+    }
+}
+
+/// One micro-tile: C += α·A·B over `depth` steps, A packed as `[depth, ROWS]`, B in
+/// lines of COLUMNS.
 ///
-/// It is a separate function so that V8 switches to optimized code during a large product. Its
-/// arguments are plain, not a struct in memory. The loop has one step an iteration: unrolled steps
+/// It is a separate function so that V8 switches to optimized code during a large product. The loop has one step an iteration: unrolled steps
 /// make LLVM load ahead and V8 spill registers.
 #[inline(never)]
-unsafe fn tile(depth: usize, alpha: f32, a: *const f32, b: *const f32, c: *mut f32, ldc: usize) {
-    let (mut a, mut b) = (a, b);
+unsafe fn micro_kernel(step: &Step, Target { data, stride }: Target) {
+    let &Step { depth, alpha, mut a, mut b, line } = step;
     let mut sums = [[Floats::splat(0.0); COLUMNS / 4]; ROWS];
     let end = a.add(depth * ROWS);
     while a != end {
@@ -186,26 +231,26 @@ unsafe fn tile(depth: usize, alpha: f32, a: *const f32, b: *const f32, c: *mut f
             sums[1] = factor.mul_add(right, sums[1]);
         }
         a = a.add(ROWS);
-        b = b.add(COLUMNS);
+        b = b.add(line);
     }
     let alpha = Floats::splat(alpha);
     for (i, sums) in sums.iter().enumerate() {
         for (j, sum) in sums.iter().enumerate() {
-            let at = c.add(i * ldc + 4 * j);
+            let at = data.add(i * stride + 4 * j);
             store(at, sum.mul_add(alpha, load(at)));
         }
     }
 }
 
-/// As [`tile`], where fewer rows or columns of C are left. Computes a whole tile beside C, so that
-/// the arithmetic is the same.
-unsafe fn edge(step: Step, to: Target, rows: usize, columns: usize) {
+/// As [`micro_kernel`], where fewer rows or columns of C are left. Computes a whole micro-tile
+/// beside C, so that the arithmetic is the same.
+unsafe fn edge(step: &Step, to: Target, rows: usize, columns: usize) {
     let mut whole = [0.0; ROWS * COLUMNS];
     for i in 0..rows {
         let from = to.data.add(i * to.stride);
         from.copy_to_nonoverlapping(whole.as_mut_ptr().add(i * COLUMNS), columns);
     }
-    tile(step.depth, step.alpha, step.a, step.b, whole.as_mut_ptr(), COLUMNS);
+    micro_kernel(step, Target { data: whole.as_mut_ptr(), stride: COLUMNS });
     for i in 0..rows {
         let row = to.data.add(i * to.stride);
         row.copy_from_nonoverlapping(whole.as_ptr().add(i * COLUMNS), columns);

@@ -12,7 +12,7 @@ use std::hint::black_box;
 #[cfg_attr(not(target_arch = "wasm32"), path = "lanes_portable.rs")]
 mod native;
 
-pub use native::{ByteOrder, Bytes, Doubles, Floats};
+pub use native::{ByteOrder, Bytes, Doubles, Floats, Mask};
 
 impl Floats {
     /// [`Floats::splat`] of a constant that stays in a register. V8 would build a known constant
@@ -32,6 +32,12 @@ impl Floats {
     #[inline(always)]
     pub fn put<const N: usize>(self, block: &mut [f32; N], index: usize) {
         self.store((&mut block[4 * index..4 * index + 4]).try_into().expect("four values"));
+    }
+
+    /// Whether some lane is below its `low` or above its `high`.
+    #[inline(always)]
+    pub fn any_beyond(self, low: Self, high: Self) -> bool {
+        self.beyond(low, high).any()
     }
 
     /// The smallest lane. Not for NaN.

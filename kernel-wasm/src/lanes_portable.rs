@@ -4,6 +4,10 @@ use std::ops::{Add, Div, Mul, Sub};
 #[derive(Clone, Copy)]
 pub struct Floats([f32; 4]);
 
+/// A choice of lanes.
+#[derive(Clone, Copy)]
+pub struct Mask([bool; 4]);
+
 /// Sixteen bytes.
 #[derive(Clone, Copy)]
 pub struct Bytes([u8; 16]);
@@ -83,9 +87,9 @@ impl Floats {
         Self(from_fn(|i| if self.0[i] == value.0[i] { then.0[i] } else { otherwise.0[i] }))
     }
 
-    /// Whether some lane is below its `low` or above its `high`.
-    pub fn any_beyond(self, low: Self, high: Self) -> bool {
-        (0..4).any(|i| self.0[i] < low.0[i] || self.0[i] > high.0[i])
+    /// Lanes below their `low` or above their `high`.
+    pub fn beyond(self, low: Self, high: Self) -> Mask {
+        Mask(from_fn(|i| self.0[i] < low.0[i] || self.0[i] > high.0[i]))
     }
 
     /// Rounded to BF16, half to even. Not for NaN.
@@ -116,6 +120,20 @@ impl Floats {
     /// The integer parts of values of 0..=65535.
     pub fn to_words(self) -> Words {
         Words(self.0.map(|value| value as u32))
+    }
+}
+
+impl Mask {
+    pub fn none() -> Self {
+        Self([false; 4])
+    }
+
+    pub fn or(self, other: Self) -> Self {
+        Self(from_fn(|i| self.0[i] || other.0[i]))
+    }
+
+    pub fn any(self) -> bool {
+        self.0.contains(&true)
     }
 }
 

@@ -5,6 +5,10 @@ use core::ops::{Add, Div, Mul, Sub};
 #[derive(Clone, Copy)]
 pub struct Floats(v128);
 
+/// A choice of lanes.
+#[derive(Clone, Copy)]
+pub struct Mask(v128);
+
 /// Sixteen bytes.
 #[derive(Clone, Copy)]
 pub struct Bytes(v128);
@@ -108,10 +112,10 @@ impl Floats {
         Self(i32x4_relaxed_laneselect(then.0, otherwise.0, f32x4_eq(self.0, value.0)))
     }
 
-    /// Whether some lane is below its `low` or above its `high`.
+    /// Lanes below their `low` or above their `high`.
     #[inline(always)]
-    pub fn any_beyond(self, low: Self, high: Self) -> bool {
-        v128_any_true(v128_or(f32x4_lt(self.0, low.0), f32x4_gt(self.0, high.0)))
+    pub fn beyond(self, low: Self, high: Self) -> Mask {
+        Mask(v128_or(f32x4_lt(self.0, low.0), f32x4_gt(self.0, high.0)))
     }
 
     /// Rounded to BF16, half to even. Not for NaN.
@@ -152,6 +156,23 @@ impl Floats {
     pub fn to_words(self) -> Words {
         // In range the relaxed conversion equals the strict one.
         Words(i32x4_relaxed_trunc_f32x4(self.0))
+    }
+}
+
+impl Mask {
+    #[inline(always)]
+    pub fn none() -> Self {
+        Self(i32x4_splat(0))
+    }
+
+    #[inline(always)]
+    pub fn or(self, other: Self) -> Self {
+        Self(v128_or(self.0, other.0))
+    }
+
+    #[inline(always)]
+    pub fn any(self) -> bool {
+        v128_any_true(self.0)
     }
 }
 

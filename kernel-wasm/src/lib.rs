@@ -17,23 +17,27 @@ pub mod gemm;
 pub mod half;
 mod lanes;
 pub mod mamba;
+mod mirror;
 pub mod norm;
 pub mod pack;
 pub mod packed;
 mod panels;
 pub mod peak;
+pub mod quantize;
 mod ranges;
 pub mod refit;
+mod refit_group;
 pub mod rotary;
 pub mod route;
 pub mod rows;
 pub mod search;
 mod squares;
 pub mod sweep;
-pub mod tile;
 pub mod triangular;
 pub mod tuned;
 pub mod tuning;
+pub mod window;
+pub mod workspace;
 
 #[cfg(target_arch = "wasm32")]
 pub mod exports;

@@ -9,7 +9,8 @@
 use crate::affine::{pair, EPSILON};
 use crate::half::{round_to, Dtype};
 use crate::lanes::Floats;
-use crate::tuning::{Plan, Workspace};
+use crate::tuning::Task;
+use crate::workspace::Workspace;
 
 /// Ends of a range to try on each side, from the full range on.
 const ENDS: usize = 11;
@@ -24,22 +25,22 @@ fn shortest(bits: usize) -> f32 {
 }
 
 /// Finds scales and biases of all groups of all rows. `importance` = h of each natural column.
-pub fn search(plan: &Plan, importance: &[f32], work: &mut Workspace) {
-    let (group, stride) = (plan.group, plan.stride());
+pub fn search(task: &Task, importance: &[f32], work: &mut Workspace) {
+    let group = task.group;
     let mut weights = [0.0; 128];
     let mut values = [[Floats::splat(0.0); 2]; 128];
     for (place, importance) in importance.chunks_exact(group).enumerate() {
         balance(importance, &mut weights[..group]);
-        for row in (0..plan.padded()).step_by(ROWS) {
+        for row in (0..task.padded()).step_by(ROWS) {
             for (k, values) in values[..group].iter_mut().enumerate() {
-                let from: &[f32; ROWS] = work.weights[(place * group + k) * stride + row..]
+                let from: &[f32; ROWS] = work.weights[task.place(place * group + k, row)..]
                     .first_chunk()
                     .expect("rows are padded");
                 *values = [Floats::of(from, 0), Floats::of(from, 1)];
             }
-            let best = Search::of(plan, &values[..group], &weights[..group]).best();
+            let best = Search::of(task, &values[..group], &weights[..group]).best();
             for (lane, best) in best.into_iter().enumerate() {
-                let at = place * stride + row + 4 * lane;
+                let at = task.pair(place, row) + 4 * lane;
                 best.scale.store(work.scales[at..].first_chunk_mut().expect("rows are padded"));
                 best.bias.store(work.biases[at..].first_chunk_mut().expect("rows are padded"));
             }
@@ -77,7 +78,7 @@ struct Search<'a> {
 }
 
 impl<'a> Search<'a> {
-    fn of(plan: &Plan, values: &'a [[Floats; 2]], weights: &'a [f32]) -> Self {
+    fn of(task: &Task, values: &'a [[Floats; 2]], weights: &'a [f32]) -> Self {
         let fold = |join: fn(Floats, Floats) -> Floats| {
             [0, 1]
                 .map(|lane| values.iter().map(|values| values[lane]).reduce(join).expect("a group"))
@@ -87,8 +88,8 @@ impl<'a> Search<'a> {
         let unit = [0, 1].map(|lane| {
             Floats::splat(1.0) / smallest.greater(lo[lane].abs().greater(hi[lane].abs()))
         });
-        let (levels, shortest) = (Floats::splat(plan.levels()), shortest(plan.bits));
-        Self { values, weights, levels, shortest, store: plan.store, lo, hi, unit }
+        let (levels, shortest) = (Floats::splat(task.levels()), shortest(task.bits));
+        Self { values, weights, levels, shortest, store: task.store, lo, hi, unit }
     }
 
     fn best(&self) -> [Best; 2] {

@@ -8,9 +8,10 @@
 
 use std::ops::Range;
 
-use crate::gemm::{gemm, Product, Scratch, Target, View};
+use crate::gemm::{gemm_chunks, Chunks, Target, View};
 use crate::lanes::Floats;
-use crate::tuning::{Plan, Workspace, BLOCK, CHUNK};
+use crate::tuning::{Task, BLOCK, CHUNK};
+use crate::workspace::Workspace;
 
 /// Columns that are corrected one by one.
 const LEAF: usize = 32;
@@ -52,85 +53,84 @@ impl<'a> Block<'a> {
 
 /// Chooses the codes of a block. All later blocks are finished. Afterwards `work.products` holds
 /// the block's t; their squares are added to the losses.
-pub fn sweep(plan: &Plan, block: &Block, work: &mut Workspace) {
-    let later = &work.errors[block.end * plan.stride()..];
-    multiply(plan, block, later, work.products, work.scratch);
-    halves(plan, block, block.start..block.end, work);
-    add_squares(plan, block.end - block.start, work.products, work.losses);
+pub fn sweep(task: &Task, block: &Block, work: &mut Workspace) {
+    clear(task, block, work);
+    multiply(task, block, block.start..block.end, block.end..block.columns, work);
+    halves(task, block, block.start..block.end, work);
+    add_squares(task, block.end - block.start, work.products, work.losses);
 }
 
-/// Adds the squares of plain rounding's t over the block to its losses.
-pub fn add_rounded(plan: &Plan, block: &Block, work: &mut Workspace) {
-    let errors = &work.rounded[block.start * plan.stride()..];
-    multiply(plan, block, errors, work.products, work.scratch);
-    add_squares(plan, block.end - block.start, work.products, work.rounded_losses);
+/// Adds the squares of plain rounding's t over the block to its losses. `work.errors` are those of
+/// plain rounding.
+pub fn add_rounded(task: &Task, block: &Block, work: &mut Workspace) {
+    clear(task, block, work);
+    multiply(task, block, block.start..block.end, block.start..block.columns, work);
+    add_squares(task, block.end - block.start, work.products, work.rounded_losses);
 }
 
-/// `products` = R[block, from..] · E[from..]. `errors` are E from position `from` to the last.
+fn clear(task: &Task, block: &Block, work: &mut Workspace) {
+    work.products[..(block.end - block.start) * task.stride()].fill(0.0);
+}
+
+/// Products of the positions `to` += R[to, from] · E[from].
 fn multiply(
-    plan: &Plan,
+    task: &Task,
     block: &Block,
-    errors: &[f32],
-    products: &mut [f32],
-    scratch: &mut Scratch,
+    to: Range<usize>,
+    from: Range<usize>,
+    work: &mut Workspace,
 ) {
-    let (stride, height) = (plan.stride(), block.end - block.start);
-    products[..height * stride].fill(0.0);
-    if errors.is_empty() {
+    if from.is_empty() {
         return;
     }
-    let from = block.columns - errors.len() / stride;
-    let errors = View::of_rows(errors.as_ptr(), stride);
-    let factor = block.at(block.start, from);
-    let to = Target { data: products.as_mut_ptr(), stride };
-    let shape = [height, plan.padded(), block.columns - from];
-    // SAFETY: both views end with their slices; the products are other memory.
-    unsafe { gemm(&Product::of(shape, factor, errors, to), scratch) }
+    let factor = block.at(to.start, from.start);
+    let errors = work.errors[task.place(from.start, 0)..].as_ptr();
+    let errors = Chunks { data: errors, lines: task.columns };
+    let stride = task.stride();
+    let data = work.products[(to.start - block.start) * stride..].as_mut_ptr();
+    let shape = [to.len(), task.padded(), from.len()];
+    // SAFETY: the factor's view and the errors end with their slices; the products are other
+    // memory.
+    unsafe { gemm_chunks(shape, factor, errors, Target { data, stride }, work.scratch) }
 }
 
 /// Chooses the codes of the later half, adds its errors to the products of the earlier half, then
 /// chooses the codes of the earlier half.
-fn halves(plan: &Plan, block: &Block, positions: Range<usize>, work: &mut Workspace) {
+fn halves(task: &Task, block: &Block, positions: Range<usize>, work: &mut Workspace) {
     let Range { start, end } = positions;
     if end - start <= LEAF {
-        return leaf(plan, block, positions, work);
+        return leaf(task, block, positions, work);
     }
     let middle = end - ((end - start) / 2).next_multiple_of(LEAF);
-    halves(plan, block, middle..end, work);
-    let stride = plan.stride();
-    let errors = View::of_rows(work.errors[middle * stride..].as_ptr(), stride);
-    let data = work.products[(start - block.start) * stride..].as_mut_ptr();
-    let factor = block.at(start, middle);
-    let shape = [middle - start, plan.padded(), end - middle];
-    // SAFETY: as above.
-    unsafe { gemm(&Product::of(shape, factor, errors, Target { data, stride }), work.scratch) }
-    halves(plan, block, start..middle, work);
+    halves(task, block, middle..end, work);
+    multiply(task, block, start..middle, middle..end, work);
+    halves(task, block, start..middle, work);
 }
 
-fn leaf(plan: &Plan, block: &Block, positions: Range<usize>, work: &mut Workspace) {
-    for row in (0..plan.padded()).step_by(CHUNK) {
-        leaf_rows(plan, block, positions.clone(), row, work);
+fn leaf(task: &Task, block: &Block, positions: Range<usize>, work: &mut Workspace) {
+    for row in (0..task.padded()).step_by(CHUNK) {
+        leaf_rows(task, block, positions.clone(), row, work);
     }
 }
 
 /// Sixteen rows of a leaf.
 #[inline(never)]
 fn leaf_rows(
-    plan: &Plan,
+    task: &Task,
     block: &Block,
     positions: Range<usize>,
     row: usize,
     work: &mut Workspace,
 ) {
-    let (order, stride) = (plan.order, plan.stride());
+    let (order, stride) = (task.order, task.stride());
     let Range { start, end } = positions;
-    let (zero, levels) = (Floats::splat(0.0), Floats::splat(plan.levels()));
+    let (zero, levels) = (Floats::splat(0.0), Floats::splat(task.levels()));
     let mut done = [[zero; VECTORS]; LEAF];
     for p in (start..end).rev() {
         let natural = order[p] as usize;
-        let at = p * stride + row;
-        let pair = natural / plan.group * stride + row;
-        let weights = chunk(&work.weights[natural * stride + row..]);
+        let at = task.place(p, row);
+        let pair = task.pair(natural / task.group, row);
+        let weights = chunk(&work.weights[task.place(natural, row)..]);
         let (scales, biases) = (chunk(&work.scales[pair..]), chunk(&work.biases[pair..]));
         let products = chunk_mut(&mut work.products[(p - block.start) * stride + row..]);
         let mut sums = [0, 1, 2, 3].map(|lane| Floats::of(products, lane));
@@ -159,8 +159,8 @@ fn leaf_rows(
 }
 
 /// Adds Σ t² of each row, over the first `height` columns of `products`.
-fn add_squares(plan: &Plan, height: usize, products: &[f32], losses: &mut [f64]) {
-    let stride = plan.stride();
+fn add_squares(task: &Task, height: usize, products: &[f32], losses: &mut [f64]) {
+    let stride = task.stride();
     for (chunk_index, losses) in losses.as_chunks_mut::<CHUNK>().0.iter_mut().enumerate() {
         let mut sums = [Floats::splat(0.0); VECTORS];
         for column in products[..height * stride].chunks_exact(stride) {

@@ -1,5 +1,5 @@
-//! A whole tuning job: plain rounding, the search for scales, then the codes block by block. At the
-//! end each row is stored tuned or plainly rounded, whichever is better.
+//! Whole tuning jobs: plain rounding and its loss, the search for scales, then the codes block by
+//! block. At the end each row is stored tuned or plainly rounded, whichever is better.
 
 use crate::affine::BLOCK as MOST_AT_ONCE;
 use crate::dequantize::{dequantize, Rows};
@@ -8,94 +8,142 @@ use crate::half::{narrow, widen};
 use crate::lanes::Floats;
 use crate::pack::pack;
 use crate::packed::Packed;
-use crate::refit::refit;
+use crate::quantize::{self, Source, Sums, Width};
+use crate::refit::{gram_to_natural_order, positions, refit};
 use crate::search::search;
 use crate::sweep::{add_rounded, chunk, chunk_mut, sweep, Block};
-use crate::tile::{self, Sums, Tile, Width};
-use crate::tuning::{Plan, Workspace, CHUNK};
+use crate::tuning::{Task, CHUNK};
+use crate::window::{Curvature, Window};
+use crate::workspace::{Workspace, Workspaces};
 
-/// The bytes of these rows in the file.
+/// The bytes of a task's rows in the file.
 pub type Stored<'a> = Packed<&'a mut [u8]>;
 
+/// One row of a task.
 #[derive(Clone, Copy, Default, Debug, PartialEq)]
-pub struct Totals {
-    /// tr(E H' Eᵀ) of what is stored, and of plain rounding; without a factor Σ h (w - ŵ)².
+#[repr(C)]
+pub struct RowSums {
+    /// t H' tᵀ of what is stored, t the row's errors; without a factor Σ h (w - ŵ)².
     pub loss: f64,
+    /// The same for plain rounding. Equal to `loss` where the row stays plainly rounded.
     pub rounded_loss: f64,
-    /// Rows that stay plainly rounded.
-    pub rounded_rows: f64,
     /// Σ (w - ŵ)² of what is stored.
     pub squared_error: f64,
     /// Σ w²
     pub energy: f64,
-    /// NaN and infinities among the weights. If there are any, the other values are wrong.
-    pub non_finite: f64,
 }
 
-/// What a tuning job reads.
-pub struct Job<'a> {
-    pub plan: Plan<'a>,
-    pub tile: Tile<'a>,
+/// What a task reads and writes.
+pub struct Operands<'a> {
+    pub source: Source<'a>,
+    pub stored: Stored<'a>,
+    /// A row each.
+    pub sums: &'a mut [RowSums],
 }
 
-/// Rounds plainly into `stored`. Then finds scales, biases and, without a factor, codes.
-/// `importance` is the cost of an error in each natural column.
-pub fn prepare(job: &Job, importance: &[f32], stored: &mut Stored, work: &mut Workspace) -> Totals {
-    let Job { plan, tile } = job;
-    let packed = Packed { words: &mut *stored.words, scales: stored.scales, biases: stored.biases };
-    let mut widths = [Width { bits: plan.bits, group: plan.group, packed, squared_error: 0.0 }];
-    let mut sums = Sums::default();
-    tile::quantize(tile, &mut widths, &mut sums);
-    let totals = Totals { energy: sums.energy, non_finite: sums.non_finite, ..Totals::default() };
-    if totals.non_finite > 0.0 {
-        return totals;
+/// Rounds plainly into the stored bytes. Then finds scales, biases and, without a factor, codes.
+/// `importance` is the cost of an error in each natural column. Returns the number of NaN and
+/// infinities among the weights of each task. If there are any, the other values are wrong.
+pub fn prepare(operands: &mut [Operands], importance: &[f32], works: &mut Workspaces) -> Vec<f64> {
+    let non_finite = round(operands, works);
+    if non_finite.iter().any(|&count| count > 0.0) {
+        return non_finite;
     }
-    work.losses.fill(0.0);
-    work.rounded_losses.fill(0.0);
-    spread(job, importance, stored, work);
-    search(plan, importance, work);
-    if !plan.factored {
-        nearest(plan, importance, work);
+    for (index, operands) in operands.iter().enumerate() {
+        let (task, mut work) = (works.job.tasks[index], works.of(index));
+        work.losses.fill(0.0);
+        work.rounded_losses.fill(0.0);
+        spread(&task, operands, importance, &mut work);
+        search(&task, importance, &mut work);
+        if !task.factored {
+            nearest(&task, importance, &mut work);
+        }
     }
-    totals
+    non_finite
 }
 
-/// One block of positions; all later blocks are finished. Adds plain rounding's loss in the block,
-/// and chooses the block's codes.
-pub fn tune_block(plan: &Plan, block: &Block, work: &mut Workspace) {
-    add_rounded(plan, block, work);
-    sweep(plan, block, work);
-    if plan.reach() > 0 {
-        descent::include(plan, block, work);
-        descent::descend(plan, block.start, work);
+/// Rounds every source at all its widths in one pass over its weights. Returns the number of NaN
+/// and infinities of each task.
+fn round(operands: &mut [Operands], works: &Workspaces) -> Vec<f64> {
+    let mut counts = vec![0.0; operands.len()];
+    for source in 0..works.job.sources {
+        let mut sums = Sums::default();
+        let tasks = works.job.tasks.iter().zip(operands.iter_mut()).zip(&mut counts);
+        let mut own: Vec<_> = tasks.filter(|((task, _), _)| task.source == source).collect();
+        let weights = own[0].0 .1.source;
+        let mut widths: Vec<Width> = own
+            .iter_mut()
+            .map(|((task, Operands { stored: Packed { words, scales, biases }, .. }), _)| {
+                let packed = Packed { words: &mut **words, scales, biases };
+                Width { bits: task.bits, group: task.group, packed, squared_error: 0.0 }
+            })
+            .collect();
+        quantize::quantize(&weights, &mut widths, &mut sums);
+        for ((_, operands), count) in own {
+            *count = sums.non_finite;
+            for (sum, energy) in operands.sums.iter_mut().zip(&sums.energies) {
+                sum.energy = *energy;
+            }
+        }
     }
-    if block.start == 0 && plan.refits() {
-        refit(plan, work);
+    counts
+}
+
+/// One block of positions. Adds plain rounding's loss in the block. All blocks are visited before
+/// the first [`tune_block`].
+pub fn round_block(block: &Block, works: &mut Workspaces) {
+    for (index, task) in works.job.tasks.iter().enumerate() {
+        add_rounded(task, block, &mut works.of(index));
+    }
+}
+
+/// One block of positions; all later blocks are finished. Chooses the block's codes.
+pub fn tune_block(block: &Block, works: &mut Workspaces) {
+    let job = works.job;
+    if job.reach() > 0 {
+        let window = Window::of(job.reach(), block.columns, block.start);
+        let Workspace { gram, inverse, scratch, .. } = works.of(0);
+        Curvature { gram, inverse, scratch }.include(&window, block);
+    }
+    for (index, task) in job.tasks.iter().enumerate() {
+        let mut work = works.of(index);
+        sweep(task, block, &mut work);
+        if task.reach() > 0 {
+            descent::include(task, block, &mut work);
+            descent::descend(task, block.start, &mut work);
+        }
+    }
+    if block.start == 0 && job.tasks.iter().any(Task::refits) {
+        let position = positions(job.tasks[0].order);
+        gram_to_natural_order(&position, works.of(0).gram);
+        for (index, task) in job.tasks.iter().enumerate().filter(|(_, task)| task.refits()) {
+            refit(task, &position, &mut works.of(index));
+        }
     }
 }
 
 /// Writes the weights and the errors of plain rounding, the rows of a column side by side.
-fn spread(job: &Job, importance: &[f32], stored: &Stored, work: &mut Workspace) {
-    let Job { plan, tile } = job;
-    let (columns, stride, from) = (plan.columns, plan.stride(), tile.from);
+fn spread(task: &Task, operands: &Operands, importance: &[f32], work: &mut Workspace) {
+    let Operands { source, stored, .. } = operands;
+    let (columns, from) = (task.columns, source.from);
     let mut weights = vec![0.0; CHUNK * columns];
     let mut rounded = weights.clone();
-    for (row, bytes) in tile.weights.chunks(CHUNK * columns * from.bytes()).enumerate() {
+    for (row, bytes) in source.weights.chunks(CHUNK * columns * from.bytes()).enumerate() {
         let (row, present) = (row * CHUNK, bytes.len() / from.bytes());
         weights[present..].fill(0.0);
         rounded[present..].fill(0.0);
         widen(from, bytes, &mut weights[..present]);
-        dequantize(&rows_of(plan, stored, row, present / columns), &mut rounded[..present]);
+        dequantize(&rows_of(task, stored, row, present / columns), &mut rounded[..present]);
         for (rounded, weight) in rounded.iter_mut().zip(&weights) {
             *rounded = weight - *rounded;
         }
         for k in 0..columns {
-            let column = chunk_mut(&mut work.weights[k * stride + row..]);
+            let column = chunk_mut(&mut work.weights[task.place(k, row)..]);
             column.iter_mut().enumerate().for_each(|(i, value)| *value = weights[i * columns + k]);
         }
-        if plan.factored {
-            for (p, &natural) in plan.order.iter().enumerate() {
-                let column = chunk_mut(&mut work.rounded[p * stride + row..]);
+        if task.factored {
+            for (p, &natural) in task.order.iter().enumerate() {
+                let column = chunk_mut(&mut work.errors[task.place(p, row)..]);
                 let values = &rounded[natural as usize..];
                 column.iter_mut().enumerate().for_each(|(i, value)| *value = values[i * columns]);
             }
@@ -109,10 +157,10 @@ fn spread(job: &Job, importance: &[f32], stored: &Stored, work: &mut Workspace) 
 }
 
 /// Rows `[row, row + rows)` of the stored bytes.
-fn rows_of<'a>(plan: &Plan, stored: &'a Stored, row: usize, rows: usize) -> Rows<'a> {
-    let Plan { bits, group, store, .. } = *plan;
-    let words = plan.columns / 8 * bits;
-    let pairs = plan.groups() * store.bytes();
+fn rows_of<'a>(task: &Task, stored: &'a Stored, row: usize, rows: usize) -> Rows<'a> {
+    let Task { bits, group, store, .. } = *task;
+    let words = task.columns / 8 * bits;
+    let pairs = task.groups() * store.bytes();
     let cut = |bytes: &'a [u8], width: usize| &bytes[row * width..(row + rows) * width];
     let packed = Packed {
         words: cut(stored.words, words),
@@ -131,12 +179,11 @@ fn weigh(errors: impl Iterator<Item = f32>, importance: &[f32]) -> f64 {
 }
 
 /// The nearest code for every weight, positions in natural order.
-fn nearest(plan: &Plan, importance: &[f32], work: &mut Workspace) {
-    let stride = plan.stride();
-    let (zero, levels) = (Floats::splat(0.0), Floats::splat(plan.levels()));
+fn nearest(task: &Task, importance: &[f32], work: &mut Workspace) {
+    let (zero, levels) = (Floats::splat(0.0), Floats::splat(task.levels()));
     for (k, &weight) in importance.iter().enumerate() {
-        for row in (0..plan.padded()).step_by(CHUNK) {
-            let (at, pair) = (k * stride + row, k / plan.group * stride + row);
+        for row in (0..task.padded()).step_by(CHUNK) {
+            let (at, pair) = (task.place(k, row), task.pair(k / task.group, row));
             let weights = chunk(&work.weights[at..]);
             let (scales, biases) = (chunk(&work.scales[pair..]), chunk(&work.biases[pair..]));
             let (codes, errors) =
@@ -155,68 +202,65 @@ fn nearest(plan: &Plan, importance: &[f32], work: &mut Workspace) {
     }
 }
 
-/// Stores each row that tuning improved, and adds up the totals.
-pub fn finish(job: &Job, stored: &mut Stored, work: &Workspace, mut totals: Totals) -> Totals {
-    let Job { plan, tile } = job;
-    let columns = plan.columns;
+/// Stores each row that tuning improved, and writes the sums of all rows.
+pub fn finish(operands: &mut [Operands], works: &mut Workspaces) {
+    for (index, operands) in operands.iter_mut().enumerate() {
+        finish_task(&works.job.tasks[index], operands, &works.of(index));
+    }
+}
+
+fn finish_task(task: &Task, operands: &mut Operands, work: &Workspace) {
+    let Operands { source: Source { weights: bytes, from, .. }, stored, sums } = operands;
+    let (columns, element) = (task.columns, from.bytes());
     let mut codes = vec![0; CHUNK * columns];
     let mut weights = vec![0.0; columns];
     let mut decoded = vec![0.0; columns];
-    for row in 0..plan.rows {
+    for (row, sums) in sums.iter_mut().enumerate() {
         if row % CHUNK == 0 {
-            gather_codes(plan, row, work, &mut codes);
+            gather_codes(task, row, work, &mut codes);
         }
         let (loss, rounded_loss) = (work.losses[row], work.rounded_losses[row]);
-        totals.rounded_loss += rounded_loss;
-        if loss < rounded_loss {
-            totals.loss += loss;
-            store_row(plan, row, &codes[row % CHUNK * columns..][..columns], stored, work);
-        } else {
-            totals.loss += rounded_loss;
-            totals.rounded_rows += 1.0;
+        let improved = loss < rounded_loss;
+        if improved {
+            store_row(task, row, &codes[row % CHUNK * columns..][..columns], stored, work);
         }
-        let element = tile.from.bytes();
-        widen(
-            tile.from,
-            &tile.weights[row * columns * element..][..columns * element],
-            &mut weights,
-        );
-        dequantize(&rows_of(plan, stored, row, 1), &mut decoded);
+        widen(*from, &bytes[row * columns * element..][..columns * element], &mut weights);
+        dequantize(&rows_of(task, stored, row, 1), &mut decoded);
         let squares = weights
             .iter()
             .zip(&decoded)
             .map(|(weight, decoded)| f64::from(weight - decoded).powi(2));
-        totals.squared_error += squares.sum::<f64>();
+        sums.loss = if improved { loss } else { rounded_loss };
+        sums.rounded_loss = rounded_loss;
+        sums.squared_error = squares.sum();
     }
-    totals
 }
 
 /// Sixteen rows of codes, `[CHUNK, columns]` in natural order.
-fn gather_codes(plan: &Plan, row: usize, work: &Workspace, codes: &mut [u8]) {
-    for (p, column) in work.codes.chunks_exact(plan.stride()).enumerate() {
-        let natural = if plan.factored { plan.order[p] as usize } else { p };
-        let own = chunk(&column[row..]);
+fn gather_codes(task: &Task, row: usize, work: &Workspace, codes: &mut [u8]) {
+    for p in 0..task.columns {
+        let natural = if task.factored { task.order[p] as usize } else { p };
+        let own = chunk(&work.codes[task.place(p, row)..]);
         own.iter()
             .enumerate()
-            .for_each(|(i, &code)| codes[i * plan.columns + natural] = code as u8);
+            .for_each(|(i, &code)| codes[i * task.columns + natural] = code as u8);
     }
 }
 
-fn store_row(plan: &Plan, row: usize, codes: &[u8], stored: &mut Stored, work: &Workspace) {
-    let words = plan.columns / 8 * plan.bits;
+fn store_row(task: &Task, row: usize, codes: &[u8], stored: &mut Stored, work: &Workspace) {
+    let words = task.columns / 8 * task.bits;
     let words = &mut stored.words[row * words..][..words];
     for (codes, words) in
-        codes.chunks(MOST_AT_ONCE).zip(words.chunks_mut(MOST_AT_ONCE / 8 * plan.bits))
+        codes.chunks(MOST_AT_ONCE).zip(words.chunks_mut(MOST_AT_ONCE / 8 * task.bits))
     {
-        pack(plan.bits, codes, words);
+        pack(task.bits, codes, words);
     }
-    let (groups, element) = (plan.groups(), plan.store.bytes());
+    let (groups, element) = (task.groups(), task.store.bytes());
     let pairs = row * groups * element..(row + 1) * groups * element;
     for (values, bytes) in [(&work.scales, &mut stored.scales), (&work.biases, &mut stored.biases)]
     {
-        let values: Vec<f32> =
-            (0..groups).map(|group| values[group * plan.stride() + row]).collect();
-        narrow(plan.store, &values, &mut bytes[pairs.clone()]);
+        let values: Vec<f32> = (0..groups).map(|group| values[task.pair(group, row)]).collect();
+        narrow(task.store, &values, &mut bytes[pairs.clone()]);
     }
 }
 

@@ -1,4 +1,6 @@
-//! One tuning job: some rows of a weight matrix at one width, and their workspace.
+//! A tuning job: some rows of a weight matrix at several widths, and their workspace. A task is the
+//! work at one width. The tasks of a job advance block by block together, because the second
+//! derivatives of the loss (descent.rs) depend on the Hessian alone and are computed once for all.
 //!
 //! A matrix is tuned in the order in which its Hessian was factorized. Position p holds natural
 //! column `order[p]`, and H' = RᵀR with R upper triangular in positions. With errors E = W - Ŵ
@@ -6,7 +8,6 @@
 //! E[row][q] · R[p][q]. All of this is per row; rows do not interact.
 
 use crate::affine::levels;
-use crate::gemm::Scratch;
 use crate::half::Dtype;
 
 /// Rows that are processed together: four vectors. Rows are padded with zeros to a multiple of it.
@@ -18,8 +19,11 @@ const WHOLE: usize = 5120;
 /// In wider matrices it checks this many. A multiple of BLOCK.
 const WINDOW: usize = 1024;
 
+/// The work at one width.
 #[derive(Clone, Copy, Debug)]
-pub struct Plan<'a> {
+pub struct Task<'a> {
+    /// Number of its weights among those of the job.
+    pub source: usize,
     pub rows: usize,
     pub columns: usize,
     pub bits: usize,
@@ -36,17 +40,29 @@ pub struct Plan<'a> {
     pub order: &'a [u32],
 }
 
-impl Plan<'_> {
+impl Task<'_> {
     /// Rows with their padding.
     pub fn padded(&self) -> usize {
         self.rows.next_multiple_of(CHUNK)
     }
 
-    /// Elements from one column to the next where rows lie side by side: whole cache lines, and an
-    /// odd number of them, so that the same rows of many columns do not compete for one set of the
-    /// cache.
+    /// Elements from one column to the next where all rows lie side by side: whole cache lines, and
+    /// an odd number of them, so that the same rows of many columns do not compete for one set of
+    /// the cache.
     pub fn stride(&self) -> usize {
         ((self.padded() / CHUNK) | 1) * CHUNK
+    }
+
+    /// Place of a row in a column (or position) where chunks of rows follow one another.
+    #[inline(always)]
+    pub fn place(&self, column: usize, row: usize) -> usize {
+        place(self.columns, column, row)
+    }
+
+    /// The same for scales and biases, by group of columns.
+    #[inline(always)]
+    pub fn pair(&self, group: usize, row: usize) -> usize {
+        place(self.groups(), group, row)
     }
 
     pub fn groups(&self) -> usize {
@@ -70,104 +86,23 @@ impl Plan<'_> {
     pub fn refits(&self) -> bool {
         self.refit && self.reach() == self.columns
     }
+}
 
-    /// Float64 that the job's [`Workspace`] needs.
-    pub fn workspace(&self) -> usize {
-        let factored = usize::from(self.factored);
-        2 * self.padded()
-            + (3 + factored) * line_doubles(self.columns * self.stride())
-            + 2 * line_doubles(self.groups() * self.stride())
-            + factored * line_doubles(BLOCK * self.stride())
-            + 3 * line_doubles(self.rows * self.reach())
-            + line_doubles(self.reach() * self.reach())
-            + line_doubles(self.reach())
+#[inline(always)]
+fn place(columns: usize, column: usize, row: usize) -> usize {
+    (row / CHUNK * columns + column) * CHUNK + row % CHUNK
+}
+
+/// Tasks with the same rows, columns, factor and order.
+pub struct Job<'a> {
+    pub tasks: Vec<Task<'a>>,
+    /// Number of weights: one for all tasks, or one for each.
+    pub sources: usize,
+}
+
+impl Job<'_> {
+    /// How many columns the descent of any task checks.
+    pub fn reach(&self) -> usize {
+        self.tasks.iter().map(Task::reach).max().unwrap_or(0)
     }
-}
-
-/// The memory of a job. `[columns, stride]` means one column after another, the rows of each side
-/// by side.
-pub struct Workspace<'a> {
-    /// `[rows]` Losses of tuning.
-    pub losses: &'a mut [f64],
-    /// `[rows]` Losses of plain rounding.
-    pub rounded_losses: &'a mut [f64],
-    /// `[columns, stride]` W, columns in natural order.
-    pub weights: &'a mut [f32],
-    /// `[columns, stride]` E, by position.
-    pub errors: &'a mut [f32],
-    /// `[columns, stride]` E of plain rounding, by position; empty without a factor.
-    pub rounded: &'a mut [f32],
-    /// `[columns, stride]` Codes, by position.
-    pub codes: &'a mut [f32],
-    /// `[groups, stride]` As stored.
-    pub scales: &'a mut [f32],
-    pub biases: &'a mut [f32],
-    /// `[BLOCK, stride]` The t of a block.
-    pub products: &'a mut [f32],
-    /// `[rows, reach]` Half the loss's derivatives by E, negated by Ŵ.
-    pub gradients: &'a mut [f32],
-    /// `[rows, reach]` Where gradient / Gram diagonal is outside these bounds, another code is
-    /// better.
-    pub low: &'a mut [f32],
-    pub high: &'a mut [f32],
-    /// `[reach, reach]` Second derivatives, halved.
-    pub gram: &'a mut [f32],
-    /// `[reach]` 1 / their diagonal.
-    pub inverse: &'a mut [f32],
-    /// Memory for the panels of products.
-    pub scratch: &'a mut Scratch,
-}
-
-impl<'a> Workspace<'a> {
-    /// Cuts the memory into its parts, the same every time: a call finds what the last one left.
-    pub fn carve(plan: &Plan, memory: &'a mut [f64], scratch: &'a mut Scratch) -> Self {
-        let mut memory = Memory { rest: memory };
-        let side_by_side = plan.columns * plan.stride();
-        let factored = usize::from(plan.factored);
-        let pairs = plan.groups() * plan.stride();
-        let gradients = plan.rows * plan.reach();
-        Self {
-            losses: memory.doubles(plan.padded()),
-            rounded_losses: memory.doubles(plan.padded()),
-            weights: memory.floats(side_by_side),
-            errors: memory.floats(side_by_side),
-            rounded: memory.floats(side_by_side * factored),
-            codes: memory.floats(side_by_side),
-            scales: memory.floats(pairs),
-            biases: memory.floats(pairs),
-            products: memory.floats(BLOCK * plan.stride() * factored),
-            gradients: memory.floats(gradients),
-            low: memory.floats(gradients),
-            high: memory.floats(gradients),
-            gram: memory.floats(plan.reach() * plan.reach()),
-            inverse: memory.floats(plan.reach()),
-            scratch,
-        }
-    }
-}
-
-/// The rest of a workspace's memory.
-struct Memory<'a> {
-    rest: &'a mut [f64],
-}
-
-impl<'a> Memory<'a> {
-    fn doubles(&mut self, count: usize) -> &'a mut [f64] {
-        let (part, rest) = std::mem::take(&mut self.rest).split_at_mut(count);
-        self.rest = rest;
-        part
-    }
-
-    /// Whole cache lines, cut to `count`.
-    fn floats(&mut self, count: usize) -> &'a mut [f32] {
-        let part = self.doubles(line_doubles(count));
-        // SAFETY: every float64 is two float32.
-        let floats = unsafe { part.align_to_mut::<f32>() }.1;
-        &mut floats[..count]
-    }
-}
-
-/// Float64 in the cache lines of `count` float32.
-fn line_doubles(count: usize) -> usize {
-    count.div_ceil(16) * 8
 }

@@ -77,7 +77,8 @@ function shareOut(streams: readonly TokenStream[], request: RowsRequest): number
         "BAD_INPUT",
         `${corpus.name} is too short: ${samples} rows of ${length} tokens are needed ` +
           `(${samples * length} tokens), its ${found} tokens give ${samples - missing}`,
-        "Add text, or ask for fewer or shorter rows.",
+        "Add text, or ask for fewer rows (calibration-samples, evaluation-samples) or shorter ones " +
+          "(calibration-length, evaluation-length).",
       );
     }
     const wanted = open.map((stream, at) => shares[stream]! + part(missing, open.length, at));

@@ -124,7 +124,7 @@ describe("hostile values", () => {
       made: [{ ...hostile, plan: { ...hostile.plan, tier: evil } }],
       dryRun: false,
       private: false,
-      run: { seconds: 1, peakBytes: 1, action: evil },
+      run: { seconds: 1, peakBytes: 1, action: evil, expected: [evil] },
       warnings: [evil],
     });
     expectWholeTables(text);

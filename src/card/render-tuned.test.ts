@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { parse } from "yaml";
 import { expectWholeTables, row } from "../../test/support/markdown-tables.ts";
+import { measuredSeries } from "../../test/support/measured-receipts.ts";
 import { nemotronReceipt, tunedReceipt } from "../../test/support/receipts.ts";
 import type { Receipt, TuningRecord } from "../receipt/receipt.ts";
 import { blankTuning } from "../receipt/recipe.ts";
@@ -227,5 +228,26 @@ describe("the card follows the tuning record", () => {
     expect(await renderCard(nemotronReceipt())).not.toMatch(
       /^## Tuning|\*\*Hessian-tuned|Propagation/m,
     );
+  });
+});
+
+describe("the card of a tier with tied embeddings", () => {
+  const model = { ...tuned.model, tiedHead: true };
+  const tried = [0, 0.5, 1].map((mix) => ({ mix, forcedKl: 1, flipPower: 0, cost: 2 - mix }));
+
+  test("says with what shares the one table was tuned, and why", async () => {
+    const [series] = measuredSeries;
+    const sensitivity = { ...series!.sensitivity!, tied: { mix: 1, tried } };
+    const text = await renderCard({
+      ...series!,
+      model: { ...series!.model, tiedHead: true },
+      sensitivity,
+    });
+    expect(text).toContain("a share of 100 % and of that of looking rows up with 0 %");
+    expect(text).toContain("Of the shares 0 %, 50 %, 100 %, this one had the least KL");
+    const untried = await renderCard({ ...tuned, model });
+    expect(untried).toContain("a share of 50 % and of that of looking rows up with 50 %");
+    expect(untried).toContain("No other share was tried.");
+    expect(card).not.toContain("one table is tuned for both uses");
   });
 });

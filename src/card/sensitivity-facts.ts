@@ -55,8 +55,14 @@ function weightWords(sensitivity: SensitivityRecord | null): string {
     .join(", ");
 }
 
+/** Depths that are named, evenly spaced. */
+const mostDepths = 9;
+
 function depthWords(sensitivity: SensitivityRecord | null): string {
-  return (sensitivity?.depthGain ?? [])
+  const all = sensitivity?.depthGain ?? [];
+  const step = Math.max(1, Math.ceil(all.length / mostDepths));
+  return all
+    .filter((_, at) => at % step === 0)
     .map(({ depth, gain }) => `${grouped(depth)}: ${nats(gain)}`)
     .join(", ");
 }

@@ -21,7 +21,7 @@ describe("the job summary", () => {
     made: [],
     dryRun: false,
     private: false,
-    run: { seconds: 4000, peakBytes: 3.21e9, action: null },
+    run: { seconds: 4000, peakBytes: 3.21e9, action: null, expected: ["disk: 3 GB", "time: 1 h"] },
     warnings: [],
   } as const;
 
@@ -102,7 +102,7 @@ describe("the summary of a run that was evaluated", () => {
     made: measuredSeries,
     dryRun: false,
     private: false,
-    run: { seconds: 1, peakBytes: 1, action: null },
+    run: { seconds: 1, peakBytes: 1, action: null, expected: [] },
     warnings: [],
   };
 

@@ -33,6 +33,8 @@ export interface SummaryFacts {
     readonly peakBytes: number;
     /** The Action as the workflow names it, `owner/name@ref`; null outside an Action. */
     readonly action: string | null;
+    /** What the run was expected to need: reading, memory, disk, time. */
+    readonly expected: readonly string[];
   };
   /** Warnings of the run. Warnings of a tier are on its receipt. */
   readonly warnings: readonly string[];
@@ -60,6 +62,7 @@ export function summaryView(facts: SummaryFacts) {
     evaluated: figures.length > 0,
     ...pictureFacts(facts),
     run: runWords(facts.run),
+    expected: facts.run.expected.map(prose),
     repositories: table(
       ["repository", "outcome", "commit"],
       facts.repositories.map(({ repository, outcome, url, commit }) => ({

@@ -4,7 +4,7 @@ import type { CalibrationRecord, Receipt, TuningRecord } from "../receipt/receip
 import { table } from "../template/template-shapes.ts";
 import { grouped, lossRatio, median, percentage, plural } from "./figures.ts";
 import { code, inline, prose } from "./markdown.ts";
-import { kindWords, propagationWords } from "./tuning-words.ts";
+import { kindWords, propagationWords, tiedWords } from "./tuning-words.ts";
 
 const mostModules = 8;
 const nothing: TuningRecord = {
@@ -43,6 +43,7 @@ export function tuningFacts(receipt: Receipt) {
       `${grouped(roundedRows)} of ${plural(rows, "row")} ` + `(${percentage(roundedRows, rows)})`,
     fallbacks: fallbackRows(tuning),
     hasHead: tuning.kinds.head !== undefined,
+    tied: tiedWords(receipt),
     ...expertFacts(tuning),
     ...routerFacts(tuning),
     droppedRows: grouped(tuning.droppedRows),

@@ -1,4 +1,5 @@
 import type { TensorKind } from "../quantize/tuning-record.ts";
+import { tuningSettings } from "../quantize/tuning-settings.ts";
 import type { Receipt } from "../receipt/receipt.ts";
 
 /** Names of the kinds of matrices in the card's tables. */
@@ -13,6 +14,24 @@ export const kindWords: Readonly<Record<TensorKind, string>> = {
   "experts (up)": "routed experts, up projection (and gate)",
   "experts (down)": "routed experts, down projection",
 };
+
+/** How a table that is embeddings and head at once was tuned; empty if there is none. */
+export function tiedWords({ model, tuning, sensitivity }: Receipt): string {
+  if (!model.tiedHead || tuning?.kinds.embeddings === undefined) return "";
+  const tied = sensitivity?.tied ?? null;
+  const mix = tied?.mix ?? tuningSettings.tiedMix;
+  const share = (part: number) => `${Math.round(100 * part)} %`;
+  const reason =
+    tied === null
+      ? "No other share was tried."
+      : `Of the shares ${tied.tried.map((one) => share(one.mix)).join(", ")}, this one had the ` +
+        "least KL with the table alone at 4 bits.";
+  return (
+    "The embeddings are also the output head, so one table is tuned for both uses. Its H is the " +
+    `sum of the head's with a share of ${share(mix)} and of that of looking rows up with ` +
+    `${share(1 - mix)}, each divided by its trace. ${reason}`
+  );
+}
 
 /** Which activations the Hessians use. */
 export function propagationWords({ options }: Receipt): string {

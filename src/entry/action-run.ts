@@ -54,7 +54,7 @@ function setOutputs({ plan, made, tiers }: Published): OqeError | null {
 
 function summarize(
   inputs: Inputs,
-  { plan, made, tiers }: Published,
+  { plan, made, tiers, expected }: Published,
   warnings: readonly string[],
 ): Promise<void> {
   const { model, revision } = plan;
@@ -69,6 +69,7 @@ function summarize(
       seconds: performance.now() / 1000,
       peakBytes: 1024 * process.resourceUsage().maxRSS,
       action: describeAction(process.env),
+      expected,
     },
     warnings: [...warnings, ...gateFailures(made)],
   };

@@ -190,8 +190,7 @@ async function verifyTarget({ target, inputs, flags, dependencies, print }: Call
     );
   }
   const parsed = inputs();
-  const verifying = { ...parsed, samplesGiven: flags["evaluation-samples"] !== undefined };
-  const verified = await verify(parseModel(target, ""), verifying, dependencies(parsed));
+  const verified = await verify(parseModel(target, ""), parsed, dependencies(parsed));
   const { evaluation, failure } = verified;
   const title = `${verified.target.name} at ${verified.target.revision}`;
   await print(evaluation, () => `${title}\n${formatEvaluation(evaluation)}`);

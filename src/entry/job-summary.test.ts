@@ -13,7 +13,7 @@ const facts = {
   made: [],
   dryRun: false,
   private: false,
-  run: { seconds: 1, peakBytes: 1, action: null },
+  run: { seconds: 1, peakBytes: 1, action: null, expected: [] },
   warnings: [],
 } as const;
 

@@ -1,18 +1,16 @@
 import type { CalibrationIds } from "../calibration/calibration-ids.ts";
+import { Pending } from "../ground/pending.ts";
 import { type Matrix, rowsOf, sharedFloats } from "../kernel/matrix.ts";
 import type { Ops } from "../models/ops.ts";
+import {
+  type BlockPlace,
+  type KeepStates,
+  type Rider,
+  rideAll,
+  TextRider,
+} from "../models/rider.ts";
 import type { Routing } from "../models/routing.ts";
-import { type Model, openHead, type RunOptions, runModel } from "../models/run.ts";
-
-/** The base's results on some rows of text. */
-export interface Reference {
-  readonly base: Model;
-  readonly rows: CalibrationIds;
-  /** Input of its head: `[positions, hidden]`. */
-  readonly hidden: Matrix;
-  /** Its choices of experts by layer, without scores, which would take most of the memory. */
-  readonly routes: ReadonlyMap<number, Routing>;
-}
+import { type Model, openHead, type WeightSource } from "../models/run.ts";
 
 /** How a model differs from its base, by position, in the order of the rows. */
 export interface Divergence {
@@ -35,59 +33,135 @@ export interface Divergence {
   readonly exactRoutes: ReadonlyMap<number, number>;
 }
 
-type Progress = RunOptions["progress"];
-
 /** Positions whose logits are in memory at once. */
-const positionsAtOnce = 512;
+const positionsAtOnce = 256;
 
-/** Runs the base once over the rows. */
-export async function observe(
-  base: Model,
-  rows: CalibrationIds,
-  progress?: Progress,
-): Promise<Reference> {
-  const routes = new Map<number, Routing>();
-  const hidden = await runModel(base, rows.ids, {
-    length: rows.length,
-    routes: (layer, own) => {
-      // A model that follows these routes has its own scores.
-      routes.set(layer, { ...own, scores: sharedFloats(0) });
-      return own;
-    },
-    ...(progress && { progress }),
-  });
-  return { base, rows, hidden, routes };
+/** A pass over some rows of text that is compared with others. */
+export interface Run {
+  readonly rider: TextRider;
 }
 
-/**
- * Runs a model over the same rows. `forced`: it follows the base's choice of experts, with weights
- * of its own router.
- */
-export async function diverge(
-  reference: Reference,
-  model: Model,
-  forced: boolean,
-  progress?: Progress,
-): Promise<Divergence> {
-  const { rows } = reference;
-  const [routerAgreement, exactRoutes] = [new Map<number, number>(), new Map<number, number>()];
-  const hidden = await runModel(model, rows.ids, {
-    length: rows.length,
-    routes: (layer, own) => {
-      const theirs = reference.routes.get(layer)!;
+/** The base's pass over some rows of text. Those of the models compared with it follow it. */
+export class BaseRun implements Run, Rider {
+  readonly rows: CalibrationIds;
+  readonly rider: TextRider;
+  /** By layer, without scores, which would take most of the memory. */
+  readonly #routes = new Map<number, Pending<Routing>>();
+  /** Layer -> how many have asked for its choice. */
+  readonly #asked = new Map<number, number>();
+  #followers = 0;
+
+  constructor(rows: CalibrationIds, keep?: KeepStates) {
+    const routes = (layer: number, own: Routing) => {
+      // A model that follows these routes has its own scores.
+      this.#pending(layer).resolve({ ...own, scores: sharedFloats(0) });
+      return own;
+    };
+    this.rows = rows;
+    this.rider = new TextRider({ ...rows, routes, ...(keep && { keep }) });
+  }
+
+  /** Announces a run that will ask once for the choice of every layer with a router. */
+  follow(): void {
+    this.#followers++;
+  }
+
+  /**
+   * Its choice of experts in a layer, as soon as it is made. It is forgotten when all followers
+   * have it.
+   */
+  async routes(layer: number): Promise<Routing> {
+    const choice = await this.#pending(layer).promise;
+    const asked = (this.#asked.get(layer) ?? 0) + 1;
+    this.#asked.set(layer, asked);
+    if (asked === this.#followers) this.#routes.delete(layer);
+    return choice;
+  }
+
+  embed(model: Model): Promise<void> {
+    return this.rider.embed(model);
+  }
+
+  async pass(model: Model, place: BlockPlace): Promise<void> {
+    try {
+      await this.rider.pass(model, place);
+    } catch (error) {
+      this.#pending(place.layer).reject(error); // others may wait for the choice
+      throw error;
+    }
+  }
+
+  #pending(layer: number): Pending<Routing> {
+    const pending = this.#routes.get(layer) ?? new Pending<Routing>();
+    this.#routes.set(layer, pending);
+    return pending;
+  }
+}
+
+export interface ComparedOptions {
+  /** Whether it follows the base's choice of experts, with weights of its own router. */
+  readonly forced: boolean;
+  readonly keep?: KeepStates | undefined;
+  /** Its weights, made from those of the model that it rides on. Default: the same. */
+  readonly weights?: (model: WeightSource) => WeightSource;
+}
+
+/** A model's pass over the rows of the base. At each router it waits for the base's choice. */
+export class ComparedRun implements Run {
+  readonly rider: TextRider;
+  readonly routerAgreement = new Map<number, number>();
+  readonly exactRoutes = new Map<number, number>();
+
+  constructor(base: BaseRun, { forced, keep, weights }: ComparedOptions) {
+    base.follow();
+    const routes = async (layer: number, own: Routing) => {
+      const theirs = await base.routes(layer);
       const { same, exact } = agreement(theirs, own);
-      routerAgreement.set(layer, same);
-      exactRoutes.set(layer, exact);
+      this.routerAgreement.set(layer, same);
+      this.exactRoutes.set(layer, exact);
       return forced ? theirs : own;
-    },
-    ...(progress && { progress }),
-  });
-  const results = await compareAll(reference, model, hidden);
-  const positions = rows.ids.length;
-  const column = (i: number) =>
-    Float64Array.from({ length: positions }, (_, t) => results[4 * t + i]!);
+    };
+    const given = { ...(keep && { keep }), ...(weights && { weights }) };
+    this.rider = new TextRider({ ...base.rows, routes, ...given });
+  }
+}
+
+/** A run at the end of its last block, and the model that it rode on. */
+export interface Finished<R extends Run> {
+  readonly run: R;
+  readonly model: Model;
+}
+
+/** Compares runs with that of the base. The base's logits are made once for all of them. */
+export async function divergences(
+  base: Finished<BaseRun>,
+  compared: readonly Finished<ComparedRun>[],
+): Promise<readonly Divergence[]> {
+  const { rows } = base.run;
+  const next = new Uint32Array(new SharedArrayBuffer(4 * rows.ids.length));
+  next.set(rows.ids.subarray(1));
+  const heads = new Map<Model, Head>();
+  const finish = async ({ run, model }: Finished<Run>) => {
+    const own = run.rider.own(model);
+    const head = heads.get(own) ?? (await openHead(own));
+    heads.set(own, head);
+    return { hidden: await run.rider.finish(model), head };
+  };
+  const reference = await finish(base);
+  const models: Predictions[] = [];
+  for (const one of compared) models.push(await finish(one));
+  const all = await compareHidden(base.model.ops, { base: reference, models, next });
+  return compared.map(({ run }, i) => divergenceOf(run, all[i]!, rows));
+}
+
+function divergenceOf(
+  { routerAgreement, exactRoutes }: ComparedRun,
+  results: Float64Array,
+  { ids, length }: CalibrationIds,
+): Divergence {
+  const column = (i: number) => Float64Array.from(ids, (_, t) => results[4 * t + i]!);
   const scored = (i: number) =>
-    column(i).map((value, t) => ((t + 1) % rows.length === 0 ? Number.NaN : value));
+    column(i).map((value, t) => ((t + 1) % length === 0 ? Number.NaN : value));
   return {
     divergence: column(0),
     base: scored(1),
@@ -98,13 +172,28 @@ export async function diverge(
   };
 }
 
-async function compareAll({ base, rows, hidden: own }: Reference, model: Model, hidden: Matrix) {
-  const next = new Uint32Array(new SharedArrayBuffer(4 * rows.ids.length));
-  next.set(rows.ids.subarray(1));
-  const compared = { hidden, head: await openHead(model) };
-  const reference = { hidden: own, head: await openHead(base) };
-  const [result] = await compareHidden(model.ops, { base: reference, models: [compared], next });
-  return result!;
+/** A model to compare with a base. */
+export interface Compared {
+  readonly model: Model;
+  readonly forced: boolean;
+}
+
+/** Runs base and models over the rows, side by side. Gives a divergence for each model. */
+export async function diverge(
+  base: Model,
+  rows: CalibrationIds,
+  models: readonly Compared[],
+): Promise<readonly Divergence[]> {
+  const own = new BaseRun(rows);
+  const runs = models.map(({ model, forced }) => {
+    return { model, run: new ComparedRun(own, { forced }) };
+  });
+  const groups = [...new Set(models.map(({ model }) => model))].map((model) => {
+    const some = runs.filter((run) => run.model === model);
+    return { model, riders: some.map(({ run }) => run.rider) };
+  });
+  await rideAll([{ model: base, riders: [own] }, ...groups]);
+  return divergences({ model: base, run: own }, runs);
 }
 
 /** Makes logits `[positions, vocabulary]` of hidden states (openHead). */

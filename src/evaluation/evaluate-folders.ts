@@ -2,46 +2,61 @@ import type { Base } from "../base/base.ts";
 import { openFolder } from "../checkpoint/folder.ts";
 import type { Report } from "../ground/report.ts";
 import type { Kernel } from "../kernel/kernel-types.ts";
-import { openFinished } from "../mlx/mlx-weights.ts";
-import { type EvaluationRows, evaluate, observeBase, passesOf } from "./evaluate.ts";
+import { type FinishedModel, openFinished } from "../mlx/mlx-weights.ts";
+import type { KeepStates } from "../models/rider.ts";
+import { type EvaluatedTier, type EvaluationRows, evaluateTiers } from "./evaluate.ts";
 import type { Evaluation } from "./evaluation-types.ts";
 import { type GateInputs, limitsOf } from "./gates.ts";
 
+/** A finished folder. Name and bits per weight decide the limits of the tier's gates. */
+export interface TierFolder {
+  readonly folder: string;
+  readonly tier: string;
+  readonly bpw: number;
+  readonly predicted: Evaluation["predicted"];
+  /** Whether plain rounding at its plan is evaluated beside it. */
+  readonly rounded: boolean;
+}
+
 export interface EvaluateFoldersRequest {
   readonly base: Base;
-  /** Finished folders. Name and bits per weight decide the limits of the tier's gates. */
-  readonly tiers: readonly {
-    readonly folder: string;
-    readonly tier: string;
-    readonly bpw: number;
-    readonly predicted: Evaluation["predicted"];
-  }[];
-  readonly evaluation: EvaluationRows;
+  readonly tiers: readonly TierFolder[];
+  readonly rows: EvaluationRows;
   readonly gates: GateInputs;
   readonly kernel: Kernel;
   readonly report: Report;
+  readonly keep?: KeepStates | undefined;
 }
 
 /** Evaluates every folder from its files. The base runs once for all of them. */
 export async function evaluateFolders(
   request: EvaluateFoldersRequest,
 ): Promise<readonly Evaluation[]> {
-  const { base, tiers, evaluation, gates, kernel, report } = request;
-  const total = (1 + tiers.length * passesOf(base)) * base.architecture.layers(base.config).length;
-  let done = 0;
-  const progress = () => report.tick(++done, total, "blocks evaluated");
-  report.info(`evaluating on ${evaluation.rows.samples} rows of ${evaluation.rows.length} tokens`);
-  const observed = await observeBase(base, evaluation, kernel, progress);
-  const evaluations: Evaluation[] = [];
-  for (const { folder, predicted, ...tier } of tiers) {
-    const finished = await openFinished(await openFolder(folder), kernel);
-    try {
-      evaluations.push(
-        await evaluate(observed, finished, { predicted, limits: limitsOf(gates, tier), progress }),
-      );
-    } finally {
-      await finished.close();
-    }
+  const { base, tiers, rows, gates, kernel, report, keep } = request;
+  report.info(`evaluating on ${rows.rows.samples} rows of ${rows.rows.length} tokens`);
+  return withFolders(tiers, { gates, kernel }, (evaluated) => {
+    const some = evaluated.map((tier, i) => ({ ...tier, rounded: tiers[i]!.rounded }));
+    return evaluateTiers({ base, rows, tiers: some, kernel, report, keep });
+  });
+}
+
+/** Opens finished folders for the time of `use`. */
+export async function withFolders<T>(
+  tiers: readonly TierFolder[],
+  { gates, kernel }: Pick<EvaluateFoldersRequest, "gates" | "kernel">,
+  use: (tiers: readonly EvaluatedTier[]) => Promise<T>,
+): Promise<T> {
+  const models: FinishedModel[] = [];
+  try {
+    for (const { folder } of tiers)
+      models.push(await openFinished(await openFolder(folder), kernel));
+    return await use(
+      models.map((model, i) => {
+        const { predicted, ...tier } = tiers[i]!;
+        return { model, predicted, limits: limitsOf(gates, tier) };
+      }),
+    );
+  } finally {
+    await Promise.all(models.map((model) => model.close()));
   }
-  return evaluations;
 }

@@ -3,11 +3,14 @@ import { baseWeights } from "../base/base-weights.ts";
 import type { CalibrationRecord } from "../calibration/calibration-record.ts";
 import type { Rows } from "../calibration/rows.ts";
 import { OqeError } from "../ground/errors.ts";
+import type { Report } from "../ground/report.ts";
 import type { Kernel } from "../kernel/kernel-types.ts";
-import type { FinishedModel } from "../mlx/mlx-weights.ts";
+import type { FinishedModel, FinishedTensor } from "../mlx/mlx-weights.ts";
+import { keepWeights } from "../models/kept-weights.ts";
 import { Ops } from "../models/ops.ts";
-import type { RunOptions } from "../models/run.ts";
-import { type Divergence, diverge, observe, type Reference } from "./divergence.ts";
+import { type KeepStates, type Rider, rideAll } from "../models/rider.ts";
+import type { Model, WeightSource } from "../models/run.ts";
+import { BaseRun, ComparedRun, type Divergence, divergences } from "./divergence.ts";
 import type { Evaluation } from "./evaluation-types.ts";
 import { errorOverRows, figuresOf, layersOf, routersOf, rowMeans, shorten } from "./figures.ts";
 import { judge, type Limits } from "./gates.ts";
@@ -20,101 +23,170 @@ export interface EvaluationRows {
   readonly record: CalibrationRecord;
 }
 
-/** The base's results on the evaluation rows. They serve all tiers. */
-export interface ObservedBase {
-  readonly reference: Reference;
-  readonly evaluation: EvaluationRows;
+/** What is evaluated of a tier, beside its free run. */
+export interface RideOptions {
+  readonly rows: EvaluationRows;
+  /**
+   * For each tier its tensors as stored, if plain rounding at its plan is to be evaluated too; else
+   * null.
+   */
+  readonly rounded: readonly (readonly FinishedTensor[] | null)[];
+  /** Whether the model has routers. Without them, forced routes are free ones. */
+  readonly hasRouters: boolean;
   readonly kernel: Kernel;
+  readonly keep?: KeepStates | undefined;
 }
 
-export interface EvaluateOptions {
+interface TierRuns {
+  readonly free: ComparedRun;
+  readonly forced: ComparedRun | null;
+  readonly rounded: ComparedRun | null;
+}
+
+/** A finished tier, with what its evaluation says beside the figures. */
+export interface EvaluatedTier {
+  readonly model: FinishedModel;
   /** The plan's prediction; null for a plan by rules. */
   readonly predicted: Evaluation["predicted"];
   /** The tier's gates. A gate without a limit is left out. */
   readonly limits: Partial<Limits>;
-  /** Called after each block of each pass. */
-  readonly progress?: RunOptions["progress"];
-}
-
-/** Passes over the evaluation rows for one tier, besides the pass of the base. */
-export function passesOf({ architecture, config }: Base): number {
-  return architecture.experts(config) === null ? 2 : 3;
 }
 
 /**
- * Runs the base over the rows. The result holds the last hidden states: tokens × hidden size × 4
- * bytes.
+ * The riders that evaluate some tiers. `base` ride on the base's weights, `tiers[i]` on those of
+ * tier i as stored. When all have passed the last block, `finish` compares them.
  */
-export async function observeBase(
-  base: Base,
-  evaluation: EvaluationRows,
-  kernel: Kernel,
-  progress?: RunOptions["progress"],
-): Promise<ObservedBase> {
+export class EvaluationRide {
+  readonly base: readonly Rider[];
+  readonly tiers: readonly (readonly Rider[])[];
+  readonly #rows: EvaluationRows;
+  readonly #base: BaseRun;
+  readonly #runs: readonly TierRuns[];
+
+  constructor({ rows, rounded, hasRouters, kernel, keep }: RideOptions) {
+    this.#rows = rows;
+    const base = new BaseRun(rows.rows, keep);
+    this.#base = base;
+    this.#runs = rounded.map((plan) => {
+      const weights = (own: WeightSource) => roundedWeights(own, plan!, kernel);
+      return {
+        free: new ComparedRun(base, { forced: false, keep }),
+        forced: hasRouters ? new ComparedRun(base, { forced: true, keep }) : null,
+        rounded: plan && new ComparedRun(base, { forced: false, keep, weights }),
+      };
+    });
+    const roundedRuns = this.#runs.flatMap((runs) => runs.rounded ?? []);
+    this.base = [base, ...roundedRuns.map(({ rider }) => rider)];
+    this.tiers = this.#runs.map(({ free, forced }) =>
+      [free, ...(forced === null ? [] : [forced])].map(({ rider }) => rider),
+    );
+  }
+
+  /**
+   * Compares all runs with the base's. The same rows, models and kernel give the same figures.
+   * Throws BAD_CHECKPOINT for figures that are not finite.
+   */
+  async finish(base: Model, tiers: readonly EvaluatedTier[]): Promise<readonly Evaluation[]> {
+    const finished = this.#runs.flatMap(({ free, forced, rounded }, i) => {
+      const { model } = tiers[i]!;
+      return [
+        { run: free, model },
+        ...(forced === null ? [] : [{ run: forced, model }]),
+        ...(rounded === null ? [] : [{ run: rounded, model: base }]),
+      ];
+    });
+    const found = await divergences({ model: base, run: this.#base }, finished);
+    const of = (run: ComparedRun) => found[finished.findIndex((one) => one.run === run)]!;
+    return this.#runs.map(({ free, forced, rounded }, i) => {
+      const tier = tiers[i]!;
+      const own = finite(of(free), tier.model);
+      return this.#evaluation(tier, {
+        free: own,
+        forced: forced === null ? own : finite(of(forced), tier.model),
+        rounded: rounded && withoutNoise(of(rounded)),
+      });
+    });
+  }
+
+  #evaluation(
+    { predicted, limits }: EvaluatedTier,
+    { free, forced, rounded }: TierDivergences,
+  ): Evaluation {
+    const { rows, record } = this.#rows;
+    const { length, samples } = rows;
+    const all = [...Array(samples).keys()];
+    const forcedKl = rowMeans(forced.divergence, all, length);
+    const figures = { ...figuresOf(free, all, length), ...routersOf(free) };
+    return {
+      rows: { source: record.source, sha256: rows.sha256, samples, length },
+      ...figures,
+      ...quantilesOf(free),
+      forcedMeanKl: shorten(mean(forcedKl)),
+      forcedMeanKlError: errorOverRows(forcedKl),
+      byDomain: rowsByDomain(rows).map(([domain, ofDomain]) => ({
+        domain,
+        ...figuresOf(free, ofDomain, length),
+      })),
+      byLayer: layersOf(free),
+      predicted: predicted && { forcedKl: shorten(predicted.forcedKl), kl: shorten(predicted.kl) },
+      rounded: roundedFigures(rounded, all, length),
+      gates: judge(figures, limits),
+    };
+  }
+}
+
+interface TierDivergences {
+  readonly free: Divergence;
+  readonly forced: Divergence;
+  readonly rounded: Divergence | null;
+}
+
+/** Figures of plain rounding at the tier's plan; null if they are not finite. */
+function roundedFigures(
+  found: Divergence | null,
+  rows: readonly number[],
+  length: number,
+): Evaluation["rounded"] {
+  if (found === null || !isSound(found)) return null;
+  return { ...figuresOf(found, rows, length), ...routersOf(found) };
+}
+
+export interface EvaluateRequest {
+  readonly base: Base;
+  readonly rows: EvaluationRows;
+  readonly tiers: readonly (EvaluatedTier & { readonly rounded: boolean })[];
+  readonly kernel: Kernel;
+  readonly report: Pick<Report, "tick">;
+  readonly keep?: KeepStates | undefined;
+}
+
+/**
+ * Compares finished tiers, as stored, with their base: with free routes, as users run them, and
+ * with forced routes (the tier follows the base's choice of experts). Each weight of the base is
+ * read once for all tiers.
+ */
+export async function evaluateTiers(request: EvaluateRequest): Promise<readonly Evaluation[]> {
+  const { base, rows, tiers, kernel, report, keep } = request;
   const { architecture, config } = base;
-  const model = { architecture, config, weights: baseWeights(base, kernel), ops: new Ops(kernel) };
-  return { reference: await observe(model, evaluation.rows, progress), evaluation, kernel };
-}
-
-/**
- * Compares a finished tier, as stored, with its base: with free routes, as users run it, and with
- * forced routes (the tier follows the base's choice of experts). The base rounded plainly at the
- * tier's plan is evaluated too, for comparison. The same rows, model and kernel give the same
- * figures. Throws BAD_CHECKPOINT for figures that are not finite.
- */
-export async function evaluate(
-  base: ObservedBase,
-  tier: FinishedModel,
-  options: EvaluateOptions,
-): Promise<Evaluation> {
-  const { reference, evaluation } = base;
-  const { rows, record } = evaluation;
-  const { length, samples } = rows;
-  const all = [...Array(samples).keys()];
-  const free = finite(await diverge(reference, tier, false, options.progress), tier);
-  const hasRouters = free.routerAgreement.size > 0;
-  const forced = hasRouters
-    ? finite(await diverge(reference, tier, true, options.progress), tier)
-    : free;
-  const rounded = await evaluateRounded(base, tier, options);
-  const forcedKl = rowMeans(forced.divergence, all, length);
-  const figures = { ...figuresOf(free, all, length), ...routersOf(free) };
-  return {
-    rows: { source: record.source, sha256: rows.sha256, samples, length },
-    ...figures,
-    ...quantilesOf(free),
-    forcedMeanKl: shorten(mean(forcedKl)),
-    forcedMeanKlError: errorOverRows(forcedKl),
-    byDomain: rowsByDomain(rows).map(([domain, ofDomain]) => ({
-      domain,
-      ...figuresOf(free, ofDomain, length),
-    })),
-    byLayer: layersOf(free),
-    predicted: options.predicted && {
-      forcedKl: shorten(options.predicted.forcedKl),
-      kl: shorten(options.predicted.kl),
-    },
-    rounded,
-    gates: judge(figures, options.limits),
-  };
+  const weights = keepWeights({ architecture, config, weights: baseWeights(base, kernel) });
+  const model = { architecture, config, weights, ops: new Ops(kernel) };
+  const rounded = tiers.map((tier) => (tier.rounded ? tier.model.tensors : null));
+  const hasRouters = architecture.experts(config) !== null;
+  const ride = new EvaluationRide({ rows, rounded, hasRouters, kernel, keep });
+  const riders = ride.base.length + ride.tiers.reduce((sum, some) => sum + some.length, 0);
+  const total = riders * architecture.layers(config).length;
+  let done = 0;
+  const rides = tiers.map((tier, i) => ({ model: tier.model, riders: ride.tiers[i]! }));
+  await rideAll([{ model, riders: ride.base }, ...rides], (passed) => {
+    done += passed;
+    report.tick(done, total, "blocks evaluated");
+  });
+  return ride.finish(model, tiers);
 }
 
 function quantilesOf({ divergence }: Divergence) {
   const at = (share: number) => shorten(quantile(divergence, share));
   return { medianKl: at(0.5), p99Kl: at(0.99), p999Kl: at(0.999), maxKl: at(1) };
-}
-
-/** Figures of plain rounding at the tier's plan; null if they are not finite. */
-async function evaluateRounded(
-  { reference, evaluation, kernel }: ObservedBase,
-  tier: FinishedModel,
-  { progress }: EvaluateOptions,
-): Promise<Evaluation["rounded"]> {
-  const weights = roundedWeights(reference.base.weights, tier.tensors, kernel);
-  const found = withoutNoise(await diverge(reference, { ...tier, weights }, false, progress));
-  if (!isSound(found)) return null;
-  const { samples, length } = evaluation.rows;
-  return { ...figuresOf(found, [...Array(samples).keys()], length), ...routersOf(found) };
 }
 
 /** Row numbers of each domain, in the order in which the domains appear. */

@@ -64,7 +64,7 @@ async function roundAndDecode(
 ): Promise<Weight["bytes"]> {
   const job = { weights, from, rows, columns, store, rounding: "mlx", widths: [width] } as const;
   const result = await kernel.quantize(job);
-  const values = await kernel.dequantize({ ...result.tiles[0]!, store, rows, columns });
+  const values = await kernel.dequantize({ ...result.byWidth[0]!, store, rows, columns });
   result.release();
   return bytesOf(values as Float32Array<SharedArrayBuffer>);
 }

@@ -5,9 +5,13 @@ import { reasonOf } from "./reasons.ts";
 
 const full = new Set(["ENOSPC", "EDQUOT", "EFBIG"]);
 
-/** Free bytes below `folder` for this user; null: the file system does not say. */
-async function freeBytes(folder: string): Promise<number | null> {
+/**
+ * Free bytes below `folder`, or below the folder that it would be made in, for this user; null: the
+ * file system does not say.
+ */
+export async function freeBytes(folder: string): Promise<number | null> {
   const status = await statfs(folder).catch(() => null);
+  if (status === null && dirname(folder) !== folder) return freeBytes(dirname(folder));
   return status === null || status.blocks === 0 ? null : status.bavail * status.bsize;
 }
 

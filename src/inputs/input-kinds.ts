@@ -1,3 +1,4 @@
+import { parseSize, sizeUnits } from "../ground/digits.ts";
 import { OqeError } from "../ground/errors.ts";
 
 /** How the text of an input becomes a value, and how help and JSON Schema describe that text. */
@@ -64,6 +65,21 @@ export function optionalCount(hint: string, least: number, most: number): InputK
   const kind = count(hint, least, most);
   const schema = { anyOf: [kind.schema, { const: "" }] };
   return { hint, schema, parse: (text, name) => (text === "" ? null : kind.parse(text, name)) };
+}
+
+/** Bytes as a number with a unit, or nothing: null. */
+export function optionalSize(hint: string): InputKind<number | null> {
+  const parse = (text: string, name: string) => {
+    if (text === "") return null;
+    const bytes = parseSize(text);
+    if (bytes !== null && bytes > 0) return bytes;
+    throw new OqeError(
+      "BAD_INPUT",
+      `${name}: "${text}" is not a size`,
+      `A number with at most three decimals and ${sizeUnits.join(", ")}, as in 4GB.`,
+    );
+  };
+  return { hint, schema: { type: "string" }, parse };
 }
 
 /** `true` or `false`. A switch is set on the command line by its name alone, without a value. */

@@ -32,9 +32,11 @@ describe("inputs of tuning", () => {
       repair: ["router", "rounding"],
       verify: true,
       evaluation: { kind: "bundled" },
-      evaluationSamples: 128,
+      evaluationSamples: null,
+      evaluationLength: null,
       gates: { "max-kl": {}, "min-same-top": {}, "min-router-agreement": {} },
       workers: null,
+      memoryLimit: null,
     });
     expect(parse({ "calibration-samples": " ", method: "" })).toEqual(parse());
   });
@@ -48,6 +50,8 @@ describe("inputs of tuning", () => {
       "calibration-length": "8192",
       verify: "False",
       "evaluation-samples": "9",
+      "evaluation-length": "64",
+      "memory-limit": "3.5 gb",
       "max-kl": "1e-2",
       "min-same-top": "oq4e=0.5 0.9,oQ8e=1",
     };
@@ -59,6 +63,8 @@ describe("inputs of tuning", () => {
       calibrationLength: 8192,
       verify: false,
       evaluationSamples: 9,
+      evaluationLength: 64,
+      memoryLimit: 3.5e9,
       gates: {
         "max-kl": { all: 0.01 },
         "min-same-top": { oQ4e: 0.5, all: 0.9, oQ8e: 1 },
@@ -98,6 +104,10 @@ describe("inputs of tuning", () => {
     ["min-same-top", "95", /^min-same-top: "95" is not a limit: expected a number from 0 to 1$/],
     ["min-router-agreement", "oQ4e=.9 oQ4E=.8", /^min-router-agreement: two limits for oQ4e$/],
     ["min-same-top", "0.1,0.2", /two limits for all tiers/],
+    ["evaluation-length", "8", /^evaluation-length: "8" is not a whole number from 16 to 8192$/],
+    ["memory-limit", "4", /^memory-limit: "4" is not a size$/],
+    ["memory-limit", "0GB", /^memory-limit: "0GB" is not a size$/],
+    ["memory-limit", "60%", /^memory-limit: "60%" is not a size$/],
     ["workers", "65", /^workers: "65" is not a whole number from 1 to 64$/],
     ["calibration", "./nowhere.txt", /nowhere\.txt does not exist/],
     ["calibration", "corpus.txt", /"corpus\.txt" is neither a file nor a file of a dataset/],

@@ -37,7 +37,9 @@ export interface Inputs {
   readonly repair: readonly Repair[];
   readonly verify: boolean;
   readonly evaluation: CalibrationReference;
-  readonly evaluationSamples: number;
+  /** null: as the model's size says. */
+  readonly evaluationSamples: number | null;
+  readonly evaluationLength: number | null;
   readonly gates: GateInputs;
   readonly hubEndpoint: string;
   readonly hubToken: string | null;
@@ -47,6 +49,8 @@ export interface Inputs {
   readonly overwrite: boolean;
   /** null: one per core. */
   readonly workers: number | null;
+  /** In bytes; null: a share of the machine's memory. */
+  readonly memoryLimit: number | null;
 }
 
 /** The inputs that a plan follows from, besides base and sensitivity. */
@@ -55,7 +59,7 @@ export type PlanInputs = Pick<Inputs, "tiers" | "policy" | "floors">;
 export type RowInputs = Pick<
   Inputs,
   | ("method" | "calibration" | "calibrationSamples" | "calibrationLength")
-  | ("verify" | "evaluation" | "evaluationSamples")
+  | ("verify" | "evaluation" | "evaluationSamples" | "evaluationLength")
 >;
 
 /** The raw text of an input; empty where it is absent. */
@@ -92,6 +96,7 @@ export function parseInputs(
     verify: values.verify,
     evaluation: values.evaluation,
     evaluationSamples: values["evaluation-samples"],
+    evaluationLength: values["evaluation-length"],
     gates: parseGates(values, chosen),
     hubEndpoint: values["hub-endpoint"] || environment.HF_ENDPOINT || "https://huggingface.co",
     hubToken: values["hub-token"] || environment.HF_TOKEN || null,
@@ -100,6 +105,7 @@ export function parseInputs(
     dryRun: values["dry-run"],
     overwrite: values.overwrite,
     workers: values.workers,
+    memoryLimit: values["memory-limit"],
   });
 }
 

@@ -1,5 +1,14 @@
 import { methods, propagations, repairs } from "../quantize/tuning-record.ts";
-import { choice, count, optionalCount, parsed, plain, several, toggle } from "./input-kinds.ts";
+import {
+  choice,
+  count,
+  optionalCount,
+  optionalSize,
+  parsed,
+  plain,
+  several,
+  toggle,
+} from "./input-kinds.ts";
 import { everyCommand, type InputRow, measuring } from "./input-row.ts";
 import { parseText } from "./input-values.ts";
 
@@ -105,10 +114,19 @@ export const evaluationInputs = [
     name: "evaluation-samples",
     group: "Evaluation",
     commands: everyCommand,
-    default: "128",
+    default: "",
     only: "evaluated",
-    ...count("<rows>", 1, 4096),
-    doc: "Evaluation rows of 256 tokens, 1 to 4096",
+    ...optionalCount("<rows>", 1, 4096),
+    doc: "Evaluation rows, 1 to 4096. Empty means 128, or 64 above 4 B parameters",
+  },
+  {
+    name: "evaluation-length",
+    group: "Evaluation",
+    commands: everyCommand,
+    default: "",
+    only: "evaluated",
+    ...optionalCount("<tokens>", 16, 8192),
+    doc: "Tokens per evaluation row, 16 to 8192. Empty means 256, or 128 above 4 B parameters",
   },
   {
     name: "max-kl",
@@ -165,11 +183,11 @@ export const runInputs = [
   {
     name: "work-dir",
     group: "Run",
-    commands: measuring,
+    commands: everyCommand,
     default: "",
     ...plain("<folder>"),
     doc:
-      "Folder for the finished tiers. Empty means `oqe-work`, in the runner's temporary " +
+      "Folder for the finished tiers, and for what does not fit in memory. Empty means `oqe-work`, in the runner's temporary " +
       "folder (Action) or in the current folder (`oqe`)",
   },
   {
@@ -203,5 +221,15 @@ export const runInputs = [
     default: "",
     ...optionalCount("<threads>", 1, 64),
     doc: "Kernel threads, 1 to 64. Empty means one per core. The result is the same for any number",
+  },
+  {
+    name: "memory-limit",
+    group: "Run",
+    commands: everyCommand,
+    default: "",
+    ...optionalSize("<size>"),
+    doc:
+      "Memory that the run may use, such as `4GB`. What does not fit goes to files in the work " +
+      "folder; the result is the same. Empty means 60 % of the machine's memory",
   },
 ] as const satisfies readonly InputRow[];

@@ -1,20 +1,20 @@
 import type { Packed } from "./packed.ts";
 import type { CastJob } from "./routines/cast.ts";
 import type { PackedRows } from "./routines/dequantize.ts";
-import type { QuantizeTile } from "./routines/quantize.ts";
+import type { QuantizeRows } from "./routines/quantize.ts";
 import type { AnswerOf, JobOf, RoutineName } from "./routines.ts";
 import type { Width } from "./width.ts";
 
-/** A tile at one width. Its bytes lie over SharedArrayBuffers, ready to be written to a file. */
-export interface QuantizedTile extends Packed, Width {
-  /** Σ (w - ŵ)² over the tile, ŵ from the values as stored. */
+/** Rows at one width. Its bytes lie over SharedArrayBuffers, ready to be written to a file. */
+export interface QuantizedRows extends Packed, Width {
+  /** Σ (w - ŵ)² over the rows, ŵ from the values as stored. */
   readonly squaredError: number;
 }
 
 export interface QuantizeResult {
   /** In the order of the widths asked for. */
-  readonly tiles: readonly QuantizedTile[];
-  /** Σ w² over the tile. */
+  readonly byWidth: readonly QuantizedRows[];
+  /** Σ w² over the rows. */
   readonly energy: number;
   /** NaN and ±Inf elements. With any the base is unusable; the caller names the tensor. */
   readonly nonFinite: number;
@@ -43,7 +43,7 @@ export interface Kernel {
   /** Any routine by name. The job's arrays lie over SharedArrayBuffers. */
   run<N extends RoutineName>(name: N, job: JobOf<N>): Promise<AnswerOf<N>>;
   /** `run("quantize")` into buffers of the kernel's own. Weights in other memory are copied. */
-  quantize(tile: QuantizeTile): Promise<QuantizeResult>;
+  quantize(rows: QuantizeRows): Promise<QuantizeResult>;
   /** `run("dequantize")` into new memory: float32 `[rows, columns]`. */
   dequantize(rows: PackedRows): Promise<Float32Array<SharedArrayBuffer>>;
   /** `run("cast")` into new memory. */

@@ -1,4 +1,4 @@
-/** Buffer sizes are multiples of this, so that tiles of similar size can reuse one buffer. */
+/** Buffer sizes are multiples of this, so that jobs of similar size can reuse one buffer. */
 const granule = 1 << 20;
 
 /**

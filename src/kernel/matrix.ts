@@ -30,6 +30,14 @@ export function rowsOf({ data, columns }: Matrix, start: number, end: number): M
   return { data: data.subarray(start * columns, end * columns), rows: end - start, columns };
 }
 
+/** Copies all values of a matrix into another one of the same shape. */
+export function copyMatrix(from: Matrix, into: Matrix): void {
+  const [source, target] = [from, into].map(({ data }) =>
+    Buffer.from(data.buffer, data.byteOffset, data.byteLength),
+  ) as [Buffer, Buffer];
+  source.copy(target); // much faster than `set` in shared memory
+}
+
 /** Output rows `[start, end)` of a weight: the same memory. */
 export function weightRows({ bytes, dtype, columns }: Weight, start: number, end: number): Weight {
   const rowBytes = columns * bytesPerElement[dtype]!;
@@ -39,6 +47,20 @@ export function weightRows({ bytes, dtype, columns }: Weight, start: number, end
     rows: end - start,
     columns,
   };
+}
+
+/** Weights one below the other as one weight. A single one is not copied. */
+export function joinRows(parts: readonly Weight[]): Weight {
+  const [first] = parts;
+  if (first === undefined) throw new RangeError("no parts to join");
+  if (parts.length === 1) return first;
+  const bytes = sharedBytes(parts.reduce((sum, part) => sum + part.bytes.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    bytes.set(part.bytes, at);
+    at += part.bytes.length;
+  }
+  return { ...first, bytes, rows: parts.reduce((sum, { rows }) => sum + rows, 0) };
 }
 
 /** The bytes of a typed array: the same memory. */

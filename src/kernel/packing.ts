@@ -6,35 +6,35 @@ import { packedBytes } from "./packed.ts";
 import { failOf } from "./routine.ts";
 import type { CastJob } from "./routines/cast.ts";
 import type { PackedRows } from "./routines/dequantize.ts";
-import { checkQuantize, describeQuantize, type QuantizeTile } from "./routines/quantize.ts";
+import { checkQuantize, describeQuantize, type QuantizeRows } from "./routines/quantize.ts";
 
 type Runner = Pick<Kernel, "run" | "workers">;
 
 /** Quantizes into one buffer of `leases`. `Kernel.quantize` describes it. */
-export async function quantizeTile(
+export async function quantizeRows(
   kernel: Runner,
   leases: Leases,
-  tile: QuantizeTile,
+  rows: QuantizeRows,
 ): Promise<QuantizeResult> {
   // Check before memory is taken: contradicting sizes could ask for any amount of it.
-  checkQuantize(tile, failOf(describeQuantize(tile)));
+  checkQuantize(rows, failOf(describeQuantize(rows)));
   const cutter = new Cutter();
-  const isShared = tile.weights.buffer instanceof SharedArrayBuffer;
-  const place = cutter.place(isShared ? 0 : tile.weights.byteLength);
-  const places = tile.widths.map((width) => {
-    const { words, scales, biases } = packedBytes(tile, width, tile.store);
+  const isShared = rows.weights.buffer instanceof SharedArrayBuffer;
+  const place = cutter.place(isShared ? 0 : rows.weights.byteLength);
+  const places = rows.widths.map((width) => {
+    const { words, scales, biases } = packedBytes(rows, width, rows.store);
     return [words, scales, biases].map((bytes) => cutter.place(bytes));
   });
   const buffer = leases.take(cutter.size);
-  const weights = isShared ? tile.weights : place(buffer);
-  if (!isShared) weights.set(tile.weights);
+  const weights = isShared ? rows.weights : place(buffer);
+  if (!isShared) weights.set(rows.weights);
   const out = places.map((parts) => {
     const [words, scales, biases] = parts.map((part) => part(buffer));
     return { words: words!, scales: scales!, biases: biases! };
   });
-  const answer = await kernel.run("quantize", { ...tile, weights, out });
+  const answer = await kernel.run("quantize", { ...rows, weights, out });
   return {
-    tiles: tile.widths.map((width, i) => ({
+    byWidth: rows.widths.map((width, i) => ({
       ...width,
       ...out[i]!,
       squaredError: answer.squaredErrors[i]!,

@@ -4,7 +4,7 @@ import { afterEach, expect, test } from "vitest";
 import { assets } from "../ground/assets.ts";
 import type { Kernel, QuantizeResult } from "./kernel-types.ts";
 import { openKernel } from "./pool.ts";
-import type { QuantizeTile } from "./routines/quantize.ts";
+import type { QuantizeRows } from "./routines/quantize.ts";
 
 const open: Kernel[] = [];
 afterEach(() => Promise.all(open.splice(0).map((kernel) => kernel.close())));
@@ -16,7 +16,7 @@ async function kernelOf(workers: number): Promise<Kernel> {
 }
 
 /** A matrix of float32 `[rows, 384]`, at several widths. */
-function jobOf(rows: number, from = 0): QuantizeTile {
+function jobOf(rows: number, from = 0): QuantizeRows {
   const columns = 384;
   const values = Float32Array.from({ length: rows * columns }, (_, k) =>
     Math.sin((from * columns + k) ** 1.1),
@@ -31,13 +31,13 @@ function jobOf(rows: number, from = 0): QuantizeTile {
 }
 
 /** An answer without its function, for comparing. */
-const plain = ({ tiles, energy, nonFinite }: QuantizeResult) => ({ tiles, energy, nonFinite });
+const plain = ({ byWidth, energy, nonFinite }: QuantizeResult) => ({ byWidth, energy, nonFinite });
 
 /**
  * A row whose operands exceed the memory of an instance, so the job traps. The memory is reserved
  * but never touched.
  */
-function trap(): QuantizeTile {
+function trap(): QuantizeRows {
   const weights = new Uint8Array(new SharedArrayBuffer(1.92e9));
   const shape = {
     rows: 1,
@@ -49,7 +49,7 @@ function trap(): QuantizeTile {
   return { weights, ...shape, widths: [{ bits: 4, groupSize: 64 }] };
 }
 
-test("bytes do not depend on the number of workers or on the row tiles", async () => {
+test("bytes do not depend on the number of workers or on how the rows are divided", async () => {
   const rows = 130;
   const whole = await (await kernelOf(1)).quantize(jobOf(rows));
   for (const [workers, step] of [
@@ -67,9 +67,9 @@ test("bytes do not depend on the number of workers or on the row tiles", async (
     const parts = await Promise.all(
       starts.map((at) => kernel.quantize(jobOf(Math.min(step, rows - at), at))),
     );
-    for (const [i, tile] of whole.tiles.entries()) {
+    for (const [i, one] of whole.byWidth.entries()) {
       for (const part of ["words", "scales", "biases"] as const) {
-        expect(Buffer.concat(parts.map(({ tiles }) => tiles[i]![part])).equals(tile[part])).toBe(
+        expect(Buffer.concat(parts.map(({ byWidth }) => byWidth[i]![part])).equals(one[part])).toBe(
           true,
         );
       }
@@ -78,15 +78,17 @@ test("bytes do not depend on the number of workers or on the row tiles", async (
   }
 });
 
-test("a tile larger than an arena slab gives the same bytes as its parts", async () => {
+test("rows beyond an arena slab give the same bytes as its parts", async () => {
   const kernel = await kernelOf(2);
   const [whole, ...parts] = await Promise.all(
     [jobOf(900), jobOf(450), jobOf(450, 450)].map((job) => kernel.quantize(job)),
   );
-  for (const [i, tile] of whole!.tiles.entries()) {
-    expect(Buffer.concat(parts.map(({ tiles }) => tiles[i]!.words)).equals(tile.words)).toBe(true);
-    const sum = parts.reduce((total, { tiles }) => total + tiles[i]!.squaredError, 0);
-    expect(Math.abs(sum - tile.squaredError)).toBeLessThan(1e-12 * sum);
+  for (const [i, one] of whole!.byWidth.entries()) {
+    expect(Buffer.concat(parts.map(({ byWidth }) => byWidth[i]!.words)).equals(one.words)).toBe(
+      true,
+    );
+    const sum = parts.reduce((total, { byWidth }) => total + byWidth[i]!.squaredError, 0);
+    expect(Math.abs(sum - one.squaredError)).toBeLessThan(1e-12 * sum);
   }
 });
 
@@ -95,16 +97,16 @@ test("answers are exact views over shared memory, and operands at odd offsets wo
   const job = jobOf(3);
   const odd = new Uint8Array(new SharedArrayBuffer(job.weights.length + 3), 3);
   odd.set(job.weights);
-  const [{ tiles }, again] = await Promise.all([
+  const [{ byWidth }, again] = await Promise.all([
     kernel.quantize(job),
     kernel.quantize({ ...job, weights: odd }),
   ]);
-  expect(again.tiles).toEqual(tiles);
-  for (const tile of tiles) {
-    for (const bytes of [tile.words, tile.scales, tile.biases]) {
+  expect(again.byWidth).toEqual(byWidth);
+  for (const one of byWidth) {
+    for (const bytes of [one.words, one.scales, one.biases]) {
       expect(bytes.buffer).toBeInstanceOf(SharedArrayBuffer);
     }
-    const values = await kernel.dequantize({ ...tile, store: "BF16", rows: 3, columns: 384 });
+    const values = await kernel.dequantize({ ...one, store: "BF16", rows: 3, columns: 384 });
     expect([values.buffer.constructor, values.length]).toEqual([SharedArrayBuffer, 3 * 384]);
   }
 });
@@ -112,14 +114,14 @@ test("answers are exact views over shared memory, and operands at odd offsets wo
 test("later jobs reuse released buffers, and old contents do not affect them", async () => {
   const kernel = await kernelOf(2);
   const fresh = await kernel.quantize(jobOf(64));
-  const kept = structuredClone(plain(fresh).tiles.map(({ words }) => Array.from(words)));
-  const first = fresh.tiles[0]!.words.buffer;
+  const kept = structuredClone(plain(fresh).byWidth.map(({ words }) => Array.from(words)));
+  const first = fresh.byWidth[0]!.words.buffer;
   fresh.release();
   const other = await kernel.quantize(jobOf(60, 1000));
-  expect(other.tiles[0]!.words.buffer).toBe(first);
+  expect(other.byWidth[0]!.words.buffer).toBe(first);
   other.release();
   const again = await kernel.quantize(jobOf(64));
-  expect(again.tiles.map(({ words }) => Array.from(words))).toEqual(kept);
+  expect(again.byWidth.map(({ words }) => Array.from(words))).toEqual(kept);
 });
 
 test("a trap rejects only its own job and names it", async () => {
@@ -150,7 +152,7 @@ test("a job with contradicting operands is refused before it reaches a worker", 
   const kernel = await kernelOf(1);
   const job = jobOf(2);
   const width = { bits: 4, groupSize: 64 } as const;
-  const bad: [Partial<Record<keyof QuantizeTile, unknown>>, string][] = [
+  const bad: [Partial<Record<keyof QuantizeRows, unknown>>, string][] = [
     [{ columns: 96, rows: 8 }, "96 columns are not a multiple of the group of 64"],
     [{ rows: 3 }, "3072 bytes, expected 4608"],
     [{ rows: 0 }, "above 0"],
@@ -161,14 +163,14 @@ test("a job with contradicting operands is refused before it reaches a worker", 
     [{ store: "I8" }, "I8 is not a float dtype"],
   ];
   for (const [change, message] of bad) {
-    const answer = kernel.quantize({ ...job, ...change } as QuantizeTile);
+    const answer = kernel.quantize({ ...job, ...change } as QuantizeRows);
     await expect(answer).rejects.toMatchObject({
       code: "INTERNAL",
       message: expect.stringContaining(message),
     });
   }
-  const { tiles } = await kernel.quantize(job);
-  const back = { ...tiles[0]!, store: "BF16", rows: 2, columns: 384 } as const;
+  const { byWidth } = await kernel.quantize(job);
+  const back = { ...byWidth[0]!, store: "BF16", rows: 2, columns: 384 } as const;
   for (const part of ["words", "scales", "biases"] as const) {
     const short = kernel.dequantize({ ...back, [part]: back[part].subarray(1) });
     await expect(short).rejects.toMatchObject({

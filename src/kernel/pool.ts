@@ -8,11 +8,11 @@ import { memoryHint, OqeError, outOfMemory } from "../ground/errors.ts";
 import { isOutOfMemory, reasonOf } from "../ground/reasons.ts";
 import type { CastResult, Kernel, QuantizeResult } from "./kernel-types.ts";
 import { Leases } from "./lease.ts";
-import { castElements, dequantizeRows, quantizeTile } from "./packing.ts";
+import { castElements, dequantizeRows, quantizeRows } from "./packing.ts";
 import { failOf } from "./routine.ts";
 import type { CastJob } from "./routines/cast.ts";
 import type { PackedRows } from "./routines/dequantize.ts";
-import type { QuantizeTile } from "./routines/quantize.ts";
+import type { QuantizeRows } from "./routines/quantize.ts";
 import { type AnswerOf, type JobOf, type RoutineName, routineOf, type Task } from "./routines.ts";
 
 /** Beyond this, memory bandwidth limits the speed. */
@@ -98,8 +98,8 @@ class Pool implements Kernel {
     return this.#seats.length;
   }
 
-  quantize(tile: QuantizeTile): Promise<QuantizeResult> {
-    return quantizeTile(this, this.#leases, tile);
+  quantize(rows: QuantizeRows): Promise<QuantizeResult> {
+    return quantizeRows(this, this.#leases, rows);
   }
 
   dequantize(rows: PackedRows): Promise<Float32Array<SharedArrayBuffer>> {

@@ -9,7 +9,7 @@ export const mostRows = {
   /** Smaller, because tiles of a factor wait for each other. */
   factor: 384,
 } as const;
-/** Whole tiles of the product in registers (gemm.rs). */
+/** Whole micro-tiles of the product (gemm.rs). */
 const unit = 24;
 
 /**

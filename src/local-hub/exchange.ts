@@ -91,9 +91,8 @@ export async function send(
   keep = 1,
 ): Promise<void> {
   const { body } = reply;
-  const isSlice = body !== undefined && typeof body === "object" && "file" in body;
-  const bytes = isSlice ? null : encode(body);
-  const length = isSlice ? body.end - body.start : bytes!.length;
+  const bytes = isSlice(body) ? null : encode(body);
+  const length = bytesOf(reply);
   response.writeHead(reply.status, {
     ...(body !== undefined && typeof body === "object" && "json" in body
       ? { "Content-Type": "application/json; charset=utf-8" }
@@ -104,7 +103,7 @@ export async function send(
   const wanted = Math.floor(length * keep);
   if (withBody && wanted > 0) {
     if (bytes) response.write(bytes.subarray(0, wanted));
-    else if (isSlice) {
+    else if (isSlice(body)) {
       const source = createReadStream(body.file, {
         start: body.start,
         end: body.start + wanted - 1,
@@ -117,6 +116,15 @@ export async function send(
     await new Promise<void>((resolve) => response.write("", () => resolve()));
     response.destroy();
   } else response.end();
+}
+
+/** Size of the body. */
+export function bytesOf({ body }: Reply): number {
+  return isSlice(body) ? body.end - body.start : encode(body).length;
+}
+
+function isSlice(body: Reply["body"]): body is FileSlice {
+  return body !== undefined && typeof body === "object" && "file" in body;
 }
 
 function encode(body: Exclude<Reply["body"], FileSlice>): Buffer {

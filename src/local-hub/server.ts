@@ -1,7 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { Refusal, refuse } from "./errors.ts";
-import { json, type Reply, refusalReply, send } from "./exchange.ts";
+import { bytesOf, json, type Reply, refusalReply, send } from "./exchange.ts";
 import { type Fault, takeFault } from "./faults.ts";
 
 export interface SeenRequest {
@@ -11,6 +11,8 @@ export interface SeenRequest {
   readonly origin: "hub" | "storage";
   /** 0 if a fault cut the connection before the answer. */
   readonly status: number;
+  /** Size of the answer's body. */
+  readonly bytes: number;
 }
 
 export interface Serving {
@@ -61,8 +63,8 @@ async function exchange(
   response: ServerResponse,
 ): Promise<void> {
   const { method = "", url = "", headers } = request;
-  const seen = (status: number) =>
-    how.onRequest?.({ method, url, headers, origin: how.origin, status });
+  const seen = (status: number, bytes = 0) =>
+    how.onRequest?.({ method, url, headers, origin: how.origin, status, bytes });
   const fault = takeFault(how.faults, `${method} ${url}`);
   response.setHeader("X-Request-Id", `local-${++requests}`);
   try {
@@ -80,7 +82,7 @@ async function exchange(
       request.socket.resetAndDestroy();
       return;
     }
-    seen(reply.status);
+    seen(reply.status, method === "HEAD" ? 0 : bytesOf(reply));
     await send(response, reply, method !== "HEAD", fault === "truncate" ? 0.5 : 1);
   } catch {
     // The client is gone, or a file vanished during the answer: no further answer is possible.

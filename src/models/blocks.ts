@@ -18,7 +18,7 @@ import { visitorsOf } from "./routing.ts";
  */
 
 /** Rows of the embedding table in memory at once. */
-const tableRows = 8192;
+export const tableRows = 8192;
 
 /** `[tokens, hidden]` rows of the role `embeddings`. */
 export async function embed(
@@ -119,7 +119,7 @@ export async function mixture(
   const y = newMatrix(x.rows, x.columns);
   const tasks = visitors.map(({ tokens, weights, near }, e) => async () => {
     const rows = await ops.gather(x, tokens);
-    const out = await expert(e, rows, at.wantsNear ? await ops.gather(x, near) : undefined);
+    const out = await expert(e, rows, at.wantsNear(e) ? await ops.gather(x, near) : undefined);
     return { tokens, weights, out };
   });
   for await (const { tokens, weights, out } of inOrder(tasks, ops.kernel.workers + 1)) {
@@ -131,6 +131,6 @@ export async function mixture(
 async function routes(at: BlockContext, x: Matrix, rules: RouterRules) {
   const logits = await at.ops.linear(x, asWeight(await at.router("router", x), x.columns));
   const own = await at.ops.route(logits, rules);
-  const followed = at.routes(own);
+  const followed = await at.routes(own);
   return followed === own ? own : at.ops.reroute(own, followed, rules);
 }

@@ -55,9 +55,9 @@ export interface BlockContext extends WalkContext {
    * Gets the router's choice and returns the choice to follow. If it returns another one, the model
    * visits those experts, with weights computed from its own scores.
    */
-  routes(own: Routing): Routing;
-  /** Whether `near` is used. It costs the products of three times as many tokens. */
-  readonly wantsNear: boolean;
+  routes(own: Routing): Routing | Promise<Routing>;
+  /** Whether an expert's `near` is used. It costs the products of three times as many tokens. */
+  wantsNear(expert: number): boolean;
 }
 
 /** The forward pass of an architecture, block by block. No step changes its operands. */

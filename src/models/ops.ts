@@ -37,11 +37,21 @@ export class Ops {
   /** `x · Wᵀ + bias`, `[rows, out]`. */
   async linear(x: Matrix, weight: Weight, bias: Floats | null = null): Promise<Matrix> {
     const y = newMatrix(x.rows, weight.rows);
-    await eachPiece(x.rows, productRows, (start, end) => {
-      const job = { x: rowsOf(x, start, end), rows: null, weight, bias, y: rowsOf(y, start, end) };
-      return this.kernel.run("linear", job);
-    });
+    await this.linearInto(x, weight, bias, { y, left: 0 });
     return y;
+  }
+
+  /** The same, into columns `[left, left + out)` of y. */
+  async linearInto(
+    x: Matrix,
+    weight: Weight,
+    bias: Floats | null,
+    { y, left }: { readonly y: Matrix; readonly left: number },
+  ): Promise<void> {
+    await eachPiece(x.rows, productRows, (start, end) => {
+      const rows = { x: rowsOf(x, start, end), rows: null, y: rowsOf(y, start, end) };
+      return this.kernel.run("linear", { ...rows, weight, bias, left });
+    });
   }
 
   /** `x · weight / √(mean of x² + eps)` by row. */

@@ -1,7 +1,8 @@
 import type { ModelConfig } from "../checkpoint/model-config.ts";
-import type { Matrix, Weight } from "../kernel/matrix.ts";
+import { type Matrix, newMatrix, type Weight } from "../kernel/matrix.ts";
 import type { Architecture } from "./architecture.ts";
 import { tensor } from "./blocks.ts";
+import { integer } from "./config-fields.ts";
 import type { BlockContext, LinearOptions, WalkContext } from "./forward.ts";
 import type { LayerKind } from "./layer-kind.ts";
 import type { Ops } from "./ops.ts";
@@ -34,7 +35,7 @@ export interface RunOptions {
   /** Tokens of a sequence. */
   readonly length: number;
   /** As BlockContext.routes, of a layer. Default: the model's own choice. */
-  readonly routes?: (layer: number, own: Routing) => Routing;
+  readonly routes?: (layer: number, own: Routing) => Routing | Promise<Routing>;
   /** As BlockContext.router, of a layer. Default: the model's own gate. */
   readonly router?: (
     layer: number,
@@ -70,7 +71,13 @@ export async function logitsOf(model: Model, x: Matrix): Promise<Matrix> {
   return (await openHead(model))(x);
 }
 
-/** The same as a function for many calls: the matrix of the head is read once. */
+/** Elements of a head that are in memory as float32 at once. */
+const mostOfHead = 2 ** 25;
+
+/**
+ * The same as a function for many calls. A small matrix is read once; of a large one, some rows
+ * after the other are read in every call.
+ */
 export async function openHead({
   architecture,
   config,
@@ -78,9 +85,22 @@ export async function openHead({
   ops,
 }: Model): Promise<(x: Matrix) => Promise<Matrix>> {
   const role = headRole(architecture, config);
-  const weight = await weights.matrix(null, role);
   const bias = await weights.unquantized(null, `${role}.bias`);
-  return (x) => ops.linear(x, weight, bias);
+  const [vocabulary, hidden] = [integer(config, "vocab_size"), integer(config, "hidden_size")];
+  if (vocabulary * hidden <= mostOfHead) {
+    const weight = await weights.matrix(null, role);
+    return (x) => ops.linear(x, weight, bias);
+  }
+  const rows = Math.ceil(mostOfHead / hidden);
+  return async (x) => {
+    const y = newMatrix(x.rows, vocabulary);
+    for (let left = 0; left < vocabulary; left += rows) {
+      const range = [left, Math.min(vocabulary, left + rows)] as const;
+      const weight = await weights.matrix(null, role, undefined, range);
+      await ops.linearInto(x, weight, bias === null ? null : bias.subarray(...range), { y, left });
+    }
+    return y;
+  };
 }
 
 /** Name of the role of a kind outside the blocks. */
@@ -95,6 +115,11 @@ export function headRole(architecture: Architecture, config: ModelConfig): strin
   const own = architecture.outer.find(({ kind }) => kind === "head");
   const isThere = own !== undefined && (own.when?.(config) ?? true);
   return outerRole(architecture, isThere ? "head" : "embeddings");
+}
+
+/** Whether the head's matrix is the embeddings. */
+export function isTiedTable({ architecture, config }: Omit<Model, "ops" | "weights">): boolean {
+  return headRole(architecture, config) === outerRole(architecture, "embeddings");
 }
 
 /** A context that answers with the model's own weights. `layer` is null outside the blocks. */
@@ -133,6 +158,6 @@ export function blockContext(
     pool: async () => {},
     router: (role, x) => options.router?.(layer, role, x) ?? tensor(plain, role),
     routes: (own) => options.routes?.(layer, own) ?? own,
-    wantsNear: false,
+    wantsNear: () => false,
   };
 }

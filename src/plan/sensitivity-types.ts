@@ -10,6 +10,7 @@ import {
   object,
   oneOf,
   sha256,
+  share,
 } from "../ground/schema.ts";
 import type { Bits } from "../kernel/width.ts";
 
@@ -106,6 +107,17 @@ export const criticalExpert = {
   damage: amount,
 };
 
+/**
+ * A table that is both embeddings and head, tuned with some mixes of the Hessians of both uses
+ * (docs/tuning.md). `mix`: share of the head. `cost`: nats of KL with the table alone at the
+ * probe's width, in both uses, with its share of the cost of flips.
+ */
+export const tiedTable = object({
+  /** The one with the least cost. */
+  mix: share,
+  tried: list(object({ mix: share, forcedKl: amount, flipPower: amount, cost: amount }), 16),
+});
+
 /** Result of `oqe sensitivity`: the measurements that plans and cards use. Plain JSON. */
 const sensitivityFields = object({
   format: oneOf([1]),
@@ -118,8 +130,8 @@ const sensitivityFields = object({
   /** Weight of each domain in the costs, in the order of `domains`. Mean 1. */
   domainWeights: list(amount, most.domains),
   /**
-   * KL in nats per unit of relative noise power. The noise is added to the hidden states before
-   * layer `depth`; routes are forced.
+   * KL in nats per unit of relative error power in the hidden states before layer `depth`, from
+   * the probes of the block before it; routes are forced.
    */
   depthGain: list(depthGain),
   /**
@@ -131,6 +143,8 @@ const sensitivityFields = object({
   /** Predicted and actual Hessian-weighted error of a sample of tensors that were really tuned. */
   check: list(object(checkedTensor)),
   tensors: list(measuredTensor, most.tensors),
+  /** null: embeddings and head are two tables, or none is quantized. */
+  tied: v.nullable(tiedTable),
   /** Empty for a model without routed experts. */
   experts: list(layerExperts),
   /** Experts whose error damages a domain most, worst first: 5 % of all, at most 16 per domain. */

@@ -1,4 +1,4 @@
-import { grouped } from "../ground/digits.ts";
+import { grouped, parseSize, sizeUnits, splitSize } from "../ground/digits.ts";
 import { OqeError } from "../ground/errors.ts";
 import { bytesPerElement, type FloatDtype } from "../kernel/dtype.ts";
 import type { Bits, Width } from "../kernel/width.ts";
@@ -13,7 +13,6 @@ export type Target =
 
 export type TierChoice = Tier | Target;
 
-const units = { GB: 1e9, GiB: 2 ** 30, MB: 1e6, MiB: 2 ** 20 } as const;
 const mostBpw = 16;
 
 /**
@@ -24,7 +23,7 @@ const mostBpw = 16;
 export function parseTargets(bpw: string, size: string): readonly Target[] {
   const targets = [
     ...split(bpw).map(parseBpw),
-    ...split(size.replace(/(\d)\s+([a-z])/gi, "$1$2")).map(parseSize),
+    ...split(size.replace(/(\d)\s+([a-z])/gi, "$1$2")).map(parseTargetSize),
   ];
   const twice = targets.find(
     ({ name }, at) => targets.findIndex((other) => other.name === name) < at,
@@ -50,21 +49,16 @@ function parseBpw(text: string): Target {
   return { name: `oQ${Number.isInteger(bpw) ? bpw.toFixed(1) : bpw}e`, bpw };
 }
 
-function parseSize(text: string): Target {
-  const [, digits, unit] = /^(\d{1,5}(?:\.\d{1,3})?)(GB|GiB|MB|MiB)$/i.exec(text) ?? [];
-  const known = Object.keys(units).find((name) => name.toLowerCase() === unit?.toLowerCase());
-  if (known === undefined || Number(digits) === 0) {
+function parseTargetSize(text: string): Target {
+  const size = splitSize(text);
+  if (size === null || size.count === 0) {
     throw new OqeError(
       "BAD_INPUT",
       `target-size: "${text}" is not a size`,
-      `A number with at most three decimals and ${Object.keys(units).join(", ")}, as in 18GB.`,
+      `A number with at most three decimals and ${sizeUnits.join(", ")}, as in 18GB.`,
     );
   }
-  const count = Number(digits);
-  return {
-    name: `oQ${count}${known}e`,
-    bytes: Math.floor(count * units[known as keyof typeof units]),
-  };
+  return { name: `oQ${size.count}${size.unit}e`, bytes: parseSize(text)! };
 }
 
 /** The flag that requests the tier of this name, and its value. */

@@ -1,8 +1,6 @@
-import { baseWeights } from "../base/base-weights.ts";
 import type { Matrix } from "../kernel/matrix.ts";
 import type { PlannedTensor } from "../models/architecture.ts";
 import type { LayerKind } from "../models/layer-kind.ts";
-import type { Model } from "../models/run.ts";
 import { type VisitedMatrix, visitBlock } from "./block-visit.ts";
 import type { HessianWatch } from "./input-hessians.ts";
 import { tuneForTiers } from "./matrix-tuner.ts";
@@ -31,7 +29,7 @@ export function tuneBlock(walk: TuneWalk, place: BlockPlace, x: Matrix): Promise
     return (await tuneForTiers(walk, { ...matrix, target })) ?? matrix.weight;
   };
   const visit = {
-    model: uncheckedMatrices(walk),
+    model: walk.model,
     ...{ layer, kind, tools },
     run: { length: calibration.length, ...routers?.recorders(walk.model.weights) },
     quantized,
@@ -39,12 +37,6 @@ export function tuneBlock(walk: TuneWalk, place: BlockPlace, x: Matrix): Promise
     visit: tuneOne,
   };
   return visitBlock(visit, x);
-}
-
-/** Matrices are not checked when they are read: tuning counts their values that are not finite. */
-function uncheckedMatrices({ model, base, tools }: TuneWalk): Model {
-  const { matrix } = baseWeights(base, tools.kernel);
-  return { ...model, weights: { ...model.weights, matrix } };
 }
 
 function watchBlock({ ledger, calibration }: TuneWalk, layer: number): HessianWatch {

@@ -31,6 +31,10 @@ export interface BlockVisit {
   readonly watch: HessianWatch;
   /** Called once for each quantized matrix. Returns the weight that the forward pass uses. */
   readonly visit: (matrix: VisitedMatrix) => Promise<Weight>;
+  /** Experts that are not visited: they need no Hessian. Default: none. */
+  readonly passes?: (expert: number) => boolean;
+  /** Called in place of `visit` for these. */
+  readonly pass?: (matrix: Omit<VisitedMatrix, "x" | "hessian">) => Promise<void>;
 }
 
 /**
@@ -47,7 +51,7 @@ export async function visitBlock(request: BlockVisit, x: Matrix): Promise<Matrix
 }
 
 function visitingContext(
-  { model, layer, kind, run, tools, quantized, visit }: BlockVisit,
+  { model, layer, kind, run, tools, quantized, visit, passes = () => false, pass }: BlockVisit,
   hessians: InputHessians,
 ): BlockContext {
   const plain = blockContext(model, layer, kind, run);
@@ -56,6 +60,10 @@ function visitingContext(
     const own = await plain.weight(role, x, options);
     const tensor = tensors.get(role);
     if (tensor === undefined) return own;
+    if (options.expert !== undefined && passes(options.expert)) {
+      await pass?.({ tensor, expert: options.expert, weight: own });
+      return own;
+    }
     const shared = hessians.share(tensor, x, options);
     const hessian = await shared.hessian;
     const used = await visit({ tensor, expert: options.expert ?? 0, weight: own, x, hessian });
@@ -65,5 +73,6 @@ function visitingContext(
   const linear: BlockContext["linear"] = async (role, x, options) =>
     model.ops.linear(x, await weight(role, x, options), await plain.unquantized(`${role}.bias`));
   const pool: BlockContext["pool"] = (fedBy, x) => hessians.pool(fedBy, x);
-  return { ...plain, weight, linear, pool, wantsNear: tools.settings.nearWeight > 0 };
+  const wantsNear = (expert: number) => tools.settings.nearWeight > 0 && !passes(expert);
+  return { ...plain, weight, linear, pool, wantsNear };
 }

@@ -42,7 +42,7 @@ async function seen(): Promise<{ hessian: Hessian; x: Float32Array; tokens: numb
 }
 
 const job = (hessian: Hessian | null) => ({
-  weights,
+  sources: [weights],
   from: "F32" as const,
   rows,
   columns,
@@ -98,7 +98,7 @@ describe("a forecast of tuning", () => {
     spoiled.set(weights);
     new Float32Array(spoiled.buffer)[77] = Number.NaN;
     const { hessian } = await seen();
-    expect(await kernel.run("forecast", { ...job(hessian), weights: spoiled })).toMatchObject({
+    expect(await kernel.run("forecast", { ...job(hessian), sources: [spoiled] })).toMatchObject({
       nonFinite: 1,
     });
   });

@@ -2,7 +2,7 @@ import { factorize } from "../kernel/factorize.ts";
 import { gram as addGram } from "../kernel/grams.ts";
 import type { Kernel } from "../kernel/kernel-types.ts";
 import type { Leases } from "../kernel/lease.ts";
-import type { Matrix } from "../kernel/matrix.ts";
+import { type Matrix, newMatrix, sharedFloats } from "../kernel/matrix.ts";
 import type { TuningSettings } from "./tuning-settings.ts";
 import type { TuningTools } from "./tuning-tools.ts";
 
@@ -81,6 +81,27 @@ export async function collect(
   if (x.rows === 0) return;
   await addGram(kernel, { x, sums: gram.sums, alpha: weight });
   if (counted) gram.tokens += x.rows;
+}
+
+/** gram += weight · other, for the same number of channels. */
+export async function addScaled(
+  kernel: Kernel,
+  gram: Gram,
+  { sums, width }: Gram,
+  weight: number,
+): Promise<void> {
+  const by = newMatrix(width, width);
+  by.data.set(sums);
+  await kernel.run("scale", { x: by, factors: sharedFloats(width).fill(weight) });
+  const x = { data: gram.sums, rows: width, columns: width };
+  await kernel.run("elementwise", { what: "add", x, by });
+}
+
+/** Sum of the diagonal: the power of the input. */
+export function traceOf({ sums, width }: Gram): number {
+  let trace = 0;
+  for (let i = 0; i < width; i++) trace += sums[i * (width + 1)]!;
+  return trace;
 }
 
 /** Shrinks, damps, orders and factors. The same sums give the same bytes. */

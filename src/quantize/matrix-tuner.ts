@@ -5,15 +5,10 @@ import type { PlannedTensor } from "../models/architecture.ts";
 import type { Hessian } from "./hessian.ts";
 import { errorAgainst } from "./residual-repair.ts";
 import { tuneAimed } from "./tune-aimed.ts";
-import {
-  type MatrixRows,
-  rowsOfWeight,
-  type TunedSums,
-  type TuneOptions,
-  tuneMatrix,
-} from "./tune-matrix.ts";
+import { type MatrixRows, rowsOfWeight, type TuneOptions, tuneMatrix } from "./tune-matrix.ts";
 import type { TuneWalk } from "./tune-types.ts";
 import { copyOf, decodeMatrix, type TunedRows } from "./tuned-rows.ts";
+import type { TunedSums } from "./tuned-sums.ts";
 
 export interface MatrixTask {
   readonly tensor: PlannedTensor;
@@ -43,7 +38,8 @@ export async function tuneForTiers(walk: TuneWalk, task: MatrixTask): Promise<We
     await writer.write(tensor, expert * rows, part);
   };
   const { sweeps } = tools.settings;
-  const sums = await tuneRowsOf(walk, task, { hessian, widths, sweeps, write });
+  const alone = tensor.role.routed !== true;
+  const sums = await tuneRowsOf(walk, task, { hessian, widths, sweeps, alone, write });
   await refuseNonFinite(task, sums[0]!.nonFinite);
   const stored = walk.sequential
     ? await decodeMatrix(tools.kernel, parts, { columns, store: tools.storage })

@@ -1,12 +1,14 @@
 import { columnsOf, memberRows } from "../base/base-rows.ts";
 import { bytesPerElement } from "../kernel/dtype.ts";
-import type { Matrix, Weight } from "../kernel/matrix.ts";
+import { joinRows, type Matrix, type Weight, weightRows } from "../kernel/matrix.ts";
 import type { PlannedTensor } from "../models/architecture.ts";
-import { headRole, outerRole, plainContext } from "../models/run.ts";
-import { tuneHeadRows } from "./head-tuner.ts";
+import { tableRows } from "../models/blocks.ts";
+import { headRole, outerRole, plainContext, type WeightSource } from "../models/run.ts";
+import { type Lookup, tuneHeadRows } from "./head-tuner.ts";
+import type { Hessian } from "./hessian.ts";
 import { tuneForTiers } from "./matrix-tuner.ts";
 import { replaceMatrices } from "./replace-matrices.ts";
-import { tableHessian } from "./table-hessian.ts";
+import { hessianOfTable, tableHessian } from "./table-hessian.ts";
 import type { MatrixRows } from "./tune-matrix.ts";
 import type { TuneWalk } from "./tune-types.ts";
 
@@ -28,25 +30,35 @@ export function embedTokens(
 }
 
 /**
- * Tunes the embeddings; returns them as stored in a sequential walk, else null. A tied table is
- * tuned as the head instead. Until then the base's is looked up.
+ * The embeddings, if they are to be tuned with the blocks; null if they stay unquantized. A tied
+ * table is tuned after the last block. Until then the base's is looked up.
  */
-export async function tuneFirst(walk: TuneWalk): Promise<Weight | null> {
+export function tableToTune(walk: TuneWalk): PlannedTensor | null {
   const { architecture, config } = walk.model;
   const role = outerRole(architecture, "embeddings");
   const table = outerTensor(walk, role);
   if (role === headRole(architecture, config) || !walk.writer.isQuantized(table)) return null;
-  return tuneTable(walk, table);
+  return table;
 }
 
 /** Tunes the head. `x` are the hidden states after the last block. */
 export async function tuneLast(walk: TuneWalk, x: Matrix): Promise<void> {
-  const { model, calibration, writer } = walk;
+  const { model, calibration, writer, tools, lookup: gram } = walk;
   const { architecture, config } = model;
   const { length } = calibration;
-  const last = await architecture.forward.finish(plainContext(model, null, { length }), x);
   const head = outerTensor(walk, headRole(architecture, config));
-  if (writer.isQuantized(head)) await tuneHead(walk, head, last);
+  if (!writer.isQuantized(head)) return;
+  const { tiedMix: mix } = tools.settings;
+  if (gram !== null && mix === 0) {
+    await tuneRows(walk, head, {
+      source: model.weights,
+      hessian: await hessianOfTable(tools, gram),
+    });
+  } else {
+    const last = await architecture.forward.finish(plainContext(model, null, { length }), x);
+    await tuneHead(walk, head, { x: last, lookup: gram && { gram, mix } });
+  }
+  gram?.release();
 }
 
 /** The tensor of a role outside the blocks. */
@@ -54,27 +66,73 @@ function outerTensor({ base }: TuneWalk, role: string): PlannedTensor {
   return base.tensors.find((tensor) => tensor.layer === null && tensor.role.role === role)!;
 }
 
-async function tuneTable(walk: TuneWalk, tensor: PlannedTensor): Promise<Weight | null> {
-  const { base, model, tools } = walk;
+/** Parts of a table that are in memory at once while it is tuned. */
+const mostParts = 3;
+
+/** Reads any rows of a table from parts of `tableRows` rows. Each part is read once. */
+function readInParts(rows: number, readPart: MatrixRows["read"]): MatrixRows["read"] {
+  const parts = new Map<number, Promise<Weight>>();
+  const partAt = (row: number) => {
+    const first = row - (row % tableRows);
+    const part = parts.get(first) ?? readPart(first, Math.min(rows, first + tableRows));
+    parts.set(first, part);
+    if (parts.size > mostParts) parts.delete([...parts.keys()][0]!);
+    return part;
+  };
+  return async (start, end) => {
+    const pieces: Weight[] = [];
+    for (let row = start; row < end; row += tableRows - (row % tableRows)) {
+      const first = row - (row % tableRows);
+      const last = Math.min(end, first + tableRows);
+      pieces.push(weightRows(await partAt(row), row - first, last - first));
+    }
+    return joinRows(pieces);
+  };
+}
+
+/**
+ * Tunes the embeddings and returns them as stored in a sequential walk, else null. `source` gives
+ * the rows in the parts that other riders look up, so that each part is read once.
+ */
+export async function tuneTable(
+  walk: TuneWalk,
+  tensor: PlannedTensor,
+  source: WeightSource,
+): Promise<Weight | null> {
+  const { base, kept, tools } = walk;
+  const hessian = await tableHessian(tools, base.tensors, kept);
+  return tuneRows(walk, tensor, { source, hessian });
+}
+
+/** Tunes a table with a Hessian of looking its rows up, and frees that. */
+async function tuneRows(
+  walk: TuneWalk,
+  tensor: PlannedTensor,
+  { source, hessian }: { readonly source: WeightSource; readonly hessian: Hessian | null },
+): Promise<Weight | null> {
   const { role, layer } = tensor;
-  const hessian = await tableHessian(tools, base.tensors, model.weights);
-  // The table can be large: its rows are read in ranges.
-  const read: MatrixRows["read"] = (start, end) =>
-    model.weights.matrix(layer, role.role, 0, [start, end]);
-  const weight = { rows: memberRows(tensor), columns: columnsOf(tensor), read };
+  const rows = memberRows(tensor);
+  const read = readInParts(rows, (start, end) =>
+    source.matrix(layer, role.role, undefined, [start, end]),
+  );
+  const weight = { rows, columns: columnsOf(tensor), read };
   const stored = await tuneForTiers(walk, { tensor, expert: 0, hessian, weight, target: null });
   hessian?.release();
   return stored;
 }
 
 /** `x [tokens, hidden]` is the input of the head. */
-async function tuneHead(walk: TuneWalk, tensor: PlannedTensor, x: Matrix): Promise<void> {
+async function tuneHead(
+  walk: TuneWalk,
+  tensor: PlannedTensor,
+  { x, lookup }: { readonly x: Matrix; readonly lookup: Lookup | null },
+): Promise<void> {
   const { model, tools, writer, ledger, calibration } = walk;
   const head = await model.weights.matrix(null, tensor.role.role);
   const widths = writer.widthsOf(tensor);
   const { dropped } = await tools.kernel.run("screen", { x });
   ledger.drop(dropped, calibration.ids.length, "head.in");
-  const { parts, sums, hessian } = await tuneHeadRows(tools, head, x, widths);
+  const { parts, sums, hessian } = await tuneHeadRows(tools, head, x, { widths, lookup });
   for (const part of parts) await writer.write(tensor, 0, part);
   ledger.add({ tensor, expert: 0, hessian, widths, sums });
   const { rows, columns, dtype } = head;

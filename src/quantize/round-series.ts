@@ -150,7 +150,7 @@ async function castTile(tile: Tile, values: Weight, request: QuantizeRequest) {
 }
 
 function tileOf(result: QuantizeResult, width: Width) {
-  return result.tiles.find((tile) => sameWidth(tile, width))!;
+  return result.byWidth.find((tile) => sameWidth(tile, width))!;
 }
 
 function refuseNonFinite({ tensor, member, row }: Tile, values: Weight, count: number) {

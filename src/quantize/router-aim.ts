@@ -77,7 +77,8 @@ export class RouterAim {
       const gate = await weights.unquantized(layer, role.role);
       const factors = await weights.unquantized(layer, tensors[norm]!.role.role);
       const columns = factors!.length;
-      const directions = { data: gate!, rows: gate!.length / columns, columns };
+      const directions = newMatrix(gate!.length / columns, columns);
+      directions.data.set(gate!);
       const { squares } = await kernel.run("center", { x: directions, factors: factors! });
       if (squares > 0) readers.push({ norm, directions, squares });
     }

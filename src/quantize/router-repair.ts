@@ -1,14 +1,15 @@
-import type { CalibrationIds } from "../calibration/calibration-ids.ts";
+import { Pending } from "../ground/pending.ts";
 import { bytesOf, type Matrix } from "../kernel/matrix.ts";
 import { toFloats } from "../kernel/to-floats.ts";
 import { unquantizedDtype } from "../mlx/format.ts";
 import { storedWeights } from "../mlx/mlx-weights.ts";
 import type { PlannedTensor } from "../models/architecture.ts";
 import { byRole } from "../models/by-role.ts";
-import { type Model, runModel } from "../models/run.ts";
-import { widthOf } from "../plan/plan-widths.ts";
+import { type BlockPlace, type KeepStates, type Rider, TextRider } from "../models/rider.ts";
+import type { Model, WeightSource } from "../models/run.ts";
 import type { BaseRouters } from "./base-routers.ts";
 import { GateFit } from "./gate-fit.ts";
+import { tensorsOfPlan } from "./stored-tier.ts";
 import type { TierTarget } from "./tier-writer.ts";
 import type { RouterRecord } from "./tuning-record.ts";
 import type { TuningTools } from "./tuning-tools.ts";
@@ -18,47 +19,85 @@ type Floats = Float32Array<SharedArrayBuffer>;
 export interface RouterRepairRequest {
   readonly base: Model;
   readonly tensors: readonly PlannedTensor[];
-  /** Its sink contains the whole tier except the gates. */
+  /** Its sink gets the gates; they are the only tensors that it lacks when a block is passed. */
   readonly tier: TierTarget;
-  readonly rows: CalibrationIds;
   readonly routers: BaseRouters;
   readonly tools: TuningTools;
+  readonly keep?: KeepStates | undefined;
 }
 
 /**
- * Fits the gate G of every router to the base's logits, given the inputs X that the router has in
- * the tier as stored: G' = G + (L - X·Gᵀ)ᵀX (XᵀX + damping)⁻¹. Writes G', or G if G' is no better
- * on the held-out rows. Later blocks see the written gate. The tier follows the base's choice of
- * experts, because no gate can foresee the error of an expert that only the tier chose.
+ * Goes through a tier as stored, with calibration rows. At each router it fits the gate G to
+ * the base's logits L, given the router's inputs X: G' = G + (L - X·Gᵀ)ᵀX (XᵀX + damping)⁻¹. It
+ * writes G', or G if G' is no better on the held-out rows. Later blocks see the written gate. The
+ * tier follows the base's choice of experts, because no gate can foresee the error of an expert
+ * that only the tier chose.
  */
-export async function repairRouters(
-  request: RouterRepairRequest,
-): Promise<readonly RouterRecord[]> {
-  const { base, rows, routers } = request;
-  const records: RouterRecord[] = [];
-  const router = async (layer: number, role: string, x: Matrix) => {
-    const { gate, ...record } = await repairRouter(request, layer, role, x);
-    records.push({ layer, ...record });
+export class RouterRepair implements Rider {
+  readonly records: RouterRecord[] = [];
+  readonly #request: RouterRepairRequest;
+  readonly #rider: TextRider;
+  /** Layer -> its gate as stored. */
+  readonly #gates = new Map<number, Pending<Floats>>();
+
+  constructor(request: RouterRepairRequest) {
+    const { routers, keep } = request;
+    this.#request = request;
+    this.#rider = new TextRider({
+      ...routers.rows,
+      ...(keep && { keep }),
+      routes: (layer) => routers.choice(layer),
+      router: (layer, role, x) => this.#repair(layer, role, x),
+    });
+  }
+
+  /** The tier's weights for other riders: a gate is there as soon as it is repaired. */
+  weights(stored: WeightSource): WeightSource {
+    const routers = this.#request.tensors.filter(({ role }) => role.kind === "router");
+    const known = byRole(routers);
+    return {
+      ...stored,
+      unquantized: (layer, role) =>
+        layer !== null && known.find(layer, role) !== undefined
+          ? this.#gate(layer).promise
+          : stored.unquantized(layer, role),
+    };
+  }
+
+  embed(model: Model): Promise<void> {
+    return this.#rider.embed(model);
+  }
+
+  async pass(model: Model, place: BlockPlace): Promise<void> {
+    try {
+      await this.#rider.pass(model, place);
+    } catch (error) {
+      this.#gate(place.layer).reject(error); // another rider may wait for it
+      throw error;
+    }
+  }
+
+  #gate(layer: number): Pending<Floats> {
+    const gate = this.#gates.get(layer) ?? new Pending<Floats>();
+    this.#gates.set(layer, gate);
     return gate;
-  };
-  const model = { ...base, weights: weightsOf(request) };
-  const { length } = rows;
-  await runModel(model, rows.ids, { length, router, routes: (layer) => routers.choice(layer) });
-  return records;
+  }
+
+  async #repair(layer: number, role: string, x: Matrix): Promise<Floats> {
+    const { gate, ...record } = await repairRouter(this.#request, layer, role, x);
+    this.records.push({ layer, ...record });
+    this.#gate(layer).resolve(gate);
+    return gate;
+  }
 }
 
-/** The tier's weights, read back from its shards. */
-function weightsOf({ tensors, tier: { plan, sink }, tools }: RouterRepairRequest) {
-  const { storage, kernel } = tools;
-  const finished = tensors.map((tensor) => {
-    const width = widthOf(plan, tensor);
-    return {
-      ...tensor,
-      width,
-      dtype: width === undefined ? unquantizedDtype(tensor, storage) : storage,
-    };
-  });
-  return storedWeights(finished, sink.read.bind(sink), kernel);
+/** A tier's weights, read back from its shards. */
+export function weightsOfTier(
+  tensors: readonly PlannedTensor[],
+  { plan, sink }: TierTarget,
+  { storage, kernel }: Pick<TuningTools, "storage" | "kernel">,
+): WeightSource {
+  return storedWeights(tensorsOfPlan(tensors, plan, storage), sink.read.bind(sink), kernel);
 }
 
 /** Fits one gate and writes it, or the base's own. Returns the gate as stored. */
@@ -68,7 +107,7 @@ async function repairRouter(
   role: string,
   x: Matrix,
 ): Promise<Omit<RouterRecord, "layer"> & { readonly gate: Floats }> {
-  const { base, tensors, tier, rows, routers, tools } = request;
+  const { base, tensors, tier, routers, tools } = request;
   const tensor = byRole(tensors).get(layer, role);
   const store = async (gate: Floats) => {
     const dtype = unquantizedDtype(tensor, tools.storage);
@@ -77,7 +116,7 @@ async function repairRouter(
     return { bytes, gate: await toFloats(bytes, dtype, tools.kernel) };
   };
   const own = await store((await base.weights.unquantized(layer, role))!);
-  const fit = new GateFit(tools, rows, { x, logits: routers.logits(layer) });
+  const fit = new GateFit(tools, routers.rows, { x, logits: routers.logits(layer) });
   const before = await fit.residualOf(own.gate);
   const change = await fit.solve(before.residual);
   let stored = own;

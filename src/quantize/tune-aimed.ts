@@ -1,10 +1,18 @@
 import { cross } from "../kernel/grams.ts";
-import { asWeight, type Matrix, newMatrix, rowsOf, type Weight } from "../kernel/matrix.ts";
+import type { Kernel } from "../kernel/kernel-types.ts";
+import {
+  asWeight,
+  type Matrix,
+  newMatrix,
+  rowsOf,
+  type Weight,
+  weightRows,
+} from "../kernel/matrix.ts";
 import { toFloats } from "../kernel/to-floats.ts";
-import type { Width } from "../kernel/width.ts";
 import type { RowBlock } from "./router-aim.ts";
-import { addSums, noSums, type TunedSums, type TuneOptions, tuneRows } from "./tune-matrix.ts";
-import { decodeRows } from "./tuned-rows.ts";
+import { type TargetRows, type TuneOptions, tuneTargets } from "./tune-matrix.ts";
+import { decodeRows, type TunedRows } from "./tuned-rows.ts";
+import { addSums, noSums, type TunedSums } from "./tuned-sums.ts";
 import type { TuningTools } from "./tuning-tools.ts";
 
 export interface AimedOptions extends TuneOptions {
@@ -20,47 +28,54 @@ export interface AimedOptions extends TuneOptions {
 export async function tuneAimed(
   tools: TuningTools,
   weight: Weight,
-  options: AimedOptions,
+  { blocks, write, ...options }: AimedOptions,
 ): Promise<readonly TunedSums[]> {
-  const { kernel } = tools;
+  const { kernel, storage: store } = tools;
   const { rows, columns } = weight;
+  const { widths } = options;
   const own: Matrix = { data: await toFloats(weight.bytes, weight.dtype, kernel), rows, columns };
   const zeros = newMatrix(rows, columns);
   const { squares: weightEnergy } = await kernel.run("subtract", { x: zeros, from: own });
-  return Promise.all(
-    options.widths.map(async (width) => {
-      const sums = await tuneBlocks(tools, own, width, options);
-      return { ...sums, weightEnergy };
-    }),
-  );
-}
-
-/** Tunes all blocks at one width. Stops at the first block with values that are not finite. */
-async function tuneBlocks(
-  tools: TuningTools,
-  own: Matrix,
-  width: Width,
-  { blocks, hessian, sweeps, write }: AimedOptions,
-): Promise<TunedSums> {
-  const { kernel, storage: store } = tools;
-  const { rows, columns } = own;
-  const sums = noSums();
-  const errors = newMatrix(rows, columns);
-  for (const { start, end, compensation } of blocks) {
-    const target = newMatrix(end - start, columns);
-    target.data.set(rowsOf(own, start, end).data);
-    if (compensation !== null)
-      await cross(kernel, { x: compensation, y: rowsOf(errors, end, rows), sums: target });
-    const weight = asWeight(target.data, columns);
-    const tuned = await tuneRows(tools, { weight, start, hessian, width, sweeps });
-    const { part, answer, release } = tuned;
-    if (answer.nonFinite > 0) return { ...sums, nonFinite: answer.nonFinite };
-    await write(part);
-    const error = rowsOf(errors, start, end);
-    error.data.set(await decodeRows(kernel, part, { columns, store }));
-    const { squares } = await kernel.run("subtract", { x: error, from: rowsOf(own, start, end) });
-    addSums(sums, { ...answer, squaredError: squares, weightEnergy: 0 });
-    release();
+  const sums = widths.map(() => ({ ...noSums(), weightEnergy }));
+  const errors = widths.map(() => newMatrix(rows, columns));
+  for (const block of blocks) {
+    const targets = await Promise.all(errors.map((done) => targetOf(kernel, own, block, done)));
+    const read: TargetRows["read"] = async (start, end) =>
+      targets.map((target) => weightRows(target, start, end));
+    const height = block.end - block.start;
+    const matrix = { rows: height, columns, count: widths.length, read };
+    const writePart = async (part: TunedRows) => {
+      const start = block.start + part.start;
+      await write({ ...part, start });
+      const error = rowsOf(errors[widths.indexOf(part.width)]!, start, start + part.rows);
+      error.data.set(await decodeRows(kernel, part, { columns, store }));
+    };
+    const results = await tuneTargets(tools, matrix, { ...options, write: writePart });
+    for (const [i, result] of results.entries()) {
+      if (result.nonFinite > 0)
+        return sums.map((sum, i) => ({ ...sum, nonFinite: results[i]!.nonFinite }));
+      const x = rowsOf(errors[i]!, block.start, block.end);
+      const { squares } = await kernel.run("subtract", {
+        x,
+        from: rowsOf(own, block.start, block.end),
+      });
+      addSums(sums[i]!, { ...result, squaredError: squares, weightEnergy: 0 });
+    }
   }
   return sums;
+}
+
+/** A block's rows, compensated for the errors of the blocks after it. */
+async function targetOf(
+  kernel: Kernel,
+  own: Matrix,
+  { start, end, compensation }: RowBlock,
+  errors: Matrix,
+): Promise<Weight> {
+  const { rows, columns } = own;
+  const target = newMatrix(end - start, columns);
+  target.data.set(rowsOf(own, start, end).data);
+  if (compensation !== null)
+    await cross(kernel, { x: compensation, y: rowsOf(errors, end, rows), sums: target });
+  return asWeight(target.data, columns);
 }

@@ -1,10 +1,13 @@
-import { bytesPerElement } from "../kernel/dtype.ts";
 import { inOrder } from "../kernel/in-order.ts";
 import { Cutter } from "../kernel/lease.ts";
 import { type Weight, weightRows } from "../kernel/matrix.ts";
+import { packedBytes } from "../kernel/packed.ts";
+import type { TunedOut } from "../kernel/routines/tune.ts";
+import { numbersPerRow, rowsAtOnce } from "../kernel/routines/tune-frame.ts";
 import type { Width } from "../kernel/width.ts";
 import type { Hessian } from "./hessian.ts";
 import type { TunedRows } from "./tuned-rows.ts";
+import { RowAdder, type TunedSums } from "./tuned-sums.ts";
 import type { TuningTools } from "./tuning-tools.ts";
 
 /** A matrix `[rows, columns]` that is read in ranges of rows. */
@@ -21,6 +24,14 @@ export function rowsOfWeight(weight: Weight): MatrixRows {
   return { rows, columns, read: async (start, end) => weightRows(weight, start, end) };
 }
 
+/** Targets of the codes of a matrix, read in ranges of rows. */
+export interface TargetRows extends Omit<MatrixRows, "read"> {
+  /** 1 for all widths, or the number of widths. */
+  readonly count: number;
+  /** Rows `[start, end)` of all targets. */
+  read(start: number, end: number): Promise<readonly Weight[]>;
+}
+
 /** How a matrix is tuned. */
 export interface TuneOptions {
   /** Null: every column counts alike. */
@@ -28,120 +39,115 @@ export interface TuneOptions {
   readonly widths: readonly Width[];
   /** Coordinate-descent sweeps after the GPTQ sweep, by width. */
   readonly sweeps: (width: Width) => number;
+  /**
+   * Whether no other matrix is tuned at the same time. Then its rows are divided among all workers,
+   * even if that repeats some work. Default: false.
+   */
+  readonly alone?: boolean;
   /** Receives every part once. The part's memory is reused after the call. */
   readonly write: (part: TunedRows) => Promise<void>;
 }
 
-/** Result of tuning a matrix at one width: sums over its rows. */
-export interface TunedSums {
-  /** tr(E H Eᵀ) of the stored values. H is the Hessian as used: shrunk and damped. */
-  readonly loss: number;
-  /** The same for plain rounding. */
-  readonly roundedLoss: number;
-  /** Rows that stayed rounded because tuning did not improve them. */
-  readonly roundedRows: number;
-  readonly rows: number;
-  /** Σ (w − ŵ)² and Σ w². */
-  readonly squaredError: number;
-  readonly weightEnergy: number;
-  readonly nonFinite: number;
-}
-
 type MatrixTools = Pick<TuningTools, "kernel" | "storage" | "resultBuffers">;
 
-/** Buffers to hold for later: results of the matrices in progress, at four widths each. */
-const mostSpare = 32;
-
-/**
- * Rows per job. Every job copies the factor, which costs little compared with the work on this many
- * rows.
- */
-const rowsPerJob = 1024;
+/** Buffers to hold for later: results of the matrices in progress, all widths together. */
+const mostSpare = 8;
 
 /**
  * Tunes a matrix at several widths. Rows are independent of each other, so the result does not
  * depend on how they are divided into jobs. Returns the sums of each width.
  */
-export async function tuneMatrix(
+export function tuneMatrix(
   tools: MatrixTools,
   matrix: MatrixRows,
-  { widths, write, ...options }: TuneOptions,
+  options: TuneOptions,
 ): Promise<readonly TunedSums[]> {
-  const sums = widths.map(noSums);
-  const tasks = cutRows(matrix.rows).map(([start, end]) => async () => {
-    const weight = await matrix.read(start, end);
-    return Promise.all(
-      widths.map((width) => tuneRows(tools, { weight, start, width, ...options })),
-    );
-  });
-  for await (const parts of inOrder(tasks, tools.kernel.workers + 1)) {
-    for (const [i, { part, answer, release }] of parts.entries()) {
-      if (answer.nonFinite === 0) await write(part);
-      addSums(sums[i]!, answer);
-      release();
+  const read: TargetRows["read"] = async (start, end) => [await matrix.read(start, end)];
+  return tuneTargets(tools, { ...matrix, count: 1, read }, options);
+}
+
+/** As `tuneMatrix`, where each width may have a target of its own. */
+export async function tuneTargets(
+  tools: MatrixTools,
+  targets: TargetRows,
+  options: TuneOptions,
+): Promise<readonly TunedSums[]> {
+  const adders = options.widths.map(() => new RowAdder());
+  const ranges = cutRows(tools, targets, options);
+  const tasks = ranges.map(
+    ([start, end]) =>
+      async () =>
+        tuneRows(tools, { targets: await targets.read(start, end), start, ...options }),
+  );
+  for await (const { parts, nonFinite, release } of inOrder(tasks, tools.kernel.workers + 1)) {
+    const usable = nonFinite.every((count) => count === 0);
+    for (const [i, { sums, ...part }] of parts.entries()) {
+      if (usable) await options.write(part);
+      if (usable) adders[i]!.add(sums);
+      else adders[i]!.refuse(nonFinite[i]!);
     }
+    release();
   }
-  return sums;
+  return adders.map((adder) => adder.total());
 }
 
-/** Sums over no rows. */
-export function noSums(): MutableSums {
-  return {
-    loss: 0,
-    roundedLoss: 0,
-    roundedRows: 0,
-    rows: 0,
-    squaredError: 0,
-    weightEnergy: 0,
-    nonFinite: 0,
-  };
-}
+/** Least rows per job of a matrix that is tuned alone. */
+const leastRows = 64;
 
-/** `sum += part` */
-export function addSums(sum: MutableSums, part: TunedSums): void {
-  for (const key of Object.keys(sum) as (keyof TunedSums)[]) sum[key] += part[key];
-}
-
-type MutableSums = { -readonly [K in keyof TunedSums]: number };
-
-function cutRows(rows: number): (readonly [number, number])[] {
-  const parts = Math.ceil(rows / rowsPerJob);
+/** Ranges of rows, one a job: as few as the memory of a worker allows. */
+function cutRows(
+  { kernel }: MatrixTools,
+  { rows, columns, count }: TargetRows,
+  { widths, sweeps, alone = false }: TuneOptions,
+): (readonly [number, number])[] {
+  const tasks = widths.map((width) => ({ ...width, sweeps: sweeps(width) }));
+  const wanted = alone ? Math.min(kernel.workers, Math.floor(rows / leastRows)) : 1;
+  const jobs = Math.max(1, wanted, Math.ceil(rows / rowsAtOnce(columns, tasks, count)));
+  // The kernel works on sixteen rows at a time.
+  const each = Math.ceil(rows / jobs / 16) * 16;
   return Array.from(
-    { length: parts },
-    (_, i) => [i * rowsPerJob, Math.min(rows, (i + 1) * rowsPerJob)] as const,
+    { length: Math.ceil(rows / each) },
+    (_, i) => [i * each, Math.min(rows, (i + 1) * each)] as const,
   );
 }
 
-export interface RowsJob extends Pick<TuneOptions, "hessian" | "sweeps"> {
-  readonly weight: Weight;
+interface RowsJob extends Pick<TuneOptions, "hessian" | "widths" | "sweeps"> {
+  /** One for all widths, or one for each. */
+  readonly targets: readonly Weight[];
   /** Number of the first row within the matrix. */
   readonly start: number;
-  readonly width: Width;
 }
 
-/** One kernel job: some rows at one width. The part lies in a leased buffer until `release`. */
-export async function tuneRows(
+/** One kernel job: some rows at all widths. The parts lie in a leased buffer until `release`. */
+async function tuneRows(
   { kernel, storage: store, resultBuffers: buffers }: MatrixTools,
-  { weight, start, hessian, width, sweeps }: RowsJob,
+  { targets, start, hessian, widths, sweeps }: RowsJob,
 ) {
-  const { bytes: weights, dtype: from, rows, columns } = weight;
-  const { bits, groupSize } = width;
-  const pairs = ((rows * columns) / groupSize) * bytesPerElement[store]!;
+  const { rows, columns, dtype: from } = targets[0]!;
   const cutter = new Cutter();
-  const places = [(rows * columns * bits) / 8, pairs, pairs].map((size) => cutter.place(size));
+  const places = widths.map((width) => {
+    const bytes = packedBytes({ rows, columns }, width, store);
+    return [bytes.words, bytes.scales, bytes.biases, 8 * numbersPerRow * rows].map((size) =>
+      cutter.place(size),
+    );
+  });
   const buffer = buffers.take(cutter.size);
-  const [words, scales, biases] = places.map((place) => place(buffer)) as [
-    TunedRows["words"],
-    TunedRows["scales"],
-    TunedRows["biases"],
-  ];
-  const packed = { words, scales, biases };
+  const out = places.map((parts): TunedOut => {
+    const [words, scales, biases, sums] = parts.map((place) => place(buffer)) as Four;
+    const numbers = new Float64Array(buffer, sums.byteOffset, numbersPerRow * rows);
+    return { words, scales, biases, sums: numbers };
+  });
   const factor = hessian?.factor ?? null;
-  const order = factor === null ? null : hessian!.order; // unused without a factor
-  const diagonal = hessian?.diagonal ?? null;
-  const matrix = { weights, from, rows, columns, store, factor, order, diagonal };
-  const job = { ...matrix, bits, groupSize, sweeps: sweeps(width), ...packed };
-  const answer = { ...(await kernel.run("tune", job)), rows };
-  const part: TunedRows = { width, start, rows, ...packed };
-  return { part, answer, release: () => buffers.give(buffer, mostSpare) };
+  const { nonFinite } = await kernel.run("tune", {
+    sources: targets.map(({ bytes }) => bytes),
+    ...{ from, rows, columns, store, factor },
+    order: factor === null ? null : hessian!.order, // unused without a factor
+    diagonal: hessian?.diagonal ?? null,
+    tasks: widths.map((width) => ({ ...width, sweeps: sweeps(width) })),
+    out,
+  });
+  const parts = widths.map((width, i) => ({ width, start, rows, ...out[i]! }));
+  return { parts, nonFinite, release: () => buffers.give(buffer, mostSpare) };
 }
+
+type Four = [TunedRows["words"], TunedRows["words"], TunedRows["words"], TunedRows["words"]];

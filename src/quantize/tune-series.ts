@@ -1,22 +1,24 @@
+import type { Base } from "../base/base.ts";
 import { baseRows } from "../base/base-rows.ts";
-import { finiteWeights } from "../base/base-weights.ts";
+import { baseWeights, finiteWeights } from "../base/base-weights.ts";
 import { silentReport } from "../ground/report.ts";
 import { bytesPerElement } from "../kernel/dtype.ts";
-import type { Matrix } from "../kernel/matrix.ts";
+import type { Kernel } from "../kernel/kernel-types.ts";
 import { elements } from "../mlx/format.ts";
 import type { PlannedTensor } from "../models/architecture.ts";
-import type { Model } from "../models/run.ts";
+import { type KeptWeights, keepWeights } from "../models/kept-weights.ts";
+import { type Ride, type Rider, rideAll } from "../models/rider.ts";
+import { isTiedTable, type Model, type WeightSource } from "../models/run.ts";
 import { BaseRouters } from "./base-routers.ts";
-import { tuneBlock } from "./block-tuner.ts";
-import { embedTokens, tuneFirst, tuneLast } from "./outer-tuner.ts";
-import { ResidualRepair } from "./residual-repair.ts";
 import { quantizeSeries } from "./round-series.ts";
 import { RouterAim } from "./router-aim.ts";
-import { repairRouters } from "./router-repair.ts";
+import { RouterRepair, weightsOfTier } from "./router-repair.ts";
+import { tableGram } from "./table-hessian.ts";
 import { type TierTarget, TierWriter } from "./tier-writer.ts";
 import type { TuneSeriesRequest, TuneWalk } from "./tune-types.ts";
 import type { TunedTier } from "./tuned-tier.ts";
 import { TuningLedger } from "./tuning-ledger.ts";
+import { TuningRider } from "./tuning-rider.ts";
 import { openTools, type TuningTools } from "./tuning-tools.ts";
 
 /** Values that all walks of a series share. */
@@ -24,6 +26,7 @@ interface Series {
   readonly request: TuneSeriesRequest;
   readonly tools: TuningTools;
   readonly model: Model;
+  readonly kept: KeptWeights;
   readonly tiers: readonly TierTarget[];
   /** Null if no routers are to be repaired. */
   readonly routers: BaseRouters | null;
@@ -33,24 +36,45 @@ interface Series {
 /**
  * Walks the model block by block with the hidden states of all calibration rows. Tunes every matrix
  * with the Hessian of its own input. Propagation `reference`: one walk with the base's activations
- * serves all plans. `sequential`: one walk per plan, in which each block sees the stored weights of
- * the blocks before it. The bytes depend neither on the number of workers nor on timing. Throws
- * BAD_CHECKPOINT for weights or activations that are not finite.
+ * serves all plans; the base is read once, and each tier's riders follow it block by block.
+ * `sequential`: one walk per plan, in which each block sees the stored weights of the blocks before
+ * it. The bytes depend neither on the number of workers nor on timing. Throws BAD_CHECKPOINT for
+ * weights or activations that are not finite.
  */
 export async function tuneSeries(request: TuneSeriesRequest): Promise<readonly TunedTier[]> {
   const series = openSeries(request);
-  const isSequential = request.propagation === "sequential";
-  const walks = isSequential ? series.tiers.map((tier) => [tier]) : [series.tiers];
+  const { tiers, model, routers } = series;
+  const { riders, propagation, keep } = request;
+  const repairs = tiers.map((tier) => repairOf(series, tier));
+  const rides = tiers.map((tier, i) => rideOf(series, tier, repairs[i]!, riders.tiers[i]!));
   const tuned: TunedTier[] = [];
-  for (const tiers of walks) {
-    const ledger = await walk(series, tiers);
-    tuned.push(...tiers.map(({ plan }) => ledger.close(plan)));
+  if (propagation === "reference") {
+    const walk = await openWalk(series, tiers);
+    const tuner = new TuningRider(walk, false);
+    const own = { model, riders: [...tuner.riders, ...riders.base] };
+    // A tied table is stored only when the head is tuned. Until then no tier can be run.
+    const isTied = isTiedTable(model);
+    await rideAll(isTied ? [own] : [own, ...rides]);
+    await tuner.finish();
+    if (isTied) await rideAll(rides);
+    tuned.push(...closeWalk(walk));
+  } else {
+    for (const tier of tiers) {
+      const walk = await openWalk(series, [tier]);
+      const tuner = new TuningRider(walk, request.repair.includes("residual"));
+      await rideAll([{ model, riders: tuner.riders }]);
+      await tuner.finish();
+      tuned.push(...closeWalk(walk));
+    }
+    // A sequential walk does not see the base's activations.
+    const recorder = routers === null ? [] : [routers.rider(series.kept, keep)];
+    await rideAll([{ model, riders: [...recorder, ...riders.base] }, ...rides]);
   }
-  const { routers } = series;
-  if (routers === null) return tuned;
-  // A sequential walk does not see the base's activations.
-  if (isSequential) await routers.run(series.model, request.calibration);
-  return repairTiers(series, routers, tuned);
+  return tuned.map(({ tuning, ...rest }, i) => {
+    const records = repairs[i]?.records ?? null;
+    const repair = records === null ? tuning.repair : { ...tuning.repair, routers: records };
+    return { ...rest, tuning: { ...tuning, repair } };
+  });
 }
 
 function openSeries(request: TuneSeriesRequest): Series {
@@ -63,58 +87,77 @@ function openSeries(request: TuneSeriesRequest): Series {
     done += bytes;
     report.tick(done, total, "bytes");
   };
+  const kept = request.weights;
   return {
-    ...{ request, tools, progress },
-    model: { architecture, config, ops: tools.ops, weights: finiteWeights(base, kernel) },
+    ...{ request, tools, progress, kept },
+    model: { architecture, config, ops: tools.ops, weights: kept },
     tiers: plans.map((plan, i) => ({ plan, sink: sinks[i]! })),
-    routers: hasRoutersToRepair(request) ? new BaseRouters(tools.ops) : null,
+    routers: hasRoutersToRepair(request)
+      ? new BaseRouters(tools.ops, request.calibration, plans.length)
+      : null,
   };
+}
+
+/**
+ * The base's weights for a walk. Tensors that are not tuned are checked to be finite when they are
+ * read; tuning counts the values of the others, the matrices in blocks.
+ */
+export function weightsToTune(base: Base, kernel: Kernel): KeptWeights {
+  const finite = finiteWeights(base, kernel);
+  const unchecked = baseWeights(base, kernel);
+  const weights: WeightSource = {
+    unquantized: finite.unquantized,
+    matrix: (layer, ...which) => (layer === null ? finite : unchecked).matrix(layer, ...which),
+  };
+  return keepWeights({ ...base, weights });
 }
 
 function hasRoutersToRepair({ repair, base }: TuneSeriesRequest): boolean {
   return repair.includes("router") && base.tensors.some(({ role }) => role.kind === "router");
 }
 
-/** Repairs the routers of finished tiers. `tuned`: the tiers in the order of the series. */
-async function repairTiers(
-  { request, model, tools, tiers }: Series,
-  routers: BaseRouters,
-  tuned: readonly TunedTier[],
-): Promise<readonly TunedTier[]> {
-  const { base, calibration: rows, report } = request;
-  const repaired: TunedTier[] = [];
-  for (const [i, { tuning, ...rest }] of tuned.entries()) {
-    const tier = tiers[i]!;
-    report.info(`${tier.plan.tier}: fitting its routers to the base's`);
-    const { tensors } = base;
-    const records = await repairRouters({ base: model, tensors, tier, rows, routers, tools });
-    repaired.push({
-      ...rest,
-      tuning: { ...tuning, repair: { ...tuning.repair, routers: records } },
-    });
-  }
-  return repaired;
+/** The repair of a tier's routers; null if there is nothing to repair. */
+function repairOf({ request, model, routers, tools }: Series, tier: TierTarget) {
+  if (routers === null) return null;
+  const { base, keep } = request;
+  return new RouterRepair({ base: model, tensors: base.tensors, tier, routers, tools, keep });
 }
 
-/** Tunes and writes some tiers, except for gates that are to be repaired. */
-async function walk(series: Series, tiers: readonly TierTarget[]): Promise<TuningLedger> {
-  const { request, model, tools, routers, progress } = series;
+/** The riders on a tier as stored. */
+function rideOf(
+  { request, model, tools }: Series,
+  tier: TierTarget,
+  repair: RouterRepair | null,
+  others: readonly Rider[],
+): Ride {
+  const stored = weightsOfTier(request.base.tensors, tier, tools);
+  if (repair === null) return { model: { ...model, weights: stored }, riders: others };
+  return { model: { ...model, weights: repair.weights(stored) }, riders: [repair, ...others] };
+}
+
+/** Opens the walk that tunes and writes some tiers, except for gates that are to be repaired. */
+async function openWalk(series: Series, tiers: readonly TierTarget[]): Promise<TuneWalk> {
+  const { request, model, tools, routers, progress, kept } = series;
   const { base, calibration, propagation, repair } = request;
   const sequential = propagation === "sequential";
-  const ledger = new TuningLedger(base);
   const aim = repair.includes("rounding")
-    ? await RouterAim.open(tools.kernel, base.tensors, model.weights)
+    ? await RouterAim.open(tools.kernel, base.tensors, kept)
     : null;
   await writeUnquantized(series, tiers);
-  const shared: TuneWalk = {
-    ...{ base, model, calibration, tools, sequential, ledger, aim, progress },
+  return {
+    ...{ base, model, kept, calibration, tools, sequential, aim, progress },
+    ledger: new TuningLedger(base),
     writer: new TierWriter(tiers),
     routers: sequential ? null : routers,
+    keep: request.keep,
+    lookup: isTiedTable(model) ? await tableGram(tools, base.tensors, kept) : null,
   };
-  const x = await tuneBlocks(shared, sequential && repair.includes("residual"));
-  await tuneLast(shared, x);
+}
+
+/** The results of a walk's tiers. */
+function closeWalk({ ledger, aim, writer }: TuneWalk): readonly TunedTier[] {
   ledger.aimed = aim?.modules.size ?? null;
-  return ledger;
+  return writer.tiers.map(({ plan }) => ledger.close(plan));
 }
 
 /** Writes the unquantized tensors. Gates that are to be repaired are written by the repair. */
@@ -137,29 +180,6 @@ async function writeUnquantized(
     report: silentReport,
   });
   progress(tiers.length * sum(tensors, bytesOf));
-}
-
-/** Tunes the embeddings and all blocks. Returns the hidden states after the last block. */
-async function tuneBlocks(walk: TuneWalk, repairsResidual: boolean): Promise<Matrix> {
-  const { base, model, calibration, ledger, writer } = walk;
-  const { length } = calibration;
-  let x = await embedTokens(walk, await tuneFirst(walk));
-  let own = repairsResidual ? await embedTokens(walk, null) : null;
-  let moved = 0;
-  for (const [layer, kind] of base.architecture.layers(base.config).entries()) {
-    const quantized = base.tensors.filter(
-      (tensor) => tensor.layer === layer && writer.isQuantized(tensor),
-    );
-    let residual: ResidualRepair | null = null;
-    if (own !== null) {
-      residual = new ResidualRepair({ base: model, layer, kind, length, tensors: quantized });
-      own = await residual.run(own);
-    }
-    x = await tuneBlock(walk, { layer, kind, quantized, residual }, x);
-    moved += residual?.moved ?? 0;
-  }
-  ledger.moved = repairsResidual ? moved : null;
-  return x;
 }
 
 function bytesOf(tensor: PlannedTensor): number {

@@ -4,9 +4,12 @@ import type { Report } from "../ground/report.ts";
 import type { Kernel } from "../kernel/kernel-types.ts";
 import type { Rounding } from "../kernel/width.ts";
 import type { TierSink } from "../mlx/tier-sink.ts";
+import type { KeptWeights } from "../models/kept-weights.ts";
+import type { KeepStates, Rider } from "../models/rider.ts";
 import type { Model } from "../models/run.ts";
 import type { TierPlan } from "../plan/plan-types.ts";
 import type { BaseRouters } from "./base-routers.ts";
+import type { Gram } from "./hessian.ts";
 import type { RouterAim } from "./router-aim.ts";
 import type { TierWriter } from "./tier-writer.ts";
 import type { TuningLedger } from "./tuning-ledger.ts";
@@ -27,13 +30,30 @@ export interface TuneSeriesRequest {
   readonly rounding: Rounding;
   readonly kernel: Kernel;
   readonly report: Report;
+  /** weightsToTune(base). Readers of the base after the walk find its head in memory. */
+  readonly weights: KeptWeights;
+  readonly riders: SeriesRiders;
+  readonly keep?: KeepStates | undefined;
+}
+
+/** Riders of another purpose that a walk takes along. */
+export interface SeriesRiders {
+  /** On the base's weights. */
+  readonly base: readonly Rider[];
+  /** On the weights of each tier as stored, in the order of the plans. */
+  readonly tiers: readonly (readonly Rider[])[];
 }
 
 /** Values that the steps of one tuning walk share. */
 export interface TuneWalk {
   readonly base: Base;
-  /** The base as a model. Its weights are checked to be finite when they are read. */
+  /**
+   * The base as a model. Tensors that are not tuned are checked to be finite when they are read;
+   * tuning counts the values of the others.
+   */
   readonly model: Model;
+  /** Its weights, of which some are in memory. */
+  readonly kept: KeptWeights;
   readonly calibration: CalibrationIds;
   readonly tools: TuningTools;
   /** Writes to the tiers of this walk. */
@@ -47,4 +67,7 @@ export interface TuneWalk {
   readonly routers: BaseRouters | null;
   /** Called with the base bytes that were tuned, times the tiers of this walk. */
   readonly progress: (bytes: number) => void;
+  readonly keep: KeepStates | undefined;
+  /** How a table that is also the head is looked up (tableGram). Null for two tables. */
+  readonly lookup: Gram | null;
 }

@@ -53,20 +53,39 @@ export function decodeRows(
   return kernel.dequantize({ words, scales, biases, rows, ...stored, ...width });
 }
 
-/** The float32 matrix `[rows, columns]` that all its parts decode to. */
+/**
+ * The float32 matrix `[rows, columns]` that its parts decode to, or rows `[start, end)` of it.
+ * Default: all rows.
+ */
 export async function decodeMatrix(
   kernel: Kernel,
   parts: readonly TunedRows[],
   stored: Stored,
+  range?: readonly [start: number, end: number],
 ): Promise<Weight> {
   const { columns } = stored;
-  const whole = newMatrix(
-    parts.reduce((sum, { rows }) => sum + rows, 0),
-    columns,
-  );
+  const [start, end] = range ?? [0, parts.reduce((sum, { rows }) => sum + rows, 0)];
+  const whole = newMatrix(end - start, columns);
   for (const part of parts) {
-    const place = rowsOf(whole, part.start, part.start + part.rows);
-    place.data.set(await decodeRows(kernel, part, stored));
+    const from = Math.max(start, part.start);
+    const to = Math.min(end, part.start + part.rows);
+    if (from >= to) continue;
+    const some = someRows(part, from - part.start, to - part.start);
+    const place = rowsOf(whole, from - start, to - start);
+    place.data.set(await decodeRows(kernel, some, stored));
   }
   return asWeight(whole.data, columns);
+}
+
+/** Rows `[start, end)` of a part: the same memory. */
+function someRows(part: TunedRows, start: number, end: number): TunedRows {
+  const cut = (bytes: TunedRows["words"]) => {
+    const each = bytes.length / part.rows;
+    return bytes.subarray(start * each, end * each);
+  };
+  const { words, scales, biases } = part;
+  return {
+    ...{ width: part.width, start: part.start + start, rows: end - start },
+    ...{ words: cut(words), scales: cut(scales), biases: cut(biases) },
+  };
 }

@@ -7,7 +7,7 @@ import type { PlannedTensor } from "../models/architecture.ts";
 import type { TierPlan } from "../plan/plan-types.ts";
 import { widthOf } from "../plan/plan-widths.ts";
 import type { Hessian } from "./hessian.ts";
-import type { TunedSums } from "./tune-matrix.ts";
+import type { TunedSums } from "./tuned-sums.ts";
 import type { TunedTier } from "./tuned-tier.ts";
 import {
   type ExpertRecord,

@@ -28,6 +28,11 @@ export interface TuningSettings {
   readonly denseEnough: number;
   /** Groups of the head's rows that have a Hessian each (head-tuner.ts). */
   readonly headGroups: number;
+  /**
+   * Share of the head in the Hessian of a tied table, 0 to 1; the rest is that of looking rows up.
+   * A sensitivity replaces it by the best of the mixes that it tried.
+   */
+  readonly tiedMix: number;
   /** Share of an expert's tokens that are used. Below 1 only to measure how few suffice. */
   readonly expertTokens: number;
   /** Coordinate-descent sweeps after the GPTQ sweep. */
@@ -43,6 +48,7 @@ export const tuningSettings: TuningSettings = {
   denseStrength: 1,
   denseEnough: 8,
   headGroups: 32,
+  tiedMix: 0.5,
   expertTokens: 1,
   sweeps: () => 2,
 };

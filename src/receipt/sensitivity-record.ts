@@ -19,6 +19,7 @@ import {
   type LayerExperts,
   type Sensitivity,
   sharedSensitivity,
+  tiedTable,
   together,
 } from "../plan/sensitivity-types.ts";
 
@@ -71,6 +72,7 @@ const record = object({
   check: list(object(checkedTensor), most.checked),
   /** MLX module path -> nats of KL and flip power of this tensor alone at the probe's width. */
   costs: entries(line, object({ forcedKl: amount, flipPower: amount })),
+  tied: v.nullable(tiedTable),
   /** Of each layer of routed experts, ascending. */
   experts: list(expertSensitivity, most.layers),
   /** Most sensitive experts of each domain, worst first. */
@@ -140,6 +142,12 @@ export function describeSensitivity(sensitivity: Sensitivity): SensitivityRecord
       tuned: short(tuned),
     })),
     costs: Object.fromEntries(costs.sort(([a], [b]) => (a < b ? -1 : 1))),
+    tied: sensitivity.tied && {
+      mix: sensitivity.tied.mix,
+      tried: sensitivity.tied.tried.map(({ mix, forcedKl, flipPower, cost }) => {
+        return { mix, forcedKl: short(forcedKl), flipPower: short(flipPower), cost: short(cost) };
+      }),
+    },
     experts: sensitivity.experts.map((layer) => ({
       layer: layer.layer,
       share: meanShare(layer, sensitivity.domainWeights),

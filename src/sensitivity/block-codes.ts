@@ -1,39 +1,91 @@
+import { Pending } from "../ground/pending.ts";
 import type { Weight } from "../kernel/matrix.ts";
 import type { PlannedTensor } from "../models/architecture.ts";
-import type { VisitedMatrix } from "../quantize/block-visit.ts";
+import type { BlockPlace } from "../models/rider.ts";
+import type { Model } from "../models/run.ts";
 import { decodeMatrix, type TunedRows } from "../quantize/tuned-rows.ts";
 import type { TuningTools } from "../quantize/tuning-tools.ts";
 
-/** The codes of one block's tensors at the probe's width. Matrices are decoded when asked for. */
+interface Entry {
+  readonly parts: Pending<readonly TunedRows[]>;
+  /** In float32, from the first request on. */
+  matrix: Promise<Weight> | null;
+  requests: number;
+}
+
+/**
+ * The codes of one block's tensors at the probe's width. Whoever asks for a matrix waits until its
+ * codes are found. A matrix is forgotten when all of its users have had it.
+ */
 export class BlockCodes {
   readonly #tools: TuningTools;
   readonly #tensors: ReadonlyMap<string, PlannedTensor>;
-  /** Role and expert -> codes. */
-  readonly #codes = new Map<string, readonly TunedRows[]>();
+  readonly #users: (role: string) => number;
+  /** By role and expert. */
+  readonly #entries = new Map<string, Entry>();
+  #failure: { readonly error: unknown } | null = null;
 
-  /** `tensors`: the quantizable ones of the block. */
-  constructor(tools: TuningTools, tensors: readonly PlannedTensor[]) {
+  /** `tensors`: the quantizable ones of the block. `users`: how often each of them is asked for. */
+  constructor(
+    tools: TuningTools,
+    tensors: readonly PlannedTensor[],
+    users: (role: string) => number,
+  ) {
     this.#tools = tools;
     this.#tensors = new Map(tensors.map((tensor) => [tensor.role.role, tensor]));
+    this.#users = users;
   }
 
-  add(
-    { tensor, expert }: Pick<VisitedMatrix, "tensor" | "expert">,
-    parts: readonly TunedRows[],
-  ): void {
-    this.#codes.set(keyOf(tensor.role.role, expert), parts);
+  add(role: string, expert: number, parts: readonly TunedRows[]): void {
+    this.#entry(role, expert).parts.resolve(parts);
   }
 
-  /** A matrix at the probe's width, in float32; null if it is not quantizable. */
-  async matrix(role: string, expert = 0): Promise<Weight | null> {
-    const parts = this.#codes.get(keyOf(role, expert));
-    if (parts === undefined) return null;
+  /** Ends the waiting: no more codes will be found. */
+  fail(error: unknown): void {
+    this.#failure = { error };
+    for (const { parts } of this.#entries.values()) parts.reject(error);
+  }
+
+  /** The model with these matrices where `replaces(role)`. */
+  replaceIn(model: Model, place: BlockPlace, replaces: (role: string) => boolean): Model {
+    const { weights } = model;
+    return {
+      ...model,
+      weights: {
+        ...weights,
+        matrix: async (layer, role, expert, range) => {
+          // Its own is asked for too, because all who share the model's weights must have had it.
+          const own = await weights.matrix(layer, role, expert, range);
+          const isReplaced = layer === place.layer && this.#tensors.has(role) && replaces(role);
+          return isReplaced ? this.#matrix(role, expert) : own;
+        },
+      },
+    };
+  }
+
+  async #matrix(role: string, expert = 0): Promise<Weight> {
+    const entry = this.#entry(role, expert);
+    entry.matrix ??= this.#decode(role, entry);
+    const matrix = await entry.matrix;
+    entry.requests++;
+    if (entry.requests === this.#users(role)) this.#entries.delete(`${role} ${expert}`);
+    return matrix;
+  }
+
+  async #decode(role: string, { parts }: Entry): Promise<Weight> {
     const { kernel, storage: store } = this.#tools;
     const columns = this.#tensors.get(role)!.shape.at(-1)!;
-    return decodeMatrix(kernel, parts, { columns, store });
+    return decodeMatrix(kernel, await parts.promise, { columns, store });
   }
-}
 
-function keyOf(role: string, expert: number): string {
-  return `${role} ${expert}`;
+  #entry(role: string, expert: number): Entry {
+    const key = `${role} ${expert}`;
+    let entry = this.#entries.get(key);
+    if (entry === undefined) {
+      entry = { parts: new Pending(), matrix: null, requests: 0 };
+      if (this.#failure !== null) entry.parts.reject(this.#failure.error);
+      this.#entries.set(key, entry);
+    }
+    return entry;
+  }
 }

@@ -1,7 +1,7 @@
 import type { Matrix } from "../kernel/matrix.ts";
+import type { BlockPlace } from "../models/rider.ts";
 import type { Routing } from "../models/routing.ts";
 import { blockContext, type Model } from "../models/run.ts";
-import type { BlockPlace } from "./probes.ts";
 
 /** Results of running a block. */
 export interface BlockPass {
@@ -11,6 +11,7 @@ export interface BlockPass {
   readonly routing: Routing | null;
   /**
    * Expert -> its output for its tokens, `[visits, hidden]`, before it is multiplied by the gate.
+   * Empty unless wanted.
    */
   readonly outputs: ReadonlyMap<number, Matrix>;
 }
@@ -18,8 +19,9 @@ export interface BlockPass {
 export interface PassOptions {
   /** Tokens of a sequence. */
   readonly length: number;
-  /** The choice of experts to follow in place of the model's own. */
-  readonly forced?: Routing;
+  /** As BlockContext.routes. Default: the model's own choice. */
+  readonly routes?: (own: Routing) => Routing | Promise<Routing>;
+  readonly wantsOutputs?: boolean;
 }
 
 /** Runs a block on the hidden states `x [tokens, hidden]` of whole sequences. */
@@ -27,21 +29,21 @@ export async function passBlock(
   model: Model,
   { layer, kind }: BlockPlace,
   x: Matrix,
-  { length, forced }: PassOptions,
+  { length, routes = (own) => own, wantsOutputs = false }: PassOptions,
 ): Promise<BlockPass> {
   const outputs = new Map<number, Matrix>();
   let routing: Routing | null = null;
-  const routes = (_: number, own: Routing) => {
-    routing = forced ?? own;
+  const follow = async (_: number, own: Routing) => {
+    routing = await routes(own);
     return routing;
   };
-  const context = blockContext(model, layer, kind, { length, routes });
+  const context = blockContext(model, layer, kind, { length, routes: follow });
   const last = model.architecture
     .roles(kind)
     .find((role) => role.kind === "expert" && role.residual === true)?.role;
   const linear: typeof context.linear = async (role, rows, options) => {
     const y = await context.linear(role, rows, options);
-    if (role === last) outputs.set(options!.expert!, y);
+    if (wantsOutputs && role === last) outputs.set(options!.expert!, y);
     return y;
   };
   const after = await model.architecture.forward.block({ ...context, linear }, x);

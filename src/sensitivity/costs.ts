@@ -10,13 +10,16 @@ import {
 import { tierGroupSize } from "../plan/tiers.ts";
 import type { LossTable } from "./loss-table.ts";
 import type { ProbeRows } from "./probe-rows.ts";
+import type { ProbeShare } from "./probe-shares.ts";
 import { probeIndex } from "./probe-width.ts";
+import type { ProbeResult } from "./probes.ts";
+import { isExpertMeasured } from "./sampling.ts";
 
-/** Results of one probe. */
-export interface ProbeResult {
-  /** KL(base ‖ probe) in nats, by judged position. */
-  readonly divergence: Float64Array;
-  readonly flipPower: number;
+/** The probes of a table that is embeddings and head at once (tied-table.ts). */
+export interface MeasuredTied {
+  readonly module: string;
+  /** Every mix of its two Hessians, given as the share of the head. */
+  readonly tried: readonly { readonly mix: number; readonly result: ProbeResult }[];
 }
 
 /** Results of the measuring walk. */
@@ -27,52 +30,101 @@ export interface Outcome {
   readonly losses: LossTable;
   /** Module -> error power in the hidden states after its block, relative to their power. */
   readonly blockErrors: ReadonlyMap<string, number>;
-  /** By module, and by name of a depth with noise. */
+  /** By module in a block. */
+  readonly shares: ReadonlyMap<string, ProbeShare>;
+  /** By name: that of a module, or that of a part of a block. */
   readonly probes: ReadonlyMap<string, ProbeResult>;
-  readonly noise: readonly {
-    readonly depth: number;
-    /** Power of the noise, relative to that of the hidden states. */
-    readonly relative: number;
-    readonly divergence: Float64Array;
-  }[];
   /** KL by judged position, all tensors being at the probe's width. */
   readonly forced: Float64Array;
   readonly free: Float64Array;
   readonly experts: readonly LayerExperts[];
+  /** Null if embeddings and head are two tables. `probes` then has the looked-up table alone. */
+  readonly tied: MeasuredTied | null;
 }
 
-type Costs = Pick<Sensitivity, "depthGain" | "together" | "check" | "tensors">;
+type Costs = Pick<Sensitivity, "depthGain" | "together" | "check" | "tensors" | "tied">;
 
 /** The costs of every tensor at every width, from the results of the walk. */
 export function costsOf(outcome: Outcome, rows: ProbeRows): Costs {
   const weights = Float64Array.from(rows.judged, (token) => rows.weights[token]!);
   const mean = (values: Float64Array) => weightedMean(values, weights);
-  const tensors = outcome.tensors.map((tensor) => costsOfTensor(tensor, outcome, rows, mean));
-  const flipPower = tensors.reduce((sum, { widths }) => sum + widths[probeIndex]!.flipPower, 0);
+  const probed = outcome.tensors.map((tensor) => costsOfTensor(tensor, outcome, rows, mean));
+  const flipPower = probed.reduce((sum, { widths }) => sum + widths[probeIndex]!.flipPower, 0);
+  const together = { forcedKl: mean(outcome.forced), freeKl: mean(outcome.free), flipPower };
+  const tied = outcome.tied && chooseMix(outcome.tied, together, mean);
+  const chosen = tied && { ...outcome, probes: new Map([[outcome.tied!.module, tied.result]]) };
+  const tensors = outcome.tensors.map((tensor, i) =>
+    modulePath(tensor) === outcome.tied?.module
+      ? costsOfTensor(tensor, chosen!, rows, mean)
+      : probed[i]!,
+  );
   return {
-    depthGain: outcome.noise.map(({ depth, relative, divergence }) => ({
-      depth,
-      gain: mean(divergence) / relative,
-    })),
-    together: { forcedKl: mean(outcome.forced), freeKl: mean(outcome.free), flipPower },
+    depthGain: gainsOf(outcome, mean),
+    together,
     check: outcome.losses.checks(outcome.tensors.map(modulePath)),
     tensors,
+    tied: tied?.record ?? null,
   };
 }
 
+/** KL per unit of the error power that a block's probes have in the hidden states after it. */
+function gainsOf({ tensors, shares, probes, blockErrors }: Outcome, mean: Mean) {
+  const layers = new Map<number, { errors: number; names: Set<string> }>();
+  for (const tensor of tensors) {
+    if (tensor.layer === null) continue;
+    const module = modulePath(tensor);
+    const own = layers.get(tensor.layer) ?? { errors: 0, names: new Set() };
+    own.errors += blockErrors.get(module)!;
+    own.names.add(shares.get(module)!.probe);
+    layers.set(tensor.layer, own);
+  }
+  return [...layers]
+    .filter(([, { errors }]) => errors > 0)
+    .map(([layer, { errors, names }]) => {
+      const kl = [...names].reduce((sum, name) => sum + mean(probes.get(name)!.divergence), 0);
+      return { depth: layer + 1, gain: kl / errors };
+    });
+}
+
 /**
- * KL and flip power are quadratic in the error. So the costs at a width are those of the probe,
- * times the ratio of the two widths' Hessian-weighted errors.
+ * The mix of a tied table with the least cost. Flips count by the slope of their cost where all
+ * tensors are at the probe's width, F / 2S per unit of power.
+ */
+function chooseMix(
+  { tried }: MeasuredTied,
+  { forcedKl, freeKl, flipPower }: Sensitivity["together"],
+  mean: Mean,
+) {
+  const slope = flipPower > 0 ? Math.max(0, freeKl - forcedKl) / (2 * flipPower) : 0;
+  const costs = tried.map(({ mix, result }) => {
+    const own = mean(result.divergence);
+    const cost = own + slope * result.flipPower;
+    return { mix, forcedKl: own, flipPower: result.flipPower, cost };
+  });
+  const best = costs.reduce((least, one, i) => (one.cost < costs[least]!.cost ? i : least), 0);
+  const { mix, result } = tried[best]!;
+  return { result, record: { mix, tried: costs.toSorted((a, b) => a.mix - b.mix) } };
+}
+
+/**
+ * A probe changes all tensors of a part of a block, and each has a share of its KL and flip power
+ * (sharesOf). Both are quadratic in the error. So the costs at a width
+ * are those of the probe, times the ratio of the two widths' Hessian-weighted errors. Where only
+ * some experts of a stack were tuned for the probe and the others rounded, the costs are scaled to
+ * those of tuning all.
  */
 function costsOfTensor(
   tensor: PlannedTensor,
-  { probes, losses, blockErrors, storage }: Outcome,
+  { probes, shares, losses, blockErrors, storage }: Outcome,
   rows: ProbeRows,
-  mean: (values: Float64Array) => number,
+  mean: Mean,
 ): MeasuredTensor {
   const module = modulePath(tensor);
-  const { divergence, flipPower } = probes.get(module)!;
-  const forcedKl = mean(divergence);
+  const { probe, kl, flips } = shares.get(module) ?? { probe: module, kl: 1, flips: 1 };
+  const { divergence, ...result } = probes.get(probe)!;
+  const scale = tunedShare(tensor, losses.gain(module));
+  const forcedKl = scale * kl * mean(divergence);
+  const flipPower = scale * flips * result.flipPower;
   const errors = losses.errors(module);
   const widths = measuredBits.map((bits, i) => {
     const error = errors[i]!;
@@ -88,6 +140,17 @@ function costsOfTensor(
     byDomain: domainShares(divergence, rows),
     blockError: blockErrors.get(module) ?? 0,
   };
+}
+
+type Mean = (divergence: Float64Array) => number;
+
+/** Error of a stack of tuned experts relative to one of which the unmeasured ones are rounded. */
+function tunedShare(tensor: PlannedTensor, gain: number): number {
+  const { role, sources } = tensor;
+  if (role.routed !== true) return 1;
+  const measured = sources.filter((_, expert) => isExpertMeasured(tensor, expert)).length;
+  const tuned = measured / sources.length;
+  return gain / (tuned * gain + 1 - tuned);
 }
 
 function weightedMean(values: Float64Array, weights: Float64Array): number {

@@ -3,7 +3,10 @@ import type { Ops } from "../models/ops.ts";
 import { type Routing, visitorsOf } from "../models/routing.ts";
 import type { LayerExperts, Sensitivity } from "../plan/sensitivity-types.ts";
 import type { BlockPass } from "./block-pass.ts";
-import { squaredDistances } from "./noise.ts";
+import { squaredDistances } from "./powers.ts";
+
+/** Factor on the error power of an expert's codes: they may be worse than those of tuning. */
+export type ExpertScale = (expert: number) => number;
 
 export interface DamageRequest {
   readonly ops: Ops;
@@ -20,6 +23,7 @@ export interface DamageRequest {
   /** Domain of each token, as a number below `domains`. */
   readonly domainOf: Uint32Array;
   readonly domains: number;
+  readonly scale: ExpertScale;
 }
 
 /**
@@ -28,7 +32,7 @@ export interface DamageRequest {
  * Σ |what the block adds to the residual stream|² over all tokens of the domain.
  */
 export async function expertDamage(request: DamageRequest): Promise<LayerExperts> {
-  const { ops, layer, routing, before, after, plain, probed, domainOf, domains } = request;
+  const { ops, layer, routing, before, after, plain, probed, domainOf, domains, scale } = request;
   const table = () => Array.from({ length: domains }, () => Array<number>(routing.routed).fill(0));
   const [share, gate, damage] = [table(), table(), table()];
   const added = await squaredDistances(ops, after, before);
@@ -41,7 +45,7 @@ export async function expertDamage(request: DamageRequest): Promise<LayerExperts
       const domain = domainOf[token]!;
       share[domain]![expert]!++;
       gate[domain]![expert]! += Math.abs(weights[visit]!);
-      damage[domain]![expert]! += weights[visit]! ** 2 * errors[visit]!;
+      damage[domain]![expert]! += scale(expert) * weights[visit]! ** 2 * errors[visit]!;
     }
   }
   const normalize = (rows: number[][], totals: readonly number[]) =>

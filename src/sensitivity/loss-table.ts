@@ -1,6 +1,6 @@
 import type { Width } from "../kernel/width.ts";
 import { measuredBits } from "../plan/sensitivity-types.ts";
-import type { TunedSums } from "../quantize/tune-matrix.ts";
+import type { TunedSums } from "../quantize/tuned-sums.ts";
 import { probeIndex } from "./probe-width.ts";
 
 /** A forecast of tuning's loss, made without tuning. */
@@ -16,8 +16,9 @@ interface Sums {
   energy: number;
   /** By width, in the order of `measuredBits`. */
   readonly forecast: number[];
-  /** Actual loss of all matrices at the probe's width. */
+  /** Actual loss of all matrices at the probe's width, and that of plain rounding. */
   tunedAtProbe: number;
+  roundedAtProbe: number;
   /** Forecast and actual losses of the sampled matrices alone. */
   readonly sampledForecast: number[];
   readonly sampledTuned: number[];
@@ -62,11 +63,14 @@ export class LossTable {
 
   add({ module, matrix, forecast, tried, sums: tuned }: MatrixLoss): void {
     const sampled = tried.length === measuredBits.length;
-    const lossAt = (bits: number) => tuned[tried.findIndex((width) => width.bits === bits)]!.loss;
+    const sumsAt = (bits: number) => tuned[tried.findIndex((width) => width.bits === bits)]!;
+    const lossAt = (bits: number) => sumsAt(bits).loss;
+    const probe = sumsAt(measuredBits[probeIndex]!);
     const sums: Sums = {
       energy: forecast.energy,
       forecast: [...forecast.losses],
-      tunedAtProbe: lossAt(measuredBits[probeIndex]!),
+      tunedAtProbe: probe.loss,
+      roundedAtProbe: probe.roundedLoss,
       sampled: Number(sampled),
       sampledEnergy: sampled ? forecast.energy : 0,
       sampledForecast: measuredBits.map((_, i) => (sampled ? forecast.losses[i]! : 0)),
@@ -85,6 +89,7 @@ export class LossTable {
       energy,
       forecast: losses,
       tunedAtProbe: losses[probeIndex]!,
+      roundedAtProbe: tuned[probeIndex]!.roundedLoss,
       exact: 1,
       ...unsampled,
     });
@@ -93,6 +98,12 @@ export class LossTable {
   #put(module: string, matrix: number, sums: Sums): void {
     const own = this.#modules.get(module) ?? new Map<number, Sums>();
     this.#modules.set(module, own.set(matrix, sums));
+  }
+
+  /** Loss of tuning relative to that of plain rounding, at the probe's width. */
+  gain(module: string): number {
+    const { tunedAtProbe, roundedAtProbe } = this.#sums(module);
+    return roundedAtProbe > 0 ? tunedAtProbe / roundedAtProbe : 1;
   }
 
   /**
@@ -166,6 +177,7 @@ export class LossTable {
       energy: total((sums) => sums.energy),
       forecast: byWidth((sums) => sums.forecast),
       tunedAtProbe: total((sums) => sums.tunedAtProbe),
+      roundedAtProbe: total((sums) => sums.roundedAtProbe),
       sampledForecast: byWidth((sums) => sums.sampledForecast),
       sampledTuned: byWidth((sums) => sums.sampledTuned),
       sampled: total((sums) => sums.sampled),

@@ -1,6 +1,10 @@
+import type { Kernel } from "../kernel/kernel-types.ts";
 import type { Matrix, Weight } from "../kernel/matrix.ts";
+import type { JobOf } from "../kernel/routines.ts";
 import { modulePath } from "../mlx/format.ts";
 import type { PlannedTensor } from "../models/architecture.ts";
+import type { KeptWeights } from "../models/kept-weights.ts";
+import type { BlockPlace } from "../models/rider.ts";
 import type { Model } from "../models/run.ts";
 import { type VisitedMatrix, visitBlock } from "../quantize/block-visit.ts";
 import { tuneHeadRows } from "../quantize/head-tuner.ts";
@@ -8,15 +12,18 @@ import type { Hessian } from "../quantize/hessian.ts";
 import { tableHessian } from "../quantize/table-hessian.ts";
 import { rowsOfWeight, tuneMatrix } from "../quantize/tune-matrix.ts";
 import { copyOf, decodeMatrix, type TunedRows } from "../quantize/tuned-rows.ts";
+import type { TunedSums } from "../quantize/tuned-sums.ts";
 import type { TuningTools } from "../quantize/tuning-tools.ts";
-import { BlockCodes } from "./block-codes.ts";
+import type { BlockCodes } from "./block-codes.ts";
 import type { LossTable } from "./loss-table.ts";
 import { probeWidth, widths } from "./probe-width.ts";
-import type { BlockPlace } from "./probes.ts";
+import { isExpertMeasured } from "./sampling.ts";
 
 /** Values that all steps of a measuring walk share. */
 export interface Measuring {
   readonly model: Model;
+  /** Its weights, of which some are in memory. */
+  readonly kept: KeptWeights;
   /** All tensors of the model. */
   readonly tensors: readonly PlannedTensor[];
   /** Tokens of a sequence. */
@@ -27,65 +34,133 @@ export interface Measuring {
   readonly isSampled: (tensor: PlannedTensor, expert: number) => boolean;
 }
 
+interface MeasuredBlock {
+  readonly place: BlockPlace;
+  readonly quantizable: readonly PlannedTensor[];
+  /** Receives the codes of the tensors at the probe's width. */
+  readonly codes: BlockCodes;
+}
+
 /**
- * Runs a block on the hidden states `x [tokens, hidden]` of all rows and measures its `quantizable`
- * tensors. Returns the hidden states after the block, made with the model's own weights, and the
- * codes of the tensors at the probe's width.
+ * Runs a block on the hidden states `x [tokens, hidden]` of whole rows and measures its quantizable
+ * tensors. Of a large stack of experts some are tuned and the others rounded. Returns the hidden
+ * states after the block, made with the model's own weights.
  */
 export async function measureBlock(
   measuring: Measuring,
-  place: BlockPlace,
-  quantizable: readonly PlannedTensor[],
+  { place, quantizable, codes }: MeasuredBlock,
   x: Matrix,
-): Promise<{ readonly after: Matrix; readonly codes: BlockCodes }> {
+): Promise<Matrix> {
   const { model, tools, length } = measuring;
-  const codes = new BlockCodes(tools, quantizable);
-  const visit = async (matrix: VisitedMatrix) => {
-    codes.add(matrix, await measureMatrix(measuring, matrix));
-    return matrix.weight;
+  const stack = quantizable.find(({ role }) => role.routed === true);
+  const request = {
+    ...{ ...place, model, tools, run: { length }, quantized: quantizable },
+    // The tuning walk sees the same rows, and refuses too many that are not finite.
+    watch: { drop: () => {}, route: () => {} },
+    visit: async (matrix: VisitedMatrix) => {
+      const { tensor, expert, weight } = matrix;
+      codes.add(tensor.role.role, expert, await measureMatrix(measuring, matrix));
+      return weight;
+    },
+    passes: (expert: number) => stack !== undefined && !isExpertMeasured(stack, expert),
+    pass: async ({ tensor, expert, weight }: Omit<VisitedMatrix, "x" | "hessian">) =>
+      codes.add(tensor.role.role, expert, [await roundMatrix(tools, weight)]),
   };
-  const request = { ...place, model, tools, run: { length }, quantized: quantizable, visit };
-  // The tuning walk sees the same rows, and refuses too many that are not finite.
-  const watch = { drop: () => {}, route: () => {} };
-  const after = await visitBlock({ ...request, watch }, x);
-  return { after, codes };
+  return visitBlock(request, x);
 }
 
-/** Measures the embeddings. Returns them as float32 at the probe's width. */
-export async function measureTable(measuring: Measuring, tensor: PlannedTensor): Promise<Weight> {
-  const { model, tensors, tools } = measuring;
-  const hessian = await tableHessian(tools, tensors, model.weights);
+/** A matrix at the probe's width, plainly rounded. */
+async function roundMatrix({ kernel, storage: store }: TuningTools, weight: Weight) {
+  const { rows, columns, dtype: from, bytes: weights } = weight;
+  const job = {
+    weights,
+    from,
+    rows,
+    columns,
+    store,
+    rounding: "stored",
+    widths: [probeWidth],
+  } as const;
+  const result = await kernel.quantize(job);
+  const { words, scales, biases } = result.byWidth[0]!;
+  const part = copyOf({ width: probeWidth, start: 0, rows, words, scales, biases } as TunedRows);
+  result.release();
+  return part;
+}
+
+/** Gives rows `[start, end)` of a matrix, or all, at the probe's width: decoded in each call. */
+export type ReadProbed = (range?: readonly [start: number, end: number]) => Promise<Weight>;
+
+/** Measures the embeddings. Returns their reader at the probe's width. */
+export async function measureTable(
+  measuring: Measuring,
+  tensor: PlannedTensor,
+): Promise<ReadProbed> {
+  const { model, kept, tensors, tools } = measuring;
+  const hessian = await tableHessian(tools, tensors, kept);
   const weight = await model.weights.matrix(null, tensor.role.role);
   const parts = await measureMatrix(measuring, { tensor, expert: 0, weight, hessian });
   hessian?.release();
-  return decode(tools, parts, weight);
+  return readerOf(tools, parts, weight);
 }
 
 /**
  * Measures the head, which multiplies `x [positions, hidden]`. It is tuned at every width and needs
- * no forecast. Returns it as float32 at the probe's width.
+ * no forecast. Returns its reader at the probe's width.
  */
 export async function measureHead(
   { model, tools, losses }: Measuring,
   tensor: PlannedTensor,
   x: Matrix,
-): Promise<Weight> {
+): Promise<ReadProbed> {
   const weight = await model.weights.matrix(null, tensor.role.role);
-  const { parts, sums } = await tuneHeadRows(tools, weight, x, widths);
+  const { parts, sums } = await tuneHeadRows(tools, weight, x, { widths, stored: [probeWidth] });
+  addHeadLosses(losses, modulePath(tensor), sums);
+  return readerOf(tools, parts, weight);
+}
+
+/** Adds the sums of a head that was tuned at every width. */
+export function addHeadLosses(losses: LossTable, module: string, sums: readonly TunedSums[]): void {
   // Every group of rows has a Hessian of its own. So the energy is scaled from that of the weights.
   const first = sums[0]!;
   const relative = first.weightEnergy > 0 ? first.squaredError / first.weightEnergy : null;
-  losses.addTuned(modulePath(tensor), relative === null ? 0 : first.loss / relative, sums);
-  const probe = parts.find(({ width }) => width === probeWidth)!;
-  return decode(tools, [probe], weight);
+  losses.addTuned(module, relative === null ? 0 : first.loss / relative, sums);
 }
 
-function decode(
+/** A table and a head are large in float32, so only the rows that are asked for are decoded. */
+export function readerOf(
   { kernel, storage: store }: TuningTools,
   parts: readonly TunedRows[],
-  { columns }: Weight,
-): Promise<Weight> {
-  return decodeMatrix(kernel, parts, { columns, store });
+  { columns }: Pick<Weight, "columns">,
+): ReadProbed {
+  return (range) => decodeMatrix(kernel, parts, { columns, store }, range);
+}
+
+/** Rows of one job: the workers share a table. */
+const rowsPerForecast = 8192;
+
+/** The forecast of a matrix with any number of rows. */
+async function forecastRows(kernel: Kernel, job: JobOf<"forecast">) {
+  const [weights] = job.sources as [Uint8Array<SharedArrayBuffer>];
+  const each = weights.length / job.rows;
+  const starts = Array.from(
+    { length: Math.ceil(job.rows / rowsPerForecast) },
+    (_, i) => i * rowsPerForecast,
+  );
+  const parts = await Promise.all(
+    starts.map((start) => {
+      const end = Math.min(job.rows, start + rowsPerForecast);
+      const sources = [weights.subarray(start * each, end * each)];
+      return kernel.run("forecast", { ...job, sources, rows: end - start });
+    }),
+  );
+  const total = (of: (part: (typeof parts)[number]) => number) =>
+    parts.reduce((sum, part) => sum + of(part), 0);
+  return {
+    energy: total(({ energy }) => energy),
+    losses: job.widths.map((_, i) => total(({ losses }) => losses[i]!)),
+    nonFinite: total(({ nonFinite }) => nonFinite),
+  };
 }
 
 type MeasuredMatrix = Pick<VisitedMatrix, "tensor" | "expert" | "weight"> & {
@@ -102,17 +177,18 @@ async function measureMatrix(
   { tensor, expert, weight, hessian }: MeasuredMatrix,
 ): Promise<readonly TunedRows[]> {
   const { kernel, settings, storage: store } = tools;
-  const { rows, columns, dtype: from, bytes: weights } = weight;
+  const { rows, columns, dtype: from, bytes } = weight;
   const factor = hessian?.factor ?? null;
   const order = factor === null ? null : hessian!.order;
-  const job = { weights, from, rows, columns, store, factor, order, widths };
-  const forecast = await kernel.run("forecast", { ...job, diagonal: hessian?.diagonal ?? null });
+  const job = { sources: [bytes], from, rows, columns, store, factor, order, widths };
+  const forecast = await forecastRows(kernel, { ...job, diagonal: hessian?.diagonal ?? null });
   const tried = isSampled(tensor, expert) ? widths : [probeWidth];
   const parts: TunedRows[] = [];
   const write = async (part: TunedRows) => {
     if (part.width === probeWidth) parts.push(copyOf(part));
   };
-  const options = { hessian, widths: tried, sweeps: settings.sweeps, write };
+  const alone = tensor.role.routed !== true;
+  const options = { hessian, widths: tried, sweeps: settings.sweeps, alone, write };
   const sums = await tuneMatrix(tools, rowsOfWeight(weight), options);
   losses.add({ module: modulePath(tensor), matrix: expert, forecast, tried, sums });
   return parts;

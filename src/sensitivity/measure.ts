@@ -20,7 +20,7 @@ export async function measure(request: MeasureRequest): Promise<Sensitivity> {
     format: 1,
     ...request.identity,
     calibration: { sha256: rows.sha256, samples: rows.samples, length: rows.length },
-    probe: { samples: probe.samples, length: rows.length, bits: probeWidth.bits },
+    probe: { samples: probe.samples, length: probe.length, bits: probeWidth.bits },
     domains: probe.domains,
     domainWeights: probe.domainWeights,
     ...costsOf(outcome, probe),

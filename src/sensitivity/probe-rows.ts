@@ -7,9 +7,14 @@ import { sharedIntegers } from "../kernel/matrix.ts";
  */
 export interface ProbeRows {
   readonly samples: number;
+  /** Tokens of a probe row: the first of a calibration row. */
+  readonly length: number;
   /** Tokens of the probe rows. */
   readonly ids: Uint32Array<SharedArrayBuffer>;
-  /** Tokens of the other rows. If these are fewer than the probe rows: tokens of all rows. */
+  /**
+   * Tokens of other rows, whole, at most `mostOthers` rows. If there are fewer of these than probe
+   * rows: tokens of all rows.
+   */
   readonly others: Uint32Array<SharedArrayBuffer>;
   readonly domains: readonly string[];
   /** In the order of `domains`. Their mean over the probe rows is 1. */
@@ -27,6 +32,10 @@ export interface ProbeRows {
  * vocabulary are expensive.
  */
 const judgedEvery = 4;
+/** Most tokens of a probe row. */
+const mostTokens = 128;
+/** Most rows that Hessians are made of, spread evenly: costs need fewer than tuning does. */
+const mostOthers = 64;
 
 /**
  * Selects `samples` of the rows, but at least one of every domain. `weights`: weight of each domain
@@ -41,8 +50,8 @@ export function probeRowsOf(
   const chosen = chooseRows(rows, domains, samples);
   const probed = new Set(chosen.map(({ row }) => row));
   const others = rows.rows.flatMap((_, row) => (probed.has(row) ? [] : [row]));
-  const { length } = rows;
-  const ids = tokensOf(rows, [...probed]);
+  const length = Math.min(rows.length, mostTokens);
+  const ids = tokensOf(rows, [...probed], length);
   const domainOf = new Uint32Array(ids.length);
   for (const [i, { domain }] of chosen.entries())
     domainOf.fill(domain, i * length, (i + 1) * length);
@@ -53,8 +62,9 @@ export function probeRowsOf(
   const domainWeights = asked.map((weight) => (mean > 0 ? weight / mean : 1));
   return {
     samples: chosen.length,
+    length,
     ids,
-    others: others.length >= chosen.length ? tokensOf(rows, others) : rows.ids,
+    others: others.length >= chosen.length ? tokensOf(rows, thin(others), rows.length) : rows.ids,
     domains,
     domainWeights,
     domainOf,
@@ -81,12 +91,20 @@ function chooseRows(rows: Rows, domains: readonly string[], samples: number): Ch
   });
 }
 
+/** At most `mostOthers` of the rows, evenly spaced. */
+function thin(rows: readonly number[]): readonly number[] {
+  const count = Math.min(mostOthers, rows.length);
+  return Array.from({ length: count }, (_, i) => rows[Math.floor((i * rows.length) / count)]!);
+}
+
+/** The first `count` tokens of some rows. */
 function tokensOf(
   { ids, length }: Rows,
   numbers: readonly number[],
+  count: number,
 ): Uint32Array<SharedArrayBuffer> {
-  const some = sharedIntegers(numbers.length * length);
+  const some = sharedIntegers(numbers.length * count);
   for (const [i, row] of numbers.entries())
-    some.set(ids.subarray(row * length, (row + 1) * length), i * length);
+    some.set(ids.subarray(row * length, row * length + count), i * count);
   return some;
 }

@@ -1,14 +1,15 @@
 import { compareHidden, type Head } from "../evaluation/divergence.ts";
 import { type Matrix, newMatrix, rowsOf, sharedFloats, sharedIntegers } from "../kernel/matrix.ts";
-import type { LayerKind } from "../models/layer-kind.ts";
+import type { BlockPlace } from "../models/rider.ts";
 import type { Routing } from "../models/routing.ts";
-import { blockContext, type Model, openHead, plainContext } from "../models/run.ts";
+import { type Model, openHead, plainContext } from "../models/run.ts";
+import { passBlock } from "./block-pass.ts";
 import { addMargins, type Boundary } from "./margins.ts";
 
 /**
- * A copy of the probe rows' hidden states with one change: a tensor at the probe's width, or noise.
- * It goes through the later blocks beside the base. At the end it shows how the change affects the
- * model's output.
+ * A copy of the probe rows' hidden states in which one part of one block has its codes at the
+ * probe's width. It goes through the later blocks beside the base. At the end it shows how the
+ * change affects the model's output.
  */
 export interface Probe {
   readonly name: string;
@@ -17,48 +18,51 @@ export interface Probe {
   flipPower: number;
 }
 
-export interface BlockPlace {
-  readonly layer: number;
-  readonly kind: LayerKind;
+/** Results of one probe. */
+export interface ProbeResult {
+  /** KL(base ‖ probe) in nats, by judged position. */
+  readonly divergence: Float64Array;
+  readonly flipPower: number;
 }
 
 export interface AdvanceOptions {
   /** Tokens of a sequence. */
   readonly length: number;
-  /** The boundary of the base's router in this block; null if the block has none. */
-  readonly boundary: Boundary | null;
+  /** The boundary of the base's router in this block. Asked for only where the block has one. */
+  readonly boundary: () => Promise<Boundary>;
   /** Probes with free routes: they follow their own choice of experts. Others follow the base's. */
   readonly free?: readonly Probe[];
+  readonly wantsOutputs?: boolean;
 }
 
-/** Probes that run together. More need more memory; fewer read each weight more often. */
-const mostTogether = 8;
-
-/** Runs one block of `model` on probes and updates them. */
+/**
+ * Runs one block of `model` on probes and updates them. Gives the outputs of the experts, if they
+ * are wanted, for all probes together.
+ */
 export async function advance(
   model: Model,
-  { layer, kind }: BlockPlace,
+  place: BlockPlace,
   probes: readonly Probe[],
-  { length, boundary, free = [] }: AdvanceOptions,
-): Promise<void> {
-  for (let first = 0; first < probes.length; first += mostTogether) {
-    const some = probes.slice(first, first + mostTogether);
-    const together = join(some.map(({ x }) => x));
-    const areFree = some.map((probe) => free.includes(probe));
-    const routes = (_: number, own: Routing) => {
-      if (boundary === null) return own;
-      addMargins(boundary, own, some);
-      return follow(boundary.routing, own, areFree);
-    };
-    const context = blockContext(model, layer, kind, { length, routes });
-    const y = await model.architecture.forward.block(context, together);
-    const rows = together.rows / some.length;
-    for (const [i, probe] of some.entries()) probe.x = rowsOf(y, i * rows, (i + 1) * rows);
-  }
+  { length, boundary, free = [], wantsOutputs = false }: AdvanceOptions,
+): Promise<ReadonlyMap<number, Matrix>> {
+  if (probes.length === 0) return new Map();
+  const together = join(probes.map(({ x }) => x));
+  const areFree = probes.map((probe) => free.includes(probe));
+  const routes = async (own: Routing) => {
+    const base = await boundary();
+    addMargins(base, own, probes);
+    return follow(base.routing, own, areFree);
+  };
+  const { after, outputs } = await passBlock(model, place, together, {
+    ...{ length, routes, wantsOutputs },
+  });
+  const rows = together.rows / probes.length;
+  for (const [i, probe] of probes.entries()) probe.x = rowsOf(after, i * rows, (i + 1) * rows);
+  return outputs;
 }
 
 /** The choice of experts for copies of the rows: a free copy's own, else the base's. */
-function follow(base: Routing, own: Routing, free: readonly boolean[]): Routing {
+export function follow(base: Routing, own: Routing, free: readonly boolean[]): Routing {
   const copies = free.length;
   const experts = sharedIntegers(copies * base.experts.length);
   const selection = sharedFloats(copies * base.selection.length);
@@ -72,7 +76,7 @@ function follow(base: Routing, own: Routing, free: readonly boolean[]): Routing 
 }
 
 /** The rows of all parts, one part after the other. */
-function join(parts: readonly Matrix[]): Matrix {
+export function join(parts: readonly Matrix[]): Matrix {
   if (parts.length === 1) return parts[0]!;
   const rows = parts.reduce((sum, part) => sum + part.rows, 0);
   const whole = newMatrix(rows, parts[0]!.columns);

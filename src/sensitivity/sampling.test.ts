@@ -1,19 +1,29 @@
-import { describe, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { nemotron30b } from "../../test/support/nemotron-30b.ts";
 import { expandTable } from "../models/expand.ts";
 import { findArchitecture } from "../models/registry.ts";
 import { isQuantizable } from "../plan/plan.ts";
-import { sampleOf, spread } from "./sampling.ts";
+import { isExpertMeasured, sampleOf } from "./sampling.ts";
 
-describe("spread", () => {
-  test.each([
-    [3, 9, [0, 1, 2]],
-    [9, 9, [0, 1, 2, 3, 4, 5, 6, 7, 8]],
-    [52, 3, [0, 26, 51]],
-  ])("over %d layers at %d depths has the first and the last", (layers, count, expected) => {
-    expect(spread(layers, count)).toEqual(expected);
-  });
-});
+test.each([
+  [5, [0, 1, 2, 3, 4]],
+  [16, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15]],
+  [24, [0, 1, 3, 4, 6, 7, 9, 10, 12, 13, 15, 16, 18, 19, 21, 22]],
+  [128, [0, 8, 16, 24, 32, 40, 48, 56, 64, 72, 80, 88, 96, 104, 112, 120]],
+])(
+  "of %d experts at most 16 are tuned, evenly spaced, the sampled ones among them",
+  (count, expected) => {
+    const [tensor] = expandTable(findArchitecture(nemotron30b), nemotron30b).filter(
+      ({ role }) => role.routed === true,
+    );
+    const stack = { ...tensor!, dtype: "BF16", sources: Array(count).fill(tensor!.sources[0]) };
+    const measured = [...Array(count).keys()].filter((expert) => isExpertMeasured(stack, expert));
+    expect(measured).toEqual(expected);
+    const isSampled = sampleOf([stack]);
+    for (const expert of Array(count).keys())
+      if (isSampled(stack, expert)) expect(measured).toContain(expert);
+  },
+);
 
 test("the sample has one tensor of every role, and two experts of a stack", () => {
   const tensors = expandTable(findArchitecture(nemotron30b), nemotron30b)

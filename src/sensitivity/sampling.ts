@@ -1,9 +1,14 @@
 import type { PlannedTensor } from "../models/architecture.ts";
 
-/** `count` of the numbers below `layers`, evenly spaced, the first and the last among them. */
-export function spread(layers: number, count: number): readonly number[] {
-  if (layers <= count) return Array.from({ length: layers }, (_, i) => i);
-  return Array.from({ length: count }, (_, i) => Math.round((i * (layers - 1)) / (count - 1)));
+/** Experts of a layer that are tuned when sensitivity is measured. The others are rounded. */
+const mostExperts = 16;
+
+/** Whether an expert of a stack is tuned: 16 evenly spaced ones, or all of fewer. */
+export function isExpertMeasured({ sources }: PlannedTensor, expert: number): boolean {
+  const count = sources.length;
+  if (count <= mostExperts) return true;
+  const place = Math.ceil((expert * mostExperts) / count);
+  return Math.floor((place * count) / mostExperts) === expert;
 }
 
 /** The sample of matrices: of every role the tensor in the middle layer; two experts of a stack. */

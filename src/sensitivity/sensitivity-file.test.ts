@@ -111,7 +111,11 @@ describe("a sensitivity of something else", () => {
       { base: { ...base, revision: "other" } },
       /is of base made-up at other, not made-up at main/,
     ],
-    ["base", { base: { ...base, name: "other" } }, /is of base other at main/],
+    [
+      "base",
+      { base: { ...base, name: "other", revision: "other" } },
+      /is of base other at other, not made-up at main/,
+    ],
     [
       "engine",
       { engine: { ...engine, version: "9.9.9" } },
@@ -124,5 +128,10 @@ describe("a sensitivity of something else", () => {
     ],
   ])("%s is refused by name", (_, changes, says) => {
     expect(() => requireOrigin({ ...sensitivity, ...changes }, sensitivity)).toThrow(refused(says));
+  });
+
+  test("the same base under another name is accepted", () => {
+    const copy = { ...sensitivity, base: { ...base, name: "copy" } };
+    expect(() => requireOrigin(copy, sensitivity)).not.toThrow();
   });
 });

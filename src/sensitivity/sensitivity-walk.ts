@@ -1,23 +1,32 @@
+import type { Matrix } from "../kernel/matrix.ts";
 import { modulePath } from "../mlx/format.ts";
 import type { PlannedTensor } from "../models/architecture.ts";
-import { headRole, outerRole, plainContext } from "../models/run.ts";
+import { keepWeights } from "../models/kept-weights.ts";
+import { type BlockPlace, passAll, type Rider } from "../models/rider.ts";
+import { headRole, type Model, outerRole, plainContext } from "../models/run.ts";
 import { isQuantizable } from "../plan/plan.ts";
+import { replaceMatrices } from "../quantize/replace-matrices.ts";
 import { tuningSettings } from "../quantize/tuning-settings.ts";
 import { openTools } from "../quantize/tuning-tools.ts";
+import { BlockCodes } from "./block-codes.ts";
 import type { Outcome } from "./costs.ts";
 import { LossTable } from "./loss-table.ts";
-import { type Measuring, measureBlock, measureHead, measureTable } from "./measure-matrix.ts";
+import {
+  type Measuring,
+  measureBlock,
+  measureHead,
+  measureTable,
+  readerOf,
+} from "./measure-matrix.ts";
 import type { ProbeRows } from "./probe-rows.ts";
-import { type ProbedTensor, ProbeWalk } from "./probe-walk.ts";
-import { sampleOf, spread } from "./sampling.ts";
+import { type ProbedTensor, ProbeWalk, partsOf, usersOf } from "./probe-walk.ts";
+import { isExpertMeasured, sampleOf } from "./sampling.ts";
 import type { MeasureRequest } from "./sensitivity-request.ts";
-
-/** Number of depths at which noise is added. */
-const noiseDepths = 9;
+import { type Lookups, measureTied, tuneLookups } from "./tied-table.ts";
 
 /**
- * One pass over the blocks. The rows `others` of `rows` go through each block first, for its
- * Hessians and codes. Then the probes go through it.
+ * One pass over the blocks. The rows `others` of `rows` go through each block for its Hessians and
+ * codes. The probes go through it at the same time, so each weight is read once.
  */
 export async function walkModel(
   request: MeasureRequest,
@@ -32,37 +41,98 @@ export async function walkModel(
   const find = (name: string) =>
     quantizable.find(({ layer, role }) => layer === null && role.role === name) ?? null;
 
-  let x = await architecture.forward.embed(outer, rows.others);
-  const probes = new ProbeWalk({ model, rows, length });
+  const probes = new ProbeWalk(model, rows);
   const table = find(outerRole(architecture, "embeddings"));
-  await probes.start(table && { ...namesOf(table), weight: await measureTable(measuring, table) });
+  const head = find(headRole(architecture, config));
+  const isTied = table !== null && table === head;
+  const { x: start, lookups } = await startWalk(measuring, probes, { table, isTied });
+  let x = start;
   const kinds = architecture.layers(config);
-  const depths = spread(kinds.length, noiseDepths);
   for (const [layer, kind] of kinds.entries()) {
-    if (depths.includes(layer)) await probes.addNoise(layer);
     const tensors = quantizable.filter((tensor) => tensor.layer === layer);
-    const { after, codes } = await measureBlock(measuring, { layer, kind }, tensors, x);
-    x = after;
-    await probes.throughBlock({ layer, kind }, tensors, codes);
+    x = await walkBlock(measuring, { place: { layer, kind }, tensors, probes }, x);
     progress(layer + 1, kinds.length + 1);
   }
-  const head = find(headRole(architecture, config));
-  const found = await probes.finish(
-    head && {
-      ...namesOf(head),
-      weight: await measureHead(measuring, head, await architecture.forward.finish(outer, x)),
-    },
-  );
+  const last = await architecture.forward.finish(outer, x);
+  const tied = lookups && (await measureTied(measuring, head!, { x: last, lookups, rows }));
+  const read = tied?.read ?? (head && (await measureHead(measuring, head, last)));
+  const found = await probes.finish(head && { ...namesOf(head), read: read! });
   progress(kinds.length + 1, kinds.length + 1);
-  return { tensors: quantizable, storage: tools.storage, losses, ...found };
+  const { storage } = tools;
+  return { tensors: quantizable, storage, losses, tied: tied?.measured ?? null, ...found };
+}
+
+/**
+ * Looks all tokens up and measures the embeddings: the table is read once for that, and then
+ * forgotten. Returns the hidden states of the rows `others`, and of a table that is also the head
+ * how it is looked up.
+ */
+async function startWalk(
+  measuring: Measuring,
+  probes: ProbeWalk,
+  { table, isTied }: { readonly table: PlannedTensor | null; readonly isTied: boolean },
+): Promise<{ readonly x: Matrix; readonly lookups: Lookups | null }> {
+  const { length, model, tools } = measuring;
+  const { architecture, weights } = model;
+  const role = outerRole(architecture, "embeddings");
+  const whole = await weights.matrix(null, role);
+  const replaced = replaceMatrices(weights, (layer, asked) =>
+    layer === null && asked === role ? whole : null,
+  );
+  const own = { ...measuring, model: { ...model, weights: replaced } };
+  const lookups = isTied ? await tuneLookups(own, table!) : null;
+  const tuned = lookups && readerOf(tools, lookups.parts, whole);
+  const read = table && (tuned ?? (await measureTable(own, table)));
+  await probes.start(own.model, read && { ...namesOf(table!), read });
+  const context = plainContext(own.model, null, { length });
+  return { x: await architecture.forward.embed(context, probes.rows.others), lookups };
+}
+
+interface BlockRequest {
+  readonly place: BlockPlace;
+  /** The block's quantizable tensors. */
+  readonly tensors: readonly PlannedTensor[];
+  readonly probes: ProbeWalk;
+}
+
+/** Takes all through a block. `x [tokens, hidden]` are those for Hessians; gives them after it. */
+async function walkBlock(
+  measuring: Measuring,
+  { place, tensors, probes }: BlockRequest,
+  x: Matrix,
+): Promise<Matrix> {
+  const { model, tools, losses } = measuring;
+  const parts = partsOf(place.layer, tensors);
+  const codes = new BlockCodes(tools, tensors, usersOf(parts));
+  let after = x;
+  const measurer: Rider = {
+    embed: async () => {},
+    async pass(own: Model) {
+      try {
+        const block = { place, quantizable: tensors, codes };
+        after = await measureBlock({ ...measuring, model: own }, block, x);
+      } catch (error) {
+        codes.fail(error);
+        throw error;
+      }
+    },
+  };
+  const block = probes.openBlock(place, parts, codes);
+  await passAll(model, [measurer, ...block.riders], place);
+  const last = tensors.findLast(({ role }) => role.routed === true);
+  const gain = last === undefined ? 1 : losses.gain(modulePath(last));
+  await block.finish((expert) => (isExpertMeasured(last!, expert) ? 1 : gain));
+  return after;
 }
 
 function openMeasuring(request: MeasureRequest): Measuring {
   const { model, rows, kernel, settings = tuningSettings } = request;
   const { tensors, storage, ownBits, architecture, config, weights } = model;
   const tools = openTools({ kernel, settings, storage });
+  const kept = keepWeights({ architecture, config, weights });
   return {
-    model: { architecture, config, weights, ops: tools.ops },
+    model: { architecture, config, weights: kept, ops: tools.ops },
+    kept,
     ...{ tensors, tools },
     length: rows.length,
     losses: new LossTable(ownBits),
@@ -70,6 +140,6 @@ function openMeasuring(request: MeasureRequest): Measuring {
   };
 }
 
-function namesOf(tensor: PlannedTensor): Omit<ProbedTensor, "weight"> {
+function namesOf(tensor: PlannedTensor): Omit<ProbedTensor, "read"> {
   return { module: modulePath(tensor), role: tensor.role.role };
 }

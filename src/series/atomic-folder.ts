@@ -52,7 +52,8 @@ async function tidy(place: string): Promise<void> {
   }
 }
 
-async function isRunning(pid: number): Promise<boolean> {
+/** Whether a process exists and has not ended. */
+export async function isRunning(pid: number): Promise<boolean> {
   try {
     process.kill(pid, 0);
   } catch (error) {

@@ -5,12 +5,19 @@ import { evaluationWords } from "../card/evaluation-words.ts";
 import { bitsPerWeight, grouped } from "../card/figures.ts";
 import { licenceFiles } from "../card/inherit.ts";
 import { kindRatios } from "../card/tuning-facts.ts";
-import { evaluateFolders } from "../evaluation/evaluate-folders.ts";
+import { EvaluationRide } from "../evaluation/evaluate.ts";
+import { evaluateFolders, withFolders } from "../evaluation/evaluate-folders.ts";
+import type { Evaluation } from "../evaluation/evaluation-types.ts";
 import { makeFolder, requireDiskSpace } from "../ground/disk.ts";
 import { OqeError } from "../ground/errors.ts";
 import type { Report } from "../ground/report.ts";
 import type { Inputs } from "../inputs/inputs.ts";
 import type { Kernel } from "../kernel/kernel-types.ts";
+import type { KeptWeights } from "../models/kept-weights.ts";
+import { Ops } from "../models/ops.ts";
+import type { KeepStates } from "../models/rider.ts";
+import { tensorsOfPlan } from "../quantize/stored-tier.ts";
+import { weightsToTune } from "../quantize/tune-series.ts";
 import { tuningSettings } from "../quantize/tuning-settings.ts";
 import { type Receipt, receiptPath } from "../receipt/receipt.ts";
 import { writeReceipt } from "../receipt/receipt-file.ts";
@@ -20,6 +27,7 @@ import { buildAside, onDisk, refuseForeignFolder } from "./atomic-folder.ts";
 import { rehearseCard, writeCard } from "./card-files.ts";
 import type { TierDraft, TierRun } from "./recipes.ts";
 import type { Calibration, DrawnRows } from "./rows.ts";
+import { withStates } from "./state-store.ts";
 import { type Tuning, type WrittenTier, writeTiers } from "./write-tiers.ts";
 
 /** Which folders a run may replace. */
@@ -53,6 +61,8 @@ export interface FoldersRequest {
   readonly runs: readonly TierRun[];
   readonly inputs: PlaceInputs & Pick<Inputs, "rounding" | "propagation" | "gates">;
   readonly rows: Calibration;
+  /** Bytes of hidden states that may stay in memory between two blocks. */
+  readonly memoryForStates: number;
   readonly kernel: Kernel;
   readonly report: Report;
 }
@@ -71,18 +81,33 @@ export async function makeFolders(request: FoldersRequest): Promise<readonly Rec
   await onDisk(parent, needed, () => makeFolder(parent));
   await requireDiskSpace(parent, needed);
   const places = runs.map(({ place }) => place);
-  return buildAside(places, (folders) =>
-    onDisk(parent, needed, () => fillFolders(request, folders)),
+  const memory = request.memoryForStates;
+  return withStates({ folder: parent, memory, report: request.report }, (keep) =>
+    buildAside(places, (folders) =>
+      onDisk(parent, needed, () => fillFolders({ ...request, keep }, folders)),
+    ),
   );
+}
+
+/** The same, and what keeps hidden states between two blocks. */
+interface FillRequest extends FoldersRequest {
+  readonly keep: KeepStates;
 }
 
 /** Writes weights, evaluation, receipts and cards into empty folders, one per tier. */
 async function fillFolders(
-  request: FoldersRequest,
+  request: FillRequest,
   folders: readonly string[],
 ): Promise<readonly Receipt[]> {
-  const written = await writeWeights(request, folders);
-  const receipts = await completeReceipts(request, folders, written);
+  const { rows, base, kernel } = request;
+  // A tuning walk takes the evaluation along. A rounding walk has no activations.
+  const company =
+    rows.tuning !== null && rows.evaluation !== null
+      ? { ride: openRide(request, rows.evaluation), weights: weightsToTune(base, kernel) }
+      : null;
+  const written = await writeWeights(request, folders, company);
+  const evaluations = await evaluateAll(request, folders, company);
+  const receipts = completeReceipts(request, written, evaluations);
   for (const [i, receipt] of receipts.entries()) {
     await writeFile(join(folders[i]!, receiptPath), writeReceipt(receipt));
     await writeCard(folders[i]!, receipt, request.report);
@@ -91,16 +116,47 @@ async function fillFolders(
   return receipts;
 }
 
+/** An evaluation that rides on a tuning walk, and the base's weights that both use. */
+interface Company {
+  readonly ride: EvaluationRide;
+  readonly weights: KeptWeights;
+}
+
+function openRide(
+  { base, runs, kernel, report, keep }: FillRequest,
+  rows: DrawnRows,
+): EvaluationRide {
+  report.info(`evaluating on ${rows.rows.samples} rows of ${rows.rows.length} tokens`);
+  const { architecture, config, tensors, storage } = base;
+  const rounded = runs.map((run) =>
+    isRounded(base, runs, run) ? tensorsOfPlan(tensors, run.recipe.plan, storage) : null,
+  );
+  const hasRouters = architecture.experts(config) !== null;
+  return new EvaluationRide({ rows, rounded, hasRouters, kernel, keep });
+}
+
+/** Parameters up to which plain rounding is evaluated at the plan of every tier. */
+const mostToRound = 4e9;
+
+/** Whether plain rounding is evaluated beside a tier. Of a large model: the smallest tier only. */
+export function isRounded({ parameters }: Base, runs: readonly TierRun[], run: TierRun): boolean {
+  if (parameters <= mostToRound) return true;
+  return runs.every(({ recipe }) => recipe.plan.bytes >= run.recipe.plan.bytes);
+}
+
 function writeWeights(
-  { base, runs, inputs, rows, kernel, report }: FoldersRequest,
+  { base, runs, inputs, rows, kernel, report, keep }: FillRequest,
   folders: readonly string[],
+  company: Company | null,
 ): Promise<readonly WrittenTier[]> {
-  const { options } = runs[0]!.recipe; // the same for all tiers of a run
+  const { options, sensitivity } = runs[0]!.recipe; // the same for all tiers of a run
   const tuning: Tuning | null = rows.tuning && {
     calibration: rows.tuning.rows,
     propagation: inputs.propagation,
     repair: options.repair ?? [],
-    settings: tuningSettings,
+    settings: { ...tuningSettings, ...(sensitivity?.tied && { tiedMix: sensitivity.tied.mix }) },
+    keep,
+    ...(company && { company: { riders: company.ride, weights: company.weights } }),
   };
   return writeTiers({
     base,
@@ -114,15 +170,13 @@ function writeWeights(
   });
 }
 
-async function completeReceipts(
-  request: FoldersRequest,
-  folders: readonly string[],
+function completeReceipts(
+  { runs }: FoldersRequest,
   written: readonly WrittenTier[],
-): Promise<readonly Receipt[]> {
-  const { evaluation } = request.rows;
-  const evaluations = evaluation && (await evaluateAll(request, folders, evaluation));
+  evaluations: readonly Evaluation[] | null,
+): readonly Receipt[] {
   const complete = written.map(({ relativeError, ...measured }, i) =>
-    completeReceipt(request.runs[i]!.recipe, {
+    completeReceipt(runs[i]!.recipe, {
       ...measured,
       weightError: { relative: relativeError },
       evaluation: evaluations?.[i] ?? null,
@@ -131,14 +185,22 @@ async function completeReceipts(
   return shareFigures(complete);
 }
 
-function evaluateAll(
-  { base, runs, inputs, kernel, report }: FoldersRequest,
+/** The evaluation of every folder; null if the run has none. */
+async function evaluateAll(
+  { base, runs, rows: { evaluation }, inputs: { gates }, kernel, report, keep }: FillRequest,
   folders: readonly string[],
-  evaluation: DrawnRows,
-) {
-  const finished = runs.map(({ recipe }, i) => ({ ...recipe.plan, folder: folders[i]! }));
-  const { gates } = inputs;
-  return evaluateFolders({ base, tiers: finished, evaluation, gates, kernel, report });
+  company: Company | null,
+): Promise<readonly Evaluation[] | null> {
+  if (evaluation === null) return null;
+  const tiers = runs.map((run, i) => {
+    const { tier, bpw, predicted } = run.recipe.plan;
+    return { tier, bpw, predicted, folder: folders[i]!, rounded: isRounded(base, runs, run) };
+  });
+  const request = { base, tiers, rows: evaluation, gates, kernel, report, keep };
+  if (company === null) return evaluateFolders(request);
+  const { architecture, config } = base;
+  const model = { architecture, config, weights: company.weights, ops: new Ops(kernel) };
+  return withFolders(tiers, request, (finished) => company.ride.finish(model, finished));
 }
 
 /** Reports a finished tier: its size, its losses, its evaluation and its warnings. */

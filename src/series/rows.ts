@@ -28,8 +28,13 @@ export interface Calibration {
 
 /** Seed of the rows. It must never change, because the rows are part of the recipe. */
 const seed = 1;
-/** Tokens per evaluation row. 128 rows have 32,768 positions. */
-export const evaluationLength = 256;
+/** Parameters above which the evaluation has fewer and shorter rows by default. */
+const fewParameters = 4e9;
+/** Evaluation rows and their tokens by default: 32,768 positions, or 8,192 of a large model. */
+const evaluationDefaults = {
+  small: { samples: 128, length: 256 },
+  large: { samples: 64, length: 128 },
+} as const;
 /** Overlapping rows that a message names. */
 const mostNamed = 8;
 
@@ -48,7 +53,7 @@ export async function calibrate(
     const draw = await rowDrawer(base);
     const { calibrationSamples: samples, calibrationLength: length } = inputs;
     const tuning = draw(await openCalibration(inputs.calibration, connect), samples, length);
-    const evaluation = inputs.verify ? await drawEvaluation(draw, inputs, connect) : null;
+    const evaluation = inputs.verify ? await drawEvaluation(base, draw, inputs, connect) : null;
     if (evaluation !== null) refuseOverlap(tuning, evaluation);
     return { tuning, evaluation };
   }
@@ -56,7 +61,7 @@ export async function calibrate(
   try {
     return {
       tuning: null,
-      evaluation: await drawEvaluation(await rowDrawer(base), inputs, connect),
+      evaluation: await drawEvaluation(base, await rowDrawer(base), inputs, connect),
     };
   } catch (error) {
     if (!(error instanceof OqeError) || !unusable.has(error.code)) throw error;
@@ -86,16 +91,27 @@ export async function rowDrawer(base: Base): Promise<DrawRows> {
   };
 }
 
+/** Rows and tokens per row to evaluate a model of this size on: as given, else by default. */
+export function evaluationShape(
+  { parameters }: Pick<Base, "parameters">,
+  given: {
+    readonly samples?: number | null | undefined;
+    readonly length?: number | null | undefined;
+  },
+): { readonly samples: number; readonly length: number } {
+  const usual = evaluationDefaults[parameters > fewParameters ? "large" : "small"];
+  return { samples: given.samples ?? usual.samples, length: given.length ?? usual.length };
+}
+
 async function drawEvaluation(
+  base: Base,
   draw: DrawRows,
   inputs: RowInputs,
   connect: () => Hub,
 ): Promise<DrawnRows> {
-  return draw(
-    await openEvaluation(inputs.evaluation, connect),
-    inputs.evaluationSamples,
-    evaluationLength,
-  );
+  const { evaluationSamples: rows, evaluationLength: tokens } = inputs;
+  const { samples, length } = evaluationShape(base, { samples: rows, length: tokens });
+  return draw(await openEvaluation(inputs.evaluation, connect), samples, length);
 }
 
 /**

@@ -21,7 +21,7 @@ import type { MeasuredModel } from "../sensitivity/sensitivity-request.ts";
 import { onDisk } from "./atomic-folder.ts";
 
 /** Number of calibration rows that the probes run on. */
-const probeSamples = 9;
+export const probeSamples = 9;
 /** Largest file that is read, in bytes. The largest models have some megabytes. */
 const largestFile = 2 ** 28;
 

@@ -1,7 +1,7 @@
 import type { Base } from "../base/base.ts";
 import { openCalibration, openEvaluation } from "../calibration/reference.ts";
 import { type Repository, readText } from "../checkpoint/repository.ts";
-import { evaluate, observeBase, passesOf } from "../evaluation/evaluate.ts";
+import { evaluateTiers } from "../evaluation/evaluate.ts";
 import { type Evaluation, gateNames } from "../evaluation/evaluation-types.ts";
 import { describeFailures, type GateInputs, type Limits, limitsOf } from "../evaluation/gates.ts";
 import { engine } from "../ground/engine.ts";
@@ -15,7 +15,9 @@ import { openFinished } from "../mlx/mlx-weights.ts";
 import { type Receipt, receiptPath } from "../receipt/receipt.ts";
 import { parseReceipt } from "../receipt/receipt-file.ts";
 import { openBase, openRepository } from "./recipes.ts";
-import { type DrawnRows, evaluationLength, refuseOverlap, rowDrawer } from "./rows.ts";
+import { type DrawnRows, evaluationShape, refuseOverlap, rowDrawer } from "./rows.ts";
+import { planEvaluation } from "./run-plan.ts";
+import { withStates } from "./state-store.ts";
 import {
   checkBase,
   checkFiles,
@@ -42,11 +44,9 @@ export interface Verified {
 /** The inputs that `oqe verify` reads. */
 export type VerifyInputs = Pick<
   Inputs,
-  "baseModel" | "calibration" | "evaluation" | "evaluationSamples" | "gates"
-> & {
-  /** Whether the number of evaluation rows was given. Otherwise the receipt decides. */
-  readonly samplesGiven: boolean;
-};
+  | ("baseModel" | "calibration" | "evaluation" | "evaluationSamples" | "evaluationLength")
+  | ("gates" | "workDir" | "memoryLimit")
+>;
 
 /**
  * Evaluates a finished repository, ours or of `mlx_lm.convert -q`, against its base. The rows are
@@ -98,22 +98,30 @@ async function evaluateTarget(request: EvaluationRequest): Promise<Verified> {
     checkShapes(base, target, finished);
     if (receipt !== null) checkWidths(receipt, target, finished);
     const rows = await report.stage("Draw the rows", () => drawRows(request));
-    const total = (1 + passesOf(base)) * base.architecture.layers(base.config).length;
-    let done = 0;
-    const progress = () => report.tick(++done, total, "blocks evaluated");
-    const evaluation = await report.stage("Evaluate", async () => {
-      const observed = await observeBase(base, rows, kernel, progress);
-      return evaluate(observed, finished, {
-        predicted: receipt?.plan.predicted ?? null,
-        limits: limits(receipt, inputs.gates),
-        progress,
-      });
-    });
+    const tier = {
+      model: finished,
+      predicted: receipt?.plan.predicted ?? null,
+      limits: limits(receipt, inputs.gates),
+      rounded: true,
+    };
+    const planned = {
+      tier: nameOf(target),
+      modules: {},
+      bytes: [...target.files.values()].reduce((sum, size) => sum + size, 0),
+    };
+    const asked = { base, tier: planned, tokens: rows.rows.tokens };
+    const plan = await planEvaluation(asked, inputs.workDir, { inputs, kernel, report });
+    const states = { folder: inputs.workDir, memory: plan.memoryForStates, report };
+    const [evaluation] = await report.stage("Evaluate", () =>
+      withStates(states, (keep) =>
+        evaluateTiers({ base, rows, tiers: [tier], kernel, report, keep }),
+      ),
+    );
     return {
-      evaluation,
+      evaluation: evaluation!,
       target: { name: nameOf(target), revision: target.revision },
       receipt,
-      failure: judge(target, receipt, evaluation),
+      failure: judge(target, receipt, evaluation!),
     };
   } finally {
     await finished.close();
@@ -130,15 +138,14 @@ async function drawRows(request: EvaluationRequest): Promise<DrawnRows> {
   const { base, receipt, inputs, report, connect } = request;
   const draw = await rowDrawer(base);
   const claimed = receipt?.evaluationRows;
-  const samples = inputs.samplesGiven ? inputs.evaluationSamples : claimed?.samples;
+  const { samples, length } = evaluationShape(base, {
+    samples: inputs.evaluationSamples ?? claimed?.samples,
+    length: inputs.evaluationLength ?? claimed?.length,
+  });
   const isOfHub =
     inputs.evaluation.kind === "bundled" && claimed?.source.startsWith("datasets/") === true;
   const text = isOfHub ? parseText("evaluation", claimed.source) : inputs.evaluation;
-  const evaluation = draw(
-    await openEvaluation(text, connect),
-    samples ?? inputs.evaluationSamples,
-    claimed?.length ?? evaluationLength,
-  );
+  const evaluation = draw(await openEvaluation(text, connect), samples, length);
   const published = receipt?.evaluation?.rows;
   if (published !== undefined && evaluation.rows.sha256 !== published.sha256) {
     report.warn(`these are not the receipt's rows (${published.source}): the figures will differ`);

@@ -14,10 +14,13 @@ import { indexText, layoutShards } from "../mlx/layout.ts";
 import { mlxConfigText } from "../mlx/mlx-config.ts";
 import { createShards } from "../mlx/shard-writer.ts";
 import type { TierSink } from "../mlx/tier-sink.ts";
+import type { KeptWeights } from "../models/kept-weights.ts";
+import type { KeepStates } from "../models/rider.ts";
 import type { TierPlan } from "../plan/plan-types.ts";
 import { tierGroupSize, tiers } from "../plan/tiers.ts";
 import { quantizeSeries } from "../quantize/round-series.ts";
-import { tuneSeries } from "../quantize/tune-series.ts";
+import { tuneSeries, weightsToTune } from "../quantize/tune-series.ts";
+import type { SeriesRiders } from "../quantize/tune-types.ts";
 import type { Propagation, Repair, TuningRecord } from "../quantize/tuning-record.ts";
 import type { TuningSettings } from "../quantize/tuning-settings.ts";
 
@@ -40,6 +43,9 @@ export interface Tuning {
   readonly propagation: Propagation;
   readonly repair: readonly Repair[];
   readonly settings: TuningSettings;
+  readonly keep?: KeepStates | undefined;
+  /** Riders of another purpose in the walk, and the weights that they share with it. */
+  readonly company?: { readonly riders: SeriesRiders; readonly weights: KeptWeights };
 }
 
 export interface WriteRequest {
@@ -119,7 +125,15 @@ async function fill(
   sinks: readonly TierSink[],
 ): Promise<readonly Omit<WrittenTier, "files">[]> {
   const { tensors, storage, checkpoint } = request.base;
-  if (tuning !== null) return tuneSeries({ ...request, ...tuning, sinks });
+  if (tuning !== null) {
+    const { base, kernel, plans } = request;
+    const { company, ...method } = tuning;
+    const { riders, weights } = company ?? {
+      riders: { base: [], tiers: plans.map(() => []) },
+      weights: weightsToTune(base, kernel),
+    };
+    return tuneSeries({ ...request, ...method, sinks, riders, weights });
+  }
   const rounded = await quantizeSeries({
     ...request,
     tensors,

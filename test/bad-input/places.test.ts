@@ -1,4 +1,3 @@
-import { spawnSync } from "node:child_process";
 import { appendFile, cp, mkdir, readdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, inject, test } from "vitest";
@@ -6,6 +5,7 @@ import { startLocalHub } from "../../src/local-hub/local-hub.ts";
 import { rounded, runCli, runCliAlone, runScript } from "../support/cli-run.ts";
 import { byArchitecture, copyModel, embedded } from "../support/models.ts";
 import { refusalScene } from "../support/refusal.ts";
+import { mountSmall, onlyAsRoot } from "../support/small-disk.ts";
 
 /** Disks, folders, repositories and an installation that a run cannot use. */
 const scene = refusalScene(async ({ hub }) => {
@@ -19,11 +19,8 @@ describe("a run", () => {
     skip,
   }) => {
     const mount = `${scene.folder}/small`;
-    await mkdir(mount);
-    const mounted = tryMount(mount, "3m");
-    if (mounted === null && process.env.CI !== "true")
-      skip("a small file system can only be mounted as root");
-    expect(mounted).not.toBeNull();
+    const unmount = await mountSmall(mount, "3m");
+    if (unmount === null) return skip(onlyAsRoot);
     try {
       const { code, stderr } = await runCliAlone([
         "quantize",
@@ -36,8 +33,7 @@ describe("a run", () => {
       expect(stderr).toMatch(/error: .*needed.*\[DISK\]/);
       expect(await readdir(`${mount}/out`).catch(() => [])).toEqual([]);
     } finally {
-      const [command, ...args] = [...mounted!, "umount", mount];
-      spawnSync(command!, args);
+      unmount();
     }
   });
 
@@ -154,24 +150,3 @@ describe("a run refuses", () => {
     expect(await readdir(`${scene.folder}/templated`).catch(() => [])).toEqual([]);
   });
 });
-
-/**
- * Mounts a small file system. Returns what comes before `mount`: nothing as root, sudo on a CI
- * runner. Null where neither can.
- */
-function tryMount(at: string, size: string): string[] | null {
-  for (const prefix of [[], ["sudo", "-n"]]) {
-    const [command, ...args] = [
-      ...prefix,
-      "mount",
-      "-t",
-      "tmpfs",
-      "-o",
-      `size=${size},mode=1777`,
-      "tmpfs",
-      at,
-    ];
-    if (spawnSync(command!, args, { stdio: "ignore" }).status === 0) return prefix;
-  }
-  return null;
-}

@@ -65,6 +65,7 @@ export function makeSensitivity(
     },
     check: [],
     tensors: measured,
+    tied: null,
     experts: [],
     critical: [],
     ...changes,

@@ -71,18 +71,24 @@ pub unsafe fn attend(call: usize) {
 /// Tables `[positions, size / 2]`. `scaling` = float64 `[kind, factor, …]`: 0 default; 1 linear; 2
 /// Llama 3 `low, high, original`; 3 YaRN `fast, slow, original, whole, attention, mscale, mscale of
 /// all dimensions`.
-///
-/// # Safety
-/// As the module says.
-#[wasm_bindgen]
-pub unsafe fn rotary(
+#[repr(C)]
+pub struct RotaryCall {
     base: f64,
     size: usize,
     positions: usize,
     scaling: usize,
     cosines: usize,
     sines: usize,
-) {
+}
+
+/// Computes the tables of a [`RotaryCall`].
+///
+/// # Safety
+/// As the module says.
+#[wasm_bindgen]
+pub unsafe fn rotary(call: usize) {
+    let &RotaryCall { base, size, positions, scaling, cosines, sines } =
+        &*(call as *const RotaryCall);
     let [kind, factor, a, b, c, d, e, f, g] = *(scaling as *const [f64; 9]);
     let scaling = match kind as u32 {
         0 => Scaling::Default,

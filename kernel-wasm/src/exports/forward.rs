@@ -10,19 +10,24 @@ use crate::mamba::{mix, Mixer};
 use crate::norm::{rms_norm as norm_rows, Norm};
 use crate::{activate, half, rows};
 
-/// Norms `rows` rows of `columns` values in place, in groups of `width`.
-///
-/// # Safety
-/// As the module says.
-#[wasm_bindgen]
-pub unsafe fn rms_norm(
+/// `rows` rows of `columns` values, to be normed in groups of `width`.
+#[repr(C)]
+pub struct NormCall {
     data: usize,
     rows: usize,
     columns: usize,
     weight: usize,
     width: usize,
     eps: f32,
-) {
+}
+
+/// Norms the rows of a [`NormCall`] in place.
+///
+/// # Safety
+/// As the module says.
+#[wasm_bindgen]
+pub unsafe fn rms_norm(call: usize) {
+    let &NormCall { data, rows, columns, weight, width, eps } = &*(call as *const NormCall);
     norm_rows(
         &Norm { weight: floats(weight, columns), width, eps },
         floats_mut(data, rows * columns),
@@ -86,41 +91,51 @@ pub unsafe fn widen(elements: usize, from: usize, count: usize, out: usize) {
     half::widen(from, bytes(elements, count * from.bytes()), floats_mut(out, count));
 }
 
-/// One sequence through a Mamba-2 mixer. `sizes` = u32 `[heads, head, groups, state, taps]`;
-/// `tensors` = addresses of `[convolution, convolution bias, step bias, decay log, skip, norm]`.
-///
-/// # Safety
-/// As the module says.
-#[wasm_bindgen]
-#[allow(clippy::too_many_arguments)]
-pub unsafe fn mamba(
-    sizes: usize,
-    tensors: usize,
+/// Sizes, tensors and limits of a Mamba-2 mixer, and one sequence of `tokens` tokens.
+#[repr(C)]
+pub struct MambaCall {
+    heads: usize,
+    head: usize,
+    groups: usize,
+    state: usize,
+    taps: usize,
+    convolution: usize,
+    convolution_bias: usize,
+    step_bias: usize,
+    decay_log: usize,
+    skip: usize,
+    norm: usize,
     least: f32,
     most: f32,
     eps: f32,
     tokens: usize,
     z: usize,
     y: usize,
-) {
-    let word = |base: usize, i: usize| *(base as *const u32).add(i) as usize;
-    let [heads, head, groups, state, taps] = [0, 1, 2, 3, 4].map(|i| word(sizes, i));
+}
+
+/// The sequence of a [`MambaCall`] through its mixer.
+///
+/// # Safety
+/// As the module says.
+#[wasm_bindgen]
+pub unsafe fn mamba(call: usize) {
+    let call = &*(call as *const MambaCall);
+    let &MambaCall { heads, head, groups, state, taps, tokens, .. } = call;
     let inner = heads * head;
     let channels = inner + 2 * groups * state;
-    let tensor = |i: usize, count: usize| floats(word(tensors, i), count);
     let mixer = Mixer {
         heads,
         head,
         groups,
         state,
         taps,
-        convolution: tensor(0, channels * taps),
-        convolution_bias: tensor(1, channels),
-        step_bias: tensor(2, heads),
-        decay_log: tensor(3, heads),
-        skip: tensor(4, heads),
-        limits: [least, most],
-        norm: Norm { weight: tensor(5, inner), width: inner / groups, eps },
+        convolution: floats(call.convolution, channels * taps),
+        convolution_bias: floats(call.convolution_bias, channels),
+        step_bias: floats(call.step_bias, heads),
+        decay_log: floats(call.decay_log, heads),
+        skip: floats(call.skip, heads),
+        limits: [call.least, call.most],
+        norm: Norm { weight: floats(call.norm, inner), width: inner / groups, eps: call.eps },
     };
-    mix(&mixer, floats(z, tokens * mixer.columns()), floats_mut(y, tokens * inner));
+    mix(&mixer, floats(call.z, tokens * mixer.columns()), floats_mut(call.y, tokens * inner));
 }

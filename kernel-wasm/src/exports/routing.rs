@@ -7,67 +7,73 @@ use wasm_bindgen::prelude::wasm_bindgen;
 use super::{floats, floats_mut};
 use crate::route::{route as route_tokens, weigh as weigh_experts, Rules, Score};
 
-/// `numbers` = u32 `[softmax, routed, visited, candidates, groups, open groups, normalized]`.
-unsafe fn rules<'a>(numbers: usize, correction: usize, scale: f32) -> Rules<'a> {
-    let [softmax, routed, visited, candidates, groups, open_groups, normalized] =
-        *(numbers as *const [u32; 7]);
-    Rules {
-        score: if softmax == 1 { Score::Softmax } else { Score::Sigmoid },
-        routed: routed as usize,
-        visited: visited as usize,
-        candidates: candidates as usize,
-        groups: groups as usize,
-        open_groups: open_groups as usize,
-        correction: floats(correction, routed as usize),
-        normalized: normalized == 1,
-        scale,
-    }
-}
-
-/// Chooses experts for `tokens` rows of logits, which become scores.
-///
-/// # Safety
-/// As the module says.
-#[wasm_bindgen]
-#[allow(clippy::too_many_arguments)]
-pub unsafe fn route(
-    numbers: usize,
+/// The rules of a router, and `tokens` rows of its operands: `scores` `[tokens, routed]`; `experts`
+/// (uint32) and `selection` `[tokens, candidates]`; `weights` `[tokens, visited]`.
+#[repr(C)]
+pub struct RouteCall {
+    /// 1 for a softmax, 0 for a sigmoid.
+    softmax: usize,
+    routed: usize,
+    visited: usize,
+    candidates: usize,
+    groups: usize,
+    open_groups: usize,
+    /// 1: a token's weights are divided by their sum.
+    normalized: usize,
+    scale: f32,
     correction: usize,
-    scale: f32,
-    tokens: usize,
-    logits: usize,
-    experts: usize,
-    selection: usize,
-    weights: usize,
-) {
-    let rules = rules(numbers, correction, scale);
-    route_tokens(
-        &rules,
-        floats_mut(logits, tokens * rules.routed),
-        from_raw_parts_mut(experts as *mut u32, tokens * rules.candidates),
-        floats_mut(selection, tokens * rules.candidates),
-        floats_mut(weights, tokens * rules.visited),
-    );
-}
-
-/// Computes the weights of given experts, `[tokens, candidates]`.
-///
-/// # Safety
-/// As the module says.
-#[wasm_bindgen]
-pub unsafe fn weigh(
-    numbers: usize,
-    scale: f32,
     tokens: usize,
     scores: usize,
     experts: usize,
+    selection: usize,
     weights: usize,
-) {
-    let rules = rules(numbers, 0, scale);
+}
+
+impl RouteCall {
+    unsafe fn rules<'a>(&self) -> Rules<'a> {
+        Rules {
+            score: if self.softmax == 1 { Score::Softmax } else { Score::Sigmoid },
+            routed: self.routed,
+            visited: self.visited,
+            candidates: self.candidates,
+            groups: self.groups,
+            open_groups: self.open_groups,
+            correction: floats(self.correction, self.routed),
+            normalized: self.normalized == 1,
+            scale: self.scale,
+        }
+    }
+}
+
+/// Chooses experts for the logits in `scores` of a [`RouteCall`], which become scores.
+///
+/// # Safety
+/// As the module says.
+#[wasm_bindgen]
+pub unsafe fn route(call: usize) {
+    let call = &*(call as *const RouteCall);
+    let &RouteCall { tokens, routed, visited, candidates, .. } = call;
+    route_tokens(
+        &call.rules(),
+        floats_mut(call.scores, tokens * routed),
+        from_raw_parts_mut(call.experts as *mut u32, tokens * candidates),
+        floats_mut(call.selection, tokens * candidates),
+        floats_mut(call.weights, tokens * visited),
+    );
+}
+
+/// Computes the weights of the given experts of a [`RouteCall`].
+///
+/// # Safety
+/// As the module says.
+#[wasm_bindgen]
+pub unsafe fn weigh(call: usize) {
+    let call = &*(call as *const RouteCall);
+    let &RouteCall { tokens, routed, visited, candidates, .. } = call;
     weigh_experts(
-        &rules,
-        floats(scores, tokens * rules.routed),
-        from_raw_parts(experts as *const u32, tokens * rules.candidates),
-        floats_mut(weights, tokens * rules.visited),
+        &call.rules(),
+        floats(call.scores, tokens * routed),
+        from_raw_parts(call.experts as *const u32, tokens * candidates),
+        floats_mut(call.weights, tokens * visited),
     );
 }

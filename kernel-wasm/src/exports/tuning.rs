@@ -1,5 +1,6 @@
-//! Tuning. A job is `tune_prepare`, then, with a factor, `tune_block` from the last block of
-//! positions to the first, then `tune_finish`. They share their data in the arena.
+//! Tuning. A job is `tune_prepare`; with a factor, `tune_rounded_block` and then `tune_block`, each
+//! from the last block of positions to the first; then `tune_finish`. They share their data in the
+//! arena.
 
 use std::slice::{from_raw_parts, from_raw_parts_mut};
 
@@ -8,118 +9,112 @@ use wasm_bindgen::prelude::wasm_bindgen;
 use super::{bytes, bytes_mut, dtype, floats_mut, with_scratch};
 use crate::forecast;
 use crate::packed::Packed;
+use crate::quantize::{Rounding, Source};
 use crate::sweep::{add_rounded, Block};
-use crate::tile::{Rounding, Tile};
-use crate::tuned::{self, Job, Stored, Totals};
-use crate::tuning::{Plan, Workspace, BLOCK};
+use crate::tuned::{self, Operands, RowSums};
+use crate::tuning::{Job, Task, BLOCK};
+use crate::workspace::Workspaces;
 
-/// A tuning job: shape, switches, addresses, and the sums so far.
+/// A tuning job: the shape of its rows, and addresses.
 #[repr(C)]
 pub struct TuneCall {
     rows: usize,
     columns: usize,
-    bits: usize,
-    group_size: usize,
     store: usize,
-    sweeps: usize,
-    /// 1: scales and biases are fitted to the codes at the end.
-    refit: usize,
     from: usize,
-    weights: usize,
     /// 0: there is no factor.
     order: usize,
     importance: usize,
+    /// Address of `count` tasks, each a [`TaskCall`].
+    tasks: usize,
+    count: usize,
+    /// Number of weights: 1 for all tasks, or `count`.
+    sources: usize,
+    workspace: usize,
+}
+
+/// One of the tasks of a [`TuneCall`].
+#[repr(C)]
+pub struct TaskCall {
+    bits: usize,
+    group_size: usize,
+    sweeps: usize,
+    /// 1: scales and biases are fitted to the codes at the end.
+    refit: usize,
+    weights: usize,
     words: usize,
     scales: usize,
     biases: usize,
-    workspace: usize,
-    loss: f64,
-    rounded_loss: f64,
-    rounded_rows: f64,
-    squared_error: f64,
-    weight_energy: f64,
+    /// Float64 `[rows, 4]`: loss, loss of plain rounding, squared error, energy (tuned.rs).
+    sums: usize,
+    /// NaN and infinities among its weights.
     non_finite: f64,
 }
 
 impl TuneCall {
-    unsafe fn at<'a>(address: usize) -> &'a mut Self {
-        &mut *(address as *mut Self)
+    unsafe fn at<'a>(address: usize) -> &'a Self {
+        &*(address as *const Self)
     }
 
-    /// The plan without its order.
-    fn shape(&self) -> Plan<'static> {
-        Plan {
+    unsafe fn tasks<'a>(&self) -> &'a mut [TaskCall] {
+        from_raw_parts_mut(self.tasks as *mut TaskCall, self.count)
+    }
+
+    /// The job without its order.
+    unsafe fn shape(&self) -> Job<'static> {
+        let task = |(index, task): (usize, &TaskCall)| Task {
+            source: index.min(self.sources - 1),
             rows: self.rows,
             columns: self.columns,
-            bits: self.bits,
-            group: self.group_size,
+            bits: task.bits,
+            group: task.group_size,
             store: dtype(self.store),
-            sweeps: self.sweeps,
-            refit: self.refit == 1,
+            sweeps: task.sweeps,
+            refit: task.refit == 1,
             factored: self.order != 0,
             order: &[],
-        }
-    }
-
-    unsafe fn plan<'a>(&self) -> Plan<'a> {
-        let order = if self.order == 0 {
-            &[]
-        } else {
-            from_raw_parts(self.order as *const u32, self.columns)
         };
-        Plan { order, ..self.shape() }
+        Job { tasks: self.tasks().iter().enumerate().map(task).collect(), sources: self.sources }
     }
 
     unsafe fn job<'a>(&self) -> Job<'a> {
-        Job { plan: self.plan(), tile: self.tile() }
-    }
-
-    unsafe fn tile<'a>(&self) -> Tile<'a> {
-        let (from, store) = (dtype(self.from), dtype(self.store));
-        let weights = bytes(self.weights, self.rows * self.columns * from.bytes());
-        Tile { weights, from, columns: self.columns, store, rounding: Rounding::Stored }
-    }
-
-    unsafe fn stored<'a>(&self) -> Stored<'a> {
-        let plan = self.shape();
-        let pairs = plan.rows * plan.groups() * plan.store.bytes();
-        Packed {
-            words: bytes_mut(self.words, plan.rows * plan.columns / 8 * plan.bits),
-            scales: bytes_mut(self.scales, pairs),
-            biases: bytes_mut(self.biases, pairs),
+        let mut job: Job<'a> = self.shape();
+        if self.order != 0 {
+            let order = from_raw_parts(self.order as *const u32, self.columns);
+            job.tasks.iter_mut().for_each(|task| task.order = order);
         }
+        job
     }
 
-    unsafe fn with_workspace<T>(&self, run: impl FnOnce(&mut Workspace) -> T) -> T {
-        let plan = self.shape();
-        let memory = from_raw_parts_mut(self.workspace as *mut f64, plan.workspace());
-        with_scratch(|scratch| run(&mut Workspace::carve(&plan, memory, scratch)))
+    unsafe fn operands<'a>(&self, job: &Job) -> Vec<Operands<'a>> {
+        let (from, store, columns) = (dtype(self.from), dtype(self.store), self.columns);
+        let elements = self.rows * columns;
+        let operands = |(task, call): (&Task, &mut TaskCall)| {
+            let weights = bytes(call.weights, elements * from.bytes());
+            let pairs = self.rows * task.groups() * store.bytes();
+            Operands {
+                source: Source { weights, from, columns, store, rounding: Rounding::Stored },
+                stored: Packed {
+                    words: bytes_mut(call.words, elements / 8 * task.bits),
+                    scales: bytes_mut(call.scales, pairs),
+                    biases: bytes_mut(call.biases, pairs),
+                },
+                sums: from_raw_parts_mut(call.sums as *mut RowSums, self.rows),
+            }
+        };
+        job.tasks.iter().zip(self.tasks()).map(operands).collect()
+    }
+
+    unsafe fn with_works<T>(&self, run: impl FnOnce(&mut Workspaces) -> T) -> T {
+        let job = self.job();
+        let memory = from_raw_parts_mut(self.workspace as *mut f64, job.workspace());
+        with_scratch(|scratch| run(&mut Workspaces { job: &job, memory, scratch }))
     }
 
     /// Positions `[start, end)` and their rows of R.
     unsafe fn block<'a>(&self, start: usize, end: usize, factor: usize) -> Block<'a> {
         let factor = floats_mut(factor, (end - start) * (self.columns - start));
         Block::of(start, end, self.columns, factor)
-    }
-
-    fn totals(&self) -> Totals {
-        Totals {
-            loss: self.loss,
-            rounded_loss: self.rounded_loss,
-            rounded_rows: self.rounded_rows,
-            squared_error: self.squared_error,
-            energy: self.weight_energy,
-            non_finite: self.non_finite,
-        }
-    }
-
-    fn set_totals(&mut self, totals: Totals) {
-        self.loss = totals.loss;
-        self.rounded_loss = totals.rounded_loss;
-        self.rounded_rows = totals.rounded_rows;
-        self.squared_error = totals.squared_error;
-        self.weight_energy = totals.energy;
-        self.non_finite = totals.non_finite;
     }
 }
 
@@ -129,8 +124,8 @@ pub fn tune_block_size() -> usize {
     BLOCK
 }
 
-/// How many float64 of workspace a [`TuneCall`] needs. Its addresses may still be missing; of
-/// `order` only whether it is 0 counts.
+/// How many float64 of workspace a [`TuneCall`] needs. Its addresses other than `tasks` may still be
+/// missing; of `order` only whether it is 0 counts.
 ///
 /// # Safety
 /// `call` is the address of a [`TuneCall`].
@@ -139,6 +134,9 @@ pub unsafe fn tune_workspace(call: usize) -> usize {
     TuneCall::at(call).shape().workspace()
 }
 
+/// Writes the number of NaN and infinities among the weights of each task. If there are any, the job
+/// ends here.
+///
 /// # Safety
 /// Every address of the [`TuneCall`] lies in the arena with the memory that its operand needs,
 /// aligned to 8.
@@ -146,9 +144,22 @@ pub unsafe fn tune_workspace(call: usize) -> usize {
 pub unsafe fn tune_prepare(call: usize) {
     let call = TuneCall::at(call);
     let importance = &*floats_mut(call.importance, call.columns);
-    let (job, mut stored) = (call.job(), call.stored());
-    let totals = call.with_workspace(|work| tuned::prepare(&job, importance, &mut stored, work));
-    call.set_totals(totals);
+    let counts =
+        call.with_works(|works| tuned::prepare(&mut call.operands(works.job), importance, works));
+    for (task, count) in call.tasks().iter_mut().zip(counts) {
+        task.non_finite = count;
+    }
+}
+
+/// Adds up the loss of plain rounding. Visits all blocks before the first [`tune_block`].
+///
+/// # Safety
+/// As [`tune_block`].
+#[wasm_bindgen]
+pub unsafe fn tune_rounded_block(call: usize, start: usize, end: usize, factor: usize) {
+    let call = TuneCall::at(call);
+    let block = call.block(start, end, factor);
+    call.with_works(|works| tuned::round_block(&block, works));
 }
 
 /// Tunes positions `[start, end)`. `factor` = R `[end - start, columns - start]`: their rows from
@@ -159,43 +170,41 @@ pub unsafe fn tune_prepare(call: usize) {
 #[wasm_bindgen]
 pub unsafe fn tune_block(call: usize, start: usize, end: usize, factor: usize) {
     let call = TuneCall::at(call);
-    let (plan, block) = (call.plan(), call.block(start, end, factor));
-    call.with_workspace(|work| tuned::tune_block(&plan, &block, work));
+    let block = call.block(start, end, factor);
+    call.with_works(|works| tuned::tune_block(&block, works));
 }
 
+/// Writes the stored bytes and the sums of all rows.
+///
 /// # Safety
 /// As [`tune_prepare`].
 #[wasm_bindgen]
 pub unsafe fn tune_finish(call: usize) {
     let call = TuneCall::at(call);
-    let (job, mut stored) = (call.job(), call.stored());
-    let before = call.totals();
-    let totals = call.with_workspace(|work| tuned::finish(&job, &mut stored, work, before));
-    call.set_totals(totals);
+    call.with_works(|works| tuned::finish(&mut call.operands(works.job), works));
 }
 
-/// The expected loss of tuning at the call's width, after `tune_prepare`. `pivots` are float32 in
-/// natural order.
+/// The expected loss of a task, after `tune_prepare`. `pivots` are float32 in natural order.
 ///
 /// # Safety
 /// As [`tune_prepare`].
 #[wasm_bindgen]
-pub unsafe fn forecast_loss(call: usize, pivots: usize) -> f64 {
+pub unsafe fn forecast_loss(call: usize, index: usize, pivots: usize) -> f64 {
     let call = TuneCall::at(call);
     let pivots = &*floats_mut(pivots, call.columns);
-    let plan = call.plan();
-    call.with_workspace(|work| forecast::expected_loss(&plan, pivots, work))
+    call.with_works(|works| {
+        forecast::expected_loss(&works.job.tasks[index], pivots, &works.of(index))
+    })
 }
 
-/// Prepares `forecast_energy_block`, after `tune_prepare`.
+/// Prepares `forecast_energy_block`, after `tune_prepare`. It uses the memory of task 0.
 ///
 /// # Safety
 /// As [`tune_prepare`].
 #[wasm_bindgen]
 pub unsafe fn forecast_energy_start(call: usize) {
     let call = TuneCall::at(call);
-    let plan = call.plan();
-    call.with_workspace(|work| forecast::take_weights(&plan, work));
+    call.with_works(|works| forecast::take_weights(&works.job.tasks[0], &mut works.of(0)));
 }
 
 /// Visits blocks as [`tune_block`] does. Returns tr(W H Wᵀ) so far.
@@ -205,9 +214,10 @@ pub unsafe fn forecast_energy_start(call: usize) {
 #[wasm_bindgen]
 pub unsafe fn forecast_energy_block(call: usize, start: usize, end: usize, factor: usize) -> f64 {
     let call = TuneCall::at(call);
-    let (plan, block) = (call.plan(), call.block(start, end, factor));
-    call.with_workspace(|work| {
-        add_rounded(&plan, &block, work);
-        forecast::energy(&plan, work)
+    let block = call.block(start, end, factor);
+    call.with_works(|works| {
+        let (task, mut work) = (works.job.tasks[0], works.of(0));
+        add_rounded(&task, &block, &mut work);
+        forecast::energy(&task, &work)
     })
 }

@@ -2,6 +2,7 @@ import * as wasm from "../../../kernel-wasm/pkg/oqe_kernel.js";
 import { copyIn, copyOut, Layout } from "../arena.ts";
 import type { Matrix } from "../matrix.ts";
 import type { Routine } from "../routine.ts";
+import { struct } from "../struct.ts";
 
 /** Compares the next-token distributions of two models, position by position. */
 export interface CompareJob {
@@ -21,6 +22,15 @@ export interface CompareJob {
 /** Positions in the arena at once: two rows of logits each. */
 const slab = 16;
 
+export const CompareCall = struct({
+  base: "usize",
+  model: "usize",
+  next: "usize",
+  rows: "usize",
+  vocabulary: "usize",
+  out: "usize",
+});
+
 export const compare: Routine<CompareJob, void> = {
   describe: ({ base }) => `comparison of ${base.rows}x${base.columns} logits`,
   check({ base, model, next, out }, fail) {
@@ -35,7 +45,9 @@ export const compare: Routine<CompareJob, void> = {
     const layout = new Layout();
     const [first, second] = [layout.place(slab * columns * 4), layout.place(slab * columns * 4)];
     const [tokens, results] = [layout.place(slab * 4), layout.place(slab * 32)];
+    const atCall = layout.place(CompareCall.bytes);
     const at = layout.claim();
+    const call = { base: at + first, model: at + second, next: at + tokens, out: at + results };
     const bytes = (array: Float32Array | Uint32Array | Float64Array) =>
       new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
     for (let start = 0; start < rows; start += slab) {
@@ -43,7 +55,8 @@ export const compare: Routine<CompareJob, void> = {
       copyIn(at + first, bytes(base.data), start * columns * 4, end * columns * 4);
       copyIn(at + second, bytes(model.data), start * columns * 4, end * columns * 4);
       copyIn(at + tokens, bytes(next), start * 4, end * 4);
-      wasm.compare(at + first, at + second, at + tokens, end - start, columns, at + results);
+      CompareCall.write(at + atCall, { ...call, rows: end - start, vocabulary: columns });
+      wasm.compare(at + atCall);
       copyOut(at + results, bytes(out), start * 32, end * 32);
     }
   },

@@ -2,6 +2,7 @@ import * as wasm from "../../../kernel-wasm/pkg/oqe_kernel.js";
 import { copyIn, copyOut, copyRowsIn, copyRowsOut, Layout, memory } from "../arena.ts";
 import { bytesOf, type Matrix } from "../matrix.ts";
 import type { Routine } from "../routine.ts";
+import { struct } from "../struct.ts";
 
 /** Positions in the arena at once. */
 const slab = 16;
@@ -18,6 +19,15 @@ export interface FisherWeightsJob {
   /** Overwritten: `[positions, groups]`. */
   readonly sums: Matrix;
 }
+
+export const FisherCall = struct({
+  logits: "usize",
+  rows: "usize",
+  vocabulary: "usize",
+  groups: "usize",
+  sums: "usize",
+  count: "usize",
+});
 
 export const fisherWeights: Routine<FisherWeightsJob, void> = {
   describe: ({ logits }) => `Fisher weights of ${logits.rows}x${logits.columns} logits`,
@@ -36,20 +46,17 @@ export const fisherWeights: Routine<FisherWeightsJob, void> = {
       layout.place(4 * slab * out.columns),
     ];
     const numbers = layout.place(4 * groups.length);
+    const atCall = layout.place(FisherCall.bytes);
     const base = layout.claim();
+    const call = { logits: base + rows, groups: base + numbers, sums: base + sums };
+    const sizes = { vocabulary: logits.columns, count: out.columns };
     copyIn(base + numbers, bytesOf(groups), 0, 4 * groups.length);
     for (let top = 0; top < logits.rows; top += slab) {
       const bottom = Math.min(logits.rows, top + slab);
       copyRowsIn(base + rows, logits, top, bottom);
       new Float32Array(memory.buffer, base + sums, slab * out.columns).fill(0);
-      wasm.add_fisher_weights(
-        base + rows,
-        bottom - top,
-        logits.columns,
-        base + numbers,
-        base + sums,
-        out.columns,
-      );
+      FisherCall.write(base + atCall, { ...call, ...sizes, rows: bottom - top });
+      wasm.add_fisher_weights(base + atCall);
       copyRowsOut(base + sums, out, top, bottom);
     }
   },
@@ -68,6 +75,15 @@ export interface ContextsJob {
   readonly contexts: Matrix;
 }
 
+export const ContextsCall = struct({
+  logits: "usize",
+  rows: "usize",
+  vocabulary: "usize",
+  z: "usize",
+  width: "usize",
+  contexts: "usize",
+});
+
 export const contexts: Routine<ContextsJob, void> = {
   describe: ({ logits }) => `contexts of ${logits.rows}x${logits.columns} logits`,
   check({ logits, z, contexts: out }, fail) {
@@ -82,20 +98,17 @@ export const contexts: Routine<ContextsJob, void> = {
       layout.place(4 * slab * z.columns),
     ];
     const sums = layout.place(4 * out.rows * out.columns);
+    const atCall = layout.place(ContextsCall.bytes);
     const base = layout.claim();
+    const call = { logits: base + rows, z: base + places, contexts: base + sums };
+    const sizes = { vocabulary: logits.columns, width: z.columns };
     copyIn(base + sums, bytesOf(out.data), 0, 4 * out.data.length);
     for (let top = 0; top < logits.rows; top += slab) {
       const bottom = Math.min(logits.rows, top + slab);
       copyRowsIn(base + rows, logits, top, bottom);
       copyRowsIn(base + places, z, top, bottom);
-      wasm.add_contexts(
-        base + rows,
-        bottom - top,
-        logits.columns,
-        base + places,
-        z.columns,
-        base + sums,
-      );
+      ContextsCall.write(base + atCall, { ...call, ...sizes, rows: bottom - top });
+      wasm.add_contexts(base + atCall);
     }
     copyOut(base + sums, bytesOf(out.data), 0, 4 * out.data.length);
   },

@@ -1,17 +1,23 @@
 import * as wasm from "../../../kernel-wasm/pkg/oqe_kernel.js";
 import { memory } from "../arena.ts";
-import type { Matrix } from "../matrix.ts";
 import type { Routine } from "../routine.ts";
-import { checkShape, checkWidth, type Width } from "../width.ts";
-import { rowsOfJob } from "./tune.ts";
-import { eachBlock, factorOf, prepare, TuneCall, type TuneFrame } from "./tune-frame.ts";
+import type { Width } from "../width.ts";
+import {
+  checkFrame,
+  eachBlock,
+  factorOf,
+  numbersPerRow,
+  type Prepared,
+  prepare,
+  type TuneFrame,
+  type TuneTask,
+} from "./tune-frame.ts";
 
 /**
  * Predicts the loss of tuning rows of a weight at several widths, without choosing codes
  * (kernel-wasm/src/forecast.rs).
  */
-export interface ForecastJob extends Omit<TuneFrame, "bits" | "groupSize" | "sweeps"> {
-  readonly rows: number;
+export interface ForecastJob extends TuneFrame {
   readonly widths: readonly Width[];
 }
 
@@ -28,40 +34,42 @@ export const forecast: Routine<ForecastJob, ForecastAnswer> = {
   describe: ({ rows, columns, widths }) =>
     `forecast of ${rows}x${columns} at ${widths.length} widths`,
   check(job, fail) {
-    const { columns, factor, order, diagonal, widths } = job;
-    checkShape(job, fail);
-    for (const width of widths) checkWidth(width, columns, fail);
-    if (widths.length === 0) fail("there is no width");
-    if (diagonal && diagonal.length !== columns)
-      fail(`the diagonal has ${diagonal.length} elements`);
-    if ((factor === null) !== (order === null))
-      fail("expected both a factor and its order, or neither");
-    if (factor && factor.length !== columns * columns)
-      fail(`the factor has ${factor.length} elements`);
-    if (order && order.length !== columns) fail(`the order has ${order.length} elements`);
+    checkFrame(job, tasksOf(job), fail);
+    if (job.sources.length !== 1) fail(`${job.sources.length} weights, expected 1`);
   },
   run(job) {
-    const losses = job.widths.map(() => 0);
+    const tasks = tasksOf(job);
+    const losses = tasks.map(() => 0);
     let [energy, nonFinite] = [0, 0];
-    const most = rowsOfJob(job.columns);
+    const most = rowsOfPart(job.columns);
     const pivots = pivotsOf(job);
     for (let start = 0; start < job.rows; start += most) {
       const end = Math.min(job.rows, start + most);
-      for (const [i, width] of job.widths.entries()) {
-        const { call, atFactor, atPivots } = prepare({ ...job, ...width, sweeps: 0 }, start, end);
-        if (i === 0) nonFinite += TuneCall.read(call).nonFinite;
+      for (const [i, task] of tasks.entries()) {
+        const prepared = prepare(job, [task], start, end);
+        if (i === 0) nonFinite += prepared.nonFinite[0]!;
         if (nonFinite > 0) continue;
-        new Float32Array(memory.buffer, atPivots, job.columns).set(pivots);
-        losses[i]! += wasm.forecast_loss(call, atPivots);
+        new Float32Array(memory.buffer, prepared.atPivots, job.columns).set(pivots);
+        losses[i]! += wasm.forecast_loss(prepared.call, 0, prepared.atPivots);
         if (i > 0) continue;
-        const factor = factorOf(job);
-        if (factor === null) energy += TuneCall.read(call).weightEnergy * meanOf(pivots);
-        else energy += energyOf(factor, call, atFactor);
+        energy += energyOf(job, prepared, pivots);
       }
     }
     return { energy, losses, nonFinite };
   },
 };
+
+/** Maximum number of weights in the arena: each takes some 20 bytes. */
+const mostElements = 5 * 2 ** 20;
+
+/** Rows that are added up together. Part of the results' bits. */
+function rowsOfPart(columns: number): number {
+  return Math.max(16, Math.floor(mostElements / columns / 16) * 16);
+}
+
+function tasksOf({ widths }: ForecastJob): readonly TuneTask[] {
+  return widths.map((width) => ({ ...width, sweeps: 0 }));
+}
 
 /**
  * R_pp² in natural column order: the part of an error that no other column can compensate. Without
@@ -75,9 +83,20 @@ function pivotsOf({ columns, factor, order, diagonal }: ForecastJob): Float32Arr
   return pivots;
 }
 
-function energyOf(factor: Matrix, call: number, atFactor: number): number {
-  wasm.forecast_energy_start(call);
+/** tr(W H Wᵀ) of the prepared rows. Without a factor, `pivots` are the diagonal of H. */
+function energyOf(
+  job: ForecastJob,
+  { call, rows, atFactor, results }: Prepared,
+  pivots: Float32Array,
+): number {
+  const factor = factorOf(job);
   let energy = 0;
+  if (factor === null) {
+    const sums = new Float64Array(memory.buffer, results[0]!.sums, numbersPerRow * rows);
+    for (let row = 0; row < rows; row++) energy += sums[numbersPerRow * row + 3]!;
+    return energy * meanOf(pivots);
+  }
+  wasm.forecast_energy_start(call);
   eachBlock(factor, atFactor, (left, right) => {
     energy = wasm.forecast_energy_block(call, left, right, atFactor);
   });

@@ -15,8 +15,10 @@ export interface LinearJob {
   readonly weight: Weight;
   /** `[out]` */
   readonly bias: Float32Array<SharedArrayBuffer> | null;
-  /** Overwritten: `[tokens, out]`, or `[rows.length, out]`. */
+  /** Overwritten from column `left` on: `[tokens, left + out]` or wider; or `[rows.length, …]`. */
   readonly y: Matrix;
+  /** Default: 0, and y has no further columns. */
+  readonly left?: number;
 }
 
 export const LinearCall = struct({
@@ -33,26 +35,27 @@ export const LinearCall = struct({
 
 /**
  * Maximum float32 in the arena for rows of x, and for rows of the weight. Both hold at least one
- * tile of the product.
+ * micro-tile of the product.
  */
 const [mostOfX, mostOfWeight] = [8 * 2 ** 20, 2 * 2 ** 20];
-/** Rows and columns of a tile of the product (gemm.rs). Slabs are whole tiles. */
-const [tileRows, tileColumns] = [6, 8];
+/** Rows and columns of a micro-tile of the product (gemm.rs). Slabs are whole micro-tiles. */
+const [microRows, microColumns] = [6, 8];
 
-/** How many rows of `width` elements make a slab of at most `most` elements, in whole tiles. */
-function slabOf(count: number, width: number, most: number, tile: number): number {
-  return Math.min(count, Math.max(tile, Math.floor(most / width / tile) * tile));
+/** How many rows of `width` elements make a slab of at most `most` elements, in whole micro-tiles. */
+function slabOf(count: number, width: number, most: number, micro: number): number {
+  return Math.min(count, Math.max(micro, Math.floor(most / width / micro) * micro));
 }
 
 export const linear: Routine<LinearJob, void> = {
   describe: ({ x, weight, y }) =>
     `product of ${y.rows}x${x.columns} rows and ${weight.rows}x${weight.columns} weights`,
-  check({ x, rows, weight, bias, y }, fail) {
+  check({ x, rows, weight, bias, y, left }, fail) {
     const elementBytes = bytesPerElement[weight.dtype] ?? fail(`${weight.dtype} is not a dtype`);
     if (!(weight.dtype in dtypeCode)) fail(`${weight.dtype} is not a float dtype`);
     if (x.columns !== weight.columns) fail("x and the weight differ in their input width");
-    if (y.columns !== weight.rows)
-      fail(`y has ${y.columns} columns for ${weight.rows} output rows`);
+    const fits = left === undefined ? y.columns === weight.rows : y.columns >= left + weight.rows;
+    if (!fits)
+      fail(`y has ${y.columns} columns for ${weight.rows} output rows from column ${left ?? 0} on`);
     if (y.rows !== (rows ?? { length: x.rows }).length)
       fail(`y has ${y.rows} rows, expected ${rows?.length ?? x.rows}`);
     for (const { data, rows, columns } of [x, y]) {
@@ -64,12 +67,12 @@ export const linear: Routine<LinearJob, void> = {
     if (bias && bias.length !== weight.rows) fail(`the bias has ${bias.length} elements`);
     if (rows?.some((row) => row >= x.rows)) fail(`a row number outside the ${x.rows} rows of x`);
   },
-  run({ x, rows, weight, bias, y }) {
+  run({ x, rows, weight, bias, y, left: first = 0 }) {
     const inputs = weight.columns;
     const elementBytes = bytesPerElement[weight.dtype]!;
     const [high, wide] = [
-      slabOf(y.rows, inputs, mostOfX, tileRows),
-      slabOf(weight.rows, inputs, mostOfWeight, tileColumns),
+      slabOf(y.rows, inputs, mostOfX, microRows),
+      slabOf(weight.rows, inputs, mostOfWeight, microColumns),
     ];
     const layout = new Layout();
     const [atX, atY] = [layout.place(4 * high * inputs), layout.place(4 * high * wide)];
@@ -104,7 +107,8 @@ export const linear: Routine<LinearJob, void> = {
           y: base + atY,
         });
         wasm.linear(base + atCall);
-        copyRectangleOut(base + atY, { ...y, top, bottom, left, right });
+        const place = { top, bottom, left: first + left, right: first + right };
+        copyRectangleOut(base + atY, { ...y, ...place });
       }
     }
   },

@@ -1,7 +1,8 @@
 import * as wasm from "../../../kernel-wasm/pkg/oqe_kernel.js";
-import { copyIn, copyRowsIn, copyRowsOut, Layout, memory } from "../arena.ts";
+import { copyIn, copyRowsIn, copyRowsOut, Layout } from "../arena.ts";
 import { bytesOf, checkMatrix, type Matrix } from "../matrix.ts";
 import type { Routine } from "../routine.ts";
+import { struct } from "../struct.ts";
 
 type Floats = Float32Array<SharedArrayBuffer>;
 
@@ -55,6 +56,26 @@ function tensorsOf(mixer: Mixer): readonly Floats[] {
   return [convolution, convolutionBias, stepBias, decayLog, skip, norm];
 }
 
+export const MambaCall = struct({
+  heads: "usize",
+  head: "usize",
+  groups: "usize",
+  state: "usize",
+  taps: "usize",
+  convolution: "usize",
+  convolutionBias: "usize",
+  stepBias: "usize",
+  decayLog: "usize",
+  skip: "usize",
+  norm: "usize",
+  least: "f32",
+  most: "f32",
+  eps: "f32",
+  tokens: "usize",
+  z: "usize",
+  y: "usize",
+});
+
 export const mamba: Routine<MambaJob, void> = {
   describe: ({ z, mixer }) => `Mamba mixer of ${mixer.heads} heads over ${z.rows} tokens`,
   check({ z, length, mixer, y }, fail) {
@@ -73,30 +94,28 @@ export const mamba: Routine<MambaJob, void> = {
     const { inner, columns } = widths(mixer);
     const tensors = tensorsOf(mixer);
     const layout = new Layout();
-    const [atSizes, atAddresses] = [layout.place(20), layout.place(24)];
+    const atCall = layout.place(MambaCall.bytes);
     const offsets = tensors.map((tensor) => layout.place(tensor.byteLength));
     const [atZ, atY] = [layout.place(4 * length * columns), layout.place(4 * length * inner)];
     const base = layout.claim();
-    const { heads, head, groups, state, taps, limits, eps } = mixer;
-    new Uint32Array(memory.buffer, base + atSizes, 5).set([heads, head, groups, state, taps]);
-    new Uint32Array(memory.buffer, base + atAddresses, 6).set(
-      offsets.map((offset) => base + offset),
-    );
+    const [convolution, convolutionBias, stepBias, decayLog, skip, norm] = offsets.map(
+      (offset) => base + offset,
+    ) as Six;
+    const addresses = { convolution, convolutionBias, stepBias, decayLog, skip, norm };
+    const { heads, head, groups, state, taps, eps } = mixer;
+    const [least, most] = mixer.limits;
+    const sizes = { heads, head, groups, state, taps, tokens: length };
+    const call = { ...sizes, ...addresses, least, most, eps, z: base + atZ, y: base + atY };
+    MambaCall.write(base + atCall, call);
     for (const [i, tensor] of tensors.entries())
       copyIn(base + offsets[i]!, bytesOf(tensor), 0, tensor.byteLength);
     for (let top = 0; top < z.rows; top += length) {
       const bottom = top + length;
       copyRowsIn(base + atZ, z, top, bottom);
-      wasm.mamba(
-        base + atSizes,
-        base + atAddresses,
-        ...limits,
-        eps,
-        length,
-        base + atZ,
-        base + atY,
-      );
+      wasm.mamba(base + atCall);
       copyRowsOut(base + atY, y, top, bottom);
     }
   },
 };
+
+type Six = [number, number, number, number, number, number];

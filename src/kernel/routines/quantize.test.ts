@@ -10,16 +10,16 @@ import {
   groups,
 } from "../../../test/support/golden.ts";
 import type { FloatDtype } from "../dtype.ts";
-import type { QuantizedTile } from "../kernel-types.ts";
+import type { QuantizedRows } from "../kernel-types.ts";
 import { openKernel } from "../pool.ts";
-import type { QuantizeTile } from "./quantize.ts";
+import type { QuantizeRows } from "./quantize.ts";
 
 const kernel = await openKernel({ workers: 2 });
 afterAll(() => kernel.close());
 
 const allWidths = allBits.flatMap((bits) => groups.map((groupSize) => ({ bits, groupSize })));
 
-function goldenJob(dtype: FloatDtype, change: Partial<QuantizeTile> = {}): QuantizeTile {
+function goldenJob(dtype: FloatDtype, change: Partial<QuantizeRows> = {}): QuantizeRows {
   const weights = golden(`input_${dtype.toLowerCase()}`).w!;
   const shape = { rows: goldenRows, columns: goldenColumns };
   return {
@@ -55,22 +55,22 @@ const rint = (x: number) => (Math.abs(x % 1) === 0.5 ? 2 * Math.round(x / 2) : M
 describe("rule mlx is mx.quantize, bit for bit", () => {
   for (const dtype of dtypes) {
     test(`${dtype}: every row, width and group`, async () => {
-      const { tiles } = await kernel.quantize(goldenJob(dtype));
-      for (const tile of tiles) {
-        const expected = golden(`affine_${dtype.toLowerCase()}_b${tile.bits}`);
-        const group = `g${tile.groupSize}`;
-        expect([tile.bits, group, tile.words]).toEqual([
-          tile.bits,
+      const { byWidth } = await kernel.quantize(goldenJob(dtype));
+      for (const one of byWidth) {
+        const expected = golden(`affine_${dtype.toLowerCase()}_b${one.bits}`);
+        const group = `g${one.groupSize}`;
+        expect([one.bits, group, one.words]).toEqual([
+          one.bits,
           group,
           expected[`${group}.weight`],
         ]);
-        expect([tile.bits, group, tile.scales]).toEqual([
-          tile.bits,
+        expect([one.bits, group, one.scales]).toEqual([
+          one.bits,
           group,
           expected[`${group}.scales`],
         ]);
-        expect([tile.bits, group, tile.biases]).toEqual([
-          tile.bits,
+        expect([one.bits, group, one.biases]).toEqual([
+          one.bits,
           group,
           expected[`${group}.biases`],
         ]);
@@ -81,12 +81,12 @@ describe("rule mlx is mx.quantize, bit for bit", () => {
   test("stacked experts are rows", async () => {
     const expected = golden("stacked3d_bf16_b4_g64");
     const widths = [{ bits: 4, groupSize: 64 }] as const;
-    const { tiles } = await kernel.quantize(
+    const { byWidth } = await kernel.quantize(
       goldenJob("BF16", { weights: expected.w!, rows: 24, widths }),
     );
-    expect(tiles[0]!.words).toEqual(expected.weight);
-    expect(tiles[0]!.scales).toEqual(expected.scales);
-    expect(tiles[0]!.biases).toEqual(expected.biases);
+    expect(byWidth[0]!.words).toEqual(expected.weight);
+    expect(byWidth[0]!.scales).toEqual(expected.scales);
+    expect(byWidth[0]!.biases).toEqual(expected.biases);
   });
 
   test("a base in another dtype is cast before it is quantized", async () => {
@@ -105,14 +105,14 @@ describe("rule mlx is mx.quantize, bit for bit", () => {
         const direct = await kernel.quantize(job);
         const tail = weights.subarray(29 * 128 * (from === "F32" ? 4 : 2));
         const through = await kernel.quantize({ ...job, from, weights: tail });
-        expect(bytesOf(through.tiles)).toEqual(bytesOf(direct.tiles));
+        expect(bytesOf(through.byWidth)).toEqual(bytesOf(direct.byWidth));
       }
     }
   });
 });
 
-const bytesOf = (tiles: readonly QuantizedTile[]) =>
-  tiles.map(({ words, scales, biases }) => [words, scales, biases]);
+const bytesOf = (byWidth: readonly QuantizedRows[]) =>
+  byWidth.map(({ words, scales, biases }) => [words, scales, biases]);
 
 describe("rule stored", () => {
   test("codes are the nearest for the stored scale and bias; errors are those of the codes", async () => {
@@ -124,11 +124,11 @@ describe("rule stored", () => {
     ] as const) {
       const job = goldenJob(from, { store, rounding: "stored" });
       const weights = await floats(job.weights, from);
-      const { tiles, energy, nonFinite } = await kernel.quantize(job);
+      const { byWidth, energy, nonFinite } = await kernel.quantize(job);
       expect(nonFinite).toBe(0);
       const squares = weights.reduce((sum, w) => sum + w * w, 0);
       expect(Math.abs(energy - squares) / squares).toBeLessThan(1e-7);
-      for (const { bits, groupSize, words, scales, biases, squaredError } of tiles) {
+      for (const { bits, groupSize, words, scales, biases, squaredError } of byWidth) {
         const [s, b] = [await floats(scales, store), await floats(biases, store)];
         const codes = codesOf(words, bits);
         let sum = 0;
@@ -147,8 +147,8 @@ describe("rule stored", () => {
   test("stores the same scales and biases as rule mlx", async () => {
     for (const dtype of dtypes) {
       const [mlx, stored] = await both(goldenJob(dtype));
-      expect(stored.tiles.map((t) => [t.scales, t.biases])).toEqual(
-        mlx.tiles.map((t) => [t.scales, t.biases]),
+      expect(stored.byWidth.map((t) => [t.scales, t.biases])).toEqual(
+        mlx.byWidth.map((t) => [t.scales, t.biases]),
       );
     }
   });
@@ -158,16 +158,16 @@ describe("rule stored", () => {
     const [mlx, stored] = await both(
       goldenJob("BF16", { weights, rows: goldenRows - gaussianFrom }),
     );
-    for (const [i, { squaredError }] of stored.tiles.entries()) {
-      expect(squaredError).toBeLessThanOrEqual(mlx.tiles[i]!.squaredError);
+    for (const [i, { squaredError }] of stored.byWidth.entries()) {
+      expect(squaredError).toBeLessThanOrEqual(mlx.byWidth[i]!.squaredError);
     }
     const large = goldenJob("BF16", { weights: gaussian(256 * 1024, 1), rows: 256, columns: 1024 });
     const [plain, better] = await both({
       ...large,
       widths: groups.map((groupSize) => ({ bits: 8, groupSize })),
     });
-    for (const [i, { squaredError }] of better.tiles.entries()) {
-      expect(squaredError).toBeLessThan(0.75 * plain.tiles[i]!.squaredError);
+    for (const [i, { squaredError }] of better.byWidth.entries()) {
+      expect(squaredError).toBeLessThan(0.75 * plain.byWidth[i]!.squaredError);
     }
   });
 
@@ -183,18 +183,18 @@ describe("rule stored", () => {
       store: "F16",
       rounding: "stored",
     } as const;
-    const { tiles, nonFinite } = await kernel.quantize({
+    const { byWidth, nonFinite } = await kernel.quantize({
       ...job,
       widths: [{ bits: 4, groupSize: 64 }],
     });
     expect(nonFinite).toBe(0);
-    expect(Array.from(await floats(tiles[0]!.scales, "F16"))).toEqual([-65504]);
-    expect(Array.from(await floats(tiles[0]!.biases, "F16"))).toEqual([65504]);
-    expect(Number.isFinite(tiles[0]!.squaredError)).toBe(true);
+    expect(Array.from(await floats(byWidth[0]!.scales, "F16"))).toEqual([-65504]);
+    expect(Array.from(await floats(byWidth[0]!.biases, "F16"))).toEqual([65504]);
+    expect(Number.isFinite(byWidth[0]!.squaredError)).toBe(true);
   });
 });
 
-function both(job: QuantizeTile) {
+function both(job: QuantizeRows) {
   return Promise.all(
     (["mlx", "stored"] as const).map((rounding) => kernel.quantize({ ...job, rounding })),
   ) as Promise<

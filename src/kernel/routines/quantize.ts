@@ -6,8 +6,8 @@ import type { Fail, Routine } from "../routine.ts";
 import { struct } from "../struct.ts";
 import { checkDtype, checkShape, checkWidth, type Rounding, type Width } from "../width.ts";
 
-/** A row tile of a matrix, to be quantized at several widths in one pass over its bytes. */
-export interface QuantizeTile {
+/** Some rows of a matrix, to be quantized at several widths in one pass over its bytes. */
+export interface QuantizeRows {
   /** Elements of the base, `[rows, columns]` in `from`, row-major, little-endian. */
   readonly weights: Uint8Array;
   readonly from: FloatDtype;
@@ -20,13 +20,13 @@ export interface QuantizeTile {
   readonly widths: readonly Width[];
 }
 
-export interface QuantizeJob extends QuantizeTile {
+export interface QuantizeJob extends QuantizeRows {
   /** Overwritten: the result at each width, in the order of `widths`. */
   readonly out: readonly Packed[];
 }
 
 export interface QuantizeAnswer {
-  /** Σ w² over the tile, rows added up in order, accurate to a millionth. */
+  /** Σ w² over the rows, added up in order, accurate to a millionth. */
   readonly energy: number;
   /**
    * NaN and ±Inf in the base or, with rule mlx, after the cast to `store`. A base with any cannot
@@ -60,13 +60,13 @@ export const WidthCall = struct({
   squaredError: "f64",
 });
 
-export function describeQuantize({ rows, columns, from, widths }: QuantizeTile): string {
+export function describeQuantize({ rows, columns, from, widths }: QuantizeRows): string {
   const all = widths.map(({ bits, groupSize }) => `${bits} bits g${groupSize}`).join(", ");
   return `quantize of ${rows}x${columns} ${from} at ${all}`;
 }
 
 /** Checks everything but the outputs. */
-export function checkQuantize(job: QuantizeTile, fail: Fail): void {
+export function checkQuantize(job: QuantizeRows, fail: Fail): void {
   const { weights, from, rows, columns, store, widths } = job;
   checkShape(job, fail);
   for (const dtype of [store, from]) checkDtype(dtype, fail);
@@ -76,7 +76,7 @@ export function checkQuantize(job: QuantizeTile, fail: Fail): void {
   for (const width of widths) checkWidth(width, columns, fail);
 }
 
-/** Copies slabs of rows through the arena, so a tile may have any size. */
+/** Copies slabs of rows through the arena, so there may be any number of them. */
 export const quantize: Routine<QuantizeJob, QuantizeAnswer> = {
   describe: describeQuantize,
   check(job, fail) {

@@ -2,6 +2,7 @@ import * as wasm from "../../../kernel-wasm/pkg/oqe_kernel.js";
 import { copyOut, Layout, memory } from "../arena.ts";
 import { bytesOf } from "../matrix.ts";
 import type { Routine } from "../routine.ts";
+import { struct } from "../struct.ts";
 
 /** How rotary frequencies are stretched beyond the pretrained length (rotary.rs). */
 export type RopeScaling =
@@ -38,6 +39,15 @@ export interface RotaryJob {
   readonly sines: Float32Array<SharedArrayBuffer>;
 }
 
+export const RotaryCall = struct({
+  base: "f64",
+  size: "usize",
+  positions: "usize",
+  scaling: "usize",
+  cosines: "usize",
+  sines: "usize",
+});
+
 /** In the order of exports/attention.rs. */
 function numbersOf(scaling: RopeScaling): number[] {
   switch (scaling.kind) {
@@ -65,11 +75,20 @@ export const rotary: Routine<RotaryJob, void> = {
     const layout = new Layout();
     const [atNumbers, atCosines] = [layout.place(8 * 9), layout.place(cosines.byteLength)];
     const atSines = layout.place(sines.byteLength);
+    const atCall = layout.place(RotaryCall.bytes);
     const base = layout.claim();
     new Float64Array(memory.buffer, base + atNumbers, 9).fill(0);
     new Float64Array(memory.buffer, base + atNumbers, 9).set(numbersOf(scaling));
     const positions = cosines.length / (size / 2);
-    wasm.rotary(wavelength, size, positions, base + atNumbers, base + atCosines, base + atSines);
+    RotaryCall.write(base + atCall, {
+      base: wavelength,
+      size,
+      positions,
+      scaling: base + atNumbers,
+      cosines: base + atCosines,
+      sines: base + atSines,
+    });
+    wasm.rotary(base + atCall);
     copyOut(base + atCosines, bytesOf(cosines), 0, cosines.byteLength);
     copyOut(base + atSines, bytesOf(sines), 0, sines.byteLength);
   },

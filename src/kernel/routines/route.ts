@@ -1,7 +1,8 @@
 import * as wasm from "../../../kernel-wasm/pkg/oqe_kernel.js";
-import { copyIn, copyOut, Layout, memory, rowsOfSlab } from "../arena.ts";
+import { copyIn, copyOut, Layout, rowsOfSlab } from "../arena.ts";
 import { bytesOf, checkMatrix, type Matrix } from "../matrix.ts";
 import type { Routine } from "../routine.ts";
+import { struct } from "../struct.ts";
 
 type Floats = Float32Array<SharedArrayBuffer>;
 
@@ -41,6 +42,23 @@ export interface RouteJob {
   readonly forced: boolean;
 }
 
+export const RouteCall = struct({
+  softmax: "usize",
+  routed: "usize",
+  visited: "usize",
+  candidates: "usize",
+  groups: "usize",
+  openGroups: "usize",
+  normalized: "usize",
+  scale: "f32",
+  correction: "usize",
+  tokens: "usize",
+  scores: "usize",
+  experts: "usize",
+  selection: "usize",
+  weights: "usize",
+});
+
 export const route: Routine<RouteJob, void> = {
   describe: ({ scores }) => `routes of ${scores.rows} tokens to ${scores.columns} experts`,
   check({ scores, rules, experts, selection, weights, forced }, fail) {
@@ -62,7 +80,7 @@ export const route: Routine<RouteJob, void> = {
     const { routed, visited, candidates } = rules;
     const slab = rowsOfSlab(scores.rows, 4 * (routed + 2 * candidates + visited));
     const layout = new Layout();
-    const [atNumbers, atCorrection] = [layout.place(4 * 7), layout.place(4 * routed)];
+    const [atCall, atCorrection] = [layout.place(RouteCall.bytes), layout.place(4 * routed)];
     const place = (columns: number) => layout.place(4 * slab * columns);
     const [atScores, atExperts, atSelection, atWeights] = [
       routed,
@@ -71,9 +89,15 @@ export const route: Routine<RouteJob, void> = {
       visited,
     ].map(place) as Four;
     const base = layout.claim();
-    new Uint32Array(memory.buffer, base + atNumbers, 7).set(numbersOf(rules));
     if (rules.correction) copyIn(base + atCorrection, bytesOf(rules.correction), 0, 4 * routed);
-    const correction = rules.correction ? base + atCorrection : 0;
+    const call = {
+      ...numbersOf(rules),
+      correction: rules.correction && !forced ? base + atCorrection : 0,
+      scores: base + atScores,
+      experts: base + atExperts,
+      selection: base + atSelection,
+      weights: base + atWeights,
+    };
     for (let top = 0; top < scores.rows; top += slab) {
       const rows = Math.min(slab, scores.rows - top);
       const move = (
@@ -83,20 +107,12 @@ export const route: Routine<RouteJob, void> = {
         n: number,
       ) => copy(base + offset, bytesOf(array), 4 * top * n, 4 * (top + rows) * n);
       move(copyIn, atScores, scores.data, routed);
-      const scale = Math.fround(rules.scale);
+      RouteCall.write(base + atCall, { ...call, tokens: rows });
       if (forced) {
         move(copyIn, atExperts, experts, candidates);
-        wasm.weigh(
-          base + atNumbers,
-          scale,
-          rows,
-          base + atScores,
-          base + atExperts,
-          base + atWeights,
-        );
+        wasm.weigh(base + atCall);
       } else {
-        const outputs = [base + atExperts, base + atSelection, base + atWeights] as const;
-        wasm.route(base + atNumbers, correction, scale, rows, base + atScores, ...outputs);
+        wasm.route(base + atCall);
         move(copyOut, atScores, scores.data, routed);
         move(copyOut, atExperts, experts, candidates);
         move(copyOut, atSelection, selection, candidates);
@@ -108,23 +124,7 @@ export const route: Routine<RouteJob, void> = {
 
 type Four = [number, number, number, number];
 
-/** In the order of exports/routing.rs. */
-function numbersOf({
-  score,
-  routed,
-  visited,
-  candidates,
-  groups,
-  openGroups,
-  normalized,
-}: RouterRules): number[] {
-  return [
-    Number(score === "softmax"),
-    routed,
-    visited,
-    candidates,
-    groups,
-    openGroups,
-    Number(normalized),
-  ];
+/** The rules as a RouteCall has them. */
+function numbersOf({ score, normalized, correction: _, ...numbers }: RouterRules) {
+  return { ...numbers, softmax: Number(score === "softmax"), normalized: Number(normalized) };
 }

@@ -3,14 +3,19 @@ import { copyIn, copyRectangleIn, dtypeCode, Layout, memory } from "../arena.ts"
 import { bytesPerElement, type FloatDtype } from "../dtype.ts";
 import type { Matrix } from "../matrix.ts";
 import { packedBytes } from "../packed.ts";
+import type { Fail } from "../routine.ts";
 import { struct } from "../struct.ts";
-import type { Bits, GroupSize } from "../width.ts";
+import { checkShape, checkWidth, type Width } from "../width.ts";
 
-/** Rows of a weight at one width, as exports/tuning.rs takes them. */
+/** Rows of a weight, as exports/tuning.rs takes them. */
 export interface TuneFrame {
-  /** `[rows, columns]` in `from`, row-major, columns in natural order. */
-  readonly weights: Uint8Array<SharedArrayBuffer>;
+  /**
+   * Weights `[rows, columns]` in `from`, row-major, columns in natural order: one for all tasks, or
+   * one for each.
+   */
+  readonly sources: readonly Uint8Array<SharedArrayBuffer>[];
   readonly from: FloatDtype;
+  readonly rows: number;
   readonly columns: number;
   /** Dtype of scales and biases. */
   readonly store: FloatDtype;
@@ -30,8 +35,10 @@ export interface TuneFrame {
    * all columns count the same.
    */
   readonly diagonal: Float32Array<SharedArrayBuffer> | null;
-  readonly bits: Bits;
-  readonly groupSize: GroupSize;
+}
+
+/** The work at one width. */
+export interface TuneTask extends Width {
   /**
    * Passes of coordinate descent over all finished columns, after each block of columns. At the end
    * scales and biases are fitted to the codes. 0: neither (plain GPTQ).
@@ -42,127 +49,225 @@ export interface TuneFrame {
 export const TuneCall = struct({
   rows: "usize",
   columns: "usize",
-  bits: "usize",
-  groupSize: "usize",
   store: "usize",
-  sweeps: "usize",
-  refit: "usize",
   from: "usize",
-  weights: "usize",
   order: "usize",
   importance: "usize",
+  tasks: "usize",
+  count: "usize",
+  sources: "usize",
+  workspace: "usize",
+});
+
+/** One of the tasks of a TuneCall. */
+export const TaskCall = struct({
+  bits: "usize",
+  groupSize: "usize",
+  sweeps: "usize",
+  refit: "usize",
+  weights: "usize",
   words: "usize",
   scales: "usize",
   biases: "usize",
-  workspace: "usize",
-  loss: "f64",
-  roundedLoss: "f64",
-  roundedRows: "f64",
-  squaredError: "f64",
-  weightEnergy: "f64",
+  sums: "usize",
   nonFinite: "f64",
 });
 
-type Call = Parameters<typeof TuneCall.write>[1];
+/** Numbers that the kernel gives for each row of a task: the fields of RowSums in tuned.rs. */
+export const numbersPerRow = 4;
 
-/** Where a frame lies in the arena. */
+/** Where a job lies in the arena. */
 export interface Prepared {
   /** Address of the TuneCall. */
   readonly call: number;
+  readonly rows: number;
   readonly atFactor: number;
   /** Memory for `columns` more float32. */
   readonly atPivots: number;
-  /** Words, scales and biases of the rows. */
-  readonly outputs: readonly [number, number, number];
+  /** Addresses of the results of each task. */
+  readonly results: readonly TaskPlaces[];
+  /** By task: NaN and ±Inf among the weights. If there are any, the job ends here. */
+  readonly nonFinite: readonly number[];
+}
+
+interface TaskPlaces {
+  readonly words: number;
+  readonly scales: number;
+  readonly biases: number;
+  readonly sums: number;
 }
 
 /** At 8 bits the stored scale is too coarse for a fit to improve it. */
 const mostRefitted = 6;
 
+/**
+ * Memory of a worker for the rows of a job, in bytes. The factor's block and the second derivatives
+ * (`columns`² float32) come on top.
+ */
+const memoryForRows = 120e6;
+
+/** How many rows of these tasks a worker can hold at once: a multiple of 16. */
+export function rowsAtOnce(columns: number, tasks: readonly TuneTask[], sources: number): number {
+  const ofSource = 4 + bytesPerElement.F32;
+  // Errors, codes and the packed result; gradients and their two bounds.
+  const ofTask = ({ bits, sweeps }: TuneTask) => 8 + bits / 8 + (sweeps > 0 ? 12 : 0);
+  const each = sources * ofSource + tasks.reduce((sum, task) => sum + ofTask(task), 0);
+  return Math.max(16, Math.floor(memoryForRows / (each * columns) / 16) * 16);
+}
+
+/** Calls `fail` where an operand contradicts the others. */
+export function checkFrame(frame: TuneFrame, tasks: readonly TuneTask[], fail: Fail): void {
+  const { rows, columns, factor, order, diagonal, sources } = frame;
+  checkShape(frame, fail);
+  if (tasks.length === 0) fail("there is no width");
+  if (sources.length !== 1 && sources.length !== tasks.length)
+    fail(`${sources.length} weights for ${tasks.length} widths`);
+  const expected = rows * columns * bytesPerElement[frame.from]!;
+  for (const { byteLength } of sources)
+    if (byteLength !== expected) fail(`weights have ${byteLength} bytes, expected ${expected}`);
+  for (const task of tasks) {
+    checkWidth(task, columns, fail);
+    if (!Number.isSafeInteger(task.sweeps) || task.sweeps < 0)
+      fail(`${task.sweeps} sweeps, expected a whole number from 0`);
+  }
+  if (diagonal && diagonal.length !== columns) fail(`the diagonal has ${diagonal.length} elements`);
+  if ((factor === null) !== (order === null))
+    fail("expected both a factor and its order, or neither");
+  if (!factor || !order) return;
+  if (factor.length !== columns * columns) fail(`the factor has ${factor.length} elements`);
+  const isPermutation = new Set(order).size === columns && order.every((at) => at < columns);
+  if (order.length !== columns || !isPermutation)
+    fail("the order is not a permutation of the columns");
+}
+
 /** Lays out rows `[start, end)` in the arena, rounds them plainly and searches their scales. */
-export function prepare(frame: TuneFrame, start: number, end: number): Prepared {
-  const { columns, factor, order, diagonal } = frame;
-  const rows = end - start;
+export function prepare(
+  frame: TuneFrame,
+  tasks: readonly TuneTask[],
+  start: number,
+  end: number,
+): Prepared {
+  const { columns, order, diagonal, sources } = frame;
+  const job = { frame, tasks, rows: end - start };
   const layout = new Layout();
-  const atCall = layout.place(TuneCall.bytes);
-  const rowBytes = columns * bytesPerElement[frame.from]!;
-  const offsets = {
-    weights: layout.place(rows * rowBytes),
-    order: layout.place(4 * columns),
-    importance: layout.place(4 * columns),
-    ...placePacked(frame, rows, layout),
+  const head = {
+    call: layout.place(TuneCall.bytes),
+    tasks: layout.place(TaskCall.bytes * tasks.length),
   };
-  const atPivots = layout.place(4 * columns);
-  const blockRows = factor ? Math.min(wasm.tune_block_size(), columns) : 0;
-  const atFactor = layout.place(4 * blockRows * columns);
-  const workspace = layout.place(8 * workspaceOf(callOf(frame, rows, offsets, 0)));
+  // The kernel says how much workspace it needs before the rest of the arena is laid out.
+  const before = layout.claim();
+  writeCalls(before, job, { ...nowhere, ...head });
+  const workspace = wasm.tune_workspace(before + head.call);
+  const offsets = {
+    ...head,
+    ...placeOperands(job, layout),
+    workspace: layout.place(8 * workspace),
+  };
   const base = layout.claim();
-  const call = callOf(frame, rows, { ...offsets, workspace }, base);
-  TuneCall.write(base + atCall, call);
-  if (order) new Uint32Array(memory.buffer, call.order, columns).set(order);
-  const importance = new Float32Array(memory.buffer, call.importance, columns);
+  const results = writeCalls(base, job, offsets);
+  if (order) new Uint32Array(memory.buffer, base + offsets.order, columns).set(order);
+  const importance = new Float32Array(memory.buffer, base + offsets.importance, columns);
   if (diagonal) importance.set(diagonal);
   else importance.fill(1);
-  copyIn(call.weights, frame.weights, start * rowBytes, end * rowBytes);
-  wasm.tune_prepare(base + atCall);
-  return {
-    call: base + atCall,
-    atFactor: base + atFactor,
-    atPivots: base + atPivots,
-    outputs: [call.words, call.scales, call.biases],
-  };
+  const rowBytes = columns * bytesPerElement[frame.from]!;
+  for (const [i, weights] of sources.entries())
+    copyIn(base + offsets.weights[i]!, weights, start * rowBytes, end * rowBytes);
+  wasm.tune_prepare(base + offsets.call);
+  const nonFinite = tasks.map((_, i) => TaskCall.read(taskAt(base + offsets.tasks, i)).nonFinite);
+  const [atFactor, atPivots] = [base + offsets.factor, base + offsets.pivots];
+  return { call: base + offsets.call, rows: job.rows, atFactor, atPivots, results, nonFinite };
 }
 
-/** Places of the rows' words, scales and biases. */
-function placePacked(frame: TuneFrame, rows: number, layout: Layout) {
-  const bytes = packedBytes({ rows, columns: frame.columns }, frame, frame.store);
-  return {
-    words: layout.place(bytes.words),
-    scales: layout.place(bytes.scales),
-    biases: layout.place(bytes.biases),
-  };
+interface RowsJob {
+  readonly frame: TuneFrame;
+  readonly tasks: readonly TuneTask[];
+  readonly rows: number;
 }
 
-type Offsets = Pick<Call, "weights" | "order" | "importance" | "words" | "scales" | "biases"> & {
-  readonly workspace?: number;
+/** Where operands lie, from the start of the arena. */
+interface Operands {
+  readonly order: number;
+  readonly importance: number;
+  readonly pivots: number;
+  readonly factor: number;
+  /** By source. */
+  readonly weights: readonly number[];
+  /** By task. */
+  readonly results: readonly TaskPlaces[];
+}
+
+interface Offsets extends Operands {
+  readonly call: number;
+  readonly tasks: number;
+  readonly workspace: number;
+}
+
+const nowhere = {
+  order: 0,
+  importance: 0,
+  pivots: 0,
+  factor: 0,
+  weights: [],
+  results: [],
+  workspace: 0,
 };
 
-/** The call of a frame whose operands lie at offsets from `base`. */
-function callOf(frame: TuneFrame, rows: number, offsets: Offsets, base: number): Call {
-  const { columns, bits, groupSize, sweeps } = frame;
+function placeOperands({ frame, tasks, rows }: RowsJob, layout: Layout): Operands {
+  const { columns, store, from, sources, factor } = frame;
+  const blockRows = factor ? Math.min(wasm.tune_block_size(), columns) : 0;
   return {
-    rows,
-    columns,
-    bits,
-    groupSize,
-    store: dtypeCode[frame.store],
-    sweeps,
-    refit: Number(bits <= mostRefitted),
-    from: dtypeCode[frame.from],
-    weights: base + offsets.weights,
-    order: frame.order ? base + offsets.order : 0,
-    importance: base + offsets.importance,
-    words: base + offsets.words,
-    scales: base + offsets.scales,
-    biases: base + offsets.biases,
-    workspace: base + (offsets.workspace ?? 0),
-    loss: 0,
-    roundedLoss: 0,
-    roundedRows: 0,
-    squaredError: 0,
-    weightEnergy: 0,
-    nonFinite: 0,
+    order: layout.place(4 * columns),
+    importance: layout.place(4 * columns),
+    pivots: layout.place(4 * columns),
+    factor: layout.place(4 * blockRows * columns),
+    weights: sources.map(() => layout.place(rows * columns * bytesPerElement[from]!)),
+    results: tasks.map((task) => {
+      const { words, scales, biases } = packedBytes({ rows, columns }, task, store);
+      return {
+        words: layout.place(words),
+        scales: layout.place(scales),
+        biases: layout.place(biases),
+        sums: layout.place(8 * numbersPerRow * rows),
+      };
+    }),
   };
 }
 
-/** How many float64 of workspace a call needs. The kernel answers before the arena is laid out. */
-function workspaceOf(call: Call): number {
-  const layout = new Layout();
-  const offset = layout.place(TuneCall.bytes);
-  const address = layout.claim() + offset;
-  TuneCall.write(address, call);
-  return wasm.tune_workspace(address);
+const taskAt = (tasks: number, i: number) => tasks + i * TaskCall.bytes;
+
+/** Writes the call and its tasks. Returns the addresses of the results. */
+function writeCalls(base: number, job: RowsJob, offsets: Offsets): readonly TaskPlaces[] {
+  const { frame, tasks, rows } = job;
+  const { columns, store, from, sources, order } = frame;
+  TuneCall.write(base + offsets.call, {
+    rows,
+    columns,
+    store: dtypeCode[store],
+    from: dtypeCode[from],
+    order: order ? base + offsets.order : 0,
+    importance: base + offsets.importance,
+    tasks: base + offsets.tasks,
+    count: tasks.length,
+    sources: sources.length,
+    workspace: base + offsets.workspace,
+  });
+  return tasks.map(({ bits, groupSize, sweeps }, i) => {
+    const { words, scales, biases, sums } = offsets.results[i] ?? noResults;
+    const weights = offsets.weights[Math.min(i, sources.length - 1)] ?? 0;
+    const places = {
+      words: base + words,
+      scales: base + scales,
+      biases: base + biases,
+      sums: base + sums,
+    };
+    const refit = Number(bits <= mostRefitted);
+    const task = { bits, groupSize, sweeps, refit, weights: base + weights, nonFinite: 0 };
+    TaskCall.write(taskAt(base + offsets.tasks, i), { ...task, ...places });
+    return places;
+  });
 }
+
+const noResults: TaskPlaces = { words: 0, scales: 0, biases: 0, sums: 0 };
 
 /** Copies the factor into the arena block by block, from the last positions to the first. */
 export function eachBlock(

@@ -1,112 +1,87 @@
 import * as wasm from "../../../kernel-wasm/pkg/oqe_kernel.js";
 import { copyOut } from "../arena.ts";
-import { bytesPerElement } from "../dtype.ts";
+import { bytesOf } from "../matrix.ts";
 import { checkPacked, type Packed, packedBytes, packedParts } from "../packed.ts";
 import type { Routine } from "../routine.ts";
-import { checkShape, checkWidth } from "../width.ts";
-import { eachBlock, factorOf, prepare, TuneCall, type TuneFrame } from "./tune-frame.ts";
+import {
+  checkFrame,
+  eachBlock,
+  factorOf,
+  numbersPerRow,
+  prepare,
+  rowsAtOnce,
+  type TuneFrame,
+  type TuneTask,
+} from "./tune-frame.ts";
 
 /**
- * Quantizes rows of a weight so that tr(E H Eᵀ) becomes small, where E = W - Ŵ and Ŵ are the values
- * that a reader decodes. Steps: search for scales, GPTQ, coordinate descent. Rows where plain
- * rounding is better stay rounded.
+ * Quantizes rows of a weight at several widths so that tr(E H Eᵀ) becomes small, where E = W - Ŵ
+ * and Ŵ are the values that a reader decodes. Steps: search for scales, GPTQ, coordinate descent.
+ * Rows where plain rounding is better stay rounded. Widths share the work that depends on H alone.
  */
-export interface TuneJob extends TuneFrame, Packed<Uint8Array<SharedArrayBuffer>> {
-  /** Rows of the weight. Words, scales and biases are overwritten. */
-  readonly rows: number;
+export interface TuneJob extends TuneFrame {
+  readonly tasks: readonly TuneTask[];
+  /** Overwritten: the result of each task. */
+  readonly out: readonly TunedOut[];
 }
 
-/** Sums over the rows. */
+export interface TunedOut extends Packed<Uint8Array<SharedArrayBuffer>> {
+  /**
+   * `[rows, 4]` For each row: e H eᵀ of the stored values (e are the row's errors), the same for
+   * plain rounding, Σ (w - ŵ)² of the stored values, Σ w². The first two are equal where the row
+   * stays plainly rounded.
+   */
+  readonly sums: Float64Array<SharedArrayBuffer>;
+}
+
 export interface TuneAnswer {
-  /** tr(E H Eᵀ) of the stored rows. */
-  readonly loss: number;
-  /** tr(E H Eᵀ) of plain rounding. */
-  readonly roundedLoss: number;
-  /** Rows that stay plainly rounded. */
-  readonly roundedRows: number;
-  /** Σ (w - ŵ)² of the stored rows. */
-  readonly squaredError: number;
-  /** Σ w² */
-  readonly weightEnergy: number;
-  /** NaN and ±Inf among the weights. If there are any, the bytes have no meaning. */
-  readonly nonFinite: number;
-}
-
-/** Maximum number of weights in the arena: each takes some 30 bytes, results included. */
-const mostElements = 5 * 2 ** 20;
-
-/**
- * Rows that a worker holds at once; larger jobs are split. Jobs of this size are the fastest,
- * because part of the work is done once a job and grows with the cube of the columns.
- */
-export function rowsOfJob(columns: number): number {
-  return Math.max(16, Math.floor(mostElements / columns / 16) * 16);
+  /** By task: NaN and ±Inf among the weights. If there are any, the results have no meaning. */
+  readonly nonFinite: readonly number[];
 }
 
 export const tune: Routine<TuneJob, TuneAnswer> = {
-  describe: ({ rows, columns, bits, groupSize }) =>
-    `tuning of ${rows}x${columns} at ${bits} bits g${groupSize}`,
+  describe: ({ rows, columns, tasks }) => {
+    const widths = tasks.map(({ bits, groupSize }) => `${bits} bits g${groupSize}`);
+    return `tuning of ${rows}x${columns} at ${widths.join(", ")}`;
+  },
   check(job, fail) {
-    const { rows, columns, factor, order, diagonal, sweeps } = job;
-    checkShape(job, fail);
-    if (!Number.isSafeInteger(sweeps) || sweeps < 0)
-      fail(`${sweeps} sweeps, expected a whole number from 0`);
-    checkWidth(job, columns, fail);
-    const expected = rows * columns * bytesPerElement[job.from]!;
-    if (job.weights.byteLength !== expected)
-      fail(`weights have ${job.weights.byteLength} bytes, expected ${expected}`);
-    checkPacked(job, packedBytes(job, job, job.store), fail);
-    if (diagonal && diagonal.length !== columns)
-      fail(`the diagonal has ${diagonal.length} elements`);
-    if ((factor === null) !== (order === null))
-      fail("expected both a factor and its order, or neither");
-    if (!factor || !order) return;
-    if (factor.length !== columns * columns) fail(`the factor has ${factor.length} elements`);
-    if (
-      order.length !== columns ||
-      new Set(order).size !== columns ||
-      order.some((column) => column >= columns)
-    ) {
-      fail("the order is not a permutation of the columns");
+    const { tasks, out, store, rows } = job;
+    checkFrame(job, tasks, fail);
+    if (out.length !== tasks.length) fail(`${out.length} outputs for ${tasks.length} widths`);
+    for (const [i, task] of tasks.entries()) {
+      checkPacked(out[i]!, packedBytes(job, task, store), fail);
+      const { length } = out[i]!.sums;
+      if (length !== numbersPerRow * rows) fail(`${length} sums for ${rows} rows`);
     }
   },
   run(job) {
-    const parts: TuneAnswer[] = [];
-    const most = rowsOfJob(job.columns);
+    const most = rowsAtOnce(job.columns, job.tasks, job.sources.length);
+    const nonFinite = job.tasks.map(() => 0);
     for (let start = 0; start < job.rows; start += most) {
-      parts.push(tuneRows(job, start, Math.min(job.rows, start + most)));
+      const counts = tuneRows(job, start, Math.min(job.rows, start + most));
+      for (const [i, count] of counts.entries()) nonFinite[i]! += count;
     }
-    const sum = (of: (part: TuneAnswer) => number) =>
-      parts.reduce((total, part) => total + of(part), 0);
-    return {
-      // Losses are updated by float32 differences. For weights that the format represents exactly,
-      // the sum may end just below 0.
-      loss: Math.max(
-        0,
-        sum(({ loss }) => loss),
-      ),
-      roundedLoss: sum(({ roundedLoss }) => roundedLoss),
-      roundedRows: sum(({ roundedRows }) => roundedRows),
-      squaredError: sum(({ squaredError }) => squaredError),
-      weightEnergy: sum(({ weightEnergy }) => weightEnergy),
-      nonFinite: sum(({ nonFinite }) => nonFinite),
-    };
+    return { nonFinite };
   },
 };
 
-/** Rows `[start, end)`. */
-function tuneRows(job: TuneJob, start: number, end: number): TuneAnswer {
-  const { call, atFactor, outputs } = prepare(job, start, end);
-  const answer = () => TuneCall.read(call);
-  if (answer().nonFinite > 0) return answer();
+/** Rows `[start, end)`. Returns the numbers of weights that are not finite. */
+function tuneRows(job: TuneJob, start: number, end: number): readonly number[] {
+  const { call, atFactor, results, nonFinite } = prepare(job, job.tasks, start, end);
+  if (nonFinite.some((count) => count > 0)) return nonFinite;
   const factor = factorOf(job);
   if (factor) {
-    eachBlock(factor, atFactor, (left, right) => wasm.tune_block(call, left, right, atFactor));
+    for (const visit of [wasm.tune_rounded_block, wasm.tune_block])
+      eachBlock(factor, atFactor, (left, right) => visit(call, left, right, atFactor));
   }
   wasm.tune_finish(call);
-  for (const [i, part] of packedParts.entries()) {
-    const each = job[part].byteLength / job.rows;
-    copyOut(outputs[i]!, job[part], start * each, end * each);
+  for (const [i, out] of job.out.entries()) {
+    const copy = (from: number, into: Uint8Array) => {
+      const each = into.byteLength / job.rows;
+      copyOut(from, into, start * each, end * each);
+    };
+    for (const part of packedParts) copy(results[i]![part], out[part]);
+    copy(results[i]!.sums, bytesOf(out.sums));
   }
-  return answer();
+  return nonFinite;
 }

@@ -1,4 +1,4 @@
-//! Whole tiles against the definition, one element at a time: bytes equal, sums within float32's
+//! Whole ranges of rows against the definition, one element at a time: bytes equal, sums within float32's
 //! rounding.
 
 use super::*;
@@ -13,22 +13,24 @@ struct Answer {
     squared_error: f64,
 }
 
-fn quantize_ref(tile: &Tile, weights: &[f32], bits: usize, group: usize) -> Answer {
+fn quantize_ref(source: &Source, weights: &[f32], bits: usize, group: usize) -> Answer {
     let store = |value: f32| {
-        let mut bytes = vec![0; tile.store.bytes()];
-        narrow(tile.store, &[value], &mut bytes);
+        let mut bytes = vec![0; source.store.bytes()];
+        narrow(source.store, &[value], &mut bytes);
         bytes
     };
     let (mut stream, mut answer) =
         (Vec::new(), Answer { words: vec![], scales: vec![], biases: vec![], squared_error: 0.0 });
     for base in weights.chunks_exact(group) {
-        let values: Vec<f32> =
-            base.iter().map(|&w| if tile.casts() { round_to(tile.store, w) } else { w }).collect();
+        let values: Vec<f32> = base
+            .iter()
+            .map(|&w| if source.casts() { round_to(source.store, w) } else { w })
+            .collect();
         let lo = values.iter().copied().fold(f32::MAX, f32::min);
         let hi = values.iter().copied().fold(f32::MIN, f32::max);
         let exact = fit_ref(lo, hi, bits);
-        let as_stored = tile.rounding == Rounding::Stored;
-        let stored = settle_ref(exact, tile.store, as_stored);
+        let as_stored = source.rounding == Rounding::Stored;
+        let stored = settle_ref(exact, source.store, as_stored);
         let chosen = if as_stored { stored } else { exact };
         answer.scales.extend(store(stored.0));
         answer.biases.extend(store(stored.1));
@@ -59,7 +61,7 @@ fn weight(row: usize, k: usize) -> f32 {
 }
 
 #[test]
-fn tiles_agree_with_the_definition() {
+fn whole_ranges_agree_with_the_definition() {
     let widths: Vec<(usize, usize)> =
         [4, 8, 2, 3, 5, 6].into_iter().flat_map(|bits| [64, 128, 32].map(|g| (bits, g))).collect();
     for (rows, columns) in [(1, 128), (3, 384), (63, 128), (2, BLOCK + 128), (1, 2 * BLOCK)] {
@@ -72,19 +74,19 @@ fn tiles_agree_with_the_definition() {
             narrow(from, &base, &mut bytes);
             widen(from, &bytes, &mut base);
             for rounding in [Rounding::Stored, Rounding::Mlx] {
-                check(&Tile { weights: &bytes, from, columns, store, rounding }, &base, &widths);
+                check(&Source { weights: &bytes, from, columns, store, rounding }, &base, &widths);
             }
         }
     }
 }
 
-fn check(tile: &Tile, base: &[f32], widths: &[(usize, usize)]) {
+fn check(source: &Source, base: &[f32], widths: &[(usize, usize)]) {
     let mut answers: Vec<Answer> = widths
         .iter()
         .map(|&(bits, group)| Answer {
             words: vec![0; base.len() / 8 * bits],
-            scales: vec![0; base.len() / group * tile.store.bytes()],
-            biases: vec![0; base.len() / group * tile.store.bytes()],
+            scales: vec![0; base.len() / group * source.store.bytes()],
+            biases: vec![0; base.len() / group * source.store.bytes()],
             squared_error: 0.0,
         })
         .collect();
@@ -99,17 +101,18 @@ fn check(tile: &Tile, base: &[f32], widths: &[(usize, usize)]) {
         })
         .collect();
     let mut sums = Sums::default();
-    quantize(tile, &mut operands, &mut sums);
+    quantize(source, &mut operands, &mut sums);
     let errors: Vec<f64> = operands.iter().map(|width| width.squared_error).collect();
     let energy: f64 = base.iter().map(|&w| f64::from(w).powi(2)).sum();
-    assert!((sums.energy - energy).abs() <= 1e-7 * energy);
+    let found: f64 = sums.energies.iter().sum();
+    assert!((found - energy).abs() <= 1e-7 * energy);
     assert_eq!(sums.non_finite, 0.0);
     for ((answer, error), &(bits, group)) in answers.iter().zip(errors).zip(widths) {
-        let expected = quantize_ref(tile, base, bits, group);
+        let expected = quantize_ref(source, base, bits, group);
         assert_eq!(
             answer.words, expected.words,
             "{bits} bits g{group}, {:?} {:?}",
-            tile.from, tile.rounding
+            source.from, source.rounding
         );
         assert_eq!(answer.scales, expected.scales);
         assert_eq!(answer.biases, expected.biases);
@@ -117,7 +120,7 @@ fn check(tile: &Tile, base: &[f32], widths: &[(usize, usize)]) {
         let Answer { words, scales, biases, .. } = answer;
         let mut decoded = vec![0.0; base.len()];
         let packed = Packed { words: &words[..], scales: &scales[..], biases: &biases[..] };
-        dequantize(&Rows { bits, group, store: tile.store, packed }, &mut decoded);
+        dequantize(&Rows { bits, group, store: source.store, packed }, &mut decoded);
         let decoded_error: f64 =
             base.iter().zip(&decoded).map(|(w, d)| f64::from(w - d).powi(2)).sum();
         assert!((decoded_error - expected.squared_error).abs() <= 1e-12 * expected.squared_error);
@@ -143,7 +146,11 @@ fn what_is_not_finite_is_counted_once() {
             [(Rounding::Stored, from), (Rounding::Mlx, from), (Rounding::Mlx, Dtype::Bf16)]
         {
             let mut sums = Sums::default();
-            quantize(&Tile { weights: &bytes, from, columns, store, rounding }, &mut [], &mut sums);
+            quantize(
+                &Source { weights: &bytes, from, columns, store, rounding },
+                &mut [],
+                &mut sums,
+            );
             assert_eq!(sums.non_finite, 4.0);
         }
     }

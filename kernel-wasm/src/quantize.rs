@@ -1,7 +1,7 @@
-//! Quantizes a tile: each block of a row is widened once, then quantized at every width.
+//! Quantizes a range of rows: each block of a row is widened once, then quantized at every width.
 
 use crate::affine::{levels, Affines, BLOCK, SMALLEST_GROUP};
-use crate::encode::Codes;
+use crate::encode::{Codes, Grid};
 use crate::half::{narrow, round_to, widen, Dtype};
 use crate::pack::pack;
 use crate::packed::Packed;
@@ -17,9 +17,9 @@ pub enum Rounding {
     Mlx,
 }
 
-/// The weights, `[rows, columns]` in `from`, and how to store them.
+/// Rows of weights, `[rows, columns]` in `from`, and how to store them.
 #[derive(Clone, Copy)]
-pub struct Tile<'a> {
+pub struct Source<'a> {
     pub weights: &'a [u8],
     pub from: Dtype,
     pub columns: usize,
@@ -27,7 +27,7 @@ pub struct Tile<'a> {
     pub rounding: Rounding,
 }
 
-impl Tile<'_> {
+impl Source<'_> {
     fn casts(&self) -> bool {
         self.rounding == Rounding::Mlx && self.from != self.store
     }
@@ -38,20 +38,22 @@ pub struct Width<'a> {
     pub bits: usize,
     pub group: usize,
     pub packed: Packed<&'a mut [u8]>,
-    /// The sum of (w - ŵ)² over the tile is added, row by row.
+    /// The sum of (w - ŵ)² over the rows is added, row by row.
     pub squared_error: f64,
 }
 
-#[derive(Clone, Copy, Default, PartialEq, Debug)]
+#[derive(Clone, Default, PartialEq, Debug)]
 pub struct Sums {
-    /// Sum of w², row by row.
-    pub energy: f64,
+    /// Σ w² of each row.
+    pub energies: Vec<f64>,
     /// Number of NaN and infinities, in the base or caused by a cast.
     pub non_finite: f64,
 }
 
 /// Buffers of a block.
 struct Buffers {
+    /// Σ (w - ŵ)² of the row so far, by width.
+    errors: Vec<f64>,
     base: [f32; BLOCK],
     cast: [f32; BLOCK],
     codes: Codes,
@@ -61,8 +63,9 @@ struct Buffers {
 }
 
 /// Quantizes every row at every width. The columns are a multiple of every group.
-pub fn quantize(tile: &Tile, widths: &mut [Width], sums: &mut Sums) {
+pub fn quantize(source: &Source, widths: &mut [Width], sums: &mut Sums) {
     let mut work = Buffers {
+        errors: vec![0.0; widths.len()],
         base: [0.0; BLOCK],
         cast: [0.0; BLOCK],
         codes: Codes::ZERO,
@@ -70,43 +73,41 @@ pub fn quantize(tile: &Tile, widths: &mut [Width], sums: &mut Sums) {
         exact: Affines::ZERO,
         stored: Affines::ZERO,
     };
-    let mut errors = vec![0.0; widths.len()];
-    let element = tile.from.bytes();
-    for (row, bytes) in tile.weights.chunks_exact(tile.columns * element).enumerate() {
-        errors.fill(0.0);
+    let element = source.from.bytes();
+    for (row, bytes) in source.weights.chunks_exact(source.columns * element).enumerate() {
+        work.errors.fill(0.0);
         let mut energy = 0.0;
         for (block, bytes) in bytes.chunks(BLOCK * element).enumerate() {
-            let start = row * tile.columns + block * BLOCK;
-            energy += quantize_block(tile, &mut work, start, bytes, widths, &mut errors);
+            let start = row * source.columns + block * BLOCK;
+            energy += quantize_block(source, &mut work, start, bytes, widths);
         }
-        sums.energy += energy;
-        for (width, error) in widths.iter_mut().zip(&errors) {
+        sums.energies.push(energy);
+        for (width, error) in widths.iter_mut().zip(&work.errors) {
             width.squared_error += error;
         }
         // Finite elements have finite sums, so count only where a sum is not finite.
-        if !energy.is_finite() || errors.iter().any(|error| !error.is_finite()) {
-            sums.non_finite += count_non_finite(tile, bytes);
+        if !energy.is_finite() || work.errors.iter().any(|error| !error.is_finite()) {
+            sums.non_finite += count_non_finite(source, bytes);
         }
     }
 }
 
-/// Quantizes elements `start ..` of the tile, at most a block of them. Adds to `errors`. Returns
+/// Quantizes elements `start ..` of the rows, at most a block of them. Adds to the errors. Returns
 /// the sum of squares of the weights.
 fn quantize_block(
-    tile: &Tile,
+    source: &Source,
     work: &mut Buffers,
     start: usize,
     bytes: &[u8],
     widths: &mut [Width],
-    errors: &mut [f64],
 ) -> f64 {
-    let Buffers { base, cast, codes, ranges, exact, stored } = work;
-    let end = start + bytes.len() / tile.from.bytes();
+    let Buffers { errors, base, cast, codes, ranges, exact, stored } = work;
+    let end = start + bytes.len() / source.from.bytes();
     let base = &mut base[..end - start];
-    let (largest, energy) = ranges.widen(tile.from, bytes, base);
+    let (largest, energy) = ranges.widen(source.from, bytes, base);
     let mut values = &*base;
-    if tile.casts() {
-        cast_block(tile.store, base, cast);
+    if source.casts() {
+        cast_block(source.store, base, cast);
         values = &cast[..base.len()];
         ranges.measure(values);
     }
@@ -117,17 +118,19 @@ fn quantize_block(
         for (width, error) in
             widths.iter_mut().zip(errors.iter_mut()).filter(|(width, _)| width.group == group)
         {
-            let pairs = start / group * tile.store.bytes()..end / group * tile.store.bytes();
+            let pairs = start / group * source.store.bytes()..end / group * source.store.bytes();
             let (scales, biases) =
                 (&mut width.packed.scales[pairs.clone()], &mut width.packed.biases[pairs]);
             stored.fit(ranges, values.len() / group, width.bits);
-            let as_stored = tile.rounding == Rounding::Stored;
+            let as_stored = source.rounding == Rounding::Stored;
             if !as_stored {
                 exact.clone_from(stored);
             }
-            stored.settle(tile.store, as_stored, scales, biases);
-            codes.choose(values, group, if as_stored { stored } else { exact }, levels(width.bits));
-            *error += codes.cost(base, group, stored, largest);
+            stored.settle(source.store, as_stored, scales, biases);
+            let chosen = if as_stored { &*stored } else { &*exact };
+            let levels = levels(width.bits);
+            codes.choose(values, &Grid { group, affines: chosen, levels });
+            *error += codes.cost(base, &Grid { group, affines: stored, levels }, largest);
             let words = start / 8 * width.bits..end / 8 * width.bits;
             pack(width.bits, &codes.bytes[..values.len()], &mut width.packed.words[words]);
         }
@@ -144,17 +147,17 @@ fn cast_block(to: Dtype, base: &[f32], cast: &mut [f32; BLOCK]) {
 }
 
 #[cold]
-fn count_non_finite(tile: &Tile, row: &[u8]) -> f64 {
+fn count_non_finite(source: &Source, row: &[u8]) -> f64 {
     let mut value = [0.0];
     let mut count = 0;
-    for element in row.chunks_exact(tile.from.bytes()) {
-        widen(tile.from, element, &mut value);
-        let seen = if tile.casts() { round_to(tile.store, value[0]) } else { value[0] };
+    for element in row.chunks_exact(source.from.bytes()) {
+        widen(source.from, element, &mut value);
+        let seen = if source.casts() { round_to(source.store, value[0]) } else { value[0] };
         count += usize::from(!seen.is_finite());
     }
     count as f64
 }
 
 #[cfg(test)]
-#[path = "tile_tests.rs"]
+#[path = "quantize_tests.rs"]
 mod tests;

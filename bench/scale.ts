@@ -1,0 +1,109 @@
+import { parseArgs } from "node:util";
+import { nemotron30b } from "../test/support/nemotron-30b.ts";
+import { base, type Scene, withScene } from "./scale/run.ts";
+import { describeSeries, secondsOf } from "./scale/series.ts";
+import type { StageOrder, StageResult } from "./scale/stage.ts";
+
+/**
+ * What a series of NVIDIA-Nemotron-3-Nano-30B-A3B costs, from blocks of its true width: one Mamba,
+ * one MoE, one attention block, embeddings and head. A local Hub in this process serves the base.
+ * Each stage runs in a process of its own, with two workers. It prints peak memory, reads of the
+ * base, CPU time by routine, and the sum for all 52 blocks and 32,768 calibration tokens.
+ *   node bench/scale.ts [--stages sensitivity,quantize,verify] [--samples 16] [--experts 128]
+ *     [--vocabulary 131072] [--tiers oQ4e] [--limit 3GB] [--computed 2]
+ * Of jobs that tune or forecast, only `--computed` of each kind run (0: all). What the others would
+ * take is counted. The tiers of such a run have no meaning.
+ */
+const { values: options } = parseArgs({
+  options: {
+    stages: { type: "string", default: "sensitivity,quantize,verify" },
+    samples: { type: "string", default: "16" },
+    evaluation: { type: "string", default: "4" },
+    experts: { type: "string", default: "128" },
+    vocabulary: { type: "string", default: "131072" },
+    tiers: { type: "string", default: "oQ8e,oQ6e,oQ5e,oQ4e" },
+    limit: { type: "string", default: "3GB" },
+    computed: { type: "string", default: "2" },
+  },
+});
+const tiers = options.tiers.split(",");
+const stages = options.stages.split(",") as StageOrder["stage"][];
+
+function orderOf(stage: StageOrder["stage"], folder: string): Omit<StageOrder, "result"> {
+  const sensitivity = `${folder}/sensitivity.json`;
+  const targets = {
+    sensitivity,
+    quantize: `${folder}/tiers`,
+    publish: "",
+    verify: `${folder}/tiers/blocks-${tiers.at(-1)}`,
+  };
+  const plan: Record<string, string> = stages.includes("sensitivity")
+    ? { sensitivity }
+    : { policy: "oq" };
+  return {
+    stage,
+    inputs: {
+      ...{ "base-model": base, namespace: "bench", tiers: options.tiers, workers: "2" },
+      "calibration-samples": options.samples,
+      "evaluation-samples": options.evaluation,
+      "evaluation-length": "256",
+      "memory-limit": options.limit,
+      "work-dir": `${folder}/work`,
+      ...(stage === "quantize" && plan),
+    },
+    target: targets[stage],
+    computed: Number(options.computed),
+  };
+}
+
+async function bench({ folder, bytes, run }: Scene): Promise<void> {
+  console.log(`base: ${(bytes / 1e9).toFixed(2)} GB`);
+  const results: Record<string, StageResult> = {};
+  for (const stage of stages) {
+    const result = await run(orderOf(stage, folder));
+    results[stage] = result;
+    console.log(describeStage(stage, result));
+  }
+  const rows = { calibration: 256 * Number(options.samples), tiers: tiers.length };
+  console.log(describeSeries(results, { ...rows, evaluation: 256 * Number(options.evaluation) }));
+}
+
+/** Peak, reads, busy share, and the routines that took most. */
+function describeStage(stage: string, result: StageResult & { readonly reads: number }): string {
+  const { kinds, peak, seconds, cpu, mainCpu, reads } = result;
+  const computed = sum(kinds.map((kind) => kind.cpu / 1e3));
+  const counted = sum(kinds.map(secondsOf));
+  const wall = sum(kinds.map((kind) => kind.wall / 1e3));
+  const busy = (100 * wall) / (2 * seconds);
+  const [skipped, all] = [counted - computed, 2 * seconds + counted - computed];
+  const byRoutine = new Map<string, number>();
+  for (const kind of kinds) {
+    const name = `${kind.block} ${kind.routine}`;
+    byRoutine.set(name, (byRoutine.get(name) ?? 0) + secondsOf(kind));
+  }
+  const most = [...byRoutine].sort(([, a], [, b]) => b - a).slice(0, 12);
+  return [
+    `\n${stage}: peak ${(peak / 1e9).toFixed(2)} GB, ${reads.toFixed(3)} reads of the base`,
+    `  ${seconds.toFixed(0)} s of wall time; CPU s: ${cpu.toFixed(0)}, of which kernel ` +
+      `${computed.toFixed(0)} (${counted.toFixed(0)} with jobs not computed), main thread ` +
+      `${mainCpu.toFixed(0)}`,
+    `  kernel busy: ${busy.toFixed(0)} % of the wall, with jobs not computed ` +
+      `${((100 * (wall + skipped)) / all).toFixed(0)} %`,
+    ...most.map(([name, seconds]) => `  ${name}: ${seconds.toFixed(1)} CPU s`),
+  ].join("\n");
+}
+
+function sum(values: readonly number[]): number {
+  return values.reduce((total, value) => total + value, 0);
+}
+
+await withScene(
+  {
+    ...nemotron30b,
+    hybrid_override_pattern: "ME*",
+    num_hidden_layers: 3,
+    n_routed_experts: Number(options.experts),
+    vocab_size: Number(options.vocabulary),
+  },
+  bench,
+);

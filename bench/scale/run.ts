@@ -1,0 +1,69 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdir, mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import type { ModelConfig } from "../../src/checkpoint/model-config.ts";
+import { type SeenRequest, startLocalHub } from "../../src/local-hub/local-hub.ts";
+import { readsOf } from "../../test/support/base-reads.ts";
+import { makeScaled } from "./checkpoint.ts";
+import type { StageOrder, StageResult } from "./stage.ts";
+
+/** The base of a bench on its Hub. */
+export const base = "base/blocks";
+
+/** A Hub in this process that serves a made base. Stages run in processes of their own. */
+export interface Scene {
+  /** A folder for what the stages write. */
+  readonly folder: string;
+  readonly bytes: number;
+  run(order: Omit<StageOrder, "result">): Promise<StageResult & { readonly reads: number }>;
+}
+
+/** Makes a base, serves it while `use` runs, and deletes all. */
+export async function withScene(
+  config: ModelConfig,
+  use: (scene: Scene) => Promise<void>,
+): Promise<void> {
+  const folder = await mkdtemp(join(tmpdir(), "oqe-scale-"));
+  const seen: SeenRequest[] = [];
+  try {
+    await mkdir(`${folder}/hub/base`, { recursive: true });
+    const bytes = await makeScaled(`${folder}/hub/${base}`, config);
+    const hub = await startLocalHub({
+      folder: `${folder}/hub`,
+      onRequest: (one) => seen.push(one),
+    });
+    const environment = { HF_ENDPOINT: hub.url, HF_TOKEN: "hf_bench" };
+    await use({
+      ...{ folder, bytes },
+      async run(order) {
+        seen.length = 0;
+        const result = await runStage({ ...order, result: `${folder}/result.json` }, environment);
+        return { ...result, reads: readsOf(seen, base, bytes) };
+      },
+    });
+    await hub.close();
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+async function runStage(
+  order: StageOrder,
+  environment: Record<string, string>,
+): Promise<StageResult> {
+  const script = (name: string) => fileURLToPath(new URL(name, import.meta.url));
+  const child = spawn(
+    process.execPath,
+    ["--no-warnings", "--import", script("watch.mjs"), script("stage.ts"), JSON.stringify(order)],
+    {
+      env: { PATH: process.env.PATH ?? "", ...environment },
+      stdio: ["ignore", "ignore", "inherit"],
+    },
+  );
+  const [code] = await once(child, "exit");
+  if (code !== 0) throw new Error(`stage ${order.stage} ended with exit code ${code}`);
+  return JSON.parse(await readFile(order.result, "utf8")) as StageResult;
+}

@@ -1,0 +1,122 @@
+import { nemotron30b } from "../../test/support/nemotron-30b.ts";
+import type { JobKind } from "./kernel.ts";
+import type { StageResult } from "./stage.ts";
+
+/** The rows of a run, in tokens. */
+export interface RunRows {
+  readonly calibration: number;
+  readonly evaluation: number;
+  readonly tiers: number;
+}
+
+/** The defaults: 128 rows of 256 tokens to tune on; above 4 B parameters 64 rows of 128 to evaluate. */
+const wanted = { calibration: 32_768, evaluation: 8_192 };
+/** Rows of the sensitivity walk: at most 64 calibration rows, and 9 probes rows of 128 tokens. */
+const [measuredRows, probeRows] = [16_384, 1_152];
+
+/** Routines that run once for each matrix or Hessian. All others run once for each row. */
+const onceAMatrix: ReadonlySet<string> = new Set([
+  ...["tune", "forecast", "factorTile", "condition", "compensation", "quantize", "dequantize"],
+  ...["cast", "decode", "solve", "center", "cluster"],
+]);
+/** Routines that run on the rows of the calibration text alone. */
+const ofCalibration: ReadonlySet<string> = new Set(["moments", "screen", "weigh", "fisherWeights"]);
+
+const letters = { mamba: "M", moe: "E", attention: "*" } as const;
+const pattern = [...(nemotron30b.hybrid_override_pattern as string)];
+
+/** CPU seconds of the jobs of a kind, those not computed included. */
+export function secondsOf({ cpu, computed, asked }: JobKind): number {
+  return computed === 0 ? 0 : ((cpu / computed) * asked) / 1e3;
+}
+
+/** Tokens that go through each block of a kind in a whole tuning walk, all riders together. */
+function rowsOfTuning({ tiers }: RunRows): number {
+  // The base and the router repair of each tier; then base, free, forced, and the smallest rounded.
+  return wanted.calibration * (1 + tiers) + wanted.evaluation * (2 + 2 * tiers);
+}
+
+/** Tokens that go through the blocks of a kind in a whole sensitivity walk, summed over them. */
+function rowsOfMeasuring(letter: string): number {
+  // Each block starts one probe; every block of the first and the middle of its kind one a tensor.
+  return pattern.reduce((sum, own, layer) => {
+    if (own !== letter) return sum;
+    const passes = 1 + (layer + 1) + 2 + 1 + (own === "M" ? 2 : 4);
+    return sum + measuredRows + probeRows * passes;
+  }, 0);
+}
+
+interface Line {
+  readonly what: string;
+  readonly seconds: number;
+  readonly factor: number;
+  readonly arithmetic: string;
+}
+
+/** Prints the sum for all 52 blocks, line by line. */
+export function describeSeries(
+  { sensitivity, quantize }: Readonly<Record<string, StageResult | undefined>>,
+  run: RunRows,
+): string {
+  const lines = [
+    ...(sensitivity === undefined ? [] : linesOf("measure", sensitivity, run)),
+    ...(quantize === undefined ? [] : linesOf("tune", quantize, run)),
+  ];
+  const total = lines.reduce((sum, { seconds, factor }) => sum + seconds * factor, 0);
+  return [
+    "\n| stage, blocks, jobs | CPU s in this run | factor | CPU h of the series |",
+    "|---|---:|---:|---:|",
+    ...lines.map(({ what, seconds, factor, arithmetic }) => {
+      const hours = ((seconds * factor) / 3600).toFixed(2);
+      return `| ${what} | ${seconds.toFixed(1)} | ${arithmetic} = ${factor.toFixed(1)} | ${hours} |`;
+    }),
+    `| sum | | | ${(total / 3600).toFixed(1)} |`,
+  ].join("\n");
+}
+
+function linesOf(stage: "measure" | "tune", result: StageResult, run: RunRows): Line[] {
+  const { kinds, passed, cpu } = result;
+  const computed = kinds.reduce((sum, kind) => sum + kind.cpu / 1e3, 0);
+  // The main thread, collecting garbage and the network, in proportion to the kernel's work.
+  const others = cpu / computed;
+  const line = (block: string, jobs: string, factor: number, arithmetic: string): Line => {
+    const some = kinds.filter((kind) => kind.block === block && classOf(kind.routine) === jobs);
+    const seconds = some.reduce((sum, kind) => sum + secondsOf(kind), 0) * others;
+    return { what: `${stage}, ${block}, ${jobs}`, seconds, factor, arithmetic };
+  };
+  const calibration = stage === "tune" ? wanted.calibration : measuredRows;
+  const more = calibration / run.calibration;
+  const blocks = Object.entries(letters).flatMap(([block, letter]) => {
+    const count = pattern.filter((own) => own === letter).length;
+    const rows = stage === "tune" ? count * rowsOfTuning(run) : rowsOfMeasuring(letter);
+    return [
+      line(block, "a matrix", count, `${count} blocks`),
+      line(
+        block,
+        "calibration",
+        count * more,
+        `${count} blocks × ${calibration} / ${run.calibration} rows`,
+      ),
+      line(block, "a row", rows / (passed[block] ?? 1), `${rows} / ${passed[block]} rows`),
+    ];
+  });
+  const judged =
+    stage === "tune"
+      ? {
+          factor: wanted.evaluation / run.evaluation,
+          arithmetic: `${wanted.evaluation} / ${run.evaluation} rows`,
+        }
+      : // The probes of the run: table, three parts, the tensors of each block.
+        { factor: (pattern.length + 28 + 4) / (3 + 14 + 4), arithmetic: "probes" };
+  return [
+    ...blocks,
+    line("outer", "a matrix", 1, "once"),
+    line("outer", "calibration", more, `${calibration} / ${run.calibration} rows`),
+    line("outer", "a row", judged.factor, judged.arithmetic),
+  ];
+}
+
+function classOf(routine: string): string {
+  if (onceAMatrix.has(routine)) return "a matrix";
+  return ofCalibration.has(routine) ? "calibration" : "a row";
+}

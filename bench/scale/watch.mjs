@@ -1,0 +1,19 @@
+// Preloaded into a measured process and its worker threads. Each thread of the kernel tells the
+// channel what a job took: its thread's CPU time and the wall time, in milliseconds.
+import { BroadcastChannel, isMainThread, parentPort } from "node:worker_threads";
+
+if (!isMainThread && parentPort !== null) {
+  const channel = new BroadcastChannel("oqe-kernel-jobs");
+  const on = parentPort.on.bind(parentPort);
+  parentPort.on = (event, listener) =>
+    on(event, event === "message" ? (task) => measure(task, listener) : listener);
+
+  const measure = (task, run) => {
+    const [started, before] = [performance.now(), process.threadCpuUsage()];
+    run(task);
+    const { user, system } = process.threadCpuUsage(before);
+    const [cpu, wall] = [(user + system) / 1e3, performance.now() - started];
+    channel.postMessage({ name: task.name, key: task.job.key, cpu, wall });
+  };
+  channel.unref?.();
+}

@@ -1,0 +1,107 @@
+import type { Base } from "../base/base.ts";
+import { memberRows } from "../base/base-rows.ts";
+import { bytesPerElement } from "../kernel/dtype.ts";
+import { elements } from "../mlx/format.ts";
+import type { PlannedTensor } from "../models/architecture.ts";
+import { integer } from "../models/config-fields.ts";
+import { headRole, isTiedTable } from "../models/run.ts";
+
+/** The parts of a base that its shapes follow from. */
+export type ShapedBase = Pick<
+  Base,
+  "tensors" | "architecture" | "config" | "storage" | "parameters"
+>;
+
+/** A matrix of a block, or all experts of one role. */
+export interface MatrixShape {
+  readonly tensor: PlannedTensor;
+  /** Of one matrix. */
+  readonly rows: number;
+  readonly columns: number;
+  /** Experts; 1 for a matrix that all tokens are multiplied with. */
+  readonly count: number;
+  /** How many of them a token is multiplied with. */
+  readonly perToken: number;
+}
+
+export interface BlockShape {
+  readonly matrices: readonly MatrixShape[];
+  /** Multiplications and additions for one token in a plain pass. */
+  readonly operations: number;
+  /**
+   * Elements of a token's widest activation that a block makes for all tokens at once, beside those
+   * as wide as the hidden states.
+   */
+  readonly inner: number;
+}
+
+export interface ModelShape {
+  readonly hidden: number;
+  readonly vocabulary: number;
+  readonly blocks: readonly BlockShape[];
+  readonly table: PlannedTensor;
+  readonly head: PlannedTensor;
+  readonly isTied: boolean;
+  /** Routed experts of a layer, and the experts that a router ranks; null for a dense model. */
+  readonly experts: { readonly routed: number; readonly ranked: number } | null;
+  /** Bytes of all tensors in the base. */
+  readonly bytes: number;
+  /** Bytes of the head's matrix in the base. */
+  readonly headBytes: number;
+}
+
+/** The sizes that work and memory follow from. Reads no weight. */
+export function shapeOf({ tensors, architecture, config }: ShapedBase): ModelShape {
+  const experts = architecture.experts(config);
+  const find = (role: string) =>
+    tensors.find((tensor) => tensor.layer === null && tensor.role.role === role)!;
+  const head = find(headRole(architecture, config));
+  const blocks = architecture.layers(config).map((_, layer) => {
+    const own = tensors.filter((tensor) => tensor.layer === layer);
+    return blockShape(own, experts?.perToken ?? 0);
+  });
+  return {
+    hidden: integer(config, "hidden_size"),
+    vocabulary: integer(config, "vocab_size"),
+    blocks,
+    table: tensors.find(({ role }) => role.kind === "embeddings")!,
+    head,
+    isTied: isTiedTable({ architecture, config }),
+    // Three times the experts that are visited are ranked (Routing.candidates).
+    experts: experts && {
+      routed: experts.routed,
+      ranked: Math.min(3 * experts.perToken, experts.routed),
+    },
+    bytes: tensors.reduce((sum, tensor) => sum + bytesOf(tensor), 0),
+    headBytes: bytesOf(head),
+  };
+}
+
+function blockShape(tensors: readonly PlannedTensor[], perToken: number): BlockShape {
+  const matrices = tensors
+    .filter(({ role }) => ["linear", "expert", "router"].includes(role.kind))
+    .map((tensor) => {
+      const columns = tensor.shape.at(-1)!;
+      const rows = memberRows(tensor);
+      const count = elements(tensor.shape) / (rows * columns);
+      const share = tensor.role.routed === true ? perToken : 1;
+      return { tensor, rows, columns, count, perToken: share };
+    });
+  // The input of the last matrix of a part is made for all tokens; experts take some at a time.
+  const whole = matrices.filter(
+    ({ tensor: { role } }) => role.residual === true && role.routed !== true,
+  );
+  return {
+    matrices,
+    operations: matrices.reduce(
+      (sum, { rows, columns, perToken }) => sum + 2 * rows * columns * perToken,
+      0,
+    ),
+    inner: Math.max(0, ...whole.map(({ columns }) => columns)),
+  };
+}
+
+/** Bytes of a tensor in the base, as its values are read. */
+export function bytesOf({ shape, dtype }: PlannedTensor): number {
+  return elements(shape) * bytesPerElement[dtype]!;
+}

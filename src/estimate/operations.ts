@@ -1,0 +1,202 @@
+import { modulePath } from "../mlx/format.ts";
+import type { PlannedTensor } from "../models/architecture.ts";
+import { isQuantizable } from "../plan/plan.ts";
+import { exemplaryLayers } from "../sensitivity/probe-shares.ts";
+import { partsOf } from "../sensitivity/probe-walk.ts";
+import { widths as measuredWidths } from "../sensitivity/probe-width.ts";
+import { isExpertMeasured } from "../sensitivity/sampling.ts";
+import type { MatrixShape, ModelShape } from "./model-shape.ts";
+import { comparedRuns, type PlannedTier, type RunWork } from "./work.ts";
+
+/** Rows of a matrix that one job tunes (tune-matrix.ts). */
+const rowsPerJob = 1024;
+/** Groups of the head's rows that have a Hessian each, and positions that they are found on. */
+const [headGroups, groupPositions] = [32, 8192];
+/**
+ * How many operations of a matrix product take as long as one of tuning. Measured: 12 to 15 GF/s
+ * beside 34 to 45.
+ */
+const tuningFactor = 2.9;
+/** The same for tuning that aims errors past the routers, which goes block by block of rows. */
+const aimedFactor = 1.3 * tuningFactor;
+/** Forecasts at all widths take half as long as tuning at one. */
+const forecastShare = 0.5;
+/** Operations for a weight that is rounded at one width, as those of a product. Measured: 150. */
+const roundingOperations = 150;
+
+/** A stage of a run, and its operations as those of a matrix product. */
+export interface Stage {
+  readonly name: "measuring" | "tuning" | "rounding" | "evaluation";
+  readonly operations: number;
+}
+
+/**
+ * The arithmetic of every stage. For n rows, d columns and t tokens: a product takes 2ntd, a
+ * Hessian td² (half of a square) and d³ to factor, tuning at one width 3nd², and ⅔d³ for each job
+ * of 1024 rows. Attention, recurrences, norms and the choice of scales are left out: a few percent.
+ */
+export function stagesOf(work: RunWork): readonly Stage[] {
+  const stages: readonly Stage[] = [
+    { name: "measuring", operations: measuringOperations(work) },
+    { name: "tuning", operations: tuningOperations(work) },
+    { name: "rounding", operations: roundingOf(work) },
+    { name: "evaluation", operations: evaluationOperations(work) },
+  ];
+  return stages.filter(({ operations }) => operations > 0);
+}
+
+/** The probes that have started before each block, and the copies of rows that pass it. */
+export function probesOf({ blocks }: ModelShape): readonly { before: number; copies: number }[] {
+  const tensorsOf = (layer: number) =>
+    blocks[layer]!.matrices.map(({ tensor }) => tensor).filter(isQuantizable);
+  const kinds = blocks.map(({ matrices }) => kindOf(matrices));
+  const exemplary = exemplaryLayers(kinds);
+  let before = 1; // the embeddings'
+  return blocks.map((_, layer) => {
+    const parts = partsOf(layer, tensorsOf(layer));
+    const alone = parts.reduce(
+      (sum, { tensors }) => sum + (tensors.length === 1 ? 0 : tensors.length),
+      0,
+    );
+    // The base, all tensors together (with forced and with free routes), and what starts here.
+    const entry = { before, copies: before + 3 + parts.length + alone };
+    before += parts.length + (exemplary.has(layer) ? alone : 0);
+    return entry;
+  });
+}
+
+function kindOf(matrices: readonly MatrixShape[]) {
+  const has = (part: string) => matrices.some(({ tensor }) => tensor.role.part === part);
+  const mixer = has("mamba") ? "mamba" : has("attention") ? "attention" : null;
+  const mlp = has("experts") ? "moe" : has("mlp") ? "dense" : null;
+  return { mixer, mlp } as const;
+}
+
+function measuringOperations({ shape, measuring }: RunWork): number {
+  if (measuring === null) return 0;
+  const { others, probe, judged } = measuring;
+  const probes = probesOf(shape);
+  const copies = probes.reduce((sum, { before }) => Math.max(sum, before), 0) + 3;
+  const inBlocks = sum(shape.blocks, (block, layer) => {
+    const passes = (others + probe * probes[layer]!.copies) * block.operations;
+    return passes + hessianOperations(block.matrices, others, measuredShare);
+  });
+  const tuned = sum(shape.blocks, ({ matrices }) =>
+    sum(matrices, (matrix) => {
+      const one = isQuantizable(matrix.tensor) ? tuneOperations(matrix) * tuningFactor : 0;
+      return (1 + forecastShare) * one * matrix.count * measuredShare(matrix);
+    }),
+  );
+  const table = tuneOperations(outer(shape.table)) * tuningFactor * (1 + forecastShare);
+  const logits = 2 * shape.hidden * shape.vocabulary * judged * copies;
+  return inBlocks + tuned + table + logits + headOperations(shape, others, measuredWidths.length);
+}
+
+/** Share of a stack's experts that are tuned when sensitivity is measured. */
+function measuredShare({ tensor, count }: MatrixShape): number {
+  if (tensor.role.routed !== true) return 1;
+  const experts = [...Array(count).keys()];
+  return experts.filter((expert) => isExpertMeasured(tensor, expert)).length / count;
+}
+
+function tuningOperations({ shape, plans, tuning }: RunWork): number {
+  if (tuning === null) return 0;
+  const { tokens, repaired, sequential } = tuning;
+  const perToken = sum(shape.blocks, ({ operations }) => operations);
+  const passes = perToken * tokens;
+  const hessians = sum(shape.blocks, ({ matrices }) =>
+    hessianOperations(matrices, tokens, () => 1),
+  );
+  const tuned = sum(shape.blocks, ({ matrices }) =>
+    sum(matrices, (matrix) => {
+      const isAimed = shape.experts !== null && matrix.tensor.role.residual === true;
+      const factor = isAimed ? aimedFactor : tuningFactor;
+      return tuneOperations(matrix) * matrix.count * widthsOf(matrix.tensor, plans) * factor;
+    }),
+  );
+  const outerWidths = (tensor: PlannedTensor) => widthsOf(tensor, plans);
+  const table = shape.isTied
+    ? 0
+    : tuneOperations(outer(shape.table)) * outerWidths(shape.table) * tuningFactor;
+  const walks = sequential ? plans.length : 1;
+  const repair = perToken * repaired * (plans.length + (sequential ? 1 : 0));
+  const head = headOperations(shape, tokens, outerWidths(shape.head));
+  return walks * (passes + hessians) + tuned + table + head + repair;
+}
+
+function roundingOf({ shape, plans, tuning, makes }: RunWork): number {
+  if (!makes || tuning !== null) return 0;
+  const blocks = shape.blocks.flatMap(({ matrices }) => matrices);
+  const all = [...blocks, outer(shape.table), ...(shape.isTied ? [] : [outer(shape.head)])];
+  return sum(all, (matrix) => {
+    const weights = matrix.rows * matrix.columns * matrix.count;
+    return roundingOperations * weights * widthsOf(matrix.tensor, plans);
+  });
+}
+
+function evaluationOperations(work: RunWork): number {
+  const { shape, evaluation } = work;
+  if (evaluation === null) return 0;
+  const runs = comparedRuns(work);
+  const perToken =
+    sum(shape.blocks, ({ operations }) => operations) + 2 * shape.hidden * shape.vocabulary;
+  const weights = sum(shape.blocks, ({ matrices }) =>
+    sum(matrices, ({ rows, columns, count }) => rows * columns * count),
+  );
+  const rounding = roundingOperations * weights * runs.rounded;
+  return perToken * evaluation.tokens * (1 + runs.all) + rounding;
+}
+
+/** Hessians of a block's inputs, each once, and the product of experts' `near` tokens. */
+function hessianOperations(
+  matrices: readonly MatrixShape[],
+  tokens: number,
+  share: (matrix: MatrixShape) => number,
+): number {
+  const inputs = new Map(matrices.map((matrix) => [matrix.tensor.role.fedBy, matrix]));
+  inputs.delete(null);
+  const grams = sum([...inputs.values()], (matrix) => {
+    const { columns, count, tensor } = matrix;
+    const isRouted = tensor.role.routed === true;
+    // An expert adds the tokens that nearly visit it: twice as many as do.
+    const seen = tokens * (isRouted ? 3 * matrix.perToken * share(matrix) : 1);
+    const pooled = isRouted ? tokens : 0;
+    return (seen + pooled) * columns ** 2 + count * share(matrix) * columns ** 3;
+  });
+  const near = sum(
+    matrices.filter(({ tensor: { role } }) => role.routed === true && role.residual !== true),
+    (matrix) => 4 * matrix.rows * matrix.columns * matrix.perToken * share(matrix) * tokens,
+  );
+  return grams + near;
+}
+
+/** Tuning one matrix at one width. */
+function tuneOperations({ rows, columns }: Pick<MatrixShape, "rows" | "columns">): number {
+  const jobs = Math.ceil(rows / rowsPerJob);
+  return 3 * rows * columns ** 2 + (jobs * 2 * columns ** 3) / 3;
+}
+
+/** Groups, Fisher weights and Hessians of the head, and tuning its rows. */
+function headOperations(shape: ModelShape, tokens: number, widths: number): number {
+  if (widths === 0) return 0;
+  const { vocabulary, hidden } = shape;
+  const logits = 2 * vocabulary * hidden * (tokens + Math.min(tokens, groupPositions));
+  const hessians = headGroups * (tokens * hidden ** 2 + hidden ** 3);
+  const group = tuneOperations({ rows: Math.ceil(vocabulary / headGroups), columns: hidden });
+  return logits + hessians + headGroups * group * widths * tuningFactor;
+}
+
+function outer(tensor: PlannedTensor): MatrixShape {
+  const [rows, columns] = tensor.shape as readonly [number, number];
+  return { tensor, rows, columns, count: 1, perToken: 1 };
+}
+
+/** How many widths the plans give a tensor; 0 if it is unquantized. */
+export function widthsOf(tensor: PlannedTensor, plans: readonly PlannedTier[]): number {
+  const path = modulePath(tensor);
+  return new Set(plans.flatMap(({ modules }) => modules[path]?.bits ?? [])).size;
+}
+
+function sum<T>(items: readonly T[], value: (item: T, at: number) => number): number {
+  return items.reduce((total, item, at) => total + value(item, at), 0);
+}

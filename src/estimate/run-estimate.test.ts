@@ -1,0 +1,192 @@
+import { describe, expect, test } from "vitest";
+import { nemotron30b } from "../../test/support/nemotron-30b.ts";
+import { shapedBase } from "../../test/support/shaped-base.ts";
+import { planTier } from "../plan/plan.ts";
+import { tiers } from "../plan/tiers.ts";
+import { memoryOf } from "./memory.ts";
+import { shapeOf } from "./model-shape.ts";
+import { probesOf } from "./operations.ts";
+import { estimateLines, estimateRun, fitRun, type Machine } from "./run-estimate.ts";
+import type { RunWork } from "./work.ts";
+
+const base = shapedBase(nemotron30b);
+const shape = shapeOf(base);
+const plans = tiers.map((tier) => planTier(tier, base));
+
+/** The series by default on three cores: 128 rows of 256 tokens, 64 of 128 to evaluate. */
+const series: RunWork = {
+  shape,
+  plans,
+  measuring: { bytes: shape.bytes, others: 64 * 256, probe: 9 * 128, judged: 9 * 32 },
+  tuning: { tokens: 128 * 256, repaired: 48 * 256, sequential: false },
+  evaluation: { tokens: 64 * 128, rounded: 1 },
+  makes: true,
+  workers: 3,
+};
+const alone: RunWork = { ...series, plans: plans.slice(-1), measuring: null };
+
+const gigabytes = (bytes: number) => Math.round(bytes / 1e8) / 10;
+const tera = (work: RunWork) =>
+  Object.fromEntries(
+    estimateRun(work).stages.map(({ name, operations }) => [name, Math.round(operations / 1e12)]),
+  );
+
+describe("the series of the 30B model", () => {
+  test("has its shapes", () => {
+    expect(gigabytes(shape.bytes)).toBe(63.2);
+    expect(shape).toMatchObject({ hidden: 2688, vocabulary: 131072, isTied: false });
+    expect(shape.experts).toEqual({ routed: 128, ranked: 18 });
+    // 3.2 B active parameters without embeddings and head, two operations for each.
+    const perToken = shape.blocks.reduce((sum, { operations }) => sum + operations, 0);
+    expect(perToken / 2e9).toBeCloseTo(2.87, 1);
+  });
+
+  test("reads the base twice, and nothing for the evaluation", () => {
+    const { reads, writes } = estimateRun(series);
+    expect(reads.map(({ name, bytes }) => [name, gigabytes(bytes)])).toEqual([
+      ["measuring", 63.2],
+      ["tuning", 63.2],
+    ]);
+    expect(gigabytes(writes)).toBe(100.4);
+  });
+
+  test("reads it for the evaluation if nothing is tuned, and its head part by part", () => {
+    const { reads } = estimateRun({ ...series, measuring: null, tuning: null });
+    const head = 31 * 2 * 2 * 131072 * 2688; // again for 31 further parts, and to round it
+    expect(reads).toEqual([
+      { name: "rounding", bytes: shape.bytes },
+      { name: "evaluation", bytes: shape.bytes + head },
+    ]);
+  });
+
+  test("reads it once a tier in a sequential walk, and once more behind it", () => {
+    const tuning = { ...series.tuning!, sequential: true };
+    const { reads } = estimateRun({ ...series, tuning });
+    expect(reads[1]).toEqual({ name: "tuning", bytes: 5 * shape.bytes });
+  });
+
+  test("keeps the hidden states of 15 riders", () => {
+    // Tuning and four repairs; the base, four free and four forced runs, and one rounded.
+    expect(estimateRun(series).held).toBe(4 * 2688 * (32768 + 4 * 12288 + 10 * 8192));
+    expect(estimateRun(alone).held).toBe(4 * 2688 * (32768 + 12288 + 4 * 8192));
+  });
+
+  test("has a probe for each block, those of exemplary blocks, and copies of the rows", () => {
+    const probes = probesOf(shape);
+    expect(probes[0]).toEqual({ before: 1, copies: 1 + 3 + 1 + 2 });
+    expect(probes.at(-1)!.before).toBeGreaterThan(52);
+    expect(probes.at(-1)!.before).toBeLessThan(80);
+  });
+
+  test("takes the arithmetic that docs/architecture.md says", () => {
+    expect(tera(series)).toEqual({ measuring: 870, tuning: 5119, evaluation: 533 });
+    expect(tera(alone).tuning).toBeLessThan(tera(series).tuning! / 2.5);
+    expect(tera({ ...series, tuning: null }).rounding).toBeLessThan(50);
+  });
+
+  test("takes the memory that docs/architecture.md says", () => {
+    expect(memoryOf(series).map(({ name, bytes }) => [name, gigabytes(bytes)])).toEqual([
+      ["measuring, blocks", 9.5],
+      ["measuring, head", 8],
+      ["tuning, blocks", 5.7],
+      ["tuning, head", 4.7],
+      ["evaluation, head", 4.5],
+    ]);
+  });
+});
+
+describe("a run on a machine", () => {
+  const estimate = estimateRun(series);
+  const least = estimate.least.bytes;
+  /** Without measuring, which needs the most memory and keeps no states between blocks. */
+  const tight = estimateRun({ ...series, measuring: null });
+  const machine: Machine = {
+    given: null,
+    usual: 20e9,
+    memory: 32e9,
+    folder: "/work",
+    free: 500e9,
+  };
+  const fit = (own: Partial<Machine>) => fitRun(estimate, plans, { ...machine, ...own });
+  const refusal = (code: string, message: RegExp, hint: RegExp) =>
+    expect.objectContaining({
+      code,
+      message: expect.stringMatching(message),
+      hint: expect.stringMatching(hint),
+    });
+
+  test("keeps hidden states in memory where there is enough of it", () => {
+    expect(fit({})).toEqual({
+      limit: 20e9,
+      inMemory: estimate.held,
+      inFiles: 0,
+      disk: estimate.writes,
+    });
+  });
+
+  test("keeps the rest of them in files", () => {
+    const { writes, held, holding } = tight;
+    const { inMemory, inFiles, disk } = fitRun(tight, plans, { ...machine, given: holding + 1e9 });
+    expect([inMemory, inFiles]).toEqual([1e9, held - 1e9]);
+    expect(disk).toBe(writes + held - 1e9);
+  });
+
+  test("takes the memory that it needs where no limit is given", () => {
+    expect(fit({ usual: 1e9 })).toMatchObject({ limit: least, inFiles: 0 });
+    const own = { ...machine, usual: 1e9 };
+    expect(fitRun(tight, plans, own)).toMatchObject({ limit: tight.least.bytes, inMemory: 0 });
+  });
+
+  test("is refused for a limit that no walk can keep, and told the least", () => {
+    const text = `${Math.ceil(least / 1e6) / 1e3}GB`;
+    const says = new RegExp(`^memory-limit: 2GB is less than the run needs: about ${text} \\(`);
+    expect(() => fit({ given: 2e9 })).toThrow(
+      refusal("MEMORY", says, new RegExp(`^Set memory-limit ${text} or more`)),
+    );
+    expect(fit({ given: 1e9 * Number.parseFloat(text) }).limit).toBeGreaterThanOrEqual(least);
+  });
+
+  test("is refused by a machine with too little memory", () => {
+    expect(() => fit({ usual: 3e9, memory: 5e9 })).toThrow(
+      refusal("MEMORY", /this machine has 5GB$/, /swap.*runner with more memory/),
+    );
+  });
+
+  test("is refused for a disk that is too small, and told which tiers fit", () => {
+    expect(() => fit({ free: 25e9 })).toThrow(
+      refusal(
+        "DISK",
+        /^not enough disk space in \/work: 100\d{9} bytes are needed, 25000000000 are free$/,
+        /^One tier per run fits: tiers oQ5e, tiers oQ4e\./,
+      ),
+    );
+    expect(() => fit({ free: 14e9 })).toThrow(
+      refusal("DISK", /14000000000 are free$/, /^None of the tiers fits alone/),
+    );
+    const own = { ...machine, free: 101e9, given: tight.least.bytes };
+    expect(() => fitRun(tight, plans, own)).toThrow(
+      refusal("DISK", /, 1761607680 of them for hidden states, 101000000000/, /runner/),
+    );
+    expect(fit({ free: null }).disk).toBe(estimate.writes);
+  });
+
+  test("is described in four lines", () => {
+    const outside = { speed: 100e9, workers: 3, tiers: 4 };
+    expect(estimateLines(estimate, fit({}), outside)).toEqual([
+      "reads 126.3 GB (measuring 63.2 GB, tuning 63.2 GB), writes 100.4 GB (4 tiers)",
+      "memory: about 9.5 GB at most (measuring, blocks), limit 20.0 GB; " +
+        "1.8 GB of hidden states between blocks",
+      "disk: 100.4 GB",
+      "time: about 20.1 h of arithmetic on 3 threads " +
+        "(measuring 2.7 h, tuning 15.8 h, evaluation 1.6 h), 100 GF/s",
+    ]);
+    const own = { ...machine, given: tight.least.bytes };
+    expect(estimateLines(tight, fitRun(tight, plans, own), outside)[1]).toBe(
+      "memory: about 5.7 GB at most (tuning, blocks), limit 5.7 GB; " +
+        "1.8 GB of hidden states between blocks, 1.8 GB of them in files",
+    );
+    const verified = estimateRun({ ...alone, tuning: null, makes: false });
+    const lines = estimateLines(verified, fit({ given: least }), outside);
+    expect(lines[0]).toMatch(/^reads [\d.]+ GB \(evaluation [\d.]+ GB\), writes nothing$/);
+  });
+});

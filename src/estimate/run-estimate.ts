@@ -1,0 +1,187 @@
+import { OqeError } from "../ground/errors.ts";
+import { heldBytes, memoryOf, type StageMemory } from "./memory.ts";
+import { type Stage, stagesOf } from "./operations.ts";
+import { comparedRuns, type RunWork } from "./work.ts";
+
+/** What a run will need, as it is known before any work. All sizes in bytes. */
+export interface RunEstimate {
+  /** Passes over the base or its proxy, by stage. */
+  readonly reads: readonly { readonly name: string; readonly bytes: number }[];
+  /** The tiers on disk. */
+  readonly writes: number;
+  /** The stage with the most memory, if all hidden states between two blocks are in files. */
+  readonly least: StageMemory;
+  /** The most of the stages in which hidden states are kept. */
+  readonly holding: number;
+  /** Hidden states between two blocks. */
+  readonly held: number;
+  readonly stages: readonly Stage[];
+}
+
+/** Elements of a head above which it is read part by part (run.ts), and positions of a reading. */
+const [partOfHead, comparedPositions] = [2 ** 25, 256];
+
+export function estimateRun(work: RunWork): RunEstimate {
+  const memory = memoryOf(work);
+  return {
+    reads: readsOf(work),
+    writes: work.makes ? sum(work.plans, ({ bytes }) => bytes) : 0,
+    least: memory.reduce((most, stage) => (stage.bytes > most.bytes ? stage : most)),
+    holding: Math.max(0, ...memory.flatMap(({ holds, bytes }) => (holds ? bytes : []))),
+    held: heldBytes(work),
+    stages: stagesOf(work),
+  };
+}
+
+function readsOf(work: RunWork): RunEstimate["reads"] {
+  const { shape, plans, measuring, tuning, evaluation, makes } = work;
+  const { bytes, headBytes, hidden, vocabulary } = shape;
+  const reads: { name: string; bytes: number }[] = [];
+  if (measuring !== null) reads.push({ name: "measuring", bytes: measuring.bytes });
+  const follows = tuning?.sequential === true && (tuning.repaired > 0 || evaluation !== null);
+  const walks = tuning === null ? 1 : (tuning.sequential ? plans.length : 1) + (follows ? 1 : 0);
+  if (makes) reads.push({ name: tuning === null ? "rounding" : "tuning", bytes: walks * bytes });
+  if (evaluation !== null && tuning === null) {
+    // No tuning has left the head in memory.
+    const parts = Math.ceil(evaluation.tokens / comparedPositions) - 1;
+    const again = hidden * vocabulary > partOfHead ? parts * headBytes : 0;
+    const roundsHead = comparedRuns(work).rounded > 0 ? 2 : 1;
+    const finished = makes ? 0 : sum(plans, (plan) => plan.bytes);
+    reads.push({ name: "evaluation", bytes: bytes + roundsHead * again + finished });
+  }
+  return reads;
+}
+
+/** How a run fits a machine. */
+export interface Fit {
+  /** Bytes that the run may use. */
+  readonly limit: number;
+  /** Bytes of hidden states that stay in memory between two blocks. */
+  readonly inMemory: number;
+  /** The rest of them, in files. */
+  readonly inFiles: number;
+  /** Bytes of tiers and files. */
+  readonly disk: number;
+}
+
+/** What a machine has. */
+export interface Machine {
+  /** The input memory-limit; null: not given. */
+  readonly given: number | null;
+  /** The limit without that input. */
+  readonly usual: number;
+  readonly memory: number;
+  /** Where tiers and files go. */
+  readonly folder: string;
+  /** Free bytes there; null: unknown. */
+  readonly free: number | null;
+}
+
+/**
+ * Divides the memory of a machine. A limit that is not given gives way to what the run needs, up to
+ * the machine's memory. Throws MEMORY for a limit that no walk can keep, DISK for a disk that is
+ * too small; both name what would fit.
+ */
+export function fitRun(
+  { least, holding, held, writes }: RunEstimate,
+  tiers: RunWork["plans"],
+  machine: Machine,
+): Fit {
+  const { given, usual, memory, folder, free } = machine;
+  const limit = given ?? Math.max(usual, Math.min(least.bytes, memory));
+  if (least.bytes > limit) throw tooLittleMemory(least, machine);
+  const inMemory = Math.min(held, limit - holding);
+  const inFiles = held - inMemory;
+  const disk = writes + inFiles;
+  if (free !== null && disk > free) throw tooLittleDisk({ disk, inFiles, free, folder }, tiers);
+  return { limit, inMemory, inFiles, disk };
+}
+
+function tooLittleMemory({ name, bytes }: StageMemory, { given, memory }: Machine): OqeError {
+  const least = limitText(bytes);
+  const rest =
+    "Or use fewer calibration rows (calibration-samples 64), fewer threads (workers 2), " +
+    "or a runner with more memory.";
+  return given === null
+    ? new OqeError(
+        "MEMORY",
+        `the run needs about ${least} of memory (${name}), this machine has ${limitText(memory)}`,
+        `To try it with swap space, set memory-limit ${least}. ${rest}`,
+      )
+    : new OqeError(
+        "MEMORY",
+        `memory-limit: ${limitText(given)} is less than the run needs: about ${least} (${name})`,
+        `Set memory-limit ${least} or more. ${rest}`,
+      );
+}
+
+function tooLittleDisk(
+  { disk, inFiles, free, folder }: Pick<Fit, "disk" | "inFiles"> & { free: number; folder: string },
+  tiers: RunWork["plans"],
+): OqeError {
+  const fitting = tiers.filter(({ bytes }) => bytes + inFiles <= free).map(({ tier }) => tier);
+  const advice =
+    fitting.length === 0
+      ? "None of the tiers fits alone."
+      : `One tier per run fits: ${fitting.map((tier) => `tiers ${tier}`).join(", ")}.`;
+  const states = inFiles > 0 ? `, ${inFiles} of them for hidden states` : "";
+  return new OqeError(
+    "DISK",
+    `not enough disk space in ${folder}: ${disk} bytes are needed${states}, ${free} are free`,
+    `${advice} Or free disk space, or choose another folder or runner.`,
+  );
+}
+
+/** Bytes as a memory-limit that is not below them. */
+function limitText(bytes: number): string {
+  return `${Math.ceil(bytes / 1e6) / 1e3}GB`;
+}
+
+/** Share of the time that the workers have work. */
+const busy = 0.9;
+
+/** Expected seconds of a stage on a machine of `speed` operations a second. */
+export function secondsOf({ operations }: Stage, speed: number): number {
+  return operations / speed / busy;
+}
+
+/** The estimate as lines for the log. `speed`: measureSpeed. */
+export function estimateLines(
+  { reads, writes, least, holding, held, stages }: RunEstimate,
+  fit: Fit,
+  { speed, workers, tiers }: { speed: number; workers: number; tiers: number },
+): readonly string[] {
+  const all = (items: readonly { name: string; text: string }[]) =>
+    items.map(({ name, text }) => `${name} ${text}`).join(", ");
+  const read = sum(reads, ({ bytes }) => bytes);
+  const passes = all(reads.map(({ name, bytes }) => ({ name, text: size(bytes) })));
+  const files = fit.inFiles > 0 ? `, ${size(fit.inFiles)} of them in files` : "";
+  const seconds = sum(stages, (stage) => secondsOf(stage, speed));
+  const times = all(
+    stages.map((stage) => ({ name: stage.name, text: duration(secondsOf(stage, speed)) })),
+  );
+  return [
+    `reads ${size(read)} (${passes}), writes ${writes === 0 ? "nothing" : size(writes)}` +
+      (writes === 0 ? "" : ` (${tiers} ${tiers === 1 ? "tier" : "tiers"})`),
+    `memory: about ${size(Math.max(least.bytes, holding + fit.inMemory))} at most (${least.name}), limit ` +
+      `${size(fit.limit)}; ${size(held)} of hidden states between blocks${files}`,
+    `disk: ${size(fit.disk)}`,
+    `time: about ${duration(seconds)} of arithmetic on ${workers} threads ` +
+      `(${times}), ${(speed / 1e9).toFixed(0)} GF/s`,
+  ];
+}
+
+/** `63.2 GB`, `40.1 MB`. */
+function size(bytes: number): string {
+  return bytes < 1e9 ? `${(bytes / 1e6).toFixed(1)} MB` : `${(bytes / 1e9).toFixed(1)} GB`;
+}
+
+/** `20 s`, `12 min`, `5.2 h`. */
+function duration(seconds: number): string {
+  if (seconds < 90) return `${Math.max(1, Math.round(seconds))} s`;
+  return seconds < 5400 ? `${Math.round(seconds / 60)} min` : `${(seconds / 3600).toFixed(1)} h`;
+}
+
+function sum<T>(items: readonly T[], value: (item: T) => number): number {
+  return items.reduce((total, item) => total + value(item), 0);
+}

@@ -1,0 +1,54 @@
+import type { TierPlan } from "../plan/plan-types.ts";
+import type { ModelShape } from "./model-shape.ts";
+
+/** A tier as its plan says. A finished one to be verified has no modules here. */
+export type PlannedTier = Pick<TierPlan, "tier" | "modules" | "bytes">;
+
+/** What a measurement reads, and the tokens of the rows that it runs on. */
+export interface MeasuringWork {
+  /** Bytes of the base, or of the proxy. */
+  readonly bytes: number;
+  /** For Hessians. */
+  readonly others: number;
+  /** Of every probe. */
+  readonly probe: number;
+  /** Positions of every probe whose logits are compared. */
+  readonly judged: number;
+}
+
+/** What a run is going to do. */
+export interface RunWork {
+  readonly shape: ModelShape;
+  /** Plans by fixed rules serve where the measured ones do not exist yet. */
+  readonly plans: readonly PlannedTier[];
+  /** null: nothing is measured. */
+  readonly measuring: MeasuringWork | null;
+  /** null: the tiers are rounded, or there are already. */
+  readonly tuning: {
+    readonly tokens: number;
+    /** Tokens that every tier is run on to have its routers repaired; 0: they are not. */
+    readonly repaired: number;
+    readonly sequential: boolean;
+  } | null;
+  /** null: nothing is evaluated. */
+  readonly evaluation: {
+    readonly tokens: number;
+    /** Tiers beside which plain rounding is evaluated. */
+    readonly rounded: number;
+  } | null;
+  /** Whether tiers are made. `oqe verify` only evaluates. */
+  readonly makes: boolean;
+  readonly workers: number;
+}
+
+/** Runs of the evaluation beside the base's: free and, with routers, forced; plain rounding. */
+export function comparedRuns({ shape, plans, evaluation }: RunWork): {
+  readonly perTier: number;
+  readonly rounded: number;
+  readonly all: number;
+} {
+  if (evaluation === null) return { perTier: 0, rounded: 0, all: 0 };
+  const perTier = shape.experts === null ? 1 : 2;
+  const { rounded } = evaluation;
+  return { perTier, rounded, all: perTier * plans.length + rounded };
+}

@@ -1,0 +1,83 @@
+import type { Weight } from "../kernel/matrix.ts";
+import type { PlannedTensor } from "../models/architecture.ts";
+import { type BlockPlace, HeldStates, type Rider } from "../models/rider.ts";
+import type { Model } from "../models/run.ts";
+import { tuneBlock } from "./block-tuner.ts";
+import { embedTokens, tableToTune, tuneLast, tuneTable } from "./outer-tuner.ts";
+import { ResidualRepair } from "./residual-repair.ts";
+import type { TuneWalk } from "./tune-types.ts";
+
+/** Takes the calibration rows through the base and tunes every matrix when it is asked for. */
+export class TuningRider implements Rider {
+  readonly #walk: TuneWalk;
+  readonly #table: TableTuner | null;
+  readonly #states: HeldStates;
+  /** The base's own states, beside those of the tier; null: the residual is not repaired. */
+  readonly #own: HeldStates | null;
+  #moved = 0;
+
+  /** `repairsResidual`: only in a sequential walk. */
+  constructor(walk: TuneWalk, repairsResidual: boolean) {
+    const tensor = tableToTune(walk);
+    this.#walk = walk;
+    this.#table = tensor && new TableTuner(walk, tensor);
+    this.#states = new HeldStates(walk.keep);
+    this.#own = repairsResidual ? new HeldStates(walk.keep) : null;
+  }
+
+  /** The riders of this tuning. */
+  get riders(): readonly Rider[] {
+    // In a sequential walk this rider looks its tokens up in the tuned table, so it does the tuning.
+    return this.#table === null || this.#walk.sequential ? [this] : [this, this.#table];
+  }
+
+  async embed(model: Model): Promise<void> {
+    const walk = { ...this.#walk, model };
+    if (walk.sequential) await this.#table?.embed(model);
+    await this.#states.keep(await embedTokens(walk, this.#table?.stored ?? null));
+    await this.#own?.keep(await embedTokens(walk, null));
+  }
+
+  async pass(model: Model, { layer, kind }: BlockPlace): Promise<void> {
+    const walk = { ...this.#walk, model };
+    const { base, calibration, writer } = walk;
+    const quantized = base.tensors.filter(
+      (tensor) => tensor.layer === layer && writer.isQuantized(tensor),
+    );
+    let residual: ResidualRepair | null = null;
+    if (this.#own !== null) {
+      const { length } = calibration;
+      const place = { base: this.#walk.model, layer, kind, length, tensors: quantized };
+      residual = new ResidualRepair(place);
+      await this.#own.keep(await residual.run(await this.#own.take()));
+    }
+    const x = await this.#states.take();
+    await this.#states.keep(await tuneBlock(walk, { layer, kind, quantized, residual }, x));
+    this.#moved += residual?.moved ?? 0;
+  }
+
+  /** Tunes the head. To be called after the last block. */
+  async finish(): Promise<void> {
+    this.#walk.ledger.moved = this.#own === null ? null : this.#moved;
+    await tuneLast(this.#walk, await this.#states.take());
+  }
+}
+
+/** Tunes the embeddings while other riders look their tokens up. */
+class TableTuner implements Rider {
+  readonly #walk: TuneWalk;
+  readonly #tensor: PlannedTensor;
+  /** The table as stored, in a sequential walk. */
+  stored: Weight | null = null;
+
+  constructor(walk: TuneWalk, tensor: PlannedTensor) {
+    this.#walk = walk;
+    this.#tensor = tensor;
+  }
+
+  async embed({ weights }: Model): Promise<void> {
+    this.stored = await tuneTable(this.#walk, this.#tensor, weights);
+  }
+
+  async pass(): Promise<void> {}
+}

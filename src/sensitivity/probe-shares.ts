@@ -1,0 +1,102 @@
+import { modulePath } from "../mlx/format.ts";
+import type { PlannedTensor } from "../models/architecture.ts";
+import type { LayerKind } from "../models/layer-kind.ts";
+import type { ProbeResult } from "./probes.ts";
+
+/** Tensors of one block that one probe changes together: its mixer, or its MLP. */
+export interface BlockPart {
+  readonly name: string;
+  readonly tensors: readonly PlannedTensor[];
+}
+
+/** Error power in the hidden states after the block, of each tensor of a part alone. */
+export interface PartErrors {
+  readonly part: BlockPart;
+  readonly errors: readonly number[];
+}
+
+/** A tensor's probe, and the shares of its KL and flip power that are the tensor's. */
+export interface ProbeShare {
+  readonly probe: string;
+  readonly kl: number;
+  readonly flips: number;
+}
+
+/**
+ * The layers whose tensors are probed one by one: of every kind of block the first and the middle
+ * one. An error of a down projection does less per unit of its power than one of an up projection.
+ * These ratios are nearly the same at all depths but the first (docs/benchmarks.md).
+ */
+export function exemplaryLayers(kinds: readonly LayerKind[]): ReadonlySet<number> {
+  const byKind = new Map<string, number[]>();
+  for (const [layer, { mixer, mlp }] of kinds.entries()) {
+    const key = `${mixer} ${mlp}`;
+    byKind.set(key, [...(byKind.get(key) ?? []), layer]);
+  }
+  return new Set(
+    [...byKind.values()].flatMap((layers) => [layers[0]!, layers[Math.floor(layers.length / 2)]!]),
+  );
+}
+
+/**
+ * Divides the KL and the flip power of a part's probe among its tensors: as their own probes say,
+ * or else by their errors in the block, times what the error of such a role did in the exemplary
+ * block before.
+ */
+export function sharesOf(
+  all: readonly PartErrors[],
+  probes: ReadonlyMap<string, ProbeResult>,
+): ReadonlyMap<string, ProbeShare> {
+  const kl = divide(all, (name) =>
+    probes.get(name)?.divergence.reduce((sum, value) => sum + value, 0),
+  );
+  const flips = divide(all, (name) => probes.get(name)?.flipPower);
+  return new Map(
+    all.flatMap(({ part }) =>
+      part.tensors.map((tensor) => {
+        const module = modulePath(tensor);
+        return [
+          module,
+          { probe: part.name, kl: kl.get(module)!, flips: flips.get(module)! },
+        ] as const;
+      }),
+    ),
+  );
+}
+
+/** `effect`: of a tensor's own probe; undefined if it has none. Gives each module's share. */
+function divide(
+  all: readonly PartErrors[],
+  effect: (module: string) => number | undefined,
+): ReadonlyMap<string, number> {
+  const gains = new Map<string, number>();
+  const shares = new Map<string, number>();
+  // The parts of exemplary blocks come first, ascending: the later one serves all other blocks.
+  for (const isExemplary of [true, false]) {
+    for (const { part, errors } of all) {
+      const effects = part.tensors.map((tensor) => effect(modulePath(tensor)));
+      const known = effects.filter((value) => value !== undefined && value > 0) as number[];
+      const isKnown = known.length === errors.length && errors.every((error) => error > 0);
+      if (isKnown !== isExemplary) continue;
+      const mean = sum(known) / sum(errors);
+      const weights = errors.map((error, i) => {
+        const { role } = part.tensors[i]!.role;
+        if (isKnown) gains.set(role, known[i]! / error / mean);
+        return error * (gains.get(role) ?? 1);
+      });
+      for (const [i, share] of normalized(weights).entries())
+        shares.set(modulePath(part.tensors[i]!), share);
+    }
+  }
+  return shares;
+}
+
+/** The values as shares of their sum. If that is 0, all are 0. */
+function normalized(values: readonly number[]): number[] {
+  const total = sum(values);
+  return values.map((value) => (total > 0 ? value / total : 0));
+}
+
+function sum(values: readonly number[]): number {
+  return values.reduce((total, value) => total + value, 0);
+}

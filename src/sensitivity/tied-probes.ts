@@ -1,0 +1,68 @@
+import { rowsOf, type Weight } from "../kernel/matrix.ts";
+import type { Routing } from "../models/routing.ts";
+import { blockContext, type Model, outerRole, plainContext } from "../models/run.ts";
+import { replaceMatrices } from "../quantize/replace-matrices.ts";
+import { addMargins, boundaryOf } from "./margins.ts";
+import type { ProbeRows } from "./probe-rows.ts";
+import { divergences, follow, join, type ProbeResult } from "./probes.ts";
+
+/**
+ * Probes whole tables that are embeddings and head at once: each is looked up before the first
+ * block and makes the logits after the last one. All run through the blocks beside the base, with
+ * its routes, so that each weight is read once. A table is asked for twice, for each use.
+ */
+export async function probeTied(
+  model: Model,
+  tables: readonly (() => Promise<Weight>)[],
+  rows: ProbeRows,
+): Promise<readonly ProbeResult[]> {
+  const { architecture, config, ops } = model;
+  const { length } = rows;
+  const { forward } = architecture;
+  const role = outerRole(architecture, "embeddings");
+  const withTable = (table: Weight): Model => {
+    const give = (layer: number | null, asked: string) =>
+      layer === null && asked === role ? table : null;
+    return { ...model, weights: replaceMatrices(model.weights, give) };
+  };
+  const embed = (own: Model) => forward.embed(plainContext(own, null, { length }), rows.ids);
+  const states = [await embed(model)];
+  for (const table of tables) states.push(await embed(withTable(await table())));
+  const flips = states.map(() => ({ flipPower: 0 }));
+  const routes = (_: number, own: Routing) => {
+    const base = firstCopy(own, states.length);
+    addMargins(boundaryOf(base, rows.weights), own, flips);
+    return follow(base, own, new Array<boolean>(states.length).fill(false));
+  };
+  let x = join(states);
+  for (const [layer, kind] of architecture.layers(config).entries())
+    x = await forward.block(blockContext(model, layer, kind, { length, routes }), x);
+  const judge = async (i: number, head: Model) => {
+    const own = rowsOf(x, i * rows.ids.length, (i + 1) * rows.ids.length);
+    return { x: await ops.gather(own, rows.judged), head };
+  };
+  const base = await judge(0, model);
+  const results: ProbeResult[] = [];
+  for (const [i, table] of tables.entries()) {
+    const probe = await judge(i + 1, withTable(await table()));
+    const [divergence] = await divergences(base, [probe], length);
+    results.push({ divergence: divergence!, flipPower: flips[i + 1]!.flipPower });
+  }
+  return results;
+}
+
+/** The routing of the first of several copies of the rows. */
+function firstCopy(routing: Routing, copies: number): Routing {
+  const { experts, selection, weights, scores } = routing;
+  const first = <T extends Uint32Array<SharedArrayBuffer> | Float32Array<SharedArrayBuffer>>(
+    all: T,
+  ) => all.subarray(0, all.length / copies) as T;
+  return {
+    ...routing,
+    tokens: routing.tokens / copies,
+    experts: first(experts),
+    selection: first(selection),
+    weights: first(weights),
+    scores: first(scores),
+  };
+}

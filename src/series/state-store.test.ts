@@ -1,0 +1,146 @@
+import { spawnSync } from "node:child_process";
+import { mkdir, readdir, truncate, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { removeFolder, scratchFolder } from "../../test/support/models.ts";
+import { mountSmall, onlyAsRoot } from "../../test/support/small-disk.ts";
+import { silentReport } from "../ground/report.ts";
+import { type Matrix, newMatrix } from "../kernel/matrix.ts";
+import { withStates } from "./state-store.ts";
+
+let folder: string;
+beforeEach(async () => {
+  folder = await scratchFolder();
+});
+afterEach(() => removeFolder(folder));
+
+/** Values that a text or a rounded number would change. */
+function states(rows: number, columns: number, first = 0): Matrix {
+  const x = newMatrix(rows, columns);
+  for (let i = 0; i < x.data.length; i++) x.data[i] = Math.sin(first + i) * 1e-30;
+  x.data[0] = -0;
+  return x;
+}
+
+/** Files below the folder, by name. */
+async function files(): Promise<string[]> {
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true });
+  return entries.filter((entry) => entry.isFile()).map(({ name }) => name);
+}
+
+const bytes = 4 * 3 * 5;
+
+describe("hidden states are kept", () => {
+  test.each([
+    ["in memory", 3 * bytes, 0],
+    ["one of them in memory", 2 * bytes - 1, 2],
+    ["in files", 0, 3],
+  ])("exactly, %s", async (_, memory, inFiles) => {
+    const all = [states(3, 5), states(3, 5, 100), states(3, 5, 200)];
+    const told: string[] = [];
+    const report = { info: (line: string) => told.push(line) };
+    await withStates({ folder, memory, report }, async (keep) => {
+      const back = await Promise.all(all.map(keep));
+      expect(await files()).toHaveLength(inFiles);
+      const found = await Promise.all(back.map((take) => take()));
+      expect(found.map(({ rows, columns }) => [rows, columns])).toEqual(all.map(() => [3, 5]));
+      for (const [i, { data }] of found.entries())
+        expect(Buffer.from(new Uint8Array(data.buffer))).toEqual(
+          Buffer.from(new Uint8Array(all[i]!.data.buffer)),
+        );
+      expect(await files()).toEqual([]);
+    });
+    expect(await readdir(folder)).toEqual([]);
+    const how = `${inFiles * bytes} bytes of hidden states were kept in files below ${folder}`;
+    expect(told).toEqual(inFiles === 0 ? [] : [how]);
+  });
+
+  test("in memory again as soon as others have left it", async () => {
+    await withStates({ folder, memory: bytes, report: silentReport }, async (keep) => {
+      const first = await keep(states(3, 5));
+      const second = await keep(states(3, 5));
+      expect(await files()).toHaveLength(1);
+      await second();
+      await first();
+      await keep(states(3, 5));
+      expect(await files()).toEqual([]);
+    });
+  });
+
+  test("in more than one piece of a file", async () => {
+    const x = states(5, 1 << 20);
+    await withStates({ folder, memory: 0, report: silentReport }, async (keep) => {
+      const { data } = await (await keep(x))();
+      expect(data.findIndex((value, i) => value !== x.data[i])).toBe(-1);
+    });
+  });
+});
+
+describe("files of hidden states are deleted", () => {
+  test("after a failure", async () => {
+    const failing = withStates({ folder, memory: 0, report: silentReport }, async (keep) => {
+      await keep(states(3, 5));
+      throw new Error("a block failed");
+    });
+    await expect(failing).rejects.toThrow("a block failed");
+    expect(await readdir(folder)).toEqual([]);
+  });
+
+  test("by the next run, if the run that made them was killed", async () => {
+    const { pid } = spawnSync("true");
+    const [dead, alive] = [`.hidden-states.${pid}.abcdef`, `.hidden-states.${process.pid}.abcdef`];
+    for (const name of [dead, alive]) {
+      await mkdir(join(folder, name));
+      await writeFile(join(folder, name, "0"), "states");
+    }
+    await withStates({ folder, memory: 0, report: silentReport }, async () => {});
+    expect(await readdir(folder)).toEqual([alive]);
+  });
+});
+
+describe("a disk that fails is named, and what was kept on it", () => {
+  const error = (message: RegExp) =>
+    expect.objectContaining({
+      code: "DISK",
+      message: expect.stringMatching(message),
+      hint: expect.stringContaining("memory-limit"),
+    });
+
+  test("where no folder can be made", async () => {
+    const place = join(folder, "file");
+    await writeFile(place, "");
+    const keeping = withStates(
+      { folder: join(place, "work"), memory: 0, report: silentReport },
+      (keep) => keep(states(3, 5)),
+    );
+    await expect(keeping).rejects.toThrow(
+      error(/^60 bytes of hidden states cannot be kept: .*file\/work cannot be used/),
+    );
+  });
+
+  test("where it is full", async ({ skip }) => {
+    const place = join(folder, "small");
+    const unmount = await mountSmall(place, "1m");
+    if (unmount === null) return skip(onlyAsRoot);
+    try {
+      const keeping = withStates({ folder: place, memory: 0, report: silentReport }, (keep) =>
+        keep(states(1, 1 << 19)),
+      );
+      await expect(keeping).rejects.toThrow(
+        error(/^2097152 bytes of hidden states cannot be kept: not enough disk space in .*small/),
+      );
+      expect(await readdir(place)).toEqual([]);
+    } finally {
+      unmount();
+    }
+  });
+
+  test("where a file has changed", async () => {
+    await withStates({ folder, memory: 0, report: silentReport }, async (keep) => {
+      const back = await keep(states(3, 5));
+      const [own] = await readdir(folder);
+      await truncate(join(folder, own!, "0"), 7);
+      await expect(back()).rejects.toThrow(error(/became shorter: it has 7 of 60 bytes/));
+    });
+  });
+});

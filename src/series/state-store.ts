@@ -1,0 +1,154 @@
+import { type FileHandle, mkdtemp, open, readdir, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { grouped } from "../ground/digits.ts";
+import { diskError, makeFolder } from "../ground/disk.ts";
+import { OqeError } from "../ground/errors.ts";
+import type { Report } from "../ground/report.ts";
+import { bytesOf, type Matrix, newMatrix } from "../kernel/matrix.ts";
+import type { KeepStates } from "../models/rider.ts";
+import { isRunning } from "./atomic-folder.ts";
+
+/** Bytes that are written or read at once. */
+const pieceBytes = 16 << 20;
+
+export interface StateStoreOptions {
+  /** Folder that files may be made in. It is created when the first of them is needed. */
+  readonly folder: string;
+  /** Bytes of hidden states that may stay in memory between two blocks. */
+  readonly memory: number;
+  readonly report: Pick<Report, "info">;
+}
+
+/**
+ * Keeps hidden states for the time of `use`: in memory up to a limit, beyond it in files. A file is
+ * deleted when it has been read, and all of them at the end. Files of killed runs are deleted at
+ * the start. Values are kept exactly, so no result depends on the limit. Throws DISK, naming the
+ * folder and the bytes.
+ */
+export async function withStates<T>(
+  options: StateStoreOptions,
+  use: (keep: KeepStates) => Promise<T>,
+): Promise<T> {
+  const store = new StateStore(options);
+  await removeLeftovers(options.folder);
+  try {
+    return await use((x) => store.keep(x));
+  } finally {
+    await store.close();
+  }
+}
+
+class StateStore {
+  readonly #options: StateStoreOptions;
+  #inMemory = 0;
+  #files = 0;
+  #bytesInFiles = 0;
+  /** The folder of the files; null until there is a first. */
+  #folder: Promise<string> | null = null;
+
+  constructor(options: StateStoreOptions) {
+    this.#options = options;
+  }
+
+  async keep(x: Matrix): Promise<() => Promise<Matrix>> {
+    const bytes = x.data.byteLength;
+    if (this.#inMemory + bytes > this.#options.memory) return this.#keepInFile(x);
+    this.#inMemory += bytes;
+    return async () => {
+      this.#inMemory -= bytes;
+      return x;
+    };
+  }
+
+  async close(): Promise<void> {
+    if (this.#files > 0) {
+      const how = `${grouped(this.#bytesInFiles)} bytes of hidden states were kept in files`;
+      this.#options.report.info(`${how} below ${this.#options.folder}`);
+    }
+    const folder = await this.#folder?.catch(() => null);
+    if (folder) await rm(folder, { recursive: true, force: true }).catch(() => {});
+  }
+
+  async #keepInFile({ data, rows, columns }: Matrix): Promise<() => Promise<Matrix>> {
+    const bytes = data.byteLength;
+    const number = this.#files++;
+    this.#bytesInFiles += bytes;
+    const path = await this.#onDisk(bytes, async () => {
+      this.#folder ??= this.#makeFolder();
+      const file = join(await this.#folder, String(number));
+      await withFile(file, "wx", (handle) => writeAll(handle, bytesOf(data)));
+      return file;
+    });
+    return () =>
+      this.#onDisk(bytes, async () => {
+        const x = newMatrix(rows, columns);
+        await withFile(path, "r", (handle) => readAll(handle, bytesOf(x.data), path));
+        await rm(path);
+        return x;
+      });
+  }
+
+  async #makeFolder(): Promise<string> {
+    const { folder } = this.#options;
+    await makeFolder(folder);
+    return mkdtemp(join(folder, `${prefix}${process.pid}.`));
+  }
+
+  async #onDisk<T>(bytes: number, run: () => Promise<T>): Promise<T> {
+    try {
+      return await run();
+    } catch (cause) {
+      const error = await diskError(cause, this.#options.folder, bytes);
+      if (!(error instanceof OqeError) || error.code !== "DISK") throw error;
+      throw new OqeError(
+        "DISK",
+        `${bytes} bytes of hidden states cannot be kept: ${error.message}`,
+        "Free disk space, choose another work folder, or raise memory-limit.",
+        cause,
+      );
+    }
+  }
+}
+
+/** The folder of a run's files is named by this, the run's process, and six letters. */
+const prefix = ".hidden-states.";
+
+/** Deletes the files of killed runs. */
+async function removeLeftovers(folder: string): Promise<void> {
+  for (const name of await readdir(folder).catch(() => [])) {
+    const [, pid] = /^\.hidden-states\.(\d+)\./.exec(name) ?? [];
+    if (pid !== undefined && !(await isRunning(Number(pid))))
+      await rm(join(folder, name), { recursive: true, force: true }).catch(() => {});
+  }
+}
+
+async function withFile(
+  path: string,
+  flags: "r" | "wx",
+  use: (handle: FileHandle) => Promise<void>,
+): Promise<void> {
+  const handle = await open(path, flags);
+  try {
+    await use(handle);
+  } finally {
+    await handle.close();
+  }
+}
+
+/** Writes all bytes: a nearly full disk writes a part of them before it fails. */
+async function writeAll(handle: FileHandle, bytes: Uint8Array): Promise<void> {
+  for (let at = 0; at < bytes.length; ) {
+    const size = Math.min(pieceBytes, bytes.length - at);
+    at += (await handle.write(bytes, at, size, at)).bytesWritten;
+  }
+}
+
+async function readAll(handle: FileHandle, into: Uint8Array, path: string): Promise<void> {
+  for (let at = 0; at < into.length; ) {
+    const size = Math.min(pieceBytes, into.length - at);
+    const { bytesRead } = await handle.read(into, at, size, at);
+    if (bytesRead === 0)
+      throw new OqeError("DISK", `${path} became shorter: it has ${at} of ${into.length} bytes`);
+    at += bytesRead;
+  }
+}

@@ -1,0 +1,50 @@
+import { expect, test } from "vitest";
+import { readsOf } from "./support/base-reads.ts";
+import { evaluatedRows } from "./support/cli-run.ts";
+import { tierName, verifyScene } from "./support/published-tier.ts";
+
+/** Headers, and unquantized tensors that two parts of a run read each for itself. */
+const little = 0.05;
+const base = "base/nemotron-nano-tiny";
+const scene = verifyScene();
+
+/** Runs a command, and says how often it read the weights of each repository. */
+async function readsDuring(ids: readonly string[], ...args: string[]): Promise<number[]> {
+  scene.seen = [];
+  const { code, stderr } = await scene.oqe(...args);
+  expect({ code, stderr: code === 0 ? "" : stderr }).toEqual({ code: 0, stderr: "" });
+  return ids.map((id) => {
+    const weights = [...scene.hub.files(id)].filter(([path]) => path.endsWith(".safetensors"));
+    const size = weights.reduce((sum, [, file]) => sum + file.size, 0);
+    return readsOf(scene.seen, id, size);
+  });
+}
+
+const publish = (...more: string[]) =>
+  readsDuring(
+    [base],
+    ...["publish", base, "--namespace", "acme", "--work-dir", `${scene.folder}/work`, ...more],
+  );
+
+test("a whole run reads the base twice: to measure it, and to tune and evaluate all tiers", async () => {
+  const [reads] = await publish(...evaluatedRows);
+  console.log(`whole run: ${reads!.toFixed(3)} reads of the base`);
+  expect(reads).toBeGreaterThan(1.9); // the Hub does count
+  expect(reads).toBeLessThan(2 + little);
+}, 400_000);
+
+test("verify reads base and tier once", async () => {
+  const tier = `acme/${tierName}`;
+  const [reads, own] = await readsDuring([base, tier], "verify", tier, "--base", base);
+  console.log(`verify: ${reads!.toFixed(3)} reads of the base, ${own!.toFixed(3)} of the tier`);
+  expect(reads).toBeLessThan(1 + little);
+  expect(own).toBeLessThan(1 + little);
+});
+
+test("rounding and its evaluation read the base once each", async () => {
+  const few = ["--evaluation-samples", "2", "--overwrite"];
+  const [reads] = await publish("--method", "rounded", ...few);
+  console.log(`rounding and evaluation: ${reads!.toFixed(3)} reads of the base`);
+  expect(reads).toBeGreaterThan(1.9);
+  expect(reads).toBeLessThan(2 + little);
+});

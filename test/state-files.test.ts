@@ -1,0 +1,105 @@
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { Base } from "../src/base/base.ts";
+import { silentReport } from "../src/ground/report.ts";
+import { parseInputs } from "../src/inputs/inputs.ts";
+import type { Kernel } from "../src/kernel/kernel-types.ts";
+import { openKernel } from "../src/kernel/pool.ts";
+import { makeFolders } from "../src/series/folders.ts";
+import { draftTiers, makePlan, openBase, planDrafts } from "../src/series/recipes.ts";
+import { calibrate } from "../src/series/rows.ts";
+import { runCli } from "./support/cli-run.ts";
+import { folderHashes } from "./support/folder-hashes.ts";
+import { removeFolder, scratchFolder, smallest } from "./support/models.ts";
+
+const connect = () => {
+  throw new Error("there is no Hub");
+};
+
+let folder: string;
+let kernel: Kernel;
+let base: Base;
+beforeAll(async () => {
+  folder = await scratchFolder();
+  kernel = await openKernel({ workers: 2 });
+  const model = { kind: "folder", path: smallest.nemotron_h! } as const;
+  base = await openBase(model, connect, { allowHeaderOnly: false });
+});
+afterAll(async () => {
+  await base.checkpoint.close();
+  await kernel.close();
+  await removeFolder(folder);
+});
+
+/** Makes and evaluates two tiers. Gives the hashes of their files, and the log. */
+async function make(out: string, given: Record<string, string>, memoryForStates: number) {
+  const own: Record<string, string> = {
+    "base-model": smallest.nemotron_h!,
+    ...{ policy: "oq", tiers: "oQ6e oQ4e", floors: "none" },
+    ...{ "calibration-samples": "4", "calibration-length": "32" },
+    ...{ "evaluation-samples": "2", "evaluation-length": "32" },
+    ...given,
+  };
+  const inputs = parseInputs((name) => own[name] ?? "", {});
+  const rows = await calibrate(base, inputs, connect, silentReport);
+  const target = { folder: out, namespace: null, kernelSha256: kernel.sha256 };
+  const names = { sensitivitySha256: null, proxyName: null };
+  const drafts = await draftTiers(base, inputs, rows, { ...target, ...names });
+  const plan = makePlan(base, inputs, null);
+  const runs = planDrafts(drafts, { base, floors: inputs.floors, plan, sensitivity: null });
+  const log: string[] = [];
+  const report = { ...silentReport, info: (line: string) => void log.push(line) };
+  await makeFolders({ base, runs, inputs, rows, memoryForStates, kernel, report });
+  return { files: await folderHashes(out), log: log.join("\n") };
+}
+
+describe("the files of a series do not depend on where hidden states are kept", () => {
+  test.each([
+    [{ propagation: "reference" }],
+    [{ propagation: "sequential", repair: "router,rounding,residual" }],
+    [{ method: "rounded" }],
+  ])("%o", async (given) => {
+    const place = `${folder}/${Object.values(given).join("-")}`;
+    const inMemory = await make(`${place}/memory`, given, Number.POSITIVE_INFINITY);
+    expect(Object.keys(inMemory.files).filter((path) => /receipt/.test(path))).toHaveLength(2);
+    expect(inMemory.log).not.toContain("hidden states");
+    for (const some of [0, 20_000]) {
+      const inFiles = await make(`${place}/${some}`, given, some);
+      expect(inFiles.log).toMatch(/[\d,]+ bytes of hidden states were kept in files below/);
+      expect(inFiles.files).toEqual(inMemory.files);
+    }
+  });
+});
+
+describe("a run says what it needs before any work", () => {
+  const rows = ["--calibration-samples", "4", "--calibration-length", "32"];
+  const args = ["quantize", smallest.nemotron_h!, ...rows, "--policy", "oq", "--verify", "false"];
+
+  test("in its log, and keeps a limit that is enough", async () => {
+    const way = [...args, "--out", `${folder}/told`, "--tiers", "oQ8e", "--memory-limit", "3GB"];
+    const { code, stderr } = await runCli(way);
+    expect({ code, stderr }).toMatchObject({ code: 0 });
+    const [, block] = stderr.split("Plan the run\n");
+    const lines = block!.split("\n").slice(0, 4);
+    expect(lines[0]).toMatch(
+      /^ {2}reads [\d.]+ MB \(tuning [\d.]+ MB\), writes [\d.]+ MB \(1 tier\)$/,
+    );
+    expect(lines[1]).toMatch(
+      /^ {2}memory: about [\d.]+ [GM]B at most \(tuning, \w+\), limit 3.0 GB; /,
+    );
+    expect(lines[2]).toMatch(/^ {2}disk: [\d.]+ MB$/);
+    expect(lines[3]).toMatch(/^ {2}time: about \d+ s of arithmetic on \d+ threads \(tuning /);
+  });
+
+  test("and is refused for a memory-limit that no walk can keep", async () => {
+    const out = `${folder}/never`;
+    const { code, stderr } = await runCli([...args, "--out", out, "--memory-limit", "1MB"]);
+    expect(code).toBe(1);
+    expect(stderr).toMatch(
+      /^error: memory-limit: 0.001GB is less than the run needs: .*\[MEMORY\]$/m,
+    );
+    expect(stderr).not.toMatch(/^Quantize/m);
+    const least = /Set memory-limit ([\d.]+GB) or more/.exec(stderr)![1]!;
+    const enough = await runCli([...args, "--out", out, "--memory-limit", least]);
+    expect(enough).toMatchObject({ code: 0 });
+  });
+});

@@ -1,0 +1,112 @@
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { type Base, readBase } from "../src/base/base.ts";
+import { finiteWeights } from "../src/base/base-weights.ts";
+import { bundledCorpus } from "../src/calibration/corpus.ts";
+import { drawRows, type Rows } from "../src/calibration/rows.ts";
+import { openTokenizer } from "../src/calibration/tokenizer.ts";
+import { openFolder } from "../src/checkpoint/folder.ts";
+import { diverge } from "../src/evaluation/divergence.ts";
+import { silentReport } from "../src/ground/report.ts";
+import type { Kernel } from "../src/kernel/kernel-types.ts";
+import { openKernel } from "../src/kernel/pool.ts";
+import { openFinished } from "../src/mlx/mlx-weights.ts";
+import { Ops } from "../src/models/ops.ts";
+import { planTier } from "../src/plan/plan.ts";
+import type { Sensitivity } from "../src/plan/sensitivity-types.ts";
+import { tiers } from "../src/plan/tiers.ts";
+import { tuningSettings } from "../src/quantize/tuning-settings.ts";
+import { measure } from "../src/sensitivity/measure.ts";
+import { probeRowsOf } from "../src/sensitivity/probe-rows.ts";
+import { writeTiers } from "../src/series/write-tiers.ts";
+import { removeFolder, scratchFolder, smallest } from "./support/models.ts";
+
+const samples = 9;
+const module = "model.embed_tokens";
+
+let kernel: Kernel;
+let base: Base;
+let rows: Rows;
+let measured: Sensitivity;
+let scratch: string;
+beforeAll(async () => {
+  kernel = await openKernel({ workers: 2 });
+  base = await readBase(await openFolder(smallest.qwen3!), { allowHeaderOnly: false });
+  rows = drawRows({
+    tokenizer: await openTokenizer(base.checkpoint.repository),
+    corpus: await bundledCorpus("calibration"),
+    samples: 27,
+    length: 64,
+    seed: 1,
+    vocabularySize: Number(base.config.vocab_size),
+  });
+  measured = await measure({
+    model: { ...base, weights: finiteWeights(base, kernel), ownBits: new Map() },
+    rows,
+    probeSamples: samples,
+    domainWeights: {},
+    identity: {
+      engine: { name: "oqe-publisher", version: "0", kernelSha256: "0" },
+      base: { id: null, name: "tied", revision: "0" },
+      proxy: null,
+    },
+    kernel,
+    report: silentReport,
+  });
+  scratch = await scratchFolder();
+});
+afterAll(async () => {
+  await base.checkpoint.close();
+  await kernel.close();
+  await removeFolder(scratch);
+});
+
+/** KL on the probe rows of a repository whose table alone is quantized, at 4 bits. */
+async function klOf(tiedMix: number): Promise<number> {
+  const probe = probeRowsOf(rows, samples, {});
+  const plan = planTier(tiers.at(-1)!, base);
+  const folder = join(scratch, `mix-${tiedMix}`);
+  await mkdir(folder);
+  await writeTiers({
+    base,
+    plans: [{ ...plan, modules: { [module]: { bits: 4, groupSize: 64 } } }],
+    folders: [folder],
+    licences: [],
+    rounding: "stored",
+    tuning: {
+      calibration: { ids: probe.others, samples: rows.samples - samples, length: rows.length },
+      propagation: "reference",
+      repair: [],
+      settings: { ...tuningSettings, tiedMix },
+    },
+    kernel,
+    report: silentReport,
+  });
+  const { architecture, config } = base;
+  const weights = finiteWeights(base, kernel);
+  const own = { architecture, config, weights, ops: new Ops(kernel) };
+  const written = await openFinished(await openFolder(folder), kernel);
+  const text = { ids: probe.ids, samples, length: probe.length };
+  const [found] = await diverge(own, text, [{ model: written, forced: true }]);
+  await written.close();
+  const judged = [...probe.judged].map((position) => found!.divergence[position]!);
+  return judged.reduce((sum, value) => sum + value, 0) / judged.length;
+}
+
+describe("a tied table", () => {
+  test("costs what the table that is written costs in both uses, with each mix", async () => {
+    expect(measured.tied!.tried.map(({ mix }) => mix)).toEqual([0, 0.5, 1]);
+    for (const { mix, forcedKl } of measured.tied!.tried)
+      expect((await klOf(mix)) / forcedKl, `mix ${mix}`).toBeCloseTo(1, 3);
+  });
+
+  test("is tuned with the mix that costs least, and has its price", () => {
+    const { mix, tried } = measured.tied!;
+    const best = tried.find((one) => one.mix === mix)!;
+    expect(best.cost).toBe(Math.min(...tried.map(({ cost }) => cost)));
+    expect(new Set(tried.map(({ cost }) => cost)).size).toBe(3);
+    const price = measured.tensors.find((tensor) => tensor.module === module)!;
+    expect(price.widths.find(({ bits }) => bits === 4)!.forcedKl).toBe(best.forcedKl);
+  });
+});
