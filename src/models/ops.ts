@@ -7,6 +7,7 @@ import {
   sharedFloats,
   sharedIntegers,
   type Weight,
+  weightRows,
 } from "../kernel/matrix.ts";
 import type { AttentionJob } from "../kernel/routines/attention.ts";
 import type { Mixer } from "../kernel/routines/mamba.ts";
@@ -39,7 +40,31 @@ export class Ops {
     return y;
   }
 
+  /**
+   * The same for a weight with many rows, such as a head. They are shared by the workers: for few
+   * rows of x, preparing the weight costs as much as the products.
+   */
+  async linearByOutputs(x: Matrix, weight: Weight, bias: Floats | null = null): Promise<Matrix> {
+    const y = newMatrix(x.rows, weight.rows);
+    await this.outputsInto(x, weight, bias, { y, left: 0 });
+    return y;
+  }
+
   /** The same, into columns `[left, left + out)` of y. */
+  outputsInto(
+    x: Matrix,
+    weight: Weight,
+    bias: Floats | null,
+    { y, left }: { readonly y: Matrix; readonly left: number },
+  ): Promise<void> {
+    return this.shareOut(weight.rows, async (start, end) => {
+      const part = { weight: weightRows(weight, start, end), left: left + start };
+      const own = bias === null ? null : bias.subarray(start, end);
+      await this.kernel.run("linear", { x, rows: null, bias: own, y, ...part });
+    });
+  }
+
+  /** As `linear`, into columns `[left, left + out)` of y. */
   async linearInto(
     x: Matrix,
     weight: Weight,

@@ -60,7 +60,7 @@ export class TuningRider implements Rider {
   /** Tunes the head. To be called after the last block. */
   async finish(): Promise<void> {
     this.#walk.ledger.moved = this.#own === null ? null : this.#moved;
-    await tuneLast(this.#walk, await this.#states.take());
+    await tuneLast(this.#walk, this.#states);
   }
 }
 
