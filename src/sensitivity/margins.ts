@@ -1,4 +1,4 @@
-import type { Routing } from "../models/routing.ts";
+import { firstTokens, type Routing } from "../models/routing.ts";
 
 /** How close the base's tokens are to another choice of experts, at one router. */
 export interface Boundary {
@@ -25,6 +25,11 @@ export function boundaryOf(routing: Routing, weights: Float64Array): Boundary {
   const reach = margins[count - 1] ?? 0;
   const density = margins.length > 0 && reach > 0 ? count / margins.length / reach : 0;
   return { routing, density, weights };
+}
+
+/** The same boundary for the first tokens alone. */
+export function firstOf({ routing, density, weights }: Boundary, tokens: number): Boundary {
+  return { routing: firstTokens(routing, tokens), density, weights };
 }
 
 /**
