@@ -1,7 +1,8 @@
 import type { CalibrationIds } from "../calibration/calibration-ids.ts";
 import { Pending } from "../ground/pending.ts";
-import { type Matrix, rowsOf, sharedFloats } from "../kernel/matrix.ts";
-import type { Ops } from "../models/ops.ts";
+import type { Kernel } from "../kernel/kernel-types.ts";
+import { type Matrix, rowsOf, sharedDoubles, sharedFloats } from "../kernel/matrix.ts";
+import { comparisonColumns } from "../kernel/routines/compare.ts";
 import {
   type BlockPlace,
   type KeepStates,
@@ -10,7 +11,14 @@ import {
   TextRider,
 } from "../models/rider.ts";
 import type { Routing } from "../models/routing.ts";
-import { type Model, openHead, type WeightSource } from "../models/run.ts";
+import {
+  type Head,
+  type HeadRows,
+  type Model,
+  openHead,
+  partsOfHead,
+  type WeightSource,
+} from "../models/run.ts";
 
 /** How a model differs from its base, by position, in the order of the rows. */
 export interface Divergence {
@@ -33,8 +41,10 @@ export interface Divergence {
   readonly exactRoutes: ReadonlyMap<number, number>;
 }
 
-/** Positions whose logits are in memory at once. */
+/** Positions of a job. Each of its products packs a part of a head anew. */
 const positionsAtOnce = 256;
+/** Models of a job: enough that the base's logits in each job cost little. */
+const modelsAtOnce = 12;
 
 /** A pass over some rows of text that is compared with others. */
 export interface Run {
@@ -150,7 +160,7 @@ export async function divergences(
   const reference = await finish(base);
   const models: Predictions[] = [];
   for (const one of compared) models.push(await finish(one));
-  const all = await compareHidden(base.model.ops, { base: reference, models, next });
+  const all = await compareHidden(base.model.ops.kernel, { base: reference, models, next });
   return compared.map(({ run }, i) => divergenceOf(run, all[i]!, rows));
 }
 
@@ -159,7 +169,8 @@ function divergenceOf(
   results: Float64Array,
   { ids, length }: CalibrationIds,
 ): Divergence {
-  const column = (i: number) => Float64Array.from(ids, (_, t) => results[4 * t + i]!);
+  const column = (i: number) =>
+    Float64Array.from(ids, (_, t) => results[comparisonColumns * t + i]!);
   const scored = (i: number) =>
     column(i).map((value, t) => ((t + 1) % length === 0 ? Number.NaN : value));
   return {
@@ -196,9 +207,6 @@ export async function diverge(
   return divergences({ model: base, run: own }, runs);
 }
 
-/** Makes logits `[positions, vocabulary]` of hidden states (openHead). */
-export type Head = (hidden: Matrix) => Promise<Matrix>;
-
 /** Hidden states `[positions, hidden]` and the head that multiplies them. */
 export interface Predictions {
   readonly hidden: Matrix;
@@ -214,31 +222,44 @@ export interface Comparison {
 
 /**
  * Compares the next-token distributions of some models with the base's. Returns for each model
- * `[positions, 4]` as in CompareJob. The base's logits are made once for all models.
+ * `[positions, comparisonColumns]` as in CompareJob. All positions pass a part of the head before
+ * the next part is read, so each head is read once.
  */
 export async function compareHidden(
-  ops: Ops,
+  kernel: Kernel,
   { base, models, next }: Comparison,
 ): Promise<readonly Float64Array<SharedArrayBuffer>[]> {
   const { rows } = base.hidden;
-  const results = models.map(() => new Float64Array(new SharedArrayBuffer(32 * rows)));
-  for (let start = 0; start < rows; start += positionsAtOnce) {
-    const end = Math.min(rows, start + positionsAtOnce);
-    const logits = ({ hidden, head }: Predictions) => head(rowsOf(hidden, start, end));
-    const once = logits(base);
-    for (const [i, model] of models.entries()) {
-      const [ours, theirs] = await Promise.all([once, logits(model)]);
-      await ops.shareOut(end - start, (from, to) =>
-        ops.kernel.run("compare", {
-          base: rowsOf(ours, from, to),
-          model: rowsOf(theirs, from, to),
-          next: next.subarray(start + from, start + to),
-          out: results[i]!.subarray(4 * (start + from), 4 * (start + to)),
+  const results = models.map(() => sharedDoubles(comparisonColumns * rows));
+  const groups = pieces(models.length, modelsAtOnce);
+  const heads = new Set([base, ...models].map(({ head }) => head));
+  for (const part of partsOfHead(base.head)) {
+    const read = new Map<Head, HeadRows>();
+    for (const head of heads) read.set(head, await head.read(...part));
+    const jobs = pieces(rows, positionsAtOnce).flatMap(([start, end]) => {
+      const input = ({ hidden, head }: Predictions) => {
+        return { x: rowsOf(hidden, start, end), ...read.get(head)! };
+      };
+      const [from, to] = [comparisonColumns * start, comparisonColumns * end];
+      return groups.map((group) =>
+        kernel.run("compare", {
+          base: input(base),
+          models: models.slice(...group).map(input),
+          first: part[0],
+          next: next.subarray(start, end),
+          out: results.slice(...group).map((result) => result.subarray(from, to)),
         }),
       );
-    }
+    });
+    await Promise.all(jobs);
   }
   return results;
+}
+
+/** `[start, end)` of `count`, `size` at a time. */
+function pieces(count: number, size: number): [start: number, end: number][] {
+  const starts = Array.from({ length: Math.ceil(count / size) }, (_, i) => i * size);
+  return starts.map((start) => [start, Math.min(count, start + size)]);
 }
 
 /** Share of the base's choices that the model also made, and of tokens with the same set. */
