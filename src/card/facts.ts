@@ -125,9 +125,9 @@ function tierLabel(receipt: Receipt, row: SeriesRow): string {
 }
 
 /**
- * The Hub's list of the series. It is one link, not one per tier: this card does not know which
- * tiers are published, and a card made alone must equal a card made in one run. Empty for a folder
- * that is not published.
+ * The Hub's list of the series. It is one link, not one per tier, because this card does not know
+ * which tiers are published. A card made alone must equal a card made in one run. Empty for a
+ * folder that is not published.
  */
 function seriesLink({ repository, plan }: Receipt): string {
   const [, namespace, model] =

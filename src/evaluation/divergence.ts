@@ -1,7 +1,6 @@
 import type { CalibrationIds } from "../calibration/calibration-ids.ts";
 import { Pending } from "../ground/pending.ts";
-import type { Kernel } from "../kernel/kernel-types.ts";
-import { type Matrix, rowsOf, sharedDoubles, sharedFloats } from "../kernel/matrix.ts";
+import { sharedFloats } from "../kernel/matrix.ts";
 import { comparisonColumns } from "../kernel/routines/compare.ts";
 import {
   type BlockPlace,
@@ -11,14 +10,8 @@ import {
   TextRider,
 } from "../models/rider.ts";
 import type { Routing } from "../models/routing.ts";
-import {
-  type Head,
-  type HeadRows,
-  type Model,
-  openHead,
-  partsOfHead,
-  type WeightSource,
-} from "../models/run.ts";
+import { type Head, type Model, openHead, type WeightSource } from "../models/run.ts";
+import { compareHidden, type Predictions } from "./compare-hidden.ts";
 
 /** How a model differs from its base, by position, in the order of the rows. */
 export interface Divergence {
@@ -40,11 +33,6 @@ export interface Divergence {
   /** Share of tokens whose whole set of experts is the same, by layer. */
   readonly exactRoutes: ReadonlyMap<number, number>;
 }
-
-/** Positions of a job. Each of its products packs a part of a head anew. */
-const positionsAtOnce = 256;
-/** Models of a job: enough that the base's logits in each job cost little. */
-const modelsAtOnce = 12;
 
 /** A pass over some rows of text that is compared with others. */
 export interface Run {
@@ -155,7 +143,8 @@ export async function divergences(
     const own = run.rider.own(model);
     const head = heads.get(own) ?? (await openHead(own));
     heads.set(own, head);
-    return { hidden: await run.rider.finish(model), head };
+    const range = (start: number, end: number) => run.rider.finish(model, start, end);
+    return { hidden: { rows: rows.ids.length, range }, head };
   };
   const reference = await finish(base);
   const models: Predictions[] = [];
@@ -205,61 +194,6 @@ export async function diverge(
   });
   await rideAll([{ model: base, riders: [own] }, ...groups]);
   return divergences({ model: base, run: own }, runs);
-}
-
-/** Hidden states `[positions, hidden]` and the head that multiplies them. */
-export interface Predictions {
-  readonly hidden: Matrix;
-  readonly head: Head;
-}
-
-export interface Comparison {
-  readonly base: Predictions;
-  readonly models: readonly Predictions[];
-  /** The token that follows each position. */
-  readonly next: Uint32Array<SharedArrayBuffer>;
-}
-
-/**
- * Compares the next-token distributions of some models with the base's. Returns for each model
- * `[positions, comparisonColumns]` as in CompareJob. All positions pass a part of the head before
- * the next part is read, so each head is read once.
- */
-export async function compareHidden(
-  kernel: Kernel,
-  { base, models, next }: Comparison,
-): Promise<readonly Float64Array<SharedArrayBuffer>[]> {
-  const { rows } = base.hidden;
-  const results = models.map(() => sharedDoubles(comparisonColumns * rows));
-  const groups = pieces(models.length, modelsAtOnce);
-  const heads = new Set([base, ...models].map(({ head }) => head));
-  for (const part of partsOfHead(base.head)) {
-    const read = new Map<Head, HeadRows>();
-    for (const head of heads) read.set(head, await head.read(...part));
-    const jobs = pieces(rows, positionsAtOnce).flatMap(([start, end]) => {
-      const input = ({ hidden, head }: Predictions) => {
-        return { x: rowsOf(hidden, start, end), ...read.get(head)! };
-      };
-      const [from, to] = [comparisonColumns * start, comparisonColumns * end];
-      return groups.map((group) =>
-        kernel.run("compare", {
-          base: input(base),
-          models: models.slice(...group).map(input),
-          first: part[0],
-          next: next.subarray(start, end),
-          out: results.slice(...group).map((result) => result.subarray(from, to)),
-        }),
-      );
-    });
-    await Promise.all(jobs);
-  }
-  return results;
-}
-
-/** `[start, end)` of `count`, `size` at a time. */
-function pieces(count: number, size: number): [start: number, end: number][] {
-  const starts = Array.from({ length: Math.ceil(count / size) }, (_, i) => i * size);
-  return starts.map((start) => [start, Math.min(count, start + size)]);
 }
 
 /** Share of the base's choices that the model also made, and of tokens with the same set. */

@@ -91,7 +91,8 @@ export interface HeadRows {
 }
 
 /** Elements of a part of the head, and its tokens, at most. */
-const [mostOfHead, mostTokens] = [2 ** 21, 2 ** 13];
+export const mostOfHead = 2 ** 21;
+const mostTokens = 2 ** 13;
 
 /** The parts in which a head is read: `[start, end)` of the vocabulary. */
 export function partsOfHead({ vocabulary, hidden }: Head): [start: number, end: number][] {
@@ -105,7 +106,7 @@ export async function openHead({ architecture, config, weights }: Model): Promis
   const bias = await weights.unquantized(null, `${role}.bias`);
   const read = async (start: number, end: number) => ({
     weight: await weights.matrix(null, role, undefined, [start, end]),
-    bias: bias && bias.subarray(start, end),
+    bias: bias?.subarray(start, end) ?? null,
   });
   return {
     vocabulary: integer(config, "vocab_size"),

@@ -21,11 +21,10 @@ export const ruleBits = [2, 3, 4, 5, 6, 8] as const satisfies readonly Bits[];
 
 /**
  * The rule-based plan of oMLX's spring-2026 edition (omlx/oq.py), which made the published Nemotron
- * series. The steps are: embeddings and head at 8 bits; floors by role; boosts by layer score up to
- * the cap; more bits for boosted tensors if the target is not reached. Routed experts stay at the
- * tier's width. Pure; ties stay in table order.
- * @param tensors the quantizable tensors in table order
- * @returns the width of every tensor, in the same order
+ * series. Steps: embeddings and head at 8 bits; floors by role; boosts by layer score up to the
+ * cap. If the target is not reached, boosted tensors get more bits. Routed experts stay at the
+ * tier's width. Pure; ties stay in table order. @param tensors the quantizable tensors in table
+ * order @returns the width of every tensor, in the same order
  */
 export function planByRules(
   tier: Tier,

@@ -1,4 +1,4 @@
-import { compareHidden } from "../evaluation/divergence.ts";
+import { compareHidden } from "../evaluation/compare-hidden.ts";
 import { type Matrix, newMatrix, rowsOf, sharedFloats, sharedIntegers } from "../kernel/matrix.ts";
 import { comparisonColumns } from "../kernel/routines/compare.ts";
 import type { BlockPlace } from "../models/rider.ts";
