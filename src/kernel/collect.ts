@@ -30,13 +30,19 @@ export function countShared(more: number): boolean {
 /** Frees the buffers that this thread no longer refers to. */
 export function collect(): void {
   bytes = 0;
-  collector ??= findCollector();
   if (young++ < youngBetween) {
-    collector({ type: "minor" });
+    collectYoung();
     return;
   }
   young = 0;
+  collector ??= findCollector();
   collector();
+}
+
+/** Frees what this thread made lately and no longer refers to. Takes a few milliseconds. */
+export function collectYoung(): void {
+  collector ??= findCollector();
+  collector({ type: "minor" });
 }
 
 function findCollector(): Collector {
