@@ -265,6 +265,9 @@ fn store_row(task: &Task, row: usize, codes: &[u8], stored: &mut Stored, work: &
 }
 
 #[cfg(test)]
+#[path = "tuned_answer.rs"]
+mod answer;
+#[cfg(test)]
 #[path = "tuned_problem.rs"]
 mod problem;
 #[cfg(test)]

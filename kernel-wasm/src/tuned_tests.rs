@@ -1,6 +1,7 @@
 //! Compares whole jobs with the textbook in float64: GPTQ through the inverse, losses as traces,
 //! bytes as a reader decodes them.
 
+use super::answer::solve_all;
 use super::problem::*;
 use super::*;
 use crate::affine::tests::fit_ref;

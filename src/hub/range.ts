@@ -25,8 +25,8 @@ export interface RemoteFile {
 
 /**
  * A file of a pinned commit, read by range. The storage link behind the redirect is reused while it
- * works, because the Hub resolves only a few thousand addresses per five minutes, and a checkpoint
- * has as many tensors.
+ * works. The Hub resolves only a few thousand addresses per five minutes, and a checkpoint has as
+ * many tensors.
  */
 export function openRemote(transport: Transport, file: RemoteFile): ByteSource {
   const name = `${file.id}@${file.commit}/${file.path}`;
