@@ -1,3 +1,6 @@
+import { comparedAtOnce } from "../evaluation/compare-hidden.ts";
+import { comparisonColumns } from "../kernel/routines/compare.ts";
+import { mostOfHead } from "../models/run.ts";
 import { isQuantizable } from "../plan/plan.ts";
 import { widths as measuredWidths } from "../sensitivity/probe-width.ts";
 import type { BlockShape, MatrixShape, ModelShape } from "./model-shape.ts";
@@ -13,12 +16,10 @@ const program = 200e6;
  */
 const mostUncollected = 400 * 2 ** 20;
 const uncollectedTimes = 8;
-/** Positions whose logits are in memory at once: while the head is tuned, and in comparisons. */
-const [headPositions, comparedPositions] = [512, 256];
+/** Positions whose logits are in memory at once while the head is tuned. */
+const headPositions = 512;
 /** Tokens whose widest activations are in memory at once (ops.ts). */
 const batchTokens = 4096;
-/** Elements of a head that are in memory as float32 at once. */
-const partOfHead = 2 ** 25;
 /** Spare buffers of Hessians. */
 const spare = 8;
 
@@ -114,23 +115,24 @@ function tuningStages(work: RunWork): StageMemory[] {
 }
 
 function evaluationStages(work: RunWork): StageMemory[] {
-  const { shape, evaluation, tuning, workers } = work;
+  const { shape, plans, evaluation, tuning, workers } = work;
   if (evaluation === null) return [];
   const { hidden, vocabulary, blocks, headBytes } = shape;
   const { all, perTier, rounded } = comparedRuns(work);
   const riders = [1 + rounded, perTier].map((count) => Array(count).fill(evaluation.tokens));
   const inBlocks = blocks.map((block) => passing(shape, block, riders, workers));
-  // All runs have their last hidden states in memory; two models their logits.
-  const rows = 4 * hidden * evaluation.tokens * (1 + all);
-  const logits =
-    3 * 4 * comparedPositions * vocabulary + 4 * Math.min(partOfHead, vocabulary * hidden);
-  const kept = tuning === null ? 0 : headBytes;
+  // Some positions of all runs are in memory, a part of each model's head, and all results.
+  const compared = Math.min(evaluation.tokens, comparedAtOnce(hidden, all));
+  const parts = 4 * Math.min(mostOfHead, vocabulary * hidden) * (1 + plans.length + rounded);
+  const rows = 4 * hidden * compared * (1 + all);
+  const results = 8 * comparisonColumns * evaluation.tokens * all;
+  const kept = tuning === null && shape.isTied ? 0 : headBytes;
   return [
     // On a tuning walk these runs pass the blocks with those of the tuning.
     ...(tuning === null
       ? [{ name: "evaluation, blocks", bytes: Math.max(...inBlocks), holds: true }]
       : []),
-    { name: "evaluation, head", bytes: rows + logits + kept, holds: false },
+    { name: "evaluation, head", bytes: rows + parts + results + kept, holds: true },
   ];
 }
 

@@ -50,13 +50,15 @@ describe("the series of the 30B model", () => {
     expect(gigabytes(writes)).toBe(100.4);
   });
 
-  test("reads it for the evaluation if nothing is tuned, and its head part by part", () => {
-    const { reads } = estimateRun({ ...series, measuring: null, tuning: null });
-    const head = 31 * 2 * 2 * 131072 * 2688; // again for 31 further parts, and to round it
-    expect(reads).toEqual([
-      { name: "rounding", bytes: shape.bytes },
-      { name: "evaluation", bytes: shape.bytes + head },
-    ]);
+  test("reads it for the evaluation if nothing is tuned, and a tied table for its rows too", () => {
+    const untuned = { ...series, measuring: null, tuning: null };
+    const rounding = { name: "rounding", bytes: shape.bytes };
+    const reads = (isTied: boolean) =>
+      estimateRun({ ...untuned, shape: { ...shape, isTied } }).reads;
+    expect(reads(false)).toEqual([rounding, { name: "evaluation", bytes: shape.bytes }]);
+    // Three parts of the positions, by the base and by the rounded one.
+    const again = 3 * 2 * shape.headBytes;
+    expect(reads(true)).toEqual([rounding, { name: "evaluation", bytes: shape.bytes + again }]);
   });
 
   test("reads it once a tier in a sequential walk, and once more behind it", () => {
@@ -90,7 +92,7 @@ describe("the series of the 30B model", () => {
       ["measuring, head", 8],
       ["tuning, blocks", 5.7],
       ["tuning, head", 4.7],
-      ["evaluation, head", 4.5],
+      ["evaluation, head", 3.6],
     ]);
   });
 });

@@ -1,8 +1,9 @@
-import { compareHidden, type Head } from "../evaluation/divergence.ts";
+import { compareHidden } from "../evaluation/compare-hidden.ts";
 import { type Matrix, newMatrix, rowsOf, sharedFloats, sharedIntegers } from "../kernel/matrix.ts";
+import { comparisonColumns } from "../kernel/routines/compare.ts";
 import type { BlockPlace } from "../models/rider.ts";
 import type { Routing } from "../models/routing.ts";
-import { type Model, openHead, plainContext } from "../models/run.ts";
+import { type Head, type Model, openHead, plainContext } from "../models/run.ts";
 import { passBlock } from "./block-pass.ts";
 import { addMargins, type Boundary } from "./margins.ts";
 
@@ -110,10 +111,12 @@ export async function divergences(
   const models: Awaited<ReturnType<typeof finish>>[] = [];
   for (const probe of probes) models.push(await finish(probe));
   const { rows } = base.x;
-  const found = await compareHidden(base.head.ops, {
+  const found = await compareHidden(base.head.ops.kernel, {
     base: await finish(base),
     models,
     next: sharedIntegers(rows), // the next tokens do not affect the KL
   });
-  return found.map((out) => Float64Array.from({ length: rows }, (_, t) => out[4 * t]!));
+  return found.map((out) =>
+    Float64Array.from({ length: rows }, (_, t) => out[comparisonColumns * t]!),
+  );
 }
