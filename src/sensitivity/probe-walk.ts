@@ -11,7 +11,7 @@ import type { BlockPart } from "./block-parts.ts";
 import { type BlockPass, passBlock } from "./block-pass.ts";
 import type { Outcome } from "./costs.ts";
 import { type ExpertScale, expertDamage } from "./damage.ts";
-import { type Boundary, boundaryOf, firstOf } from "./margins.ts";
+import { type Boundary, boundaryOf, firstOf, growthOf } from "./margins.ts";
 import type { ReadProbed } from "./measure-matrix.ts";
 import { rowPowers, squaredDistances, sum } from "./powers.ts";
 import { type PartError, withUnprobed } from "./probe-gains.ts";
@@ -96,7 +96,10 @@ export class ProbeWalk {
     const { architecture, config } = model;
     const names = architecture.experts(config) === null ? ["forced"] : ["forced", "free"];
     this.#together = [];
-    for (const name of names) this.#together = [...this.#together, await this.#embed(name, probed)];
+    for (const name of names) {
+      const probe = { ...(await this.#embed(name, probed)), flips: { whole: 0, small: 0 } };
+      this.#together = [...this.#together, probe];
+    }
   }
 
   async #embed(name: string, model: Model): Promise<Probe> {
@@ -267,7 +270,8 @@ export class ProbeWalk {
     ) as [Float64Array, Float64Array?];
     const all = withUnprobed(probes, this.#joint);
     const [blockErrors, shares] = [this.#blockErrors, sharesOf(this.#errors, all)];
-    return { blockErrors, shares, probes: all, forced, free, experts: this.#experts };
+    const growth = growthOf(this.#together[0]!.flips!);
+    return { blockErrors, shares, probes: all, forced, free, growth, experts: this.#experts };
   }
 }
 
