@@ -25,7 +25,7 @@ import {
   type TierRun,
 } from "./series/recipes.ts";
 import { type Calibration, calibrate } from "./series/rows.ts";
-import { planRun } from "./series/run-plan.ts";
+import { planMeasuring, planRun } from "./series/run-plan.ts";
 import {
   measureNow,
   obtainSensitivity,
@@ -71,7 +71,7 @@ export interface Planned {
 /** Plans the series: by fixed rules from headers alone, otherwise by a sensitivity. */
 export async function planModel(inputs: Inputs, dependencies: Dependencies): Promise<Planned> {
   const { baseModel, tiers, policy, floors, sensitivity: given, proxy } = inputs;
-  const { domainWeights, workDir } = inputs;
+  const { domainWeights, workDir, memoryLimit } = inputs;
   const planning = { tiers, policy, floors };
   if (policy === "oq") {
     const base = await openBase(baseModel, dependencies.connect, headersOnly);
@@ -85,6 +85,8 @@ export async function planModel(inputs: Inputs, dependencies: Dependencies): Pro
     requireBudgets(base, planning);
     if (sources.measures) requireWeights(base);
     const rows = sources.measures ? await drawRows(inputs, opened) : null;
+    const place = { folder: workDir, memoryLimit };
+    if (rows !== null) await planMeasuring({ base, rows, sources }, place, opened);
     const measuring = { base, rows, sources, domainWeights, workDir };
     const sensitivity = await obtainSensitivity(measuring, opened);
     return { plan: makePlan(base, planning, sensitivity), base, sensitivity };
@@ -96,13 +98,15 @@ export async function measureModel(
   inputs: Inputs,
   dependencies: Dependencies,
 ): Promise<Sensitivity> {
-  const { baseModel, proxy, domainWeights, workDir } = inputs;
+  const { baseModel, proxy, domainWeights, workDir, memoryLimit } = inputs;
   return withBase(baseModel, dependencies, headersOnly, async (opened) => {
     const { base } = opened;
     requireWeights(base);
     const measured = { policy: "measured", sensitivity: null, proxy } as const;
     const sources = await openSources(base, measured, opened);
     const rows = await drawRows(inputs, opened);
+    const place = { folder: workDir, memoryLimit };
+    await planMeasuring({ base, rows, sources }, place, opened);
     return measureNow({ base, rows, sources, domainWeights, workDir }, opened);
   });
 }

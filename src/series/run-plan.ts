@@ -11,7 +11,7 @@ import { probeRowsOf } from "../sensitivity/probe-rows.ts";
 import { isRounded } from "./folders.ts";
 import type { TierRun } from "./recipes.ts";
 import type { Calibration } from "./rows.ts";
-import { probeSamples } from "./sensitivity.ts";
+import { probeSizeOf } from "./sensitivity.ts";
 import type { Outside, Sources } from "./sources.ts";
 
 /** What a run needs of the machine, found before any work. */
@@ -39,6 +39,26 @@ export async function planRun(request: RunPlanRequest, outside: Outside): Promis
   const { runs, memoryLimit } = request;
   const work = workOf(request, outside.kernel.workers);
   return planWork(work, { folder: dirname(runs[0]!.place), memoryLimit }, outside);
+}
+
+/** The same for a measurement alone. Nothing is planned without rows: the measurement refuses. */
+export async function planMeasuring(
+  { base, rows, sources }: Pick<RunPlanRequest, "base" | "rows" | "sources">,
+  place: RunPlace,
+  outside: Outside,
+): Promise<void> {
+  if (rows.tuning === null) return;
+  const shape = shapeOf(base);
+  const work: RunWork = {
+    shape,
+    plans: [],
+    measuring: measuringOf(base, shape.bytes, rows.tuning.rows, sources),
+    tuning: null,
+    evaluation: null,
+    makes: false,
+    workers: outside.kernel.workers,
+  };
+  await planWork(work, place, outside);
 }
 
 /** The same for an evaluation of a finished tier. Its files are made below `folder`. */
@@ -100,7 +120,7 @@ function workOf({ base, runs, rows, sources }: RunPlanRequest, workers: number):
   return {
     shape,
     plans: runs.map(({ recipe }) => recipe.plan),
-    measuring: measures ? measuringOf(shape.bytes, tuning.rows, sources) : null,
+    measuring: measures ? measuringOf(base, shape.bytes, tuning.rows, sources) : null,
     tuning: tuning && {
       tokens: tuning.rows.tokens,
       repaired:
@@ -119,11 +139,12 @@ function workOf({ base, runs, rows, sources }: RunPlanRequest, workers: number):
 }
 
 function measuringOf(
+  base: Base,
   bytes: number,
   rows: Parameters<typeof probeRowsOf>[0],
   { proxy }: Sources,
 ): RunWork["measuring"] {
-  const { others, ids, judged } = probeRowsOf(rows, probeSamples, {});
+  const { others, ids, judged } = probeRowsOf(rows, probeSizeOf(base), {});
   const sizes = proxy === null ? [] : [...proxy.files];
   const ofProxy = sizes.reduce(
     (sum, [name, size]) => sum + (name.endsWith(".safetensors") ? size : 0),
