@@ -13,9 +13,9 @@ import { uniform } from "./statistics.ts";
 /**
  * CPU seconds of tuning one matrix with one worker, from its Hessian to the stored bytes. The
  * smallest of the repeats counts: other work on the machine only adds time. GF/s counts what every
- * implementation has to do at each width, 3 · rows · columns² (the sweep, the loss of plain rounding,
- * the gradients of descent). The hash covers the bytes of all widths, so that two versions of the
- * kernel can be compared.
+ * implementation has to do at each width, 3 · rows · columns²: the sweep, the loss of plain
+ * rounding, the gradients of descent. The hash covers the bytes of all widths, so that two versions
+ * of the kernel can be compared.
  *   node bench/tuning.ts [--matrices 2688x1856,1856x2688,768x2048] [--widths 4,5,6,8]
  *     [--repeats 3] [--sweeps 2]
  */

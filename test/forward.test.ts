@@ -10,6 +10,7 @@ import { tensor } from "../src/models/blocks.ts";
 import type { BlockContext, LinearOptions } from "../src/models/forward.ts";
 import { Ops } from "../src/models/ops.ts";
 import type { Routing } from "../src/models/routing.ts";
+import type { Input } from "../src/models/rows.ts";
 import { plainContext, runModel, type WeightSource } from "../src/models/run.ts";
 import { difference, openBase, readNpy, run, someIds } from "./support/forward-run.ts";
 import { byArchitecture, embedded, removeFolder, scratchFolder } from "./support/models.ts";
@@ -168,7 +169,7 @@ describe("a mixture of experts", () => {
     const plain = plainContext(model, layer, { length: 32 });
     const asked: { role: string; expert?: number; rows: number; near: number | undefined }[] = [];
     const pools: Matrix[] = [];
-    const note = (role: string, x: Matrix, options: LinearOptions = {}) => {
+    const note = (role: string, x: Input, options: LinearOptions = {}) => {
       const { expert, near } = options;
       asked.push({
         role,

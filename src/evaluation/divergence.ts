@@ -10,6 +10,7 @@ import {
   TextRider,
 } from "../models/rider.ts";
 import type { Routing } from "../models/routing.ts";
+import type { Rows } from "../models/rows.ts";
 import { type Model, openHead, type WeightSource } from "../models/run.ts";
 
 /** How a model differs from its base, by position, in the order of the rows. */
@@ -145,7 +146,8 @@ export async function divergences(
     const own = run.rider.own(model);
     const head = heads.get(own) ?? (await openHead(own));
     heads.set(own, head);
-    return { hidden: await run.rider.finish(model), head };
+    const range = (start: number, end: number) => run.rider.finish(model, start, end);
+    return { hidden: { rows: rows.ids.length, range }, head };
   };
   const reference = await finish(base);
   const models: Predictions[] = [];
@@ -201,7 +203,7 @@ export type Head = (hidden: Matrix) => Promise<Matrix>;
 
 /** Hidden states `[positions, hidden]` and the head that multiplies them. */
 export interface Predictions {
-  readonly hidden: Matrix;
+  readonly hidden: Matrix | Pick<Rows, "rows" | "range">;
   readonly head: Head;
 }
 
@@ -224,7 +226,8 @@ export async function compareHidden(
   const results = models.map(() => new Float64Array(new SharedArrayBuffer(32 * rows)));
   for (let start = 0; start < rows; start += positionsAtOnce) {
     const end = Math.min(rows, start + positionsAtOnce);
-    const logits = ({ hidden, head }: Predictions) => head(rowsOf(hidden, start, end));
+    const logits = async ({ hidden, head }: Predictions) =>
+      head(await ("data" in hidden ? rowsOf(hidden, start, end) : hidden.range(start, end)));
     const once = logits(base);
     for (const [i, model] of models.entries()) {
       const [ours, theirs] = await Promise.all([once, logits(model)]);

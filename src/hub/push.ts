@@ -20,9 +20,10 @@ interface Publication {
 }
 
 /**
- * Publishes a folder: hash the files, compare them with main, create the repository if it is
- * missing, upload the large files, commit everything at once, read main again and compare. Main
- * does not change before the commit. Nothing is sent if main has exactly these files already.
+ * Publishes a folder. Hashes the files, compares them with main, and creates the repository if it
+ * is missing. Uploads the large files, commits everything at once, then reads main again and
+ * compares. Main does not change before the commit. Nothing is sent if main has exactly these files
+ * already.
  */
 export async function push(transport: Transport, request: PushRequest): Promise<PushResult> {
   const target: Target = { id: checkRepositoryId(request.repository), right: "write" };

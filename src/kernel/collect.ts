@@ -6,36 +6,48 @@ import { runInNewContext } from "node:vm";
  * such buffers, and every thread that received one keeps it alive until it collects. Within seconds
  * that adds up to gigabytes. So each thread counts the shared memory that it handles and triggers
  * collections itself.
+ *
+ * A young collection takes a tenth of a millisecond. It frees buffers that did not survive two of
+ * them. A full one takes some 50 ms in a thread with much else in its heap, and frees all.
  */
-const bytesBetween = 128 << 20;
-/**
- * A full collection follows after this many young ones: it also frees buffers that survived them.
- */
-const youngBetween = 7;
+const [betweenYoung, betweenFull] = [64 << 20, 256 << 20];
+/** Bytes of a job after which a worker collects. Between two jobs it has nothing that survives. */
+const ofJob = 4 << 20;
 
 type Collector = (options?: { type: "minor" }) => void;
 
 let collector: Collector | undefined;
-let bytes = 0;
-let young = 0;
+let [sinceYoung, sinceFull] = [0, 0];
 
-/**
- * Counts shared memory that this thread created or received. Returns true when a collection is due.
- */
-export function countShared(more: number): boolean {
-  bytes += more;
-  return bytes > bytesBetween;
+/** Counts shared memory that this thread creates, and collects when it is due. */
+export function countShared(bytes: number): void {
+  sinceYoung += bytes;
+  sinceFull += bytes;
+  if (sinceFull > betweenFull) collectAll();
+  else if (sinceYoung > betweenYoung) collectYoung();
 }
 
-/** Frees the buffers that this thread no longer refers to. */
-export function collect(): void {
-  bytes = 0;
+/** Frees the buffers that this thread no longer refers to. For the end of a step of a walk. */
+export function collectShared(): void {
+  if (sinceFull > betweenYoung) collectAll();
+}
+
+/** Frees the buffers of a worker's last job. Called when nothing refers to it any more. */
+export function collectJob(bytes: number): void {
+  sinceYoung += bytes;
+  if (sinceYoung > ofJob) collectYoung();
+}
+
+/** Frees what this thread made lately and no longer refers to. */
+export function collectYoung(): void {
+  sinceYoung = 0;
   collector ??= findCollector();
-  if (young++ < youngBetween) {
-    collector({ type: "minor" });
-    return;
-  }
-  young = 0;
+  collector({ type: "minor" });
+}
+
+function collectAll(): void {
+  [sinceYoung, sinceFull] = [0, 0];
+  collector ??= findCollector();
   collector();
 }
 

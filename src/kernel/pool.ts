@@ -48,8 +48,7 @@ async function compile(bytes: Uint8Array<ArrayBuffer>): Promise<WebAssembly.Modu
       setFlagsFromString("--experimental-wasm-relaxed-simd");
     return await WebAssembly.compile(bytes);
   } catch (cause) {
-    const old = Number.parseInt(process.versions.node, 10) < 22;
-    throw old
+    throw Number.parseInt(process.versions.node, 10) < 20
       ? new OqeError(
           "KERNEL",
           `the kernel needs Node 20 or newer (relaxed SIMD), this is Node ${process.versions.node}`,

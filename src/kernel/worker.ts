@@ -1,6 +1,6 @@
 import { parentPort, workerData } from "node:worker_threads";
 import { instantiate } from "./arena.ts";
-import { bytesIn, collect, countShared } from "./collect.ts";
+import { bytesIn, collectJob } from "./collect.ts";
 import { type AnswerOf, type RoutineName, routineOf, type Task } from "./routines.ts";
 
 /**
@@ -13,6 +13,7 @@ function run<N extends RoutineName>({ name, job }: Task<N>): AnswerOf<N> {
 instantiate(workerData as WebAssembly.Module);
 parentPort!.on("message", (task: Task<RoutineName>) => {
   parentPort!.postMessage(run(task));
+  const bytes = bytesIn(task.job);
   // Wait until nothing refers to the task any more.
-  if (countShared(bytesIn(task.job))) setImmediate(collect);
+  setImmediate(() => collectJob(bytes));
 });

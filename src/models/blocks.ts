@@ -1,6 +1,7 @@
 import { inOrder } from "../kernel/in-order.ts";
 import {
   asWeight,
+  clear,
   type Matrix,
   newMatrix,
   rowsOf,
@@ -11,10 +12,11 @@ import type { Heads } from "../kernel/routines/attention.ts";
 import type { RouterRules } from "../kernel/routines/route.ts";
 import type { BlockContext, WalkContext } from "./forward.ts";
 import { visitorsOf } from "./routing.ts";
+import { cheapRows, madeRows, type Rows } from "./rows.ts";
 
 /*
- * Parts of blocks that several architectures share. x is `[tokens, hidden]` and normed. The caller
- * may change their results.
+ * Parts of blocks that several architectures share. x are rows `[tokens, hidden]`, normed. The
+ * caller may change their results.
  */
 
 /** Rows of the embedding table in memory at once. */
@@ -39,7 +41,34 @@ export async function embed(
 
 /** RMS norm by the weights of a role of kind norm. */
 export async function norm(at: WalkContext, role: string, x: Matrix, eps: number): Promise<Matrix> {
-  return at.ops.rmsNorm(x, await tensor(at, role), eps);
+  return (await normed(at, role, x, eps)).whole();
+}
+
+/** The same rows, made when they are asked for: x must not change meanwhile. */
+export async function normed(
+  at: WalkContext,
+  role: string,
+  x: Matrix,
+  eps: number,
+): Promise<NormedRows> {
+  const { ops } = at;
+  const factors = await tensor(at, role);
+  const rows = cheapRows({
+    ...{ rows: x.rows, columns: x.columns },
+    make: (start, end, y) => ops.rmsNorm(rowsOf(x, start, end), factors, eps, y),
+  });
+  const gather = async (numbers: Uint32Array<SharedArrayBuffer>) => {
+    const some = await ops.gather(x, numbers);
+    await ops.rmsNorm(some, factors, eps, some);
+    return some;
+  };
+  return { ...rows, gather };
+}
+
+/** Normed hidden states. All matrices are in memory of their own. */
+export interface NormedRows extends Rows {
+  /** Rows by number. */
+  gather(numbers: Uint32Array<SharedArrayBuffer>): Promise<Matrix>;
 }
 
 /** An unquantized tensor that every config has. Throws TypeError where the table lacks the role. */
@@ -53,7 +82,7 @@ export async function tensor(
 }
 
 /** Causal self-attention with its projections: roles `attention.{q,k,v,o}`. */
-export async function attention(at: BlockContext, x: Matrix, heads: Heads): Promise<Matrix> {
+export async function attention(at: BlockContext, x: Rows, heads: Heads): Promise<Matrix> {
   const { ops, sequenceLength } = at;
   const roles = ["attention.q", "attention.k", "attention.v"] as const;
   const weights: Weight[] = [];
@@ -61,7 +90,7 @@ export async function attention(at: BlockContext, x: Matrix, heads: Heads): Prom
   const biases = await Promise.all(roles.map((role) => at.unquantized(`${role}.bias`)));
   const y = newMatrix(x.rows, heads.queries * heads.valueSize);
   await ops.inBatches(x.rows, sequenceLength, async (start, end) => {
-    const rows = rowsOf(x, start, end);
+    const rows = await x.range(start, end);
     const project = (i: number) => ops.linear(rows, weights[i]!, biases[i]!);
     const [q, k, v] = await Promise.all([project(0), project(1), project(2)]);
     await ops.attention({ q, k, v, length: sequenceLength, heads, y: rowsOf(y, start, end) });
@@ -70,21 +99,72 @@ export async function attention(at: BlockContext, x: Matrix, heads: Heads): Prom
 }
 
 /** down · relu(up · x)²: roles `<name>.{up,down}`. */
-export async function squaredMlp(at: BlockContext, name: string, x: Matrix): Promise<Matrix> {
-  const h = await at.ops.reluSquared(await at.linear(`${name}.up`, x));
-  return at.linear(`${name}.down`, h);
+export async function squaredMlp(at: BlockContext, name: string, x: Rows): Promise<Matrix> {
+  return multiply(at, `${name}.down`, await squaredHidden(at, name, x));
+}
+
+/** The same, added to y. */
+export async function addSquaredMlp(
+  at: BlockContext,
+  name: string,
+  x: Rows,
+  y: Matrix,
+): Promise<void> {
+  const { ops, sequenceLength } = at;
+  const { columns, make } = await product(at, `${name}.down`, await squaredHidden(at, name, x));
+  await ops.inBatches(y.rows, sequenceLength, async (start, end) => {
+    const some = newMatrix(end - start, columns);
+    await make(start, end, some);
+    await ops.add(rowsOf(y, start, end), some);
+  });
+}
+
+async function squaredHidden(at: BlockContext, name: string, x: Rows): Promise<Rows> {
+  const up = await product(at, `${name}.up`, x);
+  const make: Product["make"] = async (start, end, y) => {
+    await up.make(start, end, y);
+    await at.ops.reluSquared(y);
+  };
+  return madeRows(at.ops, at.sequenceLength, { ...up, make });
 }
 
 /** down · (SiLU(gate · x) · (up · x)): roles `<name>.{gate,up,down}`. */
-export async function gatedMlp(at: BlockContext, name: string, x: Matrix): Promise<Matrix> {
-  const { ops } = at;
-  const h = await at.linear(`${name}.gate`, x);
-  const up = await at.weight(`${name}.up`, x);
-  const bias = await at.unquantized(`${name}.up.bias`);
-  await ops.inBatches(x.rows, at.sequenceLength, async (start, end) => {
-    await ops.swiglu(rowsOf(h, start, end), await ops.linear(rowsOf(x, start, end), up, bias));
-  });
-  return at.linear(`${name}.down`, h);
+export async function gatedMlp(at: BlockContext, name: string, x: Rows): Promise<Matrix> {
+  const { ops, sequenceLength } = at;
+  const gate = await product(at, `${name}.gate`, x);
+  const up = await product(at, `${name}.up`, x);
+  const make: Product["make"] = async (start, end, y) => {
+    const by = newMatrix(end - start, up.columns);
+    await Promise.all([gate.make(start, end, y), up.make(start, end, by)]);
+    await ops.swiglu(y, by);
+  };
+  return multiply(at, `${name}.down`, madeRows(ops, sequenceLength, { ...gate, make }));
+}
+
+async function multiply(at: BlockContext, role: string, x: Rows): Promise<Matrix> {
+  const { rows, columns, make } = await product(at, role, x);
+  const y = newMatrix(rows, columns);
+  await at.ops.inBatches(rows, at.sequenceLength, (start, end) =>
+    make(start, end, rowsOf(y, start, end)),
+  );
+  return y;
+}
+
+/** `x · Wᵀ + bias` of a role, `[rows, columns]`, made some rows at a time. */
+interface Product {
+  readonly rows: number;
+  readonly columns: number;
+  readonly make: (start: number, end: number, y: Matrix) => Promise<void>;
+}
+
+async function product(at: BlockContext, role: string, x: Rows): Promise<Product> {
+  const weight = await at.weight(role, x);
+  const bias = await at.unquantized(`${role}.bias`);
+  return {
+    ...{ rows: x.rows, columns: weight.rows },
+    make: async (start, end, y) =>
+      at.ops.linearInto(await x.range(start, end), weight, bias, { y, left: 0 }),
+  };
 }
 
 /**
@@ -94,13 +174,10 @@ export async function gatedMlp(at: BlockContext, name: string, x: Matrix): Promi
 export type Expert = (expert: number, rows: Matrix, near: Matrix | undefined) => Promise<Matrix>;
 
 export interface Mixture {
-  /** `[tokens, hidden]`: input of the router. */
-  readonly routed: Matrix;
-  /**
-   * `[tokens, in]`: input of the experts. Differs from `routed` where they work in a narrower
-   * space.
-   */
-  readonly x: Matrix;
+  /** `[tokens, hidden]`: input of the router, and of the experts unless they have `narrow`. */
+  readonly routed: NormedRows;
+  /** `[tokens, in]`: input of experts that work in a narrower space. */
+  readonly narrow?: Matrix;
   readonly rules: RouterRules;
   readonly expert: Expert;
 }
@@ -111,15 +188,19 @@ export interface Mixture {
  */
 export async function mixture(
   at: BlockContext,
-  { routed, x, rules, expert }: Mixture,
+  { routed, narrow, rules, expert }: Mixture,
 ): Promise<Matrix> {
   const { ops } = at;
-  const visitors = visitorsOf(await routes(at, routed, rules));
-  await at.pool("experts.in", x);
-  const y = newMatrix(x.rows, x.columns);
+  const all = await routed.whole();
+  const visitors = visitorsOf(await routes(at, all, rules));
+  await at.pool("experts.in", narrow ?? all);
+  const gather = (tokens: Uint32Array<SharedArrayBuffer>) =>
+    narrow === undefined ? routed.gather(tokens) : ops.gather(narrow, tokens);
+  // The rows of all tokens are large, and were needed for the router and the pool alone.
+  const y = narrow === undefined ? clear(all) : newMatrix(narrow.rows, narrow.columns);
   const tasks = visitors.map(({ tokens, weights, near }, e) => async () => {
-    const rows = await ops.gather(x, tokens);
-    const out = await expert(e, rows, at.wantsNear(e) ? await ops.gather(x, near) : undefined);
+    const rows = await gather(tokens);
+    const out = await expert(e, rows, at.wantsNear(e) ? await gather(near) : undefined);
     return { tokens, weights, out };
   });
   for await (const { tokens, weights, out } of inOrder(tasks, ops.kernel.workers + 1)) {

@@ -3,6 +3,7 @@ import type { Matrix, Weight } from "../kernel/matrix.ts";
 import type { LayerKind } from "./layer-kind.ts";
 import type { Ops } from "./ops.ts";
 import type { Routing } from "./routing.ts";
+import type { Input } from "./rows.ts";
 
 /** Selects one of a role's weights, and gives more facts about its input. */
 export interface LinearOptions {
@@ -29,11 +30,11 @@ export interface WalkContext {
   unquantized(role: string): Promise<Float32Array<SharedArrayBuffer> | null>;
   /**
    * The weight of a quantizable role, for products that are made in batches. The caller adds the
-   * bias. `x [tokens, in]` has all rows that will be multiplied with it: tuning makes the Hessian
-   * of the role's `fedBy` from it, once for all roles that share it. An expert without tokens is
+   * bias. `x [tokens, in]` are all rows that will be multiplied with it: tuning makes the Hessian
+   * of the role's `fedBy` from them, once for all roles that share it. An expert without tokens is
    * asked for with a matrix of no rows.
    */
-  weight(role: string, x: Matrix, options?: LinearOptions): Promise<Weight>;
+  weight(role: string, x: Input, options?: LinearOptions): Promise<Weight>;
   /** `x · Wᵀ + bias`. The bias is the role `<role>.bias`, if there is one. */
   linear(role: string, x: Matrix, options?: LinearOptions): Promise<Matrix>;
   /** Rows `[start, end)` of a table that is looked up: the embeddings. */
@@ -46,10 +47,13 @@ export interface BlockContext extends WalkContext {
   readonly kind: LayerKind;
   /**
    * Gives the input of all experts, for the pooled Hessian of `fedBy`. Called with all tokens,
-   * before any expert's `weight`.
+   * before any expert's `weight`. The memory of x is reused afterwards.
    */
   pool(fedBy: string, x: Matrix): Promise<void>;
-  /** The gate `[routed, hidden]` of a router. `x [tokens, hidden]` is the router's whole input. */
+  /**
+   * The gate `[routed, hidden]` of a router. `x [tokens, hidden]` is the router's whole input; its
+   * memory is reused afterwards.
+   */
   router(role: string, x: Matrix): Promise<Float32Array<SharedArrayBuffer>>;
   /**
    * Gets the router's choice and returns the choice to follow. If it returns another one, the model

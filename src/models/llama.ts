@@ -2,7 +2,7 @@ import type { ModelConfig } from "../checkpoint/model-config.ts";
 import type { Matrix } from "../kernel/matrix.ts";
 import { type Heads, plainHeads } from "../kernel/routines/attention.ts";
 import type { Architecture } from "./architecture.ts";
-import { attention, embed, gatedMlp, norm, tensor } from "./blocks.ts";
+import { attention, embed, gatedMlp, type NormedRows, norm, normed, tensor } from "./blocks.ts";
 import {
   divides,
   flag,
@@ -18,6 +18,7 @@ import type { BlockContext, Forward } from "./forward.ts";
 import type { LayerKind } from "./layer-kind.ts";
 import { biasesOf, rolesUnder } from "./roles.ts";
 import { ropeOf } from "./rope.ts";
+import type { Rows } from "./rows.ts";
 import type { WindowRule } from "./sliding-window.ts";
 
 const hidden = (c: ModelConfig) => integer(c, "hidden_size");
@@ -85,6 +86,8 @@ export const llama: Architecture = {
   experts: () => null,
   dropped: (name, c) =>
     name.endsWith(".rotary_emb.inv_freq") || (tied(c) && name === "lm_head.weight"),
+  tokenizerClass: null,
+  countsAsMoe: false,
   mlxConfig: (c) => c,
   configReasons: {},
   forward: transformerForward({}),
@@ -95,7 +98,7 @@ interface Variation {
   /** Default: attention sees the whole past. */
   readonly window?: WindowRule;
   /** The MLP of a block. Default: SwiGLU. */
-  readonly mlp?: (at: BlockContext, x: Matrix) => Promise<Matrix>;
+  readonly mlp?: (at: BlockContext, x: NormedRows) => Promise<Matrix>;
 }
 
 /**
@@ -109,22 +112,22 @@ export function transformerForward({ window = () => null, mlp = swiglu }: Variat
     },
     embed: (at, ids) => embed(at, ids, vocabulary(at.config), hidden(at.config)),
     async block(at, x) {
-      const n = await norm(at, "norm.attention", x, eps(at.config));
+      const n = await normed(at, "norm.attention", x, eps(at.config));
       const y = await attend(at, n, window(at.config, at.layer));
       await at.ops.add(y, x);
-      return at.ops.add(y, await mlp(at, await norm(at, "norm.mlp", y, eps(at.config))));
+      return at.ops.add(y, await mlp(at, await normed(at, "norm.mlp", y, eps(at.config))));
     },
     finish: (at, x) => norm(at, "final_norm", x, eps(at.config)),
   };
 }
 
 /** The MLP of a dense block. */
-export function swiglu(at: BlockContext, x: Matrix): Promise<Matrix> {
+export function swiglu(at: BlockContext, x: Rows): Promise<Matrix> {
   return gatedMlp(at, "mlp", x);
 }
 
 /** Causal attention with rotary positions, and norms of each head where the model has them. */
-async function attend(at: BlockContext, x: Matrix, window: number | null): Promise<Matrix> {
+async function attend(at: BlockContext, x: Rows, window: number | null): Promise<Matrix> {
   const { config: c, ops, sequenceLength } = at;
   const size = headSize(c);
   const { base, scaling } = ropeOf(c, sequenceLength);

@@ -3,9 +3,21 @@ import { type Matrix, newMatrix, rowsOf, sharedFloats } from "../kernel/matrix.t
 import { plainHeads } from "../kernel/routines/attention.ts";
 import type { Mixer } from "../kernel/routines/mamba.ts";
 import type { RouterRules } from "../kernel/routines/route.ts";
-import { attention, type Expert, embed, mixture, norm, squaredMlp, tensor } from "./blocks.ts";
+import {
+  addSquaredMlp,
+  attention,
+  type Expert,
+  embed,
+  mixture,
+  type NormedRows,
+  norm,
+  normed,
+  squaredMlp,
+  tensor,
+} from "./blocks.ts";
 import { divides, flag, has, headSize, integer, number } from "./config-fields.ts";
 import type { BlockContext, Forward } from "./forward.ts";
+import type { Rows } from "./rows.ts";
 
 /** Largest step. Softplus never reaches it; every JSON reader knows it, unlike Infinity. */
 const endlessStep = 1e6;
@@ -20,7 +32,7 @@ const queries = (c: ModelConfig) => integer(c, "num_attention_heads");
 const keys = (c: ModelConfig) => integer(c, "num_key_value_heads");
 
 /** Mamba-2: x -> in_proj -> convolution, recurrence, gate, norm -> out_proj. */
-async function mamba(at: BlockContext, x: Matrix): Promise<Matrix> {
+async function mamba(at: BlockContext, x: Rows): Promise<Matrix> {
   const { ops, sequenceLength } = at;
   const mixer = await mixerOf(at);
   const weight = await at.weight("mamba.in", x);
@@ -28,7 +40,7 @@ async function mamba(at: BlockContext, x: Matrix): Promise<Matrix> {
   const y = newMatrix(x.rows, mixer.heads * mixer.head);
   await ops.inBatches(x.rows, sequenceLength, async (start, end) => {
     // [batch, gate I | x I, B GN, C GN | step H]
-    const z = await ops.linear(rowsOf(x, start, end), weight, bias);
+    const z = await ops.linear(await x.range(start, end), weight, bias);
     await ops.mamba(z, sequenceLength, mixer, rowsOf(y, start, end));
   });
   return at.linear("mamba.out", y);
@@ -59,10 +71,10 @@ async function mixerOf(at: BlockContext): Promise<Mixer> {
 /**
  * Routed experts, in a narrower space if the config has one, and one shared expert for all tokens.
  */
-async function moe(at: BlockContext, x: Matrix): Promise<Matrix> {
+async function moe(at: BlockContext, x: NormedRows): Promise<Matrix> {
   const { ops, config: c } = at;
   const narrow = has(c, "moe_latent_size");
-  const entering = narrow ? await at.linear("latent.in", x) : x;
+  const entering = narrow ? { narrow: await at.linear("latent.in", await x.whole()) } : {};
   const own: Expert = async (expert, rows, near) => {
     const up = await at.weight("experts.up", rows, { expert });
     const h = await ops.reluSquared(await ops.linear(rows, up)); // [visits, F]
@@ -73,9 +85,10 @@ async function moe(at: BlockContext, x: Matrix): Promise<Matrix> {
     });
   };
   const rules = await rulesOf(at);
-  const mixed = await mixture(at, { routed: x, x: entering, rules, expert: own });
+  const mixed = await mixture(at, { routed: x, ...entering, rules, expert: own });
   const y = narrow ? await at.linear("latent.out", mixed) : mixed;
-  return has(c, "n_shared_experts") ? ops.add(y, await squaredMlp(at, "shared", x)) : y;
+  if (has(c, "n_shared_experts")) await addSquaredMlp(at, "shared", x, y);
+  return y;
 }
 
 async function rulesOf(at: BlockContext): Promise<RouterRules> {
@@ -95,7 +108,7 @@ async function rulesOf(at: BlockContext): Promise<RouterRules> {
 }
 
 /** Attention without a rotary embedding: the order of the tokens comes from the Mamba blocks. */
-function attend(at: BlockContext, x: Matrix): Promise<Matrix> {
+function attend(at: BlockContext, x: Rows): Promise<Matrix> {
   const { config: c } = at;
   return attention(at, x, {
     queries: queries(c),
@@ -107,7 +120,7 @@ function attend(at: BlockContext, x: Matrix): Promise<Matrix> {
 }
 
 /** The one part that a block has: a mixer or an MLP. */
-function part(at: BlockContext, x: Matrix): Promise<Matrix> {
+function part(at: BlockContext, x: NormedRows): Promise<Matrix> {
   const { mixer, mlp } = at.kind;
   if (mixer !== null) return mixer === "mamba" ? mamba(at, x) : attend(at, x);
   return mlp === "moe" ? moe(at, x) : squaredMlp(at, "mlp", x);
@@ -124,7 +137,7 @@ export const nemotronHForward: Forward = {
   embed: (at, ids) =>
     embed(at, ids, integer(at.config, "vocab_size"), integer(at.config, "hidden_size")),
   async block(at, x) {
-    const y = await part(at, await norm(at, "norm", x, eps(at.config)));
+    const y = await part(at, await normed(at, "norm", x, eps(at.config)));
     return at.ops.add(y, x);
   },
   finish: (at, x) => norm(at, "final_norm", x, eps(at.config)),

@@ -7,6 +7,7 @@ import {
   sharedFloats,
   sharedIntegers,
   type Weight,
+  weightRows,
 } from "../kernel/matrix.ts";
 import type { AttentionJob } from "../kernel/routines/attention.ts";
 import type { Mixer } from "../kernel/routines/mamba.ts";
@@ -20,8 +21,6 @@ type Floats = Float32Array<SharedArrayBuffer>;
 const productRows = 512;
 /** Rows in one job of an operation that costs little for each element. */
 const lightRows = 2048;
-/** Tokens whose widest activations are in memory at once, in whole sequences. */
-const batchTokens = 4096;
 
 /**
  * The operations of a forward pass over matrices of any size, cut into jobs for the kernel. A job
@@ -41,7 +40,31 @@ export class Ops {
     return y;
   }
 
+  /**
+   * The same for a weight with many rows, such as a head. They are shared by the workers: for few
+   * rows of x, preparing the weight costs as much as the products.
+   */
+  async linearByOutputs(x: Matrix, weight: Weight, bias: Floats | null = null): Promise<Matrix> {
+    const y = newMatrix(x.rows, weight.rows);
+    await this.outputsInto(x, weight, bias, { y, left: 0 });
+    return y;
+  }
+
   /** The same, into columns `[left, left + out)` of y. */
+  outputsInto(
+    x: Matrix,
+    weight: Weight,
+    bias: Floats | null,
+    { y, left }: { readonly y: Matrix; readonly left: number },
+  ): Promise<void> {
+    return this.shareOut(weight.rows, async (start, end) => {
+      const part = { weight: weightRows(weight, start, end), left: left + start };
+      const own = bias === null ? null : bias.subarray(start, end);
+      await this.kernel.run("linear", { x, rows: null, bias: own, y, ...part });
+    });
+  }
+
+  /** As `linear`, into columns `[left, left + out)` of y. */
   async linearInto(
     x: Matrix,
     weight: Weight,
@@ -54,9 +77,8 @@ export class Ops {
     });
   }
 
-  /** `x · weight / √(mean of x² + eps)` by row. */
-  async rmsNorm(x: Matrix, weight: Floats, eps: number): Promise<Matrix> {
-    const y = newMatrix(x.rows, x.columns);
+  /** `x · weight / √(mean of x² + eps)` by row, into y, which may be x. */
+  async rmsNorm(x: Matrix, weight: Floats, eps: number, y: Matrix): Promise<void> {
     await eachPiece(x.rows, lightRows, (start, end) => {
       return this.kernel.run("rmsNorm", {
         x: rowsOf(x, start, end),
@@ -65,7 +87,6 @@ export class Ops {
         y: rowsOf(y, start, end),
       });
     });
-    return y;
   }
 
   /** max(x, 0)², in place. Gives x. */
@@ -240,13 +261,24 @@ export class Ops {
     length: number,
     visit: (start: number, end: number) => Promise<void>,
   ): Promise<void> {
-    const step = Math.max(1, Math.floor(batchTokens / length)) * length;
+    const step = Math.max(1, Math.floor(batchTokens(this.kernel) / length)) * length;
     const starts = Array.from({ length: Math.ceil(tokens / step) }, (_, i) => i * step);
     const tasks = starts.map((start) => () => visit(start, Math.min(tokens, start + step)));
-    // One batch has jobs for eight workers. One more batch keeps the workers busy while it ends.
-    const atOnce = Math.ceil(this.kernel.workers / 8) + 1;
-    for await (const _ of inOrder(tasks, atOnce));
+    for await (const _ of inOrder(tasks, batchesAtOnce(this.kernel)));
   }
+}
+
+/** Most workers that one batch has jobs for. */
+const mostSharing = 8;
+
+/** Tokens of a batch: a product for each worker. */
+export function batchTokens({ workers }: Pick<Kernel, "workers">): number {
+  return productRows * Math.min(workers, mostSharing);
+}
+
+/** Batches in progress: one more than there are jobs for keeps the workers busy while one ends. */
+export function batchesAtOnce({ workers }: Pick<Kernel, "workers">): number {
+  return Math.ceil(workers / mostSharing) + 1;
 }
 
 /** Visits `[start, end)` of `count`, `size` at a time, all at once. */

@@ -3,7 +3,7 @@ import { OqeError } from "../ground/errors.ts";
 import type { Matrix } from "../kernel/matrix.ts";
 import type { RouterRules } from "../kernel/routines/route.ts";
 import type { Architecture } from "./architecture.ts";
-import { type Expert, mixture } from "./blocks.ts";
+import { type Expert, mixture, type NormedRows } from "./blocks.ts";
 import { flag, has, integer } from "./config-fields.ts";
 import type { Folded } from "./fold.ts";
 import { evenHeadSize, foldTransformer, windowDefaults } from "./fold-transformer.ts";
@@ -78,6 +78,7 @@ export const qwen3Moe: Architecture = {
   ...qwen3,
   modelType: "qwen3_moe",
   label: "Qwen3 MoE",
+  countsAsMoe: true,
   fold: (raw) => refuseScaling(fold(raw)),
   layers,
   roles: ({ mlp }) => [...attentionRoles, ...headNorms, ...(mlp === "moe" ? moeRoles : mlpRoles)],
@@ -92,7 +93,7 @@ export const qwen3Moe: Architecture = {
 };
 
 /** Σ over each token's experts of weight · SwiGLU(x). */
-function moe(at: BlockContext, x: Matrix): Promise<Matrix> {
+function moe(at: BlockContext, x: NormedRows): Promise<Matrix> {
   const { ops, config: c } = at;
   const rules: RouterRules = {
     score: "softmax",
@@ -114,7 +115,7 @@ function moe(at: BlockContext, x: Matrix): Promise<Matrix> {
     if (near === undefined) return at.linear("experts.down", h, { expert });
     return at.linear("experts.down", h, { expert, near: await hidden(near) });
   };
-  return mixture(at, { routed: x, x, rules, expert });
+  return mixture(at, { routed: x, rules, expert });
 }
 
 /**

@@ -1,3 +1,4 @@
+import { collectShared } from "../kernel/collect.ts";
 import { copyMatrix, type Matrix, rowsOf } from "../kernel/matrix.ts";
 import type { LayerKind } from "./layer-kind.ts";
 import {
@@ -26,30 +27,50 @@ export interface Rider {
   pass(model: Model, place: BlockPlace): Promise<void>;
 }
 
-/** Keeps hidden states between two blocks. The result gives them back, once. */
-export type KeepStates = (x: Matrix) => Promise<() => Promise<Matrix>>;
+/** Hidden states that are kept. */
+export interface KeptStates {
+  /** Gives them back, once. */
+  take(): Promise<Matrix>;
+  /** Rows `[start, end)`, as often as they are asked for. */
+  range(start: number, end: number): Promise<Matrix>;
+}
+
+/** Keeps hidden states between two blocks. */
+export type KeepStates = (x: Matrix) => Promise<KeptStates>;
 
 /** Keeps hidden states in memory. */
-export const keepInMemory: KeepStates = async (x) => async () => x;
+export const keepInMemory: KeepStates = async (x) => ({
+  take: async () => x,
+  range: async (start, end) => rowsOf(x, start, end),
+});
 
 /** The hidden states of a rider between two blocks. */
 export class HeldStates {
   readonly #keep: KeepStates;
-  #back: (() => Promise<Matrix>) | null = null;
+  #kept: KeptStates | null = null;
 
   constructor(keep: KeepStates = keepInMemory) {
     this.#keep = keep;
   }
 
   async keep(x: Matrix): Promise<void> {
-    this.#back = await this.#keep(x);
+    this.#kept = await this.#keep(x);
   }
 
   async take(): Promise<Matrix> {
-    const back = this.#back;
-    this.#back = null;
-    if (back === null) throw new TypeError("this rider has no hidden states");
-    return back();
+    const states = this.#own();
+    this.#kept = null;
+    return states.take();
+  }
+
+  /** Rows `[start, end)`. The rider still has them. */
+  async range(start: number, end: number): Promise<Matrix> {
+    return this.#own().range(start, end);
+  }
+
+  #own(): KeptStates {
+    if (this.#kept === null) throw new TypeError("this rider has no hidden states");
+    return this.#kept;
   }
 }
 
@@ -100,10 +121,10 @@ export class TextRider implements Rider {
     return x;
   }
 
-  /** Input of the head, `[tokens, hidden]`. The rider has no states afterwards. */
-  async finish(model: Model): Promise<Matrix> {
+  /** Rows `[start, end)` of the head's input, `[end - start, hidden]`, after the last block. */
+  async finish(model: Model, start: number, end: number): Promise<Matrix> {
     const context = plainContext(this.own(model), null, this.#options);
-    return model.architecture.forward.finish(context, await this.#states.take());
+    return model.architecture.forward.finish(context, await this.#states.range(start, end));
   }
 
   /** The model with the rider's own weights. */
@@ -159,6 +180,7 @@ async function share(
     try {
       await ride(rider, { ...model, weights: shared.of(i) });
       shared.leave(i);
+      collectShared(); // of its states and activations, before those of the next
     } catch (error) {
       shared.fail(error);
       throw error;

@@ -89,7 +89,7 @@ export async function openHead({
   const [vocabulary, hidden] = [integer(config, "vocab_size"), integer(config, "hidden_size")];
   if (vocabulary * hidden <= mostOfHead) {
     const weight = await weights.matrix(null, role);
-    return (x) => ops.linear(x, weight, bias);
+    return (x) => ops.linearByOutputs(x, weight, bias);
   }
   const rows = Math.ceil(mostOfHead / hidden);
   return async (x) => {
@@ -97,7 +97,7 @@ export async function openHead({
     for (let left = 0; left < vocabulary; left += rows) {
       const range = [left, Math.min(vocabulary, left + rows)] as const;
       const weight = await weights.matrix(null, role, undefined, range);
-      await ops.linearInto(x, weight, bias === null ? null : bias.subarray(...range), { y, left });
+      await ops.outputsInto(x, weight, bias && bias.subarray(...range), { y, left });
     }
     return y;
   };

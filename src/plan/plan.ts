@@ -137,7 +137,7 @@ function planRules({ tier, sizes, input }: Task): Width[] {
   requireLeast(tier, sizes);
   return planByRules(tier, sizes.quantizable, {
     storage: input.storage,
-    namedMoe: "num_experts" in input.config || "num_local_experts" in input.config,
+    countsAsMoe: input.architecture.countsAsMoe,
     scores: input.scores ?? Array<number>(layerKinds(input).length).fill(0),
   });
 }

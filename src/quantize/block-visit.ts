@@ -2,6 +2,7 @@ import type { Matrix, Weight } from "../kernel/matrix.ts";
 import type { PlannedTensor } from "../models/architecture.ts";
 import type { BlockContext } from "../models/forward.ts";
 import type { LayerKind } from "../models/layer-kind.ts";
+import type { Input } from "../models/rows.ts";
 import { blockContext, type Model, type RunOptions } from "../models/run.ts";
 import type { Hessian } from "./hessian.ts";
 import { type HessianWatch, InputHessians } from "./input-hessians.ts";
@@ -15,7 +16,7 @@ export interface VisitedMatrix {
   /** The model's own matrix. */
   readonly weight: Weight;
   /** All rows that it multiplies: `[tokens, in]`. */
-  readonly x: Matrix;
+  readonly x: Input;
   /** The Hessian of `x`, valid until the visit is over. */
   readonly hessian: Hessian;
 }

@@ -10,7 +10,7 @@ import {
 import type { Ops } from "../models/ops.ts";
 
 /** Positions whose logits are in memory at once. */
-const positionsAtOnce = 512;
+const positionsAtOnce = 256;
 /** Positions used to find where a token is likely. They are enough to distinguish contexts. */
 const contextPositions = 8192;
 /** Directions that contexts are compared in. Random signs preserve angles (Achlioptas 2003). */
@@ -43,7 +43,10 @@ export async function groupRows(
   for (let start = 0; start < sample.length; start += positionsAtOnce) {
     const end = Math.min(sample.length, start + positionsAtOnce);
     const some = await ops.gather(x, sample.subarray(start, end));
-    const [logits, z] = await Promise.all([ops.linear(some, head), ops.linear(some, signs)]);
+    const [logits, z] = await Promise.all([
+      ops.linearByOutputs(some, head),
+      ops.linear(some, signs),
+    ]);
     await ops.kernel.run("contexts", { logits, z, contexts });
   }
   await ops.kernel.run("cluster", { points: contexts, groups: count, rounds, labels });
@@ -68,7 +71,7 @@ export async function fisherWeights(
   const fisher = newMatrix(x.rows, count);
   for (let start = 0; start < x.rows; start += positionsAtOnce) {
     const end = Math.min(x.rows, start + positionsAtOnce);
-    const logits = await ops.linear(rowsOf(x, start, end), head);
+    const logits = await ops.linearByOutputs(rowsOf(x, start, end), head);
     await ops.shareOut(end - start, (from, to) =>
       ops.kernel.run("fisherWeights", {
         logits: rowsOf(logits, from, to),

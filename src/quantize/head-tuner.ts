@@ -1,5 +1,6 @@
 import { bytesPerElement } from "../kernel/dtype.ts";
-import { type Matrix, newMatrix, sharedBytes, type Weight } from "../kernel/matrix.ts";
+import type { Kernel } from "../kernel/kernel-types.ts";
+import { type Matrix, newMatrix, rowsOf, sharedBytes, type Weight } from "../kernel/matrix.ts";
 import type { Width } from "../kernel/width.ts";
 import { fisherWeights, groupRows, type HeadGroups } from "./head-groups.ts";
 import {
@@ -20,7 +21,7 @@ import type { TuningTools } from "./tuning-tools.ts";
 const rowsPerGroup = 64;
 
 export interface HeadResult {
-  /** One whole matrix for each width that is wanted. */
+  /** One whole matrix for each width that is wanted; without codes if these were written. */
   readonly parts: readonly TunedRows[];
   readonly sums: readonly TunedSums[];
   /** The most damped Hessian of all groups, for the record. */
@@ -34,6 +35,11 @@ export interface HeadOptions {
   readonly stored?: readonly Width[];
   /** Of a head that is also the embeddings: how its rows are read when they are looked up. */
   readonly lookup?: Lookup | null;
+  /**
+   * Receives the codes of some rows, without scales and biases, as soon as they are found. Default:
+   * the result has them.
+   */
+  readonly writeCodes?: (part: TunedRows) => Promise<void>;
 }
 
 /**
@@ -55,9 +61,12 @@ export interface HeadInputs {
   readonly fisher: Matrix;
   /** The rows of `x`, weighed with the sum of all groups' weights. */
   readonly all: Gram;
-  /** Memory for the weighed rows of one group. */
+  /** Memory for some weighed rows. */
   readonly workspace: Matrix;
 }
+
+/** Rows that are weighed at once: whole slabs of a sum of products, so that no sum changes. */
+const weighedRows = 4096;
 
 /**
  * Tunes a head `[vocabulary, hidden]` on its input, `x [positions, hidden]`.
@@ -90,23 +99,43 @@ export async function openHeadInputs(
   const groups = await groupRows(ops, head, x, count);
   const fisher = await fisherWeights(ops, head, x, groups);
   const all = newGram(hessianBuffers, x.columns);
-  const workspace = newMatrix(x.rows, x.columns);
-  await kernel.run("weigh", { x, weights: fisher, kind: null, y: workspace });
-  await collect(kernel, all, workspace);
+  const workspace = newMatrix(Math.min(weighedRows, x.rows), x.columns);
+  await addWeighed(kernel, all, { x, fisher, workspace }, null);
   return { head, x, groups, fisher, all, workspace };
+}
+
+/** Adds the rows to a Gram matrix, each with its weight. Returns the sums of weights and squares. */
+async function addWeighed(
+  kernel: Kernel,
+  gram: Gram,
+  { x, fisher, workspace }: Pick<HeadInputs, "x" | "fisher" | "workspace">,
+  kind: number | null,
+): Promise<{ readonly sum: number; readonly squares: number }> {
+  let before = { sum: 0, squares: 0 };
+  for (let start = 0; start < x.rows; start += weighedRows) {
+    const end = Math.min(x.rows, start + weighedRows);
+    const y = rowsOf(workspace, 0, end - start);
+    const weights = rowsOf(fisher, start, end);
+    before = await kernel.run("weigh", { x: rowsOf(x, start, end), weights, kind, y, before });
+    await collect(kernel, gram, y);
+  }
+  return before;
 }
 
 /** Tunes every group of rows with its Hessian. */
 export async function tuneGroups(
   tools: TuningTools,
   inputs: HeadInputs,
-  { widths, stored = widths, lookup = null }: HeadOptions,
+  { widths, stored = widths, lookup = null, writeCodes }: HeadOptions,
 ): Promise<HeadResult> {
   const { settings, storage: store } = tools;
   const { head, groups } = inputs;
   const { rows, columns } = head;
   const all = await mixed(tools, inputs.all, lookup);
-  const parts = stored.map((width) => newTunedRows(width, { rows, columns, store }));
+  const parts = stored.map((width) => {
+    const part = newTunedRows(width, { rows, columns, store });
+    return writeCodes === undefined ? part : { ...part, words: none };
+  });
   const total = widths.map(noSums);
   let worst: Hessian | null = null;
   for (let group = 0; group < groups.count; group++) {
@@ -120,7 +149,9 @@ export async function tuneGroups(
       alone: true,
       write: async (part) => {
         const whole = parts[stored.indexOf(part.width)];
-        if (whole !== undefined) scatter(part, whole, members);
+        if (whole === undefined) return;
+        scatter(part, whole, members);
+        if (writeCodes !== undefined) await writeScattered(part, members, writeCodes);
       },
     });
     for (const [i, sum] of sums.entries()) addSums(total[i]!, sum);
@@ -133,13 +164,12 @@ export async function tuneGroups(
 
 async function groupHessian(
   tools: TuningTools,
-  { x, fisher, all, workspace: y }: HeadInputs,
-  { group: kind, lookup }: { readonly group: number; readonly lookup: Lookup | null },
+  { all, ...inputs }: HeadInputs,
+  { group, lookup }: { readonly group: number; readonly lookup: Lookup | null },
 ): Promise<Hessian> {
   const { kernel, settings, hessianBuffers } = tools;
-  const { sum, squares } = await kernel.run("weigh", { x, weights: fisher, kind, y });
-  const gram = newGram(hessianBuffers, x.columns);
-  await collect(kernel, gram, y);
+  const gram = newGram(hessianBuffers, inputs.x.columns);
+  const { sum, squares } = await addWeighed(kernel, gram, inputs, group);
   const own = await mixed(tools, gram, lookup);
   // The effective sample size: as many tokens of equal weight would be worth the same.
   own.tokens = squares > 0 ? (sum * sum) / squares : 0;
@@ -177,12 +207,30 @@ function gather({ bytes, dtype, columns }: Weight, rows: readonly number[]): Wei
   return { bytes: own, dtype, rows: rows.length, columns };
 }
 
+const none = sharedBytes(0);
+
 /** Copies a group's rows to their places in the whole matrix. */
 function scatter(part: TunedRows, whole: TunedRows, rows: readonly number[]): void {
   for (const name of ["words", "scales", "biases"] as const) {
+    if (whole[name].length === 0) continue;
     const size = part[name].length / part.rows;
     for (let i = 0; i < part.rows; i++) {
       whole[name].set(part[name].subarray(i * size, (i + 1) * size), rows[part.start + i]! * size);
     }
+  }
+}
+
+/** Writes the codes of a group's rows, neighbours in the matrix together. */
+async function writeScattered(
+  { words, width, ...part }: TunedRows,
+  rows: readonly number[],
+  write: (part: TunedRows) => Promise<void>,
+): Promise<void> {
+  const size = words.length / part.rows;
+  for (let i = 0, end = 0; i < part.rows; i = end) {
+    const start = rows[part.start + i]!;
+    for (end = i + 1; end < part.rows && rows[part.start + end] === start + end - i; ) end++;
+    const codes = { words: words.subarray(i * size, end * size), scales: none, biases: none };
+    await write({ width, start, rows: end - i, ...codes });
   }
 }

@@ -1,6 +1,7 @@
 import { type Matrix, rowsOf } from "../kernel/matrix.ts";
 import type { PlannedTensor } from "../models/architecture.ts";
 import type { LinearOptions } from "../models/forward.ts";
+import { type Input, type Rows, rowsFrom } from "../models/rows.ts";
 import {
   collect,
   type Gram,
@@ -24,6 +25,13 @@ export interface HessianSource {
   readonly watch: HessianWatch;
   /** The block's quantized tensors. Those with the same `fedBy` share a Hessian. */
   readonly quantized: readonly PlannedTensor[];
+}
+
+/** Tokens of an expert, and those that the router nearly sent to it. */
+interface ExpertInput {
+  readonly expert: number;
+  readonly input: Rows;
+  readonly near: Matrix | undefined;
 }
 
 /** A Hessian that several roles use. The last one to release it frees its buffer. */
@@ -62,7 +70,7 @@ export class InputHessians {
   }
 
   /** The Hessian of a quantized role's input. */
-  share(tensor: PlannedTensor, x: Matrix, { expert, near }: LinearOptions): SharedHessian {
+  share(tensor: PlannedTensor, x: Input, { expert, near }: LinearOptions): SharedHessian {
     const { fedBy } = tensor.role;
     const key = `${fedBy} ${expert ?? ""}`;
     let entry = this.#hessians.get(key);
@@ -70,8 +78,8 @@ export class InputHessians {
       const users = this.#source.quantized.filter(({ role }) => role.fedBy === fedBy).length;
       const hessian =
         expert === undefined
-          ? this.#gather(fedBy!, x)
-          : this.#gatherExpert(fedBy!, expert, x, near);
+          ? this.#gather(fedBy!, rowsFrom(x))
+          : this.#gatherExpert(fedBy!, { expert, input: rowsFrom(x), near });
       entry = { hessian, users };
       this.#hessians.set(key, entry);
     }
@@ -85,38 +93,37 @@ export class InputHessians {
     return { hessian, release };
   }
 
-  /** Sets rows that are not finite to zero, and counts them: one would spoil the whole sum. */
-  async #screen(x: Matrix, fedBy: string): Promise<Matrix> {
+  /**
+   * Sets rows that are not finite to zero: one would spoil the whole sum. Counts them; `fedBy` is
+   * null for rows that the pool has counted.
+   */
+  async #screen(x: Matrix, fedBy: string | null): Promise<Matrix> {
     if (x.rows === 0) return x;
     const { dropped } = await this.#source.tools.kernel.run("screen", { x });
-    this.#source.watch.drop(dropped, fedBy);
+    if (fedBy !== null) this.#source.watch.drop(dropped, fedBy);
     return x;
   }
 
   /** The Hessian of an input that all tokens have. */
-  async #gather(fedBy: string, x: Matrix): Promise<Hessian> {
+  async #gather(fedBy: string, x: Rows): Promise<Hessian> {
     const { kernel, hessianBuffers, settings } = this.#source.tools;
     const gram = newGram(hessianBuffers, x.columns);
-    await collect(kernel, gram, await this.#screen(x, fedBy));
+    await x.each(async (some) => collect(kernel, gram, await this.#screen(some, fedBy)));
     const few = gram.tokens < settings.denseEnough * gram.width;
     return this.#finish(gram, { target: null, strength: few ? settings.denseStrength : 0 });
   }
 
-  async #gatherExpert(
-    fedBy: string,
-    expert: number,
-    x: Matrix,
-    near: Matrix | undefined,
-  ): Promise<Hessian> {
+  async #gatherExpert(fedBy: string, { expert, input, near }: ExpertInput): Promise<Hessian> {
     const { tools, watch } = this.#source;
     const { settings, kernel, hessianBuffers } = tools;
     const pooled = (await this.#pooled.get(fedBy)) ?? null;
+    const x = await input.whole();
     watch.route(expert, x);
     if (settings.experts === "pooled" && pooled !== null)
       return makeHessian(tools, pooled, { curvature: settings.curvature });
     const gram = newGram(hessianBuffers, x.columns);
     const some = rowsOf(x, 0, Math.ceil(x.rows * settings.expertTokens));
-    await collect(kernel, gram, await this.#screen(some, fedBy));
+    await collect(kernel, gram, await this.#screen(some, pooled === null ? fedBy : null));
     if (near !== undefined) await this.#addNear(gram, near);
     return this.#finish(
       gram,

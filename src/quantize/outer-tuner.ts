@@ -3,6 +3,7 @@ import { bytesPerElement } from "../kernel/dtype.ts";
 import { joinRows, type Matrix, type Weight, weightRows } from "../kernel/matrix.ts";
 import type { PlannedTensor } from "../models/architecture.ts";
 import { tableRows } from "../models/blocks.ts";
+import type { HeldStates } from "../models/rider.ts";
 import { headRole, outerRole, plainContext, type WeightSource } from "../models/run.ts";
 import { type Lookup, tuneHeadRows } from "./head-tuner.ts";
 import type { Hessian } from "./hessian.ts";
@@ -11,6 +12,7 @@ import { replaceMatrices } from "./replace-matrices.ts";
 import { hessianOfTable, tableHessian } from "./table-hessian.ts";
 import type { MatrixRows } from "./tune-matrix.ts";
 import type { TuneWalk } from "./tune-types.ts";
+import type { TunedRows } from "./tuned-rows.ts";
 
 /**
  * Hidden states of the calibration rows before the first block, looked up in `table` or, if it is
@@ -41,8 +43,8 @@ export function tableToTune(walk: TuneWalk): PlannedTensor | null {
   return table;
 }
 
-/** Tunes the head. `x` are the hidden states after the last block. */
-export async function tuneLast(walk: TuneWalk, x: Matrix): Promise<void> {
+/** Tunes the head. `states` are the hidden states after the last block. */
+export async function tuneLast(walk: TuneWalk, states: HeldStates): Promise<void> {
   const { model, calibration, writer, tools, lookup: gram } = walk;
   const { architecture, config } = model;
   const { length } = calibration;
@@ -55,8 +57,9 @@ export async function tuneLast(walk: TuneWalk, x: Matrix): Promise<void> {
       hessian: await hessianOfTable(tools, gram),
     });
   } else {
-    const last = await architecture.forward.finish(plainContext(model, null, { length }), x);
-    await tuneHead(walk, head, { x: last, lookup: gram && { gram, mix } });
+    const finish = async () =>
+      architecture.forward.finish(plainContext(model, null, { length }), await states.take());
+    await tuneHead(walk, head, { x: await finish(), lookup: gram && { gram, mix } });
   }
   gram?.release();
 }
@@ -121,6 +124,12 @@ async function tuneRows(
   return stored;
 }
 
+/**
+ * Codes of the head that stay in memory until all are found. Beyond, each row's are written as soon
+ * as they are there. That takes longer, because rows that are tuned together are not neighbours.
+ */
+const mostCodes = 256 << 20;
+
 /** `x [tokens, hidden]` is the input of the head. */
 async function tuneHead(
   walk: TuneWalk,
@@ -132,9 +141,14 @@ async function tuneHead(
   const widths = writer.widthsOf(tensor);
   const { dropped } = await tools.kernel.run("screen", { x });
   ledger.drop(dropped, calibration.ids.length, "head.in");
-  const { parts, sums, hessian } = await tuneHeadRows(tools, head, x, { widths, lookup });
+  const { rows, columns, dtype } = head;
+  const codes = widths.reduce((sum, { bits }) => sum + (rows * columns * bits) / 8, 0);
+  const writeCodes = (part: TunedRows) => writer.write(tensor, 0, part);
+  const { parts, sums, hessian } = await tuneHeadRows(tools, head, x, {
+    ...{ widths, lookup },
+    ...(codes > mostCodes && { writeCodes }),
+  });
   for (const part of parts) await writer.write(tensor, 0, part);
   ledger.add({ tensor, expert: 0, hessian, widths, sums });
-  const { rows, columns, dtype } = head;
   walk.progress(rows * columns * bytesPerElement[dtype]! * writer.tiers.length);
 }

@@ -12,6 +12,7 @@ import {
 import { toFloats } from "../kernel/to-floats.ts";
 import type { PlannedTensor } from "../models/architecture.ts";
 import type { LayerKind } from "../models/layer-kind.ts";
+import { type Input, type Rows, rowsFrom } from "../models/rows.ts";
 import { blockContext, type Model } from "../models/run.ts";
 import type { VisitedMatrix } from "./block-visit.ts";
 
@@ -56,18 +57,19 @@ export class ResidualRepair {
   run(x: Matrix): Promise<Matrix> {
     const { base, layer, kind, length } = this.#place;
     const plain = blockContext(base, layer, kind, { length });
-    const record = (role: string, input: Matrix) => {
+    const record = async (role: string, input: Input) => {
       const fedBy = this.#find(role)?.role.fedBy;
-      if (fedBy && input.rows >= enough * input.columns) this.#inputs.set(fedBy, input);
+      if (!fedBy || this.#inputs.has(fedBy) || input.rows < enough * input.columns) return;
+      this.#inputs.set(fedBy, await rowsFrom(input).whole());
     };
     const at: typeof plain = {
       ...plain,
-      weight: (role, input, options) => {
-        record(role, input);
+      weight: async (role, input, options) => {
+        await record(role, input);
         return plain.weight(role, input, options);
       },
-      linear: (role, input, options) => {
-        record(role, input);
+      linear: async (role, input, options) => {
+        await record(role, input);
         return plain.linear(role, input, options);
       },
     };
@@ -82,7 +84,7 @@ export class ResidualRepair {
       return null;
     let moments = this.#moments.get(fedBy);
     if (moments === undefined) {
-      moments = this.#compare(fedBy, x);
+      moments = this.#compare(fedBy, rowsFrom(x));
       this.#moments.set(fedBy, moments);
     }
     const square = await moments;
@@ -103,10 +105,12 @@ export class ResidualRepair {
     return asWeight(change.data, columns);
   }
 
-  async #compare(fedBy: string, x: Matrix): Promise<Matrix> {
+  async #compare(fedBy: string, input: Rows): Promise<Matrix> {
+    const x = await input.whole();
     const { ops } = this.#place.base;
     const difference = this.#inputs.get(fedBy)!;
     this.#inputs.set(fedBy, newMatrix(0, x.columns)); // its memory is overwritten below
+    await ops.kernel.run("screen", { x });
     await ops.shareOut(x.rows, async (start, end) => {
       await ops.kernel.run("subtract", {
         x: rowsOf(difference, start, end),

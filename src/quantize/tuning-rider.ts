@@ -27,7 +27,8 @@ export class TuningRider implements Rider {
 
   /** The riders of this tuning. */
   get riders(): readonly Rider[] {
-    // In a sequential walk this rider looks its tokens up in the tuned table, so it does the tuning.
+    // In a sequential walk this rider looks its tokens up in the tuned table, so it does the
+    // tuning.
     return this.#table === null || this.#walk.sequential ? [this] : [this, this.#table];
   }
 
@@ -59,7 +60,7 @@ export class TuningRider implements Rider {
   /** Tunes the head. To be called after the last block. */
   async finish(): Promise<void> {
     this.#walk.ledger.moved = this.#own === null ? null : this.#moved;
-    await tuneLast(this.#walk, await this.#states.take());
+    await tuneLast(this.#walk, this.#states);
   }
 }
 

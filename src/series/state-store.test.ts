@@ -42,7 +42,9 @@ describe("hidden states are kept", () => {
     await withStates({ folder, memory, report }, async (keep) => {
       const back = await Promise.all(all.map(keep));
       expect(await files()).toHaveLength(inFiles);
-      const found = await Promise.all(back.map((take) => take()));
+      for (const [i, kept] of back.entries())
+        expect([...(await kept.range(1, 3)).data]).toEqual([...all[i]!.data.subarray(5, 15)]);
+      const found = await Promise.all(back.map((kept) => kept.take()));
       expect(found.map(({ rows, columns }) => [rows, columns])).toEqual(all.map(() => [3, 5]));
       for (const [i, { data }] of found.entries())
         expect(Buffer.from(new Uint8Array(data.buffer))).toEqual(
@@ -60,8 +62,8 @@ describe("hidden states are kept", () => {
       const first = await keep(states(3, 5));
       const second = await keep(states(3, 5));
       expect(await files()).toHaveLength(1);
-      await second();
-      await first();
+      await second.take();
+      await first.take();
       await keep(states(3, 5));
       expect(await files()).toEqual([]);
     });
@@ -70,7 +72,7 @@ describe("hidden states are kept", () => {
   test("in more than one piece of a file", async () => {
     const x = states(5, 1 << 20);
     await withStates({ folder, memory: 0, report: silentReport }, async (keep) => {
-      const { data } = await (await keep(x))();
+      const { data } = await (await keep(x)).take();
       expect(data.findIndex((value, i) => value !== x.data[i])).toBe(-1);
     });
   });
@@ -137,10 +139,10 @@ describe("a disk that fails is named, and what was kept on it", () => {
 
   test("where a file has changed", async () => {
     await withStates({ folder, memory: 0, report: silentReport }, async (keep) => {
-      const back = await keep(states(3, 5));
+      const kept = await keep(states(3, 5));
       const [own] = await readdir(folder);
       await truncate(join(folder, own!, "0"), 7);
-      await expect(back()).rejects.toThrow(error(/became shorter: it has 7 of 60 bytes/));
+      await expect(kept.take()).rejects.toThrow(error(/became shorter: it has 7 of 60 bytes/));
     });
   });
 });

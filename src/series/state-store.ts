@@ -4,8 +4,8 @@ import { grouped } from "../ground/digits.ts";
 import { diskError, makeFolder } from "../ground/disk.ts";
 import { OqeError } from "../ground/errors.ts";
 import type { Report } from "../ground/report.ts";
-import { bytesOf, type Matrix, newMatrix } from "../kernel/matrix.ts";
-import type { KeepStates } from "../models/rider.ts";
+import { bytesOf, type Matrix, newMatrix, rowsOf } from "../kernel/matrix.ts";
+import type { KeepStates, KeptStates } from "../models/rider.ts";
 import { isRunning } from "./atomic-folder.ts";
 
 /** Bytes that are written or read at once. */
@@ -50,13 +50,16 @@ class StateStore {
     this.#options = options;
   }
 
-  async keep(x: Matrix): Promise<() => Promise<Matrix>> {
+  async keep(x: Matrix): Promise<KeptStates> {
     const bytes = x.data.byteLength;
     if (this.#inMemory + bytes > this.#options.memory) return this.#keepInFile(x);
     this.#inMemory += bytes;
-    return async () => {
-      this.#inMemory -= bytes;
-      return x;
+    return {
+      take: async () => {
+        this.#inMemory -= bytes;
+        return x;
+      },
+      range: async (start, end) => rowsOf(x, start, end),
     };
   }
 
@@ -69,7 +72,7 @@ class StateStore {
     if (folder) await rm(folder, { recursive: true, force: true }).catch(() => {});
   }
 
-  async #keepInFile({ data, rows, columns }: Matrix): Promise<() => Promise<Matrix>> {
+  async #keepInFile({ data, rows, columns }: Matrix): Promise<KeptStates> {
     const bytes = data.byteLength;
     const number = this.#files++;
     this.#bytesInFiles += bytes;
@@ -79,13 +82,19 @@ class StateStore {
       await withFile(file, "wx", (handle) => writeAll(handle, bytesOf(data)));
       return file;
     });
-    return () =>
+    const range = (start: number, end: number) =>
       this.#onDisk(bytes, async () => {
-        const x = newMatrix(rows, columns);
-        await withFile(path, "r", (handle) => readAll(handle, bytesOf(x.data), path));
-        await rm(path);
+        const x = newMatrix(end - start, columns);
+        const place = { path, from: 4 * columns * start };
+        await withFile(path, "r", (handle) => readAll(handle, bytesOf(x.data), place));
         return x;
       });
+    const take = async () => {
+      const x = await range(0, rows);
+      await this.#onDisk(bytes, () => rm(path));
+      return x;
+    };
+    return { take, range };
   }
 
   async #makeFolder(): Promise<string> {
@@ -143,12 +152,18 @@ async function writeAll(handle: FileHandle, bytes: Uint8Array): Promise<void> {
   }
 }
 
-async function readAll(handle: FileHandle, into: Uint8Array, path: string): Promise<void> {
-  for (let at = 0; at < into.length; ) {
-    const size = Math.min(pieceBytes, into.length - at);
-    const { bytesRead } = await handle.read(into, at, size, at);
+/** Reads bytes of a file from `from` on. */
+async function readAll(
+  handle: FileHandle,
+  into: Uint8Array,
+  { path, from }: { readonly path: string; readonly from: number },
+): Promise<void> {
+  const end = from + into.length;
+  for (let at = from; at < end; ) {
+    const size = Math.min(pieceBytes, end - at);
+    const { bytesRead } = await handle.read(into, at - from, size, at);
     if (bytesRead === 0)
-      throw new OqeError("DISK", `${path} became shorter: it has ${at} of ${into.length} bytes`);
+      throw new OqeError("DISK", `${path} became shorter: it has ${at} of ${end} bytes`);
     at += bytesRead;
   }
 }

@@ -162,8 +162,8 @@ async function drawRows(request: EvaluationRequest): Promise<DrawnRows> {
 }
 
 /**
- * The calibration rows of the receipt; null: their text is missing, because the inputs do not name
- * the file or because it is the bundled text of another engine.
+ * The calibration rows of the receipt. null: their text is missing. The inputs do not name the
+ * file, or it is the bundled text of another engine.
  */
 async function redraw(
   { calibration, engine: maker }: Receipt,

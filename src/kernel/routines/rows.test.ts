@@ -38,14 +38,15 @@ test("scale multiplies columns by factors, weigh rows by square roots of weights
   weights.data.forEach((value, i) => {
     weights.data[i] = Math.abs(value);
   });
-  const sums = await kernel.run("weigh", { x, weights, kind: 1, y });
+  const before = { sum: 2, squares: 3 };
+  const sums = await kernel.run("weigh", { x, weights, kind: 1, y, before });
   const own = [1, 3, 5].map((i) => weights.data[i]!);
   expect(sums.sum).toBeCloseTo(
-    own.reduce((a, b) => a + b),
+    own.reduce((a, b) => a + b, 2),
     12,
   );
   expect(sums.squares).toBeCloseTo(
-    own.reduce((a, b) => a + b * b, 0),
+    own.reduce((a, b) => a + b * b, 3),
     12,
   );
   expect(rowsOf(y)).toEqual(

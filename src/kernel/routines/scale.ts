@@ -31,18 +31,26 @@ export interface WeighJob {
   readonly kind: number | null;
   /** Overwritten: `[rows, columns]`. */
   readonly y: Matrix;
+  /** The sums over the rows before. */
+  readonly before: WeightSums;
 }
 
-/** Returns the sums of the weights and of their squares. */
-export const weigh: Routine<WeighJob, { readonly sum: number; readonly squares: number }> = {
+/** Sums of weights and of their squares. */
+interface WeightSums {
+  readonly sum: number;
+  readonly squares: number;
+}
+
+/** Returns the sums up to the last row. */
+export const weigh: Routine<WeighJob, WeightSums> = {
   describe: ({ x }) => `weighting of ${x.rows}x${x.columns}`,
   check({ x, weights, kind, y }, fail) {
     if (weights.rows !== x.rows || (kind ?? 0) >= weights.columns)
       fail(`weights are ${weights.rows}x${weights.columns}`);
     if (y.rows !== x.rows || y.columns !== x.columns) fail(`the output is ${y.rows}x${y.columns}`);
   },
-  run({ x: { data, rows, columns }, weights, kind, y }) {
-    let [sum, squares] = [0, 0];
+  run({ x: { data, rows, columns }, weights, kind, y, before }) {
+    let { sum, squares } = before;
     for (let row = 0; row < rows; row++) {
       const own = weights.data.subarray(row * weights.columns, (row + 1) * weights.columns);
       const weight = kind === null ? own.reduce((total, value) => total + value, 0) : own[kind]!;

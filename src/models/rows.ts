@@ -1,0 +1,83 @@
+import { type Matrix, newMatrix, rowsOf } from "../kernel/matrix.ts";
+import type { Ops } from "./ops.ts";
+
+/**
+ * The rows `[rows, columns]` that a weight multiplies. Some are made when they are asked for, so
+ * that not all have to be in memory at once.
+ */
+export interface Rows {
+  readonly rows: number;
+  readonly columns: number;
+  /** Rows `[start, end)`. */
+  range(start: number, end: number): Promise<Matrix>;
+  /** Visits all rows in order, some at a time. */
+  each(visit: (some: Matrix) => Promise<void>): Promise<void>;
+  /** All rows. */
+  whole(): Promise<Matrix>;
+}
+
+/** An input in memory, or one that is made. */
+export type Input = Matrix | Rows;
+
+/** Rows that are visited at once: whole slabs of a sum of products, so that no sum changes. */
+const visitedRows = 4096;
+
+export function rowsFrom(x: Input): Rows {
+  if (!("data" in x)) return x;
+  const { rows, columns } = x;
+  return {
+    ...{ rows, columns },
+    range: async (start, end) => rowsOf(x, start, end),
+    each: (visit) => visit(x),
+    whole: async () => x,
+  };
+}
+
+/** How rows are made: each by itself, so no value depends on the range that is asked for. */
+interface Making {
+  readonly rows: number;
+  readonly columns: number;
+  /** Writes rows `[start, end)` to y. */
+  readonly make: (start: number, end: number, y: Matrix) => Promise<void>;
+}
+
+/** Rows that cost little: they are made again in every call, in memory of their own. */
+export function cheapRows({ rows, columns, make }: Making): Rows {
+  const range = async (start: number, end: number) => {
+    const y = newMatrix(end - start, columns);
+    await make(start, end, y);
+    return y;
+  };
+  return {
+    ...{ rows, columns, range },
+    async each(visit) {
+      for (let start = 0; start < rows; start += visitedRows)
+        await visit(await range(start, Math.min(rows, start + visitedRows)));
+    },
+    whole: () => range(0, rows),
+  };
+}
+
+/**
+ * Rows that products make, in batches of whole sequences of `length` tokens. Once all of them were
+ * asked for, they stay in memory.
+ */
+export function madeRows(ops: Ops, length: number, { rows, columns, make }: Making): Rows {
+  const cheap = cheapRows({ rows, columns, make });
+  let all: Promise<Matrix> | null = null;
+  const makeAll = async () => {
+    const y = newMatrix(rows, columns);
+    await ops.inBatches(rows, length, (start, end) => make(start, end, rowsOf(y, start, end)));
+    return y;
+  };
+  const whole = () => {
+    all ??= makeAll();
+    return all;
+  };
+  return {
+    ...{ rows, columns, whole },
+    range: async (start, end) =>
+      all === null ? cheap.range(start, end) : rowsOf(await all, start, end),
+    each: async (visit) => visit(await whole()),
+  };
+}
