@@ -3,23 +3,30 @@ import { BaseSequencer, type TestSpecification } from "vitest/node";
 
 /** The test files that take longest, in CPU time. They start first, so that no worker idles. */
 const longest = [
-  "tuned-determinism",
   "arm64",
   "mlx-conformance",
+  "tuned-determinism",
   "sensitivity",
+  "mlx-forward",
   "repair",
   "publish",
-  "determinism",
-  "seam",
-  "verify",
-  "planning",
   "act",
+  "reads",
+  "state-files",
+  "mlx-config",
+  "divergence-conformance",
+  "weights",
+  "determinism",
+  "pictures",
+  "planning",
+  "action",
+  "verify",
 ];
 
 class LongestFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
     const rank = ({ moduleId }: TestSpecification) => {
-      const at = longest.findIndex((name) => moduleId.endsWith(`/test/${name}.test.ts`));
+      const at = longest.findIndex((name) => moduleId.endsWith(`/${name}.test.ts`) && moduleId.includes("/test/"));
       return at === -1 ? longest.length : at;
     };
     const sorted = await super.sort(files);
@@ -30,10 +37,10 @@ class LongestFirst extends BaseSequencer {
 export default defineConfig({
   test: {
     // Tests run whole commands on shared machines of two cores. These limits only end a test that
-    // hangs.
+    // hangs. While a test waits for a command, another worker uses the core.
     testTimeout: 120_000,
     hookTimeout: 180_000,
-    maxWorkers: 2,
+    maxWorkers: 3,
     globalSetup: "test/support/bundle.ts",
     sequence: { sequencer: LongestFirst },
     projects: [

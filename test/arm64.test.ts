@@ -62,7 +62,7 @@ describe.skipIf(absent)("Node on arm64 (absent? .ci/toolchain arm64)", () => {
   test.each([
     ["llama", "rounded", ["--tiers", "oQ5e", "--method", "rounded", "--verify", "false"]],
     ["llama", "tuned", [...tuned, "--verify", "false"]],
-    ["nemotron_h", "tuned", tuned],
+    ["nemotron_h", "tuned", [...tuned, "--evaluation-length", "32"]],
   ])("gives the bytes of this machine: %s, %s", { timeout: 900_000 }, async (model, _, how) => {
     const here = await quantize(process.execPath, model, how);
     expect(Object.keys(here).some((path) => path.endsWith("/model.safetensors"))).toBe(true);
