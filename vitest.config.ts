@@ -15,7 +15,7 @@ const longest = [
   "state-files",
   "mlx-config",
   "divergence-conformance",
-  "weights",
+  "bad-input/weights",
   "determinism",
   "pictures",
   "planning",
@@ -26,7 +26,7 @@ const longest = [
 class LongestFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
     const rank = ({ moduleId }: TestSpecification) => {
-      const at = longest.findIndex((name) => moduleId.endsWith(`/${name}.test.ts`) && moduleId.includes("/test/"));
+      const at = longest.findIndex((name) => moduleId.endsWith(`/test/${name}.test.ts`));
       return at === -1 ? longest.length : at;
     };
     const sorted = await super.sort(files);
