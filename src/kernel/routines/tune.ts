@@ -56,7 +56,10 @@ export const tune: Routine<TuneJob, TuneAnswer> = {
     }
   },
   run(job) {
-    const most = rowsAtOnce(job.columns, job.tasks, job.sources.length);
+    const most = rowsAtOnce(job.columns, job.tasks, {
+      sources: job.sources.length,
+      window: job.window,
+    });
     const nonFinite = job.tasks.map(() => 0);
     for (let start = 0; start < job.rows; start += most) {
       const counts = tuneRows(job, start, Math.min(job.rows, start + most));
