@@ -112,7 +112,7 @@ export async function quantizeModel(inputs: Inputs, out: string, dependencies: D
       ...sourceNames(sources),
     });
     const rehearsed = await rehearse(base, drafts, inputs);
-    const { memoryForStates } = await planRun({
+    const { memoryForStates, inTurn } = await planRun({
       ...opened,
       runs: rehearsed,
       inputs,
@@ -122,7 +122,7 @@ export async function quantizeModel(inputs: Inputs, out: string, dependencies: D
     const sensitivity = await obtainSensitivity({ ...opened, inputs, rows, sources });
     const plan = makePlan(base, inputs, sensitivity);
     const runs = planDrafts(drafts, { base, floors: inputs.floors, plan, sensitivity });
-    const make = () => makeFolders({ ...opened, runs, inputs, rows, memoryForStates });
+    const make = () => makeFolders({ ...opened, runs, inputs, rows, memoryForStates, inTurn });
     const made = await report.stage("Quantize", make);
     return { plan, folders: runs.map(({ place }) => place), failure: gateFailure(made) };
   });
@@ -164,11 +164,11 @@ export async function publishModel(inputs: Inputs, dependencies: Dependencies): 
     const check = () => checkCards(hub, rehearsed, report);
     if (!inputs.dryRun) await report.stage("Check the cards", check);
     const runPlan = await planRun({ ...opened, runs: rehearsed, inputs, rows, sources });
-    const { memoryForStates, lines: expected } = runPlan;
+    const { memoryForStates, inTurn, lines: expected } = runPlan;
     const sensitivity = await obtainSensitivity({ ...opened, inputs, rows, sources });
     const plan = makePlan(base, inputs, sensitivity);
     const runs = planDrafts(pending, { base, floors: inputs.floors, plan, sensitivity });
-    const make = () => makeFolders({ ...opened, runs, inputs, rows, memoryForStates });
+    const make = () => makeFolders({ ...opened, runs, inputs, rows, memoryForStates, inTurn });
     const made = await report.stage("Quantize", make);
     return { plan, made, expected, ...(await publishTiers({ ...publishing, made })) };
   });

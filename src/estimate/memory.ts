@@ -34,11 +34,11 @@ export interface StageMemory {
  * activations, the batch in work, the weights that riders share, and the Hessians in work. For the
  * head: its codes at every width, the weighed rows, the logits of some positions.
  */
-export function memoryOf(work: RunWork): readonly StageMemory[] {
+export function memoryOf(work: RunWork, inTurn: boolean): readonly StageMemory[] {
   const base = program + arenas(work);
   const stages = [
     ...measuringStages(work),
-    ...tuningStages(work),
+    ...tuningStages(work, inTurn),
     ...(work.makes && work.tuning === null
       ? [{ name: "rounding", bytes: 300e6, holds: false }]
       : []),
@@ -84,13 +84,19 @@ function measuringStages({ shape, measuring, workers }: RunWork): StageMemory[] 
   ];
 }
 
-function tuningStages(work: RunWork): StageMemory[] {
+function tuningStages(work: RunWork, inTurn: boolean): StageMemory[] {
   const { shape, plans, tuning, evaluation, workers } = work;
   if (tuning === null) return [];
   const { hidden, blocks, headBytes, experts } = shape;
   const { perTier, rounded } = comparedRuns(work);
   const evaluated = evaluation?.tokens ?? 0;
-  const onBase = { tuned: tuning.tokens, others: Array(1 + rounded).fill(evaluated) };
+  const runs: number[] = Array(1 + rounded).fill(evaluated);
+  const onBase = inTurn
+    ? [
+        { tuned: tuning.tokens, others: [] },
+        { tuned: 0, others: [evaluated] },
+      ]
+    : [{ tuned: tuning.tokens, others: runs }];
   const onTier = { tuned: 0, others: [tuning.repaired, ...Array(perTier).fill(evaluated)] };
   // The base's router is forgotten when all tiers have passed. If the table is tied, they pass last.
   const routers = shape.isTied ? blocks.length : 1;
@@ -101,7 +107,7 @@ function tuningStages(work: RunWork): StageMemory[] {
         4 *
         (tuning.repaired * (experts.routed + 3 * experts.ranked) + evaluated * 3 * experts.ranked);
   const inBlocks = blocks.flatMap((block) =>
-    [onBase, onTier].map((riders) => passingMemory(shape, block, riders, workers)),
+    [...onBase, onTier].map((riders) => passingMemory(shape, block, riders, workers)),
   );
   const head = headBytes + 4 * hidden * tuning.tokens + headTuning(shape, plans);
   return [

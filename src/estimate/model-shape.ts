@@ -81,6 +81,17 @@ export function shapeOf({ tensors, architecture, config }: ShapedBase): ModelSha
   };
 }
 
+/** Bytes of the largest stack of experts in the base, all its matrices together. */
+export function stackBytes({ blocks }: Pick<ModelShape, "blocks">): number {
+  const sizes = blocks.map(({ matrices }) =>
+    matrices.reduce(
+      (sum, { tensor }) => sum + (tensor.role.routed === true ? bytesOf(tensor) : 0),
+      0,
+    ),
+  );
+  return Math.max(0, ...sizes);
+}
+
 function blockShape(tensors: readonly PlannedTensor[], perToken: number): BlockShape {
   const matrices = tensors
     .filter(({ role }) => ["linear", "expert", "router"].includes(role.kind))
