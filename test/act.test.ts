@@ -83,7 +83,8 @@ describe.skipIf(act === null && !inCi)(
           title: expect.stringContaining("nemotron-nano-tiny"),
         });
         expect(commit!.message).toContain(`tag ${tag} of acme/series`);
-        expect(earlier.length).toBeLessThanOrEqual(1); // the Hub's commit that creates the repository
+        // The Hub's commit that creates the repository.
+        expect(earlier.length).toBeLessThanOrEqual(1);
       }
       const rows = repositories.map((repository, k) => ({
         tier: tiers[k],

@@ -73,6 +73,18 @@ describe("documents", () => {
     expect(sections).toEqual(codes);
   });
 
+  test("docs/adding-a-model.md shows the code of the models, but for one made-up layout", async () => {
+    const lines = (code: string) => code.replace(/\/\/ .*$/gm, "").replace(/\s+/g, " ");
+    const page = await read("docs/adding-a-model.md");
+    const shown = [...page.matchAll(/^```ts\n([\s\S]*?)^```/gm)].map(([, code]) => lines(code!));
+    const sources = await Promise.all(
+      ["llama", "qwen2", "qwen3-moe"].map((name) => read(`src/models/${name}.ts`)),
+    );
+    const others = shown.filter((code) => !sources.some((source) => lines(source).includes(code)));
+    expect(others).toEqual([expect.stringContaining("experts.gate_up_proj")]);
+    expect(shown.length).toBe(4);
+  });
+
   test("every architecture of the registry is named in docs/format.md", async () => {
     const format = await read("docs/format.md");
     const missing = architectures.filter(

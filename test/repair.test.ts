@@ -104,8 +104,8 @@ async function tensorsOf(place: string): Promise<Record<string, string>> {
 }
 
 /**
- * Runs the random model or its tier over all rows. Returns the input of each router, its gate as float32, and its
- * routing. With `choices`, the run follows these.
+ * Runs the random model or its tier over all rows. Returns the input of each router, its gate as
+ * float32, and its routing. With `choices`, the run follows these.
  */
 async function watch(model: Model, choices?: Map<number, Routing>) {
   const seen = new Map<number, { x: Matrix; gate: Float32Array<SharedArrayBuffer> }>();

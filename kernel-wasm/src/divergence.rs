@@ -1,8 +1,14 @@
 //! Compares a model's next-token distribution with its base's, in float64 over all tokens. The
-//! rounding errors of bf16 or float32 softmaxes are larger than the differences.
+//! rounding errors of bf16 or float32 softmaxes are larger than the differences. The vocabulary may
+//! come in parts, so that neither all logits nor a whole head need to be in memory.
 
-/// Figures of one position.
-#[derive(Clone, Copy, Debug, PartialEq)]
+use crate::doubles::{constants, exp};
+use crate::lanes::{Doubles, Floats};
+
+/// Figures of one position, and what continues them with the next part of the vocabulary. All zeros
+/// before the first part.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[repr(C)]
 pub struct Position {
     /// Kullback-Leibler divergence of the model from the base, KL(base ‖ model), in nats.
     pub divergence: f64,
@@ -10,158 +16,211 @@ pub struct Position {
     pub base: f64,
     /// The same under the model.
     pub model: f64,
-    /// Whether both models rank the same token first. Of equal logits the lower index ranks first.
-    pub same_top: bool,
+    /// 1 if both models rank the same token first. Of equal logits the lower index ranks first.
+    pub same_top: f64,
+    /// Of the base and of the model.
+    seen: [Seen; 2],
+    /// Σ e^p (p - q), where p and q are logits of base and model minus the largest of each.
+    cross: f64,
 }
 
-/// Compares one position: `base` and `model` are logits `[vocabulary]`, `next` is the token that
-/// follows.
-pub fn compare(base: &[f32], model: &[f32], next: usize) -> Position {
-    let mut shares = vec![0.0; base.len()];
-    let (model_top, model_log) = normalizer(model, &mut shares);
-    let (base_top, base_log) = normalizer(base, &mut shares);
-    let mut sums = [0.0; LANES];
-    let logits = base.chunks(LANES).zip(model.chunks(LANES));
-    for (shares, (base, model)) in shares.chunks(LANES).zip(logits) {
-        for (sum, (&share, (&p, &q))) in
-            sums.iter_mut().zip(shares.iter().zip(base.iter().zip(model)))
-        {
-            *sum += share * ((f64::from(p) - base_log) - (f64::from(q) - model_log));
+/// One model's logits so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[repr(C)]
+struct Seen {
+    largest: f64,
+    /// Index of the largest logit.
+    top: f64,
+    /// Σ e^(logit - largest)
+    sum: f64,
+    /// Logit of the token that follows.
+    next: f64,
+}
+
+impl Seen {
+    /// Makes the sum relative to the largest logit with those of the tokens `first..`. Returns by
+    /// how much it is above the old one.
+    fn extend(&mut self, logits: &[f32], first: usize, next: usize) -> f64 {
+        if let Some(logit) = next.checked_sub(first).and_then(|at| logits.get(at)) {
+            self.next = f64::from(*logit);
+        }
+        let largest = greatest(logits);
+        let is_first = self.sum == 0.0;
+        if !is_first && f64::from(largest) <= self.largest {
+            return 0.0;
+        }
+        let rise = if is_first { 0.0 } else { f64::from(largest) - self.largest };
+        self.largest = f64::from(largest);
+        self.top = (first + place_of(logits, largest)) as f64;
+        self.sum *= (-rise).exp();
+        rise
+    }
+
+    /// Log-probability of the token that follows.
+    fn log(&self) -> f64 {
+        (self.next - self.largest) - self.sum.ln()
+    }
+}
+
+/// Compares a further part of the vocabulary: `base` and `model` are logits of the tokens `first..`,
+/// `next` is the token that follows.
+pub fn compare(position: &mut Position, base: &[f32], model: &[f32], first: usize, next: usize) {
+    let [ours, theirs] = &mut position.seen;
+    let sum = ours.sum;
+    let (rise, other) = (ours.extend(base, first, next), theirs.extend(model, first, next));
+    let sums = sum_up(base, model, [ours.largest, theirs.largest]);
+    position.cross = (position.cross - sum * (rise - other)) * (-rise).exp() + sums[2];
+    ours.sum += sums[0];
+    theirs.sum += sums[1];
+    position.divergence = position.cross / ours.sum + (theirs.sum.ln() - ours.sum.ln());
+    position.base = ours.log();
+    position.model = theirs.log();
+    position.same_top = f64::from(u8::from(ours.top == theirs.top));
+}
+
+/// Σ e^p, Σ e^q and Σ e^p (p - q).
+fn sum_up(base: &[f32], model: &[f32], largest: [f64; 2]) -> [f64; 3] {
+    let constants = constants();
+    let [ours, theirs] = largest.map(Doubles::splat);
+    let mut sums = [[Doubles::default(); 2]; 3];
+    let ((fours, rest), (others, other_rest)) = (base.as_chunks(), model.as_chunks());
+    for (four, other) in fours.iter().zip(others) {
+        let [a, b] = Floats::load(four).widen().map(|p| p.minus(ours));
+        let [c, d] = Floats::load(other).widen().map(|q| q.minus(theirs));
+        let [e, f, g, h] = exp([a, b, c, d], constants);
+        sums[0] = [sums[0][0].plus(e), sums[0][1].plus(f)];
+        sums[1] = [sums[1][0].plus(g), sums[1][1].plus(h)];
+        sums[2] = [e.mul_add(a.minus(c), sums[2][0]), f.mul_add(b.minus(d), sums[2][1])];
+    }
+    let mut sums = sums.map(|[low, high]| low.plus(high).sum());
+    for (p, q) in rest.iter().zip(other_rest) {
+        let (p, q) = (f64::from(*p) - largest[0], f64::from(*q) - largest[1]);
+        let [share, other] = exp([p, q].map(Doubles::splat), constants).map(Doubles::first);
+        sums[0] += share;
+        sums[1] += other;
+        sums[2] += share * (p - q);
+    }
+    sums
+}
+
+/// The largest value. Not for NaN.
+fn greatest(values: &[f32]) -> f32 {
+    let (sixteens, rest) = values.as_chunks::<16>();
+    let mut most = [Floats::splat(f32::NEG_INFINITY); 4];
+    for sixteen in sixteens {
+        for (i, most) in most.iter_mut().enumerate() {
+            *most = most.greater(Floats::of(sixteen, i));
         }
     }
-    let largest = f64::from(base[base_top]);
-    Position {
-        divergence: total(sums) * (largest - base_log).exp(),
-        base: f64::from(base[next]) - base_log,
-        model: f64::from(model[next]) - model_log,
-        same_top: base_top == model_top,
-    }
+    let [a, b, c, d] = most;
+    let most = a.greater(b).greater(c.greater(d)).greatest();
+    rest.iter().fold(most, |most, &value| if most < value { value } else { most })
 }
 
-/// Independent sums: two vectors of float64.
-const LANES: usize = 4;
-
-fn total(sums: [f64; LANES]) -> f64 {
-    (sums[0] + sums[1]) + (sums[2] + sums[3])
+/// Index of the first of some values that equals `value`; 0 if none does.
+fn place_of(values: &[f32], value: f32) -> usize {
+    const STEP: usize = 64;
+    let is_here = |values: &[f32]| values.iter().fold(false, |found, &one| found | (one == value));
+    let start = values.chunks(STEP).position(is_here).unwrap_or(0) * STEP;
+    start + values[start..].iter().position(|&one| one == value).unwrap_or(0)
 }
-
-/// Index of the largest logit, and log Σ exp. `shares` become exp(logit - largest).
-fn normalizer(logits: &[f32], shares: &mut [f64]) -> (usize, f64) {
-    let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let top = logits.iter().position(|&logit| logit == largest).unwrap_or(0);
-    let mut sums = [0.0; LANES];
-    for (shares, logits) in shares.chunks_mut(LANES).zip(logits.chunks(LANES)) {
-        let mut below = [LEAST; LANES];
-        for (below, &logit) in below.iter_mut().zip(logits) {
-            *below = f64::from(logit) - f64::from(largest);
-        }
-        let values = exponentials(below);
-        for ((share, sum), value) in shares.iter_mut().zip(&mut sums).zip(values) {
-            *share = value;
-            *sum += value;
-        }
-    }
-    (top, f64::from(largest) + total(sums).ln())
-}
-
-/// Smaller terms do not change a sum that contains a 1.
-const LEAST: f64 = -700.0;
-
-/// e^x for x <= 0, to a few units in the last place: 2^n e^r with |r| <= ln 2 / 2, by the Taylor
-/// series up to r^13. Only basic operations, four at a time: several times faster than library
-/// calls, and the same on every machine.
-fn exponentials(x: [f64; LANES]) -> [f64; LANES] {
-    // Adding it rounds to a whole number, which is then in the low bits.
-    const SHIFT: f64 = 6_755_399_441_055_744.0;
-    const HIGH: f64 = 0.693_147_180_369_123_8;
-    const LOW: f64 = 1.908_214_929_270_587_7e-10;
-    x.map(|x| {
-        let x = if x > LEAST { x } else { LEAST };
-        let shifted = x * std::f64::consts::LOG2_E + SHIFT;
-        let n = shifted - SHIFT;
-        let r = (x - n * HIGH) - n * LOW;
-        let mut sum = FACTORIALS[0];
-        for factor in &FACTORIALS[1..] {
-            sum = sum * r + factor;
-        }
-        sum * f64::from_bits((shifted.to_bits() << 52).wrapping_add(1023 << 52))
-    })
-}
-
-/// 1 / k!, from k = 13 down to 0.
-const FACTORIALS: [f64; 14] = {
-    let mut factors = [1.0; 14];
-    let (mut factorial, mut k) = (1.0, 1);
-    while k <= 13 {
-        factorial *= k as f64;
-        factors[13 - k] = 1.0 / factorial;
-        k += 1;
-    }
-    factors
-};
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn whole(base: &[f32], model: &[f32], next: usize) -> Position {
+        let mut position = Position::default();
+        compare(&mut position, base, model, 0, next);
+        position
+    }
+
     #[test]
     fn equal_logits_do_not_diverge_and_a_shift_does_not_matter() {
         let logits = [0.5, -3.0, 7.25, 1.0];
         let shifted = logits.map(|logit| logit + 4.0);
-        let position = compare(&logits, &shifted, 1);
-        assert!(position.divergence.abs() < 1e-15 && position.same_top);
+        let position = whole(&logits, &shifted, 1);
+        assert!(position.divergence.abs() < 1e-15 && position.same_top == 1.0);
         assert!((position.base - position.model).abs() < 1e-14);
     }
 
     #[test]
     fn two_outcomes_by_hand() {
         // p = (1/2, 1/2), q = (1/4, 3/4): KL = 1/2 ln 2 + 1/2 ln(2/3).
-        let position = compare(&[0.0, 0.0], &[0.0, 3f32.ln()], 0);
+        let position = whole(&[0.0, 0.0], &[0.0, 3f32.ln()], 0);
         assert!((position.divergence - 0.5 * (2f64.ln() + (2f64 / 3.0).ln())).abs() < 1e-7);
         assert!(
             (position.model - 0.25f64.ln()).abs() < 1e-7
                 && (position.base - 0.5f64.ln()).abs() < 1e-7
         );
-        assert!(!position.same_top);
+        assert_eq!(position.same_top, 0.0);
     }
 
     #[test]
     fn large_logits_stay_finite() {
-        let position = compare(&[3e38, -3e38], &[1e4, 0.0], 0);
+        let position = whole(&[3e38, -3e38], &[1e4, 0.0], 0);
         assert!(position.divergence.abs() < 1e-12 && position.base == 0.0);
     }
 
     #[test]
-    fn exponentials_are_those_of_the_library() {
-        for i in 0..4000 {
-            let x = -f64::from(i) * 0.1733;
-            let [found, ..] = exponentials([x, 0.0, -1.0, x]);
-            let expected = if x > LEAST { x.exp() } else { LEAST.exp() };
-            assert!((found / expected - 1.0).abs() < 4e-16, "e^{x} is {found}, not {expected}");
+    fn a_logit_that_is_not_a_number_is_never_hidden() {
+        for (base, model) in [([0.0, f32::NAN], [0.0, 1.0]), ([0.0, 1.0], [f32::NAN, 0.0])] {
+            assert!(whole(&base, &model, 0).divergence.is_nan());
         }
-        assert_eq!(exponentials([0.0, f64::NEG_INFINITY, 0.0, 0.0])[0], 1.0);
+    }
+
+    #[test]
+    fn of_equal_logits_the_first_is_the_top() {
+        for place in [0, 1, 63, 64, 65, 130] {
+            let mut logits = [-1.0; 200];
+            logits[place] = 2.0;
+            logits[place + 60] = 2.0;
+            assert_eq!(place_of(&logits, greatest(&logits)), place);
+        }
+    }
+
+    fn logits(vocabulary: usize, k: f64) -> Vec<f32> {
+        (0..vocabulary).map(|v| (7.0 * (v as f64 * k).sin()) as f32).collect()
     }
 
     #[test]
     fn agrees_with_its_definition_for_every_remainder() {
         for vocabulary in [1usize, 2, 3, 4, 5, 63, 64, 65, 127] {
-            let logits = |k: f64| -> Vec<f32> {
-                (0..vocabulary).map(|v| (7.0 * (v as f64 * k).sin()) as f32).collect()
-            };
-            let (base, model) = (logits(1.7), logits(1.71));
+            let (base, model) = (logits(vocabulary, 1.7), logits(vocabulary, 1.71));
             let softmax = |logits: &[f32]| -> Vec<f64> {
                 let sum: f64 = logits.iter().map(|&l| f64::from(l).exp()).sum();
                 logits.iter().map(|&l| f64::from(l).exp() / sum).collect()
             };
             let (p, q) = (softmax(&base), softmax(&model));
             let expected: f64 = p.iter().zip(&q).map(|(p, q)| p * (p / q).ln()).sum();
-            let found = compare(&base, &model, vocabulary - 1);
+            let found = whole(&base, &model, vocabulary - 1);
             assert!(
                 (found.divergence - expected).abs() < 1e-13,
                 "{} is not {expected}",
                 found.divergence
             );
             assert!((found.model - q[vocabulary - 1].ln()).abs() < 1e-12);
+        }
+    }
+
+    #[test]
+    fn parts_of_the_vocabulary_add_up() {
+        for parts in [&[127][..], &[1, 126], &[126, 1], &[40, 40, 47], &[3; 42]] {
+            let vocabulary = parts.iter().sum();
+            let (base, model) = (logits(vocabulary, 1.7), logits(vocabulary, 1.73));
+            for next in [0, 77, vocabulary - 1] {
+                let expected = whole(&base, &model, next);
+                let (mut found, mut first) = (Position::default(), 0);
+                for part in parts {
+                    let range = first..first + part;
+                    compare(&mut found, &base[range.clone()], &model[range], first, next);
+                    first += part;
+                }
+                let near = |x: f64, y: f64| (x - y).abs() < 1e-13;
+                assert!(near(found.divergence, expected.divergence));
+                assert!(near(found.base, expected.base) && near(found.model, expected.model));
+                assert_eq!(found.same_top, expected.same_top);
+            }
         }
     }
 }

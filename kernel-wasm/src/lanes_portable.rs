@@ -181,6 +181,42 @@ impl Bytes {
 }
 
 impl Doubles {
+    pub fn splat(value: f64) -> Self {
+        Self([value; 2])
+    }
+
+    pub fn load(values: &[f64; 2]) -> Self {
+        Self(*values)
+    }
+
+    pub fn first(self) -> f64 {
+        self.0[0]
+    }
+
+    /// `self * factor + addend`, rounded once, as [`Floats::mul_add`].
+    pub fn mul_add(self, factor: Self, addend: Self) -> Self {
+        Self(from_fn(|i| self.0[i].mul_add(factor.0[i], addend.0[i])))
+    }
+
+    pub fn times(self, values: Self) -> Self {
+        Self(from_fn(|i| self.0[i] * values.0[i]))
+    }
+
+    pub fn minus(self, values: Self) -> Self {
+        Self(from_fn(|i| self.0[i] - values.0[i]))
+    }
+
+    /// `self < other ? other : self`
+    pub fn greater(self, other: Self) -> Self {
+        Self(from_fn(|i| if self.0[i] < other.0[i] { other.0[i] } else { self.0[i] }))
+    }
+
+    /// 2 to the power of the integers in the low bits, of -1022..=1023.
+    pub fn two_to_low_bits(self) -> Self {
+        let bits = |x: f64| (x.to_bits() << 52).wrapping_add(1023 << 52);
+        Self(from_fn(|i| f64::from_bits(bits(self.0[i]))))
+    }
+
     pub fn plus(self, values: Self) -> Self {
         Self(from_fn(|i| self.0[i] + values.0[i]))
     }

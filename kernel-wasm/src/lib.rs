@@ -9,6 +9,7 @@ pub mod decode;
 pub mod dequantize;
 pub mod descent;
 pub mod divergence;
+mod doubles;
 pub mod elementary;
 pub mod encode;
 pub mod fisher;

@@ -102,8 +102,9 @@ function isDeclared(config: ModelConfig, known: readonly Architecture[]): boolea
 }
 
 /**
- * Where config.json of the MLX repository differs from the base's, for the card: a sentence for
- * each changed value, one for all defaults that are written out, and the base's warnings.
+ * Differences between config.json of the MLX repository and the base's, for the card. There is a
+ * sentence for each changed value, and one for all defaults that are written out. The base's
+ * warnings follow.
  */
 export function describeConfigChanges(base: Base): string[] {
   const { architecture, config, storage, assumed, warnings } = base;

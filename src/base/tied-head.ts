@@ -7,8 +7,8 @@ import type { Folded } from "../models/fold.ts";
 const piece = 8 << 20;
 
 /**
- * Unties a head whose values in the files differ from the embeddings, although the config ties the
- * two. transformers 5 does not tie such a head (tie_weights in modeling_utils.py), but mlx-lm drops
+ * Unties a head that the config ties to the embeddings, if its values in the files differ from
+ * them. transformers 5 does not tie such a head (tie_weights in modeling_utils.py). mlx-lm drops
  * it. Reads both tensors up to the first difference.
  */
 export async function untieOwnHead(

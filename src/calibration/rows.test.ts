@@ -78,7 +78,8 @@ describe("drawing rows", () => {
   });
 
   test("uses a text to its last token, and says if it is too short", () => {
-    const exact = corpus(60, 92); // and two line breaks after each of two documents: 64 and 96 tokens
+    // Two documents, each with two line breaks after it: 64 and 96 tokens.
+    const exact = corpus(60, 92);
     expect(drawRows(request({ corpus: exact, samples: 10 })).domains).toEqual({ d0: 4, d1: 6 });
     expect(() => drawRows(request({ corpus: exact, samples: 11 }))).toThrow(
       /test is too short: 11 rows of 16 tokens are needed \(176 tokens\), its 160 tokens give 10/,

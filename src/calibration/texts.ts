@@ -24,10 +24,10 @@ export function checkFormat(path: string): void {
 }
 
 /**
- * Documents of a text file, by its extension: `.txt` (separated by empty lines or form feeds),
- * `.jsonl` (one object a line with `text` and optionally `domain`), `.json` (a list of strings or
- * of such objects). `where` names the file in messages.
- * Throws BAD_INPUT for a file that is empty, not UTF-8, or not of its format.
+ * Documents of a text file. In `.txt` they are separated by empty lines or form feeds. `.jsonl` has
+ * one object a line, with `text` and optionally `domain`. `.json` has a list of strings or of such
+ * objects. `where` names the file in messages. Throws BAD_INPUT for a file that is empty, not
+ * UTF-8, or not of its format.
  */
 export function readTexts(bytes: Uint8Array, path: string, where: string): readonly DomainText[] {
   const read = formatOf(path, where);

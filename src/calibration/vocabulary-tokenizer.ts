@@ -1,5 +1,6 @@
 import { asObject, parseJson } from "../checkpoint/json.ts";
 import { type Repository, readText } from "../checkpoint/repository.ts";
+import { architectures } from "../models/registry.ts";
 import type { Definition } from "./tokenizer-definition.ts";
 
 /** The pattern of transformers' Qwen2Tokenizer. */
@@ -35,10 +36,6 @@ const kinds: ReadonlyMap<string, Kind> = new Map([
   ["GPT2Tokenizer", gpt2Kind],
   ["Qwen2Tokenizer", qwen2Kind],
 ]);
-/** The class that transformers takes for a `model_type` if tokenizer_config.json names none. */
-const classes: ReadonlyMap<unknown, string> = new Map(
-  ["qwen2", "qwen3", "qwen3_moe"].map((modelType) => [modelType, "Qwen2Tokenizer"]),
-);
 const named = ["bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token"];
 
 /**
@@ -49,7 +46,8 @@ const named = ["bos_token", "eos_token", "unk_token", "sep_token", "pad_token", 
 export async function vocabularyTokenizer(base: Repository): Promise<Definition> {
   const settings = await readObject(base, "tokenizer_config.json");
   const { model_type: modelType } = await readObject(base, "config.json");
-  const name = String(settings.tokenizer_class ?? classes.get(modelType) ?? "none");
+  const usual = architectures.find((one) => one.modelType === modelType)?.tokenizerClass;
+  const name = String(settings.tokenizer_class ?? usual ?? "none");
   const kind = kinds.get(name.replace(/Fast$/, ""));
   if (kind === undefined) {
     const found = `its tokenizer_class is ${JSON.stringify(name.slice(0, 60))}`;
@@ -82,7 +80,7 @@ async function readMerges(base: Repository): Promise<readonly (readonly string[]
   });
 }
 
-interface Sources {
+interface TokenSources {
   readonly settings: Record<string, unknown>;
   readonly vocab: Record<string, unknown>;
   readonly defaults: Readonly<Record<string, string>>;
@@ -91,7 +89,7 @@ interface Sources {
 /** In the order of their ids: those with an id first, then the special tokens without one. */
 async function addedTokens(
   base: Repository,
-  { settings, vocab, defaults }: Sources,
+  { settings, vocab, defaults }: TokenSources,
 ): Promise<readonly Definition[]> {
   const found = new Map<string, Record<string, unknown>>();
   for (const [id, token] of Object.entries(asObject(settings.added_tokens_decoder) ?? {})) {

@@ -16,7 +16,7 @@ import { licenceMetadata } from "./licence.ts";
 import { code, commentJson, inline, link, prose, pythonString, shellWord } from "./markdown.ts";
 import type { PictureName, PicturePath } from "./pictures.ts";
 import { sensitivityFacts } from "./sensitivity-facts.ts";
-import { knownFigures, matrixRows } from "./series-rows.ts";
+import { knownFigures, tierRows } from "./series-rows.ts";
 import { otherWarnings, tuningFacts } from "./tuning-facts.ts";
 import { unquantizedRows, widthRows } from "./widths.ts";
 import {
@@ -56,7 +56,7 @@ export function cardFacts(receipt: Receipt, pictures: readonly PictureName[]) {
     quantizedModules: grouped(Object.keys(plan.modules).length),
     baseBits: String(baseBits(receipt)),
     groupSizes: groupSizes(receipt),
-    matrix: matrixRows(receipt.series, knownFigures([receipt]), (row) => tierLabel(receipt, row)),
+    tierRows: tierRows(receipt.series, knownFigures([receipt]), (row) => tierLabel(receipt, row)),
     tierWords: tierWords(receipt),
     evaluated: receipt.evaluation !== null,
     evaluation: evaluationFacts(receipt),
@@ -125,9 +125,9 @@ function tierLabel(receipt: Receipt, row: SeriesRow): string {
 }
 
 /**
- * The Hub's list of the series. It is one link, not one per tier: this card does not know which
- * tiers are published, and a card made alone must equal a card made in one run. Empty for a folder
- * that is not published.
+ * The Hub's list of the series. It is one link, not one per tier, because this card does not know
+ * which tiers are published. A card made alone must equal a card made in one run. Empty for a
+ * folder that is not published.
  */
 function seriesLink({ repository, plan }: Receipt): string {
   const [, namespace, model] =

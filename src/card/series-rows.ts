@@ -17,7 +17,7 @@ const planned = [
   "plan",
 ] as const;
 const evaluated = ["meanKl", "sameTop", "ratio", "routers"] as const;
-export type MatrixRow = Readonly<
+export type TierCells = Readonly<
   Record<(typeof planned)[number] | (typeof evaluated)[number], string>
 >;
 
@@ -25,11 +25,11 @@ export type MatrixRow = Readonly<
  * Rows of the performance matrix, for card and job summary. `label` is the first cell, in Markdown.
  * A tier without figures shows the prediction of its plan, if there is one.
  */
-export function matrixRows(
+export function tierRows(
   series: readonly SeriesRow[],
   figures: readonly TierFigures[],
   label: (row: SeriesRow) => string,
-): readonly MatrixRow[] {
+): readonly TierCells[] {
   return table(
     [...planned, ...evaluated],
     series.map((row) => ({

@@ -4,7 +4,7 @@ import { table } from "../template/template-shapes.ts";
 import { gigabytes } from "./figures.ts";
 import { code, inline, link, prose, webAddress } from "./markdown.ts";
 import { namePictures } from "./pictures.ts";
-import { knownFigures, matrixRows } from "./series-rows.ts";
+import { knownFigures, tierRows } from "./series-rows.ts";
 import { kindRatios } from "./tuning-facts.ts";
 
 /** The outcome of one repository. If it is `failed`, commit and error say why. */
@@ -58,7 +58,7 @@ export function summaryView(facts: SummaryFacts) {
       id === null ? `the folder ${code(name)}` : link(inline(id), `https://huggingface.co/${id}`),
     revision: code(revision),
     dryRun: facts.dryRun,
-    matrix: matrixRows(facts.series, figures, (row) => inline(row.tier)),
+    tierRows: tierRows(facts.series, figures, (row) => inline(row.tier)),
     evaluated: figures.length > 0,
     ...pictureFacts(facts),
     run: runWords(facts.run),

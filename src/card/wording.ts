@@ -1,6 +1,6 @@
 import type { Part } from "../models/architecture.ts";
 import { roleOfModule } from "../models/module-role.ts";
-import { costlyFloors } from "../plan/floors.ts";
+import { costlyFloors, type FloorName } from "../plan/floors.ts";
 import type { PredictedLoss } from "../plan/plan-types.ts";
 import type { Receipt } from "../receipt/receipt.ts";
 import { percentage } from "./figures.ts";
@@ -76,11 +76,11 @@ export function policyWords(receipt: Receipt): readonly string[] {
 function costWords({ plan, model }: Receipt, predicted: PredictedLoss): readonly string[] {
   const routed = model.experts !== null;
   const names = Object.keys(plan.floors ?? {}).sort();
-  const floors = names.map((name) => `${floorWords[name] ?? code(name)} ${plan.floors![name]}`);
+  const floors = names.map((name) => `${floorWords(name)} ${plan.floors![name]}`);
   return [
     `Every quantizable matrix${routed ? " (a stack of experts is one)" : ""} has a cost at 3, ` +
-      "4, 5, 6 and 8 bits: the KL that it would add " +
-      `alone${routed ? ", by its own error and by flips in later routers" : ""}.`,
+      "4, 5, 6 and 8 bits: the KL that its error is predicted to " +
+      `add${routed ? ", with forced routes and by flips in later routers" : ""}.`,
     "The plan has the least predicted KL of all plans within the tier's budget in bytes. The " +
       "search is exact.",
     floors.length === 0
@@ -88,7 +88,7 @@ function costWords({ plan, model }: Receipt, predicted: PredictedLoss): readonly
       : `Minimum bits, regardless of the costs: ${floors.join(", ")}.`,
     ...costlyFloors(plan).map(
       ([name, share]) =>
-        `The minimum of ${floorWords[name] ?? code(name)} costs ${percentage(share, 1)} of the ` +
+        `The minimum of ${floorWords(name)} costs ${percentage(share, 1)} of the ` +
         "predicted KL, compared with a plan of the same budget without it.",
     ),
     "The predicted mean KL is " +
@@ -96,8 +96,12 @@ function costWords({ plan, model }: Receipt, predicted: PredictedLoss): readonly
   ];
 }
 
-/** Floors in words, by their name in the plan. */
-const floorWords: Readonly<Record<string, string>> = {
+/** A floor in words. A receipt of another version may have other names. */
+function floorWords(name: string): string {
+  return Object.hasOwn(floorNames, name) ? floorNames[name as FloorName] : code(name);
+}
+
+const floorNames: Readonly<Record<FloorName, string>> = {
   attention: "attention",
   embeddings: "embeddings",
   head: "output head",

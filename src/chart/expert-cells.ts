@@ -8,9 +8,7 @@ interface Scaled {
 }
 
 const steps = [0, 1, 2, 3, 4, 5, 6];
-/**
- * Damage outside of this range is drawn at its ends: its quotients would leave the double range.
- */
+/** Damage outside this range is drawn at its limit, because quotients would overflow. */
 const least = 1e-100;
 const greatest = 1e100;
 /** Octaves per step. The smallest is used with which nine of ten cells lie within the scale. */

@@ -17,8 +17,9 @@ const right = 24;
 const width = pictureWidth - left - right;
 
 /**
- * Two maps: how often each expert is chosen, with critical experts marked; and the damage to each
- * domain from quantizing the experts of a layer to `bits`. null: the model has no experts.
+ * Two maps. The first shows how often each expert is chosen, with critical experts marked. The
+ * second shows the damage to each domain from quantizing the experts of a layer to `bits`. null:
+ * the model has no experts.
  */
 export function expertsDrawing(
   layers: readonly LayerLoad[],

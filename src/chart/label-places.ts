@@ -36,9 +36,9 @@ const above = (w: number) => [
 ];
 
 /**
- * Places labels one after the other: the middle of each at the first offset that is inside the
- * frame and overlaps no mark and no earlier label, else at the first offset. Widths are upper
- * estimates.
+ * Places labels one after the other. The middle of each is at the first offset that is inside the
+ * frame and overlaps no mark and no earlier label. If there is none, it is at the first offset.
+ * Widths are upper estimates.
  */
 export function placeLabels(
   items: readonly Labelled[],

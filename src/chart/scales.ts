@@ -7,8 +7,9 @@ export interface Tick {
 }
 
 /**
- * A range of numbers on an axis. The charts draw places between 0 and 1 and not the numbers: the
- * chart library computes ticks of its own and fails on limits that are not round in binary.
+ * A range of numbers on an axis. The charts draw places between 0 and 1 instead of the numbers. The
+ * chart library would compute ticks of its own, and it fails on limits that are not round in
+ * binary.
  */
 export interface Scale {
   readonly low: number;

@@ -10,10 +10,10 @@ const MAX_WEIGHTS = 2 ** 30;
 const BLOCK = 1 << 18;
 
 /**
- * Identifies the state of a folder: `sha256:` and a hash of its config and of the name, size, header
- * and weights of every safetensors file. The hash covers all weights up to 1 GiB. Of larger models
- * it covers every k-th block of 256 KiB, with the least k that keeps to 1 GiB. The folder's own name
- * does not count.
+ * Identifies the state of a folder: `sha256:` and a hash of its config and of the name, size,
+ * header and weights of every safetensors file. The hash covers all weights up to 1 GiB. Of larger
+ * models it covers every k-th block of 256 KiB, with the least k that keeps to 1 GiB. The folder's
+ * own name does not count.
  */
 export async function fingerprint(
   folder: Pick<Repository, "files" | "open">,

@@ -17,7 +17,9 @@ const packed = /^(U8|I8|F8_.*|U16|I16|U32|I32)$/;
 const siblings =
   /^(.*)\.(scales|weight_scale|weight_scale_inv|weight_packed|qweight|weight\.absmax)$/;
 
-/** Whether a key of the config says nothing: some exporters write null, false or an empty object. */
+/**
+ * Whether a key of the config says nothing. Some exporters write null, false or an empty object.
+ */
 function isEmpty(value: unknown): boolean {
   const fields = asObject(value);
   return (value ?? false) === false || (fields !== undefined && Object.keys(fields).length === 0);

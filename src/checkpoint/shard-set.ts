@@ -17,9 +17,9 @@ export interface ShardSet {
 }
 
 /**
- * Finds the weights at the top of the repository, as transformers does: model.safetensors, else
- * the files of the index, else the one complete set of numbered shards or the one safetensors file.
- * A model.safetensors makes the index void unless the index names it: then both loaders ignore it.
+ * Finds the weights at the top of the repository, in the order of transformers: model.safetensors;
+ * the files of the index; the one complete set of numbered shards; the one safetensors file. A
+ * model.safetensors makes the index void unless the index names it: then both loaders ignore it.
  * Throws MISSING_FILE where there are no weights, BAD_CHECKPOINT where they are incomplete or
  * ambiguous.
  */

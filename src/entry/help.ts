@@ -21,7 +21,8 @@ oqe <command> --help lists the flags of a command.
 HF_ENDPOINT and HF_TOKEN give the Hub's address and token. Prefer HF_TOKEN to --hub-token: other
 users of this machine can see the flags of a running command.
 
-Exit codes: 0 success, ${failure} failure, ${usage} wrong usage, ${gate} a tier failed a gate.
+Exit codes: 0 success, ${failure} failure, ${usage} wrong usage, ${gate} a tier failed a gate, or
+differs from its receipt.
 docs/errors.md lists all errors.
 `;
 }
@@ -44,7 +45,10 @@ function callOf({ name, argument }: CommandRow): string {
 
 /** `oqe verify` always evaluates and never tunes: conditions on an input do not apply to it. */
 function describeInputFlag(row: InputRow, command: CommandName): string {
-  const doc = (command === "verify" ? row.doc : describeInput(row)).replaceAll("`", "");
+  const doc = (command === "verify" ? (row.verifyDoc ?? row.doc) : describeInput(row)).replaceAll(
+    "`",
+    "",
+  );
   const { name, hint, default: value } = row;
   return describeFlag(name, hint, hint === "" || value === "" ? doc : `${doc}. Default: ${value}`);
 }

@@ -63,6 +63,6 @@ describe("the job summary", () => {
   test("that cannot be written is a warning", async () => {
     const full = Object.assign(new Error("ENOSPC: no space"), { code: "ENOSPC", syscall: "write" });
     const { warnings } = await run({ write: () => Promise.reject(full) });
-    expect(warnings).toEqual(["the file of the job summary could not be made: the disk is full"]);
+    expect(warnings).toEqual(["the job summary could not be made: the disk is full"]);
   });
 });

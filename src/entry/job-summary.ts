@@ -35,10 +35,7 @@ export async function writeSummary(
     );
   const fitting = bytes > largestSummary ? shortSummary(facts, "is too large for GitHub") : text;
   const make = () => write(fitting);
-  await decorate<unknown>(
-    { warn },
-    { what: "the file of the job summary", make, placeholder: null },
-  );
+  await decorate<unknown>({ warn }, { what: "the job summary", make, placeholder: null });
 }
 
 /** The outcome of each repository, without formatting that could fail. */

@@ -1,13 +1,16 @@
+import { comparedAtOnce } from "../evaluation/compare-hidden.ts";
+import { comparisonColumns } from "../kernel/routines/compare.ts";
+import { mostOfHead } from "../models/run.ts";
 import { tierGroupSize } from "../plan/tiers.ts";
 import { contextWidth, positionsAtOnce } from "../quantize/head-groups.ts";
 import { weighedRows } from "../quantize/head-tuner.ts";
 import { mostCodes } from "../quantize/outer-tuner.ts";
 import { tuningSettings } from "../quantize/tuning-settings.ts";
-import { widths as measuredWidths } from "../sensitivity/probe-width.ts";
-import { blockMemory, passingMemory } from "./block-memory.ts";
+import { passingMemory } from "./block-memory.ts";
+import { measuringStages } from "./measuring-memory.ts";
 import type { ModelShape } from "./model-shape.ts";
-import { probesOf, widthsOf } from "./operations.ts";
-import { comparedRuns, type RunWork } from "./work.ts";
+import { widthsOf } from "./operations.ts";
+import { comparedRuns, type RunWork, type StageMemory } from "./work.ts";
 
 /** Node, its code, headers and texts. */
 const program = 200e6;
@@ -17,16 +20,6 @@ const program = 200e6;
  */
 const mostUncollected = 320 * 2 ** 20;
 const uncollectedTimes = 8;
-/** Elements of a head that are in memory as float32 at once. */
-const partOfHead = 2 ** 25;
-
-/** Bytes at the largest moment of a stage, if all hidden states between two blocks are in files. */
-export interface StageMemory {
-  readonly name: string;
-  readonly bytes: number;
-  /** Whether riders keep hidden states meanwhile. */
-  readonly holds: boolean;
-}
 
 /**
  * The least memory of every stage of a run, from its shapes, rows, riders and workers. For t tokens
@@ -56,32 +49,6 @@ export function heldBytes(work: RunWork): number {
   const runs = 1 + comparedRuns(work).all;
   const own = tuning === null ? 0 : tuning.tokens + tuning.repaired * plans.length;
   return 4 * shape.hidden * (own + (evaluation?.tokens ?? 0) * runs);
-}
-
-function measuringStages({ shape, measuring, workers }: RunWork): StageMemory[] {
-  if (measuring === null) return [];
-  const { hidden, vocabulary, blocks } = shape;
-  const { others, probe, judged } = measuring;
-  const probes = probesOf(shape);
-  const count = (probes.at(-1)?.before ?? 1) + 3;
-  const states = 4 * hidden * (others + probe * count);
-  const inBlocks = blocks.map((block, layer) => {
-    // Probes pass together, so their states are also in memory as one matrix.
-    const passing = 4 * probe * probes[layer]!.copies * (4 * hidden + block.inner);
-    const own = 4 * others * (3 * hidden + block.inner);
-    return passing + own + blockMemory(block.matrices, workers);
-  });
-  const { headBytes } = shape;
-  const codes = tunedBytes(
-    vocabulary * hidden,
-    measuredWidths.map(({ bits }) => bits),
-  );
-  const rows = 4 * hidden * (2 * others + judged * count);
-  const head = headBytes + codes + 4 * vocabulary * hidden + rows + logitsOf(vocabulary);
-  return [
-    { name: "measuring, blocks", bytes: Math.max(...inBlocks), holds: false },
-    { name: "measuring, head", bytes: states + head, holds: false },
-  ];
 }
 
 function tuningStages(work: RunWork, inTurn: boolean): StageMemory[] {
@@ -117,25 +84,28 @@ function tuningStages(work: RunWork, inTurn: boolean): StageMemory[] {
 }
 
 function evaluationStages(work: RunWork): StageMemory[] {
-  const { shape, evaluation, tuning, workers } = work;
+  const { shape, plans, evaluation, tuning, workers } = work;
   if (evaluation === null) return [];
   const { hidden, vocabulary, blocks, headBytes } = shape;
-  const { perTier, rounded } = comparedRuns(work);
+  const { all, perTier, rounded } = comparedRuns(work);
   const inBlocks = blocks.flatMap((block) =>
     [1 + rounded, perTier].map((count) => {
       const riders = { tuned: 0, others: Array(count).fill(evaluation.tokens) };
       return passingMemory(shape, block, riders, workers);
     }),
   );
-  // Of two models the logits, the rows and a part of the head.
-  const logits = 2 * 4 * positionsAtOnce * (vocabulary + hidden);
-  const parts = 2 * 4 * Math.min(partOfHead, vocabulary * hidden);
+  // Some positions of all runs are in memory, a part of each model's head, and all results.
+  const compared = Math.min(evaluation.tokens, comparedAtOnce(hidden, all));
+  const parts = 4 * Math.min(mostOfHead, vocabulary * hidden) * (1 + plans.length + rounded);
+  const rows = 4 * hidden * compared * (1 + all);
+  const results = 8 * comparisonColumns * evaluation.tokens * all;
+  const kept = tuning === null && shape.isTied ? 0 : headBytes;
   return [
     // On a tuning walk these runs pass the blocks with those of the tuning.
     ...(tuning === null
       ? [{ name: "evaluation, blocks", bytes: Math.max(...inBlocks), holds: true }]
       : []),
-    { name: "evaluation, head", bytes: logits + parts + headBytes, holds: true },
+    { name: "evaluation, head", bytes: rows + parts + results + kept, holds: true },
   ];
 }
 
@@ -143,13 +113,13 @@ function evaluationStages(work: RunWork): StageMemory[] {
  * Memory of the workers' WebAssembly instances, which never shrinks: the factor, its matrix and
  * 1024 rows of the widest matrix, or the slabs of a product.
  */
-function arenas({ shape, workers, makes, tuning, measuring }: RunWork): number {
+function arenas({ shape, workers, tuning, measuring }: RunWork): number {
   const slabs = 4 * (8 + 2 + 2) * 2 ** 20;
   const tunes = tuning !== null || measuring !== null;
   const widest = Math.max(
     ...shape.blocks.flatMap(({ matrices }) => matrices.map(({ columns }) => columns)),
   );
-  const tune = tunes && makes ? 4 * (2 * widest ** 2 + 2 * 1024 * widest) : 0;
+  const tune = tunes ? 4 * (2 * widest ** 2 + 2 * 1024 * widest) : 0;
   return workers * Math.max(slabs, tune);
 }
 
@@ -179,11 +149,6 @@ function headTuning(shape: ModelShape, plans: RunWork["plans"]): number {
     hessians +
     rows
   );
-}
-
-/** Codes, scales and biases of some weights at several widths, each once. */
-function tunedBytes(weights: number, bits: readonly number[]): number {
-  return total([...new Set(bits)].map((width) => (weights * (width + 0.5)) / 8));
 }
 
 function pathOf(name: string): string {

@@ -1,8 +1,9 @@
+import { comparedAtOnce } from "../evaluation/compare-hidden.ts";
 import { OqeError } from "../ground/errors.ts";
-import { heldBytes, memoryOf, type StageMemory } from "./memory.ts";
+import { heldBytes, memoryOf } from "./memory.ts";
 import { stackBytes } from "./model-shape.ts";
 import { type Stage, stagesOf } from "./operations.ts";
-import { comparedRuns, type RunWork } from "./work.ts";
+import { comparedRuns, type RunWork, type StageMemory } from "./work.ts";
 
 /** What a run will need, as it is known before any work. All sizes in bytes. */
 export interface RunEstimate {
@@ -23,9 +24,6 @@ export interface RunEstimate {
   readonly stages: readonly Stage[];
 }
 
-/** Elements of a head above which it is read part by part (run.ts), and positions of a reading. */
-const [partOfHead, comparedPositions] = [2 ** 25, 256];
-
 export function estimateRun(work: RunWork): RunEstimate {
   const memory = memoryOf(work, true);
   const holding = (stages: readonly StageMemory[]) =>
@@ -44,19 +42,19 @@ export function estimateRun(work: RunWork): RunEstimate {
 
 function readsOf(work: RunWork): RunEstimate["reads"] {
   const { shape, plans, measuring, tuning, evaluation, makes } = work;
-  const { bytes, headBytes, hidden, vocabulary } = shape;
+  const { bytes, headBytes, hidden } = shape;
   const reads: { name: string; bytes: number }[] = [];
   if (measuring !== null) reads.push({ name: "measuring", bytes: measuring.bytes });
   const follows = tuning?.sequential === true && (tuning.repaired > 0 || evaluation !== null);
   const walks = tuning === null ? 1 : (tuning.sequential ? plans.length : 1) + (follows ? 1 : 0);
   if (makes) reads.push({ name: tuning === null ? "rounding" : "tuning", bytes: walks * bytes });
   if (evaluation !== null && tuning === null) {
-    // No tuning has left the head in memory.
-    const parts = Math.ceil(evaluation.tokens / comparedPositions) - 1;
-    const again = hidden * vocabulary > partOfHead ? parts * headBytes : 0;
-    const roundsHead = comparedRuns(work).rounded > 0 ? 2 : 1;
+    // A tied table is not kept from when tokens are looked up: base and rounding read it as a head.
+    const { all, rounded } = comparedRuns(work);
+    const times = Math.ceil(evaluation.tokens / comparedAtOnce(hidden, all));
+    const again = shape.isTied ? times * (rounded > 0 ? 2 : 1) * headBytes : 0;
     const finished = makes ? 0 : sum(plans, (plan) => plan.bytes);
-    reads.push({ name: "evaluation", bytes: bytes + roundsHead * again + finished });
+    reads.push({ name: "evaluation", bytes: bytes + again + finished });
   }
   return reads;
 }
@@ -177,7 +175,7 @@ export function estimateLines(
     `reads ${size(read)} (${passes}), writes ${writes === 0 ? "nothing" : size(writes)}` +
       (writes === 0 ? "" : ` (${tiers} ${tiers === 1 ? "tier" : "tiers"})`),
     `memory: about ${size(Math.max(least.bytes, (fit.inTurn ? holding : sideBySide) + fit.inMemory))} at most (${least.name}), limit ` +
-      `${size(fit.limit)}; ${size(held)} of hidden states between blocks${files}`,
+      `${size(fit.limit)}${held === 0 ? "" : `; ${size(held)} of hidden states between blocks${files}`}`,
     `disk: ${size(fit.disk)}`,
     `time: about ${duration(seconds)} of arithmetic on ${workers} threads ` +
       `(${times}), ${(speed / 1e9).toFixed(0)} GF/s`,

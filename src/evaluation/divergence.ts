@@ -1,7 +1,7 @@
 import type { CalibrationIds } from "../calibration/calibration-ids.ts";
 import { Pending } from "../ground/pending.ts";
-import { type Matrix, rowsOf, sharedFloats } from "../kernel/matrix.ts";
-import type { Ops } from "../models/ops.ts";
+import { sharedFloats } from "../kernel/matrix.ts";
+import { comparisonColumns } from "../kernel/routines/compare.ts";
 import {
   type BlockPlace,
   type KeepStates,
@@ -10,8 +10,8 @@ import {
   TextRider,
 } from "../models/rider.ts";
 import type { Routing } from "../models/routing.ts";
-import type { Rows } from "../models/rows.ts";
-import { type Model, openHead, type WeightSource } from "../models/run.ts";
+import { type Head, type Model, openHead, type WeightSource } from "../models/run.ts";
+import { compareHidden, type Predictions } from "./compare-hidden.ts";
 
 /** How a model differs from its base, by position, in the order of the rows. */
 export interface Divergence {
@@ -33,9 +33,6 @@ export interface Divergence {
   /** Share of tokens whose whole set of experts is the same, by layer. */
   readonly exactRoutes: ReadonlyMap<number, number>;
 }
-
-/** Positions whose logits are in memory at once. */
-const positionsAtOnce = 256;
 
 /** A pass over some rows of text that is compared with others. */
 export interface Run {
@@ -152,7 +149,7 @@ export async function divergences(
   const reference = await finish(base);
   const models: Predictions[] = [];
   for (const one of compared) models.push(await finish(one));
-  const all = await compareHidden(base.model.ops, { base: reference, models, next });
+  const all = await compareHidden(base.model.ops.kernel, { base: reference, models, next });
   return compared.map(({ run }, i) => divergenceOf(run, all[i]!, rows));
 }
 
@@ -161,7 +158,8 @@ function divergenceOf(
   results: Float64Array,
   { ids, length }: CalibrationIds,
 ): Divergence {
-  const column = (i: number) => Float64Array.from(ids, (_, t) => results[4 * t + i]!);
+  const column = (i: number) =>
+    Float64Array.from(ids, (_, t) => results[comparisonColumns * t + i]!);
   const scored = (i: number) =>
     column(i).map((value, t) => ((t + 1) % length === 0 ? Number.NaN : value));
   return {
@@ -196,52 +194,6 @@ export async function diverge(
   });
   await rideAll([{ model: base, riders: [own] }, ...groups]);
   return divergences({ model: base, run: own }, runs);
-}
-
-/** Makes logits `[positions, vocabulary]` of hidden states (openHead). */
-export type Head = (hidden: Matrix) => Promise<Matrix>;
-
-/** Hidden states `[positions, hidden]` and the head that multiplies them. */
-export interface Predictions {
-  readonly hidden: Matrix | Pick<Rows, "rows" | "range">;
-  readonly head: Head;
-}
-
-export interface Comparison {
-  readonly base: Predictions;
-  readonly models: readonly Predictions[];
-  /** The token that follows each position. */
-  readonly next: Uint32Array<SharedArrayBuffer>;
-}
-
-/**
- * Compares the next-token distributions of some models with the base's. Returns for each model
- * `[positions, 4]` as in CompareJob. The base's logits are made once for all models.
- */
-export async function compareHidden(
-  ops: Ops,
-  { base, models, next }: Comparison,
-): Promise<readonly Float64Array<SharedArrayBuffer>[]> {
-  const { rows } = base.hidden;
-  const results = models.map(() => new Float64Array(new SharedArrayBuffer(32 * rows)));
-  for (let start = 0; start < rows; start += positionsAtOnce) {
-    const end = Math.min(rows, start + positionsAtOnce);
-    const logits = async ({ hidden, head }: Predictions) =>
-      head(await ("data" in hidden ? rowsOf(hidden, start, end) : hidden.range(start, end)));
-    const once = logits(base);
-    for (const [i, model] of models.entries()) {
-      const [ours, theirs] = await Promise.all([once, logits(model)]);
-      await ops.shareOut(end - start, (from, to) =>
-        ops.kernel.run("compare", {
-          base: rowsOf(ours, from, to),
-          model: rowsOf(theirs, from, to),
-          next: next.subarray(start + from, start + to),
-          out: results[i]!.subarray(4 * (start + from), 4 * (start + to)),
-        }),
-      );
-    }
-  }
-  return results;
 }
 
 /** Share of the base's choices that the model also made, and of tokens with the same set. */

@@ -5,7 +5,7 @@ export type Occasion = Pick<typeof context, "eventName" | "ref" | "sha">;
 
 /**
  * The event that started this run, as GitHub's toolkit reads it. null if it cannot be read: the
- * toolkit throws on a damaged event file, and only the text of a commit depends on it.
+ * toolkit throws on a damaged event file. Only the text of a commit depends on it.
  */
 export async function readOccasion(): Promise<Occasion | null> {
   try {

@@ -23,6 +23,36 @@ export type ErrorCode =
   | "KERNEL" // the WebAssembly kernel trapped or cannot be loaded
   | "INTERNAL"; // a bug of this program
 
+/** Advice for a run that needs less memory. */
+export const memoryHint =
+  "Use fewer calibration rows (calibration-samples 64), shorter ones (calibration-length 128), " +
+  "fewer threads (workers 2) or one tier per run (tiers oQ4e). " +
+  "NODE_OPTIONS=--max-old-space-size=8192 gives Node a heap of 8 GB.";
+
+/** What to do about an error that has no better hint. */
+const usualHints: Readonly<Record<ErrorCode, string>> = {
+  BAD_INPUT: "The table of inputs in README.md and oqe <command> --help list what is allowed.",
+  UNSUPPORTED_MODEL: "Check that config and weights belong together, or add the architecture.",
+  ALREADY_QUANTIZED: "Name the unquantized original.",
+  BAD_CHECKPOINT: "Download the model again. If the error stays, report it to the model's authors.",
+  BAD_SENSITIVITY: "Make the file again with `oqe sensitivity`, or leave sensitivity out.",
+  MISSING_FILE: "Complete the base, or name the repository that has the file.",
+  UNAUTHORIZED: "Set hub-token or HF_TOKEN.",
+  FORBIDDEN: "Use a token with write access to the namespace.",
+  GATED: "Accept the terms on the model's page.",
+  NOT_FOUND: "Check the name and the endpoint.",
+  NOT_OURS: "Choose another place, or set overwrite.",
+  CONFLICT: "Look at the repository's history, then run again.",
+  NETWORK: "Check the connection and the endpoint, then run again.",
+  DISK: "Free disk space, or choose another folder.",
+  MEMORY: memoryHint,
+  GATE: "Read the figures in the tier's receipt.",
+  TEMPLATE: "Correct the template.",
+  KERNEL: "Please report the command or workflow, and the model.",
+  INTERNAL:
+    "Please report the command or workflow, the model, and the output of a run with OQE_DEBUG=1.",
+};
+
 /**
  * The one error class. `message` says what is wrong, where, what was expected and what was found.
  * `hint` says what to do next. The entries print both.
@@ -31,7 +61,7 @@ export class OqeError extends Error {
   readonly code: ErrorCode;
   readonly hint: string;
 
-  constructor(code: ErrorCode, message: string, hint = "", cause?: unknown) {
+  constructor(code: ErrorCode, message: string, hint = usualHints[code], cause?: unknown) {
     super(message, cause === undefined ? {} : { cause });
     this.name = "OqeError";
     this.code = code;
@@ -41,12 +71,6 @@ export class OqeError extends Error {
 
 /** Exit codes of `oqe`, as docs/errors.md and the help list them. 0 is success. */
 export const exitCodes = { failure: 1, usage: 2, gate: 3 } as const;
-
-/** Advice for a run that needs less memory. */
-export const memoryHint =
-  "Use fewer calibration rows (calibration-samples 64), shorter ones (calibration-length 128), " +
-  "fewer threads (workers 2) or one tier per run (tiers oQ4e). " +
-  "NODE_OPTIONS=--max-old-space-size=8192 gives Node a heap of 8 GB.";
 
 export interface Failure {
   readonly message: string;
@@ -82,12 +106,8 @@ function wrap(error: unknown): OqeError {
     const hint = "Check that the path exists, and that this user may read and write there.";
     return new OqeError("DISK", `${what}: ${reasonOf(error)}`, hint, error);
   }
-  return new OqeError(
-    "INTERNAL",
-    "a bug in oqe-publisher stopped the run",
-    "Please report the command or workflow, the model, and the output of a run with OQE_DEBUG=1.",
-    error,
-  );
+  const what = "a bug in oqe-publisher stopped the run";
+  return new OqeError("INTERNAL", what, usualHints.INTERNAL, error);
 }
 
 /** `what` needed more memory than the process can have. */

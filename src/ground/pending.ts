@@ -8,6 +8,7 @@ export class Pending<T> {
   });
 
   constructor() {
-    this.promise.catch(() => {}); // whoever fails throws the error itself; the others may not wait
+    // Who rejects also throws the error. Without this, a promise that nobody awaits ends Node.
+    this.promise.catch(() => {});
   }
 }

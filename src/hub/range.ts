@@ -1,5 +1,6 @@
 import type { ByteSource } from "../checkpoint/repository.ts";
 import { OqeError } from "../ground/errors.ts";
+import { collectYoung } from "../kernel/collect.ts";
 import { refused, type Subject } from "./failure.ts";
 import { encodePath, printable } from "./names.ts";
 import { type Answer, describe, place } from "./origin.ts";
@@ -24,8 +25,8 @@ export interface RemoteFile {
 
 /**
  * A file of a pinned commit, read by range. The storage link behind the redirect is reused while it
- * works, because the Hub resolves only a few thousand addresses per five minutes, and a checkpoint
- * has as many tensors.
+ * works. The Hub resolves only a few thousand addresses per five minutes, and a checkpoint has as
+ * many tensors.
  */
 export function openRemote(transport: Transport, file: RemoteFile): ByteSource {
   const name = `${file.id}@${file.commit}/${file.path}`;
@@ -204,13 +205,15 @@ async function fill(
   total: number,
   into: Uint8Array,
 ): Promise<void> {
+  const target = asBuffer(into);
   let seen = 0;
   try {
     for await (const chunk of response.body ?? []) {
       const from = Math.max(0, skip - seen);
       const to = Math.min(chunk.length, skip + into.length - seen);
-      if (from < to) into.set(chunk.subarray(from, to), seen + from - skip);
+      if (from < to) asBuffer(chunk).copy(target, seen + from - skip, from, to);
       seen += chunk.length;
+      freeReceived(chunk.length);
       if (seen > total) break;
     }
   } catch (failure) {
@@ -218,4 +221,24 @@ async function fill(
   }
   if (seen !== total)
     throw new Transient(`it sent ${seen > total ? "more" : seen} bytes, expected ${total}`);
+}
+
+/** A Buffer copies into shared memory in bulk; a typed array's `set` copies word by word. */
+function asBuffer({ buffer, byteOffset, byteLength }: Uint8Array): Buffer {
+  return Buffer.from(buffer, byteOffset, byteLength);
+}
+
+/**
+ * Chunks of answers lie outside V8's heap. V8 marks its whole heap whenever some ten megabytes of
+ * them have come, which took half the CPU time of reading. A young collection before that costs
+ * little, because no chunk is in use any more.
+ */
+const receivedBetween = 8 << 20;
+let received = 0;
+
+function freeReceived(bytes: number): void {
+  received += bytes;
+  if (received < receivedBetween) return;
+  received = 0;
+  collectYoung();
 }

@@ -16,7 +16,7 @@ const fileLimit = 100_000;
 /** Pages have up to 1000 entries. More pages than this are an endless loop. */
 const pageLimit = 1_000;
 
-/** Before the id of a dataset in addresses and messages. */
+/** Prefix of a dataset's id in addresses and messages. */
 const datasets = "datasets/";
 
 /**

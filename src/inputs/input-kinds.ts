@@ -76,7 +76,7 @@ export function optionalSize(hint: string): InputKind<number | null> {
     throw new OqeError(
       "BAD_INPUT",
       `${name}: "${text}" is not a size`,
-      `A number with at most three decimals and ${sizeUnits.join(", ")}, as in 4GB.`,
+      `Give a number and a unit (${sizeUnits.join(", ")}), as in 4GB; at most three decimals.`,
     );
   };
   return { hint, schema: { type: "string" }, parse };

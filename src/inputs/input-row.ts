@@ -21,6 +21,8 @@ export interface InputRow extends InputKind<unknown> {
   readonly only?: Condition;
   /** For README, action.yml and help: Markdown, without a final stop. */
   readonly doc: string;
+  /** The same for `oqe verify`, where it means something else. */
+  readonly verifyDoc?: string;
 }
 
 /** Commands that make tiers take the same inputs, so that a call can be repeated with another. */

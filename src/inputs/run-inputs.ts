@@ -43,6 +43,9 @@ export const tuningInputs = [
     doc:
       "Calibration text: a file, or `datasets/org/name[@revision]/path` on the Hub. Empty " +
       "means the bundled text",
+    verifyDoc:
+      "Text that the tier was tuned on, to check that the evaluation rows share no passage " +
+      "with it. Empty means the text that the receipt names",
   },
   {
     name: "calibration-samples",
@@ -107,8 +110,9 @@ export const evaluationInputs = [
     only: "evaluated",
     ...parsed("<text>", (text) => parseText("evaluation", text)),
     doc:
-      "Evaluation text, given like `calibration`. Empty means the bundled text, which " +
+      "Evaluation text, in the same form as `calibration`. Empty means the bundled text, which " +
       "shares no document with the bundled calibration text",
+    verifyDoc: "Evaluation text. Empty means the text that the receipt names",
   },
   {
     name: "evaluation-samples",
@@ -118,6 +122,7 @@ export const evaluationInputs = [
     only: "evaluated",
     ...optionalCount("<rows>", 1, 4096),
     doc: "Evaluation rows, 1 to 4096. Empty means 128, or 64 above 4 B parameters",
+    verifyDoc: "Evaluation rows, 1 to 4096. Empty means the number on the receipt",
   },
   {
     name: "evaluation-length",
@@ -127,6 +132,7 @@ export const evaluationInputs = [
     only: "evaluated",
     ...optionalCount("<tokens>", 16, 8192),
     doc: "Tokens per evaluation row, 16 to 8192. Empty means 256, or 128 above 4 B parameters",
+    verifyDoc: "Tokens per evaluation row, 16 to 8192. Empty means the number on the receipt",
   },
   {
     name: "max-kl",
@@ -148,7 +154,7 @@ export const evaluationInputs = [
     ...plain("<limits>"),
     doc:
       "Gate: minimum share (0 to 1) of positions where tier and base predict the same most " +
-      "likely token. Given like `max-kl`",
+      "likely token. Same form as `max-kl`",
   },
   {
     name: "min-router-agreement",
@@ -159,7 +165,7 @@ export const evaluationInputs = [
     ...plain("<limits>"),
     doc:
       "Gate for models with experts: minimum share (0 to 1) of the base's expert choices " +
-      "that the tier makes too. Given like `max-kl`",
+      "that the tier makes too. Same form as `max-kl`",
   },
 ] as const satisfies readonly InputRow[];
 
@@ -187,8 +193,8 @@ export const runInputs = [
     default: "",
     ...plain("<folder>"),
     doc:
-      "Folder for the finished tiers, and for what does not fit in memory. Empty means `oqe-work`, in the runner's temporary " +
-      "folder (Action) or in the current folder (`oqe`)",
+      "Folder for the finished tiers, and for what does not fit in memory. Empty means " +
+      "`oqe-work`, in the runner's temporary folder (Action) or in the current folder (`oqe`)",
   },
   {
     name: "private",

@@ -50,7 +50,8 @@ export function collectJob(bytes: number): void {
   if (sinceYoung > ofJob) collectYoung();
 }
 
-function collectYoung(): void {
+/** Frees what this thread made lately and no longer refers to. */
+export function collectYoung(): void {
   sinceYoung = 0;
   collector ??= findCollector();
   collector({ type: "minor" });

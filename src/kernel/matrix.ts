@@ -95,6 +95,10 @@ export function sharedFloats(count: number): Float32Array<SharedArrayBuffer> {
   return new Float32Array(shared(4 * count));
 }
 
+export function sharedDoubles(count: number): Float64Array<SharedArrayBuffer> {
+  return new Float64Array(shared(8 * count));
+}
+
 export function sharedIntegers(count: number): Uint32Array<SharedArrayBuffer> {
   return new Uint32Array(shared(4 * count));
 }

@@ -31,6 +31,18 @@ export const parts = [
 ] as const;
 export type Part = (typeof parts)[number];
 
+/** The sublayer of a block that a part belongs to; null for parts outside the blocks. */
+export const sublayers: Readonly<Record<Part, keyof LayerKind | null>> = {
+  embeddings: null,
+  mamba: "mixer",
+  attention: "mixer",
+  experts: "mlp",
+  shared: "mlp",
+  latent: "mlp",
+  mlp: "mlp",
+  head: null,
+};
+
 /** Matrices of a part, from its input to its output. */
 export const projections = ["in", "q", "k", "v", "o", "gate", "up", "down", "out"] as const;
 export type Projection = (typeof projections)[number];
@@ -119,6 +131,17 @@ export interface Architecture {
    * A base of any other is refused as quantized. Default: none.
    */
   readonly decodes?: readonly string[];
+  /**
+   * Class of transformers' tokenizer where tokenizer_config.json names none; null: it names one.
+   * Only read where tokenizer.json is missing.
+   */
+  readonly tokenizerClass: string | null;
+  /**
+   * Whether policy `oq` counts the model as a mixture of experts. oMLX looks for the config keys
+   * `num_experts` and `num_local_experts`. So Nemotron-H (`n_routed_experts`) does not count, and
+   * the published series depends on this.
+   */
+  readonly countsAsMoe: boolean;
   /** A copy of the config whose keys make mlx-lm compute the same as transformers. */
   mlxConfig(config: ModelConfig): ModelConfig;
   /** Why mlxConfig changes a key, for the card. */

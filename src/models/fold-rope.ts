@@ -124,9 +124,9 @@ function original(rope: Fields, config: ModelConfig): number {
 }
 
 /**
- * YaRN's factor of cosines and sines. transformers takes `attention_factor`; or without it
- * m(mscale) / m(mscale_all_dim) where both are set, else m(1), with m(x) = 0.1 x ln(factor) + 1.
- * mlx-lm knows the two mscales only, each with its own default: they are set to give the same.
+ * YaRN's factor of cosines and sines. transformers takes `attention_factor`. Without it, it takes
+ * m(mscale) / m(mscale_all_dim) where both are set, else m(1); m(x) = 0.1 x ln(factor) + 1. mlx-lm
+ * knows only the two mscales, with other defaults. They are set to give the same.
  */
 function amplitude(rope: Fields, factor: number): Fields {
   const [over, under] = [rope.mscale || 0, rope.mscale_all_dim || 0];

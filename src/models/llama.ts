@@ -86,6 +86,8 @@ export const llama: Architecture = {
   experts: () => null,
   dropped: (name, c) =>
     name.endsWith(".rotary_emb.inv_freq") || (tied(c) && name === "lm_head.weight"),
+  tokenizerClass: null,
+  countsAsMoe: false,
   mlxConfig: (c) => c,
   configReasons: {},
   forward: transformerForward({}),

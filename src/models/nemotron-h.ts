@@ -184,6 +184,8 @@ export const nemotronH: Architecture = {
    * (modeling_nemotron_h.py, NemotronHMamba2Mixer). mlx-lm clamps at `time_step_limit[0]`, 0 if
    * absent. So the MLX repository states transformers' limits in mlx-lm's key.
    */
+  tokenizerClass: null,
+  countsAsMoe: false,
   mlxConfig: (c) => {
     return { ...c, time_step_limit: stepLimits(c) };
   },

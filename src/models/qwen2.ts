@@ -11,6 +11,7 @@ export const qwen2: Architecture = {
   ...llama,
   modelType: "qwen2",
   label: "Qwen2",
+  tokenizerClass: "Qwen2Tokenizer",
   fold: foldTransformer({
     // transformers' Qwen2Config
     defaults: {

@@ -78,6 +78,7 @@ export const qwen3Moe: Architecture = {
   ...qwen3,
   modelType: "qwen3_moe",
   label: "Qwen3 MoE",
+  countsAsMoe: true,
   fold: (raw) => refuseScaling(fold(raw)),
   layers,
   roles: ({ mlp }) => [...attentionRoles, ...headNorms, ...(mlp === "moe" ? moeRoles : mlpRoles)],

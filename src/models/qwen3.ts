@@ -18,6 +18,7 @@ export const qwen3: Architecture = {
   ...llama,
   modelType: "qwen3",
   label: "Qwen3",
+  tokenizerClass: "Qwen2Tokenizer",
   fold: foldTransformer({
     // transformers' Qwen3Config
     defaults: {

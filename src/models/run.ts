@@ -68,38 +68,50 @@ export async function runModel(
 
 /** Logits `[tokens, vocabulary]` of the result of `runModel`, or of some of its rows. */
 export async function logitsOf(model: Model, x: Matrix): Promise<Matrix> {
-  return (await openHead(model))(x);
+  const head = await openHead(model);
+  const y = newMatrix(x.rows, head.vocabulary);
+  for (const [left, end] of partsOfHead(head)) {
+    const { weight, bias } = await head.read(left, end);
+    await model.ops.linearInto(x, weight, bias, { y, left });
+  }
+  return y;
 }
 
-/** Elements of a head that are in memory as float32 at once. */
-const mostOfHead = 2 ** 25;
+/** The matrix that makes logits, read part by part. */
+export interface Head {
+  readonly vocabulary: number;
+  readonly hidden: number;
+  /** The rows of the tokens `[start, end)`. */
+  read(start: number, end: number): Promise<HeadRows>;
+}
 
-/**
- * The same as a function for many calls. A small matrix is read once; of a large one, some rows
- * after the other are read in every call.
- */
-export async function openHead({
-  architecture,
-  config,
-  weights,
-  ops,
-}: Model): Promise<(x: Matrix) => Promise<Matrix>> {
+export interface HeadRows {
+  readonly weight: Weight;
+  readonly bias: Float32Array<SharedArrayBuffer> | null;
+}
+
+/** Elements of a part of the head, and its tokens, at most. */
+export const mostOfHead = 2 ** 21;
+const mostTokens = 2 ** 13;
+
+/** The parts in which a head is read: `[start, end)` of the vocabulary. */
+export function partsOfHead({ vocabulary, hidden }: Head): [start: number, end: number][] {
+  const step = Math.max(1, Math.min(mostTokens, Math.floor(mostOfHead / hidden)));
+  const starts = Array.from({ length: Math.ceil(vocabulary / step) }, (_, i) => i * step);
+  return starts.map((start) => [start, Math.min(vocabulary, start + step)]);
+}
+
+export async function openHead({ architecture, config, weights }: Model): Promise<Head> {
   const role = headRole(architecture, config);
   const bias = await weights.unquantized(null, `${role}.bias`);
-  const [vocabulary, hidden] = [integer(config, "vocab_size"), integer(config, "hidden_size")];
-  if (vocabulary * hidden <= mostOfHead) {
-    const weight = await weights.matrix(null, role);
-    return (x) => ops.linearByOutputs(x, weight, bias);
-  }
-  const rows = Math.ceil(mostOfHead / hidden);
-  return async (x) => {
-    const y = newMatrix(x.rows, vocabulary);
-    for (let left = 0; left < vocabulary; left += rows) {
-      const range = [left, Math.min(vocabulary, left + rows)] as const;
-      const weight = await weights.matrix(null, role, undefined, range);
-      await ops.outputsInto(x, weight, bias && bias.subarray(...range), { y, left });
-    }
-    return y;
+  const read = async (start: number, end: number) => ({
+    weight: await weights.matrix(null, role, undefined, [start, end]),
+    bias: bias?.subarray(start, end) ?? null,
+  });
+  return {
+    vocabulary: integer(config, "vocab_size"),
+    hidden: integer(config, "hidden_size"),
+    read,
   };
 }
 

@@ -7,6 +7,7 @@ import { measuredBits } from "./sensitivity-types.ts";
 
 /** The parts of a model, and the first Mamba block: its error reaches every router. */
 const names = [...parts, "first-mamba"] as const;
+export type FloorName = (typeof names)[number];
 
 /**
  * The floors that the series promises. Routers need none, because no policy quantizes them. The

@@ -40,7 +40,7 @@ export const tierSummary = {
   /** The floors that apply to modules of this model; null for a plan by fixed rules. */
   floors: v.nullable(floorsSchema),
   /**
-   * Floor -> share of the predicted KL that it costs: a plan of the same budget without this floor
+   * Floor -> share of the predicted KL that it costs. A plan of the same budget without this floor
    * is predicted to lose less by this share. null for a plan by fixed rules.
    */
   floorCosts: v.nullable(entries(floorName, share)),

@@ -7,12 +7,8 @@ import { type Tier, tierGroupSize } from "./tiers.ts";
 /** Facts that the rules use besides the tensors. */
 export interface OqContext {
   readonly storage: FloatDtype;
-  /**
-   * Whether oMLX treats the model as a MoE. It reads only `num_experts` and `num_local_experts`. So
-   * Nemotron-H (`n_routed_experts`) counts as dense, and its o_proj gets the dense floor. The
-   * published series depends on this.
-   */
-  readonly namedMoe: boolean;
+  /** The architecture's: a mixture of experts has no floor for o_proj. */
+  readonly countsAsMoe: boolean;
   /** Sensitivity of each layer, at any scale. The published series was planned with zeros. */
   readonly scores: readonly number[];
 }
@@ -21,11 +17,10 @@ export const ruleBits = [2, 3, 4, 5, 6, 8] as const satisfies readonly Bits[];
 
 /**
  * The rule-based plan of oMLX's spring-2026 edition (omlx/oq.py), which made the published Nemotron
- * series. The steps are: embeddings and head at 8 bits; floors by role; boosts by layer score up to
- * the cap; more bits for boosted tensors if the target is not reached. Routed experts stay at the
- * tier's width. Pure; ties stay in table order.
- * @param tensors the quantizable tensors in table order
- * @returns the width of every tensor, in the same order
+ * series. Steps: embeddings and head at 8 bits; floors by role; boosts by layer score up to the
+ * cap. If the target is not reached, boosted tensors get more bits. Routed experts stay at the
+ * tier's width. Pure; ties stay in table order. @param tensors the quantizable tensors in table
+ * order @returns the width of every tensor, in the same order
  */
 export function planByRules(
   tier: Tier,
@@ -92,13 +87,17 @@ function raiseToFloors(tensors: readonly PlannedTensor[], budget: Budget, contex
   const sensitive = sensitiveLayers(context.scores);
   for (const [index, tensor] of tensors.entries()) {
     if (tensor.role.routed === true || budget.isBoosted(index)) continue;
-    const floor = roleFloor(tensor.role, sensitive(tensor.layer), context.namedMoe);
+    const floor = roleFloor(tensor.role, sensitive(tensor.layer), context.countsAsMoe);
     if (floor !== null) budget.raise(index, floor);
   }
 }
 
 /** Least width of a role; null: the tier's width. */
-function roleFloor({ part, projection }: Role, sensitive: boolean, namedMoe: boolean): Bits | null {
+function roleFloor(
+  { part, projection }: Role,
+  sensitive: boolean,
+  countsAsMoe: boolean,
+): Bits | null {
   switch (part) {
     case "shared":
       return 8;
@@ -108,7 +107,7 @@ function roleFloor({ part, projection }: Role, sensitive: boolean, namedMoe: boo
       if (projection !== "down") return null;
       return sensitive ? 6 : 5;
     case "attention":
-      if (projection === "o") return namedMoe ? null : 5;
+      if (projection === "o") return countsAsMoe ? null : 5;
       if (!sensitive) return null;
       return projection === "v" ? 6 : 5;
     default:

@@ -55,7 +55,7 @@ function parseTargetSize(text: string): Target {
     throw new OqeError(
       "BAD_INPUT",
       `target-size: "${text}" is not a size`,
-      `A number with at most three decimals and ${sizeUnits.join(", ")}, as in 18GB.`,
+      `Give a number and a unit (${sizeUnits.join(", ")}), as in 18GB; at most three decimals.`,
     );
   }
   return { name: `oQ${size.count}${size.unit}e`, bytes: parseSize(text)! };

@@ -7,9 +7,9 @@ import type { TuningTools } from "./tuning-tools.ts";
 
 /**
  * The second moments that an embedding table is tuned with. Its rows are looked up, not multiplied,
- * so the table has no input. But the first block multiplies them: with its norm's factors g and its
- * input projections W, an error e of a row becomes W·(g ⊙ e), up to the scale of the norm. So
- * H = Σ over the rows w of those projections (g ⊙ w)(g ⊙ w)ᵀ. `tensors`: all of the model.
+ * so the table has no input. But the first block multiplies them, by its norm's factors g and its
+ * input projections W. An error e of a row becomes W·(g ⊙ e), up to the scale of the norm. So H is
+ * the sum of (g ⊙ w)(g ⊙ w)ᵀ over the rows w of those projections. `tensors`: all of the model.
  * Null if the first block has no such projection.
  */
 export async function tableGram(

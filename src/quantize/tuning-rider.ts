@@ -27,7 +27,8 @@ export class TuningRider implements Rider {
 
   /** The riders of this tuning. */
   get riders(): readonly Rider[] {
-    // In a sequential walk this rider looks its tokens up in the tuned table, so it does the tuning.
+    // In a sequential walk this rider looks its tokens up in the tuned table, so it does the
+    // tuning.
     return this.#table === null || this.#walk.sequential ? [this] : [this, this.#table];
   }
 

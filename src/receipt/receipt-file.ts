@@ -50,9 +50,9 @@ function requireFormat(value: unknown, where: string): void {
 }
 
 /**
- * The receipt as text: fields in the order of its schema, keys of maps sorted, indented by 2, lists
- * of numbers on one line, one newline at the end. Throws BAD_INPUT for a receipt that could not be
- * read back.
+ * The receipt as text. Fields are in the order of its schema, keys of maps sorted. It is indented
+ * by 2, with lists of numbers on one line and one newline at the end. Throws BAD_INPUT for a
+ * receipt that could not be read back.
  */
 export function writeReceipt(receipt: Receipt): string {
   const text = JSON.stringify(parse(wholeReceipt, receipt, document("the new receipt")), null, 2);

@@ -1,5 +1,5 @@
 import { Pending } from "../ground/pending.ts";
-import type { Matrix } from "../kernel/matrix.ts";
+import { type Matrix, rowsOf } from "../kernel/matrix.ts";
 import { modulePath } from "../mlx/format.ts";
 import type { PlannedTensor } from "../models/architecture.ts";
 import type { BlockPlace, Rider } from "../models/rider.ts";
@@ -7,14 +7,16 @@ import type { Routing } from "../models/routing.ts";
 import { type Model, plainContext } from "../models/run.ts";
 import type { LayerExperts } from "../plan/sensitivity-types.ts";
 import type { BlockCodes } from "./block-codes.ts";
+import type { BlockPart } from "./block-parts.ts";
 import { type BlockPass, passBlock } from "./block-pass.ts";
 import type { Outcome } from "./costs.ts";
 import { type ExpertScale, expertDamage } from "./damage.ts";
-import { type Boundary, boundaryOf } from "./margins.ts";
-import type { ReadProbed } from "./measure-matrix.ts";
+import { type Boundary, boundaryOf, firstOf, growthOf } from "./margins.ts";
 import { rowPowers, squaredDistances, sum } from "./powers.ts";
+import { type PartError, withUnprobed } from "./probe-gains.ts";
 import type { ProbeRows } from "./probe-rows.ts";
-import { type BlockPart, exemplaryLayers, type PartErrors, sharesOf } from "./probe-shares.ts";
+import { exemplaryLayers, type PartErrors, probedLayers, sharesOf } from "./probe-shares.ts";
+import { type ProbedTensor, replaceOuter } from "./probed-outer.ts";
 import {
   type AdvanceOptions,
   advance,
@@ -24,29 +26,14 @@ import {
   type ProbeResult,
 } from "./probes.ts";
 
-/** A matrix outside the blocks (embeddings or head) at the probe's width. */
-export interface ProbedTensor {
-  readonly module: string;
-  readonly role: string;
-  readonly read: ReadProbed;
-}
+/**
+ * Tokens of probes that pass a block without experts together: more would take more memory and no
+ * less time.
+ */
+export const tokensTogether = 8192;
 
-/** The parts of a block that have quantizable tensors. */
-export function partsOf(layer: number, tensors: readonly PlannedTensor[]): readonly BlockPart[] {
-  const isMixer = ({ role }: PlannedTensor) => role.part === "mamba" || role.part === "attention";
-  return [
-    { name: `layer ${layer}, mixer`, tensors: tensors.filter(isMixer) },
-    { name: `layer ${layer}, mlp`, tensors: tensors.filter((tensor) => !isMixer(tensor)) },
-  ].filter((part) => part.tensors.length > 0);
-}
-
-/** How often a block's matrix is asked for by the riders of a ProbeWalk. */
-export function usersOf(parts: readonly BlockPart[]): (role: string) => number {
-  const alone = new Set(
-    parts.flatMap(({ tensors }) => (tensors.length === 1 ? [tensors[0]!.role.role] : [])),
-  );
-  return (role) => (alone.has(role) ? 2 : 3);
-}
+/** Share of the probe rows on which tensors are changed alone: only ratios within a part count. */
+export const aloneShare = 1 / 3;
 
 /** Results of one block. */
 interface BlockResults {
@@ -66,22 +53,25 @@ export class ProbeWalk {
   readonly rows: ProbeRows;
   /** The base's hidden states before the next block. */
   #x: Matrix | null = null;
-  /**
-   * One for each part of each block, one for the embeddings, and one for each tensor of the
-   * `exemplary` blocks.
-   */
+  /** One for each part of the `probed` blocks, and one for the embeddings. */
   readonly #probes: Probe[] = [];
+  /** One for each tensor of the `exemplary` blocks, on the first rows. */
+  readonly #alone: Probe[] = [];
+  readonly #probed: ReadonlySet<number>;
   readonly #exemplary: ReadonlySet<number>;
-  /** All tensors at the probe's width: with forced routes, and with free ones. */
+  /** All tensors at the probe's width: with forced routes and, if there are routers, free ones. */
   #together: readonly Probe[] = [];
   readonly #blockErrors = new Map<string, number>();
   readonly #errors: PartErrors[] = [];
+  readonly #joint: PartError[] = [];
   readonly #experts: LayerExperts[] = [];
 
   constructor(model: Model, rows: ProbeRows) {
     this.#model = model;
     this.rows = rows;
-    this.#exemplary = exemplaryLayers(model.architecture.layers(model.config));
+    const kinds = model.architecture.layers(model.config);
+    this.#probed = probedLayers(kinds);
+    this.#exemplary = exemplaryLayers(kinds);
   }
 
   /**
@@ -92,7 +82,13 @@ export class ProbeWalk {
     const probed = replaceOuter(model, table);
     this.#x = (await this.#embed("base", model)).x;
     if (table !== null) this.#probes.push(await this.#embed(table.module, probed));
-    this.#together = [await this.#embed("forced", probed), await this.#embed("free", probed)];
+    const { architecture, config } = model;
+    const names = architecture.experts(config) === null ? ["forced"] : ["forced", "free"];
+    this.#together = [];
+    for (const name of names) {
+      const probe = { ...(await this.#embed(name, probed)), flips: { whole: 0, small: 0 } };
+      this.#together = [...this.#together, probe];
+    }
   }
 
   async #embed(name: string, model: Model): Promise<Probe> {
@@ -113,15 +109,22 @@ export class ProbeWalk {
     const results: BlockResults = { base: new Pending(), started: new Map(), alone: new Map() };
     const routed = new Pending<Boundary>();
     const options = { length: this.rows.length, boundary: () => routed.promise };
+    const tokens = this.#tokensAlone;
+    const alone = { ...options, boundary: async () => firstOf(await routed.promise, tokens) };
     const among = (tensors: readonly PlannedTensor[]) => {
       const roles = new Set(tensors.map(({ role }) => role.role));
       return (model: Model) => codes.replaceIn(model, place, (role) => roles.has(role));
     };
     const changeAll = among(parts.flatMap(({ tensors }) => tensors));
-    const free = [this.#together[1]!];
+    const free = this.#together.slice(1);
     const passes: readonly ((model: Model) => Promise<unknown>)[] = [
       (model) => this.#passBase(model, place, { routed, base: results.base }),
-      (model) => advance(model, place, this.#probes, options),
+      ...groupsOf(this.#probes, this.rows.ids.length, place).map((probes) => (model: Model) => {
+        return advance(model, place, probes, options);
+      }),
+      ...groupsOf(this.#alone, tokens, place).map((probes) => (model: Model) => {
+        return advance(model, place, probes, alone);
+      }),
       (model) => advance(changeAll(model), place, this.#together, { ...options, free }),
       ...parts.map((part) => (model: Model) => {
         const changed = among(part.tensors)(model);
@@ -130,8 +133,9 @@ export class ProbeWalk {
       ...parts
         .flatMap(({ tensors }) => (tensors.length === 1 ? [] : tensors))
         .map((tensor) => async (model: Model) => {
-          const probe = { name: modulePath(tensor), x: this.#x!, flipPower: 0 };
-          await advance(among([tensor])(model), place, [probe], options);
+          const x = rowsOf(this.#x!, 0, tokens);
+          const probe = { name: modulePath(tensor), x, flipPower: 0 };
+          await advance(among([tensor])(model), place, [probe], alone);
           results.alone.set(tensor, probe);
         }),
     ];
@@ -139,7 +143,12 @@ export class ProbeWalk {
     const riders = passes.map((pass) => {
       return { embed, pass: async (model: Model) => void (await pass(model)) };
     });
-    return { riders, finish: (scale) => this.#finishBlock(place.layer, parts, results, scale) };
+    return { riders, finish: (scale) => this.#finishBlock(place, parts, results, scale) };
+  }
+
+  /** Tokens of the rows on which tensors are changed alone. */
+  get #tokensAlone(): number {
+    return this.rows.length * Math.ceil(this.rows.samples * aloneShare);
   }
 
   async #passBase(
@@ -174,21 +183,29 @@ export class ProbeWalk {
   }
 
   async #finishBlock(
-    layer: number,
+    place: BlockPlace,
     parts: readonly BlockPart[],
     { base, started, alone }: BlockResults,
     scale: ExpertScale,
   ): Promise<void> {
     const { ops } = this.#model;
+    const { layer } = place;
     const { after, routing, outputs: plain } = await base.promise;
-    const power = sum(await rowPowers(ops, after));
+    const tokens = this.#tokensAlone;
+    const first = rowsOf(after, 0, tokens);
+    const [whole, power] = [sum(await rowPowers(ops, after)), sum(await rowPowers(ops, first))];
     const before = this.#x!;
-    for (const part of parts) {
+    for (const [number, part] of parts.entries()) {
       const { probe, outputs } = started.get(part)!;
-      this.#probes.push(probe);
+      if (this.#probed.has(layer)) this.#probes.push(probe);
+      const joint = sum(await squaredDistances(ops, probe.x, after));
+      const kind = `${place.kind.mixer} ${place.kind.mlp} ${number}`;
+      this.#joint.push({ part, layer, kind, error: whole > 0 ? joint / whole : 0 });
       const errors: number[] = [];
-      for (const tensor of part.tensors)
-        errors.push(sum(await squaredDistances(ops, (alone.get(tensor) ?? probe).x, after)));
+      for (const tensor of part.tensors) {
+        const { x } = alone.get(tensor) ?? probe;
+        errors.push(sum(await squaredDistances(ops, rowsOf(x, 0, tokens), first)));
+      }
       this.#errors.push({ part, errors });
       for (const [i, tensor] of part.tensors.entries())
         this.#blockErrors.set(modulePath(tensor), power > 0 ? errors[i]! / power : 0);
@@ -198,8 +215,19 @@ export class ProbeWalk {
       const request = { ops, layer, routing, ...states, domainOf, domains: domains.length, scale };
       this.#experts.push(await expertDamage(request));
     }
-    if (this.#exemplary.has(layer)) this.#probes.push(...alone.values());
+    if (this.#exemplary.has(layer)) this.#alone.push(...alone.values());
     this.#x = after;
+  }
+
+  /** Forgets the hidden states that are not compared. Called behind the last block. */
+  async leaveBlocks(): Promise<void> {
+    const { ops } = this.#model;
+    const { judged } = this.rows;
+    const first = judged.subarray(0, judged.filter((token) => token < this.#tokensAlone).length);
+    for (const probe of [...this.#probes, ...this.#together])
+      probe.x = await ops.gather(probe.x, judged);
+    for (const probe of this.#alone) probe.x = await ops.gather(probe.x, first);
+    this.#x = await ops.gather(this.#x!, judged);
   }
 
   /** Compares all probes with the base. `head`: that at the probe's width; null: unquantized. */
@@ -207,37 +235,55 @@ export class ProbeWalk {
     head: ProbedTensor | null,
   ): Promise<Omit<Outcome, "tensors" | "storage" | "losses" | "tied">> {
     const together = replaceOuter(this.#model, head);
-    const own = await this.#judge(this.#x!, this.#model);
-    const judged: Judged[] = [];
-    for (const { x } of this.#probes) judged.push(await this.#judge(x, this.#model));
-    for (const { x } of this.#together) judged.push(await this.#judge(x, together));
+    const own = { x: this.#x!, head: this.#model };
+    const judged: Judged[] = [
+      ...this.#probes.map(({ x }) => ({ x, head: this.#model })),
+      ...this.#together.map(({ x }) => ({ x, head: together })),
+    ];
     // A tied table is probed in both uses when the walk is over (tied-probes.ts).
     const isOwn = head !== null && this.#probes.every(({ name }) => name !== head.module);
     if (isOwn) judged.push({ ...own, head: together });
-    const found = await divergences(own, judged, this.rows.length);
-    const probes = new Map<string, ProbeResult>(
-      this.#probes.map(({ name, flipPower }, i) => [name, { divergence: found[i]!, flipPower }]),
-    );
+    const { length } = this.rows;
+    const found = await divergences(own, judged, length);
+    const probes = resultsOf(this.#probes, found);
     if (isOwn) probes.set(head.module, { divergence: found.at(-1)!, flipPower: 0 });
-    const [forced, free] = found.slice(this.#probes.length) as [Float64Array, Float64Array];
-    const shares = sharesOf(this.#errors, probes);
-    const blockErrors = this.#blockErrors;
-    return { blockErrors, shares, probes, forced, free, experts: this.#experts };
+    const [forced, free = forced] = found.slice(
+      this.#probes.length,
+      this.#probes.length + this.#together.length,
+    ) as [Float64Array, Float64Array?];
+    const all = withUnprobed(probes, this.#joint);
+    const growth = growthOf(this.#together[0]!.flips!);
+    const shares = sharesOf(this.#errors, new Map([...all, ...(await this.#judgeAlone(own))]));
+    const [blockErrors, experts] = [this.#blockErrors, this.#experts];
+    return { blockErrors, shares, probes: all, forced, free, growth, experts };
   }
 
-  /** The positions of a probe that are compared. */
-  async #judge(x: Matrix, head: Model): Promise<Judged> {
-    return { x: await this.#model.ops.gather(x, this.rows.judged), head };
+  /** Results of the probes of single tensors. `own`: the base's compared positions. */
+  async #judgeAlone(own: Judged): Promise<ReadonlyMap<string, ProbeResult>> {
+    const judged = this.#alone.map(({ x }) => ({ ...own, x }));
+    const first = { ...own, x: rowsOf(own.x, 0, judged[0]?.x.rows ?? 0) };
+    return resultsOf(this.#alone, await divergences(first, judged, this.rows.length));
   }
 }
 
-/** The model with a matrix outside the blocks at the probe's width. */
-function replaceOuter(model: Model, tensor: ProbedTensor | null): Model {
-  if (tensor === null) return model;
-  const { weights } = model;
-  const matrix: typeof weights.matrix = (layer, role, expert, range) =>
-    layer === null && role === tensor.role
-      ? tensor.read(range)
-      : weights.matrix(layer, role, expert, range);
-  return { ...model, weights: { ...weights, matrix } };
+/** Probes as they pass a block: a stack of experts is read once for all. */
+function groupsOf(
+  probes: readonly Probe[],
+  tokens: number,
+  { kind }: BlockPlace,
+): readonly (readonly Probe[])[] {
+  const most = kind.mlp === "moe" ? probes.length : Math.floor(tokensTogether / tokens);
+  const size = Math.max(1, most);
+  return Array.from({ length: Math.ceil(probes.length / size) }, (_, i) =>
+    probes.slice(i * size, (i + 1) * size),
+  );
+}
+
+function resultsOf(
+  probes: readonly Probe[],
+  found: readonly Float64Array[],
+): Map<string, ProbeResult> {
+  return new Map(
+    probes.map(({ name, flipPower }, i) => [name, { divergence: found[i]!, flipPower }]),
+  );
 }

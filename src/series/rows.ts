@@ -29,7 +29,7 @@ export interface Calibration {
 /** Seed of the rows. It must never change, because the rows are part of the recipe. */
 const seed = 1;
 /** Parameters above which the evaluation has fewer and shorter rows by default. */
-const fewParameters = 4e9;
+export const fewParameters = 4e9;
 /** Evaluation rows and their tokens by default: 32,768 positions, or 8,192 of a large model. */
 const evaluationDefaults = {
   small: { samples: 128, length: 256 },

@@ -75,11 +75,11 @@ function other(target: Repository, what: string): OqeError {
   return new OqeError(
     "GATE",
     `${nameOf(target)}: ${what}`,
-    "Receipt, config and shards are not of one run. Download it again, or quantize again.",
+    "Receipt, config and shards come from different runs. Download it again, or quantize again.",
   );
 }
 
-/** The base is the one of the receipt. Gives a sentence for the log if that is unknown. */
+/** Checks that the base is the receipt's. Returns a line for the log if this cannot be known. */
 export async function checkBase(
   { base: claimed }: Receipt,
   { checkpoint }: Base,

@@ -176,7 +176,8 @@ async function writeSmallFiles(
 }
 
 function configText(base: Base, plan: TierPlan): string {
-  // A custom tier is in no table. Its default is its smallest width; the others are overrides.
+  // The tier table has no custom tiers. Their default width is their smallest; config.json lists
+  // the others.
   const least = Math.min(...Object.values(plan.modules).map((width) => width.bits)) as Bits;
   const bits = tiers.find((tier) => tier.name === plan.tier)?.bits ?? least;
   const config = base.architecture.mlxConfig(base.config);

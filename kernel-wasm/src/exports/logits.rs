@@ -4,41 +4,37 @@ use std::slice::{from_raw_parts, from_raw_parts_mut};
 
 use wasm_bindgen::prelude::wasm_bindgen;
 
-use super::{floats_mut, with_scratch};
-use crate::divergence;
+use super::{floats, floats_mut, with_scratch};
+use crate::divergence::{self, Position};
 use crate::gemm::{gemm, Product, Target, View};
 
-/// Logits `[rows, vocabulary]` of two models, and the token `next` that follows each row. `out` =
-/// float64 `[rows, 4]`: divergence, log-probability of the next token under the base and under the
-/// model, 1 where both rank the same token first.
+/// Logits `[rows, columns]` of two models, of the tokens `first..`, and the token `next` that
+/// follows each row. `positions` = [`Position`] for each row, which grow.
 #[repr(C)]
 pub struct CompareCall {
     base: usize,
     model: usize,
     next: usize,
     rows: usize,
-    vocabulary: usize,
-    out: usize,
+    columns: usize,
+    first: usize,
+    positions: usize,
 }
 
 /// Compares the logits of a [`CompareCall`].
 ///
 /// # Safety
-/// As [`super::quantize`]; `out` is aligned to 8.
+/// As [`super::quantize`]; `positions` is aligned to 8.
 #[wasm_bindgen]
 pub unsafe fn compare(call: usize) {
-    let &CompareCall { base, model, next, rows, vocabulary, out } = &*(call as *const CompareCall);
-    let base = from_raw_parts(base as *const f32, rows * vocabulary);
-    let model = from_raw_parts(model as *const f32, rows * vocabulary);
+    let &CompareCall { base, model, next, rows, columns, first, positions } =
+        &*(call as *const CompareCall);
     let next = from_raw_parts(next as *const u32, rows);
-    let out = from_raw_parts_mut(out as *mut f64, rows * 4);
-    let rows = base.chunks_exact(vocabulary).zip(model.chunks_exact(vocabulary)).zip(next);
-    for (((base, model), &next), out) in rows.zip(out.chunks_exact_mut(4)) {
-        let position = divergence::compare(base, model, next as usize);
-        out[0] = position.divergence;
-        out[1] = position.base;
-        out[2] = position.model;
-        out[3] = f64::from(u8::from(position.same_top));
+    let positions = from_raw_parts_mut(positions as *mut Position, rows);
+    let base = floats(base, rows * columns).chunks_exact(columns);
+    let model = floats(model, rows * columns).chunks_exact(columns);
+    for (((base, model), &next), position) in base.zip(model).zip(next).zip(positions) {
+        divergence::compare(position, base, model, first, next as usize);
     }
 }
 

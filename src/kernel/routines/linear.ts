@@ -1,7 +1,7 @@
 import * as wasm from "../../../kernel-wasm/pkg/oqe_kernel.js";
 import { copyIn, copyRectangleIn, copyRectangleOut, dtypeCode, Layout } from "../arena.ts";
-import { bytesPerElement } from "../dtype.ts";
-import { bytesOf, type Matrix, type Weight } from "../matrix.ts";
+import { bytesPerElement, type FloatDtype } from "../dtype.ts";
+import { bytesOf, type Matrix, type Weight, weightRows } from "../matrix.ts";
 import type { Routine } from "../routine.ts";
 import { struct } from "../struct.ts";
 
@@ -69,47 +69,84 @@ export const linear: Routine<LinearJob, void> = {
   },
   run({ x, rows, weight, bias, y, left: first = 0 }) {
     const inputs = weight.columns;
-    const elementBytes = bytesPerElement[weight.dtype]!;
     const [high, wide] = [
       slabOf(y.rows, inputs, mostOfX, microRows),
       slabOf(weight.rows, inputs, mostOfWeight, microColumns),
     ];
     const layout = new Layout();
-    const [atX, atY] = [layout.place(4 * high * inputs), layout.place(4 * high * wide)];
-    const [atWeight, atWide] = [
-      layout.place(elementBytes * wide * inputs),
-      layout.place(4 * wide * inputs),
-    ];
-    const atBias = layout.place(4 * wide);
-    const atCall = layout.place(LinearCall.bytes);
+    const places = placeProduct(layout, [high, wide, inputs], weight.dtype);
+    const atY = layout.place(4 * high * wide);
     const base = layout.claim();
     for (let top = 0; top < y.rows; top += high) {
       const bottom = Math.min(y.rows, top + high);
-      copyRectangleIn(base + atX, { ...x, rows, top, bottom, left: 0, right: inputs });
+      copyRectangleIn(base + places.x, { ...x, rows, top, bottom, left: 0, right: inputs });
       for (let left = 0; left < weight.rows; left += wide) {
         const right = Math.min(weight.rows, left + wide);
-        copyIn(
-          base + atWeight,
-          weight.bytes,
-          left * inputs * elementBytes,
-          right * inputs * elementBytes,
-        );
-        if (bias) copyIn(base + atBias, bytesOf(bias), 4 * left, 4 * right);
-        LinearCall.write(base + atCall, {
-          x: base + atX,
-          rows: bottom - top,
-          inputs,
-          weight: base + atWeight,
-          from: dtypeCode[weight.dtype],
-          outputs: right - left,
-          widened: base + atWide,
-          bias: bias ? base + atBias : 0,
-          y: base + atY,
-        });
-        wasm.linear(base + atCall);
+        copyWeightIn(base, places, weightRows(weight, left, right), bias?.subarray(left, right));
+        const shape = [bottom - top, right - left, inputs] as const;
+        multiply(base, places, shape, { from: weight.dtype, bias: bias !== null, y: base + atY });
         const place = { top, bottom, left: first + left, right: first + right };
         copyRectangleOut(base + atY, { ...y, ...place });
       }
     }
   },
 };
+
+/** Offsets of a product's operands in the arena. */
+interface Places {
+  readonly x: number;
+  readonly weight: number;
+  /** The weight in float32. */
+  readonly wide: number;
+  readonly bias: number;
+  readonly call: number;
+}
+
+/** Rows of x, rows of the weight, columns of both. */
+type Shape = readonly [rows: number, outputs: number, inputs: number];
+
+/** Places the operands of products of at most this shape. */
+export function placeProduct(
+  layout: Layout,
+  [rows, outputs, inputs]: Shape,
+  dtype: FloatDtype,
+): Places {
+  return {
+    x: layout.place(4 * rows * inputs),
+    weight: layout.place(bytesPerElement[dtype]! * outputs * inputs),
+    wide: layout.place(4 * outputs * inputs),
+    bias: layout.place(4 * outputs),
+    call: layout.place(LinearCall.bytes),
+  };
+}
+
+export function copyWeightIn(
+  base: number,
+  places: Places,
+  { bytes }: Weight,
+  bias?: Float32Array<SharedArrayBuffer> | null,
+): void {
+  copyIn(base + places.weight, bytes, 0, bytes.length);
+  if (bias) copyIn(base + places.bias, bytesOf(bias), 0, bias.byteLength);
+}
+
+/** Multiplies operands in the arena into the address `y`. */
+export function multiply(
+  base: number,
+  places: Places,
+  [rows, outputs, inputs]: Shape,
+  { from, bias, y }: { readonly from: FloatDtype; readonly bias: boolean; readonly y: number },
+): void {
+  LinearCall.write(base + places.call, {
+    x: base + places.x,
+    rows,
+    inputs,
+    weight: base + places.weight,
+    from: dtypeCode[from],
+    outputs,
+    widened: base + places.wide,
+    bias: bias ? base + places.bias : 0,
+    y,
+  });
+  wasm.linear(base + places.call);
+}

@@ -9,8 +9,8 @@ export interface MomentsJob {
   /** `[tokens, m]` */
   readonly x: Matrix;
   /**
-   * `[tokens, n]`. Null: x itself. Then the sums are a Gram matrix, of which only the upper
-   * triangle is touched, and the tile lies on its diagonal or right of it.
+   * `[tokens, n]`. Null: x itself. The sums are then a Gram matrix. Only its upper triangle is
+   * computed, so a tile must not lie below the diagonal.
    */
   readonly y: Matrix | null;
   /** The tokens that count, in order; null: all of them. */
