@@ -87,7 +87,9 @@ export class WatchedKernel implements Kernel {
   #isLeftOut(name: string, job: object): boolean {
     if (repetitive.has(name)) return true;
     const { weight } = job as { weight?: { rows: number } };
-    return this.#options.onlyMemory && products.has(name) && (weight?.rows ?? Infinity) > mostRouted;
+    return (
+      this.#options.onlyMemory && products.has(name) && (weight?.rows ?? Infinity) > mostRouted
+    );
   }
 
   #kindOf(routine: string, job: object): [string, JobKind] {
