@@ -47,7 +47,7 @@ const measureModel = (
   };
   const request = {
     rows: calibration,
-    probeSamples: 9,
+    probeSize: { samples: 9, longest: 128 },
     domainWeights: {},
     identity,
     kernel,

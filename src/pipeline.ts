@@ -24,7 +24,7 @@ import {
   type TierRun,
 } from "./series/recipes.ts";
 import { type Calibration, calibrate } from "./series/rows.ts";
-import { planRun } from "./series/run-plan.ts";
+import { planMeasuring, planRun } from "./series/run-plan.ts";
 import { measureNow, obtainSensitivity, openSources, sourceNames } from "./series/sources.ts";
 
 /** The outside world, passed in. */
@@ -75,6 +75,7 @@ export async function planModel(inputs: Inputs, dependencies: Dependencies): Pro
     requireBudgets(base, inputs);
     if (sources.given === null) requireWeights(base);
     const rows = sources.given === null ? await drawRows(inputs, opened) : null;
+    if (rows !== null) await planMeasuring({ ...opened, inputs, rows, sources });
     const sensitivity = await obtainSensitivity({ ...opened, inputs, rows, sources });
     return { plan: makePlan(base, inputs, sensitivity), base, sensitivity };
   });
@@ -91,6 +92,7 @@ export async function measureModel(
     const measured = { policy: "measured", sensitivity: null, proxy } as const;
     const sources = await openSources(opened.base, measured, opened);
     const rows = await drawRows(inputs, opened);
+    await planMeasuring({ ...opened, inputs, rows, sources });
     return measureNow({ ...opened, inputs, rows, sources });
   });
 }

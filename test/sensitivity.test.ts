@@ -74,7 +74,7 @@ function run({ base, rows }: Scene, change: Change = {}): Promise<Sensitivity> {
   return measure({
     model: change.model ?? modelOf(base, by),
     rows,
-    probeSamples: 9,
+    probeSize: { samples: 9, longest: 128 },
     domainWeights,
     identity: identity("tiny"),
     kernel: by,

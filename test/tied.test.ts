@@ -44,7 +44,7 @@ beforeAll(async () => {
   measured = await measure({
     model: { ...base, weights: finiteWeights(base, kernel), ownBits: new Map() },
     rows,
-    probeSamples: samples,
+    probeSize: { samples, longest: 128 },
     domainWeights: {},
     identity: {
       engine: { name: "oqe-publisher", version: "0", kernelSha256: "0" },
@@ -64,7 +64,7 @@ afterAll(async () => {
 
 /** KL on the probe rows of a repository whose table alone is quantized, at 4 bits. */
 async function klOf(tiedMix: number): Promise<number> {
-  const probe = probeRowsOf(rows, samples, {});
+  const probe = probeRowsOf(rows, { samples, longest: 128 }, {});
   const plan = planTier(tiers.at(-1)!, base);
   const folder = join(scratch, `mix-${tiedMix}`);
   await mkdir(folder);

@@ -2,10 +2,10 @@ import { comparedAtOnce } from "../evaluation/compare-hidden.ts";
 import { comparisonColumns } from "../kernel/routines/compare.ts";
 import { mostOfHead } from "../models/run.ts";
 import { isQuantizable } from "../plan/plan.ts";
-import { widths as measuredWidths } from "../sensitivity/probe-width.ts";
+import { measuringStages } from "./measuring-memory.ts";
 import type { BlockShape, MatrixShape, ModelShape } from "./model-shape.ts";
-import { probesOf, widthsOf } from "./operations.ts";
-import { comparedRuns, type RunWork } from "./work.ts";
+import { widthsOf } from "./operations.ts";
+import { comparedRuns, type RunWork, type StageMemory } from "./work.ts";
 
 /** Node, its code, headers and texts. */
 const program = 200e6;
@@ -22,14 +22,6 @@ const headPositions = 512;
 const batchTokens = 4096;
 /** Spare buffers of Hessians. */
 const spare = 8;
-
-/** Bytes at the largest moment of a stage, if all hidden states between two blocks are in files. */
-export interface StageMemory {
-  readonly name: string;
-  readonly bytes: number;
-  /** Whether riders keep hidden states meanwhile. */
-  readonly holds: boolean;
-}
 
 /**
  * The least memory of every stage of a run, from its shapes, rows, riders and workers. For t tokens
@@ -60,32 +52,6 @@ export function heldBytes(work: RunWork): number {
   const runs = 1 + comparedRuns(work).all;
   const own = tuning === null ? 0 : tuning.tokens + tuning.repaired * plans.length;
   return 4 * shape.hidden * (own + (evaluation?.tokens ?? 0) * runs);
-}
-
-function measuringStages({ shape, measuring, workers }: RunWork): StageMemory[] {
-  if (measuring === null) return [];
-  const { hidden, vocabulary, blocks } = shape;
-  const { others, probe, judged } = measuring;
-  const probes = probesOf(shape);
-  const count = (probes.at(-1)?.before ?? 1) + 3;
-  const states = 4 * hidden * (others + probe * count);
-  const inBlocks = blocks.map((block, layer) => {
-    // Probes pass together, so their states are also in memory as one matrix.
-    const passing = 4 * probe * probes[layer]!.copies * (4 * hidden + block.inner);
-    const own = 4 * others * (3 * hidden + block.inner);
-    return passing + own + blockMemory(block.matrices, workers);
-  });
-  const { headBytes } = shape;
-  const codes = tunedBytes(
-    vocabulary * hidden,
-    measuredWidths.map(({ bits }) => bits),
-  );
-  const rows = 4 * hidden * (2 * others + judged * count);
-  const head = headBytes + codes + 4 * vocabulary * hidden + rows + logitsOf(vocabulary);
-  return [
-    { name: "measuring, blocks", bytes: Math.max(...inBlocks), holds: false },
-    { name: "measuring, head", bytes: states + head, holds: false },
-  ];
 }
 
 function tuningStages(work: RunWork): StageMemory[] {
@@ -180,13 +146,13 @@ function blockMemory(matrices: readonly MatrixShape[], workers: number): number 
  * Memory of the workers' WebAssembly instances, which never shrinks: the factor, its matrix and
  * 1024 rows of the widest matrix, or the slabs of a product.
  */
-function arenas({ shape, workers, makes, tuning, measuring }: RunWork): number {
+function arenas({ shape, workers, tuning, measuring }: RunWork): number {
   const slabs = 4 * (8 + 2 + 2) * 2 ** 20;
   const tunes = tuning !== null || measuring !== null;
   const widest = Math.max(
     ...shape.blocks.flatMap(({ matrices }) => matrices.map(({ columns }) => columns)),
   );
-  const tune = tunes && makes ? 4 * (2 * widest ** 2 + 2 * 1024 * widest) : 0;
+  const tune = tunes ? 4 * (2 * widest ** 2 + 2 * 1024 * widest) : 0;
   return workers * Math.max(slabs, tune);
 }
 

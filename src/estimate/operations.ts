@@ -1,8 +1,9 @@
 import { modulePath } from "../mlx/format.ts";
 import type { PlannedTensor } from "../models/architecture.ts";
 import { isQuantizable } from "../plan/plan.ts";
-import { exemplaryLayers } from "../sensitivity/probe-shares.ts";
-import { partsOf } from "../sensitivity/probe-walk.ts";
+import { partsOf } from "../sensitivity/block-parts.ts";
+import { exemplaryLayers, probedLayers } from "../sensitivity/probe-shares.ts";
+import { aloneShare } from "../sensitivity/probe-walk.ts";
 import { widths as measuredWidths } from "../sensitivity/probe-width.ts";
 import { isExpertMeasured } from "../sensitivity/sampling.ts";
 import type { MatrixShape, ModelShape } from "./model-shape.ts";
@@ -12,6 +13,8 @@ import { comparedRuns, type PlannedTier, type RunWork } from "./work.ts";
 const rowsPerJob = 1024;
 /** Groups of the head's rows that have a Hessian each, and positions that they are found on. */
 const [headGroups, groupPositions] = [32, 8192];
+/** Mixes of the Hessians of a tied table that are tried. */
+const triedMixes = 3;
 /**
  * How many operations of a matrix product take as long as one of tuning. Measured: 12 to 15 GF/s
  * beside 34 to 45.
@@ -45,12 +48,16 @@ export function stagesOf(work: RunWork): readonly Stage[] {
   return stages.filter(({ operations }) => operations > 0);
 }
 
-/** The probes that have started before each block, and the copies of rows that pass it. */
-export function probesOf({ blocks }: ModelShape): readonly { before: number; copies: number }[] {
+/** The probes of earlier blocks that pass each block, and all copies of the rows that pass it. */
+export function probesOf({
+  blocks,
+  experts,
+}: Pick<ModelShape, "blocks" | "experts">): readonly { before: number; copies: number }[] {
   const tensorsOf = (layer: number) =>
     blocks[layer]!.matrices.map(({ tensor }) => tensor).filter(isQuantizable);
   const kinds = blocks.map(({ matrices }) => kindOf(matrices));
-  const exemplary = exemplaryLayers(kinds);
+  const [exemplary, probed] = [exemplaryLayers(kinds), probedLayers(kinds)];
+  const together = togetherOf(experts);
   let before = 1; // the embeddings'
   return blocks.map((_, layer) => {
     const parts = partsOf(layer, tensorsOf(layer));
@@ -58,11 +65,17 @@ export function probesOf({ blocks }: ModelShape): readonly { before: number; cop
       (sum, { tensors }) => sum + (tensors.length === 1 ? 0 : tensors.length),
       0,
     );
-    // The base, all tensors together (with forced and with free routes), and what starts here.
-    const entry = { before, copies: before + 3 + parts.length + alone };
-    before += parts.length + (exemplary.has(layer) ? alone : 0);
+    // The base, all tensors together, and what starts here.
+    const rows = exemplary.has(layer) ? 1 : aloneShare;
+    const entry = { before, copies: before + 1 + together + parts.length + alone * rows };
+    before += (probed.has(layer) ? parts.length : 0) + (exemplary.has(layer) ? alone : 0);
     return entry;
   });
+}
+
+/** Probes of all tensors together: with forced routes and, where there are routers, free ones. */
+export function togetherOf(experts: ModelShape["experts"]): number {
+  return experts === null ? 1 : 2;
 }
 
 function kindOf(matrices: readonly MatrixShape[]) {
@@ -72,11 +85,13 @@ function kindOf(matrices: readonly MatrixShape[]) {
   return { mixer, mlp } as const;
 }
 
-function measuringOperations({ shape, measuring }: RunWork): number {
+function measuringOperations(work: RunWork): number {
+  const { shape, measuring } = work;
   if (measuring === null) return 0;
   const { others, probe, judged } = measuring;
   const probes = probesOf(shape);
-  const copies = probes.reduce((sum, { before }) => Math.max(sum, before), 0) + 3;
+  // The base, all tensors together, and the head's own.
+  const copies = probes.at(-1)!.before + 2 + togetherOf(shape.experts);
   const inBlocks = sum(shape.blocks, (block, layer) => {
     const passes = (others + probe * probes[layer]!.copies) * block.operations;
     return passes + hessianOperations(block.matrices, others, measuredShare);
@@ -87,9 +102,24 @@ function measuringOperations({ shape, measuring }: RunWork): number {
       return (1 + forecastShare) * one * matrix.count * measuredShare(matrix);
     }),
   );
-  const table = tuneOperations(outer(shape.table)) * tuningFactor * (1 + forecastShare);
+  const table =
+    tuneOperations(outer(shape.table)) * tuningFactor * (1 + (shape.isTied ? 0 : forecastShare));
   const logits = 2 * shape.hidden * shape.vocabulary * judged * copies;
-  return inBlocks + tuned + table + logits + headOperations(shape, others, measuredWidths.length);
+  const head = headOperations(shape, others, measuredWidths.length);
+  return inBlocks + tuned + table + logits + head + (shape.isTied ? tiedOperations(work) : 0);
+}
+
+/**
+ * What a tied table adds (tied-table.ts): the head's mix is tuned at one width, and three tables
+ * run beside the base. The logits of the base are made for each of them.
+ */
+function tiedOperations({ shape, measuring }: RunWork): number {
+  const { others, probe, judged } = measuring!;
+  const perToken = sum(shape.blocks, ({ operations }) => operations);
+  const passes = (triedMixes + 1) * probe * perToken;
+  const logits = 2 * triedMixes * 2 * shape.hidden * shape.vocabulary * judged;
+  const { hessians, tuned } = groupOperations(shape, others, 1);
+  return passes + logits + hessians + tuned;
 }
 
 /** Share of a stack's experts that are tuned when sensitivity is measured. */
@@ -181,9 +211,15 @@ function headOperations(shape: ModelShape, tokens: number, widths: number): numb
   if (widths === 0) return 0;
   const { vocabulary, hidden } = shape;
   const logits = 2 * vocabulary * hidden * (tokens + Math.min(tokens, groupPositions));
+  const { hessians, tuned } = groupOperations(shape, tokens, widths);
+  return logits + hessians + tuned;
+}
+
+/** Hessians of the groups of a head's rows, and tuning these. */
+function groupOperations({ vocabulary, hidden }: ModelShape, tokens: number, widths: number) {
   const hessians = headGroups * (tokens * hidden ** 2 + hidden ** 3);
   const group = tuneOperations({ rows: Math.ceil(vocabulary / headGroups), columns: hidden });
-  return logits + hessians + headGroups * group * widths * tuningFactor;
+  return { hessians, tuned: headGroups * group * widths * tuningFactor };
 }
 
 function outer(tensor: PlannedTensor): MatrixShape {

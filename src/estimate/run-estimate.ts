@@ -1,8 +1,8 @@
 import { comparedAtOnce } from "../evaluation/compare-hidden.ts";
 import { OqeError } from "../ground/errors.ts";
-import { heldBytes, memoryOf, type StageMemory } from "./memory.ts";
+import { heldBytes, memoryOf } from "./memory.ts";
 import { type Stage, stagesOf } from "./operations.ts";
-import { comparedRuns, type RunWork } from "./work.ts";
+import { comparedRuns, type RunWork, type StageMemory } from "./work.ts";
 
 /** What a run will need, as it is known before any work. All sizes in bytes. */
 export interface RunEstimate {
@@ -162,7 +162,7 @@ export function estimateLines(
     `reads ${size(read)} (${passes}), writes ${writes === 0 ? "nothing" : size(writes)}` +
       (writes === 0 ? "" : ` (${tiers} ${tiers === 1 ? "tier" : "tiers"})`),
     `memory: about ${size(Math.max(least.bytes, holding + fit.inMemory))} at most (${least.name}), limit ` +
-      `${size(fit.limit)}; ${size(held)} of hidden states between blocks${files}`,
+      `${size(fit.limit)}${held === 0 ? "" : `; ${size(held)} of hidden states between blocks${files}`}`,
     `disk: ${size(fit.disk)}`,
     `time: about ${duration(seconds)} of arithmetic on ${workers} threads ` +
       `(${times}), ${(speed / 1e9).toFixed(0)} GF/s`,

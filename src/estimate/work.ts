@@ -41,6 +41,14 @@ export interface RunWork {
   readonly workers: number;
 }
 
+/** Bytes at the largest moment of a stage, if all hidden states between two blocks are in files. */
+export interface StageMemory {
+  readonly name: string;
+  readonly bytes: number;
+  /** Whether riders keep hidden states meanwhile. */
+  readonly holds: boolean;
+}
+
 /** Runs of the evaluation beside the base's: free and, with routers, forced; plain rounding. */
 export function comparedRuns({ shape, plans, evaluation }: RunWork): {
   readonly perTier: number;

@@ -25,6 +25,22 @@ export interface Routing {
   readonly scores: Float32Array<SharedArrayBuffer>;
 }
 
+/** The routing of the first tokens: the same memory. */
+export function firstTokens(routing: Routing, tokens: number): Routing {
+  const { experts, selection, weights, scores } = routing;
+  const first = <T extends Uint32Array<SharedArrayBuffer> | Float32Array<SharedArrayBuffer>>(
+    all: T,
+  ) => all.subarray(0, (all.length / routing.tokens) * tokens) as T;
+  return {
+    ...routing,
+    tokens,
+    experts: first(experts),
+    selection: first(selection),
+    weights: first(weights),
+    scores: first(scores),
+  };
+}
+
 /** The tokens of one expert, ascending. */
 export interface Visitors {
   readonly tokens: Uint32Array<SharedArrayBuffer>;

@@ -5,8 +5,20 @@ export interface CostedOption {
   readonly bytes: number;
   /** Nats with forced routes. They add up over tensors. */
   readonly forcedKl: number;
-  /** Its sum S over tensors costs flipFactor · √S nats. */
+  /** Its sum over tensors costs flipLoss nats. */
   readonly flipPower: number;
+}
+
+/** What flips cost. */
+export interface FlipCost {
+  readonly factor: number;
+  /** At most 1. */
+  readonly growth: number;
+}
+
+/** Nats that flips of this power cost: a concave function. */
+export function flipLoss({ factor, growth }: FlipCost, flipPower: number): number {
+  return factor * flipPower ** growth;
 }
 
 /** One option of every item, and its cost. */
@@ -15,7 +27,7 @@ export interface Loss {
   readonly taken: readonly number[];
   readonly forcedKl: number;
   readonly flipPower: number;
-  /** forcedKl + flipFactor · √flipPower. */
+  /** forcedKl + flipLoss. */
   readonly total: number;
   /**
    * No choice loses less by more than this. At most a share of 1e-9, unless a knapsack was too hard
@@ -53,13 +65,12 @@ const mostSearches = 200;
 export function findLeastLoss(
   items: readonly (readonly CostedOption[])[],
   budget: number,
-  flipFactor: number,
+  flips: FlipCost,
 ): Loss | null {
-  const loss: Problem["loss"] = (forcedKl, flipPower) =>
-    forcedKl + flipFactor * Math.sqrt(flipPower);
+  const loss: Problem["loss"] = (forcedKl, flipPower) => forcedKl + flipLoss(flips, flipPower);
   const problem = { items, budget, loss };
   const leastForced = findCorner(problem, 1, 0);
-  if (leastForced === null || flipFactor === 0) return leastForced?.loss ?? null;
+  if (leastForced === null || flips.factor === 0) return leastForced?.loss ?? null;
   const leastFlips = findCorner(problem, 0, 1)!;
   let best = less(leastForced.loss, leastFlips.loss);
   let missed = Number.POSITIVE_INFINITY;

@@ -9,6 +9,7 @@ import { type MatrixRows, rowsOfWeight, type TuneOptions, tuneMatrix } from "./t
 import type { TuneWalk } from "./tune-types.ts";
 import { copyOf, decodeMatrix, type TunedRows } from "./tuned-rows.ts";
 import type { TunedSums } from "./tuned-sums.ts";
+import { sweepsOf } from "./tuning-settings.ts";
 
 export interface MatrixTask {
   readonly tensor: PlannedTensor;
@@ -37,7 +38,7 @@ export async function tuneForTiers(walk: TuneWalk, task: MatrixTask): Promise<We
     if (walk.sequential) parts.push(copyOf(part));
     await writer.write(tensor, expert * rows, part);
   };
-  const { sweeps } = tools.settings;
+  const sweeps = sweepsOf(tools.settings, tensor);
   const alone = tensor.role.routed !== true;
   const sums = await tuneRowsOf(walk, task, { hessian, widths, sweeps, alone, write });
   await refuseNonFinite(task, sums[0]!.nonFinite);

@@ -1,4 +1,5 @@
 import type { Width } from "../kernel/width.ts";
+import type { PlannedTensor } from "../models/architecture.ts";
 
 /**
  * The constants of the method, each measured (docs/tuning.md). They are part of the engine: other
@@ -35,8 +36,13 @@ export interface TuningSettings {
   readonly tiedMix: number;
   /** Share of an expert's tokens that are used. Below 1 only to measure how few suffice. */
   readonly expertTokens: number;
-  /** Coordinate-descent sweeps after the GPTQ sweep. */
+  /** Coordinate-descent sweeps after the GPTQ sweep, for all matrices but routed experts. */
   readonly sweeps: (width: Width) => number;
+  /**
+   * The same for routed experts. Nearly all weights of a mixture are theirs, and descent there takes
+   * most of the time and brings next to nothing (docs/benchmarks.md).
+   */
+  readonly expertSweeps: (width: Width) => number;
 }
 
 export const tuningSettings: TuningSettings = {
@@ -51,4 +57,13 @@ export const tuningSettings: TuningSettings = {
   tiedMix: 0.5,
   expertTokens: 1,
   sweeps: () => 2,
+  expertSweeps: () => 0,
 };
+
+/** The coordinate-descent sweeps of a tensor, by width. */
+export function sweepsOf(
+  { sweeps, expertSweeps }: TuningSettings,
+  { role }: PlannedTensor,
+): TuningSettings["sweeps"] {
+  return role.routed === true ? expertSweeps : sweeps;
+}

@@ -135,6 +135,7 @@ export function describeSensitivity(sensitivity: Sensitivity): SensitivityRecord
       forcedKl: short(together.forcedKl),
       freeKl: short(together.freeKl),
       flipPower: short(together.flipPower),
+      growth: short(together.growth),
     },
     check: check.map(({ module, bits, predicted, tuned }) => ({
       ...{ module, bits },

@@ -37,6 +37,8 @@ export interface Outcome {
   /** KL by judged position, all tensors being at the probe's width. */
   readonly forced: Float64Array;
   readonly free: Float64Array;
+  /** Exponent of flip power (growthOf). */
+  readonly growth: number;
   readonly experts: readonly LayerExperts[];
   /** Null if embeddings and head are two tables. `probes` then has the looked-up table alone. */
   readonly tied: MeasuredTied | null;
@@ -50,7 +52,10 @@ export function costsOf(outcome: Outcome, rows: ProbeRows): Costs {
   const mean = (values: Float64Array) => weightedMean(values, weights);
   const probed = outcome.tensors.map((tensor) => costsOfTensor(tensor, outcome, rows, mean));
   const flipPower = probed.reduce((sum, { widths }) => sum + widths[probeIndex]!.flipPower, 0);
-  const together = { forcedKl: mean(outcome.forced), freeKl: mean(outcome.free), flipPower };
+  const together = {
+    ...{ forcedKl: mean(outcome.forced), freeKl: mean(outcome.free) },
+    ...{ flipPower, growth: outcome.growth },
+  };
   const tied = outcome.tied && chooseMix(outcome.tied, together, mean);
   const chosen = tied && { ...outcome, probes: new Map([[outcome.tied!.module, tied.result]]) };
   const tensors = outcome.tensors.map((tensor, i) =>
@@ -88,14 +93,14 @@ function gainsOf({ tensors, shares, probes, blockErrors }: Outcome, mean: Mean) 
 
 /**
  * The mix of a tied table with the least cost. Flips count by the slope of their cost where all
- * tensors are at the probe's width, F / 2S per unit of power.
+ * tensors are at the probe's width, F · growth / S per unit of power.
  */
 function chooseMix(
   { tried }: MeasuredTied,
-  { forcedKl, freeKl, flipPower }: Sensitivity["together"],
+  { forcedKl, freeKl, flipPower, growth }: Sensitivity["together"],
   mean: Mean,
 ) {
-  const slope = flipPower > 0 ? Math.max(0, freeKl - forcedKl) / (2 * flipPower) : 0;
+  const slope = flipPower > 0 ? (Math.max(0, freeKl - forcedKl) * growth) / flipPower : 0;
   const costs = tried.map(({ mix, result }) => {
     const own = mean(result.divergence);
     const cost = own + slope * result.flipPower;

@@ -1,9 +1,11 @@
-import type { Routing } from "../models/routing.ts";
+import { firstTokens, type Routing } from "../models/routing.ts";
 
 /** How close the base's tokens are to another choice of experts, at one router. */
 export interface Boundary {
   /** The base's choice for the probe rows. */
   readonly routing: Routing;
+  /** Margins of its tokens, ascending. */
+  readonly margins: readonly number[];
   /** Share of tokens per unit of margin, at margin 0. */
   readonly density: number;
   /** Weight of each token, mean 1. */
@@ -24,7 +26,12 @@ export function boundaryOf(routing: Routing, weights: Float64Array): Boundary {
   const count = Math.max(1, Math.round(nearest * margins.length));
   const reach = margins[count - 1] ?? 0;
   const density = margins.length > 0 && reach > 0 ? count / margins.length / reach : 0;
-  return { routing, density, weights };
+  return { routing, margins, density, weights };
+}
+
+/** The same boundary for the first tokens alone. */
+export function firstOf({ routing, ...all }: Boundary, tokens: number): Boundary {
+  return { ...all, routing: firstTokens(routing, tokens) };
 }
 
 /**
@@ -37,28 +44,75 @@ function marginOf({ candidates, perToken, selection }: Routing, token: number): 
   return selection[at - 1]! - selection[at]!;
 }
 
+/** What the error of a probe does to the choices of routers. */
+export interface MarginChanges {
+  /** Σ over routers of density² · E[(change of the margin)²]. */
+  flipPower: number;
+  /** Σ over routers of the share of tokens that flip; absent: not counted. */
+  flips?: Flips;
+}
+
+/** Flips that an error makes, and those that a small share of it makes. */
+export interface Flips {
+  whole: number;
+  small: number;
+}
+
+/** About the error at 8 bits, where the whole error is that at 4 bits. */
+const smallShare = 1 / 16;
+/** Bounds of the growth: an error that is far off its law says nothing. */
+const [leastGrowth, mostGrowth, usualGrowth] = [0.25, 1, 0.5];
+
 /**
- * Adds density² · E[(change of the margin)²] to the flip power of each probe. `own`: the routing of
- * the probes' rows, one probe after the other.
+ * The exponent of flip power that the number of flips grows with. It is 1/2 where tokens lie evenly
+ * over margins, and lower where fewer tokens have large margins or large changes than small ones.
  */
+export function growthOf({ whole, small }: Flips): number {
+  if (!(whole > 0 && small > 0)) return usualGrowth;
+  const growth = Math.log(small / whole) / (2 * Math.log(smallShare));
+  return Math.min(mostGrowth, Math.max(leastGrowth, growth));
+}
+
+/** Adds what an error does at one router. `own`: routing of the probes' rows, one after the other. */
 export function addMargins(
   boundary: Boundary,
   own: Routing,
-  probes: readonly { flipPower: number }[],
+  probes: readonly MarginChanges[],
 ): void {
-  const { routing, density, weights } = boundary;
+  const { routing, margins, density, weights } = boundary;
   const { tokens, candidates, perToken, experts, scores, routed } = routing;
   if (candidates <= perToken) return;
   for (const [i, probe] of probes.entries()) {
-    let sum = 0;
+    let [sum, whole, small] = [0, 0, 0];
     for (let token = 0; token < tokens; token++) {
       if (!Number.isFinite(marginOf(routing, token))) continue;
       const at = token * candidates + perToken;
       // The correction bias is the same in both margins and cancels out.
       const change = (expert: number) =>
         own.scores[(i * tokens + token) * routed + expert]! - scores[token * routed + expert]!;
-      sum += weights[token]! * (change(experts[at - 1]!) - change(experts[at]!)) ** 2;
+      const moved = change(experts[at - 1]!) - change(experts[at]!);
+      sum += weights[token]! * moved ** 2;
+      if (probe.flips === undefined) continue;
+      whole += weights[token]! * shareBelow(margins, Math.abs(moved));
+      small += weights[token]! * shareBelow(margins, smallShare * Math.abs(moved));
     }
     probe.flipPower += (density ** 2 * sum) / tokens;
+    // Half of the changes widen the margin. A change does not depend on the margin, so each is
+    // compared with all margins: few tokens are near their own.
+    if (probe.flips !== undefined) {
+      probe.flips.whole += whole / (2 * tokens);
+      probe.flips.small += small / (2 * tokens);
+    }
   }
+}
+
+/** Share of ascending values below a limit. */
+function shareBelow(values: readonly number[], limit: number): number {
+  let [low, high] = [0, values.length];
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (values[middle]! < limit) low = middle + 1;
+    else high = middle;
+  }
+  return low / values.length;
 }

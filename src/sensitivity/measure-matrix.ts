@@ -13,6 +13,7 @@ import { tableHessian } from "../quantize/table-hessian.ts";
 import { rowsOfWeight, tuneMatrix } from "../quantize/tune-matrix.ts";
 import { copyOf, decodeMatrix, type TunedRows } from "../quantize/tuned-rows.ts";
 import type { TunedSums } from "../quantize/tuned-sums.ts";
+import { sweepsOf } from "../quantize/tuning-settings.ts";
 import type { TuningTools } from "../quantize/tuning-tools.ts";
 import type { BlockCodes } from "./block-codes.ts";
 import type { LossTable } from "./loss-table.ts";
@@ -188,7 +189,8 @@ async function measureMatrix(
     if (part.width === probeWidth) parts.push(copyOf(part));
   };
   const alone = tensor.role.routed !== true;
-  const options = { hessian, widths: tried, sweeps: settings.sweeps, alone, write };
+  const sweeps = sweepsOf(settings, tensor);
+  const options = { hessian, widths: tried, sweeps, alone, write };
   const sums = await tuneMatrix(tools, rowsOfWeight(weight), options);
   losses.add({ module: modulePath(tensor), matrix: expert, forecast, tried, sums });
   return parts;

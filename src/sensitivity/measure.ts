@@ -13,7 +13,7 @@ import { walkModel } from "./sensitivity-walk.ts";
  */
 export async function measure(request: MeasureRequest): Promise<Sensitivity> {
   const { rows, report } = request;
-  const probe = probeRowsOf(rows, request.probeSamples, request.domainWeights);
+  const probe = probeRowsOf(rows, request.probeSize, request.domainWeights);
   const progress = (done: number, total: number) => report.tick(done, total, "blocks");
   const outcome = await walkModel(request, probe, progress);
   return {

@@ -22,7 +22,7 @@ const rowNumbers = (some: Uint32Array) =>
   [...some].filter((id) => id % length === 0).map((id) => id / length);
 
 test("probe rows are evenly spread over each domain, and Hessians see the other rows", () => {
-  const probe = probeRowsOf(rows, 4, {});
+  const probe = probeRowsOf(rows, { samples: 4, longest: 128 }, {});
   expect(rowNumbers(probe.ids)).toEqual([0, 2, 4, 6]);
   expect(rowNumbers(probe.others)).toEqual([1, 3, 5, 7]);
   expect([...probe.domainOf.slice(14, 18)]).toEqual([0, 0, 1, 1]);
@@ -30,15 +30,23 @@ test("probe rows are evenly spread over each domain, and Hessians see the other 
 });
 
 test("Hessians see all rows if the others are fewer than the probe rows", () => {
-  const probe = probeRowsOf(rows, 6, {});
+  const probe = probeRowsOf(rows, { samples: 6, longest: 128 }, {});
   expect(rowNumbers(probe.ids)).toEqual([0, 1, 2, 4, 5, 6]);
   expect(rowNumbers(probe.others)).toEqual([0, 1, 2, 3, 4, 5, 6, 7]);
 });
 
 test("every domain has a probe row, and weights have mean 1", () => {
-  const probe = probeRowsOf(rows, 1, { code: 3 });
+  const probe = probeRowsOf(rows, { samples: 1, longest: 128 }, { code: 3 });
   expect(rowNumbers(probe.ids)).toEqual([0, 4]);
   expect(probe.domainWeights).toEqual([1.5, 0.5]);
   expect([...probe.weights.slice(7, 9)]).toEqual([1.5, 0.5]);
-  expect(probeRowsOf(rows, 1, { prose: 0 }).domainWeights).toEqual([2, 0]);
+  expect(probeRowsOf(rows, { samples: 1, longest: 128 }, { prose: 0 }).domainWeights).toEqual([
+    2, 0,
+  ]);
+});
+
+test("a probe row is the first tokens of a calibration row", () => {
+  const probe = probeRowsOf(rows, { samples: 2, longest: 5 }, {});
+  expect([...probe.ids]).toEqual([0, 1, 2, 3, 4, 32, 33, 34, 35, 36]);
+  expect(probe.length).toBe(5);
 });

@@ -32,10 +32,16 @@ export interface ProbeRows {
  * vocabulary are expensive.
  */
 const judgedEvery = 4;
-/** Most tokens of a probe row. */
-const mostTokens = 128;
 /** Most rows that Hessians are made of, spread evenly: costs need fewer than tuning does. */
 const mostOthers = 64;
+
+/** How large the probe rows are. */
+export interface ProbeSize {
+  /** How many rows, evenly spread over the domains. */
+  readonly samples: number;
+  /** Most tokens of each. */
+  readonly longest: number;
+}
 
 /**
  * Selects `samples` of the rows, but at least one of every domain. `weights`: weight of each domain
@@ -43,14 +49,14 @@ const mostOthers = 64;
  */
 export function probeRowsOf(
   rows: Rows,
-  samples: number,
+  { samples, longest }: ProbeSize,
   weights: Readonly<Record<string, number>>,
 ): ProbeRows {
   const domains = Object.keys(rows.domains);
   const chosen = chooseRows(rows, domains, samples);
   const probed = new Set(chosen.map(({ row }) => row));
   const others = rows.rows.flatMap((_, row) => (probed.has(row) ? [] : [row]));
-  const length = Math.min(rows.length, mostTokens);
+  const length = Math.min(rows.length, longest);
   const ids = tokensOf(rows, [...probed], length);
   const domainOf = new Uint32Array(ids.length);
   for (const [i, { domain }] of chosen.entries())

@@ -1,13 +1,7 @@
 import { modulePath } from "../mlx/format.ts";
-import type { PlannedTensor } from "../models/architecture.ts";
 import type { LayerKind } from "../models/layer-kind.ts";
+import type { BlockPart } from "./block-parts.ts";
 import type { ProbeResult } from "./probes.ts";
-
-/** Tensors of one block that one probe changes together: its mixer, or its MLP. */
-export interface BlockPart {
-  readonly name: string;
-  readonly tensors: readonly PlannedTensor[];
-}
 
 /** Error power in the hidden states after the block, of each tensor of a part alone. */
 export interface PartErrors {
@@ -28,13 +22,36 @@ export interface ProbeShare {
  * These ratios are nearly the same at all depths but the first (docs/benchmarks.md).
  */
 export function exemplaryLayers(kinds: readonly LayerKind[]): ReadonlySet<number> {
+  return new Set(
+    layersByKind(kinds).flatMap((layers) => [layers[0]!, layers[Math.floor(layers.length / 2)]!]),
+  );
+}
+
+/** The layers of every kind of block, ascending. */
+function layersByKind(kinds: readonly LayerKind[]): readonly (readonly number[])[] {
   const byKind = new Map<string, number[]>();
   for (const [layer, { mixer, mlp }] of kinds.entries()) {
     const key = `${mixer} ${mlp}`;
     byKind.set(key, [...(byKind.get(key) ?? []), layer]);
   }
+  return [...byKind.values()];
+}
+
+/** Most blocks of a kind whose parts are probed. Odd, so that the middle one is among them. */
+const mostProbed = 9;
+
+/**
+ * The layers whose parts have a probe that runs to the end: of every kind of block at most nine,
+ * evenly spaced, with the first, the middle and the last one. The others lie between two of them
+ * (probe-gains.ts).
+ */
+export function probedLayers(kinds: readonly LayerKind[]): ReadonlySet<number> {
   return new Set(
-    [...byKind.values()].flatMap((layers) => [layers[0]!, layers[Math.floor(layers.length / 2)]!]),
+    layersByKind(kinds).flatMap((layers) => {
+      if (layers.length <= mostProbed) return layers;
+      const step = (layers.length - 1) / (mostProbed - 1);
+      return Array.from({ length: mostProbed }, (_, i) => layers[Math.round(i * step)]!);
+    }),
   );
 }
 

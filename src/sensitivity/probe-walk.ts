@@ -1,5 +1,5 @@
 import { Pending } from "../ground/pending.ts";
-import type { Matrix } from "../kernel/matrix.ts";
+import { type Matrix, rowsOf } from "../kernel/matrix.ts";
 import { modulePath } from "../mlx/format.ts";
 import type { PlannedTensor } from "../models/architecture.ts";
 import type { BlockPlace, Rider } from "../models/rider.ts";
@@ -7,14 +7,16 @@ import type { Routing } from "../models/routing.ts";
 import { type Model, plainContext } from "../models/run.ts";
 import type { LayerExperts } from "../plan/sensitivity-types.ts";
 import type { BlockCodes } from "./block-codes.ts";
+import type { BlockPart } from "./block-parts.ts";
 import { type BlockPass, passBlock } from "./block-pass.ts";
 import type { Outcome } from "./costs.ts";
 import { type ExpertScale, expertDamage } from "./damage.ts";
-import { type Boundary, boundaryOf } from "./margins.ts";
+import { type Boundary, boundaryOf, firstOf, growthOf } from "./margins.ts";
 import type { ReadProbed } from "./measure-matrix.ts";
 import { rowPowers, squaredDistances, sum } from "./powers.ts";
+import { type PartError, withUnprobed } from "./probe-gains.ts";
 import type { ProbeRows } from "./probe-rows.ts";
-import { type BlockPart, exemplaryLayers, type PartErrors, sharesOf } from "./probe-shares.ts";
+import { exemplaryLayers, type PartErrors, probedLayers, sharesOf } from "./probe-shares.ts";
 import {
   type AdvanceOptions,
   advance,
@@ -31,22 +33,17 @@ export interface ProbedTensor {
   readonly read: ReadProbed;
 }
 
-/** The parts of a block that have quantizable tensors. */
-export function partsOf(layer: number, tensors: readonly PlannedTensor[]): readonly BlockPart[] {
-  const isMixer = ({ role }: PlannedTensor) => role.part === "mamba" || role.part === "attention";
-  return [
-    { name: `layer ${layer}, mixer`, tensors: tensors.filter(isMixer) },
-    { name: `layer ${layer}, mlp`, tensors: tensors.filter((tensor) => !isMixer(tensor)) },
-  ].filter((part) => part.tensors.length > 0);
-}
+/**
+ * Tokens of probes that pass a block without experts together: more would take more memory and no
+ * less time.
+ */
+export const tokensTogether = 8192;
 
-/** How often a block's matrix is asked for by the riders of a ProbeWalk. */
-export function usersOf(parts: readonly BlockPart[]): (role: string) => number {
-  const alone = new Set(
-    parts.flatMap(({ tensors }) => (tensors.length === 1 ? [tensors[0]!.role.role] : [])),
-  );
-  return (role) => (alone.has(role) ? 2 : 3);
-}
+/**
+ * Share of the probe rows that show the errors of single tensors where these have no probes of
+ * their own. Only the ratios within a part count there.
+ */
+export const aloneShare = 1 / 3;
 
 /** Results of one block. */
 interface BlockResults {
@@ -67,21 +64,25 @@ export class ProbeWalk {
   /** The base's hidden states before the next block. */
   #x: Matrix | null = null;
   /**
-   * One for each part of each block, one for the embeddings, and one for each tensor of the
-   * `exemplary` blocks.
+   * One for each part of the `probed` blocks, one for the embeddings, and one for each tensor of
+   * the `exemplary` blocks.
    */
   readonly #probes: Probe[] = [];
+  readonly #probed: ReadonlySet<number>;
   readonly #exemplary: ReadonlySet<number>;
-  /** All tensors at the probe's width: with forced routes, and with free ones. */
+  /** All tensors at the probe's width: with forced routes and, if there are routers, free ones. */
   #together: readonly Probe[] = [];
   readonly #blockErrors = new Map<string, number>();
   readonly #errors: PartErrors[] = [];
+  readonly #joint: PartError[] = [];
   readonly #experts: LayerExperts[] = [];
 
   constructor(model: Model, rows: ProbeRows) {
     this.#model = model;
     this.rows = rows;
-    this.#exemplary = exemplaryLayers(model.architecture.layers(model.config));
+    const kinds = model.architecture.layers(model.config);
+    this.#probed = probedLayers(kinds);
+    this.#exemplary = exemplaryLayers(kinds);
   }
 
   /**
@@ -92,7 +93,13 @@ export class ProbeWalk {
     const probed = replaceOuter(model, table);
     this.#x = (await this.#embed("base", model)).x;
     if (table !== null) this.#probes.push(await this.#embed(table.module, probed));
-    this.#together = [await this.#embed("forced", probed), await this.#embed("free", probed)];
+    const { architecture, config } = model;
+    const names = architecture.experts(config) === null ? ["forced"] : ["forced", "free"];
+    this.#together = [];
+    for (const name of names) {
+      const probe = { ...(await this.#embed(name, probed)), flips: { whole: 0, small: 0 } };
+      this.#together = [...this.#together, probe];
+    }
   }
 
   async #embed(name: string, model: Model): Promise<Probe> {
@@ -118,10 +125,12 @@ export class ProbeWalk {
       return (model: Model) => codes.replaceIn(model, place, (role) => roles.has(role));
     };
     const changeAll = among(parts.flatMap(({ tensors }) => tensors));
-    const free = [this.#together[1]!];
+    const free = this.#together.slice(1);
     const passes: readonly ((model: Model) => Promise<unknown>)[] = [
       (model) => this.#passBase(model, place, { routed, base: results.base }),
-      (model) => advance(model, place, this.#probes, options),
+      ...this.#groups(place).map((probes) => (model: Model) => {
+        return advance(model, place, probes, options);
+      }),
       (model) => advance(changeAll(model), place, this.#together, { ...options, free }),
       ...parts.map((part) => (model: Model) => {
         const changed = among(part.tensors)(model);
@@ -130,8 +139,11 @@ export class ProbeWalk {
       ...parts
         .flatMap(({ tensors }) => (tensors.length === 1 ? [] : tensors))
         .map((tensor) => async (model: Model) => {
-          const probe = { name: modulePath(tensor), x: this.#x!, flipPower: 0 };
-          await advance(among([tensor])(model), place, [probe], options);
+          const tokens = this.#tokensAlone(place.layer);
+          const x = rowsOf(this.#x!, 0, tokens);
+          const probe = { name: modulePath(tensor), x, flipPower: 0 };
+          const boundary = async () => firstOf(await routed.promise, tokens);
+          await advance(among([tensor])(model), place, [probe], { ...options, boundary });
           results.alone.set(tensor, probe);
         }),
     ];
@@ -139,7 +151,22 @@ export class ProbeWalk {
     const riders = passes.map((pass) => {
       return { embed, pass: async (model: Model) => void (await pass(model)) };
     });
-    return { riders, finish: (scale) => this.#finishBlock(place.layer, parts, results, scale) };
+    return { riders, finish: (scale) => this.#finishBlock(place, parts, results, scale) };
+  }
+
+  /** The probes of earlier blocks, as they pass a block: a stack of experts is read once for all. */
+  #groups({ kind }: BlockPlace): readonly (readonly Probe[])[] {
+    const most = Math.max(1, Math.floor(tokensTogether / this.rows.ids.length));
+    const size = kind.mlp === "moe" ? Math.max(1, this.#probes.length) : most;
+    return Array.from({ length: Math.ceil(this.#probes.length / size) }, (_, i) =>
+      this.#probes.slice(i * size, (i + 1) * size),
+    );
+  }
+
+  /** Tokens that show the errors of a block's single tensors: of the first rows, or of all. */
+  #tokensAlone(layer: number): number {
+    const { ids, length, samples } = this.rows;
+    return this.#exemplary.has(layer) ? ids.length : length * Math.ceil(samples * aloneShare);
   }
 
   async #passBase(
@@ -174,21 +201,29 @@ export class ProbeWalk {
   }
 
   async #finishBlock(
-    layer: number,
+    place: BlockPlace,
     parts: readonly BlockPart[],
     { base, started, alone }: BlockResults,
     scale: ExpertScale,
   ): Promise<void> {
     const { ops } = this.#model;
+    const { layer } = place;
     const { after, routing, outputs: plain } = await base.promise;
-    const power = sum(await rowPowers(ops, after));
+    const tokens = this.#tokensAlone(layer);
+    const first = rowsOf(after, 0, tokens);
+    const [whole, power] = [sum(await rowPowers(ops, after)), sum(await rowPowers(ops, first))];
     const before = this.#x!;
-    for (const part of parts) {
+    for (const [number, part] of parts.entries()) {
       const { probe, outputs } = started.get(part)!;
-      this.#probes.push(probe);
+      if (this.#probed.has(layer)) this.#probes.push(probe);
+      const joint = sum(await squaredDistances(ops, probe.x, after));
+      const kind = `${place.kind.mixer} ${place.kind.mlp} ${number}`;
+      this.#joint.push({ part, layer, kind, error: whole > 0 ? joint / whole : 0 });
       const errors: number[] = [];
-      for (const tensor of part.tensors)
-        errors.push(sum(await squaredDistances(ops, (alone.get(tensor) ?? probe).x, after)));
+      for (const tensor of part.tensors) {
+        const { x } = alone.get(tensor) ?? probe;
+        errors.push(sum(await squaredDistances(ops, rowsOf(x, 0, tokens), first)));
+      }
       this.#errors.push({ part, errors });
       for (const [i, tensor] of part.tensors.entries())
         this.#blockErrors.set(modulePath(tensor), power > 0 ? errors[i]! / power : 0);
@@ -202,15 +237,25 @@ export class ProbeWalk {
     this.#x = after;
   }
 
+  /** Forgets the hidden states that are not compared. Called behind the last block. */
+  async leaveBlocks(): Promise<void> {
+    const { ops } = this.#model;
+    const { judged } = this.rows;
+    for (const probe of [...this.#probes, ...this.#together])
+      probe.x = await ops.gather(probe.x, judged);
+    this.#x = await ops.gather(this.#x!, judged);
+  }
+
   /** Compares all probes with the base. `head`: that at the probe's width; null: unquantized. */
   async finish(
     head: ProbedTensor | null,
   ): Promise<Omit<Outcome, "tensors" | "storage" | "losses" | "tied">> {
     const together = replaceOuter(this.#model, head);
-    const own = await this.#judge(this.#x!, this.#model);
-    const judged: Judged[] = [];
-    for (const { x } of this.#probes) judged.push(await this.#judge(x, this.#model));
-    for (const { x } of this.#together) judged.push(await this.#judge(x, together));
+    const own = { x: this.#x!, head: this.#model };
+    const judged: Judged[] = [
+      ...this.#probes.map(({ x }) => ({ x, head: this.#model })),
+      ...this.#together.map(({ x }) => ({ x, head: together })),
+    ];
     // A tied table is probed in both uses when the walk is over (tied-probes.ts).
     const isOwn = head !== null && this.#probes.every(({ name }) => name !== head.module);
     if (isOwn) judged.push({ ...own, head: together });
@@ -219,15 +264,14 @@ export class ProbeWalk {
       this.#probes.map(({ name, flipPower }, i) => [name, { divergence: found[i]!, flipPower }]),
     );
     if (isOwn) probes.set(head.module, { divergence: found.at(-1)!, flipPower: 0 });
-    const [forced, free] = found.slice(this.#probes.length) as [Float64Array, Float64Array];
-    const shares = sharesOf(this.#errors, probes);
-    const blockErrors = this.#blockErrors;
-    return { blockErrors, shares, probes, forced, free, experts: this.#experts };
-  }
-
-  /** The positions of a probe that are compared. */
-  async #judge(x: Matrix, head: Model): Promise<Judged> {
-    return { x: await this.#model.ops.gather(x, this.rows.judged), head };
+    const [forced, free = forced] = found.slice(
+      this.#probes.length,
+      this.#probes.length + this.#together.length,
+    ) as [Float64Array, Float64Array?];
+    const all = withUnprobed(probes, this.#joint);
+    const [blockErrors, shares] = [this.#blockErrors, sharesOf(this.#errors, all)];
+    const growth = growthOf(this.#together[0]!.flips!);
+    return { blockErrors, shares, probes: all, forced, free, growth, experts: this.#experts };
   }
 }
 

@@ -1,22 +1,27 @@
 import { compareHidden } from "../evaluation/compare-hidden.ts";
-import { type Matrix, newMatrix, rowsOf, sharedFloats, sharedIntegers } from "../kernel/matrix.ts";
+import {
+  copyMatrix,
+  type Matrix,
+  newMatrix,
+  rowsOf,
+  sharedFloats,
+  sharedIntegers,
+} from "../kernel/matrix.ts";
 import { comparisonColumns } from "../kernel/routines/compare.ts";
 import type { BlockPlace } from "../models/rider.ts";
 import type { Routing } from "../models/routing.ts";
 import { type Head, type Model, openHead, plainContext } from "../models/run.ts";
 import { passBlock } from "./block-pass.ts";
-import { addMargins, type Boundary } from "./margins.ts";
+import { addMargins, type Boundary, type MarginChanges } from "./margins.ts";
 
 /**
  * A copy of the probe rows' hidden states in which one part of one block has its codes at the
  * probe's width. It goes through the later blocks beside the base. At the end it shows how the
  * change affects the model's output.
  */
-export interface Probe {
+export interface Probe extends MarginChanges {
   readonly name: string;
   x: Matrix;
-  /** Flip power of the routers so far: Σ of density² · E[(change of the margin)²]. */
-  flipPower: number;
 }
 
 /** Results of one probe. */
@@ -48,6 +53,11 @@ export async function advance(
 ): Promise<ReadonlyMap<number, Matrix>> {
   if (probes.length === 0) return new Map();
   const together = join(probes.map(({ x }) => x));
+  const rows = together.rows / probes.length;
+  const spread = (all: Matrix) => {
+    for (const [i, probe] of probes.entries()) probe.x = rowsOf(all, i * rows, (i + 1) * rows);
+  };
+  spread(together); // what they had before is forgotten
   const areFree = probes.map((probe) => free.includes(probe));
   const routes = async (own: Routing) => {
     const base = await boundary();
@@ -57,8 +67,7 @@ export async function advance(
   const { after, outputs } = await passBlock(model, place, together, {
     ...{ length, routes, wantsOutputs },
   });
-  const rows = together.rows / probes.length;
-  for (const [i, probe] of probes.entries()) probe.x = rowsOf(after, i * rows, (i + 1) * rows);
+  spread(after);
   return outputs;
 }
 
@@ -76,17 +85,32 @@ export function follow(base: Routing, own: Routing, free: readonly boolean[]): R
   return { ...own, experts, selection };
 }
 
-/** The rows of all parts, one part after the other. */
+/** The rows of all parts, one part after the other. Parts that lie so are not copied. */
 export function join(parts: readonly Matrix[]): Matrix {
   if (parts.length === 1) return parts[0]!;
+  const joined = inPlace(parts);
+  if (joined !== null) return joined;
   const rows = parts.reduce((sum, part) => sum + part.rows, 0);
   const whole = newMatrix(rows, parts[0]!.columns);
   let at = 0;
-  for (const { data } of parts) {
-    whole.data.set(data, at);
-    at += data.length;
+  for (const part of parts) {
+    copyMatrix(part, rowsOf(whole, at, at + part.rows));
+    at += part.rows;
   }
   return whole;
+}
+
+/** The parts as one matrix if each begins where the one before ends, else null. */
+function inPlace(parts: readonly Matrix[]): Matrix | null {
+  const { buffer, byteOffset } = parts[0]!.data;
+  let end = byteOffset;
+  for (const { data } of parts) {
+    if (data.buffer !== buffer || data.byteOffset !== end) return null;
+    end += data.byteLength;
+  }
+  const { columns } = parts[0]!;
+  const data = new Float32Array(buffer, byteOffset, (end - byteOffset) / 4);
+  return { data, rows: data.length / columns, columns };
 }
 
 /** Hidden states after the last block, and the model whose norm and head make their logits. */

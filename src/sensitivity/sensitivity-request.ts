@@ -6,6 +6,7 @@ import type { PlannedTensor } from "../models/architecture.ts";
 import type { Model } from "../models/run.ts";
 import type { Sensitivity } from "../plan/sensitivity-types.ts";
 import type { TuningSettings } from "../quantize/tuning-settings.ts";
+import type { ProbeSize } from "./probe-rows.ts";
 
 /** The model that is measured: the base, or a quantized repository of it. */
 export interface MeasuredModel extends Omit<Model, "ops"> {
@@ -20,8 +21,8 @@ export interface MeasureRequest {
   readonly model: MeasuredModel;
   /** Calibration rows: those for the probes and those for the Hessians. */
   readonly rows: Rows;
-  /** How many of them the probes run on, evenly spread over the domains. */
-  readonly probeSamples: number;
+  /** How many of them the probes run on, and how much of each. */
+  readonly probeSize: ProbeSize;
   /** Domain -> weight in the costs. Default 1. */
   readonly domainWeights: Readonly<Record<string, number>>;
   /** Origin of the sensitivity, for its file. */

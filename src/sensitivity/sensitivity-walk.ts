@@ -9,6 +9,7 @@ import { replaceMatrices } from "../quantize/replace-matrices.ts";
 import { tuningSettings } from "../quantize/tuning-settings.ts";
 import { openTools } from "../quantize/tuning-tools.ts";
 import { BlockCodes } from "./block-codes.ts";
+import { partsOf, usersOf } from "./block-parts.ts";
 import type { Outcome } from "./costs.ts";
 import { LossTable } from "./loss-table.ts";
 import {
@@ -19,7 +20,7 @@ import {
   readerOf,
 } from "./measure-matrix.ts";
 import type { ProbeRows } from "./probe-rows.ts";
-import { type ProbedTensor, ProbeWalk, partsOf, usersOf } from "./probe-walk.ts";
+import { type ProbedTensor, ProbeWalk } from "./probe-walk.ts";
 import { isExpertMeasured, sampleOf } from "./sampling.ts";
 import type { MeasureRequest } from "./sensitivity-request.ts";
 import { type Lookups, measureTied, tuneLookups } from "./tied-table.ts";
@@ -35,29 +36,25 @@ export async function walkModel(
 ): Promise<Outcome> {
   const { architecture, config } = request.model;
   const measuring = openMeasuring(request);
-  const { model, tools, length, losses } = measuring;
+  const { tools, losses } = measuring;
   const quantizable = request.model.tensors.filter(isQuantizable);
-  const outer = plainContext(model, null, { length });
   const find = (name: string) =>
     quantizable.find(({ layer, role }) => layer === null && role.role === name) ?? null;
 
-  const probes = new ProbeWalk(model, rows);
+  const probes = new ProbeWalk(measuring.model, rows);
   const table = find(outerRole(architecture, "embeddings"));
   const head = find(headRole(architecture, config));
   const isTied = table !== null && table === head;
-  const { x: start, lookups } = await startWalk(measuring, probes, { table, isTied });
-  let x = start;
-  const kinds = architecture.layers(config);
-  for (const [layer, kind] of kinds.entries()) {
-    const tensors = quantizable.filter((tensor) => tensor.layer === layer);
-    x = await walkBlock(measuring, { place: { layer, kind }, tensors, probes }, x);
-    progress(layer + 1, kinds.length + 1);
-  }
-  const last = await architecture.forward.finish(outer, x);
+  const { x, lookups } = await startWalk(measuring, probes, { table, isTied });
+  const blocks = architecture.layers(config).length;
+  const last = await walkBlocks(measuring, { quantizable, probes, x }, (done) =>
+    progress(done, blocks + 1),
+  );
+  await probes.leaveBlocks();
   const tied = lookups && (await measureTied(measuring, head!, { x: last, lookups, rows }));
   const read = tied?.read ?? (head && (await measureHead(measuring, head, last)));
   const found = await probes.finish(head && { ...namesOf(head), read: read! });
-  progress(kinds.length + 1, kinds.length + 1);
+  progress(blocks + 1, blocks + 1);
   const { storage } = tools;
   return { tensors: quantizable, storage, losses, tied: tied?.measured ?? null, ...found };
 }
@@ -86,6 +83,31 @@ async function startWalk(
   await probes.start(own.model, read && { ...namesOf(table!), read });
   const context = plainContext(own.model, null, { length });
   return { x: await architecture.forward.embed(context, probes.rows.others), lookups };
+}
+
+/** Takes the rows `x` and the probes through all blocks. Gives the head's input of these rows. */
+async function walkBlocks(
+  measuring: Measuring,
+  {
+    quantizable,
+    probes,
+    x: start,
+  }: {
+    readonly quantizable: readonly PlannedTensor[];
+    readonly probes: ProbeWalk;
+    readonly x: Matrix;
+  },
+  progress: (done: number) => void,
+): Promise<Matrix> {
+  const { model, length } = measuring;
+  const { architecture, config } = model;
+  let x = start;
+  for (const [layer, kind] of architecture.layers(config).entries()) {
+    const tensors = quantizable.filter((tensor) => tensor.layer === layer);
+    x = await walkBlock(measuring, { place: { layer, kind }, tensors, probes }, x);
+    progress(layer + 1);
+  }
+  return architecture.forward.finish(plainContext(model, null, { length }), x);
 }
 
 interface BlockRequest {

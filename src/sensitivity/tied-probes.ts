@@ -1,5 +1,5 @@
 import { rowsOf, type Weight } from "../kernel/matrix.ts";
-import type { Routing } from "../models/routing.ts";
+import { firstTokens, type Routing } from "../models/routing.ts";
 import { blockContext, type Model, outerRole, plainContext } from "../models/run.ts";
 import { replaceMatrices } from "../quantize/replace-matrices.ts";
 import { addMargins, boundaryOf } from "./margins.ts";
@@ -30,7 +30,7 @@ export async function probeTied(
   for (const table of tables) states.push(await embed(withTable(await table())));
   const flips = states.map(() => ({ flipPower: 0 }));
   const routes = (_: number, own: Routing) => {
-    const base = firstCopy(own, states.length);
+    const base = firstTokens(own, own.tokens / states.length);
     addMargins(boundaryOf(base, rows.weights), own, flips);
     return follow(base, own, new Array<boolean>(states.length).fill(false));
   };
@@ -49,20 +49,4 @@ export async function probeTied(
     results.push({ divergence: divergence!, flipPower: flips[i + 1]!.flipPower });
   }
   return results;
-}
-
-/** The routing of the first of several copies of the rows. */
-function firstCopy(routing: Routing, copies: number): Routing {
-  const { experts, selection, weights, scores } = routing;
-  const first = <T extends Uint32Array<SharedArrayBuffer> | Float32Array<SharedArrayBuffer>>(
-    all: T,
-  ) => all.subarray(0, all.length / copies) as T;
-  return {
-    ...routing,
-    tokens: routing.tokens / copies,
-    experts: first(experts),
-    selection: first(selection),
-    weights: first(weights),
-    scores: first(scores),
-  };
 }

@@ -28,10 +28,10 @@ export interface Calibration {
 
 /** Seed of the rows. It must never change, because the rows are part of the recipe. */
 const seed = 1;
-/** Evaluation rows by default. */
+/** Parameters above which an evaluation row has fewer tokens by default. */
+export const fewParameters = 4e9;
+/** Evaluation rows by default, and their tokens. */
 const evaluationRows = 64;
-/** Their tokens by default: fewer for a model with more parameters than this. */
-const fewParameters = 4e9;
 const evaluationLengths = { small: 256, large: 128 };
 /** Overlapping rows that a message names. */
 const mostNamed = 8;

@@ -14,7 +14,7 @@ import { probeRowsOf } from "../sensitivity/probe-rows.ts";
 import { isRounded } from "./folders.ts";
 import type { TierRun } from "./recipes.ts";
 import type { Calibration } from "./rows.ts";
-import { probeSamples } from "./sensitivity.ts";
+import { probeSizeOf } from "./sensitivity.ts";
 import type { Sources } from "./sources.ts";
 
 /** What a run needs of the machine, found before any work. */
@@ -43,6 +43,31 @@ export interface RunPlanRequest {
 export async function planRun(request: RunPlanRequest): Promise<RunPlan> {
   const folder = dirname(request.runs[0]!.place);
   return planWork(workOf(request), folder, request);
+}
+
+/** The same for a measurement alone. Nothing is planned without rows: the measurement refuses. */
+export async function planMeasuring({
+  inputs,
+  rows,
+  sources,
+  ...dependencies
+}: Pick<RunPlanRequest, "base" | "sources" | "kernel" | "report"> & {
+  readonly rows: Calibration;
+  readonly inputs: Pick<Inputs, "memoryLimit" | "workDir">;
+}): Promise<void> {
+  const { base, kernel } = dependencies;
+  if (rows.tuning === null) return;
+  const shape = shapeOf(base);
+  const work: RunWork = {
+    shape,
+    plans: [],
+    measuring: measuringOf(base, shape.bytes, rows.tuning.rows, sources),
+    tuning: null,
+    evaluation: null,
+    makes: false,
+    workers: kernel.workers,
+  };
+  await planWork(work, inputs.workDir, { inputs, ...dependencies });
 }
 
 /** The same for an evaluation of finished tiers. Its files are made below `folder`. */
@@ -105,7 +130,7 @@ function workOf({ base, runs, rows, sources, inputs, kernel }: RunPlanRequest): 
   return {
     shape,
     plans: runs.map(({ recipe }) => recipe.plan),
-    measuring: measures ? measuringOf(shape.bytes, tuning.rows, sources) : null,
+    measuring: measures ? measuringOf(base, shape.bytes, tuning.rows, sources) : null,
     tuning: tuning && {
       tokens: tuning.rows.tokens,
       repaired:
@@ -124,11 +149,12 @@ function workOf({ base, runs, rows, sources, inputs, kernel }: RunPlanRequest): 
 }
 
 function measuringOf(
+  base: Base,
   bytes: number,
   rows: Parameters<typeof probeRowsOf>[0],
   { proxy }: Sources,
 ): RunWork["measuring"] {
-  const { others, ids, judged } = probeRowsOf(rows, probeSamples, {});
+  const { others, ids, judged } = probeRowsOf(rows, probeSizeOf(base), {});
   const sizes = proxy === null ? [] : [...proxy.files];
   const ofProxy = sizes.reduce(
     (sum, [name, size]) => sum + (name.endsWith(".safetensors") ? size : 0),

@@ -15,13 +15,26 @@ import type { Kernel } from "../kernel/kernel-types.ts";
 import { type Origin, requireOrigin } from "../plan/sensitivity-check.ts";
 import type { Sensitivity } from "../plan/sensitivity-types.ts";
 import { measure } from "../sensitivity/measure.ts";
+import type { ProbeSize } from "../sensitivity/probe-rows.ts";
 import { openProxy } from "../sensitivity/proxy.ts";
 import { parseSensitivity, writeSensitivity } from "../sensitivity/sensitivity-file.ts";
 import type { MeasuredModel } from "../sensitivity/sensitivity-request.ts";
 import { onDisk } from "./atomic-folder.ts";
+import { fewParameters } from "./rows.ts";
 
 /** Number of calibration rows that the probes run on. */
-export const probeSamples = 9;
+const probeSamples = 9;
+/**
+ * Most tokens of each. Half as many for a large model: there, most of the time and of the memory is
+ * that of the probes (docs/benchmarks.md compares both).
+ */
+const [usualTokens, tokensOfLarge] = [128, 64];
+
+/** The rows that a base's probes run on. */
+export function probeSizeOf({ parameters }: Pick<Base, "parameters">): ProbeSize {
+  const longest = parameters > fewParameters ? tokensOfLarge : usualTokens;
+  return { samples: probeSamples, longest };
+}
 /** Largest file that is read, in bytes. The largest models have some megabytes. */
 const largestFile = 2 ** 28;
 
@@ -89,7 +102,8 @@ export async function measureBase(
     report.info(`measured before: ${place}`);
     return known;
   }
-  const measuring = { rows, probeSamples, domainWeights, identity, kernel, report };
+  const probeSize = probeSizeOf(base);
+  const measuring = { rows, probeSize, domainWeights, identity, kernel, report };
   const run = (model: MeasuredModel) => measure({ model, ...measuring });
   const sensitivity = await withModel(base, proxy, kernel, run);
   if (isPinned) await save(place, workDir, writeSensitivity(sensitivity));
@@ -102,7 +116,8 @@ function placeOf(
   identity: Origin,
 ): string {
   const { sha256, samples, length } = rows;
-  const key = [identity, sha256, samples, length, probeSamples, domainWeights, base.storage];
+  const size = probeSizeOf(base);
+  const key = [identity, sha256, samples, length, size, domainWeights, base.storage];
   const hash = createHash("sha256").update(JSON.stringify(key)).digest("hex").slice(0, 16);
   return join(workDir, "sensitivities", `${base.checkpoint.repository.name}-${hash}.json`);
 }

@@ -1,0 +1,88 @@
+import { isQuantizable } from "../plan/plan.ts";
+import { tokensTogether } from "../sensitivity/probe-walk.ts";
+import { probeWidth } from "../sensitivity/probe-width.ts";
+import type { BlockShape, MatrixShape } from "./model-shape.ts";
+import { probesOf, togetherOf } from "./operations.ts";
+import type { RunWork, StageMemory } from "./work.ts";
+
+/** Rows of the head that one group's codes and jobs have in memory, as a share of all. */
+const headShare = 1 / 4;
+/** Positions whose logits are in memory at once, twice. */
+const positions = 512;
+/** Spare buffers of Hessians (hessian.ts). */
+const spare = 8;
+/** Tokens of a batch for each worker, and batches at once (ops.ts). */
+const [batchTokens, batches] = [512, 2];
+
+/**
+ * The least memory while sensitivity is measured, apart from what every stage has. In blocks:
+ * hidden states of all probes before and behind the block, those of the rows for Hessians, the
+ * weights that riders share with the codes made of them in float32, the Hessians in work. The head
+ * is in memory from its first use on; of the probes, only the compared positions are there.
+ */
+export function measuringStages(work: RunWork): StageMemory[] {
+  const { shape, measuring } = work;
+  if (measuring === null) return [];
+  const { hidden, vocabulary, headBytes, blocks, experts } = shape;
+  const { others, judged } = measuring;
+  const copies = (probesOf(shape).at(-1)?.before ?? 1) + togetherOf(experts) + 2;
+  const head = vocabulary * hidden;
+  const codes = (head * (probeWidth.bits + 0.5)) / 8;
+  const rows = 4 * hidden * (others + 2 * judged * copies);
+  const logits = 2 * 4 * positions * vocabulary;
+  const bytes = headBytes * (1 + headShare) + codes + rows + logits;
+  return [
+    {
+      name: "measuring, blocks",
+      bytes: Math.max(...blocks.map((_, layer) => inBlock(work, layer))),
+      holds: false,
+    },
+    { name: "measuring, head", bytes, holds: false },
+  ];
+}
+
+function inBlock({ shape, measuring, workers }: RunWork, layer: number): number {
+  const { hidden, experts } = shape;
+  const { others, probe } = measuring!;
+  const { matrices, inner } = shape.blocks[layer]!;
+  const { before, copies } = probesOf(shape)[layer]!;
+  const passing = before + 1 + togetherOf(experts);
+  const isStack = matrices.some(({ tensor }) => tensor.role.routed === true);
+  // Copies that start here are there behind the block only. All pass a stack of experts at once.
+  const kept = 4 * hidden * probe * (copies + (isStack ? passing : 0));
+  const most = Math.max(others, Math.min(probe * passing, tokensTogether));
+  const inside = isStack ? 0 : 4 * most * (hidden + inner);
+  const states = kept + 4 * hidden * 2 * others + inside;
+  return states + weightsOf(matrices, workers) + hessiansOf(matrices) + batchOf(matrices, workers);
+}
+
+/** Weights as they are stored, and their codes decoded to float32. */
+function weightsOf(matrices: readonly MatrixShape[], workers: number): number {
+  // A pass has workers + 1 experts in progress, a fast one as many more (rider.ts).
+  return total(
+    matrices.map(({ rows, columns, count, tensor }) => {
+      const inWork = tensor.role.routed === true ? Math.min(count, 2 * (workers + 1)) : 1;
+      return (2 + (isQuantizable(tensor) ? 4 : 0)) * rows * columns * inWork;
+    }),
+  );
+}
+
+function hessiansOf(matrices: readonly MatrixShape[]): number {
+  const widest = Math.max(
+    0,
+    ...matrices.filter(({ tensor }) => isQuantizable(tensor)).map(({ columns }) => columns),
+  );
+  return 4 * widest ** 2 * spare;
+}
+
+function batchOf(matrices: BlockShape["matrices"], workers: number): number {
+  const widest = Math.max(
+    0,
+    ...matrices.filter(({ tensor }) => tensor.role.routed !== true).map(({ rows }) => rows),
+  );
+  return 4 * batchTokens * Math.min(8, workers) * batches * widest;
+}
+
+function total(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0);
+}

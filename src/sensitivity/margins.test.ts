@@ -1,0 +1,48 @@
+import { expect, test } from "vitest";
+import { sharedFloats, sharedIntegers } from "../kernel/matrix.ts";
+import type { Routing } from "../models/routing.ts";
+import { addMargins, boundaryOf, growthOf } from "./margins.ts";
+
+const tokens = 4096;
+
+/** One router of two experts, one of them chosen; expert 0 leads by `margin`. */
+function routingOf(margin: (token: number) => number): Routing {
+  const scores = sharedFloats(2 * tokens);
+  for (let token = 0; token < tokens; token++) scores[2 * token] = margin(token);
+  const experts = sharedIntegers(2 * tokens);
+  for (let token = 0; token < tokens; token++) experts[2 * token + 1] = 1;
+  return {
+    ...{ tokens, perToken: 1, candidates: 2, routed: 2, experts, scores },
+    ...{ selection: scores, weights: sharedFloats(tokens) },
+  } as Routing;
+}
+
+/** Growth where all margins change by `change`. */
+function growth(margin: (share: number) => number, change: number): number {
+  const at = (token: number) => margin((token + 0.5) / tokens);
+  const boundary = boundaryOf(routingOf(at), new Float64Array(tokens).fill(1));
+  const probe = { flipPower: 0, flips: { whole: 0, small: 0 } };
+  addMargins(
+    boundary,
+    routingOf((token) => at(token) - change),
+    [probe],
+  );
+  expect(probe.flips.whole).toBeGreaterThan(probe.flips.small);
+  return growthOf(probe.flips);
+}
+
+test("flips grow with the root of their power where tokens lie evenly over margins", () => {
+  expect(growth((share) => share, 0.25)).toBeCloseTo(0.5, 2);
+});
+
+test("flips grow less where most tokens have small margins", () => {
+  // The share below a margin m is √m, so flips are the fourth root of their power.
+  expect(growth((share) => share ** 2, 0.25)).toBeCloseTo(0.25, 2);
+  // An error beyond all margins flips all tokens, and cannot flip more.
+  expect(growth((share) => share, 2)).toBeCloseTo(0.375, 2);
+});
+
+test("without flips, their growth is that of even margins", () => {
+  expect(growthOf({ whole: 0, small: 0 })).toBe(0.5);
+  expect(growthOf({ whole: 1, small: 0 })).toBe(0.5);
+});
