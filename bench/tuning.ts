@@ -17,7 +17,8 @@ import { uniform } from "./statistics.ts";
  * rounding, the gradients of descent. The hash covers the bytes of all widths, so that two versions
  * of the kernel can be compared.
  *   node bench/tuning.ts [--matrices 2688x1856,1856x2688,768x2048] [--widths 4,5,6,8]
- *     [--repeats 3] [--sweeps 2]
+ *     [--repeats 3] [--sweeps 2] [--experts]
+ * With `--experts`, as routed experts are tuned: their sweeps, plain rounding by a sample.
  */
 const { values: options } = parseArgs({
   options: {
@@ -25,9 +26,11 @@ const { values: options } = parseArgs({
     widths: { type: "string", default: "4,5,6,8" },
     repeats: { type: "string", default: "3" },
     sweeps: { type: "string" },
+    experts: { type: "boolean", default: false },
   },
 });
-const sweeps = options.sweeps === undefined ? tuningSettings.sweeps : () => Number(options.sweeps);
+const own = options.experts ? tuningSettings.expertSweeps : tuningSettings.sweeps;
+const sweeps = options.sweeps === undefined ? own : () => Number(options.sweeps);
 const [tokens, directions] = [2048, 64];
 
 /** Pairs of numbers from a seed, normally distributed (Box-Muller). */
@@ -88,6 +91,7 @@ async function benchMatrix(
       hessian,
       widths,
       sweeps,
+      sampled: options.experts,
       write: async ({ width, words, scales, biases }) => {
         for (const [i, bytes] of [words, scales, biases].entries())
           hashes[widths.indexOf(width)]![i]!.update(bytes);

@@ -221,6 +221,14 @@ export function tune_block(call: number, start: number, end: number, factor: num
 export function tune_block_size(): number;
 
 /**
+ * Makes a sampled job ready for [`tune_rounded_block`], after the last [`tune_block`].
+ *
+ * # Safety
+ * As [`tune_prepare`].
+ */
+export function tune_compare(call: number): void;
+
+/**
  * Writes the stored bytes and the sums of all rows.
  *
  * # Safety
@@ -239,7 +247,8 @@ export function tune_finish(call: number): void;
 export function tune_prepare(call: number): void;
 
 /**
- * Adds up the loss of plain rounding. Visits all blocks before the first [`tune_block`].
+ * Adds up the loss of plain rounding. Visits all blocks before the first [`tune_block`]; in a
+ * sampled job, after the last one and [`tune_compare`].
  *
  * # Safety
  * As [`tune_block`].
@@ -303,6 +312,7 @@ export interface InitOutput {
     readonly swiglu: (a: number, b: number, c: number) => void;
     readonly tune_block: (a: number, b: number, c: number, d: number) => void;
     readonly tune_block_size: () => number;
+    readonly tune_compare: (a: number) => void;
     readonly tune_finish: (a: number) => void;
     readonly tune_prepare: (a: number) => void;
     readonly tune_rounded_block: (a: number, b: number, c: number, d: number) => void;

@@ -345,6 +345,17 @@ export function tune_block_size() {
 }
 
 /**
+ * Makes a sampled job ready for [`tune_rounded_block`], after the last [`tune_block`].
+ *
+ * # Safety
+ * As [`tune_prepare`].
+ * @param {number} call
+ */
+export function tune_compare(call) {
+    wasm.tune_compare(call);
+}
+
+/**
  * Writes the stored bytes and the sums of all rows.
  *
  * # Safety
@@ -369,7 +380,8 @@ export function tune_prepare(call) {
 }
 
 /**
- * Adds up the loss of plain rounding. Visits all blocks before the first [`tune_block`].
+ * Adds up the loss of plain rounding. Visits all blocks before the first [`tune_block`]; in a
+ * sampled job, after the last one and [`tune_compare`].
  *
  * # Safety
  * As [`tune_block`].

@@ -138,15 +138,15 @@ pub struct Chunks {
 /// Columns of a chunk: a cache line.
 const CHUNK: usize = 16;
 
-/// C += A·B for A `[m, k]` with m of at most some hundred, B `[k, n]` and C `[m, n]`; n is a
-/// multiple of [`CHUNK`]. The same bits as [`gemm`].
+/// C += A·B in the columns of some chunks, for A `[m, k]` with m of at most some hundred, B `[k, n]`
+/// and C `[m, n]`. The same bits as [`gemm`].
 ///
 /// # Safety
 /// As [`gemm`].
 pub unsafe fn gemm_chunks(
-    [m, n, k]: [usize; 3],
+    [m, k]: [usize; 2],
     a: View,
-    b: Chunks,
+    (b, chunks): (Chunks, impl Iterator<Item = usize> + Clone),
     c: Target,
     scratch: &mut Scratch,
 ) {
@@ -154,7 +154,8 @@ pub unsafe fn gemm_chunks(
     for at in (0..k).step_by(DEPTH) {
         let depth = DEPTH.min(k - at);
         pack::<ROWS>(View { data: a.data.add(at * a.column), ..a }, m, depth, packed);
-        for j in (0..n).step_by(COLUMNS) {
+        let halves = |chunk| [chunk * CHUNK, chunk * CHUNK + COLUMNS];
+        for j in chunks.clone().flat_map(halves) {
             let b = b.data.add((j / CHUNK * b.lines + at) * CHUNK + j % CHUNK);
             for i in (0..m).step_by(ROWS) {
                 let step = Step { depth, alpha: 1.0, a: packed.add(i * depth), b, line: CHUNK };

@@ -55,29 +55,47 @@ impl<'a> Block<'a> {
 /// the block's t; their squares are added to the losses.
 pub fn sweep(task: &Task, block: &Block, work: &mut Workspace) {
     clear(task, block, work);
-    multiply(task, block, block.start..block.end, block.end..block.columns, work);
+    multiply(task, block, [block.start..block.end, block.end..block.columns], all(task), work);
     halves(task, block, block.start..block.end, work);
     add_squares(task, block.end - block.start, work.products, work.losses);
 }
 
 /// Adds the squares of plain rounding's t over the block to its losses. `work.errors` are those of
-/// plain rounding.
-pub fn add_rounded(task: &Task, block: &Block, work: &mut Workspace) {
+/// plain rounding. With `sampled`, chunks of rows whose losses are known to be above those of tuning
+/// are left out, unless they belong to the sample.
+pub fn add_rounded(task: &Task, block: &Block, sampled: bool, work: &mut Workspace) {
+    let is_open = |&chunk: &usize| {
+        let rows = chunk * CHUNK..(chunk + 1) * CHUNK;
+        let mut losses = work.losses[rows.clone()].iter().zip(&work.rounded_losses[rows]);
+        !sampled || is_in_sample(chunk) || losses.any(|(loss, rounded)| loss >= rounded)
+    };
+    let open: Vec<usize> = all(task).filter(is_open).collect();
     clear(task, block, work);
-    multiply(task, block, block.start..block.end, block.start..block.columns, work);
+    let ranges = [block.start..block.end, block.start..block.columns];
+    multiply(task, block, ranges, open.into_iter(), work);
     add_squares(task, block.end - block.start, work.products, work.rounded_losses);
+}
+
+/// Every eighth chunk of rows.
+pub fn is_in_sample(chunk: usize) -> bool {
+    chunk.is_multiple_of(8)
+}
+
+/// All chunks of rows.
+fn all(task: &Task) -> Range<usize> {
+    0..task.padded() / CHUNK
 }
 
 fn clear(task: &Task, block: &Block, work: &mut Workspace) {
     work.products[..(block.end - block.start) * task.stride()].fill(0.0);
 }
 
-/// Products of the positions `to` += R[to, from] · E[from].
+/// Products of the positions `to` += R[to, from] · E[from], in some chunks of rows.
 fn multiply(
     task: &Task,
     block: &Block,
-    to: Range<usize>,
-    from: Range<usize>,
+    [to, from]: [Range<usize>; 2],
+    chunks: impl Iterator<Item = usize> + Clone,
     work: &mut Workspace,
 ) {
     if from.is_empty() {
@@ -88,10 +106,10 @@ fn multiply(
     let errors = Chunks { data: errors, lines: task.columns };
     let stride = task.stride();
     let data = work.products[(to.start - block.start) * stride..].as_mut_ptr();
-    let shape = [to.len(), task.padded(), from.len()];
+    let (shape, to) = ([to.len(), from.len()], Target { data, stride });
     // SAFETY: the factor's view and the errors end with their slices; the products are other
     // memory.
-    unsafe { gemm_chunks(shape, factor, errors, Target { data, stride }, work.scratch) }
+    unsafe { gemm_chunks(shape, factor, (errors, chunks), to, work.scratch) }
 }
 
 /// Chooses the codes of the later half, adds its errors to the products of the earlier half, then
@@ -103,7 +121,7 @@ fn halves(task: &Task, block: &Block, positions: Range<usize>, work: &mut Worksp
     }
     let middle = end - ((end - start) / 2).next_multiple_of(LEAF);
     halves(task, block, middle..end, work);
-    multiply(task, block, start..middle, middle..end, work);
+    multiply(task, block, [start..middle, middle..end], all(task), work);
     halves(task, block, start..middle, work);
 }
 

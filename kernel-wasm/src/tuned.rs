@@ -11,7 +11,7 @@ use crate::packed::Packed;
 use crate::quantize::{self, Source, Sums, Width};
 use crate::refit::{gram_to_natural_order, positions, refit};
 use crate::search::search;
-use crate::sweep::{add_rounded, chunk, chunk_mut, sweep, Block};
+use crate::sweep::{add_rounded, chunk, chunk_mut, is_in_sample, sweep, Block};
 use crate::tuning::{Task, CHUNK};
 use crate::window::{Curvature, Window};
 use crate::workspace::{Workspace, Workspaces};
@@ -25,7 +25,8 @@ pub type Stored<'a> = Packed<&'a mut [u8]>;
 pub struct RowSums {
     /// t H' tᵀ of what is stored, t the row's errors; without a factor Σ h (w - ŵ)².
     pub loss: f64,
-    /// The same for plain rounding. Equal to `loss` where the row stays plainly rounded.
+    /// The same for plain rounding. Equal to `loss` where the row stays plainly rounded. Infinite
+    /// where tuning is better and the row is not in the sample of a sampled job.
     pub rounded_loss: f64,
     /// Σ (w - ŵ)² of what is stored.
     pub squared_error: f64,
@@ -50,10 +51,14 @@ pub fn prepare(operands: &mut [Operands], importance: &[f32], works: &mut Worksp
         return non_finite;
     }
     for (index, operands) in operands.iter().enumerate() {
-        let (task, mut work) = (works.job.tasks[index], works.of(index));
+        let (task, sampled) = (works.job.tasks[index], works.job.sampled);
+        let mut work = works.of(index);
         work.losses.fill(0.0);
         work.rounded_losses.fill(0.0);
-        spread(&task, operands, importance, &mut work);
+        spread(&task, &operands.source, &mut work);
+        if !(sampled && task.factored) {
+            take_rounded(&task, operands, importance, &mut work);
+        }
         search(&task, importance, &mut work);
         if !task.factored {
             nearest(&task, importance, &mut work);
@@ -90,10 +95,18 @@ fn round(operands: &mut [Operands], works: &Workspaces) -> Vec<f64> {
 }
 
 /// One block of positions. Adds plain rounding's loss in the block. All blocks are visited before
-/// the first [`tune_block`].
+/// the first [`tune_block`]; in a sampled job, after the last one and [`compare`].
 pub fn round_block(block: &Block, works: &mut Workspaces) {
-    for (index, task) in works.job.tasks.iter().enumerate() {
-        add_rounded(task, block, &mut works.of(index));
+    let job = works.job;
+    for (index, task) in job.tasks.iter().enumerate() {
+        add_rounded(task, block, job.sampled, &mut works.of(index));
+    }
+}
+
+/// Makes a sampled job ready for [`round_block`].
+pub fn compare(operands: &[Operands], works: &mut Workspaces) {
+    for (index, operands) in operands.iter().enumerate() {
+        take_rounded(&works.job.tasks[index], operands, &[], &mut works.of(index));
     }
 }
 
@@ -122,8 +135,24 @@ pub fn tune_block(block: &Block, works: &mut Workspaces) {
     }
 }
 
-/// Writes the weights and the errors of plain rounding, the rows of a column side by side.
-fn spread(task: &Task, operands: &Operands, importance: &[f32], work: &mut Workspace) {
+/// Writes the weights, the rows of a column side by side.
+fn spread(task: &Task, source: &Source, work: &mut Workspace) {
+    let (columns, from) = (task.columns, source.from);
+    let mut weights = vec![0.0; CHUNK * columns];
+    for (row, bytes) in source.weights.chunks(CHUNK * columns * from.bytes()).enumerate() {
+        let present = bytes.len() / from.bytes();
+        weights[present..].fill(0.0);
+        widen(from, bytes, &mut weights[..present]);
+        for k in 0..columns {
+            let column = chunk_mut(&mut work.weights[task.place(k, row * CHUNK)..]);
+            column.iter_mut().enumerate().for_each(|(i, value)| *value = weights[i * columns + k]);
+        }
+    }
+}
+
+/// Writes the errors of plain rounding, which `operands` store, by position. Without a factor, adds
+/// up its losses.
+fn take_rounded(task: &Task, operands: &Operands, importance: &[f32], work: &mut Workspace) {
     let Operands { source, stored, .. } = operands;
     let (columns, from) = (task.columns, source.from);
     let mut weights = vec![0.0; CHUNK * columns];
@@ -136,10 +165,6 @@ fn spread(task: &Task, operands: &Operands, importance: &[f32], work: &mut Works
         dequantize(&rows_of(task, stored, row, present / columns), &mut rounded[..present]);
         for (rounded, weight) in rounded.iter_mut().zip(&weights) {
             *rounded = weight - *rounded;
-        }
-        for k in 0..columns {
-            let column = chunk_mut(&mut work.weights[task.place(k, row)..]);
-            column.iter_mut().enumerate().for_each(|(i, value)| *value = weights[i * columns + k]);
         }
         if task.factored {
             for (p, &natural) in task.order.iter().enumerate() {
@@ -205,11 +230,12 @@ fn nearest(task: &Task, importance: &[f32], work: &mut Workspace) {
 /// Stores each row that tuning improved, and writes the sums of all rows.
 pub fn finish(operands: &mut [Operands], works: &mut Workspaces) {
     for (index, operands) in operands.iter_mut().enumerate() {
-        finish_task(&works.job.tasks[index], operands, &works.of(index));
+        let sampled = works.job.sampled;
+        finish_task(&works.job.tasks[index], operands, sampled, &works.of(index));
     }
 }
 
-fn finish_task(task: &Task, operands: &mut Operands, work: &Workspace) {
+fn finish_task(task: &Task, operands: &mut Operands, sampled: bool, work: &Workspace) {
     let Operands { source: Source { weights: bytes, from, .. }, stored, sums } = operands;
     let (columns, element) = (task.columns, from.bytes());
     let mut codes = vec![0; CHUNK * columns];
@@ -231,7 +257,8 @@ fn finish_task(task: &Task, operands: &mut Operands, work: &Workspace) {
             .zip(&decoded)
             .map(|(weight, decoded)| f64::from(weight - decoded).powi(2));
         sums.loss = if improved { loss } else { rounded_loss };
-        sums.rounded_loss = rounded_loss;
+        let is_partial = task.factored && sampled && improved && !is_in_sample(row / CHUNK);
+        sums.rounded_loss = if is_partial { f64::INFINITY } else { rounded_loss };
         sums.squared_error = squares.sum();
     }
 }

@@ -22,13 +22,18 @@ pub struct Answer {
 
 /// Solves problems with the same Hessian in one job. The first source counts if all are the same.
 pub fn solve_all(problems: &[&Problem]) -> Vec<Answer> {
+    solve_job(problems, false)
+}
+
+/// The same; a sampled job compares plain rounding with the result of tuning.
+pub fn solve_job(problems: &[&Problem], sampled: bool) -> Vec<Answer> {
     let (first, bytes) = (problems[0], |problem: &&Problem| problem.bytes == problems[0].bytes);
     let sources = if problems.iter().all(bytes) { 1 } else { problems.len() };
     let numbered = |(index, problem): (usize, &&Problem)| {
         let order = if first.task.factored { &first.order[..] } else { &[] };
         Task { order, source: index.min(sources - 1), ..problem.task }
     };
-    let job = Job { tasks: problems.iter().enumerate().map(numbered).collect(), sources };
+    let job = Job { tasks: problems.iter().enumerate().map(numbered).collect(), sources, sampled };
     let mut answers: Vec<Answer> =
         problems.iter().map(|problem| Answer::of(&problem.task)).collect();
     let mut operands: Vec<Operands> = problems
@@ -44,7 +49,11 @@ pub fn solve_all(problems: &[&Problem]) -> Vec<Answer> {
     let mut scratch = Scratch::default();
     let mut works = Workspaces { job: &job, memory: &mut memory, scratch: &mut scratch };
     prepare(&mut operands, &first.diagonal, &mut works);
-    if first.task.factored {
+    if first.task.factored && sampled {
+        first.each_block(|block| tune_block(block, &mut works));
+        compare(&operands, &mut works);
+        first.each_block(|block| round_block(block, &mut works));
+    } else if first.task.factored {
         first.each_block(|block| round_block(block, &mut works));
         first.each_block(|block| tune_block(block, &mut works));
     }

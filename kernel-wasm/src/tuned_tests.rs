@@ -1,7 +1,7 @@
 //! Compares whole jobs with the textbook in float64: GPTQ through the inverse, losses as traces,
 //! bytes as a reader decodes them.
 
-use super::answer::solve_all;
+use super::answer::{solve_all, solve_job};
 use super::problem::*;
 use super::*;
 use crate::affine::tests::fit_ref;
@@ -129,6 +129,30 @@ fn tasks_of_a_job_do_not_affect_each_other() {
 }
 
 #[test]
+fn a_sampled_job_decides_the_same_rows() {
+    let weight = |row: usize, k: usize, noise: f64| match row % 6 {
+        0 => (k % 16) as f64 - 7.5, // rounded without an error
+        1 => -0.37,
+        _ => gaussian(row, k, noise),
+    };
+    let four = problem(task(300, 320, 4, 64, Dtype::Bf16), Dtype::Bf16, weight);
+    let five = Problem { task: Task { bits: 5, sweeps: 1, ..four.task }, ..four.clone() };
+    let (whole, sampled) = (solve_all(&[&four, &five]), solve_job(&[&four, &five], true));
+    for (whole, sampled) in whole.iter().zip(&sampled) {
+        assert!(whole.words == sampled.words);
+        assert!(whole.scales == sampled.scales && whole.biases == sampled.biases);
+        let mut left_out = 0;
+        for (row, (whole, sampled)) in whole.rows.iter().zip(&sampled.rows).enumerate() {
+            let is_known = row / 16 % 8 == 0 || whole.loss == whole.rounded_loss;
+            let rounded_loss = if is_known { whole.rounded_loss } else { f64::INFINITY };
+            assert_eq!(*sampled, RowSums { rounded_loss, ..*whole });
+            left_out += usize::from(!is_known);
+        }
+        assert!(left_out > 100 && left_out < 252, "{left_out}");
+    }
+}
+
+#[test]
 fn each_step_lowers_the_loss() {
     let base = task(48, 320, 4, 64, Dtype::Bf16);
     let loss = |task: Task<'static>| problem(task, Dtype::Bf16, gaussian).check_solved().loss;
@@ -175,7 +199,7 @@ fn non_finite_weights_are_counted_and_nothing_else_is_done() {
     let stored = Stored { words: &mut words, scales: &mut scales, biases: &mut biases };
     let mut operands =
         [Operands { source: problem.source(), stored, sums: &mut [RowSums::default(); 3] }];
-    let job = Job { tasks: vec![problem.task], sources: 1 };
+    let job = Job { tasks: vec![problem.task], sources: 1, sampled: false };
     let (mut memory, mut scratch) = (vec![0.0; job.workspace()], Scratch::default());
     let mut works = Workspaces { job: &job, memory: &mut memory, scratch: &mut scratch };
     assert_eq!(prepare(&mut operands, &problem.diagonal, &mut works), [2.0]);

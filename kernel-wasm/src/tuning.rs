@@ -98,6 +98,9 @@ pub struct Job<'a> {
     pub tasks: Vec<Task<'a>>,
     /// Number of weights: one for all tasks, or one for each.
     pub sources: usize,
+    /// Whether plain rounding is compared after tuning, and its whole loss computed for a sample of
+    /// the rows alone (sweep.rs). For the others it is enough to know which of the two is better.
+    pub sampled: bool,
 }
 
 impl Job<'_> {

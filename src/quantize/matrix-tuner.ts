@@ -39,8 +39,9 @@ export async function tuneForTiers(walk: TuneWalk, task: MatrixTask): Promise<We
     await writer.write(tensor, expert * rows, part);
   };
   const sweeps = sweepsOf(tools.settings, tensor);
-  const alone = tensor.role.routed !== true;
-  const sums = await tuneRowsOf(walk, task, { hessian, widths, sweeps, alone, write });
+  const sampled = tensor.role.routed === true;
+  const options = { hessian, widths, sweeps, alone: !sampled, sampled, write };
+  const sums = await tuneRowsOf(walk, task, options);
   await refuseNonFinite(task, sums[0]!.nonFinite);
   const stored = walk.sequential
     ? await decodeMatrix(tools.kernel, parts, { columns, store: tools.storage })

@@ -44,6 +44,11 @@ export interface TuneOptions {
    * even if that repeats some work. Default: false.
    */
   readonly alone?: boolean;
+  /**
+   * Whether the loss of plain rounding is estimated from an eighth of the rows. No code depends on
+   * it. Default: false.
+   */
+  readonly sampled?: boolean;
   /** Receives every part once. The part's memory is reused after the call. */
   readonly write: (part: TunedRows) => Promise<void>;
 }
@@ -111,7 +116,7 @@ function cutRows(
   );
 }
 
-interface RowsJob extends Pick<TuneOptions, "hessian" | "widths" | "sweeps"> {
+interface RowsJob extends Pick<TuneOptions, "hessian" | "widths" | "sweeps" | "sampled"> {
   /** One for all widths, or one for each. */
   readonly targets: readonly Weight[];
   /** Number of the first row within the matrix. */
@@ -121,7 +126,7 @@ interface RowsJob extends Pick<TuneOptions, "hessian" | "widths" | "sweeps"> {
 /** One kernel job: some rows at all widths. The parts lie in a leased buffer until `release`. */
 async function tuneRows(
   { kernel, storage: store, resultBuffers: buffers }: MatrixTools,
-  { targets, start, hessian, widths, sweeps }: RowsJob,
+  { targets, start, hessian, widths, sweeps, sampled = false }: RowsJob,
 ) {
   const { rows, columns, dtype: from } = targets[0]!;
   const cutter = new Cutter();
@@ -140,7 +145,7 @@ async function tuneRows(
   const factor = hessian?.factor ?? null;
   const { nonFinite } = await kernel.run("tune", {
     sources: targets.map(({ bytes }) => bytes),
-    ...{ from, rows, columns, store, factor },
+    ...{ from, rows, columns, store, factor, sampled },
     order: factor === null ? null : hessian!.order, // unused without a factor
     diagonal: hessian?.diagonal ?? null,
     tasks: widths.map((width) => ({ ...width, sweeps: sweeps(width) })),

@@ -2,7 +2,7 @@
 export interface TunedSums {
   /** tr(E H Eᵀ) of the stored values. H is the Hessian as used: shrunk and damped. */
   readonly loss: number;
-  /** The same for plain rounding. */
+  /** The same for plain rounding. Of a sampled job, an estimate from the rows of the sample. */
   readonly roundedLoss: number;
   /** Rows that stayed rounded because tuning did not improve them. */
   readonly roundedRows: number;
@@ -43,18 +43,30 @@ const rowsOfGroup = 1024;
 export class RowAdder {
   readonly #total = noSums();
   #group = noSums();
+  /** Losses of tuning where that of plain rounding is not known: the rows outside a sample. */
+  #unknown = 0;
+  /** Both losses where tuning is better and both are known. */
+  readonly #sample = { loss: 0, roundedLoss: 0 };
 
   /** Adds the next rows: `numbers` are the kernel's `TunedOut.sums`. */
   add(numbers: Float64Array): void {
     for (let at = 0; at < numbers.length; at += 4) {
-      const [loss, roundedLoss, squaredError, weightEnergy] = numbers.subarray(at, at + 4);
+      const [loss, roundedLoss, squaredError, weightEnergy] = [0, 1, 2, 3].map(
+        (i) => numbers[at + i]!,
+      ) as [number, number, number, number];
+      const isKnown = roundedLoss !== Number.POSITIVE_INFINITY;
+      if (!isKnown) this.#unknown += loss;
+      else if (loss < roundedLoss) {
+        this.#sample.loss += loss;
+        this.#sample.roundedLoss += roundedLoss;
+      }
       addSums(this.#group, {
-        loss: loss!,
-        roundedLoss: roundedLoss!,
-        roundedRows: Number(!(loss! < roundedLoss!)),
+        loss,
+        roundedLoss: isKnown ? roundedLoss : 0,
+        roundedRows: Number(!(loss < roundedLoss)),
         rows: 1,
-        squaredError: squaredError!,
-        weightEnergy: weightEnergy!,
+        squaredError,
+        weightEnergy,
         nonFinite: 0,
       });
       if (this.#group.rows === rowsOfGroup) this.#close();
@@ -66,9 +78,12 @@ export class RowAdder {
     this.#total.nonFinite += nonFinite;
   }
 
+  /** The sums of all rows that were added. */
   total(): TunedSums {
     this.#close();
-    return this.#total;
+    const { loss, roundedLoss } = this.#sample;
+    const estimate = loss > 0 ? (this.#unknown * roundedLoss) / loss : this.#unknown;
+    return { ...this.#total, roundedLoss: this.#total.roundedLoss + estimate };
   }
 
   #close(): void {

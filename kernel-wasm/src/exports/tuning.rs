@@ -30,6 +30,8 @@ pub struct TuneCall {
     count: usize,
     /// Number of weights: 1 for all tasks, or `count`.
     sources: usize,
+    /// 1: plain rounding's whole loss is computed for a sample of the rows (tuning.rs).
+    sampled: usize,
     workspace: usize,
 }
 
@@ -74,7 +76,8 @@ impl TuneCall {
             factored: self.order != 0,
             order: &[],
         };
-        Job { tasks: self.tasks().iter().enumerate().map(task).collect(), sources: self.sources }
+        let tasks = self.tasks().iter().enumerate().map(task).collect();
+        Job { tasks, sources: self.sources, sampled: self.sampled == 1 }
     }
 
     unsafe fn job<'a>(&self) -> Job<'a> {
@@ -151,7 +154,8 @@ pub unsafe fn tune_prepare(call: usize) {
     }
 }
 
-/// Adds up the loss of plain rounding. Visits all blocks before the first [`tune_block`].
+/// Adds up the loss of plain rounding. Visits all blocks before the first [`tune_block`]; in a
+/// sampled job, after the last one and [`tune_compare`].
 ///
 /// # Safety
 /// As [`tune_block`].
@@ -172,6 +176,16 @@ pub unsafe fn tune_block(call: usize, start: usize, end: usize, factor: usize) {
     let call = TuneCall::at(call);
     let block = call.block(start, end, factor);
     call.with_works(|works| tuned::tune_block(&block, works));
+}
+
+/// Makes a sampled job ready for [`tune_rounded_block`], after the last [`tune_block`].
+///
+/// # Safety
+/// As [`tune_prepare`].
+#[wasm_bindgen]
+pub unsafe fn tune_compare(call: usize) {
+    let call = TuneCall::at(call);
+    call.with_works(|works| tuned::compare(&call.operands(works.job), works));
 }
 
 /// Writes the stored bytes and the sums of all rows.
@@ -217,7 +231,7 @@ pub unsafe fn forecast_energy_block(call: usize, start: usize, end: usize, facto
     let block = call.block(start, end, factor);
     call.with_works(|works| {
         let (task, mut work) = (works.job.tasks[0], works.of(0));
-        add_rounded(&task, &block, &mut work);
+        add_rounded(&task, &block, false, &mut work);
         forecast::energy(&task, &work)
     })
 }

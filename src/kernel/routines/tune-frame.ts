@@ -35,6 +35,11 @@ export interface TuneFrame {
    * all columns count the same.
    */
   readonly diagonal: Float32Array<SharedArrayBuffer> | null;
+  /**
+   * Whether the loss of plain rounding is computed for a sample of the rows alone, and for others
+   * only until it is known to be the larger one. Default: false.
+   */
+  readonly sampled?: boolean;
 }
 
 /** The work at one width. */
@@ -56,6 +61,7 @@ export const TuneCall = struct({
   tasks: "usize",
   count: "usize",
   sources: "usize",
+  sampled: "usize",
   workspace: "usize",
 });
 
@@ -249,6 +255,7 @@ function writeCalls(base: number, job: RowsJob, offsets: Offsets): readonly Task
     tasks: base + offsets.tasks,
     count: tasks.length,
     sources: sources.length,
+    sampled: Number(frame.sampled === true),
     workspace: base + offsets.workspace,
   });
   return tasks.map(({ bits, groupSize, sweeps }, i) => {

@@ -29,7 +29,8 @@ export interface TunedOut extends Packed<Uint8Array<SharedArrayBuffer>> {
   /**
    * `[rows, 4]` For each row: e H eᵀ of the stored values (e are the row's errors), the same for
    * plain rounding, Σ (w - ŵ)² of the stored values, Σ w². The first two are equal where the row
-   * stays plainly rounded.
+   * stays plainly rounded. With `sampled`, the second is infinite where tuning is better, but for
+   * every eighth 16 rows.
    */
   readonly sums: Float64Array<SharedArrayBuffer>;
 }
@@ -71,8 +72,14 @@ function tuneRows(job: TuneJob, start: number, end: number): readonly number[] {
   if (nonFinite.some((count) => count > 0)) return nonFinite;
   const factor = factorOf(job);
   if (factor) {
-    for (const visit of [wasm.tune_rounded_block, wasm.tune_block])
-      eachBlock(factor, atFactor, (left, right) => visit(call, left, right, atFactor));
+    const visit = (block: typeof wasm.tune_block) =>
+      eachBlock(factor, atFactor, (left, right) => block(call, left, right, atFactor));
+    if (!job.sampled) visit(wasm.tune_rounded_block);
+    visit(wasm.tune_block);
+    if (job.sampled) {
+      wasm.tune_compare(call);
+      visit(wasm.tune_rounded_block);
+    }
   }
   wasm.tune_finish(call);
   for (const [i, out] of job.out.entries()) {
