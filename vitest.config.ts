@@ -3,17 +3,24 @@ import { BaseSequencer, type TestSpecification } from "vitest/node";
 
 /** The test files that take longest, in CPU time. They start first, so that no worker idles. */
 const longest = [
-  "tuned-determinism",
   "arm64",
   "mlx-conformance",
+  "tuned-determinism",
   "sensitivity",
+  "mlx-forward",
   "repair",
   "publish",
-  "determinism",
-  "seam",
-  "verify",
-  "planning",
   "act",
+  "reads",
+  "state-files",
+  "mlx-config",
+  "divergence-conformance",
+  "bad-input/weights",
+  "determinism",
+  "pictures",
+  "planning",
+  "action",
+  "verify",
 ];
 
 class LongestFirst extends BaseSequencer {
@@ -30,10 +37,10 @@ class LongestFirst extends BaseSequencer {
 export default defineConfig({
   test: {
     // Tests run whole commands on shared machines of two cores. These limits only end a test that
-    // hangs.
+    // hangs. While a test waits for a command, another worker uses the core.
     testTimeout: 120_000,
     hookTimeout: 180_000,
-    maxWorkers: 2,
+    maxWorkers: 3,
     globalSetup: "test/support/bundle.ts",
     sequence: { sequencer: LongestFirst },
     projects: [

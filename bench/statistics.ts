@@ -29,6 +29,9 @@ export const medians: Summary = (rows) => {
   return median(all);
 };
 
+/** Draws of the bootstrap. */
+const draws = 400;
+
 export interface Ratio {
   readonly ratio: number;
   /** Standard deviation of the ratio over the draws of the bootstrap. */
@@ -40,19 +43,13 @@ export interface Ratio {
  * replacement, the same rows for both: positions of a row depend on each other, and two methods err
  * on the same rows (Efron & Tibshirani 1993, chapter 6). The seed is fixed.
  */
-export function pairedRatio(
-  ours: Rows,
-  theirs: Rows,
-  summary: Summary = means,
-  draws = 400,
-  seed = 1,
-): Ratio {
+export function pairedRatio(ours: Rows, theirs: Rows, summary: Summary = means): Ratio {
   if (ours.length !== theirs.length || ours.length < 2) {
     throw new RangeError(
       `expected the same rows of two methods, 2 or more; got ${ours.length} and ${theirs.length}`,
     );
   }
-  const random = uniform(seed);
+  const random = uniform(1);
   const ratios = Float64Array.from({ length: draws }, () => {
     const drawn = ours.map(() => Math.floor(random() * ours.length));
     return summary(drawn.map((row) => ours[row]!)) / summary(drawn.map((row) => theirs[row]!));

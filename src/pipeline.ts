@@ -2,13 +2,14 @@ import type { Base } from "./base/base.ts";
 import { OqeError } from "./ground/errors.ts";
 import type { Report } from "./ground/report.ts";
 import type { Hub } from "./hub/hub-types.ts";
-import type { Inputs } from "./inputs/inputs.ts";
+import type { ModelReference } from "./inputs/input-values.ts";
+import type { Inputs, PlanInputs, RowInputs } from "./inputs/inputs.ts";
 import type { Kernel } from "./kernel/kernel-types.ts";
 import type { SeriesPlan } from "./plan/plan-types.ts";
 import type { Sensitivity } from "./plan/sensitivity-types.ts";
 import type { Receipt } from "./receipt/receipt.ts";
 import { rehearseCard } from "./series/card-files.ts";
-import { checkPlaces, makeFolders } from "./series/folders.ts";
+import { checkPlaces, makeFolders, type PlaceInputs } from "./series/folders.ts";
 import { gateFailure } from "./series/gate-failures.ts";
 import { type PublishedTier, publishTiers } from "./series/publish.ts";
 import { checkCards, checkNames, checkRights } from "./series/publish-checks.ts";
@@ -25,7 +26,13 @@ import {
 } from "./series/recipes.ts";
 import { type Calibration, calibrate } from "./series/rows.ts";
 import { planMeasuring, planRun } from "./series/run-plan.ts";
-import { measureNow, obtainSensitivity, openSources, sourceNames } from "./series/sources.ts";
+import {
+  measureNow,
+  obtainSensitivity,
+  openSources,
+  type Sources,
+  sourceNames,
+} from "./series/sources.ts";
 
 /** The outside world, passed in. */
 export interface Dependencies {
@@ -63,21 +70,26 @@ export interface Planned {
 
 /** Plans the series: by fixed rules from headers alone, otherwise by a sensitivity. */
 export async function planModel(inputs: Inputs, dependencies: Dependencies): Promise<Planned> {
-  if (inputs.policy === "oq") {
-    const base = await openBase(inputs.baseModel, dependencies.connect, { allowHeaderOnly: true });
+  const { baseModel, tiers, policy, floors, sensitivity: given, proxy } = inputs;
+  const { domainWeights, workDir, memoryLimit } = inputs;
+  const planning = { tiers, policy, floors };
+  if (policy === "oq") {
+    const base = await openBase(baseModel, dependencies.connect, headersOnly);
     await base.checkpoint.close();
     for (const warning of base.warnings) dependencies.report.warn(warning);
-    return { plan: makePlan(base, inputs, null), base, sensitivity: null };
+    return { plan: makePlan(base, planning, null), base, sensitivity: null };
   }
-  return withBase(inputs, dependencies, { allowHeaderOnly: true }, async (opened) => {
+  return withBase(baseModel, dependencies, headersOnly, async (opened) => {
     const { base } = opened;
-    const sources = await openSources(base, inputs, opened);
-    requireBudgets(base, inputs);
-    if (sources.given === null) requireWeights(base);
-    const rows = sources.given === null ? await drawRows(inputs, opened) : null;
-    if (rows !== null) await planMeasuring({ ...opened, inputs, rows, sources });
-    const sensitivity = await obtainSensitivity({ ...opened, inputs, rows, sources });
-    return { plan: makePlan(base, inputs, sensitivity), base, sensitivity };
+    const sources = await openSources(base, { policy, sensitivity: given, proxy }, opened);
+    requireBudgets(base, planning);
+    if (sources.measures) requireWeights(base);
+    const rows = sources.measures ? await drawRows(inputs, opened) : null;
+    const place = { folder: workDir, memoryLimit };
+    if (rows !== null) await planMeasuring({ base, rows, sources }, place, opened);
+    const measuring = { base, rows, sources, domainWeights, workDir };
+    const sensitivity = await obtainSensitivity(measuring, opened);
+    return { plan: makePlan(base, planning, sensitivity), base, sensitivity };
   });
 }
 
@@ -86,14 +98,16 @@ export async function measureModel(
   inputs: Inputs,
   dependencies: Dependencies,
 ): Promise<Sensitivity> {
-  return withBase(inputs, dependencies, { allowHeaderOnly: true }, async (opened) => {
-    requireWeights(opened.base);
-    const { proxy } = inputs;
+  const { baseModel, proxy, domainWeights, workDir, memoryLimit } = inputs;
+  return withBase(baseModel, dependencies, headersOnly, async (opened) => {
+    const { base } = opened;
+    requireWeights(base);
     const measured = { policy: "measured", sensitivity: null, proxy } as const;
-    const sources = await openSources(opened.base, measured, opened);
+    const sources = await openSources(base, measured, opened);
     const rows = await drawRows(inputs, opened);
-    await planMeasuring({ ...opened, inputs, rows, sources });
-    return measureNow({ ...opened, inputs, rows, sources });
+    const place = { folder: workDir, memoryLimit };
+    await planMeasuring({ base, rows, sources }, place, opened);
+    return measureNow({ base, rows, sources, domainWeights, workDir }, opened);
   });
 }
 
@@ -102,81 +116,72 @@ export async function measureModel(
  * and, as `failure`, the failed gates. The folder of a tier that failed stays on disk.
  */
 export async function quantizeModel(inputs: Inputs, out: string, dependencies: Dependencies) {
-  return withBase(inputs, dependencies, { allowHeaderOnly: false }, async (opened) => {
-    const { base, kernel, report } = opened;
-    const sources = await openSources(base, inputs, opened);
-    requireBudgets(base, inputs);
-    const rows = await drawRows(inputs, opened);
-    const drafts = await draftTiers(base, inputs, rows, {
-      folder: out,
-      namespace: null,
-      kernelSha256: kernel.sha256,
-      ...sourceNames(sources),
-    });
-    const rehearsed = await rehearse(base, drafts, inputs);
-    const { memoryForStates } = await planRun({
-      ...opened,
-      runs: rehearsed,
-      inputs,
-      rows,
-      sources,
-    });
-    const sensitivity = await obtainSensitivity({ ...opened, inputs, rows, sources });
-    const plan = makePlan(base, inputs, sensitivity);
-    const runs = planDrafts(drafts, { base, floors: inputs.floors, plan, sensitivity });
-    const make = () => makeFolders({ ...opened, runs, inputs, rows, memoryForStates });
-    const made = await report.stage("Quantize", make);
-    return { plan, folders: runs.map(({ place }) => place), failure: gateFailure(made) };
+  return withBase(inputs.baseModel, dependencies, withWeights, async (opened) => {
+    const drafted = await prepare(inputs, { folder: out, namespace: null }, opened);
+    const rehearsed = await rehearse(inputs, drafted.drafts, opened.base);
+    const { plan, made } = await makeTiers(inputs, rehearsed, drafted, opened);
+    return { plan, folders: rehearsed.map(({ place }) => place), failure: gateFailure(made) };
   });
 }
 
 /**
- * Makes and publishes the series: open → calibrate → compare → measure → plan → quantize → publish.
- * Nothing reaches the Hub before every tier is finished on disk.
+ * Makes and publishes the series. Nothing reaches the Hub before every tier is finished on disk.
  */
 export async function publishModel(inputs: Inputs, dependencies: Dependencies): Promise<Published> {
-  const { report } = dependencies;
+  const { baseModel, namespace, tiers, policy, workDir, gates, overwrite, dryRun } = inputs;
+  const { hubToken, private: isPrivate } = inputs;
+  const { report, occasion } = dependencies;
   const hub = dependencies.connect();
-  checkNames(inputs);
-  if (!inputs.dryRun) await report.stage("Check the token", () => checkRights(hub, inputs, report));
+  checkNames({ baseModel, namespace, tiers });
+  const checkToken = () => checkRights(hub, { hubToken, namespace }, report);
+  if (!dryRun) await report.stage("Check the token", checkToken);
   const connected = { ...dependencies, connect: () => hub };
-  return withBase(inputs, connected, { allowHeaderOnly: false }, async (opened) => {
-    const { base, kernel } = opened;
-    const sources = await openSources(base, inputs, opened);
-    requireBudgets(base, inputs);
-    const rows = await drawRows(inputs, opened);
-    const drafts = await draftTiers(base, inputs, rows, {
-      folder: inputs.workDir,
-      namespace: inputs.namespace,
-      kernelSha256: kernel.sha256,
-      ...sourceNames(sources),
-    });
-    const inspect = () => inspectAll(hub, drafts, inputs);
+  return withBase(baseModel, connected, withWeights, async (opened) => {
+    const { base } = opened;
+    const drafted = await prepare(inputs, { folder: workDir, namespace }, opened);
+    const { drafts, sources } = drafted;
+    const inspect = () => inspectAll(hub, drafts, { hubToken, overwrite });
     const states = await report.stage("Look at the tier repositories", inspect);
-    const published = drafts.map((draft) => findPublished(draft, states.get(draft)!, inputs));
+    const published = drafts.map((draft) => findPublished(draft, states.get(draft)!, gates));
     const pending = drafts.filter((_, i) => published[i] === null);
-    const publishing = { ...opened, hub, drafts, states, pending, inputs };
+    const publishing = { hub, drafts, states, pending, dryRun, isPrivate, report, occasion };
     if (pending.length === 0) {
       await sources.proxy?.close?.();
       const plans = published.map((receipt) => receipt!.plan);
-      const plan = seriesPlan(base, inputs.policy, plans);
+      const plan = seriesPlan(base, policy, plans);
       return { plan, made: [], expected: [], ...(await publishTiers({ ...publishing, made: [] })) };
     }
-    const rehearsed = await rehearse(base, pending, inputs);
+    const rehearsed = await rehearse(inputs, pending, base);
     const check = () => checkCards(hub, rehearsed, report);
-    if (!inputs.dryRun) await report.stage("Check the cards", check);
-    const runPlan = await planRun({ ...opened, runs: rehearsed, inputs, rows, sources });
-    const { memoryForStates, lines: expected } = runPlan;
-    const sensitivity = await obtainSensitivity({ ...opened, inputs, rows, sources });
-    const plan = makePlan(base, inputs, sensitivity);
-    const runs = planDrafts(pending, { base, floors: inputs.floors, plan, sensitivity });
-    const make = () => makeFolders({ ...opened, runs, inputs, rows, memoryForStates });
-    const made = await report.stage("Quantize", make);
+    if (!dryRun) await report.stage("Check the cards", check);
+    const { plan, made, expected } = await makeTiers(inputs, rehearsed, drafted, opened);
     return { plan, made, expected, ...(await publishTiers({ ...publishing, made })) };
   });
 }
 
-function drawRows(inputs: Inputs, { base, connect, report }: Opened): Promise<Calibration> {
+/** A series before its plans. */
+interface Drafted {
+  readonly sources: Sources;
+  readonly rows: Calibration;
+  readonly drafts: readonly TierDraft[];
+}
+
+/** Opens the sources of the plan, checks the budgets, draws the rows and drafts the tiers. */
+async function prepare(
+  inputs: Inputs,
+  place: { readonly folder: string; readonly namespace: string | null },
+  opened: Opened,
+): Promise<Drafted> {
+  const { tiers, policy, floors, sensitivity, proxy } = inputs;
+  const { base, kernel } = opened;
+  const sources = await openSources(base, { policy, sensitivity, proxy }, opened);
+  requireBudgets(base, { tiers, policy, floors });
+  const rows = await drawRows(inputs, opened);
+  const target = { ...place, kernelSha256: kernel.sha256, ...sourceNames(sources) };
+  return { sources, rows, drafts: await draftTiers(base, inputs, rows, target) };
+}
+
+function drawRows(inputs: RowInputs, { base, connect, report }: Opened): Promise<Calibration> {
   return report.stage("Calibrate", () => calibrate(base, inputs, connect, report));
 }
 
@@ -185,22 +190,47 @@ function drawRows(inputs: Inputs, { base, connect, report }: Opened): Promise<Ca
  * plan, which does not exist yet. Gives the runs with that plan.
  */
 async function rehearse(
-  base: Base,
+  { baseModel, overwrite, tiers, policy, floors }: PlaceInputs & PlanInputs,
   drafts: readonly TierDraft[],
-  inputs: Inputs,
+  base: Base,
 ): Promise<readonly TierRun[]> {
-  await checkPlaces(drafts, inputs);
-  const plan = makePlan(base, inputs, null);
-  const runs = planDrafts(drafts, { base, floors: inputs.floors, plan, sensitivity: null });
+  await checkPlaces(drafts, { baseModel, overwrite });
+  const plan = makePlan(base, { tiers, policy, floors }, null);
+  const runs = planDrafts(drafts, { base, floors, plan, sensitivity: null });
   for (const { recipe } of runs) await rehearseCard(recipe);
   return runs;
 }
 
+/** Estimates the run, measures, plans, and makes the folders of the rehearsed tiers. */
+async function makeTiers(
+  inputs: Inputs,
+  rehearsed: readonly TierRun[],
+  { sources, rows }: Drafted,
+  opened: Opened,
+) {
+  const { baseModel, overwrite, tiers, policy, floors, gates } = inputs;
+  const { domainWeights, workDir, memoryLimit } = inputs;
+  const { base, kernel, report } = opened;
+  const asked = { base, runs: rehearsed, rows, sources, memoryLimit };
+  const { memoryForStates, lines: expected } = await planRun(asked, opened);
+  const measuring = { base, rows, sources, domainWeights, workDir };
+  const sensitivity = await obtainSensitivity(measuring, opened);
+  const plan = makePlan(base, { tiers, policy, floors }, sensitivity);
+  const runs = planDrafts(rehearsed, { base, floors, plan, sensitivity });
+  const replacing = { baseModel, overwrite };
+  const make = () =>
+    makeFolders({ base, runs, replacing, gates, rows, memoryForStates, kernel, report });
+  return { plan, made: await report.stage("Quantize", make), expected };
+}
+
+const headersOnly = { allowHeaderOnly: true } as const;
+const withWeights = { allowHeaderOnly: false } as const;
+
 /** Opens base and kernel, and closes both, also after an error. */
 async function withBase<T>(
-  { baseModel }: Pick<Inputs, "baseModel">,
+  baseModel: ModelReference,
   dependencies: Dependencies,
-  options: { readonly allowHeaderOnly: boolean },
+  options: typeof headersOnly | typeof withWeights,
   run: (opened: Opened) => Promise<T>,
 ): Promise<T> {
   const { connect, report } = dependencies;

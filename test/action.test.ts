@@ -88,10 +88,16 @@ describe("dist/action.js", () => {
     expect(run.output).toContain(`::add-mask::${token}`);
   });
 
-  test("publishes where the runner has no summary file", async () => {
-    const run = await runEntry(scene.action, scene.scratch, inputs(), { GITHUB_STEP_SUMMARY: "" });
-    expect(run.code).toBe(0);
+  test.each([
+    ["no summary file", () => ""],
+    ["a summary file that cannot be written", () => scene.scratch], // a folder
+  ])("warns and succeeds where the runner has %s", async (_, path) => {
+    const run = await runEntry(scene.action, scene.scratch, inputs(), {
+      GITHUB_STEP_SUMMARY: path(),
+    });
+    expect(run).toMatchObject({ code: 0, outputs: { revision: scene.revision } });
     expect(run.output).toMatch(/^::warning::.*summary/m);
+    expect(run.output).not.toContain("::error::");
   });
 
   test.each([

@@ -3,10 +3,11 @@ import { once } from "node:events";
 import { mkdir, readFile, rm } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { kindWords } from "../src/card/tuning-words.ts";
-import { startLocalHub } from "../src/local-hub/local-hub.ts";
+import { type SeenRequest, startLocalHub } from "../src/local-hub/local-hub.ts";
 import { tiers } from "../src/plan/tiers.ts";
 import { tensorKinds } from "../src/quantize/tuning-record.ts";
 import { parseReceipt } from "../src/receipt/receipt-file.ts";
+import { readsOf } from "./support/base-reads.ts";
 
 /** `npm run demo`: tunes and publishes the embedded model, over HTTP, to a Hub on this machine. */
 const root = fileURLToPath(new URL("../", import.meta.url));
@@ -15,14 +16,16 @@ const base = "base/nemotron-nano-tiny";
 
 await rm(demo, { recursive: true, force: true });
 await mkdir(demo);
+const seen: SeenRequest[] = [];
 const hub = await startLocalHub({
   folder: `${demo}/hub`,
   users: { hf_rehearsal: { name: "demo", role: "write", writes: ["*"] } },
+  onRequest: (request) => seen.push(request),
 });
 try {
   const commit = await hub.seed(base, `${root}test/models/nemotron-nano-tiny`);
   console.log(`local Hub on ${hub.url}, seeded with ${base} at ${commit.slice(0, 12)}\n`);
-  // Fewer rows than by default, so that the demo takes half the time.
+  // Few rows, so that the demo takes a minute: two of each domain, and one for the evaluation.
   const publish = [
     "publish",
     base,
@@ -30,11 +33,15 @@ try {
     "demo",
     "--work-dir",
     `${demo}/work`,
-    ...["--calibration-samples", "36", "--evaluation-samples", "9"],
+    ...["--calibration-samples", "18", "--evaluation-samples", "9"],
   ];
   const started = Date.now();
   await runCli(publish);
-  console.log(`\ntuned, written and published in ${Math.round((Date.now() - started) / 1000)} s\n`);
+  const size = hub.files(base).get("model.safetensors")!.size;
+  console.log(`
+measured, tuned, evaluated and published in ${Math.round((Date.now() - started) / 1000)} s
+reads of the base's weights over the network: ${readsOf(seen, base, size).toFixed(3)}
+`);
   console.log(await gains());
   console.log("\nonce more, to show that the same thing is not published twice:");
   await runCli(publish);

@@ -10,15 +10,16 @@ import { type LocalHub, startLocalHub } from "../src/local-hub/local-hub.ts";
 import { findPython } from "./python/python.ts";
 
 /**
- * Python's huggingface_hub, a client of other authors, uses the local Hub. Each check of the script
+ * Python's huggingface_hub, a client of other authors, uses the local Hub. Each check of the scripts
  * is one test.
  */
 const script = fileURLToPath(new URL("python/hub_conformance.py", import.meta.url));
 const model = fileURLToPath(new URL("models/nemotron-nano-tiny", import.meta.url));
 const corpus = fileURLToPath(new URL("../corpus", import.meta.url));
-const checks = [...readFileSync(script, "utf8").matchAll(/^@check\ndef (\w+)/gm)].map(
-  ([, name]) => name!,
-);
+const checks = ["hub_files.py", "hub_history.py"].flatMap((name) => {
+  const text = readFileSync(new URL(`python/${name}`, import.meta.url), "utf8");
+  return [...text.matchAll(/^@check\ndef (\w+)/gm)].map(([, check]) => check!);
+});
 const python = findPython("huggingface_hub");
 const title = "reason" in python ? `huggingface_hub (${python.reason})` : "huggingface_hub";
 
@@ -58,6 +59,7 @@ describe.skipIf("reason" in python)(title, () => {
       HF_HUB_DISABLE_XET: "1",
       HF_HUB_DISABLE_TELEMETRY: "1",
       HF_HUB_DISABLE_PROGRESS_BARS: "1",
+      PYTHONDONTWRITEBYTECODE: "1",
       NO_PROXY: "127.0.0.1",
     };
     const run = promisify(execFile)(python.path, [script, model, folder], {

@@ -65,7 +65,7 @@ describe("the layout of src", () => {
 
   test("no file has more than 300 lines", () => {
     const long = ["src", "test", "bench", ".ci"].flatMap((folder) =>
-      filesBelow(folder)
+      filesBelow(folder, /\.(ts|py)$/)
         .map((path) => `${folder}/${path}`)
         .filter((path) => readFileSync(join(root, path), "utf8").split("\n").length > 301),
     );
@@ -73,7 +73,10 @@ describe("the layout of src", () => {
   });
 
   test("no function has more than four parameters", () => {
-    expect(sources.flatMap(longParameterLists)).toEqual([]);
+    const typescript = ["src", "test", "bench", ".ci"].flatMap((folder) =>
+      filesBelow(folder).map((path) => `${folder}/${path}`),
+    );
+    expect(typescript.flatMap(longParameterLists)).toEqual([]);
   });
 });
 
@@ -90,6 +93,6 @@ function longParameterLists(path: string): string[] {
     }
     for (const child of Object.values(node)) visit(child, own);
   };
-  visit(parseAst(readFileSync(join(root, "src", path), "utf8"), { lang: "ts" }), "");
+  visit(parseAst(readFileSync(join(root, path), "utf8"), { lang: "ts" }), "");
   return found;
 }

@@ -1,13 +1,11 @@
-import { execFile } from "node:child_process";
 import { copyFile, mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { ModelConfig } from "../src/checkpoint/model-config.ts";
 import { openKernel } from "../src/kernel/pool.ts";
 import { architectures } from "../src/models/registry.ts";
-import { findPython } from "./python/python.ts";
+import { findPython, runMlx } from "./python/python.ts";
 import { difference, openBase, readNpy, run, someIds } from "./support/forward-run.ts";
 import { removeFolder, scratchFolder } from "./support/models.ts";
 import { makeRandomModel, sizesOnly } from "./support/random-model.ts";
@@ -98,9 +96,7 @@ describe.skipIf(absent !== null)(`stock mlx-lm${absent === null ? "" : ` (${abse
     });
     await writeFile(join(scratch, "tasks.json"), JSON.stringify(tasks));
     if (!("path" in python)) throw new Error(python.reason);
-    const env = { PATH: process.env.PATH ?? "", HOME: process.env.HOME ?? "", HF_HUB_OFFLINE: "1" };
-    const args = [script, join(scratch, "tasks.json")];
-    await promisify(execFile)(python.path, args, { env, maxBuffer: 1 << 26 });
+    await runMlx(python.path, [script, join(scratch, "tasks.json")]);
   });
   afterAll(() => removeFolder(scratch));
 

@@ -1,10 +1,8 @@
-import { execFile } from "node:child_process";
 import { cp, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { findPython } from "./python/python.ts";
+import { findPython, runMlx } from "./python/python.ts";
 import { evaluatedRows, rounded, runCli } from "./support/cli-run.ts";
 import { castModel, embedded, removeFolder, scratchFolder, smallest } from "./support/models.ts";
 import { tunedRun, tunedRuns } from "./support/tuned-run.ts";
@@ -115,10 +113,8 @@ describe.skipIf(absent !== null)(`stock mlx-lm${absent === null ? "" : ` (${abse
   async function runPython(tasks: readonly object[]): Promise<Check[]> {
     if (!("path" in python)) throw new Error(python.reason);
     await writeFile(join(out, "tasks.json"), JSON.stringify(tasks));
-    const env = { PATH: process.env.PATH ?? "", HOME: process.env.HOME ?? "", HF_HUB_OFFLINE: "1" };
-    const args = [script, join(out, "tasks.json")];
-    const { stdout } = await promisify(execFile)(python.path, args, { env, maxBuffer: 1 << 26 });
-    const lines = stdout.split("\n").filter((line) => line.startsWith('{"task"'));
+    const printed = await runMlx(python.path, [script, join(out, "tasks.json")]);
+    const lines = printed.split("\n").filter((line) => line.startsWith('{"task"'));
     return lines.map((line) => JSON.parse(line));
   }
 

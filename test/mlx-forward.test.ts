@@ -1,8 +1,6 @@
-import { execFile } from "node:child_process";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { openFolder } from "../src/checkpoint/folder.ts";
 import type { ModelConfig } from "../src/checkpoint/model-config.ts";
@@ -10,7 +8,7 @@ import { openKernel } from "../src/kernel/pool.ts";
 import { openFinished } from "../src/mlx/mlx-weights.ts";
 import type { Routing } from "../src/models/routing.ts";
 import type { Model } from "../src/models/run.ts";
-import { findPython } from "./python/python.ts";
+import { findPython, runMlx } from "./python/python.ts";
 import { rounded, runCli } from "./support/cli-run.ts";
 import { difference, openBase, readNpy, run, someIds } from "./support/forward-run.ts";
 import {
@@ -128,11 +126,7 @@ describe.skipIf(absent !== null)(`stock mlx-lm${absent === null ? "" : ` (${abse
     });
     await writeFile(join(scratch, "tasks.json"), JSON.stringify(tasks));
     if (!("path" in python)) throw new Error(python.reason);
-    const env = { PATH: process.env.PATH ?? "", HOME: process.env.HOME ?? "", HF_HUB_OFFLINE: "1" };
-    await promisify(execFile)(python.path, [script, join(scratch, "tasks.json")], {
-      env,
-      maxBuffer: 1 << 26,
-    });
+    await runMlx(python.path, [script, join(scratch, "tasks.json")]);
   }
 
   const idsOf = (folder: string, sequences: number, length: number) =>

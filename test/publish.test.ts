@@ -1,13 +1,13 @@
 import { createHash } from "node:crypto";
-import { readdir, readFile } from "node:fs/promises";
-import { join } from "node:path";
+import { readdir, readFile, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { parseSafetensorsMetadata } from "@huggingface/hub";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { drawPictures } from "../src/card/pictures.ts";
 import { type LocalHub, type SeenRequest, startLocalHub } from "../src/local-hub/local-hub.ts";
 import { parseReceipt } from "../src/receipt/receipt-file.ts";
 import { evaluatedRows, rounded, runCli } from "./support/cli-run.ts";
-import { removeFolder, scratchFolder, smallest } from "./support/models.ts";
+import { copyModel, removeFolder, scratchFolder, smallest } from "./support/models.ts";
 import { expectTuned } from "./support/tuned-tier.ts";
 
 const tiers = ["oQ8e", "oQ6e", "oQ5e", "oQ4e"];
@@ -210,8 +210,12 @@ describe("a release", () => {
     expect(hub.head("acme/rehearsed-oQ4e")).toBeNull();
   });
 
-  test("succeeds on a Hub without whoami and card checks, and warns", async () => {
-    await hub.seed("base/plain", smallest.llama!);
+  test("has the licence files of the base, on a Hub without whoami and card checks too", async () => {
+    const licences = { LICENSE: "Terms of this base.\n", "NOTICE.txt": "Made by its authors.\n" };
+    const base = await copyModel(smallest.llama!, "licensed");
+    for (const [path, text] of Object.entries(licences)) await writeFile(join(base, path), text);
+    await hub.seed("base/plain", base);
+    await removeFolder(dirname(base));
     hub.faults.push(
       { match: /whoami/, times: 1, action: { status: 404, body: { error: "no" } } },
       { match: /validate-yaml/, times: 1, action: { status: 404, body: { error: "no" } } },
@@ -219,6 +223,12 @@ describe("a release", () => {
     const { code, stderr } = await publishRounded("base/plain", "--tiers", "oQ4e");
     expect({ code, stderr: code === 0 ? "" : stderr }).toEqual({ code: 0, stderr: "" });
     expect(stderr.match(/warning: this Hub/g)).toHaveLength(2);
+    const main = `${folder}/hub/acme/plain-oQ4e`;
+    const { files } = JSON.parse(await readFile(`${main}/oqe-receipt.json`, "utf8"));
+    for (const [path, text] of Object.entries(licences)) {
+      expect(await readFile(join(main, path), "utf8")).toBe(text);
+      expect(files).toHaveProperty([path, "bytes"], text.length);
+    }
   });
 
   test("of another base with the same name is refused, unless told to overwrite", async () => {

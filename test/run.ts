@@ -1,4 +1,5 @@
-import { spawnSync } from "node:child_process";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -16,6 +17,7 @@ interface Tally {
 }
 
 const root = fileURLToPath(new URL("../", import.meta.url));
+const crate = join(root, "kernel-wasm");
 const inCi = process.env.CI === "true";
 const total: Tally = { passed: 0, failed: 0, skipped: [] };
 
@@ -26,29 +28,56 @@ function add(suite: string, tally: Tally) {
   total.skipped.push(...tally.skipped.map((reason) => `${suite}: ${reason}`));
 }
 
-/** A command that counts as one test. It passes when it exits with 0. */
-function runCheck(suite: string, command: string, args: string[]) {
-  const { status } = spawnSync(command, args, {
-    cwd: root,
-    stdio: ["ignore", "inherit", "inherit"],
-  });
-  add(suite, { passed: status === 0 ? 1 : 0, failed: status === 0 ? 0 : 1, skipped: [] });
+/** What a command printed, in the order of arrival, and its exit code. */
+interface Ended {
+  readonly code: number | null;
+  readonly output: string;
 }
 
-function runVitest() {
+/** Runs a command to its end. It fails like a command with exit code null where it cannot start. */
+function run(command: string, args: readonly string[], cwd = root): Promise<Ended> {
+  const child = spawn(command, args, { cwd, stdio: ["ignore", "pipe", "pipe"] });
+  let output = "";
+  for (const stream of [child.stdout, child.stderr])
+    stream.setEncoding("utf8").on("data", (text: string) => (output += text));
+  return new Promise((done) => {
+    child.once("error", (error) => done({ code: null, output: error.message }));
+    child.once("close", (code) => done({ code, output }));
+  });
+}
+
+/** The result of a suite, which is printed when it is its turn. */
+interface Result {
+  readonly suite: string;
+  readonly output: string;
+  readonly tally: Tally;
+}
+
+const skip = (suite: string, reason: string): Result => ({
+  ...{ suite, output: "", tally: { passed: 0, failed: 0, skipped: [reason] } },
+});
+
+/** A command that counts as one test. It passes when it exits with 0. */
+async function runCheck(
+  suite: string,
+  command: string,
+  args: readonly string[],
+  cwd = root,
+): Promise<Result> {
+  const { code, output } = await run(command, args, cwd);
+  const [passed, failed] = code === 0 ? [1, 0] : [0, 1];
+  return { suite, output, tally: { passed, failed, skipped: [] } };
+}
+
+async function runVitest(): Promise<Tally> {
   const scratch = mkdtempSync(join(tmpdir(), "oqe-test-"));
   const out = join(scratch, "vitest.json");
-  const args = [
-    "node_modules/vitest/vitest.mjs",
-    "run",
-    "--reporter=dot",
-    "--reporter=json",
-    `--outputFile.json=${out}`,
-  ];
-  const { status } = spawnSync(process.execPath, args, {
+  const args = ["node_modules/vitest/vitest.mjs", "run", "--reporter=dot", "--reporter=json"];
+  const child = spawn(process.execPath, [...args, `--outputFile.json=${out}`], {
     cwd: root,
     stdio: ["ignore", "inherit", "inherit"],
   });
+  const [status] = await once(child, "close");
   const tally: Tally = { passed: 0, failed: 0, skipped: [] };
   try {
     const result = JSON.parse(readFileSync(out, "utf8"));
@@ -72,50 +101,50 @@ function runVitest() {
   }
   if (status !== 0 && tally.failed === 0) tally.failed++;
   rmSync(scratch, { recursive: true, force: true });
-  add("vitest", tally);
+  return tally;
 }
 
-function runCargo() {
-  const probe = spawnSync("cargo", ["--version"], { cwd: root });
-  if (probe.status !== 0)
-    return add("kernel crate", {
-      passed: 0,
-      failed: 0,
-      skipped: ["no Rust here; the committed kernel was tested instead"],
-    });
-  const crate = join(root, "kernel-wasm");
-  const { status, stdout, stderr } = spawnSync("cargo", ["test", "--release", "--quiet"], {
-    cwd: crate,
-    encoding: "utf8",
-  });
-  process.stdout.write(`${stdout}${status === 0 ? "" : stderr}`);
-  const results = [...stdout.matchAll(/(\d+) passed; (\d+) failed; (\d+) ignored/g)];
+async function runCargo(): Promise<Result[]> {
+  const suite = "kernel crate";
+  if ((await run("cargo", ["--version"])).code !== 0)
+    return [skip(suite, "no Rust here; the committed kernel was tested instead")];
+  const { code, output } = await run("cargo", ["test", "--release", "--quiet"], crate);
+  const results = [...output.matchAll(/(\d+) passed; (\d+) failed; (\d+) ignored/g)];
   const sum = (column: number) => results.reduce((n, match) => n + Number(match[column]), 0);
-  const failed = sum(2) + (status !== 0 && sum(2) === 0 ? 1 : 0);
-  add("kernel crate", { passed: sum(1), failed, skipped: sum(3) > 0 ? [`${sum(3)} ignored`] : [] });
-  runInCrate("clippy", ["clippy", "--quiet", "--all-targets", "--", "-D", "warnings"]);
-  runInCrate("fmt", ["fmt", "--check"]);
+  const failed = sum(2) + (code !== 0 && sum(2) === 0 ? 1 : 0);
+  const skipped = sum(3) > 0 ? [`${sum(3)} ignored`] : [];
+  const clippy = ["clippy", "--quiet", "--all-targets", "--", "-D", "warnings"];
+  return [
+    { suite, output, tally: { passed: sum(1), failed, skipped } },
+    await runInCrate("clippy", clippy),
+    await runInCrate("fmt", ["fmt", "--check"]),
+  ];
 }
 
-function runInCrate(suite: string, args: string[]) {
-  if (spawnSync("cargo", [suite, "--version"]).status !== 0) {
-    return add(suite, { passed: 0, failed: 0, skipped: [`this Rust has no cargo ${suite}`] });
-  }
-  const { status } = spawnSync("cargo", args, {
-    cwd: join(root, "kernel-wasm"),
-    stdio: ["ignore", "inherit", "inherit"],
-  });
-  add(suite, { passed: status === 0 ? 1 : 0, failed: status === 0 ? 0 : 1, skipped: [] });
+async function runInCrate(suite: string, args: readonly string[]): Promise<Result> {
+  if ((await run("cargo", [suite, "--version"])).code !== 0)
+    return skip(suite, `this Rust has no cargo ${suite}`);
+  return runCheck(suite, "cargo", args, crate);
 }
 
-runCheck("types", process.execPath, ["node_modules/typescript/bin/tsc"]);
-runCheck("lint and format", process.execPath, [
-  "node_modules/@biomejs/biome/bin/biome",
-  "check",
-  ".",
-]);
-runVitest();
-runCargo();
+/** All suites but vitest, one after the other. */
+async function runOthers(): Promise<Result[]> {
+  const node = process.execPath;
+  const lint = ["node_modules/@biomejs/biome/bin/biome", "check", "."];
+  return [
+    await runCheck("types", node, ["node_modules/typescript/bin/tsc"]),
+    await runCheck("lint and format", node, lint),
+    ...(await runCargo()),
+  ];
+}
+
+// vitest prints as it goes. The others run beside it and are printed after it.
+const [vitest, others] = await Promise.all([runVitest(), runOthers()]);
+add("vitest", vitest);
+for (const { suite, output, tally } of others) {
+  process.stdout.write(output);
+  add(suite, tally);
+}
 
 for (const reason of [...new Set(total.skipped)]) console.log(`skipped: ${reason}`);
 if (inCi && total.skipped.length > 0) {

@@ -48,7 +48,17 @@ async function make(out: string, given: Record<string, string>, memoryForStates:
   const runs = planDrafts(drafts, { base, floors: inputs.floors, plan, sensitivity: null });
   const log: string[] = [];
   const report = { ...silentReport, info: (line: string) => void log.push(line) };
-  await makeFolders({ base, runs, inputs, rows, memoryForStates, kernel, report });
+  const { gates } = inputs;
+  await makeFolders({
+    base,
+    runs,
+    replacing: inputs,
+    gates,
+    rows,
+    memoryForStates,
+    kernel,
+    report,
+  });
   return { files: await folderHashes(out), log: log.join("\n") };
 }
 

@@ -1,7 +1,5 @@
-import { execFile } from "node:child_process";
-import { promisify } from "node:util";
 import { beforeAll, describe, expect, test } from "vitest";
-import { findPython } from "./python/python.ts";
+import { findPython, runMlx } from "./python/python.ts";
 import { smallest } from "./support/models.ts";
 import { type TierReceipt, tierName, verifyScene } from "./support/published-tier.ts";
 
@@ -168,12 +166,7 @@ describe("oqe verify", () => {
       if (!("path" in python)) throw new Error(python.reason);
       const converted = `${scene.folder}/converted`;
       const script = `from mlx_lm import convert; convert(${JSON.stringify(smallest.qwen3_moe)}, ${JSON.stringify(converted)}, quantize=True, q_bits=4, q_group_size=64)`;
-      const env = {
-        PATH: process.env.PATH ?? "",
-        HOME: process.env.HOME ?? "",
-        HF_HUB_OFFLINE: "1",
-      };
-      await promisify(execFile)(python.path, ["-c", script], { env, maxBuffer: 1 << 26 });
+      await runMlx(python.path, ["-c", script]);
       const rows = ["--evaluation-samples", "2", "--min-router-agreement", "0.5"];
       const { code, stdout, stderr } = await scene.oqe(
         "verify",

@@ -9,7 +9,7 @@ export function machineMemory(): number {
   return limit > 0 ? Math.min(totalmem(), limit) : totalmem();
 }
 
-/** Bytes that a run may use. `given`: by its inputs; null: not given. */
-export function memoryLimit(given: number | null): number {
-  return given ?? Math.floor(usualShare * machineMemory());
+/** Bytes that a run may use unless it is told otherwise. */
+export function usualMemory(): number {
+  return Math.floor(usualShare * machineMemory());
 }

@@ -46,20 +46,39 @@ describe("a file of a dataset", () => {
   });
 
   it.each([
-    ["acme/none", "rows.jsonl", "main", "NOT_FOUND", /datasets\/acme\/none/],
-    ["acme/text", "rows.jsonl", "v9", "NOT_FOUND", /datasets\/acme\/text has no revision v9/],
-    [
-      "acme/text",
-      "none.txt",
-      "main",
-      "NOT_FOUND",
-      /datasets\/acme\/text@[0-9a-f]{40} has no file none.txt/,
-    ],
-    ["acme/text", "sub dir", "main", "BAD_INPUT", /sub dir is a folder/],
-    ["acme/text", "../x", "main", "BAD_INPUT", /"\.\.\/x" is not a file of a dataset/],
-    ["acme", "rows.jsonl", "main", "BAD_INPUT", /"acme" is not a repository/],
-    ["acme/text", "rows.jsonl", "a..b", "BAD_INPUT", /"a\.\.b" cannot be the name of a revision/],
-  ])("%s %s@%s is %s", async (dataset, path, revision, code, words) => {
+    {
+      asked: ["acme/none", "rows.jsonl", "main"],
+      code: "NOT_FOUND",
+      words: /datasets\/acme\/none/,
+    },
+    {
+      asked: ["acme/text", "rows.jsonl", "v9"],
+      code: "NOT_FOUND",
+      words: /datasets\/acme\/text has no revision v9/,
+    },
+    {
+      asked: ["acme/text", "none.txt", "main"],
+      code: "NOT_FOUND",
+      words: /datasets\/acme\/text@[0-9a-f]{40} has no file none.txt/,
+    },
+    { asked: ["acme/text", "sub dir", "main"], code: "BAD_INPUT", words: /sub dir is a folder/ },
+    {
+      asked: ["acme/text", "../x", "main"],
+      code: "BAD_INPUT",
+      words: /"\.\.\/x" is not a file of a dataset/,
+    },
+    {
+      asked: ["acme", "rows.jsonl", "main"],
+      code: "BAD_INPUT",
+      words: /"acme" is not a repository/,
+    },
+    {
+      asked: ["acme/text", "rows.jsonl", "a..b"],
+      code: "BAD_INPUT",
+      words: /"a\.\.b" cannot be the name of a revision/,
+    },
+  ])("$asked.0 $asked.1@$asked.2 is $code", async ({ asked, code, words }) => {
+    const [dataset, path, revision] = asked as [string, string, string];
     const { hub } = await startSeeded();
     const failure = await thrown(
       connectForTest(hub.url).hub.openDatasetFile(dataset, path, revision),

@@ -59,7 +59,9 @@ function refuseInsideBase(base: string, place: string): void {
 export interface FoldersRequest {
   readonly base: Base;
   readonly runs: readonly TierRun[];
-  readonly inputs: PlaceInputs & Pick<Inputs, "rounding" | "propagation" | "gates">;
+  /** The inputs that say which folders may be replaced. */
+  readonly replacing: PlaceInputs;
+  readonly gates: Inputs["gates"];
   readonly rows: Calibration;
   /** Bytes of hidden states that may stay in memory between two blocks. */
   readonly memoryForStates: number;
@@ -72,10 +74,10 @@ export interface FoldersRequest {
  * receipt and card, or none exists. Gives the receipts.
  */
 export async function makeFolders(request: FoldersRequest): Promise<readonly Receipt[]> {
-  const { runs, inputs } = request;
+  const { runs, replacing } = request;
   if (runs.length === 0) return [];
   for (const { recipe } of runs) await rehearseCard(recipe);
-  await checkPlaces(runs, inputs);
+  await checkPlaces(runs, replacing);
   const parent = dirname(runs[0]!.place);
   const needed = runs.reduce((sum, { recipe }) => sum + recipe.plan.bytes, 0);
   await onDisk(parent, needed, () => makeFolder(parent));
@@ -145,14 +147,14 @@ export function isRounded({ parameters }: Base, runs: readonly TierRun[], run: T
 }
 
 function writeWeights(
-  { base, runs, inputs, rows, kernel, report, keep }: FillRequest,
+  { base, runs, rows, kernel, report, keep }: FillRequest,
   folders: readonly string[],
   company: Company | null,
 ): Promise<readonly WrittenTier[]> {
   const { options, sensitivity } = runs[0]!.recipe; // the same for all tiers of a run
   const tuning: Tuning | null = rows.tuning && {
     calibration: rows.tuning.rows,
-    propagation: inputs.propagation,
+    propagation: options.propagation!,
     repair: options.repair ?? [],
     settings: { ...tuningSettings, ...(sensitivity?.tied && { tiedMix: sensitivity.tied.mix }) },
     keep,
@@ -163,7 +165,7 @@ function writeWeights(
     plans: runs.map(({ recipe }) => recipe.plan),
     folders,
     licences: licenceFiles(base.checkpoint.repository),
-    rounding: inputs.rounding,
+    rounding: options.rounding,
     tuning,
     kernel,
     report,
@@ -187,7 +189,7 @@ function completeReceipts(
 
 /** The evaluation of every folder; null if the run has none. */
 async function evaluateAll(
-  { base, runs, rows: { evaluation }, inputs: { gates }, kernel, report, keep }: FillRequest,
+  { base, runs, rows: { evaluation }, gates, kernel, report, keep }: FillRequest,
   folders: readonly string[],
   company: Company | null,
 ): Promise<readonly Evaluation[] | null> {

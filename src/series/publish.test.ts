@@ -45,7 +45,7 @@ function publishingOf(drafts: readonly TierDraft[], push: Hub["push"], occasion 
     states: new Map(drafts.map((draft) => [draft, empty])),
     pending: drafts,
     made: [],
-    inputs: { private: false, dryRun: false },
+    ...{ isPrivate: false, dryRun: false },
     report: silentReport,
     occasion,
   };

@@ -1,6 +1,5 @@
 import type { Report } from "../ground/report.ts";
 import type { Hub, PushResult, RemoteState } from "../hub/hub-types.ts";
-import type { Inputs } from "../inputs/inputs.ts";
 import type { Receipt } from "../receipt/receipt.ts";
 import { gateFailure } from "./gate-failures.ts";
 import type { RemoteStates } from "./published.ts";
@@ -26,7 +25,10 @@ export interface Publishing {
   readonly pending: readonly TierDraft[];
   /** Receipts of the pending tiers. */
   readonly made: readonly Receipt[];
-  readonly inputs: Pick<Inputs, "private" | "dryRun">;
+  /** Whether nothing is written to the Hub. */
+  readonly dryRun: boolean;
+  /** Whether new repositories are private. */
+  readonly isPrivate: boolean;
   readonly report: Report;
   /** What started the run, for the commits: `tag v1.2.0 of acme/models`; empty: unknown. */
   readonly occasion: string;
@@ -74,7 +76,7 @@ function isHeldBack({ made }: Publishing, { recipe }: TierDraft): boolean {
 
 /** Publishes one finished tier, or reports that nothing had to be done. */
 async function publishTier(
-  { hub, states, inputs, occasion }: Publishing,
+  { hub, states, dryRun, isPrivate, occasion }: Publishing,
   draft: TierDraft,
   isPending: boolean,
 ): Promise<PublishedTier> {
@@ -83,13 +85,13 @@ async function publishTier(
   const state = states.get(draft)!;
   const row = { tier, repository, url: `${hub.endpoint}/${repository}` };
   if (!isPending) return { ...row, outcome: "unchanged", commit: state.head, folder: null };
-  if (inputs.dryRun) return { ...row, outcome: "dry-run", commit: state.head, folder: place };
+  if (dryRun) return { ...row, outcome: "dry-run", commit: state.head, folder: place };
   const { outcome, commit } = await hub.push({
     repository,
     folder: place,
     state,
     expected: (await readReceipt(place)).files,
-    private: inputs.private,
+    private: isPrivate,
     ...describeCommit(draft, occasion),
   });
   return { ...row, outcome, commit, folder: place };

@@ -19,12 +19,12 @@ type InspectInputs = Pick<Inputs, "hubToken" | "overwrite">;
 export async function inspectAll(
   hub: Hub,
   drafts: readonly TierDraft[],
-  inputs: InspectInputs,
+  { hubToken, overwrite }: InspectInputs,
 ): Promise<RemoteStates> {
   const states = new Map<TierDraft, RemoteState>();
   for (const draft of drafts) {
-    const state = await inspect(hub, draft.recipe.repository, inputs.hubToken === null);
-    if (!inputs.overwrite) refuseForeign(draft, state);
+    const state = await inspect(hub, draft.recipe.repository, hubToken === null);
+    if (!overwrite) refuseForeign(draft, state);
     states.set(draft, state);
   }
   return states;
@@ -77,7 +77,7 @@ function readBaseId(receipt: string, repository: string): string | null {
 export function findPublished(
   { recipe }: TierDraft,
   state: RemoteState,
-  { gates }: Pick<Inputs, "gates">,
+  gates: Inputs["gates"],
 ): Receipt | null {
   if (state.receipt === null) return null;
   try {

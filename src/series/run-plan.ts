@@ -5,17 +5,14 @@ import { estimateLines, estimateRun, fitRun } from "../estimate/run-estimate.ts"
 import { measureSpeed } from "../estimate/speed.ts";
 import type { PlannedTier, RunWork } from "../estimate/work.ts";
 import { freeBytes } from "../ground/disk.ts";
-import { machineMemory, memoryLimit } from "../ground/memory.ts";
-import type { Report } from "../ground/report.ts";
-import type { Inputs } from "../inputs/inputs.ts";
-import type { Kernel } from "../kernel/kernel-types.ts";
+import { machineMemory, usualMemory } from "../ground/memory.ts";
 import { mostGateRows } from "../quantize/base-routers.ts";
 import { probeRowsOf } from "../sensitivity/probe-rows.ts";
 import { isRounded } from "./folders.ts";
 import type { TierRun } from "./recipes.ts";
 import type { Calibration } from "./rows.ts";
 import { probeSizeOf } from "./sensitivity.ts";
-import type { Sources } from "./sources.ts";
+import type { Outside, Sources } from "./sources.ts";
 
 /** What a run needs of the machine, found before any work. */
 export interface RunPlan {
@@ -31,31 +28,25 @@ export interface RunPlanRequest {
   readonly runs: readonly TierRun[];
   readonly rows: Calibration;
   readonly sources: Sources;
-  readonly inputs: Pick<Inputs, "policy" | "propagation" | "memoryLimit">;
-  readonly kernel: Kernel;
-  readonly report: Report;
+  readonly memoryLimit: RunPlace["memoryLimit"];
 }
 
 /**
  * Tells what the run will read and write, the memory, the disk and the time that it needs. Throws
  * MEMORY or DISK if it cannot fit; the message names what would.
  */
-export async function planRun(request: RunPlanRequest): Promise<RunPlan> {
-  const folder = dirname(request.runs[0]!.place);
-  return planWork(workOf(request), folder, request);
+export async function planRun(request: RunPlanRequest, outside: Outside): Promise<RunPlan> {
+  const { runs, memoryLimit } = request;
+  const work = workOf(request, outside.kernel.workers);
+  return planWork(work, { folder: dirname(runs[0]!.place), memoryLimit }, outside);
 }
 
 /** The same for a measurement alone. Nothing is planned without rows: the measurement refuses. */
-export async function planMeasuring({
-  inputs,
-  rows,
-  sources,
-  ...dependencies
-}: Pick<RunPlanRequest, "base" | "sources" | "kernel" | "report"> & {
-  readonly rows: Calibration;
-  readonly inputs: Pick<Inputs, "memoryLimit" | "workDir">;
-}): Promise<void> {
-  const { base, kernel } = dependencies;
+export async function planMeasuring(
+  { base, rows, sources }: Pick<RunPlanRequest, "base" | "rows" | "sources">,
+  place: RunPlace,
+  outside: Outside,
+): Promise<void> {
   if (rows.tuning === null) return;
   const shape = shapeOf(base);
   const work: RunWork = {
@@ -65,22 +56,20 @@ export async function planMeasuring({
     tuning: null,
     evaluation: null,
     makes: false,
-    workers: kernel.workers,
+    workers: outside.kernel.workers,
   };
-  await planWork(work, inputs.workDir, { inputs, ...dependencies });
+  await planWork(work, place, outside);
 }
 
-/** The same for an evaluation of finished tiers. Its files are made below `folder`. */
+/** The same for an evaluation of a finished tier. Its files are made below `folder`. */
 export async function planEvaluation(
   {
     base,
     tier,
     tokens,
   }: { readonly base: Base; readonly tier: PlannedTier; readonly tokens: number },
-  folder: string,
-  outside: Pick<RunPlanRequest, "kernel" | "report"> & {
-    readonly inputs: Pick<Inputs, "memoryLimit">;
-  },
+  place: RunPlace,
+  outside: Outside,
 ): Promise<RunPlan> {
   const work: RunWork = {
     shape: shapeOf(base),
@@ -91,24 +80,25 @@ export async function planEvaluation(
     makes: false,
     workers: outside.kernel.workers,
   };
-  return planWork(work, folder, outside);
+  return planWork(work, place, outside);
+}
+
+/** Where files go, and the input memory-limit. */
+interface RunPlace {
+  readonly folder: string;
+  /** In bytes; null: not given. */
+  readonly memoryLimit: number | null;
 }
 
 async function planWork(
   work: RunWork,
-  folder: string,
-  {
-    inputs,
-    kernel,
-    report,
-  }: Pick<RunPlanRequest, "kernel" | "report"> & {
-    readonly inputs: Pick<Inputs, "memoryLimit">;
-  },
+  { folder, memoryLimit: given }: RunPlace,
+  { kernel, report }: Outside,
 ): Promise<RunPlan> {
   const estimate = estimateRun(work);
   const fit = fitRun(estimate, work.plans, {
-    given: inputs.memoryLimit,
-    usual: memoryLimit(null),
+    given,
+    usual: usualMemory(),
     memory: machineMemory(),
     ...{ folder, free: await freeBytes(folder) },
   });
@@ -122,11 +112,11 @@ async function planWork(
   });
 }
 
-function workOf({ base, runs, rows, sources, inputs, kernel }: RunPlanRequest): RunWork {
+function workOf({ base, runs, rows, sources }: RunPlanRequest, workers: number): RunWork {
   const shape = shapeOf(base);
   const { tuning, evaluation } = rows;
-  const { repair } = runs[0]!.recipe.options; // the same for all tiers of a run
-  const measures = inputs.policy === "measured" && sources.given === null && tuning !== null;
+  const { repair, propagation } = runs[0]!.recipe.options; // the same for all tiers of a run
+  const measures = sources.measures && tuning !== null;
   return {
     shape,
     plans: runs.map(({ recipe }) => recipe.plan),
@@ -137,14 +127,14 @@ function workOf({ base, runs, rows, sources, inputs, kernel }: RunPlanRequest): 
         repair?.includes("router") === true && shape.experts !== null
           ? tuning.rows.length * Math.min(mostGateRows, tuning.rows.samples)
           : 0,
-      sequential: inputs.propagation === "sequential",
+      sequential: propagation === "sequential",
     },
     evaluation: evaluation && {
       tokens: evaluation.rows.tokens,
       rounded: runs.filter((run) => isRounded(base, runs, run)).length,
     },
     makes: true,
-    workers: kernel.workers,
+    workers,
   };
 }
 

@@ -10,11 +10,10 @@ import { openRepository } from "./recipes.ts";
 import type { Calibration } from "./rows.ts";
 import { type GivenSensitivity, measureBase, proxyName, readGiven } from "./sensitivity.ts";
 
-/**
- * The sources of a measured plan besides the base. Both null: the plan follows fixed rules, or the
- * run measures the base.
- */
+/** The sources of a plan besides the base. */
 export interface Sources {
+  /** Whether the run measures. If it does not and none is given, the plan follows fixed rules. */
+  readonly measures: boolean;
   /** A sensitivity that the inputs name. */
   readonly given: GivenSensitivity | null;
   /** A quantized repository to measure instead of the base. */
@@ -25,12 +24,13 @@ export type SourceInputs = Pick<Inputs, "policy" | "sensitivity" | "proxy">;
 
 export async function openSources(
   base: Base,
-  inputs: SourceInputs,
+  { policy, sensitivity, proxy }: SourceInputs,
   { kernel, connect }: { readonly kernel: Kernel; readonly connect: () => Hub },
 ): Promise<Sources> {
-  if (inputs.policy === "oq") return { given: null, proxy: null };
-  const given = await readGiven(inputs.sensitivity, base, kernel);
-  return { given, proxy: inputs.proxy && (await openRepository(inputs.proxy, connect)) };
+  if (policy === "oq") return { measures: false, given: null, proxy: null };
+  const given = await readGiven(sensitivity, base, kernel);
+  const measured = proxy && (await openRepository(proxy, connect));
+  return { measures: given === null, given, proxy: measured };
 }
 
 /** The sources as a recipe names them. */
@@ -40,30 +40,34 @@ export function sourceNames({ given, proxy }: Sources) {
 
 export interface SensitivityRequest {
   readonly base: Base;
-  readonly inputs: Pick<Inputs, "policy" | "domainWeights" | "workDir">;
+  readonly domainWeights: Inputs["domainWeights"];
+  readonly workDir: string;
   /** null: no rows were drawn, because a sensitivity is given. */
   readonly rows: Calibration | null;
   readonly sources: Sources;
+}
+
+/** What a step uses beside its values. */
+export interface Outside {
   readonly kernel: Kernel;
   readonly report: Report;
 }
 
 /** The sensitivity to plan by: given or measured; null: the plan follows fixed rules. */
-export async function obtainSensitivity(request: SensitivityRequest): Promise<Sensitivity | null> {
-  const { inputs, sources } = request;
-  if (inputs.policy === "oq") return null;
-  return sources.given === null ? measureNow(request) : sources.given.sensitivity;
+export async function obtainSensitivity(
+  request: SensitivityRequest,
+  outside: Outside,
+): Promise<Sensitivity | null> {
+  const { measures, given } = request.sources;
+  return measures ? measureNow(request, outside) : (given?.sensitivity ?? null);
 }
 
 /** Measures the base, or its proxy, on the calibration rows. Throws BAD_INPUT without rows. */
-export async function measureNow({
-  base,
-  inputs: { domainWeights, workDir },
-  rows: calibration,
-  sources: { proxy },
-  ...dependencies
-}: SensitivityRequest): Promise<Sensitivity> {
-  const rows = calibration?.tuning?.rows;
+export async function measureNow(
+  { base, domainWeights, workDir, rows: drawn, sources: { proxy } }: SensitivityRequest,
+  { kernel, report }: Outside,
+): Promise<Sensitivity> {
+  const rows = drawn?.tuning?.rows;
   if (rows === undefined) {
     throw new OqeError(
       "BAD_INPUT",
@@ -71,7 +75,6 @@ export async function measureNow({
       "Leave method out.",
     );
   }
-  return dependencies.report.stage("Measure", () =>
-    measureBase({ base, rows, proxy, domainWeights, workDir }, dependencies),
-  );
+  const request = { base, rows, proxy, domainWeights, workDir };
+  return report.stage("Measure", () => measureBase(request, { kernel, report }));
 }

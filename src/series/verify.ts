@@ -110,8 +110,9 @@ async function evaluateTarget(request: EvaluationRequest): Promise<Verified> {
       bytes: [...target.files.values()].reduce((sum, size) => sum + size, 0),
     };
     const asked = { base, tier: planned, tokens: rows.rows.tokens };
-    const plan = await planEvaluation(asked, inputs.workDir, { inputs, kernel, report });
-    const states = { folder: inputs.workDir, memory: plan.memoryForStates, report };
+    const { workDir: folder, memoryLimit } = inputs;
+    const plan = await planEvaluation(asked, { folder, memoryLimit }, { kernel, report });
+    const states = { folder, memory: plan.memoryForStates, report };
     const [evaluation] = await report.stage("Evaluate", () =>
       withStates(states, (keep) =>
         evaluateTiers({ base, rows, tiers: [tier], kernel, report, keep }),

@@ -2,7 +2,7 @@ import { readFile, rename, rm, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, test } from "vitest";
 import { byArchitecture, editConfig, editSafetensors, embedded } from "../support/models.ts";
-import { type Refusal, refusalScene, spoiled } from "../support/refusal.ts";
+import { fewTuned, type Refusal, refusalScene, spoiled } from "../support/refusal.ts";
 
 const scene = refusalScene();
 const config = (edit: (config: Record<string, unknown>) => void, from = embedded) =>
@@ -166,6 +166,7 @@ const cases: Refusal[] = [
         data.writeUInt16LE(0x7fc0, h["lm_head.weight"]!.data_offsets[0] + 64),
       ),
     ),
+    args: fewTuned,
     code: "BAD_CHECKPOINT",
     says: /"lm_head\.weight".*NaN/,
   },

@@ -68,10 +68,10 @@ describe("weights that are not finite are refused with their place", () => {
     ["an unquantized scalar per head", hybrid, `${layer}.0.mixer.A_log`, 7, "NaN", "[7]"],
   ] as const;
   const both = places.flatMap((place) =>
-    (["tuned", "rounded"] as const).map((method) => [method, ...place] as const),
+    (["tuned", "rounded"] as const).map((method) => [method, place[0], place] as const),
   );
 
-  test.each(both)("%s: %s", (method, _, from, tensor, element, value, place) => {
+  test.each(both)("%s: %s", (method, _, [, from, tensor, element, value, place]) => {
     const says = new RegExp(
       `tensor "${tensor}" holds 1 NaN or infinite values, the first at ${place}`.replace(
         /[[\].]/g,

@@ -35,21 +35,30 @@ export async function runCli(
 ): Promise<CliResult> {
   if (isBusy) return runCliAlone(args, environment);
   isBusy = true;
-  standing ??= fork(standingCli, [cli], { execArgv: ["--no-warnings"], env: ownVariables() });
   try {
-    return await orderFrom(standing, {
-      args,
-      environment: { ...ownVariables(), ...environment },
-    });
+    return await runCliOn(process.execPath, args, environment);
   } finally {
     isBusy = false;
   }
 }
 
-function orderFrom(child: ChildProcess, order: Order): Promise<Ended> {
+/** Runs the CLI on the given Node. Runs on one Node share one process, and must not overlap. */
+export function runCliOn(
+  node: string,
+  args: readonly string[],
+  environment: Record<string, string> = {},
+): Promise<CliResult> {
+  const how = { execPath: node, execArgv: ["--no-warnings"], env: ownVariables() };
+  const child = standing.get(node) ?? fork(standingCli, [cli], how);
+  standing.set(node, child);
+  return orderFrom(node, { args, environment: { ...ownVariables(), ...environment } });
+}
+
+function orderFrom(node: string, order: Order): Promise<Ended> {
+  const child = standing.get(node)!;
   return new Promise((done, reject) => {
     const ended = (code: number | null) => {
-      standing = undefined;
+      standing.delete(node);
       reject(new Error(`oqe ${order.args.join(" ")} ended its process with exit code ${code}`));
     };
     child.once("exit", ended);
@@ -74,10 +83,10 @@ const ownVariables = () => ({
   NODE_COMPILE_CACHE: inject("compiled"),
 });
 const standingCli = fileURLToPath(new URL("./standing-cli.ts", import.meta.url));
-let standing: ChildProcess | undefined;
+const standing = new Map<string, ChildProcess>();
 let isBusy = false;
 afterAll(async () => {
-  if (standing?.kill()) await once(standing, "close");
+  for (const child of standing.values()) if (child.kill()) await once(child, "close");
 });
 
 export function runScript(

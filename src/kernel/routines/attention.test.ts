@@ -46,7 +46,7 @@ async function attend(heads: Heads, inputs: Inputs, length: number): Promise<Flo
 }
 
 /** One head of one row in float64: normed, then rotated by the angles of its position. */
-function headOf(x: Matrix, row: number, head: number, position: number, heads: Heads) {
+function headOf(x: Matrix, [row, head]: [number, number], position: number, heads: Heads) {
   const { size, norms, rotary } = heads;
   const start = row * x.columns + head * size;
   const values = Float64Array.from(x.data.subarray(start, start + size));
@@ -74,8 +74,8 @@ function attendPlainly(heads: Heads, { q, k, v }: Inputs, length: number): numbe
   const { queries, keys, size, valueSize, window, softcap, sinks } = heads;
   const scale = heads.scale ?? 1 / Math.sqrt(size);
   const score = (row: number, other: number, head: number) => {
-    const query = headOf(q, row, head, row % length, heads);
-    const key = headOf(k, other, Math.floor((head * keys) / queries), other % length, heads);
+    const query = headOf(q, [row, head], row % length, heads);
+    const key = headOf(k, [other, Math.floor((head * keys) / queries)], other % length, heads);
     const product = scale * query.reduce((sum, value, c) => sum + value * key[c]!, 0);
     return softcap === null ? product : softcap * Math.tanh(product / softcap);
   };
