@@ -121,7 +121,7 @@ export const evaluationInputs = [
     default: "",
     only: "evaluated",
     ...optionalCount("<rows>", 1, 4096),
-    doc: "Evaluation rows, 1 to 4096. Empty means 128, or 64 above 4 B parameters",
+    doc: "Evaluation rows, 1 to 4096. Empty means 64",
     verifyDoc: "Evaluation rows, 1 to 4096. Empty means the number on the receipt",
   },
   {
