@@ -66,9 +66,9 @@ export function probesOf({
       0,
     );
     // The base, all tensors together, and what starts here.
-    const rows = exemplary.has(layer) ? 1 : aloneShare;
-    const entry = { before, copies: before + 1 + together + parts.length + alone * rows };
-    before += (probed.has(layer) ? parts.length : 0) + (exemplary.has(layer) ? alone : 0);
+    const entry = { before, copies: before + 1 + together + parts.length + alone * aloneShare };
+    before +=
+      (probed.has(layer) ? parts.length : 0) + (exemplary.has(layer) ? alone * aloneShare : 0);
     return entry;
   });
 }

@@ -92,7 +92,7 @@ export interface HeadRows {
 
 /** Elements of a part of the head, and its tokens, at most. */
 export const mostOfHead = 2 ** 21;
-const mostTokens = 2 ** 13;
+const mostTokens = 2 ** 12;
 
 /** The parts in which a head is read: `[start, end)` of the vocabulary. */
 export function partsOfHead({ vocabulary, hidden }: Head): [start: number, end: number][] {

@@ -12,11 +12,11 @@ import { type BlockPass, passBlock } from "./block-pass.ts";
 import type { Outcome } from "./costs.ts";
 import { type ExpertScale, expertDamage } from "./damage.ts";
 import { type Boundary, boundaryOf, firstOf, growthOf } from "./margins.ts";
-import type { ReadProbed } from "./measure-matrix.ts";
 import { rowPowers, squaredDistances, sum } from "./powers.ts";
 import { type PartError, withUnprobed } from "./probe-gains.ts";
 import type { ProbeRows } from "./probe-rows.ts";
 import { exemplaryLayers, type PartErrors, probedLayers, sharesOf } from "./probe-shares.ts";
+import { type ProbedTensor, replaceOuter } from "./probed-outer.ts";
 import {
   type AdvanceOptions,
   advance,
@@ -26,23 +26,13 @@ import {
   type ProbeResult,
 } from "./probes.ts";
 
-/** A matrix outside the blocks (embeddings or head) at the probe's width. */
-export interface ProbedTensor {
-  readonly module: string;
-  readonly role: string;
-  readonly read: ReadProbed;
-}
-
 /**
  * Tokens of probes that pass a block without experts together: more would take more memory and no
  * less time.
  */
 export const tokensTogether = 8192;
 
-/**
- * Share of the probe rows that show the errors of single tensors where these have no probes of
- * their own. Only the ratios within a part count there.
- */
+/** Share of the probe rows on which tensors are changed alone: only ratios within a part count. */
 export const aloneShare = 1 / 3;
 
 /** Results of one block. */
@@ -63,11 +53,10 @@ export class ProbeWalk {
   readonly rows: ProbeRows;
   /** The base's hidden states before the next block. */
   #x: Matrix | null = null;
-  /**
-   * One for each part of the `probed` blocks, one for the embeddings, and one for each tensor of
-   * the `exemplary` blocks.
-   */
+  /** One for each part of the `probed` blocks, and one for the embeddings. */
   readonly #probes: Probe[] = [];
+  /** One for each tensor of the `exemplary` blocks, on the first rows. */
+  readonly #alone: Probe[] = [];
   readonly #probed: ReadonlySet<number>;
   readonly #exemplary: ReadonlySet<number>;
   /** All tensors at the probe's width: with forced routes and, if there are routers, free ones. */
@@ -120,6 +109,8 @@ export class ProbeWalk {
     const results: BlockResults = { base: new Pending(), started: new Map(), alone: new Map() };
     const routed = new Pending<Boundary>();
     const options = { length: this.rows.length, boundary: () => routed.promise };
+    const tokens = this.#tokensAlone;
+    const alone = { ...options, boundary: async () => firstOf(await routed.promise, tokens) };
     const among = (tensors: readonly PlannedTensor[]) => {
       const roles = new Set(tensors.map(({ role }) => role.role));
       return (model: Model) => codes.replaceIn(model, place, (role) => roles.has(role));
@@ -128,8 +119,11 @@ export class ProbeWalk {
     const free = this.#together.slice(1);
     const passes: readonly ((model: Model) => Promise<unknown>)[] = [
       (model) => this.#passBase(model, place, { routed, base: results.base }),
-      ...this.#groups(place).map((probes) => (model: Model) => {
+      ...groupsOf(this.#probes, this.rows.ids.length, place).map((probes) => (model: Model) => {
         return advance(model, place, probes, options);
+      }),
+      ...groupsOf(this.#alone, tokens, place).map((probes) => (model: Model) => {
+        return advance(model, place, probes, alone);
       }),
       (model) => advance(changeAll(model), place, this.#together, { ...options, free }),
       ...parts.map((part) => (model: Model) => {
@@ -139,11 +133,9 @@ export class ProbeWalk {
       ...parts
         .flatMap(({ tensors }) => (tensors.length === 1 ? [] : tensors))
         .map((tensor) => async (model: Model) => {
-          const tokens = this.#tokensAlone(place.layer);
           const x = rowsOf(this.#x!, 0, tokens);
           const probe = { name: modulePath(tensor), x, flipPower: 0 };
-          const boundary = async () => firstOf(await routed.promise, tokens);
-          await advance(among([tensor])(model), place, [probe], { ...options, boundary });
+          await advance(among([tensor])(model), place, [probe], alone);
           results.alone.set(tensor, probe);
         }),
     ];
@@ -154,19 +146,9 @@ export class ProbeWalk {
     return { riders, finish: (scale) => this.#finishBlock(place, parts, results, scale) };
   }
 
-  /** The probes of earlier blocks, as they pass a block: a stack of experts is read once for all. */
-  #groups({ kind }: BlockPlace): readonly (readonly Probe[])[] {
-    const most = Math.max(1, Math.floor(tokensTogether / this.rows.ids.length));
-    const size = kind.mlp === "moe" ? Math.max(1, this.#probes.length) : most;
-    return Array.from({ length: Math.ceil(this.#probes.length / size) }, (_, i) =>
-      this.#probes.slice(i * size, (i + 1) * size),
-    );
-  }
-
-  /** Tokens that show the errors of a block's single tensors: of the first rows, or of all. */
-  #tokensAlone(layer: number): number {
-    const { ids, length, samples } = this.rows;
-    return this.#exemplary.has(layer) ? ids.length : length * Math.ceil(samples * aloneShare);
+  /** Tokens of the rows on which tensors are changed alone. */
+  get #tokensAlone(): number {
+    return this.rows.length * Math.ceil(this.rows.samples * aloneShare);
   }
 
   async #passBase(
@@ -209,7 +191,7 @@ export class ProbeWalk {
     const { ops } = this.#model;
     const { layer } = place;
     const { after, routing, outputs: plain } = await base.promise;
-    const tokens = this.#tokensAlone(layer);
+    const tokens = this.#tokensAlone;
     const first = rowsOf(after, 0, tokens);
     const [whole, power] = [sum(await rowPowers(ops, after)), sum(await rowPowers(ops, first))];
     const before = this.#x!;
@@ -233,7 +215,7 @@ export class ProbeWalk {
       const request = { ops, layer, routing, ...states, domainOf, domains: domains.length, scale };
       this.#experts.push(await expertDamage(request));
     }
-    if (this.#exemplary.has(layer)) this.#probes.push(...alone.values());
+    if (this.#exemplary.has(layer)) this.#alone.push(...alone.values());
     this.#x = after;
   }
 
@@ -241,8 +223,10 @@ export class ProbeWalk {
   async leaveBlocks(): Promise<void> {
     const { ops } = this.#model;
     const { judged } = this.rows;
+    const first = judged.subarray(0, judged.filter((token) => token < this.#tokensAlone).length);
     for (const probe of [...this.#probes, ...this.#together])
       probe.x = await ops.gather(probe.x, judged);
+    for (const probe of this.#alone) probe.x = await ops.gather(probe.x, first);
     this.#x = await ops.gather(this.#x!, judged);
   }
 
@@ -259,29 +243,47 @@ export class ProbeWalk {
     // A tied table is probed in both uses when the walk is over (tied-probes.ts).
     const isOwn = head !== null && this.#probes.every(({ name }) => name !== head.module);
     if (isOwn) judged.push({ ...own, head: together });
-    const found = await divergences(own, judged, this.rows.length);
-    const probes = new Map<string, ProbeResult>(
-      this.#probes.map(({ name, flipPower }, i) => [name, { divergence: found[i]!, flipPower }]),
-    );
+    const { length } = this.rows;
+    const found = await divergences(own, judged, length);
+    const probes = resultsOf(this.#probes, found);
     if (isOwn) probes.set(head.module, { divergence: found.at(-1)!, flipPower: 0 });
     const [forced, free = forced] = found.slice(
       this.#probes.length,
       this.#probes.length + this.#together.length,
     ) as [Float64Array, Float64Array?];
     const all = withUnprobed(probes, this.#joint);
-    const [blockErrors, shares] = [this.#blockErrors, sharesOf(this.#errors, all)];
     const growth = growthOf(this.#together[0]!.flips!);
-    return { blockErrors, shares, probes: all, forced, free, growth, experts: this.#experts };
+    const shares = sharesOf(this.#errors, new Map([...all, ...(await this.#judgeAlone(own))]));
+    const [blockErrors, experts] = [this.#blockErrors, this.#experts];
+    return { blockErrors, shares, probes: all, forced, free, growth, experts };
+  }
+
+  /** Results of the probes of single tensors. `own`: the base's compared positions. */
+  async #judgeAlone(own: Judged): Promise<ReadonlyMap<string, ProbeResult>> {
+    const judged = this.#alone.map(({ x }) => ({ ...own, x }));
+    const first = { ...own, x: rowsOf(own.x, 0, judged[0]?.x.rows ?? 0) };
+    return resultsOf(this.#alone, await divergences(first, judged, this.rows.length));
   }
 }
 
-/** The model with a matrix outside the blocks at the probe's width. */
-function replaceOuter(model: Model, tensor: ProbedTensor | null): Model {
-  if (tensor === null) return model;
-  const { weights } = model;
-  const matrix: typeof weights.matrix = (layer, role, expert, range) =>
-    layer === null && role === tensor.role
-      ? tensor.read(range)
-      : weights.matrix(layer, role, expert, range);
-  return { ...model, weights: { ...weights, matrix } };
+/** Probes as they pass a block: a stack of experts is read once for all. */
+function groupsOf(
+  probes: readonly Probe[],
+  tokens: number,
+  { kind }: BlockPlace,
+): readonly (readonly Probe[])[] {
+  const most = kind.mlp === "moe" ? probes.length : Math.floor(tokensTogether / tokens);
+  const size = Math.max(1, most);
+  return Array.from({ length: Math.ceil(probes.length / size) }, (_, i) =>
+    probes.slice(i * size, (i + 1) * size),
+  );
+}
+
+function resultsOf(
+  probes: readonly Probe[],
+  found: readonly Float64Array[],
+): Map<string, ProbeResult> {
+  return new Map(
+    probes.map(({ name, flipPower }, i) => [name, { divergence: found[i]!, flipPower }]),
+  );
 }

@@ -20,7 +20,8 @@ import {
   readerOf,
 } from "./measure-matrix.ts";
 import type { ProbeRows } from "./probe-rows.ts";
-import { type ProbedTensor, ProbeWalk } from "./probe-walk.ts";
+import { ProbeWalk } from "./probe-walk.ts";
+import type { ProbedTensor } from "./probed-outer.ts";
 import { isExpertMeasured, sampleOf } from "./sampling.ts";
 import type { MeasureRequest } from "./sensitivity-request.ts";
 import { type Lookups, measureTied, tuneLookups } from "./tied-table.ts";
