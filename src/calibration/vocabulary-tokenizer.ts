@@ -80,7 +80,7 @@ async function readMerges(base: Repository): Promise<readonly (readonly string[]
   });
 }
 
-interface Sources {
+interface TokenSources {
   readonly settings: Record<string, unknown>;
   readonly vocab: Record<string, unknown>;
   readonly defaults: Readonly<Record<string, string>>;
@@ -89,7 +89,7 @@ interface Sources {
 /** In the order of their ids: those with an id first, then the special tokens without one. */
 async function addedTokens(
   base: Repository,
-  { settings, vocab, defaults }: Sources,
+  { settings, vocab, defaults }: TokenSources,
 ): Promise<readonly Definition[]> {
   const found = new Map<string, Record<string, unknown>>();
   for (const [id, token] of Object.entries(asObject(settings.added_tokens_decoder) ?? {})) {

@@ -8,13 +8,13 @@ import { readMain } from "./inspect.ts";
 import { checkRepositoryId, printable } from "./names.ts";
 import { retry, Transient } from "./retry.ts";
 import { seal } from "./seal.ts";
-import { askForLarge, stage, type Target } from "./stage.ts";
+import { askForLarge, stage, type UploadTarget } from "./stage.ts";
 import { credentials, type Transport } from "./transport.ts";
 
 /** One push: the folder and its target. */
 interface Publication {
   readonly transport: Transport;
-  readonly target: Target;
+  readonly target: UploadTarget;
   readonly request: PushRequest;
   readonly files: readonly LocalFile[];
 }
@@ -26,7 +26,7 @@ interface Publication {
  * already.
  */
 export async function push(transport: Transport, request: PushRequest): Promise<PushResult> {
-  const target: Target = { id: checkRepositoryId(request.repository), right: "write" };
+  const target: UploadTarget = { id: checkRepositoryId(request.repository), right: "write" };
   const { report } = transport.patience;
   const url = `${transport.endpoint}/${target.id}`;
   const files = await readFolder(request.folder, (done, total) =>
@@ -142,7 +142,11 @@ async function findLanded(
 }
 
 /** True if this call made the repository; false if it exists (a race, or a lost answer). */
-async function create(transport: Transport, target: Target, isPrivate: boolean): Promise<boolean> {
+async function create(
+  transport: Transport,
+  target: UploadTarget,
+  isPrivate: boolean,
+): Promise<boolean> {
   try {
     await createRepo({
       repo: { type: "model", name: target.id },
@@ -160,7 +164,7 @@ async function create(transport: Transport, target: Target, isPrivate: boolean):
 }
 
 /** Main of a repository that was just made. The Hub may show it only a moment later. */
-function readNewMain(transport: Transport, target: Target): Promise<Main> {
+function readNewMain(transport: Transport, target: UploadTarget): Promise<Main> {
   return retry(transport.patience, `Reading ${target.id}@main`, async () => {
     const main = await readMain(transport, target.id, "write");
     if (main === null)
@@ -169,7 +173,7 @@ function readNewMain(transport: Transport, target: Target): Promise<Main> {
   });
 }
 
-function checkStill(target: Target, request: PushRequest, now: Main | null): void {
+function checkStill(target: UploadTarget, request: PushRequest, now: Main | null): void {
   if (now !== null && now.head === request.state.head) return;
   const change = now === null ? "gone" : `at ${now.head}`;
   throw new OqeError(

@@ -2,7 +2,7 @@ import { readFile } from "node:fs/promises";
 import { answers, readAnswer } from "./answers.ts";
 import { strictFetch } from "./failure.ts";
 import type { LocalFile } from "./folder.ts";
-import type { Target } from "./stage.ts";
+import type { UploadTarget } from "./stage.ts";
 import { authorization, type Transport } from "./transport.ts";
 
 /** The changes of one commit. */
@@ -23,7 +23,11 @@ export interface Change {
  * deletions. It may be repeated: after a lost answer main has moved, and a second commit is
  * refused.
  */
-export async function seal(transport: Transport, target: Target, change: Change): Promise<string> {
+export async function seal(
+  transport: Transport,
+  target: UploadTarget,
+  change: Change,
+): Promise<string> {
   const inline = change.inline.map(async ({ path, url }) => ({
     key: "file",
     value: { path, content: (await readFile(url)).toString("base64"), encoding: "base64" },

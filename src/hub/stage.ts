@@ -22,12 +22,12 @@ const filesPerQuestion = 100;
  */
 const uploadRounds = 2;
 
-export type Target = Subject & { readonly id: string };
+export type UploadTarget = Subject & { readonly id: string };
 
 /** The paths that the Hub wants in its large-file storage. The others are sent in the commit. */
 export async function askForLarge(
   transport: Transport,
-  target: Target,
+  target: UploadTarget,
   files: readonly LocalFile[],
 ): Promise<Set<string>> {
   const large = new Set<string>();
@@ -74,7 +74,7 @@ export async function askForLarge(
  */
 export async function stage(
   transport: Transport,
-  target: Target,
+  target: UploadTarget,
   files: readonly LocalFile[],
   onBytes: (done: number, total: number) => void,
 ): Promise<void> {
@@ -110,7 +110,7 @@ export async function stage(
  */
 async function upload(
   transport: Transport,
-  target: Target,
+  target: UploadTarget,
   files: readonly LocalFile[],
   onShare: (path: string, share: number) => void,
 ): Promise<void> {

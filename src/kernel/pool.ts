@@ -13,13 +13,19 @@ import { failOf } from "./routine.ts";
 import type { CastJob } from "./routines/cast.ts";
 import type { PackedRows } from "./routines/dequantize.ts";
 import type { QuantizeRows } from "./routines/quantize.ts";
-import { type AnswerOf, type JobOf, type RoutineName, routineOf, type Task } from "./routines.ts";
+import {
+  type AnswerOf,
+  type JobOf,
+  type KernelCall,
+  type RoutineName,
+  routineOf,
+} from "./routines.ts";
 
 /** Beyond this, memory bandwidth limits the speed. */
 const mostWorkers = 64;
 
 /**
- * Opens the kernel. Each worker starts with its first task.
+ * Opens the kernel. Each worker starts with its first job.
  * Throws KERNEL if the .wasm is missing or this Node cannot run it.
  */
 export async function openKernel(options: { workers?: number } = {}): Promise<Kernel> {
@@ -64,16 +70,16 @@ async function compile(bytes: Uint8Array<ArrayBuffer>): Promise<WebAssembly.Modu
   }
 }
 
-/** A task that waits for a worker or for its answer. */
+/** A job that waits for a worker or for its answer. */
 interface Ticket {
-  readonly task: Task<RoutineName>;
+  readonly call: KernelCall<RoutineName>;
   /** Names the job in errors. */
   readonly name: string;
   resolve(answer: unknown): void;
   reject(error: OqeError): void;
 }
 
-/** Holds one worker. Empty until the first task and after a trap. */
+/** Holds one worker. Empty until the first job and after a trap. */
 interface Seat {
   worker?: Worker | undefined;
   ticket?: Ticket | undefined;
@@ -117,7 +123,7 @@ class Pool implements Kernel {
     // The worker's answer is the return value of the routine's `run`.
     return new Promise<AnswerOf<N>>((resolve, reject) => {
       const settle = (answer: unknown) => resolve(answer as AnswerOf<N>);
-      this.#queue.push({ task: { name, job }, name: description, resolve: settle, reject });
+      this.#queue.push({ call: { name, job }, name: description, resolve: settle, reject });
       this.#dispatch();
     });
   }
@@ -141,7 +147,7 @@ class Pool implements Kernel {
       seat.worker ??= this.#start(seat); // may throw, so before a ticket is taken
       seat.ticket = this.#queue.shift()!;
       seat.worker.ref();
-      seat.worker.postMessage(seat.ticket.task);
+      seat.worker.postMessage(seat.ticket.call);
     }
   }
 

@@ -70,7 +70,7 @@ export type JobOf<N extends RoutineName> = Parameters<Routines[N]["run"]>[0];
 export type AnswerOf<N extends RoutineName> = ReturnType<Routines[N]["run"]>;
 
 /** A job as it travels to a worker. */
-export interface Task<N extends RoutineName> {
+export interface KernelCall<N extends RoutineName> {
   readonly name: N;
   readonly job: JobOf<N>;
 }

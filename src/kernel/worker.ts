@@ -1,19 +1,19 @@
 import { parentPort, workerData } from "node:worker_threads";
 import { instantiate } from "./arena.ts";
 import { bytesIn, collectJob } from "./collect.ts";
-import { type AnswerOf, type RoutineName, routineOf, type Task } from "./routines.ts";
+import { type AnswerOf, type KernelCall, type RoutineName, routineOf } from "./routines.ts";
 
 /**
- * Runs one task at a time on a private instance. A trap ends the thread; the pool starts another.
+ * Runs one call at a time on a private instance. A trap ends the thread; the pool starts another.
  */
-function run<N extends RoutineName>({ name, job }: Task<N>): AnswerOf<N> {
+function run<N extends RoutineName>({ name, job }: KernelCall<N>): AnswerOf<N> {
   return routineOf(name).run(job);
 }
 
 instantiate(workerData as WebAssembly.Module);
-parentPort!.on("message", (task: Task<RoutineName>) => {
-  parentPort!.postMessage(run(task));
-  const bytes = bytesIn(task.job);
-  // Wait until nothing refers to the task any more.
+parentPort!.on("message", (call: KernelCall<RoutineName>) => {
+  parentPort!.postMessage(run(call));
+  const bytes = bytesIn(call.job);
+  // Wait until nothing refers to the call any more.
   setImmediate(() => collectJob(bytes));
 });

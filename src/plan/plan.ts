@@ -39,8 +39,8 @@ export interface PlanInput {
   readonly scores?: readonly number[];
 }
 
-/** A tier that is being planned. */
-interface Task {
+/** A tier to plan, and the sizes that its budget follows from. */
+interface TierBudget {
   readonly tier: Tier;
   /** Whether it is a tier of the series, not a target that a user gave. */
   readonly isOfSeries: boolean;
@@ -91,7 +91,7 @@ export function planTier(
  * A tier of the series takes no more bytes than its plan by rules does on the same model, so that
  * the two policies compare at equal size. The exception: the floors need more.
  */
-function planMeasured(task: Task, basis: PlanBasis): MeasuredChoice {
+function planMeasured(task: TierBudget, basis: PlanBasis): MeasuredChoice {
   const { tier, isOfSeries, sizes, input } = task;
   const context = { ...sizes, layers: layerKinds(input), ...basis };
   if (!isOfSeries) return planByCosts(tier, context);
@@ -133,7 +133,7 @@ function requireLeast(tier: Tier, sizes: Sizes): void {
     throw refuseBudget(tier, least, `${ruleBits[0]} bits throughout`, sizes);
 }
 
-function planRules({ tier, sizes, input }: Task): Width[] {
+function planRules({ tier, sizes, input }: TierBudget): Width[] {
   requireLeast(tier, sizes);
   return planByRules(tier, sizes.quantizable, {
     storage: input.storage,

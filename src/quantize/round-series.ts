@@ -13,8 +13,8 @@ import type { TierSink } from "../mlx/tier-sink.ts";
 import type { PlannedTensor } from "../models/architecture.ts";
 import type { TierPlan } from "../plan/plan-types.ts";
 
-/** Bytes of a row tile: enough to hide a job's overhead, few enough for a dozen in memory. */
-const tileBytes = 2 << 20;
+/** Bytes of some rows that are rounded at once: enough to hide a job's overhead, few enough for a dozen in memory. */
+const bytesAtOnce = 2 << 20;
 
 export interface QuantizeRequest {
   /** Tensors of the MLX repository in order. */
@@ -33,7 +33,7 @@ export interface QuantizeRequest {
 export type QuantizeOutcome = readonly { readonly relativeError: number }[];
 
 /** A range of rows of one member of a tensor. */
-interface Tile {
+interface RowRange {
   readonly tensor: PlannedTensor;
   readonly member: number;
   /** First row within the member. */
@@ -42,9 +42,9 @@ interface Tile {
 }
 
 /**
- * Rounds every tensor for every plan in one walk over the base. Each row tile is read once, is
- * quantized at each width that some plan wants, and is written to each tier. Memory holds a few
- * tiles. Errors are summed in tile order, so the result depends neither on the number of workers
+ * Rounds every tensor for every plan in one walk over the base. Each range of rows is read once, is
+ * quantized at each width that some plan wants, and is written to each tier. Memory holds a
+ * few ranges. Errors are summed in their order, so the result depends neither on the number of workers
  * nor on timing. Throws BAD_CHECKPOINT for weights that are not finite.
  */
 export async function quantizeSeries(request: QuantizeRequest): Promise<QuantizeOutcome> {
@@ -54,39 +54,39 @@ export async function quantizeSeries(request: QuantizeRequest): Promise<Quantize
     0,
   );
   let done = 0;
-  const tiles = [...cutTiles(request.tensors)];
+  const ranges = [...cutRows(request.tensors)];
   const limit = request.kernel.workers + 2;
   const buffers = new Leases();
-  const visit = async (tile: Tile) => {
-    const { tensor, member, row, rows } = tile;
-    const buffer = buffers.take(bytesOf(tile));
-    const range = { member, start: row, end: row + rows };
-    const values = await request.read(tensor, range, new Uint8Array(buffer));
-    const result = await quantizeTile(tile, values, request);
+  const visit = async (range: RowRange) => {
+    const { tensor, member, row, rows } = range;
+    const buffer = buffers.take(bytesOf(range));
+    const asked = { member, start: row, end: row + rows };
+    const values = await request.read(tensor, asked, new Uint8Array(buffer));
+    const result = await quantizeRange(range, values, request);
     buffers.give(buffer, limit); // not after a failure: a dying worker may still read from it
-    return { tile, result };
+    return { range, result };
   };
   const results = inOrder(
-    tiles.map((tile) => () => visit(tile)),
+    ranges.map((range) => () => visit(range)),
     limit,
   );
-  for await (const { tile, result } of results) {
-    done += bytesOf(tile);
+  for await (const { range, result } of results) {
+    done += bytesOf(range);
     request.report.tick(done, total, "bytes");
     if (result === null) continue;
     for (const [index, plan] of request.plans.entries()) {
-      const width = plan.modules[modulePath(tile.tensor)]!;
-      sums[index]!.error += tileOf(result, width).squaredError;
+      const width = plan.modules[modulePath(range.tensor)]!;
+      sums[index]!.error += widthOf(result, width).squaredError;
       sums[index]!.energy += result.energy;
     }
   }
   return sums.map(({ error, energy }) => ({ relativeError: energy === 0 ? 0 : error / energy }));
 }
 
-function* cutTiles(tensors: readonly PlannedTensor[]): Generator<Tile> {
+function* cutRows(tensors: readonly PlannedTensor[]): Generator<RowRange> {
   for (const tensor of tensors) {
     const all = memberRows(tensor);
-    const atOnce = rowsPerRead(tensor, tileBytes);
+    const atOnce = rowsPerRead(tensor, bytesAtOnce);
     for (const member of tensor.sources.keys()) {
       for (let row = 0; row < all; row += atOnce)
         yield { tensor, member, row, rows: Math.min(atOnce, all - row) };
@@ -94,25 +94,25 @@ function* cutTiles(tensors: readonly PlannedTensor[]): Generator<Tile> {
   }
 }
 
-function bytesOf({ tensor, rows }: Tile): number {
+function bytesOf({ tensor, rows }: RowRange): number {
   return rows * tensor.shape.at(-1)! * bytesPerElement[tensor.dtype]!;
 }
 
-/** First row of the tile in the MLX tensor, which stacks all members. */
-function stackedRow({ tensor, member, row }: Tile): number {
+/** First row of the range in the MLX tensor, which stacks all members. */
+function stackedRow({ tensor, member, row }: RowRange): number {
   return member * memberRows(tensor) + row;
 }
 
 /** Null: no plan quantizes the tensor. */
-async function quantizeTile(
-  tile: Tile,
+async function quantizeRange(
+  range: RowRange,
   values: Weight,
   request: QuantizeRequest,
 ): Promise<QuantizeResult | null> {
-  const path = modulePath(tile.tensor);
+  const path = modulePath(range.tensor);
   const planned = request.plans.map((plan) => plan.modules[path]);
   if (planned[0] === undefined) {
-    await castTile(tile, values, request);
+    await castRange(range, values, request);
     return null;
   }
   const { bytes: weights, dtype: from, rows, columns } = values;
@@ -125,11 +125,11 @@ async function quantizeTile(
     rounding: request.rounding,
     widths: distinct(planned as Width[]),
   });
-  refuseNonFinite(tile, values, result.nonFinite);
+  refuseNonFinite(range, values, result.nonFinite);
   await Promise.all(
     request.sinks.map(async (sink, index) => {
-      const { words, scales, biases } = tileOf(result, planned[index]!);
-      const rowOf = (part: Uint8Array) => stackedRow(tile) * (part.byteLength / rows);
+      const { words, scales, biases } = widthOf(result, planned[index]!);
+      const rowOf = (part: Uint8Array) => stackedRow(range) * (part.byteLength / rows);
       await sink.write(`${path}.weight`, rowOf(words), words);
       await sink.write(`${path}.scales`, rowOf(scales), scales);
       await sink.write(`${path}.biases`, rowOf(biases), biases);
@@ -140,19 +140,19 @@ async function quantizeTile(
 }
 
 /** Writes rows of an unquantized tensor. */
-async function castTile(tile: Tile, values: Weight, request: QuantizeRequest) {
+async function castRange(range: RowRange, values: Weight, request: QuantizeRequest) {
   const { bytes: weights, dtype: from } = values;
-  const to = unquantizedDtype(tile.tensor, request.storage);
+  const to = unquantizedDtype(range.tensor, request.storage);
   const { bytes, nonFinite } = await request.kernel.cast({ weights, from, to });
-  refuseNonFinite(tile, values, nonFinite);
-  const offset = stackedRow(tile) * (bytes.byteLength / tile.rows);
-  await Promise.all(request.sinks.map((sink) => sink.write(tile.tensor.name, offset, bytes)));
+  refuseNonFinite(range, values, nonFinite);
+  const offset = stackedRow(range) * (bytes.byteLength / range.rows);
+  await Promise.all(request.sinks.map((sink) => sink.write(range.tensor.name, offset, bytes)));
 }
 
-function tileOf(result: QuantizeResult, width: Width) {
-  return result.byWidth.find((tile) => sameWidth(tile, width))!;
+function widthOf(result: QuantizeResult, width: Width) {
+  return result.byWidth.find((part) => sameWidth(part, width))!;
 }
 
-function refuseNonFinite({ tensor, member, row }: Tile, values: Weight, count: number) {
+function refuseNonFinite({ tensor, member, row }: RowRange, values: Weight, count: number) {
   if (count > 0) throw nonFiniteWeights({ tensor, member, row, values }, count);
 }

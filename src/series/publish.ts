@@ -34,7 +34,7 @@ export interface Publishing {
   readonly occasion: string;
 }
 
-export interface Outcome {
+export interface PublishedSeries {
   readonly tiers: readonly PublishedTier[];
   /** The first failure, or the failed gates; null: all went well. */
   readonly failure: unknown;
@@ -44,7 +44,7 @@ export interface Outcome {
  * Publishes one tier after the other, except those that failed a gate. The first other failure ends
  * it. The result lists all tiers, so that the caller can report them and then throw the failure.
  */
-export async function publishTiers(publishing: Publishing): Promise<Outcome> {
+export async function publishTiers(publishing: Publishing): Promise<PublishedSeries> {
   const { drafts, pending, report } = publishing;
   const tiers: PublishedTier[] = [];
   let failure: unknown = null;

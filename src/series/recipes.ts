@@ -34,7 +34,7 @@ export interface TierRun extends TierDraft {
 }
 
 /** The target of drafted tiers, and other values that their recipes name. */
-export interface Target {
+export interface DraftTarget {
   readonly folder: string;
   /** null: the tiers are written, but not published. */
   readonly namespace: string | null;
@@ -69,7 +69,7 @@ export async function draftTiers(
   base: Base,
   inputs: RecipeInputs,
   rows: Calibration,
-  target: Target,
+  target: DraftTarget,
 ): Promise<readonly TierDraft[]> {
   requireTokenizer(base.checkpoint.repository);
   const shared = await sharedRecipe(base, inputs, rows, target);
@@ -86,7 +86,7 @@ async function sharedRecipe(
   base: Base,
   inputs: RecipeInputs,
   { tuning, evaluation }: Calibration,
-  target: Target,
+  target: DraftTarget,
 ): Promise<Omit<Draft, "repository" | "name">> {
   const { repository } = base.checkpoint;
   const { id, name, revision } = repository;
@@ -120,7 +120,7 @@ function repairsOf(repair: readonly Repair[], hasRouters: boolean): readonly Rep
 /** A plan follows from these values, base, rows and engine. */
 function planningOptions(
   { policy, floors, domainWeights }: RecipeInputs,
-  { sensitivitySha256, proxyName }: Target,
+  { sensitivitySha256, proxyName }: DraftTarget,
 ) {
   if (policy === "oq")
     return { policy, floors: null, domainWeights: null, proxy: null, sensitivity: null };
