@@ -57,24 +57,13 @@ export class Ops {
    * `linear` for a weight with many rows, such as a head. They are shared by the workers: for few
    * rows of x, preparing the weight costs as much as the products.
    */
-  async linearByOutputs(x: Matrix, weight: Weight, bias: Floats | null = null): Promise<Matrix> {
+  async linearByOutputs(x: Matrix, weight: Weight): Promise<Matrix> {
     const y = newMatrix(x.rows, weight.rows);
-    await this.outputsInto(x, weight, bias, { y, left: 0 });
-    return y;
-  }
-
-  /** The same, into columns `[left, left + out)` of y. */
-  outputsInto(
-    x: Matrix,
-    weight: Weight,
-    bias: Floats | null,
-    { y, left }: { readonly y: Matrix; readonly left: number },
-  ): Promise<void> {
-    return this.shareOut(weight.rows, async (start, end) => {
-      const part = { weight: weightRows(weight, start, end), left: left + start };
-      const own = bias === null ? null : bias.subarray(start, end);
-      await this.kernel.run("linear", { x, rows: null, bias: own, y, ...part });
+    await this.shareOut(weight.rows, async (left, end) => {
+      const part = { weight: weightRows(weight, left, end), left };
+      await this.kernel.run("linear", { x, rows: null, bias: null, y, ...part });
     });
+    return y;
   }
 
   /** As `linear`, into columns `[left, left + out)` of y; with `squared` max(…, 0)² of it. */
