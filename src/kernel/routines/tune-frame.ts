@@ -1,7 +1,6 @@
 import * as wasm from "../../../kernel-wasm/pkg/oqe_kernel.js";
-import { copyIn, copyRectangleIn, dtypeCode, Layout, memory } from "../arena.ts";
+import { copyIn, dtypeCode, Layout, memory } from "../arena.ts";
 import { bytesPerElement, type FloatDtype } from "../dtype.ts";
-import type { Matrix } from "../matrix.ts";
 import { packedBytes } from "../packed.ts";
 import type { Fail } from "../routine.ts";
 import { struct } from "../struct.ts";
@@ -290,26 +289,3 @@ function writeCalls(base: number, job: RowsJob, offsets: Offsets): readonly Task
 }
 
 const noResults: TaskPlaces = { words: 0, scales: 0, biases: 0, sums: 0 };
-
-/** Copies the factor into the arena block by block, from the last positions to the first. */
-export function eachBlock(
-  { data: factor, rows: columns }: Matrix,
-  atFactor: number,
-  visit: (left: number, right: number) => void,
-): void {
-  const block = wasm.tune_block_size();
-  for (let right = columns; right > 0; right -= block) {
-    const left = Math.max(0, right - block);
-    const rectangle = { data: factor, columns, top: left, bottom: right, left, right: columns };
-    copyRectangleIn(atFactor, rectangle);
-    visit(left, right);
-  }
-}
-
-/** R as a matrix; null without a factor. */
-export function factorOf({
-  factor,
-  columns,
-}: Pick<TuneFrame, "factor" | "columns">): Matrix | null {
-  return factor && { data: factor, rows: columns, columns };
-}

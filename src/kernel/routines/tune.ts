@@ -3,10 +3,9 @@ import { copyOut } from "../arena.ts";
 import { bytesOf } from "../matrix.ts";
 import { checkPacked, type Packed, packedBytes, packedParts } from "../packed.ts";
 import type { Routine } from "../routine.ts";
+import { eachBlock, factorOf } from "./tune-blocks.ts";
 import {
   checkFrame,
-  eachBlock,
-  factorOf,
   numbersPerRow,
   prepare,
   rowsAtOnce,
