@@ -4,7 +4,7 @@ import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { readBase } from "../src/base/base.ts";
+import { type Base, readBase } from "../src/base/base.ts";
 import { baseWeights } from "../src/base/base-weights.ts";
 import { bundledCorpus } from "../src/calibration/corpus.ts";
 import { drawRows, type Rows } from "../src/calibration/rows.ts";
@@ -13,6 +13,7 @@ import { openFolder } from "../src/checkpoint/folder.ts";
 import { type Divergence, diverge } from "../src/evaluation/divergence.ts";
 import { mean, standardError } from "../src/evaluation/statistics.ts";
 import { silentReport } from "../src/ground/report.ts";
+import type { Kernel } from "../src/kernel/kernel-types.ts";
 import { openKernel } from "../src/kernel/pool.ts";
 import { openFinished } from "../src/mlx/mlx-weights.ts";
 import { integer } from "../src/models/config-fields.ts";
@@ -29,62 +30,87 @@ export interface Compared {
   readonly forced: Divergence;
 }
 
-export type Comparison = Awaited<ReturnType<typeof openComparison>>;
-
 const root = fileURLToPath(new URL("../", import.meta.url));
 const embedded = join(root, "test/models/nemotron-nano-tiny");
 
 /**
- * A base model (default: the embedded one), its calibration rows and held-out rows, and functions
- * that make and compare quantizations of it.
+ * Opens a base model (default: the embedded one), and draws its calibration rows and held-out rows.
  */
-export async function openComparison(evaluationSamples: number, model = embedded) {
+export async function openComparison(
+  evaluationSamples: number,
+  model = embedded,
+): Promise<Comparison> {
   const kernel = await openKernel();
   const base = await readBase(await openFolder(model), { allowHeaderOnly: false });
   const tokenizer = await openTokenizer(base.checkpoint.repository);
   const vocabularySize = integer(base.config, "vocab_size");
-  const draw = async (part: "calibration" | "evaluation", samples: number): Promise<Rows> =>
-    drawRows({
-      tokenizer,
-      corpus: await bundledCorpus(part),
-      samples,
-      length: 256,
-      seed: 1,
-      vocabularySize,
-    });
-  const calibration = await draw("calibration", 128);
-  const evaluation = await draw("evaluation", evaluationSamples);
-  const { architecture, config } = base;
-  const weights = baseWeights(base, kernel);
-  const own = { architecture, config, weights, ops: new Ops(kernel) };
-  const scratch = await mkdtemp(join(tmpdir(), "oqe-quality-"));
+  const draw: Drawn["draw"] = async (part, samples) => {
+    const corpus = await bundledCorpus(part);
+    return drawRows({ tokenizer, corpus, samples, length: 256, seed: 1, vocabularySize });
+  };
+  return new Comparison({
+    ...{ model, kernel, base, draw },
+    calibration: await draw("calibration", 128),
+    evaluation: await draw("evaluation", evaluationSamples),
+    scratch: await mkdtemp(join(tmpdir(), "oqe-quality-")),
+  });
+}
+
+interface Drawn {
+  /** Folder of the base model. */
+  readonly model: string;
+  readonly kernel: Kernel;
+  readonly base: Base;
+  readonly draw: (part: "calibration" | "evaluation", samples: number) => Promise<Rows>;
+  readonly calibration: Rows;
+  readonly evaluation: Rows;
+  readonly scratch: string;
+}
+
+/** Makes quantizations of a base model, and compares them with it on the held-out rows. */
+export class Comparison {
+  readonly #drawn: Drawn;
+  readonly kernel: Kernel;
+  readonly base: Base;
+  readonly draw: Drawn["draw"];
+  readonly calibration: Rows;
+  readonly evaluation: Rows;
+  readonly scratch: string;
+
+  constructor(drawn: Drawn) {
+    this.#drawn = drawn;
+    this.kernel = drawn.kernel;
+    this.base = drawn.base;
+    this.draw = drawn.draw;
+    this.calibration = drawn.calibration;
+    this.evaluation = drawn.evaluation;
+    this.scratch = drawn.scratch;
+  }
 
   /**
    * Folders of some plans. With `tuning` null, stock rounding: bit for bit what mlx_lm.convert
    * writes.
    */
-  async function make(
+  async make(
     name: string,
     plans: readonly TierPlan[],
     tuning: Tuning | null,
   ): Promise<readonly string[]> {
+    const { base, kernel, scratch } = this;
     const folders = plans.map((plan) => join(scratch, `${name.replace(/\W+/g, "-")}-${plan.tier}`));
     for (const folder of folders) await mkdir(folder, { recursive: true });
     const rounding = tuning === null ? "mlx" : "stored";
     await writeTiers({
-      base,
-      plans,
-      folders,
-      licences: [],
-      rounding,
-      tuning,
-      kernel,
+      ...{ base, plans, folders, licences: [], rounding, tuning, kernel },
       report: silentReport,
     });
     return folders;
   }
 
-  async function compare(folder: string): Promise<Compared> {
+  async compare(folder: string): Promise<Compared> {
+    const { base, kernel, evaluation } = this;
+    const { architecture, config } = base;
+    const own = { architecture, config, weights: baseWeights(base, kernel), ops: new Ops(kernel) };
     const quantized = await openFinished(await openFolder(folder), kernel);
     const [free, forced] = await diverge(own, evaluation, [
       { model: quantized, forced: false },
@@ -98,73 +124,56 @@ export async function openComparison(evaluationSamples: number, model = embedded
    * A peer of bench/peers/ that makes a whole model from the same calibration rows; null, with the
    * reason, if it cannot run.
    */
-  async function makeByPeer(script: string, flags: readonly string[] = []) {
-    const python = join(
-      process.env.OQE_TOOLS ?? join(homedir(), ".cache/oqe-publisher"),
-      "python/bin/python",
-    );
+  async makeByPeer(script: string, flags: readonly string[] = []) {
+    const tools = process.env.OQE_TOOLS ?? join(homedir(), ".cache/oqe-publisher");
+    const python = join(tools, "python/bin/python");
     if (!existsSync(python)) return { folder: null, reason: "no Python (.ci/toolchain python)" };
-    const ids = join(scratch, "ids.json");
-    const { samples, length } = calibration;
+    const ids = join(this.scratch, "ids.json");
+    const { samples, length, ids: tokens } = this.calibration;
     const rows = Array.from({ length: samples }, (_, i) => [
-      ...calibration.ids.subarray(i * length, (i + 1) * length),
+      ...tokens.subarray(i * length, (i + 1) * length),
     ]);
     await writeFile(ids, JSON.stringify(rows));
-    const folder = join(scratch, script.replace(/\W/g, "-"));
-    const path = join(root, "bench/peers", script);
-    const { status, stderr, stdout } = spawnSync(python, [path, model, ids, folder, ...flags], {
-      encoding: "utf8",
-    });
+    const folder = join(this.scratch, script.replace(/\W/g, "-"));
+    const call = [join(root, "bench/peers", script), this.#drawn.model, ids, folder, ...flags];
+    const { status, stderr, stdout } = spawnSync(python, call, { encoding: "utf8" });
     if (status !== 0) return { folder: null, reason: stderr.trim().split("\n").at(-1)! };
     console.error(stdout.trim());
     return { folder, reason: "" };
   }
 
-  async function close(): Promise<void> {
-    await rm(scratch, { recursive: true, force: true });
-    await base.checkpoint.close();
-    await kernel.close();
+  async close(): Promise<void> {
+    await rm(this.scratch, { recursive: true, force: true });
+    await this.base.checkpoint.close();
+    await this.kernel.close();
   }
 
   /** By evaluation row. */
-  const rowsOf = ({ divergence }: Divergence): Float64Array[] =>
-    Array.from({ length: evaluation.samples }, (_, i) =>
-      divergence.slice(i * evaluation.length, (i + 1) * evaluation.length),
+  rowsOf({ divergence }: Divergence): Float64Array[] {
+    const { samples, length } = this.evaluation;
+    return Array.from({ length: samples }, (_, i) =>
+      divergence.slice(i * length, (i + 1) * length),
     );
+  }
 
   /** A line of a table: means in 1e-3 nats, ratios to `other`. */
-  function line(name: string, own: Compared, other: Compared, bytes?: number): string {
-    const free = rowsOf(own.free);
-    const rowMeans = free.map((row) => mean(row));
-    const forced = rowsOf(own.forced);
+  line(name: string, own: Compared, other: Compared, bytes?: number): string {
+    const [free, forced] = [this.rowsOf(own.free), this.rowsOf(own.forced)];
+    const [freeOf, forcedOf] = [this.rowsOf(other.free), this.rowsOf(other.forced)];
+    const error = standardError(free.map((row) => mean(row)));
     const cells = [
       ...(bytes === undefined ? [] : [bytes.toLocaleString("en-US")]),
-      `${(1e3 * means(free)).toFixed(3)} ± ${(1e3 * standardError(rowMeans)).toFixed(3)}`,
-      show(pairedRatio(free, rowsOf(other.free))),
+      `${(1e3 * means(free)).toFixed(3)} ± ${(1e3 * error).toFixed(3)}`,
+      show(pairedRatio(free, freeOf)),
       (1e3 * medians(free)).toFixed(3),
-      show(pairedRatio(free, rowsOf(other.free), medians)),
+      show(pairedRatio(free, freeOf, medians)),
       (1e3 * means(forced)).toFixed(3),
-      show(pairedRatio(forced, rowsOf(other.forced))),
+      show(pairedRatio(forced, forcedOf)),
       `${(100 * mean(own.free.sameTop)).toFixed(2)} %`,
       `${(100 * routers(own)).toFixed(2)} %`,
     ];
     return `| ${[name, ...cells].join(" | ")} |`;
   }
-
-  return {
-    kernel,
-    base,
-    draw,
-    calibration,
-    evaluation,
-    scratch,
-    make,
-    compare,
-    makeByPeer,
-    rowsOf,
-    line,
-    close,
-  };
 }
 
 /** Share of the base's choices of experts that the model makes too, mean over layers. */

@@ -10,9 +10,10 @@ import type { StageOrder, StageResult } from "./scale/stage.ts";
  * Each stage runs in a process of its own, with two workers. It prints peak memory, reads of the
  * base, CPU time by routine, and the sum for all 52 blocks and 32,768 calibration tokens.
  *   node bench/scale.ts [--stages sensitivity,quantize,verify] [--samples 16] [--experts 128]
- *     [--vocabulary 131072] [--tiers oQ4e] [--limit 3GB] [--computed 2]
+ *     [--vocabulary 131072] [--tiers oQ4e] [--limit 3GB] [--computed 2] [--only-memory]
  * Of jobs that tune or forecast, only `--computed` of each kind run (0: all). What the others would
- * take is counted. The tiers of such a run have no meaning.
+ * take is counted. The tiers of such a run have no meaning. With `--only-memory`, products are left
+ * out too, so that the peak memory of all rows is found in minutes; times have no meaning then.
  */
 const { values: options } = parseArgs({
   options: {
@@ -24,6 +25,7 @@ const { values: options } = parseArgs({
     tiers: { type: "string", default: "oQ8e,oQ6e,oQ5e,oQ4e" },
     limit: { type: "string", default: "3GB" },
     computed: { type: "string", default: "2" },
+    "only-memory": { type: "boolean", default: false },
   },
 });
 const tiers = options.tiers.split(",");
@@ -53,6 +55,7 @@ function orderOf(stage: StageOrder["stage"], folder: string): Omit<StageOrder, "
     },
     target: targets[stage],
     computed: Number(options.computed),
+    onlyMemory: options["only-memory"],
   };
 }
 

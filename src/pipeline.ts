@@ -212,14 +212,13 @@ async function makeTiers(
   const { domainWeights, workDir, memoryLimit } = inputs;
   const { base, kernel, report } = opened;
   const asked = { base, runs: rehearsed, rows, sources, memoryLimit };
-  const { memoryForStates, lines: expected } = await planRun(asked, opened);
+  const { lines: expected, ...fit } = await planRun(asked, opened);
   const measuring = { base, rows, sources, domainWeights, workDir };
   const sensitivity = await obtainSensitivity(measuring, opened);
   const plan = makePlan(base, { tiers, policy, floors }, sensitivity);
   const runs = planDrafts(rehearsed, { base, floors, plan, sensitivity });
   const replacing = { baseModel, overwrite };
-  const make = () =>
-    makeFolders({ base, runs, replacing, gates, rows, memoryForStates, kernel, report });
+  const make = () => makeFolders({ base, runs, replacing, gates, rows, ...fit, kernel, report });
   return { plan, made: await report.stage("Quantize", make), expected };
 }
 

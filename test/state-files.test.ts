@@ -32,6 +32,7 @@ afterAll(async () => {
 
 /** Makes and evaluates two tiers. Gives the hashes of their files, and the log. */
 async function make(out: string, given: Record<string, string>, memoryForStates: number) {
+  const inTurn = memoryForStates === 0;
   const own: Record<string, string> = {
     "base-model": smallest.nemotron_h!,
     ...{ policy: "oq", tiers: "oQ6e oQ4e", floors: "none" },
@@ -56,13 +57,14 @@ async function make(out: string, given: Record<string, string>, memoryForStates:
     gates,
     rows,
     memoryForStates,
+    inTurn,
     kernel,
     report,
   });
   return { files: await folderHashes(out), log: log.join("\n") };
 }
 
-describe("the files of a series do not depend on where hidden states are kept", () => {
+describe("the files of a series do not depend on what is kept in files", () => {
   test.each([
     [{ propagation: "reference" }],
     [{ propagation: "sequential", repair: "router,rounding,residual" }],

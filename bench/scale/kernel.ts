@@ -19,10 +19,21 @@ export interface JobKind {
 
 /** Routines whose time depends on the sizes alone. */
 const repetitive: ReadonlySet<string> = new Set(["tune", "forecast"]);
+/** The same, of which a run for memory alone computes only some. */
+const products: ReadonlySet<string> = new Set(["linear", "moments", "factorTile"]);
+/** Output rows of a router at most: what it chooses must not be the same for all tokens. */
+const mostRouted = 512;
+
+export interface WatchOptions {
+  /** Jobs of a kind that are computed. */
+  readonly most: number;
+  /** Whether products are left out too, where a constant is written in place of their results. */
+  readonly onlyMemory: boolean;
+}
 
 /**
  * A kernel that counts its jobs and what they take. Of jobs of the routines in `repetitive` only
- * the first `most` of a kind are computed; the others get the answer of the first, and their
+ * the first of a kind are computed; the others get the answer of the first, and their
  * buffers stay as they are. So a bench at true width takes minutes; the results have no meaning.
  */
 export class WatchedKernel implements Kernel {
@@ -30,13 +41,13 @@ export class WatchedKernel implements Kernel {
   /** Set by the forward pass. All riders of a walk are in the same block. */
   block = "outer";
   readonly #kernel: Kernel;
-  readonly #most: number;
+  readonly #options: WatchOptions;
   readonly #first = new Map<string, Promise<unknown>>();
   readonly #channel = new BroadcastChannel("oqe-kernel-jobs");
 
-  constructor(kernel: Kernel, most: number) {
+  constructor(kernel: Kernel, options: WatchOptions) {
     this.#kernel = kernel;
-    this.#most = most;
+    this.#options = options;
     this.#channel.onmessage = (event) => this.#add((event as MessageEvent).data as Measured);
     (this.#channel as unknown as { unref(): void }).unref();
   }
@@ -53,8 +64,10 @@ export class WatchedKernel implements Kernel {
     const [key, kind] = this.#kindOf(name, job);
     kind.asked++;
     const first = this.#first.get(key);
-    if (first !== undefined && repetitive.has(name) && kind.computed >= this.#most)
+    if (first !== undefined && kind.computed >= this.#options.most && this.#isLeftOut(name, job)) {
+      if (name === "linear") writeConstant(job as JobOf<"linear">);
       return first as Promise<AnswerOf<N>>;
+    }
     kind.computed++;
     const answer = this.#kernel.run(name, { ...job, key });
     if (first === undefined) this.#first.set(key, answer);
@@ -69,6 +82,14 @@ export class WatchedKernel implements Kernel {
     await new Promise((resolve) => setTimeout(resolve, 200)); // the last jobs are still told
     this.#channel.close();
     await this.#kernel.close();
+  }
+
+  #isLeftOut(name: string, job: object): boolean {
+    if (repetitive.has(name)) return true;
+    const { weight } = job as { weight?: { rows: number } };
+    return (
+      this.#options.onlyMemory && products.has(name) && (weight?.rows ?? Infinity) > mostRouted
+    );
   }
 
   #kindOf(routine: string, job: object): [string, JobKind] {
@@ -87,6 +108,14 @@ export class WatchedKernel implements Kernel {
     if (known === undefined) kind.asked = ++kind.computed;
     kind.cpu += cpu;
     kind.wall += wall;
+  }
+}
+
+/** Memory that nothing was written to does not count as resident. */
+function writeConstant({ y, weight, left = 0 }: JobOf<"linear">): void {
+  for (let row = 0; row < y.rows; row++) {
+    const start = y.data.byteOffset + 4 * (row * y.columns + left);
+    Buffer.from(y.data.buffer, start, 4 * weight.rows).fill(0x3c); // 0.0115 as float32
   }
 }
 

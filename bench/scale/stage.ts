@@ -25,6 +25,8 @@ export interface StageOrder {
   readonly target: string;
   /** Jobs of a kind that are computed (WatchedKernel). 0: all. */
   readonly computed: number;
+  /** Whether products are left out too: only the memory is measured. */
+  readonly onlyMemory?: boolean;
   /** File of the result. */
   readonly result: string;
 }
@@ -90,7 +92,10 @@ async function run(): Promise<void> {
   const inputs = parseInputs((name) => order.inputs[name] ?? "", process.env);
   const own = openDependencies(inputs, watchedReport(), "");
   const open = async () => {
-    const kernel = new WatchedKernel(await openKernel({ workers: 2 }), order.computed || Infinity);
+    const kernel = new WatchedKernel(await openKernel({ workers: 2 }), {
+      most: order.computed || Infinity,
+      onlyMemory: order.onlyMemory === true,
+    });
     kernels.push(kernel);
     return kernel;
   };

@@ -76,7 +76,7 @@ export function cholesky(n: number, h: number): number;
  * Compares the logits of a [`CompareCall`].
  *
  * # Safety
- * As [`super::quantize`]; `positions` is aligned to 8.
+ * As [`super::quantize`]; `positions` and `shares` are aligned to 8.
  */
 export function compare(call: number): void;
 

@@ -115,7 +115,7 @@ export function cholesky(n, h) {
  * Compares the logits of a [`CompareCall`].
  *
  * # Safety
- * As [`super::quantize`]; `positions` is aligned to 8.
+ * As [`super::quantize`]; `positions` and `shares` are aligned to 8.
  * @param {number} call
  */
 export function compare(call) {

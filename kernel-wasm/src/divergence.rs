@@ -62,13 +62,32 @@ impl Seen {
     }
 }
 
-/// Compares a further part of the vocabulary: `base` and `model` are logits of the tokens `first..`,
-/// `next` is the token that follows.
-pub fn compare(position: &mut Position, base: &[f32], model: &[f32], first: usize, next: usize) {
+/// Logits of the tokens `first..` of one position under the base, which several models are compared
+/// with.
+pub struct BaseLogits<'a> {
+    pub logits: &'a [f32],
+    pub first: usize,
+    /// The token that follows.
+    pub next: usize,
+    /// e^(logit - largest so far) of each.
+    pub shares: &'a mut [f64],
+    /// Whether the shares are known, from a comparison with another model.
+    pub known: bool,
+}
+
+/// Compares a further part of the vocabulary. `model` has the logits of the same tokens.
+pub fn compare(position: &mut Position, base: &mut BaseLogits, model: &[f32]) {
     let [ours, theirs] = &mut position.seen;
     let sum = ours.sum;
-    let (rise, other) = (ours.extend(base, first, next), theirs.extend(model, first, next));
-    let sums = sum_up(base, model, [ours.largest, theirs.largest]);
+    let rise = ours.extend(base.logits, base.first, base.next);
+    let other = theirs.extend(model, base.first, base.next);
+    let largest = [ours.largest, theirs.largest];
+    let sums = if base.known {
+        sum_up::<true>(base, model, largest)
+    } else {
+        sum_up::<false>(base, model, largest)
+    };
+    base.known = true;
     position.cross = (position.cross - sum * (rise - other)) * (-rise).exp() + sums[2];
     ours.sum += sums[0];
     theirs.sum += sums[1];
@@ -78,24 +97,39 @@ pub fn compare(position: &mut Position, base: &[f32], model: &[f32], first: usiz
     position.same_top = f64::from(u8::from(ours.top == theirs.top));
 }
 
-/// Σ e^p, Σ e^q and Σ e^p (p - q).
-fn sum_up(base: &[f32], model: &[f32], largest: [f64; 2]) -> [f64; 3] {
+/// Σ e^p, Σ e^q and Σ e^p (p - q). Writes every e^p to the shares, or reads it there.
+fn sum_up<const KNOWN: bool>(
+    BaseLogits { logits, shares, .. }: &mut BaseLogits,
+    model: &[f32],
+    largest: [f64; 2],
+) -> [f64; 3] {
     let constants = constants();
     let [ours, theirs] = largest.map(Doubles::splat);
     let mut sums = [[Doubles::default(); 2]; 3];
-    let ((fours, rest), (others, other_rest)) = (base.as_chunks(), model.as_chunks());
-    for (four, other) in fours.iter().zip(others) {
-        let [a, b] = Floats::load(four).widen().map(|p| p.minus(ours));
-        let [c, d] = Floats::load(other).widen().map(|q| q.minus(theirs));
-        let [e, f, g, h] = exp([a, b, c, d], constants);
-        sums[0] = [sums[0][0].plus(e), sums[0][1].plus(f)];
-        sums[1] = [sums[1][0].plus(g), sums[1][1].plus(h)];
-        sums[2] = [e.mul_add(a.minus(c), sums[2][0]), f.mul_add(b.minus(d), sums[2][1])];
+    let ((bases, rest), (models, model_rest)) = (logits.as_chunks(), model.as_chunks());
+    let (known, known_rest) = shares.as_chunks_mut::<4>();
+    for ((base, model), known) in bases.iter().zip(models).zip(known) {
+        let p = Floats::load(base).widen().map(|p| p.minus(ours));
+        let q = Floats::load(model).widen().map(|q| q.minus(theirs));
+        let (share, other) = if KNOWN {
+            ([0, 1].map(|i| Doubles::of(known, i)), exp(q, constants))
+        } else {
+            let [a, b, c, d] = exp([p[0], p[1], q[0], q[1]], constants);
+            a.put(known, 0);
+            b.put(known, 1);
+            ([a, b], [c, d])
+        };
+        for i in 0..2 {
+            sums[0][i] = sums[0][i].plus(share[i]);
+            sums[1][i] = sums[1][i].plus(other[i]);
+            sums[2][i] = share[i].mul_add(p[i].minus(q[i]), sums[2][i]);
+        }
     }
     let mut sums = sums.map(|[low, high]| low.plus(high).sum());
-    for (p, q) in rest.iter().zip(other_rest) {
+    for ((p, q), known) in rest.iter().zip(model_rest).zip(known_rest) {
         let (p, q) = (f64::from(*p) - largest[0], f64::from(*q) - largest[1]);
         let [share, other] = exp([p, q].map(Doubles::splat), constants).map(Doubles::first);
+        *known = share;
         sums[0] += share;
         sums[1] += other;
         sums[2] += share * (p - q);
@@ -129,9 +163,21 @@ fn place_of(values: &[f32], value: f32) -> usize {
 mod tests {
     use super::*;
 
+    fn add(position: &mut Position, logits: &[f32], model: &[f32], first: usize, next: usize) {
+        let mut shares = vec![f64::NAN; logits.len()];
+        let shares = &mut shares[..];
+        let mut base = BaseLogits { logits, first, next, shares, known: false };
+        let mut again = *position;
+        compare(position, &mut base, model);
+        // The same comparison with known shares.
+        compare(&mut again, &mut base, model);
+        let bits = |position: &Position| format!("{position:?}");
+        assert_eq!(bits(&again), bits(position));
+    }
+
     fn whole(base: &[f32], model: &[f32], next: usize) -> Position {
         let mut position = Position::default();
-        compare(&mut position, base, model, 0, next);
+        add(&mut position, base, model, 0, next);
         position
     }
 
@@ -213,7 +259,7 @@ mod tests {
                 let (mut found, mut first) = (Position::default(), 0);
                 for part in parts {
                     let range = first..first + part;
-                    compare(&mut found, &base[range.clone()], &model[range], first, next);
+                    add(&mut found, &base[range.clone()], &model[range], first, next);
                     first += part;
                 }
                 let near = |x: f64, y: f64| (x - y).abs() < 1e-13;

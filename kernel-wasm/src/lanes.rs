@@ -54,3 +54,17 @@ impl Floats {
         pairs.greater(pairs.swap_pairs()).first()
     }
 }
+
+impl Doubles {
+    /// The two values at `2 * index` of a block.
+    #[inline(always)]
+    pub fn of<const N: usize>(block: &[f64; N], index: usize) -> Self {
+        Self::load(block[2 * index..2 * index + 2].try_into().expect("two values"))
+    }
+
+    /// Writes the two values at `2 * index` of a block.
+    #[inline(always)]
+    pub fn put<const N: usize>(self, block: &mut [f64; N], index: usize) {
+        self.store((&mut block[2 * index..2 * index + 2]).try_into().expect("two values"));
+    }
+}

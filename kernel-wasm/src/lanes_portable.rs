@@ -189,6 +189,10 @@ impl Doubles {
         Self(*values)
     }
 
+    pub fn store(self, values: &mut [f64; 2]) {
+        *values = self.0;
+    }
+
     pub fn first(self) -> f64 {
         self.0[0]
     }

@@ -247,6 +247,12 @@ impl Doubles {
     }
 
     #[inline(always)]
+    pub fn store(self, values: &mut [f64; 2]) {
+        // SAFETY: writes the 16 bytes of the array; v128.store needs no alignment.
+        unsafe { v128_store(values.as_mut_ptr().cast(), self.0) }
+    }
+
+    #[inline(always)]
     pub fn first(self) -> f64 {
         f64x2_extract_lane::<0>(self.0)
     }

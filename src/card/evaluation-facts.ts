@@ -37,10 +37,14 @@ export function evaluationFacts(receipt: Receipt) {
 }
 
 /** The command that evaluates the repository again. */
-function verifyCommand({ repository, base }: Receipt): string {
+function verifyCommand({ repository, base, evaluationRows }: Receipt): string {
   const tier = repository.includes("/") ? repository : `./${repository}`;
   const model = base.id === null ? `./${base.name}` : `${base.id}@${base.revision}`;
-  return `oqe verify ${shellWord(tier)} --base ${shellWord(model)}`;
+  const source = evaluationRows?.source ?? "bundled";
+  // `oqe verify` finds a text that is bundled or on the Hub by the receipt.
+  const isFile = source !== "bundled" && !source.includes("/");
+  const text = isFile ? ` --evaluation ${shellWord(`./${source}`)}` : "";
+  return `oqe verify ${shellWord(tier)} --base ${shellWord(model)}${text}`;
 }
 
 type Rounded = NonNullable<Evaluation["rounded"]>;

@@ -1,6 +1,5 @@
-import { areDefault, formatFloors } from "../plan/floors.ts";
-import { tierFlag } from "../plan/targets.ts";
-import type { CalibrationRecord, Receipt, SeriesRow } from "../receipt/receipt.ts";
+import { formatFloors } from "../plan/floors.ts";
+import type { Receipt, SeriesRow } from "../receipt/receipt.ts";
 import { table } from "../template/template-shapes.ts";
 import { evaluationFacts } from "./evaluation-facts.ts";
 import {
@@ -15,6 +14,7 @@ import { highlightRows } from "./highlights.ts";
 import { licenceMetadata } from "./licence.ts";
 import { code, commentJson, inline, link, prose, pythonString, shellWord } from "./markdown.ts";
 import type { PictureName, PicturePath } from "./pictures.ts";
+import { reproduceFacts } from "./reproduce.ts";
 import { sensitivityFacts } from "./sensitivity-facts.ts";
 import { knownFigures, tierRows } from "./series-rows.ts";
 import { otherWarnings, tuningFacts } from "./tuning-facts.ts";
@@ -41,14 +41,45 @@ export type CardFacts = ReturnType<typeof cardFacts>;
  * matter.
  */
 export function cardFacts(receipt: Receipt, pictures: readonly PictureName[]) {
-  const { plan, model, engine, options } = receipt;
   return {
     name: inline(receipt.name),
-    tier: inline(plan.tier),
+    tier: inline(receipt.plan.tier),
     base: baseFacts(receipt),
+    ...modelFacts(receipt),
+    ...planFacts(receipt),
+    ...optionFacts(receipt),
+    evaluated: receipt.evaluation !== null,
+    evaluation: evaluationFacts(receipt),
+    sensitivity: sensitivityFacts(receipt),
+    tuning: tuningFacts(receipt),
+    pictures: pictureFacts(pictures),
+    seriesLink: seriesLink(receipt),
+    weightError: squaredError(receipt.weightError.relative),
+    files: fileRows(receipt),
+    filesSize: filesSize(receipt),
+    use: useFacts(receipt),
+    reproduce: reproduceFacts(receipt),
+    warnings: otherWarnings(receipt).map(prose),
+    machine: commentJson(machineFacts(receipt)),
+  };
+}
+
+function modelFacts(receipt: Receipt) {
+  const { model } = receipt;
+  return {
     parameters: parameterCount(model.parameters),
     activeParameters: parameterCount(model.activeParameters),
     sparse: model.experts !== null,
+    keepsRouter: keepsRouter(receipt),
+    unquantized: unquantizedRows(receipt),
+    highlights: highlightRows(receipt),
+    configNotes: receipt.configNotes.map(prose),
+  };
+}
+
+function planFacts(receipt: Receipt) {
+  const { plan, series } = receipt;
+  return {
     gb: gigabytes(plan.bytes),
     gib: gibibytes(plan.bytes),
     bpw: bitsPerWeight(plan.bpw),
@@ -56,36 +87,25 @@ export function cardFacts(receipt: Receipt, pictures: readonly PictureName[]) {
     quantizedModules: grouped(Object.keys(plan.modules).length),
     baseBits: String(baseBits(receipt)),
     groupSizes: groupSizes(receipt),
-    tierRows: tierRows(receipt.series, knownFigures([receipt]), (row) => tierLabel(receipt, row)),
+    tierRows: tierRows(series, knownFigures([receipt]), (row) => tierLabel(receipt, row)),
     tierWords: tierWords(receipt),
-    evaluated: receipt.evaluation !== null,
-    evaluation: evaluationFacts(receipt),
     measuredPlan: isMeasured(receipt),
-    sensitivity: sensitivityFacts(receipt),
-    pictures: pictureFacts(pictures),
-    seriesLink: seriesLink(receipt),
+    policyWords: policyWords(receipt),
+    widths: widthRows(receipt),
+  };
+}
+
+function optionFacts(receipt: Receipt) {
+  const { options, engine } = receipt;
+  return {
     tuned: options.method === "tuned",
     method: code(options.method),
-    tuning: tuningFacts(receipt),
     rounding: code(options.rounding),
     roundingWords: roundingWords(receipt),
     enhancement: enhancementWords(receipt),
     policy: code(options.policy),
-    policyWords: policyWords(receipt),
-    keepsRouter: keepsRouter(receipt),
     storage: code(options.storage),
-    weightError: squaredError(receipt.weightError.relative),
-    widths: widthRows(receipt),
-    unquantized: unquantizedRows(receipt),
-    highlights: highlightRows(receipt),
-    configNotes: receipt.configNotes.map(prose),
     engine: { version: inline(engine.version), kernel: code(engine.kernelSha256) },
-    files: fileRows(receipt),
-    filesSize: filesSize(receipt),
-    use: useFacts(receipt),
-    reproduce: reproduceFacts(receipt),
-    warnings: otherWarnings(receipt).map(prose),
-    machine: commentJson(machineFacts(receipt)),
   };
 }
 
@@ -177,71 +197,6 @@ function useFacts(receipt: Receipt) {
     literal: pythonString(receipt.repository),
     published: receipt.repository.includes("/"),
   };
-}
-
-/**
- * The command that makes these files again. It always names the method, because other versions can
- * have another default.
- */
-function reproduceFacts(receipt: Receipt) {
-  const { base, options, plan, calibration, evaluationRows } = receipt;
-  const model = base.id === null ? `./${base.name}` : `${base.id}@${base.revision}`;
-  const flags = {
-    ...tierFlag(plan.tier),
-    policy: options.policy,
-    ...planningFlags(options),
-    method: options.method,
-    ...(options.rounding !== "stored" && { rounding: options.rounding }),
-    ...(options.propagation !== null && { propagation: options.propagation }),
-    ...(options.repair !== null && { repair: options.repair.join(",") || "none" }),
-    ...(calibration !== null && calibrationFlags(calibration)),
-    ...(evaluationRows === null ? { verify: "false" } : evaluationFlags(evaluationRows)),
-  };
-  const chosen = Object.entries(flags).map(([flag, value]) => `--${flag} ${shellWord(value)}`);
-  return { command: `oqe quantize ${shellWord(model)} --out . ${chosen.join(" ")}` };
-}
-
-/**
- * Options that repeat a measured plan. The sensitivity file itself is not in the repository; the
- * receipt has its hash.
- */
-function planningFlags({
-  floors,
-  domainWeights,
-  proxy,
-  sensitivity,
-}: Receipt["options"]): Record<string, string> {
-  const weights = Object.entries(domainWeights ?? {}).map(
-    ([domain, weight]) => `${domain}=${weight}`,
-  );
-  const least = floors === null ? "" : formatFloors(floors);
-  return {
-    ...(least !== "" && !areDefault(floors!) && { floors: least }),
-    ...(weights.length > 0 && { "domain-weights": weights.join(",") }),
-    ...(proxy !== null && {
-      "sensitivity-proxy": proxy.includes("/") ? proxy : `./${proxy.replace(/@.*/, "")}`,
-    }),
-    ...(sensitivity !== null && { sensitivity: "./sensitivity.json" }),
-  };
-}
-
-function calibrationFlags({ source, samples, length }: CalibrationRecord): Record<string, string> {
-  return {
-    ...(source !== "bundled" && { calibration: textFlag(source) }),
-    "calibration-samples": String(samples),
-    "calibration-length": String(length),
-  };
-}
-
-function evaluationFlags({ source, samples }: CalibrationRecord): Record<string, string> {
-  return {
-    ...(source !== "bundled" && { evaluationRows: textFlag(source) }),
-    "evaluation-samples": String(samples),
-  };
-}
-
-function textFlag(source: string): string {
-  return source.includes("/") ? source : `./${source}`;
 }
 
 /** A summary of the receipt for tools that read cards. */

@@ -3,6 +3,7 @@ import { parse } from "yaml";
 import { expectWholeTables, row } from "../../test/support/markdown-tables.ts";
 import { measuredSeries } from "../../test/support/measured-receipts.ts";
 import { nemotronReceipt, tunedReceipt } from "../../test/support/receipts.ts";
+import { commandTable, parseFlags, refuseStrayFlags } from "../entry/flags.ts";
 import type { Receipt, TuningRecord } from "../receipt/receipt.ts";
 import { blankTuning } from "../receipt/recipe.ts";
 import { renderCard } from "./render.ts";
@@ -76,7 +77,7 @@ describe("the card of a tuned tier", () => {
 
   test("reproduces by naming method and calibration", () => {
     expect(card).toContain(
-      "--tiers oQ4e --policy oq --method tuned --propagation reference --repair router,rounding --calibration-samples 128 --calibration-length 256 --evaluation-samples 64\n",
+      "--tiers oQ4e --policy oq --method tuned --propagation reference --repair router,rounding --calibration-samples 128 --calibration-length 256 --evaluation-samples 64 --evaluation-length 256\n",
     );
     expect(JSON.parse(/<!-- oqe-publisher (\{.*\}) -->\n$/.exec(card)![1]!)).toMatchObject({
       method: "tuned",
@@ -94,6 +95,24 @@ describe("the card of a tuned tier", () => {
       "oq4e",
       "hessian-tuned",
     ]);
+  });
+
+  test("reproduces with flags of `oqe quantize`, the texts' too", async () => {
+    const { calibration, evaluationRows } = tuned;
+    const own = {
+      calibration: { ...calibration!, source: "rows.txt" },
+      evaluationRows: { ...evaluationRows!, source: "datasets/acme/text@0/a.txt" },
+    };
+    const text = await renderCard(tunedReceipt("oQ4e", own));
+    const [, command] = /^(oqe quantize .*)$/m.exec(text)!;
+    const { flags } = parseFlags(command!.split(" ").slice(1));
+    expect(() =>
+      refuseStrayFlags(commandTable.find(({ name }) => name === "quantize")!, flags),
+    ).not.toThrow();
+    expect(flags).toMatchObject({
+      calibration: "./rows.txt",
+      evaluation: "datasets/acme/text@0/a.txt",
+    });
   });
 
   test("has complete tables and no empty value, as a draft and as made", async () => {

@@ -33,6 +33,10 @@ export interface BlockShape {
    * as wide as the hidden states.
    */
   readonly inner: number;
+  /** The part of `inner` that the mixer of tokens makes. */
+  readonly mixed: number;
+  /** 1 or 2: a mixer, an MLP. */
+  readonly parts: number;
 }
 
 export interface ModelShape {
@@ -77,6 +81,17 @@ export function shapeOf({ tensors, architecture, config }: ShapedBase): ModelSha
   };
 }
 
+/** Bytes of the largest stack of experts in the base, all its matrices together. */
+export function stackBytes({ blocks }: Pick<ModelShape, "blocks">): number {
+  const sizes = blocks.map(({ matrices }) =>
+    matrices.reduce(
+      (sum, { tensor }) => sum + (tensor.role.routed === true ? bytesOf(tensor) : 0),
+      0,
+    ),
+  );
+  return Math.max(0, ...sizes);
+}
+
 function blockShape(tensors: readonly PlannedTensor[], perToken: number): BlockShape {
   const matrices = tensors
     .filter(({ role }) => ["linear", "expert", "router"].includes(role.kind))
@@ -98,7 +113,13 @@ function blockShape(tensors: readonly PlannedTensor[], perToken: number): BlockS
       0,
     ),
     inner: Math.max(0, ...whole.map(({ columns }) => columns)),
+    mixed: Math.max(0, ...whole.filter(isMixer).map(({ columns }) => columns)),
+    parts: new Set(matrices.map(isMixer)).size,
   };
+}
+
+function isMixer({ tensor: { role } }: MatrixShape): boolean {
+  return role.part === "mamba" || role.part === "attention";
 }
 
 /** Bytes of a tensor in the base, as its values are read. */

@@ -89,13 +89,24 @@ describe("the series of the 30B model", () => {
   });
 
   test("takes the memory that docs/architecture.md says", () => {
-    expect(memoryOf(series).map(({ name, bytes }) => [name, gigabytes(bytes)])).toEqual([
-      ["measuring, blocks", 4.3],
-      ["measuring, head", 4.3],
-      ["tuning, blocks", 5.7],
-      ["tuning, head", 4.7],
-      ["evaluation, head", 3.6],
+    const stages = (work: RunWork, inTurn: boolean) =>
+      memoryOf(work, inTurn).map(({ name, bytes }) => [name, gigabytes(bytes)]);
+    expect(stages(series, true)).toEqual([
+      ["measuring, blocks", 2.9],
+      ["measuring, head", 2.9],
+      ["tuning, blocks", 3],
+      ["tuning, head", 2.6],
+      ["evaluation, head", 2.2],
     ]);
+    expect(stages({ ...series, measuring: null }, false)[0]).toEqual(["tuning, blocks", 3.4]);
+  });
+
+  test("tunes and evaluates with three workers on a machine of 7 GB, and with two in 3 GB", () => {
+    const estimate = estimateRun({ ...series, measuring: null });
+    const runner = { given: null, usual: 4.2e9, memory: 7e9, folder: "/work", free: null };
+    expect(fitRun(estimate, plans, runner)).toMatchObject({ limit: 4.2e9, inTurn: false });
+    const two = estimateRun({ ...series, measuring: null, workers: 2 });
+    expect(fitRun(two, plans, { ...runner, given: 3e9 })).toMatchObject({ inTurn: true });
   });
 });
 
@@ -122,6 +133,7 @@ describe("a run on a machine", () => {
   test("keeps hidden states in memory where there is enough of it", () => {
     expect(fit({})).toEqual({
       limit: 20e9,
+      inTurn: false,
       inMemory: estimate.held,
       inFiles: 0,
       disk: estimate.writes,
@@ -129,10 +141,20 @@ describe("a run on a machine", () => {
   });
 
   test("keeps the rest of them in files", () => {
-    const { writes, held, holding } = tight;
-    const { inMemory, inFiles, disk } = fitRun(tight, plans, { ...machine, given: holding + 1e9 });
+    const { writes, held, sideBySide } = tight;
+    const given = sideBySide + 1e9;
+    const { inMemory, inFiles, disk } = fitRun(tight, plans, { ...machine, given });
     expect([inMemory, inFiles]).toEqual([1e9, held - 1e9]);
     expect(disk).toBe(writes + held - 1e9);
+  });
+
+  test("lets riders go through experts one after the other where there is too little", () => {
+    const { writes, held, holding, sideBySide, stack } = tight;
+    expect(stack).toBe(2 * 128 * 2 * 1856 * 2688);
+    expect(sideBySide).toBeGreaterThan(holding);
+    const { inTurn, inMemory, disk } = fitRun(tight, plans, { ...machine, given: sideBySide - 1 });
+    expect([inTurn, inMemory]).toEqual([true, Math.min(held, sideBySide - 1 - holding)]);
+    expect(disk).toBe(writes + held - inMemory + stack);
   });
 
   test("takes the memory that it needs where no limit is given", () => {
@@ -151,8 +173,8 @@ describe("a run on a machine", () => {
   });
 
   test("is refused by a machine with too little memory", () => {
-    expect(() => fit({ usual: 3e9, memory: 5e9 })).toThrow(
-      refusal("MEMORY", /this machine has 5GB$/, /swap.*runner with more memory/),
+    expect(() => fit({ usual: 2e9, memory: 2.5e9 })).toThrow(
+      refusal("MEMORY", /this machine has 2.5GB$/, /swap.*runner with more memory/),
     );
   });
 
@@ -169,7 +191,11 @@ describe("a run on a machine", () => {
     );
     const own = { ...machine, free: 101e9, given: tight.least.bytes };
     expect(() => fitRun(tight, plans, own)).toThrow(
-      refusal("DISK", /, 1761607680 of them for hidden states, 101000000000/, /runner/),
+      refusal(
+        "DISK",
+        /, 4315938816 of them for what does not fit in memory, 101000000000/,
+        /runner/,
+      ),
     );
     expect(fit({ free: null }).disk).toBe(estimate.writes);
   });
@@ -178,7 +204,7 @@ describe("a run on a machine", () => {
     const outside = { speed: 100e9, workers: 3, tiers: 4 };
     expect(estimateLines(estimate, fit({}), outside)).toEqual([
       "reads 126.3 GB (measuring 63.2 GB, tuning 63.2 GB), writes 100.4 GB (4 tiers)",
-      "memory: about 7.5 GB at most (tuning, blocks), limit 20.0 GB; " +
+      "memory: about 5.2 GB at most (tuning, blocks), limit 20.0 GB; " +
         "1.8 GB of hidden states between blocks",
       "disk: 100.4 GB",
       "time: about 19.3 h of arithmetic on 3 threads " +
@@ -186,7 +212,7 @@ describe("a run on a machine", () => {
     ]);
     const own = { ...machine, given: tight.least.bytes };
     expect(estimateLines(tight, fitRun(tight, plans, own), outside)[1]).toBe(
-      "memory: about 5.7 GB at most (tuning, blocks), limit 5.7 GB; " +
+      "memory: about 3.0 GB at most (tuning, blocks), limit 3.0 GB; " +
         "1.8 GB of hidden states between blocks, 1.8 GB of them in files",
     );
     const verified = estimateRun({ ...alone, tuning: null, makes: false });

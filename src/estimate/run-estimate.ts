@@ -1,6 +1,7 @@
 import { comparedAtOnce } from "../evaluation/compare-hidden.ts";
 import { OqeError } from "../ground/errors.ts";
 import { heldBytes, memoryOf } from "./memory.ts";
+import { stackBytes } from "./model-shape.ts";
 import { type Stage, stagesOf } from "./operations.ts";
 import { comparedRuns, type RunWork, type StageMemory } from "./work.ts";
 
@@ -14,18 +15,26 @@ export interface RunEstimate {
   readonly least: StageMemory;
   /** The most of the stages in which hidden states are kept. */
   readonly holding: number;
+  /** The same where all riders on the base go through experts side by side. */
+  readonly sideBySide: number;
+  /** Bytes of the largest stack of experts, which is in files while riders go one after another. */
+  readonly stack: number;
   /** Hidden states between two blocks. */
   readonly held: number;
   readonly stages: readonly Stage[];
 }
 
 export function estimateRun(work: RunWork): RunEstimate {
-  const memory = memoryOf(work);
+  const memory = memoryOf(work, true);
+  const holding = (stages: readonly StageMemory[]) =>
+    Math.max(0, ...stages.flatMap(({ holds, bytes }) => (holds ? bytes : [])));
   return {
     reads: readsOf(work),
     writes: work.makes ? sum(work.plans, ({ bytes }) => bytes) : 0,
     least: memory.reduce((most, stage) => (stage.bytes > most.bytes ? stage : most)),
-    holding: Math.max(0, ...memory.flatMap(({ holds, bytes }) => (holds ? bytes : []))),
+    holding: holding(memory),
+    sideBySide: holding(memoryOf(work, false)),
+    stack: work.tuning === null ? 0 : stackBytes(work.shape),
     held: heldBytes(work),
     stages: stagesOf(work),
   };
@@ -54,11 +63,13 @@ function readsOf(work: RunWork): RunEstimate["reads"] {
 export interface Fit {
   /** Bytes that the run may use. */
   readonly limit: number;
+  /** Whether riders on the base go through experts one after the other. */
+  readonly inTurn: boolean;
   /** Bytes of hidden states that stay in memory between two blocks. */
   readonly inMemory: number;
   /** The rest of them, in files. */
   readonly inFiles: number;
-  /** Bytes of tiers and files. */
+  /** Bytes of tiers, of these files, and of those of the experts. */
   readonly disk: number;
 }
 
@@ -81,18 +92,20 @@ export interface Machine {
  * too small; both name what would fit.
  */
 export function fitRun(
-  { least, holding, held, writes }: RunEstimate,
+  { least, holding, sideBySide, stack, held, writes }: RunEstimate,
   tiers: RunWork["plans"],
   machine: Machine,
 ): Fit {
   const { given, usual, memory, folder, free } = machine;
   const limit = given ?? Math.max(usual, Math.min(least.bytes, memory));
   if (least.bytes > limit) throw tooLittleMemory(least, machine);
-  const inMemory = Math.min(held, limit - holding);
+  const inTurn = sideBySide > limit;
+  const inMemory = Math.min(held, limit - (inTurn ? holding : sideBySide));
   const inFiles = held - inMemory;
-  const disk = writes + inFiles;
-  if (free !== null && disk > free) throw tooLittleDisk({ disk, inFiles, free, folder }, tiers);
-  return { limit, inMemory, inFiles, disk };
+  const beside = inFiles + (inTurn ? stack : 0);
+  const disk = writes + beside;
+  if (free !== null && disk > free) throw tooLittleDisk({ disk, beside, free, folder }, tiers);
+  return { limit, inTurn, inMemory, inFiles, disk };
 }
 
 function tooLittleMemory({ name, bytes }: StageMemory, { given, memory }: Machine): OqeError {
@@ -114,15 +127,15 @@ function tooLittleMemory({ name, bytes }: StageMemory, { given, memory }: Machin
 }
 
 function tooLittleDisk(
-  { disk, inFiles, free, folder }: Pick<Fit, "disk" | "inFiles"> & { free: number; folder: string },
+  { disk, beside, free, folder }: { disk: number; beside: number; free: number; folder: string },
   tiers: RunWork["plans"],
 ): OqeError {
-  const fitting = tiers.filter(({ bytes }) => bytes + inFiles <= free).map(({ tier }) => tier);
+  const fitting = tiers.filter(({ bytes }) => bytes + beside <= free).map(({ tier }) => tier);
   const advice =
     fitting.length === 0
       ? "None of the tiers fits alone."
       : `One tier per run fits: ${fitting.map((tier) => `tiers ${tier}`).join(", ")}.`;
-  const states = inFiles > 0 ? `, ${inFiles} of them for hidden states` : "";
+  const states = beside > 0 ? `, ${beside} of them for what does not fit in memory` : "";
   return new OqeError(
     "DISK",
     `not enough disk space in ${folder}: ${disk} bytes are needed${states}, ${free} are free`,
@@ -145,7 +158,7 @@ export function secondsOf({ operations }: Stage, speed: number): number {
 
 /** The estimate as lines for the log. `speed`: measureSpeed. */
 export function estimateLines(
-  { reads, writes, least, holding, held, stages }: RunEstimate,
+  { reads, writes, least, holding, sideBySide, held, stages }: RunEstimate,
   fit: Fit,
   { speed, workers, tiers }: { speed: number; workers: number; tiers: number },
 ): readonly string[] {
@@ -161,7 +174,7 @@ export function estimateLines(
   return [
     `reads ${size(read)} (${passes}), writes ${writes === 0 ? "nothing" : size(writes)}` +
       (writes === 0 ? "" : ` (${tiers} ${tiers === 1 ? "tier" : "tiers"})`),
-    `memory: about ${size(Math.max(least.bytes, holding + fit.inMemory))} at most (${least.name}), limit ` +
+    `memory: about ${size(Math.max(least.bytes, (fit.inTurn ? holding : sideBySide) + fit.inMemory))} at most (${least.name}), limit ` +
       `${size(fit.limit)}${held === 0 ? "" : `; ${size(held)} of hidden states between blocks${files}`}`,
     `disk: ${size(fit.disk)}`,
     `time: about ${duration(seconds)} of arithmetic on ${workers} threads ` +

@@ -45,7 +45,7 @@ export const tuningInputs = [
       "means the bundled text",
     verifyDoc:
       "Text that the tier was tuned on, to check that the evaluation rows share no passage " +
-      "with it. Empty means the text that the receipt names",
+      "with it. Empty means the receipt's, if it is bundled or on the Hub",
   },
   {
     name: "calibration-samples",
@@ -112,7 +112,7 @@ export const evaluationInputs = [
     doc:
       "Evaluation text, in the same form as `calibration`. Empty means the bundled text, which " +
       "shares no document with the bundled calibration text",
-    verifyDoc: "Evaluation text. Empty means the text that the receipt names",
+    verifyDoc: "Evaluation text. Empty means the receipt's, if it is bundled or on the Hub",
   },
   {
     name: "evaluation-samples",
@@ -121,7 +121,7 @@ export const evaluationInputs = [
     default: "",
     only: "evaluated",
     ...optionalCount("<rows>", 1, 4096),
-    doc: "Evaluation rows, 1 to 4096. Empty means 128, or 64 above 4 B parameters",
+    doc: "Evaluation rows, 1 to 4096. Empty means 64",
     verifyDoc: "Evaluation rows, 1 to 4096. Empty means the number on the receipt",
   },
   {

@@ -8,28 +8,40 @@ import { runInNewContext } from "node:vm";
  * collections itself.
  *
  * A young collection takes a tenth of a millisecond. It frees buffers that did not survive two of
- * them. A full one takes some 50 ms in a thread with much else in its heap, and frees all.
+ * them. A full one takes some 50 ms in the main thread and frees all. So a full one follows when the
+ * resident memory has grown although young ones were made.
  */
-const [betweenYoung, betweenFull] = [64 << 20, 256 << 20];
+const betweenYoung = 64 << 20;
+/** Growth before a full collection: at any time, and at the end of a step of a walk. */
+const [mostGrown, mostLeft] = [256 << 20, 64 << 20];
 /** Bytes of a job after which a worker collects. Between two jobs it has nothing that survives. */
 const ofJob = 4 << 20;
 
 type Collector = (options?: { type: "minor" }) => void;
 
 let collector: Collector | undefined;
-let [sinceYoung, sinceFull] = [0, 0];
+let sinceYoung = 0;
+/** The least resident memory since the last full collection. */
+let lowest = Number.POSITIVE_INFINITY;
 
 /** Counts shared memory that this thread creates, and collects when it is due. */
 export function countShared(bytes: number): void {
   sinceYoung += bytes;
-  sinceFull += bytes;
-  if (sinceFull > betweenFull) collectAll();
-  else if (sinceYoung > betweenYoung) collectYoung();
+  if (sinceYoung > betweenYoung) collectAbove(mostGrown);
 }
 
 /** Frees the buffers that this thread no longer refers to. For the end of a step of a walk. */
 export function collectShared(): void {
-  if (sinceFull > betweenYoung) collectAll();
+  collectAbove(mostLeft);
+}
+
+function collectAbove(growth: number): void {
+  collectYoung();
+  const resident = process.memoryUsage.rss();
+  lowest = Math.min(lowest, resident);
+  if (resident - lowest <= growth) return;
+  lowest = Number.POSITIVE_INFINITY;
+  collector!();
 }
 
 /** Frees the buffers of a worker's last job. Called when nothing refers to it any more. */
@@ -43,12 +55,6 @@ export function collectYoung(): void {
   sinceYoung = 0;
   collector ??= findCollector();
   collector({ type: "minor" });
-}
-
-function collectAll(): void {
-  [sinceYoung, sinceFull] = [0, 0];
-  collector ??= findCollector();
-  collector();
 }
 
 function findCollector(): Collector {

@@ -1,6 +1,7 @@
 import { collectShared } from "../kernel/collect.ts";
 import { copyMatrix, type Matrix, rowsOf } from "../kernel/matrix.ts";
 import type { LayerKind } from "./layer-kind.ts";
+import { type KeepBytes, RereadWeights } from "./reread-weights.ts";
 import {
   blockContext,
   type Model,
@@ -160,12 +161,29 @@ export function embedAll(model: Model, riders: readonly Rider[]): Promise<void> 
 
 /**
  * Lets all riders go through a block. Each of its weights is read once. A stack of experts is too
- * large for memory, so all go through it side by side, expert by expert. Through other blocks they
- * go one after the other, because the activations of all of them would be larger than the weights.
+ * large for memory, so all go through it side by side, expert by expert; or, with `keepWeights`, one
+ * after the other, and the stack is kept by that. Through other blocks they always go one after the
+ * other, because the activations of all of them would be larger than the weights.
  */
-export function passAll(model: Model, riders: readonly Rider[], place: BlockPlace): Promise<void> {
+export async function passAll(
+  model: Model,
+  riders: readonly Rider[],
+  place: BlockPlace,
+  keepWeights: KeepBytes | null = null,
+): Promise<void> {
   const isStack = place.kind.mlp === "moe";
-  return share(model, riders, isStack, (rider, own) => rider.pass(own, place));
+  const pass = (rider: Rider, own: Model) => rider.pass(own, place);
+  if (!isStack || keepWeights === null || riders.length === 1)
+    return share(model, riders, isStack, pass);
+  const weights = new RereadWeights(model.weights, keepWeights);
+  try {
+    for (const rider of riders) {
+      await pass(rider, { ...model, weights });
+      collectShared();
+    }
+  } finally {
+    await weights.close();
+  }
 }
 
 async function share(
@@ -198,6 +216,8 @@ async function share(
 export interface Ride {
   readonly model: Model;
   readonly riders: readonly Rider[];
+  /** If given, riders go through experts one after the other (passAll). */
+  readonly keepWeights?: KeepBytes | null;
 }
 
 /** Takes riders through models of one architecture, block by block, in the order given. */
@@ -208,8 +228,8 @@ export async function rideAll(
   const { architecture, config } = rides[0]!.model;
   for (const { model, riders } of rides) await embedAll(model, riders);
   for (const [layer, kind] of architecture.layers(config).entries()) {
-    for (const { model, riders } of rides) {
-      await passAll(model, riders, { layer, kind });
+    for (const { model, riders, keepWeights } of rides) {
+      await passAll(model, riders, { layer, kind }, keepWeights);
       progress?.(riders.length);
     }
   }

@@ -58,11 +58,19 @@ export function cheapRows({ rows, columns, make }: Making): Rows {
   };
 }
 
+/** Bytes of made rows that stay in memory. Products make larger ones again, twice in all. */
+export const mostMade = 128 << 20;
+
 /**
- * Rows that products make, in batches of whole sequences of `length` tokens. Once all of them were
- * asked for, they stay in memory.
+ * Rows that products make. A visit makes all of them, in batches of whole sequences of `length`
+ * tokens, and they stay in memory, unless they are too large.
  */
-export function madeRows(ops: Ops, length: number, { rows, columns, make }: Making): Rows {
+export function madeRows(
+  ops: Ops,
+  length: number,
+  { rows, columns, make }: Making,
+  most = mostMade,
+): Rows {
   const cheap = cheapRows({ rows, columns, make });
   let all: Promise<Matrix> | null = null;
   const makeAll = async () => {
@@ -78,6 +86,6 @@ export function madeRows(ops: Ops, length: number, { rows, columns, make }: Maki
     ...{ rows, columns, whole },
     range: async (start, end) =>
       all === null ? cheap.range(start, end) : rowsOf(await all, start, end),
-    each: async (visit) => visit(await whole()),
+    each: async (visit) => (4 * rows * columns > most ? cheap.each(visit) : visit(await whole())),
   };
 }

@@ -10,11 +10,11 @@ import {
 import type { Ops } from "../models/ops.ts";
 
 /** Positions whose logits are in memory at once. */
-const positionsAtOnce = 256;
+export const positionsAtOnce = 256;
 /** Positions used to find where a token is likely. They are enough to distinguish contexts. */
 const contextPositions = 8192;
 /** Directions that contexts are compared in. Random signs preserve angles (Achlioptas 2003). */
-const contextWidth = 64;
+export const contextWidth = 64;
 /** Rounds of k-means. The groups do not have to be optimal. */
 const rounds = 10;
 

@@ -66,7 +66,7 @@ export interface HeadInputs {
 }
 
 /** Rows that are weighed at once: whole slabs of a sum of products, so that no sum changes. */
-const weighedRows = 4096;
+export const weighedRows = 4096;
 
 /**
  * Tunes a head `[vocabulary, hidden]` on its input, `x [positions, hidden]`.

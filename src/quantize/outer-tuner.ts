@@ -128,7 +128,7 @@ async function tuneRows(
  * Codes of the head that stay in memory until all are found. Beyond, each row's are written as soon
  * as they are there. That takes longer, because rows that are tuned together are not neighbours.
  */
-const mostCodes = 256 << 20;
+export const mostCodes = 256 << 20;
 
 /** `x [tokens, hidden]` is the input of the head. */
 async function tuneHead(

@@ -2,6 +2,7 @@ import { cross } from "../kernel/grams.ts";
 import type { Kernel } from "../kernel/kernel-types.ts";
 import {
   asWeight,
+  clear,
   type Matrix,
   newMatrix,
   rowsOf,
@@ -34,10 +35,10 @@ export async function tuneAimed(
   const { rows, columns } = weight;
   const { widths } = options;
   const own: Matrix = { data: await toFloats(weight.bytes, weight.dtype, kernel), rows, columns };
-  const zeros = newMatrix(rows, columns);
-  const { squares: weightEnergy } = await kernel.run("subtract", { x: zeros, from: own });
-  const sums = widths.map(() => ({ ...noSums(), weightEnergy }));
   const errors = widths.map(() => newMatrix(rows, columns));
+  const { squares: weightEnergy } = await kernel.run("subtract", { x: errors[0]!, from: own });
+  clear(errors[0]!);
+  const sums = widths.map(() => ({ ...noSums(), weightEnergy }));
   for (const block of blocks) {
     const targets = await Promise.all(errors.map((done) => targetOf(kernel, own, block, done)));
     const read: TargetRows["read"] = async (start, end) =>

@@ -44,14 +44,14 @@ interface Series {
 export async function tuneSeries(request: TuneSeriesRequest): Promise<readonly TunedTier[]> {
   const series = openSeries(request);
   const { tiers, model, routers } = series;
-  const { riders, propagation, keep } = request;
+  const { riders, propagation, keep, keepWeights = null } = request;
   const repairs = tiers.map((tier) => repairOf(series, tier));
   const rides = tiers.map((tier, i) => rideOf(series, tier, repairs[i]!, riders.tiers[i]!));
   const tuned: TunedTier[] = [];
   if (propagation === "reference") {
     const walk = await openWalk(series, tiers);
     const tuner = new TuningRider(walk, false);
-    const own = { model, riders: [...tuner.riders, ...riders.base] };
+    const own = { model, riders: [...tuner.riders, ...riders.base], keepWeights };
     // A tied table is stored only when the head is tuned. Until then no tier can be run.
     const isTied = isTiedTable(model);
     await rideAll(isTied ? [own] : [own, ...rides]);
@@ -68,7 +68,7 @@ export async function tuneSeries(request: TuneSeriesRequest): Promise<readonly T
     }
     // A sequential walk does not see the base's activations.
     const recorder = routers === null ? [] : [routers.rider(series.kept, keep)];
-    await rideAll([{ model, riders: [...recorder, ...riders.base] }, ...rides]);
+    await rideAll([{ model, riders: [...recorder, ...riders.base], keepWeights }, ...rides]);
   }
   return tuned.map(({ tuning, ...rest }, i) => {
     const records = repairs[i]?.records ?? null;

@@ -5,6 +5,7 @@ import type { Kernel } from "../kernel/kernel-types.ts";
 import type { Rounding } from "../kernel/width.ts";
 import type { TierSink } from "../mlx/tier-sink.ts";
 import type { KeptWeights } from "../models/kept-weights.ts";
+import type { KeepBytes } from "../models/reread-weights.ts";
 import type { KeepStates, Rider } from "../models/rider.ts";
 import type { Model } from "../models/run.ts";
 import type { TierPlan } from "../plan/plan-types.ts";
@@ -34,6 +35,8 @@ export interface TuneSeriesRequest {
   readonly weights: KeptWeights;
   readonly riders: SeriesRiders;
   readonly keep?: KeepStates | undefined;
+  /** If given, riders on the base go through experts one after the other (passAll). */
+  readonly keepWeights?: KeepBytes | null | undefined;
 }
 
 /** Riders of another purpose that a walk takes along. */

@@ -15,6 +15,7 @@ import type { Inputs } from "../inputs/inputs.ts";
 import type { Kernel } from "../kernel/kernel-types.ts";
 import type { KeptWeights } from "../models/kept-weights.ts";
 import { Ops } from "../models/ops.ts";
+import type { KeepBytes } from "../models/reread-weights.ts";
 import type { KeepStates } from "../models/rider.ts";
 import { tensorsOfPlan } from "../quantize/stored-tier.ts";
 import { weightsToTune } from "../quantize/tune-series.ts";
@@ -65,6 +66,8 @@ export interface FoldersRequest {
   readonly rows: Calibration;
   /** Bytes of hidden states that may stay in memory between two blocks. */
   readonly memoryForStates: number;
+  /** Whether riders on the base go through experts one after the other. Default: side by side. */
+  readonly inTurn?: boolean;
   readonly kernel: Kernel;
   readonly report: Report;
 }
@@ -84,16 +87,16 @@ export async function makeFolders(request: FoldersRequest): Promise<readonly Rec
   await requireDiskSpace(parent, needed);
   const places = runs.map(({ place }) => place);
   const memory = request.memoryForStates;
-  return withStates({ folder: parent, memory, report: request.report }, (keep) =>
-    buildAside(places, (folders) =>
-      onDisk(parent, needed, () => fillFolders({ ...request, keep }, folders)),
-    ),
-  );
+  return withStates({ folder: parent, memory, report: request.report }, (keep, weights) => {
+    const own = { ...request, keep, keepWeights: request.inTurn === true ? weights : null };
+    return buildAside(places, (folders) => onDisk(parent, needed, () => fillFolders(own, folders)));
+  });
 }
 
-/** The same, and what keeps hidden states between two blocks. */
+/** The same, and what keeps hidden states between two blocks, and weights within one. */
 interface FillRequest extends FoldersRequest {
   readonly keep: KeepStates;
+  readonly keepWeights: KeepBytes | null;
 }
 
 /** Writes weights, evaluation, receipts and cards into empty folders, one per tier. */
@@ -147,7 +150,7 @@ export function isRounded({ parameters }: Base, runs: readonly TierRun[], run: T
 }
 
 function writeWeights(
-  { base, runs, rows, kernel, report, keep }: FillRequest,
+  { base, runs, rows, kernel, report, keep, keepWeights }: FillRequest,
   folders: readonly string[],
   company: Company | null,
 ): Promise<readonly WrittenTier[]> {
@@ -157,7 +160,7 @@ function writeWeights(
     propagation: options.propagation!,
     repair: options.repair ?? [],
     settings: { ...tuningSettings, ...(sensitivity?.tied && { tiedMix: sensitivity.tied.mix }) },
-    keep,
+    ...{ keep, keepWeights },
     ...(company && { company: { riders: company.ride, weights: company.weights } }),
   };
   return writeTiers({

@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { evaluationShape } from "./rows.ts";
 
 test.each([
-  [4e9, {}, { samples: 128, length: 256 }],
+  [4e9, {}, { samples: 64, length: 256 }],
   [4e9 + 1, {}, { samples: 64, length: 128 }],
   [31.6e9, { samples: null, length: undefined }, { samples: 64, length: 128 }],
   [31.6e9, { samples: 9 }, { samples: 9, length: 128 }],

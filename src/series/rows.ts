@@ -28,13 +28,11 @@ export interface Calibration {
 
 /** Seed of the rows. It must never change, because the rows are part of the recipe. */
 const seed = 1;
-/** Parameters above which the evaluation has fewer and shorter rows by default. */
+/** Parameters above which an evaluation row has fewer tokens by default. */
 export const fewParameters = 4e9;
-/** Evaluation rows and their tokens by default: 32,768 positions, or 8,192 of a large model. */
-const evaluationDefaults = {
-  small: { samples: 128, length: 256 },
-  large: { samples: 64, length: 128 },
-} as const;
+/** Evaluation rows by default, and their tokens. */
+const evaluationRows = 64;
+const evaluationLengths = { small: 256, large: 128 };
 /** Overlapping rows that a message names. */
 const mostNamed = 8;
 
@@ -99,8 +97,8 @@ export function evaluationShape(
     readonly length?: number | null | undefined;
   },
 ): { readonly samples: number; readonly length: number } {
-  const usual = evaluationDefaults[parameters > fewParameters ? "large" : "small"];
-  return { samples: given.samples ?? usual.samples, length: given.length ?? usual.length };
+  const usual = evaluationLengths[parameters > fewParameters ? "large" : "small"];
+  return { samples: given.samples ?? evaluationRows, length: given.length ?? usual };
 }
 
 async function drawEvaluation(

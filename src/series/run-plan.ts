@@ -18,6 +18,8 @@ import type { Outside, Sources } from "./sources.ts";
 export interface RunPlan {
   /** Bytes of hidden states that may stay in memory between two blocks. */
   readonly memoryForStates: number;
+  /** Whether riders on the base go through experts one after the other, to need less memory. */
+  readonly inTurn: boolean;
   /** For log and job summary. They differ from machine to machine and are in no receipt. */
   readonly lines: readonly string[];
 }
@@ -108,7 +110,7 @@ async function planWork(
     const { workers } = kernel;
     const lines = estimateLines(estimate, fit, { speed, workers, tiers: work.plans.length });
     for (const line of lines) report.info(line);
-    return { memoryForStates: fit.inMemory, lines };
+    return { memoryForStates: fit.inMemory, inTurn: fit.inTurn, lines };
   });
 }
 

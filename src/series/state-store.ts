@@ -5,8 +5,11 @@ import { diskError, makeFolder } from "../ground/disk.ts";
 import { OqeError } from "../ground/errors.ts";
 import type { Report } from "../ground/report.ts";
 import { bytesOf, type Matrix, newMatrix, rowsOf } from "../kernel/matrix.ts";
+import type { KeepBytes, KeptBytes } from "../models/reread-weights.ts";
 import type { KeepStates, KeptStates } from "../models/rider.ts";
 import { isRunning } from "./atomic-folder.ts";
+
+type Bytes = Uint8Array<SharedArrayBuffer>;
 
 /** Bytes that are written or read at once. */
 const pieceBytes = 16 << 20;
@@ -20,19 +23,22 @@ export interface StateStoreOptions {
 }
 
 /**
- * Keeps hidden states for the time of `use`: in memory up to a limit, beyond it in files. A file is
- * deleted when it has been read, and all of them at the end. Files of killed runs are deleted at
+ * Keeps hidden states for the time of `use`: in memory up to a limit, beyond it in files; and
+ * weights in files. A file is deleted when it has been read, and all of them at the end. Files of killed runs are deleted at
  * the start. Values are kept exactly, so no result depends on the limit. Throws DISK, naming the
  * folder and the bytes.
  */
 export async function withStates<T>(
   options: StateStoreOptions,
-  use: (keep: KeepStates) => Promise<T>,
+  use: (keep: KeepStates, keepWeights: KeepBytes) => Promise<T>,
 ): Promise<T> {
   const store = new StateStore(options);
   await removeLeftovers(options.folder);
   try {
-    return await use((x) => store.keep(x));
+    return await use(
+      (x) => store.keep(x),
+      (bytes) => store.keepWeights(bytes),
+    );
   } finally {
     await store.close();
   }
@@ -64,7 +70,7 @@ class StateStore {
   }
 
   async close(): Promise<void> {
-    if (this.#files > 0) {
+    if (this.#bytesInFiles > 0) {
       const how = `${grouped(this.#bytesInFiles)} bytes of hidden states were kept in files`;
       this.#options.report.info(`${how} below ${this.#options.folder}`);
     }
@@ -73,28 +79,49 @@ class StateStore {
   }
 
   async #keepInFile({ data, rows, columns }: Matrix): Promise<KeptStates> {
-    const bytes = data.byteLength;
-    const number = this.#files++;
-    this.#bytesInFiles += bytes;
-    const path = await this.#onDisk(bytes, async () => {
-      this.#folder ??= this.#makeFolder();
-      const file = join(await this.#folder, String(number));
-      await withFile(file, "wx", (handle) => writeAll(handle, bytesOf(data)));
-      return file;
-    });
-    const range = (start: number, end: number) =>
-      this.#onDisk(bytes, async () => {
-        const x = newMatrix(end - start, columns);
-        const place = { path, from: 4 * columns * start };
-        await withFile(path, "r", (handle) => readAll(handle, bytesOf(x.data), place));
-        return x;
-      });
+    this.#bytesInFiles += data.byteLength;
+    const kept = await this.#keepBytes(bytesOf(data), "hidden states");
+    const range = async (start: number, end: number) => {
+      const x = newMatrix(end - start, columns);
+      await kept.read(bytesOf(x.data), 4 * columns * start);
+      return x;
+    };
     const take = async () => {
       const x = await range(0, rows);
-      await this.#onDisk(bytes, () => rm(path));
+      await kept.drop();
       return x;
     };
     return { take, range };
+  }
+
+  keepWeights(bytes: Bytes): Promise<KeptBytes> {
+    return this.#keepBytes(bytes, "weights");
+  }
+
+  /** The result must not refer to the bytes, so that they can be freed. */
+  async #keepBytes(bytes: Bytes, kind: string): Promise<KeptBytes> {
+    const what = `${bytes.length} bytes of ${kind}`;
+    return this.#openFile(await this.#write(bytes, what), what);
+  }
+
+  #write(bytes: Bytes, what: string): Promise<string> {
+    const number = this.#files++;
+    return this.#onDisk(what, async () => {
+      this.#folder ??= this.#makeFolder();
+      const file = join(await this.#folder, String(number));
+      await withFile(file, "wx", (handle) => writeAll(handle, bytes));
+      return file;
+    });
+  }
+
+  #openFile(path: string, what: string): KeptBytes {
+    return {
+      read: (into, from = 0) =>
+        this.#onDisk(what, () =>
+          withFile(path, "r", (handle) => readAll(handle, into, { path, from })),
+        ),
+      drop: () => this.#onDisk(what, () => rm(path)),
+    };
   }
 
   async #makeFolder(): Promise<string> {
@@ -103,15 +130,15 @@ class StateStore {
     return mkdtemp(join(folder, `${prefix}${process.pid}.`));
   }
 
-  async #onDisk<T>(bytes: number, run: () => Promise<T>): Promise<T> {
+  async #onDisk<T>(what: string, run: () => Promise<T>): Promise<T> {
     try {
       return await run();
     } catch (cause) {
-      const error = await diskError(cause, this.#options.folder, bytes);
+      const error = await diskError(cause, this.#options.folder, Number.parseInt(what, 10));
       if (!(error instanceof OqeError) || error.code !== "DISK") throw error;
       throw new OqeError(
         "DISK",
-        `${bytes} bytes of hidden states cannot be kept: ${error.message}`,
+        `${what} cannot be kept: ${error.message}`,
         "Free disk space, choose another work folder, or raise memory-limit.",
         cause,
       );

@@ -15,6 +15,7 @@ import { mlxConfigText } from "../mlx/mlx-config.ts";
 import { createShards } from "../mlx/shard-writer.ts";
 import type { TierSink } from "../mlx/tier-sink.ts";
 import type { KeptWeights } from "../models/kept-weights.ts";
+import type { KeepBytes } from "../models/reread-weights.ts";
 import type { KeepStates } from "../models/rider.ts";
 import type { TierPlan } from "../plan/plan-types.ts";
 import { tierGroupSize, tiers } from "../plan/tiers.ts";
@@ -44,6 +45,7 @@ export interface Tuning {
   readonly repair: readonly Repair[];
   readonly settings: TuningSettings;
   readonly keep?: KeepStates | undefined;
+  readonly keepWeights?: KeepBytes | null;
   /** Riders of another purpose in the walk, and the weights that they share with it. */
   readonly company?: { readonly riders: SeriesRiders; readonly weights: KeptWeights };
 }

@@ -5,11 +5,12 @@ use std::slice::{from_raw_parts, from_raw_parts_mut};
 use wasm_bindgen::prelude::wasm_bindgen;
 
 use super::{floats, floats_mut, with_scratch};
-use crate::divergence::{self, Position};
+use crate::divergence::{compare as compare_position, BaseLogits, Position};
 use crate::gemm::{gemm, Product, Target, View};
 
 /// Logits `[rows, columns]` of two models, of the tokens `first..`, and the token `next` that
-/// follows each row. `positions` = [`Position`] for each row, which grow.
+/// follows each row. `positions` = [`Position`] for each row, which grow. `shares` = float64 `[rows,
+/// columns]`, written unless `known`: they are as an earlier call with the same base left them.
 #[repr(C)]
 pub struct CompareCall {
     base: usize,
@@ -19,22 +20,27 @@ pub struct CompareCall {
     columns: usize,
     first: usize,
     positions: usize,
+    shares: usize,
+    known: usize,
 }
 
 /// Compares the logits of a [`CompareCall`].
 ///
 /// # Safety
-/// As [`super::quantize`]; `positions` is aligned to 8.
+/// As [`super::quantize`]; `positions` and `shares` are aligned to 8.
 #[wasm_bindgen]
 pub unsafe fn compare(call: usize) {
-    let &CompareCall { base, model, next, rows, columns, first, positions } =
+    let &CompareCall { base, model, next, rows, columns, first, positions, shares, known } =
         &*(call as *const CompareCall);
     let next = from_raw_parts(next as *const u32, rows);
     let positions = from_raw_parts_mut(positions as *mut Position, rows);
-    let base = floats(base, rows * columns).chunks_exact(columns);
-    let model = floats(model, rows * columns).chunks_exact(columns);
-    for (((base, model), &next), position) in base.zip(model).zip(next).zip(positions) {
-        divergence::compare(position, base, model, first, next as usize);
+    let shares = from_raw_parts_mut(shares as *mut f64, rows * columns);
+    let bases = floats(base, rows * columns).chunks_exact(columns);
+    let bases = bases.zip(shares.chunks_exact_mut(columns)).zip(next);
+    let models = floats(model, rows * columns).chunks_exact(columns);
+    for ((((logits, shares), &next), model), position) in bases.zip(models).zip(positions) {
+        let mut base = BaseLogits { logits, first, next: next as usize, shares, known: known == 1 };
+        compare_position(position, &mut base, model);
     }
 }
 

@@ -47,6 +47,8 @@ export const CompareCall = struct({
   columns: "usize",
   first: "usize",
   positions: "usize",
+  shares: "usize",
+  known: "usize",
 });
 
 export const compare: Routine<CompareJob, void> = {
@@ -68,7 +70,7 @@ export const compare: Routine<CompareJob, void> = {
     const places = placeProduct(layout, [rows, columns, inputs], "F32");
     const [atBase, atModel] = [layout.place(4 * rows * columns), layout.place(4 * rows * columns)];
     const [atNext, atPositions] = [layout.place(4 * rows), layout.place(resultBytes)];
-    const atCall = layout.place(CompareCall.bytes);
+    const [atShares, atCall] = [layout.place(8 * rows * columns), layout.place(CompareCall.bytes)];
     const at = layout.claim();
     let inArena: Weight | null = null;
     const product = ({ x, weight, bias }: HeadInput, offset: number) => {
@@ -81,12 +83,13 @@ export const compare: Routine<CompareJob, void> = {
     };
     const operands = { base: at + atBase, model: at + atModel, next: at + atNext };
     const positions = at + atPositions;
-    CompareCall.write(at + atCall, { ...operands, rows, columns, first, positions });
+    const call = { ...operands, rows, columns, first, positions, shares: at + atShares };
     copyIn(at + atNext, bytesOf(next), 0, next.byteLength);
     product(base, atBase);
     for (const [i, model] of models.entries()) {
       product(model, atModel);
       copyIn(positions, bytesOf(out[i]!), 0, resultBytes);
+      CompareCall.write(at + atCall, { ...call, known: Number(i > 0) });
       wasm.compare(at + atCall);
       copyOut(positions, bytesOf(out[i]!), 0, resultBytes);
     }

@@ -1,0 +1,82 @@
+import { batchesAtOnce, batchTokens } from "../models/ops.ts";
+import { mostMade } from "../models/rows.ts";
+import { isQuantizable } from "../plan/plan.ts";
+import type { BlockShape, MatrixShape, ModelShape } from "./model-shape.ts";
+
+/** Spare buffers of Hessians. */
+const spare = 8;
+/** Tokens that nearly visit an expert, for one that does. */
+const nearShare = 2;
+
+/** The riders on one model, by their tokens. */
+export interface Riding {
+  /** Of the rider that is tuned on; 0: none. */
+  readonly tuned: number;
+  readonly others: readonly number[];
+}
+
+/**
+ * Memory while riders pass a block. All of them go through experts side by side, and through
+ * another block one after the other. A part of a block holds its input and its output `[tokens,
+ * hidden]`; the second of two parts, also the first one's. Tuning also holds what its mixer makes.
+ */
+export function passingMemory(
+  shape: ModelShape,
+  block: BlockShape,
+  { tuned, others }: Riding,
+  workers: number,
+): number {
+  const { hidden } = shape;
+  const states = hidden * (1 + block.parts);
+  const mixing = tuned * (states + block.mixed);
+  const made = Math.min(mostMade / 4, tuned * block.inner);
+  const batch = batchTokens({ workers }) * (states + batchesAtOnce({ workers }) * widestOf(block));
+  const inExperts = expertRows(shape, block, { tuned, others }) * (workers + 1);
+  const passing = isStack(block)
+    ? (tuned + total(others)) * states + Math.max(made, inExperts)
+    : Math.max(tuned * states + made, Math.max(0, ...others) * hidden);
+  return 4 * (Math.max(mixing, passing) + batch) + blockMemory(block.matrices, workers);
+}
+
+/** Output rows of the widest matrix that all tokens are multiplied with. */
+function widestOf({ matrices }: Pick<BlockShape, "matrices">): number {
+  const dense = matrices.filter(({ tensor }) => tensor.role.routed !== true);
+  return Math.max(0, ...dense.map(({ rows }) => rows));
+}
+
+/** Matrices in work, shared by the riders, and the Hessians of their inputs. */
+export function blockMemory(matrices: readonly MatrixShape[], workers: number): number {
+  const inWork = matrices.map(({ rows, columns, tensor }) => {
+    const routed = tensor.role.routed === true;
+    const shared = routed ? 2 * (workers + 1) : 1;
+    return 4 * rows * columns * shared;
+  });
+  const widths = matrices.filter(({ tensor }) => isQuantizable(tensor));
+  // Buffers are shared by all inputs, so each is as large as the largest that took it.
+  const hessians = (routed: boolean, buffers: number) => {
+    const some = widths.filter(({ tensor }) => (tensor.role.routed === true) === routed);
+    return some.length === 0
+      ? 0
+      : buffers * 4 * Math.max(...some.map(({ columns }) => columns ** 2));
+  };
+  return total(inWork) + hessians(true, spare) + hessians(false, 2);
+}
+
+/** Elements of all riders' rows of one expert: input, what it makes of them, and output. */
+function expertRows({ hidden, experts }: ModelShape, { matrices }: BlockShape, riders: Riding) {
+  const expert = matrices.find(({ tensor }) => tensor.role.routed === true);
+  if (expert === undefined) return 0;
+  const { rows, perToken } = expert;
+  const visits = (tokens: number) => (tokens * perToken) / experts!.routed;
+  const made = hidden + rows;
+  const text = visits(total(riders.others)) * (made + hidden);
+  return text + visits(riders.tuned) * ((1 + nearShare) * made + hidden);
+}
+
+function isStack({ matrices }: BlockShape): boolean {
+  return matrices.some(({ tensor }) => tensor.role.routed === true);
+}
+
+function total(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0);
+}
