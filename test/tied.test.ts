@@ -126,12 +126,12 @@ describe("a tied table", () => {
     expect(chosen).toBeLessThanOrEqual(head);
   });
 
-  test("is tuned with the mix that costs least, and has its price", () => {
+  test("is tuned with the mix that costs least, and has its cost", () => {
     const { mix, tried } = measured.tied!;
     const best = tried.find((one) => one.mix === mix)!;
     expect(best.cost).toBe(Math.min(...tried.map(({ cost }) => cost)));
     expect(new Set(tried.map(({ cost }) => cost)).size).toBe(3);
-    const price = measured.tensors.find((tensor) => tensor.module === module)!;
-    expect(price.widths.find(({ bits }) => bits === 4)!.forcedKl).toBe(best.forcedKl);
+    const cost = measured.tensors.find((tensor) => tensor.module === module)!;
+    expect(cost.widths.find(({ bits }) => bits === 4)!.forcedKl).toBe(best.forcedKl);
   });
 });

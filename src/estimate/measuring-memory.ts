@@ -24,11 +24,12 @@ export function measuringStages(work: RunWork): StageMemory[] {
   const { shape, measuring } = work;
   if (measuring === null) return [];
   const { hidden, vocabulary, headBytes, blocks, experts } = shape;
-  const { others, judged } = measuring;
-  const copies = (probesOf(shape).at(-1)?.before ?? 1) + togetherOf(experts) + 2;
+  const { others, probe, judged } = measuring;
+  const copies = (probesOf(shape).at(-1)?.before ?? 1) + 2;
+  const compared = judged * copies + probe * (1 + togetherOf(experts));
   const head = vocabulary * hidden;
   const codes = (head * (probeWidth.bits + 0.5)) / 8;
-  const rows = 4 * hidden * (others + 2 * judged * copies);
+  const rows = 4 * hidden * (others + 2 * compared);
   const logits = 2 * 4 * positions * vocabulary;
   const bytes = headBytes * (1 + headShare) + codes + rows + logits;
   return [

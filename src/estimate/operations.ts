@@ -90,8 +90,8 @@ function measuringOperations(work: RunWork): number {
   if (measuring === null) return 0;
   const { others, probe, judged } = measuring;
   const probes = probesOf(shape);
-  // The base, all tensors together, and the head's own.
-  const copies = probes.at(-1)!.before + 2 + togetherOf(shape.experts);
+  // The base, the head's own probe, and at every position the base and all tensors together.
+  const compared = judged * (probes.at(-1)!.before + 2) + probe * (1 + togetherOf(shape.experts));
   const inBlocks = sum(shape.blocks, (block, layer) => {
     const passes = (others + probe * probes[layer]!.copies) * block.operations;
     return passes + hessianOperations(block.matrices, others, measuredShare);
@@ -104,7 +104,7 @@ function measuringOperations(work: RunWork): number {
   );
   const table =
     tuneOperations(outer(shape.table)) * tuningFactor * (1 + (shape.isTied ? 0 : forecastShare));
-  const logits = 2 * shape.hidden * shape.vocabulary * judged * copies;
+  const logits = 2 * shape.hidden * shape.vocabulary * compared;
   const head = headOperations(shape, others, measuredWidths.length);
   return inBlocks + tuned + table + logits + head + (shape.isTied ? tiedOperations(work) : 0);
 }

@@ -120,12 +120,7 @@ export async function addSquaredMlp(
 }
 
 async function squaredHidden(at: BlockContext, name: string, x: Rows): Promise<Rows> {
-  const up = await product(at, `${name}.up`, x);
-  const make: Product["make"] = async (start, end, y) => {
-    await up.make(start, end, y);
-    await at.ops.reluSquared(y);
-  };
-  return madeRows(at.ops, at.sequenceLength, { ...up, make });
+  return madeRows(at.ops, at.sequenceLength, await product(at, `${name}.up`, x, true));
 }
 
 /** down · (SiLU(gate · x) · (up · x)): roles `<name>.{gate,up,down}`. */
@@ -157,13 +152,14 @@ interface Product {
   readonly make: (start: number, end: number, y: Matrix) => Promise<void>;
 }
 
-async function product(at: BlockContext, role: string, x: Rows): Promise<Product> {
+/** With `squared`: max(…, 0)² of it. */
+async function product(at: BlockContext, role: string, x: Rows, squared = false): Promise<Product> {
   const weight = await at.weight(role, x);
   const bias = await at.unquantized(`${role}.bias`);
   return {
     ...{ rows: x.rows, columns: weight.rows },
     make: async (start, end, y) =>
-      at.ops.linearInto(await x.range(start, end), weight, bias, { y, left: 0 }),
+      at.ops.linearInto(await x.range(start, end), weight, bias, { y, left: 0, squared }),
   };
 }
 

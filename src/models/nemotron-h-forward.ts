@@ -77,11 +77,11 @@ async function moe(at: BlockContext, x: NormedRows): Promise<Matrix> {
   const entering = narrow ? { narrow: await at.linear("latent.in", await x.whole()) } : {};
   const own: Expert = async (expert, rows, near) => {
     const up = await at.weight("experts.up", rows, { expert });
-    const h = await ops.reluSquared(await ops.linear(rows, up)); // [visits, F]
+    const h = await ops.squaredLinear(rows, up); // [visits, F]
     if (near === undefined) return at.linear("experts.down", h, { expert });
     return at.linear("experts.down", h, {
       expert,
-      near: await ops.reluSquared(await ops.linear(near, up)),
+      near: await ops.squaredLinear(near, up),
     });
   };
   const rules = await rulesOf(at);

@@ -34,7 +34,7 @@ export interface Outcome {
   readonly shares: ReadonlyMap<string, ProbeShare>;
   /** By name: that of a module, or that of a part of a block. */
   readonly probes: ReadonlyMap<string, ProbeResult>;
-  /** KL by judged position, all tensors being at the probe's width. */
+  /** KL by position, all tensors being at the probe's width. */
   readonly forced: Float64Array;
   readonly free: Float64Array;
   /** Exponent of flip power (growthOf). */
@@ -53,7 +53,8 @@ export function costsOf(outcome: Outcome, rows: ProbeRows): Costs {
   const probed = outcome.tensors.map((tensor) => costsOfTensor(tensor, outcome, rows, mean));
   const flipPower = probed.reduce((sum, { widths }) => sum + widths[probeIndex]!.flipPower, 0);
   const together = {
-    ...{ forcedKl: mean(outcome.forced), freeKl: mean(outcome.free) },
+    forcedKl: weightedMean(outcome.forced, rows.weights),
+    freeKl: weightedMean(outcome.free, rows.weights),
     ...{ flipPower, growth: outcome.growth },
   };
   const tied = outcome.tied && chooseMix(outcome.tied, together, mean);

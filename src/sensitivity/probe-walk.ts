@@ -219,15 +219,16 @@ export class ProbeWalk {
     this.#x = after;
   }
 
-  /** Forgets the hidden states that are not compared. Called behind the last block. */
+  /**
+   * Forgets the hidden states that are not compared. Called behind the last block. All tensors
+   * together are compared at every position: few positions make most of the KL of flips.
+   */
   async leaveBlocks(): Promise<void> {
     const { ops } = this.#model;
     const { judged } = this.rows;
     const first = judged.subarray(0, judged.filter((token) => token < this.#tokensAlone).length);
-    for (const probe of [...this.#probes, ...this.#together])
-      probe.x = await ops.gather(probe.x, judged);
+    for (const probe of this.#probes) probe.x = await ops.gather(probe.x, judged);
     for (const probe of this.#alone) probe.x = await ops.gather(probe.x, first);
-    this.#x = await ops.gather(this.#x!, judged);
   }
 
   /** Compares all probes with the base. `head`: that at the probe's width; null: unquantized. */
@@ -235,11 +236,9 @@ export class ProbeWalk {
     head: ProbedTensor | null,
   ): Promise<Omit<Outcome, "tensors" | "storage" | "losses" | "tied">> {
     const together = replaceOuter(this.#model, head);
-    const own = { x: this.#x!, head: this.#model };
-    const judged: Judged[] = [
-      ...this.#probes.map(({ x }) => ({ x, head: this.#model })),
-      ...this.#together.map(({ x }) => ({ x, head: together })),
-    ];
+    const base = { x: this.#x!, head: this.#model };
+    const own = { ...base, x: await this.#model.ops.gather(base.x, this.rows.judged) };
+    const judged: Judged[] = this.#probes.map(({ x }) => ({ x, head: this.#model }));
     // A tied table is probed in both uses when the walk is over (tied-probes.ts).
     const isOwn = head !== null && this.#probes.every(({ name }) => name !== head.module);
     if (isOwn) judged.push({ ...own, head: together });
@@ -247,15 +246,24 @@ export class ProbeWalk {
     const found = await divergences(own, judged, length);
     const probes = resultsOf(this.#probes, found);
     if (isOwn) probes.set(head.module, { divergence: found.at(-1)!, flipPower: 0 });
-    const [forced, free = forced] = found.slice(
-      this.#probes.length,
-      this.#probes.length + this.#together.length,
-    ) as [Float64Array, Float64Array?];
-    const all = withUnprobed(probes, this.#joint);
+    const all = this.#together.map(({ x }) => ({ x, head: together }));
+    const [forced, free = forced] = await divergences(base, all, length);
+    const withJoint = withUnprobed(probes, this.#joint);
     const growth = growthOf(this.#together[0]!.flips!);
-    const shares = sharesOf(this.#errors, new Map([...all, ...(await this.#judgeAlone(own))]));
+    const shares = sharesOf(
+      this.#errors,
+      new Map([...withJoint, ...(await this.#judgeAlone(own))]),
+    );
     const [blockErrors, experts] = [this.#blockErrors, this.#experts];
-    return { blockErrors, shares, probes: all, forced, free, growth, experts };
+    return {
+      blockErrors,
+      shares,
+      probes: withJoint,
+      forced: forced!,
+      free: free!,
+      growth,
+      experts,
+    };
   }
 
   /** Results of the probes of single tensors. `own`: the base's compared positions. */
