@@ -9,7 +9,7 @@ import { type MatrixRows, rowsOfWeight, type TuneOptions, tuneMatrix } from "./t
 import type { TuneWalk } from "./tune-types.ts";
 import { copyOf, decodeMatrix, type TunedRows } from "./tuned-rows.ts";
 import type { TunedSums } from "./tuned-sums.ts";
-import { sweepsOf } from "./tuning-settings.ts";
+import { descentOf } from "./tuning-settings.ts";
 
 export interface MatrixTask {
   readonly tensor: PlannedTensor;
@@ -38,9 +38,9 @@ export async function tuneForTiers(walk: TuneWalk, task: MatrixTask): Promise<We
     if (walk.sequential) parts.push(copyOf(part));
     await writer.write(tensor, expert * rows, part);
   };
-  const sweeps = sweepsOf(tools.settings, tensor);
+  const descent = descentOf(tools.settings, tensor, hessian);
   const sampled = tensor.role.routed === true;
-  const options = { hessian, widths, sweeps, alone: !sampled, sampled, write };
+  const options = { hessian, widths, ...descent, alone: !sampled, sampled, write };
   const sums = await tuneRowsOf(walk, task, options);
   await refuseNonFinite(task, sums[0]!.nonFinite);
   const stored = walk.sequential
