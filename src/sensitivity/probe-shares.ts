@@ -38,10 +38,10 @@ function layersByKind(kinds: readonly LayerKind[]): readonly (readonly number[])
 }
 
 /** Most blocks of a kind whose parts are probed. Odd, so that the middle one is among them. */
-const mostProbed = 9;
+const mostProbed = 7;
 
 /**
- * The layers whose parts have a probe that runs to the end: of every kind of block at most nine,
+ * The layers whose parts have a probe that runs to the end: of every kind of block at most seven,
  * evenly spaced, with the first, the middle and the last one. The others lie between two of them
  * (probe-gains.ts).
  */
