@@ -57,7 +57,7 @@ export function probesOf({
 }: Pick<ModelShape, "blocks" | "experts">): readonly { before: number; copies: number }[] {
   const tensorsOf = (layer: number) =>
     blocks[layer]!.matrices.map(({ tensor }) => tensor).filter(isQuantizable);
-  const kinds = blocks.map(({ matrices }) => kindOf(matrices));
+  const kinds = blocks.map(({ kind }) => kind);
   const [exemplary, probed] = [exemplaryLayers(kinds), probedLayers(kinds)];
   const together = togetherOf(experts);
   let before = 1; // the embeddings'
@@ -78,13 +78,6 @@ export function probesOf({
 /** Probes of all tensors together: with forced routes and, where there are routers, free ones. */
 export function togetherOf(experts: ModelShape["experts"]): number {
   return experts === null ? 1 : 2;
-}
-
-function kindOf(matrices: readonly MatrixShape[]) {
-  const has = (part: string) => matrices.some(({ tensor }) => tensor.role.part === part);
-  const mixer = has("mamba") ? "mamba" : has("attention") ? "attention" : null;
-  const mlp = has("experts") ? "moe" : has("mlp") ? "dense" : null;
-  return { mixer, mlp } as const;
 }
 
 function measuringOperations(work: RunWork): number {
