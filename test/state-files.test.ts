@@ -115,6 +115,13 @@ describe("a run says what it needs before any work", () => {
     expect(enough).toMatchObject({ code: 0 });
   });
 
+  test("and rounds a small base where little memory is allowed", async () => {
+    const way = ["quantize", smallest.nemotron_h!, "--method", "rounded", "--verify", "false"];
+    const limits = ["--workers", "2", "--memory-limit", "300MB"];
+    const { code, stderr } = await runCli([...way, ...limits, "--out", `${folder}/little`]);
+    expect({ code, stderr }).toMatchObject({ code: 0 });
+  });
+
   test.each(["sensitivity", "plan"])("also if `%s` measures", async (command) => {
     const way = [command, smallest.nemotron_h!, ...rows, "--work-dir", `${folder}/measured`];
     const { code, stderr } = await runCli([...way, "--memory-limit", "3GB"]);
