@@ -18,7 +18,3 @@ export async function squaredDistances(ops: Ops, x: Matrix, y: Matrix): Promise<
   );
   return out;
 }
-
-export function sum(values: Float64Array): number {
-  return values.reduce((total, value) => total + value, 0);
-}
