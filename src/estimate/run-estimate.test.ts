@@ -17,7 +17,7 @@ const plans = tiers.map((tier) => planTier(tier, base));
 const series: RunWork = {
   shape,
   plans,
-  measuring: { bytes: shape.bytes, others: 64 * 256, probe: 9 * 64, judged: 9 * 16 },
+  measuring: { bytes: shape.bytes, others: 64 * 256, probe: 9 * 64, positions: 9 * 16 },
   tuning: { tokens: 128 * 256, repaired: 48 * 256, sequential: false },
   evaluation: { tokens: 64 * 128, rounded: 1 },
   makes: true,
@@ -73,7 +73,7 @@ describe("the series of the 30B model", () => {
     expect(estimateRun(alone).held).toBe(4 * 2688 * (32768 + 12288 + 4 * 8192));
   });
 
-  test("has a probe for each block, those of exemplary blocks, and copies of the rows", () => {
+  test("has a probe for each block, those of sampled blocks, and copies of the rows", () => {
     const probes = probesOf(shape);
     expect(probes[0]).toEqual({ before: 1, copies: 1 + 3 + 1 + 2 / 3 });
     // Seven of 23 Mamba blocks, of 23 MoE blocks, all six attention blocks; tensors of two of each
@@ -99,6 +99,21 @@ describe("the series of the 30B model", () => {
       ["evaluation, head", 2.2],
     ]);
     expect(stages({ ...series, measuring: null }, false)[0]).toEqual(["tuning, blocks", 3.4]);
+  });
+
+  test("rounds in little memory, whatever the size of the model", () => {
+    const rounds = { ...series, measuring: null, tuning: null, evaluation: null };
+    const [stage, ...others] = memoryOf(rounds, false);
+    expect([stage!.name, others]).toEqual(["rounding", []]);
+    // Measured: 174 MB with one worker, 266 MB with four, on a base of 135 M parameters.
+    for (const [workers, most] of [
+      [1, 250e6],
+      [4, 400e6],
+    ] as const) {
+      const { bytes } = memoryOf({ ...rounds, workers }, false)[0]!;
+      expect(bytes).toBeGreaterThan(200e6);
+      expect(bytes).toBeLessThan(most);
+    }
   });
 
   test("tunes and evaluates with three workers on a machine of 7 GB, and with two in 3 GB", () => {
@@ -170,6 +185,19 @@ describe("a run on a machine", () => {
       refusal("MEMORY", says, new RegExp(`^Set memory-limit ${text} or more`)),
     );
     expect(fit({ given: 1e9 * Number.parseFloat(text) }).limit).toBeGreaterThanOrEqual(least);
+  });
+
+  test("is told what uses the memory: calibration rows, evaluation rows, or neither", () => {
+    const hintOf = (work: RunWork) => {
+      const own = { ...machine, given: 1e8 };
+      return () => fitRun(estimateRun(work), plans, own);
+    };
+    const untuned = { ...series, measuring: null, tuning: null };
+    expect(hintOf(series)).toThrow(refusal("MEMORY", /./, /calibration-samples/));
+    expect(hintOf(untuned)).toThrow(refusal("MEMORY", /./, /evaluation-samples/));
+    expect(hintOf({ ...untuned, evaluation: null })).toThrow(
+      refusal("MEMORY", /\(rounding\)/, /Or use fewer threads/),
+    );
   });
 
   test("is refused by a machine with too little memory", () => {

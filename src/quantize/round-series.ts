@@ -97,6 +97,12 @@ function* cutRows(tensors: readonly PlannedTensor[]): Generator<RowRange> {
   }
 }
 
+/** Bytes of the largest range of a tensor. */
+export function largestRange(tensor: PlannedTensor): number {
+  const rows = Math.min(memberRows(tensor), rowsPerRead(tensor, bytesAtOnce));
+  return rows * tensor.shape.at(-1)! * bytesPerElement[tensor.dtype]!;
+}
+
 function bytesOf({ tensor, rows }: RowRange): number {
   return rows * tensor.shape.at(-1)! * bytesPerElement[tensor.dtype]!;
 }
