@@ -17,7 +17,7 @@ const plans = tiers.map((tier) => planTier(tier, base));
 const series: RunWork = {
   shape,
   plans,
-  measuring: { bytes: shape.bytes, others: 64 * 256, probe: 9 * 64, judged: 9 * 16 },
+  measuring: { bytes: shape.bytes, others: 64 * 256, probe: 9 * 64, positions: 9 * 16 },
   tuning: { tokens: 128 * 256, repaired: 48 * 256, sequential: false },
   evaluation: { tokens: 64 * 128, rounded: 1 },
   makes: true,
@@ -73,7 +73,7 @@ describe("the series of the 30B model", () => {
     expect(estimateRun(alone).held).toBe(4 * 2688 * (32768 + 12288 + 4 * 8192));
   });
 
-  test("has a probe for each block, those of exemplary blocks, and copies of the rows", () => {
+  test("has a probe for each block, those of sampled blocks, and copies of the rows", () => {
     const probes = probesOf(shape);
     expect(probes[0]).toEqual({ before: 1, copies: 1 + 3 + 1 + 2 / 3 });
     // Seven of 23 Mamba blocks, of 23 MoE blocks, all six attention blocks; tensors of two of each
