@@ -113,8 +113,8 @@ describe("a tied table", () => {
     const text = { ids: probe.ids, samples, length: probe.length };
     for (const { mix, forcedKl } of measured.tied!.tried) {
       const found = await klOf(folders.get(mix)!, text, true);
-      const judged = [...probe.judged].map((position) => found[position]!);
-      expect(mean(judged) / forcedKl, `mix ${mix}`).toBeCloseTo(1, 3);
+      const compared = [...probe.compared].map((position) => found[position]!);
+      expect(mean(compared) / forcedKl, `mix ${mix}`).toBeCloseTo(1, 3);
     }
   });
 

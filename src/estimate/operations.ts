@@ -3,7 +3,7 @@ import type { PlannedTensor } from "../models/architecture.ts";
 import { isQuantizable } from "../plan/plan.ts";
 import { tuningSettings } from "../quantize/tuning-settings.ts";
 import { partsOf } from "../sensitivity/block-parts.ts";
-import { exemplaryLayers, probedLayers } from "../sensitivity/probe-shares.ts";
+import { probedLayers, sampledLayers } from "../sensitivity/probe-shares.ts";
 import { aloneShare } from "../sensitivity/probe-walk.ts";
 import { widths as measuredWidths } from "../sensitivity/probe-width.ts";
 import { isExpertMeasured } from "../sensitivity/sampling.ts";
@@ -58,7 +58,7 @@ export function probesOf({
   const tensorsOf = (layer: number) =>
     blocks[layer]!.matrices.map(({ tensor }) => tensor).filter(isQuantizable);
   const kinds = blocks.map(({ kind }) => kind);
-  const [exemplary, probed] = [exemplaryLayers(kinds), probedLayers(kinds)];
+  const [sampled, probed] = [sampledLayers(kinds), probedLayers(kinds)];
   const together = togetherOf(experts);
   let before = 1; // the embeddings'
   return blocks.map((_, layer) => {
@@ -70,7 +70,7 @@ export function probesOf({
     // The base, all tensors together, and what starts here.
     const entry = { before, copies: before + 1 + together + parts.length + alone * aloneShare };
     before +=
-      (probed.has(layer) ? parts.length : 0) + (exemplary.has(layer) ? alone * aloneShare : 0);
+      (probed.has(layer) ? parts.length : 0) + (sampled.has(layer) ? alone * aloneShare : 0);
     return entry;
   });
 }
@@ -83,10 +83,11 @@ export function togetherOf(experts: ModelShape["experts"]): number {
 function measuringOperations(work: RunWork): number {
   const { shape, measuring } = work;
   if (measuring === null) return 0;
-  const { others, probe, judged } = measuring;
+  const { others, probe, positions } = measuring;
   const probes = probesOf(shape);
   // The base, the head's own probe, and at every position the base and all tensors together.
-  const compared = judged * (probes.at(-1)!.before + 2) + probe * (1 + togetherOf(shape.experts));
+  const compared =
+    positions * (probes.at(-1)!.before + 2) + probe * (1 + togetherOf(shape.experts));
   const inBlocks = sum(shape.blocks, (block, layer) => {
     const passes = (others + probe * probes[layer]!.copies) * block.operations;
     return passes + hessianOperations(block.matrices, others, measuredShare);
@@ -108,10 +109,10 @@ function measuringOperations(work: RunWork): number {
  * run beside the base. The logits of the base are made for each of them.
  */
 function tiedOperations({ shape, measuring }: RunWork): number {
-  const { others, probe, judged } = measuring!;
+  const { others, probe, positions } = measuring!;
   const perToken = sum(shape.blocks, ({ operations }) => operations);
   const passes = (triedMixes + 1) * probe * perToken;
-  const logits = 2 * triedMixes * 2 * shape.hidden * shape.vocabulary * judged;
+  const logits = 2 * triedMixes * 2 * shape.hidden * shape.vocabulary * positions;
   const { hessians, tuned } = groupOperations(shape, others, 1);
   return passes + logits + hessians + tuned;
 }

@@ -17,7 +17,7 @@ const plans = tiers.map((tier) => planTier(tier, base));
 const series: RunWork = {
   shape,
   plans,
-  measuring: { bytes: shape.bytes, others: 64 * 256, probe: 9 * 64, judged: 9 * 16 },
+  measuring: { bytes: shape.bytes, others: 64 * 256, probe: 9 * 64, positions: 9 * 16 },
   tuning: { tokens: 128 * 256, repaired: 48 * 256, sequential: false },
   evaluation: { tokens: 64 * 128, rounded: 1 },
   makes: true,
@@ -73,7 +73,7 @@ describe("the series of the 30B model", () => {
     expect(estimateRun(alone).held).toBe(4 * 2688 * (32768 + 12288 + 4 * 8192));
   });
 
-  test("has a probe for each block, those of exemplary blocks, and copies of the rows", () => {
+  test("has a probe for each block, those of sampled blocks, and copies of the rows", () => {
     const probes = probesOf(shape);
     expect(probes[0]).toEqual({ before: 1, copies: 1 + 3 + 1 + 2 / 3 });
     // Seven of 23 Mamba blocks, of 23 MoE blocks, all six attention blocks; tensors of two of each
@@ -92,7 +92,7 @@ describe("the series of the 30B model", () => {
     const stages = (work: RunWork, inTurn: boolean) =>
       memoryOf(work, inTurn).map(({ name, bytes }) => [name, gigabytes(bytes)]);
     expect(stages(series, true)).toEqual([
-      ["measuring, blocks", 2.9],
+      ["measuring, blocks", 3.2],
       ["measuring, head", 3],
       ["tuning, blocks", 3],
       ["tuning, head", 2.6],
@@ -173,7 +173,7 @@ describe("a run on a machine", () => {
   });
 
   test("takes the memory that it needs where no limit is given", () => {
-    expect(fit({ usual: 1e9 })).toMatchObject({ limit: least, inMemory: 0 });
+    expect(fit({ usual: 1e9 })).toMatchObject({ limit: least });
     const own = { ...machine, usual: 1e9 };
     expect(fitRun(tight, plans, own)).toMatchObject({ limit: tight.least.bytes, inMemory: 0 });
   });
@@ -232,7 +232,7 @@ describe("a run on a machine", () => {
     const outside = { speed: 100e9, workers: 3, tiers: 4 };
     expect(estimateLines(estimate, fit({}), outside)).toEqual([
       "reads 126.3 GB (measuring 63.2 GB, tuning 63.2 GB), writes 100.4 GB (4 tiers)",
-      "memory: about 5.2 GB at most (tuning, blocks), limit 20.0 GB; " +
+      "memory: about 5.2 GB at most (measuring, blocks), limit 20.0 GB; " +
         "1.8 GB of hidden states between blocks",
       "disk: 100.4 GB",
       "time: about 8.8 h of arithmetic on 3 threads " +

@@ -81,12 +81,12 @@ export async function tuneTargets(
 ): Promise<readonly TunedSums[]> {
   const adders = options.widths.map(() => new RowAdder());
   const ranges = cutRows(tools, targets, options);
-  const tasks = ranges.map(
+  const reads = ranges.map(
     ([start, end]) =>
       async () =>
         tuneRows(tools, { targets: await targets.read(start, end), start, ...options }),
   );
-  for await (const { parts, nonFinite, release } of inOrder(tasks, tools.kernel.workers + 1)) {
+  for await (const { parts, nonFinite, release } of inOrder(reads, tools.kernel.workers + 1)) {
     const usable = nonFinite.every((count) => count === 0);
     for (const [i, { sums, ...part }] of parts.entries()) {
       if (usable) await options.write(part);
@@ -122,7 +122,7 @@ function cutRows(
   );
 }
 
-interface RowsJob
+interface RowsToTune
   extends Pick<TuneOptions, "hessian" | "widths" | "sweeps" | "sampled" | "window"> {
   /** One for all widths, or one for each. */
   readonly targets: readonly Weight[];
@@ -133,7 +133,7 @@ interface RowsJob
 /** One kernel job: some rows at all widths. The parts lie in a leased buffer until `release`. */
 async function tuneRows(
   { kernel, storage: store, resultBuffers: buffers }: MatrixTools,
-  { targets, start, hessian, widths, sweeps, sampled = false, window }: RowsJob,
+  { targets, start, hessian, widths, sweeps, sampled = false, window }: RowsToTune,
 ) {
   const { rows, columns, dtype: from } = targets[0]!;
   const cutter = new Cutter();
