@@ -3,9 +3,9 @@ import { nemotron30b } from "../test/support/nemotron-30b.ts";
 import { base, type Scene, withScene } from "./scale/run.ts";
 
 /**
- * Whether memory grows with the number of blocks: a whole publish of a base with the 52 blocks and
- * the names of NVIDIA-Nemotron-3-Nano-30B-A3B at about an eighth of its width. Prints the peak of
- * the resident memory in both halves of each stage.
+ * Whether memory grows with the number of blocks. Publishes a base with the 52 blocks and the names
+ * of NVIDIA-Nemotron-3-Nano-30B-A3B, at about an eighth of its width. Prints the peak of the
+ * resident memory in both halves of each stage.
  *   node bench/depth.ts [--experts 128] [--samples 4] [--tiers oQ8e,oQ6e,oQ5e,oQ4e] [--computed 0]
  * `--computed` as in scale.ts.
  */

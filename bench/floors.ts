@@ -7,8 +7,8 @@ import { tiers } from "../src/plan/tiers.ts";
 import { type Compared, openComparison, table, tunedOn } from "./comparison.ts";
 
 /**
- * What minimum widths cost: measured plans with different floors, at one budget, all run for real
- * and compared with the plan without floors.
+ * What minimum widths cost. Measured plans with different floors, at one budget, are all run for
+ * real and compared with the plan without floors.
  *   node bench/floors.ts <model folder> <sensitivity.json> [evaluation rows of 256 tokens, 72]
  *     [tiers] [floors, separated by spaces]
  */

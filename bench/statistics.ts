@@ -40,7 +40,7 @@ export interface Ratio {
 
 /**
  * `summary(ours) / summary(theirs)`, and its error by a paired bootstrap. Rows are drawn with
- * replacement, the same rows for both: positions of a row depend on each other, and two methods err
+ * replacement, the same rows for both. Positions of a row depend on each other, and two methods err
  * on the same rows (Efron & Tibshirani 1993, chapter 6). The seed is fixed.
  */
 export function pairedRatio(ours: Rows, theirs: Rows, summary: Summary = means): Ratio {

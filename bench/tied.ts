@@ -22,7 +22,7 @@ const comparison = await openComparison(Number(rows), model);
 const { base, calibration } = comparison;
 const role = outerRole(base.architecture, "embeddings");
 const module = modulePath(base.tensors.find((tensor) => tensor.role.role === role)!);
-const prices = sensitivity.tensors.find((tensor) => tensor.module === module)!.widths;
+const costs = sensitivity.tensors.find((tensor) => tensor.module === module)!.widths;
 const chosen = sensitivity.tied!.mix;
 console.log(`chosen: ${chosen}; tried: ${JSON.stringify(sensitivity.tied!.tried)}`);
 
@@ -54,7 +54,7 @@ for (const [title, made, more] of [
     const predicted =
       made === plan
         ? plan.predicted!.forcedKl
-        : prices.find(({ bits }) => bits === made.modules[module]!.bits)!.forcedKl;
+        : costs.find(({ bits }) => bits === made.modules[module]!.bits)!.forcedKl;
     const { divergence } = compared.forced;
     console.error(`predicted / measured, forced: ${(predicted / mean(divergence)).toFixed(2)}`);
   }

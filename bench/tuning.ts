@@ -18,7 +18,7 @@ import { uniform } from "./statistics.ts";
  * of the kernel can be compared.
  *   node bench/tuning.ts [--matrices 2688x1856,1856x2688,768x2048] [--widths 4,5,6,8]
  *     [--repeats 3] [--sweeps 2] [--experts]
- * With `--experts`, as routed experts are tuned: their sweeps, plain rounding by a sample.
+ * With `--experts`, as routed experts with few tokens: their sweeps, plain rounding by a sample.
  */
 const { values: options } = parseArgs({
   options: {
@@ -29,7 +29,7 @@ const { values: options } = parseArgs({
     experts: { type: "boolean", default: false },
   },
 });
-const own = options.experts ? tuningSettings.expertSweeps : tuningSettings.sweeps;
+const own = options.experts ? tuningSettings.fewTokenSweeps : tuningSettings.sweeps;
 const sweeps = options.sweeps === undefined ? own : () => Number(options.sweeps);
 const [tokens, directions] = [2048, 64];
 
@@ -92,6 +92,7 @@ async function benchMatrix(
       widths,
       sweeps,
       sampled: options.experts,
+      window: options.experts ? tuningSettings.fewTokenWindow : undefined,
       write: async ({ width, words, scales, biases }) => {
         for (const [i, bytes] of [words, scales, biases].entries())
           hashes[widths.indexOf(width)]![i]!.update(bytes);

@@ -25,7 +25,7 @@ import {
   type TierRun,
 } from "./series/recipes.ts";
 import { type Calibration, calibrate } from "./series/rows.ts";
-import { planMeasuring, planRun } from "./series/run-plan.ts";
+import { estimateMeasuring, estimateSeries } from "./series/run-needs.ts";
 import {
   measureNow,
   obtainSensitivity,
@@ -86,7 +86,7 @@ export async function planModel(inputs: Inputs, dependencies: Dependencies): Pro
     if (sources.measures) requireWeights(base);
     const rows = sources.measures ? await drawRows(inputs, opened) : null;
     const place = { folder: workDir, memoryLimit };
-    if (rows !== null) await planMeasuring({ base, rows, sources }, place, opened);
+    if (rows !== null) await estimateMeasuring({ base, rows, sources }, place, opened);
     const measuring = { base, rows, sources, domainWeights, workDir };
     const sensitivity = await obtainSensitivity(measuring, opened);
     return { plan: makePlan(base, planning, sensitivity), base, sensitivity };
@@ -106,7 +106,7 @@ export async function measureModel(
     const sources = await openSources(base, measured, opened);
     const rows = await drawRows(inputs, opened);
     const place = { folder: workDir, memoryLimit };
-    await planMeasuring({ base, rows, sources }, place, opened);
+    await estimateMeasuring({ base, rows, sources }, place, opened);
     return measureNow({ base, rows, sources, domainWeights, workDir }, opened);
   });
 }
@@ -212,7 +212,7 @@ async function makeTiers(
   const { domainWeights, workDir, memoryLimit } = inputs;
   const { base, kernel, report } = opened;
   const asked = { base, runs: rehearsed, rows, sources, memoryLimit };
-  const { lines: expected, ...fit } = await planRun(asked, opened);
+  const { lines: expected, ...fit } = await estimateSeries(asked, opened);
   const measuring = { base, rows, sources, domainWeights, workDir };
   const sensitivity = await obtainSensitivity(measuring, opened);
   const plan = makePlan(base, { tiers, policy, floors }, sensitivity);

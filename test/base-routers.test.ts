@@ -8,9 +8,10 @@ import { openKernel } from "../src/kernel/pool.ts";
 import { Ops } from "../src/models/ops.ts";
 import { rideAll } from "../src/models/rider.ts";
 import type { Routing } from "../src/models/routing.ts";
-import { type Model, runModel } from "../src/models/run.ts";
+import type { Model } from "../src/models/run.ts";
 import { BaseRouters } from "../src/quantize/base-routers.ts";
 import { smallest } from "./support/models.ts";
+import { runModel } from "./support/run-model.ts";
 
 let kernel: Kernel;
 let model: Model;

@@ -8,13 +8,14 @@ import { type Matrix, newMatrix, sharedFloats, sharedIntegers } from "../src/ker
 import { openKernel } from "../src/kernel/pool.ts";
 import { tensor } from "../src/models/blocks.ts";
 import type { BlockContext, LinearOptions } from "../src/models/forward.ts";
+import type { Input } from "../src/models/lazy-rows.ts";
 import { Ops } from "../src/models/ops.ts";
 import type { Routing } from "../src/models/routing.ts";
-import type { Input } from "../src/models/rows.ts";
-import { plainContext, runModel, type WeightSource } from "../src/models/run.ts";
+import { plainContext, type WeightSource } from "../src/models/run.ts";
 import { difference, openBase, readNpy, run, someIds } from "./support/forward-run.ts";
 import { byArchitecture, embedded, removeFolder, scratchFolder } from "./support/models.ts";
 import { hybrid, makeRandomModel } from "./support/random-model.ts";
+import { runModel } from "./support/run-model.ts";
 
 const kernel = await openKernel({ workers: 2 });
 afterAll(() => kernel.close());

@@ -10,8 +10,8 @@ import { type LocalHub, startLocalHub } from "../src/local-hub/local-hub.ts";
 import { findPython } from "./python/python.ts";
 
 /**
- * Python's huggingface_hub, a client of other authors, uses the local Hub. Each check of the scripts
- * is one test.
+ * Python's huggingface_hub, a client of other authors, uses the local Hub. Each check of the
+ * scripts is one test.
  */
 const script = fileURLToPath(new URL("python/hub_conformance.py", import.meta.url));
 const model = fileURLToPath(new URL("models/nemotron-nano-tiny", import.meta.url));

@@ -94,7 +94,7 @@ describe("a sensitivity", () => {
     }
     const text = (await runCli([...ask, ...floors])).stdout;
     expect(text).toMatch(/^oQ4e: \d\.\d\d bpw of 4\.60, predicted KL .*floors attention=6$/m);
-    const named = text.match(/^The floor of attention costs \d+\.\d % of the predicted KL/gm) ?? [];
+    const named = text.match(/^oQ\S+: the floor of attention costs \d+\.\d % of the/gm) ?? [];
     const costly = plan.tiers.filter((tier: TierPlan) => tier.floorCosts!.attention! > 0.1);
     expect(named.length).toBe(costly.length);
     expect(text).toMatch(/^experts\.down +[\d-]+ +[\d,]+ +\d+\.\d % /m);

@@ -10,18 +10,19 @@ import { openTokenizer } from "../src/calibration/tokenizer.ts";
 import { openFolder } from "../src/checkpoint/folder.ts";
 import { silentReport } from "../src/ground/report.ts";
 import type { Kernel } from "../src/kernel/kernel-types.ts";
-import { asWeight, type Matrix } from "../src/kernel/matrix.ts";
+import { asWeight, copyMatrix, type Matrix, newMatrix } from "../src/kernel/matrix.ts";
 import { openKernel } from "../src/kernel/pool.ts";
 import { openFinished } from "../src/mlx/mlx-weights.ts";
 import { Ops } from "../src/models/ops.ts";
 import type { Routing } from "../src/models/routing.ts";
-import { type Model, runModel } from "../src/models/run.ts";
+import type { Model } from "../src/models/run.ts";
 import { planTier } from "../src/plan/plan.ts";
 import { tiers } from "../src/plan/tiers.ts";
 import type { Propagation, Repair, TuningRecord } from "../src/quantize/tuning-record.ts";
 import { tuningSettings } from "../src/quantize/tuning-settings.ts";
 import { writeTiers } from "../src/series/write-tiers.ts";
 import { embedded, removeFolder, scratchFolder, smallest } from "./support/models.ts";
+import { runModel } from "./support/run-model.ts";
 
 const slow = { timeout: 300_000 };
 const [samples, length] = [32, 64];
@@ -116,7 +117,9 @@ async function watch(model: Model, choices?: Map<number, Routing>) {
   };
   const router = async (layer: number, role: string, x: Matrix) => {
     const gate = (await model.weights.unquantized(layer, role))!;
-    seen.set(layer, { x, gate });
+    const own = newMatrix(x.rows, x.columns); // x is reused
+    copyMatrix(x, own);
+    seen.set(layer, { x: own, gate });
     return gate;
   };
   await runModel(model, small.calibration.ids, { length, router, routes });

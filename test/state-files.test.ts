@@ -90,7 +90,7 @@ describe("a run says what it needs before any work", () => {
     const way = [...args, "--out", `${folder}/told`, "--tiers", "oQ8e", "--memory-limit", "3GB"];
     const { code, stderr } = await runCli(way);
     expect({ code, stderr }).toMatchObject({ code: 0 });
-    const [, block] = stderr.split("Plan the run\n");
+    const [, block] = stderr.split("Estimate the run\n");
     const lines = block!.split("\n").slice(0, 4);
     expect(lines[0]).toMatch(
       /^ {2}reads [\d.]+ MB \(tuning [\d.]+ MB\), writes [\d.]+ MB \(1 tier\)$/,
@@ -115,11 +115,18 @@ describe("a run says what it needs before any work", () => {
     expect(enough).toMatchObject({ code: 0 });
   });
 
+  test("and rounds a small base where little memory is allowed", async () => {
+    const way = ["quantize", smallest.nemotron_h!, "--method", "rounded", "--verify", "false"];
+    const limits = ["--workers", "2", "--memory-limit", "300MB"];
+    const { code, stderr } = await runCli([...way, ...limits, "--out", `${folder}/little`]);
+    expect({ code, stderr }).toMatchObject({ code: 0 });
+  });
+
   test.each(["sensitivity", "plan"])("also if `%s` measures", async (command) => {
     const way = [command, smallest.nemotron_h!, ...rows, "--work-dir", `${folder}/measured`];
     const { code, stderr } = await runCli([...way, "--memory-limit", "3GB"]);
     expect({ code, stderr }).toMatchObject({ code: 0 });
-    const [, block] = stderr.split("Plan the run\n");
+    const [, block] = stderr.split("Estimate the run\n");
     const lines = block!.split("\n").slice(0, 5);
     expect(lines[0]).toMatch(/^ {2}reads [\d.]+ MB \(measuring [\d.]+ MB\), writes nothing$/);
     expect(lines[1]).toMatch(
@@ -137,6 +144,6 @@ describe("a run says what it needs before any work", () => {
   test("but not if nothing is measured", async () => {
     const { code, stderr } = await runCli(["plan", smallest.nemotron_h!, "--policy", "oq"]);
     expect({ code, stderr }).toMatchObject({ code: 0 });
-    expect(stderr).not.toMatch(/^Plan the run/m);
+    expect(stderr).not.toMatch(/^Estimate the run/m);
   });
 });

@@ -1,4 +1,7 @@
+import { shapeOf } from "../../src/estimate/model-shape.ts";
+import { probesOf } from "../../src/estimate/operations.ts";
 import { nemotron30b } from "../../test/support/nemotron-30b.ts";
+import { shapedBase } from "../../test/support/shaped-base.ts";
 import type { JobKind } from "./kernel.ts";
 import type { StageResult } from "./stage.ts";
 
@@ -11,8 +14,8 @@ export interface RunRows {
 
 /** The defaults: 128 rows of 256 tokens to tune on; above 4 B parameters 64 rows of 128 to evaluate. */
 const wanted = { calibration: 32_768, evaluation: 8_192 };
-/** Rows of the sensitivity walk: at most 64 calibration rows, and 9 probes rows of 128 tokens. */
-const [measuredRows, probeRows] = [16_384, 1_152];
+/** Tokens of the sensitivity walk: at most 64 calibration rows, and 9 probe rows of 64 tokens. */
+const [measuredRows, probeRows] = [16_384, 576];
 
 /** Routines that run once for each matrix or Hessian. All others run once for each row. */
 const onceAMatrix: ReadonlySet<string> = new Set([
@@ -38,11 +41,9 @@ function rowsOfTuning({ tiers }: RunRows): number {
 
 /** Tokens that go through the blocks of a kind in a whole sensitivity walk, summed over them. */
 function rowsOfMeasuring(letter: string): number {
-  // Each block starts one probe; every block of the first and the middle of its kind one a tensor.
+  const copies = probesOf(shapeOf(shapedBase(nemotron30b)));
   return pattern.reduce((sum, own, layer) => {
-    if (own !== letter) return sum;
-    const passes = 1 + (layer + 1) + 2 + 1 + (own === "M" ? 2 : 4);
-    return sum + measuredRows + probeRows * passes;
+    return own === letter ? sum + measuredRows + probeRows * copies[layer]!.copies : sum;
   }, 0);
 }
 

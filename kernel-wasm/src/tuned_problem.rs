@@ -35,8 +35,8 @@ pub struct Problem {
 }
 
 pub fn task(rows: usize, columns: usize, bits: usize, group: usize, store: Dtype) -> Task<'static> {
-    let (source, sweeps, refit, factored, order) = (0, 0, false, true, &[]);
-    Task { source, rows, columns, bits, group, store, sweeps, refit, factored, order }
+    let (source, sweeps, window, refit, factored, order) = (0, 0, 0, false, true, &[]);
+    Task { source, rows, columns, bits, group, store, sweeps, window, refit, factored, order }
 }
 
 pub fn problem(

@@ -159,10 +159,12 @@ fn each_step_lowers_the_loss() {
     let diagonal = problem(base, Dtype::Bf16, gaussian).check_solved().rounded_loss;
     let swept = loss(base);
     let descended = loss(Task { sweeps: 1, ..base });
+    let windowed = loss(Task { sweeps: 1, window: 128, ..base });
     let more = loss(Task { sweeps: 4, ..base });
     let refitted = loss(Task { sweeps: 4, refit: true, ..base });
     assert!(swept < 0.5 * diagonal, "{swept} of {diagonal}");
     assert!(descended < 0.95 * swept, "{descended} of {swept}");
+    assert!(descended < windowed && windowed < 0.99 * swept, "{windowed} of {swept}");
     assert!(more < descended, "{more} of {descended}");
     assert!(refitted < 0.99 * more, "{refitted} of {more}");
 }

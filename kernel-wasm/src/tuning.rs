@@ -32,6 +32,9 @@ pub struct Task<'a> {
     pub store: Dtype,
     /// Passes of descent over the finished columns after each block (descent.rs). 0: none.
     pub sweeps: usize,
+    /// How many columns descent checks at most, a multiple of BLOCK. 0: as many as pay. The same
+    /// for all tasks of a job that descend.
+    pub window: usize,
     /// Whether scales and biases are fitted to the codes at the end (refit.rs).
     pub refit: bool,
     /// Whether there is a factor. Without one only the weights of the columns count.
@@ -75,10 +78,15 @@ impl Task<'_> {
 
     /// How many columns descent checks, including the block's. 0: it does not run.
     pub fn reach(&self) -> usize {
-        match (self.factored && self.sweeps > 0, self.columns <= WHOLE) {
-            (false, _) => 0,
-            (true, true) => self.columns,
-            (true, false) => WINDOW,
+        let most = match self.window {
+            0 if self.columns <= WHOLE => self.columns,
+            0 => WINDOW,
+            window => window,
+        };
+        if self.factored && self.sweeps > 0 {
+            most.min(self.columns)
+        } else {
+            0
         }
     }
 

@@ -8,8 +8,8 @@ const piece = 8 << 20;
 
 /**
  * Unties a head that the config ties to the embeddings, if its values in the files differ from
- * them. transformers 5 does not tie such a head (tie_weights in modeling_utils.py). mlx-lm drops
- * it. Reads both tensors up to the first difference.
+ * them. transformers 5 does not tie such a head (tie_weights in modeling_utils.py). But mlx-lm
+ * drops it. Reads both tensors up to the first difference.
  */
 export async function untieOwnHead(
   architecture: Architecture,

@@ -8,7 +8,7 @@ const columns = ["tier", "target bpw", "bpw", "file bpw", "bytes", "GB", "GiB", 
 const explanationColumns = ["role", "layers", "bytes", "KL share", "next boost", "nats/MB", "bits"];
 const leftColumns = new Set(["role", "next boost", "bits"]);
 
-/** The series as a plain table for a terminal: one line per tier. */
+/** The series as a plain table for a terminal, one line per tier; then the costly floors. */
 export function formatPlan(plan: SeriesPlan): string {
   const rows = plan.tiers.map((tier) => [
     tier.tier,
@@ -21,7 +21,13 @@ export function formatPlan(plan: SeriesPlan): string {
     String(tier.boosts),
     tier.plan,
   ]);
-  return formatTable([columns, ...rows], new Set(["tier", "plan"]));
+  const floors = plan.tiers.flatMap((tier) =>
+    costlyFloors(tier).map(
+      ([name, share]) =>
+        `${tier.tier}: the floor of ${name} costs ${percentage(share, 1)} of the predicted KL`,
+    ),
+  );
+  return [formatTable([columns, ...rows], new Set(["tier", "plan"])), ...floors].join("\n");
 }
 
 /** The first row has the names of the columns. Columns in `left` are aligned to the left. */
@@ -60,11 +66,7 @@ export function formatExplanation(plan: TierPlan, roles: readonly RoleSummary[])
         `(${predicted.forcedKl.toPrecision(3)} with routes forced)`;
   const size = `${bitsPerWeight(plan.bpw)} bpw of ${bitsPerWeight(plan.targetBpw)}`;
   const table = formatTable([explanationColumns, ...rows], leftColumns);
-  const costs = costlyFloors(plan).map(
-    ([name, share]) =>
-      `The floor of ${name} costs ${percentage(share, 1)} of the predicted KL at this budget.\n`,
-  );
-  return `${plan.tier}: ${size}${loss}${limits}\n${costs.join("")}${table}`;
+  return `${plan.tier}: ${size}${loss}${limits}\n${table}`;
 }
 
 function layerOf(module: string): string {

@@ -1,5 +1,5 @@
+import { mostMade } from "../models/lazy-rows.ts";
 import { batchesAtOnce, batchTokens } from "../models/ops.ts";
-import { mostMade } from "../models/rows.ts";
 import { isQuantizable } from "../plan/plan.ts";
 import type { BlockShape, MatrixShape, ModelShape } from "./model-shape.ts";
 

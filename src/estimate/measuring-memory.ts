@@ -8,7 +8,7 @@ import type { RunWork, StageMemory } from "./work.ts";
 /** Rows of the head that one group's codes and jobs have in memory, as a share of all. */
 const headShare = 1 / 4;
 /** Positions whose logits are in memory at once, twice. */
-const positions = 512;
+const positionsAtOnce = 512;
 /** Spare buffers of Hessians (hessian.ts). */
 const spare = 8;
 /** Tokens of a batch for each worker, and batches at once (ops.ts). */
@@ -24,12 +24,13 @@ export function measuringStages(work: RunWork): StageMemory[] {
   const { shape, measuring } = work;
   if (measuring === null) return [];
   const { hidden, vocabulary, headBytes, blocks, experts } = shape;
-  const { others, judged } = measuring;
-  const copies = (probesOf(shape).at(-1)?.before ?? 1) + togetherOf(experts) + 2;
+  const { others, probe, positions } = measuring;
+  const copies = (probesOf(shape).at(-1)?.before ?? 1) + 2;
+  const compared = positions * copies + probe * (1 + togetherOf(experts));
   const head = vocabulary * hidden;
   const codes = (head * (probeWidth.bits + 0.5)) / 8;
-  const rows = 4 * hidden * (others + 2 * judged * copies);
-  const logits = 2 * 4 * positions * vocabulary;
+  const rows = 4 * hidden * (others + 2 * compared);
+  const logits = 2 * 4 * positionsAtOnce * vocabulary;
   const bytes = headBytes * (1 + headShare) + codes + rows + logits;
   return [
     {

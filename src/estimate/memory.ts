@@ -1,10 +1,13 @@
 import { comparedAtOnce } from "../evaluation/compare-hidden.ts";
+import { bytesPerElement } from "../kernel/dtype.ts";
 import { comparisonColumns } from "../kernel/routines/compare.ts";
+import { modulePath } from "../mlx/format.ts";
 import { mostOfHead } from "../models/run.ts";
 import { tierGroupSize } from "../plan/tiers.ts";
 import { contextWidth, positionsAtOnce } from "../quantize/head-groups.ts";
 import { weighedRows } from "../quantize/head-tuner.ts";
 import { mostCodes } from "../quantize/outer-tuner.ts";
+import { largestRange } from "../quantize/round-series.ts";
 import { tuningSettings } from "../quantize/tuning-settings.ts";
 import { passingMemory } from "./block-memory.ts";
 import { measuringStages } from "./measuring-memory.ts";
@@ -14,6 +17,10 @@ import { comparedRuns, type RunWork, type StageMemory } from "./work.ts";
 
 /** Node, its code, headers and texts. */
 const program = 200e6;
+/** A worker thread without its job. */
+const threadBytes = 24e6;
+/** Bits of scale and bias for each weight. */
+const pairBits = 32 / tierGroupSize;
 /**
  * Shared memory that nobody refers to any more: what is created between two collections
  * (collect.ts). A small model leaves less: some times what it uses at once.
@@ -32,15 +39,33 @@ export function memoryOf(work: RunWork, inTurn: boolean): readonly StageMemory[]
   const stages = [
     ...measuringStages(work),
     ...tuningStages(work, inTurn),
-    ...(work.makes && work.tuning === null
-      ? [{ name: "rounding", bytes: 300e6, holds: false }]
-      : []),
     ...evaluationStages(work),
-  ];
-  return stages.map(({ bytes, ...stage }) => {
+  ].map(({ bytes, ...stage }) => {
     const uncollected = Math.min(mostUncollected, uncollectedTimes * bytes);
     return { ...stage, bytes: base + bytes + uncollected };
   });
+  return [...roundingStages(work), ...stages];
+}
+
+/**
+ * Ranges of rows in progress with their codes at every width, once in memory of the host and once
+ * in that of a worker. Their buffers are used again, so none is left uncollected.
+ */
+function roundingStages({ shape, plans, tuning, makes, workers }: RunWork): StageMemory[] {
+  if (!makes || tuning !== null) return [];
+  const { blocks, table, head } = shape;
+  const tensors = [
+    ...blocks.flatMap(({ matrices }) => matrices),
+    { tensor: table },
+    { tensor: head },
+  ];
+  const ranges = tensors.map(({ tensor }) => {
+    const bits = new Set(plans.flatMap(({ modules }) => modules[modulePath(tensor)]?.bits ?? []));
+    const stored = total([...bits].map((width) => (width + pairBits) / 8));
+    return largestRange(tensor) * (1 + stored / bytesPerElement[tensor.dtype]!);
+  });
+  const inProgress = Math.max(...ranges) * (2 * workers + 2);
+  return [{ name: "rounding", bytes: program + threadBytes * workers + inProgress, holds: false }];
 }
 
 /** Bytes of hidden states that riders keep between two blocks. */

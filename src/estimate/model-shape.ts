@@ -2,8 +2,9 @@ import type { Base } from "../base/base.ts";
 import { memberRows } from "../base/base-rows.ts";
 import { bytesPerElement } from "../kernel/dtype.ts";
 import { elements } from "../mlx/format.ts";
-import type { PlannedTensor } from "../models/architecture.ts";
+import { type PlannedTensor, sublayers } from "../models/architecture.ts";
 import { integer } from "../models/config-fields.ts";
+import type { LayerKind } from "../models/layer-kind.ts";
 import { headRole, isTiedTable } from "../models/run.ts";
 
 /** The parts of a base that its shapes follow from. */
@@ -25,6 +26,7 @@ export interface MatrixShape {
 }
 
 export interface BlockShape {
+  readonly kind: LayerKind;
   readonly matrices: readonly MatrixShape[];
   /** Multiplications and additions for one token in a plain pass. */
   readonly operations: number;
@@ -60,9 +62,9 @@ export function shapeOf({ tensors, architecture, config }: ShapedBase): ModelSha
   const find = (role: string) =>
     tensors.find((tensor) => tensor.layer === null && tensor.role.role === role)!;
   const head = find(headRole(architecture, config));
-  const blocks = architecture.layers(config).map((_, layer) => {
+  const blocks = architecture.layers(config).map((kind, layer) => {
     const own = tensors.filter((tensor) => tensor.layer === layer);
-    return blockShape(own, experts?.perToken ?? 0);
+    return blockShape(kind, own, experts?.perToken ?? 0);
   });
   return {
     hidden: integer(config, "hidden_size"),
@@ -92,7 +94,11 @@ export function stackBytes({ blocks }: Pick<ModelShape, "blocks">): number {
   return Math.max(0, ...sizes);
 }
 
-function blockShape(tensors: readonly PlannedTensor[], perToken: number): BlockShape {
+function blockShape(
+  kind: LayerKind,
+  tensors: readonly PlannedTensor[],
+  perToken: number,
+): BlockShape {
   const matrices = tensors
     .filter(({ role }) => ["linear", "expert", "router"].includes(role.kind))
     .map((tensor) => {
@@ -107,6 +113,7 @@ function blockShape(tensors: readonly PlannedTensor[], perToken: number): BlockS
     ({ tensor: { role } }) => role.residual === true && role.routed !== true,
   );
   return {
+    kind,
     matrices,
     operations: matrices.reduce(
       (sum, { rows, columns, perToken }) => sum + 2 * rows * columns * perToken,
@@ -119,7 +126,7 @@ function blockShape(tensors: readonly PlannedTensor[], perToken: number): BlockS
 }
 
 function isMixer({ tensor: { role } }: MatrixShape): boolean {
-  return role.part === "mamba" || role.part === "attention";
+  return role.part !== null && sublayers[role.part] === "mixer";
 }
 
 /** Bytes of a tensor in the base, as its values are read. */

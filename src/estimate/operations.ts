@@ -1,29 +1,31 @@
 import { modulePath } from "../mlx/format.ts";
 import type { PlannedTensor } from "../models/architecture.ts";
 import { isQuantizable } from "../plan/plan.ts";
+import { tuningSettings } from "../quantize/tuning-settings.ts";
 import { partsOf } from "../sensitivity/block-parts.ts";
-import { exemplaryLayers, probedLayers } from "../sensitivity/probe-shares.ts";
+import { probedLayers, sampledLayers } from "../sensitivity/probe-shares.ts";
 import { aloneShare } from "../sensitivity/probe-walk.ts";
 import { widths as measuredWidths } from "../sensitivity/probe-width.ts";
 import { isExpertMeasured } from "../sensitivity/sampling.ts";
 import type { MatrixShape, ModelShape } from "./model-shape.ts";
 import { comparedRuns, type PlannedTier, type RunWork } from "./work.ts";
 
-/** Rows of a matrix that one job tunes (tune-matrix.ts). */
-const rowsPerJob = 1024;
 /** Groups of the head's rows that have a Hessian each, and positions that they are found on. */
 const [headGroups, groupPositions] = [32, 8192];
 /** Mixes of the Hessians of a tied table that are tried. */
 const triedMixes = 3;
 /**
- * How many operations of a matrix product take as long as one of tuning. Measured: 12 to 15 GF/s
- * beside 34 to 45.
+ * Operations of a matrix product that take as long as tuning n rows of d columns at one width, in
+ * n·d²: with descent over all columns, and of an expert that saw few tokens (tuning-settings.ts).
+ * Measured at 4, 5, 6 and 8 bits together, of the expert size of the 30B (docs/benchmarks.md).
  */
-const tuningFactor = 2.9;
-/** The same for tuning that aims errors past the routers, which goes block by block of rows. */
-const aimedFactor = 1.3 * tuningFactor;
-/** Forecasts at all widths take half as long as tuning at one. */
-const forecastShare = 0.5;
+const [descended, ofFewTokens] = [7.1, 3];
+/** Tokens per column of an expert that are not few: its Hessian is half its own. */
+const fewTokens = tuningSettings.pooledStrength;
+/** How much longer it takes to aim errors past the routers, block by block of rows. */
+const aimedFactor = 1.5;
+/** The same for forecasts at all widths: half of tuning with descent. */
+const forecasts = 3.5;
 /** Operations for a weight that is rounded at one width, as those of a product. Measured: 150. */
 const roundingOperations = 150;
 
@@ -35,8 +37,8 @@ export interface Stage {
 
 /**
  * The arithmetic of every stage. For n rows, d columns and t tokens: a product takes 2ntd, a
- * Hessian td² (half of a square) and d³ to factor, tuning at one width 3nd², and ⅔d³ for each job
- * of 1024 rows. Attention, recurrences, norms and the choice of scales are left out: a few percent.
+ * Hessian td² (half of a square) and d³ to factor, tuning at one width 3nd² to 7.1nd². Attention,
+ * recurrences and norms are left out: a few percent.
  */
 export function stagesOf(work: RunWork): readonly Stage[] {
   const stages: readonly Stage[] = [
@@ -55,8 +57,8 @@ export function probesOf({
 }: Pick<ModelShape, "blocks" | "experts">): readonly { before: number; copies: number }[] {
   const tensorsOf = (layer: number) =>
     blocks[layer]!.matrices.map(({ tensor }) => tensor).filter(isQuantizable);
-  const kinds = blocks.map(({ matrices }) => kindOf(matrices));
-  const [exemplary, probed] = [exemplaryLayers(kinds), probedLayers(kinds)];
+  const kinds = blocks.map(({ kind }) => kind);
+  const [sampled, probed] = [sampledLayers(kinds), probedLayers(kinds)];
   const together = togetherOf(experts);
   let before = 1; // the embeddings'
   return blocks.map((_, layer) => {
@@ -68,7 +70,7 @@ export function probesOf({
     // The base, all tensors together, and what starts here.
     const entry = { before, copies: before + 1 + together + parts.length + alone * aloneShare };
     before +=
-      (probed.has(layer) ? parts.length : 0) + (exemplary.has(layer) ? alone * aloneShare : 0);
+      (probed.has(layer) ? parts.length : 0) + (sampled.has(layer) ? alone * aloneShare : 0);
     return entry;
   });
 }
@@ -78,33 +80,26 @@ export function togetherOf(experts: ModelShape["experts"]): number {
   return experts === null ? 1 : 2;
 }
 
-function kindOf(matrices: readonly MatrixShape[]) {
-  const has = (part: string) => matrices.some(({ tensor }) => tensor.role.part === part);
-  const mixer = has("mamba") ? "mamba" : has("attention") ? "attention" : null;
-  const mlp = has("experts") ? "moe" : has("mlp") ? "dense" : null;
-  return { mixer, mlp } as const;
-}
-
 function measuringOperations(work: RunWork): number {
   const { shape, measuring } = work;
   if (measuring === null) return 0;
-  const { others, probe, judged } = measuring;
+  const { others, probe, positions } = measuring;
   const probes = probesOf(shape);
-  // The base, all tensors together, and the head's own.
-  const copies = probes.at(-1)!.before + 2 + togetherOf(shape.experts);
+  // The base, the head's own probe, and at every position the base and all tensors together.
+  const compared =
+    positions * (probes.at(-1)!.before + 2) + probe * (1 + togetherOf(shape.experts));
   const inBlocks = sum(shape.blocks, (block, layer) => {
     const passes = (others + probe * probes[layer]!.copies) * block.operations;
     return passes + hessianOperations(block.matrices, others, measuredShare);
   });
   const tuned = sum(shape.blocks, ({ matrices }) =>
     sum(matrices, (matrix) => {
-      const one = isQuantizable(matrix.tensor) ? tuneOperations(matrix) * tuningFactor : 0;
-      return (1 + forecastShare) * one * matrix.count * measuredShare(matrix);
+      const tried = isQuantizable(matrix.tensor) ? triedOperations(matrix, others) : 0;
+      return tried * matrix.count * measuredShare(matrix);
     }),
   );
-  const table =
-    tuneOperations(outer(shape.table)) * tuningFactor * (1 + (shape.isTied ? 0 : forecastShare));
-  const logits = 2 * shape.hidden * shape.vocabulary * judged * copies;
+  const table = (shape.isTied ? tuneOperations : triedOperations)(outer(shape.table), others);
+  const logits = 2 * shape.hidden * shape.vocabulary * compared;
   const head = headOperations(shape, others, measuredWidths.length);
   return inBlocks + tuned + table + logits + head + (shape.isTied ? tiedOperations(work) : 0);
 }
@@ -114,10 +109,10 @@ function measuringOperations(work: RunWork): number {
  * run beside the base. The logits of the base are made for each of them.
  */
 function tiedOperations({ shape, measuring }: RunWork): number {
-  const { others, probe, judged } = measuring!;
+  const { others, probe, positions } = measuring!;
   const perToken = sum(shape.blocks, ({ operations }) => operations);
   const passes = (triedMixes + 1) * probe * perToken;
-  const logits = 2 * triedMixes * 2 * shape.hidden * shape.vocabulary * judged;
+  const logits = 2 * triedMixes * 2 * shape.hidden * shape.vocabulary * positions;
   const { hessians, tuned } = groupOperations(shape, others, 1);
   return passes + logits + hessians + tuned;
 }
@@ -140,14 +135,14 @@ function tuningOperations({ shape, plans, tuning }: RunWork): number {
   const tuned = sum(shape.blocks, ({ matrices }) =>
     sum(matrices, (matrix) => {
       const isAimed = shape.experts !== null && matrix.tensor.role.residual === true;
-      const factor = isAimed ? aimedFactor : tuningFactor;
-      return tuneOperations(matrix) * matrix.count * widthsOf(matrix.tensor, plans) * factor;
+      const one = tuneOperations(matrix, tokens) * (isAimed ? aimedFactor : 1);
+      return one * matrix.count * widthsOf(matrix.tensor, plans);
     }),
   );
   const outerWidths = (tensor: PlannedTensor) => widthsOf(tensor, plans);
   const table = shape.isTied
     ? 0
-    : tuneOperations(outer(shape.table)) * outerWidths(shape.table) * tuningFactor;
+    : tuneOperations(outer(shape.table), tokens) * outerWidths(shape.table);
   const walks = sequential ? plans.length : 1;
   const repair = perToken * repaired * (plans.length + (sequential ? 1 : 0));
   const head = headOperations(shape, tokens, outerWidths(shape.head));
@@ -200,10 +195,16 @@ function hessianOperations(
   return grams + near;
 }
 
-/** Tuning one matrix at one width. */
-function tuneOperations({ rows, columns }: Pick<MatrixShape, "rows" | "columns">): number {
-  const jobs = Math.ceil(rows / rowsPerJob);
-  return 3 * rows * columns ** 2 + (jobs * 2 * columns ** 3) / 3;
+/** Tuning one matrix at one width, from `tokens` calibration tokens. */
+function tuneOperations(matrix: MatrixShape, tokens: number): number {
+  const { rows, columns, count, perToken, tensor } = matrix;
+  const isFew = tensor.role.routed === true && (tokens * perToken) / count < fewTokens * columns;
+  return (isFew ? ofFewTokens : descended) * rows * columns ** 2;
+}
+
+/** Tuning one matrix at the probe's width, and its forecasts. */
+function triedOperations(matrix: MatrixShape, tokens: number): number {
+  return tuneOperations(matrix, tokens) + forecasts * matrix.rows * matrix.columns ** 2;
 }
 
 /** Groups, Fisher weights and Hessians of the head, and tuning its rows. */
@@ -218,8 +219,7 @@ function headOperations(shape: ModelShape, tokens: number, widths: number): numb
 /** Hessians of the groups of a head's rows, and tuning these. */
 function groupOperations({ vocabulary, hidden }: ModelShape, tokens: number, widths: number) {
   const hessians = headGroups * (tokens * hidden ** 2 + hidden ** 3);
-  const group = tuneOperations({ rows: Math.ceil(vocabulary / headGroups), columns: hidden });
-  return { hessians, tuned: headGroups * group * widths * tuningFactor };
+  return { hessians, tuned: descended * vocabulary * hidden ** 2 * widths };
 }
 
 function outer(tensor: PlannedTensor): MatrixShape {

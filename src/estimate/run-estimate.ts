@@ -110,9 +110,7 @@ export function fitRun(
 
 function tooLittleMemory({ name, bytes }: StageMemory, { given, memory }: Machine): OqeError {
   const least = limitText(bytes);
-  const rest =
-    "Or use fewer calibration rows (calibration-samples 64), fewer threads (workers 2), " +
-    "or a runner with more memory.";
+  const rest = `Or use ${fewerRows(name)}fewer threads (workers 2), or a runner with more memory.`;
   return given === null
     ? new OqeError(
         "MEMORY",
@@ -124,6 +122,14 @@ function tooLittleMemory({ name, bytes }: StageMemory, { given, memory }: Machin
         `memory-limit: ${limitText(given)} is less than the run needs: about ${least} (${name})`,
         `Set memory-limit ${least} or more. ${rest}`,
       );
+}
+
+/** The advice on rows for a stage, by its name in memory.ts. */
+function fewerRows(stage: string): string {
+  if (stage === "rounding") return "";
+  return stage.startsWith("evaluation")
+    ? "fewer evaluation rows (evaluation-samples 32), "
+    : "fewer calibration rows (calibration-samples 64), ";
 }
 
 function tooLittleDisk(

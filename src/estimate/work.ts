@@ -13,7 +13,7 @@ export interface MeasuringWork {
   /** Of every probe. */
   readonly probe: number;
   /** Positions of every probe whose logits are compared. */
-  readonly judged: number;
+  readonly positions: number;
 }
 
 /** What a run is going to do. */

@@ -1,7 +1,7 @@
 import type { Kernel } from "../kernel/kernel-types.ts";
 import { type Matrix, rowsOf, sharedDoubles } from "../kernel/matrix.ts";
 import { type CompareJob, comparisonColumns } from "../kernel/routines/compare.ts";
-import type { Rows } from "../models/rows.ts";
+import type { LazyRows } from "../models/lazy-rows.ts";
 import { type Head, type HeadRows, partsOfHead } from "../models/run.ts";
 
 /** Positions of a job. Each of its products packs a part of a head anew. */
@@ -13,7 +13,7 @@ const mostHidden = 96 * 2 ** 20;
 
 /** Hidden states `[positions, hidden]` and the head that multiplies them. */
 export interface Predictions {
-  readonly hidden: Matrix | Pick<Rows, "rows" | "range">;
+  readonly hidden: Matrix | Pick<LazyRows, "rows" | "range">;
   readonly head: Head;
 }
 

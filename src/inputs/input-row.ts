@@ -7,7 +7,7 @@ export type InputCommand = "plan" | "sensitivity" | "quantize" | "publish" | "ve
 export type Condition = "tuned" | "measured" | "evaluated";
 
 /**
- * One input: of the Action, and a flag of every command in `commands`. action.yml, the tables of
+ * One input of the Action, and a flag of every command in `commands`. action.yml, the tables of
  * README.md, docs/inputs.schema.json, the flags and the help are made from these rows.
  */
 export interface InputRow extends InputKind<unknown> {

@@ -4,8 +4,8 @@ export interface Fault {
   match: RegExp;
   times: number;
   /**
-   * An answer in place of the real one; `reset`: cut the connection before the request has an
-   * effect; `truncate`: cut it after half of the body; `drop-answer`: cut it after the request had
+   * An answer in place of the real one. `reset` cuts the connection before the request has an
+   * effect. `truncate` cuts it after half of the body. `drop-answer` cuts it after the request had
    * its effect.
    */
   action:

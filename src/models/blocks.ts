@@ -11,8 +11,8 @@ import {
 import type { Heads } from "../kernel/routines/attention.ts";
 import type { RouterRules } from "../kernel/routines/route.ts";
 import type { BlockContext, WalkContext } from "./forward.ts";
+import { cheapRows, type LazyRows, madeRows } from "./lazy-rows.ts";
 import { visitorsOf } from "./routing.ts";
-import { cheapRows, madeRows, type Rows } from "./rows.ts";
 
 /*
  * Parts of blocks that several architectures share. x are rows `[tokens, hidden]`, normed. The
@@ -66,7 +66,7 @@ export async function normed(
 }
 
 /** Normed hidden states. All matrices are in memory of their own. */
-export interface NormedRows extends Rows {
+export interface NormedRows extends LazyRows {
   /** Rows by number. */
   gather(numbers: Uint32Array<SharedArrayBuffer>): Promise<Matrix>;
 }
@@ -82,7 +82,7 @@ export async function tensor(
 }
 
 /** Causal self-attention with its projections: roles `attention.{q,k,v,o}`. */
-export async function attention(at: BlockContext, x: Rows, heads: Heads): Promise<Matrix> {
+export async function attention(at: BlockContext, x: LazyRows, heads: Heads): Promise<Matrix> {
   const { ops, sequenceLength } = at;
   const roles = ["attention.q", "attention.k", "attention.v"] as const;
   const weights: Weight[] = [];
@@ -99,7 +99,7 @@ export async function attention(at: BlockContext, x: Rows, heads: Heads): Promis
 }
 
 /** down · relu(up · x)²: roles `<name>.{up,down}`. */
-export async function squaredMlp(at: BlockContext, name: string, x: Rows): Promise<Matrix> {
+export async function squaredMlp(at: BlockContext, name: string, x: LazyRows): Promise<Matrix> {
   return multiply(at, `${name}.down`, await squaredHidden(at, name, x));
 }
 
@@ -107,7 +107,7 @@ export async function squaredMlp(at: BlockContext, name: string, x: Rows): Promi
 export async function addSquaredMlp(
   at: BlockContext,
   name: string,
-  x: Rows,
+  x: LazyRows,
   y: Matrix,
 ): Promise<void> {
   const { ops, sequenceLength } = at;
@@ -119,17 +119,12 @@ export async function addSquaredMlp(
   });
 }
 
-async function squaredHidden(at: BlockContext, name: string, x: Rows): Promise<Rows> {
-  const up = await product(at, `${name}.up`, x);
-  const make: Product["make"] = async (start, end, y) => {
-    await up.make(start, end, y);
-    await at.ops.reluSquared(y);
-  };
-  return madeRows(at.ops, at.sequenceLength, { ...up, make });
+async function squaredHidden(at: BlockContext, name: string, x: LazyRows): Promise<LazyRows> {
+  return madeRows(at.ops, at.sequenceLength, await product(at, `${name}.up`, x, true));
 }
 
 /** down · (SiLU(gate · x) · (up · x)): roles `<name>.{gate,up,down}`. */
-export async function gatedMlp(at: BlockContext, name: string, x: Rows): Promise<Matrix> {
+export async function gatedMlp(at: BlockContext, name: string, x: LazyRows): Promise<Matrix> {
   const { ops, sequenceLength } = at;
   const gate = await product(at, `${name}.gate`, x);
   const up = await product(at, `${name}.up`, x);
@@ -141,7 +136,7 @@ export async function gatedMlp(at: BlockContext, name: string, x: Rows): Promise
   return multiply(at, `${name}.down`, madeRows(ops, sequenceLength, { ...gate, make }));
 }
 
-async function multiply(at: BlockContext, role: string, x: Rows): Promise<Matrix> {
+async function multiply(at: BlockContext, role: string, x: LazyRows): Promise<Matrix> {
   const { rows, columns, make } = await product(at, role, x);
   const y = newMatrix(rows, columns);
   await at.ops.inBatches(rows, at.sequenceLength, (start, end) =>
@@ -157,13 +152,19 @@ interface Product {
   readonly make: (start: number, end: number, y: Matrix) => Promise<void>;
 }
 
-async function product(at: BlockContext, role: string, x: Rows): Promise<Product> {
+/** With `squared`: max(…, 0)² of it. */
+async function product(
+  at: BlockContext,
+  role: string,
+  x: LazyRows,
+  squared = false,
+): Promise<Product> {
   const weight = await at.weight(role, x);
   const bias = await at.unquantized(`${role}.bias`);
   return {
     ...{ rows: x.rows, columns: weight.rows },
     make: async (start, end, y) =>
-      at.ops.linearInto(await x.range(start, end), weight, bias, { y, left: 0 }),
+      at.ops.linearInto(await x.range(start, end), weight, bias, { y, left: 0, squared }),
   };
 }
 
@@ -198,12 +199,12 @@ export async function mixture(
     narrow === undefined ? routed.gather(tokens) : ops.gather(narrow, tokens);
   // The rows of all tokens are large, and were needed for the router and the pool alone.
   const y = narrow === undefined ? clear(all) : newMatrix(narrow.rows, narrow.columns);
-  const tasks = visitors.map(({ tokens, weights, near }, e) => async () => {
+  const visits = visitors.map(({ tokens, weights, near }, e) => async () => {
     const rows = await gather(tokens);
     const out = await expert(e, rows, at.wantsNear(e) ? await gather(near) : undefined);
     return { tokens, weights, out };
   });
-  for await (const { tokens, weights, out } of inOrder(tasks, ops.kernel.workers + 1)) {
+  for await (const { tokens, weights, out } of inOrder(visits, ops.kernel.workers + 1)) {
     await ops.accumulate(y, tokens, weights, out);
   }
   return y;

@@ -1,9 +1,9 @@
 import type { ModelConfig } from "../checkpoint/model-config.ts";
 import type { Matrix, Weight } from "../kernel/matrix.ts";
 import type { LayerKind } from "./layer-kind.ts";
+import type { Input } from "./lazy-rows.ts";
 import type { Ops } from "./ops.ts";
 import type { Routing } from "./routing.ts";
-import type { Input } from "./rows.ts";
 
 /** Selects one of a role's weights, and gives more facts about its input. */
 export interface LinearOptions {

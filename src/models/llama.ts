@@ -16,9 +16,9 @@ import {
 import { evenHeadSize, foldTransformer } from "./fold-transformer.ts";
 import type { BlockContext, Forward } from "./forward.ts";
 import type { LayerKind } from "./layer-kind.ts";
+import type { LazyRows } from "./lazy-rows.ts";
 import { biasesOf, rolesUnder } from "./roles.ts";
 import { ropeOf } from "./rope.ts";
-import type { Rows } from "./rows.ts";
 import type { WindowRule } from "./sliding-window.ts";
 
 const hidden = (c: ModelConfig) => integer(c, "hidden_size");
@@ -122,12 +122,12 @@ export function transformerForward({ window = () => null, mlp = swiglu }: Variat
 }
 
 /** The MLP of a dense block. */
-export function swiglu(at: BlockContext, x: Rows): Promise<Matrix> {
+export function swiglu(at: BlockContext, x: LazyRows): Promise<Matrix> {
   return gatedMlp(at, "mlp", x);
 }
 
 /** Causal attention with rotary positions, and norms of each head where the model has them. */
-async function attend(at: BlockContext, x: Rows, window: number | null): Promise<Matrix> {
+async function attend(at: BlockContext, x: LazyRows, window: number | null): Promise<Matrix> {
   const { config: c, ops, sequenceLength } = at;
   const size = headSize(c);
   const { base, scaling } = ropeOf(c, sequenceLength);

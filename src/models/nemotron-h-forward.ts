@@ -17,7 +17,7 @@ import {
 } from "./blocks.ts";
 import { divides, flag, has, headSize, integer, number } from "./config-fields.ts";
 import type { BlockContext, Forward } from "./forward.ts";
-import type { Rows } from "./rows.ts";
+import type { LazyRows } from "./lazy-rows.ts";
 
 /** Largest step. Softplus never reaches it; every JSON reader knows it, unlike Infinity. */
 const endlessStep = 1e6;
@@ -32,7 +32,7 @@ const queries = (c: ModelConfig) => integer(c, "num_attention_heads");
 const keys = (c: ModelConfig) => integer(c, "num_key_value_heads");
 
 /** Mamba-2: x -> in_proj -> convolution, recurrence, gate, norm -> out_proj. */
-async function mamba(at: BlockContext, x: Rows): Promise<Matrix> {
+async function mamba(at: BlockContext, x: LazyRows): Promise<Matrix> {
   const { ops, sequenceLength } = at;
   const mixer = await mixerOf(at);
   const weight = await at.weight("mamba.in", x);
@@ -77,11 +77,11 @@ async function moe(at: BlockContext, x: NormedRows): Promise<Matrix> {
   const entering = narrow ? { narrow: await at.linear("latent.in", await x.whole()) } : {};
   const own: Expert = async (expert, rows, near) => {
     const up = await at.weight("experts.up", rows, { expert });
-    const h = await ops.reluSquared(await ops.linear(rows, up)); // [visits, F]
+    const h = await ops.squaredLinear(rows, up); // [visits, F]
     if (near === undefined) return at.linear("experts.down", h, { expert });
     return at.linear("experts.down", h, {
       expert,
-      near: await ops.reluSquared(await ops.linear(near, up)),
+      near: await ops.squaredLinear(near, up),
     });
   };
   const rules = await rulesOf(at);
@@ -108,7 +108,7 @@ async function rulesOf(at: BlockContext): Promise<RouterRules> {
 }
 
 /** Attention without a rotary embedding: the order of the tokens comes from the Mamba blocks. */
-function attend(at: BlockContext, x: Rows): Promise<Matrix> {
+function attend(at: BlockContext, x: LazyRows): Promise<Matrix> {
   const { config: c } = at;
   return attention(at, x, {
     queries: queries(c),

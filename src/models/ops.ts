@@ -22,6 +22,12 @@ const productRows = 512;
 /** Rows in one job of an operation that costs little for each element. */
 const lightRows = 2048;
 
+interface LinearTarget {
+  readonly y: Matrix;
+  readonly left: number;
+  readonly squared?: boolean;
+}
+
 /**
  * The operations of a forward pass over matrices of any size, cut into jobs for the kernel. A job
  * has whole rows, or whole sequences, and these are independent: no result depends on the cut.
@@ -40,40 +46,42 @@ export class Ops {
     return y;
   }
 
-  /**
-   * The same for a weight with many rows, such as a head. They are shared by the workers: for few
-   * rows of x, preparing the weight costs as much as the products.
-   */
-  async linearByOutputs(x: Matrix, weight: Weight, bias: Floats | null = null): Promise<Matrix> {
+  /** max(x · Wᵀ, 0)² */
+  async squaredLinear(x: Matrix, weight: Weight): Promise<Matrix> {
     const y = newMatrix(x.rows, weight.rows);
-    await this.outputsInto(x, weight, bias, { y, left: 0 });
+    await this.linearInto(x, weight, null, { y, left: 0, squared: true });
     return y;
   }
 
-  /** The same, into columns `[left, left + out)` of y. */
-  outputsInto(
-    x: Matrix,
-    weight: Weight,
-    bias: Floats | null,
-    { y, left }: { readonly y: Matrix; readonly left: number },
-  ): Promise<void> {
-    return this.shareOut(weight.rows, async (start, end) => {
-      const part = { weight: weightRows(weight, start, end), left: left + start };
-      const own = bias === null ? null : bias.subarray(start, end);
-      await this.kernel.run("linear", { x, rows: null, bias: own, y, ...part });
+  /**
+   * `linear` for a weight with many rows, such as a head. They are shared by the workers: for few
+   * rows of x, preparing the weight costs as much as the products.
+   */
+  async linearByOutputs(x: Matrix, weight: Weight): Promise<Matrix> {
+    const y = newMatrix(x.rows, weight.rows);
+    await this.shareOut(weight.rows, async (left, end) => {
+      const part = { weight: weightRows(weight, left, end), left };
+      await this.kernel.run("linear", { x, rows: null, bias: null, y, ...part });
     });
+    return y;
   }
 
-  /** As `linear`, into columns `[left, left + out)` of y. */
+  /** As `linear`, into columns `[left, left + out)` of y; with `squared` max(…, 0)² of it. */
   async linearInto(
     x: Matrix,
     weight: Weight,
     bias: Floats | null,
-    { y, left }: { readonly y: Matrix; readonly left: number },
+    { y, left, squared }: LinearTarget,
   ): Promise<void> {
     await eachPiece(x.rows, productRows, (start, end) => {
       const rows = { x: rowsOf(x, start, end), rows: null, y: rowsOf(y, start, end) };
-      return this.kernel.run("linear", { ...rows, weight, bias, left });
+      return this.kernel.run("linear", {
+        ...rows,
+        weight,
+        bias,
+        left,
+        ...(squared && { squared }),
+      });
     });
   }
 
@@ -87,14 +95,6 @@ export class Ops {
         y: rowsOf(y, start, end),
       });
     });
-  }
-
-  /** max(x, 0)², in place. Gives x. */
-  async reluSquared(x: Matrix): Promise<Matrix> {
-    await eachPiece(x.rows, lightRows, (start, end) => {
-      return this.kernel.run("elementwise", { what: "relu_squared", x: rowsOf(x, start, end) });
-    });
-    return x;
   }
 
   /** SiLU(gate) · up, in place of gate. Gives it. */

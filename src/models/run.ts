@@ -1,5 +1,5 @@
 import type { ModelConfig } from "../checkpoint/model-config.ts";
-import { type Matrix, newMatrix, type Weight } from "../kernel/matrix.ts";
+import type { Matrix, Weight } from "../kernel/matrix.ts";
 import type { Architecture } from "./architecture.ts";
 import { tensor } from "./blocks.ts";
 import { integer } from "./config-fields.ts";
@@ -42,39 +42,6 @@ export interface RunOptions {
     role: string,
     x: Matrix,
   ) => Promise<Float32Array<SharedArrayBuffer>>;
-  /** Called after each block. */
-  readonly progress?: (layersDone: number, layers: number) => void;
-}
-
-/**
- * Input of the head, `[tokens, hidden]`, for the ids of whole sequences. The weights of one block
- * at a time are in memory.
- */
-export async function runModel(
-  model: Model,
-  ids: Uint32Array,
-  options: RunOptions,
-): Promise<Matrix> {
-  const { forward } = model.architecture;
-  const layers = model.architecture.layers(model.config);
-  const outer = plainContext(model, null, options);
-  let x = await forward.embed(outer, ids);
-  for (const [layer, kind] of layers.entries()) {
-    x = await forward.block(blockContext(model, layer, kind, options), x);
-    options.progress?.(layer + 1, layers.length);
-  }
-  return forward.finish(outer, x);
-}
-
-/** Logits `[tokens, vocabulary]` of the result of `runModel`, or of some of its rows. */
-export async function logitsOf(model: Model, x: Matrix): Promise<Matrix> {
-  const head = await openHead(model);
-  const y = newMatrix(x.rows, head.vocabulary);
-  for (const [left, end] of partsOfHead(head)) {
-    const { weight, bias } = await head.read(left, end);
-    await model.ops.linearInto(x, weight, bias, { y, left });
-  }
-  return y;
 }
 
 /** The matrix that makes logits, read part by part. */

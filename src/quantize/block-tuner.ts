@@ -7,7 +7,7 @@ import { tuneForTiers } from "./matrix-tuner.ts";
 import type { ResidualRepair } from "./residual-repair.ts";
 import type { TuneWalk } from "./tune-types.ts";
 
-export interface BlockPlace {
+export interface TunedBlock {
   readonly layer: number;
   readonly kind: LayerKind;
   /** The block's quantized tensors. */
@@ -21,7 +21,7 @@ export interface BlockPlace {
  * Returns those after it: made with the base's weights, or in a sequential walk with the stored
  * ones.
  */
-export function tuneBlock(walk: TuneWalk, place: BlockPlace, x: Matrix): Promise<Matrix> {
+export function tuneBlock(walk: TuneWalk, place: TunedBlock, x: Matrix): Promise<Matrix> {
   const { calibration, routers, tools } = walk;
   const { layer, kind, quantized, residual } = place;
   const tuneOne = async (matrix: VisitedMatrix) => {

@@ -2,7 +2,7 @@ import type { Matrix, Weight } from "../kernel/matrix.ts";
 import type { PlannedTensor } from "../models/architecture.ts";
 import type { BlockContext } from "../models/forward.ts";
 import type { LayerKind } from "../models/layer-kind.ts";
-import type { Input } from "../models/rows.ts";
+import type { Input } from "../models/lazy-rows.ts";
 import { blockContext, type Model, type RunOptions } from "../models/run.ts";
 import type { Hessian } from "./hessian.ts";
 import { type HessianWatch, InputHessians } from "./input-hessians.ts";

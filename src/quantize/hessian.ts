@@ -29,6 +29,8 @@ export interface Hessian {
   readonly diagonal: Float32Array<SharedArrayBuffer>;
   /** Value that was added to the diagonal, as a fraction of its mean. */
   readonly damping: number;
+  /** Share of the target that it was shrunk to, 0 to 1. */
+  readonly share: number;
   /** Makes the buffer available to the next Hessian. */
   release(): void;
 }
@@ -117,14 +119,16 @@ export async function makeHessian(
   const factor = new Float32Array(buffer, 8 * width, width * width);
   const release = () => hessianBuffers.give(buffer, mostSpare);
   const target = shrinkage.target?.sums ?? null;
-  const job = { gram: sums, target, share: shareOf(gram, shrinkage), order, diagonal, factor };
+  const share = shareOf(gram, shrinkage);
+  const job = { gram: sums, target, share, order, diagonal, factor };
+  const common = { width, order, diagonal, share, release };
   for (const damping of dampings) {
     await kernel.run("condition", { ...job, damping });
     if (curvature === "diagonal") break;
     const { pivot } = await factorize(kernel, factor, width);
-    if (pivot === null) return { width, factor, order, diagonal, damping, release };
+    if (pivot === null) return { ...common, factor, damping };
   }
-  return { width, factor: null, order, diagonal, damping: Number.POSITIVE_INFINITY, release };
+  return { ...common, factor: null, damping: Number.POSITIVE_INFINITY };
 }
 
 /** Share of the target in the shrunk Hessian. */

@@ -1,7 +1,7 @@
 import { type Matrix, rowsOf } from "../kernel/matrix.ts";
 import type { PlannedTensor } from "../models/architecture.ts";
 import type { LinearOptions } from "../models/forward.ts";
-import { type Input, type Rows, rowsFrom } from "../models/rows.ts";
+import { type Input, type LazyRows, rowsFrom } from "../models/lazy-rows.ts";
 import {
   collect,
   type Gram,
@@ -30,7 +30,7 @@ export interface HessianSource {
 /** Tokens of an expert, and those that the router nearly sent to it. */
 interface ExpertInput {
   readonly expert: number;
-  readonly input: Rows;
+  readonly input: LazyRows;
   readonly near: Matrix | undefined;
 }
 
@@ -105,7 +105,7 @@ export class InputHessians {
   }
 
   /** The Hessian of an input that all tokens have. */
-  async #gather(fedBy: string, x: Rows): Promise<Hessian> {
+  async #gather(fedBy: string, x: LazyRows): Promise<Hessian> {
     const { kernel, hessianBuffers, settings } = this.#source.tools;
     const gram = newGram(hessianBuffers, x.columns);
     await x.each(async (some) => collect(kernel, gram, await this.#screen(some, fedBy)));

@@ -9,9 +9,9 @@ import { type MatrixRows, rowsOfWeight, type TuneOptions, tuneMatrix } from "./t
 import type { TuneWalk } from "./tune-types.ts";
 import { copyOf, decodeMatrix, type TunedRows } from "./tuned-rows.ts";
 import type { TunedSums } from "./tuned-sums.ts";
-import { sweepsOf } from "./tuning-settings.ts";
+import { descentOf } from "./tuning-settings.ts";
 
-export interface MatrixTask {
+export interface TunedMatrix {
   readonly tensor: PlannedTensor;
   /** Number in a stack of experts; 0 for a tensor that is not a stack. */
   readonly expert: number;
@@ -28,9 +28,9 @@ export interface MatrixTask {
  * walk it returns the stored matrix as float32, else null. Throws BAD_CHECKPOINT for values that
  * are not finite.
  */
-export async function tuneForTiers(walk: TuneWalk, task: MatrixTask): Promise<Weight | null> {
+export async function tuneForTiers(walk: TuneWalk, matrix: TunedMatrix): Promise<Weight | null> {
   const { tools, writer, ledger } = walk;
-  const { tensor, expert, hessian, weight, target } = task;
+  const { tensor, expert, hessian, weight, target } = matrix;
   const { rows, columns } = weight;
   const widths = writer.widthsOf(tensor);
   const parts: TunedRows[] = [];
@@ -38,11 +38,11 @@ export async function tuneForTiers(walk: TuneWalk, task: MatrixTask): Promise<We
     if (walk.sequential) parts.push(copyOf(part));
     await writer.write(tensor, expert * rows, part);
   };
-  const sweeps = sweepsOf(tools.settings, tensor);
+  const descent = descentOf(tools.settings, tensor, hessian);
   const sampled = tensor.role.routed === true;
-  const options = { hessian, widths, sweeps, alone: !sampled, sampled, write };
-  const sums = await tuneRowsOf(walk, task, options);
-  await refuseNonFinite(task, sums[0]!.nonFinite);
+  const options = { hessian, widths, ...descent, alone: !sampled, sampled, write };
+  const sums = await tuneRowsOf(walk, matrix, options);
+  await refuseNonFinite(matrix, sums[0]!.nonFinite);
   const stored = walk.sequential
     ? await decodeMatrix(tools.kernel, parts, { columns, store: tools.storage })
     : null;
@@ -60,7 +60,7 @@ export async function tuneForTiers(walk: TuneWalk, task: MatrixTask): Promise<We
 /** With repair `rounding`, aims the errors past the routers that read the output. */
 async function tuneRowsOf(
   { tools, aim }: TuneWalk,
-  { tensor, weight, target }: MatrixTask,
+  { tensor, weight, target }: TunedMatrix,
   options: TuneOptions,
 ): Promise<readonly TunedSums[]> {
   const wanted = target ?? weight;
@@ -71,11 +71,11 @@ async function tuneRowsOf(
     : tuneAimed(tools, wanted, { ...options, blocks });
 }
 
-async function refuseNonFinite(task: MatrixTask, count: number): Promise<void> {
+async function refuseNonFinite(matrix: TunedMatrix, count: number): Promise<void> {
   if (count === 0) return;
-  const wanted = task.target ?? task.weight;
+  const wanted = matrix.target ?? matrix.weight;
   const values = isInMemory(wanted) ? wanted : await wanted.read(0, wanted.rows);
-  throw nonFiniteWeights({ tensor: task.tensor, member: task.expert, row: 0, values }, count);
+  throw nonFiniteWeights({ tensor: matrix.tensor, member: matrix.expert, row: 0, values }, count);
 }
 
 function isInMemory(weight: Weight | MatrixRows): weight is Weight {

@@ -140,7 +140,7 @@ async function tuneHead(
   const head = await model.weights.matrix(null, tensor.role.role);
   const widths = writer.widthsOf(tensor);
   const { dropped } = await tools.kernel.run("screen", { x });
-  ledger.drop(dropped, calibration.ids.length, "head.in");
+  ledger.drop(dropped, calibration.ids.length, "the input of the head");
   const { rows, columns, dtype } = head;
   const codes = widths.reduce((sum, { bits }) => sum + (rows * columns * bits) / 8, 0);
   const writeCodes = (part: TunedRows) => writer.write(tensor, 0, part);

@@ -12,7 +12,7 @@ import {
 import { toFloats } from "../kernel/to-floats.ts";
 import type { PlannedTensor } from "../models/architecture.ts";
 import type { LayerKind } from "../models/layer-kind.ts";
-import { type Input, type Rows, rowsFrom } from "../models/rows.ts";
+import { type Input, type LazyRows, rowsFrom } from "../models/lazy-rows.ts";
 import { blockContext, type Model } from "../models/run.ts";
 import type { VisitedMatrix } from "./block-visit.ts";
 
@@ -105,7 +105,7 @@ export class ResidualRepair {
     return asWeight(change.data, columns);
   }
 
-  async #compare(fedBy: string, input: Rows): Promise<Matrix> {
+  async #compare(fedBy: string, input: LazyRows): Promise<Matrix> {
     const x = await input.whole();
     const { ops } = this.#place.base;
     const difference = this.#inputs.get(fedBy)!;

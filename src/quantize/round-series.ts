@@ -13,7 +13,10 @@ import type { TierSink } from "../mlx/tier-sink.ts";
 import type { PlannedTensor } from "../models/architecture.ts";
 import type { TierPlan } from "../plan/plan-types.ts";
 
-/** Bytes of some rows that are rounded at once: enough to hide a job's overhead, few enough for a dozen in memory. */
+/**
+ * Bytes of some rows that are rounded at once: enough to hide a job's overhead, few enough for a
+ * dozen in memory.
+ */
 const bytesAtOnce = 2 << 20;
 
 export interface QuantizeRequest {
@@ -43,8 +46,8 @@ interface RowRange {
 
 /**
  * Rounds every tensor for every plan in one walk over the base. Each range of rows is read once, is
- * quantized at each width that some plan wants, and is written to each tier. Memory holds a
- * few ranges. Errors are summed in their order, so the result depends neither on the number of workers
+ * quantized at each width that some plan wants, and is written to each tier. Memory holds a few
+ * ranges. Errors are summed in their order, so the result depends neither on the number of workers
  * nor on timing. Throws BAD_CHECKPOINT for weights that are not finite.
  */
 export async function quantizeSeries(request: QuantizeRequest): Promise<QuantizeOutcome> {
@@ -92,6 +95,12 @@ function* cutRows(tensors: readonly PlannedTensor[]): Generator<RowRange> {
         yield { tensor, member, row, rows: Math.min(atOnce, all - row) };
     }
   }
+}
+
+/** Bytes of the largest range of a tensor. */
+export function largestRange(tensor: PlannedTensor): number {
+  const rows = Math.min(memberRows(tensor), rowsPerRead(tensor, bytesAtOnce));
+  return rows * tensor.shape.at(-1)! * bytesPerElement[tensor.dtype]!;
 }
 
 function bytesOf({ tensor, rows }: RowRange): number {

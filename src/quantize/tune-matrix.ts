@@ -49,6 +49,8 @@ export interface TuneOptions {
    * it. Default: false.
    */
   readonly sampled?: boolean;
+  /** How many columns descent checks, a multiple of 128. Default: all, up to 5,120 columns. */
+  readonly window?: number | undefined;
   /** Receives every part once. The part's memory is reused after the call. */
   readonly write: (part: TunedRows) => Promise<void>;
 }
@@ -79,12 +81,12 @@ export async function tuneTargets(
 ): Promise<readonly TunedSums[]> {
   const adders = options.widths.map(() => new RowAdder());
   const ranges = cutRows(tools, targets, options);
-  const tasks = ranges.map(
+  const reads = ranges.map(
     ([start, end]) =>
       async () =>
         tuneRows(tools, { targets: await targets.read(start, end), start, ...options }),
   );
-  for await (const { parts, nonFinite, release } of inOrder(tasks, tools.kernel.workers + 1)) {
+  for await (const { parts, nonFinite, release } of inOrder(reads, tools.kernel.workers + 1)) {
     const usable = nonFinite.every((count) => count === 0);
     for (const [i, { sums, ...part }] of parts.entries()) {
       if (usable) await options.write(part);
@@ -103,11 +105,15 @@ const leastRows = 64;
 function cutRows(
   { kernel }: MatrixTools,
   { rows, columns, count }: TargetRows,
-  { widths, sweeps, alone = false }: TuneOptions,
+  { widths, sweeps, alone = false, window }: TuneOptions,
 ): (readonly [number, number])[] {
   const tasks = widths.map((width) => ({ ...width, sweeps: sweeps(width) }));
   const wanted = alone ? Math.min(kernel.workers, Math.floor(rows / leastRows)) : 1;
-  const jobs = Math.max(1, wanted, Math.ceil(rows / rowsAtOnce(columns, tasks, count)));
+  const jobs = Math.max(
+    1,
+    wanted,
+    Math.ceil(rows / rowsAtOnce(columns, tasks, { sources: count, window })),
+  );
   // The kernel works on sixteen rows at a time.
   const each = Math.ceil(rows / jobs / 16) * 16;
   return Array.from(
@@ -116,7 +122,8 @@ function cutRows(
   );
 }
 
-interface RowsJob extends Pick<TuneOptions, "hessian" | "widths" | "sweeps" | "sampled"> {
+interface RowsToTune
+  extends Pick<TuneOptions, "hessian" | "widths" | "sweeps" | "sampled" | "window"> {
   /** One for all widths, or one for each. */
   readonly targets: readonly Weight[];
   /** Number of the first row within the matrix. */
@@ -126,7 +133,7 @@ interface RowsJob extends Pick<TuneOptions, "hessian" | "widths" | "sweeps" | "s
 /** One kernel job: some rows at all widths. The parts lie in a leased buffer until `release`. */
 async function tuneRows(
   { kernel, storage: store, resultBuffers: buffers }: MatrixTools,
-  { targets, start, hessian, widths, sweeps, sampled = false }: RowsJob,
+  { targets, start, hessian, widths, sweeps, sampled = false, window }: RowsToTune,
 ) {
   const { rows, columns, dtype: from } = targets[0]!;
   const cutter = new Cutter();
@@ -145,7 +152,7 @@ async function tuneRows(
   const factor = hessian?.factor ?? null;
   const { nonFinite } = await kernel.run("tune", {
     sources: targets.map(({ bytes }) => bytes),
-    ...{ from, rows, columns, store, factor, sampled },
+    ...{ from, rows, columns, store, factor, sampled, window },
     order: factor === null ? null : hessian!.order, // unused without a factor
     diagonal: hessian?.diagonal ?? null,
     tasks: widths.map((width) => ({ ...width, sweeps: sweeps(width) })),

@@ -36,13 +36,16 @@ export interface TuningSettings {
   readonly tiedMix: number;
   /** Share of an expert's tokens that are used. Below 1 only to measure how few suffice. */
   readonly expertTokens: number;
-  /** Coordinate-descent sweeps after the GPTQ sweep, for all matrices but routed experts. */
+  /** Coordinate-descent sweeps after the GPTQ sweep. */
   readonly sweeps: (width: Width) => number;
   /**
-   * The same for routed experts. Nearly all weights of a mixture are theirs, and descent there takes
-   * most of the time and brings next to nothing (docs/benchmarks.md).
+   * The same for routed experts that saw few tokens: more than half of their Hessian is its target.
+   * Descent would take most of the time of tuning, and part of what it gains is gained for a
+   * Hessian that is not the expert's own (docs/benchmarks.md).
    */
-  readonly expertSweeps: (width: Width) => number;
+  readonly fewTokenSweeps: (width: Width) => number;
+  /** How many columns descent checks there. */
+  readonly fewTokenWindow: number;
 }
 
 export const tuningSettings: TuningSettings = {
@@ -57,13 +60,16 @@ export const tuningSettings: TuningSettings = {
   tiedMix: 0.5,
   expertTokens: 1,
   sweeps: () => 2,
-  expertSweeps: () => 0,
+  fewTokenSweeps: ({ bits }) => (bits <= 5 ? 2 : 0),
+  fewTokenWindow: 512,
 };
 
-/** The coordinate-descent sweeps of a tensor, by width. */
-export function sweepsOf(
-  { sweeps, expertSweeps }: TuningSettings,
+/** How descent goes over a matrix: its sweeps by width, and its window. */
+export function descentOf(
+  { sweeps, fewTokenSweeps, fewTokenWindow }: TuningSettings,
   { role }: PlannedTensor,
-): TuningSettings["sweeps"] {
-  return role.routed === true ? expertSweeps : sweeps;
+  hessian: { readonly share: number } | null,
+): { readonly sweeps: TuningSettings["sweeps"]; readonly window?: number } {
+  const isFew = role.routed === true && hessian !== null && hessian.share > 0.5;
+  return isFew ? { sweeps: fewTokenSweeps, window: fewTokenWindow } : { sweeps };
 }

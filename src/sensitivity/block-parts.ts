@@ -1,4 +1,4 @@
-import type { PlannedTensor } from "../models/architecture.ts";
+import { type PlannedTensor, sublayers } from "../models/architecture.ts";
 
 /** Tensors of one block that one probe changes together: its mixer, or its MLP. */
 export interface BlockPart {
@@ -8,7 +8,8 @@ export interface BlockPart {
 
 /** The parts of a block that have quantizable tensors. */
 export function partsOf(layer: number, tensors: readonly PlannedTensor[]): readonly BlockPart[] {
-  const isMixer = ({ role }: PlannedTensor) => role.part === "mamba" || role.part === "attention";
+  const isMixer = ({ role }: PlannedTensor) =>
+    role.part !== null && sublayers[role.part] === "mixer";
   return [
     { name: `layer ${layer}, mixer`, tensors: tensors.filter(isMixer) },
     { name: `layer ${layer}, mlp`, tensors: tensors.filter((tensor) => !isMixer(tensor)) },

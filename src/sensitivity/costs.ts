@@ -23,7 +23,7 @@ export interface MeasuredTied {
 }
 
 /** Results of the measuring walk. */
-export interface Outcome {
+export interface WalkResults {
   /** The quantizable tensors. */
   readonly tensors: readonly PlannedTensor[];
   readonly storage: FloatDtype;
@@ -34,7 +34,7 @@ export interface Outcome {
   readonly shares: ReadonlyMap<string, ProbeShare>;
   /** By name: that of a module, or that of a part of a block. */
   readonly probes: ReadonlyMap<string, ProbeResult>;
-  /** KL by judged position, all tensors being at the probe's width. */
+  /** KL by position, all tensors being at the probe's width. */
   readonly forced: Float64Array;
   readonly free: Float64Array;
   /** Exponent of flip power (growthOf). */
@@ -47,33 +47,34 @@ export interface Outcome {
 type Costs = Pick<Sensitivity, "depthGain" | "together" | "check" | "tensors" | "tied">;
 
 /** The costs of every tensor at every width, from the results of the walk. */
-export function costsOf(outcome: Outcome, rows: ProbeRows): Costs {
-  const weights = Float64Array.from(rows.judged, (token) => rows.weights[token]!);
+export function costsOf(results: WalkResults, rows: ProbeRows): Costs {
+  const weights = Float64Array.from(rows.compared, (token) => rows.weights[token]!);
   const mean = (values: Float64Array) => weightedMean(values, weights);
-  const probed = outcome.tensors.map((tensor) => costsOfTensor(tensor, outcome, rows, mean));
+  const probed = results.tensors.map((tensor) => costsOfTensor(tensor, results, rows, mean));
   const flipPower = probed.reduce((sum, { widths }) => sum + widths[probeIndex]!.flipPower, 0);
   const together = {
-    ...{ forcedKl: mean(outcome.forced), freeKl: mean(outcome.free) },
-    ...{ flipPower, growth: outcome.growth },
+    forcedKl: weightedMean(results.forced, rows.weights),
+    freeKl: weightedMean(results.free, rows.weights),
+    ...{ flipPower, growth: results.growth },
   };
-  const tied = outcome.tied && chooseMix(outcome.tied, together, mean);
-  const chosen = tied && { ...outcome, probes: new Map([[outcome.tied!.module, tied.result]]) };
-  const tensors = outcome.tensors.map((tensor, i) =>
-    modulePath(tensor) === outcome.tied?.module
+  const tied = results.tied && chooseMix(results.tied, together, mean);
+  const chosen = tied && { ...results, probes: new Map([[results.tied!.module, tied.result]]) };
+  const tensors = results.tensors.map((tensor, i) =>
+    modulePath(tensor) === results.tied?.module
       ? costsOfTensor(tensor, chosen!, rows, mean)
       : probed[i]!,
   );
   return {
-    depthGain: gainsOf(outcome, mean),
+    depthGain: gainsOf(results, mean),
     together,
-    check: outcome.losses.checks(outcome.tensors.map(modulePath)),
+    check: results.losses.checks(results.tensors.map(modulePath)),
     tensors,
     tied: tied?.record ?? null,
   };
 }
 
 /** KL per unit of the error power that a block's probes have in the hidden states after it. */
-function gainsOf({ tensors, shares, probes, blockErrors }: Outcome, mean: Mean) {
+function gainsOf({ tensors, shares, probes, blockErrors }: WalkResults, mean: Mean) {
   const layers = new Map<number, { errors: number; names: Set<string> }>();
   for (const tensor of tensors) {
     if (tensor.layer === null) continue;
@@ -120,7 +121,7 @@ function chooseMix(
  */
 function costsOfTensor(
   tensor: PlannedTensor,
-  { probes, shares, losses, blockErrors, storage }: Outcome,
+  { probes, shares, losses, blockErrors, storage }: WalkResults,
   rows: ProbeRows,
   mean: Mean,
 ): MeasuredTensor {
@@ -165,10 +166,10 @@ function weightedMean(values: Float64Array, weights: Float64Array): number {
 /** Share of each domain in the weighted sum. */
 function domainShares(
   divergence: Float64Array,
-  { domains, domainOf, weights, judged }: ProbeRows,
+  { domains, domainOf, weights, compared }: ProbeRows,
 ): number[] {
   const sums = domains.map(() => 0);
-  for (const [i, token] of judged.entries())
+  for (const [i, token] of compared.entries())
     sums[domainOf[token]!]! += divergence[i]! * weights[token]!;
   const total = sums.reduce((sum, value) => sum + value, 0);
   return sums.map((value) => (total > 0 ? value / total : 0));

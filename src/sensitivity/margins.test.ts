@@ -5,22 +5,28 @@ import { addMargins, boundaryOf, growthOf } from "./margins.ts";
 
 const tokens = 4096;
 
-/** One router of two experts, one of them chosen; expert 0 leads by `margin`. */
-function routingOf(margin: (token: number) => number): Routing {
+type OfToken = (token: number) => number;
+
+/** One router of two experts. Expert 0 is chosen, leads by `margin` and has a weight. */
+function routingOf(margin: OfToken, weight: OfToken = () => 1): Routing {
   const scores = sharedFloats(2 * tokens);
-  for (let token = 0; token < tokens; token++) scores[2 * token] = margin(token);
-  const experts = sharedIntegers(2 * tokens);
-  for (let token = 0; token < tokens; token++) experts[2 * token + 1] = 1;
+  const [experts, weights] = [sharedIntegers(2 * tokens), sharedFloats(tokens)];
+  for (let token = 0; token < tokens; token++) {
+    scores[2 * token] = margin(token);
+    experts[2 * token + 1] = 1;
+    weights[token] = weight(token);
+  }
   return {
     ...{ tokens, perToken: 1, candidates: 2, routed: 2, experts, scores },
-    ...{ selection: scores, weights: sharedFloats(tokens) },
-  } as Routing;
+    ...{ selection: scores, weights },
+  };
 }
 
 /** Growth where all margins change by `change`. */
-function growth(margin: (share: number) => number, change: number): number {
+function growth(margin: OfToken, change: number, weight?: (margin: number) => number): number {
   const at = (token: number) => margin((token + 0.5) / tokens);
-  const boundary = boundaryOf(routingOf(at), new Float64Array(tokens).fill(1));
+  const own = weight && ((token: number) => weight(at(token)));
+  const boundary = boundaryOf(routingOf(at, own), new Float64Array(tokens).fill(1));
   const probe = { flipPower: 0, flips: { whole: 0, small: 0 } };
   addMargins(
     boundary,
@@ -40,6 +46,17 @@ test("flips grow less where most tokens have small margins", () => {
   expect(growth((share) => share ** 2, 0.25)).toBeCloseTo(0.25, 2);
   // An error beyond all margins flips all tokens, and cannot flip more.
   expect(growth((share) => share, 2)).toBeCloseTo(0.375, 2);
+});
+
+test("flips grow more where small margins come with small weights", () => {
+  // Each counts by the root of its margin, so the sum grows with its power of 3/2.
+  expect(
+    growth(
+      (share) => share,
+      0.25,
+      (margin) => margin ** 0.25,
+    ),
+  ).toBeCloseTo(0.75, 2);
 });
 
 test("without flips, their growth is that of even margins", () => {

@@ -4,8 +4,6 @@ import { firstTokens, type Routing } from "../models/routing.ts";
 export interface Boundary {
   /** The base's choice for the probe rows. */
   readonly routing: Routing;
-  /** Margins of its tokens, ascending. */
-  readonly margins: readonly number[];
   /** Share of tokens per unit of margin, at margin 0. */
   readonly density: number;
   /** Weight of each token, mean 1. */
@@ -26,7 +24,7 @@ export function boundaryOf(routing: Routing, weights: Float64Array): Boundary {
   const count = Math.max(1, Math.round(nearest * margins.length));
   const reach = margins[count - 1] ?? 0;
   const density = margins.length > 0 && reach > 0 ? count / margins.length / reach : 0;
-  return { routing, margins, density, weights };
+  return { routing, density, weights };
 }
 
 /** The same boundary for the first tokens alone. */
@@ -48,11 +46,15 @@ function marginOf({ candidates, perToken, selection }: Routing, token: number): 
 export interface MarginChanges {
   /** Σ over routers of density² · E[(change of the margin)²]. */
   flipPower: number;
-  /** Σ over routers of the share of tokens that flip; absent: not counted. */
+  /** Absent: not counted. */
   flips?: Flips;
 }
 
-/** Flips that an error makes, and those that a small share of it makes. */
+/**
+ * Flips that an error makes, and those that a small share of it makes: Σ over routers of the share
+ * of tokens that flip. A token counts by the square of its last chosen expert's weight, because the
+ * KL of a flip is quadratic in what changes.
+ */
 export interface Flips {
   whole: number;
   small: number;
@@ -64,8 +66,9 @@ const smallShare = 1 / 16;
 const [leastGrowth, mostGrowth, usualGrowth] = [0.25, 1, 0.5];
 
 /**
- * The exponent of flip power that the number of flips grows with. It is 1/2 where tokens lie evenly
- * over margins, and lower where fewer tokens have large margins or large changes than small ones.
+ * The exponent of flip power that flips grow with. It is 1/2 where tokens lie evenly over margins.
+ * It is lower where few tokens have large margins or large changes, and higher where tokens with
+ * small margins also give their last expert a small weight.
  */
 export function growthOf({ whole, small }: Flips): number {
   if (!(whole > 0 && small > 0)) return usualGrowth;
@@ -79,11 +82,12 @@ export function addMargins(
   own: Routing,
   probes: readonly MarginChanges[],
 ): void {
-  const { routing, margins, density, weights } = boundary;
+  const { routing, density, weights } = boundary;
   const { tokens, candidates, perToken, experts, scores, routed } = routing;
   if (candidates <= perToken) return;
   for (const [i, probe] of probes.entries()) {
-    let [sum, whole, small] = [0, 0, 0];
+    const sizes: number[] = [];
+    let sum = 0;
     for (let token = 0; token < tokens; token++) {
       if (!Number.isFinite(marginOf(routing, token))) continue;
       const at = token * candidates + perToken;
@@ -92,17 +96,27 @@ export function addMargins(
         own.scores[(i * tokens + token) * routed + expert]! - scores[token * routed + expert]!;
       const moved = change(experts[at - 1]!) - change(experts[at]!);
       sum += weights[token]! * moved ** 2;
-      if (probe.flips === undefined) continue;
-      whole += weights[token]! * shareBelow(margins, Math.abs(moved));
-      small += weights[token]! * shareBelow(margins, smallShare * Math.abs(moved));
+      if (probe.flips !== undefined) sizes.push(Math.abs(moved));
     }
     probe.flipPower += (density ** 2 * sum) / tokens;
-    // Half of the changes widen the margin. A change does not depend on the margin, so each is
-    // compared with all margins: few tokens are near their own.
-    if (probe.flips !== undefined) {
-      probe.flips.whole += whole / (2 * tokens);
-      probe.flips.small += small / (2 * tokens);
-    }
+    if (probe.flips !== undefined) addFlips(boundary, sizes, probe.flips);
+  }
+}
+
+/**
+ * Counts flips at one router. `sizes`: of the changes of margins. A change hardly depends on the
+ * margin, so each margin is compared with all changes: few tokens flip by their own.
+ */
+function addFlips({ routing, weights }: Boundary, sizes: number[], flips: Flips): void {
+  const { tokens, perToken } = routing;
+  sizes.sort((a, b) => a - b);
+  for (let token = 0; token < tokens; token++) {
+    const margin = marginOf(routing, token);
+    if (!Number.isFinite(margin)) continue;
+    const last = routing.weights[(token + 1) * perToken - 1]!;
+    const counted = (weights[token]! * last ** 2) / (2 * tokens); // half of the changes widen it
+    flips.whole += counted * (1 - shareBelow(sizes, margin));
+    flips.small += counted * (1 - shareBelow(sizes, margin / smallShare));
   }
 }
 

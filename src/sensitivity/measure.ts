@@ -15,7 +15,7 @@ export async function measure(request: MeasureRequest): Promise<Sensitivity> {
   const { rows, report } = request;
   const probe = probeRowsOf(rows, request.probeSize, request.domainWeights);
   const progress = (done: number, total: number) => report.tick(done, total, "blocks");
-  const outcome = await walkModel(request, probe, progress);
+  const results = await walkModel(request, probe, progress);
   return {
     format: 1,
     ...request.identity,
@@ -23,8 +23,8 @@ export async function measure(request: MeasureRequest): Promise<Sensitivity> {
     probe: { samples: probe.samples, length: probe.length, bits: probeWidth.bits },
     domains: probe.domains,
     domainWeights: probe.domainWeights,
-    ...costsOf(outcome, probe),
-    experts: outcome.experts,
-    critical: criticalExperts(outcome.experts, probe.domains),
+    ...costsOf(results, probe),
+    experts: results.experts,
+    critical: criticalExperts(results.experts, probe.domains),
   };
 }

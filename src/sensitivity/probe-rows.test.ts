@@ -26,7 +26,7 @@ test("probe rows are evenly spread over each domain, and Hessians see the other 
   expect(rowNumbers(probe.ids)).toEqual([0, 2, 4, 6]);
   expect(rowNumbers(probe.others)).toEqual([1, 3, 5, 7]);
   expect([...probe.domainOf.slice(14, 18)]).toEqual([0, 0, 1, 1]);
-  expect([...probe.judged].slice(0, 3)).toEqual([3, 7, 11]);
+  expect([...probe.compared].slice(0, 3)).toEqual([3, 7, 11]);
 });
 
 test("Hessians see all rows if the others are fewer than the probe rows", () => {

@@ -24,14 +24,14 @@ export interface ProbeRows {
   /** Weight of each token: that of its domain. Mean 1. */
   readonly weights: Float64Array;
   /** Numbers of the tokens whose next-token distributions are compared. */
-  readonly judged: Uint32Array<SharedArrayBuffer>;
+  readonly compared: Uint32Array<SharedArrayBuffer>;
 }
 
 /**
- * One position of this many is judged. Neighbours give similar results, and logits of the whole
+ * KL is computed at every fourth position. Neighbours give similar results, and logits of the whole
  * vocabulary are expensive.
  */
-const judgedEvery = 4;
+const comparedEvery = 4;
 /** Most rows that Hessians are made of, spread evenly: costs need fewer than tuning does. */
 const mostOthers = 64;
 
@@ -61,8 +61,8 @@ export function probeRowsOf(
   const domainOf = new Uint32Array(ids.length);
   for (const [i, { domain }] of chosen.entries())
     domainOf.fill(domain, i * length, (i + 1) * length);
-  const judged = sharedIntegers(Math.floor(ids.length / judgedEvery));
-  for (let i = 0; i < judged.length; i++) judged[i] = (i + 1) * judgedEvery - 1;
+  const compared = sharedIntegers(Math.floor(ids.length / comparedEvery));
+  for (let i = 0; i < compared.length; i++) compared[i] = (i + 1) * comparedEvery - 1;
   const asked = domains.map((name) => (Object.hasOwn(weights, name) ? weights[name]! : 1));
   const mean = chosen.reduce((sum, { domain }) => sum + asked[domain]!, 0) / chosen.length;
   const domainWeights = asked.map((weight) => (mean > 0 ? weight / mean : 1));
@@ -75,7 +75,7 @@ export function probeRowsOf(
     domainWeights,
     domainOf,
     weights: Float64Array.from(domainOf, (domain) => domainWeights[domain]!),
-    judged,
+    compared,
   };
 }
 

@@ -21,7 +21,7 @@ export interface ProbeShare {
  * one. An error of a down projection does less per unit of its power than one of an up projection.
  * These ratios are nearly the same at all depths but the first (docs/benchmarks.md).
  */
-export function exemplaryLayers(kinds: readonly LayerKind[]): ReadonlySet<number> {
+export function sampledLayers(kinds: readonly LayerKind[]): ReadonlySet<number> {
   return new Set(
     layersByKind(kinds).flatMap((layers) => [layers[0]!, layers[Math.floor(layers.length / 2)]!]),
   );
@@ -38,10 +38,10 @@ function layersByKind(kinds: readonly LayerKind[]): readonly (readonly number[])
 }
 
 /** Most blocks of a kind whose parts are probed. Odd, so that the middle one is among them. */
-const mostProbed = 9;
+const mostProbed = 7;
 
 /**
- * The layers whose parts have a probe that runs to the end: of every kind of block at most nine,
+ * The layers whose parts have a probe that runs to the end: of every kind of block at most seven,
  * evenly spaced, with the first, the middle and the last one. The others lie between two of them
  * (probe-gains.ts).
  */
@@ -57,7 +57,7 @@ export function probedLayers(kinds: readonly LayerKind[]): ReadonlySet<number> {
 
 /**
  * Divides the KL and the flip power of a part's probe among its tensors: as their own probes say,
- * or else by their errors in the block, times what the error of such a role did in the exemplary
+ * or else by their errors in the block, times what the error of such a role did in the sampled
  * block before.
  */
 export function sharesOf(
@@ -88,7 +88,7 @@ function divide(
 ): ReadonlyMap<string, number> {
   const gains = new Map<string, number>();
   const shares = new Map<string, number>();
-  // The parts of exemplary blocks come first, ascending: the later one serves all other blocks.
+  // The parts of sampled blocks come first, ascending: the later one serves all other blocks.
   for (const isExemplary of [true, false]) {
     for (const { part, errors } of all) {
       const effects = part.tensors.map((tensor) => effect(modulePath(tensor)));

@@ -9,19 +9,19 @@ import type { LayerExperts } from "../plan/sensitivity-types.ts";
 import type { BlockCodes } from "./block-codes.ts";
 import type { BlockPart } from "./block-parts.ts";
 import { type BlockPass, passBlock } from "./block-pass.ts";
-import type { Outcome } from "./costs.ts";
+import type { WalkResults } from "./costs.ts";
 import { type ExpertScale, expertDamage } from "./damage.ts";
 import { type Boundary, boundaryOf, firstOf, growthOf } from "./margins.ts";
 import { rowPowers, squaredDistances, sum } from "./powers.ts";
 import { type PartError, withUnprobed } from "./probe-gains.ts";
 import type { ProbeRows } from "./probe-rows.ts";
-import { exemplaryLayers, type PartErrors, probedLayers, sharesOf } from "./probe-shares.ts";
+import { type PartErrors, probedLayers, sampledLayers, sharesOf } from "./probe-shares.ts";
 import { type ProbedTensor, replaceOuter } from "./probed-outer.ts";
 import {
   type AdvanceOptions,
   advance,
+  type ComparedStates,
   divergences,
-  type Judged,
   type Probe,
   type ProbeResult,
 } from "./probes.ts";
@@ -55,10 +55,10 @@ export class ProbeWalk {
   #x: Matrix | null = null;
   /** One for each part of the `probed` blocks, and one for the embeddings. */
   readonly #probes: Probe[] = [];
-  /** One for each tensor of the `exemplary` blocks, on the first rows. */
+  /** One for each tensor of the sampled blocks, on the first rows. */
   readonly #alone: Probe[] = [];
   readonly #probed: ReadonlySet<number>;
-  readonly #exemplary: ReadonlySet<number>;
+  readonly #sampled: ReadonlySet<number>;
   /** All tensors at the probe's width: with forced routes and, if there are routers, free ones. */
   #together: readonly Probe[] = [];
   readonly #blockErrors = new Map<string, number>();
@@ -71,7 +71,7 @@ export class ProbeWalk {
     this.rows = rows;
     const kinds = model.architecture.layers(model.config);
     this.#probed = probedLayers(kinds);
-    this.#exemplary = exemplaryLayers(kinds);
+    this.#sampled = sampledLayers(kinds);
   }
 
   /**
@@ -215,54 +215,65 @@ export class ProbeWalk {
       const request = { ops, layer, routing, ...states, domainOf, domains: domains.length, scale };
       this.#experts.push(await expertDamage(request));
     }
-    if (this.#exemplary.has(layer)) this.#alone.push(...alone.values());
+    if (this.#sampled.has(layer)) this.#alone.push(...alone.values());
     this.#x = after;
   }
 
-  /** Forgets the hidden states that are not compared. Called behind the last block. */
+  /**
+   * Forgets the hidden states that are not compared. Called behind the last block. All tensors
+   * together are compared at every position: few positions make most of the KL of flips.
+   */
   async leaveBlocks(): Promise<void> {
     const { ops } = this.#model;
-    const { judged } = this.rows;
-    const first = judged.subarray(0, judged.filter((token) => token < this.#tokensAlone).length);
-    for (const probe of [...this.#probes, ...this.#together])
-      probe.x = await ops.gather(probe.x, judged);
+    const { compared } = this.rows;
+    const first = compared.subarray(
+      0,
+      compared.filter((token) => token < this.#tokensAlone).length,
+    );
+    for (const probe of this.#probes) probe.x = await ops.gather(probe.x, compared);
     for (const probe of this.#alone) probe.x = await ops.gather(probe.x, first);
-    this.#x = await ops.gather(this.#x!, judged);
   }
 
   /** Compares all probes with the base. `head`: that at the probe's width; null: unquantized. */
   async finish(
     head: ProbedTensor | null,
-  ): Promise<Omit<Outcome, "tensors" | "storage" | "losses" | "tied">> {
+  ): Promise<Omit<WalkResults, "tensors" | "storage" | "losses" | "tied">> {
     const together = replaceOuter(this.#model, head);
-    const own = { x: this.#x!, head: this.#model };
-    const judged: Judged[] = [
-      ...this.#probes.map(({ x }) => ({ x, head: this.#model })),
-      ...this.#together.map(({ x }) => ({ x, head: together })),
-    ];
+    const base = { x: this.#x!, head: this.#model };
+    const own = { ...base, x: await this.#model.ops.gather(base.x, this.rows.compared) };
+    const compared: ComparedStates[] = this.#probes.map(({ x }) => ({ x, head: this.#model }));
     // A tied table is probed in both uses when the walk is over (tied-probes.ts).
     const isOwn = head !== null && this.#probes.every(({ name }) => name !== head.module);
-    if (isOwn) judged.push({ ...own, head: together });
+    if (isOwn) compared.push({ ...own, head: together });
     const { length } = this.rows;
-    const found = await divergences(own, judged, length);
+    const found = await divergences(own, compared, length);
     const probes = resultsOf(this.#probes, found);
     if (isOwn) probes.set(head.module, { divergence: found.at(-1)!, flipPower: 0 });
-    const [forced, free = forced] = found.slice(
-      this.#probes.length,
-      this.#probes.length + this.#together.length,
-    ) as [Float64Array, Float64Array?];
-    const all = withUnprobed(probes, this.#joint);
+    const all = this.#together.map(({ x }) => ({ x, head: together }));
+    const [forced, free = forced] = await divergences(base, all, length);
+    const withJoint = withUnprobed(probes, this.#joint);
     const growth = growthOf(this.#together[0]!.flips!);
-    const shares = sharesOf(this.#errors, new Map([...all, ...(await this.#judgeAlone(own))]));
+    const shares = sharesOf(
+      this.#errors,
+      new Map([...withJoint, ...(await this.#compareAlone(own))]),
+    );
     const [blockErrors, experts] = [this.#blockErrors, this.#experts];
-    return { blockErrors, shares, probes: all, forced, free, growth, experts };
+    return {
+      blockErrors,
+      shares,
+      probes: withJoint,
+      forced: forced!,
+      free: free!,
+      growth,
+      experts,
+    };
   }
 
   /** Results of the probes of single tensors. `own`: the base's compared positions. */
-  async #judgeAlone(own: Judged): Promise<ReadonlyMap<string, ProbeResult>> {
-    const judged = this.#alone.map(({ x }) => ({ ...own, x }));
-    const first = { ...own, x: rowsOf(own.x, 0, judged[0]?.x.rows ?? 0) };
-    return resultsOf(this.#alone, await divergences(first, judged, this.rows.length));
+  async #compareAlone(own: ComparedStates): Promise<ReadonlyMap<string, ProbeResult>> {
+    const compared = this.#alone.map(({ x }) => ({ ...own, x }));
+    const first = { ...own, x: rowsOf(own.x, 0, compared[0]?.x.rows ?? 0) };
+    return resultsOf(this.#alone, await divergences(first, compared, this.rows.length));
   }
 }
 

@@ -26,7 +26,7 @@ export interface Probe extends MarginChanges {
 
 /** Results of one probe. */
 export interface ProbeResult {
-  /** KL(base ‖ probe) in nats, by judged position. */
+  /** KL(base ‖ probe) in nats, by compared position. */
   readonly divergence: Float64Array;
   readonly flipPower: number;
 }
@@ -114,21 +114,21 @@ function inPlace(parts: readonly Matrix[]): Matrix | null {
 }
 
 /** Hidden states after the last block, and the model whose norm and head make their logits. */
-export interface Judged {
+export interface ComparedStates {
   readonly x: Matrix;
   readonly head: Model;
 }
 
 /** KL(base ‖ probe) in nats for each probe, by position. */
 export async function divergences(
-  base: Judged,
-  probes: readonly Judged[],
+  base: ComparedStates,
+  probes: readonly ComparedStates[],
   length: number,
 ): Promise<readonly Float64Array[]> {
   const heads = new Map<Model, Head>();
   for (const model of new Set([base.head, ...probes.map(({ head }) => head)]))
     heads.set(model, await openHead(model));
-  const finish = async ({ x, head }: Judged) => ({
+  const finish = async ({ x, head }: ComparedStates) => ({
     hidden: await head.architecture.forward.finish(plainContext(head, null, { length }), x),
     head: heads.get(head)!,
   });

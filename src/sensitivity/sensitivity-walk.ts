@@ -10,7 +10,7 @@ import { tuningSettings } from "../quantize/tuning-settings.ts";
 import { openTools } from "../quantize/tuning-tools.ts";
 import { BlockCodes } from "./block-codes.ts";
 import { partsOf, usersOf } from "./block-parts.ts";
-import type { Outcome } from "./costs.ts";
+import type { WalkResults } from "./costs.ts";
 import { LossTable } from "./loss-table.ts";
 import {
   type Measuring,
@@ -34,7 +34,7 @@ export async function walkModel(
   request: MeasureRequest,
   rows: ProbeRows,
   progress: (done: number, total: number) => void,
-): Promise<Outcome> {
+): Promise<WalkResults> {
   const { architecture, config } = request.model;
   const measuring = openMeasuring(request);
   const { tools, losses } = measuring;

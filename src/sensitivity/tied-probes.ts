@@ -39,7 +39,7 @@ export async function probeTied(
     x = await forward.block(blockContext(model, layer, kind, { length, routes }), x);
   const judge = async (i: number, head: Model) => {
     const own = rowsOf(x, i * rows.ids.length, (i + 1) * rows.ids.length);
-    return { x: await ops.gather(own, rows.judged), head };
+    return { x: await ops.gather(own, rows.compared), head };
   };
   const base = await judge(0, model);
   const results: ProbeResult[] = [];

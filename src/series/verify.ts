@@ -16,7 +16,7 @@ import { type Receipt, receiptPath } from "../receipt/receipt.ts";
 import { parseReceipt } from "../receipt/receipt-file.ts";
 import { openBase, openRepository } from "./recipes.ts";
 import { type DrawnRows, evaluationShape, refuseOverlap, rowDrawer } from "./rows.ts";
-import { planEvaluation } from "./run-plan.ts";
+import { estimateEvaluation } from "./run-needs.ts";
 import { withStates } from "./state-store.ts";
 import {
   checkBase,
@@ -111,7 +111,7 @@ async function evaluateTarget(request: EvaluationRequest): Promise<Verified> {
     };
     const asked = { base, tier: planned, tokens: rows.rows.tokens };
     const { workDir: folder, memoryLimit } = inputs;
-    const plan = await planEvaluation(asked, { folder, memoryLimit }, { kernel, report });
+    const plan = await estimateEvaluation(asked, { folder, memoryLimit }, { kernel, report });
     const states = { folder, memory: plan.memoryForStates, report };
     const [evaluation] = await report.stage("Evaluate", () =>
       withStates(states, (keep) =>

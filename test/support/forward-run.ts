@@ -5,7 +5,8 @@ import { openFolder } from "../../src/checkpoint/folder.ts";
 import type { Kernel } from "../../src/kernel/kernel-types.ts";
 import { Ops } from "../../src/models/ops.ts";
 import type { Routing } from "../../src/models/routing.ts";
-import { logitsOf, type Model, runModel } from "../../src/models/run.ts";
+import type { Model } from "../../src/models/run.ts";
+import { logitsOf, runModel } from "./run-model.ts";
 
 /** Opens a base to run it. `close` it afterwards. */
 export async function openBase(

@@ -11,6 +11,9 @@ const models = fileURLToPath(new URL("../models/", import.meta.url));
 /** The embedded base model. It is trained. */
 export const embedded = `${models}nemotron-nano-tiny`;
 
+/** A trained base whose table is both embeddings and head. */
+export const tiedMoe = `${models}tied-moe-tiny`;
+
 /** One small base per architecture: those of random-tiny, and the trained one for nemotron_h. */
 export const byArchitecture: Readonly<Record<string, string>> = {
   ...Object.fromEntries(

@@ -32,6 +32,8 @@ pub struct TuneCall {
     sources: usize,
     /// 1: plain rounding's whole loss is computed for a sample of the rows (tuning.rs).
     sampled: usize,
+    /// 0, or how many columns descent checks at most.
+    window: usize,
     workspace: usize,
 }
 
@@ -72,6 +74,7 @@ impl TuneCall {
             group: task.group_size,
             store: dtype(self.store),
             sweeps: task.sweeps,
+            window: self.window,
             refit: task.refit == 1,
             factored: self.order != 0,
             order: &[],

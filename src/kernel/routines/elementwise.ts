@@ -3,26 +3,23 @@ import { copyIn, copyOut, Layout } from "../arena.ts";
 import { bytesOf, checkMatrix, type Matrix } from "../matrix.ts";
 import type { Routine } from "../routine.ts";
 
-/**
- * Changes every element of a matrix in place. Most kinds read a second matrix of the same shape.
- */
-export type ElementwiseJob =
-  /** x = max(x, 0)² */
-  | { readonly what: "relu_squared"; readonly x: Matrix }
-  /** x = SiLU(x) · by */
-  | { readonly what: "swiglu"; readonly x: Matrix; readonly by: Matrix }
-  /** x = x + by */
-  | { readonly what: "add"; readonly x: Matrix; readonly by: Matrix };
+/** Changes every element of x. */
+export interface ElementwiseJob {
+  /** `swiglu`: x = SiLU(x) · by; `add`: x = x + by. */
+  readonly what: "swiglu" | "add";
+  readonly x: Matrix;
+  /** Of the same shape. */
+  readonly by: Matrix;
+}
 
 /** Elements in the arena at once. */
 const slab = 32 * 1024;
 
 export const elementwise: Routine<ElementwiseJob, void> = {
   describe: ({ what, x }) => `${what} of ${x.rows}x${x.columns}`,
-  check(job, fail) {
-    const { x } = job;
+  check({ x, by }, fail) {
     checkMatrix("x", x, [x.rows, x.columns], fail);
-    if (job.what !== "relu_squared") checkMatrix("the other", job.by, [x.rows, x.columns], fail);
+    checkMatrix("the other", by, [x.rows, x.columns], fail);
   },
   run(job) {
     const layout = new Layout();
@@ -32,23 +29,9 @@ export const elementwise: Routine<ElementwiseJob, void> = {
     for (let start = 0; start < job.x.data.length; start += slab) {
       const end = Math.min(job.x.data.length, start + slab);
       copyIn(base + first, x, 4 * start, 4 * end);
-      if (job.what !== "relu_squared")
-        copyIn(base + second, bytesOf(job.by.data), 4 * start, 4 * end);
-      apply(job.what, base + first, base + second, end - start);
+      copyIn(base + second, bytesOf(job.by.data), 4 * start, 4 * end);
+      wasm[job.what](base + first, base + second, end - start);
       copyOut(base + first, x, 4 * start, 4 * end);
     }
   },
 };
-
-function apply(what: ElementwiseJob["what"], x: number, by: number, count: number): void {
-  switch (what) {
-    case "relu_squared":
-      wasm.relu_squared(x, count);
-      break;
-    case "swiglu":
-      wasm.swiglu(x, by, count);
-      break;
-    case "add":
-      wasm.add(x, by, count);
-  }
-}

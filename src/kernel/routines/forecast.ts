@@ -2,10 +2,9 @@ import * as wasm from "../../../kernel-wasm/pkg/oqe_kernel.js";
 import { memory } from "../arena.ts";
 import type { Routine } from "../routine.ts";
 import type { Width } from "../width.ts";
+import { eachBlock, factorOf } from "./tune-blocks.ts";
 import {
   checkFrame,
-  eachBlock,
-  factorOf,
   numbersPerRow,
   type Prepared,
   prepare,

@@ -75,6 +75,9 @@ describe("products", () => {
           const y = newMatrix(rows?.length ?? tokens, outputs);
           y.data.fill(Number.NaN);
           await kernel.run("linear", { x, rows, weight: stored, bias, y });
+          const squared = newMatrix(y.rows, outputs);
+          await kernel.run("linear", { x, rows, weight: stored, bias, y: squared, squared: true });
+          expect(squared.data).toEqual(y.data.map((value) => Math.max(0, value) ** 2));
           for (let i = 0; i < y.rows; i++) {
             for (let j = 0; j < outputs; j++) {
               const [sum, size] = expected(row(x, rows?.[i] ?? i), row(wide, j), bias?.[j] ?? 0);

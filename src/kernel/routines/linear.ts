@@ -5,7 +5,7 @@ import { bytesOf, type Matrix, type Weight, weightRows } from "../matrix.ts";
 import type { Routine } from "../routine.ts";
 import { struct } from "../struct.ts";
 
-/** y = x·Wᵀ + bias in float32. */
+/** y = x·Wᵀ + bias in float32, or max(x·Wᵀ + bias, 0)². */
 export interface LinearJob {
   /** `[tokens, in]` */
   readonly x: Matrix;
@@ -19,6 +19,8 @@ export interface LinearJob {
   readonly y: Matrix;
   /** Default: 0, and y has no further columns. */
   readonly left?: number;
+  /** Whether y becomes max(y, 0)². */
+  readonly squared?: boolean;
 }
 
 export const LinearCall = struct({
@@ -67,7 +69,7 @@ export const linear: Routine<LinearJob, void> = {
     if (bias && bias.length !== weight.rows) fail(`the bias has ${bias.length} elements`);
     if (rows?.some((row) => row >= x.rows)) fail(`a row number outside the ${x.rows} rows of x`);
   },
-  run({ x, rows, weight, bias, y, left: first = 0 }) {
+  run({ x, rows, weight, bias, y, left: first = 0, squared = false }) {
     const inputs = weight.columns;
     const [high, wide] = [
       slabOf(y.rows, inputs, mostOfX, microRows),
@@ -85,6 +87,7 @@ export const linear: Routine<LinearJob, void> = {
         copyWeightIn(base, places, weightRows(weight, left, right), bias?.subarray(left, right));
         const shape = [bottom - top, right - left, inputs] as const;
         multiply(base, places, shape, { from: weight.dtype, bias: bias !== null, y: base + atY });
+        if (squared) wasm.relu_squared(base + atY, (bottom - top) * (right - left));
         const place = { top, bottom, left: first + left, right: first + right };
         copyRectangleOut(base + atY, { ...y, ...place });
       }

@@ -1,7 +1,6 @@
 import * as wasm from "../../../kernel-wasm/pkg/oqe_kernel.js";
-import { copyIn, copyRectangleIn, dtypeCode, Layout, memory } from "../arena.ts";
+import { copyIn, dtypeCode, Layout, memory } from "../arena.ts";
 import { bytesPerElement, type FloatDtype } from "../dtype.ts";
-import type { Matrix } from "../matrix.ts";
 import { packedBytes } from "../packed.ts";
 import type { Fail } from "../routine.ts";
 import { struct } from "../struct.ts";
@@ -40,6 +39,11 @@ export interface TuneFrame {
    * only until it is known to be the larger one. Default: false.
    */
   readonly sampled?: boolean;
+  /**
+   * How many of the columns that were visited last descent checks, a multiple of 128. Scales and
+   * biases are fitted only if these are all columns. Default: all, up to 5,120 columns.
+   */
+  readonly window?: number | undefined;
 }
 
 /** The work at one width. */
@@ -62,6 +66,7 @@ export const TuneCall = struct({
   count: "usize",
   sources: "usize",
   sampled: "usize",
+  window: "usize",
   workspace: "usize",
 });
 
@@ -113,10 +118,15 @@ const mostRefitted = 6;
 const memoryForRows = 120e6;
 
 /** How many rows of these tasks a worker can hold at once: a multiple of 16. */
-export function rowsAtOnce(columns: number, tasks: readonly TuneTask[], sources: number): number {
+export function rowsAtOnce(
+  columns: number,
+  tasks: readonly TuneTask[],
+  { sources, window = columns }: { readonly sources: number; readonly window?: number | undefined },
+): number {
   const ofSource = 4 + bytesPerElement.F32;
+  const ofDescent = (12 * Math.min(window, columns)) / columns;
   // Errors, codes and the packed result; gradients and their two bounds.
-  const ofTask = ({ bits, sweeps }: TuneTask) => 8 + bits / 8 + (sweeps > 0 ? 12 : 0);
+  const ofTask = ({ bits, sweeps }: TuneTask) => 8 + bits / 8 + (sweeps > 0 ? ofDescent : 0);
   const each = sources * ofSource + tasks.reduce((sum, task) => sum + ofTask(task), 0);
   return Math.max(16, Math.floor(memoryForRows / (each * columns) / 16) * 16);
 }
@@ -136,6 +146,9 @@ export function checkFrame(frame: TuneFrame, tasks: readonly TuneTask[], fail: F
     if (!Number.isSafeInteger(task.sweeps) || task.sweeps < 0)
       fail(`${task.sweeps} sweeps, expected a whole number from 0`);
   }
+  const { window = 128 } = frame;
+  if (!Number.isSafeInteger(window) || window < 128 || window % 128 !== 0)
+    fail(`a window of ${window} columns, expected a multiple of 128`);
   if (diagonal && diagonal.length !== columns) fail(`the diagonal has ${diagonal.length} elements`);
   if ((factor === null) !== (order === null))
     fail("expected both a factor and its order, or neither");
@@ -256,6 +269,7 @@ function writeCalls(base: number, job: RowsJob, offsets: Offsets): readonly Task
     count: tasks.length,
     sources: sources.length,
     sampled: Number(frame.sampled === true),
+    window: frame.window ?? 0,
     workspace: base + offsets.workspace,
   });
   return tasks.map(({ bits, groupSize, sweeps }, i) => {
@@ -275,26 +289,3 @@ function writeCalls(base: number, job: RowsJob, offsets: Offsets): readonly Task
 }
 
 const noResults: TaskPlaces = { words: 0, scales: 0, biases: 0, sums: 0 };
-
-/** Copies the factor into the arena block by block, from the last positions to the first. */
-export function eachBlock(
-  { data: factor, rows: columns }: Matrix,
-  atFactor: number,
-  visit: (left: number, right: number) => void,
-): void {
-  const block = wasm.tune_block_size();
-  for (let right = columns; right > 0; right -= block) {
-    const left = Math.max(0, right - block);
-    const rectangle = { data: factor, columns, top: left, bottom: right, left, right: columns };
-    copyRectangleIn(atFactor, rectangle);
-    visit(left, right);
-  }
-}
-
-/** R as a matrix; null without a factor. */
-export function factorOf({
-  factor,
-  columns,
-}: Pick<TuneFrame, "factor" | "columns">): Matrix | null {
-  return factor && { data: factor, rows: columns, columns };
-}

@@ -3,10 +3,9 @@ import { copyOut } from "../arena.ts";
 import { bytesOf } from "../matrix.ts";
 import { checkPacked, type Packed, packedBytes, packedParts } from "../packed.ts";
 import type { Routine } from "../routine.ts";
+import { eachBlock, factorOf } from "./tune-blocks.ts";
 import {
   checkFrame,
-  eachBlock,
-  factorOf,
   numbersPerRow,
   prepare,
   rowsAtOnce,
@@ -56,7 +55,10 @@ export const tune: Routine<TuneJob, TuneAnswer> = {
     }
   },
   run(job) {
-    const most = rowsAtOnce(job.columns, job.tasks, job.sources.length);
+    const most = rowsAtOnce(job.columns, job.tasks, {
+      sources: job.sources.length,
+      window: job.window,
+    });
     const nonFinite = job.tasks.map(() => 0);
     for (let start = 0; start < job.rows; start += most) {
       const counts = tuneRows(job, start, Math.min(job.rows, start + most));

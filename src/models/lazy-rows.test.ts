@@ -1,8 +1,8 @@
 import { afterAll, expect, test } from "vitest";
 import { type Matrix, newMatrix } from "../kernel/matrix.ts";
 import { openKernel } from "../kernel/pool.ts";
+import { cheapRows, type LazyRows, madeRows, rowsFrom } from "./lazy-rows.ts";
 import { Ops } from "./ops.ts";
-import { cheapRows, madeRows, type Rows, rowsFrom } from "./rows.ts";
 
 const kernel = await openKernel({ workers: 1 });
 afterAll(() => kernel.close());
@@ -19,7 +19,7 @@ const all = newMatrix(rows, columns);
 fill(0, all);
 
 /** The rows, and the number of them that were made so far. */
-function making(open: (own: Parameters<typeof cheapRows>[0]) => Rows) {
+function making(open: (own: Parameters<typeof cheapRows>[0]) => LazyRows) {
   const count = { made: 0 };
   const make = async (start: number, end: number, y: Matrix) => {
     count.made += end - start;
@@ -28,7 +28,7 @@ function making(open: (own: Parameters<typeof cheapRows>[0]) => Rows) {
   return { count, x: open({ rows, columns, make }) };
 }
 
-async function visited(x: Rows): Promise<number[]> {
+async function visited(x: LazyRows): Promise<number[]> {
   const values: number[] = [];
   await x.each(async ({ data }) => void values.push(...data));
   return values;

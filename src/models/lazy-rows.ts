@@ -5,7 +5,7 @@ import type { Ops } from "./ops.ts";
  * The rows `[rows, columns]` that a weight multiplies. Some are made when they are asked for, so
  * that not all have to be in memory at once.
  */
-export interface Rows {
+export interface LazyRows {
   readonly rows: number;
   readonly columns: number;
   /** Rows `[start, end)`. */
@@ -17,12 +17,12 @@ export interface Rows {
 }
 
 /** An input in memory, or one that is made. */
-export type Input = Matrix | Rows;
+export type Input = Matrix | LazyRows;
 
 /** Rows that are visited at once: whole slabs of a sum of products, so that no sum changes. */
 const visitedRows = 4096;
 
-export function rowsFrom(x: Input): Rows {
+export function rowsFrom(x: Input): LazyRows {
   if (!("data" in x)) return x;
   const { rows, columns } = x;
   return {
@@ -42,7 +42,7 @@ interface Making {
 }
 
 /** Rows that cost little: they are made again in every call, in memory of their own. */
-export function cheapRows({ rows, columns, make }: Making): Rows {
+export function cheapRows({ rows, columns, make }: Making): LazyRows {
   const range = async (start: number, end: number) => {
     const y = newMatrix(end - start, columns);
     await make(start, end, y);
@@ -70,7 +70,7 @@ export function madeRows(
   length: number,
   { rows, columns, make }: Making,
   most = mostMade,
-): Rows {
+): LazyRows {
   const cheap = cheapRows({ rows, columns, make });
   let all: Promise<Matrix> | null = null;
   const makeAll = async () => {

@@ -15,7 +15,7 @@ import { probeSizeOf } from "./sensitivity.ts";
 import type { Outside, Sources } from "./sources.ts";
 
 /** What a run needs of the machine, found before any work. */
-export interface RunPlan {
+export interface RunNeeds {
   /** Bytes of hidden states that may stay in memory between two blocks. */
   readonly memoryForStates: number;
   /** Whether riders on the base go through experts one after the other, to need less memory. */
@@ -24,7 +24,7 @@ export interface RunPlan {
   readonly lines: readonly string[];
 }
 
-export interface RunPlanRequest {
+export interface SeriesRequest {
   readonly base: Base;
   /** With plans by fixed rules where the measured ones do not exist yet: sizes are the same. */
   readonly runs: readonly TierRun[];
@@ -37,15 +37,15 @@ export interface RunPlanRequest {
  * Tells what the run will read and write, the memory, the disk and the time that it needs. Throws
  * MEMORY or DISK if it cannot fit; the message names what would.
  */
-export async function planRun(request: RunPlanRequest, outside: Outside): Promise<RunPlan> {
+export async function estimateSeries(request: SeriesRequest, outside: Outside): Promise<RunNeeds> {
   const { runs, memoryLimit } = request;
   const work = workOf(request, outside.kernel.workers);
-  return planWork(work, { folder: dirname(runs[0]!.place), memoryLimit }, outside);
+  return estimateWork(work, { folder: dirname(runs[0]!.place), memoryLimit }, outside);
 }
 
 /** The same for a measurement alone. Nothing is planned without rows: the measurement refuses. */
-export async function planMeasuring(
-  { base, rows, sources }: Pick<RunPlanRequest, "base" | "rows" | "sources">,
+export async function estimateMeasuring(
+  { base, rows, sources }: Pick<SeriesRequest, "base" | "rows" | "sources">,
   place: RunPlace,
   outside: Outside,
 ): Promise<void> {
@@ -60,11 +60,11 @@ export async function planMeasuring(
     makes: false,
     workers: outside.kernel.workers,
   };
-  await planWork(work, place, outside);
+  await estimateWork(work, place, outside);
 }
 
 /** The same for an evaluation of a finished tier. Its files are made below `folder`. */
-export async function planEvaluation(
+export async function estimateEvaluation(
   {
     base,
     tier,
@@ -72,7 +72,7 @@ export async function planEvaluation(
   }: { readonly base: Base; readonly tier: PlannedTier; readonly tokens: number },
   place: RunPlace,
   outside: Outside,
-): Promise<RunPlan> {
+): Promise<RunNeeds> {
   const work: RunWork = {
     shape: shapeOf(base),
     plans: [tier],
@@ -82,7 +82,7 @@ export async function planEvaluation(
     makes: false,
     workers: outside.kernel.workers,
   };
-  return planWork(work, place, outside);
+  return estimateWork(work, place, outside);
 }
 
 /** Where files go, and the input memory-limit. */
@@ -92,11 +92,11 @@ interface RunPlace {
   readonly memoryLimit: number | null;
 }
 
-async function planWork(
+async function estimateWork(
   work: RunWork,
   { folder, memoryLimit: given }: RunPlace,
   { kernel, report }: Outside,
-): Promise<RunPlan> {
+): Promise<RunNeeds> {
   const estimate = estimateRun(work);
   const fit = fitRun(estimate, work.plans, {
     given,
@@ -104,7 +104,7 @@ async function planWork(
     memory: machineMemory(),
     ...{ folder, free: await freeBytes(folder) },
   });
-  return report.stage("Plan the run", async () => {
+  return report.stage("Estimate the run", async () => {
     const operations = estimate.stages.reduce((sum, stage) => sum + stage.operations, 0);
     const speed = await measureSpeed(kernel, operations);
     const { workers } = kernel;
@@ -114,7 +114,7 @@ async function planWork(
   });
 }
 
-function workOf({ base, runs, rows, sources }: RunPlanRequest, workers: number): RunWork {
+function workOf({ base, runs, rows, sources }: SeriesRequest, workers: number): RunWork {
   const shape = shapeOf(base);
   const { tuning, evaluation } = rows;
   const { repair, propagation } = runs[0]!.recipe.options; // the same for all tiers of a run
@@ -146,7 +146,7 @@ function measuringOf(
   rows: Parameters<typeof probeRowsOf>[0],
   { proxy }: Sources,
 ): RunWork["measuring"] {
-  const { others, ids, judged } = probeRowsOf(rows, probeSizeOf(base), {});
+  const { others, ids, compared } = probeRowsOf(rows, probeSizeOf(base), {});
   const sizes = proxy === null ? [] : [...proxy.files];
   const ofProxy = sizes.reduce(
     (sum, [name, size]) => sum + (name.endsWith(".safetensors") ? size : 0),
@@ -154,6 +154,6 @@ function measuringOf(
   );
   return {
     bytes: proxy === null ? bytes : ofProxy,
-    ...{ others: others.length, probe: ids.length, judged: judged.length },
+    ...{ others: others.length, probe: ids.length, positions: compared.length },
   };
 }
