@@ -10,8 +10,8 @@ import { tiers } from "../src/plan/tiers.ts";
 import { type Compared, openComparison, table, tunedOn } from "./comparison.ts";
 
 /**
- * How a tied table should be tuned: the table alone at 4 and 6 bits, and a whole tier, with each mix
- * of the two Hessians. Ratios are to the head's Hessian alone.
+ * How a tied table should be tuned: the table alone at 4 and 6 bits, and a whole tier, with each
+ * mix of the two Hessians. Ratios are to the head's Hessian alone.
  *   node bench/tied.ts <model folder> <sensitivity.json> [evaluation rows of 256 tokens, 72] [tier]
  *     [sensitivity.json to plan by, default the same]
  */

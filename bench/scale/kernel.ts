@@ -2,7 +2,9 @@ import { BroadcastChannel } from "node:worker_threads";
 import type { Kernel } from "../../src/kernel/kernel-types.ts";
 import type { AnswerOf, JobOf, RoutineName } from "../../src/kernel/routines.ts";
 
-/** What the jobs of one kind took. Jobs are of one kind if block, routine and sizes are the same. */
+/**
+ * What the jobs of one kind took. Jobs are of one kind if block, routine and sizes are the same.
+ */
 export interface JobKind {
   /** `mamba`, `attention`, `moe`, `mlp`, or `outer`: outside the blocks. */
   readonly block: string;
@@ -32,9 +34,9 @@ export interface WatchOptions {
 }
 
 /**
- * A kernel that counts its jobs and what they take. Of jobs of the routines in `repetitive` only
- * the first of a kind are computed; the others get the answer of the first, and their
- * buffers stay as they are. So a bench at true width takes minutes; the results have no meaning.
+ * A kernel that counts its jobs and what they take. Of the routines in `repetitive`, only the first
+ * jobs of each kind are computed. The others return the first answer and leave their buffers
+ * unchanged. So a bench at true width takes minutes; the results have no meaning.
  */
 export class WatchedKernel implements Kernel {
   readonly kinds = new Map<string, JobKind>();

@@ -12,7 +12,9 @@ export interface RunRows {
   readonly tiers: number;
 }
 
-/** The defaults: 128 rows of 256 tokens to tune on; above 4 B parameters 64 rows of 128 to evaluate. */
+/**
+ * The defaults: 128 rows of 256 tokens to tune on; above 4 B parameters 64 rows of 128 to evaluate.
+ */
 const wanted = { calibration: 32_768, evaluation: 8_192 };
 /** Tokens of the sensitivity walk: at most 64 calibration rows, and 9 probe rows of 64 tokens. */
 const [measuredRows, probeRows] = [16_384, 576];

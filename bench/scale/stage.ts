@@ -17,7 +17,9 @@ import { writeSensitivity } from "../../src/sensitivity/sensitivity-file.ts";
 import { verify } from "../../src/series/verify.ts";
 import { type JobKind, WatchedKernel } from "./kernel.ts";
 
-/** One stage of a run, in a process of its own: `node --import watch.mjs stage.ts <order as JSON>`. */
+/**
+ * One stage of a run, in a process of its own: `node --import watch.mjs stage.ts <order as JSON>`.
+ */
 export interface StageOrder {
   readonly stage: "sensitivity" | "quantize" | "publish" | "verify";
   readonly inputs: Readonly<Record<string, string>>;

@@ -61,7 +61,10 @@ function inBlock({ shape, measuring, workers }: RunWork, layer: number): number 
   return states + weightsOf(matrices, workers) + hessiansOf(matrices) + batchOf(matrices, workers);
 }
 
-/** Rows of the experts in progress: input, what they make of it, output; near tokens of measured ones. */
+/**
+ * Rows of the experts in progress: input, what they make of it, output; near tokens of measured
+ * ones.
+ */
 function expertRows(
   shape: ModelShape,
   layer: number,

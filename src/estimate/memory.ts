@@ -30,10 +30,12 @@ const mostUncollected = 320 * 2 ** 20;
 const uncollectedTimes = 8;
 
 /**
- * The least memory of every stage of a run, from its shapes, rows, riders and workers. For t tokens
- * of the riders on one model, in blocks: t · 4 · (3 · hidden + widest inner activation) bytes of
- * activations, the batch in work, the weights that riders share, and the Hessians in work. For the
- * head: its codes at every width, the weighed rows, the logits of some positions.
+ * The least memory of every stage of a run, from its shapes, rows, riders and workers. Beside what
+ * the program and its threads take:
+ * - in blocks: activations (`passingMemory`), the weights that riders share, Hessians in progress;
+ * - for the head: its codes at every width, the weighed rows, the logits of some positions;
+ * - in a comparison: hidden states of some positions of every run, a part of each head, results;
+ * - while rounding: the ranges of rows in progress.
  */
 export function memoryOf(work: RunWork, inTurn: boolean): readonly StageMemory[] {
   const base = program + arenas(work);
@@ -91,7 +93,8 @@ function tuningStages(work: RunWork, inTurn: boolean): StageMemory[] {
       ]
     : [{ tuned: tuning.tokens, others: runs }];
   const onTier = { tuned: 0, others: [tuning.repaired, ...Array(perTier).fill(evaluated)] };
-  // The base's router is forgotten when all tiers have passed. If the table is tied, they pass last.
+  // The base's router is forgotten when all tiers have passed. If the table is tied, they pass
+  // last.
   const routers = shape.isTied ? blocks.length : 1;
   const recorded =
     experts === null

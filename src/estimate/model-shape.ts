@@ -31,8 +31,8 @@ export interface BlockShape {
   /** Multiplications and additions for one token in a plain pass. */
   readonly operations: number;
   /**
-   * Elements of a token's widest activation that a block makes for all tokens at once, beside those
-   * as wide as the hidden states.
+   * Elements for a token of the widest activation that a block holds for all tokens, hidden states
+   * not counted.
    */
   readonly inner: number;
   /** The part of `inner` that the mixer of tokens makes. */

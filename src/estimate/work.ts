@@ -19,14 +19,14 @@ export interface MeasuringWork {
 /** What a run is going to do. */
 export interface RunWork {
   readonly shape: ModelShape;
-  /** Plans by fixed rules serve where the measured ones do not exist yet. */
+  /** If the measured plans do not exist yet, plans by fixed rules. Their sizes are the same. */
   readonly plans: readonly PlannedTier[];
   /** null: nothing is measured. */
   readonly measuring: MeasuringWork | null;
   /** null: the tiers are rounded, or there are already. */
   readonly tuning: {
     readonly tokens: number;
-    /** Tokens that every tier is run on to have its routers repaired; 0: they are not. */
+    /** Tokens that repair each tier's routers; 0: no repair. */
     readonly repaired: number;
     readonly sequential: boolean;
   } | null;

@@ -8,15 +8,15 @@ import { runInNewContext } from "node:vm";
  * collections itself.
  *
  * A young collection takes a tenth of a millisecond. It frees buffers that did not survive two of
- * them. A full one takes some 50 ms in the main thread and frees all. So a full one follows when the
- * resident memory has grown although young ones were made.
+ * them. A full one takes some 50 ms in the main thread and frees all. So a full one follows when
+ * the resident memory has grown although young ones were made.
  */
 const betweenYoung = 64 << 20;
 /** Growth before a full collection: at any time, and at the end of a step of a walk. */
 const [mostGrown, mostLeft] = [256 << 20, 64 << 20];
 /**
- * Bytes of jobs after which a worker collects. Between two jobs nothing needs to survive, but what a
- * long job refers to is not young any more. A full collection of a worker takes about 5 ms.
+ * Bytes of jobs after which a worker collects. Between two jobs nothing needs to survive, but what
+ * a long job refers to is not young any more. A full collection of a worker takes about 5 ms.
  */
 const [youngOfJobs, fullOfJobs] = [4 << 20, 128 << 20];
 

@@ -160,10 +160,10 @@ export function embedAll(model: Model, riders: readonly Rider[]): Promise<void> 
 }
 
 /**
- * Lets all riders go through a block. Each of its weights is read once. A stack of experts is too
- * large for memory, so all go through it side by side, expert by expert; or, with `keepWeights`, one
- * after the other, and the stack is kept by that. Through other blocks they always go one after the
- * other, because the activations of all of them would be larger than the weights.
+ * Takes all riders through a block. Each of its weights is read once. Through a stack of experts,
+ * riders pass expert by expert together, because the stack does not fit in memory. With
+ * `keepWeights` they pass one after another, and `keepWeights` holds the stack. Through other
+ * blocks they always pass one after another, because all their activations would not fit.
  */
 export async function passAll(
   model: Model,

@@ -1,19 +1,19 @@
 import type { WeightSource } from "./run.ts";
 
-/** A weight that some sharers have taken and others have not. */
+/** A weight that some passes have read and others have not. */
 interface Entry {
   readonly value: Promise<unknown>;
   readonly takers: Set<number>;
 }
 
 /**
- * Weights that several passes use at the same time. Each is read when the first of them asks for it
- * and forgotten when all have it. `most` limits the matrices in memory, so a fast pass waits for a
- * slow one. The passes must ask in about the same order: no two may differ by `most` matrices.
+ * Weights that several passes use at the same time. The first request reads a weight; after the
+ * last one it is freed. `most` limits the matrices in memory, so a fast pass waits for a slow one.
+ * The passes must ask in about the same order: no two may differ by `most` matrices.
  */
 export class SharedWeights {
   readonly #source: WeightSource;
-  /** The sharers that have not left. */
+  /** The passes that have not left. */
   readonly #present: Set<number>;
   readonly #most: number;
   readonly #matrices = new Map<string, Entry>();
@@ -21,13 +21,13 @@ export class SharedWeights {
   #waiting: (() => void)[] = [];
   readonly #failures: unknown[] = [];
 
-  constructor(source: WeightSource, sharers: number, most: number) {
+  constructor(source: WeightSource, passes: number, most: number) {
     this.#source = source;
-    this.#present = new Set(Array(sharers).keys());
+    this.#present = new Set(Array(passes).keys());
     this.#most = most;
   }
 
-  /** The weights as sharer `number` sees them, counted from 0. */
+  /** The weights for pass `number`, counted from 0. */
   of(number: number): WeightSource {
     return {
       unquantized: async (layer, role) => {
@@ -44,7 +44,7 @@ export class SharedWeights {
     };
   }
 
-  /** A sharer asks no more. What only it has not taken is forgotten. */
+  /** Removes a pass. Frees the weights that every remaining pass has read. */
   leave(number: number): void {
     this.#present.delete(number);
     for (const entries of [this.#matrices, this.#unquantized])
@@ -52,13 +52,13 @@ export class SharedWeights {
     this.#wake();
   }
 
-  /** Ends the waiting of all sharers. Called when one of them has failed. */
+  /** Ends the waiting of all passes. Called when one of them has failed. */
   fail(error: unknown): void {
     this.#failures.push(error);
     this.#wake();
   }
 
-  /** Waits until a matrix is forgotten. Throws the failure of another sharer. */
+  /** Waits until a matrix is freed. Throws the failure of another pass. */
   async #waitForPlace(): Promise<void> {
     await new Promise<void>((resolve) => {
       if (this.#failures.length > 0) resolve();
@@ -70,7 +70,7 @@ export class SharedWeights {
   #take<T>(
     entries: Map<string, Entry>,
     key: string,
-    sharer: number,
+    pass: number,
     read: () => Promise<T>,
   ): Promise<T> {
     let entry = entries.get(key);
@@ -78,7 +78,7 @@ export class SharedWeights {
       entry = { value: read(), takers: new Set() };
       entries.set(key, entry);
     }
-    entry.takers.add(sharer);
+    entry.takers.add(pass);
     if (this.#isTaken(entry)) {
       entries.delete(key);
       this.#wake();
@@ -88,7 +88,7 @@ export class SharedWeights {
   }
 
   #isTaken({ takers }: Entry): boolean {
-    return [...this.#present].every((sharer) => takers.has(sharer));
+    return [...this.#present].every((pass) => takers.has(pass));
   }
 
   #wake(): void {

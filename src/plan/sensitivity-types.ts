@@ -141,7 +141,8 @@ const sensitivityFields = object({
   /**
    * All tensors at the probe's width at once: KL with forced and with free routes, and the sum of
    * the tensors' flip powers. The difference of the two KLs is the cost of flips. A plan whose flip
-   * powers sum to S is predicted to lose (freeKl - forcedKl) · (S / flipPower)^growth through flips.
+   * powers sum to S is predicted to lose (freeKl - forcedKl) · (S / flipPower)^growth through
+   * flips.
    */
   together,
   /** Predicted and actual Hessian-weighted error of a sample of tensors that were really tuned. */

@@ -104,7 +104,9 @@ export async function openHeadInputs(
   return { head, x, groups, fisher, all, workspace };
 }
 
-/** Adds the rows to a Gram matrix, each with its weight. Returns the sums of weights and squares. */
+/**
+ * Adds the rows to a Gram matrix, each with its weight. Returns the sums of weights and squares.
+ */
 async function addWeighed(
   kernel: Kernel,
   gram: Gram,

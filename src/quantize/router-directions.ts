@@ -36,11 +36,12 @@ interface Reader {
 }
 
 /**
- * Reduces rounding errors in the directions that later routers read. A matrix that writes into the residual stream gets the
- * loss tr(M E H Eᵀ) with M = I + μ Σ_r A_rᵀA_r / |A_r|², over the later routers r. A = γ ∘ G are
- * the directions that a router reads: its gate without the mean row (which changes no choice),
- * times the factors of the norm before it. So errors that a router reads count more, and rows of E
- * compensate for each other there. After BOA (arXiv 2406.13474), where M comes from attention.
+ * Reduces rounding errors in the directions that later routers read. A matrix that writes into the
+ * residual stream gets the loss tr(M E H Eᵀ) with M = I + μ Σ_r A_rᵀA_r / |A_r|², over the later
+ * routers r. A = γ ∘ G are the directions that a router reads: its gate without the mean row (which
+ * changes no choice), times the factors of the norm before it. So errors that a router reads count
+ * more, and rows of E compensate for each other there. After BOA (arXiv 2406.13474), where M comes
+ * from attention.
  */
 export class RouterDirections {
   readonly #kernel: Kernel;

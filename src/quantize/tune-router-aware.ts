@@ -22,9 +22,10 @@ export interface RouterAwareOptions extends TuneOptions {
 }
 
 /**
- * Tunes a matrix like `tuneMatrix`, but for the loss tr(M E H Eᵀ), which couples rows (RouterDirections).
- * Blocks are tuned in turn. Each has a target that compensates best for the errors of the blocks
- * before it. Losses are relative to these targets; `squaredError` is relative to the weights.
+ * Tunes a matrix like `tuneMatrix`, but for the loss tr(M E H Eᵀ), which couples rows
+ * (RouterDirections). Blocks are tuned in turn. Each has a target that compensates best for the
+ * errors of the blocks before it. Losses are relative to these targets; `squaredError` is relative
+ * to the weights.
  */
 export async function tuneRouterAware(
   tools: TuningTools,

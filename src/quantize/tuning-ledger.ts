@@ -52,7 +52,10 @@ export class TuningLedger {
   /** Input -> rows that were not finite. */
   readonly #dropped = new Map<string, number>();
 
-  /** Modules whose errors were reduced in the directions that later routers read; null without that repair. */
+  /**
+   * Modules whose errors were reduced in the directions that later routers read; null without that
+   * repair.
+   */
   routerAware: number | null = null;
   /** Matrices that were tuned towards another target; null without that repair. */
   moved: number | null = null;

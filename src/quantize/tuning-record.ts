@@ -112,8 +112,8 @@ export type RouterRecord = v.InferOutput<typeof routerRecord>;
 const repairRecord = object({
   routers: v.nullable(list(routerRecord)),
   /**
-   * Modules whose errors were reduced in the directions that later routers read. Their `ratio` compares losses relative to
-   * targets that compensate for the errors of other rows.
+   * Modules whose errors were reduced in the directions that later routers read. Their `ratio`
+   * compares losses relative to targets that compensate for the errors of other rows.
    */
   routerAware: v.nullable(count),
   /**

@@ -14,8 +14,8 @@ interface Entry {
 }
 
 /**
- * The codes of one block's tensors at the probe's width. Whoever asks for a matrix waits until its
- * codes are found. A matrix is forgotten when all of its users have had it.
+ * The codes of one block's tensors at the probe's width. A request for a matrix waits until its
+ * codes are made. After the last request it is freed.
  */
 export class BlockCodes {
   readonly #tools: TuningTools;

@@ -76,7 +76,9 @@ export function growthOf({ whole, small }: Flips): number {
   return Math.min(mostGrowth, Math.max(leastGrowth, growth));
 }
 
-/** Adds what an error does at one router. `own`: routing of the probes' rows, one after the other. */
+/**
+ * Adds what an error does at one router. `own`: routing of the probes' rows, one after the other.
+ */
 export function addMargins(
   boundary: Boundary,
   own: Routing,

@@ -57,9 +57,9 @@ export function probedLayers(kinds: readonly LayerKind[]): ReadonlySet<number> {
 }
 
 /**
- * Divides the KL and the flip power of a part's probe among its tensors: as their own probes say,
- * or else by their errors in the block, times what the error of such a role did in the sampled
- * block before.
+ * Divides a part's KL and flip power among its tensors. A tensor's own probe gives its share if
+ * there is one. Otherwise the share is its error in the block times the factor of its role, from
+ * the last sampled block.
  */
 export function sharesOf(
   all: readonly PartErrors[],

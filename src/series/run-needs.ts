@@ -26,7 +26,7 @@ export interface RunNeeds {
 
 export interface SeriesRequest {
   readonly base: Base;
-  /** With plans by fixed rules where the measured ones do not exist yet: sizes are the same. */
+  /** If the measured plans do not exist yet, plans by fixed rules. Their sizes are the same. */
   readonly runs: readonly TierRun[];
   readonly rows: Calibration;
   readonly sources: Sources;

@@ -24,9 +24,9 @@ export interface StateStoreOptions {
 
 /**
  * Keeps hidden states for the time of `use`: in memory up to a limit, beyond it in files; and
- * weights in files. A file is deleted when it has been read, and all of them at the end. Files of killed runs are deleted at
- * the start. Values are kept exactly, so no result depends on the limit. Throws DISK, naming the
- * folder and the bytes.
+ * weights in files. A file is deleted when it has been read, and all of them at the end. Files of
+ * killed runs are deleted at the start. Values are kept exactly, so no result depends on the limit.
+ * Throws DISK, naming the folder and the bytes.
  */
 export async function withStates<T>(
   options: StateStoreOptions,

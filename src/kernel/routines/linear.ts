@@ -43,7 +43,9 @@ const [mostOfX, mostOfWeight] = [8 * 2 ** 20, 2 * 2 ** 20];
 /** Rows and columns of a micro-tile of the product (gemm.rs). Slabs are whole micro-tiles. */
 const [microRows, microColumns] = [6, 8];
 
-/** How many rows of `width` elements make a slab of at most `most` elements, in whole micro-tiles. */
+/**
+ * How many rows of `width` elements make a slab of at most `most` elements, in whole micro-tiles.
+ */
 function slabOf(count: number, width: number, most: number, micro: number): number {
   return Math.min(count, Math.max(micro, Math.floor(most / width / micro) * micro));
 }
