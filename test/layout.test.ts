@@ -17,6 +17,12 @@ const rows = readFileSync(join(root, "docs/architecture.md"), "utf8")
 const sources = filesBelow("src").filter((path) => !/\.test\.ts$|\.d\.ts$/.test(path));
 const imports = new Map(sources.map((path) => [path, importsOf(path)]));
 
+/** Files that people write, besides documents. */
+const written = ["src", "test", "bench", ".ci", "kernel-wasm/src", "templates"].flatMap((folder) =>
+  filesBelow(folder, /\.(ts|mjs|py|rs|jinja)$/).map((path) => `${folder}/${path}`),
+);
+const documents = ["README.md", ...filesBelow("docs", /\.md$/).map((path) => `docs/${path}`)];
+
 function filesBelow(folder: string, ends = /\.ts$/): string[] {
   return readdirSync(join(root, folder), { recursive: true, encoding: "utf8" }).filter((path) =>
     ends.test(path),
@@ -64,21 +70,38 @@ describe("the layout of src", () => {
   });
 
   test("no file has more than 300 lines", () => {
-    const long = ["src", "test", "bench", ".ci"].flatMap((folder) =>
-      filesBelow(folder, /\.(ts|py)$/)
-        .map((path) => `${folder}/${path}`)
-        .filter((path) => readFileSync(join(root, path), "utf8").split("\n").length > 301),
+    expect(written.filter((path) => linesOf(path).length > 301)).toEqual([]);
+  });
+
+  test("no line of a comment or of a document goes beyond column 100", () => {
+    const comment = /^\s*(\*|\/\/|\/\*\*|#) |\s\/\/ /;
+    const inCode = written.flatMap((path) =>
+      linesOf(path).flatMap((line, i) =>
+        line.length > 100 && comment.test(line) ? `${path}:${i + 1}` : [],
+      ),
     );
-    expect(long).toEqual([]);
+    const inText = documents.flatMap((path) =>
+      proseOf(path).flatMap(({ line, number }) => (line.length > 100 ? `${path}:${number}` : [])),
+    );
+    expect([...inCode, ...inText]).toEqual([]);
   });
 
   test("no function has more than four parameters", () => {
-    const typescript = ["src", "test", "bench", ".ci"].flatMap((folder) =>
-      filesBelow(folder).map((path) => `${folder}/${path}`),
-    );
+    const typescript = written.filter((path) => path.endsWith(".ts"));
     expect(typescript.flatMap(longParameterLists)).toEqual([]);
   });
 });
+
+const linesOf = (path: string) => readFileSync(join(root, path), "utf8").split("\n");
+
+/** The lines of a document without its tables and code. */
+function proseOf(path: string): { line: string; number: number }[] {
+  let isCode = false;
+  return linesOf(path).flatMap((line, i) => {
+    if (line.startsWith("```")) isCode = !isCode;
+    return isCode || /^(\||<)/.test(line) ? [] : { line, number: i + 1 };
+  });
+}
 
 /** Functions of a file with more than four parameters, as `file name (count)`. */
 function longParameterLists(path: string): string[] {

@@ -32,7 +32,7 @@ import {
 
 /**
  * All facts of a card: strings in Markdown (already escaped), flags, and lists of them.
- * `templates/model-card.md.jinja` places them and formats nothing.
+ * `templates/model-card*.jinja` place them and format nothing.
  */
 export type CardFacts = ReturnType<typeof cardFacts>;
 

@@ -6,6 +6,13 @@ import { inline } from "./markdown.ts";
 import { namePictures, type PictureName } from "./pictures.ts";
 import { type SummaryFacts, summaryView } from "./summary.ts";
 
+/** The parts of the card, in their order: use and evidence, build, audit. */
+const cardTemplates = [
+  "model-card.md.jinja",
+  "model-card-build.md.jinja",
+  "model-card-audit.md.jinja",
+] as const;
+
 /**
  * The README.md of a tier: front matter and body. It depends only on the receipt and ends with one
  * newline. `pictures` are those of the receipt, if they are drawn already. Throws TEMPLATE.
@@ -14,8 +21,9 @@ export async function renderCard(
   receipt: Receipt,
   pictures: readonly PictureName[] = namePictures(receipt),
 ): Promise<string> {
-  const body = await renderNamed("model-card.md.jinja", cardFacts(receipt, pictures));
-  return `${serializeFrontMatter(frontMatter(receipt))}\n${body.trim()}\n`;
+  const facts = cardFacts(receipt, pictures);
+  const parts = await Promise.all(cardTemplates.map((name) => renderNamed(name, facts)));
+  return `${serializeFrontMatter(frontMatter(receipt))}\n${parts.join("").trim()}\n`;
 }
 
 /**
