@@ -74,7 +74,7 @@ describe("the layout of src", () => {
   });
 
   test("no line of a comment or of a document goes beyond column 100", () => {
-    const comment = /^\s*(\*|\/\/|\/\*\*|#) |\s\/\/ /;
+    const comment = /^\s*(\*|\/\/[/!]?|\/\*\*|#) |\s\/\/ /;
     const inCode = written.flatMap((path) =>
       linesOf(path).flatMap((line, i) =>
         line.length > 100 && comment.test(line) ? `${path}:${i + 1}` : [],

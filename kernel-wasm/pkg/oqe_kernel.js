@@ -14,7 +14,7 @@ export function add(y, x, count) {
 }
 
 /**
- * Adds to the context of each token v of a [`ContextsCall`]: Σ over positions of p_v (1 - p_v) · z.
+ * Adds Σ p_v (1 - p_v) · z over positions to the context of each token v of a [`ContextsCall`].
  *
  * # Safety
  * As [`super::quantize`].
@@ -367,8 +367,8 @@ export function tune_finish(call) {
 }
 
 /**
- * Writes the number of NaN and infinities among the weights of each task. If there are any, the job
- * ends here.
+ * Writes the number of NaN and infinities among the weights of each task. If there are any, the
+ * job ends here.
  *
  * # Safety
  * Every address of the [`TuneCall`] lies in the arena with the memory that its operand needs,
@@ -395,8 +395,8 @@ export function tune_rounded_block(call, start, end, factor) {
 }
 
 /**
- * How many float64 of workspace a [`TuneCall`] needs. Its addresses other than `tasks` may still be
- * missing; of `order` only whether it is 0 counts.
+ * How many float64 of workspace a [`TuneCall`] needs. Of its addresses, only `tasks` must be set.
+ * `order` is only compared with 0.
  *
  * # Safety
  * `call` is the address of a [`TuneCall`].

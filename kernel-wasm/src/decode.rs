@@ -1,5 +1,5 @@
-//! Weights stored as narrow floats with scales, decoded to float32: FP8 (Micikevicius et al.,
-//! "FP8 formats for deep learning", arXiv 2209.05433) and the OCP Microscaling formats
+//! Weights stored as narrow floats with scales, decoded to float32. The formats are FP8
+//! (Micikevicius et al., "FP8 formats for deep learning", arXiv 2209.05433) and OCP Microscaling
 //! (OCP MX specification v1.0, sections 5.3 and 5.4).
 
 use crate::half::{widen, Dtype};

@@ -26,8 +26,8 @@ pub struct Codes {
 impl Codes {
     pub const ZERO: Codes = Codes { floats: [0.0; BLOCK], bytes: [0; BLOCK] };
 
-    /// Chooses the codes of whole groups: the whole number in 0..=levels nearest to (value - bias) /
-    /// scale. A NaN gives 0.
+    /// Chooses the codes of whole groups. A code is the whole number in 0..=levels nearest to
+    /// (value - bias) / scale. A NaN gives 0.
     #[inline(never)]
     pub fn choose(&mut self, values: &[f32], grid: &Grid) {
         let &Grid { group, affines, levels } = grid;

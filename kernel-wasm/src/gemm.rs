@@ -1,8 +1,8 @@
 //! Matrix products: C += α·A·B in float32, the loop nest behind all matrix work here.
 //!
 //! The operands are packed into panels that the innermost loop reads sequentially (Goto and van de
-//! Geijn, "Anatomy of high-performance matrix multiplication", ACM TOMS 34(3), 2008). A micro-tile of
-//! 6 × 8 results is the largest that V8 keeps in registers on x86-64.
+//! Geijn, "Anatomy of high-performance matrix multiplication", ACM TOMS 34(3), 2008). A micro-tile
+//! of 6 × 8 results is the largest that V8 keeps in registers on x86-64.
 //!
 //! Every element of C is computed the same way wherever it lies. For each block of [`DEPTH`] steps
 //! of k, counted from 0, a sum from zero is made by fused multiply-adds in order of k; then `c =
@@ -138,8 +138,8 @@ pub struct Chunks {
 /// Columns of a chunk: a cache line.
 const CHUNK: usize = 16;
 
-/// C += A·B in the columns of some chunks, for A `[m, k]` with m of at most some hundred, B `[k, n]`
-/// and C `[m, n]`. The same bits as [`gemm`].
+/// C += A·B in the columns of some chunks: A `[m, k]` with m of at most some hundred, B `[k, n]`, C
+/// `[m, n]`. The same bits as [`gemm`].
 ///
 /// # Safety
 /// As [`gemm`].
@@ -217,8 +217,8 @@ unsafe fn add_micro_tile(step: &Step, to: Target, rows: usize, columns: usize) {
 /// One micro-tile: C += α·A·B over `depth` steps, A packed as `[depth, ROWS]`, B in
 /// lines of COLUMNS.
 ///
-/// It is a separate function so that V8 switches to optimized code during a large product. The loop has one step an iteration: unrolled steps
-/// make LLVM load ahead and V8 spill registers.
+/// It is a separate function, so that V8 switches to optimized code during a large product. The
+/// loop is not unrolled: unrolling makes V8 spill registers.
 #[inline(never)]
 unsafe fn micro_kernel(step: &Step, Target { data, stride }: Target) {
     let &Step { depth, alpha, mut a, mut b, line } = step;

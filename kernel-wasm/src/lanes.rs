@@ -2,7 +2,7 @@
 //! same results, so that the fast routines can be tested on the host.
 //!
 //! Relaxed instructions are used only where their result does not depend on the processor. That
-//! includes minima and maxima, which LLVM makes relaxed: processors differ on NaN and on the sign
+//! includes minima and maxima, which LLVM makes relaxed. Processors differ on NaN and on the sign
 //! of zero, but neither reaches an output while all weights are finite (checked on x86-64 and
 //! arm64). Other weights are counted, and the base is refused.
 

@@ -1,4 +1,4 @@
-//! The Mamba-2 mixer between its two projections, one sequence at a time: a causal depthwise
+//! The Mamba-2 mixer between its two projections, one sequence at a time. It is a causal depthwise
 //! convolution, the state-space recurrence step by step, a gate and a grouped norm (Dao and Gu,
 //! "Transformers are SSMs", 2024). NemotronHMamba2Mixer of transformers and mlx-lm's
 //! models/nemotron_h.py compute the same, the recurrence in chunks.

@@ -1,5 +1,5 @@
-//! Whole ranges of rows against the definition, one element at a time: bytes equal, sums within float32's
-//! rounding.
+//! Whole ranges of rows against the definition, one element at a time: bytes equal, sums within
+//! float32's rounding.
 
 use super::*;
 use crate::affine::tests::{fit_ref, settle_ref};

@@ -2,9 +2,9 @@
 //! of a column, and ŵ comes from the nearest codes. Every candidate is first rounded to the file's
 //! dtype, so its error is the one that a reader sees.
 //!
-//! The candidates are, in this order: MLX's own pair; ranges that leave out more and more at both
-//! ends; the least-squares line through the codes of the best pair so far, twice. Of equal
-//! candidates the first is used.
+//! The candidates come in this order. First MLX's own pair; then ranges that leave out more and
+//! more at both ends; then, twice, the least-squares line through the codes of the best pair so
+//! far. Of equal candidates the first is used.
 
 use crate::affine::{pair, EPSILON};
 use crate::half::{round_to, Dtype};

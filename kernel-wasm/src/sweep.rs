@@ -61,8 +61,8 @@ pub fn sweep(task: &Task, block: &Block, work: &mut Workspace) {
 }
 
 /// Adds the squares of plain rounding's t over the block to its losses. `work.errors` are those of
-/// plain rounding. With `sampled`, chunks of rows whose losses are known to be above those of tuning
-/// are left out, unless they belong to the sample.
+/// plain rounding. With `sampled`, chunks of rows whose losses are known to be above those of
+/// tuning are left out, unless they belong to the sample.
 pub fn add_rounded(task: &Task, block: &Block, sampled: bool, work: &mut Workspace) {
     let is_open = |&chunk: &usize| {
         let rows = chunk * CHUNK..(chunk + 1) * CHUNK;

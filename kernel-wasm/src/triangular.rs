@@ -110,7 +110,8 @@ mod tests {
     /// Elements of a row past the matrix.
     const GAP: usize = 5;
 
-    /// A well-conditioned upper triangle with rows `n + GAP` apart. Elements not to be read are NaN.
+    /// A well-conditioned upper triangle with rows `n + GAP` apart. Elements not to be read are
+    /// NaN.
     fn triangle(n: usize) -> Vec<f32> {
         let mut r = numbers(n * (n + GAP), 1);
         for (i, row) in r.chunks_mut(n + GAP).enumerate() {

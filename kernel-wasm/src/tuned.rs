@@ -25,8 +25,7 @@ pub type Stored<'a> = Packed<&'a mut [u8]>;
 pub struct RowSums {
     /// t H' tᵀ of what is stored, t the row's errors; without a factor Σ h (w - ŵ)².
     pub loss: f64,
-    /// The same for plain rounding. Equal to `loss` where the row stays plainly rounded. Infinite
-    /// where tuning is better and the row is not in the sample of a sampled job.
+    /// The same for plain rounding; infinite if tuning is better and the row is outside the sample.
     pub rounded_loss: f64,
     /// Σ (w - ŵ)² of what is stored.
     pub squared_error: f64,
@@ -150,8 +149,7 @@ fn spread(task: &Task, source: &Source, work: &mut Workspace) {
     }
 }
 
-/// Writes the errors of plain rounding, which `operands` store, by position. Without a factor, adds
-/// up its losses.
+/// Writes the errors of plain rounding by position. Without a factor, adds up its losses.
 fn take_rounded(task: &Task, operands: &Operands, importance: &[f32], work: &mut Workspace) {
     let Operands { source, stored, .. } = operands;
     let (columns, from) = (task.columns, source.from);

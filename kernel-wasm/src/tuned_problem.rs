@@ -17,7 +17,8 @@ pub fn gaussian(_: usize, _: usize, noise: f64) -> f64 {
     0.05 * noise * (1.0 + noise * noise)
 }
 
-/// A layer's problem: weights, and a Hessian with correlated columns, some of them loud.
+/// A layer's problem: weights, and a Hessian with correlated columns, some of them eight times as
+/// large.
 #[derive(Clone)]
 pub struct Problem {
     /// Without its order and the number of its source.

@@ -1,6 +1,6 @@
 //! A tuning job: some rows of a weight matrix at several widths, and their workspace. A task is the
-//! work at one width. The tasks of a job advance block by block together, because the second
-//! derivatives of the loss (descent.rs) depend on the Hessian alone and are computed once for all.
+//! work at one width. The tasks of a job advance block by block together. The second derivatives of
+//! the loss (descent.rs) depend on the Hessian alone, so they are computed once for all.
 //!
 //! A matrix is tuned in the order in which its Hessian was factorized. Position p holds natural
 //! column `order[p]`, and H' = RᵀR with R upper triangular in positions. With errors E = W - Ŵ
@@ -49,9 +49,8 @@ impl Task<'_> {
         self.rows.next_multiple_of(CHUNK)
     }
 
-    /// Elements from one column to the next where all rows lie side by side: whole cache lines, and
-    /// an odd number of them, so that the same rows of many columns do not compete for one set of
-    /// the cache.
+    /// Elements between two columns. It is an odd number of cache lines, so that equal rows of many
+    /// columns fall into different cache sets.
     pub fn stride(&self) -> usize {
         ((self.padded() / CHUNK) | 1) * CHUNK
     }

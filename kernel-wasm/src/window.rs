@@ -1,5 +1,5 @@
-//! The window of positions that descent (descent.rs) checks, and the second derivatives M of the loss
-//! by their errors. M = Σ_{p >= start} R_pᵀR_p grows with every block.
+//! The window of positions that descent (descent.rs) checks, and the second derivatives M of the
+//! loss by their errors. M = Σ_{p >= start} R_pᵀR_p grows with every block.
 //!
 //! A window has `reach` slots; position p is in slot (p - columns) mod reach. Up to some thousand
 //! columns the window is the whole matrix. In wider matrices it moves along.

@@ -3,8 +3,8 @@
 use crate::gemm::Scratch;
 use crate::tuning::{Job, Task, BLOCK};
 
-/// The memory of one task. `[chunks, columns, 16]` means one chunk of sixteen rows after another, in
-/// each one column after another, in each the rows side by side. So products read it as it is.
+/// The memory of one task. `[chunks, columns, 16]` means one chunk of sixteen rows after another,
+/// in each one column after another, in each the rows side by side. So products read it as it is.
 pub struct Workspace<'a> {
     /// `[BLOCK, stride]` The t of a block. All tasks use this memory in turn.
     pub products: &'a mut [f32],

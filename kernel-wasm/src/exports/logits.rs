@@ -9,8 +9,9 @@ use crate::divergence::{compare as compare_position, BaseLogits, Position};
 use crate::gemm::{gemm, Product, Target, View};
 
 /// Logits `[rows, columns]` of two models, of the tokens `first..`, and the token `next` that
-/// follows each row. `positions` = [`Position`] for each row, which grow. `shares` = float64 `[rows,
-/// columns]`, written unless `known`: they are as an earlier call with the same base left them.
+/// follows each row. `positions` = [`Position`] for each row, which grow. `shares` = float64
+/// `[rows, columns]`, written unless `known`: they are as an earlier call with the same base left
+/// them.
 #[repr(C)]
 pub struct CompareCall {
     base: usize,
@@ -85,7 +86,7 @@ pub struct ContextsCall {
     contexts: usize,
 }
 
-/// Adds to the context of each token v of a [`ContextsCall`]: Σ over positions of p_v (1 - p_v) · z.
+/// Adds Σ p_v (1 - p_v) · z over positions to the context of each token v of a [`ContextsCall`].
 ///
 /// # Safety
 /// As [`super::quantize`].

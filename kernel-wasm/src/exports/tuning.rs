@@ -130,8 +130,8 @@ pub fn tune_block_size() -> usize {
     BLOCK
 }
 
-/// How many float64 of workspace a [`TuneCall`] needs. Its addresses other than `tasks` may still be
-/// missing; of `order` only whether it is 0 counts.
+/// How many float64 of workspace a [`TuneCall`] needs. Of its addresses, only `tasks` must be set.
+/// `order` is only compared with 0.
 ///
 /// # Safety
 /// `call` is the address of a [`TuneCall`].
@@ -140,8 +140,8 @@ pub unsafe fn tune_workspace(call: usize) -> usize {
     TuneCall::at(call).shape().workspace()
 }
 
-/// Writes the number of NaN and infinities among the weights of each task. If there are any, the job
-/// ends here.
+/// Writes the number of NaN and infinities among the weights of each task. If there are any, the
+/// job ends here.
 ///
 /// # Safety
 /// Every address of the [`TuneCall`] lies in the arena with the memory that its operand needs,
