@@ -71,7 +71,7 @@ async function bench({ folder, bytes, run }: Scene): Promise<void> {
   console.log(describeSeries(results, { ...rows, evaluation: 256 * Number(options.evaluation) }));
 }
 
-/** Peak, reads, busy share, and the routines that took most. */
+/** Peak, reads, busy share, and the kinds of jobs that took most. */
 function describeStage(stage: string, result: StageResult & { readonly reads: number }): string {
   const { kinds, peak, seconds, cpu, mainCpu, reads } = result;
   const computed = sum(kinds.map((kind) => kind.cpu / 1e3));
@@ -79,12 +79,7 @@ function describeStage(stage: string, result: StageResult & { readonly reads: nu
   const wall = sum(kinds.map((kind) => kind.wall / 1e3));
   const busy = (100 * wall) / (2 * seconds);
   const [skipped, all] = [counted - computed, 2 * seconds + counted - computed];
-  const byRoutine = new Map<string, number>();
-  for (const kind of kinds) {
-    const name = `${kind.block} ${kind.routine}`;
-    byRoutine.set(name, (byRoutine.get(name) ?? 0) + secondsOf(kind));
-  }
-  const most = [...byRoutine].sort(([, a], [, b]) => b - a).slice(0, 12);
+  const most = kinds.toSorted((a, b) => secondsOf(b) - secondsOf(a)).slice(0, 16);
   return [
     `\n${stage}: peak ${(peak / 1e9).toFixed(2)} GB, ${reads.toFixed(3)} reads of the base`,
     `  ${seconds.toFixed(0)} s of wall time; CPU s: ${cpu.toFixed(0)}, of which kernel ` +
@@ -92,7 +87,14 @@ function describeStage(stage: string, result: StageResult & { readonly reads: nu
       `${mainCpu.toFixed(0)}`,
     `  kernel busy: ${busy.toFixed(0)} % of the wall, with jobs not computed ` +
       `${((100 * (wall + skipped)) / all).toFixed(0)} %`,
-    ...most.map(([name, seconds]) => `  ${name}: ${seconds.toFixed(1)} CPU s`),
+    ...most.map((kind) => {
+      const { block, routine, sizes, asked, computed, cpu } = kind;
+      const each = (cpu / computed).toFixed(1);
+      return (
+        `  ${block} ${routine} ${sizes}: ${secondsOf(kind).toFixed(1)} CPU s, ` +
+        `${asked} jobs of ${each} ms`
+      );
+    }),
   ].join("\n");
 }
 

@@ -66,6 +66,7 @@ export class WatchedKernel implements Kernel {
     const first = this.#first.get(key);
     if (first !== undefined && kind.computed >= this.#options.most && this.#isLeftOut(name, job)) {
       if (name === "linear") writeConstant(job as JobOf<"linear">);
+      if (name === "tune") for (const { sums } of (job as JobOf<"tune">).out) sums.fill(0);
       return first as Promise<AnswerOf<N>>;
     }
     kind.computed++;

@@ -31,6 +31,12 @@ describe("a supervised run", () => {
     expect(await run("interrupted")).toMatchObject({ code: null, signal: "SIGINT", stderr: "" });
   });
 
+  test("gives memory back to the system in blocks of a MiB, unless its user says otherwise", async () => {
+    expect(await run("allocating")).toMatchObject({ stdout: "1048576" });
+    const own = { MALLOC_MMAP_THRESHOLD_: "4096" };
+    expect(await run("allocating", [], own)).toMatchObject({ stdout: "4096" });
+  });
+
   test("whose heap is full says what to change, without V8's own text", async () => {
     const { code, signal, stderr } = await run("full", small);
     expect({ code, signal }).toEqual({ code: 1, signal: null });

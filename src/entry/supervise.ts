@@ -1,5 +1,6 @@
 import { spawn } from "node:child_process";
 import { describeFailure, type Failure, OqeError, outOfMemory } from "../ground/errors.ts";
+import { allocatorSettings } from "../ground/memory.ts";
 
 /**
  * V8 aborts the whole process when its heap is full, and the system kills a process when memory is
@@ -31,7 +32,7 @@ export function supervise(report: (failure: Failure) => void): void {
   const [node, script, ...args] = process.argv as [string, string, ...string[]];
   const child = spawn(node, [...process.execArgv, script, ...args], {
     stdio: ["inherit", "inherit", "pipe", "ipc"],
-    env: { ...process.env, [marker]: "1" },
+    env: { ...allocatorSettings, ...process.env, [marker]: "1" },
   });
   // Nobody reads the log any more (`2>&1 | head`): the work goes on without one.
   process.stderr.on("error", ignoreClosed);

@@ -1,14 +1,16 @@
 import { isQuantizable } from "../plan/plan.ts";
 import { tokensTogether } from "../sensitivity/probe-walk.ts";
 import { probeWidth } from "../sensitivity/probe-width.ts";
-import type { BlockShape, MatrixShape } from "./model-shape.ts";
+import type { BlockShape, MatrixShape, ModelShape } from "./model-shape.ts";
 import { probesOf, togetherOf } from "./operations.ts";
-import type { RunWork, StageMemory } from "./work.ts";
+import type { MeasuringWork, RunWork, StageMemory } from "./work.ts";
 
 /** Rows of the head that one group's codes and jobs have in memory, as a share of all. */
 const headShare = 1 / 4;
 /** Positions whose logits are in memory at once, twice. */
 const positionsAtOnce = 512;
+/** Tokens that nearly visit an expert, for one that does. */
+const nearShare = 2;
 /** Spare buffers of Hessians (hessian.ts). */
 const spare = 8;
 /** Tokens of a batch for each worker, and batches at once (ops.ts). */
@@ -53,8 +55,26 @@ function inBlock({ shape, measuring, workers }: RunWork, layer: number): number 
   const kept = 4 * hidden * probe * (copies + (isStack ? passing : 0));
   const most = Math.max(others, Math.min(probe * passing, tokensTogether));
   const inside = isStack ? 0 : 4 * most * (hidden + inner);
-  const states = kept + 4 * hidden * 2 * others + inside;
+  const states =
+    kept + 4 * hidden * 2 * others + inside + expertRows(shape, layer, measuring!, workers);
   return states + weightsOf(matrices, workers) + hessiansOf(matrices) + batchOf(matrices, workers);
+}
+
+/** Rows of the experts in progress: input, what they make of it, output; near tokens of measured ones. */
+function expertRows(
+  shape: ModelShape,
+  layer: number,
+  { others, probe }: MeasuringWork,
+  workers: number,
+): number {
+  const { matrices } = shape.blocks[layer]!;
+  const expert = matrices.find(({ tensor }) => tensor.role.routed === true);
+  if (expert === undefined) return 0;
+  const made = shape.hidden + expert.rows;
+  const text = (1 + nearShare) * made + shape.hidden;
+  const probes = made + shape.hidden;
+  const tokens = others * text + probe * probesOf(shape)[layer]!.copies * probes;
+  return (4 * tokens * expert.perToken * (workers + 1)) / expert.count;
 }
 
 /** Weights as they are stored, and their codes decoded to float32. */

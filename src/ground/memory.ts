@@ -13,3 +13,11 @@ export function machineMemory(): number {
 export function usualMemory(): number {
   return Math.floor(usualShare * machineMemory());
 }
+
+/**
+ * Environment of a process that does the work. By default, glibc keeps freed memory of up to 32 MiB
+ * for later requests, and in hours of matrices of some MiB it falls to pieces that are never used
+ * again. With a fixed threshold, larger blocks go back to the system at once. Other systems ignore
+ * it.
+ */
+export const allocatorSettings = { MALLOC_MMAP_THRESHOLD_: String(1 << 20) } as const;

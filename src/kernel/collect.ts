@@ -14,13 +14,16 @@ import { runInNewContext } from "node:vm";
 const betweenYoung = 64 << 20;
 /** Growth before a full collection: at any time, and at the end of a step of a walk. */
 const [mostGrown, mostLeft] = [256 << 20, 64 << 20];
-/** Bytes of a job after which a worker collects. Between two jobs it has nothing that survives. */
-const ofJob = 4 << 20;
+/**
+ * Bytes of jobs after which a worker collects. Between two jobs nothing needs to survive, but what a
+ * long job refers to is not young any more. A full collection of a worker takes about 5 ms.
+ */
+const [youngOfJobs, fullOfJobs] = [4 << 20, 128 << 20];
 
 type Collector = (options?: { type: "minor" }) => void;
 
 let collector: Collector | undefined;
-let sinceYoung = 0;
+let [sinceYoung, sinceFull] = [0, 0];
 /** The least resident memory since the last full collection. */
 let lowest = Number.POSITIVE_INFINITY;
 
@@ -47,7 +50,12 @@ function collectAbove(growth: number): void {
 /** Frees the buffers of a worker's last job. Called when nothing refers to it any more. */
 export function collectJob(bytes: number): void {
   sinceYoung += bytes;
-  if (sinceYoung > ofJob) collectYoung();
+  sinceFull += bytes;
+  if (sinceFull > fullOfJobs) {
+    [sinceYoung, sinceFull] = [0, 0];
+    collector ??= findCollector();
+    collector();
+  } else if (sinceYoung > youngOfJobs) collectYoung();
 }
 
 /** Frees what this thread made lately and no longer refers to. */

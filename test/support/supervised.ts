@@ -18,6 +18,7 @@ const ends: Readonly<Record<string, () => void>> = {
     for (let i = 0; i < 20; i++) setTimeout(() => process.stderr.write(`line ${i}\n`), 25 * i);
     setTimeout(() => process.stdout.write("done\n"), 600);
   },
+  allocating: () => process.stdout.write(process.env.MALLOC_MMAP_THRESHOLD_ ?? "default"),
   waiting: () => {
     process.stdout.write("waiting\n");
     setInterval(() => {}, 1000);
