@@ -1,4 +1,5 @@
 import { parseArgs } from "node:util";
+import { total } from "../src/ground/sum.ts";
 import { nemotron30b } from "../test/support/nemotron-30b.ts";
 import { base, type Scene, withScene } from "./scale/run.ts";
 import { describeSeries, secondsOf } from "./scale/series.ts";
@@ -74,9 +75,9 @@ async function bench({ folder, bytes, run }: Scene): Promise<void> {
 /** Peak, reads, busy share, and the kinds of jobs that took most. */
 function describeStage(stage: string, result: StageResult & { readonly reads: number }): string {
   const { kinds, peak, seconds, cpu, mainCpu, reads } = result;
-  const computed = sum(kinds.map((kind) => kind.cpu / 1e3));
-  const counted = sum(kinds.map(secondsOf));
-  const wall = sum(kinds.map((kind) => kind.wall / 1e3));
+  const computed = total(kinds.map((kind) => kind.cpu / 1e3));
+  const counted = total(kinds.map(secondsOf));
+  const wall = total(kinds.map((kind) => kind.wall / 1e3));
   const busy = (100 * wall) / (2 * seconds);
   const [skipped, all] = [counted - computed, 2 * seconds + counted - computed];
   const most = kinds.toSorted((a, b) => secondsOf(b) - secondsOf(a)).slice(0, 16);
@@ -96,10 +97,6 @@ function describeStage(stage: string, result: StageResult & { readonly reads: nu
       );
     }),
   ].join("\n");
-}
-
-function sum(values: readonly number[]): number {
-  return values.reduce((total, value) => total + value, 0);
 }
 
 await withScene(

@@ -132,7 +132,7 @@ describe("a repaired router", () => {
       await tune("plain", small, { repair: [] }),
       await tune("repaired", small, { repair: ["router"] }),
     ];
-    expect(plain.tuning.repair).toEqual({ routers: null, aimed: null, moved: null });
+    expect(plain.tuning.repair).toEqual({ routers: null, routerAware: null, moved: null });
     expect({ ...tuning, repair: null }).toEqual({ ...plain.tuning, repair: null });
     const routers = tuning.repair.routers!;
     expect(routers.map(({ layer }) => layer)).toEqual([1, 4]);
@@ -218,7 +218,7 @@ test(
     const second = await tune("three", small, { ...how, by: three! });
     expect(first.tuning.repair.moved).toBeGreaterThan(0);
     expect(first.tuning.repair.routers).not.toBeNull();
-    expect(first.tuning.repair.aimed).not.toBeNull();
+    expect(first.tuning.repair.routerAware).not.toBeNull();
     expect(second.tuning).toEqual(first.tuning);
     expect(await tensorsOf(second.place)).toEqual(await tensorsOf(first.place));
     await Promise.all([one!.close(), three!.close()]);

@@ -21,6 +21,11 @@ export interface ReadPart {
   readonly values: Weight;
 }
 
+/** Throws BAD_CHECKPOINT for rows of which some elements are NaN or infinite. */
+export function refuseNonFinite(part: ReadPart, count: number): void {
+  if (count > 0) throw nonFiniteWeights(part, count);
+}
+
 /** The error for rows in which the kernel counted `count` elements that are NaN or infinite. */
 export function nonFiniteWeights(part: ReadPart, count: number): OqeError {
   const { bytes, dtype, columns } = part.values;

@@ -207,7 +207,7 @@ describe("the card follows the measurements", () => {
       tuning: {
         ...receipt.tuning!,
         experts: null,
-        repair: { routers: null, aimed: null, moved: null },
+        repair: { routers: null, routerAware: null, moved: null },
         modules: {},
         kinds: {},
       },

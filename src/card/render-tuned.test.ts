@@ -151,7 +151,7 @@ describe("the card follows the tuning record", () => {
 
   test("enough tokens for every expert is not listed as a limit", async () => {
     const text = await withTuning({
-      experts: { experts: 4, min: 900, median: 1000, unseen: 0, belowWidth: 0 },
+      experts: { experts: 4, min: 900, median: 1000, unseen: 0, belowColumns: 0 },
     });
     expect(text).not.toContain("depend more on tokens of other experts");
     expect(row(text, "Tokens per expert")[1]).toBe("minimum 900, median 1,000");
@@ -165,7 +165,7 @@ describe("the card follows the tuning record", () => {
       "- Router-aware rounding: in matrices that write into the residual stream (104 modules), ",
     );
     expect(card).toContain("- Residual repair: 81 tensors that every token visits ");
-    const without = await withTuning({ repair: { routers: null, aimed: null, moved: null } });
+    const without = await withTuning({ repair: { routers: null, routerAware: null, moved: null } });
     expect(without).not.toMatch(/Router repair|Router-aware|Residual repair/);
   });
 
@@ -174,7 +174,7 @@ describe("the card follows the tuning record", () => {
     const text = await withTuning(
       {
         experts: null,
-        repair: { routers: null, aimed: null, moved: null },
+        repair: { routers: null, routerAware: null, moved: null },
         kinds: { mlp: { tensors: 1, ratio: 0.25 } },
         modules: { "model.layers.0.mlp.up_proj": head! },
       },

@@ -10,7 +10,7 @@ const mostModules = 8;
 const nothing: TuningRecord = {
   experts: null,
   droppedRows: 0,
-  repair: { routers: null, aimed: null, moved: null },
+  repair: { routers: null, routerAware: null, moved: null },
   kinds: {},
   modules: {},
 };
@@ -110,19 +110,19 @@ function expertFacts({ experts }: TuningRecord) {
     min,
     median: middle,
     unseen,
-    belowWidth,
+    belowColumns,
   } = experts ?? { ...blankExperts };
   return {
     hasExperts: experts !== null,
-    fewTokens: belowWidth > 0,
+    fewTokens: belowColumns > 0,
     experts: grouped(count),
     minTokens: grouped(min),
     medianTokens: median(middle),
     unseen: grouped(unseen),
-    belowWidth: percentage(belowWidth, 1),
+    belowColumns: percentage(belowColumns, 1),
   };
 }
-const blankExperts = { experts: 0, min: 0, median: 0, unseen: 0, belowWidth: 0 };
+const blankExperts = { experts: 0, min: 0, median: 0, unseen: 0, belowColumns: 0 };
 
 /** Facts about repaired routers. */
 function routerFacts({ repair }: TuningRecord) {
@@ -133,7 +133,7 @@ function routerFacts({ repair }: TuningRecord) {
   const fall =
     left.length === 0 ? 0 : 1 - left.reduce((sum, ratio) => sum + ratio, 0) / left.length;
   return {
-    aimed: repair.aimed === null ? "" : plural(repair.aimed, "module"),
+    routerAware: repair.routerAware === null ? "" : plural(repair.routerAware, "module"),
     moved: repair.moved === null ? "" : plural(repair.moved, "tensor"),
     hasRouters: routers.length > 0,
     repairedRouters: `${grouped(left.length)} of ${plural(routers.length, "router")}`,

@@ -1,3 +1,4 @@
+import { total } from "../ground/sum.ts";
 import { mostMade } from "../models/lazy-rows.ts";
 import { batchesAtOnce, batchTokens } from "../models/ops.ts";
 import { isQuantizable } from "../plan/plan.ts";
@@ -75,8 +76,4 @@ function expertRows({ hidden, experts }: ModelShape, { matrices }: BlockShape, r
 
 function isStack({ matrices }: BlockShape): boolean {
   return matrices.some(({ tensor }) => tensor.role.routed === true);
-}
-
-function total(values: readonly number[]): number {
-  return values.reduce((sum, value) => sum + value, 0);
 }

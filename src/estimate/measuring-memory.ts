@@ -1,3 +1,4 @@
+import { total } from "../ground/sum.ts";
 import { isQuantizable } from "../plan/plan.ts";
 import { tokensTogether } from "../sensitivity/probe-walk.ts";
 import { probeWidth } from "../sensitivity/probe-width.ts";
@@ -102,8 +103,4 @@ function batchOf(matrices: BlockShape["matrices"], workers: number): number {
     ...matrices.filter(({ tensor }) => tensor.role.routed !== true).map(({ rows }) => rows),
   );
   return 4 * batchTokens * Math.min(8, workers) * batches * widest;
-}
-
-function total(values: readonly number[]): number {
-  return values.reduce((sum, value) => sum + value, 0);
 }

@@ -1,4 +1,5 @@
 import { comparedAtOnce } from "../evaluation/compare-hidden.ts";
+import { total } from "../ground/sum.ts";
 import { bytesPerElement } from "../kernel/dtype.ts";
 import { comparisonColumns } from "../kernel/routines/compare.ts";
 import { modulePath } from "../mlx/format.ts";
@@ -178,8 +179,4 @@ function headTuning(shape: ModelShape, plans: RunWork["plans"]): number {
 
 function pathOf(name: string): string {
   return name.replace(/\.weight$/, "");
-}
-
-function total(values: readonly number[]): number {
-  return values.reduce((sum, value) => sum + value, 0);
 }

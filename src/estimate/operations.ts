@@ -1,3 +1,4 @@
+import { sum } from "../ground/sum.ts";
 import { modulePath } from "../mlx/format.ts";
 import type { PlannedTensor } from "../models/architecture.ts";
 import { isQuantizable } from "../plan/plan.ts";
@@ -22,8 +23,8 @@ const triedMixes = 3;
 const [descended, ofFewTokens] = [7.1, 3];
 /** Tokens per column of an expert that are not few: its Hessian is half its own. */
 const fewTokens = tuningSettings.pooledStrength;
-/** How much longer it takes to aim errors past the routers, block by block of rows. */
-const aimedFactor = 1.5;
+/** How much longer router-aware tuning takes: it goes block by block of rows. */
+const routerAwareFactor = 1.5;
 /** The same for forecasts at all widths: half of tuning with descent. */
 const forecasts = 3.5;
 /** Operations for a weight that is rounded at one width, as those of a product. Measured: 150. */
@@ -134,8 +135,8 @@ function tuningOperations({ shape, plans, tuning }: RunWork): number {
   );
   const tuned = sum(shape.blocks, ({ matrices }) =>
     sum(matrices, (matrix) => {
-      const isAimed = shape.experts !== null && matrix.tensor.role.residual === true;
-      const one = tuneOperations(matrix, tokens) * (isAimed ? aimedFactor : 1);
+      const isRouterAware = shape.experts !== null && matrix.tensor.role.residual === true;
+      const one = tuneOperations(matrix, tokens) * (isRouterAware ? routerAwareFactor : 1);
       return one * matrix.count * widthsOf(matrix.tensor, plans);
     }),
   );
@@ -231,8 +232,4 @@ function outer(tensor: PlannedTensor): MatrixShape {
 export function widthsOf(tensor: PlannedTensor, plans: readonly PlannedTier[]): number {
   const path = modulePath(tensor);
   return new Set(plans.flatMap(({ modules }) => modules[path]?.bits ?? [])).size;
-}
-
-function sum<T>(items: readonly T[], value: (item: T, at: number) => number): number {
-  return items.reduce((total, item, at) => total + value(item, at), 0);
 }

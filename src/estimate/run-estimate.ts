@@ -1,5 +1,6 @@
 import { comparedAtOnce } from "../evaluation/compare-hidden.ts";
 import { OqeError } from "../ground/errors.ts";
+import { sum } from "../ground/sum.ts";
 import { heldBytes, memoryOf } from "./memory.ts";
 import { stackBytes } from "./model-shape.ts";
 import { type Stage, stagesOf } from "./operations.ts";
@@ -197,8 +198,4 @@ function size(bytes: number): string {
 function duration(seconds: number): string {
   if (seconds < 90) return `${Math.max(1, Math.round(seconds))} s`;
   return seconds < 5400 ? `${Math.round(seconds / 60)} min` : `${(seconds / 3600).toFixed(1)} h`;
-}
-
-function sum<T>(items: readonly T[], value: (item: T) => number): number {
-  return items.reduce((total, item) => total + value(item), 0);
 }

@@ -2,6 +2,9 @@ import { countShared } from "./collect.ts";
 import { bytesPerElement, type FloatDtype } from "./dtype.ts";
 import type { Fail } from "./routine.ts";
 
+/** Float32 values in shared memory. */
+export type Floats = Float32Array<SharedArrayBuffer>;
+
 /** Float32 `[rows, columns]` in host memory that workers share, row-major. */
 export interface Matrix {
   readonly data: Float32Array<SharedArrayBuffer>;

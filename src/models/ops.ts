@@ -1,5 +1,6 @@
 import { inOrder } from "../kernel/in-order.ts";
 import type { Kernel } from "../kernel/kernel-types.ts";
+import type { Floats } from "../kernel/matrix.ts";
 import {
   type Matrix,
   newMatrix,
@@ -14,8 +15,6 @@ import type { Mixer } from "../kernel/routines/mamba.ts";
 import type { RopeScaling } from "../kernel/routines/rotary.ts";
 import type { RouterRules } from "../kernel/routines/route.ts";
 import type { Routing } from "./routing.ts";
-
-type Floats = Float32Array<SharedArrayBuffer>;
 
 /** Rows of a matrix product in one job: enough that packing the weight in each job costs little. */
 const productRows = 512;

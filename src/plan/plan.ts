@@ -1,5 +1,6 @@
 import type { ModelConfig } from "../checkpoint/model-config.ts";
 import { OqeError } from "../ground/errors.ts";
+import { sum } from "../ground/sum.ts";
 import type { FloatDtype } from "../kernel/dtype.ts";
 import { bytesPerElement } from "../kernel/dtype.ts";
 import type { Width } from "../kernel/width.ts";
@@ -174,8 +175,4 @@ function payloadBytes(
       (stored) => elements(stored.shape) * bytesPerElement[stored.dtype]!,
     ),
   );
-}
-
-function sum<T>(items: readonly T[], value: (item: T, index: number) => number): number {
-  return items.reduce((total, item, index) => total + value(item, index), 0);
 }

@@ -190,7 +190,7 @@ async function mixed(
   lookup: Lookup | null,
 ): Promise<Gram> {
   if (lookup === null || lookup.mix === 1) return gram;
-  const sum = newGram(hessianBuffers, gram.width);
+  const sum = newGram(hessianBuffers, gram.columns);
   const share = (1 - lookup.mix) / lookup.mix;
   const trace = traceOf(lookup.gram);
   await addScaled(kernel, sum, gram, 1);

@@ -6,11 +6,11 @@ import { type Matrix, newMatrix, sharedFloats } from "../kernel/matrix.ts";
 import type { TuningSettings } from "./tuning-settings.ts";
 import type { TuningTools } from "./tuning-tools.ts";
 
-/** Second moments Σ x xᵀ of an input with `width` channels. */
+/** Second moments Σ x xᵀ of an input with `columns` channels. */
 export interface Gram {
-  /** `[width, width]`, row-major. Only the upper triangle is filled. */
+  /** `[columns, columns]`, row-major. Only the upper triangle is filled. */
   readonly sums: Float32Array<SharedArrayBuffer>;
-  readonly width: number;
+  readonly columns: number;
   /** Number of rows x that were added. */
   tokens: number;
   /** Makes the buffer available to the next Gram matrix. */
@@ -19,13 +19,13 @@ export interface Gram {
 
 /** A Hessian in the form that tuning needs: its factor, with columns ordered by second moment. */
 export interface Hessian {
-  readonly width: number;
+  readonly columns: number;
   /**
    * Factor of the damped Hessian in `order`. Null if there is none; then only `diagonal` is used.
    */
   readonly factor: Float32Array<SharedArrayBuffer> | null;
   readonly order: Uint32Array<SharedArrayBuffer>;
-  /** Second moments `[width]` in natural order, shrunk but not damped. */
+  /** Second moments `[columns]` in natural order, shrunk but not damped. */
   readonly diagonal: Float32Array<SharedArrayBuffer>;
   /** Value that was added to the diagonal, as a fraction of its mean. */
   readonly damping: number;
@@ -37,7 +37,7 @@ export interface Hessian {
 
 /**
  * Shrinks a Hessian H that few tokens contributed to: (1 - s) H + s T with
- * s = strength · width / (tokens + strength · width). See docs/tuning.md.
+ * s = strength · columns / (tokens + strength · columns). See docs/tuning.md.
  */
 export interface Shrinkage {
   /** T; null: the diagonal of H. */
@@ -64,14 +64,14 @@ const dampings = [0.01, 0.1, 1];
 /** Large buffers to hold for later: enough for the experts of one block that are in progress. */
 const mostSpare = 8;
 
-export function newGram(buffers: Leases, width: number): Gram {
-  const buffer = buffers.take(4 * width * width);
-  const sums = new Float32Array(buffer, 0, width * width).fill(0);
-  return { sums, width, tokens: 0, release: () => buffers.give(buffer, mostSpare) };
+export function newGram(buffers: Leases, columns: number): Gram {
+  const buffer = buffers.take(4 * columns * columns);
+  const sums = new Float32Array(buffer, 0, columns * columns).fill(0);
+  return { sums, columns, tokens: 0, release: () => buffers.give(buffer, mostSpare) };
 }
 
 /**
- * Adds the rows of `x [tokens, width]`, each multiplied by `weight` (default 1).
+ * Adds the rows of `x [tokens, columns]`, each multiplied by `weight` (default 1).
  * `counted` (default true): whether the rows count as tokens of the input.
  */
 export async function collect(
@@ -89,20 +89,20 @@ export async function collect(
 export async function addScaled(
   kernel: Kernel,
   gram: Gram,
-  { sums, width }: Gram,
+  { sums, columns }: Gram,
   weight: number,
 ): Promise<void> {
-  const by = newMatrix(width, width);
+  const by = newMatrix(columns, columns);
   by.data.set(sums);
-  await kernel.run("scale", { x: by, factors: sharedFloats(width).fill(weight) });
-  const x = { data: gram.sums, rows: width, columns: width };
+  await kernel.run("scale", { x: by, factors: sharedFloats(columns).fill(weight) });
+  const x = { data: gram.sums, rows: columns, columns };
   await kernel.run("elementwise", { what: "add", x, by });
 }
 
 /** Sum of the diagonal: the power of the input. */
-export function traceOf({ sums, width }: Gram): number {
+export function traceOf({ sums, columns }: Gram): number {
   let trace = 0;
-  for (let i = 0; i < width; i++) trace += sums[i * (width + 1)]!;
+  for (let i = 0; i < columns; i++) trace += sums[i * (columns + 1)]!;
   return trace;
 }
 
@@ -112,27 +112,27 @@ export async function makeHessian(
   gram: Gram,
   { shrinkage = { target: null, strength: 0 }, curvature = "hessian" }: HessianOptions = {},
 ): Promise<Hessian> {
-  const { width, sums } = gram;
-  const buffer = hessianBuffers.take(4 * width * (width + 2));
-  const order = new Uint32Array(buffer, 0, width);
-  const diagonal = new Float32Array(buffer, 4 * width, width);
-  const factor = new Float32Array(buffer, 8 * width, width * width);
+  const { columns, sums } = gram;
+  const buffer = hessianBuffers.take(4 * columns * (columns + 2));
+  const order = new Uint32Array(buffer, 0, columns);
+  const diagonal = new Float32Array(buffer, 4 * columns, columns);
+  const factor = new Float32Array(buffer, 8 * columns, columns * columns);
   const release = () => hessianBuffers.give(buffer, mostSpare);
   const target = shrinkage.target?.sums ?? null;
   const share = shareOf(gram, shrinkage);
   const job = { gram: sums, target, share, order, diagonal, factor };
-  const common = { width, order, diagonal, share, release };
+  const common = { columns, order, diagonal, share, release };
   for (const damping of dampings) {
     await kernel.run("condition", { ...job, damping });
     if (curvature === "diagonal") break;
-    const { pivot } = await factorize(kernel, factor, width);
+    const { pivot } = await factorize(kernel, factor, columns);
     if (pivot === null) return { ...common, factor, damping };
   }
   return { ...common, factor: null, damping: Number.POSITIVE_INFINITY };
 }
 
 /** Share of the target in the shrunk Hessian. */
-function shareOf({ tokens, width }: Gram, { strength }: Shrinkage): number {
+function shareOf({ tokens, columns }: Gram, { strength }: Shrinkage): number {
   if (strength === 0) return 0;
-  return (strength * width) / (tokens + strength * width);
+  return (strength * columns) / (tokens + strength * columns);
 }

@@ -109,7 +109,7 @@ export class InputHessians {
     const { kernel, hessianBuffers, settings } = this.#source.tools;
     const gram = newGram(hessianBuffers, x.columns);
     await x.each(async (some) => collect(kernel, gram, await this.#screen(some, fedBy)));
-    const few = gram.tokens < settings.denseEnough * gram.width;
+    const few = gram.tokens < settings.denseEnough * gram.columns;
     return this.#finish(gram, { target: null, strength: few ? settings.denseStrength : 0 });
   }
 

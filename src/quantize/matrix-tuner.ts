@@ -1,11 +1,11 @@
-import { nonFiniteWeights } from "../base/finite.ts";
+import { refuseNonFinite } from "../base/finite.ts";
 import { bytesPerElement } from "../kernel/dtype.ts";
 import type { Weight } from "../kernel/matrix.ts";
 import type { PlannedTensor } from "../models/architecture.ts";
 import type { Hessian } from "./hessian.ts";
 import { errorAgainst } from "./residual-repair.ts";
-import { tuneAimed } from "./tune-aimed.ts";
 import { type MatrixRows, rowsOfWeight, type TuneOptions, tuneMatrix } from "./tune-matrix.ts";
+import { tuneRouterAware } from "./tune-router-aware.ts";
 import type { TuneWalk } from "./tune-types.ts";
 import { copyOf, decodeMatrix, type TunedRows } from "./tuned-rows.ts";
 import type { TunedSums } from "./tuned-sums.ts";
@@ -42,7 +42,7 @@ export async function tuneForTiers(walk: TuneWalk, matrix: TunedMatrix): Promise
   const sampled = tensor.role.routed === true;
   const options = { hessian, widths, ...descent, alone: !sampled, sampled, write };
   const sums = await tuneRowsOf(walk, matrix, options);
-  await refuseNonFinite(matrix, sums[0]!.nonFinite);
+  await checkFinite(matrix, sums[0]!.nonFinite);
   const stored = walk.sequential
     ? await decodeMatrix(tools.kernel, parts, { columns, store: tools.storage })
     : null;
@@ -57,25 +57,25 @@ export async function tuneForTiers(walk: TuneWalk, matrix: TunedMatrix): Promise
   return stored;
 }
 
-/** With repair `rounding`, aims the errors past the routers that read the output. */
+/** With repair `rounding`, errors count more in the directions that later routers read. */
 async function tuneRowsOf(
-  { tools, aim }: TuneWalk,
+  { tools, directions }: TuneWalk,
   { tensor, weight, target }: TunedMatrix,
   options: TuneOptions,
 ): Promise<readonly TunedSums[]> {
   const wanted = target ?? weight;
   if (!isInMemory(wanted)) return tuneMatrix(tools, wanted, options);
-  const blocks = (await aim?.blocksOf(tensor)) ?? null;
+  const blocks = (await directions?.blocksOf(tensor)) ?? null;
   return blocks === null
     ? tuneMatrix(tools, rowsOfWeight(wanted), options)
-    : tuneAimed(tools, wanted, { ...options, blocks });
+    : tuneRouterAware(tools, wanted, { ...options, blocks });
 }
 
-async function refuseNonFinite(matrix: TunedMatrix, count: number): Promise<void> {
+async function checkFinite(matrix: TunedMatrix, count: number): Promise<void> {
   if (count === 0) return;
   const wanted = matrix.target ?? matrix.weight;
   const values = isInMemory(wanted) ? wanted : await wanted.read(0, wanted.rows);
-  throw nonFiniteWeights({ tensor: matrix.tensor, member: matrix.expert, row: 0, values }, count);
+  refuseNonFinite({ tensor: matrix.tensor, member: matrix.expert, row: 0, values }, count);
 }
 
 function isInMemory(weight: Weight | MatrixRows): weight is Weight {

@@ -1,5 +1,5 @@
 import { memberRows, type ReadRows, rowsPerRead } from "../base/base-rows.ts";
-import { nonFiniteWeights } from "../base/finite.ts";
+import { refuseNonFinite } from "../base/finite.ts";
 import type { Report } from "../ground/report.ts";
 import type { FloatDtype } from "../kernel/dtype.ts";
 import { bytesPerElement } from "../kernel/dtype.ts";
@@ -134,7 +134,7 @@ async function quantizeRange(
     rounding: request.rounding,
     widths: distinct(planned as Width[]),
   });
-  refuseNonFinite(range, values, result.nonFinite);
+  refuseNonFinite({ ...range, values }, result.nonFinite);
   await Promise.all(
     request.sinks.map(async (sink, index) => {
       const { words, scales, biases } = widthOf(result, planned[index]!);
@@ -153,15 +153,11 @@ async function castRange(range: RowRange, values: Weight, request: QuantizeReque
   const { bytes: weights, dtype: from } = values;
   const to = unquantizedDtype(range.tensor, request.storage);
   const { bytes, nonFinite } = await request.kernel.cast({ weights, from, to });
-  refuseNonFinite(range, values, nonFinite);
+  refuseNonFinite({ ...range, values }, nonFinite);
   const offset = stackedRow(range) * (bytes.byteLength / range.rows);
   await Promise.all(request.sinks.map((sink) => sink.write(range.tensor.name, offset, bytes)));
 }
 
 function widthOf(result: QuantizeResult, width: Width) {
   return result.byWidth.find((part) => sameWidth(part, width))!;
-}
-
-function refuseNonFinite({ tensor, member, row }: RowRange, values: Weight, count: number) {
-  if (count > 0) throw nonFiniteWeights({ tensor, member, row, values }, count);
 }

@@ -1,4 +1,5 @@
 import { Pending } from "../ground/pending.ts";
+import type { Floats } from "../kernel/matrix.ts";
 import { bytesOf, type Matrix } from "../kernel/matrix.ts";
 import { toFloats } from "../kernel/to-floats.ts";
 import { unquantizedDtype } from "../mlx/format.ts";
@@ -13,8 +14,6 @@ import { tensorsOfPlan } from "./stored-tier.ts";
 import type { TierTarget } from "./tier-writer.ts";
 import type { RouterRecord } from "./tuning-record.ts";
 import type { TuningTools } from "./tuning-tools.ts";
-
-type Floats = Float32Array<SharedArrayBuffer>;
 
 export interface RouterRepairRequest {
   readonly base: Model;

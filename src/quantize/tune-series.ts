@@ -2,6 +2,7 @@ import type { Base } from "../base/base.ts";
 import { baseRows } from "../base/base-rows.ts";
 import { baseWeights, finiteWeights } from "../base/base-weights.ts";
 import { silentReport } from "../ground/report.ts";
+import { sum } from "../ground/sum.ts";
 import { bytesPerElement } from "../kernel/dtype.ts";
 import type { Kernel } from "../kernel/kernel-types.ts";
 import { elements } from "../mlx/format.ts";
@@ -11,7 +12,7 @@ import { type Ride, type Rider, rideAll } from "../models/rider.ts";
 import { isTiedTable, type Model, type WeightSource } from "../models/run.ts";
 import { BaseRouters } from "./base-routers.ts";
 import { quantizeSeries } from "./round-series.ts";
-import { RouterAim } from "./router-aim.ts";
+import { RouterDirections } from "./router-directions.ts";
 import { RouterRepair, weightsOfTier } from "./router-repair.ts";
 import { tableGram } from "./table-hessian.ts";
 import { type TierTarget, TierWriter } from "./tier-writer.ts";
@@ -140,12 +141,12 @@ async function openWalk(series: Series, tiers: readonly TierTarget[]): Promise<T
   const { request, model, tools, routers, progress, kept } = series;
   const { base, calibration, propagation, repair } = request;
   const sequential = propagation === "sequential";
-  const aim = repair.includes("rounding")
-    ? await RouterAim.open(tools.kernel, base.tensors, kept)
+  const directions = repair.includes("rounding")
+    ? await RouterDirections.open(tools.kernel, base.tensors, kept)
     : null;
   await writeUnquantized(series, tiers);
   return {
-    ...{ base, model, kept, calibration, tools, sequential, aim, progress },
+    ...{ base, model, kept, calibration, tools, sequential, directions, progress },
     ledger: new TuningLedger(base),
     writer: new TierWriter(tiers),
     routers: sequential ? null : routers,
@@ -155,8 +156,8 @@ async function openWalk(series: Series, tiers: readonly TierTarget[]): Promise<T
 }
 
 /** The results of a walk's tiers. */
-function closeWalk({ ledger, aim, writer }: TuneWalk): readonly TunedTier[] {
-  ledger.aimed = aim?.modules.size ?? null;
+function closeWalk({ ledger, directions, writer }: TuneWalk): readonly TunedTier[] {
+  ledger.routerAware = directions?.modules.size ?? null;
   return writer.tiers.map(({ plan }) => ledger.close(plan));
 }
 
@@ -184,8 +185,4 @@ async function writeUnquantized(
 
 function bytesOf(tensor: PlannedTensor): number {
   return elements(tensor.shape) * bytesPerElement[tensor.dtype]!;
-}
-
-function sum<T>(items: readonly T[], value: (item: T) => number): number {
-  return items.reduce((total, item) => total + value(item), 0);
 }

@@ -11,7 +11,7 @@ import type { Model } from "../models/run.ts";
 import type { TierPlan } from "../plan/plan-types.ts";
 import type { BaseRouters } from "./base-routers.ts";
 import type { Gram } from "./hessian.ts";
-import type { RouterAim } from "./router-aim.ts";
+import type { RouterDirections } from "./router-directions.ts";
 import type { TierWriter } from "./tier-writer.ts";
 import type { TuningLedger } from "./tuning-ledger.ts";
 import type { Propagation, Repair } from "./tuning-record.ts";
@@ -65,7 +65,7 @@ export interface TuneWalk {
   readonly sequential: boolean;
   readonly ledger: TuningLedger;
   /** Null unless rounding should spare the routers. */
-  readonly aim: RouterAim | null;
+  readonly directions: RouterDirections | null;
   /** Records the base's routers in this walk; null: nothing is recorded. */
   readonly routers: BaseRouters | null;
   /** Called with the base bytes that were tuned, times the tiers of this walk. */

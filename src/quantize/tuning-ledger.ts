@@ -52,8 +52,8 @@ export class TuningLedger {
   /** Input -> rows that were not finite. */
   readonly #dropped = new Map<string, number>();
 
-  /** Modules whose errors were aimed past the routers; null without that repair. */
-  aimed: number | null = null;
+  /** Modules whose errors were reduced in the directions that later routers read; null without that repair. */
+  routerAware: number | null = null;
   /** Matrices that were tuned towards another target; null without that repair. */
   moved: number | null = null;
 
@@ -116,7 +116,7 @@ export class TuningLedger {
       experts: this.#expertRecord(plan),
       droppedRows: [...this.#dropped.values()].reduce((sum, rows) => sum + rows, 0),
       kinds: kindRecords(this.#base.tensors, modules),
-      repair: { routers: null, aimed: this.aimed, moved: this.moved },
+      repair: { routers: null, routerAware: this.routerAware, moved: this.moved },
       modules,
     };
     const relativeError = weightEnergy === 0 ? 0 : squaredError / weightEnergy;
@@ -166,7 +166,7 @@ export class TuningLedger {
       min: tokens[0]!,
       median: mean(middle),
       unseen: tokens.filter((n) => n === 0).length,
-      belowWidth: matrices === 0 ? 0 : below / matrices,
+      belowColumns: matrices === 0 ? 0 : below / matrices,
     };
   }
 

@@ -60,7 +60,7 @@ const expertRecord = object({
   /** Experts without a single token. */
   unseen: count,
   /** Share of expert matrices with fewer tokens than input channels: their Hessian is singular. */
-  belowWidth: share,
+  belowColumns: share,
 });
 export type ExpertRecord = v.InferOutput<typeof expertRecord>;
 
@@ -112,10 +112,10 @@ export type RouterRecord = v.InferOutput<typeof routerRecord>;
 const repairRecord = object({
   routers: v.nullable(list(routerRecord)),
   /**
-   * Modules whose errors were aimed past the routers. Their `ratio` compares losses relative to
+   * Modules whose errors were reduced in the directions that later routers read. Their `ratio` compares losses relative to
    * targets that compensate for the errors of other rows.
    */
-  aimed: v.nullable(count),
+  routerAware: v.nullable(count),
   /**
    * Matrices tuned towards targets that compensate for earlier blocks. Their `ratio` compares
    * losses relative to these targets.

@@ -43,11 +43,11 @@ export function blankTuning({
 }: Pick<Recipe, "options" | "model">): TuningRecord | null {
   if (options.method !== "tuned") return null;
   const experts =
-    model.experts === null ? null : { experts: 0, min: 0, median: 0, unseen: 0, belowWidth: 0 };
+    model.experts === null ? null : { experts: 0, min: 0, median: 0, unseen: 0, belowColumns: 0 };
   return {
     experts,
     droppedRows: 0,
-    repair: { routers: null, aimed: null, moved: null },
+    repair: { routers: null, routerAware: null, moved: null },
     kinds: {},
     modules: {},
   };
@@ -92,9 +92,9 @@ export function draftOf(recipe: Draft | Recipe): Draft {
 function roundRatios({ experts, repair, kinds, modules, ...rest }: TuningRecord): TuningRecord {
   return {
     ...rest,
-    experts: experts === null ? null : { ...experts, belowWidth: rounded(experts.belowWidth) },
+    experts: experts === null ? null : { ...experts, belowColumns: rounded(experts.belowColumns) },
     repair: {
-      aimed: repair.aimed,
+      routerAware: repair.routerAware,
       moved: repair.moved,
       routers:
         repair.routers?.map((router) => ({

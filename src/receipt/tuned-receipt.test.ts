@@ -33,7 +33,7 @@ describe("the receipt of a tuned tier", () => {
       tuning: {
         experts: null,
         droppedRows: 1,
-        repair: { routers: null, aimed: null, moved: null },
+        repair: { routers: null, routerAware: null, moved: null },
         kinds: {},
         modules: {
           lm_head: {
@@ -67,7 +67,7 @@ describe("the receipt of a tuned tier", () => {
       [{ layer: 1, repaired: true, ratio: null }],
       "tuning.repair.routers[0].ratio",
     ],
-    ["tuning/repair/aimed", -1, "tuning.repair.aimed"],
+    ["tuning/repair/routerAware", -1, "tuning.repair.routerAware"],
     ["tuning/repair/moved", "4", "tuning.repair.moved"],
     [
       "tuning/repair/routers",
@@ -96,7 +96,7 @@ describe("the receipt of a tuned tier", () => {
     ["tuning/experts/min", -1, "tuning.experts.min"],
     ["tuning/experts/median", "12", "tuning.experts.median"],
     ["tuning/experts/median", 0.25, "tuning.experts.median"],
-    ["tuning/experts/belowWidth", 1.5, "tuning.experts.belowWidth"],
+    ["tuning/experts/belowColumns", 1.5, "tuning.experts.belowColumns"],
     ["tuning/droppedRows", null, "tuning.droppedRows"],
     ["tuning/kinds", { convolution: { tensors: 1, ratio: 1 } }, "tuning.kinds.convolution"],
     ["tuning/kinds/head", { tensors: 1, ratio: -0.5 }, "tuning.kinds.head.ratio"],
@@ -156,9 +156,9 @@ describe("a completed receipt", () => {
   test("has ratios of six digits, and counts as they are", () => {
     const third = { tensors: 3, ratio: 1 / 3 };
     const { experts, repair, kinds, modules } = complete({
-      experts: { experts: 1, min: 1, median: 1_234_567.5, unseen: 0, belowWidth: 2 / 3 },
+      experts: { experts: 1, min: 1, median: 1_234_567.5, unseen: 0, belowColumns: 2 / 3 },
       droppedRows: 0,
-      repair: { routers: [{ layer: 1, repaired: true, ratio: 2 / 3 }], aimed: 3, moved: 4 },
+      repair: { routers: [{ layer: 1, repaired: true, ratio: 2 / 3 }], routerAware: 3, moved: 4 },
       kinds: { head: third },
       modules: { lm_head: { ratio: 1e-7 / 3, roundedRows: 1_234_567, rows: 12_345_678 } },
     });
@@ -167,11 +167,11 @@ describe("a completed receipt", () => {
       min: 1,
       median: 1_234_567.5,
       unseen: 0,
-      belowWidth: 0.666667,
+      belowColumns: 0.666667,
     });
     expect(repair).toEqual({
       routers: [{ layer: 1, repaired: true, ratio: 0.666667 }],
-      aimed: 3,
+      routerAware: 3,
       moved: 4,
     });
     expect(kinds).toEqual({ head: { tensors: 3, ratio: 0.333333 } });

@@ -1,9 +1,15 @@
+import { total } from "../ground/sum.ts";
 import { type Matrix, newMatrix, rowsOf } from "../kernel/matrix.ts";
 import type { Ops } from "../models/ops.ts";
 
-/** Σ x² of each row. */
-export function rowPowers(ops: Ops, x: Matrix): Promise<Float64Array> {
-  return squaredDistances(ops, x, newMatrix(x.rows, x.columns));
+/** Σ x² over all elements. */
+export function powerOf(ops: Ops, x: Matrix): Promise<number> {
+  return squaredDistance(ops, x, newMatrix(x.rows, x.columns));
+}
+
+/** Σ (x - y)² over all elements. */
+export async function squaredDistance(ops: Ops, x: Matrix, y: Matrix): Promise<number> {
+  return total(await squaredDistances(ops, x, y));
 }
 
 /** Σ (x - y)² of each row. */
@@ -17,8 +23,4 @@ export async function squaredDistances(ops: Ops, x: Matrix, y: Matrix): Promise<
     }),
   );
   return out;
-}
-
-export function sum(values: Float64Array): number {
-  return values.reduce((total, value) => total + value, 0);
 }

@@ -1,3 +1,4 @@
+import { total } from "../ground/sum.ts";
 import { modulePath } from "../mlx/format.ts";
 import type { LayerKind } from "../models/layer-kind.ts";
 import type { BlockPart } from "./block-parts.ts";
@@ -95,7 +96,7 @@ function divide(
       const known = effects.filter((value) => value !== undefined && value > 0) as number[];
       const isKnown = known.length === errors.length && errors.every((error) => error > 0);
       if (isKnown !== isExemplary) continue;
-      const mean = sum(known) / sum(errors);
+      const mean = total(known) / total(errors);
       const weights = errors.map((error, i) => {
         const { role } = part.tensors[i]!.role;
         if (isKnown) gains.set(role, known[i]! / error / mean);
@@ -110,10 +111,6 @@ function divide(
 
 /** The values as shares of their sum. If that is 0, all are 0. */
 function normalized(values: readonly number[]): number[] {
-  const total = sum(values);
-  return values.map((value) => (total > 0 ? value / total : 0));
-}
-
-function sum(values: readonly number[]): number {
-  return values.reduce((total, value) => total + value, 0);
+  const all = total(values);
+  return values.map((value) => (all > 0 ? value / all : 0));
 }

@@ -12,7 +12,7 @@ import { type BlockPass, passBlock } from "./block-pass.ts";
 import type { WalkResults } from "./costs.ts";
 import { type ExpertScale, expertDamage } from "./damage.ts";
 import { type Boundary, boundaryOf, firstOf, growthOf } from "./margins.ts";
-import { rowPowers, squaredDistances, sum } from "./powers.ts";
+import { powerOf, squaredDistance } from "./powers.ts";
 import { type PartError, withUnprobed } from "./probe-gains.ts";
 import type { ProbeRows } from "./probe-rows.ts";
 import { type PartErrors, probedLayers, sampledLayers, sharesOf } from "./probe-shares.ts";
@@ -193,18 +193,18 @@ export class ProbeWalk {
     const { after, routing, outputs: plain } = await base.promise;
     const tokens = this.#tokensAlone;
     const first = rowsOf(after, 0, tokens);
-    const [whole, power] = [sum(await rowPowers(ops, after)), sum(await rowPowers(ops, first))];
+    const [whole, power] = [await powerOf(ops, after), await powerOf(ops, first)];
     const before = this.#x!;
     for (const [number, part] of parts.entries()) {
       const { probe, outputs } = started.get(part)!;
       if (this.#probed.has(layer)) this.#probes.push(probe);
-      const joint = sum(await squaredDistances(ops, probe.x, after));
+      const joint = await squaredDistance(ops, probe.x, after);
       const kind = `${place.kind.mixer} ${place.kind.mlp} ${number}`;
       this.#joint.push({ part, layer, kind, error: whole > 0 ? joint / whole : 0 });
       const errors: number[] = [];
       for (const tensor of part.tensors) {
         const { x } = alone.get(tensor) ?? probe;
-        errors.push(sum(await squaredDistances(ops, rowsOf(x, 0, tokens), first)));
+        errors.push(await squaredDistance(ops, rowsOf(x, 0, tokens), first));
       }
       this.#errors.push({ part, errors });
       for (const [i, tensor] of part.tensors.entries())

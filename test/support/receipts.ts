@@ -134,10 +134,10 @@ export function tunedReceipt(tier = "oQ4e", changes: Partial<Receipt> = {}): Rec
       domains: { code: 20, en: 30, ja: 14 },
     },
     tuning: {
-      experts: { experts: 2944, min: 0, median: 1511.5, unseen: 3, belowWidth: 0.6231 },
+      experts: { experts: 2944, min: 0, median: 1511.5, unseen: 3, belowColumns: 0.6231 },
       droppedRows: 0,
       repair: {
-        aimed: 104,
+        routerAware: 104,
         moved: 81,
         routers: Array.from({ length: 23 }, (_, at) => ({
           layer: 1 + 2 * at,

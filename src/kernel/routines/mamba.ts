@@ -1,10 +1,9 @@
 import * as wasm from "../../../kernel-wasm/pkg/oqe_kernel.js";
 import { copyIn, copyRowsIn, copyRowsOut, Layout } from "../arena.ts";
+import type { Floats } from "../matrix.ts";
 import { bytesOf, checkMatrix, type Matrix } from "../matrix.ts";
 import type { Routine } from "../routine.ts";
 import { struct } from "../struct.ts";
-
-type Floats = Float32Array<SharedArrayBuffer>;
 
 /**
  * Sizes and small tensors of a Mamba-2 mixer with H heads. The convolution has C = H · head + 2 ·

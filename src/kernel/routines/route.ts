@@ -1,10 +1,9 @@
 import * as wasm from "../../../kernel-wasm/pkg/oqe_kernel.js";
 import { copyIn, copyOut, Layout, rowsOfSlab } from "../arena.ts";
+import type { Floats } from "../matrix.ts";
 import { bytesOf, checkMatrix, type Matrix } from "../matrix.ts";
 import type { Routine } from "../routine.ts";
 import { struct } from "../struct.ts";
-
-type Floats = Float32Array<SharedArrayBuffer>;
 
 /** How a router chooses among its experts (route.rs). */
 export interface RouterRules {

@@ -10,26 +10,26 @@ import {
   weightRows,
 } from "../kernel/matrix.ts";
 import { toFloats } from "../kernel/to-floats.ts";
-import type { RowBlock } from "./router-aim.ts";
+import type { RowBlock } from "./router-directions.ts";
 import { type TargetRows, type TuneOptions, tuneTargets } from "./tune-matrix.ts";
 import { decodeRows, type TunedRows } from "./tuned-rows.ts";
 import { addSums, noSums, type TunedSums } from "./tuned-sums.ts";
 import type { TuningTools } from "./tuning-tools.ts";
 
-export interface AimedOptions extends TuneOptions {
+export interface RouterAwareOptions extends TuneOptions {
   /** Blocks of rows, from the last rows of the matrix to the first. */
   readonly blocks: readonly RowBlock[];
 }
 
 /**
- * Tunes a matrix like `tuneMatrix`, but for the loss tr(M E H Eᵀ), which couples rows (RouterAim).
+ * Tunes a matrix like `tuneMatrix`, but for the loss tr(M E H Eᵀ), which couples rows (RouterDirections).
  * Blocks are tuned in turn. Each has a target that compensates best for the errors of the blocks
  * before it. Losses are relative to these targets; `squaredError` is relative to the weights.
  */
-export async function tuneAimed(
+export async function tuneRouterAware(
   tools: TuningTools,
   weight: Weight,
-  { blocks, write, ...options }: AimedOptions,
+  { blocks, write, ...options }: RouterAwareOptions,
 ): Promise<readonly TunedSums[]> {
   const { kernel, storage: store } = tools;
   const { rows, columns } = weight;

@@ -36,13 +36,13 @@ interface Reader {
 }
 
 /**
- * Aims rounding errors past the routers. A matrix that writes into the residual stream gets the
+ * Reduces rounding errors in the directions that later routers read. A matrix that writes into the residual stream gets the
  * loss tr(M E H Eᵀ) with M = I + μ Σ_r A_rᵀA_r / |A_r|², over the later routers r. A = γ ∘ G are
  * the directions that a router reads: its gate without the mean row (which changes no choice),
  * times the factors of the norm before it. So errors that a router reads count more, and rows of E
  * compensate for each other there. After BOA (arXiv 2406.13474), where M comes from attention.
  */
-export class RouterAim {
+export class RouterDirections {
   readonly #kernel: Kernel;
   /** Name of a tensor -> its place in the list of all tensors. */
   readonly #places: ReadonlyMap<string, number>;
@@ -68,7 +68,7 @@ export class RouterAim {
     kernel: Kernel,
     tensors: readonly PlannedTensor[],
     weights: WeightSource,
-  ): Promise<RouterAim> {
+  ): Promise<RouterDirections> {
     const readers: Reader[] = [];
     for (const { layer, role } of tensors.filter(({ role }) => role.kind === "router")) {
       const norm = tensors.findIndex(
@@ -82,7 +82,7 @@ export class RouterAim {
       const { squares } = await kernel.run("center", { x: directions, factors: factors! });
       if (squares > 0) readers.push({ norm, directions, squares });
     }
-    return new RouterAim(kernel, tensors, readers);
+    return new RouterDirections(kernel, tensors, readers);
   }
 
   /** Blocks of rows to tune a matrix in, last rows first; null if no later router reads it. */

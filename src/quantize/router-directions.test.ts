@@ -9,9 +9,9 @@ import { toFloats } from "../kernel/to-floats.ts";
 import type { Width } from "../kernel/width.ts";
 import { byRole } from "../models/by-role.ts";
 import { collect, makeHessian, newGram } from "./hessian.ts";
-import { RouterAim } from "./router-aim.ts";
-import { tuneAimed } from "./tune-aimed.ts";
+import { RouterDirections } from "./router-directions.ts";
 import { rowsOfWeight, tuneMatrix } from "./tune-matrix.ts";
+import { tuneRouterAware } from "./tune-router-aware.ts";
 import { decodeRows, type TunedRows } from "./tuned-rows.ts";
 import { tuningSettings } from "./tuning-settings.ts";
 import { openTools } from "./tuning-tools.ts";
@@ -30,9 +30,9 @@ const widths: Width[] = [{ bits: 4, groupSize: 64 }];
 const sweeps = () => 2;
 
 test("errors become smaller where later routers read, and grow little in all", async () => {
-  const aim = await RouterAim.open(kernel, base.tensors, weights);
+  const directions = await RouterDirections.open(kernel, base.tensors, weights);
   const tensor = tensors.get(0, "mamba.out");
-  const blocks = (await aim.blocksOf(tensor))!;
+  const blocks = (await directions.blocksOf(tensor))!;
   expect(blocks.map(({ start, end }) => [start, end])).toEqual(
     [5, 4, 3, 2, 1, 0].map((i) => [32 * i, 32 * i + 32]),
   );
@@ -63,14 +63,14 @@ test("errors become smaller where later routers read, and grow little in all", a
     tuneMatrix(tools, rowsOfWeight(weight), { hessian, widths, sweeps, write }),
   );
   const sums: { squaredError: number }[] = [];
-  const aimed = await errorsOf(async (write) => {
+  const routerAware = await errorsOf(async (write) => {
     const options = { hessian, widths, sweeps, write };
-    sums.push(...(await tuneAimed(tools, weight, { ...options, blocks })));
+    sums.push(...(await tuneRouterAware(tools, weight, { ...options, blocks })));
   });
 
   const squares = (values: Float64Array) => values.reduce((sum, value) => sum + value * value, 0);
-  expect(sums[0]!.squaredError).toBeCloseTo(squares(aimed), 8);
-  expect(squares(aimed) / squares(plain)).toBeLessThan(1.15);
+  expect(sums[0]!.squaredError).toBeCloseTo(squares(routerAware), 8);
+  expect(squares(routerAware) / squares(plain)).toBeLessThan(1.15);
   const seen = async (errors: Float64Array) => {
     let sum = 0;
     for (const layer of [1, 3, 6, 8, 10]) {
@@ -97,34 +97,38 @@ test("errors become smaller where later routers read, and grow little in all", a
     }
     return sum;
   };
-  expect((await seen(aimed)) / (await seen(plain))).toBeLessThan(0.6);
+  expect((await seen(routerAware)) / (await seen(plain))).toBeLessThan(0.6);
 });
 
-test("only matrices whose output a later router reads are aimed", async () => {
-  const aim = await RouterAim.open(kernel, base.tensors, weights);
-  const aims = async (layer: number, role: string) =>
-    (await aim.blocksOf(tensors.get(layer, role))) !== null;
+test("only matrices whose output a later router reads are tuned for it", async () => {
+  const directions = await RouterDirections.open(kernel, base.tensors, weights);
+  const isAware = async (layer: number, role: string) =>
+    (await directions.blocksOf(tensors.get(layer, role))) !== null;
   expect([
-    await aims(0, "mamba.in"),
-    await aims(1, "experts.up"),
-    await aims(1, "shared.up"),
+    await isAware(0, "mamba.in"),
+    await isAware(1, "experts.up"),
+    await isAware(1, "shared.up"),
   ]).toEqual(Array(3).fill(false));
   expect([
-    await aims(1, "experts.down"),
-    await aims(8, "shared.down"),
-    await aims(9, "mamba.out"),
+    await isAware(1, "experts.down"),
+    await isAware(8, "shared.down"),
+    await isAware(9, "mamba.out"),
   ]).toEqual(Array(3).fill(true));
-  expect([await aims(10, "experts.down"), await aims(10, "shared.down")]).toEqual([false, false]);
-  expect(aim.modules.size).toBe(3);
+  expect([await isAware(10, "experts.down"), await isAware(10, "shared.down")]).toEqual([
+    false,
+    false,
+  ]);
+  expect(directions.modules.size).toBe(3);
 });
 
 test("a router in the block of an attention reads what that attention writes", async () => {
   const folder = await openFolder(smallest.qwen3_moe!);
   const own = await readBase(folder, { allowHeaderOnly: false });
-  const aim = await RouterAim.open(kernel, own.tensors, baseWeights(own, kernel));
+  const directions = await RouterDirections.open(kernel, own.tensors, baseWeights(own, kernel));
   const table = byRole(own.tensors);
   const last = own.architecture.layers(own.config).length - 1;
-  const aims = async (role: string) => (await aim.blocksOf(table.get(last, role))) !== null;
-  expect([await aims("attention.o"), await aims("experts.down")]).toEqual([true, false]);
+  const isAware = async (role: string) =>
+    (await directions.blocksOf(table.get(last, role))) !== null;
+  expect([await isAware("attention.o"), await isAware("experts.down")]).toEqual([true, false]);
   await own.checkpoint.close();
 });
