@@ -93,8 +93,7 @@ function tuningStages(work: RunWork, inTurn: boolean): StageMemory[] {
       ]
     : [{ tuned: tuning.tokens, others: runs }];
   const onTier = { tuned: 0, others: [tuning.repaired, ...Array(perTier).fill(evaluated)] };
-  // The base's router is forgotten when all tiers have passed. If the table is tied, they pass
-  // last.
+  // The base's router is freed when all tiers have passed. If the table is tied, they pass last.
   const routers = shape.isTied ? blocks.length : 1;
   const recorded =
     experts === null

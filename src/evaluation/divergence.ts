@@ -65,8 +65,8 @@ export class BaseRun implements Run, Rider {
   }
 
   /**
-   * Its choice of experts in a layer, as soon as it is made. It is forgotten when all followers
-   * have it.
+   * Its choice of experts in a layer, as soon as it is made. It is freed when all followers have
+   * it.
    */
   async routes(layer: number): Promise<Routing> {
     const choice = await this.#pending(layer).promise;

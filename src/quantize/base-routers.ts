@@ -15,7 +15,7 @@ type Recorders = Required<Pick<RunOptions, "router" | "routes">>;
 
 /**
  * Records the logits and choices of the base's routers on some calibration rows, by layer. A layer
- * is forgotten when all users have had its choice, which each asks for after the logits.
+ * is freed when all users have had its choice, which each asks for after the logits.
  */
 export class BaseRouters {
   /** The rows that gates are fitted on. */

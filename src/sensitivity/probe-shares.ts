@@ -42,9 +42,9 @@ function layersByKind(kinds: readonly LayerKind[]): readonly (readonly number[])
 const mostProbed = 7;
 
 /**
- * The layers whose parts have a probe that runs to the end: of every kind of block at most seven,
- * evenly spaced, with the first, the middle and the last one. The others lie between two of them
- * (probe-gains.ts).
+ * The layers whose parts have a probe that runs to the end. They are at most seven of every kind of
+ * block, evenly spaced, with the first, the middle and the last one. The others lie between two of
+ * them (probe-gains.ts).
  */
 export function probedLayers(kinds: readonly LayerKind[]): ReadonlySet<number> {
   return new Set(
@@ -90,12 +90,12 @@ function divide(
   const gains = new Map<string, number>();
   const shares = new Map<string, number>();
   // The parts of sampled blocks come first, ascending: the later one serves all other blocks.
-  for (const isExemplary of [true, false]) {
+  for (const isSampled of [true, false]) {
     for (const { part, errors } of all) {
       const effects = part.tensors.map((tensor) => effect(modulePath(tensor)));
       const known = effects.filter((value) => value !== undefined && value > 0) as number[];
       const isKnown = known.length === errors.length && errors.every((error) => error > 0);
-      if (isKnown !== isExemplary) continue;
+      if (isKnown !== isSampled) continue;
       const mean = total(known) / total(errors);
       const weights = errors.map((error, i) => {
         const { role } = part.tensors[i]!.role;

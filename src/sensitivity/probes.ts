@@ -57,7 +57,7 @@ export async function advance(
   const spread = (all: Matrix) => {
     for (const [i, probe] of probes.entries()) probe.x = rowsOf(all, i * rows, (i + 1) * rows);
   };
-  spread(together); // what they had before is forgotten
+  spread(together); // frees what they had before
   const areFree = probes.map((probe) => free.includes(probe));
   const routes = async (own: Routing) => {
     const base = await boundary();

@@ -18,7 +18,7 @@ export interface HeadInput {
 
 /**
  * Compares the next-token distributions of some models with that of their base, over a part of the
- * vocabulary. Logits are made and forgotten within the job.
+ * vocabulary. Logits are made and freed within the job.
  */
 export interface CompareJob {
   readonly base: HeadInput;
