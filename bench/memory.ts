@@ -9,9 +9,9 @@ import { makeCheckpoint } from "../test/support/checkpoints.ts";
 import { nemotron30b } from "../test/support/nemotron-30b.ts";
 
 /**
- * Peak resident memory of the CLI: `oqe quantize` of all four tiers on checkpoints of growing size,
- * the largest more than ten times the memory used; and `oqe plan` on the 60-shard headers of the
- * 30B model.
+ * Peak resident memory of the CLI. `oqe quantize` makes all four tiers of checkpoints of growing
+ * size, the largest more than ten times the memory used. `oqe plan` reads the 60-shard headers of
+ * the 30B model.
  */
 const root = fileURLToPath(new URL("../", import.meta.url));
 

@@ -1,8 +1,9 @@
 import { parseArgs } from "node:util";
+import { parseSize } from "../src/ground/digits.ts";
 import { total } from "../src/ground/sum.ts";
 import { nemotron30b } from "../test/support/nemotron-30b.ts";
 import { base, type Scene, withScene } from "./scale/run.ts";
-import { describeSeries, secondsOf } from "./scale/series.ts";
+import { benchPattern, describeSeries, secondsOf } from "./scale/series.ts";
 import type { StageOrder, StageResult } from "./scale/stage.ts";
 
 /**
@@ -12,9 +13,11 @@ import type { StageOrder, StageResult } from "./scale/stage.ts";
  * base, CPU time by routine, and the sum for all 52 blocks and 32,768 calibration tokens.
  *   node bench/scale.ts [--stages sensitivity,quantize,verify] [--samples 16] [--experts 128]
  *     [--vocabulary 131072] [--tiers oQ4e] [--limit 3GB] [--computed 2] [--only-memory]
+ *     [--rate 100MB]
  * Of jobs that tune or forecast, only `--computed` of each kind run (0: all). What the others would
  * take is counted. The tiers of such a run have no meaning. With `--only-memory`, products are left
  * out too, so that the peak memory of all rows is found in minutes; times have no meaning then.
+ * With `--rate`, the Hub serves so many bytes of weights in a second.
  */
 const { values: options } = parseArgs({
   options: {
@@ -26,6 +29,7 @@ const { values: options } = parseArgs({
     tiers: { type: "string", default: "oQ8e,oQ6e,oQ5e,oQ4e" },
     limit: { type: "string", default: "3GB" },
     computed: { type: "string", default: "2" },
+    rate: { type: "string" },
     "only-memory": { type: "boolean", default: false },
   },
 });
@@ -102,10 +106,11 @@ function describeStage(stage: string, result: StageResult & { readonly reads: nu
 await withScene(
   {
     ...nemotron30b,
-    hybrid_override_pattern: "ME*",
-    num_hidden_layers: 3,
+    hybrid_override_pattern: benchPattern,
+    num_hidden_layers: benchPattern.length,
     n_routed_experts: Number(options.experts),
     vocab_size: Number(options.vocabulary),
   },
   bench,
+  options.rate === undefined ? Infinity : parseSize(options.rate)!,
 );

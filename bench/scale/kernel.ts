@@ -129,7 +129,7 @@ interface Measured {
   readonly wall: number;
 }
 
-/** Rows are rounded up: groups of a head differ in their rows and hardly in what they take. */
+/** Head groups of similar size take similar time, so row counts are rounded up. */
 const rowsApart = 256;
 
 /** Columns, rows and widths of a job, so that jobs of equal text take about the same time. */

@@ -22,19 +22,27 @@ export interface Scene {
   run(order: Omit<StageOrder, "result">): Promise<StageResult & { readonly reads: number }>;
 }
 
-/** Makes a base, serves it while `use` runs, and deletes all. */
+/**
+ * Makes a base, serves it while `use` runs, and deletes all. Serves at most `rate` bytes of weights
+ * a second, all requests together.
+ */
 export async function withScene(
   config: ModelConfig,
   use: (scene: Scene) => Promise<void>,
+  rate = Infinity,
 ): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), "oqe-scale-"));
   const seen: SeenRequest[] = [];
+  const pace = openPace();
   try {
     await mkdir(`${folder}/hub/base`, { recursive: true });
     const bytes = await makeScaled(`${folder}/hub/${base}`, config);
     const hub = await startLocalHub({
       folder: `${folder}/hub`,
-      onRequest: (one) => seen.push(one),
+      onRequest: (one) => {
+        seen.push(one);
+        pace(one.bytes / rate);
+      },
     });
     const environment = { HF_ENDPOINT: hub.url, HF_TOKEN: "hf_bench" };
     await use({
@@ -49,6 +57,20 @@ export async function withScene(
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
+}
+
+/**
+ * Gives a function that waits before an answer is sent, until `seconds` have passed since the
+ * previous answer's turn ended. The wait holds this process: it only serves.
+ */
+function openPace(): (seconds: number) => void {
+  const cell = new Int32Array(new SharedArrayBuffer(4));
+  let free = 0;
+  return (seconds) => {
+    const now = performance.now();
+    free = Math.max(now, free) + 1e3 * seconds;
+    if (free > now) Atomics.wait(cell, 0, 0, free - now);
+  };
 }
 
 async function runStage(

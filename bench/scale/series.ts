@@ -1,5 +1,6 @@
 import { shapeOf } from "../../src/estimate/model-shape.ts";
 import { probesOf } from "../../src/estimate/operations.ts";
+import { mostGateRows } from "../../src/quantize/base-routers.ts";
 import { nemotron30b } from "../../test/support/nemotron-30b.ts";
 import { shapedBase } from "../../test/support/shaped-base.ts";
 import type { JobKind } from "./kernel.ts";
@@ -15,7 +16,7 @@ export interface RunRows {
 /**
  * The defaults: 128 rows of 256 tokens to tune on; above 4 B parameters 64 rows of 128 to evaluate.
  */
-const wanted = { calibration: 32_768, evaluation: 8_192 };
+const wanted = { calibration: 32_768, repair: 256 * mostGateRows, evaluation: 8_192 };
 /** Tokens of the sensitivity walk: at most 64 calibration rows, and 9 probe rows of 64 tokens. */
 const [measuredRows, probeRows] = [16_384, 576];
 
@@ -29,6 +30,8 @@ const ofCalibration: ReadonlySet<string> = new Set(["moments", "screen", "weigh"
 
 const letters = { mamba: "M", moe: "E", attention: "*" } as const;
 const pattern = [...(nemotron30b.hybrid_override_pattern as string)];
+/** The blocks of a bench, one of each kind. */
+export const benchPattern = "ME*";
 
 /** CPU seconds of the jobs of a kind, those not computed included. */
 export function secondsOf({ cpu, computed, asked }: JobKind): number {
@@ -38,15 +41,31 @@ export function secondsOf({ cpu, computed, asked }: JobKind): number {
 /** Tokens that go through each block of a kind in a whole tuning walk, all riders together. */
 function rowsOfTuning({ tiers }: RunRows): number {
   // The base and the router repair of each tier; then base, free, forced, and the smallest rounded.
-  return wanted.calibration * (1 + tiers) + wanted.evaluation * (2 + 2 * tiers);
+  const { calibration, repair, evaluation } = wanted;
+  return calibration + repair * tiers + evaluation * (2 + 2 * tiers);
 }
 
 /** Tokens that go through the blocks of a kind in a whole sensitivity walk, summed over them. */
 function rowsOfMeasuring(letter: string): number {
-  const copies = probesOf(shapeOf(shapedBase(nemotron30b)));
+  const copies = probesIn(pattern);
   return pattern.reduce((sum, own, layer) => {
     return own === letter ? sum + measuredRows + probeRows * copies[layer]!.copies : sum;
   }, 0);
+}
+
+/** The probes that pass each block of a model of these blocks. */
+function probesIn(blocks: readonly string[]): ReturnType<typeof probesOf> {
+  const config = {
+    ...nemotron30b,
+    hybrid_override_pattern: blocks.join(""),
+    num_hidden_layers: blocks.length,
+  };
+  return probesOf(shapeOf(shapedBase(config)));
+}
+
+/** Probes whose logits are compared. Those that are changed alone have fewer rows. */
+function comparedIn(blocks: readonly string[]): number {
+  return probesIn(blocks).at(-1)!.copies;
 }
 
 interface Line {
@@ -109,14 +128,19 @@ function linesOf(stage: "measure" | "tune", result: StageResult, run: RunRows): 
           factor: wanted.evaluation / run.evaluation,
           arithmetic: `${wanted.evaluation} / ${run.evaluation} rows`,
         }
-      : // The probes of the run: table, three parts, the tensors of each block.
-        { factor: (pattern.length + 28 + 4) / (3 + 14 + 4), arithmetic: "probes" };
+      : comparedProbes();
   return [
     ...blocks,
     line("outer", "a matrix", 1, "once"),
     line("outer", "calibration", more, `${calibration} / ${run.calibration} rows`),
     line("outer", "a row", judged.factor, judged.arithmetic),
   ];
+}
+
+/** The head's passes of the whole model by those of the bench. */
+function comparedProbes(): Pick<Line, "factor" | "arithmetic"> {
+  const [all, own] = [comparedIn(pattern), comparedIn([...benchPattern])];
+  return { factor: all / own, arithmetic: `${all.toFixed(1)} / ${own.toFixed(1)} probes` };
 }
 
 function classOf(routine: string): string {

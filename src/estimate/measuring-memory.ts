@@ -19,8 +19,8 @@ const [batchTokens, batches] = [512, 2];
 
 /**
  * The least memory while sensitivity is measured, apart from what every stage has. In blocks:
- * hidden states of all probes before and behind the block, those of the rows for Hessians, the
- * weights that riders share with the codes made of them in float32, the Hessians in work. The head
+ * hidden states of all probes before and behind the block, and those of the rows for Hessians. Also
+ * the weights that riders share with their codes in float32, and the Hessians in progress. The head
  * is in memory from its first use on; of the probes, only the compared positions are there.
  */
 export function measuringStages(work: RunWork): StageMemory[] {

@@ -17,8 +17,9 @@ const [headGroups, groupPositions] = [32, 8192];
 const triedMixes = 3;
 /**
  * Operations of a matrix product that take as long as tuning n rows of d columns at one width, in
- * n·d²: with descent over all columns, and of an expert that saw few tokens (tuning-settings.ts).
- * Measured at 4, 5, 6 and 8 bits together, of the expert size of the 30B (docs/benchmarks.md).
+ * n·d². They are given with descent over all columns, and for an expert that saw few tokens
+ * (tuning-settings.ts). Measured at 4, 5, 6 and 8 bits together, of the expert size of the 30B
+ * (docs/benchmarks.md).
  */
 const [descended, ofFewTokens] = [7.1, 3];
 /** Tokens per column of an expert that are not few: its Hessian is half its own. */
@@ -37,9 +38,9 @@ export interface Stage {
 }
 
 /**
- * The arithmetic of every stage. For n rows, d columns and t tokens: a product takes 2ntd, a
- * Hessian td² (half of a square) and d³ to factor, tuning at one width 3nd² to 7.1nd². Attention,
- * recurrences and norms are left out: a few percent.
+ * The arithmetic of every stage. For n rows, d columns and t tokens, a product takes 2ntd. A
+ * Hessian takes td² (half of a square) and d³ to factor. Tuning takes, at one width, 3nd² to
+ * 7.1nd². Attention, recurrences and norms are left out: a few percent.
  */
 export function stagesOf(work: RunWork): readonly Stage[] {
   const stages: readonly Stage[] = [

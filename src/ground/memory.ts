@@ -16,7 +16,7 @@ export function usualMemory(): number {
 
 /**
  * Environment of a process that does the work. By default, glibc keeps freed memory of up to 32 MiB
- * for later requests, and in hours of matrices of some MiB it falls to pieces that are never used
+ * for later requests. In hours of matrices of some MiB, it falls to pieces that are never used
  * again. With a fixed threshold, larger blocks go back to the system at once. Other systems ignore
  * it.
  */

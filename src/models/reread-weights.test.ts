@@ -33,7 +33,7 @@ function scene() {
 
 test("a matrix is read once, and then where it is kept", async () => {
   const { seen, source, keep } = scene();
-  const weights = new RereadWeights(source, keep);
+  const weights = new RereadWeights(source, keep, 2);
   const ask = () =>
     Promise.all([
       weights.matrix(1, "experts.up", 2),
@@ -47,12 +47,14 @@ test("a matrix is read once, and then where it is kept", async () => {
   expect(seen.kept).toBe(0);
 });
 
-test("a failure to keep a matrix meets the next that asks for it", async () => {
+test("a failure to keep a matrix meets the next request, whatever it asks for", async () => {
   const { source } = scene();
-  const weights = new RereadWeights(source, async () => {
+  const failing = async () => {
     throw new Error("the disk is full");
-  });
+  };
+  const weights = new RereadWeights(source, failing, 2);
   expect(await weights.matrix(0, "experts.up", 1)).toEqual(matrixOf(0, 1));
+  await expect(weights.matrix(0, "experts.up", 2)).rejects.toThrow("the disk is full");
   await expect(weights.matrix(0, "experts.up", 1)).rejects.toThrow("the disk is full");
   await weights.close();
 });

@@ -22,21 +22,29 @@ interface Entry {
 /**
  * Weights for passes that go one after another. The first that asks for a matrix reads it, the
  * others get it from where it is kept. So the source is read once, and only the activations of one
- * pass are in memory. To be closed when all have passed.
+ * pass are in memory. At most `mostPending` matrices are being kept at a time: a reader that is
+ * faster waits. After a failure to keep one, every request throws that failure. To be closed when
+ * all have passed.
  */
 export class RereadWeights implements WeightSource {
   readonly #source: WeightSource;
   readonly #keep: KeepBytes;
+  readonly #mostPending: number;
   readonly #entries = new Map<string, Promise<Entry>>();
+  /** What is being kept. These promises never reject. */
+  readonly #pending = new Set<Promise<void>>();
+  readonly #failures: unknown[] = [];
 
-  constructor(source: WeightSource, keep: KeepBytes) {
+  constructor(source: WeightSource, keep: KeepBytes, mostPending: number) {
     this.#source = source;
     this.#keep = keep;
+    this.#mostPending = mostPending;
   }
 
   unquantized: WeightSource["unquantized"] = (layer, role) => this.#source.unquantized(layer, role);
 
   matrix: WeightSource["matrix"] = async (layer, role, expert, range) => {
+    this.#throwFailure();
     const key = `${layer} ${role} ${expert ?? 0} ${range ?? ""}`;
     const known = this.#entries.get(key);
     if (known !== undefined) {
@@ -46,15 +54,31 @@ export class RereadWeights implements WeightSource {
       return { ...weight, bytes };
     }
     const read = this.#source.matrix(layer, role, expert, range);
-    const entry = read.then(({ bytes, ...weight }) => {
-      const kept = this.#keep(bytes);
-      kept.catch(() => {}); // the next that asks for it gets the failure
-      return { weight, length: bytes.length, kept };
-    });
-    entry.catch(() => {});
+    const entry = read.then((weight) => this.#startKeeping(weight));
+    entry.catch(() => {}); // thrown below
     this.#entries.set(key, entry);
+    await entry;
     return read;
   };
+
+  /** Waits until a place is free. */
+  async #startKeeping({ bytes, ...weight }: Weight): Promise<Entry> {
+    while (this.#pending.size >= this.#mostPending) await Promise.race(this.#pending);
+    this.#throwFailure();
+    const kept = this.#keep(bytes);
+    const ended: Promise<void> = kept
+      .then(
+        () => {},
+        (error) => void this.#failures.push(error),
+      )
+      .then(() => void this.#pending.delete(ended));
+    this.#pending.add(ended);
+    return { weight, length: bytes.length, kept };
+  }
+
+  #throwFailure(): void {
+    if (this.#failures.length > 0) throw this.#failures[0];
+  }
 
   async close(): Promise<void> {
     const entries = await Promise.allSettled(this.#entries.values());

@@ -175,7 +175,8 @@ export async function passAll(
   const pass = (rider: Rider, own: Model) => rider.pass(own, place);
   if (!isStack || keepWeights === null || riders.length === 1)
     return share(model, riders, isStack, pass);
-  const weights = new RereadWeights(model.weights, keepWeights);
+  const mostPending = model.ops.kernel.workers + 1;
+  const weights = new RereadWeights(model.weights, keepWeights, mostPending);
   try {
     for (const rider of riders) {
       await pass(rider, { ...model, weights });

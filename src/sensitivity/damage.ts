@@ -28,8 +28,8 @@ export interface DamageRequest {
 
 /**
  * How much each domain uses each expert of a layer, and how much quantizing the expert damages the
- * domain. The damage is Σ over the expert's tokens of gate² · |error of its output|², divided by
- * Σ |what the block adds to the residual stream|² over all tokens of the domain.
+ * domain. The damage is a quotient: Σ gate² · |error of its output|² over the expert's tokens,
+ * divided by Σ |what the block adds to the residual stream|² over all tokens of the domain.
  */
 export async function expertDamage(request: DamageRequest): Promise<LayerExperts> {
   const { ops, layer, routing, before, after, plain, probed, domainOf, domains, scale } = request;

@@ -42,9 +42,9 @@ function layersByKind(kinds: readonly LayerKind[]): readonly (readonly number[])
 const mostProbed = 7;
 
 /**
- * The layers whose parts have a probe that runs to the end: of every kind of block at most seven,
- * evenly spaced, with the first, the middle and the last one. The others lie between two of them
- * (probe-gains.ts).
+ * The layers whose parts have a probe that runs to the end. They are at most seven of every kind of
+ * block, evenly spaced, with the first, the middle and the last one. The others lie between two of
+ * them (probe-gains.ts).
  */
 export function probedLayers(kinds: readonly LayerKind[]): ReadonlySet<number> {
   return new Set(

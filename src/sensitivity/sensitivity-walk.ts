@@ -61,9 +61,9 @@ export async function walkModel(
 }
 
 /**
- * Looks all tokens up and measures the embeddings: the table is read once for that, and then
- * forgotten. Returns the hidden states of the rows `others`, and of a table that is also the head
- * how it is looked up.
+ * Looks all tokens up and measures the embeddings. The table is read once for that, and then freed.
+ * Returns the hidden states of the rows `others`, and of a table that is also the head how it is
+ * looked up.
  */
 async function startWalk(
   measuring: Measuring,

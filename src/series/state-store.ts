@@ -109,7 +109,12 @@ class StateStore {
     return this.#onDisk(what, async () => {
       this.#folder ??= this.#makeFolder();
       const file = join(await this.#folder, String(number));
-      await withFile(file, "wx", (handle) => writeAll(handle, bytes));
+      try {
+        await withFile(file, "wx", (handle) => writeAll(handle, bytes));
+      } catch (error) {
+        await rm(file, { force: true }).catch(() => {}); // a part of it may be written
+        throw error;
+      }
       return file;
     });
   }

@@ -1,0 +1,27 @@
+import { type FileHandle, open } from "node:fs/promises";
+import { fileURLToPath } from "node:url";
+
+type Write = (...args: unknown[]) => Promise<unknown>;
+
+/**
+ * Puts something before every write to an open file, as a slow or broken disk would. Gives the
+ * function that takes it away.
+ */
+export async function beforeWrites(wait: () => Promise<void>): Promise<() => void> {
+  const handle = await open(fileURLToPath(import.meta.url));
+  const prototype = Object.getPrototypeOf(handle) as { write: Write };
+  await handle.close();
+  const { write } = prototype;
+  prototype.write = async function (this: FileHandle, ...args: unknown[]) {
+    await wait();
+    return write.apply(this, args);
+  };
+  return () => {
+    prototype.write = write;
+  };
+}
+
+/** Gives others the time to do what they should not do. */
+export async function settle(): Promise<void> {
+  for (let i = 0; i < 10; i++) await new Promise((resolve) => setTimeout(resolve, 1));
+}
