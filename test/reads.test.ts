@@ -50,7 +50,7 @@ test("a tied base is read as the plan of the run says", async () => {
   const folder = [...scene.hub.files("base/tied")].find(([path]) => path.endsWith(".safetensors"))!;
   const size = folder[1].size;
   const out = `${scene.folder}/tied.json`;
-  const rows = ["--calibration-samples", "4"];
+  const rows = ["--calibration-samples", "4", "--work-dir", `${scene.folder}/work`];
   const id = "base/tied";
   const [measured] = await readsDuring([id], "sensitivity", id, "--out", out, ...rows);
   // The tables of the head walk through the blocks once more; the table is read once.
