@@ -68,7 +68,7 @@ export class WatchedKernel implements Kernel {
     const first = this.#first.get(key);
     if (first !== undefined && kind.computed >= this.#options.most && this.#isLeftOut(name, job)) {
       if (name === "linear") writeConstant(job as JobOf<"linear">);
-      if (name === "tune") for (const { sums } of (job as JobOf<"tune">).out) sums.fill(0);
+      if (name === "tune") writeZeros(job as JobOf<"tune">);
       return first as Promise<AnswerOf<N>>;
     }
     kind.computed++;
@@ -112,6 +112,13 @@ export class WatchedKernel implements Kernel {
     kind.cpu += cpu;
     kind.wall += wall;
   }
+}
+
+/** What the memory held before may be no numbers, which later stages refuse. */
+function writeZeros({ out }: JobOf<"tune">): void {
+  for (const { words, scales, biases, sums } of out)
+    for (const part of [words, scales, biases, sums])
+      Buffer.from(part.buffer, part.byteOffset, part.byteLength).fill(0);
 }
 
 /** Memory that nothing was written to does not count as resident. */
