@@ -35,8 +35,8 @@ export interface WatchOptions {
 
 /**
  * A kernel that counts its jobs and what they take. Of the routines in `repetitive`, only the first
- * jobs of each kind are computed. The others return the first answer and leave their buffers
- * unchanged. So a bench at true width takes minutes; the results have no meaning.
+ * jobs of each kind are computed. The others return the first answer, and those that tune write
+ * zeros. So a bench at true width takes minutes; the results have no meaning.
  */
 export class WatchedKernel implements Kernel {
   readonly kinds = new Map<string, JobKind>();
