@@ -35,8 +35,8 @@ export interface WatchOptions {
 
 /**
  * A kernel that counts its jobs and what they take. Of the routines in `repetitive`, only the first
- * jobs of each kind are computed. The others return the first answer and leave their buffers
- * unchanged. So a bench at true width takes minutes; the results have no meaning.
+ * jobs of each kind are computed. The others return the first answer, and those that tune write
+ * zeros. So a bench at true width takes minutes; the results have no meaning.
  */
 export class WatchedKernel implements Kernel {
   readonly kinds = new Map<string, JobKind>();
@@ -68,7 +68,7 @@ export class WatchedKernel implements Kernel {
     const first = this.#first.get(key);
     if (first !== undefined && kind.computed >= this.#options.most && this.#isLeftOut(name, job)) {
       if (name === "linear") writeConstant(job as JobOf<"linear">);
-      if (name === "tune") for (const { sums } of (job as JobOf<"tune">).out) sums.fill(0);
+      if (name === "tune") writeZeros(job as JobOf<"tune">);
       return first as Promise<AnswerOf<N>>;
     }
     kind.computed++;
@@ -112,6 +112,13 @@ export class WatchedKernel implements Kernel {
     kind.cpu += cpu;
     kind.wall += wall;
   }
+}
+
+/** What the memory held before may be no numbers, which later stages refuse. */
+function writeZeros({ out }: JobOf<"tune">): void {
+  for (const { words, scales, biases, sums } of out)
+    for (const part of [words, scales, biases, sums])
+      Buffer.from(part.buffer, part.byteOffset, part.byteLength).fill(0);
 }
 
 /** Memory that nothing was written to does not count as resident. */
