@@ -97,9 +97,8 @@ fn round(operands: &mut [Operands], works: &Workspaces) -> Vec<f64> {
 /// the first [`tune_block`]; in a sampled job, after the last one and [`compare`].
 pub fn round_block(block: &Block, works: &mut Workspaces) {
     let job = works.job;
-    let sample = Sample::of(job);
     for (index, task) in job.tasks.iter().enumerate() {
-        add_rounded(task, block, sample, &mut works.of(index));
+        add_rounded(task, block, Sample::of(job), &mut works.of(index));
     }
 }
 

@@ -24,10 +24,10 @@ export interface RunFolderName {
 const own = new Set<string>();
 
 /**
- * Makes a folder `<prefix><machine>.<process>.<random><suffix>` in `parent`, which exists. The number of a
- * process says nothing in another container, and a restarted one has the same numbers again. So
- * while the folder is open, its time of change is set every half minute. At the same time folders
- * of runs that were killed meanwhile are deleted (removeAbandoned).
+ * Makes a folder `<prefix><machine>.<process>.<random><suffix>` in `parent`, which exists. The
+ * number of a process says nothing in another container, and a restarted one has the same numbers
+ * again. So while the folder is open, its time of change is set every half minute. At the same time
+ * folders of runs that were killed meanwhile are deleted (removeAbandoned).
  */
 export async function openRunFolder(parent: string, like: RunFolderName): Promise<RunFolder> {
   const mark = `${await machine()}.${process.pid}.${randomUUID()}`;
