@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { readsOf } from "./support/base-reads.ts";
 import { evaluatedRows } from "./support/cli-run.ts";
-import { smallest } from "./support/models.ts";
+import { smallest, tiedMoe } from "./support/models.ts";
 import { tierName, verifyScene } from "./support/published-tier.ts";
 
 /** Headers, and unquantized tensors that two parts of a run read each for itself. */
@@ -43,6 +43,24 @@ test("a whole run reads the base twice: to measure it, and to tune and evaluate 
   console.log(`whole run: ${reads.toFixed(3)} reads of the base`);
   expect(reads).toBeGreaterThan(1.9); // the Hub does count
   expect(reads).toBeLessThan(2 + 2 * little); // headers are a larger part of a small file
+});
+
+test("a tied base is read as the plan of the run says", async () => {
+  await scene.hub.seed("base/tied", tiedMoe);
+  const folder = [...scene.hub.files("base/tied")].find(([path]) => path.endsWith(".safetensors"))!;
+  const size = folder[1].size;
+  const out = `${scene.folder}/tied.json`;
+  const rows = ["--calibration-samples", "4", "--work-dir", `${scene.folder}/work`];
+  const id = "base/tied";
+  const [measured] = await readsDuring([id], "sensitivity", id, "--out", out, ...rows);
+  // The tables of the head walk through the blocks once more; the table is read once.
+  const table = (2 * 4096 * 128) / size;
+  expect(measured).toBeGreaterThan(2 - table - little);
+  expect(measured).toBeLessThan(2 - table + little);
+  const place = ["--out", `${scene.folder}/tied`, "--sensitivity", out];
+  const [made] = await readsDuring([id], "quantize", id, ...place, ...evaluatedRows);
+  console.log(`tied: ${measured!.toFixed(3)} reads to measure, ${made!.toFixed(3)} to tune`);
+  expect(made).toBeLessThan(1 + little);
 });
 
 test("rounding and its evaluation read the base once each", async () => {

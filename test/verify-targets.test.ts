@@ -1,6 +1,6 @@
 import { appendFile, cp, mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { beforeAll, describe, expect, test } from "vitest";
-import { copyModel, editConfig, embedded, smallest } from "./support/models.ts";
+import { copyModel, editConfig, editSafetensors, embedded, smallest } from "./support/models.ts";
 import { type TierReceipt, tierName, verifyScene } from "./support/published-tier.ts";
 
 /** Targets and bases that `oqe verify` refuses. */
@@ -168,6 +168,19 @@ describe("another base is refused", () => {
       /the base nemotron_h is at sha256:[0-9a-f]{64}, oqe-receipt\.json says sha256:[0-9a-f]{64} of nemotron_h/;
     await scene.expectRefused([target, "--base", other], "BAD_INPUT", says);
     expect(await scene.oqe("verify", target, "--base", hybrid)).toMatchObject({ code: 0 });
+  });
+
+  test("with a weight that is not finite: the message names the base's tensor", async () => {
+    const bare = await spoil(dropReceipt);
+    const base = await copyModel(hybrid, "nemotron-nano-tiny");
+    const tensor = "backbone.layers.0.mixer.in_proj.weight";
+    await editSafetensors(base, (header, data) => {
+      data.writeUInt16LE(0x7fc0, header[tensor]!.data_offsets[0] + 2 * (300 * 128 + 7));
+    });
+    const says = new RegExp(
+      `tensor "${tensor.replaceAll(".", "\\.")}" holds 1 NaN .*at \\[300, 7\\]`,
+    );
+    await scene.expectRefused([bare, "--base", base], "BAD_CHECKPOINT", says);
   });
 
   test("of another architecture or shape, without a receipt", async () => {

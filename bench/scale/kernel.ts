@@ -35,8 +35,8 @@ export interface WatchOptions {
 
 /**
  * A kernel that counts its jobs and what they take. Of the routines in `repetitive`, only the first
- * jobs of each kind are computed. The others return the first answer and leave their buffers
- * unchanged. So a bench at true width takes minutes; the results have no meaning.
+ * jobs of each kind are computed. The others return the first answer, and those that tune write
+ * zeros. So a bench at true width takes minutes; the results have no meaning.
  */
 export class WatchedKernel implements Kernel {
   readonly kinds = new Map<string, JobKind>();
@@ -68,7 +68,7 @@ export class WatchedKernel implements Kernel {
     const first = this.#first.get(key);
     if (first !== undefined && kind.computed >= this.#options.most && this.#isLeftOut(name, job)) {
       if (name === "linear") writeConstant(job as JobOf<"linear">);
-      if (name === "tune") for (const { sums } of (job as JobOf<"tune">).out) sums.fill(0);
+      if (name === "tune") writeZeros(job as JobOf<"tune">);
       return first as Promise<AnswerOf<N>>;
     }
     kind.computed++;
@@ -114,6 +114,13 @@ export class WatchedKernel implements Kernel {
   }
 }
 
+/** What the memory held before may be no numbers, which later stages refuse. */
+function writeZeros({ out }: JobOf<"tune">): void {
+  for (const { words, scales, biases, sums } of out)
+    for (const part of [words, scales, biases, sums])
+      Buffer.from(part.buffer, part.byteOffset, part.byteLength).fill(0);
+}
+
 /** Memory that nothing was written to does not count as resident. */
 function writeConstant({ y, weight, left = 0 }: JobOf<"linear">): void {
   for (let row = 0; row < y.rows; row++) {
@@ -129,7 +136,7 @@ interface Measured {
   readonly wall: number;
 }
 
-/** Rows are rounded up: groups of a head differ in their rows and hardly in what they take. */
+/** Head groups of similar size take similar time, so row counts are rounded up. */
 const rowsApart = 256;
 
 /** Columns, rows and widths of a job, so that jobs of equal text take about the same time. */

@@ -3,7 +3,7 @@ import { isQuantizable } from "../plan/plan.ts";
 import { tokensTogether } from "../sensitivity/probe-walk.ts";
 import { probeWidth } from "../sensitivity/probe-width.ts";
 import type { BlockShape, MatrixShape, ModelShape } from "./model-shape.ts";
-import { probesOf, togetherOf } from "./operations.ts";
+import { probesOf, togetherOf, triedMixes } from "./operations.ts";
 import type { MeasuringWork, RunWork, StageMemory } from "./work.ts";
 
 /** Rows of the head that one group's codes and jobs have in memory, as a share of all. */
@@ -34,15 +34,23 @@ export function measuringStages(work: RunWork): StageMemory[] {
   const codes = (head * (probeWidth.bits + 0.5)) / 8;
   const rows = 4 * hidden * (others + 2 * compared);
   const logits = 2 * 4 * positionsAtOnce * vocabulary;
-  const bytes = headBytes * (1 + headShare) + codes + rows + logits;
+  // A tied table is in memory from the start, with the codes that its rows are looked up in.
+  const kept = shape.isTied ? headBytes + codes : 0;
+  const tied = shape.isTied ? (triedMixes - 1) * codes + tiedStates(measuring, hidden) : 0;
+  const bytes = headBytes * (1 + headShare) + codes + rows + logits + tied;
   return [
     {
       name: "measuring, blocks",
-      bytes: Math.max(...blocks.map((_, layer) => inBlock(work, layer))),
+      bytes: kept + Math.max(...blocks.map((_, layer) => inBlock(work, layer))),
       holds: false,
     },
     { name: "measuring, head", bytes, holds: false },
   ];
+}
+
+/** Hidden states of the base and all tables before and behind a block (tied-probes.ts). */
+function tiedStates({ probe }: MeasuringWork, hidden: number): number {
+  return 2 * 4 * hidden * probe * (1 + triedMixes);
 }
 
 function inBlock({ shape, measuring, workers }: RunWork, layer: number): number {

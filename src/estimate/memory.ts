@@ -3,6 +3,7 @@ import { total } from "../ground/sum.ts";
 import { bytesPerElement } from "../kernel/dtype.ts";
 import { comparisonColumns } from "../kernel/routines/compare.ts";
 import { modulePath } from "../mlx/format.ts";
+import { keepsTable } from "../models/kept-weights.ts";
 import { mostOfHead } from "../models/run.ts";
 import { tierGroupSize } from "../plan/tiers.ts";
 import { contextWidth, positionsAtOnce } from "../quantize/head-groups.ts";
@@ -75,7 +76,8 @@ function roundingStages({ shape, plans, tuning, makes, workers }: RunWork): Stag
 export function heldBytes(work: RunWork): number {
   const { shape, plans, tuning, evaluation } = work;
   const runs = 1 + comparedRuns(work).all;
-  const own = tuning === null ? 0 : tuning.tokens + tuning.repaired * plans.length;
+  const tuned = tuning === null ? 0 : tuning.tokens * (tuning.residual ? 2 : 1);
+  const own = tuning === null ? 0 : tuned + tuning.repaired * plans.length;
   return 4 * shape.hidden * (own + (evaluation?.tokens ?? 0) * runs);
 }
 
@@ -105,8 +107,9 @@ function tuningStages(work: RunWork, inTurn: boolean): StageMemory[] {
     [...onBase, onTier].map((riders) => passingMemory(shape, block, riders, workers)),
   );
   const head = headBytes + 4 * hidden * tuning.tokens + headTuning(shape, plans);
+  const most = keptTable(shape) + recorded + Math.max(...inBlocks);
   return [
-    { name: "tuning, blocks", bytes: recorded + Math.max(...inBlocks), holds: true },
+    { name: "tuning, blocks", bytes: most, holds: true },
     { name: "tuning, head", bytes: head, holds: true },
   ];
 }
@@ -127,14 +130,25 @@ function evaluationStages(work: RunWork): StageMemory[] {
   const parts = 4 * Math.min(mostOfHead, vocabulary * hidden) * (1 + plans.length + rounded);
   const rows = 4 * hidden * compared * (1 + all);
   const results = 8 * comparisonColumns * evaluation.tokens * all;
-  const kept = tuning === null && shape.isTied ? 0 : headBytes;
+  const kept = tuning === null && shape.isTied ? keptTable(shape) : headBytes;
   return [
     // On a tuning walk these runs pass the blocks with those of the tuning.
     ...(tuning === null
-      ? [{ name: "evaluation, blocks", bytes: Math.max(...inBlocks), holds: true }]
+      ? [
+          {
+            name: "evaluation, blocks",
+            bytes: keptTable(shape) + Math.max(...inBlocks),
+            holds: true,
+          },
+        ]
       : []),
     { name: "evaluation, head", bytes: rows + parts + results + kept, holds: true },
   ];
+}
+
+/** Bytes of a tied table that stays in memory while riders are in the blocks. */
+function keptTable(shape: ModelShape): number {
+  return shape.isTied && keepsTable(shape) ? shape.headBytes : 0;
 }
 
 /**

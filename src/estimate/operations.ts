@@ -14,7 +14,7 @@ import { comparedRuns, type PlannedTier, type RunWork } from "./work.ts";
 /** Groups of the head's rows that have a Hessian each, and positions that they are found on. */
 const [headGroups, groupPositions] = [32, 8192];
 /** Mixes of the Hessians of a tied table that are tried. */
-const triedMixes = 3;
+export const triedMixes = 3;
 /**
  * Operations of a matrix product that take as long as tuning n rows of d columns at one width, in
  * n·d². They are given with descent over all columns, and for an expert that saw few tokens

@@ -21,7 +21,7 @@ const series: RunWork = {
   shape,
   plans,
   measuring: { bytes: shape.bytes, others: 64 * 256, probe: 9 * 64, positions: 9 * 16 },
-  tuning: { tokens: 128 * 256, repaired: 48 * 256, sequential: false },
+  tuning: { tokens: 128 * 256, repaired: 48 * 256, sequential: false, residual: false },
   evaluation: { tokens: 64 * 128, rounded: 1 },
   makes: true,
   workers: 3,
@@ -64,6 +64,26 @@ describe("the series of the 30B model", () => {
     expect(reads(true)).toEqual([rounding, { name: "evaluation", bytes: shape.bytes + again }]);
   });
 
+  test("measures a tied base in two walks, and keeps its table unless it is large", () => {
+    const tied = (vocabulary: number) => {
+      const own = { ...shape, isTied: true, vocabulary };
+      return { ...series, shape: own };
+    };
+    const blocks = shape.bytes - shape.headBytes;
+    const reads = (work: RunWork) => estimateRun(work).reads.map(({ bytes }) => bytes);
+    expect(reads(tied(2 ** 15))).toEqual([shape.bytes + blocks, shape.bytes]);
+    expect(reads(tied(2 ** 17))).toEqual([shape.bytes + blocks, shape.bytes + shape.headBytes]);
+    const memory = (work: RunWork, stage: string) =>
+      memoryOf(work, true).find(({ name }) => name === stage)!.bytes;
+    const more = (stage: string, vocabulary: number) => {
+      const apart = { ...series, shape: { ...shape, vocabulary } };
+      return memory(tied(vocabulary), stage) - memory(apart, stage);
+    };
+    for (const stage of ["measuring, blocks", "tuning, blocks"])
+      expect(more(stage, 2 ** 15), stage).toBeGreaterThanOrEqual(shape.headBytes);
+    expect(more("measuring, head", 2 ** 15)).toBeGreaterThan(2 * (4 / 8) * 2 ** 15 * shape.hidden);
+  });
+
   test("reads it once a tier in a sequential walk, and once more behind it", () => {
     const tuning = { ...series.tuning!, sequential: true };
     const { reads } = estimateRun({ ...series, tuning });
@@ -74,6 +94,9 @@ describe("the series of the 30B model", () => {
     // Tuning and four repairs; the base, four free and four forced runs, and one rounded.
     expect(estimateRun(series).held).toBe(4 * 2688 * (32768 + 4 * 12288 + 10 * 8192));
     expect(estimateRun(alone).held).toBe(4 * 2688 * (32768 + 12288 + 4 * 8192));
+    // Residual repair has the base's states beside the tier's.
+    const tuning = { ...alone.tuning!, sequential: true, residual: true };
+    expect(estimateRun({ ...alone, tuning }).held - estimateRun(alone).held).toBe(4 * 2688 * 32768);
   });
 
   test("has a probe for each block, those of sampled blocks, and copies of the rows", () => {
@@ -141,7 +164,7 @@ describe("a small base", () => {
     const repaired = type === "llama" ? 0 : 48 * 256;
     const { least } = estimateRun({
       ...{ shape: shapeOf(small), plans: own, measuring: null, makes: true, workers: 2 },
-      tuning: { tokens: 128 * 256, repaired, sequential: false },
+      tuning: { tokens: 128 * 256, repaired, sequential: false, residual: false },
       evaluation: { tokens: 64 * 256, rounded: 4 },
     });
     expect(least.bytes).toBeGreaterThan(measured);

@@ -1,6 +1,7 @@
 import { comparedAtOnce } from "../evaluation/compare-hidden.ts";
 import { OqeError } from "../ground/errors.ts";
 import { sum } from "../ground/sum.ts";
+import { keepsTable } from "../models/kept-weights.ts";
 import { heldBytes, memoryOf } from "./memory.ts";
 import { stackBytes } from "./model-shape.ts";
 import { type Stage, stagesOf } from "./operations.ts";
@@ -45,19 +46,32 @@ function readsOf(work: RunWork): RunEstimate["reads"] {
   const { shape, plans, measuring, tuning, evaluation, makes } = work;
   const { bytes, headBytes, hidden } = shape;
   const reads: { name: string; bytes: number }[] = [];
-  if (measuring !== null) reads.push({ name: "measuring", bytes: measuring.bytes });
+  if (measuring !== null) reads.push({ name: "measuring", bytes: readsOfMeasuring(work) });
   const follows = tuning?.sequential === true && (tuning.repaired > 0 || evaluation !== null);
   const walks = tuning === null ? 1 : (tuning.sequential ? plans.length : 1) + (follows ? 1 : 0);
-  if (makes) reads.push({ name: tuning === null ? "rounding" : "tuning", bytes: walks * bytes });
+  // A large tied table is read to look tokens up, and as the head.
+  const isApart = shape.isTied && !keepsTable(shape);
+  if (makes) {
+    const looked = tuning !== null && isApart ? headBytes : 0;
+    reads.push({ name: tuning === null ? "rounding" : "tuning", bytes: walks * bytes + looked });
+  }
   if (evaluation !== null && tuning === null) {
-    // A tied table is not kept from when tokens are looked up: base and rounding read it as a head.
+    // It is read as a head by the base and the rounding.
     const { all, rounded } = comparedRuns(work);
     const times = Math.ceil(evaluation.tokens / comparedAtOnce(hidden, all));
-    const again = shape.isTied ? times * (rounded > 0 ? 2 : 1) * headBytes : 0;
+    const again = isApart ? times * (rounded > 0 ? 2 : 1) * headBytes : 0;
     const finished = makes ? 0 : sum(plans, (plan) => plan.bytes);
     reads.push({ name: "evaluation", bytes: bytes + again + finished });
   }
   return reads;
+}
+
+/** What is read to measure. The tables of a tied head walk through all blocks once more. */
+function readsOfMeasuring({ shape, measuring }: RunWork): number {
+  const { bytes } = measuring!;
+  if (!shape.isTied) return bytes;
+  // Of a proxy, which may be coded, the blocks have the same share.
+  return bytes + bytes * (1 - shape.headBytes / shape.bytes);
 }
 
 /** How a run fits a machine. */

@@ -29,6 +29,8 @@ export interface RunWork {
     /** Tokens that repair each tier's routers; 0: no repair. */
     readonly repaired: number;
     readonly sequential: boolean;
+    /** Whether the base's states of the same tokens are kept beside a tier's. */
+    readonly residual: boolean;
   } | null;
   /** null: nothing is evaluated. */
   readonly evaluation: {

@@ -1,5 +1,5 @@
 import type { Base } from "../base/base.ts";
-import { baseWeights } from "../base/base-weights.ts";
+import { finiteWeights } from "../base/base-weights.ts";
 import type { CalibrationRecord } from "../calibration/calibration-record.ts";
 import type { Rows } from "../calibration/rows.ts";
 import { OqeError } from "../ground/errors.ts";
@@ -163,12 +163,13 @@ export interface EvaluateRequest {
 /**
  * Compares finished tiers, as stored, with their base: with free routes, as users run them, and
  * with forced routes (the tier follows the base's choice of experts). Each weight of the base is
- * read once for all tiers.
+ * read once for all tiers. Throws BAD_CHECKPOINT for weights of the base that are not finite, and
+ * for figures that are not.
  */
 export async function evaluateTiers(request: EvaluateRequest): Promise<readonly Evaluation[]> {
   const { base, rows, tiers, kernel, report, keep } = request;
   const { architecture, config } = base;
-  const weights = keepWeights({ architecture, config, weights: baseWeights(base, kernel) });
+  const weights = keepWeights({ architecture, config, weights: finiteWeights(base, kernel) });
   const model = { architecture, config, weights, ops: new Ops(kernel) };
   const rounded = tiers.map((tier) => (tier.rounded ? tier.model.tensors : null));
   const hasRouters = architecture.experts(config) !== null;

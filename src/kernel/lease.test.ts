@@ -23,3 +23,13 @@ test("gives the smallest free buffer that is large enough, never one in use", ()
   expect(leases.take(100)).toBe(large);
   expect(leases.take(100)).not.toBe(large);
 });
+
+test("forgets its free buffers when it is cleared", () => {
+  const leases = new Leases();
+  const [used, free] = [leases.take(1 << 20), leases.take(1 << 20)];
+  leases.give(free, 4);
+  leases.clear();
+  expect(leases.take(100)).not.toBe(free);
+  leases.give(used, 4);
+  expect(leases.take(100)).toBe(used);
+});

@@ -29,6 +29,11 @@ export class Leases {
     if (this.#spare.length <= most) return;
     this.#spare.sort((a, b) => a.byteLength - b.byteLength).shift();
   }
+
+  /** Forgets all free buffers. For the end of a step whose sizes the next one does not have. */
+  clear(): void {
+    this.#spare.length = 0;
+  }
 }
 
 /** Plans byte ranges of one buffer, each at the start of a cache line. */

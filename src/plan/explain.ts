@@ -5,7 +5,7 @@ import type { PlannedTensor } from "../models/architecture.ts";
 import { flipLoss } from "./least-loss.ts";
 import type { TierPlan } from "./plan-types.ts";
 import { widthOf } from "./plan-widths.ts";
-import { flipCost } from "./policy-measured.ts";
+import { flipFactor } from "./policy-measured.ts";
 import type { Sensitivity, WidthCost } from "./sensitivity-types.ts";
 
 /** The best way to spend more bytes on a role: most nats of predicted KL saved per byte. */
@@ -77,8 +77,8 @@ function costsOfPlan(plan: TierPlan, sensitivity: Sensitivity): PlanCosts {
   const own = (module: string) => at(module, plan.modules[module]!.bits);
   const power = Object.keys(plan.modules).reduce((sum, module) => sum + own(module).flipPower, 0);
   const forcedKl = Object.keys(plan.modules).reduce((sum, module) => sum + own(module).forcedKl, 0);
-  const cost = flipCost(sensitivity);
-  const flips = flipLoss(cost, power);
+  const factor = flipFactor(sensitivity);
+  const flips = flipLoss(factor, power);
   const total = forcedKl + flips;
   return {
     share: (module) =>
@@ -90,7 +90,7 @@ function costsOfPlan(plan: TierPlan, sensitivity: Sensitivity): PlanCosts {
         now.forcedKl -
         then.forcedKl +
         flips -
-        flipLoss(cost, Math.max(0, power - now.flipPower + then.flipPower))
+        flipLoss(factor, Math.max(0, power - now.flipPower + then.flipPower))
       );
     },
   };

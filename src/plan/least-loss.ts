@@ -9,16 +9,9 @@ export interface CostedOption {
   readonly flipPower: number;
 }
 
-/** What flips cost. */
-export interface FlipCost {
-  readonly factor: number;
-  /** At most 1. */
-  readonly growth: number;
-}
-
 /** Nats that flips of this power cost: a concave function. */
-export function flipLoss({ factor, growth }: FlipCost, flipPower: number): number {
-  return factor * flipPower ** growth;
+export function flipLoss(flipFactor: number, flipPower: number): number {
+  return flipFactor * Math.sqrt(flipPower);
 }
 
 /** One option of every item, and its cost. */
@@ -65,12 +58,12 @@ const mostSearches = 200;
 export function findLeastLoss(
   items: readonly (readonly CostedOption[])[],
   budget: number,
-  flips: FlipCost,
+  flipFactor: number,
 ): Loss | null {
-  const loss: Problem["loss"] = (forcedKl, flipPower) => forcedKl + flipLoss(flips, flipPower);
+  const loss: Problem["loss"] = (forcedKl, flipPower) => forcedKl + flipLoss(flipFactor, flipPower);
   const problem = { items, budget, loss };
   const leastForced = findCorner(problem, 1, 0);
-  if (leastForced === null || flips.factor === 0) return leastForced?.loss ?? null;
+  if (leastForced === null || flipFactor === 0) return leastForced?.loss ?? null;
   const leastFlips = findCorner(problem, 0, 1)!;
   let best = less(leastForced.loss, leastFlips.loss);
   let missed = Number.POSITIVE_INFINITY;

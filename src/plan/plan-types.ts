@@ -20,7 +20,9 @@ export type Floors = v.InferOutput<typeof floorsSchema>;
 /** A tier's plan without the widths of its modules: one row of the performance matrix. */
 export const tierSummary = {
   tier: matching(/^[A-Za-z0-9.]{1,16}$/, "a tier's name"),
-  /** The tier's aim, in bits per weight of the quantizable tensors, scales and biases included. */
+  /**
+   * The tier's target, in bits per weight of the quantizable tensors, scales and biases included.
+   */
   targetBpw: amount,
   /**
    * By the plan's definition: 8 × bytes / parameters over the quantizable tensors only

@@ -4,9 +4,9 @@ import { bpwOf, makeSensitivity } from "../../test/support/sensitivities.ts";
 import { expandTable } from "../models/expand.ts";
 import { findArchitecture } from "../models/registry.ts";
 import { costlyFloors, defaultFloors, parseFloors } from "./floors.ts";
-import { type CostedOption, type FlipCost, findLeastLoss, flipLoss } from "./least-loss.ts";
+import { type CostedOption, findLeastLoss, flipLoss } from "./least-loss.ts";
 import { type PlanInput, planTier } from "./plan.ts";
-import { flipCost } from "./policy-measured.ts";
+import { flipFactor } from "./policy-measured.ts";
 import type { Sensitivity } from "./sensitivity-types.ts";
 import { type Tier, tiers } from "./tiers.ts";
 
@@ -51,7 +51,7 @@ describe.each(tiers.map((tier) => [tier.name, tier] as const))("%s of the 30B mo
       );
       const forced = costed.reduce((sum, { forcedKl }) => sum + forcedKl, 0);
       const flips = costed.reduce((sum, { flipPower }) => sum + flipPower, 0);
-      return { forced, kl: forced + flipLoss(flipCost(sensitivity), flips) };
+      return { forced, kl: forced + flipLoss(flipFactor(sensitivity), flips) };
     };
     expect(made.predicted!.forcedKl).toBeCloseTo(cost(made).forced, 12);
     expect(made.predicted!.kl).toBeCloseTo(cost(made).kl, 12);
@@ -178,7 +178,7 @@ describe("findLeastLoss", () => {
   function bruteForce(
     items: readonly (readonly CostedOption[])[],
     budget: number,
-    cost: FlipCost,
+    cost: number,
   ): number {
     let sums = [{ bytes: 0, forcedKl: 0, flipPower: 0 }];
     for (const options of items) {
@@ -215,10 +215,7 @@ describe("findLeastLoss", () => {
       });
       const most = items.reduce((sum, options) => sum + options[4]!.bytes, 0);
       const budget = Math.floor(most * (0.4 + 0.5 * random()));
-      const cost = {
-        factor: [0, 0.01, 0.1, 1, 10][round % 5]!,
-        growth: [0.5, 0.4, 0.9, 1][round % 4]!,
-      };
+      const cost = [0, 0.01, 0.1, 1, 10][round % 5]!;
       const expected = bruteForce(items, budget, cost);
       const found = findLeastLoss(items, budget, cost);
       if (!Number.isFinite(expected)) expect(found).toBe(null);

@@ -4,7 +4,7 @@ import { modulePath, quantizedBytes } from "../mlx/format.ts";
 import type { PlannedTensor } from "../models/architecture.ts";
 import type { LayerKind } from "../models/layer-kind.ts";
 import { applyFloors, areDefault, formatFloors } from "./floors.ts";
-import { type FlipCost, findLeastLoss } from "./least-loss.ts";
+import { findLeastLoss } from "./least-loss.ts";
 import type { Floors, PredictedLoss } from "./plan-types.ts";
 import { requireContrast } from "./sensitivity-check.ts";
 import { measuredBits, type Sensitivity, type WidthCost } from "./sensitivity-types.ts";
@@ -47,7 +47,7 @@ export function planByCosts(tier: Tier, context: BasisContext): MeasuredChoice {
   const budget = budgetBytes(tier, context);
   const solve = (least: readonly number[]) => {
     const items = options.map((all, i) => all.filter(({ width }) => width.bits >= least[i]!));
-    const loss = findLeastLoss(items, budget, flipCost(sensitivity))!;
+    const loss = findLeastLoss(items, budget, flipFactor(sensitivity))!;
     return { ...loss, widths: loss.taken.map((option, i) => items[i]![option]!.width) };
   };
   const held = floorsFor(tier, context);
@@ -113,11 +113,12 @@ export function requireFloors(tier: Tier, context: FloorContext): void {
   );
 }
 
-/** The cost of flips, as it was measured with all tensors at the probe's width at once. */
-export function flipCost({ together }: Sensitivity): FlipCost {
-  const { freeKl, forcedKl, flipPower, growth } = together;
-  const factor = flipPower > 0 ? Math.max(0, freeKl - forcedKl) / flipPower ** growth : 0;
-  return { factor, growth };
+/**
+ * The cost of flips: a plan with flip power S loses factor · √S nats. The factor was measured with
+ * all tensors at the probe's width at once.
+ */
+export function flipFactor({ together: { freeKl, forcedKl, flipPower } }: Sensitivity): number {
+  return flipPower > 0 ? Math.max(0, freeKl - forcedKl) / Math.sqrt(flipPower) : 0;
 }
 
 /** The costs of every tensor, one for each of `measuredBits`. */

@@ -39,8 +39,8 @@ const widthCost = object({
   /**
    * Σ over the later routers of density² · E[(change of the margin)²]. A token's margin is the
    * selection score of its last chosen expert minus that of the first one not chosen. The density
-   * is that of tokens at margin 0. The number of flips is about proportional to the root of this
-   * power (`growth`).
+   * is that of tokens at margin 0. The number of flips is proportional to the root of this
+   * power.
    */
   flipPower: amount,
 });
@@ -99,8 +99,9 @@ export const sharedSensitivity = {
 };
 export const depthGain = object({ depth: count, gain: amount });
 export const together = object({
-  ...{ forcedKl: amount, freeKl: amount, flipPower: amount },
-  growth: v.pipe(share, v.minValue(0.1, "an exponent from 0.1 to 1")),
+  forcedKl: amount,
+  freeKl: amount,
+  flipPower: amount,
 });
 export const checkedTensor = { module: line, bits: count, predicted: amount, tuned: amount };
 export const criticalExpert = {
@@ -141,8 +142,7 @@ const sensitivityFields = object({
   /**
    * All tensors at the probe's width at once: KL with forced and with free routes, and the sum of
    * the tensors' flip powers. The difference of the two KLs is the cost of flips. A plan whose flip
-   * powers sum to S is predicted to lose (freeKl - forcedKl) · (S / flipPower)^growth through
-   * flips.
+   * powers sum to S is predicted to lose (freeKl - forcedKl) · √(S / flipPower) through flips.
    */
   together,
   /** Predicted and actual Hessian-weighted error of a sample of tensors that were really tuned. */

@@ -48,6 +48,8 @@ export async function visitBlock(request: BlockVisit, x: Matrix): Promise<Matrix
   const context = visitingContext(request, hessians);
   const y = await request.model.architecture.forward.block(context, x);
   await hessians.close();
+  request.tools.hessianBuffers.clear();
+  request.tools.resultBuffers.clear();
   return y;
 }
 

@@ -1,4 +1,5 @@
 import { columnsOf, memberRows } from "../base/base-rows.ts";
+import { collectShared } from "../kernel/collect.ts";
 import { bytesPerElement } from "../kernel/dtype.ts";
 import { joinRows, type Matrix, type Weight, weightRows } from "../kernel/matrix.ts";
 import type { PlannedTensor } from "../models/architecture.ts";
@@ -59,7 +60,9 @@ export async function tuneLast(walk: TuneWalk, states: HeldStates): Promise<void
   } else {
     const finish = async () =>
       architecture.forward.finish(plainContext(model, null, { length }), await states.take());
-    await tuneHead(walk, head, { x: await finish(), lookup: gram && { gram, mix } });
+    const last = await finish();
+    collectShared(); // of the states
+    await tuneHead(walk, head, { x: last, lookup: gram && { gram, mix } });
   }
   gram?.release();
 }

@@ -135,7 +135,6 @@ export function describeSensitivity(sensitivity: Sensitivity): SensitivityRecord
       forcedKl: short(together.forcedKl),
       freeKl: short(together.freeKl),
       flipPower: short(together.flipPower),
-      growth: short(together.growth),
     },
     check: check.map(({ module, bits, predicted, tuned }) => ({
       ...{ module, bits },

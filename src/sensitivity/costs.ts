@@ -37,8 +37,6 @@ export interface WalkResults {
   /** KL by position, all tensors being at the probe's width. */
   readonly forced: Float64Array;
   readonly free: Float64Array;
-  /** Exponent of flip power (growthOf). */
-  readonly growth: number;
   readonly experts: readonly LayerExperts[];
   /** Null if embeddings and head are two tables. `probes` then has the looked-up table alone. */
   readonly tied: MeasuredTied | null;
@@ -55,7 +53,7 @@ export function costsOf(results: WalkResults, rows: ProbeRows): Costs {
   const together = {
     forcedKl: weightedMean(results.forced, rows.weights),
     freeKl: weightedMean(results.free, rows.weights),
-    ...{ flipPower, growth: results.growth },
+    flipPower,
   };
   const tied = results.tied && chooseMix(results.tied, together, mean);
   const chosen = tied && { ...results, probes: new Map([[results.tied!.module, tied.result]]) };
@@ -94,14 +92,14 @@ function gainsOf({ tensors, shares, probes, blockErrors }: WalkResults, mean: Me
 
 /**
  * The mix of a tied table with the least cost. Flips count by the slope of their cost where all
- * tensors are at the probe's width, F · growth / S per unit of power.
+ * tensors are at the probe's width, F / 2S per unit of power.
  */
 function chooseMix(
   { tried }: MeasuredTied,
-  { forcedKl, freeKl, flipPower, growth }: Sensitivity["together"],
+  { forcedKl, freeKl, flipPower }: Sensitivity["together"],
   mean: Mean,
 ) {
-  const slope = flipPower > 0 ? (Math.max(0, freeKl - forcedKl) * growth) / flipPower : 0;
+  const slope = flipPower > 0 ? Math.max(0, freeKl - forcedKl) / (2 * flipPower) : 0;
   const costs = tried.map(({ mix, result }) => {
     const own = mean(result.divergence);
     const cost = own + slope * result.flipPower;

@@ -28,8 +28,8 @@ export function boundaryOf(routing: Routing, weights: Float64Array): Boundary {
 }
 
 /** The same boundary for the first tokens alone. */
-export function firstOf({ routing, ...all }: Boundary, tokens: number): Boundary {
-  return { ...all, routing: firstTokens(routing, tokens) };
+export function firstOf({ routing, density, weights }: Boundary, tokens: number): Boundary {
+  return { routing: firstTokens(routing, tokens), density, weights };
 }
 
 /**
@@ -42,53 +42,19 @@ function marginOf({ candidates, perToken, selection }: Routing, token: number): 
   return selection[at - 1]! - selection[at]!;
 }
 
-/** What the error of a probe does to the choices of routers. */
-export interface MarginChanges {
-  /** Σ over routers of density² · E[(change of the margin)²]. */
-  flipPower: number;
-  /** Absent: not counted. */
-  flips?: Flips;
-}
-
 /**
- * Flips that an error makes, and those that a small share of it makes: Σ over routers of the share
- * of tokens that flip. A token counts by the square of its last chosen expert's weight, because the
- * KL of a flip is quadratic in what changes.
- */
-export interface Flips {
-  whole: number;
-  small: number;
-}
-
-/** About the error at 8 bits, where the whole error is that at 4 bits. */
-const smallShare = 1 / 16;
-/** Bounds of the growth: an error that is far off its law says nothing. */
-const [leastGrowth, mostGrowth, usualGrowth] = [0.25, 1, 0.5];
-
-/**
- * The exponent of flip power that flips grow with. It is 1/2 where tokens lie evenly over margins.
- * It is lower where few tokens have large margins or large changes, and higher where tokens with
- * small margins also give their last expert a small weight.
- */
-export function growthOf({ whole, small }: Flips): number {
-  if (!(whole > 0 && small > 0)) return usualGrowth;
-  const growth = Math.log(small / whole) / (2 * Math.log(smallShare));
-  return Math.min(mostGrowth, Math.max(leastGrowth, growth));
-}
-
-/**
- * Adds what an error does at one router. `own`: routing of the probes' rows, one after the other.
+ * Adds density² · E[(change of the margin)²] to the flip power of each probe. `own`: the routing of
+ * the probes' rows, one probe after the other.
  */
 export function addMargins(
   boundary: Boundary,
   own: Routing,
-  probes: readonly MarginChanges[],
+  probes: readonly { flipPower: number }[],
 ): void {
   const { routing, density, weights } = boundary;
   const { tokens, candidates, perToken, experts, scores, routed } = routing;
   if (candidates <= perToken) return;
   for (const [i, probe] of probes.entries()) {
-    const sizes: number[] = [];
     let sum = 0;
     for (let token = 0; token < tokens; token++) {
       if (!Number.isFinite(marginOf(routing, token))) continue;
@@ -96,39 +62,8 @@ export function addMargins(
       // The correction bias is the same in both margins and cancels out.
       const change = (expert: number) =>
         own.scores[(i * tokens + token) * routed + expert]! - scores[token * routed + expert]!;
-      const moved = change(experts[at - 1]!) - change(experts[at]!);
-      sum += weights[token]! * moved ** 2;
-      if (probe.flips !== undefined) sizes.push(Math.abs(moved));
+      sum += weights[token]! * (change(experts[at - 1]!) - change(experts[at]!)) ** 2;
     }
     probe.flipPower += (density ** 2 * sum) / tokens;
-    if (probe.flips !== undefined) addFlips(boundary, sizes, probe.flips);
   }
-}
-
-/**
- * Counts flips at one router. `sizes`: of the changes of margins. A change hardly depends on the
- * margin, so each margin is compared with all changes: few tokens flip by their own.
- */
-function addFlips({ routing, weights }: Boundary, sizes: number[], flips: Flips): void {
-  const { tokens, perToken } = routing;
-  sizes.sort((a, b) => a - b);
-  for (let token = 0; token < tokens; token++) {
-    const margin = marginOf(routing, token);
-    if (!Number.isFinite(margin)) continue;
-    const last = routing.weights[(token + 1) * perToken - 1]!;
-    const counted = (weights[token]! * last ** 2) / (2 * tokens); // half of the changes widen it
-    flips.whole += counted * (1 - shareBelow(sizes, margin));
-    flips.small += counted * (1 - shareBelow(sizes, margin / smallShare));
-  }
-}
-
-/** Share of ascending values below a limit. */
-function shareBelow(values: readonly number[], limit: number): number {
-  let [low, high] = [0, values.length];
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if (values[middle]! < limit) low = middle + 1;
-    else high = middle;
-  }
-  return low / values.length;
 }

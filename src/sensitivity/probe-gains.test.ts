@@ -25,6 +25,19 @@ test("a part without a probe has the gain between those before and behind it", (
   for (const [name, own] of probes) expect(all.get(name)).toBe(own);
 });
 
+test("a probe without an error does not make its neighbours cheap", () => {
+  const probes = new Map([
+    ["layer 0", result(1, 4)],
+    ["layer 2", result(0, 0)],
+    ["layer 6", result(3, 4)],
+  ]);
+  const parts = [mixer(0, 0.125), mixer(1, 0.125), mixer(2, 0)];
+  expect(withUnprobed(probes, parts).get("layer 1")).toEqual(result(1, 4));
+  // Halfway from layer 0 to layer 6.
+  const more = withUnprobed(probes, [...parts, mixer(3, 0.125), mixer(6, 0.125)]);
+  expect(more.get("layer 3")).toEqual(result(2, 4));
+});
+
 test("parts whose neighbours have no error have no cost", () => {
   const probes = new Map([["layer 0", result(0, 0)]]);
   const all = withUnprobed(probes, [mixer(0, 0), mixer(2, 1)]);

@@ -15,7 +15,8 @@ export interface PartError {
  * Results of all parts. A part that has no probe gets them from the parts of its kind before and
  * behind it that have one. Their results per unit of error power are interpolated by depth,
  * position by position, and multiplied by its own error power. The gain changes slowly with depth
- * (docs/benchmarks.md).
+ * (docs/benchmarks.md). A probe without an error says nothing about the gain and is passed over.
+ * Where no probe of the kind has one, the results are 0.
  */
 export function withUnprobed(
   probes: ReadonlyMap<string, ProbeResult>,
@@ -24,7 +25,9 @@ export function withUnprobed(
   const all = new Map(probes);
   for (const one of parts) {
     if (probes.has(one.part.name)) continue;
-    const known = parts.filter(({ kind, part }) => kind === one.kind && probes.has(part.name));
+    const ofKind = parts.filter(({ kind, part }) => kind === one.kind && probes.has(part.name));
+    const some = ofKind.filter(({ error }) => error > 0);
+    const known = some.length > 0 ? some : ofKind;
     const before = known.findLast(({ layer }) => layer < one.layer) ?? known[0]!;
     const behind = known.find(({ layer }) => layer > one.layer) ?? known.at(-1)!;
     const apart = behind.layer - before.layer;

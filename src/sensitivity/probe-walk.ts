@@ -11,7 +11,7 @@ import type { BlockPart } from "./block-parts.ts";
 import { type BlockPass, passBlock } from "./block-pass.ts";
 import type { WalkResults } from "./costs.ts";
 import { type ExpertScale, expertDamage } from "./damage.ts";
-import { type Boundary, boundaryOf, firstOf, growthOf } from "./margins.ts";
+import { type Boundary, boundaryOf, firstOf } from "./margins.ts";
 import { powerOf, squaredDistance } from "./powers.ts";
 import { type PartError, withUnprobed } from "./probe-gains.ts";
 import type { ProbeRows } from "./probe-rows.ts";
@@ -85,10 +85,7 @@ export class ProbeWalk {
     const { architecture, config } = model;
     const names = architecture.experts(config) === null ? ["forced"] : ["forced", "free"];
     this.#together = [];
-    for (const name of names) {
-      const probe = { ...(await this.#embed(name, probed)), flips: { whole: 0, small: 0 } };
-      this.#together = [...this.#together, probe];
-    }
+    for (const name of names) this.#together = [...this.#together, await this.#embed(name, probed)];
   }
 
   async #embed(name: string, model: Model): Promise<Probe> {
@@ -252,7 +249,6 @@ export class ProbeWalk {
     const all = this.#together.map(({ x }) => ({ x, head: together }));
     const [forced, free = forced] = await divergences(base, all, length);
     const withJoint = withUnprobed(probes, this.#joint);
-    const growth = growthOf(this.#together[0]!.flips!);
     const shares = sharesOf(
       this.#errors,
       new Map([...withJoint, ...(await this.#compareAlone(own))]),
@@ -264,7 +260,6 @@ export class ProbeWalk {
       probes: withJoint,
       forced: forced!,
       free: free!,
-      growth,
       experts,
     };
   }

@@ -12,14 +12,16 @@ import type { BlockPlace } from "../models/rider.ts";
 import type { Routing } from "../models/routing.ts";
 import { type Head, type Model, openHead, plainContext } from "../models/run.ts";
 import { passBlock } from "./block-pass.ts";
-import { addMargins, type Boundary, type MarginChanges } from "./margins.ts";
+import { addMargins, type Boundary } from "./margins.ts";
 
 /**
  * A copy of the probe rows' hidden states in which one part of one block has its codes at the
  * probe's width. It goes through the later blocks beside the base. At the end it shows how the
  * change affects the model's output.
  */
-export interface Probe extends MarginChanges {
+export interface Probe {
+  /** Flip power of the routers so far: Σ of density² · E[(change of the margin)²]. */
+  flipPower: number;
   readonly name: string;
   x: Matrix;
 }

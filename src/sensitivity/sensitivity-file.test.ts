@@ -62,7 +62,6 @@ describe("a sensitivity file", () => {
     ["domainWeights", [1], /"domainWeights" is \[1\]; expected 2 numbers/],
     ["together/flipPower", -1, /"together\.flipPower" is -1/],
     ["together/freeKl", null, /"together\.freeKl"/],
-    ["together/growth", 1.5, /"together\.growth" is 1\.5/],
     ["tensors", {}, /"tensors" is {}; expected a list/],
     ["tensors", [], /all zeros/],
     ["tensors/1/module", "backbone.embeddings", /"tensors\[1\]\.module"/],

@@ -55,14 +55,16 @@ export async function measureTied(
   const module = modulePath(tensor);
   const head = await model.weights.matrix(null, tensor.role.role);
   const inputs = await openHeadInputs(tools, head, given.x);
+  // Codes at all widths would be several times as large as those that are probed.
   const tune = (mix: number, tried: typeof widths) =>
-    tuneGroups(tools, inputs, { widths: tried, lookup: gram && { gram, mix } });
+    tuneGroups(tools, inputs, {
+      ...{ widths: tried, stored: [probeWidth] },
+      lookup: gram && { gram, mix },
+    });
   const even = await tune(middle, widths);
   addHeadLosses(losses, module, even.sums);
-  const atProbe = (parts: readonly TunedRows[]) =>
-    parts.filter(({ width }) => width === probeWidth);
   const codes: { mix: number; parts: readonly TunedRows[] }[] = [
-    { mix: gram === null ? 1 : middle, parts: atProbe(even.parts) },
+    { mix: gram === null ? 1 : middle, parts: even.parts },
   ];
   if (gram !== null) {
     codes.push({ mix: 1, parts: (await tune(1, [probeWidth])).parts });
@@ -70,8 +72,10 @@ export async function measureTied(
   }
   inputs.all.release();
   gram?.release();
-  const tables = codes.map(({ parts }) => readerOf(tools, parts, head));
+  const tables = codes.map(({ parts }) => {
+    return { module, role: tensor.role.role, read: readerOf(tools, parts, head) };
+  });
   const results = await probeTied(model, tables, given.rows);
   const tried = codes.map(({ mix }, i) => ({ mix, result: results[i]! }));
-  return { measured: { module, tried }, read: tables[0]! };
+  return { measured: { module, tried }, read: tables[0]!.read };
 }

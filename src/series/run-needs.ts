@@ -130,6 +130,7 @@ function workOf({ base, runs, rows, sources }: SeriesRequest, workers: number): 
           ? tuning.rows.length * Math.min(mostGateRows, tuning.rows.samples)
           : 0,
       sequential: propagation === "sequential",
+      residual: propagation === "sequential" && repair?.includes("residual") === true,
     },
     evaluation: evaluation && {
       tokens: evaluation.rows.tokens,

@@ -62,7 +62,6 @@ export function makeSensitivity(
       forcedKl: total((one) => one.forcedKl),
       freeKl: total((one) => one.forcedKl) * (routed ? 3 : 1),
       flipPower: total((one) => one.flipPower),
-      growth: 0.45,
     },
     check: [],
     tensors: measured,
