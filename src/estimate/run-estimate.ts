@@ -84,7 +84,7 @@ export interface Fit {
   readonly inMemory: number;
   /** The rest of them, in files. */
   readonly inFiles: number;
-  /** Bytes of tiers, of these files, and of those of the experts. */
+  /** Bytes of tiers, of hidden states if any are in files, and of the experts' files. */
   readonly disk: number;
 }
 
@@ -117,7 +117,8 @@ export function fitRun(
   const inTurn = sideBySide > limit;
   const inMemory = Math.min(held, limit - (inTurn ? holding : sideBySide));
   const inFiles = held - inMemory;
-  const beside = inFiles + (inTurn ? stack : 0);
+  // To write and read in the background, more of them may be in files for a time.
+  const beside = (inFiles > 0 ? held : 0) + (inTurn ? stack : 0);
   const disk = writes + beside;
   if (free !== null && disk > free) throw tooLittleDisk({ disk, beside, free, folder }, tiers);
   return { limit, inTurn, inMemory, inFiles, disk };

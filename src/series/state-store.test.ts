@@ -3,9 +3,12 @@ import { mkdir, readdir, truncate, utimes, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { removeFolder, scratchFolder } from "../../test/support/models.ts";
+import { beforeWrites, settle } from "../../test/support/slow-disk.ts";
 import { mountSmall, onlyAsRoot } from "../../test/support/small-disk.ts";
+import { Pending } from "../ground/pending.ts";
 import { silentReport } from "../ground/report.ts";
 import { type Matrix, newMatrix } from "../kernel/matrix.ts";
+import type { KeptStates } from "../models/rider.ts";
 import { openRunFolder } from "./run-folder.ts";
 import { withStates } from "./state-store.ts";
 
@@ -76,6 +79,89 @@ describe("hidden states are kept", () => {
       const { data } = await (await keep(x)).take();
       expect(data.findIndex((value, i) => value !== x.data[i])).toBe(-1);
     });
+  });
+});
+
+describe("with room for two more states, files are", () => {
+  /** The first three fill the memory. */
+  const memory = 3 * bytes;
+  const all = [0, 100, 200, 300, 400, 500].map((first) => states(3, 5, first));
+  const same = async (kept: KeptStates, i: number) =>
+    expect([...(await kept.take()).data]).toEqual([...all[i]!.data]);
+
+  test("written behind: one at a time, and the next waits for it", async () => {
+    const writes: Pending<void>[] = [];
+    const free = await beforeWrites(() => {
+      writes.push(new Pending<void>());
+      return writes.at(-1)!.promise;
+    });
+    try {
+      await withStates({ folder, memory, report: silentReport }, async (keep) => {
+        const back = [await keep(all[0]!), await keep(all[1]!), await keep(all[2]!)];
+        const rest = keep(all[3]!); // no room: written before the rider goes on
+        await expect.poll(() => writes.length, { timeout: 30_000 }).toBe(1);
+        writes[0]!.resolve();
+        back.push(await rest);
+        for (const i of [0, 1, 2, 3]) await same(back[i]!, i);
+        back.push(await keep(all[4]!), await keep(all[5]!));
+        const seventh = keep(all[0]!);
+        await expect.poll(() => writes.length, { timeout: 30_000 }).toBe(2);
+        await settle();
+        expect(writes).toHaveLength(2);
+        writes[1]!.resolve();
+        await expect.poll(() => writes.length, { timeout: 30_000 }).toBe(3);
+        writes[2]!.resolve();
+        back.push(await seventh);
+        for (const i of [4, 5]) await same(back[i]!, i);
+        await same(back[6]!, 0);
+      });
+    } finally {
+      free();
+    }
+    expect(await readdir(folder)).toEqual([]);
+  });
+
+  test("deleted, and no error is lost, where one cannot be written behind", async () => {
+    let broken = false;
+    const free = await beforeWrites(async () => {
+      if (broken) throw Object.assign(new Error("EIO: i/o error, write"), { code: "EIO" });
+    });
+    try {
+      const keeping = withStates({ folder, memory, report: silentReport }, async (keep) => {
+        const back = [];
+        for (const x of all.slice(0, 4)) back.push(await keep(x));
+        for (const i of [0, 1, 2, 3]) await same(back[i]!, i);
+        broken = true;
+        await keep(all[4]!);
+        await keep(all[5]!); // behind
+        await keep(all[0]!);
+      });
+      await expect(keeping).rejects.toMatchObject({
+        code: "DISK",
+        message: expect.stringMatching(
+          /^60 bytes of hidden states cannot be kept: .*disk reported/,
+        ),
+        cause: { code: "EIO" },
+      });
+    } finally {
+      free();
+    }
+    expect(await readdir(folder)).toEqual([]);
+  });
+
+  test("read ahead: the states of the next rider are there before it asks", async () => {
+    await withStates({ folder, memory, report: silentReport }, async (keep) => {
+      const back = [];
+      for (const x of all) back.push(await keep(x));
+      for (const i of [0, 1, 2]) await same(back[i]!, i);
+      await same(back[3]!, 3);
+      const [place] = await readdir(folder);
+      await settle();
+      for (const name of await files()) await truncate(join(folder, place!, name), 7);
+      await same(back[4]!, 4); // read before
+      await expect(back[5]!.take()).rejects.toThrow(/became shorter: it has 7 of 60 bytes/);
+    });
+    expect(await readdir(folder)).toEqual([]);
   });
 });
 

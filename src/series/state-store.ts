@@ -4,7 +4,7 @@ import { grouped } from "../ground/digits.ts";
 import { diskError, makeFolder } from "../ground/disk.ts";
 import { OqeError } from "../ground/errors.ts";
 import type { Report } from "../ground/report.ts";
-import { bytesOf, type Matrix, newMatrix, rowsOf } from "../kernel/matrix.ts";
+import { bytesOf, type Floats, type Matrix, newMatrix, rowsOf } from "../kernel/matrix.ts";
 import type { KeepBytes, KeptBytes } from "../models/reread-weights.ts";
 import type { KeepStates, KeptStates } from "../models/rider.ts";
 import { openRunFolder, type RunFolder, removeAbandoned } from "./run-folder.ts";
@@ -26,7 +26,10 @@ export interface StateStoreOptions {
  * Keeps hidden states for the time of `use`: in memory up to a limit, beyond it in files; and
  * weights in files. A file is deleted when it has been read, and all of them at the end. Files of
  * killed runs are deleted. Values are kept exactly, so no result depends on the limit.
- * Throws DISK, naming the folder and the bytes.
+ *
+ * States are taken in the order in which they were kept. While a rider passes a block, the states
+ * of the one before it are written, and those of the next are read, where the limit has room for
+ * both. Throws DISK, naming the folder and the bytes: at the latest at the next call.
  */
 export async function withStates<T>(
   options: StateStoreOptions,
@@ -44,32 +47,66 @@ export async function withStates<T>(
   }
 }
 
+/** Hidden states in a file. */
+interface InFile {
+  readonly rows: number;
+  readonly columns: number;
+  readonly kept: Promise<KeptBytes>;
+}
+
 class StateStore {
   readonly #options: StateStoreOptions;
+  /** Bytes of hidden states in memory: kept, being written, and read ahead. */
   #inMemory = 0;
   #files = 0;
   #bytesInFiles = 0;
   /** The folder of the files; null until there is a first. */
   #folder: Promise<RunFolder> | null = null;
+  /** What is in files, in the order in which it was kept. */
+  readonly #queue = new Set<InFile>();
+  /** The write that nobody waits for. It never rejects. */
+  #writing: Promise<void> | null = null;
+  /** What is read before it is asked for. */
+  #ahead: { readonly of: InFile; readonly states: Promise<Matrix> } | null = null;
+  /** Failures of that write and of that read. */
+  readonly #failures: unknown[] = [];
 
   constructor(options: StateStoreOptions) {
     this.#options = options;
   }
 
   async keep(x: Matrix): Promise<KeptStates> {
+    this.#throwFailure();
     const bytes = x.data.byteLength;
-    if (this.#inMemory + bytes > this.#options.memory) return this.#keepInFile(x);
+    if (!this.#hasRoom(bytes + this.#roomForFiles(bytes))) return this.#keepInFile(x);
     this.#inMemory += bytes;
     return {
       take: async () => {
+        this.#throwFailure();
         this.#inMemory -= bytes;
+        this.#readAhead();
         return x;
       },
       range: async (start, end) => rowsOf(x, start, end),
     };
   }
 
+  #hasRoom(bytes: number): boolean {
+    return this.#inMemory + bytes <= this.#options.memory;
+  }
+
+  /** Once there are files: room for one that is written, and one that is read ahead. */
+  #roomForFiles(bytes: number): number {
+    return this.#files > 0 && 3 * bytes <= this.#options.memory ? 2 * bytes : 0;
+  }
+
+  #throwFailure(): void {
+    if (this.#failures.length > 0) throw this.#failures[0];
+  }
+
   async close(): Promise<void> {
+    await this.#writing;
+    await this.#ahead?.states.catch(() => {});
     if (this.#bytesInFiles > 0) {
       const how = `${grouped(this.#bytesInFiles)} bytes of hidden states were kept in files`;
       this.#options.report.info(`${how} below ${this.#options.folder}`);
@@ -80,19 +117,63 @@ class StateStore {
 
   async #keepInFile({ data, rows, columns }: Matrix): Promise<KeptStates> {
     this.#bytesInFiles += data.byteLength;
-    const kept = await this.#keepBytes(bytesOf(data), "hidden states");
-    const range = async (start: number, end: number) => {
-      const x = newMatrix(end - start, columns);
-      await kept.read(bytesOf(x.data), 4 * columns * start);
-      return x;
+    const file: InFile = { rows, columns, ...(await this.#startWriting(data)) };
+    this.#queue.add(file);
+    return {
+      take: () => this.#take(file),
+      range: async (start, end) => {
+        this.#throwFailure();
+        return readRows(file, start, end);
+      },
     };
-    const take = async () => {
-      const x = await range(0, rows);
-      await kept.drop();
-      return x;
-    };
-    return { take, range };
   }
+
+  /** Without room for two states, these must be written before the rider goes on. */
+  async #startWriting(data: Floats): Promise<Pick<InFile, "kept">> {
+    const bytes = data.byteLength;
+    while (this.#writing !== null) await this.#writing;
+    this.#throwFailure();
+    const isBehind = this.#hasRoom(bytes);
+    const kept = this.#keepBytes(bytesOf(data), "hidden states");
+    if (!isBehind) {
+      await kept;
+      return { kept };
+    }
+    this.#inMemory += bytes;
+    this.#writing = kept
+      .then(() => {}, this.#fail)
+      .then(() => {
+        this.#inMemory -= bytes;
+        this.#writing = null;
+      });
+    return { kept };
+  }
+
+  async #take(file: InFile): Promise<Matrix> {
+    this.#throwFailure();
+    this.#queue.delete(file);
+    const ahead = this.#ahead?.of === file ? this.#ahead.states : null;
+    if (ahead !== null) {
+      this.#ahead = null;
+      this.#inMemory -= sizeOf(file); // they are the rider's now
+    }
+    const x = await (ahead ?? readRows(file, 0, file.rows));
+    this.#readAhead();
+    await (await file.kept).drop();
+    return x;
+  }
+
+  /** Starts to read what is taken next. */
+  #readAhead(): void {
+    const [next] = this.#queue;
+    if (next === undefined || this.#ahead !== null || !this.#hasRoom(sizeOf(next))) return;
+    this.#inMemory += sizeOf(next);
+    const states = readRows(next, 0, next.rows);
+    states.catch(this.#fail);
+    this.#ahead = { of: next, states };
+  }
+
+  readonly #fail = (error: unknown) => void this.#failures.push(error);
 
   keepWeights(bytes: Bytes): Promise<KeptBytes> {
     return this.#keepBytes(bytes, "weights");
@@ -149,6 +230,17 @@ class StateStore {
       );
     }
   }
+}
+
+function sizeOf({ rows, columns }: InFile): number {
+  return 4 * rows * columns;
+}
+
+async function readRows({ kept, columns }: InFile, start: number, end: number): Promise<Matrix> {
+  const file = await kept;
+  const x = newMatrix(end - start, columns);
+  await file.read(bytesOf(x.data), 4 * columns * start);
+  return x;
 }
 
 /** The names of folders of files. */
