@@ -3,8 +3,8 @@ import { cpus } from "node:os";
 import { fileURLToPath } from "node:url";
 
 /**
- * `npm run bench`: runs every benchmark in its own process and prints the tables of
- * docs/benchmarks.md.
+ * `npm run bench`: runs the benchmarks that need no input, each in a process of its own, and prints
+ * their tables of docs/benchmarks.md.
  */
 const root = fileURLToPath(new URL("../", import.meta.url));
 console.log(
