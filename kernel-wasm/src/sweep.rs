@@ -10,7 +10,7 @@ use std::ops::Range;
 
 use crate::gemm::{gemm_chunks, Chunks, Target, View};
 use crate::lanes::Floats;
-use crate::tuning::{Task, BLOCK, CHUNK};
+use crate::tuning::{Job, Task, BLOCK, CHUNK};
 use crate::workspace::Workspace;
 
 /// Columns that are corrected one by one.
@@ -63,11 +63,11 @@ pub fn sweep(task: &Task, block: &Block, work: &mut Workspace) {
 /// Adds the squares of plain rounding's t over the block to its losses. `work.errors` are those of
 /// plain rounding. With `sampled`, chunks of rows whose losses are known to be above those of
 /// tuning are left out, unless they belong to the sample.
-pub fn add_rounded(task: &Task, block: &Block, sampled: bool, work: &mut Workspace) {
+pub fn add_rounded(task: &Task, block: &Block, sampled: Sample, work: &mut Workspace) {
     let is_open = |&chunk: &usize| {
         let rows = chunk * CHUNK..(chunk + 1) * CHUNK;
         let mut losses = work.losses[rows.clone()].iter().zip(&work.rounded_losses[rows]);
-        !sampled || is_in_sample(chunk) || losses.any(|(loss, rounded)| loss >= rounded)
+        sampled.has(chunk) || losses.any(|(loss, rounded)| loss >= rounded)
     };
     let open: Vec<usize> = all(task).filter(is_open).collect();
     clear(task, block, work);
@@ -76,9 +76,24 @@ pub fn add_rounded(task: &Task, block: &Block, sampled: bool, work: &mut Workspa
     add_squares(task, block.end - block.start, work.products, work.rounded_losses);
 }
 
-/// Every eighth chunk of rows.
-pub fn is_in_sample(chunk: usize) -> bool {
-    chunk.is_multiple_of(8)
+/// The chunks of rows whose loss of plain rounding is computed in any case: all, or every eighth of
+/// the matrix, so that the sample does not depend on how the matrix is cut into jobs.
+#[derive(Clone, Copy)]
+pub struct Sample {
+    sampled: bool,
+    first: usize,
+}
+
+impl Sample {
+    pub const ALL: Self = Self { sampled: false, first: 0 };
+
+    pub fn of(job: &Job) -> Self {
+        Self { sampled: job.sampled, first: job.first / CHUNK }
+    }
+
+    pub fn has(&self, chunk: usize) -> bool {
+        !self.sampled || (self.first + chunk).is_multiple_of(8)
+    }
 }
 
 /// All chunks of rows.

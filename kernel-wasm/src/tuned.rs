@@ -11,7 +11,7 @@ use crate::packed::Packed;
 use crate::quantize::{self, Source, Sums, Width};
 use crate::refit::{gram_to_natural_order, positions, refit};
 use crate::search::search;
-use crate::sweep::{add_rounded, chunk, chunk_mut, is_in_sample, sweep, Block};
+use crate::sweep::{add_rounded, chunk, chunk_mut, sweep, Block, Sample};
 use crate::tuning::{Task, CHUNK};
 use crate::window::{Curvature, Window};
 use crate::workspace::{Workspace, Workspaces};
@@ -98,7 +98,7 @@ fn round(operands: &mut [Operands], works: &Workspaces) -> Vec<f64> {
 pub fn round_block(block: &Block, works: &mut Workspaces) {
     let job = works.job;
     for (index, task) in job.tasks.iter().enumerate() {
-        add_rounded(task, block, job.sampled, &mut works.of(index));
+        add_rounded(task, block, Sample::of(job), &mut works.of(index));
     }
 }
 
@@ -228,12 +228,12 @@ fn nearest(task: &Task, importance: &[f32], work: &mut Workspace) {
 /// Stores each row that tuning improved, and writes the sums of all rows.
 pub fn finish(operands: &mut [Operands], works: &mut Workspaces) {
     for (index, operands) in operands.iter_mut().enumerate() {
-        let sampled = works.job.sampled;
-        finish_task(&works.job.tasks[index], operands, sampled, &works.of(index));
+        let sample = Sample::of(works.job);
+        finish_task(&works.job.tasks[index], operands, sample, &works.of(index));
     }
 }
 
-fn finish_task(task: &Task, operands: &mut Operands, sampled: bool, work: &Workspace) {
+fn finish_task(task: &Task, operands: &mut Operands, sample: Sample, work: &Workspace) {
     let Operands { source: Source { weights: bytes, from, .. }, stored, sums } = operands;
     let (columns, element) = (task.columns, from.bytes());
     let mut codes = vec![0; CHUNK * columns];
@@ -255,7 +255,7 @@ fn finish_task(task: &Task, operands: &mut Operands, sampled: bool, work: &Works
             .zip(&decoded)
             .map(|(weight, decoded)| f64::from(weight - decoded).powi(2));
         sums.loss = if improved { loss } else { rounded_loss };
-        let is_partial = task.factored && sampled && improved && !is_in_sample(row / CHUNK);
+        let is_partial = task.factored && improved && !sample.has(row / CHUNK);
         sums.rounded_loss = if is_partial { f64::INFINITY } else { rounded_loss };
         sums.squared_error = squares.sum();
     }

@@ -33,7 +33,12 @@ pub fn solve_job(problems: &[&Problem], sampled: bool) -> Vec<Answer> {
         let order = if first.task.factored { &first.order[..] } else { &[] };
         Task { order, source: index.min(sources - 1), ..problem.task }
     };
-    let job = Job { tasks: problems.iter().enumerate().map(numbered).collect(), sources, sampled };
+    let job = Job {
+        tasks: problems.iter().enumerate().map(numbered).collect(),
+        sources,
+        sampled,
+        first: 0,
+    };
     let mut answers: Vec<Answer> =
         problems.iter().map(|problem| Answer::of(&problem.task)).collect();
     let mut operands: Vec<Operands> = problems

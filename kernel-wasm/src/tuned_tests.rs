@@ -201,7 +201,7 @@ fn non_finite_weights_are_counted_and_nothing_else_is_done() {
     let stored = Stored { words: &mut words, scales: &mut scales, biases: &mut biases };
     let mut operands =
         [Operands { source: problem.source(), stored, sums: &mut [RowSums::default(); 3] }];
-    let job = Job { tasks: vec![problem.task], sources: 1, sampled: false };
+    let job = Job { tasks: vec![problem.task], sources: 1, sampled: false, first: 0 };
     let (mut memory, mut scratch) = (vec![0.0; job.workspace()], Scratch::default());
     let mut works = Workspaces { job: &job, memory: &mut memory, scratch: &mut scratch };
     assert_eq!(prepare(&mut operands, &problem.diagonal, &mut works), [2.0]);

@@ -108,6 +108,8 @@ pub struct Job<'a> {
     /// Whether plain rounding is compared after tuning, and its whole loss computed for a sample of
     /// the rows alone (sweep.rs). For the others it is enough to know which of the two is better.
     pub sampled: bool,
+    /// Number of the job's first row within its matrix, from which the sample is counted.
+    pub first: usize,
 }
 
 impl Job<'_> {

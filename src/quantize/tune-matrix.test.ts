@@ -38,6 +38,16 @@ async function seen(tokens: number): Promise<Hessian> {
   return makeHessian(tools, gram);
 }
 
+test("the sample of plain rounding does not depend on how a matrix is cut into jobs", async () => {
+  const hessian = await seen(256);
+  const bits = [8, 6, 5, 4, 3, 2] as const;
+  const widths: Width[] = bits.map((one) => ({ bits: one, groupSize: 32 }));
+  const options = { hessian, widths, sweeps: () => 1, sampled: true, write: async () => {} };
+  const whole = await tuneMatrix(tools, matrix, options);
+  // Two jobs: the second one begins with row 560, which is chunk 35 of the matrix.
+  expect(await tuneMatrix(tools, matrix, { ...options, alone: true })).toEqual(whole);
+});
+
 test("without a factor, the diagonal alone gives less loss than rounding", async () => {
   const hessian = { ...(await seen(256)), factor: null };
   const { rows: counted, loss, roundedLoss, words } = await tune(hessian);

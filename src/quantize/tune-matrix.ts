@@ -152,7 +152,7 @@ async function tuneRows(
   const factor = hessian?.factor ?? null;
   const { nonFinite } = await kernel.run("tune", {
     sources: targets.map(({ bytes }) => bytes),
-    ...{ from, rows, columns, store, factor, sampled, window },
+    ...{ from, rows, columns, store, factor, sampled, first: start, window },
     order: factor === null ? null : hessian!.order, // unused without a factor
     diagonal: hessian?.diagonal ?? null,
     tasks: widths.map((width) => ({ ...width, sweeps: sweeps(width) })),

@@ -1,38 +1,44 @@
-import { readdir, readFile, rename, rm, stat } from "node:fs/promises";
+import { readdir, rename, rm, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { diskError, makeFolder } from "../ground/disk.ts";
 import { OqeError } from "../ground/errors.ts";
-import { codeOf } from "../ground/reasons.ts";
 import { receiptPath } from "../receipt/receipt.ts";
+import {
+  openRunFolder,
+  type RunFolder,
+  type RunFolderName,
+  removeAbandoned,
+} from "./run-folder.ts";
 
 /**
- * Builds folders aside (`.<name>.<process>.partial` beside each place), and renames each to its
- * place once `fill` is done. A place has the old folder or the whole new one, never a part. A
- * failure removes the partial folders. Two runs at once have their own partial folders; the last
- * one wins.
+ * Builds folders aside (`.<name>.<run>.partial` beside each place), and renames each to its place
+ * once `fill` is done. A place has the old folder or the whole new one, never a part. A failure
+ * removes the partial folders. Two runs at once have their own partial folders; the last one wins.
  */
 export async function buildAside<T>(
   places: readonly string[],
   fill: (folders: readonly string[]) => Promise<T>,
 ): Promise<T> {
-  const partials = places.map((place) => beside(place, `${process.pid}.partial`));
+  const partials: RunFolder[] = [];
   try {
-    for (const [i, partial] of partials.entries()) {
-      await onDisk(dirname(partial), 0, async () => {
-        await tidy(places[i]!);
-        await rm(partial, { recursive: true, force: true });
-        await makeFolder(partial);
+    for (const place of places) {
+      await onDisk(dirname(place), 0, async () => {
+        await tidy(place);
+        await makeFolder(dirname(place));
+        partials.push(await openRunFolder(dirname(place), partialOf(place)));
       });
     }
-    const value = await fill(partials);
+    const value = await fill(partials.map(({ path }) => path));
     for (const [i, place] of places.entries())
-      await onDisk(place, 0, () => replaceFolder(partials[i]!, place));
+      await onDisk(place, 0, () => replaceFolder(partials[i]!.path, place));
     return value;
   } finally {
-    await Promise.allSettled(
-      partials.map((partial) => rm(partial, { recursive: true, force: true })),
-    );
+    await Promise.all(partials.map((partial) => partial.close()));
   }
+}
+
+function partialOf(place: string): RunFolderName {
+  return { prefix: `.${basename(place)}.`, suffix: ".partial" };
 }
 
 function beside(place: string, suffix: string): string {
@@ -42,26 +48,7 @@ function beside(place: string, suffix: string): string {
 /** Cleans up after killed runs: removes their partial folders, and restores a folder moved away. */
 async function tidy(place: string): Promise<void> {
   await rename(beside(place, "old"), place).catch(() => {}); // fails if nothing was moved
-  const names = await readdir(dirname(place)).catch(() => []);
-  for (const name of names) {
-    const [, pid] = /^\.(?:.+)\.(\d+)\.partial$/.exec(name) ?? [];
-    const ofThisPlace = name.startsWith(`.${basename(place)}.`);
-    if (pid !== undefined && ofThisPlace && !(await isRunning(Number(pid)))) {
-      await rm(join(dirname(place), name), { recursive: true, force: true });
-    }
-  }
-}
-
-/** Whether a process exists and has not ended. */
-export async function isRunning(pid: number): Promise<boolean> {
-  try {
-    process.kill(pid, 0);
-  } catch (error) {
-    return codeOf(error) === "EPERM"; // another user's process
-  }
-  // A zombie has ended, but its parent (in some containers) never asks how.
-  const status = await readFile(`/proc/${pid}/stat`, "utf8").catch(() => "");
-  return !/\) [ZX] /.test(status);
+  await removeAbandoned(dirname(place), partialOf(place));
 }
 
 /** Puts `made` in the place of a folder that may exist. The place is empty between two renames. */

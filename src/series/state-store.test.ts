@@ -1,6 +1,6 @@
 import { spawnSync } from "node:child_process";
-import { mkdir, readdir, truncate, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { mkdir, readdir, truncate, utimes, writeFile } from "node:fs/promises";
+import { basename, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { removeFolder, scratchFolder } from "../../test/support/models.ts";
 import { beforeWrites, settle } from "../../test/support/slow-disk.ts";
@@ -9,6 +9,7 @@ import { Pending } from "../ground/pending.ts";
 import { silentReport } from "../ground/report.ts";
 import { type Matrix, newMatrix } from "../kernel/matrix.ts";
 import type { KeptStates } from "../models/rider.ts";
+import { openRunFolder } from "./run-folder.ts";
 import { withStates } from "./state-store.ts";
 
 let folder: string;
@@ -174,14 +175,43 @@ describe("files of hidden states are deleted", () => {
     expect(await readdir(folder)).toEqual([]);
   });
 
+  /** Leaves a file as a run does: `mark` names machine, process and run. Minutes since a beat. */
+  async function leave(mark: string, minutes: number): Promise<string> {
+    const at = join(folder, `.hidden-states.${mark}`);
+    await mkdir(at);
+    await writeFile(join(at, "0"), "states");
+    const then = new Date(Date.now() - 60_000 * minutes);
+    await utimes(at, then, then);
+    return basename(at);
+  }
+  /** What names the machine or container in the folder of a run. */
+  async function here(): Promise<string> {
+    const run = await openRunFolder(folder, { prefix: "", suffix: "" });
+    await run.close();
+    return basename(run.path).split(".")[0]!;
+  }
+
   test("by the next run, if the run that made them was killed", async () => {
     const { pid } = spawnSync("true");
-    const [dead, alive] = [`.hidden-states.${pid}.abcdef`, `.hidden-states.${process.pid}.abcdef`];
-    for (const name of [dead, alive]) {
-      await mkdir(join(folder, name));
-      await writeFile(join(folder, name, "0"), "states");
-    }
+    await leave(`${await here()}.${pid}.a`, 0);
+    // A restarted container may have the same number.
+    await leave(`${await here()}.${process.pid}.b`, 0);
+    const alive = await leave(`${await here()}.${process.ppid}.c`, 60);
     await withStates({ folder, memory: 0, report: silentReport }, async () => {});
+    expect(await readdir(folder)).toEqual([alive]);
+  });
+
+  test("not while a run in another container uses them", async () => {
+    const { pid } = spawnSync("true");
+    const alive = await leave(`elsewhere.${pid}.a`, 1);
+    await leave(`elsewhere.${process.ppid}.b`, 10);
+    await leave(`${process.ppid}.ofoldversion`, 10);
+    await withStates({ folder, memory: 0, report: silentReport }, async (keep) => {
+      await keep(states(3, 5));
+      // Nor those of another walk of this process.
+      await withStates({ folder, memory: 0, report: silentReport }, async () => {});
+      expect(await files()).toHaveLength(2);
+    });
     expect(await readdir(folder)).toEqual([alive]);
   });
 });

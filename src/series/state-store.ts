@@ -1,4 +1,4 @@
-import { type FileHandle, mkdtemp, open, readdir, rm } from "node:fs/promises";
+import { type FileHandle, open, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { grouped } from "../ground/digits.ts";
 import { diskError, makeFolder } from "../ground/disk.ts";
@@ -7,7 +7,7 @@ import type { Report } from "../ground/report.ts";
 import { bytesOf, type Floats, type Matrix, newMatrix, rowsOf } from "../kernel/matrix.ts";
 import type { KeepBytes, KeptBytes } from "../models/reread-weights.ts";
 import type { KeepStates, KeptStates } from "../models/rider.ts";
-import { isRunning } from "./atomic-folder.ts";
+import { openRunFolder, type RunFolder, removeAbandoned } from "./run-folder.ts";
 
 type Bytes = Uint8Array<SharedArrayBuffer>;
 
@@ -25,7 +25,7 @@ export interface StateStoreOptions {
 /**
  * Keeps hidden states for the time of `use`: in memory up to a limit, beyond it in files; and
  * weights in files. A file is deleted when it has been read, and all of them at the end. Files of
- * killed runs are deleted at the start. Values are kept exactly, so no result depends on the limit.
+ * killed runs are deleted. Values are kept exactly, so no result depends on the limit.
  *
  * States are taken in the order in which they were kept. While a rider passes a block, the states
  * of the one before it are written, and those of the next are read, where the limit has room for
@@ -36,7 +36,7 @@ export async function withStates<T>(
   use: (keep: KeepStates, keepWeights: KeepBytes) => Promise<T>,
 ): Promise<T> {
   const store = new StateStore(options);
-  await removeLeftovers(options.folder);
+  await removeAbandoned(options.folder, names);
   try {
     return await use(
       (x) => store.keep(x),
@@ -61,7 +61,7 @@ class StateStore {
   #files = 0;
   #bytesInFiles = 0;
   /** The folder of the files; null until there is a first. */
-  #folder: Promise<string> | null = null;
+  #folder: Promise<RunFolder> | null = null;
   /** What is in files, in the order in which it was kept. */
   readonly #queue = new Set<InFile>();
   /** The write that nobody waits for. It never rejects. */
@@ -112,7 +112,7 @@ class StateStore {
       this.#options.report.info(`${how} below ${this.#options.folder}`);
     }
     const folder = await this.#folder?.catch(() => null);
-    if (folder) await rm(folder, { recursive: true, force: true }).catch(() => {});
+    await folder?.close();
   }
 
   async #keepInFile({ data, rows, columns }: Matrix): Promise<KeptStates> {
@@ -189,7 +189,7 @@ class StateStore {
     const number = this.#files++;
     return this.#onDisk(what, async () => {
       this.#folder ??= this.#makeFolder();
-      const file = join(await this.#folder, String(number));
+      const file = join((await this.#folder).path, String(number));
       try {
         await withFile(file, "wx", (handle) => writeAll(handle, bytes));
       } catch (error) {
@@ -210,10 +210,10 @@ class StateStore {
     };
   }
 
-  async #makeFolder(): Promise<string> {
+  async #makeFolder(): Promise<RunFolder> {
     const { folder } = this.#options;
     await makeFolder(folder);
-    return mkdtemp(join(folder, `${prefix}${process.pid}.`));
+    return openRunFolder(folder, names);
   }
 
   async #onDisk<T>(what: string, run: () => Promise<T>): Promise<T> {
@@ -243,17 +243,8 @@ async function readRows({ kept, columns }: InFile, start: number, end: number): 
   return x;
 }
 
-/** The folder of a run's files is named by this, the run's process, and six letters. */
-const prefix = ".hidden-states.";
-
-/** Deletes the files of killed runs. */
-async function removeLeftovers(folder: string): Promise<void> {
-  for (const name of await readdir(folder).catch(() => [])) {
-    const [, pid] = /^\.hidden-states\.(\d+)\./.exec(name) ?? [];
-    if (pid !== undefined && !(await isRunning(Number(pid))))
-      await rm(join(folder, name), { recursive: true, force: true }).catch(() => {});
-  }
-}
+/** The names of folders of files. */
+const names = { prefix: ".hidden-states.", suffix: "" };
 
 async function withFile(
   path: string,

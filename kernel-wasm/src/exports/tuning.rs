@@ -10,7 +10,7 @@ use super::{bytes, bytes_mut, dtype, floats_mut, with_scratch};
 use crate::forecast;
 use crate::packed::Packed;
 use crate::quantize::{Rounding, Source};
-use crate::sweep::{add_rounded, Block};
+use crate::sweep::{add_rounded, Block, Sample};
 use crate::tuned::{self, Operands, RowSums};
 use crate::tuning::{Job, Task, BLOCK};
 use crate::workspace::Workspaces;
@@ -32,6 +32,8 @@ pub struct TuneCall {
     sources: usize,
     /// 1: plain rounding's whole loss is computed for a sample of the rows (tuning.rs).
     sampled: usize,
+    /// Number of the first row within its matrix.
+    first: usize,
     /// 0, or how many columns descent checks at most.
     window: usize,
     workspace: usize,
@@ -80,7 +82,7 @@ impl TuneCall {
             order: &[],
         };
         let tasks = self.tasks().iter().enumerate().map(task).collect();
-        Job { tasks, sources: self.sources, sampled: self.sampled == 1 }
+        Job { tasks, sources: self.sources, sampled: self.sampled == 1, first: self.first }
     }
 
     unsafe fn job<'a>(&self) -> Job<'a> {
@@ -234,7 +236,7 @@ pub unsafe fn forecast_energy_block(call: usize, start: usize, end: usize, facto
     let block = call.block(start, end, factor);
     call.with_works(|works| {
         let (task, mut work) = (works.job.tasks[0], works.of(0));
-        add_rounded(&task, &block, false, &mut work);
+        add_rounded(&task, &block, Sample::ALL, &mut work);
         forecast::energy(&task, &work)
     })
 }

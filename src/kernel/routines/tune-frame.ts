@@ -39,6 +39,8 @@ export interface TuneFrame {
    * only until it is known to be the larger one. Default: false.
    */
   readonly sampled?: boolean;
+  /** Number of the first row within its matrix: the sample is counted from there. Default: 0. */
+  readonly first?: number;
   /**
    * How many of the columns that were visited last descent checks, a multiple of 128. Scales and
    * biases are fitted only if these are all columns. Default: all, up to 5,120 columns.
@@ -66,6 +68,7 @@ export const TuneCall = struct({
   count: "usize",
   sources: "usize",
   sampled: "usize",
+  first: "usize",
   window: "usize",
   workspace: "usize",
 });
@@ -167,7 +170,7 @@ export function prepare(
   end: number,
 ): Prepared {
   const { columns, order, diagonal, sources } = frame;
-  const job = { frame, tasks, rows: end - start };
+  const job = { frame, tasks, rows: end - start, first: (frame.first ?? 0) + start };
   const layout = new Layout();
   const head = {
     call: layout.place(TuneCall.bytes),
@@ -201,6 +204,7 @@ interface RowsJob {
   readonly frame: TuneFrame;
   readonly tasks: readonly TuneTask[];
   readonly rows: number;
+  readonly first: number;
 }
 
 /** Where operands lie, from the start of the arena. */
@@ -256,7 +260,7 @@ const taskAt = (tasks: number, i: number) => tasks + i * TaskCall.bytes;
 
 /** Writes the call and its tasks. Returns the addresses of the results. */
 function writeCalls(base: number, job: RowsJob, offsets: Offsets): readonly TaskPlaces[] {
-  const { frame, tasks, rows } = job;
+  const { frame, tasks, rows, first } = job;
   const { columns, store, from, sources, order } = frame;
   TuneCall.write(base + offsets.call, {
     rows,
@@ -269,6 +273,7 @@ function writeCalls(base: number, job: RowsJob, offsets: Offsets): readonly Task
     count: tasks.length,
     sources: sources.length,
     sampled: Number(frame.sampled === true),
+    first,
     window: frame.window ?? 0,
     workspace: base + offsets.workspace,
   });

@@ -29,7 +29,7 @@ export interface TunedOut extends Packed<Uint8Array<SharedArrayBuffer>> {
    * `[rows, 4]` For each row: e H eᵀ of the stored values (e are the row's errors), the same for
    * plain rounding, Σ (w - ŵ)² of the stored values, Σ w². The first two are equal where the row
    * stays plainly rounded. With `sampled`, the second is infinite where tuning is better, but for
-   * every eighth 16 rows.
+   * every eighth 16 rows of the matrix.
    */
   readonly sums: Float64Array<SharedArrayBuffer>;
 }

@@ -1,0 +1,96 @@
+import { randomUUID } from "node:crypto";
+import { mkdir, readdir, readFile, readlink, rm, stat, utimes } from "node:fs/promises";
+import { hostname } from "node:os";
+import { join } from "node:path";
+import { codeOf } from "../ground/reasons.ts";
+
+/** How often a run says that it is there, and after how long it counts as killed, in ms. */
+const [beat, patience] = [30_000, 300_000];
+
+/** A folder of a run, for as long as it runs. */
+export interface RunFolder {
+  readonly path: string;
+  /** Deletes the folder. */
+  close(): Promise<void>;
+}
+
+/** How the names of some folders begin and end. */
+export interface RunFolderName {
+  readonly prefix: string;
+  readonly suffix: string;
+}
+
+/** Folders of this process. Another process may have had its number before. */
+const own = new Set<string>();
+
+/**
+ * Makes a folder `<prefix><machine>.<process>.<random><suffix>` in `parent`, which exists. The
+ * number of a process says nothing in another container, and a restarted one has the same numbers
+ * again. So while the folder is open, its time of change is set every half minute. At the same time
+ * folders of runs that were killed meanwhile are deleted (removeAbandoned).
+ */
+export async function openRunFolder(parent: string, like: RunFolderName): Promise<RunFolder> {
+  const mark = `${await machine()}.${process.pid}.${randomUUID()}`;
+  const name = `${like.prefix}${mark}${like.suffix}`;
+  const path = join(parent, name);
+  own.add(name);
+  await mkdir(path);
+  const timer = setInterval(() => {
+    const now = new Date();
+    void utimes(path, now, now).catch(() => {});
+    void removeAbandoned(parent, like);
+  }, beat);
+  timer.unref();
+  return {
+    path,
+    close: async () => {
+      clearInterval(timer);
+      await rm(path, { recursive: true, force: true }).catch(() => {});
+      own.delete(name);
+    },
+  };
+}
+
+/**
+ * Deletes the folders of killed runs. Processes of this machine or container are asked whether they
+ * run. Folders of others are left alone until they have not changed for five minutes.
+ */
+export async function removeAbandoned(parent: string, like: RunFolderName): Promise<void> {
+  const { prefix, suffix } = like;
+  for (const name of await readdir(parent).catch(() => [])) {
+    if (!name.startsWith(prefix) || !name.endsWith(suffix) || own.has(name)) continue;
+    const path = join(parent, name);
+    if (await isAbandoned(path, name.slice(prefix.length)))
+      await rm(path, { recursive: true, force: true }).catch(() => {});
+  }
+}
+
+async function isAbandoned(path: string, mark: string): Promise<boolean> {
+  const [, where, number] = /^([0-9a-z-]+)\.(\d+)\./i.exec(mark) ?? [];
+  if (where !== undefined && where === (await machine())) {
+    const pid = Number(number);
+    return pid === process.pid || !(await isRunning(pid));
+  }
+  const found = await stat(path).catch(() => null);
+  return found !== null && Date.now() - found.mtimeMs > patience;
+}
+
+/** Names what numbers processes: on Linux a start of the machine and a namespace in it. */
+async function machine(): Promise<string> {
+  const boot = await readFile("/proc/sys/kernel/random/boot_id", "utf8").catch(() => null);
+  const space = await readlink("/proc/self/ns/pid").catch(() => null);
+  const words = boot === null || space === null ? hostname() : `${boot.trim()}-${space}`;
+  return words.replace(/[^0-9a-z-]/gi, "");
+}
+
+/** Whether a process exists and has not ended. */
+async function isRunning(pid: number): Promise<boolean> {
+  try {
+    process.kill(pid, 0);
+  } catch (error) {
+    return codeOf(error) === "EPERM"; // another user's process
+  }
+  // A zombie has ended, but its parent (in some containers) never asks how.
+  const status = await readFile(`/proc/${pid}/stat`, "utf8").catch(() => "");
+  return !/\) [ZX] /.test(status);
+}
