@@ -18,7 +18,8 @@ export type OnShard = (file: string, written: WrittenFile) => Promise<void> | vo
 
 /**
  * Fills files in any order. A file whose bytes are all there is flushed to disk, hashed and handed
- * on while others are filled. It can still be read. After `finish` or `abort` nothing can be used any more.
+ * on while others are filled. It can still be read. After `finish` or `abort` nothing can be used
+ * any more.
  */
 export interface ShardWriter {
   /**
