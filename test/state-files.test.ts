@@ -1,3 +1,4 @@
+import { readdir } from "node:fs/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Base } from "../src/base/base.ts";
 import { silentReport } from "../src/ground/report.ts";
@@ -31,7 +32,12 @@ afterAll(async () => {
 });
 
 /** Makes and evaluates two tiers. Gives the hashes of their files, and the log. */
-async function make(out: string, given: Record<string, string>, memoryForStates: number) {
+async function make(
+  out: string,
+  given: Record<string, string>,
+  memoryForStates: number,
+  runner: Kernel = kernel,
+) {
   const inTurn = memoryForStates === 0;
   const own: Record<string, string> = {
     "base-model": smallest.nemotron_h!,
@@ -58,7 +64,7 @@ async function make(out: string, given: Record<string, string>, memoryForStates:
     rows,
     memoryForStates,
     inTurn,
-    kernel,
+    kernel: runner,
     report,
   });
   return { files: await folderHashes(out), log: log.join("\n") };
@@ -79,6 +85,37 @@ describe("the files of a series do not depend on what is kept in files", () => {
       expect(inFiles.log).toMatch(/[\d,]+ bytes of hidden states were kept in files below/);
       expect(inFiles.files).toEqual(inMemory.files);
     }
+  });
+});
+
+describe("a fault in the middle of a walk ends the run, and no file is left", () => {
+  test("a worker that traps", async () => {
+    let jobs = 0;
+    /** More than an instance has memory for. The memory is reserved but never touched. */
+    const tooLarge = () => {
+      const weights = new Uint8Array(new SharedArrayBuffer(1.92e9));
+      const shape = { rows: 1, columns: weights.length / 2, from: "BF16", store: "BF16" } as const;
+      const widths = [{ bits: 4, groupSize: 64 }] as const;
+      return kernel.quantize({ weights, ...shape, rounding: "stored", widths });
+    };
+    const run: Kernel["run"] = async (name, job) => {
+      if (name === "tune" && ++jobs === 12) await tooLarge();
+      return kernel.run(name, job);
+    };
+    const trapping = new Proxy(kernel, {
+      get(own, name) {
+        if (name === "run") return run;
+        const value: unknown = Reflect.get(own, name, own);
+        return typeof value === "function" ? value.bind(own) : value;
+      },
+    });
+    const out = `${folder}/trapped`;
+    await expect(make(out, { propagation: "reference" }, 0, trapping)).rejects.toMatchObject({
+      code: "KERNEL",
+      message: expect.stringContaining("the kernel trapped"),
+    });
+    expect(jobs).toBeGreaterThanOrEqual(12);
+    expect(await readdir(out)).toEqual([]);
   });
 });
 

@@ -114,14 +114,51 @@ test.each([
     ],
     "b: bytes 0 to 8 were written twice",
   ],
-] as const)("finish notices %s", async (_, writes, message) => {
+] as const)("notices %s", async (_, writes, message) => {
   const writer = await createShards(folder, layouts);
-  for (const [name, at, length] of writes) await writer.write(name, at, new Uint8Array(length));
-  await expect(writer.finish()).rejects.toMatchObject({
+  const fill = async () => {
+    for (const [name, at, length] of writes) await writer.write(name, at, new Uint8Array(length));
+    await writer.finish();
+  };
+  await expect(fill()).rejects.toMatchObject({
     code: "INTERNAL",
     message: expect.stringContaining(message),
   });
   await writer.abort();
+});
+
+test("hands each shard on when its last byte is written, and still reads it", async () => {
+  const shards = layoutShards([tensors[0]!, tensors[1]!], { shardLimit: 8 });
+  const [first, second] = shards.map(({ file }) => file);
+  const seen: string[] = [];
+  let sha256 = "";
+  const writer = await createShards(folder, shards, async (file, written) => {
+    seen.push(file);
+    const disk = await readFile(join(folder, file));
+    sha256 = createHash("sha256").update(disk).digest("hex");
+    expect(written).toEqual({ bytes: disk.length, sha256 });
+  });
+  await writer.write("a", 0, new Uint8Array(6)); // its end is missing
+  await writer.write("b", 0, new Uint8Array(8).fill(7));
+  await expect.poll(() => sha256, { timeout: 30_000 }).not.toBe("");
+  expect(seen).toEqual([second]);
+  const back = new Uint8Array(8);
+  await writer.read("b", 0, back);
+  expect([...back]).toEqual(Array(8).fill(7));
+  await writer.write("a", 6, new Uint8Array(2));
+  expect(Object.keys(await writer.finish())).toEqual([first, second]);
+  expect(seen).toEqual([second, first]);
+});
+
+test("a shard that cannot be handed on ends the writing", async () => {
+  const writer = await createShards(folder, layouts, () => {
+    throw new Error("the Hub is away");
+  });
+  await writer.write("a", 0, new Uint8Array(8));
+  await writer.write("b", 0, new Uint8Array(8));
+  await expect(writer.finish()).rejects.toThrow("the Hub is away");
+  await writer.abort();
+  expect(await readdir(folder)).toEqual([]);
 });
 
 test("refuses to write outside a tensor", async () => {

@@ -13,7 +13,14 @@ export interface WrittenFile {
   readonly sha256: string;
 }
 
-/** Fills files in any order. After `finish` or `abort` it cannot be used any more. */
+/** Told of each shard as soon as it is complete, one after the other. Nothing changes it later. */
+export type OnShard = (file: string, written: WrittenFile) => Promise<void> | void;
+
+/**
+ * Fills files in any order. A file whose bytes are all there is flushed to disk, hashed and handed
+ * on while others are filled. It can still be read. After `finish` or `abort` nothing can be used
+ * any more.
+ */
 export interface ShardWriter {
   /**
    * Writes bytes at `byteOffset` within a tensor. They may lie over a SharedArrayBuffer, and must
@@ -22,7 +29,7 @@ export interface ShardWriter {
   write(tensor: string, byteOffset: number, bytes: Uint8Array): Promise<void>;
   /** Reads bytes `[byteOffset, byteOffset + into.length)` of a tensor as they were written. */
   read(tensor: string, byteOffset: number, into: Uint8Array): Promise<void>;
-  /** Checks that each byte was written once, flushes the files to disk and hashes them. */
+  /** Checks that each byte was written once, and waits for the last files. */
   finish(): Promise<Record<string, WrittenFile>>;
   /** Removes the files. May be called at any time, after a failure, and twice. */
   abort(): Promise<void>;
@@ -36,8 +43,9 @@ export interface ShardWriter {
 export async function createShards(
   folder: string,
   layouts: readonly ShardLayout[],
+  onShard: OnShard = () => {},
 ): Promise<ShardWriter> {
-  const writer = new Writer(folder, layouts);
+  const writer = new Writer(folder, layouts, onShard);
   try {
     await writer.create();
   } catch (error) {
@@ -47,9 +55,17 @@ export async function createShards(
   return writer;
 }
 
+/** A file and its bytes that are not written yet. */
+interface Shard {
+  readonly layout: ShardLayout;
+  readonly handle: FileHandle;
+  missing: number;
+  completed: boolean;
+}
+
 interface Slot {
   readonly tensor: PlacedTensor;
-  readonly handle: FileHandle;
+  readonly shard: Shard;
   /** Ranges `[start, end)` that were written. One that continues the last is joined to it. */
   readonly written: [number, number][];
 }
@@ -60,8 +76,15 @@ class Writer implements ShardWriter {
   private readonly needed: number;
   private readonly handles = new Map<string, FileHandle>();
   private readonly slots = new Map<string, Slot>();
+  private readonly onShard: OnShard;
+  private readonly shards: Shard[] = [];
+  private readonly files = new Map<string, WrittenFile>();
+  /** Shards are hashed and handed on one after the other. Never rejects. */
+  private completing: Promise<void> = Promise.resolve();
+  private readonly failures: unknown[] = [];
 
-  constructor(folder: string, layouts: readonly ShardLayout[]) {
+  constructor(folder: string, layouts: readonly ShardLayout[], onShard: OnShard) {
+    this.onShard = onShard;
     this.folder = folder;
     this.layouts = layouts;
     this.needed = layouts.reduce((sum, { bytes }) => sum + bytes, 0);
@@ -74,27 +97,57 @@ class Writer implements ShardWriter {
       const handle = await this.openNew(layout.file);
       await this.onDisk(() => handle.truncate(layout.bytes));
       await this.put(handle, layout.header, 0);
+      const missing = layout.tensors.reduce((sum, { bytes }) => sum + bytes, 0);
+      const shard = { layout, handle, missing, completed: false };
+      this.shards.push(shard);
       for (const tensor of layout.tensors)
-        this.slots.set(tensor.name, { tensor, handle, written: [] });
+        this.slots.set(tensor.name, { tensor, shard, written: [] });
     }
   }
 
   async write(name: string, byteOffset: number, bytes: Uint8Array): Promise<void> {
+    this.throwFailure();
     const slot = this.slotOf(name, byteOffset, bytes.length);
     if (bytes.length === 0) return;
-    await this.put(slot.handle, bytes, slot.tensor.offset + byteOffset);
+    const { shard } = slot;
+    if (shard.completed)
+      throw bug(`${name}: bytes ${byteOffset} to ${byteOffset + bytes.length} were written twice`);
+    await this.put(shard.handle, bytes, slot.tensor.offset + byteOffset);
     const last = slot.written.at(-1);
     const end = byteOffset + bytes.length;
     if (last && last[1] === byteOffset) last[1] = end;
     else slot.written.push([byteOffset, end]);
+    shard.missing -= bytes.length;
+    if (shard.missing === 0) this.complete(shard);
+  }
+
+  /** Throws INTERNAL unless each byte of the shard was written once. */
+  private complete(shard: Shard): void {
+    for (const { name } of shard.layout.tensors) checkCovered(this.slots.get(name)!);
+    shard.completed = true;
+    this.completing = this.completing
+      .then(() => this.handOn(shard))
+      .catch((error) => void this.failures.push(error));
+  }
+
+  private async handOn({ layout: { file, bytes }, handle }: Shard): Promise<void> {
+    if (this.failures.length > 0) return;
+    await this.onDisk(() => handle.sync());
+    const written = { bytes, sha256: await this.onDisk(() => hashFile(handle, bytes)) };
+    this.files.set(file, written);
+    await this.onShard(file, written);
+  }
+
+  private throwFailure(): void {
+    if (this.failures.length > 0) throw this.failures[0];
   }
 
   async read(name: string, byteOffset: number, into: Uint8Array): Promise<void> {
-    const { handle, tensor } = this.slotOf(name, byteOffset, into.length);
+    const { shard, tensor } = this.slotOf(name, byteOffset, into.length);
     for (let done = 0; done < into.length; ) {
       const position = tensor.offset + byteOffset + done;
       const { bytesRead } = await this.onDisk(() =>
-        handle.read(into, done, into.length - done, position),
+        shard.handle.read(into, done, into.length - done, position),
       );
       if (bytesRead === 0) throw bug("a shard became shorter while it was read");
       done += bytesRead;
@@ -102,19 +155,17 @@ class Writer implements ShardWriter {
   }
 
   async finish(): Promise<Record<string, WrittenFile>> {
-    for (const slot of this.slots.values()) checkCovered(slot);
-    const files: Record<string, WrittenFile> = {};
-    for (const { file, bytes } of this.layouts) {
-      const handle = this.handles.get(file);
-      if (!handle) throw bug("finish after abort");
-      await this.onDisk(() => handle.sync());
-      files[file] = { bytes, sha256: await this.onDisk(() => hashFile(handle, bytes)) };
-      await this.onDisk(() => handle.close());
-    }
-    return files;
+    if (this.handles.size < this.layouts.length) throw bug("finish after abort");
+    for (const shard of this.shards) if (!shard.completed) this.complete(shard);
+    await this.completing;
+    this.throwFailure();
+    for (const handle of this.handles.values()) await this.onDisk(() => handle.close());
+    return Object.fromEntries(this.layouts.map(({ file }) => [file, this.files.get(file)!]));
   }
 
   async abort(): Promise<void> {
+    this.failures.push(bug("aborted"));
+    await this.completing;
     for (const [file, handle] of this.handles) {
       await handle.close().catch(() => {});
       await rm(join(this.folder, file), { force: true });

@@ -12,7 +12,7 @@ import type { Bits, Rounding } from "../kernel/width.ts";
 import { modulePath, storedTensors } from "../mlx/format.ts";
 import { indexText, layoutShards } from "../mlx/layout.ts";
 import { mlxConfigText } from "../mlx/mlx-config.ts";
-import { createShards } from "../mlx/shard-writer.ts";
+import { createShards, type OnShard } from "../mlx/shard-writer.ts";
 import type { TierSink } from "../mlx/tier-sink.ts";
 import type { KeptWeights } from "../models/kept-weights.ts";
 import type { KeepBytes } from "../models/reread-weights.ts";
@@ -62,6 +62,8 @@ export interface WriteRequest {
   readonly tuning: Tuning | null;
   readonly kernel: Kernel;
   readonly report: Report;
+  /** Told of each complete shard of a folder, while others are written. */
+  readonly onShard?: (folder: string, ...shard: Parameters<OnShard>) => ReturnType<OnShard>;
 }
 
 /** Files of the base that are copied unchanged: an MLX repository needs them beside its weights. */
@@ -102,7 +104,9 @@ export async function writeTiers(request: WriteRequest): Promise<readonly Writte
   const writers: Awaited<ReturnType<typeof createShards>>[] = [];
   try {
     for (const [i, folder] of folders.entries())
-      writers.push(await createShards(folder, layouts[i]!));
+      writers.push(
+        await createShards(folder, layouts[i]!, (...shard) => request.onShard?.(folder, ...shard)),
+      );
     const outcome = await fill(request, writers);
     const written: WrittenTier[] = [];
     for (const [i, plan] of plans.entries()) {
