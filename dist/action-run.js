@@ -1,11 +1,11 @@
 import { f as warning, i as getInput, l as setOutput, p as summary, u as setSecret } from "./core.js";
 import { a as decorate, c as actionsReport, i as gateFailures, l as renderSummary, o as parseInputs, r as publishModel, s as unusedInputs, t as openDependencies, u as grouped } from "./commands.js";
-import { d as reasonOf, t as OqeError } from "./errors.js";
+import { i as OqeError, m as reasonOf } from "./memory.js";
 
 // src/github/occasion.ts
 /**
 * The event that started this run, as GitHub's toolkit reads it. null if it cannot be read: the
-* toolkit throws on a damaged event file, and only the text of a commit depends on it.
+* toolkit throws on a damaged event file. Only the text of a commit depends on it.
 */
 async function readOccasion() {
 	try {
@@ -52,7 +52,7 @@ async function writeSummary(facts, { render, write, warn }) {
 	const fitting = bytes > largestSummary ? shortSummary(facts, "is too large for GitHub") : text;
 	const make = () => write(fitting);
 	await decorate({ warn }, {
-		what: "the file of the job summary",
+		what: "the job summary",
 		make,
 		placeholder: null
 	});

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 import { n as supervise, t as isWorker } from "./supervise.js";
-import { d as reasonOf, n as describeFailure, t as OqeError } from "./errors.js";
+import { a as describeFailure, i as OqeError, m as reasonOf } from "./memory.js";
 
 // src/cli.ts
 function outputFailure(cause) {

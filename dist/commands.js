@@ -1,18 +1,18 @@
-import { a as __require, i as __exportAll, r as __commonJSMin } from "./undici.js";
-import { a as outOfMemory, c as isSystemError, d as reasonOf$1, i as memoryHint, l as knownReason, o as codeOf, r as exitCodes, s as isOutOfMemory, t as OqeError, u as notJson } from "./errors.js";
+import { n as __exportAll, r as __require, t as __commonJSMin } from "./rolldown-runtime.js";
+import { c as outOfMemory, d as isSystemError, f as knownReason, i as OqeError, l as codeOf, m as reasonOf$1, n as machineMemory, o as exitCodes, p as notJson, r as usualMemory, s as memoryHint, u as isOutOfMemory } from "./memory.js";
 import { a as group, f as warning, o as info } from "./core.js";
-import { C as weightRows, S as sharedIntegers, T as isFloat, _ as joinRows, a as mostRows, b as sharedBytes, c as bitWidths, f as asWeight, g as inShared, h as floatsOf, i as rowsAtOnce$1, l as groupSizes$1, m as copyMatrix, n as checkQuantize, o as tileBounds, p as bytesOf$4, r as describeQuantize, s as packedBytes, t as routineOf, u as plainHeads, v as newMatrix, w as bytesPerElement, x as sharedFloats, y as rowsOf } from "./routines.js";
+import { A as collectShared, C as sharedFloats, D as isFloat, E as bytesPerElement, S as sharedDoubles, T as weightRows, _ as inShared, a as mostRows, b as rowsOf, c as bitWidths, f as asWeight, g as floatsOf, h as copyMatrix, i as rowsAtOnce$1, j as collectYoung, l as groupSizes$1, m as clear$1, n as checkQuantize, o as tileBounds, p as bytesOf$4, r as describeQuantize, s as packedBytes, t as routineOf, u as plainHeads, v as joinRows, w as sharedIntegers, x as sharedBytes, y as newMatrix } from "./routines.js";
 import { inspect as inspect$2, isDeepStrictEqual, parseArgs } from "node:util";
+import { availableParallelism, homedir, hostname } from "node:os";
 import { Worker as Worker$1 } from "node:worker_threads";
 import { setFlagsFromString } from "node:v8";
 import { createServer } from "node:http";
 import { Readable } from "node:stream";
 import { createHash, createHmac, randomBytes, randomUUID, timingSafeEqual } from "node:crypto";
 import { pathToFileURL } from "node:url";
-import { access, chmod, copyFile, link as link$1, lstat, mkdir, mkdtemp, open as open$2, readFile as readFile$1, readdir as readdir$1, realpath, rename as rename$1, rm, rmdir, stat as stat$1, statfs, writeFile } from "node:fs/promises";
+import { access, chmod, copyFile, link as link$1, lstat, mkdir, open as open$2, readFile as readFile$1, readdir as readdir$1, readlink, realpath, rename as rename$1, rm, rmdir, stat as stat$1, statfs, utimes, writeFile } from "node:fs/promises";
 import { basename, dirname, join as join$1, relative, resolve as resolve$1, sep } from "node:path";
 import { createReadStream as createReadStream$1, createWriteStream, existsSync as existsSync$1, statSync } from "node:fs";
-import { availableParallelism, homedir, totalmem } from "node:os";
 import { setTimeout as setTimeout$1 } from "node:timers/promises";
 import { pipeline } from "node:stream/promises";
 
@@ -2824,6 +2824,17 @@ const parts = [
 	"mlp",
 	"head"
 ];
+/** The sublayer of a block that a part belongs to; null for parts outside the blocks. */
+const sublayers = {
+	embeddings: null,
+	mamba: "mixer",
+	attention: "mixer",
+	experts: "mlp",
+	shared: "mlp",
+	latent: "mlp",
+	mlp: "mlp",
+	head: null
+};
 /** Matrices of a part, from its input to its output. */
 const projections = [
 	"in",
@@ -4043,7 +4054,8 @@ const widthCost = object({
 	/**
 	* Σ over the later routers of density² · E[(change of the margin)²]. A token's margin is the
 	* selection score of its last chosen expert minus that of the first one not chosen. The density
-	* is that of tokens at margin 0. The number of flips is proportional to the root of this power.
+	* is that of tokens at margin 0. The number of flips is proportional to the root of this
+	* power.
 	*/
 	flipPower: amount
 });
@@ -4232,7 +4244,7 @@ function* contradictions$2(sensitivity) {
 
 // src/plan/floors.ts
 /** The parts of a model, and the first Mamba block: its error reaches every router. */
-const names = [...parts, "first-mamba"];
+const names$1 = [...parts, "first-mamba"];
 /**
 * The floors that the series promises. Routers need none, because no policy quantizes them. The
 * measured costs decide all else. Floors for embeddings and head would cost KL and promise nothing
@@ -4246,9 +4258,9 @@ function parseFloors(text) {
 	for (const part of text.split(/[\s,]+/).filter((word) => word !== "")) {
 		const [name = "", value] = part.toLowerCase().split(/=(.*)/s);
 		const bits = measuredBits.find((width) => String(width) === value);
-		const known = names.find((one) => one === name);
+		const known = names$1.find((one) => one === name);
 		if (known === void 0 || bits === void 0 || Object.hasOwn(floors, name)) {
-			const fault = known === void 0 ? `does not name one of ${names.join(", ")}` : `does not give one of ${measuredBits.join(", ")} bits`;
+			const fault = known === void 0 ? `does not name one of ${names$1.join(", ")}` : `does not give one of ${measuredBits.join(", ")} bits`;
 			const isSecond = known !== void 0 && Object.hasOwn(floors, name);
 			throw new OqeError("BAD_INPUT", `floors: "${part}" ${isSecond ? "gives a second floor" : fault}`, `Write them as in the default, ${defaultFloors}. Or write none.`);
 		}
@@ -4284,243 +4296,6 @@ function applyFloors(floors, tensors, layers) {
 	};
 }
 
-// src/ground/digits.ts
-const units = {
-	GB: 1e9,
-	GiB: 2 ** 30,
-	MB: 1e6,
-	MiB: 2 ** 20
-};
-const sizeUnits = Object.keys(units);
-/** Number and unit of `18GB` or `1.5 GiB`, in any case; null for other text. */
-function splitSize(text) {
-	const [, digits, word] = /^(\d{1,5}(?:\.\d{1,3})?)\s*([GM]i?B)$/i.exec(text) ?? [];
-	const unit = sizeUnits.find((name) => name.toLowerCase() === word?.toLowerCase());
-	return unit === void 0 ? null : {
-		count: Number(digits),
-		unit
-	};
-}
-/** Bytes of `18GB`; null for text that is not a size. */
-function parseSize(text) {
-	const size = splitSize(text);
-	return size && Math.floor(size.count * units[size.unit]);
-}
-/** `33,559,877,504`. Not toLocaleString: its answer depends on the machine's language data. */
-function grouped(count) {
-	return count.toFixed(0).replace(/\B(?=(\d{3})+$)/g, ",");
-}
-
-// src/mlx/format.ts
-function elements(shape) {
-	return shape.reduce((product, size) => product * size, 1);
-}
-/** Path of the module that a weight belongs to. MLX's config gives widths by module. */
-function modulePath(tensor) {
-	return tensor.name.replace(/\.weight$/, "");
-}
-/** Whether MLX's affine format can hold the tensor: a matrix whose rows are whole groups. */
-function isAligned(shape, groupSize) {
-	return shape.length >= 2 && shape.at(-1) % groupSize === 0;
-}
-/** Bytes of codes, scales and biases together. */
-function quantizedBytes(shape, width, storage) {
-	const n = elements(shape);
-	return n * width.bits / 8 + n / width.groupSize * 2 * bytesPerElement[storage];
-}
-/**
-* Dtype of an unquantized tensor in the MLX repository: the storage dtype, unless mlx-lm's
-* cast_predicate exempts the tensor.
-*/
-function unquantizedDtype(tensor, storage) {
-	return tensor.role.exemptFromCast === true ? tensor.dtype : storage;
-}
-/** The stored tensors of one MLX tensor. `width` undefined: it is unquantized. */
-function storedTensors(tensor, width, storage) {
-	if (width === void 0) return [{
-		name: tensor.name,
-		dtype: unquantizedDtype(tensor, storage),
-		shape: tensor.shape
-	}];
-	const lead = tensor.shape.slice(0, -1);
-	const columns = tensor.shape.at(-1);
-	const path = modulePath(tensor);
-	const grouped = [...lead, columns / width.groupSize];
-	return [
-		{
-			name: `${path}.weight`,
-			dtype: "U32",
-			shape: [...lead, columns * width.bits / 32]
-		},
-		{
-			name: `${path}.scales`,
-			dtype: storage,
-			shape: grouped
-		},
-		{
-			name: `${path}.biases`,
-			dtype: storage,
-			shape: grouped
-		}
-	];
-}
-/** Without repeats, in order of first appearance. */
-function distinct(widths) {
-	return widths.filter((width, i) => widths.findIndex((other) => sameWidth(other, width)) === i);
-}
-function sameWidth(a, b) {
-	return a.bits === b.bits && a.groupSize === b.groupSize;
-}
-
-// src/plan/tiers.ts
-/** oMLX's levels 8, 6, 5 and 4 (omlx/oq.py). Level 8 is uniform. */
-const tiers = [
-	{
-		name: "oQ8e",
-		bits: 8,
-		targetBpw: 8.5,
-		capBpw: null,
-		budgetBpw: 8.5
-	},
-	{
-		name: "oQ6e",
-		bits: 6,
-		targetBpw: 6.5,
-		capBpw: 6.7,
-		budgetBpw: 6.57
-	},
-	{
-		name: "oQ5e",
-		bits: 5,
-		targetBpw: 5.5,
-		capBpw: 5.7,
-		budgetBpw: 5.64
-	},
-	{
-		name: "oQ4e",
-		bits: 4,
-		targetBpw: 4.6,
-		capBpw: 4.7,
-		budgetBpw: 4.7
-	}
-];
-/**
-* Parses `oQ8e,oQ4e`, in any case, separated by commas or white space. Returns each tier once, in
-* table order. Throws BAD_INPUT.
-*/
-function parseTiers(text) {
-	const wanted = text.split(/[\s,]+/).filter((word) => word !== "");
-	for (const word of wanted) if (!tiers.some((tier) => tier.name.toLowerCase() === word.toLowerCase())) throw new OqeError("BAD_INPUT", `tiers: "${word}" is not a tier; known are ${tiers.map((tier) => tier.name).join(", ")}`);
-	const chosen = tiers.filter((tier) => wanted.some((word) => word.toLowerCase() === tier.name.toLowerCase()));
-	if (chosen.length === 0) throw new OqeError("BAD_INPUT", `tiers: none given; known are ${tiers.map((tier) => tier.name).join(", ")}`);
-	return chosen;
-}
-/**
-* A model's name without suffixes of a quantization or cast: `-oQ4e`, `-oQ18GBe`, `-8bit`, `-bf16`,
-* `-mtp`.
-*/
-function stripSuffixes(name) {
-	const suffix = /-(oq[\d.]+(?:[gm]i?b)?e?|\d+bit|fp\d+|bf\d+|mtp)$/i;
-	let stripped = name;
-	while (suffix.test(stripped)) stripped = stripped.replace(suffix, "");
-	return stripped === "" ? name : stripped;
-}
-
-// src/plan/targets.ts
-const mostBpw = 16;
-/**
-* Custom tiers from `4.25, 3.6` and `18GB, 900 MiB`, one for each; none for empty text. Names say
-* the size: oQ4.25e, oQ18GBe. A whole number of bits is written with a decimal, as in oQ4.0e,
-* because oQ4e is a tier of the series. Throws BAD_INPUT.
-*/
-function parseTargets(bpw, size) {
-	const targets = [...split$1(bpw).map(parseBpw), ...split$1(size.replace(/(\d)\s+([a-z])/gi, "$1$2")).map(parseTargetSize)];
-	const twice = targets.find(({ name }, at) => targets.findIndex((other) => other.name === name) < at);
-	if (twice !== void 0) throw new OqeError("BAD_INPUT", `${twice.name} is asked for more than once`);
-	return targets;
-}
-function split$1(text) {
-	return text.split(/[\s,]+/).filter((word) => word !== "");
-}
-function parseBpw(text) {
-	const bpw = /^\d{1,2}(\.\d{1,3})?$/.test(text) ? Number(text) : 0;
-	if (bpw <= 0 || bpw > mostBpw) throw new OqeError("BAD_INPUT", `target-bpw: "${text}" is not a number of bits per weight up to ${mostBpw}`, "Give at most three decimals, as in 4.25. Scales and biases count: 4 bits take 4.5.");
-	return {
-		name: `oQ${Number.isInteger(bpw) ? bpw.toFixed(1) : bpw}e`,
-		bpw
-	};
-}
-function parseTargetSize(text) {
-	const size = splitSize(text);
-	if (size === null || size.count === 0) throw new OqeError("BAD_INPUT", `target-size: "${text}" is not a size`, `A number with at most three decimals and ${sizeUnits.join(", ")}, as in 18GB.`);
-	return {
-		name: `oQ${size.count}${size.unit}e`,
-		bytes: parseSize(text)
-	};
-}
-/** The flag that requests the tier of this name, and its value. */
-function tierFlag(name) {
-	const [, bpw, size] = /^oQ(?:(\d+\.\d+)|([\d.]+[GM]i?B))e$/.exec(name) ?? [];
-	return bpw !== void 0 ? { "target-bpw": bpw } : size !== void 0 ? { "target-size": size } : { tiers: name };
-}
-/**
-* The tier that a target means for a model. Its budget is the size minus the unquantized tensors.
-* Its base width is the largest whose uniform plan fits, else the smallest there is. A tier of the
-* series is returned as it is.
-*/
-function resolveTier(choice, sizes) {
-	if ("bits" in choice) return choice;
-	const parameters = parametersOf(sizes);
-	const bytes = "bpw" in choice ? parameters * choice.bpw / 8 : Math.max(0, choice.bytes - sizes.unquantizedBytes);
-	const bpw = 8 * bytes / parameters;
-	const fitting = sizes.widths.filter((bits) => uniformBytes(bits, sizes) <= bytes);
-	return {
-		name: choice.name,
-		bits: fitting.at(-1) ?? sizes.widths[0],
-		targetBpw: bpw,
-		capBpw: bpw,
-		budgetBpw: bpw - 8 * widerBytes(sizes) / parameters
-	};
-}
-/**
-* Bytes that a tier may spend on its quantizable tensors. Budgets assume scales and biases of 16
-* bits. Wider ones add to the budget, so that a tier means the same widths for any storage dtype.
-*/
-function budgetBytes(tier, sizes) {
-	return Math.floor(parametersOf(sizes) * tier.budgetBpw / 8 + widerBytes(sizes) + 2 ** -20);
-}
-/** The tier with a budget of at most `bytes` for quantized tensors. */
-function capTier(tier, bytes, sizes) {
-	const bpw = 8 * (bytes - widerBytes(sizes)) / parametersOf(sizes);
-	return bpw < tier.budgetBpw ? {
-		...tier,
-		budgetBpw: bpw
-	} : tier;
-}
-/** Bytes by which scales and biases are wider than 16 bits. */
-function widerBytes(sizes) {
-	return parametersOf(sizes) * 2 * (bytesPerElement[sizes.storage] - 2) / 64;
-}
-function uniformBytes(bits, { quantizable, storage }) {
-	const width = {
-		bits,
-		groupSize: 64
-	};
-	return quantizable.reduce((sum, tensor) => sum + quantizedBytes(tensor.shape, width, storage), 0);
-}
-function parametersOf({ quantizable }) {
-	return quantizable.reduce((sum, tensor) => sum + elements(tensor.shape), 0);
-}
-/**
-* The error for a budget below the smallest possible plan of `smallest` bytes. `limits`: why it
-* cannot be smaller.
-*/
-function refuseBudget(tier, smallest, limits, sizes) {
-	const budget = budgetBytes(tier, sizes);
-	const bpw = (bytes) => `${(8 * bytes / parametersOf(sizes)).toFixed(2)} bits per weight`;
-	return new OqeError("BAD_INPUT", `${tier.name} may take ${grouped(budget)} bytes of quantized tensors, ${bpw(budget)}; the smallest possible plan takes ${grouped(smallest)}, ${bpw(smallest)} (${limits}), and with all unquantized tensors ${grouped(smallest + sizes.unquantizedBytes)} bytes`, "Choose larger tiers or targets, or lower the floors: --floors attention=4, or --floors none.");
-}
-
 // src/card/domains.ts
 /** Names of languages, by the code that domains of text use. */
 const languages = {
@@ -4548,6 +4323,33 @@ function domainName$1(domain) {
 function domainOrder(domains) {
 	const key = (domain) => `${Object.hasOwn(languages, domain) ? 0 : 1}${domainName$1(domain)}`;
 	return domains.map((_, at) => at).sort((a, b) => key(domains[a]) < key(domains[b]) ? -1 : 1);
+}
+
+// src/ground/digits.ts
+const units = {
+	GB: 1e9,
+	GiB: 2 ** 30,
+	MB: 1e6,
+	MiB: 2 ** 20
+};
+const sizeUnits = Object.keys(units);
+/** Number and unit of `18GB` or `1.5 GiB`, in any case; null for other text. */
+function splitSize(text) {
+	const [, digits, word] = /^(\d{1,5}(?:\.\d{1,3})?)\s*([GM]i?B)$/i.exec(text) ?? [];
+	const unit = sizeUnits.find((name) => name.toLowerCase() === word?.toLowerCase());
+	return unit === void 0 ? null : {
+		count: Number(digits),
+		unit
+	};
+}
+/** Bytes of `18GB`; null for text that is not a size. */
+function parseSize(text) {
+	const size = splitSize(text);
+	return size && Math.floor(size.count * units[size.unit]);
+}
+/** `33,559,877,504`. Not toLocaleString: its answer depends on the machine's language data. */
+function grouped(count) {
+	return count.toFixed(0).replace(/\B(?=(\d{3})+$)/g, ",");
 }
 
 // src/card/figures.ts
@@ -4693,7 +4495,7 @@ function estimate(mean, error) {
 	return `${mean.toFixed(needed)} ± ${error.toFixed(needed)}`;
 }
 /** A ratio near 1, `1.0144 ± 0.0007`. */
-function ratio(value, error) {
+function ratio$1(value, error) {
 	return error === null ? value.toFixed(4) : `${value.toFixed(4)} ± ${error.toFixed(4)}`;
 }
 /** A share, `97.62 %`. A share below 1 is never shown as 100 %. */
@@ -4738,10 +4540,12 @@ function evaluationFacts(receipt) {
 	};
 }
 /** The command that evaluates the repository again. */
-function verifyCommand({ repository, base }) {
+function verifyCommand({ repository, base, evaluationRows }) {
 	const tier = repository.includes("/") ? repository : `./${repository}`;
 	const model = base.id === null ? `./${base.name}` : `${base.id}@${base.revision}`;
-	return `oqe verify ${shellWord(tier)} --base ${shellWord(model)}`;
+	const source = evaluationRows?.source ?? "bundled";
+	const text = source !== "bundled" && !source.includes("/") ? ` --evaluation ${shellWord(`./${source}`)}` : "";
+	return `oqe verify ${shellWord(tier)} --base ${shellWord(model)}${text}`;
 }
 function figureRows(evaluation) {
 	const columns = [
@@ -4767,7 +4571,7 @@ function figureRows(evaluation) {
 		row("KL: median, 99 %, 99.9 %, maximum", quantiles.map(nats).join(", "), () => null),
 		row("Same most likely token", share$2(evaluation.sameTop), (of) => share$2(of.sameTop)),
 		row(`Perplexity (base: ${evaluation.basePerplexity.toFixed(3)})`, evaluation.perplexity.toFixed(3), (of) => of.perplexity.toFixed(3)),
-		row("Perplexity ratio, tier / base", ratio(evaluation.perplexityRatio, evaluation.perplexityRatioError), (of) => ratio(of.perplexityRatio, of.perplexityRatioError)),
+		row("Perplexity ratio, tier / base", ratio$1(evaluation.perplexityRatio, evaluation.perplexityRatioError), (of) => ratio$1(of.perplexityRatio, of.perplexityRatioError)),
 		...routingFigures(evaluation).map(([label, figure]) => row(label, share$2(evaluation[figure] ?? 0), (of) => nullableShare(of[figure])))
 	]);
 }
@@ -4815,7 +4619,7 @@ function domainRows$1(evaluation) {
 		sameTop: share$2(of.sameTop),
 		basePerplexity: of.basePerplexity.toFixed(3),
 		perplexity: of.perplexity.toFixed(3),
-		ratio: ratio(of.perplexityRatio, of.perplexityRatioError)
+		ratio: ratio$1(of.perplexityRatio, of.perplexityRatioError)
 	});
 	const parts = domainOrder(names).map((at) => row(inline(domainName$1(names[at])), evaluation.byDomain[at]));
 	return table(domainKeys, [...parts, row("**all**", evaluation)]);
@@ -4882,7 +4686,82 @@ async function* inOrder(tasks, limit) {
 	}
 }
 
+// src/models/lazy-rows.ts
+/** Rows that are visited at once: whole slabs of a sum of products, so that no sum changes. */
+const visitedRows = 4096;
+function rowsFrom(x) {
+	if (!("data" in x)) return x;
+	const { rows, columns } = x;
+	return {
+		rows,
+		columns,
+		range: async (start, end) => rowsOf(x, start, end),
+		each: (visit) => visit(x),
+		whole: async () => x
+	};
+}
+/** Rows that cost little: they are made again in every call, in memory of their own. */
+function cheapRows({ rows, columns, make }) {
+	const range = async (start, end) => {
+		const y = newMatrix(end - start, columns);
+		await make(start, end, y);
+		return y;
+	};
+	return {
+		rows,
+		columns,
+		range,
+		async each(visit) {
+			for (let start = 0; start < rows; start += visitedRows) await visit(await range(start, Math.min(rows, start + visitedRows)));
+		},
+		whole: () => range(0, rows)
+	};
+}
+/** Bytes of made rows that stay in memory. Products make larger ones again, twice in all. */
+const mostMade = 128 << 20;
+/**
+* Rows that products make. A visit makes all of them, in batches of whole sequences of `length`
+* tokens, and they stay in memory, unless they are too large.
+*/
+function madeRows(ops, length, { rows, columns, make }, most = mostMade) {
+	const cheap = cheapRows({
+		rows,
+		columns,
+		make
+	});
+	let all = null;
+	const makeAll = async () => {
+		const y = newMatrix(rows, columns);
+		await ops.inBatches(rows, length, (start, end) => make(start, end, rowsOf(y, start, end)));
+		return y;
+	};
+	const whole = () => {
+		all ??= makeAll();
+		return all;
+	};
+	return {
+		rows,
+		columns,
+		whole,
+		range: async (start, end) => all === null ? cheap.range(start, end) : rowsOf(await all, start, end),
+		each: async (visit) => 4 * rows * columns > most ? cheap.each(visit) : visit(await whole())
+	};
+}
+
 // src/models/routing.ts
+/** The routing of the first tokens: the same memory. */
+function firstTokens(routing, tokens) {
+	const { experts, selection, weights, scores } = routing;
+	const first = (all) => all.subarray(0, all.length / routing.tokens * tokens);
+	return {
+		...routing,
+		tokens,
+		experts: first(experts),
+		selection: first(selection),
+		weights: first(weights),
+		scores: first(scores)
+	};
+}
 /** The tokens of each expert. */
 function visitorsOf(routing) {
 	const { tokens, routed, perToken, candidates, experts, selection, weights } = routing;
@@ -4931,7 +4810,26 @@ async function embed(at, ids, vocabulary, hidden) {
 }
 /** RMS norm by the weights of a role of kind norm. */
 async function norm(at, role, x, eps) {
-	return at.ops.rmsNorm(x, await tensor(at, role), eps);
+	return (await normed(at, role, x, eps)).whole();
+}
+/** The same rows, made when they are asked for: x must not change meanwhile. */
+async function normed(at, role, x, eps) {
+	const { ops } = at;
+	const factors = await tensor(at, role);
+	const rows = cheapRows({
+		rows: x.rows,
+		columns: x.columns,
+		make: (start, end, y) => ops.rmsNorm(rowsOf(x, start, end), factors, eps, y)
+	});
+	const gather = async (numbers) => {
+		const some = await ops.gather(x, numbers);
+		await ops.rmsNorm(some, factors, eps, some);
+		return some;
+	};
+	return {
+		...rows,
+		gather
+	};
 }
 /** An unquantized tensor that every config has. Throws TypeError where the table lacks the role. */
 async function tensor(at, role) {
@@ -4952,7 +4850,7 @@ async function attention$2(at, x, heads) {
 	const biases = await Promise.all(roles.map((role) => at.unquantized(`${role}.bias`)));
 	const y = newMatrix(x.rows, heads.queries * heads.valueSize);
 	await ops.inBatches(x.rows, sequenceLength, async (start, end) => {
-		const rows = rowsOf(x, start, end);
+		const rows = await x.range(start, end);
 		const project = (i) => ops.linear(rows, weights[i], biases[i]);
 		const [q, k, v] = await Promise.all([
 			project(0),
@@ -4972,37 +4870,75 @@ async function attention$2(at, x, heads) {
 }
 /** down · relu(up · x)²: roles `<name>.{up,down}`. */
 async function squaredMlp(at, name, x) {
-	const h = await at.ops.reluSquared(await at.linear(`${name}.up`, x));
-	return at.linear(`${name}.down`, h);
+	return multiply(at, `${name}.down`, await squaredHidden(at, name, x));
+}
+/** The same, added to y. */
+async function addSquaredMlp(at, name, x, y) {
+	const { ops, sequenceLength } = at;
+	const { columns, make } = await product(at, `${name}.down`, await squaredHidden(at, name, x));
+	await ops.inBatches(y.rows, sequenceLength, async (start, end) => {
+		const some = newMatrix(end - start, columns);
+		await make(start, end, some);
+		await ops.add(rowsOf(y, start, end), some);
+	});
+}
+async function squaredHidden(at, name, x) {
+	return madeRows(at.ops, at.sequenceLength, await product(at, `${name}.up`, x, true));
 }
 /** down · (SiLU(gate · x) · (up · x)): roles `<name>.{gate,up,down}`. */
 async function gatedMlp(at, name, x) {
-	const { ops } = at;
-	const h = await at.linear(`${name}.gate`, x);
-	const up = await at.weight(`${name}.up`, x);
-	const bias = await at.unquantized(`${name}.up.bias`);
-	await ops.inBatches(x.rows, at.sequenceLength, async (start, end) => {
-		await ops.swiglu(rowsOf(h, start, end), await ops.linear(rowsOf(x, start, end), up, bias));
-	});
-	return at.linear(`${name}.down`, h);
+	const { ops, sequenceLength } = at;
+	const gate = await product(at, `${name}.gate`, x);
+	const up = await product(at, `${name}.up`, x);
+	const make = async (start, end, y) => {
+		const by = newMatrix(end - start, up.columns);
+		await Promise.all([gate.make(start, end, y), up.make(start, end, by)]);
+		await ops.swiglu(y, by);
+	};
+	return multiply(at, `${name}.down`, madeRows(ops, sequenceLength, {
+		...gate,
+		make
+	}));
+}
+async function multiply(at, role, x) {
+	const { rows, columns, make } = await product(at, role, x);
+	const y = newMatrix(rows, columns);
+	await at.ops.inBatches(rows, at.sequenceLength, (start, end) => make(start, end, rowsOf(y, start, end)));
+	return y;
+}
+/** With `squared`: max(…, 0)² of it. */
+async function product(at, role, x, squared = false) {
+	const weight = await at.weight(role, x);
+	const bias = await at.unquantized(`${role}.bias`);
+	return {
+		rows: x.rows,
+		columns: weight.rows,
+		make: async (start, end, y) => at.ops.linearInto(await x.range(start, end), weight, bias, {
+			y,
+			left: 0,
+			squared
+		})
+	};
 }
 /**
 * Σ over each token's experts of weight · expert(x), in ascending order of the experts. An expert
 * without visits is run with no rows, because tuning must see each of its matrices.
 */
-async function mixture(at, { routed, x, rules, expert }) {
+async function mixture(at, { routed, narrow, rules, expert }) {
 	const { ops } = at;
-	const visitors = visitorsOf(await routes$1(at, routed, rules));
-	await at.pool("experts.in", x);
-	const y = newMatrix(x.rows, x.columns);
-	const tasks = visitors.map(({ tokens, weights, near }, e) => async () => {
+	const all = await routed.whole();
+	const visitors = visitorsOf(await routes$1(at, all, rules));
+	await at.pool("experts.in", narrow ?? all);
+	const gather = (tokens) => narrow === void 0 ? routed.gather(tokens) : ops.gather(narrow, tokens);
+	const y = narrow === void 0 ? clear$1(all) : newMatrix(narrow.rows, narrow.columns);
+	const visits = visitors.map(({ tokens, weights, near }, e) => async () => {
 		return {
 			tokens,
 			weights,
-			out: await expert(e, await ops.gather(x, tokens), at.wantsNear(e) ? await ops.gather(x, near) : void 0)
+			out: await expert(e, await gather(tokens), at.wantsNear(e) ? await gather(near) : void 0)
 		};
 	});
-	for await (const { tokens, weights, out } of inOrder(tasks, ops.kernel.workers + 1)) await ops.accumulate(y, tokens, weights, out);
+	for await (const { tokens, weights, out } of inOrder(visits, ops.kernel.workers + 1)) await ops.accumulate(y, tokens, weights, out);
 	return y;
 }
 async function routes$1(at, x, rules) {
@@ -5425,9 +5361,9 @@ function original(rope, config) {
 	return has(rope, key) ? integer(rope, key) : integer(config, "max_position_embeddings");
 }
 /**
-* YaRN's factor of cosines and sines. transformers takes `attention_factor`; or without it
-* m(mscale) / m(mscale_all_dim) where both are set, else m(1), with m(x) = 0.1 x ln(factor) + 1.
-* mlx-lm knows the two mscales only, each with its own default: they are set to give the same.
+* YaRN's factor of cosines and sines. transformers takes `attention_factor`. Without it, it takes
+* m(mscale) / m(mscale_all_dim) where both are set, else m(1); m(x) = 0.1 x ln(factor) + 1. mlx-lm
+* knows only the two mscales, with other defaults. They are set to give the same.
 */
 function amplitude(rope, factor) {
 	const [over, under] = [rope.mscale || 0, rope.mscale_all_dim || 0];
@@ -5773,6 +5709,8 @@ const llama = {
 	],
 	experts: () => null,
 	dropped: (name, c) => name.endsWith(".rotary_emb.inv_freq") || tied(c) && name === "lm_head.weight",
+	tokenizerClass: null,
+	countsAsMoe: false,
 	mlxConfig: (c) => c,
 	configReasons: {},
 	forward: transformerForward({})
@@ -5788,9 +5726,9 @@ function transformerForward({ window = () => null, mlp = swiglu }) {
 		},
 		embed: (at, ids) => embed(at, ids, vocabulary$1(at.config), hidden$2(at.config)),
 		async block(at, x) {
-			const y = await attend$1(at, await norm(at, "norm.attention", x, eps$1(at.config)), window(at.config, at.layer));
+			const y = await attend$1(at, await normed(at, "norm.attention", x, eps$1(at.config)), window(at.config, at.layer));
 			await at.ops.add(y, x);
-			return at.ops.add(y, await mlp(at, await norm(at, "norm.mlp", y, eps$1(at.config))));
+			return at.ops.add(y, await mlp(at, await normed(at, "norm.mlp", y, eps$1(at.config))));
 		},
 		finish: (at, x) => norm(at, "final_norm", x, eps$1(at.config))
 	};
@@ -5990,7 +5928,7 @@ async function mamba$1(at, x) {
 	const bias = await at.unquantized("mamba.in.bias");
 	const y = newMatrix(x.rows, mixer.heads * mixer.head);
 	await ops.inBatches(x.rows, sequenceLength, async (start, end) => {
-		const z = await ops.linear(rowsOf(x, start, end), weight, bias);
+		const z = await ops.linear(await x.range(start, end), weight, bias);
 		await ops.mamba(z, sequenceLength, mixer, rowsOf(y, start, end));
 	});
 	return at.linear("mamba.out", y);
@@ -6021,25 +5959,26 @@ async function mixerOf(at) {
 async function moe$2(at, x) {
 	const { ops, config: c } = at;
 	const narrow = has(c, "moe_latent_size");
-	const entering = narrow ? await at.linear("latent.in", x) : x;
+	const entering = narrow ? { narrow: await at.linear("latent.in", await x.whole()) } : {};
 	const own = async (expert, rows, near) => {
 		const up = await at.weight("experts.up", rows, { expert });
-		const h = await ops.reluSquared(await ops.linear(rows, up));
+		const h = await ops.squaredLinear(rows, up);
 		if (near === void 0) return at.linear("experts.down", h, { expert });
 		return at.linear("experts.down", h, {
 			expert,
-			near: await ops.reluSquared(await ops.linear(near, up))
+			near: await ops.squaredLinear(near, up)
 		});
 	};
 	const rules = await rulesOf(at);
 	const mixed = await mixture(at, {
 		routed: x,
-		x: entering,
+		...entering,
 		rules,
 		expert: own
 	});
 	const y = narrow ? await at.linear("latent.out", mixed) : mixed;
-	return has(c, "n_shared_experts") ? ops.add(y, await squaredMlp(at, "shared", x)) : y;
+	if (has(c, "n_shared_experts")) await addSquaredMlp(at, "shared", x, y);
+	return y;
 }
 async function rulesOf(at) {
 	const c = at.config;
@@ -6083,7 +6022,7 @@ const nemotronHForward = {
 	},
 	embed: (at, ids) => embed(at, ids, integer(at.config, "vocab_size"), integer(at.config, "hidden_size")),
 	async block(at, x) {
-		const y = await part$1(at, await norm(at, "norm", x, eps(at.config)));
+		const y = await part$1(at, await normed(at, "norm", x, eps(at.config)));
 		return at.ops.add(y, x);
 	},
 	finish: (at, x) => norm(at, "final_norm", x, eps(at.config))
@@ -6281,6 +6220,8 @@ const nemotronH = {
 	* (modeling_nemotron_h.py, NemotronHMamba2Mixer). mlx-lm clamps at `time_step_limit[0]`, 0 if
 	* absent. So the MLX repository states transformers' limits in mlx-lm's key.
 	*/
+	tokenizerClass: null,
+	countsAsMoe: false,
 	mlxConfig: (c) => {
 		return {
 			...c,
@@ -6298,6 +6239,7 @@ const qwen2$1 = {
 	...llama,
 	modelType: "qwen2",
 	label: "Qwen2",
+	tokenizerClass: "Qwen2Tokenizer",
 	fold: foldTransformer({
 		defaults: {
 			...windowDefaults,
@@ -6330,6 +6272,7 @@ const qwen3 = {
 	...llama,
 	modelType: "qwen3",
 	label: "Qwen3",
+	tokenizerClass: "Qwen2Tokenizer",
 	fold: foldTransformer({
 		defaults: {
 			...windowDefaults,
@@ -6404,6 +6347,7 @@ const qwen3Moe = {
 	...qwen3,
 	modelType: "qwen3_moe",
 	label: "Qwen3 MoE",
+	countsAsMoe: true,
 	fold: (raw) => refuseScaling(fold(raw)),
 	layers,
 	roles: ({ mlp }) => [
@@ -6448,7 +6392,6 @@ function moe(at, x) {
 	};
 	return mixture(at, {
 		routed: x,
-		x,
 		rules,
 		expert
 	});
@@ -6626,6 +6569,270 @@ function baseCard({ base }) {
 }
 function fileOfBase({ id, revision }, path) {
 	return id === null ? null : `https://huggingface.co/${id}/blob/${revision}/${path}`;
+}
+
+// src/mlx/format.ts
+function elements(shape) {
+	return shape.reduce((product, size) => product * size, 1);
+}
+/** Path of the module that a weight belongs to. MLX's config gives widths by module. */
+function modulePath(tensor) {
+	return tensor.name.replace(/\.weight$/, "");
+}
+/** Whether MLX's affine format can hold the tensor: a matrix whose rows are whole groups. */
+function isAligned(shape, groupSize) {
+	return shape.length >= 2 && shape.at(-1) % groupSize === 0;
+}
+/** Bytes of codes, scales and biases together. */
+function quantizedBytes(shape, width, storage) {
+	const n = elements(shape);
+	return n * width.bits / 8 + n / width.groupSize * 2 * bytesPerElement[storage];
+}
+/**
+* Dtype of an unquantized tensor in the MLX repository: the storage dtype, unless mlx-lm's
+* cast_predicate exempts the tensor.
+*/
+function unquantizedDtype(tensor, storage) {
+	return tensor.role.exemptFromCast === true ? tensor.dtype : storage;
+}
+/** The stored tensors of one MLX tensor. `width` undefined: it is unquantized. */
+function storedTensors(tensor, width, storage) {
+	if (width === void 0) return [{
+		name: tensor.name,
+		dtype: unquantizedDtype(tensor, storage),
+		shape: tensor.shape
+	}];
+	const lead = tensor.shape.slice(0, -1);
+	const columns = tensor.shape.at(-1);
+	const path = modulePath(tensor);
+	const grouped = [...lead, columns / width.groupSize];
+	return [
+		{
+			name: `${path}.weight`,
+			dtype: "U32",
+			shape: [...lead, columns * width.bits / 32]
+		},
+		{
+			name: `${path}.scales`,
+			dtype: storage,
+			shape: grouped
+		},
+		{
+			name: `${path}.biases`,
+			dtype: storage,
+			shape: grouped
+		}
+	];
+}
+/** Without repeats, in order of first appearance. */
+function distinct(widths) {
+	return widths.filter((width, i) => widths.findIndex((other) => sameWidth(other, width)) === i);
+}
+function sameWidth(a, b) {
+	return a.bits === b.bits && a.groupSize === b.groupSize;
+}
+
+// src/plan/tiers.ts
+/** oMLX's levels 8, 6, 5 and 4 (omlx/oq.py). Level 8 is uniform. */
+const tiers = [
+	{
+		name: "oQ8e",
+		bits: 8,
+		targetBpw: 8.5,
+		capBpw: null,
+		budgetBpw: 8.5
+	},
+	{
+		name: "oQ6e",
+		bits: 6,
+		targetBpw: 6.5,
+		capBpw: 6.7,
+		budgetBpw: 6.57
+	},
+	{
+		name: "oQ5e",
+		bits: 5,
+		targetBpw: 5.5,
+		capBpw: 5.7,
+		budgetBpw: 5.64
+	},
+	{
+		name: "oQ4e",
+		bits: 4,
+		targetBpw: 4.6,
+		capBpw: 4.7,
+		budgetBpw: 4.7
+	}
+];
+/**
+* Parses `oQ8e,oQ4e`, in any case, separated by commas or white space. Returns each tier once, in
+* table order. Throws BAD_INPUT.
+*/
+function parseTiers(text) {
+	const wanted = text.split(/[\s,]+/).filter((word) => word !== "");
+	for (const word of wanted) if (!tiers.some((tier) => tier.name.toLowerCase() === word.toLowerCase())) throw new OqeError("BAD_INPUT", `tiers: "${word}" is not a tier; known are ${tiers.map((tier) => tier.name).join(", ")}`);
+	const chosen = tiers.filter((tier) => wanted.some((word) => word.toLowerCase() === tier.name.toLowerCase()));
+	if (chosen.length === 0) throw new OqeError("BAD_INPUT", `tiers: none given; known are ${tiers.map((tier) => tier.name).join(", ")}`);
+	return chosen;
+}
+/**
+* A model's name without suffixes of a quantization or cast: `-oQ4e`, `-oQ18GBe`, `-8bit`, `-bf16`,
+* `-mtp`.
+*/
+function stripSuffixes(name) {
+	const suffix = /-(oq[\d.]+(?:[gm]i?b)?e?|\d+bit|fp\d+|bf\d+|mtp)$/i;
+	let stripped = name;
+	while (suffix.test(stripped)) stripped = stripped.replace(suffix, "");
+	return stripped === "" ? name : stripped;
+}
+
+// src/plan/targets.ts
+const mostBpw = 16;
+/**
+* Custom tiers from `4.25, 3.6` and `18GB, 900 MiB`, one for each; none for empty text. Names say
+* the size: oQ4.25e, oQ18GBe. A whole number of bits is written with a decimal, as in oQ4.0e,
+* because oQ4e is a tier of the series. Throws BAD_INPUT.
+*/
+function parseTargets(bpw, size) {
+	const targets = [...split$1(bpw).map(parseBpw), ...split$1(size.replace(/(\d)\s+([a-z])/gi, "$1$2")).map(parseTargetSize)];
+	const twice = targets.find(({ name }, at) => targets.findIndex((other) => other.name === name) < at);
+	if (twice !== void 0) throw new OqeError("BAD_INPUT", `${twice.name} is asked for more than once`);
+	return targets;
+}
+function split$1(text) {
+	return text.split(/[\s,]+/).filter((word) => word !== "");
+}
+function parseBpw(text) {
+	const bpw = /^\d{1,2}(\.\d{1,3})?$/.test(text) ? Number(text) : 0;
+	if (bpw <= 0 || bpw > mostBpw) throw new OqeError("BAD_INPUT", `target-bpw: "${text}" is not a number of bits per weight up to ${mostBpw}`, "Give at most three decimals, as in 4.25. Scales and biases count: 4 bits take 4.5.");
+	return {
+		name: `oQ${Number.isInteger(bpw) ? bpw.toFixed(1) : bpw}e`,
+		bpw
+	};
+}
+function parseTargetSize(text) {
+	const size = splitSize(text);
+	if (size === null || size.count === 0) throw new OqeError("BAD_INPUT", `target-size: "${text}" is not a size`, `Give a number and a unit (${sizeUnits.join(", ")}), as in 18GB; at most three decimals.`);
+	return {
+		name: `oQ${size.count}${size.unit}e`,
+		bytes: parseSize(text)
+	};
+}
+/** The flag that requests the tier of this name, and its value. */
+function tierFlag(name) {
+	const [, bpw, size] = /^oQ(?:(\d+\.\d+)|([\d.]+[GM]i?B))e$/.exec(name) ?? [];
+	return bpw !== void 0 ? { "target-bpw": bpw } : size !== void 0 ? { "target-size": size } : { tiers: name };
+}
+/**
+* The tier that a target means for a model. Its budget is the size minus the unquantized tensors.
+* Its base width is the largest whose uniform plan fits, else the smallest there is. A tier of the
+* series is returned as it is.
+*/
+function resolveTier(choice, sizes) {
+	if ("bits" in choice) return choice;
+	const parameters = parametersOf(sizes);
+	const bytes = "bpw" in choice ? parameters * choice.bpw / 8 : Math.max(0, choice.bytes - sizes.unquantizedBytes);
+	const bpw = 8 * bytes / parameters;
+	const fitting = sizes.widths.filter((bits) => uniformBytes(bits, sizes) <= bytes);
+	return {
+		name: choice.name,
+		bits: fitting.at(-1) ?? sizes.widths[0],
+		targetBpw: bpw,
+		capBpw: bpw,
+		budgetBpw: bpw - 8 * widerBytes(sizes) / parameters
+	};
+}
+/**
+* Bytes that a tier may spend on its quantizable tensors. Budgets assume scales and biases of 16
+* bits. Wider ones add to the budget, so that a tier means the same widths for any storage dtype.
+*/
+function budgetBytes(tier, sizes) {
+	return Math.floor(parametersOf(sizes) * tier.budgetBpw / 8 + widerBytes(sizes) + 2 ** -20);
+}
+/** The tier with a budget of at most `bytes` for quantized tensors. */
+function capTier(tier, bytes, sizes) {
+	const bpw = 8 * (bytes - widerBytes(sizes)) / parametersOf(sizes);
+	return bpw < tier.budgetBpw ? {
+		...tier,
+		budgetBpw: bpw
+	} : tier;
+}
+/** Bytes by which scales and biases are wider than 16 bits. */
+function widerBytes(sizes) {
+	return parametersOf(sizes) * 2 * (bytesPerElement[sizes.storage] - 2) / 64;
+}
+function uniformBytes(bits, { quantizable, storage }) {
+	const width = {
+		bits,
+		groupSize: 64
+	};
+	return quantizable.reduce((sum, tensor) => sum + quantizedBytes(tensor.shape, width, storage), 0);
+}
+function parametersOf({ quantizable }) {
+	return quantizable.reduce((sum, tensor) => sum + elements(tensor.shape), 0);
+}
+/**
+* The error for a budget below the smallest possible plan of `smallest` bytes. `limits`: why it
+* cannot be smaller.
+*/
+function refuseBudget(tier, smallest, limits, sizes) {
+	const budget = budgetBytes(tier, sizes);
+	const bpw = (bytes) => `${(8 * bytes / parametersOf(sizes)).toFixed(2)} bits per weight`;
+	return new OqeError("BAD_INPUT", `${tier.name} may take ${grouped(budget)} bytes of quantized tensors, ${bpw(budget)}; the smallest possible plan takes ${grouped(smallest)}, ${bpw(smallest)} (${limits}), and with all unquantized tensors ${grouped(smallest + sizes.unquantizedBytes)} bytes`, "Choose larger tiers or targets, or lower the floors: --floors attention=4, or --floors none.");
+}
+
+// src/card/reproduce.ts
+/**
+* The command that makes these files again. It always names the method, because other versions can
+* have another default.
+*/
+function reproduceFacts(receipt) {
+	const { base, options, plan, calibration, evaluationRows } = receipt;
+	const model = base.id === null ? `./${base.name}` : `${base.id}@${base.revision}`;
+	const flags = {
+		...tierFlag(plan.tier),
+		policy: options.policy,
+		...planningFlags(options),
+		method: options.method,
+		...options.rounding !== "stored" && { rounding: options.rounding },
+		...options.propagation !== null && { propagation: options.propagation },
+		...options.repair !== null && { repair: options.repair.join(",") || "none" },
+		...calibration !== null && calibrationFlags(calibration),
+		...evaluationRows === null ? { verify: "false" } : evaluationFlags(evaluationRows)
+	};
+	const chosen = Object.entries(flags).map(([flag, value]) => `--${flag} ${shellWord(value)}`);
+	return { command: `oqe quantize ${shellWord(model)} --out . ${chosen.join(" ")}` };
+}
+/**
+* Options that repeat a measured plan. The sensitivity file itself is not in the repository; the
+* receipt has its hash.
+*/
+function planningFlags({ floors, domainWeights, proxy, sensitivity }) {
+	const weights = Object.entries(domainWeights ?? {}).map(([domain, weight]) => `${domain}=${weight}`);
+	const least = floors === null ? "" : formatFloors(floors);
+	return {
+		...least !== "" && !areDefault(floors) && { floors: least },
+		...weights.length > 0 && { "domain-weights": weights.join(",") },
+		...proxy !== null && { "sensitivity-proxy": proxy.includes("/") ? proxy : `./${proxy.replace(/@.*/, "")}` },
+		...sensitivity !== null && { sensitivity: "./sensitivity.json" }
+	};
+}
+function calibrationFlags({ source, samples, length }) {
+	return {
+		...source !== "bundled" && { calibration: textFlag(source) },
+		"calibration-samples": String(samples),
+		"calibration-length": String(length)
+	};
+}
+function evaluationFlags({ source, samples, length }) {
+	return {
+		...source !== "bundled" && { evaluation: textFlag(source) },
+		"evaluation-samples": String(samples),
+		"evaluation-length": String(length)
+	};
+}
+function textFlag(source) {
+	return source.includes("/") ? source : `./${source}`;
 }
 
 // src/receipt/sensitivity-record.ts
@@ -6949,7 +7156,7 @@ const evaluated = [
 * Rows of the performance matrix, for card and job summary. `label` is the first cell, in Markdown.
 * A tier without figures shows the prediction of its plan, if there is one.
 */
-function matrixRows(series, figures, label) {
+function tierRows(series, figures, label) {
 	return table([...planned, ...evaluated], series.map((row) => ({
 		tier: label(row),
 		target: bitsPerWeight(row.targetBpw),
@@ -6978,7 +7185,7 @@ function evaluatedCells({ predicted }, figures) {
 	return {
 		meanKl: estimate(meanKl, meanKlError),
 		sameTop: share$2(sameTop),
-		ratio: ratio(perplexityRatio, perplexityRatioError),
+		ratio: ratio$1(perplexityRatio, perplexityRatioError),
 		routers: routerAgreement === null ? "–" : share$2(routerAgreement)
 	};
 }
@@ -7055,7 +7262,7 @@ const expertRecord = object({
 	/** Experts without a single token. */
 	unseen: count$2,
 	/** Share of expert matrices with fewer tokens than input channels: their Hessian is singular. */
-	belowWidth: share$3
+	belowColumns: share$3
 });
 /** Results of tuning for the modules of one kind: `ratio` is the mean over the modules. */
 const kindRecord = object({
@@ -7101,10 +7308,10 @@ const routerRecord = pipe(object({
 const repairRecord = object({
 	routers: nullable(list$1(routerRecord)),
 	/**
-	* Modules whose errors were aimed past the routers. Their `ratio` compares losses relative to
-	* targets that compensate for the errors of other rows.
+	* Modules whose errors were reduced in the directions that later routers read. Their `ratio`
+	* compares losses relative to targets that compensate for the errors of other rows.
 	*/
-	aimed: nullable(count$2),
+	routerAware: nullable(count$2),
 	/**
 	* Matrices tuned towards targets that compensate for earlier blocks. Their `ratio` compares
 	* losses relative to these targets.
@@ -7136,7 +7343,7 @@ const kindsOfParts = {
 * The kind of a quantized role. Gate and up projections of experts share an input and are one kind.
 * Throws INTERNAL for a role that belongs to no part.
 */
-function kindOf$1({ role, part, projection }) {
+function kindOf({ role, part, projection }) {
 	if (part === null) throw new OqeError("INTERNAL", `role "${role}" belongs to no part`);
 	if (part !== "experts") return kindsOfParts[part];
 	return projection === "down" ? "experts (down)" : "experts (up)";
@@ -7145,7 +7352,7 @@ function kindOf$1({ role, part, projection }) {
 function kindRecords(tensors, modules) {
 	const kinds = {};
 	for (const kind of tensorKinds) {
-		const ratios = tensors.filter((tensor) => Object.hasOwn(modules, modulePath(tensor)) && kindOf$1(tensor.role) === kind).map((tensor) => modules[modulePath(tensor)].ratio);
+		const ratios = tensors.filter((tensor) => Object.hasOwn(modules, modulePath(tensor)) && kindOf(tensor.role) === kind).map((tensor) => modules[modulePath(tensor)].ratio);
 		if (ratios.length === 0) continue;
 		kinds[kind] = {
 			tensors: ratios.length,
@@ -7167,8 +7374,17 @@ const tuningSettings = {
 	headGroups: 32,
 	tiedMix: .5,
 	expertTokens: 1,
-	sweeps: () => 2
+	sweeps: () => 2,
+	fewTokenSweeps: ({ bits }) => bits <= 5 ? 2 : 0,
+	fewTokenWindow: 512
 };
+/** How descent goes over a matrix: its sweeps by width, and its window. */
+function descentOf({ sweeps, fewTokenSweeps, fewTokenWindow }, { role }, hessian) {
+	return role.routed === true && hessian !== null && hessian.share > .5 ? {
+		sweeps: fewTokenSweeps,
+		window: fewTokenWindow
+	} : { sweeps };
+}
 
 // src/card/tuning-words.ts
 /** Names of the kinds of matrices in the card's tables. */
@@ -7204,7 +7420,7 @@ const nothing = {
 	droppedRows: 0,
 	repair: {
 		routers: null,
-		aimed: null,
+		routerAware: null,
 		moved: null
 	},
 	kinds: {},
@@ -7291,15 +7507,15 @@ function fallbackRows({ modules }) {
 	})));
 }
 function expertFacts({ experts }) {
-	const { experts: count, min, median: middle, unseen, belowWidth } = experts ?? { ...blankExperts };
+	const { experts: count, min, median: middle, unseen, belowColumns } = experts ?? { ...blankExperts };
 	return {
 		hasExperts: experts !== null,
-		fewTokens: belowWidth > 0,
+		fewTokens: belowColumns > 0,
 		experts: grouped(count),
 		minTokens: grouped(min),
 		medianTokens: median(middle),
 		unseen: grouped(unseen),
-		belowWidth: percentage(belowWidth, 1)
+		belowColumns: percentage(belowColumns, 1)
 	};
 }
 const blankExperts = {
@@ -7307,7 +7523,7 @@ const blankExperts = {
 	min: 0,
 	median: 0,
 	unseen: 0,
-	belowWidth: 0
+	belowColumns: 0
 };
 /** Facts about repaired routers. */
 function routerFacts({ repair }) {
@@ -7315,7 +7531,7 @@ function routerFacts({ repair }) {
 	const left = routers.flatMap(({ repaired, ratio }) => repaired && ratio !== null ? [ratio] : []);
 	const fall = left.length === 0 ? 0 : 1 - left.reduce((sum, ratio) => sum + ratio, 0) / left.length;
 	return {
-		aimed: repair.aimed === null ? "" : plural(repair.aimed, "module"),
+		routerAware: repair.routerAware === null ? "" : plural(repair.routerAware, "module"),
 		moved: repair.moved === null ? "" : plural(repair.moved, "tensor"),
 		hasRouters: routers.length > 0,
 		repairedRouters: `${grouped(left.length)} of ${plural(routers.length, "router")}`,
@@ -7472,17 +7688,20 @@ function policyWords(receipt) {
 }
 function costWords({ plan, model }, predicted) {
 	const routed = model.experts !== null;
-	const floors = Object.keys(plan.floors ?? {}).sort().map((name) => `${floorWords[name] ?? code(name)} ${plan.floors[name]}`);
+	const floors = Object.keys(plan.floors ?? {}).sort().map((name) => `${floorWords(name)} ${plan.floors[name]}`);
 	return [
-		`Every quantizable matrix${routed ? " (a stack of experts is one)" : ""} has a cost at 3, 4, 5, 6 and 8 bits: the KL that it would add alone${routed ? ", by its own error and by flips in later routers" : ""}.`,
+		`Every quantizable matrix${routed ? " (a stack of experts is one)" : ""} has a cost at 3, 4, 5, 6 and 8 bits: the KL that its error is predicted to add${routed ? ", with forced routes and by flips in later routers" : ""}.`,
 		"The plan has the least predicted KL of all plans within the tier's budget in bytes. The search is exact.",
 		floors.length === 0 ? "There are no minimum widths." : `Minimum bits, regardless of the costs: ${floors.join(", ")}.`,
-		...costlyFloors(plan).map(([name, share]) => `The minimum of ${floorWords[name] ?? code(name)} costs ${percentage(share, 1)} of the predicted KL, compared with a plan of the same budget without it.`),
+		...costlyFloors(plan).map(([name, share]) => `The minimum of ${floorWords(name)} costs ${percentage(share, 1)} of the predicted KL, compared with a plan of the same budget without it.`),
 		`The predicted mean KL is ${nats(predicted.kl)}${routed ? `, ${nats(predicted.forcedKl)} with forced routes` : ""}.`
 	];
 }
-/** Floors in words, by their name in the plan. */
-const floorWords = {
+/** A floor in words. A receipt of another version may have other names. */
+function floorWords(name) {
+	return Object.hasOwn(floorNames, name) ? floorNames[name] : code(name);
+}
+const floorNames = {
 	attention: "attention",
 	embeddings: "embeddings",
 	head: "output head",
@@ -7532,14 +7751,43 @@ function keepsRouter({ model, plan }) {
 * matter.
 */
 function cardFacts(receipt, pictures) {
-	const { plan, model, engine, options } = receipt;
 	return {
 		name: inline(receipt.name),
-		tier: inline(plan.tier),
+		tier: inline(receipt.plan.tier),
 		base: baseFacts(receipt),
+		...modelFacts(receipt),
+		...planFacts(receipt),
+		...optionFacts(receipt),
+		evaluated: receipt.evaluation !== null,
+		evaluation: evaluationFacts(receipt),
+		sensitivity: sensitivityFacts(receipt),
+		tuning: tuningFacts(receipt),
+		pictures: pictureFacts$1(pictures),
+		seriesLink: seriesLink(receipt),
+		weightError: squaredError(receipt.weightError.relative),
+		files: fileRows(receipt),
+		filesSize: filesSize(receipt),
+		use: useFacts(receipt),
+		reproduce: reproduceFacts(receipt),
+		warnings: otherWarnings(receipt).map(prose),
+		machine: commentJson(machineFacts(receipt))
+	};
+}
+function modelFacts(receipt) {
+	const { model } = receipt;
+	return {
 		parameters: parameterCount(model.parameters),
 		activeParameters: parameterCount(model.activeParameters),
 		sparse: model.experts !== null,
+		keepsRouter: keepsRouter(receipt),
+		unquantized: unquantizedRows(receipt),
+		highlights: highlightRows(receipt),
+		configNotes: receipt.configNotes.map(prose)
+	};
+}
+function planFacts(receipt) {
+	const { plan, series } = receipt;
+	return {
 		gb: gigabytes(plan.bytes),
 		gib: gibibytes(plan.bytes),
 		bpw: bitsPerWeight(plan.bpw),
@@ -7547,39 +7795,27 @@ function cardFacts(receipt, pictures) {
 		quantizedModules: grouped(Object.keys(plan.modules).length),
 		baseBits: String(baseBits(receipt)),
 		groupSizes: groupSizes(receipt),
-		matrix: matrixRows(receipt.series, knownFigures([receipt]), (row) => tierLabel(receipt, row)),
+		tierRows: tierRows(series, knownFigures([receipt]), (row) => tierLabel(receipt, row)),
 		tierWords: tierWords(receipt),
-		evaluated: receipt.evaluation !== null,
-		evaluation: evaluationFacts(receipt),
 		measuredPlan: isMeasured(receipt),
-		sensitivity: sensitivityFacts(receipt),
-		pictures: pictureFacts$1(pictures),
-		seriesLink: seriesLink(receipt),
+		policyWords: policyWords(receipt),
+		widths: widthRows(receipt)
+	};
+}
+function optionFacts(receipt) {
+	const { options, engine } = receipt;
+	return {
 		tuned: options.method === "tuned",
 		method: code(options.method),
-		tuning: tuningFacts(receipt),
 		rounding: code(options.rounding),
 		roundingWords: roundingWords(receipt),
 		enhancement: enhancementWords(receipt),
 		policy: code(options.policy),
-		policyWords: policyWords(receipt),
-		keepsRouter: keepsRouter(receipt),
 		storage: code(options.storage),
-		weightError: squaredError(receipt.weightError.relative),
-		widths: widthRows(receipt),
-		unquantized: unquantizedRows(receipt),
-		highlights: highlightRows(receipt),
-		configNotes: receipt.configNotes.map(prose),
 		engine: {
 			version: inline(engine.version),
 			kernel: code(engine.kernelSha256)
-		},
-		files: fileRows(receipt),
-		filesSize: filesSize(receipt),
-		use: useFacts(receipt),
-		reproduce: reproduceFacts(receipt),
-		warnings: otherWarnings(receipt).map(prose),
-		machine: commentJson(machineFacts(receipt))
+		}
 	};
 }
 function baseFacts(receipt) {
@@ -7611,9 +7847,9 @@ function tierLabel(receipt, row) {
 	return row.tier === receipt.plan.tier ? `**${inline(row.tier)}** (this one)` : inline(row.tier);
 }
 /**
-* The Hub's list of the series. It is one link, not one per tier: this card does not know which
-* tiers are published, and a card made alone must equal a card made in one run. Empty for a folder
-* that is not published.
+* The Hub's list of the series. It is one link, not one per tier, because this card does not know
+* which tiers are published. A card made alone must equal a card made in one run. Empty for a
+* folder that is not published.
 */
 function seriesLink({ repository, plan }) {
 	const [, namespace, model] = /^([\w.-]+)\/([\w.-]+)$/.exec(repository.slice(0, -`-${plan.tier}`.length)) ?? [];
@@ -7654,57 +7890,6 @@ function useFacts(receipt) {
 		literal: pythonString(receipt.repository),
 		published: receipt.repository.includes("/")
 	};
-}
-/**
-* The command that makes these files again. It always names the method, because other versions can
-* have another default.
-*/
-function reproduceFacts(receipt) {
-	const { base, options, plan, calibration, evaluationRows } = receipt;
-	const model = base.id === null ? `./${base.name}` : `${base.id}@${base.revision}`;
-	const flags = {
-		...tierFlag(plan.tier),
-		policy: options.policy,
-		...planningFlags(options),
-		method: options.method,
-		...options.rounding !== "stored" && { rounding: options.rounding },
-		...options.propagation !== null && { propagation: options.propagation },
-		...options.repair !== null && { repair: options.repair.join(",") || "none" },
-		...calibration !== null && calibrationFlags(calibration),
-		...evaluationRows === null ? { verify: "false" } : evaluationFlags(evaluationRows)
-	};
-	const chosen = Object.entries(flags).map(([flag, value]) => `--${flag} ${shellWord(value)}`);
-	return { command: `oqe quantize ${shellWord(model)} --out . ${chosen.join(" ")}` };
-}
-/**
-* Options that repeat a measured plan. The sensitivity file itself is not in the repository; the
-* receipt has its hash.
-*/
-function planningFlags({ floors, domainWeights, proxy, sensitivity }) {
-	const weights = Object.entries(domainWeights ?? {}).map(([domain, weight]) => `${domain}=${weight}`);
-	const least = floors === null ? "" : formatFloors(floors);
-	return {
-		...least !== "" && !areDefault(floors) && { floors: least },
-		...weights.length > 0 && { "domain-weights": weights.join(",") },
-		...proxy !== null && { "sensitivity-proxy": proxy.includes("/") ? proxy : `./${proxy.replace(/@.*/, "")}` },
-		...sensitivity !== null && { sensitivity: "./sensitivity.json" }
-	};
-}
-function calibrationFlags({ source, samples, length }) {
-	return {
-		...source !== "bundled" && { calibration: textFlag(source) },
-		"calibration-samples": String(samples),
-		"calibration-length": String(length)
-	};
-}
-function evaluationFlags({ source, samples }) {
-	return {
-		...source !== "bundled" && { evaluationRows: textFlag(source) },
-		"evaluation-samples": String(samples)
-	};
-}
-function textFlag(source) {
-	return source.includes("/") ? source : `./${source}`;
 }
 /** A summary of the receipt for tools that read cards. */
 function machineFacts(receipt) {
@@ -43476,7 +43661,7 @@ var MessageCenter = function(_super) {
 var messageCenterProto = MessageCenter.prototype;
 messageCenterProto.on = createRegisterEventWithLowercaseMessageCenter("on");
 messageCenterProto.off = createRegisterEventWithLowercaseMessageCenter("off");
-var prepare;
+var prepare$1;
 var prepareView;
 var updateDirectly;
 var updateMethods;
@@ -43571,7 +43756,7 @@ var ECharts = function(_super) {
 			this[IN_EC_CYCLE_KEY] = true;
 			updateECUpdateCycleVersion(this);
 			try {
-				prepare(this);
+				prepare$1(this);
 				updateMethods.update.call(this, null, this[PENDING_UPDATE].updateParams);
 			} catch (e) {
 				this[IN_EC_CYCLE_KEY] = false;
@@ -43653,7 +43838,7 @@ var ECharts = function(_super) {
 			this.getZr().wakeUp();
 		} else {
 			try {
-				prepare(this);
+				prepare$1(this);
 				updateMethods.update.call(this, null, updateParams);
 			} catch (e) {
 				this[PENDING_UPDATE] = null;
@@ -43695,7 +43880,7 @@ var ECharts = function(_super) {
 		try {
 			this._updateTheme(theme);
 			ecModel.setTheme(this._theme);
-			prepare(this);
+			prepare$1(this);
 			updateMethods.update.call(this, { type: "setTheme" }, updateParams);
 		} catch (e) {
 			this[IN_EC_CYCLE_KEY] = false;
@@ -44059,7 +44244,7 @@ var ECharts = function(_super) {
 		this[IN_EC_CYCLE_KEY] = true;
 		updateECUpdateCycleVersion(this);
 		try {
-			needPrepare && prepare(this);
+			needPrepare && prepare$1(this);
 			updateMethods.update.call(this, {
 				type: "resize",
 				animation: extend({ duration: 0 }, opts && opts.animation)
@@ -44153,7 +44338,7 @@ var ECharts = function(_super) {
 		this.getZr().wakeUp();
 	};
 	ECharts.internalField = function() {
-		prepare = function(ecIns) {
+		prepare$1 = function(ecIns) {
 			resetCachePerECPrepare(ecIns._model);
 			var scheduler = ecIns._scheduler;
 			scheduler.restorePipelines(ecIns._zr, ecIns._model);
@@ -44259,7 +44444,7 @@ var ECharts = function(_super) {
 		};
 		updateMethods = {
 			prepareAndUpdate: function(payload) {
-				prepare(this);
+				prepare$1(this);
 				updateMethods.update.call(this, payload, payload && { optionChanged: payload.newOption != null });
 			},
 			update: function(payload, updateParams) {
@@ -44435,7 +44620,7 @@ var ECharts = function(_super) {
 			});
 			if (updateMethod !== "none" && !isHighDown && !isSelectChange && !cptType) try {
 				if (this[PENDING_UPDATE]) {
-					prepare(this);
+					prepare$1(this);
 					updateMethods.update.call(this, payload);
 					this[PENDING_UPDATE] = null;
 				} else updateMethods[updateMethod].call(this, payload);
@@ -51530,7 +51715,7 @@ const wide = [
 	[/[A-Z\u00a0-\u024f]/, .8]
 ];
 /** Pixels that a label takes at most, bold or not. */
-function widthOf$2(label, size = 12) {
+function widthOf$3(label, size = 12) {
 	return [...label].reduce((sum, letter) => sum + (wide.find(([those]) => those.test(letter))?.[1] ?? 1.1) * size, 0);
 }
 /**
@@ -51538,9 +51723,9 @@ function widthOf$2(label, size = 12) {
 */
 function labelText(text, width = 150) {
 	const line = text.replace(/[\p{C}\s]+/gu, " ").trim();
-	if (widthOf$2(line) <= width) return line;
+	if (widthOf$3(line) <= width) return line;
 	const letters = [...line].slice(0, 200);
-	while (letters.length > 0 && widthOf$2(`${letters.join("")}…`) > width) letters.pop();
+	while (letters.length > 0 && widthOf$3(`${letters.join("")}…`) > width) letters.pop();
 	return `${letters.join("").trimEnd()}…`;
 }
 
@@ -51609,7 +51794,7 @@ function marks(items, x, y) {
 			x: left + 6,
 			y
 		}, text$2(label, left + 18, y, { color: colors.muted.light }));
-		left += 18 + widthOf$2(label) + 18;
+		left += 18 + widthOf$3(label) + 18;
 	}
 	return placed;
 }
@@ -51648,7 +51833,7 @@ const outsideWidth = 30;
 /** Bits by layer and role, one strip a role. null: nothing is quantized. */
 function bitsDrawing(roles, layers) {
 	if (roles.length === 0 || layers === 0) return null;
-	const { inLayers, outside, height } = placesOf$1(roles);
+	const { inLayers, outside, height } = placesOf$2(roles);
 	const cellWidth = inLayers.width / layers;
 	const names = roles.map(({ role }) => labelText(role, 124));
 	const shared = {
@@ -51689,7 +51874,7 @@ function bitsDrawing(roles, layers) {
 	};
 }
 /** Pixels of the map of layers, of the column of other modules, and of the whole picture. */
-function placesOf$1(roles) {
+function placesOf$2(roles) {
 	const indent = roles.some(({ outside }) => outside !== null) ? 42 : 0;
 	const rows = {
 		top: 90,
@@ -51775,14 +51960,14 @@ const above = (w) => [
 	[16, -36]
 ];
 /**
-* Places labels one after the other: the middle of each at the first offset that is inside the
-* frame and overlaps no mark and no earlier label, else at the first offset. Widths are upper
-* estimates.
+* Places labels one after the other. The middle of each is at the first offset that is inside the
+* frame and overlaps no mark and no earlier label. If there is none, it is at the first offset.
+* Widths are upper estimates.
 */
 function placeLabels(items, frame) {
 	const taken = items.map(({ x, y }) => around(x, y, half$1.mark, half$1.mark));
 	return items.map(({ x, y, label, prefer }) => {
-		const w = widthOf$2(label) / 2;
+		const w = widthOf$3(label) / 2;
 		const places = (prefer === "below" ? [...below(w), ...above(w)] : [...above(w), ...below(w)]).map(([dx = 0, dy = 0]) => [x + dx, y + dy]);
 		const place = places.find(([cx, cy]) => {
 			const box = around(cx, cy, w, half$1.line);
@@ -52131,9 +52316,7 @@ const steps = [
 	5,
 	6
 ];
-/**
-* Damage outside of this range is drawn at its ends: its quotients would leave the double range.
-*/
+/** Damage outside this range is drawn at its limit, because quotients would overflow. */
 const least = 1e-100;
 const greatest = 1e100;
 /** Octaves per step. The smallest is used with which nine of ten cells lie within the scale. */
@@ -52203,13 +52386,14 @@ function clamp$1(step) {
 const left = 112;
 const width = 800 - left - 24;
 /**
-* Two maps: how often each expert is chosen, with critical experts marked; and the damage to each
-* domain from quantizing the experts of a layer to `bits`. null: the model has no experts.
+* Two maps. The first shows how often each expert is chosen, with critical experts marked. The
+* second shows the damage to each domain from quantizing the experts of a layer to `bits`. null:
+* the model has no experts.
 */
 function expertsDrawing(layers, domains, critical, bits) {
 	const experts = Math.max(0, ...layers.map(({ share }) => share.length));
 	if (experts === 0 || domains.length === 0) return null;
-	const { loadMap, damageMap, height } = placesOf(layers.length, domains.length);
+	const { loadMap, damageMap, height } = placesOf$1(layers.length, domains.length);
 	const numbers = layers.map(({ layer }) => layer);
 	const load = loadCells(layers);
 	const damage = damageCells(layers, domains.length, width / layers.length >= 22);
@@ -52240,7 +52424,7 @@ function expertsDrawing(layers, domains, critical, bits) {
 	};
 }
 /** Pixels of the two maps and of the whole picture. */
-function placesOf(layers, domains) {
+function placesOf$1(layers, domains) {
 	const loadMap = {
 		left,
 		width,
@@ -52680,7 +52864,7 @@ function summaryView(facts) {
 		base: id === null ? `the folder ${code(name)}` : link(inline(id), `https://huggingface.co/${id}`),
 		revision: code(revision),
 		dryRun: facts.dryRun,
-		matrix: matrixRows(facts.series, figures, (row) => inline(row.tier)),
+		tierRows: tierRows(facts.series, figures, (row) => inline(row.tier)),
 		evaluated: figures.length > 0,
 		...pictureFacts(facts),
 		run: runWords(facts.run),
@@ -52747,13 +52931,20 @@ function lossRows(made) {
 }
 
 // src/card/render.ts
+/** The parts of the card, in their order: use and evidence, build, audit. */
+const cardTemplates = [
+	"model-card.md.jinja",
+	"model-card-build.md.jinja",
+	"model-card-audit.md.jinja"
+];
 /**
 * The README.md of a tier: front matter and body. It depends only on the receipt and ends with one
 * newline. `pictures` are those of the receipt, if they are drawn already. Throws TEMPLATE.
 */
 async function renderCard(receipt, pictures = namePictures(receipt)) {
-	const body = await renderNamed("model-card.md.jinja", cardFacts(receipt, pictures));
-	return `${serializeFrontMatter(frontMatter(receipt))}\n${body.trim()}\n`;
+	const facts = cardFacts(receipt, pictures);
+	const parts = await Promise.all(cardTemplates.map((name) => renderNamed(name, facts)));
+	return `${serializeFrontMatter(frontMatter(receipt))}\n${parts.join("").trim()}\n`;
 }
 /**
 * The README.md of a tier whose card cannot be made. It claims nothing about the tier but its name.
@@ -52829,7 +53020,9 @@ const floorsSchema = entries(floorName, oneOf$1(bitWidths));
 /** A tier's plan without the widths of its modules: one row of the performance matrix. */
 const tierSummary = {
 	tier: matching(/^[A-Za-z0-9.]{1,16}$/, "a tier's name"),
-	/** The tier's aim, in bits per weight of the quantizable tensors, scales and biases included. */
+	/**
+	* The tier's target, in bits per weight of the quantizable tensors, scales and biases included.
+	*/
 	targetBpw: amount,
 	/**
 	* By the plan's definition: 8 × bytes / parameters over the quantizable tensors only
@@ -52849,7 +53042,7 @@ const tierSummary = {
 	/** The floors that apply to modules of this model; null for a plan by fixed rules. */
 	floors: nullable(floorsSchema),
 	/**
-	* Floor -> share of the predicted KL that it costs: a plan of the same budget without this floor
+	* Floor -> share of the predicted KL that it costs. A plan of the same budget without this floor
 	* is predicted to lose less by this share. null for a plan by fixed rules.
 	*/
 	floorCosts: nullable(entries(floorName, share$3))
@@ -53098,6 +53291,18 @@ function checkDomainWeights(weights, domains) {
 	const stray = Object.keys(weights).find((domain) => !domains.includes(domain));
 	if (stray !== void 0) throw new OqeError("BAD_INPUT", `domain-weights: no domain "${stray}"; ${has}`);
 	if (domains.every((domain) => weights[domain] === 0)) throw new OqeError("BAD_INPUT", `domain-weights: no domain has a weight; ${has}`, "Give one of them a weight above 0.");
+}
+
+// src/ground/sum.ts
+/** Sum of some numbers, in their order. */
+function total(values) {
+	let all = 0;
+	for (let at = 0; at < values.length; at++) all += values[at];
+	return all;
+}
+/** Sum of one number of each item, in their order. */
+function sum$1(items, value) {
+	return items.reduce((all, item, at) => all + value(item, at), 0);
 }
 
 // src/plan/knapsack-core.ts
@@ -53460,6 +53665,10 @@ function fillKnapsack(items, budget) {
 }
 
 // src/plan/least-loss.ts
+/** Nats that flips of this power cost: a concave function. */
+function flipLoss(flipFactor, flipPower) {
+	return flipFactor * Math.sqrt(flipPower);
+}
 const mostSearches = 200;
 /**
 * The choice within `budget` bytes that loses least, or null if nothing fits. Exact up to a share
@@ -53472,7 +53681,7 @@ const mostSearches = 200;
 * no better than the best choice known.
 */
 function findLeastLoss(items, budget, flipFactor) {
-	const loss = (forcedKl, flipPower) => forcedKl + flipFactor * Math.sqrt(flipPower);
+	const loss = (forcedKl, flipPower) => forcedKl + flipLoss(flipFactor, flipPower);
 	const problem = {
 		items,
 		budget,
@@ -53708,11 +53917,10 @@ const ruleBits = [
 ];
 /**
 * The rule-based plan of oMLX's spring-2026 edition (omlx/oq.py), which made the published Nemotron
-* series. The steps are: embeddings and head at 8 bits; floors by role; boosts by layer score up to
-* the cap; more bits for boosted tensors if the target is not reached. Routed experts stay at the
-* tier's width. Pure; ties stay in table order.
-* @param tensors the quantizable tensors in table order
-* @returns the width of every tensor, in the same order
+* series. Steps: embeddings and head at 8 bits; floors by role; boosts by layer score up to the
+* cap. If the target is not reached, boosted tensors get more bits. Routed experts stay at the
+* tier's width. Pure; ties stay in table order. @param tensors the quantizable tensors in table
+* order @returns the width of every tensor, in the same order
 */
 function planByRules(tier, tensors, context) {
 	const chosen = tensors.map(() => tier.bits);
@@ -53772,12 +53980,12 @@ function raiseToFloors(tensors, budget, context) {
 	const sensitive = sensitiveLayers(context.scores);
 	for (const [index, tensor] of tensors.entries()) {
 		if (tensor.role.routed === true || budget.isBoosted(index)) continue;
-		const floor = roleFloor(tensor.role, sensitive(tensor.layer), context.namedMoe);
+		const floor = roleFloor(tensor.role, sensitive(tensor.layer), context.countsAsMoe);
 		if (floor !== null) budget.raise(index, floor);
 	}
 }
 /** Least width of a role; null: the tier's width. */
-function roleFloor({ part, projection }, sensitive, namedMoe) {
+function roleFloor({ part, projection }, sensitive, countsAsMoe) {
 	switch (part) {
 		case "shared": return 8;
 		case "mamba": return 5;
@@ -53785,7 +53993,7 @@ function roleFloor({ part, projection }, sensitive, namedMoe) {
 			if (projection !== "down") return null;
 			return sensitive ? 6 : 5;
 		case "attention":
-			if (projection === "o") return namedMoe ? null : 5;
+			if (projection === "o") return countsAsMoe ? null : 5;
 			if (!sensitive) return null;
 			return projection === "v" ? 6 : 5;
 		default: return null;
@@ -53863,14 +54071,14 @@ function planTier(choice, input, basis = null) {
 		floorCosts: null
 	} : planMeasured(task, basis);
 	const modules = Object.fromEntries(quantizable.map((tensor, i) => [modulePath(tensor), widths[i]]));
-	const parameters = sum$6(quantizable, (tensor) => elements(tensor.shape));
+	const parameters = sum$1(quantizable, (tensor) => elements(tensor.shape));
 	const planned = quantizedTotal(quantizable, widths, storage);
 	const bytes = payloadBytes(input.tensors, modules, storage);
 	return {
 		tier: tier.name,
 		targetBpw: tier.targetBpw,
 		bpw: 8 * planned / parameters,
-		fileBpw: 8 * bytes / sum$6(input.tensors, (tensor) => elements(tensor.shape)),
+		fileBpw: 8 * bytes / sum$1(input.tensors, (tensor) => elements(tensor.shape)),
 		bytes,
 		...describePlan(tier, widths),
 		predicted,
@@ -53895,7 +54103,7 @@ function planMeasured(task, basis) {
 	return planByCosts(capTier(tier, Math.max(byRules, floorBytes(context)), sizes), context);
 }
 function quantizedTotal(tensors, widths, storage) {
-	return sum$6(tensors, (tensor, i) => quantizedBytes(tensor.shape, widths[i], storage));
+	return sum$1(tensors, (tensor, i) => quantizedBytes(tensor.shape, widths[i], storage));
 }
 /** Throws BAD_INPUT if even the smallest plan exceeds a tier's budget. `floors` null: by rules. */
 function requireBudget(choice, input, floors) {
@@ -53926,7 +54134,7 @@ function planRules({ tier, sizes, input }) {
 	requireLeast(tier, sizes);
 	return planByRules(tier, sizes.quantizable, {
 		storage: input.storage,
-		namedMoe: "num_experts" in input.config || "num_local_experts" in input.config,
+		countsAsMoe: input.architecture.countsAsMoe,
 		scores: input.scores ?? Array(layerKinds(input).length).fill(0)
 	});
 }
@@ -53946,10 +54154,7 @@ function isQuantizable(tensor) {
 	return tensor.role.treatment === "quantized" && isAligned(tensor.shape, 64);
 }
 function payloadBytes(tensors, modules, storage) {
-	return sum$6(tensors, (tensor) => sum$6(storedTensors(tensor, modules[modulePath(tensor)], storage), (stored) => elements(stored.shape) * bytesPerElement[stored.dtype]));
-}
-function sum$6(items, value) {
-	return items.reduce((total, item, index) => total + value(item, index), 0);
+	return sum$1(tensors, (tensor) => sum$1(storedTensors(tensor, modules[modulePath(tensor)], storage), (stored) => elements(stored.shape) * bytesPerElement[stored.dtype]));
 }
 
 // src/inputs/input-kinds.ts
@@ -54026,7 +54231,7 @@ function optionalSize(hint) {
 		if (text === "") return null;
 		const bytes = parseSize(text);
 		if (bytes !== null && bytes > 0) return bytes;
-		throw new OqeError("BAD_INPUT", `${name}: "${text}" is not a size`, `A number with at most three decimals and ${sizeUnits.join(", ")}, as in 4GB.`);
+		throw new OqeError("BAD_INPUT", `${name}: "${text}" is not a size`, `Give a number and a unit (${sizeUnits.join(", ")}), as in 4GB; at most three decimals.`);
 	};
 	return {
 		hint,
@@ -54266,7 +54471,8 @@ const tuningInputs = [
 		default: "",
 		only: "tuned",
 		...parsed("<text>", (text) => parseText("calibration", text)),
-		doc: "Calibration text: a file, or `datasets/org/name[@revision]/path` on the Hub. Empty means the bundled text"
+		doc: "Calibration text: a file, or `datasets/org/name[@revision]/path` on the Hub. Empty means the bundled text",
+		verifyDoc: "Text that the tier was tuned on, to check that the evaluation rows share no passage with it. Empty means the receipt's, if it is bundled or on the Hub"
 	},
 	{
 		name: "calibration-samples",
@@ -54321,7 +54527,8 @@ const evaluationInputs = [
 		default: "",
 		only: "evaluated",
 		...parsed("<text>", (text) => parseText("evaluation", text)),
-		doc: "Evaluation text, given like `calibration`. Empty means the bundled text, which shares no document with the bundled calibration text"
+		doc: "Evaluation text, in the same form as `calibration`. Empty means the bundled text, which shares no document with the bundled calibration text",
+		verifyDoc: "Evaluation text. Empty means the receipt's, if it is bundled or on the Hub"
 	},
 	{
 		name: "evaluation-samples",
@@ -54330,7 +54537,8 @@ const evaluationInputs = [
 		default: "",
 		only: "evaluated",
 		...optionalCount("<rows>", 1, 4096),
-		doc: "Evaluation rows, 1 to 4096. Empty means 128, or 64 above 4 B parameters"
+		doc: "Evaluation rows, 1 to 4096. Empty means 64",
+		verifyDoc: "Evaluation rows, 1 to 4096. Empty means the number on the receipt"
 	},
 	{
 		name: "evaluation-length",
@@ -54339,7 +54547,8 @@ const evaluationInputs = [
 		default: "",
 		only: "evaluated",
 		...optionalCount("<tokens>", 16, 8192),
-		doc: "Tokens per evaluation row, 16 to 8192. Empty means 256, or 128 above 4 B parameters"
+		doc: "Tokens per evaluation row, 16 to 8192. Empty means 256, or 128 above 4 B parameters",
+		verifyDoc: "Tokens per evaluation row, 16 to 8192. Empty means the number on the receipt"
 	},
 	{
 		name: "max-kl",
@@ -54357,7 +54566,7 @@ const evaluationInputs = [
 		default: "",
 		only: "evaluated",
 		...plain("<limits>"),
-		doc: "Gate: minimum share (0 to 1) of positions where tier and base predict the same most likely token. Given like `max-kl`"
+		doc: "Gate: minimum share (0 to 1) of positions where tier and base predict the same most likely token. Same form as `max-kl`"
 	},
 	{
 		name: "min-router-agreement",
@@ -54366,7 +54575,7 @@ const evaluationInputs = [
 		default: "",
 		only: "evaluated",
 		...plain("<limits>"),
-		doc: "Gate for models with experts: minimum share (0 to 1) of the base's expert choices that the tier makes too. Given like `max-kl`"
+		doc: "Gate for models with experts: minimum share (0 to 1) of the base's expert choices that the tier makes too. Same form as `max-kl`"
 	}
 ];
 const runInputs = [
@@ -54998,9 +55207,9 @@ function requireFormat(value, where) {
 	throw new OqeError("BAD_INPUT", `${where}: field "format" is ${output.format}, written by ${writer}; oqe-publisher ${engine.version} reads format 1`, "Use the oqe-publisher that wrote it, or quantize again with this one.");
 }
 /**
-* The receipt as text: fields in the order of its schema, keys of maps sorted, indented by 2, lists
-* of numbers on one line, one newline at the end. Throws BAD_INPUT for a receipt that could not be
-* read back.
+* The receipt as text. Fields are in the order of its schema, keys of maps sorted. It is indented
+* by 2, with lists of numbers on one line and one newline at the end. Throws BAD_INPUT for a
+* receipt that could not be read back.
 */
 function writeReceipt(receipt) {
 	const text = JSON.stringify(parse$2(wholeReceipt, receipt, document$3("the new receipt")), null, 2);
@@ -55034,12 +55243,12 @@ function blankTuning({ options, model }) {
 			min: 0,
 			median: 0,
 			unseen: 0,
-			belowWidth: 0
+			belowColumns: 0
 		},
 		droppedRows: 0,
 		repair: {
 			routers: null,
-			aimed: null,
+			routerAware: null,
 			moved: null
 		},
 		kinds: {},
@@ -55120,10 +55329,10 @@ function roundRatios({ experts, repair, kinds, modules, ...rest }) {
 		...rest,
 		experts: experts === null ? null : {
 			...experts,
-			belowWidth: rounded(experts.belowWidth)
+			belowColumns: rounded(experts.belowColumns)
 		},
 		repair: {
-			aimed: repair.aimed,
+			routerAware: repair.routerAware,
 			moved: repair.moved,
 			routers: repair.routers?.map((router) => ({
 				...router,
@@ -55200,49 +55409,70 @@ function tooSmall(folder, needed, free, cause) {
 	return new OqeError("DISK", `not enough disk space in ${folder}: ${needed} bytes are needed, ${available} are free${limit}`, "Free disk space, or choose another work or output folder.", cause);
 }
 
-// src/series/atomic-folder.ts
+// src/series/run-folder.ts
+/** How often a run says that it is there, and after how long it counts as killed, in ms. */
+const [beat, patience] = [3e4, 3e5];
+/** Folders of this process. Another process may have had its number before. */
+const own = /* @__PURE__ */ new Set();
 /**
-* Builds folders aside (`.<name>.<process>.partial` beside each place), and renames each to its
-* place once `fill` is done. A place has the old folder or the whole new one, never a part. A
-* failure removes the partial folders. Two runs at once have their own partial folders; the last
-* one wins.
+* Makes a folder `<prefix><machine>.<process>.<random><suffix>` in `parent`, which exists. The
+* number of a process says nothing in another container, and a restarted one has the same numbers
+* again. So while the folder is open, its time of change is set every half minute. At the same time
+* folders of runs that were killed meanwhile are deleted (removeAbandoned).
 */
-async function buildAside(places, fill) {
-	const partials = places.map((place) => beside(place, `${process.pid}.partial`));
-	try {
-		for (const [i, partial] of partials.entries()) await onDisk(dirname(partial), 0, async () => {
-			await tidy(places[i]);
-			await rm(partial, {
+async function openRunFolder(parent, like) {
+	const mark = `${await machine()}.${process.pid}.${randomUUID()}`;
+	const name = `${like.prefix}${mark}${like.suffix}`;
+	const path = join$1(parent, name);
+	own.add(name);
+	await mkdir(path);
+	const timer = setInterval(() => {
+		const now = /* @__PURE__ */ new Date();
+		utimes(path, now, now).catch(() => {});
+		removeAbandoned(parent, like);
+	}, beat);
+	timer.unref();
+	return {
+		path,
+		close: async () => {
+			clearInterval(timer);
+			await rm(path, {
 				recursive: true,
 				force: true
-			});
-			await makeFolder(partial);
-		});
-		const value = await fill(partials);
-		for (const [i, place] of places.entries()) await onDisk(place, 0, () => replaceFolder(partials[i], place));
-		return value;
-	} finally {
-		await Promise.allSettled(partials.map((partial) => rm(partial, {
+			}).catch(() => {});
+			own.delete(name);
+		}
+	};
+}
+/**
+* Deletes the folders of killed runs. Processes of this machine or container are asked whether they
+* run. Folders of others are left alone until they have not changed for five minutes.
+*/
+async function removeAbandoned(parent, like) {
+	const { prefix, suffix } = like;
+	for (const name of await readdir$1(parent).catch(() => [])) {
+		if (!name.startsWith(prefix) || !name.endsWith(suffix) || own.has(name)) continue;
+		const path = join$1(parent, name);
+		if (await isAbandoned(path, name.slice(prefix.length))) await rm(path, {
 			recursive: true,
 			force: true
-		})));
+		}).catch(() => {});
 	}
 }
-function beside(place, suffix) {
-	return join$1(dirname(place), `.${basename(place)}.${suffix}`);
-}
-/** Cleans up after killed runs: removes their partial folders, and restores a folder moved away. */
-async function tidy(place) {
-	await rename$1(beside(place, "old"), place).catch(() => {});
-	const names = await readdir$1(dirname(place)).catch(() => []);
-	for (const name of names) {
-		const [, pid] = /^\.(?:.+)\.(\d+)\.partial$/.exec(name) ?? [];
-		const ofThisPlace = name.startsWith(`.${basename(place)}.`);
-		if (pid !== void 0 && ofThisPlace && !await isRunning(Number(pid))) await rm(join$1(dirname(place), name), {
-			recursive: true,
-			force: true
-		});
+async function isAbandoned(path, mark) {
+	const [, where, number] = /^([0-9a-z-]+)\.(\d+)\./i.exec(mark) ?? [];
+	if (where !== void 0 && where === await machine()) {
+		const pid = Number(number);
+		return pid === process.pid || !await isRunning(pid);
 	}
+	const found = await stat$1(path).catch(() => null);
+	return found !== null && Date.now() - found.mtimeMs > patience;
+}
+/** Names what numbers processes: on Linux a start of the machine and a namespace in it. */
+async function machine() {
+	const boot = await readFile$1("/proc/sys/kernel/random/boot_id", "utf8").catch(() => null);
+	const space = await readlink("/proc/self/ns/pid").catch(() => null);
+	return (boot === null || space === null ? hostname() : `${boot.trim()}-${space}`).replace(/[^0-9a-z-]/gi, "");
 }
 /** Whether a process exists and has not ended. */
 async function isRunning(pid) {
@@ -55253,6 +55483,42 @@ async function isRunning(pid) {
 	}
 	const status = await readFile$1(`/proc/${pid}/stat`, "utf8").catch(() => "");
 	return !/\) [ZX] /.test(status);
+}
+
+// src/series/atomic-folder.ts
+/**
+* Builds folders aside (`.<name>.<run>.partial` beside each place), and renames each to its place
+* once `fill` is done. A place has the old folder or the whole new one, never a part. A failure
+* removes the partial folders. Two runs at once have their own partial folders; the last one wins.
+*/
+async function buildAside(places, fill) {
+	const partials = [];
+	try {
+		for (const place of places) await onDisk(dirname(place), 0, async () => {
+			await tidy(place);
+			await makeFolder(dirname(place));
+			partials.push(await openRunFolder(dirname(place), partialOf(place)));
+		});
+		const value = await fill(partials.map(({ path }) => path));
+		for (const [i, place] of places.entries()) await onDisk(place, 0, () => replaceFolder(partials[i].path, place));
+		return value;
+	} finally {
+		await Promise.all(partials.map((partial) => partial.close()));
+	}
+}
+function partialOf(place) {
+	return {
+		prefix: `.${basename(place)}.`,
+		suffix: ".partial"
+	};
+}
+function beside(place, suffix) {
+	return join$1(dirname(place), `.${basename(place)}.${suffix}`);
+}
+/** Cleans up after killed runs: removes their partial folders, and restores a folder moved away. */
+async function tidy(place) {
+	await rename$1(beside(place, "old"), place).catch(() => {});
+	await removeAbandoned(dirname(place), partialOf(place));
 }
 /** Puts `made` in the place of a folder that may exist. The place is empty between two renames. */
 async function replaceFolder(made, place) {
@@ -55375,7 +55641,7 @@ function evaluationWords(evaluation) {
 	const { meanKl, meanKlError, forcedMeanKl, sameTop, perplexityRatio, routerAgreement } = evaluation;
 	const arithmetic = routerAgreement === null ? "" : ` (${nats(forcedMeanKl)} with forced routes)`;
 	const routes = routerAgreement === null ? "" : `, router agreement ${share$2(routerAgreement)}`;
-	return `KL ${estimate(meanKl, meanKlError)}${arithmetic}, same top ${share$2(sameTop)}, perplexity × ${ratio(perplexityRatio, null)}${routes}`;
+	return `KL ${estimate(meanKl, meanKlError)}${arithmetic}, same top ${share$2(sameTop)}, perplexity × ${ratio$1(perplexityRatio, null)}${routes}`;
 }
 
 // src/card/inherit.ts
@@ -55831,6 +56097,10 @@ const exponents = {
 	F16: 31744,
 	F32: 2139095040
 };
+/** Throws BAD_CHECKPOINT for rows of which some elements are NaN or infinite. */
+function refuseNonFinite(part, count) {
+	if (count > 0) throw nonFiniteWeights(part, count);
+}
 /** The error for rows in which the kernel counted `count` elements that are NaN or infinite. */
 function nonFiniteWeights(part, count) {
 	const { bytes, dtype, columns } = part.values;
@@ -55925,32 +56195,25 @@ function concatenate$1(parts) {
 }
 
 // src/models/run.ts
-/** Elements of a head that are in memory as float32 at once. */
-const mostOfHead = 2 ** 25;
-/**
-* The same as a function for many calls. A small matrix is read once; of a large one, some rows
-* after the other are read in every call.
-*/
-async function openHead({ architecture, config, weights, ops }) {
+/** Elements of a part of the head, and its tokens, at most. */
+const mostOfHead = 2 ** 21;
+const mostTokens = 4096;
+/** The parts in which a head is read: `[start, end)` of the vocabulary. */
+function partsOfHead({ vocabulary, hidden }) {
+	const step = Math.max(1, Math.min(mostTokens, Math.floor(mostOfHead / hidden)));
+	return Array.from({ length: Math.ceil(vocabulary / step) }, (_, i) => i * step).map((start) => [start, Math.min(vocabulary, start + step)]);
+}
+async function openHead({ architecture, config, weights }) {
 	const role = headRole(architecture, config);
 	const bias = await weights.unquantized(null, `${role}.bias`);
-	const [vocabulary, hidden] = [integer(config, "vocab_size"), integer(config, "hidden_size")];
-	if (vocabulary * hidden <= mostOfHead) {
-		const weight = await weights.matrix(null, role);
-		return (x) => ops.linear(x, weight, bias);
-	}
-	const rows = Math.ceil(mostOfHead / hidden);
-	return async (x) => {
-		const y = newMatrix(x.rows, vocabulary);
-		for (let left = 0; left < vocabulary; left += rows) {
-			const range = [left, Math.min(vocabulary, left + rows)];
-			const weight = await weights.matrix(null, role, void 0, range);
-			await ops.linearInto(x, weight, bias === null ? null : bias.subarray(...range), {
-				y,
-				left
-			});
-		}
-		return y;
+	const read = async (start, end) => ({
+		weight: await weights.matrix(null, role, void 0, [start, end]),
+		bias: bias?.subarray(start, end) ?? null
+	});
+	return {
+		vocabulary: integer(config, "vocab_size"),
+		hidden: integer(config, "hidden_size"),
+		read
 	};
 }
 /** Name of the role of a kind outside the blocks. */
@@ -55999,15 +56262,30 @@ function blockContext(model, layer, kind, options) {
 // src/models/kept-weights.ts
 /** Bytes of unquantized tensors that stay in memory. */
 const mostUnquantized = 256 << 20;
+/** Elements of a tied head that stays in memory from its first read on, 512 MiB as BF16. */
+const mostOfTable = 2 ** 28;
+/**
+* Whether a tied head stays in memory from when its rows are looked up until they make the logits.
+* Otherwise it is read once for each use.
+*/
+function keepsTable(shape) {
+	return shape.vocabulary * shape.hidden <= mostOfTable;
+}
 /**
 * The weights of a model, with those in memory that a walk needs more than once: unquantized
-* tensors, and the head from its first read on. A tied head: from its first read as a whole on.
+* tensors, and the head from its first read on. A large tied head: from its first read as a whole
+* on.
 */
 function keepWeights({ architecture, config, weights }) {
 	const head = headRole(architecture, config);
-	const isTied = isTiedTable({
+	const vocabulary = integer(config, "vocab_size");
+	const hidden = integer(config, "hidden_size");
+	const isApart = isTiedTable({
 		architecture,
 		config
+	}) && !keepsTable({
+		vocabulary,
+		hidden
 	});
 	const unquantized = /* @__PURE__ */ new Map();
 	const ahead = /* @__PURE__ */ new Map();
@@ -56033,7 +56311,7 @@ function keepWeights({ architecture, config, weights }) {
 		},
 		async matrix(layer, role, expert, range) {
 			if (layer === 0 && range === void 0 && ahead.has(role)) return takeAhead(role);
-			if (!(layer === null && role === head) || isTied && range !== void 0 && ownHead === null) return weights.matrix(layer, role, expert, range);
+			if (!(layer === null && role === head) || isApart && range !== void 0 && ownHead === null) return weights.matrix(layer, role, expert, range);
 			ownHead ??= weights.matrix(null, role);
 			return range === void 0 ? ownHead : weightRows(await ownHead, ...range);
 		},
@@ -56050,8 +56328,6 @@ function keepWeights({ architecture, config, weights }) {
 const productRows = 512;
 /** Rows in one job of an operation that costs little for each element. */
 const lightRows = 2048;
-/** Tokens whose widest activations are in memory at once, in whole sequences. */
-const batchTokens$1 = 4096;
 /**
 * The operations of a forward pass over matrices of any size, cut into jobs for the kernel. A job
 * has whole rows, or whole sequences, and these are independent: no result depends on the cut.
@@ -56070,8 +56346,39 @@ var Ops = class {
 		});
 		return y;
 	}
-	/** The same, into columns `[left, left + out)` of y. */
-	async linearInto(x, weight, bias, { y, left }) {
+	/** max(x · Wᵀ, 0)² */
+	async squaredLinear(x, weight) {
+		const y = newMatrix(x.rows, weight.rows);
+		await this.linearInto(x, weight, null, {
+			y,
+			left: 0,
+			squared: true
+		});
+		return y;
+	}
+	/**
+	* `linear` for a weight with many rows, such as a head. They are shared by the workers: for few
+	* rows of x, preparing the weight costs as much as the products.
+	*/
+	async linearByOutputs(x, weight) {
+		const y = newMatrix(x.rows, weight.rows);
+		await this.shareOut(weight.rows, async (left, end) => {
+			const part = {
+				weight: weightRows(weight, left, end),
+				left
+			};
+			await this.kernel.run("linear", {
+				x,
+				rows: null,
+				bias: null,
+				y,
+				...part
+			});
+		});
+		return y;
+	}
+	/** As `linear`, into columns `[left, left + out)` of y; with `squared` max(…, 0)² of it. */
+	async linearInto(x, weight, bias, { y, left, squared }) {
 		await eachPiece(x.rows, productRows, (start, end) => {
 			const rows = {
 				x: rowsOf(x, start, end),
@@ -56082,13 +56389,13 @@ var Ops = class {
 				...rows,
 				weight,
 				bias,
-				left
+				left,
+				...squared && { squared }
 			});
 		});
 	}
-	/** `x · weight / √(mean of x² + eps)` by row. */
-	async rmsNorm(x, weight, eps) {
-		const y = newMatrix(x.rows, x.columns);
+	/** `x · weight / √(mean of x² + eps)` by row, into y, which may be x. */
+	async rmsNorm(x, weight, eps, y) {
 		await eachPiece(x.rows, lightRows, (start, end) => {
 			return this.kernel.run("rmsNorm", {
 				x: rowsOf(x, start, end),
@@ -56097,17 +56404,6 @@ var Ops = class {
 				y: rowsOf(y, start, end)
 			});
 		});
-		return y;
-	}
-	/** max(x, 0)², in place. Gives x. */
-	async reluSquared(x) {
-		await eachPiece(x.rows, lightRows, (start, end) => {
-			return this.kernel.run("elementwise", {
-				what: "relu_squared",
-				x: rowsOf(x, start, end)
-			});
-		});
-		return x;
 	}
 	/** SiLU(gate) · up, in place of gate. Gives it. */
 	swiglu(gate, up) {
@@ -56261,39 +56557,112 @@ var Ops = class {
 	* Visits `tokens` rows in batches of whole sequences: some results are too wide for all at once.
 	*/
 	async inBatches(tokens, length, visit) {
-		const step = Math.max(1, Math.floor(batchTokens$1 / length)) * length;
+		const step = Math.max(1, Math.floor(batchTokens$1(this.kernel) / length)) * length;
 		const tasks = Array.from({ length: Math.ceil(tokens / step) }, (_, i) => i * step).map((start) => () => visit(start, Math.min(tokens, start + step)));
-		const atOnce = Math.ceil(this.kernel.workers / 8) + 1;
-		for await (const _ of inOrder(tasks, atOnce));
+		for await (const _ of inOrder(tasks, batchesAtOnce(this.kernel)));
 	}
 };
+/** Most workers that one batch has jobs for. */
+const mostSharing = 8;
+/** Tokens of a batch: a product for each worker. */
+function batchTokens$1({ workers }) {
+	return productRows * Math.min(workers, mostSharing);
+}
+/** Batches in progress: one more than there are jobs for keeps the workers busy while one ends. */
+function batchesAtOnce({ workers }) {
+	return Math.ceil(workers / mostSharing) + 1;
+}
 /** Visits `[start, end)` of `count`, `size` at a time, all at once. */
 async function eachPiece(count, size, visit) {
 	const pieces = Array.from({ length: Math.ceil(count / size) }, (_, i) => i * size);
 	await Promise.all(pieces.map((start) => visit(start, Math.min(count, start + size))));
 }
 
+// src/models/reread-weights.ts
+/**
+* Weights for passes that go one after another. The first that asks for a matrix reads it, the
+* others get it from where it is kept. So the source is read once, and only the activations of one
+* pass are in memory. At most `mostPending` matrices are being kept at a time: a reader that is
+* faster waits. After a failure to keep one, every request throws that failure. To be closed when
+* all have passed.
+*/
+var RereadWeights = class {
+	#source;
+	#keep;
+	#mostPending;
+	#entries = /* @__PURE__ */ new Map();
+	/** What is being kept. These promises never reject. */
+	#pending = /* @__PURE__ */ new Set();
+	#failures = [];
+	constructor(source, keep, mostPending) {
+		this.#source = source;
+		this.#keep = keep;
+		this.#mostPending = mostPending;
+	}
+	unquantized = (layer, role) => this.#source.unquantized(layer, role);
+	matrix = async (layer, role, expert, range) => {
+		this.#throwFailure();
+		const key = `${layer} ${role} ${expert ?? 0} ${range ?? ""}`;
+		const known = this.#entries.get(key);
+		if (known !== void 0) {
+			const { weight, length, kept } = await known;
+			const bytes = sharedBytes(length);
+			await (await kept).read(bytes);
+			return {
+				...weight,
+				bytes
+			};
+		}
+		const read = this.#source.matrix(layer, role, expert, range);
+		const entry = read.then((weight) => this.#startKeeping(weight));
+		entry.catch(() => {});
+		this.#entries.set(key, entry);
+		await entry;
+		return read;
+	};
+	/** Waits until a place is free. */
+	async #startKeeping({ bytes, ...weight }) {
+		while (this.#pending.size >= this.#mostPending) await Promise.race(this.#pending);
+		this.#throwFailure();
+		const kept = this.#keep(bytes);
+		const ended = kept.then(() => {}, (error) => void this.#failures.push(error)).then(() => void this.#pending.delete(ended));
+		this.#pending.add(ended);
+		return {
+			weight,
+			length: bytes.length,
+			kept
+		};
+	}
+	#throwFailure() {
+		if (this.#failures.length > 0) throw this.#failures[0];
+	}
+	async close() {
+		const entries = await Promise.allSettled(this.#entries.values());
+		for (const one of entries) if (one.status === "fulfilled") await one.value.kept.then((kept) => kept.drop()).catch(() => {});
+	}
+};
+
 // src/models/shared-weights.ts
 /**
-* Weights that several passes use at the same time. Each is read when the first of them asks for it
-* and forgotten when all have it. `most` limits the matrices in memory, so a fast pass waits for a
-* slow one. The passes must ask in about the same order: no two may differ by `most` matrices.
+* Weights that several passes use at the same time. The first request reads a weight; after the
+* last one it is freed. `most` limits the matrices in memory, so a fast pass waits for a slow one.
+* The passes must ask in about the same order: no two may differ by `most` matrices.
 */
 var SharedWeights = class {
 	#source;
-	/** The sharers that have not left. */
+	/** The passes that have not left. */
 	#present;
 	#most;
 	#matrices = /* @__PURE__ */ new Map();
 	#unquantized = /* @__PURE__ */ new Map();
 	#waiting = [];
 	#failures = [];
-	constructor(source, sharers, most) {
+	constructor(source, passes, most) {
 		this.#source = source;
-		this.#present = new Set(Array(sharers).keys());
+		this.#present = new Set(Array(passes).keys());
 		this.#most = most;
 	}
-	/** The weights as sharer `number` sees them, counted from 0. */
+	/** The weights for pass `number`, counted from 0. */
 	of(number) {
 		return {
 			unquantized: async (layer, role) => {
@@ -56308,18 +56677,18 @@ var SharedWeights = class {
 			}
 		};
 	}
-	/** A sharer asks no more. What only it has not taken is forgotten. */
+	/** Removes a pass. Frees the weights that every remaining pass has read. */
 	leave(number) {
 		this.#present.delete(number);
 		for (const entries of [this.#matrices, this.#unquantized]) for (const [key, entry] of entries) if (this.#isTaken(entry)) entries.delete(key);
 		this.#wake();
 	}
-	/** Ends the waiting of all sharers. Called when one of them has failed. */
+	/** Ends the waiting of all passes. Called when one of them has failed. */
 	fail(error) {
 		this.#failures.push(error);
 		this.#wake();
 	}
-	/** Waits until a matrix is forgotten. Throws the failure of another sharer. */
+	/** Waits until a matrix is freed. Throws the failure of another pass. */
 	async #waitForPlace() {
 		await new Promise((resolve) => {
 			if (this.#failures.length > 0) resolve();
@@ -56327,7 +56696,7 @@ var SharedWeights = class {
 		});
 		if (this.#failures.length > 0) throw this.#failures[0];
 	}
-	#take(entries, key, sharer, read) {
+	#take(entries, key, pass, read) {
 		let entry = entries.get(key);
 		if (entry === void 0) {
 			entry = {
@@ -56336,7 +56705,7 @@ var SharedWeights = class {
 			};
 			entries.set(key, entry);
 		}
-		entry.takers.add(sharer);
+		entry.takers.add(pass);
 		if (this.#isTaken(entry)) {
 			entries.delete(key);
 			this.#wake();
@@ -56344,7 +56713,7 @@ var SharedWeights = class {
 		return entry.value;
 	}
 	#isTaken({ takers }) {
-		return [...this.#present].every((sharer) => takers.has(sharer));
+		return [...this.#present].every((pass) => takers.has(pass));
 	}
 	#wake() {
 		const waiting = this.#waiting;
@@ -56355,22 +56724,32 @@ var SharedWeights = class {
 
 // src/models/rider.ts
 /** Keeps hidden states in memory. */
-const keepInMemory = async (x) => async () => x;
+const keepInMemory = async (x) => ({
+	take: async () => x,
+	range: async (start, end) => rowsOf(x, start, end)
+});
 /** The hidden states of a rider between two blocks. */
 var HeldStates = class {
 	#keep;
-	#back = null;
+	#kept = null;
 	constructor(keep = keepInMemory) {
 		this.#keep = keep;
 	}
 	async keep(x) {
-		this.#back = await this.#keep(x);
+		this.#kept = await this.#keep(x);
 	}
 	async take() {
-		const back = this.#back;
-		this.#back = null;
-		if (back === null) throw new TypeError("this rider has no hidden states");
-		return back();
+		const states = this.#own();
+		this.#kept = null;
+		return states.take();
+	}
+	/** Rows `[start, end)`. The rider still has them. */
+	async range(start, end) {
+		return this.#own().range(start, end);
+	}
+	#own() {
+		if (this.#kept === null) throw new TypeError("this rider has no hidden states");
+		return this.#kept;
 	}
 };
 /** Whole sequences of token ids in a plain forward pass. */
@@ -56411,10 +56790,10 @@ var TextRider = class {
 		});
 		return x;
 	}
-	/** Input of the head, `[tokens, hidden]`. The rider has no states afterwards. */
-	async finish(model) {
+	/** Rows `[start, end)` of the head's input, `[end - start, hidden]`, after the last block. */
+	async finish(model, start, end) {
 		const context = plainContext(this.own(model), null, this.#options);
-		return model.architecture.forward.finish(context, await this.#states.take());
+		return model.architecture.forward.finish(context, await this.#states.range(start, end));
 	}
 	/** The model with the rider's own weights. */
 	own(model) {
@@ -56443,12 +56822,28 @@ function embedAll(model, riders) {
 	return share$1(model, riders, true, (rider, own) => rider.embed(own));
 }
 /**
-* Lets all riders go through a block. Each of its weights is read once. A stack of experts is too
-* large for memory, so all go through it side by side, expert by expert. Through other blocks they
-* go one after the other, because the activations of all of them would be larger than the weights.
+* Takes all riders through a block. Each of its weights is read once. Through a stack of experts,
+* riders pass expert by expert together, because the stack does not fit in memory. With
+* `keepWeights` they pass one after another, and `keepWeights` holds the stack. Through other
+* blocks they always pass one after another, because all their activations would not fit.
 */
-function passAll(model, riders, place) {
-	return share$1(model, riders, place.kind.mlp === "moe", (rider, own) => rider.pass(own, place));
+async function passAll(model, riders, place, keepWeights = null) {
+	const isStack = place.kind.mlp === "moe";
+	const pass = (rider, own) => rider.pass(own, place);
+	if (!isStack || keepWeights === null || riders.length === 1) return share$1(model, riders, isStack, pass);
+	const mostPending = model.ops.kernel.workers + 1;
+	const weights = new RereadWeights(model.weights, keepWeights, mostPending);
+	try {
+		for (const rider of riders) {
+			await pass(rider, {
+				...model,
+				weights
+			});
+			collectShared();
+		}
+	} finally {
+		await weights.close();
+	}
 }
 async function share$1(model, riders, together, ride) {
 	const most = together ? mostShared(model) : Number.POSITIVE_INFINITY;
@@ -56460,6 +56855,7 @@ async function share$1(model, riders, together, ride) {
 				weights: shared.of(i)
 			});
 			shared.leave(i);
+			collectShared();
 		} catch (error) {
 			shared.fail(error);
 			throw error;
@@ -56476,11 +56872,11 @@ async function share$1(model, riders, together, ride) {
 async function rideAll(rides, progress) {
 	const { architecture, config } = rides[0].model;
 	for (const { model, riders } of rides) await embedAll(model, riders);
-	for (const [layer, kind] of architecture.layers(config).entries()) for (const { model, riders } of rides) {
+	for (const [layer, kind] of architecture.layers(config).entries()) for (const { model, riders, keepWeights } of rides) {
 		await passAll(model, riders, {
 			layer,
 			kind
-		});
+		}, keepWeights);
 		progress?.(riders.length);
 	}
 }
@@ -56503,9 +56899,77 @@ var Pending = class {
 	}
 };
 
+// src/evaluation/compare-hidden.ts
+/** Positions of a job. Each of its products packs a part of a head anew. */
+const positionsAtOnce$2 = 256;
+/** Models of a job: enough that the base's logits in each job cost little. */
+const modelsAtOnce = 12;
+/** Values of hidden states of all compared runs in memory at once. */
+const mostHidden = 96 * 2 ** 20;
+/**
+* Compares the next-token distributions of some models with the base's. Returns for each model
+* `[positions, comparisonColumns]` as in CompareJob. Positions whose hidden states fit
+* `mostHidden` pass a part of the head before the next part is read. So heads are read once, or a
+* few times, and never wholly in memory.
+*/
+async function compareHidden(kernel, { base, models, next }) {
+	const { rows } = base.hidden;
+	const results = models.map(() => sharedDoubles(13 * rows));
+	const size = comparedAtOnce(base.head.hidden, models.length);
+	for (const [start, end] of pieces(rows, size)) {
+		const [from, to] = [13 * start, 13 * end];
+		const part = async ({ hidden, head }) => {
+			return {
+				head,
+				x: "data" in hidden ? rowsOf(hidden, start, end) : await hidden.range(start, end)
+			};
+		};
+		const some = [];
+		for (const model of models) some.push(await part(model));
+		await comparePart(kernel, {
+			base: await part(base),
+			models: some,
+			next: next.subarray(start, end),
+			out: results.map((result) => result.subarray(from, to))
+		});
+	}
+	return results;
+}
+/** Positions that are compared before the heads are read again. */
+function comparedAtOnce(hidden, models) {
+	return Math.ceil(mostHidden / hidden / (1 + models) / positionsAtOnce$2) * positionsAtOnce$2;
+}
+async function comparePart(kernel, { base, models, next, out }) {
+	const groups = pieces(models.length, modelsAtOnce);
+	const heads = new Set([base, ...models].map(({ head }) => head));
+	for (const [first, end] of partsOfHead(base.head)) {
+		const read = /* @__PURE__ */ new Map();
+		for (const head of heads) read.set(head, await head.read(first, end));
+		const jobs = pieces(base.x.rows, positionsAtOnce$2).flatMap(([top, bottom]) => {
+			const input = ({ x, head }) => {
+				return {
+					x: rowsOf(x, top, bottom),
+					...read.get(head)
+				};
+			};
+			const [from, to] = [13 * top, 13 * bottom];
+			return groups.map((group) => ({
+				base: input(base),
+				models: models.slice(...group).map(input),
+				first,
+				next: next.subarray(top, bottom),
+				out: out.slice(...group).map((result) => result.subarray(from, to))
+			}));
+		});
+		await Promise.all(jobs.map((job) => kernel.run("compare", job)));
+	}
+}
+/** `[start, end)` of `count`, `size` at a time. */
+function pieces(count, size) {
+	return Array.from({ length: Math.ceil(count / size) }, (_, i) => i * size).map((start) => [start, Math.min(count, start + size)]);
+}
+
 // src/evaluation/divergence.ts
-/** Positions whose logits are in memory at once. */
-const positionsAtOnce$1 = 256;
 /** The base's pass over some rows of text. Those of the models compared with it follow it. */
 var BaseRun = class {
 	rows;
@@ -56535,8 +56999,8 @@ var BaseRun = class {
 		this.#followers++;
 	}
 	/**
-	* Its choice of experts in a layer, as soon as it is made. It is forgotten when all followers
-	* have it.
+	* Its choice of experts in a layer, as soon as it is made. It is freed when all followers have
+	* it.
 	*/
 	async routes(layer) {
 		const choice = await this.#pending(layer).promise;
@@ -56597,15 +57061,19 @@ async function divergences$1(base, compared) {
 		const own = run.rider.own(model);
 		const head = heads.get(own) ?? await openHead(own);
 		heads.set(own, head);
+		const range = (start, end) => run.rider.finish(model, start, end);
 		return {
-			hidden: await run.rider.finish(model),
+			hidden: {
+				rows: rows.ids.length,
+				range
+			},
 			head
 		};
 	};
 	const reference = await finish(base);
 	const models = [];
 	for (const one of compared) models.push(await finish(one));
-	const all = await compareHidden(base.model.ops, {
+	const all = await compareHidden(base.model.ops.kernel, {
 		base: reference,
 		models,
 		next
@@ -56613,7 +57081,7 @@ async function divergences$1(base, compared) {
 	return compared.map(({ run }, i) => divergenceOf(run, all[i], rows));
 }
 function divergenceOf({ routerAgreement, exactRoutes }, results, { ids, length }) {
-	const column = (i) => Float64Array.from(ids, (_, t) => results[4 * t + i]);
+	const column = (i) => Float64Array.from(ids, (_, t) => results[13 * t + i]);
 	const scored = (i) => column(i).map((value, t) => (t + 1) % length === 0 ? NaN : value);
 	return {
 		divergence: column(0),
@@ -56623,29 +57091,6 @@ function divergenceOf({ routerAgreement, exactRoutes }, results, { ids, length }
 		routerAgreement,
 		exactRoutes
 	};
-}
-/**
-* Compares the next-token distributions of some models with the base's. Returns for each model
-* `[positions, 4]` as in CompareJob. The base's logits are made once for all models.
-*/
-async function compareHidden(ops, { base, models, next }) {
-	const { rows } = base.hidden;
-	const results = models.map(() => new Float64Array(new SharedArrayBuffer(32 * rows)));
-	for (let start = 0; start < rows; start += positionsAtOnce$1) {
-		const end = Math.min(rows, start + positionsAtOnce$1);
-		const logits = ({ hidden, head }) => head(rowsOf(hidden, start, end));
-		const once = logits(base);
-		for (const [i, model] of models.entries()) {
-			const [ours, theirs] = await Promise.all([once, logits(model)]);
-			await ops.shareOut(end - start, (from, to) => ops.kernel.run("compare", {
-				base: rowsOf(ours, from, to),
-				model: rowsOf(theirs, from, to),
-				next: next.subarray(start + from, start + to),
-				out: results[i].subarray(4 * (start + from), 4 * (start + to))
-			}));
-		}
-	}
-	return results;
 }
 /** Share of the base's choices that the model also made, and of tokens with the same set. */
 function agreement(base, model) {
@@ -56934,7 +57379,8 @@ function roundedFigures(found, rows, length) {
 /**
 * Compares finished tiers, as stored, with their base: with free routes, as users run them, and
 * with forced routes (the tier follows the base's choice of experts). Each weight of the base is
-* read once for all tiers.
+* read once for all tiers. Throws BAD_CHECKPOINT for weights of the base that are not finite, and
+* for figures that are not.
 */
 async function evaluateTiers(request) {
 	const { base, rows, tiers, kernel, report, keep } = request;
@@ -56945,7 +57391,7 @@ async function evaluateTiers(request) {
 		weights: keepWeights({
 			architecture,
 			config,
-			weights: baseWeights(base, kernel)
+			weights: finiteWeights(base, kernel)
 		}),
 		ops: new Ops(kernel)
 	};
@@ -57137,19 +57583,20 @@ const MAX_WEIGHTS = 2 ** 30;
 /** Weights are read in blocks of this size. It is well below the size of an expert's matrix. */
 const BLOCK = 1 << 18;
 /**
-* Identifies the state of a folder: `sha256:` and a hash of its config and of the name, size, header
-* and weights of every safetensors file. The hash covers all weights up to 1 GiB. Of larger models
-* it covers every k-th block of 256 KiB, with the least k that keeps to 1 GiB. The folder's own name
-* does not count.
+* Identifies the state of a folder: `sha256:` and a hash of its config and of the name, size,
+* header and weights of every safetensors file. The hash covers all weights up to 1 GiB. Of larger
+* models it covers of every tensor the first 256 KiB and every k-th block of 256 KiB from there,
+* with the least k that keeps the evenly spread blocks to 1 GiB. So no tensor can be replaced
+* unnoticed, however small it is. The folder's own name does not count.
 */
 async function fingerprint(folder, most = MAX_WEIGHTS) {
 	const shards = [...folder.files].filter(([path]) => /^[^/]+\.safetensors$/.test(path));
 	const stride = Math.ceil(shards.reduce((sum, [, size]) => sum + size, 0) / most) || 1;
 	const hash = createHash("sha256");
 	const buffer = new Uint8Array(BLOCK);
-	const digest = async (source, [from, to], step = 1) => {
-		for (let at = from; at < to; at += step * BLOCK) {
-			const length = Math.min(BLOCK, to - at);
+	const digest = async (source, { start, end }, step = 1) => {
+		for (let at = start; at < end; at += step * BLOCK) {
+			const length = Math.min(BLOCK, end - at);
 			hash.update(await source.read(at, length, buffer.subarray(0, length)));
 		}
 	};
@@ -57159,10 +57606,22 @@ async function fingerprint(folder, most = MAX_WEIGHTS) {
 		hash.update(`${path}\0${size}\0`);
 		const source = await folder.open(path);
 		const end = isConfig ? Math.min(size, MAX_CONFIG) : await headerEnd(source);
-		await digest(source, [0, end]);
-		if (!isConfig) await digest(source, [end, size], stride);
+		await digest(source, {
+			start: 0,
+			end
+		});
+		if (isConfig) continue;
+		const places = stride > 1 ? await placesOf(source) : null;
+		for (const place of places ?? [{
+			start: end,
+			end: size
+		}]) await digest(source, place, stride);
 	}
 	return `sha256:${hash.digest("hex")}`;
+}
+/** Where the tensors of a shard are; null for a header that openCheckpoint is going to refuse. */
+async function placesOf(source) {
+	return readHeader(source).then(({ tensors }) => tensors, () => null);
 }
 /** End of the header, within the file. readHeader checks the header itself. */
 async function headerEnd(source) {
@@ -57386,7 +57845,9 @@ const packed = /^(U8|I8|F8_.*|U16|I16|U32|I32)$/;
 * compressed-tensors, GPTQ/AWQ, bitsandbytes.
 */
 const siblings = /^(.*)\.(scales|weight_scale|weight_scale_inv|weight_packed|qweight|weight\.absmax)$/;
-/** Whether a key of the config says nothing: some exporters write null, false or an empty object. */
+/**
+* Whether a key of the config says nothing. Some exporters write null, false or an empty object.
+*/
 function isEmpty(value) {
 	const fields = asObject(value);
 	return (value ?? false) === false || fields !== void 0 && Object.keys(fields).length === 0;
@@ -57420,9 +57881,9 @@ const INDEX_FILE = "model.safetensors.index.json";
 const SINGLE_FILE = "model.safetensors";
 const NUMBERED = /^(.+)-(\d{5})-of-(\d{5})\.safetensors$/;
 /**
-* Finds the weights at the top of the repository, as transformers does: model.safetensors, else
-* the files of the index, else the one complete set of numbered shards or the one safetensors file.
-* A model.safetensors makes the index void unless the index names it: then both loaders ignore it.
+* Finds the weights at the top of the repository, in the order of transformers: model.safetensors;
+* the files of the index; the one complete set of numbered shards; the one safetensors file. A
+* model.safetensors makes the index void unless the index names it: then both loaders ignore it.
 * Throws MISSING_FILE where there are no weights, BAD_CHECKPOINT where they are incomplete or
 * ambiguous.
 */
@@ -57782,7 +58243,7 @@ function finishedTensor({ tensors, config, repository }, tensor) {
 	const path = modulePath(tensor);
 	const scales = tensors.get(`${path}.scales`);
 	const dtype = (scales ?? tensors.get(tensor.name))?.dtype ?? storageDtype(config, []);
-	const width = scales === void 0 ? void 0 : widthOf$1(config, path);
+	const width = scales === void 0 ? void 0 : widthOf$2(config, path);
 	const bad = (what) => new OqeError("BAD_CHECKPOINT", `${repository.name}: ${what}`, "Quantize the base again.");
 	if (!isFloat(dtype)) throw bad(`"${tensor.name}" is ${dtype}, not a float`);
 	if (width !== void 0 && !isAligned(tensor.shape, width.groupSize)) throw bad(`"${path}" has rows that are not whole groups of ${width.groupSize}`);
@@ -57801,7 +58262,7 @@ function finishedTensor({ tensors, config, repository }, tensor) {
 	};
 }
 /** Width of a module by the config's `quantization`: its own entry, else the default. */
-function widthOf$1(config, path) {
+function widthOf$2(config, path) {
 	const quantization = asObject(config.quantization ?? config.quantization_config);
 	const own = asObject(quantization?.[path]) ?? quantization;
 	const { bits, group_size: groupSize = 64, mode = "affine" } = own ?? {};
@@ -57826,7 +58287,7 @@ function widthOf$1(config, path) {
 function storedWeights(finished, readBytes, kernel) {
 	const tensors = byRole(finished);
 	const read = async (tensor, start, end) => {
-		const parts = await readRows(readBytes, tensor, start, end);
+		const parts = await readRows$1(readBytes, tensor, start, end);
 		const dtype = tensor.dtype;
 		const shape = {
 			rows: end - start,
@@ -57866,7 +58327,7 @@ function storedWeights(finished, readBytes, kernel) {
 	};
 }
 /** Rows `[start, end)` of each tensor that the file holds of this one, counted over its stack. */
-function readRows(readBytes, tensor, start, end) {
+function readRows$1(readBytes, tensor, start, end) {
 	const parts = storedTensors(tensor, tensor.width, tensor.dtype);
 	return Promise.all(parts.map(async ({ name, dtype, shape }) => {
 		const rowBytes = shape.at(-1) * bytesPerElement[dtype];
@@ -57919,7 +58380,7 @@ async function withFolders(tiers, { gates, kernel }, use) {
 
 // src/plan/plan-widths.ts
 /** The width that a plan gives a tensor; undefined for an unquantized one. */
-function widthOf({ modules }, tensor) {
+function widthOf$1({ modules }, tensor) {
 	const path = modulePath(tensor);
 	return Object.hasOwn(modules, path) ? modules[path] : void 0;
 }
@@ -57928,7 +58389,7 @@ function widthOf({ modules }, tensor) {
 /** The tensors of a model as a plan stores them. `storage`: dtype of scales and biases. */
 function tensorsOfPlan(tensors, plan, storage) {
 	return tensors.map((tensor) => {
-		const width = widthOf(plan, tensor);
+		const width = widthOf$1(plan, tensor);
 		const dtype = width === void 0 ? unquantizedDtype(tensor, storage) : storage;
 		return {
 			...tensor,
@@ -57946,7 +58407,7 @@ function tensorsOfPlan(tensors, plan, storage) {
 const mostGateRows = 48;
 /**
 * Records the logits and choices of the base's routers on some calibration rows, by layer. A layer
-* is forgotten when all users have had its choice, which each asks for after the logits.
+* is freed when all users have had its choice, which each asks for after the logits.
 */
 var BaseRouters = class {
 	/** The rows that gates are fitted on. */
@@ -58074,6 +58535,10 @@ var Leases = class {
 		if (this.#spare.length <= most) return;
 		this.#spare.sort((a, b) => a.byteLength - b.byteLength).shift();
 	}
+	/** Forgets all free buffers. For the end of a step whose sizes the next one does not have. */
+	clear() {
+		this.#spare.length = 0;
+	}
 };
 /** Plans byte ranges of one buffer, each at the start of a cache line. */
 var Cutter = class {
@@ -58086,12 +58551,15 @@ var Cutter = class {
 };
 
 // src/quantize/round-series.ts
-/** Bytes of a row tile: enough to hide a job's overhead, few enough for a dozen in memory. */
-const tileBytes = 2 << 20;
 /**
-* Rounds every tensor for every plan in one walk over the base. Each row tile is read once, is
+* Bytes of some rows that are rounded at once: enough to hide a job's overhead, few enough for a
+* dozen in memory.
+*/
+const bytesAtOnce = 2 << 20;
+/**
+* Rounds every tensor for every plan in one walk over the base. Each range of rows is read once, is
 * quantized at each width that some plan wants, and is written to each tier. Memory holds a few
-* tiles. Errors are summed in tile order, so the result depends neither on the number of workers
+* ranges. Errors are summed in their order, so the result depends neither on the number of workers
 * nor on timing. Throws BAD_CHECKPOINT for weights that are not finite.
 */
 async function quantizeSeries(request) {
@@ -58101,41 +58569,41 @@ async function quantizeSeries(request) {
 	}));
 	const total = request.tensors.reduce((sum, tensor) => sum + elements(tensor.shape) * bytesPerElement[tensor.dtype], 0);
 	let done = 0;
-	const tiles = [...cutTiles(request.tensors)];
+	const ranges = [...cutRows$1(request.tensors)];
 	const limit = request.kernel.workers + 2;
 	const buffers = new Leases();
-	const visit = async (tile) => {
-		const { tensor, member, row, rows } = tile;
-		const buffer = buffers.take(bytesOf$3(tile));
-		const range = {
+	const visit = async (range) => {
+		const { tensor, member, row, rows } = range;
+		const buffer = buffers.take(bytesOf$3(range));
+		const asked = {
 			member,
 			start: row,
 			end: row + rows
 		};
-		const result = await quantizeTile(tile, await request.read(tensor, range, new Uint8Array(buffer)), request);
+		const result = await quantizeRange(range, await request.read(tensor, asked, new Uint8Array(buffer)), request);
 		buffers.give(buffer, limit);
 		return {
-			tile,
+			range,
 			result
 		};
 	};
-	const results = inOrder(tiles.map((tile) => () => visit(tile)), limit);
-	for await (const { tile, result } of results) {
-		done += bytesOf$3(tile);
+	const results = inOrder(ranges.map((range) => () => visit(range)), limit);
+	for await (const { range, result } of results) {
+		done += bytesOf$3(range);
 		request.report.tick(done, total, "bytes");
 		if (result === null) continue;
 		for (const [index, plan] of request.plans.entries()) {
-			const width = plan.modules[modulePath(tile.tensor)];
-			sums[index].error += tileOf(result, width).squaredError;
+			const width = plan.modules[modulePath(range.tensor)];
+			sums[index].error += widthOf(result, width).squaredError;
 			sums[index].energy += result.energy;
 		}
 	}
 	return sums.map(({ error, energy }) => ({ relativeError: energy === 0 ? 0 : error / energy }));
 }
-function* cutTiles(tensors) {
+function* cutRows$1(tensors) {
 	for (const tensor of tensors) {
 		const all = memberRows(tensor);
-		const atOnce = rowsPerRead(tensor, tileBytes);
+		const atOnce = rowsPerRead(tensor, bytesAtOnce);
 		for (const member of tensor.sources.keys()) for (let row = 0; row < all; row += atOnce) yield {
 			tensor,
 			member,
@@ -58144,19 +58612,23 @@ function* cutTiles(tensors) {
 		};
 	}
 }
+/** Bytes of the largest range of a tensor. */
+function largestRange(tensor) {
+	return Math.min(memberRows(tensor), rowsPerRead(tensor, bytesAtOnce)) * tensor.shape.at(-1) * bytesPerElement[tensor.dtype];
+}
 function bytesOf$3({ tensor, rows }) {
 	return rows * tensor.shape.at(-1) * bytesPerElement[tensor.dtype];
 }
-/** First row of the tile in the MLX tensor, which stacks all members. */
+/** First row of the range in the MLX tensor, which stacks all members. */
 function stackedRow({ tensor, member, row }) {
 	return member * memberRows(tensor) + row;
 }
 /** Null: no plan quantizes the tensor. */
-async function quantizeTile(tile, values, request) {
-	const path = modulePath(tile.tensor);
+async function quantizeRange(range, values, request) {
+	const path = modulePath(range.tensor);
 	const planned = request.plans.map((plan) => plan.modules[path]);
 	if (planned[0] === void 0) {
-		await castTile(tile, values, request);
+		await castRange(range, values, request);
 		return null;
 	}
 	const { bytes: weights, dtype: from, rows, columns } = values;
@@ -58169,10 +58641,13 @@ async function quantizeTile(tile, values, request) {
 		rounding: request.rounding,
 		widths: distinct(planned)
 	});
-	refuseNonFinite$1(tile, values, result.nonFinite);
+	refuseNonFinite({
+		...range,
+		values
+	}, result.nonFinite);
 	await Promise.all(request.sinks.map(async (sink, index) => {
-		const { words, scales, biases } = tileOf(result, planned[index]);
-		const rowOf = (part) => stackedRow(tile) * (part.byteLength / rows);
+		const { words, scales, biases } = widthOf(result, planned[index]);
+		const rowOf = (part) => stackedRow(range) * (part.byteLength / rows);
 		await sink.write(`${path}.weight`, rowOf(words), words);
 		await sink.write(`${path}.scales`, rowOf(scales), scales);
 		await sink.write(`${path}.biases`, rowOf(biases), biases);
@@ -58181,28 +58656,23 @@ async function quantizeTile(tile, values, request) {
 	return result;
 }
 /** Writes rows of an unquantized tensor. */
-async function castTile(tile, values, request) {
+async function castRange(range, values, request) {
 	const { bytes: weights, dtype: from } = values;
-	const to = unquantizedDtype(tile.tensor, request.storage);
+	const to = unquantizedDtype(range.tensor, request.storage);
 	const { bytes, nonFinite } = await request.kernel.cast({
 		weights,
 		from,
 		to
 	});
-	refuseNonFinite$1(tile, values, nonFinite);
-	const offset = stackedRow(tile) * (bytes.byteLength / tile.rows);
-	await Promise.all(request.sinks.map((sink) => sink.write(tile.tensor.name, offset, bytes)));
-}
-function tileOf(result, width) {
-	return result.byWidth.find((tile) => sameWidth(tile, width));
-}
-function refuseNonFinite$1({ tensor, member, row }, values, count) {
-	if (count > 0) throw nonFiniteWeights({
-		tensor,
-		member,
-		row,
+	refuseNonFinite({
+		...range,
 		values
-	}, count);
+	}, nonFinite);
+	const offset = stackedRow(range) * (bytes.byteLength / range.rows);
+	await Promise.all(request.sinks.map((sink) => sink.write(range.tensor.name, offset, bytes)));
+}
+function widthOf(result, width) {
+	return result.byWidth.find((part) => sameWidth(part, width));
 }
 
 // src/kernel/factorize.ts
@@ -58297,7 +58767,7 @@ async function cross(kernel, { x, y, sums, rows = null }) {
 	})));
 }
 
-// src/quantize/router-aim.ts
+// src/quantize/router-directions.ts
 /**
 * Share of the loss that the routers' directions have, for errors that are spread evenly over the
 * residual stream. A larger share gives fewer flips but larger errors elsewhere
@@ -58307,13 +58777,14 @@ const share = .3;
 /** Blocks per matrix. The rows of one block do not compensate for each other. */
 const blocks = 6;
 /**
-* Aims rounding errors past the routers. A matrix that writes into the residual stream gets the
-* loss tr(M E H Eᵀ) with M = I + μ Σ_r A_rᵀA_r / |A_r|², over the later routers r. A = γ ∘ G are
-* the directions that a router reads: its gate without the mean row (which changes no choice),
-* times the factors of the norm before it. So errors that a router reads count more, and rows of E
-* compensate for each other there. After BOA (arXiv 2406.13474), where M comes from attention.
+* Reduces rounding errors in the directions that later routers read. A matrix that writes into the
+* residual stream gets the loss tr(M E H Eᵀ) with M = I + μ Σ_r A_rᵀA_r / |A_r|², over the later
+* routers r. A = γ ∘ G are the directions that a router reads: its gate without the mean row (which
+* changes no choice), times the factors of the norm before it. So errors that a router reads count
+* more, and rows of E compensate for each other there. After BOA (arXiv 2406.13474), where M comes
+* from attention.
 */
-var RouterAim = class RouterAim {
+var RouterDirections = class RouterDirections {
 	#kernel;
 	/** Name of a tensor -> its place in the list of all tensors. */
 	#places;
@@ -58348,7 +58819,7 @@ var RouterAim = class RouterAim {
 				squares
 			});
 		}
-		return new RouterAim(kernel, tensors, readers);
+		return new RouterDirections(kernel, tensors, readers);
 	}
 	/** Blocks of rows to tune a matrix in, last rows first; null if no later router reads it. */
 	async blocksOf(tensor) {
@@ -58413,17 +58884,17 @@ const dampings = [
 ];
 /** Large buffers to hold for later: enough for the experts of one block that are in progress. */
 const mostSpare$1 = 8;
-function newGram(buffers, width) {
-	const buffer = buffers.take(4 * width * width);
+function newGram(buffers, columns) {
+	const buffer = buffers.take(4 * columns * columns);
 	return {
-		sums: new Float32Array(buffer, 0, width * width).fill(0),
-		width,
+		sums: new Float32Array(buffer, 0, columns * columns).fill(0),
+		columns,
 		tokens: 0,
 		release: () => buffers.give(buffer, mostSpare$1)
 	};
 }
 /**
-* Adds the rows of `x [tokens, width]`, each multiplied by `weight` (default 1).
+* Adds the rows of `x [tokens, columns]`, each multiplied by `weight` (default 1).
 * `counted` (default true): whether the rows count as tokens of the input.
 */
 async function collect(kernel, gram$2, x, { weight = 1, counted = true } = {}) {
@@ -58436,17 +58907,17 @@ async function collect(kernel, gram$2, x, { weight = 1, counted = true } = {}) {
 	if (counted) gram$2.tokens += x.rows;
 }
 /** gram += weight · other, for the same number of channels. */
-async function addScaled(kernel, gram, { sums, width }, weight) {
-	const by = newMatrix(width, width);
+async function addScaled(kernel, gram, { sums, columns }, weight) {
+	const by = newMatrix(columns, columns);
 	by.data.set(sums);
 	await kernel.run("scale", {
 		x: by,
-		factors: sharedFloats(width).fill(weight)
+		factors: sharedFloats(columns).fill(weight)
 	});
 	const x = {
 		data: gram.sums,
-		rows: width,
-		columns: width
+		rows: columns,
+		columns
 	};
 	await kernel.run("elementwise", {
 		what: "add",
@@ -58455,9 +58926,9 @@ async function addScaled(kernel, gram, { sums, width }, weight) {
 	});
 }
 /** Sum of the diagonal: the power of the input. */
-function traceOf({ sums, width }) {
+function traceOf({ sums, columns }) {
 	let trace = 0;
-	for (let i = 0; i < width; i++) trace += sums[i * (width + 1)];
+	for (let i = 0; i < columns; i++) trace += sums[i * (columns + 1)];
 	return trace;
 }
 /** Shrinks, damps, orders and factors. The same sums give the same bytes. */
@@ -58465,19 +58936,28 @@ async function makeHessian({ kernel, hessianBuffers }, gram, { shrinkage = {
 	target: null,
 	strength: 0
 }, curvature = "hessian" } = {}) {
-	const { width, sums } = gram;
-	const buffer = hessianBuffers.take(4 * width * (width + 2));
-	const order = new Uint32Array(buffer, 0, width);
-	const diagonal = new Float32Array(buffer, 4 * width, width);
-	const factor = new Float32Array(buffer, 8 * width, width * width);
+	const { columns, sums } = gram;
+	const buffer = hessianBuffers.take(4 * columns * (columns + 2));
+	const order = new Uint32Array(buffer, 0, columns);
+	const diagonal = new Float32Array(buffer, 4 * columns, columns);
+	const factor = new Float32Array(buffer, 8 * columns, columns * columns);
 	const release = () => hessianBuffers.give(buffer, mostSpare$1);
+	const target = shrinkage.target?.sums ?? null;
+	const share = shareOf(gram, shrinkage);
 	const job = {
 		gram: sums,
-		target: shrinkage.target?.sums ?? null,
-		share: shareOf(gram, shrinkage),
+		target,
+		share,
 		order,
 		diagonal,
 		factor
+	};
+	const common = {
+		columns,
+		order,
+		diagonal,
+		share,
+		release
 	};
 	for (const damping of dampings) {
 		await kernel.run("condition", {
@@ -58485,29 +58965,23 @@ async function makeHessian({ kernel, hessianBuffers }, gram, { shrinkage = {
 			damping
 		});
 		if (curvature === "diagonal") break;
-		const { pivot } = await factorize(kernel, factor, width);
+		const { pivot } = await factorize(kernel, factor, columns);
 		if (pivot === null) return {
-			width,
+			...common,
 			factor,
-			order,
-			diagonal,
-			damping,
-			release
+			damping
 		};
 	}
 	return {
-		width,
+		...common,
 		factor: null,
-		order,
-		diagonal,
-		damping: Number.POSITIVE_INFINITY,
-		release
+		damping: Number.POSITIVE_INFINITY
 	};
 }
 /** Share of the target in the shrunk Hessian. */
-function shareOf({ tokens, width }, { strength }) {
+function shareOf({ tokens, columns }, { strength }) {
 	if (strength === 0) return 0;
-	return strength * width / (tokens + strength * width);
+	return strength * columns / (tokens + strength * columns);
 }
 
 // src/quantize/gate-fit.ts
@@ -58701,9 +59175,9 @@ async function repairRouter(request, layer, role, x) {
 // src/quantize/table-hessian.ts
 /**
 * The second moments that an embedding table is tuned with. Its rows are looked up, not multiplied,
-* so the table has no input. But the first block multiplies them: with its norm's factors g and its
-* input projections W, an error e of a row becomes W·(g ⊙ e), up to the scale of the norm. So
-* H = Σ over the rows w of those projections (g ⊙ w)(g ⊙ w)ᵀ. `tensors`: all of the model.
+* so the table has no input. But the first block multiplies them, by its norm's factors g and its
+* input projections W. An error e of a row becomes W·(g ⊙ e), up to the scale of the norm. So H is
+* the sum of (g ⊙ w)(g ⊙ w)ᵀ over the rows w of those projections. `tensors`: all of the model.
 * Null if the first block has no such projection.
 */
 async function tableGram({ kernel, hessianBuffers }, tensors, weights) {
@@ -58747,7 +59221,7 @@ var TierWriter = class {
 	}
 	/** All plans quantize the same tensors, only the widths differ. */
 	isQuantized(tensor) {
-		return widthOf(this.tiers[0].plan, tensor) !== void 0;
+		return widthOf$1(this.tiers[0].plan, tensor) !== void 0;
 	}
 	/** The widths that the plans give a quantized tensor, each once. */
 	widthsOf(tensor) {
@@ -58788,8 +59262,11 @@ var TuningLedger = class {
 	#fallbacks = /* @__PURE__ */ new Map();
 	/** Input -> rows that were not finite. */
 	#dropped = /* @__PURE__ */ new Map();
-	/** Modules whose errors were aimed past the routers; null without that repair. */
-	aimed = null;
+	/**
+	* Modules whose errors were reduced in the directions that later routers read; null without that
+	* repair.
+	*/
+	routerAware = null;
 	/** Matrices that were tuned towards another target; null without that repair. */
 	moved = null;
 	constructor(base) {
@@ -58831,7 +59308,7 @@ var TuningLedger = class {
 		let [squaredError, weightEnergy] = [0, 0];
 		for (const tensor of this.#base.tensors) {
 			const path = modulePath(tensor);
-			const width = widthOf(plan, tensor);
+			const width = widthOf$1(plan, tensor);
 			if (width === void 0) continue;
 			const entries = this.#entriesOf(tensor, width);
 			for (const { sums } of entries) {
@@ -58846,7 +59323,7 @@ var TuningLedger = class {
 			kinds: kindRecords(this.#base.tensors, modules),
 			repair: {
 				routers: null,
-				aimed: this.aimed,
+				routerAware: this.routerAware,
 				moved: this.moved
 			},
 			modules
@@ -58878,7 +59355,7 @@ var TuningLedger = class {
 		let [matrices, below] = [0, 0];
 		for (const tensor of this.#base.tensors) {
 			const { role, layer, sources, shape } = tensor;
-			if (role.routed !== true || widthOf(plan, tensor) === void 0) continue;
+			if (role.routed !== true || widthOf$1(plan, tensor) === void 0) continue;
 			matrices += sources.length;
 			below += sources.filter((_, expert) => this.#tokens.get(`${layer} ${expert}`) < shape.at(-1)).length;
 		}
@@ -58888,7 +59365,7 @@ var TuningLedger = class {
 			min: tokens[0],
 			median: mean(middle),
 			unseen: tokens.filter((n) => n === 0).length,
-			belowWidth: matrices === 0 ? 0 : below / matrices
+			belowColumns: matrices === 0 ? 0 : below / matrices
 		};
 	}
 	#warnings() {
@@ -58952,7 +59429,11 @@ var InputHessians = class {
 		if (entry === void 0) {
 			const users = this.#source.quantized.filter(({ role }) => role.fedBy === fedBy).length;
 			entry = {
-				hessian: expert === void 0 ? this.#gather(fedBy, x) : this.#gatherExpert(fedBy, expert, x, near),
+				hessian: expert === void 0 ? this.#gather(fedBy, rowsFrom(x)) : this.#gatherExpert(fedBy, {
+					expert,
+					input: rowsFrom(x),
+					near
+				}),
 				users
 			};
 			this.#hessians.set(key, entry);
@@ -58969,33 +59450,37 @@ var InputHessians = class {
 			release
 		};
 	}
-	/** Sets rows that are not finite to zero, and counts them: one would spoil the whole sum. */
+	/**
+	* Sets rows that are not finite to zero: one would spoil the whole sum. Counts them; `fedBy` is
+	* null for rows that the pool has counted.
+	*/
 	async #screen(x, fedBy) {
 		if (x.rows === 0) return x;
 		const { dropped } = await this.#source.tools.kernel.run("screen", { x });
-		this.#source.watch.drop(dropped, fedBy);
+		if (fedBy !== null) this.#source.watch.drop(dropped, fedBy);
 		return x;
 	}
 	/** The Hessian of an input that all tokens have. */
 	async #gather(fedBy, x) {
 		const { kernel, hessianBuffers, settings } = this.#source.tools;
 		const gram = newGram(hessianBuffers, x.columns);
-		await collect(kernel, gram, await this.#screen(x, fedBy));
-		const few = gram.tokens < settings.denseEnough * gram.width;
+		await x.each(async (some) => collect(kernel, gram, await this.#screen(some, fedBy)));
+		const few = gram.tokens < settings.denseEnough * gram.columns;
 		return this.#finish(gram, {
 			target: null,
 			strength: few ? settings.denseStrength : 0
 		});
 	}
-	async #gatherExpert(fedBy, expert, x, near) {
+	async #gatherExpert(fedBy, { expert, input, near }) {
 		const { tools, watch } = this.#source;
 		const { settings, kernel, hessianBuffers } = tools;
 		const pooled = await this.#pooled.get(fedBy) ?? null;
+		const x = await input.whole();
 		watch.route(expert, x);
 		if (settings.experts === "pooled" && pooled !== null) return makeHessian(tools, pooled, { curvature: settings.curvature });
 		const gram = newGram(hessianBuffers, x.columns);
 		const some = rowsOf(x, 0, Math.ceil(x.rows * settings.expertTokens));
-		await collect(kernel, gram, await this.#screen(some, fedBy));
+		await collect(kernel, gram, await this.#screen(some, pooled === null ? fedBy : null));
 		if (near !== void 0) await this.#addNear(gram, near);
 		return this.#finish(gram, pooled === null ? {
 			target: null,
@@ -59039,6 +59524,8 @@ async function visitBlock(request, x) {
 	const context = visitingContext(request, hessians);
 	const y = await request.model.architecture.forward.block(context, x);
 	await hessians.close();
+	request.tools.hessianBuffers.clear();
+	request.tools.resultBuffers.clear();
 	return y;
 }
 function visitingContext({ model, layer, kind, run, tools, quantized, visit, passes = () => false, pass }, hessians) {
@@ -59104,18 +59591,19 @@ var ResidualRepair = class {
 	run(x) {
 		const { base, layer, kind, length } = this.#place;
 		const plain = blockContext(base, layer, kind, { length });
-		const record = (role, input) => {
+		const record = async (role, input) => {
 			const fedBy = this.#find(role)?.role.fedBy;
-			if (fedBy && input.rows >= enough * input.columns) this.#inputs.set(fedBy, input);
+			if (!fedBy || this.#inputs.has(fedBy) || input.rows < enough * input.columns) return;
+			this.#inputs.set(fedBy, await rowsFrom(input).whole());
 		};
 		const at = {
 			...plain,
-			weight: (role, input, options) => {
-				record(role, input);
+			weight: async (role, input, options) => {
+				await record(role, input);
 				return plain.weight(role, input, options);
 			},
-			linear: (role, input, options) => {
-				record(role, input);
+			linear: async (role, input, options) => {
+				await record(role, input);
 				return plain.linear(role, input, options);
 			}
 		};
@@ -59128,7 +59616,7 @@ var ResidualRepair = class {
 		if (this.#find(tensor.role.role) === void 0 || !this.#inputs.has(fedBy) || factor === null) return null;
 		let moments = this.#moments.get(fedBy);
 		if (moments === void 0) {
-			moments = this.#compare(fedBy, x);
+			moments = this.#compare(fedBy, rowsFrom(x));
 			this.#moments.set(fedBy, moments);
 		}
 		const square = await moments;
@@ -59163,10 +59651,12 @@ var ResidualRepair = class {
 		this.moved++;
 		return asWeight(change.data, columns);
 	}
-	async #compare(fedBy, x) {
+	async #compare(fedBy, input) {
+		const x = await input.whole();
 		const { ops } = this.#place.base;
 		const difference = this.#inputs.get(fedBy);
 		this.#inputs.set(fedBy, newMatrix(0, x.columns));
+		await ops.kernel.run("screen", { x });
 		await ops.shareOut(x.rows, async (start, end) => {
 			await ops.kernel.run("subtract", {
 				x: rowsOf(difference, start, end),
@@ -59239,13 +59729,31 @@ const rowsOfGroup = 1024;
 var RowAdder = class {
 	#total = noSums();
 	#group = noSums();
+	/** Losses of tuning where that of plain rounding is not known: the rows outside a sample. */
+	#unknown = 0;
+	/** Both losses where tuning is better and both are known. */
+	#sample = {
+		loss: 0,
+		roundedLoss: 0
+	};
 	/** Adds the next rows: `numbers` are the kernel's `TunedOut.sums`. */
 	add(numbers) {
 		for (let at = 0; at < numbers.length; at += 4) {
-			const [loss, roundedLoss, squaredError, weightEnergy] = numbers.subarray(at, at + 4);
+			const [loss, roundedLoss, squaredError, weightEnergy] = [
+				0,
+				1,
+				2,
+				3
+			].map((i) => numbers[at + i]);
+			const isKnown = roundedLoss !== Number.POSITIVE_INFINITY;
+			if (!isKnown) this.#unknown += loss;
+			else if (loss < roundedLoss) {
+				this.#sample.loss += loss;
+				this.#sample.roundedLoss += roundedLoss;
+			}
 			addSums(this.#group, {
 				loss,
-				roundedLoss,
+				roundedLoss: isKnown ? roundedLoss : 0,
 				roundedRows: Number(!(loss < roundedLoss)),
 				rows: 1,
 				squaredError,
@@ -59259,9 +59767,15 @@ var RowAdder = class {
 	refuse(nonFinite) {
 		this.#total.nonFinite += nonFinite;
 	}
+	/** The sums of all rows that were added. */
 	total() {
 		this.#close();
-		return this.#total;
+		const { loss, roundedLoss } = this.#sample;
+		const estimate = loss > 0 ? this.#unknown * roundedLoss / loss : this.#unknown;
+		return {
+			...this.#total,
+			roundedLoss: this.#total.roundedLoss + estimate
+		};
 	}
 	#close() {
 		addSums(this.#total, {
@@ -59299,12 +59813,12 @@ function tuneMatrix(tools, matrix, options) {
 /** As `tuneMatrix`, where each width may have a target of its own. */
 async function tuneTargets(tools, targets, options) {
 	const adders = options.widths.map(() => new RowAdder());
-	const tasks = cutRows(tools, targets, options).map(([start, end]) => async () => tuneRows$1(tools, {
+	const reads = cutRows(tools, targets, options).map(([start, end]) => async () => tuneRows$1(tools, {
 		targets: await targets.read(start, end),
 		start,
 		...options
 	}));
-	for await (const { parts, nonFinite, release } of inOrder(tasks, tools.kernel.workers + 1)) {
+	for await (const { parts, nonFinite, release } of inOrder(reads, tools.kernel.workers + 1)) {
 		const usable = nonFinite.every((count) => count === 0);
 		for (const [i, { sums, ...part }] of parts.entries()) {
 			if (usable) await options.write(part);
@@ -59318,18 +59832,21 @@ async function tuneTargets(tools, targets, options) {
 /** Least rows per job of a matrix that is tuned alone. */
 const leastRows = 64;
 /** Ranges of rows, one a job: as few as the memory of a worker allows. */
-function cutRows({ kernel }, { rows, columns, count }, { widths, sweeps, alone = false }) {
+function cutRows({ kernel }, { rows, columns, count }, { widths, sweeps, alone = false, window }) {
 	const tasks = widths.map((width) => ({
 		...width,
 		sweeps: sweeps(width)
 	}));
 	const wanted = alone ? Math.min(kernel.workers, Math.floor(rows / leastRows)) : 1;
-	const jobs = Math.max(1, wanted, Math.ceil(rows / rowsAtOnce$1(columns, tasks, count)));
+	const jobs = Math.max(1, wanted, Math.ceil(rows / rowsAtOnce$1(columns, tasks, {
+		sources: count,
+		window
+	})));
 	const each = Math.ceil(rows / jobs / 16) * 16;
 	return Array.from({ length: Math.ceil(rows / each) }, (_, i) => [i * each, Math.min(rows, (i + 1) * each)]);
 }
 /** One kernel job: some rows at all widths. The parts lie in a leased buffer until `release`. */
-async function tuneRows$1({ kernel, storage: store, resultBuffers: buffers }, { targets, start, hessian, widths, sweeps }) {
+async function tuneRows$1({ kernel, storage: store, resultBuffers: buffers }, { targets, start, hessian, widths, sweeps, sampled = false, window }) {
 	const { rows, columns, dtype: from } = targets[0];
 	const cutter = new Cutter();
 	const places = widths.map((width) => {
@@ -59362,6 +59879,9 @@ async function tuneRows$1({ kernel, storage: store, resultBuffers: buffers }, { 
 		columns,
 		store,
 		factor,
+		sampled,
+		first: start,
+		window,
 		order: factor === null ? null : hessian.order,
 		diagonal: hessian?.diagonal ?? null,
 		tasks: widths.map((width) => ({
@@ -59454,13 +59974,14 @@ function someRows(part, start, end) {
 	};
 }
 
-// src/quantize/tune-aimed.ts
+// src/quantize/tune-router-aware.ts
 /**
-* Tunes a matrix like `tuneMatrix`, but for the loss tr(M E H Eᵀ), which couples rows (RouterAim).
-* Blocks are tuned in turn. Each has a target that compensates best for the errors of the blocks
-* before it. Losses are relative to these targets; `squaredError` is relative to the weights.
+* Tunes a matrix like `tuneMatrix`, but for the loss tr(M E H Eᵀ), which couples rows
+* (RouterDirections). Blocks are tuned in turn. Each has a target that compensates best for the
+* errors of the blocks before it. Losses are relative to these targets; `squaredError` is relative
+* to the weights.
 */
-async function tuneAimed(tools, weight, { blocks, write, ...options }) {
+async function tuneRouterAware(tools, weight, { blocks, write, ...options }) {
 	const { kernel, storage: store } = tools;
 	const { rows, columns } = weight;
 	const { widths } = options;
@@ -59469,16 +59990,16 @@ async function tuneAimed(tools, weight, { blocks, write, ...options }) {
 		rows,
 		columns
 	};
-	const zeros = newMatrix(rows, columns);
+	const errors = widths.map(() => newMatrix(rows, columns));
 	const { squares: weightEnergy } = await kernel.run("subtract", {
-		x: zeros,
+		x: errors[0],
 		from: own
 	});
+	clear$1(errors[0]);
 	const sums = widths.map(() => ({
 		...noSums(),
 		weightEnergy
 	}));
-	const errors = widths.map(() => newMatrix(rows, columns));
 	for (const block of blocks) {
 		const targets = await Promise.all(errors.map((done) => targetOf(kernel, own, block, done)));
 		const read = async (start, end) => targets.map((target) => weightRows(target, start, end));
@@ -59541,9 +60062,9 @@ async function targetOf(kernel, own, { start, end, compensation }, errors) {
 * walk it returns the stored matrix as float32, else null. Throws BAD_CHECKPOINT for values that
 * are not finite.
 */
-async function tuneForTiers(walk, task) {
+async function tuneForTiers(walk, matrix) {
 	const { tools, writer, ledger } = walk;
-	const { tensor, expert, hessian, weight, target } = task;
+	const { tensor, expert, hessian, weight, target } = matrix;
 	const { rows, columns } = weight;
 	const widths = writer.widthsOf(tensor);
 	const parts = [];
@@ -59551,15 +60072,17 @@ async function tuneForTiers(walk, task) {
 		if (walk.sequential) parts.push(copyOf(part));
 		await writer.write(tensor, expert * rows, part);
 	};
-	const { sweeps } = tools.settings;
-	const sums = await tuneRowsOf(walk, task, {
+	const descent = descentOf(tools.settings, tensor, hessian);
+	const sampled = tensor.role.routed === true;
+	const sums = await tuneRowsOf(walk, matrix, {
 		hessian,
 		widths,
-		sweeps,
-		alone: tensor.role.routed !== true,
+		...descent,
+		alone: !sampled,
+		sampled,
 		write
 	});
-	await refuseNonFinite(task, sums[0].nonFinite);
+	await checkFinite(matrix, sums[0].nonFinite);
 	const stored = walk.sequential ? await decodeMatrix(tools.kernel, parts, {
 		columns,
 		store: tools.storage
@@ -59578,23 +60101,23 @@ async function tuneForTiers(walk, task) {
 	walk.progress(rows * columns * bytesPerElement[tensor.dtype] * writer.tiers.length);
 	return stored;
 }
-/** With repair `rounding`, aims the errors past the routers that read the output. */
-async function tuneRowsOf({ tools, aim }, { tensor, weight, target }, options) {
+/** With repair `rounding`, errors count more in the directions that later routers read. */
+async function tuneRowsOf({ tools, directions }, { tensor, weight, target }, options) {
 	const wanted = target ?? weight;
 	if (!isInMemory(wanted)) return tuneMatrix(tools, wanted, options);
-	const blocks = await aim?.blocksOf(tensor) ?? null;
-	return blocks === null ? tuneMatrix(tools, rowsOfWeight(wanted), options) : tuneAimed(tools, wanted, {
+	const blocks = await directions?.blocksOf(tensor) ?? null;
+	return blocks === null ? tuneMatrix(tools, rowsOfWeight(wanted), options) : tuneRouterAware(tools, wanted, {
 		...options,
 		blocks
 	});
 }
-async function refuseNonFinite(task, count) {
+async function checkFinite(matrix, count) {
 	if (count === 0) return;
-	const wanted = task.target ?? task.weight;
+	const wanted = matrix.target ?? matrix.weight;
 	const values = isInMemory(wanted) ? wanted : await wanted.read(0, wanted.rows);
-	throw nonFiniteWeights({
-		tensor: task.tensor,
-		member: task.expert,
+	refuseNonFinite({
+		tensor: matrix.tensor,
+		member: matrix.expert,
 		row: 0,
 		values
 	}, count);
@@ -59688,7 +60211,7 @@ function windowStarts(count, length, total, random) {
 
 // src/quantize/head-groups.ts
 /** Positions whose logits are in memory at once. */
-const positionsAtOnce = 512;
+const positionsAtOnce$1 = 256;
 /** Positions used to find where a token is likely. They are enough to distinguish contexts. */
 const contextPositions = 8192;
 /** Directions that contexts are compared in. Random signs preserve angles (Achlioptas 2003). */
@@ -59705,13 +60228,13 @@ async function groupRows(ops, head, x, count) {
 		count,
 		labels
 	};
-	const contexts = newMatrix(head.rows, contextWidth);
-	const signs = randomSigns(contextWidth, x.columns);
+	const contexts = newMatrix(head.rows, 64);
+	const signs = randomSigns(64, x.columns);
 	const sample = sampleOf$1(x.rows);
-	for (let start = 0; start < sample.length; start += positionsAtOnce) {
-		const end = Math.min(sample.length, start + positionsAtOnce);
+	for (let start = 0; start < sample.length; start += 256) {
+		const end = Math.min(sample.length, start + 256);
 		const some = await ops.gather(x, sample.subarray(start, end));
-		const [logits, z] = await Promise.all([ops.linear(some, head), ops.linear(some, signs)]);
+		const [logits, z] = await Promise.all([ops.linearByOutputs(some, head), ops.linear(some, signs)]);
 		await ops.kernel.run("contexts", {
 			logits,
 			z,
@@ -59739,9 +60262,9 @@ function sampleOf$1(positions) {
 /** Fisher weights of every group at every position: Σ p_v (1 - p_v), `[positions, groups]`. */
 async function fisherWeights(ops, head, x, { count, labels: groups }) {
 	const fisher = newMatrix(x.rows, count);
-	for (let start = 0; start < x.rows; start += positionsAtOnce) {
-		const end = Math.min(x.rows, start + positionsAtOnce);
-		const logits = await ops.linear(rowsOf(x, start, end), head);
+	for (let start = 0; start < x.rows; start += 256) {
+		const end = Math.min(x.rows, start + 256);
+		const logits = await ops.linearByOutputs(rowsOf(x, start, end), head);
 		await ops.shareOut(end - start, (from, to) => ops.kernel.run("fisherWeights", {
 			logits: rowsOf(logits, from, to),
 			groups,
@@ -59766,6 +60289,8 @@ function randomSigns(rows, columns) {
 // src/quantize/head-tuner.ts
 /** Least rows per group: a Hessian for fewer is not worth its factor. */
 const rowsPerGroup = 64;
+/** Rows that are weighed at once: whole slabs of a sum of products, so that no sum changes. */
+const weighedRows = 4096;
 /**
 * Tunes a head `[vocabulary, hidden]` on its input, `x [positions, hidden]`.
 *
@@ -59787,14 +60312,12 @@ async function openHeadInputs({ ops, kernel, settings, hessianBuffers }, head, x
 	const groups = await groupRows(ops, head, x, count);
 	const fisher = await fisherWeights(ops, head, x, groups);
 	const all = newGram(hessianBuffers, x.columns);
-	const workspace = newMatrix(x.rows, x.columns);
-	await kernel.run("weigh", {
+	const workspace = newMatrix(Math.min(weighedRows, x.rows), x.columns);
+	await addWeighed(kernel, all, {
 		x,
-		weights: fisher,
-		kind: null,
-		y: workspace
-	});
-	await collect(kernel, all, workspace);
+		fisher,
+		workspace
+	}, null);
 	return {
 		head,
 		x,
@@ -59804,17 +60327,46 @@ async function openHeadInputs({ ops, kernel, settings, hessianBuffers }, head, x
 		workspace
 	};
 }
+/**
+* Adds the rows to a Gram matrix, each with its weight. Returns the sums of weights and squares.
+*/
+async function addWeighed(kernel, gram, { x, fisher, workspace }, kind) {
+	let before = {
+		sum: 0,
+		squares: 0
+	};
+	for (let start = 0; start < x.rows; start += weighedRows) {
+		const end = Math.min(x.rows, start + weighedRows);
+		const y = rowsOf(workspace, 0, end - start);
+		const weights = rowsOf(fisher, start, end);
+		before = await kernel.run("weigh", {
+			x: rowsOf(x, start, end),
+			weights,
+			kind,
+			y,
+			before
+		});
+		await collect(kernel, gram, y);
+	}
+	return before;
+}
 /** Tunes every group of rows with its Hessian. */
-async function tuneGroups(tools, inputs, { widths, stored = widths, lookup = null }) {
+async function tuneGroups(tools, inputs, { widths, stored = widths, lookup = null, writeCodes }) {
 	const { settings, storage: store } = tools;
 	const { head, groups } = inputs;
 	const { rows, columns } = head;
 	const all = await mixed(tools, inputs.all, lookup);
-	const parts = stored.map((width) => newTunedRows(width, {
-		rows,
-		columns,
-		store
-	}));
+	const parts = stored.map((width) => {
+		const part = newTunedRows(width, {
+			rows,
+			columns,
+			store
+		});
+		return writeCodes === void 0 ? part : {
+			...part,
+			words: none
+		};
+	});
 	const total = widths.map(noSums);
 	let worst = null;
 	for (let group = 0; group < groups.count; group++) {
@@ -59834,7 +60386,9 @@ async function tuneGroups(tools, inputs, { widths, stored = widths, lookup = nul
 			alone: true,
 			write: async (part) => {
 				const whole = parts[stored.indexOf(part.width)];
-				if (whole !== void 0) scatter(part, whole, members);
+				if (whole === void 0) return;
+				scatter(part, whole, members);
+				if (writeCodes !== void 0) await writeScattered(part, members, writeCodes);
 			}
 		});
 		for (const [i, sum] of sums.entries()) addSums(total[i], sum);
@@ -59848,16 +60402,10 @@ async function tuneGroups(tools, inputs, { widths, stored = widths, lookup = nul
 		hessian: worst
 	};
 }
-async function groupHessian(tools, { x, fisher, all, workspace: y }, { group: kind, lookup }) {
+async function groupHessian(tools, { all, ...inputs }, { group, lookup }) {
 	const { kernel, settings, hessianBuffers } = tools;
-	const { sum, squares } = await kernel.run("weigh", {
-		x,
-		weights: fisher,
-		kind,
-		y
-	});
-	const gram = newGram(hessianBuffers, x.columns);
-	await collect(kernel, gram, y);
+	const gram = newGram(hessianBuffers, inputs.x.columns);
+	const { sum, squares } = await addWeighed(kernel, gram, inputs, group);
 	const own = await mixed(tools, gram, lookup);
 	own.tokens = squares > 0 ? sum * sum / squares : 0;
 	const shrinkage = {
@@ -59878,7 +60426,7 @@ async function groupHessian(tools, { x, fisher, all, workspace: y }, { group: ki
 */
 async function mixed({ kernel, hessianBuffers }, gram, lookup) {
 	if (lookup === null || lookup.mix === 1) return gram;
-	const sum = newGram(hessianBuffers, gram.width);
+	const sum = newGram(hessianBuffers, gram.columns);
 	const share = (1 - lookup.mix) / lookup.mix;
 	const trace = traceOf(lookup.gram);
 	await addScaled(kernel, sum, gram, 1);
@@ -59897,6 +60445,7 @@ function gather({ bytes, dtype, columns }, rows) {
 		columns
 	};
 }
+const none = sharedBytes(0);
 /** Copies a group's rows to their places in the whole matrix. */
 function scatter(part, whole, rows) {
 	for (const name of [
@@ -59904,8 +60453,28 @@ function scatter(part, whole, rows) {
 		"scales",
 		"biases"
 	]) {
+		if (whole[name].length === 0) continue;
 		const size = part[name].length / part.rows;
 		for (let i = 0; i < part.rows; i++) whole[name].set(part[name].subarray(i * size, (i + 1) * size), rows[part.start + i] * size);
+	}
+}
+/** Writes the codes of a group's rows, neighbours in the matrix together. */
+async function writeScattered({ words, width, ...part }, rows, write) {
+	const size = words.length / part.rows;
+	for (let i = 0, end = 0; i < part.rows; i = end) {
+		const start = rows[part.start + i];
+		for (end = i + 1; end < part.rows && rows[part.start + end] === start + end - i;) end++;
+		const codes = {
+			words: words.subarray(i * size, end * size),
+			scales: none,
+			biases: none
+		};
+		await write({
+			width,
+			start,
+			rows: end - i,
+			...codes
+		});
 	}
 }
 
@@ -59949,8 +60518,8 @@ function tableToTune(walk) {
 	if (role === headRole(architecture, config) || !walk.writer.isQuantized(table)) return null;
 	return table;
 }
-/** Tunes the head. `x` are the hidden states after the last block. */
-async function tuneLast(walk, x) {
+/** Tunes the head. `states` are the hidden states after the last block. */
+async function tuneLast(walk, states) {
 	const { model, calibration, writer, tools, lookup: gram } = walk;
 	const { architecture, config } = model;
 	const { length } = calibration;
@@ -59961,13 +60530,18 @@ async function tuneLast(walk, x) {
 		source: model.weights,
 		hessian: await hessianOfTable(tools, gram)
 	});
-	else await tuneHead(walk, head, {
-		x: await architecture.forward.finish(plainContext(model, null, { length }), x),
-		lookup: gram && {
-			gram,
-			mix
-		}
-	});
+	else {
+		const finish = async () => architecture.forward.finish(plainContext(model, null, { length }), await states.take());
+		const last = await finish();
+		collectShared();
+		await tuneHead(walk, head, {
+			x: last,
+			lookup: gram && {
+				gram,
+				mix
+			}
+		});
+	}
 	gram?.release();
 }
 /** The tensor of a role outside the blocks. */
@@ -60027,16 +60601,25 @@ async function tuneRows(walk, tensor, { source, hessian }) {
 	hessian?.release();
 	return stored;
 }
+/**
+* Codes of the head that stay in memory until all are found. Beyond, each row's are written as soon
+* as they are there. That takes longer, because rows that are tuned together are not neighbours.
+*/
+const mostCodes = 256 << 20;
 /** `x [tokens, hidden]` is the input of the head. */
 async function tuneHead(walk, tensor, { x, lookup }) {
 	const { model, tools, writer, ledger, calibration } = walk;
 	const head = await model.weights.matrix(null, tensor.role.role);
 	const widths = writer.widthsOf(tensor);
 	const { dropped } = await tools.kernel.run("screen", { x });
-	ledger.drop(dropped, calibration.ids.length, "head.in");
+	ledger.drop(dropped, calibration.ids.length, "the input of the head");
+	const { rows, columns, dtype } = head;
+	const codes = widths.reduce((sum, { bits }) => sum + rows * columns * bits / 8, 0);
+	const writeCodes = (part) => writer.write(tensor, 0, part);
 	const { parts, sums, hessian } = await tuneHeadRows(tools, head, x, {
 		widths,
-		lookup
+		lookup,
+		...codes > 268435456 && { writeCodes }
 	});
 	for (const part of parts) await writer.write(tensor, 0, part);
 	ledger.add({
@@ -60046,7 +60629,6 @@ async function tuneHead(walk, tensor, { x, lookup }) {
 		widths,
 		sums
 	});
-	const { rows, columns, dtype } = head;
 	walk.progress(rows * columns * bytesPerElement[dtype] * writer.tiers.length);
 }
 
@@ -60112,7 +60694,7 @@ var TuningRider = class {
 	/** Tunes the head. To be called after the last block. */
 	async finish() {
 		this.#walk.ledger.moved = this.#own === null ? null : this.#moved;
-		await tuneLast(this.#walk, await this.#states.take());
+		await tuneLast(this.#walk, this.#states);
 	}
 };
 /** Tunes the embeddings while other riders look their tokens up. */
@@ -60156,7 +60738,7 @@ function openTools(given) {
 async function tuneSeries(request) {
 	const series = openSeries(request);
 	const { tiers, model, routers } = series;
-	const { riders, propagation, keep } = request;
+	const { riders, propagation, keep, keepWeights = null } = request;
 	const repairs = tiers.map((tier) => repairOf(series, tier));
 	const rides = tiers.map((tier, i) => rideOf(series, tier, repairs[i], riders.tiers[i]));
 	const tuned = [];
@@ -60165,7 +60747,8 @@ async function tuneSeries(request) {
 		const tuner = new TuningRider(walk, false);
 		const own = {
 			model,
-			riders: [...tuner.riders, ...riders.base]
+			riders: [...tuner.riders, ...riders.base],
+			keepWeights
 		};
 		const isTied = isTiedTable(model);
 		await rideAll(isTied ? [own] : [own, ...rides]);
@@ -60186,7 +60769,8 @@ async function tuneSeries(request) {
 		const recorder = routers === null ? [] : [routers.rider(series.kept, keep)];
 		await rideAll([{
 			model,
-			riders: [...recorder, ...riders.base]
+			riders: [...recorder, ...riders.base],
+			keepWeights
 		}, ...rides]);
 	}
 	return tuned.map(({ tuning, ...rest }, i) => {
@@ -60212,7 +60796,7 @@ function openSeries(request) {
 		settings,
 		storage
 	});
-	const total = plans.length * sum$5(base.tensors, bytesOf$2);
+	const total = plans.length * sum$1(base.tensors, bytesOf$2);
 	let done = 0;
 	const progress = (bytes) => {
 		done += bytes;
@@ -60292,7 +60876,7 @@ async function openWalk(series, tiers) {
 	const { request, model, tools, routers, progress, kept } = series;
 	const { base, calibration, propagation, repair } = request;
 	const sequential = propagation === "sequential";
-	const aim = repair.includes("rounding") ? await RouterAim.open(tools.kernel, base.tensors, kept) : null;
+	const directions = repair.includes("rounding") ? await RouterDirections.open(tools.kernel, base.tensors, kept) : null;
 	await writeUnquantized(series, tiers);
 	return {
 		base,
@@ -60301,7 +60885,7 @@ async function openWalk(series, tiers) {
 		calibration,
 		tools,
 		sequential,
-		aim,
+		directions,
 		progress,
 		ledger: new TuningLedger(base),
 		writer: new TierWriter(tiers),
@@ -60311,8 +60895,8 @@ async function openWalk(series, tiers) {
 	};
 }
 /** The results of a walk's tiers. */
-function closeWalk({ ledger, aim, writer }) {
-	ledger.aimed = aim?.modules.size ?? null;
+function closeWalk({ ledger, directions, writer }) {
+	ledger.routerAware = directions?.modules.size ?? null;
 	return writer.tiers.map(({ plan }) => ledger.close(plan));
 }
 /** Writes the unquantized tensors. Gates that are to be repaired are written by the repair. */
@@ -60329,107 +60913,206 @@ async function writeUnquantized({ request, routers, progress }, tiers) {
 		sinks: tiers.map(({ sink }) => sink),
 		report: silentReport
 	});
-	progress(tiers.length * sum$5(tensors, bytesOf$2));
+	progress(tiers.length * sum$1(tensors, bytesOf$2));
 }
 function bytesOf$2(tensor) {
 	return elements(tensor.shape) * bytesPerElement[tensor.dtype];
-}
-function sum$5(items, value) {
-	return items.reduce((total, item) => total + value(item), 0);
 }
 
 // src/series/state-store.ts
 /** Bytes that are written or read at once. */
 const pieceBytes$1 = 16 << 20;
 /**
-* Keeps hidden states for the time of `use`: in memory up to a limit, beyond it in files. A file is
-* deleted when it has been read, and all of them at the end. Files of killed runs are deleted at
-* the start. Values are kept exactly, so no result depends on the limit. Throws DISK, naming the
-* folder and the bytes.
+* Keeps hidden states for the time of `use`: in memory up to a limit, beyond it in files; and
+* weights in files. A file is deleted when it has been read, and all of them at the end. Files of
+* killed runs are deleted. Values are kept exactly, so no result depends on the limit.
+*
+* States are taken in the order in which they were kept. While a rider passes a block, the states
+* of the one before it are written, and those of the next are read, where the limit has room for
+* both. Throws DISK, naming the folder and the bytes: at the latest at the next call.
 */
 async function withStates(options, use) {
 	const store = new StateStore(options);
-	await removeLeftovers(options.folder);
+	await removeAbandoned(options.folder, names);
 	try {
-		return await use((x) => store.keep(x));
+		return await use((x) => store.keep(x), (bytes) => store.keepWeights(bytes));
 	} finally {
 		await store.close();
 	}
 }
 var StateStore = class {
 	#options;
+	/** Bytes of hidden states in memory: kept, being written, and read ahead. */
 	#inMemory = 0;
 	#files = 0;
 	#bytesInFiles = 0;
 	/** The folder of the files; null until there is a first. */
 	#folder = null;
+	/** What is in files, in the order in which it was kept. */
+	#queue = /* @__PURE__ */ new Set();
+	/** The write that nobody waits for. It never rejects. */
+	#writing = null;
+	/** What is read before it is asked for. */
+	#ahead = null;
+	/** Failures of that write and of that read. */
+	#failures = [];
 	constructor(options) {
 		this.#options = options;
 	}
 	async keep(x) {
+		this.#throwFailure();
 		const bytes = x.data.byteLength;
-		if (this.#inMemory + bytes > this.#options.memory) return this.#keepInFile(x);
+		if (!this.#hasRoom(bytes + this.#roomForFiles(bytes))) return this.#keepInFile(x);
 		this.#inMemory += bytes;
-		return async () => {
-			this.#inMemory -= bytes;
-			return x;
+		return {
+			take: async () => {
+				this.#throwFailure();
+				this.#inMemory -= bytes;
+				this.#readAhead();
+				return x;
+			},
+			range: async (start, end) => rowsOf(x, start, end)
 		};
 	}
+	#hasRoom(bytes) {
+		return this.#inMemory + bytes <= this.#options.memory;
+	}
+	/** Once there are files: room for one that is written, and one that is read ahead. */
+	#roomForFiles(bytes) {
+		return this.#files > 0 && 3 * bytes <= this.#options.memory ? 2 * bytes : 0;
+	}
+	#throwFailure() {
+		if (this.#failures.length > 0) throw this.#failures[0];
+	}
 	async close() {
-		if (this.#files > 0) {
+		await this.#writing;
+		await this.#ahead?.states.catch(() => {});
+		if (this.#bytesInFiles > 0) {
 			const how = `${grouped(this.#bytesInFiles)} bytes of hidden states were kept in files`;
 			this.#options.report.info(`${how} below ${this.#options.folder}`);
 		}
-		const folder = await this.#folder?.catch(() => null);
-		if (folder) await rm(folder, {
-			recursive: true,
-			force: true
-		}).catch(() => {});
+		await (await this.#folder?.catch(() => null))?.close();
 	}
 	async #keepInFile({ data, rows, columns }) {
+		this.#bytesInFiles += data.byteLength;
+		const file = {
+			rows,
+			columns,
+			...await this.#startWriting(data)
+		};
+		this.#queue.add(file);
+		return {
+			take: () => this.#take(file),
+			range: async (start, end) => {
+				this.#throwFailure();
+				return readRows(file, start, end);
+			}
+		};
+	}
+	/** Without room for two states, these must be written before the rider goes on. */
+	async #startWriting(data) {
 		const bytes = data.byteLength;
+		while (this.#writing !== null) await this.#writing;
+		this.#throwFailure();
+		const isBehind = this.#hasRoom(bytes);
+		const kept = this.#keepBytes(bytesOf$4(data), "hidden states");
+		if (!isBehind) {
+			await kept;
+			return { kept };
+		}
+		this.#inMemory += bytes;
+		this.#writing = kept.then(() => {}, this.#fail).then(() => {
+			this.#inMemory -= bytes;
+			this.#writing = null;
+		});
+		return { kept };
+	}
+	async #take(file) {
+		this.#throwFailure();
+		this.#queue.delete(file);
+		const ahead = this.#ahead?.of === file ? this.#ahead.states : null;
+		if (ahead !== null) {
+			this.#ahead = null;
+			this.#inMemory -= sizeOf(file);
+		}
+		const x = await (ahead ?? readRows(file, 0, file.rows));
+		this.#readAhead();
+		await (await file.kept).drop();
+		return x;
+	}
+	/** Starts to read what is taken next. */
+	#readAhead() {
+		const [next] = this.#queue;
+		if (next === void 0 || this.#ahead !== null || !this.#hasRoom(sizeOf(next))) return;
+		this.#inMemory += sizeOf(next);
+		const states = readRows(next, 0, next.rows);
+		states.catch(this.#fail);
+		this.#ahead = {
+			of: next,
+			states
+		};
+	}
+	#fail = (error) => void this.#failures.push(error);
+	keepWeights(bytes) {
+		return this.#keepBytes(bytes, "weights");
+	}
+	/** The result must not refer to the bytes, so that they can be freed. */
+	async #keepBytes(bytes, kind) {
+		const what = `${bytes.length} bytes of ${kind}`;
+		return this.#openFile(await this.#write(bytes, what), what);
+	}
+	#write(bytes, what) {
 		const number = this.#files++;
-		this.#bytesInFiles += bytes;
-		const path = await this.#onDisk(bytes, async () => {
+		return this.#onDisk(what, async () => {
 			this.#folder ??= this.#makeFolder();
-			const file = join$1(await this.#folder, String(number));
-			await withFile(file, "wx", (handle) => writeAll(handle, bytesOf$4(data)));
+			const file = join$1((await this.#folder).path, String(number));
+			try {
+				await withFile(file, "wx", (handle) => writeAll(handle, bytes));
+			} catch (error) {
+				await rm(file, { force: true }).catch(() => {});
+				throw error;
+			}
 			return file;
 		});
-		return () => this.#onDisk(bytes, async () => {
-			const x = newMatrix(rows, columns);
-			await withFile(path, "r", (handle) => readAll$1(handle, bytesOf$4(x.data), path));
-			await rm(path);
-			return x;
-		});
+	}
+	#openFile(path, what) {
+		return {
+			read: (into, from = 0) => this.#onDisk(what, () => withFile(path, "r", (handle) => readAll$1(handle, into, {
+				path,
+				from
+			}))),
+			drop: () => this.#onDisk(what, () => rm(path))
+		};
 	}
 	async #makeFolder() {
 		const { folder } = this.#options;
 		await makeFolder(folder);
-		return mkdtemp(join$1(folder, `${prefix}${process.pid}.`));
+		return openRunFolder(folder, names);
 	}
-	async #onDisk(bytes, run) {
+	async #onDisk(what, run) {
 		try {
 			return await run();
 		} catch (cause) {
-			const error = await diskError(cause, this.#options.folder, bytes);
+			const error = await diskError(cause, this.#options.folder, Number.parseInt(what, 10));
 			if (!(error instanceof OqeError) || error.code !== "DISK") throw error;
-			throw new OqeError("DISK", `${bytes} bytes of hidden states cannot be kept: ${error.message}`, "Free disk space, choose another work folder, or raise memory-limit.", cause);
+			throw new OqeError("DISK", `${what} cannot be kept: ${error.message}`, "Free disk space, choose another work folder, or raise memory-limit.", cause);
 		}
 	}
 };
-/** The folder of a run's files is named by this, the run's process, and six letters. */
-const prefix = ".hidden-states.";
-/** Deletes the files of killed runs. */
-async function removeLeftovers(folder) {
-	for (const name of await readdir$1(folder).catch(() => [])) {
-		const [, pid] = /^\.hidden-states\.(\d+)\./.exec(name) ?? [];
-		if (pid !== void 0 && !await isRunning(Number(pid))) await rm(join$1(folder, name), {
-			recursive: true,
-			force: true
-		}).catch(() => {});
-	}
+function sizeOf({ rows, columns }) {
+	return 4 * rows * columns;
 }
+async function readRows({ kept, columns }, start, end) {
+	const file = await kept;
+	const x = newMatrix(end - start, columns);
+	await file.read(bytesOf$4(x.data), 4 * columns * start);
+	return x;
+}
+/** The names of folders of files. */
+const names = {
+	prefix: ".hidden-states.",
+	suffix: ""
+};
 async function withFile(path, flags, use) {
 	const handle = await open$2(path, flags);
 	try {
@@ -60445,11 +61128,13 @@ async function writeAll(handle, bytes) {
 		at += (await handle.write(bytes, at, size, at)).bytesWritten;
 	}
 }
-async function readAll$1(handle, into, path) {
-	for (let at = 0; at < into.length;) {
-		const size = Math.min(pieceBytes$1, into.length - at);
-		const { bytesRead } = await handle.read(into, at, size, at);
-		if (bytesRead === 0) throw new OqeError("DISK", `${path} became shorter: it has ${at} of ${into.length} bytes`);
+/** Reads bytes of a file from `from` on. */
+async function readAll$1(handle, into, { path, from }) {
+	const end = from + into.length;
+	for (let at = from; at < end;) {
+		const size = Math.min(pieceBytes$1, end - at);
+		const { bytesRead } = await handle.read(into, at - from, size, at);
+		if (bytesRead === 0) throw new OqeError("DISK", `${path} became shorter: it has ${at} of ${end} bytes`);
 		at += bytesRead;
 	}
 }
@@ -60613,8 +61298,8 @@ const CHUNK = 4 << 20;
 * missing. Throws DISK for missing disk space or permission, NOT_OURS where a file exists already;
 * either way it leaves no file behind.
 */
-async function createShards(folder, layouts) {
-	const writer = new Writer(folder, layouts);
+async function createShards(folder, layouts, onShard = () => {}) {
+	const writer = new Writer(folder, layouts, onShard);
 	try {
 		await writer.create();
 	} catch (error) {
@@ -60629,7 +61314,14 @@ var Writer = class {
 	needed;
 	handles = /* @__PURE__ */ new Map();
 	slots = /* @__PURE__ */ new Map();
-	constructor(folder, layouts) {
+	onShard;
+	shards = [];
+	files = /* @__PURE__ */ new Map();
+	/** Shards are hashed and handed on one after the other. Never rejects. */
+	completing = Promise.resolve();
+	failures = [];
+	constructor(folder, layouts, onShard) {
+		this.onShard = onShard;
 		this.folder = folder;
 		this.layouts = layouts;
 		this.needed = layouts.reduce((sum, { bytes }) => sum + bytes, 0);
@@ -60641,47 +61333,73 @@ var Writer = class {
 			const handle = await this.openNew(layout.file);
 			await this.onDisk(() => handle.truncate(layout.bytes));
 			await this.put(handle, layout.header, 0);
+			const shard = {
+				layout,
+				handle,
+				missing: layout.tensors.reduce((sum, { bytes }) => sum + bytes, 0),
+				completed: false
+			};
+			this.shards.push(shard);
 			for (const tensor of layout.tensors) this.slots.set(tensor.name, {
 				tensor,
-				handle,
+				shard,
 				written: []
 			});
 		}
 	}
 	async write(name, byteOffset, bytes) {
+		this.throwFailure();
 		const slot = this.slotOf(name, byteOffset, bytes.length);
 		if (bytes.length === 0) return;
-		await this.put(slot.handle, bytes, slot.tensor.offset + byteOffset);
+		const { shard } = slot;
+		if (shard.completed) throw bug(`${name}: bytes ${byteOffset} to ${byteOffset + bytes.length} were written twice`);
+		await this.put(shard.handle, bytes, slot.tensor.offset + byteOffset);
 		const last = slot.written.at(-1);
 		const end = byteOffset + bytes.length;
 		if (last && last[1] === byteOffset) last[1] = end;
 		else slot.written.push([byteOffset, end]);
+		shard.missing -= bytes.length;
+		if (shard.missing === 0) this.complete(shard);
+	}
+	/** Throws INTERNAL unless each byte of the shard was written once. */
+	complete(shard) {
+		for (const { name } of shard.layout.tensors) checkCovered(this.slots.get(name));
+		shard.completed = true;
+		this.completing = this.completing.then(() => this.handOn(shard)).catch((error) => void this.failures.push(error));
+	}
+	async handOn({ layout: { file, bytes }, handle }) {
+		if (this.failures.length > 0) return;
+		await this.onDisk(() => handle.sync());
+		const written = {
+			bytes,
+			sha256: await this.onDisk(() => hashFile$2(handle, bytes))
+		};
+		this.files.set(file, written);
+		await this.onShard(file, written);
+	}
+	throwFailure() {
+		if (this.failures.length > 0) throw this.failures[0];
 	}
 	async read(name, byteOffset, into) {
-		const { handle, tensor } = this.slotOf(name, byteOffset, into.length);
+		const { shard, tensor } = this.slotOf(name, byteOffset, into.length);
 		for (let done = 0; done < into.length;) {
 			const position = tensor.offset + byteOffset + done;
-			const { bytesRead } = await this.onDisk(() => handle.read(into, done, into.length - done, position));
+			const { bytesRead } = await this.onDisk(() => shard.handle.read(into, done, into.length - done, position));
 			if (bytesRead === 0) throw bug("a shard became shorter while it was read");
 			done += bytesRead;
 		}
 	}
 	async finish() {
-		for (const slot of this.slots.values()) checkCovered(slot);
-		const files = {};
-		for (const { file, bytes } of this.layouts) {
-			const handle = this.handles.get(file);
-			if (!handle) throw bug("finish after abort");
-			await this.onDisk(() => handle.sync());
-			files[file] = {
-				bytes,
-				sha256: await this.onDisk(() => hashFile$2(handle, bytes))
-			};
-			await this.onDisk(() => handle.close());
-		}
-		return files;
+		if (this.handles.size < this.layouts.length) throw bug("finish after abort");
+		for (const shard of this.shards) if (!shard.completed) this.complete(shard);
+		await this.completing;
+		this.throwFailure();
+		for (const handle of this.handles.values()) await this.onDisk(() => handle.close());
+		return Object.fromEntries(this.layouts.map(({ file }) => [file, this.files.get(file)]));
 	}
 	async abort() {
+		this.failures.push(bug("aborted"));
+		await this.completing;
 		for (const [file, handle] of this.handles) {
 			await handle.close().catch(() => {});
 			await rm(join$1(this.folder, file), { force: true });
@@ -60767,7 +61485,7 @@ async function writeTiers(request) {
 	const copiedFiles = await readCopied(base.checkpoint.repository, request.licences);
 	const writers = [];
 	try {
-		for (const [i, folder] of folders.entries()) writers.push(await createShards(folder, layouts[i]));
+		for (const [i, folder] of folders.entries()) writers.push(await createShards(folder, layouts[i], (...shard) => request.onShard?.(folder, ...shard)));
 		const outcome = await fill$1(request, writers);
 		const written = [];
 		for (const [i, plan] of plans.entries()) {
@@ -60880,10 +61598,10 @@ function refuseInsideBase(base, place) {
 * receipt and card, or none exists. Gives the receipts.
 */
 async function makeFolders(request) {
-	const { runs, inputs } = request;
+	const { runs, replacing } = request;
 	if (runs.length === 0) return [];
 	for (const { recipe } of runs) await rehearseCard(recipe);
-	await checkPlaces(runs, inputs);
+	await checkPlaces(runs, replacing);
 	const parent = dirname(runs[0].place);
 	const needed = runs.reduce((sum, { recipe }) => sum + recipe.plan.bytes, 0);
 	await onDisk(parent, needed, () => makeFolder(parent));
@@ -60894,10 +61612,14 @@ async function makeFolders(request) {
 		folder: parent,
 		memory,
 		report: request.report
-	}, (keep) => buildAside(places, (folders) => onDisk(parent, needed, () => fillFolders({
-		...request,
-		keep
-	}, folders))));
+	}, (keep, weights) => {
+		const own = {
+			...request,
+			keep,
+			keepWeights: request.inTurn === true ? weights : null
+		};
+		return buildAside(places, (folders) => onDisk(parent, needed, () => fillFolders(own, folders)));
+	});
 }
 /** Writes weights, evaluation, receipts and cards into empty folders, one per tier. */
 async function fillFolders(request, folders) {
@@ -60934,17 +61656,18 @@ function isRounded({ parameters }, runs, run) {
 	if (parameters <= mostToRound) return true;
 	return runs.every(({ recipe }) => recipe.plan.bytes >= run.recipe.plan.bytes);
 }
-function writeWeights({ base, runs, inputs, rows, kernel, report, keep }, folders, company) {
+function writeWeights({ base, runs, rows, kernel, report, keep, keepWeights }, folders, company) {
 	const { options, sensitivity } = runs[0].recipe;
 	const tuning = rows.tuning && {
 		calibration: rows.tuning.rows,
-		propagation: inputs.propagation,
+		propagation: options.propagation,
 		repair: options.repair ?? [],
 		settings: {
 			...tuningSettings,
 			...sensitivity?.tied && { tiedMix: sensitivity.tied.mix }
 		},
 		keep,
+		keepWeights,
 		...company && { company: {
 			riders: company.ride,
 			weights: company.weights
@@ -60955,7 +61678,7 @@ function writeWeights({ base, runs, inputs, rows, kernel, report, keep }, folder
 		plans: runs.map(({ recipe }) => recipe.plan),
 		folders,
 		licences: licenceFiles(base.checkpoint.repository),
-		rounding: inputs.rounding,
+		rounding: options.rounding,
 		tuning,
 		kernel,
 		report
@@ -60970,7 +61693,7 @@ function completeReceipts({ runs }, written, evaluations) {
 	return shareFigures(complete);
 }
 /** The evaluation of every folder; null if the run has none. */
-async function evaluateAll({ base, runs, rows: { evaluation }, inputs: { gates }, kernel, report, keep }, folders, company) {
+async function evaluateAll({ base, runs, rows: { evaluation }, gates, kernel, report, keep }, folders, company) {
 	if (evaluation === null) return null;
 	const tiers = runs.map((run, i) => {
 		const { tier, bpw, predicted } = run.recipe.plan;
@@ -61058,7 +61781,7 @@ function isHeldBack({ made }, { recipe }) {
 	return gateFailure(made.filter(({ name }) => name === recipe.name)) !== null;
 }
 /** Publishes one finished tier, or reports that nothing had to be done. */
-async function publishTier({ hub, states, inputs, occasion }, draft, isPending) {
+async function publishTier({ hub, states, dryRun, isPrivate, occasion }, draft, isPending) {
 	const { tier, place } = draft;
 	const { repository } = draft.recipe;
 	const state = states.get(draft);
@@ -61073,7 +61796,7 @@ async function publishTier({ hub, states, inputs, occasion }, draft, isPending) 
 		commit: state.head,
 		folder: null
 	};
-	if (inputs.dryRun) return {
+	if (dryRun) return {
 		...row,
 		outcome: "dry-run",
 		commit: state.head,
@@ -61084,7 +61807,7 @@ async function publishTier({ hub, states, inputs, occasion }, draft, isPending) 
 		folder: place,
 		state,
 		expected: (await readReceipt(place)).files,
-		private: inputs.private,
+		private: isPrivate,
 		...describeCommit(draft, occasion)
 	});
 	return {
@@ -61207,11 +61930,11 @@ function isCurrent(recipe, published, remote) {
 * The state of every tier's repository. Throws NOT_OURS, unless told to overwrite, for a repository
 * that has files but no receipt, or a tier of another base.
 */
-async function inspectAll(hub, drafts, inputs) {
+async function inspectAll(hub, drafts, { hubToken, overwrite }) {
 	const states = /* @__PURE__ */ new Map();
 	for (const draft of drafts) {
-		const state = await inspect$1(hub, draft.recipe.repository, inputs.hubToken === null);
-		if (!inputs.overwrite) refuseForeign(draft, state);
+		const state = await inspect$1(hub, draft.recipe.repository, hubToken === null);
+		if (!overwrite) refuseForeign(draft, state);
 		states.set(draft, state);
 	}
 	return states;
@@ -61257,7 +61980,7 @@ function readBaseId(receipt, repository) {
 * The receipt on main if main already has what the draft would make, and passes today's gates;
 * otherwise null. An unreadable receipt counts as another recipe.
 */
-function findPublished({ recipe }, state, { gates }) {
+function findPublished({ recipe }, state, gates) {
 	if (state.receipt === null) return null;
 	try {
 		const published = parseReceipt(state.receipt, recipe.repository);
@@ -61272,9 +61995,9 @@ function findPublished({ recipe }, state, { gates }) {
 /** Bytes of each tensor that are in memory at once. */
 const piece = 8 << 20;
 /**
-* Unties a head whose values in the files differ from the embeddings, although the config ties the
-* two. transformers 5 does not tie such a head (tie_weights in modeling_utils.py), but mlx-lm drops
-* it. Reads both tensors up to the first difference.
+* Unties a head that the config ties to the embeddings, if its values in the files differ from
+* them. transformers 5 does not tie such a head (tie_weights in modeling_utils.py). But mlx-lm
+* drops it. Reads both tensors up to the first difference.
 */
 async function untieOwnHead(architecture, folded, checkpoint) {
 	const nameOf = (role) => architecture.outer.find(({ kind }) => kind === role)?.base ?? "";
@@ -61359,8 +62082,9 @@ function isDeclared(config, known) {
 	return typeof method === "string" && !isElsewhere && (own?.decodes?.includes(method) ?? false);
 }
 /**
-* Where config.json of the MLX repository differs from the base's, for the card: a sentence for
-* each changed value, one for all defaults that are written out, and the base's warnings.
+* Differences between config.json of the MLX repository and the base's, for the card. There is a
+* sentence for each changed value, and one for all defaults that are written out. The base's
+* warnings follow.
 */
 function describeConfigChanges(base) {
 	const { architecture, config, storage, assumed, warnings } = base;
@@ -61670,10 +62394,10 @@ function checkFormat(path) {
 	formatOf(path, path);
 }
 /**
-* Documents of a text file, by its extension: `.txt` (separated by empty lines or form feeds),
-* `.jsonl` (one object a line with `text` and optionally `domain`), `.json` (a list of strings or
-* of such objects). `where` names the file in messages.
-* Throws BAD_INPUT for a file that is empty, not UTF-8, or not of its format.
+* Documents of a text file. In `.txt` they are separated by empty lines or form feeds. `.jsonl` has
+* one object a line, with `text` and optionally `domain`. `.json` has a list of strings or of such
+* objects. `where` names the file in messages. Throws BAD_INPUT for a file that is empty, not
+* UTF-8, or not of its format.
 */
 function readTexts(bytes, path, where) {
 	const texts = formatOf(path, where)(decode(bytes, where), where).filter(({ documents }) => documents.length > 0);
@@ -64690,12 +65414,6 @@ const qwen2Kind = {
 };
 /** `tokenizer_class` of tokenizer_config.json, without `Fast`. */
 const kinds = /* @__PURE__ */ new Map([["GPT2Tokenizer", gpt2Kind], ["Qwen2Tokenizer", qwen2Kind]]);
-/** The class that transformers takes for a `model_type` if tokenizer_config.json names none. */
-const classes = new Map([
-	"qwen2",
-	"qwen3",
-	"qwen3_moe"
-].map((modelType) => [modelType, "Qwen2Tokenizer"]));
 const named = [
 	"bos_token",
 	"eos_token",
@@ -64712,7 +65430,8 @@ const named = [
 async function vocabularyTokenizer(base) {
 	const settings = await readObject(base, "tokenizer_config.json");
 	const { model_type: modelType } = await readObject(base, "config.json");
-	const name = String(settings.tokenizer_class ?? classes.get(modelType) ?? "none");
+	const usual = architectures.find((one) => one.modelType === modelType)?.tokenizerClass;
+	const name = String(settings.tokenizer_class ?? usual ?? "none");
 	const kind = kinds.get(name.replace(/Fast$/, ""));
 	if (kind === void 0) {
 		const found = `its tokenizer_class is ${JSON.stringify(name.slice(0, 60))}`;
@@ -64853,18 +65572,13 @@ function attempt(work, failure) {
 // src/series/rows.ts
 /** Seed of the rows. It must never change, because the rows are part of the recipe. */
 const seed$1 = 1;
-/** Parameters above which the evaluation has fewer and shorter rows by default. */
+/** Parameters above which an evaluation row has fewer tokens by default. */
 const fewParameters = 4e9;
-/** Evaluation rows and their tokens by default: 32,768 positions, or 8,192 of a large model. */
-const evaluationDefaults = {
-	small: {
-		samples: 128,
-		length: 256
-	},
-	large: {
-		samples: 64,
-		length: 128
-	}
+/** Evaluation rows by default, and their tokens. */
+const evaluationRows = 64;
+const evaluationLengths = {
+	small: 256,
+	large: 128
 };
 /** Overlapping rows that a message names. */
 const mostNamed = 8;
@@ -64937,10 +65651,10 @@ async function rowDrawer(base) {
 }
 /** Rows and tokens per row to evaluate a model of this size on: as given, else by default. */
 function evaluationShape({ parameters }, given) {
-	const usual = evaluationDefaults[parameters > fewParameters ? "large" : "small"];
+	const usual = evaluationLengths[parameters > 4e9 ? "large" : "small"];
 	return {
-		samples: given.samples ?? usual.samples,
-		length: given.length ?? usual.length
+		samples: given.samples ?? evaluationRows,
+		length: given.length ?? usual
 	};
 }
 async function drawEvaluation(base, draw, inputs, connect) {
@@ -64982,8 +65696,8 @@ function shapeOf({ tensors, architecture, config }) {
 	const experts = architecture.experts(config);
 	const find = (role) => tensors.find((tensor) => tensor.layer === null && tensor.role.role === role);
 	const head = find(headRole(architecture, config));
-	const blocks = architecture.layers(config).map((_, layer) => {
-		return blockShape(tensors.filter((tensor) => tensor.layer === layer), experts?.perToken ?? 0);
+	const blocks = architecture.layers(config).map((kind, layer) => {
+		return blockShape(kind, tensors.filter((tensor) => tensor.layer === layer), experts?.perToken ?? 0);
 	});
 	return {
 		hidden: integer(config, "hidden_size"),
@@ -65003,7 +65717,12 @@ function shapeOf({ tensors, architecture, config }) {
 		headBytes: bytesOf$1(head)
 	};
 }
-function blockShape(tensors, perToken) {
+/** Bytes of the largest stack of experts in the base, all its matrices together. */
+function stackBytes({ blocks }) {
+	const sizes = blocks.map(({ matrices }) => matrices.reduce((sum, { tensor }) => sum + (tensor.role.routed === true ? bytesOf$1(tensor) : 0), 0));
+	return Math.max(0, ...sizes);
+}
+function blockShape(kind, tensors, perToken) {
 	const matrices = tensors.filter(({ role }) => [
 		"linear",
 		"expert",
@@ -65021,84 +65740,72 @@ function blockShape(tensors, perToken) {
 	});
 	const whole = matrices.filter(({ tensor: { role } }) => role.residual === true && role.routed !== true);
 	return {
+		kind,
 		matrices,
 		operations: matrices.reduce((sum, { rows, columns, perToken }) => sum + 2 * rows * columns * perToken, 0),
-		inner: Math.max(0, ...whole.map(({ columns }) => columns))
+		inner: Math.max(0, ...whole.map(({ columns }) => columns)),
+		mixed: Math.max(0, ...whole.filter(isMixer).map(({ columns }) => columns)),
+		parts: new Set(matrices.map(isMixer)).size
 	};
+}
+function isMixer({ tensor: { role } }) {
+	return role.part !== null && sublayers[role.part] === "mixer";
 }
 /** Bytes of a tensor in the base, as its values are read. */
 function bytesOf$1({ shape, dtype }) {
 	return elements(shape) * bytesPerElement[dtype];
 }
 
-// src/sensitivity/probe-width.ts
-/** The widths at which sensitivity is measured, in the order of `measuredBits`. */
-const widths = measuredBits.map((bits) => ({
-	bits,
-	groupSize: 64
-}));
+// src/estimate/block-memory.ts
+/** Spare buffers of Hessians. */
+const spare$1 = 8;
 /**
-* Index of the probe's width: that of the smallest tier of the series, whose errors are largest.
+* Memory while riders pass a block. All of them go through experts side by side, and through
+* another block one after the other. A part of a block holds its input and its output `[tokens,
+* hidden]`; the second of two parts, also the first one's. Tuning also holds what its mixer makes.
 */
-const probeIndex = measuredBits.indexOf(4);
-const probeWidth = widths[probeIndex];
-
-// src/sensitivity/probe-shares.ts
-/**
-* The layers whose tensors are probed one by one: of every kind of block the first and the middle
-* one. An error of a down projection does less per unit of its power than one of an up projection.
-* These ratios are nearly the same at all depths but the first (docs/benchmarks.md).
-*/
-function exemplaryLayers(kinds) {
-	const byKind = /* @__PURE__ */ new Map();
-	for (const [layer, { mixer, mlp }] of kinds.entries()) {
-		const key = `${mixer} ${mlp}`;
-		byKind.set(key, [...byKind.get(key) ?? [], layer]);
-	}
-	return new Set([...byKind.values()].flatMap((layers) => [layers[0], layers[Math.floor(layers.length / 2)]]));
+function passingMemory(shape, block, { tuned, others }, workers) {
+	const { hidden } = shape;
+	const states = hidden * (1 + block.parts);
+	const mixing = tuned * (states + block.mixed);
+	const made = Math.min(mostMade / 4, tuned * block.inner);
+	const batch = batchTokens$1({ workers }) * (states + batchesAtOnce({ workers }) * widestOf(block));
+	const inExperts = expertRows$1(shape, block, {
+		tuned,
+		others
+	}) * (workers + 1);
+	const passing = isStack(block) ? (tuned + total(others)) * states + Math.max(made, inExperts) : Math.max(tuned * states + made, Math.max(0, ...others) * hidden);
+	return 4 * (Math.max(mixing, passing) + batch) + blockMemory(block.matrices, workers);
 }
-/**
-* Divides the KL and the flip power of a part's probe among its tensors: as their own probes say,
-* or else by their errors in the block, times what the error of such a role did in the exemplary
-* block before.
-*/
-function sharesOf(all, probes) {
-	const kl = divide(all, (name) => probes.get(name)?.divergence.reduce((sum, value) => sum + value, 0));
-	const flips = divide(all, (name) => probes.get(name)?.flipPower);
-	return new Map(all.flatMap(({ part }) => part.tensors.map((tensor) => {
-		const module = modulePath(tensor);
-		return [module, {
-			probe: part.name,
-			kl: kl.get(module),
-			flips: flips.get(module)
-		}];
-	})));
+/** Output rows of the widest matrix that all tokens are multiplied with. */
+function widestOf({ matrices }) {
+	const dense = matrices.filter(({ tensor }) => tensor.role.routed !== true);
+	return Math.max(0, ...dense.map(({ rows }) => rows));
 }
-/** `effect`: of a tensor's own probe; undefined if it has none. Gives each module's share. */
-function divide(all, effect) {
-	const gains = /* @__PURE__ */ new Map();
-	const shares = /* @__PURE__ */ new Map();
-	for (const isExemplary of [true, false]) for (const { part, errors } of all) {
-		const known = part.tensors.map((tensor) => effect(modulePath(tensor))).filter((value) => value !== void 0 && value > 0);
-		const isKnown = known.length === errors.length && errors.every((error) => error > 0);
-		if (isKnown !== isExemplary) continue;
-		const mean = sum$4(known) / sum$4(errors);
-		const weights = errors.map((error, i) => {
-			const { role } = part.tensors[i].role;
-			if (isKnown) gains.set(role, known[i] / error / mean);
-			return error * (gains.get(role) ?? 1);
-		});
-		for (const [i, share] of normalized(weights).entries()) shares.set(modulePath(part.tensors[i]), share);
-	}
-	return shares;
+/** Matrices in work, shared by the riders, and the Hessians of their inputs. */
+function blockMemory(matrices, workers) {
+	const inWork = matrices.map(({ rows, columns, tensor }) => {
+		const shared = tensor.role.routed === true ? 2 * (workers + 1) : 1;
+		return 4 * rows * columns * shared;
+	});
+	const widths = matrices.filter(({ tensor }) => isQuantizable(tensor));
+	const hessians = (routed, buffers) => {
+		const some = widths.filter(({ tensor }) => tensor.role.routed === true === routed);
+		return some.length === 0 ? 0 : buffers * 4 * Math.max(...some.map(({ columns }) => columns ** 2));
+	};
+	return total(inWork) + hessians(true, spare$1) + hessians(false, 2);
 }
-/** The values as shares of their sum. If that is 0, all are 0. */
-function normalized(values) {
-	const total = sum$4(values);
-	return values.map((value) => total > 0 ? value / total : 0);
+/** Elements of all riders' rows of one expert: input, what it makes of them, and output. */
+function expertRows$1({ hidden, experts }, { matrices }, riders) {
+	const expert = matrices.find(({ tensor }) => tensor.role.routed === true);
+	if (expert === void 0) return 0;
+	const { rows, perToken } = expert;
+	const visits = (tokens) => tokens * perToken / experts.routed;
+	const made = hidden + rows;
+	return visits(total(riders.others)) * (made + hidden) + visits(riders.tuned) * (3 * made + hidden);
 }
-function sum$4(values) {
-	return values.reduce((total, value) => total + value, 0);
+function isStack({ matrices }) {
+	return matrices.some(({ tensor }) => tensor.role.routed === true);
 }
 
 // src/sensitivity/block-pass.ts
@@ -65131,9 +65838,13 @@ async function passBlock(model, { layer, kind }, x, { length, routes = (own) => 
 }
 
 // src/sensitivity/powers.ts
-/** Σ x² of each row. */
-function rowPowers(ops, x) {
-	return squaredDistances(ops, x, newMatrix(x.rows, x.columns));
+/** Σ x² over all elements. */
+function powerOf(ops, x) {
+	return squaredDistance(ops, x, newMatrix(x.rows, x.columns));
+}
+/** Σ (x - y)² over all elements. */
+async function squaredDistance(ops, x, y) {
+	return total(await squaredDistances(ops, x, y));
 }
 /** Σ (x - y)² of each row. */
 async function squaredDistances(ops, x, y) {
@@ -65145,15 +65856,12 @@ async function squaredDistances(ops, x, y) {
 	}));
 	return out;
 }
-function sum$3(values) {
-	return values.reduce((total, value) => total + value, 0);
-}
 
 // src/sensitivity/damage.ts
 /**
 * How much each domain uses each expert of a layer, and how much quantizing the expert damages the
-* domain. The damage is Σ over the expert's tokens of gate² · |error of its output|², divided by
-* Σ |what the block adds to the residual stream|² over all tokens of the domain.
+* domain. The damage is a quotient: Σ gate² · |error of its output|² over the expert's tokens,
+* divided by Σ |what the block adds to the residual stream|² over all tokens of the domain.
 */
 async function expertDamage(request) {
 	const { ops, layer, routing, before, after, plain, probed, domainOf, domains, scale } = request;
@@ -65224,6 +65932,14 @@ function boundaryOf(routing, weights) {
 		weights
 	};
 }
+/** The same boundary for the first tokens alone. */
+function firstOf({ routing, density, weights }, tokens) {
+	return {
+		routing: firstTokens(routing, tokens),
+		density,
+		weights
+	};
+}
 /**
 * A token's margin: the selection score of its last chosen expert minus that of the first one not
 * chosen. Infinite if all experts are chosen.
@@ -65253,6 +65969,127 @@ function addMargins(boundary, own, probes) {
 	}
 }
 
+// src/sensitivity/probe-gains.ts
+/**
+* Results of all parts. A part that has no probe gets them from the parts of its kind before and
+* behind it that have one. Their results per unit of error power are interpolated by depth,
+* position by position, and multiplied by its own error power. The gain changes slowly with depth
+* (docs/benchmarks.md). A probe without an error says nothing about the gain and is passed over.
+* Where no probe of the kind has one, the results are 0.
+*/
+function withUnprobed(probes, parts) {
+	const all = new Map(probes);
+	for (const one of parts) {
+		if (probes.has(one.part.name)) continue;
+		const ofKind = parts.filter(({ kind, part }) => kind === one.kind && probes.has(part.name));
+		const some = ofKind.filter(({ error }) => error > 0);
+		const known = some.length > 0 ? some : ofKind;
+		const before = known.findLast(({ layer }) => layer < one.layer) ?? known[0];
+		const behind = known.find(({ layer }) => layer > one.layer) ?? known.at(-1);
+		const apart = behind.layer - before.layer;
+		const share = apart === 0 ? 0 : (one.layer - before.layer) / apart;
+		const factors = [(1 - share) * ratio(one, before), share * ratio(one, behind)];
+		const ends = [probes.get(before.part.name), probes.get(behind.part.name)];
+		const mix = (of) => factors[0] * of(ends[0]) + factors[1] * of(ends[1]);
+		all.set(one.part.name, {
+			divergence: ends[0].divergence.map((_, t) => mix(({ divergence }) => divergence[t])),
+			flipPower: mix(({ flipPower }) => flipPower)
+		});
+	}
+	return all;
+}
+function ratio({ error }, of) {
+	return of.error > 0 ? error / of.error : 0;
+}
+
+// src/sensitivity/probe-shares.ts
+/**
+* The layers whose tensors are probed one by one: of every kind of block the first and the middle
+* one. An error of a down projection does less per unit of its power than one of an up projection.
+* These ratios are nearly the same at all depths but the first (docs/benchmarks.md).
+*/
+function sampledLayers(kinds) {
+	return new Set(layersByKind(kinds).flatMap((layers) => [layers[0], layers[Math.floor(layers.length / 2)]]));
+}
+/** The layers of every kind of block, ascending. */
+function layersByKind(kinds) {
+	const byKind = /* @__PURE__ */ new Map();
+	for (const [layer, { mixer, mlp }] of kinds.entries()) {
+		const key = `${mixer} ${mlp}`;
+		byKind.set(key, [...byKind.get(key) ?? [], layer]);
+	}
+	return [...byKind.values()];
+}
+/** Most blocks of a kind whose parts are probed. Odd, so that the middle one is among them. */
+const mostProbed = 7;
+/**
+* The layers whose parts have a probe that runs to the end. They are at most seven of every kind of
+* block, evenly spaced, with the first, the middle and the last one. The others lie between two of
+* them (probe-gains.ts).
+*/
+function probedLayers(kinds) {
+	return new Set(layersByKind(kinds).flatMap((layers) => {
+		if (layers.length <= mostProbed) return layers;
+		const step = (layers.length - 1) / 6;
+		return Array.from({ length: mostProbed }, (_, i) => layers[Math.round(i * step)]);
+	}));
+}
+/**
+* Divides a part's KL and flip power among its tensors. A tensor's own probe gives its share if
+* there is one. Otherwise the share is its error in the block times the factor of its role, from
+* the last sampled block.
+*/
+function sharesOf(all, probes) {
+	const kl = divide(all, (name) => probes.get(name)?.divergence.reduce((sum, value) => sum + value, 0));
+	const flips = divide(all, (name) => probes.get(name)?.flipPower);
+	return new Map(all.flatMap(({ part }) => part.tensors.map((tensor) => {
+		const module = modulePath(tensor);
+		return [module, {
+			probe: part.name,
+			kl: kl.get(module),
+			flips: flips.get(module)
+		}];
+	})));
+}
+/** `effect`: of a tensor's own probe; undefined if it has none. Gives each module's share. */
+function divide(all, effect) {
+	const gains = /* @__PURE__ */ new Map();
+	const shares = /* @__PURE__ */ new Map();
+	for (const isSampled of [true, false]) for (const { part, errors } of all) {
+		const known = part.tensors.map((tensor) => effect(modulePath(tensor))).filter((value) => value !== void 0 && value > 0);
+		const isKnown = known.length === errors.length && errors.every((error) => error > 0);
+		if (isKnown !== isSampled) continue;
+		const mean = total(known) / total(errors);
+		const weights = errors.map((error, i) => {
+			const { role } = part.tensors[i].role;
+			if (isKnown) gains.set(role, known[i] / error / mean);
+			return error * (gains.get(role) ?? 1);
+		});
+		for (const [i, share] of normalized(weights).entries()) shares.set(modulePath(part.tensors[i]), share);
+	}
+	return shares;
+}
+/** The values as shares of their sum. If that is 0, all are 0. */
+function normalized(values) {
+	const all = total(values);
+	return values.map((value) => all > 0 ? value / all : 0);
+}
+
+// src/sensitivity/probed-outer.ts
+/** The model with a matrix outside the blocks at the probe's width. */
+function replaceOuter(model, tensor) {
+	if (tensor === null) return model;
+	const { weights } = model;
+	const matrix = (layer, role, expert, range) => layer === null && role === tensor.role ? tensor.read(range) : weights.matrix(layer, role, expert, range);
+	return {
+		...model,
+		weights: {
+			...weights,
+			matrix
+		}
+	};
+}
+
 // src/sensitivity/probes.ts
 /**
 * Runs one block of `model` on probes and updates them. Gives the outputs of the experts, if they
@@ -65261,6 +66098,11 @@ function addMargins(boundary, own, probes) {
 async function advance(model, place, probes, { length, boundary, free = [], wantsOutputs = false }) {
 	if (probes.length === 0) return /* @__PURE__ */ new Map();
 	const together = join(probes.map(({ x }) => x));
+	const rows = together.rows / probes.length;
+	const spread = (all) => {
+		for (const [i, probe] of probes.entries()) probe.x = rowsOf(all, i * rows, (i + 1) * rows);
+	};
+	spread(together);
 	const areFree = probes.map((probe) => free.includes(probe));
 	const routes = async (own) => {
 		const base = await boundary();
@@ -65272,8 +66114,7 @@ async function advance(model, place, probes, { length, boundary, free = [], want
 		routes,
 		wantsOutputs
 	});
-	const rows = together.rows / probes.length;
-	for (const [i, probe] of probes.entries()) probe.x = rowsOf(after, i * rows, (i + 1) * rows);
+	spread(after);
 	return outputs;
 }
 /** The choice of experts for copies of the rows: a free copy's own, else the base's. */
@@ -65293,17 +66134,35 @@ function follow(base, own, free) {
 		selection
 	};
 }
-/** The rows of all parts, one part after the other. */
+/** The rows of all parts, one part after the other. Parts that lie so are not copied. */
 function join(parts) {
 	if (parts.length === 1) return parts[0];
+	const joined = inPlace(parts);
+	if (joined !== null) return joined;
 	const rows = parts.reduce((sum, part) => sum + part.rows, 0);
 	const whole = newMatrix(rows, parts[0].columns);
 	let at = 0;
-	for (const { data } of parts) {
-		whole.data.set(data, at);
-		at += data.length;
+	for (const part of parts) {
+		copyMatrix(part, rowsOf(whole, at, at + part.rows));
+		at += part.rows;
 	}
 	return whole;
+}
+/** The parts as one matrix if each begins where the one before ends, else null. */
+function inPlace(parts) {
+	const { buffer, byteOffset } = parts[0].data;
+	let end = byteOffset;
+	for (const { data } of parts) {
+		if (data.buffer !== buffer || data.byteOffset !== end) return null;
+		end += data.byteLength;
+	}
+	const { columns } = parts[0];
+	const data = new Float32Array(buffer, byteOffset, (end - byteOffset) / 4);
+	return {
+		data,
+		rows: data.length / columns,
+		columns
+	};
 }
 /** KL(base ‖ probe) in nats for each probe, by position. */
 async function divergences(base, probes, length) {
@@ -65316,30 +66175,21 @@ async function divergences(base, probes, length) {
 	const models = [];
 	for (const probe of probes) models.push(await finish(probe));
 	const { rows } = base.x;
-	return (await compareHidden(base.head.ops, {
+	return (await compareHidden(base.head.ops.kernel, {
 		base: await finish(base),
 		models,
 		next: sharedIntegers(rows)
-	})).map((out) => Float64Array.from({ length: rows }, (_, t) => out[4 * t]));
+	})).map((out) => Float64Array.from({ length: rows }, (_, t) => out[13 * t]));
 }
 
 // src/sensitivity/probe-walk.ts
-/** The parts of a block that have quantizable tensors. */
-function partsOf(layer, tensors) {
-	const isMixer = ({ role }) => role.part === "mamba" || role.part === "attention";
-	return [{
-		name: `layer ${layer}, mixer`,
-		tensors: tensors.filter(isMixer)
-	}, {
-		name: `layer ${layer}, mlp`,
-		tensors: tensors.filter((tensor) => !isMixer(tensor))
-	}].filter((part) => part.tensors.length > 0);
-}
-/** How often a block's matrix is asked for by the riders of a ProbeWalk. */
-function usersOf(parts) {
-	const alone = new Set(parts.flatMap(({ tensors }) => tensors.length === 1 ? [tensors[0].role.role] : []));
-	return (role) => alone.has(role) ? 2 : 3;
-}
+/**
+* Tokens of probes that pass a block without experts together: more would take more memory and no
+* less time.
+*/
+const tokensTogether = 8192;
+/** Share of the probe rows on which tensors are changed alone: only ratios within a part count. */
+const aloneShare = 1 / 3;
 /**
 * Runs the probe rows through the model, block by block: the base's states, and all probes beside
 * them.
@@ -65349,21 +66199,24 @@ var ProbeWalk = class {
 	rows;
 	/** The base's hidden states before the next block. */
 	#x = null;
-	/**
-	* One for each part of each block, one for the embeddings, and one for each tensor of the
-	* `exemplary` blocks.
-	*/
+	/** One for each part of the `probed` blocks, and one for the embeddings. */
 	#probes = [];
-	#exemplary;
-	/** All tensors at the probe's width: with forced routes, and with free ones. */
+	/** One for each tensor of the sampled blocks, on the first rows. */
+	#alone = [];
+	#probed;
+	#sampled;
+	/** All tensors at the probe's width: with forced routes and, if there are routers, free ones. */
 	#together = [];
 	#blockErrors = /* @__PURE__ */ new Map();
 	#errors = [];
+	#joint = [];
 	#experts = [];
 	constructor(model, rows) {
 		this.#model = model;
 		this.rows = rows;
-		this.#exemplary = exemplaryLayers(model.architecture.layers(model.config));
+		const kinds = model.architecture.layers(model.config);
+		this.#probed = probedLayers(kinds);
+		this.#sampled = sampledLayers(kinds);
 	}
 	/**
 	* Looks the embeddings of `model` up. `table`: those at the probe's width; null if they are
@@ -65373,7 +66226,10 @@ var ProbeWalk = class {
 		const probed = replaceOuter(model, table);
 		this.#x = (await this.#embed("base", model)).x;
 		if (table !== null) this.#probes.push(await this.#embed(table.module, probed));
-		this.#together = [await this.#embed("forced", probed), await this.#embed("free", probed)];
+		const { architecture, config } = model;
+		const names = architecture.experts(config) === null ? ["forced"] : ["forced", "free"];
+		this.#together = [];
+		for (const name of names) this.#together = [...this.#together, await this.#embed(name, probed)];
 	}
 	async #embed(name, model) {
 		const outer = plainContext(model, null, { length: this.rows.length });
@@ -65398,18 +66254,28 @@ var ProbeWalk = class {
 			length: this.rows.length,
 			boundary: () => routed.promise
 		};
+		const tokens = this.#tokensAlone;
+		const alone = {
+			...options,
+			boundary: async () => firstOf(await routed.promise, tokens)
+		};
 		const among = (tensors) => {
 			const roles = new Set(tensors.map(({ role }) => role.role));
 			return (model) => codes.replaceIn(model, place, (role) => roles.has(role));
 		};
 		const changeAll = among(parts.flatMap(({ tensors }) => tensors));
-		const free = [this.#together[1]];
+		const free = this.#together.slice(1);
 		const passes = [
 			(model) => this.#passBase(model, place, {
 				routed,
 				base: results.base
 			}),
-			(model) => advance(model, place, this.#probes, options),
+			...groupsOf(this.#probes, this.rows.ids.length, place).map((probes) => (model) => {
+				return advance(model, place, probes, options);
+			}),
+			...groupsOf(this.#alone, tokens, place).map((probes) => (model) => {
+				return advance(model, place, probes, alone);
+			}),
 			(model) => advance(changeAll(model), place, this.#together, {
 				...options,
 				free
@@ -65422,12 +66288,13 @@ var ProbeWalk = class {
 				});
 			}),
 			...parts.flatMap(({ tensors }) => tensors.length === 1 ? [] : tensors).map((tensor) => async (model) => {
+				const x = rowsOf(this.#x, 0, tokens);
 				const probe = {
 					name: modulePath(tensor),
-					x: this.#x,
+					x,
 					flipPower: 0
 				};
-				await advance(among([tensor])(model), place, [probe], options);
+				await advance(among([tensor])(model), place, [probe], alone);
 				results.alone.set(tensor, probe);
 			})
 		];
@@ -65439,8 +66306,12 @@ var ProbeWalk = class {
 					pass: async (model) => void await pass(model)
 				};
 			}),
-			finish: (scale) => this.#finishBlock(place.layer, parts, results, scale)
+			finish: (scale) => this.#finishBlock(place, parts, results, scale)
 		};
+	}
+	/** Tokens of the rows on which tensors are changed alone. */
+	get #tokensAlone() {
+		return this.rows.length * Math.ceil(this.rows.samples * aloneShare);
 	}
 	async #passBase(model, place, { routed, base }) {
 		const { length, weights } = this.rows;
@@ -65476,16 +66347,30 @@ var ProbeWalk = class {
 			outputs
 		});
 	}
-	async #finishBlock(layer, parts, { base, started, alone }, scale) {
+	async #finishBlock(place, parts, { base, started, alone }, scale) {
 		const { ops } = this.#model;
+		const { layer } = place;
 		const { after, routing, outputs: plain } = await base.promise;
-		const power = sum$3(await rowPowers(ops, after));
+		const tokens = this.#tokensAlone;
+		const first = rowsOf(after, 0, tokens);
+		const [whole, power] = [await powerOf(ops, after), await powerOf(ops, first)];
 		const before = this.#x;
-		for (const part of parts) {
+		for (const [number, part] of parts.entries()) {
 			const { probe, outputs } = started.get(part);
-			this.#probes.push(probe);
+			if (this.#probed.has(layer)) this.#probes.push(probe);
+			const joint = await squaredDistance(ops, probe.x, after);
+			const kind = `${place.kind.mixer} ${place.kind.mlp} ${number}`;
+			this.#joint.push({
+				part,
+				layer,
+				kind,
+				error: whole > 0 ? joint / whole : 0
+			});
 			const errors = [];
-			for (const tensor of part.tensors) errors.push(sum$3(await squaredDistances(ops, (alone.get(tensor) ?? probe).x, after)));
+			for (const tensor of part.tensors) {
+				const { x } = alone.get(tensor) ?? probe;
+				errors.push(await squaredDistance(ops, rowsOf(x, 0, tokens), first));
+			}
 			this.#errors.push({
 				part,
 				errors
@@ -65507,61 +66392,118 @@ var ProbeWalk = class {
 			};
 			this.#experts.push(await expertDamage(request));
 		}
-		if (this.#exemplary.has(layer)) this.#probes.push(...alone.values());
+		if (this.#sampled.has(layer)) this.#alone.push(...alone.values());
 		this.#x = after;
+	}
+	/**
+	* Forgets the hidden states that are not compared. Called behind the last block. All tensors
+	* together are compared at every position: few positions make most of the KL of flips.
+	*/
+	async leaveBlocks() {
+		const { ops } = this.#model;
+		const { compared } = this.rows;
+		const first = compared.subarray(0, compared.filter((token) => token < this.#tokensAlone).length);
+		for (const probe of this.#probes) probe.x = await ops.gather(probe.x, compared);
+		for (const probe of this.#alone) probe.x = await ops.gather(probe.x, first);
 	}
 	/** Compares all probes with the base. `head`: that at the probe's width; null: unquantized. */
 	async finish(head) {
 		const together = replaceOuter(this.#model, head);
-		const own = await this.#judge(this.#x, this.#model);
-		const judged = [];
-		for (const { x } of this.#probes) judged.push(await this.#judge(x, this.#model));
-		for (const { x } of this.#together) judged.push(await this.#judge(x, together));
+		const base = {
+			x: this.#x,
+			head: this.#model
+		};
+		const own = {
+			...base,
+			x: await this.#model.ops.gather(base.x, this.rows.compared)
+		};
+		const compared = this.#probes.map(({ x }) => ({
+			x,
+			head: this.#model
+		}));
 		const isOwn = head !== null && this.#probes.every(({ name }) => name !== head.module);
-		if (isOwn) judged.push({
+		if (isOwn) compared.push({
 			...own,
 			head: together
 		});
-		const found = await divergences(own, judged, this.rows.length);
-		const probes = new Map(this.#probes.map(({ name, flipPower }, i) => [name, {
-			divergence: found[i],
-			flipPower
-		}]));
+		const { length } = this.rows;
+		const found = await divergences(own, compared, length);
+		const probes = resultsOf(this.#probes, found);
 		if (isOwn) probes.set(head.module, {
 			divergence: found.at(-1),
 			flipPower: 0
 		});
-		const [forced, free] = found.slice(this.#probes.length);
-		const shares = sharesOf(this.#errors, probes);
+		const all = this.#together.map(({ x }) => ({
+			x,
+			head: together
+		}));
+		const [forced, free = forced] = await divergences(base, all, length);
+		const withJoint = withUnprobed(probes, this.#joint);
+		const shares = sharesOf(this.#errors, new Map([...withJoint, ...await this.#compareAlone(own)]));
+		const [blockErrors, experts] = [this.#blockErrors, this.#experts];
 		return {
-			blockErrors: this.#blockErrors,
+			blockErrors,
 			shares,
-			probes,
+			probes: withJoint,
 			forced,
 			free,
-			experts: this.#experts
+			experts
 		};
 	}
-	/** The positions of a probe that are compared. */
-	async #judge(x, head) {
-		return {
-			x: await this.#model.ops.gather(x, this.rows.judged),
-			head
+	/** Results of the probes of single tensors. `own`: the base's compared positions. */
+	async #compareAlone(own) {
+		const compared = this.#alone.map(({ x }) => ({
+			...own,
+			x
+		}));
+		const first = {
+			...own,
+			x: rowsOf(own.x, 0, compared[0]?.x.rows ?? 0)
 		};
+		return resultsOf(this.#alone, await divergences(first, compared, this.rows.length));
 	}
 };
-/** The model with a matrix outside the blocks at the probe's width. */
-function replaceOuter(model, tensor) {
-	if (tensor === null) return model;
-	const { weights } = model;
-	const matrix = (layer, role, expert, range) => layer === null && role === tensor.role ? tensor.read(range) : weights.matrix(layer, role, expert, range);
-	return {
-		...model,
-		weights: {
-			...weights,
-			matrix
-		}
-	};
+/** Probes as they pass a block: a stack of experts is read once for all. */
+function groupsOf(probes, tokens, { kind }) {
+	const most = kind.mlp === "moe" ? probes.length : Math.floor(tokensTogether / tokens);
+	const size = Math.max(1, most);
+	return Array.from({ length: Math.ceil(probes.length / size) }, (_, i) => probes.slice(i * size, (i + 1) * size));
+}
+function resultsOf(probes, found) {
+	return new Map(probes.map(({ name, flipPower }, i) => [name, {
+		divergence: found[i],
+		flipPower
+	}]));
+}
+
+// src/sensitivity/probe-width.ts
+/** The widths at which sensitivity is measured, in the order of `measuredBits`. */
+const widths = measuredBits.map((bits) => ({
+	bits,
+	groupSize: 64
+}));
+/**
+* Index of the probe's width: that of the smallest tier of the series, whose errors are largest.
+*/
+const probeIndex = measuredBits.indexOf(4);
+const probeWidth = widths[probeIndex];
+
+// src/sensitivity/block-parts.ts
+/** The parts of a block that have quantizable tensors. */
+function partsOf(layer, tensors) {
+	const isMixer = ({ role }) => role.part !== null && sublayers[role.part] === "mixer";
+	return [{
+		name: `layer ${layer}, mixer`,
+		tensors: tensors.filter(isMixer)
+	}, {
+		name: `layer ${layer}, mlp`,
+		tensors: tensors.filter((tensor) => !isMixer(tensor))
+	}].filter((part) => part.tensors.length > 0);
+}
+/** How often a block's matrix is asked for by the riders of a ProbeWalk. */
+function usersOf(parts) {
+	const alone = new Set(parts.flatMap(({ tensors }) => tensors.length === 1 ? [tensors[0].role.role] : []));
+	return (role) => alone.has(role) ? 2 : 3;
 }
 
 // src/sensitivity/sampling.ts
@@ -65603,23 +66545,27 @@ function comparedRuns({ shape, plans, evaluation }) {
 }
 
 // src/estimate/operations.ts
-/** Rows of a matrix that one job tunes (tune-matrix.ts). */
-const rowsPerJob = 1024;
 /** Groups of the head's rows that have a Hessian each, and positions that they are found on. */
 const [headGroups, groupPositions] = [32, 8192];
 /**
-* How many operations of a matrix product take as long as one of tuning. Measured: 12 to 15 GF/s
-* beside 34 to 45.
+* Operations of a matrix product that take as long as tuning n rows of d columns at one width, in
+* n·d². They are given with descent over all columns, and for an expert that saw few tokens
+* (tuning-settings.ts). Measured at 4, 5, 6 and 8 bits together, of the expert size of the 30B
+* (docs/benchmarks.md).
 */
-const tuningFactor = 2.9;
-/** The same for tuning that aims errors past the routers, which goes block by block of rows. */
-const aimedFactor = 1.3 * tuningFactor;
+const [descended, ofFewTokens] = [7.1, 3];
+/** Tokens per column of an expert that are not few: its Hessian is half its own. */
+const fewTokens = tuningSettings.pooledStrength;
+/** How much longer router-aware tuning takes: it goes block by block of rows. */
+const routerAwareFactor = 1.5;
+/** The same for forecasts at all widths: half of tuning with descent. */
+const forecasts = 3.5;
 /** Operations for a weight that is rounded at one width, as those of a product. Measured: 150. */
 const roundingOperations = 150;
 /**
-* The arithmetic of every stage. For n rows, d columns and t tokens: a product takes 2ntd, a
-* Hessian td² (half of a square) and d³ to factor, tuning at one width 3nd², and ⅔d³ for each job
-* of 1024 rows. Attention, recurrences, norms and the choice of scales are left out: a few percent.
+* The arithmetic of every stage. For n rows, d columns and t tokens, a product takes 2ntd. A
+* Hessian takes td² (half of a square) and d³ to factor. Tuning takes, at one width, 3nd² to
+* 7.1nd². Attention, recurrences and norms are left out: a few percent.
 */
 function stagesOf(work) {
 	return [
@@ -65641,44 +66587,56 @@ function stagesOf(work) {
 		}
 	].filter(({ operations }) => operations > 0);
 }
-/** The probes that have started before each block, and the copies of rows that pass it. */
-function probesOf({ blocks }) {
+/** The probes of earlier blocks that pass each block, and all copies of the rows that pass it. */
+function probesOf({ blocks, experts }) {
 	const tensorsOf = (layer) => blocks[layer].matrices.map(({ tensor }) => tensor).filter(isQuantizable);
-	const kinds = blocks.map(({ matrices }) => kindOf(matrices));
-	const exemplary = exemplaryLayers(kinds);
+	const kinds = blocks.map(({ kind }) => kind);
+	const [sampled, probed] = [sampledLayers(kinds), probedLayers(kinds)];
+	const together = togetherOf(experts);
 	let before = 1;
 	return blocks.map((_, layer) => {
 		const parts = partsOf(layer, tensorsOf(layer));
 		const alone = parts.reduce((sum, { tensors }) => sum + (tensors.length === 1 ? 0 : tensors.length), 0);
 		const entry = {
 			before,
-			copies: before + 3 + parts.length + alone
+			copies: before + 1 + together + parts.length + alone * aloneShare
 		};
-		before += parts.length + (exemplary.has(layer) ? alone : 0);
+		before += (probed.has(layer) ? parts.length : 0) + (sampled.has(layer) ? alone * aloneShare : 0);
 		return entry;
 	});
 }
-function kindOf(matrices) {
-	const has = (part) => matrices.some(({ tensor }) => tensor.role.part === part);
-	return {
-		mixer: has("mamba") ? "mamba" : has("attention") ? "attention" : null,
-		mlp: has("experts") ? "moe" : has("mlp") ? "dense" : null
-	};
+/** Probes of all tensors together: with forced routes and, where there are routers, free ones. */
+function togetherOf(experts) {
+	return experts === null ? 1 : 2;
 }
-function measuringOperations({ shape, measuring }) {
+function measuringOperations(work) {
+	const { shape, measuring } = work;
 	if (measuring === null) return 0;
-	const { others, probe, judged } = measuring;
+	const { others, probe, positions } = measuring;
 	const probes = probesOf(shape);
-	const copies = probes.reduce((sum, { before }) => Math.max(sum, before), 0) + 3;
-	const inBlocks = sum$2(shape.blocks, (block, layer) => {
+	const compared = positions * (probes.at(-1).before + 2) + probe * (1 + togetherOf(shape.experts));
+	const inBlocks = sum$1(shape.blocks, (block, layer) => {
 		return (others + probe * probes[layer].copies) * block.operations + hessianOperations(block.matrices, others, measuredShare);
 	});
-	const tuned = sum$2(shape.blocks, ({ matrices }) => sum$2(matrices, (matrix) => {
-		return 1.5 * (isQuantizable(matrix.tensor) ? tuneOperations(matrix) * tuningFactor : 0) * matrix.count * measuredShare(matrix);
+	const tuned = sum$1(shape.blocks, ({ matrices }) => sum$1(matrices, (matrix) => {
+		return (isQuantizable(matrix.tensor) ? triedOperations(matrix, others) : 0) * matrix.count * measuredShare(matrix);
 	}));
-	const table = tuneOperations(outer(shape.table)) * tuningFactor * 1.5;
-	const logits = 2 * shape.hidden * shape.vocabulary * judged * copies;
-	return inBlocks + tuned + table + logits + headOperations(shape, others, widths.length);
+	const table = (shape.isTied ? tuneOperations : triedOperations)(outer(shape.table), others);
+	const logits = 2 * shape.hidden * shape.vocabulary * compared;
+	const head = headOperations(shape, others, widths.length);
+	return inBlocks + tuned + table + logits + head + (shape.isTied ? tiedOperations(work) : 0);
+}
+/**
+* What a tied table adds (tied-table.ts): the head's mix is tuned at one width, and three tables
+* run beside the base. The logits of the base are made for each of them.
+*/
+function tiedOperations({ shape, measuring }) {
+	const { others, probe, positions } = measuring;
+	const perToken = sum$1(shape.blocks, ({ operations }) => operations);
+	const passes = 4 * probe * perToken;
+	const logits = 12 * shape.hidden * shape.vocabulary * positions;
+	const { hessians, tuned } = groupOperations(shape, others, 1);
+	return passes + logits + hessians + tuned;
 }
 /** Share of a stack's experts that are tuned when sensitivity is measured. */
 function measuredShare({ tensor, count }) {
@@ -65688,15 +66646,15 @@ function measuredShare({ tensor, count }) {
 function tuningOperations({ shape, plans, tuning }) {
 	if (tuning === null) return 0;
 	const { tokens, repaired, sequential } = tuning;
-	const perToken = sum$2(shape.blocks, ({ operations }) => operations);
+	const perToken = sum$1(shape.blocks, ({ operations }) => operations);
 	const passes = perToken * tokens;
-	const hessians = sum$2(shape.blocks, ({ matrices }) => hessianOperations(matrices, tokens, () => 1));
-	const tuned = sum$2(shape.blocks, ({ matrices }) => sum$2(matrices, (matrix) => {
-		const factor = shape.experts !== null && matrix.tensor.role.residual === true ? aimedFactor : tuningFactor;
-		return tuneOperations(matrix) * matrix.count * widthsOf(matrix.tensor, plans) * factor;
+	const hessians = sum$1(shape.blocks, ({ matrices }) => hessianOperations(matrices, tokens, () => 1));
+	const tuned = sum$1(shape.blocks, ({ matrices }) => sum$1(matrices, (matrix) => {
+		const isRouterAware = shape.experts !== null && matrix.tensor.role.residual === true;
+		return tuneOperations(matrix, tokens) * (isRouterAware ? routerAwareFactor : 1) * matrix.count * widthsOf(matrix.tensor, plans);
 	}));
 	const outerWidths = (tensor) => widthsOf(tensor, plans);
-	const table = shape.isTied ? 0 : tuneOperations(outer(shape.table)) * outerWidths(shape.table) * tuningFactor;
+	const table = shape.isTied ? 0 : tuneOperations(outer(shape.table), tokens) * outerWidths(shape.table);
 	const walks = sequential ? plans.length : 1;
 	const repair = perToken * repaired * (plans.length + (sequential ? 1 : 0));
 	const head = headOperations(shape, tokens, outerWidths(shape.head));
@@ -65704,11 +66662,12 @@ function tuningOperations({ shape, plans, tuning }) {
 }
 function roundingOf({ shape, plans, tuning, makes }) {
 	if (!makes || tuning !== null) return 0;
-	return sum$2([
+	const all = [
 		...shape.blocks.flatMap(({ matrices }) => matrices),
 		outer(shape.table),
 		...shape.isTied ? [] : [outer(shape.head)]
-	], (matrix) => {
+	];
+	return sum$1(all, (matrix) => {
 		const weights = matrix.rows * matrix.columns * matrix.count;
 		return roundingOperations * weights * widthsOf(matrix.tensor, plans);
 	});
@@ -65717,8 +66676,8 @@ function evaluationOperations(work) {
 	const { shape, evaluation } = work;
 	if (evaluation === null) return 0;
 	const runs = comparedRuns(work);
-	const perToken = sum$2(shape.blocks, ({ operations }) => operations) + 2 * shape.hidden * shape.vocabulary;
-	const weights = sum$2(shape.blocks, ({ matrices }) => sum$2(matrices, ({ rows, columns, count }) => rows * columns * count));
+	const perToken = sum$1(shape.blocks, ({ operations }) => operations) + 2 * shape.hidden * shape.vocabulary;
+	const weights = sum$1(shape.blocks, ({ matrices }) => sum$1(matrices, ({ rows, columns, count }) => rows * columns * count));
 	const rounding = roundingOperations * weights * runs.rounded;
 	return perToken * evaluation.tokens * (1 + runs.all) + rounding;
 }
@@ -65726,28 +66685,35 @@ function evaluationOperations(work) {
 function hessianOperations(matrices, tokens, share) {
 	const inputs = new Map(matrices.map((matrix) => [matrix.tensor.role.fedBy, matrix]));
 	inputs.delete(null);
-	return sum$2([...inputs.values()], (matrix) => {
+	return sum$1([...inputs.values()], (matrix) => {
 		const { columns, count, tensor } = matrix;
 		const isRouted = tensor.role.routed === true;
 		return (tokens * (isRouted ? 3 * matrix.perToken * share(matrix) : 1) + (isRouted ? tokens : 0)) * columns ** 2 + count * share(matrix) * columns ** 3;
-	}) + sum$2(matrices.filter(({ tensor: { role } }) => role.routed === true && role.residual !== true), (matrix) => 4 * matrix.rows * matrix.columns * matrix.perToken * share(matrix) * tokens);
+	}) + sum$1(matrices.filter(({ tensor: { role } }) => role.routed === true && role.residual !== true), (matrix) => 4 * matrix.rows * matrix.columns * matrix.perToken * share(matrix) * tokens);
 }
-/** Tuning one matrix at one width. */
-function tuneOperations({ rows, columns }) {
-	const jobs = Math.ceil(rows / rowsPerJob);
-	return 3 * rows * columns ** 2 + jobs * 2 * columns ** 3 / 3;
+/** Tuning one matrix at one width, from `tokens` calibration tokens. */
+function tuneOperations(matrix, tokens) {
+	const { rows, columns, count, perToken, tensor } = matrix;
+	return (tensor.role.routed === true && tokens * perToken / count < fewTokens * columns ? ofFewTokens : descended) * rows * columns ** 2;
+}
+/** Tuning one matrix at the probe's width, and its forecasts. */
+function triedOperations(matrix, tokens) {
+	return tuneOperations(matrix, tokens) + forecasts * matrix.rows * matrix.columns ** 2;
 }
 /** Groups, Fisher weights and Hessians of the head, and tuning its rows. */
 function headOperations(shape, tokens, widths) {
 	if (widths === 0) return 0;
 	const { vocabulary, hidden } = shape;
 	const logits = 2 * vocabulary * hidden * (tokens + Math.min(tokens, groupPositions));
-	const hessians = headGroups * (tokens * hidden ** 2 + hidden ** 3);
-	const group = tuneOperations({
-		rows: Math.ceil(vocabulary / headGroups),
-		columns: hidden
-	});
-	return logits + hessians + headGroups * group * widths * tuningFactor;
+	const { hessians, tuned } = groupOperations(shape, tokens, widths);
+	return logits + hessians + tuned;
+}
+/** Hessians of the groups of a head's rows, and tuning these. */
+function groupOperations({ vocabulary, hidden }, tokens, widths) {
+	return {
+		hessians: headGroups * (tokens * hidden ** 2 + hidden ** 3),
+		tuned: descended * vocabulary * hidden ** 2 * widths
+	};
 }
 function outer(tensor) {
 	const [rows, columns] = tensor.shape;
@@ -65764,101 +66730,181 @@ function widthsOf(tensor, plans) {
 	const path = modulePath(tensor);
 	return new Set(plans.flatMap(({ modules }) => modules[path]?.bits ?? [])).size;
 }
-function sum$2(items, value) {
-	return items.reduce((total, item, at) => total + value(item, at), 0);
+
+// src/estimate/measuring-memory.ts
+/** Positions whose logits are in memory at once, twice. */
+const positionsAtOnce = 512;
+/** Spare buffers of Hessians (hessian.ts). */
+const spare = 8;
+/** Tokens of a batch for each worker, and batches at once (ops.ts). */
+const [batchTokens, batches] = [512, 2];
+/**
+* The least memory while sensitivity is measured, apart from what every stage has. In blocks:
+* hidden states of all probes before and behind the block, and those of the rows for Hessians. Also
+* the weights that riders share with their codes in float32, and the Hessians in progress. The head
+* is in memory from its first use on; of the probes, only the compared positions are there.
+*/
+function measuringStages(work) {
+	const { shape, measuring } = work;
+	if (measuring === null) return [];
+	const { hidden, vocabulary, headBytes, blocks, experts } = shape;
+	const { others, probe, positions } = measuring;
+	const compared = positions * ((probesOf(shape).at(-1)?.before ?? 1) + 2) + probe * (1 + togetherOf(experts));
+	const codes = vocabulary * hidden * (probeWidth.bits + .5) / 8;
+	const rows = 4 * hidden * (others + 2 * compared);
+	const logits = 8 * positionsAtOnce * vocabulary;
+	const kept = shape.isTied ? headBytes + codes : 0;
+	const tied = shape.isTied ? (3 - 1) * codes + tiedStates(measuring, hidden) : 0;
+	const bytes = headBytes * 1.25 + codes + rows + logits + tied;
+	return [{
+		name: "measuring, blocks",
+		bytes: kept + Math.max(...blocks.map((_, layer) => inBlock(work, layer))),
+		holds: false
+	}, {
+		name: "measuring, head",
+		bytes,
+		holds: false
+	}];
+}
+/** Hidden states of the base and all tables before and behind a block (tied-probes.ts). */
+function tiedStates({ probe }, hidden) {
+	return 8 * hidden * probe * (1 + 3);
+}
+function inBlock({ shape, measuring, workers }, layer) {
+	const { hidden, experts } = shape;
+	const { others, probe } = measuring;
+	const { matrices, inner } = shape.blocks[layer];
+	const { before, copies } = probesOf(shape)[layer];
+	const passing = before + 1 + togetherOf(experts);
+	const isStack = matrices.some(({ tensor }) => tensor.role.routed === true);
+	const kept = 4 * hidden * probe * (copies + (isStack ? passing : 0));
+	const most = Math.max(others, Math.min(probe * passing, tokensTogether));
+	const inside = isStack ? 0 : 4 * most * (hidden + inner);
+	return kept + 4 * hidden * 2 * others + inside + expertRows(shape, layer, measuring, workers) + weightsOf(matrices, workers) + hessiansOf(matrices) + batchOf(matrices, workers);
+}
+/**
+* Rows of the experts in progress: input, what they make of it, output; near tokens of measured
+* ones.
+*/
+function expertRows(shape, layer, { others, probe }, workers) {
+	const { matrices } = shape.blocks[layer];
+	const expert = matrices.find(({ tensor }) => tensor.role.routed === true);
+	if (expert === void 0) return 0;
+	const made = shape.hidden + expert.rows;
+	const text = 3 * made + shape.hidden;
+	const probes = made + shape.hidden;
+	return 4 * (others * text + probe * probesOf(shape)[layer].copies * probes) * expert.perToken * (workers + 1) / expert.count;
+}
+/** Weights as they are stored, and their codes decoded to float32. */
+function weightsOf(matrices, workers) {
+	return total(matrices.map(({ rows, columns, count, tensor }) => {
+		const inWork = tensor.role.routed === true ? Math.min(count, 2 * (workers + 1)) : 1;
+		return (2 + (isQuantizable(tensor) ? 4 : 0)) * rows * columns * inWork;
+	}));
+}
+function hessiansOf(matrices) {
+	return 4 * Math.max(0, ...matrices.filter(({ tensor }) => isQuantizable(tensor)).map(({ columns }) => columns)) ** 2 * spare;
+}
+function batchOf(matrices, workers) {
+	const widest = Math.max(0, ...matrices.filter(({ tensor }) => tensor.role.routed !== true).map(({ rows }) => rows));
+	return 4 * batchTokens * Math.min(8, workers) * batches * widest;
 }
 
 // src/estimate/memory.ts
 /** Node, its code, headers and texts. */
 const program = 2e8;
+/** A worker thread without its job. */
+const threadBytes = 24e6;
+/** Bits of scale and bias for each weight. */
+const pairBits = 32 / 64;
 /**
-* Shared memory that nobody refers to any more, for each thread. A thread collects after 128 MiB,
-* and collects all after eight of these; measured, it leaves half of them. A small model leaves
-* less: some times what it uses at once.
+* Shared memory that nobody refers to any more: what is created between two collections
+* (collect.ts). A small model leaves less: some times what it uses at once.
 */
-const mostUncollected = 400 * 2 ** 20;
+const mostUncollected = 320 * 2 ** 20;
 const uncollectedTimes = 8;
-/** Positions whose logits are in memory at once: while the head is tuned, and in comparisons. */
-const [headPositions, comparedPositions$1] = [512, 256];
-/** Tokens whose widest activations are in memory at once (ops.ts). */
-const batchTokens = 4096;
-/** Elements of a head that are in memory as float32 at once. */
-const partOfHead$1 = 2 ** 25;
-/** Spare buffers of Hessians. */
-const spare = 8;
 /**
-* The least memory of every stage of a run, from its shapes, rows, riders and workers. For t tokens
-* of the riders on one model, in blocks: t · 4 · (3 · hidden + widest inner activation) bytes of
-* activations, the batch in work, the weights that riders share, and the Hessians in work. For the
-* head: its codes at every width, the weighed rows, the logits of some positions.
+* The least memory of every stage of a run, from its shapes, rows, riders and workers. Beside what
+* the program and its threads take:
+* - in blocks: activations (`passingMemory`), the weights that riders share, Hessians in progress;
+* - for the head: its codes at every width, the weighed rows, the logits of some positions;
+* - in a comparison: hidden states of some positions of every run, a part of each head, results;
+* - while rounding: the ranges of rows in progress.
 */
-function memoryOf(work) {
+function memoryOf(work, inTurn) {
 	const base = program + arenas(work);
-	return [
+	const stages = [
 		...measuringStages(work),
-		...tuningStages(work),
-		...work.makes && work.tuning === null ? [{
-			name: "rounding",
-			bytes: 3e8,
-			holds: false
-		}] : [],
+		...tuningStages(work, inTurn),
 		...evaluationStages(work)
 	].map(({ bytes, ...stage }) => {
-		const most = mostUncollected * (work.workers + 1);
-		const uncollected = Math.min(most, uncollectedTimes * bytes);
+		const uncollected = Math.min(mostUncollected, uncollectedTimes * bytes);
 		return {
 			...stage,
 			bytes: base + bytes + uncollected
 		};
 	});
+	return [...roundingStages(work), ...stages];
+}
+/**
+* Ranges of rows in progress with their codes at every width, once in memory of the host and once
+* in that of a worker. Their buffers are used again, so none is left uncollected.
+*/
+function roundingStages({ shape, plans, tuning, makes, workers }) {
+	if (!makes || tuning !== null) return [];
+	const { blocks, table, head } = shape;
+	const ranges = [
+		...blocks.flatMap(({ matrices }) => matrices),
+		{ tensor: table },
+		{ tensor: head }
+	].map(({ tensor }) => {
+		const bits = new Set(plans.flatMap(({ modules }) => modules[modulePath(tensor)]?.bits ?? []));
+		const stored = total([...bits].map((width) => (width + pairBits) / 8));
+		return largestRange(tensor) * (1 + stored / bytesPerElement[tensor.dtype]);
+	});
+	const inProgress = Math.max(...ranges) * (2 * workers + 2);
+	return [{
+		name: "rounding",
+		bytes: program + threadBytes * workers + inProgress,
+		holds: false
+	}];
 }
 /** Bytes of hidden states that riders keep between two blocks. */
 function heldBytes(work) {
 	const { shape, plans, tuning, evaluation } = work;
 	const runs = 1 + comparedRuns(work).all;
-	const own = tuning === null ? 0 : tuning.tokens + tuning.repaired * plans.length;
+	const tuned = tuning === null ? 0 : tuning.tokens * (tuning.residual ? 2 : 1);
+	const own = tuning === null ? 0 : tuned + tuning.repaired * plans.length;
 	return 4 * shape.hidden * (own + (evaluation?.tokens ?? 0) * runs);
 }
-function measuringStages({ shape, measuring, workers }) {
-	if (measuring === null) return [];
-	const { hidden, vocabulary, blocks } = shape;
-	const { others, probe, judged } = measuring;
-	const probes = probesOf(shape);
-	const count = (probes.at(-1)?.before ?? 1) + 3;
-	const states = 4 * hidden * (others + probe * count);
-	const inBlocks = blocks.map((block, layer) => {
-		return 4 * probe * probes[layer].copies * (4 * hidden + block.inner) + 4 * others * (3 * hidden + block.inner) + blockMemory(block.matrices, workers);
-	});
-	const { headBytes } = shape;
-	const codes = tunedBytes(vocabulary * hidden, widths.map(({ bits }) => bits));
-	const rows = 4 * hidden * (2 * others + judged * count);
-	const head = headBytes + codes + 4 * vocabulary * hidden + rows + logitsOf(vocabulary);
-	return [{
-		name: "measuring, blocks",
-		bytes: Math.max(...inBlocks),
-		holds: false
-	}, {
-		name: "measuring, head",
-		bytes: states + head,
-		holds: false
-	}];
-}
-function tuningStages(work) {
+function tuningStages(work, inTurn) {
 	const { shape, plans, tuning, evaluation, workers } = work;
 	if (tuning === null) return [];
-	const { hidden, vocabulary, blocks, headBytes, experts } = shape;
+	const { hidden, blocks, headBytes, experts } = shape;
 	const { perTier, rounded } = comparedRuns(work);
 	const evaluated = evaluation?.tokens ?? 0;
-	const onBase = [tuning.tokens, ...Array(1 + rounded).fill(evaluated)];
-	const onTier = [tuning.repaired, ...Array(perTier).fill(evaluated)];
+	const runs = Array(1 + rounded).fill(evaluated);
+	const onBase = inTurn ? [{
+		tuned: tuning.tokens,
+		others: []
+	}, {
+		tuned: 0,
+		others: [evaluated]
+	}] : [{
+		tuned: tuning.tokens,
+		others: runs
+	}];
+	const onTier = {
+		tuned: 0,
+		others: [tuning.repaired, ...Array(perTier).fill(evaluated)]
+	};
 	const routers = shape.isTied ? blocks.length : 1;
 	const recorded = experts === null ? 0 : routers * 4 * (tuning.repaired * (experts.routed + 3 * experts.ranked) + evaluated * 3 * experts.ranked);
-	const inBlocks = blocks.map((block) => passing(shape, block, [onBase, onTier], workers));
-	const bits = plans.map((plan) => plan.modules[pathOf(shape.head.name)]?.bits ?? 0);
-	const head = headBytes + (widthsOf(shape.head, plans) === 0 ? 0 : tunedBytes(vocabulary * hidden, bits)) + 8 * hidden * tuning.tokens + logitsOf(vocabulary);
+	const inBlocks = blocks.flatMap((block) => [...onBase, onTier].map((riders) => passingMemory(shape, block, riders, workers)));
+	const head = headBytes + 4 * hidden * tuning.tokens + headTuning(shape, plans);
 	return [{
 		name: "tuning, blocks",
-		bytes: recorded + Math.max(...inBlocks),
+		bytes: keptTable(shape) + recorded + Math.max(...inBlocks),
 		holds: true
 	}, {
 		name: "tuning, head",
@@ -65867,137 +66913,141 @@ function tuningStages(work) {
 	}];
 }
 function evaluationStages(work) {
-	const { shape, evaluation, tuning, workers } = work;
+	const { shape, plans, evaluation, tuning, workers } = work;
 	if (evaluation === null) return [];
 	const { hidden, vocabulary, blocks, headBytes } = shape;
 	const { all, perTier, rounded } = comparedRuns(work);
-	const riders = [1 + rounded, perTier].map((count) => Array(count).fill(evaluation.tokens));
-	const inBlocks = blocks.map((block) => passing(shape, block, riders, workers));
-	const rows = 4 * hidden * evaluation.tokens * (1 + all);
-	const logits = 12 * comparedPositions$1 * vocabulary + 4 * Math.min(partOfHead$1, vocabulary * hidden);
-	const kept = tuning === null ? 0 : headBytes;
+	const inBlocks = blocks.flatMap((block) => [1 + rounded, perTier].map((count) => {
+		const riders = {
+			tuned: 0,
+			others: Array(count).fill(evaluation.tokens)
+		};
+		return passingMemory(shape, block, riders, workers);
+	}));
+	const compared = Math.min(evaluation.tokens, comparedAtOnce(hidden, all));
+	const parts = 4 * Math.min(mostOfHead, vocabulary * hidden) * (1 + plans.length + rounded);
+	const rows = 4 * hidden * compared * (1 + all);
+	const results = 8 * 13 * evaluation.tokens * all;
+	const kept = tuning === null && shape.isTied ? keptTable(shape) : headBytes;
 	return [...tuning === null ? [{
 		name: "evaluation, blocks",
-		bytes: Math.max(...inBlocks),
+		bytes: keptTable(shape) + Math.max(...inBlocks),
 		holds: true
 	}] : [], {
 		name: "evaluation, head",
-		bytes: rows + logits + kept,
-		holds: false
+		bytes: rows + parts + results + kept,
+		holds: true
 	}];
 }
-/**
-* Memory while a block is passed. `riders`: the tokens of each, by the model that they ride on. All
-* of them go through experts side by side, and through another block one after the other.
-*/
-function passing({ hidden }, block, riders, workers) {
-	const together = block.matrices.some(({ tensor }) => tensor.role.routed === true);
-	const tokens = riders.map((some) => together ? total(some) : Math.max(0, ...some));
-	return 4 * Math.max(...tokens) * (3 * hidden + block.inner) + blockMemory(block.matrices, workers);
-}
-/** Matrices in work, shared by the riders, their Hessians, and the batch with the widest rows. */
-function blockMemory(matrices, workers) {
-	const inWork = matrices.map(({ rows, columns, tensor }) => {
-		const shared = tensor.role.routed === true ? 2 * (workers + 1) : 1;
-		return 4 * rows * columns * shared;
-	});
-	const hessians = [...new Map(matrices.filter(({ tensor }) => isQuantizable(tensor)).map(({ tensor, columns }) => [tensor.role.fedBy, {
-		tensor,
-		columns
-	}])).values()].map(({ tensor, columns }) => {
-		const inProgress = tensor.role.routed === true ? spare : 2;
-		return 4 * columns ** 2 * inProgress;
-	});
-	const widest = Math.max(0, ...matrices.filter(({ tensor }) => tensor.role.routed !== true).map(({ rows }) => rows));
-	const batches = Math.ceil(workers / 8) + 1;
-	return total(inWork) + total(hessians) + 4 * batchTokens * widest * batches;
+/** Bytes of a tied table that stays in memory while riders are in the blocks. */
+function keptTable(shape) {
+	return shape.isTied && keepsTable(shape) ? shape.headBytes : 0;
 }
 /**
 * Memory of the workers' WebAssembly instances, which never shrinks: the factor, its matrix and
 * 1024 rows of the widest matrix, or the slabs of a product.
 */
-function arenas({ shape, workers, makes, tuning, measuring }) {
+function arenas({ shape, workers, tuning, measuring }) {
 	const slabs = 48 * 2 ** 20;
 	const tunes = tuning !== null || measuring !== null;
 	const widest = Math.max(...shape.blocks.flatMap(({ matrices }) => matrices.map(({ columns }) => columns)));
-	const tune = tunes && makes ? 4 * (2 * widest ** 2 + 2048 * widest) : 0;
+	const tune = tunes ? 4 * (2 * widest ** 2 + 2048 * widest) : 0;
 	return workers * Math.max(slabs, tune);
 }
-/** Logits of the positions in work while the head is tuned: of the base, and a copy in a worker. */
+/** Logits of the positions in work while the head is tuned, and those of the batch before. */
 function logitsOf(vocabulary) {
-	return 8 * headPositions * vocabulary;
+	return 8 * 256 * vocabulary;
 }
-/** Codes, scales and biases of some weights at several widths, each once. */
-function tunedBytes(weights, bits) {
-	return total([...new Set(bits)].map((width) => weights * (width + .5) / 8));
+/** What tuning the head needs beside it and its input: logits, contexts, Hessians and codes. */
+function headTuning(shape, plans) {
+	const { hidden, vocabulary, head } = shape;
+	if (widthsOf(head, plans) === 0) return 0;
+	const bits = [...new Set(plans.map((plan) => plan.modules[pathOf(head.name)]?.bits ?? 0))];
+	const weights = hidden * vocabulary;
+	const codes = total(bits.map((width) => weights * width / 8));
+	const pairs = bits.length * (weights / 64) * 4;
+	const hessians = 20 * hidden ** 2;
+	const rows = 4 * hidden * weighedRows + 2 * weights / tuningSettings.headGroups;
+	return logitsOf(vocabulary) + 4 * 64 * vocabulary + (codes > 268435456 ? 0 : codes) + pairs + hessians + rows;
 }
 function pathOf(name) {
 	return name.replace(/\.weight$/, "");
 }
-function total(values) {
-	return values.reduce((sum, value) => sum + value, 0);
-}
 
 // src/estimate/run-estimate.ts
-/** Elements of a head above which it is read part by part (run.ts), and positions of a reading. */
-const [partOfHead, comparedPositions] = [2 ** 25, 256];
 function estimateRun(work) {
-	const memory = memoryOf(work);
+	const memory = memoryOf(work, true);
+	const holding = (stages) => Math.max(0, ...stages.flatMap(({ holds, bytes }) => holds ? bytes : []));
 	return {
 		reads: readsOf(work),
 		writes: work.makes ? sum$1(work.plans, ({ bytes }) => bytes) : 0,
 		least: memory.reduce((most, stage) => stage.bytes > most.bytes ? stage : most),
-		holding: Math.max(0, ...memory.flatMap(({ holds, bytes }) => holds ? bytes : [])),
+		holding: holding(memory),
+		sideBySide: holding(memoryOf(work, false)),
+		stack: work.tuning === null ? 0 : stackBytes(work.shape),
 		held: heldBytes(work),
 		stages: stagesOf(work)
 	};
 }
 function readsOf(work) {
 	const { shape, plans, measuring, tuning, evaluation, makes } = work;
-	const { bytes, headBytes, hidden, vocabulary } = shape;
+	const { bytes, headBytes, hidden } = shape;
 	const reads = [];
 	if (measuring !== null) reads.push({
 		name: "measuring",
-		bytes: measuring.bytes
+		bytes: readsOfMeasuring(work)
 	});
 	const follows = tuning?.sequential === true && (tuning.repaired > 0 || evaluation !== null);
 	const walks = tuning === null ? 1 : (tuning.sequential ? plans.length : 1) + (follows ? 1 : 0);
-	if (makes) reads.push({
-		name: tuning === null ? "rounding" : "tuning",
-		bytes: walks * bytes
-	});
+	const isApart = shape.isTied && !keepsTable(shape);
+	if (makes) {
+		const looked = tuning !== null && isApart ? headBytes : 0;
+		reads.push({
+			name: tuning === null ? "rounding" : "tuning",
+			bytes: walks * bytes + looked
+		});
+	}
 	if (evaluation !== null && tuning === null) {
-		const parts = Math.ceil(evaluation.tokens / comparedPositions) - 1;
-		const again = hidden * vocabulary > partOfHead ? parts * headBytes : 0;
-		const roundsHead = comparedRuns(work).rounded > 0 ? 2 : 1;
+		const { all, rounded } = comparedRuns(work);
+		const times = Math.ceil(evaluation.tokens / comparedAtOnce(hidden, all));
+		const again = isApart ? times * (rounded > 0 ? 2 : 1) * headBytes : 0;
 		const finished = makes ? 0 : sum$1(plans, (plan) => plan.bytes);
 		reads.push({
 			name: "evaluation",
-			bytes: bytes + roundsHead * again + finished
+			bytes: bytes + again + finished
 		});
 	}
 	return reads;
+}
+/** What is read to measure. The tables of a tied head walk through all blocks once more. */
+function readsOfMeasuring({ shape, measuring }) {
+	const { bytes } = measuring;
+	if (!shape.isTied) return bytes;
+	return bytes + bytes * (1 - shape.headBytes / shape.bytes);
 }
 /**
 * Divides the memory of a machine. A limit that is not given gives way to what the run needs, up to
 * the machine's memory. Throws MEMORY for a limit that no walk can keep, DISK for a disk that is
 * too small; both name what would fit.
 */
-function fitRun({ least, holding, held, writes }, tiers, machine) {
+function fitRun({ least, holding, sideBySide, stack, held, writes }, tiers, machine) {
 	const { given, usual, memory, folder, free } = machine;
 	const limit = given ?? Math.max(usual, Math.min(least.bytes, memory));
 	if (least.bytes > limit) throw tooLittleMemory(least, machine);
-	const inMemory = Math.min(held, limit - holding);
+	const inTurn = sideBySide > limit;
+	const inMemory = Math.min(held, limit - (inTurn ? holding : sideBySide));
 	const inFiles = held - inMemory;
-	const disk = writes + inFiles;
+	const beside = (inFiles > 0 ? held : 0) + (inTurn ? stack : 0);
+	const disk = writes + beside;
 	if (free !== null && disk > free) throw tooLittleDisk({
 		disk,
-		inFiles,
+		beside,
 		free,
 		folder
 	}, tiers);
 	return {
 		limit,
+		inTurn,
 		inMemory,
 		inFiles,
 		disk
@@ -66005,13 +67055,18 @@ function fitRun({ least, holding, held, writes }, tiers, machine) {
 }
 function tooLittleMemory({ name, bytes }, { given, memory }) {
 	const least = limitText(bytes);
-	const rest = "Or use fewer calibration rows (calibration-samples 64), fewer threads (workers 2), or a runner with more memory.";
+	const rest = `Or use ${fewerRows(name)}fewer threads (workers 2), or a runner with more memory.`;
 	return given === null ? new OqeError("MEMORY", `the run needs about ${least} of memory (${name}), this machine has ${limitText(memory)}`, `To try it with swap space, set memory-limit ${least}. ${rest}`) : new OqeError("MEMORY", `memory-limit: ${limitText(given)} is less than the run needs: about ${least} (${name})`, `Set memory-limit ${least} or more. ${rest}`);
 }
-function tooLittleDisk({ disk, inFiles, free, folder }, tiers) {
-	const fitting = tiers.filter(({ bytes }) => bytes + inFiles <= free).map(({ tier }) => tier);
+/** The advice on rows for a stage, by its name in memory.ts. */
+function fewerRows(stage) {
+	if (stage === "rounding") return "";
+	return stage.startsWith("evaluation") ? "fewer evaluation rows (evaluation-samples 32), " : "fewer calibration rows (calibration-samples 64), ";
+}
+function tooLittleDisk({ disk, beside, free, folder }, tiers) {
+	const fitting = tiers.filter(({ bytes }) => bytes + beside <= free).map(({ tier }) => tier);
 	const advice = fitting.length === 0 ? "None of the tiers fits alone." : `One tier per run fits: ${fitting.map((tier) => `tiers ${tier}`).join(", ")}.`;
-	const states = inFiles > 0 ? `, ${inFiles} of them for hidden states` : "";
+	const states = beside > 0 ? `, ${beside} of them for what does not fit in memory` : "";
 	return new OqeError("DISK", `not enough disk space in ${folder}: ${disk} bytes are needed${states}, ${free} are free`, `${advice} Or free disk space, or choose another folder or runner.`);
 }
 /** Bytes as a memory-limit that is not below them. */
@@ -66025,7 +67080,7 @@ function secondsOf({ operations }, speed) {
 	return operations / speed / busy;
 }
 /** The estimate as lines for the log. `speed`: measureSpeed. */
-function estimateLines({ reads, writes, least, holding, held, stages }, fit, { speed, workers, tiers }) {
+function estimateLines({ reads, writes, least, holding, sideBySide, held, stages }, fit, { speed, workers, tiers }) {
 	const all = (items) => items.map(({ name, text }) => `${name} ${text}`).join(", ");
 	const read = sum$1(reads, ({ bytes }) => bytes);
 	const passes = all(reads.map(({ name, bytes }) => ({
@@ -66040,7 +67095,7 @@ function estimateLines({ reads, writes, least, holding, held, stages }, fit, { s
 	})));
 	return [
 		`reads ${size(read)} (${passes}), writes ${writes === 0 ? "nothing" : size(writes)}` + (writes === 0 ? "" : ` (${tiers} ${tiers === 1 ? "tier" : "tiers"})`),
-		`memory: about ${size(Math.max(least.bytes, holding + fit.inMemory))} at most (${least.name}), limit ${size(fit.limit)}; ${size(held)} of hidden states between blocks${files}`,
+		`memory: about ${size(Math.max(least.bytes, (fit.inTurn ? holding : sideBySide) + fit.inMemory))} at most (${least.name}), limit ${size(fit.limit)}${held === 0 ? "" : `; ${size(held)} of hidden states between blocks${files}`}`,
 		`disk: ${size(fit.disk)}`,
 		`time: about ${duration(seconds)} of arithmetic on ${workers} threads (${times}), ${(speed / 1e9).toFixed(0)} GF/s`
 	];
@@ -66053,9 +67108,6 @@ function size(bytes) {
 function duration(seconds) {
 	if (seconds < 90) return `${Math.max(1, Math.round(seconds))} s`;
 	return seconds < 5400 ? `${Math.round(seconds / 60)} min` : `${(seconds / 3600).toFixed(1)} h`;
-}
-function sum$1(items, value) {
-	return items.reduce((total, item) => total + value(item), 0);
 }
 
 // src/estimate/speed.ts
@@ -66105,44 +67157,29 @@ async function measureSpeed(kernel, planned) {
 	return done.reduce((sum, jobs) => sum + jobs, 0) * operations / took;
 }
 
-// src/ground/memory.ts
-/** Share of the machine's memory that a run may use unless it is told otherwise. */
-const usualShare = .6;
-/** Bytes of memory of this machine, or of the container that the process is in. */
-function machineMemory() {
-	const limit = process.constrainedMemory?.() ?? 0;
-	return limit > 0 ? Math.min(totalmem(), limit) : totalmem();
-}
-/** Bytes that a run may use. `given`: by its inputs; null: not given. */
-function memoryLimit(given) {
-	return given ?? Math.floor(usualShare * machineMemory());
-}
-
 // src/sensitivity/probe-rows.ts
 /**
-* One position of this many is judged. Neighbours give similar results, and logits of the whole
+* KL is computed at every fourth position. Neighbours give similar results, and logits of the whole
 * vocabulary are expensive.
 */
-const judgedEvery = 4;
-/** Most tokens of a probe row. */
-const mostTokens = 128;
+const comparedEvery = 4;
 /** Most rows that Hessians are made of, spread evenly: costs need fewer than tuning does. */
 const mostOthers = 64;
 /**
 * Selects `samples` of the rows, but at least one of every domain. `weights`: weight of each domain
 * in the costs, default 1. A weight of 0 excludes a domain from the costs.
 */
-function probeRowsOf(rows, samples, weights) {
+function probeRowsOf(rows, { samples, longest }, weights) {
 	const domains = Object.keys(rows.domains);
 	const chosen = chooseRows(rows, domains, samples);
 	const probed = new Set(chosen.map(({ row }) => row));
 	const others = rows.rows.flatMap((_, row) => probed.has(row) ? [] : [row]);
-	const length = Math.min(rows.length, mostTokens);
+	const length = Math.min(rows.length, longest);
 	const ids = tokensOf(rows, [...probed], length);
 	const domainOf = new Uint32Array(ids.length);
 	for (const [i, { domain }] of chosen.entries()) domainOf.fill(domain, i * length, (i + 1) * length);
-	const judged = sharedIntegers(Math.floor(ids.length / judgedEvery));
-	for (let i = 0; i < judged.length; i++) judged[i] = (i + 1) * judgedEvery - 1;
+	const compared = sharedIntegers(Math.floor(ids.length / comparedEvery));
+	for (let i = 0; i < compared.length; i++) compared[i] = (i + 1) * comparedEvery - 1;
 	const asked = domains.map((name) => Object.hasOwn(weights, name) ? weights[name] : 1);
 	const mean = chosen.reduce((sum, { domain }) => sum + asked[domain], 0) / chosen.length;
 	const domainWeights = asked.map((weight) => mean > 0 ? weight / mean : 1);
@@ -66155,7 +67192,7 @@ function probeRowsOf(rows, samples, weights) {
 		domainWeights,
 		domainOf,
 		weights: Float64Array.from(domainOf, (domain) => domainWeights[domain]),
-		judged
+		compared
 	};
 }
 /** Evenly spaced rows of every domain. */
@@ -66186,26 +67223,26 @@ function tokensOf({ ids, length }, numbers, count) {
 
 // src/sensitivity/costs.ts
 /** The costs of every tensor at every width, from the results of the walk. */
-function costsOf(outcome, rows) {
-	const weights = Float64Array.from(rows.judged, (token) => rows.weights[token]);
+function costsOf(results, rows) {
+	const weights = Float64Array.from(rows.compared, (token) => rows.weights[token]);
 	const mean = (values) => weightedMean(values, weights);
-	const probed = outcome.tensors.map((tensor) => costsOfTensor(tensor, outcome, rows, mean));
+	const probed = results.tensors.map((tensor) => costsOfTensor(tensor, results, rows, mean));
 	const flipPower = probed.reduce((sum, { widths }) => sum + widths[probeIndex].flipPower, 0);
 	const together = {
-		forcedKl: mean(outcome.forced),
-		freeKl: mean(outcome.free),
+		forcedKl: weightedMean(results.forced, rows.weights),
+		freeKl: weightedMean(results.free, rows.weights),
 		flipPower
 	};
-	const tied = outcome.tied && chooseMix(outcome.tied, together, mean);
+	const tied = results.tied && chooseMix(results.tied, together, mean);
 	const chosen = tied && {
-		...outcome,
-		probes: /* @__PURE__ */ new Map([[outcome.tied.module, tied.result]])
+		...results,
+		probes: /* @__PURE__ */ new Map([[results.tied.module, tied.result]])
 	};
-	const tensors = outcome.tensors.map((tensor, i) => modulePath(tensor) === outcome.tied?.module ? costsOfTensor(tensor, chosen, rows, mean) : probed[i]);
+	const tensors = results.tensors.map((tensor, i) => modulePath(tensor) === results.tied?.module ? costsOfTensor(tensor, chosen, rows, mean) : probed[i]);
 	return {
-		depthGain: gainsOf(outcome, mean),
+		depthGain: gainsOf(results, mean),
 		together,
-		check: outcome.losses.checks(outcome.tensors.map(modulePath)),
+		check: results.losses.checks(results.tensors.map(modulePath)),
 		tensors,
 		tied: tied?.record ?? null
 	};
@@ -66310,17 +67347,17 @@ function weightedMean(values, weights) {
 	return values.reduce((sum, value, i) => sum + value * weights[i], 0) / values.length;
 }
 /** Share of each domain in the weighted sum. */
-function domainShares(divergence, { domains, domainOf, weights, judged }) {
+function domainShares(divergence, { domains, domainOf, weights, compared }) {
 	const sums = domains.map(() => 0);
-	for (const [i, token] of judged.entries()) sums[domainOf[token]] += divergence[i] * weights[token];
+	for (const [i, token] of compared.entries()) sums[domainOf[token]] += divergence[i] * weights[token];
 	const total = sums.reduce((sum, value) => sum + value, 0);
 	return sums.map((value) => total > 0 ? value / total : 0);
 }
 
 // src/sensitivity/block-codes.ts
 /**
-* The codes of one block's tensors at the probe's width. Whoever asks for a matrix waits until its
-* codes are found. A matrix is forgotten when all of its users have had it.
+* The codes of one block's tensors at the probe's width. A request for a matrix waits until its
+* codes are made. After the last request it is freed.
 */
 var BlockCodes = class {
 	#tools;
@@ -66650,7 +67687,7 @@ async function measureMatrix({ tools, losses, isSampled }, { tensor, expert, wei
 	const options = {
 		hessian,
 		widths: tried,
-		sweeps: settings.sweeps,
+		...descentOf(settings, tensor, hessian),
 		alone,
 		write
 	};
@@ -66669,26 +67706,18 @@ async function measureMatrix({ tools, losses, isSampled }, { tensor, expert, wei
 /**
 * Probes whole tables that are embeddings and head at once: each is looked up before the first
 * block and makes the logits after the last one. All run through the blocks beside the base, with
-* its routes, so that each weight is read once. A table is asked for twice, for each use.
+* its routes, so that each weight is read once. A table is decoded in ranges of rows, for each use.
 */
 async function probeTied(model, tables, rows) {
 	const { architecture, config, ops } = model;
 	const { length } = rows;
 	const { forward } = architecture;
-	const role = outerRole(architecture, "embeddings");
-	const withTable = (table) => {
-		const give = (layer, asked) => layer === null && asked === role ? table : null;
-		return {
-			...model,
-			weights: replaceMatrices(model.weights, give)
-		};
-	};
 	const embed = (own) => forward.embed(plainContext(own, null, { length }), rows.ids);
 	const states = [await embed(model)];
-	for (const table of tables) states.push(await embed(withTable(await table())));
+	for (const table of tables) states.push(await embed(replaceOuter(model, table)));
 	const flips = states.map(() => ({ flipPower: 0 }));
 	const routes = (_, own) => {
-		const base = firstCopy(own, states.length);
+		const base = firstTokens(own, own.tokens / states.length);
 		addMargins(boundaryOf(base, rows.weights), own, flips);
 		return follow(base, own, new Array(states.length).fill(false));
 	};
@@ -66700,14 +67729,14 @@ async function probeTied(model, tables, rows) {
 	const judge = async (i, head) => {
 		const own = rowsOf(x, i * rows.ids.length, (i + 1) * rows.ids.length);
 		return {
-			x: await ops.gather(own, rows.judged),
+			x: await ops.gather(own, rows.compared),
 			head
 		};
 	};
 	const base = await judge(0, model);
 	const results = [];
 	for (const [i, table] of tables.entries()) {
-		const probe = await judge(i + 1, withTable(await table()));
+		const probe = await judge(i + 1, replaceOuter(model, table));
 		const [divergence] = await divergences(base, [probe], length);
 		results.push({
 			divergence,
@@ -66715,19 +67744,6 @@ async function probeTied(model, tables, rows) {
 		});
 	}
 	return results;
-}
-/** The routing of the first of several copies of the rows. */
-function firstCopy(routing, copies) {
-	const { experts, selection, weights, scores } = routing;
-	const first = (all) => all.subarray(0, all.length / copies);
-	return {
-		...routing,
-		tokens: routing.tokens / copies,
-		experts: first(experts),
-		selection: first(selection),
-		weights: first(weights),
-		scores: first(scores)
-	};
 }
 
 // src/sensitivity/tied-table.ts
@@ -66768,6 +67784,7 @@ async function measureTied(measuring, tensor, given) {
 	const inputs = await openHeadInputs(tools, head, given.x);
 	const tune = (mix, tried) => tuneGroups(tools, inputs, {
 		widths: tried,
+		stored: [probeWidth],
 		lookup: gram && {
 			gram,
 			mix
@@ -66775,10 +67792,9 @@ async function measureTied(measuring, tensor, given) {
 	});
 	const even = await tune(middle, widths);
 	addHeadLosses(losses, module, even.sums);
-	const atProbe = (parts) => parts.filter(({ width }) => width === probeWidth);
 	const codes = [{
 		mix: gram === null ? 1 : middle,
-		parts: atProbe(even.parts)
+		parts: even.parts
 	}];
 	if (gram !== null) {
 		codes.push({
@@ -66792,7 +67808,13 @@ async function measureTied(measuring, tensor, given) {
 	}
 	inputs.all.release();
 	gram?.release();
-	const tables = codes.map(({ parts }) => readerOf(tools, parts, head));
+	const tables = codes.map(({ parts }) => {
+		return {
+			module,
+			role: tensor.role.role,
+			read: readerOf(tools, parts, head)
+		};
+	});
 	const results = await probeTied(model, tables, given.rows);
 	return {
 		measured: {
@@ -66802,7 +67824,7 @@ async function measureTied(measuring, tensor, given) {
 				result: results[i]
 			}))
 		},
-		read: tables[0]
+		read: tables[0].read
 	};
 }
 
@@ -66814,32 +67836,23 @@ async function measureTied(measuring, tensor, given) {
 async function walkModel(request, rows, progress) {
 	const { architecture, config } = request.model;
 	const measuring = openMeasuring(request);
-	const { model, tools, length, losses } = measuring;
+	const { tools, losses } = measuring;
 	const quantizable = request.model.tensors.filter(isQuantizable);
-	const outer = plainContext(model, null, { length });
 	const find = (name) => quantizable.find(({ layer, role }) => layer === null && role.role === name) ?? null;
-	const probes = new ProbeWalk(model, rows);
+	const probes = new ProbeWalk(measuring.model, rows);
 	const table = find(outerRole(architecture, "embeddings"));
 	const head = find(headRole(architecture, config));
-	const { x: start, lookups } = await startWalk(measuring, probes, {
+	const { x, lookups } = await startWalk(measuring, probes, {
 		table,
 		isTied: table !== null && table === head
 	});
-	let x = start;
-	const kinds = architecture.layers(config);
-	for (const [layer, kind] of kinds.entries()) {
-		const tensors = quantizable.filter((tensor) => tensor.layer === layer);
-		x = await walkBlock(measuring, {
-			place: {
-				layer,
-				kind
-			},
-			tensors,
-			probes
-		}, x);
-		progress(layer + 1, kinds.length + 1);
-	}
-	const last = await architecture.forward.finish(outer, x);
+	const blocks = architecture.layers(config).length;
+	const last = await walkBlocks(measuring, {
+		quantizable,
+		probes,
+		x
+	}, (done) => progress(done, blocks + 1));
+	await probes.leaveBlocks();
 	const tied = lookups && await measureTied(measuring, head, {
 		x: last,
 		lookups,
@@ -66850,7 +67863,7 @@ async function walkModel(request, rows, progress) {
 		...namesOf(head),
 		read
 	});
-	progress(kinds.length + 1, kinds.length + 1);
+	progress(blocks + 1, blocks + 1);
 	const { storage } = tools;
 	return {
 		tensors: quantizable,
@@ -66861,9 +67874,9 @@ async function walkModel(request, rows, progress) {
 	};
 }
 /**
-* Looks all tokens up and measures the embeddings: the table is read once for that, and then
-* forgotten. Returns the hidden states of the rows `others`, and of a table that is also the head
-* how it is looked up.
+* Looks all tokens up and measures the embeddings. The table is read once for that, and then freed.
+* Returns the hidden states of the rows `others`, and of a table that is also the head how it is
+* looked up.
 */
 async function startWalk(measuring, probes, { table, isTied }) {
 	const { length, model, tools } = measuring;
@@ -66890,6 +67903,25 @@ async function startWalk(measuring, probes, { table, isTied }) {
 		x: await architecture.forward.embed(context, probes.rows.others),
 		lookups
 	};
+}
+/** Takes the rows `x` and the probes through all blocks. Gives the head's input of these rows. */
+async function walkBlocks(measuring, { quantizable, probes, x: start }, progress) {
+	const { model, length } = measuring;
+	const { architecture, config } = model;
+	let x = start;
+	for (const [layer, kind] of architecture.layers(config).entries()) {
+		const tensors = quantizable.filter((tensor) => tensor.layer === layer);
+		x = await walkBlock(measuring, {
+			place: {
+				layer,
+				kind
+			},
+			tensors,
+			probes
+		}, x);
+		progress(layer + 1);
+	}
+	return architecture.forward.finish(plainContext(model, null, { length }), x);
 }
 /** Takes all through a block. `x [tokens, hidden]` are those for Hessians; gives them after it. */
 async function walkBlock(measuring, { place, tensors, probes }, x) {
@@ -66966,9 +67998,9 @@ function namesOf(tensor) {
 */
 async function measure$1(request) {
 	const { rows, report } = request;
-	const probe = probeRowsOf(rows, request.probeSamples, request.domainWeights);
+	const probe = probeRowsOf(rows, request.probeSize, request.domainWeights);
 	const progress = (done, total) => report.tick(done, total, "blocks");
-	const outcome = await walkModel(request, probe, progress);
+	const results = await walkModel(request, probe, progress);
 	return {
 		format: 1,
 		...request.identity,
@@ -66984,9 +68016,9 @@ async function measure$1(request) {
 		},
 		domains: probe.domains,
 		domainWeights: probe.domainWeights,
-		...costsOf(outcome, probe),
-		experts: outcome.experts,
-		critical: criticalExperts(outcome.experts, probe.domains)
+		...costsOf(results, probe),
+		experts: results.experts,
+		critical: criticalExperts(results.experts, probe.domains)
 	};
 }
 
@@ -67048,6 +68080,18 @@ function writeSensitivity(sensitivity) {
 // src/series/sensitivity.ts
 /** Number of calibration rows that the probes run on. */
 const probeSamples = 9;
+/**
+* Most tokens of each. Half as many for a large model: there, most of the time and of the memory is
+* that of the probes (docs/benchmarks.md compares both).
+*/
+const [usualTokens, tokensOfLarge] = [128, 64];
+/** The rows that a base's probes run on. */
+function probeSizeOf({ parameters }) {
+	return {
+		samples: probeSamples,
+		longest: parameters > 4e9 ? tokensOfLarge : usualTokens
+	};
+}
 /** Largest file that is read, in bytes. The largest models have some megabytes. */
 const largestFile = 2 ** 28;
 /**
@@ -67102,7 +68146,7 @@ async function measureBase(request, { kernel, report }) {
 	}
 	const measuring = {
 		rows,
-		probeSamples: 9,
+		probeSize: probeSizeOf(base),
 		domainWeights,
 		identity,
 		kernel,
@@ -67124,7 +68168,7 @@ function placeOf({ base, rows, domainWeights, workDir }, identity) {
 		sha256,
 		samples,
 		length,
-		9,
+		probeSizeOf(base),
 		domainWeights,
 		base.storage
 	];
@@ -67170,18 +68214,35 @@ async function readKnown(place, origin) {
 	}
 }
 
-// src/series/run-plan.ts
+// src/series/run-needs.ts
 /**
 * Tells what the run will read and write, the memory, the disk and the time that it needs. Throws
 * MEMORY or DISK if it cannot fit; the message names what would.
 */
-async function planRun(request) {
-	const folder = dirname(request.runs[0].place);
-	return planWork(workOf(request), folder, request);
+async function estimateSeries(request, outside) {
+	const { runs, memoryLimit } = request;
+	return estimateWork(workOf(request, outside.kernel.workers), {
+		folder: dirname(runs[0].place),
+		memoryLimit
+	}, outside);
 }
-/** The same for an evaluation of finished tiers. Its files are made below `folder`. */
-async function planEvaluation({ base, tier, tokens }, folder, outside) {
-	return planWork({
+/** The same for a measurement alone. Nothing is planned without rows: the measurement refuses. */
+async function estimateMeasuring({ base, rows, sources }, place, outside) {
+	if (rows.tuning === null) return;
+	const shape = shapeOf(base);
+	await estimateWork({
+		shape,
+		plans: [],
+		measuring: measuringOf(base, shape.bytes, rows.tuning.rows, sources),
+		tuning: null,
+		evaluation: null,
+		makes: false,
+		workers: outside.kernel.workers
+	}, place, outside);
+}
+/** The same for an evaluation of a finished tier. Its files are made below `folder`. */
+async function estimateEvaluation({ base, tier, tokens }, place, outside) {
+	return estimateWork({
 		shape: shapeOf(base),
 		plans: [tier],
 		measuring: null,
@@ -67192,18 +68253,18 @@ async function planEvaluation({ base, tier, tokens }, folder, outside) {
 		},
 		makes: false,
 		workers: outside.kernel.workers
-	}, folder, outside);
+	}, place, outside);
 }
-async function planWork(work, folder, { inputs, kernel, report }) {
+async function estimateWork(work, { folder, memoryLimit: given }, { kernel, report }) {
 	const estimate = estimateRun(work);
 	const fit = fitRun(estimate, work.plans, {
-		given: inputs.memoryLimit,
-		usual: memoryLimit(null),
+		given,
+		usual: usualMemory(),
 		memory: machineMemory(),
 		folder,
 		free: await freeBytes(folder)
 	});
-	return report.stage("Plan the run", async () => {
+	return report.stage("Estimate the run", async () => {
 		const operations = estimate.stages.reduce((sum, stage) => sum + stage.operations, 0);
 		const speed = await measureSpeed(kernel, operations);
 		const { workers } = kernel;
@@ -67215,52 +68276,58 @@ async function planWork(work, folder, { inputs, kernel, report }) {
 		for (const line of lines) report.info(line);
 		return {
 			memoryForStates: fit.inMemory,
+			inTurn: fit.inTurn,
 			lines
 		};
 	});
 }
-function workOf({ base, runs, rows, sources, inputs, kernel }) {
+function workOf({ base, runs, rows, sources }, workers) {
 	const shape = shapeOf(base);
 	const { tuning, evaluation } = rows;
-	const { repair } = runs[0].recipe.options;
-	const measures = inputs.policy === "measured" && sources.given === null && tuning !== null;
+	const { repair, propagation } = runs[0].recipe.options;
+	const measures = sources.measures && tuning !== null;
 	return {
 		shape,
 		plans: runs.map(({ recipe }) => recipe.plan),
-		measuring: measures ? measuringOf(shape.bytes, tuning.rows, sources) : null,
+		measuring: measures ? measuringOf(base, shape.bytes, tuning.rows, sources) : null,
 		tuning: tuning && {
 			tokens: tuning.rows.tokens,
 			repaired: repair?.includes("router") === true && shape.experts !== null ? tuning.rows.length * Math.min(48, tuning.rows.samples) : 0,
-			sequential: inputs.propagation === "sequential"
+			sequential: propagation === "sequential",
+			residual: propagation === "sequential" && repair?.includes("residual") === true
 		},
 		evaluation: evaluation && {
 			tokens: evaluation.rows.tokens,
 			rounded: runs.filter((run) => isRounded(base, runs, run)).length
 		},
 		makes: true,
-		workers: kernel.workers
+		workers
 	};
 }
-function measuringOf(bytes, rows, { proxy }) {
-	const { others, ids, judged } = probeRowsOf(rows, 9, {});
+function measuringOf(base, bytes, rows, { proxy }) {
+	const { others, ids, compared } = probeRowsOf(rows, probeSizeOf(base), {});
 	const ofProxy = (proxy === null ? [] : [...proxy.files]).reduce((sum, [name, size]) => sum + (name.endsWith(".safetensors") ? size : 0), 0);
 	return {
 		bytes: proxy === null ? bytes : ofProxy,
 		others: others.length,
 		probe: ids.length,
-		judged: judged.length
+		positions: compared.length
 	};
 }
 
 // src/series/sources.ts
-async function openSources(base, inputs, { kernel, connect }) {
-	if (inputs.policy === "oq") return {
+async function openSources(base, { policy, sensitivity, proxy }, { kernel, connect }) {
+	if (policy === "oq") return {
+		measures: false,
 		given: null,
 		proxy: null
 	};
+	const given = await readGiven(sensitivity, base, kernel);
+	const measured = proxy && await openRepository(proxy, connect);
 	return {
-		given: await readGiven(inputs.sensitivity, base, kernel),
-		proxy: inputs.proxy && await openRepository(inputs.proxy, connect)
+		measures: given === null,
+		given,
+		proxy: measured
 	};
 }
 /** The sources as a recipe names them. */
@@ -67271,51 +68338,75 @@ function sourceNames({ given, proxy }) {
 	};
 }
 /** The sensitivity to plan by: given or measured; null: the plan follows fixed rules. */
-async function obtainSensitivity(request) {
-	const { inputs, sources } = request;
-	if (inputs.policy === "oq") return null;
-	return sources.given === null ? measureNow(request) : sources.given.sensitivity;
+async function obtainSensitivity(request, outside) {
+	const { measures, given } = request.sources;
+	return measures ? measureNow(request, outside) : given?.sensitivity ?? null;
 }
 /** Measures the base, or its proxy, on the calibration rows. Throws BAD_INPUT without rows. */
-async function measureNow({ base, inputs: { domainWeights, workDir }, rows: calibration, sources: { proxy }, ...dependencies }) {
-	const rows = calibration?.tuning?.rows;
+async function measureNow({ base, domainWeights, workDir, rows: drawn, sources: { proxy } }, { kernel, report }) {
+	const rows = drawn?.tuning?.rows;
 	if (rows === void 0) throw new OqeError("BAD_INPUT", "measuring needs calibration text, but method rounded reads none", "Leave method out.");
-	return dependencies.report.stage("Measure", () => measureBase({
+	const request = {
 		base,
 		rows,
 		proxy,
 		domainWeights,
 		workDir
-	}, dependencies));
+	};
+	return report.stage("Measure", () => measureBase(request, {
+		kernel,
+		report
+	}));
 }
 
 // src/pipeline.ts
 /** Plans the series: by fixed rules from headers alone, otherwise by a sensitivity. */
 async function planModel(inputs, dependencies) {
-	if (inputs.policy === "oq") {
-		const base = await openBase(inputs.baseModel, dependencies.connect, { allowHeaderOnly: true });
+	const { baseModel, tiers, policy, floors, sensitivity: given, proxy } = inputs;
+	const { domainWeights, workDir, memoryLimit } = inputs;
+	const planning = {
+		tiers,
+		policy,
+		floors
+	};
+	if (policy === "oq") {
+		const base = await openBase(baseModel, dependencies.connect, headersOnly);
 		await base.checkpoint.close();
 		for (const warning of base.warnings) dependencies.report.warn(warning);
 		return {
-			plan: makePlan(base, inputs, null),
+			plan: makePlan(base, planning, null),
 			base,
 			sensitivity: null
 		};
 	}
-	return withBase(inputs, dependencies, { allowHeaderOnly: true }, async (opened) => {
+	return withBase(baseModel, dependencies, headersOnly, async (opened) => {
 		const { base } = opened;
-		const sources = await openSources(base, inputs, opened);
-		requireBudgets(base, inputs);
-		if (sources.given === null) requireWeights(base);
-		const rows = sources.given === null ? await drawRows$1(inputs, opened) : null;
-		const sensitivity = await obtainSensitivity({
-			...opened,
-			inputs,
+		const sources = await openSources(base, {
+			policy,
+			sensitivity: given,
+			proxy
+		}, opened);
+		requireBudgets(base, planning);
+		if (sources.measures) requireWeights(base);
+		const rows = sources.measures ? await drawRows$1(inputs, opened) : null;
+		const place = {
+			folder: workDir,
+			memoryLimit
+		};
+		if (rows !== null) await estimateMeasuring({
+			base,
 			rows,
 			sources
-		});
+		}, place, opened);
+		const sensitivity = await obtainSensitivity({
+			base,
+			rows,
+			sources,
+			domainWeights,
+			workDir
+		}, opened);
 		return {
-			plan: makePlan(base, inputs, sensitivity),
+			plan: makePlan(base, planning, sensitivity),
 			base,
 			sensitivity
 		};
@@ -67323,22 +68414,31 @@ async function planModel(inputs, dependencies) {
 }
 /** Measures the sensitivity of every tensor, with any policy. */
 async function measureModel(inputs, dependencies) {
-	return withBase(inputs, dependencies, { allowHeaderOnly: true }, async (opened) => {
-		requireWeights(opened.base);
-		const { proxy } = inputs;
-		const measured = {
+	const { baseModel, proxy, domainWeights, workDir, memoryLimit } = inputs;
+	return withBase(baseModel, dependencies, headersOnly, async (opened) => {
+		const { base } = opened;
+		requireWeights(base);
+		const sources = await openSources(base, {
 			policy: "measured",
 			sensitivity: null,
 			proxy
-		};
-		const sources = await openSources(opened.base, measured, opened);
+		}, opened);
 		const rows = await drawRows$1(inputs, opened);
-		return measureNow({
-			...opened,
-			inputs,
+		await estimateMeasuring({
+			base,
 			rows,
 			sources
-		});
+		}, {
+			folder: workDir,
+			memoryLimit
+		}, opened);
+		return measureNow({
+			base,
+			rows,
+			sources,
+			domainWeights,
+			workDir
+		}, opened);
 	});
 }
 /**
@@ -67346,93 +68446,70 @@ async function measureModel(inputs, dependencies) {
 * and, as `failure`, the failed gates. The folder of a tier that failed stays on disk.
 */
 async function quantizeModel(inputs, out, dependencies) {
-	return withBase(inputs, dependencies, { allowHeaderOnly: false }, async (opened) => {
-		const { base, kernel, report } = opened;
-		const sources = await openSources(base, inputs, opened);
-		requireBudgets(base, inputs);
-		const rows = await drawRows$1(inputs, opened);
-		const drafts = await draftTiers(base, inputs, rows, {
+	return withBase(inputs.baseModel, dependencies, withWeights, async (opened) => {
+		const drafted = await prepare(inputs, {
 			folder: out,
-			namespace: null,
-			kernelSha256: kernel.sha256,
-			...sourceNames(sources)
-		});
-		const rehearsed = await rehearse(base, drafts, inputs);
-		const { memoryForStates } = await planRun({
-			...opened,
-			runs: rehearsed,
-			inputs,
-			rows,
-			sources
-		});
-		const sensitivity = await obtainSensitivity({
-			...opened,
-			inputs,
-			rows,
-			sources
-		});
-		const plan = makePlan(base, inputs, sensitivity);
-		const runs = planDrafts(drafts, {
-			base,
-			floors: inputs.floors,
-			plan,
-			sensitivity
-		});
-		const make = () => makeFolders({
-			...opened,
-			runs,
-			inputs,
-			rows,
-			memoryForStates
-		});
-		const made = await report.stage("Quantize", make);
+			namespace: null
+		}, opened);
+		const rehearsed = await rehearse(inputs, drafted.drafts, opened.base);
+		const { plan, made } = await makeTiers(inputs, rehearsed, drafted, opened);
 		return {
 			plan,
-			folders: runs.map(({ place }) => place),
+			folders: rehearsed.map(({ place }) => place),
 			failure: gateFailure(made)
 		};
 	});
 }
 /**
-* Makes and publishes the series: open → calibrate → compare → measure → plan → quantize → publish.
-* Nothing reaches the Hub before every tier is finished on disk.
+* Makes and publishes the series. Nothing reaches the Hub before every tier is finished on disk.
 */
 async function publishModel(inputs, dependencies) {
-	const { report } = dependencies;
+	const { baseModel, namespace, tiers, policy, workDir, gates, overwrite, dryRun } = inputs;
+	const { hubToken, private: isPrivate } = inputs;
+	const { report, occasion } = dependencies;
 	const hub = dependencies.connect();
-	checkNames(inputs);
-	if (!inputs.dryRun) await report.stage("Check the token", () => checkRights(hub, inputs, report));
-	return withBase(inputs, {
+	checkNames({
+		baseModel,
+		namespace,
+		tiers
+	});
+	const checkToken = () => checkRights(hub, {
+		hubToken,
+		namespace
+	}, report);
+	if (!dryRun) await report.stage("Check the token", checkToken);
+	return withBase(baseModel, {
 		...dependencies,
 		connect: () => hub
-	}, { allowHeaderOnly: false }, async (opened) => {
-		const { base, kernel } = opened;
-		const sources = await openSources(base, inputs, opened);
-		requireBudgets(base, inputs);
-		const rows = await drawRows$1(inputs, opened);
-		const drafts = await draftTiers(base, inputs, rows, {
-			folder: inputs.workDir,
-			namespace: inputs.namespace,
-			kernelSha256: kernel.sha256,
-			...sourceNames(sources)
+	}, withWeights, async (opened) => {
+		const { base } = opened;
+		const drafted = await prepare(inputs, {
+			folder: workDir,
+			namespace
+		}, opened);
+		const { drafts, sources } = drafted;
+		const inspect = () => inspectAll(hub, drafts, {
+			hubToken,
+			overwrite
 		});
-		const inspect = () => inspectAll(hub, drafts, inputs);
 		const states = await report.stage("Look at the tier repositories", inspect);
-		const published = drafts.map((draft) => findPublished(draft, states.get(draft), inputs));
+		const published = drafts.map((draft) => findPublished(draft, states.get(draft), gates));
 		const pending = drafts.filter((_, i) => published[i] === null);
 		const publishing = {
-			...opened,
 			hub,
 			drafts,
 			states,
 			pending,
-			inputs
+			dryRun,
+			isPrivate,
+			report,
+			occasion
 		};
 		if (pending.length === 0) {
 			await sources.proxy?.close?.();
 			const plans = published.map((receipt) => receipt.plan);
 			return {
-				plan: seriesPlan(base, inputs.policy, plans),
+				plan: seriesPlan(base, policy, plans),
 				made: [],
 				expected: [],
 				...await publishTiers({
@@ -67441,37 +68518,10 @@ async function publishModel(inputs, dependencies) {
 				})
 			};
 		}
-		const rehearsed = await rehearse(base, pending, inputs);
+		const rehearsed = await rehearse(inputs, pending, base);
 		const check = () => checkCards(hub, rehearsed, report);
-		if (!inputs.dryRun) await report.stage("Check the cards", check);
-		const { memoryForStates, lines: expected } = await planRun({
-			...opened,
-			runs: rehearsed,
-			inputs,
-			rows,
-			sources
-		});
-		const sensitivity = await obtainSensitivity({
-			...opened,
-			inputs,
-			rows,
-			sources
-		});
-		const plan = makePlan(base, inputs, sensitivity);
-		const runs = planDrafts(pending, {
-			base,
-			floors: inputs.floors,
-			plan,
-			sensitivity
-		});
-		const make = () => makeFolders({
-			...opened,
-			runs,
-			inputs,
-			rows,
-			memoryForStates
-		});
-		const made = await report.stage("Quantize", make);
+		if (!dryRun) await report.stage("Check the cards", check);
+		const { plan, made, expected } = await makeTiers(inputs, rehearsed, drafted, opened);
 		return {
 			plan,
 			made,
@@ -67483,6 +68533,32 @@ async function publishModel(inputs, dependencies) {
 		};
 	});
 }
+/** Opens the sources of the plan, checks the budgets, draws the rows and drafts the tiers. */
+async function prepare(inputs, place, opened) {
+	const { tiers, policy, floors, sensitivity, proxy } = inputs;
+	const { base, kernel } = opened;
+	const sources = await openSources(base, {
+		policy,
+		sensitivity,
+		proxy
+	}, opened);
+	requireBudgets(base, {
+		tiers,
+		policy,
+		floors
+	});
+	const rows = await drawRows$1(inputs, opened);
+	const target = {
+		...place,
+		kernelSha256: kernel.sha256,
+		...sourceNames(sources)
+	};
+	return {
+		sources,
+		rows,
+		drafts: await draftTiers(base, inputs, rows, target)
+	};
+}
 function drawRows$1(inputs, { base, connect, report }) {
 	return report.stage("Calibrate", () => calibrate(base, inputs, connect, report));
 }
@@ -67490,20 +68566,79 @@ function drawRows$1(inputs, { base, connect, report }) {
 * Checks folders and cards before anything is measured. A plan by fixed rules replaces the measured
 * plan, which does not exist yet. Gives the runs with that plan.
 */
-async function rehearse(base, drafts, inputs) {
-	await checkPlaces(drafts, inputs);
-	const plan = makePlan(base, inputs, null);
+async function rehearse({ baseModel, overwrite, tiers, policy, floors }, drafts, base) {
+	await checkPlaces(drafts, {
+		baseModel,
+		overwrite
+	});
+	const plan = makePlan(base, {
+		tiers,
+		policy,
+		floors
+	}, null);
 	const runs = planDrafts(drafts, {
 		base,
-		floors: inputs.floors,
+		floors,
 		plan,
 		sensitivity: null
 	});
 	for (const { recipe } of runs) await rehearseCard(recipe);
 	return runs;
 }
+/** Estimates the run, measures, plans, and makes the folders of the rehearsed tiers. */
+async function makeTiers(inputs, rehearsed, { sources, rows }, opened) {
+	const { baseModel, overwrite, tiers, policy, floors, gates } = inputs;
+	const { domainWeights, workDir, memoryLimit } = inputs;
+	const { base, kernel, report } = opened;
+	const { lines: expected, ...fit } = await estimateSeries({
+		base,
+		runs: rehearsed,
+		rows,
+		sources,
+		memoryLimit
+	}, opened);
+	const sensitivity = await obtainSensitivity({
+		base,
+		rows,
+		sources,
+		domainWeights,
+		workDir
+	}, opened);
+	const plan = makePlan(base, {
+		tiers,
+		policy,
+		floors
+	}, sensitivity);
+	const runs = planDrafts(rehearsed, {
+		base,
+		floors,
+		plan,
+		sensitivity
+	});
+	const replacing = {
+		baseModel,
+		overwrite
+	};
+	const make = () => makeFolders({
+		base,
+		runs,
+		replacing,
+		gates,
+		rows,
+		...fit,
+		kernel,
+		report
+	});
+	return {
+		plan,
+		made: await report.stage("Quantize", make),
+		expected
+	};
+}
+const headersOnly = { allowHeaderOnly: true };
+const withWeights = { allowHeaderOnly: false };
 /** Opens base and kernel, and closes both, also after an error. */
-async function withBase({ baseModel }, dependencies, options, run) {
+async function withBase(baseModel, dependencies, options, run) {
 	const { connect, report } = dependencies;
 	const open = () => openBase(baseModel, connect, options);
 	const base = await report.stage("Open the base model", open);
@@ -74653,8 +75788,8 @@ const pieceBytes = 32 << 20;
 const wholeFileBytes = 1 << 20;
 /**
 * A file of a pinned commit, read by range. The storage link behind the redirect is reused while it
-* works, because the Hub resolves only a few thousand addresses per five minutes, and a checkpoint
-* has as many tensors.
+* works. The Hub resolves only a few thousand addresses per five minutes, and a checkpoint has as
+* many tensors.
 */
 function openRemote(transport, file) {
 	const name = `${file.id}@${file.commit}/${file.path}`;
@@ -74784,13 +75919,15 @@ function wrongSize(name, listed, sent) {
 * Copies the body from `skip` on to `into`. Throws `Transient` if the body has not `total` bytes.
 */
 async function fill(response, skip, total, into) {
+	const target = asBuffer(into);
 	let seen = 0;
 	try {
 		for await (const chunk of response.body ?? []) {
 			const from = Math.max(0, skip - seen);
 			const to = Math.min(chunk.length, skip + into.length - seen);
-			if (from < to) into.set(chunk.subarray(from, to), seen + from - skip);
+			if (from < to) asBuffer(chunk).copy(target, seen + from - skip, from, to);
 			seen += chunk.length;
+			freeReceived(chunk.length);
 			if (seen > total) break;
 		}
 	} catch (failure) {
@@ -74798,13 +75935,30 @@ async function fill(response, skip, total, into) {
 	}
 	if (seen !== total) throw new Transient(`it sent ${seen > total ? "more" : seen} bytes, expected ${total}`);
 }
+/** A Buffer copies into shared memory in bulk; a typed array's `set` copies word by word. */
+function asBuffer({ buffer, byteOffset, byteLength }) {
+	return Buffer.from(buffer, byteOffset, byteLength);
+}
+/**
+* Chunks of answers lie outside V8's heap. V8 marks its whole heap whenever some ten megabytes of
+* them have come, which took half the CPU time of reading. A young collection before that costs
+* little, because no chunk is in use any more.
+*/
+const receivedBetween = 8 << 20;
+let received = 0;
+function freeReceived(bytes) {
+	received += bytes;
+	if (received < receivedBetween) return;
+	received = 0;
+	collectYoung();
+}
 
 // src/hub/tree.ts
 /** The Hub's own limit of files per repository. */
 const fileLimit = 1e5;
 /** Pages have up to 1000 entries. More pages than this are an endless loop. */
 const pageLimit = 1e3;
-/** Before the id of a dataset in addresses and messages. */
+/** Prefix of a dataset's id in addresses and messages. */
 const datasets = "datasets/";
 /**
 * The commit of a revision, 40 hex digits, and the current name of the model or dataset: it may be
@@ -75322,9 +76476,10 @@ function isWorthAnotherRound(failure) {
 
 // src/hub/push.ts
 /**
-* Publishes a folder: hash the files, compare them with main, create the repository if it is
-* missing, upload the large files, commit everything at once, read main again and compare. Main
-* does not change before the commit. Nothing is sent if main has exactly these files already.
+* Publishes a folder. Hashes the files, compares them with main, and creates the repository if it
+* is missing. Uploads the large files, commits everything at once, then reads main again and
+* compares. Main does not change before the commit. Nothing is sent if main has exactly these files
+* already.
 */
 async function push(transport, request) {
 	const target = {
@@ -75636,7 +76791,7 @@ async function castElements(kernel, { weights, from, to }) {
 /** Beyond this, memory bandwidth limits the speed. */
 const mostWorkers = 64;
 /**
-* Opens the kernel. Each worker starts with its first task.
+* Opens the kernel. Each worker starts with its first job.
 * Throws KERNEL if the .wasm is missing or this Node cannot run it.
 */
 async function openKernel(options = {}) {
@@ -75652,7 +76807,7 @@ async function compile(bytes) {
 		if (Number.parseInt(process.versions.node, 10) < 22) setFlagsFromString("--experimental-wasm-relaxed-simd");
 		return await WebAssembly.compile(bytes);
 	} catch (cause) {
-		throw Number.parseInt(process.versions.node, 10) < 22 ? new OqeError("KERNEL", `the kernel needs Node 20 or newer (relaxed SIMD), this is Node ${process.versions.node}`, "Install Node 24, or run through npm: the package installs its own Node.", cause) : new OqeError("KERNEL", "the kernel does not compile", "The file is damaged. Download it again or build it: npm run kernel.", cause);
+		throw Number.parseInt(process.versions.node, 10) < 20 ? new OqeError("KERNEL", `the kernel needs Node 20 or newer (relaxed SIMD), this is Node ${process.versions.node}`, "Install Node 24, or run through npm: the package installs its own Node.", cause) : new OqeError("KERNEL", "the kernel does not compile", "The file is damaged. Download it again or build it: npm run kernel.", cause);
 	}
 }
 var Pool = class {
@@ -75687,7 +76842,7 @@ var Pool = class {
 		return new Promise((resolve, reject) => {
 			const settle = (answer) => resolve(answer);
 			this.#queue.push({
-				task: {
+				call: {
 					name,
 					job
 				},
@@ -75713,7 +76868,7 @@ var Pool = class {
 			seat.worker ??= this.#start(seat);
 			seat.ticket = this.#queue.shift();
 			seat.worker.ref();
-			seat.worker.postMessage(seat.ticket.task);
+			seat.worker.postMessage(seat.ticket.call);
 		}
 	}
 	#start(seat) {
@@ -78594,7 +79749,7 @@ function cannotUse(folder, error) {
 // src/plan/explain.ts
 /** Summarizes a plan by role, in the order of the role table. */
 function explainPlan(plan, tensors, storage, sensitivity) {
-	const quantized = tensors.filter((tensor) => widthOf(plan, tensor) !== void 0);
+	const quantized = tensors.filter((tensor) => widthOf$1(plan, tensor) !== void 0);
 	const costs = sensitivity === null ? null : costsOfPlan(plan, sensitivity);
 	return [...new Set(quantized.map((tensor) => tensor.role.role))].map((role) => {
 		const own = quantized.filter((tensor) => tensor.role.role === role);
@@ -78604,7 +79759,7 @@ function explainPlan(plan, tensors, storage, sensitivity) {
 			role,
 			layers: layers.length === 0 ? null : [layers[0], layers.at(-1)],
 			bits: modules.map((module) => plan.modules[module].bits),
-			bytes: own.reduce((sum, tensor) => sum + quantizedBytes(tensor.shape, widthOf(plan, tensor), storage), 0),
+			bytes: own.reduce((sum, tensor) => sum + quantizedBytes(tensor.shape, widthOf$1(plan, tensor), storage), 0),
 			share: costs && modules.reduce((sum, module) => sum + costs.share(module), 0),
 			next: costs && nextBoost(own, plan, storage, costs)
 		};
@@ -78617,13 +79772,13 @@ function costsOfPlan(plan, sensitivity) {
 	const power = Object.keys(plan.modules).reduce((sum, module) => sum + own(module).flipPower, 0);
 	const forcedKl = Object.keys(plan.modules).reduce((sum, module) => sum + own(module).forcedKl, 0);
 	const factor = flipFactor(sensitivity);
-	const flips = factor * Math.sqrt(power);
+	const flips = flipLoss(factor, power);
 	const total = forcedKl + flips;
 	return {
 		share: (module) => (own(module).forcedKl + (power > 0 ? flips * own(module).flipPower / power : 0)) / (total || 1),
 		saving(module, bits) {
 			const [now, then] = [own(module), at(module, bits)];
-			return now.forcedKl - then.forcedKl + flips - factor * Math.sqrt(Math.max(0, power - now.flipPower + then.flipPower));
+			return now.forcedKl - then.forcedKl + flips - flipLoss(factor, Math.max(0, power - now.flipPower + then.flipPower));
 		}
 	};
 }
@@ -78692,9 +79847,9 @@ function nameOf$1({ id, name }) {
 	return id ?? name;
 }
 function other(target, what) {
-	return new OqeError("GATE", `${nameOf$1(target)}: ${what}`, "Receipt, config and shards are not of one run. Download it again, or quantize again.");
+	return new OqeError("GATE", `${nameOf$1(target)}: ${what}`, "Receipt, config and shards come from different runs. Download it again, or quantize again.");
 }
-/** The base is the one of the receipt. Gives a sentence for the log if that is unknown. */
+/** Checks that the base is the receipt's. Returns a line for the log if this cannot be known. */
 async function checkBase({ base: claimed }, { checkpoint }) {
 	const { repository } = checkpoint;
 	const ofFolder = claimed.revision.startsWith("sha256:");
@@ -78799,14 +79954,16 @@ async function evaluateTarget(request) {
 			},
 			tokens: rows.rows.tokens
 		};
-		const plan = await planEvaluation(asked, inputs.workDir, {
-			inputs,
-			kernel,
-			report
-		});
+		const { workDir: folder, memoryLimit } = inputs;
 		const states = {
-			folder: inputs.workDir,
-			memory: plan.memoryForStates,
+			folder,
+			memory: (await estimateEvaluation(asked, {
+				folder,
+				memoryLimit
+			}, {
+				kernel,
+				report
+			})).memoryForStates,
 			report
 		};
 		const [evaluation] = await report.stage("Evaluate", () => withStates(states, (keep) => evaluateTiers({
@@ -78854,8 +80011,8 @@ async function drawRows(request) {
 	return evaluation;
 }
 /**
-* The calibration rows of the receipt; null: their text is missing, because the inputs do not name
-* the file or because it is the bundled text of another engine.
+* The calibration rows of the receipt. null: their text is missing. The inputs do not name the
+* file, or it is the bundled text of another engine.
 */
 async function redraw({ calibration, engine: maker }, draw, { inputs, connect }) {
 	const { source, sha256, samples, length } = calibration;
@@ -78922,7 +80079,7 @@ function figuresOf(name, of) {
 		estimate(of.meanKl, of.meanKlError),
 		share$2(of.sameTop),
 		String(of.perplexity),
-		ratio(of.perplexityRatio, of.perplexityRatioError),
+		ratio$1(of.perplexityRatio, of.perplexityRatioError),
 		of.routerAgreement == null ? "" : share$2(of.routerAgreement),
 		of.exactRoutes == null ? "" : share$2(of.exactRoutes)
 	];
@@ -79128,7 +80285,8 @@ oqe <command> --help lists the flags of a command.
 HF_ENDPOINT and HF_TOKEN give the Hub's address and token. Prefer HF_TOKEN to --hub-token: other
 users of this machine can see the flags of a running command.
 
-Exit codes: 0 success, ${failure} failure, ${usage} wrong usage, ${gate} a tier failed a gate.
+Exit codes: 0 success, ${failure} failure, ${usage} wrong usage, ${gate} a tier failed a gate, or
+differs from its receipt.
 docs/errors.md lists all errors.
 `;
 }
@@ -79148,7 +80306,7 @@ function callOf({ name, argument }) {
 }
 /** `oqe verify` always evaluates and never tunes: conditions on an input do not apply to it. */
 function describeInputFlag(row, command) {
-	const doc = (command === "verify" ? row.doc : describeInput(row)).replaceAll("`", "");
+	const doc = (command === "verify" ? row.verifyDoc ?? row.doc : describeInput(row)).replaceAll("`", "");
 	const { name, hint, default: value } = row;
 	return describeFlag(name, hint, hint === "" || value === "" ? doc : `${doc}. Default: ${value}`);
 }
@@ -79189,7 +80347,7 @@ const leftColumns = /* @__PURE__ */ new Set([
 	"next boost",
 	"bits"
 ]);
-/** The series as a plain table for a terminal: one line per tier. */
+/** The series as a plain table for a terminal, one line per tier; then the costly floors. */
 function formatPlan(plan) {
 	const rows = plan.tiers.map((tier) => [
 		tier.tier,
@@ -79202,7 +80360,8 @@ function formatPlan(plan) {
 		String(tier.boosts),
 		tier.plan
 	]);
-	return formatTable([columns, ...rows], /* @__PURE__ */ new Set(["tier", "plan"]));
+	const floors = plan.tiers.flatMap((tier) => costlyFloors(tier).map(([name, share]) => `${tier.tier}: the floor of ${name} costs ${percentage(share, 1)} of the predicted KL`));
+	return [formatTable([columns, ...rows], /* @__PURE__ */ new Set(["tier", "plan"])), ...floors].join("\n");
 }
 /** The first row has the names of the columns. Columns in `left` are aligned to the left. */
 function formatTable(table, left) {
@@ -79230,8 +80389,7 @@ function formatExplanation(plan, roles) {
 	const loss = predicted === null ? "" : `, predicted KL ${predicted.kl.toPrecision(3)} nats (${predicted.forcedKl.toPrecision(3)} with routes forced)`;
 	const size = `${bitsPerWeight(plan.bpw)} bpw of ${bitsPerWeight(plan.targetBpw)}`;
 	const table = formatTable([explanationColumns, ...rows], leftColumns);
-	const costs = costlyFloors(plan).map(([name, share]) => `The floor of ${name} costs ${percentage(share, 1)} of the predicted KL at this budget.\n`);
-	return `${plan.tier}: ${size}${loss}${limits}\n${costs.join("")}${table}`;
+	return `${plan.tier}: ${size}${loss}${limits}\n${table}`;
 }
 function layerOf(module) {
 	const [, layer] = /\.layers\.(\d+)\./.exec(module) ?? [];

@@ -1,7 +1,47 @@
+import { n as __exportAll } from "./rolldown-runtime.js";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 
 // kernel-wasm/pkg/oqe_kernel.js
+var oqe_kernel_exports = /* @__PURE__ */ __exportAll({
+	add: () => add,
+	add_contexts: () => add_contexts,
+	add_fisher_weights: () => add_fisher_weights,
+	add_product: () => add_product,
+	add_weighted: () => add_weighted,
+	arena: () => arena,
+	attend: () => attend,
+	cast: () => cast$1,
+	cholesky: () => cholesky,
+	compare: () => compare$1,
+	decode: () => decode$1,
+	default: () => __wbg_init,
+	dequantize: () => dequantize$1,
+	distances: () => distances$1,
+	fma_peak: () => fma_peak,
+	forecast_energy_block: () => forecast_energy_block,
+	forecast_energy_start: () => forecast_energy_start,
+	forecast_loss: () => forecast_loss,
+	initSync: () => initSync,
+	linear: () => linear$1,
+	mamba: () => mamba$1,
+	quantize: () => quantize$1,
+	relu_squared: () => relu_squared,
+	rms_norm: () => rms_norm,
+	rotary: () => rotary$1,
+	route: () => route$1,
+	solve: () => solve$1,
+	swiglu: () => swiglu,
+	tune_block: () => tune_block,
+	tune_block_size: () => tune_block_size,
+	tune_compare: () => tune_compare,
+	tune_finish: () => tune_finish,
+	tune_prepare: () => tune_prepare,
+	tune_rounded_block: () => tune_rounded_block,
+	tune_workspace: () => tune_workspace,
+	weigh: () => weigh$1,
+	widen: () => widen
+});
 /**
 * `y += x`
 *
@@ -15,7 +55,7 @@ function add(y, x, count) {
 	wasm.add(y, x, count);
 }
 /**
-* Adds to the context of each token v of a [`ContextsCall`]: Σ over positions of p_v (1 - p_v) · z.
+* Adds Σ p_v (1 - p_v) · z over positions to the context of each token v of a [`ContextsCall`].
 *
 * # Safety
 * As [`super::quantize`].
@@ -105,7 +145,7 @@ function cholesky(n, h) {
 * Compares the logits of a [`CompareCall`].
 *
 * # Safety
-* As [`super::quantize`]; `out` is aligned to 8.
+* As [`super::quantize`]; `positions` and `shares` are aligned to 8.
 * @param {number} call
 */
 function compare$1(call) {
@@ -145,6 +185,16 @@ function dequantize$1(call) {
 */
 function distances$1(x, y, rows, columns, out) {
 	wasm.distances(x, y, rows, columns, out);
+}
+/**
+* Runs `steps` steps of 96 float32 operations each on registers alone: the maximum rate of this
+* processor. For benchmarks.
+* @param {number} steps
+* @param {number} factor
+* @returns {number}
+*/
+function fma_peak(steps, factor) {
+	return wasm.fma_peak(steps, factor);
 }
 /**
 * Visits blocks as [`tune_block`] does. Returns tr(W H Wᵀ) so far.
@@ -301,6 +351,16 @@ function tune_block_size() {
 	return wasm.tune_block_size() >>> 0;
 }
 /**
+* Makes a sampled job ready for [`tune_rounded_block`], after the last [`tune_block`].
+*
+* # Safety
+* As [`tune_prepare`].
+* @param {number} call
+*/
+function tune_compare(call) {
+	wasm.tune_compare(call);
+}
+/**
 * Writes the stored bytes and the sums of all rows.
 *
 * # Safety
@@ -311,8 +371,8 @@ function tune_finish(call) {
 	wasm.tune_finish(call);
 }
 /**
-* Writes the number of NaN and infinities among the weights of each task. If there are any, the job
-* ends here.
+* Writes the number of NaN and infinities among the weights of each task. If there are any, the
+* job ends here.
 *
 * # Safety
 * Every address of the [`TuneCall`] lies in the arena with the memory that its operand needs,
@@ -323,7 +383,8 @@ function tune_prepare(call) {
 	wasm.tune_prepare(call);
 }
 /**
-* Adds up the loss of plain rounding. Visits all blocks before the first [`tune_block`].
+* Adds up the loss of plain rounding. Visits all blocks before the first [`tune_block`]; in a
+* sampled job, after the last one and [`tune_compare`].
 *
 * # Safety
 * As [`tune_block`].
@@ -336,8 +397,8 @@ function tune_rounded_block(call, start, end, factor) {
 	wasm.tune_rounded_block(call, start, end, factor);
 }
 /**
-* How many float64 of workspace a [`TuneCall`] needs. Its addresses other than `tasks` may still be
-* missing; of `order` only whether it is 0 counts.
+* How many float64 of workspace a [`TuneCall`] needs. Of its addresses, only `tasks` must be set.
+* `order` is only compared with 0.
 *
 * # Safety
 * `call` is the address of a [`TuneCall`].
@@ -392,6 +453,34 @@ function __wbg_finalize_init(instance, module) {
 	wasm.__wbindgen_start();
 	return wasm;
 }
+async function __wbg_load(module, imports) {
+	if (typeof Response === "function" && module instanceof Response) {
+		if (!module.ok) throw new Error(`failed to fetch Wasm: ${module.status} ${module.statusText} fetching '${module.url}'`);
+		if (typeof WebAssembly.instantiateStreaming === "function") try {
+			return await WebAssembly.instantiateStreaming(module, imports);
+		} catch (e) {
+			if (expectedResponseType(module.type) && module.headers.get("Content-Type") !== "application/wasm") console.warn("`WebAssembly.instantiateStreaming` failed because your server does not serve Wasm with `application/wasm` MIME type. Falling back to `WebAssembly.instantiate` which is slower. Original error:\n", e);
+			else throw e;
+		}
+		const bytes = await module.arrayBuffer();
+		return await WebAssembly.instantiate(bytes, imports);
+	} else {
+		const instance = await WebAssembly.instantiate(module, imports);
+		if (instance instanceof WebAssembly.Instance) return {
+			instance,
+			module
+		};
+		else return instance;
+	}
+	function expectedResponseType(type) {
+		switch (type) {
+			case "basic":
+			case "cors":
+			case "default": return true;
+		}
+		return false;
+	}
+}
 function initSync(module) {
 	if (wasm !== void 0) return wasm;
 	if (module !== void 0) {
@@ -402,6 +491,28 @@ function initSync(module) {
 	if (!(module instanceof WebAssembly.Module)) module = new WebAssembly.Module(module);
 	return __wbg_finalize_init(new WebAssembly.Instance(module, imports), module);
 }
+let __wbg_init_promise;
+async function __wbg_init(module_or_path) {
+	if (wasm !== void 0) return wasm;
+	if (__wbg_init_promise === void 0) {
+		__wbg_init_promise = __wbg_init_once(module_or_path);
+		__wbg_init_promise.catch(() => {
+			__wbg_init_promise = void 0;
+		});
+	}
+	return __wbg_init_promise;
+}
+async function __wbg_init_once(module_or_path) {
+	if (module_or_path !== void 0) {
+		if (Object.getPrototypeOf(module_or_path) === Object.prototype) ({module_or_path} = module_or_path);
+		else console.warn("using deprecated parameters for the initialization function; pass a single object instead");
+	}
+	if (module_or_path === void 0) module_or_path = new URL("oqe_kernel_bg.wasm", import.meta.url);
+	const imports = __wbg_get_imports();
+	if (typeof module_or_path === "string" || typeof Request === "function" && module_or_path instanceof Request || typeof URL === "function" && module_or_path instanceof URL) module_or_path = fetch(module_or_path);
+	const { instance, module } = await __wbg_load(await module_or_path, imports);
+	return __wbg_finalize_init(instance, module);
+}
 
 // src/kernel/collect.ts
 /**
@@ -409,32 +520,55 @@ function initSync(module) {
 * such buffers, and every thread that received one keeps it alive until it collects. Within seconds
 * that adds up to gigabytes. So each thread counts the shared memory that it handles and triggers
 * collections itself.
+*
+* A young collection takes a tenth of a millisecond. It frees buffers that did not survive two of
+* them. A full one takes some 50 ms in the main thread and frees all. So a full one follows when
+* the resident memory has grown although young ones were made.
 */
-const bytesBetween = 128 << 20;
+const betweenYoung = 64 << 20;
+/** Growth before a full collection: at any time, and at the end of a step of a walk. */
+const [mostGrown, mostLeft] = [256 << 20, 64 << 20];
 /**
-* A full collection follows after this many young ones: it also frees buffers that survived them.
+* Bytes of jobs after which a worker collects. Between two jobs nothing needs to survive, but what
+* a long job refers to is not young any more. A full collection of a worker takes about 5 ms.
 */
-const youngBetween = 7;
+const [youngOfJobs, fullOfJobs] = [4 << 20, 256 << 20];
 let collector;
-let bytes = 0;
-let young = 0;
-/**
-* Counts shared memory that this thread created or received. Returns true when a collection is due.
-*/
-function countShared(more) {
-	bytes += more;
-	return bytes > bytesBetween;
+let [sinceYoung, sinceFull] = [0, 0];
+/** The least resident memory since the last full collection. */
+let lowest = Number.POSITIVE_INFINITY;
+/** Counts shared memory that this thread creates, and collects when it is due. */
+function countShared(bytes) {
+	sinceYoung += bytes;
+	if (sinceYoung > betweenYoung) collectAbove(mostGrown);
 }
-/** Frees the buffers that this thread no longer refers to. */
-function collect() {
-	bytes = 0;
-	collector ??= findCollector();
-	if (young++ < youngBetween) {
-		collector({ type: "minor" });
-		return;
-	}
-	young = 0;
+/** Frees the buffers that this thread no longer refers to. For the end of a step of a walk. */
+function collectShared() {
+	collectAbove(mostLeft);
+}
+function collectAbove(growth) {
+	collectYoung();
+	const resident = process.memoryUsage.rss();
+	lowest = Math.min(lowest, resident);
+	if (resident - lowest <= growth) return;
+	lowest = Number.POSITIVE_INFINITY;
 	collector();
+}
+/** Frees the buffers of a worker's last job. Called when nothing refers to it any more. */
+function collectJob(bytes) {
+	sinceYoung += bytes;
+	sinceFull += bytes;
+	if (sinceFull > fullOfJobs) {
+		[sinceYoung, sinceFull] = [0, 0];
+		collector ??= findCollector();
+		collector();
+	} else if (sinceYoung > youngOfJobs) collectYoung();
+}
+/** Frees what this thread made lately and no longer refers to. */
+function collectYoung() {
+	sinceYoung = 0;
+	collector ??= findCollector();
+	collector({ type: "minor" });
 }
 function findCollector() {
 	setFlagsFromString("--expose-gc");
@@ -493,6 +627,12 @@ function copyMatrix(from, into) {
 	const [source, target] = [from, into].map(({ data }) => Buffer.from(data.buffer, data.byteOffset, data.byteLength));
 	source.copy(target);
 }
+/** Sets all values to 0. Gives the matrix. */
+function clear(matrix) {
+	const { buffer, byteOffset, byteLength } = matrix.data;
+	Buffer.from(buffer, byteOffset, byteLength).fill(0);
+	return matrix;
+}
 /** Output rows `[start, end)` of a weight: the same memory. */
 function weightRows({ bytes, dtype, columns }, start, end) {
 	const rowBytes = columns * bytesPerElement[dtype];
@@ -540,6 +680,9 @@ function floatsOf({ bytes: { buffer, byteOffset, byteLength } }) {
 function sharedFloats(count) {
 	return new Float32Array(shared(4 * count));
 }
+function sharedDoubles(count) {
+	return new Float64Array(shared(8 * count));
+}
 function sharedIntegers(count) {
 	return new Uint32Array(shared(4 * count));
 }
@@ -557,7 +700,7 @@ function isShared(bytes) {
 	return bytes.buffer instanceof SharedArrayBuffer;
 }
 function shared(bytes) {
-	if (countShared(bytes)) collect();
+	countShared(bytes);
 	return new SharedArrayBuffer(bytes);
 }
 /** Calls `fail` where a job's matrix, or its memory, has another shape than `[rows, columns]`. */
@@ -1040,54 +1183,212 @@ function normalize(vector) {
 	return true;
 }
 
+// src/kernel/routines/linear.ts
+const LinearCall = struct({
+	x: "usize",
+	rows: "usize",
+	inputs: "usize",
+	weight: "usize",
+	from: "usize",
+	outputs: "usize",
+	widened: "usize",
+	bias: "usize",
+	y: "usize"
+});
+/**
+* Maximum float32 in the arena for rows of x, and for rows of the weight. Both hold at least one
+* micro-tile of the product.
+*/
+const [mostOfX, mostOfWeight] = [8 * 2 ** 20, 2 * 2 ** 20];
+/** Rows and columns of a micro-tile of the product (gemm.rs). Slabs are whole micro-tiles. */
+const [microRows, microColumns] = [6, 8];
+/**
+* How many rows of `width` elements make a slab of at most `most` elements, in whole micro-tiles.
+*/
+function slabOf(count, width, most, micro) {
+	return Math.min(count, Math.max(micro, Math.floor(most / width / micro) * micro));
+}
+const linear = {
+	describe: ({ x, weight, y }) => `product of ${y.rows}x${x.columns} rows and ${weight.rows}x${weight.columns} weights`,
+	check({ x, rows, weight, bias, y, left }, fail) {
+		const elementBytes = bytesPerElement[weight.dtype] ?? fail(`${weight.dtype} is not a dtype`);
+		if (!(weight.dtype in dtypeCode)) fail(`${weight.dtype} is not a float dtype`);
+		if (x.columns !== weight.columns) fail("x and the weight differ in their input width");
+		if (!(left === void 0 ? y.columns === weight.rows : y.columns >= left + weight.rows)) fail(`y has ${y.columns} columns for ${weight.rows} output rows from column ${left ?? 0} on`);
+		if (y.rows !== (rows ?? { length: x.rows }).length) fail(`y has ${y.rows} rows, expected ${rows?.length ?? x.rows}`);
+		for (const { data, rows, columns } of [x, y]) if (data.length !== rows * columns) fail(`${data.length} elements for ${rows}x${columns}`);
+		if (weight.bytes.length !== weight.rows * weight.columns * elementBytes) fail(`the weight has ${weight.bytes.length} bytes`);
+		if (bias && bias.length !== weight.rows) fail(`the bias has ${bias.length} elements`);
+		if (rows?.some((row) => row >= x.rows)) fail(`a row number outside the ${x.rows} rows of x`);
+	},
+	run({ x, rows, weight, bias, y, left: first = 0, squared = false }) {
+		const inputs = weight.columns;
+		const [high, wide] = [slabOf(y.rows, inputs, mostOfX, microRows), slabOf(weight.rows, inputs, mostOfWeight, microColumns)];
+		const layout = new Layout();
+		const places = placeProduct(layout, [
+			high,
+			wide,
+			inputs
+		], weight.dtype);
+		const atY = layout.place(4 * high * wide);
+		const base = layout.claim();
+		for (let top = 0; top < y.rows; top += high) {
+			const bottom = Math.min(y.rows, top + high);
+			copyRectangleIn(base + places.x, {
+				...x,
+				rows,
+				top,
+				bottom,
+				left: 0,
+				right: inputs
+			});
+			for (let left = 0; left < weight.rows; left += wide) {
+				const right = Math.min(weight.rows, left + wide);
+				copyWeightIn(base, places, weightRows(weight, left, right), bias?.subarray(left, right));
+				multiply(base, places, [
+					bottom - top,
+					right - left,
+					inputs
+				], {
+					from: weight.dtype,
+					bias: bias !== null,
+					y: base + atY
+				});
+				if (squared) relu_squared(base + atY, (bottom - top) * (right - left));
+				const place = {
+					top,
+					bottom,
+					left: first + left,
+					right: first + right
+				};
+				copyRectangleOut(base + atY, {
+					...y,
+					...place
+				});
+			}
+		}
+	}
+};
+/** Places the operands of products of at most this shape. */
+function placeProduct(layout, [rows, outputs, inputs], dtype) {
+	return {
+		x: layout.place(4 * rows * inputs),
+		weight: layout.place(bytesPerElement[dtype] * outputs * inputs),
+		wide: layout.place(4 * outputs * inputs),
+		bias: layout.place(4 * outputs),
+		call: layout.place(LinearCall.bytes)
+	};
+}
+function copyWeightIn(base, places, { bytes }, bias) {
+	copyIn(base + places.weight, bytes, 0, bytes.length);
+	if (bias) copyIn(base + places.bias, bytesOf(bias), 0, bias.byteLength);
+}
+/** Multiplies operands in the arena into the address `y`. */
+function multiply(base, places, [rows, outputs, inputs], { from, bias, y }) {
+	LinearCall.write(base + places.call, {
+		x: base + places.x,
+		rows,
+		inputs,
+		weight: base + places.weight,
+		from: dtypeCode[from],
+		outputs,
+		widened: base + places.wide,
+		bias: bias ? base + places.bias : 0,
+		y
+	});
+	linear$1(base + places.call);
+}
+
 // src/kernel/routines/compare.ts
-/** Positions in the arena at once: two rows of logits each. */
-const slab$3 = 16;
+/** Numbers of a position. */
+const comparisonColumns = 13;
 const CompareCall = struct({
 	base: "usize",
 	model: "usize",
 	next: "usize",
 	rows: "usize",
-	vocabulary: "usize",
-	out: "usize"
+	columns: "usize",
+	first: "usize",
+	positions: "usize",
+	shares: "usize",
+	known: "usize"
 });
 const compare = {
-	describe: ({ base }) => `comparison of ${base.rows}x${base.columns} logits`,
-	check({ base, model, next, out }, fail) {
-		if (model.rows !== base.rows || model.columns !== base.columns) fail(`the model has ${model.rows}x${model.columns}`);
-		if (next.length !== base.rows) fail(`${next.length} next tokens`);
-		if (next.some((token) => token >= base.columns)) fail("a next token outside the vocabulary");
-		if (out.length !== 4 * base.rows) fail(`${out.length} results for ${base.rows} positions`);
+	describe: ({ base: { x, weight }, models }) => `comparison of ${x.rows} positions, ${weight.rows} tokens, ${models.length} models`,
+	check({ base, models, next, out }, fail) {
+		const { rows } = base.x;
+		for (const input of [base, ...models]) checkInput(input, [rows, base.weight.rows], fail);
+		if (next.length !== rows) fail(`${next.length} next tokens`);
+		if (out.length !== models.length) fail(`${out.length} results`);
+		for (const { length } of out) if (length !== 13 * rows) fail(`${length} results for ${rows} positions`);
 	},
-	run({ base, model, next, out }) {
-		const { rows, columns } = base;
+	run({ base, models, first, next, out }) {
+		const [rows, columns] = [base.x.rows, base.weight.rows];
+		const resultBytes = 104 * rows;
+		const inputs = Math.max(...[base, ...models].map(({ x }) => x.columns));
 		const layout = new Layout();
-		const [first, second] = [layout.place(slab$3 * columns * 4), layout.place(slab$3 * columns * 4)];
-		const [tokens, results] = [layout.place(64), layout.place(512)];
-		const atCall = layout.place(CompareCall.bytes);
+		const places = placeProduct(layout, [
+			rows,
+			columns,
+			inputs
+		], "F32");
+		const [atBase, atModel] = [layout.place(4 * rows * columns), layout.place(4 * rows * columns)];
+		const [atNext, atPositions] = [layout.place(4 * rows), layout.place(resultBytes)];
+		const [atShares, atCall] = [layout.place(8 * rows * columns), layout.place(CompareCall.bytes)];
 		const at = layout.claim();
-		const call = {
-			base: at + first,
-			model: at + second,
-			next: at + tokens,
-			out: at + results
+		let inArena = null;
+		const product = ({ x, weight, bias }, offset) => {
+			copyRowsIn(at + places.x, x, 0, rows);
+			if (weight !== inArena) copyWeightIn(at, places, weight, bias);
+			inArena = weight;
+			const shape = [
+				rows,
+				columns,
+				x.columns
+			];
+			const rest = {
+				from: weight.dtype,
+				bias: bias !== null,
+				y: at + offset
+			};
+			multiply(at, places, shape, rest);
 		};
-		const bytes = (array) => new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
-		for (let start = 0; start < rows; start += slab$3) {
-			const end = Math.min(rows, start + slab$3);
-			copyIn(at + first, bytes(base.data), start * columns * 4, end * columns * 4);
-			copyIn(at + second, bytes(model.data), start * columns * 4, end * columns * 4);
-			copyIn(at + tokens, bytes(next), start * 4, end * 4);
+		const operands = {
+			base: at + atBase,
+			model: at + atModel,
+			next: at + atNext
+		};
+		const positions = at + atPositions;
+		const call = {
+			...operands,
+			rows,
+			columns,
+			first,
+			positions,
+			shares: at + atShares
+		};
+		copyIn(at + atNext, bytesOf(next), 0, next.byteLength);
+		product(base, atBase);
+		for (const [i, model] of models.entries()) {
+			product(model, atModel);
+			copyIn(positions, bytesOf(out[i]), 0, resultBytes);
 			CompareCall.write(at + atCall, {
 				...call,
-				rows: end - start,
-				vocabulary: columns
+				known: Number(i > 0)
 			});
 			compare$1(at + atCall);
-			copyOut(at + results, bytes(out), start * 32, end * 32);
+			copyOut(positions, bytesOf(out[i]), 0, resultBytes);
 		}
 	}
 };
+function checkInput({ x, weight, bias }, [rows, tokens], fail) {
+	if (!(weight.dtype in dtypeCode)) fail(`${weight.dtype} is not a float dtype`);
+	if (x.rows !== rows || weight.rows !== tokens) fail(`a model has ${x.rows} positions and ${weight.rows} tokens`);
+	if (x.columns !== weight.columns) fail("x and the weight differ in their input width");
+	if (x.data.length !== x.rows * x.columns) fail(`${x.data.length} elements of x`);
+	if (weight.bytes.length !== weight.rows * weight.columns * bytesPerElement[weight.dtype]) fail(`the weight has ${weight.bytes.length} bytes`);
+	if (bias && bias.length !== weight.rows) fail(`the bias has ${bias.length} elements`);
+}
 
 // src/kernel/routines/compensation.ts
 const compensation = {
@@ -1451,10 +1752,9 @@ const distances = {
 const slab$2 = 32768;
 const elementwise = {
 	describe: ({ what, x }) => `${what} of ${x.rows}x${x.columns}`,
-	check(job, fail) {
-		const { x } = job;
+	check({ x, by }, fail) {
 		checkMatrix("x", x, [x.rows, x.columns], fail);
-		if (job.what !== "relu_squared") checkMatrix("the other", job.by, [x.rows, x.columns], fail);
+		checkMatrix("the other", by, [x.rows, x.columns], fail);
 	},
 	run(job) {
 		const layout = new Layout();
@@ -1464,23 +1764,12 @@ const elementwise = {
 		for (let start = 0; start < job.x.data.length; start += slab$2) {
 			const end = Math.min(job.x.data.length, start + slab$2);
 			copyIn(base + first, x, 4 * start, 4 * end);
-			if (job.what !== "relu_squared") copyIn(base + second, bytesOf(job.by.data), 4 * start, 4 * end);
-			apply(job.what, base + first, base + second, end - start);
+			copyIn(base + second, bytesOf(job.by.data), 4 * start, 4 * end);
+			oqe_kernel_exports[job.what](base + first, base + second, end - start);
 			copyOut(base + first, x, 4 * start, 4 * end);
 		}
 	}
 };
-function apply(what, x, by, count) {
-	switch (what) {
-		case "relu_squared":
-			relu_squared(x, count);
-			break;
-		case "swiglu":
-			swiglu(x, by, count);
-			break;
-		case "add": add(x, by, count);
-	}
-}
 
 // src/kernel/routines/embed.ts
 const embed = {
@@ -1769,6 +2058,32 @@ const contexts = {
 	}
 };
 
+// src/kernel/routines/tune-blocks.ts
+/** Copies the factor into the arena block by block, from the last positions to the first. */
+function eachBlock({ data: factor, rows: columns }, atFactor, visit) {
+	const block = tune_block_size();
+	for (let right = columns; right > 0; right -= block) {
+		const left = Math.max(0, right - block);
+		copyRectangleIn(atFactor, {
+			data: factor,
+			columns,
+			top: left,
+			bottom: right,
+			left,
+			right: columns
+		});
+		visit(left, right);
+	}
+}
+/** R as a matrix; null without a factor. */
+function factorOf({ factor, columns }) {
+	return factor && {
+		data: factor,
+		rows: columns,
+		columns
+	};
+}
+
 // src/kernel/routines/tune-frame.ts
 const TuneCall = struct({
 	rows: "usize",
@@ -1780,6 +2095,9 @@ const TuneCall = struct({
 	tasks: "usize",
 	count: "usize",
 	sources: "usize",
+	sampled: "usize",
+	first: "usize",
+	window: "usize",
 	workspace: "usize"
 });
 /** One of the tasks of a TuneCall. */
@@ -1803,9 +2121,10 @@ const mostRefitted = 6;
 */
 const memoryForRows = 12e7;
 /** How many rows of these tasks a worker can hold at once: a multiple of 16. */
-function rowsAtOnce(columns, tasks, sources) {
+function rowsAtOnce(columns, tasks, { sources, window = columns }) {
 	const ofSource = 4 + bytesPerElement.F32;
-	const ofTask = ({ bits, sweeps }) => 8 + bits / 8 + (sweeps > 0 ? 12 : 0);
+	const ofDescent = 12 * Math.min(window, columns) / columns;
+	const ofTask = ({ bits, sweeps }) => 8 + bits / 8 + (sweeps > 0 ? ofDescent : 0);
 	const each = sources * ofSource + tasks.reduce((sum, task) => sum + ofTask(task), 0);
 	return Math.max(16, Math.floor(memoryForRows / (each * columns) / 16) * 16);
 }
@@ -1821,6 +2140,8 @@ function checkFrame(frame, tasks, fail) {
 		checkWidth(task, columns, fail);
 		if (!Number.isSafeInteger(task.sweeps) || task.sweeps < 0) fail(`${task.sweeps} sweeps, expected a whole number from 0`);
 	}
+	const { window = 128 } = frame;
+	if (!Number.isSafeInteger(window) || window < 128 || window % 128 !== 0) fail(`a window of ${window} columns, expected a multiple of 128`);
 	if (diagonal && diagonal.length !== columns) fail(`the diagonal has ${diagonal.length} elements`);
 	if (factor === null !== (order === null)) fail("expected both a factor and its order, or neither");
 	if (!factor || !order) return;
@@ -1834,7 +2155,8 @@ function prepare(frame, tasks, start, end) {
 	const job = {
 		frame,
 		tasks,
-		rows: end - start
+		rows: end - start,
+		first: (frame.first ?? 0) + start
 	};
 	const layout = new Layout();
 	const head = {
@@ -1907,7 +2229,7 @@ function placeOperands({ frame, tasks, rows }, layout) {
 const taskAt = (tasks, i) => tasks + i * TaskCall.bytes;
 /** Writes the call and its tasks. Returns the addresses of the results. */
 function writeCalls(base, job, offsets) {
-	const { frame, tasks, rows } = job;
+	const { frame, tasks, rows, first } = job;
 	const { columns, store, from, sources, order } = frame;
 	TuneCall.write(base + offsets.call, {
 		rows,
@@ -1919,6 +2241,9 @@ function writeCalls(base, job, offsets) {
 		tasks: base + offsets.tasks,
 		count: tasks.length,
 		sources: sources.length,
+		sampled: Number(frame.sampled === true),
+		first,
+		window: frame.window ?? 0,
 		workspace: base + offsets.workspace
 	});
 	return tasks.map(({ bits, groupSize, sweeps }, i) => {
@@ -1951,30 +2276,6 @@ const noResults = {
 	biases: 0,
 	sums: 0
 };
-/** Copies the factor into the arena block by block, from the last positions to the first. */
-function eachBlock({ data: factor, rows: columns }, atFactor, visit) {
-	const block = tune_block_size();
-	for (let right = columns; right > 0; right -= block) {
-		const left = Math.max(0, right - block);
-		copyRectangleIn(atFactor, {
-			data: factor,
-			columns,
-			top: left,
-			bottom: right,
-			left,
-			right: columns
-		});
-		visit(left, right);
-	}
-}
-/** R as a matrix; null without a factor. */
-function factorOf({ factor, columns }) {
-	return factor && {
-		data: factor,
-		rows: columns,
-		columns
-	};
-}
 
 // src/kernel/routines/forecast.ts
 const forecast = {
@@ -2065,93 +2366,6 @@ const gather = {
 		});
 		const bytes = 4 * x.columns;
 		for (let i = 0; i < rows.length; i++) from.copy(to, i * bytes, rows[i] * bytes, (rows[i] + 1) * bytes);
-	}
-};
-
-// src/kernel/routines/linear.ts
-const LinearCall = struct({
-	x: "usize",
-	rows: "usize",
-	inputs: "usize",
-	weight: "usize",
-	from: "usize",
-	outputs: "usize",
-	widened: "usize",
-	bias: "usize",
-	y: "usize"
-});
-/**
-* Maximum float32 in the arena for rows of x, and for rows of the weight. Both hold at least one
-* micro-tile of the product.
-*/
-const [mostOfX, mostOfWeight] = [8 * 2 ** 20, 2 * 2 ** 20];
-/** Rows and columns of a micro-tile of the product (gemm.rs). Slabs are whole micro-tiles. */
-const [microRows, microColumns] = [6, 8];
-/** How many rows of `width` elements make a slab of at most `most` elements, in whole micro-tiles. */
-function slabOf(count, width, most, micro) {
-	return Math.min(count, Math.max(micro, Math.floor(most / width / micro) * micro));
-}
-const linear = {
-	describe: ({ x, weight, y }) => `product of ${y.rows}x${x.columns} rows and ${weight.rows}x${weight.columns} weights`,
-	check({ x, rows, weight, bias, y, left }, fail) {
-		const elementBytes = bytesPerElement[weight.dtype] ?? fail(`${weight.dtype} is not a dtype`);
-		if (!(weight.dtype in dtypeCode)) fail(`${weight.dtype} is not a float dtype`);
-		if (x.columns !== weight.columns) fail("x and the weight differ in their input width");
-		if (!(left === void 0 ? y.columns === weight.rows : y.columns >= left + weight.rows)) fail(`y has ${y.columns} columns for ${weight.rows} output rows from column ${left ?? 0} on`);
-		if (y.rows !== (rows ?? { length: x.rows }).length) fail(`y has ${y.rows} rows, expected ${rows?.length ?? x.rows}`);
-		for (const { data, rows, columns } of [x, y]) if (data.length !== rows * columns) fail(`${data.length} elements for ${rows}x${columns}`);
-		if (weight.bytes.length !== weight.rows * weight.columns * elementBytes) fail(`the weight has ${weight.bytes.length} bytes`);
-		if (bias && bias.length !== weight.rows) fail(`the bias has ${bias.length} elements`);
-		if (rows?.some((row) => row >= x.rows)) fail(`a row number outside the ${x.rows} rows of x`);
-	},
-	run({ x, rows, weight, bias, y, left: first = 0 }) {
-		const inputs = weight.columns;
-		const elementBytes = bytesPerElement[weight.dtype];
-		const [high, wide] = [slabOf(y.rows, inputs, mostOfX, microRows), slabOf(weight.rows, inputs, mostOfWeight, microColumns)];
-		const layout = new Layout();
-		const [atX, atY] = [layout.place(4 * high * inputs), layout.place(4 * high * wide)];
-		const [atWeight, atWide] = [layout.place(elementBytes * wide * inputs), layout.place(4 * wide * inputs)];
-		const atBias = layout.place(4 * wide);
-		const atCall = layout.place(LinearCall.bytes);
-		const base = layout.claim();
-		for (let top = 0; top < y.rows; top += high) {
-			const bottom = Math.min(y.rows, top + high);
-			copyRectangleIn(base + atX, {
-				...x,
-				rows,
-				top,
-				bottom,
-				left: 0,
-				right: inputs
-			});
-			for (let left = 0; left < weight.rows; left += wide) {
-				const right = Math.min(weight.rows, left + wide);
-				copyIn(base + atWeight, weight.bytes, left * inputs * elementBytes, right * inputs * elementBytes);
-				if (bias) copyIn(base + atBias, bytesOf(bias), 4 * left, 4 * right);
-				LinearCall.write(base + atCall, {
-					x: base + atX,
-					rows: bottom - top,
-					inputs,
-					weight: base + atWeight,
-					from: dtypeCode[weight.dtype],
-					outputs: right - left,
-					widened: base + atWide,
-					bias: bias ? base + atBias : 0,
-					y: base + atY
-				});
-				linear$1(base + atCall);
-				const place = {
-					top,
-					bottom,
-					left: first + left,
-					right: first + right
-				};
-				copyRectangleOut(base + atY, {
-					...y,
-					...place
-				});
-			}
-		}
 	}
 };
 
@@ -2622,15 +2836,15 @@ const scale = {
 		for (let row = 0; row < rows; row++) for (let i = 0; i < columns; i++) data[row * columns + i] *= factors[i];
 	}
 };
-/** Returns the sums of the weights and of their squares. */
+/** Returns the sums up to the last row. */
 const weigh = {
 	describe: ({ x }) => `weighting of ${x.rows}x${x.columns}`,
 	check({ x, weights, kind, y }, fail) {
 		if (weights.rows !== x.rows || (kind ?? 0) >= weights.columns) fail(`weights are ${weights.rows}x${weights.columns}`);
 		if (y.rows !== x.rows || y.columns !== x.columns) fail(`the output is ${y.rows}x${y.columns}`);
 	},
-	run({ x: { data, rows, columns }, weights, kind, y }) {
-		let [sum, squares] = [0, 0];
+	run({ x: { data, rows, columns }, weights, kind, y, before }) {
+		let { sum, squares } = before;
 		for (let row = 0; row < rows; row++) {
 			const own = weights.data.subarray(row * weights.columns, (row + 1) * weights.columns);
 			const weight = kind === null ? own.reduce((total, value) => total + value, 0) : own[kind];
@@ -2742,7 +2956,10 @@ const tune = {
 		}
 	},
 	run(job) {
-		const most = rowsAtOnce(job.columns, job.tasks, job.sources.length);
+		const most = rowsAtOnce(job.columns, job.tasks, {
+			sources: job.sources.length,
+			window: job.window
+		});
 		const nonFinite = job.tasks.map(() => 0);
 		for (let start = 0; start < job.rows; start += most) {
 			const counts = tuneRows(job, start, Math.min(job.rows, start + most));
@@ -2756,7 +2973,15 @@ function tuneRows(job, start, end) {
 	const { call, atFactor, results, nonFinite } = prepare(job, job.tasks, start, end);
 	if (nonFinite.some((count) => count > 0)) return nonFinite;
 	const factor = factorOf(job);
-	if (factor) for (const visit of [tune_rounded_block, tune_block]) eachBlock(factor, atFactor, (left, right) => visit(call, left, right, atFactor));
+	if (factor) {
+		const visit = (block) => eachBlock(factor, atFactor, (left, right) => block(call, left, right, atFactor));
+		if (!job.sampled) visit(tune_rounded_block);
+		visit(tune_block);
+		if (job.sampled) {
+			tune_compare(call);
+			visit(tune_rounded_block);
+		}
+	}
 	tune_finish(call);
 	for (const [i, out] of job.out.entries()) {
 		const copy = (from, into) => {
@@ -2807,4 +3032,4 @@ function routineOf(name) {
 	return table[name];
 }
 
-export { weightRows as C, collect as D, bytesIn as E, countShared as O, sharedIntegers as S, isFloat as T, joinRows as _, mostRows as a, sharedBytes as b, bitWidths as c, instantiate as d, asWeight as f, inShared as g, floatsOf as h, rowsAtOnce as i, groupSizes as l, copyMatrix as m, checkQuantize as n, tileBounds as o, bytesOf as p, describeQuantize as r, packedBytes as s, routineOf as t, plainHeads as u, newMatrix as v, bytesPerElement as w, sharedFloats as x, rowsOf as y };
+export { collectShared as A, sharedFloats as C, isFloat as D, bytesPerElement as E, bytesIn as O, sharedDoubles as S, weightRows as T, inShared as _, mostRows as a, rowsOf as b, bitWidths as c, instantiate as d, asWeight as f, floatsOf as g, copyMatrix as h, rowsAtOnce as i, collectYoung as j, collectJob as k, groupSizes as l, clear as m, checkQuantize as n, tileBounds as o, bytesOf as p, describeQuantize as r, packedBytes as s, routineOf as t, plainHeads as u, joinRows as v, sharedIntegers as w, sharedBytes as x, newMatrix as y };

@@ -1,4 +1,4 @@
-import { a as outOfMemory, n as describeFailure, t as OqeError } from "./errors.js";
+import { a as describeFailure, c as outOfMemory, i as OqeError, t as allocatorSettings } from "./memory.js";
 import { spawn } from "node:child_process";
 
 // src/entry/supervise.ts
@@ -42,6 +42,7 @@ function supervise(report) {
 			"ipc"
 		],
 		env: {
+			...allocatorSettings,
 			...process.env,
 			[marker]: "1"
 		}
