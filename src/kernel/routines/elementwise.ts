@@ -1,4 +1,4 @@
-import * as wasm from "../../../kernel-wasm/pkg/oqe_kernel.js";
+import { add, swiglu } from "../../../kernel-wasm/pkg/oqe_kernel.js";
 import { copyIn, copyOut, Layout } from "../arena.ts";
 import { bytesOf, checkMatrix, type Matrix } from "../matrix.ts";
 import type { Routine } from "../routine.ts";
@@ -11,6 +11,8 @@ export interface ElementwiseJob {
   /** Of the same shape. */
   readonly by: Matrix;
 }
+
+const operations = { add, swiglu };
 
 /** Elements in the arena at once. */
 const slab = 32 * 1024;
@@ -30,7 +32,7 @@ export const elementwise: Routine<ElementwiseJob, void> = {
       const end = Math.min(job.x.data.length, start + slab);
       copyIn(base + first, x, 4 * start, 4 * end);
       copyIn(base + second, bytesOf(job.by.data), 4 * start, 4 * end);
-      wasm[job.what](base + first, base + second, end - start);
+      operations[job.what](base + first, base + second, end - start);
       copyOut(base + first, x, 4 * start, 4 * end);
     }
   },
