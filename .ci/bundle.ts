@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { cp, mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { chmod, cp, mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { rolldown } from "rolldown";
 
@@ -37,6 +37,7 @@ export async function bundle(into: string): Promise<void> {
     await cp(root + folder, `${into}/${folder}`, { recursive: true });
   await writeFile(`${into}/package.json`, `${JSON.stringify({ type: "module" })}\n`);
   await stripTrailingBlanks(into);
+  await chmod(`${into}/cli.js`, 0o755); // npm link does this too, and would change the checkout
 }
 
 /** Some bundled sources have trailing blanks, which git would flag. */

@@ -1,4 +1,4 @@
-import { n as __exportAll, r as __require, t as __commonJSMin } from "./rolldown-runtime.js";
+import { a as __require, i as __exportAll, r as __commonJSMin } from "./undici.js";
 import { c as outOfMemory, d as isSystemError, f as knownReason, i as OqeError, l as codeOf, m as reasonOf$1, n as machineMemory, o as exitCodes, p as notJson, r as usualMemory, s as memoryHint, u as isOutOfMemory } from "./memory.js";
 import { a as group, f as warning, o as info } from "./core.js";
 import { A as collectShared, C as sharedFloats, D as isFloat, E as bytesPerElement, S as sharedDoubles, T as weightRows, _ as inShared, a as mostRows, b as rowsOf, c as bitWidths, f as asWeight, g as floatsOf, h as copyMatrix, i as rowsAtOnce$1, j as collectYoung, l as groupSizes$1, m as clear$1, n as checkQuantize, o as tileBounds, p as bytesOf$4, r as describeQuantize, s as packedBytes, t as routineOf, u as plainHeads, v as joinRows, w as sharedIntegers, x as sharedBytes, y as newMatrix } from "./routines.js";

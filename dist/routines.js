@@ -1,47 +1,7 @@
-import { n as __exportAll } from "./rolldown-runtime.js";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 
 // kernel-wasm/pkg/oqe_kernel.js
-var oqe_kernel_exports = /* @__PURE__ */ __exportAll({
-	add: () => add,
-	add_contexts: () => add_contexts,
-	add_fisher_weights: () => add_fisher_weights,
-	add_product: () => add_product,
-	add_weighted: () => add_weighted,
-	arena: () => arena,
-	attend: () => attend,
-	cast: () => cast$1,
-	cholesky: () => cholesky,
-	compare: () => compare$1,
-	decode: () => decode$1,
-	default: () => __wbg_init,
-	dequantize: () => dequantize$1,
-	distances: () => distances$1,
-	fma_peak: () => fma_peak,
-	forecast_energy_block: () => forecast_energy_block,
-	forecast_energy_start: () => forecast_energy_start,
-	forecast_loss: () => forecast_loss,
-	initSync: () => initSync,
-	linear: () => linear$1,
-	mamba: () => mamba$1,
-	quantize: () => quantize$1,
-	relu_squared: () => relu_squared,
-	rms_norm: () => rms_norm,
-	rotary: () => rotary$1,
-	route: () => route$1,
-	solve: () => solve$1,
-	swiglu: () => swiglu,
-	tune_block: () => tune_block,
-	tune_block_size: () => tune_block_size,
-	tune_compare: () => tune_compare,
-	tune_finish: () => tune_finish,
-	tune_prepare: () => tune_prepare,
-	tune_rounded_block: () => tune_rounded_block,
-	tune_workspace: () => tune_workspace,
-	weigh: () => weigh$1,
-	widen: () => widen
-});
 /**
 * `y += x`
 *
@@ -185,16 +145,6 @@ function dequantize$1(call) {
 */
 function distances$1(x, y, rows, columns, out) {
 	wasm.distances(x, y, rows, columns, out);
-}
-/**
-* Runs `steps` steps of 96 float32 operations each on registers alone: the maximum rate of this
-* processor. For benchmarks.
-* @param {number} steps
-* @param {number} factor
-* @returns {number}
-*/
-function fma_peak(steps, factor) {
-	return wasm.fma_peak(steps, factor);
 }
 /**
 * Visits blocks as [`tune_block`] does. Returns tr(W H Wᵀ) so far.
@@ -453,34 +403,6 @@ function __wbg_finalize_init(instance, module) {
 	wasm.__wbindgen_start();
 	return wasm;
 }
-async function __wbg_load(module, imports) {
-	if (typeof Response === "function" && module instanceof Response) {
-		if (!module.ok) throw new Error(`failed to fetch Wasm: ${module.status} ${module.statusText} fetching '${module.url}'`);
-		if (typeof WebAssembly.instantiateStreaming === "function") try {
-			return await WebAssembly.instantiateStreaming(module, imports);
-		} catch (e) {
-			if (expectedResponseType(module.type) && module.headers.get("Content-Type") !== "application/wasm") console.warn("`WebAssembly.instantiateStreaming` failed because your server does not serve Wasm with `application/wasm` MIME type. Falling back to `WebAssembly.instantiate` which is slower. Original error:\n", e);
-			else throw e;
-		}
-		const bytes = await module.arrayBuffer();
-		return await WebAssembly.instantiate(bytes, imports);
-	} else {
-		const instance = await WebAssembly.instantiate(module, imports);
-		if (instance instanceof WebAssembly.Instance) return {
-			instance,
-			module
-		};
-		else return instance;
-	}
-	function expectedResponseType(type) {
-		switch (type) {
-			case "basic":
-			case "cors":
-			case "default": return true;
-		}
-		return false;
-	}
-}
 function initSync(module) {
 	if (wasm !== void 0) return wasm;
 	if (module !== void 0) {
@@ -490,28 +412,6 @@ function initSync(module) {
 	const imports = __wbg_get_imports();
 	if (!(module instanceof WebAssembly.Module)) module = new WebAssembly.Module(module);
 	return __wbg_finalize_init(new WebAssembly.Instance(module, imports), module);
-}
-let __wbg_init_promise;
-async function __wbg_init(module_or_path) {
-	if (wasm !== void 0) return wasm;
-	if (__wbg_init_promise === void 0) {
-		__wbg_init_promise = __wbg_init_once(module_or_path);
-		__wbg_init_promise.catch(() => {
-			__wbg_init_promise = void 0;
-		});
-	}
-	return __wbg_init_promise;
-}
-async function __wbg_init_once(module_or_path) {
-	if (module_or_path !== void 0) {
-		if (Object.getPrototypeOf(module_or_path) === Object.prototype) ({module_or_path} = module_or_path);
-		else console.warn("using deprecated parameters for the initialization function; pass a single object instead");
-	}
-	if (module_or_path === void 0) module_or_path = new URL("oqe_kernel_bg.wasm", import.meta.url);
-	const imports = __wbg_get_imports();
-	if (typeof module_or_path === "string" || typeof Request === "function" && module_or_path instanceof Request || typeof URL === "function" && module_or_path instanceof URL) module_or_path = fetch(module_or_path);
-	const { instance, module } = await __wbg_load(await module_or_path, imports);
-	return __wbg_finalize_init(instance, module);
 }
 
 // src/kernel/collect.ts
@@ -1748,6 +1648,10 @@ const distances = {
 };
 
 // src/kernel/routines/elementwise.ts
+const operations = {
+	add,
+	swiglu
+};
 /** Elements in the arena at once. */
 const slab$2 = 32768;
 const elementwise = {
@@ -1765,7 +1669,7 @@ const elementwise = {
 			const end = Math.min(job.x.data.length, start + slab$2);
 			copyIn(base + first, x, 4 * start, 4 * end);
 			copyIn(base + second, bytesOf(job.by.data), 4 * start, 4 * end);
-			oqe_kernel_exports[job.what](base + first, base + second, end - start);
+			operations[job.what](base + first, base + second, end - start);
 			copyOut(base + first, x, 4 * start, 4 * end);
 		}
 	}

@@ -40,7 +40,7 @@ try {
   const size = hub.files(base).get("model.safetensors")!.size;
   console.log(`
 measured, tuned, evaluated and published in ${Math.round((Date.now() - started) / 1000)} s
-reads of the base's weights over the network: ${readsOf(seen, base, size).toFixed(3)}
+the base was read ${readsOf(seen, base, size).toFixed(3)} times over the network
 `);
   console.log(await gains());
   console.log("\nonce more, to show that the same thing is not published twice:");
