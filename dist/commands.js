@@ -58244,7 +58244,8 @@ function finishedTensor({ tensors, config, repository }, tensor) {
 	const scales = tensors.get(`${path}.scales`);
 	const dtype = (scales ?? tensors.get(tensor.name))?.dtype ?? storageDtype(config, []);
 	const width = scales === void 0 ? void 0 : widthOf$2(config, path);
-	const bad = (what) => new OqeError("BAD_CHECKPOINT", `${repository.name}: ${what}`, "Quantize the base again.");
+	const isQuantized = (config.quantization ?? config.quantization_config) !== void 0;
+	const bad = (what) => isQuantized ? new OqeError("BAD_CHECKPOINT", `${repository.name}: ${what}`, "Quantize the base again.") : new OqeError("BAD_CHECKPOINT", `${repository.name} is not a quantized repository: its config.json names no quantization, and ${what}`, "Is it the base? Name a repository that was made from it.");
 	if (!isFloat(dtype)) throw bad(`"${tensor.name}" is ${dtype}, not a float`);
 	if (width !== void 0 && !isAligned(tensor.shape, width.groupSize)) throw bad(`"${path}" has rows that are not whole groups of ${width.groupSize}`);
 	for (const { name, shape } of storedTensors({

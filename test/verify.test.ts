@@ -195,6 +195,7 @@ test.each([
   [["acme/nothing", "--base", hybrid], "NOT_FOUND", /acme\/nothing/],
   [[hybrid], "BAD_INPUT", /oqe verify needs --base/],
   [[hybrid, "--base", "/nowhere"], "NOT_FOUND", /\/nowhere/],
+  [[hybrid, "--base", hybrid], "BAD_CHECKPOINT", /is not a quantized repository: its config/],
   [[hybrid, "--base", hybrid, "--tiers", "oQ4e"], "BAD_INPUT", /does not take --tiers/],
   [[hybrid, "--base", hybrid, "--evaluation-samples", "0"], "BAD_INPUT", /evaluation-samples: "0"/],
   [[hybrid, "--base", hybrid, "--max-kl", "low"], "BAD_INPUT", /max-kl: "low" is not a limit/],

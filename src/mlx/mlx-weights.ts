@@ -71,8 +71,16 @@ function finishedTensor(
   const scales = tensors.get(`${path}.scales`);
   const dtype = (scales ?? tensors.get(tensor.name))?.dtype ?? storageDtype(config, []);
   const width = scales === undefined ? undefined : widthOf(config, path);
+  const isQuantized = (config.quantization ?? config.quantization_config) !== undefined;
   const bad = (what: string) =>
-    new OqeError("BAD_CHECKPOINT", `${repository.name}: ${what}`, "Quantize the base again.");
+    isQuantized
+      ? new OqeError("BAD_CHECKPOINT", `${repository.name}: ${what}`, "Quantize the base again.")
+      : new OqeError(
+          "BAD_CHECKPOINT",
+          `${repository.name} is not a quantized repository: ` +
+            `its config.json names no quantization, and ${what}`,
+          "Is it the base? Name a repository that was made from it.",
+        );
   if (!isFloat(dtype)) throw bad(`"${tensor.name}" is ${dtype}, not a float`);
   if (width !== undefined && !isAligned(tensor.shape, width.groupSize))
     throw bad(`"${path}" has rows that are not whole groups of ${width.groupSize}`);
