@@ -61059,7 +61059,10 @@ var StateStore = class {
 	}
 	/** The result must not refer to the bytes, so that they can be freed. */
 	async #keepBytes(bytes, kind) {
-		const what = `${bytes.length} bytes of ${kind}`;
+		const what = {
+			bytes: bytes.length,
+			kind
+		};
 		return this.#openFile(await this.#write(bytes, what), what);
 	}
 	#write(bytes, what) {
@@ -61090,13 +61093,13 @@ var StateStore = class {
 		await makeFolder(folder);
 		return openRunFolder(folder, names);
 	}
-	async #onDisk(what, run) {
+	async #onDisk({ bytes, kind }, run) {
 		try {
 			return await run();
 		} catch (cause) {
-			const error = await diskError(cause, this.#options.folder, Number.parseInt(what, 10));
+			const error = await diskError(cause, this.#options.folder, bytes);
 			if (!(error instanceof OqeError) || error.code !== "DISK") throw error;
-			throw new OqeError("DISK", `${what} cannot be kept: ${error.message}`, "Free disk space, choose another work folder, or raise memory-limit.", cause);
+			throw new OqeError("DISK", `${bytes} bytes of ${kind} cannot be kept: ${error.message}`, "Free disk space, choose another work folder, or raise memory-limit.", cause);
 		}
 	}
 };

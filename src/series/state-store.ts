@@ -54,6 +54,12 @@ interface InFile {
   readonly kept: Promise<KeptBytes>;
 }
 
+/** What a file has, for errors. */
+interface Kept {
+  readonly bytes: number;
+  readonly kind: string;
+}
+
 class StateStore {
   readonly #options: StateStoreOptions;
   /** Bytes of hidden states in memory: kept, being written, and read ahead. */
@@ -181,11 +187,11 @@ class StateStore {
 
   /** The result must not refer to the bytes, so that they can be freed. */
   async #keepBytes(bytes: Bytes, kind: string): Promise<KeptBytes> {
-    const what = `${bytes.length} bytes of ${kind}`;
+    const what = { bytes: bytes.length, kind };
     return this.#openFile(await this.#write(bytes, what), what);
   }
 
-  #write(bytes: Bytes, what: string): Promise<string> {
+  #write(bytes: Bytes, what: Kept): Promise<string> {
     const number = this.#files++;
     return this.#onDisk(what, async () => {
       this.#folder ??= this.#makeFolder();
@@ -200,7 +206,7 @@ class StateStore {
     });
   }
 
-  #openFile(path: string, what: string): KeptBytes {
+  #openFile(path: string, what: Kept): KeptBytes {
     return {
       read: (into, from = 0) =>
         this.#onDisk(what, () =>
@@ -216,15 +222,15 @@ class StateStore {
     return openRunFolder(folder, names);
   }
 
-  async #onDisk<T>(what: string, run: () => Promise<T>): Promise<T> {
+  async #onDisk<T>({ bytes, kind }: Kept, run: () => Promise<T>): Promise<T> {
     try {
       return await run();
     } catch (cause) {
-      const error = await diskError(cause, this.#options.folder, Number.parseInt(what, 10));
+      const error = await diskError(cause, this.#options.folder, bytes);
       if (!(error instanceof OqeError) || error.code !== "DISK") throw error;
       throw new OqeError(
         "DISK",
-        `${what} cannot be kept: ${error.message}`,
+        `${bytes} bytes of ${kind} cannot be kept: ${error.message}`,
         "Free disk space, choose another work folder, or raise memory-limit.",
         cause,
       );
