@@ -56194,6 +56194,12 @@ function concatenate$1(parts) {
 	return whole;
 }
 
+// src/ground/pieces.ts
+/** `[start, end)` of `count`, `size` at a time. The last piece may be smaller. */
+function pieces(count, size) {
+	return Array.from({ length: Math.ceil(count / size) }, (_, i) => i * size).map((start) => [start, Math.min(count, start + size)]);
+}
+
 // src/models/run.ts
 /** Elements of a part of the head, and its tokens, at most. */
 const mostOfHead = 2 ** 21;
@@ -56201,7 +56207,7 @@ const mostTokens = 4096;
 /** The parts in which a head is read: `[start, end)` of the vocabulary. */
 function partsOfHead({ vocabulary, hidden }) {
 	const step = Math.max(1, Math.min(mostTokens, Math.floor(mostOfHead / hidden)));
-	return Array.from({ length: Math.ceil(vocabulary / step) }, (_, i) => i * step).map((start) => [start, Math.min(vocabulary, start + step)]);
+	return pieces(vocabulary, step);
 }
 async function openHead({ architecture, config, weights }) {
 	const role = headRole(architecture, config);
@@ -56558,7 +56564,7 @@ var Ops = class {
 	*/
 	async inBatches(tokens, length, visit) {
 		const step = Math.max(1, Math.floor(batchTokens$1(this.kernel) / length)) * length;
-		const tasks = Array.from({ length: Math.ceil(tokens / step) }, (_, i) => i * step).map((start) => () => visit(start, Math.min(tokens, start + step)));
+		const tasks = pieces(tokens, step).map((piece) => () => visit(...piece));
 		for await (const _ of inOrder(tasks, batchesAtOnce(this.kernel)));
 	}
 };
@@ -56574,8 +56580,7 @@ function batchesAtOnce({ workers }) {
 }
 /** Visits `[start, end)` of `count`, `size` at a time, all at once. */
 async function eachPiece(count, size, visit) {
-	const pieces = Array.from({ length: Math.ceil(count / size) }, (_, i) => i * size);
-	await Promise.all(pieces.map((start) => visit(start, Math.min(count, start + size))));
+	await Promise.all(pieces(count, size).map((piece) => visit(...piece)));
 }
 
 // src/models/reread-weights.ts
@@ -56963,10 +56968,6 @@ async function comparePart(kernel, { base, models, next, out }) {
 		});
 		await Promise.all(jobs.map((job) => kernel.run("compare", job)));
 	}
-}
-/** `[start, end)` of `count`, `size` at a time. */
-function pieces(count, size) {
-	return Array.from({ length: Math.ceil(count / size) }, (_, i) => i * size).map((start) => [start, Math.min(count, start + size)]);
 }
 
 // src/evaluation/divergence.ts
@@ -58848,9 +58849,8 @@ var RouterDirections = class RouterDirections {
 		});
 		await factorize(this.#kernel, factor, d);
 		const size = Math.ceil(d / blocks);
-		const starts = Array.from({ length: Math.ceil(d / size) }, (_, i) => i * size).reverse();
-		return Promise.all(starts.map(async (start) => {
-			const end = Math.min(d, start + size);
+		const places = pieces(d, size).reverse();
+		return Promise.all(places.map(async ([start, end]) => {
 			if (end === d) return {
 				start,
 				end,
@@ -66471,7 +66471,7 @@ var ProbeWalk = class {
 function groupsOf(probes, tokens, { kind }) {
 	const most = kind.mlp === "moe" ? probes.length : Math.floor(tokensTogether / tokens);
 	const size = Math.max(1, most);
-	return Array.from({ length: Math.ceil(probes.length / size) }, (_, i) => probes.slice(i * size, (i + 1) * size));
+	return pieces(probes.length, size).map((piece) => probes.slice(...piece));
 }
 function resultsOf(probes, found) {
 	return new Map(probes.map(({ name, flipPower }, i) => [name, {

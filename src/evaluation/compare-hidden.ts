@@ -1,3 +1,4 @@
+import { pieces } from "../ground/pieces.ts";
 import type { Kernel } from "../kernel/kernel-types.ts";
 import { type Matrix, rowsOf, sharedDoubles } from "../kernel/matrix.ts";
 import { type CompareJob, comparisonColumns } from "../kernel/routines/compare.ts";
@@ -95,10 +96,4 @@ async function comparePart(
     });
     await Promise.all(jobs.map((job) => kernel.run("compare", job)));
   }
-}
-
-/** `[start, end)` of `count`, `size` at a time. */
-function pieces(count: number, size: number): [start: number, end: number][] {
-  const starts = Array.from({ length: Math.ceil(count / size) }, (_, i) => i * size);
-  return starts.map((start) => [start, Math.min(count, start + size)]);
 }

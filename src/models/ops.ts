@@ -1,3 +1,4 @@
+import { pieces } from "../ground/pieces.ts";
 import { inOrder } from "../kernel/in-order.ts";
 import type { Kernel } from "../kernel/kernel-types.ts";
 import type { Floats } from "../kernel/matrix.ts";
@@ -261,8 +262,7 @@ export class Ops {
     visit: (start: number, end: number) => Promise<void>,
   ): Promise<void> {
     const step = Math.max(1, Math.floor(batchTokens(this.kernel) / length)) * length;
-    const starts = Array.from({ length: Math.ceil(tokens / step) }, (_, i) => i * step);
-    const tasks = starts.map((start) => () => visit(start, Math.min(tokens, start + step)));
+    const tasks = pieces(tokens, step).map((piece) => () => visit(...piece));
     for await (const _ of inOrder(tasks, batchesAtOnce(this.kernel)));
   }
 }
@@ -286,6 +286,5 @@ async function eachPiece(
   size: number,
   visit: (start: number, end: number) => Promise<void>,
 ) {
-  const pieces = Array.from({ length: Math.ceil(count / size) }, (_, i) => i * size);
-  await Promise.all(pieces.map((start) => visit(start, Math.min(count, start + size))));
+  await Promise.all(pieces(count, size).map((piece) => visit(...piece)));
 }

@@ -1,4 +1,5 @@
 import type { ModelConfig } from "../checkpoint/model-config.ts";
+import { pieces } from "../ground/pieces.ts";
 import type { Matrix, Weight } from "../kernel/matrix.ts";
 import type { Architecture } from "./architecture.ts";
 import { tensor } from "./blocks.ts";
@@ -64,8 +65,7 @@ const mostTokens = 2 ** 12;
 /** The parts in which a head is read: `[start, end)` of the vocabulary. */
 export function partsOfHead({ vocabulary, hidden }: Head): [start: number, end: number][] {
   const step = Math.max(1, Math.min(mostTokens, Math.floor(mostOfHead / hidden)));
-  const starts = Array.from({ length: Math.ceil(vocabulary / step) }, (_, i) => i * step);
-  return starts.map((start) => [start, Math.min(vocabulary, start + step)]);
+  return pieces(vocabulary, step);
 }
 
 export async function openHead({ architecture, config, weights }: Model): Promise<Head> {

@@ -1,3 +1,4 @@
+import { pieces } from "../ground/pieces.ts";
 import { factorize } from "../kernel/factorize.ts";
 import { gram as addGram } from "../kernel/grams.ts";
 import type { Kernel } from "../kernel/kernel-types.ts";
@@ -111,10 +112,9 @@ export class RouterDirections {
     }
     await factorize(this.#kernel, factor, d); // M has at least 1 on its diagonal: no pivot fails
     const size = Math.ceil(d / blocks);
-    const starts = Array.from({ length: Math.ceil(d / size) }, (_, i) => i * size).reverse();
+    const places = pieces(d, size).reverse();
     return Promise.all(
-      starts.map(async (start) => {
-        const end = Math.min(d, start + size);
+      places.map(async ([start, end]) => {
         if (end === d) return { start, end, compensation: null };
         const compensation = newMatrix(d - end, end - start);
         await this.#kernel.run("compensation", {

@@ -1,4 +1,5 @@
 import { Pending } from "../ground/pending.ts";
+import { pieces } from "../ground/pieces.ts";
 import { type Matrix, rowsOf } from "../kernel/matrix.ts";
 import { modulePath } from "../mlx/format.ts";
 import type { PlannedTensor } from "../models/architecture.ts";
@@ -280,9 +281,7 @@ function groupsOf(
 ): readonly (readonly Probe[])[] {
   const most = kind.mlp === "moe" ? probes.length : Math.floor(tokensTogether / tokens);
   const size = Math.max(1, most);
-  return Array.from({ length: Math.ceil(probes.length / size) }, (_, i) =>
-    probes.slice(i * size, (i + 1) * size),
-  );
+  return pieces(probes.length, size).map((piece) => probes.slice(...piece));
 }
 
 function resultsOf(

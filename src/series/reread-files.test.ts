@@ -1,9 +1,8 @@
 import { readdir } from "node:fs/promises";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { removeFolder, scratchFolder } from "../../test/support/models.ts";
-import { beforeWrites, settle } from "../../test/support/slow-disk.ts";
+import { holdWrites, settle } from "../../test/support/slow-disk.ts";
 import { mountSmall, onlyAsRoot } from "../../test/support/small-disk.ts";
-import { Pending } from "../ground/pending.ts";
 import { silentReport } from "../ground/report.ts";
 import { asWeight, sharedFloats } from "../kernel/matrix.ts";
 import { RereadWeights } from "../models/reread-weights.ts";
@@ -40,11 +39,7 @@ const withWeights = (place: string, use: (weights: RereadWeights) => Promise<voi
   });
 
 test("a reader waits for a slow disk: few matrices wait in memory to be written", async () => {
-  const waiting: Pending<void>[] = [];
-  const free = await beforeWrites(() => {
-    waiting.push(new Pending<void>());
-    return waiting.at(-1)!.promise;
-  });
+  const { waiting, free } = await holdWrites();
   try {
     await withWeights(folder, async (weights) => {
       const read: number[] = [];

@@ -3,9 +3,8 @@ import { mkdir, readdir, truncate, utimes, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { removeFolder, scratchFolder } from "../../test/support/models.ts";
-import { beforeWrites, settle } from "../../test/support/slow-disk.ts";
+import { beforeWrites, holdWrites, settle } from "../../test/support/slow-disk.ts";
 import { mountSmall, onlyAsRoot } from "../../test/support/small-disk.ts";
-import { Pending } from "../ground/pending.ts";
 import { silentReport } from "../ground/report.ts";
 import { type Matrix, newMatrix } from "../kernel/matrix.ts";
 import type { KeptStates } from "../models/rider.ts";
@@ -90,11 +89,7 @@ describe("with room for two more states, files are", () => {
     expect([...(await kept.take()).data]).toEqual([...all[i]!.data]);
 
   test("written behind: one at a time, and the next waits for it", async () => {
-    const writes: Pending<void>[] = [];
-    const free = await beforeWrites(() => {
-      writes.push(new Pending<void>());
-      return writes.at(-1)!.promise;
-    });
+    const { waiting: writes, free } = await holdWrites();
     try {
       await withStates({ folder, memory, report: silentReport }, async (keep) => {
         const back = [await keep(all[0]!), await keep(all[1]!), await keep(all[2]!)];

@@ -1,5 +1,6 @@
 import { type FileHandle, open } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
+import { Pending } from "../../src/ground/pending.ts";
 
 type Write = (...args: unknown[]) => Promise<unknown>;
 
@@ -19,6 +20,17 @@ export async function beforeWrites(wait: () => Promise<void>): Promise<() => voi
   return () => {
     prototype.write = write;
   };
+}
+
+/** Holds every write until its entry in `waiting` is resolved. `free` ends that. */
+export async function holdWrites(): Promise<{ waiting: Pending<void>[]; free: () => void }> {
+  const waiting: Pending<void>[] = [];
+  const free = await beforeWrites(() => {
+    const write = new Pending<void>();
+    waiting.push(write);
+    return write.promise;
+  });
+  return { waiting, free };
 }
 
 /** Gives others the time to do what they should not do. */
