@@ -7,7 +7,6 @@ import {
   type Seen,
   thrown,
 } from "../../test/support/scripted-server.ts";
-import { pieceBytes } from "./range.ts";
 import { retryLimits } from "./retry.ts";
 
 const commit = "c".repeat(40);
@@ -56,52 +55,6 @@ it("asks for the exact range, without encoding, at the commit", async () => {
   expect(request.path).toBe(`/acme/m/resolve/${commit}/w`);
   expect(request.headers).toMatchObject({ range: "bytes=100-149" });
   expect(request.headers["accept-encoding"]).not.toContain("gzip");
-});
-
-describe("a long read", () => {
-  const large = pieceBytes * 5 + 3;
-  const listing: Answer = (_request, response) =>
-    json(response, [{ type: "file", path: "w", size: large, oid: blob }]);
-  const rangeOf = ({ headers }: Seen) =>
-    /bytes=(\d+)-(\d+)/.exec(headers.range!)!.slice(1).map(Number) as [number, number];
-  /** Sends a piece whose bytes are its number, counted from 1. */
-  const send = (request: Seen, response: ServerResponse, missing = 0) => {
-    const [first, last] = rangeOf(request);
-    response.writeHead(206, { "Content-Range": `bytes ${first}-${last}/${large}` });
-    response.end(Buffer.alloc(last - first + 1 - missing, 1 + first / pieceBytes));
-  };
-  it("is cut into pieces, four at once in any order, and repeats only one that broke", async () => {
-    // Answers four pieces when all four are asked for, the last first. One is cut short.
-    const waiting: ((missing: number) => void)[] = [];
-    const { server, open } = await startModel(
-      (request, response) => {
-        const piece = rangeOf(request)[0] / pieceBytes;
-        if (piece === 0 || waiting.length === 4) return send(request, response);
-        waiting.push((missing) => send(request, response, missing));
-        if (waiting.length === 4)
-          for (const [i, answer] of waiting.toReversed().entries()) answer(i === 1 ? 1 : 0);
-      },
-      { tree: listing },
-    );
-    const bytes = await (await open()).read(0, large);
-    for (let n = 0; n < 6; n++) {
-      const [start, end] = [n * pieceBytes, Math.min(large, (n + 1) * pieceBytes)];
-      expect([bytes[start], bytes[end - 1]]).toEqual([n + 1, n + 1]);
-    }
-    const asked = server.seen.slice(2).map((request) => rangeOf(request)[0] / pieceBytes);
-    expect(asked.sort()).toEqual([0, 1, 2, 3, 3, 4, 5]);
-  });
-
-  it("ends with the failure of a piece", async () => {
-    const { open } = await startModel(
-      (request, response) => {
-        if (rangeOf(request)[0] !== pieceBytes) send(request, response);
-        else response.writeHead(404, { "X-Error-Code": "EntryNotFound" }).end();
-      },
-      { tree: listing },
-    );
-    expect(await thrown((await open()).read(0, large))).toMatchObject({ name: "OqeError" });
-  });
 });
 
 describe("a wrong answer to a read", () => {
