@@ -61,7 +61,7 @@ export interface StageRequest {
 export interface PushRequest {
   /** `<namespace>/<name>` */
   readonly repository: string;
-  /** Folder to publish. After the push main has its files, those of `staged`, and `.gitattributes`. */
+  /** Folder to publish. Main then has its files, those of `staged`, and `.gitattributes`. */
   readonly folder: string;
   /** Path -> size and SHA-256 by the receipt. Files that are not named are not checked. */
   readonly expected: Readonly<Record<string, { readonly bytes: number; readonly sha256: string }>>;
