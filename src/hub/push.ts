@@ -78,7 +78,7 @@ export async function push(transport: Transport, request: PushRequest): Promise<
   }
 }
 
-/** The files that the storage has already. Throws BAD_INPUT if the folder has one of them as well. */
+/** Files that the storage has already. Throws BAD_INPUT if the folder has one of them too. */
 function listStaged(request: PushRequest, local: readonly LocalFile[]): HashedFile[] {
   const both = local.find(({ path }) => Object.hasOwn(request.staged ?? {}, path));
   if (both !== undefined)
