@@ -7,7 +7,6 @@ import {
   type Seen,
   thrown,
 } from "../../test/support/scripted-server.ts";
-import { pieceBytes } from "./range.ts";
 import { retryLimits } from "./retry.ts";
 
 const commit = "c".repeat(40);
@@ -56,30 +55,6 @@ it("asks for the exact range, without encoding, at the commit", async () => {
   expect(request.path).toBe(`/acme/m/resolve/${commit}/w`);
   expect(request.headers).toMatchObject({ range: "bytes=100-149" });
   expect(request.headers["accept-encoding"]).not.toContain("gzip");
-});
-
-it("cuts a long read into pieces", async () => {
-  const large = pieceBytes * 2 + 3;
-  const { server, open } = await startModel(
-    (request, response) => {
-      const [, first, last] = /bytes=(\d+)-(\d+)/.exec(request.headers.range!)!.map(Number);
-      response.writeHead(206, { "Content-Range": `bytes ${first}-${last}/${large}` });
-      response.end(Buffer.alloc(last! - first! + 1, first === 0 ? 1 : 2));
-    },
-    {
-      tree: (_request, response) =>
-        json(response, [{ type: "file", path: "w", size: large, oid: blob }]),
-    },
-  );
-  const bytes = await (await open()).read(0, large);
-  expect(server.seen.slice(2).map((request) => request.headers.range)).toEqual([
-    `bytes=0-${pieceBytes - 1}`,
-    `bytes=${pieceBytes}-${2 * pieceBytes - 1}`,
-    `bytes=${2 * pieceBytes}-${large - 1}`,
-  ]);
-  expect([bytes[0], bytes[pieceBytes - 1], bytes[pieceBytes], bytes[large - 1]]).toEqual([
-    1, 1, 2, 2,
-  ]);
 });
 
 describe("a wrong answer to a read", () => {

@@ -1,5 +1,7 @@
+import { mapBounded } from "../checkpoint/bounded.ts";
 import type { ByteSource } from "../checkpoint/repository.ts";
 import { OqeError } from "../ground/errors.ts";
+import { pieces } from "../ground/pieces.ts";
 import { collectYoung } from "../kernel/collect.ts";
 import { refused, type Subject } from "./failure.ts";
 import { encodePath, printable } from "./names.ts";
@@ -12,6 +14,11 @@ import { authorization, type Transport, transient, withDeadline } from "./transp
  * attempts.
  */
 export const pieceBytes = 32 << 20;
+
+/**
+ * Pieces of one read at the same time: one connection to a distant storage is slower than the line.
+ */
+const piecesAtOnce = 4;
 
 /** A server that ignores `Range` sends the whole file. That is accepted up to this size. */
 const wholeFileBytes = 1 << 20;
@@ -50,11 +57,14 @@ export function openRemote(transport: Transport, file: RemoteFile): ByteSource {
         );
       }
       const bytes = into ?? new Uint8Array(length);
-      for (let done = 0; done < length; done += pieceBytes) {
-        const piece = bytes.subarray(done, Math.min(done + pieceBytes, length));
-        const what = `Reading ${name} at ${offset + done}`;
-        await retry(transport.patience, what, () => readPiece(remote, offset + done, piece));
-      }
+      const readOne = ([start, end]: readonly [number, number]) => {
+        const what = `Reading ${name} at ${offset + start}`;
+        const piece = bytes.subarray(start, end);
+        return retry(transport.patience, what, () => readPiece(remote, offset + start, piece));
+      };
+      const [first, ...rest] = pieces(length, pieceBytes);
+      if (first !== undefined) await readOne(first); // alone: the others use its storage link
+      await mapBounded(rest, piecesAtOnce, readOne);
       return bytes;
     },
   };
