@@ -50,7 +50,7 @@ async function readVerified(source: ByteSource, hash: ContentHash): Promise<Uint
   const first = await source.read(0, size);
   const found = digest(first);
   if (found === hash.value) return first;
-  const second = await (source.readAgain ?? source.read)(0, size);
+  const second = await (source.readAgain?.(0, size) ?? source.read(0, size));
   const again = digest(second);
   if (again === hash.value) return second;
   const other = again === found ? "" : `, then ${again}`;
