@@ -82,7 +82,10 @@ function openSeries(request: TuneSeriesRequest): Series {
   const { base, plans, kernel, settings, report, sinks } = request;
   const { architecture, config, storage } = base;
   const tools = openTools({ kernel, settings, storage });
-  const total = plans.length * sum(base.tensors, bytesOf);
+  const repaired = hasRoutersToRepair(request);
+  // Gates that are repaired are written beside the walk, and not counted.
+  const counted = base.tensors.filter(({ role }) => !repaired || role.kind !== "router");
+  const total = plans.length * sum(counted, bytesOf);
   let done = 0;
   const progress = (bytes: number) => {
     done += bytes;
@@ -93,9 +96,7 @@ function openSeries(request: TuneSeriesRequest): Series {
     ...{ request, tools, progress, kept },
     model: { architecture, config, ops: tools.ops, weights: kept },
     tiers: plans.map((plan, i) => ({ plan, sink: sinks[i]! })),
-    routers: hasRoutersToRepair(request)
-      ? new BaseRouters(tools.ops, request.calibration, plans.length)
-      : null,
+    routers: repaired ? new BaseRouters(tools.ops, request.calibration, plans.length) : null,
   };
 }
 
