@@ -22,7 +22,7 @@ export interface Build {
 }
 
 /**
- * Builds folders aside (in `.<name>.<work>.partial` beside each place), and renames each to its place
+ * Builds folders aside (in `.<name>.<work>.partial` beside each place). Renames each to its place
  * once `fill` is done. A place has the old folder or the whole new one, never a part. A failure
  * removes the partial folders, except those that keep work for the next run.
  */
