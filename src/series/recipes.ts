@@ -4,6 +4,7 @@ import { describeModel } from "../base/model-facts.ts";
 import { inheritFrom } from "../card/inherit.ts";
 import { openFolder } from "../checkpoint/folder.ts";
 import type { Repository } from "../checkpoint/repository.ts";
+import { verifyFiles } from "../checkpoint/verified-files.ts";
 import { engine } from "../ground/engine.ts";
 import { OqeError } from "../ground/errors.ts";
 import type { Report } from "../ground/report.ts";
@@ -59,10 +60,13 @@ export async function openBase(
   return readBase(await openRepository(model, connect), options);
 }
 
-export function openRepository(model: ModelReference, connect: () => Hub): Promise<Repository> {
-  return model.kind === "folder"
-    ? openFolder(model.path)
-    : connect().open(model.id, model.revision);
+/** A folder, or a commit of the Hub whose files are verified (verified-files.ts). */
+export async function openRepository(
+  model: ModelReference,
+  connect: () => Hub,
+): Promise<Repository> {
+  if (model.kind === "folder") return openFolder(model.path);
+  return verifyFiles(await connect().open(model.id, model.revision));
 }
 
 /** The tiers of `inputs`, with places below the target's folder. Nothing is measured yet. */
