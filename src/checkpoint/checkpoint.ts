@@ -8,7 +8,7 @@ import type { ModelConfig } from "./model-config.ts";
 import { refuseQuantizedConfig, refuseQuantizedTensors } from "./quantized-base.ts";
 import type { ByteSource, Repository } from "./repository.ts";
 import { readHeader, type TensorEntry } from "./safetensors.ts";
-import { findShards, INDEX_FILE } from "./shard-set.ts";
+import { findShards, INDEX_FILE, refuseGguf } from "./shard-set.ts";
 import { type Proven, type Shard, VerifiedShards } from "./verified-shards.ts";
 
 /**
@@ -82,6 +82,7 @@ export async function openCheckpoint(
 }
 
 async function readCheckpoint(repository: Repository, options: OpenOptions): Promise<Checkpoint> {
+  refuseGguf(repository);
   const { config, floatKeys } = await readConfig(repository);
   const { allowQuantized = false } = options;
   const mayBeQuantized =
