@@ -87,8 +87,8 @@ export async function planModel(inputs: Inputs, dependencies: Dependencies): Pro
     if (sources.measures) requireWeights(base);
     const rows = sources.measures ? await drawRows(inputs, opened) : null;
     const place = { folder: workDir, memoryLimit };
-    if (rows !== null) await estimateMeasuring({ base, rows, sources }, place, opened);
-    const measuring = { base, rows, sources, domainWeights, workDir };
+    const fit = rows && (await estimateMeasuring({ base, rows, sources }, place, opened));
+    const measuring = { base, rows, sources, domainWeights, workDir, ...fit };
     const sensitivity = await obtainSensitivity(measuring, opened);
     return { plan: makePlan(base, planning, sensitivity), base, sensitivity };
   });
@@ -107,8 +107,8 @@ export async function measureModel(
     const sources = await openSources(base, measured, opened);
     const rows = await drawRows(inputs, opened);
     const place = { folder: workDir, memoryLimit };
-    await estimateMeasuring({ base, rows, sources }, place, opened);
-    return measureNow({ base, rows, sources, domainWeights, workDir }, opened);
+    const fit = await estimateMeasuring({ base, rows, sources }, place, opened);
+    return measureNow({ base, rows, sources, domainWeights, workDir, ...fit }, opened);
   });
 }
 
@@ -214,7 +214,8 @@ async function makeTiers(
   const { base, kernel, report } = opened;
   const asked = { base, runs: rehearsed, rows, sources, memoryLimit };
   const { lines: expected, ...fit } = await estimateSeries(asked, opened);
-  const measuring = { base, rows, sources, domainWeights, workDir };
+  const { mostWaiting } = fit;
+  const measuring = { base, rows, sources, domainWeights, workDir, mostWaiting };
   const sensitivity = await obtainSensitivity(measuring, opened);
   const plan = makePlan(base, { tiers, policy, floors }, sensitivity);
   const runs = planDrafts(rehearsed, { base, floors, plan, sensitivity });

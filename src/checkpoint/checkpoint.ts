@@ -21,8 +21,20 @@ export interface CheckpointTensor extends TensorEntry {
   readonly file: string;
 }
 
+/** What was read of a checkpoint, and can be proven. */
+export interface Provable {
+  /**
+   * Proves that all bytes which were read are those of the commit: of every shard of which a tensor
+   * was read, what nobody read is read too. null: the repository lists no hashes, as a folder.
+   * Throws NETWORK. To be called when nothing else reads.
+   */
+  prove(): Promise<Proven | null>;
+  /** Names a place for bytes that wait for their turn to be hashed; null: none any more. */
+  useOutside(outside: Outside | null): void;
+}
+
 /** An opened base model: its config and the place of every tensor. Weights are read by range. */
-export interface Checkpoint {
+export interface Checkpoint extends Provable {
   readonly repository: Repository;
   /** As `config.json` has it, not folded. */
   readonly config: ModelConfig;
@@ -42,14 +54,6 @@ export interface Checkpoint {
     byteLength: number,
     into?: Uint8Array,
   ): Promise<Uint8Array>;
-  /**
-   * Proves that all bytes which were read are those of the commit: of every shard of which a tensor
-   * was read, what nobody read is read too. null: the repository lists no hashes, as a folder.
-   * Throws NETWORK. To be called when nothing else reads.
-   */
-  prove(): Promise<Proven | null>;
-  /** Names a place for bytes that wait for their turn to be hashed; null: none any more. */
-  useOutside(outside: Outside | null): void;
   close(): Promise<void>;
 }
 

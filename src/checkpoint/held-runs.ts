@@ -31,6 +31,8 @@ interface Run {
 
 /** Bytes in memory, of all files together. */
 export const mostHeldInMemory = 32 << 20;
+/** And outside of it. The experts of a block lie in the order of their names: 1, 10, 100, 11. */
+export const mostHeldOutside = 4 * 2 ** 30;
 /** A longer run is cut into parts of this size. */
 const runBytes = 16 << 20;
 

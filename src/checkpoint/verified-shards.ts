@@ -10,6 +10,8 @@ const shardsAtOnce = 4;
 
 /** What was proven: these shards, whole. */
 export interface Proven {
+  /** `org/name@commit` */
+  readonly of: string;
   readonly shards: number;
   readonly bytes: number;
 }
@@ -53,6 +55,8 @@ export class VerifiedShards {
     if (this.#proofs.size === 0) return null;
     const used = [...this.#proofs.values()].filter(({ isUsed }) => isUsed);
     await mapBounded(used, shardsAtOnce, (proof) => proof.finish());
-    return { shards: used.length, bytes: used.reduce((sum, { size }) => sum + size, 0) };
+    const { id, name, revision } = this.#repository;
+    const of = `${id ?? name}@${revision}`;
+    return { of, shards: used.length, bytes: used.reduce((sum, { size }) => sum + size, 0) };
   }
 }

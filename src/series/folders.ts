@@ -26,6 +26,7 @@ import { completeReceipt, digestOf } from "../receipt/recipe.ts";
 import { shareFigures } from "../receipt/series-figures.ts";
 import { buildAside, onDisk, refuseForeignFolder } from "./atomic-folder.ts";
 import { rehearseCard, writeCard } from "./card-files.ts";
+import { proveReads, withWaitingBytes } from "./proven-reads.ts";
 import type { TierDraft, TierRun } from "./recipes.ts";
 import type { Calibration, DrawnRows } from "./rows.ts";
 import { withStates } from "./state-store.ts";
@@ -68,6 +69,8 @@ export interface FoldersRequest {
   readonly memoryForStates: number;
   /** Whether riders on the base go through experts one after the other. Default: side by side. */
   readonly inTurn?: boolean;
+  /** Bytes of the base that may wait in files to be hashed. Default: none. */
+  readonly mostWaiting?: number;
   readonly kernel: Kernel;
   readonly report: Report;
 }
@@ -92,7 +95,10 @@ export async function makeFolders(request: FoldersRequest): Promise<readonly Rec
   const memory = request.memoryForStates;
   return withStates({ folder: parent, memory, report: request.report }, (keep, weights) => {
     const own = { ...request, keep, keepWeights: request.inTurn === true ? weights : null };
-    return buildAside(builds, (folders) => onDisk(parent, needed, () => fillFolders(own, folders)));
+    const fill = (folders: readonly string[]) =>
+      onDisk(parent, needed, () => fillFolders(own, folders));
+    const waiting = { keep: weights, most: request.mostWaiting ?? 0 };
+    return withWaitingBytes([request.base.checkpoint], waiting, () => buildAside(builds, fill));
   });
 }
 
@@ -115,6 +121,7 @@ async function fillFolders(
       : null;
   const written = await writeWeights(request, folders, company);
   const evaluations = await evaluateAll(request, folders, company);
+  await proveReads(base.checkpoint, request.report);
   const receipts = completeReceipts(request, written, evaluations);
   for (const [i, receipt] of receipts.entries()) {
     await writeFile(join(folders[i]!, receiptPath), writeReceipt(receipt));

@@ -1,5 +1,6 @@
 import { dirname } from "node:path";
 import type { Base } from "../base/base.ts";
+import { mostHeldOutside } from "../checkpoint/held-runs.ts";
 import { shapeOf } from "../estimate/model-shape.ts";
 import { estimateLines, estimateRun, fitRun } from "../estimate/run-estimate.ts";
 import { measureSpeed } from "../estimate/speed.ts";
@@ -20,6 +21,8 @@ export interface RunNeeds {
   readonly memoryForStates: number;
   /** Whether riders on the base go through experts one after the other, to need less memory. */
   readonly inTurn: boolean;
+  /** Bytes of the base that may wait in files to be hashed. */
+  readonly mostWaiting: number;
   /** For log and job summary. They differ from machine to machine and are in no receipt. */
   readonly lines: readonly string[];
 }
@@ -48,8 +51,8 @@ export async function estimateMeasuring(
   { base, rows, sources }: Pick<SeriesRequest, "base" | "rows" | "sources">,
   place: RunPlace,
   outside: Outside,
-): Promise<void> {
-  if (rows.tuning === null) return;
+): Promise<Pick<RunNeeds, "mostWaiting">> {
+  if (rows.tuning === null) return { mostWaiting: 0 };
   const shape = shapeOf(base);
   const work: RunWork = {
     shape,
@@ -60,7 +63,7 @@ export async function estimateMeasuring(
     makes: false,
     workers: outside.kernel.workers,
   };
-  await estimateWork(work, place, outside);
+  return estimateWork(work, place, outside);
 }
 
 /** The same for an evaluation of a finished tier. Its files are made below `folder`. */
@@ -98,19 +101,21 @@ async function estimateWork(
   { kernel, report }: Outside,
 ): Promise<RunNeeds> {
   const estimate = estimateRun(work);
+  const free = await freeBytes(folder);
   const fit = fitRun(estimate, work.plans, {
     given,
     usual: usualMemory(),
     memory: machineMemory(),
-    ...{ folder, free: await freeBytes(folder) },
+    ...{ folder, free },
   });
+  const mostWaiting = Math.min(mostHeldOutside, (free ?? Infinity) - fit.disk);
   return report.stage("Estimate the run", async () => {
     const operations = estimate.stages.reduce((sum, stage) => sum + stage.operations, 0);
     const speed = await measureSpeed(kernel, operations);
     const { workers } = kernel;
     const lines = estimateLines(estimate, fit, { speed, workers, tiers: work.plans.length });
     for (const line of lines) report.info(line);
-    return { memoryForStates: fit.inMemory, inTurn: fit.inTurn, lines };
+    return { memoryForStates: fit.inMemory, inTurn: fit.inTurn, mostWaiting, lines };
   });
 }
 
