@@ -4,7 +4,7 @@ import type { Evaluation, Receipt, TuningRecord } from "./receipt.ts";
 /** The fields of a receipt that are known only after the weights were made. */
 export type Measured = Pick<
   Receipt,
-  "files" | "weightError" | "tuning" | "evaluation" | "warnings"
+  "files" | "weightError" | "tuning" | "evaluation" | "verifiedBase" | "warnings"
 >;
 
 /**

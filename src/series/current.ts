@@ -17,6 +17,7 @@ export function isCurrent(recipe: Draft, published: Receipt, remote: RemoteState
     tuning: _t,
     evaluation: _p,
     otherTiers: _o,
+    verifiedBase: _b,
     warnings: _s,
     ...made
   } = published;

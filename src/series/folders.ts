@@ -121,8 +121,10 @@ async function fillFolders(
       : null;
   const written = await writeWeights(request, folders, company);
   const evaluations = await evaluateAll(request, folders, company);
-  await proveReads(base.checkpoint, request.report);
-  const receipts = completeReceipts(request, written, evaluations);
+  const proven = await proveReads(base.checkpoint, request.report);
+  const verifiedBase = proven && { shards: proven.shards, bytes: proven.bytes };
+  const own = written.map((tier) => ({ ...tier, verifiedBase }));
+  const receipts = completeReceipts(request, own, evaluations);
   for (const [i, receipt] of receipts.entries()) {
     await writeFile(join(folders[i]!, receiptPath), writeReceipt(receipt));
     await writeCard(folders[i]!, receipt, request.report);
@@ -191,7 +193,7 @@ function writeWeights(
 
 function completeReceipts(
   { runs }: FoldersRequest,
-  written: readonly WrittenTier[],
+  written: readonly (WrittenTier & Pick<Receipt, "verifiedBase">)[],
   evaluations: readonly Evaluation[] | null,
 ): readonly Receipt[] {
   const complete = written.map(({ relativeError, ...measured }, i) =>
