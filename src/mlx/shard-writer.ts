@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { type FileHandle, mkdir, open, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { diskError, requireDiskSpace } from "../ground/disk.ts";
+import { diskError, requireRoom } from "../ground/disk.ts";
 import { OqeError } from "../ground/errors.ts";
 import type { PlacedTensor, ShardLayout } from "./layout.ts";
 
@@ -92,7 +92,7 @@ class Writer implements ShardWriter {
 
   async create(): Promise<void> {
     await this.onDisk(() => mkdir(this.folder, { recursive: true }));
-    await requireDiskSpace(this.folder, this.needed);
+    await requireRoom([{ folder: this.folder, bytes: this.needed }]);
     for (const layout of this.layouts) {
       const handle = await this.openNew(layout.file);
       await this.onDisk(() => handle.truncate(layout.bytes));

@@ -6,7 +6,7 @@ import { finiteWeights } from "../base/base-weights.ts";
 import { checkDomainWeights, type DomainWeights } from "../calibration/domain-weights.ts";
 import type { Rows } from "../calibration/rows.ts";
 import type { Repository } from "../checkpoint/repository.ts";
-import { makeFolder } from "../ground/disk.ts";
+import { type DiskNeed, makeFolder, onDisk } from "../ground/disk.ts";
 import { engine } from "../ground/engine.ts";
 import { OqeError } from "../ground/errors.ts";
 import type { Report } from "../ground/report.ts";
@@ -19,7 +19,6 @@ import type { ProbeSize } from "../sensitivity/probe-rows.ts";
 import { openProxy } from "../sensitivity/proxy.ts";
 import { parseSensitivity, writeSensitivity } from "../sensitivity/sensitivity-file.ts";
 import type { MeasuredModel } from "../sensitivity/sensitivity-request.ts";
-import { onDisk } from "./atomic-folder.ts";
 import { fewParameters } from "./rows.ts";
 
 /** Number of calibration rows that the probes run on. */
@@ -96,7 +95,7 @@ export async function measureBase(
   checkDomainWeights(domainWeights, Object.keys(rows.domains));
   const identity = { ...originOf(base, kernel.sha256), proxy: proxy && proxyName(proxy) };
   const place = placeOf(request, identity);
-  const isPinned = base.checkpoint.repository.id !== null && (proxy === null || proxy.id !== null);
+  const isPinned = isSaved(base, proxy);
   const known = isPinned ? await readKnown(place, identity) : null;
   if (known !== null) {
     report.info(`measured before: ${place}`);
@@ -108,6 +107,24 @@ export async function measureBase(
   const sensitivity = await withModel(base, proxy, kernel, run);
   if (isPinned) await save(place, workDir, writeSensitivity(sensitivity));
   return sensitivity;
+}
+
+/** Whether a result can be found again: what was measured has a commit that pins it. */
+function isSaved({ checkpoint }: Base, proxy: Repository | null): boolean {
+  return checkpoint.repository.id !== null && (proxy === null || proxy.id !== null);
+}
+
+/** Bytes of a tensor in a saved result, at most. */
+const bytesPerTensor = 4096;
+
+/** What a measurement will write; null: its result is not saved. */
+export function measuringNeed(
+  base: Base,
+  proxy: Repository | null,
+  workDir: string,
+): DiskNeed | null {
+  const bytes = bytesPerTensor * base.tensors.length;
+  return isSaved(base, proxy) ? { folder: workDir, bytes } : null;
 }
 
 /** Path of the saved result; its name has a hash of everything that the result follows from. */
