@@ -3,7 +3,7 @@ import { isQuantizable } from "../plan/plan.ts";
 import { tokensTogether } from "../sensitivity/probe-walk.ts";
 import { probeWidth } from "../sensitivity/probe-width.ts";
 import type { BlockShape, MatrixShape, ModelShape } from "./model-shape.ts";
-import { probesOf, togetherOf, triedMixes } from "./operations.ts";
+import { headsOf, probesOf, togetherOf, triedMixes } from "./operations.ts";
 import type { MeasuringWork, RunWork, StageMemory } from "./work.ts";
 
 /** Rows of the head that one group's codes and jobs have in memory, as a share of all. */
@@ -28,15 +28,16 @@ export function measuringStages(work: RunWork): StageMemory[] {
   if (measuring === null) return [];
   const { hidden, vocabulary, headBytes, blocks, experts } = shape;
   const { others, probe, positions } = measuring;
-  const copies = (probesOf(shape).at(-1)?.before ?? 1) + 2;
+  const copies = (probesOf(shape).at(-1)?.before ?? 1) + 1 + headsOf(shape);
   const compared = positions * copies + probe * (1 + togetherOf(experts));
   const head = vocabulary * hidden;
   const codes = (head * (probeWidth.bits + 0.5)) / 8;
   const rows = 4 * hidden * (others + 2 * compared);
   const logits = 2 * 4 * positionsAtOnce * vocabulary;
-  // A tied table is in memory from the start, with the codes that its rows are looked up in.
+  // A tied table is in memory from the start, with the codes that its rows are looked up in. At the
+  // end its mixes are there too, the errors of looked-up rows, and the Hessian that weighs them.
   const kept = shape.isTied ? headBytes + codes : 0;
-  const tied = shape.isTied ? (triedMixes - 1) * codes + tiedStates(measuring, hidden) : 0;
+  const tied = shape.isTied ? (triedMixes - 1) * codes + 4 * hidden * (3 * probe + hidden) : 0;
   const bytes = headBytes * (1 + headShare) + codes + rows + logits + tied;
   return [
     {
@@ -46,11 +47,6 @@ export function measuringStages(work: RunWork): StageMemory[] {
     },
     { name: "measuring, head", bytes, holds: false },
   ];
-}
-
-/** Hidden states of the base and all tables before and behind a block (tied-probes.ts). */
-function tiedStates({ probe }: MeasuringWork, hidden: number): number {
-  return 2 * 4 * hidden * probe * (1 + triedMixes);
 }
 
 function inBlock({ shape, measuring, workers }: RunWork, layer: number): number {

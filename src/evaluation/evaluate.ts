@@ -179,11 +179,12 @@ export async function evaluateTiers(request: EvaluateRequest): Promise<readonly 
   const total = riders * architecture.layers(config).length;
   let done = 0;
   const rides = tiers.map((tier, i) => ({ model: tier.model, riders: ride.tiers[i]! }));
+  const progress = (passed: number) => {
+    done += passed;
+    report.tick(done, total, "blocks evaluated");
+  };
   await withReadAhead({ weights: kept, tensors: base.tensors }, (weights) =>
-    rideAll([{ model: { ...model, weights }, riders: ride.base }, ...rides], (passed) => {
-      done += passed;
-      report.tick(done, total, "blocks evaluated");
-    }),
+    rideAll([{ model: { ...model, weights }, riders: ride.base }, ...rides], { progress }),
   );
   return ride.finish(model, tiers);
 }

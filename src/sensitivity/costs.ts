@@ -15,7 +15,7 @@ import { probeIndex } from "./probe-width.ts";
 import type { ProbeResult } from "./probes.ts";
 import { isExpertMeasured } from "./sampling.ts";
 
-/** The probes of a table that is embeddings and head at once (tied-table.ts). */
+/** Costs of a table that is embeddings and head at once, at the probe's width (tied-table.ts). */
 export interface MeasuredTied {
   readonly module: string;
   /** Every mix of its two Hessians, given as the share of the head. */

@@ -76,13 +76,14 @@ export class ProbeWalk {
   }
 
   /**
-   * Looks the embeddings of `model` up. `table`: those at the probe's width; null if they are
-   * unquantized.
+   * Looks the embeddings of `model` up. `tables`: those at the probe's width, of which all tensors
+   * together have the first; none if they are unquantized.
    */
-  async start(model: Model, table: ProbedTensor | null): Promise<void> {
-    const probed = replaceOuter(model, table);
+  async start(model: Model, tables: readonly ProbedTensor[]): Promise<void> {
+    const probed = replaceOuter(model, tables[0] ?? null);
     this.#x = (await this.#embed("base", model)).x;
-    if (table !== null) this.#probes.push(await this.#embed(table.module, probed));
+    for (const table of tables)
+      this.#probes.push(await this.#embed(table.name, replaceOuter(model, table)));
     const { architecture, config } = model;
     const names = architecture.experts(config) === null ? ["forced"] : ["forced", "free"];
     this.#together = [];
@@ -232,21 +233,26 @@ export class ProbeWalk {
     for (const probe of this.#alone) probe.x = await ops.gather(probe.x, first);
   }
 
-  /** Compares all probes with the base. `head`: that at the probe's width; null: unquantized. */
+  /**
+   * Compares all probes with the base. `heads`: those at the probe's width, of which all tensors
+   * together have the first; none if it is unquantized. Each has a probe of its own.
+   */
   async finish(
-    head: ProbedTensor | null,
+    heads: readonly ProbedTensor[],
   ): Promise<Omit<WalkResults, "tensors" | "storage" | "losses" | "tied">> {
-    const together = replaceOuter(this.#model, head);
-    const base = { x: this.#x!, head: this.#model };
-    const own = { ...base, x: await this.#model.ops.gather(base.x, this.rows.compared) };
-    const compared: ComparedStates[] = this.#probes.map(({ x }) => ({ x, head: this.#model }));
-    // A tied table is probed in both uses when the walk is over (tied-probes.ts).
-    const isOwn = head !== null && this.#probes.every(({ name }) => name !== head.module);
-    if (isOwn) compared.push({ ...own, head: together });
+    const model = this.#model;
+    const replaced = heads.map((head) => replaceOuter(model, head));
+    const together = replaced[0] ?? model;
+    const base = { x: this.#x!, head: model };
+    const own = { ...base, x: await model.ops.gather(base.x, this.rows.compared) };
+    const compared: readonly ComparedStates[] = [
+      ...this.#probes.map(({ x }) => ({ x, head: model })),
+      ...replaced.map((head) => ({ ...own, head })),
+    ];
     const { length } = this.rows;
     const found = await divergences(own, compared, length);
-    const probes = resultsOf(this.#probes, found);
-    if (isOwn) probes.set(head.module, { divergence: found.at(-1)!, flipPower: 0 });
+    const unrouted = heads.map(({ name }) => ({ name, flipPower: 0 }));
+    const probes = resultsOf([...this.#probes, ...unrouted], found);
     const all = this.#together.map(({ x }) => ({ x, head: together }));
     const [forced, free = forced] = await divergences(base, all, length);
     const withJoint = withUnprobed(probes, this.#joint);
@@ -285,7 +291,7 @@ function groupsOf(
 }
 
 function resultsOf(
-  probes: readonly Probe[],
+  probes: readonly Omit<Probe, "x">[],
   found: readonly Float64Array[],
 ): Map<string, ProbeResult> {
   return new Map(

@@ -13,19 +13,13 @@ import { BlockCodes } from "./block-codes.ts";
 import { partsOf, usersOf } from "./block-parts.ts";
 import type { WalkResults } from "./costs.ts";
 import { LossTable } from "./loss-table.ts";
-import {
-  type Measuring,
-  measureBlock,
-  measureHead,
-  measureTable,
-  readerOf,
-} from "./measure-matrix.ts";
+import { type Measuring, measureBlock, measureHead, measureTable } from "./measure-matrix.ts";
 import type { ProbeRows } from "./probe-rows.ts";
 import { ProbeWalk } from "./probe-walk.ts";
 import type { ProbedTensor } from "./probed-outer.ts";
 import { isExpertMeasured, sampleOf } from "./sampling.ts";
 import type { MeasureRequest } from "./sensitivity-request.ts";
-import { type Lookups, measureTied, tuneLookups } from "./tied-table.ts";
+import { type Lookups, measureTied, tiedCosts, tuneLookups } from "./tied-table.ts";
 
 /**
  * One pass over the blocks. The rows `others` of `rows` go through each block for its Hessians and
@@ -72,11 +66,12 @@ async function walkThrough(
   );
   await probes.leaveBlocks();
   const tied = lookups && (await measureTied(measuring, head!, { x: last, lookups, rows }));
-  const read = tied?.read ?? (head && (await measureHead(measuring, head, last)));
-  const found = await probes.finish(head && { ...namesOf(head), read: read! });
+  const own = tied || head === null ? [] : [await probedHead(measuring, head, last)];
+  const found = await probes.finish(tied?.mixes.map((mix) => mix.head) ?? own);
   progress(blocks + 1, blocks + 1);
   const { storage } = tools;
-  return { tensors: quantizable, storage, losses, tied: tied?.measured ?? null, ...found };
+  const costs = tied && tiedCosts(tied, found.probes);
+  return { tensors: quantizable, storage, losses, tied: costs, ...found };
 }
 
 /**
@@ -89,7 +84,7 @@ async function startWalk(
   probes: ProbeWalk,
   { table, isTied }: { readonly table: PlannedTensor | null; readonly isTied: boolean },
 ): Promise<{ readonly x: Matrix; readonly lookups: Lookups | null }> {
-  const { length, model, tools } = measuring;
+  const { length, model } = measuring;
   const { architecture, weights } = model;
   const role = outerRole(architecture, "embeddings");
   const whole = await weights.matrix(null, role);
@@ -98,9 +93,8 @@ async function startWalk(
   );
   const own = { ...measuring, model: { ...model, weights: replaced } };
   const lookups = isTied ? await tuneLookups(own, table!) : null;
-  const tuned = lookups && readerOf(tools, lookups.parts, whole);
-  const read = table && (tuned ?? (await measureTable(own, table)));
-  await probes.start(own.model, read && { ...namesOf(table!), read });
+  const untied = isTied || table === null ? [] : [await probedTable(own, table)];
+  await probes.start(own.model, lookups?.probed ?? untied);
   const context = plainContext(own.model, null, { length });
   return { x: await architecture.forward.embed(context, probes.rows.others), lookups };
 }
@@ -184,6 +178,18 @@ function openMeasuring(
   };
 }
 
+async function probedTable(measuring: Measuring, tensor: PlannedTensor): Promise<ProbedTensor> {
+  return { ...namesOf(tensor), read: await measureTable(measuring, tensor) };
+}
+
+async function probedHead(
+  measuring: Measuring,
+  tensor: PlannedTensor,
+  x: Matrix,
+): Promise<ProbedTensor> {
+  return { ...namesOf(tensor), read: await measureHead(measuring, tensor, x) };
+}
+
 function namesOf(tensor: PlannedTensor): Omit<ProbedTensor, "read"> {
-  return { module: modulePath(tensor), role: tensor.role.role };
+  return { name: modulePath(tensor), role: tensor.role.role };
 }
