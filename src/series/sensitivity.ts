@@ -24,6 +24,8 @@ import { fewParameters } from "./rows.ts";
 
 /** Number of calibration rows that the probes run on. */
 const probeSamples = 9;
+/** Number of further rows on which the cost of flips is measured (docs/benchmarks.md). */
+const moreSamples = 18;
 /**
  * Most tokens of each. Half as many for a large model: there, most of the time and of the memory is
  * that of the probes (docs/benchmarks.md compares both).
@@ -31,9 +33,14 @@ const probeSamples = 9;
 const [usualTokens, tokensOfLarge] = [128, 64];
 
 /** The rows that a base's probes run on. */
-export function probeSizeOf({ parameters }: Pick<Base, "parameters">): ProbeSize {
+export function probeSizeOf({
+  parameters,
+  architecture,
+  config,
+}: Pick<Base, "parameters" | "architecture" | "config">): ProbeSize {
   const longest = parameters > fewParameters ? tokensOfLarge : usualTokens;
-  return { samples: probeSamples, longest };
+  const more = architecture.experts(config) === null ? 0 : moreSamples;
+  return { samples: probeSamples, longest, more };
 }
 /** Largest file that is read, in bytes. The largest models have some megabytes. */
 const largestFile = 2 ** 28;
