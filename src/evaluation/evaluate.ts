@@ -178,10 +178,11 @@ export async function evaluateTiers(request: EvaluateRequest): Promise<readonly 
   const total = riders * architecture.layers(config).length;
   let done = 0;
   const rides = tiers.map((tier, i) => ({ model: tier.model, riders: ride.tiers[i]! }));
-  await rideAll([{ model, riders: ride.base }, ...rides], (passed) => {
+  const progress = (passed: number) => {
     done += passed;
     report.tick(done, total, "blocks evaluated");
-  });
+  };
+  await rideAll([{ model, riders: ride.base }, ...rides], { progress });
   return ride.finish(model, tiers);
 }
 

@@ -134,7 +134,7 @@ function workOf({ base, runs, rows, sources }: SeriesRequest, workers: number): 
     },
     evaluation: evaluation && {
       tokens: evaluation.rows.tokens,
-      rounded: runs.filter((run) => isRounded(base, runs, run)).length,
+      rounded: runs.filter((run) => isRounded(base, run)).length,
     },
     makes: true,
     workers,
