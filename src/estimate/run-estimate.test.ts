@@ -1,9 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { smallest } from "../../test/support/models.ts";
 import { nemotron30b } from "../../test/support/nemotron-30b.ts";
 import { shapedBase } from "../../test/support/shaped-base.ts";
-import { readBase } from "../base/base.ts";
-import { openFolder } from "../checkpoint/folder.ts";
 import { planTier } from "../plan/plan.ts";
 import { tiers } from "../plan/tiers.ts";
 import { memoryOf } from "./memory.ts";
@@ -165,27 +162,6 @@ describe("the series of the 30B model", () => {
     expect(fitRun(estimate, plans, runner)).toMatchObject({ limit: 4.2e9, inTurn: false });
     const two = estimateRun({ ...series, measuring: null, workers: 2 });
     expect(fitRun(two, plans, { ...runner, given: 3e9 })).toMatchObject({ inTurn: true });
-  });
-});
-
-describe("a small base", () => {
-  // Measured with two workers, `oqe quantize --policy oq` on 128 rows and 64 to evaluate.
-  test.each([
-    ["llama", 401e6],
-    ["qwen3_moe", 677e6],
-  ] as const)("%s needs at least what was measured, and less than 1 GB", async (type, measured) => {
-    const folder = await openFolder(smallest[type]!);
-    const small = await readBase(folder, { allowHeaderOnly: true });
-    await small.checkpoint.close();
-    const own = tiers.map((tier) => planTier(tier, small));
-    const repaired = type === "llama" ? 0 : 48 * 256;
-    const { least } = estimateRun({
-      ...{ shape: shapeOf(small), plans: own, measuring: null, makes: true, workers: 2 },
-      tuning: { tokens: 128 * 256, repaired, sequential: false, residual: false },
-      evaluation: { tokens: 64 * 256, rounded: 4 },
-    });
-    expect(least.bytes).toBeGreaterThan(measured);
-    expect(least.bytes).toBeLessThan(1e9);
   });
 });
 
