@@ -126,7 +126,22 @@ describe("the series of the 30B model", () => {
       ["tuning, head", 2.6],
       ["evaluation, head", 2.2],
     ]);
-    expect(stages({ ...series, measuring: null }, false)[0]).toEqual(["tuning, blocks", 3.4]);
+    expect(stages({ ...series, measuring: null }, false)[0]).toEqual(["tuning, blocks", 3.5]);
+  });
+
+  test("counts the weights that are read ahead in blocks", () => {
+    const bytes = (work: RunWork) =>
+      Object.fromEntries(memoryOf(work, true).map(({ name, bytes }) => [name, bytes]));
+    // A shape whose bytes are all of the head has nothing to read ahead.
+    const none = bytes({ ...series, shape: { ...shape, bytes: shape.headBytes } });
+    const more = Object.entries(bytes(series)).map(([name, most]) => [name, most - none[name]!]);
+    expect(Object.fromEntries(more)).toEqual({
+      "measuring, blocks": 64 << 20,
+      "measuring, head": 0,
+      "tuning, blocks": 64 << 20,
+      "tuning, head": 0,
+      "evaluation, head": 0,
+    });
   });
 
   test("rounds in little memory, whatever the size of the model", () => {
