@@ -60,6 +60,7 @@ async function openPartial(place: string, work: string | null): Promise<RunFolde
     await rm(whole, { recursive: true, force: true }).catch(() => {});
   };
   return { path, close };
+}
 
 /**
  * Writes a file aside, in a folder of this run, and renames it to its place. The place has the old
