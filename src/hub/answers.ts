@@ -36,6 +36,18 @@ export const answers = {
   }),
   /** POST /api/models/…/preupload/… */
   uploadModes: object({ files: list(object({ path: v.string("a path"), uploadMode: line })) }),
+  /** GET /api/models/…/commits/…: newest first. */
+  commits: list(object({ title: line, authors: list(object({ user: line })) })),
+  /** POST /<id>.git/info/lfs/objects/batch: an object without `upload` is in the storage. */
+  batch: object({
+    objects: list(
+      object({
+        oid: sha256,
+        actions: v.nullish(object({ upload: v.nullish(v.unknown()) })),
+        error: v.nullish(object({ message: line })),
+      }),
+    ),
+  }),
   /** POST /api/models/…/commit/… */
   commit: object({ commitOid: gitId("a commit") }),
 };

@@ -1,4 +1,5 @@
 import type { Report } from "../ground/report.ts";
+import { readBranch, removeBranch } from "./branch.ts";
 import { openDatasetFile } from "./dataset.ts";
 import { createGuard } from "./guard.ts";
 import type { Hub } from "./hub-types.ts";
@@ -8,6 +9,7 @@ import { checkEndpoint, checkToken, createSender, defaultEndpoint } from "./orig
 import { pull } from "./pull.ts";
 import { push } from "./push.ts";
 import { type Patience, sleep } from "./retry.ts";
+import { stageFiles } from "./staging.ts";
 import { createTransport } from "./transport.ts";
 import { validateCard } from "./validate-card.ts";
 
@@ -51,6 +53,12 @@ export function connectHub(options: HubOptions): Hub {
       guard.repository(await openDatasetFile(transport, dataset, path, revision)),
     ),
     inspect: guard.errors((repository) => inspect(transport, repository)),
+    readBranch: guard.errors(async (repository, branch) => {
+      const found = await readBranch(transport, repository, branch);
+      return found && { ...found, content: guard.repository(found.content) };
+    }),
+    stage: guard.errors((request) => stageFiles(transport, request)),
+    removeBranch: guard.errors((repository, branch) => removeBranch(transport, repository, branch)),
     push: guard.errors((request) => push(transport, request)),
     validateCard: guard.errors((text) => validateCard(transport, text)),
   };

@@ -1,7 +1,7 @@
 import type { TreeFile } from "./answers.ts";
-import type { LocalFile } from "./folder.ts";
+import type { HashedFile } from "./folder.ts";
 
-/** The main branch: its head and its files. */
+/** A branch, main as a rule: its head and its files. */
 export interface Main {
   readonly head: string;
   readonly tree: ReadonlyMap<string, TreeFile>;
@@ -11,7 +11,7 @@ export interface Main {
  * Describes the first file of main that differs from the folder, is missing or does not belong
  * there; null if there is none.
  */
-export function firstDifference(main: Main, files: readonly LocalFile[]): string | null {
+export function firstDifference(main: Main, files: readonly HashedFile[]): string | null {
   for (const file of files) {
     const remote = main.tree.get(file.path);
     if (isSameFile(remote, file)) continue;
@@ -27,12 +27,12 @@ export function firstDifference(main: Main, files: readonly LocalFile[]): string
 }
 
 /** Whether main has exactly these files. `.gitattributes` belongs to the Hub. */
-export function isSame(main: Main, files: readonly LocalFile[]): boolean {
+export function isSame(main: Main, files: readonly HashedFile[]): boolean {
   return firstDifference(main, files) === null;
 }
 
 /** Compares size, and SHA-256 for large files or the blob id for files in git. */
-export function isSameFile(remote: TreeFile | undefined, local: LocalFile): boolean {
+export function isSameFile(remote: TreeFile | undefined, local: HashedFile): boolean {
   if (remote === undefined || remote.size !== local.size) return false;
   return remote.sha256 === null ? remote.oid === local.oid : remote.sha256 === local.sha256;
 }

@@ -1,4 +1,5 @@
 import type { Repository } from "../checkpoint/repository.ts";
+import type { TreeFile } from "./answers.ts";
 
 /** Name of the receipt in every tier repository. It marks a folder or repository as ours. */
 export const receiptPath = "oqe-receipt.json";
@@ -22,13 +23,53 @@ export interface RemoteState {
   readonly receipt: string | null;
 }
 
+/** A branch beside main at its head: unfinished work, which readers of main never see. */
+export interface Branch {
+  /** Head commit, 40 hex digits. */
+  readonly commit: string;
+  /** Files by path: bytes, git blob id and, of files in the large-file storage, SHA-256. */
+  readonly files: ReadonlyMap<string, TreeFile>;
+  /** The files of this commit, to be read whole or by ranges. */
+  readonly content: Repository;
+}
+
+/** A file to stage: on the disk with its known hash, or a small one in memory. */
+export type StagedFile =
+  | {
+      readonly path: string;
+      /** Where it is on the disk. */
+      readonly file: string;
+      readonly bytes: number;
+      readonly sha256: string;
+    }
+  | { readonly path: string; readonly content: Uint8Array<ArrayBuffer> };
+
+export interface StageRequest {
+  /** `<namespace>/<name>`; created if it is missing, private if `private` is set. */
+  readonly repository: string;
+  /** Created from main if it is missing. */
+  readonly branch: string;
+  readonly private: boolean;
+  readonly files: readonly StagedFile[];
+  /** Paths to remove; those that the branch does not have are ignored. */
+  readonly deleted: readonly string[];
+  readonly title: string;
+  /** The branch's head as the caller knows it; null if the caller knows of no branch. */
+  readonly parent: string | null;
+}
+
 export interface PushRequest {
   /** `<namespace>/<name>` */
   readonly repository: string;
-  /** Folder to publish. After the push main has exactly these files, and `.gitattributes`. */
+  /** Folder to publish. Main then has its files, those of `staged`, and `.gitattributes`. */
   readonly folder: string;
   /** Path -> size and SHA-256 by the receipt. Files that are not named are not checked. */
   readonly expected: Readonly<Record<string, { readonly bytes: number; readonly sha256: string }>>;
+  /**
+   * Large files that the repository's storage has already, because `stage` uploaded them, and that
+   * are not in the folder. They are part of the commit and are not sent again.
+   */
+  readonly staged?: Readonly<Record<string, { readonly bytes: number; readonly sha256: string }>>;
   readonly state: RemoteState;
   readonly private: boolean;
   readonly title: string;
@@ -55,6 +96,15 @@ export interface Hub {
    */
   openDatasetFile(dataset: string, path: string, revision?: string): Promise<Repository>;
   inspect(repository: string): Promise<RemoteState>;
+  /** A branch beside main; null if the repository or the branch is missing. */
+  readBranch(repository: string, branch: string): Promise<Branch | null>;
+  /**
+   * Adds files to a branch beside main, in one commit. A repeated call makes no second commit.
+   * Throws CONFLICT if the branch is not at `parent` any more.
+   */
+  stage(request: StageRequest): Promise<{ readonly commit: string }>;
+  /** Removes a branch; nothing happens if it is missing. */
+  removeBranch(repository: string, branch: string): Promise<void>;
   /** Uploads every file, then changes main in one commit. After a failure main is unchanged. */
   push(request: PushRequest): Promise<PushResult>;
   /**

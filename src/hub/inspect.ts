@@ -1,6 +1,7 @@
 import { readText } from "../checkpoint/repository.ts";
 import { OqeError } from "../ground/errors.ts";
-import type { TreeFile } from "./answers.ts";
+import type { Main } from "./compare.ts";
+import type { Subject } from "./failure.ts";
 import type { RemoteState } from "./hub-types.ts";
 import { receiptPath } from "./hub-types.ts";
 import { checkRepositoryId } from "./names.ts";
@@ -12,12 +13,20 @@ import { listTree, resolveRevision } from "./tree.ts";
 const receiptLimit = 32 << 20;
 
 /** Head and files of main; null if there is no such repository. Throws for statuses 401 and 403. */
-export async function readMain(
+export function readMain(
   transport: Transport,
   repository: string,
   right: "read" | "write",
-): Promise<{ head: string; tree: Map<string, TreeFile> } | null> {
-  const subject = { id: checkRepositoryId(repository), revision: "main", right };
+): Promise<Main | null> {
+  return readHead(transport, { id: checkRepositoryId(repository), revision: "main", right });
+}
+
+/** The same of any branch, which `revision` names; null also if there is no such branch. */
+export async function readHead(
+  transport: Transport,
+  subject: Subject & { readonly id: string; readonly revision: string },
+): Promise<Main | null> {
+  const repository = subject.id;
   try {
     const { id, commit } = await resolveRevision(transport, subject);
     if (id !== repository) {

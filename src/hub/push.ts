@@ -1,22 +1,28 @@
-import { createRepo } from "@huggingface/hub";
 import { OqeError } from "../ground/errors.ts";
 import { firstDifference, isBlank, isSame, isSameFile, type Main } from "./compare.ts";
-import { adopt, strictFetch } from "./failure.ts";
-import { type LocalFile, readFolder } from "./folder.ts";
+import { create, readNewMain } from "./create.ts";
+import { adopt } from "./failure.ts";
+import { type HashedFile, type LocalFile, readFolder } from "./folder.ts";
 import type { PushRequest, PushResult } from "./hub-types.ts";
 import { readMain } from "./inspect.ts";
 import { checkRepositoryId, printable } from "./names.ts";
 import { retry, Transient } from "./retry.ts";
 import { seal } from "./seal.ts";
-import { askForLarge, stage, type UploadTarget } from "./stage.ts";
-import { credentials, type Transport } from "./transport.ts";
+import { askForLarge, inSteps, stage, type UploadTarget } from "./stage.ts";
+import { checkStored } from "./stored.ts";
+import type { Transport } from "./transport.ts";
 
-/** One push: the folder and its target. */
+/** One push: its files and their target. */
 interface Publication {
   readonly transport: Transport;
   readonly target: UploadTarget;
   readonly request: PushRequest;
-  readonly files: readonly LocalFile[];
+  /** Files of the folder. */
+  readonly local: readonly LocalFile[];
+  /** Files that the storage has already. */
+  readonly staged: readonly HashedFile[];
+  /** Both: what main must have after the push. */
+  readonly files: readonly HashedFile[];
 }
 
 /**
@@ -26,13 +32,19 @@ interface Publication {
  * already.
  */
 export async function push(transport: Transport, request: PushRequest): Promise<PushResult> {
-  const target: UploadTarget = { id: checkRepositoryId(request.repository), right: "write" };
+  const target: UploadTarget = {
+    id: checkRepositoryId(request.repository),
+    branch: "main",
+    right: "write",
+  };
   const { report } = transport.patience;
   const url = `${transport.endpoint}/${target.id}`;
-  const files = await readFolder(request.folder, (done, total) =>
+  const local = await readFolder(request.folder, (done, total) =>
     report.tick(done, total, "bytes hashed"),
   );
-  const publication = { transport, target, request, files };
+  const staged = listStaged(request, local);
+  const files = [...local, ...staged];
+  const publication = { transport, target, request, local, staged, files };
   checkExpected(request, files);
   if (!transport.authenticated) {
     throw new OqeError(
@@ -66,8 +78,18 @@ export async function push(transport: Transport, request: PushRequest): Promise<
   }
 }
 
+/** Files that the storage has already. Throws BAD_INPUT if the folder has one of them too. */
+function listStaged(request: PushRequest, local: readonly LocalFile[]): HashedFile[] {
+  const both = local.find(({ path }) => Object.hasOwn(request.staged ?? {}, path));
+  if (both !== undefined)
+    throw new OqeError("BAD_INPUT", `${both.path} is staged, and in ${request.folder} as well`);
+  return Object.entries(request.staged ?? {}).map(([path, { bytes, sha256 }]) => {
+    return { path, size: bytes, sha256, oid: null };
+  });
+}
+
 /** The files must be those of the receipt: the disk or another run may have changed them since. */
-function checkExpected({ folder, expected }: PushRequest, files: readonly LocalFile[]): void {
+function checkExpected({ folder, expected }: PushRequest, files: readonly HashedFile[]): void {
   for (const [path, { bytes, sha256 }] of Object.entries(expected)) {
     const found = files.find((file) => file.path === path);
     if (found?.size === bytes && found.sha256 === sha256) continue;
@@ -83,19 +105,22 @@ function checkExpected({ folder, expected }: PushRequest, files: readonly LocalF
 /** Uploads the large files, then commits all changes to main. Returns the commit. */
 async function publish(publication: Publication, main: Main): Promise<string> {
   const { transport, target, request, files } = publication;
-  const changed = files.filter((file) => !isSameFile(main.tree.get(file.path), file));
+  const isNew = (file: HashedFile) => !isSameFile(main.tree.get(file.path), file);
+  const changed = publication.local.filter(isNew);
+  const staged = publication.staged.filter(isNew);
   const paths = new Set(files.map((file) => file.path)).add(".gitattributes");
+  await checkStored(transport, target, staged);
   const large = await askForLarge(transport, target, changed);
-  const staged = changed.filter((file) => large.has(file.path));
+  const sent = changed.filter((file) => large.has(file.path));
   const tick = inSteps((done, total) =>
     transport.patience.report.tick(done, total, "bytes uploaded"),
   );
-  await stage(transport, target, staged, tick);
+  await stage(transport, target, sent, tick);
   const change = {
     title: request.title,
     description: request.description,
     parent: main.head,
-    staged,
+    staged: [...sent, ...staged],
     inline: changed.filter((file) => !large.has(file.path)),
     deleted: [...main.tree.keys()].filter((path) => !paths.has(path)),
   };
@@ -141,38 +166,6 @@ async function findLanded(
   );
 }
 
-/** True if this call made the repository; false if it exists (a race, or a lost answer). */
-async function create(
-  transport: Transport,
-  target: UploadTarget,
-  isPrivate: boolean,
-): Promise<boolean> {
-  try {
-    await createRepo({
-      repo: { type: "model", name: target.id },
-      visibility: isPrivate ? "private" : "public",
-      hubUrl: transport.endpoint,
-      fetch: strictFetch(transport, target),
-      ...(credentials(transport) as { accessToken: string }),
-    });
-    return true;
-  } catch (failure) {
-    const known = adopt(transport, target, failure);
-    if (known instanceof OqeError && known.code === "CONFLICT") return false;
-    throw known;
-  }
-}
-
-/** Main of a repository that was just made. The Hub may show it only a moment later. */
-function readNewMain(transport: Transport, target: UploadTarget): Promise<Main> {
-  return retry(transport.patience, `Reading ${target.id}@main`, async () => {
-    const main = await readMain(transport, target.id, "write");
-    if (main === null)
-      throw new Transient("the new repository has no main yet, or the token cannot see it");
-    return main;
-  });
-}
-
 function checkStill(target: UploadTarget, request: PushRequest, now: Main | null): void {
   if (now !== null && now.head === request.state.head) return;
   const change = now === null ? "gone" : `at ${now.head}`;
@@ -206,19 +199,6 @@ async function confirm(
     `${who} ${target.id}@${commit}, but main differs from what was sent: ${wrong}`,
     "Look at its history, then run again.",
   );
-}
-
-/** Passes a count on after every hundredth: the library counts every 64 KiB. */
-function inSteps(
-  tick: (done: number, total: number) => void,
-): (done: number, total: number) => void {
-  let last = -1;
-  return (done, total) => {
-    const step = Math.floor((done / Math.max(1, total)) * 100);
-    if (step <= last) return;
-    last = step;
-    tick(Math.min(Math.round(done), total), total);
-  };
 }
 
 /**

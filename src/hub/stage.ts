@@ -1,9 +1,8 @@
-import { createReadStream } from "node:fs";
 import { commitIter } from "@huggingface/hub";
 import { OqeError } from "../ground/errors.ts";
 import { answers, readAnswer } from "./answers.ts";
 import { adopt, type Subject, strictFetch } from "./failure.ts";
-import type { LocalFile } from "./folder.ts";
+import { type LocalFile, readContent } from "./folder.ts";
 import { printable } from "./names.ts";
 import { authorization, credentials, type Transport } from "./transport.ts";
 
@@ -22,7 +21,8 @@ const filesPerQuestion = 100;
  */
 const uploadRounds = 2;
 
-export type UploadTarget = Subject & { readonly id: string };
+/** A repository, and its branch that a commit goes to. */
+export type UploadTarget = Subject & { readonly id: string; readonly branch: string };
 
 /** The paths that the Hub wants in its large-file storage. The others are sent in the commit. */
 export async function askForLarge(
@@ -34,13 +34,13 @@ export async function askForLarge(
   for (let first = 0; first < files.length; first += filesPerQuestion) {
     const asked = files.slice(first, first + filesPerQuestion);
     const samples = await Promise.all(
-      asked.map(async ({ path, size, url }) => {
-        const head = await createReadStream(url, { end: 511 }).toArray();
-        return { path, size, sample: Buffer.concat(head).toString("base64") };
+      asked.map(async (file) => {
+        const sample = (await readContent(file, 512)).toString("base64");
+        return { path: file.path, size: file.size, sample };
       }),
     );
     const response = await strictFetch(transport, target)(
-      `${transport.endpoint}/api/models/${target.id}/preupload/main`,
+      `${transport.endpoint}/api/models/${target.id}/preupload/${encodeURIComponent(target.branch)}`,
       {
         method: "POST",
         headers: { "Content-Type": "application/json", ...authorization(transport) },
@@ -117,9 +117,10 @@ async function upload(
   const events = commitIter({
     repo: { type: "model", name: target.id },
     title: "never sent",
-    operations: files.map(({ path, url }) => ({ operation: "addOrUpdate", path, content: url })),
+    branch: target.branch,
+    operations: files.map(({ path, content }) => ({ operation: "addOrUpdate", path, content })),
     hubUrl: transport.endpoint,
-    fetch: strictFetch(transport, target),
+    fetch: checkedFetch(transport, target, files),
     ...credentials(transport),
   });
   for await (const event of events) {
@@ -134,6 +135,44 @@ async function upload(
   );
 }
 
+/**
+ * The library hashes each file again before it asks for links. A file that changed since we hashed
+ * it ends the upload there: the commit would name an object that the storage does not have.
+ */
+function checkedFetch(
+  transport: Transport,
+  target: UploadTarget,
+  files: readonly LocalFile[],
+): typeof fetch {
+  const known = new Set(files.map((file) => file.sha256));
+  const send = strictFetch(transport, target);
+  return async (input, init) => {
+    if (String(input).endsWith("/info/lfs/objects/batch")) {
+      const { objects } = JSON.parse(String(init?.body)) as { objects: { oid: string }[] };
+      if (objects.some(({ oid }) => !known.has(oid)))
+        throw new OqeError(
+          "CONFLICT",
+          `${files.map((file) => file.path).join(" or ")} changed while it was uploaded`,
+          "Another run may be using the same work folder. Run again, with a work-dir of its own.",
+        );
+    }
+    return send(input, init);
+  };
+}
+
 function isWorthAnotherRound(failure: unknown): boolean {
   return failure instanceof OqeError && ["NETWORK", "NOT_FOUND", "CONFLICT"].includes(failure.code);
+}
+
+/** Passes a count on after every hundredth: the library counts every 64 KiB. */
+export function inSteps(
+  tick: (done: number, total: number) => void,
+): (done: number, total: number) => void {
+  let last = -1;
+  return (done, total) => {
+    const step = Math.floor((done / Math.max(1, total)) * 100);
+    if (step <= last) return;
+    last = step;
+    tick(Math.min(Math.round(done), total), total);
+  };
 }

@@ -57,17 +57,20 @@ export interface LocalHub {
    * Requests with an `Authorization` header to the storage origin: each is a fault of the client.
    */
   readonly leakedTokens: number;
+  /** SHA-256 of an object in large-file storage -> bytes that were sent for it, all told. */
+  readonly uploads: ReadonlyMap<string, number>;
   close(): Promise<void>;
   /**
    * Commits to main of a repository exactly the files of a folder. The id is `<namespace>/<name>`,
    * or `datasets/<namespace>/<name>`. Returns the commit.
    */
   seed(id: string, folder: string): Promise<string>;
-  /** Head commit of main; null if there is no such repository. */
-  head(id: string): string | null;
-  /** Files of main; empty if there is no such repository. */
+  /** Head commit of main, or of another branch; null if there is no such repository or branch. */
+  head(id: string, branch?: string): string | null;
+  /** Files of main, or of another branch; empty if there is no such repository or branch. */
   files(
     id: string,
+    branch?: string,
   ): ReadonlyMap<string, { readonly size: number; readonly sha256: string; readonly lfs: boolean }>;
 }
 
@@ -94,6 +97,7 @@ export async function startLocalHub(options: LocalHubOptions): Promise<LocalHub>
     url: hubServer.url,
     storageUrl: storage.url,
     faults,
+    uploads: storage.received,
     get leakedTokens() {
       return storage.leakedTokens;
     },
@@ -101,8 +105,8 @@ export async function startLocalHub(options: LocalHubOptions): Promise<LocalHub>
       await Promise.all([hubServer.close(), storageServer.close()]);
     },
     seed: (id, folder) => seed(store, id, folder),
-    head: (id) => store.get(id)?.resolve("main")?.id ?? null,
-    files: (id) => store.get(id)?.resolve("main")?.tree ?? new Map(),
+    head: (id, branch = "main") => store.get(id)?.resolve(branch)?.id ?? null,
+    files: (id, branch = "main") => store.get(id)?.resolve(branch)?.tree ?? new Map(),
   };
 }
 

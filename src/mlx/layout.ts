@@ -11,11 +11,23 @@ export interface TensorShape {
   readonly shape: readonly number[];
 }
 
+/** A tensor to be placed. */
+export interface UnplacedTensor extends TensorShape {
+  /** The block that it belongs to; null: it is outside the blocks. Default: null. */
+  readonly layer?: number | null;
+}
+
 export interface PlacedTensor extends TensorShape {
   /** Absolute byte offset in the file. */
   readonly offset: number;
   readonly bytes: number;
 }
+
+/**
+ * Share of the limit from which a shard ends with its block. So a large block lies in shards of its
+ * own, which can be uploaded as soon as it is made.
+ */
+const fullEnough = 1 / 4;
 
 /** A safetensors file before it exists: its header, and the place of each tensor. */
 export interface ShardLayout {
@@ -29,14 +41,15 @@ export interface ShardLayout {
 }
 
 /**
- * Fills shards with tensors in the given order. A tensor above the limit gets a shard of its own.
+ * Fills shards with tensors in the given order. A tensor above the limit gets a shard of its own. A
+ * shard that is a quarter full ends with its block.
  *
  * Within a shard tensors of wider dtypes come first, else in the given order, and the header is
  * padded to 8 bytes. So each tensor is aligned to its elements, as readers that map the file need.
  * There is no other way to align them: safetensors allows no gaps.
  */
 export function layoutShards(
-  tensors: readonly TensorShape[],
+  tensors: readonly UnplacedTensor[],
   options: { readonly shardLimit?: number } = {},
 ): readonly ShardLayout[] {
   if (new Set(tensors.map(({ name }) => name)).size < tensors.length)
@@ -44,9 +57,13 @@ export function layoutShards(
   const limit = options.shardLimit ?? SHARD_LIMIT;
   const shards: TensorShape[][] = [];
   let free = 0;
+  let block: number | null = null;
   for (const tensor of tensors) {
     const bytes = tensorBytes(tensor);
-    if (bytes > free || shards.length === 0) {
+    const { layer = null } = tensor;
+    const endsBlock = layer !== block && limit - free >= fullEnough * limit;
+    block = layer;
+    if (bytes > free || endsBlock || shards.length === 0) {
       shards.push([]);
       free = limit;
     }

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import type { Evaluation, Receipt, TuningRecord } from "./receipt.ts";
 
 /** The fields of a receipt that are known only after the weights were made. */
@@ -17,6 +18,11 @@ export type Recipe = Omit<Receipt, keyof Measured | "otherTiers">;
  * same recipe.
  */
 export type Draft = Omit<Recipe, "plan" | "series" | "sensitivity">;
+
+/** Names a recipe: the first 16 hexadecimal digits of its SHA-256. */
+export function digestOf(recipe: Recipe): string {
+  return createHash("sha256").update(JSON.stringify(recipe)).digest("hex").slice(0, 16);
+}
 
 /** Significant digits of a measured ratio. */
 const digits = 6;

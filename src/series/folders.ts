@@ -22,7 +22,7 @@ import { weightsToTune } from "../quantize/tune-series.ts";
 import { tuningSettings } from "../quantize/tuning-settings.ts";
 import { type Receipt, receiptPath } from "../receipt/receipt.ts";
 import { writeReceipt } from "../receipt/receipt-file.ts";
-import { completeReceipt } from "../receipt/recipe.ts";
+import { completeReceipt, digestOf } from "../receipt/recipe.ts";
 import { shareFigures } from "../receipt/series-figures.ts";
 import { buildAside, refuseForeignFolder } from "./atomic-folder.ts";
 import { rehearseCard, writeCard } from "./card-files.ts";
@@ -85,11 +85,14 @@ export async function makeFolders(request: FoldersRequest): Promise<readonly Rec
   const needed = runs.reduce((sum, { recipe }) => sum + recipe.plan.bytes, 0);
   await onDisk(parent, needed, () => makeFolder(parent));
   await requireRoom([{ folder: parent, bytes: needed }]);
-  const places = runs.map(({ place }) => place);
+  const isDurable = request.rows.tuning !== null;
+  const builds = runs.map(({ place, recipe }) => {
+    return { place, work: isDurable ? digestOf(recipe) : null };
+  });
   const memory = request.memoryForStates;
   return withStates({ folder: parent, memory, report: request.report }, (keep, weights) => {
     const own = { ...request, keep, keepWeights: request.inTurn === true ? weights : null };
-    return buildAside(places, (folders) => onDisk(parent, needed, () => fillFolders(own, folders)));
+    return buildAside(builds, (folders) => onDisk(parent, needed, () => fillFolders(own, folders)));
   });
 }
 
@@ -134,7 +137,7 @@ function openRide(
   report.info(`evaluating on ${rows.rows.samples} rows of ${rows.rows.length} tokens`);
   const { architecture, config, tensors, storage } = base;
   const rounded = runs.map((run) =>
-    isRounded(base, runs, run) ? tensorsOfPlan(tensors, run.recipe.plan, storage) : null,
+    isRounded(base, run) ? tensorsOfPlan(tensors, run.recipe.plan, storage) : null,
   );
   const hasRouters = architecture.experts(config) !== null;
   return new EvaluationRide({ rows, rounded, hasRouters, kernel, keep });
@@ -143,10 +146,13 @@ function openRide(
 /** Parameters up to which plain rounding is evaluated at the plan of every tier. */
 const mostToRound = 4e9;
 
-/** Whether plain rounding is evaluated beside a tier. Of a large model: the smallest tier only. */
-export function isRounded({ parameters }: Base, runs: readonly TierRun[], run: TierRun): boolean {
+/**
+ * Whether plain rounding is evaluated beside a tier. Of a large model: the smallest tier of the
+ * series only, whichever tiers this run makes.
+ */
+export function isRounded({ parameters }: Pick<Base, "parameters">, { recipe }: TierRun): boolean {
   if (parameters <= mostToRound) return true;
-  return runs.every(({ recipe }) => recipe.plan.bytes >= run.recipe.plan.bytes);
+  return recipe.series.every(({ bytes }) => bytes >= recipe.plan.bytes);
 }
 
 function writeWeights(
@@ -170,6 +176,7 @@ function writeWeights(
     licences: licenceFiles(base.checkpoint.repository),
     rounding: options.rounding,
     tuning,
+    isDurable: tuning !== null,
     kernel,
     report,
   });
@@ -199,7 +206,7 @@ async function evaluateAll(
   if (evaluation === null) return null;
   const tiers = runs.map((run, i) => {
     const { tier, bpw, predicted } = run.recipe.plan;
-    return { tier, bpw, predicted, folder: folders[i]!, rounded: isRounded(base, runs, run) };
+    return { tier, bpw, predicted, folder: folders[i]!, rounded: isRounded(base, run) };
   });
   const request = { base, tiers, rows: evaluation, gates, kernel, report, keep };
   if (company === null) return evaluateFolders(request);

@@ -33,6 +33,9 @@ const hub: Hub = {
   openDatasetFile: unused,
   inspect: async () => ({ ...empty, head: "now" }),
   validateCard: unused,
+  readBranch: unused,
+  stage: unused,
+  removeBranch: unused,
   push: unused,
 };
 

@@ -84,16 +84,17 @@ export function processOf(path: string, { prefix }: RunFolderName): number | nul
   return pid === undefined ? null : Number(pid);
 }
 
-/** Machine, number and start of the process. Names of older versions have no start. */
+/** Machine, number and start of the process. The start is 0 where there is no /proc. */
 function markOf(mark: string): readonly (string | undefined)[] {
-  return /^([0-9a-z-]+)\.(\d+)\.(?:(\d+)\.)?/i.exec(mark) ?? [];
+  return /^([0-9a-z-]+)\.(\d+)\.(\d+)\./i.exec(mark) ?? [];
 }
 
 async function isAbandoned(path: string, mark: string): Promise<boolean> {
-  const [, where, number, start = "0"] = markOf(mark);
-  if (where !== undefined && where === (await machine())) {
+  const [, where, number, start] = markOf(mark);
+  if (where === undefined) return false; // work that is kept for the next run
+  if (where === (await machine())) {
     const pid = Number(number);
-    return pid === process.pid || !(await isRunning(pid, start));
+    return pid === process.pid || !(await isRunning(pid, start!));
   }
   const found = await stat(path).catch(() => null);
   return found !== null && Date.now() - found.mtimeMs > patience;

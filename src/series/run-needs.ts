@@ -41,8 +41,7 @@ export interface SeriesRequest {
 export async function estimateSeries(request: SeriesRequest, outside: Outside): Promise<RunNeeds> {
   const { runs, memoryLimit, workDir } = request;
   const work = workOf(request, outside.kernel.workers);
-  const saved =
-    work.measuring === null ? null : measuringNeed(request.base, request.sources.proxy, workDir);
+  const saved = work.measuring === null ? null : measuringNeed(request.base, workDir);
   return estimateWork(work, { folder: dirname(runs[0]!.place), memoryLimit, saved }, outside);
 }
 
@@ -63,7 +62,7 @@ export async function estimateMeasuring(
     makes: false,
     workers: outside.kernel.workers,
   };
-  const saved = measuringNeed(base, sources.proxy, folder);
+  const saved = measuringNeed(base, folder);
   await estimateWork(work, { folder, memoryLimit, saved }, outside);
 }
 
@@ -144,7 +143,7 @@ function workOf({ base, runs, rows, sources }: SeriesRequest, workers: number): 
     },
     evaluation: evaluation && {
       tokens: evaluation.rows.tokens,
-      rounded: runs.filter((run) => isRounded(base, runs, run)).length,
+      rounded: runs.filter((run) => isRounded(base, run)).length,
     },
     makes: true,
     workers,
@@ -157,7 +156,7 @@ function measuringOf(
   rows: Parameters<typeof probeRowsOf>[0],
   { proxy }: Sources,
 ): RunWork["measuring"] {
-  const { others, ids, compared } = probeRowsOf(rows, probeSizeOf(base), {});
+  const { others, ids, more, compared } = probeRowsOf(rows, probeSizeOf(base), {});
   const sizes = proxy === null ? [] : [...proxy.files];
   const ofProxy = sizes.reduce(
     (sum, [name, size]) => sum + (name.endsWith(".safetensors") ? size : 0),
@@ -165,6 +164,7 @@ function measuringOf(
   );
   return {
     bytes: proxy === null ? bytes : ofProxy,
-    ...{ others: others.length, probe: ids.length, positions: compared.length },
+    ...{ others: others.length, probe: ids.length, more: more.length },
+    positions: compared.length,
   };
 }

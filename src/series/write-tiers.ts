@@ -12,8 +12,6 @@ import type { Bits, Rounding } from "../kernel/width.ts";
 import { modulePath, storedTensors } from "../mlx/format.ts";
 import { indexText, layoutShards } from "../mlx/layout.ts";
 import { mlxConfigText } from "../mlx/mlx-config.ts";
-import { createShards, type OnShard } from "../mlx/shard-writer.ts";
-import type { TierSink } from "../mlx/tier-sink.ts";
 import type { KeptWeights } from "../models/kept-weights.ts";
 import type { KeepBytes } from "../models/reread-weights.ts";
 import type { KeepStates } from "../models/rider.ts";
@@ -24,6 +22,7 @@ import { tuneSeries, weightsToTune } from "../quantize/tune-series.ts";
 import type { SeriesRiders } from "../quantize/tune-types.ts";
 import type { Propagation, Repair, TuningRecord } from "../quantize/tuning-record.ts";
 import type { TuningSettings } from "../quantize/tuning-settings.ts";
+import { openTierWork, type TierWork } from "./tier-work.ts";
 
 /** Files of one finished tier, by path, without card and receipt. */
 export type TierFiles = Readonly<
@@ -62,8 +61,8 @@ export interface WriteRequest {
   readonly tuning: Tuning | null;
   readonly kernel: Kernel;
   readonly report: Report;
-  /** Told of each complete shard of a folder, while others are written. */
-  readonly onShard?: (folder: string, ...shard: Parameters<OnShard>) => ReturnType<OnShard>;
+  /** Whether the folders keep finished parts for the next run. Default: no. */
+  readonly isDurable?: boolean;
 }
 
 /** Files of the base that are copied unchanged: an MLX repository needs them beside its weights. */
@@ -96,21 +95,24 @@ export async function writeTiers(request: WriteRequest): Promise<readonly Writte
   const layouts = plans.map((plan) =>
     layoutShards(
       base.tensors.flatMap((tensor) =>
-        storedTensors(tensor, plan.modules[modulePath(tensor)], base.storage),
+        storedTensors(tensor, plan.modules[modulePath(tensor)], base.storage).map((stored) => {
+          return { ...stored, layer: tensor.layer };
+        }),
       ),
     ),
   );
   const copiedFiles = await readCopied(base.checkpoint.repository, request.licences);
-  const writers: Awaited<ReturnType<typeof createShards>>[] = [];
+  const works: TierWork[] = [];
   try {
-    for (const [i, folder] of folders.entries())
-      writers.push(
-        await createShards(folder, layouts[i]!, (...shard) => request.onShard?.(folder, ...shard)),
-      );
-    const outcome = await fill(request, writers);
+    for (const [i, folder] of folders.entries()) {
+      const { isDurable = false } = request;
+      works.push(await openTierWork({ folder, layouts: layouts[i]!, isDurable }));
+      tellRecalled(request, works[i]!, folder);
+    }
+    const outcome = await fill(request, works);
     const written: WrittenTier[] = [];
     for (const [i, plan] of plans.entries()) {
-      const shards = await writers[i]!.finish();
+      const shards = await works[i]!.finish();
       const small = await writeSmallFiles(folders[i]!, {
         "model.safetensors.index.json": indexText(layouts[i]!, base.parameters),
         "config.json": configText(base, plan),
@@ -120,17 +122,25 @@ export async function writeTiers(request: WriteRequest): Promise<readonly Writte
     }
     return written;
   } catch (error) {
-    await Promise.allSettled(writers.map((writer) => writer.abort()));
+    await Promise.allSettled(works.map((work) => work.abort()));
     throw error;
   }
+}
+
+function tellRecalled({ report }: WriteRequest, { recalled }: TierWork, folder: string): void {
+  if (recalled === 0) return;
+  report.info(
+    `${folder}: ${recalled} parts were finished by an earlier run and are not made again`,
+  );
 }
 
 /** Walks over the base once and fills the shards. */
 async function fill(
   { tuning, ...request }: WriteRequest,
-  sinks: readonly TierSink[],
+  works: readonly TierWork[],
 ): Promise<readonly Omit<WrittenTier, "files">[]> {
   const { tensors, storage, checkpoint } = request.base;
+  const sinks = works.map(({ sink }) => sink);
   if (tuning !== null) {
     const { base, kernel, plans } = request;
     const { company, ...method } = tuning;
@@ -138,7 +148,11 @@ async function fill(
       riders: { base: [], tiers: plans.map(() => []) },
       weights: weightsToTune(base, kernel),
     };
-    return tuneSeries({ ...request, ...method, sinks, riders, weights });
+    const logs = works.map(({ log }) => log);
+    const onBlock = async () => {
+      for (const work of works) await work.save();
+    };
+    return tuneSeries({ ...request, ...method, sinks, logs, onBlock, riders, weights });
   }
   const rounded = await quantizeSeries({
     ...request,

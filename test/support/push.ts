@@ -92,8 +92,8 @@ export async function hashes(folder: string) {
   );
 }
 
-/** Titles of main's commits, as the Hub lists them. */
-export async function commits(url: string): Promise<string[]> {
-  const response = await fetch(`${url}/api/models/${id}/commits/main`);
+/** Titles of the commits of main or another branch, newest first, as the Hub lists them. */
+export async function commits(url: string, branch = "main"): Promise<string[]> {
+  const response = await fetch(`${url}/api/models/${id}/commits/${encodeURIComponent(branch)}`);
   return ((await response.json()) as { title: string }[]).map((commit) => commit.title);
 }
