@@ -82,12 +82,13 @@ export async function planModel(inputs: Inputs, dependencies: Dependencies): Pro
     const base = await openBase(baseModel, dependencies.connect, headersOnly);
     await base.checkpoint.close();
     for (const warning of base.warnings) dependencies.report.warn(warning);
+    requireBudgets(base, planning, dependencies.report);
     return { plan: makePlan(base, planning, null), base, sensitivity: null };
   }
   return withBase(baseModel, dependencies, headersOnly, async (opened) => {
     const { base } = opened;
     const sources = await openSources(base, { policy, sensitivity: given, proxy }, opened);
-    requireBudgets(base, planning);
+    requireBudgets(base, planning, opened.report);
     if (sources.measures) requireWeights(base);
     const rows = sources.measures ? await drawRows(inputs, opened) : null;
     const place = { folder: workDir, memoryLimit };
@@ -185,16 +186,16 @@ async function prepare(
   opened: Opened,
 ): Promise<Drafted> {
   const { tiers, policy, floors, sensitivity, proxy } = inputs;
-  const { base, kernel } = opened;
+  const { base, kernel, report } = opened;
   const sources = await openSources(base, { policy, sensitivity, proxy }, opened);
-  requireBudgets(base, { tiers, policy, floors });
+  requireBudgets(base, { tiers, policy, floors }, report);
   const rows = await drawRows(inputs, opened);
   const target = { ...place, kernelSha256: kernel.sha256, ...sourceNames(sources) };
   return { sources, rows, drafts: await draftTiers(base, inputs, rows, target) };
 }
 
 function drawRows(inputs: RowInputs, { base, connect, report }: Opened): Promise<Calibration> {
-  return report.stage("Calibrate", () => calibrate(base, inputs, connect, report));
+  return report.stage("Draw the rows", () => calibrate(base, inputs, connect, report));
 }
 
 /**

@@ -1,4 +1,4 @@
-import { readdir, rename, rm, stat } from "node:fs/promises";
+import { readdir, rename, rm, stat, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { diskError, makeFolder } from "../ground/disk.ts";
 import { OqeError } from "../ground/errors.ts";
@@ -60,6 +60,26 @@ async function openPartial(place: string, work: string | null): Promise<RunFolde
     await rm(whole, { recursive: true, force: true }).catch(() => {});
   };
   return { path, close };
+}
+
+/**
+ * Writes a file aside, in a folder of this run, and renames it to its place. The place has the old
+ * file or the whole new one. Folders of killed runs are removed.
+ */
+export async function writeAside(place: string, text: string): Promise<void> {
+  const folder = dirname(place);
+  await onDisk(folder, Buffer.byteLength(text), async () => {
+    await makeFolder(folder);
+    await removeAbandoned(folder, partialOf(place));
+    const partial = await openRunFolder(folder, partialOf(place));
+    try {
+      const path = join(partial.path, basename(place));
+      await writeFile(path, text);
+      await rename(path, place);
+    } finally {
+      await partial.close();
+    }
+  });
 }
 
 function partialOf(place: string): RunFolderName {

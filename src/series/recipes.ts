@@ -7,6 +7,7 @@ import type { Repository } from "../checkpoint/repository.ts";
 import { verifyFiles } from "../checkpoint/verified-files.ts";
 import { engine } from "../ground/engine.ts";
 import { OqeError } from "../ground/errors.ts";
+import type { Report } from "../ground/report.ts";
 import type { Hub } from "../hub/hub-types.ts";
 import type { ModelReference } from "../inputs/input-values.ts";
 import type { Inputs, PlanInputs } from "../inputs/inputs.ts";
@@ -131,9 +132,19 @@ function planningOptions(
   return { policy, floors, domainWeights, proxy: proxyName, sensitivity: sensitivitySha256 };
 }
 
-/** Throws BAD_INPUT if a tier's budget is below its floors. This needs no sensitivity. */
-export function requireBudgets(base: Base, { policy, tiers: choices, floors }: PlanInputs): void {
-  for (const choice of choices) requireBudget(choice, base, policy === "measured" ? floors : null);
+/**
+ * Throws BAD_INPUT if a tier's budget is below its floors, and warns of one that no plan reaches.
+ * This needs no sensitivity.
+ */
+export function requireBudgets(
+  base: Base,
+  { policy, tiers: choices, floors }: PlanInputs,
+  report: Pick<Report, "warn">,
+): void {
+  for (const choice of choices) {
+    const warning = requireBudget(choice, base, policy === "measured" ? floors : null);
+    if (warning !== null) report.warn(warning);
+  }
 }
 
 /** Plans every tier of `inputs`. Without a sensitivity the fixed rules decide. */
