@@ -29,8 +29,8 @@ export interface FinishedPlace {
 
 /**
  * The receipt of a tier that an earlier run finished and did not publish: in its place on the disk,
- * or on its staging branch. Brings all its files to `folder`, but for shards that are on the branch.
- * The gates are judged anew. null: the tier is to be made.
+ * or on its staging branch. Brings all its files to `folder`. Shards that are on the branch stay
+ * there. The gates are judged anew. null: the tier is to be made.
  */
 export async function findFinished(run: TierRun, place: FinishedPlace): Promise<Receipt | null> {
   const { staged, folder } = place;
