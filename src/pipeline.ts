@@ -10,7 +10,12 @@ import type { Sensitivity } from "./plan/sensitivity-types.ts";
 import type { Receipt } from "./receipt/receipt.ts";
 import { rehearseCard } from "./series/card-files.ts";
 import { lockFolders } from "./series/folder-lock.ts";
-import { checkPlaces, makeFolders, type PlaceInputs } from "./series/folders.ts";
+import {
+  checkPlaces,
+  type FoldersRequest,
+  makeFolders,
+  type PlaceInputs,
+} from "./series/folders.ts";
 import { gateFailure } from "./series/gate-failures.ts";
 import { type PublishedTier, publishTiers } from "./series/publish.ts";
 import { checkCards, checkNames, checkRights } from "./series/publish-checks.ts";
@@ -121,8 +126,9 @@ export async function quantizeModel(inputs: Inputs, out: string, dependencies: D
   return withBase(inputs.baseModel, dependencies, withWeights, async (opened) => {
     const drafted = await prepare(inputs, { folder: out, namespace: null }, opened);
     const rehearsed = await rehearse(inputs, drafted.drafts, opened.base);
+    const making = { ...drafted, staging: null };
     return withPlaces(rehearsed, async (folders) => {
-      const { plan, made } = await makeTiers(inputs, rehearsed, drafted, opened);
+      const { plan, made } = await makeTiers(inputs, rehearsed, making, opened);
       return { plan, folders, failure: gateFailure(made) };
     });
   });
@@ -158,8 +164,9 @@ export async function publishModel(inputs: Inputs, dependencies: Dependencies): 
     const rehearsed = await rehearse(inputs, pending, base);
     const check = () => checkCards(hub, rehearsed, report);
     if (!dryRun) await report.stage("Check the cards", check);
+    const making = { ...drafted, staging: dryRun ? null : { hub, private: isPrivate } };
     return withPlaces(rehearsed, async () => {
-      const { plan, made, expected } = await makeTiers(inputs, rehearsed, drafted, opened);
+      const { plan, made, expected } = await makeTiers(inputs, rehearsed, making, opened);
       return { plan, made, expected, ...(await publishTiers({ ...publishing, made })) };
     });
   });
@@ -228,7 +235,7 @@ async function withPlaces<T>(
 async function makeTiers(
   inputs: Inputs,
   rehearsed: readonly TierRun[],
-  { sources, rows }: Drafted,
+  { sources, rows, staging }: Drafted & Pick<FoldersRequest, "staging">,
   opened: Opened,
 ) {
   const { baseModel, overwrite, tiers, policy, floors, gates } = inputs;
@@ -241,7 +248,8 @@ async function makeTiers(
   const plan = makePlan(base, { tiers, policy, floors }, sensitivity);
   const runs = planDrafts(rehearsed, { base, floors, plan, sensitivity });
   const replacing = { baseModel, overwrite };
-  const make = () => makeFolders({ base, runs, replacing, gates, rows, ...fit, kernel, report });
+  const own = { base, runs, replacing, gates, rows, staging, ...fit, kernel, report };
+  const make = () => makeFolders(own);
   return { plan, made: await report.stage("Quantize", make), expected };
 }
 
