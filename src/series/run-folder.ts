@@ -122,7 +122,7 @@ async function isRunning(pid: number, start: string): Promise<boolean> {
   return !["Z", "X"].includes(status.state) && (start === "0" || status.start === start);
 }
 
-/** State and start (in ticks since the machine's own) of a process; null where there is no /proc. */
+/** State and start (ticks since the machine's) of a process; null where there is no /proc. */
 async function statusOf(pid: number): Promise<{ state: string; start: string } | null> {
   const text = await readFile(`/proc/${pid}/stat`, "utf8").catch(() => "");
   // The second field is the program's name in brackets; it may have spaces and brackets itself.

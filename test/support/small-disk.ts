@@ -5,8 +5,8 @@ import { mkdir } from "node:fs/promises";
 export const onlyAsRoot = "a small file system can only be mounted as root";
 
 /**
- * Makes the folder `at` and mounts a file system of `size` there, with `more` mount options. Gives the function that unmounts
- * it; null where only root may mount, which on CI is an error.
+ * Makes the folder `at` and mounts a file system of `size` there, with `more` mount options. Gives
+ * the function that unmounts it; null where only root may mount, which on CI is an error.
  */
 export async function mountSmall(
   at: string,
