@@ -94,13 +94,14 @@ export function headsOf({ isTied }: Pick<ModelShape, "isTied">): number {
 function measuringOperations(work: RunWork): number {
   const { shape, measuring } = work;
   if (measuring === null) return 0;
-  const { others, probe, positions } = measuring;
+  const { others, probe, more, positions } = measuring;
+  const together = 1 + togetherOf(shape.experts);
   const probes = probesOf(shape);
   // The base, the head's own probes, and at every position the base and all tensors together.
   const own = probes.at(-1)!.before + 1 + headsOf(shape);
-  const compared = positions * own + probe * (1 + togetherOf(shape.experts));
+  const compared = positions * own + (probe + more) * together;
   const inBlocks = sum(shape.blocks, (block, layer) => {
-    const passes = (others + probe * probes[layer]!.copies) * block.operations;
+    const passes = (others + probe * probes[layer]!.copies + more * together) * block.operations;
     return passes + hessianOperations(block.matrices, others, measuredShare);
   });
   const tuned = sum(shape.blocks, ({ matrices }) =>

@@ -14,7 +14,7 @@ export interface InputRow extends InputKind<unknown> {
   readonly name: string;
   readonly group: "Model" | "Tiers" | "Tuning" | "Evaluation" | "Run";
   readonly commands: readonly InputCommand[];
-  /** Those of them that do not use it. They take it, so that a call can be repeated with another. */
+  /** Those that take it without using it, so that a call can be repeated with another command. */
   readonly ignoredBy?: readonly InputCommand[];
   /** Text used when the input is absent or empty. */
   readonly default: string;

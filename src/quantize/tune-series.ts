@@ -5,6 +5,7 @@ import { silentReport } from "../ground/report.ts";
 import { sum } from "../ground/sum.ts";
 import type { Kernel } from "../kernel/kernel-types.ts";
 import { type KeptWeights, keepWeights } from "../models/kept-weights.ts";
+import { withReadAhead } from "../models/read-ahead.ts";
 import { type Ride, type Rider, rideAll } from "../models/rider.ts";
 import { isTiedTable, type Model, type WeightSource } from "../models/run.ts";
 import { BaseRouters } from "./base-routers.ts";
@@ -42,9 +43,15 @@ interface Series {
  * it. The bytes depend neither on the number of workers nor on timing. Throws BAD_CHECKPOINT for
  * weights or activations that are not finite.
  */
-export async function tuneSeries(request: TuneSeriesRequest): Promise<readonly TunedTier[]> {
-  const series = openSeries(request);
-  const { tiers, model, routers } = series;
+export function tuneSeries(request: TuneSeriesRequest): Promise<readonly TunedTier[]> {
+  const { weights: kept, base } = request;
+  return withReadAhead({ weights: kept, tensors: base.tensors }, (weights) =>
+    tuneTiers(openSeries(request, weights)),
+  );
+}
+
+async function tuneTiers(series: Series): Promise<readonly TunedTier[]> {
+  const { request, tiers, model, routers } = series;
   const { riders, propagation, keep, keepWeights = null, onBlock } = request;
   const behind = { onBlock };
   const repairs = tiers.map((tier) => repairOf(series, tier));
@@ -82,7 +89,7 @@ export async function tuneSeries(request: TuneSeriesRequest): Promise<readonly T
   });
 }
 
-function openSeries(request: TuneSeriesRequest): Series {
+function openSeries(request: TuneSeriesRequest, weights: WeightSource): Series {
   const { base, plans, kernel, settings, report, sinks, logs } = request;
   const { architecture, config, storage } = base;
   const tools = openTools({ kernel, settings, storage });
@@ -98,7 +105,7 @@ function openSeries(request: TuneSeriesRequest): Series {
   const kept = request.weights;
   return {
     ...{ request, tools, progress, kept },
-    model: { architecture, config, ops: tools.ops, weights: kept },
+    model: { architecture, config, ops: tools.ops, weights },
     tiers: plans.map((plan, i) => ({ plan, sink: sinks[i]!, log: logs?.[i] ?? noLog })),
     routers: repaired ? new BaseRouters(tools.ops, request.calibration, plans.length) : null,
   };

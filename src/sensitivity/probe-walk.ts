@@ -12,6 +12,7 @@ import type { BlockPart } from "./block-parts.ts";
 import { type BlockPass, passBlock } from "./block-pass.ts";
 import type { WalkResults } from "./costs.ts";
 import { type ExpertScale, expertDamage } from "./damage.ts";
+import { JointProbes, type Pass } from "./joint-probes.ts";
 import { type Boundary, boundaryOf, firstOf } from "./margins.ts";
 import { powerOf, squaredDistance } from "./powers.ts";
 import { type PartError, withUnprobed } from "./probe-gains.ts";
@@ -60,16 +61,16 @@ export class ProbeWalk {
   readonly #alone: Probe[] = [];
   readonly #probed: ReadonlySet<number>;
   readonly #sampled: ReadonlySet<number>;
-  /** All tensors at the probe's width: with forced routes and, if there are routers, free ones. */
-  #together: readonly Probe[] = [];
+  readonly #joint: JointProbes;
   readonly #blockErrors = new Map<string, number>();
   readonly #errors: PartErrors[] = [];
-  readonly #joint: PartError[] = [];
+  readonly #partErrors: PartError[] = [];
   readonly #experts: LayerExperts[] = [];
 
   constructor(model: Model, rows: ProbeRows) {
     this.#model = model;
     this.rows = rows;
+    this.#joint = new JointProbes(model, rows);
     const kinds = model.architecture.layers(model.config);
     this.#probed = probedLayers(kinds);
     this.#sampled = sampledLayers(kinds);
@@ -80,14 +81,10 @@ export class ProbeWalk {
    * together have the first; none if they are unquantized.
    */
   async start(model: Model, tables: readonly ProbedTensor[]): Promise<void> {
-    const probed = replaceOuter(model, tables[0] ?? null);
     this.#x = (await this.#embed("base", model)).x;
     for (const table of tables)
       this.#probes.push(await this.#embed(table.name, replaceOuter(model, table)));
-    const { architecture, config } = model;
-    const names = architecture.experts(config) === null ? ["forced"] : ["forced", "free"];
-    this.#together = [];
-    for (const name of names) this.#together = [...this.#together, await this.#embed(name, probed)];
+    await this.#joint.start(model, replaceOuter(model, tables[0] ?? null));
   }
 
   async #embed(name: string, model: Model): Promise<Probe> {
@@ -115,8 +112,7 @@ export class ProbeWalk {
       return (model: Model) => codes.replaceIn(model, place, (role) => roles.has(role));
     };
     const changeAll = among(parts.flatMap(({ tensors }) => tensors));
-    const free = this.#together.slice(1);
-    const passes: readonly ((model: Model) => Promise<unknown>)[] = [
+    const passes: readonly Pass[] = [
       (model) => this.#passBase(model, place, { routed, base: results.base }),
       ...groupsOf(this.#probes, this.rows.ids.length, place).map((probes) => (model: Model) => {
         return advance(model, place, probes, options);
@@ -124,7 +120,7 @@ export class ProbeWalk {
       ...groupsOf(this.#alone, tokens, place).map((probes) => (model: Model) => {
         return advance(model, place, probes, alone);
       }),
-      (model) => advance(changeAll(model), place, this.#together, { ...options, free }),
+      ...this.#joint.passes(place, changeAll, options.boundary),
       ...parts.map((part) => (model: Model) => {
         const changed = among(part.tensors)(model);
         return this.#startProbe(changed, place, part, { ...options, results });
@@ -199,7 +195,7 @@ export class ProbeWalk {
       if (this.#probed.has(layer)) this.#probes.push(probe);
       const joint = await squaredDistance(ops, probe.x, after);
       const kind = `${place.kind.mixer} ${place.kind.mlp} ${number}`;
-      this.#joint.push({ part, layer, kind, error: whole > 0 ? joint / whole : 0 });
+      this.#partErrors.push({ part, layer, kind, error: whole > 0 ? joint / whole : 0 });
       const errors: number[] = [];
       for (const tensor of part.tensors) {
         const { x } = alone.get(tensor) ?? probe;
@@ -218,10 +214,7 @@ export class ProbeWalk {
     this.#x = after;
   }
 
-  /**
-   * Forgets the hidden states that are not compared. Called behind the last block. All tensors
-   * together are compared at every position: few positions make most of the KL of flips.
-   */
+  /** Forgets the hidden states that are not compared. Called behind the last block. */
   async leaveBlocks(): Promise<void> {
     const { ops } = this.#model;
     const { compared } = this.rows;
@@ -242,9 +235,7 @@ export class ProbeWalk {
   ): Promise<Omit<WalkResults, "tensors" | "storage" | "losses" | "tied">> {
     const model = this.#model;
     const replaced = heads.map((head) => replaceOuter(model, head));
-    const together = replaced[0] ?? model;
-    const base = { x: this.#x!, head: model };
-    const own = { ...base, x: await model.ops.gather(base.x, this.rows.compared) };
+    const own = { x: await model.ops.gather(this.#x!, this.rows.compared), head: model };
     const compared: readonly ComparedStates[] = [
       ...this.#probes.map(({ x }) => ({ x, head: model })),
       ...replaced.map((head) => ({ ...own, head })),
@@ -253,9 +244,8 @@ export class ProbeWalk {
     const found = await divergences(own, compared, length);
     const unrouted = heads.map(({ name }) => ({ name, flipPower: 0 }));
     const probes = resultsOf([...this.#probes, ...unrouted], found);
-    const all = this.#together.map(({ x }) => ({ x, head: together }));
-    const [forced, free = forced] = await divergences(base, all, length);
-    const withJoint = withUnprobed(probes, this.#joint);
+    const joint = await this.#joint.compare(this.#x!, replaced[0] ?? model);
+    const withJoint = withUnprobed(probes, this.#partErrors);
     const shares = sharesOf(
       this.#errors,
       new Map([...withJoint, ...(await this.#compareAlone(own))]),
@@ -265,8 +255,7 @@ export class ProbeWalk {
       blockErrors,
       shares,
       probes: withJoint,
-      forced: forced!,
-      free: free!,
+      ...joint,
       experts,
     };
   }

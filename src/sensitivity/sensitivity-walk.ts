@@ -1,9 +1,10 @@
 import type { Matrix } from "../kernel/matrix.ts";
 import { modulePath } from "../mlx/format.ts";
 import type { PlannedTensor } from "../models/architecture.ts";
-import { keepWeights } from "../models/kept-weights.ts";
+import { type KeptWeights, keepWeights } from "../models/kept-weights.ts";
+import { withReadAhead } from "../models/read-ahead.ts";
 import { type BlockPlace, passAll, type Rider } from "../models/rider.ts";
-import { headRole, type Model, outerRole, plainContext } from "../models/run.ts";
+import { headRole, type Model, outerRole, plainContext, type WeightSource } from "../models/run.ts";
 import { isQuantizable } from "../plan/plan.ts";
 import { replaceMatrices } from "../quantize/replace-matrices.ts";
 import { tuningSettings } from "../quantize/tuning-settings.ts";
@@ -24,13 +25,31 @@ import { type Lookups, measureTied, tiedCosts, tuneLookups } from "./tied-table.
  * One pass over the blocks. The rows `others` of `rows` go through each block for its Hessians and
  * codes. The probes go through it at the same time, so each weight is read once.
  */
-export async function walkModel(
+export function walkModel(
   request: MeasureRequest,
   rows: ProbeRows,
   progress: (done: number, total: number) => void,
 ): Promise<WalkResults> {
+  const kept = keepWeights(request.model);
+  // A quantized model in place of the base is decoded when it is asked for.
+  const tensors = request.model.ownBits.size === 0 ? request.model.tensors : [];
+  return withReadAhead({ weights: kept, tensors }, (weights) => {
+    const measuring = openMeasuring(request, kept, weights);
+    return walkThrough(measuring, { request, rows, progress });
+  });
+}
+
+interface Walk {
+  readonly request: MeasureRequest;
+  readonly rows: ProbeRows;
+  readonly progress: (done: number, total: number) => void;
+}
+
+async function walkThrough(
+  measuring: Measuring,
+  { request, rows, progress }: Walk,
+): Promise<WalkResults> {
   const { architecture, config } = request.model;
-  const measuring = openMeasuring(request);
   const { tools, losses } = measuring;
   const quantizable = request.model.tensors.filter(isQuantizable);
   const find = (name: string) =>
@@ -142,13 +161,15 @@ async function walkBlock(
   return after;
 }
 
-function openMeasuring(request: MeasureRequest): Measuring {
-  const { model, rows, kernel, settings = tuningSettings } = request;
-  const { tensors, storage, ownBits, architecture, config, weights } = model;
+function openMeasuring(
+  { model, rows, kernel, settings = tuningSettings }: MeasureRequest,
+  kept: KeptWeights,
+  weights: WeightSource,
+): Measuring {
+  const { tensors, storage, ownBits, architecture, config } = model;
   const tools = openTools({ kernel, settings, storage });
-  const kept = keepWeights({ architecture, config, weights });
   return {
-    model: { architecture, config, weights: kept, ops: tools.ops },
+    model: { architecture, config, weights, ops: tools.ops },
     kept,
     ...{ tensors, tools },
     length: rows.length,
