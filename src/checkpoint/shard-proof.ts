@@ -1,12 +1,12 @@
 import { createHash, type Hash } from "node:crypto";
 import { setImmediate } from "node:timers/promises";
 import { OqeError } from "../ground/errors.ts";
+import { AlteredBytes, alteredHint } from "./altered-bytes.ts";
 import { type ContentHash, hashName, startHash } from "./content-hash.ts";
 import type { HeldRuns } from "./held-runs.ts";
 import { PieceDigests } from "./piece-digests.ts";
 import { PieceParts } from "./piece-parts.ts";
 import type { ByteSource } from "./repository.ts";
-import { alteredHint } from "./verified-files.ts";
 
 /** Bytes that are read at once only to be hashed. */
 const gapBytes = 32 << 20;
@@ -158,11 +158,12 @@ export class ShardProof {
 
   #differs(piece: number): OqeError {
     const [from, to] = [this.#pieces.starts[piece], this.#pieces.starts[piece + 1]];
-    return new OqeError(
-      "NETWORK",
-      `bytes ${from} to ${to} of ${this.#shard.source.name} were read more than once and differ`,
-      alteredHint,
-    );
+    const { name } = this.#shard.source;
+    const message = `bytes ${from} to ${to} of ${name} were read more than once and differ`;
+    // Those that were used before are right if they are proven.
+    return this.#isProven
+      ? new OqeError("NETWORK", message, alteredHint)
+      : new AlteredBytes(message);
   }
 
   /** Hashes bytes if it is their turn, else holds them. One after the other. */
@@ -219,7 +220,7 @@ export class ShardProof {
         ? `the bytes of ${source.name} were wrong when they were read, from ${wrong[0]} on: ` +
           `${expected}; a reading over another connection has it`
         : `${source.name} does not have the bytes of its commit: ${expected}, then ${again}`;
-    return new OqeError("NETWORK", message, alteredHint);
+    return new AlteredBytes(message);
   }
 
   #readAgain(start: number, length: number): Promise<Uint8Array> {

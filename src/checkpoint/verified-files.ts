@@ -1,11 +1,7 @@
 import { OqeError } from "../ground/errors.ts";
+import { alteredHint } from "./altered-bytes.ts";
 import { type ContentHash, hashName, listedHash, startHash } from "./content-hash.ts";
 import { type ByteSource, mostWhole, type Repository } from "./repository.ts";
-
-/** What to do about bytes that are not those of the commit. */
-export const alteredHint =
-  "Something between the Hub and this machine changes bytes: a proxy, a cache, memory or a disk. " +
-  "Nothing was published. Run again, from another network if the error stays.";
 
 /**
  * The same repository, with every file but the weights held against its listed hash whenever it is

@@ -1,10 +1,11 @@
-import { writeFile } from "node:fs/promises";
+import { rm, writeFile } from "node:fs/promises";
 import { dirname, join, relative } from "node:path";
 import type { Base } from "../base/base.ts";
 import { evaluationWords } from "../card/evaluation-words.ts";
 import { bitsPerWeight, grouped } from "../card/figures.ts";
 import { licenceFiles } from "../card/inherit.ts";
 import { kindRatios } from "../card/tuning-facts.ts";
+import { AlteredBytes } from "../checkpoint/altered-bytes.ts";
 import { EvaluationRide } from "../evaluation/evaluate.ts";
 import { evaluateFolders, type TierFolder, withFolders } from "../evaluation/evaluate-folders.ts";
 import type { Evaluation } from "../evaluation/evaluation-types.ts";
@@ -28,6 +29,7 @@ import { shareFigures } from "../receipt/series-figures.ts";
 import { buildAside, refuseForeignFolder } from "./atomic-folder.ts";
 import { rehearseCard, writeCard } from "./card-files.ts";
 import { findFinished, openWithStaged } from "./finished-tier.ts";
+import { journalOf } from "./part-journal.ts";
 import { proveReads, withWaitingBytes } from "./proven-reads.ts";
 import type { TierDraft, TierRun } from "./recipes.ts";
 import type { Calibration, DrawnRows } from "./rows.ts";
@@ -138,7 +140,9 @@ async function fillFolders(
       known.set(run, receipt);
     }
   }
-  const made = targets.length === 0 ? [] : await makeTargets(request, targets);
+  const make = () => makeTargets(request, targets);
+  const made =
+    targets.length === 0 ? [] : await make().catch((error) => forget(request, targets, error));
   for (const [i, { run }] of targets.entries()) known.set(run, made[i]!);
   const receipts = shareFigures(runs.map((run) => known.get(run)!));
   for (const [i, receipt] of receipts.entries()) {
@@ -147,6 +151,21 @@ async function fillFolders(
     tell(receipt, report);
   }
   return receipts;
+}
+
+/** After wrong bytes of the base, no other run may go on with what was made of them. */
+async function forget(
+  { rows }: FillRequest,
+  targets: readonly Target[],
+  error: unknown,
+): Promise<never> {
+  // A rounded tier has no parts to go on with.
+  if (!(error instanceof AlteredBytes) || rows.tuning === null) throw error;
+  for (const { folder, staged } of targets) {
+    await rm(journalOf(folder), { force: true });
+    await staged?.discard();
+  }
+  throw error;
 }
 
 /** The staging branch of a tier; null: there is none. */
