@@ -4,7 +4,7 @@ import { OqeError } from "../ground/errors.ts";
 import { AlteredBytes, alteredHint } from "./altered-bytes.ts";
 import { type ContentHash, hashName, startHash } from "./content-hash.ts";
 import type { HeldRuns } from "./held-runs.ts";
-import { PieceDigests } from "./piece-digests.ts";
+import { PieceDigests, pieceBytes } from "./piece-digests.ts";
 import { PieceParts } from "./piece-parts.ts";
 import type { ByteSource } from "./repository.ts";
 
@@ -14,6 +14,8 @@ const gapBytes = 32 << 20;
 const piecesAtOnce = 16;
 /** Pieces of which parts are in memory. Of more, the first is read whole. */
 const mostOpen = 16;
+/** Bytes of these pieces. */
+export const mostInParts = mostOpen * pieceBytes;
 
 /** A shard that was opened. */
 export interface OpenedShard {
