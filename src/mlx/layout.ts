@@ -18,6 +18,8 @@ export interface UnplacedTensor extends TensorShape {
 }
 
 export interface PlacedTensor extends TensorShape {
+  /** The block that it belongs to; null: it is outside the blocks. */
+  readonly layer: number | null;
   /** Absolute byte offset in the file. */
   readonly offset: number;
   readonly bytes: number;
@@ -55,7 +57,7 @@ export function layoutShards(
   if (new Set(tensors.map(({ name }) => name)).size < tensors.length)
     throw bug("a tensor name occurs twice");
   const limit = options.shardLimit ?? SHARD_LIMIT;
-  const shards: TensorShape[][] = [];
+  const shards: UnplacedTensor[][] = [];
   let free = 0;
   let block: number | null = null;
   for (const tensor of tensors) {
@@ -81,14 +83,14 @@ function shardName(index: number, count: number): string {
     : `model-${padded(index + 1)}-of-${padded(count)}.safetensors`;
 }
 
-function layoutShard(file: string, shard: readonly TensorShape[]): ShardLayout {
+function layoutShard(file: string, shard: readonly UnplacedTensor[]): ShardLayout {
   const width = (tensor: TensorShape) => bytesPerElement[tensor.dtype]!;
   const ordered = [...shard].sort((a, b) => width(b) - width(a));
   let end = 0;
-  const relative = ordered.map(({ name, dtype, shape }) => {
+  const relative = ordered.map(({ name, dtype, shape, layer = null }) => {
     const bytes = tensorBytes({ name, dtype, shape });
     end += bytes;
-    return { name, dtype, shape, offset: end - bytes, bytes };
+    return { name, dtype, shape, layer, offset: end - bytes, bytes };
   });
   const header = headerBytes(relative);
   const tensors = relative.map((tensor) => ({ ...tensor, offset: header.length + tensor.offset }));
@@ -119,6 +121,16 @@ function tensorBytes({ name, dtype, shape }: TensorShape): number {
   if (!Number.isSafeInteger(bytes) || bytes < 0)
     throw bug(`${name} [${shape}] of ${dtype} has no size`);
   return bytes;
+}
+
+/** All tensors of some shards by name, each with its file. */
+export function placesOf(
+  layouts: readonly ShardLayout[],
+): ReadonlyMap<string, PlacedTensor & { readonly file: string }> {
+  const placed = layouts.flatMap(({ file, tensors }) =>
+    tensors.map((tensor) => [tensor.name, { ...tensor, file }] as const),
+  );
+  return new Map(placed);
 }
 
 /**

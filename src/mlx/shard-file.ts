@@ -41,24 +41,21 @@ export class ShardFile {
   }
 
   /**
-   * Opens it as an earlier run left it. Returns whether it was there, with the size and the header
-   * of the layout; if it was not, it is created.
+   * Opens it as an earlier run left it. False if there is no file with the size and the header of
+   * the layout; another file at its place is removed.
    */
-  async reopen(): Promise<boolean> {
+  async find(): Promise<boolean> {
     const { bytes, header } = this.layout;
-    const handle = await open(this.path, "r+").catch((cause) => {
+    this.#handle = await open(this.path, "r+").catch((cause) => {
       if (cause.code !== "ENOENT") throw cause;
       return null;
     });
-    if (handle !== null) {
-      this.#handle = handle;
-      const found = new Uint8Array(header.length);
-      const isSame = (await handle.stat()).size === bytes;
-      if (isSame) await this.read(found, 0);
-      if (isSame && Buffer.compare(found, header) === 0) return true;
-      await this.remove();
-    }
-    await this.create();
+    if (this.#handle === null) return false;
+    const found = new Uint8Array(header.length);
+    const isWhole = (await this.#handle.stat()).size === bytes;
+    if (isWhole) await this.read(found, 0);
+    if (isWhole && Buffer.compare(found, header) === 0) return true;
+    await this.remove();
     return false;
   }
 

@@ -1,5 +1,5 @@
 import { mkdir } from "node:fs/promises";
-import { diskError, requireDiskSpace } from "../ground/disk.ts";
+import { diskError, requireRoom } from "../ground/disk.ts";
 import { OqeError } from "../ground/errors.ts";
 import type { PlacedTensor, ShardLayout } from "./layout.ts";
 import { type FetchShard, ShardFile } from "./shard-file.ts";
@@ -124,22 +124,27 @@ class Writer implements ShardWriter {
   async create(): Promise<void> {
     const { continues = false, distant = [] } = this.#options;
     await this.#onDisk(() => mkdir(this.#folder, { recursive: true }));
-    if (!continues) await requireDiskSpace(this.#folder, this.#room);
+    if (!continues) await requireRoom([{ folder: this.#folder, bytes: this.#room }]);
     for (const [name, shard] of this.#shards) {
       const { file } = shard;
       const elsewhere = distant.find((one) => one.file === name);
-      if (elsewhere === undefined) {
-        if (continues) shard.wasThere = await this.#onDisk(() => file.reopen());
-        else await this.#onDisk(() => file.create());
+      if (elsewhere !== undefined) {
+        await this.#onDisk(() => this.#takeOver(shard, elsewhere));
         continue;
       }
-      const { bytes, sha256, fetch } = elsewhere;
-      await this.#onDisk(() => file.leave(fetch));
-      this.#files.set(name, { bytes, sha256 });
-      shard.completed = true;
-      for (const { name: tensor } of file.layout.tensors)
-        this.#slots.get(tensor)!.isRestored = true;
+      shard.wasThere = continues && (await this.#onDisk(() => file.find()));
+      if (!shard.wasThere) await this.#onDisk(() => file.create());
     }
+  }
+
+  /** A complete shard is not fetched again if the folder still has it. */
+  async #takeOver(shard: Shard, { bytes, sha256, fetch }: DistantShard): Promise<void> {
+    const { file } = shard;
+    const isHere = (await file.find()) && (await file.hash()) === sha256;
+    if (!isHere) await file.leave(fetch);
+    this.#files.set(file.layout.file, { bytes, sha256 });
+    shard.completed = true;
+    for (const { name } of file.layout.tensors) this.#slots.get(name)!.isRestored = true;
   }
 
   async write(name: string, byteOffset: number, bytes: Uint8Array): Promise<void> {
@@ -162,9 +167,10 @@ class Writer implements ShardWriter {
     const slot = this.#slotOf(name, 0, 0);
     if (slot.isRestored) return;
     const { bytes } = slot.tensor;
+    const before = slot.written.reduce((sum, [start, end]) => sum + end - start, 0);
     slot.isRestored = true;
-    slot.written.push([0, bytes]);
-    slot.shard.missing -= bytes;
+    slot.written.splice(0, slot.written.length, [0, bytes]);
+    slot.shard.missing -= bytes - before;
     if (slot.shard.missing === 0) this.#complete(slot.shard);
   }
 

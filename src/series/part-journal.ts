@@ -3,7 +3,7 @@ import { open, readFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type * as v from "valibot";
 import { object, parse, readJson, sha256 } from "../ground/schema.ts";
-import type { PlacedTensor, ShardLayout } from "../mlx/layout.ts";
+import { placesOf, type ShardLayout } from "../mlx/layout.ts";
 import type { ShardWriter } from "../mlx/shard-writer.ts";
 import { type PartLog, type PartRecord, partRecordSchema } from "../quantize/part-record.ts";
 
@@ -32,14 +32,13 @@ export interface TierShards {
  */
 export class PartJournal implements PartLog {
   readonly #shards: TierShards;
-  readonly #tensors = new Map<string, PlacedTensor & { readonly file: string }>();
+  readonly #places: ReturnType<typeof placesOf>;
   readonly #known = new Map<string, WrittenPart>();
   #fresh: PartRecord[] = [];
 
   constructor(shards: TierShards) {
     this.#shards = shards;
-    for (const { file, tensors } of shards.layouts)
-      for (const tensor of tensors) this.#tensors.set(tensor.name, { ...tensor, file });
+    this.#places = placesOf(shards.layouts);
   }
 
   /** Number of parts that are finished. */
@@ -70,7 +69,7 @@ export class PartJournal implements PartLog {
       const { name, tensors } = written.part;
       if (this.#known.has(name)) continue;
       const wasThere = (tensor: string) => {
-        const place = this.#tensors.get(tensor);
+        const place = this.#places.get(tensor);
         return place !== undefined && this.#shards.writer.wasThere(place.file);
       };
       if (!tensors.every(wasThere) || (await this.#hash(tensors)) !== written.sha256) continue;
@@ -101,7 +100,7 @@ export class PartJournal implements PartLog {
   async #hash(tensors: readonly string[]): Promise<string> {
     const hash = createHash("sha256");
     for (const name of tensors) {
-      const { bytes } = this.#tensors.get(name)!;
+      const { bytes } = this.#places.get(name)!;
       for (let at = 0; at < bytes; at += chunk) {
         const some = new Uint8Array(Math.min(chunk, bytes - at));
         await this.#shards.writer.read(name, at, some);

@@ -8,8 +8,12 @@ import { cli } from "./cli-run.ts";
 export async function killedWhen(
   isReached: () => Promise<boolean>,
   args: readonly string[],
+  environment: Record<string, string> = {},
 ): Promise<boolean> {
-  const child = spawn(process.execPath, [cli, ...args], { stdio: ["ignore", "pipe", "ignore"] });
+  const child = spawn(process.execPath, [cli, ...args], {
+    stdio: ["ignore", "pipe", "ignore"],
+    env: { PATH: process.env.PATH, ...environment },
+  });
   child.stdout.resume();
   const ended = once(child, "close"); // when the process that does the work has ended too
   let killed = false;
