@@ -74,8 +74,8 @@ export class RefusalScene {
 
   /**
    * Publishes as `acme`, unless the arguments name another namespace. The run must end with one
-   * message, its error code and its exit code. It must leave nothing on the Hub, and on disk nothing
-   * but finished parts.
+   * message, its error code and its exit code. It must leave nothing on the Hub, and on disk
+   * nothing but finished parts.
    */
   async expectRefused(refusal: Omit<Refusal, "what">): Promise<void> {
     const { base, args = [], token = "hf_good", code, says, keepsParts = false } = refusal;
