@@ -9,7 +9,12 @@ import type { SeriesPlan } from "./plan/plan-types.ts";
 import type { Sensitivity } from "./plan/sensitivity-types.ts";
 import type { Receipt } from "./receipt/receipt.ts";
 import { rehearseCard } from "./series/card-files.ts";
-import { checkPlaces, makeFolders, type PlaceInputs } from "./series/folders.ts";
+import {
+  checkPlaces,
+  type FoldersRequest,
+  makeFolders,
+  type PlaceInputs,
+} from "./series/folders.ts";
 import { gateFailure } from "./series/gate-failures.ts";
 import { type PublishedTier, publishTiers } from "./series/publish.ts";
 import { checkCards, checkNames, checkRights } from "./series/publish-checks.ts";
@@ -77,12 +82,13 @@ export async function planModel(inputs: Inputs, dependencies: Dependencies): Pro
     const base = await openBase(baseModel, dependencies.connect, headersOnly);
     await base.checkpoint.close();
     for (const warning of base.warnings) dependencies.report.warn(warning);
+    requireBudgets(base, planning, dependencies.report);
     return { plan: makePlan(base, planning, null), base, sensitivity: null };
   }
   return withBase(baseModel, dependencies, headersOnly, async (opened) => {
     const { base } = opened;
     const sources = await openSources(base, { policy, sensitivity: given, proxy }, opened);
-    requireBudgets(base, planning);
+    requireBudgets(base, planning, opened.report);
     if (sources.measures) requireWeights(base);
     const rows = sources.measures ? await drawRows(inputs, opened) : null;
     const place = { folder: workDir, memoryLimit };
@@ -119,7 +125,12 @@ export async function quantizeModel(inputs: Inputs, out: string, dependencies: D
   return withBase(inputs.baseModel, dependencies, withWeights, async (opened) => {
     const drafted = await prepare(inputs, { folder: out, namespace: null }, opened);
     const rehearsed = await rehearse(inputs, drafted.drafts, opened.base);
-    const { plan, made } = await makeTiers(inputs, rehearsed, drafted, opened);
+    const { plan, made } = await makeTiers(
+      inputs,
+      rehearsed,
+      { ...drafted, staging: null },
+      opened,
+    );
     return { plan, folders: rehearsed.map(({ place }) => place), failure: gateFailure(made) };
   });
 }
@@ -154,7 +165,9 @@ export async function publishModel(inputs: Inputs, dependencies: Dependencies): 
     const rehearsed = await rehearse(inputs, pending, base);
     const check = () => checkCards(hub, rehearsed, report);
     if (!dryRun) await report.stage("Check the cards", check);
-    const { plan, made, expected } = await makeTiers(inputs, rehearsed, drafted, opened);
+    const staging = dryRun ? null : { hub, private: isPrivate };
+    const making = { ...drafted, staging };
+    const { plan, made, expected } = await makeTiers(inputs, rehearsed, making, opened);
     return { plan, made, expected, ...(await publishTiers({ ...publishing, made })) };
   });
 }
@@ -173,16 +186,16 @@ async function prepare(
   opened: Opened,
 ): Promise<Drafted> {
   const { tiers, policy, floors, sensitivity, proxy } = inputs;
-  const { base, kernel } = opened;
+  const { base, kernel, report } = opened;
   const sources = await openSources(base, { policy, sensitivity, proxy }, opened);
-  requireBudgets(base, { tiers, policy, floors });
+  requireBudgets(base, { tiers, policy, floors }, report);
   const rows = await drawRows(inputs, opened);
   const target = { ...place, kernelSha256: kernel.sha256, ...sourceNames(sources) };
   return { sources, rows, drafts: await draftTiers(base, inputs, rows, target) };
 }
 
 function drawRows(inputs: RowInputs, { base, connect, report }: Opened): Promise<Calibration> {
-  return report.stage("Calibrate", () => calibrate(base, inputs, connect, report));
+  return report.stage("Draw the rows", () => calibrate(base, inputs, connect, report));
 }
 
 /**
@@ -205,7 +218,7 @@ async function rehearse(
 async function makeTiers(
   inputs: Inputs,
   rehearsed: readonly TierRun[],
-  { sources, rows }: Drafted,
+  { sources, rows, staging }: Drafted & Pick<FoldersRequest, "staging">,
   opened: Opened,
 ) {
   const { baseModel, overwrite, tiers, policy, floors, gates } = inputs;
@@ -218,7 +231,8 @@ async function makeTiers(
   const plan = makePlan(base, { tiers, policy, floors }, sensitivity);
   const runs = planDrafts(rehearsed, { base, floors, plan, sensitivity });
   const replacing = { baseModel, overwrite };
-  const make = () => makeFolders({ base, runs, replacing, gates, rows, ...fit, kernel, report });
+  const own = { base, runs, replacing, gates, rows, staging, ...fit, kernel, report };
+  const make = () => makeFolders(own);
   return { plan, made: await report.stage("Quantize", make), expected };
 }
 

@@ -64,6 +64,7 @@ async function make(
     rows,
     memoryForStates,
     inTurn,
+    staging: null,
     kernel: runner,
     report,
   });
@@ -88,7 +89,7 @@ describe("the files of a series do not depend on what is kept in files", () => {
   });
 });
 
-describe("a fault in the middle of a walk ends the run, and no file is left", () => {
+describe("a fault in the middle of a walk ends the run, and what was finished stays", () => {
   test("a worker that traps", async () => {
     let jobs = 0;
     /** More than an instance has memory for. The memory is reserved but never touched. */
@@ -115,7 +116,12 @@ describe("a fault in the middle of a walk ends the run, and no file is left", ()
       message: expect.stringContaining("the kernel trapped"),
     });
     expect(jobs).toBeGreaterThanOrEqual(12);
-    expect(await readdir(out)).toEqual([]);
+    // The work folders of tiers with a finished part stay for the next run.
+    const left = await readdir(out);
+    expect(left.filter((name) => !name.endsWith(".partial"))).toEqual([]);
+    const again = await make(out, { propagation: "reference" }, 0);
+    const undisturbed = await make(`${folder}/whole`, { propagation: "reference" }, 0);
+    expect(again.files).toEqual(undisturbed.files);
   });
 });
 

@@ -7,7 +7,7 @@ import type { ModelConfig } from "./model-config.ts";
 import { refuseQuantizedConfig, refuseQuantizedTensors } from "./quantized-base.ts";
 import type { Repository } from "./repository.ts";
 import { readHeader, type TensorEntry } from "./safetensors.ts";
-import { findShards, INDEX_FILE } from "./shard-set.ts";
+import { findShards, INDEX_FILE, refuseGguf } from "./shard-set.ts";
 
 /**
  * Requests for headers at the same time: they hide the Hub's latency and respect its rate limit.
@@ -72,6 +72,7 @@ export async function openCheckpoint(
 }
 
 async function readCheckpoint(repository: Repository, options: OpenOptions): Promise<Checkpoint> {
+  refuseGguf(repository);
   const { config, floatKeys } = await readConfig(repository);
   const { allowQuantized = false } = options;
   const mayBeQuantized =

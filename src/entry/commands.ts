@@ -4,6 +4,7 @@ import { decorate } from "../ground/decoration.ts";
 import { engine } from "../ground/engine.ts";
 import { OqeError } from "../ground/errors.ts";
 import { type Report, terminalReport } from "../ground/report.ts";
+import { didYouMean } from "../ground/suggestion.ts";
 import { connectHub } from "../hub/client.ts";
 import { wholeNumber } from "../inputs/input-kinds.ts";
 import type { InputName } from "../inputs/input-table.ts";
@@ -74,7 +75,7 @@ export async function runCommand(
   if (name === undefined || name === "help") return write(overview());
   const command = commandTable.find((row) => row.name === name);
   if (command === undefined)
-    throw new OqeError("BAD_INPUT", `"${name}" is not a command`, seeHelp());
+    throw new OqeError("BAD_INPUT", `"${name}" is not a command`, nearCommand(name) + seeHelp());
   if (flags.help === true) return write(commandHelp(command));
   if (target === undefined || more.length > 0) {
     const got = target === undefined ? "none" : [target, ...more].join(" ");
@@ -84,6 +85,11 @@ export async function runCommand(
   if (target === "" && (command.name === "card" || command.name === "hub"))
     throw new OqeError("BAD_INPUT", `oqe ${name} needs a folder, got ""`, seeHelp(name));
   await runs[command.name](openCall(target, flags, { environment, write }));
+}
+
+function nearCommand(name: string): string {
+  const names = commandTable.map((row) => row.name);
+  return didYouMean(name, names, (word) => `oqe ${word}`);
 }
 
 function openCall(

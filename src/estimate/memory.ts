@@ -4,6 +4,7 @@ import { bytesPerElement } from "../kernel/dtype.ts";
 import { comparisonColumns } from "../kernel/routines/compare.ts";
 import { modulePath } from "../mlx/format.ts";
 import { keepsTable } from "../models/kept-weights.ts";
+import { mostAhead } from "../models/read-ahead.ts";
 import { mostOfHead } from "../models/run.ts";
 import { tierGroupSize } from "../plan/tiers.ts";
 import { contextWidth, positionsAtOnce } from "../quantize/head-groups.ts";
@@ -33,7 +34,8 @@ const uncollectedTimes = 8;
 /**
  * The least memory of every stage of a run, from its shapes, rows, riders and workers. Beside what
  * the program and its threads take:
- * - in blocks: activations (`passingMemory`), the weights that riders share, Hessians in progress;
+ * - in blocks: activations (`passingMemory`), the weights that riders share and those that are
+ *   read ahead, Hessians in progress;
  * - for the head: its codes at every width, the weighed rows, the logits of some positions;
  * - in a comparison: hidden states of some positions of every run, a part of each head, results;
  * - while rounding: the ranges of rows in progress.
@@ -46,9 +48,14 @@ export function memoryOf(work: RunWork, inTurn: boolean): readonly StageMemory[]
     ...evaluationStages(work),
   ].map(({ bytes, ...stage }) => {
     const uncollected = Math.min(mostUncollected, uncollectedTimes * bytes);
-    return { ...stage, bytes: base + bytes + uncollected };
+    return { ...stage, bytes: base + bytes + uncollected + readAhead(work, stage) };
   });
   return [...roundingStages(work), ...stages];
+}
+
+/** Weights of the blocks that are read before they are asked for. Heads are not. */
+function readAhead({ shape }: RunWork, { name }: Pick<StageMemory, "name">): number {
+  return name.endsWith("blocks") ? Math.min(mostAhead, shape.bytes - shape.headBytes) : 0;
 }
 
 /**

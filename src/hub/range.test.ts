@@ -48,6 +48,21 @@ function partial(
 const tries = (server: { seen: Seen[] }) =>
   server.seen.filter((request) => request.path.includes("/resolve/")).length;
 
+it("reads again over a connection of its own, past caches", async () => {
+  const { server, open, report } = await startModel((request, response) => {
+    partial(response, Number(/\d+/.exec(request.headers.range!)![0]), 10);
+  });
+  const source = await open();
+  await source.read(0, 10);
+  expect(Buffer.compare(await source.readAgain!(20, 10), content.subarray(20, 30))).toBe(0);
+  await source.read(0, 10);
+  const [before, again, after] = server.seen.slice(-3);
+  expect(again!.headers).toMatchObject({ connection: "close", "cache-control": "no-cache" });
+  expect(server.seen.filter(({ port }) => port === again!.port)).toEqual([again]);
+  expect([before!.headers.connection, after!.headers.connection]).not.toContain("close");
+  expect(report.lines.at(-1)).toContain("bytes 20 to 30 of acme/m@");
+});
+
 it("asks for the exact range, without encoding, at the commit", async () => {
   const { server, open } = await startModel((_request, response) => partial(response, 100, 50));
   expect(Buffer.compare(await (await open()).read(100, 50), content.subarray(100, 150))).toBe(0);

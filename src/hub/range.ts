@@ -7,6 +7,7 @@ import { strangerHint } from "./expected.ts";
 import { refused, type Subject } from "./failure.ts";
 import { encodePath, printable } from "./names.ts";
 import { type Answer, describe, place } from "./origin.ts";
+import { ownConnection, type Sending } from "./own-connection.ts";
 import { Transient } from "./patience.ts";
 import { isTransientStatus, retry } from "./retry.ts";
 import { authorization, type Transport, transient } from "./transport.ts";
@@ -40,39 +41,55 @@ export interface RemoteFile {
  */
 export function openRemote(transport: Transport, file: RemoteFile): ByteSource {
   const name = `${file.id}@${file.commit}/${file.path}`;
-  const remote: Remote = { transport, file, link: { storage: null } };
+  const remote: Remote = { transport, file, link: { storage: null }, sending: { headers: {} } };
   return {
     name,
     size: file.size,
-    async read(offset, length, into) {
-      if (
-        !(
-          Number.isSafeInteger(offset) &&
-          Number.isSafeInteger(length) &&
-          offset >= 0 &&
-          length >= 0 &&
-          offset + length <= file.size
-        )
-      ) {
-        throw new OqeError(
-          "BAD_CHECKPOINT",
-          `${name} has ${file.size} bytes; asked for ${length} at ${offset}`,
-        );
-      }
-      const bytes = into ?? new Uint8Array(length);
-      const readOne = ([start, end]: readonly [number, number]) => {
-        const what = `Reading ${name} at ${offset + start}`;
-        const piece = bytes.subarray(start, end);
-        return retry(transport.patience, what, (begin) =>
-          readPiece(remote, offset + start, piece, begin()),
-        );
-      };
-      const [first, ...rest] = pieces(length, pieceBytes);
-      if (first !== undefined) await readOne(first); // alone: the others use its storage link
-      await mapBounded(rest, piecesAtOnce, readOne);
-      return bytes;
+    read: (offset, length, into) => readRange(remote, { offset, length }, into),
+    readAgain: (offset, length, into) => {
+      const bytes = `bytes ${offset} to ${offset + length} of ${name}`;
+      transport.patience.report.warn(
+        `${bytes} came wrong: reading them again, over a new connection`,
+      );
+      const apart = { ...remote, link: { storage: null }, sending: ownConnection() };
+      return readRange(apart, { offset, length }, into);
     },
   };
+}
+
+async function readRange(
+  remote: Remote,
+  { offset, length }: Range,
+  into?: Uint8Array,
+): Promise<Uint8Array> {
+  const { transport, file } = remote;
+  const name = `${file.id}@${file.commit}/${file.path}`;
+  if (
+    !(
+      Number.isSafeInteger(offset) &&
+      Number.isSafeInteger(length) &&
+      offset >= 0 &&
+      length >= 0 &&
+      offset + length <= file.size
+    )
+  ) {
+    throw new OqeError(
+      "BAD_CHECKPOINT",
+      `${name} has ${file.size} bytes; asked for ${length} at ${offset}`,
+    );
+  }
+  const bytes = into ?? new Uint8Array(length);
+  const readOne = ([start, end]: readonly [number, number]) => {
+    const what = `Reading ${name} at ${offset + start}`;
+    const piece = bytes.subarray(start, end);
+    return retry(transport.patience, what, (begin) =>
+      readPiece(remote, offset + start, piece, begin()),
+    );
+  };
+  const [first, ...rest] = pieces(length, pieceBytes);
+  if (first !== undefined) await readOne(first); // alone: the others use its storage link
+  await mapBounded(rest, piecesAtOnce, readOne);
+  return bytes;
 }
 
 /** The signed storage address of the last redirect; null if the Hub must be asked for one. */
@@ -85,6 +102,7 @@ interface Remote {
   readonly transport: Transport;
   readonly file: RemoteFile;
   readonly link: Link;
+  readonly sending: Sending;
 }
 
 interface Range {
@@ -119,13 +137,14 @@ async function readPiece(
 
 /** Asks the remembered link first. If it has expired, asks the Hub again, once. */
 async function request(
-  { transport, file, link }: Remote,
+  { transport, file, link, sending }: Remote,
   { offset, length }: Range,
   signal: AbortSignal,
 ): Promise<Answer> {
-  const range = { Range: `bytes=${offset}-${offset + length - 1}`, "Accept-Encoding": "identity" };
+  const bytes = `bytes=${offset}-${offset + length - 1}`;
+  const range = { ...sending.headers, Range: bytes, "Accept-Encoding": "identity" };
   if (link.storage !== null) {
-    const stored = await transport.send(link.storage, { headers: range, signal });
+    const stored = await transport.send(link.storage, { ...sending, headers: range, signal });
     if (stored.response.ok || isTransientStatus(stored.response.status)) return stored;
     await stored.response.body?.cancel().catch(() => {});
     link.storage = null;
@@ -134,7 +153,7 @@ async function request(
   const resolve = `${transport.endpoint}/${file.id}/resolve/${file.commit}/${path}`;
   const answer = await transport.send(
     resolve,
-    { headers: { ...range, ...authorization(transport) }, signal },
+    { ...sending, headers: { ...range, ...authorization(transport) }, signal },
     (hop) => checkCommit(file, hop.headers.get("x-repo-commit")),
   );
   const isStorage = new URL(answer.url).origin !== new URL(transport.endpoint).origin;

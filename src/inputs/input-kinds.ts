@@ -1,5 +1,6 @@
 import { parseSize, sizeUnits } from "../ground/digits.ts";
 import { OqeError } from "../ground/errors.ts";
+import { didYouMean } from "../ground/suggestion.ts";
 
 /** How the text of an input becomes a value, and how help and JSON Schema describe that text. */
 export interface InputKind<T> {
@@ -98,7 +99,11 @@ export function toggle(of: "value" | "switch"): InputKind<boolean> {
 function oneOf<T extends string>(text: string, name: string, choices: readonly T[]): T {
   const found = choices.find((word) => word === text.toLowerCase());
   if (found !== undefined) return found;
-  throw new OqeError("BAD_INPUT", `${name}: "${text}" is not one of ${choices.join(", ")}`);
+  throw new OqeError(
+    "BAD_INPUT",
+    `${name}: "${text}" is not one of ${choices.join(", ")}`,
+    didYouMean(text, choices).trim() || undefined,
+  );
 }
 
 /** Throws BAD_INPUT unless `text` is a whole number within the range, both ends included. */

@@ -9,7 +9,7 @@ import {
   several,
   toggle,
 } from "./input-kinds.ts";
-import { everyCommand, type InputRow, measuring } from "./input-row.ts";
+import { everyCommand, foreseeing, type InputRow, measuring } from "./input-row.ts";
 import { parseText } from "./input-values.ts";
 
 export const tuningInputs = [
@@ -17,6 +17,7 @@ export const tuningInputs = [
     name: "method",
     group: "Tuning",
     commands: measuring,
+    ignoredBy: ["sensitivity"],
     default: "tuned",
     ...choice(...methods),
     doc:
@@ -27,6 +28,7 @@ export const tuningInputs = [
     name: "rounding",
     group: "Tuning",
     commands: measuring,
+    ignoredBy: foreseeing,
     default: "stored",
     ...choice("stored", "mlx"),
     doc:
@@ -69,6 +71,7 @@ export const tuningInputs = [
     name: "propagation",
     group: "Tuning",
     commands: measuring,
+    ignoredBy: foreseeing,
     default: "reference",
     only: "tuned",
     ...choice(...propagations),
@@ -80,6 +83,7 @@ export const tuningInputs = [
     name: "repair",
     group: "Tuning",
     commands: measuring,
+    ignoredBy: foreseeing,
     default: "router,rounding",
     only: "tuned",
     ...several(...repairs),
@@ -96,6 +100,7 @@ export const evaluationInputs = [
     name: "verify",
     group: "Evaluation",
     commands: measuring,
+    ignoredBy: foreseeing,
     default: "true",
     ...toggle("value"),
     doc:
@@ -106,6 +111,7 @@ export const evaluationInputs = [
     name: "evaluation",
     group: "Evaluation",
     commands: everyCommand,
+    ignoredBy: foreseeing,
     default: "",
     only: "evaluated",
     ...parsed("<text>", (text) => parseText("evaluation", text)),
@@ -118,6 +124,7 @@ export const evaluationInputs = [
     name: "evaluation-samples",
     group: "Evaluation",
     commands: everyCommand,
+    ignoredBy: foreseeing,
     default: "",
     only: "evaluated",
     ...optionalCount("<rows>", 1, 4096),
@@ -128,6 +135,7 @@ export const evaluationInputs = [
     name: "evaluation-length",
     group: "Evaluation",
     commands: everyCommand,
+    ignoredBy: foreseeing,
     default: "",
     only: "evaluated",
     ...optionalCount("<tokens>", 16, 8192),
@@ -138,6 +146,7 @@ export const evaluationInputs = [
     name: "max-kl",
     group: "Evaluation",
     commands: everyCommand,
+    ignoredBy: foreseeing,
     default: "",
     only: "evaluated",
     ...plain("<limits>"),
@@ -149,6 +158,7 @@ export const evaluationInputs = [
     name: "min-same-top",
     group: "Evaluation",
     commands: everyCommand,
+    ignoredBy: foreseeing,
     default: "",
     only: "evaluated",
     ...plain("<limits>"),
@@ -160,6 +170,7 @@ export const evaluationInputs = [
     name: "min-router-agreement",
     group: "Evaluation",
     commands: everyCommand,
+    ignoredBy: foreseeing,
     default: "",
     only: "evaluated",
     ...plain("<limits>"),
@@ -200,6 +211,7 @@ export const runInputs = [
     name: "private",
     group: "Run",
     commands: measuring,
+    ignoredBy: [...foreseeing, "quantize"],
     default: "false",
     ...toggle("switch"),
     doc: "Create new repositories as private",
@@ -208,6 +220,7 @@ export const runInputs = [
     name: "dry-run",
     group: "Run",
     commands: ["plan", "sensitivity", "publish"],
+    ignoredBy: foreseeing,
     default: "false",
     ...toggle("switch"),
     doc: "Do everything, cards included, but write nothing to the Hub",
@@ -216,6 +229,7 @@ export const runInputs = [
     name: "overwrite",
     group: "Run",
     commands: measuring,
+    ignoredBy: foreseeing,
     default: "false",
     ...toggle("switch"),
     doc: "Replace an existing repository or folder that has no receipt of oqe-publisher",

@@ -1,8 +1,8 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { Refusal, refuse } from "./errors.ts";
-import { bytesOf, json, type Reply, refusalReply, send } from "./exchange.ts";
-import { type Fault, takeFault } from "./faults.ts";
+import { bytesOf, flipped, isSlice, json, type Reply, refusalReply, send } from "./exchange.ts";
+import { type Fault, takeFault, takeFlip } from "./faults.ts";
 
 export interface SeenRequest {
   readonly method: string;
@@ -73,10 +73,10 @@ async function exchange(
       request.socket.resetAndDestroy();
       return;
     }
-    const injected = fault !== null && typeof fault === "object";
+    const injected = fault !== null && typeof fault === "object" && "status" in fault;
     const reply = injected
       ? json(fault.body ?? { error: "Injected" }, fault.status, fault.headers)
-      : await compute(how, request);
+      : await withFlip(how, `${method} ${url}`, await compute(how, request));
     if (fault === "drop-answer") {
       seen(0);
       request.socket.resetAndDestroy();
@@ -88,6 +88,14 @@ async function exchange(
     // The client is gone, or a file vanished during the answer: no further answer is possible.
     response.destroy();
   }
+}
+
+/** The reply, with a bit changed if a fault says so. */
+async function withFlip({ faults }: Serving, line: string, reply: Reply): Promise<Reply> {
+  const { body } = reply;
+  if (!isSlice(body)) return reply;
+  const at = takeFlip(faults, line, body);
+  return at === null ? reply : { ...reply, body: await flipped(body, at) };
 }
 
 async function compute(how: Serving, request: IncomingMessage): Promise<Reply> {

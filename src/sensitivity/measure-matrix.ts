@@ -1,5 +1,5 @@
 import type { Kernel } from "../kernel/kernel-types.ts";
-import type { Matrix, Weight } from "../kernel/matrix.ts";
+import { type Matrix, type Weight, weightRows } from "../kernel/matrix.ts";
 import type { JobOf } from "../kernel/routines.ts";
 import { modulePath } from "../mlx/format.ts";
 import type { PlannedTensor } from "../models/architecture.ts";
@@ -135,6 +135,14 @@ export function readerOf(
   { columns }: Pick<Weight, "columns">,
 ): ReadProbed {
   return (range) => decodeMatrix(kernel, parts, { columns, store }, range);
+}
+
+/** Reads rows of a table as plain rounding gives them: rounded in each call. */
+export function roundedReader(tools: TuningTools, table: Weight): ReadProbed {
+  return async (range = [0, table.rows]) => {
+    const part = await roundMatrix(tools, weightRows(table, ...range));
+    return readerOf(tools, [part], table)();
+  };
 }
 
 /** Rows of one job: the workers share a table. */

@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from "node:util";
 import { namePictures } from "../card/pictures.ts";
 import type { RemoteState } from "../hub/hub-types.ts";
 import type { Receipt } from "../receipt/receipt.ts";
-import { type Draft, draftOf } from "../receipt/recipe.ts";
+import { type Draft, draftOf, recipeOf } from "../receipt/recipe.ts";
 
 /**
  * Whether a repository's main already has what this recipe gives. Its receipt has the same draft.
@@ -11,15 +11,8 @@ import { type Draft, draftOf } from "../receipt/recipe.ts";
  * that pins its weights, so a tier of it is never current.
  */
 export function isCurrent(recipe: Draft, published: Receipt, remote: RemoteState): boolean {
-  const {
-    files,
-    weightError: _w,
-    tuning: _t,
-    evaluation: _p,
-    otherTiers: _o,
-    warnings: _s,
-    ...made
-  } = published;
+  const { files } = published;
+  const made = recipeOf(published);
   const same = isDeepStrictEqual(draftOf(made), JSON.parse(JSON.stringify(draftOf(recipe))));
   if (recipe.base.id === null || !same) return false;
   const mayBe = (path: string) => Object.hasOwn(files, path) || !path.endsWith(".safetensors");

@@ -33,9 +33,9 @@ const hub: Hub = {
   openDatasetFile: unused,
   inspect: async () => ({ ...empty, head: "now" }),
   validateCard: unused,
-  readBranch: unused,
+  readBranch: async () => null,
   stage: unused,
-  removeBranch: unused,
+  removeBranch: async () => {},
   push: unused,
 };
 

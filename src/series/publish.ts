@@ -1,10 +1,12 @@
 import type { Report } from "../ground/report.ts";
 import type { Hub, PushResult, RemoteState } from "../hub/hub-types.ts";
 import type { Receipt } from "../receipt/receipt.ts";
+import { stagedFiles } from "./finished-tier.ts";
 import { gateFailure } from "./gate-failures.ts";
 import type { RemoteStates } from "./published.ts";
 import { readReceipt } from "./read-receipt.ts";
 import type { TierDraft } from "./recipes.ts";
+import { stagingBranch } from "./staged-tier.ts";
 
 export interface PublishedTier {
   readonly tier: string;
@@ -84,17 +86,29 @@ async function publishTier(
   const { repository } = draft.recipe;
   const state = states.get(draft)!;
   const row = { tier, repository, url: `${hub.endpoint}/${repository}` };
-  if (!isPending) return { ...row, outcome: "unchanged", commit: state.head, folder: null };
+  if (!isPending) {
+    if (!dryRun) await removeLeftover(hub, repository);
+    return { ...row, outcome: "unchanged", commit: state.head, folder: null };
+  }
   if (dryRun) return { ...row, outcome: "dry-run", commit: state.head, folder: place };
+  const receipt = await readReceipt(place);
   const { outcome, commit } = await hub.push({
     repository,
     folder: place,
     state,
-    expected: (await readReceipt(place)).files,
+    expected: receipt.files,
+    staged: await stagedFiles(place, receipt),
     private: isPrivate,
     ...describeCommit(draft, occasion),
   });
+  await hub.removeBranch(repository, stagingBranch);
   return { ...row, outcome, commit, folder: place };
+}
+
+/** Removes the staging branch that a run left which was killed after its commit to main. */
+async function removeLeftover(hub: Hub, repository: string): Promise<void> {
+  const left = await hub.readBranch(repository, stagingBranch);
+  if (left !== null) await hub.removeBranch(repository, stagingBranch);
 }
 
 /** In characters. Names on the Hub have at most 96. */

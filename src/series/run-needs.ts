@@ -134,7 +134,7 @@ function workOf({ base, runs, rows, sources }: SeriesRequest, workers: number): 
     },
     evaluation: evaluation && {
       tokens: evaluation.rows.tokens,
-      rounded: runs.filter((run) => isRounded(base, runs, run)).length,
+      rounded: runs.filter((run) => isRounded(base, run)).length,
     },
     makes: true,
     workers,
@@ -147,7 +147,7 @@ function measuringOf(
   rows: Parameters<typeof probeRowsOf>[0],
   { proxy }: Sources,
 ): RunWork["measuring"] {
-  const { others, ids, compared } = probeRowsOf(rows, probeSizeOf(base), {});
+  const { others, ids, more, compared } = probeRowsOf(rows, probeSizeOf(base), {});
   const sizes = proxy === null ? [] : [...proxy.files];
   const ofProxy = sizes.reduce(
     (sum, [name, size]) => sum + (name.endsWith(".safetensors") ? size : 0),
@@ -155,6 +155,7 @@ function measuringOf(
   );
   return {
     bytes: proxy === null ? bytes : ofProxy,
-    ...{ others: others.length, probe: ids.length, positions: compared.length },
+    ...{ others: others.length, probe: ids.length, more: more.length },
+    positions: compared.length,
   };
 }

@@ -1,14 +1,14 @@
 import { createHash } from "node:crypto";
-import { readFile, rename, stat, writeFile } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { readFile, stat } from "node:fs/promises";
+import { join } from "node:path";
 import type { Base } from "../base/base.ts";
 import { finiteWeights } from "../base/base-weights.ts";
 import { checkDomainWeights, type DomainWeights } from "../calibration/domain-weights.ts";
 import type { Rows } from "../calibration/rows.ts";
 import type { Repository } from "../checkpoint/repository.ts";
-import { makeFolder } from "../ground/disk.ts";
 import { engine } from "../ground/engine.ts";
 import { OqeError } from "../ground/errors.ts";
+import { reasonOf } from "../ground/reasons.ts";
 import type { Report } from "../ground/report.ts";
 import type { Inputs } from "../inputs/inputs.ts";
 import type { Kernel } from "../kernel/kernel-types.ts";
@@ -19,11 +19,13 @@ import type { ProbeSize } from "../sensitivity/probe-rows.ts";
 import { openProxy } from "../sensitivity/proxy.ts";
 import { parseSensitivity, writeSensitivity } from "../sensitivity/sensitivity-file.ts";
 import type { MeasuredModel } from "../sensitivity/sensitivity-request.ts";
-import { onDisk } from "./atomic-folder.ts";
+import { onDisk, writeAside } from "./atomic-folder.ts";
 import { fewParameters } from "./rows.ts";
 
 /** Number of calibration rows that the probes run on. */
 const probeSamples = 9;
+/** Number of further rows on which the cost of flips is measured (docs/benchmarks.md). */
+const moreSamples = 18;
 /**
  * Most tokens of each. Half as many for a large model: there, most of the time and of the memory is
  * that of the probes (docs/benchmarks.md compares both).
@@ -31,9 +33,14 @@ const probeSamples = 9;
 const [usualTokens, tokensOfLarge] = [128, 64];
 
 /** The rows that a base's probes run on. */
-export function probeSizeOf({ parameters }: Pick<Base, "parameters">): ProbeSize {
+export function probeSizeOf({
+  parameters,
+  architecture,
+  config,
+}: Pick<Base, "parameters" | "architecture" | "config">): ProbeSize {
   const longest = parameters > fewParameters ? tokensOfLarge : usualTokens;
-  return { samples: probeSamples, longest };
+  const more = architecture.experts(config) === null ? 0 : moreSamples;
+  return { samples: probeSamples, longest, more };
 }
 /** Largest file that is read, in bytes. The largest models have some megabytes. */
 const largestFile = 2 ** 28;
@@ -85,19 +92,18 @@ export interface MeasuringRequest {
 
 /**
  * Measures the sensitivity of every tensor. Reads the result from the work folder if an earlier run
- * made the same measurement. A base folder has no commit that pins its weights, so it is always
- * measured. Throws BAD_INPUT, BAD_CHECKPOINT, DISK.
+ * made the same measurement. A commit pins the weights of a base; those of a folder are pinned by
+ * its fingerprint. Throws BAD_INPUT, BAD_CHECKPOINT.
  */
 export async function measureBase(
   request: MeasuringRequest,
   { kernel, report }: { readonly kernel: Kernel; readonly report: Report },
 ): Promise<Sensitivity> {
-  const { base, rows, proxy, domainWeights, workDir } = request;
+  const { base, rows, proxy, domainWeights } = request;
   checkDomainWeights(domainWeights, Object.keys(rows.domains));
   const identity = { ...originOf(base, kernel.sha256), proxy: proxy && proxyName(proxy) };
   const place = placeOf(request, identity);
-  const isPinned = base.checkpoint.repository.id !== null && (proxy === null || proxy.id !== null);
-  const known = isPinned ? await readKnown(place, identity) : null;
+  const known = await readKnown(place, identity);
   if (known !== null) {
     report.info(`measured before: ${place}`);
     return known;
@@ -106,9 +112,16 @@ export async function measureBase(
   const measuring = { rows, probeSize, domainWeights, identity, kernel, report };
   const run = (model: MeasuredModel) => measure({ model, ...measuring });
   const sensitivity = await withModel(base, proxy, kernel, run);
-  if (isPinned) await save(place, workDir, writeSensitivity(sensitivity));
+  const text = writeSensitivity(sensitivity);
+  // This run has the result, so it does not end if the next one has to measure again.
+  await writeAside(place, text).catch((error) =>
+    report.warn(`the sensitivity cannot be saved for other runs: ${reasonOf(error)}`),
+  );
   return sensitivity;
 }
+
+/** Most characters of a base's name in that of a file. */
+const mostOfName = 64;
 
 /** Path of the saved result; its name has a hash of everything that the result follows from. */
 function placeOf(
@@ -119,16 +132,8 @@ function placeOf(
   const size = probeSizeOf(base);
   const key = [identity, sha256, samples, length, size, domainWeights, base.storage];
   const hash = createHash("sha256").update(JSON.stringify(key)).digest("hex").slice(0, 16);
-  return join(workDir, "sensitivities", `${base.checkpoint.repository.name}-${hash}.json`);
-}
-
-async function save(place: string, workDir: string, text: string): Promise<void> {
-  const partial = `${place}.${process.pid}.partial`;
-  await onDisk(workDir, text.length, async () => {
-    await makeFolder(dirname(place));
-    await writeFile(partial, text);
-    await rename(partial, place);
-  });
+  const name = base.checkpoint.repository.name.slice(0, mostOfName);
+  return join(workDir, "sensitivities", `${name}-${hash}.json`);
 }
 
 /** Name and state of a proxy, for recipe and sensitivity. */

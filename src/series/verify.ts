@@ -67,6 +67,7 @@ export async function verify(
     if (receipt !== null) {
       const check = () => checkFiles(receipt, target);
       await report.stage("Check the files against the receipt", check);
+      report.info(`${Object.keys(receipt.files).length} files as in the receipt`);
       const note = await checkBase(receipt, base);
       if (note !== null) report.warn(note);
     }

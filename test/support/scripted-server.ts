@@ -12,6 +12,8 @@ export interface Seen {
   readonly path: string;
   readonly headers: IncomingHttpHeaders;
   readonly body: string;
+  /** Port of the client's end of the connection. */
+  readonly port: number | undefined;
 }
 
 export interface ScriptedServer {
@@ -30,7 +32,8 @@ export async function playServer(
     incoming.on("data", (chunk: Buffer) => chunks.push(chunk));
     incoming.on("end", () => {
       const { method = "", url: path = "", headers } = incoming;
-      const request = { method, path, headers, body: Buffer.concat(chunks).toString() };
+      const { remotePort: port } = incoming.socket;
+      const request = { method, path, headers, body: Buffer.concat(chunks).toString(), port };
       seen.push(request);
       answer(request, response);
     });
