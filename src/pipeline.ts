@@ -9,6 +9,7 @@ import type { SeriesPlan } from "./plan/plan-types.ts";
 import type { Sensitivity } from "./plan/sensitivity-types.ts";
 import type { Receipt } from "./receipt/receipt.ts";
 import { rehearseCard } from "./series/card-files.ts";
+import { lockFolders } from "./series/folder-lock.ts";
 import {
   checkPlaces,
   type FoldersRequest,
@@ -125,13 +126,11 @@ export async function quantizeModel(inputs: Inputs, out: string, dependencies: D
   return withBase(inputs.baseModel, dependencies, withWeights, async (opened) => {
     const drafted = await prepare(inputs, { folder: out, namespace: null }, opened);
     const rehearsed = await rehearse(inputs, drafted.drafts, opened.base);
-    const { plan, made } = await makeTiers(
-      inputs,
-      rehearsed,
-      { ...drafted, staging: null },
-      opened,
-    );
-    return { plan, folders: rehearsed.map(({ place }) => place), failure: gateFailure(made) };
+    const making = { ...drafted, staging: null };
+    return withPlaces(rehearsed, async (folders) => {
+      const { plan, made } = await makeTiers(inputs, rehearsed, making, opened);
+      return { plan, folders, failure: gateFailure(made) };
+    });
   });
 }
 
@@ -165,10 +164,11 @@ export async function publishModel(inputs: Inputs, dependencies: Dependencies): 
     const rehearsed = await rehearse(inputs, pending, base);
     const check = () => checkCards(hub, rehearsed, report);
     if (!dryRun) await report.stage("Check the cards", check);
-    const staging = dryRun ? null : { hub, private: isPrivate };
-    const making = { ...drafted, staging };
-    const { plan, made, expected } = await makeTiers(inputs, rehearsed, making, opened);
-    return { plan, made, expected, ...(await publishTiers({ ...publishing, made })) };
+    const making = { ...drafted, staging: dryRun ? null : { hub, private: isPrivate } };
+    return withPlaces(rehearsed, async () => {
+      const { plan, made, expected } = await makeTiers(inputs, rehearsed, making, opened);
+      return { plan, made, expected, ...(await publishTiers({ ...publishing, made })) };
+    });
   });
 }
 
@@ -214,6 +214,23 @@ async function rehearse(
   return runs;
 }
 
+/**
+ * Locks the tiers' folders while they are made and published. Throws CONFLICT if another run has
+ * one of them.
+ */
+async function withPlaces<T>(
+  runs: readonly TierRun[],
+  use: (places: readonly string[]) => Promise<T>,
+): Promise<T> {
+  const places = runs.map(({ place }) => place);
+  const lock = await lockFolders(places);
+  try {
+    return await use(places);
+  } finally {
+    await lock.release();
+  }
+}
+
 /** Estimates the run, measures, plans, and makes the folders of the rehearsed tiers. */
 async function makeTiers(
   inputs: Inputs,
@@ -224,7 +241,7 @@ async function makeTiers(
   const { baseModel, overwrite, tiers, policy, floors, gates } = inputs;
   const { domainWeights, workDir, memoryLimit } = inputs;
   const { base, kernel, report } = opened;
-  const asked = { base, runs: rehearsed, rows, sources, memoryLimit };
+  const asked = { base, runs: rehearsed, rows, sources, memoryLimit, workDir };
   const { lines: expected, ...fit } = await estimateSeries(asked, opened);
   const measuring = { base, rows, sources, domainWeights, workDir };
   const sensitivity = await obtainSensitivity(measuring, opened);
