@@ -80,8 +80,8 @@ export function recordingReport(): Report & {
 }
 
 /**
- * A client whose waits are recorded instead of waited for, and whose clock a test moves. `random` is
- * 0.5 always: half of the largest wait.
+ * A client whose waits are recorded instead of waited for, and whose clock a test moves. `random`
+ * is 0.5 always: half of the largest wait.
  */
 export function connectForTest(endpoint: string, options: Partial<HubOptions> = {}) {
   const waits: number[] = [];
