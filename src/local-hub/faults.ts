@@ -5,9 +5,9 @@ import type { Reply } from "./exchange.ts";
  * effect. `silent` keeps it open and says nothing. `race` lets somebody else commit to the branch
  * first. The others happen after the request had its effect: `drop-answer` cuts the connection
  * without an answer, `truncate` after half of the body; `stall` sends half of the body and then
- * nothing, `trickle` a byte per second. `flip` changes the lowest bit of one byte of a file, counted
- * from the start of the file; answers without this byte are left alone and not counted. `replace`
- * gives another answer for a successful one, whose body it gets.
+ * nothing, `trickle` a byte per second. `flip` changes the lowest bit of one byte of a file,
+ * counted from the start of the file; answers without this byte are left alone and not counted.
+ * `replace` gives another answer for a successful one, whose body it gets.
  */
 export type Action =
   | { status: number; headers?: Record<string, string>; body?: unknown }
