@@ -1,5 +1,4 @@
 import type { Base } from "./base/base.ts";
-import { OqeError } from "./ground/errors.ts";
 import type { Report } from "./ground/report.ts";
 import type { Hub } from "./hub/hub-types.ts";
 import type { ModelReference } from "./inputs/input-values.ts";
@@ -9,6 +8,7 @@ import type { SeriesPlan } from "./plan/plan-types.ts";
 import type { Sensitivity } from "./plan/sensitivity-types.ts";
 import type { Receipt } from "./receipt/receipt.ts";
 import { rehearseCard } from "./series/card-files.ts";
+import { whileLocked } from "./series/folder-lock.ts";
 import {
   checkPlaces,
   type FoldersRequest,
@@ -25,6 +25,7 @@ import {
   openBase,
   planDrafts,
   requireBudgets,
+  requireWeights,
   seriesPlan,
   type TierDraft,
   type TierRun,
@@ -131,9 +132,11 @@ export async function quantizeModel(inputs: Inputs, out: string, dependencies: D
     const drafted = await prepare(inputs, { folder: out, namespace: null }, opened);
     const rehearsed = await rehearse(inputs, drafted.drafts, opened.base);
     const making = { ...drafted, staging: null };
-    const { plan, made, stopped } = await makeTiers(inputs, rehearsed, making, opened);
-    const folders = stopped === null ? rehearsed.map(({ place }) => place) : [];
-    return { plan, folders, stopped, failure: gateFailure(made) };
+    return whileLocked(placesOf(rehearsed), async (places) => {
+      const { plan, made, stopped } = await makeTiers(inputs, rehearsed, making, opened);
+      const folders = stopped === null ? places : [];
+      return { plan, folders, stopped, failure: gateFailure(made) };
+    });
   });
 }
 
@@ -169,12 +172,13 @@ export async function publishModel(inputs: Inputs, dependencies: Dependencies): 
     const rehearsed = await rehearse(inputs, pending, base);
     const check = () => checkCards(hub, rehearsed, report);
     if (!dryRun) await report.stage("Check the cards", check);
-    const staging = dryRun ? null : { hub, private: isPrivate };
-    const making = { ...drafted, staging };
-    const { made, stopped, ...run } = await makeTiers(inputs, rehearsed, making, opened);
-    const staged = until === "staged" ? "staged" : null;
-    const reached = stopped === null && until !== "measured" ? staged : "unfinished";
-    return { ...run, made, stopped, ...(await publishTiers({ ...publishing, made, reached })) };
+    const making = { ...drafted, staging: dryRun ? null : { hub, private: isPrivate } };
+    return whileLocked(placesOf(rehearsed), async () => {
+      const { made, stopped, ...run } = await makeTiers(inputs, rehearsed, making, opened);
+      const staged = until === "staged" ? "staged" : null;
+      const reached = stopped === null && until !== "measured" ? staged : "unfinished";
+      return { ...run, made, stopped, ...(await publishTiers({ ...publishing, made, reached })) };
+    });
   });
 }
 
@@ -221,8 +225,8 @@ async function rehearse(
 }
 
 /**
- * Estimates the run, measures, plans, and makes the folders of the rehearsed tiers. `stopped`
- * if the time was up before that.
+ * Estimates the run, measures, plans, and makes the folders of the rehearsed tiers. `stopped` if
+ * the time was up before that.
  */
 async function makeTiers(
   inputs: Inputs,
@@ -233,7 +237,7 @@ async function makeTiers(
   const { baseModel, overwrite, tiers, policy, floors, gates, until } = inputs;
   const { domainWeights, workDir, memoryLimit } = inputs;
   const { base, kernel, report } = opened;
-  const asked = { base, runs: rehearsed, rows, sources, memoryLimit };
+  const asked = { base, runs: rehearsed, rows, sources, memoryLimit, workDir };
   const { lines: expected, ...fit } = await estimateSeries(asked, opened);
   const timeLimit = new TimeLimit(inputs.timeLimit);
   let plan = makePlan(base, { tiers, policy, floors }, null);
@@ -253,6 +257,7 @@ async function makeTiers(
   }
 }
 
+const placesOf = (runs: readonly TierRun[]) => runs.map(({ place }) => place);
 const headersOnly = { allowHeaderOnly: true } as const;
 const withWeights = { allowHeaderOnly: false } as const;
 
@@ -277,14 +282,4 @@ async function withBase<T>(
   } finally {
     await base.checkpoint.close();
   }
-}
-
-/** Throws BAD_CHECKPOINT for a base that has headers and no weights. */
-function requireWeights({ checkpoint }: Base): void {
-  if (!checkpoint.headerOnly) return;
-  throw new OqeError(
-    "BAD_CHECKPOINT",
-    `${checkpoint.repository.name} has headers without weights: only policy oq can plan from them`,
-    "Set policy oq, or download the whole model.",
-  );
 }

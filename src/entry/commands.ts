@@ -1,6 +1,7 @@
 import { writeFile } from "node:fs/promises";
-import { dirname, resolve } from "node:path";
+import { resolve } from "node:path";
 import { decorate } from "../ground/decoration.ts";
+import { onDisk, tryFile } from "../ground/disk.ts";
 import { engine } from "../ground/engine.ts";
 import { OqeError } from "../ground/errors.ts";
 import { type Report, terminalReport } from "../ground/report.ts";
@@ -21,7 +22,6 @@ import {
 } from "../pipeline.ts";
 import { explainPlan } from "../plan/explain.ts";
 import { writeSensitivity } from "../sensitivity/sensitivity-file.ts";
-import { onDisk } from "../series/atomic-folder.ts";
 import { rewriteCard } from "../series/card-files.ts";
 import { verify } from "../series/verify.ts";
 import { formatEvaluation } from "./evaluation-table.ts";
@@ -156,10 +156,11 @@ async function measure({ inputs, flags, dependencies, print, write }: Call) {
     const hint = "Leave it out to print the sensitivity.";
     throw new OqeError("BAD_INPUT", "--out names no file", hint);
   }
+  const path = typeof flags.out === "string" ? resolve(flags.out) : null;
+  if (path !== null) await tryFile(path);
   const text = writeSensitivity(await measureModel(parsed, dependencies(parsed)));
-  if (typeof flags.out !== "string") return write(text);
-  const path = resolve(flags.out);
-  await onDisk(dirname(path), text.length, () => writeFile(path, text));
+  if (path === null) return write(text);
+  await onDisk(path, text.length, () => writeFile(path, text));
   return print({ sensitivity: path }, () => path);
 }
 

@@ -141,6 +141,7 @@ function portInUse(port: number | undefined, error: unknown): OqeError {
 }
 
 function cannotUse(folder: string, error: Error): never {
+  if (error instanceof OqeError) throw error;
   throw new OqeError(
     "DISK",
     `${folder} cannot be used: ${reasonOf(error)}`,

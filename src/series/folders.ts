@@ -8,7 +8,7 @@ import { kindRatios } from "../card/tuning-facts.ts";
 import { EvaluationRide } from "../evaluation/evaluate.ts";
 import { evaluateFolders, type TierFolder, withFolders } from "../evaluation/evaluate-folders.ts";
 import type { Evaluation } from "../evaluation/evaluation-types.ts";
-import { makeFolder, requireDiskSpace } from "../ground/disk.ts";
+import { makeFolder, onDisk, requireRoom } from "../ground/disk.ts";
 import { OqeError } from "../ground/errors.ts";
 import type { Report } from "../ground/report.ts";
 import type { Hub } from "../hub/hub-types.ts";
@@ -25,7 +25,7 @@ import { type Receipt, receiptPath } from "../receipt/receipt.ts";
 import { writeReceipt } from "../receipt/receipt-file.ts";
 import { completeReceipt, digestOf } from "../receipt/recipe.ts";
 import { shareFigures } from "../receipt/series-figures.ts";
-import { buildAside, onDisk, refuseForeignFolder } from "./atomic-folder.ts";
+import { buildAside, refuseForeignFolder } from "./atomic-folder.ts";
 import { rehearseCard, writeCard } from "./card-files.ts";
 import { findFinished, openWithStaged } from "./finished-tier.ts";
 import type { TierDraft, TierRun } from "./recipes.ts";
@@ -91,7 +91,7 @@ export async function makeFolders(request: FoldersRequest): Promise<readonly Rec
   const parent = dirname(runs[0]!.place);
   const needed = runs.reduce((sum, { recipe }) => sum + recipe.plan.bytes, 0);
   await onDisk(parent, needed, () => makeFolder(parent));
-  await requireDiskSpace(parent, needed);
+  await requireRoom([{ folder: parent, bytes: needed }]);
   const isDurable = request.rows.tuning !== null;
   const builds = runs.map(({ place, recipe }) => {
     return { place, work: isDurable ? digestOf(recipe) : null };

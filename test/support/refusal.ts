@@ -20,6 +20,8 @@ export interface Refusal {
   readonly code: string;
   /** What the message must say: what is wrong, and where. */
   readonly says: RegExp;
+  /** Whether the run must keep the parts that it finished for the next run. Default: it may. */
+  readonly keepsParts?: boolean;
 }
 
 /** Makes a copy of a base and damages it. */
@@ -72,10 +74,11 @@ export class RefusalScene {
 
   /**
    * Publishes as `acme`, unless the arguments name another namespace. The run must end with one
-   * message, its error code and its exit code. It must leave nothing on disk or on the Hub.
+   * message, its error code and its exit code. It must leave nothing on the Hub, and on disk
+   * nothing but finished parts.
    */
   async expectRefused(refusal: Omit<Refusal, "what">): Promise<void> {
-    const { base, args = [], token = "hf_good", code, says } = refusal;
+    const { base, args = [], token = "hf_good", code, says, keepsParts = false } = refusal;
     const model = await base();
     const work = `${this.#folder}/work`;
     await rm(work, { recursive: true, force: true });
@@ -96,7 +99,9 @@ export class RefusalScene {
     if (token !== "") expect(result.stderr).not.toContain(token);
     const writes = /\/api\/repos\/create|\/commit\/|\/preupload\/|info\/lfs/;
     expect(this.#seen.filter(({ url }) => writes.test(url))).toEqual([]);
-    expect(await readdir(work).catch(() => [])).toEqual([]);
+    const left = await readdir(work).catch(() => []);
+    expect(left.filter((name) => !/^\.[\w-]+\.[0-9a-f]+\.partial$/.test(name))).toEqual([]);
+    if (keepsParts) expect(left).not.toEqual([]);
     if (model.endsWith("/spoiled")) await removeFolder(dirname(model));
   }
 }
