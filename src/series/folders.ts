@@ -1,11 +1,10 @@
-import { rm, writeFile } from "node:fs/promises";
+import { writeFile } from "node:fs/promises";
 import { dirname, join, relative } from "node:path";
 import type { Base } from "../base/base.ts";
 import { evaluationWords } from "../card/evaluation-words.ts";
 import { bitsPerWeight, grouped } from "../card/figures.ts";
 import { licenceFiles } from "../card/inherit.ts";
 import { kindRatios } from "../card/tuning-facts.ts";
-import { AlteredBytes } from "../checkpoint/altered-bytes.ts";
 import { EvaluationRide } from "../evaluation/evaluate.ts";
 import { evaluateFolders, type TierFolder, withFolders } from "../evaluation/evaluate-folders.ts";
 import type { Evaluation } from "../evaluation/evaluation-types.ts";
@@ -29,12 +28,12 @@ import { shareFigures } from "../receipt/series-figures.ts";
 import { buildAside, refuseForeignFolder } from "./atomic-folder.ts";
 import { rehearseCard, writeCard } from "./card-files.ts";
 import { findFinished, openWithStaged } from "./finished-tier.ts";
-import { journalOf } from "./part-journal.ts";
-import { proveReads, withWaitingBytes } from "./proven-reads.ts";
+import { forgetParts, proveReads, withWaitingBytes } from "./proven-reads.ts";
 import type { TierDraft, TierRun } from "./recipes.ts";
 import type { Calibration, DrawnRows } from "./rows.ts";
 import { StagedTier } from "./staged-tier.ts";
 import { withStates } from "./state-store.ts";
+import type { TimeLimit } from "./time-limit.ts";
 import { type Tuning, type WrittenTier, writeTiers } from "./write-tiers.ts";
 
 /** Which folders a run may replace. */
@@ -78,13 +77,14 @@ export interface FoldersRequest {
   readonly mostWaiting?: number;
   /** Where tuned tiers are staged; null: on the disk only. */
   readonly staging: { readonly hub: Hub; readonly private: boolean } | null;
+  readonly timeLimit: TimeLimit;
   readonly kernel: Kernel;
   readonly report: Report;
 }
 
 /**
  * Makes the folders of all tiers in one walk over the base. Either all folders are complete, with
- * receipt and card, or none exists. Gives the receipts.
+ * receipt and card, or none exists. Gives the receipts. Throws TimeIsUp.
  */
 export async function makeFolders(request: FoldersRequest): Promise<readonly Receipt[]> {
   const { runs, replacing } = request;
@@ -140,9 +140,9 @@ async function fillFolders(
       known.set(run, receipt);
     }
   }
-  const make = () => makeTargets(request, targets);
-  const made =
-    targets.length === 0 ? [] : await make().catch((error) => forget(request, targets, error));
+  const durable = request.rows.tuning === null ? [] : targets; // of others nothing is kept
+  const make = () => makeTargets(request, targets).catch((error) => forgetParts(durable, error));
+  const made = targets.length === 0 ? [] : await make();
   for (const [i, { run }] of targets.entries()) known.set(run, made[i]!);
   const receipts = shareFigures(runs.map((run) => known.get(run)!));
   for (const [i, receipt] of receipts.entries()) {
@@ -151,21 +151,6 @@ async function fillFolders(
     tell(receipt, report);
   }
   return receipts;
-}
-
-/** After wrong bytes of the base, no other run may go on with what was made of them. */
-async function forget(
-  { rows }: FillRequest,
-  targets: readonly Target[],
-  error: unknown,
-): Promise<never> {
-  // A rounded tier has no parts to go on with.
-  if (!(error instanceof AlteredBytes) || rows.tuning === null) throw error;
-  for (const { folder, staged } of targets) {
-    await rm(journalOf(folder), { force: true });
-    await staged?.discard();
-  }
-  throw error;
 }
 
 /** The staging branch of a tier; null: there is none. */
@@ -233,7 +218,7 @@ export function isRounded({ parameters }: Pick<Base, "parameters">, { recipe }: 
 }
 
 function writeWeights(
-  { base, runs, rows, kernel, report, keep, keepWeights }: FillRequest,
+  { base, runs, rows, timeLimit, kernel, report, keep, keepWeights }: FillRequest,
   targets: readonly Target[],
   company: Company | null,
 ): Promise<readonly WrittenTier[]> {
@@ -255,6 +240,7 @@ function writeWeights(
     rounding: options.rounding,
     tuning,
     isDurable: tuning !== null,
+    timeLimit,
     kernel,
     report,
   });

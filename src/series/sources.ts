@@ -9,6 +9,7 @@ import type { Sensitivity } from "../plan/sensitivity-types.ts";
 import { openRepository } from "./recipes.ts";
 import type { Calibration } from "./rows.ts";
 import { type GivenSensitivity, measureBase, proxyName, readGiven } from "./sensitivity.ts";
+import type { TimeLimit } from "./time-limit.ts";
 
 /** The sources of a plan besides the base. */
 export interface Sources {
@@ -47,6 +48,7 @@ export interface SensitivityRequest {
   readonly sources: Sources;
   /** See MeasuringRequest. */
   readonly mostWaiting?: number;
+  readonly timeLimit: TimeLimit;
 }
 
 /** What a step uses beside its values. */
