@@ -24,7 +24,7 @@ export interface HeadResult {
   /** One whole matrix for each width that is wanted; without codes if these were written. */
   readonly parts: readonly TunedRows[];
   readonly sums: readonly TunedSums[];
-  /** Sums of the `sampled` widths, over their rows alone. */
+  /** Sums of the `sampledWidths`, over their rows alone. */
   readonly sampledSums: readonly TunedSums[];
   /** The most damped Hessian of all groups, for the record. */
   readonly hessian: Hessian;
@@ -36,7 +36,9 @@ export interface HeadOptions {
   /** Those of the widths whose codes are wanted. Default: all. */
   readonly stored?: readonly Width[];
   /** Widths whose sums alone are wanted, over some rows of every group. Default: none. */
-  readonly sampled?: readonly Width[];
+  readonly sampledWidths?: readonly Width[];
+  /** As in TuneOptions. */
+  readonly sampled?: boolean;
   /** Of a head that is also the embeddings: how its rows are read when they are looked up. */
   readonly lookup?: Lookup | null;
   /**
@@ -173,7 +175,7 @@ async function openWay(
   { head, all }: HeadInputs,
   options: HeadOptions,
 ): Promise<OpenWay> {
-  const { widths, stored = widths, sampled = [], lookup = null, writeCodes } = options;
+  const { widths, stored = widths, sampledWidths = [], lookup = null, writeCodes } = options;
   const { rows, columns } = head;
   const parts = stored.map((width) => {
     const part = newTunedRows(width, { rows, columns, store: tools.storage });
@@ -183,7 +185,7 @@ async function openWay(
     ...{ options, parts, worst: null },
     all: await mixed(tools, all, lookup),
     sums: widths.map(noSums),
-    sampledSums: sampled.map(noSums),
+    sampledSums: sampledWidths.map(noSums),
   };
 }
 
@@ -198,8 +200,8 @@ async function tuneGroup(
   head: Weight,
   { way, members, hessian }: TunedGroup,
 ): Promise<void> {
-  const { widths, stored = widths, sampled = [], writeCodes } = way.options;
-  const common = { hessian, sweeps: tools.settings.sweeps, alone: true };
+  const { widths, stored = widths, sampledWidths = [], sampled = false, writeCodes } = way.options;
+  const common = { hessian, sweeps: tools.settings.sweeps, alone: true, sampled };
   const tune = (rows: readonly number[], own: Pick<TuneOptions, "widths" | "write">) =>
     tuneMatrix(tools, rowsOfWeight(gather(head, rows)), { ...common, ...own });
   const write = async (part: TunedRows) => {
@@ -211,9 +213,9 @@ async function tuneGroup(
   const sums = await tune(members, { widths, write });
   for (const [i, sum] of sums.entries()) addSums(way.sums[i]!, sum);
   if (way.worst === null || hessian.damping > way.worst.damping) way.worst = hessian;
-  if (sampled.length === 0) return;
+  if (sampledWidths.length === 0) return;
   const some = members.filter((_, i) => i % sampledEvery === 0);
-  const ofSome = await tune(some, { widths: sampled, write: async () => {} });
+  const ofSome = await tune(some, { widths: sampledWidths, write: async () => {} });
   for (const [i, sum] of ofSome.entries()) addSums(way.sampledSums[i]!, sum);
 }
 

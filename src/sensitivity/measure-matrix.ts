@@ -114,7 +114,7 @@ export async function measureHead(
   x: Matrix,
 ): Promise<ReadProbed> {
   const weight = await model.weights.matrix(null, tensor.role.role);
-  const options = { widths: [probeWidth], sampled: widths };
+  const options = { widths: [probeWidth], sampledWidths: widths, sampled: true };
   const result = await tuneHeadRows(tools, weight, x, options);
   addHeadLosses(losses, modulePath(tensor), result);
   return readerOf(tools, result.parts, weight);
@@ -209,7 +209,7 @@ async function measureMatrix(
   };
   const alone = tensor.role.routed !== true;
   const descent = descentOf(tools.settings, tensor, hessian);
-  const options = { hessian, widths: tried, ...descent, alone, write };
+  const options = { hessian, widths: tried, ...descent, alone, sampled: true, write };
   const sums = await tuneMatrix(tools, rowsOfWeight(weight), options);
   losses.add({ module: modulePath(tensor), matrix: expert, forecast, tried, sums });
   return parts;

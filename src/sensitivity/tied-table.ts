@@ -43,7 +43,7 @@ export async function tuneLookups(
   const weight = await model.weights.matrix(null, role);
   const parts: TunedRows[] = [];
   const write = async (part: TunedRows) => void parts.push(copyOf(part));
-  const options = { hessian, widths: [probeWidth], sweeps, alone: true, write };
+  const options = { hessian, widths: [probeWidth], sweeps, alone: true, sampled: true, write };
   await tuneMatrix(tools, rowsOfWeight(weight), options);
   hessian?.release();
   const name = modulePath(tensor);
@@ -95,7 +95,8 @@ export async function measureTied(
   const mixes = gram === null ? [1] : [middle, 1];
   const ways = mixes.map((mix, i) => ({
     widths: [probeWidth],
-    sampled: i === 0 ? widths : [],
+    sampledWidths: i === 0 ? widths : [],
+    sampled: true,
     lookup: gram && { gram, mix },
   }));
   const results = await tuneGroups(tools, inputs, ways);
