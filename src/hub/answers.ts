@@ -4,7 +4,8 @@ import { count, line, list, matching, object, parse, readJson, sha256 } from "..
 import { isRepositoryId, pathFault, printable } from "./names.ts";
 
 /** SHA-1 of a git object: a commit, or the blob of a file. */
-const gitId = (what: string) => matching(/^[0-9a-f]{40}$/, `${what} of 40 hexadecimal digits`);
+export const gitId = (what: string) =>
+  matching(/^[0-9a-f]{40}$/, `${what} of 40 hexadecimal digits`);
 
 /** Schemas of the Hub's answers, with the fields that are used. */
 export const answers = {
@@ -40,6 +41,7 @@ export const answers = {
   commits: list(object({ title: line, authors: list(object({ user: line })) })),
   /** POST /<id>.git/info/lfs/objects/batch: an object without `upload` is in the storage. */
   batch: object({
+    transfer: v.optional(line, "basic"),
     objects: list(
       object({
         oid: sha256,

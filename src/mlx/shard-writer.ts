@@ -1,5 +1,5 @@
 import { mkdir } from "node:fs/promises";
-import { diskError, requireDiskSpace } from "../ground/disk.ts";
+import { diskError, requireRoom } from "../ground/disk.ts";
 import { OqeError } from "../ground/errors.ts";
 import type { PlacedTensor, ShardLayout } from "./layout.ts";
 import { type FetchShard, ShardFile } from "./shard-file.ts";
@@ -124,7 +124,7 @@ class Writer implements ShardWriter {
   async create(): Promise<void> {
     const { continues = false, distant = [] } = this.#options;
     await this.#onDisk(() => mkdir(this.#folder, { recursive: true }));
-    if (!continues) await requireDiskSpace(this.#folder, this.#room);
+    if (!continues) await requireRoom([{ folder: this.#folder, bytes: this.#room }]);
     for (const [name, shard] of this.#shards) {
       const { file } = shard;
       const elsewhere = distant.find((one) => one.file === name);
@@ -191,8 +191,8 @@ class Writer implements ShardWriter {
   async #handOn({ file }: Shard): Promise<void> {
     if (this.#failures.length > 0) return;
     const { layout } = file;
-    await this.#onDisk(() => file.sync());
-    const written = { bytes: layout.bytes, sha256: await this.#onDisk(() => file.hash()) };
+    const [sha256] = await this.#onDisk(() => Promise.all([file.hash(), file.sync()]));
+    const written = { bytes: layout.bytes, sha256 };
     this.#files.set(layout.file, written);
     await this.#options.onShard?.(layout.file, written);
   }

@@ -1,7 +1,9 @@
-import { readdir, rename, rm, stat, writeFile } from "node:fs/promises";
+import type { Stats } from "node:fs";
+import { lstat, readdir, rename, rm, stat, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
-import { diskError, makeFolder } from "../ground/disk.ts";
+import { diskError, makeFolder, onDisk } from "../ground/disk.ts";
 import { OqeError } from "../ground/errors.ts";
+import { codeOf } from "../ground/reasons.ts";
 import { receiptPath } from "../receipt/receipt.ts";
 import { journalOf } from "./part-journal.ts";
 import {
@@ -112,7 +114,7 @@ async function replaceFolder(made: string, place: string): Promise<void> {
 
 /** Throws NOT_OURS if `place` has something that oqe-publisher did not write. */
 export async function refuseForeignFolder(place: string, overwrite: boolean): Promise<void> {
-  const found = await stat(place).catch(() => null);
+  const found = await statusOf(place);
   if (found === null || overwrite) return;
   const names = found.isDirectory() ? await readdir(place) : [basename(place)];
   if (names.length > 0 && !names.includes(receiptPath)) {
@@ -124,13 +126,10 @@ export async function refuseForeignFolder(place: string, overwrite: boolean): Pr
   }
 }
 
-/**
- * Runs a file operation below `folder` that writes `needed` bytes. Throws DISK if the disk fails.
- */
-export async function onDisk<T>(folder: string, needed: number, run: () => Promise<T>): Promise<T> {
-  try {
-    return await run();
-  } catch (cause) {
-    throw await diskError(cause, folder, needed);
-  }
+/** null: there is nothing. A link to nothing has the status of the link. Throws DISK. */
+async function statusOf(place: string): Promise<Stats | null> {
+  return stat(place).catch(async (cause: unknown) => {
+    if (codeOf(cause) === "ENOENT") return lstat(place).catch(() => null);
+    throw await diskError(cause, place, 0);
+  });
 }

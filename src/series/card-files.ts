@@ -3,11 +3,11 @@ import { join } from "node:path";
 import { type CardPicture, drawPictures, picturePaths } from "../card/pictures.ts";
 import { placeholderCard, renderCard } from "../card/render.ts";
 import { decorate } from "../ground/decoration.ts";
+import { onDisk } from "../ground/disk.ts";
 import type { Report } from "../ground/report.ts";
 import type { Receipt } from "../receipt/receipt.ts";
 import { parseReceipt, writeReceipt } from "../receipt/receipt-file.ts";
 import { blankEvaluation, blankTuning, completeReceipt, type Recipe } from "../receipt/recipe.ts";
-import { onDisk } from "./atomic-folder.ts";
 import { readReceipt } from "./read-receipt.ts";
 
 /**

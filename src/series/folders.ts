@@ -8,7 +8,7 @@ import { kindRatios } from "../card/tuning-facts.ts";
 import { EvaluationRide } from "../evaluation/evaluate.ts";
 import { evaluateFolders, type TierFolder, withFolders } from "../evaluation/evaluate-folders.ts";
 import type { Evaluation } from "../evaluation/evaluation-types.ts";
-import { makeFolder, requireDiskSpace } from "../ground/disk.ts";
+import { makeFolder, onDisk, requireRoom } from "../ground/disk.ts";
 import { OqeError } from "../ground/errors.ts";
 import type { Report } from "../ground/report.ts";
 import type { Hub } from "../hub/hub-types.ts";
@@ -25,13 +25,14 @@ import { type Receipt, receiptPath } from "../receipt/receipt.ts";
 import { writeReceipt } from "../receipt/receipt-file.ts";
 import { completeReceipt, digestOf } from "../receipt/recipe.ts";
 import { shareFigures } from "../receipt/series-figures.ts";
-import { buildAside, onDisk, refuseForeignFolder } from "./atomic-folder.ts";
+import { buildAside, refuseForeignFolder } from "./atomic-folder.ts";
 import { rehearseCard, writeCard } from "./card-files.ts";
 import { findFinished, openWithStaged } from "./finished-tier.ts";
 import type { TierDraft, TierRun } from "./recipes.ts";
 import type { Calibration, DrawnRows } from "./rows.ts";
 import { StagedTier } from "./staged-tier.ts";
 import { withStates } from "./state-store.ts";
+import type { TimeLimit } from "./time-limit.ts";
 import { type Tuning, type WrittenTier, writeTiers } from "./write-tiers.ts";
 
 /** Which folders a run may replace. */
@@ -73,13 +74,14 @@ export interface FoldersRequest {
   readonly inTurn?: boolean;
   /** Where tuned tiers are staged; null: on the disk only. */
   readonly staging: { readonly hub: Hub; readonly private: boolean } | null;
+  readonly timeLimit: TimeLimit;
   readonly kernel: Kernel;
   readonly report: Report;
 }
 
 /**
  * Makes the folders of all tiers in one walk over the base. Either all folders are complete, with
- * receipt and card, or none exists. Gives the receipts.
+ * receipt and card, or none exists. Gives the receipts. Throws TimeIsUp.
  */
 export async function makeFolders(request: FoldersRequest): Promise<readonly Receipt[]> {
   const { runs, replacing } = request;
@@ -89,7 +91,7 @@ export async function makeFolders(request: FoldersRequest): Promise<readonly Rec
   const parent = dirname(runs[0]!.place);
   const needed = runs.reduce((sum, { recipe }) => sum + recipe.plan.bytes, 0);
   await onDisk(parent, needed, () => makeFolder(parent));
-  await requireDiskSpace(parent, needed);
+  await requireRoom([{ folder: parent, bytes: needed }]);
   const isDurable = request.rows.tuning !== null;
   const builds = runs.map(({ place, recipe }) => {
     return { place, work: isDurable ? digestOf(recipe) : null };
@@ -205,7 +207,7 @@ export function isRounded({ parameters }: Pick<Base, "parameters">, { recipe }: 
 }
 
 function writeWeights(
-  { base, runs, rows, kernel, report, keep, keepWeights }: FillRequest,
+  { base, runs, rows, timeLimit, kernel, report, keep, keepWeights }: FillRequest,
   targets: readonly Target[],
   company: Company | null,
 ): Promise<readonly WrittenTier[]> {
@@ -227,6 +229,7 @@ function writeWeights(
     rounding: options.rounding,
     tuning,
     isDurable: tuning !== null,
+    timeLimit,
     kernel,
     report,
   });

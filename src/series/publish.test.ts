@@ -49,6 +49,7 @@ function publishingOf(drafts: readonly TierDraft[], push: Hub["push"], occasion 
     pending: drafts,
     made: [],
     ...{ isPrivate: false, dryRun: false },
+    reached: null,
     report: silentReport,
     occasion,
   };

@@ -8,10 +8,13 @@ import { readReceipt } from "./read-receipt.ts";
 import type { TierDraft } from "./recipes.ts";
 import { stagingBranch } from "./staged-tier.ts";
 
+/** How far tiers came that are not to be published yet: finished and staged, or not finished. */
+export type Reached = "staged" | "unfinished";
+
 export interface PublishedTier {
   readonly tier: string;
   readonly repository: string;
-  readonly outcome: PushResult["outcome"] | "dry-run" | "failed";
+  readonly outcome: PushResult["outcome"] | "dry-run" | "failed" | Reached;
   /** Head of main after the run; null: a dry run that would create the repository. */
   readonly commit: string | null;
   readonly url: string;
@@ -25,6 +28,8 @@ export interface Publishing {
   readonly states: RemoteStates;
   /** Drafts whose folder was made, because main does not have them yet. */
   readonly pending: readonly TierDraft[];
+  /** null: pending tiers are to be published. */
+  readonly reached: Reached | null;
   /** Receipts of the pending tiers. */
   readonly made: readonly Receipt[];
   /** Whether nothing is written to the Hub. */
@@ -78,7 +83,7 @@ function isHeldBack({ made }: Publishing, { recipe }: TierDraft): boolean {
 
 /** Publishes one finished tier, or reports that nothing had to be done. */
 async function publishTier(
-  { hub, states, dryRun, isPrivate, occasion }: Publishing,
+  { hub, states, dryRun, isPrivate, reached, occasion }: Publishing,
   draft: TierDraft,
   isPending: boolean,
 ): Promise<PublishedTier> {
@@ -90,6 +95,7 @@ async function publishTier(
     if (!dryRun) await removeLeftover(hub, repository);
     return { ...row, outcome: "unchanged", commit: state.head, folder: null };
   }
+  if (reached !== null) return { ...row, outcome: reached, commit: state.head, folder: null };
   if (dryRun) return { ...row, outcome: "dry-run", commit: state.head, folder: place };
   const receipt = await readReceipt(place);
   const { outcome, commit } = await hub.push({

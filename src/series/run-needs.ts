@@ -4,14 +4,14 @@ import { shapeOf } from "../estimate/model-shape.ts";
 import { estimateLines, estimateRun, fitRun } from "../estimate/run-estimate.ts";
 import { measureSpeed } from "../estimate/speed.ts";
 import type { PlannedTier, RunWork } from "../estimate/work.ts";
-import { freeBytes } from "../ground/disk.ts";
+import { type DiskNeed, freeBytes, requireRoom, tryFolder } from "../ground/disk.ts";
 import { machineMemory, usualMemory } from "../ground/memory.ts";
 import { mostGateRows } from "../quantize/base-routers.ts";
 import { probeRowsOf } from "../sensitivity/probe-rows.ts";
 import { isRounded } from "./folders.ts";
 import type { TierRun } from "./recipes.ts";
 import type { Calibration } from "./rows.ts";
-import { probeSizeOf } from "./sensitivity.ts";
+import { measuringNeed, probeSizeOf } from "./sensitivity.ts";
 import type { Outside, Sources } from "./sources.ts";
 
 /** What a run needs of the machine, found before any work. */
@@ -31,6 +31,7 @@ export interface SeriesRequest {
   readonly rows: Calibration;
   readonly sources: Sources;
   readonly memoryLimit: RunPlace["memoryLimit"];
+  readonly workDir: string;
 }
 
 /**
@@ -38,15 +39,16 @@ export interface SeriesRequest {
  * MEMORY or DISK if it cannot fit; the message names what would.
  */
 export async function estimateSeries(request: SeriesRequest, outside: Outside): Promise<RunNeeds> {
-  const { runs, memoryLimit } = request;
+  const { runs, memoryLimit, workDir } = request;
   const work = workOf(request, outside.kernel.workers);
-  return estimateWork(work, { folder: dirname(runs[0]!.place), memoryLimit }, outside);
+  const saved = work.measuring === null ? null : measuringNeed(request.base, workDir);
+  return estimateWork(work, { folder: dirname(runs[0]!.place), memoryLimit, saved }, outside);
 }
 
 /** The same for a measurement alone. Nothing is planned without rows: the measurement refuses. */
 export async function estimateMeasuring(
   { base, rows, sources }: Pick<SeriesRequest, "base" | "rows" | "sources">,
-  place: RunPlace,
+  { folder, memoryLimit }: Omit<RunPlace, "saved">,
   outside: Outside,
 ): Promise<void> {
   if (rows.tuning === null) return;
@@ -60,7 +62,8 @@ export async function estimateMeasuring(
     makes: false,
     workers: outside.kernel.workers,
   };
-  await estimateWork(work, place, outside);
+  const saved = measuringNeed(base, folder);
+  await estimateWork(work, { folder, memoryLimit, saved }, outside);
 }
 
 /** The same for an evaluation of a finished tier. Its files are made below `folder`. */
@@ -70,7 +73,7 @@ export async function estimateEvaluation(
     tier,
     tokens,
   }: { readonly base: Base; readonly tier: PlannedTier; readonly tokens: number },
-  place: RunPlace,
+  place: Omit<RunPlace, "saved">,
   outside: Outside,
 ): Promise<RunNeeds> {
   const work: RunWork = {
@@ -82,19 +85,22 @@ export async function estimateEvaluation(
     makes: false,
     workers: outside.kernel.workers,
   };
-  return estimateWork(work, place, outside);
+  return estimateWork(work, { ...place, saved: null }, outside);
 }
 
 /** Where files go, and the input memory-limit. */
 interface RunPlace {
+  /** Of tiers and hidden states. */
   readonly folder: string;
+  /** What a measurement saves, perhaps on another disk; null: nothing. */
+  readonly saved: DiskNeed | null;
   /** In bytes; null: not given. */
   readonly memoryLimit: number | null;
 }
 
 async function estimateWork(
   work: RunWork,
-  { folder, memoryLimit: given }: RunPlace,
+  { folder, saved, memoryLimit: given }: RunPlace,
   { kernel, report }: Outside,
 ): Promise<RunNeeds> {
   const estimate = estimateRun(work);
@@ -104,6 +110,9 @@ async function estimateWork(
     memory: machineMemory(),
     ...{ folder, free: await freeBytes(folder) },
   });
+  const needs = [{ folder, bytes: fit.disk }, ...(saved === null ? [] : [saved])];
+  await requireRoom(needs);
+  for (const need of needs) if (need.bytes > 0) await tryFolder(need.folder);
   return report.stage("Estimate the run", async () => {
     const operations = estimate.stages.reduce((sum, stage) => sum + stage.operations, 0);
     const speed = await measureSpeed(kernel, operations);

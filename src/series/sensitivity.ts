@@ -6,6 +6,7 @@ import { finiteWeights } from "../base/base-weights.ts";
 import { checkDomainWeights, type DomainWeights } from "../calibration/domain-weights.ts";
 import type { Rows } from "../calibration/rows.ts";
 import type { Repository } from "../checkpoint/repository.ts";
+import { type DiskNeed, onDisk } from "../ground/disk.ts";
 import { engine } from "../ground/engine.ts";
 import { OqeError } from "../ground/errors.ts";
 import { reasonOf } from "../ground/reasons.ts";
@@ -19,7 +20,7 @@ import type { ProbeSize } from "../sensitivity/probe-rows.ts";
 import { openProxy } from "../sensitivity/proxy.ts";
 import { parseSensitivity, writeSensitivity } from "../sensitivity/sensitivity-file.ts";
 import type { MeasuredModel } from "../sensitivity/sensitivity-request.ts";
-import { onDisk, writeAside } from "./atomic-folder.ts";
+import { writeAside } from "./atomic-folder.ts";
 import { fewParameters } from "./rows.ts";
 
 /** Number of calibration rows that the probes run on. */
@@ -118,6 +119,14 @@ export async function measureBase(
     report.warn(`the sensitivity cannot be saved for other runs: ${reasonOf(error)}`),
   );
   return sensitivity;
+}
+
+/** Bytes of a tensor in a saved result, at most. */
+const bytesPerTensor = 4096;
+
+/** What a measurement will write. */
+export function measuringNeed({ tensors }: Pick<Base, "tensors">, workDir: string): DiskNeed {
+  return { folder: workDir, bytes: bytesPerTensor * tensors.length };
 }
 
 /** Most characters of a base's name in that of a file. */
