@@ -28,7 +28,7 @@ const fewTokens = tuningSettings.pooledStrength;
 const routerAwareFactor = 1.5;
 /** The same for forecasts at all widths, from a quarter of the rows: an eighth of tuning. */
 const forecasts = 0.9;
-/** Widths that a head is tuned at while measuring: the probe's, and all on an eighth of its rows. */
+/** Widths that measuring tunes a head at: the probe's, and all of them on an eighth of the rows. */
 const measuredHead = 1 + measuredWidths.length / 8;
 /** Operations for a weight that is rounded at one width, as those of a product. Measured: 150. */
 const roundingOperations = 150;
