@@ -8,7 +8,7 @@ import type { Kernel } from "./kernel/kernel-types.ts";
 import type { SeriesPlan } from "./plan/plan-types.ts";
 import type { Sensitivity } from "./plan/sensitivity-types.ts";
 import type { Receipt } from "./receipt/receipt.ts";
-import { rehearseCard } from "./series/card-files.ts";
+import { receiptsOf, rehearseCard } from "./series/card-files.ts";
 import { lockFolders } from "./series/folder-lock.ts";
 import {
   checkPlaces,
@@ -129,7 +129,7 @@ export async function quantizeModel(inputs: Inputs, out: string, dependencies: D
     const making = { ...drafted, staging: null };
     return withPlaces(rehearsed, async (folders) => {
       const { plan, made } = await makeTiers(inputs, rehearsed, making, opened);
-      return { plan, folders, failure: gateFailure(made) };
+      return { plan, folders, failure: gateFailure(receiptsOf(made)) };
     });
   });
 }
@@ -150,7 +150,9 @@ export async function publishModel(inputs: Inputs, dependencies: Dependencies): 
     const { base } = opened;
     const drafted = await prepare(inputs, { folder: workDir, namespace }, opened);
     const { drafts, sources } = drafted;
-    const inspect = () => inspectAll(hub, drafts, { hubToken, overwrite });
+    const { files: baseFiles } = base.checkpoint.repository;
+    const looking = { hubToken, overwrite, baseFiles, report };
+    const inspect = () => inspectAll(hub, drafts, looking);
     const states = await report.stage("Look at the tier repositories", inspect);
     const published = drafts.map((draft) => findPublished(draft, states.get(draft)!, gates));
     const pending = drafts.filter((_, i) => published[i] === null);
@@ -167,7 +169,8 @@ export async function publishModel(inputs: Inputs, dependencies: Dependencies): 
     const making = { ...drafted, staging: dryRun ? null : { hub, private: isPrivate } };
     return withPlaces(rehearsed, async () => {
       const { plan, made, expected } = await makeTiers(inputs, rehearsed, making, opened);
-      return { plan, made, expected, ...(await publishTiers({ ...publishing, made })) };
+      const published = await publishTiers({ ...publishing, made });
+      return { plan, made: receiptsOf(made), expected, ...published };
     });
   });
 }

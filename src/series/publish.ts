@@ -1,10 +1,9 @@
 import type { Report } from "../ground/report.ts";
 import type { Hub, PushResult, RemoteState } from "../hub/hub-types.ts";
-import type { Receipt } from "../receipt/receipt.ts";
+import { type MadeTier, receiptsOf } from "./card-files.ts";
 import { stagedFiles } from "./finished-tier.ts";
 import { gateFailure } from "./gate-failures.ts";
 import type { RemoteStates } from "./published.ts";
-import { readReceipt } from "./read-receipt.ts";
 import type { TierDraft } from "./recipes.ts";
 import { stagingBranch } from "./staged-tier.ts";
 
@@ -25,8 +24,8 @@ export interface Publishing {
   readonly states: RemoteStates;
   /** Drafts whose folder was made, because main does not have them yet. */
   readonly pending: readonly TierDraft[];
-  /** Receipts of the pending tiers. */
-  readonly made: readonly Receipt[];
+  /** The pending tiers, as this run made them. */
+  readonly made: readonly MadeTier[];
   /** Whether nothing is written to the Hub. */
   readonly dryRun: boolean;
   /** Whether new repositories are private. */
@@ -69,19 +68,25 @@ export async function publishTiers(publishing: Publishing): Promise<PublishedSer
     }
     report.info(`${repository}: ${tiers.at(-1)!.outcome}`);
   }
-  return { tiers, failure: failure ?? gateFailure(publishing.made) };
+  return { tiers, failure: failure ?? gateFailure(receiptsOf(publishing.made)) };
 }
 
-function isHeldBack({ made }: Publishing, { recipe }: TierDraft): boolean {
-  return gateFailure(made.filter(({ name }) => name === recipe.name)) !== null;
+function isHeldBack(publishing: Publishing, draft: TierDraft): boolean {
+  return gateFailure([madeOf(publishing, draft).receipt]) !== null;
+}
+
+/** What this run made. The folder may be another one by now, so it is not asked. */
+function madeOf({ made }: Publishing, { recipe }: TierDraft): MadeTier {
+  return made.find(({ receipt }) => receipt.name === recipe.name)!;
 }
 
 /** Publishes one finished tier, or reports that nothing had to be done. */
 async function publishTier(
-  { hub, states, dryRun, isPrivate, occasion }: Publishing,
+  publishing: Publishing,
   draft: TierDraft,
   isPending: boolean,
 ): Promise<PublishedTier> {
+  const { hub, states, dryRun, isPrivate, occasion } = publishing;
   const { tier, place } = draft;
   const { repository } = draft.recipe;
   const state = states.get(draft)!;
@@ -91,12 +96,13 @@ async function publishTier(
     return { ...row, outcome: "unchanged", commit: state.head, folder: null };
   }
   if (dryRun) return { ...row, outcome: "dry-run", commit: state.head, folder: place };
-  const receipt = await readReceipt(place);
+  const { receipt, sums } = madeOf(publishing, draft);
   const { outcome, commit } = await hub.push({
     repository,
     folder: place,
     state,
-    expected: receipt.files,
+    expected: sums,
+    keep: state.kept,
     staged: await stagedFiles(place, receipt),
     private: isPrivate,
     ...describeCommit(draft, occasion),
