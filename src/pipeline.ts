@@ -18,7 +18,7 @@ import {
 } from "./series/folders.ts";
 import { gateFailure } from "./series/gate-failures.ts";
 import { type PublishedTier, publishTiers } from "./series/publish.ts";
-import { checkCards, checkNames, checkRights } from "./series/publish-checks.ts";
+import { checkCards, checkNames, checkRights, checkWrites } from "./series/publish-checks.ts";
 import { findPublished, inspectAll } from "./series/published.ts";
 import {
   draftTiers,
@@ -154,6 +154,7 @@ export async function publishModel(inputs: Inputs, dependencies: Dependencies): 
     const looking = { hubToken, overwrite, baseFiles, report };
     const inspect = () => inspectAll(hub, drafts, looking);
     const states = await report.stage("Look at the tier repositories", inspect);
+    if (!dryRun) await checkWrites(hub, states, report);
     const published = drafts.map((draft) => findPublished(draft, states.get(draft)!, gates));
     const pending = drafts.filter((_, i) => published[i] === null);
     const publishing = { hub, drafts, states, pending, dryRun, isPrivate, report, occasion };

@@ -8,9 +8,15 @@ export const receiptPath = "oqe-receipt.json";
 /** The account of the token. */
 export interface Identity {
   readonly name: string;
-  readonly organizations: readonly string[];
-  /** Whether the token may write; null if the Hub does not say (fine-grained tokens). */
+  /** With the account's role there (`read`, `contributor`, `write`, `admin`); null: not told. */
+  readonly organizations: readonly { readonly name: string; readonly role: string | null }[];
+  /** Whether the token may write at all; null if the Hub does not say. */
   readonly canWrite: boolean | null;
+  /**
+   * Namespaces and repositories that a fine-grained token may write to; null: another token, or the
+   * Hub does not say.
+   */
+  readonly writable: readonly string[] | null;
 }
 
 /** The state of a repository's main branch before this run changes it. */
@@ -101,6 +107,12 @@ export interface Hub {
    */
   openDatasetFile(dataset: string, path: string, revision?: string): Promise<Repository>;
   inspect(repository: string): Promise<RemoteState>;
+  /**
+   * Asks, without writing, whether the token may write to a repository that exists. Throws
+   * UNAUTHORIZED, FORBIDDEN (also for one that the Hub has disabled), and NOT_FOUND for a Hub that
+   * cannot be asked.
+   */
+  checkWrite(repository: string): Promise<void>;
   /** A branch beside main; null if the repository or the branch is missing. */
   readBranch(repository: string, branch: string): Promise<Branch | null>;
   /**

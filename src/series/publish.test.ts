@@ -36,6 +36,7 @@ const hub: Hub = {
   identify: unused,
   open: unused,
   openDatasetFile: unused,
+  checkWrite: unused,
   inspect: async () => ({ ...empty, head: "now" }),
   validateCard: unused,
   readBranch: async () => null,
