@@ -1,5 +1,4 @@
 import type { Base } from "./base/base.ts";
-import { OqeError } from "./ground/errors.ts";
 import type { Report } from "./ground/report.ts";
 import type { Hub } from "./hub/hub-types.ts";
 import type { ModelReference } from "./inputs/input-values.ts";
@@ -9,7 +8,7 @@ import type { SeriesPlan } from "./plan/plan-types.ts";
 import type { Sensitivity } from "./plan/sensitivity-types.ts";
 import type { Receipt } from "./receipt/receipt.ts";
 import { receiptsOf, rehearseCard } from "./series/card-files.ts";
-import { lockFolders } from "./series/folder-lock.ts";
+import { whileLocked } from "./series/folder-lock.ts";
 import {
   checkPlaces,
   type FoldersRequest,
@@ -26,6 +25,7 @@ import {
   openBase,
   planDrafts,
   requireBudgets,
+  requireWeights,
   seriesPlan,
   type TierDraft,
   type TierRun,
@@ -39,6 +39,7 @@ import {
   type Sources,
   sourceNames,
 } from "./series/sources.ts";
+import { TimeIsUp, TimeLimit } from "./series/time-limit.ts";
 
 /** The outside world, passed in. */
 export interface Dependencies {
@@ -62,6 +63,8 @@ export interface Published {
   readonly made: readonly Receipt[];
   /** What the run was expected to need, in lines. Empty if it had nothing to make. */
   readonly expected: readonly string[];
+  /** Why the run stopped before its end: the next one goes on. null: it did not. */
+  readonly stopped: TimeIsUp | null;
   /** The failure; null if there is none. The entry reports the tiers first, then throws it. */
   readonly failure: unknown;
 }
@@ -94,7 +97,8 @@ export async function planModel(inputs: Inputs, dependencies: Dependencies): Pro
     const rows = sources.measures ? await drawRows(inputs, opened) : null;
     const place = { folder: workDir, memoryLimit };
     if (rows !== null) await estimateMeasuring({ base, rows, sources }, place, opened);
-    const measuring = { base, rows, sources, domainWeights, workDir };
+    const timeLimit = new TimeLimit(null);
+    const measuring = { base, rows, sources, domainWeights, workDir, timeLimit };
     const sensitivity = await obtainSensitivity(measuring, opened);
     return { plan: makePlan(base, planning, sensitivity), base, sensitivity };
   });
@@ -114,7 +118,8 @@ export async function measureModel(
     const rows = await drawRows(inputs, opened);
     const place = { folder: workDir, memoryLimit };
     await estimateMeasuring({ base, rows, sources }, place, opened);
-    return measureNow({ base, rows, sources, domainWeights, workDir }, opened);
+    const timeLimit = new TimeLimit(inputs.timeLimit);
+    return measureNow({ base, rows, sources, domainWeights, workDir, timeLimit }, opened);
   });
 }
 
@@ -127,19 +132,21 @@ export async function quantizeModel(inputs: Inputs, out: string, dependencies: D
     const drafted = await prepare(inputs, { folder: out, namespace: null }, opened);
     const rehearsed = await rehearse(inputs, drafted.drafts, opened.base);
     const making = { ...drafted, staging: null };
-    return withPlaces(rehearsed, async (folders) => {
-      const { plan, made } = await makeTiers(inputs, rehearsed, making, opened);
-      return { plan, folders, failure: gateFailure(receiptsOf(made)) };
+    return whileLocked(placesOf(rehearsed), async (places) => {
+      const { plan, made, stopped } = await makeTiers(inputs, rehearsed, making, opened);
+      const folders = stopped === null ? places : [];
+      return { plan, folders, stopped, failure: gateFailure(receiptsOf(made)) };
     });
   });
 }
 
 /**
- * Makes and publishes the series. Nothing reaches the Hub before every tier is finished on disk.
+ * Makes and publishes the series. Tuned tiers are staged on branches of their repositories while
+ * they are made. No `main` changes before every tier is finished.
  */
 export async function publishModel(inputs: Inputs, dependencies: Dependencies): Promise<Published> {
   const { baseModel, namespace, tiers, policy, workDir, gates, overwrite, dryRun } = inputs;
-  const { hubToken, private: isPrivate } = inputs;
+  const { hubToken, private: isPrivate, until } = inputs;
   const { report, occasion } = dependencies;
   const hub = dependencies.connect();
   checkNames({ baseModel, namespace, tiers });
@@ -162,16 +169,19 @@ export async function publishModel(inputs: Inputs, dependencies: Dependencies): 
       await sources.proxy?.close?.();
       const plans = published.map((receipt) => receipt!.plan);
       const plan = seriesPlan(base, policy, plans);
-      return { plan, made: [], expected: [], ...(await publishTiers({ ...publishing, made: [] })) };
+      const done = await publishTiers({ ...publishing, made: [], reached: null });
+      return { plan, made: [], expected: [], stopped: null, ...done };
     }
     const rehearsed = await rehearse(inputs, pending, base);
     const check = () => checkCards(hub, rehearsed, report);
     if (!dryRun) await report.stage("Check the cards", check);
     const making = { ...drafted, staging: dryRun ? null : { hub, private: isPrivate } };
-    return withPlaces(rehearsed, async () => {
-      const { plan, made, expected } = await makeTiers(inputs, rehearsed, making, opened);
-      const published = await publishTiers({ ...publishing, made });
-      return { plan, made: receiptsOf(made), expected, ...published };
+    return whileLocked(placesOf(rehearsed), async () => {
+      const { made, stopped, ...run } = await makeTiers(inputs, rehearsed, making, opened);
+      const staged = until === "staged" ? "staged" : null;
+      const reached = stopped === null && until !== "measured" ? staged : "unfinished";
+      const published = await publishTiers({ ...publishing, made, reached });
+      return { ...run, made: receiptsOf(made), stopped, ...published };
     });
   });
 }
@@ -219,44 +229,39 @@ async function rehearse(
 }
 
 /**
- * Locks the tiers' folders while they are made and published. Throws CONFLICT if another run has
- * one of them.
+ * Estimates the run, measures, plans, and makes the folders of the rehearsed tiers. `stopped` if
+ * the time was up before that.
  */
-async function withPlaces<T>(
-  runs: readonly TierRun[],
-  use: (places: readonly string[]) => Promise<T>,
-): Promise<T> {
-  const places = runs.map(({ place }) => place);
-  const lock = await lockFolders(places);
-  try {
-    return await use(places);
-  } finally {
-    await lock.release();
-  }
-}
-
-/** Estimates the run, measures, plans, and makes the folders of the rehearsed tiers. */
 async function makeTiers(
   inputs: Inputs,
   rehearsed: readonly TierRun[],
   { sources, rows, staging }: Drafted & Pick<FoldersRequest, "staging">,
   opened: Opened,
 ) {
-  const { baseModel, overwrite, tiers, policy, floors, gates } = inputs;
+  const { baseModel, overwrite, tiers, policy, floors, gates, until } = inputs;
   const { domainWeights, workDir, memoryLimit } = inputs;
   const { base, kernel, report } = opened;
   const asked = { base, runs: rehearsed, rows, sources, memoryLimit, workDir };
   const { lines: expected, ...fit } = await estimateSeries(asked, opened);
-  const measuring = { base, rows, sources, domainWeights, workDir };
-  const sensitivity = await obtainSensitivity(measuring, opened);
-  const plan = makePlan(base, { tiers, policy, floors }, sensitivity);
-  const runs = planDrafts(rehearsed, { base, floors, plan, sensitivity });
-  const replacing = { baseModel, overwrite };
-  const own = { base, runs, replacing, gates, rows, staging, ...fit, kernel, report };
-  const make = () => makeFolders(own);
-  return { plan, made: await report.stage("Quantize", make), expected };
+  const timeLimit = new TimeLimit(inputs.timeLimit);
+  let plan = makePlan(base, { tiers, policy, floors }, null);
+  try {
+    const measuring = { base, rows, sources, domainWeights, workDir, timeLimit };
+    const sensitivity = await obtainSensitivity(measuring, opened);
+    plan = makePlan(base, { tiers, policy, floors }, sensitivity);
+    if (until === "measured") return { plan, made: [], expected, stopped: null };
+    const runs = planDrafts(rehearsed, { base, floors, plan, sensitivity });
+    const replacing = { baseModel, overwrite };
+    const making = { base, runs, replacing, gates, rows, staging, timeLimit, ...fit };
+    const make = () => makeFolders({ ...making, kernel, report });
+    return { plan, made: await report.stage("Quantize", make), expected, stopped: null };
+  } catch (error) {
+    if (!(error instanceof TimeIsUp)) throw error;
+    return { plan, made: [], expected, stopped: error };
+  }
 }
 
+const placesOf = (runs: readonly TierRun[]) => runs.map(({ place }) => place);
 const headersOnly = { allowHeaderOnly: true } as const;
 const withWeights = { allowHeaderOnly: false } as const;
 
@@ -281,14 +286,4 @@ async function withBase<T>(
   } finally {
     await base.checkpoint.close();
   }
-}
-
-/** Throws BAD_CHECKPOINT for a base that has headers and no weights. */
-function requireWeights({ checkpoint }: Base): void {
-  if (!checkpoint.headerOnly) return;
-  throw new OqeError(
-    "BAD_CHECKPOINT",
-    `${checkpoint.repository.name} has headers without weights: only policy oq can plan from them`,
-    "Set policy oq, or download the whole model.",
-  );
 }

@@ -1,3 +1,4 @@
+import { cp } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type LocalHub, startLocalHub } from "../src/local-hub/local-hub.ts";
@@ -36,7 +37,8 @@ afterAll(async () => {
 
 const argsOf = (work: string, ...more: string[]) => [
   ...["publish", base, "--namespace", "acme", "--work-dir", join(folder, work)],
-  ...["--tiers", "oQ6e,oQ4e", ...evaluatedRows, ...more],
+  ...(more.includes("--tiers") ? [] : ["--tiers", "oQ6e,oQ4e"]),
+  ...[...evaluatedRows, ...more],
 ];
 const environmentOf = ({ url }: LocalHub) => ({ HF_ENDPOINT: url, HF_TOKEN: "hf_tokenOfTheTest" });
 
@@ -72,3 +74,69 @@ test(
     for (const repository of repositories) expect(hub.head(repository, branch)).toBeNull();
   },
 );
+
+test(
+  "jobs share a series: one measures, one each makes a tier, the last one seals",
+  slow,
+  async () => {
+    const shared = await startLocalHub({ folder: join(folder, "shared") });
+    try {
+      await shared.seed(base, smallest.nemotron_h!);
+      const run = async (work: string, ...more: string[]) => {
+        const { code, stdout, stderr } = await runCli(
+          argsOf(work, "--json", ...more),
+          environmentOf(shared),
+        );
+        expect({ code, stderr }).toMatchObject({ code: 0 });
+        return JSON.parse(stdout).repositories.map(({ outcome }: { outcome: string }) => outcome);
+      };
+      const measured = "sensitivities";
+      expect(await run("measuring", "--until", "measured")).toEqual(["unfinished", "unfinished"]);
+      for (const tier of ["oQ4e", "oQ6e"]) {
+        await cp(join(folder, "measuring", measured), join(folder, tier, measured), {
+          recursive: true,
+        });
+        expect(await run(tier, "--tiers", tier, "--until", "staged")).toEqual(["staged"]);
+        const main = [...shared.files(`acme/hybrid-${tier}`).keys()];
+        expect(main.filter((path) => path !== ".gitattributes")).toEqual([]);
+      }
+      const sent = new Map(shared.uploads);
+      await cp(join(folder, "measuring", measured), join(folder, "sealing", measured), {
+        recursive: true,
+      });
+      expect(await run("sealing")).toEqual(["published", "published"]);
+      expect(filesOf(shared)).toEqual(filesOf(whole));
+      expect(new Map(shared.uploads)).toEqual(sent); // no weight is sent again
+    } finally {
+      await shared.close();
+    }
+  },
+);
+
+test("a run stops behind a block when its time is up, and the next one goes on", slow, async () => {
+  const limited = await startLocalHub({ folder: join(folder, "limited") });
+  try {
+    await limited.seed(base, smallest.nemotron_h!);
+    let stops = 0;
+    for (;;) {
+      const args = argsOf(`limited-${stops}`, "--json", "--policy", "oq", "--time-limit", "1s");
+      const { code, stdout, stderr } = await runCli(args, environmentOf(limited));
+      if (code === 0) break;
+      expect({ code, stderr }).toMatchObject({
+        code: 4,
+        stderr: expect.stringContaining("[TIME]"),
+      });
+      const outcomes = JSON.parse(stdout).repositories.map(
+        (one: { outcome: string }) => one.outcome,
+      );
+      expect(outcomes).toEqual(["unfinished", "unfinished"]);
+      expect(++stops).toBeLessThan(40);
+    }
+    expect(stops).toBeGreaterThan(2);
+    const args = argsOf("unlimited", "--policy", "oq");
+    expect((await runCli(args, environmentOf(hub))).code).toBe(0);
+    expect(filesOf(limited)).toEqual(filesOf(hub));
+  } finally {
+    await limited.close();
+  }
+});

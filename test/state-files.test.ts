@@ -8,6 +8,7 @@ import { openKernel } from "../src/kernel/pool.ts";
 import { makeFolders } from "../src/series/folders.ts";
 import { draftTiers, makePlan, openBase, planDrafts } from "../src/series/recipes.ts";
 import { calibrate } from "../src/series/rows.ts";
+import { TimeLimit } from "../src/series/time-limit.ts";
 import { runCli } from "./support/cli-run.ts";
 import { folderHashes } from "./support/folder-hashes.ts";
 import { removeFolder, scratchFolder, smallest } from "./support/models.ts";
@@ -65,6 +66,7 @@ async function make(
     memoryForStates,
     inTurn,
     staging: null,
+    timeLimit: new TimeLimit(null),
     kernel: runner,
     report,
   });

@@ -171,14 +171,16 @@ async function quantize({ inputs, flags, dependencies, print }: Call) {
     throw new OqeError("BAD_INPUT", "oqe quantize needs --out <folder>", hint);
   }
   const made = await quantizeModel(parsed, resolve(flags.out), dependencies(parsed));
-  const { plan: series, folders, failure } = made;
+  const { plan: series, folders, stopped, failure } = made;
   await print({ ...series, folders }, () => `${formatPlan(series)}\n${folders.join("\n")}`);
   if (failure !== null) throw failure;
+  if (stopped !== null) throw stopped;
 }
 
 async function publish({ inputs, dependencies, print }: Call) {
   const parsed = inputs();
-  const { plan: series, tiers, failure } = await publishModel(parsed, dependencies(parsed));
+  const published = await publishModel(parsed, dependencies(parsed));
+  const { plan: series, tiers, stopped, failure } = published;
   const lines = tiers.map(({ outcome, url, folder }) => {
     const place = folder === null ? "" : `  (${folder})`;
     return `${outcome.padEnd(9)}  ${url}${place}`;
@@ -186,6 +188,7 @@ async function publish({ inputs, dependencies, print }: Call) {
   const text = () => [formatPlan(series), ...lines].join("\n");
   await print({ ...series, repositories: tiers }, text);
   if (failure !== null) throw failure;
+  if (stopped !== null) throw stopped;
 }
 
 async function verifyTarget({ target, inputs, flags, dependencies, print }: Call) {

@@ -16,7 +16,7 @@ const lineLength = 100;
 export function overview(): string {
   const calls = commandTable.map((command) => [callOf(command), command.doc] as const);
   const size = Math.max(...calls.map(([call]) => call.length));
-  const { failure, usage, gate } = exitCodes;
+  const { failure, usage, gate, time } = exitCodes;
   const title = `oqe ${engine.version}: publishes the oQe series of a base model`;
   return `${title} (mixed-precision MLX quants)
 
@@ -29,7 +29,7 @@ HF_ENDPOINT and HF_TOKEN give the Hub's address and token. Prefer HF_TOKEN to --
 users of this machine can see the flags of a running command.
 
 Exit codes: 0 success, ${failure} failure, ${usage} wrong usage, ${gate} a tier failed a gate, or
-differs from its receipt.
+differs from its receipt, ${time} stopped at time-limit: run again to go on.
 docs/errors.md lists all errors.
 `;
 }

@@ -4,7 +4,8 @@ import { count, line, list, matching, object, parse, readJson, sha256 } from "..
 import { isRepositoryId, pathFault, printable } from "./names.ts";
 
 /** SHA-1 of a git object: a commit, or the blob of a file. */
-const gitId = (what: string) => matching(/^[0-9a-f]{40}$/, `${what} of 40 hexadecimal digits`);
+export const gitId = (what: string) =>
+  matching(/^[0-9a-f]{40}$/, `${what} of 40 hexadecimal digits`);
 
 /** What a fine-grained token may do, by user, organization or repository. */
 const scoped = list(object({ entity: object({ name: line }), permissions: list(line) }));

@@ -86,7 +86,7 @@ describe("identify", () => {
   });
 
   it.each([
-    [{}, /cannot be used: its content is not as expected/],
+    [{}, /the answer is not the Hub.s: field "name" is missing/],
     [{ auth: {} }, /field "name" is missing/],
     [{ name: 7, auth: {} }, /field "name" is 7; expected text/],
     [{ name: "x", orgs: [{}], auth: {} }, /field "orgs\[0\]\.name" is missing/],

@@ -3,7 +3,8 @@ import { OqeError } from "../ground/errors.ts";
 import type { Main } from "./compare.ts";
 import { adopt, strictFetch } from "./failure.ts";
 import { readMain } from "./inspect.ts";
-import { retry, Transient } from "./retry.ts";
+import { Transient } from "./patience.ts";
+import { retry } from "./retry.ts";
 import type { UploadTarget } from "./stage.ts";
 import { credentials, type Transport } from "./transport.ts";
 

@@ -13,7 +13,8 @@ import { type HashedFile, type LocalFile, readFolder, requireUnchanged } from ".
 import type { PushRequest, PushResult } from "./hub-types.ts";
 import { readMain } from "./inspect.ts";
 import { checkRepositoryId, printable } from "./names.ts";
-import { retry, Transient } from "./retry.ts";
+import { Transient } from "./patience.ts";
+import { retry } from "./retry.ts";
 import { seal } from "./seal.ts";
 import { askForLarge, inSteps, stage, type UploadTarget } from "./stage.ts";
 import { checkStored } from "./stored.ts";

@@ -3,12 +3,15 @@ import type { ByteSource } from "../checkpoint/repository.ts";
 import { OqeError } from "../ground/errors.ts";
 import { pieces } from "../ground/pieces.ts";
 import { collectYoung } from "../kernel/collect.ts";
+import { strangerHint } from "./expected.ts";
 import { refused, type Subject } from "./failure.ts";
 import { encodePath, printable } from "./names.ts";
 import { type Answer, describe, place } from "./origin.ts";
 import { ownConnection, type Sending } from "./own-connection.ts";
-import { isTransientStatus, retry, Transient } from "./retry.ts";
-import { authorization, type Transport, transient, withDeadline } from "./transport.ts";
+import { Transient } from "./patience.ts";
+import { isTransientStatus, retry } from "./retry.ts";
+import { authorization, type Transport, transient } from "./transport.ts";
+import type { Watch } from "./watch.ts";
 
 /**
  * Long reads are cut into pieces: a broken connection repeats one piece, and each has its own
@@ -79,7 +82,9 @@ async function readRange(
   const readOne = ([start, end]: readonly [number, number]) => {
     const what = `Reading ${name} at ${offset + start}`;
     const piece = bytes.subarray(start, end);
-    return retry(transport.patience, what, () => readPiece(remote, offset + start, piece));
+    return retry(transport.patience, what, (begin) =>
+      readPiece(remote, offset + start, piece, begin()),
+    );
   };
   const [first, ...rest] = pieces(length, pieceBytes);
   if (first !== undefined) await readOne(first); // alone: the others use its storage link
@@ -106,17 +111,23 @@ interface Range {
 }
 
 /** One attempt to fill `into` with the bytes from `offset`. */
-async function readPiece(remote: Remote, offset: number, into: Uint8Array): Promise<void> {
+async function readPiece(
+  remote: Remote,
+  offset: number,
+  into: Uint8Array,
+  watch: Watch,
+): Promise<void> {
   const { link } = remote;
   const range = { offset, length: into.length };
-  const answer = await request(remote, range, withDeadline(null, into.length)).catch((failure) => {
+  const answer = await request(remote, range, watch.signal).catch((failure) => {
     link.storage = null; // its host may be gone for good: the next attempt asks the Hub
     throw failure;
   });
+  watch.answered();
   try {
     if (isTransientStatus(answer.response.status)) throw await transient(answer);
-    const { skip, total } = await checkRange(remote, answer, range);
-    await fill(answer.response, skip, total, into);
+    const body = await checkRange(remote, answer, range);
+    await fill(answer.response, body, into, watch);
   } catch (failure) {
     link.storage = null;
     await answer.response.body?.cancel().catch(() => {});
@@ -188,8 +199,9 @@ async function checkRange(
 function checkWhole(file: RemoteFile, { response, url }: Answer, { offset, length }: Range) {
   const sent = response.headers.get("content-length");
   if (sent !== null && Number(sent) !== file.size) {
-    const name = `${file.id}@${file.commit}/${file.path}`;
-    throw wrongSize(name, file.size, `${printable(sent, 40)} bytes`);
+    // Not a range, and not the file: the login page of a network may answer in the Hub's place.
+    const words = `it sent ${printable(sent, 40)} bytes; expected a range of ${file.size} bytes`;
+    throw new Transient(words, { hint: strangerHint });
   }
   if (length === file.size || file.size <= wholeFileBytes)
     return { skip: offset, total: file.size };
@@ -230,9 +242,9 @@ function wrongSize(name: string, listed: number, sent: string): OqeError {
  */
 async function fill(
   response: Response,
-  skip: number,
-  total: number,
+  { skip, total }: { readonly skip: number; readonly total: number },
   into: Uint8Array,
+  watch: Watch,
 ): Promise<void> {
   const target = asBuffer(into);
   let seen = 0;
@@ -242,10 +254,12 @@ async function fill(
       const to = Math.min(chunk.length, skip + into.length - seen);
       if (from < to) asBuffer(chunk).copy(target, seen + from - skip, from, to);
       seen += chunk.length;
+      watch.count(chunk.length);
       freeReceived(chunk.length);
       if (seen > total) break;
     }
   } catch (failure) {
+    watch.signal.throwIfAborted();
     throw new Transient(`the answer was cut short after ${seen} bytes (${describe(failure)})`);
   }
   if (seen !== total)

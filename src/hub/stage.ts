@@ -4,6 +4,7 @@ import { answers, readAnswer } from "./answers.ts";
 import { adopt, type Subject, strictFetch } from "./failure.ts";
 import { type LocalFile, readContent } from "./folder.ts";
 import { printable } from "./names.ts";
+import { Transient } from "./patience.ts";
 import { authorization, credentials, type Transport } from "./transport.ts";
 
 /**
@@ -161,7 +162,11 @@ function checkedFetch(
 }
 
 function isWorthAnotherRound(failure: unknown): boolean {
-  return failure instanceof OqeError && ["NETWORK", "NOT_FOUND", "CONFLICT"].includes(failure.code);
+  if (!(failure instanceof OqeError)) return false;
+  // A server that was silent for minutes is not asked for minutes again.
+  const { cause } = failure;
+  const isSilence = cause instanceof Transient && cause.isSilence;
+  return !isSilence && ["NETWORK", "NOT_FOUND", "CONFLICT"].includes(failure.code);
 }
 
 /** Passes a count on after every hundredth: the library counts every 64 KiB. */

@@ -4,6 +4,7 @@ import {
   count,
   optionalCount,
   optionalSize,
+  optionalTime,
   parsed,
   plain,
   several,
@@ -251,5 +252,26 @@ export const runInputs = [
     doc:
       "Memory that the run may use, such as `4GB`. What does not fit goes to files in the work " +
       "folder; the result is the same. Empty means 60 % of the machine's memory",
+  },
+  {
+    name: "time-limit",
+    group: "Run",
+    commands: measuring,
+    ignoredBy: ["plan"],
+    default: "",
+    ...optionalTime("<time>"),
+    doc:
+      "Time after which the run stops behind a block, such as `5h30m`. What is finished is kept " +
+      "in the work folder and on the staging branches, and the next run goes on. Empty means none",
+  },
+  {
+    name: "until",
+    group: "Run",
+    commands: ["publish"],
+    default: "published",
+    ...choice("measured", "staged", "published"),
+    doc:
+      "How far the run goes. `measured` leaves the sensitivity in the work folder. `staged` leaves " +
+      "finished tiers on the staging branches, and `main` unchanged. So jobs can share a series",
   },
 ] as const satisfies readonly InputRow[];

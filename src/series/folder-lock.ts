@@ -110,3 +110,19 @@ async function inUse(folder: string, path: string, like: RunFolderName): Promise
     `Wait until it ends, or set another work-dir. If there is no such run, delete ${path}.`,
   );
 }
+
+/**
+ * Locks folders for the time of `use`, which gets their paths. Throws CONFLICT if another run has
+ * one of them.
+ */
+export async function whileLocked<T>(
+  paths: readonly string[],
+  use: (paths: readonly string[]) => Promise<T>,
+): Promise<T> {
+  const lock = await lockFolders(paths);
+  try {
+    return await use(paths);
+  } finally {
+    await lock.release();
+  }
+}

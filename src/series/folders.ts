@@ -31,6 +31,7 @@ import type { TierDraft, TierRun } from "./recipes.ts";
 import type { Calibration, DrawnRows } from "./rows.ts";
 import { StagedTier } from "./staged-tier.ts";
 import { withStates } from "./state-store.ts";
+import type { TimeLimit } from "./time-limit.ts";
 import { type Tuning, type WrittenTier, writeTiers } from "./write-tiers.ts";
 
 /** Which folders a run may replace. */
@@ -72,13 +73,14 @@ export interface FoldersRequest {
   readonly inTurn?: boolean;
   /** Where tuned tiers are staged; null: on the disk only. */
   readonly staging: { readonly hub: Hub; readonly private: boolean } | null;
+  readonly timeLimit: TimeLimit;
   readonly kernel: Kernel;
   readonly report: Report;
 }
 
 /**
  * Makes the folders of all tiers in one walk over the base. Either all folders are complete, with
- * receipt and card, or none exists.
+ * receipt and card, or none exists. Throws TimeIsUp.
  */
 export async function makeFolders(request: FoldersRequest): Promise<readonly MadeTier[]> {
   const { runs, replacing } = request;
@@ -204,7 +206,7 @@ export function isRounded({ parameters }: Pick<Base, "parameters">, { recipe }: 
 }
 
 function writeWeights(
-  { base, runs, rows, kernel, report, keep, keepWeights }: FillRequest,
+  { base, runs, rows, timeLimit, kernel, report, keep, keepWeights }: FillRequest,
   targets: readonly Target[],
   company: Company | null,
 ): Promise<readonly WrittenTier[]> {
@@ -226,6 +228,7 @@ function writeWeights(
     rounding: options.rounding,
     tuning,
     isDurable: tuning !== null,
+    timeLimit,
     kernel,
     report,
   });

@@ -58,6 +58,7 @@ function publishingOf(drafts: readonly TierDraft[], push: Hub["push"], occasion 
       sums: new Map([["config.json", "f00d"]]),
     })),
     ...{ isPrivate: false, dryRun: false },
+    reached: null,
     report: silentReport,
     occasion,
   };

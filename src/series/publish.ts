@@ -7,10 +7,13 @@ import type { RemoteStates } from "./published.ts";
 import type { TierDraft } from "./recipes.ts";
 import { stagingBranch } from "./staged-tier.ts";
 
+/** How far tiers came that are not to be published yet: finished and staged, or not finished. */
+export type Reached = "staged" | "unfinished";
+
 export interface PublishedTier {
   readonly tier: string;
   readonly repository: string;
-  readonly outcome: PushResult["outcome"] | "dry-run" | "failed";
+  readonly outcome: PushResult["outcome"] | "dry-run" | "failed" | Reached;
   /** Head of main after the run; null: a dry run that would create the repository. */
   readonly commit: string | null;
   readonly url: string;
@@ -24,6 +27,8 @@ export interface Publishing {
   readonly states: RemoteStates;
   /** Drafts whose folder was made, because main does not have them yet. */
   readonly pending: readonly TierDraft[];
+  /** null: pending tiers are to be published. */
+  readonly reached: Reached | null;
   /** The pending tiers, as this run made them. */
   readonly made: readonly MadeTier[];
   /** Whether nothing is written to the Hub. */
@@ -71,13 +76,8 @@ export async function publishTiers(publishing: Publishing): Promise<PublishedSer
   return { tiers, failure: failure ?? gateFailure(receiptsOf(publishing.made)) };
 }
 
-function isHeldBack(publishing: Publishing, draft: TierDraft): boolean {
-  return gateFailure([madeOf(publishing, draft).receipt]) !== null;
-}
-
-/** What this run made. The folder may be another one by now, so it is not asked. */
-function madeOf({ made }: Publishing, { recipe }: TierDraft): MadeTier {
-  return made.find(({ receipt }) => receipt.name === recipe.name)!;
+function isHeldBack({ made }: Publishing, { recipe }: TierDraft): boolean {
+  return gateFailure(receiptsOf(made).filter(({ name }) => name === recipe.name)) !== null;
 }
 
 /** Publishes one finished tier, or reports that nothing had to be done. */
@@ -86,7 +86,7 @@ async function publishTier(
   draft: TierDraft,
   isPending: boolean,
 ): Promise<PublishedTier> {
-  const { hub, states, dryRun, isPrivate, occasion } = publishing;
+  const { hub, states, made, dryRun, isPrivate, reached, occasion } = publishing;
   const { tier, place } = draft;
   const { repository } = draft.recipe;
   const state = states.get(draft)!;
@@ -95,8 +95,10 @@ async function publishTier(
     if (!dryRun) await removeLeftover(hub, repository);
     return { ...row, outcome: "unchanged", commit: state.head, folder: null };
   }
+  if (reached !== null) return { ...row, outcome: reached, commit: state.head, folder: null };
   if (dryRun) return { ...row, outcome: "dry-run", commit: state.head, folder: place };
-  const { receipt, sums } = madeOf(publishing, draft);
+  // The folder may be another one by now, so its receipt is not read.
+  const { receipt, sums } = made.find((one) => one.receipt.name === draft.recipe.name)!;
   const { outcome, commit } = await hub.push({
     repository,
     folder: place,

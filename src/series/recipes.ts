@@ -220,3 +220,13 @@ function seriesRows({ base, floors, plan, sensitivity }: PlannedSeries): SeriesR
 function rowOf({ modules: _, ...row }: TierPlan): SeriesRow {
   return row;
 }
+
+/** Throws BAD_CHECKPOINT for a base that has headers and no weights. */
+export function requireWeights({ checkpoint }: Base): void {
+  if (!checkpoint.headerOnly) return;
+  throw new OqeError(
+    "BAD_CHECKPOINT",
+    `${checkpoint.repository.name} has headers without weights: only policy oq can plan from them`,
+    "Set policy oq, or download the whole model.",
+  );
+}

@@ -9,6 +9,7 @@ import type { Sensitivity } from "../plan/sensitivity-types.ts";
 import { openRepository } from "./recipes.ts";
 import type { Calibration } from "./rows.ts";
 import { type GivenSensitivity, measureBase, proxyName, readGiven } from "./sensitivity.ts";
+import type { TimeLimit } from "./time-limit.ts";
 
 /** The sources of a plan besides the base. */
 export interface Sources {
@@ -45,6 +46,7 @@ export interface SensitivityRequest {
   /** null: no rows were drawn, because a sensitivity is given. */
   readonly rows: Calibration | null;
   readonly sources: Sources;
+  readonly timeLimit: TimeLimit;
 }
 
 /** What a step uses beside its values. */

@@ -18,9 +18,11 @@ export interface TierWork {
   readonly recalled: number;
   /**
    * Saves the parts that were finished since the last call, so that a killed run can go on. All
-   * riders have passed `layer`; null: the head is tuned.
+   * riders have passed `layer`; null: the head is tuned. Gives the number of these parts.
    */
-  save(layer: number | null): Promise<void>;
+  save(layer: number | null): Promise<number>;
+  /** Waits until all that was saved is on the staging branch. */
+  settle(): Promise<void>;
   /** Waits for the last shard. Gives every shard, and closes the files. */
   finish(): Promise<Record<string, WrittenFile>>;
   /** Closes the files after a failure. May be called twice. */
@@ -50,7 +52,8 @@ export async function openTierWork(request: TierWorkRequest): Promise<TierWork> 
   const writer = await createShards(folder, layouts, { continues: isDurable, distant, onShard });
   const own = { sink: writer, abort: () => writer.abort() };
   const finish = () => writer.finish();
-  if (!isDurable) return { ...own, finish, log: noLog, recalled: 0, save: async () => {} };
+  const settle = async () => {};
+  if (!isDurable) return { ...own, finish, settle, log: noLog, recalled: 0, save: async () => 0 };
   const journal = new PartJournal({ folder, layouts, writer });
   try {
     await journal.load();
@@ -61,18 +64,22 @@ export async function openTierWork(request: TierWorkRequest): Promise<TierWork> 
   }
   const recalled = journal.size;
   if (staged === null) {
-    const save = async () => void (await journal.save());
-    return { ...own, finish, log: journal, recalled, save };
+    const save = async () => (await journal.save()).length;
+    return { ...own, finish, settle, log: journal, recalled, save };
   }
   const stager = new Stager({ folder, layouts, staged, writer, complete, report });
-  const save = async (layer: number | null) => stager.add(await journal.save(), layer);
+  const save = async (layer: number | null) => {
+    const parts = await journal.save();
+    await stager.add(parts, layer);
+    return parts.length;
+  };
   const end = async () => {
     await save(null);
     const files = await writer.finish();
     await stager.end();
     return files;
   };
-  return { ...own, finish: end, log: journal, recalled, save };
+  return { ...own, finish: end, settle: () => stager.end(), log: journal, recalled, save };
 }
 
 interface Restoring {

@@ -24,6 +24,7 @@ import type { Propagation, Repair, TuningRecord } from "../quantize/tuning-recor
 import type { TuningSettings } from "../quantize/tuning-settings.ts";
 import type { StagedTier } from "./staged-tier.ts";
 import { openTierWork, type TierWork } from "./tier-work.ts";
+import { TimeIsUp, type TimeLimit } from "./time-limit.ts";
 
 /** Files of one finished tier, by path, without card and receipt. */
 export type TierFiles = Readonly<
@@ -64,6 +65,8 @@ export interface WriteRequest {
   readonly report: Report;
   /** Whether the folders keep finished parts for the next run. Default: no. */
   readonly isDurable?: boolean;
+  /** Default: none. Tuning throws TimeIsUp behind a block. */
+  readonly timeLimit?: TimeLimit;
   /** Staging branches, one per plan. Default: none. */
   readonly staged?: readonly (StagedTier | null)[];
 }
@@ -170,9 +173,7 @@ async function fill(
       weights: weightsToTune(base, kernel),
     };
     const logs = works.map(({ log }) => log);
-    const onBlock = async (layer: number | null) => {
-      for (const work of works) await work.save(layer);
-    };
+    const onBlock = saveBlocks(request, works);
     return tuneSeries({ ...request, ...method, sinks, logs, onBlock, riders, weights });
   }
   const rounded = await quantizeSeries({
@@ -183,6 +184,23 @@ async function fill(
     sinks,
   });
   return rounded.map((tier) => ({ ...tier, tuning: null, warnings: [] }));
+}
+
+/**
+ * Saves what is finished behind each block, and stops the run when its time is up. A run that went
+ * on with another's work makes at least one part, so that each run comes further.
+ */
+function saveBlocks({ base, timeLimit }: Omit<WriteRequest, "tuning">, works: readonly TierWork[]) {
+  const blocks = base.architecture.layers(base.config).length;
+  let made = 0;
+  return async (layer: number | null) => {
+    for (const work of works) made += await work.save(layer);
+    if (timeLimit?.isUp() !== true || made === 0) return;
+    for (const work of works) await work.settle();
+    throw new TimeIsUp(
+      layer === null ? "behind the head" : `behind block ${layer + 1} of ${blocks}`,
+    );
+  };
 }
 
 /** Tokenizer and licence files of the base. Read first, so that a failure costs no hours. */
