@@ -6,7 +6,6 @@ import { drawPictures } from "../card/pictures.ts";
 import { renderCard } from "../card/render.ts";
 import { OqeError } from "../ground/errors.ts";
 import { parseSums, sha256Of } from "../hub/sums.ts";
-import { parseReceipt, writeReceipt } from "../receipt/receipt-file.ts";
 import { rewriteCard, writeCard } from "./card-files.ts";
 
 let folder: string;
@@ -27,9 +26,8 @@ test("card and pictures are written, and a picture of an earlier receipt is remo
 });
 
 test("SHA256SUMS lists every other file, and is returned with its own hash", async () => {
-  const receipt = parseReceipt(writeReceipt(tunedReceipt()), "a receipt");
-  const { files } = receipt;
-  const { sums } = await writeCard(folder, receipt, report);
+  const { files } = tunedReceipt();
+  const { sums } = await writeCard(folder, tunedReceipt(), report);
   const text = await readFile(`${folder}/SHA256SUMS`, "utf8");
   const listed = parseSums(text)!;
   expect(sums).toEqual(new Map([...listed, ["SHA256SUMS", sha256Of(text)]]));

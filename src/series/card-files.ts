@@ -60,10 +60,12 @@ export async function rewriteCard(folder: string, report: Pick<Report, "warn">):
  */
 export async function writeCard(
   folder: string,
-  receipt: Receipt,
+  made: Receipt,
   report: Pick<Report, "warn">,
   { render, draw } = making,
 ): Promise<MadeTier> {
+  // As it reads back: the keys of its maps are sorted, and pictures depend on their order.
+  const receipt = parseReceipt(writeReceipt(made), made.name);
   const pictures = draw(receipt);
   const card = await decorate(report, {
     what: `the card of ${receipt.name}`,
