@@ -113,8 +113,8 @@ describe("a run on a machine", () => {
       "memory: about 5.2 GB at most (measuring, blocks), limit 20.0 GB; " +
         "1.8 GB of hidden states between blocks",
       "disk: 100.4 GB",
-      "time: about 8.9 h of arithmetic on 3 threads " +
-        "(measuring 76 min, tuning 5.9 h, evaluation 1.6 h), 100 GF/s",
+      "time: about 8.7 h of arithmetic on 3 threads " +
+        "(measuring 65 min, tuning 5.9 h, evaluation 1.6 h), 100 GF/s",
     ]);
     const own = { ...machine, given: tight.least.bytes };
     expect(estimateLines(tight, fitRun(tight, plans, own), outside)[1]).toBe(

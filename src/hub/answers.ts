@@ -54,6 +54,7 @@ export const answers = {
   commits: list(object({ title: line, authors: list(object({ user: line })) })),
   /** POST /<id>.git/info/lfs/objects/batch: an object without `upload` is in the storage. */
   batch: object({
+    transfer: v.optional(line, "basic"),
     objects: list(
       object({
         oid: sha256,

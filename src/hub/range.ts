@@ -276,7 +276,7 @@ function asBuffer({ buffer, byteOffset, byteLength }: Uint8Array): Buffer {
  * them have come, which took half the CPU time of reading. A young collection before that costs
  * little, because no chunk is in use any more.
  */
-const receivedBetween = 8 << 20;
+const receivedBetween = 4 << 20;
 let received = 0;
 
 function freeReceived(bytes: number): void {
