@@ -7,8 +7,8 @@ import { type Draft, draftOf, recipeOf } from "../receipt/recipe.ts";
 /**
  * Whether a repository's main already has what this recipe gives. Its receipt has the same draft.
  * Every file of the receipt and of SHA256SUMS is there with its SHA-256. Card and pictures are
- * there, and no other weights (mlx-lm loads all it finds). A base folder has no commit that pins its
- * weights, so a tier of it is never current.
+ * there, and no other weights (mlx-lm loads all it finds). A base folder has no commit that pins
+ * its weights, so a tier of it is never current.
  */
 export function isCurrent(recipe: Draft, published: Receipt, remote: RemoteState): boolean {
   const { files } = published;
