@@ -1,5 +1,4 @@
-import { writeFile } from "node:fs/promises";
-import { dirname, join, relative } from "node:path";
+import { dirname, relative } from "node:path";
 import type { Base } from "../base/base.ts";
 import { evaluationWords } from "../card/evaluation-words.ts";
 import { bitsPerWeight, grouped } from "../card/figures.ts";
@@ -21,12 +20,12 @@ import type { KeepStates } from "../models/rider.ts";
 import { tensorsOfPlan } from "../quantize/stored-tier.ts";
 import { weightsToTune } from "../quantize/tune-series.ts";
 import { tuningSettings } from "../quantize/tuning-settings.ts";
-import { type Receipt, receiptPath } from "../receipt/receipt.ts";
+import type { Receipt } from "../receipt/receipt.ts";
 import { writeReceipt } from "../receipt/receipt-file.ts";
 import { completeReceipt, digestOf } from "../receipt/recipe.ts";
 import { shareFigures } from "../receipt/series-figures.ts";
 import { buildAside, refuseForeignFolder } from "./atomic-folder.ts";
-import { rehearseCard, writeCard } from "./card-files.ts";
+import { type MadeTier, rehearseCard, writeCard } from "./card-files.ts";
 import { findFinished, openWithStaged } from "./finished-tier.ts";
 import { forgetParts, proveReads, withWaitingBytes } from "./proven-reads.ts";
 import type { TierDraft, TierRun } from "./recipes.ts";
@@ -84,9 +83,9 @@ export interface FoldersRequest {
 
 /**
  * Makes the folders of all tiers in one walk over the base. Either all folders are complete, with
- * receipt and card, or none exists. Gives the receipts. Throws TimeIsUp.
+ * receipt and card, or none exists. Throws TimeIsUp.
  */
-export async function makeFolders(request: FoldersRequest): Promise<readonly Receipt[]> {
+export async function makeFolders(request: FoldersRequest): Promise<readonly MadeTier[]> {
   const { runs, replacing } = request;
   if (runs.length === 0) return [];
   for (const { recipe } of runs) await rehearseCard(recipe);
@@ -127,7 +126,7 @@ interface Target {
 async function fillFolders(
   request: FillRequest,
   folders: readonly string[],
-): Promise<readonly Receipt[]> {
+): Promise<readonly MadeTier[]> {
   const { runs, base, gates, report } = request;
   const known = new Map<TierRun, Receipt>();
   const targets: Target[] = [];
@@ -145,12 +144,12 @@ async function fillFolders(
   const made = targets.length === 0 ? [] : await make();
   for (const [i, { run }] of targets.entries()) known.set(run, made[i]!);
   const receipts = shareFigures(runs.map((run) => known.get(run)!));
+  const finished: MadeTier[] = [];
   for (const [i, receipt] of receipts.entries()) {
-    await writeFile(join(folders[i]!, receiptPath), writeReceipt(receipt));
-    await writeCard(folders[i]!, receipt, report);
+    finished.push(await writeCard(folders[i]!, receipt, report));
     tell(receipt, report);
   }
-  return receipts;
+  return finished;
 }
 
 /** The staging branch of a tier; null: there is none. */
