@@ -164,7 +164,7 @@ async function compute(how: Serving, request: IncomingMessage): Promise<Reply> {
   } catch (error) {
     if (error instanceof Refusal) return refusalReply(error);
     // The client hung up during its request: this is not our fault, and nobody reads an answer.
-    if (request.destroyed && !request.complete) throw error;
+    if (request.destroyed && (!request.complete || request.socket.destroyed)) throw error;
     console.error(error);
     return json({ error: "Internal Server Error" }, 500);
   }
