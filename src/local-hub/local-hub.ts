@@ -77,11 +77,11 @@ export interface LocalHub {
    * or `datasets/<namespace>/<name>`. Returns the commit.
    */
   seed(id: string, folder: string): Promise<string>;
-  /** Head commit of main, or of another branch; null if there is no such repository or branch. */
+  /** Head commit of main or another branch; null if there is no such repository or branch. */
   head(id: string, branch?: string): string | null;
   /** Commits of main or another branch, newest first; empty if there is none. */
   history(id: string, branch?: string): readonly string[];
-  /** Files of main, or of another branch or commit; empty if there is no such repository or branch. */
+  /** Files of main, another branch or a commit; empty if there is no such repository or branch. */
   files(
     id: string,
     branch?: string,

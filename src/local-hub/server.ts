@@ -109,6 +109,7 @@ async function exchange(
 
 /** Keeps a connection open until the client leaves. */
 async function hold(how: Serving, response: ServerResponse): Promise<void> {
+  if (response.destroyed) return; // it has left already
   const left = new Promise<void>((resolve) => response.once("close", resolve));
   how.onSilence?.(() => !response.destroyed);
   await left;

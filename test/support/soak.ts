@@ -24,8 +24,8 @@ import { type Content, checkEnd, checkHistory, checkOutput, contentOf } from "./
 
 /**
  * Many small runs against a local Hub whose requests fail as a seed says. After each run main is as
- * before or complete, and the run ended well or with one clear error. A run that failed is repeated,
- * at last in a world without faults, and must end well then.
+ * before or complete, and the run ended well or with one clear error. A run that failed is
+ * repeated, at last in a world without faults, and must end well then.
  */
 export interface SoakOptions {
   readonly seed: number;
