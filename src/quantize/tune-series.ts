@@ -94,7 +94,7 @@ function openSeries(request: TuneSeriesRequest): Series {
     model: { architecture, config, ops: tools.ops, weights: kept },
     tiers: plans.map((plan, i) => ({ plan, sink: sinks[i]! })),
     routers: hasRoutersToRepair(request)
-      ? new BaseRouters(tools.ops, request.calibration, plans.length)
+      ? new BaseRouters(tools.ops, request.calibration, plans.length, tools.settings.gateRows)
       : null,
   };
 }
