@@ -16,6 +16,7 @@ const longest = [
   "mlx-config",
   "divergence-conformance",
   "bad-input/weights",
+  "bad-input/mid-walk",
   "determinism",
   "pictures",
   "planning",

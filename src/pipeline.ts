@@ -1,5 +1,4 @@
 import type { Base } from "./base/base.ts";
-import { OqeError } from "./ground/errors.ts";
 import type { Report } from "./ground/report.ts";
 import type { Hub } from "./hub/hub-types.ts";
 import type { ModelReference } from "./inputs/input-values.ts";
@@ -8,11 +7,17 @@ import type { Kernel } from "./kernel/kernel-types.ts";
 import type { SeriesPlan } from "./plan/plan-types.ts";
 import type { Sensitivity } from "./plan/sensitivity-types.ts";
 import type { Receipt } from "./receipt/receipt.ts";
-import { rehearseCard } from "./series/card-files.ts";
-import { checkPlaces, makeFolders, type PlaceInputs } from "./series/folders.ts";
+import { receiptsOf, rehearseCard } from "./series/card-files.ts";
+import { whileLocked } from "./series/folder-lock.ts";
+import {
+  checkPlaces,
+  type FoldersRequest,
+  makeFolders,
+  type PlaceInputs,
+} from "./series/folders.ts";
 import { gateFailure } from "./series/gate-failures.ts";
 import { type PublishedTier, publishTiers } from "./series/publish.ts";
-import { checkCards, checkNames, checkRights } from "./series/publish-checks.ts";
+import { checkCards, checkNames, checkRights, checkWrites } from "./series/publish-checks.ts";
 import { findPublished, inspectAll } from "./series/published.ts";
 import {
   draftTiers,
@@ -20,6 +25,7 @@ import {
   openBase,
   planDrafts,
   requireBudgets,
+  requireWeights,
   seriesPlan,
   type TierDraft,
   type TierRun,
@@ -33,6 +39,7 @@ import {
   type Sources,
   sourceNames,
 } from "./series/sources.ts";
+import { TimeIsUp, TimeLimit } from "./series/time-limit.ts";
 
 /** The outside world, passed in. */
 export interface Dependencies {
@@ -56,6 +63,8 @@ export interface Published {
   readonly made: readonly Receipt[];
   /** What the run was expected to need, in lines. Empty if it had nothing to make. */
   readonly expected: readonly string[];
+  /** Why the run stopped before its end: the next one goes on. null: it did not. */
+  readonly stopped: TimeIsUp | null;
   /** The failure; null if there is none. The entry reports the tiers first, then throws it. */
   readonly failure: unknown;
 }
@@ -77,17 +86,19 @@ export async function planModel(inputs: Inputs, dependencies: Dependencies): Pro
     const base = await openBase(baseModel, dependencies.connect, headersOnly);
     await base.checkpoint.close();
     for (const warning of base.warnings) dependencies.report.warn(warning);
+    requireBudgets(base, planning, dependencies.report);
     return { plan: makePlan(base, planning, null), base, sensitivity: null };
   }
   return withBase(baseModel, dependencies, headersOnly, async (opened) => {
     const { base } = opened;
     const sources = await openSources(base, { policy, sensitivity: given, proxy }, opened);
-    requireBudgets(base, planning);
+    requireBudgets(base, planning, opened.report);
     if (sources.measures) requireWeights(base);
     const rows = sources.measures ? await drawRows(inputs, opened) : null;
     const place = { folder: workDir, memoryLimit };
-    if (rows !== null) await estimateMeasuring({ base, rows, sources }, place, opened);
-    const measuring = { base, rows, sources, domainWeights, workDir };
+    const fit = rows && (await estimateMeasuring({ base, rows, sources }, place, opened));
+    const timeLimit = new TimeLimit(null);
+    const measuring = { base, rows, sources, domainWeights, workDir, timeLimit, ...fit };
     const sensitivity = await obtainSensitivity(measuring, opened);
     return { plan: makePlan(base, planning, sensitivity), base, sensitivity };
   });
@@ -106,8 +117,9 @@ export async function measureModel(
     const sources = await openSources(base, measured, opened);
     const rows = await drawRows(inputs, opened);
     const place = { folder: workDir, memoryLimit };
-    await estimateMeasuring({ base, rows, sources }, place, opened);
-    return measureNow({ base, rows, sources, domainWeights, workDir }, opened);
+    const fit = await estimateMeasuring({ base, rows, sources }, place, opened);
+    const timeLimit = new TimeLimit(inputs.timeLimit);
+    return measureNow({ base, rows, sources, domainWeights, workDir, timeLimit, ...fit }, opened);
   });
 }
 
@@ -119,17 +131,22 @@ export async function quantizeModel(inputs: Inputs, out: string, dependencies: D
   return withBase(inputs.baseModel, dependencies, withWeights, async (opened) => {
     const drafted = await prepare(inputs, { folder: out, namespace: null }, opened);
     const rehearsed = await rehearse(inputs, drafted.drafts, opened.base);
-    const { plan, made } = await makeTiers(inputs, rehearsed, drafted, opened);
-    return { plan, folders: rehearsed.map(({ place }) => place), failure: gateFailure(made) };
+    const making = { ...drafted, staging: null };
+    return whileLocked(placesOf(rehearsed), async (places) => {
+      const { plan, made, stopped } = await makeTiers(inputs, rehearsed, making, opened);
+      const folders = stopped === null ? places : [];
+      return { plan, folders, stopped, failure: gateFailure(receiptsOf(made)) };
+    });
   });
 }
 
 /**
- * Makes and publishes the series. Nothing reaches the Hub before every tier is finished on disk.
+ * Makes and publishes the series. Tuned tiers are staged on branches of their repositories while
+ * they are made. No `main` changes before every tier is finished.
  */
 export async function publishModel(inputs: Inputs, dependencies: Dependencies): Promise<Published> {
   const { baseModel, namespace, tiers, policy, workDir, gates, overwrite, dryRun } = inputs;
-  const { hubToken, private: isPrivate } = inputs;
+  const { hubToken, private: isPrivate, until } = inputs;
   const { report, occasion } = dependencies;
   const hub = dependencies.connect();
   checkNames({ baseModel, namespace, tiers });
@@ -140,8 +157,11 @@ export async function publishModel(inputs: Inputs, dependencies: Dependencies): 
     const { base } = opened;
     const drafted = await prepare(inputs, { folder: workDir, namespace }, opened);
     const { drafts, sources } = drafted;
-    const inspect = () => inspectAll(hub, drafts, { hubToken, overwrite });
+    const { files: baseFiles } = base.checkpoint.repository;
+    const looking = { hubToken, overwrite, baseFiles, report };
+    const inspect = () => inspectAll(hub, drafts, looking);
     const states = await report.stage("Look at the tier repositories", inspect);
+    if (!dryRun) await checkWrites(hub, states, report);
     const published = drafts.map((draft) => findPublished(draft, states.get(draft)!, gates));
     const pending = drafts.filter((_, i) => published[i] === null);
     const publishing = { hub, drafts, states, pending, dryRun, isPrivate, report, occasion };
@@ -149,13 +169,20 @@ export async function publishModel(inputs: Inputs, dependencies: Dependencies): 
       await sources.proxy?.close?.();
       const plans = published.map((receipt) => receipt!.plan);
       const plan = seriesPlan(base, policy, plans);
-      return { plan, made: [], expected: [], ...(await publishTiers({ ...publishing, made: [] })) };
+      const done = await publishTiers({ ...publishing, made: [], reached: null });
+      return { plan, made: [], expected: [], stopped: null, ...done };
     }
     const rehearsed = await rehearse(inputs, pending, base);
     const check = () => checkCards(hub, rehearsed, report);
     if (!dryRun) await report.stage("Check the cards", check);
-    const { plan, made, expected } = await makeTiers(inputs, rehearsed, drafted, opened);
-    return { plan, made, expected, ...(await publishTiers({ ...publishing, made })) };
+    const making = { ...drafted, staging: dryRun ? null : { hub, private: isPrivate } };
+    return whileLocked(placesOf(rehearsed), async () => {
+      const { made, stopped, ...run } = await makeTiers(inputs, rehearsed, making, opened);
+      const staged = until === "staged" ? "staged" : null;
+      const reached = stopped === null && until !== "measured" ? staged : "unfinished";
+      const published = await publishTiers({ ...publishing, made, reached });
+      return { ...run, made: receiptsOf(made), stopped, ...published };
+    });
   });
 }
 
@@ -173,16 +200,16 @@ async function prepare(
   opened: Opened,
 ): Promise<Drafted> {
   const { tiers, policy, floors, sensitivity, proxy } = inputs;
-  const { base, kernel } = opened;
+  const { base, kernel, report } = opened;
   const sources = await openSources(base, { policy, sensitivity, proxy }, opened);
-  requireBudgets(base, { tiers, policy, floors });
+  requireBudgets(base, { tiers, policy, floors }, report);
   const rows = await drawRows(inputs, opened);
   const target = { ...place, kernelSha256: kernel.sha256, ...sourceNames(sources) };
   return { sources, rows, drafts: await draftTiers(base, inputs, rows, target) };
 }
 
 function drawRows(inputs: RowInputs, { base, connect, report }: Opened): Promise<Calibration> {
-  return report.stage("Calibrate", () => calibrate(base, inputs, connect, report));
+  return report.stage("Draw the rows", () => calibrate(base, inputs, connect, report));
 }
 
 /**
@@ -201,27 +228,41 @@ async function rehearse(
   return runs;
 }
 
-/** Estimates the run, measures, plans, and makes the folders of the rehearsed tiers. */
+/**
+ * Estimates the run, measures, plans, and makes the folders of the rehearsed tiers. `stopped` if
+ * the time was up before that.
+ */
 async function makeTiers(
   inputs: Inputs,
   rehearsed: readonly TierRun[],
-  { sources, rows }: Drafted,
+  { sources, rows, staging }: Drafted & Pick<FoldersRequest, "staging">,
   opened: Opened,
 ) {
-  const { baseModel, overwrite, tiers, policy, floors, gates } = inputs;
+  const { baseModel, overwrite, tiers, policy, floors, gates, until } = inputs;
   const { domainWeights, workDir, memoryLimit } = inputs;
   const { base, kernel, report } = opened;
-  const asked = { base, runs: rehearsed, rows, sources, memoryLimit };
+  const asked = { base, runs: rehearsed, rows, sources, memoryLimit, workDir };
   const { lines: expected, ...fit } = await estimateSeries(asked, opened);
-  const measuring = { base, rows, sources, domainWeights, workDir };
-  const sensitivity = await obtainSensitivity(measuring, opened);
-  const plan = makePlan(base, { tiers, policy, floors }, sensitivity);
-  const runs = planDrafts(rehearsed, { base, floors, plan, sensitivity });
-  const replacing = { baseModel, overwrite };
-  const make = () => makeFolders({ base, runs, replacing, gates, rows, ...fit, kernel, report });
-  return { plan, made: await report.stage("Quantize", make), expected };
+  const timeLimit = new TimeLimit(inputs.timeLimit);
+  let plan = makePlan(base, { tiers, policy, floors }, null);
+  try {
+    const { mostWaiting } = fit;
+    const measuring = { base, rows, sources, domainWeights, workDir, timeLimit, mostWaiting };
+    const sensitivity = await obtainSensitivity(measuring, opened);
+    plan = makePlan(base, { tiers, policy, floors }, sensitivity);
+    if (until === "measured") return { plan, made: [], expected, stopped: null };
+    const runs = planDrafts(rehearsed, { base, floors, plan, sensitivity });
+    const replacing = { baseModel, overwrite };
+    const making = { base, runs, replacing, gates, rows, staging, timeLimit, ...fit };
+    const make = () => makeFolders({ ...making, kernel, report });
+    return { plan, made: await report.stage("Quantize", make), expected, stopped: null };
+  } catch (error) {
+    if (!(error instanceof TimeIsUp)) throw error;
+    return { plan, made: [], expected, stopped: error };
+  }
 }
 
+const placesOf = (runs: readonly TierRun[]) => runs.map(({ place }) => place);
 const headersOnly = { allowHeaderOnly: true } as const;
 const withWeights = { allowHeaderOnly: false } as const;
 
@@ -246,14 +287,4 @@ async function withBase<T>(
   } finally {
     await base.checkpoint.close();
   }
-}
-
-/** Throws BAD_CHECKPOINT for a base that has headers and no weights. */
-function requireWeights({ checkpoint }: Base): void {
-  if (!checkpoint.headerOnly) return;
-  throw new OqeError(
-    "BAD_CHECKPOINT",
-    `${checkpoint.repository.name} has headers without weights: only policy oq can plan from them`,
-    "Set policy oq, or download the whole model.",
-  );
 }

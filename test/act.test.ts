@@ -99,7 +99,8 @@ describe.skipIf(act === null && !inCi)(
         repositories: rows,
       });
       expect(output).toContain("| Tier | Target bpw |");
-      for (const stage of ["Calibrate", "Quantize"]) expect(output).toContain(`::group::${stage}`);
+      for (const stage of ["Draw the rows", "Quantize"])
+        expect(output).toContain(`::group::${stage}`);
       expect(output).toMatch(
         /nemotron-nano-tiny-oQ4e: calibration loss, rounding = 1: .*experts \(up\) 0\./,
       );

@@ -5,7 +5,7 @@ import { mkdir, readdir, readFile } from "node:fs/promises";
 import { createInterface } from "node:readline";
 import { whoAmI } from "@huggingface/hub";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { commandTable, inputFlags, ownFlags } from "../src/entry/flags.ts";
+import { commandTable, inputFlags, ownFlags, usedFlags } from "../src/entry/flags.ts";
 import { engine } from "../src/ground/engine.ts";
 import { startLocalHub } from "../src/local-hub/local-hub.ts";
 import { cli, rounded, runCli, runCliAlone } from "./support/cli-run.ts";
@@ -30,7 +30,7 @@ describe("oqe", () => {
   );
 
   test.each(commandTable.map((command) => [command.name, command] as const))(
-    "%s --help explains each of its flags within 100 columns",
+    "%s --help explains each flag that it uses within 100 columns, and names the others",
     async (name, command) => {
       const { code, stdout } = await runCli([name, "--help"]);
       expect(code).toBe(0);
@@ -38,10 +38,22 @@ describe("oqe", () => {
       const listed = [...stdout.matchAll(/^ {2}--([\w-]+)( \S.*)?\n {6}\S/gm)].map(
         ([, flag]) => flag,
       );
-      expect(listed).toEqual([...ownFlags(command), ...inputFlags(command)].map((row) => row.name));
+      expect(listed).toEqual([...ownFlags(command), ...usedFlags(command)].map((row) => row.name));
+      for (const row of inputFlags(command)) expect(stdout).toMatch(new RegExp(`--${row.name}\\b`));
       expect(stdout.split("\n").filter((line) => line.length > 100)).toEqual([]);
     },
   );
+
+  test("plan --help lists nothing that only a tier needs, publish --help lists all", async () => {
+    const plan = (await runCli(["plan", "--help"])).stdout;
+    const publish = (await runCli(["publish", "--help"])).stdout;
+    for (const flag of ["namespace", "private", "repair", "evaluation", "max-kl", "overwrite"]) {
+      expect(publish).toContain(`\n  --${flag} `.trimEnd());
+      expect(plan).not.toContain(`\n  --${flag}`);
+    }
+    expect(plan).toContain("taken too, and have no effect:\n--namespace, --rounding, ");
+    expect(publish).not.toContain("no effect: ");
+  });
 
   test.runIf(process.platform === "linux")("a full disk behind stdout is one message", async () => {
     const full = openSync("/dev/full", "w");
@@ -65,7 +77,15 @@ describe("oqe", () => {
   test.each([
     [["frobnicate", "x"], /"frobnicate" is not a command/],
     [["plan"], /oqe plan takes one argument, got none.*\n.*oqe plan --help/],
-    [["plan", "x", "--colour"], /Unknown option '--colour'/],
+    [["plan", "x", "--colour"], /Unknown option '--colour' .*\n {2}See oqe plan --help\./],
+    [
+      ["plan", "x", "--tier", "oQ4e"],
+      /'--tier' .*\n {2}Did you mean --tiers\? See oqe plan --help\./,
+    ],
+    [["hub", "x", "--tier", "oQ4e"], /Unknown option '--tier' .*\n {2}See oqe hub --help\./],
+    [["publsh", "x"], /"publsh" is not a command .*\n {2}Did you mean oqe publish\? See/],
+    [["plan", embedded, "--policy", "mesured"], /is not one of .*\n {2}Did you mean measured\?/],
+    [["plan", embedded, "--tiers", "oQ4"], /"oQ4" is not a tier; .*\n {2}Did you mean oQ4e\?/],
     [["card", "x", "--tiers", "oQ4e"], /oqe card does not take --tiers.*\n.*oqe card --help/],
     [["plan", "a", "b"], /got a b/],
     [["quantize", embedded], /--out/],

@@ -141,6 +141,14 @@ describe("a sensitivity", () => {
   });
 });
 
+test("a target that no plan reaches gives one warning", async () => {
+  const { code, stderr } = await runCli(["plan", model, "--policy", "oq", "--target-bpw", "9.5"]);
+  expect(code).toBe(0);
+  expect(stderr).toMatch(
+    /^ {2}warning: oQ9\.5e is larger than 8 bits throughout, which take [\d,]+ bytes: .*\n$/,
+  );
+});
+
 describe("a plan is refused for", () => {
   const plan = (...more: string[]) => ["plan", model, ...more];
   test("a budget below the floors, before anything is measured", () =>

@@ -8,6 +8,7 @@ import { openKernel } from "../src/kernel/pool.ts";
 import { makeFolders } from "../src/series/folders.ts";
 import { draftTiers, makePlan, openBase, planDrafts } from "../src/series/recipes.ts";
 import { calibrate } from "../src/series/rows.ts";
+import { TimeLimit } from "../src/series/time-limit.ts";
 import { runCli } from "./support/cli-run.ts";
 import { folderHashes } from "./support/folder-hashes.ts";
 import { removeFolder, scratchFolder, smallest } from "./support/models.ts";
@@ -64,6 +65,8 @@ async function make(
     rows,
     memoryForStates,
     inTurn,
+    staging: null,
+    timeLimit: new TimeLimit(null),
     kernel: runner,
     report,
   });
@@ -88,7 +91,7 @@ describe("the files of a series do not depend on what is kept in files", () => {
   });
 });
 
-describe("a fault in the middle of a walk ends the run, and no file is left", () => {
+describe("a fault in the middle of a walk ends the run, and what was finished stays", () => {
   test("a worker that traps", async () => {
     let jobs = 0;
     /** More than an instance has memory for. The memory is reserved but never touched. */
@@ -115,7 +118,12 @@ describe("a fault in the middle of a walk ends the run, and no file is left", ()
       message: expect.stringContaining("the kernel trapped"),
     });
     expect(jobs).toBeGreaterThanOrEqual(12);
-    expect(await readdir(out)).toEqual([]);
+    // The work folders of tiers with a finished part stay for the next run.
+    const left = await readdir(out);
+    expect(left.filter((name) => !name.endsWith(".partial"))).toEqual([]);
+    const again = await make(out, { propagation: "reference" }, 0);
+    const undisturbed = await make(`${folder}/whole`, { propagation: "reference" }, 0);
+    expect(again.files).toEqual(undisturbed.files);
   });
 });
 

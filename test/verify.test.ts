@@ -48,6 +48,8 @@ describe("oqe verify", () => {
       code: 0,
       stderr: expect.not.stringContaining("warning"),
     });
+    const files = Object.keys(receipt.files).length;
+    expect(stderr).toContain(`receipt\n  ${files} files as in the receipt\nDraw the rows\n`);
     const evaluation = JSON.parse(stdout);
     expect(Object.keys(evaluation)).toEqual(expect.arrayContaining(keys));
     expect(evaluation).toEqual(receipt.evaluation);

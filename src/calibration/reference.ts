@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { type FileHandle, open } from "node:fs/promises";
 import { basename } from "node:path";
 import { type Repository, readBytes } from "../checkpoint/repository.ts";
+import { verifyFiles } from "../checkpoint/verified-files.ts";
 import { OqeError } from "../ground/errors.ts";
 import { codeOf, reasonOf } from "../ground/reasons.ts";
 import { bundledCorpus, type Corpus } from "./corpus.ts";
@@ -93,7 +94,7 @@ async function openDataset(
   connect: () => Datasets,
 ): Promise<Corpus> {
   checkFormat(path);
-  const repository = await connect().openDatasetFile(dataset, path, revision);
+  const repository = verifyFiles(await connect().openDatasetFile(dataset, path, revision));
   const name = `datasets/${dataset}@${repository.revision}/${path}`;
   checkSize(name, repository.files.get(path) ?? 0);
   return corpusOf(await readBytes(repository, path), { path, where: name, name });

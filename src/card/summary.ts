@@ -8,7 +8,7 @@ import { knownFigures, tierRows } from "./series-rows.ts";
 import { kindRatios } from "./tuning-facts.ts";
 
 /** The outcome of one repository. If it is `failed`, commit and error say why. */
-export type Outcome = "published" | "unchanged" | "dry-run" | "failed";
+export type Outcome = "published" | "unchanged" | "dry-run" | "failed" | "staged" | "unfinished";
 
 /** Results of a run for the Action's job summary. */
 export interface SummaryFacts {
@@ -44,6 +44,8 @@ const outcomes: Readonly<Record<Outcome, string>> = {
   published: "published",
   unchanged: "unchanged: the repository held exactly this already",
   "dry-run": "dry run: not published",
+  staged: "finished on its staging branch; main is unchanged",
+  unfinished: "not finished: the next run goes on with it",
   failed: "failed: see the error; the commit is the head of main after it",
 };
 

@@ -7,6 +7,8 @@ export interface ByteSource {
   readonly size: number;
   /** `into`: a buffer of exactly `length` bytes to fill instead of a new one. */
   read(offset: number, length: number, into?: Uint8Array): Promise<Uint8Array>;
+  /** The same over another connection and past caches, for bytes that turned out to be wrong. */
+  readAgain?(offset: number, length: number, into?: Uint8Array): Promise<Uint8Array>;
 }
 
 /** A model repository in one fixed state: a folder, or a commit on the Hub. */
@@ -24,6 +26,8 @@ export interface Repository {
   readonly files: ReadonlyMap<string, number>;
   /** SHA-256 of the files whose listing has it: on the Hub, the files in large-file storage. */
   readonly sha256?: ReadonlyMap<string, string>;
+  /** Git's blob ids of the other files, where the listing has them. */
+  readonly blobs?: ReadonlyMap<string, string>;
   /** Opens a file of `files`. Throws MISSING_FILE for another name. */
   open(path: string): Promise<ByteSource>;
   /** Closes file handles. The repository stays usable and opens its files again when asked. */
@@ -39,11 +43,14 @@ export async function readText(
   return new TextDecoder("utf-8").decode(await readBytes(repository, path, limit));
 }
 
+/** Most bytes of a file that is read whole. */
+export const mostWhole = 256 << 20;
+
 /** Reads a whole small file. Throws BAD_CHECKPOINT for one above `limit` bytes. */
 export async function readBytes(
   repository: Repository,
   path: string,
-  limit = 256 << 20,
+  limit = mostWhole,
 ): Promise<Uint8Array> {
   const source = await repository.open(path);
   if (source.size > limit) {

@@ -141,6 +141,19 @@ function badIndex(message: string): OqeError {
   return new OqeError("BAD_CHECKPOINT", message, hint);
 }
 
+/** Throws MISSING_FILE for a repository of GGUF files, whatever else it lacks. */
+export function refuseGguf({ name, files }: Repository): void {
+  const paths = [...files.keys()];
+  const gguf = paths.filter((path) => /\.gguf$/i.test(path));
+  if (gguf.length === 0 || paths.some((path) => path.endsWith(".safetensors"))) return;
+  throw new OqeError(
+    "MISSING_FILE",
+    `${name} has its weights as GGUF (${some(gguf)}), which is a format of llama.cpp`,
+    "Name the model that the GGUF was made from, in safetensors. Its card often names it as " +
+      "base_model.",
+  );
+}
+
 function noWeights(repository: Repository): OqeError {
   const other = [...repository.files.keys()].filter((file) =>
     /\.(bin|pt|pth|gguf|h5|msgpack|onnx|npz)$/.test(file),

@@ -31,13 +31,14 @@ export async function runAction(): Promise<void> {
  * Sets the outputs of action.yml. Gives the failure instead of throwing it, so that the caller can
  * write the summary first.
  */
-function setOutputs({ plan, made, tiers }: Published): OqeError | null {
+function setOutputs({ plan, made, tiers, stopped }: Published): OqeError | null {
   const evaluations = made.map(({ plan: { tier }, evaluation }) => [tier, evaluation]);
   const outputs = {
     repositories: JSON.stringify(tiers),
     evaluations: JSON.stringify(Object.fromEntries(evaluations)),
     changed: String(tiers.some((tier) => tier.outcome === "published")),
     revision: plan.revision,
+    complete: String(stopped === null),
   };
   try {
     for (const [name, value] of Object.entries(outputs)) core.setOutput(name, value);
@@ -54,7 +55,7 @@ function setOutputs({ plan, made, tiers }: Published): OqeError | null {
 
 function summarize(
   inputs: Inputs,
-  { plan, made, tiers, expected }: Published,
+  { plan, made, tiers, expected, stopped }: Published,
   warnings: readonly string[],
 ): Promise<void> {
   const { model, revision } = plan;
@@ -71,7 +72,7 @@ function summarize(
       action: describeAction(process.env),
       expected,
     },
-    warnings: [...warnings, ...gateFailures(made)],
+    warnings: [...warnings, ...gateFailures(made), ...(stopped === null ? [] : [stopped.message])],
   };
   return writeSummary(facts, {
     render: renderSummary,

@@ -1,9 +1,11 @@
 import { writeFile } from "node:fs/promises";
-import { dirname, resolve } from "node:path";
+import { resolve } from "node:path";
 import { decorate } from "../ground/decoration.ts";
+import { onDisk, tryFile } from "../ground/disk.ts";
 import { engine } from "../ground/engine.ts";
 import { OqeError } from "../ground/errors.ts";
 import { type Report, terminalReport } from "../ground/report.ts";
+import { didYouMean } from "../ground/suggestion.ts";
 import { connectHub } from "../hub/client.ts";
 import { wholeNumber } from "../inputs/input-kinds.ts";
 import type { InputName } from "../inputs/input-table.ts";
@@ -20,7 +22,6 @@ import {
 } from "../pipeline.ts";
 import { explainPlan } from "../plan/explain.ts";
 import { writeSensitivity } from "../sensitivity/sensitivity-file.ts";
-import { onDisk } from "../series/atomic-folder.ts";
 import { rewriteCard } from "../series/card-files.ts";
 import { verify } from "../series/verify.ts";
 import { formatEvaluation } from "./evaluation-table.ts";
@@ -74,7 +75,7 @@ export async function runCommand(
   if (name === undefined || name === "help") return write(overview());
   const command = commandTable.find((row) => row.name === name);
   if (command === undefined)
-    throw new OqeError("BAD_INPUT", `"${name}" is not a command`, seeHelp());
+    throw new OqeError("BAD_INPUT", `"${name}" is not a command`, nearCommand(name) + seeHelp());
   if (flags.help === true) return write(commandHelp(command));
   if (target === undefined || more.length > 0) {
     const got = target === undefined ? "none" : [target, ...more].join(" ");
@@ -84,6 +85,11 @@ export async function runCommand(
   if (target === "" && (command.name === "card" || command.name === "hub"))
     throw new OqeError("BAD_INPUT", `oqe ${name} needs a folder, got ""`, seeHelp(name));
   await runs[command.name](openCall(target, flags, { environment, write }));
+}
+
+function nearCommand(name: string): string {
+  const names = commandTable.map((row) => row.name);
+  return didYouMean(name, names, (word) => `oqe ${word}`);
 }
 
 function openCall(
@@ -150,10 +156,11 @@ async function measure({ inputs, flags, dependencies, print, write }: Call) {
     const hint = "Leave it out to print the sensitivity.";
     throw new OqeError("BAD_INPUT", "--out names no file", hint);
   }
+  const path = typeof flags.out === "string" ? resolve(flags.out) : null;
+  if (path !== null) await tryFile(path);
   const text = writeSensitivity(await measureModel(parsed, dependencies(parsed)));
-  if (typeof flags.out !== "string") return write(text);
-  const path = resolve(flags.out);
-  await onDisk(dirname(path), text.length, () => writeFile(path, text));
+  if (path === null) return write(text);
+  await onDisk(path, text.length, () => writeFile(path, text));
   return print({ sensitivity: path }, () => path);
 }
 
@@ -164,14 +171,16 @@ async function quantize({ inputs, flags, dependencies, print }: Call) {
     throw new OqeError("BAD_INPUT", "oqe quantize needs --out <folder>", hint);
   }
   const made = await quantizeModel(parsed, resolve(flags.out), dependencies(parsed));
-  const { plan: series, folders, failure } = made;
+  const { plan: series, folders, stopped, failure } = made;
   await print({ ...series, folders }, () => `${formatPlan(series)}\n${folders.join("\n")}`);
   if (failure !== null) throw failure;
+  if (stopped !== null) throw stopped;
 }
 
 async function publish({ inputs, dependencies, print }: Call) {
   const parsed = inputs();
-  const { plan: series, tiers, failure } = await publishModel(parsed, dependencies(parsed));
+  const published = await publishModel(parsed, dependencies(parsed));
+  const { plan: series, tiers, stopped, failure } = published;
   const lines = tiers.map(({ outcome, url, folder }) => {
     const place = folder === null ? "" : `  (${folder})`;
     return `${outcome.padEnd(9)}  ${url}${place}`;
@@ -179,6 +188,7 @@ async function publish({ inputs, dependencies, print }: Call) {
   const text = () => [formatPlan(series), ...lines].join("\n");
   await print({ ...series, repositories: tiers }, text);
   if (failure !== null) throw failure;
+  if (stopped !== null) throw stopped;
 }
 
 async function verifyTarget({ target, inputs, flags, dependencies, print }: Call) {

@@ -1,5 +1,6 @@
 import { parseArgs } from "node:util";
 import { OqeError } from "../ground/errors.ts";
+import { didYouMean } from "../ground/suggestion.ts";
 import type { InputCommand, InputRow } from "../inputs/input-row.ts";
 import { inputTable } from "../inputs/input-table.ts";
 
@@ -85,6 +86,17 @@ export function inputFlags({ name }: CommandRow): readonly InputRow[] {
   return rows.filter(({ commands }) => commands.some((command) => command === name));
 }
 
+/** The flags that a command uses: the others that it takes have no effect on it. */
+export function usedFlags(command: CommandRow): readonly InputRow[] {
+  return inputFlags(command).filter(
+    ({ ignoredBy = [] }) => !ignoredBy.some((name) => name === command.name),
+  );
+}
+
+function flagNames(command: CommandRow): readonly string[] {
+  return [...inputFlags(command), ...ownFlags(command)].map(({ name }) => name);
+}
+
 /** The values of flags by name: true for a flag without a value. */
 export type Flags = Readonly<Record<string, string | boolean | undefined>>;
 
@@ -107,7 +119,10 @@ export function parseFlags(argv: readonly string[]): CommandLine {
   try {
     parsed = parseArgs({ args: [...argv], options, allowPositionals: true, tokens: true });
   } catch (cause) {
-    throw wrongFlag(cause);
+    throw wrongFlag(
+      cause,
+      commandTable.find(({ name }) => argv.includes(name)),
+    );
   }
   const tokens = parsed.tokens ?? [];
   tokens.forEach((token, at) => {
@@ -120,9 +135,18 @@ export function parseFlags(argv: readonly string[]): CommandLine {
   return { flags: parsed.values as Flags, positionals: parsed.positionals };
 }
 
-/** The error for what Node's parser refuses. Its text quotes the flag: "Unknown option '--x'." */
-function wrongFlag(cause: unknown): OqeError {
+/**
+ * The error for what Node's parser refuses. Its text quotes the flag: "Unknown option '--x'."
+ * `command`: the one that is called; undefined: none is named.
+ */
+function wrongFlag(cause: unknown, command: CommandRow | undefined): OqeError {
   const said = cause instanceof Error ? cause.message.split(/\.\s/)[0]! : "";
+  const [, unknown] = /^Unknown option '--([^']+)'$/.exec(said) ?? [];
+  if (unknown !== undefined) {
+    const taken = (command === undefined ? commandTable : [command]).flatMap(flagNames);
+    const near = didYouMean(unknown, [...new Set(taken)], (flag) => `--${flag}`);
+    return new OqeError("BAD_INPUT", said, near + seeHelp(command?.name), cause);
+  }
   const [, withValue] = /^Option '([^' ]+).*' does not take an argument$/.exec(said) ?? [];
   if (withValue !== undefined) return switchWithValue(withValue, cause);
   const [, missing] = /^Option '([^' ]+).*' argument (missing|is ambiguous)$/.exec(said) ?? [];
@@ -149,7 +173,7 @@ function refuseRepeated(flags: readonly string[]): void {
 
 /** Throws BAD_INPUT for a flag that this command does not take. */
 export function refuseStrayFlags(command: CommandRow, flags: Flags): void {
-  const known = [...inputFlags(command), ...ownFlags(command)].map(({ name }) => name);
+  const known = flagNames(command);
   const stray = Object.keys(flags).find((flag) => !known.includes(flag));
   if (stray === undefined) return;
   throw new OqeError(

@@ -3,7 +3,7 @@ import { isQuantizable } from "../plan/plan.ts";
 import { tokensTogether } from "../sensitivity/probe-walk.ts";
 import { probeWidth } from "../sensitivity/probe-width.ts";
 import type { BlockShape, MatrixShape, ModelShape } from "./model-shape.ts";
-import { probesOf, togetherOf, triedMixes } from "./operations.ts";
+import { headsOf, probesOf, togetherOf, triedMixes } from "./operations.ts";
 import type { MeasuringWork, RunWork, StageMemory } from "./work.ts";
 
 /** Rows of the head that one group's codes and jobs have in memory, as a share of all. */
@@ -27,16 +27,17 @@ export function measuringStages(work: RunWork): StageMemory[] {
   const { shape, measuring } = work;
   if (measuring === null) return [];
   const { hidden, vocabulary, headBytes, blocks, experts } = shape;
-  const { others, probe, positions } = measuring;
-  const copies = (probesOf(shape).at(-1)?.before ?? 1) + 2;
-  const compared = positions * copies + probe * (1 + togetherOf(experts));
+  const { others, probe, more, positions } = measuring;
+  const copies = (probesOf(shape).at(-1)?.before ?? 1) + 1 + headsOf(shape);
+  const compared = positions * copies + (probe + more) * (1 + togetherOf(experts));
   const head = vocabulary * hidden;
   const codes = (head * (probeWidth.bits + 0.5)) / 8;
   const rows = 4 * hidden * (others + 2 * compared);
   const logits = 2 * 4 * positionsAtOnce * vocabulary;
-  // A tied table is in memory from the start, with the codes that its rows are looked up in.
+  // A tied table is in memory from the start, with the codes that its rows are looked up in. At the
+  // end its mixes are there too, the errors of looked-up rows, and the Hessian that weighs them.
   const kept = shape.isTied ? headBytes + codes : 0;
-  const tied = shape.isTied ? (triedMixes - 1) * codes + tiedStates(measuring, hidden) : 0;
+  const tied = shape.isTied ? (triedMixes - 1) * codes + 4 * hidden * (3 * probe + hidden) : 0;
   const bytes = headBytes * (1 + headShare) + codes + rows + logits + tied;
   return [
     {
@@ -48,20 +49,16 @@ export function measuringStages(work: RunWork): StageMemory[] {
   ];
 }
 
-/** Hidden states of the base and all tables before and behind a block (tied-probes.ts). */
-function tiedStates({ probe }: MeasuringWork, hidden: number): number {
-  return 2 * 4 * hidden * probe * (1 + triedMixes);
-}
-
 function inBlock({ shape, measuring, workers }: RunWork, layer: number): number {
   const { hidden, experts } = shape;
-  const { others, probe } = measuring!;
+  const { others, probe, more } = measuring!;
   const { matrices, inner } = shape.blocks[layer]!;
   const { before, copies } = probesOf(shape)[layer]!;
   const passing = before + 1 + togetherOf(experts);
   const isStack = matrices.some(({ tensor }) => tensor.role.routed === true);
   // Copies that start here are there behind the block only. All pass a stack of experts at once.
-  const kept = 4 * hidden * probe * (copies + (isStack ? passing : 0));
+  const joint = more * (1 + togetherOf(experts)) * (isStack ? 2 : 1);
+  const kept = 4 * hidden * (probe * (copies + (isStack ? passing : 0)) + joint);
   const most = Math.max(others, Math.min(probe * passing, tokensTogether));
   const inside = isStack ? 0 : 4 * most * (hidden + inner);
   const states =
@@ -76,7 +73,7 @@ function inBlock({ shape, measuring, workers }: RunWork, layer: number): number 
 function expertRows(
   shape: ModelShape,
   layer: number,
-  { others, probe }: MeasuringWork,
+  { others, probe, more }: MeasuringWork,
   workers: number,
 ): number {
   const { matrices } = shape.blocks[layer]!;
@@ -85,7 +82,8 @@ function expertRows(
   const made = shape.hidden + expert.rows;
   const text = (1 + nearShare) * made + shape.hidden;
   const probes = made + shape.hidden;
-  const tokens = others * text + probe * probesOf(shape)[layer]!.copies * probes;
+  const copies = probe * probesOf(shape)[layer]!.copies + more * (1 + togetherOf(shape.experts));
+  const tokens = others * text + copies * probes;
   return (4 * tokens * expert.perToken * (workers + 1)) / expert.count;
 }
 

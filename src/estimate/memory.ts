@@ -1,9 +1,13 @@
+import { mostHeldInMemory } from "../checkpoint/held-runs.ts";
+import { pieceBytes } from "../checkpoint/piece-digests.ts";
+import { mostInParts } from "../checkpoint/shard-proof.ts";
 import { comparedAtOnce } from "../evaluation/compare-hidden.ts";
 import { total } from "../ground/sum.ts";
 import { bytesPerElement } from "../kernel/dtype.ts";
 import { comparisonColumns } from "../kernel/routines/compare.ts";
 import { modulePath } from "../mlx/format.ts";
 import { keepsTable } from "../models/kept-weights.ts";
+import { mostAhead } from "../models/read-ahead.ts";
 import { mostOfHead } from "../models/run.ts";
 import { tierGroupSize } from "../plan/tiers.ts";
 import { contextWidth, positionsAtOnce } from "../quantize/head-groups.ts";
@@ -33,22 +37,28 @@ const uncollectedTimes = 8;
 /**
  * The least memory of every stage of a run, from its shapes, rows, riders and workers. Beside what
  * the program and its threads take:
- * - in blocks: activations (`passingMemory`), the weights that riders share, Hessians in progress;
+ * - in blocks: activations (`passingMemory`), the weights that riders share and those that are
+ *   read ahead, Hessians in progress;
  * - for the head: its codes at every width, the weighed rows, the logits of some positions;
  * - in a comparison: hidden states of some positions of every run, a part of each head, results;
  * - while rounding: the ranges of rows in progress.
  */
 export function memoryOf(work: RunWork, inTurn: boolean): readonly StageMemory[] {
-  const base = program + arenas(work);
+  const base = program + arenas(work) + hashing(work.shape);
   const stages = [
     ...measuringStages(work),
     ...tuningStages(work, inTurn),
     ...evaluationStages(work),
   ].map(({ bytes, ...stage }) => {
     const uncollected = Math.min(mostUncollected, uncollectedTimes * bytes);
-    return { ...stage, bytes: base + bytes + uncollected };
+    return { ...stage, bytes: base + bytes + uncollected + readAhead(work, stage) };
   });
   return [...roundingStages(work), ...stages];
+}
+
+/** Weights of the blocks that are read before they are asked for. Heads are not. */
+function readAhead({ shape }: RunWork, { name }: Pick<StageMemory, "name">): number {
+  return name.endsWith("blocks") ? Math.min(mostAhead, shape.bytes - shape.headBytes) : 0;
 }
 
 /**
@@ -69,7 +79,13 @@ function roundingStages({ shape, plans, tuning, makes, workers }: RunWork): Stag
     return largestRange(tensor) * (1 + stored / bytesPerElement[tensor.dtype]!);
   });
   const inProgress = Math.max(...ranges) * (2 * workers + 2);
-  return [{ name: "rounding", bytes: program + threadBytes * workers + inProgress, holds: false }];
+  const bytes = program + threadBytes * workers + inProgress + hashing(shape);
+  return [{ name: "rounding", bytes, holds: false }];
+}
+
+/** Bytes of the base that wait for their turn to be hashed, and digests of its pieces. */
+function hashing({ bytes }: ModelShape): number {
+  return Math.min(bytes, mostHeldInMemory + mostInParts) + (32 * bytes) / pieceBytes;
 }
 
 /** Bytes of hidden states that riders keep between two blocks. */

@@ -26,8 +26,10 @@ const [descended, ofFewTokens] = [7.1, 3];
 const fewTokens = tuningSettings.pooledStrength;
 /** How much longer router-aware tuning takes: it goes block by block of rows. */
 const routerAwareFactor = 1.5;
-/** The same for forecasts at all widths: half of tuning with descent. */
-const forecasts = 3.5;
+/** The same for forecasts at all widths, from a quarter of the rows: an eighth of tuning. */
+const forecasts = 0.9;
+/** Widths that measuring tunes a head at: the probe's, and all of them on an eighth of the rows. */
+const measuredHead = 1 + measuredWidths.length / 8;
 /** Operations for a weight that is rounded at one width, as those of a product. Measured: 150. */
 const roundingOperations = 150;
 
@@ -56,13 +58,17 @@ export function stagesOf(work: RunWork): readonly Stage[] {
 export function probesOf({
   blocks,
   experts,
-}: Pick<ModelShape, "blocks" | "experts">): readonly { before: number; copies: number }[] {
+  isTied,
+}: Pick<ModelShape, "blocks" | "experts" | "isTied">): readonly {
+  before: number;
+  copies: number;
+}[] {
   const tensorsOf = (layer: number) =>
     blocks[layer]!.matrices.map(({ tensor }) => tensor).filter(isQuantizable);
   const kinds = blocks.map(({ kind }) => kind);
   const [sampled, probed] = [sampledLayers(kinds), probedLayers(kinds)];
   const together = togetherOf(experts);
-  let before = 1; // the embeddings'
+  let before = isTied ? 2 : 1; // the embeddings', of a tied table two
   return blocks.map((_, layer) => {
     const parts = partsOf(layer, tensorsOf(layer));
     const alone = parts.reduce(
@@ -82,16 +88,22 @@ export function togetherOf(experts: ModelShape["experts"]): number {
   return experts === null ? 1 : 2;
 }
 
+/** Heads that are compared with the base's: of a tied table every mix. */
+export function headsOf({ isTied }: Pick<ModelShape, "isTied">): number {
+  return isTied ? triedMixes : 1;
+}
+
 function measuringOperations(work: RunWork): number {
   const { shape, measuring } = work;
   if (measuring === null) return 0;
-  const { others, probe, positions } = measuring;
+  const { others, probe, more, positions } = measuring;
+  const together = 1 + togetherOf(shape.experts);
   const probes = probesOf(shape);
-  // The base, the head's own probe, and at every position the base and all tensors together.
-  const compared =
-    positions * (probes.at(-1)!.before + 2) + probe * (1 + togetherOf(shape.experts));
+  // The base, the head's own probes, and at every position the base and all tensors together.
+  const own = probes.at(-1)!.before + 1 + headsOf(shape);
+  const compared = positions * own + (probe + more) * together;
   const inBlocks = sum(shape.blocks, (block, layer) => {
-    const passes = (others + probe * probes[layer]!.copies) * block.operations;
+    const passes = (others + probe * probes[layer]!.copies + more * together) * block.operations;
     return passes + hessianOperations(block.matrices, others, measuredShare);
   });
   const tuned = sum(shape.blocks, ({ matrices }) =>
@@ -102,21 +114,13 @@ function measuringOperations(work: RunWork): number {
   );
   const table = (shape.isTied ? tuneOperations : triedOperations)(outer(shape.table), others);
   const logits = 2 * shape.hidden * shape.vocabulary * compared;
-  const head = headOperations(shape, others, measuredWidths.length);
+  const head = headOperations(shape, others, measuredHead);
   return inBlocks + tuned + table + logits + head + (shape.isTied ? tiedOperations(work) : 0);
 }
 
-/**
- * What a tied table adds (tied-table.ts): the head's mix is tuned at one width, and three tables
- * run beside the base. The logits of the base are made for each of them.
- */
+/** What a tied table adds (tied-table.ts): the head's mix is tuned at one width. */
 function tiedOperations({ shape, measuring }: RunWork): number {
-  const { others, probe, positions } = measuring!;
-  const perToken = sum(shape.blocks, ({ operations }) => operations);
-  const passes = (triedMixes + 1) * probe * perToken;
-  const logits = 2 * triedMixes * 2 * shape.hidden * shape.vocabulary * positions;
-  const { hessians, tuned } = groupOperations(shape, others, 1);
-  return passes + logits + hessians + tuned;
+  return groupOperations(shape, measuring!.others, 1).tuned;
 }
 
 /** Share of a stack's experts that are tuned when sensitivity is measured. */

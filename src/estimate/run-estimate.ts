@@ -46,7 +46,7 @@ function readsOf(work: RunWork): RunEstimate["reads"] {
   const { shape, plans, measuring, tuning, evaluation, makes } = work;
   const { bytes, headBytes, hidden } = shape;
   const reads: { name: string; bytes: number }[] = [];
-  if (measuring !== null) reads.push({ name: "measuring", bytes: readsOfMeasuring(work) });
+  if (measuring !== null) reads.push({ name: "measuring", bytes: measuring.bytes });
   const follows = tuning?.sequential === true && (tuning.repaired > 0 || evaluation !== null);
   const walks = tuning === null ? 1 : (tuning.sequential ? plans.length : 1) + (follows ? 1 : 0);
   // A large tied table is read to look tokens up, and as the head.
@@ -64,14 +64,6 @@ function readsOf(work: RunWork): RunEstimate["reads"] {
     reads.push({ name: "evaluation", bytes: bytes + again + finished });
   }
   return reads;
-}
-
-/** What is read to measure. The tables of a tied head walk through all blocks once more. */
-function readsOfMeasuring({ shape, measuring }: RunWork): number {
-  const { bytes } = measuring!;
-  if (!shape.isTied) return bytes;
-  // Of a proxy, which may be coded, the blocks have the same share.
-  return bytes + bytes * (1 - shape.headBytes / shape.bytes);
 }
 
 /** How a run fits a machine. */

@@ -12,6 +12,8 @@ export interface MeasuringWork {
   readonly others: number;
   /** Of every probe. */
   readonly probe: number;
+  /** More tokens that the base and all tensors together run on. */
+  readonly more: number;
   /** Positions of every probe whose logits are compared. */
   readonly positions: number;
 }

@@ -183,10 +183,11 @@ export async function diverge(
   base: Model,
   rows: CalibrationIds,
   models: readonly Compared[],
+  keep?: KeepStates,
 ): Promise<readonly Divergence[]> {
-  const own = new BaseRun(rows);
+  const own = new BaseRun(rows, keep);
   const runs = models.map(({ model, forced }) => {
-    return { model, run: new ComparedRun(own, { forced }) };
+    return { model, run: new ComparedRun(own, { forced, keep }) };
   });
   const groups = [...new Set(models.map(({ model }) => model))].map((model) => {
     const some = runs.filter((run) => run.model === model);

@@ -1,5 +1,5 @@
 import type { Base } from "../base/base.ts";
-import { openFolder } from "../checkpoint/folder.ts";
+import type { Repository } from "../checkpoint/repository.ts";
 import type { Report } from "../ground/report.ts";
 import type { Kernel } from "../kernel/kernel-types.ts";
 import { type FinishedModel, openFinished } from "../mlx/mlx-weights.ts";
@@ -10,7 +10,7 @@ import { type GateInputs, limitsOf } from "./gates.ts";
 
 /** A finished folder. Name and bits per weight decide the limits of the tier's gates. */
 export interface TierFolder {
-  readonly folder: string;
+  readonly repository: Repository;
   readonly tier: string;
   readonly bpw: number;
   readonly predicted: Evaluation["predicted"];
@@ -48,8 +48,7 @@ export async function withFolders<T>(
 ): Promise<T> {
   const models: FinishedModel[] = [];
   try {
-    for (const { folder } of tiers)
-      models.push(await openFinished(await openFolder(folder), kernel));
+    for (const { repository } of tiers) models.push(await openFinished(repository, kernel));
     return await use(
       models.map((model, i) => {
         const { predicted, ...tier } = tiers[i]!;

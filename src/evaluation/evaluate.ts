@@ -8,6 +8,7 @@ import type { Kernel } from "../kernel/kernel-types.ts";
 import type { FinishedModel, FinishedTensor } from "../mlx/mlx-weights.ts";
 import { keepWeights } from "../models/kept-weights.ts";
 import { Ops } from "../models/ops.ts";
+import { withReadAhead } from "../models/read-ahead.ts";
 import { type KeepStates, type Rider, rideAll } from "../models/rider.ts";
 import type { Model, WeightSource } from "../models/run.ts";
 import { BaseRun, ComparedRun, type Divergence, divergences } from "./divergence.ts";
@@ -169,8 +170,8 @@ export interface EvaluateRequest {
 export async function evaluateTiers(request: EvaluateRequest): Promise<readonly Evaluation[]> {
   const { base, rows, tiers, kernel, report, keep } = request;
   const { architecture, config } = base;
-  const weights = keepWeights({ architecture, config, weights: finiteWeights(base, kernel) });
-  const model = { architecture, config, weights, ops: new Ops(kernel) };
+  const kept = keepWeights({ architecture, config, weights: finiteWeights(base, kernel) });
+  const model = { architecture, config, weights: kept, ops: new Ops(kernel) };
   const rounded = tiers.map((tier) => (tier.rounded ? tier.model.tensors : null));
   const hasRouters = architecture.experts(config) !== null;
   const ride = new EvaluationRide({ rows, rounded, hasRouters, kernel, keep });
@@ -178,10 +179,13 @@ export async function evaluateTiers(request: EvaluateRequest): Promise<readonly 
   const total = riders * architecture.layers(config).length;
   let done = 0;
   const rides = tiers.map((tier, i) => ({ model: tier.model, riders: ride.tiers[i]! }));
-  await rideAll([{ model, riders: ride.base }, ...rides], (passed) => {
+  const progress = (passed: number) => {
     done += passed;
     report.tick(done, total, "blocks evaluated");
-  });
+  };
+  await withReadAhead({ weights: kept, tensors: base.tensors }, (weights) =>
+    rideAll([{ model: { ...model, weights }, riders: ride.base }, ...rides], { progress }),
+  );
   return ride.finish(model, tiers);
 }
 

@@ -18,6 +18,7 @@ export type ErrorCode =
   | "NETWORK" // no usable answer of the Hub
   | "DISK" // the disk is full, or a folder cannot be used
   | "MEMORY" // the run needs more memory than there is
+  | "TIME" // the run stopped, as time-limit says
   | "GATE" // a tier failed its gate, or its files or figures differ from its receipt
   | "TEMPLATE" // a card template names an unknown fact, or does not parse
   | "KERNEL" // the WebAssembly kernel trapped or cannot be loaded
@@ -46,6 +47,7 @@ const usualHints: Readonly<Record<ErrorCode, string>> = {
   NETWORK: "Check the connection and the endpoint, then run again.",
   DISK: "Free disk space, or choose another folder.",
   MEMORY: memoryHint,
+  TIME: "What is finished is kept. Run again with the same inputs to go on.",
   GATE: "Read the figures in the tier's receipt.",
   TEMPLATE: "Correct the template.",
   KERNEL: "Please report the command or workflow, and the model.",
@@ -70,7 +72,7 @@ export class OqeError extends Error {
 }
 
 /** Exit codes of `oqe`, as docs/errors.md and the help list them. 0 is success. */
-export const exitCodes = { failure: 1, usage: 2, gate: 3 } as const;
+export const exitCodes = { failure: 1, usage: 2, gate: 3, time: 4 } as const;
 
 export interface Failure {
   readonly message: string;
@@ -94,6 +96,7 @@ export function describeFailure(error: unknown, debug: boolean): Failure {
 
 function exitCodeOf(code: ErrorCode): number {
   if (code === "BAD_INPUT") return exitCodes.usage;
+  if (code === "TIME") return exitCodes.time;
   return code === "GATE" ? exitCodes.gate : exitCodes.failure;
 }
 

@@ -12,7 +12,7 @@ export interface Report {
   info(line: string): void;
   /** A warning. The run goes on. */
   warn(line: string): void;
-  /** Progress inside a stage: `done` of `total`, in any unit. The implementation throttles it. */
+  /** Progress inside a stage: `done` of `total`, in any unit. Not every call is printed. */
   tick(done: number, total: number, unit: string): void;
 }
 
@@ -27,12 +27,15 @@ export const silentReport: Report = {
 /** Milliseconds between two progress lines. The log of a run of six hours must stay readable. */
 const tickInterval = { terminal: 2_000, actions: 20_000 };
 
-/** Prints at most one tick per interval. */
+/** Prints at most one tick per interval, and the last one of those that it has begun to print. */
 function throttle(interval: number, print: (line: string) => void): Report["tick"] {
   let last = Date.now();
+  let isShown = false;
   return (done, total, unit) => {
-    if (Date.now() - last < interval) return;
+    const isEnd = done >= total && isShown;
+    if (!isEnd && Date.now() - last < interval) return;
     last = Date.now();
+    isShown = done < total;
     const percent = total > 0 ? Math.floor((100 * done) / total) : 100;
     print(`${percent} % (${grouped(done)} of ${grouped(total)} ${unit})`);
   };

@@ -1,13 +1,16 @@
 import type { Report } from "../ground/report.ts";
+import { readBranch, removeBranch } from "./branch.ts";
+import { checkWrite } from "./check-write.ts";
 import { openDatasetFile } from "./dataset.ts";
 import { createGuard } from "./guard.ts";
 import type { Hub } from "./hub-types.ts";
 import { identify } from "./identify.ts";
 import { inspect } from "./inspect.ts";
 import { checkEndpoint, checkToken, createSender, defaultEndpoint } from "./origin.ts";
+import { createPatience, type Patience } from "./patience.ts";
 import { pull } from "./pull.ts";
 import { push } from "./push.ts";
-import { type Patience, sleep } from "./retry.ts";
+import { stageFiles } from "./staging.ts";
 import { createTransport } from "./transport.ts";
 import { validateCard } from "./validate-card.ts";
 
@@ -19,9 +22,8 @@ export interface HubOptions {
   readonly report: Report;
   /** Dependencies for tests and proxies. */
   readonly fetch?: typeof globalThis.fetch;
-  readonly sleep?: Patience["sleep"];
-  /** Uniform in [0, 1), for the jitter of waits. */
-  readonly random?: Patience["random"];
+  /** Clock, timers and random numbers. */
+  readonly patience?: Partial<Omit<Patience, "report">>;
 }
 
 /**
@@ -35,11 +37,7 @@ export function connectHub(options: HubOptions): Hub {
     endpoint,
     token !== null,
     createSender(endpoint, token, options.fetch ?? fetch),
-    {
-      sleep: options.sleep ?? sleep,
-      random: options.random ?? Math.random,
-      report: guard.report(options.report),
-    },
+    createPatience(guard.report(options.report), options.patience),
   );
   return {
     endpoint,
@@ -51,6 +49,13 @@ export function connectHub(options: HubOptions): Hub {
       guard.repository(await openDatasetFile(transport, dataset, path, revision)),
     ),
     inspect: guard.errors((repository) => inspect(transport, repository)),
+    checkWrite: guard.errors((repository) => checkWrite(transport, repository)),
+    readBranch: guard.errors(async (repository, branch) => {
+      const found = await readBranch(transport, repository, branch);
+      return found && { ...found, content: guard.repository(found.content) };
+    }),
+    stage: guard.errors((request) => stageFiles(transport, request)),
+    removeBranch: guard.errors((repository, branch) => removeBranch(transport, repository, branch)),
     push: guard.errors((request) => push(transport, request)),
     validateCard: guard.errors((text) => validateCard(transport, text)),
   };

@@ -1,17 +1,24 @@
 import type { TreeFile } from "./answers.ts";
-import type { LocalFile } from "./folder.ts";
+import type { HashedFile } from "./folder.ts";
 
-/** The main branch: its head and its files. */
+/** A branch, main as a rule: its head and its files. */
 export interface Main {
   readonly head: string;
   readonly tree: ReadonlyMap<string, TreeFile>;
 }
 
+/** What main should have. */
+export interface WantedFiles {
+  readonly files: readonly HashedFile[];
+  /** Paths of others, with any content. */
+  readonly keep: readonly string[];
+}
+
 /**
- * Describes the first file of main that differs from the folder, is missing or does not belong
+ * Describes the first file of main that differs from what is wanted, is missing or does not belong
  * there; null if there is none.
  */
-export function firstDifference(main: Main, files: readonly LocalFile[]): string | null {
+export function firstDifference(main: Main, { files, keep }: WantedFiles): string | null {
   for (const file of files) {
     const remote = main.tree.get(file.path);
     if (isSameFile(remote, file)) continue;
@@ -21,18 +28,18 @@ export function firstDifference(main: Main, files: readonly LocalFile[]): string
     const expected = `${file.size} bytes, sha256 ${file.sha256} (blob ${file.oid ?? "none"})`;
     return `${file.path} is ${is}; expected ${expected}`;
   }
-  const ours = new Set(files.map((file) => file.path)).add(".gitattributes");
+  const ours = new Set([...files.map((file) => file.path), ...keep, ".gitattributes"]);
   const extra = [...main.tree.keys()].find((path) => !ours.has(path));
   return extra === undefined ? null : `${extra} is not ours`;
 }
 
-/** Whether main has exactly these files. `.gitattributes` belongs to the Hub. */
-export function isSame(main: Main, files: readonly LocalFile[]): boolean {
-  return firstDifference(main, files) === null;
+/** Whether main has exactly what is wanted. `.gitattributes` belongs to the Hub. */
+export function isSame(main: Main, wanted: WantedFiles): boolean {
+  return firstDifference(main, wanted) === null;
 }
 
 /** Compares size, and SHA-256 for large files or the blob id for files in git. */
-export function isSameFile(remote: TreeFile | undefined, local: LocalFile): boolean {
+export function isSameFile(remote: TreeFile | undefined, local: HashedFile): boolean {
   if (remote === undefined || remote.size !== local.size) return false;
   return remote.sha256 === null ? remote.oid === local.oid : remote.sha256 === local.sha256;
 }

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
-import { readdir, stat } from "node:fs/promises";
+import { readdir, readFile, stat } from "node:fs/promises";
 import { join, relative, sep } from "node:path";
 import { pathToFileURL } from "node:url";
 import { OqeError } from "../ground/errors.ts";
@@ -8,18 +8,24 @@ import { reasonOf } from "../ground/reasons.ts";
 import { pathFault, printable } from "./names.ts";
 
 /** The Hub keeps files above 10 MB out of git, so that larger ones need no blob id. */
-const largestBlob = 16 << 20;
+export const largestBlob = 16 << 20;
 
-/** A file to publish, with both hashes that the Hub may know it by. */
-export interface LocalFile {
-  /** Relative to the folder, with `/`. */
+/** A file of a repository, by both hashes that the Hub may know it by. */
+export interface HashedFile {
+  /** Inside the repository, with `/`. */
   readonly path: string;
-  readonly url: URL;
   /** Bytes. */
   readonly size: number;
   readonly sha256: string;
   /** SHA-1 of the git blob; null for a file too large to be one. */
   readonly oid: string | null;
+}
+
+/** A file to send: its bytes are on the disk (a `file:` address) or in memory. */
+export interface LocalFile extends HashedFile {
+  readonly content: URL | Blob;
+  /** When the file on the disk was last changed before it was hashed, in ms. */
+  readonly modified?: number;
 }
 
 /**
@@ -40,7 +46,7 @@ export async function readFolder(
     const files: LocalFile[] = [];
     let done = 0;
     for (const [index, path] of paths.entries()) {
-      files.push(await hashFile(folder, path, sizes[index]!));
+      files.push(await hashFile({ path, file: join(folder, path), size: sizes[index]! }));
       done += sizes[index]!;
       onBytes(done, total);
     }
@@ -80,11 +86,21 @@ async function listFolder(folder: string): Promise<string[]> {
   return paths.sort();
 }
 
-async function hashFile(folder: string, path: string, size: number): Promise<LocalFile> {
+/** Hashes the file at `file` on the disk. Throws DISK if it has another size. */
+export async function hashFile({
+  path,
+  file,
+  size,
+}: {
+  readonly path: string;
+  readonly file: string;
+  readonly size: number;
+}): Promise<LocalFile> {
   const sha256 = createHash("sha256");
   const blob = size <= largestBlob ? createHash("sha1").update(`blob ${size}\0`) : null;
+  const { mtimeMs: modified } = await stat(file);
   let seen = 0;
-  for await (const chunk of createReadStream(join(folder, path), { highWaterMark: 1 << 20 })) {
+  for await (const chunk of createReadStream(file, { highWaterMark: 1 << 20 })) {
     sha256.update(chunk);
     blob?.update(chunk);
     seen += chunk.length;
@@ -92,14 +108,56 @@ async function hashFile(folder: string, path: string, size: number): Promise<Loc
   if (seen !== size)
     throw new OqeError(
       "DISK",
-      `${path} in ${folder} changed while it was read`,
+      `${file} has not ${size} bytes, or changed while it was read`,
       "Nothing may write to the folder during a publish.",
     );
   return {
     path,
-    url: pathToFileURL(join(folder, path)),
+    content: pathToFileURL(file),
     size,
     sha256: sha256.digest("hex"),
     oid: blob?.digest("hex") ?? null,
+    modified,
   };
+}
+
+/** A file whose bytes are in memory. */
+export function hashBytes(path: string, bytes: Uint8Array<ArrayBuffer>): LocalFile {
+  const oid = createHash("sha1").update(`blob ${bytes.length}\0`).update(bytes).digest("hex");
+  const sha256 = createHash("sha256").update(bytes).digest("hex");
+  return { path, content: new Blob([bytes]), size: bytes.length, sha256, oid };
+}
+
+/** The bytes of a small file to send. Throws CONFLICT if they are not those that were hashed. */
+export async function readWhole(file: LocalFile): Promise<Buffer> {
+  const bytes = await readContent(file);
+  if (createHash("sha256").update(bytes).digest("hex") !== file.sha256) throw changed(file);
+  return bytes;
+}
+
+/**
+ * Throws CONFLICT for a file that was changed after it was hashed. The storage takes an upload
+ * under the hash of what was sent, so nothing wrong is published; this says why it is refused.
+ */
+export async function requireUnchanged(files: readonly LocalFile[]): Promise<void> {
+  for (const file of files) {
+    if (file.content instanceof Blob || file.modified === undefined) continue;
+    const found = await stat(file.content).catch(() => null);
+    if (found?.mtimeMs !== file.modified || found.size !== file.size) throw changed(file);
+  }
+}
+
+function changed({ path }: LocalFile): OqeError {
+  return new OqeError(
+    "CONFLICT",
+    `${path} was changed while it was published`,
+    "Another run may be using the same work folder. Run again, with a work-dir of its own.",
+  );
+}
+
+/** The bytes of a file to send, or only its first `length`. */
+export async function readContent({ content }: LocalFile, length?: number): Promise<Buffer> {
+  if (content instanceof Blob) return Buffer.from(await content.slice(0, length).arrayBuffer());
+  if (length === undefined) return readFile(content);
+  return Buffer.concat(await createReadStream(content, { end: length - 1 }).toArray());
 }

@@ -32,11 +32,9 @@ export function createGuard(token: string | null): Guard {
     repository: (repository) => ({
       ...repository,
       open: errors(async (path) => {
-        const source = await repository.open(path);
-        return {
-          ...source,
-          read: errors((offset, length, into) => source.read(offset, length, into)),
-        };
+        const { readAgain, ...source } = await repository.open(path);
+        const again = readAgain && { readAgain: errors(readAgain) };
+        return { ...source, read: errors(source.read), ...again };
       }),
     }),
     report: (report) => ({

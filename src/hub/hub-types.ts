@@ -1,4 +1,6 @@
 import type { Repository } from "../checkpoint/repository.ts";
+import type { TreeFile } from "./answers.ts";
+import type { Sums } from "./sums.ts";
 
 /** Name of the receipt in every tier repository. It marks a folder or repository as ours. */
 export const receiptPath = "oqe-receipt.json";
@@ -6,9 +8,15 @@ export const receiptPath = "oqe-receipt.json";
 /** The account of the token. */
 export interface Identity {
   readonly name: string;
-  readonly organizations: readonly string[];
-  /** Whether the token may write; null if the Hub does not say (fine-grained tokens). */
+  /** With the account's role there (`read`, `contributor`, `write`, `admin`); null: not told. */
+  readonly organizations: readonly { readonly name: string; readonly role: string | null }[];
+  /** Whether the token may write at all; null if the Hub does not say. */
   readonly canWrite: boolean | null;
+  /**
+   * Namespaces and repositories that a fine-grained token may write to; null: another token, or the
+   * Hub does not say.
+   */
+  readonly writable: readonly string[] | null;
 }
 
 /** The state of a repository's main branch before this run changes it. */
@@ -16,19 +24,63 @@ export interface RemoteState {
   readonly exists: boolean;
   /** Head commit of main; null if there is no repository. */
   readonly head: string | null;
-  /** Files of main with size and, for LFS files, SHA-256. */
+  /** Files of main with size and SHA-256. null: neither in the large-file storage nor in `sums`. */
   readonly files: ReadonlyMap<string, { readonly size: number; readonly sha256: string | null }>;
+  /** What SHA256SUMS on main lists; null if it is missing, or not as we wrote it. */
+  readonly sums: Sums | null;
   /** Text of oqe-receipt.json on main; null if it is missing. */
   readonly receipt: string | null;
+}
+
+/** A branch beside main at its head: unfinished work, which readers of main never see. */
+export interface Branch {
+  /** Head commit, 40 hex digits. */
+  readonly commit: string;
+  /** Files by path: bytes, git blob id and, of files in the large-file storage, SHA-256. */
+  readonly files: ReadonlyMap<string, TreeFile>;
+  /** The files of this commit, to be read whole or by ranges. */
+  readonly content: Repository;
+}
+
+/** A file to stage: on the disk with its known hash, or a small one in memory. */
+export type StagedFile =
+  | {
+      readonly path: string;
+      /** Where it is on the disk. */
+      readonly file: string;
+      readonly bytes: number;
+      readonly sha256: string;
+    }
+  | { readonly path: string; readonly content: Uint8Array<ArrayBuffer> };
+
+export interface StageRequest {
+  /** `<namespace>/<name>`; created if it is missing, private if `private` is set. */
+  readonly repository: string;
+  /** Created from main if it is missing. */
+  readonly branch: string;
+  readonly private: boolean;
+  readonly files: readonly StagedFile[];
+  /** Paths to remove; those that the branch does not have are ignored. */
+  readonly deleted: readonly string[];
+  readonly title: string;
+  /** The branch's head as the caller knows it; null if the caller knows of no branch. */
+  readonly parent: string | null;
 }
 
 export interface PushRequest {
   /** `<namespace>/<name>` */
   readonly repository: string;
-  /** Folder to publish. After the push main has exactly these files, and `.gitattributes`. */
+  /** Folder to publish. Main then has its files, those of `staged` and `keep`. */
   readonly folder: string;
-  /** Path -> size and SHA-256 by the receipt. Files that are not named are not checked. */
-  readonly expected: Readonly<Record<string, { readonly bytes: number; readonly sha256: string }>>;
+  /** Every file to publish, as this run made it. A folder that has others is refused. */
+  readonly expected: Sums;
+  /** Files of main that others made, and that stay. `.gitattributes` stays in any case. */
+  readonly keep: readonly string[];
+  /**
+   * Large files that the repository's storage has already, because `stage` uploaded them, and that
+   * are not in the folder. They are part of the commit and are not sent again.
+   */
+  readonly staged?: Readonly<Record<string, { readonly bytes: number; readonly sha256: string }>>;
   readonly state: RemoteState;
   readonly private: boolean;
   readonly title: string;
@@ -55,6 +107,21 @@ export interface Hub {
    */
   openDatasetFile(dataset: string, path: string, revision?: string): Promise<Repository>;
   inspect(repository: string): Promise<RemoteState>;
+  /**
+   * Asks, without writing, whether the token may write to a repository that exists. Throws
+   * UNAUTHORIZED, FORBIDDEN (also for one that the Hub has disabled), and NOT_FOUND for a Hub that
+   * cannot be asked.
+   */
+  checkWrite(repository: string): Promise<void>;
+  /** A branch beside main; null if the repository or the branch is missing. */
+  readBranch(repository: string, branch: string): Promise<Branch | null>;
+  /**
+   * Adds files to a branch beside main, in one commit. A repeated call makes no second commit.
+   * Throws CONFLICT if the branch is not at `parent` any more.
+   */
+  stage(request: StageRequest): Promise<{ readonly commit: string }>;
+  /** Removes a branch; nothing happens if it is missing. */
+  removeBranch(repository: string, branch: string): Promise<void>;
   /** Uploads every file, then changes main in one commit. After a failure main is unchanged. */
   push(request: PushRequest): Promise<PushResult>;
   /**

@@ -168,8 +168,7 @@ function noAnswer(
   { origin: server }: URL,
   hasAnswered: boolean,
 ): unknown {
-  // A timeout means a slow server. Any other abort was asked for by the caller.
-  if (signal?.aborted && signal.reason?.name !== "TimeoutError") return signal.reason;
+  if (signal?.aborted) return signal.reason;
   return unreachable(failure, { server, reason: describe(failure), hasAnswered });
 }
 

@@ -10,7 +10,7 @@ import {
   type SeenRequest,
   startLocalHub,
 } from "../local-hub/local-hub.ts";
-import { retryLimits } from "./retry.ts";
+import { retryLimits } from "./patience.ts";
 
 const weights = Uint8Array.from({ length: 300_000 }, (_, index) => (index * 2654435761) >>> 11);
 let scratch: string;

@@ -46,6 +46,7 @@ export function remoteRepository(
     sha256: new Map(
       [...tree].flatMap(([path, { sha256 }]) => (sha256 === null ? [] : [[path, sha256]])),
     ),
+    blobs: new Map([...tree].flatMap(([path, { oid, sha256 }]) => (sha256 ? [] : [[path, oid]]))),
     async open(path: string): Promise<ByteSource> {
       const size = files.get(path);
       if (size !== undefined) {

@@ -10,7 +10,7 @@ import {
   writeFolder,
 } from "../../test/support/push.ts";
 import { thrown } from "../../test/support/scripted-server.ts";
-import { retryLimits } from "./retry.ts";
+import { retryLimits } from "./patience.ts";
 
 describe("a push with failing requests", () => {
   const safetensors = /^PUT /;

@@ -7,8 +7,7 @@ import {
   type Seen,
   thrown,
 } from "../../test/support/scripted-server.ts";
-import { pieceBytes } from "./range.ts";
-import { retryLimits } from "./retry.ts";
+import { retryLimits } from "./patience.ts";
 
 const commit = "c".repeat(40);
 const blob = "b".repeat(40);
@@ -49,6 +48,21 @@ function partial(
 const tries = (server: { seen: Seen[] }) =>
   server.seen.filter((request) => request.path.includes("/resolve/")).length;
 
+it("reads again over a connection of its own, past caches", async () => {
+  const { server, open, report } = await startModel((request, response) => {
+    partial(response, Number(/\d+/.exec(request.headers.range!)![0]), 10);
+  });
+  const source = await open();
+  await source.read(0, 10);
+  expect(Buffer.compare(await source.readAgain!(20, 10), content.subarray(20, 30))).toBe(0);
+  await source.read(0, 10);
+  const [before, again, after] = server.seen.slice(-3);
+  expect(again!.headers).toMatchObject({ connection: "close", "cache-control": "no-cache" });
+  expect(server.seen.filter(({ port }) => port === again!.port)).toEqual([again]);
+  expect([before!.headers.connection, after!.headers.connection]).not.toContain("close");
+  expect(report.lines.at(-1)).toMatch(/^bytes of acme\/m@.*\/w came wrong/);
+});
+
 it("asks for the exact range, without encoding, at the commit", async () => {
   const { server, open } = await startModel((_request, response) => partial(response, 100, 50));
   expect(Buffer.compare(await (await open()).read(100, 50), content.subarray(100, 150))).toBe(0);
@@ -56,30 +70,6 @@ it("asks for the exact range, without encoding, at the commit", async () => {
   expect(request.path).toBe(`/acme/m/resolve/${commit}/w`);
   expect(request.headers).toMatchObject({ range: "bytes=100-149" });
   expect(request.headers["accept-encoding"]).not.toContain("gzip");
-});
-
-it("cuts a long read into pieces", async () => {
-  const large = pieceBytes * 2 + 3;
-  const { server, open } = await startModel(
-    (request, response) => {
-      const [, first, last] = /bytes=(\d+)-(\d+)/.exec(request.headers.range!)!.map(Number);
-      response.writeHead(206, { "Content-Range": `bytes ${first}-${last}/${large}` });
-      response.end(Buffer.alloc(last! - first! + 1, first === 0 ? 1 : 2));
-    },
-    {
-      tree: (_request, response) =>
-        json(response, [{ type: "file", path: "w", size: large, oid: blob }]),
-    },
-  );
-  const bytes = await (await open()).read(0, large);
-  expect(server.seen.slice(2).map((request) => request.headers.range)).toEqual([
-    `bytes=0-${pieceBytes - 1}`,
-    `bytes=${pieceBytes}-${2 * pieceBytes - 1}`,
-    `bytes=${2 * pieceBytes}-${large - 1}`,
-  ]);
-  expect([bytes[0], bytes[pieceBytes - 1], bytes[pieceBytes], bytes[large - 1]]).toEqual([
-    1, 1, 2, 2,
-  ]);
 });
 
 describe("a wrong answer to a read", () => {
@@ -100,6 +90,11 @@ describe("a wrong answer to a read", () => {
       "an encoded body",
       (_request, response) => partial(response, 10, 50, { headers: { "Content-Encoding": "br" } }),
     ],
+    [
+      "a page of another size",
+      (_request, response) =>
+        response.writeHead(200, { "Content-Length": "60" }).end(content.subarray(0, 60)),
+    ],
   ])("is tried again, then NETWORK: %s", async (_name, wrong) => {
     const { server, open } = await startModel(wrong);
     expect(await thrown((await open()).read(10, 50))).toMatchObject({ code: "NETWORK" });
@@ -118,11 +113,6 @@ describe("a wrong answer to a read", () => {
   it.each<[string, Answer]>([
     ["another total", (_request, response) => partial(response, 10, 50, { total: size + 1 })],
     ["416", (_request, response) => response.writeHead(416).end()],
-    [
-      "a whole file of another size",
-      (_request, response) =>
-        response.writeHead(200, { "Content-Length": "60" }).end(content.subarray(0, 60)),
-    ],
   ])("is BAD_CHECKPOINT where it contradicts the listing: %s", async (_name, wrong) => {
     const { server, open } = await startModel(wrong);
     expect(await thrown((await open()).read(10, 50))).toMatchObject({
@@ -193,7 +183,7 @@ describe("a listing", () => {
   it.each<[string, unknown, string, string]>([
     ["a path upwards", [{ ...file, path: "../w" }], "BAD_CHECKPOINT", 'lists the path "../w"'],
     ["an absolute path", [{ ...file, path: "/etc/x" }], "BAD_CHECKPOINT", 'the path "/etc/x"'],
-    ["a path that is no text", [{ ...file, path: 7 }], "NETWORK", field("", '"[0].path" is 7; ')],
+    ["a path that is no text", [{ ...file, path: 7 }], "NETWORK", 'field "[0].path" is 7; '],
     ["a negative size", [{ ...file, size: -1 }], "NETWORK", field("/w", '"size" is -1; ')],
     ["a broken size", [{ ...file, size: 1.5 }], "NETWORK", field("/w", '"size" is 1.5; ')],
     ["a size as text", [{ ...file, size: "1" }], "NETWORK", field("/w", '"size" is "1"; ')],

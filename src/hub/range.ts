@@ -1,17 +1,28 @@
+import { mapBounded } from "../checkpoint/bounded.ts";
 import type { ByteSource } from "../checkpoint/repository.ts";
 import { OqeError } from "../ground/errors.ts";
+import { pieces } from "../ground/pieces.ts";
 import { collectYoung } from "../kernel/collect.ts";
+import { strangerHint } from "./expected.ts";
 import { refused, type Subject } from "./failure.ts";
 import { encodePath, printable } from "./names.ts";
 import { type Answer, describe, place } from "./origin.ts";
-import { isTransientStatus, retry, Transient } from "./retry.ts";
-import { authorization, type Transport, transient, withDeadline } from "./transport.ts";
+import { ownConnection, type Sending } from "./own-connection.ts";
+import { Transient } from "./patience.ts";
+import { isTransientStatus, retry } from "./retry.ts";
+import { authorization, type Transport, transient } from "./transport.ts";
+import type { Watch } from "./watch.ts";
 
 /**
  * Long reads are cut into pieces: a broken connection repeats one piece, and each has its own
  * attempts.
  */
 export const pieceBytes = 32 << 20;
+
+/**
+ * Pieces of one read at the same time: one connection to a distant storage is slower than the line.
+ */
+const piecesAtOnce = 4;
 
 /** A server that ignores `Range` sends the whole file. That is accepted up to this size. */
 const wholeFileBytes = 1 << 20;
@@ -30,34 +41,55 @@ export interface RemoteFile {
  */
 export function openRemote(transport: Transport, file: RemoteFile): ByteSource {
   const name = `${file.id}@${file.commit}/${file.path}`;
-  const remote: Remote = { transport, file, link: { storage: null } };
+  const remote: Remote = { transport, file, link: { storage: null }, sending: { headers: {} } };
+  let isWarned = false;
   return {
     name,
     size: file.size,
-    async read(offset, length, into) {
-      if (
-        !(
-          Number.isSafeInteger(offset) &&
-          Number.isSafeInteger(length) &&
-          offset >= 0 &&
-          length >= 0 &&
-          offset + length <= file.size
-        )
-      ) {
-        throw new OqeError(
-          "BAD_CHECKPOINT",
-          `${name} has ${file.size} bytes; asked for ${length} at ${offset}`,
-        );
-      }
-      const bytes = into ?? new Uint8Array(length);
-      for (let done = 0; done < length; done += pieceBytes) {
-        const piece = bytes.subarray(done, Math.min(done + pieceBytes, length));
-        const what = `Reading ${name} at ${offset + done}`;
-        await retry(transport.patience, what, () => readPiece(remote, offset + done, piece));
-      }
-      return bytes;
+    read: (offset, length, into) => readRange(remote, { offset, length }, into),
+    readAgain: (offset, length, into) => {
+      const how = "reading them again, over another connection";
+      if (!isWarned) transport.patience.report.warn(`bytes of ${name} came wrong: ${how}`);
+      isWarned = true;
+      const apart = { ...remote, link: { storage: null }, sending: ownConnection() };
+      return readRange(apart, { offset, length }, into);
     },
   };
+}
+
+async function readRange(
+  remote: Remote,
+  { offset, length }: Range,
+  into?: Uint8Array,
+): Promise<Uint8Array> {
+  const { transport, file } = remote;
+  const name = `${file.id}@${file.commit}/${file.path}`;
+  if (
+    !(
+      Number.isSafeInteger(offset) &&
+      Number.isSafeInteger(length) &&
+      offset >= 0 &&
+      length >= 0 &&
+      offset + length <= file.size
+    )
+  ) {
+    throw new OqeError(
+      "BAD_CHECKPOINT",
+      `${name} has ${file.size} bytes; asked for ${length} at ${offset}`,
+    );
+  }
+  const bytes = into ?? new Uint8Array(length);
+  const readOne = ([start, end]: readonly [number, number]) => {
+    const what = `Reading ${name} at ${offset + start}`;
+    const piece = bytes.subarray(start, end);
+    return retry(transport.patience, what, (begin) =>
+      readPiece(remote, offset + start, piece, begin()),
+    );
+  };
+  const [first, ...rest] = pieces(length, pieceBytes);
+  if (first !== undefined) await readOne(first); // alone: the others use its storage link
+  await mapBounded(rest, piecesAtOnce, readOne);
+  return bytes;
 }
 
 /** The signed storage address of the last redirect; null if the Hub must be asked for one. */
@@ -70,6 +102,7 @@ interface Remote {
   readonly transport: Transport;
   readonly file: RemoteFile;
   readonly link: Link;
+  readonly sending: Sending;
 }
 
 interface Range {
@@ -78,17 +111,23 @@ interface Range {
 }
 
 /** One attempt to fill `into` with the bytes from `offset`. */
-async function readPiece(remote: Remote, offset: number, into: Uint8Array): Promise<void> {
+async function readPiece(
+  remote: Remote,
+  offset: number,
+  into: Uint8Array,
+  watch: Watch,
+): Promise<void> {
   const { link } = remote;
   const range = { offset, length: into.length };
-  const answer = await request(remote, range, withDeadline(null, into.length)).catch((failure) => {
+  const answer = await request(remote, range, watch.signal).catch((failure) => {
     link.storage = null; // its host may be gone for good: the next attempt asks the Hub
     throw failure;
   });
+  watch.answered();
   try {
     if (isTransientStatus(answer.response.status)) throw await transient(answer);
-    const { skip, total } = await checkRange(remote, answer, range);
-    await fill(answer.response, skip, total, into);
+    const body = await checkRange(remote, answer, range);
+    await fill(answer.response, body, into, watch);
   } catch (failure) {
     link.storage = null;
     await answer.response.body?.cancel().catch(() => {});
@@ -98,13 +137,14 @@ async function readPiece(remote: Remote, offset: number, into: Uint8Array): Prom
 
 /** Asks the remembered link first. If it has expired, asks the Hub again, once. */
 async function request(
-  { transport, file, link }: Remote,
+  { transport, file, link, sending }: Remote,
   { offset, length }: Range,
   signal: AbortSignal,
 ): Promise<Answer> {
-  const range = { Range: `bytes=${offset}-${offset + length - 1}`, "Accept-Encoding": "identity" };
+  const bytes = `bytes=${offset}-${offset + length - 1}`;
+  const range = { ...sending.headers, Range: bytes, "Accept-Encoding": "identity" };
   if (link.storage !== null) {
-    const stored = await transport.send(link.storage, { headers: range, signal });
+    const stored = await transport.send(link.storage, { ...sending, headers: range, signal });
     if (stored.response.ok || isTransientStatus(stored.response.status)) return stored;
     await stored.response.body?.cancel().catch(() => {});
     link.storage = null;
@@ -113,7 +153,7 @@ async function request(
   const resolve = `${transport.endpoint}/${file.id}/resolve/${file.commit}/${path}`;
   const answer = await transport.send(
     resolve,
-    { headers: { ...range, ...authorization(transport) }, signal },
+    { ...sending, headers: { ...range, ...authorization(transport) }, signal },
     (hop) => checkCommit(file, hop.headers.get("x-repo-commit")),
   );
   const isStorage = new URL(answer.url).origin !== new URL(transport.endpoint).origin;
@@ -159,8 +199,9 @@ async function checkRange(
 function checkWhole(file: RemoteFile, { response, url }: Answer, { offset, length }: Range) {
   const sent = response.headers.get("content-length");
   if (sent !== null && Number(sent) !== file.size) {
-    const name = `${file.id}@${file.commit}/${file.path}`;
-    throw wrongSize(name, file.size, `${printable(sent, 40)} bytes`);
+    // Not a range, and not the file: the login page of a network may answer in the Hub's place.
+    const words = `it sent ${printable(sent, 40)} bytes; expected a range of ${file.size} bytes`;
+    throw new Transient(words, { hint: strangerHint });
   }
   if (length === file.size || file.size <= wholeFileBytes)
     return { skip: offset, total: file.size };
@@ -201,9 +242,9 @@ function wrongSize(name: string, listed: number, sent: string): OqeError {
  */
 async function fill(
   response: Response,
-  skip: number,
-  total: number,
+  { skip, total }: { readonly skip: number; readonly total: number },
   into: Uint8Array,
+  watch: Watch,
 ): Promise<void> {
   const target = asBuffer(into);
   let seen = 0;
@@ -213,10 +254,12 @@ async function fill(
       const to = Math.min(chunk.length, skip + into.length - seen);
       if (from < to) asBuffer(chunk).copy(target, seen + from - skip, from, to);
       seen += chunk.length;
+      watch.count(chunk.length);
       freeReceived(chunk.length);
       if (seen > total) break;
     }
   } catch (failure) {
+    watch.signal.throwIfAborted();
     throw new Transient(`the answer was cut short after ${seen} bytes (${describe(failure)})`);
   }
   if (seen !== total)
@@ -233,7 +276,7 @@ function asBuffer({ buffer, byteOffset, byteLength }: Uint8Array): Buffer {
  * them have come, which took half the CPU time of reading. A young collection before that costs
  * little, because no chunk is in use any more.
  */
-const receivedBetween = 8 << 20;
+const receivedBetween = 4 << 20;
 let received = 0;
 
 function freeReceived(bytes: number): void {

@@ -1,8 +1,10 @@
 import { expect, it, onTestFinished } from "vitest";
+import { manualClock } from "../../test/support/manual-clock.ts";
 import { playServer, type Seen, testToken, thrown } from "../../test/support/scripted-server.ts";
 import { silentReport } from "../ground/report.ts";
 import { createSender } from "./origin.ts";
-import { retryLimits, toldWait } from "./retry.ts";
+import { createPatience, retryLimits } from "./patience.ts";
+import { toldWait } from "./retry.ts";
 import { createTransport } from "./transport.ts";
 
 /**
@@ -19,14 +21,20 @@ async function playScript(
   });
   onTestFinished(server.close);
   const waits: number[] = [];
-  const transport = createTransport(server.url, true, createSender(server.url, testToken, fetch), {
-    sleep: async (milliseconds) => {
-      waits.push(milliseconds);
-    },
-    random: () => 0.5,
-    report: silentReport,
-  });
-  return { server, waits, transport };
+  const clock = manualClock();
+  const transport = createTransport(
+    server.url,
+    true,
+    createSender(server.url, testToken, fetch),
+    createPatience(silentReport, {
+      ...clock,
+      sleep: async (milliseconds) => {
+        waits.push(milliseconds);
+      },
+      random: () => 0.5,
+    }),
+  );
+  return { server, waits, clock, transport };
 }
 
 const status =

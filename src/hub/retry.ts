@@ -1,97 +1,72 @@
-import { setTimeout } from "node:timers/promises";
 import { OqeError } from "../ground/errors.ts";
-import type { Report } from "../ground/report.ts";
-
-/** Limits of retries. Times are in milliseconds. */
-export const retryLimits = {
-  /**
-   * Eight attempts, with waits that double from one second, cover an outage of about two minutes.
-   */
-  attempts: 8,
-  /** Attempts to connect before any server has answered: the address may be wrong. */
-  firstContact: 3,
-  /** First wait; it doubles with every attempt. */
-  firstWait: 1_000,
-  /**
-   * After a minute the Hub is either back or down for long, so that a longer wait gains nothing.
-   */
-  longestWait: 60_000,
-  /** The Hub limits requests per five minutes, so that a legitimate `Retry-After` is not longer. */
-  longestToldWait: 310_000,
-  /** Three such windows. */
-  totalWait: 930_000,
-} as const;
-
-/**
- * A failure that another attempt may avoid. `wait` is the time that the server asks for in
- * milliseconds; null if it does not say. `attempts` is the number of attempts that such a failure
- * is worth.
- */
-export class Transient extends Error {
-  readonly wait: number | null;
-  readonly attempts: number;
-
-  constructor(
-    message: string,
-    wait: number | null = null,
-    attempts: number = retryLimits.attempts,
-  ) {
-    super(message);
-    this.wait = wait;
-    this.attempts = attempts;
-  }
-}
-
-/** Clock and random numbers, which tests replace. */
-export interface Patience {
-  /** Resolves after `milliseconds`; rejects if the signal is aborted first. */
-  readonly sleep: (milliseconds: number, signal?: AbortSignal) => Promise<void>;
-  /** Uniform in [0, 1). */
-  readonly random: () => number;
-  readonly report: Report;
-}
-
-/** The real clock. */
-export async function sleep(milliseconds: number, signal?: AbortSignal): Promise<void> {
-  await setTimeout(milliseconds, undefined, signal ? { signal } : {});
-}
+import { type Patience, retryLimits, Transient } from "./patience.ts";
+import { Watch } from "./watch.ts";
 
 /**
  * Repeats `attempt` while it throws `Transient`, at most as often as that failure is worth; then
  * throws NETWORK. The wait is the time that the server asks for, else "full jitter": uniform in [0,
  * min(longestWait, firstWait · 2^n)]. It spreads parallel clients best (M. Brooker, "Exponential
- * Backoff And Jitter", 2015).
+ * Backoff And Jitter", 2015). An attempt that calls `begin` is watched; its time without progress
+ * counts, else all of its time.
  */
 export async function retry<T>(
   patience: Patience,
   what: string,
-  attempt: () => Promise<T>,
+  attempt: (begin: () => Watch) => Promise<T>,
   signal?: AbortSignal,
 ): Promise<T> {
-  let waited = 0;
+  const budget = patience.contact.isLost ? retryLimits.lostAfterSilence : retryLimits.lost;
+  const spent = { told: 0, lost: 0 };
   for (let tries = 1; ; tries++) {
     signal?.throwIfAborted();
+    const watches: Watch[] = [];
+    const began = patience.now();
     try {
-      return await attempt();
+      return await attempt(() => {
+        watches.push(new Watch({ patience, what, budget: budget - spent.lost }));
+        return watches.at(-1)!;
+      });
     } catch (failure) {
       if (!(failure instanceof Transient)) throw failure;
-      if (tries >= failure.attempts) throw givenUp(what, `${tries} attempts`, failure);
-      // If the server asks for no wait, wait anyway.
-      const wait = failure.wait || backoff(tries, patience.random());
-      if (wait > retryLimits.longestToldWait || waited + wait > retryLimits.totalWait) {
-        throw givenUp(
-          what,
-          `${tries} attempts; the next one would be allowed in ${Math.ceil(wait / 1000)} s`,
-          failure,
-        );
-      }
-      waited += wait;
-      const seconds = (wait / 1000).toFixed(1);
-      const next = `attempt ${tries + 1} of ${failure.attempts} in ${seconds} s`;
+      const watched = watches.reduce((sum, watch) => sum + watch.end(), 0);
+      spent.lost += watches.length > 0 ? watched : patience.now() - began;
+      const wait = nextWait(failure, tries, { patience, what, budget, spent });
+      const next = `attempt ${tries + 1} of ${failure.attempts} in ${(wait / 1000).toFixed(1)} s`;
       patience.report.info(`${what}: ${failure.message}; ${next}`);
       await patience.sleep(wait, signal);
+    } finally {
+      for (const watch of watches) watch.end();
     }
   }
+}
+
+/** A call, and what its attempts took so far, in milliseconds. */
+interface Call {
+  readonly patience: Patience;
+  readonly what: string;
+  readonly budget: number;
+  readonly spent: { told: number; lost: number };
+}
+
+/** The wait before the next attempt; counts it. Throws NETWORK if there is no next attempt. */
+function nextWait(failure: Transient, tries: number, call: Call): number {
+  const { patience, what, budget, spent } = call;
+  const giveUp = (effort: string) => {
+    if (failure.isSilence) patience.contact.isLost = true;
+    return givenUp(what, effort, failure);
+  };
+  if (tries >= failure.attempts) throw giveUp(`${tries} attempts`);
+  // If the server asks for no wait, wait anyway.
+  const wait = failure.wait || backoff(tries, patience.random());
+  const kind = failure.wait ? "told" : "lost";
+  const lost = spent.lost + (kind === "lost" ? wait : 0);
+  if (lost >= budget) throw giveUp(`${tries} attempts in ${Math.round(spent.lost / 1000)} s`);
+  spent[kind] += wait;
+  if (wait > retryLimits.longestToldWait || spent.told > retryLimits.toldWait) {
+    const seconds = Math.ceil(wait / 1000);
+    throw giveUp(`${tries} attempts; the next one would be allowed in ${seconds} s`);
+  }
+  return wait;
 }
 
 function backoff(tries: number, chance: number): number {
@@ -104,8 +79,10 @@ function givenUp(what: string, effort: string, last: Transient): OqeError {
   return new OqeError(
     "NETWORK",
     `${what} failed after ${effort}. The last one: ${last.message}`,
-    "Check the Hub endpoint and the connection of this machine, and see " +
-      "https://status.huggingface.co. Then run again: finished uploads are not sent twice.",
+    last.hint ??
+      "Check the Hub endpoint and the connection of this machine, and see " +
+        "https://status.huggingface.co. Then run again: finished uploads are not sent twice.",
+    last,
   );
 }
 

@@ -1,7 +1,6 @@
-import { readFile } from "node:fs/promises";
 import { answers, readAnswer } from "./answers.ts";
 import { strictFetch } from "./failure.ts";
-import type { LocalFile } from "./folder.ts";
+import { type HashedFile, type LocalFile, readWhole } from "./folder.ts";
 import type { UploadTarget } from "./stage.ts";
 import { authorization, type Transport } from "./transport.ts";
 
@@ -9,28 +8,32 @@ import { authorization, type Transport } from "./transport.ts";
 export interface Change {
   readonly title: string;
   readonly description: string;
-  /** Commit that main must still be at; otherwise the Hub answers 412. */
+  /** Commit that the branch must still be at; otherwise the Hub answers 412. */
   readonly parent: string;
   /** Files that are in the Hub's storage already. The commit names them by SHA-256. */
-  readonly staged: readonly Pick<LocalFile, "path" | "size" | "sha256">[];
+  readonly staged: readonly HashedFile[];
   /** Small files, sent inside the commit. */
-  readonly inline: readonly Pick<LocalFile, "path" | "url">[];
+  readonly inline: readonly LocalFile[];
   readonly deleted: readonly string[];
 }
 
 /**
- * Commits to main and returns the commit. The request is newline-delimited JSON: header, files,
- * deletions. It may be repeated: after a lost answer main has moved, and a second commit is
- * refused.
+ * Commits to the target's branch and returns the commit. The request is newline-delimited JSON:
+ * header, files, deletions. It may be repeated: after a lost answer the branch has moved, and a
+ * second commit is refused.
  */
 export async function seal(
   transport: Transport,
   target: UploadTarget,
   change: Change,
 ): Promise<string> {
-  const inline = change.inline.map(async ({ path, url }) => ({
+  const inline = change.inline.map(async (file) => ({
     key: "file",
-    value: { path, content: (await readFile(url)).toString("base64"), encoding: "base64" },
+    value: {
+      path: file.path,
+      content: (await readWhole(file)).toString("base64"),
+      encoding: "base64",
+    },
   }));
   const lines = [
     {
@@ -49,7 +52,7 @@ export async function seal(
     ...change.deleted.map((path) => ({ key: "deletedFile", value: { path } })),
   ];
   const response = await strictFetch(transport, target)(
-    `${transport.endpoint}/api/models/${target.id}/commit/main`,
+    `${transport.endpoint}/api/models/${target.id}/commit/${encodeURIComponent(target.branch)}`,
     {
       method: "POST",
       headers: { "Content-Type": "application/x-ndjson", ...authorization(transport) },

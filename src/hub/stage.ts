@@ -1,10 +1,10 @@
-import { createReadStream } from "node:fs";
 import { commitIter } from "@huggingface/hub";
 import { OqeError } from "../ground/errors.ts";
 import { answers, readAnswer } from "./answers.ts";
 import { adopt, type Subject, strictFetch } from "./failure.ts";
-import type { LocalFile } from "./folder.ts";
+import { type LocalFile, readContent } from "./folder.ts";
 import { printable } from "./names.ts";
+import { Transient } from "./patience.ts";
 import { authorization, credentials, type Transport } from "./transport.ts";
 
 /**
@@ -22,7 +22,8 @@ const filesPerQuestion = 100;
  */
 const uploadRounds = 2;
 
-export type UploadTarget = Subject & { readonly id: string };
+/** A repository, and its branch that a commit goes to. */
+export type UploadTarget = Subject & { readonly id: string; readonly branch: string };
 
 /** The paths that the Hub wants in its large-file storage. The others are sent in the commit. */
 export async function askForLarge(
@@ -34,13 +35,13 @@ export async function askForLarge(
   for (let first = 0; first < files.length; first += filesPerQuestion) {
     const asked = files.slice(first, first + filesPerQuestion);
     const samples = await Promise.all(
-      asked.map(async ({ path, size, url }) => {
-        const head = await createReadStream(url, { end: 511 }).toArray();
-        return { path, size, sample: Buffer.concat(head).toString("base64") };
+      asked.map(async (file) => {
+        const sample = (await readContent(file, 512)).toString("base64");
+        return { path: file.path, size: file.size, sample };
       }),
     );
     const response = await strictFetch(transport, target)(
-      `${transport.endpoint}/api/models/${target.id}/preupload/main`,
+      `${transport.endpoint}/api/models/${target.id}/preupload/${encodeURIComponent(target.branch)}`,
       {
         method: "POST",
         headers: { "Content-Type": "application/json", ...authorization(transport) },
@@ -114,18 +115,24 @@ async function upload(
   files: readonly LocalFile[],
   onShare: (path: string, share: number) => void,
 ): Promise<void> {
+  const offer = { transfer: "basic" };
   const events = commitIter({
     repo: { type: "model", name: target.id },
     title: "never sent",
-    operations: files.map(({ path, url }) => ({ operation: "addOrUpdate", path, content: url })),
+    branch: target.branch,
+    operations: files.map(({ path, content }) => ({ operation: "addOrUpdate", path, content })),
     hubUrl: transport.endpoint,
-    fetch: strictFetch(transport, target),
+    fetch: checkedFetch(transport, target, { files, offer }),
     ...credentials(transport),
   });
-  for await (const event of events) {
-    if (event.event === "phase" && event.phase === "committing") return;
-    if (event.event === "fileProgress" && event.state === "uploading")
-      onShare(event.path, event.progress);
+  try {
+    for await (const event of events) {
+      if (event.event === "phase" && event.phase === "committing") return;
+      if (event.event === "fileProgress" && event.state === "uploading")
+        onShare(event.path, event.progress);
+    }
+  } catch (failure) {
+    throw offer.transfer === "xet" ? xetFailure(transport, target, failure) : failure;
   }
   throw new OqeError(
     "INTERNAL",
@@ -134,6 +141,63 @@ async function upload(
   );
 }
 
+/** A Hub may offer uploads by xet alone, which needs a content store beside it. */
+function xetFailure(transport: Transport, target: UploadTarget, failure: unknown): OqeError {
+  const known = adopt(transport, target, failure);
+  const reason = known instanceof Error ? known.message : String(known);
+  return new OqeError(
+    "NETWORK",
+    `The Hub offers uploads to ${target.id} by xet only, and that failed: ` +
+      `expected "basic", "multipart", or a xet content store that works; got: ${reason}`,
+    "Run again. If it stays, use a Hub endpoint whose content store this machine can reach.",
+    known,
+  );
+}
+
+/**
+ * The library hashes each file again before it asks for links. A file that changed since we hashed
+ * it ends the upload there: the commit would name an object that the storage does not have. Notes
+ * in `offer` how the Hub wants the files.
+ */
+function checkedFetch(
+  transport: Transport,
+  target: UploadTarget,
+  { files, offer }: { readonly files: readonly LocalFile[]; readonly offer: { transfer: string } },
+): typeof fetch {
+  const known = new Set(files.map((file) => file.sha256));
+  const send = strictFetch(transport, target);
+  return async (input, init) => {
+    if (!String(input).endsWith("/info/lfs/objects/batch")) return send(input, init);
+    const { objects } = JSON.parse(String(init?.body)) as { objects: { oid: string }[] };
+    if (objects.some(({ oid }) => !known.has(oid)))
+      throw new OqeError(
+        "CONFLICT",
+        `${files.map((file) => file.path).join(" or ")} changed while it was uploaded`,
+        "Another run may be using the same work folder. Run again, with a work-dir of its own.",
+      );
+    const response = await send(input, init);
+    offer.transfer = (await readAnswer(answers.batch, response.clone(), target.id)).transfer;
+    return response;
+  };
+}
+
 function isWorthAnotherRound(failure: unknown): boolean {
-  return failure instanceof OqeError && ["NETWORK", "NOT_FOUND", "CONFLICT"].includes(failure.code);
+  if (!(failure instanceof OqeError)) return false;
+  // A server that was silent for minutes is not asked for minutes again.
+  const { cause } = failure;
+  const isSilence = cause instanceof Transient && cause.isSilence;
+  return !isSilence && ["NETWORK", "NOT_FOUND", "CONFLICT"].includes(failure.code);
+}
+
+/** Passes a count on after every hundredth: the library counts every 64 KiB. */
+export function inSteps(
+  tick: (done: number, total: number) => void,
+): (done: number, total: number) => void {
+  let last = -1;
+  return (done, total) => {
+    const step = Math.floor((done / Math.max(1, total)) * 100);
+    if (step <= last) return;
+    last = step;
+    tick(Math.min(Math.round(done), total), total);
+  };
 }

@@ -1,4 +1,6 @@
 import { OqeError } from "../ground/errors.ts";
+import { counted } from "./body.ts";
+import { faultOf, strangerHint } from "./expected.ts";
 import { printable } from "./names.ts";
 import {
   type Answer,
@@ -8,16 +10,12 @@ import {
   type Sender,
   tokenPlaceholder,
 } from "./origin.ts";
-import { isTransientStatus, type Patience, retry, Transient, toldWait } from "./retry.ts";
+import { type Patience, retryLimits, Transient } from "./patience.ts";
+import { isTransientStatus, retry, toldWait } from "./retry.ts";
+import { Watch } from "./watch.ts";
 
 /** Largest answer that is read into memory. JSON pages and xet's shards are far smaller. */
 const answerLimit = 128 << 20;
-
-/**
- * Slower transfers are given up: bytes per millisecond, after the first five minutes (undici's
- * default).
- */
-const slowest = { grace: 300_000, bytesPerMillisecond: 32 };
 
 /** Sends every request: a sender with the token, and retries. */
 export interface Transport extends Sender {
@@ -53,32 +51,48 @@ export function createTransport(
       throw new OqeError("INTERNAL", "The Hub's fetch takes an address, not a Request");
     const address = String(input);
     const what = `${init.method ?? "GET"} ${place(address)}`;
-    const attempt = () => whole(sender, address, init);
-    if (isReplayable(init.body)) return retry(patience, what, attempt, init.signal ?? undefined);
-    return attempt().catch((failure: unknown) => {
+    const call = { sender, endpoint, address, init };
+    if (isReplayable(init.body))
+      return retry(patience, what, (begin) => whole(call, begin()), init.signal ?? undefined);
+    const watch = new Watch({ patience, what, budget: retryLimits.lost });
+    try {
+      return await whole(call, watch);
+    } catch (failure) {
       if (!(failure instanceof Transient)) throw failure;
       throw new OqeError(
         "NETWORK",
         `${what} failed and what it sent cannot be sent again: ${failure.message}`,
         "Run again.",
       );
-    });
+    } finally {
+      watch.end();
+    }
   };
   return { ...sender, endpoint, authenticated, patience, fetch };
+}
+
+/** One request, the same in all attempts. */
+interface Call {
+  readonly sender: Sender;
+  readonly endpoint: string;
+  readonly address: string;
+  readonly init: RequestInit;
 }
 
 /**
  * One attempt. Returns the answer with its body in memory; throws `Transient` if another attempt
  * may help.
  */
-async function whole(sender: Sender, address: string, init: RequestInit): Promise<Response> {
-  const answer = await sender.send(address, {
-    ...init,
-    signal: withDeadline(init.signal, bodySize(init.body)),
-  });
+async function whole(call: Call, watch: Watch): Promise<Response> {
+  const { sender, address, init } = call;
+  const signal = init.signal ? AbortSignal.any([init.signal, watch.signal]) : watch.signal;
+  const sent = counted(init.body, watch);
+  const answer = await sender.send(address, { ...init, ...(sent && { body: sent }), signal });
+  watch.answered();
   const { response } = answer;
   if (isTransientStatus(response.status)) throw await transient(answer);
-  const bytes = await readAll(response, place(answer.url), init.signal);
+  const bytes = await readAll(response, place(answer.url), watch, signal);
+  if (response.ok) checkAnswer(call, bytes);
   const bodiless = [101, 204, 205, 304].includes(response.status);
   const copy = new Response(bodiless ? null : bytes, {
     status: response.status,
@@ -90,21 +104,35 @@ async function whole(sender: Sender, address: string, init: RequestInit): Promis
   return copy;
 }
 
+/**
+ * Throws `Transient` for a success with anything else in it than the Hub's answer: half of a
+ * document, or the login page of a network.
+ */
+function checkAnswer({ endpoint, address, init }: Call, body: Uint8Array): void {
+  if (!address.startsWith(`${endpoint}/`)) return;
+  const [path] = address.slice(endpoint.length).split("?");
+  const fault = faultOf(`${init.method ?? "GET"} ${path}`, body);
+  if (fault !== null)
+    throw new Transient(`the answer is not the Hub's: ${fault}`, { hint: strangerHint });
+}
+
 async function readAll(
   response: Response,
   where: string,
-  signal?: AbortSignal | null,
+  watch: Watch,
+  signal: AbortSignal,
 ): Promise<Uint8Array<ArrayBuffer>> {
   const chunks: Uint8Array[] = [];
   let size = 0;
   try {
     for await (const chunk of response.body ?? []) {
       size += chunk.length;
+      watch.count(chunk.length);
       if (size > answerLimit) break;
       chunks.push(chunk);
     }
   } catch (failure) {
-    signal?.throwIfAborted();
+    signal.throwIfAborted();
     throw new Transient(`the answer was cut short after ${size} bytes (${describe(failure)})`);
   }
   if (size > answerLimit) {
@@ -122,22 +150,7 @@ export async function transient(answer: Answer): Promise<Transient> {
   const { response } = answer;
   await response.body?.cancel().catch(() => {});
   const said = response.headers.get("x-error-message");
-  return new Transient(
-    `status ${response.status}${said ? ` (${printable(said)})` : ""}`,
-    toldWait(response.status, response.headers),
-  );
-}
-
-/** A signal that fires with the caller's, or when a transfer of `bytes` takes too long. */
-export function withDeadline(signal: AbortSignal | null | undefined, bytes: number): AbortSignal {
-  const deadline = AbortSignal.timeout(
-    slowest.grace + Math.ceil(bytes / slowest.bytesPerMillisecond),
-  );
-  return signal ? AbortSignal.any([signal, deadline]) : deadline;
-}
-
-function bodySize(body: RequestInit["body"]): number {
-  if (body instanceof Blob) return body.size;
-  if (typeof body === "string") return body.length;
-  return body instanceof ArrayBuffer || ArrayBuffer.isView(body) ? body.byteLength : 0;
+  return new Transient(`status ${response.status}${said ? ` (${printable(said)})` : ""}`, {
+    wait: toldWait(response.status, response.headers),
+  });
 }

@@ -1,7 +1,7 @@
 import { expect, it } from "vitest";
 import { playServer, testToken, thrown } from "../../test/support/scripted-server.ts";
 import { createSender } from "./origin.ts";
-import { Transient } from "./retry.ts";
+import { Transient } from "./patience.ts";
 import { unreachable } from "./unreachable.ts";
 
 function failureOf(cause: Error & { code?: string }) {

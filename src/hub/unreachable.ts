@@ -1,6 +1,6 @@
 import { OqeError } from "../ground/errors.ts";
 import { codeOf } from "../ground/reasons.ts";
-import { retryLimits, Transient } from "./retry.ts";
+import { retryLimits, Transient } from "./patience.ts";
 
 /** What no later attempt changes, by OpenSSL's and Node's codes of the failure. */
 const permanent: readonly (readonly [RegExp, string])[] = [
@@ -33,7 +33,8 @@ export function unreachable(
     return new OqeError("NETWORK", `${server} cannot be reached: ${fault}`, hint, failure);
   }
   const isWrong = !hasAnswered && chain.some((cause) => unconnected.test(codeOf(cause)));
-  return new Transient(reason, null, isWrong ? retryLimits.firstContact : retryLimits.attempts);
+  const { attempts, firstContact } = retryLimits;
+  return new Transient(reason, { attempts: isWrong ? firstContact : attempts });
 }
 
 /** The failure and its causes. */

@@ -1,5 +1,6 @@
 import { parseSize, sizeUnits } from "../ground/digits.ts";
 import { OqeError } from "../ground/errors.ts";
+import { didYouMean } from "../ground/suggestion.ts";
 
 /** How the text of an input becomes a value, and how help and JSON Schema describe that text. */
 export interface InputKind<T> {
@@ -82,6 +83,25 @@ export function optionalSize(hint: string): InputKind<number | null> {
   return { hint, schema: { type: "string" }, parse };
 }
 
+/** Hours, minutes and seconds in seconds, as in `5h30m`, or nothing: null. */
+export function optionalTime(hint: string): InputKind<number | null> {
+  const parse = (text: string, name: string) => {
+    if (text === "") return null;
+    const parts = /^(?:(\d{1,4})h)?(?:(\d{1,5})m)?(?:(\d{1,6})s)?$/i.exec(text.replace(/\s+/g, ""));
+    const [hours, minutes, seconds] = [1, 2, 3].map((i) => Number(parts?.[i] ?? 0)) as Three;
+    const time = 3600 * hours + 60 * minutes + seconds;
+    if (time > 0) return time;
+    throw new OqeError(
+      "BAD_INPUT",
+      `${name}: "${text}" is not a time`,
+      "Give hours, minutes or seconds, as in 5h30m, 90m or 45s.",
+    );
+  };
+  return { hint, schema: { type: "string" }, parse };
+}
+
+type Three = [number, number, number];
+
 /** `true` or `false`. A switch is set on the command line by its name alone, without a value. */
 export function toggle(of: "value" | "switch"): InputKind<boolean> {
   return {
@@ -98,7 +118,11 @@ export function toggle(of: "value" | "switch"): InputKind<boolean> {
 function oneOf<T extends string>(text: string, name: string, choices: readonly T[]): T {
   const found = choices.find((word) => word === text.toLowerCase());
   if (found !== undefined) return found;
-  throw new OqeError("BAD_INPUT", `${name}: "${text}" is not one of ${choices.join(", ")}`);
+  throw new OqeError(
+    "BAD_INPUT",
+    `${name}: "${text}" is not one of ${choices.join(", ")}`,
+    didYouMean(text, choices).trim() || undefined,
+  );
 }
 
 /** Throws BAD_INPUT unless `text` is a whole number within the range, both ends included. */

@@ -14,6 +14,8 @@ export interface InputRow extends InputKind<unknown> {
   readonly name: string;
   readonly group: "Model" | "Tiers" | "Tuning" | "Evaluation" | "Run";
   readonly commands: readonly InputCommand[];
+  /** Those that take it without using it, so that a call can be repeated with another command. */
+  readonly ignoredBy?: readonly InputCommand[];
   /** Text used when the input is absent or empty. */
   readonly default: string;
   /** The Action needs a value. */
@@ -29,6 +31,8 @@ export interface InputRow extends InputKind<unknown> {
 export const making = ["plan", "quantize", "publish"] as const;
 export const measuring = [...making, "sensitivity"] as const;
 export const everyCommand = [...measuring, "verify"] as const;
+/** Commands that make no tier. */
+export const foreseeing = ["plan", "sensitivity"] as const;
 
 const conditions: Readonly<Record<Condition, string>> = {
   tuned: "Only with method `tuned`",

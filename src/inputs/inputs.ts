@@ -51,6 +51,9 @@ export interface Inputs {
   readonly workers: number | null;
   /** In bytes; null: a share of the machine's memory. */
   readonly memoryLimit: number | null;
+  /** In seconds since the start of the process; null: none. */
+  readonly timeLimit: number | null;
+  readonly until: "measured" | "staged" | "published";
 }
 
 /** The inputs that a plan follows from, besides base and sensitivity. */
@@ -106,6 +109,8 @@ export function parseInputs(
     overwrite: values.overwrite,
     workers: values.workers,
     memoryLimit: values["memory-limit"],
+    timeLimit: values["time-limit"],
+    until: values.until,
   });
 }
 

@@ -2,7 +2,7 @@ import { parseDomainWeights } from "../calibration/domain-weights.ts";
 import { defaultFloors, parseFloors } from "../plan/floors.ts";
 import { policies } from "../plan/plan.ts";
 import { optionalChoice, parsed, plain } from "./input-kinds.ts";
-import { type InputRow, making, measuring } from "./input-row.ts";
+import { foreseeing, type InputRow, making, measuring } from "./input-row.ts";
 import { parseProxy, parseSensitivityFile } from "./input-values.ts";
 
 export const modelInputs = [
@@ -29,6 +29,7 @@ export const modelInputs = [
     name: "namespace",
     group: "Model",
     commands: measuring,
+    ignoredBy: [...foreseeing, "quantize"],
     default: "",
     required: true,
     ...plain("<name>"),

@@ -4,12 +4,13 @@ import {
   count,
   optionalCount,
   optionalSize,
+  optionalTime,
   parsed,
   plain,
   several,
   toggle,
 } from "./input-kinds.ts";
-import { everyCommand, type InputRow, measuring } from "./input-row.ts";
+import { everyCommand, foreseeing, type InputRow, measuring } from "./input-row.ts";
 import { parseText } from "./input-values.ts";
 
 export const tuningInputs = [
@@ -17,6 +18,7 @@ export const tuningInputs = [
     name: "method",
     group: "Tuning",
     commands: measuring,
+    ignoredBy: ["sensitivity"],
     default: "tuned",
     ...choice(...methods),
     doc:
@@ -27,6 +29,7 @@ export const tuningInputs = [
     name: "rounding",
     group: "Tuning",
     commands: measuring,
+    ignoredBy: foreseeing,
     default: "stored",
     ...choice("stored", "mlx"),
     doc:
@@ -69,6 +72,7 @@ export const tuningInputs = [
     name: "propagation",
     group: "Tuning",
     commands: measuring,
+    ignoredBy: foreseeing,
     default: "reference",
     only: "tuned",
     ...choice(...propagations),
@@ -80,6 +84,7 @@ export const tuningInputs = [
     name: "repair",
     group: "Tuning",
     commands: measuring,
+    ignoredBy: foreseeing,
     default: "router,rounding",
     only: "tuned",
     ...several(...repairs),
@@ -96,6 +101,7 @@ export const evaluationInputs = [
     name: "verify",
     group: "Evaluation",
     commands: measuring,
+    ignoredBy: foreseeing,
     default: "true",
     ...toggle("value"),
     doc:
@@ -106,6 +112,7 @@ export const evaluationInputs = [
     name: "evaluation",
     group: "Evaluation",
     commands: everyCommand,
+    ignoredBy: foreseeing,
     default: "",
     only: "evaluated",
     ...parsed("<text>", (text) => parseText("evaluation", text)),
@@ -118,6 +125,7 @@ export const evaluationInputs = [
     name: "evaluation-samples",
     group: "Evaluation",
     commands: everyCommand,
+    ignoredBy: foreseeing,
     default: "",
     only: "evaluated",
     ...optionalCount("<rows>", 1, 4096),
@@ -128,6 +136,7 @@ export const evaluationInputs = [
     name: "evaluation-length",
     group: "Evaluation",
     commands: everyCommand,
+    ignoredBy: foreseeing,
     default: "",
     only: "evaluated",
     ...optionalCount("<tokens>", 16, 8192),
@@ -138,6 +147,7 @@ export const evaluationInputs = [
     name: "max-kl",
     group: "Evaluation",
     commands: everyCommand,
+    ignoredBy: foreseeing,
     default: "",
     only: "evaluated",
     ...plain("<limits>"),
@@ -149,6 +159,7 @@ export const evaluationInputs = [
     name: "min-same-top",
     group: "Evaluation",
     commands: everyCommand,
+    ignoredBy: foreseeing,
     default: "",
     only: "evaluated",
     ...plain("<limits>"),
@@ -160,6 +171,7 @@ export const evaluationInputs = [
     name: "min-router-agreement",
     group: "Evaluation",
     commands: everyCommand,
+    ignoredBy: foreseeing,
     default: "",
     only: "evaluated",
     ...plain("<limits>"),
@@ -200,6 +212,7 @@ export const runInputs = [
     name: "private",
     group: "Run",
     commands: measuring,
+    ignoredBy: [...foreseeing, "quantize"],
     default: "false",
     ...toggle("switch"),
     doc: "Create new repositories as private",
@@ -208,6 +221,7 @@ export const runInputs = [
     name: "dry-run",
     group: "Run",
     commands: ["plan", "sensitivity", "publish"],
+    ignoredBy: foreseeing,
     default: "false",
     ...toggle("switch"),
     doc: "Do everything, cards included, but write nothing to the Hub",
@@ -216,9 +230,10 @@ export const runInputs = [
     name: "overwrite",
     group: "Run",
     commands: measuring,
+    ignoredBy: foreseeing,
     default: "false",
     ...toggle("switch"),
-    doc: "Replace an existing repository or folder that has no receipt of oqe-publisher",
+    doc: "Replace an existing repository or folder that oqe-publisher did not write, and files of its repositories that others changed. Without it the run ends before any work and names them",
   },
   {
     name: "workers",
@@ -237,5 +252,26 @@ export const runInputs = [
     doc:
       "Memory that the run may use, such as `4GB`. What does not fit goes to files in the work " +
       "folder; the result is the same. Empty means 60 % of the machine's memory",
+  },
+  {
+    name: "time-limit",
+    group: "Run",
+    commands: measuring,
+    ignoredBy: ["plan"],
+    default: "",
+    ...optionalTime("<time>"),
+    doc:
+      "Time after which the run stops behind a block, such as `5h30m`. What is finished is kept " +
+      "in the work folder and on the staging branches, and the next run goes on. Empty means none",
+  },
+  {
+    name: "until",
+    group: "Run",
+    commands: ["publish"],
+    default: "published",
+    ...choice("measured", "staged", "published"),
+    doc:
+      "How far the run goes. `measured` leaves the sensitivity in the work folder. `staged` leaves " +
+      "finished tiers on the staging branches, and `main` unchanged. So jobs can share a series",
   },
 ] as const satisfies readonly InputRow[];

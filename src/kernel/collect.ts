@@ -9,7 +9,9 @@ import { runInNewContext } from "node:vm";
  *
  * A young collection takes a tenth of a millisecond. It frees buffers that did not survive two of
  * them. A full one takes some 50 ms in the main thread and frees all. So a full one follows when
- * the resident memory has grown although young ones were made.
+ * the bytes of all buffers have grown although young ones were made. The resident memory would not
+ * do as their measure: it contains memory that is free, but was not given back to the system.
+ * Buffers would fill that before any growth showed, and so be more at each time.
  */
 const betweenYoung = 64 << 20;
 /** Growth before a full collection: at any time, and at the end of a step of a walk. */
@@ -24,7 +26,7 @@ type Collector = (options?: { type: "minor" }) => void;
 
 let collector: Collector | undefined;
 let [sinceYoung, sinceFull] = [0, 0];
-/** The least resident memory since the last full collection. */
+/** The least bytes of buffers since the last full collection. */
 let lowest = Number.POSITIVE_INFINITY;
 
 /** Counts shared memory that this thread creates, and collects when it is due. */
@@ -40,9 +42,9 @@ export function collectShared(): void {
 
 function collectAbove(growth: number): void {
   collectYoung();
-  const resident = process.memoryUsage.rss();
-  lowest = Math.min(lowest, resident);
-  if (resident - lowest <= growth) return;
+  const { arrayBuffers } = process.memoryUsage(); // shared ones are among them
+  lowest = Math.min(lowest, arrayBuffers);
+  if (arrayBuffers - lowest <= growth) return;
   lowest = Number.POSITIVE_INFINITY;
   collector!();
 }

@@ -1,4 +1,5 @@
 import { createReadStream } from "node:fs";
+import { open } from "node:fs/promises";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { pipeline } from "node:stream/promises";
 import * as v from "valibot";
@@ -123,8 +124,27 @@ export function bytesOf({ body }: Reply): number {
   return isSlice(body) ? body.end - body.start : encode(body).length;
 }
 
-function isSlice(body: Reply["body"]): body is FileSlice {
+export function isSlice(body: Reply["body"]): body is FileSlice {
   return body !== undefined && typeof body === "object" && "file" in body;
+}
+
+/** The body as bytes. */
+export async function readReply({ body }: Reply): Promise<Buffer> {
+  return isSlice(body) ? readSlice(body) : encode(body);
+}
+
+/** The bytes of a slice with the lowest bit of the file's byte `at` changed. */
+export async function flipped(slice: FileSlice, at: number): Promise<Buffer> {
+  const bytes = await readSlice(slice);
+  bytes[at - slice.start]! ^= 1;
+  return bytes;
+}
+
+async function readSlice({ file, start, end }: FileSlice): Promise<Buffer> {
+  const bytes = Buffer.alloc(end - start);
+  const handle = await open(file);
+  await handle.read(bytes, 0, bytes.length, start).finally(() => handle.close());
+  return bytes;
 }
 
 function encode(body: Exclude<Reply["body"], FileSlice>): Buffer {

@@ -57,3 +57,24 @@ test("truncate sends all headers and half of the body", async () => {
     expect(got).toBe(50_000);
   }
 });
+
+test("flip changes one bit of an answer that has the byte, and no other", async () => {
+  const hub = await startHub();
+  await createRepo(hub, "acme/m");
+  await commit(hub, "acme/m", [addFile("a", "x".repeat(1000))]);
+  hub.faults.push({ match: /\/main\/a$/, times: 2, action: { flip: 300 } });
+  const get = async (from: number, to: number) => {
+    const headers = { Range: `bytes=${from}-${to - 1}` };
+    const answer = await call(hub, "GET /acme/m/resolve/main/a", { headers });
+    expect(answer.headers.get("Content-Length")).toBe(String(to - from));
+    return answer.text();
+  };
+  expect(await get(0, 300)).toBe("x".repeat(300));
+  expect(await get(301, 1000)).toBe("x".repeat(699));
+  expect(await get(300, 302)).toBe("yx");
+  expect(await get(200, 301)).toBe(`${"x".repeat(100)}y`);
+  expect(await get(0, 1000)).toBe("x".repeat(1000));
+  hub.faults.push({ match: /\/main\/a$/, times: 1, after: 2, action: { flip: 0 } });
+  const later = [await get(0, 1), await get(1, 2), await get(0, 1), await get(0, 1)];
+  expect([...later, await get(0, 1)]).toEqual(["x", "x", "x", "y", "x"]);
+});

@@ -4,14 +4,17 @@ import { reasonOf } from "../ground/reasons.ts";
 import { type LocalHubUser, userTable } from "./auth.ts";
 import type { HubState } from "./context.ts";
 import type { Fault } from "./faults.ts";
+import { createWorld, type DrawnFault, type FaultyWorld } from "./faulty-world.ts";
 import { isLegalId } from "./names.ts";
 import { answerHub, routes } from "./routes.ts";
 import { type SeenRequest, serve } from "./server.ts";
 import { Storage } from "./storage.ts";
 import { Store } from "./store.ts";
+import { commitAsStranger } from "./stranger.ts";
 
 export type { LocalHubUser } from "./auth.ts";
 export type { Fault } from "./faults.ts";
+export { type DrawnFault, type FaultKind, faultKinds } from "./faulty-world.ts";
 export type { SeenRequest } from "./server.ts";
 
 export interface LocalHubOptions {
@@ -43,6 +46,13 @@ export interface LocalHubOptions {
   /** Most entries of a listing page; default 1000. */
   pageSize?: number;
   faults?: Fault[];
+  /** Faults that are drawn by a seed. */
+  world?: FaultyWorld;
+  /**
+   * Called when an injected fault keeps a connection open in silence, until `isOpen` is false. A
+   * test moves its client's clock then.
+   */
+  onSilence?: (isOpen: () => boolean) => void;
   onRequest?: (request: SeenRequest) => void;
 }
 
@@ -53,21 +63,26 @@ export interface LocalHub {
   readonly storageUrl: string;
   /** Add to it to inject failures. */
   readonly faults: Fault[];
+  /** The faults of the world that happened so far, in order of arrival. May be emptied. */
+  readonly drawn: DrawnFault[];
   /**
    * Requests with an `Authorization` header to the storage origin: each is a fault of the client.
    */
   readonly leakedTokens: number;
+  /** SHA-256 of an object in large-file storage -> bytes that were sent for it, all told. */
+  readonly uploads: ReadonlyMap<string, number>;
   close(): Promise<void>;
   /**
    * Commits to main of a repository exactly the files of a folder. The id is `<namespace>/<name>`,
    * or `datasets/<namespace>/<name>`. Returns the commit.
    */
   seed(id: string, folder: string): Promise<string>;
-  /** Head commit of main; null if there is no such repository. */
-  head(id: string): string | null;
-  /** Files of main; empty if there is no such repository. */
+  /** Head commit of main, or of another branch; null if there is no such repository or branch. */
+  head(id: string, branch?: string): string | null;
+  /** Files of main, or of another branch; empty if there is no such repository or branch. */
   files(
     id: string,
+    branch?: string,
   ): ReadonlyMap<string, { readonly size: number; readonly sha256: string; readonly lfs: boolean }>;
 }
 
@@ -79,7 +94,14 @@ export async function startLocalHub(options: LocalHubOptions): Promise<LocalHub>
   const store = await Store.open(options.folder).catch((error) => cannotUse(options.folder, error));
   const storage = new Storage(store);
   const faults = options.faults ?? [];
-  const shared = { faults, onRequest: options.onRequest };
+  const drawn: DrawnFault[] = [];
+  const shared = {
+    faults,
+    draw: options.world ? createWorld(options.world, drawn) : () => null,
+    race: (url: string) => commitAsStranger(store, url),
+    onSilence: options.onSilence,
+    onRequest: options.onRequest,
+  };
   const handle = (request: IncomingMessage) => storage.handle(request);
   const storageServer = await serve({ ...shared, origin: "storage", answer: handle }, 0);
   storage.url = storageServer.url;
@@ -94,6 +116,8 @@ export async function startLocalHub(options: LocalHubOptions): Promise<LocalHub>
     url: hubServer.url,
     storageUrl: storage.url,
     faults,
+    drawn,
+    uploads: storage.received,
     get leakedTokens() {
       return storage.leakedTokens;
     },
@@ -101,8 +125,8 @@ export async function startLocalHub(options: LocalHubOptions): Promise<LocalHub>
       await Promise.all([hubServer.close(), storageServer.close()]);
     },
     seed: (id, folder) => seed(store, id, folder),
-    head: (id) => store.get(id)?.resolve("main")?.id ?? null,
-    files: (id) => store.get(id)?.resolve("main")?.tree ?? new Map(),
+    head: (id, branch = "main") => store.get(id)?.resolve(branch)?.id ?? null,
+    files: (id, branch = "main") => store.get(id)?.resolve(branch)?.tree ?? new Map(),
   };
 }
 
@@ -137,6 +161,7 @@ function portInUse(port: number | undefined, error: unknown): OqeError {
 }
 
 function cannotUse(folder: string, error: Error): never {
+  if (error instanceof OqeError) throw error;
   throw new OqeError(
     "DISK",
     `${folder} cannot be used: ${reasonOf(error)}`,

@@ -40,6 +40,8 @@ interface Upload {
  */
 export class Storage {
   leakedTokens = 0;
+  /** SHA-256 of an object -> bytes that uploads of it brought, all attempts together. */
+  readonly received = new Map<string, number>();
   url = "";
   readonly #store: Store;
   readonly #secret = randomBytes(32);
@@ -167,7 +169,7 @@ export class Storage {
     }
     const file = await repo.objects.asidePath();
     try {
-      const got = await receive(request, file, size);
+      const got = await receive(this.#counted(request, oid), file, size);
       if (got.size !== size) throw new TooLong();
       const upload = query.get("upload");
       return upload === null
@@ -178,6 +180,13 @@ export class Storage {
       if (error instanceof TooLong)
         return storageError(400, "IncompleteBody", `Expected ${size} bytes`);
       throw error;
+    }
+  }
+
+  async *#counted(request: AsyncIterable<Uint8Array>, oid: string) {
+    for await (const chunk of request) {
+      this.received.set(oid, (this.received.get(oid) ?? 0) + chunk.length);
+      yield chunk;
     }
   }
 

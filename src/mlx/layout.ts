@@ -11,11 +11,25 @@ export interface TensorShape {
   readonly shape: readonly number[];
 }
 
+/** A tensor to be placed. */
+export interface UnplacedTensor extends TensorShape {
+  /** The block that it belongs to; null: it is outside the blocks. Default: null. */
+  readonly layer?: number | null;
+}
+
 export interface PlacedTensor extends TensorShape {
+  /** The block that it belongs to; null: it is outside the blocks. */
+  readonly layer: number | null;
   /** Absolute byte offset in the file. */
   readonly offset: number;
   readonly bytes: number;
 }
+
+/**
+ * Share of the limit from which a shard ends with its block. So a large block lies in shards of its
+ * own, which can be uploaded as soon as it is made.
+ */
+const fullEnough = 1 / 4;
 
 /** A safetensors file before it exists: its header, and the place of each tensor. */
 export interface ShardLayout {
@@ -29,24 +43,29 @@ export interface ShardLayout {
 }
 
 /**
- * Fills shards with tensors in the given order. A tensor above the limit gets a shard of its own.
+ * Fills shards with tensors in the given order. A tensor above the limit gets a shard of its own. A
+ * shard that is a quarter full ends with its block.
  *
  * Within a shard tensors of wider dtypes come first, else in the given order, and the header is
  * padded to 8 bytes. So each tensor is aligned to its elements, as readers that map the file need.
  * There is no other way to align them: safetensors allows no gaps.
  */
 export function layoutShards(
-  tensors: readonly TensorShape[],
+  tensors: readonly UnplacedTensor[],
   options: { readonly shardLimit?: number } = {},
 ): readonly ShardLayout[] {
   if (new Set(tensors.map(({ name }) => name)).size < tensors.length)
     throw bug("a tensor name occurs twice");
   const limit = options.shardLimit ?? SHARD_LIMIT;
-  const shards: TensorShape[][] = [];
+  const shards: UnplacedTensor[][] = [];
   let free = 0;
+  let block: number | null = null;
   for (const tensor of tensors) {
     const bytes = tensorBytes(tensor);
-    if (bytes > free || shards.length === 0) {
+    const { layer = null } = tensor;
+    const endsBlock = layer !== block && limit - free >= fullEnough * limit;
+    block = layer;
+    if (bytes > free || endsBlock || shards.length === 0) {
       shards.push([]);
       free = limit;
     }
@@ -64,14 +83,14 @@ function shardName(index: number, count: number): string {
     : `model-${padded(index + 1)}-of-${padded(count)}.safetensors`;
 }
 
-function layoutShard(file: string, shard: readonly TensorShape[]): ShardLayout {
+function layoutShard(file: string, shard: readonly UnplacedTensor[]): ShardLayout {
   const width = (tensor: TensorShape) => bytesPerElement[tensor.dtype]!;
   const ordered = [...shard].sort((a, b) => width(b) - width(a));
   let end = 0;
-  const relative = ordered.map(({ name, dtype, shape }) => {
+  const relative = ordered.map(({ name, dtype, shape, layer = null }) => {
     const bytes = tensorBytes({ name, dtype, shape });
     end += bytes;
-    return { name, dtype, shape, offset: end - bytes, bytes };
+    return { name, dtype, shape, layer, offset: end - bytes, bytes };
   });
   const header = headerBytes(relative);
   const tensors = relative.map((tensor) => ({ ...tensor, offset: header.length + tensor.offset }));
@@ -102,6 +121,16 @@ function tensorBytes({ name, dtype, shape }: TensorShape): number {
   if (!Number.isSafeInteger(bytes) || bytes < 0)
     throw bug(`${name} [${shape}] of ${dtype} has no size`);
   return bytes;
+}
+
+/** All tensors of some shards by name, each with its file. */
+export function placesOf(
+  layouts: readonly ShardLayout[],
+): ReadonlyMap<string, PlacedTensor & { readonly file: string }> {
+  const placed = layouts.flatMap(({ file, tensors }) =>
+    tensors.map((tensor) => [tensor.name, { ...tensor, file }] as const),
+  );
+  return new Map(placed);
 }
 
 /**

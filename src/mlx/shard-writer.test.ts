@@ -132,11 +132,13 @@ test("hands each shard on when its last byte is written, and still reads it", as
   const [first, second] = shards.map(({ file }) => file);
   const seen: string[] = [];
   let sha256 = "";
-  const writer = await createShards(folder, shards, async (file, written) => {
-    seen.push(file);
-    const disk = await readFile(join(folder, file));
-    sha256 = createHash("sha256").update(disk).digest("hex");
-    expect(written).toEqual({ bytes: disk.length, sha256 });
+  const writer = await createShards(folder, shards, {
+    onShard: async (file, written) => {
+      seen.push(file);
+      const disk = await readFile(join(folder, file));
+      sha256 = createHash("sha256").update(disk).digest("hex");
+      expect(written).toEqual({ bytes: disk.length, sha256 });
+    },
   });
   await writer.write("a", 0, new Uint8Array(6)); // its end is missing
   await writer.write("b", 0, new Uint8Array(8).fill(7));
@@ -151,8 +153,10 @@ test("hands each shard on when its last byte is written, and still reads it", as
 });
 
 test("a shard that cannot be handed on ends the writing", async () => {
-  const writer = await createShards(folder, layouts, () => {
-    throw new Error("the Hub is away");
+  const writer = await createShards(folder, layouts, {
+    onShard: () => {
+      throw new Error("the Hub is away");
+    },
   });
   await writer.write("a", 0, new Uint8Array(8));
   await writer.write("b", 0, new Uint8Array(8));

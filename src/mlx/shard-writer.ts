@@ -1,11 +1,8 @@
-import { createHash } from "node:crypto";
-import { type FileHandle, mkdir, open, rm } from "node:fs/promises";
-import { join } from "node:path";
-import { diskError, requireDiskSpace } from "../ground/disk.ts";
+import { mkdir } from "node:fs/promises";
+import { diskError, requireRoom } from "../ground/disk.ts";
 import { OqeError } from "../ground/errors.ts";
 import type { PlacedTensor, ShardLayout } from "./layout.ts";
-
-const CHUNK = 4 << 20;
+import { type FetchShard, ShardFile } from "./shard-file.ts";
 
 export interface WrittenFile {
   readonly bytes: number;
@@ -16,6 +13,25 @@ export interface WrittenFile {
 /** Told of each shard as soon as it is complete, one after the other. Nothing changes it later. */
 export type OnShard = (file: string, written: WrittenFile) => Promise<void> | void;
 
+/** A complete shard that lies elsewhere. */
+export interface DistantShard extends WrittenFile {
+  readonly file: string;
+  readonly fetch: FetchShard;
+}
+
+export interface ShardOptions {
+  readonly onShard?: OnShard;
+  /**
+   * Continues the files that an earlier run left in the folder, and leaves them there after a
+   * failure. Default: files must not exist, and a failure removes them.
+   */
+  readonly continues?: boolean;
+  /** Shards that are complete already. */
+  readonly distant?: readonly DistantShard[];
+  /** Bytes that the folder will hold at most. Default: those of all shards. */
+  readonly room?: number;
+}
+
 /**
  * Fills files in any order. A file whose bytes are all there is flushed to disk, hashed and handed
  * on while others are filled. It can still be read. After `finish` or `abort` nothing can be used
@@ -24,28 +40,36 @@ export type OnShard = (file: string, written: WrittenFile) => Promise<void> | vo
 export interface ShardWriter {
   /**
    * Writes bytes at `byteOffset` within a tensor. They may lie over a SharedArrayBuffer, and must
-   * not change until the promise settles.
+   * not change until the promise settles. A restored tensor is not written again.
    */
   write(tensor: string, byteOffset: number, bytes: Uint8Array): Promise<void>;
   /** Reads bytes `[byteOffset, byteOffset + into.length)` of a tensor as they were written. */
   read(tensor: string, byteOffset: number, into: Uint8Array): Promise<void>;
+  /** Whether a file was there when it was opened, as an earlier run left it. */
+  wasThere(file: string): boolean;
+  /** The tensor's bytes are in its file already. */
+  restore(tensor: string): void;
+  /** Flushes all files to disk. */
+  sync(): Promise<void>;
+  /** Removes a complete shard from the disk. If it is read again, `fetch` brings it back. */
+  leave(file: string, fetch: FetchShard): Promise<void>;
   /** Checks that each byte was written once, and waits for the last files. */
   finish(): Promise<Record<string, WrittenFile>>;
-  /** Removes the files. May be called at any time, after a failure, and twice. */
+  /** Closes the files. Removes them unless the next run can continue them. May be called twice. */
   abort(): Promise<void>;
 }
 
 /**
  * Creates the files of `layouts` at full size and writes their headers. Makes `folder` where it is
  * missing. Throws DISK for missing disk space or permission, NOT_OURS where a file exists already;
- * either way it leaves no file behind.
+ * either way it leaves no new file behind.
  */
 export async function createShards(
   folder: string,
   layouts: readonly ShardLayout[],
-  onShard: OnShard = () => {},
+  options: ShardOptions = {},
 ): Promise<ShardWriter> {
-  const writer = new Writer(folder, layouts, onShard);
+  const writer = new Writer(folder, layouts, options);
   try {
     await writer.create();
   } catch (error) {
@@ -57,10 +81,10 @@ export async function createShards(
 
 /** A file and its bytes that are not written yet. */
 interface Shard {
-  readonly layout: ShardLayout;
-  readonly handle: FileHandle;
+  readonly file: ShardFile;
   missing: number;
   completed: boolean;
+  wasThere: boolean;
 }
 
 interface Slot {
@@ -68,151 +92,168 @@ interface Slot {
   readonly shard: Shard;
   /** Ranges `[start, end)` that were written. One that continues the last is joined to it. */
   readonly written: [number, number][];
+  isRestored: boolean;
 }
 
 class Writer implements ShardWriter {
-  private readonly folder: string;
-  private readonly layouts: readonly ShardLayout[];
-  private readonly needed: number;
-  private readonly handles = new Map<string, FileHandle>();
-  private readonly slots = new Map<string, Slot>();
-  private readonly onShard: OnShard;
-  private readonly shards: Shard[] = [];
-  private readonly files = new Map<string, WrittenFile>();
+  readonly #folder: string;
+  readonly #options: ShardOptions;
+  readonly #room: number;
+  readonly #slots = new Map<string, Slot>();
+  readonly #shards = new Map<string, Shard>();
+  readonly #files = new Map<string, WrittenFile>();
   /** Shards are hashed and handed on one after the other. Never rejects. */
-  private completing: Promise<void> = Promise.resolve();
-  private readonly failures: unknown[] = [];
+  #completing: Promise<void> = Promise.resolve();
+  readonly #failures: unknown[] = [];
+  #aborted = false;
 
-  constructor(folder: string, layouts: readonly ShardLayout[], onShard: OnShard) {
-    this.onShard = onShard;
-    this.folder = folder;
-    this.layouts = layouts;
-    this.needed = layouts.reduce((sum, { bytes }) => sum + bytes, 0);
-  }
-
-  async create(): Promise<void> {
-    await this.onDisk(() => mkdir(this.folder, { recursive: true }));
-    await requireDiskSpace(this.folder, this.needed);
-    for (const layout of this.layouts) {
-      const handle = await this.openNew(layout.file);
-      await this.onDisk(() => handle.truncate(layout.bytes));
-      await this.put(handle, layout.header, 0);
+  constructor(folder: string, layouts: readonly ShardLayout[], options: ShardOptions) {
+    this.#folder = folder;
+    this.#options = options;
+    this.#room = options.room ?? layouts.reduce((sum, { bytes }) => sum + bytes, 0);
+    for (const layout of layouts) {
       const missing = layout.tensors.reduce((sum, { bytes }) => sum + bytes, 0);
-      const shard = { layout, handle, missing, completed: false };
-      this.shards.push(shard);
+      const file = new ShardFile(folder, layout);
+      const shard = { file, missing, completed: false, wasThere: false };
+      this.#shards.set(layout.file, shard);
       for (const tensor of layout.tensors)
-        this.slots.set(tensor.name, { tensor, shard, written: [] });
+        this.#slots.set(tensor.name, { tensor, shard, written: [], isRestored: false });
     }
   }
 
+  async create(): Promise<void> {
+    const { continues = false, distant = [] } = this.#options;
+    await this.#onDisk(() => mkdir(this.#folder, { recursive: true }));
+    if (!continues) await requireRoom([{ folder: this.#folder, bytes: this.#room }]);
+    for (const [name, shard] of this.#shards) {
+      const { file } = shard;
+      const elsewhere = distant.find((one) => one.file === name);
+      if (elsewhere !== undefined) {
+        await this.#onDisk(() => this.#takeOver(shard, elsewhere));
+        continue;
+      }
+      shard.wasThere = continues && (await this.#onDisk(() => file.find()));
+      if (!shard.wasThere) await this.#onDisk(() => file.create());
+    }
+  }
+
+  /** A complete shard is not fetched again if the folder still has it. */
+  async #takeOver(shard: Shard, { bytes, sha256, fetch }: DistantShard): Promise<void> {
+    const { file } = shard;
+    const isHere = (await file.find()) && (await file.hash()) === sha256;
+    if (!isHere) await file.leave(fetch);
+    this.#files.set(file.layout.file, { bytes, sha256 });
+    shard.completed = true;
+    for (const { name } of file.layout.tensors) this.#slots.get(name)!.isRestored = true;
+  }
+
   async write(name: string, byteOffset: number, bytes: Uint8Array): Promise<void> {
-    this.throwFailure();
-    const slot = this.slotOf(name, byteOffset, bytes.length);
-    if (bytes.length === 0) return;
+    this.#throwFailure();
+    const slot = this.#slotOf(name, byteOffset, bytes.length);
+    if (bytes.length === 0 || slot.isRestored) return;
     const { shard } = slot;
     if (shard.completed)
       throw bug(`${name}: bytes ${byteOffset} to ${byteOffset + bytes.length} were written twice`);
-    await this.put(shard.handle, bytes, slot.tensor.offset + byteOffset);
+    await this.#onDisk(() => shard.file.write(bytes, slot.tensor.offset + byteOffset));
     const last = slot.written.at(-1);
     const end = byteOffset + bytes.length;
     if (last && last[1] === byteOffset) last[1] = end;
     else slot.written.push([byteOffset, end]);
     shard.missing -= bytes.length;
-    if (shard.missing === 0) this.complete(shard);
+    if (shard.missing === 0) this.#complete(shard);
+  }
+
+  restore(name: string): void {
+    const slot = this.#slotOf(name, 0, 0);
+    if (slot.isRestored) return;
+    const { bytes } = slot.tensor;
+    const before = slot.written.reduce((sum, [start, end]) => sum + end - start, 0);
+    slot.isRestored = true;
+    slot.written.splice(0, slot.written.length, [0, bytes]);
+    slot.shard.missing -= bytes - before;
+    if (slot.shard.missing === 0) this.#complete(slot.shard);
+  }
+
+  wasThere(file: string): boolean {
+    return this.#shards.get(file)!.wasThere;
   }
 
   /** Throws INTERNAL unless each byte of the shard was written once. */
-  private complete(shard: Shard): void {
-    for (const { name } of shard.layout.tensors) checkCovered(this.slots.get(name)!);
+  #complete(shard: Shard): void {
+    if (shard.completed) return;
+    for (const { name } of shard.file.layout.tensors) checkCovered(this.#slots.get(name)!);
     shard.completed = true;
-    this.completing = this.completing
-      .then(() => this.handOn(shard))
-      .catch((error) => void this.failures.push(error));
+    this.#completing = this.#completing
+      .then(() => this.#handOn(shard))
+      .catch((error) => void this.#failures.push(error));
   }
 
-  private async handOn({ layout: { file, bytes }, handle }: Shard): Promise<void> {
-    if (this.failures.length > 0) return;
-    await this.onDisk(() => handle.sync());
-    const written = { bytes, sha256: await this.onDisk(() => hashFile(handle, bytes)) };
-    this.files.set(file, written);
-    await this.onShard(file, written);
+  async #handOn({ file }: Shard): Promise<void> {
+    if (this.#failures.length > 0) return;
+    const { layout } = file;
+    const [sha256] = await this.#onDisk(() => Promise.all([file.hash(), file.sync()]));
+    const written = { bytes: layout.bytes, sha256 };
+    this.#files.set(layout.file, written);
+    await this.#options.onShard?.(layout.file, written);
   }
 
-  private throwFailure(): void {
-    if (this.failures.length > 0) throw this.failures[0];
+  #throwFailure(): void {
+    if (this.#failures.length > 0) throw this.#failures[0];
   }
 
   async read(name: string, byteOffset: number, into: Uint8Array): Promise<void> {
-    const { shard, tensor } = this.slotOf(name, byteOffset, into.length);
-    for (let done = 0; done < into.length; ) {
-      const position = tensor.offset + byteOffset + done;
-      const { bytesRead } = await this.onDisk(() =>
-        shard.handle.read(into, done, into.length - done, position),
-      );
-      if (bytesRead === 0) throw bug("a shard became shorter while it was read");
-      done += bytesRead;
-    }
+    const { shard, tensor } = this.#slotOf(name, byteOffset, into.length);
+    await this.#onDisk(() => shard.file.read(into, tensor.offset + byteOffset));
+  }
+
+  async sync(): Promise<void> {
+    await this.#completing;
+    this.#throwFailure();
+    for (const { file } of this.#shards.values()) await this.#onDisk(() => file.sync());
+  }
+
+  async leave(name: string, fetch: FetchShard): Promise<void> {
+    const shard = this.#shards.get(name)!;
+    if (!this.#files.has(name)) throw bug(`${name} is not complete`);
+    await this.#onDisk(() => shard.file.leave(fetch));
   }
 
   async finish(): Promise<Record<string, WrittenFile>> {
-    if (this.handles.size < this.layouts.length) throw bug("finish after abort");
-    for (const shard of this.shards) if (!shard.completed) this.complete(shard);
-    await this.completing;
-    this.throwFailure();
-    for (const handle of this.handles.values()) await this.onDisk(() => handle.close());
-    return Object.fromEntries(this.layouts.map(({ file }) => [file, this.files.get(file)!]));
+    if (this.#aborted) throw bug("finish after abort");
+    for (const shard of this.#shards.values()) this.#complete(shard);
+    await this.#completing;
+    this.#throwFailure();
+    for (const { file } of this.#shards.values()) await this.#onDisk(() => file.close());
+    return Object.fromEntries(
+      [...this.#shards.keys()].map((name) => [name, this.#files.get(name)!]),
+    );
   }
 
   async abort(): Promise<void> {
-    this.failures.push(bug("aborted"));
-    await this.completing;
-    for (const [file, handle] of this.handles) {
-      await handle.close().catch(() => {});
-      await rm(join(this.folder, file), { force: true });
+    this.#aborted = true;
+    this.#failures.push(bug("aborted"));
+    await this.#completing;
+    for (const { file } of this.#shards.values()) {
+      if (this.#options.continues === true) await file.close().catch(() => {});
+      else if (file.isOurs) await file.remove();
     }
-    this.handles.clear();
-    this.slots.clear();
+    this.#slots.clear();
   }
 
   /** Throws INTERNAL where the tensor has no such bytes. */
-  private slotOf(name: string, start: number, length: number): Slot {
-    const slot = this.slots.get(name);
+  #slotOf(name: string, start: number, length: number): Slot {
+    const slot = this.#slots.get(name);
     if (!slot) throw bug(`no tensor ${name} in the layout`);
     const end = start + length;
     if (start >= 0 && end <= slot.tensor.bytes) return slot;
     throw bug(`bytes ${start} to ${end} of ${name}, which has ${slot.tensor.bytes}`);
   }
 
-  private async openNew(file: string): Promise<FileHandle> {
-    const path = join(this.folder, file);
-    const handle = await open(path, "wx+").catch(async (cause) => {
-      if (cause.code !== "EEXIST") throw await diskError(cause, this.folder, this.needed);
-      throw new OqeError(
-        "NOT_OURS",
-        `${path} exists already`,
-        "Choose an empty folder, or remove the file.",
-        cause,
-      );
-    });
-    this.handles.set(file, handle);
-    return handle;
-  }
-
-  /** Writes all bytes: a nearly full disk writes a part of them before it fails. */
-  private put(handle: FileHandle, bytes: Uint8Array, position: number): Promise<void> {
-    return this.onDisk(async () => {
-      for (let done = 0; done < bytes.length; ) {
-        done += (await handle.write(bytes, done, bytes.length - done, position + done))
-          .bytesWritten;
-      }
-    });
-  }
-
-  private async onDisk<T>(operation: () => Promise<T>): Promise<T> {
+  async #onDisk<T>(operation: () => Promise<T>): Promise<T> {
     try {
       return await operation();
     } catch (cause) {
-      throw await diskError(cause, this.folder, this.needed);
+      throw await diskError(cause, this.#folder, this.#room);
     }
   }
 }
@@ -228,18 +269,6 @@ function checkCovered({ tensor, written }: Slot): void {
   }
   if (reached !== tensor.bytes)
     throw bug(`${tensor.name}: bytes ${reached} to ${tensor.bytes} were never written`);
-}
-
-async function hashFile(handle: FileHandle, size: number): Promise<string> {
-  const hash = createHash("sha256");
-  const buffer = new Uint8Array(Math.min(CHUNK, size));
-  for (let at = 0; at < size; ) {
-    const { bytesRead } = await handle.read(buffer, 0, buffer.length, at);
-    if (bytesRead === 0) throw bug("a shard became shorter while it was hashed");
-    hash.update(buffer.subarray(0, bytesRead));
-    at += bytesRead;
-  }
-  return hash.digest("hex");
 }
 
 function bug(problem: string): OqeError {

@@ -221,10 +221,17 @@ export interface Ride {
   readonly keepWeights?: KeepBytes | null;
 }
 
+export interface RideOptions {
+  /** Called with the number of riders of a model that passed a block. */
+  readonly progress?: (riders: number) => void;
+  /** Called when all riders have passed a block. No rider goes on until it is done. */
+  readonly onBlock?: ((layer: number) => Promise<void>) | undefined;
+}
+
 /** Takes riders through models of one architecture, block by block, in the order given. */
 export async function rideAll(
   rides: readonly Ride[],
-  progress?: (riders: number) => void,
+  { progress, onBlock }: RideOptions = {},
 ): Promise<void> {
   const { architecture, config } = rides[0]!.model;
   for (const { model, riders } of rides) await embedAll(model, riders);
@@ -233,6 +240,7 @@ export async function rideAll(
       await passAll(model, riders, { layer, kind }, keepWeights);
       progress?.(riders.length);
     }
+    await onBlock?.(layer);
   }
 }
 

@@ -41,6 +41,22 @@ export function firstTokens(routing: Routing, tokens: number): Routing {
   };
 }
 
+/** The routing of some tokens, and of others behind them. */
+export function joinRoutings(first: Routing, last: Routing): Routing {
+  const floats = (name: "selection" | "weights" | "scores") => {
+    const all = sharedFloats(first[name].length + last[name].length);
+    all.set(first[name]);
+    all.set(last[name], first[name].length);
+    return all;
+  };
+  const experts = sharedIntegers(first.experts.length + last.experts.length);
+  experts.set(first.experts);
+  experts.set(last.experts, first.experts.length);
+  const [selection, weights, scores] = [floats("selection"), floats("weights"), floats("scores")];
+  const tokens = first.tokens + last.tokens;
+  return { ...first, tokens, experts, selection, weights, scores };
+}
+
 /** The tokens of one expert, ascending. */
 export interface Visitors {
   readonly tokens: Uint32Array<SharedArrayBuffer>;

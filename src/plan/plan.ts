@@ -23,6 +23,7 @@ import {
   resolveTier,
   type Sizes,
   type TierChoice,
+  tooLarge,
   uniformBytes,
 } from "./targets.ts";
 import { type Tier, tierGroupSize } from "./tiers.ts";
@@ -108,12 +109,20 @@ function quantizedTotal(
   return sum(tensors, (tensor, i) => quantizedBytes(tensor.shape, widths[i]!, storage));
 }
 
-/** Throws BAD_INPUT if even the smallest plan exceeds a tier's budget. `floors` null: by rules. */
-export function requireBudget(choice: TierChoice, input: PlanInput, floors: Floors | null): void {
+/**
+ * Throws BAD_INPUT if even the smallest plan exceeds a tier's budget. `floors` null: by rules.
+ * Gives a warning for a target that no plan reaches; else null.
+ */
+export function requireBudget(
+  choice: TierChoice,
+  input: PlanInput,
+  floors: Floors | null,
+): string | null {
   const sizes = sizesOf(input, floors === null ? ruleBits : measuredBits);
   const tier = resolveTier(choice, sizes);
   if (floors !== null) requireFloors(tier, { ...sizes, layers: layerKinds(input), floors });
   else requireLeast(tier, sizes);
+  return tooLarge(choice, sizes);
 }
 
 function sizesOf({ tensors, storage }: PlanInput, widths: Sizes["widths"]): Sizes {
@@ -131,7 +140,11 @@ function sizesOf({ tensors, storage }: PlanInput, widths: Sizes["widths"]): Size
 function requireLeast(tier: Tier, sizes: Sizes): void {
   const least = uniformBytes(ruleBits[0], sizes);
   if (least > budgetBytes(tier, sizes))
-    throw refuseBudget(tier, least, `${ruleBits[0]} bits throughout`, sizes);
+    throw refuseBudget(
+      tier,
+      { bytes: least, limits: `${ruleBits[0]} bits throughout`, hasFloors: false },
+      sizes,
+    );
 }
 
 function planRules({ tier, sizes, input }: TierBudget): Width[] {

@@ -105,12 +105,9 @@ export function requireFloors(tier: Tier, context: FloorContext): void {
   const smallest = floorBytes(held);
   if (smallest <= budgetBytes(tier, context)) return;
   const { floors } = applyFloors(held.floors, context.quantizable, context.layers);
-  throw refuseBudget(
-    tier,
-    smallest,
-    `from ${measuredBits[0]} bits, floors ${formatFloors(floors)}`,
-    context,
-  );
+  const limits = `from ${measuredBits[0]} bits, floors ${formatFloors(floors)}`;
+  const hasFloors = Object.keys(floors).length > 0;
+  throw refuseBudget(tier, { bytes: smallest, limits, hasFloors }, context);
 }
 
 /**

@@ -5,7 +5,7 @@ import { checkRepositoryName } from "../hub/names.ts";
 import { expandTable } from "../models/expand.ts";
 import { findArchitecture } from "../models/registry.ts";
 import { defaultFloors, parseFloors } from "./floors.ts";
-import { type PlanInput, planTier } from "./plan.ts";
+import { type PlanInput, planTier, requireBudget } from "./plan.ts";
 import { parseTargets, tierFlag } from "./targets.ts";
 import { stripSuffixes, tiers } from "./tiers.ts";
 
@@ -102,6 +102,28 @@ describe.each(["measured", "oq"] as const)("policy %s under a target", (policy) 
     expect(plan("", `${megabytes}MB`).bytes).toBeLessThanOrEqual(megabytes * 1e6);
     expect(() => plan("", `${megabytes - 1}MB`)).toThrow(refused(/the smallest possible/));
   });
+});
+
+test("that no plan reaches is a warning, which names the largest plan", () => {
+  const floors = parseFloors(defaultFloors);
+  const warn = (bpw: string, by: typeof floors | null) =>
+    requireBudget(parseTargets(bpw, "")[0]!, input, by);
+  for (const by of [floors, null]) {
+    expect(warn("8.5", by)).toBeNull();
+    expect(warn("8.6", by)).toMatch(
+      /^oQ8\.6e is larger than 8 bits throughout, which take [\d,]{14} bytes: the tier will have/,
+    );
+  }
+  expect(requireBudget(tiers[0]!, input, null)).toBeNull();
+});
+
+test.each([
+  [null, /^Choose larger tiers or targets\. No plan has less than 2 bits\.$/],
+  [{}, /^Choose larger tiers or targets\. No plan has less than 3 bits\.$/],
+  [parseFloors("attention=6"), /or lower the floors: --floors attention=4/],
+])("the hint for a target that is too small names floors only where there are any", (by, says) => {
+  const hint = expect.objectContaining({ hint: expect.stringMatching(says) });
+  expect(() => requireBudget(parseTargets("1", "")[0]!, input, by)).toThrow(hint);
 });
 
 test("scales of 32 bits add to the budgets", () => {

@@ -118,6 +118,20 @@ export function capTier(tier: Tier, bytes: number, sizes: Sizes): Tier {
   return bpw < tier.budgetBpw ? { ...tier, budgetBpw: bpw } : tier;
 }
 
+/**
+ * What a user should know of a target that is larger than all of the model at the widest width;
+ * null: it is not.
+ */
+export function tooLarge(choice: TierChoice, sizes: Sizes): string | null {
+  if ("bits" in choice) return null;
+  const most = sizes.widths.at(-1)!;
+  const largest = uniformBytes(most, sizes);
+  if (resolveTier(choice, sizes).targetBpw <= (8 * largest) / parametersOf(sizes)) return null;
+  const bytes = grouped(largest + sizes.unquantizedBytes);
+  const whole = `${most} bits throughout, which take ${bytes} bytes`;
+  return `${choice.name} is larger than ${whole}: the tier will have no more`;
+}
+
 /** Bytes by which scales and biases are wider than 16 bits. */
 function widerBytes(sizes: Sizes): number {
   return (parametersOf(sizes) * 2 * (bytesPerElement[sizes.storage]! - 2)) / tierGroupSize;
@@ -132,19 +146,33 @@ function parametersOf({ quantizable }: Sizes): number {
   return quantizable.reduce((sum, tensor) => sum + elements(tensor.shape), 0);
 }
 
-/**
- * The error for a budget below the smallest possible plan of `smallest` bytes. `limits`: why it
- * cannot be smaller.
- */
-export function refuseBudget(tier: Tier, smallest: number, limits: string, sizes: Sizes): OqeError {
+/** The smallest possible plan. */
+export interface SmallestPlan {
+  readonly bytes: number;
+  /** Why it cannot be smaller. */
+  readonly limits: string;
+  /** Whether floors are among the limits. */
+  readonly hasFloors: boolean;
+}
+
+/** The error for a budget below the smallest possible plan. */
+export function refuseBudget(
+  tier: Tier,
+  { bytes: smallest, limits, hasFloors }: SmallestPlan,
+  sizes: Sizes,
+): OqeError {
   const budget = budgetBytes(tier, sizes);
   const bpw = (bytes: number) =>
     `${((8 * bytes) / parametersOf(sizes)).toFixed(2)} bits per weight`;
+  const larger = "Choose larger tiers or targets";
+  const hint = hasFloors
+    ? `${larger}, or lower the floors: --floors attention=4, or --floors none.`
+    : `${larger}. No plan has less than ${sizes.widths[0]} bits.`;
   return new OqeError(
     "BAD_INPUT",
     `${tier.name} may take ${grouped(budget)} bytes of quantized tensors, ${bpw(budget)}; ` +
       `the smallest possible plan takes ${grouped(smallest)}, ${bpw(smallest)} (${limits}), ` +
       `and with all unquantized tensors ${grouped(smallest + sizes.unquantizedBytes)} bytes`,
-    "Choose larger tiers or targets, or lower the floors: --floors attention=4, or --floors none.",
+    hint,
   );
 }

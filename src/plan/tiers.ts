@@ -1,4 +1,5 @@
 import { OqeError } from "../ground/errors.ts";
+import { didYouMean } from "../ground/suggestion.ts";
 import type { Bits } from "../kernel/width.ts";
 
 /**
@@ -37,11 +38,13 @@ export const tierGroupSize = 64;
  */
 export function parseTiers(text: string): readonly Tier[] {
   const wanted = text.split(/[\s,]+/).filter((word) => word !== "");
+  const names = tiers.map(({ name }) => name);
   for (const word of wanted) {
-    if (!tiers.some((tier) => tier.name.toLowerCase() === word.toLowerCase())) {
+    if (!names.some((name) => name.toLowerCase() === word.toLowerCase())) {
       throw new OqeError(
         "BAD_INPUT",
-        `tiers: "${word}" is not a tier; known are ${tiers.map((tier) => tier.name).join(", ")}`,
+        `tiers: "${word}" is not a tier; known are ${names.join(", ")}`,
+        `${didYouMean(word, names)}A tier of another size: --target-bpw 4.25 or --target-size 18GB.`,
       );
     }
   }
@@ -49,10 +52,7 @@ export function parseTiers(text: string): readonly Tier[] {
     wanted.some((word) => word.toLowerCase() === tier.name.toLowerCase()),
   );
   if (chosen.length === 0) {
-    throw new OqeError(
-      "BAD_INPUT",
-      `tiers: none given; known are ${tiers.map((tier) => tier.name).join(", ")}`,
-    );
+    throw new OqeError("BAD_INPUT", `tiers: none given; known are ${names.join(", ")}`);
   }
   return chosen;
 }

@@ -1,10 +1,14 @@
 import type { Matrix } from "../kernel/matrix.ts";
 import type { PlannedTensor } from "../models/architecture.ts";
+import { byRole } from "../models/by-role.ts";
 import type { LayerKind } from "../models/layer-kind.ts";
+import { blockContext } from "../models/run.ts";
 import { type VisitedMatrix, visitBlock } from "./block-visit.ts";
 import type { HessianWatch } from "./input-hessians.ts";
 import { tuneForTiers } from "./matrix-tuner.ts";
+import { replaceMatrices } from "./replace-matrices.ts";
 import type { ResidualRepair } from "./residual-repair.ts";
+import { weightsOfTier } from "./stored-tier.ts";
 import type { TuneWalk } from "./tune-types.ts";
 
 export interface TunedBlock {
@@ -39,10 +43,26 @@ export function tuneBlock(walk: TuneWalk, place: TunedBlock, x: Matrix): Promise
   return visitBlock(visit, x);
 }
 
+/**
+ * Takes the hidden states `x [tokens, hidden]` through a block that all tiers of the walk have
+ * already. Returns what `tuneBlock` did.
+ */
+export function passBlock(walk: TuneWalk, { layer, kind }: TunedBlock, x: Matrix): Promise<Matrix> {
+  const { model, calibration, routers, base, writer, tools, sequential } = walk;
+  const run = { length: calibration.length, ...routers?.recorders(model.weights) };
+  const stored = weightsOfTier(base.tensors, writer.tiers[0]!, tools);
+  const known = byRole(base.tensors.filter((tensor) => writer.isQuantized(tensor)));
+  const weights = replaceMatrices(model.weights, (at, role, expert) =>
+    known.find(at, role) === undefined ? null : stored.matrix(at, role, expert),
+  );
+  const own = sequential ? { ...model, weights } : model;
+  return model.architecture.forward.block(blockContext(own, layer, kind, run), x);
+}
+
 function watchBlock({ ledger, calibration }: TuneWalk, layer: number): HessianWatch {
   const tokens = calibration.ids.length;
   return {
-    drop: (rows, fedBy) => ledger.drop(rows, tokens, `layer ${layer}, ${fedBy}`),
+    drop: (rows, fedBy) => ledger.drop(rows, tokens, { layer, input: fedBy }),
     route: (expert, x) => ledger.route(layer, expert, x),
   };
 }

@@ -12,6 +12,7 @@ import { tuneForTiers } from "./matrix-tuner.ts";
 import { replaceMatrices } from "./replace-matrices.ts";
 import { hessianOfTable, tableHessian } from "./table-hessian.ts";
 import type { MatrixRows } from "./tune-matrix.ts";
+import { tunePart } from "./tune-part.ts";
 import type { TuneWalk } from "./tune-types.ts";
 import type { TunedRows } from "./tuned-rows.ts";
 
@@ -46,11 +47,18 @@ export function tableToTune(walk: TuneWalk): PlannedTensor | null {
 
 /** Tunes the head. `states` are the hidden states after the last block. */
 export async function tuneLast(walk: TuneWalk, states: HeldStates): Promise<void> {
-  const { model, calibration, writer, tools, lookup: gram } = walk;
-  const { architecture, config } = model;
-  const { length } = calibration;
+  const { architecture, config } = walk.model;
   const head = outerTensor(walk, headRole(architecture, config));
-  if (!writer.isQuantized(head)) return;
+  if (!walk.writer.isQuantized(head)) return;
+  const part = { name: "head", layer: null, tensors: [head] };
+  await tunePart(walk, part, (own) => tuneHeadOf(own, head, states));
+  walk.lookup?.release();
+}
+
+async function tuneHeadOf(walk: TuneWalk, head: PlannedTensor, states: HeldStates): Promise<void> {
+  const { model, calibration, tools, lookup: gram } = walk;
+  const { architecture } = model;
+  const { length } = calibration;
   const { tiedMix: mix } = tools.settings;
   if (gram !== null && mix === 0) {
     await tuneRows(walk, head, {
@@ -64,7 +72,6 @@ export async function tuneLast(walk: TuneWalk, states: HeldStates): Promise<void
     collectShared(); // of the states
     await tuneHead(walk, head, { x: last, lookup: gram && { gram, mix } });
   }
-  gram?.release();
 }
 
 /** The tensor of a role outside the blocks. */
@@ -143,7 +150,7 @@ async function tuneHead(
   const head = await model.weights.matrix(null, tensor.role.role);
   const widths = writer.widthsOf(tensor);
   const { dropped } = await tools.kernel.run("screen", { x });
-  ledger.drop(dropped, calibration.ids.length, "the input of the head");
+  ledger.drop(dropped, calibration.ids.length, { layer: null, input: "the input of the head" });
   const { rows, columns, dtype } = head;
   const codes = widths.reduce((sum, { bits }) => sum + (rows * columns * bits) / 8, 0);
   const writeCodes = (part: TunedRows) => writer.write(tensor, 0, part);

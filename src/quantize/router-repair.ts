@@ -3,14 +3,14 @@ import type { Floats } from "../kernel/matrix.ts";
 import { bytesOf, type Matrix } from "../kernel/matrix.ts";
 import { toFloats } from "../kernel/to-floats.ts";
 import { unquantizedDtype } from "../mlx/format.ts";
-import { storedWeights } from "../mlx/mlx-weights.ts";
 import type { PlannedTensor } from "../models/architecture.ts";
 import { byRole } from "../models/by-role.ts";
 import { type BlockPlace, type KeepStates, type Rider, TextRider } from "../models/rider.ts";
 import type { Model, WeightSource } from "../models/run.ts";
 import type { BaseRouters } from "./base-routers.ts";
 import { GateFit } from "./gate-fit.ts";
-import { tensorsOfPlan } from "./stored-tier.ts";
+import { noResults } from "./part-record.ts";
+import { weightsOfTier } from "./stored-tier.ts";
 import type { TierTarget } from "./tier-writer.ts";
 import type { RouterRecord } from "./tuning-record.ts";
 import type { TuningTools } from "./tuning-tools.ts";
@@ -83,20 +83,23 @@ export class RouterRepair implements Rider {
   }
 
   async #repair(layer: number, role: string, x: Matrix): Promise<Floats> {
-    const { gate, ...record } = await repairRouter(this.#request, layer, role, x);
-    this.records.push({ layer, ...record });
+    const { tier, tensors, tools } = this.#request;
+    const name = `router ${layer}`;
+    const known = tier.log.recall(name)?.router ?? null;
+    const { gate, ...found } =
+      known === null
+        ? await repairRouter(this.#request, layer, role, x)
+        : {
+            ...known,
+            gate: (await weightsOfTier(tensors, tier, tools).unquantized(layer, role))!,
+          };
+    const router = { layer, repaired: found.repaired, ratio: found.ratio };
+    const stored = [byRole(tensors).get(layer, role).name];
+    if (known === null) tier.log.record({ name, tensors: stored, ...noResults, router });
+    this.records.push(router);
     this.#gate(layer).resolve(gate);
     return gate;
   }
-}
-
-/** A tier's weights, read back from its shards. */
-export function weightsOfTier(
-  tensors: readonly PlannedTensor[],
-  { plan, sink }: TierTarget,
-  { storage, kernel }: Pick<TuningTools, "storage" | "kernel">,
-): WeightSource {
-  return storedWeights(tensorsOfPlan(tensors, plan, storage), sink.read.bind(sink), kernel);
 }
 
 /** Fits one gate and writes it, or the base's own. Returns the gate as stored. */

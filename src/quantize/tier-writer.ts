@@ -4,12 +4,15 @@ import type { TierSink } from "../mlx/tier-sink.ts";
 import type { PlannedTensor } from "../models/architecture.ts";
 import type { TierPlan } from "../plan/plan-types.ts";
 import { widthOf } from "../plan/plan-widths.ts";
+import type { PartLog } from "./part-record.ts";
 import type { TunedRows } from "./tuned-rows.ts";
 
 /** One tier to be written. */
 export interface TierTarget {
   readonly plan: TierPlan;
   readonly sink: TierSink;
+  /** Its finished parts. */
+  readonly log: PartLog;
 }
 
 /** Writes tuned rows to every tier whose plan has their width. */

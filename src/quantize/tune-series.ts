@@ -3,19 +3,20 @@ import { baseRows } from "../base/base-rows.ts";
 import { baseWeights, finiteWeights } from "../base/base-weights.ts";
 import { silentReport } from "../ground/report.ts";
 import { sum } from "../ground/sum.ts";
-import { bytesPerElement } from "../kernel/dtype.ts";
 import type { Kernel } from "../kernel/kernel-types.ts";
-import { elements } from "../mlx/format.ts";
-import type { PlannedTensor } from "../models/architecture.ts";
 import { type KeptWeights, keepWeights } from "../models/kept-weights.ts";
+import { withReadAhead } from "../models/read-ahead.ts";
 import { type Ride, type Rider, rideAll } from "../models/rider.ts";
 import { isTiedTable, type Model, type WeightSource } from "../models/run.ts";
 import { BaseRouters } from "./base-routers.ts";
+import { noLog } from "./part-record.ts";
 import { quantizeSeries } from "./round-series.ts";
 import { RouterDirections } from "./router-directions.ts";
-import { RouterRepair, weightsOfTier } from "./router-repair.ts";
+import { RouterRepair } from "./router-repair.ts";
+import { weightsOfTier } from "./stored-tier.ts";
 import { tableGram } from "./table-hessian.ts";
 import { type TierTarget, TierWriter } from "./tier-writer.ts";
+import { bytesOf } from "./tune-part.ts";
 import type { TuneSeriesRequest, TuneWalk } from "./tune-types.ts";
 import type { TunedTier } from "./tuned-tier.ts";
 import { TuningLedger } from "./tuning-ledger.ts";
@@ -42,10 +43,17 @@ interface Series {
  * it. The bytes depend neither on the number of workers nor on timing. Throws BAD_CHECKPOINT for
  * weights or activations that are not finite.
  */
-export async function tuneSeries(request: TuneSeriesRequest): Promise<readonly TunedTier[]> {
-  const series = openSeries(request);
-  const { tiers, model, routers } = series;
-  const { riders, propagation, keep, keepWeights = null } = request;
+export function tuneSeries(request: TuneSeriesRequest): Promise<readonly TunedTier[]> {
+  const { weights: kept, base } = request;
+  return withReadAhead({ weights: kept, tensors: base.tensors }, (weights) =>
+    tuneTiers(openSeries(request, weights)),
+  );
+}
+
+async function tuneTiers(series: Series): Promise<readonly TunedTier[]> {
+  const { request, tiers, model, routers } = series;
+  const { riders, propagation, keep, keepWeights = null, onBlock } = request;
+  const behind = { onBlock };
   const repairs = tiers.map((tier) => repairOf(series, tier));
   const rides = tiers.map((tier, i) => rideOf(series, tier, repairs[i]!, riders.tiers[i]!));
   const tuned: TunedTier[] = [];
@@ -55,21 +63,24 @@ export async function tuneSeries(request: TuneSeriesRequest): Promise<readonly T
     const own = { model, riders: [...tuner.riders, ...riders.base], keepWeights };
     // A tied table is stored only when the head is tuned. Until then no tier can be run.
     const isTied = isTiedTable(model);
-    await rideAll(isTied ? [own] : [own, ...rides]);
+    await rideAll(isTied ? [own] : [own, ...rides], behind);
     await tuner.finish();
-    if (isTied) await rideAll(rides);
+    await onBlock?.(null);
+    if (isTied) await rideAll(rides, behind);
     tuned.push(...closeWalk(walk));
   } else {
     for (const tier of tiers) {
       const walk = await openWalk(series, [tier]);
       const tuner = new TuningRider(walk, request.repair.includes("residual"));
-      await rideAll([{ model, riders: tuner.riders }]);
+      await rideAll([{ model, riders: tuner.riders }], behind);
       await tuner.finish();
+      await onBlock?.(null);
       tuned.push(...closeWalk(walk));
     }
     // A sequential walk does not see the base's activations.
     const recorder = routers === null ? [] : [routers.rider(series.kept, keep)];
-    await rideAll([{ model, riders: [...recorder, ...riders.base], keepWeights }, ...rides]);
+    const own = { model, riders: [...recorder, ...riders.base], keepWeights };
+    await rideAll([own, ...rides], behind);
   }
   return tuned.map(({ tuning, ...rest }, i) => {
     const records = repairs[i]?.records ?? null;
@@ -78,11 +89,14 @@ export async function tuneSeries(request: TuneSeriesRequest): Promise<readonly T
   });
 }
 
-function openSeries(request: TuneSeriesRequest): Series {
-  const { base, plans, kernel, settings, report, sinks } = request;
+function openSeries(request: TuneSeriesRequest, weights: WeightSource): Series {
+  const { base, plans, kernel, settings, report, sinks, logs } = request;
   const { architecture, config, storage } = base;
   const tools = openTools({ kernel, settings, storage });
-  const total = plans.length * sum(base.tensors, bytesOf);
+  const repaired = hasRoutersToRepair(request);
+  // Gates that are repaired are written beside the walk, and not counted.
+  const counted = base.tensors.filter(({ role }) => !repaired || role.kind !== "router");
+  const total = plans.length * sum(counted, bytesOf);
   let done = 0;
   const progress = (bytes: number) => {
     done += bytes;
@@ -91,9 +105,9 @@ function openSeries(request: TuneSeriesRequest): Series {
   const kept = request.weights;
   return {
     ...{ request, tools, progress, kept },
-    model: { architecture, config, ops: tools.ops, weights: kept },
-    tiers: plans.map((plan, i) => ({ plan, sink: sinks[i]! })),
-    routers: hasRoutersToRepair(request)
+    model: { architecture, config, ops: tools.ops, weights },
+    tiers: plans.map((plan, i) => ({ plan, sink: sinks[i]!, log: logs?.[i] ?? noLog })),
+    routers: repaired
       ? new BaseRouters(tools.ops, request.calibration, plans.length, tools.settings.gateRows)
       : null,
   };
@@ -181,8 +195,4 @@ async function writeUnquantized(
     report: silentReport,
   });
   progress(tiers.length * sum(tensors, bytesOf));
-}
-
-function bytesOf(tensor: PlannedTensor): number {
-  return elements(tensor.shape) * bytesPerElement[tensor.dtype]!;
 }

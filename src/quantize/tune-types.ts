@@ -11,6 +11,7 @@ import type { Model } from "../models/run.ts";
 import type { TierPlan } from "../plan/plan-types.ts";
 import type { BaseRouters } from "./base-routers.ts";
 import type { Gram } from "./hessian.ts";
+import type { PartLog } from "./part-record.ts";
 import type { RouterDirections } from "./router-directions.ts";
 import type { TierWriter } from "./tier-writer.ts";
 import type { TuningLedger } from "./tuning-ledger.ts";
@@ -23,6 +24,10 @@ export interface TuneSeriesRequest {
   readonly plans: readonly TierPlan[];
   /** One sink per plan, in the same order. */
   readonly sinks: readonly TierSink[];
+  /** The finished parts of each plan's tier. Default: all parts are made, and none is recorded. */
+  readonly logs?: readonly PartLog[];
+  /** Called when all riders of a walk have passed a block, and after the head (null). */
+  readonly onBlock?: ((layer: number | null) => Promise<void>) | undefined;
   readonly calibration: CalibrationIds;
   readonly propagation: Propagation;
   readonly repair: readonly Repair[];

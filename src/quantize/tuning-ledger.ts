@@ -1,5 +1,6 @@
 import type { Base } from "../base/base.ts";
 import { OqeError } from "../ground/errors.ts";
+import { sum, total } from "../ground/sum.ts";
 import type { Matrix } from "../kernel/matrix.ts";
 import type { Width } from "../kernel/width.ts";
 import { modulePath } from "../mlx/format.ts";
@@ -7,6 +8,7 @@ import type { PlannedTensor } from "../models/architecture.ts";
 import type { TierPlan } from "../plan/plan-types.ts";
 import { widthOf } from "../plan/plan-widths.ts";
 import type { Hessian } from "./hessian.ts";
+import type { MatrixRecord, PartRecord } from "./part-record.ts";
 import type { TunedSums } from "./tuned-sums.ts";
 import type { TunedTier } from "./tuned-tier.ts";
 import {
@@ -22,6 +24,12 @@ import {
  */
 const mostDropped = 0.01;
 
+/** An input of a layer, or of a tensor outside the blocks (null). */
+export interface DroppedAt {
+  readonly layer: number | null;
+  readonly input: string;
+}
+
 /** Result of tuning one matrix of a tensor. */
 export interface LedgerEntry {
   readonly tensor: PlannedTensor;
@@ -33,64 +41,96 @@ export interface LedgerEntry {
   readonly sums: readonly TunedSums[];
 }
 
-interface Entry {
-  readonly expert: number;
-  readonly sums: TunedSums;
-}
-
 /**
  * Collects the results of all matrices. They may finish in any order; sums are in a fixed order.
  */
 export class TuningLedger {
   readonly #base: Base;
-  /** Module path and width -> one entry per matrix of the stack. */
-  readonly #entries = new Map<string, Entry[]>();
-  /** Layer and expert -> calibration tokens. */
-  readonly #tokens = new Map<string, number>();
+  /** Module path and width -> the sums of each matrix of the stack. */
+  readonly #sums = new Map<string, Map<number, TunedSums>>();
+  /** Layer -> calibration tokens of each expert. */
+  readonly #tokens = new Map<number, number[]>();
   /** Module path -> the fallback that was used, by expert. */
   readonly #fallbacks = new Map<string, Map<number, string>>();
-  /** Input -> rows that were not finite. */
-  readonly #dropped = new Map<string, number>();
+  /** Layer (null: outside the blocks) -> input -> its rows that were not finite. */
+  readonly #dropped = new Map<number | null, Map<string, number>>();
 
   /**
    * Modules whose errors were reduced in the directions that later routers read; null without that
    * repair.
    */
   routerAware: number | null = null;
-  /** Matrices that were tuned towards another target; null without that repair. */
-  moved: number | null = null;
+  /** Layer -> matrices that were tuned towards another target; null without that repair. */
+  moved: Map<number, number> | null = null;
 
   constructor(base: Base) {
     this.#base = base;
   }
 
   add({ tensor, expert, hessian, widths, sums }: LedgerEntry): void {
-    for (const [i, width] of widths.entries()) {
-      const key = keyOf(modulePath(tensor), width);
-      const entries = this.#entries.get(key) ?? [];
-      entries.push({ expert, sums: sums[i]! });
-      this.#entries.set(key, entries);
-    }
+    const module = modulePath(tensor);
     const fallback = describeFallback(hessian);
+    for (const [i, width] of widths.entries())
+      this.#put(width, { module, expert, sums: sums[i]!, fallback });
+  }
+
+  #put(width: Width, { module, expert, sums, fallback }: MatrixRecord): void {
+    const key = keyOf(module, width);
+    this.#sums.set(key, (this.#sums.get(key) ?? new Map()).set(expert, sums));
     if (fallback === null) return;
-    const path = modulePath(tensor);
-    this.#fallbacks.set(path, (this.#fallbacks.get(path) ?? new Map()).set(expert, fallback));
+    this.#fallbacks.set(module, (this.#fallbacks.get(module) ?? new Map()).set(expert, fallback));
+  }
+
+  /** The results of a part of one tier. `layer` is null outside the blocks. */
+  resultsOf(
+    plan: TierPlan,
+    layer: number | null,
+    tensors: readonly PlannedTensor[],
+  ): Pick<PartRecord, "matrices" | "tokens" | "dropped" | "moved"> {
+    const matrices = tensors.flatMap((tensor) => {
+      const module = modulePath(tensor);
+      const fallbacks = this.#fallbacks.get(module);
+      return this.#sumsOf(tensor, widthOf(plan, tensor)!).map(([expert, sums]) => {
+        return { module, expert, sums, fallback: fallbacks?.get(expert) ?? null };
+      });
+    });
+    const dropped = Object.fromEntries(this.#dropped.get(layer) ?? []);
+    if (layer === null) return { matrices, tokens: [], dropped, moved: 0 };
+    const moved = this.moved?.get(layer) ?? 0;
+    return { matrices, tokens: [...(this.#tokens.get(layer) ?? [])], dropped, moved };
+  }
+
+  /** Takes the results of a part over, as an earlier run found them. */
+  recall(plan: TierPlan, layer: number | null, part: PartRecord): void {
+    for (const matrix of part.matrices) this.#put(plan.modules[matrix.module]!, matrix);
+    if (layer !== null && part.tokens.length > 0) this.#tokens.set(layer, [...part.tokens]);
+    if (layer !== null) this.moved?.set(layer, part.moved);
+    this.#dropped.set(layer, new Map(Object.entries(part.dropped)));
+  }
+
+  /** Begins the counts of a layer anew: it is tuned for some tiers, and others are finished. */
+  startCounts(layer: number | null): void {
+    this.#dropped.delete(layer);
   }
 
   /** Records how many tokens were routed to an expert. */
   route(layer: number, expert: number, x: Matrix): void {
-    this.#tokens.set(`${layer} ${expert}`, x.rows);
+    const tokens = this.#tokens.get(layer) ?? [];
+    tokens[expert] = x.rows;
+    this.#tokens.set(layer, tokens);
   }
 
   /**
    * Counts rows of an input that are not finite. Throws BAD_CHECKPOINT if they are too large a
    * share of the calibration's `tokens`.
    */
-  drop(dropped: number, tokens: number, where: string): void {
+  drop(dropped: number, tokens: number, { layer, input }: DroppedAt): void {
     if (dropped === 0) return;
-    const all = (this.#dropped.get(where) ?? 0) + dropped;
-    this.#dropped.set(where, all);
+    const ofLayer = this.#dropped.get(layer) ?? new Map<string, number>();
+    const all = (ofLayer.get(input) ?? 0) + dropped;
+    this.#dropped.set(layer, ofLayer.set(input, all));
     if (all <= mostDropped * tokens) return;
+    const where = layer === null ? input : `layer ${layer}, ${input}`;
     throw new OqeError(
       "BAD_CHECKPOINT",
       `activations of ${all} rows are not finite at ${where}; ` +
@@ -108,8 +148,8 @@ export class TuningLedger {
       const path = modulePath(tensor);
       const width = widthOf(plan, tensor);
       if (width === undefined) continue;
-      const entries = this.#entriesOf(tensor, width);
-      for (const { sums } of entries) {
+      const entries = this.#sumsOf(tensor, width).map(([, sums]) => sums);
+      for (const sums of entries) {
         squaredError += sums.squaredError;
         weightEnergy += sums.weightEnergy;
       }
@@ -117,42 +157,47 @@ export class TuningLedger {
     }
     const tuning: TuningRecord = {
       experts: this.#expertRecord(plan),
-      droppedRows: [...this.#dropped.values()].reduce((sum, rows) => sum + rows, 0),
+      droppedRows: total([...this.#dropped.values()].flatMap((one) => [...one.values()])),
       kinds: kindRecords(this.#base.tensors, modules),
-      repair: { routers: null, routerAware: this.routerAware, moved: this.moved },
+      repair: {
+        routers: null,
+        routerAware: this.routerAware,
+        moved: this.moved && total([...this.moved.values()]),
+      },
       modules,
     };
     const relativeError = weightEnergy === 0 ? 0 : squaredError / weightEnergy;
     return { relativeError, tuning, warnings: this.#warnings() };
   }
 
-  #entriesOf(tensor: PlannedTensor, width: Width): readonly Entry[] {
-    const entries = this.#entries.get(keyOf(modulePath(tensor), width)) ?? [];
-    if (entries.length !== tensor.sources.length) {
+  /** Expert and sums of each matrix, in the order of the experts. */
+  #sumsOf(tensor: PlannedTensor, width: Width): readonly [expert: number, sums: TunedSums][] {
+    const found = this.#sums.get(keyOf(modulePath(tensor), width)) ?? new Map();
+    if (found.size !== tensor.sources.length) {
       throw new OqeError(
         "INTERNAL",
-        `${tensor.name}: ${entries.length} of ${tensor.sources.length} matrices were tuned`,
+        `${tensor.name}: ${found.size} of ${tensor.sources.length} matrices were tuned`,
         "This architecture's forward pass does not use all of its tensors. Please report this bug.",
       );
     }
-    return entries.toSorted((a, b) => a.expert - b.expert);
+    return [...found].sort(([a], [b]) => a - b);
   }
 
-  #recordOf(path: string, entries: readonly Entry[]): ModuleRecord {
-    const ratios = entries.map(({ sums }) =>
-      sums.roundedLoss > 0 ? sums.loss / sums.roundedLoss : 1,
+  #recordOf(path: string, entries: readonly TunedSums[]): ModuleRecord {
+    const ratios = entries.map(({ loss, roundedLoss }) =>
+      roundedLoss > 0 ? loss / roundedLoss : 1,
     );
     const fallbacks = this.#fallbacks.get(path);
     return {
       ratio: mean(ratios),
-      roundedRows: entries.reduce((sum, { sums }) => sum + sums.roundedRows, 0),
-      rows: entries.reduce((sum, { sums }) => sum + sums.rows, 0),
+      roundedRows: sum(entries, ({ roundedRows }) => roundedRows),
+      rows: sum(entries, ({ rows }) => rows),
       ...(fallbacks === undefined ? {} : { fallback: summarize(fallbacks, entries.length) }),
     };
   }
 
   #expertRecord(plan: TierPlan): ExpertRecord | null {
-    const tokens = [...this.#tokens.values()].toSorted((a, b) => a - b);
+    const tokens = [...this.#tokens.values()].flat().toSorted((a, b) => a - b);
     if (tokens.length === 0) return null;
     let [matrices, below] = [0, 0];
     for (const tensor of this.#base.tensors) {
@@ -160,7 +205,7 @@ export class TuningLedger {
       if (role.routed !== true || widthOf(plan, tensor) === undefined) continue;
       matrices += sources.length;
       below += sources.filter(
-        (_, expert) => this.#tokens.get(`${layer} ${expert}`)! < shape.at(-1)!,
+        (_, expert) => this.#tokens.get(layer!)![expert]! < shape.at(-1)!,
       ).length;
     }
     const middle = [tokens[(tokens.length - 1) >> 1]!, tokens[tokens.length >> 1]!];

@@ -89,7 +89,7 @@ const moduleRecord = v.pipe(
 export type ModuleRecord = v.InferOutput<typeof moduleRecord>;
 
 /** Repair of one layer's router. */
-const routerRecord = v.pipe(
+export const routerRecord = v.pipe(
   object({
     layer: count,
     /** Whether a fitted gate is stored. */

@@ -2,9 +2,11 @@ import type { Weight } from "../kernel/matrix.ts";
 import type { PlannedTensor } from "../models/architecture.ts";
 import { type BlockPlace, HeldStates, type Rider } from "../models/rider.ts";
 import type { Model } from "../models/run.ts";
-import { tuneBlock } from "./block-tuner.ts";
+import { passBlock, tuneBlock } from "./block-tuner.ts";
 import { embedTokens, tableToTune, tuneLast, tuneTable } from "./outer-tuner.ts";
 import { ResidualRepair } from "./residual-repair.ts";
+import { storedMatrix } from "./stored-tier.ts";
+import { tunePart } from "./tune-part.ts";
 import type { TuneWalk } from "./tune-types.ts";
 
 /** Takes the calibration rows through the base and tunes every matrix when it is asked for. */
@@ -14,7 +16,6 @@ export class TuningRider implements Rider {
   readonly #states: HeldStates;
   /** The base's own states, beside those of the tier; null: the residual is not repaired. */
   readonly #own: HeldStates | null;
-  #moved = 0;
 
   /** `repairsResidual`: only in a sequential walk. */
   constructor(walk: TuneWalk, repairsResidual: boolean) {
@@ -23,6 +24,7 @@ export class TuningRider implements Rider {
     this.#table = tensor && new TableTuner(walk, tensor);
     this.#states = new HeldStates(walk.keep);
     this.#own = repairsResidual ? new HeldStates(walk.keep) : null;
+    walk.ledger.moved = repairsResidual ? new Map() : null;
   }
 
   /** The riders of this tuning. */
@@ -52,14 +54,19 @@ export class TuningRider implements Rider {
       residual = new ResidualRepair(place);
       await this.#own.keep(await residual.run(await this.#own.take()));
     }
+    const place = { layer, kind, quantized, residual };
+    const part = { name: `block ${layer}`, layer, tensors: quantized };
     const x = await this.#states.take();
-    await this.#states.keep(await tuneBlock(walk, { layer, kind, quantized, residual }, x));
-    this.#moved += residual?.moved ?? 0;
+    const after = await tunePart(walk, part, async (own) => {
+      const y = await tuneBlock(own, place, x);
+      own.ledger.moved?.set(layer, residual?.moved ?? 0);
+      return y;
+    });
+    await this.#states.keep(after ?? (await passBlock(walk, place, x)));
   }
 
   /** Tunes the head. To be called after the last block. */
   async finish(): Promise<void> {
-    this.#walk.ledger.moved = this.#own === null ? null : this.#moved;
     await tuneLast(this.#walk, this.#states);
   }
 }
@@ -77,7 +84,13 @@ class TableTuner implements Rider {
   }
 
   async embed({ weights }: Model): Promise<void> {
-    this.stored = await tuneTable(this.#walk, this.#tensor, weights);
+    const walk = this.#walk;
+    const part = { name: "embeddings", layer: null, tensors: [this.#tensor] };
+    const tuned = await tunePart(walk, part, async (own) => ({
+      stored: await tuneTable(own, this.#tensor, weights),
+    }));
+    if (tuned !== null) this.stored = tuned.stored;
+    else if (walk.sequential) this.stored = await storedMatrix(walk, this.#tensor);
   }
 
   async pass(): Promise<void> {}

@@ -1,9 +1,10 @@
+import { createHash } from "node:crypto";
 import type { Evaluation, Receipt, TuningRecord } from "./receipt.ts";
 
 /** The fields of a receipt that are known only after the weights were made. */
 export type Measured = Pick<
   Receipt,
-  "files" | "weightError" | "tuning" | "evaluation" | "warnings"
+  "files" | "weightError" | "tuning" | "evaluation" | "verifiedBase" | "warnings"
 >;
 
 /**
@@ -17,6 +18,35 @@ export type Recipe = Omit<Receipt, keyof Measured | "otherTiers">;
  * same recipe.
  */
 export type Draft = Omit<Recipe, "plan" | "series" | "sensitivity">;
+
+/** The recipe that a receipt was made from. */
+export function recipeOf(receipt: Receipt): Recipe {
+  const {
+    files: _f,
+    weightError: _w,
+    tuning: _t,
+    evaluation: _e,
+    warnings: _a,
+    otherTiers: _o,
+    verifiedBase: _v,
+    ...recipe
+  } = receipt;
+  return recipe;
+}
+
+/** Names a recipe: the first 16 hexadecimal digits of its SHA-256. */
+export function digestOf(recipe: Recipe): string {
+  return createHash("sha256").update(sortedJson(recipe)).digest("hex").slice(0, 16);
+}
+
+/** JSON with the keys of every object in order: a receipt that was read back has another order. */
+function sortedJson(value: unknown): string {
+  const sorted = (_: string, one: unknown) =>
+    typeof one === "object" && one !== null && !Array.isArray(one)
+      ? Object.fromEntries(Object.entries(one).sort(([a], [b]) => (a < b ? -1 : 1)))
+      : one;
+  return JSON.stringify(value, sorted);
+}
 
 /** Significant digits of a measured ratio. */
 const digits = 6;

@@ -1,3 +1,4 @@
+import { total } from "../ground/sum.ts";
 import type { FloatDtype } from "../kernel/dtype.ts";
 import { modulePath, quantizedBytes } from "../mlx/format.ts";
 import type { PlannedTensor } from "../models/architecture.ts";
@@ -8,6 +9,7 @@ import {
   type Sensitivity,
 } from "../plan/sensitivity-types.ts";
 import { tierGroupSize } from "../plan/tiers.ts";
+import type { JointResults } from "./joint-probes.ts";
 import type { LossTable } from "./loss-table.ts";
 import type { ProbeRows } from "./probe-rows.ts";
 import type { ProbeShare } from "./probe-shares.ts";
@@ -15,7 +17,7 @@ import { probeIndex } from "./probe-width.ts";
 import type { ProbeResult } from "./probes.ts";
 import { isExpertMeasured } from "./sampling.ts";
 
-/** The probes of a table that is embeddings and head at once (tied-table.ts). */
+/** Costs of a table that is embeddings and head at once, at the probe's width (tied-table.ts). */
 export interface MeasuredTied {
   readonly module: string;
   /** Every mix of its two Hessians, given as the share of the head. */
@@ -23,7 +25,7 @@ export interface MeasuredTied {
 }
 
 /** Results of the measuring walk. */
-export interface WalkResults {
+export interface WalkResults extends JointResults {
   /** The quantizable tensors. */
   readonly tensors: readonly PlannedTensor[];
   readonly storage: FloatDtype;
@@ -34,9 +36,6 @@ export interface WalkResults {
   readonly shares: ReadonlyMap<string, ProbeShare>;
   /** By name: that of a module, or that of a part of a block. */
   readonly probes: ReadonlyMap<string, ProbeResult>;
-  /** KL by position, all tensors being at the probe's width. */
-  readonly forced: Float64Array;
-  readonly free: Float64Array;
   readonly experts: readonly LayerExperts[];
   /** Null if embeddings and head are two tables. `probes` then has the looked-up table alone. */
   readonly tied: MeasuredTied | null;
@@ -51,8 +50,8 @@ export function costsOf(results: WalkResults, rows: ProbeRows): Costs {
   const probed = results.tensors.map((tensor) => costsOfTensor(tensor, results, rows, mean));
   const flipPower = probed.reduce((sum, { widths }) => sum + widths[probeIndex]!.flipPower, 0);
   const together = {
-    forcedKl: weightedMean(results.forced, rows.weights),
-    freeKl: weightedMean(results.free, rows.weights),
+    forcedKl: weightedMean(results.forced, results.positionWeights),
+    freeKl: weightedMean(results.free, results.positionWeights),
     flipPower,
   };
   const tied = results.tied && chooseMix(results.tied, together, mean);
@@ -158,7 +157,8 @@ function tunedShare(tensor: PlannedTensor, gain: number): number {
 }
 
 function weightedMean(values: Float64Array, weights: Float64Array): number {
-  return values.reduce((sum, value, i) => sum + value * weights[i]!, 0) / values.length;
+  const all = total(weights);
+  return all > 0 ? values.reduce((sum, value, i) => sum + value * weights[i]!, 0) / all : 0;
 }
 
 /** Share of each domain in the weighted sum. */

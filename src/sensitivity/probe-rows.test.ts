@@ -35,6 +35,18 @@ test("Hessians see all rows if the others are fewer than the probe rows", () => 
   expect(rowNumbers(probe.others)).toEqual([0, 1, 2, 3, 4, 5, 6, 7]);
 });
 
+test("more rows are neither probe rows nor those of Hessians, and at most a third of these", () => {
+  const probe = probeRowsOf(rows, { samples: 2, longest: 128, more: 4 }, { code: 3 });
+  expect(rowNumbers(probe.ids)).toEqual([0, 4]);
+  expect(rowNumbers(probe.more)).toEqual([1, 5]); // a third of six
+  expect(rowNumbers(probe.others)).toEqual([2, 3, 6, 7]);
+  expect([...probe.jointWeights].filter((_, token) => token % length === 0)).toEqual([
+    1.5, 0.5, 1.5, 0.5,
+  ]);
+  const most = { samples: 4, longest: 128, more: 8 };
+  expect(probeRowsOf(rows, most, {}).more.length).toBe(0); // one row is less than one a domain
+});
+
 test("every domain has a probe row, and weights have mean 1", () => {
   const probe = probeRowsOf(rows, { samples: 1, longest: 128 }, { code: 3 });
   expect(rowNumbers(probe.ids)).toEqual([0, 4]);

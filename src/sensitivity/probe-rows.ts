@@ -11,6 +11,8 @@ export interface ProbeRows {
   readonly length: number;
   /** Tokens of the probe rows. */
   readonly ids: Uint32Array<SharedArrayBuffer>;
+  /** Tokens of more rows, on which all tensors are changed together (joint-probes.ts). */
+  readonly more: Uint32Array<SharedArrayBuffer>;
   /**
    * Tokens of other rows, whole, at most `mostOthers` rows. If there are fewer of these than probe
    * rows: tokens of all rows.
@@ -23,6 +25,8 @@ export interface ProbeRows {
   readonly domainOf: Uint32Array;
   /** Weight of each token: that of its domain. Mean 1. */
   readonly weights: Float64Array;
+  /** The same for the tokens of `ids` and `more`. Their mean may be another. */
+  readonly jointWeights: Float64Array;
   /** Numbers of the tokens whose next-token distributions are compared. */
   readonly compared: Uint32Array<SharedArrayBuffer>;
 }
@@ -41,6 +45,11 @@ export interface ProbeSize {
   readonly samples: number;
   /** Most tokens of each. */
   readonly longest: number;
+  /**
+   * How many `more` rows, evenly spread too, but at most a third of the rows that are left: the
+   * others are for Hessians. Default: none.
+   */
+  readonly more?: number;
 }
 
 /**
@@ -49,15 +58,24 @@ export interface ProbeSize {
  */
 export function probeRowsOf(
   rows: Rows,
-  { samples, longest }: ProbeSize,
+  { samples, longest, more = 0 }: ProbeSize,
   weights: Readonly<Record<string, number>>,
 ): ProbeRows {
   const domains = Object.keys(rows.domains);
-  const chosen = chooseRows(rows, domains, samples);
-  const probed = new Set(chosen.map(({ row }) => row));
-  const others = rows.rows.flatMap((_, row) => (probed.has(row) ? [] : [row]));
+  const all = rows.rows.map(({ domain }, row) => ({ row, domain: domains.indexOf(domain) }));
+  const count = domains.length;
+  const chosen = spread(all, count, Math.max(1, Math.floor(samples / count)));
+  const left = without(all, chosen);
+  const added = spread(left, count, Math.floor(Math.min(more, left.length / 3) / count));
+  const others = without(left, added).map(({ row }) => row);
   const length = Math.min(rows.length, longest);
-  const ids = tokensOf(rows, [...probed], length);
+  const tokensIn = (some: readonly RowOfDomain[]) =>
+    tokensOf(
+      rows,
+      some.map(({ row }) => row),
+      length,
+    );
+  const ids = tokensIn(chosen);
   const domainOf = new Uint32Array(ids.length);
   for (const [i, { domain }] of chosen.entries())
     domainOf.fill(domain, i * length, (i + 1) * length);
@@ -66,35 +84,50 @@ export function probeRowsOf(
   const asked = domains.map((name) => (Object.hasOwn(weights, name) ? weights[name]! : 1));
   const mean = chosen.reduce((sum, { domain }) => sum + asked[domain]!, 0) / chosen.length;
   const domainWeights = asked.map((weight) => (mean > 0 ? weight / mean : 1));
+  const weightsOf = (some: readonly RowOfDomain[]) =>
+    Float64Array.from(
+      { length: length * some.length },
+      (_, token) => domainWeights[some[Math.floor(token / length)]!.domain]!,
+    );
   return {
     samples: chosen.length,
     length,
     ids,
+    more: tokensIn(added),
     others: others.length >= chosen.length ? tokensOf(rows, thin(others), rows.length) : rows.ids,
     domains,
     domainWeights,
     domainOf,
-    weights: Float64Array.from(domainOf, (domain) => domainWeights[domain]!),
+    weights: weightsOf(chosen),
+    jointWeights: weightsOf([...chosen, ...added]),
     compared,
   };
 }
 
-interface ChosenRow {
+interface RowOfDomain {
   readonly row: number;
   /** Its place in the list of domains. */
   readonly domain: number;
 }
 
-/** Evenly spaced rows of every domain. */
-function chooseRows(rows: Rows, domains: readonly string[], samples: number): ChosenRow[] {
-  const each = Math.max(1, Math.floor(samples / domains.length));
-  return domains.flatMap((name, domain) => {
-    const own = rows.rows.flatMap((row, i) => (row.domain === name ? [i] : []));
+/** Evenly spaced rows of every domain, at most `each`. */
+function spread(
+  rows: readonly RowOfDomain[],
+  domains: number,
+  each: number,
+): readonly RowOfDomain[] {
+  return [...Array(domains).keys()].flatMap((domain) => {
+    const own = rows.filter((row) => row.domain === domain);
     const count = Math.min(each, own.length);
-    return Array.from({ length: count }, (_, i) => {
-      return { row: own[Math.floor((i * own.length) / count)]!, domain };
-    });
+    return Array.from({ length: count }, (_, i) => own[Math.floor((i * own.length) / count)]!);
   });
+}
+
+function without(
+  rows: readonly RowOfDomain[],
+  some: readonly RowOfDomain[],
+): readonly RowOfDomain[] {
+  return rows.filter((row) => !some.includes(row));
 }
 
 /** At most `mostOthers` of the rows, evenly spaced. */

@@ -12,6 +12,7 @@ import type { BlockPart } from "./block-parts.ts";
 import { type BlockPass, passBlock } from "./block-pass.ts";
 import type { WalkResults } from "./costs.ts";
 import { type ExpertScale, expertDamage } from "./damage.ts";
+import { JointProbes, type Pass } from "./joint-probes.ts";
 import { type Boundary, boundaryOf, firstOf } from "./margins.ts";
 import { powerOf, squaredDistance } from "./powers.ts";
 import { type PartError, withUnprobed } from "./probe-gains.ts";
@@ -60,33 +61,30 @@ export class ProbeWalk {
   readonly #alone: Probe[] = [];
   readonly #probed: ReadonlySet<number>;
   readonly #sampled: ReadonlySet<number>;
-  /** All tensors at the probe's width: with forced routes and, if there are routers, free ones. */
-  #together: readonly Probe[] = [];
+  readonly #joint: JointProbes;
   readonly #blockErrors = new Map<string, number>();
   readonly #errors: PartErrors[] = [];
-  readonly #joint: PartError[] = [];
+  readonly #partErrors: PartError[] = [];
   readonly #experts: LayerExperts[] = [];
 
   constructor(model: Model, rows: ProbeRows) {
     this.#model = model;
     this.rows = rows;
+    this.#joint = new JointProbes(model, rows);
     const kinds = model.architecture.layers(model.config);
     this.#probed = probedLayers(kinds);
     this.#sampled = sampledLayers(kinds);
   }
 
   /**
-   * Looks the embeddings of `model` up. `table`: those at the probe's width; null if they are
-   * unquantized.
+   * Looks the embeddings of `model` up. `tables`: those at the probe's width, of which all tensors
+   * together have the first; none if they are unquantized.
    */
-  async start(model: Model, table: ProbedTensor | null): Promise<void> {
-    const probed = replaceOuter(model, table);
+  async start(model: Model, tables: readonly ProbedTensor[]): Promise<void> {
     this.#x = (await this.#embed("base", model)).x;
-    if (table !== null) this.#probes.push(await this.#embed(table.module, probed));
-    const { architecture, config } = model;
-    const names = architecture.experts(config) === null ? ["forced"] : ["forced", "free"];
-    this.#together = [];
-    for (const name of names) this.#together = [...this.#together, await this.#embed(name, probed)];
+    for (const table of tables)
+      this.#probes.push(await this.#embed(table.name, replaceOuter(model, table)));
+    await this.#joint.start(model, replaceOuter(model, tables[0] ?? null));
   }
 
   async #embed(name: string, model: Model): Promise<Probe> {
@@ -114,8 +112,7 @@ export class ProbeWalk {
       return (model: Model) => codes.replaceIn(model, place, (role) => roles.has(role));
     };
     const changeAll = among(parts.flatMap(({ tensors }) => tensors));
-    const free = this.#together.slice(1);
-    const passes: readonly ((model: Model) => Promise<unknown>)[] = [
+    const passes: readonly Pass[] = [
       (model) => this.#passBase(model, place, { routed, base: results.base }),
       ...groupsOf(this.#probes, this.rows.ids.length, place).map((probes) => (model: Model) => {
         return advance(model, place, probes, options);
@@ -123,7 +120,7 @@ export class ProbeWalk {
       ...groupsOf(this.#alone, tokens, place).map((probes) => (model: Model) => {
         return advance(model, place, probes, alone);
       }),
-      (model) => advance(changeAll(model), place, this.#together, { ...options, free }),
+      ...this.#joint.passes(place, changeAll, options.boundary),
       ...parts.map((part) => (model: Model) => {
         const changed = among(part.tensors)(model);
         return this.#startProbe(changed, place, part, { ...options, results });
@@ -198,7 +195,7 @@ export class ProbeWalk {
       if (this.#probed.has(layer)) this.#probes.push(probe);
       const joint = await squaredDistance(ops, probe.x, after);
       const kind = `${place.kind.mixer} ${place.kind.mlp} ${number}`;
-      this.#joint.push({ part, layer, kind, error: whole > 0 ? joint / whole : 0 });
+      this.#partErrors.push({ part, layer, kind, error: whole > 0 ? joint / whole : 0 });
       const errors: number[] = [];
       for (const tensor of part.tensors) {
         const { x } = alone.get(tensor) ?? probe;
@@ -217,10 +214,7 @@ export class ProbeWalk {
     this.#x = after;
   }
 
-  /**
-   * Forgets the hidden states that are not compared. Called behind the last block. All tensors
-   * together are compared at every position: few positions make most of the KL of flips.
-   */
+  /** Forgets the hidden states that are not compared. Called behind the last block. */
   async leaveBlocks(): Promise<void> {
     const { ops } = this.#model;
     const { compared } = this.rows;
@@ -232,24 +226,26 @@ export class ProbeWalk {
     for (const probe of this.#alone) probe.x = await ops.gather(probe.x, first);
   }
 
-  /** Compares all probes with the base. `head`: that at the probe's width; null: unquantized. */
+  /**
+   * Compares all probes with the base. `heads`: those at the probe's width, of which all tensors
+   * together have the first; none if it is unquantized. Each has a probe of its own.
+   */
   async finish(
-    head: ProbedTensor | null,
+    heads: readonly ProbedTensor[],
   ): Promise<Omit<WalkResults, "tensors" | "storage" | "losses" | "tied">> {
-    const together = replaceOuter(this.#model, head);
-    const base = { x: this.#x!, head: this.#model };
-    const own = { ...base, x: await this.#model.ops.gather(base.x, this.rows.compared) };
-    const compared: ComparedStates[] = this.#probes.map(({ x }) => ({ x, head: this.#model }));
-    // A tied table is probed in both uses when the walk is over (tied-probes.ts).
-    const isOwn = head !== null && this.#probes.every(({ name }) => name !== head.module);
-    if (isOwn) compared.push({ ...own, head: together });
+    const model = this.#model;
+    const replaced = heads.map((head) => replaceOuter(model, head));
+    const own = { x: await model.ops.gather(this.#x!, this.rows.compared), head: model };
+    const compared: readonly ComparedStates[] = [
+      ...this.#probes.map(({ x }) => ({ x, head: model })),
+      ...replaced.map((head) => ({ ...own, head })),
+    ];
     const { length } = this.rows;
     const found = await divergences(own, compared, length);
-    const probes = resultsOf(this.#probes, found);
-    if (isOwn) probes.set(head.module, { divergence: found.at(-1)!, flipPower: 0 });
-    const all = this.#together.map(({ x }) => ({ x, head: together }));
-    const [forced, free = forced] = await divergences(base, all, length);
-    const withJoint = withUnprobed(probes, this.#joint);
+    const unrouted = heads.map(({ name }) => ({ name, flipPower: 0 }));
+    const probes = resultsOf([...this.#probes, ...unrouted], found);
+    const joint = await this.#joint.compare(this.#x!, replaced[0] ?? model);
+    const withJoint = withUnprobed(probes, this.#partErrors);
     const shares = sharesOf(
       this.#errors,
       new Map([...withJoint, ...(await this.#compareAlone(own))]),
@@ -259,8 +255,7 @@ export class ProbeWalk {
       blockErrors,
       shares,
       probes: withJoint,
-      forced: forced!,
-      free: free!,
+      ...joint,
       experts,
     };
   }
@@ -285,7 +280,7 @@ function groupsOf(
 }
 
 function resultsOf(
-  probes: readonly Probe[],
+  probes: readonly Omit<Probe, "x">[],
   found: readonly Float64Array[],
 ): Map<string, ProbeResult> {
   return new Map(

@@ -3,7 +3,8 @@ import type { ReadProbed } from "./measure-matrix.ts";
 
 /** A matrix outside the blocks (embeddings or head) at the probe's width. */
 export interface ProbedTensor {
-  readonly module: string;
+  /** Name of its probe. */
+  readonly name: string;
   readonly role: string;
   readonly read: ReadProbed;
 }

@@ -1,9 +1,10 @@
 import type { Matrix } from "../kernel/matrix.ts";
 import { modulePath } from "../mlx/format.ts";
 import type { PlannedTensor } from "../models/architecture.ts";
-import { keepWeights } from "../models/kept-weights.ts";
+import { type KeptWeights, keepWeights } from "../models/kept-weights.ts";
+import { withReadAhead } from "../models/read-ahead.ts";
 import { type BlockPlace, passAll, type Rider } from "../models/rider.ts";
-import { headRole, type Model, outerRole, plainContext } from "../models/run.ts";
+import { headRole, type Model, outerRole, plainContext, type WeightSource } from "../models/run.ts";
 import { isQuantizable } from "../plan/plan.ts";
 import { replaceMatrices } from "../quantize/replace-matrices.ts";
 import { tuningSettings } from "../quantize/tuning-settings.ts";
@@ -12,31 +13,43 @@ import { BlockCodes } from "./block-codes.ts";
 import { partsOf, usersOf } from "./block-parts.ts";
 import type { WalkResults } from "./costs.ts";
 import { LossTable } from "./loss-table.ts";
-import {
-  type Measuring,
-  measureBlock,
-  measureHead,
-  measureTable,
-  readerOf,
-} from "./measure-matrix.ts";
+import { type Measuring, measureBlock, measureHead, measureTable } from "./measure-matrix.ts";
 import type { ProbeRows } from "./probe-rows.ts";
 import { ProbeWalk } from "./probe-walk.ts";
 import type { ProbedTensor } from "./probed-outer.ts";
 import { isExpertMeasured, sampleOf } from "./sampling.ts";
 import type { MeasureRequest } from "./sensitivity-request.ts";
-import { type Lookups, measureTied, tuneLookups } from "./tied-table.ts";
+import { type Lookups, measureTied, tiedCosts, tuneLookups } from "./tied-table.ts";
 
 /**
  * One pass over the blocks. The rows `others` of `rows` go through each block for its Hessians and
  * codes. The probes go through it at the same time, so each weight is read once.
  */
-export async function walkModel(
+export function walkModel(
   request: MeasureRequest,
   rows: ProbeRows,
   progress: (done: number, total: number) => void,
 ): Promise<WalkResults> {
+  const kept = keepWeights(request.model);
+  // A quantized model in place of the base is decoded when it is asked for.
+  const tensors = request.model.ownBits.size === 0 ? request.model.tensors : [];
+  return withReadAhead({ weights: kept, tensors }, (weights) => {
+    const measuring = openMeasuring(request, kept, weights);
+    return walkThrough(measuring, { request, rows, progress });
+  });
+}
+
+interface Walk {
+  readonly request: MeasureRequest;
+  readonly rows: ProbeRows;
+  readonly progress: (done: number, total: number) => void;
+}
+
+async function walkThrough(
+  measuring: Measuring,
+  { request, rows, progress }: Walk,
+): Promise<WalkResults> {
   const { architecture, config } = request.model;
-  const measuring = openMeasuring(request);
   const { tools, losses } = measuring;
   const quantizable = request.model.tensors.filter(isQuantizable);
   const find = (name: string) =>
@@ -53,11 +66,12 @@ export async function walkModel(
   );
   await probes.leaveBlocks();
   const tied = lookups && (await measureTied(measuring, head!, { x: last, lookups, rows }));
-  const read = tied?.read ?? (head && (await measureHead(measuring, head, last)));
-  const found = await probes.finish(head && { ...namesOf(head), read: read! });
+  const own = tied || head === null ? [] : [await probedHead(measuring, head, last)];
+  const found = await probes.finish(tied?.mixes.map((mix) => mix.head) ?? own);
   progress(blocks + 1, blocks + 1);
   const { storage } = tools;
-  return { tensors: quantizable, storage, losses, tied: tied?.measured ?? null, ...found };
+  const costs = tied && tiedCosts(tied, found.probes);
+  return { tensors: quantizable, storage, losses, tied: costs, ...found };
 }
 
 /**
@@ -70,7 +84,7 @@ async function startWalk(
   probes: ProbeWalk,
   { table, isTied }: { readonly table: PlannedTensor | null; readonly isTied: boolean },
 ): Promise<{ readonly x: Matrix; readonly lookups: Lookups | null }> {
-  const { length, model, tools } = measuring;
+  const { length, model } = measuring;
   const { architecture, weights } = model;
   const role = outerRole(architecture, "embeddings");
   const whole = await weights.matrix(null, role);
@@ -79,9 +93,8 @@ async function startWalk(
   );
   const own = { ...measuring, model: { ...model, weights: replaced } };
   const lookups = isTied ? await tuneLookups(own, table!) : null;
-  const tuned = lookups && readerOf(tools, lookups.parts, whole);
-  const read = table && (tuned ?? (await measureTable(own, table)));
-  await probes.start(own.model, read && { ...namesOf(table!), read });
+  const untied = isTied || table === null ? [] : [await probedTable(own, table)];
+  await probes.start(own.model, lookups?.probed ?? untied);
   const context = plainContext(own.model, null, { length });
   return { x: await architecture.forward.embed(context, probes.rows.others), lookups };
 }
@@ -148,13 +161,15 @@ async function walkBlock(
   return after;
 }
 
-function openMeasuring(request: MeasureRequest): Measuring {
-  const { model, rows, kernel, settings = tuningSettings } = request;
-  const { tensors, storage, ownBits, architecture, config, weights } = model;
+function openMeasuring(
+  { model, rows, kernel, settings = tuningSettings }: MeasureRequest,
+  kept: KeptWeights,
+  weights: WeightSource,
+): Measuring {
+  const { tensors, storage, ownBits, architecture, config } = model;
   const tools = openTools({ kernel, settings, storage });
-  const kept = keepWeights({ architecture, config, weights });
   return {
-    model: { architecture, config, weights: kept, ops: tools.ops },
+    model: { architecture, config, weights, ops: tools.ops },
     kept,
     ...{ tensors, tools },
     length: rows.length,
@@ -163,6 +178,18 @@ function openMeasuring(request: MeasureRequest): Measuring {
   };
 }
 
+async function probedTable(measuring: Measuring, tensor: PlannedTensor): Promise<ProbedTensor> {
+  return { ...namesOf(tensor), read: await measureTable(measuring, tensor) };
+}
+
+async function probedHead(
+  measuring: Measuring,
+  tensor: PlannedTensor,
+  x: Matrix,
+): Promise<ProbedTensor> {
+  return { ...namesOf(tensor), read: await measureHead(measuring, tensor, x) };
+}
+
 function namesOf(tensor: PlannedTensor): Omit<ProbedTensor, "read"> {
-  return { module: modulePath(tensor), role: tensor.role.role };
+  return { name: modulePath(tensor), role: tensor.role.role };
 }

@@ -1,8 +1,11 @@
-import { readdir, rename, rm, stat } from "node:fs/promises";
+import type { Stats } from "node:fs";
+import { lstat, readdir, rename, rm, stat, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
-import { diskError, makeFolder } from "../ground/disk.ts";
+import { diskError, makeFolder, onDisk } from "../ground/disk.ts";
 import { OqeError } from "../ground/errors.ts";
+import { codeOf } from "../ground/reasons.ts";
 import { receiptPath } from "../receipt/receipt.ts";
+import { journalOf } from "./part-journal.ts";
 import {
   openRunFolder,
   type RunFolder,
@@ -10,31 +13,75 @@ import {
   removeAbandoned,
 } from "./run-folder.ts";
 
+/** A folder to be built. */
+export interface Build {
+  readonly place: string;
+  /**
+   * Names the work on it, so that the next run with the same name goes on where this one stopped.
+   * null: nothing is kept for the next run.
+   */
+  readonly work: string | null;
+}
+
 /**
- * Builds folders aside (`.<name>.<run>.partial` beside each place), and renames each to its place
+ * Builds folders aside (in `.<name>.<work>.partial` beside each place). Renames each to its place
  * once `fill` is done. A place has the old folder or the whole new one, never a part. A failure
- * removes the partial folders. Two runs at once have their own partial folders; the last one wins.
+ * removes the partial folders, except those that keep work for the next run.
  */
 export async function buildAside<T>(
-  places: readonly string[],
+  builds: readonly Build[],
   fill: (folders: readonly string[]) => Promise<T>,
 ): Promise<T> {
   const partials: RunFolder[] = [];
   try {
-    for (const place of places) {
+    for (const { place, work } of builds) {
       await onDisk(dirname(place), 0, async () => {
         await tidy(place);
         await makeFolder(dirname(place));
-        partials.push(await openRunFolder(dirname(place), partialOf(place)));
+        partials.push(await openPartial(place, work));
       });
     }
     const value = await fill(partials.map(({ path }) => path));
-    for (const [i, place] of places.entries())
+    for (const [i, { place }] of builds.entries())
       await onDisk(place, 0, () => replaceFolder(partials[i]!.path, place));
     return value;
   } finally {
     await Promise.all(partials.map((partial) => partial.close()));
   }
+}
+
+async function openPartial(place: string, work: string | null): Promise<RunFolder> {
+  if (work === null) return openRunFolder(dirname(place), partialOf(place));
+  const whole = beside(place, `${work}.partial`);
+  const path = join(whole, "files");
+  await makeFolder(path);
+  const close = async () => {
+    // Without a finished part there is nothing to go on with; without files it is finished.
+    const isThere = (one: string) => stat(one).then(Boolean, () => false);
+    if ((await isThere(path)) && (await isThere(journalOf(path)))) return;
+    await rm(whole, { recursive: true, force: true }).catch(() => {});
+  };
+  return { path, close };
+}
+
+/**
+ * Writes a file aside, in a folder of this run, and renames it to its place. The place has the old
+ * file or the whole new one. Folders of killed runs are removed.
+ */
+export async function writeAside(place: string, text: string): Promise<void> {
+  const folder = dirname(place);
+  await onDisk(folder, Buffer.byteLength(text), async () => {
+    await makeFolder(folder);
+    await removeAbandoned(folder, partialOf(place));
+    const partial = await openRunFolder(folder, partialOf(place));
+    try {
+      const path = join(partial.path, basename(place));
+      await writeFile(path, text);
+      await rename(path, place);
+    } finally {
+      await partial.close();
+    }
+  });
 }
 
 function partialOf(place: string): RunFolderName {
@@ -67,7 +114,7 @@ async function replaceFolder(made: string, place: string): Promise<void> {
 
 /** Throws NOT_OURS if `place` has something that oqe-publisher did not write. */
 export async function refuseForeignFolder(place: string, overwrite: boolean): Promise<void> {
-  const found = await stat(place).catch(() => null);
+  const found = await statusOf(place);
   if (found === null || overwrite) return;
   const names = found.isDirectory() ? await readdir(place) : [basename(place)];
   if (names.length > 0 && !names.includes(receiptPath)) {
@@ -79,13 +126,10 @@ export async function refuseForeignFolder(place: string, overwrite: boolean): Pr
   }
 }
 
-/**
- * Runs a file operation below `folder` that writes `needed` bytes. Throws DISK if the disk fails.
- */
-export async function onDisk<T>(folder: string, needed: number, run: () => Promise<T>): Promise<T> {
-  try {
-    return await run();
-  } catch (cause) {
-    throw await diskError(cause, folder, needed);
-  }
+/** null: there is nothing. A link to nothing has the status of the link. Throws DISK. */
+async function statusOf(place: string): Promise<Stats | null> {
+  return stat(place).catch(async (cause: unknown) => {
+    if (codeOf(cause) === "ENOENT") return lstat(place).catch(() => null);
+    throw await diskError(cause, place, 0);
+  });
 }

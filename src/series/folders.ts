@@ -1,16 +1,16 @@
-import { writeFile } from "node:fs/promises";
-import { dirname, join, relative } from "node:path";
+import { dirname, relative } from "node:path";
 import type { Base } from "../base/base.ts";
 import { evaluationWords } from "../card/evaluation-words.ts";
 import { bitsPerWeight, grouped } from "../card/figures.ts";
 import { licenceFiles } from "../card/inherit.ts";
 import { kindRatios } from "../card/tuning-facts.ts";
 import { EvaluationRide } from "../evaluation/evaluate.ts";
-import { evaluateFolders, withFolders } from "../evaluation/evaluate-folders.ts";
+import { evaluateFolders, type TierFolder, withFolders } from "../evaluation/evaluate-folders.ts";
 import type { Evaluation } from "../evaluation/evaluation-types.ts";
-import { makeFolder, requireDiskSpace } from "../ground/disk.ts";
+import { makeFolder, onDisk, requireRoom } from "../ground/disk.ts";
 import { OqeError } from "../ground/errors.ts";
 import type { Report } from "../ground/report.ts";
+import type { Hub } from "../hub/hub-types.ts";
 import type { Inputs } from "../inputs/inputs.ts";
 import type { Kernel } from "../kernel/kernel-types.ts";
 import type { KeptWeights } from "../models/kept-weights.ts";
@@ -20,15 +20,19 @@ import type { KeepStates } from "../models/rider.ts";
 import { tensorsOfPlan } from "../quantize/stored-tier.ts";
 import { weightsToTune } from "../quantize/tune-series.ts";
 import { tuningSettings } from "../quantize/tuning-settings.ts";
-import { type Receipt, receiptPath } from "../receipt/receipt.ts";
+import type { Receipt } from "../receipt/receipt.ts";
 import { writeReceipt } from "../receipt/receipt-file.ts";
-import { completeReceipt } from "../receipt/recipe.ts";
+import { completeReceipt, digestOf } from "../receipt/recipe.ts";
 import { shareFigures } from "../receipt/series-figures.ts";
-import { buildAside, onDisk, refuseForeignFolder } from "./atomic-folder.ts";
-import { rehearseCard, writeCard } from "./card-files.ts";
+import { buildAside, refuseForeignFolder } from "./atomic-folder.ts";
+import { type MadeTier, rehearseCard, writeCard } from "./card-files.ts";
+import { findFinished, openWithStaged } from "./finished-tier.ts";
+import { forgetParts, proveReads, withWaitingBytes } from "./proven-reads.ts";
 import type { TierDraft, TierRun } from "./recipes.ts";
 import type { Calibration, DrawnRows } from "./rows.ts";
+import { StagedTier } from "./staged-tier.ts";
 import { withStates } from "./state-store.ts";
+import type { TimeLimit } from "./time-limit.ts";
 import { type Tuning, type WrittenTier, writeTiers } from "./write-tiers.ts";
 
 /** Which folders a run may replace. */
@@ -68,15 +72,20 @@ export interface FoldersRequest {
   readonly memoryForStates: number;
   /** Whether riders on the base go through experts one after the other. Default: side by side. */
   readonly inTurn?: boolean;
+  /** Bytes of the base that may wait in files to be hashed. Default: none. */
+  readonly mostWaiting?: number;
+  /** Where tuned tiers are staged; null: on the disk only. */
+  readonly staging: { readonly hub: Hub; readonly private: boolean } | null;
+  readonly timeLimit: TimeLimit;
   readonly kernel: Kernel;
   readonly report: Report;
 }
 
 /**
  * Makes the folders of all tiers in one walk over the base. Either all folders are complete, with
- * receipt and card, or none exists. Gives the receipts.
+ * receipt and card, or none exists. Throws TimeIsUp.
  */
-export async function makeFolders(request: FoldersRequest): Promise<readonly Receipt[]> {
+export async function makeFolders(request: FoldersRequest): Promise<readonly MadeTier[]> {
   const { runs, replacing } = request;
   if (runs.length === 0) return [];
   for (const { recipe } of runs) await rehearseCard(recipe);
@@ -84,12 +93,18 @@ export async function makeFolders(request: FoldersRequest): Promise<readonly Rec
   const parent = dirname(runs[0]!.place);
   const needed = runs.reduce((sum, { recipe }) => sum + recipe.plan.bytes, 0);
   await onDisk(parent, needed, () => makeFolder(parent));
-  await requireDiskSpace(parent, needed);
-  const places = runs.map(({ place }) => place);
+  await requireRoom([{ folder: parent, bytes: needed }]);
+  const isDurable = request.rows.tuning !== null;
+  const builds = runs.map(({ place, recipe }) => {
+    return { place, work: isDurable ? digestOf(recipe) : null };
+  });
   const memory = request.memoryForStates;
   return withStates({ folder: parent, memory, report: request.report }, (keep, weights) => {
     const own = { ...request, keep, keepWeights: request.inTurn === true ? weights : null };
-    return buildAside(places, (folders) => onDisk(parent, needed, () => fillFolders(own, folders)));
+    const fill = (folders: readonly string[]) =>
+      onDisk(parent, needed, () => fillFolders(own, folders));
+    const waiting = { keep: weights, most: request.mostWaiting ?? 0 };
+    return withWaitingBytes([request.base.checkpoint], waiting, () => buildAside(builds, fill));
   });
 }
 
@@ -99,25 +114,74 @@ interface FillRequest extends FoldersRequest {
   readonly keepWeights: KeepBytes | null;
 }
 
-/** Writes weights, evaluation, receipts and cards into empty folders, one per tier. */
+/** A tier that is made, its folder and its staging branch. */
+interface Target {
+  readonly run: TierRun;
+  readonly folder: string;
+  /** null: nothing is staged. */
+  readonly staged: StagedTier | null;
+}
+
+/** Brings every tier into its folder: made now, or finished by an earlier run. */
 async function fillFolders(
   request: FillRequest,
   folders: readonly string[],
+): Promise<readonly MadeTier[]> {
+  const { runs, base, gates, report } = request;
+  const known = new Map<TierRun, Receipt>();
+  const targets: Target[] = [];
+  for (const [i, run] of runs.entries()) {
+    const target = { run, folder: folders[i]!, staged: await openStaged(request, run) };
+    const receipt = await findFinished(run, { ...target, base, gates });
+    if (receipt === null) targets.push(target);
+    else {
+      report.info(`${run.recipe.name}: finished by an earlier run`);
+      known.set(run, receipt);
+    }
+  }
+  const durable = request.rows.tuning === null ? [] : targets; // of others nothing is kept
+  const make = () => makeTargets(request, targets).catch((error) => forgetParts(durable, error));
+  const made = targets.length === 0 ? [] : await make();
+  for (const [i, { run }] of targets.entries()) known.set(run, made[i]!);
+  const receipts = shareFigures(runs.map((run) => known.get(run)!));
+  const finished: MadeTier[] = [];
+  for (const [i, receipt] of receipts.entries()) {
+    finished.push(await writeCard(folders[i]!, receipt, report));
+    tell(receipt, report);
+  }
+  return finished;
+}
+
+/** The staging branch of a tier; null: there is none. */
+async function openStaged(
+  { staging, rows, report }: FillRequest,
+  { recipe }: TierRun,
+): Promise<StagedTier | null> {
+  // A rounded tier has no parts to go on with.
+  if (staging === null || rows.tuning === null) return null;
+  const { repository } = recipe;
+  return StagedTier.open({ ...staging, repository, recipe: digestOf(recipe), report });
+}
+
+/** Writes weights and evaluates them, in one walk for all tiers. Gives their receipts. */
+async function makeTargets(
+  request: FillRequest,
+  targets: readonly Target[],
 ): Promise<readonly Receipt[]> {
   const { rows, base, kernel } = request;
+  const own = { ...request, runs: targets.map(({ run }) => run) };
   // A tuning walk takes the evaluation along. A rounding walk has no activations.
   const company =
     rows.tuning !== null && rows.evaluation !== null
-      ? { ride: openRide(request, rows.evaluation), weights: weightsToTune(base, kernel) }
+      ? { ride: openRide(own, rows.evaluation), weights: weightsToTune(base, kernel) }
       : null;
-  const written = await writeWeights(request, folders, company);
-  const evaluations = await evaluateAll(request, folders, company);
-  const receipts = completeReceipts(request, written, evaluations);
-  for (const [i, receipt] of receipts.entries()) {
-    await writeFile(join(folders[i]!, receiptPath), writeReceipt(receipt));
-    await writeCard(folders[i]!, receipt, request.report);
-    tell(receipt, request.report);
-  }
+  const written = await writeWeights(own, targets, company);
+  const evaluations = await evaluateAll(own, targets, company);
+  const proven = await proveReads(base.checkpoint, request.report);
+  const verifiedBase = proven && { shards: proven.shards, bytes: proven.bytes };
+  const verified = written.map((tier) => ({ ...tier, verifiedBase }));
+  const receipts = completeReceipts(own, verified, evaluations);
+  for (const [i, { staged }] of targets.entries()) await staged?.finish(writeReceipt(receipts[i]!));
   return receipts;
 }
 
@@ -134,7 +198,7 @@ function openRide(
   report.info(`evaluating on ${rows.rows.samples} rows of ${rows.rows.length} tokens`);
   const { architecture, config, tensors, storage } = base;
   const rounded = runs.map((run) =>
-    isRounded(base, runs, run) ? tensorsOfPlan(tensors, run.recipe.plan, storage) : null,
+    isRounded(base, run) ? tensorsOfPlan(tensors, run.recipe.plan, storage) : null,
   );
   const hasRouters = architecture.experts(config) !== null;
   return new EvaluationRide({ rows, rounded, hasRouters, kernel, keep });
@@ -143,15 +207,18 @@ function openRide(
 /** Parameters up to which plain rounding is evaluated at the plan of every tier. */
 const mostToRound = 4e9;
 
-/** Whether plain rounding is evaluated beside a tier. Of a large model: the smallest tier only. */
-export function isRounded({ parameters }: Base, runs: readonly TierRun[], run: TierRun): boolean {
+/**
+ * Whether plain rounding is evaluated beside a tier. Of a large model: the smallest tier of the
+ * series only, whichever tiers this run makes.
+ */
+export function isRounded({ parameters }: Pick<Base, "parameters">, { recipe }: TierRun): boolean {
   if (parameters <= mostToRound) return true;
-  return runs.every(({ recipe }) => recipe.plan.bytes >= run.recipe.plan.bytes);
+  return recipe.series.every(({ bytes }) => bytes >= recipe.plan.bytes);
 }
 
 function writeWeights(
-  { base, runs, rows, kernel, report, keep, keepWeights }: FillRequest,
-  folders: readonly string[],
+  { base, runs, rows, timeLimit, kernel, report, keep, keepWeights }: FillRequest,
+  targets: readonly Target[],
   company: Company | null,
 ): Promise<readonly WrittenTier[]> {
   const { options, sensitivity } = runs[0]!.recipe; // the same for all tiers of a run
@@ -166,10 +233,13 @@ function writeWeights(
   return writeTiers({
     base,
     plans: runs.map(({ recipe }) => recipe.plan),
-    folders,
+    folders: targets.map(({ folder }) => folder),
+    staged: targets.map(({ staged }) => staged),
     licences: licenceFiles(base.checkpoint.repository),
     rounding: options.rounding,
     tuning,
+    isDurable: tuning !== null,
+    timeLimit,
     kernel,
     report,
   });
@@ -177,30 +247,31 @@ function writeWeights(
 
 function completeReceipts(
   { runs }: FoldersRequest,
-  written: readonly WrittenTier[],
+  written: readonly (WrittenTier & Pick<Receipt, "verifiedBase">)[],
   evaluations: readonly Evaluation[] | null,
 ): readonly Receipt[] {
-  const complete = written.map(({ relativeError, ...measured }, i) =>
+  return written.map(({ relativeError, ...measured }, i) =>
     completeReceipt(runs[i]!.recipe, {
       ...measured,
       weightError: { relative: relativeError },
       evaluation: evaluations?.[i] ?? null,
     }),
   );
-  return shareFigures(complete);
 }
 
 /** The evaluation of every folder; null if the run has none. */
 async function evaluateAll(
-  { base, runs, rows: { evaluation }, gates, kernel, report, keep }: FillRequest,
-  folders: readonly string[],
+  { base, rows: { evaluation }, gates, kernel, report, keep }: FillRequest,
+  targets: readonly Target[],
   company: Company | null,
 ): Promise<readonly Evaluation[] | null> {
   if (evaluation === null) return null;
-  const tiers = runs.map((run, i) => {
+  const tiers: TierFolder[] = [];
+  for (const { run, folder, staged } of targets) {
     const { tier, bpw, predicted } = run.recipe.plan;
-    return { tier, bpw, predicted, folder: folders[i]!, rounded: isRounded(base, runs, run) };
-  });
+    const repository = await openWithStaged(folder, staged);
+    tiers.push({ tier, bpw, predicted, repository, rounded: isRounded(base, run) });
+  }
   const request = { base, tiers, rows: evaluation, gates, kernel, report, keep };
   if (company === null) return evaluateFolders(request);
   const { architecture, config } = base;

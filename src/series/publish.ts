@@ -1,15 +1,19 @@
 import type { Report } from "../ground/report.ts";
 import type { Hub, PushResult, RemoteState } from "../hub/hub-types.ts";
-import type { Receipt } from "../receipt/receipt.ts";
+import { type MadeTier, receiptsOf } from "./card-files.ts";
+import { stagedFiles } from "./finished-tier.ts";
 import { gateFailure } from "./gate-failures.ts";
 import type { RemoteStates } from "./published.ts";
-import { readReceipt } from "./read-receipt.ts";
 import type { TierDraft } from "./recipes.ts";
+import { stagingBranch } from "./staged-tier.ts";
+
+/** How far tiers came that are not to be published yet: finished and staged, or not finished. */
+export type Reached = "staged" | "unfinished";
 
 export interface PublishedTier {
   readonly tier: string;
   readonly repository: string;
-  readonly outcome: PushResult["outcome"] | "dry-run" | "failed";
+  readonly outcome: PushResult["outcome"] | "dry-run" | "failed" | Reached;
   /** Head of main after the run; null: a dry run that would create the repository. */
   readonly commit: string | null;
   readonly url: string;
@@ -23,8 +27,10 @@ export interface Publishing {
   readonly states: RemoteStates;
   /** Drafts whose folder was made, because main does not have them yet. */
   readonly pending: readonly TierDraft[];
-  /** Receipts of the pending tiers. */
-  readonly made: readonly Receipt[];
+  /** null: pending tiers are to be published. */
+  readonly reached: Reached | null;
+  /** The pending tiers, as this run made them. */
+  readonly made: readonly MadeTier[];
   /** Whether nothing is written to the Hub. */
   readonly dryRun: boolean;
   /** Whether new repositories are private. */
@@ -67,34 +73,50 @@ export async function publishTiers(publishing: Publishing): Promise<PublishedSer
     }
     report.info(`${repository}: ${tiers.at(-1)!.outcome}`);
   }
-  return { tiers, failure: failure ?? gateFailure(publishing.made) };
+  return { tiers, failure: failure ?? gateFailure(receiptsOf(publishing.made)) };
 }
 
 function isHeldBack({ made }: Publishing, { recipe }: TierDraft): boolean {
-  return gateFailure(made.filter(({ name }) => name === recipe.name)) !== null;
+  return gateFailure(receiptsOf(made).filter(({ name }) => name === recipe.name)) !== null;
 }
 
 /** Publishes one finished tier, or reports that nothing had to be done. */
 async function publishTier(
-  { hub, states, dryRun, isPrivate, occasion }: Publishing,
+  publishing: Publishing,
   draft: TierDraft,
   isPending: boolean,
 ): Promise<PublishedTier> {
+  const { hub, states, made, dryRun, isPrivate, reached, occasion } = publishing;
   const { tier, place } = draft;
   const { repository } = draft.recipe;
   const state = states.get(draft)!;
   const row = { tier, repository, url: `${hub.endpoint}/${repository}` };
-  if (!isPending) return { ...row, outcome: "unchanged", commit: state.head, folder: null };
+  if (!isPending) {
+    if (!dryRun) await removeLeftover(hub, repository);
+    return { ...row, outcome: "unchanged", commit: state.head, folder: null };
+  }
+  if (reached !== null) return { ...row, outcome: reached, commit: state.head, folder: null };
   if (dryRun) return { ...row, outcome: "dry-run", commit: state.head, folder: place };
+  // The folder may be another one by now, so its receipt is not read.
+  const { receipt, sums } = made.find((one) => one.receipt.name === draft.recipe.name)!;
   const { outcome, commit } = await hub.push({
     repository,
     folder: place,
     state,
-    expected: (await readReceipt(place)).files,
+    expected: sums,
+    keep: state.kept,
+    staged: await stagedFiles(place, receipt),
     private: isPrivate,
     ...describeCommit(draft, occasion),
   });
+  await hub.removeBranch(repository, stagingBranch);
   return { ...row, outcome, commit, folder: place };
+}
+
+/** Removes the staging branch that a run left which was killed after its commit to main. */
+async function removeLeftover(hub: Hub, repository: string): Promise<void> {
+  const left = await hub.readBranch(repository, stagingBranch);
+  if (left !== null) await hub.removeBranch(repository, stagingBranch);
 }
 
 /** In characters. Names on the Hub have at most 96. */

@@ -4,8 +4,10 @@ import { describeModel } from "../base/model-facts.ts";
 import { inheritFrom } from "../card/inherit.ts";
 import { openFolder } from "../checkpoint/folder.ts";
 import type { Repository } from "../checkpoint/repository.ts";
+import { verifyFiles } from "../checkpoint/verified-files.ts";
 import { engine } from "../ground/engine.ts";
 import { OqeError } from "../ground/errors.ts";
+import type { Report } from "../ground/report.ts";
 import type { Hub } from "../hub/hub-types.ts";
 import type { ModelReference } from "../inputs/input-values.ts";
 import type { Inputs, PlanInputs } from "../inputs/inputs.ts";
@@ -58,10 +60,13 @@ export async function openBase(
   return readBase(await openRepository(model, connect), options);
 }
 
-export function openRepository(model: ModelReference, connect: () => Hub): Promise<Repository> {
-  return model.kind === "folder"
-    ? openFolder(model.path)
-    : connect().open(model.id, model.revision);
+/** A folder, or a commit of the Hub whose files are verified (verified-files.ts). */
+export async function openRepository(
+  model: ModelReference,
+  connect: () => Hub,
+): Promise<Repository> {
+  if (model.kind === "folder") return openFolder(model.path);
+  return verifyFiles(await connect().open(model.id, model.revision));
 }
 
 /** The tiers of `inputs`, with places below the target's folder. Nothing is measured yet. */
@@ -127,9 +132,19 @@ function planningOptions(
   return { policy, floors, domainWeights, proxy: proxyName, sensitivity: sensitivitySha256 };
 }
 
-/** Throws BAD_INPUT if a tier's budget is below its floors. This needs no sensitivity. */
-export function requireBudgets(base: Base, { policy, tiers: choices, floors }: PlanInputs): void {
-  for (const choice of choices) requireBudget(choice, base, policy === "measured" ? floors : null);
+/**
+ * Throws BAD_INPUT if a tier's budget is below its floors, and warns of one that no plan reaches.
+ * This needs no sensitivity.
+ */
+export function requireBudgets(
+  base: Base,
+  { policy, tiers: choices, floors }: PlanInputs,
+  report: Pick<Report, "warn">,
+): void {
+  for (const choice of choices) {
+    const warning = requireBudget(choice, base, policy === "measured" ? floors : null);
+    if (warning !== null) report.warn(warning);
+  }
 }
 
 /** Plans every tier of `inputs`. Without a sensitivity the fixed rules decide. */
@@ -204,4 +219,14 @@ function seriesRows({ base, floors, plan, sensitivity }: PlannedSeries): SeriesR
 
 function rowOf({ modules: _, ...row }: TierPlan): SeriesRow {
   return row;
+}
+
+/** Throws BAD_CHECKPOINT for a base that has headers and no weights. */
+export function requireWeights({ checkpoint }: Base): void {
+  if (!checkpoint.headerOnly) return;
+  throw new OqeError(
+    "BAD_CHECKPOINT",
+    `${checkpoint.repository.name} has headers without weights: only policy oq can plan from them`,
+    "Set policy oq, or download the whole model.",
+  );
 }

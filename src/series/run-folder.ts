@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { mkdir, readdir, readFile, readlink, rm, stat, utimes } from "node:fs/promises";
 import { hostname } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { codeOf } from "../ground/reasons.ts";
 
 /** How often a run says that it is there, and after how long it counts as killed, in ms. */
@@ -24,13 +24,14 @@ export interface RunFolderName {
 const own = new Set<string>();
 
 /**
- * Makes a folder `<prefix><machine>.<process>.<random><suffix>` in `parent`, which exists. The
- * number of a process says nothing in another container, and a restarted one has the same numbers
- * again. So while the folder is open, its time of change is set every half minute. At the same time
- * folders of runs that were killed meanwhile are deleted (removeAbandoned).
+ * Makes a folder `<prefix><machine>.<process>.<start>.<random><suffix>` in `parent`, which exists.
+ * The number of a process says nothing in another container, and a restarted one has the same
+ * numbers again. So while the folder is open, its time of change is set every half minute. At the
+ * same time folders of runs that were killed meanwhile are deleted (removeAbandoned).
  */
 export async function openRunFolder(parent: string, like: RunFolderName): Promise<RunFolder> {
-  const mark = `${await machine()}.${process.pid}.${randomUUID()}`;
+  const { pid } = process;
+  const mark = `${await machine()}.${pid}.${(await statusOf(pid))?.start ?? 0}.${randomUUID()}`;
   const name = `${like.prefix}${mark}${like.suffix}`;
   const path = join(parent, name);
   own.add(name);
@@ -65,11 +66,35 @@ export async function removeAbandoned(parent: string, like: RunFolderName): Prom
   }
 }
 
+/** Full paths of the folders of other runs, and of this process, sorted. */
+export async function listRunFolders(
+  parent: string,
+  { prefix, suffix }: RunFolderName,
+): Promise<string[]> {
+  const names = await readdir(parent);
+  return names
+    .filter((name) => name.startsWith(prefix) && name.endsWith(suffix))
+    .sort()
+    .map((name) => join(parent, name));
+}
+
+/** The process that made a folder, by the folder's name; null: the name does not say. */
+export function processOf(path: string, { prefix }: RunFolderName): number | null {
+  const [, , pid] = markOf(basename(path).slice(prefix.length));
+  return pid === undefined ? null : Number(pid);
+}
+
+/** Machine, number and start of the process. The start is 0 where there is no /proc. */
+function markOf(mark: string): readonly (string | undefined)[] {
+  return /^([0-9a-z-]+)\.(\d+)\.(\d+)\./i.exec(mark) ?? [];
+}
+
 async function isAbandoned(path: string, mark: string): Promise<boolean> {
-  const [, where, number] = /^([0-9a-z-]+)\.(\d+)\./i.exec(mark) ?? [];
-  if (where !== undefined && where === (await machine())) {
+  const [, where, number, start] = markOf(mark);
+  if (where === undefined) return false; // work that is kept for the next run
+  if (where === (await machine())) {
     const pid = Number(number);
-    return pid === process.pid || !(await isRunning(pid));
+    return pid === process.pid || !(await isRunning(pid, start!));
   }
   const found = await stat(path).catch(() => null);
   return found !== null && Date.now() - found.mtimeMs > patience;
@@ -83,14 +108,25 @@ async function machine(): Promise<string> {
   return words.replace(/[^0-9a-z-]/gi, "");
 }
 
-/** Whether a process exists and has not ended. */
-async function isRunning(pid: number): Promise<boolean> {
+/** Whether a process exists and has not ended. `start` is 0 where it is unknown. */
+async function isRunning(pid: number, start: string): Promise<boolean> {
   try {
     process.kill(pid, 0);
   } catch (error) {
-    return codeOf(error) === "EPERM"; // another user's process
+    if (codeOf(error) !== "EPERM") return false; // EPERM: another user's process
   }
-  // A zombie has ended, but its parent (in some containers) never asks how.
-  const status = await readFile(`/proc/${pid}/stat`, "utf8").catch(() => "");
-  return !/\) [ZX] /.test(status);
+  const status = await statusOf(pid);
+  if (status === null) return true;
+  // A zombie has ended, but its parent (in some containers) never asks how. A process that started
+  // at another time has only the same number.
+  return !["Z", "X"].includes(status.state) && (start === "0" || status.start === start);
+}
+
+/** State and start (ticks since the machine's) of a process; null where there is no /proc. */
+async function statusOf(pid: number): Promise<{ state: string; start: string } | null> {
+  const text = await readFile(`/proc/${pid}/stat`, "utf8").catch(() => "");
+  // The second field is the program's name in brackets; it may have spaces and brackets itself.
+  const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
+  const [state, start] = [fields[0], fields[19]];
+  return state === undefined || start === undefined ? null : { state, start };
 }

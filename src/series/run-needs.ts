@@ -1,17 +1,18 @@
 import { dirname } from "node:path";
 import type { Base } from "../base/base.ts";
+import { mostHeldOutside } from "../checkpoint/held-runs.ts";
 import { shapeOf } from "../estimate/model-shape.ts";
 import { estimateLines, estimateRun, fitRun } from "../estimate/run-estimate.ts";
 import { measureSpeed } from "../estimate/speed.ts";
 import type { PlannedTier, RunWork } from "../estimate/work.ts";
-import { freeBytes } from "../ground/disk.ts";
+import { type DiskNeed, freeBytes, requireRoom, tryFolder } from "../ground/disk.ts";
 import { machineMemory, usualMemory } from "../ground/memory.ts";
 import { tuningSettings } from "../quantize/tuning-settings.ts";
 import { probeRowsOf } from "../sensitivity/probe-rows.ts";
 import { isRounded } from "./folders.ts";
 import type { TierRun } from "./recipes.ts";
 import type { Calibration } from "./rows.ts";
-import { probeSizeOf } from "./sensitivity.ts";
+import { measuringNeed, probeSizeOf } from "./sensitivity.ts";
 import type { Outside, Sources } from "./sources.ts";
 
 /** What a run needs of the machine, found before any work. */
@@ -20,6 +21,8 @@ export interface RunNeeds {
   readonly memoryForStates: number;
   /** Whether riders on the base go through experts one after the other, to need less memory. */
   readonly inTurn: boolean;
+  /** Bytes of the base that may wait in files to be hashed. */
+  readonly mostWaiting: number;
   /** For log and job summary. They differ from machine to machine and are in no receipt. */
   readonly lines: readonly string[];
 }
@@ -31,6 +34,7 @@ export interface SeriesRequest {
   readonly rows: Calibration;
   readonly sources: Sources;
   readonly memoryLimit: RunPlace["memoryLimit"];
+  readonly workDir: string;
 }
 
 /**
@@ -38,18 +42,19 @@ export interface SeriesRequest {
  * MEMORY or DISK if it cannot fit; the message names what would.
  */
 export async function estimateSeries(request: SeriesRequest, outside: Outside): Promise<RunNeeds> {
-  const { runs, memoryLimit } = request;
+  const { runs, memoryLimit, workDir } = request;
   const work = workOf(request, outside.kernel.workers);
-  return estimateWork(work, { folder: dirname(runs[0]!.place), memoryLimit }, outside);
+  const saved = work.measuring === null ? null : measuringNeed(request.base, workDir);
+  return estimateWork(work, { folder: dirname(runs[0]!.place), memoryLimit, saved }, outside);
 }
 
 /** The same for a measurement alone. Nothing is planned without rows: the measurement refuses. */
 export async function estimateMeasuring(
   { base, rows, sources }: Pick<SeriesRequest, "base" | "rows" | "sources">,
-  place: RunPlace,
+  { folder, memoryLimit }: Omit<RunPlace, "saved">,
   outside: Outside,
-): Promise<void> {
-  if (rows.tuning === null) return;
+): Promise<Pick<RunNeeds, "mostWaiting">> {
+  if (rows.tuning === null) return { mostWaiting: 0 };
   const shape = shapeOf(base);
   const work: RunWork = {
     shape,
@@ -60,7 +65,8 @@ export async function estimateMeasuring(
     makes: false,
     workers: outside.kernel.workers,
   };
-  await estimateWork(work, place, outside);
+  const saved = measuringNeed(base, folder);
+  return estimateWork(work, { folder, memoryLimit, saved }, outside);
 }
 
 /** The same for an evaluation of a finished tier. Its files are made below `folder`. */
@@ -70,7 +76,7 @@ export async function estimateEvaluation(
     tier,
     tokens,
   }: { readonly base: Base; readonly tier: PlannedTier; readonly tokens: number },
-  place: RunPlace,
+  place: Omit<RunPlace, "saved">,
   outside: Outside,
 ): Promise<RunNeeds> {
   const work: RunWork = {
@@ -82,35 +88,43 @@ export async function estimateEvaluation(
     makes: false,
     workers: outside.kernel.workers,
   };
-  return estimateWork(work, place, outside);
+  return estimateWork(work, { ...place, saved: null }, outside);
 }
 
 /** Where files go, and the input memory-limit. */
 interface RunPlace {
+  /** Of tiers and hidden states. */
   readonly folder: string;
+  /** What a measurement saves, perhaps on another disk; null: nothing. */
+  readonly saved: DiskNeed | null;
   /** In bytes; null: not given. */
   readonly memoryLimit: number | null;
 }
 
 async function estimateWork(
   work: RunWork,
-  { folder, memoryLimit: given }: RunPlace,
+  { folder, saved, memoryLimit: given }: RunPlace,
   { kernel, report }: Outside,
 ): Promise<RunNeeds> {
   const estimate = estimateRun(work);
+  const free = await freeBytes(folder);
   const fit = fitRun(estimate, work.plans, {
     given,
     usual: usualMemory(),
     memory: machineMemory(),
-    ...{ folder, free: await freeBytes(folder) },
+    ...{ folder, free },
   });
+  const needs = [{ folder, bytes: fit.disk }, ...(saved === null ? [] : [saved])];
+  await requireRoom(needs);
+  for (const need of needs) if (need.bytes > 0) await tryFolder(need.folder);
+  const mostWaiting = Math.min(mostHeldOutside, (free ?? Infinity) - fit.disk);
   return report.stage("Estimate the run", async () => {
     const operations = estimate.stages.reduce((sum, stage) => sum + stage.operations, 0);
     const speed = await measureSpeed(kernel, operations);
     const { workers } = kernel;
     const lines = estimateLines(estimate, fit, { speed, workers, tiers: work.plans.length });
     for (const line of lines) report.info(line);
-    return { memoryForStates: fit.inMemory, inTurn: fit.inTurn, lines };
+    return { memoryForStates: fit.inMemory, inTurn: fit.inTurn, mostWaiting, lines };
   });
 }
 
@@ -134,7 +148,7 @@ function workOf({ base, runs, rows, sources }: SeriesRequest, workers: number): 
     },
     evaluation: evaluation && {
       tokens: evaluation.rows.tokens,
-      rounded: runs.filter((run) => isRounded(base, runs, run)).length,
+      rounded: runs.filter((run) => isRounded(base, run)).length,
     },
     makes: true,
     workers,
@@ -147,7 +161,7 @@ function measuringOf(
   rows: Parameters<typeof probeRowsOf>[0],
   { proxy }: Sources,
 ): RunWork["measuring"] {
-  const { others, ids, compared } = probeRowsOf(rows, probeSizeOf(base), {});
+  const { others, ids, more, compared } = probeRowsOf(rows, probeSizeOf(base), {});
   const sizes = proxy === null ? [] : [...proxy.files];
   const ofProxy = sizes.reduce(
     (sum, [name, size]) => sum + (name.endsWith(".safetensors") ? size : 0),
@@ -155,6 +169,7 @@ function measuringOf(
   );
   return {
     bytes: proxy === null ? bytes : ofProxy,
-    ...{ others: others.length, probe: ids.length, positions: compared.length },
+    ...{ others: others.length, probe: ids.length, more: more.length },
+    positions: compared.length,
   };
 }

@@ -1,14 +1,16 @@
 import { createHash } from "node:crypto";
-import { readFile, rename, stat, writeFile } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { readFile, stat } from "node:fs/promises";
+import { join } from "node:path";
 import type { Base } from "../base/base.ts";
 import { finiteWeights } from "../base/base-weights.ts";
 import { checkDomainWeights, type DomainWeights } from "../calibration/domain-weights.ts";
 import type { Rows } from "../calibration/rows.ts";
+import type { Provable } from "../checkpoint/checkpoint.ts";
 import type { Repository } from "../checkpoint/repository.ts";
-import { makeFolder } from "../ground/disk.ts";
+import { type DiskNeed, onDisk } from "../ground/disk.ts";
 import { engine } from "../ground/engine.ts";
 import { OqeError } from "../ground/errors.ts";
+import { reasonOf } from "../ground/reasons.ts";
 import type { Report } from "../ground/report.ts";
 import type { Inputs } from "../inputs/inputs.ts";
 import type { Kernel } from "../kernel/kernel-types.ts";
@@ -19,11 +21,15 @@ import type { ProbeSize } from "../sensitivity/probe-rows.ts";
 import { openProxy } from "../sensitivity/proxy.ts";
 import { parseSensitivity, writeSensitivity } from "../sensitivity/sensitivity-file.ts";
 import type { MeasuredModel } from "../sensitivity/sensitivity-request.ts";
-import { onDisk } from "./atomic-folder.ts";
+import { writeAside } from "./atomic-folder.ts";
+import { proveReads, withWaitingBytes } from "./proven-reads.ts";
 import { fewParameters } from "./rows.ts";
+import { withStates } from "./state-store.ts";
 
 /** Number of calibration rows that the probes run on. */
 const probeSamples = 9;
+/** Number of further rows on which the cost of flips is measured (docs/benchmarks.md). */
+const moreSamples = 18;
 /**
  * Most tokens of each. Half as many for a large model: there, most of the time and of the memory is
  * that of the probes (docs/benchmarks.md compares both).
@@ -31,9 +37,14 @@ const probeSamples = 9;
 const [usualTokens, tokensOfLarge] = [128, 64];
 
 /** The rows that a base's probes run on. */
-export function probeSizeOf({ parameters }: Pick<Base, "parameters">): ProbeSize {
+export function probeSizeOf({
+  parameters,
+  architecture,
+  config,
+}: Pick<Base, "parameters" | "architecture" | "config">): ProbeSize {
   const longest = parameters > fewParameters ? tokensOfLarge : usualTokens;
-  return { samples: probeSamples, longest };
+  const more = architecture.experts(config) === null ? 0 : moreSamples;
+  return { samples: probeSamples, longest, more };
 }
 /** Largest file that is read, in bytes. The largest models have some megabytes. */
 const largestFile = 2 ** 28;
@@ -81,34 +92,59 @@ export interface MeasuringRequest {
   readonly domainWeights: DomainWeights;
   /** Folder that results are saved in. */
   readonly workDir: string;
+  /** Bytes of the base that may wait in files to be hashed. Default: none. */
+  readonly mostWaiting?: number;
 }
 
 /**
  * Measures the sensitivity of every tensor. Reads the result from the work folder if an earlier run
- * made the same measurement. A base folder has no commit that pins its weights, so it is always
- * measured. Throws BAD_INPUT, BAD_CHECKPOINT, DISK.
+ * made the same measurement. A commit pins the weights of a base; those of a folder are pinned by
+ * its fingerprint. Throws BAD_INPUT, BAD_CHECKPOINT.
  */
 export async function measureBase(
   request: MeasuringRequest,
   { kernel, report }: { readonly kernel: Kernel; readonly report: Report },
 ): Promise<Sensitivity> {
-  const { base, rows, proxy, domainWeights, workDir } = request;
+  const { base, rows, proxy, domainWeights } = request;
   checkDomainWeights(domainWeights, Object.keys(rows.domains));
   const identity = { ...originOf(base, kernel.sha256), proxy: proxy && proxyName(proxy) };
   const place = placeOf(request, identity);
-  const isPinned = base.checkpoint.repository.id !== null && (proxy === null || proxy.id !== null);
-  const known = isPinned ? await readKnown(place, identity) : null;
+  const known = await readKnown(place, identity);
   if (known !== null) {
     report.info(`measured before: ${place}`);
     return known;
   }
   const probeSize = probeSizeOf(base);
   const measuring = { rows, probeSize, domainWeights, identity, kernel, report };
-  const run = (model: MeasuredModel) => measure({ model, ...measuring });
+  const states = { folder: request.workDir, memory: 0, report };
+  const run = (model: MeasuredModel, checkpoint: Provable) =>
+    withStates(states, (_, keep) => {
+      const waiting = { keep, most: request.mostWaiting ?? 0 };
+      return withWaitingBytes([checkpoint], waiting, async () => {
+        const sensitivity = await measure({ model, ...measuring });
+        await proveReads(checkpoint, report);
+        return sensitivity;
+      });
+    });
   const sensitivity = await withModel(base, proxy, kernel, run);
-  if (isPinned) await save(place, workDir, writeSensitivity(sensitivity));
+  const text = writeSensitivity(sensitivity);
+  // This run has the result, so it does not end if the next one has to measure again.
+  await writeAside(place, text).catch((error) =>
+    report.warn(`the sensitivity cannot be saved for other runs: ${reasonOf(error)}`),
+  );
   return sensitivity;
 }
+
+/** Bytes of a tensor in a saved result, at most. */
+const bytesPerTensor = 4096;
+
+/** What a measurement will write. */
+export function measuringNeed({ tensors }: Pick<Base, "tensors">, workDir: string): DiskNeed {
+  return { folder: workDir, bytes: bytesPerTensor * tensors.length };
+}
+
+/** Most characters of a base's name in that of a file. */
+const mostOfName = 64;
 
 /** Path of the saved result; its name has a hash of everything that the result follows from. */
 function placeOf(
@@ -119,16 +155,8 @@ function placeOf(
   const size = probeSizeOf(base);
   const key = [identity, sha256, samples, length, size, domainWeights, base.storage];
   const hash = createHash("sha256").update(JSON.stringify(key)).digest("hex").slice(0, 16);
-  return join(workDir, "sensitivities", `${base.checkpoint.repository.name}-${hash}.json`);
-}
-
-async function save(place: string, workDir: string, text: string): Promise<void> {
-  const partial = `${place}.${process.pid}.partial`;
-  await onDisk(workDir, text.length, async () => {
-    await makeFolder(dirname(place));
-    await writeFile(partial, text);
-    await rename(partial, place);
-  });
+  const name = base.checkpoint.repository.name.slice(0, mostOfName);
+  return join(workDir, "sensitivities", `${name}-${hash}.json`);
 }
 
 /** Name and state of a proxy, for recipe and sensitivity. */
@@ -141,13 +169,15 @@ async function withModel<T>(
   base: Base,
   proxy: Repository | null,
   kernel: Kernel,
-  run: (model: MeasuredModel) => Promise<T>,
+  run: (model: MeasuredModel, checkpoint: Provable) => Promise<T>,
 ): Promise<T> {
-  if (proxy === null)
-    return run({ ...base, weights: finiteWeights(base, kernel), ownBits: new Map() });
+  if (proxy === null) {
+    const own = { ...base, weights: finiteWeights(base, kernel), ownBits: new Map() };
+    return run(own, base.checkpoint);
+  }
   const model = await openProxy(proxy, base, kernel);
   try {
-    return await run(model);
+    return await run(model, model);
   } finally {
     await model.close();
   }

@@ -188,19 +188,26 @@ describe("files of hidden states are deleted", () => {
 
   test("by the next run, if the run that made them was killed", async () => {
     const { pid } = spawnSync("true");
-    await leave(`${await here()}.${pid}.a`, 0);
+    await leave(`${await here()}.${pid}.0.a`, 0);
     // A restarted container may have the same number.
-    await leave(`${await here()}.${process.pid}.b`, 0);
-    const alive = await leave(`${await here()}.${process.ppid}.c`, 60);
+    await leave(`${await here()}.${process.pid}.0.b`, 0);
+    const alive = await leave(`${await here()}.${process.ppid}.0.c`, 60);
+    // Another process with the number of the one that was killed.
+    if (process.platform === "linux") await leave(`${await here()}.${process.ppid}.1.d`, 0);
     await withStates({ folder, memory: 0, report: silentReport }, async () => {});
     expect(await readdir(folder)).toEqual([alive]);
   });
 
+  test("but never a folder that names no run: it may keep work for the next one", async () => {
+    const kept = await leave("0123456789abcdef.partial", 60);
+    await withStates({ folder, memory: 0, report: silentReport }, async () => {});
+    expect(await readdir(folder)).toEqual([kept]);
+  });
+
   test("not while a run in another container uses them", async () => {
     const { pid } = spawnSync("true");
-    const alive = await leave(`elsewhere.${pid}.a`, 1);
-    await leave(`elsewhere.${process.ppid}.b`, 10);
-    await leave(`${process.ppid}.ofoldversion`, 10);
+    const alive = await leave(`elsewhere.${pid}.5.a`, 1);
+    await leave(`elsewhere.${process.ppid}.5.b`, 10);
     await withStates({ folder, memory: 0, report: silentReport }, async (keep) => {
       await keep(states(3, 5));
       // Nor those of another walk of this process.

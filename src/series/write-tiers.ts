@@ -10,10 +10,8 @@ import type { Report } from "../ground/report.ts";
 import type { Kernel } from "../kernel/kernel-types.ts";
 import type { Bits, Rounding } from "../kernel/width.ts";
 import { modulePath, storedTensors } from "../mlx/format.ts";
-import { indexText, layoutShards } from "../mlx/layout.ts";
+import { indexText, layoutShards, type ShardLayout } from "../mlx/layout.ts";
 import { mlxConfigText } from "../mlx/mlx-config.ts";
-import { createShards, type OnShard } from "../mlx/shard-writer.ts";
-import type { TierSink } from "../mlx/tier-sink.ts";
 import type { KeptWeights } from "../models/kept-weights.ts";
 import type { KeepBytes } from "../models/reread-weights.ts";
 import type { KeepStates } from "../models/rider.ts";
@@ -24,6 +22,9 @@ import { tuneSeries, weightsToTune } from "../quantize/tune-series.ts";
 import type { SeriesRiders } from "../quantize/tune-types.ts";
 import type { Propagation, Repair, TuningRecord } from "../quantize/tuning-record.ts";
 import type { TuningSettings } from "../quantize/tuning-settings.ts";
+import type { StagedTier } from "./staged-tier.ts";
+import { openTierWork, type TierWork } from "./tier-work.ts";
+import { TimeIsUp, type TimeLimit } from "./time-limit.ts";
 
 /** Files of one finished tier, by path, without card and receipt. */
 export type TierFiles = Readonly<
@@ -62,8 +63,12 @@ export interface WriteRequest {
   readonly tuning: Tuning | null;
   readonly kernel: Kernel;
   readonly report: Report;
-  /** Told of each complete shard of a folder, while others are written. */
-  readonly onShard?: (folder: string, ...shard: Parameters<OnShard>) => ReturnType<OnShard>;
+  /** Whether the folders keep finished parts for the next run. Default: no. */
+  readonly isDurable?: boolean;
+  /** Default: none. Tuning throws TimeIsUp behind a block. */
+  readonly timeLimit?: TimeLimit;
+  /** Staging branches, one per plan. Default: none. */
+  readonly staged?: readonly (StagedTier | null)[];
 }
 
 /** Files of the base that are copied unchanged: an MLX repository needs them beside its weights. */
@@ -93,44 +98,73 @@ export function requireTokenizer(repository: Repository): void {
  */
 export async function writeTiers(request: WriteRequest): Promise<readonly WrittenTier[]> {
   const { base, plans, folders } = request;
-  const layouts = plans.map((plan) =>
-    layoutShards(
-      base.tensors.flatMap((tensor) =>
-        storedTensors(tensor, plan.modules[modulePath(tensor)], base.storage),
-      ),
-    ),
-  );
+  const layouts = plans.map((plan) => layoutTier(base, plan));
   const copiedFiles = await readCopied(base.checkpoint.repository, request.licences);
-  const writers: Awaited<ReturnType<typeof createShards>>[] = [];
+  const works: TierWork[] = [];
   try {
-    for (const [i, folder] of folders.entries())
-      writers.push(
-        await createShards(folder, layouts[i]!, (...shard) => request.onShard?.(folder, ...shard)),
-      );
-    const outcome = await fill(request, writers);
+    for (const [i, folder] of folders.entries()) {
+      const { isDurable = false, report } = request;
+      const staged = request.staged?.[i] ?? null;
+      works.push(await openTierWork({ folder, layouts: layouts[i]!, isDurable, staged, report }));
+      tellRecalled(request, works[i]!, folder);
+    }
+    const outcome = await fill(request, works);
     const written: WrittenTier[] = [];
     for (const [i, plan] of plans.entries()) {
-      const shards = await writers[i]!.finish();
-      const small = await writeSmallFiles(folders[i]!, {
-        "model.safetensors.index.json": indexText(layouts[i]!, base.parameters),
-        "config.json": configText(base, plan),
-        ...copiedFiles,
-      });
+      const shards = await works[i]!.finish();
+      const texts = { ...tierTexts(base, plan), ...copiedFiles };
+      const small = await writeSmallFiles(folders[i]!, texts);
       written.push({ files: sortKeys({ ...shards, ...small }), ...outcome[i]! });
     }
     return written;
   } catch (error) {
-    await Promise.allSettled(writers.map((writer) => writer.abort()));
+    await Promise.allSettled(works.map((work) => work.abort()));
     throw error;
   }
+}
+
+/** Writes all files of a tier but its shards. */
+export async function writeOtherFiles(
+  { base, licences }: Pick<WriteRequest, "base" | "licences">,
+  plan: TierPlan,
+  folder: string,
+): Promise<TierFiles> {
+  const copiedFiles = await readCopied(base.checkpoint.repository, licences);
+  return writeSmallFiles(folder, { ...tierTexts(base, plan), ...copiedFiles });
+}
+
+function layoutTier(base: Base, plan: TierPlan): readonly ShardLayout[] {
+  return layoutShards(
+    base.tensors.flatMap((tensor) =>
+      storedTensors(tensor, plan.modules[modulePath(tensor)], base.storage).map((stored) => {
+        return { ...stored, layer: tensor.layer };
+      }),
+    ),
+  );
+}
+
+/** The texts that follow from a plan. */
+function tierTexts(base: Base, plan: TierPlan): Readonly<Record<string, string>> {
+  return {
+    "model.safetensors.index.json": indexText(layoutTier(base, plan), base.parameters),
+    "config.json": configText(base, plan),
+  };
+}
+
+function tellRecalled({ report }: WriteRequest, { recalled }: TierWork, folder: string): void {
+  if (recalled === 0) return;
+  report.info(
+    `${folder}: ${recalled} parts were finished by an earlier run and are not made again`,
+  );
 }
 
 /** Walks over the base once and fills the shards. */
 async function fill(
   { tuning, ...request }: WriteRequest,
-  sinks: readonly TierSink[],
+  works: readonly TierWork[],
 ): Promise<readonly Omit<WrittenTier, "files">[]> {
   const { tensors, storage, checkpoint } = request.base;
+  const sinks = works.map(({ sink }) => sink);
   if (tuning !== null) {
     const { base, kernel, plans } = request;
     const { company, ...method } = tuning;
@@ -138,7 +172,9 @@ async function fill(
       riders: { base: [], tiers: plans.map(() => []) },
       weights: weightsToTune(base, kernel),
     };
-    return tuneSeries({ ...request, ...method, sinks, riders, weights });
+    const logs = works.map(({ log }) => log);
+    const onBlock = saveBlocks(request, works);
+    return tuneSeries({ ...request, ...method, sinks, logs, onBlock, riders, weights });
   }
   const rounded = await quantizeSeries({
     ...request,
@@ -148,6 +184,23 @@ async function fill(
     sinks,
   });
   return rounded.map((tier) => ({ ...tier, tuning: null, warnings: [] }));
+}
+
+/**
+ * Saves what is finished behind each block, and stops the run when its time is up. A run that went
+ * on with another's work makes at least one part, so that each run comes further.
+ */
+function saveBlocks({ base, timeLimit }: Omit<WriteRequest, "tuning">, works: readonly TierWork[]) {
+  const blocks = base.architecture.layers(base.config).length;
+  let made = 0;
+  return async (layer: number | null) => {
+    for (const work of works) made += await work.save(layer);
+    if (timeLimit?.isUp() !== true || made === 0) return;
+    for (const work of works) await work.settle();
+    throw new TimeIsUp(
+      layer === null ? "behind the head" : `behind block ${layer + 1} of ${blocks}`,
+    );
+  };
 }
 
 /** Tokenizer and licence files of the base. Read first, so that a failure costs no hours. */

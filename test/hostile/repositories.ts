@@ -87,6 +87,11 @@ const sets: Record<
     "MISSING_FILE",
     "model-Q4_K_M.gguf",
   ],
+  "GGUF without a config, as on the Hub": [
+    { "README.md": "", "model-Q4_K_M.gguf": "GGUF" },
+    "MISSING_FILE",
+    "its weights as GGUF",
+  ],
   "weights below a folder only": [
     { "config.json": goodConfig, "sub/model.safetensors": shard("w") },
     "MISSING_FILE",

@@ -1,7 +1,11 @@
 import { type ChildProcess, fork, spawn } from "node:child_process";
 import { once } from "node:events";
+import { mkdtempSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, inject } from "vitest";
+import { removeFolder } from "./models.ts";
 import type { Ended, Order } from "./standing-cli.ts";
 
 export interface CliResult {
@@ -78,15 +82,20 @@ export function runCliAlone(
   return runScript(cli, args, environment);
 }
 
+/** Every run has its own default work folder, so none reads what another one measured. */
+const temporary = mkdtempSync(join(tmpdir(), "oqe-test-"));
+let runs = 0;
 const ownVariables = () => ({
   PATH: process.env.PATH ?? "",
   NODE_COMPILE_CACHE: inject("compiled"),
+  RUNNER_TEMP: join(temporary, `${++runs}`),
 });
 const standingCli = fileURLToPath(new URL("./standing-cli.ts", import.meta.url));
 const standing = new Map<string, ChildProcess>();
 let isBusy = false;
 afterAll(async () => {
   for (const child of standing.values()) if (child.kill()) await once(child, "close");
+  await removeFolder(temporary);
 });
 
 export function runScript(

@@ -12,6 +12,7 @@ export interface TierReceipt {
   evaluation: Record<string, unknown>;
   base: { revision: string };
   plan: { modules: Record<string, unknown> };
+  files: Record<string, unknown>;
 }
 
 /** Text that no test model has seen: sentences of random words. */

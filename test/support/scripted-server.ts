@@ -2,6 +2,7 @@ import { createServer, type IncomingHttpHeaders, type ServerResponse } from "nod
 import type { AddressInfo } from "node:net";
 import type { Report } from "../../src/ground/report.ts";
 import { connectHub, type HubOptions } from "../../src/hub/client.ts";
+import { manualClock } from "./manual-clock.ts";
 
 // A real HTTP server on 127.0.0.1 that answers as a test says, and a client that does not wait.
 
@@ -11,6 +12,8 @@ export interface Seen {
   readonly path: string;
   readonly headers: IncomingHttpHeaders;
   readonly body: string;
+  /** Port of the client's end of the connection. */
+  readonly port: number | undefined;
 }
 
 export interface ScriptedServer {
@@ -29,7 +32,8 @@ export async function playServer(
     incoming.on("data", (chunk: Buffer) => chunks.push(chunk));
     incoming.on("end", () => {
       const { method = "", url: path = "", headers } = incoming;
-      const request = { method, path, headers, body: Buffer.concat(chunks).toString() };
+      const { remotePort: port } = incoming.socket;
+      const request = { method, path, headers, body: Buffer.concat(chunks).toString(), port };
       seen.push(request);
       answer(request, response);
     });
@@ -76,23 +80,19 @@ export function recordingReport(): Report & {
 }
 
 /**
- * A client whose waits are recorded instead of waited for. `random` is 0.5 always: half of the
- * largest wait.
+ * A client whose waits are recorded instead of waited for, and whose clock a test moves. `random`
+ * is 0.5 always: half of the largest wait.
  */
 export function connectForTest(endpoint: string, options: Partial<HubOptions> = {}) {
   const waits: number[] = [];
+  const clock = manualClock();
   const report = recordingReport();
-  const hub = connectHub({
-    endpoint,
-    token: testToken,
-    report,
-    random: () => 0.5,
-    sleep: async (milliseconds) => {
-      waits.push(milliseconds);
-    },
-    ...options,
-  });
-  return { hub, waits, report };
+  const sleep = async (milliseconds: number) => {
+    waits.push(milliseconds);
+  };
+  const patience = { ...clock, sleep, random: () => 0.5 };
+  const hub = connectHub({ endpoint, token: testToken, report, patience, ...options });
+  return { hub, waits, report, clock };
 }
 
 /** What an awaited call throws. */

@@ -8,18 +8,18 @@ type Write = (...args: unknown[]) => Promise<unknown>;
  * Puts something before every write to an open file, as a slow or broken disk would. Gives the
  * function that takes it away.
  */
-export async function beforeWrites(wait: () => Promise<void>): Promise<() => void> {
+export async function beforeWrites(wait: (file: FileHandle) => Promise<void>): Promise<() => void> {
   const handle = await open(fileURLToPath(import.meta.url));
-  const prototype = Object.getPrototypeOf(handle) as { write: Write };
+  const prototype = Object.getPrototypeOf(handle) as { write: Write; appendFile: Write };
   await handle.close();
-  const { write } = prototype;
-  prototype.write = async function (this: FileHandle, ...args: unknown[]) {
-    await wait();
-    return write.apply(this, args);
-  };
-  return () => {
-    prototype.write = write;
-  };
+  const { write, appendFile } = prototype;
+  const delayed = (run: Write): Write =>
+    async function (this: FileHandle, ...args: unknown[]) {
+      await wait(this);
+      return run.apply(this, args);
+    };
+  Object.assign(prototype, { write: delayed(write), appendFile: delayed(appendFile) });
+  return () => void Object.assign(prototype, { write, appendFile });
 }
 
 /** Holds every write until its entry in `waiting` is resolved. `free` ends that. */

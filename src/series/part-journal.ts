@@ -1,0 +1,128 @@
+import { createHash } from "node:crypto";
+import { open, readFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import type * as v from "valibot";
+import { object, parse, readJson, sha256 } from "../ground/schema.ts";
+import { placesOf, type ShardLayout } from "../mlx/layout.ts";
+import type { ShardWriter } from "../mlx/shard-writer.ts";
+import { type PartLog, type PartRecord, partRecordSchema } from "../quantize/part-record.ts";
+
+/** A finished part, and the SHA-256 of its stored tensors in the order in which it names them. */
+export const writtenPartSchema = object({ part: partRecordSchema, sha256 });
+export type WrittenPart = v.InferOutput<typeof writtenPartSchema>;
+
+/** The journal of a tier's folder, which lies beside it: a line of JSON for each finished part. */
+export function journalOf(folder: string): string {
+  return join(dirname(folder), "parts.jsonl");
+}
+
+/** Bytes that are read at once to be hashed. */
+const chunk = 4 << 20;
+
+/** The shards of a tier in its work folder. */
+export interface TierShards {
+  readonly folder: string;
+  readonly layouts: readonly ShardLayout[];
+  readonly writer: ShardWriter;
+}
+
+/**
+ * The finished parts of a tier, in a file beside its folder. A part counts as finished once its
+ * line is on the disk, and the line is written after the tensors.
+ */
+export class PartJournal implements PartLog {
+  readonly #shards: TierShards;
+  readonly #places: ReturnType<typeof placesOf>;
+  readonly #known = new Map<string, WrittenPart>();
+  #fresh: PartRecord[] = [];
+
+  constructor(shards: TierShards) {
+    this.#shards = shards;
+    this.#places = placesOf(shards.layouts);
+  }
+
+  /** Number of parts that are finished. */
+  get size(): number {
+    return this.#known.size;
+  }
+
+  recall(name: string): PartRecord | null {
+    return this.#known.get(name)?.part ?? null;
+  }
+
+  record(part: PartRecord): void {
+    this.#fresh.push(part);
+  }
+
+  /** Takes a part over whose tensors are in the shards. */
+  adopt(written: WrittenPart): void {
+    for (const name of written.part.tensors) this.#shards.writer.restore(name);
+    this.#known.set(written.part.name, written);
+  }
+
+  /**
+   * Takes over the parts that an earlier run left in the folder. The tensors of each are read and
+   * compared with its SHA-256; a part that differs is made again.
+   */
+  async load(): Promise<void> {
+    for (const written of await readJournal(journalOf(this.#shards.folder))) {
+      const { name, tensors } = written.part;
+      if (this.#known.has(name)) continue;
+      const wasThere = (tensor: string) => {
+        const place = this.#places.get(tensor);
+        return place !== undefined && this.#shards.writer.wasThere(place.file);
+      };
+      if (!tensors.every(wasThere) || (await this.#hash(tensors)) !== written.sha256) continue;
+      this.adopt(written);
+    }
+  }
+
+  /** Writes the parts that were finished since the last call, and returns them. */
+  async save(): Promise<readonly WrittenPart[]> {
+    const fresh = this.#fresh;
+    this.#fresh = [];
+    if (fresh.length === 0) return [];
+    await this.#shards.writer.sync();
+    const written: WrittenPart[] = [];
+    for (const part of fresh) written.push({ part, sha256: await this.#hash(part.tensors) });
+    const handle = await open(journalOf(this.#shards.folder), "a");
+    try {
+      // A line that a killed run left without its end must not spoil the next one.
+      await handle.appendFile(written.map((one) => `\n${JSON.stringify(one)}\n`).join(""));
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+    for (const one of written) this.#known.set(one.part.name, one);
+    return written;
+  }
+
+  async #hash(tensors: readonly string[]): Promise<string> {
+    const hash = createHash("sha256");
+    for (const name of tensors) {
+      const { bytes } = this.#places.get(name)!;
+      for (let at = 0; at < bytes; at += chunk) {
+        const some = new Uint8Array(Math.min(chunk, bytes - at));
+        await this.#shards.writer.read(name, at, some);
+        hash.update(some);
+      }
+    }
+    return hash.digest("hex");
+  }
+}
+
+/** The parts that a journal tells of. A line that cannot be read is passed over. */
+async function readJournal(path: string): Promise<readonly WrittenPart[]> {
+  const text = await readFile(path, "utf8").catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== "ENOENT") throw error;
+    return "";
+  });
+  const document = { where: path, code: "DISK", hint: "" } as const;
+  return text.split("\n").flatMap((line) => {
+    try {
+      return line === "" ? [] : [parse(writtenPartSchema, readJson(line, document), document)];
+    } catch {
+      return [];
+    }
+  });
+}

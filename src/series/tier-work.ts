@@ -1,0 +1,111 @@
+import { rm } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import type { Report } from "../ground/report.ts";
+import { placesOf, type ShardLayout } from "../mlx/layout.ts";
+import { createShards, type ShardWriter, type WrittenFile } from "../mlx/shard-writer.ts";
+import type { TierSink } from "../mlx/tier-sink.ts";
+import { noLog, type PartLog } from "../quantize/part-record.ts";
+import { PartJournal } from "./part-journal.ts";
+import type { StagedTier } from "./staged-tier.ts";
+import { restorePiece, Stager } from "./stager.ts";
+
+/** The weights of one tier while they are made. */
+export interface TierWork {
+  readonly sink: TierSink;
+  /** The tier's finished parts. */
+  readonly log: PartLog;
+  /** Number of parts that earlier runs finished. */
+  readonly recalled: number;
+  /**
+   * Saves the parts that were finished since the last call, so that a killed run can go on. All
+   * riders have passed `layer`; null: the head is tuned. Gives the number of these parts.
+   */
+  save(layer: number | null): Promise<number>;
+  /** Waits until all that was saved is on the staging branch. */
+  settle(): Promise<void>;
+  /** Waits for the last shard. Gives every shard, and closes the files. */
+  finish(): Promise<Record<string, WrittenFile>>;
+  /** Closes the files after a failure. May be called twice. */
+  abort(): Promise<void>;
+}
+
+export interface TierWorkRequest {
+  readonly folder: string;
+  readonly layouts: readonly ShardLayout[];
+  /** Whether the folder keeps finished parts for the next run. */
+  readonly isDurable: boolean;
+  /** The tier's staging branch; null: nothing is staged. Only of a durable folder. */
+  readonly staged: StagedTier | null;
+  readonly report: Pick<Report, "info">;
+}
+
+/** Opens the work on a tier, as earlier runs left it in the folder and on the staging branch. */
+export async function openTierWork(request: TierWorkRequest): Promise<TierWork> {
+  const { folder, layouts, isDurable, staged, report } = request;
+  const complete: Record<string, WrittenFile> = {};
+  const onShard = (file: string, written: WrittenFile) => {
+    complete[file] = written;
+  };
+  const distant = Object.entries(staged?.shards ?? {}).map(([file, written]) => {
+    return { file, ...written, fetch: (path: string) => staged!.fetch(file, path) };
+  });
+  const writer = await createShards(folder, layouts, { continues: isDurable, distant, onShard });
+  const own = { sink: writer, abort: () => writer.abort() };
+  const finish = () => writer.finish();
+  const settle = async () => {};
+  if (!isDurable) return { ...own, finish, settle, log: noLog, recalled: 0, save: async () => 0 };
+  const journal = new PartJournal({ folder, layouts, writer });
+  try {
+    await journal.load();
+    if (staged !== null) await restoreStaged(request, staged, { journal, writer });
+  } catch (error) {
+    await writer.abort();
+    throw error;
+  }
+  const recalled = journal.size;
+  if (staged === null) {
+    const save = async () => (await journal.save()).length;
+    return { ...own, finish, settle, log: journal, recalled, save };
+  }
+  const stager = new Stager({ folder, layouts, staged, writer, complete, report });
+  const save = async (layer: number | null) => {
+    const parts = await journal.save();
+    await stager.add(parts, layer);
+    return parts.length;
+  };
+  const end = async () => {
+    await save(null);
+    const files = await writer.finish();
+    await stager.end();
+    return files;
+  };
+  return { ...own, finish: end, settle: () => stager.end(), log: journal, recalled, save };
+}
+
+interface Restoring {
+  readonly journal: PartJournal;
+  readonly writer: ShardWriter;
+}
+
+/** Takes over the parts that the staging branch has and the folder has not. */
+async function restoreStaged(
+  { folder, layouts }: TierWorkRequest,
+  staged: StagedTier,
+  { journal, writer }: Restoring,
+): Promise<void> {
+  const complete = staged.shards;
+  const places = placesOf(layouts);
+  const isOpen = (tensor: string) => !Object.hasOwn(complete, places.get(tensor)!.file);
+  for (const entry of staged.entries) {
+    const missing = entry.parts.filter(({ part }) => journal.recall(part.name) === null);
+    if (missing.length === 0) continue;
+    const { piece } = entry;
+    if (piece?.tensors.some(isOpen)) {
+      const path = join(dirname(folder), "piece.bin");
+      await staged.fetchPiece(entry, path);
+      await restorePiece(path, piece.tensors, { layouts, writer });
+      await rm(path);
+    }
+    for (const part of missing) journal.adopt(part);
+  }
+}

@@ -1,0 +1,70 @@
+import { open, readdir } from "node:fs/promises";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { fewRows, runCli, tunedRows } from "./support/cli-run.ts";
+import { folderHashes } from "./support/folder-hashes.ts";
+import { killedWhen, partsIn } from "./support/killed-run.ts";
+import { embedded, removeFolder, scratchFolder, smallest, tiedMoe } from "./support/models.ts";
+
+const slow = { timeout: 600_000 };
+let folder: string;
+beforeAll(async () => {
+  folder = await scratchFolder();
+});
+afterAll(() => removeFolder(folder));
+
+async function run(model: string, out: string, flags: readonly string[]) {
+  const { code, stdout, stderr } = await runCli(["quantize", model, "--out", out, ...flags]);
+  if (code !== 0) throw new Error(stderr);
+  return { hashes: await folderHashes(out), stdout: stdout + stderr };
+}
+
+const ofRules = [...tunedRows, "--policy", "oq", "--evaluation-samples", "2"];
+const two = ["--tiers", "oQ6e,oQ4e"];
+const runs: Readonly<Record<string, [model: string, flags: readonly string[]]>> = {
+  "a hybrid": [embedded, [...ofRules, ...two]],
+  "a model with a tied table": [tiedMoe, [...ofRules, "--tiers", "oQ8e,oQ4e"]],
+  "propagation sequential": [
+    smallest.nemotron_h!,
+    [...fewRows, ...two, "--propagation", "sequential", "--repair", "residual,router"],
+  ],
+};
+
+describe("a killed run goes on where it was, and gives the bytes of an undisturbed one", () => {
+  test.each(Object.entries(runs))("%s", slow, async (name, [model, flags]) => {
+    const { hashes } = await run(model, join(folder, name, "whole"), flags);
+    const out = join(folder, name, "killed");
+    const args = ["quantize", model, "--out", out, ...flags];
+    let before = 0;
+    let kills = 0;
+    for (const step of [1, 2, 2]) {
+      const reached = async () => (await partsIn(out)) >= before + step;
+      if (!(await killedWhen(reached, args))) break;
+      kills++;
+      const parts = await partsIn(out);
+      expect(parts).toBeGreaterThanOrEqual(before + step); // nothing that was finished is lost
+      before = parts;
+    }
+    expect(kills).toBeGreaterThan(1);
+    const last = await run(model, out, flags);
+    expect(last.hashes).toEqual(hashes);
+    expect(last.stdout).toContain("were finished by an earlier run");
+    expect((await readdir(out)).filter((one) => one.startsWith("."))).toEqual([]);
+  });
+});
+
+test("a part whose bytes were changed meanwhile is made again", slow, async () => {
+  const model = smallest.nemotron_h!;
+  const out = join(folder, "changed");
+  const flags = [...fewRows, "--tiers", "oQ4e"];
+  const { hashes } = await run(model, join(folder, "unchanged"), flags);
+  const reached = async () => (await partsIn(out)) > 2;
+  expect(await killedWhen(reached, ["quantize", model, "--out", out, ...flags])).toBe(true);
+  const names = await readdir(out, { recursive: true });
+  const shard = names.find((name) => name.endsWith(".safetensors"))!;
+  const handle = await open(join(out, shard), "r+");
+  const { size } = await handle.stat();
+  await handle.write(new Uint8Array(size / 2).fill(5), 0, size / 2, size / 2);
+  await handle.close();
+  expect((await run(model, out, flags)).hashes).toEqual(hashes);
+});

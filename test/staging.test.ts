@@ -1,0 +1,142 @@
+import { cp } from "node:fs/promises";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { type LocalHub, startLocalHub } from "../src/local-hub/local-hub.ts";
+import { evaluatedRows, runCli } from "./support/cli-run.ts";
+import { killedWhen } from "./support/killed-run.ts";
+import { removeFolder, scratchFolder, smallest } from "./support/models.ts";
+
+const slow = { timeout: 600_000 };
+const branch = "oqe-staging";
+const base = "base/hybrid";
+const repositories = ["acme/hybrid-oQ6e", "acme/hybrid-oQ4e"];
+
+let folder: string;
+/** A Hub whose series was published without a disturbance, and one where runs are killed. */
+let whole: LocalHub;
+let hub: LocalHub;
+/** Commits to the staging branch that the Hub made. */
+let staged = 0;
+
+beforeAll(async () => {
+  folder = await scratchFolder();
+  whole = await startLocalHub({ folder: join(folder, "whole") });
+  hub = await startLocalHub({
+    folder: join(folder, "hub"),
+    onRequest: ({ method, url }) => {
+      if (method === "POST" && url.endsWith(`/commit/${branch}`)) staged++;
+    },
+  });
+  for (const one of [whole, hub]) await one.seed(base, smallest.nemotron_h!);
+});
+afterAll(async () => {
+  await whole.close();
+  await hub.close();
+  await removeFolder(folder);
+});
+
+const argsOf = (work: string, ...more: string[]) => [
+  ...["publish", base, "--namespace", "acme", "--work-dir", join(folder, work)],
+  ...(more.includes("--tiers") ? [] : ["--tiers", "oQ6e,oQ4e"]),
+  ...[...evaluatedRows, ...more],
+];
+const environmentOf = ({ url }: LocalHub) => ({ HF_ENDPOINT: url, HF_TOKEN: "hf_tokenOfTheTest" });
+
+const filesOf = (one: LocalHub) =>
+  Object.fromEntries(
+    repositories.flatMap((repository) =>
+      [...one.files(repository)].map(([path, { sha256 }]) => [`${repository}/${path}`, sha256]),
+    ),
+  );
+
+test(
+  "a run killed again and again, each time on an empty disk, publishes the same bytes",
+  slow,
+  async () => {
+    const undisturbed = await runCli(argsOf("work-whole"), environmentOf(whole));
+    expect({ code: undisturbed.code, stderr: undisturbed.stderr }).toMatchObject({ code: 0 });
+    let kills = 0;
+    for (const more of [3, 4, 4]) {
+      const target = staged + more;
+      const args = argsOf(`work-${kills}`);
+      if (!(await killedWhen(async () => staged >= target, args, environmentOf(hub)))) break;
+      kills++;
+      for (const repository of repositories)
+        expect(
+          [...hub.files(repository).keys()].filter((path) => path !== ".gitattributes"),
+        ).toEqual([]);
+    }
+    expect(kills).toBeGreaterThanOrEqual(2);
+    const { code, stderr } = await runCli(argsOf("work-last"), environmentOf(hub));
+    expect({ code, stderr }).toMatchObject({ code: 0 });
+    expect(stderr).toContain("finished by an earlier run");
+    expect(filesOf(hub)).toEqual(filesOf(whole));
+    for (const repository of repositories) expect(hub.head(repository, branch)).toBeNull();
+  },
+);
+
+test(
+  "jobs share a series: one measures, one each makes a tier, the last one seals",
+  slow,
+  async () => {
+    const shared = await startLocalHub({ folder: join(folder, "shared") });
+    try {
+      await shared.seed(base, smallest.nemotron_h!);
+      const run = async (work: string, ...more: string[]) => {
+        const { code, stdout, stderr } = await runCli(
+          argsOf(work, "--json", ...more),
+          environmentOf(shared),
+        );
+        expect({ code, stderr }).toMatchObject({ code: 0 });
+        return JSON.parse(stdout).repositories.map(({ outcome }: { outcome: string }) => outcome);
+      };
+      const measured = "sensitivities";
+      expect(await run("measuring", "--until", "measured")).toEqual(["unfinished", "unfinished"]);
+      for (const tier of ["oQ4e", "oQ6e"]) {
+        await cp(join(folder, "measuring", measured), join(folder, tier, measured), {
+          recursive: true,
+        });
+        expect(await run(tier, "--tiers", tier, "--until", "staged")).toEqual(["staged"]);
+        const main = [...shared.files(`acme/hybrid-${tier}`).keys()];
+        expect(main.filter((path) => path !== ".gitattributes")).toEqual([]);
+      }
+      const sent = new Map(shared.uploads);
+      await cp(join(folder, "measuring", measured), join(folder, "sealing", measured), {
+        recursive: true,
+      });
+      expect(await run("sealing")).toEqual(["published", "published"]);
+      expect(filesOf(shared)).toEqual(filesOf(whole));
+      expect(new Map(shared.uploads)).toEqual(sent); // no weight is sent again
+    } finally {
+      await shared.close();
+    }
+  },
+);
+
+test("a run stops behind a block when its time is up, and the next one goes on", slow, async () => {
+  const limited = await startLocalHub({ folder: join(folder, "limited") });
+  try {
+    await limited.seed(base, smallest.nemotron_h!);
+    let stops = 0;
+    for (;;) {
+      const args = argsOf(`limited-${stops}`, "--json", "--policy", "oq", "--time-limit", "1s");
+      const { code, stdout, stderr } = await runCli(args, environmentOf(limited));
+      if (code === 0) break;
+      expect({ code, stderr }).toMatchObject({
+        code: 4,
+        stderr: expect.stringContaining("[TIME]"),
+      });
+      const outcomes = JSON.parse(stdout).repositories.map(
+        (one: { outcome: string }) => one.outcome,
+      );
+      expect(outcomes).toEqual(["unfinished", "unfinished"]);
+      expect(++stops).toBeLessThan(40);
+    }
+    expect(stops).toBeGreaterThan(2);
+    const args = argsOf("unlimited", "--policy", "oq");
+    expect((await runCli(args, environmentOf(hub))).code).toBe(0);
+    expect(filesOf(limited)).toEqual(filesOf(hub));
+  } finally {
+    await limited.close();
+  }
+});
