@@ -96,9 +96,9 @@ export async function planModel(inputs: Inputs, dependencies: Dependencies): Pro
     if (sources.measures) requireWeights(base);
     const rows = sources.measures ? await drawRows(inputs, opened) : null;
     const place = { folder: workDir, memoryLimit };
-    if (rows !== null) await estimateMeasuring({ base, rows, sources }, place, opened);
+    const fit = rows && (await estimateMeasuring({ base, rows, sources }, place, opened));
     const timeLimit = new TimeLimit(null);
-    const measuring = { base, rows, sources, domainWeights, workDir, timeLimit };
+    const measuring = { base, rows, sources, domainWeights, workDir, timeLimit, ...fit };
     const sensitivity = await obtainSensitivity(measuring, opened);
     return { plan: makePlan(base, planning, sensitivity), base, sensitivity };
   });
@@ -117,9 +117,9 @@ export async function measureModel(
     const sources = await openSources(base, measured, opened);
     const rows = await drawRows(inputs, opened);
     const place = { folder: workDir, memoryLimit };
-    await estimateMeasuring({ base, rows, sources }, place, opened);
+    const fit = await estimateMeasuring({ base, rows, sources }, place, opened);
     const timeLimit = new TimeLimit(inputs.timeLimit);
-    return measureNow({ base, rows, sources, domainWeights, workDir, timeLimit }, opened);
+    return measureNow({ base, rows, sources, domainWeights, workDir, timeLimit, ...fit }, opened);
   });
 }
 
@@ -246,7 +246,8 @@ async function makeTiers(
   const timeLimit = new TimeLimit(inputs.timeLimit);
   let plan = makePlan(base, { tiers, policy, floors }, null);
   try {
-    const measuring = { base, rows, sources, domainWeights, workDir, timeLimit };
+    const { mostWaiting } = fit;
+    const measuring = { base, rows, sources, domainWeights, workDir, timeLimit, mostWaiting };
     const sensitivity = await obtainSensitivity(measuring, opened);
     plan = makePlan(base, { tiers, policy, floors }, sensitivity);
     if (until === "measured") return { plan, made: [], expected, stopped: null };

@@ -16,7 +16,10 @@ import { readReceipt } from "./read-receipt.ts";
  * would fail later. Throws TEMPLATE, BAD_INPUT.
  */
 export async function rehearseCard(recipe: Recipe): Promise<string> {
-  const unmeasured = { files: {}, weightError: { relative: 0 }, warnings: [] };
+  const unmeasured = {
+    ...{ files: {}, weightError: { relative: 0 }, warnings: [] },
+    verifiedBase: recipe.base.id === null ? null : { shards: 0, bytes: 0 },
+  };
   const blank = { ...unmeasured, tuning: blankTuning(recipe), evaluation: blankEvaluation(recipe) };
   const receipt = completeReceipt(recipe, blank);
   return renderCard(parseReceipt(writeReceipt(receipt), receipt.name));

@@ -18,6 +18,7 @@ const recipeOf = ({
   tuning: ___,
   evaluation: _p,
   otherTiers: _o,
+  verifiedBase: _v,
   warnings: ____,
   ...recipe
 }: Receipt): Recipe => recipe;

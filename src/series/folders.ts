@@ -27,6 +27,7 @@ import { shareFigures } from "../receipt/series-figures.ts";
 import { buildAside, refuseForeignFolder } from "./atomic-folder.ts";
 import { type MadeTier, rehearseCard, writeCard } from "./card-files.ts";
 import { findFinished, openWithStaged } from "./finished-tier.ts";
+import { forgetParts, proveReads, withWaitingBytes } from "./proven-reads.ts";
 import type { TierDraft, TierRun } from "./recipes.ts";
 import type { Calibration, DrawnRows } from "./rows.ts";
 import { StagedTier } from "./staged-tier.ts";
@@ -71,6 +72,8 @@ export interface FoldersRequest {
   readonly memoryForStates: number;
   /** Whether riders on the base go through experts one after the other. Default: side by side. */
   readonly inTurn?: boolean;
+  /** Bytes of the base that may wait in files to be hashed. Default: none. */
+  readonly mostWaiting?: number;
   /** Where tuned tiers are staged; null: on the disk only. */
   readonly staging: { readonly hub: Hub; readonly private: boolean } | null;
   readonly timeLimit: TimeLimit;
@@ -98,7 +101,10 @@ export async function makeFolders(request: FoldersRequest): Promise<readonly Mad
   const memory = request.memoryForStates;
   return withStates({ folder: parent, memory, report: request.report }, (keep, weights) => {
     const own = { ...request, keep, keepWeights: request.inTurn === true ? weights : null };
-    return buildAside(builds, (folders) => onDisk(parent, needed, () => fillFolders(own, folders)));
+    const fill = (folders: readonly string[]) =>
+      onDisk(parent, needed, () => fillFolders(own, folders));
+    const waiting = { keep: weights, most: request.mostWaiting ?? 0 };
+    return withWaitingBytes([request.base.checkpoint], waiting, () => buildAside(builds, fill));
   });
 }
 
@@ -133,7 +139,9 @@ async function fillFolders(
       known.set(run, receipt);
     }
   }
-  const made = targets.length === 0 ? [] : await makeTargets(request, targets);
+  const durable = request.rows.tuning === null ? [] : targets; // of others nothing is kept
+  const make = () => makeTargets(request, targets).catch((error) => forgetParts(durable, error));
+  const made = targets.length === 0 ? [] : await make();
   for (const [i, { run }] of targets.entries()) known.set(run, made[i]!);
   const receipts = shareFigures(runs.map((run) => known.get(run)!));
   const finished: MadeTier[] = [];
@@ -169,7 +177,10 @@ async function makeTargets(
       : null;
   const written = await writeWeights(own, targets, company);
   const evaluations = await evaluateAll(own, targets, company);
-  const receipts = completeReceipts(own, written, evaluations);
+  const proven = await proveReads(base.checkpoint, request.report);
+  const verifiedBase = proven && { shards: proven.shards, bytes: proven.bytes };
+  const verified = written.map((tier) => ({ ...tier, verifiedBase }));
+  const receipts = completeReceipts(own, verified, evaluations);
   for (const [i, { staged }] of targets.entries()) await staged?.finish(writeReceipt(receipts[i]!));
   return receipts;
 }
@@ -236,7 +247,7 @@ function writeWeights(
 
 function completeReceipts(
   { runs }: FoldersRequest,
-  written: readonly WrittenTier[],
+  written: readonly (WrittenTier & Pick<Receipt, "verifiedBase">)[],
   evaluations: readonly Evaluation[] | null,
 ): readonly Receipt[] {
   return written.map(({ relativeError, ...measured }, i) =>
