@@ -49,9 +49,9 @@ async function tidy(folder: string): Promise<void> {
     if (!name.endsWith(".js")) continue;
     const text = await readFile(`${folder}/${name}`, "utf8");
     if (/\\[\u0100-\uffff]/.test(text)) throw new Error(`${name} escapes a character twice`);
-    const escape = (character: string) =>
+    const escaped = (character: string) =>
       `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`;
-    const plain = text.replace(/[ \t]+$/gm, "").replace(/[\u0100-\uffff]/g, escape);
+    const plain = text.replace(/[ \t]+$/gm, "").replace(/[\u0100-\uffff]/g, escaped);
     await writeFile(`${folder}/${name}`, plain);
   }
 }

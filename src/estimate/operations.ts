@@ -26,8 +26,10 @@ const [descended, ofFewTokens] = [7.1, 3];
 const fewTokens = tuningSettings.pooledStrength;
 /** How much longer router-aware tuning takes: it goes block by block of rows. */
 const routerAwareFactor = 1.5;
-/** The same for forecasts at all widths: half of tuning with descent. */
-const forecasts = 3.5;
+/** The same for forecasts at all widths, from a quarter of the rows: an eighth of tuning. */
+const forecasts = 0.9;
+/** Widths that measuring tunes a head at: the probe's, and all of them on an eighth of the rows. */
+const measuredHead = 1 + measuredWidths.length / 8;
 /** Operations for a weight that is rounded at one width, as those of a product. Measured: 150. */
 const roundingOperations = 150;
 
@@ -112,14 +114,13 @@ function measuringOperations(work: RunWork): number {
   );
   const table = (shape.isTied ? tuneOperations : triedOperations)(outer(shape.table), others);
   const logits = 2 * shape.hidden * shape.vocabulary * compared;
-  const head = headOperations(shape, others, measuredWidths.length);
+  const head = headOperations(shape, others, measuredHead);
   return inBlocks + tuned + table + logits + head + (shape.isTied ? tiedOperations(work) : 0);
 }
 
 /** What a tied table adds (tied-table.ts): the head's mix is tuned at one width. */
 function tiedOperations({ shape, measuring }: RunWork): number {
-  const { hessians, tuned } = groupOperations(shape, measuring!.others, 1);
-  return hessians + tuned;
+  return groupOperations(shape, measuring!.others, 1).tuned;
 }
 
 /** Share of a stack's experts that are tuned when sensitivity is measured. */
