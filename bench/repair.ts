@@ -8,7 +8,8 @@ import { type Compared, openComparison, table, tunedOn } from "./comparison.ts";
 
 /**
  * The value of each repair on a model, on measured plans, all run for real.
- *   [MODEL=folder] node bench/repair.ts <sensitivity.json> [evaluation rows of 256 tokens, 72] [tiers] [ways]
+ *   [MODEL=folder] node bench/repair.ts <sensitivity.json> [evaluation rows of 256 tokens, 72]
+ *     [tiers] [ways]
  * A way is a list of repairs joined by +, or none; `@32` after it: gates are fitted on 32 rows.
  * After `sequential:` each tier is tuned behind
  * its own blocks. The other ways are compared with the first.
