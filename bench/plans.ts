@@ -47,7 +47,7 @@ const measureModel = (
   };
   const request = {
     rows: calibration,
-    probeSize: { samples: 9, longest: 128 },
+    probeSize: probeSizeOf(base),
     domainWeights: {},
     identity,
     kernel,
