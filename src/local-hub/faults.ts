@@ -26,12 +26,14 @@ export interface Fault {
   /** Matched against `METHOD /path?query`, on both origins. */
   match: RegExp;
   times: number;
+  /** Matching requests before the first that it applies to. Default 0. */
+  after?: number;
   action: Action;
 }
 
 /** The action of the first matching fault that is not used up. Counts it as used once. */
 export function takeFault(faults: readonly Fault[], line: string): Action | null {
-  const fault = faults.find((one) => isDue(one, line) && flipOf(one) === null);
+  const fault = faults.find((one) => flipOf(one) === null && isDue(one, line));
   if (!fault) return null;
   fault.times--;
   return fault.action;
@@ -55,8 +57,12 @@ export function takeFlip(
   return flipOf(fault);
 }
 
-function isDue({ times, match }: Fault, line: string): boolean {
-  return times > 0 && line.search(match) !== -1;
+/** Counts a matching request that comes before the fault's first. */
+function isDue(fault: Fault, line: string): boolean {
+  const { times, match, after = 0 } = fault;
+  if (times === 0 || line.search(match) === -1) return false;
+  fault.after = after - 1;
+  return after <= 0;
 }
 
 function flipOf({ action }: Fault): number | null {
