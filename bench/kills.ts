@@ -134,6 +134,11 @@ while (kills < wanted) {
   }
   const isSame = text(mainOf(hub)) === text(expected);
   const twice = made - parts;
+  if (!isSame) {
+    for (const [repository, files] of mainOf(hub))
+      for (const [path, hash] of expected.get(repository)!)
+        if (files.get(path) !== hash) console.log(`differs: ${repository}/${path}`);
+  }
   console.log(
     `published after ${killed} kills: ${isSame ? "the same bytes" : "OTHER BYTES"}, ` +
       `${twice} parts made twice, ${incomplete} incomplete views of main`,
@@ -141,6 +146,6 @@ while (kills < wanted) {
   if (!isSame || incomplete > 0 || twice > killed * most) faults++;
   await hub.close();
 }
-await rm(scratch, { recursive: true, force: true });
+if (faults === 0) await rm(scratch, { recursive: true, force: true });
 console.log(`${kills} kills, ${faults} faults`);
 process.exitCode = faults === 0 ? 0 : 1;
