@@ -36,16 +36,23 @@ export async function bundle(into: string): Promise<void> {
   for (const folder of ["templates", "corpus"])
     await cp(root + folder, `${into}/${folder}`, { recursive: true });
   await writeFile(`${into}/package.json`, `${JSON.stringify({ type: "module" })}\n`);
-  await stripTrailingBlanks(into);
+  await tidy(into);
   await chmod(`${into}/cli.js`, 0o755); // npm link does this too, and would change the checkout
 }
 
-/** Some bundled sources have trailing blanks, which git would flag. */
-async function stripTrailingBlanks(folder: string): Promise<void> {
+/**
+ * Some bundled sources have trailing blanks, which git would flag. Characters beyond Latin-1 are
+ * escaped: a source that has one takes two bytes a character in V8's memory.
+ */
+async function tidy(folder: string): Promise<void> {
   for (const name of await readdir(folder)) {
     if (!name.endsWith(".js")) continue;
     const text = await readFile(`${folder}/${name}`, "utf8");
-    await writeFile(`${folder}/${name}`, text.replace(/[ \t]+$/gm, ""));
+    if (/\\[\u0100-\uffff]/.test(text)) throw new Error(`${name} escapes a character twice`);
+    const escaped = (character: string) =>
+      `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`;
+    const plain = text.replace(/[ \t]+$/gm, "").replace(/[\u0100-\uffff]/g, escaped);
+    await writeFile(`${folder}/${name}`, plain);
   }
 }
 

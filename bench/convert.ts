@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { median } from "../src/evaluation/statistics.ts";
+import { allocatorSettings, heapFlags } from "../src/ground/memory.ts";
 import { startLocalHub } from "../src/local-hub/local-hub.ts";
 import { makeScaled } from "./scale/checkpoint.ts";
 
@@ -87,12 +88,14 @@ try {
   const hub = await startLocalHub({ folder: join(scratch, "hub") });
   const [own, other] = [join(scratch, "own"), join(scratch, "other")];
   const ours = [
-    ...[process.execPath, join(root, "dist/cli.js"), "quantize", "base/llama", "--out", own],
+    ...[process.execPath, ...heapFlags, join(root, "dist/cli.js")],
+    ...["quantize", "base/llama", "--out", own],
     ...["--policy", "oq", "--target-bpw", "4.5", "--method", "rounded", "--rounding", "mlx"],
     ...["--workers", "1", "--verify", "false"],
   ];
   const theirs = [python, "-m", "mlx_lm", "convert", "--hf-path", base, "--mlx-path", other, "-q"];
-  const local = { HF_ENDPOINT: hub.url, OQE_ONE_PROCESS: "1" };
+  // The process that does the work, with the settings that its parent gives it.
+  const local = { HF_ENDPOINT: hub.url, OQE_ONE_PROCESS: "1", ...allocatorSettings };
   const results: { own: Usage; other: Usage }[] = [];
   for (let pair = 0; pair < Number(pairs); pair++) {
     for (const folder of [own, other]) await rm(folder, { recursive: true, force: true });

@@ -17,13 +17,15 @@ import { type Compared, type Comparison, openComparison, table, tunedOn } from "
  * What it costs to keep hidden states between two blocks as bf16. Tiers are tuned with float32 and
  * with bf16 states of the calibration rows, and each is evaluated with float32 and with bf16 states
  * of the evaluation rows: those of the base, and those of the tier.
- *   node bench/states.ts [model folder] [--rows 64] [--tiers oQ8e,oQ6e,oQ5e,oQ4e] [--plan <file>]
- * `--plan`: a sensitivity file of the model. Default: plans by rules.
+ *   node bench/states.ts [model folder] [--rows 64] [--samples 128] [--tiers oQ8e,oQ6e,oQ5e,oQ4e]
+ *     [--plan <sensitivity file of the model>]
+ * Rows of the evaluation and of the calibration, 256 tokens each. Default: plans by rules.
  */
 const { values: options, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     rows: { type: "string", default: "64" },
+    samples: { type: "string", default: "128" },
     tiers: { type: "string", default: "oQ8e,oQ6e,oQ5e,oQ4e" },
     plan: { type: "string" },
   },
@@ -59,7 +61,8 @@ async function compare(of: Comparison, folder: string, keep: KeepStates): Promis
 }
 
 const comparison = await openComparison(Number(options.rows), positionals[0]);
-const { base, calibration } = comparison;
+const { base } = comparison;
+const calibration = await comparison.draw("calibration", Number(options.samples));
 const basis =
   options.plan === undefined
     ? null

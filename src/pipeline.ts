@@ -7,7 +7,7 @@ import type { Kernel } from "./kernel/kernel-types.ts";
 import type { SeriesPlan } from "./plan/plan-types.ts";
 import type { Sensitivity } from "./plan/sensitivity-types.ts";
 import type { Receipt } from "./receipt/receipt.ts";
-import { rehearseCard } from "./series/card-files.ts";
+import { receiptsOf, rehearseCard } from "./series/card-files.ts";
 import { whileLocked } from "./series/folder-lock.ts";
 import {
   checkPlaces,
@@ -17,7 +17,7 @@ import {
 } from "./series/folders.ts";
 import { gateFailure } from "./series/gate-failures.ts";
 import { type PublishedTier, publishTiers } from "./series/publish.ts";
-import { checkCards, checkNames, checkRights } from "./series/publish-checks.ts";
+import { checkCards, checkNames, checkRights, checkWrites } from "./series/publish-checks.ts";
 import { findPublished, inspectAll } from "./series/published.ts";
 import {
   draftTiers,
@@ -96,9 +96,9 @@ export async function planModel(inputs: Inputs, dependencies: Dependencies): Pro
     if (sources.measures) requireWeights(base);
     const rows = sources.measures ? await drawRows(inputs, opened) : null;
     const place = { folder: workDir, memoryLimit };
-    if (rows !== null) await estimateMeasuring({ base, rows, sources }, place, opened);
+    const fit = rows && (await estimateMeasuring({ base, rows, sources }, place, opened));
     const timeLimit = new TimeLimit(null);
-    const measuring = { base, rows, sources, domainWeights, workDir, timeLimit };
+    const measuring = { base, rows, sources, domainWeights, workDir, timeLimit, ...fit };
     const sensitivity = await obtainSensitivity(measuring, opened);
     return { plan: makePlan(base, planning, sensitivity), base, sensitivity };
   });
@@ -117,9 +117,9 @@ export async function measureModel(
     const sources = await openSources(base, measured, opened);
     const rows = await drawRows(inputs, opened);
     const place = { folder: workDir, memoryLimit };
-    await estimateMeasuring({ base, rows, sources }, place, opened);
+    const fit = await estimateMeasuring({ base, rows, sources }, place, opened);
     const timeLimit = new TimeLimit(inputs.timeLimit);
-    return measureNow({ base, rows, sources, domainWeights, workDir, timeLimit }, opened);
+    return measureNow({ base, rows, sources, domainWeights, workDir, timeLimit, ...fit }, opened);
   });
 }
 
@@ -135,7 +135,7 @@ export async function quantizeModel(inputs: Inputs, out: string, dependencies: D
     return whileLocked(placesOf(rehearsed), async (places) => {
       const { plan, made, stopped } = await makeTiers(inputs, rehearsed, making, opened);
       const folders = stopped === null ? places : [];
-      return { plan, folders, stopped, failure: gateFailure(made) };
+      return { plan, folders, stopped, failure: gateFailure(receiptsOf(made)) };
     });
   });
 }
@@ -157,8 +157,11 @@ export async function publishModel(inputs: Inputs, dependencies: Dependencies): 
     const { base } = opened;
     const drafted = await prepare(inputs, { folder: workDir, namespace }, opened);
     const { drafts, sources } = drafted;
-    const inspect = () => inspectAll(hub, drafts, { hubToken, overwrite });
+    const { files: baseFiles } = base.checkpoint.repository;
+    const looking = { hubToken, overwrite, baseFiles, report };
+    const inspect = () => inspectAll(hub, drafts, looking);
     const states = await report.stage("Look at the tier repositories", inspect);
+    if (!dryRun) await checkWrites(hub, states, report);
     const published = drafts.map((draft) => findPublished(draft, states.get(draft)!, gates));
     const pending = drafts.filter((_, i) => published[i] === null);
     const publishing = { hub, drafts, states, pending, dryRun, isPrivate, report, occasion };
@@ -177,7 +180,8 @@ export async function publishModel(inputs: Inputs, dependencies: Dependencies): 
       const { made, stopped, ...run } = await makeTiers(inputs, rehearsed, making, opened);
       const staged = until === "staged" ? "staged" : null;
       const reached = stopped === null && until !== "measured" ? staged : "unfinished";
-      return { ...run, made, stopped, ...(await publishTiers({ ...publishing, made, reached })) };
+      const published = await publishTiers({ ...publishing, made, reached });
+      return { ...run, made: receiptsOf(made), stopped, ...published };
     });
   });
 }
@@ -242,7 +246,8 @@ async function makeTiers(
   const timeLimit = new TimeLimit(inputs.timeLimit);
   let plan = makePlan(base, { tiers, policy, floors }, null);
   try {
-    const measuring = { base, rows, sources, domainWeights, workDir, timeLimit };
+    const { mostWaiting } = fit;
+    const measuring = { base, rows, sources, domainWeights, workDir, timeLimit, mostWaiting };
     const sensitivity = await obtainSensitivity(measuring, opened);
     plan = makePlan(base, { tiers, policy, floors }, sensitivity);
     if (until === "measured") return { plan, made: [], expected, stopped: null };

@@ -82,7 +82,10 @@ describe.each(["nemotron_h", "llama"])("publishing a tuned %s", (architecture) =
         ({ path }) => path,
       );
       expect(pictures).toContain("oqe-bits.svg");
-      const papers = ["README.md", "oqe-receipt.json", ".gitattributes", ...pictures];
+      const papers = [
+        ...["README.md", "SHA256SUMS", "oqe-receipt.json", ".gitattributes"],
+        ...pictures,
+      ];
       expect([...files.keys()].sort()).toEqual([...Object.keys(receipt.files), ...papers].sort());
     }
   });

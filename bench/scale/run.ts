@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { ModelConfig } from "../../src/checkpoint/model-config.ts";
-import { allocatorSettings } from "../../src/ground/memory.ts";
+import { allocatorSettings, heapFlags } from "../../src/ground/memory.ts";
 import { type SeenRequest, startLocalHub } from "../../src/local-hub/local-hub.ts";
 import { readsOf } from "../../test/support/base-reads.ts";
 import { makeScaled } from "./checkpoint.ts";
@@ -80,7 +80,10 @@ async function runStage(
   const script = (name: string) => fileURLToPath(new URL(name, import.meta.url));
   const child = spawn(
     process.execPath,
-    ["--no-warnings", "--import", script("watch.mjs"), script("stage.ts"), JSON.stringify(order)],
+    [
+      ...[...heapFlags, "--no-warnings", "--import", script("watch.mjs")],
+      ...[script("stage.ts"), JSON.stringify(order)],
+    ],
     {
       env: { PATH: process.env.PATH ?? "", ...allocatorSettings, ...environment },
       stdio: ["ignore", "ignore", "inherit"],

@@ -117,12 +117,26 @@ function baseFacts(receipt: Receipt) {
     name: inline(name),
     fromHub: id !== null,
     fingerprinted: revision.startsWith("sha256:"),
+    verified: receipt.verifiedBase !== null,
+    bytes: baseBytes(receipt),
     title: id === null ? `the folder ${code(name)}` : link(inline(id), web),
     revision:
       id !== null && commit ? link(code(revision), `${web}/tree/${revision}`) : code(revision),
     licence: licence(receipt),
     hasLicence: licenceMetadata(receipt).license !== undefined,
   };
+}
+
+/** What the bytes of the base were compared with. */
+function baseBytes({ base, verifiedBase }: Receipt): string {
+  if (verifiedBase !== null) {
+    const { shards, bytes } = verifiedBase;
+    const files = shards === 1 ? "1 shard" : `${grouped(shards)} shards`;
+    return `all that were used have the hashes of this commit (${files}, ${grouped(bytes)} bytes)`;
+  }
+  return base.revision.startsWith("sha256:")
+    ? "those of a folder; the revision is a hash of them"
+    : "not compared with the hashes of this commit";
 }
 
 /** The licence as the base names it, `other (name)`, with a link if there is one. */

@@ -160,6 +160,18 @@ describe("the card follows the recipe", () => {
     expect(text).not.toContain("Then the other matrices");
   });
 
+  test("it says whether the base's bytes were held against the commit", async () => {
+    const receipt = nemotronReceipt();
+    const text = await renderCard(receipt);
+    expect(text).toContain("was held against its hash: the SHA-256 of each shard");
+    const all =
+      "all that were used have the hashes of this commit (13 shards, 63,156,000,000 bytes)";
+    expect(text).toContain(`| Bytes of the base | ${all} |`);
+    const unverified = await renderCard({ ...receipt, verifiedBase: null });
+    expect(unverified).toContain("| Bytes of the base | not compared with the hashes of this");
+    expect(unverified).not.toContain("was held against its hash");
+  });
+
   test("MLX's own rounding is not called enhanced", async () => {
     const receipt = nemotronReceipt();
     const text = await renderCard({ ...receipt, options: { ...receipt.options, rounding: "mlx" } });
@@ -190,10 +202,13 @@ describe("the card follows the recipe", () => {
       configNotes: [],
       repository: full.name,
       series: [full.series[3]!],
+      verifiedBase: null,
       warnings: ["odd `rope_scaling` | ignored"],
     });
     expect(text).toContain("the folder `my model`");
     expect(text).toContain("hash of its config and safetensors files");
+    expect(text).toContain("| Bytes of the base | those of a folder; the revision is a hash");
+    expect(text).not.toContain("was held against its hash");
     expect(text).toContain("all of them: the model is dense");
     expect(text).toContain("states no single licence");
     expect(text).toContain("not published");

@@ -2,12 +2,14 @@ import { isDeepStrictEqual } from "node:util";
 import { OqeError } from "../ground/errors.ts";
 import { mapBounded } from "./bounded.ts";
 import { readConfig } from "./config.ts";
+import type { Outside } from "./held-runs.ts";
 import { quote } from "./json.ts";
 import type { ModelConfig } from "./model-config.ts";
 import { refuseQuantizedConfig, refuseQuantizedTensors } from "./quantized-base.ts";
-import type { Repository } from "./repository.ts";
+import type { ByteSource, Repository } from "./repository.ts";
 import { readHeader, type TensorEntry } from "./safetensors.ts";
 import { findShards, INDEX_FILE, refuseGguf } from "./shard-set.ts";
+import { type Proven, type Shard, VerifiedShards } from "./verified-shards.ts";
 
 /**
  * Requests for headers at the same time: they hide the Hub's latency and respect its rate limit.
@@ -19,8 +21,20 @@ export interface CheckpointTensor extends TensorEntry {
   readonly file: string;
 }
 
+/** What was read of a checkpoint, and can be proven. */
+export interface Provable {
+  /**
+   * Proves that all bytes which were read are those of the commit: of every shard of which a tensor
+   * was read, what nobody read is read too. null: the repository lists no hashes, as a folder.
+   * Throws NETWORK. To be called when nothing else reads.
+   */
+  prove(): Promise<Proven | null>;
+  /** Names a place for bytes that wait for their turn to be hashed; null: none any more. */
+  useOutside(outside: Outside | null): void;
+}
+
 /** An opened base model: its config and the place of every tensor. Weights are read by range. */
-export interface Checkpoint {
+export interface Checkpoint extends Provable {
   readonly repository: Repository;
   /** As `config.json` has it, not folded. */
   readonly config: ModelConfig;
@@ -81,33 +95,41 @@ async function readCheckpoint(repository: Repository, options: OpenOptions): Pro
   const { files, index, copies } = await findShards(repository);
   const readHeaders = (some: readonly string[], { allowHeaderOnly = false }: OpenOptions) =>
     mapBounded(some, HEADERS_AT_ONCE, async (file) => {
-      return { file, ...(await readHeader(await repository.open(file), { allowHeaderOnly })) };
+      const source = await repository.open(file);
+      return { file, source, ...(await readHeaderTwice(source, { allowHeaderOnly })) };
     });
-  const headers = await readHeaders(files, options);
-  const tensors = gatherTensors(headers, repository);
+  const shards = await readHeaders(files, options);
+  const tensors = gatherTensors(shards, repository);
   // Only their headers matter, so it does not matter whether their data is complete.
   checkCopies(tensors, await readHeaders(copies, { allowHeaderOnly: true }), repository);
   const ignores = (name: string) => options.ignores?.(name, config) ?? false;
   if (index !== null) checkIndex({ tensors, index, ignores, repository });
   if (!mayBeQuantized) refuseQuantizedTensors(tensors, repository);
+  const verified = new VerifiedShards(repository, shards);
   return {
     repository,
     config,
     floatKeys,
     tensors,
-    headerOnly: headers.some((header) => header.headerOnly),
-    read: readerOf(repository, tensors),
+    headerOnly: shards.some((shard) => shard.headerOnly),
+    read: readerOf(repository, tensors, verified),
+    prove: () => verified.prove(),
+    useOutside: (outside) => verified.useOutside(outside),
     close: async () => repository.close?.(),
   };
 }
 
-interface Shard {
-  readonly file: string;
-  readonly tensors: readonly TensorEntry[];
+/** A header that cannot be used is read once more: a bit of it may be wrong. */
+async function readHeaderTwice(source: ByteSource, options: OpenOptions) {
+  const { readAgain } = source;
+  const first = readHeader(source, options);
+  return readAgain === undefined
+    ? first
+    : first.catch(() => readHeader({ ...source, read: readAgain }, options));
 }
 
 function gatherTensors(
-  shards: readonly Shard[],
+  shards: readonly Pick<Shard, "file" | "tensors">[],
   repository: Repository,
 ): Map<string, CheckpointTensor> {
   const gathered = new Map<string, CheckpointTensor>();
@@ -135,7 +157,7 @@ function gatherTensors(
  */
 function checkCopies(
   tensors: ReadonlyMap<string, CheckpointTensor>,
-  copies: readonly Shard[],
+  copies: readonly Pick<Shard, "file" | "tensors">[],
   repository: Repository,
 ): void {
   for (const { file, tensors: own } of copies) {
@@ -182,6 +204,7 @@ function checkIndex({
 function readerOf(
   repository: Repository,
   tensors: ReadonlyMap<string, CheckpointTensor>,
+  shards: VerifiedShards,
 ): Checkpoint["read"] {
   return async (name, byteOffset, byteLength, into) => {
     const tensor = tensors.get(name);
@@ -193,8 +216,7 @@ function readerOf(
         `${asked} of tensor ${quote(name)} were asked for; ${quote(tensor.file)} holds ${size}`,
       );
     }
-    const source = await repository.open(tensor.file);
-    return source.read(tensor.start + byteOffset, byteLength, into);
+    return shards.read(tensor.file, tensor.start + byteOffset, byteLength, into);
   };
 }
 

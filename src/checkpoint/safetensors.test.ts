@@ -38,6 +38,7 @@ test("gives tensors in the order of their bytes, with absolute offsets", async (
     ],
     metadata: { format: "pt" },
     headerOnly: false,
+    head: file.subarray(0, base),
   });
 });
 

@@ -28,6 +28,8 @@ export interface SafetensorsHeader {
   readonly metadata: Readonly<Record<string, string>>;
   /** The file ends where its header ends although it declares data. */
   readonly headerOnly: boolean;
+  /** The bytes of the file up to the data: the length, and the header as it is. */
+  readonly head: Uint8Array;
 }
 
 /**
@@ -40,9 +42,9 @@ export async function readHeader(
   source: ByteSource,
   options: { readonly allowHeaderOnly?: boolean } = {},
 ): Promise<SafetensorsHeader> {
-  const bytes = await readHeaderBytes(source);
-  const object = parseHeader(bytes, source);
-  const dataStart = 8 + bytes.length;
+  const head = await readHead(source);
+  const object = parseHeader(head.subarray(8), source);
+  const dataStart = head.length;
   const { __metadata__: metadata, ...entries } = object;
   const names = Object.keys(entries);
   if (names.length > MAX_TENSORS)
@@ -55,10 +57,11 @@ export async function readHeader(
     tensors,
     metadata: readMetadata(metadata, source),
     headerOnly: checkSize(dataStart, dataEnd, source, options.allowHeaderOnly ?? false),
+    head,
   };
 }
 
-async function readHeaderBytes(source: ByteSource): Promise<Uint8Array> {
+async function readHead(source: ByteSource): Promise<Uint8Array> {
   if (source.size < 8)
     refuse(source, `is truncated: expected at least 8 bytes, got ${source.size}`, again);
   const first = await source.read(0, Math.min(FIRST_READ, source.size));
@@ -82,10 +85,10 @@ async function readHeaderBytes(source: ByteSource): Promise<Uint8Array> {
       again,
     );
   }
-  if (8 + length <= first.length) return first.subarray(8, 8 + length);
-  const bytes = new Uint8Array(length);
-  bytes.set(first.subarray(8));
-  bytes.set(await source.read(first.length, 8 + length - first.length), first.length - 8);
+  if (8 + length <= first.length) return first.slice(0, 8 + length);
+  const bytes = new Uint8Array(8 + length);
+  bytes.set(first);
+  bytes.set(await source.read(first.length, bytes.length - first.length), first.length);
   return bytes;
 }
 

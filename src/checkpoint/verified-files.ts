@@ -1,11 +1,7 @@
 import { OqeError } from "../ground/errors.ts";
+import { alteredHint } from "./altered-bytes.ts";
 import { type ContentHash, hashName, listedHash, startHash } from "./content-hash.ts";
 import { type ByteSource, mostWhole, type Repository } from "./repository.ts";
-
-/** What to do about bytes that are not those of the commit. */
-export const alteredHint =
-  "Something between the Hub and this machine changes bytes: a proxy, a cache, memory or a disk. " +
-  "Nothing was published. Run again, from another network if the error stays.";
 
 /**
  * The same repository, with every file but the weights held against its listed hash whenever it is
@@ -50,7 +46,7 @@ async function readVerified(source: ByteSource, hash: ContentHash): Promise<Uint
   const first = await source.read(0, size);
   const found = digest(first);
   if (found === hash.value) return first;
-  const second = await (source.readAgain ?? source.read)(0, size);
+  const second = await (source.readAgain?.(0, size) ?? source.read(0, size));
   const again = digest(second);
   if (again === hash.value) return second;
   const other = again === found ? "" : `, then ${again}`;

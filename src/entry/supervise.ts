@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { describeFailure, type Failure, OqeError, outOfMemory } from "../ground/errors.ts";
-import { allocatorSettings } from "../ground/memory.ts";
+import { allocatorSettings, heapFlags } from "../ground/memory.ts";
 
 /**
  * V8 aborts the whole process when its heap is full, and the system kills a process when memory is
@@ -30,7 +30,7 @@ const passedOn = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
  */
 export function supervise(report: (failure: Failure) => void): void {
   const [node, script, ...args] = process.argv as [string, string, ...string[]];
-  const child = spawn(node, [...process.execArgv, script, ...args], {
+  const child = spawn(node, [...heapFlags, ...process.execArgv, script, ...args], {
     stdio: ["inherit", "inherit", "pipe", "ipc"],
     env: { ...allocatorSettings, ...process.env, [marker]: "1" },
   });

@@ -1,3 +1,6 @@
+import { mostHeldInMemory } from "../checkpoint/held-runs.ts";
+import { pieceBytes } from "../checkpoint/piece-digests.ts";
+import { mostInParts } from "../checkpoint/shard-proof.ts";
 import { comparedAtOnce } from "../evaluation/compare-hidden.ts";
 import { total } from "../ground/sum.ts";
 import { bytesPerElement } from "../kernel/dtype.ts";
@@ -41,7 +44,7 @@ const uncollectedTimes = 8;
  * - while rounding: the ranges of rows in progress.
  */
 export function memoryOf(work: RunWork, inTurn: boolean): readonly StageMemory[] {
-  const base = program + arenas(work);
+  const base = program + arenas(work) + hashing(work.shape);
   const stages = [
     ...measuringStages(work),
     ...tuningStages(work, inTurn),
@@ -76,7 +79,13 @@ function roundingStages({ shape, plans, tuning, makes, workers }: RunWork): Stag
     return largestRange(tensor) * (1 + stored / bytesPerElement[tensor.dtype]!);
   });
   const inProgress = Math.max(...ranges) * (2 * workers + 2);
-  return [{ name: "rounding", bytes: program + threadBytes * workers + inProgress, holds: false }];
+  const bytes = program + threadBytes * workers + inProgress + hashing(shape);
+  return [{ name: "rounding", bytes, holds: false }];
+}
+
+/** Bytes of the base that wait for their turn to be hashed, and digests of its pieces. */
+function hashing({ bytes }: ModelShape): number {
+  return Math.min(bytes, mostHeldInMemory + mostInParts) + (32 * bytes) / pieceBytes;
 }
 
 /** Bytes of hidden states that riders keep between two blocks. */

@@ -26,8 +26,10 @@ const [descended, ofFewTokens] = [7.1, 3];
 const fewTokens = tuningSettings.pooledStrength;
 /** How much longer router-aware tuning takes: it goes block by block of rows. */
 const routerAwareFactor = 1.5;
-/** The same for forecasts at all widths: half of tuning with descent. */
-const forecasts = 3.5;
+/** The same for forecasts at all widths, from a quarter of the rows: an eighth of tuning. */
+const forecasts = 0.9;
+/** Widths that measuring tunes a head at: the probe's, and all of them on an eighth of the rows. */
+const measuredHead = 1 + measuredWidths.length / 8;
 /** Operations for a weight that is rounded at one width, as those of a product. Measured: 150. */
 const roundingOperations = 150;
 
@@ -112,14 +114,13 @@ function measuringOperations(work: RunWork): number {
   );
   const table = (shape.isTied ? tuneOperations : triedOperations)(outer(shape.table), others);
   const logits = 2 * shape.hidden * shape.vocabulary * compared;
-  const head = headOperations(shape, others, measuredWidths.length);
+  const head = headOperations(shape, others, measuredHead);
   return inBlocks + tuned + table + logits + head + (shape.isTied ? tiedOperations(work) : 0);
 }
 
 /** What a tied table adds (tied-table.ts): the head's mix is tuned at one width. */
 function tiedOperations({ shape, measuring }: RunWork): number {
-  const { hessians, tuned } = groupOperations(shape, measuring!.others, 1);
-  return hessians + tuned;
+  return groupOperations(shape, measuring!.others, 1).tuned;
 }
 
 /** Share of a stack's experts that are tuned when sensitivity is measured. */
@@ -139,7 +140,10 @@ function tuningOperations({ shape, plans, tuning }: RunWork): number {
   );
   const tuned = sum(shape.blocks, ({ matrices }) =>
     sum(matrices, (matrix) => {
-      const isRouterAware = shape.experts !== null && matrix.tensor.role.residual === true;
+      const isRouterAware =
+        shape.experts !== null &&
+        matrix.tensor.role.residual === true &&
+        (tuningSettings.fewTokenDirections || !isFew(matrix, tokens));
       const one = tuneOperations(matrix, tokens) * (isRouterAware ? routerAwareFactor : 1);
       return one * matrix.count * widthsOf(matrix.tensor, plans);
     }),
@@ -202,9 +206,13 @@ function hessianOperations(
 
 /** Tuning one matrix at one width, from `tokens` calibration tokens. */
 function tuneOperations(matrix: MatrixShape, tokens: number): number {
-  const { rows, columns, count, perToken, tensor } = matrix;
-  const isFew = tensor.role.routed === true && (tokens * perToken) / count < fewTokens * columns;
-  return (isFew ? ofFewTokens : descended) * rows * columns ** 2;
+  const { rows, columns } = matrix;
+  return (isFew(matrix, tokens) ? ofFewTokens : descended) * rows * columns ** 2;
+}
+
+/** Whether the matrices are of experts that saw few tokens. */
+function isFew({ columns, count, perToken, tensor }: MatrixShape, tokens: number): boolean {
+  return tensor.role.routed === true && (tokens * perToken) / count < fewTokens * columns;
 }
 
 /** Tuning one matrix at the probe's width, and its forecasts. */

@@ -7,16 +7,29 @@ import { isRepositoryId, pathFault, printable } from "./names.ts";
 export const gitId = (what: string) =>
   matching(/^[0-9a-f]{40}$/, `${what} of 40 hexadecimal digits`);
 
+/** What a fine-grained token may do, by user, organization or repository. */
+const scoped = list(object({ entity: object({ name: line }), permissions: list(line) }));
+
 /** Schemas of the Hub's answers, with the fields that are used. */
 export const answers = {
   /**
    * GET /api/whoami-v2. A token of an organization has no `orgs`, and only some tokens have a role.
+   * Where roles and scopes are not as we know them, the Hub counts as not telling them.
    */
   account: object({
     name: line,
-    orgs: v.optional(list(object({ name: line })), []),
-    auth: object({ accessToken: v.optional(object({ role: line })) }),
+    orgs: v.optional(
+      list(object({ name: line, roleInOrg: v.fallback(v.nullish(line), null) })),
+      [],
+    ),
+    auth: object({
+      accessToken: v.optional(
+        object({ role: line, fineGrained: v.fallback(v.nullish(object({ scoped })), null) }),
+      ),
+    }),
   }),
+  /** GET /api/models/…?expand=disabled */
+  standing: object({ disabled: v.fallback(v.nullish(v.boolean()), null) }),
   /** GET /api/models/…/revision/…, by the field names of @huggingface/hub. */
   revision: object({
     /** A renamed repository has another id than the one in the request. */
@@ -41,6 +54,7 @@ export const answers = {
   commits: list(object({ title: line, authors: list(object({ user: line })) })),
   /** POST /<id>.git/info/lfs/objects/batch: an object without `upload` is in the storage. */
   batch: object({
+    transfer: v.optional(line, "basic"),
     objects: list(
       object({
         oid: sha256,

@@ -37,12 +37,38 @@ describe("identify", () => {
       body: {
         type: "user",
         name: "ann",
-        orgs: [{ name: "acme" }, { name: "lab" }],
+        orgs: [{ name: "acme", roleInOrg: "contributor" }, { name: "lab" }],
         auth: auth(role),
       },
     }));
-    expect(await hub.identify()).toEqual({ name: "ann", organizations: ["acme", "lab"], canWrite });
+    const organizations = [
+      { name: "acme", role: "contributor" },
+      { name: "lab", role: null },
+    ];
+    expect(await hub.identify()).toEqual({ name: "ann", organizations, canWrite, writable: null });
     expect(server.seen[0]!.headers.authorization).toBe(`Bearer ${testToken}`);
+  });
+
+  it.each([
+    [
+      {
+        canReadGatedRepos: true,
+        scoped: [
+          { entity: { _id: "1", type: "user", name: "ann" }, permissions: ["repo.write"] },
+          { entity: { _id: "2", type: "org", name: "acme" }, permissions: ["repo.content.read"] },
+          { entity: { _id: "3", type: "model", name: "lab/x" }, permissions: ["x", "repo.write"] },
+        ],
+      },
+      ["ann", "lab/x"],
+    ],
+    [{ scoped: [] }, []],
+    [{ scoped: "as we do not know it" }, null],
+    [null, null],
+  ])("a fine-grained token of %j may write to %j", async (fineGrained, writable) => {
+    const accessToken = { displayName: "x", role: "fineGrained", fineGrained };
+    const body = { type: "user", name: "ann", orgs: [], auth: { accessToken } };
+    const { hub } = await start(() => ({ body }));
+    expect(await hub.identify()).toMatchObject({ canWrite: null, writable });
   });
 
   it("throws UNAUTHORIZED without a token or with an unknown one", async () => {

@@ -1,5 +1,6 @@
 import type { Report } from "../ground/report.ts";
 import { readBranch, removeBranch } from "./branch.ts";
+import { checkWrite } from "./check-write.ts";
 import { openDatasetFile } from "./dataset.ts";
 import { createGuard } from "./guard.ts";
 import type { Hub } from "./hub-types.ts";
@@ -48,6 +49,7 @@ export function connectHub(options: HubOptions): Hub {
       guard.repository(await openDatasetFile(transport, dataset, path, revision)),
     ),
     inspect: guard.errors((repository) => inspect(transport, repository)),
+    checkWrite: guard.errors((repository) => checkWrite(transport, repository)),
     readBranch: guard.errors(async (repository, branch) => {
       const found = await readBranch(transport, repository, branch);
       return found && { ...found, content: guard.repository(found.content) };

@@ -7,11 +7,18 @@ export interface Main {
   readonly tree: ReadonlyMap<string, TreeFile>;
 }
 
+/** What main should have. */
+export interface WantedFiles {
+  readonly files: readonly HashedFile[];
+  /** Paths of others, with any content. */
+  readonly keep: readonly string[];
+}
+
 /**
- * Describes the first file of main that differs from the folder, is missing or does not belong
+ * Describes the first file of main that differs from what is wanted, is missing or does not belong
  * there; null if there is none.
  */
-export function firstDifference(main: Main, files: readonly HashedFile[]): string | null {
+export function firstDifference(main: Main, { files, keep }: WantedFiles): string | null {
   for (const file of files) {
     const remote = main.tree.get(file.path);
     if (isSameFile(remote, file)) continue;
@@ -21,14 +28,14 @@ export function firstDifference(main: Main, files: readonly HashedFile[]): strin
     const expected = `${file.size} bytes, sha256 ${file.sha256} (blob ${file.oid ?? "none"})`;
     return `${file.path} is ${is}; expected ${expected}`;
   }
-  const ours = new Set(files.map((file) => file.path)).add(".gitattributes");
+  const ours = new Set([...files.map((file) => file.path), ...keep, ".gitattributes"]);
   const extra = [...main.tree.keys()].find((path) => !ours.has(path));
   return extra === undefined ? null : `${extra} is not ours`;
 }
 
-/** Whether main has exactly these files. `.gitattributes` belongs to the Hub. */
-export function isSame(main: Main, files: readonly HashedFile[]): boolean {
-  return firstDifference(main, files) === null;
+/** Whether main has exactly what is wanted. `.gitattributes` belongs to the Hub. */
+export function isSame(main: Main, wanted: WantedFiles): boolean {
+  return firstDifference(main, wanted) === null;
 }
 
 /** Compares size, and SHA-256 for large files or the blob id for files in git. */

@@ -24,6 +24,8 @@ export interface HashedFile {
 /** A file to send: its bytes are on the disk (a `file:` address) or in memory. */
 export interface LocalFile extends HashedFile {
   readonly content: URL | Blob;
+  /** When the file on the disk was last changed before it was hashed, in ms. */
+  readonly modified?: number;
 }
 
 /**
@@ -96,6 +98,7 @@ export async function hashFile({
 }): Promise<LocalFile> {
   const sha256 = createHash("sha256");
   const blob = size <= largestBlob ? createHash("sha1").update(`blob ${size}\0`) : null;
+  const { mtimeMs: modified } = await stat(file);
   let seen = 0;
   for await (const chunk of createReadStream(file, { highWaterMark: 1 << 20 })) {
     sha256.update(chunk);
@@ -114,6 +117,7 @@ export async function hashFile({
     size,
     sha256: sha256.digest("hex"),
     oid: blob?.digest("hex") ?? null,
+    modified,
   };
 }
 
@@ -122,6 +126,33 @@ export function hashBytes(path: string, bytes: Uint8Array<ArrayBuffer>): LocalFi
   const oid = createHash("sha1").update(`blob ${bytes.length}\0`).update(bytes).digest("hex");
   const sha256 = createHash("sha256").update(bytes).digest("hex");
   return { path, content: new Blob([bytes]), size: bytes.length, sha256, oid };
+}
+
+/** The bytes of a small file to send. Throws CONFLICT if they are not those that were hashed. */
+export async function readWhole(file: LocalFile): Promise<Buffer> {
+  const bytes = await readContent(file);
+  if (createHash("sha256").update(bytes).digest("hex") !== file.sha256) throw changed(file);
+  return bytes;
+}
+
+/**
+ * Throws CONFLICT for a file that was changed after it was hashed. The storage takes an upload
+ * under the hash of what was sent, so nothing wrong is published; this says why it is refused.
+ */
+export async function requireUnchanged(files: readonly LocalFile[]): Promise<void> {
+  for (const file of files) {
+    if (file.content instanceof Blob || file.modified === undefined) continue;
+    const found = await stat(file.content).catch(() => null);
+    if (found?.mtimeMs !== file.modified || found.size !== file.size) throw changed(file);
+  }
+}
+
+function changed({ path }: LocalFile): OqeError {
+  return new OqeError(
+    "CONFLICT",
+    `${path} was changed while it was published`,
+    "Another run may be using the same work folder. Run again, with a work-dir of its own.",
+  );
 }
 
 /** The bytes of a file to send, or only its first `length`. */

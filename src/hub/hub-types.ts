@@ -1,5 +1,6 @@
 import type { Repository } from "../checkpoint/repository.ts";
 import type { TreeFile } from "./answers.ts";
+import type { Sums } from "./sums.ts";
 
 /** Name of the receipt in every tier repository. It marks a folder or repository as ours. */
 export const receiptPath = "oqe-receipt.json";
@@ -7,9 +8,15 @@ export const receiptPath = "oqe-receipt.json";
 /** The account of the token. */
 export interface Identity {
   readonly name: string;
-  readonly organizations: readonly string[];
-  /** Whether the token may write; null if the Hub does not say (fine-grained tokens). */
+  /** With the account's role there (`read`, `contributor`, `write`, `admin`); null: not told. */
+  readonly organizations: readonly { readonly name: string; readonly role: string | null }[];
+  /** Whether the token may write at all; null if the Hub does not say. */
   readonly canWrite: boolean | null;
+  /**
+   * Namespaces and repositories that a fine-grained token may write to; null: another token, or the
+   * Hub does not say.
+   */
+  readonly writable: readonly string[] | null;
 }
 
 /** The state of a repository's main branch before this run changes it. */
@@ -17,8 +24,10 @@ export interface RemoteState {
   readonly exists: boolean;
   /** Head commit of main; null if there is no repository. */
   readonly head: string | null;
-  /** Files of main with size and, for LFS files, SHA-256. */
+  /** Files of main with size and SHA-256. null: neither in the large-file storage nor in `sums`. */
   readonly files: ReadonlyMap<string, { readonly size: number; readonly sha256: string | null }>;
+  /** What SHA256SUMS on main lists; null if it is missing, or not as we wrote it. */
+  readonly sums: Sums | null;
   /** Text of oqe-receipt.json on main; null if it is missing. */
   readonly receipt: string | null;
 }
@@ -61,10 +70,12 @@ export interface StageRequest {
 export interface PushRequest {
   /** `<namespace>/<name>` */
   readonly repository: string;
-  /** Folder to publish. Main then has its files, those of `staged`, and `.gitattributes`. */
+  /** Folder to publish. Main then has its files, those of `staged` and `keep`. */
   readonly folder: string;
-  /** Path -> size and SHA-256 by the receipt. Files that are not named are not checked. */
-  readonly expected: Readonly<Record<string, { readonly bytes: number; readonly sha256: string }>>;
+  /** Every file to publish, as this run made it. A folder that has others is refused. */
+  readonly expected: Sums;
+  /** Files of main that others made, and that stay. `.gitattributes` stays in any case. */
+  readonly keep: readonly string[];
   /**
    * Large files that the repository's storage has already, because `stage` uploaded them, and that
    * are not in the folder. They are part of the commit and are not sent again.
@@ -96,6 +107,12 @@ export interface Hub {
    */
   openDatasetFile(dataset: string, path: string, revision?: string): Promise<Repository>;
   inspect(repository: string): Promise<RemoteState>;
+  /**
+   * Asks, without writing, whether the token may write to a repository that exists. Throws
+   * UNAUTHORIZED, FORBIDDEN (also for one that the Hub has disabled), and NOT_FOUND for a Hub that
+   * cannot be asked.
+   */
+  checkWrite(repository: string): Promise<void>;
   /** A branch beside main; null if the repository or the branch is missing. */
   readBranch(repository: string, branch: string): Promise<Branch | null>;
   /**

@@ -22,14 +22,26 @@ export async function identify(transport: Transport): Promise<Identity> {
       ...(credentials(transport) as { accessToken: string }),
     });
     const { name, orgs, auth } = parseAnswer(answers.account, answer, "the account of the token");
-    const organizations = orgs.map((organization) => organization.name);
-    return { name, organizations, canWrite: canWrite(auth.accessToken?.role) };
+    const { role, fineGrained } = auth.accessToken ?? {};
+    return {
+      name,
+      organizations: orgs.map((one) => ({ name: one.name, role: one.roleInOrg ?? null })),
+      canWrite: canWrite(role),
+      writable: fineGrained ? writableOf(fineGrained.scoped) : null,
+    };
   } catch (failure) {
     throw adopt(transport, subject, failure);
   }
 }
 
-/** Fine-grained tokens have rights per repository, which the Hub does not list in this answer. */
+function writableOf(
+  scoped: readonly { entity: { name: string }; permissions: readonly string[] }[],
+): readonly string[] {
+  const writes = scoped.filter(({ permissions }) => permissions.includes("repo.write"));
+  return writes.map(({ entity }) => entity.name);
+}
+
+/** The role of a fine-grained token says nothing about its rights. */
 function canWrite(role: string | undefined): boolean | null {
   if (role === "write" || role === "admin") return true;
   return role === "read" ? false : null;

@@ -1,4 +1,4 @@
-import { readText } from "../checkpoint/repository.ts";
+import { type Repository, readBytes, readText } from "../checkpoint/repository.ts";
 import { OqeError } from "../ground/errors.ts";
 import type { Main } from "./compare.ts";
 import type { Subject } from "./failure.ts";
@@ -6,11 +6,12 @@ import type { RemoteState } from "./hub-types.ts";
 import { receiptPath } from "./hub-types.ts";
 import { checkRepositoryId } from "./names.ts";
 import { remoteRepository } from "./pull.ts";
+import { parseSums, type Sums, sha256Of, sumsPath } from "./sums.ts";
 import type { Transport } from "./transport.ts";
 import { listTree, resolveRevision } from "./tree.ts";
 
 /** A receipt has some hundred kilobytes (one line per module). A larger file is not ours. */
-const receiptLimit = 32 << 20;
+const largestRead = 32 << 20;
 
 /** Head and files of main; null if there is no such repository. Throws for statuses 401 and 403. */
 export function readMain(
@@ -48,9 +49,31 @@ export async function readHead(
 /** The state of main, with the receipt that marks it as ours. */
 export async function inspect(transport: Transport, repository: string): Promise<RemoteState> {
   const main = await readMain(transport, repository, "read");
-  if (main === null) return { exists: false, head: null, files: new Map(), receipt: null };
-  const files = new Map([...main.tree].map(([path, { size, sha256 }]) => [path, { size, sha256 }]));
+  if (main === null)
+    return { exists: false, head: null, files: new Map(), sums: null, receipt: null };
   const remote = remoteRepository(transport, repository, main.head, main.tree);
-  const receipt = files.has(receiptPath) ? await readText(remote, receiptPath, receiptLimit) : null;
-  return { exists: true, head: main.head, files, receipt };
+  const read = (path: string) =>
+    main.tree.has(path) ? readText(remote, path, largestRead) : Promise.resolve(null);
+  const text = await read(sumsPath);
+  const sums = text === null ? null : parseSums(text);
+  const files = await hashFiles(remote, main.tree, sums);
+  return { exists: true, head: main.head, files, sums, receipt: await read(receiptPath) };
+}
+
+/**
+ * Size and SHA-256 of every file. The listing has the SHA-256 of large files only. Small ones that
+ * `sums` names are read.
+ */
+async function hashFiles(
+  remote: Repository,
+  tree: Main["tree"],
+  sums: Sums | null,
+): Promise<RemoteState["files"]> {
+  const files = new Map<string, { size: number; sha256: string | null }>();
+  for (const [path, { size, sha256 }] of tree) {
+    const isRead = sha256 === null && sums?.has(path) === true && size <= largestRead;
+    const hash = isRead ? sha256Of(await readBytes(remote, path, largestRead)) : sha256;
+    files.set(path, { size, sha256: hash });
+  }
+  return files;
 }

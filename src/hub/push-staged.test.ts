@@ -7,7 +7,7 @@ import { readBytes } from "../checkpoint/repository.ts";
 
 describe("sealing what was staged", () => {
   /** Shards staged, and a folder with the small files only. */
-  async function staged() {
+  async function prepare() {
     const world = await start();
     const files = [await onDisk(shard), await onDisk(other)];
     const { commit } = await world.stage({ files });
@@ -18,12 +18,15 @@ describe("sealing what was staged", () => {
         return [path, { bytes: bytes.length, sha256: sha256(bytes) }];
       }),
     );
-    const request = { ...(await world.ask(small)), staged: known, expected: known };
+    const asked = await world.ask(small);
+    const hashes = Object.entries(known).map(([path, file]) => [path, file.sha256] as const);
+    const expected = new Map([...asked.expected, ...hashes]);
+    const request = { ...asked, staged: known, expected };
     return { ...world, commit, request };
   }
 
   it("publishes them in one commit without sending a byte of them again", async () => {
-    const { local, hub, request, count } = await staged();
+    const { local, hub, request, count } = await prepare();
     const sent = new Map(local.uploads);
     const puts = count(/^PUT/);
     const result = await hub.push(request);
@@ -47,7 +50,7 @@ describe("sealing what was staged", () => {
   });
 
   it("survives a lost answer, and the removal of the branch before and after", async () => {
-    const { local, hub, request } = await staged();
+    const { local, hub, request } = await prepare();
     await hub.removeBranch(id, branch);
     local.faults.push({ match: /\/commit\/main/, times: 1, action: "drop-answer" });
     expect(await hub.push(request)).toMatchObject({ outcome: "published", commit: local.head(id) });
@@ -56,12 +59,12 @@ describe("sealing what was staged", () => {
   });
 
   it("ends with the missing file's name, and main as it was", async () => {
-    const { local, hub, request } = await staged();
+    const { local, hub, request } = await prepare();
     const lost = { bytes: 5, sha256: sha256(Buffer.from("never")) };
     const main = local.head(id);
-    const failure = await thrown(
-      hub.push({ ...request, staged: { ...request.staged, "lost.safetensors": lost } }),
-    );
+    const staged = { ...request.staged, "lost.safetensors": lost };
+    const expected = new Map([...request.expected, ["lost.safetensors", lost.sha256]]);
+    const failure = await thrown(hub.push({ ...request, staged, expected }));
     expect(failure).toMatchObject({
       code: "CONFLICT",
       message: expect.stringContaining("does not have lost.safetensors (5 bytes, sha256"),
@@ -70,7 +73,7 @@ describe("sealing what was staged", () => {
   });
 
   it("refuses a file that is staged and in the folder", async () => {
-    const { hub, request, ask } = await staged();
+    const { hub, request, ask } = await prepare();
     const folder = await writeFolder("both", { [shard]: "x" });
     const both = { ...(await ask(folder)), staged: request.staged };
     expect(await thrown(hub.push(both))).toMatchObject({ code: "BAD_INPUT" });

@@ -1,8 +1,15 @@
 import { OqeError } from "../ground/errors.ts";
-import { firstDifference, isBlank, isSame, isSameFile, type Main } from "./compare.ts";
+import {
+  firstDifference,
+  isBlank,
+  isSame,
+  isSameFile,
+  type Main,
+  type WantedFiles,
+} from "./compare.ts";
 import { create, readNewMain } from "./create.ts";
 import { adopt } from "./failure.ts";
-import { type HashedFile, type LocalFile, readFolder } from "./folder.ts";
+import { type HashedFile, type LocalFile, readFolder, requireUnchanged } from "./folder.ts";
 import type { PushRequest, PushResult } from "./hub-types.ts";
 import { readMain } from "./inspect.ts";
 import { checkRepositoryId, printable } from "./names.ts";
@@ -14,7 +21,7 @@ import { checkStored } from "./stored.ts";
 import type { Transport } from "./transport.ts";
 
 /** One push: its files and their target. */
-interface Publication {
+interface Publication extends WantedFiles {
   readonly transport: Transport;
   readonly target: UploadTarget;
   readonly request: PushRequest;
@@ -22,8 +29,6 @@ interface Publication {
   readonly local: readonly LocalFile[];
   /** Files that the storage has already. */
   readonly staged: readonly HashedFile[];
-  /** Both: what main must have after the push. */
-  readonly files: readonly HashedFile[];
 }
 
 /**
@@ -45,7 +50,8 @@ export async function push(transport: Transport, request: PushRequest): Promise<
   );
   const staged = listStaged(request, local);
   const files = [...local, ...staged];
-  const publication = { transport, target, request, local, staged, files };
+  const { keep } = request;
+  const publication = { transport, target, request, local, staged, files, keep };
   checkExpected(request, files);
   if (!transport.authenticated) {
     throw new OqeError(
@@ -55,14 +61,14 @@ export async function push(transport: Transport, request: PushRequest): Promise<
     );
   }
   const before = request.state.exists ? await readMain(transport, target.id, "write") : null;
-  if (before !== null && isSame(before, files))
+  if (before !== null && isSame(before, publication))
     return { outcome: "unchanged", commit: before.head, url };
   if (request.state.exists) checkStill(target, request, before);
 
   const created = before === null && (await create(transport, target, request.private));
   try {
     const main = before ?? (await readNewMain(transport, target));
-    if (isSame(main, files)) return { outcome: "unchanged", commit: main.head, url };
+    if (isSame(main, publication)) return { outcome: "unchanged", commit: main.head, url };
     if (before === null && !isBlank(main)) {
       throw new OqeError(
         "CONFLICT",
@@ -89,34 +95,45 @@ function listStaged(request: PushRequest, local: readonly LocalFile[]): HashedFi
   });
 }
 
-/** The files must be those of the receipt: the disk or another run may have changed them since. */
-function checkExpected({ folder, expected }: PushRequest, files: readonly HashedFile[]): void {
-  for (const [path, { bytes, sha256 }] of Object.entries(expected)) {
-    const found = files.find((file) => file.path === path);
-    if (found?.size === bytes && found.sha256 === sha256) continue;
-    const fault = found === undefined ? "it is gone" : "size or SHA-256 differ";
+/**
+ * The files must be those that this run made: the disk or another run may have changed them since.
+ * None of them may be where others have theirs.
+ */
+function checkExpected(request: PushRequest, files: readonly HashedFile[]): void {
+  const { folder, expected, keep, repository } = request;
+  const found = new Map(files.map(({ path, sha256 }) => [path, sha256]));
+  for (const path of new Set([...expected.keys(), ...found.keys()])) {
+    if (found.get(path) === expected.get(path)) continue;
+    const fault = !found.has(path) ? "gone" : expected.has(path) ? "another one" : "new";
     throw new OqeError(
       "CONFLICT",
-      `${folder}/${path} is not the file that the receipt lists (${fault})`,
+      `${folder}/${path} is not as this run made it: it is ${fault}`,
       "Another run may be using the same work folder. Run again, with a work-dir of its own.",
     );
   }
+  const taken = keep.find((path) => found.has(path));
+  if (taken === undefined) return;
+  throw new OqeError(
+    "NOT_OURS",
+    `${repository} has a file ${taken} that oqe-publisher did not write`,
+    "Remove or rename it there, or set overwrite to replace it.",
+  );
 }
 
 /** Uploads the large files, then commits all changes to main. Returns the commit. */
 async function publish(publication: Publication, main: Main): Promise<string> {
-  const { transport, target, request, files } = publication;
+  const { transport, target, request, files, keep } = publication;
   const isNew = (file: HashedFile) => !isSameFile(main.tree.get(file.path), file);
   const changed = publication.local.filter(isNew);
   const staged = publication.staged.filter(isNew);
-  const paths = new Set(files.map((file) => file.path)).add(".gitattributes");
+  const paths = new Set([...files.map((file) => file.path), ...keep, ".gitattributes"]);
   await checkStored(transport, target, staged);
   const large = await askForLarge(transport, target, changed);
   const sent = changed.filter((file) => large.has(file.path));
   const tick = inSteps((done, total) =>
     transport.patience.report.tick(done, total, "bytes uploaded"),
   );
-  await stage(transport, target, sent, tick);
+  await stage(transport, target, sent, tick).finally(() => requireUnchanged(sent));
   const change = {
     title: request.title,
     description: request.description,
@@ -138,10 +155,11 @@ async function publish(publication: Publication, main: Main): Promise<string> {
  * exactly our files, else throws the failure.
  */
 async function findLanded(
-  { transport, target, files }: Publication,
+  publication: Publication,
   parent: Main,
   failure: unknown,
 ): Promise<string> {
+  const { transport, target } = publication;
   if (!(failure instanceof OqeError) || (failure.code !== "CONFLICT" && failure.code !== "NETWORK"))
     throw failure;
   const main = await readMain(transport, target.id, "write").catch(() => null);
@@ -152,10 +170,9 @@ async function findLanded(
       `Whether ${target.id} has the commit is not known. Run again: the next run finds out.`,
     );
   }
-  if (main.head !== parent.head && isSame(main, files)) {
-    transport.patience.report.info(
-      `${target.id}: the answer to the commit was lost, but main has it: ${main.head}`,
-    );
+  if (main.head !== parent.head && isSame(main, publication)) {
+    const why = "the answer to the commit was lost, or another run made it";
+    transport.patience.report.info(`${target.id}: ${why}; main has these files: ${main.head}`);
     return main.head;
   }
   if (main.head === parent.head) throw failure;
@@ -180,16 +197,17 @@ function checkStill(target: UploadTarget, request: PushRequest, now: Main | null
 
 /** Compares main with the folder, file by file, once main shows the commit. */
 async function confirm(
-  { transport, target, files }: Publication,
+  publication: Publication,
   { parent, commit }: { readonly parent: string; readonly commit: string },
 ): Promise<void> {
+  const { transport, target } = publication;
   const main = await retry(transport.patience, `Reading ${target.id}@main`, async () => {
     const seen = await readMain(transport, target.id, "write");
     if (seen === null || seen.head === parent)
       throw new Transient("main does not show the commit yet");
     return seen;
   });
-  const wrong = firstDifference(main, files);
+  const wrong = firstDifference(main, publication);
   if (wrong === null) return;
   const [code, who] =
     main.head === commit

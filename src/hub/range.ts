@@ -42,15 +42,15 @@ export interface RemoteFile {
 export function openRemote(transport: Transport, file: RemoteFile): ByteSource {
   const name = `${file.id}@${file.commit}/${file.path}`;
   const remote: Remote = { transport, file, link: { storage: null }, sending: { headers: {} } };
+  let isWarned = false;
   return {
     name,
     size: file.size,
     read: (offset, length, into) => readRange(remote, { offset, length }, into),
     readAgain: (offset, length, into) => {
-      const bytes = `bytes ${offset} to ${offset + length} of ${name}`;
-      transport.patience.report.warn(
-        `${bytes} came wrong: reading them again, over a new connection`,
-      );
+      const how = "reading them again, over another connection";
+      if (!isWarned) transport.patience.report.warn(`bytes of ${name} came wrong: ${how}`);
+      isWarned = true;
       const apart = { ...remote, link: { storage: null }, sending: ownConnection() };
       return readRange(apart, { offset, length }, into);
     },
@@ -276,7 +276,7 @@ function asBuffer({ buffer, byteOffset, byteLength }: Uint8Array): Buffer {
  * them have come, which took half the CPU time of reading. A young collection before that costs
  * little, because no chunk is in use any more.
  */
-const receivedBetween = 8 << 20;
+const receivedBetween = 4 << 20;
 let received = 0;
 
 function freeReceived(bytes: number): void {

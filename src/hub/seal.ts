@@ -1,6 +1,6 @@
 import { answers, readAnswer } from "./answers.ts";
 import { strictFetch } from "./failure.ts";
-import { type HashedFile, type LocalFile, readContent } from "./folder.ts";
+import { type HashedFile, type LocalFile, readWhole } from "./folder.ts";
 import type { UploadTarget } from "./stage.ts";
 import { authorization, type Transport } from "./transport.ts";
 
@@ -31,7 +31,7 @@ export async function seal(
     key: "file",
     value: {
       path: file.path,
-      content: (await readContent(file)).toString("base64"),
+      content: (await readWhole(file)).toString("base64"),
       encoding: "base64",
     },
   }));

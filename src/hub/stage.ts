@@ -115,19 +115,24 @@ async function upload(
   files: readonly LocalFile[],
   onShare: (path: string, share: number) => void,
 ): Promise<void> {
+  const offer = { transfer: "basic" };
   const events = commitIter({
     repo: { type: "model", name: target.id },
     title: "never sent",
     branch: target.branch,
     operations: files.map(({ path, content }) => ({ operation: "addOrUpdate", path, content })),
     hubUrl: transport.endpoint,
-    fetch: checkedFetch(transport, target, files),
+    fetch: checkedFetch(transport, target, { files, offer }),
     ...credentials(transport),
   });
-  for await (const event of events) {
-    if (event.event === "phase" && event.phase === "committing") return;
-    if (event.event === "fileProgress" && event.state === "uploading")
-      onShare(event.path, event.progress);
+  try {
+    for await (const event of events) {
+      if (event.event === "phase" && event.phase === "committing") return;
+      if (event.event === "fileProgress" && event.state === "uploading")
+        onShare(event.path, event.progress);
+    }
+  } catch (failure) {
+    throw offer.transfer === "xet" ? xetFailure(transport, target, failure) : failure;
   }
   throw new OqeError(
     "INTERNAL",
@@ -136,28 +141,43 @@ async function upload(
   );
 }
 
+/** A Hub may offer uploads by xet alone, which needs a content store beside it. */
+function xetFailure(transport: Transport, target: UploadTarget, failure: unknown): OqeError {
+  const known = adopt(transport, target, failure);
+  const reason = known instanceof Error ? known.message : String(known);
+  return new OqeError(
+    "NETWORK",
+    `The Hub offers uploads to ${target.id} by xet only, and that failed: ` +
+      `expected "basic", "multipart", or a xet content store that works; got: ${reason}`,
+    "Run again. If it stays, use a Hub endpoint whose content store this machine can reach.",
+    known,
+  );
+}
+
 /**
  * The library hashes each file again before it asks for links. A file that changed since we hashed
- * it ends the upload there: the commit would name an object that the storage does not have.
+ * it ends the upload there: the commit would name an object that the storage does not have. Notes
+ * in `offer` how the Hub wants the files.
  */
 function checkedFetch(
   transport: Transport,
   target: UploadTarget,
-  files: readonly LocalFile[],
+  { files, offer }: { readonly files: readonly LocalFile[]; readonly offer: { transfer: string } },
 ): typeof fetch {
   const known = new Set(files.map((file) => file.sha256));
   const send = strictFetch(transport, target);
   return async (input, init) => {
-    if (String(input).endsWith("/info/lfs/objects/batch")) {
-      const { objects } = JSON.parse(String(init?.body)) as { objects: { oid: string }[] };
-      if (objects.some(({ oid }) => !known.has(oid)))
-        throw new OqeError(
-          "CONFLICT",
-          `${files.map((file) => file.path).join(" or ")} changed while it was uploaded`,
-          "Another run may be using the same work folder. Run again, with a work-dir of its own.",
-        );
-    }
-    return send(input, init);
+    if (!String(input).endsWith("/info/lfs/objects/batch")) return send(input, init);
+    const { objects } = JSON.parse(String(init?.body)) as { objects: { oid: string }[] };
+    if (objects.some(({ oid }) => !known.has(oid)))
+      throw new OqeError(
+        "CONFLICT",
+        `${files.map((file) => file.path).join(" or ")} changed while it was uploaded`,
+        "Another run may be using the same work folder. Run again, with a work-dir of its own.",
+      );
+    const response = await send(input, init);
+    offer.transfer = (await readAnswer(answers.batch, response.clone(), target.id)).transfer;
+    return response;
   };
 }
 

@@ -233,7 +233,7 @@ export const runInputs = [
     ignoredBy: foreseeing,
     default: "false",
     ...toggle("switch"),
-    doc: "Replace an existing repository or folder that has no receipt of oqe-publisher",
+    doc: "Replace an existing repository or folder that oqe-publisher did not write, and files of its repositories that others changed. Without it the run ends before any work and names them",
   },
   {
     name: "workers",

@@ -7,6 +7,10 @@ export interface LocalHubUser {
   role: "write" | "read";
   /** Namespaces the token may write; default: name and organizations; `["*"]`: any. */
   writes?: string[];
+  /** Organization -> role there, where it is not that of the token. */
+  roles?: Record<string, "read" | "contributor" | "write" | "admin">;
+  /** Makes the token a fine-grained one: user, organization or repository -> permissions. */
+  scopes?: Record<string, string[]>;
 }
 
 /** Finds the user of a token; null for a token that the Hub does not know. */
@@ -40,7 +44,11 @@ function namespaces(user: LocalHubUser): string[] {
   return [user.name, ...(user.organizations ?? [])];
 }
 
-function mayWrite(user: LocalHubUser, namespace: string): boolean {
+/** `id`: of a repository that exists; a right to it alone is enough. */
+function mayWrite(user: LocalHubUser, namespace: string, id = namespace): boolean {
+  const { roles = {}, scopes } = user;
+  if (roles[namespace] === "read") return false;
+  if (scopes) return [namespace, id].some((name) => scopes[name]?.includes("repo.write"));
   const writes = user.writes ?? namespaces(user);
   return user.role === "write" && (writes.includes("*") || writes.includes(namespace));
 }
@@ -70,7 +78,7 @@ function owns(name: string, repo: StoredRepo): boolean {
 
 export function checkMayWrite(user: LocalHubUser | null, repo: StoredRepo): void {
   if (!user) throw refuse.unauthorized();
-  if (!mayWrite(user, repo.namespace)) {
+  if (!mayWrite(user, repo.namespace, repo.id)) {
     throw refuse.forbidden(
       user.role === "read"
         ? "Forbidden: this token has the role `read`; use a token with the `write` role"
@@ -124,11 +132,24 @@ export function describeUser(user: LocalHubUser, every: readonly string[]) {
       canPay: false,
       periodEnd: null,
       avatarUrl: "",
-      roleInOrg: user.role === "write" ? "write" : "read",
+      roleInOrg: user.roles?.[name] ?? (user.role === "write" ? "write" : "read"),
     })),
     auth: {
       type: "access_token",
-      accessToken: { displayName: "local", role: user.role, createdAt: "2024-01-01T00:00:00.000Z" },
+      accessToken: {
+        displayName: "local",
+        role: user.scopes ? "fineGrained" : user.role,
+        createdAt: "2024-01-01T00:00:00.000Z",
+        ...(user.scopes && { fineGrained: describeScopes(user, user.scopes) }),
+      },
     },
   };
+}
+
+function describeScopes({ name: user }: LocalHubUser, scopes: Record<string, string[]>) {
+  const scoped = Object.entries(scopes).map(([name, permissions]) => {
+    const type = name.includes("/") ? "model" : name === user ? "user" : "org";
+    return { entity: { _id: `id-${name}`, type, name }, permissions };
+  });
+  return { canReadGatedRepos: false, global: [], scoped };
 }

@@ -128,12 +128,22 @@ export function isSlice(body: Reply["body"]): body is FileSlice {
   return body !== undefined && typeof body === "object" && "file" in body;
 }
 
+/** The body as bytes. */
+export async function readReply({ body }: Reply): Promise<Buffer> {
+  return isSlice(body) ? readSlice(body) : encode(body);
+}
+
 /** The bytes of a slice with the lowest bit of the file's byte `at` changed. */
-export async function flipped({ file, start, end }: FileSlice, at: number): Promise<Buffer> {
+export async function flipped(slice: FileSlice, at: number): Promise<Buffer> {
+  const bytes = await readSlice(slice);
+  bytes[at - slice.start]! ^= 1;
+  return bytes;
+}
+
+async function readSlice({ file, start, end }: FileSlice): Promise<Buffer> {
   const bytes = Buffer.alloc(end - start);
   const handle = await open(file);
   await handle.read(bytes, 0, bytes.length, start).finally(() => handle.close());
-  bytes[at - start]! ^= 1;
   return bytes;
 }
 

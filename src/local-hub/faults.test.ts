@@ -74,4 +74,7 @@ test("flip changes one bit of an answer that has the byte, and no other", async 
   expect(await get(300, 302)).toBe("yx");
   expect(await get(200, 301)).toBe(`${"x".repeat(100)}y`);
   expect(await get(0, 1000)).toBe("x".repeat(1000));
+  hub.faults.push({ match: /\/main\/a$/, times: 1, after: 2, action: { flip: 0 } });
+  const later = [await get(0, 1), await get(1, 2), await get(0, 1), await get(0, 1)];
+  expect([...later, await get(0, 1)]).toEqual(["x", "x", "x", "y", "x"]);
 });

@@ -4,14 +4,17 @@ import { reasonOf } from "../ground/reasons.ts";
 import { type LocalHubUser, userTable } from "./auth.ts";
 import type { HubState } from "./context.ts";
 import type { Fault } from "./faults.ts";
+import { createWorld, type DrawnFault, type FaultyWorld } from "./faulty-world.ts";
 import { isLegalId } from "./names.ts";
 import { answerHub, routes } from "./routes.ts";
 import { type SeenRequest, serve } from "./server.ts";
 import { Storage } from "./storage.ts";
 import { Store } from "./store.ts";
+import { commitAsStranger } from "./stranger.ts";
 
 export type { LocalHubUser } from "./auth.ts";
 export type { Fault } from "./faults.ts";
+export { type DrawnFault, type FaultKind, faultKinds } from "./faulty-world.ts";
 export type { SeenRequest } from "./server.ts";
 
 export interface LocalHubOptions {
@@ -43,6 +46,13 @@ export interface LocalHubOptions {
   /** Most entries of a listing page; default 1000. */
   pageSize?: number;
   faults?: Fault[];
+  /** Faults that are drawn by a seed. */
+  world?: FaultyWorld;
+  /**
+   * Called when an injected fault keeps a connection open in silence, until `isOpen` is false. A
+   * test moves its client's clock then.
+   */
+  onSilence?: (isOpen: () => boolean) => void;
   onRequest?: (request: SeenRequest) => void;
 }
 
@@ -53,6 +63,8 @@ export interface LocalHub {
   readonly storageUrl: string;
   /** Add to it to inject failures. */
   readonly faults: Fault[];
+  /** The faults of the world that happened so far, in order of arrival. May be emptied. */
+  readonly drawn: DrawnFault[];
   /**
    * Requests with an `Authorization` header to the storage origin: each is a fault of the client.
    */
@@ -82,7 +94,14 @@ export async function startLocalHub(options: LocalHubOptions): Promise<LocalHub>
   const store = await Store.open(options.folder).catch((error) => cannotUse(options.folder, error));
   const storage = new Storage(store);
   const faults = options.faults ?? [];
-  const shared = { faults, onRequest: options.onRequest };
+  const drawn: DrawnFault[] = [];
+  const shared = {
+    faults,
+    draw: options.world ? createWorld(options.world, drawn) : () => null,
+    race: (url: string) => commitAsStranger(store, url),
+    onSilence: options.onSilence,
+    onRequest: options.onRequest,
+  };
   const handle = (request: IncomingMessage) => storage.handle(request);
   const storageServer = await serve({ ...shared, origin: "storage", answer: handle }, 0);
   storage.url = storageServer.url;
@@ -97,6 +116,7 @@ export async function startLocalHub(options: LocalHubOptions): Promise<LocalHub>
     url: hubServer.url,
     storageUrl: storage.url,
     faults,
+    drawn,
     uploads: storage.received,
     get leakedTokens() {
       return storage.leakedTokens;

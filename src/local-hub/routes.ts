@@ -60,6 +60,8 @@ export function routes(limits: TransferLimits): readonly Route[] {
     { method: "POST", pattern: `${model}/paths-info/:revision`, needs: "read", handle: pathsInfo },
     { method: "GET", pattern: `${model}/commits/*`, needs: "read", handle: commits },
     { method: "GET", pattern: `${model}/refs`, needs: "read", handle: refs },
+    { method: "GET", pattern: `${model}/auth-check`, needs: "content", handle: granted },
+    { method: "GET", pattern: `${model}/auth-check/write`, needs: "write", handle: granted },
     { method: "POST", pattern: `${model}/branch/:branch`, needs: "write", handle: createBranch },
     { method: "DELETE", pattern: `${model}/branch/:branch`, needs: "write", handle: deleteBranch },
     { method: "POST", pattern: `${model}/tag/:revision`, needs: "write", handle: createTag },
@@ -109,6 +111,11 @@ export function routes(limits: TransferLimits): readonly Route[] {
       },
     ]),
   ];
+}
+
+/** The route has checked the right. */
+async function granted(): Promise<Reply> {
+  return { status: 200, body: "OK" };
 }
 
 interface Match {

@@ -1,8 +1,17 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { Refusal, refuse } from "./errors.ts";
-import { bytesOf, flipped, isSlice, json, type Reply, refusalReply, send } from "./exchange.ts";
-import { type Fault, takeFault, takeFlip } from "./faults.ts";
+import {
+  bytesOf,
+  flipped,
+  isSlice,
+  json,
+  type Reply,
+  readReply,
+  refusalReply,
+  send,
+} from "./exchange.ts";
+import { type Action, type Fault, takeFault, takeFlip } from "./faults.ts";
 
 export interface SeenRequest {
   readonly method: string;
@@ -19,6 +28,12 @@ export interface Serving {
   readonly origin: "hub" | "storage";
   readonly answer: (request: IncomingMessage) => Promise<Reply>;
   readonly faults: readonly Fault[];
+  /** A fault of the faulty world for a request, `METHOD /path?query`; null: none. */
+  readonly draw: (line: string) => Action | null;
+  /** Somebody else commits to the branch that a request commits to. */
+  readonly race: (url: string) => Promise<void>;
+  /** Called when a connection is kept open in silence; `isOpen` says whether it still is. */
+  readonly onSilence: ((isOpen: () => boolean) => void) | undefined;
   readonly onRequest: ((request: SeenRequest) => void) | undefined;
 }
 
@@ -65,29 +80,73 @@ async function exchange(
   const { method = "", url = "", headers } = request;
   const seen = (status: number, bytes = 0) =>
     how.onRequest?.({ method, url, headers, origin: how.origin, status, bytes });
-  const fault = takeFault(how.faults, `${method} ${url}`);
+  const line = `${method} ${url}`;
+  const action = takeFault(how.faults, line) ?? how.draw(line);
   response.setHeader("X-Request-Id", `local-${++requests}`);
   try {
-    if (fault === "reset") {
+    if (action === "silent") await hold(how, response);
+    if (action === "reset" || action === "silent") {
       seen(0);
       request.socket.resetAndDestroy();
       return;
     }
-    const injected = fault !== null && typeof fault === "object" && "status" in fault;
-    const reply = injected
-      ? json(fault.body ?? { error: "Injected" }, fault.status, fault.headers)
-      : await withFlip(how, `${method} ${url}`, await compute(how, request));
-    if (fault === "drop-answer") {
+    if (action === "race") await how.race(url);
+    const reply = await replyTo(how, request, action);
+    if (action === "drop-answer") {
       seen(0);
       request.socket.resetAndDestroy();
       return;
     }
     seen(reply.status, method === "HEAD" ? 0 : bytesOf(reply));
-    await send(response, reply, method !== "HEAD", fault === "truncate" ? 0.5 : 1);
+    const isSlow = action === "stall" || action === "trickle";
+    if (isSlow) await sendSlowly(how, response, reply, action === "trickle");
+    else await send(response, reply, method !== "HEAD", action === "truncate" ? 0.5 : 1);
   } catch {
     // The client is gone, or a file vanished during the answer: no further answer is possible.
     response.destroy();
   }
+}
+
+/** Keeps a connection open until the client leaves. */
+async function hold(how: Serving, response: ServerResponse): Promise<void> {
+  const left = new Promise<void>((resolve) => response.once("close", resolve));
+  how.onSilence?.(() => !response.destroyed);
+  await left;
+}
+
+/** Sends half of the body at once, or a byte per second, and waits until the client leaves. */
+async function sendSlowly(
+  how: Serving,
+  response: ServerResponse,
+  reply: Reply,
+  isTrickle: boolean,
+): Promise<void> {
+  const body = await readReply(reply);
+  response.writeHead(reply.status, { ...reply.headers, "Content-Length": String(body.length) });
+  response.flushHeaders();
+  if (!isTrickle) response.write(body.subarray(0, body.length >> 1));
+  let sent = 0;
+  const each = () =>
+    isTrickle && sent < body.length - 1 && response.write(body.subarray(sent, ++sent));
+  const timer = setInterval(each, 1000);
+  await hold(how, response).finally(() => clearInterval(timer));
+}
+
+async function replyTo(
+  how: Serving,
+  request: IncomingMessage,
+  action: Action | null,
+): Promise<Reply> {
+  const given = action !== null && typeof action === "object" ? action : { flip: 0 };
+  if ("status" in given)
+    return json(given.body ?? { error: "Injected" }, given.status, given.headers);
+  const reply = await withFlip(
+    how,
+    `${request.method} ${request.url}`,
+    await compute(how, request),
+  );
+  if (!("replace" in given) || reply.status >= 300) return reply;
+  return given.replace(reply, await readReply(reply));
 }
 
 /** The reply, with a bit changed if a fault says so. */

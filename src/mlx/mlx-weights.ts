@@ -1,4 +1,4 @@
-import type { Checkpoint } from "../checkpoint/checkpoint.ts";
+import type { Checkpoint, Provable } from "../checkpoint/checkpoint.ts";
 import { openCheckpoint } from "../checkpoint/checkpoint.ts";
 import { storageDtype } from "../checkpoint/config.ts";
 import { asObject } from "../checkpoint/json.ts";
@@ -25,7 +25,7 @@ export interface FinishedTensor extends PlannedTensor {
 }
 
 /** A finished MLX repository, which the forward pass of its base can run. */
-export interface FinishedModel extends Model {
+export interface FinishedModel extends Model, Provable {
   /** All tensors of the role table. `dtype` is that of scales and biases, or of the values. */
   readonly tensors: readonly FinishedTensor[];
   close(): Promise<void>;
@@ -54,6 +54,8 @@ export async function openFinished(repository: Repository, kernel: Kernel): Prom
       tensors,
       weights,
       ops: new Ops(kernel),
+      prove: () => checkpoint.prove(),
+      useOutside: (outside) => checkpoint.useOutside(outside),
       close: () => checkpoint.close(),
     };
   } catch (error) {

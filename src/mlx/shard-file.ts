@@ -6,6 +6,9 @@ import type { ShardLayout } from "./layout.ts";
 
 const CHUNK = 4 << 20;
 
+/** Written bytes after which a flush begins, so that the last one finds little to do. */
+const flushBetween = 32 << 20;
+
 /** Brings a file that lies elsewhere to `path`. Checks its bytes. */
 export type FetchShard = (path: string) => Promise<void>;
 
@@ -16,6 +19,10 @@ export class ShardFile {
   #handle: FileHandle | null = null;
   #fetch: FetchShard | null = null;
   #fetching: Promise<FileHandle> | null = null;
+  #unflushed = 0;
+  /** A flush in the background. It never rejects: `sync` throws its failure. */
+  #flushing: Promise<void> | null = null;
+  readonly #failures: unknown[] = [];
   /** Whether the file at its path was made by us. */
   isOurs = false;
 
@@ -72,6 +79,19 @@ export class ShardFile {
       const left = bytes.length - done;
       done += (await handle.write(bytes, done, left, position + done)).bytesWritten;
     }
+    this.#unflushed += bytes.length;
+    if (this.#unflushed >= flushBetween) this.#flush(handle);
+  }
+
+  #flush(handle: FileHandle): void {
+    if (this.#flushing !== null) return;
+    this.#unflushed = 0;
+    this.#flushing = handle
+      .datasync()
+      .catch((error) => void this.#failures.push(error))
+      .finally(() => {
+        this.#flushing = null;
+      });
   }
 
   async read(into: Uint8Array, position: number): Promise<void> {
@@ -86,6 +106,9 @@ export class ShardFile {
 
   /** Flushes it to the disk. */
   async sync(): Promise<void> {
+    await this.#flushing;
+    // A disk reports a failure once, so that the next flush would succeed.
+    if (this.#failures.length > 0) throw this.#failures[0];
     await this.#handle?.sync();
   }
 

@@ -191,8 +191,8 @@ class Writer implements ShardWriter {
   async #handOn({ file }: Shard): Promise<void> {
     if (this.#failures.length > 0) return;
     const { layout } = file;
-    await this.#onDisk(() => file.sync());
-    const written = { bytes: layout.bytes, sha256: await this.#onDisk(() => file.hash()) };
+    const [sha256] = await this.#onDisk(() => Promise.all([file.hash(), file.sync()]));
+    const written = { bytes: layout.bytes, sha256 };
     this.#files.set(layout.file, written);
     await this.#options.onShard?.(layout.file, written);
   }

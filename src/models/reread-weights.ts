@@ -6,7 +6,7 @@ type Bytes = Uint8Array<SharedArrayBuffer>;
 /** Bytes in a file. */
 export interface KeptBytes {
   /** Fills `into` with those from `from` (default 0) on, as often as they are asked for. */
-  read(into: Bytes, from?: number): Promise<void>;
+  read(into: Uint8Array, from?: number): Promise<void>;
   drop(): Promise<void>;
 }
 

@@ -12,9 +12,9 @@ import {
   newGram,
   traceOf,
 } from "./hessian.ts";
-import { rowsOfWeight, tuneMatrix } from "./tune-matrix.ts";
+import { rowsOfWeight, type TuneOptions, tuneMatrix } from "./tune-matrix.ts";
 import { newTunedRows, type TunedRows } from "./tuned-rows.ts";
-import { addSums, noSums, type TunedSums } from "./tuned-sums.ts";
+import { addSums, type MutableSums, noSums, type TunedSums } from "./tuned-sums.ts";
 import type { TuningTools } from "./tuning-tools.ts";
 
 /** Least rows per group: a Hessian for fewer is not worth its factor. */
@@ -24,6 +24,8 @@ export interface HeadResult {
   /** One whole matrix for each width that is wanted; without codes if these were written. */
   readonly parts: readonly TunedRows[];
   readonly sums: readonly TunedSums[];
+  /** Sums of the `sampledWidths`, over their rows alone. */
+  readonly sampledSums: readonly TunedSums[];
   /** The most damped Hessian of all groups, for the record. */
   readonly hessian: Hessian;
 }
@@ -33,6 +35,10 @@ export interface HeadOptions {
   readonly widths: readonly Width[];
   /** Those of the widths whose codes are wanted. Default: all. */
   readonly stored?: readonly Width[];
+  /** Widths whose sums alone are wanted, over some rows of every group. Default: none. */
+  readonly sampledWidths?: readonly Width[];
+  /** As in TuneOptions. */
+  readonly sampled?: boolean;
   /** Of a head that is also the embeddings: how its rows are read when they are looked up. */
   readonly lookup?: Lookup | null;
   /**
@@ -84,9 +90,9 @@ export async function tuneHeadRows(
   options: HeadOptions,
 ): Promise<HeadResult> {
   const inputs = await openHeadInputs(tools, head, x);
-  const result = await tuneGroups(tools, inputs, options);
+  const [result] = await tuneGroups(tools, inputs, [options]);
   inputs.all.release();
-  return result;
+  return result!;
 }
 
 /** Groups the rows of a head. The caller releases `all`. */
@@ -124,61 +130,114 @@ async function addWeighed(
   return before;
 }
 
-/** Tunes every group of rows with its Hessian. */
+/** Of a group's rows, every eighth is in the sample. */
+const sampledEvery = 8;
+
+/** Tunes every group of rows with its Hessian, in each of some ways. */
 export async function tuneGroups(
   tools: TuningTools,
   inputs: HeadInputs,
-  { widths, stored = widths, lookup = null, writeCodes }: HeadOptions,
-): Promise<HeadResult> {
-  const { settings, storage: store } = tools;
-  const { head, groups } = inputs;
-  const { rows, columns } = head;
-  const all = await mixed(tools, inputs.all, lookup);
-  const parts = stored.map((width) => {
-    const part = newTunedRows(width, { rows, columns, store });
-    return writeCodes === undefined ? part : { ...part, words: none };
-  });
-  const total = widths.map(noSums);
-  let worst: Hessian | null = null;
+  ways: readonly HeadOptions[],
+): Promise<readonly HeadResult[]> {
+  const { groups } = inputs;
+  const open: OpenWay[] = [];
+  for (const options of ways) open.push(await openWay(tools, inputs, options));
   for (let group = 0; group < groups.count; group++) {
     const members = [...groups.labels.keys()].filter((row) => groups.labels[row] === group);
     if (members.length === 0) continue;
-    const hessian = await groupHessian(tools, { ...inputs, all }, { group, lookup });
-    const sums = await tuneMatrix(tools, rowsOfWeight(gather(head, members)), {
-      hessian,
-      widths,
-      sweeps: settings.sweeps,
-      alone: true,
-      write: async (part) => {
-        const whole = parts[stored.indexOf(part.width)];
-        if (whole === undefined) return;
-        scatter(part, whole, members);
-        if (writeCodes !== undefined) await writeScattered(part, members, writeCodes);
-      },
-    });
-    for (const [i, sum] of sums.entries()) addSums(total[i]!, sum);
-    if (worst === null || hessian.damping > worst.damping) worst = hessian;
-    hessian.release();
+    const gram = await groupGram(tools, inputs, group);
+    for (const way of open) {
+      const hessian = await groupHessian(tools, gram, way);
+      await tuneGroup(tools, inputs.head, { way, members, hessian });
+      hessian.release();
+    }
+    gram.release();
   }
-  if (all !== inputs.all) all.release();
-  return { parts, sums: total, hessian: worst! };
+  for (const { all } of open) if (all !== inputs.all) all.release();
+  return open.map(({ parts, sums, sampledSums, worst }) => {
+    return { parts, sums, sampledSums, hessian: worst! };
+  });
 }
 
-async function groupHessian(
+/** One way to tune a head, and its results so far. */
+interface OpenWay {
+  readonly options: HeadOptions;
+  /** The sum over all groups that their Hessians are shrunk towards. */
+  readonly all: Gram;
+  readonly parts: readonly TunedRows[];
+  readonly sums: readonly MutableSums[];
+  readonly sampledSums: readonly MutableSums[];
+  worst: Hessian | null;
+}
+
+async function openWay(
   tools: TuningTools,
-  { all, ...inputs }: HeadInputs,
-  { group, lookup }: { readonly group: number; readonly lookup: Lookup | null },
-): Promise<Hessian> {
-  const { kernel, settings, hessianBuffers } = tools;
+  { head, all }: HeadInputs,
+  options: HeadOptions,
+): Promise<OpenWay> {
+  const { widths, stored = widths, sampledWidths = [], lookup = null, writeCodes } = options;
+  const { rows, columns } = head;
+  const parts = stored.map((width) => {
+    const part = newTunedRows(width, { rows, columns, store: tools.storage });
+    return writeCodes === undefined ? part : { ...part, words: none };
+  });
+  return {
+    ...{ options, parts, worst: null },
+    all: await mixed(tools, all, lookup),
+    sums: widths.map(noSums),
+    sampledSums: sampledWidths.map(noSums),
+  };
+}
+
+interface TunedGroup {
+  readonly way: OpenWay;
+  readonly members: readonly number[];
+  readonly hessian: Hessian;
+}
+
+async function tuneGroup(
+  tools: TuningTools,
+  head: Weight,
+  { way, members, hessian }: TunedGroup,
+): Promise<void> {
+  const { widths, stored = widths, sampledWidths = [], sampled = false, writeCodes } = way.options;
+  const common = { hessian, sweeps: tools.settings.sweeps, alone: true, sampled };
+  const tune = (rows: readonly number[], own: Pick<TuneOptions, "widths" | "write">) =>
+    tuneMatrix(tools, rowsOfWeight(gather(head, rows)), { ...common, ...own });
+  const write = async (part: TunedRows) => {
+    const whole = way.parts[stored.indexOf(part.width)];
+    if (whole === undefined) return;
+    scatter(part, whole, members);
+    if (writeCodes !== undefined) await writeScattered(part, members, writeCodes);
+  };
+  const sums = await tune(members, { widths, write });
+  for (const [i, sum] of sums.entries()) addSums(way.sums[i]!, sum);
+  if (way.worst === null || hessian.damping > way.worst.damping) way.worst = hessian;
+  if (sampledWidths.length === 0) return;
+  const some = members.filter((_, i) => i % sampledEvery === 0);
+  const ofSome = await tune(some, { widths: sampledWidths, write: async () => {} });
+  for (const [i, sum] of ofSome.entries()) addSums(way.sampledSums[i]!, sum);
+}
+
+/** The group's Gram matrix. Its tokens are the effective sample size. */
+async function groupGram(
+  { kernel, hessianBuffers }: TuningTools,
+  inputs: HeadInputs,
+  group: number,
+): Promise<Gram> {
   const gram = newGram(hessianBuffers, inputs.x.columns);
   const { sum, squares } = await addWeighed(kernel, gram, inputs, group);
-  const own = await mixed(tools, gram, lookup);
-  // The effective sample size: as many tokens of equal weight would be worth the same.
-  own.tokens = squares > 0 ? (sum * sum) / squares : 0;
-  const shrinkage = { target: all, strength: settings.pooledStrength };
-  const hessian = await makeHessian(tools, own, { shrinkage, curvature: settings.curvature });
-  own.release();
-  if (own !== gram) gram.release();
+  // As many tokens of equal weight would be worth the same.
+  gram.tokens = squares > 0 ? (sum * sum) / squares : 0;
+  return gram;
+}
+
+async function groupHessian(tools: TuningTools, gram: Gram, way: OpenWay): Promise<Hessian> {
+  const { pooledStrength: strength, curvature } = tools.settings;
+  const own = await mixed(tools, gram, way.options.lookup ?? null);
+  const shrinkage = { target: way.all, strength };
+  const hessian = await makeHessian(tools, own, { shrinkage, curvature });
+  if (own !== gram) own.release();
   return hessian;
 }
 
@@ -195,6 +254,7 @@ async function mixed(
   const sum = newGram(hessianBuffers, gram.columns);
   const share = (1 - lookup.mix) / lookup.mix;
   const trace = traceOf(lookup.gram);
+  sum.tokens = gram.tokens;
   await addScaled(kernel, sum, gram, 1);
   if (trace > 0) await addScaled(kernel, sum, lookup.gram, (share * traceOf(gram)) / trace);
   return sum;

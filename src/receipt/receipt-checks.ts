@@ -7,6 +7,8 @@ import type { Receipt } from "./receipt.ts";
  */
 export function* contradictions(receipt: Receipt): Generator<Contradiction> {
   yield* ofNames(receipt);
+  if (receipt.verifiedBase !== null && receipt.base.id === null)
+    yield { at: ["verifiedBase"], expected: "null, for the base was a folder" };
   yield* ofModules(receipt);
   yield* ofMethod(receipt);
   yield* ofEvaluation(receipt);

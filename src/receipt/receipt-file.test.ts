@@ -44,8 +44,16 @@ describe("a receipt", () => {
         contextLength: null,
       },
       repository: full.name,
+      verifiedBase: null,
     };
     expect(parseReceipt(writeReceipt(receipt), "x")).toEqual(receipt);
+    const verified = { ...receipt, verifiedBase: full.verifiedBase };
+    expect(() => writeReceipt(verified)).toThrow("expected null, for the base was a folder");
+  });
+
+  test("of an engine that did not verify the base's bytes yet reads as unverified", () => {
+    const { verifiedBase: _, ...old } = nemotronReceipt();
+    expect(parseReceipt(JSON.stringify(old), "x").verifiedBase).toBeNull();
   });
 
   test("is the same text for any order of its keys, and ends with one newline", () => {

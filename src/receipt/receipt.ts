@@ -172,6 +172,12 @@ export const receiptSchema = object({
    * Changes of config.json against the base, one sentence each, e.g. the dt floor of nemotron_h.
    */
   configNotes: list(line),
+  /**
+   * The base's shards that the run read whole: their hashes are those of the base's commit. So is
+   * every byte of its other files that was used. null: the base was a folder, or the engine did not
+   * check yet.
+   */
+  verifiedBase: v.optional(v.nullable(object({ shards: count, bytes: count })), null),
   /** Warnings from making this tier, one sentence each. */
   warnings: list(line),
   /**

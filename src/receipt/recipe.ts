@@ -4,7 +4,7 @@ import type { Evaluation, Receipt, TuningRecord } from "./receipt.ts";
 /** The fields of a receipt that are known only after the weights were made. */
 export type Measured = Pick<
   Receipt,
-  "files" | "weightError" | "tuning" | "evaluation" | "warnings"
+  "files" | "weightError" | "tuning" | "evaluation" | "verifiedBase" | "warnings"
 >;
 
 /**
@@ -28,6 +28,7 @@ export function recipeOf(receipt: Receipt): Recipe {
     evaluation: _e,
     warnings: _a,
     otherTiers: _o,
+    verifiedBase: _v,
     ...recipe
   } = receipt;
   return recipe;

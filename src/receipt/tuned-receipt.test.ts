@@ -148,6 +148,7 @@ describe("a completed receipt", () => {
     completeReceipt(recipeOf(tuned), {
       files: {},
       weightError: { relative: 0 },
+      verifiedBase: null,
       tuning,
       evaluation: null,
       warnings: [],

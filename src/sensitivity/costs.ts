@@ -50,8 +50,8 @@ export function costsOf(results: WalkResults, rows: ProbeRows): Costs {
   const probed = results.tensors.map((tensor) => costsOfTensor(tensor, results, rows, mean));
   const flipPower = probed.reduce((sum, { widths }) => sum + widths[probeIndex]!.flipPower, 0);
   const together = {
-    forcedKl: weightedMean(results.forced, rows.jointWeights),
-    freeKl: weightedMean(results.free, rows.jointWeights),
+    forcedKl: weightedMean(results.forced, results.positionWeights),
+    freeKl: weightedMean(results.free, results.positionWeights),
     flipPower,
   };
   const tied = results.tied && chooseMix(results.tied, together, mean);

@@ -16,6 +16,8 @@ export interface JointResults {
   readonly forced: Float64Array;
   /** Of a model without routers the same. */
   readonly free: Float64Array;
+  /** Weight of each position. */
+  readonly positionWeights: Float64Array;
 }
 
 /**
@@ -88,14 +90,22 @@ export class JointProbes {
   }
 
   /**
-   * Compares them with the base at every position. `x`: the base's states of the probe rows behind
-   * the last block. `head`: the model with its head at the probe's width.
+   * Compares them with the base: at every position, or where no route is free, at the positions of
+   * all probes. `x`: the base's states of the probe rows behind the last block. `head`: the model
+   * with its head at the probe's width.
    */
   async compare(x: Matrix, head: Model): Promise<JointResults> {
+    const { compared, jointWeights, length } = this.#rows;
+    const isFree = this.#probes.length > 1;
+    const some = (states: Matrix) => (isFree ? states : this.#model.ops.gather(states, compared));
     const all = this.#more === null ? x : join([x, this.#more]);
-    const base = { x: all, head: this.#model };
-    const compared: readonly ComparedStates[] = this.#probes.map(({ x }) => ({ x, head }));
-    const [forced, free = forced] = await divergences(base, compared, this.#rows.length);
-    return { forced: forced!, free: free! };
+    const base = { x: await some(all), head: this.#model };
+    const states: ComparedStates[] = [];
+    for (const { x } of this.#probes) states.push({ x: await some(x), head });
+    const [forced, free = forced] = await divergences(base, states, length);
+    const positionWeights = isFree
+      ? jointWeights
+      : Float64Array.from(compared, (token) => jointWeights[token]!);
+    return { forced: forced!, free: free!, positionWeights };
   }
 }

@@ -1,24 +1,23 @@
-import type { Kernel } from "../kernel/kernel-types.ts";
+import { pieces } from "../ground/pieces.ts";
+import { sum } from "../ground/sum.ts";
 import { type Matrix, type Weight, weightRows } from "../kernel/matrix.ts";
-import type { JobOf } from "../kernel/routines.ts";
 import { modulePath } from "../mlx/format.ts";
 import type { PlannedTensor } from "../models/architecture.ts";
 import type { KeptWeights } from "../models/kept-weights.ts";
 import type { BlockPlace } from "../models/rider.ts";
 import type { Model } from "../models/run.ts";
 import { type VisitedMatrix, visitBlock } from "../quantize/block-visit.ts";
-import { tuneHeadRows } from "../quantize/head-tuner.ts";
+import { type HeadResult, tuneHeadRows } from "../quantize/head-tuner.ts";
 import type { Hessian } from "../quantize/hessian.ts";
 import { tableHessian } from "../quantize/table-hessian.ts";
 import { rowsOfWeight, tuneMatrix } from "../quantize/tune-matrix.ts";
 import { copyOf, decodeMatrix, type TunedRows } from "../quantize/tuned-rows.ts";
-import type { TunedSums } from "../quantize/tuned-sums.ts";
-import { descentOf } from "../quantize/tuning-settings.ts";
+import { treatmentOf } from "../quantize/tuning-settings.ts";
 import type { TuningTools } from "../quantize/tuning-tools.ts";
 import type { BlockCodes } from "./block-codes.ts";
-import type { LossTable } from "./loss-table.ts";
-import { probeWidth, widths } from "./probe-width.ts";
-import { isExpertMeasured } from "./sampling.ts";
+import type { Forecast, LossTable } from "./loss-table.ts";
+import { probeIndex, probeWidth, widths } from "./probe-width.ts";
+import { forecastSample, isExpertMeasured } from "./sampling.ts";
 
 /** Values that all steps of a measuring walk share. */
 export interface Measuring {
@@ -106,8 +105,8 @@ export async function measureTable(
 }
 
 /**
- * Measures the head, which multiplies `x [positions, hidden]`. It is tuned at every width and needs
- * no forecast. Returns its reader at the probe's width.
+ * Measures the head, which multiplies `x [positions, hidden]`. Some of its rows are tuned at every
+ * width, so it needs no forecast. Returns its reader at the probe's width.
  */
 export async function measureHead(
   { model, tools, losses }: Measuring,
@@ -115,17 +114,29 @@ export async function measureHead(
   x: Matrix,
 ): Promise<ReadProbed> {
   const weight = await model.weights.matrix(null, tensor.role.role);
-  const { parts, sums } = await tuneHeadRows(tools, weight, x, { widths, stored: [probeWidth] });
-  addHeadLosses(losses, modulePath(tensor), sums);
-  return readerOf(tools, parts, weight);
+  const options = { widths: [probeWidth], sampledWidths: widths, sampled: true };
+  const result = await tuneHeadRows(tools, weight, x, options);
+  addHeadLosses(losses, modulePath(tensor), result);
+  return readerOf(tools, result.parts, weight);
 }
 
-/** Adds the sums of a head that was tuned at every width. */
-export function addHeadLosses(losses: LossTable, module: string, sums: readonly TunedSums[]): void {
+/**
+ * Adds the losses of a head that was tuned at the probe's width. At the others they are that loss
+ * times the ratio of the losses of a sample of rows.
+ */
+export function addHeadLosses(
+  losses: LossTable,
+  module: string,
+  { sums, sampledSums }: HeadResult,
+): void {
   // Every group of rows has a Hessian of its own. So the energy is scaled from that of the weights.
-  const first = sums[0]!;
-  const relative = first.weightEnergy > 0 ? first.squaredError / first.weightEnergy : null;
-  losses.addTuned(module, relative === null ? 0 : first.loss / relative, sums);
+  const probe = sums[0]!;
+  const relative = probe.weightEnergy > 0 ? probe.squaredError / probe.weightEnergy : null;
+  const own = sampledSums[probeIndex]!.loss;
+  const tuned = sampledSums.map(({ loss }) => {
+    return { ...probe, loss: own > 0 ? (probe.loss * loss) / own : loss };
+  });
+  losses.addTuned(module, relative === null ? 0 : probe.loss / relative, tuned);
 }
 
 /** A table and a head are large in float32, so only the rows that are asked for are decoded. */
@@ -148,28 +159,31 @@ export function roundedReader(tools: TuningTools, table: Weight): ReadProbed {
 /** Rows of one job: the workers share a table. */
 const rowsPerForecast = 8192;
 
-/** The forecast of a matrix with any number of rows. */
-async function forecastRows(kernel: Kernel, job: JobOf<"forecast">) {
-  const [weights] = job.sources as [Uint8Array<SharedArrayBuffer>];
-  const each = weights.length / job.rows;
-  const starts = Array.from(
-    { length: Math.ceil(job.rows / rowsPerForecast) },
-    (_, i) => i * rowsPerForecast,
-  );
+/** The forecast of a matrix with any number of rows, at all widths. */
+async function forecastOf(
+  { kernel, storage: store }: TuningTools,
+  weight: Weight,
+  hessian: Hessian | null,
+): Promise<Forecast> {
+  const { columns, dtype: from } = weight;
+  const factor = hessian?.factor ?? null;
+  const order = factor === null ? null : hessian!.order;
+  const job = { from, columns, store, factor, order, widths, diagonal: hessian?.diagonal ?? null };
   const parts = await Promise.all(
-    starts.map((start) => {
-      const end = Math.min(job.rows, start + rowsPerForecast);
-      const sources = [weights.subarray(start * each, end * each)];
+    pieces(weight.rows, rowsPerForecast).map(([start, end]) => {
+      const sources = [weightRows(weight, start, end).bytes];
       return kernel.run("forecast", { ...job, sources, rows: end - start });
     }),
   );
-  const total = (of: (part: (typeof parts)[number]) => number) =>
-    parts.reduce((sum, part) => sum + of(part), 0);
   return {
-    energy: total(({ energy }) => energy),
-    losses: job.widths.map((_, i) => total(({ losses }) => losses[i]!)),
-    nonFinite: total(({ nonFinite }) => nonFinite),
+    energy: sum(parts, ({ energy }) => energy),
+    losses: widths.map((_, i) => sum(parts, ({ losses }) => losses[i]!)),
   };
+}
+
+/** The forecast of all rows from that of some. */
+function scaled({ energy, losses }: Forecast, factor: number): Forecast {
+  return { energy: factor * energy, losses: losses.map((loss) => factor * loss) };
 }
 
 type MeasuredMatrix = Pick<VisitedMatrix, "tensor" | "expert" | "weight"> & {
@@ -185,20 +199,17 @@ async function measureMatrix(
   { tools, losses, isSampled }: Measuring,
   { tensor, expert, weight, hessian }: MeasuredMatrix,
 ): Promise<readonly TunedRows[]> {
-  const { kernel, settings, storage: store } = tools;
-  const { rows, columns, dtype: from, bytes } = weight;
-  const factor = hessian?.factor ?? null;
-  const order = factor === null ? null : hessian!.order;
-  const job = { sources: [bytes], from, rows, columns, store, factor, order, widths };
-  const forecast = await forecastRows(kernel, { ...job, diagonal: hessian?.diagonal ?? null });
-  const tried = isSampled(tensor, expert) ? widths : [probeWidth];
+  const inSample = isSampled(tensor, expert);
+  const some = inSample ? weight : forecastSample(weight);
+  const forecast = scaled(await forecastOf(tools, some, hessian), weight.rows / some.rows);
+  const tried = inSample ? widths : [probeWidth];
   const parts: TunedRows[] = [];
   const write = async (part: TunedRows) => {
     if (part.width === probeWidth) parts.push(copyOf(part));
   };
   const alone = tensor.role.routed !== true;
-  const descent = descentOf(settings, tensor, hessian);
-  const options = { hessian, widths: tried, ...descent, alone, write };
+  const { routerAware: _, ...descent } = treatmentOf(tools.settings, tensor, hessian);
+  const options = { hessian, widths: tried, ...descent, alone, sampled: true, write };
   const sums = await tuneMatrix(tools, rowsOfWeight(weight), options);
   losses.add({ module: modulePath(tensor), matrix: expert, forecast, tried, sums });
   return parts;

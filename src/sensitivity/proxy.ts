@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
 import type { Base } from "../base/base.ts";
+import type { Provable } from "../checkpoint/checkpoint.ts";
 import type { Repository } from "../checkpoint/repository.ts";
 import { OqeError } from "../ground/errors.ts";
 import type { Kernel } from "../kernel/kernel-types.ts";
@@ -9,7 +10,7 @@ import { probeWidth } from "./probe-width.ts";
 import type { MeasuredModel } from "./sensitivity-request.ts";
 
 /** A quantized repository of the base that is measured in its place. It has fewer bytes to read. */
-export interface Proxy extends MeasuredModel {
+export interface Proxy extends MeasuredModel, Provable {
   close(): Promise<void>;
 }
 

@@ -3,7 +3,7 @@ import { nemotron30b } from "../../test/support/nemotron-30b.ts";
 import { expandTable } from "../models/expand.ts";
 import { findArchitecture } from "../models/registry.ts";
 import { isQuantizable } from "../plan/plan.ts";
-import { isExpertMeasured, sampleOf } from "./sampling.ts";
+import { forecastSample, isExpertMeasured, sampleOf } from "./sampling.ts";
 
 test.each([
   [5, [0, 1, 2, 3, 4]],
@@ -40,4 +40,18 @@ test("the sample has one tensor of every role, and two experts of a stack", () =
     const own = sampled.filter((one) => one.role === role);
     expect(own.map(({ expert }) => expert)).toEqual(own[0]!.stack === 1 ? [0] : [0, 64]);
   }
+});
+
+test.each([
+  [300, 1, 300],
+  [600, 2, 304],
+  [2048, 4, 512],
+])("a forecast of %d rows is made from every %d. sixteen of them", (rows, every, count) => {
+  const bytes = new Uint8Array(new SharedArrayBuffer(4 * rows));
+  const values = new Float32Array(bytes.buffer);
+  for (const row of values.keys()) values[row] = row;
+  const some = forecastSample({ bytes, dtype: "F32", rows, columns: 1 });
+  const taken = new Float32Array(some.bytes.buffer, some.bytes.byteOffset, some.rows);
+  expect([...taken]).toEqual([...values].filter((row) => Math.floor(row / 16) % every === 0));
+  expect(taken.length).toBe(count);
 });

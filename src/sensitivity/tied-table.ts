@@ -43,7 +43,7 @@ export async function tuneLookups(
   const weight = await model.weights.matrix(null, role);
   const parts: TunedRows[] = [];
   const write = async (part: TunedRows) => void parts.push(copyOf(part));
-  const options = { hessian, widths: [probeWidth], sweeps, alone: true, write };
+  const options = { hessian, widths: [probeWidth], sweeps, alone: true, sampled: true, write };
   await tuneMatrix(tools, rowsOfWeight(weight), options);
   hessian?.release();
   const name = modulePath(tensor);
@@ -92,21 +92,17 @@ export async function measureTied(
   const { role } = tensor.role;
   const table = await model.weights.matrix(null, role);
   const inputs = await openHeadInputs(tools, table, x);
-  // Codes at all widths would be several times as large as those that are probed.
-  const tune = (mix: number, tried: typeof widths) =>
-    tuneGroups(tools, inputs, {
-      ...{ widths: tried, stored: [probeWidth] },
-      lookup: gram && { gram, mix },
-    });
-  const even = await tune(middle, widths);
-  addHeadLosses(losses, module, even.sums);
-  const codes = [{ mix: gram === null ? 1 : middle, parts: even.parts }];
-  if (gram !== null) {
-    codes.push(
-      { mix: 1, parts: (await tune(1, [probeWidth])).parts },
-      { mix: 0, parts: [...parts] },
-    );
-  }
+  const mixes = gram === null ? [1] : [middle, 1];
+  const ways = mixes.map((mix, i) => ({
+    widths: [probeWidth],
+    sampledWidths: i === 0 ? widths : [],
+    sampled: true,
+    lookup: gram && { gram, mix },
+  }));
+  const results = await tuneGroups(tools, inputs, ways);
+  addHeadLosses(losses, module, results[0]!);
+  const codes = mixes.map((mix, i) => ({ mix, parts: results[i]!.parts }));
+  if (gram !== null) codes.push({ mix: 0, parts });
   inputs.all.release();
   const heads = codes.map(({ mix, parts }) => {
     const name = `${module} as the head, mix ${mix}`;

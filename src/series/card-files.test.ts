@@ -5,7 +5,8 @@ import { tunedReceipt } from "../../test/support/receipts.ts";
 import { drawPictures } from "../card/pictures.ts";
 import { renderCard } from "../card/render.ts";
 import { OqeError } from "../ground/errors.ts";
-import { writeCard } from "./card-files.ts";
+import { parseSums, sha256Of } from "../hub/sums.ts";
+import { rewriteCard, writeCard } from "./card-files.ts";
 
 let folder: string;
 let warnings: string[];
@@ -19,8 +20,25 @@ afterEach(() => removeFolder(folder));
 test("card and pictures are written, and a picture of an earlier receipt is removed", async () => {
   await writeFile(`${folder}/oqe-kl.svg`, "old");
   await writeCard(folder, tunedReceipt(), report);
-  expect((await readdir(folder)).sort()).toEqual(["README.md", "oqe-bits.svg"]);
+  const names = ["README.md", "SHA256SUMS", "oqe-bits.svg", "oqe-receipt.json"];
+  expect((await readdir(folder)).sort()).toEqual(names);
   expect(warnings).toEqual([]);
+});
+
+test("SHA256SUMS lists every other file, and is returned with its own hash", async () => {
+  const { files } = tunedReceipt();
+  const { sums } = await writeCard(folder, tunedReceipt(), report);
+  const text = await readFile(`${folder}/SHA256SUMS`, "utf8");
+  const listed = parseSums(text)!;
+  expect(sums).toEqual(new Map([...listed, ["SHA256SUMS", sha256Of(text)]]));
+  for (const [path, sha256] of listed) {
+    const made = Object.hasOwn(files, path) ? null : await readFile(`${folder}/${path}`);
+    expect(made === null ? files[path]!.sha256 : sha256Of(made)).toBe(sha256);
+  }
+  expect(listed.size).toBe(Object.keys(files).length + 3);
+  await writeFile(`${folder}/README.md`, "lost");
+  await rewriteCard(folder, report);
+  expect(await readFile(`${folder}/SHA256SUMS`, "utf8")).toBe(text);
 });
 
 test("a picture that cannot be drawn is a warning, and its placeholder is written", async () => {

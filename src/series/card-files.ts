@@ -5,7 +5,8 @@ import { placeholderCard, renderCard } from "../card/render.ts";
 import { decorate } from "../ground/decoration.ts";
 import { onDisk } from "../ground/disk.ts";
 import type { Report } from "../ground/report.ts";
-import type { Receipt } from "../receipt/receipt.ts";
+import { type Sums, sha256Of, sumsPath, writeSums } from "../hub/sums.ts";
+import { type Receipt, receiptPath } from "../receipt/receipt.ts";
 import { parseReceipt, writeReceipt } from "../receipt/receipt-file.ts";
 import { blankEvaluation, blankTuning, completeReceipt, type Recipe } from "../receipt/recipe.ts";
 import { readReceipt } from "./read-receipt.ts";
@@ -15,7 +16,10 @@ import { readReceipt } from "./read-receipt.ts";
  * would fail later. Throws TEMPLATE, BAD_INPUT.
  */
 export async function rehearseCard(recipe: Recipe): Promise<string> {
-  const unmeasured = { files: {}, weightError: { relative: 0 }, warnings: [] };
+  const unmeasured = {
+    ...{ files: {}, weightError: { relative: 0 }, warnings: [] },
+    verifiedBase: recipe.base.id === null ? null : { shards: 0, bytes: 0 },
+  };
   const blank = { ...unmeasured, tuning: blankTuning(recipe), evaluation: blankEvaluation(recipe) };
   const receipt = completeReceipt(recipe, blank);
   return renderCard(parseReceipt(writeReceipt(receipt), receipt.name));
@@ -27,11 +31,22 @@ interface CardFiles {
   readonly pictures: readonly CardPicture[];
 }
 
+/** A tier that is finished, and every file of its folder with its SHA-256. */
+export interface MadeTier {
+  readonly receipt: Receipt;
+  readonly sums: Sums;
+}
+
+export function receiptsOf(made: readonly MadeTier[]): readonly Receipt[] {
+  return made.map(({ receipt }) => receipt);
+}
+
 /** How card and pictures are made. Tests pass others. */
 const making = { render: renderCard, draw: drawPictures };
 
 /**
- * Renders card and pictures of a finished folder again; gives the card's path. Throws TEMPLATE,
+ * Renders card and pictures of a finished folder again, and lists them in SHA256SUMS; gives the
+ * card's path. Throws TEMPLATE,
  * BAD_INPUT.
  */
 export async function rewriteCard(folder: string, report: Pick<Report, "warn">): Promise<string> {
@@ -43,22 +58,24 @@ export async function rewriteCard(folder: string, report: Pick<Report, "warn">):
 }
 
 /**
- * Writes card and pictures of a tier that was just made. What cannot be made is a placeholder and a
- * warning: the weights took hours.
+ * Finishes the folder of a tier that was just made: writes receipt, card, pictures and SHA256SUMS.
+ * What cannot be made is a placeholder and a warning: the weights took hours.
  */
 export async function writeCard(
   folder: string,
-  receipt: Receipt,
+  made: Receipt,
   report: Pick<Report, "warn">,
   { render, draw } = making,
-): Promise<void> {
+): Promise<MadeTier> {
+  // As it reads back: the keys of its maps are sorted, and pictures depend on their order.
+  const receipt = parseReceipt(writeReceipt(made), made.name);
   const pictures = draw(receipt);
   const card = await decorate(report, {
     what: `the card of ${receipt.name}`,
     make: () => render(receipt, pictures),
     placeholder: placeholderCard(receipt),
   });
-  await writeFiles(folder, { receipt, card, pictures }, report);
+  return { receipt, sums: await writeFiles(folder, { receipt, card, pictures }, report) };
 }
 
 /** Removes pictures that the receipt has no figures for. */
@@ -66,17 +83,23 @@ async function writeFiles(
   folder: string,
   { receipt, card, pictures }: CardFiles,
   report: Pick<Report, "warn">,
-): Promise<void> {
+): Promise<Sums> {
   for (const { failure } of pictures)
     if (failure !== null) report.warn(`${receipt.name}: a picture could not be drawn: ${failure}`);
-  const files: Readonly<Record<string, string>> = {
+  const made: Readonly<Record<string, string>> = {
+    [receiptPath]: writeReceipt(receipt),
     "README.md": card,
     ...Object.fromEntries(pictures.map(({ path, svg }) => [path, svg])),
   };
+  const listed = Object.entries(receipt.files).map(([path, { sha256 }]) => [path, sha256] as const);
+  const hashed = Object.entries(made).map(([path, text]) => [path, sha256Of(text)] as const);
+  const text = writeSums(new Map([...listed, ...hashed]));
+  const files = { ...made, [sumsPath]: text };
   const size = Object.values(files).reduce((sum, text) => sum + Buffer.byteLength(text), 0);
   await onDisk(folder, size, async () => {
     for (const path of picturePaths)
       if (!Object.hasOwn(files, path)) await rm(join(folder, path), { force: true });
     for (const [path, text] of Object.entries(files)) await writeFile(join(folder, path), text);
   });
+  return new Map([...listed, ...hashed, [sumsPath, sha256Of(text)]]);
 }

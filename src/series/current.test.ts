@@ -18,6 +18,7 @@ const recipeOf = ({
   tuning: ___,
   evaluation: _p,
   otherTiers: _o,
+  verifiedBase: _v,
   warnings: ____,
   ...recipe
 }: Receipt): Recipe => recipe;
@@ -32,7 +33,13 @@ describe("a tier counts as published", () => {
     receipt: "",
     files: new Map<string, { size: number; sha256: string | null }>([
       ...files,
-      ...["README.md", "oqe-bits.svg"].map((path) => [path, { size: 1, sha256: null }] as const),
+      ...["README.md", "oqe-bits.svg"].map(
+        (path) => [path, { size: 1, sha256: sha256(path) }] as const,
+      ),
+    ]),
+    sums: new Map([
+      ...[...files].map(([path, file]) => [path, file.sha256] as const),
+      ...["README.md", "oqe-bits.svg"].map((path) => [path, sha256(path)] as const),
     ]),
   };
 
@@ -49,6 +56,18 @@ describe("a tier counts as published", () => {
   test.each(["README.md", "oqe-bits.svg"])("not without its %s", (path) => {
     const without = new Map([...remote.files].filter(([name]) => name !== path));
     expect(isCurrent(recipeOf(tuned), tuned, { ...remote, files: without })).toBe(false);
+  });
+
+  test.each([...remote.sums.keys()])("not with another %s of the same size", (path) => {
+    const { size } = remote.files.get(path)!;
+    for (const other of [sha256("other"), null]) {
+      const files = new Map([...remote.files, [path, { size, sha256: other }]]);
+      expect(isCurrent(recipeOf(tuned), tuned, { ...remote, files })).toBe(false);
+    }
+  });
+
+  test("not without its list of files", () => {
+    expect(isCurrent(recipeOf(tuned), tuned, { ...remote, sums: null })).toBe(false);
   });
 
   test.each<[string, Partial<Receipt>]>([
@@ -69,6 +88,7 @@ test("a tier stays current with other evaluation results, not with other evaluat
     exists: true,
     head: "a".repeat(40),
     receipt: null,
+    sums: new Map<string, string>(),
     files: new Map<string, { size: number; sha256: string | null }>([
       ...["README.md", ...picturePaths].map((path) => [path, { size: 1, sha256: null }] as const),
       ...Object.entries(evaluated.files).map(

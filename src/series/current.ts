@@ -6,9 +6,9 @@ import { type Draft, draftOf, recipeOf } from "../receipt/recipe.ts";
 
 /**
  * Whether a repository's main already has what this recipe gives. Its receipt has the same draft.
- * Every file of the receipt is there with its size and, if the Hub tells it, its SHA-256. Card and
- * pictures are there, and no other weights (mlx-lm loads all it finds). A base folder has no commit
- * that pins its weights, so a tier of it is never current.
+ * Every file of the receipt and of SHA256SUMS is there with its SHA-256. Card and pictures are
+ * there, and no other weights (mlx-lm loads all it finds). A base folder has no commit that pins
+ * its weights, so a tier of it is never current.
  */
 export function isCurrent(recipe: Draft, published: Receipt, remote: RemoteState): boolean {
   const { files } = published;
@@ -19,10 +19,10 @@ export function isCurrent(recipe: Draft, published: Receipt, remote: RemoteState
   const shown = ["README.md", ...namePictures(published).map(({ path }) => path)];
   if (!shown.every((path) => remote.files.has(path)) || ![...remote.files.keys()].every(mayBe))
     return false;
-  return Object.entries(files).every(([path, expected]) => {
-    const found = remote.files.get(path);
-    return (
-      found?.size === expected.bytes && (found.sha256 === null || found.sha256 === expected.sha256)
-    );
-  });
+  const has = (path: string, sha256: string) => remote.files.get(path)?.sha256 === sha256;
+  return (
+    remote.sums !== null &&
+    [...remote.sums].every(([path, sha256]) => has(path, sha256)) &&
+    Object.entries(files).every(([path, { sha256 }]) => has(path, sha256))
+  );
 }

@@ -1,5 +1,4 @@
-import { writeFile } from "node:fs/promises";
-import { dirname, join, relative } from "node:path";
+import { dirname, relative } from "node:path";
 import type { Base } from "../base/base.ts";
 import { evaluationWords } from "../card/evaluation-words.ts";
 import { bitsPerWeight, grouped } from "../card/figures.ts";
@@ -21,13 +20,14 @@ import type { KeepStates } from "../models/rider.ts";
 import { tensorsOfPlan } from "../quantize/stored-tier.ts";
 import { weightsToTune } from "../quantize/tune-series.ts";
 import { tuningSettings } from "../quantize/tuning-settings.ts";
-import { type Receipt, receiptPath } from "../receipt/receipt.ts";
+import type { Receipt } from "../receipt/receipt.ts";
 import { writeReceipt } from "../receipt/receipt-file.ts";
 import { completeReceipt, digestOf } from "../receipt/recipe.ts";
 import { shareFigures } from "../receipt/series-figures.ts";
 import { buildAside, refuseForeignFolder } from "./atomic-folder.ts";
-import { rehearseCard, writeCard } from "./card-files.ts";
+import { type MadeTier, rehearseCard, writeCard } from "./card-files.ts";
 import { findFinished, openWithStaged } from "./finished-tier.ts";
+import { forgetParts, proveReads, withWaitingBytes } from "./proven-reads.ts";
 import type { TierDraft, TierRun } from "./recipes.ts";
 import type { Calibration, DrawnRows } from "./rows.ts";
 import { StagedTier } from "./staged-tier.ts";
@@ -72,6 +72,8 @@ export interface FoldersRequest {
   readonly memoryForStates: number;
   /** Whether riders on the base go through experts one after the other. Default: side by side. */
   readonly inTurn?: boolean;
+  /** Bytes of the base that may wait in files to be hashed. Default: none. */
+  readonly mostWaiting?: number;
   /** Where tuned tiers are staged; null: on the disk only. */
   readonly staging: { readonly hub: Hub; readonly private: boolean } | null;
   readonly timeLimit: TimeLimit;
@@ -81,9 +83,9 @@ export interface FoldersRequest {
 
 /**
  * Makes the folders of all tiers in one walk over the base. Either all folders are complete, with
- * receipt and card, or none exists. Gives the receipts. Throws TimeIsUp.
+ * receipt and card, or none exists. Throws TimeIsUp.
  */
-export async function makeFolders(request: FoldersRequest): Promise<readonly Receipt[]> {
+export async function makeFolders(request: FoldersRequest): Promise<readonly MadeTier[]> {
   const { runs, replacing } = request;
   if (runs.length === 0) return [];
   for (const { recipe } of runs) await rehearseCard(recipe);
@@ -99,7 +101,10 @@ export async function makeFolders(request: FoldersRequest): Promise<readonly Rec
   const memory = request.memoryForStates;
   return withStates({ folder: parent, memory, report: request.report }, (keep, weights) => {
     const own = { ...request, keep, keepWeights: request.inTurn === true ? weights : null };
-    return buildAside(builds, (folders) => onDisk(parent, needed, () => fillFolders(own, folders)));
+    const fill = (folders: readonly string[]) =>
+      onDisk(parent, needed, () => fillFolders(own, folders));
+    const waiting = { keep: weights, most: request.mostWaiting ?? 0 };
+    return withWaitingBytes([request.base.checkpoint], waiting, () => buildAside(builds, fill));
   });
 }
 
@@ -121,7 +126,7 @@ interface Target {
 async function fillFolders(
   request: FillRequest,
   folders: readonly string[],
-): Promise<readonly Receipt[]> {
+): Promise<readonly MadeTier[]> {
   const { runs, base, gates, report } = request;
   const known = new Map<TierRun, Receipt>();
   const targets: Target[] = [];
@@ -134,15 +139,17 @@ async function fillFolders(
       known.set(run, receipt);
     }
   }
-  const made = targets.length === 0 ? [] : await makeTargets(request, targets);
+  const durable = request.rows.tuning === null ? [] : targets; // of others nothing is kept
+  const make = () => makeTargets(request, targets).catch((error) => forgetParts(durable, error));
+  const made = targets.length === 0 ? [] : await make();
   for (const [i, { run }] of targets.entries()) known.set(run, made[i]!);
   const receipts = shareFigures(runs.map((run) => known.get(run)!));
+  const finished: MadeTier[] = [];
   for (const [i, receipt] of receipts.entries()) {
-    await writeFile(join(folders[i]!, receiptPath), writeReceipt(receipt));
-    await writeCard(folders[i]!, receipt, report);
+    finished.push(await writeCard(folders[i]!, receipt, report));
     tell(receipt, report);
   }
-  return receipts;
+  return finished;
 }
 
 /** The staging branch of a tier; null: there is none. */
@@ -170,7 +177,10 @@ async function makeTargets(
       : null;
   const written = await writeWeights(own, targets, company);
   const evaluations = await evaluateAll(own, targets, company);
-  const receipts = completeReceipts(own, written, evaluations);
+  const proven = await proveReads(base.checkpoint, request.report);
+  const verifiedBase = proven && { shards: proven.shards, bytes: proven.bytes };
+  const verified = written.map((tier) => ({ ...tier, verifiedBase }));
+  const receipts = completeReceipts(own, verified, evaluations);
   for (const [i, { staged }] of targets.entries()) await staged?.finish(writeReceipt(receipts[i]!));
   return receipts;
 }
@@ -237,7 +247,7 @@ function writeWeights(
 
 function completeReceipts(
   { runs }: FoldersRequest,
-  written: readonly WrittenTier[],
+  written: readonly (WrittenTier & Pick<Receipt, "verifiedBase">)[],
   evaluations: readonly Evaluation[] | null,
 ): readonly Receipt[] {
   return written.map(({ relativeError, ...measured }, i) =>

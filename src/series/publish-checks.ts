@@ -5,6 +5,7 @@ import type { Report } from "../ground/report.ts";
 import type { Hub } from "../hub/hub-types.ts";
 import type { Inputs } from "../inputs/inputs.ts";
 import { rehearseCard } from "./card-files.ts";
+import type { RemoteStates } from "./published.ts";
 import type { TierRun } from "./recipes.ts";
 import { checkTierName, tierName } from "./tier-names.ts";
 
@@ -42,7 +43,7 @@ export async function checkRights(
   }
   const identity = await hub.identify().catch(ifAbsent(report, "does not tell who owns a token"));
   if (identity === null) return;
-  const { name, canWrite, organizations } = identity;
+  const { name, canWrite, organizations, writable } = identity;
   if (canWrite === false) {
     throw new OqeError(
       "FORBIDDEN",
@@ -50,10 +51,34 @@ export async function checkRights(
       `Make a token with write access to ${namespace}.`,
     );
   }
-  if (name !== namespace && !organizations.includes(namespace)) {
+  if (writable !== null && !writable.some((entity) => entity.split("/")[0] === namespace)) {
+    throw new OqeError(
+      "FORBIDDEN",
+      `the fine-grained token of ${name} has no write access to repositories of ${namespace}`,
+      `Give it the permission to write to the repositories of ${namespace}.`,
+    );
+  }
+  const organization = organizations.find((one) => one.name === namespace);
+  if (organization?.role === "read") {
+    throw new OqeError(
+      "FORBIDDEN",
+      `${name} may only read in the organization ${namespace}`,
+      "Ask its admins for the role `contributor` or `write`.",
+    );
+  }
+  if (name !== namespace && organization === undefined) {
     report.warn(
       `the token belongs to ${name}; the Hub does not list ${namespace} among its organizations`,
     );
+  }
+}
+
+/** Asks about every repository that exists. Throws UNAUTHORIZED, FORBIDDEN. */
+export async function checkWrites(hub: Hub, states: RemoteStates, report: Report): Promise<void> {
+  const warn = ifAbsent(report, "does not tell whether a token may write to a repository");
+  for (const [{ recipe }, { exists }] of states) {
+    if (!exists) continue;
+    if ((await hub.checkWrite(recipe.repository).then(() => true, warn)) === null) return;
   }
 }
 

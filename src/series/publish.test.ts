@@ -1,20 +1,25 @@
-import { writeFile } from "node:fs/promises";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { removeFolder, scratchFolder } from "../../test/support/models.ts";
 import { nemotronReceipt } from "../../test/support/receipts.ts";
 import { OqeError } from "../ground/errors.ts";
 import { silentReport } from "../ground/report.ts";
-import type { Hub, PushRequest, RemoteState } from "../hub/hub-types.ts";
-import { writeReceipt } from "../receipt/receipt-file.ts";
+import type { Hub, PushRequest } from "../hub/hub-types.ts";
 import { publishTiers } from "./publish.ts";
+import type { TierState } from "./published.ts";
 import type { TierDraft } from "./recipes.ts";
 
-const empty: RemoteState = { exists: false, head: null, files: new Map(), receipt: null };
+const empty: TierState = {
+  exists: false,
+  head: null,
+  files: new Map(),
+  sums: null,
+  receipt: null,
+  kept: [],
+};
 
 let folder: string;
 beforeAll(async () => {
   folder = await scratchFolder();
-  await writeFile(`${folder}/oqe-receipt.json`, writeReceipt(nemotronReceipt()));
 });
 afterAll(() => removeFolder(folder));
 
@@ -31,6 +36,7 @@ const hub: Hub = {
   identify: unused,
   open: unused,
   openDatasetFile: unused,
+  checkWrite: unused,
   inspect: async () => ({ ...empty, head: "now" }),
   validateCard: unused,
   readBranch: async () => null,
@@ -47,7 +53,10 @@ function publishingOf(drafts: readonly TierDraft[], push: Hub["push"], occasion 
     drafts,
     states: new Map(drafts.map((draft) => [draft, empty])),
     pending: drafts,
-    made: [],
+    made: drafts.map(({ recipe: { name } }) => ({
+      receipt: { ...nemotronReceipt(), name },
+      sums: new Map([["config.json", "f00d"]]),
+    })),
     ...{ isPrivate: false, dryRun: false },
     reached: null,
     report: silentReport,
@@ -80,7 +89,8 @@ test("names from outside become one short line of the commit", async () => {
   const occasion = "tag v1\u2028of acme/models";
   const { tiers, failure } = await publishTiers(publishingOf([draft], push, occasion));
   expect({ outcome: tiers[0]!.outcome, failure }).toEqual({ outcome: "published", failure: null });
-  const { title, description } = requests[0]!;
+  const { title, description, expected } = requests[0]!;
+  expect(expected).toEqual(new Map([["config.json", "f00d"]])); // not by the folder, which is empty
   expect(title).toMatch(/^Publish oQ4e of two lines x+…$/);
   expect(title).toHaveLength(200);
   expect(description).toMatch(/, for tag v1 of acme\/models$/);

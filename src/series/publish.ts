@@ -1,10 +1,9 @@
 import type { Report } from "../ground/report.ts";
 import type { Hub, PushResult, RemoteState } from "../hub/hub-types.ts";
-import type { Receipt } from "../receipt/receipt.ts";
+import { type MadeTier, receiptsOf } from "./card-files.ts";
 import { stagedFiles } from "./finished-tier.ts";
 import { gateFailure } from "./gate-failures.ts";
 import type { RemoteStates } from "./published.ts";
-import { readReceipt } from "./read-receipt.ts";
 import type { TierDraft } from "./recipes.ts";
 import { stagingBranch } from "./staged-tier.ts";
 
@@ -30,8 +29,8 @@ export interface Publishing {
   readonly pending: readonly TierDraft[];
   /** null: pending tiers are to be published. */
   readonly reached: Reached | null;
-  /** Receipts of the pending tiers. */
-  readonly made: readonly Receipt[];
+  /** The pending tiers, as this run made them. */
+  readonly made: readonly MadeTier[];
   /** Whether nothing is written to the Hub. */
   readonly dryRun: boolean;
   /** Whether new repositories are private. */
@@ -74,19 +73,20 @@ export async function publishTiers(publishing: Publishing): Promise<PublishedSer
     }
     report.info(`${repository}: ${tiers.at(-1)!.outcome}`);
   }
-  return { tiers, failure: failure ?? gateFailure(publishing.made) };
+  return { tiers, failure: failure ?? gateFailure(receiptsOf(publishing.made)) };
 }
 
 function isHeldBack({ made }: Publishing, { recipe }: TierDraft): boolean {
-  return gateFailure(made.filter(({ name }) => name === recipe.name)) !== null;
+  return gateFailure(receiptsOf(made).filter(({ name }) => name === recipe.name)) !== null;
 }
 
 /** Publishes one finished tier, or reports that nothing had to be done. */
 async function publishTier(
-  { hub, states, dryRun, isPrivate, reached, occasion }: Publishing,
+  publishing: Publishing,
   draft: TierDraft,
   isPending: boolean,
 ): Promise<PublishedTier> {
+  const { hub, states, made, dryRun, isPrivate, reached, occasion } = publishing;
   const { tier, place } = draft;
   const { repository } = draft.recipe;
   const state = states.get(draft)!;
@@ -97,12 +97,14 @@ async function publishTier(
   }
   if (reached !== null) return { ...row, outcome: reached, commit: state.head, folder: null };
   if (dryRun) return { ...row, outcome: "dry-run", commit: state.head, folder: place };
-  const receipt = await readReceipt(place);
+  // The folder may be another one by now, so its receipt is not read.
+  const { receipt, sums } = made.find((one) => one.receipt.name === draft.recipe.name)!;
   const { outcome, commit } = await hub.push({
     repository,
     folder: place,
     state,
-    expected: receipt.files,
+    expected: sums,
+    keep: state.kept,
     staged: await stagedFiles(place, receipt),
     private: isPrivate,
     ...describeCommit(draft, occasion),

@@ -1,31 +1,51 @@
 import { judge, limitsOf } from "../evaluation/gates.ts";
 import { OqeError } from "../ground/errors.ts";
+import type { Report } from "../ground/report.ts";
 import type { Hub, RemoteState } from "../hub/hub-types.ts";
 import type { Inputs } from "../inputs/inputs.ts";
 import type { Receipt } from "../receipt/receipt.ts";
 import { parseReceipt } from "../receipt/receipt-file.ts";
 import { isCurrent } from "./current.ts";
+import { type ForeignWork, findForeignWork, listPaths, refuseForeignWork } from "./foreign-work.ts";
 import type { TierDraft } from "./recipes.ts";
 
-/** The repositories of a run's tiers, as they are before it. */
-export type RemoteStates = ReadonlyMap<TierDraft, RemoteState>;
+/** A tier's repository as it is before a run. */
+export interface TierState extends RemoteState {
+  /** Files of others that stay as they are. */
+  readonly kept: readonly string[];
+}
 
-type InspectInputs = Pick<Inputs, "hubToken" | "overwrite">;
+/** The repositories of a run's tiers. */
+export type RemoteStates = ReadonlyMap<TierDraft, TierState>;
+
+interface InspectRequest extends Pick<Inputs, "hubToken" | "overwrite"> {
+  /** Files of the base: a tier has copies of some. */
+  readonly baseFiles: ReadonlyMap<string, unknown>;
+  readonly report: Pick<Report, "info">;
+}
 
 /**
  * The state of every tier's repository. Throws NOT_OURS, unless told to overwrite, for a repository
- * that has files but no receipt, or a tier of another base.
+ * that has files but no receipt, files that others changed, or a tier of another base. Tells which
+ * files of others are kept or replaced.
  */
 export async function inspectAll(
   hub: Hub,
   drafts: readonly TierDraft[],
-  { hubToken, overwrite }: InspectInputs,
+  { hubToken, overwrite, baseFiles, report }: InspectRequest,
 ): Promise<RemoteStates> {
-  const states = new Map<TierDraft, RemoteState>();
+  const states = new Map<TierDraft, TierState>();
   for (const draft of drafts) {
-    const state = await inspect(hub, draft.recipe.repository, hubToken === null);
-    if (!overwrite) refuseForeign(draft, state);
-    states.set(draft, state);
+    const { repository } = draft.recipe;
+    const state = await inspect(hub, repository, hubToken === null);
+    const work = findForeignWork(state, baseFiles);
+    if (!overwrite) refuseForeign(draft, state, work);
+    // Without sums, nothing tells the files of others from ours: told to overwrite, all go.
+    const kept = state.sums === null ? [] : work.kept;
+    const replaced = state.sums === null ? [...work.refused, ...work.kept] : work.refused;
+    if (kept.length > 0) report.info(`${repository}: keeps files of others: ${listPaths(kept)}`);
+    if (replaced.length > 0) report.info(`${repository}: will replace ${listPaths(replaced)}`);
+    states.set(draft, { ...state, kept });
   }
   return states;
 }
@@ -40,25 +60,29 @@ async function inspect(hub: Hub, repository: string, isAnonymous: boolean): Prom
   } catch (error) {
     const isHidden = error instanceof OqeError && error.code === "UNAUTHORIZED";
     if (!isAnonymous || !isHidden) throw error;
-    return { exists: false, head: null, files: new Map(), receipt: null };
+    return { exists: false, head: null, files: new Map(), sums: null, receipt: null };
   }
 }
 
 /** Two bases of one name would replace each other in the same repository. */
-function refuseForeign({ recipe: { repository, base } }: TierDraft, state: RemoteState): void {
+function refuseForeign(
+  { recipe: { repository, base } }: TierDraft,
+  state: RemoteState,
+  work: ForeignWork,
+): void {
   const hint = "Choose another namespace, or set overwrite to replace its files.";
   const own = [...state.files.keys()].filter((path) => path !== ".gitattributes");
   if (own.length > 0 && state.receipt === null) {
     const what = `${repository} exists and has no receipt, so oqe-publisher did not make it`;
     throw new OqeError("NOT_OURS", what, hint);
   }
-  const published = state.receipt === null ? null : readBaseId(state.receipt, repository);
-  if (published === null || base.id === null || published === base.id) return;
-  throw new OqeError(
-    "NOT_OURS",
-    `${repository} holds a tier of ${published}, not of ${base.id}`,
-    hint,
-  );
+  if (state.receipt === null) return;
+  const published = readBaseId(state.receipt, repository);
+  if (published !== null && base.id !== null && published !== base.id) {
+    const what = `${repository} holds a tier of ${published}, not of ${base.id}`;
+    throw new OqeError("NOT_OURS", what, hint);
+  }
+  refuseForeignWork(repository, state, work);
 }
 
 /** null: the receipt cannot be read, or its base was a folder. */

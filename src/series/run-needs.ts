@@ -1,12 +1,13 @@
 import { dirname } from "node:path";
 import type { Base } from "../base/base.ts";
+import { mostHeldOutside } from "../checkpoint/held-runs.ts";
 import { shapeOf } from "../estimate/model-shape.ts";
 import { estimateLines, estimateRun, fitRun } from "../estimate/run-estimate.ts";
 import { measureSpeed } from "../estimate/speed.ts";
 import type { PlannedTier, RunWork } from "../estimate/work.ts";
 import { type DiskNeed, freeBytes, requireRoom, tryFolder } from "../ground/disk.ts";
 import { machineMemory, usualMemory } from "../ground/memory.ts";
-import { mostGateRows } from "../quantize/base-routers.ts";
+import { tuningSettings } from "../quantize/tuning-settings.ts";
 import { probeRowsOf } from "../sensitivity/probe-rows.ts";
 import { type FoldersRequest, isRounded } from "./folders.ts";
 import type { TierRun } from "./recipes.ts";
@@ -20,6 +21,8 @@ export interface RunNeeds {
   readonly memoryForStates: number;
   /** Whether riders on the base go through experts one after the other, to need less memory. */
   readonly inTurn: boolean;
+  /** Bytes of the base that may wait in files to be hashed. */
+  readonly mostWaiting: number;
   /** For log and job summary. They differ from machine to machine and are in no receipt. */
   readonly lines: readonly string[];
 }
@@ -51,8 +54,8 @@ export async function estimateMeasuring(
   { base, rows, sources }: Pick<SeriesRequest, "base" | "rows" | "sources">,
   { folder, memoryLimit }: Omit<RunPlace, "saved">,
   outside: Outside,
-): Promise<void> {
-  if (rows.tuning === null) return;
+): Promise<Pick<RunNeeds, "mostWaiting">> {
+  if (rows.tuning === null) return { mostWaiting: 0 };
   const shape = shapeOf(base);
   const work: RunWork = {
     shape,
@@ -64,7 +67,7 @@ export async function estimateMeasuring(
     workers: outside.kernel.workers,
   };
   const saved = measuringNeed(base, folder);
-  await estimateWork(work, { folder, memoryLimit, saved }, outside);
+  return estimateWork(work, { folder, memoryLimit, saved }, outside);
 }
 
 /** The same for an evaluation of a finished tier. Its files are made below `folder`. */
@@ -105,22 +108,24 @@ async function estimateWork(
   { kernel, report }: Outside,
 ): Promise<RunNeeds> {
   const estimate = estimateRun(work);
+  const free = await freeBytes(folder);
   const fit = fitRun(estimate, work.plans, {
     given,
     usual: usualMemory(),
     memory: machineMemory(),
-    ...{ folder, free: await freeBytes(folder) },
+    ...{ folder, free },
   });
   const needs = [{ folder, bytes: fit.disk }, ...(saved === null ? [] : [saved])];
   await requireRoom(needs);
   for (const need of needs) if (need.bytes > 0) await tryFolder(need.folder);
+  const mostWaiting = Math.min(mostHeldOutside, (free ?? Infinity) - fit.disk);
   return report.stage("Estimate the run", async () => {
     const operations = estimate.stages.reduce((sum, stage) => sum + stage.operations, 0);
     const speed = await measureSpeed(kernel, operations);
     const { workers } = kernel;
     const lines = estimateLines(estimate, fit, { speed, workers, tiers: work.plans.length });
     for (const line of lines) report.info(line);
-    return { memoryForStates: fit.inMemory, inTurn: fit.inTurn, lines };
+    return { memoryForStates: fit.inMemory, inTurn: fit.inTurn, mostWaiting, lines };
   });
 }
 
@@ -138,7 +143,7 @@ function workOf(request: SeriesRequest, workers: number): RunWork {
       tokens: tuning.rows.tokens,
       repaired:
         repair?.includes("router") === true && shape.experts !== null
-          ? tuning.rows.length * Math.min(mostGateRows, tuning.rows.samples)
+          ? tuning.rows.length * Math.min(tuningSettings.gateRows, tuning.rows.samples)
           : 0,
       sequential: propagation === "sequential",
       residual: propagation === "sequential" && repair?.includes("residual") === true,

@@ -5,6 +5,7 @@ import type { Base } from "../base/base.ts";
 import { finiteWeights } from "../base/base-weights.ts";
 import { checkDomainWeights, type DomainWeights } from "../calibration/domain-weights.ts";
 import type { Rows } from "../calibration/rows.ts";
+import type { Provable } from "../checkpoint/checkpoint.ts";
 import type { Repository } from "../checkpoint/repository.ts";
 import { type DiskNeed, onDisk } from "../ground/disk.ts";
 import { engine } from "../ground/engine.ts";
@@ -21,7 +22,9 @@ import { openProxy } from "../sensitivity/proxy.ts";
 import { parseSensitivity, writeSensitivity } from "../sensitivity/sensitivity-file.ts";
 import type { MeasuredModel } from "../sensitivity/sensitivity-request.ts";
 import { writeAside } from "./atomic-folder.ts";
+import { proveReads, withWaitingBytes } from "./proven-reads.ts";
 import { fewParameters } from "./rows.ts";
+import { withStates } from "./state-store.ts";
 
 /** Number of calibration rows that the probes run on. */
 const probeSamples = 9;
@@ -89,6 +92,8 @@ export interface MeasuringRequest {
   readonly domainWeights: DomainWeights;
   /** Folder that results are saved in. */
   readonly workDir: string;
+  /** Bytes of the base that may wait in files to be hashed. Default: none. */
+  readonly mostWaiting?: number;
 }
 
 /**
@@ -111,7 +116,16 @@ export async function measureBase(
   }
   const probeSize = probeSizeOf(base);
   const measuring = { rows, probeSize, domainWeights, identity, kernel, report };
-  const run = (model: MeasuredModel) => measure({ model, ...measuring });
+  const states = { folder: request.workDir, memory: 0, report };
+  const run = (model: MeasuredModel, checkpoint: Provable) =>
+    withStates(states, (_, keep) => {
+      const waiting = { keep, most: request.mostWaiting ?? 0 };
+      return withWaitingBytes([checkpoint], waiting, async () => {
+        const sensitivity = await measure({ model, ...measuring });
+        await proveReads(checkpoint, report);
+        return sensitivity;
+      });
+    });
   const sensitivity = await withModel(base, proxy, kernel, run);
   const text = writeSensitivity(sensitivity);
   // This run has the result, so it does not end if the next one has to measure again.
@@ -155,13 +169,15 @@ async function withModel<T>(
   base: Base,
   proxy: Repository | null,
   kernel: Kernel,
-  run: (model: MeasuredModel) => Promise<T>,
+  run: (model: MeasuredModel, checkpoint: Provable) => Promise<T>,
 ): Promise<T> {
-  if (proxy === null)
-    return run({ ...base, weights: finiteWeights(base, kernel), ownBits: new Map() });
+  if (proxy === null) {
+    const own = { ...base, weights: finiteWeights(base, kernel), ownBits: new Map() };
+    return run(own, base.checkpoint);
+  }
   const model = await openProxy(proxy, base, kernel);
   try {
-    return await run(model);
+    return await run(model, model);
   } finally {
     await model.close();
   }

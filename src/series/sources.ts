@@ -46,6 +46,8 @@ export interface SensitivityRequest {
   /** null: no rows were drawn, because a sensitivity is given. */
   readonly rows: Calibration | null;
   readonly sources: Sources;
+  /** See MeasuringRequest. */
+  readonly mostWaiting?: number;
   readonly timeLimit: TimeLimit;
 }
 
@@ -66,7 +68,7 @@ export async function obtainSensitivity(
 
 /** Measures the base, or its proxy, on the calibration rows. Throws BAD_INPUT without rows. */
 export async function measureNow(
-  { base, domainWeights, workDir, rows: drawn, sources: { proxy } }: SensitivityRequest,
+  { base, domainWeights, workDir, rows: drawn, sources: { proxy }, ...rest }: SensitivityRequest,
   { kernel, report }: Outside,
 ): Promise<Sensitivity> {
   const rows = drawn?.tuning?.rows;
@@ -77,6 +79,6 @@ export async function measureNow(
       "Leave method out.",
     );
   }
-  const request = { base, rows, proxy, domainWeights, workDir };
+  const request = { base, rows, proxy, domainWeights, workDir, ...rest };
   return report.stage("Measure", () => measureBase(request, { kernel, report }));
 }

@@ -140,6 +140,13 @@ export class StagedTier {
     this.#commit = commit;
   }
 
+  /** Removes the branch, if it has our work. */
+  async discard(): Promise<void> {
+    if (this.#commit === null) return;
+    await this.#request.hub.removeBranch(this.#request.repository, stagingBranch);
+    this.#commit = null;
+  }
+
   /** The files of the branch, to be read. */
   content(): Promise<Repository> {
     const commit = this.#commit!;

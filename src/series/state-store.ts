@@ -5,11 +5,9 @@ import { diskError, makeFolder } from "../ground/disk.ts";
 import { OqeError } from "../ground/errors.ts";
 import type { Report } from "../ground/report.ts";
 import { bytesOf, type Floats, type Matrix, newMatrix, rowsOf } from "../kernel/matrix.ts";
-import type { KeepBytes, KeptBytes } from "../models/reread-weights.ts";
+import type { KeptBytes } from "../models/reread-weights.ts";
 import type { KeepStates, KeptStates } from "../models/rider.ts";
 import { openRunFolder, type RunFolder, removeAbandoned } from "./run-folder.ts";
-
-type Bytes = Uint8Array<SharedArrayBuffer>;
 
 /** Bytes that are written or read at once. */
 const pieceBytes = 16 << 20;
@@ -33,7 +31,7 @@ export interface StateStoreOptions {
  */
 export async function withStates<T>(
   options: StateStoreOptions,
-  use: (keep: KeepStates, keepWeights: KeepBytes) => Promise<T>,
+  use: (keep: KeepStates, keepWeights: KeepAnyBytes) => Promise<T>,
 ): Promise<T> {
   const store = new StateStore(options);
   await removeAbandoned(options.folder, names);
@@ -46,6 +44,9 @@ export async function withStates<T>(
     await store.close();
   }
 }
+
+/** As `KeepBytes`, also for bytes that no other thread sees. */
+export type KeepAnyBytes = (bytes: Uint8Array) => Promise<KeptBytes>;
 
 /** Hidden states in a file. */
 interface InFile {
@@ -181,17 +182,17 @@ class StateStore {
 
   readonly #fail = (error: unknown) => void this.#failures.push(error);
 
-  keepWeights(bytes: Bytes): Promise<KeptBytes> {
+  keepWeights(bytes: Uint8Array): Promise<KeptBytes> {
     return this.#keepBytes(bytes, "weights");
   }
 
   /** The result must not refer to the bytes, so that they can be freed. */
-  async #keepBytes(bytes: Bytes, kind: string): Promise<KeptBytes> {
+  async #keepBytes(bytes: Uint8Array, kind: string): Promise<KeptBytes> {
     const what = { bytes: bytes.length, kind };
     return this.#openFile(await this.#write(bytes, what), what);
   }
 
-  #write(bytes: Bytes, what: Kept): Promise<string> {
+  #write(bytes: Uint8Array, what: Kept): Promise<string> {
     const number = this.#files++;
     return this.#onDisk(what, async () => {
       this.#folder ??= this.#makeFolder();

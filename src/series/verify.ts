@@ -14,6 +14,7 @@ import type { Kernel } from "../kernel/kernel-types.ts";
 import { openFinished } from "../mlx/mlx-weights.ts";
 import { type Receipt, receiptPath } from "../receipt/receipt.ts";
 import { parseReceipt } from "../receipt/receipt-file.ts";
+import { proveReads, withWaitingBytes } from "./proven-reads.ts";
 import { openBase, openRepository } from "./recipes.ts";
 import { type DrawnRows, evaluationShape, refuseOverlap, rowDrawer } from "./rows.ts";
 import { estimateEvaluation } from "./run-needs.ts";
@@ -114,9 +115,14 @@ async function evaluateTarget(request: EvaluationRequest): Promise<Verified> {
     const { workDir: folder, memoryLimit } = inputs;
     const plan = await estimateEvaluation(asked, { folder, memoryLimit }, { kernel, report });
     const states = { folder, memory: plan.memoryForStates, report };
+    const both = [base.checkpoint, finished];
     const [evaluation] = await report.stage("Evaluate", () =>
-      withStates(states, (keep) =>
-        evaluateTiers({ base, rows, tiers: [tier], kernel, report, keep }),
+      withStates(states, (keep, keepBytes) =>
+        withWaitingBytes(both, { keep: keepBytes, most: plan.mostWaiting }, async () => {
+          const found = await evaluateTiers({ base, rows, tiers: [tier], kernel, report, keep });
+          for (const checkpoint of both) await proveReads(checkpoint, report);
+          return found;
+        }),
       ),
     );
     return {

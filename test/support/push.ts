@@ -15,7 +15,7 @@ import { connectForTest } from "./scripted-server.ts";
 /** The repository that tests push to. */
 export const id = "acme/Tiny-oQ8e";
 
-const bytes = (length: number, seed: number) =>
+export const bytes = (length: number, seed: number) =>
   Uint8Array.from({ length }, (_, index) => ((index + seed) * 2654435761) >>> 13);
 
 /** Files of a small tier: some large, two of them equal, one empty. */
@@ -60,7 +60,8 @@ export async function startPush(
     repository: id,
     folder,
     state: await hub.inspect(id),
-    expected: {},
+    expected: new Map(Object.entries(await hashes(folder).catch(() => ({})))),
+    keep: [],
     private: false,
     title: "Publish oQ8e",
     description: "all of it",

@@ -86,6 +86,7 @@ export function nemotronReceipt(tier = "oQ4e", changes: Partial<Receipt> = {}): 
     configNotes: [
       "`time_step_limit` is [0.001, 1000000] (absent in the base): mlx-lm then clamps dt as transformers does",
     ],
+    verifiedBase: { shards: 13, bytes: 63_156_000_000 },
     warnings: [],
     files: {
       "config.json": { bytes: 12_345, sha256: sha256("config") },

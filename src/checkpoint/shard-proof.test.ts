@@ -1,0 +1,207 @@
+import { createHash } from "node:crypto";
+import { expect, test } from "vitest";
+import { HeldRuns } from "./held-runs.ts";
+import { ShardProof } from "./shard-proof.ts";
+
+const mebibyte = 1 << 20;
+const head = Buffer.from("a header of some bytes");
+/** Sizes of the tensors: one of several pieces, small ones, an empty one. */
+const sizes = [2.5 * mebibyte, 1000, 0, mebibyte, 300_000, 1.25 * mebibyte];
+const starts = sizes.map((_, i) => head.length + sizes.slice(0, i).reduce((a, b) => a + b, 0));
+const size = head.length + sizes.reduce((a, b) => a + b, 0);
+const file = Buffer.alloc(size);
+for (let i = 0; i < size; i++) file[i] = (i * i * 31 + (i >> 9)) & 255;
+head.copy(file);
+const forwards = sizes.map((_, i) => i);
+
+type Flip = { at: number; times: number };
+
+/** A shard in memory that counts the bytes it gives, and flips a bit of one if told to. */
+function openShard({ held = new HeldRuns(), flips = [] as Flip[], algorithm = "sha256" } = {}) {
+  let given = 0;
+  let again = 0;
+  const read = async (offset: number, length: number, into?: Uint8Array) => {
+    const bytes = into ?? new Uint8Array(length);
+    file.copy(bytes, 0, offset, offset + length);
+    for (const flip of flips) {
+      if (flip.times === 0 || flip.at < offset || flip.at >= offset + length) continue;
+      flip.times--;
+      bytes[flip.at - offset]! ^= 1;
+    }
+    return bytes;
+  };
+  const source = {
+    name: "acme/m@c/model.safetensors",
+    size,
+    read: (...range: Parameters<typeof read>) => {
+      given += range[1];
+      return read(...range);
+    },
+    readAgain: (...range: Parameters<typeof read>) => {
+      again += range[1];
+      return read(...range);
+    },
+  };
+  const value = createHash("sha256").update(file).digest("hex");
+  const blob = createHash("sha1").update(`blob ${size}\0`).update(file).digest("hex");
+  const listed =
+    algorithm === "sha256"
+      ? ({ algorithm: "sha256", value } as const)
+      : ({ algorithm: "git", value: blob } as const);
+  const own = { source, listed, head: file.subarray(0, head.length) };
+  const proof = new ShardProof({ ...own, bounds: [...starts, size] }, held);
+  const tensor = (i: number) => proof.read(starts[i]!, sizes[i]!);
+  const readAll = async (order = forwards) => {
+    for (const i of order)
+      expect(
+        Buffer.compare(await tensor(i), file.subarray(starts[i], starts[i]! + sizes[i]!)),
+      ).toBe(0);
+  };
+  return { proof, tensor, readAll, given: () => given, again: () => again };
+}
+
+const data = size - head.length;
+
+test.each(["sha256", "git"])(
+  "bytes read in the order of the file are hashed for nothing: %s",
+  async (algorithm) => {
+    const { proof, readAll, given } = openShard({ algorithm });
+    await readAll();
+    await proof.finish();
+    await readAll([3, 1, 5, 0, 2, 4]);
+    await proof.finish();
+    expect(given()).toBe(2 * data);
+  },
+);
+
+test("bytes that come before their turn wait for it", async () => {
+  const { proof, readAll, given } = openShard();
+  await readAll([5, 4, 3, 1, 0]);
+  await proof.finish();
+  expect(given()).toBe(data);
+});
+
+test("all tensors may be read at the same time", async () => {
+  const { proof, tensor, given } = openShard();
+  await Promise.all([4, 0, 5, 3, 1, 0, 4].map(tensor));
+  await proof.finish();
+  expect(given()).toBe(data + sizes[0]! + sizes[4]!);
+});
+
+test("what finds no room in memory or outside is read again at the end, and no more", async () => {
+  const held = new HeldRuns(sizes[4]!);
+  const { proof, readAll, given } = openShard({ held });
+  await readAll([5, 4, 3, 1, 0]);
+  await proof.finish();
+  // Of what came before its turn, the nearest to it that fit were kept: those of tensors 3 and 4.
+  expect(given()).toBeGreaterThan(data);
+  expect(given()).toBeLessThanOrEqual(data + sizes[5]! + sizes[4]! + sizes[3]!);
+  const reader = openShard();
+  await reader.tensor(3);
+  await reader.proof.finish();
+  expect(reader.given()).toBe(data); // what nobody reads is a part of the file, too
+});
+
+test("a place outside of memory takes what memory cannot", async () => {
+  const held = new HeldRuns(1000);
+  let kept = 0;
+  let most = 0;
+  held.useOutside({
+    most: data,
+    keep: async (bytes) => {
+      const copy = Buffer.from(bytes);
+      kept += copy.length;
+      most = Math.max(most, kept);
+      return {
+        read: async (into) => void copy.copy(into),
+        drop: async () => {
+          kept -= copy.length;
+        },
+      };
+    },
+  });
+  const { proof, readAll, given } = openShard({ held });
+  await readAll([5, 4, 3, 1, 0]);
+  await proof.finish();
+  expect(given()).toBe(data);
+  expect(most).toBe(sizes[5]! + sizes[4]! + sizes[3]!); // 1000 bytes fit in memory
+  expect(kept).toBe(0);
+});
+
+test("a place that fails costs a second reading, not the run", async () => {
+  const held = new HeldRuns(1000);
+  held.useOutside({ most: data, keep: () => Promise.reject(new Error("the disk is full")) });
+  const { proof, readAll, given } = openShard({ held });
+  await readAll([5, 4, 3, 1, 0]);
+  await proof.finish();
+  expect(given()).toBeGreaterThan(data);
+});
+
+test("tensors may be read in parts, in any order and with other cuts the second time", async () => {
+  const { proof, given } = openShard();
+  const cuts = (i: number, step: number) =>
+    Array.from({ length: Math.ceil(sizes[i]! / step) }, (_, k) => {
+      const from = k * step;
+      return [starts[i]! + from, Math.min(step, sizes[i]! - from)] as const;
+    });
+  const [start, length] = [starts[0]!, sizes[0]!];
+  for (const range of cuts(0, 700_001).reverse()) await proof.read(...range);
+  for (const range of cuts(5, 999_999)) await proof.read(...range);
+  for (const i of [1, 3, 4]) await proof.read(starts[i]!, sizes[i]!);
+  await proof.finish();
+  expect(given()).toBe(data);
+  for (const range of cuts(0, 123_457)) await proof.read(...range);
+  await proof.read(start + 10, 10); // a part that nobody completes: its piece is read
+  await proof.finish();
+  expect(given()).toBe(data + length + 10 + mebibyte);
+});
+
+const names = /model\.safetensors/;
+
+test("a bit that is wrong in the first reading ends the run when the file is hashed", async () => {
+  const { proof, readAll, tensor } = openShard({ flips: [{ at: starts[3]! + 5, times: 1 }] });
+  await tensor(0);
+  await tensor(1);
+  await tensor(3);
+  await tensor(4);
+  const wrong = `from ${starts[3]} on`;
+  await expect(tensor(5)).rejects.toThrow(wrong);
+  await expect(proof.finish()).rejects.toThrow(wrong);
+  await expect(proof.finish()).rejects.toThrow(names);
+  await expect(readAll([3])).rejects.toThrow("differ");
+});
+
+test("a bit that is wrong in a later reading is corrected before anybody uses it", async () => {
+  const flips = [{ at: starts[0]! + 5 + mebibyte, times: 0 }];
+  const { proof, readAll, again } = openShard({ flips });
+  await readAll();
+  flips[0]!.times = 1;
+  await readAll();
+  await proof.finish();
+  expect(again()).toBe(mebibyte);
+  flips[0]!.times = 2;
+  await expect(readAll()).rejects.toThrow(
+    `bytes ${starts[0]! + mebibyte} to ${starts[0]! + 2 * mebibyte} of acme/m@c/model.safetensors`,
+  );
+});
+
+test("a bit that is always wrong is wrong by the listed hash", async () => {
+  const { proof, tensor } = openShard({ flips: [{ at: starts[4]!, times: 100 }] });
+  await tensor(4);
+  await tensor(4);
+  await expect(proof.finish()).rejects.toThrow("does not have the bytes of its commit");
+});
+
+test("a wrong bit of a part ends the run; of what nobody uses, another reading counts", async () => {
+  const part = openShard({ flips: [{ at: starts[0]! + 100, times: 1 }] });
+  await part.proof.read(starts[0]!, 1000);
+  await expect(part.proof.finish()).rejects.toThrow("differ");
+  const gap = openShard({ flips: [{ at: starts[1]!, times: 1 }] });
+  await gap.tensor(0);
+  await gap.proof.finish();
+  expect(gap.again()).toBe(size);
+  await gap.readAll();
+  const always = openShard({ flips: [{ at: starts[1]!, times: 2 }] });
+  await always.tensor(0);
+  await expect(always.proof.finish()).rejects.toThrow("does not have the bytes of its commit");
+});

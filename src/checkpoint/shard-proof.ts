@@ -1,0 +1,236 @@
+import { createHash, type Hash } from "node:crypto";
+import { setImmediate } from "node:timers/promises";
+import { OqeError } from "../ground/errors.ts";
+import { AlteredBytes, alteredHint } from "./altered-bytes.ts";
+import { type ContentHash, hashName, startHash } from "./content-hash.ts";
+import type { HeldRuns } from "./held-runs.ts";
+import { PieceDigests, pieceBytes } from "./piece-digests.ts";
+import { PieceParts } from "./piece-parts.ts";
+import type { ByteSource } from "./repository.ts";
+
+/** Bytes that are read at once only to be hashed. */
+const gapBytes = 32 << 20;
+/** Pieces that are hashed before others have their turn. */
+const piecesAtOnce = 16;
+/** Pieces of which parts are in memory. Of more, the first is read whole. */
+const mostOpen = 16;
+/** Bytes of these pieces. */
+export const mostInParts = mostOpen * pieceBytes;
+
+/** A shard that was opened. */
+export interface OpenedShard {
+  readonly source: ByteSource;
+  readonly listed: ContentHash;
+  /** Its bytes up to the first tensor. */
+  readonly head: Uint8Array;
+  /** Where its tensors start, in rising order, and the end of the last: the end of the file. */
+  readonly bounds: readonly number[];
+}
+
+/**
+ * Proves that the bytes that a run reads of a shard, in any order and as often as it likes, are
+ * those of the file's listed hash.
+ *
+ * - Every piece of at most 1 MiB has a digest from when it was first read. A later reading must
+ *   have it too. One that has not is read once more over another connection, before anybody uses
+ *   it.
+ * - These first bytes are hashed in the order of the file. What comes before its turn is held
+ *   (held-runs.ts). What was not held, and what nobody reads, is read at the end (`finish`); bytes
+ *   that were used must then have their digest.
+ * - When the last byte is hashed, the hash must be the listed one. So every digest is proven.
+ *
+ * Throws NETWORK, which names the file and the bytes.
+ */
+export class ShardProof {
+  /** Where the next byte to hash is. */
+  cursor: number;
+  readonly #shard: Omit<OpenedShard, "head">;
+  readonly #headDigest: Buffer;
+  readonly #pieces: PieceDigests;
+  /** Whether somebody read bytes of a piece. */
+  readonly #used: Uint8Array;
+  readonly #parts = new PieceParts();
+  readonly #held: HeldRuns;
+  readonly #hash: Hash;
+  #isProven = false;
+  #failure: OqeError | null = null;
+  /** The last change of the hash. It never rejects. */
+  #turn: Promise<void> = Promise.resolve();
+
+  constructor({ head, ...shard }: OpenedShard, held: HeldRuns) {
+    this.#shard = shard;
+    this.#held = held;
+    this.#hash = startHash(shard.listed, shard.source.size).update(head);
+    this.#headDigest = digestOf(head);
+    this.cursor = head.length;
+    this.#pieces = new PieceDigests(shard.bounds);
+    this.#used = new Uint8Array(this.#pieces.count);
+  }
+
+  /** Bytes of the file from `start` on. They are right when the promise settles. */
+  async read(start: number, length: number, into?: Uint8Array): Promise<Uint8Array> {
+    const bytes = await this.#shard.source.read(start, length, into);
+    if (length === 0) return bytes;
+    this.#used.fill(1, this.#pieces.at(start), this.#pieces.at(start + length - 1) + 1);
+    await this.#accept(start, bytes);
+    while (this.#parts.pieces.length > mostOpen) await this.#readPiece(this.#parts.pieces[0]!);
+    return bytes;
+  }
+
+  /** Reads what was not hashed, and compares the hash of the file. No other read may run. */
+  async finish(): Promise<void> {
+    await this.#turn;
+    while (this.cursor < this.#shard.source.size) await this.#readGap();
+    for (const piece of this.#parts.pieces) await this.#readPiece(piece);
+    if (!this.#isProven) await this.#compareHash();
+  }
+
+  /** Whether any tensor was read. */
+  get isUsed(): boolean {
+    return this.#used.includes(1);
+  }
+
+  /** Size of the file. */
+  get size(): number {
+    return this.#shard.source.size;
+  }
+
+  async #readGap(): Promise<void> {
+    const first = this.#pieces.at(this.cursor);
+    const end = this.#held.next(this) ?? this.size;
+    await this.#readPieces(first, this.#pieces.group(first, gapBytes, end));
+  }
+
+  #readPiece(piece: number): Promise<void> {
+    return this.#readPieces(piece, piece + 1);
+  }
+
+  async #readPieces(first: number, last: number): Promise<void> {
+    const { starts } = this.#pieces;
+    const from = starts[first]!;
+    await this.#accept(from, await this.#shard.source.read(from, starts[last]! - from));
+  }
+
+  /** Compares bytes with their digests, corrects them, and hashes those whose turn it is. */
+  async #accept(start: number, bytes: Uint8Array): Promise<void> {
+    const { starts, count } = this.#pieces;
+    const end = start + bytes.length;
+    const whole: { start: number; end: number }[] = [];
+    for (let piece = this.#pieces.at(start); piece < count && starts[piece]! < end; piece++) {
+      const [from, to] = [starts[piece]!, starts[piece + 1]!];
+      const own = bytes.subarray(Math.max(from, start) - start, Math.min(to, end) - start);
+      if (own.length === to - from) {
+        await this.#check(piece, own);
+        whole.push({ start: from, end: to });
+      } else await this.#addPart(piece, Math.max(0, start - from), own);
+      if (piece % piecesAtOnce === 0) await setImmediate(); // a long read must not stop the others
+    }
+    const [first, last] = [whole[0], whole.at(-1)];
+    if (first !== undefined)
+      await this.#feed(first.start, bytes.subarray(first.start - start, last!.end - start));
+  }
+
+  /** A part of a piece is checked when all its parts are there. They were used by then. */
+  async #addPart(piece: number, from: number, bytes: Uint8Array): Promise<void> {
+    const [start, end] = [this.#pieces.starts[piece]!, this.#pieces.starts[piece + 1]!];
+    const add = () => this.#parts.add({ piece, size: end - start, from, bytes });
+    const whole = this.#naming(piece, add);
+    if (whole === null) return;
+    if (!this.#pieces.admit(piece, whole)) throw this.#differs(piece);
+    await this.#feed(start, whole);
+  }
+
+  /** Corrects the bytes of a piece if another reading has its digest. */
+  async #check(piece: number, bytes: Uint8Array): Promise<void> {
+    if (!this.#pieces.admit(piece, bytes)) {
+      const again = await this.#readAgain(this.#pieces.starts[piece]!, bytes.length);
+      if (!this.#pieces.admit(piece, again)) throw this.#differs(piece);
+      bytes.set(again);
+    }
+    this.#naming(piece, () => this.#parts.compare(piece, bytes));
+  }
+
+  #naming<T>(piece: number, run: () => T): T {
+    try {
+      return run();
+    } catch {
+      throw this.#differs(piece);
+    }
+  }
+
+  #differs(piece: number): OqeError {
+    const [from, to] = [this.#pieces.starts[piece], this.#pieces.starts[piece + 1]];
+    const { name } = this.#shard.source;
+    const message = `bytes ${from} to ${to} of ${name} were read more than once and differ`;
+    // Those that were used before are right if they are proven.
+    return this.#isProven
+      ? new OqeError("NETWORK", message, alteredHint)
+      : new AlteredBytes(message);
+  }
+
+  /** Hashes bytes if it is their turn, else holds them. One after the other. */
+  #feed(start: number, bytes: Uint8Array): Promise<void> {
+    const fed = this.#turn.then(async () => {
+      if (start > this.cursor) return this.#held.hold(this, start, bytes);
+      if (start + bytes.length <= this.cursor) return;
+      let next: Uint8Array | null = bytes.subarray(this.cursor - start);
+      while (next !== null) {
+        this.#hash.update(next);
+        this.cursor += next.length;
+        next = await this.#held.take(this);
+      }
+      if (this.cursor === this.size) await this.#compareHash();
+    });
+    this.#turn = fed.catch(() => {});
+    return fed;
+  }
+
+  async #compareHash(): Promise<void> {
+    if (this.#failure !== null) throw this.#failure;
+    const found = this.#hash.digest("hex");
+    if (found !== this.#shard.listed.value) this.#failure = await this.#explain(found);
+    if (this.#failure !== null) throw this.#failure;
+    this.#isProven = true;
+  }
+
+  /**
+   * Reads the file once more over another connection, to say which bytes were wrong. null: only
+   * bytes that nobody used, and this reading has the hash.
+   */
+  async #explain(found: string): Promise<OqeError | null> {
+    const { listed, source } = this.#shard;
+    const { starts, count } = this.#pieces;
+    const head = await this.#readAgain(0, starts[0]!);
+    const hash = startHash(listed, source.size).update(head);
+    const wrong = digestOf(head).equals(this.#headDigest) ? [] : [0];
+    for (let first = 0; first < count; ) {
+      const last = this.#pieces.group(first, gapBytes);
+      const from = starts[first]!;
+      const bytes = await this.#readAgain(from, starts[last]! - from);
+      hash.update(bytes);
+      for (; first < last; first++) {
+        const piece = bytes.subarray(starts[first]! - from, starts[first + 1]! - from);
+        if (this.#used[first] === 0) this.#pieces.forget(first);
+        if (!this.#pieces.admit(first, piece)) wrong.push(starts[first]!);
+      }
+    }
+    const again = hash.digest("hex");
+    if (again === listed.value && wrong.length === 0) return null;
+    const expected = `expected the ${hashName(listed)} ${listed.value}, got ${found}`;
+    const message =
+      again === listed.value
+        ? `the bytes of ${source.name} were wrong when they were read, from ${wrong[0]} on: ` +
+          `${expected}; a reading over another connection has it`
+        : `${source.name} does not have the bytes of its commit: ${expected}, then ${again}`;
+    return new AlteredBytes(message);
+  }
+
+  #readAgain(start: number, length: number): Promise<Uint8Array> {
+    const { source } = this.#shard;
+    return source.readAgain?.(start, length) ?? source.read(start, length);
+  }
+}
+
+function digestOf(bytes: Uint8Array): Buffer {
+  return createHash("sha256").update(bytes).digest();
+}

@@ -1,0 +1,62 @@
+import { mapBounded } from "./bounded.ts";
+import { listedHash } from "./content-hash.ts";
+import { HeldRuns, type Outside } from "./held-runs.ts";
+import type { ByteSource, Repository } from "./repository.ts";
+import type { SafetensorsHeader } from "./safetensors.ts";
+import { ShardProof } from "./shard-proof.ts";
+
+/** Shards that are finished at the same time, so that one is hashed while another is fetched. */
+const shardsAtOnce = 4;
+
+/** What was proven: these shards, whole. */
+export interface Proven {
+  /** `org/name@commit` */
+  readonly of: string;
+  readonly shards: number;
+  readonly bytes: number;
+}
+
+/** A shard with its header. */
+export interface Shard extends Pick<SafetensorsHeader, "tensors" | "head" | "headerOnly"> {
+  readonly file: string;
+  readonly source: ByteSource;
+}
+
+/** Reads shards. Where the repository lists their hashes, what is read is proven. */
+export class VerifiedShards {
+  readonly #held = new HeldRuns();
+  readonly #repository: Repository;
+  readonly #proofs: ReadonlyMap<string, ShardProof>;
+
+  constructor(repository: Repository, shards: readonly Shard[]) {
+    this.#repository = repository;
+    this.#proofs = new Map(
+      shards.flatMap(({ file, source, head, tensors, headerOnly }) => {
+        const listed = listedHash(repository, file);
+        if (listed === null || headerOnly) return [];
+        const bounds = [...tensors.map(({ start }) => start), source.size];
+        return [[file, new ShardProof({ source, listed, head, bounds }, this.#held)]];
+      }),
+    );
+  }
+
+  async read(file: string, start: number, length: number, into?: Uint8Array): Promise<Uint8Array> {
+    const reader = this.#proofs.get(file) ?? (await this.#repository.open(file));
+    return reader.read(start, length, into);
+  }
+
+  /** Names a place for bytes that come before their turn; null: memory is the only one. */
+  useOutside(outside: Outside | null): void {
+    this.#held.useOutside(outside);
+  }
+
+  /** Proves all shards of which a tensor was read. null: the repository lists no hashes. */
+  async prove(): Promise<Proven | null> {
+    if (this.#proofs.size === 0) return null;
+    const used = [...this.#proofs.values()].filter(({ isUsed }) => isUsed);
+    await mapBounded(used, shardsAtOnce, (proof) => proof.finish());
+    const { id, name, revision } = this.#repository;
+    const of = `${id ?? name}@${revision}`;
+    return { of, shards: used.length, bytes: used.reduce((sum, { size }) => sum + size, 0) };
+  }
+}
