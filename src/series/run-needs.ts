@@ -7,7 +7,7 @@ import { measureSpeed } from "../estimate/speed.ts";
 import type { PlannedTier, RunWork } from "../estimate/work.ts";
 import { type DiskNeed, freeBytes, requireRoom, tryFolder } from "../ground/disk.ts";
 import { machineMemory, usualMemory } from "../ground/memory.ts";
-import { mostGateRows } from "../quantize/base-routers.ts";
+import { tuningSettings } from "../quantize/tuning-settings.ts";
 import { probeRowsOf } from "../sensitivity/probe-rows.ts";
 import { isRounded } from "./folders.ts";
 import type { TierRun } from "./recipes.ts";
@@ -141,7 +141,7 @@ function workOf({ base, runs, rows, sources }: SeriesRequest, workers: number): 
       tokens: tuning.rows.tokens,
       repaired:
         repair?.includes("router") === true && shape.experts !== null
-          ? tuning.rows.length * Math.min(mostGateRows, tuning.rows.samples)
+          ? tuning.rows.length * Math.min(tuningSettings.gateRows, tuning.rows.samples)
           : 0,
       sequential: propagation === "sequential",
       residual: propagation === "sequential" && repair?.includes("residual") === true,
