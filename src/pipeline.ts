@@ -241,7 +241,7 @@ async function makeTiers(
   const { baseModel, overwrite, tiers, policy, floors, gates, until } = inputs;
   const { domainWeights, workDir, memoryLimit } = inputs;
   const { base, kernel, report } = opened;
-  const asked = { base, runs: rehearsed, rows, sources, memoryLimit, workDir };
+  const asked = { base, runs: rehearsed, rows, sources, memoryLimit, workDir, staging };
   const { lines: expected, ...fit } = await estimateSeries(asked, opened);
   const timeLimit = new TimeLimit(inputs.timeLimit);
   let plan = makePlan(base, { tiers, policy, floors }, null);

@@ -13,7 +13,7 @@ import type { Hessian } from "../quantize/hessian.ts";
 import { tableHessian } from "../quantize/table-hessian.ts";
 import { rowsOfWeight, tuneMatrix } from "../quantize/tune-matrix.ts";
 import { copyOf, decodeMatrix, type TunedRows } from "../quantize/tuned-rows.ts";
-import { descentOf } from "../quantize/tuning-settings.ts";
+import { treatmentOf } from "../quantize/tuning-settings.ts";
 import type { TuningTools } from "../quantize/tuning-tools.ts";
 import type { BlockCodes } from "./block-codes.ts";
 import type { Forecast, LossTable } from "./loss-table.ts";
@@ -209,7 +209,7 @@ async function measureMatrix(
     if (part.width === probeWidth) parts.push(copyOf(part));
   };
   const alone = tensor.role.routed !== true;
-  const descent = descentOf(tools.settings, tensor, hessian);
+  const { routerAware: _, ...descent } = treatmentOf(tools.settings, tensor, hessian);
   const options = { hessian, widths: tried, ...descent, alone, sampled: true, write };
   const sums = await tuneMatrix(tools, rowsOfWeight(weight), options);
   losses.add({ module: modulePath(tensor), matrix: expert, forecast, tried, sums });
