@@ -69,7 +69,8 @@ async function placesOfShard(folder = model) {
   const bytes = await readFile(`${folder}/model.safetensors`);
   const start = 8 + Number(bytes.readBigUInt64LE());
   const text = bytes.subarray(8, start).toString();
-  // In a large matrix of the first block, which a walk reads once, behind what headers are read with.
+  // In a large matrix of the first block: a walk reads it once. What is read for the header ends
+  // before it.
   const entries: [string, { data_offsets: [number, number] }][] = Object.entries(JSON.parse(text));
   const [, { data_offsets: place }] = entries.find(
     ([name, entry]) => name.endsWith("layers.0.mixer.in_proj.weight") && entry.data_offsets,

@@ -75,8 +75,8 @@ export class PartJournal implements PartLog {
 
   /**
    * Takes over the parts that an earlier run left in the folder. The tensors of each are read and
-   * compared with its SHA-256; a part that differs is made again. So are all, if that run read other
-   * bytes of the base.
+   * compared with its SHA-256; a part that differs is made again. So are all, if that run read
+   * other bytes of the base.
    */
   async load(): Promise<void> {
     const { folder, notes } = this.#shards;
