@@ -1,7 +1,7 @@
 import { execFile } from "node:child_process";
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
-import { mkdir, mkdtemp, open, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, open, readdir, rm } from "node:fs/promises";
 import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -52,9 +52,14 @@ async function measure(
   return JSON.parse(stdout) as Usage;
 }
 
-/** Name of each tensor -> SHA-256 of its bytes. */
+/** Name of each tensor in the files of a folder -> SHA-256 of its bytes. */
 async function tensorsOf(folder: string): Promise<Map<string, string>> {
-  const path = join(folder, "model.safetensors");
+  const files = (await readdir(folder)).filter((name) => name.endsWith(".safetensors"));
+  const found = await Promise.all(files.map((name) => tensorsIn(join(folder, name))));
+  return new Map(found.flatMap((tensors) => [...tensors]));
+}
+
+async function tensorsIn(path: string): Promise<Map<string, string>> {
   const file = await open(path);
   const length = Number((await file.read(Buffer.alloc(8), 0, 8, 0)).buffer.readBigUInt64LE());
   const header = JSON.parse(

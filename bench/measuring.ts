@@ -1,6 +1,6 @@
 import { parseArgs } from "node:util";
+import { secondsOf } from "./scale/job-kind.ts";
 import { base, type Scene, withScene } from "./scale/run.ts";
-import { secondsOf } from "./scale/series.ts";
 
 /**
  * What measuring the sensitivity of a small dense model costs: a llama of 135 M parameters (the

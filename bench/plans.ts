@@ -11,7 +11,7 @@ import type { Sensitivity } from "../src/plan/sensitivity-types.ts";
 import { type Tier, tiers } from "../src/plan/tiers.ts";
 import { measure } from "../src/sensitivity/measure.ts";
 import { openProxy } from "../src/sensitivity/proxy.ts";
-import { proxyName } from "../src/series/sensitivity.ts";
+import { probeSizeOf, proxyName } from "../src/series/sensitivity.ts";
 import { rankCorrelation } from "../test/support/rank-correlation.ts";
 import {
   type Compared,
@@ -47,7 +47,7 @@ const measureModel = (
   };
   const request = {
     rows: calibration,
-    probeSize: { samples: 9, longest: 128 },
+    probeSize: probeSizeOf(base),
     domainWeights: {},
     identity,
     kernel,

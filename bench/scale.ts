@@ -2,8 +2,9 @@ import { parseArgs } from "node:util";
 import { parseSize } from "../src/ground/digits.ts";
 import { total } from "../src/ground/sum.ts";
 import { nemotron30b } from "../test/support/nemotron-30b.ts";
+import { secondsOf } from "./scale/job-kind.ts";
 import { base, type Scene, withScene } from "./scale/run.ts";
-import { benchPattern, describeSeries, secondsOf } from "./scale/series.ts";
+import { benchPattern, describeSeries } from "./scale/series.ts";
 import type { StageOrder, StageResult } from "./scale/stage.ts";
 
 /**
@@ -15,9 +16,12 @@ import type { StageOrder, StageResult } from "./scale/stage.ts";
  *     [--vocabulary 131072] [--tiers oQ4e] [--limit 3GB] [--computed 2] [--only-memory]
  *     [--rate 100MB]
  * Of jobs that tune or forecast, only `--computed` of each kind run (0: all). What the others would
- * take is counted. The tiers of such a run have no meaning. With `--only-memory`, products are left
- * out too, so that the peak memory of all rows is found in minutes; times have no meaning then.
- * With `--rate`, the Hub serves so many bytes of weights in a second.
+ * take is counted. Of an expert's products on rows, the part that does not grow with the rows is
+ * found by a line through all jobs, so that it is not multiplied. Plain rounding is evaluated at
+ * the smallest tier alone, as for a base of more than 4 B parameters. The tiers of such a run have
+ * no meaning. With `--only-memory`, products are left out too, so that the peak memory of all rows
+ * is found in minutes; times have no meaning then. With `--rate`, the Hub serves so many bytes of
+ * weights in a second.
  */
 const { values: options } = parseArgs({
   options: {

@@ -151,7 +151,7 @@ export async function publishModel(inputs: Inputs, dependencies: Dependencies): 
   const hub = dependencies.connect();
   checkNames({ baseModel, namespace, tiers });
   const checkToken = () => checkRights(hub, { hubToken, namespace }, report);
-  if (!dryRun) await report.stage("Check the token", checkToken);
+  const writable = dryRun ? null : await report.stage("Check the token", checkToken);
   const connected = { ...dependencies, connect: () => hub };
   return withBase(baseModel, connected, withWeights, async (opened) => {
     const { base } = opened;
@@ -161,7 +161,7 @@ export async function publishModel(inputs: Inputs, dependencies: Dependencies): 
     const looking = { hubToken, overwrite, baseFiles, report };
     const inspect = () => inspectAll(hub, drafts, looking);
     const states = await report.stage("Look at the tier repositories", inspect);
-    if (!dryRun) await checkWrites(hub, states, report);
+    if (!dryRun) await checkWrites(hub, states, { writable, report });
     const published = drafts.map((draft) => findPublished(draft, states.get(draft)!, gates));
     const pending = drafts.filter((_, i) => published[i] === null);
     const publishing = { hub, drafts, states, pending, dryRun, isPrivate, report, occasion };
@@ -241,7 +241,7 @@ async function makeTiers(
   const { baseModel, overwrite, tiers, policy, floors, gates, until } = inputs;
   const { domainWeights, workDir, memoryLimit } = inputs;
   const { base, kernel, report } = opened;
-  const asked = { base, runs: rehearsed, rows, sources, memoryLimit, workDir };
+  const asked = { base, runs: rehearsed, rows, sources, memoryLimit, workDir, staging };
   const { lines: expected, ...fit } = await estimateSeries(asked, opened);
   const timeLimit = new TimeLimit(inputs.timeLimit);
   let plan = makePlan(base, { tiers, policy, floors }, null);

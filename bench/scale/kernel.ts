@@ -1,23 +1,7 @@
 import { BroadcastChannel } from "node:worker_threads";
 import type { Kernel } from "../../src/kernel/kernel-types.ts";
 import type { AnswerOf, JobOf, RoutineName } from "../../src/kernel/routines.ts";
-
-/**
- * What the jobs of one kind took. Jobs are of one kind if block, routine and sizes are the same.
- */
-export interface JobKind {
-  /** `mamba`, `attention`, `moe`, `mlp`, or `outer`: outside the blocks. */
-  readonly block: string;
-  readonly routine: string;
-  /** Sizes and widths, as text. */
-  readonly sizes: string;
-  /** Jobs that were asked for, and those that were computed. */
-  asked: number;
-  computed: number;
-  /** Thread CPU time and wall time of those computed, in ms. */
-  cpu: number;
-  wall: number;
-}
+import { addJob, type JobKind, newKind, sizesOf } from "./job-kind.ts";
 
 /** Routines whose time depends on the sizes alone. */
 const repetitive: ReadonlySet<string> = new Set(["tune", "forecast"]);
@@ -63,7 +47,7 @@ export class WatchedKernel implements Kernel {
   }
 
   run<N extends RoutineName>(name: N, job: JobOf<N>): Promise<AnswerOf<N>> {
-    const [key, kind] = this.#kindOf(name, job);
+    const { key, kind, rows } = this.#kindOf(name, job);
     kind.asked++;
     const first = this.#first.get(key);
     if (first !== undefined && kind.computed >= this.#options.most && this.#isLeftOut(name, job)) {
@@ -72,7 +56,7 @@ export class WatchedKernel implements Kernel {
       return first as Promise<AnswerOf<N>>;
     }
     kind.computed++;
-    const answer = this.#kernel.run(name, { ...job, key });
+    const answer = this.#kernel.run(name, { ...job, key: [key, rows] });
     if (first === undefined) this.#first.set(key, answer);
     return answer;
   }
@@ -95,22 +79,20 @@ export class WatchedKernel implements Kernel {
     );
   }
 
-  #kindOf(routine: string, job: object): [string, JobKind] {
-    const sizes = sizesOf(job);
+  #kindOf(routine: string, job: object): { key: string; kind: JobKind; rows: number } {
+    const { rows, sizes } = sizesOf(routine, job);
     const key = `${this.block} ${routine} ${sizes}`;
-    const fresh = { routine, sizes, block: this.block, asked: 0, computed: 0, cpu: 0, wall: 0 };
-    const kind = this.kinds.get(key) ?? fresh;
+    const kind = this.kinds.get(key) ?? newKind(this.block, routine, sizes);
     this.kinds.set(key, kind);
-    return [key, kind];
+    return { key, kind, rows };
   }
 
-  #add({ name, key, cpu, wall }: Measured): void {
-    const known = key === undefined ? undefined : this.kinds.get(key);
-    const [, kind] = known === undefined ? this.#kindOf(name, {}) : ["", known];
+  #add({ name, key = ["", 0], ...taken }: Measured): void {
+    const known = this.kinds.get(key[0]);
+    const { kind } = known === undefined ? this.#kindOf(name, {}) : { kind: known };
     // The kernel's own calls (quantize, dequantize, cast) have no key.
     if (known === undefined) kind.asked = ++kind.computed;
-    kind.cpu += cpu;
-    kind.wall += wall;
+    addJob(kind, taken, key[1]);
   }
 }
 
@@ -131,35 +113,8 @@ function writeConstant({ y, weight, left = 0 }: JobOf<"linear">): void {
 
 interface Measured {
   readonly name: string;
-  readonly key?: string;
+  /** Of the kind, and the job's rows. */
+  readonly key?: readonly [string, number];
   readonly cpu: number;
   readonly wall: number;
-}
-
-/** Head groups of similar size take similar time, so row counts are rounded up. */
-const rowsApart = 256;
-
-/** Columns, rows and widths of a job, so that jobs of equal text take about the same time. */
-function sizesOf(job: object): string {
-  const { rows, columns, d, weight, x, bits, sweeps, widths, tasks } = job as Sizes;
-  const height = typeof rows === "number" ? rows : (x?.rows ?? 0);
-  const each = tasks ?? widths ?? (bits === undefined ? [] : [{ bits }]);
-  return [
-    `${Math.ceil(height / rowsApart) * rowsApart}x${columns ?? weight?.columns ?? d ?? x?.columns ?? 0}`,
-    ...(weight === undefined ? [] : [`to ${weight.rows}`]),
-    ...each.map((one) => `${one.bits}b`),
-    ...(sweeps === 0 ? ["no sweeps"] : []),
-  ].join(" ");
-}
-
-interface Sizes {
-  readonly rows?: unknown;
-  readonly columns?: number;
-  readonly d?: number;
-  readonly weight?: { readonly rows: number; readonly columns: number };
-  readonly x?: { readonly rows: number; readonly columns: number };
-  readonly bits?: number;
-  readonly sweeps?: number;
-  readonly widths?: readonly { readonly bits: number }[];
-  readonly tasks?: readonly { readonly bits: number }[];
 }

@@ -1,9 +1,9 @@
 import { shapeOf } from "../../src/estimate/model-shape.ts";
 import { probesOf } from "../../src/estimate/operations.ts";
-import { mostGateRows } from "../../src/quantize/base-routers.ts";
+import { tuningSettings } from "../../src/quantize/tuning-settings.ts";
 import { nemotron30b } from "../../test/support/nemotron-30b.ts";
 import { shapedBase } from "../../test/support/shaped-base.ts";
-import type { JobKind } from "./kernel.ts";
+import { classOf, fixedSecondsOf, type JobKind, secondsOf } from "./job-kind.ts";
 import type { StageResult } from "./stage.ts";
 
 /** The rows of a run, in tokens. */
@@ -16,27 +16,14 @@ export interface RunRows {
 /**
  * The defaults: 128 rows of 256 tokens to tune on; above 4 B parameters 64 rows of 128 to evaluate.
  */
-const wanted = { calibration: 32_768, repair: 256 * mostGateRows, evaluation: 8_192 };
+const wanted = { calibration: 32_768, repair: 256 * tuningSettings.gateRows, evaluation: 8_192 };
 /** Tokens of the sensitivity walk: at most 64 calibration rows, and 9 probe rows of 64 tokens. */
 const [measuredRows, probeRows] = [16_384, 576];
-
-/** Routines that run once for each matrix or Hessian. All others run once for each row. */
-const onceAMatrix: ReadonlySet<string> = new Set([
-  ...["tune", "forecast", "factorTile", "condition", "compensation", "quantize", "dequantize"],
-  ...["cast", "decode", "solve", "center", "cluster"],
-]);
-/** Routines that run on the rows of the calibration text alone. */
-const ofCalibration: ReadonlySet<string> = new Set(["moments", "screen", "weigh", "fisherWeights"]);
 
 const letters = { mamba: "M", moe: "E", attention: "*" } as const;
 const pattern = [...(nemotron30b.hybrid_override_pattern as string)];
 /** The blocks of a bench, one of each kind. */
 export const benchPattern = "ME*";
-
-/** CPU seconds of the jobs of a kind, those not computed included. */
-export function secondsOf({ cpu, computed, asked }: JobKind): number {
-  return computed === 0 ? 0 : ((cpu / computed) * asked) / 1e3;
-}
 
 /** Tokens that go through each block of a kind in a whole tuning walk, all riders together. */
 function rowsOfTuning({ tiers }: RunRows): number {
@@ -71,9 +58,15 @@ function comparedIn(blocks: readonly string[]): number {
 interface Line {
   readonly what: string;
   readonly seconds: number;
+  /** Of `seconds`, what an expert's jobs take whatever their rows: once a block in the series. */
+  readonly fixed: { readonly seconds: number; readonly factor: number };
+  /** Of the rest. */
   readonly factor: number;
   readonly arithmetic: string;
 }
+
+const secondsIn = ({ seconds, fixed, factor }: Line) =>
+  (seconds - fixed.seconds) * factor + fixed.seconds * fixed.factor;
 
 /** Prints the sum for all 52 blocks, line by line. */
 export function describeSeries(
@@ -84,13 +77,16 @@ export function describeSeries(
     ...(sensitivity === undefined ? [] : linesOf("measure", sensitivity, run)),
     ...(quantize === undefined ? [] : linesOf("tune", quantize, run)),
   ];
-  const total = lines.reduce((sum, { seconds, factor }) => sum + seconds * factor, 0);
+  const total = lines.reduce((sum, line) => sum + secondsIn(line), 0);
   return [
     "\n| stage, blocks, jobs | CPU s in this run | factor | CPU h of the series |",
     "|---|---:|---:|---:|",
-    ...lines.map(({ what, seconds, factor, arithmetic }) => {
-      const hours = ((seconds * factor) / 3600).toFixed(2);
-      return `| ${what} | ${seconds.toFixed(1)} | ${arithmetic} = ${factor.toFixed(1)} | ${hours} |`;
+    ...lines.map((line) => {
+      const { what, seconds, fixed, factor, arithmetic } = line;
+      const hours = (secondsIn(line) / 3600).toFixed(2);
+      const once =
+        fixed.seconds === 0 ? "" : `, ${fixed.seconds.toFixed(1)} s of it × ${fixed.factor}`;
+      return `| ${what} | ${seconds.toFixed(1)} | ${arithmetic} = ${factor.toFixed(1)}${once} | ${hours} |`;
     }),
     `| sum | | | ${(total / 3600).toFixed(1)} |`,
   ].join("\n");
@@ -99,12 +95,18 @@ export function describeSeries(
 function linesOf(stage: "measure" | "tune", result: StageResult, run: RunRows): Line[] {
   const { kinds, passed, cpu } = result;
   const computed = kinds.reduce((sum, kind) => sum + kind.cpu / 1e3, 0);
+  const counted = kinds.reduce((sum, kind) => sum + secondsOf(kind), 0);
   // The main thread, collecting garbage and the network, in proportion to the kernel's work.
-  const others = cpu / computed;
+  const others = 1 + (cpu - computed) / counted;
   const line = (block: string, jobs: string, factor: number, arithmetic: string): Line => {
     const some = kinds.filter((kind) => kind.block === block && classOf(kind.routine) === jobs);
     const seconds = some.reduce((sum, kind) => sum + secondsOf(kind), 0) * others;
-    return { what: `${stage}, ${block}, ${jobs}`, seconds, factor, arithmetic };
+    const once = stage === "tune" ? some.filter(isOnceAnExpert) : [];
+    const fixed = {
+      seconds: once.reduce((sum, kind) => sum + fixedSecondsOf(kind), 0) * others,
+      factor: pattern.filter((own) => own === "E").length,
+    };
+    return { what: `${stage}, ${block}, ${jobs}`, seconds, fixed, factor, arithmetic };
   };
   const calibration = stage === "tune" ? wanted.calibration : measuredRows;
   const more = calibration / run.calibration;
@@ -137,13 +139,17 @@ function linesOf(stage: "measure" | "tune", result: StageResult, run: RunRows): 
   ];
 }
 
+/**
+ * Whether each rider has one such job for each expert, however many rows it has: copying, widening
+ * and packing the expert's weight counts once.
+ */
+function isOnceAnExpert({ block, routine, asked }: JobKind): boolean {
+  const experts = nemotron30b.n_routed_experts as number;
+  return block === "moe" && routine === "linear" && asked >= experts;
+}
+
 /** The head's passes of the whole model by those of the bench. */
 function comparedProbes(): Pick<Line, "factor" | "arithmetic"> {
   const [all, own] = [comparedIn(pattern), comparedIn([...benchPattern])];
   return { factor: all / own, arithmetic: `${all.toFixed(1)} / ${own.toFixed(1)} probes` };
-}
-
-function classOf(routine: string): string {
-  if (onceAMatrix.has(routine)) return "a matrix";
-  return ofCalibration.has(routine) ? "calibration" : "a row";
 }

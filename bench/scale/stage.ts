@@ -15,7 +15,8 @@ import {
 } from "../../src/pipeline.ts";
 import { writeSensitivity } from "../../src/sensitivity/sensitivity-file.ts";
 import { verify } from "../../src/series/verify.ts";
-import { type JobKind, WatchedKernel } from "./kernel.ts";
+import type { JobKind } from "./job-kind.ts";
+import { WatchedKernel } from "./kernel.ts";
 
 /**
  * One stage of a run, in a process of its own: `node --import watch.mjs stage.ts <order as JSON>`.

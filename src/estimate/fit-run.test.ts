@@ -106,6 +106,14 @@ describe("a run on a machine", () => {
     expect(fit({ free: null }).disk).toBe(estimate.writes);
   });
 
+  test("needs little of a disk where finished blocks go to a staging branch", () => {
+    const staged = estimateRun({ ...series, staged: true });
+    expect(staged.onDisk.map((bytes) => Math.round(bytes / 1e8) / 10)).toEqual([
+      3.8, 3.1, 2.8, 2.5,
+    ]);
+    expect(fitRun(staged, plans, { ...machine, free: 13e9 }).disk).toBeLessThan(13e9);
+  });
+
   test("is described in four lines", () => {
     const outside = { speed: 100e9, workers: 3, tiers: 4 };
     expect(estimateLines(estimate, fit({}), outside)).toEqual([

@@ -140,7 +140,10 @@ function tuningOperations({ shape, plans, tuning }: RunWork): number {
   );
   const tuned = sum(shape.blocks, ({ matrices }) =>
     sum(matrices, (matrix) => {
-      const isRouterAware = shape.experts !== null && matrix.tensor.role.residual === true;
+      const isRouterAware =
+        shape.experts !== null &&
+        matrix.tensor.role.residual === true &&
+        (tuningSettings.fewTokenDirections || !isFew(matrix, tokens));
       const one = tuneOperations(matrix, tokens) * (isRouterAware ? routerAwareFactor : 1);
       return one * matrix.count * widthsOf(matrix.tensor, plans);
     }),
@@ -203,9 +206,13 @@ function hessianOperations(
 
 /** Tuning one matrix at one width, from `tokens` calibration tokens. */
 function tuneOperations(matrix: MatrixShape, tokens: number): number {
-  const { rows, columns, count, perToken, tensor } = matrix;
-  const isFew = tensor.role.routed === true && (tokens * perToken) / count < fewTokens * columns;
-  return (isFew ? ofFewTokens : descended) * rows * columns ** 2;
+  const { rows, columns } = matrix;
+  return (isFew(matrix, tokens) ? ofFewTokens : descended) * rows * columns ** 2;
+}
+
+/** Whether the matrices are of experts that saw few tokens. */
+function isFew({ columns, count, perToken, tensor }: MatrixShape, tokens: number): boolean {
+  return tensor.role.routed === true && (tokens * perToken) / count < fewTokens * columns;
 }
 
 /** Tuning one matrix at the probe's width, and its forecasts. */

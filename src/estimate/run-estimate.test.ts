@@ -164,7 +164,14 @@ describe("a small base", () => {
     const own = tiers.map((tier) => planTier(tier, small));
     const repaired = type === "llama" ? 0 : 48 * 256;
     const { least } = estimateRun({
-      ...{ shape: shapeOf(small), plans: own, measuring: null, makes: true, workers: 2 },
+      ...{
+        shape: shapeOf(small),
+        plans: own,
+        measuring: null,
+        makes: true,
+        staged: false,
+        workers: 2,
+      },
       tuning: { tokens: 128 * 256, repaired, sequential: false, residual: false },
       evaluation: { tokens: 64 * 256, rounded: 4 },
     });

@@ -1,7 +1,8 @@
 import { comparedAtOnce } from "../evaluation/compare-hidden.ts";
 import { OqeError } from "../ground/errors.ts";
-import { sum } from "../ground/sum.ts";
+import { sum, total } from "../ground/sum.ts";
 import { keepsTable } from "../models/kept-weights.ts";
+import { tiersOnDisk } from "./disk.ts";
 import { heldBytes, memoryOf } from "./memory.ts";
 import { stackBytes } from "./model-shape.ts";
 import { type Stage, stagesOf } from "./operations.ts";
@@ -11,8 +12,10 @@ import { comparedRuns, type RunWork, type StageMemory } from "./work.ts";
 export interface RunEstimate {
   /** Passes over the base or its proxy, by stage. */
   readonly reads: readonly { readonly name: string; readonly bytes: number }[];
-  /** The tiers on disk. */
+  /** The tiers. */
   readonly writes: number;
+  /** What is on the disk of each at once. */
+  readonly onDisk: readonly number[];
   /** The stage with the most memory, if all hidden states between two blocks are in files. */
   readonly least: StageMemory;
   /** The most of the stages in which hidden states are kept. */
@@ -33,6 +36,7 @@ export function estimateRun(work: RunWork): RunEstimate {
   return {
     reads: readsOf(work),
     writes: work.makes ? sum(work.plans, ({ bytes }) => bytes) : 0,
+    onDisk: tiersOnDisk(work),
     least: memory.reduce((most, stage) => (stage.bytes > most.bytes ? stage : most)),
     holding: holding(memory),
     sideBySide: holding(memoryOf(work, false)),
@@ -99,7 +103,7 @@ export interface Machine {
  * too small; both name what would fit.
  */
 export function fitRun(
-  { least, holding, sideBySide, stack, held, writes }: RunEstimate,
+  { least, holding, sideBySide, stack, held, onDisk }: RunEstimate,
   tiers: RunWork["plans"],
   machine: Machine,
 ): Fit {
@@ -111,8 +115,11 @@ export function fitRun(
   const inFiles = held - inMemory;
   // To write and read in the background, more of them may be in files for a time.
   const beside = (inFiles > 0 ? held : 0) + (inTurn ? stack : 0);
-  const disk = writes + beside;
-  if (free !== null && disk > free) throw tooLittleDisk({ disk, beside, free, folder }, tiers);
+  const disk = total(onDisk) + beside;
+  if (free !== null && disk > free) {
+    const fitting = tiers.filter((_, i) => onDisk[i]! + beside <= free).map(({ tier }) => tier);
+    throw tooLittleDisk({ disk, beside, free, folder }, fitting);
+  }
   return { limit, inTurn, inMemory, inFiles, disk };
 }
 
@@ -142,9 +149,8 @@ function fewerRows(stage: string): string {
 
 function tooLittleDisk(
   { disk, beside, free, folder }: { disk: number; beside: number; free: number; folder: string },
-  tiers: RunWork["plans"],
+  fitting: readonly string[],
 ): OqeError {
-  const fitting = tiers.filter(({ bytes }) => bytes + beside <= free).map(({ tier }) => tier);
   const advice =
     fitting.length === 0
       ? "None of the tiers fits alone."

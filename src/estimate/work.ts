@@ -40,6 +40,8 @@ export interface RunWork {
     /** Tiers beside which plain rounding is evaluated. */
     readonly rounded: number;
   } | null;
+  /** Whether finished blocks go to a staging branch, and leave the disk. */
+  readonly staged: boolean;
   /** Whether tiers are made. `oqe verify` only evaluates. */
   readonly makes: boolean;
   readonly workers: number;

@@ -5,12 +5,6 @@ import { type KeepStates, type Rider, TextRider } from "../models/rider.ts";
 import type { Routing } from "../models/routing.ts";
 import type { RunOptions, WeightSource } from "../models/run.ts";
 
-/**
- * Most rows that gates are fitted on, spread evenly over the calibration rows. Every tier is run on
- * them.
- */
-export const mostGateRows = 48;
-
 type Recorders = Required<Pick<RunOptions, "router" | "routes">>;
 
 /**
@@ -29,9 +23,10 @@ export class BaseRouters {
   /** Layer -> how many have had its choice. */
   readonly #had = new Map<number, number>();
 
-  constructor(ops: Ops, calibration: CalibrationIds, users: number) {
+  /** Takes at most `most` of the calibration rows, spread evenly over them. */
+  constructor(ops: Ops, calibration: CalibrationIds, users: number, most: number) {
     const { ids, samples, length } = calibration;
-    const count = Math.min(mostGateRows, samples);
+    const count = Math.min(most, samples);
     this.#ops = ops;
     this.#users = users;
     this.#numbers = Array.from({ length: count }, (_, i) => Math.floor((i * samples) / count));

@@ -9,7 +9,7 @@ import { tuneRouterAware } from "./tune-router-aware.ts";
 import type { TuneWalk } from "./tune-types.ts";
 import { copyOf, decodeMatrix, type TunedRows } from "./tuned-rows.ts";
 import type { TunedSums } from "./tuned-sums.ts";
-import { descentOf } from "./tuning-settings.ts";
+import { treatmentOf } from "./tuning-settings.ts";
 
 export interface TunedMatrix {
   readonly tensor: PlannedTensor;
@@ -38,10 +38,11 @@ export async function tuneForTiers(walk: TuneWalk, matrix: TunedMatrix): Promise
     if (walk.sequential) parts.push(copyOf(part));
     await writer.write(tensor, expert * rows, part);
   };
-  const descent = descentOf(tools.settings, tensor, hessian);
+  const { routerAware, ...descent } = treatmentOf(tools.settings, tensor, hessian);
   const sampled = tensor.role.routed === true;
   const options = { hessian, widths, ...descent, alone: !sampled, sampled, write };
-  const sums = await tuneRowsOf(walk, matrix, options);
+  const directions = routerAware ? walk.directions : null;
+  const sums = await tuneRowsOf({ tools, directions }, matrix, options);
   await checkFinite(matrix, sums[0]!.nonFinite);
   const stored = walk.sequential
     ? await decodeMatrix(tools.kernel, parts, { columns, store: tools.storage })
@@ -59,7 +60,7 @@ export async function tuneForTiers(walk: TuneWalk, matrix: TunedMatrix): Promise
 
 /** With repair `rounding`, errors count more in the directions that later routers read. */
 async function tuneRowsOf(
-  { tools, directions }: TuneWalk,
+  { tools, directions }: Pick<TuneWalk, "tools" | "directions">,
   { tensor, weight, target }: TunedMatrix,
   options: TuneOptions,
 ): Promise<readonly TunedSums[]> {

@@ -107,7 +107,9 @@ function openSeries(request: TuneSeriesRequest, weights: WeightSource): Series {
     ...{ request, tools, progress, kept },
     model: { architecture, config, ops: tools.ops, weights },
     tiers: plans.map((plan, i) => ({ plan, sink: sinks[i]!, log: logs?.[i] ?? noLog })),
-    routers: repaired ? new BaseRouters(tools.ops, request.calibration, plans.length) : null,
+    routers: repaired
+      ? new BaseRouters(tools.ops, request.calibration, plans.length, tools.settings.gateRows)
+      : null,
   };
 }
 

@@ -46,6 +46,13 @@ export interface TuningSettings {
   readonly fewTokenSweeps: (width: Width) => number;
   /** How many columns descent checks there. */
   readonly fewTokenWindow: number;
+  /**
+   * Whether such experts are tuned for the directions of later routers too, with repair `rounding`.
+   * It takes half as long again, and keeps the free KL lower (docs/benchmarks.md).
+   */
+  readonly fewTokenDirections: boolean;
+  /** Most rows that router gates are fitted on. Every tier is run on them. */
+  readonly gateRows: number;
 }
 
 export const tuningSettings: TuningSettings = {
@@ -62,14 +69,26 @@ export const tuningSettings: TuningSettings = {
   sweeps: () => 2,
   fewTokenSweeps: ({ bits }) => (bits <= 5 ? 2 : 0),
   fewTokenWindow: 512,
+  fewTokenDirections: true,
+  gateRows: 48,
 };
 
-/** How descent goes over a matrix: its sweeps by width, and its window. */
-export function descentOf(
-  { sweeps, fewTokenSweeps, fewTokenWindow }: TuningSettings,
+/** How a matrix is tuned: the sweeps of descent by width, their window, and for which loss. */
+export interface Treatment {
+  readonly sweeps: TuningSettings["sweeps"];
+  /** Default: all columns. */
+  readonly window?: number;
+  /** Whether errors may count more in the directions that later routers read. */
+  readonly routerAware: boolean;
+}
+
+export function treatmentOf(
+  settings: TuningSettings,
   { role }: PlannedTensor,
   hessian: { readonly share: number } | null,
-): { readonly sweeps: TuningSettings["sweeps"]; readonly window?: number } {
+): Treatment {
   const isFew = role.routed === true && hessian !== null && hessian.share > 0.5;
-  return isFew ? { sweeps: fewTokenSweeps, window: fewTokenWindow } : { sweeps };
+  if (!isFew) return { sweeps: settings.sweeps, routerAware: true };
+  const { fewTokenSweeps, fewTokenWindow, fewTokenDirections } = settings;
+  return { sweeps: fewTokenSweeps, window: fewTokenWindow, routerAware: fewTokenDirections };
 }

@@ -7,12 +7,13 @@ import type { KeptWeights } from "../models/kept-weights.ts";
 import type { BlockPlace } from "../models/rider.ts";
 import type { Model } from "../models/run.ts";
 import { type VisitedMatrix, visitBlock } from "../quantize/block-visit.ts";
+import { fewContexts } from "../quantize/head-groups.ts";
 import { type HeadResult, tuneHeadRows } from "../quantize/head-tuner.ts";
 import type { Hessian } from "../quantize/hessian.ts";
 import { tableHessian } from "../quantize/table-hessian.ts";
 import { rowsOfWeight, tuneMatrix } from "../quantize/tune-matrix.ts";
 import { copyOf, decodeMatrix, type TunedRows } from "../quantize/tuned-rows.ts";
-import { descentOf } from "../quantize/tuning-settings.ts";
+import { treatmentOf } from "../quantize/tuning-settings.ts";
 import type { TuningTools } from "../quantize/tuning-tools.ts";
 import type { BlockCodes } from "./block-codes.ts";
 import type { Forecast, LossTable } from "./loss-table.ts";
@@ -114,8 +115,8 @@ export async function measureHead(
   x: Matrix,
 ): Promise<ReadProbed> {
   const weight = await model.weights.matrix(null, tensor.role.role);
-  const options = { widths: [probeWidth], sampledWidths: widths, sampled: true };
-  const result = await tuneHeadRows(tools, weight, x, options);
+  const few = { sampledWidths: widths, sampled: true, contexts: fewContexts };
+  const result = await tuneHeadRows(tools, weight, x, { widths: [probeWidth], ...few });
   addHeadLosses(losses, modulePath(tensor), result);
   return readerOf(tools, result.parts, weight);
 }
@@ -208,7 +209,7 @@ async function measureMatrix(
     if (part.width === probeWidth) parts.push(copyOf(part));
   };
   const alone = tensor.role.routed !== true;
-  const descent = descentOf(tools.settings, tensor, hessian);
+  const { routerAware: _, ...descent } = treatmentOf(tools.settings, tensor, hessian);
   const options = { hessian, widths: tried, ...descent, alone, sampled: true, write };
   const sums = await tuneMatrix(tools, rowsOfWeight(weight), options);
   losses.add({ module: modulePath(tensor), matrix: expert, forecast, tried, sums });

@@ -2,7 +2,7 @@ import { basename } from "node:path";
 import { licenceWarnings } from "../card/licence.ts";
 import { OqeError } from "../ground/errors.ts";
 import type { Report } from "../ground/report.ts";
-import type { Hub } from "../hub/hub-types.ts";
+import type { Hub, Identity } from "../hub/hub-types.ts";
 import type { Inputs } from "../inputs/inputs.ts";
 import { rehearseCard } from "./card-files.ts";
 import type { RemoteStates } from "./published.ts";
@@ -28,12 +28,15 @@ export function checkNames({
   for (const tier of tiers) checkTierName(tierName(modelName, tier.name), namespace);
 }
 
-/** Asks the Hub who owns the token. Throws UNAUTHORIZED, FORBIDDEN. */
+/**
+ * Asks the Hub who owns the token. Gives the namespaces and repositories that a fine-grained token
+ * may write to; null: the Hub does not say. Throws UNAUTHORIZED, FORBIDDEN.
+ */
 export async function checkRights(
   hub: Hub,
   { hubToken, namespace }: Pick<Inputs, "hubToken" | "namespace">,
   report: Report,
-): Promise<void> {
+): Promise<Identity["writable"]> {
   if (hubToken === null) {
     throw new OqeError(
       "UNAUTHORIZED",
@@ -42,7 +45,7 @@ export async function checkRights(
     );
   }
   const identity = await hub.identify().catch(ifAbsent(report, "does not tell who owns a token"));
-  if (identity === null) return;
+  if (identity === null) return null;
   const { name, canWrite, organizations, writable } = identity;
   if (canWrite === false) {
     throw new OqeError(
@@ -71,14 +74,30 @@ export async function checkRights(
       `the token belongs to ${name}; the Hub does not list ${namespace} among its organizations`,
     );
   }
+  return writable;
 }
 
-/** Asks about every repository that exists. Throws UNAUTHORIZED, FORBIDDEN. */
-export async function checkWrites(hub: Hub, states: RemoteStates, report: Report): Promise<void> {
+/**
+ * Asks about every repository that exists. Others must be in a namespace where the token may make
+ * them. Throws UNAUTHORIZED, FORBIDDEN.
+ */
+export async function checkWrites(
+  hub: Hub,
+  states: RemoteStates,
+  { writable, report }: { readonly writable: Identity["writable"]; readonly report: Report },
+): Promise<void> {
   const warn = ifAbsent(report, "does not tell whether a token may write to a repository");
   for (const [{ recipe }, { exists }] of states) {
-    if (!exists) continue;
-    if ((await hub.checkWrite(recipe.repository).then(() => true, warn)) === null) return;
+    const { repository } = recipe;
+    if (exists) {
+      if ((await hub.checkWrite(repository).then(() => true, warn)) === null) return;
+    } else if (writable?.includes(repository.split("/")[0]!) === false) {
+      throw new OqeError(
+        "FORBIDDEN",
+        `the fine-grained token may not create ${repository}: it names single repositories only`,
+        "Give it the permission to write to all repositories of the namespace.",
+      );
+    }
   }
 }
 

@@ -7,9 +7,9 @@ import { measureSpeed } from "../estimate/speed.ts";
 import type { PlannedTier, RunWork } from "../estimate/work.ts";
 import { type DiskNeed, freeBytes, requireRoom, tryFolder } from "../ground/disk.ts";
 import { machineMemory, usualMemory } from "../ground/memory.ts";
-import { mostGateRows } from "../quantize/base-routers.ts";
+import { tuningSettings } from "../quantize/tuning-settings.ts";
 import { probeRowsOf } from "../sensitivity/probe-rows.ts";
-import { isRounded } from "./folders.ts";
+import { type FoldersRequest, isRounded } from "./folders.ts";
 import type { TierRun } from "./recipes.ts";
 import type { Calibration } from "./rows.ts";
 import { measuringNeed, probeSizeOf } from "./sensitivity.ts";
@@ -35,6 +35,7 @@ export interface SeriesRequest {
   readonly sources: Sources;
   readonly memoryLimit: RunPlace["memoryLimit"];
   readonly workDir: string;
+  readonly staging: FoldersRequest["staging"];
 }
 
 /**
@@ -62,7 +63,7 @@ export async function estimateMeasuring(
     measuring: measuringOf(base, shape.bytes, rows.tuning.rows, sources),
     tuning: null,
     evaluation: null,
-    makes: false,
+    ...{ makes: false, staged: false },
     workers: outside.kernel.workers,
   };
   const saved = measuringNeed(base, folder);
@@ -85,7 +86,7 @@ export async function estimateEvaluation(
     measuring: null,
     tuning: null,
     evaluation: { tokens, rounded: 1 },
-    makes: false,
+    ...{ makes: false, staged: false },
     workers: outside.kernel.workers,
   };
   return estimateWork(work, { ...place, saved: null }, outside);
@@ -128,7 +129,8 @@ async function estimateWork(
   });
 }
 
-function workOf({ base, runs, rows, sources }: SeriesRequest, workers: number): RunWork {
+function workOf(request: SeriesRequest, workers: number): RunWork {
+  const { base, runs, rows, sources, staging } = request;
   const shape = shapeOf(base);
   const { tuning, evaluation } = rows;
   const { repair, propagation } = runs[0]!.recipe.options; // the same for all tiers of a run
@@ -141,7 +143,7 @@ function workOf({ base, runs, rows, sources }: SeriesRequest, workers: number): 
       tokens: tuning.rows.tokens,
       repaired:
         repair?.includes("router") === true && shape.experts !== null
-          ? tuning.rows.length * Math.min(mostGateRows, tuning.rows.samples)
+          ? tuning.rows.length * Math.min(tuningSettings.gateRows, tuning.rows.samples)
           : 0,
       sequential: propagation === "sequential",
       residual: propagation === "sequential" && repair?.includes("residual") === true,
@@ -150,7 +152,7 @@ function workOf({ base, runs, rows, sources }: SeriesRequest, workers: number): 
       tokens: evaluation.rows.tokens,
       rounded: runs.filter((run) => isRounded(base, run)).length,
     },
-    makes: true,
+    ...{ makes: true, staged: staging !== null && tuning !== null },
     workers,
   };
 }

@@ -35,6 +35,8 @@ export class Stager {
   /** Shards that are on the branch or wait to be sent. */
   readonly #taken: Set<string>;
   #sending: Promise<void> | null = null;
+  /** The last block that all riders have passed; null: none in this walk. */
+  #passed: number | null = null;
   #pieces = 0;
 
   constructor(request: StagerRequest) {
@@ -55,8 +57,8 @@ export class Stager {
       this.#tellLater(error);
     });
     await this.#queue(parts);
+    this.#passed = layer;
     void this.#send().catch(this.#tellLater);
-    if (layer !== null) await this.#leave(layer);
   }
 
   /** What could not be sent is sent at the next call. */
@@ -102,6 +104,7 @@ export class Stager {
       await rm(next.piece, { force: true });
       this.#waiting.shift();
     }
+    if (this.#passed !== null) await this.#leave(this.#passed);
   }
 
   /** Removes shards that are on the branch and have no tensor behind the block or outside. */

@@ -105,7 +105,8 @@ export async function writeTiers(request: WriteRequest): Promise<readonly Writte
     for (const [i, folder] of folders.entries()) {
       const { isDurable = false, report } = request;
       const staged = request.staged?.[i] ?? null;
-      works.push(await openTierWork({ folder, layouts: layouts[i]!, isDurable, staged, report }));
+      const own = { folder, layouts: layouts[i]!, isDurable, staged, report };
+      works.push(await openTierWork({ ...own, notes: base.checkpoint }));
       tellRecalled(request, works[i]!, folder);
     }
     const outcome = await fill(request, works);
@@ -187,19 +188,25 @@ async function fill(
 }
 
 /**
- * Saves what is finished behind each block, and stops the run when its time is up. A run that went
- * on with another's work makes at least one part, so that each run comes further.
+ * Saves what is finished behind each block, says so in a line, and stops the run when its time is
+ * up. A run that went on with another's work makes at least one part, so that each run comes
+ * further.
  */
-function saveBlocks({ base, timeLimit }: Omit<WriteRequest, "tuning">, works: readonly TierWork[]) {
+function saveBlocks(
+  { base, timeLimit, report }: Omit<WriteRequest, "tuning">,
+  works: readonly TierWork[],
+) {
   const blocks = base.architecture.layers(base.config).length;
   let made = 0;
   return async (layer: number | null) => {
-    for (const work of works) made += await work.save(layer);
+    let parts = 0;
+    for (const work of works) parts += await work.save(layer);
+    made += parts;
+    const where = layer === null ? "the head" : `block ${layer + 1} of ${blocks}`;
+    report.info(`${where}: ${parts === 0 ? "nothing to make" : `${parts} parts made`}`);
     if (timeLimit?.isUp() !== true || made === 0) return;
     for (const work of works) await work.settle();
-    throw new TimeIsUp(
-      layer === null ? "behind the head" : `behind block ${layer + 1} of ${blocks}`,
-    );
+    throw new TimeIsUp(`behind ${where}`);
   };
 }
 

@@ -63,6 +63,7 @@ test.each([
   ["hf_reader", /bob may only read in the organization acme/],
   ["hf_narrow", /the fine-grained token of ada has no write access to repositories of acme/],
   ["hf_looking", /the fine-grained token of ada has no write access to repositories of acme/],
+  ["hf_one", /the fine-grained token may not create acme\/tiny-oQ4e/],
 ])("%s is refused by what the Hub says of the token", (token, says) => expectRefused(token, says));
 
 describe("for a repository that exists", () => {

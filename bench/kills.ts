@@ -1,0 +1,151 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import { seededRandom } from "../src/calibration/random.ts";
+import { type LocalHub, startLocalHub } from "../src/local-hub/local-hub.ts";
+
+/**
+ * `node bench/kills.ts [--kills 30] [--seed 1] [--model <folder>]` publishes a model to a local
+ * Hub, with few rows, and ends runs by SIGKILL at random moments. Every second kill takes the work
+ * folder too. When a run gets through, main is compared with that of a run that nobody killed, and
+ * the next series starts on an empty Hub. Prints what was killed, and how many parts were made more
+ * than once. Ends with 1 for other bytes, for a reader who saw a part of a tier on main, and if a
+ * kill cost more than one block.
+ */
+const root = fileURLToPath(new URL("../", import.meta.url));
+const { values } = parseArgs({
+  options: {
+    kills: { type: "string", default: "30" },
+    seed: { type: "string", default: "1" },
+    model: { type: "string", default: `${root}test/models/nemotron-nano-tiny` },
+  },
+});
+const random = seededRandom(Number(values.seed));
+const tiers = ["oQ6e", "oQ4e"];
+const repositories = tiers.map((tier) => `acme/tiny-${tier}`);
+const rows = [
+  ...["--calibration-samples", "6", "--calibration-length", "64"],
+  ...["--evaluation-samples", "4", "--evaluation-length", "64"],
+];
+const scratch = await mkdtemp(join(tmpdir(), "oqe-kills-"));
+let folders = 0;
+
+interface Ended {
+  readonly code: number | null;
+  readonly log: string;
+  readonly seconds: number;
+}
+
+/** Runs the CLI, and kills it and its children after some seconds. */
+async function publish(hub: LocalHub, work: string, seconds: number): Promise<Ended> {
+  const args = ["publish", "base/tiny", "--namespace", "acme", "--tiers", tiers.join(",")];
+  const started = performance.now();
+  const child = spawn(
+    process.execPath,
+    [`${root}dist/cli.js`, ...args, "--work-dir", work, ...rows],
+    {
+      detached: true,
+      stdio: ["ignore", "ignore", "pipe"],
+      env: { PATH: process.env.PATH, HF_ENDPOINT: hub.url, HF_TOKEN: "hf_ofTheBench" },
+    },
+  );
+  let log = "";
+  child.stderr.setEncoding("utf8").on("data", (text: string) => {
+    log += text;
+  });
+  const kill = setTimeout(() => process.kill(-child.pid!, "SIGKILL"), 1000 * seconds);
+  const [code] = await once(child, "close");
+  clearTimeout(kill);
+  return { code, log, seconds: (performance.now() - started) / 1000 };
+}
+
+/** A Hub with the base; `seen` gets the files of main whenever a request is made. */
+async function openHub(seen: (files: ReturnType<typeof mainOf>) => void): Promise<LocalHub> {
+  const folder = join(scratch, `hub-${folders++}`);
+  const hub = await startLocalHub({ folder, onRequest: () => seen(mainOf(hub)) });
+  await hub.seed("base/tiny", values.model);
+  return hub;
+}
+
+/** Path -> SHA-256 of what readers of main see, by repository. */
+function mainOf(hub: LocalHub): Map<string, Map<string, string>> {
+  return new Map(
+    repositories.map((repository) => {
+      const files = [...hub.files(repository)].filter(([path]) => path !== ".gitattributes");
+      return [repository, new Map(files.map(([path, { sha256 }]) => [path, sha256]))];
+    }),
+  );
+}
+
+const text = (main: ReturnType<typeof mainOf>) =>
+  JSON.stringify([...main].map(([repository, files]) => [repository, [...files].sort()]));
+const partsIn = (log: string) =>
+  [...log.matchAll(/: (\d+) parts made$/gm)].reduce((sum, [, parts]) => sum + Number(parts), 0);
+const stageOf = (log: string) => log.matchAll(/^(\S.*)$/gm);
+
+const whole = await openHub(() => {});
+const undisturbed = await publish(whole, join(scratch, "whole"), 3600);
+if (undisturbed.code !== 0) throw new Error(undisturbed.log);
+const expected = mainOf(whole);
+await whole.close();
+const parts = partsIn(undisturbed.log);
+const blocks = [...undisturbed.log.matchAll(/: (\d+) parts made$/gm)].map((found) => +found[1]!);
+const most = Math.max(...blocks);
+console.log(
+  `undisturbed: ${undisturbed.seconds.toFixed(1)} s, ${parts} parts, at most ${most} a block`,
+);
+
+let kills = 0;
+let faults = 0;
+const wanted = Number(values.kills);
+while (kills < wanted) {
+  let incomplete = 0;
+  const hub = await openHub((main) => {
+    for (const [repository, files] of main) {
+      const whole = [...expected.get(repository)!].sort();
+      const isWhole = JSON.stringify([...files].sort()) === JSON.stringify(whole);
+      if (files.size > 0 && !isWhole) incomplete++;
+    }
+  });
+  let work = join(scratch, `work-${folders++}`);
+  let made = 0;
+  let killed = 0;
+  for (;;) {
+    const isLast = kills >= wanted;
+    const seconds = isLast ? 3600 : random() * undisturbed.seconds;
+    const run = await publish(hub, work, seconds);
+    made += partsIn(run.log);
+    if (run.code === 0) break;
+    const stage = [...stageOf(run.log)].at(-1)?.[1] ?? "start";
+    if (run.code !== null) throw new Error(`not killed: ${run.log}`);
+    kills++;
+    killed++;
+    const isEmpty = kills % 2 === 0;
+    if (isEmpty) work = join(scratch, `work-${folders++}`);
+    const where = run.log.trim().split("\n").at(-1)!.trim();
+    console.log(
+      `kill ${kills} after ${run.seconds.toFixed(1)} s, in "${stage}": ${where}` +
+        `${isEmpty ? "; the disk is empty now" : ""}`,
+    );
+  }
+  const isSame = text(mainOf(hub)) === text(expected);
+  const twice = made - parts;
+  if (!isSame) {
+    for (const [repository, files] of mainOf(hub))
+      for (const [path, hash] of expected.get(repository)!)
+        if (files.get(path) !== hash) console.log(`differs: ${repository}/${path}`);
+  }
+  console.log(
+    `published after ${killed} kills: ${isSame ? "the same bytes" : "OTHER BYTES"}, ` +
+      `${twice} parts made twice, ${incomplete} incomplete views of main`,
+  );
+  if (!isSame || incomplete > 0 || twice > killed * most) faults++;
+  await hub.close();
+}
+if (faults === 0) await rm(scratch, { recursive: true, force: true });
+console.log(`${kills} kills, ${faults} faults`);
+process.exitCode = faults === 0 ? 0 : 1;

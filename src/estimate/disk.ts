@@ -1,0 +1,28 @@
+import { sum } from "../ground/sum.ts";
+import { quantizedBytes } from "../mlx/format.ts";
+import { SHARD_LIMIT } from "../mlx/layout.ts";
+import { widthOf } from "../plan/plan-widths.ts";
+import type { BlockShape } from "./model-shape.ts";
+import type { PlannedTier, RunWork } from "./work.ts";
+
+/**
+ * Bytes of each tier that are on the disk at once. With a staging branch these are: the tensors
+ * outside the blocks, the block that is made, the one before it that is sent meanwhile, and
+ * a shard that is not full enough to end with its block. Without one they are all.
+ */
+export function tiersOnDisk({ plans, shape, staged, makes }: RunWork): number[] {
+  return plans.map((plan) => {
+    if (!makes) return 0;
+    if (!staged) return plan.bytes;
+    const blocks = shape.blocks.map((block) => blockBytes(block, plan));
+    const outside = plan.bytes - sum(blocks, Number);
+    return Math.min(plan.bytes, outside + 2 * Math.max(0, ...blocks) + SHARD_LIMIT / 4);
+  });
+}
+
+function blockBytes({ matrices }: BlockShape, plan: PlannedTier): number {
+  return sum(matrices, ({ tensor }) => {
+    const width = widthOf(plan, tensor);
+    return width === undefined ? 0 : quantizedBytes(tensor.shape, width, "BF16");
+  });
+}
