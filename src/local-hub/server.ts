@@ -98,7 +98,8 @@ async function exchange(
       return;
     }
     seen(reply.status, method === "HEAD" ? 0 : bytesOf(reply));
-    const isSlow = action === "stall" || action === "trickle";
+    // The headers of an answer without a body are all of it.
+    const isSlow = (action === "stall" || action === "trickle") && bytesOf(reply) > 1;
     if (isSlow) await sendSlowly(how, response, reply, action === "trickle");
     else await send(response, reply, method !== "HEAD", action === "truncate" ? 0.5 : 1);
   } catch {
