@@ -28,6 +28,8 @@ import {
   type ProbeResult,
 } from "./probes.ts";
 
+import type { SavedProbe, SavedProbes } from "./saved-walk.ts";
+
 /**
  * Tokens of probes that pass a block without experts together: more would take more memory and no
  * less time.
@@ -214,6 +216,45 @@ export class ProbeWalk {
     this.#x = after;
   }
 
+  /** What was found so far, and the hidden states. */
+  save(): { readonly values: SavedProbes; readonly states: readonly Matrix[] } {
+    const { probes: joint, more } = this.#joint.save();
+    const all = [...this.#probes, ...this.#alone, ...joint];
+    return {
+      values: {
+        probes: this.#probes.map(withoutStates),
+        alone: this.#alone.map(withoutStates),
+        joint: joint.map(withoutStates),
+        hasMore: more !== null,
+        blockErrors: [...this.#blockErrors],
+        errors: this.#errors.map(({ part, errors }) => ({ part: part.name, errors })),
+        partErrors: this.#partErrors.map((one) => ({ ...one, part: one.part.name })),
+        experts: this.#experts,
+      },
+      states: [this.#x!, ...all.map(({ x }) => x), ...(more === null ? [] : [more])],
+    };
+  }
+
+  /** Takes over what an earlier run saved. `parts`: those of all blocks, by name. */
+  restore(
+    { values, states }: ReturnType<ProbeWalk["save"]>,
+    parts: ReadonlyMap<string, BlockPart>,
+  ): void {
+    const left = [...states];
+    const withStates = (saved: SavedProbe): Probe => ({ ...saved, x: left.shift()! });
+    this.#x = left.shift()!;
+    this.#probes.splice(0, this.#probes.length, ...values.probes.map(withStates));
+    this.#alone.push(...values.alone.map(withStates));
+    const joint = values.joint.map(withStates);
+    this.#joint.restore({ probes: joint, more: values.hasMore ? left.shift()! : null });
+    for (const [module, error] of values.blockErrors) this.#blockErrors.set(module, error);
+    for (const { part, errors } of values.errors)
+      this.#errors.push({ part: parts.get(part)!, errors });
+    for (const one of values.partErrors)
+      this.#partErrors.push({ ...one, part: parts.get(one.part)! });
+    this.#experts.push(...values.experts);
+  }
+
   /** Forgets the hidden states that are not compared. Called behind the last block. */
   async leaveBlocks(): Promise<void> {
     const { ops } = this.#model;
@@ -266,6 +307,10 @@ export class ProbeWalk {
     const first = { ...own, x: rowsOf(own.x, 0, compared[0]?.x.rows ?? 0) };
     return resultsOf(this.#alone, await divergences(first, compared, this.rows.length));
   }
+}
+
+function withoutStates({ name, flipPower }: Probe): SavedProbe {
+  return { name, flipPower };
 }
 
 /** Probes as they pass a block: a stack of experts is read once for all. */
