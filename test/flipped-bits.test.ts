@@ -1,8 +1,9 @@
 import { readdir, readFile } from "node:fs/promises";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { type LocalHub, startLocalHub } from "../src/local-hub/local-hub.ts";
-import { evaluatedRows, runCli } from "./support/cli-run.ts";
-import { removeFolder, scratchFolder, smallest } from "./support/models.ts";
+import { evaluatedRows, fewRows, runCli } from "./support/cli-run.ts";
+import { killedWhen, partsIn } from "./support/killed-run.ts";
+import { embedded, removeFolder, scratchFolder, smallest } from "./support/models.ts";
 
 // One bit of an answer is wrong; its length and status are right. Each fault is of the storage.
 
@@ -28,13 +29,16 @@ afterAll(async () => {
 
 const work = () => `${folder}/work-${runs}`;
 
+const environment = () => ({ HF_ENDPOINT: hub.url, HF_TOKEN: "hf_tokenOfTheTest" });
+
+function argumentsOf(...more: string[]): string[] {
+  const args = ["publish", id, "--namespace", "acme", "--tiers", "oQ6e", "--work-dir", work()];
+  return [...args, ...evaluatedRows, ...more];
+}
+
 /** Measures, tunes, evaluates and publishes one tier, in the work folder of the last run. */
 function publishAgain(...more: string[]) {
-  const args = ["publish", id, "--namespace", "acme", "--tiers", "oQ6e", "--work-dir", work()];
-  return runCli([...args, ...evaluatedRows, ...more], {
-    HF_ENDPOINT: hub.url,
-    HF_TOKEN: "hf_tokenOfTheTest",
-  });
+  return runCli(argumentsOf(...more), environment());
 }
 
 /** The same in a new work folder. */
@@ -60,12 +64,19 @@ async function expectNothing(): Promise<void> {
 
 const saved = () => readdir(`${work()}/sensitivities`).catch(() => []);
 
-/** The first byte of the data of the shard, and one of the last tensor. */
-async function placesOfShard() {
-  const bytes = await readFile(`${model}/model.safetensors`);
+/** Places of bytes in the shard: where its data starts, in the first block, the last one. */
+async function placesOfShard(folder = model) {
+  const bytes = await readFile(`${folder}/model.safetensors`);
   const start = 8 + Number(bytes.readBigUInt64LE());
   const text = bytes.subarray(8, start).toString();
-  return { start, end: bytes.length - 1, text };
+  // In a large matrix of the first block: a walk reads it once. What is read for the header ends
+  // before it.
+  const entries: [string, { data_offsets: [number, number] }][] = Object.entries(JSON.parse(text));
+  const [, { data_offsets: place }] = entries.find(
+    ([name, entry]) => name.endsWith("layers.0.mixer.in_proj.weight") && entry.data_offsets,
+  )!;
+  expect(start + place[1]).toBeGreaterThan(1 << 16);
+  return { start, first: start + place[1] - 1, end: bytes.length - 1, text };
 }
 
 describe("a wrong bit", () => {
@@ -99,6 +110,24 @@ describe("a wrong bit", () => {
     const second = await publishAgain("--policy", "oq", "--dry-run");
     expect({ code: second.code, stderr: second.stderr }).toMatchObject({ code: 0 });
     expect(second.stderr + second.stdout).not.toContain("by an earlier run");
+  });
+
+  test("in the reading of a killed run is found by the run that goes on", async () => {
+    await hub.seed("base/deep", embedded); // it is not read whole before its first part is finished
+    const { first } = await placesOfShard(embedded);
+    runs++;
+    flip("model.safetensors", first, 1);
+    const place = ["--namespace", "acme", "--tiers", "oQ4e", "--work-dir", work()];
+    const args = ["publish", "base/deep", ...place, ...fewRows];
+    const reached = async () => (await partsIn(work())) > 0;
+    expect(await killedWhen(reached, args, environment())).toBe(true);
+    expect(hub.faults[0]!.times).toBe(0);
+    const { code, stderr } = await runCli(args, environment());
+    expect({ code, stderr }).toMatchObject({ code: 1 });
+    expect(stderr).toContain("by an earlier run");
+    expect(stderr).toMatch(/bytes \d+ to \d+ of .*model\.safetensors .* differ/);
+    expect(await partsIn(work())).toBe(0);
+    expect(hub.head("acme/deep-oQ4e", "oqe-staging")).toBeNull();
   });
 
   test("in all readings alike ends the run, by the commit's SHA-256", async () => {

@@ -9,7 +9,7 @@ import { refuseQuantizedConfig, refuseQuantizedTensors } from "./quantized-base.
 import type { ByteSource, Repository } from "./repository.ts";
 import { readHeader, type TensorEntry } from "./safetensors.ts";
 import { findShards, INDEX_FILE, refuseGguf } from "./shard-set.ts";
-import { type Proven, type Shard, VerifiedShards } from "./verified-shards.ts";
+import { type Proven, type Shard, type ShardDigests, VerifiedShards } from "./verified-shards.ts";
 
 /**
  * Requests for headers at the same time: they hide the Hub's latency and respect its rate limit.
@@ -33,8 +33,19 @@ export interface Provable {
   useOutside(outside: Outside | null): void;
 }
 
+/** Notes for a run that goes on with what this one makes: it must have read the same bytes. */
+export interface ReadNotes {
+  /** Digests of what was read since the last call of the same `caller`. */
+  takeDigests(caller: object): readonly ShardDigests[];
+  /**
+   * Takes over what an earlier run read. Gives false, and takes nothing, if it is not of this
+   * checkpoint or contradicts what this run knows.
+   */
+  recall(digests: readonly ShardDigests[]): boolean;
+}
+
 /** An opened base model: its config and the place of every tensor. Weights are read by range. */
-export interface Checkpoint extends Provable {
+export interface Checkpoint extends Provable, ReadNotes {
   readonly repository: Repository;
   /** As `config.json` has it, not folded. */
   readonly config: ModelConfig;
@@ -115,6 +126,8 @@ async function readCheckpoint(repository: Repository, options: OpenOptions): Pro
     read: readerOf(repository, tensors, verified),
     prove: () => verified.prove(),
     useOutside: (outside) => verified.useOutside(outside),
+    takeDigests: (caller) => verified.takeDigests(caller),
+    recall: (digests) => verified.recall(digests),
     close: async () => repository.close?.(),
   };
 }

@@ -4,6 +4,13 @@ import { pieces } from "../ground/pieces.ts";
 /** Pieces are not longer. The digests of a file then take a 32,768th of its size. */
 export const pieceBytes = 1 << 20;
 
+/** Digests of pieces that follow one another, from number `first` on. */
+export interface DigestRun {
+  readonly first: number;
+  /** 32 bytes each, in base64. */
+  readonly digests: string;
+}
+
 /**
  * The data of a shard in pieces of at most 1 MiB, none of which has bytes of two tensors, and the
  * SHA-256 of each piece that was read.
@@ -51,6 +58,47 @@ export class PieceDigests {
     let last = first + 1;
     while (last < this.count && this.starts[last]! < end && fits(last)) last++;
     return last;
+  }
+
+  /** The digests of these pieces, which are known, in runs. */
+  runsOf(wanted: (piece: number) => boolean): DigestRun[] {
+    const runs: DigestRun[] = [];
+    for (let first = 0; first < this.count; first++) {
+      let end = first;
+      while (end < this.count && this.#known[end] === 1 && wanted(end)) end++;
+      if (end === first) continue;
+      const digests = this.#digests.subarray(32 * first, 32 * end).toString("base64");
+      runs.push({ first, digests });
+      first = end;
+    }
+    return runs;
+  }
+
+  /** Whether a run is of this shard and contradicts nothing that is known. */
+  agrees(run: DigestRun): boolean {
+    const { bytes, pieces } = this.#placesOf(run);
+    return (
+      bytes.length === 32 * pieces.length &&
+      pieces.length > 0 &&
+      pieces.every((piece, i) => {
+        const own = this.#digests.subarray(32 * piece, 32 * (piece + 1));
+        return this.#known[piece] === 0 || own.equals(bytes.subarray(32 * i, 32 * (i + 1)));
+      })
+    );
+  }
+
+  /** Takes over the digests of a run that agrees. Gives its pieces. */
+  take(run: DigestRun): readonly number[] {
+    const { bytes, pieces } = this.#placesOf(run);
+    bytes.copy(this.#digests, 32 * run.first);
+    for (const piece of pieces) this.#known[piece] = 1;
+    return pieces;
+  }
+
+  #placesOf({ first, digests }: DigestRun): { bytes: Buffer; pieces: readonly number[] } {
+    const bytes = Buffer.from(digests, "base64");
+    const count = Math.min(Math.floor(bytes.length / 32), Math.max(0, this.count - first));
+    return { bytes, pieces: Array.from({ length: count }, (_, i) => first + i) };
   }
 
   /** Forgets what a piece has. */

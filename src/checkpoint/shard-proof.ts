@@ -4,7 +4,7 @@ import { OqeError } from "../ground/errors.ts";
 import { AlteredBytes, alteredHint } from "./altered-bytes.ts";
 import { type ContentHash, hashName, startHash } from "./content-hash.ts";
 import type { HeldRuns } from "./held-runs.ts";
-import { PieceDigests, pieceBytes } from "./piece-digests.ts";
+import { type DigestRun, PieceDigests, pieceBytes } from "./piece-digests.ts";
 import { PieceParts } from "./piece-parts.ts";
 import type { ByteSource } from "./repository.ts";
 
@@ -49,6 +49,8 @@ export class ShardProof {
   readonly #pieces: PieceDigests;
   /** Whether somebody read bytes of a piece. */
   readonly #used: Uint8Array;
+  /** Whether the digest of a piece was told to somebody (takeDigests). */
+  readonly #told = new WeakMap<object, Uint8Array>();
   readonly #parts = new PieceParts();
   readonly #held: HeldRuns;
   readonly #hash: Hash;
@@ -75,6 +77,26 @@ export class ShardProof {
     await this.#accept(start, bytes);
     while (this.#parts.pieces.length > mostOpen) await this.#readPiece(this.#parts.pieces[0]!);
     return bytes;
+  }
+
+  /** The digests of what was used since the last call of the same `caller`. */
+  takeDigests(caller: object): readonly DigestRun[] {
+    const told = this.#told.get(caller) ?? new Uint8Array(this.#pieces.count);
+    this.#told.set(caller, told);
+    const runs = this.#pieces.runsOf((piece) => this.#used[piece] === 1 && told[piece] === 0);
+    for (const { first, digests } of runs)
+      told.fill(1, first, first + Buffer.byteLength(digests, "base64") / 32);
+    return runs;
+  }
+
+  /** Whether digests that an earlier run noted contradict nothing that is known. */
+  agrees(run: DigestRun): boolean {
+    return this.#pieces.agrees(run);
+  }
+
+  /** Takes over such digests: an earlier run used these pieces. */
+  recall(run: DigestRun): void {
+    for (const piece of this.#pieces.take(run)) this.#used[piece] = 1;
   }
 
   /** Reads what was not hashed, and compares the hash of the file. No other read may run. */

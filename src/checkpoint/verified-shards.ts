@@ -1,6 +1,7 @@
 import { mapBounded } from "./bounded.ts";
 import { listedHash } from "./content-hash.ts";
 import { HeldRuns, type Outside } from "./held-runs.ts";
+import type { DigestRun } from "./piece-digests.ts";
 import type { ByteSource, Repository } from "./repository.ts";
 import type { SafetensorsHeader } from "./safetensors.ts";
 import { ShardProof } from "./shard-proof.ts";
@@ -14,6 +15,11 @@ export interface Proven {
   readonly of: string;
   readonly shards: number;
   readonly bytes: number;
+}
+
+/** Digests of pieces of a shard. */
+export interface ShardDigests extends DigestRun {
+  readonly file: string;
 }
 
 /** A shard with its header. */
@@ -43,6 +49,24 @@ export class VerifiedShards {
   async read(file: string, start: number, length: number, into?: Uint8Array): Promise<Uint8Array> {
     const reader = this.#proofs.get(file) ?? (await this.#repository.open(file));
     return reader.read(start, length, into);
+  }
+
+  /** See Checkpoint. */
+  takeDigests(caller: object): readonly ShardDigests[] {
+    return [...this.#proofs].flatMap(([file, proof]) => {
+      return proof.takeDigests(caller).map((run) => ({ file, ...run }));
+    });
+  }
+
+  /**
+   * Takes over what an earlier run used. Gives false, and takes nothing, if it is not of these
+   * shards or contradicts what was read.
+   */
+  recall(digests: readonly ShardDigests[]): boolean {
+    const proofOf = ({ file }: ShardDigests) => this.#proofs.get(file);
+    if (!digests.every((run) => proofOf(run)?.agrees(run) === true)) return false;
+    for (const run of digests) proofOf(run)!.recall(run);
+    return true;
   }
 
   /** Names a place for bytes that come before their turn; null: memory is the only one. */

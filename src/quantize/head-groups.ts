@@ -13,6 +13,8 @@ import type { Ops } from "../models/ops.ts";
 export const positionsAtOnce = 256;
 /** Positions used to find where a token is likely. They are enough to distinguish contexts. */
 const contextPositions = 8192;
+/** The same where only the head's cost is wanted: the groups have to be alike, not the same. */
+export const fewContexts = 2048;
 /** Directions that contexts are compared in. Random signs preserve angles (Achlioptas 2003). */
 export const contextWidth = 64;
 /** Rounds of k-means. The groups do not have to be optimal. */
@@ -33,13 +35,13 @@ export async function groupRows(
   ops: Ops,
   head: Weight,
   x: Matrix,
-  count: number,
+  { count, positions = contextPositions }: { readonly count: number; readonly positions?: number },
 ): Promise<HeadGroups> {
   const labels = sharedIntegers(head.rows);
   if (count === 1) return { count, labels };
   const contexts = newMatrix(head.rows, contextWidth);
   const signs = randomSigns(contextWidth, x.columns);
-  const sample = sampleOf(x.rows);
+  const sample = sampleOf(x.rows, positions);
   for (let start = 0; start < sample.length; start += positionsAtOnce) {
     const end = Math.min(sample.length, start + positionsAtOnce);
     const some = await ops.gather(x, sample.subarray(start, end));
@@ -53,9 +55,9 @@ export async function groupRows(
   return { count, labels };
 }
 
-/** Evenly spaced positions, `contextPositions` at most. */
-function sampleOf(positions: number): Uint32Array<SharedArrayBuffer> {
-  const stride = Math.max(1, Math.ceil(positions / contextPositions));
+/** Evenly spaced positions, `most` at most. */
+function sampleOf(positions: number, most: number): Uint32Array<SharedArrayBuffer> {
+  const stride = Math.max(1, Math.ceil(positions / most));
   const sample = sharedIntegers(Math.floor(positions / stride));
   for (let i = 0; i < sample.length; i++) sample[i] = i * stride;
   return sample;

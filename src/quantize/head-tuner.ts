@@ -39,6 +39,8 @@ export interface HeadOptions {
   readonly sampledWidths?: readonly Width[];
   /** As in TuneOptions. */
   readonly sampled?: boolean;
+  /** Positions that rows are grouped by. Default: as many as tuning needs (head-groups.ts). */
+  readonly contexts?: number | undefined;
   /** Of a head that is also the embeddings: how its rows are read when they are looked up. */
   readonly lookup?: Lookup | null;
   /**
@@ -89,7 +91,7 @@ export async function tuneHeadRows(
   x: Matrix,
   options: HeadOptions,
 ): Promise<HeadResult> {
-  const inputs = await openHeadInputs(tools, head, x);
+  const inputs = await openHeadInputs(tools, { head, x, contexts: options.contexts });
   const [result] = await tuneGroups(tools, inputs, [options]);
   inputs.all.release();
   return result!;
@@ -98,11 +100,10 @@ export async function tuneHeadRows(
 /** Groups the rows of a head. The caller releases `all`. */
 export async function openHeadInputs(
   { ops, kernel, settings, hessianBuffers }: TuningTools,
-  head: Weight,
-  x: Matrix,
+  { head, x, contexts }: Pick<HeadInputs, "head" | "x"> & Pick<HeadOptions, "contexts">,
 ): Promise<HeadInputs> {
   const count = Math.max(1, Math.min(settings.headGroups, Math.floor(head.rows / rowsPerGroup)));
-  const groups = await groupRows(ops, head, x, count);
+  const groups = await groupRows(ops, head, x, { count, ...(contexts && { positions: contexts }) });
   const fisher = await fisherWeights(ops, head, x, groups);
   const all = newGram(hessianBuffers, x.columns);
   const workspace = newMatrix(Math.min(weighedRows, x.rows), x.columns);

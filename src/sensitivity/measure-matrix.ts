@@ -7,6 +7,7 @@ import type { KeptWeights } from "../models/kept-weights.ts";
 import type { BlockPlace } from "../models/rider.ts";
 import type { Model } from "../models/run.ts";
 import { type VisitedMatrix, visitBlock } from "../quantize/block-visit.ts";
+import { fewContexts } from "../quantize/head-groups.ts";
 import { type HeadResult, tuneHeadRows } from "../quantize/head-tuner.ts";
 import type { Hessian } from "../quantize/hessian.ts";
 import { tableHessian } from "../quantize/table-hessian.ts";
@@ -114,8 +115,8 @@ export async function measureHead(
   x: Matrix,
 ): Promise<ReadProbed> {
   const weight = await model.weights.matrix(null, tensor.role.role);
-  const options = { widths: [probeWidth], sampledWidths: widths, sampled: true };
-  const result = await tuneHeadRows(tools, weight, x, options);
+  const few = { sampledWidths: widths, sampled: true, contexts: fewContexts };
+  const result = await tuneHeadRows(tools, weight, x, { widths: [probeWidth], ...few });
   addHeadLosses(losses, modulePath(tensor), result);
   return readerOf(tools, result.parts, weight);
 }

@@ -2,6 +2,7 @@ import type { Matrix, Weight } from "../kernel/matrix.ts";
 import { modulePath } from "../mlx/format.ts";
 import type { PlannedTensor } from "../models/architecture.ts";
 import { plainContext } from "../models/run.ts";
+import { fewContexts } from "../quantize/head-groups.ts";
 import { openHeadInputs, tuneGroups } from "../quantize/head-tuner.ts";
 import type { Gram } from "../quantize/hessian.ts";
 import { hessianOfTable, tableGram } from "../quantize/table-hessian.ts";
@@ -91,7 +92,7 @@ export async function measureTied(
   const module = modulePath(tensor);
   const { role } = tensor.role;
   const table = await model.weights.matrix(null, role);
-  const inputs = await openHeadInputs(tools, table, x);
+  const inputs = await openHeadInputs(tools, { head: table, x, contexts: fewContexts });
   const mixes = gram === null ? [1] : [middle, 1];
   const ways = mixes.map((mix, i) => ({
     widths: [probeWidth],

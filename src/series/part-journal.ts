@@ -1,14 +1,25 @@
 import { createHash } from "node:crypto";
-import { open, readFile } from "node:fs/promises";
+import { open, readFile, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import type * as v from "valibot";
-import { object, parse, readJson, sha256 } from "../ground/schema.ts";
+import * as v from "valibot";
+import type { ReadNotes } from "../checkpoint/checkpoint.ts";
+import { count, line, list, object, parse, readJson, sha256 } from "../ground/schema.ts";
 import { placesOf, type ShardLayout } from "../mlx/layout.ts";
 import type { ShardWriter } from "../mlx/shard-writer.ts";
 import { type PartLog, type PartRecord, partRecordSchema } from "../quantize/part-record.ts";
 
-/** A finished part, and the SHA-256 of its stored tensors in the order in which it names them. */
-export const writtenPartSchema = object({ part: partRecordSchema, sha256 });
+/** Pieces of a shard of the base, and their digests: see DigestRun. */
+const digestsSchema = object({ file: line, first: count, digests: v.string("base64") });
+
+/**
+ * A finished part, the SHA-256 of its stored tensors in the order in which it names them, and what
+ * was read of the base since the part before it.
+ */
+export const writtenPartSchema = object({
+  part: partRecordSchema,
+  sha256,
+  read: list(digestsSchema),
+});
 export type WrittenPart = v.InferOutput<typeof writtenPartSchema>;
 
 /** The journal of a tier's folder, which lies beside it: a line of JSON for each finished part. */
@@ -24,6 +35,8 @@ export interface TierShards {
   readonly folder: string;
   readonly layouts: readonly ShardLayout[];
   readonly writer: ShardWriter;
+  /** What was read of the base. */
+  readonly notes: ReadNotes;
 }
 
 /**
@@ -62,10 +75,17 @@ export class PartJournal implements PartLog {
 
   /**
    * Takes over the parts that an earlier run left in the folder. The tensors of each are read and
-   * compared with its SHA-256; a part that differs is made again.
+   * compared with its SHA-256; a part that differs is made again. So are all, if that run read
+   * other bytes of the base.
    */
   async load(): Promise<void> {
-    for (const written of await readJournal(journalOf(this.#shards.folder))) {
+    const { folder, notes } = this.#shards;
+    const found = await readJournal(journalOf(folder));
+    if (!notes.recall(found.flatMap(({ read }) => read))) {
+      await rm(journalOf(folder), { force: true });
+      return;
+    }
+    for (const written of found) {
       const { name, tensors } = written.part;
       if (this.#known.has(name)) continue;
       const wasThere = (tensor: string) => {
@@ -84,7 +104,10 @@ export class PartJournal implements PartLog {
     if (fresh.length === 0) return [];
     await this.#shards.writer.sync();
     const written: WrittenPart[] = [];
-    for (const part of fresh) written.push({ part, sha256: await this.#hash(part.tensors) });
+    for (const part of fresh) {
+      const read = [...this.#shards.notes.takeDigests(this)];
+      written.push({ part, sha256: await this.#hash(part.tensors), read });
+    }
     const handle = await open(journalOf(this.#shards.folder), "a");
     try {
       // A line that a killed run left without its end must not spoil the next one.

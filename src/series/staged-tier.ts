@@ -145,6 +145,7 @@ export class StagedTier {
     if (this.#commit === null) return;
     await this.#request.hub.removeBranch(this.#request.repository, stagingBranch);
     this.#commit = null;
+    this.#entries.length = 0;
   }
 
   /** The files of the branch, to be read. */

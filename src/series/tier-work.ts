@@ -1,5 +1,6 @@
 import { rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import type { ReadNotes } from "../checkpoint/checkpoint.ts";
 import type { Report } from "../ground/report.ts";
 import { placesOf, type ShardLayout } from "../mlx/layout.ts";
 import { createShards, type ShardWriter, type WrittenFile } from "../mlx/shard-writer.ts";
@@ -36,12 +37,16 @@ export interface TierWorkRequest {
   readonly isDurable: boolean;
   /** The tier's staging branch; null: nothing is staged. Only of a durable folder. */
   readonly staged: StagedTier | null;
+  /** What was read of the base. */
+  readonly notes: ReadNotes;
   readonly report: Pick<Report, "info">;
 }
 
 /** Opens the work on a tier, as earlier runs left it in the folder and on the staging branch. */
 export async function openTierWork(request: TierWorkRequest): Promise<TierWork> {
-  const { folder, layouts, isDurable, staged, report } = request;
+  const { folder, layouts, isDurable, staged, notes, report } = request;
+  const read = (staged?.entries ?? []).flatMap(({ parts }) => parts.flatMap((part) => part.read));
+  if (!notes.recall(read)) await staged?.discard(); // it was made from other bytes of the base
   const complete: Record<string, WrittenFile> = {};
   const onShard = (file: string, written: WrittenFile) => {
     complete[file] = written;
@@ -54,7 +59,7 @@ export async function openTierWork(request: TierWorkRequest): Promise<TierWork> 
   const finish = () => writer.finish();
   const settle = async () => {};
   if (!isDurable) return { ...own, finish, settle, log: noLog, recalled: 0, save: async () => 0 };
-  const journal = new PartJournal({ folder, layouts, writer });
+  const journal = new PartJournal({ folder, layouts, writer, notes });
   try {
     await journal.load();
     if (staged !== null) await restoreStaged(request, staged, { journal, writer });

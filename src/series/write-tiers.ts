@@ -105,7 +105,8 @@ export async function writeTiers(request: WriteRequest): Promise<readonly Writte
     for (const [i, folder] of folders.entries()) {
       const { isDurable = false, report } = request;
       const staged = request.staged?.[i] ?? null;
-      works.push(await openTierWork({ folder, layouts: layouts[i]!, isDurable, staged, report }));
+      const own = { folder, layouts: layouts[i]!, isDurable, staged, report };
+      works.push(await openTierWork({ ...own, notes: base.checkpoint }));
       tellRecalled(request, works[i]!, folder);
     }
     const outcome = await fill(request, works);
