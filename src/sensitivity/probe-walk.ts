@@ -1,5 +1,4 @@
 import { Pending } from "../ground/pending.ts";
-import { pieces } from "../ground/pieces.ts";
 import { type Matrix, rowsOf } from "../kernel/matrix.ts";
 import { modulePath } from "../mlx/format.ts";
 import type { PlannedTensor } from "../models/architecture.ts";
@@ -24,17 +23,13 @@ import {
   advance,
   type ComparedStates,
   divergences,
+  groupsOf,
   type Probe,
   type ProbeResult,
+  resultsOf,
 } from "./probes.ts";
 
 import type { SavedProbe, SavedProbes } from "./saved-walk.ts";
-
-/**
- * Tokens of probes that pass a block without experts together: more would take more memory and no
- * less time.
- */
-export const tokensTogether = 8192;
 
 /** Share of the probe rows on which tensors are changed alone: only ratios within a part count. */
 export const aloneShare = 1 / 3;
@@ -311,24 +306,4 @@ export class ProbeWalk {
 
 function withoutStates({ name, flipPower }: Probe): SavedProbe {
   return { name, flipPower };
-}
-
-/** Probes as they pass a block: a stack of experts is read once for all. */
-function groupsOf(
-  probes: readonly Probe[],
-  tokens: number,
-  { kind }: BlockPlace,
-): readonly (readonly Probe[])[] {
-  const most = kind.mlp === "moe" ? probes.length : Math.floor(tokensTogether / tokens);
-  const size = Math.max(1, most);
-  return pieces(probes.length, size).map((piece) => probes.slice(...piece));
-}
-
-function resultsOf(
-  probes: readonly Omit<Probe, "x">[],
-  found: readonly Float64Array[],
-): Map<string, ProbeResult> {
-  return new Map(
-    probes.map(({ name, flipPower }, i) => [name, { divergence: found[i]!, flipPower }]),
-  );
 }
