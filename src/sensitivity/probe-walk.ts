@@ -27,6 +27,7 @@ import {
   type Probe,
   type ProbeResult,
   resultsOf,
+  withoutStates,
 } from "./probes.ts";
 
 import type { SavedProbe, SavedProbes } from "./saved-walk.ts";
@@ -302,8 +303,4 @@ export class ProbeWalk {
     const first = { ...own, x: rowsOf(own.x, 0, compared[0]?.x.rows ?? 0) };
     return resultsOf(this.#alone, await divergences(first, compared, this.rows.length));
   }
-}
-
-function withoutStates({ name, flipPower }: Probe): SavedProbe {
-  return { name, flipPower };
 }

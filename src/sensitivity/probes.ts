@@ -14,6 +14,7 @@ import type { Routing } from "../models/routing.ts";
 import { type Head, type Model, openHead, plainContext } from "../models/run.ts";
 import { passBlock } from "./block-pass.ts";
 import { addMargins, type Boundary } from "./margins.ts";
+import type { SavedProbe } from "./saved-walk.ts";
 
 /**
  * A copy of the probe rows' hidden states in which one part of one block has its codes at the
@@ -173,4 +174,9 @@ export function resultsOf(
   return new Map(
     probes.map(({ name, flipPower }, i) => [name, { divergence: found[i]!, flipPower }]),
   );
+}
+
+/** A probe as it is saved. */
+export function withoutStates({ name, flipPower }: Probe): SavedProbe {
+  return { name, flipPower };
 }
