@@ -7,8 +7,8 @@ export interface FaultyWorld {
   readonly seed: number;
   /** Which faults happen; each request is drawn one of those that fit it. */
   readonly kinds: readonly FaultKind[];
-  /** Share of the requests with a fault, 0 to 1. */
-  readonly rate: number;
+  /** Share of the requests with a fault, 0 to 1. May be changed while the Hub runs. */
+  rate: number;
 }
 
 /** A fault that happened, and the request: `METHOD /path`. */
@@ -24,6 +24,8 @@ interface Kind {
   readonly act: (chance: number) => Action;
   /** How often in a row, for storms; default 1. */
   readonly times?: number;
+  /** How often it is drawn beside the others that fit; default 3. */
+  readonly weight?: number;
 }
 
 const any = /./;
@@ -41,6 +43,7 @@ const storm = (status: number, headers: Record<string, string> = {}): Kind => ({
   on: any,
   act: () => ({ status, headers }),
   times: 3,
+  weight: 1,
 });
 
 const instead = (on: RegExp, body: (right: Buffer) => string | Buffer): Kind => ({
@@ -101,22 +104,25 @@ function xetOnly(reply: Reply, right: Buffer): Reply {
 
 /** Draws the faults of a world, and adds each to `drawn`. */
 export function createWorld(world: FaultyWorld, drawn: DrawnFault[]) {
-  const { seed, kinds, rate } = world;
+  const { seed, kinds } = world;
   const seen = new Map<string, number>();
   const storms = new Map<string, { kind: FaultKind; action: Action; left: number }>();
   return (line: string): Action | null => {
     const request = sameEverywhere(line);
     const nth = (seen.get(request) ?? 0) + 1;
     seen.set(request, nth);
-    const going = storms.get(request);
+    const going = world.rate > 0 ? storms.get(request) : undefined;
     if (going !== undefined && going.left-- > 0) {
       drawn.push({ kind: going.kind, request });
       return going.action;
     }
     const hash = createHash("sha256").update(`${seed} ${nth} ${request}`).digest();
     const chance = (at: number) => hash.readUInt32LE(at) / 2 ** 32;
-    const fitting = kinds.filter((kind) => faultKinds[kind].on.test(line));
-    if (chance(0) >= rate || fitting.length === 0) return null;
+    const fitting = kinds.flatMap((kind) => {
+      const { on, weight = 3 }: Kind = faultKinds[kind];
+      return on.test(line) ? Array<FaultKind>(weight).fill(kind) : [];
+    });
+    if (chance(0) >= world.rate || fitting.length === 0) return null;
     const kind = fitting[Math.floor(chance(4) * fitting.length)]!;
     const { act, times = 1 }: Kind = faultKinds[kind];
     const action = act(chance(8));

@@ -77,9 +77,11 @@ export interface LocalHub {
    * or `datasets/<namespace>/<name>`. Returns the commit.
    */
   seed(id: string, folder: string): Promise<string>;
-  /** Head commit of main, or of another branch; null if there is no such repository or branch. */
+  /** Head commit of main or another branch; null if there is no such repository or branch. */
   head(id: string, branch?: string): string | null;
-  /** Files of main, or of another branch; empty if there is no such repository or branch. */
+  /** Commits of main or another branch, newest first; empty if there is none. */
+  history(id: string, branch?: string): readonly string[];
+  /** Files of main, another branch or a commit; empty if there is no such repository or branch. */
   files(
     id: string,
     branch?: string,
@@ -126,6 +128,7 @@ export async function startLocalHub(options: LocalHubOptions): Promise<LocalHub>
     },
     seed: (id, folder) => seed(store, id, folder),
     head: (id, branch = "main") => store.get(id)?.resolve(branch)?.id ?? null,
+    history: (id, branch = "main") => store.get(id)?.history(branch) ?? [],
     files: (id, branch = "main") => store.get(id)?.resolve(branch)?.tree ?? new Map(),
   };
 }

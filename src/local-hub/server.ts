@@ -109,6 +109,7 @@ async function exchange(
 
 /** Keeps a connection open until the client leaves. */
 async function hold(how: Serving, response: ServerResponse): Promise<void> {
+  if (response.destroyed) return; // it has left already
   const left = new Promise<void>((resolve) => response.once("close", resolve));
   how.onSilence?.(() => !response.destroyed);
   await left;
@@ -164,7 +165,7 @@ async function compute(how: Serving, request: IncomingMessage): Promise<Reply> {
   } catch (error) {
     if (error instanceof Refusal) return refusalReply(error);
     // The client hung up during its request: this is not our fault, and nobody reads an answer.
-    if (request.destroyed && !request.complete) throw error;
+    if (request.destroyed && (!request.complete || request.socket.destroyed)) throw error;
     console.error(error);
     return json({ error: "Internal Server Error" }, 500);
   }

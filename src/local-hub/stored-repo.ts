@@ -97,6 +97,14 @@ export class StoredRepo {
     return this.#commits.get(id);
   }
 
+  /** The commits that a revision was made from, along first parents, newest first. */
+  history(revision: string): string[] {
+    const ids: string[] = [];
+    for (let at = this.resolve(revision); at; at = this.#commits.get(at.parents[0] ?? ""))
+      ids.push(at.id);
+    return ids;
+  }
+
   /** The one commit whose id starts with `prefix`. */
   commitByPrefix(prefix: string): Commit | undefined {
     const found = [...this.#commits.values()].filter((commit) => commit.id.startsWith(prefix));
