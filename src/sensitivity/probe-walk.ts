@@ -9,6 +9,7 @@ import type { LayerExperts } from "../plan/sensitivity-types.ts";
 import type { BlockCodes } from "./block-codes.ts";
 import type { BlockPart } from "./block-parts.ts";
 import { type BlockPass, passBlock } from "./block-pass.ts";
+import type { BlockResults } from "./block-results.ts";
 import type { WalkResults } from "./costs.ts";
 import { type ExpertScale, expertDamage } from "./damage.ts";
 import { JointProbes, type Pass } from "./joint-probes.ts";
@@ -34,15 +35,6 @@ import type { SavedProbe, SavedProbes } from "./saved-walk.ts";
 
 /** Share of the probe rows on which tensors are changed alone: only ratios within a part count. */
 export const aloneShare = 1 / 3;
-
-/** Results of one block. */
-interface BlockResults {
-  readonly base: Pending<BlockPass>;
-  /** Probes that start in this block, by part, and the outputs of their experts. */
-  readonly started: Map<BlockPart, { probe: Probe; outputs: BlockPass["outputs"] }>;
-  /** Probes in which one tensor of a part alone has its codes. */
-  readonly alone: Map<PlannedTensor, Probe>;
-}
 
 /**
  * Runs the probe rows through the model, block by block: the base's states, and all probes beside
