@@ -25,6 +25,8 @@ import { writeAside } from "./atomic-folder.ts";
 import { proveReads, withWaitingBytes } from "./proven-reads.ts";
 import { fewParameters } from "./rows.ts";
 import { withStates } from "./state-store.ts";
+import { TimeIsUp, type TimeLimit } from "./time-limit.ts";
+import { WalkCheckpoint } from "./walk-checkpoint.ts";
 
 /** Number of calibration rows that the probes run on. */
 const probeSamples = 9;
@@ -92,6 +94,7 @@ export interface MeasuringRequest {
   readonly domainWeights: DomainWeights;
   /** Folder that results are saved in. */
   readonly workDir: string;
+  readonly timeLimit: TimeLimit;
   /** Bytes of the base that may wait in files to be hashed. Default: none. */
   readonly mostWaiting?: number;
 }
@@ -115,7 +118,9 @@ export async function measureBase(
     return known;
   }
   const probeSize = probeSizeOf(base);
-  const measuring = { rows, probeSize, domainWeights, identity, kernel, report };
+  const log = checkpointOf(request, place);
+  if ((await log.load()) !== null) report.info("an earlier run measured some blocks");
+  const measuring = { rows, probeSize, domainWeights, identity, kernel, report, log };
   const states = { folder: request.workDir, memory: 0, report };
   const run = (model: MeasuredModel, checkpoint: Provable) =>
     withStates(states, (_, keep) => {
@@ -132,7 +137,17 @@ export async function measureBase(
   await writeAside(place, text).catch((error) =>
     report.warn(`the sensitivity cannot be saved for other runs: ${reasonOf(error)}`),
   );
+  await log.close();
   return sensitivity;
+}
+
+/** The walk is saved behind each block, and stops when the time is up. */
+function checkpointOf({ base, timeLimit }: MeasuringRequest, place: string): WalkCheckpoint {
+  const blocks = base.architecture.layers(base.config).length;
+  return new WalkCheckpoint(place.replace(/\.json$/, ".walk"), (layer) => {
+    if (timeLimit.isUp())
+      throw new TimeIsUp(`while measuring, behind block ${layer + 1} of ${blocks}`);
+  });
 }
 
 /** Bytes of a tensor in a saved result, at most. */
