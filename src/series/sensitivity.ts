@@ -5,6 +5,7 @@ import type { Base } from "../base/base.ts";
 import { finiteWeights } from "../base/base-weights.ts";
 import { checkDomainWeights, type DomainWeights } from "../calibration/domain-weights.ts";
 import type { Rows } from "../calibration/rows.ts";
+import { AlteredBytes } from "../checkpoint/altered-bytes.ts";
 import type { Provable } from "../checkpoint/checkpoint.ts";
 import type { Repository } from "../checkpoint/repository.ts";
 import { type DiskNeed, onDisk } from "../ground/disk.ts";
@@ -118,9 +119,9 @@ export async function measureBase(
     return known;
   }
   const probeSize = probeSizeOf(base);
-  const log = checkpointOf(request, place);
-  if ((await log.load()) !== null) report.info("an earlier run measured some blocks");
-  const measuring = { rows, probeSize, domainWeights, identity, kernel, report, log };
+  const log = checkpointOf(request, place, report);
+  const kept = log === null ? {} : { log };
+  const measuring = { rows, probeSize, domainWeights, identity, kernel, report, ...kept };
   const states = { folder: request.workDir, memory: 0, report };
   const run = (model: MeasuredModel, checkpoint: Provable) =>
     withStates(states, (_, keep) => {
@@ -131,23 +132,36 @@ export async function measureBase(
         return sensitivity;
       });
     });
-  const sensitivity = await withModel(base, proxy, kernel, run);
+  const sensitivity = await withModel(base, proxy, kernel, run).catch(async (error) => {
+    if (error instanceof AlteredBytes) await log?.close(); // no run may go on with it
+    throw error;
+  });
   const text = writeSensitivity(sensitivity);
   // This run has the result, so it does not end if the next one has to measure again.
   await writeAside(place, text).catch((error) =>
     report.warn(`the sensitivity cannot be saved for other runs: ${reasonOf(error)}`),
   );
-  await log.close();
+  await log?.close();
   return sensitivity;
 }
 
-/** The walk is saved behind each block, and stops when the time is up. */
-function checkpointOf({ base, timeLimit }: MeasuringRequest, place: string): WalkCheckpoint {
+/**
+ * The walk is saved behind each block, and stops when the time is up. null: that of a proxy is not
+ * saved, because a proxy is small.
+ */
+function checkpointOf(
+  { base, proxy, timeLimit }: MeasuringRequest,
+  place: string,
+  report: Report,
+): WalkCheckpoint | null {
+  if (proxy !== null) return null;
   const blocks = base.architecture.layers(base.config).length;
-  return new WalkCheckpoint(place.replace(/\.json$/, ".walk"), (layer) => {
+  const folder = place.replace(/\.json$/, ".walk");
+  const stop = (layer: number) => {
     if (timeLimit.isUp())
       throw new TimeIsUp(`while measuring, behind block ${layer + 1} of ${blocks}`);
-  });
+  };
+  return new WalkCheckpoint({ folder, notes: base.checkpoint, stop, report });
 }
 
 /** Bytes of a tensor in a saved result, at most. */

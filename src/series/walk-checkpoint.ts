@@ -1,7 +1,9 @@
 import { createHash } from "node:crypto";
 import { open, readdir, readFile, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
+import type { ReadNotes } from "../checkpoint/checkpoint.ts";
 import { makeFolder, onDisk } from "../ground/disk.ts";
+import type { Report } from "../ground/report.ts";
 import { bytesOf, type Matrix, newMatrix } from "../kernel/matrix.ts";
 import type { SavedWalk, WalkLog } from "../sensitivity/saved-walk.ts";
 
@@ -10,64 +12,77 @@ interface Saved extends Omit<SavedWalk, "states"> {
   readonly shapes: readonly (readonly [rows: number, columns: number])[];
   /** Of the hidden states. */
   readonly sha256: string;
+  /** What was read of the base so far. */
+  readonly read: ReturnType<ReadNotes["takeDigests"]>;
 }
 
 /** Bytes that are written or read at once. */
 const pieceBytes = 16 << 20;
 
+export interface WalkPlace {
+  readonly folder: string;
+  /** What is read of the base. */
+  readonly notes: ReadNotes;
+  /** Called when a block is saved. May throw, to stop the run. */
+  readonly stop: (layer: number) => void;
+  readonly report: Pick<Report, "info">;
+}
+
 /**
  * Keeps a measuring walk in a folder: the hidden states behind the last block, and a record that is
- * written after them. `stop` is called after that, and may throw.
+ * written after them.
  */
 export class WalkCheckpoint implements WalkLog {
-  readonly #folder: string;
-  readonly #stop: (layer: number) => void;
+  readonly #place: WalkPlace;
+  #read: Saved["read"] = [];
 
-  constructor(folder: string, stop: (layer: number) => void = () => {}) {
-    this.#folder = folder;
-    this.#stop = stop;
+  constructor(place: WalkPlace) {
+    this.#place = place;
   }
 
-  /** The last block whose record and hidden states are whole. */
+  /** The last block whose record and hidden states are whole, and were made of the same base. */
   async load(): Promise<SavedWalk | null> {
-    const layers = (await readdir(this.#folder).catch(() => [])).flatMap((name) => {
+    const layers = (await readdir(this.#place.folder).catch(() => [])).flatMap((name) => {
       const [, layer] = /^(\d+)\.json$/.exec(name) ?? [];
       return layer === undefined ? [] : [Number(layer)];
     });
     for (const layer of layers.toSorted((a, b) => b - a)) {
-      const saved = await this.#read(layer).catch(() => null);
-      if (saved !== null) return saved;
+      const saved = await this.#load(layer).catch(() => null);
+      if (saved === null) continue;
+      this.#place.report.info(`an earlier run measured ${layer + 1} blocks`);
+      return saved;
     }
     return null;
   }
 
   async save({ layer, values, states }: SavedWalk): Promise<void> {
     const bytes = states.reduce((sum, { data }) => sum + data.byteLength, 0);
-    await onDisk(this.#folder, bytes, async () => {
-      await makeFolder(this.#folder);
+    await onDisk(this.#place.folder, bytes, async () => {
+      await makeFolder(this.#place.folder);
       const sha256 = await this.#writeStates(layer, states);
       const shapes = states.map(({ rows, columns }) => [rows, columns] as const);
-      const saved: Saved = { layer, values, shapes, sha256 };
-      const partial = join(this.#folder, `${layer}.partial`);
+      this.#read = [...this.#read, ...this.#place.notes.takeDigests(this)];
+      const saved: Saved = { layer, values, shapes, sha256, read: this.#read };
+      const partial = join(this.#place.folder, `${layer}.partial`);
       await writeFlushed(partial, [new TextEncoder().encode(JSON.stringify(saved))]);
       await rename(partial, this.#record(layer));
-      for (const old of await readdir(this.#folder))
-        if (!old.startsWith(`${layer}.`)) await rm(join(this.#folder, old), { force: true });
+      for (const old of await readdir(this.#place.folder))
+        if (!old.startsWith(`${layer}.`)) await rm(join(this.#place.folder, old), { force: true });
     });
-    this.#stop(layer);
+    this.#place.stop(layer);
   }
 
   /** Removes all. */
   async close(): Promise<void> {
-    await rm(this.#folder, { recursive: true, force: true });
+    await rm(this.#place.folder, { recursive: true, force: true });
   }
 
   #record(layer: number): string {
-    return join(this.#folder, `${layer}.json`);
+    return join(this.#place.folder, `${layer}.json`);
   }
 
   #states(layer: number): string {
-    return join(this.#folder, `${layer}.bin`);
+    return join(this.#place.folder, `${layer}.bin`);
   }
 
   async #writeStates(layer: number, states: readonly Matrix[]): Promise<string> {
@@ -78,7 +93,7 @@ export class WalkCheckpoint implements WalkLog {
     return hash.digest("hex");
   }
 
-  async #read(layer: number): Promise<SavedWalk | null> {
+  async #load(layer: number): Promise<SavedWalk | null> {
     const saved: Saved = JSON.parse(await readFile(this.#record(layer), "utf8"));
     const hash = createHash("sha256");
     const handle = await open(this.#states(layer), "r");
@@ -93,7 +108,8 @@ export class WalkCheckpoint implements WalkLog {
         }
         states.push(x);
       }
-      return hash.digest("hex") === saved.sha256 ? { ...saved, states } : null;
+      if (hash.digest("hex") !== saved.sha256 || !this.#place.notes.recall(saved.read)) return null;
+      return { ...saved, states };
     } finally {
       await handle.close();
     }
