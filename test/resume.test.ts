@@ -68,3 +68,23 @@ test("a part whose bytes were changed meanwhile is made again", slow, async () =
   await handle.close();
   expect((await run(model, out, flags)).hashes).toEqual(hashes);
 });
+
+test.each([
+  ["an untied model", smallest.nemotron_h!],
+  ["a tied one", tiedMoe],
+])("a killed measurement goes on behind its last block: %s", slow, async (name, model) => {
+  const args = (work: string) => ["sensitivity", model, ...tunedRows, "--work-dir", work];
+  const undisturbed = await runCli(args(join(folder, name, "whole")));
+  expect(undisturbed.code, undisturbed.stderr).toBe(0);
+  const work = join(folder, name, "killed");
+  const saved = async () => {
+    const names = await readdir(work, { recursive: true }).catch(() => []);
+    return Math.max(-1, ...names.map((one) => Number(/\.walk\/(\d+)\.json$/.exec(one)?.[1] ?? -1)));
+  };
+  for (const layer of [0, 2])
+    expect(await killedWhen(async () => (await saved()) >= layer, args(work))).toBe(true);
+  const last = await runCli(args(work));
+  expect(last.stderr).toContain("an earlier run measured");
+  expect(last.stdout).toBe(undisturbed.stdout);
+  expect(await saved()).toBe(-1);
+});

@@ -205,3 +205,44 @@ test("a wrong bit of a part ends the run; of what nobody uses, another reading c
   await always.tensor(0);
   await expect(always.proof.finish()).rejects.toThrow("does not have the bytes of its commit");
 });
+
+test("experts in the order of their names wait outside of memory, and are read once", async () => {
+  const each = 2 * 1024;
+  const walk = Array.from({ length: 128 }, (_, e) => [`${e}.down`, `${e}.up`]).flat();
+  const inFile = [...walk].sort();
+  const bytes = Buffer.from(inFile.map((name) => name.padEnd(each, name)).join(""));
+  let given = 0;
+  let inFiles = 0;
+  const source = {
+    name: "experts",
+    size: bytes.length,
+    read: async (offset: number, length: number) => {
+      given += length;
+      return new Uint8Array(bytes.subarray(offset, offset + length));
+    },
+  };
+  const value = createHash("sha256").update(bytes).digest("hex");
+  const bounds = [...inFile.map((_, i) => i * each), bytes.length];
+  const readThrough = async (most: number) => {
+    const held = new HeldRuns(0);
+    held.useOutside({
+      most,
+      keep: async (some) => {
+        const copy = Buffer.from(some);
+        inFiles = Math.max(inFiles, copy.length);
+        return { read: async (into) => void copy.copy(into), drop: async () => {} };
+      },
+    });
+    const listed = { algorithm: "sha256", value } as const;
+    const proof = new ShardProof({ source, listed, head: bytes.subarray(0, 0), bounds }, held);
+    given = 0;
+    for (const name of walk) await proof.read(inFile.indexOf(name) * each, each);
+    await proof.finish();
+    return given / bytes.length;
+  };
+  // All but a fifth of the experts come before their turn.
+  expect(await readThrough(0.8 * bytes.length)).toBe(1);
+  expect(await readThrough(0.1 * bytes.length)).toBeGreaterThan(1);
+  expect(await readThrough(0)).toBeLessThan(2);
+  expect(inFiles).toBe(each);
+});

@@ -1,7 +1,7 @@
 import { total } from "../ground/sum.ts";
 import { isQuantizable } from "../plan/plan.ts";
-import { tokensTogether } from "../sensitivity/probe-walk.ts";
 import { probeWidth } from "../sensitivity/probe-width.ts";
+import { tokensTogether } from "../sensitivity/probes.ts";
 import type { BlockShape, MatrixShape, ModelShape } from "./model-shape.ts";
 import { headsOf, probesOf, togetherOf, triedMixes } from "./operations.ts";
 import type { MeasuringWork, RunWork, StageMemory } from "./work.ts";

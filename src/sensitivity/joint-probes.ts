@@ -52,6 +52,16 @@ export class JointProbes {
       this.#probes = [...this.#probes, { name, x: await embed(probed, all), flipPower: 0 }];
   }
 
+  /** The probes, and the hidden states of the further rows. */
+  save(): { readonly probes: readonly Probe[]; readonly more: Matrix | null } {
+    return { probes: this.#probes, more: this.#more };
+  }
+
+  restore({ probes, more }: ReturnType<JointProbes["save"]>): void {
+    this.#probes = probes;
+    this.#more = more;
+  }
+
   /**
    * The passes through a block. `change`: the model with all tensors of the block at the probe's
    * width. `boundary`: that of the base's router, for the probe rows.

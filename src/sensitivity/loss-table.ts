@@ -48,6 +48,12 @@ export interface MatrixLoss {
   readonly sums: readonly TunedSums[];
 }
 
+/** A LossTable as plain values: by module, by matrix. */
+export type SavedLosses = readonly (readonly [
+  module: string,
+  matrices: readonly (readonly [matrix: number, sums: Sums])[],
+])[];
+
 /** Collects forecast and actual losses of all matrices, which may come in any order. */
 export class LossTable {
   readonly #modules = new Map<string, Map<number, Sums>>();
@@ -59,6 +65,15 @@ export class LossTable {
    */
   constructor(ownBits: ReadonlyMap<string, number> = new Map()) {
     this.#ownBits = ownBits;
+  }
+
+  save(): SavedLosses {
+    return [...this.#modules].map(([module, matrices]) => [module, [...matrices]]);
+  }
+
+  /** Takes over what an earlier run saved. */
+  restore(saved: SavedLosses): void {
+    for (const [module, matrices] of saved) this.#modules.set(module, new Map(matrices));
   }
 
   add({ module, matrix, forecast, tried, sums: tuned }: MatrixLoss): void {

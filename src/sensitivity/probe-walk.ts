@@ -1,5 +1,4 @@
 import { Pending } from "../ground/pending.ts";
-import { pieces } from "../ground/pieces.ts";
 import { type Matrix, rowsOf } from "../kernel/matrix.ts";
 import { modulePath } from "../mlx/format.ts";
 import type { PlannedTensor } from "../models/architecture.ts";
@@ -10,6 +9,7 @@ import type { LayerExperts } from "../plan/sensitivity-types.ts";
 import type { BlockCodes } from "./block-codes.ts";
 import type { BlockPart } from "./block-parts.ts";
 import { type BlockPass, passBlock } from "./block-pass.ts";
+import type { BlockResults } from "./block-results.ts";
 import type { WalkResults } from "./costs.ts";
 import { type ExpertScale, expertDamage } from "./damage.ts";
 import { JointProbes, type Pass } from "./joint-probes.ts";
@@ -24,27 +24,17 @@ import {
   advance,
   type ComparedStates,
   divergences,
+  groupsOf,
   type Probe,
   type ProbeResult,
+  resultsOf,
+  withoutStates,
 } from "./probes.ts";
 
-/**
- * Tokens of probes that pass a block without experts together: more would take more memory and no
- * less time.
- */
-export const tokensTogether = 8192;
+import type { SavedProbe, SavedProbes } from "./saved-walk.ts";
 
 /** Share of the probe rows on which tensors are changed alone: only ratios within a part count. */
 export const aloneShare = 1 / 3;
-
-/** Results of one block. */
-interface BlockResults {
-  readonly base: Pending<BlockPass>;
-  /** Probes that start in this block, by part, and the outputs of their experts. */
-  readonly started: Map<BlockPart, { probe: Probe; outputs: BlockPass["outputs"] }>;
-  /** Probes in which one tensor of a part alone has its codes. */
-  readonly alone: Map<PlannedTensor, Probe>;
-}
 
 /**
  * Runs the probe rows through the model, block by block: the base's states, and all probes beside
@@ -214,6 +204,45 @@ export class ProbeWalk {
     this.#x = after;
   }
 
+  /** What was found so far, and the hidden states. */
+  save(): { readonly values: SavedProbes; readonly states: readonly Matrix[] } {
+    const { probes: joint, more } = this.#joint.save();
+    const all = [...this.#probes, ...this.#alone, ...joint];
+    return {
+      values: {
+        probes: this.#probes.map(withoutStates),
+        alone: this.#alone.map(withoutStates),
+        joint: joint.map(withoutStates),
+        hasMore: more !== null,
+        blockErrors: [...this.#blockErrors],
+        errors: this.#errors.map(({ part, errors }) => ({ part: part.name, errors })),
+        partErrors: this.#partErrors.map((one) => ({ ...one, part: one.part.name })),
+        experts: this.#experts,
+      },
+      states: [this.#x!, ...all.map(({ x }) => x), ...(more === null ? [] : [more])],
+    };
+  }
+
+  /** Takes over what an earlier run saved. `parts`: those of all blocks, by name. */
+  restore(
+    { values, states }: ReturnType<ProbeWalk["save"]>,
+    parts: ReadonlyMap<string, BlockPart>,
+  ): void {
+    const left = [...states];
+    const withStates = (saved: SavedProbe): Probe => ({ ...saved, x: left.shift()! });
+    this.#x = left.shift()!;
+    this.#probes.splice(0, this.#probes.length, ...values.probes.map(withStates));
+    this.#alone.push(...values.alone.map(withStates));
+    const joint = values.joint.map(withStates);
+    this.#joint.restore({ probes: joint, more: values.hasMore ? left.shift()! : null });
+    for (const [module, error] of values.blockErrors) this.#blockErrors.set(module, error);
+    for (const { part, errors } of values.errors)
+      this.#errors.push({ part: parts.get(part)!, errors });
+    for (const one of values.partErrors)
+      this.#partErrors.push({ ...one, part: parts.get(one.part)! });
+    this.#experts.push(...values.experts);
+  }
+
   /** Forgets the hidden states that are not compared. Called behind the last block. */
   async leaveBlocks(): Promise<void> {
     const { ops } = this.#model;
@@ -266,24 +295,4 @@ export class ProbeWalk {
     const first = { ...own, x: rowsOf(own.x, 0, compared[0]?.x.rows ?? 0) };
     return resultsOf(this.#alone, await divergences(first, compared, this.rows.length));
   }
-}
-
-/** Probes as they pass a block: a stack of experts is read once for all. */
-function groupsOf(
-  probes: readonly Probe[],
-  tokens: number,
-  { kind }: BlockPlace,
-): readonly (readonly Probe[])[] {
-  const most = kind.mlp === "moe" ? probes.length : Math.floor(tokensTogether / tokens);
-  const size = Math.max(1, most);
-  return pieces(probes.length, size).map((piece) => probes.slice(...piece));
-}
-
-function resultsOf(
-  probes: readonly Omit<Probe, "x">[],
-  found: readonly Float64Array[],
-): Map<string, ProbeResult> {
-  return new Map(
-    probes.map(({ name, flipPower }, i) => [name, { divergence: found[i]!, flipPower }]),
-  );
 }

@@ -1,4 +1,5 @@
 import { compareHidden } from "../evaluation/compare-hidden.ts";
+import { pieces } from "../ground/pieces.ts";
 import {
   copyMatrix,
   type Matrix,
@@ -13,6 +14,7 @@ import type { Routing } from "../models/routing.ts";
 import { type Head, type Model, openHead, plainContext } from "../models/run.ts";
 import { passBlock } from "./block-pass.ts";
 import { addMargins, type Boundary } from "./margins.ts";
+import type { SavedProbe } from "./saved-walk.ts";
 
 /**
  * A copy of the probe rows' hidden states in which one part of one block has its codes at the
@@ -145,4 +147,36 @@ export async function divergences(
   return found.map((out) =>
     Float64Array.from({ length: rows }, (_, t) => out[comparisonColumns * t]!),
   );
+}
+
+/**
+ * Tokens of probes that pass a block without experts together: more would take more memory and no
+ * less time.
+ */
+export const tokensTogether = 8192;
+
+/** Probes as they pass a block: a stack of experts is read once for all. */
+export function groupsOf(
+  probes: readonly Probe[],
+  tokens: number,
+  { kind }: BlockPlace,
+): readonly (readonly Probe[])[] {
+  const most = kind.mlp === "moe" ? probes.length : Math.floor(tokensTogether / tokens);
+  const size = Math.max(1, most);
+  return pieces(probes.length, size).map((piece) => probes.slice(...piece));
+}
+
+/** Results of probes by name. */
+export function resultsOf(
+  probes: readonly Omit<Probe, "x">[],
+  found: readonly Float64Array[],
+): Map<string, ProbeResult> {
+  return new Map(
+    probes.map(({ name, flipPower }, i) => [name, { divergence: found[i]!, flipPower }]),
+  );
+}
+
+/** A probe as it is saved. */
+export function withoutStates({ name, flipPower }: Probe): SavedProbe {
+  return { name, flipPower };
 }

@@ -7,6 +7,7 @@ import type { Model } from "../models/run.ts";
 import type { Sensitivity } from "../plan/sensitivity-types.ts";
 import type { TuningSettings } from "../quantize/tuning-settings.ts";
 import type { ProbeSize } from "./probe-rows.ts";
+import type { WalkLog } from "./saved-walk.ts";
 
 /** The model that is measured: the base, or a quantized repository of it. */
 export interface MeasuredModel extends Omit<Model, "ops"> {
@@ -30,4 +31,6 @@ export interface MeasureRequest {
   readonly kernel: Kernel;
   readonly report: Report;
   readonly settings?: TuningSettings;
+  /** Default: the walk starts at the first block, and is not saved. */
+  readonly log?: WalkLog;
 }

@@ -18,6 +18,7 @@ import type { ProbeRows } from "./probe-rows.ts";
 import { ProbeWalk } from "./probe-walk.ts";
 import type { ProbedTensor } from "./probed-outer.ts";
 import { isExpertMeasured, sampleOf } from "./sampling.ts";
+import type { WalkLog } from "./saved-walk.ts";
 import type { MeasureRequest } from "./sensitivity-request.ts";
 import { type Lookups, measureTied, tiedCosts, tuneLookups } from "./tied-table.ts";
 
@@ -61,9 +62,8 @@ async function walkThrough(
   const isTied = table !== null && table === head;
   const { x, lookups } = await startWalk(measuring, probes, { table, isTied });
   const blocks = architecture.layers(config).length;
-  const last = await walkBlocks(measuring, { quantizable, probes, x }, (done) =>
-    progress(done, blocks + 1),
-  );
+  const walk = { quantizable, probes, x, log: request.log ?? null };
+  const last = await walkBlocks(measuring, walk, (done) => progress(done, blocks + 1));
   await probes.leaveBlocks();
   const tied = lookups && (await measureTied(measuring, head!, { x: last, lookups, rows }));
   const own = tied || head === null ? [] : [await probedHead(measuring, head, last)];
@@ -99,27 +99,47 @@ async function startWalk(
   return { x: await architecture.forward.embed(context, probes.rows.others), lookups };
 }
 
-/** Takes the rows `x` and the probes through all blocks. Gives the head's input of these rows. */
+interface BlocksRequest {
+  readonly quantizable: readonly PlannedTensor[];
+  readonly probes: ProbeWalk;
+  /** Hidden states of the rows for Hessians. */
+  readonly x: Matrix;
+  readonly log: WalkLog | null;
+}
+
+/**
+ * Takes the rows `x` and the probes through all blocks, from where an earlier run stopped. Gives
+ * the head's input of these rows.
+ */
 async function walkBlocks(
   measuring: Measuring,
-  {
-    quantizable,
-    probes,
-    x: start,
-  }: {
-    readonly quantizable: readonly PlannedTensor[];
-    readonly probes: ProbeWalk;
-    readonly x: Matrix;
-  },
+  { quantizable, probes, x: start, log }: BlocksRequest,
   progress: (done: number) => void,
 ): Promise<Matrix> {
-  const { model, length } = measuring;
+  const { model, length, losses } = measuring;
   const { architecture, config } = model;
+  const layers = architecture.layers(config);
+  const tensorsOf = (layer: number) => quantizable.filter((tensor) => tensor.layer === layer);
   let x = start;
-  for (const [layer, kind] of architecture.layers(config).entries()) {
-    const tensors = quantizable.filter((tensor) => tensor.layer === layer);
-    x = await walkBlock(measuring, { place: { layer, kind }, tensors, probes }, x);
+  const saved = (await log?.load()) ?? null;
+  if (saved !== null) {
+    const parts = layers.flatMap((_, layer) => partsOf(layer, tensorsOf(layer)));
+    const [own, ...states] = saved.states;
+    probes.restore(
+      { values: saved.values.probes, states },
+      new Map(parts.map((part) => [part.name, part])),
+    );
+    losses.restore(saved.values.losses);
+    x = own!;
+  }
+  for (const [layer, kind] of layers.entries()) {
+    if (saved !== null && layer <= saved.layer) continue;
+    const place = { layer, kind };
+    x = await walkBlock(measuring, { place, tensors: tensorsOf(layer), probes }, x);
     progress(layer + 1);
+    const { values, states } = probes.save();
+    const found = { losses: losses.save(), probes: values };
+    await log?.save({ layer, values: found, states: [x, ...states] });
   }
   return architecture.forward.finish(plainContext(model, null, { length }), x);
 }

@@ -5,6 +5,7 @@ import type { Base } from "../base/base.ts";
 import { finiteWeights } from "../base/base-weights.ts";
 import { checkDomainWeights, type DomainWeights } from "../calibration/domain-weights.ts";
 import type { Rows } from "../calibration/rows.ts";
+import { AlteredBytes } from "../checkpoint/altered-bytes.ts";
 import type { Provable } from "../checkpoint/checkpoint.ts";
 import type { Repository } from "../checkpoint/repository.ts";
 import { type DiskNeed, onDisk } from "../ground/disk.ts";
@@ -25,6 +26,8 @@ import { writeAside } from "./atomic-folder.ts";
 import { proveReads, withWaitingBytes } from "./proven-reads.ts";
 import { fewParameters } from "./rows.ts";
 import { withStates } from "./state-store.ts";
+import { TimeIsUp, type TimeLimit } from "./time-limit.ts";
+import { WalkCheckpoint } from "./walk-checkpoint.ts";
 
 /** Number of calibration rows that the probes run on. */
 const probeSamples = 9;
@@ -92,6 +95,7 @@ export interface MeasuringRequest {
   readonly domainWeights: DomainWeights;
   /** Folder that results are saved in. */
   readonly workDir: string;
+  readonly timeLimit: TimeLimit;
   /** Bytes of the base that may wait in files to be hashed. Default: none. */
   readonly mostWaiting?: number;
 }
@@ -115,7 +119,9 @@ export async function measureBase(
     return known;
   }
   const probeSize = probeSizeOf(base);
-  const measuring = { rows, probeSize, domainWeights, identity, kernel, report };
+  const log = checkpointOf(request, place, report);
+  const kept = log === null ? {} : { log };
+  const measuring = { rows, probeSize, domainWeights, identity, kernel, report, ...kept };
   const states = { folder: request.workDir, memory: 0, report };
   const run = (model: MeasuredModel, checkpoint: Provable) =>
     withStates(states, (_, keep) => {
@@ -126,13 +132,36 @@ export async function measureBase(
         return sensitivity;
       });
     });
-  const sensitivity = await withModel(base, proxy, kernel, run);
+  const sensitivity = await withModel(base, proxy, kernel, run).catch(async (error) => {
+    if (error instanceof AlteredBytes) await log?.close(); // no run may go on with it
+    throw error;
+  });
   const text = writeSensitivity(sensitivity);
   // This run has the result, so it does not end if the next one has to measure again.
   await writeAside(place, text).catch((error) =>
     report.warn(`the sensitivity cannot be saved for other runs: ${reasonOf(error)}`),
   );
+  await log?.close();
   return sensitivity;
+}
+
+/**
+ * The walk is saved behind each block, and stops when the time is up. null: that of a proxy is not
+ * saved, because a proxy is small.
+ */
+function checkpointOf(
+  { base, proxy, timeLimit }: MeasuringRequest,
+  place: string,
+  report: Report,
+): WalkCheckpoint | null {
+  if (proxy !== null) return null;
+  const blocks = base.architecture.layers(base.config).length;
+  const folder = place.replace(/\.json$/, ".walk");
+  const stop = (layer: number) => {
+    if (timeLimit.isUp())
+      throw new TimeIsUp(`while measuring, behind block ${layer + 1} of ${blocks}`);
+  };
+  return new WalkCheckpoint({ folder, notes: base.checkpoint, stop, report });
 }
 
 /** Bytes of a tensor in a saved result, at most. */
