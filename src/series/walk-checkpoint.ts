@@ -26,7 +26,7 @@ export interface WalkPlace {
   readonly notes: ReadNotes;
   /** Called when a block is saved. May throw, to stop the run. */
   readonly stop: (layer: number) => void;
-  readonly report: Pick<Report, "info">;
+  readonly report: Pick<Report, "info" | "warn">;
 }
 
 /**
@@ -63,7 +63,7 @@ export class WalkCheckpoint implements WalkLog {
       await this.#save(walk).catch(async (error) => {
         this.#isUsable = false; // the measurement itself needs no disk
         report.warn(`what is measured cannot be kept in ${folder}: ${reasonOf(error)}`);
-        await this.close().catch(() => {});
+        await this.close();
       });
     stop(walk.layer);
   }
@@ -82,9 +82,9 @@ export class WalkCheckpoint implements WalkLog {
       if (!old.startsWith(`${layer}.`)) await rm(join(folder, old), { force: true });
   }
 
-  /** Removes all. */
+  /** Removes all, as far as the disk lets it. */
   async close(): Promise<void> {
-    await rm(this.#place.folder, { recursive: true, force: true });
+    await rm(this.#place.folder, { recursive: true, force: true }).catch(() => {});
   }
 
   #record(layer: number): string {
