@@ -5,7 +5,17 @@ import * as v from "valibot";
 import { type Repository, readText } from "../checkpoint/repository.ts";
 import { OqeError } from "../ground/errors.ts";
 import type { Report } from "../ground/report.ts";
-import { count, entries, line, list, object, parse, readJson, sha256 } from "../ground/schema.ts";
+import {
+  count,
+  entries,
+  line,
+  list,
+  matching,
+  object,
+  parse,
+  readJson,
+  sha256,
+} from "../ground/schema.ts";
 import type { Branch, Hub, StagedFile } from "../hub/hub-types.ts";
 import type { WrittenFile } from "../mlx/shard-writer.ts";
 import { writtenPartSchema } from "./part-journal.ts";
@@ -21,19 +31,20 @@ const receiptFile = `${workFolder}/receipt.json`;
 const recipeSchema = object({ recipe: line });
 
 const file = object({ bytes: count, sha256 });
+const shardName = matching(/^model(-\d{5}-of-\d{5})?\.safetensors$/, "the name of a shard");
 
 /** One commit of the branch: what it added. */
 const entrySchema = object({
   parts: list(writtenPartSchema),
   /** The shards that are complete since then. */
-  shards: entries(line, file),
+  shards: entries(shardName, file),
   /** null: all tensors of the parts are in complete shards. */
   piece: v.nullable(object({ tensors: list(line), file })),
 });
 
 /** What was finished since the last commit. */
 export type StagedChange = v.InferOutput<typeof entrySchema>;
-type Entry = StagedChange & { readonly path: string };
+export type StagedEntry = StagedChange & { readonly path: string };
 
 export interface StagedTierRequest {
   readonly hub: Hub;
@@ -53,13 +64,13 @@ export interface StagedTierRequest {
  */
 export class StagedTier {
   readonly #request: StagedTierRequest;
-  readonly #entries: Entry[];
+  readonly #entries: StagedEntry[];
   /** Head of the branch; null: it has none of our work. */
   #commit: string | null;
   /** The files of a commit. */
   #content: { readonly commit: string; readonly files: Promise<Repository> } | null = null;
 
-  private constructor(request: StagedTierRequest, commit: string | null, known: Entry[]) {
+  private constructor(request: StagedTierRequest, commit: string | null, known: StagedEntry[]) {
     this.#request = request;
     this.#commit = commit;
     this.#entries = known;
@@ -79,12 +90,18 @@ export class StagedTier {
 
   /** The complete shards on the branch. */
   get shards(): Readonly<Record<string, WrittenFile>> {
-    return Object.assign({}, ...this.#entries.map(({ shards }) => shards));
+    return Object.fromEntries(this.#entries.flatMap(({ shards }) => Object.entries(shards)));
   }
 
   /** What the branch holds, commit by commit. */
-  get entries(): readonly Entry[] {
+  get entries(): readonly StagedEntry[] {
     return this.#entries;
+  }
+
+  /** Forgets the entries from the first on that is not of this tier: the parts are made again. */
+  keepFitting(fits: (entry: StagedEntry) => boolean): void {
+    const wrong = this.#entries.findIndex((entry) => !fits(entry));
+    if (wrong !== -1) this.#entries.length = wrong;
   }
 
   /** Brings a complete shard to `path` on the disk. Throws NETWORK if its SHA-256 differs. */
@@ -93,7 +110,7 @@ export class StagedTier {
   }
 
   /** Brings the piece of a commit to `path` on the disk, in the same way. */
-  async fetchPiece(entry: Entry, path: string): Promise<void> {
+  async fetchPiece(entry: StagedEntry, path: string): Promise<void> {
     await this.#download(pieceOf(entry.path), path, entry.piece!.file);
   }
 
@@ -126,7 +143,9 @@ export class StagedTier {
   async receipt(): Promise<string | null> {
     if (this.#commit === null) return null;
     const content = await this.content();
-    return content.files.has(receiptFile) ? readText(content, receiptFile) : null;
+    return content.files.has(receiptFile)
+      ? readText(content, receiptFile, largest).catch(unreadable)
+      : null;
   }
 
   /** Adds the receipt: all shards are on the branch, and the tier is evaluated. */
@@ -201,30 +220,30 @@ function utf8(text: string): Uint8Array<ArrayBuffer> {
   return new TextEncoder().encode(text);
 }
 
-/** Name of the recipe whose work the branch holds; null: it cannot be read. */
-async function readRecipe({ content }: Branch): Promise<string | null> {
-  return readValue(content, recipeFile, recipeSchema).then(
-    ({ recipe }) => recipe,
-    () => null,
-  );
+/** Name of the recipe whose work the branch holds; null: it does not say. */
+async function readRecipe({ content, files }: Branch): Promise<string | null> {
+  if (!files.has(recipeFile)) return null;
+  return (await readValue(content, recipeFile, recipeSchema))?.recipe ?? null;
 }
 
 /**
  * The records on the branch, in their order. One that cannot be read, or whose files are not there,
  * ends the list: the parts from there on are made again.
  */
-async function readEntries({ content, files }: Branch): Promise<Entry[]> {
-  const found: Entry[] = [];
+async function readEntries({ content, files }: Branch): Promise<StagedEntry[]> {
+  const found: StagedEntry[] = [];
   const isThere = (path: string, { bytes, sha256: hash }: WrittenFile) => {
     const listed = files.get(path);
     return listed?.size === bytes && (listed.sha256 === null || listed.sha256 === hash);
   };
   for (let path = entryPath(0); files.has(path); path = entryPath(numberOf(path) + 1)) {
-    const entry = await readValue(content, path, entrySchema).catch(readable);
+    const entry = await readValue(content, path, entrySchema);
     if (entry === null) break;
     const { shards, piece } = entry;
     const isComplete =
-      Object.entries(shards).every(([name, written]) => isThere(name, written)) &&
+      Object.entries(shards).every(
+        ([name, written]) => isThere(name, written) && files.get(name)?.sha256 === written.sha256,
+      ) &&
       (piece === null || isThere(pieceOf(path), piece.file));
     if (!isComplete) break;
     found.push({ path, ...entry });
@@ -232,17 +251,26 @@ async function readEntries({ content, files }: Branch): Promise<Entry[]> {
   return found;
 }
 
-/** null for a record that says something else; other errors are the Hub's. */
-function readable(error: unknown): null {
-  if (error instanceof OqeError && error.code === "BAD_INPUT") return null;
-  throw error;
-}
+/** Largest record that is read, in bytes. Those of a large model have some megabytes. */
+const largest = 64 << 20;
 
+/** The value of a record; null for one that says something else. Throws errors of the Hub. */
 async function readValue<const S extends v.GenericSchema>(
   content: Repository,
   path: string,
   schema: S,
-): Promise<v.InferOutput<S>> {
+): Promise<v.InferOutput<S> | null> {
   const document = { where: `${stagingBranch}/${path}`, code: "BAD_INPUT", hint: "" } as const;
-  return parse(schema, readJson(await readText(content, path), document), document);
+  try {
+    return parse(schema, readJson(await readText(content, path, largest), document), document);
+  } catch (error) {
+    return unreadable(error);
+  }
+}
+
+/** null for a file that says something else or is too large. Throws other errors. */
+function unreadable(error: unknown): null {
+  if (error instanceof OqeError && ["BAD_INPUT", "BAD_CHECKPOINT"].includes(error.code))
+    return null;
+  throw error;
 }
