@@ -1,6 +1,6 @@
 import { placesOf, type ShardLayout } from "../mlx/layout.ts";
 import type { PartRecord } from "../quantize/part-record.ts";
-import type { StagedEntry } from "./staged-tier.ts";
+import type { StagedEntry } from "./staged-records.ts";
 
 /** A tier, as its plan says. */
 export interface PlannedTier {
