@@ -136,7 +136,7 @@ export async function writeOtherFiles(
   return writeSmallFiles(folder, { ...tierTexts(base, plan), ...copiedFiles });
 }
 
-function layoutTier(base: Base, plan: TierPlan): readonly ShardLayout[] {
+export function layoutTier(base: Base, plan: TierPlan): readonly ShardLayout[] {
   return layoutShards(
     base.tensors.flatMap((tensor) =>
       storedTensors(tensor, plan.modules[modulePath(tensor)], base.storage).map((stored) => {
