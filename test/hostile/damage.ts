@@ -61,16 +61,21 @@ const extremes: readonly ((random: Random) => unknown)[] = [
   () => [[]],
   () => ({ toString: 1, valueOf: 1, length: 3 }),
   () => JSON.parse('{"__proto__": {"a": 1}}'),
-  (random) => nested(10 ** (1 + random(4))),
+  (random) => `${deep}${10 ** (1 + random(5))}`,
   (random) => [0, -0, -1, 0.5, 1e308, -1e-308, 2 ** 31, 2 ** 32, 2 ** 53, 2 ** 53 - 1][random(10)],
   (random) => 2 ** random(64) - random(2),
   (random) => new Array(random(3000)).fill(random(9)),
 ];
 
-function nested(depth: number): unknown {
-  let value: unknown = 1;
-  for (let i = 0; i < depth; i++) value = i % 2 === 0 ? [value] : { a: value };
-  return value;
+/** A text that stands for so many nested lists: `JSON.stringify` cannot write them. */
+const deep = "nested lists: ";
+
+/** The JSON of a damaged value. */
+export function writeDamaged(value: unknown): string {
+  const text = JSON.stringify(value) ?? "";
+  return text.replaceAll(new RegExp(`"${deep}(10+)"`, "g"), (_, depth: string) => {
+    return "[".repeat(Number(depth)) + "]".repeat(Number(depth));
+  });
 }
 
 /** One to three changes of the structure of a JSON value, which is a copy. */
@@ -139,17 +144,19 @@ function slotsOf(root: Record<string, unknown>): readonly Slot[] {
   return slots;
 }
 
-/**
- * A document with a change: of its structure if it is JSON, or of its bytes. The JSON of a change
- * that `JSON.stringify` cannot write is damaged as bytes.
- */
+/** A document with a change: of its structure if it is JSON, or of its bytes. */
 export function damageText(text: string, random: Random): string {
-  if (random(3) > 0) {
-    try {
-      return JSON.stringify(damageValue(JSON.parse(text), random)) ?? "";
-    } catch {
-      // no JSON, or nested too deeply
-    }
+  if (random(3) > 0 && /^\s*[{[]/.test(text)) {
+    const value = parsed(text);
+    if (value !== undefined) return writeDamaged(damageValue(value, random));
   }
   return new TextDecoder().decode(damageBytes(new TextEncoder().encode(text), random));
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined; // several documents
+  }
 }

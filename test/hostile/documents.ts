@@ -14,7 +14,7 @@ import { parseSensitivity, writeSensitivity } from "../../src/sensitivity/sensit
 import { smallest } from "../support/models.ts";
 import { evaluatedReceipt, nemotronReceipt, tunedReceipt } from "../support/receipts.ts";
 import { entry, goodConfig, safetensors, shard } from "./case.ts";
-import { damageBytes, damageValue, type Random } from "./damage.ts";
+import { damageBytes, damageValue, type Random, writeDamaged } from "./damage.ts";
 import { memoryFile, memoryRepository } from "./memory.ts";
 import { type Target, textOf, utf8 } from "./target.ts";
 
@@ -23,12 +23,7 @@ function damageHeader(file: Uint8Array, random: Random): Uint8Array {
   if (random(2) === 0) return damageBytes(file, random);
   const length = Number(new DataView(file.buffer, file.byteOffset).getBigUint64(0, true));
   const header = JSON.parse(textOf(file.subarray(8, 8 + length)));
-  let text = "";
-  try {
-    text = JSON.stringify(damageValue(header, random)) ?? "";
-  } catch {
-    return damageBytes(file, random); // nested too deeply to be written
-  }
+  const text = writeDamaged(damageValue(header, random));
   const lie = [BigInt(random(300)), 2n ** BigInt(random(64)), 2n ** 64n - 1n][random(12)];
   return safetensors(text, file.subarray(8 + length), lie);
 }
@@ -151,6 +146,12 @@ function sensitivityTarget(text: string): Target {
 const [one, two] = ["1".repeat(64), "2".repeat(64)];
 const sums: Target = {
   name: "SHA256SUMS",
+  damage: (seed, random) => {
+    if (random(2) === 0) return damageBytes(seed, random);
+    const paths = ["../README.md", "/etc/passwd", "a/../../b", "a//b", "C:b", "a\\b", "__proto__"];
+    const path = paths[random(paths.length)]!;
+    return utf8(textOf(seed).replace(random(2) === 0 ? "README.md" : "figures/bits.svg", path));
+  },
   seeds: [utf8(`${one}  README.md\n${two}  figures/bits.svg\n`)],
   codes: [],
   read: async (document) => {
