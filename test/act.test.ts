@@ -1,7 +1,8 @@
-import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { copyFile, mkdir, readFile, writeFile } from "node:fs/promises";
 import { beforeAll, describe, expect, test } from "vitest";
 import { makeRepository, root, unpackAction } from "./action/checkout.ts";
 import { type ActCall, findTool, runAct } from "./action/run.ts";
+import { standIns } from "./action/stand-ins.ts";
 import { actionScene, base, token } from "./support/action-scene.ts";
 import { expectTuned } from "./support/tuned-tier.ts";
 
@@ -31,7 +32,7 @@ describe.skipIf(act === null && !inCi)(
     beforeAll(async () => {
       repository = `${scene.scratch}/repository`;
       await unpackAction(repository, `${scene.scratch}/git-act`);
-      await makeRepository(repository, `${root}test/action/release.yml`, tag);
+      await makeRepository(repository, [`${root}test/action/release.yml`], tag);
       await mkdir(seen());
     });
 
@@ -144,21 +145,24 @@ describe.skipIf(act === null && !inCi)(
       ];
       beforeAll(async () => {
         const text = await readFile(`${root}${example}`, "utf8");
-        expect(text).toContain("          dry-run: ");
+        const places = /^( +)dry-run: (?=\$)/gm;
+        expect(text.match(places)).toHaveLength(2);
         await writeFile(
           workflow(),
-          text.replace(
-            "          dry-run: ",
-            `${rows.map((row) => `          ${row}\n`).join("")}$&`,
+          text.replace(places, (found, indent) =>
+            [...rows.map((row) => `${indent}${row}`), found].join("\n"),
           ),
         );
+        const reusable = ".github/workflows/series.yml";
+        await mkdir(`${scene.action}/.github/workflows`, { recursive: true });
+        await copyFile(`${root}${reusable}`, `${scene.action}/${reusable}`);
       });
 
       const shipped = (more: Partial<ActCall>) =>
         run({
           workflow: workflow(),
           variables,
-          local: `OWNER/oqe-publisher@${zeros}=${scene.action}`,
+          local: [`OWNER/oqe-publisher@${zeros}=${scene.action}`],
           environment: { HF_ENDPOINT: scene.hub.url },
           ...more,
         });
@@ -168,6 +172,22 @@ describe.skipIf(act === null && !inCi)(
         expect(code, output).toBe(0);
         expect(output).toContain("changed=false");
         expect(output).toContain(`oqe-publisher@${zeros}`);
+      });
+
+      test("finds the same by series.yml where OQE_MATRIX is true", async () => {
+        scene.writes = [];
+        const { code, output } = await run({
+          workflow: workflow(),
+          variables: { ...variables, OQE_MATRIX: "true" },
+          local: [`OWNER/oqe-publisher@${zeros}=${scene.action}`, ...(await standIns())],
+          environment: { HF_ENDPOINT: scene.hub.url, ACTION: scene.action, ARTIFACTS: seen() },
+        });
+        expect(code, output).toBe(0);
+        expect(output).toMatch(
+          /matrix\/Series\/Measure.*the repository held exactly this already/s,
+        );
+        expect(output).not.toContain("Run Main OWNER/oqe-publisher@");
+        expect(scene.writes).toEqual([]);
       });
 
       test("makes a dry run when started by hand", async () => {

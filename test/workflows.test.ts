@@ -33,10 +33,13 @@ describe("the workflows", () => {
     readonly permissions?: unknown;
     readonly container?: string;
     readonly environment?: string;
+    readonly secrets?: Record<string, string>;
+    readonly outputs?: Record<string, string>;
+    readonly strategy?: { readonly "fail-fast": boolean };
     readonly needs?: string | string[];
     readonly with?: Record<string, unknown>;
     readonly env?: Record<string, string>;
-    readonly "timeout-minutes"?: number;
+    readonly "timeout-minutes"?: number | string;
     readonly steps?: Step[];
   }
 
@@ -44,7 +47,7 @@ describe("the workflows", () => {
     const shipped = (await readdir(`${root}.github/workflows`)).map(
       (name) => `.github/workflows/${name}`,
     );
-    return [...shipped, "test/action/release.yml"];
+    return [...shipped, "test/action/release.yml", "test/action/series.yml"];
   };
 
   test.skipIf(actionlint === null && !inCi)(
@@ -74,7 +77,7 @@ describe("the workflows", () => {
       }
       for (const [name, job] of Object.entries(jobs)) {
         if (job.uses === undefined)
-          expect(job["timeout-minutes"], `${file}: ${name}`).toBeGreaterThan(0);
+          expect(String(job["timeout-minutes"])).toMatch(/^([1-9]\d*|\$\{\{ inputs\..+ \}\})$/);
         for (const step of job.steps ?? []) {
           expect(step.run ?? "", `${file}: ${name}`).not.toContain("${{");
           if (step.uses?.startsWith("actions/checkout@"))
@@ -87,6 +90,9 @@ describe("the workflows", () => {
   const jobsOf = async (file: string) =>
     (parse(await readFile(`${root}${file}`, "utf8")) as { jobs: Record<string, Job> }).jobs;
 
+  /** The name of an environment; in a called workflow, the caller's. */
+  const environment = /^(\w+|\$\{\{ inputs\.environment \}\})$/;
+
   test("name container images by digest, and read secrets and write tokens in an environment", async () => {
     for (const file of await files()) {
       for (const [name, job] of Object.entries(await jobsOf(file))) {
@@ -96,7 +102,7 @@ describe("the workflows", () => {
         const isShipped = file.startsWith(".github/");
         const text = JSON.stringify(job);
         if (isShipped && /secrets\.|"contents":"write"/.test(text))
-          expect(job.environment, where).toMatch(/^\w+$/);
+          expect(job.environment ?? job.with?.environment, where).toMatch(environment);
       }
     }
   });
@@ -122,11 +128,15 @@ describe("the workflows", () => {
 
   test("and the README show this version, pinned", async () => {
     const { version } = JSON.parse(await readFile(`${root}package.json`, "utf8"));
-    const pinned = new RegExp(
-      `oqe-publisher@(0{40}|<commit>) # v${version.replaceAll(".", "\\.")}$`,
-      "m",
-    );
-    for (const file of [".github/workflows/series-example.yml", "README.md"])
-      expect(await readFile(`${root}${file}`, "utf8"), file).toMatch(pinned);
+    for (const file of [".github/workflows/series-example.yml", "README.md"]) {
+      const text = await readFile(`${root}${file}`, "utf8");
+      const uses = text.match(/uses: \S+\/oqe-publisher.*$/gm) ?? [];
+      expect(uses.length, file).toBeGreaterThan(0);
+      for (const line of uses)
+        expect(line, file).toMatch(
+          /oqe-publisher(\/\.github\/workflows\/series\.yml)?@(0{40}|<commit>) #/,
+        );
+      for (const line of uses) expect(line.endsWith(` # v${version}`), line).toBe(true);
+    }
   });
 });

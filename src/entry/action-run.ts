@@ -33,12 +33,14 @@ export async function runAction(): Promise<void> {
  */
 function setOutputs({ plan, made, tiers, stopped }: Published): OqeError | null {
   const evaluations = made.map(({ plan: { tier }, evaluation }) => [tier, evaluation]);
+  const pending = tiers.filter(({ outcome }) => outcome === "unfinished");
   const outputs = {
     repositories: JSON.stringify(tiers),
     evaluations: JSON.stringify(Object.fromEntries(evaluations)),
     changed: String(tiers.some((tier) => tier.outcome === "published")),
     revision: plan.revision,
     complete: String(stopped === null),
+    pending: JSON.stringify(pending.map(({ tier }) => tier)),
   };
   try {
     for (const [name, value] of Object.entries(outputs)) core.setOutput(name, value);

@@ -164,6 +164,45 @@ describe("inputs of tuning", () => {
   });
 });
 
+describe("tiers", () => {
+  const named = (given: Given) => parse(given).tiers.map(({ name }) => name);
+
+  test("may be custom ones by name, as another job lists them", () => {
+    expect(named({ tiers: "oQ4.25e" })).toEqual(["oQ4.25e"]);
+    expect(named({ tiers: "oQ18GBe, oQ4e" })).toEqual(["oQ4e", "oQ18GBe"]);
+    expect(named({ tiers: "oQ5.0e", "target-bpw": "4.25" })).toEqual(["oQ4.25e", "oQ5.0e"]);
+    expect(named({ "target-size": "18GB" })).toEqual(["oQ18GBe"]);
+    expect(named({})).toEqual(["oQ8e", "oQ6e", "oQ5e", "oQ4e"]);
+  });
+
+  test.each([
+    ["oQ4.25e oQ9e", /"oQ9e" is not a tier/],
+    ["oQ17.5e", /"17.5" is not a number of bits/],
+    [",", /none given/],
+  ])("%j are refused", (tiers, message) => {
+    const refused = { code: "BAD_INPUT", message: expect.stringMatching(message) };
+    expect(() => parse({ tiers })).toThrow(expect.objectContaining(refused));
+  });
+
+  test("that another job makes may have limits, where a part of the series is made", () => {
+    const limits = { tiers: "oQ8e", "max-kl": "oQ4.25e=0.1,oQ8e=0.01" };
+    expect(parse({ ...limits, until: "staged" }).gates["max-kl"]).toEqual({
+      "oQ4.25e": 0.1,
+      oQ8e: 0.01,
+    });
+    const unknown = expect.objectContaining({ message: expect.stringContaining('"oQ4.25e"') });
+    expect(() => parse(limits)).toThrow(unknown);
+    const typo = { ...limits, "max-kl": "oQ9e=0.1", until: "staged" };
+    expect(() => parse(typo)).toThrow(expect.objectContaining({ code: "BAD_INPUT" }));
+  });
+
+  test("are not staged if they are rounded", () => {
+    expect(() => parse({ method: "rounded", until: "staged" })).toThrow(
+      expect.objectContaining({ code: "BAD_INPUT", hint: expect.stringContaining("one run") }),
+    );
+  });
+});
+
 describe("calibration text", () => {
   test("is a file where one exists, even if its name could be a dataset's", async () => {
     await writeFile(join(folder, "rows.txt"), "text");

@@ -7,7 +7,7 @@ import { OqeError } from "../ground/errors.ts";
 import type { Rounding } from "../kernel/width.ts";
 import type { Policy } from "../plan/plan.ts";
 import type { Floors } from "../plan/plan-types.ts";
-import { parseTargets, type TierChoice } from "../plan/targets.ts";
+import { parseTargets, splitTiers, type TierChoice, tierFlag } from "../plan/targets.ts";
 import { parseTiers, tiers } from "../plan/tiers.ts";
 import type { Method, Propagation, Repair } from "../quantize/tuning-record.ts";
 import type { Condition, InputRow } from "./input-row.ts";
@@ -124,7 +124,15 @@ function parseValues(read: ReadInput): InputValues {
 }
 
 /** Throws BAD_INPUT for inputs of rounding and tuning that exclude each other. */
-function checkTuning({ method, rounding, repair, propagation }: InputValues, read: ReadInput) {
+function checkTuning(values: InputValues, read: ReadInput) {
+  const { method, rounding, repair, propagation, until } = values;
+  if (method === "rounded" && until === "staged") {
+    throw new OqeError(
+      "BAD_INPUT",
+      "until staged leaves tiers on staging branches, but method rounded stages nothing",
+      "Publish rounded tiers in one run: leave until out.",
+    );
+  }
   if (method !== "tuned") return;
   if (rounding === "mlx") {
     const isDefault = read("method").trim() === "";
@@ -147,10 +155,14 @@ function checkTuning({ method, rounding, repair, propagation }: InputValues, rea
 
 /** Every tier of the series, unless some are named or only custom tiers are. */
 function chooseTiers(values: InputValues): readonly TierChoice[] {
-  const targets = parseTargets(values["target-bpw"], values["target-size"]);
-  if (values.tiers === "" && targets.length > 0) return targets;
-  const named = values.tiers === "" ? tiers : parseTiers(values.tiers);
-  return [...named, ...targets];
+  const { bpw, size, others } = splitTiers(values.tiers);
+  const targets = parseTargets(
+    [values["target-bpw"], ...bpw].join(" "),
+    [values["target-size"], ...size].join(" "),
+  );
+  if (others.length > 0 || (values.tiers !== "" && targets.length === 0))
+    return [...parseTiers(others.join(" ")), ...targets];
+  return targets.length > 0 ? targets : tiers;
 }
 
 /** Throws BAD_INPUT for a measured plan without text or file to measure by. */
@@ -177,9 +189,19 @@ function choosePolicy(values: InputValues): Policy {
 }
 
 function parseGates(values: InputValues, chosen: readonly TierChoice[]): GateInputs {
-  const names = [...new Set([...chosen, ...tiers].map((tier) => tier.name))];
-  const gate = (name: GateName) => [name, parseGate(name, values[name], names)];
+  const known = [...chosen, ...tiers].map((tier) => tier.name);
+  // A job that makes a part of a series is given the limits of the whole.
+  const others = (text: string) =>
+    values.until === "staged" ? (text.match(/\boQ[\w.]+e(?==)/g) ?? []).filter(isCustom) : [];
+  const gate = (name: GateName) => {
+    const names = new Set([...known, ...others(values[name])]);
+    return [name, parseGate(name, values[name], [...names])];
+  };
   return Object.freeze(Object.fromEntries(gateNames.map(gate)) as GateInputs);
+}
+
+function isCustom(name: string): boolean {
+  return tierFlag(name).tiers === undefined;
 }
 
 /** Inputs that were set although they have no effect in this run, as sentences for the log. */

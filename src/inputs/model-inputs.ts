@@ -45,8 +45,9 @@ export const tierInputs = [
     default: "",
     ...plain("<tiers>"),
     doc:
-      "Tiers to make, separated by commas or spaces. Empty means oQ8e, oQ6e, oQ5e and oQ4e, " +
-      "or only the custom tiers below if there are any",
+      "Tiers to make, separated by commas or spaces: oQ8e, oQ6e, oQ5e, oQ4e, and custom tiers by " +
+      "name, such as oQ4.25e. Empty means these four, or only the custom tiers below if there " +
+      "are any",
   },
   {
     name: "target-bpw",

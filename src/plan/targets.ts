@@ -71,6 +71,16 @@ export function tierFlag(name: string): Record<string, string> {
       : { tiers: name };
 }
 
+/**
+ * Separates the names of custom tiers in a list of tiers, as texts of `target-bpw` and
+ * `target-size`, from the other words.
+ */
+export function splitTiers(text: string): { bpw: string[]; size: string[]; others: string[] } {
+  const flags = split(text).map(tierFlag);
+  const words = (flag: string) => flags.flatMap((one) => one[flag] ?? []);
+  return { bpw: words("target-bpw"), size: words("target-size"), others: words("tiers") };
+}
+
 /** Facts that determine the size of a model's tiers. */
 export interface Sizes {
   readonly quantizable: readonly PlannedTensor[];

@@ -96,3 +96,14 @@ test("names from outside become one short line of the commit", async () => {
   expect(description).toMatch(/, for tag v1 of acme\/models$/);
   expect(title + description).not.toMatch(/[\r\n\u2028]/);
 });
+
+test("a dry run that makes tiers to be staged says so, because nothing is staged", async () => {
+  const outcomes = async (more: object) => {
+    const publishing = { ...publishingOf([draftOf("oQ4e")], unused), ...more };
+    return (await publishTiers(publishing)).tiers.map(({ outcome }) => outcome);
+  };
+  const reached = { reached: "staged" } as const;
+  expect(await outcomes(reached)).toEqual(["staged"]);
+  expect(await outcomes({ ...reached, dryRun: true })).toEqual(["dry-run"]);
+  expect(await outcomes({ reached: "unfinished", dryRun: true })).toEqual(["unfinished"]);
+});

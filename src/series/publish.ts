@@ -95,7 +95,8 @@ async function publishTier(
     if (!dryRun) await removeLeftover(hub, repository);
     return { ...row, outcome: "unchanged", commit: state.head, folder: null };
   }
-  if (reached !== null) return { ...row, outcome: reached, commit: state.head, folder: null };
+  if (reached === "unfinished" || (reached !== null && !dryRun))
+    return { ...row, outcome: reached, commit: state.head, folder: null };
   if (dryRun) return { ...row, outcome: "dry-run", commit: state.head, folder: place };
   // The folder may be another one by now, so its receipt is not read.
   const { receipt, sums } = made.find((one) => one.receipt.name === draft.recipe.name)!;

@@ -1,7 +1,7 @@
 import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
-import { mkdir, readFile, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { copyFile, mkdir, readFile } from "node:fs/promises";
+import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parse } from "yaml";
 
@@ -55,12 +55,17 @@ export async function unpackAction(to: string, scratch: string): Promise<void> {
 }
 
 /**
- * Makes a folder a repository with the given workflow, one commit, a tag and an origin, as act
+ * Makes a folder a repository with the given workflows, one commit, a tag and an origin, as act
  * needs it.
  */
-export async function makeRepository(folder: string, workflow: string, tag: string): Promise<void> {
+export async function makeRepository(
+  folder: string,
+  workflows: readonly string[],
+  tag: string,
+): Promise<void> {
   await mkdir(`${folder}/.github/workflows`, { recursive: true });
-  await writeFile(`${folder}/.github/workflows/release.yml`, await readFile(workflow));
+  for (const path of workflows)
+    await copyFile(path, `${folder}/.github/workflows/${basename(path)}`);
   const who = [
     "-c",
     "user.name=Test",

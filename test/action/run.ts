@@ -53,8 +53,8 @@ export interface ActCall {
   readonly payload: object;
   readonly variables: Readonly<Record<string, string>>;
   readonly token: string;
-  /** `owner/name@ref=folder`: an action that is not to be fetched. */
-  readonly local?: string;
+  /** `owner/name@ref=folder`: actions that are not to be fetched. */
+  readonly local?: readonly string[];
   readonly environment?: Readonly<Record<string, string>>;
 }
 
@@ -74,7 +74,7 @@ export async function runAct(act: string, scratch: string, call: ActCall): Promi
     ...pairs("--var", call.variables),
     ...pairs("--secret", { HF_TOKEN: call.token }),
     ...pairs("--env", call.environment ?? {}),
-    ...(call.local === undefined ? [] : ["--local-repository", call.local]),
+    ...(call.local ?? []).flatMap((folder) => ["--local-repository", folder]),
   ];
   return execute(act, args, call.repository, { HOME: home });
 }
