@@ -2,7 +2,8 @@ import { createHash } from "node:crypto";
 import { open, readdir, readFile, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { ReadNotes } from "../checkpoint/checkpoint.ts";
-import { makeFolder, onDisk } from "../ground/disk.ts";
+import { makeFolder } from "../ground/disk.ts";
+import { reasonOf } from "../ground/reasons.ts";
 import type { Report } from "../ground/report.ts";
 import { bytesOf, type Matrix, newMatrix } from "../kernel/matrix.ts";
 import type { SavedWalk, WalkLog } from "../sensitivity/saved-walk.ts";
@@ -25,7 +26,7 @@ export interface WalkPlace {
   readonly notes: ReadNotes;
   /** Called when a block is saved. May throw, to stop the run. */
   readonly stop: (layer: number) => void;
-  readonly report: Pick<Report, "info">;
+  readonly report: Pick<Report, "info" | "warn">;
 }
 
 /**
@@ -35,6 +36,7 @@ export interface WalkPlace {
 export class WalkCheckpoint implements WalkLog {
   readonly #place: WalkPlace;
   #read: Saved["read"] = [];
+  #isUsable = true;
 
   constructor(place: WalkPlace) {
     this.#place = place;
@@ -55,26 +57,34 @@ export class WalkCheckpoint implements WalkLog {
     return null;
   }
 
-  async save({ layer, values, states }: SavedWalk): Promise<void> {
-    const bytes = states.reduce((sum, { data }) => sum + data.byteLength, 0);
-    await onDisk(this.#place.folder, bytes, async () => {
-      await makeFolder(this.#place.folder);
-      const sha256 = await this.#writeStates(layer, states);
-      const shapes = states.map(({ rows, columns }) => [rows, columns] as const);
-      this.#read = [...this.#read, ...this.#place.notes.takeDigests(this)];
-      const saved: Saved = { layer, values, shapes, sha256, read: this.#read };
-      const partial = join(this.#place.folder, `${layer}.partial`);
-      await writeFlushed(partial, [new TextEncoder().encode(JSON.stringify(saved))]);
-      await rename(partial, this.#record(layer));
-      for (const old of await readdir(this.#place.folder))
-        if (!old.startsWith(`${layer}.`)) await rm(join(this.#place.folder, old), { force: true });
-    });
-    this.#place.stop(layer);
+  async save(walk: SavedWalk): Promise<void> {
+    const { folder, report, stop } = this.#place;
+    if (this.#isUsable)
+      await this.#save(walk).catch(async (error) => {
+        this.#isUsable = false; // the measurement itself needs no disk
+        report.warn(`what is measured cannot be kept in ${folder}: ${reasonOf(error)}`);
+        await this.close();
+      });
+    stop(walk.layer);
   }
 
-  /** Removes all. */
+  async #save({ layer, values, states }: SavedWalk): Promise<void> {
+    const { folder, notes } = this.#place;
+    await makeFolder(folder);
+    const sha256 = await this.#writeStates(layer, states);
+    const shapes = states.map(({ rows, columns }) => [rows, columns] as const);
+    this.#read = [...this.#read, ...notes.takeDigests(this)];
+    const saved: Saved = { layer, values, shapes, sha256, read: this.#read };
+    const partial = join(folder, `${layer}.partial`);
+    await writeFlushed(partial, [new TextEncoder().encode(JSON.stringify(saved))]);
+    await rename(partial, this.#record(layer));
+    for (const old of await readdir(folder))
+      if (!old.startsWith(`${layer}.`)) await rm(join(folder, old), { force: true });
+  }
+
+  /** Removes all, as far as the disk lets it. */
   async close(): Promise<void> {
-    await rm(this.#place.folder, { recursive: true, force: true });
+    await rm(this.#place.folder, { recursive: true, force: true }).catch(() => {});
   }
 
   #record(layer: number): string {
