@@ -11,7 +11,8 @@ import { smallest } from "./support/models.ts";
 const act = findTool("act");
 const scene = actionScene();
 const base = "base/hybrid";
-const repositories = ["acme/hybrid-oQ6e", "acme/hybrid-oQ5.0e"];
+const names = ["hybrid-oQ6e", "hybrid-oQ5.0e"];
+const repositories = names.map((name) => `acme/${name}`);
 const slow = { timeout: 600_000 };
 
 const filesOf = (hub: LocalHub) =>
@@ -38,7 +39,15 @@ describe.skipIf(act === null && process.env.CI !== "true")("series.yml, run by a
     await scene.hub.seed(base, smallest.nemotron_h!);
   });
 
-  const start = async (timeLimit: string, isDry = false) => {
+  interface Start {
+    readonly timeLimit?: string;
+    readonly isDry?: boolean;
+    readonly namespace?: string;
+    /** The tier whose job fails at its start. */
+    readonly lost?: string;
+  }
+
+  const start = async ({ timeLimit, isDry, namespace, lost }: Start) => {
     if (act === null) throw new Error("act is not installed: run .ci/toolchain actions");
     const run = await runAct(act, scene.scratch, {
       repository,
@@ -49,10 +58,10 @@ describe.skipIf(act === null && process.env.CI !== "true")("series.yml, run by a
         repository: { full_name: "acme/series", default_branch: "main" },
       },
       variables: {
-        ...{ HUB: scene.hub.url, SEEN: seen() },
-        ...{ TIME_LIMIT: timeLimit, DRY_RUN: String(isDry) },
+        ...{ HUB: scene.hub.url, SEEN: seen(), NAMESPACE: namespace ?? "acme" },
+        ...{ TIME_LIMIT: timeLimit ?? "1h", DRY_RUN: String(isDry ?? false) },
       },
-      environment: { ACTION: scene.action, ARTIFACTS: artifacts() },
+      environment: { ACTION: scene.action, ARTIFACTS: artifacts(), LOST: lost ?? "none" },
       token,
       local: await standIns(),
     });
@@ -61,8 +70,8 @@ describe.skipIf(act === null && process.env.CI !== "true")("series.yml, run by a
   };
 
   /** One run of the workflow that succeeds: what it printed, its outputs, outcomes of tiers. */
-  const run = async (timeLimit: string, isDry = false) => {
-    const { code, output } = await start(timeLimit, isDry);
+  const run = async (how: Start) => {
+    const { code, output } = await start(how);
     expect(code, output).toBe(0);
     const outputs = JSON.parse(await readFile(seen(), "utf8")) as Record<string, string>;
     const tiers = JSON.parse(outputs.repositories!) as { outcome: string }[];
@@ -72,7 +81,7 @@ describe.skipIf(act === null && process.env.CI !== "true")("series.yml, run by a
   const others = /Tune|Seal/;
 
   test("a measurement that does not fit into its job fails", slow, async () => {
-    const { code, output } = await start("1s");
+    const { code, output } = await start({ timeLimit: "1s" });
     expect(code, output).not.toBe(0);
     expect(output).toContain("::error::measuring did not fit into time-limit");
     expect(output).not.toMatch(others);
@@ -81,29 +90,29 @@ describe.skipIf(act === null && process.env.CI !== "true")("series.yml, run by a
 
   test("a dry run measures and writes nothing", slow, async () => {
     scene.writes = [];
-    const { output, outputs, outcomes } = await run("1h", true);
+    const { output, outputs, outcomes } = await run({ isDry: true });
     expect({ outcomes, ...outputs }).toMatchObject({ outcomes: unfinished, changed: "false" });
     expect(output).not.toMatch(others);
     expect(scene.writes).toEqual([]);
   });
 
   test("jobs that stop and go on publish the bytes of one undisturbed run", slow, async () => {
-    const stopped = await run("1s");
+    const stopped = await run({ timeLimit: "1s" });
     expect(stopped.outputs).toMatchObject({ complete: "false", changed: "false" });
     expect(stopped.outcomes).toEqual(unfinished);
     for (const repository of repositories) {
       expect([...scene.hub.files(repository).keys()]).toEqual([".gitattributes"]);
       expect(scene.hub.head(repository, "oqe-staging")).not.toBeNull();
     }
-    const { output, outputs, outcomes } = await run("1h");
+    const { output, outputs, outcomes } = await run({});
     expect(outputs).toMatchObject({ complete: "true", changed: "true" });
     expect(outputs.revision).toMatch(/^[0-9a-f]{40}$/);
     expect(outcomes).toEqual(["published", "published"]);
     // Every job takes the sensitivity from the artifact, and the last one makes no tier.
     expect(output.match(/measured before/g)).toHaveLength(4);
     expect(output.match(/: finished by an earlier run/g)).toHaveLength(2);
-    const names = await readdir(artifacts(), { recursive: true, withFileTypes: true });
-    const files = names.filter((entry) => entry.isFile()).map(({ name }) => name);
+    const entries = await readdir(artifacts(), { recursive: true, withFileTypes: true });
+    const files = entries.filter((entry) => entry.isFile()).map(({ name }) => name);
     expect(files).toEqual([expect.stringMatching(/^hybrid-[0-9a-f]{16}\.json$/)]);
 
     const whole = await startLocalHub({ folder: `${scene.scratch}/whole` });
@@ -125,9 +134,19 @@ describe.skipIf(act === null && process.env.CI !== "true")("series.yml, run by a
     }
   });
 
+  test("the last job makes the tier whose job was lost", slow, async () => {
+    const { code, output } = await start({ namespace: "direct", lost: "oQ5.0e" });
+    expect(code, output).toBe(1); // a job failed
+    expect(output.match(/: finished by an earlier run/g)).toHaveLength(1);
+    for (const name of names) {
+      expect(scene.hub.files(`direct/${name}`).has("oqe-receipt.json"), output).toBe(true);
+      expect(scene.hub.head(`direct/${name}`, "oqe-staging")).toBeNull();
+    }
+  });
+
   test("a run that has nothing to do ends after its first job", slow, async () => {
     scene.writes = [];
-    const { output, outputs, outcomes } = await run("1h");
+    const { output, outputs, outcomes } = await run({});
     expect(outputs).toMatchObject({ complete: "true", changed: "false" });
     expect(outcomes).toEqual(["unchanged", "unchanged"]);
     expect(output).not.toMatch(others);

@@ -180,7 +180,10 @@ describe.skipIf(act === null && !inCi)(
           workflow: workflow(),
           variables: { ...variables, OQE_MATRIX: "true" },
           local: [`OWNER/oqe-publisher@${zeros}=${scene.action}`, ...(await standIns())],
-          environment: { HF_ENDPOINT: scene.hub.url, ACTION: scene.action, ARTIFACTS: seen() },
+          environment: {
+            ...{ HF_ENDPOINT: scene.hub.url, LOST: "none" },
+            ...{ ACTION: scene.action, ARTIFACTS: seen() },
+          },
         });
         expect(code, output).toBe(0);
         expect(output).toMatch(

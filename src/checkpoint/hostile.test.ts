@@ -1,6 +1,8 @@
 import { expect, test } from "vitest";
 import { entry, safetensors } from "../../test/hostile/case.ts";
 import { hostileCases, withHostileFolder } from "../../test/hostile/corpus.ts";
+import { damageBytes, randomInts } from "../../test/hostile/damage.ts";
+import { memoryFile as memory } from "../../test/hostile/memory.ts";
 import { OqeError } from "../ground/errors.ts";
 import { bytesPerElement } from "../kernel/dtype.ts";
 import { architectures } from "../models/registry.ts";
@@ -8,7 +10,6 @@ import { openCheckpoint } from "./checkpoint.ts";
 import { openFolder } from "./folder.ts";
 import { parseJson } from "./json.ts";
 import type { ModelConfig } from "./model-config.ts";
-import type { ByteSource } from "./repository.ts";
 import { readHeader } from "./safetensors.ts";
 
 /** As every reader of a checkpoint does next. */
@@ -63,50 +64,6 @@ test("refuses millions of tiny values before they fill the memory", () => {
   );
 });
 
-/** Deterministic noise: mulberry32. */
-function randomInts(seed: number): (below: number) => number {
-  let state = seed;
-  return (below) => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) % below;
-  };
-}
-
-/** A file in memory that refuses reads outside of it, as every ByteSource does. */
-function memory(file: Uint8Array): ByteSource {
-  return {
-    name: "memory.safetensors",
-    size: file.length,
-    read: async (offset, length) => {
-      if (offset < 0 || length < 0 || offset + length > file.length)
-        throw new Error(`read outside the file: ${offset}+${length}`);
-      return file.slice(offset, offset + length);
-    },
-  };
-}
-
-/**
- * One or two byte changes, cuts, insertions or digit changes: the last hits numbers, where the lies
- * are.
- */
-function damage(file: Uint8Array, random: (below: number) => number): Uint8Array {
-  let bytes = Uint8Array.from(file);
-  for (let i = random(2); i >= 0; i--) {
-    const at = random(bytes.length);
-    const kind = random(5);
-    if (kind === 0) bytes[at] = random(256);
-    if (kind === 1) bytes[at]! ^= 1 << random(8);
-    if (kind === 2) bytes = bytes.slice(0, at + 1);
-    if (kind === 3)
-      bytes = Uint8Array.from([...bytes.slice(0, at), random(256), ...bytes.slice(at)]);
-    const digits = [...bytes.keys()].filter((k) => k > 8 && bytes[k]! >= 0x30 && bytes[k]! <= 0x39);
-    if (kind === 4 && digits.length > 0) bytes[digits[random(digits.length)]!] = 0x30 + random(10);
-  }
-  return bytes;
-}
-
 const seedFile = safetensors(
   {
     __metadata__: { format: "pt" },
@@ -122,7 +79,7 @@ test("3000 damaged headers: sound tensors or a refusal, nothing else", async () 
   const random = randomInts(20261124);
   let sound = 0;
   for (let i = 0; i < 3000; i++) {
-    const file = damage(seedFile, random);
+    const file = damageBytes(seedFile, random);
     try {
       const { tensors } = await readHeader(memory(file));
       let reached = tensors[0]?.start ?? file.length;
@@ -149,7 +106,7 @@ test("2000 damaged configs: a config or a refusal, nothing else", () => {
     '{"model_type":"nemotron_h","dtype":"float16","layers_block_type":["mamba","moe"],"rope_parameters":{"rope_theta":1e4,"rope_type":"yarn"},"time_step_limit":[0.0,{"__float__":"Infinity"}],"x":-Infinity}';
   const seed = new TextEncoder().encode(text);
   for (let i = 0; i < 2000; i++) {
-    const damaged = new TextDecoder().decode(damage(seed, random));
+    const damaged = new TextDecoder().decode(damageBytes(seed, random));
     try {
       const value = parseJson(damaged, "config.json");
       if (typeof value === "object" && value !== null) fold(value as ModelConfig);

@@ -40,7 +40,7 @@ export async function evaluateFolders(
   });
 }
 
-/** Opens finished folders for the time of `use`. */
+/** Opens finished folders for the time of `use`. Throws NETWORK for wrong bytes of the Hub. */
 export async function withFolders<T>(
   tiers: readonly TierFolder[],
   { gates, kernel }: Pick<EvaluateFoldersRequest, "gates" | "kernel">,
@@ -49,12 +49,14 @@ export async function withFolders<T>(
   const models: FinishedModel[] = [];
   try {
     for (const { repository } of tiers) models.push(await openFinished(repository, kernel));
-    return await use(
+    const value = await use(
       models.map((model, i) => {
         const { predicted, ...tier } = tiers[i]!;
         return { model, predicted, limits: limitsOf(gates, tier) };
       }),
     );
+    for (const model of models) await model.prove(); // what was read of shards on the Hub
+    return value;
   } finally {
     await Promise.all(models.map((model) => model.close()));
   }

@@ -200,6 +200,9 @@ export const count = v.pipe(
   v.minValue(0, "a whole number"),
 );
 
+/** A finite number: JSON has no others. */
+export const finite = v.pipe(v.number("a number"), v.finite("a finite number"));
+
 /** A finite number, not negative. */
 export const amount = v.pipe(
   v.number("a number, not negative"),

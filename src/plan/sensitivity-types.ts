@@ -76,7 +76,7 @@ export type MeasuredTensor = v.InferOutput<typeof measuredTensor>;
 const byExpert = list(list(amount), most.domains);
 
 /** How the domains use one layer's experts. Every table is `[domain][expert]`. */
-const layerExperts = object({
+export const layerExperts = object({
   layer: count,
   /** Share of the domain's routing choices that went to the expert. Sums to 1 over experts. */
   share: byExpert,

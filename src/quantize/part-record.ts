@@ -1,8 +1,6 @@
 import * as v from "valibot";
-import { count, entries, line, list, object } from "../ground/schema.ts";
+import { count, entries, finite, line, list, object } from "../ground/schema.ts";
 import { routerRecord } from "./tuning-record.ts";
-
-const finite = v.pipe(v.number("a number"), v.finite("a finite number"));
 
 /** As TunedSums (tuned-sums.ts). */
 const sums = object({

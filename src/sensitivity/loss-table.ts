@@ -1,3 +1,5 @@
+import * as v from "valibot";
+import { count, finite, line, list, object } from "../ground/schema.ts";
 import type { Width } from "../kernel/width.ts";
 import { measuredBits } from "../plan/sensitivity-types.ts";
 import type { TunedSums } from "../quantize/tuned-sums.ts";
@@ -11,23 +13,29 @@ export interface Forecast {
   readonly losses: readonly number[];
 }
 
+const byWidth = v.pipe(
+  list(finite),
+  v.check((values) => values.length === measuredBits.length, `${measuredBits.length} numbers`),
+);
+
 /** Sums of one module over its matrices. */
-interface Sums {
-  energy: number;
+const sumsSchema = object({
+  energy: finite,
   /** By width, in the order of `measuredBits`. */
-  readonly forecast: number[];
+  forecast: byWidth,
   /** Actual loss of all matrices at the probe's width, and that of plain rounding. */
-  tunedAtProbe: number;
-  roundedAtProbe: number;
+  tunedAtProbe: finite,
+  roundedAtProbe: finite,
   /** Forecast and actual losses of the sampled matrices alone. */
-  readonly sampledForecast: number[];
-  readonly sampledTuned: number[];
+  sampledForecast: byWidth,
+  sampledTuned: byWidth,
   /** Number of sampled matrices, and their tr(W H Wᵀ). */
-  sampled: number;
-  sampledEnergy: number;
+  sampled: count,
+  sampledEnergy: finite,
   /** 1 if `forecast` holds actual losses. */
-  exact: number;
-}
+  exact: count,
+});
+type Sums = v.InferOutput<typeof sumsSchema>;
 
 /** One sampled module at one width: predicted and actual loss, relative to tr(W H Wᵀ). */
 export interface Check {
@@ -48,11 +56,14 @@ export interface MatrixLoss {
   readonly sums: readonly TunedSums[];
 }
 
-/** A LossTable as plain values: by module, by matrix. */
-export type SavedLosses = readonly (readonly [
-  module: string,
-  matrices: readonly (readonly [matrix: number, sums: Sums])[],
-])[];
+/** A LossTable as plain values: by module, by matrix. A module that is one matrix has -1. */
+export const savedLosses = list(
+  v.tuple([
+    line,
+    list(v.tuple([v.pipe(v.number("a number"), v.safeInteger(), v.minValue(-1)), sumsSchema])),
+  ]),
+);
+export type SavedLosses = v.InferOutput<typeof savedLosses>;
 
 /** Collects forecast and actual losses of all matrices, which may come in any order. */
 export class LossTable {
@@ -186,15 +197,15 @@ export class LossTable {
       .map(([, sums]) => sums);
     const total = (of: (sums: Sums) => number) =>
       entries.reduce((sum, entry) => sum + of(entry), 0);
-    const byWidth = (of: (sums: Sums) => number[]) =>
+    const widths = (of: (sums: Sums) => readonly number[]) =>
       measuredBits.map((_, i) => total((sums) => of(sums)[i]!));
     return {
       energy: total((sums) => sums.energy),
-      forecast: byWidth((sums) => sums.forecast),
+      forecast: widths((sums) => sums.forecast),
       tunedAtProbe: total((sums) => sums.tunedAtProbe),
       roundedAtProbe: total((sums) => sums.roundedAtProbe),
-      sampledForecast: byWidth((sums) => sums.sampledForecast),
-      sampledTuned: byWidth((sums) => sums.sampledTuned),
+      sampledForecast: widths((sums) => sums.sampledForecast),
+      sampledTuned: widths((sums) => sums.sampledTuned),
       sampled: total((sums) => sums.sampled),
       sampledEnergy: total((sums) => sums.sampledEnergy),
       exact: total((sums) => sums.exact),

@@ -30,7 +30,6 @@ import {
   resultsOf,
   withoutStates,
 } from "./probes.ts";
-
 import type { SavedProbe, SavedProbes } from "./saved-walk.ts";
 
 /** Share of the probe rows on which tensors are changed alone: only ratios within a part count. */
@@ -131,7 +130,12 @@ export class ProbeWalk {
     return { riders, finish: (scale) => this.#finishBlock(place, parts, results, scale) };
   }
 
-  /** Tokens of the rows on which tensors are changed alone. */
+  /** Tokens of the probe rows, of those on which tensors are changed alone, and of further rows. */
+  get tokens(): Readonly<Record<"probes" | "alone" | "more", number>> {
+    const { ids, more } = this.rows;
+    return { probes: ids.length, alone: this.#tokensAlone, more: more.length };
+  }
+
   get #tokensAlone(): number {
     return this.rows.length * Math.ceil(this.rows.samples * aloneShare);
   }
@@ -280,13 +284,7 @@ export class ProbeWalk {
       new Map([...withJoint, ...(await this.#compareAlone(own))]),
     );
     const [blockErrors, experts] = [this.#blockErrors, this.#experts];
-    return {
-      blockErrors,
-      shares,
-      probes: withJoint,
-      ...joint,
-      experts,
-    };
+    return { blockErrors, shares, probes: withJoint, ...joint, experts };
   }
 
   /** Results of the probes of single tensors. `own`: the base's compared positions. */

@@ -18,7 +18,7 @@ import type { ProbeRows } from "./probe-rows.ts";
 import { ProbeWalk } from "./probe-walk.ts";
 import type { ProbedTensor } from "./probed-outer.ts";
 import { isExpertMeasured, sampleOf } from "./sampling.ts";
-import type { WalkLog } from "./saved-walk.ts";
+import { fitsWalk, type WalkLog } from "./saved-walk.ts";
 import type { MeasureRequest } from "./sensitivity-request.ts";
 import { type Lookups, measureTied, tiedCosts, tuneLookups } from "./tied-table.ts";
 
@@ -121,14 +121,15 @@ async function walkBlocks(
   const layers = architecture.layers(config);
   const tensorsOf = (layer: number) => quantizable.filter((tensor) => tensor.layer === layer);
   let x = start;
-  const saved = (await log?.load()) ?? null;
+  const all = layers.flatMap((_, layer) => partsOf(layer, tensorsOf(layer)));
+  const parts = new Map(all.map((part) => [part.name, part]));
+  const tokens = { ...probes.tokens, hessians: x.rows };
+  const walk = { layers: layers.length, parts: new Set(parts.keys()), hidden: x.columns, tokens };
+  const found = (await log?.load()) ?? null;
+  const saved = found !== null && fitsWalk(found, walk) ? found : null;
   if (saved !== null) {
-    const parts = layers.flatMap((_, layer) => partsOf(layer, tensorsOf(layer)));
     const [own, ...states] = saved.states;
-    probes.restore(
-      { values: saved.values.probes, states },
-      new Map(parts.map((part) => [part.name, part])),
-    );
+    probes.restore({ values: saved.values.probes, states }, parts);
     losses.restore(saved.values.losses);
     x = own!;
   }

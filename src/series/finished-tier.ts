@@ -64,6 +64,7 @@ export async function openWithStaged(
   return {
     ...local,
     files: new Map(files),
+    sha256: new Map(distant.map((file) => [file, staged.shards[file]!.sha256])),
     open: (path) => (distant.includes(path) ? branch : local).open(path),
   };
 }

@@ -1,15 +1,16 @@
 import { createHash } from "node:crypto";
-import { open, readFile, rm } from "node:fs/promises";
+import { open, readFile, rm, stat, truncate } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import * as v from "valibot";
 import type { ReadNotes } from "../checkpoint/checkpoint.ts";
-import { count, line, list, object, parse, readJson, sha256 } from "../ground/schema.ts";
+import { count, line, list, object, sha256 } from "../ground/schema.ts";
+import { readSealed, writeSealed } from "../ground/sealed-json.ts";
 import { placesOf, type ShardLayout } from "../mlx/layout.ts";
 import type { ShardWriter } from "../mlx/shard-writer.ts";
 import { type PartLog, type PartRecord, partRecordSchema } from "../quantize/part-record.ts";
 
 /** Pieces of a shard of the base, and their digests: see DigestRun. */
-const digestsSchema = object({ file: line, first: count, digests: v.string("base64") });
+export const digestsSchema = object({ file: line, first: count, digests: v.string("base64") });
 
 /**
  * A finished part, the SHA-256 of its stored tensors in the order in which it names them, and what
@@ -30,6 +31,9 @@ export function journalOf(folder: string): string {
 /** Bytes that are read at once to be hashed. */
 const chunk = 4 << 20;
 
+/** Largest journal that is read, in bytes. That of a large model has some megabytes. */
+const largest = 256 << 20;
+
 /** The shards of a tier in its work folder. */
 export interface TierShards {
   readonly folder: string;
@@ -37,6 +41,8 @@ export interface TierShards {
   readonly writer: ShardWriter;
   /** What was read of the base. */
   readonly notes: ReadNotes;
+  /** Whether a record is of a part of this tier. */
+  readonly fits: (part: PartRecord) => boolean;
 }
 
 /**
@@ -75,11 +81,11 @@ export class PartJournal implements PartLog {
 
   /**
    * Takes over the parts that an earlier run left in the folder. The tensors of each are read and
-   * compared with its SHA-256; a part that differs is made again. So are all, if that run read
-   * other bytes of the base.
+   * compared with its SHA-256; a part that differs is made again. So are all behind a damaged line,
+   * because it told what they read of the base; and all, if that run read other bytes of it.
    */
   async load(): Promise<void> {
-    const { folder, notes } = this.#shards;
+    const { folder, notes, fits } = this.#shards;
     const found = await readJournal(journalOf(folder));
     if (!notes.recall(found.flatMap(({ read }) => read))) {
       await rm(journalOf(folder), { force: true });
@@ -87,7 +93,7 @@ export class PartJournal implements PartLog {
     }
     for (const written of found) {
       const { name, tensors } = written.part;
-      if (this.#known.has(name)) continue;
+      if (this.#known.has(name) || !fits(written.part)) continue;
       const wasThere = (tensor: string) => {
         const place = this.#places.get(tensor);
         return place !== undefined && this.#shards.writer.wasThere(place.file);
@@ -111,7 +117,7 @@ export class PartJournal implements PartLog {
     const handle = await open(journalOf(this.#shards.folder), "a");
     try {
       // A line that a killed run left without its end must not spoil the next one.
-      await handle.appendFile(written.map((one) => `\n${JSON.stringify(one)}\n`).join(""));
+      await handle.appendFile(written.map((one) => `\n${writeSealed(one)}\n`).join(""));
       await handle.sync();
     } finally {
       await handle.close();
@@ -134,18 +140,27 @@ export class PartJournal implements PartLog {
   }
 }
 
-/** The parts that a journal tells of. A line that cannot be read is passed over. */
+/**
+ * The parts that a journal tells of, up to the first line that cannot be read. The file is cut
+ * there.
+ */
 async function readJournal(path: string): Promise<readonly WrittenPart[]> {
-  const text = await readFile(path, "utf8").catch((error: NodeJS.ErrnoException) => {
-    if (error.code !== "ENOENT") throw error;
-    return "";
-  });
-  const document = { where: path, code: "DISK", hint: "" } as const;
-  return text.split("\n").flatMap((line) => {
-    try {
-      return line === "" ? [] : [parse(writtenPartSchema, readJson(line, document), document)];
-    } catch {
-      return [];
+  const size = await stat(path).then(
+    (found) => found.size,
+    () => 0,
+  );
+  if (size === 0) return [];
+  const text = size > largest ? "" : await readFile(path, "utf8");
+  const parts: WrittenPart[] = [];
+  let whole = 0;
+  for (const line of text.split(/(?<=\n)/)) {
+    if (line !== "\n") {
+      const { success, output } = v.safeParse(writtenPartSchema, readSealed(line));
+      if (!success || !line.endsWith("\n")) break;
+      parts.push(output);
     }
-  });
+    whole += Buffer.byteLength(line);
+  }
+  if (whole < size) await truncate(path, whole);
+  return parts;
 }

@@ -1,39 +1,26 @@
 import { createHash } from "node:crypto";
 import { open, rm } from "node:fs/promises";
 import { join } from "node:path";
-import * as v from "valibot";
-import { type Repository, readText } from "../checkpoint/repository.ts";
+import type { Repository } from "../checkpoint/repository.ts";
 import { OqeError } from "../ground/errors.ts";
 import type { Report } from "../ground/report.ts";
-import { count, entries, line, list, object, parse, readJson, sha256 } from "../ground/schema.ts";
-import type { Branch, Hub, StagedFile } from "../hub/hub-types.ts";
+import type { Hub, StagedFile } from "../hub/hub-types.ts";
 import type { WrittenFile } from "../mlx/shard-writer.ts";
-import { writtenPartSchema } from "./part-journal.ts";
+import {
+  entryPath,
+  numberOf,
+  pieceOf,
+  readEntries,
+  readRecipe,
+  readRecord,
+  receiptFile,
+  recipeFile,
+  type StagedChange,
+  type StagedEntry,
+} from "./staged-records.ts";
 
 /** Branch of a tier's repository that holds its unfinished work. */
 export const stagingBranch = "oqe-staging";
-
-/** Folder on that branch for what is not part of the finished repository. */
-const workFolder = "oqe-work";
-const recipeFile = `${workFolder}/recipe.json`;
-const receiptFile = `${workFolder}/receipt.json`;
-
-const recipeSchema = object({ recipe: line });
-
-const file = object({ bytes: count, sha256 });
-
-/** One commit of the branch: what it added. */
-const entrySchema = object({
-  parts: list(writtenPartSchema),
-  /** The shards that are complete since then. */
-  shards: entries(line, file),
-  /** null: all tensors of the parts are in complete shards. */
-  piece: v.nullable(object({ tensors: list(line), file })),
-});
-
-/** What was finished since the last commit. */
-export type StagedChange = v.InferOutput<typeof entrySchema>;
-type Entry = StagedChange & { readonly path: string };
 
 export interface StagedTierRequest {
   readonly hub: Hub;
@@ -53,13 +40,13 @@ export interface StagedTierRequest {
  */
 export class StagedTier {
   readonly #request: StagedTierRequest;
-  readonly #entries: Entry[];
+  readonly #entries: StagedEntry[];
   /** Head of the branch; null: it has none of our work. */
   #commit: string | null;
   /** The files of a commit. */
   #content: { readonly commit: string; readonly files: Promise<Repository> } | null = null;
 
-  private constructor(request: StagedTierRequest, commit: string | null, known: Entry[]) {
+  private constructor(request: StagedTierRequest, commit: string | null, known: StagedEntry[]) {
     this.#request = request;
     this.#commit = commit;
     this.#entries = known;
@@ -79,12 +66,18 @@ export class StagedTier {
 
   /** The complete shards on the branch. */
   get shards(): Readonly<Record<string, WrittenFile>> {
-    return Object.assign({}, ...this.#entries.map(({ shards }) => shards));
+    return Object.fromEntries(this.#entries.flatMap(({ shards }) => Object.entries(shards)));
   }
 
   /** What the branch holds, commit by commit. */
-  get entries(): readonly Entry[] {
+  get entries(): readonly StagedEntry[] {
     return this.#entries;
+  }
+
+  /** Forgets the entries from the first on that is not of this tier: the parts are made again. */
+  keepFitting(fits: (entry: StagedEntry) => boolean): void {
+    const wrong = this.#entries.findIndex((entry) => !fits(entry));
+    if (wrong !== -1) this.#entries.length = wrong;
   }
 
   /** Brings a complete shard to `path` on the disk. Throws NETWORK if its SHA-256 differs. */
@@ -93,7 +86,7 @@ export class StagedTier {
   }
 
   /** Brings the piece of a commit to `path` on the disk, in the same way. */
-  async fetchPiece(entry: Entry, path: string): Promise<void> {
+  async fetchPiece(entry: StagedEntry, path: string): Promise<void> {
     await this.#download(pieceOf(entry.path), path, entry.piece!.file);
   }
 
@@ -126,7 +119,7 @@ export class StagedTier {
   async receipt(): Promise<string | null> {
     if (this.#commit === null) return null;
     const content = await this.content();
-    return content.files.has(receiptFile) ? readText(content, receiptFile) : null;
+    return content.files.has(receiptFile) ? readRecord(content, receiptFile) : null;
   }
 
   /** Adds the receipt: all shards are on the branch, and the tier is evaluated. */
@@ -185,64 +178,6 @@ const chunk = 8 << 20;
 /** Of a commit, in characters. */
 const longestTitle = 200;
 
-function entryPath(number: number): string {
-  return `${workFolder}/${String(number).padStart(5, "0")}.json`;
-}
-
-function numberOf(path: string): number {
-  return Number(/(\d+)\.json$/.exec(path)![1]);
-}
-
-function pieceOf(path: string): string {
-  return path.replace(/\.json$/, ".bin");
-}
-
 function utf8(text: string): Uint8Array<ArrayBuffer> {
   return new TextEncoder().encode(text);
-}
-
-/** Name of the recipe whose work the branch holds; null: it cannot be read. */
-async function readRecipe({ content }: Branch): Promise<string | null> {
-  return readValue(content, recipeFile, recipeSchema).then(
-    ({ recipe }) => recipe,
-    () => null,
-  );
-}
-
-/**
- * The records on the branch, in their order. One that cannot be read, or whose files are not there,
- * ends the list: the parts from there on are made again.
- */
-async function readEntries({ content, files }: Branch): Promise<Entry[]> {
-  const found: Entry[] = [];
-  const isThere = (path: string, { bytes, sha256: hash }: WrittenFile) => {
-    const listed = files.get(path);
-    return listed?.size === bytes && (listed.sha256 === null || listed.sha256 === hash);
-  };
-  for (let path = entryPath(0); files.has(path); path = entryPath(numberOf(path) + 1)) {
-    const entry = await readValue(content, path, entrySchema).catch(readable);
-    if (entry === null) break;
-    const { shards, piece } = entry;
-    const isComplete =
-      Object.entries(shards).every(([name, written]) => isThere(name, written)) &&
-      (piece === null || isThere(pieceOf(path), piece.file));
-    if (!isComplete) break;
-    found.push({ path, ...entry });
-  }
-  return found;
-}
-
-/** null for a record that says something else; other errors are the Hub's. */
-function readable(error: unknown): null {
-  if (error instanceof OqeError && error.code === "BAD_INPUT") return null;
-  throw error;
-}
-
-async function readValue<const S extends v.GenericSchema>(
-  content: Repository,
-  path: string,
-  schema: S,
-): Promise<v.InferOutput<S>> {
-  const document = { where: `${stagingBranch}/${path}`, code: "BAD_INPUT", hint: "" } as const;
-  return parse(schema, readJson(await readText(content, path), document), document);
 }

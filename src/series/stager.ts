@@ -5,7 +5,8 @@ import type { Report } from "../ground/report.ts";
 import { placesOf, type ShardLayout } from "../mlx/layout.ts";
 import type { ShardWriter, WrittenFile } from "../mlx/shard-writer.ts";
 import type { WrittenPart } from "./part-journal.ts";
-import type { StagedChange, StagedTier } from "./staged-tier.ts";
+import type { StagedChange } from "./staged-records.ts";
+import type { StagedTier } from "./staged-tier.ts";
 
 /** Bytes that are copied at once. */
 const chunk = 4 << 20;

@@ -5,8 +5,9 @@ import type { Report } from "../ground/report.ts";
 import { placesOf, type ShardLayout } from "../mlx/layout.ts";
 import { createShards, type ShardWriter, type WrittenFile } from "../mlx/shard-writer.ts";
 import type { TierSink } from "../mlx/tier-sink.ts";
-import { noLog, type PartLog } from "../quantize/part-record.ts";
+import { noLog, type PartLog, type PartRecord } from "../quantize/part-record.ts";
 import { PartJournal } from "./part-journal.ts";
+import { entryFits } from "./staged-fit.ts";
 import type { StagedTier } from "./staged-tier.ts";
 import { restorePiece, Stager } from "./stager.ts";
 
@@ -33,6 +34,8 @@ export interface TierWork {
 export interface TierWorkRequest {
   readonly folder: string;
   readonly layouts: readonly ShardLayout[];
+  /** Whether a record is of a part of this tier. */
+  readonly fits: (part: PartRecord) => boolean;
   /** Whether the folder keeps finished parts for the next run. */
   readonly isDurable: boolean;
   /** The tier's staging branch; null: nothing is staged. Only of a durable folder. */
@@ -44,7 +47,8 @@ export interface TierWorkRequest {
 
 /** Opens the work on a tier, as earlier runs left it in the folder and on the staging branch. */
 export async function openTierWork(request: TierWorkRequest): Promise<TierWork> {
-  const { folder, layouts, isDurable, staged, notes, report } = request;
+  const { folder, layouts, fits, isDurable, staged, notes, report } = request;
+  staged?.keepFitting(entryFits({ layouts, fits }));
   const read = (staged?.entries ?? []).flatMap(({ parts }) => parts.flatMap((part) => part.read));
   if (!notes.recall(read)) await staged?.discard(); // it was made from other bytes of the base
   const complete: Record<string, WrittenFile> = {};
@@ -59,7 +63,7 @@ export async function openTierWork(request: TierWorkRequest): Promise<TierWork> 
   const finish = () => writer.finish();
   const settle = async () => {};
   if (!isDurable) return { ...own, finish, settle, log: noLog, recalled: 0, save: async () => 0 };
-  const journal = new PartJournal({ folder, layouts, writer, notes });
+  const journal = new PartJournal({ folder, layouts, writer, notes, fits });
   try {
     await journal.load();
     if (staged !== null) await restoreStaged(request, staged, { journal, writer });

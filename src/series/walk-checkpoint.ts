@@ -1,20 +1,31 @@
 import { createHash } from "node:crypto";
-import { open, readdir, readFile, rename, rm } from "node:fs/promises";
+import { open, readdir, readFile, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
+import * as v from "valibot";
 import type { ReadNotes } from "../checkpoint/checkpoint.ts";
-import { makeFolder, onDisk } from "../ground/disk.ts";
+import { makeFolder } from "../ground/disk.ts";
+import { reasonOf } from "../ground/reasons.ts";
 import type { Report } from "../ground/report.ts";
+import { count, list, object, sha256 } from "../ground/schema.ts";
+import { readSealed, writeSealed } from "../ground/sealed-json.ts";
 import { bytesOf, type Matrix, newMatrix } from "../kernel/matrix.ts";
-import type { SavedWalk, WalkLog } from "../sensitivity/saved-walk.ts";
+import { type SavedWalk, savedValues, type WalkLog } from "../sensitivity/saved-walk.ts";
+import { digestsSchema } from "./part-journal.ts";
 
 /** What is saved of a walk beside the hidden states, which are in a file of their own. */
-interface Saved extends Omit<SavedWalk, "states"> {
-  readonly shapes: readonly (readonly [rows: number, columns: number])[];
+const savedSchema = object({
+  ...savedValues,
+  /** Rows and columns of the hidden states. */
+  shapes: list(v.tuple([count, count])),
   /** Of the hidden states. */
-  readonly sha256: string;
+  sha256,
   /** What was read of the base so far. */
-  readonly read: ReturnType<ReadNotes["takeDigests"]>;
-}
+  read: list(digestsSchema),
+});
+type Saved = v.InferOutput<typeof savedSchema>;
+
+/** Largest record that is read, in bytes. Those of a large model have some megabytes. */
+const largest = 256 << 20;
 
 /** Bytes that are written or read at once. */
 const pieceBytes = 16 << 20;
@@ -25,7 +36,7 @@ export interface WalkPlace {
   readonly notes: ReadNotes;
   /** Called when a block is saved. May throw, to stop the run. */
   readonly stop: (layer: number) => void;
-  readonly report: Pick<Report, "info">;
+  readonly report: Pick<Report, "info" | "warn">;
 }
 
 /**
@@ -35,6 +46,7 @@ export interface WalkPlace {
 export class WalkCheckpoint implements WalkLog {
   readonly #place: WalkPlace;
   #read: Saved["read"] = [];
+  #isUsable = true;
 
   constructor(place: WalkPlace) {
     this.#place = place;
@@ -55,26 +67,34 @@ export class WalkCheckpoint implements WalkLog {
     return null;
   }
 
-  async save({ layer, values, states }: SavedWalk): Promise<void> {
-    const bytes = states.reduce((sum, { data }) => sum + data.byteLength, 0);
-    await onDisk(this.#place.folder, bytes, async () => {
-      await makeFolder(this.#place.folder);
-      const sha256 = await this.#writeStates(layer, states);
-      const shapes = states.map(({ rows, columns }) => [rows, columns] as const);
-      this.#read = [...this.#read, ...this.#place.notes.takeDigests(this)];
-      const saved: Saved = { layer, values, shapes, sha256, read: this.#read };
-      const partial = join(this.#place.folder, `${layer}.partial`);
-      await writeFlushed(partial, [new TextEncoder().encode(JSON.stringify(saved))]);
-      await rename(partial, this.#record(layer));
-      for (const old of await readdir(this.#place.folder))
-        if (!old.startsWith(`${layer}.`)) await rm(join(this.#place.folder, old), { force: true });
-    });
-    this.#place.stop(layer);
+  async save(walk: SavedWalk): Promise<void> {
+    const { folder, report, stop } = this.#place;
+    if (this.#isUsable)
+      await this.#save(walk).catch(async (error) => {
+        this.#isUsable = false; // the measurement itself needs no disk
+        report.warn(`what is measured cannot be kept in ${folder}: ${reasonOf(error)}`);
+        await this.close();
+      });
+    stop(walk.layer);
   }
 
-  /** Removes all. */
+  async #save({ layer, values, states }: SavedWalk): Promise<void> {
+    const { folder, notes } = this.#place;
+    await makeFolder(folder);
+    const hash = await this.#writeStates(layer, states);
+    const shapes = states.map(({ rows, columns }): [number, number] => [rows, columns]);
+    this.#read = [...this.#read, ...notes.takeDigests(this)];
+    const saved: Saved = { layer, values, shapes, sha256: hash, read: this.#read };
+    const partial = join(folder, `${layer}.partial`);
+    await writeFlushed(partial, [new TextEncoder().encode(writeSealed(saved))]);
+    await rename(partial, this.#record(layer));
+    for (const old of await readdir(folder))
+      if (!old.startsWith(`${layer}.`)) await rm(join(folder, old), { force: true });
+  }
+
+  /** Removes all, as far as the disk lets it. */
   async close(): Promise<void> {
-    await rm(this.#place.folder, { recursive: true, force: true });
+    await rm(this.#place.folder, { recursive: true, force: true }).catch(() => {});
   }
 
   #record(layer: number): string {
@@ -94,12 +114,27 @@ export class WalkCheckpoint implements WalkLog {
   }
 
   async #load(layer: number): Promise<SavedWalk | null> {
-    const saved: Saved = JSON.parse(await readFile(this.#record(layer), "utf8"));
+    if ((await stat(this.#record(layer))).size > largest) return null;
+    const record = readSealed(await readFile(this.#record(layer), "utf8"));
+    const { success, output } = v.safeParse(savedSchema, record);
+    if (!success || output.layer !== layer) return null;
+    const states = await this.#readStates(layer, output);
+    if (states === null || !this.#place.notes.recall(output.read)) return null;
+    return { layer, values: output.values, states };
+  }
+
+  /** null for a file of another size or hash. The size is compared before memory is taken. */
+  async #readStates(
+    layer: number,
+    { shapes, sha256: expected }: Saved,
+  ): Promise<readonly Matrix[] | null> {
     const hash = createHash("sha256");
     const handle = await open(this.#states(layer), "r");
     try {
+      const bytes = shapes.reduce((sum, [rows, columns]) => sum + 4 * rows * columns, 0);
+      if ((await handle.stat()).size !== bytes) return null;
       const states: Matrix[] = [];
-      for (const [rows, columns] of saved.shapes) {
+      for (const [rows, columns] of shapes) {
         const x = newMatrix(rows, columns);
         for (const piece of piecesOf(bytesOf(x.data))) {
           const { bytesRead } = await handle.read(piece, 0, piece.length, null);
@@ -108,8 +143,7 @@ export class WalkCheckpoint implements WalkLog {
         }
         states.push(x);
       }
-      if (hash.digest("hex") !== saved.sha256 || !this.#place.notes.recall(saved.read)) return null;
-      return { ...saved, states };
+      return hash.digest("hex") === expected ? states : null;
     } finally {
       await handle.close();
     }

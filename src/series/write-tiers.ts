@@ -18,6 +18,7 @@ import type { KeepBytes } from "../models/reread-weights.ts";
 import type { KeepStates } from "../models/rider.ts";
 import type { TierPlan } from "../plan/plan-types.ts";
 import { tierGroupSize, tiers } from "../plan/tiers.ts";
+import { partFits } from "../quantize/part-fit.ts";
 import { quantizeSeries } from "../quantize/round-series.ts";
 import { tuneSeries, weightsToTune } from "../quantize/tune-series.ts";
 import type { SeriesRiders } from "../quantize/tune-types.ts";
@@ -106,7 +107,8 @@ export async function writeTiers(request: WriteRequest): Promise<readonly Writte
     for (const [i, folder] of folders.entries()) {
       const { isDurable = false, report } = request;
       const staged = request.staged?.[i] ?? null;
-      const own = { folder, layouts: layouts[i]!, isDurable, staged, report };
+      const fits = partFits(base, plans[i]!);
+      const own = { folder, layouts: layouts[i]!, fits, isDurable, staged, report };
       works.push(await openTierWork({ ...own, notes: base.checkpoint }));
       tellRecalled(request, works[i]!, folder);
     }
@@ -135,7 +137,7 @@ export async function writeOtherFiles(
   return writeSmallFiles(folder, { ...tierTexts(base, plan), ...copiedFiles });
 }
 
-function layoutTier(base: Base, plan: TierPlan): readonly ShardLayout[] {
+export function layoutTier(base: Base, plan: TierPlan): readonly ShardLayout[] {
   return layoutShards(
     base.tensors.flatMap((tensor) =>
       storedTensors(tensor, plan.modules[modulePath(tensor)], base.storage).map((stored) => {

@@ -4,8 +4,8 @@ import { root } from "./checkout.ts";
 
 /**
  * For each action of others that series.yml uses: `owner/name@commit=folder`, the stand-in in
- * `stand-ins/`. A stand-in needs no network, but the variables ACTION (the folder of the Action)
- * and ARTIFACTS (the folder for artifacts).
+ * `stand-ins/`. A stand-in needs no network, but the variables ACTION (the folder of the Action),
+ * ARTIFACTS (the folder for artifacts) and LOST (the tier whose job fails at its start, or none).
  */
 export async function standIns(): Promise<string[]> {
   const { jobs } = parse(await readFile(`${root}.github/workflows/series.yml`, "utf8"));

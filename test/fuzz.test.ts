@@ -1,0 +1,21 @@
+import { beforeAll, expect, test } from "vitest";
+import { fuzz } from "./hostile/fuzz.ts";
+import type { Target } from "./hostile/target.ts";
+import { allTargets } from "./hostile/targets.ts";
+
+let targets: readonly Target[];
+beforeAll(async () => {
+  targets = await allTargets();
+});
+
+test("every sound document is read", async () => {
+  for (const { name, seeds, read } of targets)
+    for (const seed of seeds) expect(await read(seed), name).toBe(true);
+});
+
+test("a damaged document is a value, passed over, or one clear error", async () => {
+  const tallies = await fuzz(targets, { seed: 1, cases: 30 * targets.length });
+  expect(tallies.size).toBe(targets.length);
+  for (const [name, { passed, refused }] of tallies)
+    expect(passed + refused, name).toBeGreaterThan(4);
+});
