@@ -72,7 +72,7 @@ const barWidths = { long: 24, short: 10 };
 
 /**
  * `Measure (7 of 12)  23 % [=====>      ]  12 of 53 blocks  2.1/min  5 min, 19 min left`.
- * What `columns` have no room for is left out, the least needed first. No color, no wide characters.
+ * What `columns` have no room for is left out, the least needed first. There are no colors.
  */
 export function liveText(view: StageView, columns: number): string {
   return candidates(view).find((text) => text.length <= columns) ?? view.name.slice(0, columns);
