@@ -3,6 +3,7 @@ import { parse } from "yaml";
 import { expectWholeTables, prose } from "../../test/support/markdown-tables.ts";
 import { smallSeries } from "../../test/support/measured-receipts.ts";
 import { tunedReceipt } from "../../test/support/receipts.ts";
+import { newTraffic } from "../hub/traffic.ts";
 import type { Receipt } from "../receipt/receipt.ts";
 import { drawPictures } from "./pictures.ts";
 import { renderCard, renderSummary } from "./render.ts";
@@ -124,7 +125,7 @@ describe("hostile values", () => {
       made: [{ ...hostile, plan: { ...hostile.plan, tier: evil } }],
       dryRun: false,
       private: false,
-      run: { seconds: 1, peakBytes: 1, action: evil, expected: [evil] },
+      run: { seconds: 1, peakBytes: 1, traffic: newTraffic(), action: evil, expected: [evil] },
       warnings: [evil],
     });
     expectWholeTables(text);

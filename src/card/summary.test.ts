@@ -2,6 +2,7 @@ import { describe, expect, test } from "vitest";
 import { expectWholeTables, row } from "../../test/support/markdown-tables.ts";
 import { measuredSeries } from "../../test/support/measured-receipts.ts";
 import { nemotronReceipt, tunedReceipt } from "../../test/support/receipts.ts";
+import { newTraffic } from "../hub/traffic.ts";
 import { renderSummary } from "./render.ts";
 import type { SummaryFacts } from "./summary.ts";
 
@@ -21,7 +22,13 @@ describe("the job summary", () => {
     made: [],
     dryRun: false,
     private: false,
-    run: { seconds: 4000, peakBytes: 3.21e9, action: null, expected: ["disk: 3 GB", "time: 1 h"] },
+    run: {
+      seconds: 4000,
+      peakBytes: 3.21e9,
+      traffic: newTraffic(),
+      action: null,
+      expected: ["disk: 3 GB", "time: 1 h"],
+    },
     warnings: [],
   } as const;
 
@@ -84,6 +91,18 @@ describe("the job summary", () => {
     );
     expect(await took({ seconds: 600, peakBytes: 1e8 })).toContain("took 10 min and 0.100 GB");
   });
+
+  test("gives bytes, requests and retries of the run", async () => {
+    const said = async (traffic: SummaryFacts["run"]["traffic"]) =>
+      /It received .*/.exec(await renderSummary({ ...facts, run: { ...facts.run, traffic } }))?.[0];
+    const traffic = { received: 126.4e9, sent: 98_300_000, requests: 2310, retries: 3 };
+    expect(await said(traffic)).toBe(
+      "It received 126.4 GB and sent 98.3 MB in 2,310 requests, with 3 retries.",
+    );
+    expect(await said({ received: 12, sent: 0, requests: 1, retries: 1 })).toBe(
+      "It received 12 bytes and sent 0 bytes in 1 request, with 1 retry.",
+    );
+  });
 });
 
 describe("the summary of a run that was evaluated", () => {
@@ -102,7 +121,7 @@ describe("the summary of a run that was evaluated", () => {
     made: measuredSeries,
     dryRun: false,
     private: false,
-    run: { seconds: 1, peakBytes: 1, action: null, expected: [] },
+    run: { seconds: 1, peakBytes: 1, traffic: newTraffic(), action: null, expected: [] },
     warnings: [],
   };
 

@@ -1,9 +1,8 @@
-import { engine } from "../ground/engine.ts";
 import type { Receipt, SeriesRow } from "../receipt/receipt.ts";
 import { table } from "../template/template-shapes.ts";
-import { gigabytes } from "./figures.ts";
 import { code, inline, link, prose, webAddress } from "./markdown.ts";
 import { namePictures } from "./pictures.ts";
+import { type RunCosts, runWords } from "./run-words.ts";
 import { knownFigures, tierRows } from "./series-rows.ts";
 import { kindRatios } from "./tuning-facts.ts";
 
@@ -26,11 +25,8 @@ export interface SummaryFacts {
   readonly dryRun: boolean;
   /** True if the repositories are private: then GitHub cannot show their pictures. */
   readonly private: boolean;
-  /** Time and memory of the run. They differ from run to run, so they are on no card. */
-  readonly run: {
-    readonly seconds: number;
-    /** Of this process. */
-    readonly peakBytes: number;
+  /** What the run took. It differs from run to run, so it is on no card. */
+  readonly run: RunCosts & {
     /** The Action as the workflow names it, `owner/name@ref`; null outside an Action. */
     readonly action: string | null;
     /** What the run was expected to need: reading, memory, disk, time. */
@@ -54,6 +50,7 @@ export type SummaryView = ReturnType<typeof summaryView>;
 
 export function summaryView(facts: SummaryFacts) {
   const { id, name, revision } = facts.base;
+  const { action } = facts.run;
   const figures = knownFigures(facts.made);
   return {
     base:
@@ -63,7 +60,7 @@ export function summaryView(facts: SummaryFacts) {
     tierRows: tierRows(facts.series, figures, (row) => inline(row.tier)),
     evaluated: figures.length > 0,
     ...pictureFacts(facts),
-    run: runWords(facts.run),
+    run: runWords(facts.run, action === null ? "" : ` (${code(action)})`),
     expected: facts.run.expected.map(prose),
     repositories: table(
       ["repository", "outcome", "commit"],
@@ -122,21 +119,6 @@ function pictureFacts({ made, repositories, private: hidden }: SummaryFacts) {
     ),
     picturesElsewhere: shown.length === 0 && made.length > 0,
   };
-}
-
-function runWords({ seconds, peakBytes, action }: SummaryFacts["run"]): string {
-  const by = action === null ? "" : ` (${code(action)})`;
-  return (
-    `oqe-publisher ${engine.version}${by} took ${duration(seconds)} and ` +
-    `${gigabytes(peakBytes)} GB of memory at most.`
-  );
-}
-
-/** `42 s`, `12 min`, `3 h 5 min`. */
-function duration(seconds: number): string {
-  const minutes = Math.round(seconds / 60);
-  if (minutes < 2) return `${Math.round(seconds)} s`;
-  return minutes < 60 ? `${minutes} min` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
 }
 
 /** The gain of tuning, one line per tuned tier. */

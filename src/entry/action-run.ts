@@ -1,5 +1,6 @@
 import * as core from "@actions/core";
 import { renderSummary } from "../card/render.ts";
+import { costsSoFar, type RunCosts, runWords } from "../card/run-words.ts";
 import { describeAction, describeOccasion, readOccasion } from "../github/occasion.ts";
 import { OqeError } from "../ground/errors.ts";
 import { reasonOf } from "../ground/reasons.ts";
@@ -10,6 +11,7 @@ import { type Published, publishModel } from "../pipeline.ts";
 import { gateFailures } from "../series/gate-failures.ts";
 import { openDependencies } from "./commands.ts";
 import { writeSummary } from "./job-summary.ts";
+import { numberStages, stagesOf } from "./stages.ts";
 
 /** One run of the Action: inputs → publish → outputs and job summary. Throws the failure. */
 export async function runAction(): Promise<void> {
@@ -20,9 +22,13 @@ export async function runAction(): Promise<void> {
   const warnings = unusedInputs(read, inputs);
   for (const line of warnings) report.warn(line);
   const occasion = describeOccasion(await readOccasion(), process.env.GITHUB_REPOSITORY);
-  const published = await publishModel(inputs, openDependencies(inputs, report, occasion));
+  const numbered = numberStages(report, stagesOf("publish", inputs));
+  const { traffic, ...dependencies } = openDependencies(inputs, numbered, occasion);
+  const published = await publishModel(inputs, dependencies).finally(() =>
+    report.info(runWords(costsSoFar(traffic))),
+  );
   const unset = setOutputs(published);
-  await summarize(inputs, published, warnings);
+  await summarize(inputs, published, { warnings, costs: costsSoFar(traffic) });
   const failure = published.failure ?? unset;
   if (failure !== null) throw failure;
 }
@@ -58,7 +64,7 @@ function setOutputs({ plan, made, tiers, stopped }: Published): OqeError | null 
 function summarize(
   inputs: Inputs,
   { plan, made, tiers, expected, stopped }: Published,
-  warnings: readonly string[],
+  { warnings, costs }: { readonly warnings: readonly string[]; readonly costs: RunCosts },
 ): Promise<void> {
   const { model, revision } = plan;
   const facts = {
@@ -68,12 +74,7 @@ function summarize(
     made,
     dryRun: inputs.dryRun,
     private: inputs.private,
-    run: {
-      seconds: performance.now() / 1000,
-      peakBytes: 1024 * process.resourceUsage().maxRSS,
-      action: describeAction(process.env),
-      expected,
-    },
+    run: { ...costs, action: describeAction(process.env), expected },
     warnings: [...warnings, ...gateFailures(made), ...(stopped === null ? [] : [stopped.message])],
   };
   return writeSummary(facts, {

@@ -1,5 +1,6 @@
 import { writeFile } from "node:fs/promises";
 import { resolve } from "node:path";
+import { costsSoFar, runWords } from "../card/run-words.ts";
 import { decorate } from "../ground/decoration.ts";
 import { onDisk, tryFile } from "../ground/disk.ts";
 import { engine } from "../ground/engine.ts";
@@ -7,6 +8,7 @@ import { OqeError } from "../ground/errors.ts";
 import { type Report, terminalReport } from "../ground/report.ts";
 import { didYouMean } from "../ground/suggestion.ts";
 import { connectHub } from "../hub/client.ts";
+import { newTraffic, type Traffic } from "../hub/traffic.ts";
 import { wholeNumber } from "../inputs/input-kinds.ts";
 import type { InputName } from "../inputs/input-table.ts";
 import { parseModel } from "../inputs/input-values.ts";
@@ -35,6 +37,7 @@ import {
 } from "./flags.ts";
 import { commandHelp, overview } from "./help.ts";
 import { formatExplanation, formatPlan, formatUnquantized } from "./plan-table.ts";
+import { numberStages, stagesOf } from "./stages.ts";
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -44,6 +47,8 @@ interface Call {
   readonly flags: Flags;
   readonly inputs: () => Inputs;
   readonly dependencies: (inputs: Inputs) => Dependencies;
+  /** Says what the command took, if it is one of stages. */
+  readonly sayCosts: () => void;
   /** Prints the result: `value` as JSON with --json, otherwise the text. */
   readonly print: (value: unknown, text: () => string) => Promise<void>;
   readonly write: (text: string) => void;
@@ -84,7 +89,8 @@ export async function runCommand(
   refuseStrayFlags(command, flags);
   if (target === "" && (command.name === "card" || command.name === "hub"))
     throw new OqeError("BAD_INPUT", `oqe ${name} needs a folder, got ""`, seeHelp(name));
-  await runs[command.name](openCall(target, flags, { environment, write }));
+  const call = openCall(target, flags, { command: command.name, environment, write });
+  await runs[command.name](call).finally(call.sayCosts);
 }
 
 function nearCommand(name: string): string {
@@ -92,12 +98,19 @@ function nearCommand(name: string): string {
   return didYouMean(name, names, (word) => `oqe ${word}`);
 }
 
+interface CallOptions {
+  readonly command: CommandName;
+  readonly environment: Environment;
+  readonly write: (text: string) => void;
+}
+
 function openCall(
   target: string,
   flags: Flags,
-  { environment, write }: { environment: Environment; write: (text: string) => void },
+  { command, environment, write }: CallOptions,
 ): Call {
   const report = terminalReport();
+  let sayCosts = () => {};
   const read = (input: InputName) =>
     input === "base-model" ? String(flags.base ?? target) : String(flags[input] ?? "");
   return {
@@ -108,7 +121,13 @@ function openCall(
       for (const line of unusedInputs(read, inputs)) report.warn(line);
       return inputs;
     },
-    dependencies: (inputs) => openDependencies(inputs, report, ""),
+    dependencies: (inputs) => {
+      const stages = stagesOf(command, inputs);
+      const { traffic, ...rest } = openDependencies(inputs, numberStages(report, stages), "");
+      if (stages.length > 0) sayCosts = () => report.info(runWords(costsSoFar(traffic)));
+      return rest;
+    },
+    sayCosts: () => sayCosts(),
     print: async (value, makeText) => {
       const json = () => JSON.stringify(value, null, 2);
       if (flags.json === true) return write(`${json()}\n`);
@@ -121,16 +140,21 @@ function openCall(
   };
 }
 
-/** The real dependencies: the Hub over HTTP, the kernel in worker threads. */
+/**
+ * The real dependencies: the Hub over HTTP, the kernel in worker threads. `traffic` counts what all
+ * connections send and receive.
+ */
 export function openDependencies(
   { hubEndpoint, hubToken, workers }: Pick<Inputs, "hubEndpoint" | "hubToken" | "workers">,
   report: Report,
   occasion: string,
-): Dependencies {
+): Dependencies & { readonly traffic: Traffic } {
+  const traffic = newTraffic();
   return {
     report,
     occasion,
-    connect: () => connectHub({ endpoint: hubEndpoint, token: hubToken, report }),
+    traffic,
+    connect: () => connectHub({ endpoint: hubEndpoint, token: hubToken, report, traffic }),
     openKernel: () => openKernel(workers === null ? {} : { workers }),
   };
 }

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { nemotronReceipt } from "../../test/support/receipts.ts";
 import { OqeError } from "../ground/errors.ts";
+import { newTraffic } from "../hub/traffic.ts";
 import { type SummaryDependencies, writeSummary } from "./job-summary.ts";
 
 const facts = {
@@ -13,7 +14,7 @@ const facts = {
   made: [],
   dryRun: false,
   private: false,
-  run: { seconds: 1, peakBytes: 1, action: null, expected: [] },
+  run: { seconds: 1, peakBytes: 1, traffic: newTraffic(), action: null, expected: [] },
   warnings: [],
 } as const;
 

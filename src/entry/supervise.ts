@@ -1,5 +1,6 @@
 import { spawn } from "node:child_process";
 import { describeFailure, type Failure, OqeError, outOfMemory } from "../ground/errors.ts";
+import { isLive, terminalVariable } from "../ground/live-line.ts";
 import { allocatorSettings, heapFlags } from "../ground/memory.ts";
 
 /**
@@ -30,9 +31,15 @@ const passedOn = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
  */
 export function supervise(report: (failure: Failure) => void): void {
   const [node, script, ...args] = process.argv as [string, string, ...string[]];
+  const handed = process.stderr.isTTY && isLive(process.env);
   const child = spawn(node, [...heapFlags, ...process.execArgv, script, ...args], {
-    stdio: ["inherit", "inherit", "pipe", "ipc"],
-    env: { ...allocatorSettings, ...process.env, [marker]: "1" },
+    stdio: ["inherit", "inherit", "pipe", "ipc", ...(handed ? [2] : [])],
+    env: {
+      ...allocatorSettings,
+      ...process.env,
+      [marker]: "1",
+      ...(handed ? { [terminalVariable]: "4" } : {}),
+    },
   });
   // Nobody reads the log any more (`2>&1 | head`): the work goes on without one.
   process.stderr.on("error", ignoreClosed);

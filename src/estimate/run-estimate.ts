@@ -1,4 +1,5 @@
 import { comparedAtOnce } from "../evaluation/compare-hidden.ts";
+import { byteSize } from "../ground/digits.ts";
 import { OqeError } from "../ground/errors.ts";
 import { sum, total } from "../ground/sum.ts";
 import { keepsTable } from "../models/kept-weights.ts";
@@ -185,26 +186,21 @@ export function estimateLines(
   const all = (items: readonly { name: string; text: string }[]) =>
     items.map(({ name, text }) => `${name} ${text}`).join(", ");
   const read = sum(reads, ({ bytes }) => bytes);
-  const passes = all(reads.map(({ name, bytes }) => ({ name, text: size(bytes) })));
-  const files = fit.inFiles > 0 ? `, ${size(fit.inFiles)} of them in files` : "";
+  const passes = all(reads.map(({ name, bytes }) => ({ name, text: byteSize(bytes) })));
+  const files = fit.inFiles > 0 ? `, ${byteSize(fit.inFiles)} of them in files` : "";
   const seconds = sum(stages, (stage) => secondsOf(stage, speed));
   const times = all(
     stages.map((stage) => ({ name: stage.name, text: duration(secondsOf(stage, speed)) })),
   );
   return [
-    `reads ${size(read)} (${passes}), writes ${writes === 0 ? "nothing" : size(writes)}` +
+    `reads ${byteSize(read)} (${passes}), writes ${writes === 0 ? "nothing" : byteSize(writes)}` +
       (writes === 0 ? "" : ` (${tiers} ${tiers === 1 ? "tier" : "tiers"})`),
-    `memory: about ${size(Math.max(least.bytes, (fit.inTurn ? holding : sideBySide) + fit.inMemory))} at most (${least.name}), limit ` +
-      `${size(fit.limit)}${held === 0 ? "" : `; ${size(held)} of hidden states between blocks${files}`}`,
-    `disk: ${size(fit.disk)}`,
+    `memory: about ${byteSize(Math.max(least.bytes, (fit.inTurn ? holding : sideBySide) + fit.inMemory))} at most (${least.name}), limit ` +
+      `${byteSize(fit.limit)}${held === 0 ? "" : `; ${byteSize(held)} of hidden states between blocks${files}`}`,
+    `disk: ${byteSize(fit.disk)}`,
     `time: about ${duration(seconds)} of arithmetic on ${workers} threads ` +
       `(${times}), ${(speed / 1e9).toFixed(0)} GF/s`,
   ];
-}
-
-/** `63.2 GB`, `40.1 MB`. */
-function size(bytes: number): string {
-  return bytes < 1e9 ? `${(bytes / 1e6).toFixed(1)} MB` : `${(bytes / 1e9).toFixed(1)} GB`;
 }
 
 /** `20 s`, `12 min`, `5.2 h`. */

@@ -20,3 +20,17 @@ export function parseSize(text: string): number | null {
 export function grouped(count: number): string {
   return count.toFixed(0).replace(/\B(?=(\d{3})+$)/g, ",");
 }
+
+/** `42 s`, `12 min`, `3 h 5 min`. */
+export function duration(seconds: number): string {
+  const minutes = Math.round(seconds / 60);
+  if (seconds < 90) return `${Math.round(seconds)} s`;
+  return minutes < 60 ? `${minutes} min` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+}
+
+/** `640 bytes`, `12.3 kB`, `40.1 MB`, `63.2 GB`. */
+export function byteSize(bytes: number): string {
+  if (bytes < 1e3) return `${bytes.toFixed(0)} bytes`;
+  if (bytes < 1e6) return `${(bytes / 1e3).toFixed(1)} kB`;
+  return bytes < 1e9 ? `${(bytes / 1e6).toFixed(1)} MB` : `${(bytes / 1e9).toFixed(1)} GB`;
+}

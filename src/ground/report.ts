@@ -1,9 +1,12 @@
 import * as core from "@actions/core";
-import { grouped } from "./digits.ts";
+import { byteSize, grouped } from "./digits.ts";
+import { LiveLine, openTerminal, type Terminal } from "./live-line.ts";
+import { percentText, type StageProgress } from "./stage-progress.ts";
+import { realSurroundings, StageWatch, type Surroundings } from "./stage-watch.ts";
 
 /**
- * Where a run reports its progress. The entries pass one in: log groups in Actions, plain lines on
- * stderr in a terminal.
+ * Where a run reports its progress. The entries pass one in: log groups in Actions, lines on stderr
+ * otherwise, with a live line below them in a terminal.
  */
 export interface Report {
   /** Runs one stage of the pipeline under its name (in Actions a log group); gives its result. */
@@ -27,41 +30,122 @@ export const silentReport: Report = {
 /** Milliseconds between two progress lines. The log of a run of six hours must stay readable. */
 const tickInterval = { terminal: 2_000, actions: 20_000 };
 
+/** Milliseconds after which the live line is looked at again. */
+const frameInterval = 250;
+
+/**
+ * Milliseconds after which a silent stage says that it goes on. A line is promised for each 30 s,
+ * and a busy process runs its timers late.
+ */
+const longestSilence = 25_000;
+
 /** Prints at most one tick per interval, and the last one of those that it has begun to print. */
-function throttle(interval: number, print: (line: string) => void): Report["tick"] {
-  let last = Date.now();
+function throttle(
+  interval: number,
+  now: () => number,
+  print: (line: string) => void,
+): Report["tick"] {
+  let last = now();
   let isShown = false;
   return (done, total, unit) => {
     const isEnd = done >= total && isShown;
-    if (!isEnd && Date.now() - last < interval) return;
-    last = Date.now();
+    if (!isEnd && now() - last < interval) return;
+    last = now();
     isShown = done < total;
     const percent = total > 0 ? Math.floor((100 * done) / total) : 100;
     print(`${percent} % (${grouped(done)} of ${grouped(total)} ${unit})`);
   };
 }
 
-/** Plain lines on stderr; stdout is for the result of a command. */
-export function terminalReport(
-  write: (text: string) => void = (text) => process.stderr.write(text),
+/** `Measure (7 of 12) goes on: 12 min, 23 % (12 of 53 blocks), 19 min left, 3.2 GB of memory`. */
+function heartbeatLine(stage: StageProgress, now: number, residentBytes: number): string {
+  const { name, elapsed, work } = stage.view(now);
+  const parts = [
+    elapsed,
+    ...(work === null ? [] : [`${percentText(work)} (${work.amount})`]),
+    ...(work?.left ? [`${work.left} left`] : []),
+    `${byteSize(residentBytes)} of memory`,
+  ];
+  return `${name} goes on: ${parts.join(", ")}`;
+}
+
+/** Lines that are printed once. A stage that is silent for long says that it goes on. */
+function plainReport(
+  printer: Omit<Report, "tick">,
+  interval: number,
+  { now, ...rest }: Surroundings,
 ): Report {
+  let heard = now();
+  const hear = (print: (line: string) => void) => (line: string) => {
+    heard = now();
+    print(line);
+  };
+  const info = hear(printer.info);
+  const stages = new StageWatch({ now, ...rest }, (stage, time) => {
+    if (time - heard >= longestSilence) info(heartbeatLine(stage, time, rest.residentBytes()));
+    return heard + longestSilence - time;
+  });
+  const print = throttle(interval, now, info);
   return {
     stage: (name, run) => {
-      write(`${name}\n`);
-      return run();
+      heard = now();
+      return printer.stage(name, () => stages.during(name, run));
     },
-    info: (line) => write(`  ${line}\n`),
-    warn: (line) => write(`  warning: ${line}\n`),
-    tick: throttle(tickInterval.terminal, (line) => write(`  ${line}\n`)),
+    info,
+    warn: hear(printer.warn),
+    tick: (...work) => {
+      stages.tick(...work);
+      print(...work);
+    },
   };
 }
 
-/** Log groups, annotations and progress lines of a GitHub job. */
-export function actionsReport(): Report {
+/** Lines as in a plain report, and below them one that shows how far the stage is. */
+function liveReport(terminal: Terminal, surroundings: Surroundings): Report {
+  const line = new LiveLine(terminal);
+  const stages = new StageWatch(surroundings, (stage, now) => {
+    line.show(stage.view(now));
+    return frameInterval;
+  });
   return {
+    stage: async (name, run) => {
+      line.print(name);
+      try {
+        return await stages.during(name, run);
+      } finally {
+        line.clear();
+      }
+    },
+    info: (text) => line.print(`  ${text}`),
+    warn: (text) => line.print(`  warning: ${text}`),
+    tick: (...work) => stages.tick(...work),
+  };
+}
+
+/** Lines on stderr; stdout is for the result of a command. In a terminal with a live line. */
+export function terminalReport(
+  terminal: Terminal = openTerminal(),
+  surroundings: Surroundings = realSurroundings,
+): Report {
+  if (terminal.columns() !== null) return liveReport(terminal, surroundings);
+  const print = (line: string) => terminal.write(`${line}\n`);
+  const printer: Omit<Report, "tick"> = {
+    stage: (name, run) => {
+      print(name);
+      return run();
+    },
+    info: (line) => print(`  ${line}`),
+    warn: (line) => print(`  warning: ${line}`),
+  };
+  return plainReport(printer, tickInterval.terminal, surroundings);
+}
+
+/** Log groups, annotations and progress lines of a GitHub job. */
+export function actionsReport(surroundings: Surroundings = realSurroundings): Report {
+  const printer: Omit<Report, "tick"> = {
     stage: (name, run) => core.group(name, run),
     info: (line) => core.info(line),
     warn: (line) => core.warning(line),
-    tick: throttle(tickInterval.actions, (line) => core.info(line)),
   };
+  return plainReport(printer, tickInterval.actions, surroundings);
 }

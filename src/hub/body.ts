@@ -1,6 +1,6 @@
 import type { Watch } from "./watch.ts";
 
-/** Shorter bodies are sent at once: to count their bytes says nothing. */
+/** Shorter bodies are sent at once: how their bytes go says nothing. */
 const shortBody = 64 << 10;
 
 /** Bytes that are counted at once. */
@@ -23,7 +23,14 @@ export function counted(
     const { buffer, byteOffset, byteLength } = body;
     return new CountedBody(new BytesBody(new Uint8Array(buffer, byteOffset, byteLength)), watch);
   }
+  watch.countShort(shortSize(body));
   return body ?? null;
+}
+
+/** Bytes of a body that is sent at once; 0 for streams and forms. */
+function shortSize(body: RequestInit["body"]): number {
+  if (typeof body === "string") return Buffer.byteLength(body);
+  return body instanceof ArrayBuffer || ArrayBuffer.isView(body) ? body.byteLength : 0;
 }
 
 /**
@@ -69,7 +76,7 @@ class CountedBody extends Blob {
     const watch = this.#watch;
     const counter = new TransformStream<Uint8Array<ArrayBuffer>, Uint8Array<ArrayBuffer>>({
       transform(chunk, controller) {
-        watch.count(chunk.length);
+        watch.count(chunk.length, "sent");
         controller.enqueue(chunk);
       },
       flush: () => watch.sent(),

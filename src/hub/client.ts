@@ -11,6 +11,7 @@ import { createPatience, type Patience } from "./patience.ts";
 import { pull } from "./pull.ts";
 import { push } from "./push.ts";
 import { stageFiles } from "./staging.ts";
+import { countRequests, newTraffic, type TrafficCount } from "./traffic.ts";
 import { createTransport } from "./transport.ts";
 import { validateCard } from "./validate-card.ts";
 
@@ -23,7 +24,9 @@ export interface HubOptions {
   /** Dependencies for tests and proxies. */
   readonly fetch?: typeof globalThis.fetch;
   /** Clock, timers and random numbers. */
-  readonly patience?: Partial<Omit<Patience, "report">>;
+  readonly patience?: Partial<Omit<Patience, "report" | "traffic">>;
+  /** Counts what several connections send and receive together. */
+  readonly traffic?: TrafficCount;
 }
 
 /**
@@ -33,14 +36,16 @@ export function connectHub(options: HubOptions): Hub {
   const endpoint = checkEndpoint(options.endpoint ?? defaultEndpoint);
   const token = checkToken(options.token);
   const guard = createGuard(token);
+  const traffic = options.traffic ?? newTraffic();
   const transport = createTransport(
     endpoint,
     token !== null,
-    createSender(endpoint, token, options.fetch ?? fetch),
-    createPatience(guard.report(options.report), options.patience),
+    createSender(endpoint, token, countRequests(options.fetch ?? fetch, traffic)),
+    createPatience(guard.report(options.report), { ...options.patience, traffic }),
   );
   return {
     endpoint,
+    traffic,
     identify: guard.errors(() => identify(transport)),
     open: guard.errors(async (id, revision) =>
       guard.repository(await pull(transport, id, revision)),

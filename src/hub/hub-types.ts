@@ -1,6 +1,7 @@
 import type { Repository } from "../checkpoint/repository.ts";
 import type { TreeFile } from "./answers.ts";
 import type { Sums } from "./sums.ts";
+import type { Traffic } from "./traffic.ts";
 
 /** Name of the receipt in every tier repository. It marks a folder or repository as ours. */
 export const receiptPath = "oqe-receipt.json";
@@ -94,6 +95,8 @@ export type PushResult =
 /** A connection to the Hub: endpoint, token and retries. No other code sees the token. */
 export interface Hub {
   readonly endpoint: string;
+  /** What went over it so far. */
+  readonly traffic: Traffic;
   /** Throws UNAUTHORIZED if the Hub rejects the token. */
   identify(): Promise<Identity>;
   /**

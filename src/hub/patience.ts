@@ -1,5 +1,6 @@
 import { setTimeout as wait } from "node:timers/promises";
 import type { Report } from "../ground/report.ts";
+import { newTraffic, type TrafficCount } from "./traffic.ts";
 
 /** Limits of attempts. Times are in milliseconds. */
 export const retryLimits = {
@@ -53,6 +54,7 @@ export interface Patience {
   readonly report: Report;
   /** Whether the last call was given up because of silence, and nothing has answered since. */
   readonly contact: { isLost: boolean };
+  readonly traffic: TrafficCount;
 }
 
 /** The real clock, unless `given` says otherwise. */
@@ -68,6 +70,7 @@ export function createPatience(report: Report, given: Partial<Patience> = {}): P
     },
     random: Math.random,
     contact: { isLost: false },
+    traffic: newTraffic(),
     ...given,
     report,
   };

@@ -254,7 +254,7 @@ async function fill(
       const to = Math.min(chunk.length, skip + into.length - seen);
       if (from < to) asBuffer(chunk).copy(target, seen + from - skip, from, to);
       seen += chunk.length;
-      watch.count(chunk.length);
+      watch.count(chunk.length, "received");
       freeReceived(chunk.length);
       if (seen > total) break;
     }

@@ -33,6 +33,7 @@ export async function retry<T>(
       const wait = nextWait(failure, tries, { patience, what, budget, spent });
       const next = `attempt ${tries + 1} of ${failure.attempts} in ${(wait / 1000).toFixed(1)} s`;
       patience.report.info(`${what}: ${failure.message}; ${next}`);
+      patience.traffic.retries++;
       await patience.sleep(wait, signal);
     } finally {
       for (const watch of watches) watch.end();

@@ -127,7 +127,7 @@ async function readAll(
   try {
     for await (const chunk of response.body ?? []) {
       size += chunk.length;
-      watch.count(chunk.length);
+      watch.count(chunk.length, "received");
       if (size > answerLimit) break;
       chunks.push(chunk);
     }

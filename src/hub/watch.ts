@@ -37,8 +37,14 @@ export class Watch {
   }
 
   /** Bytes of a body were sent or received. */
-  count(bytes: number): void {
+  count(bytes: number, way: "sent" | "received"): void {
     this.#bytes += bytes;
+    this.#watched.patience.traffic[way] += bytes;
+  }
+
+  /** A body was handed over whole. That says nothing of how fast it goes. */
+  countShort(bytes: number): void {
+    this.#watched.patience.traffic.sent += bytes;
   }
 
   /** The request is sent. */

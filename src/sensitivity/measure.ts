@@ -1,3 +1,4 @@
+import { BlockTimes } from "../ground/block-times.ts";
 import type { Sensitivity } from "../plan/sensitivity-types.ts";
 import { costsOf } from "./costs.ts";
 import { criticalExperts } from "./damage.ts";
@@ -14,7 +15,12 @@ import { walkModel } from "./sensitivity-walk.ts";
 export async function measure(request: MeasureRequest): Promise<Sensitivity> {
   const { rows, report } = request;
   const probe = probeRowsOf(rows, request.probeSize, request.domainWeights);
-  const progress = (done: number, total: number) => report.tick(done, total, "blocks");
+  const { architecture, config } = request.model;
+  const times = new BlockTimes(architecture.layers(config).length);
+  const progress = (done: number, total: number) => {
+    report.tick(done, total, "blocks");
+    report.info(`${done < total ? times.behind(done - 1) : "the head"}: measured`);
+  };
   const results = await walkModel(request, probe, progress);
   return {
     format: 1,

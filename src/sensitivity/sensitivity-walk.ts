@@ -61,7 +61,7 @@ async function walkThrough(
   const head = find(headRole(architecture, config));
   const isTied = table !== null && table === head;
   const { x, lookups } = await startWalk(measuring, probes, { table, isTied });
-  const blocks = architecture.layers(config).length;
+  const blocks = architecture.layers(config).length; // the head is one more
   const walk = { quantizable, probes, x, log: request.log ?? null };
   const last = await walkBlocks(measuring, walk, (done) => progress(done, blocks + 1));
   await probes.leaveBlocks();

@@ -4,6 +4,7 @@ import { nemotronReceipt } from "../../test/support/receipts.ts";
 import { OqeError } from "../ground/errors.ts";
 import { silentReport } from "../ground/report.ts";
 import type { Hub, PushRequest } from "../hub/hub-types.ts";
+import { newTraffic } from "../hub/traffic.ts";
 import { publishTiers } from "./publish.ts";
 import type { TierState } from "./published.ts";
 import type { TierDraft } from "./recipes.ts";
@@ -33,6 +34,7 @@ function draftOf(tier: string, baseName = "Base"): TierDraft {
 const unused = () => Promise.reject(new Error("unexpected call"));
 const hub: Hub = {
   endpoint: "https://hub",
+  traffic: newTraffic(),
   identify: unused,
   open: unused,
   openDatasetFile: unused,

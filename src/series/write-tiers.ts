@@ -5,6 +5,7 @@ import type { Base } from "../base/base.ts";
 import { baseRows } from "../base/base-rows.ts";
 import type { CalibrationIds } from "../calibration/calibration-ids.ts";
 import { type Repository, readBytes } from "../checkpoint/repository.ts";
+import { BlockTimes } from "../ground/block-times.ts";
 import { OqeError } from "../ground/errors.ts";
 import type { Report } from "../ground/report.ts";
 import type { Kernel } from "../kernel/kernel-types.ts";
@@ -199,13 +200,15 @@ function saveBlocks(
   works: readonly TierWork[],
 ) {
   const blocks = base.architecture.layers(base.config).length;
+  const times = new BlockTimes(blocks);
   let made = 0;
   return async (layer: number | null) => {
     let parts = 0;
     for (const work of works) parts += await work.save(layer);
     made += parts;
     const where = layer === null ? "the head" : `block ${layer + 1} of ${blocks}`;
-    report.info(`${where}: ${parts === 0 ? "nothing to make" : `${parts} parts made`}`);
+    const what = layer === null ? where : times.behind(layer, parts > 0);
+    report.info(`${what}: ${parts === 0 ? "nothing to make" : `${parts} parts made`}`);
     if (timeLimit?.isUp() !== true || made === 0) return;
     for (const work of works) await work.settle();
     throw new TimeIsUp(`behind ${where}`);
