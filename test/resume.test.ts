@@ -1,4 +1,4 @@
-import { open, readdir } from "node:fs/promises";
+import { open, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { fewRows, runCli, tunedRows } from "./support/cli-run.ts";
@@ -67,6 +67,43 @@ test("a part whose bytes were changed meanwhile is made again", slow, async () =
   await handle.write(new Uint8Array(size / 2).fill(5), 0, size / 2, size / 2);
   await handle.close();
   expect((await run(model, out, flags)).hashes).toEqual(hashes);
+});
+
+/** Changes a figure in the file below `folder` whose path ends so, which stays JSON. */
+async function changeFigure(folder: string, end: RegExp): Promise<void> {
+  const names = await readdir(folder, { recursive: true });
+  const path = join(folder, names.find((name) => end.test(name))!);
+  const text = await readFile(path, "utf8");
+  const changed = text.replace(/("(?:loss|tunedAtProbe)":\d)/, "$17");
+  expect(changed).not.toBe(text);
+  await writeFile(path, changed);
+}
+
+test("a figure that was changed in the journal is not taken over", slow, async () => {
+  const model = smallest.nemotron_h!;
+  const out = join(folder, "figures");
+  const flags = [...fewRows, "--tiers", "oQ4e"];
+  const { hashes } = await run(model, join(folder, "sound figures"), flags);
+  const reached = async () => (await partsIn(out)) > 1;
+  expect(await killedWhen(reached, ["quantize", model, "--out", out, ...flags])).toBe(true);
+  await changeFigure(out, /parts\.jsonl$/);
+  expect((await run(model, out, flags)).hashes).toEqual(hashes);
+});
+
+test("a figure that was changed in a saved measurement is not taken over", slow, async () => {
+  const [model, work] = [smallest.nemotron_h!, join(folder, "measured figures")];
+  const args = (place: string) => ["sensitivity", model, ...tunedRows, "--work-dir", place];
+  const undisturbed = await runCli(args(join(folder, "sound measurement")));
+  const record = /\.walk\/\d+\.json$/;
+  const saved = async () => {
+    const names = await readdir(work, { recursive: true }).catch(() => []);
+    return names.some((name) => record.test(name));
+  };
+  expect(await killedWhen(saved, args(work))).toBe(true);
+  await changeFigure(work, record);
+  const last = await runCli(args(work));
+  expect(last.stderr).not.toContain("an earlier run measured");
+  expect(last.stdout).toBe(undisturbed.stdout);
 });
 
 test.each([

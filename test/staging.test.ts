@@ -1,6 +1,8 @@
 import { cp } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { silentReport } from "../src/ground/report.ts";
+import { connectHub } from "../src/hub/client.ts";
 import { type LocalHub, startLocalHub } from "../src/local-hub/local-hub.ts";
 import { evaluatedRows, runCli } from "./support/cli-run.ts";
 import { killedWhen, partsIn } from "./support/killed-run.ts";
@@ -74,6 +76,52 @@ test(
     for (const repository of repositories) expect(hub.head(repository, branch)).toBeNull();
   },
 );
+
+/** Puts other content at paths of the staging branch of a repository. */
+async function change(one: LocalHub, repository: string, files: Record<string, string>) {
+  const { HF_ENDPOINT: endpoint, HF_TOKEN: token } = environmentOf(one);
+  const client = connectHub({ endpoint, token, report: silentReport });
+  const { commit } = (await client.readBranch(repository, branch))!;
+  await client.stage({
+    ...{ repository, branch, private: false, deleted: [], parent: commit, title: "Damage" },
+    files: Object.entries(files).map(([path, text]) => {
+      return { path, content: new TextEncoder().encode(text) };
+    }),
+  });
+}
+
+test("a damaged staging branch: the next run publishes the same bytes", slow, async () => {
+  const damaged = await startLocalHub({ folder: join(folder, "damaged") });
+  try {
+    await damaged.seed(base, smallest.nemotron_h!);
+    const entriesOf = (repository: string) =>
+      [...damaged.files(repository, branch).keys()].filter((path) => /\d+\.json$/.test(path));
+    const written = { bytes: 1, sha256: "0".repeat(64) };
+    const above = { parts: [], shards: { "../../escaped.safetensors": written }, piece: null };
+    const stray = { parts: [], shards: {}, piece: { tensors: ["no.such"], file: written } };
+    const damages = ['{"parts": [', JSON.stringify(above), JSON.stringify(stray)];
+    let made = 0;
+    for (const [i, text] of damages.entries()) {
+      const before = repositories.map((one) => entriesOf(one).length);
+      const grown = async () =>
+        repositories.every((one, at) => entriesOf(one).length >= before[at]! + 2);
+      if (!(await killedWhen(grown, argsOf(`damaged-${i}`), environmentOf(damaged)))) break;
+      for (const one of repositories)
+        await change(damaged, one, { [entriesOf(one).at(-1)!]: text });
+      made++;
+    }
+    expect(made).toBeGreaterThan(0);
+    const unsealed = await runCli(argsOf("unsealed", "--until", "staged"), environmentOf(damaged));
+    expect(unsealed.code, unsealed.stderr).toBe(0);
+    await change(damaged, repositories[0]!, { "oqe-work/receipt.json": '{"format": 1}' });
+    await change(damaged, repositories[1]!, { "oqe-work/receipt.json": "[".repeat(1e5) });
+    const { code, stderr } = await runCli(argsOf("mended"), environmentOf(damaged));
+    expect({ code, stderr }).toMatchObject({ code: 0 });
+    expect(filesOf(damaged)).toEqual(filesOf(whole));
+  } finally {
+    await damaged.close();
+  }
+});
 
 test(
   "jobs share a series: one measures, one each makes a tier, the last one seals",

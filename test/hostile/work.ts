@@ -2,23 +2,21 @@ import assert from "node:assert/strict";
 import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { Base } from "../../src/base/base.ts";
 import { silentReport } from "../../src/ground/report.ts";
 import { readSealed, writeSealed } from "../../src/ground/sealed-json.ts";
-import type { Branch } from "../../src/hub/hub-types.ts";
-import { newMatrix } from "../../src/kernel/matrix.ts";
 import { modulePath } from "../../src/mlx/format.ts";
-import { partFits } from "../../src/quantize/part-fit.ts";
 import { TuningLedger } from "../../src/quantize/tuning-ledger.ts";
 import { fitsWalk, type SavedWalk } from "../../src/sensitivity/saved-walk.ts";
 import { lockFolder } from "../../src/series/folder-lock.ts";
 import { journalOf } from "../../src/series/part-journal.ts";
-import { entryFits } from "../../src/series/staged-fit.ts";
-import { readEntries, readRecipe } from "../../src/series/staged-records.ts";
+import { readRecipe } from "../../src/series/staged-records.ts";
 import { WalkCheckpoint } from "../../src/series/walk-checkpoint.ts";
 import { damageBytes, damageValue, type Random } from "./damage.ts";
-import { blobId, memoryRepository, sha256Of } from "./memory.ts";
+import { branchOf, stageTier } from "./staged.ts";
 import { damageDocument, type Target, textOf, utf8 } from "./target.ts";
 import { openWork, type UnfinishedTier } from "./unfinished-tier.ts";
+import { savedWalk, walkShape } from "./walk.ts";
 
 /** Runs `use` in a folder of its own. */
 async function inScratch<T>(use: (folder: string) => Promise<T>): Promise<T> {
@@ -92,51 +90,13 @@ function journalTargets(tier: UnfinishedTier): readonly Target[] {
   ];
 }
 
-const [hidden, tokens] = [4, { hessians: 3, probes: 4, alone: 2, more: 2 }];
-const sums = {
-  ...{ energy: 2, forecast: [1, 2, 3, 4, 5], tunedAtProbe: 1, roundedAtProbe: 1.5 },
-  ...{ sampledForecast: [0, 0, 0, 0, 0], sampledTuned: [0, 0, 0, 0, 0] },
-  ...{ sampled: 0, sampledEnergy: 0, exact: 0 },
-};
-const walk: SavedWalk = {
-  layer: 1,
-  values: {
-    losses: [
-      [
-        "a.b",
-        [
-          [0, sums],
-          [1, sums],
-        ],
-      ],
-      ["c", [[-1, sums]]],
-    ],
-    probes: {
-      probes: [{ name: "part 0", flipPower: 0.25 }],
-      alone: [{ name: "a.b", flipPower: 0 }],
-      joint: [{ name: "forced", flipPower: 0 }],
-      hasMore: true,
-      blockErrors: [["a.b", 0.125]],
-      errors: [{ part: "part 0", errors: [0.5, 0.25] }],
-      partErrors: [{ part: "part 0", layer: 0, kind: "mamba none 0", error: 1e-3 }],
-      experts: [{ layer: 1, share: [[0.5, 0.5]], gate: [[0.5, 0.5]], damage: [[1, 2]] }],
-    },
-  },
-  states: [3, 4, 4, 2, 6, 2].map((rows) => {
-    const x = newMatrix(rows, hidden);
-    x.data.set(Array.from(x.data, (_, i) => rows + i));
-    return x;
-  }),
-};
-const shape = { layers: 5, parts: new Set(["part 0"]), hidden, tokens };
-
 async function walkTargets({ openBase }: UnfinishedTier): Promise<readonly Target[]> {
   const place = async (folder: string) => {
     const notes = (await openBase()).checkpoint;
     return new WalkCheckpoint({ folder, notes, stop: () => {}, report: silentReport });
   };
   const [record, states] = await inScratch(async (folder) => {
-    await (await place(folder)).save(walk);
+    await (await place(folder)).save(savedWalk);
     return Promise.all(["1.json", "1.bin"].map((name) => readFile(join(folder, name))));
   });
   const load = (files: readonly [Uint8Array, Uint8Array]) =>
@@ -146,7 +106,7 @@ async function walkTargets({ openBase }: UnfinishedTier): Promise<readonly Targe
       return (await place(folder)).load();
     });
   const isOriginal = (found: SavedWalk | null) => {
-    if (found !== null) assert.deepEqual(found, walk);
+    if (found !== null) assert.deepEqual(found, savedWalk);
     return found !== null;
   };
   return [
@@ -163,7 +123,7 @@ async function walkTargets({ openBase }: UnfinishedTier): Promise<readonly Targe
       codes: [],
       read: async (text) => {
         const found = await load([text, states!]);
-        return found !== null && fitsWalk(found, shape);
+        return found !== null && fitsWalk(found, walkShape);
       },
     },
     {
@@ -176,52 +136,13 @@ async function walkTargets({ openBase }: UnfinishedTier): Promise<readonly Targe
   ];
 }
 
-/** A branch with two entries; `files` may replace some. */
-function branchOf(files: Readonly<Record<string, Uint8Array>>): Branch {
-  const content = memoryRepository(files);
-  const listed = Object.entries(files).map(([path, bytes]) => {
-    const sha256 = /\.(bin|safetensors)$/.test(path) ? sha256Of(bytes) : null;
-    return [path, { size: bytes.length, oid: blobId(bytes), sha256 }] as const;
-  });
-  return { commit: content.revision, files: new Map(listed), content };
-}
-
-function stagedTargets(tier: UnfinishedTier, base: Parameters<typeof partFits>[0]): Target[] {
-  const written = textOf(tier.journal)
-    .split("\n")
-    .flatMap((line) => readSealed(line) ?? []);
-  const file = (bytes: Uint8Array) => ({ bytes: bytes.length, sha256: sha256Of(bytes) });
-  const shards = Object.fromEntries(
-    Object.entries(tier.shards).map(([name, bytes]) => [name, file(bytes)]),
-  );
-  const tensors = tier.parts[0]!.tensors;
-  const places = tier.layouts.flatMap((one) => one.tensors);
-  const size = places.reduce((sum, one) => sum + (tensors.includes(one.name) ? one.bytes : 0), 0);
-  const piece = new Uint8Array(size).fill(7);
-  const first = { parts: written.slice(0, 1), shards: {}, piece: { tensors, file: file(piece) } };
-  const second = { parts: written.slice(1), shards, piece: null };
-  const files = {
-    ...tier.shards,
-    "oqe-work/recipe.json": utf8('{"recipe":"0123456789abcdef"}'),
-    "oqe-work/00000.json": utf8(JSON.stringify(first)),
-    "oqe-work/00000.bin": piece,
-    "oqe-work/00001.json": utf8(JSON.stringify(second)),
-  };
-  const fits = partFits(base, tier.plan);
-  const read = async (changed: Readonly<Record<string, Uint8Array>>) => {
-    const entries = await readEntries(branchOf({ ...files, ...changed }));
-    const isOfTier = entryFits({ layouts: tier.layouts, fits });
-    const wrong = entries.findIndex((entry) => !isOfTier(entry));
-    const kept = wrong === -1 ? entries : entries.slice(0, wrong);
-    const complete = new Set(kept.flatMap((entry) => Object.keys(entry.shards)));
-    for (const name of complete) assert.ok(Object.hasOwn(shards, name));
-    return kept.length === 2;
-  };
-  const ofEntry = (path: keyof typeof files): Target => ({
+function stagedTargets(tier: UnfinishedTier, base: Base): readonly Target[] {
+  const { files, read } = stageTier(tier, base);
+  const ofEntry = (path: string): Target => ({
     name: `staged ${path}`,
-    seeds: [files[path]],
+    seeds: [files[path]!],
     codes: [],
-    read: (bytes) => read({ [path]: bytes }),
+    read: async (bytes) => (await read({ [path]: bytes })).length === 2,
   });
   return [
     ofEntry("oqe-work/00000.json"),
@@ -229,7 +150,7 @@ function stagedTargets(tier: UnfinishedTier, base: Parameters<typeof partFits>[0
     { ...ofEntry("oqe-work/00000.bin"), damage: damageBytes },
     {
       name: "staged oqe-work/recipe.json",
-      seeds: [files["oqe-work/recipe.json"]],
+      seeds: [files["oqe-work/recipe.json"]!],
       codes: [],
       read: async (bytes) =>
         (await readRecipe(branchOf({ ...files, "oqe-work/recipe.json": bytes }))) !== null,
