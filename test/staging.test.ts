@@ -30,6 +30,8 @@ beforeAll(async () => {
     },
   });
   for (const one of [whole, hub]) await one.seed(base, smallest.nemotron_h!);
+  const undisturbed = await runCli(argsOf("work-whole"), environmentOf(whole));
+  expect({ code: undisturbed.code, stderr: undisturbed.stderr }).toMatchObject({ code: 0 });
 });
 afterAll(async () => {
   await whole.close();
@@ -55,8 +57,6 @@ test(
   "a run killed again and again, each time on an empty disk, publishes the same bytes",
   slow,
   async () => {
-    const undisturbed = await runCli(argsOf("work-whole"), environmentOf(whole));
-    expect({ code: undisturbed.code, stderr: undisturbed.stderr }).toMatchObject({ code: 0 });
     let kills = 0;
     for (const more of [3, 4, 4]) {
       const target = staged + more;
