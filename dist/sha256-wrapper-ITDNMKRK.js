@@ -1,4 +1,4 @@
-// node_modules/@huggingface/hub/dist/sha256-wrapper-ITDNMKRK.mjs
+// ../../main/node_modules/@huggingface/hub/dist/sha256-wrapper-ITDNMKRK.mjs
 var sha256_default = (() => {
 	import.meta.url;
 	return function(moduleArg = {}) {
