@@ -5,7 +5,7 @@ import { silentReport } from "../src/ground/report.ts";
 import { connectHub } from "../src/hub/client.ts";
 import { type LocalHub, startLocalHub } from "../src/local-hub/local-hub.ts";
 import { evaluatedRows, runCli } from "./support/cli-run.ts";
-import { killedWhen } from "./support/killed-run.ts";
+import { killedWhen, partsIn } from "./support/killed-run.ts";
 import { removeFolder, scratchFolder, smallest } from "./support/models.ts";
 
 const slow = { timeout: 600_000 };
@@ -30,6 +30,8 @@ beforeAll(async () => {
     },
   });
   for (const one of [whole, hub]) await one.seed(base, smallest.nemotron_h!);
+  const undisturbed = await runCli(argsOf("work-whole"), environmentOf(whole));
+  expect({ code: undisturbed.code, stderr: undisturbed.stderr }).toMatchObject({ code: 0 });
 });
 afterAll(async () => {
   await whole.close();
@@ -55,8 +57,6 @@ test(
   "a run killed again and again, each time on an empty disk, publishes the same bytes",
   slow,
   async () => {
-    const undisturbed = await runCli(argsOf("work-whole"), environmentOf(whole));
-    expect({ code: undisturbed.code, stderr: undisturbed.stderr }).toMatchObject({ code: 0 });
     let kills = 0;
     for (const more of [3, 4, 4]) {
       const target = staged + more;
@@ -186,5 +186,31 @@ test("a run stops behind a block when its time is up, and the next one goes on",
     expect(filesOf(limited)).toEqual(filesOf(hub));
   } finally {
     await limited.close();
+  }
+});
+
+test("parts that a killed run could not send any more are sent by the next one", slow, async () => {
+  const away = await startLocalHub({ folder: join(folder, "away") });
+  let commits = 0;
+  const back = await startLocalHub({
+    folder: join(folder, "back"),
+    onRequest: ({ method, url }) => {
+      if (method === "POST" && url.endsWith(`/commit/${branch}`)) commits++;
+    },
+  });
+  try {
+    for (const one of [away, back]) await one.seed(base, smallest.nemotron_h!);
+    const args = argsOf("unsent", "--policy", "oq");
+    const hasParts = async () => (await partsIn(join(folder, "unsent"))) >= 4;
+    expect(await killedWhen(hasParts, args, environmentOf(away))).toBe(true);
+    // This Hub has nothing of it. The disk is lost when it has the first commits.
+    expect(await killedWhen(async () => commits >= 3, args, environmentOf(back))).toBe(true);
+    const last = await runCli(argsOf("unsent-2", "--policy", "oq"), environmentOf(back));
+    expect(last).toMatchObject({ code: 0 });
+    const [, recalled] = /: (\d+) parts were finished by an earlier run/.exec(last.stderr)!;
+    expect(Number(recalled)).toBeGreaterThanOrEqual(4);
+  } finally {
+    await away.close();
+    await back.close();
   }
 });

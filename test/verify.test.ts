@@ -49,7 +49,8 @@ describe("oqe verify", () => {
       stderr: expect.not.stringContaining("warning"),
     });
     const files = Object.keys(receipt.files).length;
-    expect(stderr).toContain(`receipt\n  ${files} files as in the receipt\nDraw the rows\n`);
+    const checked = `receipt \\(3 of 6\\)\n  ${files} files as in the receipt\nDraw the rows `;
+    expect(stderr).toMatch(new RegExp(checked));
     const evaluation = JSON.parse(stdout);
     expect(Object.keys(evaluation)).toEqual(expect.arrayContaining(keys));
     expect(evaluation).toEqual(receipt.evaluation);

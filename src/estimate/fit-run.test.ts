@@ -99,7 +99,7 @@ describe("a run on a machine", () => {
     expect(() => fitRun(tight, plans, own)).toThrow(
       refusal(
         "DISK",
-        /, 4315938816 of them for what does not fit in memory, 101000000000/,
+        /, 4139778048 of them for what does not fit in memory, 101000000000/,
         /runner/,
       ),
     );
@@ -118,16 +118,16 @@ describe("a run on a machine", () => {
     const outside = { speed: 100e9, workers: 3, tiers: 4 };
     expect(estimateLines(estimate, fit({}), outside)).toEqual([
       "reads 126.3 GB (measuring 63.2 GB, tuning 63.2 GB), writes 100.4 GB (4 tiers)",
-      "memory: about 5.3 GB at most (measuring, blocks), limit 20.0 GB; " +
-        "1.8 GB of hidden states between blocks",
+      "memory: about 5.1 GB at most (measuring, blocks), limit 20.0 GB; " +
+        "1.6 GB of hidden states between blocks",
       "disk: 100.4 GB",
-      "time: about 8.7 h of arithmetic on 3 threads " +
-        "(measuring 65 min, tuning 5.9 h, evaluation 1.6 h), 100 GF/s",
+      "time: about 8.4 h of arithmetic on 3 threads " +
+        "(measuring 65 min, tuning 5.7 h, evaluation 1.6 h), 100 GF/s",
     ]);
     const own = { ...machine, given: tight.least.bytes };
     expect(estimateLines(tight, fitRun(tight, plans, own), outside)[1]).toBe(
       "memory: about 3.1 GB at most (tuning, blocks), limit 3.1 GB; " +
-        "1.8 GB of hidden states between blocks, 1.8 GB of them in files",
+        "1.6 GB of hidden states between blocks, 1.6 GB of them in files",
     );
     const verified = estimateRun({ ...alone, tuning: null, makes: false });
     const lines = estimateLines(verified, fit({ given: least }), outside);

@@ -70,7 +70,7 @@ export const tuningSettings: TuningSettings = {
   fewTokenSweeps: ({ bits }) => (bits <= 5 ? 2 : 0),
   fewTokenWindow: 512,
   fewTokenDirections: true,
-  gateRows: 48,
+  gateRows: 32,
 };
 
 /** How a matrix is tuned: the sweeps of descent by width, their window, and for which loss. */

@@ -60,9 +60,9 @@ export class PartJournal implements PartLog {
     this.#places = placesOf(shards.layouts);
   }
 
-  /** Number of parts that are finished. */
-  get size(): number {
-    return this.#known.size;
+  /** The parts that are finished. */
+  get known(): readonly WrittenPart[] {
+    return [...this.#known.values()];
   }
 
   recall(name: string): PartRecord | null {

@@ -71,24 +71,45 @@ export async function openTierWork(request: TierWorkRequest): Promise<TierWork> 
     await writer.abort();
     throw error;
   }
-  const recalled = journal.size;
-  if (staged === null) {
-    const save = async () => (await journal.save()).length;
-    return { ...own, finish, settle, log: journal, recalled, save };
+  const recalled = journal.known.length;
+  if (staged !== null) {
+    const stager = new Stager({ folder, layouts, staged, writer, complete, report });
+    return {
+      ...own,
+      log: journal,
+      recalled,
+      ...(await stageWork(stager, staged, journal, writer)),
+    };
   }
-  const stager = new Stager({ folder, layouts, staged, writer, complete, report });
+  const save = async () => (await journal.save()).length;
+  return { ...own, finish, settle, log: journal, recalled, save };
+}
+
+/** The steps of a work that is staged. */
+async function stageWork(
+  stager: Stager,
+  staged: StagedTier,
+  journal: PartJournal,
+  writer: ShardWriter,
+): Promise<Pick<TierWork, "save" | "settle" | "finish">> {
+  // A run that was killed may have finished parts on this disk that it could not send any more.
+  const sent = new Set(staged.entries.flatMap(({ parts }) => parts.map(({ part }) => part.name)));
+  await stager.add(
+    journal.known.filter(({ part }) => !sent.has(part.name)),
+    null,
+  );
   const save = async (layer: number | null) => {
     const parts = await journal.save();
     await stager.add(parts, layer);
     return parts.length;
   };
-  const end = async () => {
+  const finish = async () => {
     await save(null);
     const files = await writer.finish();
     await stager.end();
     return files;
   };
-  return { ...own, finish: end, settle: () => stager.end(), log: journal, recalled, save };
+  return { save, finish, settle: () => stager.end() };
 }
 
 interface Restoring {

@@ -98,7 +98,7 @@ export class RefusalScene {
     expect(result.stderr).not.toMatch(/^\s+at .*:\d+:\d+/m);
     if (token !== "") expect(result.stderr).not.toContain(token);
     // A walk may have staged finished parts on a branch beside main.
-    const writes = /^Quantize$/m.test(result.stderr)
+    const writes = /^Quantize /m.test(result.stderr)
       ? /\/commit\/main/
       : /\/api\/repos\/create|\/commit\/|\/preupload\/|info\/lfs/;
     expect(this.#seen.filter(({ url }) => writes.test(url))).toEqual([]);

@@ -16,7 +16,7 @@ export const series: RunWork = {
   shape,
   plans,
   measuring: { bytes: shape.bytes, others: 64 * 256, ...probed },
-  tuning: { tokens: 128 * 256, repaired: 48 * 256, sequential: false, residual: false },
+  tuning: { tokens: 128 * 256, repaired: 32 * 256, sequential: false, residual: false },
   evaluation: { tokens: 64 * 128, rounded: 1 },
   staged: false,
   makes: true,
