@@ -14,8 +14,9 @@ test("every sound document is read", async () => {
 });
 
 test("a damaged document is a value, passed over, or one clear error", async () => {
-  const tallies = await fuzz(targets, { seed: 1, cases: 30 * targets.length });
-  expect(tallies.size).toBe(targets.length);
-  for (const [name, { passed, refused }] of tallies)
-    expect(passed + refused, name).toBeGreaterThan(4);
+  const cases = 25 * targets.length;
+  const tallies = [...(await fuzz(targets, { seed: 1, cases })).values()];
+  expect(tallies.length).toBe(targets.length);
+  const ends = tallies.map(({ passed, refused }) => passed + refused);
+  expect(ends.reduce((sum, one) => sum + one)).toBeGreaterThan(cases / 2);
 });

@@ -130,8 +130,16 @@ export function describeConfigChanges(base: Base): string[] {
 const dtypeReason =
   "scales, biases and unquantized tensors are stored in it; a wider base was rounded to it";
 
-/** JSON, but with the numbers that JSON lacks. */
+/** Longest value in a sentence: a receipt takes no line of more than 4,096 characters. */
+const longestShown = 1000;
+
+/** JSON on one line, but with the numbers that JSON lacks; cut where it is long. */
 function show(value: unknown): string {
-  if (Array.isArray(value)) return `[${value.map(show).join(", ")}]`;
+  const text = jsonOf(value).replace(/\p{Cc}/gu, " ");
+  return text.length > longestShown ? `${text.slice(0, longestShown)}…` : text;
+}
+
+function jsonOf(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(jsonOf).join(", ")}]`;
   return typeof value === "number" ? String(value) : JSON.stringify(value);
 }

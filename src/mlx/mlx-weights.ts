@@ -1,7 +1,7 @@
 import type { Checkpoint, Provable } from "../checkpoint/checkpoint.ts";
 import { openCheckpoint } from "../checkpoint/checkpoint.ts";
 import { storageDtype } from "../checkpoint/config.ts";
-import { asObject } from "../checkpoint/json.ts";
+import { asObject, show } from "../checkpoint/json.ts";
 import type { ModelConfig } from "../checkpoint/model-config.ts";
 import type { Repository } from "../checkpoint/repository.ts";
 import { OqeError } from "../ground/errors.ts";
@@ -108,8 +108,7 @@ function widthOf(config: ModelConfig, path: string): Width {
     return { bits: bits as Bits, groupSize: groupSize as GroupSize };
   throw new OqeError(
     "BAD_CHECKPOINT",
-    `config.json: quantization of "${path}" is ${JSON.stringify(own) ?? "missing"}; ` +
-      "expected an affine width of MLX",
+    `config.json: quantization of "${path}" is ${show(own)}; ` + "expected an affine width of MLX",
   );
 }
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { byArchitecture } from "../../test/support/models.ts";
+import { byArchitecture, smallest } from "../../test/support/models.ts";
 import { nemotron30b } from "../../test/support/nemotron-30b.ts";
 import { openCheckpoint } from "../checkpoint/checkpoint.ts";
 import { openFolder } from "../checkpoint/folder.ts";
@@ -172,6 +172,20 @@ describe("qwen3_moe", () => {
     expect(mlps({ mlp_only_layers: [0] })).toEqual(["dense", "moe"]);
     await close();
   });
+});
+
+test.each<[string, ModelConfig]>([
+  ["qwen3_moe", { mlp_only_layers: "9".repeat(5000) }],
+  ["nemotron_h", { hybrid_override_pattern: "M".repeat(5000) + "?" }],
+])("%s quotes no more of a hostile value than a message has room for", async (name, change) => {
+  const { config, close } = await openCheckpoint(await openFolder(smallest[name]!));
+  await close();
+  const { fold, layers } = findArchitecture(config);
+  const error = await Promise.resolve()
+    .then(() => layers(fold({ ...config, ...change }).config))
+    .catch((thrown: unknown) => thrown);
+  expect(error).toMatchObject({ code: "BAD_CHECKPOINT" });
+  expect((error as Error).message.length).toBeLessThan(400);
 });
 
 describe("an unsupported model_type", () => {

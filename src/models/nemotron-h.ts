@@ -1,3 +1,4 @@
+import { show } from "../checkpoint/json.ts";
 import type { ModelConfig } from "../checkpoint/model-config.ts";
 import { OqeError } from "../ground/errors.ts";
 import type { Architecture } from "./architecture.ts";
@@ -142,7 +143,7 @@ export const nemotronH: Architecture = {
       throw new OqeError(
         "BAD_CHECKPOINT",
         'config.json: "hybrid_override_pattern" should name the blocks by M, E, * and -, ' +
-          `got ${JSON.stringify(pattern) ?? "nothing"}`,
+          `got ${show(pattern)}`,
       );
     }
     if (

@@ -1,3 +1,4 @@
+import { show } from "../checkpoint/json.ts";
 import type { ModelConfig } from "../checkpoint/model-config.ts";
 import { OqeError } from "../ground/errors.ts";
 import type { Matrix } from "../kernel/matrix.ts";
@@ -42,7 +43,7 @@ function layers(c: ModelConfig): readonly LayerKind[] {
   if (!Array.isArray(dense)) {
     throw new OqeError(
       "BAD_CHECKPOINT",
-      `config.json: "mlp_only_layers" should be a list, got ${JSON.stringify(dense)}`,
+      `config.json: "mlp_only_layers" should be a list, got ${show(dense)}`,
     );
   }
   return qwen3
@@ -128,12 +129,12 @@ function refuseScaling({ config, assumed, warnings }: Folded): Folded {
   if (type === "dynamic") {
     const warning =
       `config.json: mlx-lm's "qwen3_moe" ignores rope_scaling, so texts longer than ` +
-      `max_position_embeddings (${config.max_position_embeddings}) give other logits`;
+      `max_position_embeddings (${show(config.max_position_embeddings)}) give other logits`;
     return { config, assumed, warnings: [...warnings, warning] };
   }
   throw new OqeError(
     "UNSUPPORTED_MODEL",
-    `config.json: rope_scaling has type ${JSON.stringify(type)}; mlx-lm's "qwen3_moe" ignores it`,
+    `config.json: rope_scaling has type ${show(type)}; mlx-lm's "qwen3_moe" ignores it`,
     "Remove rope_scaling from the base's config.json to publish the model without it.",
   );
 }

@@ -1,3 +1,4 @@
+import { show } from "../checkpoint/json.ts";
 import type { ModelConfig } from "../checkpoint/model-config.ts";
 import { OqeError } from "../ground/errors.ts";
 import type { Architecture } from "./architecture.ts";
@@ -31,9 +32,10 @@ export function findArchitecture(
   const found = among.find((architecture) => architecture.modelType === config.model_type);
   if (found === undefined) {
     const supported = among.map((architecture) => architecture.modelType).join(", ");
+    const { model_type: type } = config;
     throw new OqeError(
       "UNSUPPORTED_MODEL",
-      `config.json: model_type ${JSON.stringify(config.model_type) ?? "is missing, it"} ` +
+      `config.json: model_type ${type === undefined ? "is missing, it" : show(type)} ` +
         `is not supported; supported are ${supported}`,
       "docs/adding-a-model.md says how to add one: a role table and a forward pass.",
     );

@@ -1,4 +1,5 @@
 import { makeSensitivity } from "../support/sensitivities.ts";
+import { baseFileTargets } from "./base-files.ts";
 import { documentTargets } from "./documents.ts";
 import type { Target } from "./target.ts";
 import { makeUnfinishedTier } from "./unfinished-tier.ts";
@@ -7,7 +8,11 @@ import { workTargets } from "./work.ts";
 /** Every reader of documents from outside. */
 export async function allTargets(): Promise<readonly Target[]> {
   const tier = await makeUnfinishedTier();
-  const { tensors } = await tier.openBase();
-  const documents = await documentTargets(JSON.stringify(makeSensitivity(tensors)));
-  return [...documents, ...(await workTargets(tier))];
+  const base = await tier.openBase();
+  const sensitivity = JSON.stringify(makeSensitivity(base.tensors));
+  return [
+    ...(await documentTargets(sensitivity)),
+    ...(await baseFileTargets(sensitivity, base)),
+    ...(await workTargets(tier)),
+  ];
 }
