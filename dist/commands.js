@@ -4686,6 +4686,210 @@ function gateRows(evaluation) {
 	})));
 }
 
+// src/checkpoint/json.ts
+/**
+* No config or header is nested this deep. The limit keeps the recursion from filling the stack.
+*/
+const MAX_DEPTH = 100;
+/**
+* 100 MB of `[],[],\u2026` would become gigabytes of objects. A header of 250,000 tensors is smaller.
+*/
+const MAX_VALUES = 4e6;
+/** No double needs more digits. */
+const MAX_NUMBER_LENGTH = 400;
+/**
+* Reads JSON as Python writes it: also bare `NaN`, `Infinity`, `-Infinity`, and transformers'
+* `{"__float__": "Infinity"}`.
+* Refuses the key `__proto__`. `where` names the file in messages.
+* Throws BAD_CHECKPOINT with line and column.
+*/
+function parseJson(text, where, options = {}) {
+	return new JsonReader(text, where, options).document();
+}
+/**
+* The value as an object with string keys; undefined for anything else, such as arrays and null.
+*/
+function asObject(value) {
+	return typeof value === "object" && value !== null && !Array.isArray(value) ? value : void 0;
+}
+/**
+* A name from an untrusted file, quoted and shortened for a message. Line breaks, control
+* characters and marks of writing direction are escaped.
+*/
+function quote(name) {
+	const short = name.length > 100 ? `${name.slice(0, 100)}\u2026` : name;
+	return JSON.stringify(short).replace(/[\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]/g, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`);
+}
+/**
+* Any value from an untrusted file for a message. `String(value)` would throw for an object with a
+* key `toString`.
+*/
+function show$1(value) {
+	if (typeof value === "number") return String(value);
+	return typeof value === "string" ? quote(value) : quote(JSON.stringify(value) ?? "nothing").slice(1, -1);
+}
+const words$5 = {
+	true: true,
+	false: false,
+	null: null,
+	NaN: NaN,
+	Infinity: Number.POSITIVE_INFINITY,
+	"-Infinity": Number.NEGATIVE_INFINITY
+};
+var JsonReader = class {
+	text;
+	where;
+	refuseDuplicates;
+	floatKeys;
+	at = 0;
+	values = 0;
+	constructor(text, where, options) {
+		this.text = text;
+		this.where = where;
+		this.refuseDuplicates = options.duplicateKeys === "refuse";
+		this.floatKeys = options.floatKeys;
+	}
+	document() {
+		const value = this.value(0, "");
+		this.skipBlank();
+		if (this.at < this.text.length) this.fail(`expected the end, got ${this.here()}`);
+		return value;
+	}
+	value(depth, key) {
+		if (depth > MAX_DEPTH) this.fail(`nested deeper than ${MAX_DEPTH}`);
+		if (++this.values > MAX_VALUES) this.fail(`more than ${MAX_VALUES} values`);
+		this.skipBlank();
+		const first = this.text[this.at];
+		if (first === "{") return this.object(depth);
+		if (first === "[") return this.array(depth, key);
+		if (first === "\"") return this.string();
+		for (const word in words$5) if (this.text.startsWith(word, this.at)) {
+			this.at += word.length;
+			return words$5[word];
+		}
+		return this.number(key);
+	}
+	object(depth) {
+		const object = {};
+		this.at++;
+		if (this.accept("}")) return object;
+		do {
+			this.skipBlank();
+			if (this.text[this.at] !== "\"") this.fail(`expected a key in double quotes, got ${this.here()}`);
+			const key = this.string();
+			if (key === "__proto__") this.fail("the key \"__proto__\" is not allowed");
+			if (this.refuseDuplicates && Object.hasOwn(object, key)) this.fail(`the key ${quote(key)} occurs twice`);
+			if (!this.accept(":")) this.fail(`expected ':', got ${this.here()}`);
+			object[key] = this.value(depth + 1, key);
+		} while (this.accept(","));
+		if (!this.accept("}")) this.fail(`expected ',' or '}', got ${this.here()}`);
+		return decodeFloat(object);
+	}
+	array(depth, key) {
+		const array = [];
+		this.at++;
+		if (this.accept("]")) return array;
+		do
+			array.push(this.value(depth + 1, key));
+		while (this.accept(","));
+		if (!this.accept("]")) this.fail(`expected ',' or ']', got ${this.here()}`);
+		return array;
+	}
+	string() {
+		const start = this.at++;
+		let plain = true;
+		for (;; this.at++) {
+			const c = this.text.charCodeAt(this.at);
+			if (c === 34) break;
+			if (c === 92) {
+				plain = false;
+				this.at++;
+			} else if (c < 32) this.fail("control character in a string");
+			else if (Number.isNaN(c)) this.fail("a string without end");
+		}
+		this.at++;
+		if (plain) return this.text.slice(start + 1, this.at - 1);
+		try {
+			return JSON.parse(this.text.slice(start, this.at));
+		} catch {
+			return this.fail("a bad escape in the string that ends here");
+		}
+	}
+	number(key) {
+		const start = this.at;
+		while (/[-+.eE\d]/.test(this.text[this.at] ?? "")) if (++this.at - start > MAX_NUMBER_LENGTH) this.fail(`a number of more than ${MAX_NUMBER_LENGTH} digits`);
+		const token = this.text.slice(start, this.at);
+		if (!/^-?(0|[1-9]\d*)(\.\d+)?([eE][-+]?\d+)?$/.test(token)) {
+			this.at = start;
+			this.fail(`expected a value, got ${this.here()}`);
+		}
+		if (/[.eE]/.test(token)) this.floatKeys?.add(key);
+		return Number(token);
+	}
+	accept(mark) {
+		this.skipBlank();
+		if (this.text[this.at] !== mark) return false;
+		this.at++;
+		return true;
+	}
+	skipBlank() {
+		for (;;) {
+			const c = this.text.charCodeAt(this.at);
+			if (c !== 32 && c !== 10 && c !== 13 && c !== 9) return;
+			this.at++;
+		}
+	}
+	here() {
+		return this.at < this.text.length ? quote(this.text.slice(this.at, this.at + 12)) : "the end of the text";
+	}
+	fail(problem) {
+		const before = this.text.slice(0, this.at);
+		const line = before.split("\n").length;
+		const column = this.at - before.lastIndexOf("\n");
+		throw new OqeError("BAD_CHECKPOINT", `${this.where} is not valid JSON: line ${line}, column ${column}: ${problem}`, "Download the file again, or ask the model's authors.");
+	}
+};
+const namedFloats = /* @__PURE__ */ new Map([
+	["NaN", NaN],
+	["Infinity", Number.POSITIVE_INFINITY],
+	["-Infinity", Number.NEGATIVE_INFINITY]
+]);
+function decodeFloat(object) {
+	const name = object.__float__;
+	if (name === void 0 || Object.keys(object).length > 1) return object;
+	return namedFloats.get(name) ?? object;
+}
+/**
+* JSON text as mlx-lm writes a config: keys of the top level sorted, nested ones in their order,
+* `indent` spaces, no line break at the end. Non-finite floats become `{"__float__": "Infinity"}`,
+* since only Python reads the bare words. Whole numbers below a key of `floatKeys` keep their `.0`:
+* transformers' config classes tell 0 from 0.0 and refuse the wrong one.
+*/
+function writeJson(value, indent, floatKeys = /* @__PURE__ */ new Set()) {
+	const object = asObject(value);
+	const sorted = object && Object.fromEntries(Object.entries(object).sort(([a], [b]) => a < b ? -1 : 1));
+	const step = " ".repeat(indent);
+	const write = (item, key, margin) => {
+		if (typeof item === "number") return writeNumber(item, floatKeys.has(key));
+		if (typeof item !== "object" || item === null) return JSON.stringify(item);
+		const inner = margin + step;
+		if (Array.isArray(item)) {
+			const items = item.map((one) => write(one ?? null, key, inner));
+			return items.length === 0 ? "[]" : `[${inner}${items.join(`,${inner}`)}${margin}]`;
+		}
+		const members = Object.entries(item).filter(([, member]) => member !== void 0).map(([name, member]) => `${JSON.stringify(name)}: ${write(member, name, inner)}`);
+		return members.length === 0 ? "{}" : `{${inner}${members.join(`,${inner}`)}${margin}}`;
+	};
+	return write(sorted ?? value, "", "\n");
+}
+function writeNumber(value, asFloat) {
+	if (!Number.isFinite(value)) return `{"__float__": "${value}"}`;
+	if (!Number.isInteger(value)) return String(value);
+	if (!asFloat) return BigInt(value).toString();
+	const text = String(value);
+	return text.includes("e") ? text : `${text}.0`;
+}
+
 // src/kernel/in-order.ts
 /**
 * Runs at most `limit` tasks at a time and yields their results in the order of the tasks. After a
@@ -4992,210 +5196,6 @@ async function routes$2(at, x, rules) {
 	const own = await at.ops.route(logits, rules);
 	const followed = await at.routes(own);
 	return followed === own ? own : at.ops.reroute(own, followed, rules);
-}
-
-// src/checkpoint/json.ts
-/**
-* No config or header is nested this deep. The limit keeps the recursion from filling the stack.
-*/
-const MAX_DEPTH = 100;
-/**
-* 100 MB of `[],[],\u2026` would become gigabytes of objects. A header of 250,000 tensors is smaller.
-*/
-const MAX_VALUES = 4e6;
-/** No double needs more digits. */
-const MAX_NUMBER_LENGTH = 400;
-/**
-* Reads JSON as Python writes it: also bare `NaN`, `Infinity`, `-Infinity`, and transformers'
-* `{"__float__": "Infinity"}`.
-* Refuses the key `__proto__`. `where` names the file in messages.
-* Throws BAD_CHECKPOINT with line and column.
-*/
-function parseJson(text, where, options = {}) {
-	return new JsonReader(text, where, options).document();
-}
-/**
-* The value as an object with string keys; undefined for anything else, such as arrays and null.
-*/
-function asObject(value) {
-	return typeof value === "object" && value !== null && !Array.isArray(value) ? value : void 0;
-}
-/**
-* A name from an untrusted file, quoted and shortened for a message. Line breaks, control
-* characters and marks of writing direction are escaped.
-*/
-function quote(name) {
-	const short = name.length > 100 ? `${name.slice(0, 100)}\u2026` : name;
-	return JSON.stringify(short).replace(/[\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]/g, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`);
-}
-/**
-* Any value from an untrusted file for a message. `String(value)` would throw for an object with a
-* key `toString`.
-*/
-function show$1(value) {
-	if (typeof value === "number") return String(value);
-	return typeof value === "string" ? quote(value) : quote(JSON.stringify(value) ?? "nothing").slice(1, -1);
-}
-const words$5 = {
-	true: true,
-	false: false,
-	null: null,
-	NaN: NaN,
-	Infinity: Number.POSITIVE_INFINITY,
-	"-Infinity": Number.NEGATIVE_INFINITY
-};
-var JsonReader = class {
-	text;
-	where;
-	refuseDuplicates;
-	floatKeys;
-	at = 0;
-	values = 0;
-	constructor(text, where, options) {
-		this.text = text;
-		this.where = where;
-		this.refuseDuplicates = options.duplicateKeys === "refuse";
-		this.floatKeys = options.floatKeys;
-	}
-	document() {
-		const value = this.value(0, "");
-		this.skipBlank();
-		if (this.at < this.text.length) this.fail(`expected the end, got ${this.here()}`);
-		return value;
-	}
-	value(depth, key) {
-		if (depth > MAX_DEPTH) this.fail(`nested deeper than ${MAX_DEPTH}`);
-		if (++this.values > MAX_VALUES) this.fail(`more than ${MAX_VALUES} values`);
-		this.skipBlank();
-		const first = this.text[this.at];
-		if (first === "{") return this.object(depth);
-		if (first === "[") return this.array(depth, key);
-		if (first === "\"") return this.string();
-		for (const word in words$5) if (this.text.startsWith(word, this.at)) {
-			this.at += word.length;
-			return words$5[word];
-		}
-		return this.number(key);
-	}
-	object(depth) {
-		const object = {};
-		this.at++;
-		if (this.accept("}")) return object;
-		do {
-			this.skipBlank();
-			if (this.text[this.at] !== "\"") this.fail(`expected a key in double quotes, got ${this.here()}`);
-			const key = this.string();
-			if (key === "__proto__") this.fail("the key \"__proto__\" is not allowed");
-			if (this.refuseDuplicates && Object.hasOwn(object, key)) this.fail(`the key ${quote(key)} occurs twice`);
-			if (!this.accept(":")) this.fail(`expected ':', got ${this.here()}`);
-			object[key] = this.value(depth + 1, key);
-		} while (this.accept(","));
-		if (!this.accept("}")) this.fail(`expected ',' or '}', got ${this.here()}`);
-		return decodeFloat(object);
-	}
-	array(depth, key) {
-		const array = [];
-		this.at++;
-		if (this.accept("]")) return array;
-		do
-			array.push(this.value(depth + 1, key));
-		while (this.accept(","));
-		if (!this.accept("]")) this.fail(`expected ',' or ']', got ${this.here()}`);
-		return array;
-	}
-	string() {
-		const start = this.at++;
-		let plain = true;
-		for (;; this.at++) {
-			const c = this.text.charCodeAt(this.at);
-			if (c === 34) break;
-			if (c === 92) {
-				plain = false;
-				this.at++;
-			} else if (c < 32) this.fail("control character in a string");
-			else if (Number.isNaN(c)) this.fail("a string without end");
-		}
-		this.at++;
-		if (plain) return this.text.slice(start + 1, this.at - 1);
-		try {
-			return JSON.parse(this.text.slice(start, this.at));
-		} catch {
-			return this.fail("a bad escape in the string that ends here");
-		}
-	}
-	number(key) {
-		const start = this.at;
-		while (/[-+.eE\d]/.test(this.text[this.at] ?? "")) if (++this.at - start > MAX_NUMBER_LENGTH) this.fail(`a number of more than ${MAX_NUMBER_LENGTH} digits`);
-		const token = this.text.slice(start, this.at);
-		if (!/^-?(0|[1-9]\d*)(\.\d+)?([eE][-+]?\d+)?$/.test(token)) {
-			this.at = start;
-			this.fail(`expected a value, got ${this.here()}`);
-		}
-		if (/[.eE]/.test(token)) this.floatKeys?.add(key);
-		return Number(token);
-	}
-	accept(mark) {
-		this.skipBlank();
-		if (this.text[this.at] !== mark) return false;
-		this.at++;
-		return true;
-	}
-	skipBlank() {
-		for (;;) {
-			const c = this.text.charCodeAt(this.at);
-			if (c !== 32 && c !== 10 && c !== 13 && c !== 9) return;
-			this.at++;
-		}
-	}
-	here() {
-		return this.at < this.text.length ? quote(this.text.slice(this.at, this.at + 12)) : "the end of the text";
-	}
-	fail(problem) {
-		const before = this.text.slice(0, this.at);
-		const line = before.split("\n").length;
-		const column = this.at - before.lastIndexOf("\n");
-		throw new OqeError("BAD_CHECKPOINT", `${this.where} is not valid JSON: line ${line}, column ${column}: ${problem}`, "Download the file again, or ask the model's authors.");
-	}
-};
-const namedFloats = /* @__PURE__ */ new Map([
-	["NaN", NaN],
-	["Infinity", Number.POSITIVE_INFINITY],
-	["-Infinity", Number.NEGATIVE_INFINITY]
-]);
-function decodeFloat(object) {
-	const name = object.__float__;
-	if (name === void 0 || Object.keys(object).length > 1) return object;
-	return namedFloats.get(name) ?? object;
-}
-/**
-* JSON text as mlx-lm writes a config: keys of the top level sorted, nested ones in their order,
-* `indent` spaces, no line break at the end. Non-finite floats become `{"__float__": "Infinity"}`,
-* since only Python reads the bare words. Whole numbers below a key of `floatKeys` keep their `.0`:
-* transformers' config classes tell 0 from 0.0 and refuse the wrong one.
-*/
-function writeJson(value, indent, floatKeys = /* @__PURE__ */ new Set()) {
-	const object = asObject(value);
-	const sorted = object && Object.fromEntries(Object.entries(object).sort(([a], [b]) => a < b ? -1 : 1));
-	const step = " ".repeat(indent);
-	const write = (item, key, margin) => {
-		if (typeof item === "number") return writeNumber(item, floatKeys.has(key));
-		if (typeof item !== "object" || item === null) return JSON.stringify(item);
-		const inner = margin + step;
-		if (Array.isArray(item)) {
-			const items = item.map((one) => write(one ?? null, key, inner));
-			return items.length === 0 ? "[]" : `[${inner}${items.join(`,${inner}`)}${margin}]`;
-		}
-		const members = Object.entries(item).filter(([, member]) => member !== void 0).map(([name, member]) => `${JSON.stringify(name)}: ${write(member, name, inner)}`);
-		return members.length === 0 ? "{}" : `{${inner}${members.join(`,${inner}`)}${margin}}`;
-	};
-	return write(sorted ?? value, "", "\n");
-}
-function writeNumber(value, asFloat) {
-	if (!Number.isFinite(value)) return `{"__float__": "${value}"}`;
-	if (!Number.isInteger(value)) return String(value);
-	if (!asFloat) return BigInt(value).toString();
-	const text = String(value);
-	return text.includes("e") ? text : `${text}.0`;
 }
 
 // src/models/config-fields.ts
@@ -6239,7 +6239,7 @@ const nemotronH = {
 	layers(config) {
 		const pattern = config.hybrid_override_pattern;
 		const letters = typeof pattern === "string" ? [...pattern] : Array.isArray(pattern) ? pattern : [];
-		if (letters.length === 0 || letters.some((letter) => !Object.hasOwn(kinds$2, letter))) throw new OqeError("BAD_CHECKPOINT", `config.json: "hybrid_override_pattern" should name the blocks by M, E, * and -, got ${JSON.stringify(pattern) ?? "nothing"}`);
+		if (letters.length === 0 || letters.some((letter) => !Object.hasOwn(kinds$2, letter))) throw new OqeError("BAD_CHECKPOINT", `config.json: "hybrid_override_pattern" should name the blocks by M, E, * and -, got ${show$1(pattern)}`);
 		if (has(config, "num_hidden_layers") && layerCount$1(config, "num_hidden_layers") !== letters.length) throw new OqeError("BAD_CHECKPOINT", `config.json: "hybrid_override_pattern" names ${letters.length} blocks, "num_hidden_layers" says ${config.num_hidden_layers}`, "The config may belong to another checkpoint.");
 		return letters.map((letter) => kinds$2[letter]);
 	},
@@ -6363,7 +6363,7 @@ const moeRoles = [
 function layers(c) {
 	const step = integer(c, "decoder_sparse_step");
 	const dense = c.mlp_only_layers;
-	if (!Array.isArray(dense)) throw new OqeError("BAD_CHECKPOINT", `config.json: "mlp_only_layers" should be a list, got ${JSON.stringify(dense)}`);
+	if (!Array.isArray(dense)) throw new OqeError("BAD_CHECKPOINT", `config.json: "mlp_only_layers" should be a list, got ${show$1(dense)}`);
 	return qwen3.layers(c).map((kind, i) => (i + 1) % step === 0 && !dense.includes(i) ? {
 		...kind,
 		mlp: "moe"
@@ -6454,14 +6454,14 @@ function refuseScaling({ config, assumed, warnings }) {
 	};
 	const { rope_type: type } = config.rope_scaling;
 	if (type === "dynamic") {
-		const warning = `config.json: mlx-lm's "qwen3_moe" ignores rope_scaling, so texts longer than max_position_embeddings (${config.max_position_embeddings}) give other logits`;
+		const warning = `config.json: mlx-lm's "qwen3_moe" ignores rope_scaling, so texts longer than max_position_embeddings (${show$1(config.max_position_embeddings)}) give other logits`;
 		return {
 			config,
 			assumed,
 			warnings: [...warnings, warning]
 		};
 	}
-	throw new OqeError("UNSUPPORTED_MODEL", `config.json: rope_scaling has type ${JSON.stringify(type)}; mlx-lm's "qwen3_moe" ignores it`, "Remove rope_scaling from the base's config.json to publish the model without it.");
+	throw new OqeError("UNSUPPORTED_MODEL", `config.json: rope_scaling has type ${show$1(type)}; mlx-lm's "qwen3_moe" ignores it`, "Remove rope_scaling from the base's config.json to publish the model without it.");
 }
 
 // src/models/registry.ts
@@ -6483,7 +6483,8 @@ function findArchitecture(config, among = architectures) {
 	const found = among.find((architecture) => architecture.modelType === config.model_type);
 	if (found === void 0) {
 		const supported = among.map((architecture) => architecture.modelType).join(", ");
-		throw new OqeError("UNSUPPORTED_MODEL", `config.json: model_type ${JSON.stringify(config.model_type) ?? "is missing, it"} is not supported; supported are ${supported}`, "docs/adding-a-model.md says how to add one: a role table and a forward pass.");
+		const { model_type: type } = config;
+		throw new OqeError("UNSUPPORTED_MODEL", `config.json: model_type ${type === void 0 ? "is missing, it" : show$1(type)} is not supported; supported are ${supported}`, "docs/adding-a-model.md says how to add one: a role table and a forward pass.");
 	}
 	return found;
 }
@@ -59364,7 +59365,7 @@ function widthOf$2(config, path) {
 		bits,
 		groupSize
 	};
-	throw new OqeError("BAD_CHECKPOINT", `config.json: quantization of "${path}" is ${JSON.stringify(own) ?? "missing"}; expected an affine width of MLX`);
+	throw new OqeError("BAD_CHECKPOINT", `config.json: quantization of "${path}" is ${show$1(own)}; expected an affine width of MLX`);
 }
 /** The weights of stored tensors, decoded when asked: code · scale + bias in float32. */
 function storedWeights(finished, readBytes, kernel) {
@@ -65124,9 +65125,15 @@ function describeConfigChanges(base) {
 	];
 }
 const dtypeReason = "scales, biases and unquantized tensors are stored in it; a wider base was rounded to it";
-/** JSON, but with the numbers that JSON lacks. */
+/** Longest value in a sentence: a receipt takes no line of more than 4,096 characters. */
+const longestShown = 1e3;
+/** JSON on one line, but with the numbers that JSON lacks; cut where it is long. */
 function show(value) {
-	if (Array.isArray(value)) return `[${value.map(show).join(", ")}]`;
+	const text = jsonOf(value).replace(/\p{Cc}/gu, " ");
+	return text.length > longestShown ? `${text.slice(0, longestShown)}\u2026` : text;
+}
+function jsonOf(value) {
+	if (Array.isArray(value)) return `[${value.map(jsonOf).join(", ")}]`;
 	return typeof value === "number" ? String(value) : JSON.stringify(value);
 }
 
