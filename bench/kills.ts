@@ -6,12 +6,13 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { seededRandom } from "../src/calibration/random.ts";
-import { type LocalHub, startLocalHub } from "../src/local-hub/local-hub.ts";
+import { type LocalHub, type SeenRequest, startLocalHub } from "../src/local-hub/local-hub.ts";
 
 /**
  * `node bench/kills.ts [--kills 30] [--seed 1] [--model <folder>]` publishes a model to a local
- * Hub, with few rows, and ends runs by SIGKILL at random moments. Every second kill takes the work
- * folder too. When a run gets through, main is compared with that of a run that nobody killed, and
+ * Hub, with few rows, and ends runs by SIGKILL at random moments: a third after some time, the
+ * others while one of their writes to the Hub is answered. Every second kill takes the work folder
+ * too. When a run gets through, main is compared with that of a run that nobody killed, and
  * the next series starts on an empty Hub. Prints what was killed, and how many parts were made more
  * than once. Ends with 1 for other bytes, for a reader who saw a part of a tier on main, and if a
  * kill cost more than one block.
@@ -40,8 +41,20 @@ interface Ended {
   readonly seconds: number;
 }
 
-/** Runs the CLI, and kills it and its children after some seconds. */
-async function publish(hub: LocalHub, work: string, seconds: number): Promise<Ended> {
+/** When a run is killed: after some seconds, or when it has sent some writes to the Hub. */
+interface Moment {
+  readonly seconds?: number;
+  readonly writes?: number;
+}
+
+/** Writes that the Hubs have seen, and what is called at each. */
+let writes = 0;
+let onWrite = () => {};
+const isWrite = ({ method, url }: SeenRequest) =>
+  !["GET", "HEAD"].includes(method) && !/validate-yaml|paths-info/.test(url);
+
+/** Runs the CLI, and kills it and its children at a moment. */
+async function publish(hub: LocalHub, work: string, moment: Moment): Promise<Ended> {
   const args = ["publish", "base/tiny", "--namespace", "acme", "--tiers", tiers.join(",")];
   const started = performance.now();
   const child = spawn(
@@ -57,16 +70,31 @@ async function publish(hub: LocalHub, work: string, seconds: number): Promise<En
   child.stderr.setEncoding("utf8").on("data", (text: string) => {
     log += text;
   });
-  const kill = setTimeout(() => process.kill(-child.pid!, "SIGKILL"), 1000 * seconds);
+  const end = () => {
+    if (child.exitCode === null) process.kill(-child.pid!, "SIGKILL");
+  };
+  const { seconds = 3600, writes: most = Number.POSITIVE_INFINITY } = moment;
+  const kill = setTimeout(end, 1000 * seconds);
+  const before = writes;
+  onWrite = () => {
+    if (writes - before >= most) end();
+  };
   const [code] = await once(child, "close");
   clearTimeout(kill);
+  onWrite = () => {};
   return { code, log, seconds: (performance.now() - started) / 1000 };
 }
 
 /** A Hub with the base; `seen` gets the files of main whenever a request is made. */
 async function openHub(seen: (files: ReturnType<typeof mainOf>) => void): Promise<LocalHub> {
   const folder = join(scratch, `hub-${folders++}`);
-  const hub = await startLocalHub({ folder, onRequest: () => seen(mainOf(hub)) });
+  const onRequest = (request: SeenRequest) => {
+    seen(mainOf(hub));
+    if (!isWrite(request)) return;
+    writes++;
+    onWrite();
+  };
+  const hub = await startLocalHub({ folder, onRequest });
   await hub.seed("base/tiny", values.model);
   return hub;
 }
@@ -88,10 +116,11 @@ const partsIn = (log: string) =>
 const stageOf = (log: string) => log.matchAll(/^(\S.*)$/gm);
 
 const whole = await openHub(() => {});
-const undisturbed = await publish(whole, join(scratch, "whole"), 3600);
+const undisturbed = await publish(whole, join(scratch, "whole"), {});
 if (undisturbed.code !== 0) throw new Error(undisturbed.log);
 const expected = mainOf(whole);
 await whole.close();
+const allWrites = writes;
 const parts = partsIn(undisturbed.log);
 const blocks = [...undisturbed.log.matchAll(/: (\d+) parts made$/gm)].map((found) => +found[1]!);
 const most = Math.max(...blocks);
@@ -116,8 +145,10 @@ while (kills < wanted) {
   let killed = 0;
   for (;;) {
     const isLast = kills >= wanted;
-    const seconds = isLast ? 3600 : random() * undisturbed.seconds;
-    const run = await publish(hub, work, seconds);
+    const at = random();
+    const timed = { seconds: at * undisturbed.seconds };
+    const sent = { writes: 1 + Math.floor(at * allWrites) };
+    const run = await publish(hub, work, isLast ? {} : kills % 3 === 0 ? timed : sent);
     made += partsIn(run.log);
     if (run.code === 0) break;
     const stage = [...stageOf(run.log)].at(-1)?.[1] ?? "start";

@@ -3,7 +3,7 @@ import { open, stat } from "fs/promises";
 import { Readable } from "stream";
 import { fileURLToPath } from "url";
 
-// ../../main/node_modules/@huggingface/hub/dist/FileBlob-UNXOJWFM.mjs
+// node_modules/@huggingface/hub/dist/FileBlob-UNXOJWFM.mjs
 var FileBlob = class extends Blob {
 	/**
 	* Creates a new FileBlob on the provided file.

@@ -1,6 +1,6 @@
 import { f as warning, i as getInput, l as setOutput, p as summary, u as setSecret } from "./core.js";
-import { a as publishModel, c as parseInputs, d as renderSummary, f as costsSoFar, i as stagesOf, l as unusedInputs, o as gateFailures, p as runWords, r as numberStages, s as decorate, t as openDependencies, u as actionsReport } from "./commands.js";
-import { D as reasonOf, _ as OqeError, p as grouped } from "./memory.js";
+import { a as decorate, c as actionsReport, i as gateFailures, l as renderSummary, o as parseInputs, r as publishModel, s as unusedInputs, t as openDependencies, u as grouped } from "./commands.js";
+import { i as OqeError, m as reasonOf } from "./memory.js";
 
 // src/github/occasion.ts
 /**
@@ -63,7 +63,7 @@ function shortSummary({ repositories }, reason) {
 }
 
 // src/entry/action-run.ts
-/** One run of the Action: inputs \u2192 publish \u2192 outputs and job summary. Throws the failure. */
+/** One run of the Action: inputs → publish → outputs and job summary. Throws the failure. */
 async function runAction() {
 	const read = (name) => getInput(name);
 	const inputs = parseInputs(read, process.env);
@@ -72,14 +72,9 @@ async function runAction() {
 	const warnings = unusedInputs(read, inputs);
 	for (const line of warnings) report.warn(line);
 	const occasion = describeOccasion(await readOccasion(), process.env.GITHUB_REPOSITORY);
-	const numbered = numberStages(report, stagesOf("publish", inputs));
-	const { traffic, ...dependencies } = openDependencies(inputs, numbered, occasion);
-	const published = await publishModel(inputs, dependencies).finally(() => report.info(runWords(costsSoFar(traffic))));
+	const published = await publishModel(inputs, openDependencies(inputs, report, occasion));
 	const unset = setOutputs(published);
-	await summarize(inputs, published, {
-		warnings,
-		costs: costsSoFar(traffic)
-	});
+	await summarize(inputs, published, warnings);
 	const failure = published.failure ?? unset;
 	if (failure !== null) throw failure;
 }
@@ -87,16 +82,13 @@ async function runAction() {
 * Sets the outputs of action.yml. Gives the failure instead of throwing it, so that the caller can
 * write the summary first.
 */
-function setOutputs({ plan, made, tiers, stopped }) {
+function setOutputs({ plan, made, tiers }) {
 	const evaluations = made.map(({ plan: { tier }, evaluation }) => [tier, evaluation]);
-	const pending = tiers.filter(({ outcome }) => outcome === "unfinished");
 	const outputs = {
 		repositories: JSON.stringify(tiers),
 		evaluations: JSON.stringify(Object.fromEntries(evaluations)),
 		changed: String(tiers.some((tier) => tier.outcome === "published")),
-		revision: plan.revision,
-		complete: String(stopped === null),
-		pending: JSON.stringify(pending.map(({ tier }) => tier))
+		revision: plan.revision
 	};
 	try {
 		for (const [name, value] of Object.entries(outputs)) setOutput(name, value);
@@ -105,7 +97,7 @@ function setOutputs({ plan, made, tiers, stopped }) {
 		return new OqeError("DISK", `the outputs cannot be set: ${reasonOf(cause)}`, "The tiers are finished. Check the runner's GITHUB_OUTPUT.", cause);
 	}
 }
-function summarize(inputs, { plan, made, tiers, expected, stopped }, { warnings, costs }) {
+function summarize(inputs, { plan, made, tiers, expected }, warnings) {
 	const { model, revision } = plan;
 	const facts = {
 		series: plan.tiers.map(({ modules: _, ...row }) => row),
@@ -119,15 +111,12 @@ function summarize(inputs, { plan, made, tiers, expected, stopped }, { warnings,
 		dryRun: inputs.dryRun,
 		private: inputs.private,
 		run: {
-			...costs,
+			seconds: performance.now() / 1e3,
+			peakBytes: 1024 * process.resourceUsage().maxRSS,
 			action: describeAction(process.env),
 			expected
 		},
-		warnings: [
-			...warnings,
-			...gateFailures(made),
-			...stopped === null ? [] : [stopped.message]
-		]
+		warnings: [...warnings, ...gateFailures(made)]
 	};
 	return writeSummary(facts, {
 		render: renderSummary,

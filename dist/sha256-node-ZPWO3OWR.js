@@ -1,7 +1,7 @@
 import { createHash } from "crypto";
 import { Readable } from "stream";
 
-// ../../main/node_modules/@huggingface/hub/dist/sha256-node-ZPWO3OWR.mjs
+// node_modules/@huggingface/hub/dist/sha256-node-ZPWO3OWR.mjs
 async function* sha256Node(buffer, opts) {
 	const sha256Stream = createHash("sha256");
 	const size = buffer instanceof Blob ? buffer.size : buffer.byteLength;

@@ -1,4 +1,4 @@
-// ../../main/node_modules/@huggingface/hub/dist/sha256-wrapper-ITDNMKRK.mjs
+// node_modules/@huggingface/hub/dist/sha256-wrapper-ITDNMKRK.mjs
 var sha256_default = (() => {
 	import.meta.url;
 	return function(moduleArg = {}) {

@@ -1,7 +1,7 @@
 import { readdir, stat } from "fs/promises";
 import { fileURLToPath, pathToFileURL } from "url";
 
-// ../../main/node_modules/@huggingface/hub/dist/sub-paths-HFKHI55E.mjs
+// node_modules/@huggingface/hub/dist/sub-paths-HFKHI55E.mjs
 async function subPaths(path, maxDepth = 10) {
 	if (!(await stat(path)).isDirectory()) return [{
 		path,
