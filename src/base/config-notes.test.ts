@@ -23,7 +23,7 @@ test("a note names both values", async () => {
   expect(note).toMatch(/^`torch_dtype` is "bfloat16" \("float32" in the base\): scales, biases/);
 });
 
-// A receipt refuses longer lines, and it is written after hours.
+// A receipt refuses longer lines, and a base whose receipt cannot be written cannot be used.
 test.each<[string, unknown]>([
   ["a text of 5,000 characters", "9".repeat(5000)],
   ["a list of 3,000 numbers", new Array(3000).fill(0.5)],
